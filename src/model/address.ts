@@ -1,0 +1,122 @@
+import ipaddr from 'ipaddr.js';
+
+/** IP version. */
+export type Family = 4 | 6;
+
+/**
+ * An IP address in canonical text (dotted quad, or RFC 5952 for IPv6), so that two equal
+ * addresses have equal `text`. Made by {@link parseAddress} only.
+ */
+export interface Address {
+  readonly family: Family;
+  readonly text: string;
+}
+
+/** An address with the length of its network, as in `192.168.12.99/24`; the host bits are kept. */
+export interface Prefix {
+  readonly address: Address;
+  /** Bits of the network part: 0–32 for IPv4, 0–128 for IPv6. */
+  readonly length: number;
+}
+
+const ipv4Pattern = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
+
+/**
+ * Reads one address: dotted quad, IPv6, or IPv6 in brackets. Short forms (`10.1`), leading zeros,
+ * hexadecimal quads and zone identifiers are not addresses here: they mean different things to
+ * different programs.
+ */
+export function parseAddress(text: string): Address | undefined {
+  if (ipv4Pattern.test(text)) return { family: 4, text };
+  const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text;
+  if (!bare.includes(':') || bare.includes('%') || !ipaddr.IPv6.isValid(bare)) return undefined;
+  const parsed = ipaddr.IPv6.parse(bare);
+  // An IPv4-mapped address is an IPv4 host to the kernel; as IPv6 it would never be on the wire.
+  if (parsed.isIPv4MappedAddress()) return undefined;
+  return { family: 6, text: parsed.toRFC5952String() };
+}
+
+/** Reads `ADDRESS/LENGTH`; the length is decimal and within the family's bits. */
+export function parsePrefix(text: string): Prefix | undefined {
+  const slash = text.lastIndexOf('/');
+  if (slash < 0) return undefined;
+  const address = parseAddress(text.slice(0, slash));
+  const digits = text.slice(slash + 1);
+  if (address === undefined || !/^\d{1,3}$/.test(digits)) return undefined;
+  const length = Number(digits);
+  return length <= addressBits(address.family) ? { address, length } : undefined;
+}
+
+/** Length of an address in bits. */
+export function addressBits(family: Family): 32 | 128 {
+  return family === 4 ? 32 : 128;
+}
+
+/** The address in network byte order: 4 or 16 bytes. */
+export function addressBytes(address: Address): Uint8Array {
+  if (address.family === 4) return Uint8Array.from(address.text.split('.'), Number);
+  return Uint8Array.from(ipaddr.IPv6.parse(address.text).toByteArray());
+}
+
+/** Reads 4 or 16 bytes in network byte order. Throws a RangeError for any other length. */
+export function addressFromBytes(bytes: Uint8Array): Address {
+  if (bytes.length === 4) return { family: 4, text: bytes.join('.') };
+  if (bytes.length !== 16) throw new RangeError(`Cannot read an IP address from ${bytes.length} bytes`);
+  return { family: 6, text: new ipaddr.IPv6([...bytes]).toRFC5952String() };
+}
+
+/** `ADDRESS/LENGTH`, host bits kept. */
+export function formatPrefix(prefix: Prefix): string {
+  return `${prefix.address.text}/${prefix.length}`;
+}
+
+/** The network of a prefix: host bits cleared. */
+export function networkOf(prefix: Prefix): Prefix {
+  return { address: withHostBits(prefix, 0x00), length: prefix.length };
+}
+
+/** The address with every host bit set: IPv4's directed broadcast. */
+export function lastAddressOf(prefix: Prefix): Address {
+  return withHostBits(prefix, 0xff);
+}
+
+function withHostBits(prefix: Prefix, fill: 0x00 | 0xff): Address {
+  const bytes = addressBytes(prefix.address);
+  const filled = bytes.map((byte, index) => {
+    const hostBits = Math.min(8, Math.max(0, (index + 1) * 8 - prefix.length));
+    const hostMask = (1 << hostBits) - 1;
+    return (byte & ~hostMask) | (fill & hostMask);
+  });
+  return addressFromBytes(filled);
+}
+
+/** Whether the address lies in the prefix's network; never true across families. */
+export function containsAddress(prefix: Prefix, address: Address): boolean {
+  if (prefix.address.family !== address.family) return false;
+  const network = networkOf(prefix).address.text;
+  return networkOf({ address, length: prefix.length }).address.text === network;
+}
+
+/** The prefix that holds this address alone: /32 or /128. */
+export function hostPrefix(address: Address): Prefix {
+  return { address, length: addressBits(address.family) };
+}
+
+/** The whole family: `0.0.0.0/0` or `::/0`. */
+export function defaultPrefix(family: Family): Prefix {
+  return { address: { family, text: family === 4 ? '0.0.0.0' : '::' }, length: 0 };
+}
+
+/** Whether an IPv6 address is link-local (`fe80::/10`, RFC 4291 §2.5.6). */
+export function isLinkLocal(address: Address): boolean {
+  return address.family === 6 && /^fe[89ab][0-9a-f]:/.test(address.text);
+}
+
+/** Whether an address names no single host that could be spoken to: unspecified, loopback, multicast, broadcast. */
+export function isUnusable(address: Address): boolean {
+  if (address.family === 4) {
+    const first = Number(address.text.slice(0, address.text.indexOf('.')));
+    return first === 0 || first === 127 || first >= 224;
+  }
+  return address.text === '::' || address.text === '::1' || address.text.startsWith('ff');
+}

@@ -1,0 +1,33 @@
+import type { Address, Family } from './address.ts';
+
+/** Transport protocols that a redirect can name (seed of the EgressRouter resource). */
+export type Protocol = 'tcp' | 'udp' | 'sctp';
+
+/** Every protocol, in the order in which rules are written. */
+export const protocols: readonly Protocol[] = ['tcp', 'udp', 'sctp'];
+
+/**
+ * One fixed way out: connections that reach the router on `port` by `protocol` go to `target`.
+ * The target's address decides the family.
+ */
+export interface Redirect {
+  readonly protocol: Protocol;
+  /** The router's port, 1–65535. */
+  readonly port: number;
+  readonly target: Address;
+  /** The target's port, 1–65535; absent: the same as `port`. */
+  readonly targetPort?: number;
+}
+
+/** Everything that one attachment redirects. */
+export interface RedirectSet {
+  /** No two share family, protocol and port. */
+  readonly redirects: readonly Redirect[];
+  /** Where connections without a redirect go, at most one a family; absent: they are refused. */
+  readonly fallbacks: readonly Address[];
+}
+
+/** The fallback of one family, if there is one. */
+export function fallbackOf(set: RedirectSet, family: Family): Address | undefined {
+  return set.fallbacks.find((address) => address.family === family);
+}
