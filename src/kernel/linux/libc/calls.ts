@@ -1,0 +1,88 @@
+import { constants } from 'node:os';
+import { type LoadedLibc, loadLibc } from './runtime.ts';
+
+/** `CLONE_NEWNET` of `<sched.h>`: a network namespace. */
+const cloneNewNet = 0x40000000;
+
+/** A system call that failed, with libc's name for the reason, such as `EPERM`. */
+export class SystemCallError extends Error {
+  readonly call: string;
+  readonly code: string;
+
+  constructor(call: string, errno: number) {
+    const code = errnoName(errno);
+    super(`Cannot ${call}: ${code}`);
+    this.name = 'SystemCallError';
+    this.call = call;
+    this.code = code;
+  }
+}
+
+// Reversed, so that of two names for one number the elder stays: EAGAIN, not EWOULDBLOCK.
+const namesByErrno = new Map<number, string>(
+  Object.entries(constants.errno)
+    .reverse()
+    .map(([name, value]) => [value, name]),
+);
+
+/** libc's name of an error number: 17 is `EEXIST`. */
+export function errnoName(errno: number): string {
+  return namesByErrno.get(errno) ?? `errno ${errno}`;
+}
+
+let loaded: LoadedLibc | undefined;
+
+function call(name: keyof typeof definitions, ...args: (number | Uint8Array)[]): number {
+  loaded ??= loadLibc(definitions);
+  const result = loaded.functions[name]?.(...args) ?? -1;
+  if (result === -1) throw new SystemCallError(name, loaded.errno());
+  return result;
+}
+
+const definitions = {
+  setns: { args: ['int', 'int'] },
+  unshare: { args: ['int'] },
+  socket: { args: ['int', 'int', 'int'] },
+  bind: { args: ['int', 'buffer', 'int'] },
+  setsockopt: { args: ['int', 'int', 'int', 'buffer', 'int'] },
+  flock: { args: ['int', 'int'] },
+} as const;
+
+/** Moves this thread into the network namespace behind an open file. Throws {@link SystemCallError}. */
+export function enterNetworkNamespace(fd: number): void {
+  call('setns', fd, cloneNewNet);
+}
+
+/** Moves this thread into a new, empty network namespace. Throws {@link SystemCallError}. */
+export function createNetworkNamespace(): void {
+  call('unshare', cloneNewNet);
+}
+
+/** Opens a socket, closed on exec; returns its file descriptor. Throws {@link SystemCallError}. */
+export function openSocket(domain: number, type: number, protocol: number): number {
+  const closeOnExec = 0o2000000;
+  return call('socket', domain, type | closeOnExec, protocol);
+}
+
+/** Binds a socket to a raw `struct sockaddr`. Throws {@link SystemCallError}. */
+export function bindSocket(fd: number, address: Uint8Array): void {
+  call('bind', fd, address, address.length);
+}
+
+/** Sets a socket option from raw bytes. Throws {@link SystemCallError}. */
+export function setSocketOption(fd: number, level: number, option: number, value: Uint8Array): void {
+  call('setsockopt', fd, level, option, value, value.length);
+}
+
+/** Takes an exclusive advisory lock on an open file without waiting; false when somebody else has it. */
+export function tryLock(fd: number): boolean {
+  const lockExclusive = 2;
+  const lockNonBlocking = 4;
+  try {
+    call('flock', fd, lockExclusive | lockNonBlocking);
+    return true;
+  } catch (error) {
+    if (error instanceof SystemCallError && error.code === 'EAGAIN') return false;
+    throw error;
+  }
+}

@@ -1,0 +1,138 @@
+import { closeSync, readSync, writeSync } from 'node:fs';
+import { AttrStream, formatHeader, HEADER_LENGTH, parseMessages, readS32 } from 'netlink/dist/structs.js';
+import { errnoName, openSocket, setSocketOption } from '../libc/calls.ts';
+
+/** Netlink families used here (`<linux/netlink.h>`). */
+export const netlinkFamily = { route: 0, netfilter: 12 } as const;
+
+/** Message flags (`<linux/netlink.h>`). */
+export const flag = {
+  request: 0x1,
+  ack: 0x4,
+  exclusive: 0x200,
+  replace: 0x100,
+  create: 0x400,
+  append: 0x800,
+  dump: 0x300,
+} as const;
+
+const messageType = { noop: 1, error: 2, done: 3 } as const;
+const headerFlag = { dumpInterrupted: 0x10, capped: 0x100, tlvs: 0x200 } as const;
+
+/** The kernel's refusal of a request: `code` is libc's name, the message is the kernel's own where it gave one. */
+export class NetlinkError extends Error {
+  readonly code: string;
+
+  constructor(code: string, explanation: string | undefined) {
+    super(explanation === undefined ? code : `${code} (${explanation})`);
+    this.name = 'NetlinkError';
+    this.code = code;
+  }
+}
+
+/** One message of a reply: its type and its payload behind the header. */
+export interface NetlinkReply {
+  readonly type: number;
+  readonly data: Buffer;
+}
+
+/** Fills a request's payload. */
+export type WriteRequest = (out: AttrStream) => void;
+
+/**
+ * A blocking netlink socket, bound to the network namespace in which it was opened. The codecs are
+ * those of the `netlink` package; its own sockets are asynchronous and need an addon, which a
+ * single executable cannot carry.
+ */
+export class NetlinkSocket {
+  readonly #fd: number;
+  readonly #buffer = Buffer.allocUnsafe(64 * 1024);
+  #sequence = 1;
+
+  constructor(family: number) {
+    const netlinkDomain = 16;
+    const rawSocket = 3;
+    this.#fd = openSocket(netlinkDomain, rawSocket, family);
+    const netlinkLevel = 270;
+    const on = Buffer.from([1, 0, 0, 0]);
+    // NETLINK_CAP_ACK, NETLINK_EXT_ACK: refusals without our request, with the kernel's explanation.
+    for (const option of [10, 11]) setSocketOption(this.#fd, netlinkLevel, option, on);
+    // A kernel that never answers must not hold a pod's start for ever: 10 s (struct timeval).
+    const timeout = Buffer.alloc(16);
+    timeout.writeUInt8(10, 0);
+    const socketLevel = 1;
+    const receiveTimeout = 20;
+    setSocketOption(this.#fd, socketLevel, receiveTimeout, timeout);
+  }
+
+  /** Makes the kernel check dump requests strictly and so honour their filters (`NETLINK_GET_STRICT_CHK`). */
+  checkStrictly(): void {
+    setSocketOption(this.#fd, 270, 12, Buffer.from([1, 0, 0, 0]));
+  }
+
+  /**
+   * Sends one request and returns the messages of its reply; a request with `flag.dump` returns all
+   * parts, again from the start when the kernel says that they changed meanwhile. Throws
+   * {@link NetlinkError}.
+   */
+  request(type: number, flags: number, write: WriteRequest): NetlinkReply[] {
+    for (let attempt = 1; ; attempt++) {
+      const { replies, interrupted } = this.#exchange(type, flags, write);
+      if (!interrupted || attempt === 10) return replies;
+    }
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+
+  #exchange(type: number, flags: number, write: WriteRequest): { replies: NetlinkReply[]; interrupted: boolean } {
+    const sequence = this.#sequence++;
+    const out = new AttrStream();
+    write(out);
+    const payload = Buffer.concat(out.bufs);
+    const dump = (flags & flag.dump) === flag.dump;
+    const header = formatHeader({
+      length: HEADER_LENGTH + payload.length,
+      type,
+      flags: flags | flag.request | (dump ? 0 : flag.ack),
+      seq: sequence,
+      port: 0,
+    });
+    writeSync(this.#fd, Buffer.concat([header, payload]));
+    const replies: NetlinkReply[] = [];
+    let interrupted = false;
+    for (;;) {
+      const received = readSync(this.#fd, this.#buffer);
+      for (const message of parseMessages(Buffer.from(this.#buffer.subarray(0, received)))) {
+        if (message.seq !== sequence) continue;
+        interrupted ||= (message.flags & headerFlag.dumpInterrupted) !== 0;
+        if (message.type === messageType.done) return { replies, interrupted };
+        if (message.type === messageType.error) {
+          throwRefusal(message.data, message.flags);
+          return { replies, interrupted };
+        }
+        if (message.type !== messageType.noop) replies.push({ type: message.type, data: message.data });
+      }
+    }
+  }
+}
+
+function throwRefusal(data: Buffer, flags: number): void {
+  const errno = -readS32.call(data, 0);
+  if (errno === 0) return;
+  throw new NetlinkError(errnoName(errno), explanationOf(data, flags));
+}
+
+/** The kernel's sentence about its refusal (NLMSGERR_ATTR_MSG), if it gave one. */
+function explanationOf(data: Buffer, flags: number): string | undefined {
+  if ((flags & headerFlag.tlvs) === 0 || (flags & headerFlag.capped) === 0) return undefined;
+  let rest = data.subarray(4 + HEADER_LENGTH);
+  while (rest.length >= 4) {
+    const length = rest.readUInt16LE(0);
+    if (length < 4) return undefined;
+    if ((rest.readUInt16LE(2) & 0x3fff) === 1) return rest.toString('utf8', 4, length - 1);
+    rest = rest.subarray((length + 3) & ~3);
+  }
+  return undefined;
+}

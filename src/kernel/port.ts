@@ -1,0 +1,55 @@
+import type { AttachmentId } from '../model/attachment.ts';
+import type { NamespaceSnapshot, NodeSnapshot } from '../model/network.ts';
+import type { Operation } from '../model/operation.ts';
+import type { RuleProgram } from '../model/rules.ts';
+import type { AttachmentState, NamespaceId } from '../model/state.ts';
+import type { RuleBackend } from '../rules/transaction.ts';
+
+/** Everything that a plan may do to a pod's namespace and see of it. Calls block; nothing is half done. */
+export interface Kernel {
+  readonly netns: NamespaceId;
+  /** Which programs install rules here. */
+  readonly backend: RuleBackend;
+  /** The namespace of the container runtime, where masters live. Throws {@link KernelError}. */
+  readNode(): NodeSnapshot;
+  /** The pod's namespace. Throws {@link KernelError}. */
+  readNamespace(): NamespaceSnapshot;
+  /** Does one thing, wholly or not at all. Throws {@link KernelError}. */
+  apply(operation: Operation): void;
+  /** Says how the rules installed differ from a program, a line each; empty where they do not. */
+  compareRules(program: RuleProgram): readonly string[];
+  /** Returns to the namespace of the container runtime. */
+  close(): void;
+}
+
+/** Where states are kept between calls. */
+export interface StateStore {
+  /** All states that can be read, and the names of those that cannot. */
+  list(): readonly AttachmentState[];
+  find(id: AttachmentId): AttachmentState | undefined;
+  save(state: AttachmentState): void;
+  /** No error where there is none. */
+  remove(id: AttachmentId): void;
+  bootId(): string;
+}
+
+/** Why the kernel, or a program that speaks for it, did not do as asked. */
+export type KernelErrorKind =
+  | 'namespace-gone'
+  | 'busy'
+  | 'exists'
+  | 'missing'
+  | 'refused'
+  | 'no-rule-backend'
+  | 'io';
+
+/** A failure with the action that led to it in its message. */
+export class KernelError extends Error {
+  readonly kind: KernelErrorKind;
+
+  constructor(kind: KernelErrorKind, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'KernelError';
+    this.kind = kind;
+  }
+}

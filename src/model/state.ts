@@ -1,0 +1,43 @@
+import type { Prefix } from './address.ts';
+import type { AttachmentId } from './attachment.ts';
+import type { Route } from './network.ts';
+
+/** A network namespace, recognisable after its path was given to another. */
+export interface NamespaceId {
+  readonly path: string;
+  /** Inode of the namespace's file; unique while it lives. */
+  readonly inode: number;
+}
+
+/** A kernel setting that an attachment changed, and what to put back. */
+export interface ChangedSysctl {
+  readonly key: string;
+  readonly was: string;
+}
+
+/**
+ * What must be remembered between ADD and the calls after it. One file each; whatever is not here
+ * can be read from the namespace or the configuration.
+ */
+export interface AttachmentState {
+  readonly version: 1;
+  readonly id: AttachmentId;
+  readonly network: string;
+  readonly netns: NamespaceId;
+  /** `/proc/sys/kernel/random/boot_id`: a state of an earlier boot describes nothing. */
+  readonly bootId: string;
+  /** The interface that was made: `CNI_IFNAME`, or another name behind a plugin that took that one. */
+  readonly link: string;
+  readonly master: string;
+  /** 1–15: which marks, tables and priorities are this attachment's. */
+  readonly slot: number;
+  readonly backend: 'iptables' | 'nftables';
+  /** The interfaces towards the cluster, by family; one for each that has any. */
+  readonly podLinks: readonly { readonly family: 4 | 6; readonly link: string }[];
+  /** Default routes that were taken from the main table. */
+  readonly oldDefaults: readonly Route[];
+  /** Routes towards the cluster that were added to the main table. */
+  readonly clusterRoutes: readonly Route[];
+  readonly addresses: readonly Prefix[];
+  readonly sysctls: readonly ChangedSysctl[];
+}

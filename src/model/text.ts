@@ -1,0 +1,14 @@
+/**
+ * Controls, invisible format characters (among them those that turn the direction of writing),
+ * lone surrogates and line separators: whoever writes them into a name or a setting could forge
+ * lines of a log or hide what stands in a message.
+ */
+const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+
+/** The text on one line, with every character that cannot be seen written as `\uXXXX`. */
+export function escapeUnprintable(text: string): string {
+  return text.replace(unprintable, (character) => {
+    const hex = (character.codePointAt(0) ?? 0).toString(16);
+    return hex.length > 4 ? `\\u{${hex}}` : `\\u${hex.padStart(4, '0')}`;
+  });
+}

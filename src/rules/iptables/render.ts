@@ -1,0 +1,85 @@
+import { type Family, formatPrefix } from '../../model/address.ts';
+import type { Match } from '../../model/rules.ts';
+import type { HookRule, LoweredAction, LoweredRule } from './lower.ts';
+
+/** A rule as `iptables-restore` reads it behind `-A CHAIN`. Nothing in it needs quoting: names are validated. */
+export function renderRule(rule: LoweredRule, family: Family): string {
+  return [...rule.matches.map((match) => renderMatch(match)), renderAction(rule.action, family)].join(' ');
+}
+
+/** The hook's rule behind `-A BUILTIN`; its comment names the owner. */
+export function renderHook(hook: HookRule): string {
+  return `-m comment --comment "${ownerComment(hook.owner)}" -j ${hook.chain}`;
+}
+
+/** The owner as it is written beside rules. */
+export function ownerComment(owner: string): string {
+  return `egress-router ${owner}`;
+}
+
+function renderMatch(match: Match): string {
+  const not = 'not' in match && match.not === true ? '! ' : '';
+  switch (match.on) {
+    case 'incoming':
+      return `${not}-i ${match.link}`;
+    case 'outgoing':
+      return `${not}-o ${match.link}`;
+    case 'protocol':
+      return `${not}-p ${match.protocol === 'icmpv6' ? 'ipv6-icmp' : match.protocol}`;
+    case 'ports': {
+      const range = match.from === match.to ? `${match.from}` : `${match.from}:${match.to}`;
+      return `-p ${match.protocol} -m ${match.protocol} --dport ${range}`;
+    }
+    case 'source':
+      return `${not}-s ${formatPrefix(match.prefix)}`;
+    case 'local-destination':
+      return '-m addrtype --dst-type LOCAL';
+    case 'mark':
+      return `-m mark ${not}--mark ${renderBits(match)}`;
+    case 'connection-mark':
+      return `-m connmark ${not}--mark ${renderBits(match)}`;
+    case 'state':
+      return `-m conntrack --ctstate ${match.states.join(',').toUpperCase()}`;
+    case 'translated':
+      return `-m conntrack ${not}--ctstate ${match.part === 'destination' ? 'DNAT' : 'SNAT'}`;
+    case 'direction':
+      return `-m conntrack --ctdir ${match.direction.toUpperCase()}`;
+    case 'icmpv6-type':
+      return `-p ipv6-icmp -m icmp6 --icmpv6-type ${match.type}`;
+  }
+}
+
+function renderAction(action: LoweredAction, family: Family): string {
+  switch (action.do) {
+    case 'accept':
+    case 'drop':
+    case 'return':
+      return `-j ${action.do.toUpperCase()}`;
+    case 'jump':
+      return `-j ${action.chain}`;
+    case 'goto':
+      return `-g ${action.chain}`;
+    case 'reject':
+      if (action.with === 'tcp-reset') return '-j REJECT --reject-with tcp-reset';
+      return `-j REJECT --reject-with ${family === 4 ? 'icmp' : 'icmp6'}-port-unreachable`;
+    case 'set-mark':
+      return `-j MARK --set-xmark ${renderBits(action)}`;
+    case 'set-connection-mark':
+      return `-j CONNMARK --set-xmark ${renderBits(action)}`;
+    case 'dnat':
+      return `-j DNAT --to-destination ${renderEndpoint(action)}`;
+    case 'snat':
+      return `-j SNAT --to-source ${renderEndpoint(action)}`;
+  }
+}
+
+/** An address, with its port if there is one; IPv6 in brackets then. */
+export function renderEndpoint(endpoint: { address: { family: Family; text: string }; port?: number }): string {
+  const { address, port } = endpoint;
+  if (port === undefined) return address.text;
+  return address.family === 4 ? `${address.text}:${port}` : `[${address.text}]:${port}`;
+}
+
+function renderBits({ value, mask }: { value: number; mask: number }): string {
+  return `0x${value.toString(16)}/0x${mask.toString(16)}`;
+}

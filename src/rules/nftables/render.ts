@@ -1,0 +1,125 @@
+import type { Address, Family } from '../../model/address.ts';
+import type { Action, Chain, Hook, Match, RedirectTable, RedirectTableKey, Rule } from '../../model/rules.ts';
+import { renderEndpoint } from '../iptables/render.ts';
+
+/** Every table of ours begins so, followed by the program's name. */
+export const tablePrefix = 'egress-router-';
+
+/** The table of a program, with its family: `inet egress-router-net1`. */
+export function tableName(program: string): string {
+  return `inet ${tablePrefix}${program}`;
+}
+
+/** Type, hook and priority of each of our base chains; priorities as numbers, since not every hook knows every name. */
+const bases: Readonly<Record<Hook, string>> = {
+  'mangle-prerouting': 'type filter hook prerouting priority -150',
+  'nat-prerouting': 'type nat hook prerouting priority -100',
+  'filter-input': 'type filter hook input priority 0',
+  'filter-forward': 'type filter hook forward priority 0',
+  // `route`: a changed mark looks the route up again.
+  'mangle-output': 'type route hook output priority -150',
+  'mangle-postrouting': 'type filter hook postrouting priority -150',
+  'nat-postrouting': 'type nat hook postrouting priority 100',
+};
+
+/** The head of a base chain, as it stands between braces. */
+export function renderBase(chain: Chain): string {
+  return `${bases[chain.hook]}; policy accept;`;
+}
+
+/** The name of a redirect table's map: `tcp4`. */
+export function mapName(key: RedirectTableKey): string {
+  return `${key.protocol}${key.family}`;
+}
+
+/** The type of a redirect table's map. */
+export function mapType(key: RedirectTableKey): string {
+  return `type inet_service : ipv${key.family}_addr . inet_service`;
+}
+
+/** One entry of a redirect table. */
+export function renderElement(port: number, entry: { address: Address; port: number }): string {
+  return `${port} : ${entry.address.text} . ${entry.port}`;
+}
+
+/** All entries of a redirect table. */
+export function renderElements(table: RedirectTable): string {
+  const elements: string[] = [];
+  for (const [port, entry] of table.entries) elements.push(renderElement(port, entry));
+  return elements.join(', ');
+}
+
+/** A rule as `nft` reads it. Nothing in it needs escaping: names are validated. */
+export function renderRule(rule: Rule): string {
+  const family = rule.family === undefined ? [] : [`meta nfproto ipv${rule.family}`];
+  const matches = rule.matches.map(renderMatch);
+  return [...family, ...matches, renderAction(rule.action)].join(' ');
+}
+
+function renderMatch(match: Match): string {
+  const not = 'not' in match && match.not === true;
+  const equals = not ? '!= ' : '';
+  switch (match.on) {
+    case 'incoming':
+      return `iifname ${equals}"${match.link}"`;
+    case 'outgoing':
+      return `oifname ${equals}"${match.link}"`;
+    case 'protocol':
+      return `meta l4proto ${equals}${match.protocol === 'icmpv6' ? 'ipv6-icmp' : match.protocol}`;
+    case 'ports':
+      return `${match.protocol} dport ${match.from === match.to ? match.from : `${match.from}-${match.to}`}`;
+    case 'source':
+      return `${match.prefix.address.family === 4 ? 'ip' : 'ip6'} saddr ${equals}${renderPrefix(match.prefix)}`;
+    case 'local-destination':
+      return 'fib daddr type local';
+    case 'mark':
+      return `meta mark & ${hex(match.mask)} ${not ? '!=' : '=='} ${hex(match.value)}`;
+    case 'connection-mark':
+      return `ct mark & ${hex(match.mask)} ${not ? '!=' : '=='} ${hex(match.value)}`;
+    case 'state':
+      return `ct state ${match.states.join(',')}`;
+    case 'translated': {
+      const bit = match.part === 'destination' ? 'dnat' : 'snat';
+      return `ct status & ${bit} ${not ? '!=' : '=='} ${bit}`;
+    }
+    case 'direction':
+      return `ct direction ${match.direction}`;
+    case 'icmpv6-type':
+      return `icmpv6 type ${match.type}`;
+  }
+}
+
+function renderPrefix(prefix: { address: Address; length: number }): string {
+  const whole = prefix.address.family === 4 ? 32 : 128;
+  return prefix.length === whole ? prefix.address.text : `${prefix.address.text}/${prefix.length}`;
+}
+
+function renderAction(action: Action): string {
+  switch (action.do) {
+    case 'accept':
+    case 'drop':
+    case 'return':
+      return action.do;
+    case 'reject':
+      return action.with === 'tcp-reset' ? 'reject with tcp reset' : 'reject with icmpx port-unreachable';
+    case 'set-mark':
+      return `meta mark set meta mark & ${hex(~action.mask >>> 0)} | ${hex(action.value)}`;
+    case 'set-connection-mark':
+      return `ct mark set ct mark & ${hex(~action.mask >>> 0)} | ${hex(action.value)}`;
+    case 'dnat':
+    case 'snat':
+      return `${action.do} ${familyWord(action.address.family)} to ${renderEndpoint(action)}`;
+    case 'redirect': {
+      const { family, protocol } = action.table;
+      return `dnat ${familyWord(family)} to ${protocol} dport map @${mapName(action.table)}`;
+    }
+  }
+}
+
+function familyWord(family: Family): 'ip' | 'ip6' {
+  return family === 4 ? 'ip' : 'ip6';
+}
+
+function hex(value: number): string {
+  return `0x${value.toString(16)}`;
+}

@@ -1,0 +1,13 @@
+/** A program that installs rules, and what it is given on its standard input. */
+export interface RuleScript {
+  readonly tool: 'iptables-restore' | 'ip6tables-restore' | 'nft';
+  readonly input: string;
+}
+
+/** What leads from one state of the rules to another: scripts, each of which is all or nothing, in order. */
+export interface RuleTransaction {
+  readonly scripts: readonly RuleScript[];
+}
+
+/** Which family of programs installs rules. */
+export type RuleBackend = 'iptables' | 'nftables';
