@@ -1,0 +1,159 @@
+import type * as z from 'zod/mini';
+import type { Address, Family } from '../model/address.ts';
+import type { MacvlanMode, ReservedAddress } from '../model/attachment.ts';
+import type { Parsed } from '../model/problem.ts';
+import type { Redirect } from '../model/redirect.ts';
+import { presentText, readChoice } from './choice.ts';
+import { makeRedirect, parseProtocol, parseTarget } from './destination.ts';
+import { egressRouterSpecSchema } from './egress-router-schema.ts';
+import { macvlanModes, readMaster } from './interface-args.ts';
+import { listWritten, type RouterSpec, readFallbacks } from './ip-section.ts';
+import { ProblemList } from './problem-list.ts';
+import { collectRedirects, type Found } from './redirects.ts';
+import {
+  checkGateway,
+  claimFamily,
+  makeReservedAddress,
+  readGateway,
+  readReservedAddress,
+  type Written,
+} from './reserved.ts';
+import { isRecord, type Readable, readShape } from './shape.ts';
+
+/** An EgressRouter, validated. */
+export interface EgressRouterSpec extends RouterSpec {
+  /** `networkInterface.macvlan.mode`; absent: the configuration's own, or bridge. */
+  readonly mode?: MacvlanMode;
+  /** `networkInterface.macvlan.master`. */
+  readonly master?: string;
+}
+
+type WrittenSpec = Readable<z.output<typeof egressRouterSpecSchema>>;
+type WrittenAddress = NonNullable<NonNullable<WrittenSpec['addresses']>[number]>;
+type WrittenRule = NonNullable<NonNullable<NonNullable<WrittenSpec['redirect']>['redirectRules']>[number]>;
+
+const apiVersion = 'network.operator.openshift.io/v1';
+
+/**
+ * Reads an EgressRouter, the whole object or its `spec` alone. `path` is where it stands in a larger
+ * document, and the beginning of every problem's path.
+ */
+export function parseEgressRouter(input: unknown, path = ''): Parsed<EgressRouterSpec> {
+  const problems = new ProblemList();
+  const router = readEgressRouter(input, path, problems);
+  return problems.finish(() => router);
+}
+
+/** As {@link parseEgressRouter}, for a part of a larger document; the value counts only without problems. */
+export function readEgressRouter(input: unknown, path: string, problems: ProblemList): EgressRouterSpec {
+  const isWhole = isRecord(input) && ['spec', 'kind', 'apiVersion'].some((key) => Object.hasOwn(input, key));
+  if (!isWhole) return readSpec(input, path, problems);
+  checkHeader(input, path, problems);
+  return readSpec(input.spec, join(path, 'spec'), problems);
+}
+
+function checkHeader(input: Record<string, unknown>, path: string, problems: ProblemList): void {
+  for (const [key, expected] of [
+    ['apiVersion', apiVersion],
+    ['kind', 'EgressRouter'],
+  ] as const) {
+    const value = input[key];
+    if (value !== undefined && value !== expected) problems.add(join(path, key), value, `must be "${expected}"`);
+  }
+}
+
+function readSpec(input: unknown, path: string, problems: ProblemList): EgressRouterSpec {
+  const spec = readShape(egressRouterSpecSchema, input, path, problems) ?? {};
+  readChoice(spec.mode, ['redirect'], 'redirect', join(path, 'mode'), problems);
+  const { reserved, families } = readAddresses(spec.addresses, join(path, 'addresses'), problems);
+  const redirect = join(path, 'redirect');
+  const redirects = readRules(spec.redirect?.redirectRules ?? [], `${redirect}.redirectRules`, problems);
+  const fallbacks = readFallbacks(listWritten(spec.redirect?.fallbackIP, `${redirect}.fallbackIP`), problems);
+  return {
+    reserved,
+    redirects: collectRedirects(redirects, fallbacks, families, problems),
+    ...readInterface(spec.networkInterface?.macvlan, join(path, 'networkInterface.macvlan'), problems),
+  };
+}
+
+function readInterface(
+  macvlan: { mode?: string | undefined; master?: string | undefined } | undefined,
+  path: string,
+  problems: ProblemList,
+): { mode?: MacvlanMode; master?: string } {
+  const hasMode = presentText(macvlan?.mode) !== undefined;
+  const mode = readChoice(macvlan?.mode, macvlanModes, 'bridge', `${path}.mode`, problems);
+  const master = readMaster(macvlan?.master, `${path}.master`, problems);
+  return { ...(hasMode && { mode }), ...(master !== undefined && { master }) };
+}
+
+/** `families` is undefined when an address could not be read: nothing can be said about its family then. */
+function readAddresses(
+  addresses: readonly (WrittenAddress | undefined)[] | undefined,
+  path: string,
+  problems: ProblemList,
+): { reserved: readonly ReservedAddress[]; families: ReadonlySet<Family> | undefined } {
+  if (addresses?.length === 0) problems.add(path, addresses, 'must name a reserved address');
+  const families = new Set<Family>();
+  const reserved: ReservedAddress[] = [];
+  for (const [index, address] of (addresses ?? []).entries()) {
+    const read = address && readAddress(address, `${path}[${index}]`, families, problems);
+    if (read !== undefined) reserved.push(read);
+  }
+  const isComplete = reserved.length > 0 && reserved.length === addresses?.length;
+  return { reserved, families: isComplete ? families : undefined };
+}
+
+function readAddress(
+  { ip, gateway: gatewayText }: WrittenAddress,
+  path: string,
+  families: Set<Family>,
+  problems: ProblemList,
+): ReservedAddress | undefined {
+  const text = presentText(gatewayText);
+  const written: Written | undefined = text === undefined ? undefined : { path: `${path}.gateway`, text };
+  const gateway = written && readGateway(written, problems);
+  if (ip === undefined) return undefined;
+  const place = { path: `${path}.ip`, text: ip };
+  const prefix = readReservedAddress(place, problems);
+  if (prefix === undefined || !claimFamily(families, prefix.address.family, place, 'address', problems))
+    return undefined;
+  if (written !== undefined && gateway !== undefined) checkGateway(prefix, gateway, written, problems);
+  return makeReservedAddress(prefix, gateway);
+}
+
+function readRules(
+  rules: readonly (WrittenRule | undefined)[],
+  path: string,
+  problems: ProblemList,
+): Found<Redirect>[] {
+  const found: Found<Redirect>[] = [];
+  for (const [index, rule] of rules.entries()) {
+    const where = `${path}[${index}]`;
+    const redirect = rule && readRule(rule, where, problems);
+    if (redirect !== undefined) found.push({ value: redirect, path: where, written: rule });
+  }
+  return found;
+}
+
+function readRule(rule: WrittenRule, path: string, problems: ProblemList): Redirect | undefined {
+  const target = readDestinationIp(rule.destinationIP, `${path}.destinationIP`, problems);
+  const protocol = rule.protocol === undefined ? undefined : parseProtocol(rule.protocol);
+  if (protocol === undefined && rule.protocol !== undefined) {
+    problems.add(`${path}.protocol`, rule.protocol, 'must be TCP, UDP or SCTP');
+  }
+  if (target === undefined || protocol === undefined || rule.port === undefined) return undefined;
+  return makeRedirect(protocol, rule.port, target, rule.targetPort);
+}
+
+function readDestinationIp(text: string | undefined, path: string, problems: ProblemList): Address | undefined {
+  if (text === undefined) return undefined;
+  const target = parseTarget(text);
+  if (typeof target !== 'string') return target;
+  problems.add(path, text, target);
+  return undefined;
+}
+
+function join(path: string, key: string): string {
+  return path === '' ? key : `${path}.${key}`;
+}

@@ -1,0 +1,33 @@
+import * as z from 'zod/mini';
+import type { AttachmentId } from '../model/attachment.ts';
+import type { Parsed } from '../model/problem.ts';
+import { ProblemList } from './problem-list.ts';
+import { isRecord, readShape } from './shape.ts';
+
+const key = 'cni.dev/valid-attachments';
+const cure = 'must be a list of objects with containerID and ifname';
+const validAttachmentsSchema = z.array(
+  z.object({ containerID: z.string('must be a container ID'), ifname: z.string('must be an interface name') }, cure),
+  cure,
+);
+
+/**
+ * Reads which attachments of the network GC must keep (CNI spec 1.1.0 §4, GC). A configuration
+ * without the list is refused: taking it for an empty one would remove every router on the node.
+ */
+export function parseValidAttachments(configuration: unknown): Parsed<readonly AttachmentId[]> {
+  const problems = new ProblemList();
+  const list = readShape(
+    validAttachmentsSchema,
+    isRecord(configuration) ? configuration[key] : undefined,
+    key,
+    problems,
+  );
+  return problems.finish(() =>
+    (list ?? []).flatMap((item) =>
+      item?.containerID === undefined || item.ifname === undefined
+        ? []
+        : [{ containerId: item.containerID, ifname: item.ifname }],
+    ),
+  );
+}
