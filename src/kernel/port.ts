@@ -10,8 +10,11 @@ export interface Kernel {
   readonly netns: NamespaceId;
   /** Which programs install rules here. */
   readonly backend: RuleBackend;
-  /** The namespace of the container runtime, where masters live. Throws {@link KernelError}. */
-  readNode(): NodeSnapshot;
+  /**
+   * The namespace of the container runtime, where masters live; its routes only when asked for,
+   * since a node may have very many. Throws {@link KernelError}.
+   */
+  readNode(options: { readonly routes: boolean }): NodeSnapshot;
   /** The pod's namespace. Throws {@link KernelError}. */
   readNamespace(): NamespaceSnapshot;
   /** Does one thing, wholly or not at all. Throws {@link KernelError}. */
@@ -34,14 +37,7 @@ export interface StateStore {
 }
 
 /** Why the kernel, or a program that speaks for it, did not do as asked. */
-export type KernelErrorKind =
-  | 'namespace-gone'
-  | 'busy'
-  | 'exists'
-  | 'missing'
-  | 'refused'
-  | 'no-rule-backend'
-  | 'io';
+export type KernelErrorKind = 'namespace-gone' | 'busy' | 'exists' | 'missing' | 'refused' | 'no-rule-backend' | 'io';
 
 /** A failure with the action that led to it in its message. */
 export class KernelError extends Error {

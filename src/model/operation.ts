@@ -13,7 +13,13 @@ export type Operation =
   /** Leads the rules from one program to another; either may be absent. */
   | { readonly do: 'change-rules'; readonly from?: RuleProgram; readonly to?: RuleProgram }
   /** Removes whatever rules stand under a name, if they are the owner's. */
-  | { readonly do: 'remove-rules'; readonly name: string; readonly owner: string }
+  | {
+      readonly do: 'remove-rules';
+      readonly name: string;
+      readonly owner: string;
+      /** Where to look; several where nobody remembers. */
+      readonly backends: readonly ('iptables' | 'nftables')[];
+    }
   | {
       readonly do: 'create-macvlan';
       readonly name: string;

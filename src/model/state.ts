@@ -38,6 +38,8 @@ export interface AttachmentState {
   readonly oldDefaults: readonly Route[];
   /** Routes towards the cluster that were added to the main table. */
   readonly clusterRoutes: readonly Route[];
+  /** Routes of the private table by which replies go back to the cluster. */
+  readonly inwardRoutes: readonly Route[];
   readonly addresses: readonly Prefix[];
   readonly sysctls: readonly ChangedSysctl[];
 }

@@ -1,5 +1,7 @@
 import { type Family, formatPrefix } from '../../model/address.ts';
 import type { Match } from '../../model/rules.ts';
+import { renderEndpoint } from '../endpoint.ts';
+import { ownerComment } from '../owner.ts';
 import type { HookRule, LoweredAction, LoweredRule } from './lower.ts';
 
 /** A rule as `iptables-restore` reads it behind `-A CHAIN`. Nothing in it needs quoting: names are validated. */
@@ -10,11 +12,6 @@ export function renderRule(rule: LoweredRule, family: Family): string {
 /** The hook's rule behind `-A BUILTIN`; its comment names the owner. */
 export function renderHook(hook: HookRule): string {
   return `-m comment --comment "${ownerComment(hook.owner)}" -j ${hook.chain}`;
-}
-
-/** The owner as it is written beside rules. */
-export function ownerComment(owner: string): string {
-  return `egress-router ${owner}`;
 }
 
 function renderMatch(match: Match): string {
@@ -71,13 +68,6 @@ function renderAction(action: LoweredAction, family: Family): string {
     case 'snat':
       return `-j SNAT --to-source ${renderEndpoint(action)}`;
   }
-}
-
-/** An address, with its port if there is one; IPv6 in brackets then. */
-export function renderEndpoint(endpoint: { address: { family: Family; text: string }; port?: number }): string {
-  const { address, port } = endpoint;
-  if (port === undefined) return address.text;
-  return address.family === 4 ? `${address.text}:${port}` : `[${address.text}]:${port}`;
 }
 
 function renderBits({ value, mask }: { value: number; mask: number }): string {

@@ -1,4 +1,5 @@
 import type { Chain, RedirectTable, RuleProgram } from '../../model/rules.ts';
+import { ownerComment } from '../owner.ts';
 import type { RuleTransaction } from '../transaction.ts';
 import { mapName, mapType, renderBase, renderElement, renderElements, renderRule, tableName } from './render.ts';
 
@@ -26,7 +27,7 @@ export function removeTable(program: string): string {
 
 function replaceTable(program: RuleProgram): string {
   const blocks = [
-    `\tcomment "egress-router ${program.owner}"\n`,
+    `\tcomment "${ownerComment(program.owner)}"\n`,
     ...program.tables.map(
       (table) => `\tmap ${mapName(table)} {\n\t\t${mapType(table)}\n\t\telements = { ${renderElements(table)} }\n\t}\n`,
     ),

@@ -1,6 +1,6 @@
 import type { Address, Family } from '../../model/address.ts';
 import type { Action, Chain, Hook, Match, RedirectTable, RedirectTableKey, Rule } from '../../model/rules.ts';
-import { renderEndpoint } from '../iptables/render.ts';
+import { renderEndpoint } from '../endpoint.ts';
 
 /** Every table of ours begins so, followed by the program's name. */
 export const tablePrefix = 'egress-router-';

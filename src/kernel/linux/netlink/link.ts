@@ -5,7 +5,9 @@ import { littleEndian, pushNumber, pushText, readAttributes, readNumber, readTex
 import { flag, type NetlinkReply, type NetlinkSocket } from './socket.ts';
 
 const type = { newLink: 16, deleteLink: 17, getLink: 18 } as const;
-const attribute = { address: 1, name: 3, mtu: 4, link: 5, info: 18, alias: 20, netnsFd: 28 } as const;
+const attribute = { address: 1, name: 3, mtu: 4, link: 5, info: 18, alias: 20, netnsFd: 28, extendedMask: 29 } as const;
+/** Statistics make most of a link's message and nobody here reads them. */
+const skipStatistics = 8;
 const infoAttribute = { kind: 1, data: 2 } as const;
 const macvlanModeAttribute = 1;
 const interfaceUp = 1;
@@ -15,7 +17,12 @@ const modeNumbers: Readonly<Record<MacvlanMode, number>> = { private: 1, vepa: 2
 
 /** All links of the socket's namespace. Throws {@link NetlinkError}. */
 export function listLinks(socket: NetlinkSocket): Link[] {
-  return socket.request(type.getLink, flag.dump, (out) => writeHeader(out, 0, 0, 0)).map(parseLink);
+  return socket
+    .request(type.getLink, flag.dump, (out) => {
+      writeHeader(out, 0, 0, 0);
+      pushNumber(out, attribute.extendedMask, skipStatistics);
+    })
+    .map(parseLink);
 }
 
 /** What a new macvlan shall be. */

@@ -1,0 +1,108 @@
+import { runRemoval } from '../apply/run.ts';
+import type { Kernel, StateStore } from '../kernel/port.ts';
+import type { AttachmentId } from '../model/attachment.ts';
+import type { NamespaceSnapshot } from '../model/network.ts';
+import type { AttachmentState, NamespaceId } from '../model/state.ts';
+import { ownerOf } from '../plan/egress/desired.ts';
+import { PlanError } from '../plan/egress/error.ts';
+import { ownerOfAlias, recoverState } from '../plan/egress/recover.ts';
+import { planRemoval } from '../plan/egress/remove.ts';
+
+/** The other attachments that stand in a namespace, by what is remembered. */
+export function attachmentsIn(store: StateStore, netns: NamespaceId, except: AttachmentId): AttachmentState[] {
+  const bootId = store.bootId();
+  return store
+    .list()
+    .filter((state) => state.netns.inode === netns.inode && state.bootId === bootId)
+    .filter(({ id }) => id.containerId !== except.containerId || id.ifname !== except.ifname);
+}
+
+/** Whether the link that a state speaks of stands in the namespace and is its own. */
+export function hasOwnLink(state: AttachmentState, pod: NamespaceSnapshot): boolean {
+  return pod.links.some((link) => link.name === state.link && ownerOfAlias(link.alias) === ownerOf(state.id));
+}
+
+/**
+ * Removes what earlier calls left in the way of a new attachment: a DEL that never came, an ADD that
+ * died. Returns whether anything was removed. Throws {@link PlanError} where the attachment is there
+ * already, or the link's name is taken by somebody else, and {@link KernelError}.
+ */
+export function removeLeftovers(
+  kernel: Kernel,
+  store: StateStore,
+  id: AttachmentId,
+  link: string,
+  pod: NamespaceSnapshot,
+): boolean {
+  const bootId = store.bootId();
+  const own = store.find(id);
+  const ownIsHere = own !== undefined && own.netns.inode === kernel.netns.inode && own.bootId === bootId;
+  if (ownIsHere && hasOwnLink(own, pod)) {
+    throw new PlanError(
+      'exists',
+      `container ${id.containerId} has an attachment ${id.ifname} already (interface ${own.link}); run DEL first`,
+    );
+  }
+  const others = attachmentsIn(store, kernel.netns, id);
+  const stale = [
+    ...(ownIsHere ? [own] : []),
+    ...others.filter((state) => state.link === link || !hasOwnLink(state, pod)),
+  ];
+  let now = pod;
+  for (const state of stale) {
+    const staying = others.filter((other) => !stale.includes(other));
+    runRemoval(kernel, planRemoval(state, now, staying));
+    now = kernel.readNamespace();
+  }
+  const removedForeign = removeUnremembered(
+    kernel,
+    link,
+    id.ifname,
+    now,
+    others.filter((other) => !stale.includes(other)),
+  );
+  return stale.length > 0 || removedForeign;
+}
+
+function removeUnremembered(
+  kernel: Kernel,
+  link: string,
+  ifname: string,
+  pod: NamespaceSnapshot,
+  others: readonly AttachmentState[],
+): boolean {
+  const present = pod.links.find((one) => one.name === link);
+  if (present === undefined) return false;
+  const owner = ownerOfAlias(present.alias);
+  if (owner === undefined) {
+    throw new PlanError(
+      'environment',
+      `CNI_IFNAME "${link}": the pod has an interface of this name that is not ours; ` +
+        'delete it, or name the attachment otherwise',
+    );
+  }
+  const state = recoverState(link, owner, ifname, pod, kernel.netns);
+  runRemoval(kernel, planRemoval(state, pod, others, ['iptables', 'nftables']));
+  return true;
+}
+
+/** Removes an attachment from the namespace it is in; what is missing is no error. Throws {@link KernelError}. */
+export function removeAttachment(
+  kernel: Kernel,
+  store: StateStore,
+  id: AttachmentId,
+  remembered: AttachmentState | undefined,
+): void {
+  const pod = kernel.readNamespace();
+  const others = attachmentsIn(store, kernel.netns, id);
+  if (remembered !== undefined) {
+    runRemoval(kernel, planRemoval(remembered, pod, others));
+    return;
+  }
+  const link = pod.links.find((one) => ownerOfAlias(one.alias) === ownerOf(id))?.name ?? id.ifname;
+  const foreign = pod.links.some((one) => one.name === link && ownerOfAlias(one.alias) !== ownerOf(id));
+  // Somebody else's interface has the name, or another attachment of ours: not this container's.
+  if (foreign || others.some((other) => other.link === link)) return;
+  const state = { ...recoverState(link, ownerOf(id), id.ifname, pod, kernel.netns), id };
+  runRemoval(kernel, planRemoval(state, pod, others, ['iptables', 'nftables']));
+}

@@ -1,0 +1,24 @@
+import type { Kernel, StateStore } from '../kernel/port.ts';
+import type { PluginLog } from '../log.ts';
+import type { RuleBackendChoice } from '../model/attachment.ts';
+import type { NamespaceId } from '../model/state.ts';
+
+/** The parts that the verbs work with; wired in `cmd`. */
+export interface PluginParts {
+  readonly store: StateStore;
+  /** Enters a namespace; the caller closes the kernel. Throws {@link KernelError}. */
+  openKernel(path: string, backend: RuleBackendChoice): Kernel;
+  /** Which namespace a path leads to, if any. */
+  identifyNamespace(path: string): NamespaceId | undefined;
+  /** Throws {@link KernelError} where rules cannot be installed. */
+  checkBackend(choice: RuleBackendChoice): void;
+  /** Names of the node's interfaces. Throws {@link KernelError} where netlink does not answer. */
+  listNodeLinks(): readonly string[];
+}
+
+/** One call with what every verb has at hand. */
+export interface VerbContext {
+  readonly parts: PluginParts;
+  readonly configuration: Readonly<Record<string, unknown>>;
+  readonly log: PluginLog;
+}

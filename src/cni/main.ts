@@ -1,0 +1,99 @@
+import { openPluginLog, type PluginLog } from '../log.ts';
+import { translateFailure } from '../report/failure.ts';
+import { defaultLog, findLogSettings } from '../spec/log-settings.ts';
+import { decodeConfiguration } from './configuration.ts';
+import type { PluginParts, VerbContext } from './context.ts';
+import { type Call, type Environment, parseEnvironment } from './environment.ts';
+import { formatError, toCniError } from './error.ts';
+import { runAdd } from './verbs/add.ts';
+import { runCheck } from './verbs/check.ts';
+import { runDel } from './verbs/del.ts';
+import { runGc } from './verbs/gc.ts';
+import { runStatus } from './verbs/status.ts';
+import { formatVersionAnswer, latestVersion, negotiateVersion, requireVerb, supportedVersions } from './version.ts';
+
+/** What a call prints and how it ends. */
+export interface Outcome {
+  readonly exitCode: 0 | 1;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Everything that a call comes with. */
+export interface Invocation {
+  readonly environment: Environment;
+  /** Read only when a runtime calls. */
+  readonly readInput: () => string;
+  readonly programVersion: string;
+}
+
+/**
+ * Runs the plugin once (CNI spec 1.1.0). Nothing but a result or an error object is ever on stdout,
+ * and every failure ends with 1. Never throws.
+ */
+export function runPlugin(invocation: Invocation, parts: PluginParts): Outcome {
+  let version: string = latestVersion;
+  let log: PluginLog | undefined;
+  try {
+    const call = parseEnvironment(invocation.environment);
+    if (call === undefined) return introduce(invocation.programVersion);
+    const input = invocation.readInput();
+    // A runtime that asks for the versions need not say anything about itself.
+    if (call.verb === 'VERSION')
+      return succeed(formatVersionAnswer(input.trim() === '' ? {} : decodeConfiguration(input)));
+    const configuration = decodeConfiguration(input);
+    log = openPluginLog(findLogSettings(configuration));
+    const negotiated = negotiateVersion(configuration);
+    version = negotiated;
+    requireVerb(call.verb, negotiated);
+    return succeed(runVerb(call, negotiated, { parts, configuration, log }), log.problem);
+  } catch (thrown) {
+    const error = toCniError(translateFailure(thrown));
+    log ??= openPluginLog(defaultLog);
+    log.error(error.details === '' ? error.msg : `${error.msg}: ${error.details.replaceAll('\n', '; ')}`);
+    return { exitCode: 1, stdout: `${formatError(version, error)}\n`, stderr: tell(log.problem) };
+  } finally {
+    log?.close();
+  }
+}
+
+function runVerb(call: Call, version: ReturnType<typeof negotiateVersion>, context: VerbContext): string {
+  switch (call.verb) {
+    case 'ADD':
+      return runAdd(call, version, context);
+    case 'CHECK':
+      runCheck(call, context);
+      return '';
+    case 'DEL':
+      runDel(call, context);
+      return '';
+    case 'GC':
+      runGc(context);
+      return '';
+    case 'STATUS':
+      runStatus(context);
+      return '';
+    case 'VERSION':
+      return '';
+  }
+}
+
+/** For a person who starts the program by hand. */
+function introduce(programVersion: string): Outcome {
+  return {
+    exitCode: 0,
+    stdout: '',
+    stderr:
+      `egress-router ${programVersion}: a CNI plugin that gives pods a fixed source IP\n` +
+      `CNI versions supported: ${supportedVersions.join(', ')}\n` +
+      'It is called by container runtimes: set CNI_COMMAND and pass the network configuration on standard input.\n',
+  };
+}
+
+function succeed(stdout: string, problem?: string): Outcome {
+  return { exitCode: 0, stdout: stdout === '' ? '' : `${stdout}\n`, stderr: tell(problem) };
+}
+
+function tell(problem: string | undefined): string {
+  return problem === undefined ? '' : `egress-router: the log is not written: ${problem}\n`;
+}

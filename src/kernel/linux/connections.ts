@@ -1,0 +1,49 @@
+import type { Protocol, Redirect } from '../../model/redirect.ts';
+import { listAddresses } from './netlink/address.ts';
+import { type Connection, deleteConnection, deleteMarkedConnections, listConnections } from './netlink/conntrack.ts';
+import { NetlinkError, NetlinkSocket, netlinkFamily } from './netlink/socket.ts';
+
+/** `IPPROTO_*`. */
+const protocolNumbers: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
+
+/**
+ * Forgets connections to this namespace that were seen before their redirect was in force: a client
+ * that keeps sending would keep such a one alive, and never be redirected. Throws {@link NetlinkError}.
+ */
+export function forgetUntranslated(pod: NetlinkSocket, redirects: readonly Redirect[], fallback: boolean): void {
+  withConntrack((conntrack) => {
+    const connections = listConnections(conntrack).filter((connection) => !connection.translated);
+    if (connections.length === 0) return;
+    const local = new Set(listAddresses(pod).map(({ prefix }) => prefix.address.text));
+    const ports = new Set(redirects.map((one) => `${protocolNumbers[one.protocol]} ${one.port}`));
+    for (const connection of connections) {
+      const wanted = fallback || ports.has(`${connection.protocol} ${connection.destinationPort}`);
+      if (wanted && local.has(connection.destination.text)) forget(conntrack, connection);
+    }
+  });
+}
+
+/** Forgets every connection whose masked mark has this value. Throws {@link NetlinkError}. */
+export function forgetMarked(value: number, mask: number): void {
+  withConntrack((conntrack) => deleteMarkedConnections(conntrack, value, mask));
+}
+
+function forget(conntrack: NetlinkSocket, connection: Connection): void {
+  try {
+    deleteConnection(conntrack, connection);
+  } catch (error) {
+    if (!(error instanceof NetlinkError) || error.code !== 'ENOENT') throw error;
+  }
+}
+
+function withConntrack(use: (conntrack: NetlinkSocket) => void): void {
+  const conntrack = new NetlinkSocket(netlinkFamily.netfilter);
+  try {
+    use(conntrack);
+  } catch (error) {
+    // A kernel without this interface tracks connections that nobody can delete: nothing to do for us.
+    if (!(error instanceof NetlinkError) || (error.code !== 'EINVAL' && error.code !== 'ENOTSUP')) throw error;
+  } finally {
+    conntrack.close();
+  }
+}

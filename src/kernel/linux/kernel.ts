@@ -1,0 +1,135 @@
+import type { NamespaceSnapshot, NodeSnapshot } from '../../model/network.ts';
+import { mainTable } from '../../model/network.ts';
+import type { Operation } from '../../model/operation.ts';
+import type { RuleProgram } from '../../model/rules.ts';
+import type { NamespaceId } from '../../model/state.ts';
+import type { RuleBackend } from '../../rules/transaction.ts';
+import { type Kernel, KernelError, type StateStore } from '../port.ts';
+import { LinkDirectory } from './link-directory.ts';
+import { type PodNamespace, reasonOf } from './namespace.ts';
+import { listAddresses } from './netlink/address.ts';
+import { listPolicyRules } from './netlink/policy-rule.ts';
+import { listRoutes } from './netlink/route.ts';
+import { NetlinkSocket, netlinkFamily } from './netlink/socket.ts';
+import { applyOperation, describeOperation } from './operations.ts';
+import { changeRules, describeDifferences, listRules } from './rule-listing.ts';
+import { readSysctl, routerSysctls } from './sysctl.ts';
+
+/** The kernel of this machine, seen from a pod's network namespace, in which the thread stays until `close`. */
+export class LinuxKernel implements Kernel {
+  readonly netns: NamespaceId;
+  readonly backend: RuleBackend;
+  readonly #namespace: PodNamespace;
+  readonly #store: StateStore;
+  readonly #node: NetlinkSocket;
+  readonly #pod: NetlinkSocket;
+  readonly #links: LinkDirectory;
+
+  /** Enters the namespace. Throws {@link KernelError}. */
+  constructor(namespace: PodNamespace, backend: RuleBackend, store: StateStore) {
+    this.netns = namespace.id;
+    this.backend = backend;
+    this.#namespace = namespace;
+    this.#store = store;
+    this.#node = openRouteSocket('the node');
+    namespace.enter();
+    this.#pod = openRouteSocket('the pod');
+    this.#links = new LinkDirectory(this.#pod);
+  }
+
+  readNode({ routes }: { readonly routes: boolean }): NodeSnapshot {
+    return reading("the node's network", () => {
+      const directory = new LinkDirectory(this.#node);
+      const links = directory.list();
+      const addresses = listAddresses(this.#node).flatMap(({ linkIndex, prefix }) => {
+        const link = directory.nameOf(linkIndex);
+        return link === undefined ? [] : [{ link, prefix }];
+      });
+      if (!routes) return { links, addresses, defaultRoutes: [] };
+      this.#node.checkStrictly();
+      const defaultRoutes = ([4, 6] as const)
+        .flatMap((family) => listRoutes(this.#node, family, directory, { table: mainTable }))
+        .filter((route) => route.destination.length === 0 && route.type === 'unicast')
+        .sort((one, other) => (one.metric ?? 0) - (other.metric ?? 0));
+      return { links, addresses, defaultRoutes };
+    });
+  }
+
+  readNamespace(): NamespaceSnapshot {
+    return reading(`the network namespace ${this.netns.path}`, () => {
+      const links = this.#links.list();
+      const addresses = listAddresses(this.#pod).flatMap(({ linkIndex, prefix }) => {
+        const link = this.#links.nameOf(linkIndex);
+        return link === undefined ? [] : [{ link, prefix }];
+      });
+      const families = [4, 6] as const;
+      const sysctls = new Map<string, string>();
+      for (const key of routerSysctls(links.map((link) => link.name))) {
+        const value = readSysctl(key);
+        if (value !== undefined) sysctls.set(key, value);
+      }
+      return {
+        links,
+        addresses,
+        routes: families.flatMap((family) => listRoutes(this.#pod, family, this.#links)),
+        policyRules: families.flatMap((family) => listPolicyRules(this.#pod, family)),
+        sysctls,
+      };
+    });
+  }
+
+  apply(operation: Operation): void {
+    try {
+      applyOperation(operation, {
+        node: this.#node,
+        pod: this.#pod,
+        links: this.#links,
+        netnsFd: this.#namespace.fd,
+        backend: this.backend,
+        store: this.#store,
+      });
+    } catch (cause) {
+      if (cause instanceof KernelError) throw cause;
+      throw new KernelError(kindOf(cause), `Cannot ${describeOperation(operation)}: ${reasonOf(cause)}`, { cause });
+    }
+  }
+
+  compareRules(program: RuleProgram): readonly string[] {
+    const actual = listRules(this.backend, program);
+    // The backend's own listing of the same program in an empty namespace: no version of it can
+    // make us see a difference that is only one of spelling.
+    const expected = this.#namespace.tryElsewhere(() => {
+      changeRules(this.backend, undefined, program);
+      return listRules(this.backend, program);
+    });
+    return describeDifferences(expected, actual);
+  }
+
+  close(): void {
+    this.#pod.close();
+    this.#node.close();
+    this.#namespace.leave();
+    this.#namespace.close();
+  }
+}
+
+function openRouteSocket(where: string): NetlinkSocket {
+  return reading(`netlink of ${where}`, () => new NetlinkSocket(netlinkFamily.route));
+}
+
+function reading<T>(what: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (cause instanceof KernelError) throw cause;
+    throw new KernelError('refused', `Cannot read ${what}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+function kindOf(error: unknown): KernelError['kind'] {
+  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+  if (code === 'EEXIST') return 'exists';
+  if (code === 'ENOENT' || code === 'ESRCH' || code === 'ENODEV') return 'missing';
+  if (code === 'EBUSY') return 'busy';
+  return 'refused';
+}

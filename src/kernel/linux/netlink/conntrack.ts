@@ -1,0 +1,91 @@
+import type { AttrStream } from 'netlink/dist/structs.js';
+import { type Address, addressBytes } from '../../../model/address.ts';
+import { familyNumber, familyOf, readAddress, readAttributes } from './attributes.ts';
+import { flag, type NetlinkReply, type NetlinkSocket } from './socket.ts';
+
+/** `NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_*` */
+const type = { get: 0x101, delete: 0x102 } as const;
+const attribute = { original: 1, status: 3, mark: 8, markMask: 21 } as const;
+const tuple = { ip: 1, protocol: 2 } as const;
+const ip = { source4: 1, destination4: 2, source6: 3, destination6: 4 } as const;
+const protocolPart = { number: 1, sourcePort: 2, destinationPort: 3 } as const;
+const destinationTranslated = 1 << 5;
+
+/** A connection as its first packet was seen, before any translation. */
+export interface Connection {
+  readonly source: Address;
+  readonly destination: Address;
+  /** `IPPROTO_*`. */
+  readonly protocol: number;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly translated: boolean;
+}
+
+/** Connections with ports that the namespace tracks. Throws {@link NetlinkError}. */
+export function listConnections(socket: NetlinkSocket): Connection[] {
+  return socket.request(type.get, flag.dump, (out) => writeHeader(out, 0)).flatMap(parseConnection);
+}
+
+/** Forgets a connection; the next packet of it is a first one. Throws {@link NetlinkError} (`ENOENT`: it is gone). */
+export function deleteConnection(socket: NetlinkSocket, connection: Connection): void {
+  const { family } = connection.source;
+  socket.request(type.delete, 0, (out) => {
+    writeHeader(out, familyNumber(family));
+    out.push(attribute.original, (original: AttrStream) => {
+      original.push(tuple.ip, (addresses: AttrStream) => {
+        addresses.push(family === 4 ? ip.source4 : ip.source6, addressBytes(connection.source));
+        addresses.push(family === 4 ? ip.destination4 : ip.destination6, addressBytes(connection.destination));
+      });
+      original.push(tuple.protocol, (ports: AttrStream) => {
+        ports.push(protocolPart.number, Buffer.from([connection.protocol]));
+        ports.push(protocolPart.sourcePort, bigEndian16(connection.sourcePort));
+        ports.push(protocolPart.destinationPort, bigEndian16(connection.destinationPort));
+      });
+    });
+  });
+}
+
+/** Forgets every connection of both families whose masked mark has this value. Throws {@link NetlinkError}. */
+export function deleteMarkedConnections(socket: NetlinkSocket, value: number, mask: number): void {
+  socket.request(type.delete, 0, (out) => {
+    writeHeader(out, 0);
+    out.push(attribute.mark, bigEndian32(value));
+    out.push(attribute.markMask, bigEndian32(mask));
+  });
+}
+
+/** `struct nfgenmsg`. */
+function writeHeader(out: AttrStream, family: number): void {
+  out.emit(Buffer.from([family, 0, 0, 0]));
+}
+
+function parseConnection({ data }: NetlinkReply): Connection[] {
+  const attributes = readAttributes(data.subarray(4));
+  const original = readAttributes(attributes.get(attribute.original) ?? Buffer.alloc(0));
+  const addresses = readAttributes(original.get(tuple.ip) ?? Buffer.alloc(0));
+  const ports = readAttributes(original.get(tuple.protocol) ?? Buffer.alloc(0));
+  const four = familyOf(data[0]) === 4;
+  const source = readAddress(addresses, four ? ip.source4 : ip.source6);
+  const destination = readAddress(addresses, four ? ip.destination4 : ip.destination6);
+  const sourcePort = ports.get(protocolPart.sourcePort)?.readUInt16BE(0);
+  const destinationPort = ports.get(protocolPart.destinationPort)?.readUInt16BE(0);
+  const protocol = ports.get(protocolPart.number)?.[0];
+  if (source === undefined || destination === undefined || protocol === undefined) return [];
+  if (sourcePort === undefined || destinationPort === undefined) return [];
+  const status = attributes.get(attribute.status)?.readUInt32BE(0) ?? 0;
+  const translated = (status & destinationTranslated) !== 0;
+  return [{ source, destination, protocol, sourcePort, destinationPort, translated }];
+}
+
+function bigEndian16(value: number): Buffer {
+  const bytes = Buffer.alloc(2);
+  bytes.writeUInt16BE(value);
+  return bytes;
+}
+
+function bigEndian32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value >>> 0);
+  return bytes;
+}

@@ -1,0 +1,128 @@
+import { formatPrefix } from '../../model/address.ts';
+import { formatPolicyRule, formatRoute } from '../../model/format.ts';
+import type { Operation } from '../../model/operation.ts';
+import type { RuleBackend } from '../../rules/transaction.ts';
+import type { StateStore } from '../port.ts';
+import { announceAddresses } from './announce.ts';
+import { forgetMarked, forgetUntranslated } from './connections.ts';
+import type { LinkDirectory } from './link-directory.ts';
+import { addAddress } from './netlink/address.ts';
+import { createMacvlan, deleteLink, setLinkAlias, setLinkUp } from './netlink/link.ts';
+import { addPolicyRule, deletePolicyRule } from './netlink/policy-rule.ts';
+import { addRoute, deleteRoute } from './netlink/route.ts';
+import type { NetlinkSocket } from './netlink/socket.ts';
+import { changeRules, removeRules } from './rule-listing.ts';
+import { writeSysctl } from './sysctl.ts';
+
+/** What operations are done with. */
+export interface OperationContext {
+  readonly node: NetlinkSocket;
+  readonly pod: NetlinkSocket;
+  readonly links: LinkDirectory;
+  readonly netnsFd: number;
+  readonly backend: RuleBackend;
+  readonly store: StateStore;
+}
+
+/** Does one operation in the pod's namespace. Throws what the kernel, a program or the file system says. */
+export function applyOperation(operation: Operation, context: OperationContext): void {
+  const { pod, links } = context;
+  switch (operation.do) {
+    case 'change-rules':
+      changeRules(context.backend, operation.from, operation.to);
+      break;
+    case 'remove-rules':
+      removeRules(operation.backends, operation.name, operation.owner);
+      break;
+    case 'create-macvlan':
+      links.forget();
+      createMacvlan(context.node, { ...operation, netnsFd: context.netnsFd });
+      break;
+    case 'set-link-alias':
+      setLinkAlias(pod, links.indexOf(operation.link), operation.alias);
+      break;
+    case 'set-link-up':
+      setLinkUp(pod, links.indexOf(operation.link), true);
+      break;
+    case 'delete-link': {
+      const index = links.indexOf(operation.link);
+      links.forget();
+      deleteLink(pod, index);
+      break;
+    }
+    case 'add-address':
+      addAddress(pod, links.indexOf(operation.link), operation.prefix);
+      break;
+    case 'add-route':
+      addRoute(pod, operation.route, links);
+      break;
+    case 'delete-route':
+      deleteRoute(pod, operation.route, links);
+      break;
+    case 'add-policy-rule':
+      addPolicyRule(pod, operation.rule);
+      break;
+    case 'delete-policy-rule':
+      deletePolicyRule(pod, operation.rule);
+      break;
+    case 'set-sysctl':
+      writeSysctl(operation.key, operation.value);
+      break;
+    case 'forget-untranslated':
+      forgetUntranslated(pod, operation.redirects, operation.fallback);
+      break;
+    case 'forget-marked':
+      forgetMarked(operation.value, operation.mask);
+      break;
+    case 'announce': {
+      const link = links.find(operation.link);
+      announceAddresses(link.index, Buffer.from(link.mac.replaceAll(':', ''), 'hex'), operation.addresses);
+      break;
+    }
+    case 'save-state':
+      context.store.save(operation.state);
+      break;
+    case 'remove-state':
+      context.store.remove(operation.id);
+      break;
+  }
+}
+
+/** What an operation does, to follow "Cannot". */
+export function describeOperation(operation: Operation): string {
+  switch (operation.do) {
+    case 'change-rules':
+      return 'install the rules';
+    case 'remove-rules':
+      return `remove the rules of ${operation.name}`;
+    case 'create-macvlan':
+      return `create macvlan ${operation.name} (mode ${operation.mode}, MTU ${operation.mtu})`;
+    case 'set-link-alias':
+      return `write the owner into the alias of ${operation.link}`;
+    case 'set-link-up':
+      return `set ${operation.link} up`;
+    case 'delete-link':
+      return `delete ${operation.link}`;
+    case 'add-address':
+      return `add address ${formatPrefix(operation.prefix)} to ${operation.link}`;
+    case 'add-route':
+      return `add route ${formatRoute(operation.route)}`;
+    case 'delete-route':
+      return `delete route ${formatRoute(operation.route)}`;
+    case 'add-policy-rule':
+      return `add policy rule ${formatPolicyRule(operation.rule)}`;
+    case 'delete-policy-rule':
+      return `delete policy rule ${formatPolicyRule(operation.rule)}`;
+    case 'set-sysctl':
+      return `set ${operation.key} to ${operation.value}`;
+    case 'forget-untranslated':
+    case 'forget-marked':
+      return 'forget tracked connections';
+    case 'announce':
+      return `announce the addresses of ${operation.link}`;
+    case 'save-state':
+      return 'save the state of the attachment';
+    case 'remove-state':
+      return 'remove the state of the attachment';
+  }
+}

@@ -1,0 +1,124 @@
+import type { Family } from '../../model/address.ts';
+import type { RuleProgram } from '../../model/rules.ts';
+import { compareIptables } from '../../rules/iptables/difference.ts';
+import { ownerOfSaved, readSavedRules, removeSavedRules, type SavedRules } from '../../rules/iptables/saved.ts';
+import { compareNftables, removeTable } from '../../rules/nftables/difference.ts';
+import { readListedTable } from '../../rules/nftables/listed.ts';
+import { tableName } from '../../rules/nftables/render.ts';
+import type { RuleBackend, RuleTransaction } from '../../rules/transaction.ts';
+import { KernelError } from '../port.ts';
+import { findTool, runTool, runTransaction } from './rule-tools.ts';
+
+/** The scripts that lead from one program to another, for a backend. */
+export function comparePrograms(
+  backend: RuleBackend,
+  from: RuleProgram | undefined,
+  to: RuleProgram | undefined,
+): RuleTransaction {
+  return backend === 'nftables' ? compareNftables(from, to) : compareIptables(from, to);
+}
+
+/**
+ * Leads the rules from one program to another; where a later script fails, what the earlier ones did
+ * is taken back. Throws {@link KernelError}.
+ */
+export function changeRules(backend: RuleBackend, from: RuleProgram | undefined, to: RuleProgram | undefined): void {
+  try {
+    runTransaction(comparePrograms(backend, from, to));
+  } catch (error) {
+    const program = to ?? from;
+    // nft is all or nothing by itself; iptables is so for each table only.
+    if (backend === 'iptables' && program !== undefined) takeBack(program, from);
+    throw error;
+  }
+}
+
+function takeBack(program: RuleProgram, from: RuleProgram | undefined): void {
+  try {
+    removeIptables(program.name, program.owner);
+    if (from !== undefined) runTransaction(compareIptables(undefined, from));
+  } catch {
+    // The first failure is the one to report; DEL tries again.
+  }
+}
+
+/**
+ * Removes the rules under a name if they are the owner's; none there is no error. Of several
+ * backends, one that is not installed has installed nothing. Throws {@link KernelError}.
+ */
+export function removeRules(backends: readonly RuleBackend[], name: string, owner: string): void {
+  for (const backend of backends) {
+    if (backends.length > 1 && findTool(backend === 'iptables' ? 'iptables-save' : 'nft') === undefined) continue;
+    if (backend === 'iptables') removeIptables(name, owner);
+    else removeNftables(name, owner);
+  }
+}
+
+function removeIptables(name: string, owner: string): void {
+  for (const family of [4, 6] as const) {
+    const saved = saveIptables(family, name);
+    const found = ownerOfSaved(saved);
+    // Chains without a hook are what a torn removal left.
+    if (saved.tables.length === 0 || (found !== undefined && found !== owner)) continue;
+    runTool(familyTool('restore', family), ['--noflush', '-w', '10'], removeSavedRules(saved));
+  }
+}
+
+function removeNftables(name: string, owner: string): void {
+  let listed: string;
+  try {
+    listed = runTool('nft', ['-s', '-t', 'list', 'table', ...tableName(name).split(' ')]);
+  } catch (error) {
+    if (error instanceof KernelError && error.message.includes('No such file or directory')) return;
+    throw error;
+  }
+  const found = /^\s*comment "egress-router ([^"]+)"$/m.exec(listed)?.[1];
+  if (found !== undefined && found !== owner) return;
+  runTool('nft', ['-f', '-'], removeTable(name));
+}
+
+function saveIptables(family: Family, name: string): SavedRules {
+  // A node without ip6tables has no IPv6 rules of ours either.
+  if (findTool(familyTool('save', family)) === undefined) return { tables: [] };
+  return readSavedRules(runTool(familyTool('save', family), []), name);
+}
+
+function familyTool(verb: 'save' | 'restore', family: Family): string {
+  return `${family === 4 ? 'iptables' : 'ip6tables'}-${verb}`;
+}
+
+/** The rules under a name as the backend's own listing shows them, a line each, in a stable order. */
+export function listRules(backend: RuleBackend, program: RuleProgram): string[] {
+  if (backend === 'iptables') {
+    return program.families.flatMap((family) =>
+      saveIptables(family, program.name).tables.flatMap(({ table, hooks, rules }) =>
+        [...hooks, ...rules].map((rule) => `${family === 4 ? 'iptables' : 'ip6tables'} -t ${table} ${rule}`),
+      ),
+    );
+  }
+  try {
+    return readListedTable(runTool('nft', ['-s', 'list', 'table', ...tableName(program.name).split(' ')]));
+  } catch (error) {
+    if (error instanceof KernelError && error.message.includes('No such file or directory')) return [];
+    throw error;
+  }
+}
+
+/** What a listing lacks and has too much, in words; a changed rule shows as both. */
+export function describeDifferences(expected: readonly string[], actual: readonly string[]): string[] {
+  const missing = without(expected, actual).map((rule) => `rule is missing: ${rule}`);
+  const foreign = without(actual, expected).map((rule) => `rule does not belong: ${rule}`);
+  if (missing.length + foreign.length > 0) return [...missing, ...foreign];
+  const moved = expected.findIndex((rule, index) => rule !== actual[index]);
+  return moved < 0 ? [] : [`rules are out of order, beginning with: ${actual[moved]}`];
+}
+
+function without(lines: readonly string[], others: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const line of others) counts.set(line, (counts.get(line) ?? 0) + 1);
+  return lines.filter((line) => {
+    const count = counts.get(line) ?? 0;
+    counts.set(line, count - 1);
+    return count <= 0;
+  });
+}

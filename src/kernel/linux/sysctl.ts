@@ -1,0 +1,35 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+
+const root = '/proc/sys';
+
+/** The value of a setting in the namespace that the thread is in; undefined where the kernel has none such. */
+export function readSysctl(key: string): string | undefined {
+  try {
+    return readFileSync(`${root}/${key}`, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Sets a setting of the namespace that the thread is in. Throws the file system's error. */
+export function writeSysctl(key: string, value: string): void {
+  writeFileSync(`${root}/${key}`, value, { flag: 'r+' });
+}
+
+/** The settings that an egress router depends on, for the links of a namespace. */
+export function routerSysctls(links: readonly string[]): string[] {
+  return [
+    'net/ipv4/ip_forward',
+    'net/ipv4/fwmark_reflect',
+    'net/ipv4/conf/all/rp_filter',
+    'net/ipv6/conf/all/forwarding',
+    'net/ipv6/fwmark_reflect',
+    ...links.flatMap((link) => [
+      `net/ipv4/conf/${link}/rp_filter`,
+      `net/ipv4/conf/${link}/arp_notify`,
+      `net/ipv6/conf/${link}/ndisc_notify`,
+      `net/ipv6/conf/${link}/disable_ipv6`,
+      `net/ipv6/conf/${link}/accept_ra`,
+    ]),
+  ];
+}

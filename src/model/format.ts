@@ -1,0 +1,23 @@
+import { formatPrefix } from './address.ts';
+import { mainTable, type PolicyRule, type Route } from './network.ts';
+
+/** A route in the words of `ip route`. */
+export function formatRoute(route: Route): string {
+  const { destination } = route;
+  const words = [
+    ...(route.type === 'unreachable' ? ['unreachable'] : []),
+    destination.length === 0 ? 'default' : formatPrefix(destination),
+    ...(route.gateway === undefined ? [] : ['via', route.gateway.text]),
+    ...(route.link === undefined ? [] : ['dev', route.link]),
+    ...(route.table === mainTable ? [] : ['table', `${route.table}`]),
+    ...(route.metric === undefined ? [] : ['metric', `${route.metric}`]),
+  ];
+  return words.join(' ');
+}
+
+/** A policy rule in the words of `ip rule`. */
+export function formatPolicyRule(rule: PolicyRule): string {
+  const mark = `fwmark 0x${rule.mark.toString(16)}/0x${rule.mask.toString(16)}`;
+  const incoming = rule.incoming === undefined ? '' : ` iif ${rule.incoming}`;
+  return `${rule.priority}: from all ${mark}${incoming} lookup ${rule.table}`;
+}

@@ -1,0 +1,138 @@
+import type { AttachmentId } from '../../model/attachment.ts';
+import type { NamespaceSnapshot } from '../../model/network.ts';
+import type { Operation, Step } from '../../model/operation.ts';
+import { fallbackOf } from '../../model/redirect.ts';
+import type { AttachmentState, ChangedSysctl, NamespaceId } from '../../model/state.ts';
+import { inwardMark, markMask } from '../../rules/marks.ts';
+import { ownerComment } from '../../rules/owner.ts';
+import type { RuleBackend } from '../../rules/transaction.ts';
+import { type Desired, describeDesired, ownerOf } from './desired.ts';
+import type { Resolved } from './resolve.ts';
+
+/** What an ADD is about. */
+export interface AddRequest {
+  readonly id: AttachmentId;
+  /** The interface to make. */
+  readonly link: string;
+  readonly resolved: Resolved;
+  readonly pod: NamespaceSnapshot;
+  readonly netns: NamespaceId;
+  readonly bootId: string;
+  readonly backend: RuleBackend;
+}
+
+/** The steps of an ADD, and what will be remembered of it. */
+export interface AddPlan {
+  readonly steps: readonly Step[];
+  readonly state: AttachmentState;
+  readonly desired: Desired;
+}
+
+/**
+ * Plans an ADD into a namespace where nothing of this attachment is. The order is the promise that
+ * no packet leaves with a wrong source: what is remembered first, then the rules with the door
+ * closed, then the link, the routes, and forwarding at the very end.
+ */
+export function planAdd(request: AddRequest): AddPlan {
+  const { id, link, resolved, pod } = request;
+  const desired = describeDesired(id, link, resolved, pod);
+  const changes = [...desired.sysctls, ...desired.forwarding].flatMap(({ key, value }) => {
+    const was = pod.sysctls.get(key);
+    return was === undefined || was === value ? [] : [{ key, value, was }];
+  });
+  const state = describeState(request, desired, changes);
+  const steps: Step[] = [
+    step({ do: 'save-state', state }, { do: 'remove-state', id }),
+    step(
+      { do: 'change-rules', to: desired.program },
+      {
+        do: 'remove-rules',
+        name: desired.program.name,
+        owner: desired.program.owner,
+        backends: [request.backend],
+      },
+    ),
+    step(
+      {
+        do: 'forget-untranslated',
+        redirects: resolved.spec.redirects.redirects,
+        fallback: resolved.reserved.some(
+          ({ prefix }) => fallbackOf(resolved.spec.redirects, prefix.address.family) !== undefined,
+        ),
+      },
+      // Taken back: connections made meanwhile must not go on by rules that are gone.
+      { do: 'forget-marked', value: inwardMark(resolved.slot), mask: markMask },
+    ),
+    ...changes.filter(({ key }) => !isForwarding(desired, key)).map(setSysctl),
+    ...planLink(request, desired),
+    ...desired.outward.filter((route) => route.destination.length > 0).map((route) => addRoute(route)),
+    ...[...desired.privateOutward, ...desired.inward].map((route) => addRoute(route)),
+    ...desired.policyRules.map((rule) => step({ do: 'add-policy-rule', rule }, { do: 'delete-policy-rule', rule })),
+    ...desired.cluster.map((route) => addRoute(route)),
+    ...resolved.oldDefaults.map((route) => step({ do: 'delete-route', route }, { do: 'add-route', route })),
+    ...desired.outward.filter((route) => route.destination.length === 0).map((route) => addRoute(route)),
+    ...changes.filter(({ key }) => isForwarding(desired, key)).map(setSysctl),
+    { operation: { do: 'announce', link, addresses: resolved.reserved.map(({ prefix }) => prefix.address) } },
+  ];
+  return { steps, state, desired };
+}
+
+function isForwarding(desired: Desired, key: string): boolean {
+  return desired.forwarding.some((one) => one.key === key);
+}
+
+function step(operation: Operation, undo: Operation): Step {
+  return { operation, undo };
+}
+
+function addRoute(route: AttachmentState['oldDefaults'][number]): Step {
+  return step({ do: 'add-route', route }, { do: 'delete-route', route });
+}
+
+function setSysctl({ key, value, was }: ChangedSysctl & { value: string }): Step {
+  return step({ do: 'set-sysctl', key, value, was }, { do: 'set-sysctl', key, value: was });
+}
+
+/** The link with all that goes with it: deleting it is the undo of every step. */
+function planLink({ link, resolved, id }: AddRequest, desired: Desired): Step[] {
+  const { spec, master, mtu, reserved } = resolved;
+  const mac = spec.mac === undefined ? {} : { mac: spec.mac };
+  return [
+    step(
+      { do: 'create-macvlan', name: link, masterIndex: master.index, mode: spec.mode, mtu, ...mac },
+      { do: 'delete-link', link },
+    ),
+    { operation: { do: 'set-link-alias', link, alias: ownerComment(ownerOf(id)) } },
+    ...desired.linkSysctls.map(({ key, value }): Step => ({ operation: { do: 'set-sysctl', key, value } })),
+    // Addresses before the link is up: the kernel announces what is there when it goes up.
+    ...reserved.map(({ prefix }): Step => ({ operation: { do: 'add-address', link, prefix } })),
+    { operation: { do: 'set-link-up', link } },
+  ];
+}
+
+function describeState(
+  { id, link, resolved, netns, bootId, backend }: AddRequest,
+  desired: Desired,
+  changes: readonly ChangedSysctl[],
+): AttachmentState {
+  return {
+    version: 1,
+    id,
+    network: resolved.spec.network,
+    netns,
+    bootId,
+    link,
+    master: resolved.master.name,
+    slot: resolved.slot,
+    backend,
+    podLinks: ([4, 6] as const).flatMap((family) => {
+      const podLink = resolved.podLinks[family];
+      return podLink === undefined ? [] : [{ family, link: podLink }];
+    }),
+    oldDefaults: resolved.oldDefaults,
+    clusterRoutes: desired.cluster,
+    inwardRoutes: desired.inward,
+    addresses: resolved.reserved.map(({ prefix }) => prefix),
+    sysctls: changes.map(({ key, was }) => ({ key, was })),
+  };
+}
