@@ -14,6 +14,14 @@ export type Destination =
 /** The forms of a destination, for messages. */
 const grammar = '"IP", "PORT PROTOCOL IP" or "PORT PROTOCOL IP TARGETPORT"';
 
+/**
+ * Optional port and protocol, target, optional target port, optional comment. Only blanks and tabs
+ * separate: a line break inside would be a second destination that nobody reads.
+ */
+const form = /^[ \t]*(?:([^\s#]+)[ \t]+([^\s#]+)[ \t]+)?([^\s#]+)(?:[ \t]+([^\s#]+))?[ \t]*(?:#.*)?$/;
+
+const blank = /^[ \t]*(?:#.*)?$/;
+
 /** Longer lines are no destinations; the bound keeps the cost of hostile ones down. */
 const maxCharacters = 1024;
 
@@ -23,18 +31,15 @@ const maxCharacters = 1024;
  * trailing `#` comment. A mask is checked and dropped: OpenShift's documentation shows destinations
  * such as `203.0.113.26/30`, where the address itself is meant.
  */
-export function parseDestination(text: string): Destination {
+export function parseDestination(text: unknown): Destination {
+  if (typeof text !== 'string') return failed(`must be a text: ${grammar}`);
   if (text.length > maxCharacters) return failed(`must be ${grammar}, of at most ${maxCharacters} characters`);
-  const comment = text.indexOf('#');
-  const words = splitWords(comment < 0 ? text : text.slice(0, comment));
-  const [first, second, third, fourth] = words;
-  if (first === undefined) return { kind: 'blank' };
-  if (second === undefined) {
-    const target = parseTarget(first);
-    return typeof target === 'string' ? failed(`must be ${grammar}; ${target}`) : { kind: 'fallback', target };
-  }
-  if (third === undefined || words.length > 4) return failed(`must be ${grammar}`);
-  return readRedirect(first, second, third, fourth);
+  const [, port, protocol, target, targetPort] = form.exec(text) ?? [];
+  if (target === undefined) return blank.test(text) ? { kind: 'blank' } : failed(`must be ${grammar}`);
+  if (port !== undefined && protocol !== undefined) return readRedirect(port, protocol, target, targetPort);
+  if (targetPort !== undefined) return failed(`must be ${grammar}`);
+  const address = parseTarget(target);
+  return typeof address === 'string' ? failed(`must be ${grammar}; ${address}`) : { kind: 'fallback', target: address };
 }
 
 function readRedirect(
@@ -72,11 +77,6 @@ function failed(expected: string): Destination {
   return { kind: 'error', expected };
 }
 
-/** Only blanks and tabs separate: a line break inside would be a second destination that nobody reads. */
-function splitWords(text: string): string[] {
-  return text.split(/[ \t]+/).filter((word) => word !== '');
-}
-
 /** Reads a port, 1–65535, in decimal without leading zeros. */
 export function parsePort(word: string): number | undefined {
   if (!/^[1-9]\d{0,4}$/.test(word)) return undefined;
@@ -86,8 +86,8 @@ export function parsePort(word: string): number | undefined {
 
 /** Reads the name of a protocol, in any case. */
 export function parseProtocol(word: string): Protocol | undefined {
-  const name = word.toLowerCase();
-  return protocols.find((protocol) => protocol === name);
+  const name = word.toLowerCase() as Protocol;
+  return protocols.includes(name) ? name : undefined;
 }
 
 /**

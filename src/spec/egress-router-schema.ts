@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { modeCure } from './interface-args.ts';
 
 const portCure = 'must be a port from 1 to 65535';
 const port = z.number(portCure).check(z.int(portCure), z.gte(1, portCure), z.lte(65535, portCure));
@@ -42,7 +43,7 @@ export const egressRouterSpecSchema = z.object(
           macvlan: z.nullish(
             z.object(
               {
-                mode: z.nullish(z.string('must be the name of a macvlan mode')),
+                mode: z.nullish(z.string(modeCure)),
                 master: z.nullish(z.string('must be the name of a network interface of the node')),
               },
               'must be an object with mode and master',

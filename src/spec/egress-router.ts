@@ -1,5 +1,5 @@
 import type * as z from 'zod/mini';
-import type { Address, Family } from '../model/address.ts';
+import type { Family } from '../model/address.ts';
 import type { MacvlanMode, ReservedAddress } from '../model/attachment.ts';
 import type { Parsed } from '../model/problem.ts';
 import type { Redirect } from '../model/redirect.ts';
@@ -9,7 +9,7 @@ import { egressRouterSpecSchema } from './egress-router-schema.ts';
 import { macvlanModes, readMaster } from './interface-args.ts';
 import { listWritten, type RouterSpec, readFallbacks } from './ip-section.ts';
 import { ProblemList } from './problem-list.ts';
-import { collectRedirects, type Found } from './redirects.ts';
+import { RedirectCollector } from './redirects.ts';
 import {
   checkGateway,
   claimFamily,
@@ -66,12 +66,13 @@ function readSpec(input: unknown, path: string, problems: ProblemList): EgressRo
   const spec = readShape(egressRouterSpecSchema, input, path, problems) ?? {};
   readChoice(spec.mode, ['redirect'], 'redirect', join(path, 'mode'), problems);
   const { reserved, families } = readAddresses(spec.addresses, join(path, 'addresses'), problems);
-  const redirect = join(path, 'redirect');
-  const redirects = readRules(spec.redirect?.redirectRules ?? [], `${redirect}.redirectRules`, problems);
-  const fallbacks = readFallbacks(listWritten(spec.redirect?.fallbackIP, `${redirect}.fallbackIP`), problems);
+  const redirects = new RedirectCollector(families, problems);
+  const redirectPath = join(path, 'redirect');
+  readRules(spec.redirect?.redirectRules ?? [], `${redirectPath}.redirectRules`, redirects, problems);
+  readFallbacks(listWritten(spec.redirect?.fallbackIP, `${redirectPath}.fallbackIP`), redirects, problems);
   return {
     reserved,
-    redirects: collectRedirects(redirects, fallbacks, families, problems),
+    redirects: redirects.finish(),
     ...readInterface(spec.networkInterface?.macvlan, join(path, 'networkInterface.macvlan'), problems),
   };
 }
@@ -125,33 +126,24 @@ function readAddress(
 function readRules(
   rules: readonly (WrittenRule | undefined)[],
   path: string,
+  redirects: RedirectCollector,
   problems: ProblemList,
-): Found<Redirect>[] {
-  const found: Found<Redirect>[] = [];
+): void {
   for (const [index, rule] of rules.entries()) {
-    const where = `${path}[${index}]`;
-    const redirect = rule && readRule(rule, where, problems);
-    if (redirect !== undefined) found.push({ value: redirect, path: where, written: rule });
+    const redirect = rule && readRule(rule, path, index, problems);
+    if (redirect !== undefined) redirects.addRedirect(redirect, path, index, rule);
   }
-  return found;
 }
 
-function readRule(rule: WrittenRule, path: string, problems: ProblemList): Redirect | undefined {
-  const target = readDestinationIp(rule.destinationIP, `${path}.destinationIP`, problems);
+function readRule(rule: WrittenRule, path: string, index: number, problems: ProblemList): Redirect | undefined {
+  const target = rule.destinationIP === undefined ? undefined : parseTarget(rule.destinationIP);
   const protocol = rule.protocol === undefined ? undefined : parseProtocol(rule.protocol);
+  if (typeof target === 'string') problems.add(`${path}[${index}].destinationIP`, rule.destinationIP, target);
   if (protocol === undefined && rule.protocol !== undefined) {
-    problems.add(`${path}.protocol`, rule.protocol, 'must be TCP, UDP or SCTP');
+    problems.add(`${path}[${index}].protocol`, rule.protocol, 'must be TCP, UDP or SCTP');
   }
-  if (target === undefined || protocol === undefined || rule.port === undefined) return undefined;
+  if (typeof target !== 'object' || protocol === undefined || rule.port === undefined) return undefined;
   return makeRedirect(protocol, rule.port, target, rule.targetPort);
-}
-
-function readDestinationIp(text: string | undefined, path: string, problems: ProblemList): Address | undefined {
-  if (text === undefined) return undefined;
-  const target = parseTarget(text);
-  if (typeof target !== 'string') return target;
-  problems.add(path, text, target);
-  return undefined;
 }
 
 function join(path: string, key: string): string {

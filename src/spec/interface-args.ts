@@ -5,13 +5,18 @@ import { presentText } from './choice.ts';
 import type { ProblemList } from './problem-list.ts';
 import type { Readable } from './shape.ts';
 
+/** The modes of macvlan that a router may use. */
+export const macvlanModes: readonly MacvlanMode[] = ['bridge', 'private', 'vepa', 'passthru'];
+
+export const modeCure = `must be one of ${macvlanModes.join(', ')}`;
+
 const mtuCure = 'must be a whole number of bytes, such as 1500';
 
 /** `interfaceArgs` of the network configuration: how the macvlan is made. */
 export const interfaceArgsSchema = z.object(
   {
     master: z.nullish(z.string('must be the name of a network interface of the node')),
-    mode: z.nullish(z.string('must be the name of a macvlan mode')),
+    mode: z.nullish(z.string(modeCure)),
     // The Go plugin reads strings, people write numbers.
     mtu: z.nullish(z.union([z.number(), z.string()], mtuCure)),
   },
@@ -19,9 +24,6 @@ export const interfaceArgsSchema = z.object(
 );
 
 export type InterfaceArgs = Readable<z.output<typeof interfaceArgsSchema>>;
-
-/** The modes of macvlan that a router may use. */
-export const macvlanModes: readonly MacvlanMode[] = ['bridge', 'private', 'vepa', 'passthru'];
 
 /** The least MTU that a family works with (RFC 791, RFC 8200 §5), in bytes. */
 const leastMtu: Readonly<Record<Family, number>> = { 4: 68, 6: 1280 };

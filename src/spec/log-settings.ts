@@ -6,7 +6,8 @@ import { isRecord } from './shape.ts';
 /** Where OpenShift's documentation tells people to look. */
 export const defaultLog: LogSettings = { file: '/tmp/egress-router-log', level: 'debug' };
 
-const levels: readonly LogLevel[] = ['panic', 'error', 'verbose', 'debug'];
+/** Every level, the gravest first. */
+export const logLevels: readonly LogLevel[] = ['panic', 'error', 'verbose', 'debug'];
 
 /** Reads `log_file` and `log_level`; what is wrong is noted and replaced by the default. */
 export function readLogSettings(
@@ -16,7 +17,7 @@ export function readLogSettings(
 ): LogSettings {
   return {
     file: readLogFile(presentText(file), problems),
-    level: readChoice(level, levels, defaultLog.level, 'log_level', problems),
+    level: readChoice(level, logLevels, defaultLog.level, 'log_level', problems),
   };
 }
 

@@ -6,10 +6,12 @@ import { readChoice } from './choice.ts';
 import { type EgressRouterSpec, readEgressRouter } from './egress-router.ts';
 import { type InterfaceArgs, interfaceArgsSchema, macvlanModes, readMaster, readMtu } from './interface-args.ts';
 import { ipSchema, readIpSection } from './ip-section.ts';
-import { readLogSettings } from './log-settings.ts';
+import { logLevels, readLogSettings } from './log-settings.ts';
 import { ProblemList } from './problem-list.ts';
 import { argsSchema, readMac, runtimeConfigSchema } from './runtime-config.ts';
 import { isRecord, type Readable, readShape } from './shape.ts';
+
+const ruleBackends: readonly RuleBackendChoice[] = ['auto', 'iptables', 'nftables'];
 
 const netConfSchema = z.object(
   {
@@ -22,9 +24,9 @@ const netConfSchema = z.object(
     clusterNetworks: z.nullish(
       z.array(z.string('must be a network such as "10.128.0.0/14"'), 'must be a list of networks'),
     ),
-    ruleBackend: z.nullish(z.string('must be the name of a rule backend')),
+    ruleBackend: z.nullish(z.string(`must be one of ${ruleBackends.join(', ')}`)),
     log_file: z.nullish(z.string('must be the absolute path of a file')),
-    log_level: z.nullish(z.string('must be the name of a log level')),
+    log_level: z.nullish(z.string(`must be one of ${logLevels.join(', ')}`)),
     runtimeConfig: z.nullish(runtimeConfigSchema),
     args: z.nullish(argsSchema),
   },
@@ -32,8 +34,6 @@ const netConfSchema = z.object(
 );
 
 type NetConf = Readable<z.output<typeof netConfSchema>>;
-
-const ruleBackends: readonly RuleBackendChoice[] = ['auto', 'iptables', 'nftables'];
 
 /**
  * Reads the network configuration of the plugin (CNI spec 1.1.0 §1) into what the attachment shall

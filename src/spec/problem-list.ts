@@ -10,7 +10,8 @@ export class ProblemList {
 
   /** Notes that `value`, which stands at the JSON path, is wrong; `cure` says what would be right. */
   add(path: string, value: unknown, cure: string): void {
-    if (!this.isFull) this.#problems.push({ path, value: showValue(value), cure });
+    if (this.isFull) return;
+    this.#problems.push({ path: path === '' ? '(document)' : path, value: showValue(value), cure });
   }
 
   /** Whether further problems would be dropped. */

@@ -2,74 +2,71 @@ import type { Address, Family } from '../model/address.ts';
 import { protocols, type Redirect, type RedirectSet } from '../model/redirect.ts';
 import type { ProblemList } from './problem-list.ts';
 
-/** Something read, with where it stands and what was written there, for messages. */
-export interface Found<T> {
-  readonly value: T;
-  /** JSON path. */
-  readonly path: string;
-  readonly written: unknown;
+/**
+ * Gathers all that a document redirects into one set. Notes a problem for a second redirect of one
+ * family, protocol and port, a second fallback of one family, and a target whose family has no
+ * reserved address.
+ */
+export class RedirectCollector {
+  readonly #redirects: Redirect[] = [];
+  readonly #fallbacks: Address[] = [];
+  /** Where each family, protocol and port was redirected first: an index into the list. */
+  readonly #firstRedirects = new Map<number, number>();
+  readonly #firstFallbacks = new Map<Family, string>();
+  readonly #families: ReadonlySet<Family> | undefined;
+  readonly #problems: ProblemList;
+
+  /**
+   * @param families those of the reserved addresses; undefined when they could not be read, so that
+   *   one mistake is not told many times
+   */
+  constructor(families: ReadonlySet<Family> | undefined, problems: ProblemList) {
+    this.#families = families;
+    this.#problems = problems;
+  }
+
+  /** Adds what stands at `list[index]`. Paths are only put together for problems: 10,000 take time. */
+  addRedirect(redirect: Redirect, list: string, index: number, written: unknown): void {
+    const { family } = redirect.target;
+    if (!this.#hasFamily(family)) this.#problems.add(`${list}[${index}]`, written, cureForFamily(family));
+    const key = keyOf(redirect);
+    const first = this.#firstRedirects.get(key);
+    if (first !== undefined) {
+      this.#problems.add(`${list}[${index}]`, written, describeRepetition(redirect, `${list}[${first}]`));
+      return;
+    }
+    this.#firstRedirects.set(key, index);
+    this.#redirects.push(redirect);
+  }
+
+  addFallback(target: Address, path: string, written: unknown): void {
+    const { family } = target;
+    if (!this.#hasFamily(family)) this.#problems.add(path, written, cureForFamily(family));
+    const first = this.#firstFallbacks.get(family);
+    if (first !== undefined) {
+      this.#problems.add(path, written, `is a second IPv${family} fallback, after ${first}; remove one of them`);
+      return;
+    }
+    this.#firstFallbacks.set(family, path);
+    this.#fallbacks.push(target);
+  }
+
+  finish(): RedirectSet {
+    return { redirects: this.#redirects, fallbacks: this.#fallbacks };
+  }
+
+  #hasFamily(family: Family): boolean {
+    return this.#families === undefined || this.#families.has(family);
+  }
 }
 
-/**
- * Makes one set of what a document redirects. Notes a problem for a second redirect of one family,
- * protocol and port, a second fallback of one family, and a target whose family has no reserved
- * address. `families`: those of the reserved addresses; undefined when they could not be read, so
- * that one mistake is not told many times.
- */
-export function collectRedirects(
-  redirects: readonly Found<Redirect>[],
-  fallbacks: readonly Found<Address>[],
-  families: ReadonlySet<Family> | undefined,
-  problems: ProblemList,
-): RedirectSet {
-  const firstOf = new Map<number, Found<Redirect>>();
-  for (const found of redirects) {
-    checkFamily(found.value.target.family, found, families, problems);
-    const key = keyOf(found.value);
-    const first = firstOf.get(key);
-    if (first === undefined) firstOf.set(key, found);
-    else problems.add(found.path, found.written, describeRepetition(found.value, first.path));
-  }
-  return {
-    redirects: redirects.map(({ value }) => value),
-    fallbacks: collectFallbacks(fallbacks, families, problems),
-  };
+function cureForFamily(family: Family): string {
+  return `needs a reserved IPv${family} address to leave from; add one, or remove this`;
 }
 
 function describeRepetition({ port, protocol, target }: Redirect, firstPath: string): string {
   const what = `IPv${target.family} port ${port}/${protocol.toUpperCase()}`;
   return `redirects ${what} a second time, after ${firstPath}; remove one of them`;
-}
-
-function collectFallbacks(
-  fallbacks: readonly Found<Address>[],
-  families: ReadonlySet<Family> | undefined,
-  problems: ProblemList,
-): Address[] {
-  const firstOf = new Map<Family, string>();
-  for (const found of fallbacks) {
-    const { family } = found.value;
-    checkFamily(family, found, families, problems);
-    const first = firstOf.get(family);
-    if (first === undefined) firstOf.set(family, found.path);
-    else
-      problems.add(found.path, found.written, `is a second IPv${family} fallback, after ${first}; remove one of them`);
-  }
-  return fallbacks.map(({ value }) => value);
-}
-
-function checkFamily(
-  family: Family,
-  found: Found<unknown>,
-  families: ReadonlySet<Family> | undefined,
-  problems: ProblemList,
-): void {
-  if (families === undefined || families.has(family)) return;
-  problems.add(
-    found.path,
-    found.written,
-    `needs a reserved IPv${family} address to leave from; add one, or remove this`,
-  );
 }
 
 /** A number for each family, protocol and port: cheaper than text for 10,000 redirects. */
