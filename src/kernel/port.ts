@@ -1,5 +1,5 @@
 import type { AttachmentId } from '../model/attachment.ts';
-import type { NamespaceSnapshot, NodeSnapshot } from '../model/network.ts';
+import type { Link, NamespaceSnapshot, NodeSnapshot } from '../model/network.ts';
 import type { Operation } from '../model/operation.ts';
 import type { RuleProgram } from '../model/rules.ts';
 import type { AttachmentState, NamespaceId } from '../model/state.ts';
@@ -17,6 +17,8 @@ export interface Kernel {
   readNode(options: { readonly routes: boolean }): NodeSnapshot;
   /** The pod's namespace. Throws {@link KernelError}. */
   readNamespace(): NamespaceSnapshot;
+  /** One link of the pod's namespace. Throws {@link KernelError}. */
+  readLink(name: string): Link | undefined;
   /** Does one thing, wholly or not at all. Throws {@link KernelError}. */
   apply(operation: Operation): void;
   /** Says how the rules installed differ from a program, a line each; empty where they do not. */

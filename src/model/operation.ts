@@ -1,4 +1,4 @@
-import type { Address, Prefix } from './address.ts';
+import type { Prefix } from './address.ts';
 import type { AttachmentId, MacvlanMode } from './attachment.ts';
 import type { PolicyRule, Route } from './network.ts';
 import type { Redirect } from './redirect.ts';
@@ -41,8 +41,8 @@ export type Operation =
   | { readonly do: 'forget-untranslated'; readonly redirects: readonly Redirect[]; readonly fallback: boolean }
   /** Forgets connections whose mark says that they are an attachment's. */
   | { readonly do: 'forget-marked'; readonly value: number; readonly mask: number }
-  /** Tells the neighbours which hardware address holds these addresses now. */
-  | { readonly do: 'announce'; readonly link: string; readonly addresses: readonly Address[] }
+  /** Tells the neighbours once more which hardware address holds the link's addresses now. */
+  | { readonly do: 'announce'; readonly link: string }
   | { readonly do: 'save-state'; readonly state: AttachmentState }
   | { readonly do: 'remove-state'; readonly id: AttachmentId };
 

@@ -112,7 +112,7 @@ function describeResult(
   resolved: Resolved,
   previous: PreviousResult | undefined,
 ): string {
-  const made = kernel.readNamespace().links.find((one) => one.name === link);
+  const made = kernel.readLink(link);
   if (made === undefined) throw new PlanError('environment', `interface ${link} vanished while it was being made`);
   return formatResult(
     version,

@@ -2,6 +2,7 @@ import type { Protocol, Redirect } from '../../model/redirect.ts';
 import { listAddresses } from './netlink/address.ts';
 import { type Connection, deleteConnection, deleteMarkedConnections, listConnections } from './netlink/conntrack.ts';
 import { NetlinkError, NetlinkSocket, netlinkFamily } from './netlink/socket.ts';
+import { readSysctl } from './sysctl.ts';
 
 /** `IPPROTO_*`. */
 const protocolNumbers: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
@@ -11,6 +12,7 @@ const protocolNumbers: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, s
  * that keeps sending would keep such a one alive, and never be redirected. Throws {@link NetlinkError}.
  */
 export function forgetUntranslated(pod: NetlinkSocket, redirects: readonly Redirect[], fallback: boolean): void {
+  if (!tracksAny()) return;
   withConntrack((conntrack) => {
     const connections = listConnections(conntrack).filter((connection) => !connection.translated);
     if (connections.length === 0) return;
@@ -25,7 +27,13 @@ export function forgetUntranslated(pod: NetlinkSocket, redirects: readonly Redir
 
 /** Forgets every connection whose masked mark has this value. Throws {@link NetlinkError}. */
 export function forgetMarked(value: number, mask: number): void {
+  if (!tracksAny()) return;
   withConntrack((conntrack) => deleteMarkedConnections(conntrack, value, mask));
+}
+
+/** Whether the namespace tracks any connection; walking its table costs milliseconds even when it is empty. */
+function tracksAny(): boolean {
+  return readSysctl('net/netfilter/nf_conntrack_count') !== '0';
 }
 
 function forget(conntrack: NetlinkSocket, connection: Connection): void {

@@ -1,4 +1,4 @@
-import type { NamespaceSnapshot, NodeSnapshot } from '../../model/network.ts';
+import type { Link, NamespaceSnapshot, NodeSnapshot } from '../../model/network.ts';
 import { mainTable } from '../../model/network.ts';
 import type { Operation } from '../../model/operation.ts';
 import type { RuleProgram } from '../../model/rules.ts';
@@ -76,6 +76,10 @@ export class LinuxKernel implements Kernel {
         sysctls,
       };
     });
+  }
+
+  readLink(name: string): Link | undefined {
+    return reading(`interface ${name}`, () => this.#links.list().find((link) => link.name === name));
   }
 
   apply(operation: Operation): void {

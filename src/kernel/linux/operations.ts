@@ -3,11 +3,10 @@ import { formatPolicyRule, formatRoute } from '../../model/format.ts';
 import type { Operation } from '../../model/operation.ts';
 import type { RuleBackend } from '../../rules/transaction.ts';
 import type { StateStore } from '../port.ts';
-import { announceAddresses } from './announce.ts';
 import { forgetMarked, forgetUntranslated } from './connections.ts';
 import type { LinkDirectory } from './link-directory.ts';
 import { addAddress } from './netlink/address.ts';
-import { createMacvlan, deleteLink, setLinkAlias, setLinkUp } from './netlink/link.ts';
+import { createMacvlan, deleteLink, setLinkAlias, setLinkMac, setLinkUp } from './netlink/link.ts';
 import { addPolicyRule, deletePolicyRule } from './netlink/policy-rule.ts';
 import { addRoute, deleteRoute } from './netlink/route.ts';
 import type { NetlinkSocket } from './netlink/socket.ts';
@@ -76,7 +75,7 @@ export function applyOperation(operation: Operation, context: OperationContext):
       break;
     case 'announce': {
       const link = links.find(operation.link);
-      announceAddresses(link.index, Buffer.from(link.mac.replaceAll(':', ''), 'hex'), operation.addresses);
+      setLinkMac(pod, link.index, link.mac);
       break;
     }
     case 'save-state':

@@ -27,10 +27,21 @@ export function changeRules(backend: RuleBackend, from: RuleProgram | undefined,
     runTransaction(comparePrograms(backend, from, to));
   } catch (error) {
     const program = to ?? from;
+    if (backend === 'nftables' && from === undefined && to !== undefined && isTaken(error)) {
+      // What another owner left under our name, and nobody remembers.
+      runTransaction({
+        scripts: [{ tool: 'nft', input: removeTable(to.name) }, ...compareNftables(undefined, to).scripts],
+      });
+      return;
+    }
     // nft is all or nothing by itself; iptables is so for each table only.
     if (backend === 'iptables' && program !== undefined) takeBack(program, from);
     throw error;
   }
+}
+
+function isTaken(error: unknown): boolean {
+  return error instanceof KernelError && error.message.includes('File exists');
 }
 
 function takeBack(program: RuleProgram, from: RuleProgram | undefined): void {

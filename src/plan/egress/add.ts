@@ -72,7 +72,8 @@ export function planAdd(request: AddRequest): AddPlan {
     ...resolved.oldDefaults.map((route) => step({ do: 'delete-route', route }, { do: 'add-route', route })),
     ...desired.outward.filter((route) => route.destination.length === 0).map((route) => addRoute(route)),
     ...changes.filter(({ key }) => isForwarding(desired, key)).map(setSysctl),
-    { operation: { do: 'announce', link, addresses: resolved.reserved.map(({ prefix }) => prefix.address) } },
+    // The kernel announced when the link went up; a router that moved must not hang on one frame.
+    { operation: { do: 'announce', link } },
   ];
   return { steps, state, desired };
 }

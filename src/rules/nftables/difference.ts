@@ -5,8 +5,7 @@ import { mapName, mapType, renderBase, renderElement, renderElements, renderRule
 
 /**
  * The smallest `nft -f` input that leads from one program to another, in one transaction of the
- * kernel. Either may be absent; a program that appears replaces whatever stood in a table of its
- * name.
+ * kernel. Either may be absent; a program that appears fails where a table of its name stands.
  */
 export function compareNftables(from: RuleProgram | undefined, to: RuleProgram | undefined): RuleTransaction {
   const input = writeDifference(from, to);
@@ -15,8 +14,8 @@ export function compareNftables(from: RuleProgram | undefined, to: RuleProgram |
 
 function writeDifference(from: RuleProgram | undefined, to: RuleProgram | undefined): string {
   if (to === undefined) return from === undefined ? '' : removeTable(from.name);
-  if (from === undefined) return replaceTable(to);
-  if (from.name !== to.name || from.owner !== to.owner) return removeTable(from.name) + replaceTable(to);
+  if (from === undefined) return createTable(to);
+  if (from.name !== to.name || from.owner !== to.owner) return removeTable(from.name) + createTable(to);
   return updateTable(from, to);
 }
 
@@ -25,7 +24,11 @@ export function removeTable(program: string): string {
   return `add table ${tableName(program)}\ndelete table ${tableName(program)}\n`;
 }
 
-function replaceTable(program: RuleProgram): string {
+/**
+ * A table that must not be there yet. Deleting one first would make it sure, but costs the kernel a
+ * grace period of ten milliseconds and more.
+ */
+function createTable(program: RuleProgram): string {
   const blocks = [
     `\tcomment "${ownerComment(program.owner)}"\n`,
     ...program.tables.map(
@@ -36,7 +39,7 @@ function replaceTable(program: RuleProgram): string {
       return `\tchain ${chain.hook} {\n\t\t${renderBase(chain)}\n${rules}\t}\n`;
     }),
   ];
-  return `${removeTable(program.name)}table ${tableName(program.name)} {\n${blocks.join('')}}\n`;
+  return `create table ${tableName(program.name)}\ntable ${tableName(program.name)} {\n${blocks.join('')}}\n`;
 }
 
 function isWorthwhile(chain: Chain): boolean {

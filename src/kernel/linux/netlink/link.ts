@@ -48,7 +48,7 @@ export function createMacvlan(socket: NetlinkSocket, link: MacvlanRequest): void
     pushText(out, attribute.name, link.name);
     pushNumber(out, attribute.link, link.masterIndex);
     pushNumber(out, attribute.mtu, link.mtu);
-    if (link.mac !== undefined) out.push(attribute.address, Buffer.from(link.mac.replaceAll(':', ''), 'hex'));
+    if (link.mac !== undefined) out.push(attribute.address, parseMacBytes(link.mac));
     pushNumber(out, attribute.netnsFd, link.netnsFd);
     out.push(attribute.info, (info: AttrStream) => {
       pushText(info, infoAttribute.kind, 'macvlan');
@@ -70,6 +70,21 @@ export function setLinkAlias(socket: NetlinkSocket, index: number, alias: string
     writeHeader(out, index, 0, 0);
     out.push(attribute.alias, Buffer.from(alias));
   });
+}
+
+/**
+ * Sets a link's hardware address, also to the one it has: the kernel then announces the link's
+ * addresses to the neighbours where `arp_notify` and `ndisc_notify` say so. Throws {@link NetlinkError}.
+ */
+export function setLinkMac(socket: NetlinkSocket, index: number, mac: string): void {
+  socket.request(type.newLink, 0, (out) => {
+    writeHeader(out, index, 0, 0);
+    out.push(attribute.address, parseMacBytes(mac));
+  });
+}
+
+function parseMacBytes(mac: string): Buffer {
+  return Buffer.from(mac.replaceAll(':', ''), 'hex');
 }
 
 /** Sets a link up or down. Throws {@link NetlinkError} (`ENETDOWN`: the master is down). */
