@@ -1,3 +1,7 @@
+import type { AttachmentSpec } from '../../../src/model/attachment.ts';
+import { formatProblem } from '../../../src/model/problem.ts';
+import { parseNetConf } from '../../../src/spec/net-conf.ts';
+
 /** A network configuration as OpenShift's Cluster Network Operator writes it. */
 export const clusterNetworkOperatorConf = {
   cniVersion: '0.4.0',
@@ -46,4 +50,17 @@ export function confWith(changes: Readonly<Record<string, unknown>>): Record<str
 /** A right configuration with some keys of `ip` replaced. */
 export function confWithIp(changes: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return confWith({ ip: { addresses: ['192.168.12.99/24'], ...changes } });
+}
+
+/** Reads a configuration that must be right. */
+export function readNetConf(conf: unknown, mac?: string): AttachmentSpec {
+  const parsed = parseNetConf(conf, mac);
+  if (!parsed.ok) throw new Error(parsed.problems.map(formatProblem).join('\n'));
+  return parsed.value;
+}
+
+/** What is wrong with a configuration, a line each. */
+export function problemsOfNetConf(conf: unknown): string[] {
+  const parsed = parseNetConf(conf);
+  return parsed.ok ? [] : parsed.problems.map(formatProblem);
 }
