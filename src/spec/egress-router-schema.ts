@@ -1,14 +1,15 @@
 import * as z from 'zod/mini';
 import { modeCure } from './interface-args.ts';
+import { text } from './text.ts';
 
 const portCure = 'must be a port from 1 to 65535';
 const port = z.number(portCure).check(z.int(portCure), z.gte(1, portCure), z.lte(65535, portCure));
 
 const redirectRuleSchema = z.object(
   {
-    destinationIP: z.string('must be the IPv4 or IPv6 address of the destination'),
+    destinationIP: text('must be the IPv4 or IPv6 address of the destination'),
     port,
-    protocol: z.string('must be TCP, UDP or SCTP'),
+    protocol: text('must be TCP, UDP or SCTP'),
     targetPort: z.nullish(port),
   },
   'must be an object with destinationIP, port and protocol',
@@ -20,19 +21,19 @@ export const egressRouterSpecSchema = z.object(
     addresses: z.array(
       z.object(
         {
-          ip: z.string('must be an address such as "192.168.12.99/24"'),
-          gateway: z.nullish(z.string('must be the address of the gateway')),
+          ip: text('must be an address such as "192.168.12.99/24"'),
+          gateway: z.nullish(text('must be the address of the gateway')),
         },
         'must be an object with ip and gateway',
       ),
       'must be a list of objects with ip and gateway',
     ),
-    mode: z.nullish(z.string('must be Redirect')),
+    mode: z.nullish(text('must be Redirect')),
     redirect: z.nullish(
       z.object(
         {
           redirectRules: z.nullish(z.array(redirectRuleSchema, 'must be a list of rules')),
-          fallbackIP: z.nullish(z.string('must be the IPv4 or IPv6 address of the destination')),
+          fallbackIP: z.nullish(text('must be the IPv4 or IPv6 address of the destination')),
         },
         'must be an object with redirectRules or fallbackIP',
       ),
@@ -43,8 +44,8 @@ export const egressRouterSpecSchema = z.object(
           macvlan: z.nullish(
             z.object(
               {
-                mode: z.nullish(z.string(modeCure)),
-                master: z.nullish(z.string('must be the name of a network interface of the node')),
+                mode: z.nullish(text(modeCure)),
+                master: z.nullish(text('must be the name of a network interface of the node')),
               },
               'must be an object with mode and master',
             ),

@@ -119,7 +119,7 @@ function readAddress(
   const prefix = readReservedAddress(place, problems);
   if (prefix === undefined || !claimFamily(families, prefix.address.family, place, 'address', problems))
     return undefined;
-  if (written !== undefined && gateway !== undefined) checkGateway(prefix, gateway, written, problems);
+  if (written && gateway) checkGateway(prefix, gateway, written, problems);
   return makeReservedAddress(prefix, gateway);
 }
 

@@ -4,6 +4,7 @@ import type { MacvlanMode } from '../model/attachment.ts';
 import { presentText } from './choice.ts';
 import type { ProblemList } from './problem-list.ts';
 import type { Readable } from './shape.ts';
+import { text } from './text.ts';
 
 /** The modes of macvlan that a router may use. */
 export const macvlanModes: readonly MacvlanMode[] = ['bridge', 'private', 'vepa', 'passthru'];
@@ -15,10 +16,10 @@ const mtuCure = 'must be a whole number of bytes, such as 1500';
 /** `interfaceArgs` of the network configuration: how the macvlan is made. */
 export const interfaceArgsSchema = z.object(
   {
-    master: z.nullish(z.string('must be the name of a network interface of the node')),
-    mode: z.nullish(z.string(modeCure)),
+    master: z.nullish(text('must be the name of a network interface of the node')),
+    mode: z.nullish(text(modeCure)),
     // The Go plugin reads strings, people write numbers.
-    mtu: z.nullish(z.union([z.number(), z.string()], mtuCure)),
+    mtu: z.nullish(z.union([z.number(), text(mtuCure)], mtuCure)),
   },
   'must be an object with master, mode and mtu',
 );

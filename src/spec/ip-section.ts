@@ -14,6 +14,7 @@ import {
   type Written,
 } from './reserved.ts';
 import type { Readable } from './shape.ts';
+import { maxTextCharacters, text } from './text.ts';
 
 /** What a router is, in either of its two written forms: its addresses and where it leads. */
 export interface RouterSpec {
@@ -21,8 +22,13 @@ export interface RouterSpec {
   readonly redirects: RedirectSet;
 }
 
-const listCure = 'must be an address, or for two families a list of them';
-const addressList = z.nullish(z.union([z.string(), z.array(z.string())], listCure));
+const listCure = 'must be an address, or for two families a list of two';
+const addressList = z.nullish(z.custom<string | readonly string[]>(isAddressList, listCure));
+
+function isAddressList(value: unknown): boolean {
+  const list: readonly unknown[] = Array.isArray(value) ? value : [value];
+  return list.length <= 2 && list.every((text) => typeof text === 'string' && text.length <= maxTextCharacters);
+}
 
 /**
  * `ip` of the network configuration, as the Cluster Network Operator writes it. For dual stack,
@@ -31,7 +37,7 @@ const addressList = z.nullish(z.union([z.string(), z.array(z.string())], listCur
  */
 export const ipSchema = z.object(
   {
-    addresses: z.array(z.string('must be an address such as "192.168.12.99/24"'), 'must be a list of addresses'),
+    addresses: z.array(text('must be an address such as "192.168.12.99/24"'), 'must be a list of addresses'),
     gateway: addressList,
     // Only the list as such: zod takes longer to look at 10,000 texts than their reader to read them.
     destinations: z.nullish(z.custom<readonly unknown[]>(Array.isArray, 'must be a list of destinations')),

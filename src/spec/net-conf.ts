@@ -10,23 +10,24 @@ import { logLevels, readLogSettings } from './log-settings.ts';
 import { ProblemList } from './problem-list.ts';
 import { argsSchema, readMac, runtimeConfigSchema } from './runtime-config.ts';
 import { isRecord, type Readable, readShape } from './shape.ts';
+import { text } from './text.ts';
 
 const ruleBackends: readonly RuleBackendChoice[] = ['auto', 'iptables', 'nftables'];
 
 const netConfSchema = z.object(
   {
-    name: z.string('must be the name of the network'),
-    interfaceType: z.nullish(z.string('must be "macvlan"')),
+    name: text('must be the name of the network'),
+    interfaceType: z.nullish(text('must be "macvlan"')),
     interfaceArgs: z.nullish(interfaceArgsSchema),
     ip: z.nullish(ipSchema),
     // Read by the reader of the resource, which knows both of its forms.
     egressRouter: z.unknown(),
     clusterNetworks: z.nullish(
-      z.array(z.string('must be a network such as "10.128.0.0/14"'), 'must be a list of networks'),
+      z.array(text('must be a network such as "10.128.0.0/14"'), 'must be a list of networks'),
     ),
-    ruleBackend: z.nullish(z.string(`must be one of ${ruleBackends.join(', ')}`)),
-    log_file: z.nullish(z.string('must be the absolute path of a file')),
-    log_level: z.nullish(z.string(`must be one of ${logLevels.join(', ')}`)),
+    ruleBackend: z.nullish(text(`must be one of ${ruleBackends.join(', ')}`)),
+    log_file: z.nullish(text('must be the absolute path of a file')),
+    log_level: z.nullish(text(`must be one of ${logLevels.join(', ')}`)),
     runtimeConfig: z.nullish(runtimeConfigSchema),
     args: z.nullish(argsSchema),
   },

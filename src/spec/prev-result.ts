@@ -4,6 +4,7 @@ import type { Parsed } from '../model/problem.ts';
 import { presentText } from './choice.ts';
 import { ProblemList } from './problem-list.ts';
 import { isRecord, type Readable, readShape } from './shape.ts';
+import { text } from './text.ts';
 
 /** What ADD, and the plugins before and after us in a chain, said they made (CNI spec 1.1.0 §5). */
 export interface PreviousResult {
@@ -38,7 +39,7 @@ export interface PreviousRoute {
   readonly gateway?: Address;
 }
 
-const text = z.string('must be a text');
+const word = text('must be a text');
 const wholeNumber = z.number('must be a whole number').check(z.int('must be a whole number'));
 const listCure = 'must be a list of objects';
 
@@ -46,17 +47,17 @@ const previousResultSchema = z.object(
   {
     interfaces: z.nullish(
       z.array(
-        z.object({ name: text, mac: z.nullish(text), mtu: z.nullish(wholeNumber), sandbox: z.nullish(text) }, listCure),
+        z.object({ name: word, mac: z.nullish(word), mtu: z.nullish(wholeNumber), sandbox: z.nullish(word) }, listCure),
         listCure,
       ),
     ),
     ips: z.nullish(
       z.array(
-        z.object({ address: text, gateway: z.nullish(text), interface: z.nullish(wholeNumber) }, listCure),
+        z.object({ address: word, gateway: z.nullish(word), interface: z.nullish(wholeNumber) }, listCure),
         listCure,
       ),
     ),
-    routes: z.nullish(z.array(z.object({ dst: text, gw: z.nullish(text) }, listCure), listCure)),
+    routes: z.nullish(z.array(z.object({ dst: word, gw: z.nullish(word) }, listCure), listCure)),
   },
   'must be a CNI result',
 );

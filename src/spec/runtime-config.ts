@@ -3,8 +3,9 @@ import { presentText } from './choice.ts';
 import { macCure, parseMac } from './mac.ts';
 import type { ProblemList } from './problem-list.ts';
 import type { Readable } from './shape.ts';
+import { text } from './text.ts';
 
-const macHolder = z.object({ mac: z.nullish(z.string(macCure)) }, 'must be an object');
+const macHolder = z.object({ mac: z.nullish(text(macCure)) }, 'must be an object');
 
 /** `runtimeConfig`, filled by the runtime for plugins that declare the capability `mac`. */
 export const runtimeConfigSchema = macHolder;

@@ -3,11 +3,12 @@ import type { AttachmentId } from '../model/attachment.ts';
 import type { Parsed } from '../model/problem.ts';
 import { ProblemList } from './problem-list.ts';
 import { isRecord, readShape } from './shape.ts';
+import { text } from './text.ts';
 
 const key = 'cni.dev/valid-attachments';
 const cure = 'must be a list of objects with containerID and ifname';
 const validAttachmentsSchema = z.array(
-  z.object({ containerID: z.string('must be a container ID'), ifname: z.string('must be an interface name') }, cure),
+  z.object({ containerID: text('must be a container ID'), ifname: text('must be an interface name') }, cure),
   cure,
 );
 

@@ -52,6 +52,7 @@ describe('parseEnvironment', () => {
       { ...good, CNI_ARGS: 'IP=10.0.0.1;K8S_POD_INFRA_CONTAINER_ID=x;;' },
       { verb: 'ADD', id, netns, args: {} },
     ],
+    ['the shortest name', { ...good, CNI_IFNAME: 'a' }, { verb: 'ADD', id: { ...id, ifname: 'a' }, netns, args: {} }],
     [
       'the longest name',
       { ...good, CNI_IFNAME: 'a.b_c-d12345678' },

@@ -4,6 +4,7 @@ import {
   addressBytes,
   addressFromBytes,
   containsAddress,
+  defaultPrefix,
   formatPrefix,
   hostPrefix,
   isLinkLocal,
@@ -106,6 +107,11 @@ describe('networks', () => {
     assert.equal(containsAddress(readPrefix('192.168.12.99/24'), hostOf('192.168.13.1')), false);
     assert.equal(containsAddress(readPrefix('0.0.0.0/0'), hostOf('2001:db8::1')), false);
     assert.equal(containsAddress(readPrefix('2001:db8::1/64'), hostOf('2001:db8::ffff')), true);
+  });
+
+  it('of a whole family hold every address of it', () => {
+    assert.equal(formatPrefix(defaultPrefix(4)), '0.0.0.0/0');
+    assert.equal(formatPrefix(defaultPrefix(6)), '::/0');
   });
 
   it('of one host hold that host alone', () => {

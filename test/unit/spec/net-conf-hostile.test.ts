@@ -44,6 +44,8 @@ describe('parseNetConf, on hostile input', () => {
     const destinations = new Array(1_000_000).fill(0);
     assert.equal(problemsOfNetConf(confWithIp({ destinations })).length, 100);
     assert.equal(problemsOfNetConf(confWithIp({ addresses: destinations })).length, 100);
+    assert.equal(problemsOfNetConf(confWithIp({ gateway: destinations })).length, 1);
+    assert.equal(problemsOfNetConf(confWith({ clusterNetworks: destinations })).length, 100);
   });
 
   it('reads 10,000 destinations in well under a second', () => {

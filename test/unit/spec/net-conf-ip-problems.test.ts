@@ -98,7 +98,7 @@ describe('parseNetConf, on what is wrong in ip', () => {
     [
       'a gateway of the wrong type',
       confWithIp({ gateway: 1 }),
-      ['ip.gateway 1: must be an address, or for two families a list of them'],
+      ['ip.gateway 1: must be an address, or for two families a list of two'],
     ],
     [
       'destinations of the wrong type',
@@ -148,6 +148,32 @@ describe('parseNetConf, on what is wrong in ip', () => {
       'two bare addresses',
       confWithIp({ destinations: ['10.0.0.1', '10.0.0.2/24'] }),
       ['ip.destinations[1] "10.0.0.2/24": is a second IPv4 fallback, after ip.destinations[0]; remove one of them'],
+    ],
+    [
+      'one bad address of two, without its consequences',
+      confWithIp({
+        addresses: ['192.168.12.99/24', '2001:db8::9'],
+        gateway: '2001:db8::1',
+        destinations: ['80 TCP 2001:db8:1::1'],
+      }),
+      ['ip.addresses[1] "2001:db8::9": must have the prefix length of its network, such as "2001:db8::9/64"'],
+    ],
+    [
+      'three gateways',
+      confWithIp({ gateway: ['192.168.12.1', '192.168.12.2', '192.168.12.3'] }),
+      [
+        'ip.gateway ["192.168.12.1","192.168.12.2","192.168.12.3"]: must be an address, or for two families a list of two',
+      ],
+    ],
+    [
+      'a list of no texts',
+      confWithIp({ fallbackIP: [1] }),
+      ['ip.fallbackIP [1]: must be an address, or for two families a list of two'],
+    ],
+    [
+      'a comma too many',
+      confWithIp({ gateway: '192.168.12.1,' }),
+      ['ip.gateway "": must be the IPv4 or IPv6 address of the gateway, such as "192.168.12.1"'],
     ],
   ];
   for (const [name, conf, want] of cases) {
