@@ -86,6 +86,17 @@ export class NetlinkSocket {
     closeSync(this.#fd);
   }
 
+  /** One datagram. With a time limit, a signal ends the wait, whatever its handler asked for. */
+  #receive(): number {
+    for (;;) {
+      try {
+        return readSync(this.#fd, this.#buffer);
+      } catch (error) {
+        if ((error as { code?: unknown }).code !== 'EINTR') throw error;
+      }
+    }
+  }
+
   #exchange(type: number, flags: number, write: WriteRequest): { replies: NetlinkReply[]; interrupted: boolean } {
     const sequence = this.#sequence++;
     const out = new AttrStream();
@@ -103,7 +114,7 @@ export class NetlinkSocket {
     const replies: NetlinkReply[] = [];
     let interrupted = false;
     for (;;) {
-      const received = readSync(this.#fd, this.#buffer);
+      const received = this.#receive();
       for (const message of parseMessages(Buffer.from(this.#buffer.subarray(0, received)))) {
         if (message.seq !== sequence) continue;
         interrupted ||= (message.flags & headerFlag.dumpInterrupted) !== 0;

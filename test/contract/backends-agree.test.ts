@@ -1,0 +1,267 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { after, before, describe, it } from 'mocha';
+import { changeRules } from '../../src/kernel/linux/rule-listing.ts';
+import { type Address, parseAddress } from '../../src/model/address.ts';
+import { protocols, type Redirect } from '../../src/model/redirect.ts';
+import type { RuleProgram } from '../../src/model/rules.ts';
+import { compileEgress, type EgressRules } from '../../src/rules/egress.ts';
+import { type FirstPacket, type Trace, traceEgress } from '../../src/rules/trace.ts';
+import type { RuleBackend } from '../../src/rules/transaction.ts';
+import { formatMac, openingFrame, type Packet, type Seen } from './frames.ts';
+import { inNamespace, Wire } from './wire.ts';
+
+const prefix = 'eragree';
+const [client, pod, outside] = [`${prefix}-client`, `${prefix}-pod`, `${prefix}-out`];
+const mac = { client: 1, podInside: 2, podOutside: 3, outside: 4 };
+const podAddresses = { 4: address('10.128.10.18'), 6: address('fd00::18') } as const;
+const clientAddresses = { 4: address('10.128.10.30'), 6: address('fd00::30') } as const;
+const strangers = { 4: address('198.51.100.7'), 6: address('2001:db8:7::7') } as const;
+
+function address(text: string): Address {
+  const parsed = parseAddress(text);
+  assert.ok(parsed, text);
+  return parsed;
+}
+
+function ip(netns: string, lines: string): void {
+  execFileSync('ip', ['-n', netns, '-batch', '-'], { input: lines });
+}
+
+function sweep(): void {
+  const present = execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' });
+  for (const name of [client, pod, outside]) {
+    if (new RegExp(`^${name}\\b`, 'm').test(present)) execFileSync('ip', ['netns', 'delete', name]);
+  }
+}
+
+/** A pod between two wires whose ends this process holds; neighbours are fixed, so that nobody asks for them. */
+function makeWorld(): void {
+  sweep();
+  for (const name of [client, pod, outside]) execFileSync('ip', ['netns', 'add', name]);
+  ip(
+    pod,
+    `link set lo up
+     link add eth0 address ${formatMac(mac.podInside)} index 20 type veth peer name c0 index 21 netns ${client}
+     link add net1 address ${formatMac(mac.podOutside)} index 30 type veth peer name s0 index 31 netns ${outside}
+     address add 10.128.10.18/23 dev eth0
+     address add fd00::18/64 dev eth0 nodad
+     address add 192.168.12.99/24 dev net1
+     address add 2001:db8:12::99/64 dev net1 nodad
+     link set eth0 up
+     link set net1 up
+     route add default via 192.168.12.1
+     route add default via 2001:db8:12::1
+     neighbour add 10.128.10.30 lladdr ${formatMac(mac.client)} dev eth0
+     neighbour add fd00::30 lladdr ${formatMac(mac.client)} dev eth0
+     neighbour add 192.168.12.1 lladdr ${formatMac(mac.outside)} dev net1
+     neighbour add 2001:db8:12::1 lladdr ${formatMac(mac.outside)} dev net1
+    `,
+  );
+  ip(client, `link set c0 address ${formatMac(mac.client)} up\n`);
+  ip(outside, `link set s0 address ${formatMac(mac.outside)} up\n`);
+  // The rate of ICMP errors is limited by default, and would look like silence.
+  const settings = ['net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1', 'net.ipv4.icmp_ratelimit=0'];
+  settings.push('net.ipv6.icmp.ratelimit=0', 'net.ipv4.icmp_msgs_per_sec=1000000');
+  for (const setting of settings) execFileSync('ip', ['netns', 'exec', pod, 'sysctl', '-qw', setting]);
+}
+
+const targets = fc.oneof(
+  fc.integer({ min: 1, max: 250 }).map((last) => address(`203.0.113.${last}`)),
+  fc.integer({ min: 1, max: 250 }).map((last) => address(`2001:db8:203::${last.toString(16)}`)),
+);
+// Ports near each other meet in one chain of the tree, ports far apart do not.
+const ports = fc.oneof(fc.integer({ min: 1, max: 65535 }), fc.integer({ min: 8000, max: 8100 }));
+const redirects = fc.uniqueArray(
+  fc.record(
+    { protocol: fc.constantFrom(...protocols), port: ports, target: targets, targetPort: ports },
+    { requiredKeys: ['protocol', 'port', 'target'] },
+  ),
+  { maxLength: 120, selector: (one: Redirect) => `${one.protocol} ${one.port} ${one.target.family}` },
+) as fc.Arbitrary<Redirect[]>;
+
+const ruleSets: fc.Arbitrary<EgressRules> = fc
+  .record({
+    redirects,
+    fallback4: fc.option(fc.constant(address('203.0.113.251')), { nil: undefined, freq: 3 }),
+    fallback6: fc.option(fc.constant(address('2001:db8:203::fb')), { nil: undefined, freq: 3 }),
+    slot: fc.integer({ min: 1, max: 15 }),
+  })
+  .map((one) => ({
+    owner: prefix,
+    egressLink: 'net1',
+    podLinks: { 4: 'eth0', 6: 'eth0' },
+    reserved: [address('192.168.12.99'), address('2001:db8:12::99')],
+    redirects: {
+      redirects: one.redirects,
+      fallbacks: [one.fallback4, one.fallback6].filter((each) => each !== undefined),
+    },
+    slot: one.slot,
+  }));
+
+/** Which packets to try: some that a redirect takes, some that none does, some for strangers. */
+interface Probe {
+  readonly protocol: FirstPacket['protocol'];
+  readonly family: 4 | 6;
+  readonly pick: number;
+  readonly other: number;
+  readonly hit: boolean;
+  readonly stranger: boolean;
+}
+
+const probes: fc.Arbitrary<Probe[]> = fc.array(
+  fc.record({
+    protocol: fc.constantFrom(...protocols),
+    family: fc.constantFrom(4 as const, 6 as const),
+    pick: fc.nat(1000),
+    other: ports,
+    hit: fc.boolean(),
+    stranger: fc.boolean().map((one) => one),
+  }),
+  { minLength: 12, maxLength: 12 },
+);
+
+/** Every program that installs rules on Debian. */
+const variants = [
+  { name: 'iptables-nft', backend: 'iptables' },
+  { name: 'iptables-legacy', backend: 'iptables' },
+  { name: 'nftables', backend: 'nftables' },
+] as const;
+
+const folder = mkdtempSync(join(tmpdir(), `${prefix}-`));
+const path = process.env.PATH ?? '';
+
+/** Makes the plain names of iptables mean one variant, for this process alone. */
+function useVariant(name: (typeof variants)[number]['name']): void {
+  const programs = join(folder, name);
+  if (name !== 'nftables' && !existsSync(programs)) {
+    mkdirSync(programs);
+    const multi = name === 'iptables-nft' ? '/usr/sbin/xtables-nft-multi' : '/usr/sbin/xtables-legacy-multi';
+    for (const family of ['iptables', 'ip6tables']) {
+      for (const verb of ['save', 'restore']) symlinkSync(multi, join(programs, `${family}-${verb}`));
+    }
+  }
+  process.env.PATH = `${programs}:${path}`;
+}
+
+let sourcePort = 20000;
+
+function makePacket(probe: Probe, rules: EgressRules): Packet {
+  const list = rules.redirects.redirects;
+  const redirect = probe.hit ? list[probe.pick % Math.max(1, list.length)] : undefined;
+  const family = redirect?.target.family ?? probe.family;
+  sourcePort = sourcePort === 60000 ? 20000 : sourcePort + 1;
+  return {
+    source: clientAddresses[family],
+    destination: probe.stranger && redirect === undefined ? strangers[family] : podAddresses[family],
+    protocol: redirect?.protocol ?? probe.protocol,
+    sourcePort,
+    port: redirect?.port ?? probe.other,
+  };
+}
+
+/** What the wires show of a packet, in the words of the model. */
+function observe(inside: Wire, beyond: Wire, packet: Packet, expected: Trace): string {
+  inside.send(openingFrame(packet, mac.client, mac.podInside));
+  const refusal = (seen: Seen): boolean => seen.kind === 'reset' || seen.kind === 'unreachable';
+  if (expected.kind === 'redirected') {
+    const seen = beyond.receive((one) => one.kind === 'packet');
+    return seen?.kind === 'packet' ? `${seen.source.text} > ${seen.destination.text} ${seen.port}` : 'silence outside';
+  }
+  const seen = inside.receive(refusal);
+  return seen === undefined ? 'silence inside' : seen.kind;
+}
+
+function describeTrace(trace: Trace, packet: Packet): string {
+  switch (trace.kind) {
+    case 'redirected':
+      return `${trace.source.text} > ${trace.target.text} ${trace.port}`;
+    case 'refused':
+      return trace.with === 'tcp-reset' ? 'reset' : 'unreachable';
+    case 'delivered':
+      return packet.protocol === 'tcp' ? 'reset' : 'unreachable';
+    case 'dropped':
+      return 'silence inside';
+  }
+}
+
+describe('model, iptables and nftables', () => {
+  let inside: Wire;
+  let beyond: Wire;
+  before(() => {
+    makeWorld();
+    inside = new Wire(client, 21);
+    beyond = new Wire(outside, 31);
+  });
+  after(() => {
+    inside?.close();
+    beyond?.close();
+    process.env.PATH = path;
+    rmSync(folder, { recursive: true, force: true });
+    sweep();
+  });
+
+  it('send every connection to the same place', function () {
+    this.timeout(300_000);
+    fc.assert(
+      fc.property(ruleSets, probes, (rules, tries) => {
+        const program = compileEgress(rules);
+        for (const { name, backend } of variants) {
+          useVariant(name);
+          withRules(backend, program, () => {
+            for (const probe of tries) {
+              const packet = makePacket(probe, rules);
+              const local = packet.destination.text === podAddresses[packet.destination.family].text;
+              const trace = traceEgress(rules, { ...packet, incoming: 'eth0', local });
+              assert.equal(
+                observe(inside, beyond, packet, trace),
+                describeTrace(trace, packet),
+                `${name}: ${packet.protocol} ${packet.destination.text} ${packet.port}`,
+              );
+            }
+          });
+        }
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it('come to the same rules by an update as from nothing', function () {
+    this.timeout(300_000);
+    fc.assert(
+      fc.property(ruleSets, ruleSets, probes, (first, second, tries) => {
+        for (const { name, backend } of variants) {
+          useVariant(name);
+          const before = compileEgress(first);
+          const after = compileEgress(second);
+          inNamespace(pod, () => changeRules(backend, undefined, before));
+          inNamespace(pod, () => changeRules(backend, before, after));
+          try {
+            for (const probe of tries.slice(0, 4)) {
+              const packet = makePacket(probe, second);
+              const local = packet.destination.text === podAddresses[packet.destination.family].text;
+              const trace = traceEgress(second, { ...packet, incoming: 'eth0', local });
+              assert.equal(observe(inside, beyond, packet, trace), describeTrace(trace, packet), name);
+            }
+          } finally {
+            inNamespace(pod, () => changeRules(backend, after, undefined));
+          }
+        }
+      }),
+      { numRuns: 15 },
+    );
+  });
+});
+
+function withRules(backend: RuleBackend, program: RuleProgram, run: () => void): void {
+  inNamespace(pod, () => changeRules(backend, undefined, program));
+  try {
+    run();
+  } finally {
+    inNamespace(pod, () => changeRules(backend, program, undefined));
+  }
+}
