@@ -1,0 +1,72 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { AgentCommand, AgentResponse, HammerReport, Reach, Reply } from './agent-protocol.ts';
+
+const program = fileURLToPath(new URL('./agent.ts', import.meta.url));
+const defaultTimeout = 1500;
+
+/** The agent of one host, as tests speak to it. */
+export class Agent {
+  readonly #process: ChildProcess;
+  readonly #waiting = new Map<number, (reply: Reply) => void>();
+  #next = 1;
+
+  private constructor(process: ChildProcess) {
+    this.#process = process;
+    process.on('message', ({ id, reply }: AgentResponse) => {
+      this.#waiting.get(id)?.(reply);
+      this.#waiting.delete(id);
+    });
+  }
+
+  /** Starts an agent in a namespace and waits until it listens. */
+  static async start(netns: string): Promise<Agent> {
+    const child = spawn('ip', ['netns', 'exec', netns, process.execPath, program], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    const agent = new Agent(child);
+    await new Promise<void>((resolve, reject) => {
+      agent.#waiting.set(0, () => resolve());
+      child.once('exit', (status) =>
+        reject(new Error(`The agent in ${netns} ended with ${status} before it was ready`)),
+      );
+    });
+    return agent;
+  }
+
+  /** Serves: whoever connects or sends is told the address that was seen. Throws where it cannot. */
+  async serve(protocol: 'tcp' | 'udp', host: string, port: number): Promise<void> {
+    const reply = await this.#ask({ do: 'serve', protocol, host, port });
+    if ('error' in reply) throw new Error(`Cannot serve ${protocol} ${host} ${port}: ${reply.error}`);
+  }
+
+  /** Tries once; returns the address that the server saw with the one it was reached at, or the error's code. */
+  async reach(protocol: 'tcp' | 'udp', host: string, port: number, options: Partial<Reach> = {}): Promise<string> {
+    const reply = await this.#ask({ do: 'reach', protocol, host, port, timeout: defaultTimeout, ...options });
+    return 'text' in reply ? reply.text : reply.error;
+  }
+
+  /** Tries again and again until {@link stopHammer}. */
+  async hammer(name: string, protocol: 'tcp' | 'udp', host: string, port: number): Promise<void> {
+    await this.#ask({ do: 'hammer', name, protocol, host, port, timeout: 100 });
+  }
+
+  /** Ends a hammer; returns how often each outcome was seen. */
+  async stopHammer(name: string): Promise<HammerReport> {
+    const reply = await this.#ask({ do: 'stop-hammer', name });
+    if ('error' in reply) throw new Error(reply.error);
+    return JSON.parse(reply.text) as HammerReport;
+  }
+
+  stop(): void {
+    this.#process.kill('SIGKILL');
+  }
+
+  #ask(command: AgentCommand): Promise<Reply> {
+    const id = this.#next++;
+    return new Promise((resolve) => {
+      this.#waiting.set(id, resolve);
+      this.#process.send({ id, command });
+    });
+  }
+}

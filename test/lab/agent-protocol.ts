@@ -1,0 +1,33 @@
+/** What an agent can be told. */
+export type AgentCommand =
+  | { readonly do: 'serve'; readonly protocol: 'tcp' | 'udp'; readonly host: string; readonly port: number }
+  | ({ readonly do: 'reach' } & Reach)
+  | ({ readonly do: 'hammer'; readonly name: string } & Reach)
+  | { readonly do: 'stop-hammer'; readonly name: string };
+
+/** One attempt to be answered. */
+export interface Reach {
+  readonly protocol: 'tcp' | 'udp';
+  readonly host: string;
+  readonly port: number;
+  /** Milliseconds. */
+  readonly timeout: number;
+  /** Local address. */
+  readonly from?: string;
+}
+
+/** What came of it: what the other side said, or why nothing was said. */
+export type Reply = { readonly text: string } | { readonly error: string };
+
+/** How often each outcome was seen. */
+export type HammerReport = Record<string, number>;
+
+export interface AgentRequest {
+  readonly id: number;
+  readonly command: AgentCommand;
+}
+
+export interface AgentResponse {
+  readonly id: number;
+  readonly reply: Reply;
+}
