@@ -31,6 +31,9 @@ export class Lab {
     living.add(lab);
     const plans = planHosts((host) => lab.netns(host), options);
     await addNamespaces(plans.map(({ host }) => lab.netns(host)));
+    // Duplicate address detection would keep every link-local address silent for the first seconds.
+    const noDetection = ['net.ipv6.conf.all.accept_dad=0', 'net.ipv6.conf.default.accept_dad=0'];
+    await Promise.all(plans.map(({ host }) => lab.run(host, 'sysctl', ['-q', '-w', ...noDetection])));
     for (const { host, commands } of plans) await runIp(lab.netns(host), commands);
     await Promise.all(
       plans

@@ -57,7 +57,7 @@ export function pluginCommand(): readonly [string, ...string[]] {
 /** Runs the plugin in the runtime's namespace, as a container runtime does. Never throws for a failing plugin. */
 export async function runPlugin(call: PluginCall): Promise<PluginOutcome> {
   const [program, ...args] = pluginCommand();
-  const { exitCode, stdout, stderr } = await execa('ip', ['netns', 'exec', call.netns, program, ...args], {
+  const { exitCode, stdout, stderr } = await execa('/sbin/ip', ['netns', 'exec', call.netns, program, ...args], {
     input: typeof call.config === 'string' ? call.config : JSON.stringify(call.config),
     reject: false,
     extendEnv: false,
