@@ -33,6 +33,8 @@ function withoutPassingThings(text: string): string {
   return text
     .replaceAll(/valid_lft.*/g, '')
     .replaceAll(/^#.*\n?/gm, '')
-    .replaceAll(/^table ip6? (filter|mangle|nat) \{\n(\tchain [A-Z]+ \{\n\t\ttype .*\n\t\}\n\n?)+\}\n?/gm, '')
-    .replaceAll(/^\*\w+\n(:[A-Z]+ ACCEPT \[\d+:\d+\]\n)+COMMIT\n?/gm, '');
+    .replaceAll(/^\tchain [A-Z]+ \{\n\t\ttype .*\n\t\}\n/gm, '')
+    .replaceAll(/^table ip6? (filter|mangle|nat) \{\n\s*\}\n?/gm, '')
+    .replaceAll(/^\*\w+\n(:[A-Z]+ ACCEPT \[\d+:\d+\]\n)+COMMIT\n?/gm, '')
+    .replaceAll(/\n+/g, '\n');
 }

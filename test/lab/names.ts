@@ -1,5 +1,5 @@
-/** The hosts of the lab; each is a network namespace named after the lab's prefix. */
-export const hosts = ['phys', 'node', 'node2', 'pod', 'near', 'far', 'outside', 'outsider'] as const;
+/** The hosts of the lab; each is a network namespace named after the lab's prefix. `extra` is a test's own to make. */
+export const hosts = ['phys', 'node', 'node2', 'pod', 'near', 'far', 'outside', 'outsider', 'extra'] as const;
 
 /** One host of the lab. */
 export type Host = (typeof hosts)[number];

@@ -9,6 +9,11 @@ import type { Resolved, ResolvedAddress } from './resolve.ts';
 
 /** `RTPROT_BOOT`: what `ip route add` writes, and `ip route` does not print. */
 const bootProtocol = 3;
+/**
+ * Marks routes to the cluster in the main table as ours, so that they are found again when what was
+ * remembered is lost. Routing daemons use numbers from 8 to 42 and from 186.
+ */
+export const clusterProtocol = 69;
 /** Worse than any route that people write, better than none. */
 const lastMetric = 4278198272;
 
@@ -151,7 +156,7 @@ function clusterRoutes(family: Family, resolved: Resolved, pod: NamespaceSnapsho
       destination,
       link: podLink,
       scope: old.gateway === undefined && family === 4 ? 'link' : 'universe',
-      protocol: bootProtocol,
+      protocol: clusterProtocol,
       onlink: old.onlink,
       ...(old.gateway === undefined ? {} : { gateway: old.gateway }),
       ...(family === 6 ? { metric: 1024 } : {}),

@@ -3,6 +3,7 @@ import type { AttachmentId } from '../../model/attachment.ts';
 import { mainTable, type NamespaceSnapshot } from '../../model/network.ts';
 import type { AttachmentState, NamespaceId } from '../../model/state.ts';
 import { maximumSlot } from '../../rules/marks.ts';
+import { clusterProtocol } from './desired.ts';
 import { numbersOf } from './numbers.ts';
 
 const ownerPattern = /^egress-router (\S+)$/;
@@ -45,7 +46,7 @@ export function recoverState(
     oldDefaults: inwardRoutes
       .filter((route) => route.destination.length === 0)
       .map((route) => ({ ...route, table: mainTable })),
-    clusterRoutes: [],
+    clusterRoutes: pod.routes.filter((route) => route.table === mainTable && route.protocol === clusterProtocol),
     inwardRoutes,
     addresses: [],
     sysctls: [],
