@@ -25,7 +25,7 @@ export async function describeNamespace(netns: string): Promise<string> {
     runIn(netns, 'ip6tables-legacy-save', []),
     runIn(netns, 'sysctl', settings),
   ]);
-  return parts.map(withoutPassingThings).join('\n');
+  return withoutPassingThings(parts.join('\n'));
 }
 
 /** Drops lifetimes, times of day, and empty tables, which iptables leaves behind and which mean nothing. */

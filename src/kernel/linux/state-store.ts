@@ -64,7 +64,7 @@ export class FileStateStore implements StateStore {
       }
       renameSync(temporary, path);
     } catch (cause) {
-      rmSync(temporary, { force: true });
+      removeQuietly(temporary);
       throw new KernelError('io', `Cannot save the state of the attachment in ${path}: ${reasonOf(cause)}`, { cause });
     }
   }
@@ -88,6 +88,14 @@ export class FileStateStore implements StateStore {
   /** Both parts are validated names without a slash. */
   #path({ containerId, ifname }: AttachmentId): string {
     return `${this.#folder}/${containerId}@${ifname}.json`;
+  }
+}
+
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // What kept us from writing keeps us from removing, and is told already.
   }
 }
 

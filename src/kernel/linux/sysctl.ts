@@ -26,7 +26,10 @@ export function routerSysctls(links: readonly string[]): string[] {
     'net/ipv6/fwmark_reflect',
     ...links.flatMap((link) => [
       `net/ipv4/conf/${link}/rp_filter`,
+      `net/ipv4/conf/${link}/src_valid_mark`,
       `net/ipv4/conf/${link}/arp_notify`,
+      `net/ipv4/conf/${link}/arp_ignore`,
+      `net/ipv4/conf/${link}/arp_announce`,
       `net/ipv6/conf/${link}/ndisc_notify`,
       `net/ipv6/conf/${link}/disable_ipv6`,
       `net/ipv6/conf/${link}/accept_ra`,

@@ -197,7 +197,15 @@ function linkSysctls(
 ): { key: string; value: string }[] {
   const settings: { key: string; value: string }[] = [];
   if (families.includes(4)) settings.push({ key: `net/ipv4/conf/${link}/arp_notify`, value: '1' });
-  settings.push({ key: `net/ipv4/conf/${link}/rp_filter`, value: '2' });
+  // Only for the link's own address: another router of the pod may be on the same wire, and the
+  // pod's address on the cluster network is nobody's business out there.
+  settings.push({ key: `net/ipv4/conf/${link}/arp_ignore`, value: '1' });
+  settings.push({ key: `net/ipv4/conf/${link}/arp_announce`, value: '2' });
+  // Answers come from anywhere, also where the main table has no way: where the namespace is strict
+  // the link is loose, and the private tables count as ways.
+  const strict = pod.sysctls.get('net/ipv4/conf/all/rp_filter') === '1';
+  settings.push({ key: `net/ipv4/conf/${link}/rp_filter`, value: strict ? '2' : '0' });
+  settings.push({ key: `net/ipv4/conf/${link}/src_valid_mark`, value: '1' });
   // A kernel without IPv6 has no such settings, and nothing to close.
   if (!pod.sysctls.has('net/ipv6/conf/all/forwarding')) return settings;
   if (!families.includes(6)) return [...settings, { key: `net/ipv6/conf/${link}/disable_ipv6`, value: '1' }];

@@ -55,9 +55,14 @@ export function listRoutes(socket: NetlinkSocket, family: Family, names: LinkNam
     .flatMap((reply) => parseRoute(reply, names));
 }
 
-/** Adds a route. Throws {@link NetlinkError} (`EEXIST`: one with this destination and metric is there). */
+/**
+ * Adds a route. Throws {@link NetlinkError} (`EEXIST`: one with this destination and metric is there;
+ * without a gateway only if it has the same link: two routers may share a gateway, and each needs
+ * its own way to it).
+ */
 export function addRoute(socket: NetlinkSocket, route: Route, names: LinkNames): void {
-  socket.request(type.newRoute, flag.create | flag.exclusive, (out) => writeRoute(out, route, names));
+  const beside = route.family === 4 ? flag.append : 0;
+  socket.request(type.newRoute, flag.create | (route.gateway === undefined ? beside : flag.exclusive), (out) => writeRoute(out, route, names));
 }
 
 /** Deletes the route that has all the given attributes. Throws {@link NetlinkError} (`ESRCH`: there is none). */
