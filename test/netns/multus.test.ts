@@ -69,9 +69,7 @@ for (const variant of variants) {
           await call('CHECK', { ...first, prevResult: added[0]?.json }),
           await call('CHECK', { ...second, prevResult: added[1]?.json }, secondCall),
         ];
-        // The main table has one default route, and the last to come has it.
-        assert.match(`${checks[0]?.json?.details}`, /^route is missing: default via 192\.168\.12\.1 dev net1$/);
-        assert.equal(checks[1]?.status, 0, checks[1]?.stdout);
+        for (const { status, stdout } of checks) assert.equal(status, 0, stdout);
         const [one, other] = firstGoesFirst ? [{}, secondCall] : [secondCall, {}];
         assert.equal((await call('DEL', firstGoesFirst ? first : second, one)).status, 0);
         const remaining = firstGoesFirst ? 8443 : 8080;

@@ -51,7 +51,7 @@ function prepare(
   for (const line of describeRequest(resolved, writtenDestinations(configuration, spec))) log.debug(line);
   for (const { prefix } of resolved.reserved) {
     const { family } = prefix.address;
-    if (inPod.oldDefaults.some((route) => route.family === family)) continue;
+    if (inPod.podDefaults.some((route) => route.family === family)) continue;
     log.verbose(`The pod has no IPv${family} default route; replies to clients go by the routes there are`);
   }
   const plan = planAdd({

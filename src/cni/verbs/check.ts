@@ -6,6 +6,7 @@ import { describeDesired } from '../../plan/egress/desired.ts';
 import { type Resolved, resolveMaster } from '../../plan/egress/resolve.ts';
 import { parseNetConf } from '../../spec/net-conf.ts';
 import { type PreviousResult, parsePreviousResult } from '../../spec/prev-result.ts';
+import { attachmentsIn } from '../attachments.ts';
 import type { VerbContext } from '../context.ts';
 import { demand } from '../demand.ts';
 import type { Call } from '../environment.ts';
@@ -44,6 +45,8 @@ export function runCheck(
       ...resolveMaster(spec, kernel.readNode({ routes })),
       podLinks: Object.fromEntries(state.podLinks.map(({ family, link }) => [family, link])),
       oldDefaults: state.oldDefaults,
+      // What it made of them is remembered with the routes themselves.
+      podDefaults: [],
       slot: state.slot,
     };
     const desired = describeDesired(call.id, state.link, resolved, pod);
@@ -51,7 +54,7 @@ export function runCheck(
       ...(kernel.netns.inode === state.netns.inode
         ? []
         : [`the attachment is in ${state.netns.path}, not in ${call.netns}`]),
-      ...listDeviations(desired, resolved, state, pod),
+      ...listDeviations(desired, resolved, state, pod, attachmentsIn(parts.store, kernel.netns, call.id)),
       ...kernel.compareRules(desired.program),
       ...comparePrevious(previous, state, pod),
     ]);

@@ -17,10 +17,11 @@ export function listDeviations(
   resolved: Resolved,
   state: AttachmentState,
   pod: NamespaceSnapshot,
+  others: readonly AttachmentState[],
 ): string[] {
   return [
     ...checkLink(desired, resolved, state, pod),
-    ...checkRoutes(desired, state, pod),
+    ...checkRoutes(desired, state, pod, others),
     ...desired.policyRules
       .filter((rule) => !pod.policyRules.some((one) => formatPolicyRule(one) === formatPolicyRule(rule)))
       .map((rule) => `policy rule is missing: ${formatPolicyRule(rule)}`),
@@ -55,12 +56,23 @@ function checkLink(
   return problems;
 }
 
-function checkRoutes(desired: Desired, state: AttachmentState, pod: NamespaceSnapshot): string[] {
-  // Others may set the default of the main table anew, with another metric; it must still lead out by us.
+function checkRoutes(
+  desired: Desired,
+  state: AttachmentState,
+  pod: NamespaceSnapshot,
+  others: readonly AttachmentState[],
+): string[] {
+  // Somebody may have set the default of the main table anew, with another metric, and another router
+  // of the pod may have taken it over: each has a table of its own, and only one can have this one.
+  const stands = (one: Route, wanted: Route): boolean =>
+    one.family === wanted.family &&
+    one.table === wanted.table &&
+    one.destination.length === wanted.destination.length &&
+    one.destination.address.text === wanted.destination.address.text &&
+    ((one.link === wanted.link && one.gateway?.text === wanted.gateway?.text) ||
+      (wanted.destination.length === 0 && others.some((other) => other.link === one.link)));
   const present = (wanted: Route): boolean =>
-    pod.routes.some(
-      (one) => isSameRoute(one, wanted) || (desired.outward.includes(wanted) && leadsTheSameWay(one, wanted)),
-    );
+    pod.routes.some((one) => isSameRoute(one, wanted) || (desired.outward.includes(wanted) && stands(one, wanted)));
   const missing = [...desired.outward, ...state.clusterRoutes, ...desired.privateOutward, ...state.inwardRoutes].filter(
     (route) => !present(route),
   );
@@ -69,12 +81,6 @@ function checkRoutes(desired: Desired, state: AttachmentState, pod: NamespaceSna
     ...missing.map((route) => `route is missing: ${formatRoute(route)}`),
     ...back.map((route) => `old default route is back: ${formatRoute(route)}`),
   ];
-}
-
-function leadsTheSameWay(one: Route, wanted: Route): boolean {
-  const { metric: _ignored, ...rest } = one;
-  const { metric: _unused, ...same } = wanted;
-  return isSameRoute(rest, same);
 }
 
 function checkSysctls(desired: Desired, pod: NamespaceSnapshot): string[] {

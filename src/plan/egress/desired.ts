@@ -112,7 +112,7 @@ function privateOutwardRoutes(reserved: ResolvedAddress, link: string, table: nu
 }
 
 /** The pod interface's routes, so that replies go back as if the attachment were not there. */
-function inwardRoutes(family: Family, { podLinks, oldDefaults, slot }: Resolved, pod: NamespaceSnapshot): Route[] {
+function inwardRoutes(family: Family, { podLinks, podDefaults, slot }: Resolved, pod: NamespaceSnapshot): Route[] {
   const podLink = podLinks[family];
   if (podLink === undefined) return [];
   const table = numbersOf(slot).inwardTable;
@@ -124,7 +124,7 @@ function inwardRoutes(family: Family, { podLinks, oldDefaults, slot }: Resolved,
       route.destination.length > 0 &&
       route.type === 'unicast',
   );
-  const defaults = oldDefaults.filter((route) => route.family === family && route.link === podLink);
+  const defaults = podDefaults.filter((route) => route.family === family);
   // Routes to gateways first: the kernel wants to know the way to a next hop.
   return [
     ...own.filter((route) => route.gateway === undefined),
@@ -136,7 +136,7 @@ function inwardRoutes(family: Family, { podLinks, oldDefaults, slot }: Resolved,
 /** What the pod itself must reach by the cluster network: given networks, and the node. */
 function clusterRoutes(family: Family, resolved: Resolved, pod: NamespaceSnapshot): Route[] {
   const podLink = resolved.podLinks[family];
-  const old = resolved.oldDefaults.find((route) => route.family === family && route.link === podLink);
+  const old = resolved.podDefaults.find((route) => route.family === family);
   if (podLink === undefined || old === undefined) return [];
   const destinations = [
     ...resolved.spec.clusterNetworks.filter((prefix) => prefix.address.family === family).map(networkOf),

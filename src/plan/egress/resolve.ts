@@ -34,6 +34,8 @@ export interface Resolved {
   readonly podLinks: Readonly<Partial<Record<Family, string>>>;
   /** The default routes that make way. */
   readonly oldDefaults: readonly Route[];
+  /** The default routes by which replies go back to the cluster. */
+  readonly podDefaults: readonly Route[];
   readonly slot: number;
 }
 
@@ -139,16 +141,19 @@ export function resolvePod(
   spec: AttachmentSpec,
   pod: NamespaceSnapshot,
   others: readonly AttachmentState[],
-): Pick<Resolved, 'podLinks' | 'oldDefaults' | 'slot'> {
+): Pick<Resolved, 'podLinks' | 'oldDefaults' | 'podDefaults' | 'slot'> {
   const podLinks: Partial<Record<Family, string>> = {};
   const oldDefaults: Route[] = [];
+  const podDefaults: Route[] = [];
   for (const { prefix } of spec.reserved) {
     const { family } = prefix.address;
     const defaults = defaultRoutes(pod, family);
     oldDefaults.push(...defaults);
     const link = findPodLink(family, defaults, pod, others);
-    if (link !== undefined) podLinks[family] = link;
-    else if (needsPodLink(spec, family)) {
+    if (link !== undefined) {
+      podLinks[family] = link;
+      podDefaults.push(...findPodDefaults(family, link, defaults, others));
+    } else if (needsPodLink(spec, family)) {
       throw new PlanError(
         'environment',
         `the pod has no interface with an IPv${family} address for clients to come in by, ` +
@@ -157,7 +162,7 @@ export function resolvePod(
       );
     }
   }
-  return { podLinks, oldDefaults, slot: freeSlot(pod, others) };
+  return { podLinks, oldDefaults, podDefaults, slot: freeSlot(pod, others) };
 }
 
 /** Default routes of the main table, the preferred one first. */
@@ -203,6 +208,18 @@ function findPodLink(
           name === link.name && prefix.address.family === family && !isLinkLocal(prefix.address),
       ),
   )?.name;
+}
+
+/** Where another router of ours took the pod interface's default route already, it remembers it. */
+function findPodDefaults(
+  family: Family,
+  link: string,
+  defaults: readonly Route[],
+  others: readonly AttachmentState[],
+): readonly Route[] {
+  const present = defaults.filter((route) => route.link === link);
+  if (present.length > 0) return present;
+  return others.flatMap((state) => state.oldDefaults).filter((route) => route.family === family && route.link === link);
 }
 
 function freeSlot(pod: NamespaceSnapshot, others: readonly AttachmentState[]): number {

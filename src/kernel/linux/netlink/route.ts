@@ -62,7 +62,9 @@ export function listRoutes(socket: NetlinkSocket, family: Family, names: LinkNam
  */
 export function addRoute(socket: NetlinkSocket, route: Route, names: LinkNames): void {
   const beside = route.family === 4 ? flag.append : 0;
-  socket.request(type.newRoute, flag.create | (route.gateway === undefined ? beside : flag.exclusive), (out) => writeRoute(out, route, names));
+  socket.request(type.newRoute, flag.create | (route.gateway === undefined ? beside : flag.exclusive), (out) =>
+    writeRoute(out, route, names),
+  );
 }
 
 /** Deletes the route that has all the given attributes. Throws {@link NetlinkError} (`ESRCH`: there is none). */
