@@ -18,7 +18,7 @@ export function attachmentsIn(store: StateStore, netns: NamespaceId, except: Att
 }
 
 /** Whether the link that a state speaks of stands in the namespace and is its own. */
-export function hasOwnLink(state: AttachmentState, pod: NamespaceSnapshot): boolean {
+function hasOwnLink(state: AttachmentState, pod: NamespaceSnapshot): boolean {
   return pod.links.some((link) => link.name === state.link && ownerOfAlias(link.alias) === ownerOf(state.id));
 }
 

@@ -1,7 +1,7 @@
 import { execa, execaSync } from 'execa';
 
 /** Names of all network namespaces of this machine that `ip netns` knows. */
-export function listNamespaces(): string[] {
+function listNamespaces(): string[] {
   const { stdout } = execaSync('ip', ['netns', 'list']);
   return stdout
     .split('\n')

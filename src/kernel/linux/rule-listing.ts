@@ -10,7 +10,7 @@ import { KernelError } from '../port.ts';
 import { findTool, runTool, runTransaction } from './rule-tools.ts';
 
 /** The scripts that lead from one program to another, for a backend. */
-export function comparePrograms(
+function comparePrograms(
   backend: RuleBackend,
   from: RuleProgram | undefined,
   to: RuleProgram | undefined,

@@ -5,7 +5,7 @@ import type { RuleBackend, RuleScript, RuleTransaction } from '../../rules/trans
 import { KernelError } from '../port.ts';
 
 /** Seconds that a rule program waits for the lock that all iptables of a node share. */
-export const lockWaitSeconds = 10;
+const lockWaitSeconds = 10;
 
 const deadlineMilliseconds = 60_000;
 const lockHeldStatus = 4;

@@ -18,7 +18,7 @@ import { KernelError, type StateStore } from '../port.ts';
 import { reasonOf } from './namespace.ts';
 
 /** Where states live; gone after a reboot, as the namespaces are that they describe. */
-export const stateFolder = '/run/egress-router';
+const stateFolder = '/run/egress-router';
 
 const largestState = 1024 * 1024;
 

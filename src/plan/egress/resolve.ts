@@ -166,7 +166,7 @@ export function resolvePod(
 }
 
 /** Default routes of the main table, the preferred one first. */
-export function defaultRoutes(pod: NamespaceSnapshot, family: Family): Route[] {
+function defaultRoutes(pod: NamespaceSnapshot, family: Family): Route[] {
   return pod.routes
     .filter(
       (route) =>

@@ -3,7 +3,7 @@ import type { Action, Chain, Hook, Match, RedirectTable, RedirectTableKey, Rule 
 import { renderEndpoint } from '../endpoint.ts';
 
 /** Every table of ours begins so, followed by the program's name. */
-export const tablePrefix = 'egress-router-';
+const tablePrefix = 'egress-router-';
 
 /** The table of a program, with its family: `inet egress-router-net1`. */
 export function tableName(program: string): string {

@@ -66,7 +66,7 @@ describe('describeProblems', () => {
   });
 
   it('tells twenty of many', () => {
-    const lines = describeProblems(new Array(100).fill(problem)).details.split('\n');
+    const lines = describeProblems(Array.from({ length: 100 }, () => problem)).details.split('\n');
     assert.equal(lines.length, 21);
     assert.equal(lines.at(-1), 'and others');
   });

@@ -41,7 +41,7 @@ describe('parseNetConf, on hostile input', () => {
   });
 
   it('stops collecting after 100 problems', () => {
-    const destinations = new Array(1_000_000).fill(0);
+    const destinations = Array.from({ length: 1_000_000 }, () => 0);
     assert.equal(problemsOfNetConf(confWithIp({ destinations })).length, 100);
     assert.equal(problemsOfNetConf(confWithIp({ addresses: destinations })).length, 100);
     assert.equal(problemsOfNetConf(confWithIp({ gateway: destinations })).length, 1);

@@ -18,7 +18,7 @@ describe('showValue', () => {
     ['names what is absent', undefined, 'missing'],
     ['escapes controls', 'a\nb\u001b\u202e', '"a\\nb\\u001b\\u202e"'],
     ['cuts long text', 'x'.repeat(10_000_000), `"${'x'.repeat(78)}…`],
-    ['cuts long lists', new Array(100_000).fill(7), `[${'7,'.repeat(39)}…`],
+    ['cuts long lists', Array.from({ length: 100_000 }, () => 7), `[${'7,'.repeat(39)}…`],
     ['cuts deep nesting', nest(100_000), `${'['.repeat(79)}…`],
     ['cuts long keys', { ['k'.repeat(1_000_000)]: 1 }, `{"${'k'.repeat(77)}…`],
   ];

@@ -5,7 +5,7 @@ import { type LoadedLibc, loadLibc } from './runtime.ts';
 const cloneNewNet = 0x40000000;
 
 /** A system call that failed, with libc's name for the reason, such as `EPERM`. */
-export class SystemCallError extends Error {
+class SystemCallError extends Error {
   readonly call: string;
   readonly code: string;
 

@@ -72,7 +72,7 @@ interface NodeFfi {
 
 function loadNodeFfi(): NodeFfi {
   // Node announces on stderr that its FFI is experimental; a runtime would take that for our words.
-  const emitWarning = process.emitWarning;
+  const emitWarning = process.emitWarning.bind(process);
   process.emitWarning = () => {};
   try {
     const ffi = process.getBuiltinModule('node:ffi' as 'node:fs') as unknown as NodeFfi | undefined;

@@ -1,6 +1,6 @@
-import { CniError, type ErrorCode, errorCodes } from '../cni/error.ts';
 import { KernelError, type KernelErrorKind } from '../kernel/port.ts';
 import { PlanError, type PlanErrorKind } from '../plan/egress/error.ts';
+import { CniError, type ErrorCode, errorCodes } from './error.ts';
 
 const kernelCodes: Readonly<Record<KernelErrorKind, ErrorCode>> = {
   'namespace-gone': errorCodes.invalidEnvironment,
