@@ -18,7 +18,8 @@ export function listPolicyRules(socket: NetlinkSocket, family: Family): PolicyRu
       const attributes = readAttributes(data.subarray(headerLength));
       const mark = readNumber(attributes, attribute.mark);
       const seen = familyOf(data[0]);
-      if (mark === undefined || seen === undefined || data[7] !== toTable) return [];
+      // A kernel without IPv6 answers for all families.
+      if (mark === undefined || seen !== family || data[7] !== toTable) return [];
       const incoming = readText(attributes, attribute.incoming);
       return [
         {

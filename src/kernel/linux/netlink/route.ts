@@ -45,14 +45,18 @@ export interface RouteFilter {
 
 /** Unicast and unreachable routes of every table but `local`. Throws {@link NetlinkError}. */
 export function listRoutes(socket: NetlinkSocket, family: Family, names: LinkNames, filter: RouteFilter = {}): Route[] {
-  return socket
-    .request(type.getRoute, flag.dump, (out) => {
-      const header = Buffer.alloc(headerLength);
-      header[0] = familyNumber(family);
-      out.emit(header);
-      if (filter.table !== undefined) pushNumber(out, attribute.table, filter.table);
-    })
-    .flatMap((reply) => parseRoute(reply, names));
+  return (
+    socket
+      .request(type.getRoute, flag.dump, (out) => {
+        const header = Buffer.alloc(headerLength);
+        header[0] = familyNumber(family);
+        out.emit(header);
+        if (filter.table !== undefined) pushNumber(out, attribute.table, filter.table);
+      })
+      .flatMap((reply) => parseRoute(reply, names))
+      // A kernel without IPv6 answers for all families.
+      .filter((route) => route.family === family)
+  );
 }
 
 /**
