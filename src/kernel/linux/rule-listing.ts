@@ -2,7 +2,8 @@ import type { Family } from '../../model/address.ts';
 import type { RuleProgram } from '../../model/rules.ts';
 import { compareIptables } from '../../rules/iptables/difference.ts';
 import { ownerOfSaved, readSavedRules, removeSavedRules, type SavedRules } from '../../rules/iptables/saved.ts';
-import { compareNftables, removeTable } from '../../rules/nftables/difference.ts';
+import { compareNftables } from '../../rules/nftables/difference.ts';
+import { removeTable } from '../../rules/nftables/document.ts';
 import { readListedTable } from '../../rules/nftables/listed.ts';
 import { tableName } from '../../rules/nftables/render.ts';
 import type { RuleBackend, RuleTransaction } from '../../rules/transaction.ts';
@@ -30,7 +31,7 @@ export function changeRules(backend: RuleBackend, from: RuleProgram | undefined,
     if (backend === 'nftables' && from === undefined && to !== undefined && isTaken(error)) {
       // What another owner left under our name, and nobody remembers.
       runTransaction({
-        scripts: [{ tool: 'nft', input: removeTable(to.name) }, ...compareNftables(undefined, to).scripts],
+        scripts: [{ tool: 'nft', input: removeTable(tableName(to.name)) }, ...compareNftables(undefined, to).scripts],
       });
       return;
     }
@@ -85,7 +86,7 @@ function removeNftables(name: string, owner: string): void {
   }
   const found = /^\s*comment "egress-router ([^"]+)"$/m.exec(listed)?.[1];
   if (found !== undefined && found !== owner) return;
-  runTool('nft', ['-f', '-'], removeTable(name));
+  runTool('nft', ['-f', '-'], removeTable(tableName(name)));
 }
 
 function saveIptables(family: Family, name: string): SavedRules {

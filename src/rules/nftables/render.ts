@@ -1,5 +1,5 @@
 import type { Address, Family } from '../../model/address.ts';
-import type { Action, Chain, Hook, Match, RedirectTable, RedirectTableKey, Rule } from '../../model/rules.ts';
+import type { Action, Chain, Hook, Match, RedirectEntry, RedirectTableKey, Rule } from '../../model/rules.ts';
 import { renderEndpoint } from '../endpoint.ts';
 
 /** Every table of ours begins so, followed by the program's name. */
@@ -24,7 +24,7 @@ const bases: Readonly<Record<Hook, string>> = {
 
 /** The head of a base chain, as it stands between braces. */
 export function renderBase(chain: Chain): string {
-  return `${bases[chain.hook]}; policy accept;`;
+  return bases[chain.hook];
 }
 
 /** The name of a redirect table's map: `tcp4`. */
@@ -37,16 +37,9 @@ export function mapType(key: RedirectTableKey): string {
   return `type inet_service : ipv${key.family}_addr . inet_service`;
 }
 
-/** One entry of a redirect table. */
-export function renderElement(port: number, entry: { address: Address; port: number }): string {
-  return `${port} : ${entry.address.text} . ${entry.port}`;
-}
-
-/** All entries of a redirect table. */
-export function renderElements(table: RedirectTable): string {
-  const elements: string[] = [];
-  for (const [port, entry] of table.entries) elements.push(renderElement(port, entry));
-  return elements.join(', ');
+/** Where an entry of a redirect table leads. */
+export function renderEntry(entry: RedirectEntry): string {
+  return `${entry.address.text} . ${entry.port}`;
 }
 
 /** A rule as `nft` reads it. Nothing in it needs escaping: names are validated. */
