@@ -1,0 +1,94 @@
+import type { Balance, WeightedEndpoint } from '../../model/ingress.ts';
+
+/** Most slots that one port may have: the finest share is a thousandth. */
+const maximumSlots = 1024;
+/** Slots of a `source` port for each endpoint: the more, the more evenly clients are spread. */
+const slotsPerEndpoint = 8;
+
+/**
+ * Spreads endpoints over slots, of which the kernel picks one for each new connection.
+ *
+ * By weight, an endpoint has its share of the slots: exactly, where the weights reduce to at most
+ * 1024 slots, else by largest remainder. By source, the number of slots is a power of two, and
+ * each slot goes to the endpoint that wins it by weighted rendezvous hashing: the same on every
+ * node, and an endpoint that leaves moves only the clients it had.
+ */
+export function assignSlots(endpoints: readonly WeightedEndpoint[], balance: Balance): WeightedEndpoint[] {
+  const usable = endpoints
+    .filter(({ weight }) => weight > 0)
+    .toSorted((one, other) => compareText(nameOf(one), nameOf(other)));
+  if (usable.length === 0) return [];
+  return balance === 'source' ? assignBySource(usable) : assignByWeight(usable);
+}
+
+/** `ADDRESS PORT`: an endpoint's name in order and hash. */
+function nameOf({ address, port }: WeightedEndpoint): string {
+  return `${address.text} ${port}`;
+}
+
+function compareText(one: string, other: string): number {
+  return one < other ? -1 : one > other ? 1 : 0;
+}
+
+function assignByWeight(endpoints: readonly WeightedEndpoint[]): WeightedEndpoint[] {
+  const divisor = endpoints.map(({ weight }) => weight).reduce(greatestCommonDivisor);
+  const shares = endpoints.map(({ weight }) => weight / divisor);
+  const total = shares.reduce((sum, share) => sum + share, 0);
+  const counts = total <= maximumSlots ? shares : shareOut(shares, total);
+  return endpoints.flatMap((endpoint, index) => Array.from({ length: counts[index] ?? 0 }, () => endpoint));
+}
+
+/** Whole numbers in the proportion of the shares that sum up to the maximum, none of them zero. */
+function shareOut(shares: readonly number[], total: number): number[] {
+  const exact = shares.map((share) => (share / total) * maximumSlots);
+  const counts = exact.map((one) => Math.max(1, Math.floor(one)));
+  const byRemainder = exact
+    .map((one, index) => ({ index, remainder: one - Math.floor(one) }))
+    .toSorted((one, other) => other.remainder - one.remainder);
+  let left = maximumSlots - counts.reduce((sum, count) => sum + count, 0);
+  for (const { index } of byRemainder) {
+    if (left <= 0) break;
+    counts[index] = (counts[index] ?? 0) + 1;
+    left--;
+  }
+  return counts;
+}
+
+function assignBySource(endpoints: readonly WeightedEndpoint[]): WeightedEndpoint[] {
+  let size = 8;
+  while (size < endpoints.length * slotsPerEndpoint && size < maximumSlots) size *= 2;
+  const seeds = endpoints.map((endpoint) => hashText(nameOf(endpoint)));
+  return Array.from({ length: size }, (_, slot) => {
+    let best = endpoints[0] as WeightedEndpoint;
+    let bestScore = Number.NEGATIVE_INFINITY;
+    for (const [index, endpoint] of endpoints.entries()) {
+      // Weighted rendezvous hashing: -w / ln(u) is won by each endpoint in proportion to its weight.
+      const uniform = (mix((seeds[index] ?? 0) ^ mix(slot)) + 0.5) / 2 ** 32;
+      const score = -endpoint.weight / Math.log(uniform);
+      if (score > bestScore) {
+        best = endpoint;
+        bestScore = score;
+      }
+    }
+    return best;
+  });
+}
+
+function greatestCommonDivisor(one: number, other: number): number {
+  return other === 0 ? one : greatestCommonDivisor(other, one % other);
+}
+
+/** FNV-1a, 32 bits. */
+function hashText(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+  return hash >>> 0;
+}
+
+/** The finaliser of MurmurHash3: every bit of the input moves half of the output's. */
+function mix(value: number): number {
+  let hash = value;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
