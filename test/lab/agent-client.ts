@@ -58,6 +58,26 @@ export class Agent {
     return JSON.parse(reply.text) as HammerReport;
   }
 
+  /** Opens a TCP connection that stays; returns what the server said first, or the error's code. */
+  async hold(name: string, host: string, port: number, options: Partial<Reach> = {}): Promise<string> {
+    const reply = await this.#ask({
+      do: 'hold',
+      name,
+      protocol: 'tcp',
+      host,
+      port,
+      timeout: defaultTimeout,
+      ...options,
+    });
+    return 'text' in reply ? reply.text : reply.error;
+  }
+
+  /** Says something on a connection that is held; returns the echo, or the error's code. */
+  async say(name: string, text: string): Promise<string> {
+    const reply = await this.#ask({ do: 'say', name, text, timeout: defaultTimeout });
+    return 'text' in reply ? reply.text : reply.error;
+  }
+
   stop(): void {
     this.#process.kill('SIGKILL');
   }

@@ -3,8 +3,8 @@
  * channel: serve, connect, send, hammer. It ends with its parent.
  */
 import { createSocket } from 'node:dgram';
-import { connect, createServer } from 'node:net';
-import type { AgentCommand, AgentRequest, HammerReport, Reply } from './agent-protocol.ts';
+import { connect, createServer, type Socket } from 'node:net';
+import type { AgentCommand, AgentRequest, HammerReport, Reach, Reply } from './agent-protocol.ts';
 
 /** Opens servers that answer everybody with what they saw: the peer's address, and their own. */
 function serveTcp(host: string, port: number): Promise<Reply> {
@@ -28,7 +28,7 @@ function serveUdp(host: string, port: number): Promise<Reply> {
   });
 }
 
-function connectTcp(host: string, port: number, timeout: number, from?: string): Promise<Reply> {
+function connectTcp({ host, port, timeout, from }: Reach): Promise<Reply> {
   return new Promise((resolve) => {
     const socket = connect({ host, port, ...(from === undefined ? {} : { localAddress: from }) });
     const end = (reply: Reply): void => {
@@ -42,7 +42,7 @@ function connectTcp(host: string, port: number, timeout: number, from?: string):
   });
 }
 
-function sendUdp(host: string, port: number, timeout: number, from?: string): Promise<Reply> {
+function sendUdp({ host, port, timeout, from, localPort }: Reach): Promise<Reply> {
   return new Promise((resolve) => {
     const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
     const end = (reply: Reply): void => {
@@ -53,7 +53,39 @@ function sendUdp(host: string, port: number, timeout: number, from?: string): Pr
     const timer = setTimeout(() => end({ error: 'timeout' }), timeout);
     socket.on('message', (message) => end({ text: message.toString() }));
     socket.on('error', (error: NodeJS.ErrnoException) => end({ error: error.code ?? error.message }));
-    socket.bind(0, from, () => socket.connect(port, host, () => socket.send('hello')));
+    socket.bind(localPort ?? 0, from, () => socket.connect(port, host, () => socket.send('hello')));
+  });
+}
+
+const held = new Map<string, Socket>();
+
+function hold(name: string, { host, port, timeout, from }: Reach): Promise<Reply> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, ...(from === undefined ? {} : { localAddress: from }) });
+    const timer = setTimeout(() => resolve({ error: 'timeout' }), timeout);
+    socket.once('data', (data) => {
+      clearTimeout(timer);
+      held.set(name, socket);
+      resolve({ text: data.toString().trim() });
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      clearTimeout(timer);
+      held.delete(name);
+      resolve({ error: error.code ?? error.message });
+    });
+  });
+}
+
+function say(name: string, text: string, timeout: number): Promise<Reply> {
+  const socket = held.get(name);
+  if (socket === undefined) return Promise.resolve({ error: `no connection ${name}` });
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve({ error: 'timeout' }), timeout);
+    socket.once('data', (data) => {
+      clearTimeout(timer);
+      resolve({ text: data.toString() });
+    });
+    socket.write(text);
   });
 }
 
@@ -80,6 +112,10 @@ async function run(command: AgentCommand): Promise<Reply> {
     case 'hammer':
       void hammer(command.name, () => reach(command));
       return { text: 'hammering' };
+    case 'hold':
+      return hold(command.name, command);
+    case 'say':
+      return say(command.name, command.text, command.timeout);
     case 'stop-hammer': {
       const state = hammers.get(command.name);
       if (state === undefined) return { error: `no hammer ${command.name}` };
@@ -89,15 +125,8 @@ async function run(command: AgentCommand): Promise<Reply> {
   }
 }
 
-function reach(command: {
-  protocol: 'tcp' | 'udp';
-  host: string;
-  port: number;
-  timeout: number;
-  from?: string;
-}): Promise<Reply> {
-  const attempt = command.protocol === 'tcp' ? connectTcp : sendUdp;
-  return attempt(command.host, command.port, command.timeout, command.from);
+function reach(command: Reach): Promise<Reply> {
+  return command.protocol === 'tcp' ? connectTcp(command) : sendUdp(command);
 }
 
 process.on('message', async ({ id, command }: AgentRequest) => {

@@ -94,6 +94,8 @@ function planNode(name: (host: Host) => string): HostPlan {
       ...(['pod', 'near'] as const).flatMap((host) => [
         `link add to-${host} type veth peer name eth0 netns ${name(host)}`,
         `link set to-${host} master cni0`,
+        // As bridge plugins of clusters do, so that a pod can reach itself by a service.
+        `link set to-${host} type bridge_slave hairpin on`,
         ...up(`to-${host}`),
       ]),
       `link add to-far type veth peer name eth0 netns ${name('far')}`,

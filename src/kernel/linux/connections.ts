@@ -5,7 +5,7 @@ import { NetlinkError, NetlinkSocket, netlinkFamily } from './netlink/socket.ts'
 import { readSysctl } from './sysctl.ts';
 
 /** `IPPROTO_*`. */
-const protocolNumbers: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
+export const protocolNumbers: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
 
 /**
  * Forgets connections to this namespace that were seen before their redirect was in force: a client
@@ -20,7 +20,7 @@ export function forgetUntranslated(pod: NetlinkSocket, redirects: readonly Redir
     const ports = new Set(redirects.map((one) => `${protocolNumbers[one.protocol]} ${one.port}`));
     for (const connection of connections) {
       const wanted = fallback || ports.has(`${connection.protocol} ${connection.destinationPort}`);
-      if (wanted && local.has(connection.destination.text)) forget(conntrack, connection);
+      if (wanted && local.has(connection.destination.text)) forgetConnection(conntrack, connection);
     }
   });
 }
@@ -36,7 +36,8 @@ function tracksAny(): boolean {
   return readSysctl('net/netfilter/nf_conntrack_count') !== '0';
 }
 
-function forget(conntrack: NetlinkSocket, connection: Connection): void {
+/** Forgets one connection; that it is gone already is no error. Throws {@link NetlinkError}. */
+export function forgetConnection(conntrack: NetlinkSocket, connection: Connection): void {
   try {
     deleteConnection(conntrack, connection);
   } catch (error) {
@@ -44,7 +45,11 @@ function forget(conntrack: NetlinkSocket, connection: Connection): void {
   }
 }
 
-function withConntrack(use: (conntrack: NetlinkSocket) => void): void {
+/**
+ * Runs something with a socket to connection tracking, in the namespace that the thread is in. Throws
+ * {@link NetlinkError}.
+ */
+export function withConntrack(use: (conntrack: NetlinkSocket) => void): void {
   const conntrack = new NetlinkSocket(netlinkFamily.netfilter);
   try {
     use(conntrack);

@@ -4,6 +4,8 @@ import type { Balance, WeightedEndpoint } from '../../model/ingress.ts';
 const maximumSlots = 1024;
 /** Slots of a `source` port for each endpoint: the more, the more evenly clients are spread. */
 const slotsPerEndpoint = 8;
+/** Few sizes, far apart: another size moves most clients, so endpoints that come and go must seldom change it. */
+const sourceSizes = [64, 256, 1024] as const;
 
 /**
  * Spreads endpoints over slots, of which the kernel picks one for each new connection.
@@ -55,8 +57,7 @@ function shareOut(shares: readonly number[], total: number): number[] {
 }
 
 function assignBySource(endpoints: readonly WeightedEndpoint[]): WeightedEndpoint[] {
-  let size = 8;
-  while (size < endpoints.length * slotsPerEndpoint && size < maximumSlots) size *= 2;
+  const size = sourceSizes.find((one) => one >= endpoints.length * slotsPerEndpoint) ?? maximumSlots;
   const seeds = endpoints.map((endpoint) => hashText(nameOf(endpoint)));
   return Array.from({ length: size }, (_, slot) => {
     let best = endpoints[0] as WeightedEndpoint;

@@ -5,10 +5,11 @@ import { flag, type NetlinkReply, type NetlinkSocket } from './socket.ts';
 
 /** `NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_*` */
 const type = { get: 0x101, delete: 0x102 } as const;
-const attribute = { original: 1, status: 3, mark: 8, markMask: 21 } as const;
+const attribute = { original: 1, reply: 2, status: 3, mark: 8, markMask: 21 } as const;
 const tuple = { ip: 1, protocol: 2 } as const;
 const ip = { source4: 1, destination4: 2, source6: 3, destination6: 4 } as const;
 const protocolPart = { number: 1, sourcePort: 2, destinationPort: 3 } as const;
+const assured = 1 << 2;
 const destinationTranslated = 1 << 5;
 
 /** A connection as its first packet was seen, before any translation. */
@@ -20,11 +21,25 @@ export interface Connection {
   readonly sourcePort: number;
   readonly destinationPort: number;
   readonly translated: boolean;
+  /** Packets went both ways often enough: an established connection for TCP. */
+  readonly assured: boolean;
+  /** Who answers: the endpoint, where the destination was translated. */
+  readonly answeredBy: { readonly address: Address; readonly port: number };
 }
 
-/** Connections with ports that the namespace tracks. Throws {@link NetlinkError}. */
-export function listConnections(socket: NetlinkSocket): Connection[] {
-  return socket.request(type.get, flag.dump, (out) => writeHeader(out, 0)).flatMap(parseConnection);
+/** Connections with ports that the namespace tracks, those with a mark or all. Throws {@link NetlinkError}. */
+export function listConnections(
+  socket: NetlinkSocket,
+  marked?: { readonly value: number; readonly mask: number },
+): Connection[] {
+  return socket
+    .request(type.get, flag.dump, (out) => {
+      writeHeader(out, 0);
+      if (marked === undefined) return;
+      out.push(attribute.mark, bigEndian32(marked.value));
+      out.push(attribute.markMask, bigEndian32(marked.mask));
+    })
+    .flatMap(parseConnection);
 }
 
 /** Forgets a connection; the next packet of it is a first one. Throws {@link NetlinkError} (`ENOENT`: it is gone). */
@@ -62,20 +77,36 @@ function writeHeader(out: AttrStream, family: number): void {
 
 function parseConnection({ data }: NetlinkReply): Connection[] {
   const attributes = readAttributes(data.subarray(4));
-  const original = readAttributes(attributes.get(attribute.original) ?? Buffer.alloc(0));
-  const addresses = readAttributes(original.get(tuple.ip) ?? Buffer.alloc(0));
-  const ports = readAttributes(original.get(tuple.protocol) ?? Buffer.alloc(0));
   const four = familyOf(data[0]) === 4;
+  const original = parseTuple(attributes.get(attribute.original), four);
+  const reply = parseTuple(attributes.get(attribute.reply), four);
+  if (original === undefined || reply === undefined) return [];
+  const status = attributes.get(attribute.status)?.readUInt32BE(0) ?? 0;
+  return [
+    {
+      ...original,
+      translated: (status & destinationTranslated) !== 0,
+      assured: (status & assured) !== 0,
+      answeredBy: { address: reply.source, port: reply.sourcePort },
+    },
+  ];
+}
+
+type Tuple = Pick<Connection, 'source' | 'destination' | 'protocol' | 'sourcePort' | 'destinationPort'>;
+
+/** One direction of a connection; undefined for protocols without ports. */
+function parseTuple(data: Buffer | undefined, four: boolean): Tuple | undefined {
+  const parts = readAttributes(data ?? Buffer.alloc(0));
+  const addresses = readAttributes(parts.get(tuple.ip) ?? Buffer.alloc(0));
+  const ports = readAttributes(parts.get(tuple.protocol) ?? Buffer.alloc(0));
   const source = readAddress(addresses, four ? ip.source4 : ip.source6);
   const destination = readAddress(addresses, four ? ip.destination4 : ip.destination6);
   const sourcePort = ports.get(protocolPart.sourcePort)?.readUInt16BE(0);
   const destinationPort = ports.get(protocolPart.destinationPort)?.readUInt16BE(0);
   const protocol = ports.get(protocolPart.number)?.[0];
-  if (source === undefined || destination === undefined || protocol === undefined) return [];
-  if (sourcePort === undefined || destinationPort === undefined) return [];
-  const status = attributes.get(attribute.status)?.readUInt32BE(0) ?? 0;
-  const translated = (status & destinationTranslated) !== 0;
-  return [{ source, destination, protocol, sourcePort, destinationPort, translated }];
+  if (source === undefined || destination === undefined || protocol === undefined) return undefined;
+  if (sourcePort === undefined || destinationPort === undefined) return undefined;
+  return { source, destination, protocol, sourcePort, destinationPort };
 }
 
 function bigEndian16(value: number): Buffer {

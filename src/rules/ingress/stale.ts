@@ -1,0 +1,44 @@
+import type { IngressPort, IngressRules } from '../../model/ingress.ts';
+import type { Protocol } from '../../model/redirect.ts';
+
+/** A tracked connection to an open port, as far as it matters here. */
+export interface TrackedConnection {
+  readonly protocol: Protocol;
+  /** The node's port. */
+  readonly port: number;
+  /** The endpoint that answers, `ADDRESS PORT`; undefined where the connection was not translated. */
+  readonly endpoint?: string;
+  readonly established: boolean;
+}
+
+/**
+ * Tells which tracked connections an update leaves without a way. TCP that is established stays: its
+ * endpoint may be finishing. What is half open to an endpoint that went, and all UDP to it, must go,
+ * or the client's next packets would go there still; and so must UDP that came before its port had
+ * any endpoint, which would never be translated.
+ */
+export function selectStale(
+  from: IngressRules | undefined,
+  to: IngressRules,
+): (connection: TrackedConnection) => boolean {
+  const before = endpointsByPort(from?.ports ?? []);
+  const after = endpointsByPort(to.ports);
+  return ({ protocol, port, endpoint, established }) => {
+    const key = `${protocol} ${port}`;
+    const known = before.get(key);
+    const wanted = after.get(key);
+    if (endpoint === undefined) return protocol !== 'tcp' && (known?.size ?? 0) === 0 && (wanted?.size ?? 0) > 0;
+    // Nothing is known after a restart: whatever is not wanted now is stale.
+    const gone = wanted?.has(endpoint) !== true;
+    return gone && !(protocol === 'tcp' && established);
+  };
+}
+
+function endpointsByPort(ports: readonly IngressPort[]): Map<string, ReadonlySet<string>> {
+  return new Map(
+    ports.map(({ protocol, port, endpoints }) => [
+      `${protocol} ${port}`,
+      new Set(endpoints.filter(({ weight }) => weight > 0).map((one) => `${one.address.text} ${one.port}`)),
+    ]),
+  );
+}

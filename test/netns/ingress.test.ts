@@ -1,0 +1,231 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, it } from 'mocha';
+import { withConntrack } from '../../src/kernel/linux/connections.ts';
+import { NftablesIngress } from '../../src/kernel/linux/ingress/nftables-ingress.ts';
+import { type Connection, listConnections } from '../../src/kernel/linux/netlink/conntrack.ts';
+import { parsePrefix } from '../../src/model/address.ts';
+import type { IngressPort, IngressRules, WeightedEndpoint } from '../../src/model/ingress.ts';
+import { openingFrame } from '../contract/frames.ts';
+import { inNamespace, Wire } from '../contract/wire.ts';
+import { Lab } from '../lab/lab.ts';
+import { addresses as at } from '../lab/names.ts';
+import { address } from '../unit/rules/examples.ts';
+
+const here = { pod: at.pod[4], near: at.near[4], far: at.far[4] } as const;
+
+function endpoint(host: keyof typeof here, weight = 1, port = 7000): WeightedEndpoint {
+  return { address: address(here[host]), port, weight, local: host !== 'far' };
+}
+
+function open(port: Partial<IngressPort> & Pick<IngressPort, 'endpoints'>): IngressPort {
+  return { protocol: 'tcp', port: 13306, balance: 'roundrobin', limits: {}, ...port };
+}
+
+describe('open ports of an ingress node', () => {
+  let lab: Lab;
+  let ingress: NftablesIngress;
+  before(async () => {
+    lab = await Lab.up('eringr');
+    for (const host of ['pod', 'near', 'far'] as const) {
+      const agent = await lab.agent(host);
+      await agent.serve('tcp', here[host], 7000);
+      await agent.serve('udp', here[host], 7000);
+    }
+    // Clients outside know no way to the cluster: only what the node answers for reaches them.
+    await lab.ip('outsider', 'route delete 10.128.0.0/14', `route add default via ${at.node[4]}`);
+    await lab.ip(
+      'outsider',
+      ...Array.from({ length: 40 }, (_, index) => `address add 192.168.12.${150 + index}/24 dev eth0`),
+    );
+    ingress = new NftablesIngress();
+  });
+  after(() => lab.down());
+  afterEach(() => onNode(() => ingress.cleanUp('test')));
+
+  function onNode<T>(run: () => T): T {
+    return inNamespace(lab.netns('node'), run);
+  }
+
+  function apply(...ports: IngressPort[]): void {
+    const rules: IngressRules = { name: 'test', ports };
+    onNode(() => ingress.apply(rules));
+  }
+
+  async function reach(port = 13306, protocol: 'tcp' | 'udp' = 'tcp', from: string = at.outsider[4]): Promise<string> {
+    return (await lab.agent('outsider')).reach(protocol, at.node[4], port, { from });
+  }
+
+  function tracked(): Connection[] {
+    let list: Connection[] = [];
+    onNode(() =>
+      withConntrack((conntrack) => {
+        list = listConnections(conntrack);
+      }),
+    );
+    return list;
+  }
+
+  it('keep the source for an endpoint on this node, and hide it from one elsewhere', async () => {
+    apply(open({ endpoints: [endpoint('pod')] }), open({ port: 18080, endpoints: [endpoint('far')] }));
+    assert.equal(await reach(13306), `${at.outsider[4]} ${here.pod} 7000`);
+    assert.equal(await reach(18080), `10.128.20.1 ${here.far} 7000`);
+  });
+
+  it('lead a pod back to itself, and to another on its bridge', async () => {
+    apply(open({ endpoints: [endpoint('pod')] }));
+    const pod = await lab.agent('pod');
+    assert.equal(await pod.reach('tcp', at.node[4], 13306), `10.128.10.1 ${here.pod} 7000`);
+    const far = await lab.agent('far');
+    assert.equal(await far.reach('tcp', at.node[4], 13306), `${here.far} ${here.pod} 7000`);
+  });
+
+  it('lead the node itself, by its own address', async () => {
+    apply(open({ endpoints: [endpoint('pod')] }), open({ port: 18080, endpoints: [endpoint('far')] }));
+    const node = await lab.agent('node');
+    assert.match(await node.reach('tcp', at.node[4], 13306), new RegExp(` ${here.pod} 7000$`));
+    assert.match(await node.reach('tcp', at.node[4], 18080), new RegExp(` ${here.far} 7000$`));
+  });
+
+  it('refuse at once where there is no endpoint', async () => {
+    apply(open({ endpoints: [] }));
+    assert.equal(await reach(), 'ECONNREFUSED');
+  });
+
+  it('let in whom the allow-list names, and nobody by an empty one', async () => {
+    const allowed = [parsePrefix('192.168.12.150/31')].filter((one) => one !== undefined);
+    apply(
+      open({ endpoints: [endpoint('pod')], allowed }),
+      open({ port: 18080, endpoints: [endpoint('pod')], allowed: [] }),
+    );
+    assert.equal(await reach(13306, 'tcp', '192.168.12.151'), `192.168.12.151 ${here.pod} 7000`);
+    const outsider = await lab.agent('outsider');
+    const refused = { from: '192.168.12.152', timeout: 400 };
+    assert.equal(await outsider.reach('tcp', at.node[4], 13306, refused), 'timeout');
+    assert.equal(await outsider.reach('tcp', at.node[4], 18080, { ...refused, from: '192.168.12.151' }), 'timeout');
+  });
+
+  it('spread ten thousand connections by weight, within five in a hundred', async function () {
+    this.timeout(60_000);
+    apply(open({ endpoints: [endpoint('pod', 50), endpoint('near', 30), endpoint('far', 20)] }));
+    const counts = await sendMany(10_000);
+    const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
+    assert.ok(total > 9_500, `${total} of 10000 were tracked`);
+    for (const [host, share] of [
+      ['pod', 0.5],
+      ['near', 0.3],
+      ['far', 0.2],
+    ] as const) {
+      const seen = (counts.get(here[host]) ?? 0) / total;
+      assert.ok(Math.abs(seen - share) < 0.05 * share + 0.01, `${host} had ${seen}, not ${share}`);
+    }
+  });
+
+  /** Sends that many opening frames from many clients; returns how many each endpoint got. */
+  async function sendMany(many: number): Promise<Map<string, number>> {
+    await lab.run('node', 'conntrack', ['-F']).catch(() => '');
+    const index = Number((await lab.run('outsider', 'cat', ['/sys/class/net/eth0/ifindex'])).trim());
+    const mac = (await lab.run('node', 'cat', ['/sys/class/net/eth1/address'])).trim();
+    const wire = new Wire(lab.netns('outsider'), index);
+    try {
+      for (let number = 0; number < many; number++) {
+        const packet = {
+          source: address(`192.168.12.${150 + (number % 40)}`),
+          destination: address(at.node[4]),
+          protocol: 'tcp' as const,
+          sourcePort: 20_000 + Math.floor(number / 40),
+          port: 13306,
+        };
+        const frame = openingFrame(packet, 9, 9);
+        frame.set(Buffer.from(mac.replaceAll(':', ''), 'hex'), 0);
+        wire.send(frame);
+        // The receiving side works in this thread's shadow: let it.
+        if (number % 500 === 499) await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    } finally {
+      wire.close();
+    }
+    const counts = new Map<string, number>();
+    for (const { answeredBy, destinationPort } of tracked()) {
+      if (destinationPort !== 13306) continue;
+      counts.set(answeredBy.address.text, (counts.get(answeredBy.address.text) ?? 0) + 1);
+    }
+    return counts;
+  }
+
+  it('stick to a client’s endpoint by source, and move only the clients of one that leaves', async () => {
+    const all = [endpoint('pod'), endpoint('near'), endpoint('far')];
+    const clients = Array.from({ length: 40 }, (_, index) => `192.168.12.${150 + index}`);
+    const ask = async (): Promise<string[]> => {
+      const replies: string[] = [];
+      for (const client of clients) replies.push((await reach(13306, 'tcp', client)).split(' ')[1] ?? 'nobody');
+      return replies;
+    };
+    apply(open({ endpoints: all, balance: 'source' }));
+    const first = await ask();
+    assert.deepEqual(await ask(), first);
+    assert.equal(new Set(first).size, 3);
+    apply(open({ endpoints: all.slice(0, 2), balance: 'source' }));
+    const second = await ask();
+    for (const [index, was] of first.entries()) {
+      if (was !== here.far) assert.equal(second[index], was, `client ${clients[index]} moved without need`);
+      else assert.notEqual(second[index], here.far);
+    }
+  });
+
+  it('let four in at a time where five are too many, and count each client by itself', async () => {
+    apply(open({ endpoints: [endpoint('pod')], limits: { concurrent: 5 } }));
+    const outsider = await lab.agent('outsider');
+    const from = '192.168.12.160';
+    for (let number = 1; number <= 4; number++) {
+      assert.equal(await outsider.hold(`c${number}`, at.node[4], 13306, { from }), `${from} ${here.pod} 7000`);
+    }
+    assert.equal(await outsider.hold('c5', at.node[4], 13306, { from }), 'ECONNREFUSED');
+    assert.match(await outsider.hold('other', at.node[4], 13306, { from: '192.168.12.161' }), /7000$/);
+  });
+
+  it('refuse the tenth attempt in three seconds where ten are too many', async () => {
+    apply(open({ endpoints: [endpoint('pod')], limits: { rate: 10 } }));
+    const outcomes: string[] = [];
+    for (let number = 0; number < 12; number++) outcomes.push(await reach(13306, 'tcp', '192.168.12.162'));
+    assert.deepEqual(
+      outcomes.slice(0, 9).filter((one) => one === 'ECONNREFUSED'),
+      [],
+    );
+    assert.equal(outcomes[9], 'ECONNREFUSED');
+    assert.match(await reach(13306, 'tcp', '192.168.12.163'), /7000$/);
+  });
+
+  it('keep established connections through updates, a leaving endpoint and a new agent', async () => {
+    const outsider = await lab.agent('outsider');
+    apply(open({ endpoints: [endpoint('pod')] }));
+    assert.match(await outsider.hold('kept', at.node[4], 13306), new RegExp(` ${here.pod} 7000$`));
+    // Another port, another endpoint, then its own endpoint gone.
+    apply(
+      open({ endpoints: [endpoint('pod'), endpoint('near')] }),
+      open({ port: 18080, endpoints: [endpoint('near')] }),
+    );
+    assert.equal(await outsider.say('kept', 'one'), 'one');
+    apply(open({ endpoints: [endpoint('near')] }));
+    assert.equal(await outsider.say('kept', 'two'), 'two');
+    assert.match(await reach(), new RegExp(` ${here.near} 7000$`));
+    // An agent that was killed and comes back finds a table of its name, and takes it over.
+    ingress = new NftablesIngress();
+    apply(open({ endpoints: [endpoint('near')] }));
+    assert.equal(await outsider.say('kept', 'three'), 'three');
+    assert.match(await reach(), new RegExp(` ${here.near} 7000$`));
+  });
+
+  it('leave no datagram in a black hole, when an endpoint goes and when the first one comes', async () => {
+    const udp = (endpoints: WeightedEndpoint[]): IngressPort => open({ protocol: 'udp', port: 15353, endpoints });
+    const outsider = await lab.agent('outsider');
+    const fixed = { from: '192.168.12.170', localPort: 46_000 };
+    const ask = (): Promise<string> => outsider.reach('udp', at.node[4], 15353, { ...fixed, timeout: 700 });
+    apply(udp([]));
+    assert.equal(await ask(), 'ECONNREFUSED');
+    apply(udp([endpoint('pod')]));
+    assert.match(await ask(), new RegExp(` ${here.pod} 7000$`));
+    apply(udp([endpoint('near')]));
+    assert.match(await ask(), new RegExp(` ${here.near} 7000$`));
+  });
+});
