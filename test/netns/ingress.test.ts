@@ -37,10 +37,10 @@ describe('open ports of an ingress node', () => {
       'outsider',
       ...Array.from({ length: 40 }, (_, index) => `address add 192.168.12.${150 + index}/24 dev eth0`),
     );
-    ingress = new NftablesIngress();
+    ingress = new NftablesIngress('test');
   });
   after(() => lab.down());
-  afterEach(() => onNode(() => ingress.cleanUp('test')));
+  afterEach(() => onNode(() => ingress.remove()));
 
   function onNode<T>(run: () => T): T {
     return inNamespace(lab.netns('node'), run);
@@ -210,7 +210,7 @@ describe('open ports of an ingress node', () => {
     assert.equal(await outsider.say('kept', 'two'), 'two');
     assert.match(await reach(), new RegExp(` ${here.near} 7000$`));
     // An agent that was killed and comes back finds a table of its name, and takes it over.
-    ingress = new NftablesIngress();
+    ingress = new NftablesIngress('test');
     apply(open({ endpoints: [endpoint('near')] }));
     assert.equal(await outsider.say('kept', 'three'), 'three');
     assert.match(await reach(), new RegExp(` ${here.near} 7000$`));

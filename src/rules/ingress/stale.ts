@@ -27,18 +27,27 @@ export function selectStale(
     const key = `${protocol} ${port}`;
     const known = before.get(key);
     const wanted = after.get(key);
-    if (endpoint === undefined) return protocol !== 'tcp' && (known?.size ?? 0) === 0 && (wanted?.size ?? 0) > 0;
+    if (endpoint === undefined) return protocol !== 'tcp' && known?.served !== true && wanted?.served === true;
     // Nothing is known after a restart: whatever is not wanted now is stale.
-    const gone = wanted?.has(endpoint) !== true;
+    const gone = wanted?.endpoints.has(endpoint) !== true;
     return gone && !(protocol === 'tcp' && established);
   };
 }
 
-function endpointsByPort(ports: readonly IngressPort[]): Map<string, ReadonlySet<string>> {
+interface PortEndpoints {
+  /** `ADDRESS PORT` of each, also of those with weight 0: they get nothing new, and keep what they have. */
+  readonly endpoints: ReadonlySet<string>;
+  readonly served: boolean;
+}
+
+function endpointsByPort(ports: readonly IngressPort[]): Map<string, PortEndpoints> {
   return new Map(
     ports.map(({ protocol, port, endpoints }) => [
       `${protocol} ${port}`,
-      new Set(endpoints.filter(({ weight }) => weight > 0).map((one) => `${one.address.text} ${one.port}`)),
+      {
+        endpoints: new Set(endpoints.map((one) => `${one.address.text} ${one.port}`)),
+        served: endpoints.some(({ weight }) => weight > 0),
+      },
     ]),
   );
 }

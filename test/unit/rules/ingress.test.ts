@@ -111,7 +111,7 @@ describe('selectStale', () => {
     open({ endpoints: [endpoint(1), endpoint(2)] }),
     open({ protocol: 'udp', port: 53, endpoints: [] }),
   );
-  const to = rules(open({ endpoints: [endpoint(2)] }), open({ protocol: 'udp', port: 53 }));
+  const to = rules(open({ endpoints: [endpoint(2), endpoint(3, 0)] }), open({ protocol: 'udp', port: 53 }));
   const cases = [
     {
       name: 'established TCP to an endpoint that went',

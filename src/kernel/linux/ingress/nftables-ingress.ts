@@ -14,7 +14,13 @@ import { runTool } from '../rule-tools.ts';
  * moment in between, and disturbs no connection: those live in connection tracking.
  */
 export class NftablesIngress {
+  readonly #name: string;
   #installed: { readonly rules: IngressRules; readonly document: NftDocument } | undefined;
+
+  /** `name` is the agent's: part of the table's name. */
+  constructor(name: string) {
+    this.#name = name;
+  }
 
   /** Puts the rules in force. Throws {@link KernelError}; then those before are still in force. */
   apply(rules: IngressRules): void {
@@ -30,8 +36,8 @@ export class NftablesIngress {
   }
 
   /** Takes everything away, also what an earlier one left. Throws {@link KernelError}. */
-  cleanUp(name: string): void {
-    runTool('nft', ['-f', '-'], removeTable(compileIngress({ name, ports: [] }).table));
+  remove(): void {
+    runTool('nft', ['-f', '-'], removeTable(compileIngress({ name: this.#name, ports: [] }).table));
     this.#installed = undefined;
   }
 }
