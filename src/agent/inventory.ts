@@ -1,0 +1,98 @@
+import type { EndpointSlice } from '../spec/endpoint-slice.ts';
+import type { Labels } from '../spec/object-meta.ts';
+import type { Route } from '../spec/route.ts';
+import type { Service } from '../spec/service.ts';
+import { type AgentKind, type AgentObject, objectKey } from './objects.ts';
+
+const noSlices: readonly EndpointSlice[] = [];
+
+/**
+ * All objects as they are now. Values are never changed in place: whoever kept one can see by
+ * identity whether it is still the same.
+ */
+export class Inventory {
+  readonly #routes = new Map<string, Route>();
+  readonly #services = new Map<string, Service>();
+  readonly #slices = new Map<string, EndpointSlice>();
+  readonly #slicesOfServices = new Map<string, readonly EndpointSlice[]>();
+  readonly #namespaces = new Map<string, Labels>();
+  #claimsVersion = 0;
+
+  /** Grows whenever something changes that decides about claims. */
+  get claimsVersion(): number {
+    return this.#claimsVersion;
+  }
+
+  put(object: AgentObject): void {
+    const key = objectKey(object);
+    switch (object.kind) {
+      case 'Route':
+        this.#claimsVersion++;
+        this.#routes.set(key, object.value);
+        break;
+      case 'Namespace':
+        this.#claimsVersion++;
+        this.#namespaces.set(key, object.value.meta.labels);
+        break;
+      case 'Service':
+        this.#services.set(key, object.value);
+        break;
+      case 'EndpointSlice':
+        // The label that ties a slice to a Service can change.
+        this.#dropSlice(key);
+        this.#slices.set(key, object.value);
+        this.#regroup(object.value.service, (slices) => [...slices, object.value]);
+        break;
+    }
+  }
+
+  remove(kind: AgentKind, key: string): void {
+    switch (kind) {
+      case 'Route':
+        if (this.#routes.delete(key)) this.#claimsVersion++;
+        break;
+      case 'Namespace':
+        if (this.#namespaces.delete(key)) this.#claimsVersion++;
+        break;
+      case 'Service':
+        this.#services.delete(key);
+        break;
+      case 'EndpointSlice':
+        this.#dropSlice(key);
+        break;
+    }
+  }
+
+  get routes(): Iterable<Route> {
+    return this.#routes.values();
+  }
+
+  /** Labels of a namespace, by name; undefined when it does not exist. */
+  labelsOf(namespace: string): Labels | undefined {
+    return this.#namespaces.get(namespace);
+  }
+
+  /** A Service, by `NAMESPACE/NAME`. */
+  service(key: string): Service | undefined {
+    return this.#services.get(key);
+  }
+
+  /** All slices of a Service, by its `NAMESPACE/NAME`; the same array until one of them changes. */
+  slicesOf(service: string): readonly EndpointSlice[] {
+    return this.#slicesOfServices.get(service) ?? noSlices;
+  }
+
+  #dropSlice(key: string): void {
+    const slice = this.#slices.get(key);
+    if (slice === undefined) return;
+    this.#slices.delete(key);
+    this.#regroup(slice.service, (slices) => slices.filter((other) => other !== slice));
+  }
+
+  #regroup(service: string | undefined, change: (slices: readonly EndpointSlice[]) => readonly EndpointSlice[]): void {
+    if (service === undefined) return;
+    const slices = change(this.slicesOf(service));
+    if (slices.length === 0) this.#slicesOfServices.delete(service);
+    else this.#slicesOfServices.set(service, slices);
+  }
+}
