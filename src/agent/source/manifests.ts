@@ -1,0 +1,159 @@
+import { type FSWatcher, readdirSync, watch } from 'node:fs';
+import { join } from 'node:path';
+import { type AgentObject, objectKey } from '../objects.ts';
+import { type ManifestFile, nameOfObject, readManifestFile, versionOfFile } from './manifest-file.ts';
+import type { ObjectSource, SourceSink } from './source.ts';
+
+/** How a directory of manifests is watched. */
+export interface ManifestSettings {
+  readonly directory: string;
+  /** The annotation of a Route that names its router. */
+  readonly routerNameKey?: string;
+  /** Milliseconds between two looks at everything, for file systems that tell nothing; 10,000 unless told. */
+  readonly rescanInterval?: number;
+}
+
+/** Milliseconds of silence after which a file counts as written; one written in pieces is not read in between. */
+const quiet = 10;
+
+/** Milliseconds after which files are read even though they still change. */
+const longestWait = 200;
+
+/**
+ * A directory of YAML and JSON files as a source of objects. A file that cannot be read whole keeps
+ * what it last said, and that is reported; a file that is gone takes its objects with it. Of two files
+ * with the same object the first by name counts.
+ */
+export class ManifestSource implements ObjectSource {
+  readonly #settings: ManifestSettings;
+  readonly #files = new Map<string, ManifestFile>();
+  /** Versions of files that could not be read, so that they are not read again and again. */
+  readonly #broken = new Map<string, string>();
+  #told = new Map<string, AgentObject>();
+  #sink: SourceSink | undefined;
+  #watcher: FSWatcher | undefined;
+  #rescan: NodeJS.Timeout | undefined;
+  #soon: NodeJS.Timeout | undefined;
+  #firstEvent = 0;
+  #isSynced = false;
+
+  constructor(settings: ManifestSettings) {
+    this.#settings = settings;
+  }
+
+  start(sink: SourceSink): void {
+    this.#sink = sink;
+    // Watched before it is read, so that nothing falls in between.
+    this.#watch();
+    this.#scan();
+    this.#rescan = setInterval(() => {
+      this.#watch();
+      this.#scan();
+    }, this.#settings.rescanInterval ?? 10_000);
+  }
+
+  close(): void {
+    this.#watcher?.close();
+    clearInterval(this.#rescan);
+    clearTimeout(this.#soon);
+    this.#sink = undefined;
+  }
+
+  #watch(): void {
+    if (this.#watcher !== undefined) return;
+    try {
+      this.#watcher = watch(this.#settings.directory, () => this.#expectChange());
+      this.#watcher.on('error', () => this.#unwatch());
+    } catch {
+      // The scan reports what is wrong with the directory.
+    }
+  }
+
+  #unwatch(): void {
+    this.#watcher?.close();
+    this.#watcher = undefined;
+  }
+
+  #expectChange(): void {
+    const now = performance.now();
+    if (this.#soon === undefined) this.#firstEvent = now;
+    else clearTimeout(this.#soon);
+    const wait = Math.min(quiet, Math.max(0, this.#firstEvent + longestWait - now));
+    this.#soon = setTimeout(() => {
+      this.#soon = undefined;
+      this.#scan();
+    }, wait);
+  }
+
+  #scan(): void {
+    const { directory } = this.#settings;
+    let names: readonly string[];
+    try {
+      names = readdirSync(directory);
+      this.#sink?.report(directory, undefined);
+    } catch (error) {
+      // A directory that is gone for a moment (a mount, a rename) must not close every port.
+      this.#unwatch();
+      this.#sink?.report(directory, `cannot be listed, its last state stays: ${messageOf(error)}`);
+      return;
+    }
+    const files = names.filter((name) => /^[^.].*\.(ya?ml|json)$/.test(name)).sort();
+    for (const name of [...this.#files.keys(), ...this.#broken.keys()]) if (!files.includes(name)) this.#forget(name);
+    for (const name of files) this.#readFile(name);
+    this.#tell(files);
+  }
+
+  #forget(name: string): void {
+    this.#files.delete(name);
+    this.#broken.delete(name);
+    this.#sink?.report(name, undefined);
+    this.#sink?.report(`${name} (doubles)`, undefined);
+  }
+
+  #readFile(name: string): void {
+    const path = join(this.#settings.directory, name);
+    let version = '';
+    try {
+      version = versionOfFile(path) ?? '';
+      if (version === '') throw new Error('is no file');
+      if (this.#files.get(name)?.version === version || this.#broken.get(name) === version) return;
+      this.#files.set(name, readManifestFile(path, this.#files.get(name), this.#settings.routerNameKey));
+      this.#broken.delete(name);
+      this.#sink?.report(name, undefined);
+    } catch (error) {
+      this.#broken.set(name, version);
+      const kept = this.#files.has(name) ? ', its last good state stays' : '';
+      this.#sink?.report(name, `cannot be read${kept}: ${messageOf(error)}`);
+    }
+  }
+
+  /** Tells the differences between what all files say now and what was told before. */
+  #tell(files: readonly string[]): void {
+    const now = new Map<string, AgentObject>();
+    for (const file of files) {
+      const doubles: string[] = [];
+      for (const object of this.#files.get(file)?.objects.values() ?? []) {
+        const name = nameOfObject(object);
+        if (now.has(name)) doubles.push(name);
+        else now.set(name, object);
+      }
+      const more = doubles.length > 1 ? ` and ${doubles.length - 1} more` : '';
+      this.#sink?.report(
+        `${file} (doubles)`,
+        doubles.length === 0 ? undefined : `${doubles[0]}${more} stands twice: the first counts`,
+      );
+    }
+    for (const [name, object] of this.#told) if (!now.has(name)) this.#sink?.remove(object.kind, objectKey(object));
+    for (const [name, object] of now) if (this.#told.get(name) !== object) this.#sink?.put(object);
+    this.#told = now;
+    // A broken file without a last good state holds nobody up: one author's typing mistake must not
+    // keep all the others' ports closed after a reboot.
+    if (this.#isSynced) return;
+    this.#isSynced = true;
+    this.#sink?.synced();
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

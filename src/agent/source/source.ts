@@ -1,0 +1,20 @@
+import type { AgentKind, AgentObject } from '../objects.ts';
+
+/** Where a source tells what it finds. */
+export interface SourceSink {
+  /** An object is new or has changed. */
+  put(object: AgentObject): void;
+  /** An object is gone; `key` is `NAMESPACE/NAME`. */
+  remove(kind: AgentKind, key: string): void;
+  /** Everything that exists has been told at least once: only now may rules be computed. */
+  synced(): void;
+  /** Something is wrong at a place (a file, an object, a connection), or, with undefined, no longer is. */
+  report(place: string, problem: string | undefined): void;
+}
+
+/** Where the agent's objects come from. */
+export interface ObjectSource {
+  /** Begins to tell, and goes on telling until closed. */
+  start(sink: SourceSink): void;
+  close(): void;
+}
