@@ -1,0 +1,64 @@
+import { hash, timingSafeEqual } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+
+/** Who may read the statistics. */
+export interface Credentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** What the agent answers by HTTP. */
+export interface HttpParts {
+  /** Prometheus' text, and its content type. */
+  readonly metrics: { readonly contentType: string; metrics(): Promise<string> };
+  /** Why the agent is not ready; undefined when it is. */
+  readonly unreadiness: () => string | undefined;
+  /** Absent: everybody may read the metrics. */
+  readonly credentials?: Credentials;
+}
+
+/** `/metrics`, and `/healthz` and `/readyz` for a kubelet; only the metrics ask for credentials. */
+export function createAgentServer(parts: HttpParts): Server {
+  const server = createServer((request, response) => void answer(parts, request, response));
+  // A client that sends slowly or nothing must not hold a connection for ever.
+  server.requestTimeout = 5000;
+  server.headersTimeout = 5000;
+  server.maxConnections = 100;
+  return server;
+}
+
+async function answer(parts: HttpParts, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, 'only GET and HEAD\n');
+  switch (request.url?.split('?', 1)[0]) {
+    case '/healthz':
+      return send(response, 200, 'ok\n');
+    case '/readyz': {
+      const unreadiness = parts.unreadiness();
+      return unreadiness === undefined ? send(response, 200, 'ok\n') : send(response, 503, `${unreadiness}\n`);
+    }
+    case '/metrics':
+      if (!isAllowed(parts.credentials, request.headers.authorization)) {
+        response.setHeader('www-authenticate', 'Basic realm="statistics", charset="UTF-8"');
+        return send(response, 401, 'username and password are needed\n');
+      }
+      try {
+        return send(response, 200, await parts.metrics.metrics(), parts.metrics.contentType);
+      } catch (error) {
+        return send(response, 500, `${error instanceof Error ? error.message : String(error)}\n`);
+      }
+    default:
+      return send(response, 404, 'there are /metrics, /healthz and /readyz\n');
+  }
+}
+
+function send(response: ServerResponse, code: number, text: string, type = 'text/plain; charset=utf-8'): void {
+  response.writeHead(code, { 'content-type': type, 'cache-control': 'no-store' }).end(text);
+}
+
+function isAllowed(credentials: Credentials | undefined, header: string | undefined): boolean {
+  if (credentials === undefined) return true;
+  const wanted = `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`).toString('base64')}`;
+  // Digests, since they have one length: the time of the comparison tells nothing about the password.
+  const [one, other] = [header ?? '', wanted].map((text) => hash('sha256', text, 'buffer'));
+  return one !== undefined && other !== undefined && timingSafeEqual(one, other);
+}
