@@ -1,0 +1,51 @@
+#!/usr/bin/env node
+/** The ingress agent: reads its options, starts, and ends on a signal. */
+import { writeSync } from 'node:fs';
+import pino from 'pino';
+import { startDaemon } from '../src/agent/daemon.ts';
+import { type IngressDataPlane, MemoryDataPlane } from '../src/agent/data-plane.ts';
+import { formatHelp } from '../src/agent/option-table.ts';
+import { type AgentOptions, OptionsError, parseOptions } from '../src/agent/options.ts';
+
+/** Wiring: what puts rules in force on this node. */
+function openDataPlane(options: AgentOptions): IngressDataPlane {
+  if (options.dryRun) return new MemoryDataPlane();
+  throw new OptionsError('--dry-run missing: this build cannot change the node yet');
+}
+
+function readOptions(): AgentOptions | undefined {
+  try {
+    return parseOptions(process.argv.slice(2), process.env);
+  } catch (error) {
+    if (!(error instanceof OptionsError)) throw error;
+    writeSync(2, `${error.message}\n`);
+    process.exit(2);
+  }
+}
+
+const options = readOptions();
+if (options === undefined) {
+  writeSync(1, formatHelp());
+  process.exit(0);
+}
+const log = pino(
+  { level: options.logLevel, timestamp: pino.stdTimeFunctions.isoTime },
+  pino.destination({ sync: true }),
+);
+try {
+  const daemon = await startDaemon(options, openDataPlane(options), log, async () => {
+    throw new OptionsError('--manifests missing: this build cannot reach Kubernetes yet');
+  });
+  log.info({ node: options.settings.node, manifests: options.manifests }, 'The ingress agent runs');
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      daemon.stop();
+      log.info({ signal, rules: options.cleanupOnExit ? 'removed' : 'left' }, 'The ingress agent ends');
+      process.exit(0);
+    });
+  }
+} catch (error) {
+  log.error({ err: error }, 'Cannot start');
+  writeSync(2, `${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(error instanceof OptionsError ? 2 : 1);
+}

@@ -1,0 +1,90 @@
+import type { Server } from 'node:http';
+import type { IngressDataPlane } from './data-plane.ts';
+import { createAgentServer } from './http.ts';
+import type { AgentLog } from './log.ts';
+import { IngressAgent } from './loop.ts';
+import { AgentMetrics } from './metrics.ts';
+import type { AgentOptions } from './options.ts';
+import { ManifestSource } from './source/manifests.ts';
+import type { ObjectSource, SourceSink } from './source/source.ts';
+import type { StatusSink } from './status.ts';
+import { StatusFile } from './status-file.ts';
+
+/** Where objects come from and statuses go to. */
+export interface Cluster {
+  readonly source: ObjectSource;
+  readonly status: StatusSink;
+}
+
+/** A running agent. */
+export interface Daemon {
+  readonly agent: IngressAgent;
+  /** Undefined without `--stats-port`. */
+  readonly server: Server | undefined;
+  /** Ends everything; the rules go too when `--cleanup-on-exit` asks for it. */
+  stop(): void;
+}
+
+/** Starts an agent. `openCluster` is called when the objects come from Kubernetes. */
+export async function startDaemon(
+  options: AgentOptions,
+  dataPlane: IngressDataPlane,
+  log: AgentLog,
+  openCluster: (options: AgentOptions, log: AgentLog) => Promise<Cluster>,
+): Promise<Daemon> {
+  const metrics = new AgentMetrics();
+  // The status file's troubles are told like the source's, by the agent, which comes after both.
+  const late: Pick<SourceSink, 'report'>[] = [];
+  const report = (place: string, problem: string | undefined) => late[0]?.report(place, problem);
+  const { source, status } =
+    options.manifests === undefined
+      ? await openCluster(options, log)
+      : openManifests(options, options.manifests, (problem) => report('status', problem));
+  const agent = new IngressAgent(options.settings, { source, status, dataPlane, log, metrics });
+  late.push(agent);
+  const { stats } = options;
+  const server =
+    stats &&
+    createAgentServer({
+      metrics: metrics.registry,
+      unreadiness: () => agent.unreadiness,
+      ...(stats.credentials !== undefined && { credentials: stats.credentials }),
+    });
+  if (server !== undefined && stats !== undefined) await listen(server, stats.port, stats.address);
+  agent.start();
+  return {
+    agent,
+    server,
+    stop: () => {
+      server?.close();
+      server?.closeAllConnections();
+      agent.stop(options.cleanupOnExit);
+    },
+  };
+}
+
+function openManifests(
+  { identity, statusFile, routerNameKey }: AgentOptions,
+  directory: string,
+  report: (problem: string | undefined) => void,
+): Cluster {
+  // Beside the directory, not in it: there it would be taken for a manifest.
+  const path = statusFile ?? `${directory.replace(/\/+$/, '')}.status.json`;
+  return {
+    source: new ManifestSource({ directory, routerNameKey }),
+    status: new StatusFile(path, identity, report),
+  };
+}
+
+function listen(server: Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause) => {
+      reject(new Error(`Cannot listen on --stats-address ${host} --stats-port ${port}: ${cause.message}`, { cause }));
+    });
+    server.listen(port, host, () => {
+      server.removeAllListeners('error');
+      server.on('error', () => undefined);
+      resolve();
+    });
+  });
+}
