@@ -78,7 +78,9 @@ function byAge({ meta: one }: { readonly meta: ObjectMeta }, { meta: other }: { 
   return one.uid < other.uid ? -1 : 1;
 }
 
-function isForUs({ routerName, meta }: Route, { policy, labelsOfNamespace }: ClaimSurroundings): boolean {
+function isForUs({ routerName, meta, listener }: Route, { policy, labelsOfNamespace }: ClaimSurroundings): boolean {
+  // Gateways say by their class whose they are.
+  if (listener !== undefined) return true;
   if (policy.routerName !== undefined && routerName !== policy.routerName) return false;
   if (!matchesLabels(policy.routeLabels, meta.labels)) return false;
   if (policy.namespaceLabels.length === 0) return true;
@@ -92,7 +94,7 @@ function judge(
   owners: ReadonlyMap<string, Route>,
 ): Admitted | Refused {
   const refuse = (reason: RefusalReason, message: string): Refused => ({ route, reason, message });
-  const hostProblem = findHostProblem(route.host, policy);
+  const hostProblem = findHostProblem(route, policy);
   if (hostProblem !== undefined) return refuse('HostNotAllowed', hostProblem);
   const { demand } = route;
   if (!demand.ok) return refuse('ExtendedValidationFailed', describeProblems(demand.problems.map(formatProblem)));
@@ -115,12 +117,12 @@ function judge(
   return { route, demand: demand.value };
 }
 
-function findHostProblem(host: string | undefined, policy: AdmissionPolicy): string | undefined {
+function findHostProblem({ host, listener }: Route, policy: AdmissionPolicy): string | undefined {
   const { allowedDomains, deniedDomains } = policy;
   if (host !== undefined && deniedDomains.some((domain) => isWithin(host, domain))) {
     return `spec.host "${host}": is in a domain that this router denies`;
   }
-  if (allowedDomains.length === 0) return undefined;
+  if (allowedDomains.length === 0 || listener !== undefined) return undefined;
   if (host === undefined) return 'spec.host missing: must be in a domain that this router allows';
   if (allowedDomains.some((domain) => isWithin(host, domain))) return undefined;
   return `spec.host "${host}": must be in a domain that this router allows`;
@@ -149,7 +151,8 @@ function nameOf({ protocol, port }: AskedPort): string {
 }
 
 function nameOwner(owner: Route, loser: Route): string {
-  return owner.meta.namespace === loser.meta.namespace ? `the older Route ${owner.meta.name}` : 'an older Route';
+  const kind = owner.listener === undefined ? 'Route' : 'Gateway';
+  return owner.meta.namespace === loser.meta.namespace ? `the older ${kind} ${owner.meta.name}` : 'an older claim';
 }
 
 /** Status messages are short: a Route of 100 mistakes is told of the first few. */

@@ -1,7 +1,9 @@
 import type { EndpointSlice } from '../spec/endpoint-slice.ts';
+import type { Gateway } from '../spec/gateway.ts';
 import type { Labels } from '../spec/object-meta.ts';
 import type { Route } from '../spec/route.ts';
 import type { Service } from '../spec/service.ts';
+import type { StreamRoute } from '../spec/stream-route.ts';
 import { type AgentKind, type AgentObject, objectKey } from './objects.ts';
 
 const noSlices: readonly EndpointSlice[] = [];
@@ -16,6 +18,8 @@ export class Inventory {
   readonly #slices = new Map<string, EndpointSlice>();
   readonly #slicesOfServices = new Map<string, readonly EndpointSlice[]>();
   readonly #namespaces = new Map<string, Labels>();
+  readonly #gateways = new Map<string, Gateway>();
+  readonly #streamRoutes = new Map<string, StreamRoute>();
   #claimsVersion = 0;
 
   /** Grows whenever something changes that decides about claims. */
@@ -33,6 +37,15 @@ export class Inventory {
       case 'Namespace':
         this.#claimsVersion++;
         this.#namespaces.set(key, object.value.meta.labels);
+        break;
+      case 'Gateway':
+        this.#claimsVersion++;
+        this.#gateways.set(key, object.value);
+        break;
+      case 'TCPRoute':
+      case 'UDPRoute':
+        this.#claimsVersion++;
+        this.#streamRoutes.set(`${object.kind} ${key}`, object.value);
         break;
       case 'Service':
         this.#services.set(key, object.value);
@@ -54,6 +67,13 @@ export class Inventory {
       case 'Namespace':
         if (this.#namespaces.delete(key)) this.#claimsVersion++;
         break;
+      case 'Gateway':
+        if (this.#gateways.delete(key)) this.#claimsVersion++;
+        break;
+      case 'TCPRoute':
+      case 'UDPRoute':
+        if (this.#streamRoutes.delete(`${kind} ${key}`)) this.#claimsVersion++;
+        break;
       case 'Service':
         this.#services.delete(key);
         break;
@@ -65,6 +85,14 @@ export class Inventory {
 
   get routes(): Iterable<Route> {
     return this.#routes.values();
+  }
+
+  get gateways(): Iterable<Gateway> {
+    return this.#gateways.values();
+  }
+
+  get streamRoutes(): Iterable<StreamRoute> {
+    return this.#streamRoutes.values();
   }
 
   /** Labels of a namespace, by name; undefined when it does not exist. */

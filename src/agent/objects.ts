@@ -1,22 +1,34 @@
 import type { Problem } from '../model/problem.ts';
 import { type EndpointSlice, parseEndpointSlice } from '../spec/endpoint-slice.ts';
+import { type Gateway, parseGateway } from '../spec/gateway.ts';
 import { type Namespace, parseNamespace } from '../spec/namespace.ts';
 import { keyOf, type ObjectMeta } from '../spec/object-meta.ts';
 import { parseRoute, type Route } from '../spec/route.ts';
 import { parseService, type Service } from '../spec/service.ts';
 import { isRecord } from '../spec/shape.ts';
+import { parseStreamRoute, type StreamRoute } from '../spec/stream-route.ts';
 
 /** An object that the agent acts on, read. */
 export type AgentObject =
   | { readonly kind: 'Route'; readonly value: Route }
   | { readonly kind: 'Service'; readonly value: Service }
   | { readonly kind: 'EndpointSlice'; readonly value: EndpointSlice }
-  | { readonly kind: 'Namespace'; readonly value: Namespace };
+  | { readonly kind: 'Namespace'; readonly value: Namespace }
+  | { readonly kind: 'Gateway'; readonly value: Gateway }
+  | { readonly kind: 'TCPRoute' | 'UDPRoute'; readonly value: StreamRoute };
 
 export type AgentKind = AgentObject['kind'];
 
 /** The kinds that the agent acts on. */
-export const agentKinds: readonly AgentKind[] = ['Route', 'Service', 'EndpointSlice', 'Namespace'];
+export const agentKinds: readonly AgentKind[] = [
+  'Route',
+  'Service',
+  'EndpointSlice',
+  'Namespace',
+  'Gateway',
+  'TCPRoute',
+  'UDPRoute',
+];
 
 /** What an object is to the agent. */
 export type ObjectReading =
@@ -25,12 +37,15 @@ export type ObjectReading =
   | { readonly outcome: 'other' }
   | { readonly outcome: 'unreadable'; readonly problems: readonly Problem[] };
 
-/** `apiVersion` of each kind; a manifest of another group with the same kind is something else. */
-const versions: Readonly<Record<AgentKind, string>> = {
-  Route: 'route.openshift.io/v1',
-  Service: 'v1',
-  EndpointSlice: 'discovery.k8s.io/v1',
-  Namespace: 'v1',
+/** `apiVersion`s of each kind; a manifest of another group with the same kind is something else. */
+const versions: Readonly<Record<AgentKind, readonly string[]>> = {
+  Route: ['route.openshift.io/v1'],
+  Service: ['v1'],
+  EndpointSlice: ['discovery.k8s.io/v1'],
+  Namespace: ['v1'],
+  Gateway: ['gateway.networking.k8s.io/v1', 'gateway.networking.k8s.io/v1beta1'],
+  TCPRoute: ['gateway.networking.k8s.io/v1', 'gateway.networking.k8s.io/v1alpha2'],
+  UDPRoute: ['gateway.networking.k8s.io/v1', 'gateway.networking.k8s.io/v1alpha2'],
 };
 
 /** Reads an object by its `kind` and `apiVersion`. `routerNameKey` is the annotation of a Route that names its router. */
@@ -41,7 +56,8 @@ export function readObject(input: unknown, routerNameKey?: string): ObjectReadin
       problems: [{ path: 'kind', value: 'missing', cure: 'must name kind and apiVersion' }],
     };
   }
-  const kind = agentKinds.find((candidate) => candidate === input.kind && versions[candidate] === input.apiVersion);
+  const { kind: written, apiVersion } = input;
+  const kind = agentKinds.find((candidate) => candidate === written && versions[candidate].includes(apiVersion));
   return kind === undefined ? { outcome: 'other' } : readKind(kind, input, routerNameKey);
 }
 
@@ -64,6 +80,15 @@ export function readKind(kind: AgentKind, input: unknown, routerNameKey?: string
     }
     case 'Namespace': {
       const read = parseNamespace(input);
+      return read.ok ? { outcome: 'object', object: { kind, value: read.value } } : refuse(read.problems);
+    }
+    case 'Gateway': {
+      const read = parseGateway(input);
+      return read.ok ? { outcome: 'object', object: { kind, value: read.value } } : refuse(read.problems);
+    }
+    case 'TCPRoute':
+    case 'UDPRoute': {
+      const read = parseStreamRoute(input, kind === 'TCPRoute' ? 'tcp' : 'udp');
       return read.ok ? { outcome: 'object', object: { kind, value: read.value } } : refuse(read.problems);
     }
   }

@@ -42,6 +42,7 @@ export const optionTable: Readonly<Record<OptionName, OptionRow>> = {
     help: "host name in Routes' statuses",
     variable: 'ROUTER_CANONICAL_HOSTNAME',
   },
+  'gateway-class': { value: 'NAME', help: 'also serve TCP and UDP listeners of Gateways of this class' },
   'route-labels': { value: 'SELECTOR', help: 'only Routes with these labels', variable: 'ROUTE_LABELS' },
   'namespace-labels': {
     value: 'SELECTOR',
@@ -128,6 +129,7 @@ export type OptionName =
   | 'router-name-annotation'
   | 'status-router-name'
   | 'canonical-hostname'
+  | 'gateway-class'
   | 'route-labels'
   | 'namespace-labels'
   | 'project-labels'

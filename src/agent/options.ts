@@ -95,6 +95,7 @@ function readSettings(reader: OptionReader, routerName: string | undefined): Age
   const time = (name: OptionName) => reader.read(name, parseDuration, durationCure);
   const timeOrNone = (name: OptionName) =>
     reader.read(name, (text) => (text === '0' ? 0 : parseDuration(text)), `${durationCure}; 0 for none`) ?? 0;
+  const gatewayClass = reader.read('gateway-class', (text) => text);
   const idleTimeout = time('tunnel-timeout');
   const addresses = reader.read('addresses', parseAddresses, 'must be addresses separated by commas');
   return {
@@ -102,6 +103,7 @@ function readSettings(reader: OptionReader, routerName: string | undefined): Age
     node: reader.read('node-name', (text) => text) ?? hostname(),
     policy: {
       ...(routerName !== undefined && { routerName }),
+      ...(gatewayClass !== undefined && { gatewayClass }),
       routeLabels: selector('route-labels'),
       namespaceLabels: [...selector('namespace-labels'), ...selector('project-labels')],
       allowedDomains: domains('allowed-domains'),

@@ -5,6 +5,8 @@ import type { PortRange } from './port-ranges.ts';
 export interface AdmissionPolicy {
   /** Only Routes that name this router; absent: whatever they name. */
   readonly routerName?: string;
+  /** The class of Gateways whose listeners are served; absent: none are. */
+  readonly gatewayClass?: string;
   readonly routeLabels: LabelSelector;
   /** Labels that a Route's namespace must have. */
   readonly namespaceLabels: LabelSelector;

@@ -1,5 +1,6 @@
 import type { Family } from '../model/address.ts';
 import type { Balance, IngressPort, WeightedEndpoint } from '../model/ingress.ts';
+import type { Protocol } from '../model/redirect.ts';
 import type { EndpointSlice, SlicePort } from '../spec/endpoint-slice.ts';
 import type { RouteBackend, RouteDemand } from '../spec/route.ts';
 import type { AskedPort } from '../spec/route-annotations.ts';
@@ -78,16 +79,30 @@ function resolveEndpoints(
   surroundings: ResolveSurroundings,
 ): readonly WeightedEndpoint[] {
   const isDead = protocol === 'tcp' ? surroundings.isDead : () => false;
-  const matches = (port: SlicePort): boolean =>
-    port.protocol === protocol &&
-    (targetPort === undefined || (typeof targetPort === 'number' ? port.port : port.name) === targetPort);
   // Clients of one family see its endpoints only, so weights hold within each.
   const endpoints = ([4, 6] as const).flatMap((family) => {
     const shares = new Map<string, Share>();
-    for (const backend of backends) addShares(shares, backend, family, matches, surroundings.node);
+    for (const backend of backends) {
+      addShares(shares, backend, family, selectPorts(backend, protocol, targetPort), surroundings.node);
+    }
     return scaleShares([...shares.values()], isDead);
   });
   return endpoints.sort(byPlace);
+}
+
+/** Which ports of a Service's slices are meant. */
+function selectPorts(
+  { backend: { servicePort }, service }: ResolvedBackend,
+  protocol: Protocol,
+  targetPort: string | number | undefined,
+): (port: SlicePort) => boolean {
+  if (servicePort !== undefined) {
+    const meant = service?.ports.find((port) => port.port === servicePort && port.protocol === protocol);
+    return (port) => port.protocol === protocol && port.name === meant?.name;
+  }
+  return (port) =>
+    port.protocol === protocol &&
+    (targetPort === undefined || (typeof targetPort === 'number' ? port.port : port.name) === targetPort);
 }
 
 function addShares(
@@ -157,18 +172,13 @@ function byPlace(one: WeightedEndpoint, other: WeightedEndpoint): number {
 
 /** What a Route's author should know about its Services, one sentence each. */
 export function describeBackends(demand: RouteDemand, backends: readonly ResolvedBackend[]): readonly string[] {
-  return backends.flatMap(({ backend, service, slices }) => {
+  return backends.flatMap((resolved) => {
+    const { backend, service, slices } = resolved;
     if (service === undefined) return [`Service ${backend.service} does not exist`];
     if (service.isExternalName) return [`Service ${backend.service} is an ExternalName, which has no endpoints`];
-    const protocols = new Set(demand.ports.map(({ protocol }) => protocol));
-    const hasPort = slices.some(({ ports }) =>
-      ports.some(
-        ({ name, port, protocol }) =>
-          protocols.has(protocol) &&
-          (demand.targetPort === undefined || demand.targetPort === port || demand.targetPort === name),
-      ),
-    );
     if (slices.length === 0) return [`Service ${backend.service} has no endpoints`];
+    const selects = demand.ports.map(({ protocol }) => selectPorts(resolved, protocol, demand.targetPort));
+    const hasPort = slices.some(({ ports }) => ports.some((port) => selects.some((select) => select(port))));
     return hasPort ? [] : [`Service ${backend.service} has no endpoints with the port that is asked for`];
   });
 }

@@ -1,5 +1,6 @@
 import type { IngressPort } from '../model/ingress.ts';
 import { type Admissions, type Admitted, type ClaimSurroundings, decideClaims } from './claims.ts';
+import { listListenerRoutes } from './gateways.ts';
 import type { Inventory } from './inventory.ts';
 import type { AdmissionPolicy } from './policy.ts';
 import { endpointKey, type ResolvedBackend, type RouteDefaults, resolveRoute } from './resolve.ts';
@@ -61,7 +62,19 @@ export class RuleBook {
       labelsOfNamespace: (namespace) => inventory.labelsOf(namespace),
       listeners,
     };
-    const value = decideClaims(inventory.routes, surroundings);
+    const { gatewayClass } = this.#policy;
+    const gatewayRoutes =
+      gatewayClass === undefined
+        ? []
+        : listListenerRoutes(
+            {
+              gateways: inventory.gateways,
+              streamRoutes: inventory.streamRoutes,
+              labelsOfNamespace: surroundings.labelsOfNamespace,
+            },
+            gatewayClass,
+          );
+    const value = decideClaims([...inventory.routes, ...gatewayRoutes], surroundings);
     this.#claims = { version: inventory.claimsVersion, listeners, value };
     return value;
   }
@@ -96,7 +109,7 @@ export class RuleBook {
 /** The Services and slices of an admitted Route, as they are now. */
 export function backendsOf({ route, demand }: Admitted, inventory: Inventory): readonly ResolvedBackend[] {
   return demand.backends.map((backend) => {
-    const key = `${route.meta.namespace}/${backend.service}`;
+    const key = `${backend.namespace ?? route.meta.namespace}/${backend.service}`;
     const service = inventory.service(key);
     return { backend, ...(service !== undefined && { service }), slices: inventory.slicesOf(key) };
   });

@@ -65,9 +65,19 @@ export class StatusFile implements StatusSink {
     const entries = new Map<string, RouteIngress>();
     const routes = [...statuses].sort(byName).map((status) => {
       const { namespace, name, uid } = status.meta;
+      const { listener } = status;
+      const kind = listener === undefined ? 'Route' : 'Gateway';
       const ingress = makeIngress(status, this.#identity, this.#entries.get(uid), now);
       entries.set(uid, ingress);
-      return { namespace, name, uid, ports: status.ports, status: { ingress: [ingress] } };
+      return {
+        kind,
+        namespace,
+        name,
+        uid,
+        ...(listener !== undefined && { listener }),
+        ports: status.ports,
+        status: { ingress: [ingress] },
+      };
     });
     this.#entries = entries;
     const text = `${JSON.stringify({ routes }, undefined, 2)}\n`;
@@ -87,7 +97,8 @@ export class StatusFile implements StatusSink {
 }
 
 function byName({ meta: one }: RouteStatus, { meta: other }: RouteStatus): number {
-  return keyOf(one) < keyOf(other) ? -1 : 1;
+  const [a, b] = [`${keyOf(one)} ${one.uid}`, `${keyOf(other)} ${other.uid}`];
+  return a < b ? -1 : 1;
 }
 
 function readEntries(path: string): ReadonlyMap<string, RouteIngress> {

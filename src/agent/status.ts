@@ -5,6 +5,8 @@ import type { Admissions, RefusalReason } from './claims.ts';
 export interface RouteStatus {
   readonly meta: ObjectMeta;
   readonly host?: string;
+  /** Name of the listener, when this is about one of a Gateway. */
+  readonly listener?: string;
   /** `tcp 13306`, of an admitted Route. */
   readonly ports: readonly string[];
   readonly admitted: boolean;
@@ -62,6 +64,7 @@ export function listStatuses(
       return {
         meta: route.meta,
         ...(route.host !== undefined && { host: route.host }),
+        ...(route.listener !== undefined && { listener: route.listener }),
         ports: demand.ports.map(({ protocol, port }) => `${protocol} ${port}`),
         admitted: true,
         ...(notes.length > 0 && { message: notes.join('; ') }),
@@ -71,6 +74,7 @@ export function listStatuses(
       ({ route, reason, message }): RouteStatus => ({
         meta: route.meta,
         ...(route.host !== undefined && { host: route.host }),
+        ...(route.listener !== undefined && { listener: route.listener }),
         ports: [],
         admitted: false,
         reason,

@@ -4,12 +4,13 @@ import type { Parsed } from '../model/problem.ts';
 import type { Protocol } from '../model/redirect.ts';
 import { parseProtocol } from './destination.ts';
 import { type ObjectMeta, readMeta } from './object-meta.ts';
+import { portNumber } from './port-number.ts';
 import { ProblemList } from './problem-list.ts';
 import { isRecord, type Readable, readShape } from './shape.ts';
 import { text } from './text.ts';
 
 /** Whether an endpoint takes connections (KEP-1672). */
-export type EndpointState =
+type EndpointState =
   | 'ready'
   /** Shutting down, but still answering: used when nothing is ready. */
   | 'draining'
@@ -17,7 +18,7 @@ export type EndpointState =
   | 'unready';
 
 /** One pod behind a Service. */
-export interface SliceEndpoint {
+interface SliceEndpoint {
   readonly address: Address;
   readonly state: EndpointState;
   /** The node it runs on, when that is known. */
@@ -43,7 +44,6 @@ export interface EndpointSlice {
 }
 
 const flag = z.nullish(z.boolean('must be true or false'));
-const portCure = 'must be a port from 1 to 65535';
 
 const endpointSchema = z.object(
   {
@@ -65,7 +65,7 @@ const sliceSchema = z.object(
           {
             name: z.nullish(text('must be the name of the port')),
             protocol: z.nullish(text('must be TCP, UDP or SCTP')),
-            port: z.nullish(z.number(portCure).check(z.int(portCure), z.gte(1, portCure), z.lte(65535, portCure))),
+            port: z.nullish(portNumber),
           },
           'must be an object with port',
         ),

@@ -8,15 +8,18 @@ import { text } from './text.ts';
 
 /** A Service that takes a share of a Route's connections. */
 export interface RouteBackend {
-  /** Name of a Service in the Route's namespace. */
   readonly service: string;
-  /** 0–256, relative to the Route's other backends; 0 gets nothing. */
+  /** The Service's namespace; absent: the Route's. */
+  readonly namespace?: string;
+  /** Port of the Service, not of its endpoints (Gateway API); absent: the Route's target port decides. */
+  readonly servicePort?: number;
+  /** Relative to the Route's other backends; 0 gets nothing. Of a Route 0–256. */
   readonly weight: number;
 }
 
 /** What a Route wants of the router. */
 export interface RouteDemand extends RouteAnnotations {
-  /** At least one; the first is `spec.to`. */
+  /** The first is `spec.to`. */
   readonly backends: readonly RouteBackend[];
   /** Name or number of the endpoints' port; absent: every port of the Service. */
   readonly targetPort?: string | number;
@@ -31,6 +34,8 @@ export interface Route {
   readonly host?: string;
   /** The router that the Route is for, as its annotation says. */
   readonly routerName?: string;
+  /** Name of the listener, when it stands for one of a Gateway. */
+  readonly listener?: string;
   /** What it wants, or everything that is wrong with it. */
   readonly demand: Parsed<RouteDemand>;
 }

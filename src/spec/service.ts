@@ -1,6 +1,9 @@
 import * as z from 'zod/mini';
 import type { Parsed } from '../model/problem.ts';
+import type { Protocol } from '../model/redirect.ts';
+import { parseProtocol } from './destination.ts';
 import { type ObjectMeta, readMeta } from './object-meta.ts';
+import { portNumber } from './port-number.ts';
 import { ProblemList } from './problem-list.ts';
 import { isRecord, readShape } from './shape.ts';
 import { text } from './text.ts';
@@ -12,12 +15,35 @@ export interface Service {
   readonly isExternalName: boolean;
   /** `externalTrafficPolicy: Local`: only endpoints of the node that the client reached. */
   readonly localOnly: boolean;
+  readonly ports: readonly ServicePort[];
+}
+
+/** A port of a Service. */
+export interface ServicePort {
+  /** As in its EndpointSlices; empty for the only one. */
+  readonly name: string;
+  readonly protocol: Protocol;
+  /** 1–65535. */
+  readonly port: number;
 }
 
 const specSchema = z.object(
   {
     type: z.nullish(text('must be the type of the Service, such as "ClusterIP"')),
     externalTrafficPolicy: z.nullish(text('must be "Cluster" or "Local"')),
+    ports: z.nullish(
+      z.array(
+        z.object(
+          {
+            name: z.nullish(text('must be the name of the port')),
+            protocol: z.nullish(text('must be TCP, UDP or SCTP')),
+            port: portNumber,
+          },
+          'must be an object with port',
+        ),
+        'must be a list of ports',
+      ),
+    ),
   },
   'must be the spec of a Service',
 );
@@ -31,5 +57,12 @@ export function parseService(input: unknown): Parsed<Service> {
     meta: meta as ObjectMeta,
     isExternalName: spec?.type === 'ExternalName',
     localOnly: spec?.externalTrafficPolicy === 'Local',
+    ports: (spec?.ports ?? []).flatMap((written) => {
+      const protocol = parseProtocol(written?.protocol ?? 'TCP');
+      // A protocol that is none of ours needs no message: nothing can be asked for by it.
+      return protocol === undefined || written?.port === undefined
+        ? []
+        : [{ name: written.name ?? '', protocol, port: written.port }];
+    }),
   }));
 }

@@ -46,7 +46,7 @@ describe('decideClaims', () => {
     assert.deepEqual(decide(routes), [
       'shop/old: 13306',
       'shop/young: PortAlreadyClaimed: TCP port 13306 belongs to the older Route old',
-      'bank/other: PortAlreadyClaimed: TCP port 13306 belongs to an older Route',
+      'bank/other: PortAlreadyClaimed: TCP port 13306 belongs to an older claim',
     ]);
   });
 

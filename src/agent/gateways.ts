@@ -1,0 +1,90 @@
+import type { Gateway, GatewayListener } from '../spec/gateway.ts';
+import type { Labels } from '../spec/object-meta.ts';
+import type { Route } from '../spec/route.ts';
+import type { StreamRoute } from '../spec/stream-route.ts';
+
+/** What the ports of Gateways are made of. */
+export interface GatewayObjects {
+  readonly gateways: Iterable<Gateway>;
+  readonly streamRoutes: Iterable<StreamRoute>;
+  /** Labels of a namespace; undefined when it does not exist. */
+  readonly labelsOfNamespace: (namespace: string) => Labels | undefined;
+}
+
+/**
+ * The listeners of all Gateways of a class as if each were a Route, so that one decision is made about
+ * every port. A listener belongs to its Gateway, as old as that; connections go to the backends of the
+ * oldest route attached to it (then by namespace and name), and nowhere when there is none.
+ */
+export function listListenerRoutes(objects: GatewayObjects, className: string): readonly Route[] {
+  const attachable = [...objects.streamRoutes].sort(byAge);
+  const routes: Route[] = [];
+  for (const gateway of objects.gateways) {
+    if (gateway.className !== className) continue;
+    for (const listener of gateway.listeners) {
+      const attached = attachable.find((route) => isAttached(route, gateway, listener, objects.labelsOfNamespace));
+      routes.push(makeRoute(gateway, listener, attached));
+    }
+  }
+  return routes;
+}
+
+function byAge({ meta: one }: StreamRoute, { meta: other }: StreamRoute): number {
+  if (one.created !== other.created) return one.created < other.created ? -1 : 1;
+  return `${one.namespace}/${one.name}` < `${other.namespace}/${other.name}` ? -1 : 1;
+}
+
+function isAttached(
+  route: StreamRoute,
+  { meta }: Gateway,
+  listener: GatewayListener,
+  labelsOfNamespace: GatewayObjects['labelsOfNamespace'],
+): boolean {
+  const wants = route.parents.some(
+    ({ namespace, name, section, port }) =>
+      namespace === meta.namespace &&
+      name === meta.name &&
+      (section ?? listener.name) === listener.name &&
+      (port ?? listener.port) === listener.port,
+  );
+  return route.protocol === listener.protocol && wants && isAllowed(route, meta.namespace, listener, labelsOfNamespace);
+}
+
+function isAllowed(
+  { meta }: StreamRoute,
+  home: string,
+  { allowed }: GatewayListener,
+  labelsOfNamespace: GatewayObjects['labelsOfNamespace'],
+): boolean {
+  switch (allowed.from) {
+    case 'All':
+      return true;
+    case 'None':
+      return false;
+    case 'Same':
+      return meta.namespace === home;
+    case 'Selector': {
+      const labels = labelsOfNamespace(meta.namespace);
+      return labels !== undefined && Object.entries(allowed.labels).every(([key, value]) => labels[key] === value);
+    }
+  }
+}
+
+/** Routes by listener and attached route, so that the same objects give the same value. */
+const made = new WeakMap<GatewayListener, { readonly attached: StreamRoute | undefined; readonly route: Route }>();
+
+function makeRoute({ meta }: Gateway, listener: GatewayListener, attached: StreamRoute | undefined): Route {
+  const known = made.get(listener);
+  if (known !== undefined && known.attached === attached) return known.route;
+  const { name, protocol, port } = listener;
+  const route: Route = {
+    meta: { ...meta, uid: `${meta.uid}/${name}` },
+    listener: name,
+    demand: {
+      ok: true,
+      value: { ports: [{ protocol, port }], limits: {}, ignored: [], backends: attached?.backends ?? [] },
+    },
+  };
+  made.set(listener, { attached, route });
+  return route;
+}
