@@ -5,7 +5,7 @@ import type { Parsed } from '../model/problem.ts';
 import type { Redirect } from '../model/redirect.ts';
 import { presentText, readChoice } from './choice.ts';
 import { makeRedirect, parseProtocol, parseTarget } from './destination.ts';
-import { egressRouterSpecSchema } from './egress-router-schema.ts';
+import { getEgressRouterSpecSchema } from './egress-router-schema.ts';
 import { macvlanModes, readMaster } from './interface-args.ts';
 import { listWritten, type RouterSpec, readFallbacks } from './ip-section.ts';
 import { ProblemList } from './problem-list.ts';
@@ -28,7 +28,7 @@ export interface EgressRouterSpec extends RouterSpec {
   readonly master?: string;
 }
 
-type WrittenSpec = Readable<z.output<typeof egressRouterSpecSchema>>;
+type WrittenSpec = Readable<z.output<ReturnType<typeof getEgressRouterSpecSchema>>>;
 type WrittenAddress = NonNullable<NonNullable<WrittenSpec['addresses']>[number]>;
 type WrittenRule = NonNullable<NonNullable<NonNullable<WrittenSpec['redirect']>['redirectRules']>[number]>;
 
@@ -63,7 +63,7 @@ function checkHeader(input: Record<string, unknown>, path: string, problems: Pro
 }
 
 function readSpec(input: unknown, path: string, problems: ProblemList): EgressRouterSpec {
-  const spec = readShape(egressRouterSpecSchema, input, path, problems) ?? {};
+  const spec = readShape(getEgressRouterSpecSchema(), input, path, problems) ?? {};
   readChoice(spec.mode, ['redirect'], 'redirect', join(path, 'mode'), problems);
   const { reserved, families } = readAddresses(spec.addresses, join(path, 'addresses'), problems);
   const redirects = new RedirectCollector(families, problems);

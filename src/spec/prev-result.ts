@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { type Address, type Prefix, parseAddress, parsePrefix } from '../model/address.ts';
 import type { Parsed } from '../model/problem.ts';
 import { presentText } from './choice.ts';
+import { lazily } from './lazily.ts';
 import { ProblemList } from './problem-list.ts';
 import { isRecord, type Readable, readShape } from './shape.ts';
 import { text } from './text.ts';
@@ -39,30 +40,35 @@ export interface PreviousRoute {
   readonly gateway?: Address;
 }
 
-const word = text('must be a text');
-const wholeNumber = z.number('must be a whole number').check(z.int('must be a whole number'));
 const listCure = 'must be a list of objects';
 
-const previousResultSchema = z.object(
-  {
-    interfaces: z.nullish(
-      z.array(
-        z.object({ name: word, mac: z.nullish(word), mtu: z.nullish(wholeNumber), sandbox: z.nullish(word) }, listCure),
-        listCure,
+const getPreviousResultSchema = lazily(() => {
+  const word = text('must be a text');
+  const wholeNumber = z.number('must be a whole number').check(z.int('must be a whole number'));
+  return z.object(
+    {
+      interfaces: z.nullish(
+        z.array(
+          z.object(
+            { name: word, mac: z.nullish(word), mtu: z.nullish(wholeNumber), sandbox: z.nullish(word) },
+            listCure,
+          ),
+          listCure,
+        ),
       ),
-    ),
-    ips: z.nullish(
-      z.array(
-        z.object({ address: word, gateway: z.nullish(word), interface: z.nullish(wholeNumber) }, listCure),
-        listCure,
+      ips: z.nullish(
+        z.array(
+          z.object({ address: word, gateway: z.nullish(word), interface: z.nullish(wholeNumber) }, listCure),
+          listCure,
+        ),
       ),
-    ),
-    routes: z.nullish(z.array(z.object({ dst: word, gw: z.nullish(word) }, listCure), listCure)),
-  },
-  'must be a CNI result',
-);
+      routes: z.nullish(z.array(z.object({ dst: word, gw: z.nullish(word) }, listCure), listCure)),
+    },
+    'must be a CNI result',
+  );
+});
 
-type Written = Readable<z.output<typeof previousResultSchema>>;
+type Written = Readable<z.output<ReturnType<typeof getPreviousResultSchema>>>;
 
 /**
  * Reads `prevResult` of the network configuration `configuration`, in any of the versions 0.3.0 to
@@ -73,7 +79,7 @@ export function parsePreviousResult(configuration: unknown): Parsed<PreviousResu
   const written = isRecord(configuration) ? (configuration.prevResult ?? undefined) : undefined;
   if (written === undefined) return { ok: true, value: undefined };
   const problems = new ProblemList();
-  const result = readShape(previousResultSchema, written, 'prevResult', problems) ?? {};
+  const result = readShape(getPreviousResultSchema(), written, 'prevResult', problems) ?? {};
   const ips = readEach(result.ips, 'prevResult.ips', (ip, path) => readIp(ip, path, problems));
   const routes = readEach(result.routes, 'prevResult.routes', (route, path) => readRoute(route, path, problems));
   const interfaces = readEach(result.interfaces, 'prevResult.interfaces', readInterface);

@@ -1,15 +1,18 @@
 import * as z from 'zod/mini';
 import type { AttachmentId } from '../model/attachment.ts';
 import type { Parsed } from '../model/problem.ts';
+import { lazily } from './lazily.ts';
 import { ProblemList } from './problem-list.ts';
 import { isRecord, readShape } from './shape.ts';
 import { text } from './text.ts';
 
 const key = 'cni.dev/valid-attachments';
 const cure = 'must be a list of objects with containerID and ifname';
-const validAttachmentsSchema = z.array(
-  z.object({ containerID: text('must be a container ID'), ifname: text('must be an interface name') }, cure),
-  cure,
+const getSchema = lazily(() =>
+  z.array(
+    z.object({ containerID: text('must be a container ID'), ifname: text('must be an interface name') }, cure),
+    cure,
+  ),
 );
 
 /**
@@ -18,12 +21,7 @@ const validAttachmentsSchema = z.array(
  */
 export function parseValidAttachments(configuration: unknown): Parsed<readonly AttachmentId[]> {
   const problems = new ProblemList();
-  const list = readShape(
-    validAttachmentsSchema,
-    isRecord(configuration) ? configuration[key] : undefined,
-    key,
-    problems,
-  );
+  const list = readShape(getSchema(), isRecord(configuration) ? configuration[key] : undefined, key, problems);
   return problems.finish(() =>
     (list ?? []).flatMap((item) =>
       item?.containerID === undefined || item.ifname === undefined
