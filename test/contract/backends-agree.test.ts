@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,12 +11,11 @@ import type { RuleProgram } from '../../src/model/rules.ts';
 import { compileEgress, type EgressRules } from '../../src/rules/egress.ts';
 import { type FirstPacket, type Trace, traceEgress } from '../../src/rules/trace.ts';
 import type { RuleBackend } from '../../src/rules/transaction.ts';
-import { formatMac, openingFrame, type Packet, type Seen } from './frames.ts';
-import { inNamespace, Wire } from './wire.ts';
+import { openingFrame, type Packet, type Seen } from './frames.ts';
+import { inNamespace } from './wire.ts';
+import { WirePair } from './wire-pair.ts';
 
 const prefix = 'eragree';
-const [client, pod, outside] = [`${prefix}-client`, `${prefix}-pod`, `${prefix}-out`];
-const mac = { client: 1, podInside: 2, podOutside: 3, outside: 4 };
 const podAddresses = { 4: address('10.128.10.18'), 6: address('fd00::18') } as const;
 const clientAddresses = { 4: address('10.128.10.30'), 6: address('fd00::30') } as const;
 const strangers = { 4: address('198.51.100.7'), 6: address('2001:db8:7::7') } as const;
@@ -26,48 +24,6 @@ function address(text: string): Address {
   const parsed = parseAddress(text);
   assert.ok(parsed, text);
   return parsed;
-}
-
-function ip(netns: string, lines: string): void {
-  execFileSync('ip', ['-n', netns, '-batch', '-'], { input: lines });
-}
-
-function sweep(): void {
-  const present = execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' });
-  for (const name of [client, pod, outside]) {
-    if (new RegExp(`^${name}\\b`, 'm').test(present)) execFileSync('ip', ['netns', 'delete', name]);
-  }
-}
-
-/** A pod between two wires whose ends this process holds; neighbours are fixed, so that nobody asks for them. */
-function makeWorld(): void {
-  sweep();
-  for (const name of [client, pod, outside]) execFileSync('ip', ['netns', 'add', name]);
-  ip(
-    pod,
-    `link set lo up
-     link add eth0 address ${formatMac(mac.podInside)} index 20 type veth peer name c0 index 21 netns ${client}
-     link add net1 address ${formatMac(mac.podOutside)} index 30 type veth peer name s0 index 31 netns ${outside}
-     address add 10.128.10.18/23 dev eth0
-     address add fd00::18/64 dev eth0 nodad
-     address add 192.168.12.99/24 dev net1
-     address add 2001:db8:12::99/64 dev net1 nodad
-     link set eth0 up
-     link set net1 up
-     route add default via 192.168.12.1
-     route add default via 2001:db8:12::1
-     neighbour add 10.128.10.30 lladdr ${formatMac(mac.client)} dev eth0
-     neighbour add fd00::30 lladdr ${formatMac(mac.client)} dev eth0
-     neighbour add 192.168.12.1 lladdr ${formatMac(mac.outside)} dev net1
-     neighbour add 2001:db8:12::1 lladdr ${formatMac(mac.outside)} dev net1
-    `,
-  );
-  ip(client, `link set c0 address ${formatMac(mac.client)} up\n`);
-  ip(outside, `link set s0 address ${formatMac(mac.outside)} up\n`);
-  // The rate of ICMP errors is limited by default, and would look like silence.
-  const settings = ['net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1', 'net.ipv4.icmp_ratelimit=0'];
-  settings.push('net.ipv6.icmp.ratelimit=0', 'net.ipv4.icmp_msgs_per_sec=1000000');
-  for (const setting of settings) execFileSync('ip', ['netns', 'exec', pod, 'sysctl', '-qw', setting]);
 }
 
 const targets = fc.oneof(
@@ -165,7 +121,7 @@ function makePacket(probe: Probe, rules: EgressRules): Packet {
 }
 
 /** What the wires show of a packet, in the words of the model. */
-function observe(inside: Wire, beyond: Wire, packet: Packet, expected: Trace): string {
+function observe({ inside, beyond, mac }: WirePair, packet: Packet, expected: Trace): string {
   inside.send(openingFrame(packet, mac.client, mac.podInside));
   const refusal = (seen: Seen): boolean => seen.kind === 'reset' || seen.kind === 'unreachable';
   if (expected.kind === 'redirected') {
@@ -190,19 +146,14 @@ function describeTrace(trace: Trace, packet: Packet): string {
 }
 
 describe('model, iptables and nftables', () => {
-  let inside: Wire;
-  let beyond: Wire;
+  let world: WirePair;
   before(() => {
-    makeWorld();
-    inside = new Wire(client, 21);
-    beyond = new Wire(outside, 31);
+    world = new WirePair(prefix);
   });
   after(() => {
-    inside?.close();
-    beyond?.close();
+    world?.drop();
     process.env.PATH = path;
     rmSync(folder, { recursive: true, force: true });
-    sweep();
   });
 
   it('send every connection to the same place', function () {
@@ -212,13 +163,13 @@ describe('model, iptables and nftables', () => {
         const program = compileEgress(rules);
         for (const { name, backend } of variants) {
           useVariant(name);
-          withRules(backend, program, () => {
+          withRules(world, backend, program, () => {
             for (const probe of tries) {
               const packet = makePacket(probe, rules);
               const local = packet.destination.text === podAddresses[packet.destination.family].text;
               const trace = traceEgress(rules, { ...packet, incoming: 'eth0', local });
               assert.equal(
-                observe(inside, beyond, packet, trace),
+                observe(world, packet, trace),
                 describeTrace(trace, packet),
                 `${name}: ${packet.protocol} ${packet.destination.text} ${packet.port}`,
               );
@@ -238,17 +189,17 @@ describe('model, iptables and nftables', () => {
           useVariant(name);
           const before = compileEgress(first);
           const after = compileEgress(second);
-          inNamespace(pod, () => changeRules(backend, undefined, before));
-          inNamespace(pod, () => changeRules(backend, before, after));
+          inNamespace(world.pod, () => changeRules(backend, undefined, before));
+          inNamespace(world.pod, () => changeRules(backend, before, after));
           try {
             for (const probe of tries.slice(0, 4)) {
               const packet = makePacket(probe, second);
               const local = packet.destination.text === podAddresses[packet.destination.family].text;
               const trace = traceEgress(second, { ...packet, incoming: 'eth0', local });
-              assert.equal(observe(inside, beyond, packet, trace), describeTrace(trace, packet), name);
+              assert.equal(observe(world, packet, trace), describeTrace(trace, packet), name);
             }
           } finally {
-            inNamespace(pod, () => changeRules(backend, after, undefined));
+            inNamespace(world.pod, () => changeRules(backend, after, undefined));
           }
         }
       }),
@@ -257,11 +208,11 @@ describe('model, iptables and nftables', () => {
   });
 });
 
-function withRules(backend: RuleBackend, program: RuleProgram, run: () => void): void {
-  inNamespace(pod, () => changeRules(backend, undefined, program));
+function withRules(world: WirePair, backend: RuleBackend, program: RuleProgram, run: () => void): void {
+  inNamespace(world.pod, () => changeRules(backend, undefined, program));
   try {
     run();
   } finally {
-    inNamespace(pod, () => changeRules(backend, program, undefined));
+    inNamespace(world.pod, () => changeRules(backend, program, undefined));
   }
 }

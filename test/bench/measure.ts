@@ -1,0 +1,29 @@
+import { spawnSync } from 'node:child_process';
+
+/** The middle of some figures. */
+export function median(figures: readonly number[]): number {
+  const sorted = figures.toSorted((one, other) => one - other);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+/** One run of a program: milliseconds from start to end. Throws where it fails. */
+export function timeProcess(program: string, input: string, environment: Readonly<Record<string, string>>): number {
+  const begin = process.hrtime.bigint();
+  const { status, stdout, stderr } = spawnSync(program, [], { input, env: { ...environment } });
+  const end = process.hrtime.bigint();
+  if (status !== 0) throw new Error(`${program} ended with ${status}: ${stdout}${stderr}`);
+  return Number(end - begin) / 1e6;
+}
+
+/** Peak memory of one run, in MiB. Throws where it fails. */
+export function peakMemory(program: string, input: string, environment: Readonly<Record<string, string>>): number {
+  const { status, stderr } = spawnSync('/usr/bin/time', ['-f', '%M', program], { input, env: { ...environment } });
+  if (status !== 0) throw new Error(`${program} ended with ${status}`);
+  return Number(stderr.toString().trim().split('\n').at(-1)) / 1024;
+}
+
+/** A table in Markdown. */
+export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
