@@ -36,6 +36,11 @@ describe('formatError', () => {
     assert.equal(JSON.parse(formatError('1.1.0', error)).details.split('\n').length, 8);
   });
 
+  it('leaves a message that just fits as it is', () => {
+    const msg = 'x'.repeat(1024);
+    assert.equal(JSON.parse(formatError('1.1.0', new CniError(errorCodes.internal, msg))).msg, msg);
+  });
+
   it('keeps messages short and on one line', () => {
     const written = JSON.parse(
       formatError('1.1.0', new CniError(errorCodes.internal, `a\nb${'x'.repeat(100_000)}`, 'y'.repeat(100_000))),

@@ -74,6 +74,11 @@ describe('parseNetConf, on what is wrong', () => {
       ],
     ],
     [
+      'a master that is a folder',
+      confWith({ interfaceArgs: { master: '..' } }),
+      ['interfaceArgs.master "..": must be the name of a network interface: at most 15 bytes, no "/", ":" or blanks'],
+    ],
+    [
       'a master with a slash',
       confWith({ interfaceArgs: { master: '../eth0' } }),
       [

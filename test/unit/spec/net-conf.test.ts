@@ -28,6 +28,7 @@ describe('parseNetConf, on what is right', () => {
     ['the MTU as a text', confWith({ interfaceArgs: { mtu: '1400' } }), { mtu: 1400 }],
     ['the MTU as a number', confWith({ interfaceArgs: { mtu: 68 } }), { mtu: 68 }],
     ['the master', confWith({ interfaceArgs: { master: 'bond0.100' } }), { master: 'bond0.100' }],
+    ['a master of 15 bytes', confWith({ interfaceArgs: { master: 'enp130s0f1np100' } }), { master: 'enp130s0f1np100' }],
     [
       'empty settings as absent',
       confWith({ interfaceType: '', interfaceArgs: { mode: '', mtu: '' } }),
