@@ -6,11 +6,11 @@ import { startDaemon } from '../src/agent/daemon.ts';
 import { type IngressDataPlane, MemoryDataPlane } from '../src/agent/data-plane.ts';
 import { formatHelp } from '../src/agent/option-table.ts';
 import { type AgentOptions, OptionsError, parseOptions } from '../src/agent/options.ts';
+import { NftablesIngress } from '../src/kernel/linux/ingress/nftables-ingress.ts';
 
 /** Wiring: what puts rules in force on this node. */
 function openDataPlane(options: AgentOptions): IngressDataPlane {
-  if (options.dryRun) return new MemoryDataPlane();
-  throw new OptionsError('--dry-run missing: this build cannot change the node yet');
+  return options.dryRun ? new MemoryDataPlane() : new NftablesIngress(options.settings.name);
 }
 
 function readOptions(): AgentOptions | undefined {

@@ -1,6 +1,8 @@
 import { playEgress } from './egress.ts';
+import { playIngress } from './ingress.ts';
 import { Stage } from './stage.ts';
 
 const stage = new Stage();
 await playEgress(stage);
+await playIngress(stage);
 process.exit(stage.finish());

@@ -1,0 +1,163 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Agent } from '../../test/lab/agent-client.ts';
+import { Lab } from '../../test/lab/lab.ts';
+import { addresses as at } from '../../test/lab/names.ts';
+import { endpointSlice, type KubernetesObject, route, service } from './manifests.ts';
+import type { Stage } from './stage.ts';
+
+const picture = `
+  outside  ──►  node 192.168.12.5 ─ port 18080 ──►  web pod    10.128.10.18:8080
+                                  └ port 13306 ──►  mysql pod  10.128.10.30:3306
+                (the kernel decides; the pod sees the client's own address)
+`;
+
+const program = fileURLToPath(new URL('../../cmd/ingress-agent.ts', import.meta.url));
+
+/** The second act: the way in, for a web server and a database, by annotation. */
+export async function playIngress(stage: Stage): Promise<void> {
+  stage.act('An ingress agent opens the TCP ports that Routes ask for');
+  stage.show(picture);
+  const lab = await Lab.up('erdemo');
+  const folder = mkdtempSync(join(tmpdir(), 'erdemo-'));
+  let agent: ChildProcess | undefined;
+  try {
+    await (await lab.agent('pod')).serve('tcp', at.pod[4], 8080);
+    for (const host of ['near', 'far'] as const) await (await lab.agent(host)).serve('tcp', at[host][4], 3306);
+    const manifests = new Manifests(folder);
+    agent = spawn(
+      'ip',
+      [
+        ...['netns', 'exec', lab.netns('node'), process.execPath, program],
+        ...['--manifests', manifests.directory, '--node-name', 'node', '--stats-port', '0', '--check-interval', '0'],
+      ],
+      { stdio: 'ignore' },
+    );
+    await playPorts(stage, lab, manifests);
+  } finally {
+    agent?.kill('SIGTERM');
+    lab.down();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A directory of manifests, each file written whole. */
+class Manifests {
+  readonly directory: string;
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    this.directory = join(folder, 'manifests');
+    mkdirSync(this.directory);
+  }
+
+  write(name: string, ...objects: KubernetesObject[]): void {
+    const temporary = join(this.#folder, `${name}.new`);
+    // JSON is YAML; a stream of documents is told apart by dashes.
+    writeFileSync(temporary, objects.map((object) => JSON.stringify(object, undefined, 1)).join('\n---\n'));
+    renameSync(temporary, join(this.directory, `${name}.yaml`));
+  }
+
+  /** What the agent says of the Routes. */
+  readStatus(): string {
+    try {
+      return readFileSync(`${this.directory}.status.json`, 'utf8');
+    } catch {
+      return '';
+    }
+  }
+}
+
+async function playPorts(stage: Stage, lab: Lab, manifests: Manifests): Promise<void> {
+  const outsider = await lab.agent('outsider');
+  const reach = (port: number): Promise<string> => outsider.reach('tcp', at.node[4], port, { timeout: 500 });
+
+  stage.step('Two applications, each with a Route that asks for a port');
+  const web = route({ name: 'web', port: 18080, service: 'web', created: '2026-01-01T00:00:00Z' });
+  stage.show(JSON.stringify({ annotations: web.metadata.annotations, to: web.spec?.to }));
+  manifests.write('web', web, service('web', 8080), endpointSlice('web', 8080, [{ address: at.pod[4], node: 'node' }]));
+  manifests.write(
+    'mysql',
+    route({ name: 'mysql', port: 13306, service: 'mysql', created: '2026-01-01T00:00:00Z' }),
+    service('mysql', 3306),
+    endpointSlice('mysql', 3306, [{ address: at.near[4], node: 'node' }]),
+  );
+  stage.claim('outside → node 18080', await until(() => reach(18080), /8080$/), `${at.outsider[4]} ${at.pod[4]} 8080`);
+  stage.claim('outside → node 13306', await until(() => reach(13306), /3306$/), `${at.outsider[4]} ${at.near[4]} 3306`);
+
+  stage.step('A second database comes, and the first one goes, while a client stays connected');
+  stage.claim('the client connects', await outsider.hold('kept', at.node[4], 13306), / 3306$/);
+  const endpoints = (...hosts: ('near' | 'far')[]): void =>
+    manifests.write(
+      'mysql',
+      route({ name: 'mysql', port: 13306, service: 'mysql', created: '2026-01-01T00:00:00Z' }),
+      service('mysql', 3306),
+      endpointSlice(
+        'mysql',
+        3306,
+        hosts.map((host) => ({ address: at[host][4], node: host === 'near' ? 'node' : 'elsewhere' })),
+      ),
+    );
+  endpoints('near', 'far');
+  endpoints('far');
+  stage.claim(
+    'new connections',
+    await until(() => reach(13306), new RegExp(at.far[4])),
+    `10.128.20.1 ${at.far[4]} 3306`,
+  );
+  stage.claim('the old connection', await say(outsider, 'SELECT 1'), 'SELECT 1');
+
+  stage.step('A younger Route of another namespace wants the same port: it is told why not');
+  manifests.write(
+    'thief',
+    route({ name: 'thief', namespace: 'other', port: 13306, service: 'x', created: '2026-06-01T00:00:00Z' }),
+  );
+  stage.claim(
+    'its status',
+    await until(() => Promise.resolve(reasonOf(manifests, 'thief')), /Claimed/),
+    'PortAlreadyClaimed',
+  );
+  stage.claim('outside → node 13306', await reach(13306), `10.128.20.1 ${at.far[4]} 3306`);
+
+  stage.step('An allow-list keeps everybody else out');
+  const guarded = route({
+    name: 'web',
+    port: 18080,
+    service: 'web',
+    created: '2026-01-01T00:00:00Z',
+    allow: '192.168.12.200',
+  });
+  manifests.write(
+    'web',
+    guarded,
+    service('web', 8080),
+    endpointSlice('web', 8080, [{ address: at.pod[4], node: 'node' }]),
+  );
+  stage.claim('outside → node 18080', await until(() => reach(18080), /timeout/), 'timeout');
+  await lab.ip('outsider', 'address add 192.168.12.200/24 dev eth0');
+  const welcome = await outsider.reach('tcp', at.node[4], 18080, { from: '192.168.12.200' });
+  stage.claim('192.168.12.200 → node 18080', welcome, `192.168.12.200 ${at.pod[4]} 8080`);
+}
+
+async function say(agent: Agent, text: string): Promise<string> {
+  return agent.say('kept', text);
+}
+
+/** Asks again until the answer is as hoped, for three seconds; returns the last answer. */
+async function until(ask: () => Promise<string>, hoped: RegExp): Promise<string> {
+  for (const deadline = Date.now() + 3000; ; ) {
+    const answer = await ask();
+    if (hoped.test(answer) || Date.now() > deadline) return answer;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+function reasonOf(manifests: Manifests, name: string): string {
+  const text = manifests.readStatus();
+  const place = text.indexOf(`"${name}"`);
+  return /"reason":\s*"(\w+)"/.exec(place < 0 ? '' : text.slice(place))?.[1] ?? 'nothing yet';
+}

@@ -1,0 +1,73 @@
+/** A Kubernetes object, as far as the demo writes them. */
+export interface KubernetesObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly annotations?: Readonly<Record<string, string>>;
+    readonly [key: string]: unknown;
+  };
+  readonly spec?: Readonly<Record<string, unknown>>;
+  readonly [key: string]: unknown;
+}
+
+/** What a Route of the demo says. */
+interface RouteSketch {
+  readonly name: string;
+  readonly namespace?: string;
+  readonly port: number;
+  readonly service: string;
+  readonly created: string;
+  readonly allow?: string;
+}
+
+/** A Route that asks for a TCP port. */
+export function route({ name, namespace = 'shop', port, service: to, created, allow }: RouteSketch): KubernetesObject {
+  const prefix = 'haproxy.router.openshift.io';
+  return {
+    apiVersion: 'route.openshift.io/v1',
+    kind: 'Route',
+    metadata: {
+      name,
+      namespace,
+      uid: `uid-${namespace}-${name}`,
+      creationTimestamp: created,
+      annotations: {
+        [`${prefix}/external-tcp-port`]: `${port}`,
+        ...(allow === undefined ? {} : { [`${prefix}/ip_whitelist`]: allow }),
+      },
+    },
+    spec: { to: { kind: 'Service', name: to } },
+  };
+}
+
+/** A Service with one port. */
+export function service(name: string, port: number): KubernetesObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name, namespace: 'shop' },
+    spec: { ports: [{ name: 'main', protocol: 'TCP', port, targetPort: port }] },
+  };
+}
+
+/** The endpoints of a Service. */
+export function endpointSlice(
+  name: string,
+  port: number,
+  endpoints: readonly { readonly address: string; readonly node: string }[],
+): KubernetesObject {
+  return {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { name: `${name}-1`, namespace: 'shop', labels: { 'kubernetes.io/service-name': name } },
+    addressType: 'IPv4',
+    ports: [{ name: 'main', protocol: 'TCP', port }],
+    endpoints: endpoints.map(({ address, node }) => ({
+      addresses: [address],
+      nodeName: node,
+      conditions: { ready: true, serving: true, terminating: false },
+    })),
+  };
+}
