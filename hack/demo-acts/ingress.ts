@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Agent } from '../../test/lab/agent-client.ts';
 import { Lab } from '../../test/lab/lab.ts';
+import { endpointSlice, Manifests, route, service } from '../../test/lab/manifests.ts';
 import { addresses as at } from '../../test/lab/names.ts';
-import { endpointSlice, type KubernetesObject, route, service } from './manifests.ts';
 import type { Stage } from './stage.ts';
 
 const picture = `
@@ -41,34 +41,6 @@ export async function playIngress(stage: Stage): Promise<void> {
     agent?.kill('SIGTERM');
     lab.down();
     rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/** A directory of manifests, each file written whole. */
-class Manifests {
-  readonly directory: string;
-  readonly #folder: string;
-
-  constructor(folder: string) {
-    this.#folder = folder;
-    this.directory = join(folder, 'manifests');
-    mkdirSync(this.directory);
-  }
-
-  write(name: string, ...objects: KubernetesObject[]): void {
-    const temporary = join(this.#folder, `${name}.new`);
-    // JSON is YAML; a stream of documents is told apart by dashes.
-    writeFileSync(temporary, objects.map((object) => JSON.stringify(object, undefined, 1)).join('\n---\n'));
-    renameSync(temporary, join(this.directory, `${name}.yaml`));
-  }
-
-  /** What the agent says of the Routes. */
-  readStatus(): string {
-    try {
-      return readFileSync(`${this.directory}.status.json`, 'utf8');
-    } catch {
-      return '';
-    }
   }
 }
 
@@ -118,7 +90,7 @@ async function playPorts(stage: Stage, lab: Lab, manifests: Manifests): Promise<
   );
   stage.claim(
     'its status',
-    await until(() => Promise.resolve(reasonOf(manifests, 'thief')), /Claimed/),
+    await until(() => Promise.resolve(manifests.reasonOf('thief')), /Claimed/),
     'PortAlreadyClaimed',
   );
   stage.claim('outside → node 13306', await reach(13306), `10.128.20.1 ${at.far[4]} 3306`);
@@ -154,10 +126,4 @@ async function until(ask: () => Promise<string>, hoped: RegExp): Promise<string>
     if (hoped.test(answer) || Date.now() > deadline) return answer;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-}
-
-function reasonOf(manifests: Manifests, name: string): string {
-  const text = manifests.readStatus();
-  const place = text.indexOf(`"${name}"`);
-  return /"reason":\s*"(\w+)"/.exec(place < 0 ? '' : text.slice(place))?.[1] ?? 'nothing yet';
 }

@@ -1,3 +1,6 @@
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 /** A Kubernetes object, as far as the demo writes them. */
 export interface KubernetesObject {
   readonly apiVersion: string;
@@ -70,4 +73,45 @@ export function endpointSlice(
       conditions: { ready: true, serving: true, terminating: false },
     })),
   };
+}
+
+/** A directory of manifests, each file written whole. */
+export class Manifests {
+  readonly directory: string;
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    this.directory = join(folder, 'manifests');
+    mkdirSync(this.directory);
+  }
+
+  write(name: string, ...objects: KubernetesObject[]): void {
+    // JSON is YAML; a stream of documents is told apart by dashes.
+    this.writeText(name, objects.map((object) => JSON.stringify(object, undefined, 1)).join('\n---\n'));
+  }
+
+  /** Writes a file as it is. */
+  writeText(name: string, text: string): void {
+    const temporary = join(this.#folder, `${name}.new`);
+    writeFileSync(temporary, text);
+    renameSync(temporary, join(this.directory, `${name}.yaml`));
+  }
+
+  /** Removes a file. */
+  remove(name: string): void {
+    rmSync(join(this.directory, `${name}.yaml`));
+  }
+
+  /** The reason that the agent gives in the status of a Route; of an admitted one there is none. */
+  reasonOf(route: string): string {
+    let text = '';
+    try {
+      text = readFileSync(`${this.directory}.status.json`, 'utf8');
+    } catch {
+      // There is none before the agent has looked.
+    }
+    const place = text.indexOf(`"${route}"`);
+    return /"reason":\s*"(\w+)"/.exec(place < 0 ? '' : text.slice(place))?.[1] ?? 'nothing yet';
+  }
 }
