@@ -48,7 +48,8 @@ export function removeLeftovers(
     ...(ownIsHere ? [own] : []),
     ...others.filter((state) => state.link === link || !hasOwnLink(state, pod)),
   ];
-  let now = pod;
+  // What goes may be of a family that the caller did not look at.
+  let now = stale.length > 0 ? kernel.readNamespace() : pod;
   for (const state of stale) {
     const staying = others.filter((other) => !stale.includes(other));
     runRemoval(kernel, planRemoval(state, now, staying));
@@ -81,8 +82,9 @@ function removeUnremembered(
         'delete it, or name the attachment otherwise',
     );
   }
-  const state = recoverState(link, owner, ifname, pod, kernel.netns);
-  runRemoval(kernel, planRemoval(state, pod, others, ['iptables', 'nftables']));
+  const now = kernel.readNamespace();
+  const state = recoverState(link, owner, ifname, now, kernel.netns);
+  runRemoval(kernel, planRemoval(state, now, others, ['iptables', 'nftables']));
   return true;
 }
 

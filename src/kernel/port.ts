@@ -1,3 +1,4 @@
+import type { Family } from '../model/address.ts';
 import type { AttachmentId } from '../model/attachment.ts';
 import type { Link, NamespaceSnapshot, NodeSnapshot } from '../model/network.ts';
 import type { Operation } from '../model/operation.ts';
@@ -15,10 +16,10 @@ export interface Kernel {
    * since a node may have very many. Throws {@link KernelError}.
    */
   readNode(options: { readonly routes: boolean }): NodeSnapshot;
-  /** The pod's namespace. Throws {@link KernelError}. */
-  readNamespace(): NamespaceSnapshot;
-  /** One link of the pod's namespace. Throws {@link KernelError}. */
-  readLink(name: string): Link | undefined;
+  /** The pod's namespace; routes and policy rules of these families, or both. Throws {@link KernelError}. */
+  readNamespace(families?: readonly Family[]): NamespaceSnapshot;
+  /** One link of the pod's namespace. Throws {@link KernelError} (`missing`). */
+  readLink(name: string): Link;
   /** Does one thing, wholly or not at all. Throws {@link KernelError}. */
   apply(operation: Operation): void;
   /** Says how the rules installed differ from a program, a line each; empty where they do not. */

@@ -3,7 +3,6 @@ import type { Kernel } from '../../kernel/port.ts';
 import type { AttachmentSpec } from '../../model/attachment.ts';
 import type { NamespaceSnapshot } from '../../model/network.ts';
 import { type AddPlan, planAdd } from '../../plan/egress/add.ts';
-import { PlanError } from '../../plan/egress/error.ts';
 import { type Resolved, resolveMaster, resolvePod } from '../../plan/egress/resolve.ts';
 import { describeDone, describeRequest, describeRules } from '../../report/log-lines.ts';
 import { parseNetConf } from '../../spec/net-conf.ts';
@@ -39,13 +38,14 @@ function prepare(
   kernel: Kernel,
   { parts: { store }, log, configuration }: VerbContext,
 ): { plan: AddPlan; resolved: Resolved; pod: NamespaceSnapshot; link: string } {
-  const before = kernel.readNamespace();
+  const families = spec.reserved.map(({ prefix }) => prefix.address.family);
+  const before = kernel.readNamespace(families);
   const link = chooseLink(call.id.ifname, previous, before);
   const routes = spec.master === undefined || spec.reserved.some(({ gateway }) => gateway === undefined);
   const master = resolveMaster(spec, kernel.readNode({ routes }));
   const removed = removeLeftovers(kernel, store, call.id, link, before);
   if (removed) log.verbose(`Removed what an earlier attachment left behind in ${call.netns}`);
-  const pod = removed ? kernel.readNamespace() : before;
+  const pod = removed ? kernel.readNamespace(families) : before;
   const inPod = resolvePod(spec, pod, attachmentsIn(store, kernel.netns, call.id));
   const resolved: Resolved = { spec, ...master, ...inPod };
   for (const line of describeRequest(resolved, writtenDestinations(configuration, spec))) log.debug(line);
@@ -113,7 +113,6 @@ function describeResult(
   previous: PreviousResult | undefined,
 ): string {
   const made = kernel.readLink(link);
-  if (made === undefined) throw new PlanError('environment', `interface ${link} vanished while it was being made`);
   return formatResult(
     version,
     {

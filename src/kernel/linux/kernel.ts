@@ -1,3 +1,4 @@
+import type { Family } from '../../model/address.ts';
 import type { Link, NamespaceSnapshot, NodeSnapshot } from '../../model/network.ts';
 import { mainTable } from '../../model/network.ts';
 import type { Operation } from '../../model/operation.ts';
@@ -55,14 +56,13 @@ export class LinuxKernel implements Kernel {
     });
   }
 
-  readNamespace(): NamespaceSnapshot {
+  readNamespace(families: readonly Family[] = [4, 6]): NamespaceSnapshot {
     return reading(`the network namespace ${this.netns.path}`, () => {
       const links = this.#links.list();
       const addresses = listAddresses(this.#pod).flatMap(({ linkIndex, prefix }) => {
         const link = this.#links.nameOf(linkIndex);
         return link === undefined ? [] : [{ link, prefix }];
       });
-      const families = [4, 6] as const;
       const sysctls = new Map<string, string>();
       for (const key of routerSysctls(links.map((link) => link.name))) {
         const value = readSysctl(key);
@@ -78,8 +78,8 @@ export class LinuxKernel implements Kernel {
     });
   }
 
-  readLink(name: string): Link | undefined {
-    return reading(`interface ${name}`, () => this.#links.list().find((link) => link.name === name));
+  readLink(name: string): Link {
+    return reading(`interface ${name}`, () => this.#links.find(name));
   }
 
   apply(operation: Operation): void {
