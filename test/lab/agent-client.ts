@@ -47,8 +47,14 @@ export class Agent {
   }
 
   /** Tries again and again until {@link stopHammer}. */
-  async hammer(name: string, protocol: 'tcp' | 'udp', host: string, port: number): Promise<void> {
-    await this.#ask({ do: 'hammer', name, protocol, host, port, timeout: 100 });
+  async hammer(
+    name: string,
+    protocol: 'tcp' | 'udp',
+    host: string,
+    port: number,
+    options: Partial<Reach> = {},
+  ): Promise<void> {
+    await this.#ask({ do: 'hammer', name, protocol, host, port, timeout: 100, ...options });
   }
 
   /** Ends a hammer; returns how often each outcome was seen. */
