@@ -1,0 +1,267 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** An object as the API has it. */
+export interface KubeObject {
+  metadata: { namespace?: string; name: string; resourceVersion?: string; [key: string]: unknown };
+  [key: string]: unknown;
+}
+
+interface LoggedEvent {
+  readonly version: number;
+  readonly collection: string;
+  readonly type: string;
+  readonly object: KubeObject;
+}
+
+interface Watcher {
+  readonly collection: string;
+  readonly response: ServerResponse;
+}
+
+/** A fault for one request that matches: an answer instead of the right one, or a connection cut. */
+export interface Fault {
+  /** `METHOD PATH?QUERY` of the request. */
+  readonly on: RegExp;
+  /** HTTP status; `cut` closes the connection without an answer. */
+  readonly answer: number | 'cut';
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/**
+ * An API server for tests that speaks the real protocol over HTTP: lists in pages of one version,
+ * watches with resource versions and bookmarks, 410 for what was compacted, 409 for old versions,
+ * merge patches of objects and of their status alone; and the faults that it is told to make.
+ */
+export class TestApiServer {
+  readonly requests: string[] = [];
+  readonly #server: Server;
+  readonly #collections = new Map<string, Map<string, KubeObject>>();
+  readonly #log: LoggedEvent[] = [];
+  readonly #watchers = new Set<Watcher>();
+  readonly #snapshots = new Map<string, { readonly items: readonly KubeObject[]; readonly version: number }>();
+  readonly #faults: Fault[] = [];
+  #version = 100;
+  #oldest = 0;
+
+  /** @param collections paths of the lists that the server knows, such as `/api/v1/services` */
+  constructor(collections: readonly string[]) {
+    for (const collection of collections) this.#collections.set(collection, new Map());
+    this.#server = createServer((request, response) => void this.#answer(request, response));
+  }
+
+  async start(): Promise<string> {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async stop(): Promise<void> {
+    this.#server.closeAllConnections();
+    this.#server.close();
+    await once(this.#server, 'close');
+  }
+
+  addCollection(collection: string): void {
+    this.#collections.set(collection, new Map());
+  }
+
+  /** Makes the next request that matches fail. */
+  fail(fault: Fault): void {
+    this.#faults.push(fault);
+  }
+
+  /** How many faults have not happened yet. */
+  get faultsLeft(): number {
+    return this.#faults.length;
+  }
+
+  get watchCount(): number {
+    return this.#watchers.size;
+  }
+
+  /** Creates or changes an object, as somebody else would. */
+  put(collection: string, object: KubeObject): KubeObject {
+    const objects = this.#objects(collection);
+    const key = keyOf(object);
+    return this.#store(collection, key, structuredClone(object), objects.has(key) ? 'MODIFIED' : 'ADDED');
+  }
+
+  remove(collection: string, key: string): void {
+    const object = this.#objects(collection).get(key);
+    if (object === undefined) return;
+    this.#objects(collection).delete(key);
+    const gone = structuredClone(object);
+    gone.metadata.resourceVersion = `${++this.#version}`;
+    this.#tell({ version: this.#version, collection, type: 'DELETED', object: gone });
+  }
+
+  get(collection: string, key: string): KubeObject | undefined {
+    return this.#objects(collection).get(key);
+  }
+
+  /** All objects of a list. */
+  all(collection: string): readonly KubeObject[] {
+    return [...this.#objects(collection).values()];
+  }
+
+  /** Cuts all watches as a lost connection does. */
+  dropWatches(): void {
+    for (const { response } of this.#watchers) response.destroy();
+    this.#watchers.clear();
+  }
+
+  /** Forgets all events so far: watches from before get 410. */
+  compact(): void {
+    this.#oldest = this.#version;
+    this.#log.length = 0;
+    this.#snapshots.clear();
+  }
+
+  /** Tells all watches the newest version. */
+  bookmark(): void {
+    for (const { response } of this.#watchers) {
+      const object = { metadata: { resourceVersion: `${this.#version}` } };
+      response.write(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`);
+    }
+  }
+
+  #objects(collection: string): Map<string, KubeObject> {
+    const objects = this.#collections.get(collection);
+    if (objects === undefined) throw new Error(`No such collection: ${collection}`);
+    return objects;
+  }
+
+  #store(collection: string, key: string, object: KubeObject, type: string): KubeObject {
+    object.metadata.resourceVersion = `${++this.#version}`;
+    this.#objects(collection).set(key, object);
+    this.#tell({ version: this.#version, collection, type, object });
+    return object;
+  }
+
+  #tell(event: LoggedEvent): void {
+    this.#log.push(event);
+    for (const { collection, response } of this.#watchers) {
+      if (collection === event.collection) response.write(`${JSON.stringify(event)}\n`);
+    }
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const line = `${request.method} ${request.url}`;
+    this.requests.push(line);
+    const fault = this.#faults.findIndex(({ on }) => on.test(line));
+    const [{ answer, headers = {} } = { answer: 200 }] = fault < 0 ? [] : this.#faults.splice(fault, 1);
+    if (answer === 'cut') return void request.socket.destroy();
+    if (answer !== 200) {
+      response.writeHead(answer, headers).end(JSON.stringify({ kind: 'Status', code: answer, message: 'a fault' }));
+      return;
+    }
+    const url = new URL(request.url ?? '/', 'http://server');
+    const body = await readBody(request);
+    if (this.#collections.has(url.pathname) && request.method === 'GET') {
+      if (url.searchParams.get('watch') === 'true') this.#watch(url, response);
+      else this.#list(url, response);
+      return;
+    }
+    this.#answerObject(request.method ?? '', url.pathname, body, response);
+  }
+
+  #list(url: URL, response: ServerResponse): void {
+    const limit = Number(url.searchParams.get('limit') ?? 500);
+    const [id = `${++this.#version}`, from = '0'] = url.searchParams.get('continue')?.split(' ') ?? [];
+    if (from === '0') this.#snapshots.set(id, { items: this.all(url.pathname), version: this.#version });
+    const snapshot = this.#snapshots.get(id);
+    if (snapshot === undefined) {
+      refuse(response, 410, 'the continue token is too old');
+      return;
+    }
+    const next = Number(from) + limit;
+    const items = snapshot.items.slice(Number(from), next);
+    const token = next < snapshot.items.length ? { continue: `${id} ${next}` } : {};
+    send(response, 200, { kind: 'List', metadata: { resourceVersion: `${snapshot.version}`, ...token }, items });
+  }
+
+  #watch(url: URL, response: ServerResponse): void {
+    const from = Number(url.searchParams.get('resourceVersion'));
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.flushHeaders();
+    if (from < this.#oldest) {
+      const object = { kind: 'Status', code: 410, message: 'too old resource version' };
+      response.end(`${JSON.stringify({ type: 'ERROR', object })}\n`);
+      return;
+    }
+    for (const event of this.#log) {
+      if (event.collection === url.pathname && event.version > from) response.write(`${JSON.stringify(event)}\n`);
+    }
+    const watcher = { collection: url.pathname, response };
+    this.#watchers.add(watcher);
+    response.on('close', () => this.#watchers.delete(watcher));
+  }
+
+  #answerObject(method: string, path: string, body: unknown, response: ServerResponse): void {
+    const [, root = '', namespace = '', plural = '', name, part] =
+      /^(\/api\/v1|\/apis\/[^/]+\/[^/]+)\/namespaces\/([^/]+)\/([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?$/.exec(path) ?? [];
+    const collection = `${root}/${plural}`;
+    const objects = this.#collections.get(collection);
+    if (objects === undefined) {
+      refuse(response, 404, 'no such resource');
+      return;
+    }
+    if (name === undefined) {
+      this.#create(collection, namespace, body as KubeObject, response);
+      return;
+    }
+    const key = `${namespace}/${name}`;
+    const object = objects.get(key);
+    if (object === undefined) {
+      refuse(response, 404, 'not found');
+      return;
+    }
+    if (method === 'GET') {
+      send(response, 200, object);
+      return;
+    }
+    const change = body as Partial<KubeObject>;
+    const wanted = change.metadata?.resourceVersion;
+    if (wanted !== undefined && wanted !== object.metadata.resourceVersion) {
+      refuse(response, 409, 'the object has been modified');
+      return;
+    }
+    // A status is changed by its own path alone, and that changes nothing else.
+    const changed =
+      method === 'PUT' ? { ...(body as KubeObject) } : { ...object, ...change, metadata: object.metadata };
+    const merged = part === 'status' ? { ...object, status: change.status } : { ...changed, status: object.status };
+    send(response, 200, this.#store(collection, key, structuredClone(merged) as KubeObject, 'MODIFIED'));
+  }
+
+  #create(collection: string, namespace: string, object: KubeObject, response: ServerResponse): void {
+    const { generateName } = object.metadata;
+    const name = object.metadata.name ?? `${generateName}${++this.#version}`;
+    const key = `${namespace}/${name}`;
+    if (this.#objects(collection).has(key)) {
+      refuse(response, 409, 'already exists');
+      return;
+    }
+    const created = { ...object, metadata: { ...object.metadata, namespace, name } };
+    send(response, 201, this.#store(collection, key, created, 'ADDED'));
+  }
+}
+
+function keyOf({ metadata: { namespace, name } }: KubeObject): string {
+  return namespace === undefined ? name : `${namespace}/${name}`;
+}
+
+function send(response: ServerResponse, code: number, body: unknown): void {
+  response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+}
+
+function refuse(response: ServerResponse, code: number, message: string): void {
+  send(response, code, { kind: 'Status', status: 'Failure', code, message });
+}
+
+async function readBody(request: IncomingMessage): Promise<unknown> {
+  let text = '';
+  for await (const chunk of request) text += chunk;
+  return text === '' ? undefined : JSON.parse(text);
+}
