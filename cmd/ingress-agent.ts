@@ -33,8 +33,10 @@ const log = pino(
   pino.destination({ sync: true }),
 );
 try {
-  const daemon = await startDaemon(options, openDataPlane(options), log, async () => {
-    throw new OptionsError('--manifests missing: this build cannot reach Kubernetes yet');
+  const daemon = await startDaemon(options, openDataPlane(options), log, async (...words) => {
+    // Loaded when it is needed: the client takes longer to load than all the rest.
+    const { openCluster } = await import('../src/agent/cluster.ts');
+    return openCluster(...words);
   });
   log.info({ node: options.settings.node, manifests: options.manifests }, 'The ingress agent runs');
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

@@ -25,12 +25,12 @@ export interface Daemon {
   stop(): void;
 }
 
-/** Starts an agent. `openCluster` is called when the objects come from Kubernetes. */
+/** Starts an agent. `openCluster` is called when the objects come from Kubernetes; `report` tells its troubles. */
 export async function startDaemon(
   options: AgentOptions,
   dataPlane: IngressDataPlane,
   log: AgentLog,
-  openCluster: (options: AgentOptions, log: AgentLog) => Promise<Cluster>,
+  openCluster: (options: AgentOptions, log: AgentLog, report: SourceSink['report']) => Promise<Cluster>,
 ): Promise<Daemon> {
   const metrics = new AgentMetrics();
   // The status file's troubles are told like the source's, by the agent, which comes after both.
@@ -38,7 +38,7 @@ export async function startDaemon(
   const report = (place: string, problem: string | undefined) => late[0]?.report(place, problem);
   const { source, status } =
     options.manifests === undefined
-      ? await openCluster(options, log)
+      ? await openCluster(options, log, report)
       : openManifests(options, options.manifests, (problem) => report('status', problem));
   const agent = new IngressAgent(options.settings, { source, status, dataPlane, log, metrics });
   late.push(agent);

@@ -23,6 +23,12 @@ export const optionTable: Readonly<Record<OptionName, OptionRow>> = {
     help: 'reach Kubernetes as FILE says; without it, as a pod does',
     variable: 'KUBECONFIG',
   },
+  'lease-namespace': {
+    value: 'NAMESPACE',
+    help: 'where the Lease is by which one agent of all writes statuses',
+    variable: 'POD_NAMESPACE',
+    initial: 'default',
+  },
   name: { value: 'NAME', help: "part of the names of the agent's rules", initial: 'ingress' },
   'node-name': { value: 'NODE', help: 'name of this node; default the host name', variable: 'NODE_NAME' },
   addresses: { value: 'IP,...', help: "addresses that are served; default all of the node's" },
@@ -122,6 +128,7 @@ export type OptionName =
   | 'manifests'
   | 'status-file'
   | 'kubeconfig'
+  | 'lease-namespace'
   | 'name'
   | 'node-name'
   | 'addresses'

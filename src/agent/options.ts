@@ -23,6 +23,8 @@ export interface AgentOptions {
   readonly statusFile?: string;
   /** Path of a kubeconfig; absent: the one of the pod. */
   readonly kubeconfig?: string;
+  /** Namespace of the Lease by which one agent of all writes statuses. */
+  readonly leaseNamespace: string;
   readonly routerNameKey: string;
   readonly stats?: { readonly address: string; readonly port: number; readonly credentials?: Credentials };
   readonly cleanupOnExit: boolean;
@@ -79,6 +81,9 @@ function readOptions(reader: OptionReader): AgentOptions {
     ...(manifests !== undefined && { manifests }),
     ...(statusFile !== undefined && { statusFile }),
     ...(kubeconfig !== undefined && { kubeconfig }),
+    leaseNamespace:
+      reader.read('lease-namespace', (text) => (isLabelName(text) ? text : undefined), 'must be a namespace') ??
+      'default',
     routerNameKey: reader.read('router-name-annotation', (text) => text) ?? defaultRouterNameKey,
     ...(stats !== undefined && { stats }),
     cleanupOnExit: reader.isSet('cleanup-on-exit'),
