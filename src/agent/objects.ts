@@ -20,7 +20,7 @@ export type AgentObject =
 export type AgentKind = AgentObject['kind'];
 
 /** The kinds that the agent acts on. */
-export const agentKinds: readonly AgentKind[] = [
+const agentKinds: readonly AgentKind[] = [
   'Route',
   'Service',
   'EndpointSlice',

@@ -79,7 +79,7 @@ export class RouteStatusWriter implements StatusSink {
     if (this.#isRunning || wanted === undefined || !this.#writer.isHeld) return;
     this.#isRunning = true;
     try {
-      for (const key of [...this.#seen.keys()]) {
+      for (const key of this.#seen.keys()) {
         if (this.#end.signal.aborted || !this.#writer.isHeld) return;
         await this.#write(key, this.#wanted?.get(key));
       }

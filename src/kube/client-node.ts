@@ -110,7 +110,10 @@ function isEventType(type: string): type is WatchEvent['type'] {
 /** An `ERROR` event carries a Status object. */
 function toWatchError(path: string, object: unknown): KubeError {
   const { code, message } = isRecord(object) ? object : {};
-  return new KubeError(`Watch of ${path} ended: ${message ?? 'no reason given'}`, typeof code === 'number' ? code : 0);
+  return new KubeError(
+    `Watch of ${path} ended: ${typeof message === 'string' ? message : 'no reason given'}`,
+    typeof code === 'number' ? code : 0,
+  );
 }
 
 function toTransportError(path: string, error: unknown): KubeError {

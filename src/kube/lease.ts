@@ -83,7 +83,8 @@ export class KubeLease {
       return true;
     }
     const spec = isRecord(lease) && isRecord(lease.spec) ? lease.spec : {};
-    if (spec.holderIdentity !== holder && !this.#isStale(`${spec.holderIdentity} ${spec.renewTime}`)) return false;
+    if (spec.holderIdentity !== holder && !this.#isStale(JSON.stringify([spec.holderIdentity, spec.renewTime])))
+      return false;
     await this.#api.replace(`${folder}/${name}`, this.#write(versionOf(lease)));
     return true;
   }

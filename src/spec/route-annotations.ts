@@ -146,7 +146,9 @@ class AnnotationReader {
     this.#known.add(key);
     const written = Object.hasOwn(this.#annotations, key) ? this.#annotations[key] : undefined;
     if (written === undefined || written === null) return undefined;
-    const refuse = (cure: string) => void this.#problems.add(`metadata.annotations[${key}]`, written, cure);
+    const refuse = (cure: string): undefined => {
+      this.#problems.add(`metadata.annotations[${key}]`, written, cure);
+    };
     return typeof written === 'string' ? parse(written, refuse) : refuse('must be a text: write it in quotes');
   }
 

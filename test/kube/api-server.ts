@@ -237,7 +237,7 @@ export class TestApiServer {
 
   #create(collection: string, namespace: string, object: KubeObject, response: ServerResponse): void {
     const { generateName } = object.metadata;
-    const name = object.metadata.name ?? `${generateName}${++this.#version}`;
+    const name = object.metadata.name ?? `${String(generateName)}${++this.#version}`;
     const key = `${namespace}/${name}`;
     if (this.#objects(collection).has(key)) {
       refuse(response, 409, 'already exists');

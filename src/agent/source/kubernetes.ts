@@ -105,7 +105,7 @@ export class KubernetesSource implements ObjectSource {
 
   #replace(kind: AgentKind, objects: readonly unknown[], sink: SourceSink): void {
     const keys = new Set(objects.map(rawKey));
-    for (const key of [...(this.#versions.get(kind)?.keys() ?? [])]) if (!keys.has(key)) this.#remove(kind, key, sink);
+    for (const key of this.#versions.get(kind)?.keys() ?? []) if (!keys.has(key)) this.#remove(kind, key, sink);
     for (const object of objects) this.#put(kind, object, sink);
   }
 

@@ -91,11 +91,10 @@ function parseYaml(text: string): readonly unknown[] {
 /** The items of a list (`v1` List, RouteList, …), or the document itself; nothing of an empty one. */
 function unfold(document: unknown): readonly unknown[] {
   if (document === undefined || document === null) return [];
-  const isList = isRecord(document) && typeof document.kind === 'string' && document.kind.endsWith('List');
-  if (!isList) return [document];
+  if (!isRecord(document) || typeof document.kind !== 'string' || !document.kind.endsWith('List')) return [document];
   if (!Array.isArray(document.items)) throw new Error(`${describe(document)}: items must be a list`);
   const { apiVersion } = document;
-  const kind = `${document.kind}`.slice(0, -'List'.length);
+  const kind = document.kind.slice(0, -'List'.length);
   // Items of a typed list do not say their kind.
   return document.items.map((item) => (kind === '' || !isRecord(item) ? item : { apiVersion, kind, ...item }));
 }

@@ -74,7 +74,7 @@ describe('ManifestSource', () => {
     write('a.yaml', `---\n${JSON.stringify(web)}\n---\n# nothing\n---\nkind: ConfigMap\napiVersion: v1\n`);
     write('b.json', JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [db] }));
     const { kind, apiVersion, ...item } = writeSlice('web', [{ address: '10.0.0.1' }]);
-    write('c.yml', JSON.stringify({ apiVersion, kind: `${kind}List`, items: [item] }));
+    write('c.yml', JSON.stringify({ apiVersion, kind: `${String(kind)}List`, items: [item] }));
     write('d.txt', 'kind: Route');
     write('.e.yaml', 'kind: Route');
     source.start(told);
@@ -116,7 +116,7 @@ describe('ManifestSource', () => {
       );
       times.push(performance.now() - start);
     }
-    assert.ok((times.sort((one, other) => one - other)[2] ?? 99) < 50, `${times}`);
+    assert.ok((times.sort((one, other) => one - other)[2] ?? 99) < 50, times.join(' '));
   });
 
   const broken: readonly (readonly [name: string, text: string, problem: RegExp])[] = [
@@ -137,7 +137,15 @@ describe('ManifestSource', () => {
     ['a list without items', 'kind: List\napiVersion: v1', /List: items must be a list/],
     [
       'a bomb of aliases',
-      `a: &a [x,x,x,x,x,x,x,x,x]\n${[...'bcdefgh'].map((key, index) => `${key}: &${key} [${Array(9).fill(`*${'abcdefg'[index]}`)}]`).join('\n')}`,
+      `a: &a [x,x,x,x,x,x,x,x,x]\n${'bcdefgh'
+        .split('')
+        .map(
+          (key, index) =>
+            `${key}: &${key} [${Array(9)
+              .fill(`*${'abcdefg'.charAt(index)}`)
+              .join()}]`,
+        )
+        .join('\n')}`,
       /Excessive alias count/,
     ],
   ];

@@ -121,7 +121,7 @@ describe('parseRoute', () => {
     it(`refuses ${path} ${JSON.stringify(value)}`, () => {
       const input = writeRoute() as { spec: Record<string, unknown> };
       const [, key = '', inner] = path.split('.');
-      input.spec[key] = inner === undefined ? value : { name: 'web', ...{ [inner]: value } };
+      input.spec[key] = inner === undefined ? value : { name: 'web', [inner]: value };
       const found = problemsOfRoute(input);
       const [problem = ''] = found;
       assert.equal(found.length, 1);
