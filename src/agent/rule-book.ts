@@ -1,4 +1,5 @@
 import type { IngressPort } from '../model/ingress.ts';
+import type { RouteBackend } from '../spec/route.ts';
 import { type Admissions, type Admitted, type ClaimSurroundings, decideClaims } from './claims.ts';
 import { listListenerRoutes } from './gateways.ts';
 import type { Inventory } from './inventory.ts';
@@ -20,8 +21,9 @@ export interface NodeView {
   readonly dead: ReadonlySet<string>;
 }
 
+/** The ports of a Route, and from what they were computed. */
 interface Entry {
-  readonly inputs: readonly unknown[];
+  readonly backends: readonly { readonly key: string; readonly service: unknown; readonly slices: unknown }[];
   readonly dead: ReadonlySet<string>;
   readonly ports: readonly IngressPort[];
 }
@@ -81,40 +83,51 @@ export class RuleBook {
 
   #resolve(admitted: Admitted, inventory: Inventory, dead: ReadonlySet<string>): readonly IngressPort[] {
     const { demand } = admitted;
-    const backends = backendsOf(admitted, inventory);
-    const inputs = backends.flatMap(({ service, slices }) => [service, slices]);
     const known = this.#entries.get(demand);
-    if (known !== undefined && isSame(known.inputs, inputs) && !this.#concerns(known, dead)) return known.ports;
+    if (known !== undefined && isCurrent(known, inventory) && !concerns(known, dead)) return known.ports;
+    const backends = backendsOf(admitted, inventory);
     const ports = resolveRoute(demand, backends, {
       node: this.#node,
       defaults: this.#defaults,
       isDead: (key) => dead.has(key),
     });
-    this.#entries.set(demand, { inputs, dead, ports });
+    const used = backends.map(({ backend, service, slices }) => ({
+      key: serviceKey(admitted, backend),
+      service,
+      slices,
+    }));
+    this.#entries.set(demand, { backends: used, dead, ports });
     return ports;
-  }
-
-  /** Whether any of the Route's endpoints died or came back since its ports were computed. */
-  #concerns(entry: Entry, dead: ReadonlySet<string>): boolean {
-    if (entry.dead === dead) return false;
-    return entry.ports.some(({ endpoints }) =>
-      endpoints.some((endpoint) => {
-        const key = endpointKey(endpoint);
-        return entry.dead.has(key) !== dead.has(key);
-      }),
-    );
   }
 }
 
+/** Whether the Services and slices are still those that the ports were computed from. */
+function isCurrent({ backends }: Entry, inventory: Inventory): boolean {
+  return backends.every(
+    ({ key, service, slices }) => inventory.service(key) === service && inventory.slicesOf(key) === slices,
+  );
+}
+
+/** Whether any of the Route's endpoints died or came back since its ports were computed. */
+function concerns(entry: Entry, dead: ReadonlySet<string>): boolean {
+  if (entry.dead === dead) return false;
+  return entry.ports.some(({ endpoints }) =>
+    endpoints.some((endpoint) => {
+      const key = endpointKey(endpoint);
+      return entry.dead.has(key) !== dead.has(key);
+    }),
+  );
+}
+
 /** The Services and slices of an admitted Route, as they are now. */
-export function backendsOf({ route, demand }: Admitted, inventory: Inventory): readonly ResolvedBackend[] {
-  return demand.backends.map((backend) => {
-    const key = `${backend.namespace ?? route.meta.namespace}/${backend.service}`;
+export function backendsOf(admitted: Admitted, inventory: Inventory): readonly ResolvedBackend[] {
+  return admitted.demand.backends.map((backend) => {
+    const key = serviceKey(admitted, backend);
     const service = inventory.service(key);
     return { backend, ...(service !== undefined && { service }), slices: inventory.slicesOf(key) };
   });
 }
 
-function isSame(one: readonly unknown[], other: readonly unknown[]): boolean {
-  return one.length === other.length && one.every((value, index) => value === other[index]);
+function serviceKey({ route }: Admitted, { namespace, service }: RouteBackend): string {
+  return `${namespace ?? route.meta.namespace}/${service}`;
 }
