@@ -11,7 +11,8 @@ export function timeProcess(program: string, input: string, environment: Readonl
   const begin = process.hrtime.bigint();
   const { status, stdout, stderr } = spawnSync(program, [], { input, env: { ...environment } });
   const end = process.hrtime.bigint();
-  if (status !== 0) throw new Error(`${program} ended with ${status}: ${stdout}${stderr}`);
+  if (status !== 0)
+    throw new Error(`${program} ended with ${status ?? 'a signal'}: ${stdout.toString()}${stderr.toString()}`);
   return Number(end - begin) / 1e6;
 }
 

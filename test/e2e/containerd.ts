@@ -86,10 +86,8 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
     const overlay = `lowerdir=/etc,upperdir=${this.#folder}/etc,workdir=${this.#folder}/etc-work`;
     // `ip netns exec` has a mount namespace of its own: nothing of this is seen outside.
     const script = `mount -t overlay none -o ${overlay} /etc && mount -o bind ${this.#folder}/opt /opt && exec ctr "$@"`;
-    const { stdout } = await execa('ip', [
-      ...['netns', 'exec', this.#lab.netns('node'), 'sh', '-c', script, 'ctr', '--address', this.#socket],
-      ...args,
-    ]);
+    const shell = ['sh', '-c', script, 'ctr', '--address', this.#socket];
+    const { stdout } = await execa('ip', ['netns', 'exec', this.#lab.netns('node'), ...shell, ...args]);
     return stdout;
   }
 

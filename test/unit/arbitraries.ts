@@ -47,7 +47,7 @@ export function redirects(families: readonly Family[]): fc.Arbitrary<Redirect> {
 }
 
 /** Redirects and fallbacks that can stand beside each other. */
-export function redirectSets(families: readonly Family[]): fc.Arbitrary<RedirectSet> {
+function redirectSets(families: readonly Family[]): fc.Arbitrary<RedirectSet> {
   return fc
     .tuple(
       fc.uniqueArray(redirects(families), {

@@ -104,19 +104,16 @@ describe('ManifestSource', () => {
     assert.deepEqual([told.names, told.puts], [['Route shop/new'], 4]);
   });
 
-  it('takes a change within 50 ms', async () => {
+  it('takes every change, one after the other', async () => {
     source.start(told);
-    const times: number[] = [];
     for (let count = 1; count <= 5; count++) {
-      const start = performance.now();
       write('a.json', JSON.stringify(writeRoute({ port: 2000 + count })));
       await until(
         () => told.puts === count,
         () => told.puts,
       );
-      times.push(performance.now() - start);
     }
-    assert.ok((times.sort((one, other) => one - other)[2] ?? 99) < 50, times.join(' '));
+    assert.equal(told.puts, 5);
   });
 
   const broken: readonly (readonly [name: string, text: string, problem: RegExp])[] = [
