@@ -1,5 +1,5 @@
 import { containsAddress, type Family, formatPrefix, networkOf, type Prefix } from '../../model/address.ts';
-import type { IngressPort, IngressRules, WeightedEndpoint } from '../../model/ingress.ts';
+import type { IngressPort, IngressRules } from '../../model/ingress.ts';
 import type { NftChain, NftCollection, NftDocument } from '../nftables/document.ts';
 import { describePolicy } from './policy.ts';
 import { assignSlots } from './slots.ts';
@@ -15,6 +15,14 @@ const hashSeed = '0x65677265';
 
 const families = [4, 6] as const;
 
+/** What one port adds to the table. Ports may share chains, objects, sets and elements; equal names mean equal things. */
+export interface PortParts {
+  readonly elements: readonly (readonly [collection: string, key: string, value: string])[];
+  readonly chains: ReadonlyMap<string, NftChain>;
+  readonly objects: ReadonlyMap<string, readonly string[]>;
+  readonly collections: ReadonlyMap<string, NftCollection>;
+}
+
 /**
  * Lays an ingress node's ports out as one nftables table. A route costs elements, not chains: a map
  * from protocol and port to a chain for its number of slots, and one map from port and slot to the
@@ -24,118 +32,116 @@ const families = [4, 6] as const;
  * endpoint (NAT); the node's own address as source where the endpoint could not answer otherwise.
  */
 export function compileIngress(rules: IngressRules): NftDocument {
-  const table = new TableBuilder(rules);
-  for (const port of rules.ports) table.addPort(port);
-  return table.finish();
+  const frame = compileFrame(rules);
+  const objects = new Map<string, readonly string[]>();
+  const chains = new Map<string, NftChain>();
+  const collections = new Map(
+    Array.from(frame.collections, ([name, one]) => [name, { ...one, elements: new Map(one.elements) }]),
+  );
+  for (const parts of rules.ports.map(compilePort)) {
+    for (const [name, object] of parts.objects) objects.set(name, object);
+    for (const [name, chain] of parts.chains) chains.set(name, chain);
+    for (const [name, one] of parts.collections) {
+      if (!collections.has(name)) collections.set(name, { ...one, elements: new Map() });
+    }
+    for (const [name, key, value] of parts.elements) collections.get(name)?.elements.set(key, value);
+  }
+  return { ...frame, objects, collections, chains: new Map([...frame.chains].toSpliced(1, 0, ...chains)) };
 }
 
-class TableBuilder {
-  readonly #rules: IngressRules;
-  readonly #collections = new Map<string, Mutable>();
-  readonly #chains = new Map<string, NftChain>();
-  readonly #objects = new Map<string, readonly string[]>();
-
-  constructor(rules: IngressRules) {
-    this.#rules = rules;
-    for (const family of families) {
-      const address = `ipv${family}_addr`;
-      this.#declare(`ports${family}`, 'map', ['type inet_proto . inet_service : verdict']);
-      this.#declare(`refused${family}`, 'set', ['type inet_proto . inet_service']);
-      this.#declare(`allowed${family}`, 'set', [`type inet_proto . inet_service . ${address}`, 'flags interval']);
-      this.#declare(`remote${family}`, 'set', [`type ${address} . inet_proto . inet_service`]);
-      this.#declare(`hairpin${family}`, 'set', [`type ${address} . ${address}`]);
-    }
-    this.#declare('guarded', 'set', ['type inet_proto . inet_service']);
-    this.#declare('policies', 'map', ['type inet_proto . inet_service : verdict']);
+/** The table without any port: what is there as long as the agent is. */
+export function compileFrame({ name, addresses }: IngressRules): NftDocument {
+  const collections = new Map<string, NftCollection>();
+  const declare = (one: string, kind: 'map' | 'set', ...head: string[]): void => {
+    collections.set(one, { kind, head, elements: new Map() });
+  };
+  for (const family of families) {
+    const address = `ipv${family}_addr`;
+    declare(`ports${family}`, 'map', 'type inet_proto . inet_service : verdict');
+    declare(`refused${family}`, 'set', 'type inet_proto . inet_service');
+    declare(`allowed${family}`, 'set', `type inet_proto . inet_service . ${address}`, 'flags interval');
+    declare(`remote${family}`, 'set', `type ${address} . inet_proto . inet_service`);
+    declare(`hairpin${family}`, 'set', `type ${address} . ${address}`);
+    if (addresses === undefined) continue;
+    const served = addresses.filter((one) => one.family === family).map((one) => [one.text, ''] as const);
+    collections.set(`served${family}`, { kind: 'set', head: [`type ${address}`], elements: new Map(served) });
   }
-
-  addPort(port: IngressPort): void {
-    const key = `${port.protocol} . ${port.port}`;
-    for (const family of families) this.#addTargets(port, family, key);
-    if (port.allowed !== undefined) {
-      this.#put('guarded', key, '');
-      for (const prefix of withoutCovered(port.allowed))
-        this.#put(`allowed${prefix.address.family}`, `${key} . ${formatPrefix(prefix)}`, '');
-    }
-    const policy = describePolicy(port);
-    if (policy === undefined) return;
-    this.#put('policies', key, `goto ${policy.name}`);
-    this.#chains.set(policy.name, { rules: policy.rules });
-    for (const [name, object] of policy.objects) this.#objects.set(name, object);
-    for (const [name, { kind, head }] of policy.collections) this.#declare(name, kind, head);
-  }
-
-  #addTargets(port: IngressPort, family: Family, key: string): void {
-    const own = port.endpoints.filter(
-      ({ address, local }) => address.family === family && (local || port.localOnly !== true),
-    );
-    const slots = assignSlots(own, port.balance);
-    if (slots.length === 0) {
-      this.#put(`refused${family}`, key, '');
-      return;
-    }
-    const targets = `${port.protocol}${family}`;
-    const word = family === 4 ? 'ip' : 'ip6';
-    this.#declare(targets, 'map', [
-      // Only `typeof` can name the type of a slot.
-      `typeof ${port.protocol} dport . numgen random mod 65536 : ${word} daddr . ${port.protocol} dport`,
-    ]);
-    const chain = `${targets}-${port.balance === 'source' ? 'source' : 'random'}-${slots.length}`;
-    const pick =
-      port.balance === 'source'
-        ? `jhash ${word} saddr mod ${slots.length} seed ${hashSeed}`
-        : `numgen random mod ${slots.length}`;
-    this.#chains.set(chain, {
-      rules: [
-        `ct mark set ct mark | 0x${ingressMark.toString(16)}`,
-        `dnat ${word} to ${port.protocol} dport . ${pick} map @${targets}`,
-      ],
-    });
-    this.#put(`ports${family}`, key, `goto ${chain}`);
-    for (const [slot, endpoint] of slots.entries()) {
-      this.#put(targets, `${port.port} . ${slot}`, `${endpoint.address.text} . ${endpoint.port}`);
-    }
-    for (const endpoint of new Set(slots)) this.#addReturnPath(port, family, endpoint);
-  }
-
-  /** An endpoint elsewhere answers to the node; one here to the client, unless that is itself. */
-  #addReturnPath(port: IngressPort, family: Family, { address, port: target, local }: WeightedEndpoint): void {
-    if (local) this.#put(`hairpin${family}`, `${address.text} . ${address.text}`, '');
-    else this.#put(`remote${family}`, `${address.text} . ${port.protocol} . ${target}`, '');
-  }
-
-  #declare(name: string, kind: 'map' | 'set', head: readonly string[]): void {
-    if (!this.#collections.has(name)) this.#collections.set(name, { kind, head, elements: new Map() });
-  }
-
-  #put(collection: string, key: string, value: string): void {
-    this.#collections.get(collection)?.elements.set(key, value);
-  }
-
-  finish(): NftDocument {
-    const { addresses, name } = this.#rules;
-    if (addresses !== undefined) {
-      for (const family of families) {
-        this.#declare(`served${family}`, 'set', [`type ipv${family}_addr`]);
-        for (const address of addresses) if (address.family === family) this.#put(`served${family}`, address.text, '');
-      }
-    }
-    return {
-      table: `inet ${tablePrefix}${name}`,
-      comment: `ingress-agent ${name}`,
-      objects: this.#objects,
-      collections: this.#collections,
-      chains: new Map([
-        ['refuse', { rules: ['meta l4proto tcp reject with tcp reset', 'reject with icmpx port-unreachable'] }],
-        ...this.#chains,
-        ...writeBases(addresses !== undefined),
-      ]),
-    };
-  }
+  declare('guarded', 'set', 'type inet_proto . inet_service');
+  declare('policies', 'map', 'type inet_proto . inet_service : verdict');
+  return {
+    table: `inet ${tablePrefix}${name}`,
+    comment: `ingress-agent ${name}`,
+    objects: new Map(),
+    collections,
+    chains: new Map([
+      ['refuse', { rules: ['meta l4proto tcp reject with tcp reset', 'reject with icmpx port-unreachable'] }],
+      ...writeBases(addresses !== undefined),
+    ]),
+  };
 }
 
-interface Mutable extends NftCollection {
-  readonly elements: Map<string, string>;
+/** What one port adds to the table. */
+export function compilePort(port: IngressPort): PortParts {
+  const key = `${port.protocol} . ${port.port}`;
+  const targets = families.map((family) => compileTargets(port, family, key));
+  const elements = targets.flatMap((one) => one.elements);
+  if (port.allowed !== undefined) {
+    elements.push(['guarded', key, '']);
+    for (const prefix of withoutCovered(port.allowed)) {
+      elements.push([`allowed${prefix.address.family}`, `${key} . ${formatPrefix(prefix)}`, '']);
+    }
+  }
+  const chains = new Map(targets.flatMap((one) => [...one.chains]));
+  const collections = new Map(targets.flatMap((one) => [...one.collections]));
+  const policy = describePolicy(port);
+  if (policy === undefined) return { elements, chains, collections, objects: new Map() };
+  elements.push(['policies', key, `goto ${policy.name}`]);
+  chains.set(policy.name, { rules: policy.rules });
+  for (const [name, one] of policy.collections) collections.set(name, one);
+  return { elements, chains, collections, objects: policy.objects };
+}
+
+interface MutableParts {
+  readonly elements: [string, string, string][];
+  readonly chains: Map<string, NftChain>;
+  readonly collections: Map<string, NftCollection>;
+}
+
+/** Where a port leads, in one family. */
+function compileTargets(port: IngressPort, family: Family, key: string): MutableParts {
+  const own = port.endpoints.filter(
+    ({ address, local }) => address.family === family && (local || port.localOnly !== true),
+  );
+  const slots = assignSlots(own, port.balance);
+  const none = { chains: new Map(), collections: new Map() };
+  if (slots.length === 0) return { ...none, elements: [[`refused${family}`, key, '']] };
+  const targets = `${port.protocol}${family}`;
+  const word = family === 4 ? 'ip' : 'ip6';
+  const chain = `${targets}-${port.balance === 'source' ? 'source' : 'random'}-${slots.length}`;
+  const pick =
+    port.balance === 'source'
+      ? `jhash ${word} saddr mod ${slots.length} seed ${hashSeed}`
+      : `numgen random mod ${slots.length}`;
+  const rules = [
+    `ct mark set ct mark | 0x${ingressMark.toString(16)}`,
+    `dnat ${word} to ${port.protocol} dport . ${pick} map @${targets}`,
+  ];
+  // Only `typeof` can name the type of a slot.
+  const head = `typeof ${port.protocol} dport . numgen random mod 65536 : ${word} daddr . ${port.protocol} dport`;
+  const elements: [string, string, string][] = [[`ports${family}`, key, `goto ${chain}`]];
+  for (const [slot, { address, port: target }] of slots.entries()) {
+    elements.push([targets, `${port.port} . ${slot}`, `${address.text} . ${target}`]);
+  }
+  // An endpoint elsewhere answers to the node; one here to the client, unless that is itself.
+  for (const { address, port: target, local } of new Set(slots)) {
+    if (local) elements.push([`hairpin${family}`, `${address.text} . ${address.text}`, '']);
+    else elements.push([`remote${family}`, `${address.text} . ${port.protocol} . ${target}`, '']);
+  }
+  return {
+    elements,
+    chains: new Map([[chain, { rules }]]),
+    collections: new Map([[targets, { kind: 'map', head: [head], elements: new Map() }]]),
+  };
 }
 
 /** The base chains: the same whatever ports are open. */
