@@ -1,4 +1,4 @@
-import type { IngressPort, IngressRules } from '../../model/ingress.ts';
+import type { IngressPort } from '../../model/ingress.ts';
 import type { Protocol } from '../../model/redirect.ts';
 
 /** A tracked connection to an open port, as far as it matters here. */
@@ -12,21 +12,23 @@ export interface TrackedConnection {
 }
 
 /**
- * Tells which tracked connections an update leaves without a way. TCP that is established stays: its
+ * Tells which tracked connections a change of ports leaves without a way, from the ports that changed. TCP that is established stays: its
  * endpoint may be finishing. What is half open to an endpoint that went, and all UDP to it, must go,
  * or the client's next packets would go there still; and so must UDP that came before its port had
  * any endpoint, which would never be translated.
  */
 export function selectStale(
-  from: IngressRules | undefined,
-  to: IngressRules,
+  from: readonly IngressPort[] | undefined,
+  to: readonly IngressPort[],
 ): (connection: TrackedConnection) => boolean {
-  const before = endpointsByPort(from?.ports ?? []);
-  const after = endpointsByPort(to.ports);
+  const before = endpointsByPort(from ?? []);
+  const after = endpointsByPort(to);
   return ({ protocol, port, endpoint, established }) => {
     const key = `${protocol} ${port}`;
     const known = before.get(key);
     const wanted = after.get(key);
+    // A port that the change is not about. After a start nothing is known, and all ports are.
+    if (from !== undefined && known === undefined && wanted === undefined) return false;
     if (endpoint === undefined) return protocol !== 'tcp' && known?.served !== true && wanted?.served === true;
     // Nothing is known after a restart: whatever is not wanted now is stale.
     const gone = wanted?.endpoints.has(endpoint) !== true;

@@ -1,3 +1,5 @@
+import { withTable, writeObject } from './changes.ts';
+
 /** A map or set of a table: its declaration, and its elements by key; a set's elements have no value. */
 export interface NftCollection {
   readonly kind: 'map' | 'set';
@@ -69,7 +71,7 @@ export function compareTables(from: NftDocument, to: NftDocument): string {
   const changed = [...to.chains].filter(([name, { rules }]) => !isEqual(rules, from.chains.get(name)?.rules));
   const goneChains = [...from.chains.keys()].filter((name) => !to.chains.has(name));
   const lines = [
-    ...newObjects.map(([name, body]) => `add ${withTable(name, table)} { ${body.join('; ')}; }`),
+    ...newObjects.map(([name, body]) => writeObject(table, name, body)),
     ...newCollections.map(([name, { kind, head }]) => `add ${kind} ${table} ${name} { ${head.join('; ')}; }`),
     ...newChains.map(([name, { base }]) =>
       base === undefined ? `add chain ${table} ${name}` : `add chain ${table} ${name} { ${base}; policy accept; }`,
@@ -89,15 +91,9 @@ export function compareTables(from: NftDocument, to: NftDocument): string {
     ),
     ...[...from.objects.keys()]
       .filter((name) => !to.objects.has(name))
-      .map((name) => `delete ${withTable(name, table)}`),
+      .map((name) => `delete ${withTable(table, name)}`),
   ];
   return lines.map((line) => `${line}\n`).join('');
-}
-
-/** `ct timeout idle` is `ct timeout inet TABLE idle` where it is added. */
-function withTable(object: string, table: string): string {
-  const words = object.split(' ');
-  return [...words.slice(0, -1), table, words.at(-1)].join(' ');
 }
 
 function isEqual(lines: readonly string[], others: readonly string[] | undefined): boolean {

@@ -6,7 +6,9 @@ import type { IngressPort, IngressRules, WeightedEndpoint } from '../../../src/m
 import { compileIngress } from '../../../src/rules/ingress/compile.ts';
 import { assignSlots } from '../../../src/rules/ingress/slots.ts';
 import { selectStale } from '../../../src/rules/ingress/stale.ts';
+import { IngressTable } from '../../../src/rules/ingress/table.ts';
 import { compareDocuments } from '../../../src/rules/nftables/difference.ts';
+import type { NftDocument } from '../../../src/rules/nftables/document.ts';
 import { assertGolden } from '../../golden.ts';
 import { address } from './examples.ts';
 
@@ -55,10 +57,81 @@ describe('compileIngress', () => {
     ]);
   });
 
+  it('comes by any sequence of updates to the same table as at once', () => {
+    const someEndpoints = fc.array(
+      fc.integer({ min: 1, max: 6 }).map((last) => endpoint(last, 1, last !== 6)),
+      { maxLength: 4 },
+    );
+    const somePorts = fc.uniqueArray(
+      fc.record({
+        protocol: fc.constantFrom('tcp' as const, 'udp' as const),
+        port: fc.integer({ min: 1, max: 8 }),
+        endpoints: someEndpoints,
+        balance: fc.constantFrom('source' as const, 'random' as const),
+        limits: fc.constantFrom({}, { rate: 5 }, { concurrent: 3 }),
+      }),
+      { selector: ({ protocol, port }) => `${protocol} ${port}`, maxLength: 6 },
+    );
+    fc.assert(
+      fc.property(fc.array(somePorts, { minLength: 1, maxLength: 5 }), (sequence) => {
+        const table = new IngressTable(rules());
+        let document = compileIngress(rules());
+        for (const ports of sequence) document = applyLines(document, table.update(ports).input);
+        const last = sequence.at(-1) ?? [];
+        assert.deepEqual(simplify(document), simplify(compileIngress(rules(...last))));
+      }),
+    );
+  });
+
   it('changes nothing where nothing changes', () => {
     assert.equal(compareDocuments(compileIngress(sample), compileIngress(sample)), '');
   });
 });
+
+/** What nft would make of an update; it refuses to add what is there and to delete what is not. */
+function applyLines(document: NftDocument, input: string): NftDocument {
+  const collections = new Map(
+    Array.from(document.collections, ([name, one]) => [name, { ...one, elements: new Map(one.elements) }]),
+  );
+  const chains = new Map(Array.from(document.chains, ([name, one]) => [name, { ...one, rules: [...one.rules] }]));
+  for (const line of input.split('\n').filter((one) => one !== '')) {
+    const [verb, what, , , name = '', ...rest] = line.split(' ');
+    const inner = rest.join(' ').replace(/^\{ /, '').replace(/ \}$/, '');
+    if (what === 'element') {
+      const elements = collections.get(name)?.elements;
+      assert.ok(elements, line);
+      for (const element of inner.split(', ')) {
+        const [key = '', value = ''] = element.split(' : ');
+        assert.equal(elements.has(key), verb === 'delete', line);
+        if (verb === 'delete') elements.delete(key);
+        else elements.set(key, value);
+      }
+    } else if (what === 'chain') {
+      assert.equal(chains.has(name), verb !== 'add', line);
+      if (verb === 'delete') chains.delete(name);
+      else chains.set(name, { rules: [] });
+    } else if (what === 'rule') chains.get(name)?.rules.push(rest.join(' '));
+    else if (what === 'map' || what === 'set') {
+      assert.equal(collections.has(name), verb !== 'add', line);
+      if (verb === 'delete') collections.delete(name);
+      else collections.set(name, { kind: what, head: inner.replace(/;$/, '').split('; '), elements: new Map() });
+    }
+  }
+  return { ...document, collections, chains };
+}
+
+/** A table without the order in which its parts came. */
+function simplify({ collections, chains }: NftDocument): unknown {
+  return {
+    chains: [...chains].sort(([one], [other]) => (one < other ? -1 : 1)),
+    collections: Array.from(collections, ([name, { kind, head, elements }]) => [
+      name,
+      kind,
+      head,
+      [...elements].sort(),
+    ]).sort(),
+  };
+}
 
 const endpoints = fc.uniqueArray(
   fc.record({ last: fc.integer({ min: 1, max: 250 }), weight: fc.integer({ min: 0, max: 256 }) }),
@@ -107,11 +180,8 @@ describe('assignSlots', () => {
 });
 
 describe('selectStale', () => {
-  const from = rules(
-    open({ endpoints: [endpoint(1), endpoint(2)] }),
-    open({ protocol: 'udp', port: 53, endpoints: [] }),
-  );
-  const to = rules(open({ endpoints: [endpoint(2), endpoint(3, 0)] }), open({ protocol: 'udp', port: 53 }));
+  const from = [open({ endpoints: [endpoint(1), endpoint(2)] }), open({ protocol: 'udp', port: 53, endpoints: [] })];
+  const to = [open({ endpoints: [endpoint(2), endpoint(3, 0)] }), open({ protocol: 'udp', port: 53 })];
   const cases = [
     {
       name: 'established TCP to an endpoint that went',

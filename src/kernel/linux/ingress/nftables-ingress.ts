@@ -1,9 +1,9 @@
-import type { IngressRules } from '../../../model/ingress.ts';
+import type { IngressPort, IngressRules } from '../../../model/ingress.ts';
 import type { Protocol } from '../../../model/redirect.ts';
-import { compileIngress, ingressMark } from '../../../rules/ingress/compile.ts';
+import { compileFrame, ingressMark } from '../../../rules/ingress/compile.ts';
 import { selectStale } from '../../../rules/ingress/stale.ts';
-import { compareDocuments } from '../../../rules/nftables/difference.ts';
-import { type NftDocument, removeTable } from '../../../rules/nftables/document.ts';
+import { IngressTable } from '../../../rules/ingress/table.ts';
+import { removeTable, writeTable } from '../../../rules/nftables/document.ts';
 import { forgetConnection, protocolNumbers, withConntrack } from '../connections.ts';
 import { type Connection, listConnections } from '../netlink/conntrack.ts';
 import { runTool } from '../rule-tools.ts';
@@ -15,7 +15,7 @@ import { runTool } from '../rule-tools.ts';
  */
 export class NftablesIngress {
   readonly #name: string;
-  #installed: { readonly rules: IngressRules; readonly document: NftDocument } | undefined;
+  #installed: { readonly table: IngressTable; readonly addresses: IngressRules['addresses'] } | undefined;
 
   /** `name` is the agent's: part of the table's name. */
   constructor(name: string) {
@@ -24,30 +24,42 @@ export class NftablesIngress {
 
   /** Puts the rules in force. Throws {@link KernelError}; then those before are still in force. */
   apply(rules: IngressRules): void {
-    const document = compileIngress(rules);
-    const before = this.#installed;
-    const input =
-      before === undefined
-        ? removeTable(document.table) + compareDocuments(undefined, document)
-        : compareDocuments(before.document, document);
+    const installed = this.#installed;
+    // What is kept runs ahead of the kernel until nft has said yes: a failure makes the next call start anew.
+    this.#installed = undefined;
+    if (installed === undefined || !isSameList(installed.addresses, rules.addresses)) {
+      const table = new IngressTable(rules);
+      const frame = compileFrame(rules);
+      const { input } = table.update(rules.ports);
+      runTool('nft', ['-f', '-'], removeTable(frame.table) + writeTable(frame) + input);
+      this.#installed = { table, addresses: rules.addresses };
+      forgetStale(undefined, rules.ports);
+      return;
+    }
+    const { input, before, after } = installed.table.update(rules.ports);
     if (input !== '') runTool('nft', ['-f', '-'], input);
-    this.#installed = { rules, document };
-    forgetStale(before?.rules, rules);
+    this.#installed = installed;
+    if (before.length + after.length > 0) forgetStale(before, after);
   }
 
   /** Takes everything away, also what an earlier one left. Throws {@link KernelError}. */
   remove(): void {
-    runTool('nft', ['-f', '-'], removeTable(compileIngress({ name: this.#name, ports: [] }).table));
+    runTool('nft', ['-f', '-'], removeTable(compileFrame({ name: this.#name, ports: [] }).table));
     this.#installed = undefined;
   }
+}
+
+function isSameList(one: IngressRules['addresses'], other: IngressRules['addresses']): boolean {
+  const write = (list: IngressRules['addresses']): string | undefined => list?.map(({ text }) => text).join(' ');
+  return write(one) === write(other);
 }
 
 const protocolsByNumber = new Map<number, Protocol>(
   Object.entries(protocolNumbers).map(([name, number]) => [number, name as Protocol]),
 );
 
-/** Forgets the connections that an update leaves without a way. */
-function forgetStale(from: IngressRules | undefined, to: IngressRules): void {
+/** Forgets the connections that a change of these ports leaves without a way; `from` is unknown after a start. */
+function forgetStale(from: readonly IngressPort[] | undefined, to: readonly IngressPort[]): void {
   const isStale = selectStale(from, to);
   withConntrack((conntrack) => {
     const ours = listConnections(conntrack, { value: ingressMark, mask: ingressMark });
@@ -71,9 +83,9 @@ function describeConnection(protocol: Protocol, connection: Connection): Paramet
   };
 }
 
-function opensDatagrams(from: IngressRules | undefined, to: IngressRules): boolean {
-  const served = (rules: IngressRules | undefined): string[] =>
-    (rules?.ports ?? [])
+function opensDatagrams(from: readonly IngressPort[] | undefined, to: readonly IngressPort[]): boolean {
+  const served = (ports: readonly IngressPort[] | undefined): string[] =>
+    (ports ?? [])
       .filter(({ protocol, endpoints }) => protocol !== 'tcp' && endpoints.length > 0)
       .map(({ protocol, port }) => `${protocol} ${port}`);
   const before = new Set(served(from));
