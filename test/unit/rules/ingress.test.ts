@@ -122,15 +122,11 @@ function applyLines(document: NftDocument, input: string): NftDocument {
 
 /** A table without the order in which its parts came. */
 function simplify({ collections, chains }: NftDocument): unknown {
-  return {
-    chains: [...chains].sort(([one], [other]) => (one < other ? -1 : 1)),
-    collections: Array.from(collections, ([name, { kind, head, elements }]) => [
-      name,
-      kind,
-      head,
-      [...elements].sort(),
-    ]).sort(),
-  };
+  const contents = Array.from(collections, ([name, { kind, head, elements }]) => [
+    name,
+    { kind, head, elements: Object.fromEntries(elements) },
+  ]);
+  return { chains: Object.fromEntries(chains), collections: Object.fromEntries(contents) };
 }
 
 const endpoints = fc.uniqueArray(
