@@ -127,8 +127,7 @@ describe('the plugin log', () => {
     assert.equal(readFileSync(victim, 'utf8'), 'untouched');
   });
 
-  it('does not write into a file of another user', function () {
-    if (process.getuid?.() !== 0) this.skip();
+  it('does not write into a file of another user', () => {
     writeFileSync(file, 'theirs');
     chownSync(file, 65534, 65534);
     assertRefused(/^Cannot write the log .*: (it belongs to another user; remove it|EACCES.*)$/);
