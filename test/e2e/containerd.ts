@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -8,9 +9,16 @@ import { makeImage } from './image.ts';
 
 const image = 'docker.io/library/erlab-busybox:1';
 
+const living = new Set<PrivateContainerd>();
+process.once('exit', () => {
+  for (const containerd of living) containerd.kill();
+});
+
 /**
  * A containerd of the test's own on the lab's node: its root, state and socket are in a folder of the
- * test, its CNI configuration is laid over the machine's in a mount namespace of each call.
+ * test, and its CNI configuration and plugins are laid over the machine's in a mount namespace. It is
+ * the first process of a process namespace, too: with it go shims and containers, which otherwise
+ * outlive it by design, and all mounts.
  */
 export class PrivateContainerd {
   readonly #lab: Lab;
@@ -29,6 +37,7 @@ export class PrivateContainerd {
    */
   static async start(lab: Lab, plugins: ReadonlyMap<string, string>, conflist: unknown): Promise<PrivateContainerd> {
     const containerd = new PrivateContainerd(lab, mkdtempSync(join(tmpdir(), 'erct-')));
+    living.add(containerd);
     try {
       await containerd.#prepare(plugins, conflist);
       return containerd;
@@ -40,11 +49,9 @@ export class PrivateContainerd {
 
   async #prepare(plugins: ReadonlyMap<string, string>, conflist: unknown): Promise<void> {
     const folder = this.#folder;
-    for (const name of ['etc', 'etc-work', 'etc/cni', 'etc/cni/net.d', 'opt', 'opt/cni', 'opt/cni/bin']) {
-      mkdirSync(join(folder, name));
-    }
+    for (const name of ['etc/cni/net.d', 'etc-work', 'opt/cni/bin']) mkdirSync(join(folder, name), { recursive: true });
     writeFileSync(join(folder, 'etc/cni/net.d/10-test.conflist'), JSON.stringify(conflist));
-    for (const [name, path] of plugins) await execa('cp', [path, join(folder, 'opt/cni/bin', name)]);
+    for (const [name, path] of plugins) copyFileSync(path, join(folder, 'opt/cni/bin', name));
     const config = `version = 2
 root = "${folder}/root"
 state = "${folder}/state"
@@ -55,13 +62,27 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
   level = "error"
 `;
     writeFileSync(join(folder, 'config.toml'), config);
-    // Not by `ip netns exec`, which mounts /sys anew and so hides the control groups that runc needs.
-    const netns = `--net=${this.#lab.path('node')}`;
-    this.#process = spawn('nsenter', [netns, 'containerd', '--config', join(folder, 'config.toml')], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
+    this.#launch();
     await this.#waitUntilReady();
     await this.ctr('image', 'import', await makeImage(folder, image));
+  }
+
+  #launch(): void {
+    const folder = this.#folder;
+    const overlay = `lowerdir=/etc,upperdir=${folder}/etc,workdir=${folder}/etc-work`;
+    const script = [
+      `mount -t overlay none -o ${overlay} /etc`,
+      `mount -o bind ${folder}/opt /opt`,
+      // Sockets of shims and pipes of containers, for which there is no setting.
+      'mkdir -p /run/containerd',
+      'mount -t tmpfs none /run/containerd',
+      `exec containerd --config ${folder}/config.toml`,
+    ].join(' && ');
+    const alone = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
+    // Not by `ip netns exec`, which mounts /sys anew and so hides the control groups that runc needs.
+    // The signal of the parent's death: not even a killed test leaves anything running.
+    const args = ['--pdeathsig', 'KILL', 'nsenter', `--net=${this.#lab.path('node')}`, ...alone, 'sh', '-c', script];
+    this.#process = spawn('setpriv', args, { stdio: ['ignore', 'ignore', 'pipe'] });
   }
 
   async #waitUntilReady(): Promise<void> {
@@ -81,13 +102,11 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
     return join(this.#folder, 'containerd.sock');
   }
 
-  /** Runs `ctr` on the node, with the test's CNI configuration where it looks for it. Throws where it fails. */
+  /** Runs `ctr` where containerd runs, which is where it finds the test's CNI configuration. Throws where it fails. */
   async ctr(...args: string[]): Promise<string> {
-    const overlay = `lowerdir=/etc,upperdir=${this.#folder}/etc,workdir=${this.#folder}/etc-work`;
-    // `ip netns exec` has a mount namespace of its own: nothing of this is seen outside.
-    const script = `mount -t overlay none -o ${overlay} /etc && mount -o bind ${this.#folder}/opt /opt && exec ctr "$@"`;
-    const shell = ['sh', '-c', script, 'ctr', '--address', this.#socket];
-    const { stdout } = await execa('ip', ['netns', 'exec', this.#lab.netns('node'), ...shell, ...args]);
+    const of = `/proc/${this.#process?.pid}/ns`;
+    const places = [`--net=${of}/net`, `--mount=${of}/mnt`, `--pid=${of}/pid_for_children`];
+    const { stdout } = await execa('nsenter', [...places, 'ctr', '--address', this.#socket, ...args]);
     return stdout;
   }
 
@@ -118,19 +137,20 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
     this.#running.delete(name);
   }
 
-  /** Ends everything and removes the folder. */
+  /** Ends everything, containers that a failed test left first, and removes the folder. */
   async stop(): Promise<void> {
-    this.#process?.kill('SIGTERM');
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    // Shims outlive containerd by design.
-    await execa('pkill', ['-KILL', '-f', this.#folder], { reject: false });
-    const { stdout } = await execa('findmnt', ['-rno', 'TARGET'], { reject: false });
-    for (const target of stdout
-      .split('\n')
-      .filter((line) => line.startsWith(this.#folder))
-      .reverse()) {
-      await execa('umount', ['-l', target], { reject: false });
-    }
-    rmSync(this.#folder, { recursive: true, force: true });
+    for (const name of this.#running.keys()) await this.remove(name).catch(() => {});
+    const ended = this.#process?.exitCode === null ? once(this.#process, 'exit') : undefined;
+    this.#process?.kill('SIGKILL');
+    await ended;
+    this.kill();
+  }
+
+  /** As {@link stop}, at once. */
+  kill(): void {
+    this.#process?.kill('SIGKILL');
+    // The last of them may still be writing.
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+    living.delete(this);
   }
 }
