@@ -10,7 +10,8 @@ import { NftablesIngress } from '../src/kernel/linux/ingress/nftables-ingress.ts
 
 /** Wiring: what puts rules in force on this node. */
 function openDataPlane(options: AgentOptions): IngressDataPlane {
-  return options.dryRun ? new MemoryDataPlane() : new NftablesIngress(options.settings.name);
+  if (options.dryRun) return new MemoryDataPlane();
+  return new NftablesIngress({ name: options.settings.name, drainTime: options.drainTime });
 }
 
 function readOptions(): AgentOptions | undefined {

@@ -10,6 +10,12 @@ export interface IngressDataPlane {
    * A port whose value is the very object of the last call has not changed.
    */
   apply(rules: IngressRules): void;
+  /**
+   * Does what need not be done at once, such as forgetting connections that have no way any more.
+   * Resolves to the milliseconds after which it wants to be called again, undefined where it need not
+   * before the next change.
+   */
+  tend(): Promise<number | undefined>;
   /** Takes away everything that {@link apply} made. */
   remove(): void;
 }
@@ -27,6 +33,10 @@ export class MemoryDataPlane implements IngressDataPlane {
     if (this.failure !== undefined) throw this.failure;
     this.rules = rules;
     this.applied++;
+  }
+
+  tend(): Promise<number | undefined> {
+    return Promise.resolve(undefined);
   }
 
   remove(): void {

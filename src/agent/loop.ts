@@ -41,7 +41,14 @@ export interface AgentParts {
 }
 
 /** Milliseconds. */
-const pace = { statusDelay: 20, statusInterval: 500, healthDelay: 100, listeners: 10_000, freshListeners: 1000 };
+const pace = {
+  tendInterval: 200,
+  statusDelay: 20,
+  statusInterval: 500,
+  healthDelay: 100,
+  listeners: 10_000,
+  freshListeners: 1000,
+};
 const firstRetry = 200;
 const lastRetry = 10_000;
 
@@ -60,11 +67,14 @@ export class IngressAgent implements SourceSink {
   readonly #sync: Pacer;
   readonly #publish: Pacer;
   readonly #check: Pacer;
+  readonly #tend: Pacer;
   readonly #problems = new Map<string, string>();
   readonly #refusals = new Map<string, string>();
   #desired: Desired | undefined;
   #ports: readonly IngressPort[] | undefined;
   #isSynced = false;
+  #isTending = false;
+  #isStopped = false;
   #failures = 0;
   #changedAt: number | undefined;
   #listenerTimer: NodeJS.Timeout | undefined;
@@ -77,6 +87,7 @@ export class IngressAgent implements SourceSink {
     this.#health = new HealthChecks(() => this.#noteChange(), parts.probe);
     this.#sync = new Pacer(() => this.#runSync(), 0, settings.syncInterval);
     this.#publish = new Pacer(() => this.#runPublish(), pace.statusDelay, pace.statusInterval);
+    this.#tend = new Pacer(() => void this.#runTend(), 0, pace.tendInterval);
     this.#check = new Pacer(() => this.#runCheck(), pace.healthDelay, pace.healthDelay);
   }
 
@@ -87,9 +98,10 @@ export class IngressAgent implements SourceSink {
 
   /** Stops; the rules stay in force unless `removeRules`. */
   stop(removeRules: boolean): void {
+    this.#isStopped = true;
     this.#parts.source.close();
     clearInterval(this.#listenerTimer);
-    for (const pacer of [this.#sync, this.#publish, this.#check]) pacer.cancel();
+    for (const pacer of [this.#sync, this.#publish, this.#check, this.#tend]) pacer.cancel();
     this.#health.close();
     this.#parts.status.close();
     if (removeRules) this.#parts.dataPlane.remove();
@@ -133,7 +145,8 @@ export class IngressAgent implements SourceSink {
 
   #noteChange(): void {
     this.#changedAt ??= performance.now();
-    if (this.#isSynced) this.#sync.request();
+    // Something new may be the cure, but must not make a kernel that refuses be asked without end.
+    if (this.#isSynced) this.#sync.request(this.#failures > 0 ? firstRetry : 0);
   }
 
   /** A program on the node may have taken a port, or freed one that a Route waits for. */
@@ -154,6 +167,7 @@ export class IngressAgent implements SourceSink {
       if (this.#ports === undefined || !isSameList(this.#ports, ports)) {
         dataPlane.apply({ name, ports, ...(addresses !== undefined && { addresses }) });
         if (changedAt !== undefined) metrics.delay.observe((performance.now() - changedAt) / 1000);
+        this.#tend.request();
       }
       this.#ports = ports;
       this.#desired = desired;
@@ -171,6 +185,24 @@ export class IngressAgent implements SourceSink {
     }
     this.#publish.request();
     this.#check.request();
+  }
+
+  /** Off the way of the rules, too: looking at every connection takes longer than a change. */
+  async #runTend(): Promise<void> {
+    if (this.#isTending) return this.#tend.request(pace.tendInterval);
+    this.#isTending = true;
+    try {
+      const next = await this.#parts.dataPlane.tend();
+      if (next !== undefined && !this.#isStopped) this.#tend.request(next);
+    } catch (error) {
+      this.#parts.log.warn({ err: error }, 'Cannot tidy up after a change of the rules; trying again');
+      if (this.#isStopped) return;
+      // Has the rules put in force again, which costs nothing where they are.
+      this.#ports = undefined;
+      this.#sync.request(lastRetry);
+    } finally {
+      this.#isTending = false;
+    }
   }
 
   /** Off the way of the rules: of 10,000 Routes this takes longer than a change of one. */

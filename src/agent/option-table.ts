@@ -106,6 +106,11 @@ export const optionTable: Readonly<Record<OptionName, OptionRow>> = {
     variable: 'ROUTER_BACKEND_CHECK_INTERVAL',
     initial: '5000ms',
   },
+  'drain-time': {
+    value: 'TIME',
+    help: 'forget established connections so long after their endpoint is gone (us ms s m h d, none: ms); 0: at once',
+    initial: '10s',
+  },
   'sync-interval': {
     value: 'TIME',
     help: 'least time between two changes of the rules (us ms s m h d, none: ms); 0: none',
@@ -150,6 +155,7 @@ export type OptionName =
   | 'balance'
   | 'tunnel-timeout'
   | 'check-interval'
+  | 'drain-time'
   | 'sync-interval'
   | 'stats-address'
   | 'stats-port'

@@ -27,6 +27,8 @@ export interface AgentOptions {
   readonly leaseNamespace: string;
   readonly routerNameKey: string;
   readonly stats?: { readonly address: string; readonly port: number; readonly credentials?: Credentials };
+  /** Milliseconds that an established connection may go on when its endpoint is gone. */
+  readonly drainTime: number;
   readonly cleanupOnExit: boolean;
   readonly dryRun: boolean;
   readonly logLevel: string;
@@ -86,6 +88,7 @@ function readOptions(reader: OptionReader): AgentOptions {
       'default',
     routerNameKey: reader.read('router-name-annotation', (text) => text) ?? defaultRouterNameKey,
     ...(stats !== undefined && { stats }),
+    drainTime: readTimeOrNone(reader, 'drain-time'),
     cleanupOnExit: reader.isSet('cleanup-on-exit'),
     dryRun: reader.isSet('dry-run'),
     logLevel: reader.read('log-level', parseLogLevel, 'must be one of debug, info, warn, error') ?? 'info',
@@ -98,8 +101,6 @@ function readSettings(reader: OptionReader, routerName: string | undefined): Age
   const domains = (name: OptionName) =>
     reader.read(name, parseDomains, 'must be domains separated by commas, such as "a.com,b.org"') ?? [];
   const time = (name: OptionName) => reader.read(name, parseDuration, durationCure);
-  const timeOrNone = (name: OptionName) =>
-    reader.read(name, (text) => (text === '0' ? 0 : parseDuration(text)), `${durationCure}; 0 for none`) ?? 0;
   const gatewayClass = reader.read('gateway-class', (text) => text);
   const idleTimeout = time('tunnel-timeout');
   const addresses = reader.read('addresses', parseAddresses, 'must be addresses separated by commas');
@@ -121,10 +122,14 @@ function readSettings(reader: OptionReader, routerName: string | undefined): Age
         new Map(),
     },
     defaults: { balance: readBalance(reader), ...(idleTimeout !== undefined && { idleTimeout }) },
-    syncInterval: timeOrNone('sync-interval'),
-    checkInterval: timeOrNone('check-interval'),
+    syncInterval: readTimeOrNone(reader, 'sync-interval'),
+    checkInterval: readTimeOrNone(reader, 'check-interval'),
     ...(addresses !== undefined && { addresses }),
   };
+}
+
+function readTimeOrNone(reader: OptionReader, name: OptionName): number {
+  return reader.read(name, (text) => (text === '0' ? 0 : parseDuration(text)), `${durationCure}; 0 for none`) ?? 0;
 }
 
 function readBalance(reader: OptionReader): Balance {

@@ -7,6 +7,8 @@ export class Pacer {
   readonly #delay: number;
   readonly #interval: number;
   #timer: NodeJS.Timeout | undefined;
+  /** When the timer runs, if there is one. */
+  #due = 0;
   #ranAt = Number.NEGATIVE_INFINITY;
 
   /**
@@ -19,11 +21,14 @@ export class Pacer {
     this.#interval = interval;
   }
 
-  /** Asks for a run, `atLeast` milliseconds from now. */
+  /** Asks for a run, `atLeast` milliseconds from now; the earliest of several requests counts. */
   request(atLeast = 0): void {
-    if (this.#timer !== undefined) return;
-    const wait = Math.max(this.#delay, atLeast, this.#ranAt + this.#interval - performance.now());
-    this.#timer = setTimeout(() => this.runNow(), wait);
+    const now = performance.now();
+    const due = Math.max(now + Math.max(this.#delay, atLeast), this.#ranAt + this.#interval);
+    if (this.#timer !== undefined && this.#due <= due) return;
+    clearTimeout(this.#timer);
+    this.#due = due;
+    this.#timer = setTimeout(() => this.runNow(), due - now);
   }
 
   /** Runs at once, for all that was asked. */

@@ -1,10 +1,13 @@
 import type { Address, Family } from './address.ts';
 
-/** Transport protocols that a redirect can name (seed of the EgressRouter resource). */
+/** Transport protocols that a redirect can name. */
 export type Protocol = 'tcp' | 'udp' | 'sctp';
 
 /** Every protocol, in the order in which rules are written. */
 export const protocols: readonly Protocol[] = ['tcp', 'udp', 'sctp'];
+
+/** `IPPROTO_*`. */
+export const protocolNumbers: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
 
 /**
  * One fixed way out: connections that reach the router on `port` by `protocol` go to `target`.

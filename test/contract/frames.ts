@@ -1,5 +1,5 @@
 import { type Address, addressBytes, addressFromBytes } from '../../src/model/address.ts';
-import type { Protocol } from '../../src/model/redirect.ts';
+import { type Protocol, protocolNumbers } from '../../src/model/redirect.ts';
 
 /** A connection's first packet, or what came of it. */
 export interface Packet {
@@ -15,8 +15,6 @@ export type Seen =
   | ({ readonly kind: 'packet' | 'reset' } & Packet)
   | { readonly kind: 'unreachable'; readonly code: number; readonly source: Address }
   | { readonly kind: 'other' };
-
-const protocolNumbers: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
 
 /** An Ethernet frame that opens a connection: a TCP SYN, a UDP datagram, an SCTP INIT. */
 export function openingFrame(packet: Packet, sourceMac: number, destinationMac: number): Uint8Array {

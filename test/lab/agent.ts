@@ -80,11 +80,15 @@ function say(name: string, text: string, timeout: number): Promise<Reply> {
   const socket = held.get(name);
   if (socket === undefined) return Promise.resolve({ error: `no connection ${name}` });
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve({ error: 'timeout' }), timeout);
-    socket.once('data', (data) => {
+    const finish = (reply: Reply): void => {
       clearTimeout(timer);
-      resolve({ text: data.toString() });
-    });
+      socket.off('data', take).off('error', fail);
+      resolve(reply);
+    };
+    const take = (data: Buffer): void => finish({ text: data.toString() });
+    const fail = (error: NodeJS.ErrnoException): void => finish({ error: error.code ?? error.message });
+    const timer = setTimeout(() => finish({ error: 'timeout' }), timeout);
+    socket.once('data', take).once('error', fail);
     socket.write(text);
   });
 }

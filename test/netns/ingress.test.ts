@@ -21,6 +21,9 @@ function open(port: Partial<IngressPort> & Pick<IngressPort, 'endpoints'>): Ingr
   return { protocol: 'tcp', port: 13306, balance: 'roundrobin', limits: {}, ...port };
 }
 
+const drainTime = 60_000;
+const settings = { name: 'test', drainTime };
+
 describe('open ports of an ingress node', () => {
   let lab: Lab;
   let ingress: NftablesIngress;
@@ -37,7 +40,7 @@ describe('open ports of an ingress node', () => {
       'outsider',
       ...Array.from({ length: 40 }, (_, index) => `address add 192.168.12.${150 + index}/24 dev eth0`),
     );
-    ingress = new NftablesIngress('test');
+    ingress = new NftablesIngress(settings);
   });
   after(() => lab.down());
   afterEach(() => onNode(() => ingress.remove()));
@@ -49,6 +52,11 @@ describe('open ports of an ingress node', () => {
   function apply(...ports: IngressPort[]): void {
     const rules: IngressRules = { name: 'test', ports };
     onNode(() => ingress.apply(rules));
+  }
+
+  /** What the agent does after a change, off its way. */
+  function tend(): Promise<number | undefined> {
+    return onNode(() => ingress.tend());
   }
 
   async function reach(port = 13306, protocol: 'tcp' | 'udp' = 'tcp', from: string = at.outsider[4]): Promise<string> {
@@ -207,13 +215,38 @@ describe('open ports of an ingress node', () => {
     );
     assert.equal(await outsider.say('kept', 'one'), 'one');
     apply(open({ endpoints: [endpoint('near')] }));
+    assert.ok(((await tend()) ?? 0) > 0, 'a connection drains');
     assert.equal(await outsider.say('kept', 'two'), 'two');
     assert.match(await reach(), new RegExp(` ${here.near} 7000$`));
     // An agent that was killed and comes back finds a table of its name, and takes it over.
-    ingress = new NftablesIngress('test');
+    ingress = new NftablesIngress(settings);
     apply(open({ endpoints: [endpoint('near')] }));
     assert.equal(await outsider.say('kept', 'three'), 'three');
     assert.match(await reach(), new RegExp(` ${here.near} 7000$`));
+  });
+
+  it('end established connections to an endpoint that is gone when the drain time is over, and no others', async () => {
+    const outsider = await lab.agent('outsider');
+    ingress = new NftablesIngress({ name: 'test', drainTime: 0 });
+    apply(open({ endpoints: [endpoint('pod')] }), open({ port: 18080, endpoints: [endpoint('pod')] }));
+    await outsider.hold('doomed', at.node[4], 13306);
+    await outsider.hold('spared', at.node[4], 18080);
+    // Not ready is not gone.
+    apply(
+      open({ endpoints: [endpoint('pod', 0), endpoint('near')] }),
+      open({ port: 18080, endpoints: [endpoint('pod', 0), endpoint('near')] }),
+    );
+    assert.equal(await tend(), undefined);
+    assert.equal(await outsider.say('doomed', 'one'), 'one');
+    apply(
+      open({ endpoints: [endpoint('near')] }),
+      open({ port: 18080, endpoints: [endpoint('pod', 0), endpoint('near')] }),
+    );
+    assert.equal(await tend(), undefined);
+    // The next endpoint knows nothing of the connection: the client hears at once.
+    assert.equal(await outsider.say('doomed', 'two'), 'ECONNRESET');
+    assert.equal(await outsider.say('spared', 'two'), 'two');
+    ingress = new NftablesIngress(settings);
   });
 
   it('leave no datagram in a black hole, when an endpoint goes and when the first one comes', async () => {
@@ -223,9 +256,12 @@ describe('open ports of an ingress node', () => {
     const ask = (): Promise<string> => outsider.reach('udp', at.node[4], 15353, { ...fixed, timeout: 700 });
     apply(udp([]));
     assert.equal(await ask(), 'ECONNREFUSED');
+    await tend();
     apply(udp([endpoint('pod')]));
+    await tend();
     assert.match(await ask(), new RegExp(` ${here.pod} 7000$`));
     apply(udp([endpoint('near')]));
+    await tend();
     assert.match(await ask(), new RegExp(` ${here.near} 7000$`));
   });
 });

@@ -1,11 +1,8 @@
-import type { Protocol, Redirect } from '../../model/redirect.ts';
+import { protocolNumbers, type Redirect } from '../../model/redirect.ts';
 import { listAddresses } from './netlink/address.ts';
 import { type Connection, deleteConnection, deleteMarkedConnections, listConnections } from './netlink/conntrack.ts';
 import { NetlinkError, NetlinkSocket, netlinkFamily } from './netlink/socket.ts';
 import { readSysctl } from './sysctl.ts';
-
-/** `IPPROTO_*`. */
-export const protocolNumbers: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
 
 /**
  * Forgets connections to this namespace that were seen before their redirect was in force: a client

@@ -20,7 +20,8 @@ import { reasonOf } from './namespace.ts';
 /** Where states live; gone after a reboot, as the namespaces are that they describe. */
 const stateFolder = '/run/egress-router';
 
-const largestState = 1024 * 1024;
+/** Bytes; 65,535 redirects of IPv6 for each protocol are about 12 MB. */
+const largestState = 16 * 1024 * 1024;
 
 /** States as one JSON file each: mode 0600, written whole or not at all, readable by a person. */
 export class FileStateStore implements StateStore {

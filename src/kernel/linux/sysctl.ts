@@ -24,6 +24,7 @@ export function routerSysctls(links: readonly string[]): string[] {
     'net/ipv4/conf/all/rp_filter',
     'net/ipv6/conf/all/forwarding',
     'net/ipv6/fwmark_reflect',
+    'net/netfilter/nf_conntrack_acct',
     ...links.flatMap((link) => [
       `net/ipv4/conf/${link}/rp_filter`,
       `net/ipv4/conf/${link}/src_valid_mark`,

@@ -6,50 +6,39 @@ export interface TrackedConnection {
   readonly protocol: Protocol;
   /** The node's port. */
   readonly port: number;
-  /** The endpoint that answers, `ADDRESS PORT`; undefined where the connection was not translated. */
-  readonly endpoint?: string;
+  /** The endpoint that answers, `ADDRESS PORT`. */
+  readonly endpoint: string;
   readonly established: boolean;
 }
 
+/** What should become of a tracked connection. */
+export type Verdict =
+  | 'keep'
+  /** Its endpoint is gone, but may be finishing: forgotten when the drain time is over. */
+  | 'drain'
+  /** The client's next packet would go to a place where nobody answers. */
+  | 'forget';
+
 /**
- * Tells which tracked connections a change of ports leaves without a way, from the ports that changed. TCP that is established stays: its
- * endpoint may be finishing. What is half open to an endpoint that went, and all UDP to it, must go,
- * or the client's next packets would go there still; and so must UDP that came before its port had
- * any endpoint, which would never be translated.
+ * Judges tracked connections by the open ports. TCP that is established may go on for a while when
+ * its endpoint goes; what is half open, and UDP, would be sent there for ever. UDP leaves an endpoint
+ * that gets nothing new as soon as there is another.
  */
-export function selectStale(
-  from: readonly IngressPort[] | undefined,
-  to: readonly IngressPort[],
-): (connection: TrackedConnection) => boolean {
-  const before = endpointsByPort(from ?? []);
-  const after = endpointsByPort(to);
+export function judgeConnections(ports: Iterable<IngressPort>): (connection: TrackedConnection) => Verdict {
+  const wanted = new Map<string, { readonly all: ReadonlySet<string>; readonly active: ReadonlySet<string> }>();
+  for (const { protocol, port, endpoints } of ports) {
+    const place = ({ address, port: target }: (typeof endpoints)[number]): string => `${address.text} ${target}`;
+    wanted.set(`${protocol} ${port}`, {
+      all: new Set(endpoints.map(place)),
+      active: new Set(endpoints.filter(({ weight }) => weight > 0).map(place)),
+    });
+  }
   return ({ protocol, port, endpoint, established }) => {
-    const key = `${protocol} ${port}`;
-    const known = before.get(key);
-    const wanted = after.get(key);
-    // A port that the change is not about. After a start nothing is known, and all ports are.
-    if (from !== undefined && known === undefined && wanted === undefined) return false;
-    if (endpoint === undefined) return protocol !== 'tcp' && known?.served !== true && wanted?.served === true;
-    // Nothing is known after a restart: whatever is not wanted now is stale.
-    const gone = wanted?.endpoints.has(endpoint) !== true;
-    return gone && !(protocol === 'tcp' && established);
+    const known = wanted.get(`${protocol} ${port}`);
+    if (known?.all.has(endpoint) === true) {
+      const isIdle = known.active.size > 0 && !known.active.has(endpoint);
+      return protocol === 'udp' && isIdle ? 'forget' : 'keep';
+    }
+    return protocol === 'tcp' && established ? 'drain' : 'forget';
   };
-}
-
-interface PortEndpoints {
-  /** `ADDRESS PORT` of each, also of those with weight 0: they get nothing new, and keep what they have. */
-  readonly endpoints: ReadonlySet<string>;
-  readonly served: boolean;
-}
-
-function endpointsByPort(ports: readonly IngressPort[]): Map<string, PortEndpoints> {
-  return new Map(
-    ports.map(({ protocol, port, endpoints }) => [
-      `${protocol} ${port}`,
-      {
-        endpoints: new Set(endpoints.map((one) => `${one.address.text} ${one.port}`)),
-        served: endpoints.some(({ weight }) => weight > 0),
-      },
-    ]),
-  );
 }

@@ -1,137 +1,210 @@
 import type { IngressPort, IngressRules } from '../../model/ingress.ts';
-import { withTable, writeElementChanges, writeObject } from '../nftables/changes.ts';
-import type { NftChain, NftCollection, NftDocument } from '../nftables/document.ts';
-import { compileFrame, compilePort, type PortParts } from './compile.ts';
+import { protocolNumbers } from '../../model/redirect.ts';
+import { withTable, writeObject } from '../nftables/changes.ts';
+import { type NftDocument, writeTable } from '../nftables/document.ts';
+import { type NftElement, writeKey, writeValue } from '../nftables/element.ts';
+import { compileBases, compileFrame, type Side } from './frame.ts';
+import { layOutPort, listOwnElements, listShared, type PortLayout, type SharedThing } from './layout.ts';
 
-/** What an update of the open ports is. */
+/** What an update of the open ports is. The structure comes first: elements refer to it. */
 export interface IngressUpdate {
-  /** For `nft -f -`; empty where nothing changes. */
-  readonly input: string;
-  /** The ports that are not what they were, as they were and as they are. */
-  readonly before: readonly IngressPort[];
-  readonly after: readonly IngressPort[];
+  /** Chains, maps and objects that are missing, for `nft -f -`; mostly empty. */
+  readonly structure: string;
+  readonly gone: Iterable<NftElement>;
+  readonly come: Iterable<NftElement>;
+  /** Whether there are elements to change at all. */
+  readonly isEmpty: boolean;
 }
 
 /**
  * What is installed of an ingress node's ports, kept so that an update is computed from the ports
  * that changed and not from all of them. A port that is the very object of the last update has not
- * changed. Things that ports share are counted, and go with the last port that needs them.
+ * changed. Things that ports share are counted. Structure that nobody needs any more stays until
+ * {@link tidy}, which also makes what will be needed next: so an update is elements alone, mostly.
  */
 export class IngressTable {
+  readonly #rules: Pick<IngressRules, 'name' | 'addresses'>;
   readonly #frame: NftDocument;
-  readonly #ports = new Map<string, { readonly port: IngressPort; readonly parts: PortParts }>();
-  readonly #counts = new Map<string, number>();
+  /** By {@link keyOf}: strings of 10,000 ports would take longer to make than an update. */
+  readonly #ports = new Map<number, PortLayout>();
+  readonly #shared = new Map<string, { count: number; readonly thing: SharedThing }>();
+  /** Shared structure that is in the kernel, needed or not. */
+  readonly #present = new Map<string, SharedThing>();
 
-  /** A table that holds no port yet, as {@link compileFrame} lays it out. */
-  constructor(rules: IngressRules) {
-    this.#frame = compileFrame(rules);
+  /** A table that holds no port yet. */
+  constructor(rules: Pick<IngressRules, 'name' | 'addresses'>, side: Side) {
+    this.#rules = rules;
+    this.#frame = compileFrame(rules, side);
+  }
+
+  /** For `nft -f -`: makes the table, not yet in force. It must not be there. */
+  writeFrame(): string {
+    return writeTable(this.#frame);
+  }
+
+  /** For `nft -f -`: puts the table in force. */
+  writeBases(): string {
+    const { table } = this.#frame;
+    return Array.from(compileBases(this.#rules), ([name, { base, rules }]) =>
+      [
+        `add chain ${table} ${name} { ${base}; policy accept; }\n`,
+        ...rules.map((rule) => `add rule ${table} ${name} ${rule}\n`),
+      ].join(''),
+    ).join('');
+  }
+
+  /** The open ports, as of the last update. */
+  get ports(): Iterable<IngressPort> {
+    return Array.from(this.#ports.values(), ({ port }) => port);
   }
 
   /** Leads to these ports, and tells how. */
   update(ports: readonly IngressPort[]): IngressUpdate {
-    const wanted = new Map(ports.map((port) => [`${port.protocol} ${port.port}`, port]));
-    const changed = [...wanted].filter(([key, port]) => this.#ports.get(key)?.port !== port);
-    const gone = [...this.#ports].filter(([key, { port }]) => wanted.get(key) !== port);
-    const changes = new Changes(this.#frame, this.#counts);
-    for (const [key, port] of changed) {
-      const parts = compilePort(port);
-      changes.take(parts);
-      this.#ports.set(key, { port, parts });
+    const wanted = new Map<number, IngressPort>();
+    for (const port of ports) wanted.set(keyOf(port), port);
+    const changes: { readonly before?: PortLayout; readonly after?: PortLayout }[] = [];
+    for (const [key, before] of this.#ports) {
+      if (wanted.has(key)) continue;
+      changes.push({ before });
+      this.#ports.delete(key);
     }
-    for (const [key, { parts }] of gone) {
-      changes.drop(parts);
-      if (!wanted.has(key)) this.#ports.delete(key);
+    for (const [key, port] of wanted) {
+      const before = this.#ports.get(key);
+      if (before?.port === port) continue;
+      const after = layOutPort(port);
+      changes.push(before === undefined ? { after } : { before, after });
+      this.#ports.set(key, after);
     }
+    const shared = this.#recount(changes);
     return {
-      input: changes.write(),
-      before: gone.map(([, { port }]) => port),
-      after: changed.map(([, port]) => port),
+      structure: this.#supply(shared.come),
+      gone: collect(changes, ({ before, after }) => (before === undefined ? [] : listGone(before, after)), shared.gone),
+      come: collect(changes, ({ before, after }) => (after === undefined ? [] : listCome(before, after)), shared.come),
+      isEmpty: changes.length === 0,
     };
   }
-}
 
-/** What comes and goes in one update. What is dropped and taken again, unchanged, does neither. */
-class Changes {
-  readonly #frame: NftDocument;
-  readonly #counts: Map<string, number>;
-  readonly #touched = new Map<string, { readonly was: number; readonly thing: Thing }>();
-
-  constructor(frame: NftDocument, counts: Map<string, number>) {
-    this.#frame = frame;
-    this.#counts = counts;
-  }
-
-  take(parts: PortParts): void {
-    for (const [id, thing] of listThings(parts)) this.#count(id, thing, 1);
-  }
-
-  drop(parts: PortParts): void {
-    for (const [id, thing] of listThings(parts)) this.#count(id, thing, -1);
-  }
-
-  #count(id: string, thing: Thing, step: 1 | -1): void {
-    const count = this.#counts.get(id) ?? 0;
-    if (!this.#touched.has(id)) this.#touched.set(id, { was: count, thing });
-    if (count + step === 0) this.#counts.delete(id);
-    else this.#counts.set(id, count + step);
-  }
-
-  /** Names come before what refers to them, and go after. */
-  write(): string {
+  /**
+   * For `nft -f -`: takes away structure that no port needs, and makes chains that are needed as soon
+   * as an endpoint comes or goes. Empty where there is nothing to do.
+   */
+  tidy(): string {
     const { table } = this.#frame;
-    const come: Thing[] = [];
-    const gone: Thing[] = [];
-    for (const [id, { was, thing }] of this.#touched) {
-      const is = this.#counts.get(id) ?? 0;
-      if (was === 0 && is > 0) come.push(thing);
-      if (was > 0 && is === 0) gone.push(thing);
+    const spare = new Map<string, SharedThing>();
+    for (const { thing } of this.#shared.values()) {
+      for (const one of thing.kind === 'chain' ? thing.neighbours : []) {
+        spare.set(`chain ${one.name}`, { kind: 'chain', ...one, neighbours: [] });
+      }
     }
-    const chainsCome = come.filter((thing) => thing.kind === 'chain');
-    const chainsGone = gone.filter((thing) => thing.kind === 'chain');
-    const lines = [
-      ...come.flatMap((thing) => (thing.kind === 'object' ? [writeObject(table, thing.name, thing.body)] : [])),
-      ...come.flatMap((thing) =>
-        thing.kind === 'collection'
-          ? [`add ${thing.collection.kind} ${table} ${thing.name} { ${thing.collection.head.join('; ')}; }`]
-          : [],
-      ),
-      ...chainsCome.map(({ name }) => `add chain ${table} ${name}`),
-      ...chainsCome.flatMap(({ name, chain }) => chain.rules.map((rule) => `add rule ${table} ${name} ${rule}`)),
-      ...writeElementChanges(table, gone.filter(isElement), come.filter(isElement)),
-      ...chainsGone.flatMap(({ name }) => [`flush chain ${table} ${name}`, `delete chain ${table} ${name}`]),
-      ...gone.flatMap((thing) =>
-        thing.kind === 'collection' ? [`delete ${thing.collection.kind} ${table} ${thing.name}`] : [],
-      ),
-      ...gone.flatMap((thing) => (thing.kind === 'object' ? [`delete ${withTable(table, thing.name)}`] : [])),
-    ];
-    return lines.map((line) => `${line}\n`).join('');
+    const supplied = this.#supply(spare);
+    const lines = { chain: [] as string[], collection: [] as string[], object: [] as string[] };
+    for (const [id, thing] of this.#present) {
+      if (this.#shared.has(id) || spare.has(id)) continue;
+      this.#present.delete(id);
+      if (thing.kind === 'chain') {
+        lines.chain.push(`flush chain ${table} ${thing.name}`, `delete chain ${table} ${thing.name}`);
+      } else if (thing.kind === 'collection') {
+        lines.collection.push(`delete ${thing.collection.kind} ${table} ${thing.name}`);
+      } else if (thing.kind === 'object') {
+        lines.object.push(`delete ${withTable(table, thing.name)}`);
+      }
+    }
+    return supplied + writeLines([...lines.chain, ...lines.collection, ...lines.object]);
+  }
+
+  #recount(changes: Iterable<{ readonly before?: PortLayout; readonly after?: PortLayout }>): {
+    readonly come: readonly (readonly [string, SharedThing])[];
+    readonly gone: readonly (readonly [string, SharedThing])[];
+  } {
+    const touched = new Map<string, { readonly was: boolean; readonly thing: SharedThing }>();
+    for (const { before, after } of changes) {
+      for (const [id, thing] of after === undefined ? [] : listShared(after)) this.#count(touched, id, thing, 1);
+      for (const [id, thing] of before === undefined ? [] : listShared(before)) this.#count(touched, id, thing, -1);
+    }
+    const come: [string, SharedThing][] = [];
+    const gone: [string, SharedThing][] = [];
+    for (const [id, { was, thing }] of touched) {
+      const is = this.#shared.has(id);
+      if (is && !was) come.push([id, thing]);
+      if (was && !is) gone.push([id, thing]);
+    }
+    return { come, gone };
+  }
+
+  #count(
+    touched: Map<string, { readonly was: boolean; readonly thing: SharedThing }>,
+    id: string,
+    thing: SharedThing,
+    step: 1 | -1,
+  ): void {
+    const known = this.#shared.get(id);
+    if (!touched.has(id)) touched.set(id, { was: known !== undefined, thing });
+    if (known === undefined) this.#shared.set(id, { count: step, thing });
+    else if (known.count + step === 0) this.#shared.delete(id);
+    else known.count += step;
+  }
+
+  /** The structure that is needed and not there. */
+  #supply(come: Iterable<readonly [string, SharedThing]>): string {
+    const { table } = this.#frame;
+    const lines = { object: [] as string[], collection: [] as string[], chain: [] as string[], rule: [] as string[] };
+    for (const [id, thing] of come) {
+      if (thing.kind === 'element' || this.#present.has(id)) continue;
+      this.#present.set(id, thing);
+      switch (thing.kind) {
+        case 'object':
+          lines.object.push(writeObject(table, thing.name, thing.body));
+          break;
+        case 'collection': {
+          const { kind, head } = thing.collection;
+          lines.collection.push(`add ${kind} ${table} ${thing.name} { ${head.join('; ')}; }`);
+          break;
+        }
+        case 'chain':
+          lines.chain.push(`add chain ${table} ${thing.name}`);
+          for (const rule of thing.chain.rules) lines.rule.push(`add rule ${table} ${thing.name} ${rule}`);
+      }
+    }
+    return writeLines([...lines.object, ...lines.collection, ...lines.chain, ...lines.rule]);
   }
 }
 
-interface Element {
-  readonly kind: 'element';
-  readonly collection: string;
-  readonly key: string;
-  readonly value: string;
+function keyOf({ protocol, port }: IngressPort): number {
+  return protocolNumbers[protocol] * 0x10000 + port;
 }
 
-type Thing =
-  | Element
-  | { readonly kind: 'chain'; readonly name: string; readonly chain: NftChain }
-  | { readonly kind: 'collection'; readonly name: string; readonly collection: NftCollection }
-  | { readonly kind: 'object'; readonly name: string; readonly body: readonly string[] };
-
-function isElement(thing: Thing): thing is Element {
-  return thing.kind === 'element';
+function writeLines(lines: readonly string[]): string {
+  return lines.map((line) => `${line}\n`).join('');
 }
 
-function* listThings(parts: PortParts): Generator<[string, Thing]> {
-  for (const [collection, key, value] of parts.elements) {
-    yield [`${collection} { ${key} : ${value}`, { kind: 'element', collection, key, value }];
-  }
-  for (const [name, chain] of parts.chains) yield [`chain ${name}`, { kind: 'chain', name, chain }];
-  for (const [name, collection] of parts.collections) {
-    yield [`collection ${name}`, { kind: 'collection', name, collection }];
-  }
-  for (const [name, body] of parts.objects) yield [`object ${name}`, { kind: 'object', name, body }];
+/** Elements are made when they are asked for: all of a first load at a time would fill the memory. */
+function collect<T>(
+  changes: readonly T[],
+  list: (change: T) => Iterable<NftElement>,
+  shared: readonly (readonly [string, SharedThing])[],
+): Iterable<NftElement> {
+  return {
+    *[Symbol.iterator]() {
+      for (const [, thing] of shared) if (thing.kind === 'element') yield thing.element;
+      for (const change of changes) yield* list(change);
+    },
+  };
+}
+
+function listGone(before: PortLayout, after: PortLayout | undefined): Iterable<NftElement> {
+  return after === undefined ? listOwnElements(before) : without(before, after);
+}
+
+function listCome(before: PortLayout | undefined, after: PortLayout): Iterable<NftElement> {
+  return before === undefined ? listOwnElements(after) : without(after, before);
+}
+
+/** The elements of one layout that are not, with the same value, in another. */
+function without(one: PortLayout, other: PortLayout): NftElement[] {
+  const known = new Set(Array.from(listOwnElements(other), identify));
+  return Array.from(listOwnElements(one)).filter((element) => !known.has(identify(element)));
+}
+
+function identify(element: NftElement): string {
+  return `${element.collection} ${writeKey(element)} : ${writeValue(element)}`;
 }

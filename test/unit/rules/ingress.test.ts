@@ -4,11 +4,13 @@ import { describe, it } from 'mocha';
 import { parsePrefix } from '../../../src/model/address.ts';
 import type { IngressPort, IngressRules, WeightedEndpoint } from '../../../src/model/ingress.ts';
 import { compileIngress } from '../../../src/rules/ingress/compile.ts';
+import { compileFrame } from '../../../src/rules/ingress/frame.ts';
 import { assignSlots } from '../../../src/rules/ingress/slots.ts';
-import { selectStale } from '../../../src/rules/ingress/stale.ts';
-import { IngressTable } from '../../../src/rules/ingress/table.ts';
+import { judgeConnections } from '../../../src/rules/ingress/stale.ts';
+import { IngressTable, type IngressUpdate } from '../../../src/rules/ingress/table.ts';
 import { compareDocuments } from '../../../src/rules/nftables/difference.ts';
 import type { NftDocument } from '../../../src/rules/nftables/document.ts';
+import { type NftElement, writeKey, writeValue } from '../../../src/rules/nftables/element.ts';
 import { assertGolden } from '../../golden.ts';
 import { address } from './examples.ts';
 
@@ -44,17 +46,39 @@ describe('compileIngress', () => {
     assertGolden('rules/ingress.nftables', compareDocuments(undefined, compileIngress(sample)));
   });
 
+  it('changes nothing where nothing changes', () => {
+    assert.equal(compareDocuments(compileIngress(sample), compileIngress(sample)), '');
+  });
+});
+
+describe('IngressTable', () => {
   it('costs a few elements to send a port elsewhere, however many ports there are', () => {
     const many = Array.from({ length: 1000 }, (_, index) => open({ port: 10_000 + index }));
-    const moved = many.map((port, index) => (index === 500 ? { ...port, endpoints: [endpoint(2)] } : port));
-    const lines = compareDocuments(compileIngress(rules(...many)), compileIngress(rules(...moved)))
-      .trimEnd()
-      .split('\n');
-    assert.deepEqual(lines, [
-      'add element inet ingress-agent-default hairpin4 { 10.128.10.2 . 10.128.10.2 }',
-      'delete element inet ingress-agent-default tcp4 { 10500 . 0 }',
-      'add element inet ingress-agent-default tcp4 { 10500 . 0 : 10.128.10.2 . 7000 }',
+    const table = new IngressTable(rules(), 'a');
+    table.update(many);
+    const moved = many.map((port, index) => (index === 500 ? open({ ...port, endpoints: [endpoint(2)] }) : port));
+    const { structure, gone, come } = table.update(moved);
+    assert.equal(structure, '');
+    assert.deepEqual(Array.from(gone, show), ['tcp4 10500 . 0 : 10.128.10.1 . 7000']);
+    assert.deepEqual(Array.from(come, show), [
+      'local4 10.128.10.2 : ',
+      'hairpin4 10.128.10.2 . 10.128.10.2 : ',
+      'tcp4 10500 . 0 : 10.128.10.2 . 7000',
     ]);
+  });
+
+  it('needs no new structure when an endpoint comes or goes', () => {
+    const table = new IngressTable(rules(), 'a');
+    const withMany = (many: number) => [
+      open({ endpoints: Array.from({ length: many }, (_, index) => endpoint(index + 1)) }),
+    ];
+    table.update(withMany(5));
+    assert.match(table.tidy(), /add chain \S+ \S+ tcp4-random-4\n/);
+    assert.equal(table.update(withMany(6)).structure, '');
+    assert.match(table.tidy(), /delete chain \S+ \S+ tcp4-random-4\n/);
+    assert.equal(table.update(withMany(5)).structure, '');
+    table.tidy();
+    assert.equal(table.tidy(), '');
   });
 
   it('comes by any sequence of updates to the same table as at once', () => {
@@ -69,44 +93,71 @@ describe('compileIngress', () => {
         endpoints: someEndpoints,
         balance: fc.constantFrom('source' as const, 'random' as const),
         limits: fc.constantFrom({}, { rate: 5 }, { concurrent: 3 }),
+        allowed: fc.constantFrom([], prefixes),
       }),
       { selector: ({ protocol, port }) => `${protocol} ${port}`, maxLength: 6 },
     );
     fc.assert(
-      fc.property(fc.array(somePorts, { minLength: 1, maxLength: 5 }), (sequence) => {
-        const table = new IngressTable(rules());
-        let document = compileIngress(rules());
-        for (const ports of sequence) document = applyLines(document, table.update(ports).input);
-        const last = sequence.at(-1) ?? [];
-        assert.deepEqual(simplify(document), simplify(compileIngress(rules(...last))));
+      fc.property(fc.array(fc.tuple(somePorts, fc.boolean()), { minLength: 1, maxLength: 5 }), (sequence) => {
+        const table = new IngressTable(rules(), 'a');
+        const document = copy(compileFrame(rules(), 'a'));
+        for (const [ports, isTidied] of sequence) {
+          applyUpdate(document, table.update(ports));
+          if (isTidied) applyStructure(document, table.tidy());
+        }
+        const wanted = copy(compileIngress(rules(...(sequence.at(-1)?.[0] ?? []))));
+        for (const [name, { elements }] of document.collections) {
+          const others = wanted.collections.get(name)?.elements ?? new Map();
+          assert.deepEqual(Object.fromEntries(elements), Object.fromEntries(others), name);
+        }
+        // Spare structure may be there, none may be missing.
+        for (const name of wanted.collections.keys()) assert.ok(document.collections.has(name), name);
+        for (const [name, { base, rules: own }] of wanted.chains) {
+          if (base === undefined) assert.deepEqual(document.chains.get(name)?.rules, own, name);
+        }
       }),
     );
   });
-
-  it('changes nothing where nothing changes', () => {
-    assert.equal(compareDocuments(compileIngress(sample), compileIngress(sample)), '');
-  });
 });
 
-/** What nft would make of an update; it refuses to add what is there and to delete what is not. */
-function applyLines(document: NftDocument, input: string): NftDocument {
-  const collections = new Map(
-    Array.from(document.collections, ([name, one]) => [name, { ...one, elements: new Map(one.elements) }]),
-  );
-  const chains = new Map(Array.from(document.chains, ([name, one]) => [name, { ...one, rules: [...one.rules] }]));
+function show(element: NftElement): string {
+  return `${element.collection} ${writeKey(element)} : ${writeValue(element)}`;
+}
+
+interface Contents {
+  readonly collections: Map<string, { readonly elements: Map<string, string> }>;
+  readonly chains: Map<string, { readonly base?: string; readonly rules: string[] }>;
+}
+
+function copy({ collections, chains }: NftDocument): Contents {
+  return {
+    collections: new Map(Array.from(collections, ([name, one]) => [name, { elements: new Map(one.elements) }])),
+    chains: new Map(Array.from(chains, ([name, one]) => [name, { ...one, rules: [...one.rules] }])),
+  };
+}
+
+/** What the kernel would make of an update; it refuses to add what is there and to delete what is not. */
+function applyUpdate(contents: Contents, { structure, gone, come }: IngressUpdate): void {
+  applyStructure(contents, structure);
+  for (const element of gone) {
+    const elements = contents.collections.get(element.collection)?.elements;
+    assert.equal(elements?.get(writeKey(element)), writeValue(element), show(element));
+    elements?.delete(writeKey(element));
+  }
+  for (const element of come) {
+    const elements = contents.collections.get(element.collection)?.elements;
+    assert.equal(elements?.has(writeKey(element)), false, show(element));
+    const { value } = element;
+    if (value !== undefined && 'goto' in value) assert.ok(contents.chains.has(value.goto), value.goto);
+    elements?.set(writeKey(element), writeValue(element));
+  }
+}
+
+function applyStructure({ collections, chains }: Contents, input: string): void {
   for (const line of input.split('\n').filter((one) => one !== '')) {
     const [verb, what, , , name = '', ...rest] = line.split(' ');
-    const inner = rest.join(' ').replace(/^\{ /, '').replace(/ \}$/, '');
-    if (what === 'element') {
-      const elements = collections.get(name)?.elements;
-      assert.ok(elements, line);
-      for (const element of inner.split(', ')) {
-        const [key = '', value = ''] = element.split(' : ');
-        assert.equal(elements.has(key), verb === 'delete', line);
-        if (verb === 'delete') elements.delete(key);
-        else elements.set(key, value);
-      }
-    } else if (what === 'chain') {
+    if (what === 'chain' && verb === 'flush') chains.get(name)?.rules.splice(0);
+    else if (what === 'chain') {
       assert.equal(chains.has(name), verb !== 'add', line);
       if (verb === 'delete') chains.delete(name);
       else chains.set(name, { rules: [] });
@@ -114,19 +165,9 @@ function applyLines(document: NftDocument, input: string): NftDocument {
     else if (what === 'map' || what === 'set') {
       assert.equal(collections.has(name), verb !== 'add', line);
       if (verb === 'delete') collections.delete(name);
-      else collections.set(name, { kind: what, head: inner.replace(/;$/, '').split('; '), elements: new Map() });
+      else collections.set(name, { elements: new Map() });
     }
   }
-  return { ...document, collections, chains };
-}
-
-/** A table without the order in which its parts came. */
-function simplify({ collections, chains }: NftDocument): unknown {
-  const contents = Array.from(collections, ([name, { kind, head, elements }]) => [
-    name,
-    { kind, head, elements: Object.fromEntries(elements) },
-  ]);
-  return { chains: Object.fromEntries(chains), collections: Object.fromEntries(contents) };
 }
 
 const endpoints = fc.uniqueArray(
@@ -175,52 +216,32 @@ describe('assignSlots', () => {
   });
 });
 
-describe('selectStale', () => {
-  const from = [open({ endpoints: [endpoint(1), endpoint(2)] }), open({ protocol: 'udp', port: 53, endpoints: [] })];
-  const to = [open({ endpoints: [endpoint(2), endpoint(3, 0)] }), open({ protocol: 'udp', port: 53 })];
+describe('judgeConnections', () => {
+  const ports = [
+    open({ endpoints: [endpoint(2), endpoint(3, 0)] }),
+    open({ protocol: 'udp', port: 53, endpoints: [endpoint(2), endpoint(3, 0)] }),
+    open({ protocol: 'udp', port: 54, endpoints: [endpoint(3, 0)] }),
+  ];
   const cases = [
-    {
-      name: 'established TCP to an endpoint that went',
-      protocol: 'tcp',
-      port: 13306,
-      endpoint: '10.128.10.1 7000',
-      established: true,
-      stale: false,
-    },
-    {
-      name: 'half-open TCP to an endpoint that went',
-      protocol: 'tcp',
-      port: 13306,
-      endpoint: '10.128.10.1 7000',
-      established: false,
-      stale: true,
-    },
-    {
-      name: 'half-open TCP to an endpoint that stays',
-      protocol: 'tcp',
-      port: 13306,
-      endpoint: '10.128.10.2 7000',
-      established: false,
-      stale: false,
-    },
-    {
-      name: 'UDP to an endpoint that is not wanted',
-      protocol: 'udp',
-      port: 53,
-      endpoint: '10.128.10.9 7000',
-      established: true,
-      stale: true,
-    },
-    {
-      name: 'UDP that came before its port had an endpoint',
-      protocol: 'udp',
-      port: 53,
-      established: false,
-      stale: true,
-    },
-    { name: 'UDP to a port that nobody opens', protocol: 'udp', port: 54, established: false, stale: false },
+    { name: 'established TCP to an endpoint that went', port: 13306, last: 1, verdict: 'drain' },
+    { name: 'half-open TCP to an endpoint that went', port: 13306, last: 1, half: true, verdict: 'forget' },
+    { name: 'half-open TCP to an endpoint that stays', port: 13306, last: 2, half: true, verdict: 'keep' },
+    { name: 'established TCP to an endpoint that gets nothing new', port: 13306, last: 3, verdict: 'keep' },
+    { name: 'established TCP to a port that nobody opens', port: 13307, last: 2, verdict: 'drain' },
+    { name: 'UDP to an endpoint that went', protocol: 'udp', port: 53, last: 1, verdict: 'forget' },
+    { name: 'UDP to an endpoint that stays', protocol: 'udp', port: 53, last: 2, verdict: 'keep' },
+    { name: 'UDP to one that gets nothing new, beside others', protocol: 'udp', port: 53, last: 3, verdict: 'forget' },
+    { name: 'UDP to one that gets nothing new, alone', protocol: 'udp', port: 54, last: 3, verdict: 'keep' },
+    { name: 'UDP to a port that nobody opens', protocol: 'udp', port: 55, last: 2, verdict: 'forget' },
   ] as const;
-  for (const { name, stale, ...connection } of cases) {
-    it(`${stale ? 'forgets' : 'keeps'} ${name}`, () => assert.equal(selectStale(from, to)(connection), stale));
+  const judge = judgeConnections(ports);
+  for (const { name, port, last, verdict, ...one } of cases) {
+    it(`tells to ${verdict} ${name}`, () => {
+      const protocol = 'protocol' in one ? one.protocol : 'tcp';
+      assert.equal(
+        judge({ protocol, port, endpoint: `10.128.10.${last} 7000`, established: !('half' in one) }),
+        verdict,
+      );
+    });
   }
 });

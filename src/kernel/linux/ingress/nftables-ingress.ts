@@ -1,93 +1,152 @@
 import type { IngressPort, IngressRules } from '../../../model/ingress.ts';
-import type { Protocol } from '../../../model/redirect.ts';
-import { compileFrame, ingressMark } from '../../../rules/ingress/compile.ts';
-import { selectStale } from '../../../rules/ingress/stale.ts';
+import { ingressTableName, type Side, sides } from '../../../rules/ingress/frame.ts';
 import { IngressTable } from '../../../rules/ingress/table.ts';
-import { removeTable, writeTable } from '../../../rules/nftables/document.ts';
-import { forgetConnection, protocolNumbers, withConntrack } from '../connections.ts';
-import { type Connection, listConnections } from '../netlink/conntrack.ts';
+import { removeTable } from '../../../rules/nftables/document.ts';
+import type { NftElement } from '../../../rules/nftables/element.ts';
+import { KernelError } from '../../port.ts';
+import { ElementSocket } from '../netlink/nftables.ts';
+import { NetlinkError } from '../netlink/socket.ts';
 import { runTool } from '../rule-tools.ts';
+import { ConnectionKeeper } from './connection-keeper.ts';
+
+/** How the open ports are kept. */
+export interface NftablesIngressSettings {
+  /** The agent's name: part of the table's name. */
+  readonly name: string;
+  /** Milliseconds that an established connection may go on when its endpoint is gone. */
+  readonly drainTime: number;
+}
+
+interface Installed {
+  readonly table: IngressTable;
+  readonly side: Side;
+  readonly addresses: IngressRules['addresses'];
+  readonly ports: readonly IngressPort[];
+}
 
 /**
  * The open ports of this node, in the kernel: one nftables table that an update changes by what
  * changed, in one transaction. A new one of the same name takes over what an earlier left, with no
  * moment in between, and disturbs no connection: those live in connection tracking.
+ *
+ * Works in the network namespace in which it is first used.
  */
 export class NftablesIngress {
-  readonly #name: string;
-  #installed: { readonly table: IngressTable; readonly addresses: IngressRules['addresses'] } | undefined;
+  readonly #settings: NftablesIngressSettings;
+  #installed: Installed | undefined;
+  #elements: ElementSocket | undefined;
+  #keeper: ConnectionKeeper | undefined;
 
-  /** `name` is the agent's: part of the table's name. */
-  constructor(name: string) {
-    this.#name = name;
+  constructor(settings: NftablesIngressSettings) {
+    this.#settings = settings;
   }
 
   /** Puts the rules in force. Throws {@link KernelError}; then those before are still in force. */
   apply(rules: IngressRules): void {
     const installed = this.#installed;
-    // What is kept runs ahead of the kernel until nft has said yes: a failure makes the next call start anew.
+    // What is kept runs ahead of the kernel until that has said yes: a failure makes the next call start anew.
     this.#installed = undefined;
     if (installed === undefined || !isSameList(installed.addresses, rules.addresses)) {
-      const table = new IngressTable(rules);
-      const frame = compileFrame(rules);
-      const { input } = table.update(rules.ports);
-      runTool('nft', ['-f', '-'], removeTable(frame.table) + writeTable(frame) + input);
-      this.#installed = { table, addresses: rules.addresses };
-      forgetStale(undefined, rules.ports);
-      return;
+      this.#installed = this.#install(rules, installed?.side);
+    } else {
+      const { structure, gone, come, isEmpty } = installed.table.update(rules.ports);
+      if (structure !== '') runTool('nft', ['-f', '-'], structure);
+      if (!isEmpty) this.#change(installed.side, gone, come);
+      this.#installed = { ...installed, ports: rules.ports };
     }
-    const { input, before, after } = installed.table.update(rules.ports);
-    if (input !== '') runTool('nft', ['-f', '-'], input);
-    this.#installed = installed;
-    if (before.length + after.length > 0) forgetStale(before, after);
+  }
+
+  /**
+   * Does what need not be done at once: forgets connections that have no way any more, and tidies the
+   * table. Returns the milliseconds after which it wants to be called again;
+   * undefined where it need not before the next change. Rejects with {@link KernelError}; the
+   * next {@link apply} then starts anew if need be.
+   */
+  async tend(): Promise<number | undefined> {
+    const { ports, table } = this.#installed ?? {};
+    if (ports === undefined || table === undefined) return undefined;
+    try {
+      this.#keeper ??= new ConnectionKeeper(this.#settings.drainTime);
+      this.#tidy(table);
+      return await this.#keeper.tend(ports);
+    } catch (error) {
+      // A socket in the middle of an answer is of no use any more.
+      this.#keeper?.close();
+      this.#keeper = undefined;
+      throw asKernelError('forget connections that have no endpoint', error);
+    }
   }
 
   /** Takes everything away, also what an earlier one left. Throws {@link KernelError}. */
   remove(): void {
-    runTool('nft', ['-f', '-'], removeTable(compileFrame({ name: this.#name, ports: [] }).table));
+    runTool('nft', ['-f', '-'], sides.map((side) => removeTable(this.#nameOf(side))).join(''));
     this.#installed = undefined;
+    this.#elements?.close();
+    this.#keeper?.close();
+    this.#elements = undefined;
+    this.#keeper = undefined;
   }
+
+  #tidy(table: IngressTable): void {
+    const installed = this.#installed;
+    this.#installed = undefined;
+    const tidied = table.tidy();
+    if (tidied !== '') runTool('nft', ['-f', '-'], tidied);
+    this.#installed = installed;
+  }
+
+  #nameOf(side: Side): string {
+    return `inet ${ingressTableName(this.#settings.name, side)}`;
+  }
+
+  /**
+   * Fills a table beside the one in force, if any, and puts it in its place. Filling is not one
+   * transaction, since that of very many ports would be very long; taking the place is.
+   */
+  #install(rules: IngressRules, known: Side | undefined): Installed {
+    const before = known ?? this.#findSide();
+    const side = before === 'a' ? 'b' : 'a';
+    const table = new IngressTable(rules, side);
+    const { structure, come } = table.update(rules.ports);
+    const old = before === undefined ? '' : removeTable(this.#nameOf(before));
+    runTool('nft', ['-f', '-'], removeTable(this.#nameOf(side)) + table.writeFrame() + structure);
+    try {
+      this.#change(side, [], come);
+      runTool('nft', ['-f', '-'], table.writeBases() + old);
+    } catch (error) {
+      runTool('nft', ['-f', '-'], removeTable(this.#nameOf(side)));
+      throw error;
+    }
+    return { table, side, addresses: rules.addresses, ports: rules.ports };
+  }
+
+  /** Which table an earlier agent of the name left in force. */
+  #findSide(): Side | undefined {
+    const lines = new Set(runTool('nft', ['list', 'tables']).split('\n'));
+    const there = sides.filter((side) => lines.has(`table ${this.#nameOf(side)}`));
+    // One that was being filled when its agent died has no base chain yet.
+    return there.find((side) =>
+      runTool('nft', ['-t', 'list', 'table', ...this.#nameOf(side).split(' ')]).includes(' hook '),
+    );
+  }
+
+  #change(side: Side, gone: Iterable<NftElement>, come: Iterable<NftElement>): void {
+    try {
+      this.#elements ??= new ElementSocket();
+      this.#elements.change(ingressTableName(this.#settings.name, side), gone, come);
+    } catch (error) {
+      throw asKernelError('change the open ports', error);
+    }
+  }
+}
+
+function asKernelError(action: string, error: unknown): KernelError {
+  if (error instanceof KernelError) return error;
+  const kind = error instanceof NetlinkError ? 'refused' : 'io';
+  return new KernelError(kind, `Cannot ${action}: ${(error as Error).message}`, { cause: error });
 }
 
 function isSameList(one: IngressRules['addresses'], other: IngressRules['addresses']): boolean {
   const write = (list: IngressRules['addresses']): string | undefined => list?.map(({ text }) => text).join(' ');
   return write(one) === write(other);
-}
-
-const protocolsByNumber = new Map<number, Protocol>(
-  Object.entries(protocolNumbers).map(([name, number]) => [number, name as Protocol]),
-);
-
-/** Forgets the connections that a change of these ports leaves without a way; `from` is unknown after a start. */
-function forgetStale(from: readonly IngressPort[] | undefined, to: readonly IngressPort[]): void {
-  const isStale = selectStale(from, to);
-  withConntrack((conntrack) => {
-    const ours = listConnections(conntrack, { value: ingressMark, mask: ingressMark });
-    // Datagrams that came before their port had an endpoint carry no mark.
-    const opened = opensDatagrams(from, to) ? listConnections(conntrack).filter((one) => !one.translated) : [];
-    for (const connection of [...ours, ...opened]) {
-      const protocol = protocolsByNumber.get(connection.protocol);
-      if (protocol !== undefined && isStale(describeConnection(protocol, connection)))
-        forgetConnection(conntrack, connection);
-    }
-  });
-}
-
-function describeConnection(protocol: Protocol, connection: Connection): Parameters<ReturnType<typeof selectStale>>[0] {
-  const { address, port } = connection.answeredBy;
-  return {
-    protocol,
-    port: connection.destinationPort,
-    established: connection.assured,
-    ...(connection.translated ? { endpoint: `${address.text} ${port}` } : {}),
-  };
-}
-
-function opensDatagrams(from: readonly IngressPort[] | undefined, to: readonly IngressPort[]): boolean {
-  const served = (ports: readonly IngressPort[] | undefined): string[] =>
-    (ports ?? [])
-      .filter(({ protocol, endpoints }) => protocol !== 'tcp' && endpoints.length > 0)
-      .map(({ protocol, port }) => `${protocol} ${port}`);
-  const before = new Set(served(from));
-  return served(to).some((one) => !before.has(one));
 }

@@ -1,7 +1,7 @@
 import type { AttrStream } from 'netlink/dist/structs.js';
 import { type Address, addressBytes } from '../../../model/address.ts';
 import { familyNumber, familyOf, readAddress, readAttributes } from './attributes.ts';
-import { flag, type NetlinkReply, type NetlinkSocket } from './socket.ts';
+import { flag, type NetlinkReply, type NetlinkSocket, type WriteRequest } from './socket.ts';
 
 /** `NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_*` */
 const type = { get: 0x101, delete: 0x102 } as const;
@@ -27,19 +27,31 @@ export interface Connection {
   readonly answeredBy: { readonly address: Address; readonly port: number };
 }
 
+/** A value of connection marks, in some of their bits. */
+export interface Marked {
+  readonly value: number;
+  readonly mask: number;
+}
+
 /** Connections with ports that the namespace tracks, those with a mark or all. Throws {@link NetlinkError}. */
-export function listConnections(
-  socket: NetlinkSocket,
-  marked?: { readonly value: number; readonly mask: number },
-): Connection[] {
-  return socket
-    .request(type.get, flag.dump, (out) => {
-      writeHeader(out, 0);
-      if (marked === undefined) return;
-      out.push(attribute.mark, bigEndian32(marked.value));
-      out.push(attribute.markMask, bigEndian32(marked.mask));
-    })
-    .flatMap(parseConnection);
+export function listConnections(socket: NetlinkSocket, marked?: Marked): Connection[] {
+  return socket.request(type.get, flag.dump, writeFilter(marked)).flatMap(parseConnection);
+}
+
+/** As {@link listConnections}, a few at a time: whatever else waits comes in between. Throws {@link NetlinkError}. */
+export async function* listConnectionsInSteps(socket: NetlinkSocket, marked: Marked): AsyncGenerator<Connection[]> {
+  for await (const replies of socket.requestInSteps(type.get, flag.dump, writeFilter(marked))) {
+    yield replies.flatMap(parseConnection);
+  }
+}
+
+function writeFilter(marked: Marked | undefined): WriteRequest {
+  return (out) => {
+    writeHeader(out, 0);
+    if (marked === undefined) return;
+    out.push(attribute.mark, bigEndian32(marked.value));
+    out.push(attribute.markMask, bigEndian32(marked.mask));
+  };
 }
 
 /** Forgets a connection; the next packet of it is a first one. Throws {@link NetlinkError} (`ENOENT`: it is gone). */

@@ -97,7 +97,35 @@ export class NetlinkSocket {
     }
   }
 
+  /**
+   * As {@link request}, but hands over each part of a reply as it comes, and lets everything else run
+   * in between. A reply that changed meanwhile is not asked for again. Nothing else may be asked of
+   * the socket before the end. Throws {@link NetlinkError}.
+   */
+  async *requestInSteps(type: number, flags: number, write: WriteRequest): AsyncGenerator<NetlinkReply[]> {
+    const sequence = this.#send(type, flags, write);
+    for (;;) {
+      const { replies, isLast } = this.#receivePart(sequence);
+      yield replies;
+      if (isLast) return;
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+  }
+
   #exchange(type: number, flags: number, write: WriteRequest): { replies: NetlinkReply[]; interrupted: boolean } {
+    const sequence = this.#send(type, flags, write);
+    const replies: NetlinkReply[] = [];
+    let interrupted = false;
+    for (;;) {
+      const part = this.#receivePart(sequence);
+      replies.push(...part.replies);
+      interrupted ||= part.interrupted;
+      if (part.isLast) return { replies, interrupted };
+    }
+  }
+
+  /** Sends a request and returns its sequence number. */
+  #send(type: number, flags: number, write: WriteRequest): number {
     const sequence = this.#sequence++;
     const out = new AttrStream();
     write(out);
@@ -111,21 +139,25 @@ export class NetlinkSocket {
       port: 0,
     });
     writeSync(this.#fd, Buffer.concat([header, payload]));
+    return sequence;
+  }
+
+  /** One datagram of the reply to a request. */
+  #receivePart(sequence: number): { replies: NetlinkReply[]; interrupted: boolean; isLast: boolean } {
+    const received = this.#receive();
     const replies: NetlinkReply[] = [];
     let interrupted = false;
-    for (;;) {
-      const received = this.#receive();
-      for (const message of parseMessages(Buffer.from(this.#buffer.subarray(0, received)))) {
-        if (message.seq !== sequence) continue;
-        interrupted ||= (message.flags & headerFlag.dumpInterrupted) !== 0;
-        if (message.type === messageType.done) return { replies, interrupted };
-        if (message.type === messageType.error) {
-          throwRefusal(message.data, message.flags);
-          return { replies, interrupted };
-        }
-        if (message.type !== messageType.noop) replies.push({ type: message.type, data: message.data });
+    for (const message of parseMessages(Buffer.from(this.#buffer.subarray(0, received)))) {
+      if (message.seq !== sequence) continue;
+      interrupted ||= (message.flags & headerFlag.dumpInterrupted) !== 0;
+      if (message.type === messageType.done) return { replies, interrupted, isLast: true };
+      if (message.type === messageType.error) {
+        throwRefusal(message.data, message.flags);
+        return { replies, interrupted, isLast: true };
       }
+      if (message.type !== messageType.noop) replies.push({ type: message.type, data: message.data });
     }
+    return { replies, interrupted, isLast: false };
   }
 }
 
@@ -136,7 +168,7 @@ function throwRefusal(data: Buffer, flags: number): void {
 }
 
 /** The kernel's sentence about its refusal (NLMSGERR_ATTR_MSG), if it gave one. */
-function explanationOf(data: Buffer, flags: number): string | undefined {
+export function explanationOf(data: Buffer, flags: number): string | undefined {
   if ((flags & headerFlag.tlvs) === 0 || (flags & headerFlag.capped) === 0) return undefined;
   let rest = data.subarray(4 + HEADER_LENGTH);
   while (rest.length >= 4) {
