@@ -1,5 +1,5 @@
-import type { Prefix } from './address.ts';
-import type { AttachmentId } from './attachment.ts';
+import type { Address, Prefix } from './address.ts';
+import type { AttachmentId, MacvlanMode } from './attachment.ts';
 import type { Route } from './network.ts';
 
 /** A network namespace, recognisable after its path was given to another. */
@@ -13,6 +13,28 @@ export interface NamespaceId {
 export interface ChangedSysctl {
   readonly key: string;
   readonly was: string;
+}
+
+/** A pod by its name in Kubernetes. */
+export interface PodName {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** What was asked for and decided at ADD, so that a person can be told how the router shall be. */
+export interface RememberedRouter {
+  readonly mode: MacvlanMode;
+  /** Bytes. */
+  readonly mtu: number;
+  /** Lower-case `aa:bb:…`; absent: the kernel chose. */
+  readonly mac?: string;
+  /** The next hop of each of the state's `addresses`, in their order. */
+  readonly gateways: readonly Address[];
+  /** Redirects as the network configuration has them: a line each, since there may be thousands. */
+  readonly destinations: readonly string[];
+  readonly fallbacks: readonly Address[];
+  /** The log of the plugin: absolute path. */
+  readonly logFile: string;
 }
 
 /**
@@ -42,4 +64,8 @@ export interface AttachmentState {
   readonly inwardRoutes: readonly Route[];
   readonly addresses: readonly Prefix[];
   readonly sysctls: readonly ChangedSysctl[];
+  /** As the runtime told; absent where it did not, and in files of earlier versions. */
+  readonly pod?: PodName;
+  /** Absent in files of earlier versions, and where the file was lost. */
+  readonly router?: RememberedRouter;
 }

@@ -16,3 +16,17 @@ export function escapeUnprintable(text: string): string {
     return hex.length > 4 ? `\\u{${hex}}` : `\\u${hex.padStart(4, '0')}`;
   });
 }
+
+/** JSON, with every character that cannot be seen escaped as JSON does it: the same document, safe on a terminal. */
+export function escapeJson(json: string): string {
+  return json.replace(unprintable, (character) =>
+    // A line break can only be white space between the parts here.
+    character === '\n'
+      ? character
+      : Array.from({ length: character.length }, (_, at) => escapeUnit(character, at)).join(''),
+  );
+}
+
+function escapeUnit(text: string, at: number): string {
+  return `\\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`;
+}

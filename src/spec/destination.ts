@@ -111,10 +111,3 @@ export function parseTarget(word: string): Address | string {
 function isMask(digits: string, family: Family): boolean {
   return /^\d{1,3}$/.test(digits) && Number(digits) <= addressBits(family);
 }
-
-/** A destination as the Cluster Network Operator writes it: `8080 TCP 203.0.113.26 80`. */
-export function formatDestination(redirect: Redirect): string {
-  const { port, protocol, target, targetPort } = redirect;
-  const words = `${port} ${protocol.toUpperCase()} ${target.text}`;
-  return targetPort === undefined ? words : `${words} ${targetPort}`;
-}

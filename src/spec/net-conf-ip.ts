@@ -1,5 +1,5 @@
 import { formatPrefix } from '../model/address.ts';
-import { formatDestination } from './destination.ts';
+import { formatDestination } from '../model/format.ts';
 import type { RouterSpec } from './ip-section.ts';
 
 /** `ip` of a network configuration. */

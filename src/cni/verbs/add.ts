@@ -2,6 +2,7 @@ import { runSteps } from '../../apply/run.ts';
 import type { Kernel } from '../../kernel/port.ts';
 import type { AttachmentSpec } from '../../model/attachment.ts';
 import type { NamespaceSnapshot } from '../../model/network.ts';
+import type { PodName } from '../../model/state.ts';
 import { type AddPlan, planAdd } from '../../plan/egress/add.ts';
 import { type Resolved, resolveMaster, resolvePod } from '../../plan/egress/resolve.ts';
 import { describeDone, describeRequest, describeRules } from '../../report/log-lines.ts';
@@ -54,6 +55,7 @@ function prepare(
     if (inPod.podDefaults.some((route) => route.family === family)) continue;
     log.verbose(`The pod has no IPv${family} default route; replies to clients go by the routes there are`);
   }
+  const podName = podNameOf(call);
   const plan = planAdd({
     id: call.id,
     link,
@@ -62,8 +64,13 @@ function prepare(
     netns: kernel.netns,
     bootId: store.bootId(),
     backend: kernel.backend,
+    ...(podName === undefined ? {} : { podName }),
   });
   return { plan, resolved, pod, link };
+}
+
+function podNameOf({ args: { podNamespace, podName } }: ContainerCall): PodName | undefined {
+  return podNamespace && podName ? { namespace: podNamespace, name: podName } : undefined;
 }
 
 /**

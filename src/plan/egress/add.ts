@@ -1,8 +1,9 @@
 import type { AttachmentId } from '../../model/attachment.ts';
+import { formatDestination } from '../../model/format.ts';
 import type { NamespaceSnapshot } from '../../model/network.ts';
 import type { Operation, Step } from '../../model/operation.ts';
 import { fallbackOf } from '../../model/redirect.ts';
-import type { AttachmentState, ChangedSysctl, NamespaceId } from '../../model/state.ts';
+import type { AttachmentState, ChangedSysctl, NamespaceId, PodName, RememberedRouter } from '../../model/state.ts';
 import { inwardMark, markMask } from '../../rules/marks.ts';
 import { ownerComment } from '../../rules/owner.ts';
 import type { RuleBackend } from '../../rules/transaction.ts';
@@ -19,6 +20,8 @@ export interface AddRequest {
   readonly netns: NamespaceId;
   readonly bootId: string;
   readonly backend: RuleBackend;
+  /** As the runtime told. */
+  readonly podName?: PodName;
 }
 
 /** The steps of an ADD, and what will be remembered of it. */
@@ -36,7 +39,7 @@ export interface AddPlan {
 export function planAdd(request: AddRequest): AddPlan {
   const { id, link, resolved, pod } = request;
   const desired = describeDesired(id, link, resolved, pod);
-  const changes = [...desired.sysctls, ...desired.forwarding].flatMap(({ key, value }) => {
+  const changes = [...desired.sysctls, ...desired.accounting, ...desired.forwarding].flatMap(({ key, value }) => {
     const was = pod.sysctls.get(key);
     return was === undefined || was === value ? [] : [{ key, value, was }];
   });
@@ -112,7 +115,7 @@ function planLink({ link, resolved, id }: AddRequest, desired: Desired): Step[] 
 }
 
 function describeState(
-  { id, link, resolved, netns, bootId, backend }: AddRequest,
+  { id, link, resolved, netns, bootId, backend, podName }: AddRequest,
   desired: Desired,
   changes: readonly ChangedSysctl[],
 ): AttachmentState {
@@ -135,5 +138,19 @@ function describeState(
     inwardRoutes: desired.inward,
     addresses: resolved.reserved.map(({ prefix }) => prefix),
     sysctls: changes.map(({ key, was }) => ({ key, was })),
+    ...(podName === undefined ? {} : { pod: podName }),
+    router: describeRouter(resolved),
+  };
+}
+
+function describeRouter({ spec, mtu, reserved }: Resolved): RememberedRouter {
+  return {
+    mode: spec.mode,
+    mtu,
+    ...(spec.mac === undefined ? {} : { mac: spec.mac }),
+    gateways: reserved.map(({ gateway }) => gateway),
+    destinations: spec.redirects.redirects.map(formatDestination),
+    fallbacks: spec.redirects.fallbacks,
+    logFile: spec.log.file,
   };
 }

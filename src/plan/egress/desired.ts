@@ -32,6 +32,8 @@ export interface Desired {
   readonly policyRules: readonly PolicyRule[];
   /** Settings of the namespace, without those of the link. */
   readonly sysctls: readonly { readonly key: string; readonly value: string }[];
+  /** Settings without which all works, but nobody can say how much passed. */
+  readonly accounting: readonly { readonly key: string; readonly value: string }[];
   /** Settings that let packets pass; last to be made, first to be taken back. */
   readonly forwarding: readonly { readonly key: string; readonly value: string }[];
   /** Settings of the link itself, which go with it. */
@@ -58,6 +60,7 @@ export function describeDesired(id: AttachmentId, link: string, resolved: Resolv
     cluster: reserved.flatMap((one) => clusterRoutes(one.prefix.address.family, resolved, pod)),
     policyRules: families.flatMap((family) => policyRules(family, slot, podLinks[family])),
     sysctls: namespaceSysctls(families, podLinks, pod),
+    accounting: [{ key: 'net/netfilter/nf_conntrack_acct', value: '1' }],
     forwarding: families.map((family) =>
       family === 4 ? { key: 'net/ipv4/ip_forward', value: '1' } : { key: 'net/ipv6/conf/all/forwarding', value: '1' },
     ),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { type Destination, formatDestination, parseDestination } from '../../../src/spec/destination.ts';
+import { formatDestination } from '../../../src/model/format.ts';
+import { type Destination, parseDestination } from '../../../src/spec/destination.ts';
 import { hosts, ports, redirects } from '../arbitraries.ts';
 
 const forms = '"IP", "PORT PROTOCOL IP" or "PORT PROTOCOL IP TARGETPORT"';

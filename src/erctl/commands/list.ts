@@ -1,0 +1,20 @@
+import type { Command } from 'commander';
+import { describeList } from '../../inspect/list.ts';
+import { identifyNamespace } from '../../kernel/linux/namespace.ts';
+import { FileStateStore } from '../../kernel/linux/state-store.ts';
+import { renderJson } from '../json.ts';
+import type { CommandContext } from '../program.ts';
+import { renderList } from '../screens/list.ts';
+import { type OutputFormat, withOutput } from './options.ts';
+
+/** `erctl list`: every attachment on the node. */
+export function addList(program: Command, { console }: CommandContext): void {
+  withOutput(program.command('list').description('list every egress router attached on this node'), [
+    ['list', 'one line each'],
+    ['list --output json', 'for programs'],
+  ]).action(({ output }: { output: OutputFormat }) => {
+    const store = new FileStateStore();
+    const document = describeList(store.list(), store.bootId(), identifyNamespace);
+    console.out(output === 'json' ? renderJson(document) : renderList(document, console.screen));
+  });
+}

@@ -1,0 +1,55 @@
+import { Command, CommanderError } from 'commander';
+import { KernelError } from '../kernel/port.ts';
+import { escapeUnprintable } from '../model/text.ts';
+import { addList } from './commands/list.ts';
+import type { Console } from './console.ts';
+import { ErctlError, type ExitCode, exitCodes } from './failure.ts';
+
+/** Everything that a command works with. */
+export interface CommandContext {
+  readonly console: Console;
+  /** Tells how the command ended; the last word counts. */
+  finish(code: ExitCode): void;
+}
+
+/** The whole command line; its commands say how they ended through the context. */
+export function makeProgram(version: string, context: CommandContext): Command {
+  const { console } = context;
+  const program = new Command('erctl')
+    .description('Looks at egress routers: what they are, what passes through them, and what is wrong with them.')
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .showHelpAfterError('(add --help for help)')
+    .configureOutput({
+      writeOut: (text) => console.out(text),
+      writeErr: (text) => console.err(text),
+      getOutHelpWidth: () => console.screen.width ?? 100,
+      getErrHelpWidth: () => console.screen.width ?? 100,
+      getOutHasColors: () => console.screen.colour,
+      getErrHasColors: () => false,
+    })
+    .exitOverride();
+  addList(program, context);
+  return program;
+}
+
+/** Runs one command line. Never throws: what cannot be done is told on standard error, with status 2. */
+export async function runErctl(args: readonly string[], version: string, console: Console): Promise<ExitCode> {
+  let code: ExitCode = exitCodes.healthy;
+  const program = makeProgram(version, {
+    console,
+    finish: (ended) => {
+      code = ended;
+    },
+  });
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.healthy : exitCodes.cannotLook;
+    const known = error instanceof ErctlError || error instanceof KernelError;
+    const words = error instanceof Error ? error.message : String(error);
+    console.err(`erctl: ${known ? '' : 'internal error: '}${escapeUnprintable(words)}\n`);
+    return exitCodes.cannotLook;
+  }
+}

@@ -1,0 +1,36 @@
+import type { ListDocument, ListedAttachment } from '../../inspect/list-document.ts';
+import type { Screen } from '../console.ts';
+import { type Cell, type Column, renderTable } from '../table.ts';
+
+const columns: readonly Column[] = [
+  { head: 'POD' },
+  { head: 'CONTAINER' },
+  { head: 'INTERFACE' },
+  { head: 'ADDRESSES' },
+  { head: 'MASTER' },
+  { head: 'BACKEND' },
+  { head: 'PORTS', align: 'right' },
+  { head: 'STATE' },
+];
+
+/** Container IDs are shown as `crictl ps` shows them. */
+const shownId = 13;
+
+/** The screen of `erctl list`. */
+export function renderList({ attachments }: ListDocument, screen: Screen): string {
+  if (attachments.length === 0) return 'No egress router is attached on this node.\n';
+  return renderTable(columns, attachments.map(listRow), screen);
+}
+
+function listRow(one: ListedAttachment): Cell[] {
+  return [
+    one.pod ?? '-',
+    one.container.slice(0, shownId),
+    one.interface,
+    one.addresses.join(' '),
+    one.master,
+    one.backend,
+    one.redirects ?? '-',
+    one.state === 'attached' ? { text: 'attached', style: 'green' } : { text: one.state, style: 'yellow' },
+  ];
+}
