@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { KernelError } from '../kernel/port.ts';
 import { escapeUnprintable } from '../model/text.ts';
+import { addInspect } from './commands/inspect.ts';
 import { addList } from './commands/list.ts';
 import type { Console } from './console.ts';
 import { ErctlError, type ExitCode, exitCodes } from './failure.ts';
@@ -9,7 +10,7 @@ import { ErctlError, type ExitCode, exitCodes } from './failure.ts';
 export interface CommandContext {
   readonly console: Console;
   /** Tells how the command ended; the last word counts. */
-  finish(code: ExitCode): void;
+  readonly finish: (code: ExitCode) => void;
 }
 
 /** The whole command line; its commands say how they ended through the context. */
@@ -29,6 +30,7 @@ export function makeProgram(version: string, context: CommandContext): Command {
       getErrHasColors: () => false,
     })
     .exitOverride();
+  addInspect(program, context);
   addList(program, context);
   return program;
 }

@@ -6,6 +6,8 @@ export interface Link {
   readonly index: number;
   readonly name: string;
   readonly up: boolean;
+  /** Present where the link is up and what is below it is not: no cable, or a master that is down. */
+  readonly carrier?: false;
   /** Bytes. */
   readonly mtu: number;
   /** Lower-case `aa:bb:…`; empty for interfaces without one. */

@@ -1,32 +1,69 @@
 import { formatPrefix } from '../../model/address.ts';
 import { formatPolicyRule, formatRoute } from '../../model/format.ts';
-import type { NamespaceSnapshot, Route } from '../../model/network.ts';
+import type { NamespaceSnapshot, PolicyRule, Route } from '../../model/network.ts';
 import type { AttachmentState } from '../../model/state.ts';
 import { ownerComment } from '../../rules/owner.ts';
 import { type Desired, ownerOf } from './desired.ts';
 import { isSameRoute } from './remove.ts';
 import type { Resolved } from './resolve.ts';
 
+/** What kind of thing is not as it shall be. */
+export type DeviationKind =
+  | 'link-missing'
+  | 'link-kind'
+  | 'link-mode'
+  | 'link-master'
+  | 'link-alias'
+  | 'link-mtu'
+  | 'link-mac'
+  | 'link-down'
+  | 'address-missing'
+  | 'route-missing'
+  | 'old-default'
+  | 'policy-rule-missing'
+  | 'sysctl';
+
+/** One thing that is not as it shall be. */
+export interface Deviation {
+  readonly kind: DeviationKind;
+  /** The thing, in the words of `ip` or `sysctl`: what is missing or must go, or `KEY=VALUE` to be set. */
+  readonly subject: string;
+  /** One line for a person. */
+  readonly text: string;
+}
+
 /**
  * Names everything of an attachment that is not as it shall be, a line each: link, addresses, routes,
  * policy rules and settings. The rules are the backend's to compare. Routes that others added are
  * no deviation (CNI spec 1.1.0 §CHECK).
  */
-export function listDeviations(
+export function listDeviations(...words: Parameters<typeof findDeviations>): string[] {
+  return findDeviations(...words).map(({ text }) => text);
+}
+
+/** As {@link listDeviations}, with the kind of each. */
+export function findDeviations(
   desired: Desired,
   resolved: Resolved,
   state: AttachmentState,
   pod: NamespaceSnapshot,
   others: readonly AttachmentState[],
-): string[] {
+): Deviation[] {
   return [
     ...checkLink(desired, resolved, state, pod),
     ...checkRoutes(desired, state, pod, others),
     ...desired.policyRules
-      .filter((rule) => !pod.policyRules.some((one) => formatPolicyRule(one) === formatPolicyRule(rule)))
-      .map((rule) => `policy rule is missing: ${formatPolicyRule(rule)}`),
+      .filter((rule) => !pod.policyRules.some((one) => isSamePolicyRule(one, rule)))
+      .map((rule): Deviation => {
+        const subject = formatPolicyRule(rule);
+        return { kind: 'policy-rule-missing', subject, text: `policy rule is missing: ${subject}` };
+      }),
     ...checkSysctls(desired, pod),
   ];
+}
+
+function isSamePolicyRule(one: PolicyRule, other: PolicyRule): boolean {
+  return one.family === other.family && formatPolicyRule(one) === formatPolicyRule(other);
 }
 
 function checkLink(
@@ -34,24 +71,26 @@ function checkLink(
   { spec, master, mtu, reserved }: Resolved,
   state: AttachmentState,
   pod: NamespaceSnapshot,
-): string[] {
+): Deviation[] {
   const link = pod.links.find((one) => one.name === name);
-  if (link === undefined) return [`interface ${name} is missing`];
-  const problems: string[] = [];
-  if (link.kind !== 'macvlan') problems.push(`interface ${name} is a ${link.kind ?? 'device'}, not a macvlan`);
-  else if (link.macvlanMode !== spec.mode)
-    problems.push(`interface ${name} has mode ${link.macvlanMode}, not ${spec.mode}`);
-  if (link.parentIndex !== master.index) problems.push(`interface ${name} is not on master ${master.name}`);
-  if (link.alias !== ownerComment(ownerOf(state.id)))
-    problems.push(`interface ${name} was replaced: its alias is not ours`);
-  if (link.mtu !== mtu) problems.push(`interface ${name} has MTU ${link.mtu}, not ${mtu}`);
+  if (link === undefined) return [{ kind: 'link-missing', subject: name, text: `interface ${name} is missing` }];
+  const problems: Deviation[] = [];
+  const add = (kind: DeviationKind, words: string): void => {
+    problems.push({ kind, subject: name, text: `interface ${name} ${words}` });
+  };
+  if (link.kind !== 'macvlan') add('link-kind', `is a ${link.kind ?? 'device'}, not a macvlan`);
+  else if (link.macvlanMode !== spec.mode) add('link-mode', `has mode ${link.macvlanMode}, not ${spec.mode}`);
+  if (link.parentIndex !== master.index) add('link-master', `is not on master ${master.name}`);
+  if (link.alias !== ownerComment(ownerOf(state.id))) add('link-alias', 'was replaced: its alias is not ours');
+  if (link.mtu !== mtu) add('link-mtu', `has MTU ${link.mtu}, not ${mtu}`);
   if (spec.mac !== undefined && link.mac !== spec.mac) {
-    problems.push(`interface ${name} has hardware address ${link.mac}, not ${spec.mac}`);
+    add('link-mac', `has hardware address ${link.mac}, not ${spec.mac}`);
   }
-  if (!link.up) problems.push(`interface ${name} is down`);
+  if (!link.up) add('link-down', 'is down');
   for (const { prefix } of reserved) {
-    const there = pod.addresses.some((one) => one.link === name && formatPrefix(one.prefix) === formatPrefix(prefix));
-    if (!there) problems.push(`address ${formatPrefix(prefix)} is missing on ${name}`);
+    const subject = formatPrefix(prefix);
+    const there = pod.addresses.some((one) => one.link === name && formatPrefix(one.prefix) === subject);
+    if (!there) problems.push({ kind: 'address-missing', subject, text: `address ${subject} is missing on ${name}` });
   }
   return problems;
 }
@@ -61,7 +100,7 @@ function checkRoutes(
   state: AttachmentState,
   pod: NamespaceSnapshot,
   others: readonly AttachmentState[],
-): string[] {
+): Deviation[] {
   // Somebody may have set the default of the main table anew, with another metric, and another router
   // of the pod may have taken it over: each has a table of its own, and only one can have this one.
   const stands = (one: Route, wanted: Route): boolean =>
@@ -78,14 +117,23 @@ function checkRoutes(
   );
   const back = pod.routes.filter((route) => state.oldDefaults.some((old) => isSameRoute(route, old)));
   return [
-    ...missing.map((route) => `route is missing: ${formatRoute(route)}`),
-    ...back.map((route) => `old default route is back: ${formatRoute(route)}`),
+    ...missing.map((route): Deviation => {
+      const subject = formatRoute(route);
+      return { kind: 'route-missing', subject, text: `route is missing: ${subject}` };
+    }),
+    ...back.map((route): Deviation => {
+      const subject = formatRoute(route);
+      return { kind: 'old-default', subject, text: `old default route is back: ${subject}` };
+    }),
   ];
 }
 
-function checkSysctls(desired: Desired, pod: NamespaceSnapshot): string[] {
+function checkSysctls(desired: Desired, pod: NamespaceSnapshot): Deviation[] {
   return [...desired.sysctls, ...desired.forwarding, ...desired.linkSysctls].flatMap(({ key, value }) => {
     const seen = pod.sysctls.get(key);
-    return seen === undefined || seen === value ? [] : [`${key} is ${seen}, not ${value}`];
+    if (seen === undefined || seen === value) return [];
+    return [
+      { kind: 'sysctl', subject: `${key}=${value}`, text: `${key} is ${seen}, not ${value}` } satisfies Deviation,
+    ];
   });
 }

@@ -11,6 +11,8 @@ const skipStatistics = 8;
 const infoAttribute = { kind: 1, data: 2 } as const;
 const macvlanModeAttribute = 1;
 const interfaceUp = 1;
+/** `IFF_LOWER_UP`: the wire, or what is below the link, is there. */
+const lowerUp = 0x10000;
 
 /** `MACVLAN_MODE_*` of `<linux/if_link.h>`. */
 const modeNumbers: Readonly<Record<MacvlanMode, number>> = { private: 1, vepa: 2, bridge: 4, passthru: 8 };
@@ -110,12 +112,15 @@ function parseLink({ data }: NetlinkReply): Link {
   const alias = readText(attributes, attribute.alias);
   const parentIndex = readNumber(attributes, attribute.link);
   const macvlanMode = kind === 'macvlan' ? parseMode(info) : undefined;
+  const flags = view.getUint32(8, littleEndian);
+  const up = (flags & interfaceUp) !== 0;
   return {
     index: view.getInt32(4, littleEndian),
     name: readText(attributes, attribute.name) ?? '',
-    up: (view.getUint32(8, littleEndian) & interfaceUp) !== 0,
+    up,
     mtu: readNumber(attributes, attribute.mtu) ?? 0,
     mac: [...(attributes.get(attribute.address) ?? [])].map((byte) => byte.toString(16).padStart(2, '0')).join(':'),
+    ...(up && (flags & lowerUp) === 0 ? { carrier: false } : {}),
     ...(alias === undefined ? {} : { alias }),
     ...(kind === undefined ? {} : { kind }),
     ...(macvlanMode === undefined ? {} : { macvlanMode }),

@@ -1,0 +1,52 @@
+import type { Command } from 'commander';
+import { describeInspection } from '../../inspect/report.ts';
+import { FileStateStore } from '../../kernel/linux/state-store.ts';
+import { exitCodes } from '../failure.ts';
+import { renderJson } from '../json.ts';
+import { lookAt } from '../look.ts';
+import type { CommandContext } from '../program.ts';
+import { renderInspection } from '../screens/inspect.ts';
+import { findTarget, type TargetOptions } from '../target.ts';
+import { type OutputFormat, withOutput, withTarget } from './options.ts';
+
+interface InspectOptions extends TargetOptions {
+  readonly output: OutputFormat;
+  readonly all?: true;
+  readonly connect?: true;
+  readonly probe: boolean;
+}
+
+/** `erctl inspect`: everything about a router, and what is wrong with it. */
+export function addInspect(program: Command, { console, finish }: CommandContext): void {
+  const command = withTarget(
+    program
+      .command('inspect')
+      .description(
+        'look at a router: interface, gateway, routes, rules, connections, and a verdict. ' +
+          'Ends with 0 when it is healthy, 1 when it has problems, 2 when it cannot be looked at.',
+      ),
+  )
+    .option('--connect', 'try a TCP connection from the pod to every destination, too')
+    .option('--no-probe', 'send nothing: do not ask on the wire for the gateway and the reserved address')
+    .option('--all', 'show every redirect and connection');
+  withOutput(command, [
+    ['inspect', "the node's only router"],
+    ['inspect --pod shop/egress-router-cni-deployment-575465c75c-qkq6m', 'by the name of its pod'],
+    ['inspect --pid 68857', 'by a process in the pod'],
+    ['inspect --netns /var/run/netns/cni-1234 --connect', 'by its namespace; try the destinations'],
+    ['inspect --output json | jq .routers[].problems', 'for programs'],
+  ]).action(async (options: InspectOptions) => {
+    const store = new FileStateStore();
+    const observations = await lookAt(findTarget(options, store), store, {
+      asksOnWire: options.probe,
+      connects: options.connect === true,
+    });
+    const document = describeInspection(observations);
+    console.out(
+      options.output === 'json'
+        ? renderJson(document)
+        : renderInspection(document, console.screen, options.all === true),
+    );
+    finish(document.healthy ? exitCodes.healthy : exitCodes.problems);
+  });
+}

@@ -1,0 +1,221 @@
+import type { Ruleset } from '../inspect/foreign/chain.ts';
+import { readIptables } from '../inspect/foreign/iptables.ts';
+import { readNftables } from '../inspect/foreign/nftables.ts';
+import type { Attempt, Observation, Way } from '../inspect/observation.ts';
+import { resolveRemembered } from '../inspect/remembered.ts';
+import { NamespaceInspector } from '../kernel/linux/inspection.ts';
+import { openLinuxKernel } from '../kernel/linux/parts.ts';
+import { listRules } from '../kernel/linux/rule-listing.ts';
+import { listRuleText, type RuleText } from '../kernel/linux/rule-text.ts';
+import type { Kernel, StateStore } from '../kernel/port.ts';
+import type { Address, Family } from '../model/address.ts';
+import type { NamespaceSnapshot } from '../model/network.ts';
+import type { AttachmentState } from '../model/state.ts';
+import { describeDesired, ownerOf } from '../plan/egress/desired.ts';
+import { ownerOfAlias, recoverState } from '../plan/egress/recover.ts';
+import type { Resolved } from '../plan/egress/resolve.ts';
+import { inwardMark } from '../rules/marks.ts';
+import { tryTarget } from './attempt.ts';
+import { ErctlError } from './failure.ts';
+import type { Target } from './target.ts';
+
+/** How thoroughly a router is looked at. */
+export interface LookOptions {
+  /** Asks gateways and everybody else on the wire; else nothing is sent. */
+  readonly asksOnWire: boolean;
+  /** Tries a TCP connection to every destination. */
+  readonly connects: boolean;
+  /** The client whose way is followed; absent: the pod's old gateway stands for it. */
+  readonly client?: Address;
+}
+
+/** Milliseconds in which a host on the wire answers, if it does. */
+const wireMilliseconds = 700;
+/** So many different destinations are looked up, and tried. */
+const mostTargets = 64;
+
+/** Looks at the attachments of a target, one after the other. Throws {@link KernelError} and {@link ErctlError}. */
+export async function lookAt(target: Target, store: StateStore, options: LookOptions): Promise<Observation[]> {
+  const states = listStates(target, store);
+  const observations: Observation[] = [];
+  for (const { state, isRemembered } of states) {
+    const kernel = openLinuxKernel(target.netns, state.backend, store);
+    try {
+      observations.push(await observe(kernel, target, state, isRemembered, store, options));
+    } finally {
+      kernel.close();
+    }
+  }
+  return observations;
+}
+
+interface Known {
+  readonly state: AttachmentState;
+  readonly isRemembered: boolean;
+}
+
+/** The attachments that are remembered of a namespace, and those that only left their traces there. */
+function listStates(target: Target, store: StateStore): readonly Known[] {
+  const bootId = store.bootId();
+  const remembered = store
+    .list()
+    .filter((state) => state.netns.inode === target.inode && state.bootId === bootId)
+    .filter((state) => target.link === undefined || state.link === target.link)
+    .sort((one, other) => one.slot - other.slot)
+    .map((state): Known => ({ state, isRemembered: true }));
+  if (remembered.length > 0 && target.link !== undefined) return remembered;
+  const kernel = openLinuxKernel(target.netns, 'auto', store);
+  try {
+    const pod = kernel.readNamespace();
+    const text = listRuleText();
+    const forgotten = pod.links
+      .filter(({ name }) => target.link === undefined || target.link === name)
+      .filter(({ alias }) => {
+        const owner = ownerOfAlias(alias);
+        return owner !== undefined && !remembered.some(({ state }) => ownerOf(state.id) === owner);
+      })
+      .map(({ name, alias }): Known => {
+        const state = recoverState(name, ownerOfAlias(alias) ?? '', name, pod, kernel.netns);
+        const backend = readRuleset(text).ours.find((one) => one.name === name)?.backend ?? state.backend;
+        return { state: { ...state, backend, master: '' }, isRemembered: false };
+      });
+    const all = [...remembered, ...forgotten];
+    if (all.length > 0) return all;
+    throw new ErctlError(
+      `There is no egress router in ${target.netns}${target.link === undefined ? '' : ` on ${target.link}`}: ` +
+        'nothing is remembered of one and no interface has its mark; "erctl list" shows those of this node',
+    );
+  } finally {
+    kernel.close();
+  }
+}
+
+async function observe(
+  kernel: Kernel,
+  target: Target,
+  state: AttachmentState,
+  isRemembered: boolean,
+  store: StateStore,
+  options: LookOptions,
+): Promise<Observation> {
+  const pod = kernel.readNamespace();
+  const node = kernel.readNode({ routes: false });
+  const text = listRuleText();
+  const names = { name: state.link, owner: ownerOf(state.id), families: [4, 6] as const, chains: [], tables: [] };
+  const rules = countRules(listRules(state.backend, names), text);
+  const resolved = resolveRemembered(state, node, pod, rules);
+  const desired = describeDesired(state.id, state.link, resolved, pod);
+  const inspector = new NamespaceInspector();
+  try {
+    const claimants = options.asksOnWire ? askNeighbours(inspector, state, resolved) : undefined;
+    return {
+      state,
+      isRemembered,
+      netns: target.netns,
+      resolved,
+      desired,
+      pod,
+      node,
+      others: store
+        .list()
+        .filter(
+          (other) => other.netns.inode === target.inode && other.bootId === state.bootId && other.link !== state.link,
+        ),
+      rules,
+      ruleDifferences: state.router === undefined ? [] : kernel.compareRules(desired.program),
+      ruleset: readRuleset(text),
+      neighbours: inspector.listNeighbours(),
+      ...(claimants !== undefined && { claimants }),
+      ways: lookUpWays(inspector, state, resolved, pod, options.client),
+      flows: inspector.listFlows(),
+      ...withTracking(inspector),
+      attempts: options.connects ? await tryTargets(resolved) : [],
+    };
+  } finally {
+    inspector.close();
+  }
+}
+
+function withTracking(inspector: NamespaceInspector): Pick<Observation, 'tracking'> {
+  const tracking = inspector.readTracking();
+  return tracking === undefined ? {} : { tracking };
+}
+
+/** All rules of the namespace, in the form in which others' are followed. */
+function readRuleset(text: RuleText): Ruleset {
+  const parts = [
+    ...text.iptables.map((one) => readIptables(one.text.replaceAll(/^\[\d+:\d+\] /gm, ''), one.family, one.tool)),
+    ...(text.nftables === undefined ? [] : [readNftables(text.nftables)]),
+  ];
+  return { tables: parts.flatMap(({ tables }) => tables), ours: parts.flatMap(({ ours }) => ours) };
+}
+
+/** Puts the counters beside our own rules: iptables counts the connections that a rule of `nat` opened. */
+function countRules(rules: readonly string[], text: RuleText): string[] {
+  const counters = new Map<string, string>();
+  for (const { family, text: saved } of text.iptables) {
+    const nat = /^\*nat\n([\s\S]*?)^COMMIT$/m.exec(saved)?.[1] ?? '';
+    for (const [, counter, rule] of nat.matchAll(/^(\[\d+:\d+\]) (-A ER-.*)$/gm)) {
+      counters.set(`${family === 4 ? 'iptables' : 'ip6tables'} -t nat ${rule}`, counter ?? '');
+    }
+  }
+  return rules.map((rule) => {
+    const counter = counters.get(rule);
+    return counter === undefined ? rule : rule.replace(' -t nat ', ` -t nat ${counter} `);
+  });
+}
+
+function askNeighbours(inspector: NamespaceInspector, state: AttachmentState, { reserved }: Resolved) {
+  const questions = reserved.flatMap(({ prefix, gateway }) => [
+    { address: gateway, asker: prefix.address },
+    { address: prefix.address },
+  ]);
+  return inspector.askOnWire(state.link, questions, wireMilliseconds);
+}
+
+/** The different places that redirects lead to. */
+function listTargets({ spec }: Resolved, family: Family): Address[] {
+  const { redirects, fallbacks } = spec.redirects;
+  const all = [...redirects.map(({ target }) => target), ...fallbacks].filter((one) => one.family === family);
+  return [...new Map(all.map((one) => [one.text, one])).values()].slice(0, mostTargets);
+}
+
+function lookUpWays(
+  inspector: NamespaceInspector,
+  state: AttachmentState,
+  resolved: Resolved,
+  pod: NamespaceSnapshot,
+  given: Address | undefined,
+): Way[] {
+  const mark = inwardMark(state.slot);
+  return state.podLinks.flatMap(({ family, link: podLink }): Way[] => {
+    if (![podLink, state.link].every((name) => pod.links.some((link) => link.name === name))) return [];
+    const client = given?.family === family ? given : gatewayOf(state, family);
+    if (client === undefined) return [];
+    return listTargets(resolved, family).flatMap((target): Way[] => {
+      const outward = { destination: target, source: client, mark, incoming: podLink };
+      const inward = { destination: client, source: target, mark, incoming: state.link };
+      return [
+        { family, direction: 'outward', question: outward, answer: inspector.lookUpRoute(outward) },
+        { family, direction: 'inward', question: inward, answer: inspector.lookUpRoute(inward) },
+      ];
+    });
+  });
+}
+
+/** The cluster's side of the pod stands for every client behind it. */
+function gatewayOf({ inwardRoutes }: AttachmentState, family: Family): Address | undefined {
+  return inwardRoutes.find((route) => route.family === family && route.gateway !== undefined)?.gateway;
+}
+
+async function tryTargets({ spec }: Resolved): Promise<Attempt[]> {
+  const targets = new Map(
+    spec.redirects.redirects
+      .filter(({ protocol }) => protocol === 'tcp')
+      .map(({ target, port, targetPort }) => [
+        `${target.text} ${targetPort ?? port}`,
+        { address: target, port: targetPort ?? port },
+      ]),
+  );
+  return Promise.all(Array.from(targets.values()).slice(0, mostTargets).map(tryTarget));
+}

@@ -1,0 +1,105 @@
+import { identifyNamespace } from '../kernel/linux/namespace.ts';
+import type { StateStore } from '../kernel/port.ts';
+import type { AttachmentState } from '../model/state.ts';
+import { showValue } from '../spec/show-value.ts';
+import { ErctlError } from './failure.ts';
+
+/** How a person names the router they mean. */
+export interface TargetOptions {
+  readonly netns?: string;
+  readonly pid?: string;
+  readonly attachment?: string;
+  readonly pod?: string;
+  readonly interface?: string;
+}
+
+/** A namespace with routers in it. */
+export interface Target {
+  readonly netns: string;
+  readonly inode: number;
+  /** Only the router of this interface; absent: all. */
+  readonly link?: string;
+}
+
+/** Finds the namespace that is meant; without any option, that of the node's only router. Throws {@link ErctlError}. */
+export function findTarget(options: TargetOptions, store: StateStore): Target {
+  const ways = (['netns', 'pid', 'attachment', 'pod'] as const).filter((key) => options[key] !== undefined);
+  if (ways.length > 1) {
+    throw new ErctlError(`--${ways[0]} and --${ways[1]} name the router twice; leave one out`);
+  }
+  if (options.netns !== undefined) return enterable(netnsPath(options.netns), '--netns', options.interface);
+  if (options.pid !== undefined) {
+    if (!/^[1-9]\d{0,9}$/.test(options.pid)) {
+      throw new ErctlError(`--pid ${showValue(options.pid)}: must be the number of a process in the pod`);
+    }
+    return enterable(`/proc/${options.pid}/ns/net`, '--pid', options.interface);
+  }
+  return remembered(chooseState(options, store), options.interface);
+}
+
+/** A name that `ip netns` would take is one below its folder. */
+function netnsPath(text: string): string {
+  return text.includes('/') ? text : `/var/run/netns/${text}`;
+}
+
+function enterable(path: string, option: string, link: string | undefined): Target {
+  const found = identifyNamespace(path);
+  if (found === undefined) {
+    throw new ErctlError(
+      `${option} ${showValue(path)}: there is no such network namespace; "erctl list" shows those of routers`,
+    );
+  }
+  return { netns: path, inode: found.inode, ...(link !== undefined && { link }) };
+}
+
+function remembered(state: AttachmentState, link: string | undefined): Target {
+  const found = identifyNamespace(state.netns.path);
+  const name = state.pod === undefined ? state.id.containerId : `${state.pod.namespace}/${state.pod.name}`;
+  if (found?.inode !== state.netns.inode) {
+    throw new ErctlError(
+      `The network namespace of ${name}, ${state.netns.path}, is gone: the pod ended; ` +
+        'the runtime removes what is remembered of it by DEL or GC',
+    );
+  }
+  return { netns: state.netns.path, inode: found.inode, ...(link !== undefined && { link }) };
+}
+
+function chooseState(options: TargetOptions, store: StateStore): AttachmentState {
+  const bootId = store.bootId();
+  const living = store.list().filter((state) => state.bootId === bootId);
+  const { attachment, pod } = options;
+  const chosen = living.filter((state) => {
+    if (pod !== undefined) return state.pod !== undefined && `${state.pod.namespace}/${state.pod.name}` === pod;
+    if (attachment !== undefined) return `${state.id.containerId}@${state.id.ifname}`.startsWith(attachment);
+    return true;
+  });
+  const namespaces = new Set(chosen.map((state) => state.netns.inode));
+  const [first] = chosen;
+  if (first !== undefined && namespaces.size === 1) return first;
+  throw new ErctlError(explain(options, living, chosen));
+}
+
+function explain(
+  { attachment, pod }: TargetOptions,
+  living: readonly AttachmentState[],
+  chosen: readonly AttachmentState[],
+) {
+  const known = living.map(nameOf).slice(0, 8).join(', ') || 'none';
+  if (chosen.length > 1 && attachment === undefined && pod === undefined) {
+    return `This node has ${chosen.length} egress routers; say which one by --pod, --attachment, --netns or --pid: ${known}`;
+  }
+  if (pod !== undefined) {
+    const form = pod.includes('/') ? '' : '; it must be NAMESPACE/NAME';
+    return `--pod ${showValue(pod)}: no egress router of this node is known by this pod${form}; known are ${known}`;
+  }
+  if (attachment !== undefined) {
+    const seen = chosen.length === 0 ? 'is no attachment' : `begins ${chosen.length} attachments`;
+    return `--attachment ${showValue(attachment)}: ${seen} of this node; known are ${known}`;
+  }
+  return 'No egress router is attached on this node; name a namespace by --netns or --pid, or go to the node of the pod';
+}
+
+function nameOf(state: AttachmentState): string {
+  if (state.pod !== undefined) return `${state.pod.namespace}/${state.pod.name}`;
+  return `${state.id.containerId.slice(0, 13)}@${state.id.ifname}`;
+}

@@ -1,0 +1,56 @@
+/** What can be found; the names are part of the documented output. */
+export const findingCodes = [
+  'state-missing',
+  'link-missing',
+  'link-renamed',
+  'link-replaced',
+  'link-mode',
+  'link-master',
+  'link-mtu',
+  'link-mac',
+  'link-down',
+  'master-missing',
+  'master-down',
+  'pod-link',
+  'address-missing',
+  'address-taken',
+  'gateway-silent',
+  'gateway-mac',
+  'route-missing',
+  'old-default',
+  'policy-rule-missing',
+  'way-diverted',
+  'sysctl',
+  'rules-gone',
+  'redirect-missing',
+  'redirect-changed',
+  'redirect-foreign',
+  'rule-missing',
+  'rule-foreign',
+  'rule-order',
+  'rules-stale',
+  'foreign-drop',
+  'foreign-accept',
+  'tracking-full',
+  'target-silent',
+  'target-refuses',
+] as const;
+
+export type FindingCode = (typeof findingCodes)[number];
+
+/** One thing that is wrong, and what helps. */
+export interface Finding {
+  readonly code: FindingCode;
+  /** One sentence without a full stop. */
+  readonly what: string;
+  /** What to do, in the imperative; commands are complete. */
+  readonly cure: string;
+}
+
+/** The cure for whatever only an ADD can make. */
+export const makeAnew = 'delete the pod, so that the router is made anew';
+
+/** A command that works in the pod's namespace. */
+export function inNamespace(netns: string, command: string): string {
+  return `run "nsenter --net=${netns} ${command}"`;
+}

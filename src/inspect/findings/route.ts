@@ -1,0 +1,113 @@
+import type { Family } from '../../model/address.ts';
+import { formatRoute } from '../../model/format.ts';
+import { mainTable, type Route } from '../../model/network.ts';
+import type { Deviation } from '../../plan/egress/check.ts';
+import { type Finding, inNamespace } from '../finding.ts';
+import type { Observation, Way } from '../observation.ts';
+
+/** What is wrong with routes, policy rules and settings. */
+export function findRouteProblems(observation: Observation, deviations: readonly Deviation[]): Finding[] {
+  return deviations.flatMap((deviation): Finding[] => {
+    const finding = describeDeviation(observation, deviation);
+    return finding === undefined ? [] : [finding];
+  });
+}
+
+function describeDeviation(observation: Observation, { kind, subject, text }: Deviation): Finding | undefined {
+  const { netns } = observation;
+  const ip = subject.includes('::') || /[0-9a-f]:[0-9a-f]/.test(subject.split(' fwmark')[0] ?? '') ? 'ip -6' : 'ip';
+  switch (kind) {
+    case 'route-missing': {
+      const instead = standsInstead(observation, subject);
+      return {
+        code: 'route-missing',
+        what: instead === undefined ? text : `${text}; instead there is ${formatRoute(instead)}`,
+        cure: inNamespace(netns, `${ip} route ${instead === undefined ? 'add' : 'replace'} ${subject}`),
+      };
+    }
+    case 'old-default':
+      return {
+        code: 'old-default',
+        what: `${text}: what the pod sends itself leaves by the cluster network`,
+        cure: inNamespace(netns, `${ip} route delete ${subject}`),
+      };
+    case 'policy-rule-missing': {
+      const [priority, rest = ''] = subject.split(': from all ');
+      return {
+        code: 'policy-rule-missing',
+        what: text,
+        cure: inNamespace(netns, `ip rule add pref ${priority} ${rest}`),
+      };
+    }
+    case 'sysctl': {
+      const [key = '', value = ''] = subject.split('=');
+      return {
+        code: 'sysctl',
+        what: `${text}${explain(key)}`,
+        cure: `${inNamespace(netns, `sysctl -w ${key}=${value}`)}, and find out who changed it`,
+      };
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** Another default route where the router's own is missing. */
+function standsInstead({ pod }: Observation, subject: string): Route | undefined {
+  if (!subject.startsWith('default ') || subject.includes(' table ')) return undefined;
+  const family: Family = subject.includes(':') ? 6 : 4;
+  return pod.routes.find(
+    (one) => one.table === mainTable && one.family === family && one.destination.length === 0 && one.type === 'unicast',
+  );
+}
+
+function explain(key: string): string {
+  if (key.endsWith('forward') || key.endsWith('forwarding')) return ': nothing passes through the pod';
+  if (key.endsWith('rp_filter')) return ': packets from clients or destinations are dropped by the reverse path';
+  if (key.endsWith('fwmark_reflect')) return ': refusals do not find their way back to clients';
+  if (key.endsWith('src_valid_mark')) return ': the reverse path is checked without the mark';
+  if (key.endsWith('disable_ipv6')) return ': the interface speaks IPv6 when it shall not, or does not when it shall';
+  if (key.endsWith('accept_ra')) return ': hosts outside can give the pod addresses and routes';
+  if (/arp_|ndisc_/.test(key)) return ': neighbours outside may learn a wrong hardware address';
+  return '';
+}
+
+/** Ways that lead elsewhere though every route and rule of ours is there: somebody's own come first. */
+export function findDivertedWays({ ways, state, netns }: Observation): Finding[] {
+  const seen = new Set<string>();
+  return ways.flatMap((way): Finding[] => {
+    const expected =
+      way.direction === 'inward' ? state.podLinks.find(({ family }) => family === way.family)?.link : state.link;
+    if (expected === undefined || leadsTo(way, expected)) return [];
+    const key = `${way.direction} ${way.family}`;
+    if (seen.has(key)) return [];
+    seen.add(key);
+    const { destination } = way.question;
+    const what = {
+      outward: `connections to ${destination.text} are sent`,
+      inward: `replies to ${destination.text} are sent`,
+      own: `what the pod itself sends to ${destination.text} goes`,
+    }[way.direction];
+    const look = way.family === 6 ? 'ip -6 rule' : 'ip rule';
+    return [
+      {
+        code: 'way-diverted',
+        what: `${what} ${describeAnswer(way)}, not by ${expected}`,
+        cure: `look for a policy rule or a route of somebody else that comes first: ${inNamespace(netns, look)}`,
+      },
+    ];
+  });
+}
+
+function leadsTo({ answer }: Way, link: string): boolean {
+  return answer.kind === 'unicast' && answer.link === link;
+}
+
+function describeAnswer({ answer }: Way): string {
+  if (answer.kind === 'none') {
+    return answer.reason === 'EXDEV' ? 'nowhere (the reverse path is refused)' : `nowhere (${answer.reason})`;
+  }
+  if (answer.kind === 'local') return 'to the pod itself';
+  const gateway = answer.gateway === undefined ? '' : ` via ${answer.gateway.text}`;
+  return `by ${answer.link ?? 'an unknown interface'}${gateway} (table ${answer.table})`;
+}

@@ -1,0 +1,105 @@
+import { formatDestination } from '../../model/format.ts';
+import type { Redirect } from '../../model/redirect.ts';
+import { type Finding, makeAnew } from '../finding.ts';
+import { redirectKey } from '../flows.ts';
+import { isRedirectLine, readInstalledRedirects } from '../installed.ts';
+import type { Observation } from '../observation.ts';
+
+/** So many of one kind are named; the rest are counted. */
+const named = 5;
+
+/** How the rules in the kernel differ from what they shall be, redirects in the words of their configuration. */
+export function findRuleProblems(observation: Observation): Finding[] {
+  const { rules, ruleDifferences, state, resolved, desired } = observation;
+  // Nothing is known of how they should be.
+  if (state.router === undefined) return [];
+  if (rules.length === 0 && ruleDifferences.length > 0) {
+    return [
+      {
+        code: 'rules-gone',
+        what: `all rules of the router are gone (${state.backend}): it redirects nothing, and its door is open`,
+        cure: `${makeAnew}, and find out who flushes ${state.backend === 'nftables' ? 'the nftables ruleset' : 'iptables'} in the pod`,
+      },
+    ];
+  }
+  const wanted = resolved.spec.redirects.redirects.filter(({ target, protocol }) =>
+    desired.program.tables.some((one) => one.family === target.family && one.protocol === protocol),
+  );
+  const others = ruleDifferences.filter((line) => !isRedirectLine(ruleOf(line)));
+  return [...compareRedirects(wanted, readInstalledRedirects(rules)), ...describeOthers(others)];
+}
+
+function compareRedirects(wanted: readonly Redirect[], installed: readonly Redirect[]): Finding[] {
+  const present = new Map(installed.map((one) => [redirectKey(one), one]));
+  const known = new Set(wanted.map(redirectKey));
+  const missing: string[] = [];
+  const changed: string[] = [];
+  for (const redirect of wanted) {
+    const there = present.get(redirectKey(redirect));
+    const words = formatDestination(redirect);
+    if (there === undefined) missing.push(words);
+    else if (formatDestination(there) !== words) changed.push(`"${words}" is "${formatDestination(there)}"`);
+  }
+  const foreign = installed.filter((one) => !known.has(redirectKey(one))).map(formatDestination);
+  return [
+    ...summarise(missing, 'redirect-missing', (list) => `the rule is missing for ${list}: its port is refused`, true),
+    ...summarise(changed, 'redirect-changed', (list) => `a redirect leads elsewhere than configured: ${list}`, false),
+    ...summarise(
+      foreign,
+      'redirect-foreign',
+      (list) => `somebody added a redirect that is not configured: ${list}`,
+      true,
+    ),
+  ];
+}
+
+/** One finding each, up to a limit; behind it one for the rest. */
+function summarise(
+  items: readonly string[],
+  code: Finding['code'],
+  say: (list: string) => string,
+  quote: boolean,
+): Finding[] {
+  const findings = items.slice(0, named).map(
+    (item): Finding => ({
+      code,
+      what: say(quote ? `"${item}"` : item),
+      cure: makeAnew,
+    }),
+  );
+  if (items.length > named) findings.push({ code, what: `${say(`${items.length - named} more`)}`, cure: makeAnew });
+  return findings;
+}
+
+const kinds = [
+  ['rule is missing: ', 'rule-missing'],
+  ['rule does not belong: ', 'rule-foreign'],
+  ['rules are out of order', 'rule-order'],
+] as const;
+
+function describeOthers(differences: readonly string[]): Finding[] {
+  return kinds.flatMap(([start, code]) => {
+    const lines = differences.filter((line) => line.startsWith(start));
+    const findings = lines
+      .slice(0, named)
+      .map((line): Finding => ({ code, what: `among the router's rules, ${line}`, cure: cureOf(code) }));
+    if (lines.length > named) {
+      findings.push({
+        code,
+        what: `among the router's rules, ${start.replace(': ', '')} ${lines.length - named} times more`,
+        cure: cureOf(code),
+      });
+    }
+    return findings;
+  });
+}
+
+function cureOf(code: 'rule-missing' | 'rule-foreign' | 'rule-order'): string {
+  const what = { 'rule-missing': 'removes', 'rule-foreign': 'adds', 'rule-order': 'moves' }[code];
+  return `${makeAnew}, and find out who ${what} rules in the pod`;
+}
+
+/** The rule that a line about a difference speaks of. */
+function ruleOf(line: string): string {
+  return line.replace(/^rule (?:is missing|does not belong): /, '');
+}

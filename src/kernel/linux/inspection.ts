@@ -1,0 +1,79 @@
+import type { Claimant, Flow, Neighbour, RouteAnswer, RouteQuestion } from '../../model/observed.ts';
+import { KernelError } from '../port.ts';
+import { LinkDirectory } from './link-directory.ts';
+import { reasonOf } from './namespace.ts';
+import { listFlows } from './netlink/flow.ts';
+import { listNeighbours } from './netlink/neighbour.ts';
+import { lookUpRoute } from './netlink/route-lookup.ts';
+import { NetlinkSocket, netlinkFamily } from './netlink/socket.ts';
+import { readSysctl } from './sysctl.ts';
+import { askOnWire, type WireQuestion } from './wire-probe.ts';
+
+/** What of a namespace is looked at besides what plans need. The thread must be in the namespace. */
+export class NamespaceInspector {
+  readonly #socket: NetlinkSocket;
+  readonly #links: LinkDirectory;
+
+  /** Throws {@link KernelError}. */
+  constructor() {
+    this.#socket = reading('netlink', () => new NetlinkSocket(netlinkFamily.route));
+    this.#links = new LinkDirectory(this.#socket);
+  }
+
+  /** Throws {@link KernelError}. */
+  listNeighbours(): Neighbour[] {
+    return reading('neighbours', () => listNeighbours(this.#socket));
+  }
+
+  /** Asks the kernel which way a packet would go. Throws {@link KernelError}. */
+  lookUpRoute(question: RouteQuestion): RouteAnswer {
+    return reading('routes', () => lookUpRoute(this.#socket, question, this.#links));
+  }
+
+  /** The connections tracked here. Throws {@link KernelError}. */
+  listFlows(): Flow[] {
+    return reading('connections', () => {
+      const socket = new NetlinkSocket(netlinkFamily.netfilter);
+      try {
+        return listFlows(socket);
+      } finally {
+        socket.close();
+      }
+    });
+  }
+
+  /** How many connections are tracked here, and how many can be; absent where nothing is tracked. */
+  readTracking(): { count: number; maximum: number } | undefined {
+    const [count, maximum] = ['count', 'max'].map((word) => readSysctl(`net/netfilter/nf_conntrack_${word}`));
+    return count === undefined || maximum === undefined
+      ? undefined
+      : { count: Number(count), maximum: Number(maximum) };
+  }
+
+  /** Who on the wire has these addresses; undefined where the link cannot be asked on. */
+  askOnWire(linkName: string, questions: readonly WireQuestion[], milliseconds: number): Claimant[] | undefined {
+    const link = this.#links.list().find((one) => one.name === linkName);
+    if (
+      link === undefined ||
+      !link.up ||
+      link.carrier === false ||
+      !/^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(link.mac)
+    ) {
+      return undefined;
+    }
+    return reading(`the wire of ${linkName}`, () => askOnWire(link, questions, milliseconds));
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+}
+
+function reading<T>(what: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (cause instanceof KernelError) throw cause;
+    throw new KernelError('refused', `Cannot read ${what}: ${reasonOf(cause)}`, { cause });
+  }
+}

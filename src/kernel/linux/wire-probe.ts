@@ -1,0 +1,149 @@
+import { closeSync, readSync, writeSync } from 'node:fs';
+import { type Address, addressBytes, addressFromBytes } from '../../model/address.ts';
+import type { Link } from '../../model/network.ts';
+import type { Claimant } from '../../model/observed.ts';
+import { bindSocket, openSocket, setSocketOption } from './libc/calls.ts';
+import { littleEndian } from './netlink/attributes.ts';
+import { formatMac } from './netlink/neighbour.ts';
+
+/** A question to everybody on the wire: who has this address? */
+export interface WireQuestion {
+  readonly address: Address;
+  /** Who asks; absent: nobody yet, as one asks for an address that one means to take (RFC 5227, RFC 4862). */
+  readonly asker?: Address;
+}
+
+const packetDomain = 17;
+const rawSocket = 3;
+const etherType = { arp: 0x0806, ipv6: 0x86dd } as const;
+const everybody = Buffer.alloc(6, 0xff);
+
+/**
+ * Asks questions by a link of the namespace that the thread is in, by ARP and neighbour discovery, and
+ * returns everybody who answered within `milliseconds` after the last question. What the kernel believes
+ * about its neighbours is not touched. Throws the system's error, such as a link that is down.
+ */
+export function askOnWire(link: Link, questions: readonly WireQuestion[], milliseconds: number): Claimant[] {
+  const families = [4, 6] as const;
+  return families.flatMap((family) => {
+    const asked = questions.filter(({ address }) => address.family === family);
+    return asked.length === 0 ? [] : exchange(link, asked, milliseconds);
+  });
+}
+
+function exchange(link: Link, questions: readonly WireQuestion[], milliseconds: number): Claimant[] {
+  const isIpv4 = questions[0]?.address.family === 4;
+  const fd = openPacketSocket(link.index, isIpv4 ? etherType.arp : etherType.ipv6);
+  try {
+    const mac = Buffer.from(link.mac.split(':').map((byte) => Number.parseInt(byte, 16)));
+    const wanted = new Set(questions.map(({ address }) => address.text));
+    const claimants = new Map<string, Claimant>();
+    // Twice: one frame may be lost, and a bridge may still have to learn us.
+    for (let attempt = 0; attempt < 2; attempt++) {
+      for (const question of questions)
+        writeSync(fd, isIpv4 ? arpRequest(mac, question) : neighbourSolicitation(mac, question));
+      for (const end = Date.now() + milliseconds / 2; Date.now() < end; ) {
+        const frame = receive(fd);
+        const claimant = frame === undefined ? undefined : isIpv4 ? readArp(frame) : readAdvertisement(frame);
+        if (claimant === undefined || !wanted.has(claimant.address.text) || claimant.mac === link.mac) continue;
+        claimants.set(`${claimant.address.text} ${claimant.mac}`, claimant);
+      }
+    }
+    return [...claimants.values()];
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function openPacketSocket(linkIndex: number, type: number): number {
+  const bigEndianType = littleEndian ? ((type & 0xff) << 8) | (type >> 8) : type;
+  const fd = openSocket(packetDomain, rawSocket, bigEndianType);
+  try {
+    // struct sockaddr_ll
+    const address = Buffer.alloc(20);
+    const view = new DataView(address.buffer, address.byteOffset, address.length);
+    view.setUint16(0, packetDomain, littleEndian);
+    view.setUint16(2, type);
+    view.setInt32(4, linkIndex, littleEndian);
+    bindSocket(fd, address);
+    // struct timeval: 20 ms, so that the end of the wait is noticed.
+    const timeout = Buffer.alloc(16);
+    new DataView(timeout.buffer, timeout.byteOffset, 16).setBigInt64(8, 20_000n, littleEndian);
+    setSocketOption(fd, 1, 20, timeout);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function receive(fd: number): Buffer | undefined {
+  const buffer = Buffer.alloc(2048);
+  try {
+    return buffer.subarray(0, readSync(fd, buffer));
+  } catch (error) {
+    const code = (error as { code?: unknown }).code;
+    if (code === 'EAGAIN' || code === 'EINTR') return undefined;
+    throw error;
+  }
+}
+
+/** RFC 826; without an asker a probe of RFC 5227. */
+function arpRequest(mac: Buffer, { address, asker }: WireQuestion): Buffer {
+  return Buffer.concat([
+    everybody,
+    mac,
+    Buffer.from([0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1]),
+    mac,
+    asker === undefined ? Buffer.alloc(4) : addressBytes(asker),
+    Buffer.alloc(6),
+    addressBytes(address),
+  ]);
+}
+
+/** Any ARP packet names the sender's own address, a reply as well as a question. */
+function readArp(frame: Buffer): Claimant | undefined {
+  if (frame.length < 42 || frame.readUInt16BE(12) !== etherType.arp) return undefined;
+  return { address: addressFromBytes(frame.subarray(28, 32)), mac: formatMac(frame.subarray(22, 28)) };
+}
+
+/** RFC 4861 §4.3; without an asker a probe of RFC 4862 §5.4. */
+function neighbourSolicitation(mac: Buffer, { address, asker }: WireQuestion): Buffer {
+  const target = addressBytes(address);
+  const group = Buffer.from('ff0200000000000000000001ff000000', 'hex');
+  group.set(target.subarray(13), 13);
+  const source = asker === undefined ? Buffer.alloc(16) : Buffer.from(addressBytes(asker));
+  const option = asker === undefined ? Buffer.alloc(0) : Buffer.concat([Buffer.from([1, 1]), mac]);
+  const message = Buffer.concat([Buffer.from([135, 0, 0, 0, 0, 0, 0, 0]), target, option]);
+  message.writeUInt16BE(checksum(source, group, message), 2);
+  const header = Buffer.from([0x60, 0, 0, 0, 0, message.length, 58, 255]);
+  return Buffer.concat([
+    Buffer.from([0x33, 0x33, ...group.subarray(12)]),
+    mac,
+    Buffer.from([0x86, 0xdd]),
+    header,
+    source,
+    group,
+    message,
+  ]);
+}
+
+/** RFC 8200 §8.1 */
+function checksum(source: Buffer, destination: Buffer, message: Buffer): number {
+  const pseudo = Buffer.concat([source, destination, Buffer.from([0, 0, 0, message.length, 0, 0, 0, 58]), message]);
+  let sum = 0;
+  for (let at = 0; at < pseudo.length; at += 2) sum += pseudo.readUInt16BE(at);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  return ~sum & 0xffff;
+}
+
+/** A neighbour advertisement names its target; the option has the hardware address, else the frame. */
+function readAdvertisement(frame: Buffer): Claimant | undefined {
+  const isAdvertisement = frame.length >= 78 && frame[20] === 58 && frame[54] === 136;
+  if (!isAdvertisement) return undefined;
+  const hasOption = frame.length >= 86 && frame[78] === 2 && frame[79] === 1;
+  return {
+    address: addressFromBytes(frame.subarray(62, 78)),
+    mac: formatMac(hasOption ? frame.subarray(80, 86) : frame.subarray(6, 12)),
+  };
+}
