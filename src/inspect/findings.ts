@@ -65,7 +65,7 @@ const fatal: ReadonlySet<string> = new Set([
 function listDeviations({ desired, resolved, state, pod, others }: Observation): Deviation[] {
   const deviations = findDeviations(desired, resolved, state, pod, others);
   // Where nothing is remembered, nobody knows how the link shall be.
-  return state.router === undefined ? deviations.filter(({ kind }) => !/^link-m/.test(kind)) : deviations;
+  return state.router === undefined ? deviations.filter(({ kind }) => !kind.startsWith('link-m')) : deviations;
 }
 
 /** Whether a deviation follows from a link that is not there. */
