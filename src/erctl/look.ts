@@ -1,7 +1,7 @@
 import type { Ruleset } from '../inspect/foreign/chain.ts';
 import { readIptables } from '../inspect/foreign/iptables.ts';
 import { readNftables } from '../inspect/foreign/nftables.ts';
-import type { Attempt, Observation, Way } from '../inspect/observation.ts';
+import type { Observation, Way } from '../inspect/observation.ts';
 import { resolveRemembered } from '../inspect/remembered.ts';
 import { NamespaceInspector } from '../kernel/linux/inspection.ts';
 import { openLinuxKernel } from '../kernel/linux/parts.ts';
@@ -15,7 +15,7 @@ import { describeDesired, ownerOf } from '../plan/egress/desired.ts';
 import { ownerOfAlias, recoverState } from '../plan/egress/recover.ts';
 import type { Resolved } from '../plan/egress/resolve.ts';
 import { inwardMark } from '../rules/marks.ts';
-import { tryTarget } from './attempt.ts';
+import { type AttemptTarget, tryTarget } from './attempt.ts';
 import { ErctlError } from './failure.ts';
 import type { Target } from './target.ts';
 
@@ -23,16 +23,18 @@ import type { Target } from './target.ts';
 export interface LookOptions {
   /** Asks gateways and everybody else on the wire; else nothing is sent. */
   readonly asksOnWire: boolean;
-  /** Tries a TCP connection to every destination. */
-  readonly connects: boolean;
+  /** What to try from the pod once all is seen. */
+  readonly listAttempts: (seen: Observation) => readonly AttemptTarget[];
   /** The client whose way is followed; absent: the pod's old gateway stands for it. */
   readonly client?: Address;
 }
 
 /** Milliseconds in which a host on the wire answers, if it does. */
 const wireMilliseconds = 700;
-/** So many different destinations are looked up, and tried. */
-const mostTargets = 64;
+/** So many different destinations are looked up: the kernel answers in microseconds. */
+const mostTargets = 1024;
+/** So many destinations are tried at a time, and at all. */
+const mostAttempts = 64;
 
 /** Looks at the attachments of a target, one after the other. Throws {@link KernelError} and {@link ErctlError}. */
 export async function lookAt(target: Target, store: StateStore, options: LookOptions): Promise<Observation[]> {
@@ -108,7 +110,7 @@ async function observe(
   const inspector = new NamespaceInspector();
   try {
     const claimants = options.asksOnWire ? askNeighbours(inspector, state, resolved) : undefined;
-    return {
+    const seen: Observation = {
       state,
       isRemembered,
       netns: target.netns,
@@ -129,8 +131,9 @@ async function observe(
       ways: lookUpWays(inspector, state, resolved, pod, options.client),
       flows: inspector.listFlows(),
       ...withTracking(inspector),
-      attempts: options.connects ? await tryTargets(resolved) : [],
+      attempts: [],
     };
+    return { ...seen, attempts: await Promise.all(options.listAttempts(seen).map(tryTarget)) };
   } finally {
     inspector.close();
   }
@@ -208,14 +211,13 @@ function gatewayOf({ inwardRoutes }: AttachmentState, family: Family): Address |
   return inwardRoutes.find((route) => route.family === family && route.gateway !== undefined)?.gateway;
 }
 
-async function tryTargets({ spec }: Resolved): Promise<Attempt[]> {
-  const targets = new Map(
-    spec.redirects.redirects
-      .filter(({ protocol }) => protocol === 'tcp')
-      .map(({ target, port, targetPort }) => [
-        `${target.text} ${targetPort ?? port}`,
-        { address: target, port: targetPort ?? port },
-      ]),
-  );
-  return Promise.all(Array.from(targets.values()).slice(0, mostTargets).map(tryTarget));
+/** Every different place that TCP redirects lead to, as far as it is decent to try. */
+export function listTcpTargets({ resolved }: Observation): AttemptTarget[] {
+  const { redirects } = resolved.spec.redirects;
+  const targets = redirects
+    .filter(({ protocol }) => protocol === 'tcp')
+    .map(
+      ({ target, port, targetPort }): AttemptTarget => ({ protocol: 'tcp', address: target, port: targetPort ?? port }),
+    );
+  return [...new Map(targets.map((one) => [`${one.address.text} ${one.port}`, one])).values()].slice(0, mostAttempts);
 }

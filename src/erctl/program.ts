@@ -3,6 +3,8 @@ import { KernelError } from '../kernel/port.ts';
 import { escapeUnprintable } from '../model/text.ts';
 import { addInspect } from './commands/inspect.ts';
 import { addList } from './commands/list.ts';
+import { addTrace } from './commands/trace.ts';
+import { addValidate } from './commands/validate.ts';
 import type { Console } from './console.ts';
 import { ErctlError, type ExitCode, exitCodes } from './failure.ts';
 
@@ -31,7 +33,9 @@ export function makeProgram(version: string, context: CommandContext): Command {
     })
     .exitOverride();
   addInspect(program, context);
+  addTrace(program, context);
   addList(program, context);
+  addValidate(program, context);
   return program;
 }
 

@@ -19,7 +19,7 @@ export interface Way {
 /** What came of a connection that was tried from the pod to a target. */
 export interface Attempt {
   readonly target: string;
-  /** `connected`, or the reason why not, such as `ETIMEDOUT`, `ECONNREFUSED` or `EHOSTUNREACH`. */
+  /** `connected`, of a datagram `answered` or `no answer`, or the reason why not, such as `ETIMEDOUT`, `ECONNREFUSED` or `EHOSTUNREACH`. */
   readonly outcome: string;
   /** Milliseconds. */
   readonly took: number;

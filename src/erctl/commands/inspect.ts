@@ -3,7 +3,7 @@ import { describeInspection } from '../../inspect/report.ts';
 import { FileStateStore } from '../../kernel/linux/state-store.ts';
 import { exitCodes } from '../failure.ts';
 import { renderJson } from '../json.ts';
-import { lookAt } from '../look.ts';
+import { listTcpTargets, lookAt } from '../look.ts';
 import type { CommandContext } from '../program.ts';
 import { renderInspection } from '../screens/inspect.ts';
 import { findTarget, type TargetOptions } from '../target.ts';
@@ -39,7 +39,7 @@ export function addInspect(program: Command, { console, finish }: CommandContext
     const store = new FileStateStore();
     const observations = await lookAt(findTarget(options, store), store, {
       asksOnWire: options.probe,
-      connects: options.connect === true,
+      listAttempts: options.connect === true ? listTcpTargets : () => [],
     });
     const document = describeInspection(observations);
     console.out(

@@ -57,7 +57,8 @@ function sources({ resolved }: Observation): string {
 
 function findFailedAttempts(observation: Observation): Finding[] {
   return observation.attempts.flatMap(({ target, outcome }): Finding[] => {
-    if (outcome === 'connected') return [];
+    // Silence says nothing about a datagram.
+    if (outcome === 'connected' || outcome === 'answered' || outcome === 'no answer') return [];
     if (outcome === 'ECONNREFUSED') {
       return [
         {

@@ -1,0 +1,89 @@
+import type { Command } from 'commander';
+import type { ValidateDocument, ValidatedFile } from '../../inspect/validate-document.ts';
+import { readWritten, type Written } from '../../inspect/written.ts';
+import type { Problem } from '../../model/problem.ts';
+import type { Console } from '../console.ts';
+import { readDocuments } from '../documents.ts';
+import { ErctlError, exitCodes } from '../failure.ts';
+import { renderJson } from '../json.ts';
+import type { CommandContext } from '../program.ts';
+import { renderValidation } from '../screens/validate.ts';
+import { type OutputFormat, withOutput } from './options.ts';
+
+/** `erctl validate`: what the plugin and the agent would say about files, without a cluster. */
+export function addValidate(program: Command, { console, finish }: CommandContext): void {
+  const command = program
+    .command('validate')
+    .argument('<file...>', 'YAML or JSON; "-" reads standard input')
+    .description(
+      'check EgressRouters, NetworkAttachmentDefinitions, network configurations and lists of them, and the Routes and ' +
+        'Gateways of the ingress agent. Ends with 0 when all are valid, 1 when one is not, 2 when a file cannot be read.',
+    );
+  withOutput(command, [
+    ['validate router.yaml', 'with line numbers'],
+    ['validate *.yaml --output json', 'for programs'],
+    ['validate -', 'what is piped in'],
+  ]).action((files: readonly string[], { output }: { output: OutputFormat }) => {
+    const validated = files.map((file) => validateFile(file, console));
+    const valid = validated.every(({ documents }) => documents.every(({ outcome }) => outcome !== 'invalid'));
+    const document: ValidateDocument = { schema: 'erctl.validate/v1', valid, files: validated };
+    console.out(output === 'json' ? renderJson(document) : renderValidation(document, console.screen));
+    finish(valid ? exitCodes.healthy : exitCodes.problems);
+  });
+}
+
+/** The text of a file. Throws {@link ErctlError} where there is none. */
+export function readText(file: string, console: Console): string {
+  try {
+    return console.read(file);
+  } catch (error) {
+    throw new ErctlError(`Cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function validateFile(file: string, console: Console): ValidatedFile {
+  const written = readDocuments(readText(file, console));
+  if (!written.ok) {
+    const problem = {
+      path: '(document)',
+      value: '',
+      cure: `must be YAML or JSON: ${written.reason}`,
+      line: written.line,
+    };
+    return { file, documents: [{ title: 'document', outcome: 'invalid', problems: [problem] }] };
+  }
+  return {
+    file,
+    documents: written.documents.flatMap(({ value, lineOf }) => {
+      const parts = readWritten(value);
+      // A list of plugins without one of ours.
+      if (parts.length === 0)
+        return [{ title: 'network configuration list', outcome: 'skipped' as const, problems: [] }];
+      return parts.map((part) => ({
+        title: part.title,
+        outcome: outcomeOf(part),
+        problems: problemsOf(part).map((problem) => {
+          const line = lineOf(problem.path);
+          return { ...problem, ...(line !== undefined && { line }) };
+        }),
+      }));
+    }),
+  };
+}
+
+function outcomeOf(part: Written): 'valid' | 'invalid' | 'skipped' {
+  if (part.kind === 'other') return 'skipped';
+  return problemsOf(part).length === 0 ? 'valid' : 'invalid';
+}
+
+function problemsOf(part: Written): readonly Problem[] {
+  if (part.kind === 'other') return [];
+  if (part.kind === 'egress-router') return part.read.ok ? [] : part.read.problems;
+  if (part.kind !== 'net-conf') return part.problems;
+  if (part.read.ok) return [];
+  return part.read.problems.map((problem) => ({ ...problem, path: joinPath(part.path, problem.path) }));
+}
+
+function joinPath(start: string, path: string): string {
+  return start === '' ? path : `${start}.${path}`;
+}

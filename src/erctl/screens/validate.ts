@@ -1,0 +1,25 @@
+import type { ValidateDocument } from '../../inspect/validate-document.ts';
+import { paint, type Screen } from '../console.ts';
+import { renderText } from '../table.ts';
+
+/** The screen of `erctl validate`: a line for each problem, as compilers write them, and one for each document. */
+export function renderValidation({ files }: ValidateDocument, screen: Screen): string {
+  return files
+    .map(({ file, documents }) => {
+      const name = file === '-' ? 'standard input' : file;
+      if (documents.length === 0) return renderText(`${name}: nothing is in it`, screen);
+      return documents
+        .map(({ title, outcome, problems }) => {
+          const lines = problems.map(({ path, value, cure, line }) => {
+            const place = line === undefined ? name : `${name}:${line}`;
+            const words = `${place}: ${title}: ${path}${value === '' ? '' : ` ${value}`}: ${cure}`;
+            return paint(screen, 'red', renderText(words, screen, '  ').trimEnd());
+          });
+          if (lines.length > 0) return `${lines.join('\n')}\n`;
+          if (outcome === 'skipped') return renderText(`${name}: ${title} is not for an egress router`, screen);
+          return paint(screen, 'green', renderText(`${name}: ${title} is valid`, screen).trimEnd()).concat('\n');
+        })
+        .join('');
+    })
+    .join('');
+}
