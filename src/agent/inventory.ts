@@ -21,10 +21,18 @@ export class Inventory {
   readonly #gateways = new Map<string, Gateway>();
   readonly #streamRoutes = new Map<string, StreamRoute>();
   #claimsVersion = 0;
+  #touched = new Set<string>();
 
   /** Grows whenever something changes that decides about claims. */
   get claimsVersion(): number {
     return this.#claimsVersion;
+  }
+
+  /** Names, as `NAMESPACE/NAME`, of the Services that changed, or whose slices did, since this was last asked. */
+  takeTouched(): ReadonlySet<string> {
+    const touched = this.#touched;
+    this.#touched = new Set();
+    return touched;
   }
 
   put(object: AgentObject): void {
@@ -49,6 +57,7 @@ export class Inventory {
         break;
       case 'Service':
         this.#services.set(key, object.value);
+        this.#touched.add(key);
         break;
       case 'EndpointSlice':
         // The label that ties a slice to a Service can change.
@@ -76,6 +85,7 @@ export class Inventory {
         break;
       case 'Service':
         this.#services.delete(key);
+        this.#touched.add(key);
         break;
       case 'EndpointSlice':
         this.#dropSlice(key);
@@ -119,6 +129,7 @@ export class Inventory {
 
   #regroup(service: string | undefined, change: (slices: readonly EndpointSlice[]) => readonly EndpointSlice[]): void {
     if (service === undefined) return;
+    this.#touched.add(service);
     const slices = change(this.slicesOf(service));
     if (slices.length === 0) this.#slicesOfServices.delete(service);
     else this.#slicesOfServices.set(service, slices);

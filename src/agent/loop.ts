@@ -1,4 +1,5 @@
 import type { IngressPort, IngressRules } from '../model/ingress.ts';
+import type { Admissions } from './claims.ts';
 import type { IngressDataPlane } from './data-plane.ts';
 import { type CheckTarget, HealthChecks, listTargets, type Probe } from './health.ts';
 import { Inventory } from './inventory.ts';
@@ -72,6 +73,7 @@ export class IngressAgent implements SourceSink {
   readonly #refusals = new Map<string, string>();
   #desired: Desired | undefined;
   #ports: readonly IngressPort[] | undefined;
+  #claimsVersion: number | undefined;
   #isSynced = false;
   #isTending = false;
   #isStopped = false;
@@ -114,6 +116,11 @@ export class IngressAgent implements SourceSink {
     return this.#ports === undefined ? 'the rules are not in force yet' : undefined;
   }
 
+  /** What became of every claim of a port; undefined before the first list. */
+  get admissions(): Admissions | undefined {
+    return this.#desired?.admissions;
+  }
+
   put(object: AgentObject): void {
     this.#inventory.put(object);
     this.#noteChange();
@@ -127,6 +134,8 @@ export class IngressAgent implements SourceSink {
   synced(): void {
     if (this.#isSynced) return;
     this.#isSynced = true;
+    // Nothing could be done about what came before.
+    this.#changedAt = performance.now();
     this.#parts.log.info({}, 'The source has told everything once');
     this.#noteChange();
   }
@@ -161,7 +170,11 @@ export class IngressAgent implements SourceSink {
     const changedAt = this.#changedAt;
     this.#changedAt = undefined;
     try {
-      const view = { listeners: this.#listeners.get(pace.freshListeners), dead: this.#health.dead };
+      // On a node with very many sockets it takes a while to look; endpoints that change need no look.
+      const { claimsVersion } = this.#inventory;
+      const age = claimsVersion === this.#claimsVersion ? Number.POSITIVE_INFINITY : pace.freshListeners;
+      this.#claimsVersion = claimsVersion;
+      const view = { listeners: this.#listeners.get(age), dead: this.#health.dead };
       const desired = this.#book.compute(this.#inventory, view);
       const ports = desired.portsOfRoutes.flat();
       if (this.#ports === undefined || !isSameList(this.#ports, ports)) {

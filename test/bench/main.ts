@@ -2,6 +2,9 @@
 import { cpus, release } from 'node:os';
 import { benchAttach, benchStart } from './attach.ts';
 import { benchConnections } from './connections.ts';
+import { benchIngressChange } from './ingress-change.ts';
+import { benchIngressScale } from './ingress-scale.ts';
+import { benchIngressTraffic } from './ingress-traffic.ts';
 import { benchPath } from './path.ts';
 
 const parts = [
@@ -9,6 +12,9 @@ const parts = [
   ['Attaching a pod, each in a new network namespace', benchAttach],
   ['Whole connections, 32 workers with an address each; their own program is the slowest part', benchConnections],
   ['First packets of new connections, from 200 client addresses', benchPath],
+  ['Ingress: traffic to an endpoint on the node', benchIngressTraffic],
+  ['Ingress: from a changed file to the first connection by it, beside 1,000 other ports', benchIngressChange],
+  ['Ingress: 10,000 Routes with 100,000 endpoints', benchIngressScale],
 ] as const;
 const chosen = process.argv.slice(2);
 

@@ -53,6 +53,20 @@ export class Wire {
   }
 }
 
+/** As {@link inNamespace}, until a promise is settled; nothing else may open sockets meanwhile. */
+export async function throughoutInNamespace<T>(name: string, run: () => Promise<T>): Promise<T> {
+  const home = openSync('/proc/self/ns/net', 'r');
+  const there = openSync(`/var/run/netns/${name}`, 'r');
+  enterNetworkNamespace(there);
+  try {
+    return await run();
+  } finally {
+    enterNetworkNamespace(home);
+    closeSync(home);
+    closeSync(there);
+  }
+}
+
 /** Runs something while this thread is in a named namespace. */
 export function inNamespace<T>(name: string, run: () => T): T {
   const home = openSync('/proc/self/ns/net', 'r');

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { type KubeApi, versionOf } from '../../kube/port.ts';
 import { ordinaryTimes, type ReflectorTimes, reflect } from '../../kube/reflector.ts';
 import { formatProblem } from '../../model/problem.ts';
@@ -45,6 +46,8 @@ export class KubernetesSource implements ObjectSource {
   readonly #end = new AbortController();
   /** Versions of the objects that were told, by kind and key. */
   readonly #versions = new Map<AgentKind, Map<string, string>>();
+  /** Digests of what matters of each object, by kind and key. */
+  readonly #contents = new Map<string, string>();
   readonly #waiting = new Set<AgentKind>();
   readonly #listed = new Set<AgentKind>();
 
@@ -117,8 +120,12 @@ export class KubernetesSource implements ObjectSource {
     if (version !== undefined && known?.get(key) === version) return;
     known?.set(key, version ?? '');
     if (kind === 'Route') this.#observer?.observe(key, object);
-    const reading = readKind(kind, object, this.#settings.routerNameKey);
     const place = `${kind} ${key}`;
+    // A status, mostly our own, is no reason to think about 10,000 Routes again.
+    const content = digestContent(object);
+    if (this.#contents.get(place) === content) return;
+    this.#contents.set(place, content);
+    const reading = readKind(kind, object, this.#settings.routerNameKey);
     switch (reading.outcome) {
       case 'object':
         sink.put(reading.object);
@@ -137,10 +144,19 @@ export class KubernetesSource implements ObjectSource {
 
   #remove(kind: AgentKind, key: string, sink: SourceSink): void {
     this.#versions.get(kind)?.delete(key);
+    this.#contents.delete(`${kind} ${key}`);
     if (kind === 'Route') this.#observer?.forget(key);
     sink.remove(kind, key);
     sink.report(`${kind} ${key}`, undefined);
   }
+}
+
+/** Equal for two states of an object between which only its status or its version changed. */
+function digestContent(object: unknown): string {
+  if (!isRecord(object)) return '';
+  const { status: _status, metadata, ...rest } = object;
+  const { resourceVersion: _version, managedFields: _fields, ...meta } = isRecord(metadata) ? metadata : {};
+  return hash('sha1', JSON.stringify([meta, rest]), 'base64');
 }
 
 /** `NAMESPACE/NAME` of an object that nobody has checked yet. */

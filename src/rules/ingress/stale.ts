@@ -1,5 +1,5 @@
-import type { IngressPort } from '../../model/ingress.ts';
-import type { Protocol } from '../../model/redirect.ts';
+import type { IngressPort, WeightedEndpoint } from '../../model/ingress.ts';
+import { type Protocol, protocolNumbers } from '../../model/redirect.ts';
 
 /** A tracked connection to an open port, as far as it matters here. */
 export interface TrackedConnection {
@@ -25,20 +25,37 @@ export type Verdict =
  * that gets nothing new as soon as there is another.
  */
 export function judgeConnections(ports: Iterable<IngressPort>): (connection: TrackedConnection) => Verdict {
-  const wanted = new Map<string, { readonly all: ReadonlySet<string>; readonly active: ReadonlySet<string> }>();
-  for (const { protocol, port, endpoints } of ports) {
-    const place = ({ address, port: target }: (typeof endpoints)[number]): string => `${address.text} ${target}`;
-    wanted.set(`${protocol} ${port}`, {
-      all: new Set(endpoints.map(place)),
-      active: new Set(endpoints.filter(({ weight }) => weight > 0).map(place)),
-    });
-  }
+  const wanted = new Map<number, IngressPort>();
+  for (const port of ports) wanted.set(keyOf(port), port);
+  // Of most ports no connection is tracked: what is not asked for is not worked out.
+  const known = new Map<IngressPort, Places>();
   return ({ protocol, port, endpoint, established }) => {
-    const known = wanted.get(`${protocol} ${port}`);
-    if (known?.all.has(endpoint) === true) {
-      const isIdle = known.active.size > 0 && !known.active.has(endpoint);
+    const open = wanted.get(keyOf({ protocol, port }));
+    const places = open && (known.get(open) ?? listPlaces(open));
+    if (open !== undefined && places !== undefined) known.set(open, places);
+    if (places?.all.has(endpoint) === true) {
+      const isIdle = places.active.size > 0 && !places.active.has(endpoint);
       return protocol === 'udp' && isIdle ? 'forget' : 'keep';
     }
     return protocol === 'tcp' && established ? 'drain' : 'forget';
   };
+}
+
+/** Endpoints of a port as `ADDRESS PORT`. */
+interface Places {
+  readonly all: ReadonlySet<string>;
+  /** Those that get new connections. */
+  readonly active: ReadonlySet<string>;
+}
+
+function listPlaces({ endpoints }: IngressPort): Places {
+  const place = ({ address, port }: WeightedEndpoint): string => `${address.text} ${port}`;
+  return {
+    all: new Set(endpoints.map(place)),
+    active: new Set(endpoints.filter(({ weight }) => weight > 0).map(place)),
+  };
+}
+
+function keyOf({ protocol, port }: { readonly protocol: Protocol; readonly port: number }): number {
+  return protocolNumbers[protocol] * 0x10000 + port;
 }

@@ -16,6 +16,9 @@ export interface IngressUpdate {
   readonly isEmpty: boolean;
 }
 
+/** So many chains and the like may stay that no port needs: to take them away, the kernel looks at the whole table. */
+const maxIdle = 50;
+
 /**
  * What is installed of an ingress node's ports, kept so that an update is computed from the ports
  * that changed and not from all of them. A port that is the very object of the last update has not
@@ -97,9 +100,10 @@ export class IngressTable {
       }
     }
     const supplied = this.#supply(spare);
+    const idle = [...this.#present].filter(([id]) => !this.#shared.has(id) && !spare.has(id));
+    if (idle.length <= maxIdle) return supplied;
     const lines = { chain: [] as string[], collection: [] as string[], object: [] as string[] };
-    for (const [id, thing] of this.#present) {
-      if (this.#shared.has(id) || spare.has(id)) continue;
+    for (const [id, thing] of idle) {
       this.#present.delete(id);
       if (thing.kind === 'chain') {
         lines.chain.push(`flush chain ${table} ${thing.name}`, `delete chain ${table} ${thing.name}`);

@@ -75,9 +75,17 @@ describe('IngressTable', () => {
     table.update(withMany(5));
     assert.match(table.tidy(), /add chain \S+ \S+ tcp4-random-4\n/);
     assert.equal(table.update(withMany(6)).structure, '');
-    assert.match(table.tidy(), /delete chain \S+ \S+ tcp4-random-4\n/);
-    assert.equal(table.update(withMany(5)).structure, '');
     table.tidy();
+    assert.equal(table.update(withMany(5)).structure, '');
+    assert.equal(table.tidy(), '');
+  });
+
+  it('takes structure away that is not needed any more, when it is much', () => {
+    const table = new IngressTable(rules(), 'a');
+    for (let many = 1; many < 100; many++) {
+      table.update([open({ endpoints: Array.from({ length: many }, (_, index) => endpoint(index + 1)) })]);
+    }
+    assert.match(table.tidy(), /delete chain \S+ \S+ tcp4-random-4\n/);
     assert.equal(table.tidy(), '');
   });
 
