@@ -1,4 +1,5 @@
 import type { Server } from 'node:http';
+import { describeClaims } from './claims-document.ts';
 import type { IngressDataPlane } from './data-plane.ts';
 import { createAgentServer } from './http.ts';
 import type { AgentLog } from './log.ts';
@@ -48,6 +49,7 @@ export async function startDaemon(
     createAgentServer({
       metrics: metrics.registry,
       unreadiness: () => agent.unreadiness,
+      claims: () => agent.admissions && describeClaims(agent.admissions),
       ...(stats.credentials !== undefined && { credentials: stats.credentials }),
     });
   if (server !== undefined && stats !== undefined) await listen(server, stats.port, stats.address);

@@ -13,11 +13,13 @@ export interface HttpParts {
   readonly metrics: { readonly contentType: string; metrics(): Promise<string> };
   /** Why the agent is not ready; undefined when it is. */
   readonly unreadiness: () => string | undefined;
-  /** Absent: everybody may read the metrics. */
+  /** Every claim of a port, for `erctl routes`; undefined before the first list. */
+  readonly claims: () => unknown;
+  /** Absent: everybody may read the metrics and the claims. */
   readonly credentials?: Credentials;
 }
 
-/** `/metrics`, and `/healthz` and `/readyz` for a kubelet; only the metrics ask for credentials. */
+/** `/metrics` and `/claims`, and `/healthz` and `/readyz` for a kubelet; only the former ask for credentials. */
 export function createAgentServer(parts: HttpParts): Server {
   const server = createServer((request, response) => void answer(parts, request, response));
   // A client that sends slowly or nothing must not hold a connection for ever.
@@ -36,23 +38,34 @@ async function answer(parts: HttpParts, request: IncomingMessage, response: Serv
       const unreadiness = parts.unreadiness();
       return unreadiness === undefined ? send(response, 200, 'ok\n') : send(response, 503, `${unreadiness}\n`);
     }
+    case '/claims': {
+      if (!admit(parts, request, response)) return;
+      const claims = parts.claims();
+      if (claims === undefined) return send(response, 503, 'nothing is known of any Route yet\n');
+      return send(response, 200, `${JSON.stringify(claims)}\n`, 'application/json');
+    }
     case '/metrics':
-      if (!isAllowed(parts.credentials, request.headers.authorization)) {
-        response.setHeader('www-authenticate', 'Basic realm="statistics", charset="UTF-8"');
-        return send(response, 401, 'username and password are needed\n');
-      }
+      if (!admit(parts, request, response)) return;
       try {
         return send(response, 200, await parts.metrics.metrics(), parts.metrics.contentType);
       } catch (error) {
         return send(response, 500, `${error instanceof Error ? error.message : String(error)}\n`);
       }
     default:
-      return send(response, 404, 'there are /metrics, /healthz and /readyz\n');
+      return send(response, 404, 'there are /metrics, /claims, /healthz and /readyz\n');
   }
 }
 
 function send(response: ServerResponse, code: number, text: string, type = 'text/plain; charset=utf-8'): void {
   response.writeHead(code, { 'content-type': type, 'cache-control': 'no-store' }).end(text);
+}
+
+/** Whether the client may read statistics; one that may not is told so. */
+function admit({ credentials }: HttpParts, request: IncomingMessage, response: ServerResponse): boolean {
+  if (isAllowed(credentials, request.headers.authorization)) return true;
+  response.setHeader('www-authenticate', 'Basic realm="statistics", charset="UTF-8"');
+  send(response, 401, 'username and password are needed\n');
+  return false;
 }
 
 function isAllowed(credentials: Credentials | undefined, header: string | undefined): boolean {

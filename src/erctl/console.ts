@@ -14,6 +14,8 @@ export type Style = 'red' | 'green' | 'yellow' | 'cyan' | 'bold' | 'dim';
 /** Where a command reads and writes. */
 export interface Console {
   readonly screen: Screen;
+  /** Lines of the terminal; of a pipe, as many as there are. */
+  readonly rows: number;
   /** Whether standard output is a terminal. */
   readonly isTerminal: boolean;
   out(text: string): void;
@@ -22,13 +24,24 @@ export interface Console {
   read(path: string): string;
 }
 
+/** On narrower terminals lines are broken by the terminal. */
+const leastWidth = 40;
+
 /** Colours only on a terminal, and not when NO_COLOR is set to anything (no-color.org). */
 export function openConsole(environment: Readonly<Record<string, string | undefined>>): Console {
-  const { isTTY, columns } = process.stdout;
-  const isTerminal = isTTY === true;
+  const isTerminal = process.stdout.isTTY === true;
   const plain = (environment.NO_COLOR ?? '') !== '' || environment.TERM === 'dumb';
   return {
-    screen: { ...(isTerminal && { width: Math.max(columns ?? 80, 40) }), colour: isTerminal && !plain },
+    // Asked each time: a terminal changes its size while we watch.
+    get screen() {
+      return {
+        ...(isTerminal && { width: Math.max(process.stdout.columns, leastWidth) }),
+        colour: isTerminal && !plain,
+      };
+    },
+    get rows() {
+      return isTerminal ? process.stdout.rows : Number.POSITIVE_INFINITY;
+    },
     isTerminal,
     out: (text) => write(1, text),
     err: (text) => write(2, text),

@@ -5,7 +5,7 @@ import { isRecord } from '../spec/shape.ts';
 export interface WrittenDocument {
   readonly value: unknown;
   /** The line where the value of a JSON path stands, counted from 1; where it is missing, that of its nearest parent. */
-  lineOf(path: string): number | undefined;
+  readonly lineOf: (path: string) => number | undefined;
 }
 
 /** The documents of a file, or why it cannot be read. */
@@ -43,10 +43,12 @@ export function readDocuments(text: string): WrittenFile {
 }
 
 function unfold(value: unknown, lineAt: (keys: readonly (string | number)[]) => number | undefined): WrittenDocument[] {
-  const isList = isRecord(value) && typeof value.kind === 'string' && value.kind.endsWith('List');
-  if (!isList || !Array.isArray(value.items)) return [{ value, lineOf: (path) => lineAt(splitPath(path)) }];
+  const listed =
+    isRecord(value) && typeof value.kind === 'string' && value.kind.endsWith('List') ? value.kind : undefined;
+  if (listed === undefined || !isRecord(value) || !Array.isArray(value.items))
+    return [{ value, lineOf: (path) => lineAt(splitPath(path)) }];
   const { apiVersion } = value;
-  const kind = `${value.kind}`.slice(0, -'List'.length);
+  const kind = listed.slice(0, -'List'.length);
   return value.items.map(
     (item: unknown, index): WrittenDocument => ({
       // Items of a typed list do not say their kind.

@@ -1,10 +1,15 @@
 import { Command, CommanderError } from 'commander';
 import { KernelError } from '../kernel/port.ts';
 import { escapeUnprintable } from '../model/text.ts';
+import { addCompletion } from './commands/completion.ts';
 import { addInspect } from './commands/inspect.ts';
 import { addList } from './commands/list.ts';
+import { addRender } from './commands/render.ts';
+import { addRoutes } from './commands/routes.ts';
+import { addSchema } from './commands/schema.ts';
 import { addTrace } from './commands/trace.ts';
 import { addValidate } from './commands/validate.ts';
+import { addWatch } from './commands/watch.ts';
 import type { Console } from './console.ts';
 import { ErctlError, type ExitCode, exitCodes } from './failure.ts';
 
@@ -32,11 +37,25 @@ export function makeProgram(version: string, context: CommandContext): Command {
       getErrHasColors: () => false,
     })
     .exitOverride();
-  addInspect(program, context);
-  addTrace(program, context);
-  addList(program, context);
-  addValidate(program, context);
+  const commands = [
+    addInspect,
+    addTrace,
+    addList,
+    addWatch,
+    addRoutes,
+    addValidate,
+    addRender,
+    addSchema,
+    addCompletion,
+  ];
+  for (const add of commands) add(program, context);
+  // The list of commands has their first sentences; each command's own help has all.
+  for (const command of program.commands) command.summary(firstSentence(command.description()));
   return program;
+}
+
+function firstSentence(text: string): string {
+  return text.split(/[.:] /, 1)[0]?.replace(/\.$/, '') ?? '';
 }
 
 /** Runs one command line. Never throws: what cannot be done is told on standard error, with status 2. */

@@ -30,3 +30,11 @@ export function escapeJson(json: string): string {
 function escapeUnit(text: string, at: number): string {
   return `\\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`;
 }
+
+/** As {@link escapeUnprintable}, but line breaks and tabs stay: for text of several lines that we laid out. */
+export function escapeLines(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => line.split('\t').map(escapeUnprintable).join('\t'))
+    .join('\n');
+}

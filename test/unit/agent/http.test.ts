@@ -14,9 +14,10 @@ describe('createAgentServer', () => {
   let server: Server;
   let base: string;
   let unreadiness: string | undefined;
+  let claims: unknown;
 
   async function open(parts: Partial<HttpParts> = {}): Promise<void> {
-    server = createAgentServer({ metrics, unreadiness: () => unreadiness, ...parts });
+    server = createAgentServer({ metrics, unreadiness: () => unreadiness, claims: () => claims, ...parts });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -55,6 +56,15 @@ describe('createAgentServer', () => {
       assert.match(await get('/metrics', headers as Record<string, string>), /^401 /);
     }
     assert.match(await get('/healthz'), /^200 /);
+  });
+
+  it('tells claims to those who may read statistics, once there are any', async () => {
+    await open({ credentials: { username: 'u', password: 'p' } });
+    assert.match(await get('/claims'), /^401 /);
+    const headers = { authorization: `Basic ${Buffer.from('u:p').toString('base64')}` };
+    assert.match(await get('/claims', headers), /^503 /);
+    claims = { schema: 'x', claims: [] };
+    assert.equal(await get('/claims', headers), '200 {"schema":"x","claims":[]}');
   });
 
   it('stands in the list of listeners while it is open', async () => {

@@ -1,0 +1,85 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type RenderSettings, renderRouter } from '../../inspect/render.ts';
+import type { RenderDocument, RenderedRouter } from '../../inspect/render-document.ts';
+import { readWritten, type Written } from '../../inspect/written.ts';
+import { formatProblem } from '../../model/problem.ts';
+import type { Console } from '../console.ts';
+import { readDocuments } from '../documents.ts';
+import { ErctlError } from '../failure.ts';
+import { renderJson } from '../json.ts';
+import type { CommandContext } from '../program.ts';
+import { renderRendering } from '../screens/render.ts';
+import { type OutputFormat, withOutput } from './options.ts';
+import { readText } from './validate.ts';
+
+interface RenderOptions {
+  readonly output: OutputFormat;
+  readonly backend: 'iptables' | 'nftables';
+  readonly only?: 'nad' | 'rules';
+  readonly interface: string;
+  readonly podInterface: string;
+}
+
+/** `erctl render`: what becomes of a router's file, without a cluster. */
+export function addRender(program: Command, { console }: CommandContext): void {
+  const command = program
+    .command('render')
+    .argument('<file...>', 'YAML or JSON; "-" reads standard input')
+    .description(
+      'print the NetworkAttachmentDefinition of an EgressRouter, and the rules that the plugin would install. ' +
+        'Ends with 2 when a file cannot be read or is not valid.',
+    )
+    .addOption(new Option('--backend <name>', 'whose rules').choices(['iptables', 'nftables']).default('nftables'))
+    .addOption(new Option('--only <part>', 'only one of the two').choices(['nad', 'rules']))
+    .option('--interface <name>', 'the interface that is made', readInterface, 'net1')
+    .option('--pod-interface <name>', 'the interface that clients come in by', readInterface, 'eth0');
+  withOutput(command, [
+    ['render router.yaml', 'the definition and the rules of nftables'],
+    ['render router.yaml --backend iptables --only rules', 'for iptables-restore'],
+    ['render router.yaml --only nad | kubectl apply -f -', 'without a controller'],
+  ]).action((files: readonly string[], options: RenderOptions) => {
+    const settings: RenderSettings = {
+      interface: options.interface,
+      podInterface: options.podInterface,
+      withDefinition: options.only !== 'rules',
+      ...(options.only !== 'nad' && { backend: options.backend }),
+    };
+    const routers = files.flatMap((file) => renderFile(file, console, settings));
+    const document: RenderDocument = { schema: 'erctl.render/v1', routers };
+    console.out(options.output === 'json' ? renderJson(document) : renderRendering(document));
+  });
+}
+
+function renderFile(file: string, console: Console, settings: RenderSettings): RenderedRouter[] {
+  const written = readDocuments(readText(file, console));
+  if (!written.ok) throw new ErctlError(`Cannot read ${file}: line ${written.line}: ${written.reason}`);
+  const parts = written.documents.flatMap(({ value }) => readWritten(value));
+  const routers = parts.flatMap((part) => {
+    refuseInvalid(file, part);
+    return renderRouter(part, settings) ?? [];
+  });
+  if (routers.length > 0) return routers;
+  throw new ErctlError(
+    `${file} has nothing to render: it must hold an EgressRouter, a NetworkAttachmentDefinition or a network configuration of the plugin`,
+  );
+}
+
+function refuseInvalid(file: string, part: Written): void {
+  const isRouter = part.kind === 'egress-router' || part.kind === 'net-conf';
+  const problems = isRouter
+    ? part.read.ok
+      ? []
+      : part.read.problems
+    : part.kind === 'unreadable'
+      ? part.problems
+      : [];
+  const [first] = problems;
+  if (first === undefined) return;
+  throw new ErctlError(`${file}: ${part.title} is not valid: ${formatProblem(first)}; "erctl validate" tells all`);
+}
+
+/** As names of interfaces stand in rules: without anything that a rule program takes for a pattern. */
+function readInterface(text: string): string {
+  if (/^[a-zA-Z0-9._][a-zA-Z0-9._-]{0,14}$/.test(text)) return text;
+  throw new InvalidArgumentError('It must be the name of an interface.');
+}

@@ -1,0 +1,98 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { compareSamples, type Sample } from '../../inspect/watch.ts';
+import { NamespaceInspector } from '../../kernel/linux/inspection.ts';
+import { openLinuxKernel } from '../../kernel/linux/parts.ts';
+import { FileStateStore } from '../../kernel/linux/state-store.ts';
+import type { StateStore } from '../../kernel/port.ts';
+import type { AttachmentState } from '../../model/state.ts';
+import { ErctlError } from '../failure.ts';
+import { renderJson } from '../json.ts';
+import type { CommandContext } from '../program.ts';
+import { renderWatch } from '../screens/watch.ts';
+import { findTarget, type Target, type TargetOptions } from '../target.ts';
+import { type OutputFormat, withOutput, withTarget } from './options.ts';
+
+interface WatchOptions extends TargetOptions {
+  readonly output: OutputFormat;
+  readonly interval: number;
+  readonly count?: number;
+}
+
+/** Clears the terminal from its upper left corner. */
+const clear = '\u001b[H\u001b[J';
+/** Lines of a frame that are not rows. */
+const frameLines = 4;
+
+/** `erctl watch`: connections and bytes a second, rule by rule, until it is interrupted. */
+export function addWatch(program: Command, { console }: CommandContext): void {
+  const command = withTarget(
+    program
+      .command('watch')
+      .description(
+        'watch what passes through a router: connections and bytes a second for each rule, the busiest first.',
+      ),
+  )
+    .option('--interval <seconds>', 'time between two looks', readSeconds, 2)
+    .option('--count <number>', 'end after so many looks', readCount);
+  withOutput(command, [
+    ['watch', "the node's only router; Ctrl-C ends it"],
+    ['watch --pod shop/egress-1 --interval 0.5', 'twice a second'],
+    ['watch --count 2 --output json', 'a line of JSON for each look, for programs'],
+  ]).action(async (options: WatchOptions) => {
+    const store = new FileStateStore();
+    const target = findTarget(options, store);
+    const states = listWatched(target, store);
+    let before: Sample | undefined;
+    for (let look = 1; ; look++) {
+      const after = takeSample(target, states, store);
+      const documents = states.map((state) => compareSamples(state, before, after));
+      if (options.output === 'json') for (const document of documents) console.out(renderJson(document, 0));
+      else {
+        const rows = Math.max(3, Math.floor(console.rows / documents.length) - frameLines);
+        const frames = documents.map((document) => renderWatch(document, console.screen, rows));
+        console.out(`${console.isTerminal ? clear : ''}${frames.join('\n')}`);
+      }
+      if (look === options.count) return;
+      before = after;
+      await new Promise((resolve) => setTimeout(resolve, options.interval * 1000));
+    }
+  });
+}
+
+function listWatched(target: Target, store: StateStore): readonly AttachmentState[] {
+  const bootId = store.bootId();
+  const states = store
+    .list()
+    .filter((state) => state.netns.inode === target.inode && state.bootId === bootId)
+    .filter((state) => target.link === undefined || state.link === target.link);
+  if (states.length > 0) return states;
+  throw new ErctlError(`Nothing is remembered of a router in ${target.netns}; "erctl inspect" says more`);
+}
+
+/** The namespace is entered for each look alone, so that a DEL never waits for us. */
+function takeSample(target: Target, [state]: readonly AttachmentState[], store: StateStore): Sample {
+  const kernel = openLinuxKernel(target.netns, state?.backend ?? 'auto', store);
+  try {
+    if (kernel.netns.inode !== target.inode)
+      throw new ErctlError(`The network namespace ${target.netns} is another one now: the pod ended`);
+    const inspector = new NamespaceInspector();
+    try {
+      return { flows: inspector.listFlows(), at: performance.now() };
+    } finally {
+      inspector.close();
+    }
+  } finally {
+    kernel.close();
+  }
+}
+
+function readSeconds(text: string): number {
+  const seconds = /^\d{1,4}(?:\.\d{1,3})?$/.test(text) ? Number(text) : 0;
+  if (seconds < 0.1 || seconds > 3600) throw new InvalidArgumentError('It must be seconds, from 0.1 to 3600.');
+  return seconds;
+}
+
+function readCount(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 1.');
+  return Number(text);
+}

@@ -1,0 +1,20 @@
+import { stringify } from 'yaml';
+import type { RenderDocument } from '../../inspect/render-document.ts';
+import { escapeLines, escapeUnprintable } from '../../model/text.ts';
+
+/** The screen of `erctl render`: YAML that `kubectl` takes, and the rule programs' input behind comments. */
+export function renderRendering({ routers }: RenderDocument): string {
+  return routers
+    .map(({ title, definition, scripts }) => {
+      const parts = [
+        ...(definition === undefined ? [] : [stringify(definition, { lineWidth: 0 })]),
+        ...scripts.map(
+          ({ tool, input }) =>
+            `# ${escapeUnprintable(title)}: ${tool} ${tool === 'nft' ? '-f -' : '--noflush'}\n${input}`,
+        ),
+      ];
+      return parts.map(escapeLines);
+    })
+    .map((parts) => parts.join('---\n'))
+    .join('---\n');
+}

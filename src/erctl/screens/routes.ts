@@ -1,0 +1,30 @@
+import type { Claim, ClaimsDocument } from '../../agent/claims-document.ts';
+import type { Screen } from '../console.ts';
+import { type Cell, type Column, renderTable } from '../table.ts';
+
+const columns: readonly Column[] = [
+  { head: 'PORT' },
+  { head: 'KIND' },
+  { head: 'NAME' },
+  { head: 'ADMITTED' },
+  { head: 'OWNER' },
+  { head: 'WHY' },
+];
+
+/** The screen of `erctl routes`. */
+export function renderRoutes({ claims }: ClaimsDocument, screen: Screen): string {
+  if (claims.length === 0) return 'No Route asks this agent for a port.\n';
+  return renderTable(columns, claims.map(describeClaim), screen);
+}
+
+function describeClaim(claim: Claim): Cell[] {
+  const listener = claim.listener === undefined ? '' : ` (${claim.listener})`;
+  return [
+    claim.port === undefined ? '-' : `${claim.port}/${claim.protocol}`,
+    claim.kind,
+    `${claim.namespace}/${claim.name}${listener}`,
+    claim.admitted ? { text: 'yes', style: 'green' } : { text: 'no', style: 'red' },
+    claim.owner ?? '-',
+    claim.admitted ? '' : `${claim.reason}: ${claim.message}`,
+  ];
+}

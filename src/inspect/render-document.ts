@@ -1,0 +1,26 @@
+import * as z from 'zod/mini';
+
+const definitionSchema = z.object({
+  apiVersion: z.literal('k8s.cni.cncf.io/v1'),
+  kind: z.literal('NetworkAttachmentDefinition'),
+  metadata: z.object({ namespace: z.optional(z.string()), name: z.string() }),
+  /** The network configuration as JSON text. */
+  spec: z.object({ config: z.string() }),
+});
+
+const renderedRouterSchema = z.object({
+  title: z.string(),
+  /** Of an EgressRouter. */
+  definition: z.optional(definitionSchema),
+  /** Rule programs with what they are given on standard input. */
+  scripts: z.array(z.object({ tool: z.enum(['iptables-restore', 'ip6tables-restore', 'nft']), input: z.string() })),
+});
+
+/** What `erctl render --output json` prints. */
+export const renderDocumentSchema = z.object({
+  schema: z.literal('erctl.render/v1'),
+  routers: z.array(renderedRouterSchema),
+});
+
+export type RenderedRouter = z.output<typeof renderedRouterSchema>;
+export type RenderDocument = z.output<typeof renderDocumentSchema>;
