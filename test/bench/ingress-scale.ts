@@ -97,10 +97,11 @@ async function measureAgent(world: IngressLab): Promise<number[]> {
     for (let index = 0; index < changes; index++) {
       const which = 5000 + (index >> 1);
       server.put(paths.slices, sliceOf(which, index % 2 === 0 ? endpointsOfEach - 1 : endpointsOfEach));
+      // To ask while it works would make it wait.
+      await sleep(300);
       const after = await nextDelay(netns, before.count, before.sum);
       figures.push(after.sum - before.sum);
       before = after;
-      await sleep(300);
     }
     await sleep(2000);
     return [load.sum, median(figures), Math.max(...figures), memoryOf(world.agentPid), await restOf(world.agentPid)];
