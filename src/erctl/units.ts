@@ -7,7 +7,7 @@ export function formatCount(count: number): string {
 
 /** Bytes in powers of 1000: `999 B`, `1.2 kB`, `34 MB`. */
 export function formatBytes(bytes: number): string {
-  return bytes < 1000 ? `${Math.round(bytes)} B` : `${scale(bytes)}B`;
+  return bytes < 999.5 ? `${Math.round(bytes)} B` : `${scale(bytes)}B`;
 }
 
 function scale(value: number): string {

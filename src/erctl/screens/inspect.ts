@@ -1,9 +1,9 @@
 import type { InspectDocument, RouterReport } from '../../inspect/report-document.ts';
 import { paint, type Screen } from '../console.ts';
-import { type Cell, type Column, renderTable, renderText } from '../table.ts';
+import { type Cell, type Column, capitalise, renderTable, renderText } from '../table.ts';
 import { formatBytes, formatCount } from '../units.ts';
 
-const unnamed: readonly Column[] = [{ head: '' }, { head: '' }];
+const unnamed: readonly Column[] = [{ head: '' }, { head: '', fold: 20 }];
 /** Rows of redirects and of connections that are shown; `--all` shows every one. */
 const shownRows = 20;
 
@@ -15,13 +15,13 @@ export function renderInspection({ routers }: InspectDocument, screen: Screen, s
 function renderRouter(router: RouterReport, screen: Screen, showsAll: boolean): string {
   const title = router.pod ?? router.container;
   return [
-    paint(screen, 'bold', renderText(`Egress router ${title}, ${router.interface.name}`, screen)),
+    renderText(`Egress router ${title}, ${router.interface.name}`, screen, '', 'bold'),
     renderTable(unnamed, describeHead(router), screen, '  '),
     section(
       screen,
       'Routes',
       renderTable(
-        [{ head: '' }],
+        [{ head: '', fold: 20 }],
         router.routes.map((route) => [route]),
         screen,
         '  ',
@@ -31,7 +31,7 @@ function renderRouter(router: RouterReport, screen: Screen, showsAll: boolean): 
       screen,
       'Policy rules',
       renderTable(
-        [{ head: '' }],
+        [{ head: '', fold: 20 }],
         router.policyRules.map((rule) => [rule]),
         screen,
         '  ',
@@ -46,7 +46,7 @@ function renderRouter(router: RouterReport, screen: Screen, showsAll: boolean): 
 }
 
 function section(screen: Screen, title: string, body: string): string {
-  return `\n${paint(screen, 'bold', title)}\n${body === '' ? '  none\n' : body}`;
+  return `\n${renderText(title, screen, '', 'bold')}${body === '' ? '  none\n' : body}`;
 }
 
 function describeHead(router: RouterReport): Cell[][] {
@@ -84,12 +84,12 @@ function describeGateway({ address, answer, mac, neighbour }: RouterReport['addr
 
 const redirectColumns: readonly Column[] = [
   { head: 'PORT' },
-  { head: 'TARGET' },
+  { head: 'TARGET', fold: 16 },
   { head: 'RULE' },
   { head: 'LIVE', align: 'right' },
-  { head: 'PACKETS', align: 'right' },
+  { head: 'PACKETS', align: 'right', drop: 2 },
   { head: 'BYTES', align: 'right' },
-  { head: 'OPENED', align: 'right' },
+  { head: 'OPENED', align: 'right', drop: 1 },
 ];
 
 function renderRedirects({ redirects, fallbacks }: RouterReport, screen: Screen, showsAll: boolean): string {
@@ -115,11 +115,11 @@ function describeLive({ connections, packets, bytes }: RouterReport['redirects']
 }
 
 const connectionColumns: readonly Column[] = [
-  { head: 'CLIENT' },
+  { head: 'CLIENT', fold: 16 },
   { head: 'PORT' },
-  { head: 'TARGET' },
-  { head: 'SEEN AS' },
-  { head: 'STATE' },
+  { head: 'TARGET', fold: 16 },
+  { head: 'SEEN AS', drop: 1 },
+  { head: 'STATE', drop: 2 },
   { head: 'BYTES', align: 'right' },
 ];
 
@@ -160,13 +160,8 @@ function renderVerdict({ problems, notes }: RouterReport, screen: Screen): strin
   const told = notes.map((note) => renderText(`Note: ${note}.`, screen, '  ')).join('');
   if (problems.length === 0) return `${told}${paint(screen, 'green', 'Healthy: nothing is wrong with this router.')}\n`;
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
-  const lines = problems.map(({ what, cure }, index) => {
-    const text = renderText(`${index + 1}. ${capitalise(what)}. Cure: ${cure}.`, screen, '   ');
-    return paint(screen, 'red', text.trimEnd());
-  });
-  return `${told}${paint(screen, 'bold', `Not healthy: ${count}`)}\n${lines.join('\n')}\n`;
-}
-
-function capitalise(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  const lines = problems.map(({ what, cure }, index) =>
+    renderText(`${index + 1}. ${capitalise(what)}. Cure: ${cure}.`, screen, '   ', 'red'),
+  );
+  return `${told}${paint(screen, 'bold', `Not healthy: ${count}`)}\n${lines.join('')}`;
 }

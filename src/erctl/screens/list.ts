@@ -3,13 +3,13 @@ import type { Screen } from '../console.ts';
 import { type Cell, type Column, renderTable } from '../table.ts';
 
 const columns: readonly Column[] = [
-  { head: 'POD' },
-  { head: 'CONTAINER' },
+  { head: 'POD', fold: 20 },
+  { head: 'CONTAINER', drop: 4 },
   { head: 'INTERFACE' },
-  { head: 'ADDRESSES' },
-  { head: 'MASTER' },
-  { head: 'BACKEND' },
-  { head: 'PORTS', align: 'right' },
+  { head: 'ADDRESSES', fold: 18 },
+  { head: 'MASTER', drop: 3 },
+  { head: 'BACKEND', drop: 1 },
+  { head: 'PORTS', align: 'right', drop: 2 },
   { head: 'STATE' },
 ];
 

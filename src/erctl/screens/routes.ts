@@ -4,11 +4,11 @@ import { type Cell, type Column, renderTable } from '../table.ts';
 
 const columns: readonly Column[] = [
   { head: 'PORT' },
-  { head: 'KIND' },
-  { head: 'NAME' },
+  { head: 'KIND', drop: 1 },
+  { head: 'NAME', fold: 14 },
   { head: 'ADMITTED' },
-  { head: 'OWNER' },
-  { head: 'WHY' },
+  { head: 'OWNER', fold: 12, drop: 2 },
+  { head: 'WHY', fold: 20 },
 ];
 
 /** The screen of `erctl routes`. */

@@ -1,6 +1,6 @@
 import type { TraceDocument } from '../../inspect/trace-document.ts';
-import { paint, type Screen } from '../console.ts';
-import { renderText } from '../table.ts';
+import type { Screen } from '../console.ts';
+import { capitalise, renderText } from '../table.ts';
 
 /** The screen of `erctl trace`. */
 export function renderTrace(document: TraceDocument, screen: Screen): string {
@@ -11,16 +11,16 @@ export function renderTrace(document: TraceDocument, screen: Screen): string {
       ? ''
       : renderText(`Tried from the pod: ${attempt.target} ${attempt.outcome}, ${attempt.milliseconds} ms`, screen);
   const trouble = problems.map(({ what, cure }, index) =>
-    paint(screen, 'red', renderText(`${index + 1}. ${what}. Cure: ${cure}.`, screen, '   ').trimEnd()),
+    renderText(`${index + 1}. ${capitalise(what)}. Cure: ${cure}.`, screen, '   ', 'red'),
   );
   return [
-    paint(screen, 'bold', renderText(title, screen)),
+    renderText(title, screen, '', 'bold'),
     ...steps.map((step) => renderText(`  → ${step}`, screen, '    ')),
     tried,
     arrives
-      ? paint(screen, 'green', renderText(`It gets to ${target}.`, screen))
-      : paint(screen, 'red', renderText(describeFailure(document), screen)),
-    trouble.length === 0 ? '' : `${trouble.join('\n')}\n`,
+      ? renderText(`It gets to ${target}.`, screen, '', 'green')
+      : renderText(describeFailure(document), screen, '', 'red'),
+    ...trouble,
   ].join('');
 }
 

@@ -1,5 +1,5 @@
 import type { ValidateDocument } from '../../inspect/validate-document.ts';
-import { paint, type Screen } from '../console.ts';
+import type { Screen } from '../console.ts';
 import { renderText } from '../table.ts';
 
 /** The screen of `erctl validate`: a line for each problem, as compilers write them, and one for each document. */
@@ -13,11 +13,11 @@ export function renderValidation({ files }: ValidateDocument, screen: Screen): s
           const lines = problems.map(({ path, value, cure, line }) => {
             const place = line === undefined ? name : `${name}:${line}`;
             const words = `${place}: ${title}: ${path}${value === '' ? '' : ` ${value}`}: ${cure}`;
-            return paint(screen, 'red', renderText(words, screen, '  ').trimEnd());
+            return renderText(words, screen, '  ', 'red');
           });
-          if (lines.length > 0) return `${lines.join('\n')}\n`;
+          if (lines.length > 0) return lines.join('');
           if (outcome === 'skipped') return renderText(`${name}: ${title} is not for an egress router`, screen);
-          return paint(screen, 'green', renderText(`${name}: ${title} is valid`, screen).trimEnd()).concat('\n');
+          return renderText(`${name}: ${title} is valid`, screen, '', 'green');
         })
         .join('');
     })

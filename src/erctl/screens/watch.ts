@@ -1,13 +1,13 @@
 import type { WatchDocument } from '../../inspect/watch-document.ts';
-import { paint, type Screen } from '../console.ts';
+import type { Screen } from '../console.ts';
 import { type Cell, type Column, renderTable, renderText } from '../table.ts';
 import { formatBytes, formatCount } from '../units.ts';
 
 const columns: readonly Column[] = [
   { head: 'PORT' },
-  { head: 'TARGET' },
+  { head: 'TARGET', fold: 16 },
   { head: 'LIVE', align: 'right' },
-  { head: 'NEW', align: 'right' },
+  { head: 'NEW', align: 'right', drop: 1 },
   { head: 'OUT/s', align: 'right' },
   { head: 'IN/s', align: 'right' },
 ];
@@ -28,7 +28,7 @@ export function renderWatch(document: WatchDocument, screen: Screen, rows: numbe
     ]);
   const more = busiest.length - shown.length;
   return [
-    paint(screen, 'bold', renderText(`Egress router ${pod ?? container}, ${link}: ${seconds.toFixed(1)} s`, screen)),
+    renderText(`Egress router ${pod ?? container}, ${link}: ${seconds.toFixed(1)} s`, screen, '', 'bold'),
     renderTable(columns, shown, screen),
     more > 0 ? `… and ${more} more\n` : '',
     counted ? '' : renderText('Note: bytes are not counted here (net.netfilter.nf_conntrack_acct is 0).', screen),
