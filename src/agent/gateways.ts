@@ -1,12 +1,14 @@
 import type { Gateway, GatewayListener } from '../spec/gateway.ts';
 import type { Labels } from '../spec/object-meta.ts';
-import type { Route } from '../spec/route.ts';
+import type { ReferenceGrant } from '../spec/reference-grant.ts';
+import type { Route, RouteBackend } from '../spec/route.ts';
 import type { StreamRoute } from '../spec/stream-route.ts';
 
 /** What the ports of Gateways are made of. */
 export interface GatewayObjects {
   readonly gateways: Iterable<Gateway>;
   readonly streamRoutes: Iterable<StreamRoute>;
+  readonly grants: Iterable<ReferenceGrant>;
   /** Labels of a namespace; undefined when it does not exist. */
   readonly labelsOfNamespace: (namespace: string) => Labels | undefined;
 }
@@ -18,12 +20,13 @@ export interface GatewayObjects {
  */
 export function listListenerRoutes(objects: GatewayObjects, className: string): readonly Route[] {
   const attachable = [...objects.streamRoutes].sort(byAge);
+  const grants = [...objects.grants];
   const routes: Route[] = [];
   for (const gateway of objects.gateways) {
     if (gateway.className !== className) continue;
     for (const listener of gateway.listeners) {
       const attached = attachable.find((route) => isAttached(route, gateway, listener, objects.labelsOfNamespace));
-      routes.push(makeRoute(gateway, listener, attached));
+      routes.push(makeRoute(gateway, listener, attached, grants));
     }
   }
   return routes;
@@ -70,21 +73,48 @@ function isAllowed(
   }
 }
 
-/** Routes by listener and attached route, so that the same objects give the same value. */
-const made = new WeakMap<GatewayListener, { readonly attached: StreamRoute | undefined; readonly route: Route }>();
+/** Routes by listener, attached route and what that may use, so that the same objects give the same value. */
+const made = new WeakMap<
+  GatewayListener,
+  { readonly attached: StreamRoute | undefined; readonly forbidden: string; readonly route: Route }
+>();
 
-function makeRoute({ meta }: Gateway, listener: GatewayListener, attached: StreamRoute | undefined): Route {
+function makeRoute(
+  { meta }: Gateway,
+  listener: GatewayListener,
+  attached: StreamRoute | undefined,
+  grants: readonly ReferenceGrant[],
+): Route {
+  const backends = (attached?.backends ?? []).map((backend) =>
+    attached === undefined || isGranted(attached, backend, grants)
+      ? backend
+      : { ...backend, isForbidden: true as const },
+  );
+  const forbidden = backends.map(({ isForbidden }) => isForbidden === true).join();
   const known = made.get(listener);
-  if (known !== undefined && known.attached === attached) return known.route;
+  if (known !== undefined && known.attached === attached && known.forbidden === forbidden) return known.route;
   const { name, protocol, port } = listener;
   const route: Route = {
     meta: { ...meta, uid: `${meta.uid}/${name}` },
     listener: name,
-    demand: {
-      ok: true,
-      value: { ports: [{ protocol, port }], limits: {}, ignored: [], backends: attached?.backends ?? [] },
-    },
+    demand: { ok: true, value: { ports: [{ protocol, port }], limits: {}, ignored: [], backends } },
   };
-  made.set(listener, { attached, route });
+  made.set(listener, { attached, forbidden, route });
   return route;
+}
+
+/** Whether a route may use a Service: one of its own namespace, or one whose namespace says so. */
+export function isGranted(
+  { meta, protocol }: StreamRoute,
+  { namespace, service }: RouteBackend,
+  grants: readonly ReferenceGrant[],
+): boolean {
+  if (namespace === undefined || namespace === meta.namespace) return true;
+  const kind = protocol === 'tcp' ? 'TCPRoute' : 'UDPRoute';
+  return grants.some(
+    ({ meta: grant, from, services }) =>
+      grant.namespace === namespace &&
+      from.some((one) => one.kind === kind && one.namespace === meta.namespace) &&
+      (services === 'all' || services.includes(service)),
+  );
 }

@@ -1,6 +1,7 @@
 import type { EndpointSlice } from '../spec/endpoint-slice.ts';
 import type { Gateway } from '../spec/gateway.ts';
 import type { Labels } from '../spec/object-meta.ts';
+import type { ReferenceGrant } from '../spec/reference-grant.ts';
 import type { Route } from '../spec/route.ts';
 import type { Service } from '../spec/service.ts';
 import type { StreamRoute } from '../spec/stream-route.ts';
@@ -20,6 +21,7 @@ export class Inventory {
   readonly #namespaces = new Map<string, Labels>();
   readonly #gateways = new Map<string, Gateway>();
   readonly #streamRoutes = new Map<string, StreamRoute>();
+  readonly #grants = new Map<string, ReferenceGrant>();
   #claimsVersion = 0;
   #touched = new Set<string>();
 
@@ -55,6 +57,10 @@ export class Inventory {
         this.#claimsVersion++;
         this.#streamRoutes.set(`${object.kind} ${key}`, object.value);
         break;
+      case 'ReferenceGrant':
+        this.#claimsVersion++;
+        this.#grants.set(key, object.value);
+        break;
       case 'Service':
         this.#services.set(key, object.value);
         this.#touched.add(key);
@@ -83,6 +89,9 @@ export class Inventory {
       case 'UDPRoute':
         if (this.#streamRoutes.delete(`${kind} ${key}`)) this.#claimsVersion++;
         break;
+      case 'ReferenceGrant':
+        if (this.#grants.delete(key)) this.#claimsVersion++;
+        break;
       case 'Service':
         this.#services.delete(key);
         this.#touched.add(key);
@@ -103,6 +112,10 @@ export class Inventory {
 
   get streamRoutes(): Iterable<StreamRoute> {
     return this.#streamRoutes.values();
+  }
+
+  get grants(): Iterable<ReferenceGrant> {
+    return this.#grants.values();
   }
 
   /** Labels of a namespace, by name; undefined when it does not exist. */

@@ -3,6 +3,7 @@ import { type EndpointSlice, parseEndpointSlice } from '../spec/endpoint-slice.t
 import { type Gateway, parseGateway } from '../spec/gateway.ts';
 import { type Namespace, parseNamespace } from '../spec/namespace.ts';
 import { keyOf, type ObjectMeta } from '../spec/object-meta.ts';
+import { parseReferenceGrant, type ReferenceGrant } from '../spec/reference-grant.ts';
 import { parseRoute, type Route } from '../spec/route.ts';
 import { parseService, type Service } from '../spec/service.ts';
 import { isRecord } from '../spec/shape.ts';
@@ -15,7 +16,8 @@ export type AgentObject =
   | { readonly kind: 'EndpointSlice'; readonly value: EndpointSlice }
   | { readonly kind: 'Namespace'; readonly value: Namespace }
   | { readonly kind: 'Gateway'; readonly value: Gateway }
-  | { readonly kind: 'TCPRoute' | 'UDPRoute'; readonly value: StreamRoute };
+  | { readonly kind: 'TCPRoute' | 'UDPRoute'; readonly value: StreamRoute }
+  | { readonly kind: 'ReferenceGrant'; readonly value: ReferenceGrant };
 
 export type AgentKind = AgentObject['kind'];
 
@@ -28,6 +30,7 @@ const agentKinds: readonly AgentKind[] = [
   'Gateway',
   'TCPRoute',
   'UDPRoute',
+  'ReferenceGrant',
 ];
 
 /** What an object is to the agent. */
@@ -46,6 +49,7 @@ const versions: Readonly<Record<AgentKind, readonly string[]>> = {
   Gateway: ['gateway.networking.k8s.io/v1', 'gateway.networking.k8s.io/v1beta1'],
   TCPRoute: ['gateway.networking.k8s.io/v1', 'gateway.networking.k8s.io/v1alpha2'],
   UDPRoute: ['gateway.networking.k8s.io/v1', 'gateway.networking.k8s.io/v1alpha2'],
+  ReferenceGrant: ['gateway.networking.k8s.io/v1', 'gateway.networking.k8s.io/v1beta1'],
 };
 
 /** Reads an object by its `kind` and `apiVersion`. `routerNameKey` is the annotation of a Route that names its router. */
@@ -89,6 +93,10 @@ export function readKind(kind: AgentKind, input: unknown, routerNameKey?: string
     case 'TCPRoute':
     case 'UDPRoute': {
       const read = parseStreamRoute(input, kind === 'TCPRoute' ? 'tcp' : 'udp');
+      return read.ok ? { outcome: 'object', object: { kind, value: read.value } } : refuse(read.problems);
+    }
+    case 'ReferenceGrant': {
+      const read = parseReferenceGrant(input);
       return read.ok ? { outcome: 'object', object: { kind, value: read.value } } : refuse(read.problems);
     }
   }

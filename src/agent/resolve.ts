@@ -52,7 +52,7 @@ export function resolveRoute(
   return demand.ports.map(
     (asked): IngressPort => ({
       ...asked,
-      endpoints: resolveEndpoints(asked, demand.targetPort, backends, surroundings),
+      ...resolveEndpoints(asked, demand.targetPort, backends, surroundings),
       balance: demand.balance ?? defaultBalance(demand.backends, surroundings.defaults),
       limits,
       ...(allowed !== undefined && { allowed }),
@@ -77,17 +77,26 @@ function resolveEndpoints(
   targetPort: string | number | undefined,
   backends: readonly ResolvedBackend[],
   surroundings: ResolveSurroundings,
-): readonly WeightedEndpoint[] {
+): Pick<IngressPort, 'endpoints' | 'refused'> {
   const isDead = protocol === 'tcp' ? surroundings.isDead : () => false;
   // Clients of one family see its endpoints only, so weights hold within each.
+  const refusing = backends.filter(isRefusing).reduce((sum, { backend }) => sum + backend.weight, 0);
+  const refused: Partial<Record<Family, number>> = {};
   const endpoints = ([4, 6] as const).flatMap((family) => {
     const shares = new Map<string, Share>();
     for (const backend of backends) {
       addShares(shares, backend, family, selectPorts(backend, protocol, targetPort), surroundings.node);
     }
-    return scaleShares([...shares.values()], isDead);
+    const scaled = scaleShares([...shares.values()], refusing, isDead);
+    if (scaled.refused > 0) refused[family] = scaled.refused;
+    return scaled.endpoints;
   });
-  return endpoints.sort(byPlace);
+  return { endpoints: endpoints.sort(byPlace), ...(refusing > 0 && { refused }) };
+}
+
+/** Whether a backend that cannot be used keeps its share of connections, and refuses them (Gateway API, BackendRef). */
+function isRefusing({ backend, service }: ResolvedBackend): boolean {
+  return backend.isForbidden === true || (backend.servicePort !== undefined && service === undefined);
 }
 
 /** Which ports of a Service's slices are meant. */
@@ -112,7 +121,7 @@ function addShares(
   matches: (port: SlicePort) => boolean,
   node: string,
 ): void {
-  if (service === undefined || service.isExternalName) return;
+  if (service === undefined || service.isExternalName || backend.isForbidden === true) return;
   const found = collectEndpoints(slices, family, matches, node);
   // A pod that shuts down still answers; it is used when nothing else is there (KEP-1669).
   const used = found.some(({ state }) => state === 'ready') ? 'ready' : 'draining';
@@ -152,17 +161,22 @@ function collectEndpoints(
 }
 
 /** Scales shares so that the largest is {@link maxWeight}; whoever has a share at all gets at least 1. */
-function scaleShares(shares: readonly Share[], isDead: (key: string) => boolean): WeightedEndpoint[] {
+function scaleShares(
+  shares: readonly Share[],
+  refusing: number,
+  isDead: (key: string) => boolean,
+): { readonly endpoints: WeightedEndpoint[]; readonly refused: number } {
   const alive = shares.filter((endpoint) => endpoint.share > 0 && !isDead(endpointKey(endpoint)));
   // When all are dead, the check is likelier to be wrong than every endpoint.
   const counted = alive.length > 0 ? new Set(alive) : new Set(shares);
-  let largest = 0;
+  let largest = refusing;
   for (const { share } of counted) largest = Math.max(largest, share);
-  return shares.map((endpoint) => {
+  const scale = (share: number): number => (share > 0 ? Math.max(1, Math.round((share / largest) * maxWeight)) : 0);
+  const endpoints = shares.map((endpoint) => {
     const { share, ...place } = endpoint;
-    const weight = share > 0 && counted.has(endpoint) ? Math.max(1, Math.round((share / largest) * maxWeight)) : 0;
-    return { ...place, weight };
+    return { ...place, weight: counted.has(endpoint) ? scale(share) : 0 };
   });
+  return { endpoints, refused: scale(refusing) };
 }
 
 function byPlace(one: WeightedEndpoint, other: WeightedEndpoint): number {

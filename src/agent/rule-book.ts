@@ -97,6 +97,7 @@ export class RuleBook {
             {
               gateways: inventory.gateways,
               streamRoutes: inventory.streamRoutes,
+              grants: inventory.grants,
               labelsOfNamespace: surroundings.labelsOfNamespace,
             },
             gatewayClass,

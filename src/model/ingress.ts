@@ -1,4 +1,4 @@
-import type { Address, Prefix } from './address.ts';
+import type { Address, Family, Prefix } from './address.ts';
 import type { Protocol } from './redirect.ts';
 
 /** How new connections are spread over endpoints. */
@@ -29,6 +29,8 @@ export interface IngressPort {
   readonly port: number;
   /** Of one or both families; empty: new connections are refused. */
   readonly endpoints: readonly WeightedEndpoint[];
+  /** Share of new connections of a family that are refused, on the scale of its endpoints' weights. */
+  readonly refused?: Readonly<Partial<Record<Family, number>>>;
   readonly balance: Balance;
   readonly limits: SourceLimits;
   /** Clients that may connect; absent: all. Empty: none. */

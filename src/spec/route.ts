@@ -13,6 +13,8 @@ export interface RouteBackend {
   readonly namespace?: string;
   /** Port of the Service, not of its endpoints (Gateway API); absent: the Route's target port decides. */
   readonly servicePort?: number;
+  /** Of another namespace that has not granted it: its share of connections is refused. */
+  readonly isForbidden?: true;
   /** Relative to the Route's other backends; 0 gets nothing. Of a Route 0–256. */
   readonly weight: number;
 }

@@ -68,7 +68,7 @@ type WrittenBackend = Readable<z.output<typeof backendSchema>>;
 
 /**
  * Reads a TCPRoute or UDPRoute. Without conditions to choose by, only the first rule can ever apply.
- * Services of other namespaces are refused: nobody there has allowed it (ReferenceGrant).
+ * Whether it may use Services of other namespaces is for their ReferenceGrants to say.
  */
 export function parseStreamRoute(input: unknown, protocol: 'tcp' | 'udp'): Parsed<StreamRoute> {
   const problems = new ProblemList();
@@ -98,6 +98,7 @@ function readBackend(
   if (name === undefined || port === undefined) return undefined;
   if ((kind ?? 'Service') !== 'Service') problems.add(`${path}.kind`, kind, 'must be "Service"');
   if (!isLabelName(name)) problems.add(`${path}.name`, name, 'must be the name of a Service');
-  if ((namespace ?? home) !== home) problems.add(`${path}.namespace`, namespace, "must be the route's own");
-  return { service: name, namespace: home, servicePort: port, weight: weight ?? 1 };
+  const there = namespace || home;
+  if (!isLabelName(there)) problems.add(`${path}.namespace`, namespace, 'must be the name of a namespace');
+  return { service: name, namespace: there, servicePort: port, weight: weight ?? 1 };
 }

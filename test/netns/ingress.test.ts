@@ -99,6 +99,22 @@ describe('open ports of an ingress node', () => {
     assert.equal(await reach(), 'ECONNREFUSED');
   });
 
+  it('refuse the share of a backend that cannot be used, of TCP and of datagrams', async () => {
+    const half = { endpoints: [endpoint('pod')], refused: { 4: 1 } } as const;
+    apply(open(half), open({ ...half, protocol: 'udp', port: 15353 }));
+    const answered = `${at.outsider[4]} ${here.pod} 7000`;
+    const outcomes = new Set<string>();
+    for (let number = 0; number < 40; number++) outcomes.add(await reach());
+    assert.deepEqual([...outcomes].sort(), [answered, 'ECONNREFUSED']);
+    // The kernel says only so often that a port is unreachable: the second refusal may be silence.
+    const outsider = await lab.agent('outsider');
+    const seen = new Set<boolean>();
+    for (let number = 0; number < 40 && seen.size < 2; number++) {
+      seen.add((await outsider.reach('udp', at.node[4], 15353, { timeout: 300 })) === answered);
+    }
+    assert.equal(seen.size, 2);
+  });
+
   it('let in whom the allow-list names, and nobody by an empty one', async () => {
     const allowed = [parsePrefix('192.168.12.150/31')].filter((one) => one !== undefined);
     apply(

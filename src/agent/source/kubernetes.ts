@@ -15,10 +15,11 @@ const paths: Readonly<Record<AgentKind, string>> = {
   Gateway: '/apis/gateway.networking.k8s.io/v1/gateways',
   TCPRoute: '/apis/gateway.networking.k8s.io/v1alpha2/tcproutes',
   UDPRoute: '/apis/gateway.networking.k8s.io/v1alpha2/udproutes',
+  ReferenceGrant: '/apis/gateway.networking.k8s.io/v1beta1/referencegrants',
 };
 
 const ordinaryKinds: readonly AgentKind[] = ['Route', 'Service', 'EndpointSlice', 'Namespace'];
-const gatewayKinds: readonly AgentKind[] = ['Gateway', 'TCPRoute', 'UDPRoute'];
+const gatewayKinds: readonly AgentKind[] = ['Gateway', 'TCPRoute', 'UDPRoute', 'ReferenceGrant'];
 
 /** What is taken from a cluster. */
 export interface KubernetesSettings {

@@ -5,7 +5,7 @@ import type { NftElement, NftField } from '../nftables/element.ts';
 import { families } from './families.ts';
 import { ingressMark } from './frame.ts';
 import { describePolicy, type Policy } from './policy.ts';
-import { assignSlots } from './slots.ts';
+import { assignSlots, type Slot } from './slots.ts';
 
 /** A seed of our own, the same on every node, so that a client finds its endpoint by whichever it comes. */
 const hashSeed = '0x65677265';
@@ -14,7 +14,7 @@ const hashSeed = '0x65677265';
 interface Targets {
   readonly family: Family;
   /** Empty: nowhere. */
-  readonly slots: readonly WeightedEndpoint[];
+  readonly slots: readonly Slot[];
 }
 
 /** One port, laid out: everything that it needs of the table. */
@@ -47,7 +47,7 @@ export function layOutPort(port: IngressPort): PortLayout {
     const own = port.endpoints.filter(
       ({ address, local }) => address.family === family && (local || port.localOnly !== true),
     );
-    return { family, slots: assignSlots(own, port.balance) };
+    return { family, slots: assignSlots(own, port.balance, port.refused?.[family]) };
   });
   return { port, targets, policy: describePolicy(port) };
 }
@@ -64,7 +64,10 @@ export function* listOwnElements({ port, targets, policy }: PortLayout): Generat
       continue;
     }
     const collection = targetMap(port, family);
-    for (const [slot, endpoint] of slots.entries()) yield writeTarget(collection, port.port, slot, endpoint);
+    for (const [slot, endpoint] of slots.entries()) {
+      // Without an element a connection comes to the node itself, which has no listener there and refuses it.
+      if (endpoint !== undefined) yield writeTarget(collection, port.port, slot, endpoint);
+    }
     yield { collection: `ports${family}`, key, value: { goto: chainName(port, family, slots.length) } };
   }
   if (port.allowed !== undefined) {

@@ -7,37 +7,45 @@ const slotsPerEndpoint = 8;
 /** Few sizes, far apart: another size moves most clients, so endpoints that come and go must seldom change it. */
 const sourceSizes = [64, 256, 1024] as const;
 
+/** What a slot holds: an endpoint, or nobody, which refuses. */
+export type Slot = WeightedEndpoint | undefined;
+
+interface Candidate {
+  /** Its name in order and hash. */
+  readonly name: string;
+  readonly weight: number;
+  readonly slot: Slot;
+}
+
 /**
- * Spreads endpoints over slots, of which the kernel picks one for each new connection.
+ * Spreads endpoints over slots, of which the kernel picks one for each new connection. A share that is
+ * `refused` gets slots like an endpoint of that weight.
  *
  * By weight, an endpoint has its share of the slots: exactly, where the weights reduce to at most
  * 1024 slots, else by largest remainder. By source, the number of slots is a power of two, and
  * each slot goes to the endpoint that wins it by weighted rendezvous hashing: the same on every
  * node, and an endpoint that leaves moves only the clients it had.
  */
-export function assignSlots(endpoints: readonly WeightedEndpoint[], balance: Balance): WeightedEndpoint[] {
+export function assignSlots(endpoints: readonly WeightedEndpoint[], balance: Balance, refused = 0): Slot[] {
   const usable = endpoints
     .filter(({ weight }) => weight > 0)
-    .toSorted((one, other) => compareText(nameOf(one), nameOf(other)));
+    .map((slot): Candidate => ({ name: `${slot.address.text} ${slot.port}`, weight: slot.weight, slot }))
+    .sort((one, other) => compareText(one.name, other.name));
   if (usable.length === 0) return [];
+  if (refused > 0) usable.push({ name: 'nobody', weight: refused, slot: undefined });
   return balance === 'source' ? assignBySource(usable) : assignByWeight(usable);
-}
-
-/** `ADDRESS PORT`: an endpoint's name in order and hash. */
-function nameOf({ address, port }: WeightedEndpoint): string {
-  return `${address.text} ${port}`;
 }
 
 function compareText(one: string, other: string): number {
   return one < other ? -1 : one > other ? 1 : 0;
 }
 
-function assignByWeight(endpoints: readonly WeightedEndpoint[]): WeightedEndpoint[] {
-  const divisor = endpoints.map(({ weight }) => weight).reduce(greatestCommonDivisor);
-  const shares = endpoints.map(({ weight }) => weight / divisor);
+function assignByWeight(candidates: readonly Candidate[]): Slot[] {
+  const divisor = candidates.map(({ weight }) => weight).reduce(greatestCommonDivisor);
+  const shares = candidates.map(({ weight }) => weight / divisor);
   const total = shares.reduce((sum, share) => sum + share, 0);
   const counts = total <= maximumSlots ? shares : shareOut(shares, total);
-  return endpoints.flatMap((endpoint, index) => Array.from({ length: counts[index] ?? 0 }, () => endpoint));
+  return candidates.flatMap(({ slot }, index) => Array.from({ length: counts[index] ?? 0 }, () => slot));
 }
 
 /** Whole numbers in the proportion of the shares that sum up to the maximum, none of them zero. */
@@ -56,18 +64,18 @@ function shareOut(shares: readonly number[], total: number): number[] {
   return counts;
 }
 
-function assignBySource(endpoints: readonly WeightedEndpoint[]): WeightedEndpoint[] {
-  const size = sourceSizes.find((one) => one >= endpoints.length * slotsPerEndpoint) ?? maximumSlots;
-  const seeds = endpoints.map((endpoint) => hashText(nameOf(endpoint)));
+function assignBySource(candidates: readonly Candidate[]): Slot[] {
+  const size = sourceSizes.find((one) => one >= candidates.length * slotsPerEndpoint) ?? maximumSlots;
+  const seeds = candidates.map(({ name }) => hashText(name));
   return Array.from({ length: size }, (_, slot) => {
-    let best = endpoints[0] as WeightedEndpoint;
+    let best: Slot;
     let bestScore = Number.NEGATIVE_INFINITY;
-    for (const [index, endpoint] of endpoints.entries()) {
+    for (const [index, candidate] of candidates.entries()) {
       // Weighted rendezvous hashing: -w / ln(u) is won by each endpoint in proportion to its weight.
       const uniform = (mix((seeds[index] ?? 0) ^ mix(slot)) + 0.5) / 2 ** 32;
-      const score = -endpoint.weight / Math.log(uniform);
+      const score = -candidate.weight / Math.log(uniform);
       if (score > bestScore) {
-        best = endpoint;
+        best = candidate.slot;
         bestScore = score;
       }
     }

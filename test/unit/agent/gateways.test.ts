@@ -66,8 +66,9 @@ function compute(...objects: readonly unknown[]): readonly string[] {
   const book = new RuleBook({ ...defaultPolicy, gatewayClass: 'ours', routerName: 'r1' }, { balance: 'source' }, 'n1');
   const { admissions, portsOfRoutes } = book.compute(inventory, { listeners: new Set(), dead: new Set() });
   return [
-    ...portsOfRoutes.flat().map(({ protocol, port, endpoints }) => {
+    ...portsOfRoutes.flat().map(({ protocol, port, endpoints, refused }) => {
       const targets = endpoints.map(({ address, port: target, weight }) => `${address.text}:${target}=${weight}`);
+      if (refused?.[4] !== undefined && endpoints.length > 0) targets.push(`refused=${refused[4]}`);
       return `${protocol} ${port} > ${targets.join(' ')}`;
     }),
     ...admissions.refused.map(({ route, reason }) => `${route.listener ?? route.meta.name} ${reason}`),
@@ -154,9 +155,58 @@ describe('Gateways', () => {
     });
   }
 
-  it('refuse Services of other namespaces, and weights and ports out of range', () => {
+  const foreign = {
+    backends: [
+      { name: 'web', namespace: 'bank', port: 3306 },
+      { name: 'web', port: 3306 },
+    ],
+  };
+
+  it('refuse the share of a Service that does not exist, and all where there is no other', () => {
+    const missing = { name: 'missing', port: 3306, weight: 3 };
+    const half = writeStreamRoute('a', { backends: [{ name: 'web', port: 3306 }, missing] });
+    assert.deepEqual(compute(writeGateway([mysql]), half), ['tcp 13306 > 10.0.0.1:33060=85 refused=256']);
+    assert.deepEqual(compute(writeGateway([mysql]), writeStreamRoute('a', { backends: [missing] })), ['tcp 13306 > ']);
+  });
+
+  it('refuse the share of a Service of another namespace until that grants it', () => {
+    const route = writeStreamRoute('a', foreign);
+    assert.deepEqual(compute(writeGateway([mysql]), route), ['tcp 13306 > 10.0.0.1:33060=256 refused=256']);
+    assert.deepEqual(compute(writeGateway([mysql]), route, writeGrant({})), [
+      'tcp 13306 > 10.0.0.1:33060=256 10.0.0.3:33060=256',
+    ]);
+  });
+
+  const grants: readonly (readonly [name: string, words: object, isEnough: boolean])[] = [
+    ['for that Service', { to: { name: 'web' } }, true],
+    ['for another Service', { to: { name: 'other' } }, false],
+    ['for another kind', { to: { kind: 'Secret' } }, false],
+    ['to another namespace', { from: { namespace: 'mall' } }, false],
+    ['to another kind', { from: { kind: 'UDPRoute' } }, false],
+    ['in another namespace', { namespace: 'mall' }, false],
+  ];
+  for (const [name, words, isEnough] of grants) {
+    it(`${isEnough ? 'take' : 'do not take'} a grant ${name}`, () => {
+      const [line = ''] = compute(writeGateway([mysql]), writeStreamRoute('a', foreign), writeGrant(words));
+      assert.equal(line.includes('10.0.0.3'), isEnough, line);
+    });
+  }
+
+  function writeGrant(words: { namespace?: string; from?: object; to?: object }): object {
+    return {
+      apiVersion: 'gateway.networking.k8s.io/v1beta1',
+      kind: 'ReferenceGrant',
+      metadata: { namespace: words.namespace ?? 'bank', name: 'grant' },
+      spec: {
+        from: [{ group: 'gateway.networking.k8s.io', kind: 'TCPRoute', namespace: 'shop', ...words.from }],
+        to: [{ group: '', kind: 'Service', ...words.to }],
+      },
+    };
+  }
+
+  it('are refused with weights, ports and namespaces that are none', () => {
     const backends = [
-      { name: 'web', namespace: 'bank', port: 1 },
+      { name: 'web', namespace: 'b;ank', port: 1 },
       { name: 'web', port: 65536, weight: -1 },
     ];
     const read = parseStreamRoute(writeStreamRoute('a', { backends }), 'tcp');

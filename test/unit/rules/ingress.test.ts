@@ -194,7 +194,7 @@ describe('assignSlots', () => {
         const total = list.reduce((sum, { weight }) => sum + weight, 0);
         if (total === 0) return assert.deepEqual(slots, []);
         for (const { last, weight } of list) {
-          const seen = slots.filter((one) => one.address.text === `10.128.10.${last}`).length / slots.length;
+          const seen = slots.filter((one) => one?.address.text === `10.128.10.${last}`).length / slots.length;
           assert.equal(seen === 0, weight === 0);
           assert.ok(Math.abs(seen - weight / total) <= 12 / 1024, `${seen} of ${weight}/${total}`);
         }
