@@ -36,7 +36,12 @@ export function readDocuments(text: string): WrittenFile {
       }
       return undefined;
     };
-    const value: unknown = document.toJS({ maxAliasCount: maxAliases });
+    let value: unknown;
+    try {
+      value = document.toJS({ maxAliasCount: maxAliases });
+    } catch (error) {
+      return { ok: false, line: lineAt([]) ?? 1, reason: error instanceof Error ? error.message : String(error) };
+    }
     if (value !== null && value !== undefined) written.push(...unfold(value, lineAt));
   }
   return { ok: true, documents: written };

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { KernelError } from '../kernel/port.ts';
-import { escapeUnprintable } from '../model/text.ts';
+import { escapeLines, escapeUnprintable } from '../model/text.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addInspect } from './commands/inspect.ts';
 import { addList } from './commands/list.ts';
@@ -30,7 +30,8 @@ export function makeProgram(version: string, context: CommandContext): Command {
     .showHelpAfterError('(add --help for help)')
     .configureOutput({
       writeOut: (text) => console.out(text),
-      writeErr: (text) => console.err(text),
+      // It repeats what somebody typed, or a script passed on.
+      writeErr: (text) => console.err(escapeLines(text)),
       getOutHelpWidth: () => console.screen.width ?? 100,
       getErrHelpWidth: () => console.screen.width ?? 100,
       getOutHasColors: () => console.screen.colour,

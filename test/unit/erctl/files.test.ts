@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict';
+import { renderDocumentSchema } from '../../../src/inspect/render-document.ts';
+import { validateDocumentSchema } from '../../../src/inspect/validate-document.ts';
+import { parseNetConf } from '../../../src/spec/net-conf.ts';
+import { assertGolden } from '../../golden.ts';
+import { call } from './call.ts';
+
+/** OpenShift's example. */
+const router = `apiVersion: network.operator.openshift.io/v1
+kind: EgressRouter
+metadata:
+  name: egress-router-redirect
+  namespace: shop
+spec:
+  networkInterface: { macvlan: { mode: "Private", master: "eth1" } }
+  addresses: [{ ip: "192.168.12.99/24", gateway: "192.168.12.1" }]
+  mode: Redirect
+  redirect:
+    redirectRules:
+      - { destinationIP: "10.0.0.99", port: 80, protocol: UDP }
+      - { destinationIP: "203.0.113.26", port: 8080, targetPort: 80, protocol: TCP }
+    fallbackIP: "203.0.113.30"
+`;
+const conf = {
+  cniVersion: '1.1.0',
+  name: 'n',
+  type: 'egress-router',
+  ip: { addresses: ['192.168.12.99/24'], gateway: '192.168.12.1' },
+};
+const wrong = { ...conf, ip: { ...conf.ip, gateway: '192.168.13.1', destinations: ['80 XTP 1.2.3.4'] } };
+const definition = (config: string): string =>
+  JSON.stringify({
+    apiVersion: 'k8s.cni.cncf.io/v1',
+    kind: 'NetworkAttachmentDefinition',
+    metadata: { name: 'nad' },
+    spec: { config },
+  });
+const route = (port: string): string =>
+  JSON.stringify({
+    apiVersion: 'route.openshift.io/v1',
+    kind: 'Route',
+    metadata: { name: 'r', namespace: 'shop', annotations: { 'haproxy.router.openshift.io/external-tcp-port': port } },
+    spec: { to: { kind: 'Service', name: 's' } },
+  });
+
+const gateway13 = /gateway "192\.168\.13\.1": must be an address of 192\.168\.12\.0\/24/;
+
+/** A file, how validation ends, and what is said of it. */
+const files: { name: string; text: string; status: 0 | 1; says: RegExp }[] = [
+  {
+    name: 'an EgressRouter',
+    text: router,
+    status: 0,
+    says: /^standard input: EgressRouter shop\/egress-router-redirect is valid$/m,
+  },
+  {
+    name: 'an EgressRouter with a mistake, by its line',
+    text: router.replace('"192.168.12.1"', '"192.168.13.1"'),
+    status: 1,
+    says: /^standard input:8: EgressRouter shop\/egress-router-redirect: spec\.addresses\[0\]\.gateway "192\.168\.13\.1": must be/m,
+  },
+  { name: 'a network configuration', text: JSON.stringify(conf), status: 0, says: /network configuration n is valid/ },
+  {
+    name: 'a wrong network configuration',
+    text: JSON.stringify(wrong, undefined, 1),
+    status: 1,
+    says: /^standard input:9: .*ip\.gateway "192\.168\.13\.1"/m,
+  },
+  {
+    name: 'a configuration list with another plugin before ours',
+    text: JSON.stringify({
+      cniVersion: '1.1.0',
+      name: 'list',
+      plugins: [{ type: 'bridge' }, { ...wrong, name: undefined, cniVersion: undefined }],
+    }),
+    status: 1,
+    says: /network configuration list list: plugins\[1\]\.ip\.gateway/,
+  },
+  {
+    name: 'a configuration list without ours',
+    text: JSON.stringify({ cniVersion: '1.1.0', name: 'l', plugins: [{ type: 'bridge' }] }),
+    status: 0,
+    says: /not for an egress router/,
+  },
+  {
+    name: 'a version of CNI that nobody speaks',
+    text: JSON.stringify({ ...conf, cniVersion: '0.2.0' }),
+    status: 1,
+    says: /cniVersion "0\.2\.0": must be one of 0\.3\.0/,
+  },
+  {
+    name: 'a NetworkAttachmentDefinition',
+    text: definition(JSON.stringify(conf)),
+    status: 0,
+    says: /NetworkAttachmentDefinition nad is valid/,
+  },
+  {
+    name: 'a definition without a name in its configuration',
+    text: definition(JSON.stringify({ ...conf, name: undefined })),
+    status: 0,
+    says: /nad is valid/,
+  },
+  { name: 'a wrong NetworkAttachmentDefinition', text: definition(JSON.stringify(wrong)), status: 1, says: gateway13 },
+  {
+    name: 'a definition of another plugin',
+    text: definition('{"type":"macvlan"}'),
+    status: 0,
+    says: /not for an egress router/,
+  },
+  { name: 'a definition that is no JSON', text: definition('{'), status: 1, says: /spec\.config "\{": must be JSON/ },
+  { name: 'a Route of the ingress agent', text: route('13306'), status: 0, says: /Route shop\/r is valid/ },
+  { name: 'a wrong Route', text: route('x'), status: 1, says: /external-tcp-port/ },
+  {
+    name: 'what is none of our business',
+    text: 'apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: d }\n',
+    status: 0,
+    says: /Deployment d is not for an egress router/,
+  },
+  {
+    name: 'several documents and a list',
+    text: `${router}---\napiVersion: v1\nkind: List\nitems: [${route('x')}]\n`,
+    status: 1,
+    says: /is valid\n(?:.*\n)*.*:18: Route shop\/r: /,
+  },
+  {
+    name: 'text that is no YAML, by its line',
+    text: 'a: [\nb',
+    status: 1,
+    says: /^standard input:\d: document: .*must be YAML or JSON/m,
+  },
+  { name: 'a document that is no object', text: '- 1\n', status: 1, says: /must be an object/ },
+  { name: 'nothing', text: '', status: 0, says: /nothing is in it/ },
+  {
+    name: 'a bomb of aliases',
+    text: `a: &a [1]\n${Array.from({ length: 9 }, (_, index) => `b${index}: &b${index} [${`*${index === 0 ? 'a' : `b${index - 1}`},`.repeat(20)}]`).join('\n')}\n`,
+    status: 1,
+    says: /must be YAML or JSON/,
+  },
+];
+
+describe('erctl validate', () => {
+  for (const { name, text, status, says } of files) {
+    it(`reads ${name}`, async () => {
+      const ended = await call(['validate', '-'], { '-': text });
+      assert.equal(ended.err, '');
+      assert.match(ended.out, says);
+      assert.equal(ended.status, status);
+      const document = await call(['validate', '-', '--output', 'json'], { '-': text });
+      assert.equal(validateDocumentSchema.parse(JSON.parse(document.out)).valid, status === 0);
+    });
+  }
+
+  it('says which file cannot be read, with status 2', async () => {
+    assert.deepEqual(await call(['validate', 'nowhere.yaml']), {
+      status: 2,
+      out: '',
+      err: 'erctl: Cannot read nowhere.yaml: ENOENT: no such file or directory\n',
+    });
+  });
+});
+
+describe('erctl render', () => {
+  for (const backend of ['nftables', 'iptables']) {
+    it(`prints the definition and the rules of ${backend}`, async () => {
+      const { status, out } = await call(['render', '-', '--backend', backend], { '-': router });
+      assert.equal(status, 0);
+      assertGolden(`erctl/render.${backend}.txt`, out);
+    });
+  }
+
+  it('prints a definition that the plugin reads as the same router', async () => {
+    const { out } = await call(['render', '-', '--only', 'nad', '-o', 'json'], { '-': router });
+    const [rendered] = renderDocumentSchema.parse(JSON.parse(out)).routers;
+    assert.deepEqual(rendered?.scripts, []);
+    const read = parseNetConf(JSON.parse(rendered?.definition?.spec.config ?? ''));
+    assert.ok(read.ok);
+    const { mode, master, redirects, reserved } = read.value;
+    assert.deepEqual(
+      [mode, master, redirects.redirects.length, redirects.fallbacks.length, reserved.length],
+      ['private', 'eth1', 2, 1, 1],
+    );
+    const again = await call(['validate', '-'], {
+      '-': (await call(['render', '-', '--only', 'nad'], { '-': router })).out,
+    });
+    assert.match(again.out, /egress-router-cni-nad is valid/);
+  });
+
+  it('names the interfaces that it is told', async () => {
+    const { out } = await call(['render', '-', '--interface', 'net7', '--pod-interface', 'ens3'], {
+      '-': JSON.stringify(conf),
+    });
+    assert.match(out, /^table inet egress-router-net7 \{$/m);
+    assert.match(out, /iifname "ens3" oifname "net7"/);
+    assert.doesNotMatch(out, /NetworkAttachmentDefinition/);
+  });
+
+  const refusals: { name: string; args?: string[]; text: string; says: RegExp }[] = [
+    {
+      name: 'a wrong router',
+      text: JSON.stringify(wrong),
+      says: /is not valid: ip\.gateway "192\.168\.13\.1".*erctl validate/,
+    },
+    { name: 'nothing to render', text: 'kind: Deployment\napiVersion: apps/v1\n', says: /nothing to render/ },
+    { name: 'no YAML', text: 'a: [', says: /line 1/ },
+    {
+      name: 'an interface that is a pattern',
+      args: ['--interface', 'net+'],
+      text: router,
+      says: /must be the name of an interface/,
+    },
+  ];
+  for (const { name, args = [], text, says } of refusals) {
+    it(`refuses ${name}`, async () => {
+      const { status, out, err } = await call(['render', '-', ...args], { '-': text });
+      assert.equal(status, 2);
+      assert.equal(out, '');
+      assert.match(err, says);
+    });
+  }
+
+  it('lets no name of an object write a line of the rules', async () => {
+    const text = router.replace('egress-router-redirect', '"x\\nflush ruleset\\n\\e[2J"');
+    const { out } = await call(['render', '-', '--only', 'rules'], { '-': text });
+    assert.doesNotMatch(out, /^flush/m);
+    assert.ok(!out.includes('\u001b'));
+  });
+});

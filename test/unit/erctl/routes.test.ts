@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { decideClaims } from '../../../src/agent/claims.ts';
+import { claimsDocumentSchema, describeClaims } from '../../../src/agent/claims-document.ts';
+import { createAgentServer, type HttpParts } from '../../../src/agent/http.ts';
+import { defaultPolicy } from '../../../src/agent/policy.ts';
+import { readRoute, writeRoute } from '../agent/samples.ts';
+import { call } from './call.ts';
+
+const admissions = decideClaims(
+  [
+    readRoute(writeRoute({ namespace: 'test', name: 'late', created: 2 })),
+    readRoute(writeRoute({ namespace: 'shop', name: 'first', created: 1 })),
+    readRoute(writeRoute({ namespace: 'shop', name: 'low', port: 80 })),
+    readRoute(writeRoute({ namespace: 'shop', name: 'odd', port: 'x' })),
+  ],
+  { policy: defaultPolicy, labelsOfNamespace: () => ({}), listeners: new Set() },
+);
+
+describe('erctl routes', () => {
+  let server: Server;
+  let url: string;
+  const environment = { ...process.env };
+
+  async function open(parts: Partial<HttpParts> = {}): Promise<void> {
+    const metrics = { contentType: 'text/plain', metrics: async () => '' };
+    server = createAgentServer({
+      metrics,
+      unreadiness: () => undefined,
+      claims: () => describeClaims(admissions),
+      ...parts,
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  afterEach(() => {
+    server.closeAllConnections();
+    server.close();
+    process.env = { ...environment };
+  });
+
+  it('tells who has a port, who was refused, why, and who has it instead', async () => {
+    await open();
+    const { status, out } = await call(['routes', '--agent', url, '-o', 'json']);
+    assert.equal(status, 0);
+    assert.deepEqual(
+      claimsDocumentSchema
+        .parse(JSON.parse(out))
+        .claims.map(({ port, namespace, name, admitted, reason, owner }) => [
+          port,
+          `${namespace}/${name}`,
+          admitted,
+          reason,
+          owner,
+        ]),
+      [
+        [80, 'shop/low', false, 'PortNotAllowed', undefined],
+        [13306, 'shop/first', true, undefined, undefined],
+        [13306, 'test/late', false, 'PortAlreadyClaimed', 'shop/first'],
+        [undefined, 'shop/odd', false, 'ExtendedValidationFailed', undefined],
+      ],
+    );
+    assert.match(
+      (await call(['routes', '--agent', url])).out,
+      /^13306\/tcp {2}Route {2}test\/late {3}no {8}shop\/first {2}PortAlreadyClaimed: /m,
+    );
+  });
+
+  it('shows its credentials to an agent that asks for them', async () => {
+    await open({ credentials: { username: 'u', password: 'p' } });
+    const refused = await call(['routes', '--agent', url]);
+    assert.match(refused.err, /asks for credentials: set STATS_USERNAME and STATS_PASSWORD/);
+    assert.equal(refused.status, 2);
+    Object.assign(process.env, { STATS_USERNAME: 'u', STATS_PASSWORD: 'p' });
+    assert.equal((await call(['routes', '--agent', url])).status, 0);
+  });
+
+  it('says that an agent knows nothing yet, or is none', async () => {
+    await open({ claims: () => undefined });
+    assert.match((await call(['routes', '--agent', url])).err, /answers 503: nothing is known of any Route yet/);
+    server.close();
+    server.closeAllConnections();
+    await open({ claims: () => ({ other: true }) });
+    const { status, err } = await call(['routes', '--agent', url]);
+    assert.match(err, /is no ingress agent that this erctl knows/);
+    assert.equal(status, 2);
+  });
+});
