@@ -1,10 +1,10 @@
 import * as z from 'zod/mini';
 
 /** Where an attachment stands, as far as it can be told without looking into its namespace. */
-export const attachmentStates = ['attached', 'namespace-gone', 'earlier-boot'] as const;
+const attachmentStates = ['attached', 'namespace-gone', 'earlier-boot'] as const;
 
 /** One attachment of the node. */
-export const listedAttachmentSchema = z.object({
+const listedAttachmentSchema = z.object({
   container: z.string(),
   interface: z.string(),
   /** `NAMESPACE/NAME`; absent where the runtime did not tell. */

@@ -47,7 +47,7 @@ const connectionSchema = z.object({
 });
 
 /** One router, as it was seen. */
-export const routerReportSchema = z.object({
+const routerReportSchema = z.object({
   container: z.string(),
   pod: z.optional(z.string()),
   netns: z.string(),

@@ -26,7 +26,7 @@ export interface ErctlCall {
 }
 
 /** The executable, or its source with EGRESS_ROUTER_RUN=source. */
-export function erctlCommand(): readonly [string, ...string[]] {
+function erctlCommand(): readonly [string, ...string[]] {
   const built = join(root, 'dist/erctl');
   if (process.env.EGRESS_ROUTER_RUN !== 'source' && existsSync(built)) return [built];
   return [process.execPath, join(root, 'cmd/erctl.ts')];

@@ -1,5 +1,5 @@
 import { closeSync, readSync, writeSync } from 'node:fs';
-import { type Address, addressBytes, addressFromBytes } from '../../model/address.ts';
+import { type Address, addressBytes, addressFromBytes, type Family } from '../../model/address.ts';
 import type { Link } from '../../model/network.ts';
 import type { Claimant } from '../../model/observed.ts';
 import { bindSocket, openSocket, setSocketOption } from './libc/calls.ts';
@@ -20,39 +20,56 @@ const everybody = Buffer.alloc(6, 0xff);
 
 /**
  * Asks questions by a link of the namespace that the thread is in, by ARP and neighbour discovery, and
- * returns everybody who answered within `milliseconds` after the last question. What the kernel believes
- * about its neighbours is not touched. Throws the system's error, such as a link that is down.
+ * returns everybody who answered within `milliseconds` after the first question. What the kernel
+ * believes about its neighbours is not touched. Throws the system's error, such as a link that is down.
  */
 export function askOnWire(link: Link, questions: readonly WireQuestion[], milliseconds: number): Claimant[] {
-  const families = [4, 6] as const;
-  return families.flatMap((family) => {
-    const asked = questions.filter(({ address }) => address.family === family);
-    return asked.length === 0 ? [] : exchange(link, asked, milliseconds);
-  });
-}
-
-function exchange(link: Link, questions: readonly WireQuestion[], milliseconds: number): Claimant[] {
-  const isIpv4 = questions[0]?.address.family === 4;
-  const fd = openPacketSocket(link.index, isIpv4 ? etherType.arp : etherType.ipv6);
+  const mac = Buffer.from(link.mac.split(':').map((byte) => Number.parseInt(byte, 16)));
+  const channels: Channel[] = [];
   try {
-    const mac = Buffer.from(link.mac.split(':').map((byte) => Number.parseInt(byte, 16)));
-    const wanted = new Set(questions.map(({ address }) => address.text));
+    for (const family of [4, 6] as const) {
+      const asked = questions.filter(({ address }) => address.family === family);
+      if (asked.length > 0) channels.push(openChannel(link.index, family, mac, asked));
+    }
     const claimants = new Map<string, Claimant>();
     // Twice: one frame may be lost, and a bridge may still have to learn us.
     for (let attempt = 0; attempt < 2; attempt++) {
-      for (const question of questions)
-        writeSync(fd, isIpv4 ? arpRequest(mac, question) : neighbourSolicitation(mac, question));
+      for (const { fd, frames } of channels) for (const frame of frames) writeSync(fd, frame);
       for (const end = Date.now() + milliseconds / 2; Date.now() < end; ) {
-        const frame = receive(fd);
-        const claimant = frame === undefined ? undefined : isIpv4 ? readArp(frame) : readAdvertisement(frame);
-        if (claimant === undefined || !wanted.has(claimant.address.text) || claimant.mac === link.mac) continue;
-        claimants.set(`${claimant.address.text} ${claimant.mac}`, claimant);
+        for (const claimant of channels.flatMap(receiveClaimant)) {
+          const isAsked = questions.some(({ address }) => address.text === claimant.address.text);
+          if (isAsked && claimant.mac !== link.mac) claimants.set(`${claimant.address.text} ${claimant.mac}`, claimant);
+        }
       }
     }
     return [...claimants.values()];
   } finally {
-    closeSync(fd);
+    for (const { fd } of channels) closeSync(fd);
   }
+}
+
+/** An open socket for one family, with what is sent by it. */
+interface Channel {
+  readonly fd: number;
+  readonly frames: readonly Buffer[];
+  readonly read: (frame: Buffer) => Claimant | undefined;
+}
+
+function openChannel(linkIndex: number, family: Family, mac: Buffer, questions: readonly WireQuestion[]): Channel {
+  const fd = openPacketSocket(linkIndex, family === 4 ? etherType.arp : etherType.ipv6);
+  const write = family === 4 ? arpRequest : neighbourSolicitation;
+  return {
+    fd,
+    frames: questions.map((question) => write(mac, question)),
+    read: family === 4 ? readArp : readAdvertisement,
+  };
+}
+
+/** Whoever speaks next, within a moment. */
+function receiveClaimant({ fd, read }: Channel): Claimant[] {
+  const frame = receive(fd);
+  const claimant = frame === undefined ? undefined : read(frame);
+  return claimant === undefined ? [] : [claimant];
 }
 
 function openPacketSocket(linkIndex: number, type: number): number {

@@ -72,7 +72,7 @@ describe('the command line of erctl', () => {
       const schema = JSON.parse(out) as { properties: { schema: { const: string } }; additionalProperties?: unknown };
       assert.match(schema.properties.schema.const, new RegExp(`\\.(?:${command.name()}|claims)/v1$`));
     }
-    assertGolden('erctl/inspect.schema.json', (await call(['schema', 'inspect'])).out);
+    assertGolden('erctl/schema-inspect.txt', (await call(['schema', 'inspect'])).out);
   });
 });
 

@@ -77,7 +77,15 @@ export const brokenInspection: InspectDocument = {
       ...healthy,
       interface: { ...gone, up: false },
       addresses: [{ address: '192.168.12.99/24', gateway: { address: '192.168.12.1', answer: 'silent' } }],
-      redirects: healthy.redirects.map(({ opened: _, ...one }, index) => ({ ...one, installed: index !== 1 })),
+      backend: 'nftables',
+      redirects: healthy.redirects.map(({ protocol, port, target, targetPort, live: counted }, index) => ({
+        protocol,
+        port,
+        target,
+        targetPort,
+        live: counted,
+        installed: index !== 1,
+      })),
       connections: [],
       attempts: [],
       problems: [

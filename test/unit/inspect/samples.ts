@@ -9,7 +9,7 @@ import { describeDesired } from '../../../src/plan/egress/desired.ts';
 import { inwardMark } from '../../../src/rules/marks.ts';
 import { address } from '../rules/examples.ts';
 
-export function prefix(text: string): NonNullable<ReturnType<typeof parsePrefix>> {
+function prefix(text: string): NonNullable<ReturnType<typeof parsePrefix>> {
   const parsed = parsePrefix(text);
   assert.ok(parsed, text);
   return parsed;
