@@ -1,10 +1,10 @@
 import { hostname } from 'node:os';
 import { openKubeApi } from '../kube/client-node.ts';
 import { KubeLease } from '../kube/lease.ts';
+import { ClusterStatus } from './cluster-status.ts';
 import type { Cluster } from './daemon.ts';
 import type { AgentLog } from './log.ts';
 import type { AgentOptions } from './options.ts';
-import { RouteStatusWriter } from './route-status.ts';
 import { KubernetesSource } from './source/kubernetes.ts';
 import type { SourceSink } from './source/source.ts';
 
@@ -23,7 +23,7 @@ export function openCluster(options: AgentOptions, log: AgentLog, report: Source
     () => writer.review(),
     (problem) => report('lease', problem),
   );
-  const writer = new RouteStatusWriter(api, identity, lease, log);
+  const writer = new ClusterStatus(api, identity, lease, log);
   const hasGateways = settings.policy.gatewayClass !== undefined;
   const source = new KubernetesSource(api, { routerNameKey, hasGateways }, writer);
   return {

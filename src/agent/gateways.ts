@@ -2,7 +2,7 @@ import type { Gateway, GatewayListener } from '../spec/gateway.ts';
 import type { Labels } from '../spec/object-meta.ts';
 import type { ReferenceGrant } from '../spec/reference-grant.ts';
 import type { Route, RouteBackend } from '../spec/route.ts';
-import type { StreamRoute } from '../spec/stream-route.ts';
+import type { ParentRef, StreamRoute } from '../spec/stream-route.ts';
 
 /** What the ports of Gateways are made of. */
 export interface GatewayObjects {
@@ -39,21 +39,34 @@ function byAge({ meta: one }: StreamRoute, { meta: other }: StreamRoute): number
 
 function isAttached(
   route: StreamRoute,
-  { meta }: Gateway,
+  gateway: Gateway,
   listener: GatewayListener,
   labelsOfNamespace: GatewayObjects['labelsOfNamespace'],
 ): boolean {
-  const wants = route.parents.some(
-    ({ namespace, name, section, port }) =>
-      namespace === meta.namespace &&
-      name === meta.name &&
-      (section ?? listener.name) === listener.name &&
-      (port ?? listener.port) === listener.port,
+  const wants = route.parents.some((parent) => isMeant(parent, gateway, listener));
+  return (
+    route.protocol === listener.protocol &&
+    wants &&
+    isAllowed(route, gateway.meta.namespace, listener, labelsOfNamespace)
   );
-  return route.protocol === listener.protocol && wants && isAllowed(route, meta.namespace, listener, labelsOfNamespace);
 }
 
-function isAllowed(
+/** Whether a route asks to be attached to a listener. */
+export function isMeant(
+  { namespace, name, section, port }: ParentRef,
+  { meta }: Gateway,
+  listener: GatewayListener,
+): boolean {
+  return (
+    namespace === meta.namespace &&
+    name === meta.name &&
+    (section ?? listener.name) === listener.name &&
+    (port ?? listener.port) === listener.port
+  );
+}
+
+/** Whether a listener takes routes of the namespace that a route is in; `home` is the Gateway's. */
+export function isAllowed(
   { meta }: StreamRoute,
   home: string,
   { allowed }: GatewayListener,

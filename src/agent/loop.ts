@@ -1,6 +1,7 @@
 import type { IngressPort, IngressRules } from '../model/ingress.ts';
 import type { Admissions } from './claims.ts';
 import type { IngressDataPlane } from './data-plane.ts';
+import { type GatewayReports, reportGateways } from './gateway-status.ts';
 import { type CheckTarget, HealthChecks, listTargets, type Probe } from './health.ts';
 import { Inventory } from './inventory.ts';
 import { ListenerWatch } from './listeners.ts';
@@ -228,7 +229,22 @@ export class IngressAgent implements SourceSink {
     });
     this.#noteRefusals(statuses);
     this.#count(statuses);
-    this.#parts.status.publish(statuses);
+    this.#parts.status.publish(statuses, this.#reportGateways(this.#desired.admissions));
+  }
+
+  #reportGateways(admissions: Admissions): GatewayReports | undefined {
+    const { gatewayClass: className } = this.#settings.policy;
+    if (className === undefined) return undefined;
+    const inventory = this.#inventory;
+    return reportGateways({
+      className,
+      admissions,
+      gateways: inventory.gateways,
+      streamRoutes: inventory.streamRoutes,
+      grants: inventory.grants,
+      labelsOfNamespace: (namespace) => inventory.labelsOf(namespace),
+      hasService: (key) => inventory.service(key) !== undefined,
+    });
   }
 
   #noteRefusals(statuses: readonly RouteStatus[]): void {

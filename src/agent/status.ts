@@ -1,5 +1,6 @@
 import type { ObjectMeta } from '../spec/object-meta.ts';
 import type { Admissions, RefusalReason } from './claims.ts';
+import type { GatewayReports } from './gateway-status.ts';
 
 /** What became of one Route, for its author. */
 export interface RouteStatus {
@@ -44,8 +45,8 @@ export interface RouterIdentity {
 
 /** Where statuses go. */
 export interface StatusSink {
-  /** All Routes of this router, each time; never throws. */
-  publish(statuses: readonly RouteStatus[]): void;
+  /** All Routes of this router, each time, and Gateways where they are served; never throws. */
+  publish(statuses: readonly RouteStatus[], gateways: GatewayReports | undefined): void;
   close(): void;
 }
 

@@ -26,6 +26,8 @@ export interface Gateway {
   readonly className: string;
   /** Those of TCP and UDP; listeners of HTTP and TLS are other controllers'. */
   readonly listeners: readonly GatewayListener[];
+  /** Names of the listeners of other protocols. */
+  readonly otherListeners: readonly string[];
 }
 
 const listenerSchema = z.object(
@@ -70,14 +72,23 @@ export function parseGateway(input: unknown): Parsed<Gateway> {
   const writtenSpec = isRecord(input) ? input.spec : undefined;
   const spec = readShape(specSchema, writtenSpec, 'spec', problems);
   const listeners: GatewayListener[] = [];
+  const otherListeners: string[] = [];
   for (const [index, written] of (spec?.listeners ?? []).entries()) {
     const path = `spec.listeners[${index}]`;
     const listener = written && readListener(written, writtenListener(writtenSpec, index), path, problems);
-    if (listener === undefined) continue;
+    if (listener === undefined) {
+      if (written?.name !== undefined) otherListeners.push(written.name);
+      continue;
+    }
     if (listeners.some(({ name }) => name === listener.name)) problems.add(`${path}.name`, listener.name, 'is taken');
     listeners.push(listener);
   }
-  return problems.finish(() => ({ meta: meta as ObjectMeta, className: spec?.gatewayClassName ?? '', listeners }));
+  return problems.finish(() => ({
+    meta: meta as ObjectMeta,
+    className: spec?.gatewayClassName ?? '',
+    listeners,
+    otherListeners,
+  }));
 }
 
 function writtenListener(spec: unknown, index: number): unknown {

@@ -15,6 +15,8 @@ export interface ParentRef {
   readonly section?: string;
   /** Port of one listener. */
   readonly port?: number;
+  /** As its author wrote it: statuses repeat it. */
+  readonly written: Readonly<Record<string, unknown>>;
 }
 
 /** A TCPRoute or UDPRoute (gateway.networking.k8s.io). */
@@ -78,7 +80,15 @@ export function parseStreamRoute(input: unknown, protocol: 'tcp' | 'udp'): Parse
     if (parent?.name === undefined || (parent.kind ?? 'Gateway') !== 'Gateway') return [];
     const { name, namespace = meta?.namespace ?? '', sectionName, port } = parent;
     const section = sectionName || undefined;
-    return [{ namespace, name, ...(section !== undefined && { section }), ...(port !== undefined && { port }) }];
+    return [
+      {
+        namespace,
+        name,
+        ...(section !== undefined && { section }),
+        ...(port !== undefined && { port }),
+        written: Object.fromEntries(Object.entries(parent).filter(([, value]) => value !== undefined)),
+      },
+    ];
   });
   const backends: RouteBackend[] = [];
   for (const [index, written] of (spec?.rules?.[0]?.backendRefs ?? []).entries()) {

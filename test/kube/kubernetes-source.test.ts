@@ -2,15 +2,16 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ClusterStatus } from '../../src/agent/cluster-status.ts';
 import { silentLog } from '../../src/agent/log.ts';
 import { type AgentObject, objectKey } from '../../src/agent/objects.ts';
-import { RouteStatusWriter } from '../../src/agent/route-status.ts';
 import { KubernetesSource } from '../../src/agent/source/kubernetes.ts';
 import type { RouteStatus } from '../../src/agent/status.ts';
 import { openKubeApi } from '../../src/kube/client-node.ts';
 import { KubeLease } from '../../src/kube/lease.ts';
 import type { KubeApi } from '../../src/kube/port.ts';
 import { readRoute, writeRoute, writeSlice } from '../unit/agent/samples.ts';
+import { until } from '../until.ts';
 import { type KubeObject, TestApiServer } from './api-server.ts';
 
 const routes = '/apis/route.openshift.io/v1/routes';
@@ -19,15 +20,6 @@ const leases = '/apis/coordination.k8s.io/v1/leases';
 const events = '/api/v1/events';
 const collections = [routes, '/api/v1/services', slices, '/api/v1/namespaces', leases, events];
 const times = { firstPause: 5, longestPause: 50, absentPause: 50 };
-
-/** Waits until something is so; fails with what is seen after three seconds. */
-async function until(isSo: () => boolean, describe: () => unknown): Promise<void> {
-  const start = performance.now();
-  while (!isSo()) {
-    if (performance.now() - start > 3000) assert.fail(`not after three seconds: ${JSON.stringify(describe())}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 function route(name: string, port = 2000): KubeObject {
   return writeRoute({ name, port }) as unknown as KubeObject;
@@ -242,8 +234,8 @@ describe('A cluster', () => {
         ({ routerName, conditions }) => `${routerName} ${conditions?.[0]?.status} ${conditions?.[0]?.reason}`,
       );
 
-    function openWriter(isHeld = () => true): RouteStatusWriter {
-      const writer = new RouteStatusWriter(
+    function openWriter(isHeld = () => true): ClusterStatus {
+      const writer = new ClusterStatus(
         api,
         { routerName: 'r1' },
         {
@@ -257,7 +249,7 @@ describe('A cluster', () => {
       return writer;
     }
 
-    async function startWriting(writer: RouteStatusWriter): Promise<void> {
+    async function startWriting(writer: ClusterStatus): Promise<void> {
       source = new KubernetesSource(api, { hasGateways: false, times }, writer);
       start();
       await until(
@@ -273,7 +265,7 @@ describe('A cluster', () => {
       const writer = openWriter();
       await startWriting(writer);
       for (let count = 0; count < 3; count++) {
-        writer.publish([status('a', refusal), status('b')]);
+        writer.publish([status('a', refusal), status('b')], undefined);
         await until(
           () => ingressOf('b').length === 1,
           () => ingressOf('b'),
@@ -295,13 +287,13 @@ describe('A cluster', () => {
       const writer = openWriter();
       await startWriting(writer);
       server.fail({ on: /PATCH/, answer: 409 });
-      writer.publish([status('a')]);
+      writer.publish([status('a')], undefined);
       await until(
         () => describeIngress('a')[0] === 'r1 True undefined',
         () => ingressOf('a'),
       );
       server.fail({ on: /PATCH/, answer: 500 });
-      writer.publish([status('a', refusal)]);
+      writer.publish([status('a', refusal)], undefined);
       await until(
         () => describeIngress('a')[0] === 'r1 False PortNotAllowed',
         () => ingressOf('a'),
@@ -313,7 +305,7 @@ describe('A cluster', () => {
       server.put(routes, { ...route('a'), status: { ingress: [mine] } });
       const writer = openWriter();
       await startWriting(writer);
-      writer.publish([]);
+      writer.publish([], undefined);
       await until(
         () => ingressOf('a').length === 0,
         () => ingressOf('a'),
@@ -324,7 +316,7 @@ describe('A cluster', () => {
       server.put(routes, route('a'));
       const writer = openWriter();
       await startWriting(writer);
-      writer.publish([status('a')]);
+      writer.publish([status('a')], undefined);
       for (let count = 0; count < 12; count++) {
         await new Promise((resolve) => setTimeout(resolve, 100));
         const theirs = {

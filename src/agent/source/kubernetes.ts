@@ -29,11 +29,11 @@ export interface KubernetesSettings {
   readonly times?: ReflectorTimes;
 }
 
-/** Hears of every Route as it came, status included. */
-export interface RouteObserver {
+/** Hears of every object as it came, status included. */
+export interface ObjectObserver {
   /** `key` is `NAMESPACE/NAME`. */
-  observe(key: string, route: unknown): void;
-  forget(key: string): void;
+  observe(kind: AgentKind, key: string, object: unknown): void;
+  forget(kind: AgentKind, key: string): void;
 }
 
 /**
@@ -43,7 +43,7 @@ export interface RouteObserver {
 export class KubernetesSource implements ObjectSource {
   readonly #api: KubeApi;
   readonly #settings: KubernetesSettings;
-  readonly #observer: RouteObserver | undefined;
+  readonly #observer: ObjectObserver | undefined;
   readonly #end = new AbortController();
   /** Versions of the objects that were told, by kind and key. */
   readonly #versions = new Map<AgentKind, Map<string, string>>();
@@ -52,7 +52,7 @@ export class KubernetesSource implements ObjectSource {
   readonly #waiting = new Set<AgentKind>();
   readonly #listed = new Set<AgentKind>();
 
-  constructor(api: KubeApi, settings: KubernetesSettings, observer?: RouteObserver) {
+  constructor(api: KubeApi, settings: KubernetesSettings, observer?: ObjectObserver) {
     this.#api = api;
     this.#settings = settings;
     this.#observer = observer;
@@ -120,7 +120,7 @@ export class KubernetesSource implements ObjectSource {
     const known = this.#versions.get(kind);
     if (version !== undefined && known?.get(key) === version) return;
     known?.set(key, version ?? '');
-    if (kind === 'Route') this.#observer?.observe(key, object);
+    this.#observer?.observe(kind, key, object);
     const place = `${kind} ${key}`;
     // A status, mostly our own, is no reason to think about 10,000 Routes again.
     const content = digestContent(object);
@@ -146,7 +146,7 @@ export class KubernetesSource implements ObjectSource {
   #remove(kind: AgentKind, key: string, sink: SourceSink): void {
     this.#versions.get(kind)?.delete(key);
     this.#contents.delete(`${kind} ${key}`);
-    if (kind === 'Route') this.#observer?.forget(key);
+    this.#observer?.forget(kind, key);
     sink.remove(kind, key);
     sink.report(`${kind} ${key}`, undefined);
   }

@@ -9,16 +9,8 @@ import { readObject } from '../../../src/agent/objects.ts';
 import { defaultPolicy } from '../../../src/agent/policy.ts';
 import type { SourceSink } from '../../../src/agent/source/source.ts';
 import type { RouteStatus } from '../../../src/agent/status.ts';
+import { until } from '../../until.ts';
 import { writeRoute, writeSlice } from './samples.ts';
-
-/** Waits until something is so; fails with what is seen after two seconds. */
-async function until(isSo: () => boolean, describe: () => unknown): Promise<void> {
-  const start = performance.now();
-  while (!isSo()) {
-    if (performance.now() - start > 2000) assert.fail(`not after two seconds: ${JSON.stringify(describe())}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-}
 
 function start(settings: Partial<AgentSettings> = {}, probe: Probe = async () => true) {
   const dataPlane = new MemoryDataPlane();

@@ -1,0 +1,284 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ClusterStatus } from '../../src/agent/cluster-status.ts';
+import { MemoryDataPlane } from '../../src/agent/data-plane.ts';
+import { ListenerWatch } from '../../src/agent/listeners.ts';
+import { silentLog } from '../../src/agent/log.ts';
+import { IngressAgent } from '../../src/agent/loop.ts';
+import { AgentMetrics } from '../../src/agent/metrics.ts';
+import { defaultPolicy } from '../../src/agent/policy.ts';
+import { KubernetesSource } from '../../src/agent/source/kubernetes.ts';
+import { openKubeApi } from '../../src/kube/client-node.ts';
+import { KubeLease } from '../../src/kube/lease.ts';
+import type { KubeApi } from '../../src/kube/port.ts';
+import { writeRoute, writeSlice } from '../unit/agent/samples.ts';
+import { until } from '../until.ts';
+import { type KubeObject, TestApiServer } from './api-server.ts';
+
+const paths = {
+  Route: '/apis/route.openshift.io/v1/routes',
+  Service: '/api/v1/services',
+  EndpointSlice: '/apis/discovery.k8s.io/v1/endpointslices',
+  Namespace: '/api/v1/namespaces',
+  Gateway: '/apis/gateway.networking.k8s.io/v1/gateways',
+  TCPRoute: '/apis/gateway.networking.k8s.io/v1alpha2/tcproutes',
+  UDPRoute: '/apis/gateway.networking.k8s.io/v1alpha2/udproutes',
+  ReferenceGrant: '/apis/gateway.networking.k8s.io/v1beta1/referencegrants',
+  Lease: '/apis/coordination.k8s.io/v1/leases',
+  Event: '/api/v1/events',
+} as const;
+const times = { firstPause: 5, longestPause: 50, absentPause: 50 };
+const created = (seconds: number): string => new Date(Date.UTC(2026, 0, 1) + seconds * 1000).toISOString();
+
+interface Conditions {
+  readonly conditions: readonly { readonly type: string; readonly status: string; readonly reason: string }[];
+}
+
+function show({ conditions }: Conditions): string[] {
+  return conditions.map(({ type, status, reason }) => `${type} ${status} ${reason}`);
+}
+
+/** A whole agent but for the kernel, on a node of its own. */
+class Node {
+  readonly dataPlane = new MemoryDataPlane();
+  readonly lease: KubeLease;
+  readonly #agent: IngressAgent;
+
+  constructor(api: KubeApi, name: string) {
+    let status: ClusterStatus | undefined;
+    this.lease = new KubeLease(
+      api,
+      { namespace: 'router', name: 'ingress-agent', holder: name, duration: 0.6 },
+      () => status?.review(),
+      () => undefined,
+    );
+    const writer = new ClusterStatus(api, { routerName: 'tcp' }, this.lease, silentLog);
+    status = writer;
+    const source = new KubernetesSource(api, { hasGateways: true, times }, writer);
+    this.#agent = new IngressAgent(
+      {
+        name: 'ingress',
+        node: name,
+        policy: { ...defaultPolicy, gatewayClass: 'ours' },
+        defaults: { balance: 'source' },
+        syncInterval: 0,
+        checkInterval: 0,
+      },
+      {
+        source,
+        status: writer,
+        dataPlane: this.dataPlane,
+        log: silentLog,
+        metrics: new AgentMetrics(),
+        listeners: new ListenerWatch(() => new Set()),
+      },
+    );
+    this.lease.start();
+    this.#agent.start();
+  }
+
+  /** Open ports with how many places each leads to. */
+  get ports(): string {
+    const ports = this.dataPlane.rules?.ports ?? [];
+    return ports
+      .map(({ protocol, port, endpoints }) => `${protocol} ${port} > ${endpoints.length}`)
+      .sort()
+      .join(', ');
+  }
+
+  stop(): void {
+    this.#agent.stop(false);
+    this.lease.close();
+  }
+}
+
+describe('Two agents on one cluster', () => {
+  let server: TestApiServer;
+  let api: KubeApi;
+  let folder: string;
+  let nodes: Node[];
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'agents-'));
+    server = new TestApiServer(Object.values(paths));
+    const url = await server.start();
+    const kubeconfig = join(folder, 'config');
+    const config = {
+      clusters: [{ name: 'c', cluster: { server: url, 'insecure-skip-tls-verify': true } }],
+      users: [{ name: 'u', user: {} }],
+      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+      'current-context': 'x',
+    };
+    writeFileSync(kubeconfig, JSON.stringify(config));
+    api = openKubeApi(kubeconfig);
+    nodes = [];
+  });
+
+  afterEach(async () => {
+    for (const node of nodes) node.stop();
+    await server.stop();
+    rmSync(folder, { recursive: true });
+  });
+
+  function put(kind: keyof typeof paths, object: object): void {
+    server.put(paths[kind], { apiVersion: 'v1', kind, ...object } as unknown as KubeObject);
+  }
+
+  function putRoute(name: string, port: number, seconds: number): void {
+    const route = writeRoute({ name, port }) as { metadata: object };
+    put('Route', { ...route, metadata: { ...route.metadata, uid: name, creationTimestamp: created(seconds) } });
+  }
+
+  function putServices(...names: readonly string[]): void {
+    for (const name of names) {
+      put('Service', { metadata: { namespace: 'shop', name }, spec: { ports: [{ name: 'main', port: 3306 }] } });
+      const ports = [{ name: 'main', port: 3306 }];
+      put('EndpointSlice', writeSlice(name, [{ address: '10.0.0.1' }], ports));
+    }
+  }
+
+  function startNodes(...names: readonly string[]): void {
+    for (const name of names) nodes.push(new Node(api, name));
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: a status is whatever was written
+  const statusOf = (kind: keyof typeof paths, name: string): any => server.get(paths[kind], `shop/${name}`)?.status;
+  const admissionOf = (name: string): string => {
+    const [entry, ...more] = statusOf('Route', name)?.ingress ?? [];
+    return entry === undefined || more.length > 0 ? 'nothing' : show(entry).join();
+  };
+  const patches = (): number => server.requests.filter((line) => line.startsWith('PATCH')).length;
+
+  it('open the same ports and write each status once', async () => {
+    putServices('web');
+    putRoute('old', 2000, 1);
+    putRoute('young', 2000, 2);
+    putRoute('other', 2001, 3);
+    startNodes('n1', 'n2');
+    const want = 'tcp 2000 > 1, tcp 2001 > 1';
+    const done = (): boolean =>
+      nodes.every(({ ports }) => ports === want) &&
+      admissionOf('young') === 'Admitted False PortAlreadyClaimed' &&
+      admissionOf('other') === 'Admitted True undefined';
+    const describeAll = () => [nodes.map(({ ports }) => ports), admissionOf('young'), admissionOf('other')];
+    await until(done, describeAll);
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    assert.equal(patches(), 3);
+    assert.equal(server.all(paths.Event).length, 1);
+  }).timeout(6000);
+
+  it('go on when the writer goes, the other one with the statuses', async () => {
+    putServices('web');
+    putRoute('old', 2000, 1);
+    putRoute('young', 2000, 2);
+    startNodes('n1', 'n2');
+    await until(
+      () => admissionOf('young') === 'Admitted False PortAlreadyClaimed' && admissionOf('old') !== 'nothing',
+      () => [admissionOf('old'), admissionOf('young')],
+    );
+    const writer = nodes.findIndex(({ lease }) => lease.isHeld);
+    nodes[writer]?.stop();
+    server.remove(paths.Route, 'shop/old');
+    await until(
+      () => admissionOf('young') === 'Admitted True undefined',
+      () => admissionOf('young'),
+    );
+    assert.equal(nodes[1 - writer]?.ports, 'tcp 2000 > 1');
+    assert.equal(nodes[writer]?.ports, 'tcp 2000 > 1', 'rules stay when an agent ends');
+  }).timeout(6000);
+
+  it('serve Gateways and tell what became of listeners and routes, beside other controllers', async () => {
+    putServices('web');
+    putRoute('claimed', 2000, 0);
+    put('Gateway', {
+      metadata: { namespace: 'shop', name: 'gw', uid: 'gw', creationTimestamp: created(1), generation: 7 },
+      spec: {
+        gatewayClassName: 'ours',
+        listeners: [
+          { name: 'mysql', protocol: 'TCP', port: 13306 },
+          { name: 'taken', protocol: 'TCP', port: 2000 },
+          { name: 'web', protocol: 'HTTP', port: 8080 },
+        ],
+      },
+    });
+    const theirs = { controllerName: 'theirs', parentRef: { name: 'gw' }, conditions: [] };
+    putStreamRoute('a', [{ name: 'gw', sectionName: 'mysql' }], 'web', { parents: [theirs] });
+    putStreamRoute('b', [{ name: 'gw', sectionName: 'nowhere' }, { name: 'elsewhere' }], 'missing');
+    startNodes('n1', 'n2');
+    await until(
+      () => statusOf('Gateway', 'gw') !== undefined && statusOf('TCPRoute', 'b') !== undefined,
+      () => server.requests.slice(-5),
+    );
+    const gateway = statusOf('Gateway', 'gw');
+    assert.deepEqual(show(gateway), ['Accepted True ListenersNotValid', 'Programmed True Programmed']);
+    assert.equal(gateway.conditions[0].observedGeneration, 7);
+    // biome-ignore lint/suspicious/noExplicitAny: a status is whatever was written
+    const listeners = gateway.listeners.map((one: any) => [one.name, one.attachedRoutes, show(one)[0]]);
+    assert.deepEqual(listeners, [
+      ['mysql', 1, 'Accepted True Accepted'],
+      ['taken', 0, 'Accepted False PortUnavailable'],
+      ['web', 0, 'Accepted False UnsupportedProtocol'],
+    ]);
+    await until(
+      () => statusOf('TCPRoute', 'a').parents.length === 2,
+      () => statusOf('TCPRoute', 'a'),
+    );
+    const [first, second] = statusOf('TCPRoute', 'a').parents;
+    assert.deepEqual(first, theirs);
+    assert.deepEqual(second.parentRef, { name: 'gw', sectionName: 'mysql' });
+    assert.deepEqual(show(second), ['Accepted True Accepted', 'ResolvedRefs True ResolvedRefs']);
+    const [lost, ...none] = statusOf('TCPRoute', 'b').parents;
+    assert.deepEqual(show(lost), ['Accepted False NoMatchingParent', 'ResolvedRefs False BackendNotFound']);
+    assert.deepEqual(none, []);
+    const before = patches();
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    assert.equal(patches(), before);
+    // A wish that is withdrawn takes its entry along.
+    putStreamRoute('b', [{ name: 'elsewhere' }], 'missing', statusOf('TCPRoute', 'b'));
+    await until(
+      () => statusOf('TCPRoute', 'b').parents.length === 0,
+      () => statusOf('TCPRoute', 'b'),
+    );
+  }).timeout(8000);
+
+  function putStreamRoute(name: string, parentRefs: readonly object[], service: string, status?: object): void {
+    put('TCPRoute', {
+      metadata: { namespace: 'shop', name, uid: name, creationTimestamp: created(2) },
+      spec: { parentRefs, rules: [{ backendRefs: [{ name: service, port: 3306 }] }] },
+      ...(status !== undefined && { status }),
+    });
+  }
+
+  it('refuse a Service of another namespace, and take it when that grants it', async () => {
+    putServices('web');
+    put('Gateway', {
+      metadata: { namespace: 'shop', name: 'gw', uid: 'gw', creationTimestamp: created(1) },
+      spec: { gatewayClassName: 'ours', listeners: [{ name: 'mysql', protocol: 'TCP', port: 13306 }] },
+    });
+    put('TCPRoute', {
+      metadata: { namespace: 'shop', name: 'a', uid: 'a', creationTimestamp: created(2) },
+      spec: {
+        parentRefs: [{ name: 'gw' }],
+        rules: [{ backendRefs: [{ name: 'ledger', namespace: 'bank', port: 3306 }] }],
+      },
+    });
+    startNodes('n1');
+    const reasonOf = (): string => (statusOf('TCPRoute', 'a')?.parents ?? []).flatMap(show)[1] ?? 'nothing';
+    await until(() => reasonOf() === 'ResolvedRefs False RefNotPermitted', reasonOf);
+    put('ReferenceGrant', {
+      metadata: { namespace: 'bank', name: 'grant' },
+      spec: {
+        from: [{ group: 'gateway.networking.k8s.io', kind: 'TCPRoute', namespace: 'shop' }],
+        to: [{ group: '', kind: 'Service' }],
+      },
+    });
+    await until(() => reasonOf() === 'ResolvedRefs False BackendNotFound', reasonOf);
+    put('Service', {
+      metadata: { namespace: 'bank', name: 'ledger' },
+      spec: { ports: [{ name: 'main', port: 3306 }] },
+    });
+    await until(() => reasonOf() === 'ResolvedRefs True ResolvedRefs', reasonOf);
+  }).timeout(6000);
+});
