@@ -35,7 +35,13 @@ export interface StatusKind {
 
 /** An object as the API server last showed it, as far as its status goes: all of 10,000 would fill the memory. */
 export interface SeenObject {
-  readonly metadata: Readonly<Record<'namespace' | 'name' | 'uid' | 'resourceVersion' | 'generation', unknown>>;
+  readonly metadata: {
+    readonly namespace: string;
+    readonly name: string;
+    readonly uid: unknown;
+    readonly resourceVersion: unknown;
+    readonly generation: unknown;
+  };
   readonly status: Readonly<Record<string, unknown>>;
 }
 
@@ -43,7 +49,13 @@ function pickStatus(object: unknown): SeenObject {
   const { metadata, status } = isRecord(object) ? object : {};
   const { namespace, name, uid, resourceVersion, generation } = isRecord(metadata) ? metadata : {};
   return {
-    metadata: { namespace, name, uid, resourceVersion, generation },
+    metadata: {
+      namespace: typeof namespace === 'string' ? namespace : '',
+      name: typeof name === 'string' ? name : '',
+      uid,
+      resourceVersion,
+      generation,
+    },
     status: isRecord(status) ? status : {},
   };
 }
@@ -163,8 +175,7 @@ export class StatusWriter {
 
   /** An Event for whoever looks at the object; that it cannot be written is no reason to try again. */
   async #tellEvent({ metadata }: SeenObject, { reason, message }: ObjectEvent): Promise<void> {
-    const { uid } = metadata;
-    const [namespace, name] = [`${metadata.namespace}`, `${metadata.name}`];
+    const { namespace, name, uid } = metadata;
     const { apiVersion, kind } = this.#kind;
     const now = new Date().toISOString();
     const event = {

@@ -58,6 +58,27 @@ export function addressBytes(address: Address): Uint8Array {
   return Uint8Array.from(ipaddr.IPv6.parse(address.text).toByteArray());
 }
 
+/** Writes the address in network byte order at a place of a buffer; returns the place behind it. */
+export function writeAddressBytes(address: Address, target: Uint8Array, at: number): number {
+  if (address.family === 6) {
+    target.set(addressBytes(address), at);
+    return at + 16;
+  }
+  // Digit by digit: an ingress node's table has hundreds of thousands of addresses.
+  const { text } = address;
+  let place = at;
+  let byte = 0;
+  for (let index = 0; index < text.length; index++) {
+    const digit = text.charCodeAt(index) - 48;
+    if (digit < 0) {
+      target[place++] = byte;
+      byte = 0;
+    } else byte = byte * 10 + digit;
+  }
+  target[place] = byte;
+  return at + 4;
+}
+
 /** Reads 4 or 16 bytes in network byte order. Throws a RangeError for any other length. */
 export function addressFromBytes(bytes: Uint8Array): Address {
   if (bytes.length === 4) return { family: 4, text: bytes.join('.') };

@@ -28,7 +28,8 @@ const others = ['/api/v1/namespaces', '/apis/coordination.k8s.io/v1/leases', '/a
 export async function benchIngressScale(): Promise<string> {
   const world = await IngressLab.up('erbscale');
   try {
-    const ours = await measureAgent(world);
+    const bySource = await measureAgent(world, 'source');
+    const inTurn = await measureAgent(world, 'roundrobin');
     const haproxy = await measureHaproxy(world);
     const row = (name: string, figures: readonly number[]): string[] => [
       name,
@@ -44,7 +45,8 @@ export async function benchIngressScale(): Promise<string> {
     ];
     return formatTable(head, [
       row(`HAProxy, from its file, ${haproxyRoutes.toLocaleString('en')} of them`, haproxy),
-      row('ingress-agent, after the last list', ours),
+      row('ingress-agent, by source (the default), after the last list', bySource),
+      row('ingress-agent, in turn, after the last list', inTurn),
     ]);
   } finally {
     world.down();
@@ -64,7 +66,7 @@ function sliceOf(index: number, size: number): KubeObject {
   return endpointSlice(`r${index}`, 8080, endpoints) as unknown as KubeObject;
 }
 
-async function measureAgent(world: IngressLab): Promise<number[]> {
+async function measureAgent(world: IngressLab, balance: string): Promise<number[]> {
   const netns = world.lab.netns('node');
   const server = new TestApiServer([...Object.values(paths), ...others]);
   for (let index = 0; index < routes; index++) {
@@ -88,7 +90,7 @@ async function measureAgent(world: IngressLab): Promise<number[]> {
       'current-context': 'x',
     };
     writeFileSync(kubeconfig, JSON.stringify(config));
-    world.startAgent('--kubeconfig', kubeconfig, '--stats-port', `${statsPort}`, '--balance', 'roundrobin');
+    world.startAgent('--kubeconfig', kubeconfig, '--stats-port', `${statsPort}`, '--balance', balance);
     const load = await nextDelay(netns, 0, 0);
     // It tells 10,000 Routes their status, which takes a while.
     for (let seen = -1; seen !== server.requests.length; await sleep(2000)) seen = server.requests.length;

@@ -33,7 +33,13 @@ export type SharedThing =
       /** Chains that the ports will need when an endpoint comes or goes. */
       readonly neighbours: readonly { readonly name: string; readonly chain: NftChain }[];
     }
-  | { readonly kind: 'collection'; readonly name: string; readonly collection: NftCollection }
+  | {
+      readonly kind: 'collection';
+      readonly name: string;
+      readonly collection: NftCollection;
+      /** Whether it has an element for each slot: very many. */
+      readonly holdsTargets?: true;
+    }
   | { readonly kind: 'object'; readonly name: string; readonly body: readonly string[] }
   | { readonly kind: 'element'; readonly element: NftElement };
 
@@ -64,9 +70,14 @@ export function* listOwnElements({ port, targets, policy }: PortLayout): Generat
       continue;
     }
     const collection = targetMap(port, family);
+    const service: NftField = { type: 'inet_service', port: port.port };
+    const values = new Map<WeightedEndpoint, readonly NftField[]>();
     for (const [slot, endpoint] of slots.entries()) {
       // Without an element a connection comes to the node itself, which has no listener there and refuses it.
-      if (endpoint !== undefined) yield writeTarget(collection, port.port, slot, endpoint);
+      if (endpoint === undefined) continue;
+      const value = values.get(endpoint) ?? listFields(endpoint);
+      values.set(endpoint, value);
+      yield { collection, key: [service, { type: 'slot', slot }], value };
     }
     yield { collection: `ports${family}`, key, value: { goto: chainName(port, family, slots.length) } };
   }
@@ -79,18 +90,16 @@ export function* listOwnElements({ port, targets, policy }: PortLayout): Generat
   if (policy !== undefined) yield { collection: 'policies', key, value: { goto: policy.name } };
 }
 
-function writeTarget(collection: string, port: number, slot: number, endpoint: WeightedEndpoint): NftElement {
-  return {
-    collection,
-    key: [
-      { type: 'inet_service', port },
-      { type: 'slot', slot },
-    ],
-    value: [
-      { type: 'addr', address: endpoint.address },
-      { type: 'inet_service', port: endpoint.port },
-    ],
-  };
+function listFields({ address, port }: WeightedEndpoint): readonly NftField[] {
+  return [
+    { type: 'addr', address },
+    { type: 'inet_service', port },
+  ];
+}
+
+/** How many elements the port has in a map of targets, by the map's name. */
+export function* countTargets({ port, targets }: PortLayout): Generator<[collection: string, count: number]> {
+  for (const { family, slots } of targets) yield [targetMap(port, family), slots.length];
 }
 
 /** What the port needs and others may need too, by id. */
@@ -101,10 +110,10 @@ export function* listShared({ port, targets, policy }: PortLayout): Generator<[i
     const map = targetMap(port, family);
     // Only `typeof` can name the type of a slot.
     const head = `typeof ${port.protocol} dport . numgen random mod 65536 : ${word} daddr . ${port.protocol} dport`;
-    yield [`collection ${map}`, { kind: 'collection', name: map, collection: emptyMap(head) }];
+    yield [`collection ${map}`, { kind: 'collection', name: map, collection: emptyMap(head), holdsTargets: true }];
     const chain = describeChain(port, family, slots.length);
     // Sizes of `source` change seldom, and far.
-    const near = port.balance === 'source' ? [] : [slots.length - 1, slots.length + 1].filter((size) => size > 0);
+    const near = isBySource(port, slots.length) ? [] : [slots.length - 1, slots.length + 1].filter((size) => size > 0);
     const neighbours = near.map((size) => describeChain(port, family, size));
     yield [`chain ${chain.name}`, { kind: 'chain', ...chain, neighbours }];
     for (const { address, local } of port.endpoints) {
@@ -133,13 +142,19 @@ function targetMap({ protocol }: IngressPort, family: Family): string {
 }
 
 function chainName(port: IngressPort, family: Family, slots: number): string {
-  return `${targetMap(port, family)}-${port.balance === 'source' ? 'source' : 'random'}-${slots}`;
+  return `${targetMap(port, family)}-${isBySource(port, slots) ? 'source' : 'random'}-${slots}`;
+}
+
+/** Of one slot there is nothing to choose. */
+function isBySource({ balance }: IngressPort, slots: number): boolean {
+  return balance === 'source' && slots > 1;
 }
 
 function describeChain(port: IngressPort, family: Family, slots: number): { name: string; chain: NftChain } {
   const word = family === 4 ? 'ip' : 'ip6';
-  const pick =
-    port.balance === 'source' ? `jhash ${word} saddr mod ${slots} seed ${hashSeed}` : `numgen random mod ${slots}`;
+  const pick = isBySource(port, slots)
+    ? `jhash ${word} saddr mod ${slots} seed ${hashSeed}`
+    : `numgen random mod ${slots}`;
   const rules = [
     `ct mark set ct mark | 0x${ingressMark.toString(16)}`,
     `dnat ${word} to ${port.protocol} dport . ${pick} map @${targetMap(port, family)}`,

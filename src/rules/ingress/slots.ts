@@ -2,8 +2,8 @@ import type { Balance, WeightedEndpoint } from '../../model/ingress.ts';
 
 /** Most slots that one port may have: the finest share is a thousandth. */
 const maximumSlots = 1024;
-/** Slots of a `source` port for each endpoint: the more, the more evenly clients are spread. */
-const slotsPerEndpoint = 8;
+/** Slots of a `source` port for each endpoint, at least: the more, the more evenly clients are spread. */
+const slotsPerEndpoint = 4;
 /** Few sizes, far apart: another size moves most clients, so endpoints that come and go must seldom change it. */
 const sourceSizes = [64, 256, 1024] as const;
 
@@ -65,15 +65,19 @@ function shareOut(shares: readonly number[], total: number): number[] {
 }
 
 function assignBySource(candidates: readonly Candidate[]): Slot[] {
+  const [only, ...others] = candidates;
+  if (only !== undefined && others.length === 0) return [only.slot];
   const size = sourceSizes.find((one) => one >= candidates.length * slotsPerEndpoint) ?? maximumSlots;
   const seeds = candidates.map(({ name }) => hashText(name));
+  const isEven = candidates.every(({ weight }) => weight === candidates[0]?.weight);
   return Array.from({ length: size }, (_, slot) => {
     let best: Slot;
     let bestScore = Number.NEGATIVE_INFINITY;
     for (const [index, candidate] of candidates.entries()) {
       // Weighted rendezvous hashing: -w / ln(u) is won by each endpoint in proportion to its weight.
+      // Where all weights are equal, so is the order of u.
       const uniform = (mix((seeds[index] ?? 0) ^ mix(slot)) + 0.5) / 2 ** 32;
-      const score = -candidate.weight / Math.log(uniform);
+      const score = isEven ? uniform : -candidate.weight / Math.log(uniform);
       if (score > bestScore) {
         best = candidate.slot;
         bestScore = score;

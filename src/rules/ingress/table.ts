@@ -4,7 +4,7 @@ import { withTable, writeObject } from '../nftables/changes.ts';
 import { type NftDocument, writeTable } from '../nftables/document.ts';
 import { type NftElement, writeKey, writeValue } from '../nftables/element.ts';
 import { compileBases, compileFrame, type Side } from './frame.ts';
-import { layOutPort, listOwnElements, listShared, type PortLayout, type SharedThing } from './layout.ts';
+import { countTargets, layOutPort, listOwnElements, listShared, type PortLayout, type SharedThing } from './layout.ts';
 
 /** What an update of the open ports is. The structure comes first: elements refer to it. */
 export interface IngressUpdate {
@@ -14,10 +14,21 @@ export interface IngressUpdate {
   readonly come: Iterable<NftElement>;
   /** Whether there are elements to change at all. */
   readonly isEmpty: boolean;
+  /** Whether the table cannot hold all that: another one is needed, made for as much. */
+  readonly isTooLarge: boolean;
 }
 
 /** So many chains and the like may stay that no port needs: to take them away, the kernel looks at the whole table. */
 const maxIdle = 50;
+
+/** Elements that a map of targets has room for at least. */
+const leastRoom = 16_384;
+
+/** One port that is not what it was. */
+interface Change {
+  readonly before?: PortLayout;
+  readonly after?: PortLayout;
+}
 
 /**
  * What is installed of an ingress node's ports, kept so that an update is computed from the ports
@@ -33,6 +44,8 @@ export class IngressTable {
   readonly #shared = new Map<string, { count: number; readonly thing: SharedThing }>();
   /** Shared structure that is in the kernel, needed or not. */
   readonly #present = new Map<string, SharedThing>();
+  /** Elements of each map of targets, and how many it was made for. */
+  readonly #targets = new Map<string, { used: number; readonly room: number }>();
 
   /** A table that holds no port yet. */
   constructor(rules: Pick<IngressRules, 'name' | 'addresses'>, side: Side) {
@@ -65,7 +78,7 @@ export class IngressTable {
   update(ports: readonly IngressPort[]): IngressUpdate {
     const wanted = new Map<number, IngressPort>();
     for (const port of ports) wanted.set(keyOf(port), port);
-    const changes: { readonly before?: PortLayout; readonly after?: PortLayout }[] = [];
+    const changes: Change[] = [];
     for (const [key, before] of this.#ports) {
       if (wanted.has(key)) continue;
       changes.push({ before });
@@ -78,8 +91,10 @@ export class IngressTable {
       changes.push(before === undefined ? { after } : { before, after });
       this.#ports.set(key, after);
     }
+    const isTooLarge = this.#fill(changes);
     const shared = this.#recount(changes);
     return {
+      isTooLarge,
       structure: this.#supply(shared.come),
       gone: collect(changes, ({ before, after }) => (before === undefined ? [] : listGone(before, after)), shared.gone),
       come: collect(changes, ({ before, after }) => (after === undefined ? [] : listCome(before, after)), shared.come),
@@ -116,7 +131,27 @@ export class IngressTable {
     return supplied + writeLines([...lines.chain, ...lines.collection, ...lines.object]);
   }
 
-  #recount(changes: Iterable<{ readonly before?: PortLayout; readonly after?: PortLayout }>): {
+  /**
+   * Counts targets. A map that is told how many elements it will have is filled twice as fast as one that
+   * grows, and looked up faster.
+   */
+  #fill(changes: readonly Change[]): boolean {
+    const sums = new Map<string, number>();
+    for (const { before, after } of changes) {
+      for (const [name, count] of after === undefined ? [] : countTargets(after)) add(sums, name, count);
+      for (const [name, count] of before === undefined ? [] : countTargets(before)) add(sums, name, -count);
+    }
+    let isTooLarge = false;
+    for (const [name, sum] of sums) {
+      const known = this.#targets.get(name);
+      if (known === undefined) this.#targets.set(name, { used: sum, room: Math.max(leastRoom, 2 * sum) });
+      else known.used += sum;
+      isTooLarge ||= known !== undefined && known.used > known.room;
+    }
+    return isTooLarge;
+  }
+
+  #recount(changes: readonly Change[]): {
     readonly come: readonly (readonly [string, SharedThing])[];
     readonly gone: readonly (readonly [string, SharedThing])[];
   } {
@@ -161,7 +196,8 @@ export class IngressTable {
           break;
         case 'collection': {
           const { kind, head } = thing.collection;
-          lines.collection.push(`add ${kind} ${table} ${thing.name} { ${head.join('; ')}; }`);
+          const room = thing.holdsTargets === true ? [`size ${this.#targets.get(thing.name)?.room}`] : [];
+          lines.collection.push(`add ${kind} ${table} ${thing.name} { ${[...head, ...room].join('; ')}; }`);
           break;
         }
         case 'chain':
@@ -175,6 +211,10 @@ export class IngressTable {
 
 function keyOf({ protocol, port }: IngressPort): number {
   return protocolNumbers[protocol] * 0x10000 + port;
+}
+
+function add(sums: Map<string, number>, name: string, count: number): void {
+  sums.set(name, (sums.get(name) ?? 0) + count);
 }
 
 function writeLines(lines: readonly string[]): string {

@@ -1,10 +1,10 @@
 import {
   type Address,
-  addressBytes,
   formatPrefix,
   lastAddressOf,
   networkOf,
   type Prefix,
+  writeAddressBytes,
 } from '../../model/address.ts';
 import { type Protocol, protocolNumbers } from '../../model/redirect.ts';
 
@@ -55,49 +55,49 @@ function writeField(field: NftField): string {
   }
 }
 
-/** A key's first and last value in the kernel's form; equal but for intervals, where `last` is there. */
-export interface EncodedKey {
-  readonly first: Uint8Array;
-  readonly last?: Uint8Array;
+/** Whether the key is of an interval: it has a last value, too, which {@link writeLastKeyBytes} writes. */
+export function isInterval({ key }: NftElement): boolean {
+  return key.some(({ type }) => type === 'prefix');
 }
 
-/** The key as the kernel compares it: every field padded to 32 bits. */
-export function encodeKey({ key }: NftElement): EncodedKey {
-  const isInterval = key.some(({ type }) => type === 'prefix');
-  const first = encodeFields(key);
-  return isInterval ? { first, last: encodeFields(key.map(lastOf)) } : { first };
+/**
+ * Writes fields as the kernel compares them, at a place of a buffer: network order, but slots, which
+ * are numbers of the machine; each padded to 32 bits. Of a prefix its first address. Returns the
+ * place behind them.
+ */
+export function writeFieldBytes(fields: readonly NftField[], target: Buffer, at: number): number {
+  let next = at;
+  for (const field of fields) next = writeOneField(field, target, next);
+  return next;
+}
+
+/** As {@link writeFieldBytes}, of an interval's last key. */
+export function writeLastKeyBytes({ key }: NftElement, target: Buffer, at: number): number {
+  return writeFieldBytes(key.map(lastOf), target, at);
 }
 
 function lastOf(field: NftField): NftField {
   return field.type === 'prefix' ? { type: 'addr', address: lastAddressOf(field.prefix) } : field;
 }
 
-/** Fields in the kernel's form: network order, but slots, which are numbers of the machine; each padded to 32 bits. */
-export function encodeFields(fields: readonly NftField[]): Uint8Array {
-  const parts = fields.map(encodeField);
-  if (parts.length === 1 && parts[0] !== undefined) return parts[0];
-  let length = 0;
-  for (const part of parts) length += part.length;
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
-}
-
-function encodeField(field: NftField): Uint8Array {
+function writeOneField(field: NftField, target: Buffer, at: number): number {
   switch (field.type) {
     case 'inet_proto':
-      return Uint8Array.of(protocolNumbers[field.protocol], 0, 0, 0);
+      target.writeUInt32LE(protocolNumbers[field.protocol], at);
+      return at + 4;
     case 'inet_service':
-      return Uint8Array.of(field.port >> 8, field.port & 0xff, 0, 0);
+      target.writeUInt16BE(field.port, at);
+      target.writeUInt16BE(0, at + 2);
+      return at + 4;
     case 'slot':
-      return new Uint8Array(Uint32Array.of(field.slot).buffer);
+      if (littleEndian) target.writeUInt32LE(field.slot, at);
+      else target.writeUInt32BE(field.slot, at);
+      return at + 4;
     case 'addr':
-      return addressBytes(field.address);
+      return writeAddressBytes(field.address, target, at);
     case 'prefix':
-      return addressBytes(networkOf(field.prefix).address);
+      return writeAddressBytes(networkOf(field.prefix).address, target, at);
   }
 }
+
+const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;

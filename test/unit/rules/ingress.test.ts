@@ -218,7 +218,7 @@ describe('assignSlots', () => {
         const [gone, ...rest] = all;
         const before = assignSlots(all, 'source');
         const after = assignSlots(rest, 'source');
-        for (const [slot, was] of before.entries()) if (was !== gone) assert.equal(after[slot], was);
+        for (const [slot, was] of before.entries()) if (was !== gone) assert.equal(after[slot % after.length], was);
       }),
     );
   });

@@ -49,7 +49,11 @@ export class NftablesIngress {
     if (installed === undefined || !isSameList(installed.addresses, rules.addresses)) {
       this.#installed = this.#install(rules, installed?.side);
     } else {
-      const { structure, gone, come, isEmpty } = installed.table.update(rules.ports);
+      const { structure, gone, come, isEmpty, isTooLarge } = installed.table.update(rules.ports);
+      if (isTooLarge) {
+        this.#installed = this.#install(rules, installed.side);
+        return;
+      }
       if (structure !== '') runTool('nft', ['-f', '-'], structure);
       if (!isEmpty) this.#change(installed.side, gone, come);
       this.#installed = { ...installed, ports: rules.ports };

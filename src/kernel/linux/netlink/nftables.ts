@@ -1,6 +1,12 @@
 import { closeSync, readSync, writeSync } from 'node:fs';
 import { formatHeader, HEADER_LENGTH, parseMessages, readS32 } from 'netlink/dist/structs.js';
-import { encodeFields, encodeKey, type NftElement } from '../../../rules/nftables/element.ts';
+import {
+  isInterval,
+  type NftElement,
+  type NftField,
+  writeFieldBytes,
+  writeLastKeyBytes,
+} from '../../../rules/nftables/element.ts';
 import { errnoName, openSocket, setSocketOption } from '../libc/calls.ts';
 import { explanationOf, flag, NetlinkError, netlinkFamily } from './socket.ts';
 
@@ -152,13 +158,18 @@ class ElementList {
 
   push(element: NftElement, withValue: boolean): void {
     const start = this.#begin(attribute.item | nested);
-    const { first, last } = encodeKey(element);
-    this.#pushData(attribute.element.key, first);
-    if (last !== undefined) this.#pushData(attribute.element.keyEnd, last);
+    this.#pushFields(attribute.element.key, element.key);
+    if (isInterval(element)) {
+      const end = this.#begin(attribute.element.keyEnd | nested);
+      const value = this.#begin(attribute.data.value);
+      this.length = writeLastKeyBytes(element, this.#buffer, this.length);
+      this.#end(value);
+      this.#end(end);
+    }
     const { value } = element;
     if (withValue && value !== undefined) {
       if ('goto' in value) this.#pushGoto(value.goto);
-      else this.#pushData(attribute.element.data, encodeFields(value));
+      else this.#pushFields(attribute.element.data, value);
     }
     this.#end(start);
   }
@@ -170,9 +181,11 @@ class ElementList {
     return items;
   }
 
-  #pushData(kind: number, bytes: Uint8Array): void {
+  #pushFields(kind: number, fields: readonly NftField[]): void {
     const start = this.#begin(kind | nested);
-    this.#pushBytes(attribute.data.value, bytes);
+    const value = this.#begin(attribute.data.value);
+    this.length = writeFieldBytes(fields, this.#buffer, this.length);
+    this.#end(value);
     this.#end(start);
   }
 
