@@ -1,8 +1,9 @@
 import type { Ruleset } from '../inspect/foreign/chain.ts';
 import { readIptables } from '../inspect/foreign/iptables.ts';
 import { readNftables } from '../inspect/foreign/nftables.ts';
-import type { Observation, Way } from '../inspect/observation.ts';
+import type { Attempt, Observation, Way } from '../inspect/observation.ts';
 import { resolveRemembered } from '../inspect/remembered.ts';
+import { type ConnectionTarget, tryConnections } from '../kernel/linux/connection-probe.ts';
 import { NamespaceInspector } from '../kernel/linux/inspection.ts';
 import { openLinuxKernel } from '../kernel/linux/parts.ts';
 import { listRules } from '../kernel/linux/rule-listing.ts';
@@ -14,8 +15,9 @@ import type { AttachmentState } from '../model/state.ts';
 import { describeDesired, ownerOf } from '../plan/egress/desired.ts';
 import { ownerOfAlias, recoverState } from '../plan/egress/recover.ts';
 import type { Resolved } from '../plan/egress/resolve.ts';
+import { renderEndpoint } from '../rules/endpoint.ts';
+import { readSavedRules } from '../rules/iptables/saved.ts';
 import { inwardMark } from '../rules/marks.ts';
-import { type AttemptTarget, tryTarget } from './attempt.ts';
 import { ErctlError } from './failure.ts';
 import type { Target } from './target.ts';
 
@@ -24,7 +26,7 @@ export interface LookOptions {
   /** Asks gateways and everybody else on the wire; else nothing is sent. */
   readonly asksOnWire: boolean;
   /** What to try from the pod once all is seen. */
-  readonly listAttempts: (seen: Observation) => readonly AttemptTarget[];
+  readonly listAttempts: (seen: Observation) => readonly ConnectionTarget[];
   /** The client whose way is followed; absent: the pod's old gateway stands for it. */
   readonly client?: Address;
 }
@@ -37,13 +39,13 @@ const mostTargets = 1024;
 const mostAttempts = 64;
 
 /** Looks at the attachments of a target, one after the other. Throws {@link KernelError} and {@link ErctlError}. */
-export async function lookAt(target: Target, store: StateStore, options: LookOptions): Promise<Observation[]> {
+export function lookAt(target: Target, store: StateStore, options: LookOptions): Observation[] {
   const states = listStates(target, store);
   const observations: Observation[] = [];
   for (const { state, isRemembered } of states) {
     const kernel = openLinuxKernel(target.netns, state.backend, store);
     try {
-      observations.push(await observe(kernel, target, state, isRemembered, store, options));
+      observations.push(observe(kernel, target, state, isRemembered, store, options));
     } finally {
       kernel.close();
     }
@@ -92,19 +94,21 @@ function listStates(target: Target, store: StateStore): readonly Known[] {
   }
 }
 
-async function observe(
+function observe(
   kernel: Kernel,
   target: Target,
   state: AttachmentState,
   isRemembered: boolean,
   store: StateStore,
   options: LookOptions,
-): Promise<Observation> {
+): Observation {
   const pod = kernel.readNamespace();
   const node = kernel.readNode({ routes: false });
   const text = listRuleText();
   const names = { name: state.link, owner: ownerOf(state.id), families: [4, 6] as const, chains: [], tables: [] };
-  const rules = countRules(listRules(state.backend, names), text);
+  const listed = listRules(state.backend, names);
+  const other = listed.length === 0 && state.backend === 'iptables' ? findOtherVariant(text, state.link) : undefined;
+  const rules = countRules(other?.rules ?? listed, text);
   const resolved = resolveRemembered(state, node, pod, rules);
   const desired = describeDesired(state.id, state.link, resolved, pod);
   const inspector = new NamespaceInspector();
@@ -124,7 +128,8 @@ async function observe(
           (other) => other.netns.inode === target.inode && other.bootId === state.bootId && other.link !== state.link,
         ),
       rules,
-      ruleDifferences: state.router === undefined ? [] : kernel.compareRules(desired.program),
+      ruleDifferences: state.router === undefined || other !== undefined ? [] : kernel.compareRules(desired.program),
+      ...(other !== undefined && { otherVariant: other.tool }),
       ruleset: readRuleset(text),
       neighbours: inspector.listNeighbours(),
       ...(claimants !== undefined && { claimants }),
@@ -133,7 +138,7 @@ async function observe(
       ...withTracking(inspector),
       attempts: [],
     };
-    return { ...seen, attempts: await Promise.all(options.listAttempts(seen).map(tryTarget)) };
+    return { ...seen, attempts: tryTargets(options.listAttempts(seen)) };
   } finally {
     inspector.close();
   }
@@ -147,10 +152,28 @@ function withTracking(inspector: NamespaceInspector): Pick<Observation, 'trackin
 /** All rules of the namespace, in the form in which others' are followed. */
 function readRuleset(text: RuleText): Ruleset {
   const parts = [
-    ...text.iptables.map((one) => readIptables(one.text.replaceAll(/^\[\d+:\d+\] /gm, ''), one.family, one.tool)),
+    ...text.iptables.map((one) => readIptables(withoutCounters(one.text), one.family, one.tool)),
     ...(text.nftables === undefined ? [] : [readNftables(text.nftables)]),
   ];
   return { tables: parts.flatMap(({ tables }) => tables), ours: parts.flatMap(({ ours }) => ours) };
+}
+
+/** The rules of an attachment as a variant of iptables lists them that is not the one in PATH. */
+function findOtherVariant(text: RuleText, link: string): { tool: string; rules: string[] } | undefined {
+  const found = text.iptables.flatMap(({ tool, family, text: saved }) => {
+    const { tables } = readSavedRules(withoutCounters(saved), link);
+    const program = family === 4 ? 'iptables' : 'ip6tables';
+    const rules = tables.flatMap(({ table, hooks, rules: own }) =>
+      [...hooks, ...own].map((rule) => `${program} -t ${table} ${rule}`),
+    );
+    return rules.length === 0 ? [] : [{ tool, rules }];
+  });
+  const [first] = found;
+  return first && { tool: first.tool, rules: found.flatMap(({ rules }) => rules) };
+}
+
+function withoutCounters(saved: string): string {
+  return saved.replaceAll(/^\[\d+:\d+\] /gm, '');
 }
 
 /** Puts the counters beside our own rules: iptables counts the connections that a rule of `nat` opened. */
@@ -211,13 +234,25 @@ function gatewayOf({ inwardRoutes }: AttachmentState, family: Family): Address |
   return inwardRoutes.find((route) => route.family === family && route.gateway !== undefined)?.gateway;
 }
 
+function tryTargets(targets: readonly ConnectionTarget[]): Attempt[] {
+  const outcomes = tryConnections(targets);
+  return targets.flatMap((target, index) => {
+    const outcome = outcomes[index];
+    return outcome === undefined ? [] : [{ target: renderEndpoint(target), ...outcome }];
+  });
+}
+
 /** Every different place that TCP redirects lead to, as far as it is decent to try. */
-export function listTcpTargets({ resolved }: Observation): AttemptTarget[] {
+export function listTcpTargets({ resolved }: Observation): ConnectionTarget[] {
   const { redirects } = resolved.spec.redirects;
   const targets = redirects
     .filter(({ protocol }) => protocol === 'tcp')
     .map(
-      ({ target, port, targetPort }): AttemptTarget => ({ protocol: 'tcp', address: target, port: targetPort ?? port }),
+      ({ target, port, targetPort }): ConnectionTarget => ({
+        protocol: 'tcp',
+        address: target,
+        port: targetPort ?? port,
+      }),
     );
   return [...new Map(targets.map((one) => [`${one.address.text} ${one.port}`, one])).values()].slice(0, mostAttempts);
 }

@@ -23,6 +23,7 @@ export interface Target {
 
 /** Finds the namespace that is meant; without any option, that of the node's only router. Throws {@link ErctlError}. */
 export function findTarget(options: TargetOptions, store: StateStore): Target {
+  requireRoot();
   const ways = (['netns', 'pid', 'attachment', 'pod'] as const).filter((key) => options[key] !== undefined);
   if (ways.length > 1) {
     throw new ErctlError(`--${ways[0]} and --${ways[1]} name the router twice; leave one out`);
@@ -42,11 +43,25 @@ function netnsPath(text: string): string {
   return text.includes('/') ? text : `/var/run/netns/${text}`;
 }
 
+/** Throws {@link ErctlError} for other users: to them nothing would seem to be there. */
+export function requireRoot(): void {
+  if (process.geteuid?.() !== 0) {
+    throw new ErctlError(
+      'Only root may look into network namespaces and /run/egress-router; run erctl with sudo, on the node',
+    );
+  }
+}
+
 function enterable(path: string, option: string, link: string | undefined): Target {
   const found = identifyNamespace(path);
   if (found === undefined) {
     throw new ErctlError(
       `${option} ${showValue(path)}: there is no such network namespace; "erctl list" shows those of routers`,
+    );
+  }
+  if (identifyNamespace('/proc/self/ns/net')?.inode === found.inode) {
+    throw new ErctlError(
+      `${option} ${showValue(path)}: is the network namespace that erctl itself runs in; run it on the node, not in the pod, and name the pod's namespace`,
     );
   }
   return { netns: path, inode: found.inode, ...(link !== undefined && { link }) };

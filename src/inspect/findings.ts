@@ -92,12 +92,15 @@ function findStateProblems({ isRemembered, state }: Observation): Finding[] {
   ];
 }
 
-function listNotes({ state, isRemembered, pod, claimants }: Observation): string[] {
+function listNotes({ state, isRemembered, pod, claimants, otherVariant }: Observation): string[] {
   const notes: string[] = [];
   if (isRemembered && state.router === undefined) {
     notes.push(
       'an older version made this router: what it shall redirect is not remembered, so rules were not compared',
     );
+  }
+  if (otherVariant !== undefined) {
+    notes.push(`the rules were not compared: they are by ${otherVariant}, which is not the iptables in PATH here`);
   }
   if (pod.sysctls.get('net/netfilter/nf_conntrack_acct') === '0') {
     notes.push(

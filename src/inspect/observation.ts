@@ -41,6 +41,8 @@ export interface Observation {
   /** Our own rules as the backend lists them, and how they differ from what they shall be. */
   readonly rules: readonly string[];
   readonly ruleDifferences: readonly string[];
+  /** The program that lists the rules, where it is not the one in PATH: then they cannot be compared. */
+  readonly otherVariant?: string;
   readonly ruleset: Ruleset;
   readonly neighbours: readonly Neighbour[];
   /** Absent where nobody was asked. */
@@ -48,7 +50,12 @@ export interface Observation {
   readonly ways: readonly Way[];
   readonly flows: readonly Flow[];
   /** Connections tracked and the most that can be; absent where the kernel does not say. */
-  readonly tracking?: { readonly count: number; readonly maximum: number };
+  readonly tracking?: {
+    readonly count: number;
+    readonly maximum: number;
+    /** Seconds after which a connection that nobody answers is forgotten. */
+    readonly patience: number;
+  };
   readonly attempts: readonly Attempt[];
 }
 

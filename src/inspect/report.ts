@@ -44,7 +44,7 @@ function describeRouter(observation: Observation): RouterReport {
     backend: state.backend,
     ...describeRedirects(observation, flows),
     connections: flows.slice(0, listedConnections).map(describeFlow),
-    ...(tracking !== undefined && { tracking }),
+    ...(tracking !== undefined && { tracking: { count: tracking.count, maximum: tracking.maximum } }),
     attempts: attempts.map(({ target, outcome, took }) => ({ target, outcome, milliseconds: took })),
     problems: [...problems],
     notes: [...notes],

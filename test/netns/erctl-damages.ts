@@ -12,6 +12,8 @@ export interface Damage {
   readonly says: RegExp;
   /** Some problem's cure. */
   readonly cure: RegExp;
+  /** Of `erctl inspect`. */
+  readonly args?: readonly string[];
   /** Undoes what was done to others than the pod. */
   readonly mend?: (lab: Lab, variant: Variant) => Promise<unknown>;
 }
@@ -162,6 +164,30 @@ export const damages: readonly Damage[] = [
     codes: ['route-missing'],
     says: /default via 192\.168\.12\.1 dev net1 table 5201/,
     cure: /ip route add default via 192\.168\.12\.1 dev net1 table 5201/,
+  },
+  {
+    name: 'a private table that somebody flushed',
+    damage: (lab) => lab.ip('pod', 'route flush table 5201'),
+    codes: ['route-missing'],
+    says: /4 routes of the router are missing, such as /,
+    cure: /who flushed them/,
+  },
+  {
+    name: 'a route of somebody else in the private table',
+    damage: (lab) => lab.ip('pod', 'route add unreachable 203.0.113.26/32 table 5201'),
+    codes: ['way-diverted'],
+    says: /connections to 203\.0\.113\.26 are sent nowhere \(EHOSTUNREACH\), not by net1/,
+    cure: /a route of somebody else/,
+  },
+  {
+    name: 'a destination that the gateway cannot reach',
+    damage: (lab) =>
+      lab.ip('outside', 'address delete 203.0.113.26/32 dev lo', 'route add unreachable 203.0.113.26/32'),
+    args: ['--connect'],
+    codes: ['target-silent'],
+    says: /203\.0\.113\.26:80 cannot be reached \(EHOSTUNREACH\)/,
+    cure: /gateway has a route/,
+    mend: (lab) => lab.ip('outside', 'route delete unreachable 203.0.113.26/32', 'address add 203.0.113.26/32 dev lo'),
   },
   {
     name: 'a policy rule that is gone',

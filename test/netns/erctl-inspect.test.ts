@@ -73,11 +73,70 @@ for (const variant of variants) {
       await far.say('one', 'bye');
     });
 
-    for (const { name, damage, codes, says, cure, mend } of damagesOf(variant)) {
+    it('finds nothing wrong with two routers in one pod, nor with rules of others that let them pass', async () => {
+      const second = configure([4], {
+        addresses: ['192.168.12.98/24'],
+        destinations: [`9090 TCP ${at.secure[4]} 443`],
+      });
+      const mesh = `table inet mesh {
+        chain incoming { type filter hook prerouting priority -300; policy accept; tcp dport 15001 counter accept; }
+        chain through { type filter hook forward priority 5; policy accept; ct state invalid drop; }
+      }`;
+      assert.equal((await lab.plugin('ADD', second, { variant, ifname: 'net2' })).status, 0);
+      await lab.run('pod', 'nft', ['-f', '-'], mesh);
+      try {
+        const { status, document } = await inspect();
+        assert.deepEqual(
+          document.routers.map(({ interface: link, problems, notes }) => [link.name, problems, notes]),
+          [
+            ['net1', [], []],
+            ['net2', [], []],
+          ],
+        );
+        assert.equal(status, 0);
+      } finally {
+        await lab.run('pod', 'nft', ['delete', 'table', 'inet', 'mesh']);
+        await lab.plugin('DEL', second, { variant, ifname: 'net2' });
+      }
+    });
+
+    if (variant === 'iptables-legacy') {
+      it('says that it cannot compare rules of a variant of iptables that is not in PATH', async () => {
+        const { status, stdout } = await runErctlOn(lab, ['inspect', '--netns', lab.path('pod')]);
+        assert.match(stdout, /^Note: the rules were not compared: they are by iptables-legacy-save/m);
+        assert.equal(status, 0);
+      });
+    }
+
+    if (variant === 'nftables') {
+      it('names a destination that lets clients wait, from their connections alone', async () => {
+        await lab.ip('outside', 'address delete 203.0.113.26/32 dev lo', 'route add blackhole 203.0.113.26/32');
+        try {
+          const far = await lab.agent('far');
+          assert.equal(await far.reach('tcp', at.pod[4], 8080), 'timeout');
+          for (;;) {
+            const { document } = await inspect('--no-probe');
+            const problems = document.routers.flatMap((router) => router.problems);
+            // Until the connection has waited for long enough.
+            if (problems.length === 0) continue;
+            assert.deepEqual(
+              problems.map(({ code }) => code),
+              ['target-silent'],
+            );
+            assert.match(problems[0]?.what ?? '', /203\.0\.113\.26:80 answers nobody: a connection waits/);
+            break;
+          }
+        } finally {
+          await lab.ip('outside', 'route delete blackhole 203.0.113.26/32', 'address add 203.0.113.26/32 dev lo');
+        }
+      });
+    }
+
+    for (const { name, damage, codes, says, cure, args = [], mend } of damagesOf(variant)) {
       it(`names ${name}`, async () => {
         await damage(lab, variant);
         try {
-          const { status, document } = await inspect();
+          const { status, document } = await inspect(...args);
           const problems = document.routers.flatMap((router) => router.problems);
           assert.deepEqual(
             problems.map(({ code }) => code).sort(),

@@ -35,9 +35,9 @@ export function addInspect(program: Command, { console, finish }: CommandContext
     ['inspect --pid 68857', 'by a process in the pod'],
     ['inspect --netns /var/run/netns/cni-1234 --connect', 'by its namespace; try the destinations'],
     ['inspect --output json | jq .routers[].problems', 'for programs'],
-  ]).action(async (options: InspectOptions) => {
+  ]).action((options: InspectOptions) => {
     const store = new FileStateStore();
-    const observations = await lookAt(findTarget(options, store), store, {
+    const observations = lookAt(findTarget(options, store), store, {
       asksOnWire: options.probe,
       listAttempts: options.connect === true ? listTcpTargets : () => [],
     });

@@ -5,6 +5,7 @@ import { FileStateStore } from '../../kernel/linux/state-store.ts';
 import { renderJson } from '../json.ts';
 import type { CommandContext } from '../program.ts';
 import { renderList } from '../screens/list.ts';
+import { requireRoot } from '../target.ts';
 import { type OutputFormat, withOutput } from './options.ts';
 
 /** `erctl list`: every attachment on the node. */
@@ -13,6 +14,7 @@ export function addList(program: Command, { console }: CommandContext): void {
     ['list', 'one line each'],
     ['list --output json', 'for programs'],
   ]).action(({ output }: { output: OutputFormat }) => {
+    requireRoot();
     const store = new FileStateStore();
     const document = describeList(store.list(), store.bootId(), identifyNamespace);
     console.out(output === 'json' ? renderJson(document) : renderList(document, console.screen));

@@ -43,7 +43,7 @@ export function addTrace(program: Command, { console, finish }: CommandContext):
     ['trace --proto udp --port 80 --from 10.128.20.30', 'and its way back to this client'],
     ['trace --pod shop/egress-1 --port 8443 --send', 'try the rest of the way'],
     ['trace --port 22 --incoming net1', 'what somebody outside meets'],
-  ]).action(async (options: TraceOptions) => {
+  ]).action((options: TraceOptions) => {
     const store = new FileStateStore();
     const { from, to, incoming } = options;
     const family = (from ?? to)?.family;
@@ -58,7 +58,7 @@ export function addTrace(program: Command, { console, finish }: CommandContext):
     if (options.send === true && options.proto === 'sctp') {
       throw new ErctlError('--send: SCTP cannot be tried from here; leave --send out');
     }
-    const observations = await lookAt(findTarget(options, store), store, {
+    const observations = lookAt(findTarget(options, store), store, {
       asksOnWire: true,
       ...(from !== undefined && { client: from }),
       listAttempts: (observed) => {

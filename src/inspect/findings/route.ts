@@ -2,23 +2,42 @@ import type { Family } from '../../model/address.ts';
 import { formatRoute } from '../../model/format.ts';
 import { mainTable, type Route } from '../../model/network.ts';
 import type { Deviation } from '../../plan/egress/check.ts';
-import { type Finding, inNamespace } from '../finding.ts';
+import { type Finding, inNamespace, makeAnew } from '../finding.ts';
 import type { Observation, Way } from '../observation.ts';
+
+/** From so many missing routes on, somebody flushed them or set the link down and up. */
+const manyRoutes = 3;
 
 /** What is wrong with routes, policy rules and settings. */
 export function findRouteProblems(observation: Observation, deviations: readonly Deviation[]): Finding[] {
-  return deviations.flatMap((deviation): Finding[] => {
-    const finding = describeDeviation(observation, deviation);
-    return finding === undefined ? [] : [finding];
-  });
+  const missing = deviations.filter(({ kind }) => kind === 'route-missing');
+  const rest = missing.length < manyRoutes ? deviations : deviations.filter((one) => !missing.includes(one));
+  const [first] = missing;
+  const flushed: Finding[] =
+    first === undefined || missing.length < manyRoutes
+      ? []
+      : [
+          {
+            code: 'route-missing',
+            what: `${missing.length} routes of the router are missing, such as ${first.subject}`,
+            cure: `${makeAnew}, and find out who flushed them or set ${observation.state.link} down and up`,
+          },
+        ];
+  return [
+    ...flushed,
+    ...rest.flatMap((deviation): Finding[] => {
+      const finding = describeDeviation(observation, deviation);
+      return finding === undefined ? [] : [finding];
+    }),
+  ];
 }
 
-function describeDeviation(observation: Observation, { kind, subject, text }: Deviation): Finding | undefined {
+function describeDeviation(observation: Observation, { kind, subject, text, family }: Deviation): Finding | undefined {
   const { netns } = observation;
-  const ip = subject.includes('::') || /[0-9a-f]:[0-9a-f]/.test(subject.split(' fwmark')[0] ?? '') ? 'ip -6' : 'ip';
+  const ip = family === 6 ? 'ip -6' : 'ip';
   switch (kind) {
     case 'route-missing': {
-      const instead = standsInstead(observation, subject);
+      const instead = standsInstead(observation, subject, family);
       return {
         code: 'route-missing',
         what: instead === undefined ? text : `${text}; instead there is ${formatRoute(instead)}`,
@@ -35,15 +54,15 @@ function describeDeviation(observation: Observation, { kind, subject, text }: De
       const [priority, rest = ''] = subject.split(': from all ');
       return {
         code: 'policy-rule-missing',
-        what: text,
-        cure: inNamespace(netns, `ip rule add pref ${priority} ${rest}`),
+        what: family === 6 ? `${text} (IPv6)` : text,
+        cure: inNamespace(netns, `${ip} rule add pref ${priority} ${rest}`),
       };
     }
     case 'sysctl': {
       const [key = '', value = ''] = subject.split('=');
       return {
         code: 'sysctl',
-        what: `${text}${explain(key)}`,
+        what: `the setting ${text}${explain(key)}`,
         cure: `${inNamespace(netns, `sysctl -w ${key}=${value}`)}, and find out who changed it`,
       };
     }
@@ -53,9 +72,8 @@ function describeDeviation(observation: Observation, { kind, subject, text }: De
 }
 
 /** Another default route where the router's own is missing. */
-function standsInstead({ pod }: Observation, subject: string): Route | undefined {
+function standsInstead({ pod }: Observation, subject: string, family: Family | undefined): Route | undefined {
   if (!subject.startsWith('default ') || subject.includes(' table ')) return undefined;
-  const family: Family = subject.includes(':') ? 6 : 4;
   return pod.routes.find(
     (one) => one.table === mainTable && one.family === family && one.destination.length === 0 && one.type === 'unicast',
   );

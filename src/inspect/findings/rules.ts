@@ -78,19 +78,15 @@ const kinds = [
 ] as const;
 
 function describeOthers(differences: readonly string[]): Finding[] {
-  return kinds.flatMap(([start, code]) => {
+  return kinds.flatMap(([start, code]): Finding[] => {
     const lines = differences.filter((line) => line.startsWith(start));
-    const findings = lines
-      .slice(0, named)
-      .map((line): Finding => ({ code, what: `among the router's rules, ${line}`, cure: cureOf(code) }));
+    const cure = cureOf(code);
+    const [first = ''] = lines;
+    // So many have one cause, which the first of them shows as well as all.
     if (lines.length > named) {
-      findings.push({
-        code,
-        what: `among the router's rules, ${start.replace(': ', '')} ${lines.length - named} times more`,
-        cure: cureOf(code),
-      });
+      return [{ code, what: `among the router's rules, ${lines.length} like this: ${first}`, cure }];
     }
-    return findings;
+    return lines.map((line) => ({ code, what: `among the router's rules, ${line}`, cure }));
   });
 }
 

@@ -6,8 +6,8 @@ import type { Observation } from '../observation.ts';
 
 /** From this share on, connections are about to be refused. */
 const nearlyFull = 0.95;
-/** Seconds that conntrack gives a connection that nobody answered; less than all of it left: it has waited. */
-const synSentSeconds = 120;
+/** Seconds without an answer after which a client waits in vain rather than for a moment. */
+const longWait = 3;
 
 /** What the connections tell: a table that is full, targets that do not answer. */
 export function findTrafficProblems(observation: Observation): Finding[] {
@@ -33,7 +33,8 @@ function findSilentTargets(observation: Observation): Finding[] {
     if (flow.protocol !== protocolNumbers.tcp) continue;
     const key = renderEndpoint({ address: flow.target, port: flow.targetPort });
     const counts = targets.get(key) ?? { waiting: 0, answered: 0 };
-    const hasRepeated = flow.sent === undefined ? flow.timeout < synSentSeconds - 3 : flow.sent.packets > 1;
+    const waited = (observation.tracking?.patience ?? 0) - flow.timeout;
+    const hasRepeated = (flow.sent?.packets ?? 1) > 1 || waited >= longWait;
     if (flow.answered) counts.answered++;
     else if (hasRepeated) counts.waiting++;
     targets.set(key, counts);

@@ -1,4 +1,4 @@
-import { formatPrefix } from '../../model/address.ts';
+import { type Family, formatPrefix } from '../../model/address.ts';
 import { formatPolicyRule, formatRoute } from '../../model/format.ts';
 import type { NamespaceSnapshot, PolicyRule, Route } from '../../model/network.ts';
 import type { AttachmentState } from '../../model/state.ts';
@@ -28,6 +28,8 @@ export interface Deviation {
   readonly kind: DeviationKind;
   /** The thing, in the words of `ip` or `sysctl`: what is missing or must go, or `KEY=VALUE` to be set. */
   readonly subject: string;
+  /** Of a route or policy rule, where its words do not say it. */
+  readonly family?: Family;
   /** One line for a person. */
   readonly text: string;
 }
@@ -56,7 +58,12 @@ export function findDeviations(
       .filter((rule) => !pod.policyRules.some((one) => isSamePolicyRule(one, rule)))
       .map((rule): Deviation => {
         const subject = formatPolicyRule(rule);
-        return { kind: 'policy-rule-missing', subject, text: `policy rule is missing: ${subject}` };
+        return {
+          kind: 'policy-rule-missing',
+          subject,
+          family: rule.family,
+          text: `policy rule is missing: ${subject}`,
+        };
       }),
     ...checkSysctls(desired, pod),
   ];
@@ -119,11 +126,11 @@ function checkRoutes(
   return [
     ...missing.map((route): Deviation => {
       const subject = formatRoute(route);
-      return { kind: 'route-missing', subject, text: `route is missing: ${subject}` };
+      return { kind: 'route-missing', subject, family: route.family, text: `route is missing: ${subject}` };
     }),
     ...back.map((route): Deviation => {
       const subject = formatRoute(route);
-      return { kind: 'old-default', subject, text: `old default route is back: ${subject}` };
+      return { kind: 'old-default', subject, family: route.family, text: `old default route is back: ${subject}` };
     }),
   ];
 }

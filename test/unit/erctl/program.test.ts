@@ -37,7 +37,7 @@ describe('the command line of erctl', () => {
     { args: ['inspect', '--pod', 'x'], says: /--pod "x": no egress router .* it must be NAMESPACE\/NAME/ },
     { args: ['inspect', '--attachment', 'nobody-has-this'], says: /--attachment "nobody-has-this": is no attachment/ },
     { args: ['inspect', '--output', 'xml'], says: /Allowed choices are text, json/ },
-    { args: ['inspect', '--netns', '/proc/self/ns/net'], says: /own network namespace/ },
+    { args: ['inspect', '--netns', '/proc/self/ns/net'], says: /namespace that erctl itself runs in/ },
     { args: ['trace'], says: /required option '--port <number>'/ },
     { args: ['trace', '--port', '0'], says: /It must be a port from 1 to 65535/ },
     { args: ['trace', '--port', '80', '--proto', 'icmp'], says: /It must be tcp, udp or sctp/ },

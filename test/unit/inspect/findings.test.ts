@@ -21,17 +21,21 @@ const cases: { name: string; seen: Partial<Observation>; codes: readonly Finding
   { name: 'nothing of a healthy router', seen: {}, codes: [] },
   {
     name: 'a full table of connections',
-    seen: { tracking: { count: 1000, maximum: 1000 } },
+    seen: { tracking: { count: 1000, maximum: 1000, patience: 120 } },
     codes: ['tracking-full'],
     says: /connection tracking is full: 1000 of 1000.*nf_conntrack_max=2000/,
   },
   {
     name: 'a table of connections that is nearly full',
-    seen: { tracking: { count: 950, maximum: 1000 } },
+    seen: { tracking: { count: 950, maximum: 1000, patience: 120 } },
     codes: ['tracking-full'],
     says: /nearly full/,
   },
-  { name: 'nothing of a table without a limit', seen: { tracking: { count: 1000, maximum: 0 } }, codes: [] },
+  {
+    name: 'nothing of a table without a limit',
+    seen: { tracking: { count: 1000, maximum: 0, patience: 120 } },
+    codes: [],
+  },
   {
     name: 'a destination that answers nobody',
     seen: { flows: [flow(waiting), flow({ ...waiting, sourcePort: 41235 })] },
@@ -45,8 +49,13 @@ const cases: { name: string; seen: Partial<Observation>; codes: readonly Finding
   },
   {
     name: 'nothing of a connection that was opened just now',
-    seen: { flows: [flow({ ...waiting, sent: { packets: 1, bytes: 60 } })] },
+    seen: { flows: [flow({ ...waiting, sent: { packets: 1, bytes: 60 }, timeout: 119 })] },
     codes: [],
+  },
+  {
+    name: 'a destination that lets a client wait, though it asked once',
+    seen: { flows: [flow({ ...waiting, sent: { packets: 1, bytes: 60 }, timeout: 116 })] },
+    codes: ['target-silent'],
   },
   {
     name: 'nothing of connections that are not its own',

@@ -46,6 +46,7 @@ const definitions = {
   bind: { args: ['int', 'buffer', 'int'] },
   setsockopt: { args: ['int', 'int', 'int', 'buffer', 'int'] },
   flock: { args: ['int', 'int'] },
+  connect: { args: ['int', 'buffer', 'int'] },
 } as const;
 
 /** Moves this thread into the network namespace behind an open file. Throws {@link SystemCallError}. */
@@ -72,6 +73,20 @@ export function bindSocket(fd: number, address: Uint8Array): void {
 /** Sets a socket option from raw bytes. Throws {@link SystemCallError}. */
 export function setSocketOption(fd: number, level: number, option: number, value: Uint8Array): void {
   call('setsockopt', fd, level, option, value, value.length);
+}
+
+/**
+ * Connects a socket that does not block to a raw `struct sockaddr`. Returns libc's name of what stands in
+ * the way, such as `EINPROGRESS`; undefined once it is connected. May be called again to learn more.
+ */
+export function connectSocket(fd: number, address: Uint8Array): string | undefined {
+  try {
+    call('connect', fd, address, address.length);
+    return undefined;
+  } catch (error) {
+    if (error instanceof SystemCallError) return error.code;
+    throw error;
+  }
 }
 
 /** Takes an exclusive advisory lock on an open file without waiting; false when somebody else has it. */
