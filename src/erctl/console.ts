@@ -24,6 +24,10 @@ export interface Console {
   read(path: string): string;
 }
 
+/** Of terminals that do not tell their size. */
+const usualWidth = 80;
+const usualHeight = 24;
+
 /** On narrower terminals lines are broken by the terminal. */
 const leastWidth = 40;
 
@@ -35,12 +39,12 @@ export function openConsole(environment: Readonly<Record<string, string | undefi
     // Asked each time: a terminal changes its size while we watch.
     get screen() {
       return {
-        ...(isTerminal && { width: Math.max(process.stdout.columns, leastWidth) }),
+        ...(isTerminal && { width: Math.max(process.stdout.columns || usualWidth, leastWidth) }),
         colour: isTerminal && !plain,
       };
     },
     get rows() {
-      return isTerminal ? process.stdout.rows : Number.POSITIVE_INFINITY;
+      return isTerminal ? process.stdout.rows || usualHeight : Number.POSITIVE_INFINITY;
     },
     isTerminal,
     out: (text) => write(1, text),

@@ -77,5 +77,7 @@ function parseJson(text: string): unknown {
 /** The innermost reason: `fetch` wraps it. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? reasonOf(error.cause) : error.message;
+  if (error.cause instanceof Error) return reasonOf(error.cause);
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' ? code : error.message;
 }

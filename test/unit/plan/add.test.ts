@@ -188,6 +188,44 @@ describe('planAdd', () => {
   });
 });
 
+describe('what is remembered of an ADD', () => {
+  const named = planAdd({
+    id,
+    link: 'net1',
+    resolved: resolve(),
+    pod: { ...pod, sysctls: new Map([...pod.sysctls, ['net/netfilter/nf_conntrack_acct', '0']]) },
+    netns: { path: '/var/run/netns/x', inode: 7 },
+    bootId: 'boot',
+    backend: 'nftables',
+    podName: { namespace: 'shop', name: 'egress-1' },
+  });
+
+  it('says what was asked for, in the words of the configuration, and for which pod', () => {
+    assert.deepEqual(named.state.pod, { namespace: 'shop', name: 'egress-1' });
+    assert.deepEqual(named.state.router, {
+      mode: 'bridge',
+      mtu: 1500,
+      gateways: [address('192.168.12.1')],
+      destinations: ['80 UDP 10.0.0.99', '8080 TCP 203.0.113.26 80', '8443 TCP 203.0.113.27 443'],
+      fallbacks: [],
+      logFile: '/dev/null',
+    });
+    assert.equal('pod' in plan().state, false);
+  });
+
+  it('has connections counted, and remembers how it was; nothing where the kernel cannot', () => {
+    const counting = { key: 'net/netfilter/nf_conntrack_acct', was: '0' };
+    assert.deepEqual(
+      named.state.sysctls.find(({ key }) => key === counting.key),
+      counting,
+    );
+    assert.equal(
+      plan().state.sysctls.some(({ key }) => key === counting.key),
+      false,
+    );
+  });
+});
+
 describe('planRemoval', () => {
   it('plans next to nothing where nothing is left', () => {
     const operations = planRemoval(plan().state, pod, []).map((operation) => operation.do);
