@@ -50,7 +50,15 @@ export interface Finding {
 /** The cure for whatever only an ADD can make. */
 export const makeAnew = 'delete the pod, so that the router is made anew';
 
-/** A command that works in the pod's namespace. */
+/**
+ * A command that works in the pod's namespace, for people to copy. `command` must not repeat anything
+ * that others chose: what they put into a rule or a name must not be run by a shell.
+ */
 export function inNamespace(netns: string, command: string): string {
-  return `run "nsenter --net=${netns} ${command}"`;
+  return `run "nsenter --net=${quoteWord(netns)} ${command}"`;
+}
+
+/** A word as a shell takes it literally. */
+function quoteWord(text: string): string {
+  return /^[\w./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

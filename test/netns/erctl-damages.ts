@@ -469,7 +469,7 @@ export const iptablesDamages: readonly Damage[] = [
     damage: (lab, variant) => lab.run('pod', variant, ['-I', 'FORWARD', '1', '-j', 'ACCEPT']),
     codes: ['foreign-accept'],
     says: /stands before the router's door/,
-    cure: /-D FORWARD -j ACCEPT/,
+    cure: /iptables\S* -S -t filter", delete that rule/,
     mend: (lab, variant) => lab.run('pod', variant, ['-D', 'FORWARD', '-j', 'ACCEPT']),
   },
   {

@@ -127,13 +127,17 @@ function describeDrop(
   const [first = ''] = what;
   const rest = what.size > 1 ? ` and ${what.size - 1} more` : '';
   const by = fate.rule === undefined ? 'by its policy' : `by the rule "${fate.rule.text}"`;
-  const look =
-    table.tool === 'nft' ? `nft list ${table.title}` : `${table.title.replace(' -t', ' -S -t').replace('-save', '')}`;
   return {
     code: 'foreign-drop',
     what: `rules of somebody else drop what the router redirects (${first}${rest}): ${table.title}, chain ${fate.chain} at ${hook}, ${by}`,
-    cure: `let it pass there, or keep that firewall out of the pod; to see the rules, ${inNamespace(netns, look)}`,
+    cure: `let it pass there, or keep that firewall out of the pod; to see the rules, ${inNamespace(netns, showRules(table))}`,
   };
+}
+
+/** What shows a table; names that somebody else chose are left out where a shell might run them. */
+function showRules({ tool, title }: ForeignTable): string {
+  if (tool === 'iptables') return title.replace('-save -t', ' -S -t');
+  return /^table \w+ [\w.-]+$/.test(title) ? `nft list ${title}` : 'nft list ruleset';
 }
 
 /** Rules before our own door that let through what it would refuse; only iptables has one list for all. */
@@ -174,7 +178,7 @@ function findOpenDoors(observation: Observation): Finding[] {
       {
         code: 'foreign-accept' as const,
         what: `a rule of somebody else stands before the router's door and opens it (${ways}): ${first.table.title}, "${first.fate.rule?.text ?? ''}"`,
-        cure: `${inNamespace(netns, `${first.table.title.replace('-save', '')} ${(first.fate.rule?.text ?? '').replace(/^-A/, '-D')}`)}, and find out who adds it`,
+        cure: `${inNamespace(netns, showRules(first.table))}, delete that rule, and find out who adds it`,
       },
     ];
   });
@@ -194,7 +198,9 @@ function findStaleRules({ ruleset, state, others, netns }: Observation): Finding
       : `rules of a router that is gone stand under the name ${name} (${backend})`;
     const cure =
       backend === 'nftables'
-        ? inNamespace(netns, `nft delete table inet egress-router-${name}`)
+        ? /^[\w.-]+$/.test(name)
+          ? inNamespace(netns, `nft delete table inet egress-router-${name}`)
+          : `delete that table; to see it, ${inNamespace(netns, 'nft list ruleset')}`
         : `delete the chains ER-${name}-… and the rules that lead to them; to see them, ${inNamespace(netns, 'iptables-save')}`;
     return [{ code: 'rules-stale', what, cure }];
   });

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import type { FindingCode } from '../../../src/inspect/finding.ts';
 import { judge } from '../../../src/inspect/findings.ts';
+import { readIptables } from '../../../src/inspect/foreign/iptables.ts';
+import { readNftables } from '../../../src/inspect/foreign/nftables.ts';
 import type { Observation } from '../../../src/inspect/observation.ts';
 import { describeInspection } from '../../../src/inspect/report.ts';
 import { inspectDocumentSchema } from '../../../src/inspect/report-document.ts';
@@ -152,6 +154,34 @@ describe('judge', () => {
     const { claimants: __, ...unasked } = observe();
     assert.deepEqual(judge(unasked).problems, []);
     assert.match(judge(unasked).notes.join('\n'), /nobody was asked/);
+  });
+});
+
+describe('cures', () => {
+  it('repeat nothing in a command that somebody else chose', () => {
+    const evil = '"; $(reboot) `reboot`';
+    const { tables: ofIptables } = readIptables(
+      `*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -m comment --comment "$(reboot)" -j DROP\n-A FORWARD -j ER-net1-FORWARD\nCOMMIT\n`,
+      4,
+      'iptables-save',
+    );
+    const { tables: ofNft } = readNftables({
+      nftables: [
+        { table: { family: 'inet', name: evil } },
+        { chain: { family: 'inet', table: evil, name: 'c', hook: 'forward', policy: 'drop' } },
+      ],
+    });
+    const seen = observe({
+      netns: "/run/x$(reboot)'y",
+      ruleset: { tables: [...ofIptables, ...ofNft], ours: [{ backend: 'nftables', name: evil }] },
+    });
+    const cures = judge(seen).problems.map(({ cure }) => cure);
+    assert.equal(cures.length, 3);
+    for (const cure of cures) {
+      // In single quotes nothing is run.
+      assert.match(cure, /nsenter --net='\/run\/x\$\(reboot\)'\\''y' (?:iptables -S -t filter|nft list ruleset)"/);
+      assert.equal(cure.split('reboot').length, 2);
+    }
   });
 });
 
