@@ -5,8 +5,9 @@ import pino from 'pino';
 import { startDaemon } from '../src/agent/daemon.ts';
 import { type IngressDataPlane, MemoryDataPlane } from '../src/agent/data-plane.ts';
 import { formatHelp } from '../src/agent/option-table.ts';
-import { type AgentOptions, OptionsError, parseOptions } from '../src/agent/options.ts';
+import { type AgentOptions, parseOptions } from '../src/agent/options.ts';
 import { NftablesIngress } from '../src/kernel/linux/ingress/nftables-ingress.ts';
+import { OptionsError } from '../src/options/reader.ts';
 
 /** Wiring: what puts rules in force on this node. */
 function openDataPlane(options: AgentOptions): IngressDataPlane {

@@ -1,21 +1,10 @@
+import { formatOptionHelp, type OptionTable } from '../options/table.ts';
 import { defaultRouterNameKey } from '../spec/route.ts';
 import { defaultPolicy } from './policy.ts';
 import { formatPortRanges } from './port-ranges.ts';
 
-/** One option of the command line. */
-interface OptionRow {
-  /** What stands for the value in `--help`, with its unit; absent: a switch. */
-  readonly value?: string;
-  /** What it does. */
-  readonly help: string;
-  /** The environment variable that is its default, as OpenShift's router has it. */
-  readonly variable?: string;
-  /** The default, in the form in which it would be written. */
-  readonly initial?: string;
-}
-
 /** Every option, in the order of `--help`. */
-export const optionTable: Readonly<Record<OptionName, OptionRow>> = {
+export const optionTable: OptionTable<OptionName> = {
   manifests: { value: 'DIR', help: 'take objects from YAML and JSON files; without it, from Kubernetes' },
   'status-file': { value: 'FILE', help: 'write statuses to FILE (with --manifests; default DIR.status.json)' },
   kubeconfig: {
@@ -168,21 +157,12 @@ export type OptionName =
 
 /** The text of `--help`. */
 export function formatHelp(): string {
-  const rows = Object.entries(optionTable).map(([name, row]) => {
-    const left = row.value === undefined ? `--${name}` : `--${name} ${row.value}`;
-    const notes = [
-      ...(row.initial === undefined ? [] : [`default ${row.initial}`]),
-      ...(row.variable === undefined ? [] : [`$${row.variable}`]),
-    ];
-    return `  ${left.padEnd(32)} ${row.help}${notes.length === 0 ? '' : ` (${notes.join(', ')})`}`;
-  });
-  return [
-    'Usage: ingress-agent [--manifests DIR] [OPTION]...',
-    '',
-    'Opens the ports that Routes ask for by annotation, and leads connections to the endpoints in the kernel.',
-    'A flag comes before its environment variable, which stands behind "$".',
-    '',
-    ...rows,
-    '',
-  ].join('\n');
+  return formatOptionHelp(
+    [
+      'Usage: ingress-agent [--manifests DIR] [OPTION]...',
+      '',
+      'Opens the ports that Routes ask for by annotation, and leads connections to the endpoints in the kernel.',
+    ],
+    optionTable,
+  );
 }

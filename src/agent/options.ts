@@ -1,12 +1,11 @@
 import { hostname } from 'node:os';
-import { parseArgs } from 'node:util';
 import { type Address, parseAddress } from '../model/address.ts';
 import type { Balance } from '../model/ingress.ts';
+import { type Environment, OptionReader } from '../options/reader.ts';
 import { parsePort } from '../spec/destination.ts';
 import { durationCure, parseDuration } from '../spec/duration.ts';
 import { isHostName, isLabelName } from '../spec/object-meta.ts';
 import { defaultRouterNameKey } from '../spec/route.ts';
-import { showValue } from '../spec/show-value.ts';
 import type { Credentials } from './http.ts';
 import { labelSelectorCure, parseLabelSelector } from './label-selector.ts';
 import type { AgentSettings } from './loop.ts';
@@ -34,42 +33,22 @@ export interface AgentOptions {
   readonly logLevel: string;
 }
 
-export type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Thrown for options that cannot be followed; the message has one line for each. */
-export class OptionsError extends Error {}
-
 /**
  * Reads flags, and for those not given the environment variables of OpenShift's router. Undefined when
  * help was asked for. Throws an {@link OptionsError} that names every wrong option, what was given and
  * what was expected.
  */
 export function parseOptions(args: readonly string[], environment: Environment): AgentOptions | undefined {
-  const flags = parseFlags(args);
-  if (flags.help === true) return undefined;
-  const reader = new OptionReader(flags, environment);
+  const reader = new OptionReader(optionTable, args, environment);
+  if (reader.isSet('help')) return undefined;
   const options = readOptions(reader);
-  if (reader.problems.length > 0) throw new OptionsError(reader.problems.join('\n'));
+  reader.finish();
   return options;
 }
 
-type Flags = Readonly<Record<string, string | boolean | undefined>>;
+type Reader = OptionReader<OptionName>;
 
-function parseFlags(args: readonly string[]): Flags {
-  const options = Object.fromEntries(
-    Object.entries(optionTable).map(([name, { value }]) => [
-      name,
-      { type: value === undefined ? ('boolean' as const) : ('string' as const) },
-    ]),
-  );
-  try {
-    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values as Flags;
-  } catch (error) {
-    throw new OptionsError(`${error instanceof Error ? error.message : String(error)} (--help lists all options)`);
-  }
-}
-
-function readOptions(reader: OptionReader): AgentOptions {
+function readOptions(reader: Reader): AgentOptions {
   const routerName = reader.read('router-name', (text) => text);
   const statusName = reader.read('status-router-name', (text) => text) ?? routerName ?? 'public';
   const canonicalHostname = reader.read('canonical-hostname', parseHost, 'must be a host name');
@@ -95,7 +74,7 @@ function readOptions(reader: OptionReader): AgentOptions {
   };
 }
 
-function readSettings(reader: OptionReader, routerName: string | undefined): AgentSettings {
+function readSettings(reader: Reader, routerName: string | undefined): AgentSettings {
   const ranges = (name: OptionName) => reader.read(name, parsePortRanges, portRangesCure) ?? [];
   const selector = (name: OptionName) => reader.read(name, parseLabelSelector, labelSelectorCure) ?? [];
   const domains = (name: OptionName) =>
@@ -128,11 +107,11 @@ function readSettings(reader: OptionReader, routerName: string | undefined): Age
   };
 }
 
-function readTimeOrNone(reader: OptionReader, name: OptionName): number {
+function readTimeOrNone(reader: Reader, name: OptionName): number {
   return reader.read(name, (text) => (text === '0' ? 0 : parseDuration(text)), `${durationCure}; 0 for none`) ?? 0;
 }
 
-function readBalance(reader: OptionReader): Balance {
+function readBalance(reader: Reader): Balance {
   const cure = 'must be source, roundrobin or random';
   const tcp = reader.read('tcp-balance', parseBalance, cure);
   // OpenShift's own default for HTTP; where only that is set, TCP keeps its own.
@@ -140,7 +119,7 @@ function readBalance(reader: OptionReader): Balance {
   return tcp ?? any ?? 'source';
 }
 
-function readStats(reader: OptionReader): AgentOptions['stats'] {
+function readStats(reader: Reader): AgentOptions['stats'] {
   const port = reader.read(
     'stats-port',
     (text) => (text === '0' ? 0 : parsePort(text)),
@@ -155,36 +134,6 @@ function readStats(reader: OptionReader): AgentOptions['stats'] {
   if (port === undefined || port === 0 || address === undefined) return undefined;
   const credentials = username === undefined || password === undefined ? undefined : { username, password };
   return { address, port, ...(credentials !== undefined && { credentials }) };
-}
-
-/** Reads options one by one: the flag, else the variable, else the default. */
-class OptionReader {
-  readonly problems: string[] = [];
-  readonly #flags: Flags;
-  readonly #environment: Environment;
-
-  constructor(flags: Flags, environment: Environment) {
-    this.#flags = flags;
-    this.#environment = environment;
-  }
-
-  read<Value>(name: OptionName, parse: (text: string) => Value | undefined, cure = ''): Value | undefined {
-    const { variable, initial } = optionTable[name];
-    const flag = this.#flags[name];
-    // An empty variable is what manifests write for "not set".
-    const fromVariable = variable === undefined ? undefined : this.#environment[variable] || undefined;
-    const text = typeof flag === 'string' ? flag : (fromVariable ?? initial);
-    if (text === undefined) return undefined;
-    const value = parse(text);
-    if (value !== undefined) return value;
-    const place = typeof flag === 'string' || variable === undefined ? `--${name}` : variable;
-    this.problems.push(`${place} ${showValue(text)}: ${cure}`);
-    return undefined;
-  }
-
-  isSet(name: OptionName): boolean {
-    return this.#flags[name] === true;
-  }
 }
 
 function parseHost(text: string): string | undefined {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { formatHelp, optionTable } from '../../../src/agent/option-table.ts';
-import { type AgentOptions, type Environment, OptionsError, parseOptions } from '../../../src/agent/options.ts';
+import { type AgentOptions, parseOptions } from '../../../src/agent/options.ts';
+import { type Environment, OptionsError } from '../../../src/options/reader.ts';
 
 function parse(args: readonly string[], environment: Environment = {}): AgentOptions {
   const options = parseOptions(args, environment);

@@ -1,0 +1,29 @@
+/** One option of a command line. */
+export interface OptionRow {
+  /** What stands for the value in `--help`, with its unit; absent: a switch. */
+  readonly value?: string;
+  /** What it does. */
+  readonly help: string;
+  /** The environment variable that is its default. */
+  readonly variable?: string;
+  /** The default, in the form in which it would be written. */
+  readonly initial?: string;
+}
+
+/** Every option of a program by name, without the dashes, in the order of `--help`. */
+export type OptionTable<Name extends string> = Readonly<Record<Name, OptionRow>>;
+
+/** The text of `--help`: `usage` and what the program does, then a line for each option. */
+export function formatOptionHelp(head: readonly string[], table: OptionTable<string>): string {
+  const rows = Object.entries(table).map(([name, row]) => {
+    const left = row.value === undefined ? `--${name}` : `--${name} ${row.value}`;
+    const notes = [
+      ...(row.initial === undefined ? [] : [`default ${row.initial}`]),
+      ...(row.variable === undefined ? [] : [`$${row.variable}`]),
+    ];
+    return `  ${left.padEnd(32)} ${row.help}${notes.length === 0 ? '' : ` (${notes.join(', ')})`}`;
+  });
+  return [...head, '', 'A flag comes before its environment variable, which stands behind "$".', '', ...rows, ''].join(
+    '\n',
+  );
+}
