@@ -1,12 +1,11 @@
 import type { Address, Family } from '../model/address.ts';
-import type { MacvlanMode } from '../model/attachment.ts';
 import type { RedirectSet } from '../model/redirect.ts';
 import { compileEgress } from '../rules/egress.ts';
 import { compareIptables } from '../rules/iptables/difference.ts';
 import { compareNftables } from '../rules/nftables/difference.ts';
 import type { RuleBackend } from '../rules/transaction.ts';
 import { defaultLog } from '../spec/log-settings.ts';
-import { toNetConfIp } from '../spec/net-conf-ip.ts';
+import { writeNetConf } from '../spec/net-conf-writer.ts';
 import type { RenderedRouter } from './render-document.ts';
 import type { Written } from './written.ts';
 
@@ -49,32 +48,13 @@ function makeDefinition({
   read,
 }: Extract<Written, { kind: 'egress-router' }>): RenderedRouter['definition'] {
   if (!read.ok) return undefined;
-  const { mode, master } = read.value;
+  const settings = { clusterNetworks: [], ruleBackend: 'auto', log: defaultLog } as const;
   return {
     apiVersion: 'k8s.cni.cncf.io/v1',
     kind: 'NetworkAttachmentDefinition',
     metadata: { ...(namespace !== undefined && { namespace }), name: definitionName },
-    spec: {
-      config: JSON.stringify(
-        {
-          cniVersion: '0.4.0',
-          name: definitionName,
-          type: 'egress-router',
-          ...interfaceArgs(mode, master),
-          ip: toNetConfIp(read.value),
-          log_file: defaultLog.file,
-          log_level: defaultLog.level,
-        },
-        undefined,
-        2,
-      ),
-    },
+    spec: { config: JSON.stringify(writeNetConf(definitionName, read.value, settings), undefined, 2) },
   };
-}
-
-function interfaceArgs(mode: MacvlanMode | undefined, master: string | undefined) {
-  if ((mode === undefined || mode === 'bridge') && master === undefined) return {};
-  return { interfaceArgs: { ...(master !== undefined && { master }), ...(mode !== undefined && { mode }) } };
 }
 
 function renderRules(

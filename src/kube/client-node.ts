@@ -42,6 +42,12 @@ class ClientNodeApi implements KubeApi {
     return this.#send(HttpMethod.PATCH, path, { body: patch, contentType: 'application/merge-patch+json', signal });
   }
 
+  apply(path: string, object: unknown, manager: string, signal?: AbortSignal): Promise<unknown> {
+    // JSON is YAML.
+    const contentType = 'application/apply-patch+yaml';
+    return this.#send(HttpMethod.PATCH, path, { query: { fieldManager: manager }, body: object, contentType, signal });
+  }
+
   async #send(
     method: HttpMethod,
     path: string,

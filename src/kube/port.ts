@@ -34,6 +34,11 @@ export interface KubeApi {
   /** Changes what `patch` names (RFC 7396). Throws a {@link KubeError}; 409 as for `replace`. */
   mergePatch(path: string, patch: unknown, signal?: AbortSignal): Promise<unknown>;
   /**
+   * Makes an object be as given, by server-side apply; what others set stays. Throws a {@link KubeError}:
+   * 409 where others set a field otherwise, with their names.
+   */
+  apply(path: string, object: unknown, manager: string, signal?: AbortSignal): Promise<unknown>;
+  /**
    * Tells events until the server ends the watch, the connection is silent for too long, or `signal`;
    * then resolves. Throws a {@link KubeError}: 410 when the resource version is too old.
    */

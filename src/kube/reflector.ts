@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isRecord } from '../spec/shape.ts';
-import { type KubeApi, KubeError, versionOf, type WatchEvent } from './port.ts';
+import { type KubeApi, KubeError, type Query, versionOf, type WatchEvent } from './port.ts';
 
 /** Who is told what a {@link reflect} sees. */
 export interface ReflectorHandler {
@@ -37,6 +37,7 @@ const watchSeconds = 290;
  * (410). Returns when `signal` says so; never throws.
  *
  * @param random 0–1, spreads the agents of many nodes after the server was away
+ * @param selection parameters such as `labelSelector`, for lists and watches
  */
 export async function reflect(
   api: KubeApi,
@@ -45,6 +46,7 @@ export async function reflect(
   signal: AbortSignal,
   times: ReflectorTimes = ordinaryTimes,
   random: () => number = Math.random,
+  selection: Query = {},
 ): Promise<void> {
   let version: string | undefined;
   let failures = 0;
@@ -52,12 +54,12 @@ export async function reflect(
     const before = version;
     try {
       if (version === undefined) {
-        const list = await listWhole(api, path, signal);
+        const list = await listWhole(api, path, selection, signal);
         handler.replace(list.items);
         version = list.version;
         handler.report(undefined);
       }
-      const query = { resourceVersion: version, allowWatchBookmarks: true, timeoutSeconds: watchSeconds };
+      const query = { ...selection, resourceVersion: version, allowWatchBookmarks: true, timeoutSeconds: watchSeconds };
       const onEvent = (event: WatchEvent) => {
         version = follow(event, handler) ?? version;
         failures = 0;
@@ -110,13 +112,14 @@ function follow({ type, object }: WatchEvent, handler: ReflectorHandler): string
 async function listWhole(
   api: KubeApi,
   path: string,
+  selection: Query,
   signal: AbortSignal,
 ): Promise<{ readonly items: readonly unknown[]; readonly version: string }> {
   const items: unknown[] = [];
   let token = '';
   let version: string | undefined;
   do {
-    const page = await api.get(path, { limit: pageSize, ...(token !== '' && { continue: token }) }, signal);
+    const page = await api.get(path, { ...selection, limit: pageSize, ...(token !== '' && { continue: token }) }, signal);
     version = versionOf(page);
     if (!isRecord(page) || !Array.isArray(page.items) || version === undefined) {
       throw new KubeError(`Cannot list ${path}: the answer is no list`, 0);

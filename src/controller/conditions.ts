@@ -1,0 +1,128 @@
+import { isRecord } from '../spec/shape.ts';
+import type { RouterPod } from './pods.ts';
+
+/** Why a router's objects are not as they should be. */
+export interface Trouble {
+  /** CamelCase. */
+  readonly reason: 'InvalidSpec' | 'NameTaken' | 'Conflict' | 'ApplyFailed' | 'MultusMissing';
+  /** For the router's author, with the cure. */
+  readonly message: string;
+}
+
+/** A condition without its time. */
+export interface ConditionDraft {
+  readonly type: 'Available' | 'Progressing' | 'Degraded';
+  readonly status: 'True' | 'False';
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** What is known of a router when its status is written. */
+export interface RouterSituation {
+  readonly trouble: Trouble | undefined;
+  /** The names of the router that was deleted are not free yet. */
+  readonly isWaitingForNames: boolean;
+  /** The configuration that pods should have; undefined where there is no Deployment of ours. */
+  readonly configuration: string | undefined;
+  readonly pods: readonly RouterPod[];
+  /** Addresses that `net1` must have, without lengths. */
+  readonly addresses: readonly string[];
+  /** What Kubernetes last said of a pod that is not ready: a failed probe, a network that could not be made. */
+  readonly podEvent: string | undefined;
+}
+
+/** The conditions of a router. Available only when a pod runs and has its address, by Multus's own word. */
+export function describeRouter(situation: RouterSituation): readonly ConditionDraft[] {
+  return [describeAvailable(situation), describeProgressing(situation), describeDegraded(situation)];
+}
+
+function describeAvailable({ pods, addresses, trouble, podEvent }: RouterSituation): ConditionDraft {
+  const no = (reason: string, message: string): ConditionDraft => ({
+    type: 'Available',
+    status: 'False',
+    reason,
+    message,
+  });
+  const living = pods.filter(({ isEnding }) => !isEnding);
+  const ready = living.find((pod) => pod.isReady && missingAddresses(pod, addresses).length === 0);
+  if (ready !== undefined) {
+    const message = `pod ${ready.name}${ready.node === undefined ? '' : ` on node ${ready.node}`} has ${addresses.join(' and ')}`;
+    return { type: 'Available', status: 'True', reason: 'RouterReady', message };
+  }
+  const [pod] = living;
+  if (pod === undefined) return no(trouble?.reason ?? 'NoPod', trouble?.message ?? 'the router has no pod yet');
+  if (!pod.isReady) return no('PodNotReady', join(`pod ${pod.name} is not ready`, pod.trouble ?? podEvent));
+  if (pod.egressAddresses === undefined) {
+    return no('InterfaceMissing', `pod ${pod.name} has no net1 by Multus's network-status: is Multus on its node?`);
+  }
+  const missing = missingAddresses(pod, addresses).join(' and ');
+  return no('AddressMissing', `net1 of pod ${pod.name} has not ${missing} but ${pod.egressAddresses.join(' and ')}`);
+}
+
+function missingAddresses({ egressAddresses }: RouterPod, addresses: readonly string[]): string[] {
+  return addresses.filter((address) => egressAddresses?.includes(address) !== true);
+}
+
+function describeProgressing({ pods, configuration, isWaitingForNames, trouble }: RouterSituation): ConditionDraft {
+  const yes = (reason: string, message: string): ConditionDraft => ({
+    type: 'Progressing',
+    status: 'True',
+    reason,
+    message,
+  });
+  if (isWaitingForNames) return yes('WaitingForNames', 'the objects of the router before this one are being deleted');
+  if (trouble !== undefined || configuration === undefined) {
+    return { type: 'Progressing', status: 'False', reason: trouble?.reason ?? 'NotStarted', message: '' };
+  }
+  const old = pods.filter((pod) => pod.configuration !== configuration || pod.isEnding);
+  if (old.length > 0) return yes('RollingOut', `pod ${old[0]?.name} ends before the next one starts`);
+  const current = pods.filter((pod) => pod.isReady);
+  if (current.length === 0) return yes('Starting', 'the pod is not ready yet');
+  return { type: 'Progressing', status: 'False', reason: 'AsExpected', message: '' };
+}
+
+function describeDegraded({ trouble, pods, podEvent }: RouterSituation): ConditionDraft {
+  const yes = (reason: string, message: string): ConditionDraft => ({
+    type: 'Degraded',
+    status: 'True',
+    reason,
+    message,
+  });
+  if (trouble !== undefined) return yes(trouble.reason, trouble.message);
+  const failing = pods.find((pod) => !pod.isReady && !pod.isEnding && (pod.trouble ?? podEvent) !== undefined);
+  if (failing !== undefined) return yes('PodFailing', join(`pod ${failing.name}`, failing.trouble ?? podEvent));
+  return { type: 'Degraded', status: 'False', reason: 'AsExpected', message: '' };
+}
+
+function join(head: string, tail: string | undefined): string {
+  return tail === undefined ? head : `${head}: ${tail}`;
+}
+
+/**
+ * Conditions with their times, or undefined where what is written says the same. The time of one whose
+ * status stays, stays (Kubernetes API conventions).
+ *
+ * @param now RFC 3339, UTC
+ */
+export function dateConditions(
+  drafts: readonly ConditionDraft[],
+  written: readonly unknown[],
+  now: string,
+): readonly Readonly<Record<string, unknown>>[] | undefined {
+  const known = written.filter(isRecord);
+  const dated = drafts.map((draft) => {
+    const before = known.find((one) => one.type === draft.type);
+    const isSame = before?.status === draft.status && typeof before.lastTransitionTime === 'string';
+    return {
+      ...draft,
+      message: draft.message.slice(0, 2000),
+      lastTransitionTime: isSame ? before.lastTransitionTime : now,
+    };
+  });
+  const isWritten =
+    known.length === dated.length &&
+    dated.every((one, index) =>
+      (['type', 'status', 'reason', 'message'] as const).every((key) => one[key] === (known[index]?.[key] ?? '')),
+    );
+  return isWritten ? undefined : dated;
+}

@@ -1,0 +1,253 @@
+import { type KubeApi, KubeError } from '../kube/port.ts';
+import { ordinaryTimes, type ReflectorTimes, reflect } from '../kube/reflector.ts';
+import { keyOf } from '../spec/object-meta.ts';
+import { isRecord } from '../spec/shape.ts';
+import { type ConditionDraft, dateConditions, describeRouter, type RouterSituation } from './conditions.ts';
+import { controllerOf } from './coverage.ts';
+import type { ControllerLog } from './log.ts';
+import type { ControllerMetrics } from './metrics.ts';
+import { assignNames, type RouterNames } from './names.ts';
+import type { ObjectSettings } from './objects.ts';
+import { latestMessage, listPodEvents, makeEvent } from './pod-events.ts';
+import { type RouterPod, readRouterPod } from './pods.ts';
+import { WorkQueue } from './queue.ts';
+import { applyRouter, type Outcome } from './reconcile.ts';
+import { pathOf, type ResourceName, resources } from './resources.ts';
+import { type Router, readRouter } from './router.ts';
+import { ObjectStore } from './store.ts';
+
+/** Who may write at the moment: one of several processes. */
+export interface Leadership {
+  readonly isHeld: boolean;
+}
+
+/** What a controller works with. */
+export interface ControllerParts {
+  readonly api: KubeApi;
+  readonly settings: ObjectSettings;
+  readonly leadership: Leadership;
+  readonly log: ControllerLog;
+  readonly metrics: ControllerMetrics;
+  readonly times?: ReflectorTimes;
+}
+
+/** Milliseconds after which a router is looked at again, whatever happens. */
+const again = { waiting: 2_000, starting: 10_000, trouble: 30_000 };
+
+/** Thrown when another process may write now: whatever is left to do is that one's. */
+class LeadershipLost extends Error {}
+
+/**
+ * Makes a NetworkAttachmentDefinition and a Deployment of every EgressRouter, and tells in its
+ * conditions and in Events how it goes. Level-triggered: whatever happened, a namespace is put right
+ * from what is there. Routers of one namespace are worked on together, since the first one's names
+ * are for one of them.
+ */
+export class RouterController {
+  readonly #parts: ControllerParts;
+  readonly #stores: Readonly<Record<ResourceName, ObjectStore>>;
+  readonly #queue: WorkQueue;
+  readonly #end = new AbortController();
+  readonly #problems = new Map<string, string>();
+
+  constructor(parts: ControllerParts) {
+    this.#parts = parts;
+    const open = (): ObjectStore => new ObjectStore((namespace) => this.#queue.add(namespace));
+    this.#stores = { routers: open(), definitions: open(), deployments: open(), pods: open() };
+    this.#queue = new WorkQueue(
+      (namespace) => this.#reconcile(namespace),
+      (namespace, error, retry) => {
+        parts.metrics.reconciles.inc({ outcome: 'failure' });
+        parts.log.warn(
+          { err: error, namespace, retryMilliseconds: retry },
+          'Cannot put a namespace right; trying again',
+        );
+      },
+    );
+  }
+
+  start(): void {
+    for (const name of Object.keys(resources) as ResourceName[]) void this.#follow(name);
+  }
+
+  /** Ends; what runs is not waited for. */
+  stop(): void {
+    this.#queue.close();
+    this.#end.abort();
+  }
+
+  /** Looks at everything: we may have become the one that writes. */
+  review(): void {
+    for (const namespace of this.#stores.routers.namespaces) this.#queue.add(namespace);
+  }
+
+  /** Why the controller is not ready, in words; undefined when it is. */
+  get unreadiness(): string | undefined {
+    const missing = Object.entries(this.#stores).find(([, store]) => !store.isListed)?.[0];
+    return missing === undefined ? undefined : `${missing} are not listed yet`;
+  }
+
+  #follow(name: ResourceName): Promise<void> {
+    const { api, times } = this.#parts;
+    const { root, plural, selection } = resources[name];
+    const store = this.#stores[name];
+    const handler = {
+      replace: (objects: readonly unknown[]) => {
+        const isFirst = !store.isListed;
+        store.replace(objects);
+        // What came of the other kinds had to wait for this one.
+        if (isFirst) this.review();
+      },
+      put: (object: unknown) => store.put(object),
+      remove: (object: unknown) => store.remove(object),
+      absent: () => {
+        store.markAbsent();
+        this.#report(name, `the cluster has no ${resources[name].kind} API`);
+        this.review();
+      },
+      report: (problem: string | undefined) => this.#report(name, problem),
+    };
+    return reflect(api, `${root}/${plural}`, handler, this.#end.signal, times ?? ordinaryTimes, Math.random, selection);
+  }
+
+  #report(place: string, problem: string | undefined): void {
+    if (this.#problems.get(place) === problem) return;
+    if (problem === undefined) this.#problems.delete(place);
+    else {
+      this.#problems.set(place, problem);
+      this.#parts.log.warn({ place, problem }, 'The API server cannot be followed');
+    }
+  }
+
+  async #reconcile(namespace: string): Promise<number | undefined> {
+    if (!this.#parts.leadership.isHeld || this.unreadiness !== undefined) return undefined;
+    const routers = this.#stores.routers.in(namespace).flatMap((object) => readRouter(object) ?? []);
+    const living = routers.filter(({ isDeleting }) => !isDeleting);
+    this.#parts.metrics.count(namespace, living);
+    const names = assignNames(
+      living.map(({ meta }) => meta),
+      (name) =>
+        controllerOf(this.#stores.deployments.get(namespace, name)) ??
+        controllerOf(this.#stores.definitions.get(namespace, name)),
+    );
+    let next: number | undefined;
+    let failure: { readonly error: unknown } | undefined;
+    for (const router of living) {
+      try {
+        const delay = await this.#reconcileRouter(router, names.get(router.meta.uid) ?? 'wait');
+        next = delay === undefined ? next : Math.min(delay, next ?? delay);
+      } catch (error) {
+        if (error instanceof LeadershipLost) return undefined;
+        // The others of the namespace go on.
+        failure ??= { error };
+      }
+    }
+    if (failure !== undefined) throw failure.error;
+    this.#parts.metrics.reconciles.inc({ outcome: 'success' });
+    return next;
+  }
+
+  async #reconcileRouter(router: Router, names: RouterNames | 'wait'): Promise<number | undefined> {
+    const outcome = names === 'wait' ? ({ kind: 'waiting' } as const) : await this.#apply(router, names);
+    const pods = names === 'wait' ? [] : this.#podsOf(router, names);
+    const situation = await this.#describe(router, outcome, pods);
+    await this.#writeStatus(router, describeRouter(situation));
+    if (outcome.kind === 'waiting') return again.waiting;
+    if (outcome.kind === 'trouble') return again.trouble;
+    return pods.some(({ isReady }) => isReady) ? undefined : again.starting;
+  }
+
+  #apply(router: Router, names: RouterNames): Promise<Outcome> {
+    const { api, settings } = this.#parts;
+    const { definitions, deployments } = this.#stores;
+    const checkWriter = () => this.#checkWriter();
+    return applyRouter(router, names, {
+      api,
+      settings,
+      definitions,
+      deployments,
+      checkWriter,
+      signal: this.#end.signal,
+    });
+  }
+
+  #checkWriter(): void {
+    if (!this.#parts.leadership.isHeld) throw new LeadershipLost('another process is the one that writes');
+  }
+
+  #podsOf({ meta }: Router, { definition, podLabels }: RouterNames): RouterPod[] {
+    const isOurs = (object: unknown): boolean => {
+      const labels = isRecord(object) && isRecord(object.metadata) ? object.metadata.labels : undefined;
+      return isRecord(labels) && Object.entries(podLabels).every(([key, value]) => labels[key] === value);
+    };
+    return this.#stores.pods
+      .in(meta.namespace)
+      .filter(isOurs)
+      .flatMap((object) => readRouterPod(object, `${meta.namespace}/${definition}`) ?? []);
+  }
+
+  async #describe(router: Router, outcome: Outcome, pods: readonly RouterPod[]): Promise<RouterSituation> {
+    const failing = pods.find(({ isReady, isEnding }) => !isReady && !isEnding);
+    const events =
+      failing === undefined
+        ? []
+        : await listPodEvents(this.#parts.api, router.meta.namespace, failing.uid, this.#end.signal);
+    return {
+      trouble: outcome.kind === 'trouble' ? outcome.trouble : undefined,
+      isWaitingForNames: outcome.kind === 'waiting',
+      configuration: outcome.kind === 'waiting' ? undefined : outcome.configuration,
+      pods,
+      addresses: router.spec.ok ? router.spec.value.reserved.map(({ prefix }) => prefix.address.text) : [],
+      podEvent: latestMessage(events),
+    };
+  }
+
+  async #writeStatus(router: Router, drafts: readonly ConditionDraft[]): Promise<void> {
+    const { api, log } = this.#parts;
+    const { namespace, name } = router.meta;
+    const path = pathOf(resources.routers, namespace, name);
+    let current = router;
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const now = `${new Date().toISOString().slice(0, 19)}Z`;
+      const conditions = dateConditions(drafts, current.conditions, now);
+      if (conditions === undefined) return;
+      this.#checkWriter();
+      const patch = {
+        metadata: { resourceVersion: current.version },
+        status: { conditions },
+      };
+      try {
+        this.#stores.routers.learn(await api.mergePatch(`${path}/status`, patch, this.#end.signal));
+        log.info(
+          {
+            router: keyOf(router.meta),
+            conditions: drafts.map(({ type, status, reason }) => `${type}=${status} ${reason}`),
+          },
+          'The status changed',
+        );
+        await this.#tellEvents(router, drafts, current.conditions);
+        return;
+      } catch (error) {
+        if (!(error instanceof KubeError) || (error.status !== 409 && error.status !== 404)) throw error;
+        if (error.status === 404) return;
+        const read = readRouter(await api.get(path, {}, this.#end.signal));
+        if (read === undefined || read.meta.uid !== router.meta.uid) return;
+        current = read;
+      }
+    }
+  }
+
+  /** An Event where a router begins or ceases to be degraded or available; that it cannot be written is no reason to try again. */
+  async #tellEvents(router: Router, drafts: readonly ConditionDraft[], before: readonly unknown[]): Promise<void> {
+    for (const draft of drafts) {
+      const known = before.filter(isRecord).find(({ type }) => type === draft.type);
+      const isBad = draft.type === 'Degraded' && draft.status === 'True';
+      const isGood = draft.type === 'Available' && draft.status === 'True';
+      if (!(isBad && known?.reason !== draft.reason) && !(isGood && known?.status !== 'True')) continue;
+      const event = makeEvent(router.meta, isBad ? 'Warning' : 'Normal', draft.reason, draft.message);
+      await this.#parts.api
+        .create(`/api/v1/namespaces/${router.meta.namespace}/events`, event, this.#end.signal)
+        .catch((error: unknown) => this.#parts.log.debug({ err: error }, 'Cannot write an Event'));
+    }
+  }
+}

@@ -1,0 +1,27 @@
+import { isRecord } from '../spec/shape.ts';
+
+/**
+ * Whether an object has everything that is wanted of it; what else it has are defaults and others'
+ * business. Elements of lists are compared one by one.
+ */
+export function isCovered(wanted: unknown, actual: unknown): boolean {
+  if (Array.isArray(wanted)) {
+    return (
+      Array.isArray(actual) &&
+      actual.length === wanted.length &&
+      wanted.every((value, index) => isCovered(value, actual[index]))
+    );
+  }
+  if (isRecord(wanted)) {
+    return isRecord(actual) && Object.entries(wanted).every(([key, value]) => isCovered(value, actual[key]));
+  }
+  return wanted === actual;
+}
+
+/** UID of the object that owns another as its controller; undefined where there is none. */
+export function controllerOf(object: unknown): string | undefined {
+  const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
+  const owners = Array.isArray(metadata.ownerReferences) ? metadata.ownerReferences : [];
+  const owner = owners.find((one: unknown) => isRecord(one) && one.controller === true);
+  return isRecord(owner) && typeof owner.uid === 'string' ? owner.uid : undefined;
+}

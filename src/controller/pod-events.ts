@@ -1,0 +1,63 @@
+import type { KubeApi } from '../kube/port.ts';
+import type { ObjectMeta } from '../spec/object-meta.ts';
+import { isRecord } from '../spec/shape.ts';
+
+/** Why pods do not come up, as Kubernetes calls it in Events. */
+const telling = new Set([
+  'Unhealthy',
+  'FailedCreatePodSandBox',
+  'FailedScheduling',
+  'Failed',
+  'BackOff',
+  'FailedMount',
+]);
+
+/** Events about a pod. Rejects with a KubeError. */
+export async function listPodEvents(
+  api: KubeApi,
+  namespace: string,
+  uid: string,
+  signal: AbortSignal,
+): Promise<readonly unknown[]> {
+  const query = { fieldSelector: `involvedObject.uid=${uid}`, limit: 100 };
+  const list = await api.get(`/api/v1/namespaces/${namespace}/events`, query, signal);
+  return isRecord(list) && Array.isArray(list.items) ? list.items : [];
+}
+
+/**
+ * The newest of the Events that say why a pod does not come up: what the readiness probe finds, and
+ * the plugin's own error, are told there and nowhere else.
+ */
+export function latestMessage(events: readonly unknown[]): string | undefined {
+  let newest: { readonly time: string; readonly message: string } | undefined;
+  for (const event of events) {
+    if (!isRecord(event) || typeof event.message !== 'string' || !telling.has(`${event.reason}`)) continue;
+    const time = [event.lastTimestamp, event.eventTime, event.firstTimestamp].find((one) => typeof one === 'string');
+    const stamp = typeof time === 'string' ? time : '';
+    if (newest === undefined || stamp >= newest.time) newest = { time: stamp, message: event.message.trim() };
+  }
+  return newest?.message;
+}
+
+/** An Event about an EgressRouter. */
+export function makeEvent(
+  { namespace, name, uid }: ObjectMeta,
+  type: 'Normal' | 'Warning',
+  reason: string,
+  message: string,
+): object {
+  const now = `${new Date().toISOString().slice(0, 19)}Z`;
+  return {
+    apiVersion: 'v1',
+    kind: 'Event',
+    metadata: { namespace, generateName: `${name.slice(0, 200)}-` },
+    involvedObject: { apiVersion: 'network.operator.openshift.io/v1', kind: 'EgressRouter', namespace, name, uid },
+    type,
+    reason,
+    message: message.slice(0, 1000),
+    source: { component: 'egress-router-controller' },
+    firstTimestamp: now,
+    lastTimestamp: now,
+    count: 1,
+  };
+}

@@ -1,0 +1,36 @@
+import type { Parsed } from '../model/problem.ts';
+import { type EgressRouterSpec, parseEgressRouter } from '../spec/egress-router.ts';
+import { type ObjectMeta, readMeta } from '../spec/object-meta.ts';
+import { ProblemList } from '../spec/problem-list.ts';
+import { isRecord } from '../spec/shape.ts';
+
+/** An EgressRouter as the API server has it. */
+export interface Router {
+  readonly meta: ObjectMeta;
+  /** `metadata.generation`: of which spec a status tells. */
+  readonly generation: number | undefined;
+  /** Deleted, but held by a finalizer. */
+  readonly isDeleting: boolean;
+  /** What it wants, or everything that is wrong with it: the plugin's own words. */
+  readonly spec: Parsed<EgressRouterSpec>;
+  /** `status.conditions` as they are written. */
+  readonly conditions: readonly unknown[];
+  readonly version: string | undefined;
+}
+
+/** Reads an EgressRouter; undefined for what cannot even be told from others. */
+export function readRouter(input: unknown): Router | undefined {
+  const meta = readMeta(input, new ProblemList());
+  if (meta === undefined || !isRecord(input)) return undefined;
+  const metadata = isRecord(input.metadata) ? input.metadata : {};
+  const { generation, deletionTimestamp, resourceVersion } = metadata;
+  const conditions = isRecord(input.status) ? input.status.conditions : undefined;
+  return {
+    meta,
+    generation: typeof generation === 'number' ? generation : undefined,
+    isDeleting: (deletionTimestamp ?? undefined) !== undefined,
+    spec: parseEgressRouter(input.spec ?? {}, 'spec'),
+    conditions: Array.isArray(conditions) ? conditions : [],
+    version: typeof resourceVersion === 'string' ? resourceVersion : undefined,
+  };
+}

@@ -1,0 +1,77 @@
+import { versionOf } from '../kube/port.ts';
+import { isRecord } from '../spec/shape.ts';
+
+/** Objects of one kind as they were last seen, by `NAMESPACE/NAME`. */
+export class ObjectStore {
+  readonly #objects = new Map<string, unknown>();
+  readonly #onChange: (namespace: string) => void;
+  #isListed = false;
+
+  /** @param onChange told the namespace of every change */
+  constructor(onChange: (namespace: string) => void) {
+    this.#onChange = onChange;
+  }
+
+  /** Whether all objects are here. */
+  get isListed(): boolean {
+    return this.#isListed;
+  }
+
+  /** The kind does not exist in the cluster: there are none. */
+  markAbsent(): void {
+    this.#isListed = true;
+  }
+
+  replace(objects: readonly unknown[]): void {
+    const next = new Map(objects.map((object) => [keyOf(object), object] as const));
+    const namespaces = new Set([...this.#objects.keys(), ...next.keys()].map(namespaceOf));
+    this.#objects.clear();
+    for (const [key, object] of next) if (key !== '') this.#objects.set(key, object);
+    this.#isListed = true;
+    for (const namespace of namespaces) this.#onChange(namespace);
+  }
+
+  put(object: unknown): void {
+    const key = keyOf(object);
+    if (key === '') return;
+    const before = this.#objects.get(key);
+    if (before !== undefined && versionOf(before) === versionOf(object)) return;
+    this.#objects.set(key, object);
+    this.#onChange(namespaceOf(key));
+  }
+
+  /** Takes in the answer to our own request, which needs no further thought. */
+  learn(object: unknown): void {
+    const key = keyOf(object);
+    if (key !== '') this.#objects.set(key, object);
+  }
+
+  remove(object: unknown): void {
+    const key = keyOf(object);
+    if (this.#objects.delete(key)) this.#onChange(namespaceOf(key));
+  }
+
+  get(namespace: string, name: string): unknown {
+    return this.#objects.get(`${namespace}/${name}`);
+  }
+
+  /** All objects of a namespace. */
+  in(namespace: string): readonly unknown[] {
+    return [...this.#objects].filter(([key]) => namespaceOf(key) === namespace).map(([, object]) => object);
+  }
+
+  /** Every namespace that has an object. */
+  get namespaces(): ReadonlySet<string> {
+    return new Set(Array.from(this.#objects.keys(), namespaceOf));
+  }
+}
+
+function keyOf(object: unknown): string {
+  const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
+  const { namespace, name } = metadata;
+  return typeof namespace === 'string' && typeof name === 'string' ? `${namespace}/${name}` : '';
+}
+
+function namespaceOf(key: string): string {
+  return key.slice(0, key.indexOf('/'));
+}
