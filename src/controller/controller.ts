@@ -91,16 +91,19 @@ export class RouterController {
     const { api, times } = this.#parts;
     const { root, plural, selection } = resources[name];
     const store = this.#stores[name];
+    let isAbsent = false;
     const handler = {
       replace: (objects: readonly unknown[]) => {
-        const isFirst = !store.isListed;
+        const isNew = !store.isListed || isAbsent;
+        isAbsent = false;
         store.replace(objects);
         // What came of the other kinds had to wait for this one.
-        if (isFirst) this.review();
+        if (isNew) this.review();
       },
       put: (object: unknown) => store.put(object),
       remove: (object: unknown) => store.remove(object),
       absent: () => {
+        isAbsent = true;
         store.markAbsent();
         this.#report(name, `the cluster has no ${resources[name].kind} API`);
         this.review();

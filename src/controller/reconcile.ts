@@ -129,6 +129,8 @@ function explain(resource: Resource, name: string, error: unknown): Trouble {
   const what = `${resource.kind} ${name}`;
   switch (error.status) {
     case 409:
+      // Any other conflict is a race, and over when it is tried again.
+      if (!error.causes.includes('FieldManagerConflict')) break;
       return {
         reason: 'Conflict',
         message: `${what}: somebody else sets what this controller sets; undo that, or delete the object: ${error.message}`,

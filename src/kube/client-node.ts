@@ -77,7 +77,7 @@ class ClientNodeApi implements KubeApi {
     }
     const seconds = Number(headers['retry-after']);
     const message = `Cannot ${method} ${path}: ${status} ${readMessage(text)}`;
-    throw new KubeError(message, status, seconds > 0 ? seconds * 1000 : undefined);
+    throw new KubeError(message, status, seconds > 0 ? seconds * 1000 : undefined, { causes: readCauses(text) });
   }
 
   async watch(path: string, query: Query, onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void> {
@@ -130,6 +130,18 @@ function toTransportError(path: string, error: unknown): KubeError {
 function describeCause(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
+}
+
+/** Reasons of the causes in a Status object. */
+function readCauses(text: string): readonly string[] {
+  try {
+    const status: unknown = JSON.parse(text);
+    const details = isRecord(status) && isRecord(status.details) ? status.details : {};
+    const causes = Array.isArray(details.causes) ? details.causes.filter(isRecord) : [];
+    return causes.flatMap(({ reason }) => (typeof reason === 'string' ? [reason] : []));
+  } catch {
+    return [];
+  }
 }
 
 function readMessage(text: string): string {

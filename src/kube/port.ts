@@ -6,11 +6,19 @@ export class KubeError extends Error {
   readonly status: number;
   /** Milliseconds that the server asks to wait (`Retry-After`). */
   readonly retryAfter: number | undefined;
+  /** Reasons of the causes that the server names (`Status.details.causes`), such as `FieldManagerConflict`. */
+  readonly causes: readonly string[];
 
-  constructor(message: string, status: number, retryAfter?: number, options?: ErrorOptions) {
+  constructor(
+    message: string,
+    status: number,
+    retryAfter?: number,
+    options?: ErrorOptions & { readonly causes?: readonly string[] },
+  ) {
     super(message, options);
     this.status = status;
     this.retryAfter = retryAfter;
+    this.causes = options?.causes ?? [];
   }
 }
 
@@ -35,7 +43,7 @@ export interface KubeApi {
   mergePatch(path: string, patch: unknown, signal?: AbortSignal): Promise<unknown>;
   /**
    * Makes an object be as given, by server-side apply; what others set stays. Throws a {@link KubeError}:
-   * 409 where others set a field otherwise, with their names.
+   * 409 with the cause `FieldManagerConflict` where others set a field otherwise, with their names.
    */
   apply(path: string, object: unknown, manager: string, signal?: AbortSignal): Promise<unknown>;
   /**

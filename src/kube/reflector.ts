@@ -119,7 +119,11 @@ async function listWhole(
   let token = '';
   let version: string | undefined;
   do {
-    const page = await api.get(path, { ...selection, limit: pageSize, ...(token !== '' && { continue: token }) }, signal);
+    const page = await api.get(
+      path,
+      { ...selection, limit: pageSize, ...(token !== '' && { continue: token }) },
+      signal,
+    );
     version = versionOf(page);
     if (!isRecord(page) || !Array.isArray(page.items) || version === undefined) {
       throw new KubeError(`Cannot list ${path}: the answer is no list`, 0);

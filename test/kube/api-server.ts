@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { FieldManagers } from './field-managers.ts';
 
 /** An object as the API has it. */
 export interface KubeObject {
@@ -17,6 +18,7 @@ interface LoggedEvent {
 
 interface Watcher {
   readonly collection: string;
+  readonly selector: LabelSelector;
   readonly response: ServerResponse;
 }
 
@@ -42,6 +44,8 @@ export class TestApiServer {
   readonly #watchers = new Set<Watcher>();
   readonly #snapshots = new Map<string, { readonly items: readonly KubeObject[]; readonly version: number }>();
   readonly #faults: Fault[] = [];
+  readonly #managers = new Map<string, FieldManagers>();
+  readonly #listeners = new Set<(collection: string) => void>();
   #version = 100;
   #oldest = 0;
 
@@ -77,6 +81,26 @@ export class TestApiServer {
     return this.#faults.length;
   }
 
+  /** Hears of every change, after it: for what in a cluster acts by itself. */
+  onChange(listener: (collection: string) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** Changes fields of an object as somebody with `kubectl edit` does, under a name of his own. */
+  edit(collection: string, key: string, changes: Readonly<Record<string, unknown>>, manager = 'kubectl-edit'): void {
+    const object = structuredClone(this.#objects(collection).get(key));
+    if (object === undefined) throw new Error(`No such object: ${collection} ${key}`);
+    this.#managersOf(collection, key).edit(object, changes as KubeObject, manager);
+    this.#store(collection, key, object, 'MODIFIED');
+  }
+
+  #managersOf(collection: string, key: string): FieldManagers {
+    const place = `${collection} ${key}`;
+    const managers = this.#managers.get(place) ?? new FieldManagers();
+    this.#managers.set(place, managers);
+    return managers;
+  }
+
   get watchCount(): number {
     return this.#watchers.size;
   }
@@ -92,6 +116,7 @@ export class TestApiServer {
     const object = this.#objects(collection).get(key);
     if (object === undefined) return;
     this.#objects(collection).delete(key);
+    this.#managers.delete(`${collection} ${key}`);
     const gone = structuredClone(object);
     gone.metadata.resourceVersion = `${++this.#version}`;
     this.#tell({ version: this.#version, collection, type: 'DELETED', object: gone });
@@ -99,6 +124,11 @@ export class TestApiServer {
 
   get(collection: string, key: string): KubeObject | undefined {
     return this.#objects(collection).get(key);
+  }
+
+  /** Whether the server knows a kind. */
+  has(collection: string): boolean {
+    return this.#collections.has(collection);
   }
 
   /** All objects of a list. */
@@ -142,9 +172,10 @@ export class TestApiServer {
 
   #tell(event: LoggedEvent): void {
     this.#log.push(event);
-    for (const { collection, response } of this.#watchers) {
-      if (collection === event.collection) response.write(`${JSON.stringify(event)}\n`);
+    for (const { collection, selector, response } of this.#watchers) {
+      if (collection === event.collection && selector(event.object)) response.write(`${JSON.stringify(event)}\n`);
     }
+    for (const listener of this.#listeners) listener(event.collection);
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -159,6 +190,20 @@ export class TestApiServer {
     }
     const url = new URL(request.url ?? '/', 'http://server');
     const body = await readBody(request);
+    if (request.headers['content-type'] === 'application/apply-patch+yaml') {
+      this.#apply(url, body as KubeObject, response);
+      return;
+    }
+    const inNamespace = /^(\/api\/v1)\/namespaces\/([^/]+)\/events$/.exec(url.pathname);
+    if (request.method === 'GET' && inNamespace !== null) {
+      const uid = url.searchParams.get('fieldSelector')?.split('=')[1];
+      const items = this.all(`${inNamespace[1]}/events`).filter((event) => {
+        const about = event.involvedObject as { uid?: unknown } | undefined;
+        return event.metadata.namespace === inNamespace[2] && about?.uid === uid;
+      });
+      send(response, 200, { kind: 'EventList', metadata: { resourceVersion: `${this.#version}` }, items });
+      return;
+    }
     if (this.#collections.has(url.pathname) && request.method === 'GET') {
       if (url.searchParams.get('watch') === 'true') this.#watch(url, response);
       else this.#list(url, response);
@@ -177,13 +222,14 @@ export class TestApiServer {
       return;
     }
     const next = Number(from) + limit;
-    const items = snapshot.items.slice(Number(from), next);
+    const items = snapshot.items.slice(Number(from), next).filter(parseSelector(url));
     const token = next < snapshot.items.length ? { continue: `${id} ${next}` } : {};
     send(response, 200, { kind: 'List', metadata: { resourceVersion: `${snapshot.version}`, ...token }, items });
   }
 
   #watch(url: URL, response: ServerResponse): void {
     const from = Number(url.searchParams.get('resourceVersion'));
+    const selector = parseSelector(url);
     response.writeHead(200, { 'content-type': 'application/json' });
     response.flushHeaders();
     if (from < this.#oldest) {
@@ -192,16 +238,55 @@ export class TestApiServer {
       return;
     }
     for (const event of this.#log) {
-      if (event.collection === url.pathname && event.version > from) response.write(`${JSON.stringify(event)}\n`);
+      if (event.collection !== url.pathname || event.version <= from || !selector(event.object)) continue;
+      response.write(`${JSON.stringify(event)}\n`);
     }
-    const watcher = { collection: url.pathname, response };
+    const watcher = { collection: url.pathname, selector, response };
     this.#watchers.add(watcher);
     response.on('close', () => this.#watchers.delete(watcher));
   }
 
+  /** Server-side apply, without `force`. */
+  #apply(url: URL, wanted: KubeObject, response: ServerResponse): void {
+    const { root, namespace, plural, name } = parsePath(url.pathname);
+    const collection = `${root}/${plural}`;
+    const objects = this.#collections.get(collection);
+    if (objects === undefined || name === undefined) {
+      refuse(response, 404, 'the server could not find the requested resource');
+      return;
+    }
+    const key = `${namespace}/${name}`;
+    const known = objects.get(key);
+    const identity = { uid: `uid-${++this.#version}`, creationTimestamp: new Date().toISOString() };
+    const object = known === undefined ? { metadata: { namespace, name, ...identity } } : structuredClone(known);
+    const manager = url.searchParams.get('fieldManager') ?? '';
+    const before = JSON.stringify(object);
+    const conflicts = this.#managersOf(collection, key).apply(object, wanted as KubeObject, manager);
+    if (conflicts.length > 0) {
+      const list = conflicts.map((one) => `conflict with "${one.manager}": ${one.field}`).join(', ');
+      const causes = conflicts.map(({ field }) => ({ reason: 'FieldManagerConflict', field }));
+      const message = `Apply failed with ${conflicts.length} conflicts: ${list}`;
+      send(response, 409, {
+        kind: 'Status',
+        status: 'Failure',
+        reason: 'Conflict',
+        code: 409,
+        message,
+        details: { causes },
+      });
+      return;
+    }
+    if (known !== undefined && JSON.stringify(object) === before) send(response, 200, known);
+    else
+      send(
+        response,
+        200,
+        this.#store(collection, key, object as KubeObject, known === undefined ? 'ADDED' : 'MODIFIED'),
+      );
+  }
+
   #answerObject(method: string, path: string, body: unknown, response: ServerResponse): void {
-    const [, root = '', namespace = '', plural = '', name, part] =
-      /^(\/api\/v1|\/apis\/[^/]+\/[^/]+)\/namespaces\/([^/]+)\/([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?$/.exec(path) ?? [];
+    const { root, namespace, plural, name, part } = parsePath(path);
     const collection = `${root}/${plural}`;
     const objects = this.#collections.get(collection);
     if (objects === undefined) {
@@ -246,6 +331,26 @@ export class TestApiServer {
     const created = { ...object, metadata: { ...object.metadata, namespace, name } };
     send(response, 201, this.#store(collection, key, created, 'ADDED'));
   }
+}
+
+function parsePath(path: string) {
+  const [, root = '', namespace = '', plural = '', name, part] =
+    /^(\/api\/v1|\/apis\/[^/]+\/[^/]+)\/namespaces\/([^/]+)\/([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?$/.exec(path) ?? [];
+  return { root, namespace, plural, name, part };
+}
+
+type LabelSelector = (object: KubeObject) => boolean;
+
+/** `labelSelector` of a request: `KEY=VALUE` and `KEY`, all of them. */
+function parseSelector(url: URL): LabelSelector {
+  const words = (url.searchParams.get('labelSelector') ?? '').split(',').filter((word) => word !== '');
+  return ({ metadata }) => {
+    const labels = (metadata.labels ?? {}) as Readonly<Record<string, unknown>>;
+    return words.every((word) => {
+      const [key = '', value] = word.split('=');
+      return value === undefined ? labels[key] !== undefined : labels[key] === value;
+    });
+  };
 }
 
 function keyOf({ metadata: { namespace, name } }: KubeObject): string {

@@ -1,0 +1,122 @@
+import type { KubeObject, TestApiServer } from './api-server.ts';
+
+const paths = {
+  routers: '/apis/network.operator.openshift.io/v1/egressrouters',
+  definitions: '/apis/k8s.cni.cncf.io/v1/network-attachment-definitions',
+  deployments: '/apis/apps/v1/deployments',
+  pods: '/api/v1/pods',
+  events: '/api/v1/events',
+  leases: '/apis/coordination.k8s.io/v1/leases',
+} as const;
+
+/** Paths of the lists that a cluster with routers has. */
+export const clusterPaths = paths;
+
+interface Deployment extends KubeObject {
+  readonly spec: {
+    readonly selector: { readonly matchLabels: Readonly<Record<string, string>> };
+    readonly template: {
+      readonly metadata: { readonly labels: object; readonly annotations: Readonly<Record<string, string>> };
+      readonly spec: object;
+    };
+  };
+}
+
+/**
+ * What in a cluster acts by itself: the garbage collector, Deployments of strategy Recreate, and Multus
+ * that gives pods their interface. Notes where two living pods of one Deployment were seen at once.
+ */
+export class Cluster {
+  readonly #server: TestApiServer;
+  /** Deployments that had two pods at once. */
+  readonly doubles: string[] = [];
+  /** How pods come up; a test may make them fail. */
+  podStatus: (pod: KubeObject) => { readonly status: object; readonly annotations: object } = (pod) => ready(pod);
+  #isPending = false;
+  #count = 0;
+
+  constructor(server: TestApiServer) {
+    this.#server = server;
+    server.onChange(() => this.#expect());
+  }
+
+  /** Acts a little later, as controllers of a cluster do. */
+  #expect(): void {
+    if (this.#isPending) return;
+    this.#isPending = true;
+    setTimeout(() => {
+      this.#isPending = false;
+      this.#collectGarbage();
+      for (const deployment of this.#server.all(paths.deployments)) this.#roll(deployment as Deployment);
+    }, 5);
+  }
+
+  #collectGarbage(): void {
+    const living = new Set(Object.values(paths).flatMap((path) => this.#all(path).map(({ metadata }) => metadata.uid)));
+    for (const path of [paths.definitions, paths.deployments, paths.pods]) {
+      for (const { metadata } of this.#all(path)) {
+        const owners = (metadata.ownerReferences ?? []) as readonly { readonly uid: unknown }[];
+        if (owners.length === 0 || owners.some(({ uid }) => living.has(uid))) continue;
+        this.#server.remove(path, `${metadata.namespace}/${metadata.name}`);
+      }
+    }
+  }
+
+  #all(path: string): readonly KubeObject[] {
+    return this.#server.has(path) ? this.#server.all(path) : [];
+  }
+
+  #roll({ metadata, spec }: Deployment): void {
+    const { namespace = '', name } = metadata;
+    const pods = this.#server
+      .all(paths.pods)
+      .filter((pod) => (pod.metadata.ownerReferences as { uid: unknown }[] | undefined)?.[0]?.uid === metadata.uid);
+    if (pods.length > 1) this.doubles.push(name);
+    const template = JSON.stringify(spec.template);
+    const [pod] = pods;
+    if (pod !== undefined && pod.template !== template) {
+      // Recreate: the old one ends first, and the next comes when it is gone.
+      if (pod.metadata.deletionTimestamp !== undefined)
+        this.#server.remove(paths.pods, `${namespace}/${pod.metadata.name}`);
+      else this.#server.put(paths.pods, { ...pod, metadata: { ...pod.metadata, deletionTimestamp: 'now' } });
+      return;
+    }
+    if (pod !== undefined) return;
+    const uid = `pod-${++this.#count}`;
+    const made: KubeObject = {
+      metadata: {
+        namespace,
+        name: `${name}-${uid}`,
+        uid,
+        labels: spec.template.metadata.labels,
+        annotations: spec.template.metadata.annotations,
+        ownerReferences: [{ kind: 'ReplicaSet', name, uid: metadata.uid }],
+      },
+      spec: { ...spec.template.spec, nodeName: 'node-1' },
+      template,
+    };
+    const { status, annotations } = this.podStatus(made);
+    this.#server.put(paths.pods, {
+      ...made,
+      metadata: { ...made.metadata, annotations: { ...spec.template.metadata.annotations, ...annotations } },
+      status,
+    });
+  }
+}
+
+/** A pod that runs, with the interface that its definition asks for, as Multus tells it. */
+export function ready(
+  pod: KubeObject,
+  ips: readonly string[] = ['192.168.12.99'],
+): { status: object; annotations: object } {
+  const annotations = pod.metadata.annotations as Readonly<Record<string, string>>;
+  const [network] = JSON.parse(annotations['k8s.v1.cni.cncf.io/networks'] ?? '[]') as { readonly name: string }[];
+  const networks = [
+    { name: 'cluster', interface: 'eth0', ips: ['10.128.10.18'], default: true },
+    { name: `${pod.metadata.namespace}/${network?.name}`, interface: 'net1', ips },
+  ];
+  return {
+    status: { conditions: [{ type: 'Ready', status: 'True' }] },
+    annotations: { 'k8s.v1.cni.cncf.io/network-status': JSON.stringify(networks) },
+  };
+}

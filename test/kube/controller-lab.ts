@@ -1,0 +1,138 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pino from 'pino';
+import { RouterController } from '../../src/controller/controller.ts';
+import { ControllerMetrics } from '../../src/controller/metrics.ts';
+import type { ObjectSettings } from '../../src/controller/objects.ts';
+import { openKubeApi } from '../../src/kube/client-node.ts';
+import { KubeLease } from '../../src/kube/lease.ts';
+import type { KubeApi } from '../../src/kube/port.ts';
+import { parsePrefix } from '../../src/model/address.ts';
+import { documentedEgressRouter } from '../unit/spec/samples.ts';
+import { type KubeObject, TestApiServer } from './api-server.ts';
+import { Cluster, clusterPaths as paths } from './cluster.ts';
+
+/** Settings of the controllers of these tests. */
+export const objectSettings: ObjectSettings = {
+  image: 'registry.example/egress-router:1',
+  clusterNetworks: ['10.128.0.0/14', '172.30.0.0/16'].flatMap((text) => parsePrefix(text) ?? []),
+  ruleBackend: 'auto',
+  log: { file: '/tmp/egress-router-log', level: 'debug' },
+  nodeFailureSeconds: 30,
+  hasDefaultRouteAnnotation: false,
+  nodeSelector: {},
+};
+
+const times = { firstPause: 5, longestPause: 50, absentPause: 50 };
+
+/** An API server with a cluster behind it, and controllers that work on it. */
+export class ControllerLab {
+  readonly server: TestApiServer;
+  readonly cluster: Cluster;
+  readonly folder: string;
+  readonly #stops: (() => void)[] = [];
+  #api: KubeApi | undefined;
+  #count = 0;
+
+  constructor(collections: readonly string[] = Object.values(paths)) {
+    this.server = new TestApiServer(collections);
+    this.cluster = new Cluster(this.server);
+    this.folder = mkdtempSync(join(tmpdir(), 'controller-'));
+  }
+
+  /** Starts the server; returns the path of a kubeconfig. */
+  async up(): Promise<string> {
+    const url = await this.server.start();
+    const kubeconfig = join(this.folder, 'config');
+    const config = {
+      clusters: [{ name: 'c', cluster: { server: url, 'insecure-skip-tls-verify': true } }],
+      users: [{ name: 'u', user: {} }],
+      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+      'current-context': 'x',
+    };
+    writeFileSync(kubeconfig, JSON.stringify(config));
+    this.#api = openKubeApi(kubeconfig);
+    return kubeconfig;
+  }
+
+  async down(): Promise<void> {
+    for (const stop of this.#stops) stop();
+    await this.server.stop();
+    rmSync(this.folder, { recursive: true });
+  }
+
+  /** Starts a controller; returns what ends it. */
+  start(settings: Partial<ObjectSettings> = {}): { stop: () => void; lease: KubeLease } {
+    const api = this.#api;
+    if (api === undefined) throw new Error('The server is not up');
+    const lease: KubeLease = new KubeLease(
+      api,
+      { namespace: 'routers', name: 'controller', holder: `c${++this.#count}`, duration: 0.6 },
+      () => controller.review(),
+      () => undefined,
+    );
+    const controller = new RouterController({
+      api,
+      settings: { ...objectSettings, ...settings },
+      leadership: lease,
+      log: pino({ level: 'silent' }),
+      metrics: new ControllerMetrics(),
+      times,
+    });
+    lease.start();
+    controller.start();
+    const stop = (): void => {
+      controller.stop();
+      lease.close();
+    };
+    this.#stops.push(stop);
+    return { stop, lease };
+  }
+
+  /** Writes an EgressRouter; `spec` replaces parts of the documented one. */
+  putRouter(name: string, words: { seconds?: number; spec?: object; uid?: string } = {}): void {
+    const known = this.server.get(paths.routers, `shop/${name}`);
+    const generation = Number(known?.metadata.generation ?? 0) + 1;
+    this.server.put(paths.routers, {
+      ...documentedEgressRouter,
+      metadata: {
+        namespace: 'shop',
+        name,
+        uid: words.uid ?? known?.metadata.uid ?? `uid-${name}`,
+        creationTimestamp: new Date(Date.UTC(2026, 0, 1) + (words.seconds ?? 0) * 1000).toISOString(),
+        generation,
+      },
+      spec: { ...documentedEgressRouter.spec, ...words.spec },
+      ...(known?.status !== undefined && { status: known.status }),
+    } as unknown as KubeObject);
+  }
+
+  /** `Available=True RouterReady` of each condition. */
+  conditionsOf(name: string): string[] {
+    const status = this.server.get(paths.routers, `shop/${name}`)?.status;
+    const { conditions = [] } = (status ?? {}) as { conditions?: { type: string; status: string; reason: string }[] };
+    return conditions.map(({ type, status: is, reason }) => `${type}=${is} ${reason}`);
+  }
+
+  /** The message of a condition. */
+  messageOf(name: string, type: string): string {
+    const status = this.server.get(paths.routers, `shop/${name}`)?.status;
+    const { conditions = [] } = (status ?? {}) as { conditions?: { type: string; message: string }[] };
+    return conditions.find((one) => one.type === type)?.message ?? '';
+  }
+
+  /** Names of all objects of a kind. */
+  names(kind: 'definitions' | 'deployments' | 'pods'): string[] {
+    return this.server
+      .all(paths[kind])
+      .map(({ metadata }) => metadata.name)
+      .sort();
+  }
+
+  /** How many requests wrote something other than the Lease. */
+  get writes(): number {
+    return this.server.requests.filter((line) => /^(PATCH|POST|PUT|DELETE) /.test(line) && !line.includes('/leases'))
+      .length;
+  }
+}
