@@ -1,28 +1,40 @@
 #!/usr/bin/env node
-/** The CNI plugin: reads the call, runs it, prints its outcome. */
+/**
+ * The CNI plugin: reads the call, runs it, prints its outcome. Called as `egress-router-pod` it is the
+ * program of a router's pod, which needs little more and must start as quickly: a probe runs every
+ * few seconds.
+ */
 import { readFileSync, writeSync } from 'node:fs';
+import { basename } from 'node:path';
 import manifest from '../package.json' with { type: 'json' };
 import { runPlugin } from '../src/cni/main.ts';
 import { identifyNamespace } from '../src/kernel/linux/namespace.ts';
 import { listNodeLinks, openLinuxKernel } from '../src/kernel/linux/parts.ts';
+import { readPodView } from '../src/kernel/linux/pod-view.ts';
 import { chooseBackend } from '../src/kernel/linux/rule-tools.ts';
 import { FileStateStore } from '../src/kernel/linux/state-store.ts';
+import { runPodProgram } from '../src/pod/main.ts';
 
-const store = new FileStateStore();
-const outcome = runPlugin(
-  {
-    environment: process.env,
-    readInput: () => readFileSync(0, 'utf8'),
-    programVersion: manifest.version,
-  },
-  {
-    store,
-    openKernel: (path, backend) => openLinuxKernel(path, backend, store),
-    identifyNamespace,
-    checkBackend: (choice) => void chooseBackend(choice),
-    listNodeLinks,
-  },
-);
-if (outcome.stderr !== '') writeSync(2, outcome.stderr);
-for (let rest = Buffer.from(outcome.stdout); rest.length > 0; ) rest = rest.subarray(writeSync(1, rest));
-process.exit(outcome.exitCode);
+if (basename(process.argv0) === 'egress-router-pod') void runPodProgram(process.argv.slice(2), readPodView);
+else process.exit(runAsPlugin());
+
+function runAsPlugin(): number {
+  const store = new FileStateStore();
+  const outcome = runPlugin(
+    {
+      environment: process.env,
+      readInput: () => readFileSync(0, 'utf8'),
+      programVersion: manifest.version,
+    },
+    {
+      store,
+      openKernel: (path, backend) => openLinuxKernel(path, backend, store),
+      identifyNamespace,
+      checkBackend: (choice) => void chooseBackend(choice),
+      listNodeLinks,
+    },
+  );
+  if (outcome.stderr !== '') writeSync(2, outcome.stderr);
+  for (let rest = Buffer.from(outcome.stdout); rest.length > 0; ) rest = rest.subarray(writeSync(1, rest));
+  return outcome.exitCode;
+}

@@ -31,7 +31,8 @@ export async function listPodEvents(
 export function latestMessage(events: readonly unknown[]): string | undefined {
   let newest: { readonly time: string; readonly message: string } | undefined;
   for (const event of events) {
-    if (!isRecord(event) || typeof event.message !== 'string' || !telling.has(`${event.reason}`)) continue;
+    if (!isRecord(event) || typeof event.message !== 'string' || typeof event.reason !== 'string') continue;
+    if (!telling.has(event.reason)) continue;
     const time = [event.lastTimestamp, event.eventTime, event.firstTimestamp].find((one) => typeof one === 'string');
     const stamp = typeof time === 'string' ? time : '';
     if (newest === undefined || stamp >= newest.time) newest = { time: stamp, message: event.message.trim() };

@@ -12,8 +12,11 @@ export interface Resource {
   readonly selection: Query;
 }
 
-const [[managedKey = '', managedValue = ''] = []] = Object.entries(managedLabels);
-const managed = { labelSelector: `${managedKey}=${managedValue}` };
+const managed = {
+  labelSelector: Object.entries(managedLabels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(),
+};
 
 /**
  * All that the controller asks of the API: EgressRouters get, list, watch, and patch of their status

@@ -50,11 +50,17 @@ describe('The controller', () => {
       [30, 30],
     );
     assert.deepEqual(pod.containers[0].readinessProbe.exec.command, [
-      ...['egress-router-pod', 'ready', '--interface', 'net1'],
-      ...['--address', '192.168.12.99/24', '--gateway', '192.168.12.1'],
+      'egress-router-pod',
+      'ready',
+      '--interface',
+      'net1',
+      '--address',
+      '192.168.12.99/24',
+      '--gateway',
+      '192.168.12.1',
     ]);
-    const reasons = (): string[] => lab.server.all(paths.events).map(({ reason, type }) => `${type} ${reason}`);
-    await until(() => reasons().join() === 'Normal RouterReady', reasons);
+    const reasons = (): unknown[] => lab.server.all(paths.events).map(({ reason, type }) => [type, reason]);
+    await until(() => reasons().join() === 'Normal,RouterReady', reasons);
   });
 
   it('names the gateway to Multus, and other settings, where it is told to', async () => {
@@ -134,9 +140,9 @@ describe('The controller', () => {
     await expect('young');
     assert.deepEqual(lab.names('deployments'), ['egress-router-cni-deployment', 'egress-router-cni-deployment-young']);
     const pods = lab.server.all(paths.pods).map(({ metadata }) => metadata.labels as Record<string, string>);
-    assert.deepEqual(pods.map((labels) => [labels.app ?? '', labels['egress-router'] ?? '']).sort(), [
-      ['', 'young'],
-      ['egress-router-cni', 'old'],
+    assert.deepEqual(pods.map((labels) => `${labels.app ?? ''} ${labels['egress-router']}`).sort(), [
+      ' young',
+      'egress-router-cni old',
     ]);
     const young = lab.server.all(paths.pods).find(({ metadata }) => metadata.name.includes('young'))?.metadata.uid;
     lab.server.remove(paths.routers, 'shop/old');

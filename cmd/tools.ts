@@ -1,0 +1,21 @@
+#!/usr/bin/env node
+/**
+ * All programs but those that must start in no time, in one executable: each compiled alone carries
+ * the whole runtime, a hundred megabytes. The name that it is called by says which is meant.
+ */
+import { writeSync } from 'node:fs';
+import { basename } from 'node:path';
+
+const programs: Readonly<Record<string, () => Promise<unknown>>> = {
+  'ingress-agent': () => import('./ingress-agent.ts'),
+  'egress-router-controller': () => import('./controller.ts'),
+  erctl: () => import('./erctl.ts'),
+};
+
+const name = basename(process.argv0);
+const program = Object.hasOwn(programs, name) ? programs[name] : undefined;
+if (program === undefined) {
+  writeSync(2, `${name}: must be called by the name of a program: ${Object.keys(programs).join(', ')}\n`);
+  process.exit(2);
+}
+await program();

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { dateConditions, describeRouter } from '../../../src/controller/conditions.ts';
+import { isCovered } from '../../../src/controller/coverage.ts';
+import { latestMessage } from '../../../src/controller/pod-events.ts';
+import { readRouterPod } from '../../../src/controller/pods.ts';
+import { readRouter } from '../../../src/controller/router.ts';
+import { isRecord } from '../../../src/spec/shape.ts';
+import { documentedEgressRouter } from '../spec/samples.ts';
+
+describe('objects of a cluster', () => {
+  it('are read whatever they are', () => {
+    const parts = { metadata: fc.jsonValue(), spec: fc.jsonValue(), status: fc.jsonValue() };
+    const object = fc.oneof(fc.jsonValue(), fc.record(parts, { requiredKeys: [] }));
+    fc.assert(
+      fc.property(object, (input) => {
+        readRouter(input);
+        readRouter({ ...documentedEgressRouter, ...(isRecord(input) ? input : {}) });
+        readRouterPod(input, 'shop/nad');
+        latestMessage([input]);
+        assert.equal(isCovered(input, structuredClone(input)), true);
+      }),
+    );
+  });
+
+  it('have what is wanted, whatever else they have', () => {
+    assert.equal(isCovered({ a: 1, b: [{ c: 2 }] }, { a: 1, b: [{ c: 2, d: 3 }], e: 4 }), true);
+    for (const actual of [{ a: 2, b: [{ c: 2 }] }, { a: 1, b: [] }, { a: 1, b: [{ c: 2 }, {}] }, { a: 1 }, undefined]) {
+      assert.equal(isCovered({ a: 1, b: [{ c: 2 }] }, actual), false);
+    }
+  });
+});
+
+describe('conditions', () => {
+  const situation = {
+    trouble: undefined,
+    isWaitingForNames: false,
+    configuration: 'c',
+    pods: [],
+    addresses: ['192.168.12.99'],
+    podEvent: undefined,
+  };
+  const drafts = describeRouter(situation);
+
+  it('keep their time while their status stays, and are not written again', () => {
+    const first = dateConditions(drafts, [], '2026-01-01T00:00:00Z') ?? [];
+    assert.equal(dateConditions(drafts, first, '2026-01-02T00:00:00Z'), undefined);
+    const trouble = { reason: 'InvalidSpec', message: 'no' } as const;
+    const second = dateConditions(describeRouter({ ...situation, trouble }), first, '2026-01-02T00:00:00Z') ?? [];
+    assert.deepEqual(
+      second.map(({ type, status, lastTransitionTime }) => [type, status, lastTransitionTime]),
+      [
+        ['Available', 'False', '2026-01-01T00:00:00Z'],
+        ['Progressing', 'False', '2026-01-02T00:00:00Z'],
+        ['Degraded', 'True', '2026-01-02T00:00:00Z'],
+      ],
+    );
+  });
+
+  it('are repaired where somebody wrote others beside them', () => {
+    const first = dateConditions(drafts, [], '2026-01-01T00:00:00Z') ?? [];
+    assert.equal(dateConditions(drafts, [...first, { type: 'Other' }], '2026-01-02T00:00:00Z')?.length, 3);
+  });
+});
