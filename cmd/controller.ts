@@ -30,7 +30,7 @@ try {
   // Loaded when it is needed: the client takes longer to load than all the rest.
   const { openKubeApi } = await import('../src/kube/client-node.ts');
   const daemon = await startController(options, openKubeApi(options.kubeconfig), log);
-  log.info({ image: options.objects.image }, 'The controller runs');
+  log.info({}, 'The controller runs');
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       daemon.stop();

@@ -8,7 +8,7 @@ import { type SeenObject, type StatusChange, StatusWriter, type Writer } from '.
 const group = 'gateway.networking.k8s.io';
 
 /** How this router calls itself in statuses of routes (Gateway API, `controllerName`). */
-export const controllerName = 'egress-router.io/ingress-agent';
+const controllerName = 'egress-router.io/ingress-agent';
 
 type Kind = 'Gateway' | 'TCPRoute' | 'UDPRoute';
 

@@ -1,6 +1,8 @@
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { KubeLease } from '../kube/lease.ts';
 import type { KubeApi } from '../kube/port.ts';
+import { isRecord } from '../spec/shape.ts';
 import { RouterController } from './controller.ts';
 import { createControllerServer } from './http.ts';
 import type { ControllerLog } from './log.ts';
@@ -21,6 +23,7 @@ export async function startController(
   api: KubeApi,
   log: ControllerLog,
 ): Promise<ControllerDaemon> {
+  const settings = { ...options.objects, image: options.objects.image ?? (await findOwnImage(options, api, log)) };
   const metrics = new ControllerMetrics();
   let problem: string | undefined;
   const lease: KubeLease = new KubeLease(
@@ -36,7 +39,7 @@ export async function startController(
       problem = now;
     },
   );
-  const controller = new RouterController({ api, settings: options.objects, leadership: lease, log, metrics });
+  const controller = new RouterController({ api, settings, leadership: lease, log, metrics });
   const server = createControllerServer({ metrics: metrics.registry, unreadiness: () => controller.unreadiness });
   const { listen } = options;
   if (listen !== undefined) {
@@ -62,4 +65,27 @@ export async function startController(
       server.closeAllConnections();
     },
   };
+}
+
+/** Milliseconds between two tries to read our own pod. */
+const patience = 2000;
+
+/** The image that this process runs from, which is the routers' too: as the API server knows its pod. Tries for ever. */
+async function findOwnImage(
+  { lease, podName = '' }: ControllerOptions,
+  api: KubeApi,
+  log: ControllerLog,
+): Promise<string> {
+  for (;;) {
+    try {
+      const pod = await api.get(`/api/v1/namespaces/${lease.namespace}/pods/${podName}`, {});
+      const spec = isRecord(pod) && isRecord(pod.spec) ? pod.spec : {};
+      const [container] = Array.isArray(spec.containers) ? spec.containers.filter(isRecord) : [];
+      if (typeof container?.image === 'string') return container.image;
+      throw new Error(`pod ${podName} has no container with an image`);
+    } catch (error) {
+      log.warn({ err: error }, 'Cannot find the image of this pod; trying again');
+      await sleep(patience);
+    }
+  }
 }

@@ -38,7 +38,7 @@ export const configurationAnnotation = 'egress-router.io/configuration';
 /** Of an object: what was last applied, so that a field that is no longer wanted is noticed. */
 export const appliedAnnotation = 'egress-router.io/applied';
 
-export const networksAnnotation = 'k8s.v1.cni.cncf.io/networks';
+const networksAnnotation = 'k8s.v1.cni.cncf.io/networks';
 
 /** The first of Multus's interfaces; a router pod has no other. */
 export const egressInterface = 'net1';

@@ -4,6 +4,7 @@ import { defaultLog } from '../spec/log-settings.ts';
 /** The names of all options, without the dashes. */
 export type OptionName =
   | 'image'
+  | 'pod-name'
   | 'cluster-networks'
   | 'rule-backend'
   | 'router-log-level'
@@ -22,8 +23,13 @@ export type OptionName =
 export const optionTable: OptionTable<OptionName> = {
   image: {
     value: 'IMAGE',
-    help: "image of the routers' pods: this project's; must be given",
+    help: "image of the routers' pods; default the one of --pod-name",
     variable: 'ROUTER_IMAGE',
+  },
+  'pod-name': {
+    value: 'NAME',
+    help: 'the pod that this controller runs in, in --lease-namespace',
+    variable: 'POD_NAME',
   },
   'cluster-networks': {
     value: 'CIDR,...',

@@ -4,13 +4,16 @@ import { type Environment, OptionReader } from '../options/reader.ts';
 import { parsePort } from '../spec/destination.ts';
 import { durationCure, parseDuration } from '../spec/duration.ts';
 import { defaultLog, logLevels } from '../spec/log-settings.ts';
-import { isLabelName } from '../spec/object-meta.ts';
+import { isLabelName, isName } from '../spec/object-meta.ts';
 import type { ObjectSettings } from './objects.ts';
 import { type OptionName, optionTable } from './option-table.ts';
 
 /** What the command line and the environment ask for. */
 export interface ControllerOptions {
-  readonly objects: ObjectSettings;
+  /** Of the routers' objects; without an image that of {@link podName}. */
+  readonly objects: Omit<ObjectSettings, 'image'> & { readonly image?: string };
+  /** The pod that this process runs in. */
+  readonly podName?: string;
   /** Path of a kubeconfig; absent: the pod's own account. */
   readonly kubeconfig?: string;
   readonly lease: { readonly namespace: string; readonly name: string };
@@ -29,8 +32,11 @@ export function parseOptions(args: readonly string[], environment: Environment):
   const reader = new OptionReader(optionTable, args, environment);
   if (reader.isSet('help')) return undefined;
   const image = reader.read('image', parseImage, 'must be the name of an image');
-  if (image === undefined && reader.problems.length === 0) {
-    reader.problems.push('--image missing: must be the name of the image that holds this program');
+  const podName = reader.read('pod-name', (text) => (isName(text) ? text : undefined), 'must be the name of a pod');
+  if (image === undefined && podName === undefined && reader.problems.length === 0) {
+    reader.problems.push(
+      '--image missing: must be the name of the image that holds this program, or --pod-name be given',
+    );
   }
   const kubeconfig = reader.read('kubeconfig', (text) => text);
   const port = reader.read(
@@ -40,7 +46,8 @@ export function parseOptions(args: readonly string[], environment: Environment):
   );
   const address = reader.read('listen-address', (text) => parseAddress(text)?.text, 'must be an address of this host');
   const options: ControllerOptions = {
-    objects: readObjectSettings(reader, image ?? ''),
+    objects: { ...readObjectSettings(reader), ...(image !== undefined && { image }) },
+    ...(podName !== undefined && { podName }),
     ...(kubeconfig !== undefined && { kubeconfig }),
     lease: {
       namespace: reader.read('lease-namespace', parseName, 'must be a namespace') ?? 'default',
@@ -53,11 +60,10 @@ export function parseOptions(args: readonly string[], environment: Environment):
   return options;
 }
 
-function readObjectSettings(reader: OptionReader<OptionName>, image: string): ObjectSettings {
+function readObjectSettings(reader: OptionReader<OptionName>): Omit<ObjectSettings, 'image'> {
   const time = reader.read('node-failure-time', parseWholeSeconds, `${durationCure}, in whole seconds`);
   const level = reader.read('router-log-level', oneOf<LogLevel>(logLevels), `must be one of ${logLevels.join(', ')}`);
   return {
-    image,
     clusterNetworks:
       reader.read('cluster-networks', parseNetworks, 'must be networks separated by commas, such as "10.128.0.0/14"') ??
       [],

@@ -17,7 +17,7 @@ import type { Router } from './router.ts';
 import type { ObjectStore } from './store.ts';
 
 /** The name by which the API server tells our fields from others'. */
-export const fieldManager = 'egress-router-controller';
+const fieldManager = 'egress-router-controller';
 
 /** With what objects are put right. */
 export interface ReconcileParts {

@@ -22,7 +22,7 @@ const managed = {
  * All that the controller asks of the API: EgressRouters get, list, watch, and patch of their status
  * (and update of their finalizers, which OpenShift asks of whoever blocks an owner's deletion);
  * definitions and Deployments get, list, watch, create and patch (server-side apply is both); pods
- * list and watch; Events list and create; Leases get, create and update in its own namespace.
+ * list and watch, its own get; Events list and create; Leases get, create and update in its own namespace.
  */
 export const resources = {
   routers: {

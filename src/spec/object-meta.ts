@@ -107,7 +107,7 @@ export function readLabels(input: unknown, path: string, problems: ProblemList):
 }
 
 /** A DNS subdomain (RFC 1123), as the names of most objects are. */
-function isName(name: string): boolean {
+export function isName(name: string): boolean {
   return name.length <= 253 && /^[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?$/.test(name);
 }
 

@@ -14,7 +14,7 @@ import { type KubeObject, TestApiServer } from './api-server.ts';
 import { Cluster, clusterPaths as paths } from './cluster.ts';
 
 /** Settings of the controllers of these tests. */
-export const objectSettings: ObjectSettings = {
+const objectSettings: ObjectSettings = {
   image: 'registry.example/egress-router:1',
   clusterNetworks: ['10.128.0.0/14', '172.30.0.0/16'].flatMap((text) => parsePrefix(text) ?? []),
   ruleBackend: 'auto',

@@ -32,7 +32,9 @@ describe('options of the controller', () => {
       listen: { address: '0.0.0.0', port: 8080 },
       logLevel: 'info',
     });
-    assert.deepEqual(problemsOf([]), ['--image missing: must be the name of the image that holds this program']);
+    assert.deepEqual(problemsOf([]), [
+      '--image missing: must be the name of the image that holds this program, or --pod-name be given',
+    ]);
   });
 
   it('may be flags or variables, and flags come first', () => {
@@ -69,6 +71,7 @@ describe('options of the controller', () => {
     ['listen-port', '70000'],
     ['log-level', 'loud'],
     ['image', '-rm'],
+    ['pod-name', 'A b'],
   ];
   for (const [flag, value] of wrong) {
     it(`refuse --${flag} ${value}`, () => {
