@@ -1,0 +1,54 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { stringify } from 'yaml';
+import { optionTable as agentOptions } from '../src/agent/option-table.ts';
+import { optionTable as controllerOptions } from '../src/controller/option-table.ts';
+import { makeEgressRouterDefinition } from '../src/crd/egress-router.ts';
+import { optionTable as installOptions } from '../src/install/options.ts';
+import type { OptionTable } from '../src/options/table.ts';
+
+/** Every generated file, by its path in the repository. */
+export function generateFiles(): ReadonlyMap<string, string> {
+  const definition = stringify(makeEgressRouterDefinition(), { lineWidth: 120, aliasDuplicateObjects: false });
+  const notice = '# Made by hack/generate from the schemas of src/spec: change those.\n';
+  return new Map([
+    ['manifests/crd/egressrouters.yaml', notice + definition],
+    ['README.md', fillTables(readFileSync('README.md', 'utf8'))],
+  ]);
+}
+
+const tables: Readonly<Record<string, OptionTable<string>>> = {
+  'egress-router-controller': controllerOptions,
+  'ingress-agent': agentOptions,
+  'install-cni': installOptions,
+};
+
+/** Puts the tables of options between the marks that name them. */
+function fillTables(text: string): string {
+  return Object.entries(tables).reduce((filled, [name, table]) => {
+    const [begin, end] = [`<!-- options of ${name} -->`, '<!-- end -->'];
+    const start = filled.indexOf(begin);
+    if (start < 0) throw new Error(`Cannot fill README.md: there is no mark "${begin}"`);
+    const stop = filled.indexOf(end, start);
+    return `${filled.slice(0, start + begin.length)}\n${formatTable(table)}\n${filled.slice(stop)}`;
+  }, text);
+}
+
+function formatTable(table: OptionTable<string>): string {
+  const rows = Object.entries(table).map(([name, { value, help, variable, initial }]) => {
+    const cells = [
+      `\`--${name}${value === undefined ? '' : ` ${value}`}\``,
+      variable === undefined ? '' : `\`${variable}\``,
+      initial === undefined ? '' : `\`${initial}\``,
+      help.replaceAll('|', '\\|'),
+    ];
+    return `| ${cells.join(' | ')} |`;
+  });
+  return ['| option | variable | default | what it does |', '| --- | --- | --- | --- |', ...rows].join('\n');
+}
+
+if (import.meta.main) {
+  for (const [path, text] of generateFiles()) {
+    mkdirSync(path.slice(0, Math.max(0, path.lastIndexOf('/'))) || '.', { recursive: true });
+    writeFileSync(path, text);
+  }
+}
