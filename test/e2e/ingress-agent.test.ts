@@ -91,6 +91,26 @@ describe('the ingress agent as built, from a directory of manifests', () => {
     });
   }
 
+  it('needs no capability but CAP_NET_ADMIN, and writes nothing but the status', async () => {
+    await end('SIGTERM');
+    const options = ['--manifests', manifests.directory, '--node-name', 'node', '--stats-port', '0'];
+    const limits = ['--bounding-set=-all,+net_admin', '--inh-caps=-all', '--no-new-privs'];
+    const words = [
+      'netns',
+      'exec',
+      lab.netns('node'),
+      'setpriv',
+      ...limits,
+      program,
+      ...options,
+      '--check-interval',
+      '0',
+    ];
+    agent = spawn('ip', words, { stdio: 'ignore' });
+    writeDatabase('near');
+    await expectReply(13306, at.near[4]);
+  });
+
   it('takes everything away at its end with --cleanup-on-exit', async () => {
     await end('SIGTERM');
     start('--cleanup-on-exit');
