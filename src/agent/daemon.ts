@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import { describeClaims } from './claims-document.ts';
 import type { IngressDataPlane } from './data-plane.ts';
+import { describeEphemeralOverlap, readEphemeralPorts } from './ephemeral.ts';
 import { createAgentServer } from './http.ts';
 import type { AgentLog } from './log.ts';
 import { IngressAgent } from './loop.ts';
@@ -53,6 +54,8 @@ export async function startDaemon(
       ...(stats.credentials !== undefined && { credentials: stats.credentials }),
     });
   if (server !== undefined && stats !== undefined) await listen(server, stats.port, stats.address);
+  const ephemeral = readEphemeralPorts();
+  if (ephemeral !== undefined) report('node', describeEphemeralOverlap(options.settings.policy, ephemeral));
   agent.start();
   return {
     agent,
