@@ -16,6 +16,8 @@ export interface IngressDataPlane {
    * before the next change.
    */
   tend(): Promise<number | undefined>;
+  /** What `nft -j` lists of others' tables that forwarded packets pass; undefined where that cannot be told. */
+  listForeignTables(): Promise<unknown>;
   /** Takes away everything that {@link apply} made. */
   remove(): void;
 }
@@ -37,6 +39,13 @@ export class MemoryDataPlane implements IngressDataPlane {
 
   tend(): Promise<number | undefined> {
     return Promise.resolve(undefined);
+  }
+
+  /** Told as others' tables. */
+  foreign: unknown;
+
+  listForeignTables(): Promise<unknown> {
+    return Promise.resolve(this.foreign);
   }
 
   remove(): void {

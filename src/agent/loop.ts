@@ -1,6 +1,8 @@
+import { readNftables } from '../inspect/foreign/nftables.ts';
 import type { IngressPort, IngressRules } from '../model/ingress.ts';
 import type { Admissions } from './claims.ts';
 import type { IngressDataPlane } from './data-plane.ts';
+import { describeFirewall } from './firewall.ts';
 import { type GatewayReports, reportGateways } from './gateway-status.ts';
 import { type CheckTarget, HealthChecks, listTargets, type Probe } from './health.ts';
 import { Inventory } from './inventory.ts';
@@ -48,6 +50,8 @@ const pace = {
   statusDelay: 20,
   statusInterval: 500,
   healthDelay: 100,
+  firewallDelay: 1000,
+  firewalls: 300_000,
   listeners: 10_000,
   freshListeners: 1000,
 };
@@ -70,6 +74,7 @@ export class IngressAgent implements SourceSink {
   readonly #publish: Pacer;
   readonly #check: Pacer;
   readonly #tend: Pacer;
+  readonly #firewall: Pacer;
   readonly #problems = new Map<string, string>();
   readonly #refusals = new Map<string, string>();
   #desired: Desired | undefined;
@@ -91,6 +96,7 @@ export class IngressAgent implements SourceSink {
     this.#sync = new Pacer(() => this.#runSync(), 0, settings.syncInterval);
     this.#publish = new Pacer(() => this.#runPublish(), pace.statusDelay, pace.statusInterval);
     this.#tend = new Pacer(() => void this.#runTend(), 0, pace.tendInterval);
+    this.#firewall = new Pacer(() => void this.#runFirewall(), pace.firewallDelay, pace.firewalls);
     this.#check = new Pacer(() => this.#runCheck(), pace.healthDelay, pace.healthDelay);
   }
 
@@ -104,7 +110,7 @@ export class IngressAgent implements SourceSink {
     this.#isStopped = true;
     this.#parts.source.close();
     clearInterval(this.#listenerTimer);
-    for (const pacer of [this.#sync, this.#publish, this.#check, this.#tend]) pacer.cancel();
+    for (const pacer of [this.#sync, this.#publish, this.#check, this.#tend, this.#firewall]) pacer.cancel();
     this.#health.close();
     this.#parts.status.close();
     if (removeRules) this.#parts.dataPlane.remove();
@@ -199,6 +205,7 @@ export class IngressAgent implements SourceSink {
     }
     this.#publish.request();
     this.#check.request();
+    this.#firewall.request();
   }
 
   /** Off the way of the rules, too: looking at every connection takes longer than a change. */
@@ -230,6 +237,14 @@ export class IngressAgent implements SourceSink {
     this.#noteRefusals(statuses);
     this.#count(statuses);
     this.#parts.status.publish(statuses, this.#reportGateways(this.#desired.admissions));
+  }
+
+  /** Now and then: others may drop what the agent accepts, and nobody else would tell why. */
+  async #runFirewall(): Promise<void> {
+    const listing = await this.#parts.dataPlane.listForeignTables();
+    if (this.#isStopped || listing === undefined) return;
+    this.report('firewall', describeFirewall(readNftables(listing).tables, this.#ports ?? []));
+    this.#firewall.request();
   }
 
   #reportGateways(admissions: Admissions): GatewayReports | undefined {

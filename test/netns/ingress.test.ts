@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'mocha';
+import { describeFirewall } from '../../src/agent/firewall.ts';
+import { readNftables } from '../../src/inspect/foreign/nftables.ts';
 import { withConntrack } from '../../src/kernel/linux/connections.ts';
 import { NftablesIngress } from '../../src/kernel/linux/ingress/nftables-ingress.ts';
 import { type Connection, listConnections } from '../../src/kernel/linux/netlink/conntrack.ts';
 import { parsePrefix } from '../../src/model/address.ts';
 import type { IngressPort, IngressRules, WeightedEndpoint } from '../../src/model/ingress.ts';
 import { openingFrame } from '../contract/frames.ts';
-import { inNamespace, Wire } from '../contract/wire.ts';
+import { inNamespace, throughoutInNamespace, Wire } from '../contract/wire.ts';
 import { Lab } from '../lab/lab.ts';
 import { addresses as at } from '../lab/names.ts';
 import { address } from '../unit/rules/examples.ts';
@@ -263,6 +265,30 @@ describe('open ports of an ingress node', () => {
     assert.equal(await outsider.say('doomed', 'two'), 'ECONNRESET');
     assert.equal(await outsider.say('spared', 'two'), 'two');
     ingress = new NftablesIngress(settings);
+  });
+
+  it('are told to be closed where a firewall of others drops what is handed to endpoints', async () => {
+    const port = open({ endpoints: [endpoint('pod')] });
+    apply(port);
+    const look = async (): Promise<string | undefined> => {
+      const listing = await throughoutInNamespace(lab.netns('node'), () => ingress.listForeignTables());
+      return describeFirewall(readNftables(listing).tables, [port]);
+    };
+    assert.equal(await look(), undefined);
+    await lab.run('node', 'nft', [
+      'add table inet fire; add chain inet fire f { type filter hook forward priority 10; policy drop; }',
+    ]);
+    try {
+      assert.equal(await reach(), 'timeout');
+      assert.match((await look()) ?? '', /^rules of somebody else drop .*table inet fire, chain f \(port 13306\/tcp\)/);
+      await lab.run('node', 'nft', [
+        'add rule inet fire f ct state established,related accept; add rule inet fire f ct status dnat accept',
+      ]);
+      assert.match(await reach(), /7000$/);
+      assert.equal(await look(), undefined);
+    } finally {
+      await lab.run('node', 'nft', ['delete table inet fire']);
+    }
   });
 
   it('leave no datagram in a black hole, when an endpoint goes and when the first one comes', async () => {

@@ -8,6 +8,7 @@ import { ElementSocket } from '../netlink/nftables.ts';
 import { NetlinkError } from '../netlink/socket.ts';
 import { runTool } from '../rule-tools.ts';
 import { ConnectionKeeper } from './connection-keeper.ts';
+import { listForeignTables } from './foreign-rules.ts';
 
 /** How the open ports are kept. */
 export interface NftablesIngressSettings {
@@ -79,6 +80,11 @@ export class NftablesIngress {
       this.#keeper = undefined;
       throw asKernelError('forget connections that have no endpoint', error);
     }
+  }
+
+  /** What `nft -j` lists of others' tables that forwarded packets pass; undefined where that cannot be told. */
+  listForeignTables(): Promise<unknown> {
+    return listForeignTables();
   }
 
   /** Takes everything away, also what an earlier one left. Throws {@link KernelError}. */
