@@ -68,7 +68,12 @@ export class ControllerLab {
     if (api === undefined) throw new Error('The server is not up');
     const lease: KubeLease = new KubeLease(
       api,
-      { namespace: 'routers', name: 'controller', holder: `c${++this.#count}`, duration: 0.6 },
+      {
+        namespace: 'egress-router-system',
+        name: 'egress-router-controller',
+        holder: `c${++this.#count}`,
+        duration: 0.6,
+      },
       () => controller.review(),
       () => undefined,
     );

@@ -25,17 +25,22 @@ export function describePolicy({ protocol, limits, idleTimeout }: IngressPort): 
   for (const family of [4, 6] as const) {
     const client = `meta l4proto . th dport . ${family === 4 ? 'ip' : 'ip6'} saddr`;
     const type = `type inet_proto . inet_service . ipv${family}_addr`;
-    if (rate !== undefined) {
-      const set = `rate${family}-${rate}`;
-      // HAProxy counts over three seconds; a bucket of one less that fills in that time lets as many in.
-      const over = rate <= 1 ? '' : ` limit rate over ${rate * 20}/minute burst ${rate - 1} packets`;
-      collections.set(set, {
+    const own = `meta nfproto ipv${family}`;
+    if (rate !== undefined && rate <= 1) rules.push(`${own} jump refuse`);
+    if (rate !== undefined && rate > 1) {
+      const [paced, blocked] = [`rate${family}-${rate}`, `hasty${family}-${rate}`];
+      const remember = (timeout: string): NftCollection => ({
         kind: 'set',
-        head: [type, `size ${rememberedClients}`, 'flags dynamic,timeout', 'timeout 10s'],
+        head: [type, `size ${rememberedClients}`, 'flags dynamic,timeout', `timeout ${timeout}`],
         elements: new Map(),
       });
-      const own = `meta nfproto ipv${family}`;
-      rules.push(rate <= 1 ? `${own} jump refuse` : `${own} update @${set} { ${client}${over} } jump refuse`);
+      collections.set(paced, remember('10s'));
+      collections.set(blocked, remember('3s'));
+      // HAProxy counts over three seconds, refused attempts too. A bucket of one less, filled in that time,
+      // finds who is too hasty; who is stays refused until three seconds after he last was.
+      const over = `limit rate over ${(rate - 1) * 20}/minute burst ${rate - 1} packets`;
+      rules.push(`${own} update @${paced} { ${client} ${over} } update @${blocked} { ${client} }`);
+      rules.push(`${own} ${client} @${blocked} jump refuse`);
     }
     if (concurrent !== undefined) {
       const set = `open${family}-${concurrent}`;

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openKubeApi } from '../../src/kube/client-node.ts';
+import { AgentNode, agentPaths } from '../kube/agent-node.ts';
+import { type KubeObject, TestApiServer } from '../kube/api-server.ts';
+import { ControllerLab } from '../kube/controller-lab.ts';
+import { writeRoute } from '../unit/agent/samples.ts';
+import { until } from '../until.ts';
+import { listPermissions, permissionOf } from './rbac.ts';
+import { render } from './rendered.ts';
+
+/** Compares what was asked with what is allowed; `unseen` is what no request shows. */
+function compare(requests: readonly string[], name: string, unseen: readonly string[]): void {
+  const used = new Set([...requests.map(permissionOf), ...unseen]);
+  const allowed = listPermissions(render('default'), name);
+  assert.deepEqual([...used.difference(allowed)].sort(), [], 'is asked for and not allowed');
+  assert.deepEqual([...allowed.difference(used)].sort(), [], 'is allowed and not asked for');
+}
+
+describe('RBAC allows what is asked for, and nothing to spare', () => {
+  it('of the controller', async () => {
+    const lab = new ControllerLab();
+    await lab.up();
+    try {
+      lab.cluster.podStatus = () => ({ status: { conditions: [{ type: 'Ready', status: 'False' }] }, annotations: {} });
+      // Somebody else changed the status meanwhile, which makes it read the object.
+      lab.server.fail({ on: /PATCH .*status/, answer: 409 });
+      lab.putRouter('web');
+      lab.putRouter('bad', { spec: { addresses: [] } });
+      lab.start();
+      const wanted = [/PUT .*leases/, /POST .*events/, /GET .*fieldSelector/, /GET .*egressrouters\/[a-z]+$/];
+      await until(
+        () => wanted.every((one) => lab.server.requests.some((line) => one.test(line))),
+        () => lab.server.requests,
+      );
+    } finally {
+      await lab.down();
+    }
+    compare(lab.server.requests, 'egress-router-controller', [
+      // Server-side apply of an object that is not there is a creation, too.
+      'create k8s.cni.cncf.io/network-attachment-definitions',
+      'create apps/deployments',
+      // What blockOwnerDeletion needs where the API server insists on it.
+      'update network.operator.openshift.io/egressrouters/finalizers',
+      // Its own pod, for the image.
+      'get core/pods',
+    ]);
+  }).timeout(20_000);
+
+  it('of the agent', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'rbac-'));
+    const server = new TestApiServer(Object.values(agentPaths));
+    const url = await server.start();
+    writeFileSync(
+      join(folder, 'config'),
+      JSON.stringify({
+        clusters: [{ name: 'c', cluster: { server: url, 'insecure-skip-tls-verify': true } }],
+        users: [{ name: 'u', user: {} }],
+        contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+        'current-context': 'x',
+      }),
+    );
+    server.put(agentPaths.Route, writeRoute({ name: 'low', port: 80 }) as unknown as KubeObject);
+    for (const kind of ['TCPRoute', 'UDPRoute'] as const) {
+      server.put(agentPaths[kind], {
+        metadata: { namespace: 'shop', name: 'a', uid: kind },
+        spec: { parentRefs: [{ name: 'gw' }], rules: [{}] },
+      });
+    }
+    server.put(agentPaths.Gateway, {
+      metadata: { namespace: 'shop', name: 'gw', uid: 'gw' },
+      spec: { gatewayClassName: 'ours', listeners: [{ name: 'a', protocol: 'TCP', port: 2000 }] },
+    });
+    for (const plural of ['routes', 'gateways', 'tcproutes', 'udproutes']) {
+      server.fail({ on: new RegExp(`PATCH .*/${plural}/[^/]+/status`), answer: 409 });
+    }
+    const node = new AgentNode(openKubeApi(join(folder, 'config')), 'n1');
+    try {
+      await until(
+        () =>
+          ['routes/low', 'gateways/gw', 'tcproutes/a', 'udproutes/a'].every((path) =>
+            server.requests.some((line) => line.startsWith('GET ') && line.endsWith(`/${path}`)),
+          ) &&
+          server.all(agentPaths.Event).length > 0 &&
+          server.requests.some((line) => /^PUT .*leases/.test(line)) &&
+          server.watchCount === 8,
+        () => server.requests,
+        6000,
+      );
+    } finally {
+      node.stop();
+      await server.stop();
+      rmSync(folder, { recursive: true });
+    }
+    compare(server.requests, 'ingress-agent', []);
+  }).timeout(10_000);
+
+  it('of the installer: none', () => {
+    const objects = render('egress').filter(({ metadata }) => metadata.name === 'egress-router-plugin');
+    assert.equal(objects.find(({ kind }) => kind === 'ServiceAccount')?.automountServiceAccountToken, false);
+    assert.deepEqual([...listPermissions(objects, 'egress-router-plugin')], []);
+  });
+});
