@@ -4,24 +4,10 @@ import { writeSync } from 'node:fs';
 import pino from 'pino';
 import { startController } from '../src/controller/daemon.ts';
 import { formatHelp } from '../src/controller/option-table.ts';
-import { type ControllerOptions, parseOptions } from '../src/controller/options.ts';
-import { OptionsError } from '../src/options/reader.ts';
+import { parseOptions } from '../src/controller/options.ts';
+import { readCommandLine } from '../src/options/command-line.ts';
 
-function readOptions(): ControllerOptions | undefined {
-  try {
-    return parseOptions(process.argv.slice(2), process.env);
-  } catch (error) {
-    if (!(error instanceof OptionsError)) throw error;
-    writeSync(2, `${error.message}\n`);
-    process.exit(2);
-  }
-}
-
-const options = readOptions();
-if (options === undefined) {
-  writeSync(1, formatHelp());
-  process.exit(0);
-}
+const options = readCommandLine(parseOptions, formatHelp);
 const log = pino(
   { level: options.logLevel, timestamp: pino.stdTimeFunctions.isoTime },
   pino.destination({ sync: true }),

@@ -7,6 +7,7 @@ import { type IngressDataPlane, MemoryDataPlane } from '../src/agent/data-plane.
 import { formatHelp } from '../src/agent/option-table.ts';
 import { type AgentOptions, parseOptions } from '../src/agent/options.ts';
 import { NftablesIngress } from '../src/kernel/linux/ingress/nftables-ingress.ts';
+import { readCommandLine } from '../src/options/command-line.ts';
 import { OptionsError } from '../src/options/reader.ts';
 
 /** Wiring: what puts rules in force on this node. */
@@ -15,21 +16,7 @@ function openDataPlane(options: AgentOptions): IngressDataPlane {
   return new NftablesIngress({ name: options.settings.name, drainTime: options.drainTime });
 }
 
-function readOptions(): AgentOptions | undefined {
-  try {
-    return parseOptions(process.argv.slice(2), process.env);
-  } catch (error) {
-    if (!(error instanceof OptionsError)) throw error;
-    writeSync(2, `${error.message}\n`);
-    process.exit(2);
-  }
-}
-
-const options = readOptions();
-if (options === undefined) {
-  writeSync(1, formatHelp());
-  process.exit(0);
-}
+const options = readCommandLine(parseOptions, formatHelp);
 const log = pino(
   { level: options.logLevel, timestamp: pino.stdTimeFunctions.isoTime },
   pino.destination({ sync: true }),

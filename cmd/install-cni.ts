@@ -1,26 +1,11 @@
 #!/usr/bin/env node
 /** Puts the CNI plugin into a node, and keeps it there. */
-import { writeSync } from 'node:fs';
 import pino from 'pino';
 import { install, uninstall } from '../src/install/install.ts';
-import { formatHelp, type InstallOptions, parseOptions } from '../src/install/options.ts';
-import { OptionsError } from '../src/options/reader.ts';
+import { formatHelp, parseOptions } from '../src/install/options.ts';
+import { readCommandLine } from '../src/options/command-line.ts';
 
-function readOptions(): InstallOptions | undefined {
-  try {
-    return parseOptions(process.argv.slice(2), process.env);
-  } catch (error) {
-    if (!(error instanceof OptionsError)) throw error;
-    writeSync(2, `${error.message}\n`);
-    process.exit(2);
-  }
-}
-
-const options = readOptions();
-if (options === undefined) {
-  writeSync(1, formatHelp());
-  process.exit(0);
-}
+const options = readCommandLine(parseOptions, formatHelp);
 const { installation, interval, isOnce, uninstallsOnExit } = options;
 const log = pino({ timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ sync: true }));
 let problem: string | undefined;

@@ -1,7 +1,7 @@
-import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { throughoutInNamespace } from '../contract/wire.ts';
 import { type KubeObject, TestApiServer } from '../kube/api-server.ts';
+import { writeKubeconfig } from '../kube/kubeconfig.ts';
 import { endpointSlice, route, service } from '../lab/manifests.ts';
 import { Haproxy, listen, memoryOf, processorTimeOf } from './haproxy.ts';
 import { IngressLab } from './ingress-lab.ts';
@@ -82,14 +82,7 @@ async function measureAgent(world: IngressLab, balance: string): Promise<number[
   server.compact();
   const url = await throughoutInNamespace(netns, () => server.start());
   try {
-    const kubeconfig = `${world.folder}/kubeconfig`;
-    const config = {
-      clusters: [{ name: 'c', cluster: { server: url, 'insecure-skip-tls-verify': true } }],
-      users: [{ name: 'u', user: {} }],
-      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-      'current-context': 'x',
-    };
-    writeFileSync(kubeconfig, JSON.stringify(config));
+    const kubeconfig = writeKubeconfig(world.folder, url);
     world.startAgent('--kubeconfig', kubeconfig, '--stats-port', `${statsPort}`, '--balance', balance);
     const load = await nextDelay(netns, 0, 0);
     // It tells 10,000 Routes their status, which takes a while.

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openKubeApi } from '../../src/kube/client-node.ts';
@@ -8,6 +8,7 @@ import { writeRoute, writeSlice } from '../unit/agent/samples.ts';
 import { until } from '../until.ts';
 import { AgentNode, agentPaths as paths } from './agent-node.ts';
 import { type KubeObject, TestApiServer } from './api-server.ts';
+import { writeKubeconfig } from './kubeconfig.ts';
 
 const created = (seconds: number): string => new Date(Date.UTC(2026, 0, 1) + seconds * 1000).toISOString();
 
@@ -29,14 +30,7 @@ describe('Two agents on one cluster', () => {
     folder = mkdtempSync(join(tmpdir(), 'agents-'));
     server = new TestApiServer(Object.values(paths));
     const url = await server.start();
-    const kubeconfig = join(folder, 'config');
-    const config = {
-      clusters: [{ name: 'c', cluster: { server: url, 'insecure-skip-tls-verify': true } }],
-      users: [{ name: 'u', user: {} }],
-      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-      'current-context': 'x',
-    };
-    writeFileSync(kubeconfig, JSON.stringify(config));
+    const kubeconfig = writeKubeconfig(folder, url);
     api = openKubeApi(kubeconfig);
     nodes = [];
   });

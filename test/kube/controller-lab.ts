@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
@@ -12,6 +12,7 @@ import { parsePrefix } from '../../src/model/address.ts';
 import { documentedEgressRouter } from '../unit/spec/samples.ts';
 import { type KubeObject, TestApiServer } from './api-server.ts';
 import { Cluster, clusterPaths as paths } from './cluster.ts';
+import { writeKubeconfig } from './kubeconfig.ts';
 
 /** Settings of the controllers of these tests. */
 const objectSettings: ObjectSettings = {
@@ -44,14 +45,7 @@ export class ControllerLab {
   /** Starts the server; returns the path of a kubeconfig. */
   async up(): Promise<string> {
     const url = await this.server.start();
-    const kubeconfig = join(this.folder, 'config');
-    const config = {
-      clusters: [{ name: 'c', cluster: { server: url, 'insecure-skip-tls-verify': true } }],
-      users: [{ name: 'u', user: {} }],
-      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-      'current-context': 'x',
-    };
-    writeFileSync(kubeconfig, JSON.stringify(config));
+    const kubeconfig = writeKubeconfig(this.folder, url);
     this.#api = openKubeApi(kubeconfig);
     return kubeconfig;
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ClusterStatus } from '../../src/agent/cluster-status.ts';
@@ -13,6 +13,7 @@ import type { KubeApi } from '../../src/kube/port.ts';
 import { readRoute, writeRoute, writeSlice } from '../unit/agent/samples.ts';
 import { until } from '../until.ts';
 import { type KubeObject, TestApiServer } from './api-server.ts';
+import { writeKubeconfig } from './kubeconfig.ts';
 
 const routes = '/apis/route.openshift.io/v1/routes';
 const slices = '/apis/discovery.k8s.io/v1/endpointslices';
@@ -44,14 +45,7 @@ describe('A cluster', () => {
   beforeEach(async () => {
     server = new TestApiServer(collections);
     const url = await server.start();
-    const kubeconfig = join(folder, 'config');
-    const config = {
-      clusters: [{ name: 'c', cluster: { server: url, 'insecure-skip-tls-verify': true } }],
-      users: [{ name: 'u', user: { token: 'secret' } }],
-      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-      'current-context': 'x',
-    };
-    writeFileSync(kubeconfig, JSON.stringify(config));
+    const kubeconfig = writeKubeconfig(folder, url);
     api = openKubeApi(kubeconfig);
     told = new Map();
     problems = new Map();
@@ -180,16 +174,8 @@ describe('A cluster', () => {
     await server.stop();
     server = new TestApiServer(collections.filter((path) => path !== routes));
     const url = await server.start();
-    writeFileSync(
-      join(folder, 'config'),
-      JSON.stringify({
-        clusters: [{ name: 'c', cluster: { server: url, 'insecure-skip-tls-verify': true } }],
-        users: [{ name: 'u' }],
-        contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-        'current-context': 'x',
-      }),
-    );
-    source = new KubernetesSource(openKubeApi(join(folder, 'config')), { hasGateways: false, times });
+    const kubeconfig = writeKubeconfig(folder, url);
+    source = new KubernetesSource(openKubeApi(kubeconfig), { hasGateways: false, times });
     start();
     await until(
       () => syncs === 1,

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openKubeApi } from '../../src/kube/client-node.ts';
 import { AgentNode, agentPaths } from '../kube/agent-node.ts';
 import { type KubeObject, TestApiServer } from '../kube/api-server.ts';
 import { ControllerLab } from '../kube/controller-lab.ts';
+import { writeKubeconfig } from '../kube/kubeconfig.ts';
 import { writeRoute } from '../unit/agent/samples.ts';
 import { until } from '../until.ts';
 import { listPermissions, permissionOf } from './rbac.ts';
@@ -53,15 +54,7 @@ describe('RBAC allows what is asked for, and nothing to spare', () => {
     const folder = mkdtempSync(join(tmpdir(), 'rbac-'));
     const server = new TestApiServer(Object.values(agentPaths));
     const url = await server.start();
-    writeFileSync(
-      join(folder, 'config'),
-      JSON.stringify({
-        clusters: [{ name: 'c', cluster: { server: url, 'insecure-skip-tls-verify': true } }],
-        users: [{ name: 'u', user: {} }],
-        contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-        'current-context': 'x',
-      }),
-    );
+    const kubeconfig = writeKubeconfig(folder, url);
     server.put(agentPaths.Route, writeRoute({ name: 'low', port: 80 }) as unknown as KubeObject);
     for (const kind of ['TCPRoute', 'UDPRoute'] as const) {
       server.put(agentPaths[kind], {
@@ -76,7 +69,7 @@ describe('RBAC allows what is asked for, and nothing to spare', () => {
     for (const plural of ['routes', 'gateways', 'tcproutes', 'udproutes']) {
       server.fail({ on: new RegExp(`PATCH .*/${plural}/[^/]+/status`), answer: 409 });
     }
-    const node = new AgentNode(openKubeApi(join(folder, 'config')), 'n1');
+    const node = new AgentNode(openKubeApi(kubeconfig), 'n1');
     try {
       await until(
         () =>
