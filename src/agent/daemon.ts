@@ -1,8 +1,8 @@
 import type { Server } from 'node:http';
+import { createDaemonServer, listen } from '../http/server.ts';
 import { describeClaims } from './claims-document.ts';
 import type { IngressDataPlane } from './data-plane.ts';
 import { describeEphemeralOverlap, readEphemeralPorts } from './ephemeral.ts';
-import { createAgentServer } from './http.ts';
 import type { AgentLog } from './log.ts';
 import { IngressAgent } from './loop.ts';
 import { AgentMetrics } from './metrics.ts';
@@ -47,13 +47,13 @@ export async function startDaemon(
   const { stats } = options;
   const server =
     stats &&
-    createAgentServer({
+    createDaemonServer({
       metrics: metrics.registry,
       unreadiness: () => agent.unreadiness,
       claims: () => agent.admissions && describeClaims(agent.admissions),
       ...(stats.credentials !== undefined && { credentials: stats.credentials }),
     });
-  if (server !== undefined && stats !== undefined) await listen(server, stats.port, stats.address);
+  if (server !== undefined && stats !== undefined) await listen(server, stats, ['--stats-address', '--stats-port']);
   const ephemeral = readEphemeralPorts();
   if (ephemeral !== undefined) report('node', describeEphemeralOverlap(options.settings.policy, ephemeral));
   agent.start();
@@ -79,17 +79,4 @@ function openManifests(
     source: new ManifestSource({ directory, routerNameKey }),
     status: new StatusFile(path, identity, report),
   };
-}
-
-function listen(server: Server, port: number, host: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause) => {
-      reject(new Error(`Cannot listen on --stats-address ${host} --stats-port ${port}: ${cause.message}`, { cause }));
-    });
-    server.listen(port, host, () => {
-      server.removeAllListeners('error');
-      server.on('error', () => undefined);
-      resolve();
-    });
-  });
 }

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import type { Credentials } from '../http/server.ts';
 import { type Address, parseAddress } from '../model/address.ts';
 import type { Balance } from '../model/ingress.ts';
 import { type Environment, OptionReader } from '../options/reader.ts';
@@ -6,7 +7,6 @@ import { parsePort } from '../spec/destination.ts';
 import { durationCure, parseDuration } from '../spec/duration.ts';
 import { isHostName, isLabelName } from '../spec/object-meta.ts';
 import { defaultRouterNameKey } from '../spec/route.ts';
-import type { Credentials } from './http.ts';
 import { labelSelectorCure, parseLabelSelector } from './label-selector.ts';
 import type { AgentSettings } from './loop.ts';
 import { type OptionName, optionTable } from './option-table.ts';

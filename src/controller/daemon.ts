@@ -1,10 +1,10 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createDaemonServer, listen } from '../http/server.ts';
 import { KubeLease } from '../kube/lease.ts';
 import type { KubeApi } from '../kube/port.ts';
 import { isRecord } from '../spec/shape.ts';
 import { RouterController } from './controller.ts';
-import { createControllerServer } from './http.ts';
 import type { ControllerLog } from './log.ts';
 import { ControllerMetrics } from './metrics.ts';
 import type { ControllerOptions } from './options.ts';
@@ -40,20 +40,9 @@ export async function startController(
     },
   );
   const controller = new RouterController({ api, settings, leadership: lease, log, metrics });
-  const server = createControllerServer({ metrics: metrics.registry, unreadiness: () => controller.unreadiness });
-  const { listen } = options;
-  if (listen !== undefined) {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', (cause) => {
-        const place = `--listen-address ${listen.address} --listen-port ${listen.port}`;
-        reject(new Error(`Cannot listen on ${place}: ${cause.message}`, { cause }));
-      });
-      server.listen(listen.port, listen.address, () => {
-        server.removeAllListeners('error');
-        server.on('error', () => undefined);
-        resolve();
-      });
-    });
+  const server = createDaemonServer({ metrics: metrics.registry, unreadiness: () => controller.unreadiness });
+  if (options.listen !== undefined) {
+    await listen(server, options.listen, ['--listen-address', '--listen-port']);
   }
   lease.start();
   controller.start();

@@ -4,8 +4,8 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { decideClaims } from '../../../src/agent/claims.ts';
 import { claimsDocumentSchema, describeClaims } from '../../../src/agent/claims-document.ts';
-import { createAgentServer, type HttpParts } from '../../../src/agent/http.ts';
 import { defaultPolicy } from '../../../src/agent/policy.ts';
+import { createDaemonServer, type HttpParts } from '../../../src/http/server.ts';
 import { readRoute, writeRoute } from '../agent/samples.ts';
 import { call } from './call.ts';
 
@@ -26,7 +26,7 @@ describe('erctl routes', () => {
 
   async function open(parts: Partial<HttpParts> = {}): Promise<void> {
     const metrics = { contentType: 'text/plain', metrics: async () => '' };
-    server = createAgentServer({
+    server = createDaemonServer({
       metrics,
       unreadiness: () => undefined,
       claims: () => describeClaims(admissions),

@@ -4,20 +4,20 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { probeByConnecting } from '../../../src/agent/health.ts';
-import { createAgentServer, type HttpParts } from '../../../src/agent/http.ts';
 import { readListeners } from '../../../src/agent/listeners.ts';
+import { createDaemonServer, type HttpParts } from '../../../src/http/server.ts';
 import { parseAddress } from '../../../src/model/address.ts';
 
 const metrics = { contentType: 'text/plain; version=0.0.4', metrics: async () => 'up 1\n' };
 
-describe('createAgentServer', () => {
+describe('createDaemonServer', () => {
   let server: Server;
   let base: string;
   let unreadiness: string | undefined;
   let claims: unknown;
 
   async function open(parts: Partial<HttpParts> = {}): Promise<void> {
-    server = createAgentServer({ metrics, unreadiness: () => unreadiness, claims: () => claims, ...parts });
+    server = createDaemonServer({ metrics, unreadiness: () => unreadiness, claims: () => claims, ...parts });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -46,6 +46,14 @@ describe('createAgentServer', () => {
     assert.equal(await get('/healthz'), '200 ok');
     assert.match(await get('/other'), /^404 /);
     assert.match(await get('/metrics', {}, 'POST'), /^405 /);
+  });
+
+  it('has no claims where the daemon has none', async () => {
+    server = createDaemonServer({ metrics, unreadiness: () => undefined });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    assert.equal(await get('/claims'), '404 there are /metrics, /healthz and /readyz');
   });
 
   it('asks for credentials for the metrics alone', async () => {

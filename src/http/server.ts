@@ -7,20 +7,20 @@ export interface Credentials {
   readonly password: string;
 }
 
-/** What the agent answers by HTTP. */
+/** What a daemon answers by HTTP. */
 export interface HttpParts {
   /** Prometheus' text, and its content type. */
   readonly metrics: { readonly contentType: string; metrics(): Promise<string> };
-  /** Why the agent is not ready; undefined when it is. */
+  /** Why the daemon is not ready; undefined when it is. */
   readonly unreadiness: () => string | undefined;
-  /** Every claim of a port, for `erctl routes`; undefined before the first list. */
-  readonly claims: () => unknown;
+  /** Every claim of a port, for `erctl routes`; undefined before the first list. Absent: there are none. */
+  readonly claims?: () => unknown;
   /** Absent: everybody may read the metrics and the claims. */
   readonly credentials?: Credentials;
 }
 
 /** `/metrics` and `/claims`, and `/healthz` and `/readyz` for a kubelet; only the former ask for credentials. */
-export function createAgentServer(parts: HttpParts): Server {
+export function createDaemonServer(parts: HttpParts): Server {
   const server = createServer((request, response) => void answer(parts, request, response));
   // A client that sends slowly or nothing must not hold a connection for ever.
   server.requestTimeout = 5000;
@@ -39,6 +39,7 @@ async function answer(parts: HttpParts, request: IncomingMessage, response: Serv
       return unreadiness === undefined ? send(response, 200, 'ok\n') : send(response, 503, `${unreadiness}\n`);
     }
     case '/claims': {
+      if (parts.claims === undefined) return send(response, 404, listPaths(parts));
       if (!admit(parts, request, response)) return;
       const claims = parts.claims();
       if (claims === undefined) return send(response, 503, 'nothing is known of any Route yet\n');
@@ -52,8 +53,35 @@ async function answer(parts: HttpParts, request: IncomingMessage, response: Serv
         return send(response, 500, `${error instanceof Error ? error.message : String(error)}\n`);
       }
     default:
-      return send(response, 404, 'there are /metrics, /claims, /healthz and /readyz\n');
+      return send(response, 404, listPaths(parts));
   }
+}
+
+function listPaths({ claims }: HttpParts): string {
+  return `there are /metrics, ${claims === undefined ? '' : '/claims, '}/healthz and /readyz\n`;
+}
+
+/**
+ * Listens. Rejects with an Error that names the options by which address and port were chosen.
+ *
+ * @param options names of the two, such as `--listen-address` and `--listen-port`
+ */
+export function listen(
+  server: Server,
+  { address, port }: { readonly address: string; readonly port: number },
+  options: readonly [address: string, port: string],
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause) => {
+      const place = `${options[0]} ${address} ${options[1]} ${port}`;
+      reject(new Error(`Cannot listen on ${place}: ${cause.message}`, { cause }));
+    });
+    server.listen(port, address, () => {
+      server.removeAllListeners('error');
+      server.on('error', () => undefined);
+      resolve();
+    });
+  });
 }
 
 function send(response: ServerResponse, code: number, text: string, type = 'text/plain; charset=utf-8'): void {
