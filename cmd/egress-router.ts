@@ -10,13 +10,20 @@ import manifest from '../package.json' with { type: 'json' };
 import { runPlugin } from '../src/cni/main.ts';
 import { identifyNamespace } from '../src/kernel/linux/namespace.ts';
 import { listNodeLinks, openLinuxKernel } from '../src/kernel/linux/parts.ts';
-import { readPodView } from '../src/kernel/linux/pod-view.ts';
 import { chooseBackend } from '../src/kernel/linux/rule-tools.ts';
 import { FileStateStore } from '../src/kernel/linux/state-store.ts';
-import { runPodProgram } from '../src/pod/main.ts';
 
-if (basename(process.argv0) === 'egress-router-pod') void runPodProgram(process.argv.slice(2), readPodView);
+if (basename(process.argv0) === 'egress-router-pod') void runInPod();
 else process.exit(runAsPlugin());
+
+/** Loaded when it is needed: the plugin need not pay for it. */
+async function runInPod(): Promise<void> {
+  const [{ runPodProgram }, { readPodView }] = await Promise.all([
+    import('../src/pod/main.ts'),
+    import('../src/kernel/linux/pod-view.ts'),
+  ]);
+  await runPodProgram(process.argv.slice(2), readPodView);
+}
 
 function runAsPlugin(): number {
   const store = new FileStateStore();
