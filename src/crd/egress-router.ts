@@ -15,21 +15,36 @@ interface Remark {
   readonly enum?: readonly string[];
   readonly maxItems?: number;
   readonly minItems?: number;
+  /** Characters. */
+  readonly maxLength?: number;
   readonly 'x-kubernetes-validations'?: readonly ValidationRule[];
 }
 
-const ipv4 = '([0-9]{1,3}[.]){3}[0-9]{1,3}';
+const octet = '(25[0-5]|(2[0-4]|1[0-9]|[1-9])?[0-9])';
+const ipv4 = `(${octet}[.]){3}${octet}`;
 const ipv6 = '[0-9a-fA-F:.]*:[0-9a-fA-F:.]*';
+
+/** The longest of IPv6, with an IPv4 address at its end, and a length. What rules may cost depends on it. */
+const longestPrefix = 'ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255/128'.length;
 
 function matches(pattern: string, message: string): readonly ValidationRule[] {
   return [{ rule: `self.matches('^(${pattern})$')`, message }];
 }
 
+/** With a network of so many bits or more (a pattern), gateway and ip begin with the same octets. */
+function sharesOctets(lengths: string, lastDot: string): ValidationRule {
+  return {
+    rule: `!has(self.gateway) || !self.gateway.contains('.') || !self.ip.matches('^[0-9.]+/(${lengths})$') || self.ip.startsWith(self.gateway.substring(0, ${lastDot} + 1))`,
+    message: 'gateway must be in the network of ip',
+  };
+}
+
 /**
- * Descriptions and rules. Addresses are judged by their looks only: the functions for them came to
- * Kubernetes with 1.31, and what the rules let pass, the controller refuses in the plugin's words.
- * That every pair of port and protocol is there once is for it, too: to compare each of thousands of
- * rules with every other is more than the API server grants.
+ * Descriptions and rules. Addresses are judged by their looks: the functions for them came to
+ * Kubernetes with 1.31, and lists of numbers have no size that older servers could estimate. Of a
+ * gateway the whole octets of the network are compared. What the rules let pass, the controller
+ * refuses in the plugin's words. That every pair of port and protocol is there once is for it, too: to
+ * compare each of thousands of rules with every other is more than the API server grants.
  */
 const remarks: Readonly<Record<string, Remark>> = {
   '': {
@@ -66,17 +81,28 @@ const remarks: Readonly<Record<string, Remark>> = {
         rule: "!has(self.gateway) || self.gateway == '' || self.gateway.contains(':') == self.ip.contains(':')",
         message: 'gateway must be of the family of ip',
       },
+      sharesOctets('2[4-9]|3[0-2]', "self.gateway.lastIndexOf('.')"),
+      sharesOctets('1[6-9]|2[0-3]', "self.gateway.indexOf('.', self.gateway.indexOf('.') + 1)"),
+      sharesOctets('8|9|1[0-5]', "self.gateway.indexOf('.')"),
     ],
   },
   'addresses[].ip': {
     description: 'The address with its network’s length, such as 192.168.12.99/24.',
-    'x-kubernetes-validations': matches(
-      `${ipv4}/[0-9]{1,2}|${ipv6}/[0-9]{1,3}`,
-      'must be an address with its network’s length, such as "192.168.12.99/24"',
-    ),
+    maxLength: longestPrefix,
+    'x-kubernetes-validations': [
+      ...matches(
+        `${ipv4}/([1-9]|[12][0-9]|3[0-2])|${ipv6}/([1-9]|[1-9][0-9]|1[01][0-9]|12[0-8])`,
+        'must be an address with its network’s length, such as "192.168.12.99/24"',
+      ),
+      {
+        rule: "!self.endsWith('.0/24') && !self.endsWith('.255/24')",
+        message: 'must be an address that a host can have, not that of its network or the broadcast address',
+      },
+    ],
   },
   'addresses[].gateway': {
     description: 'The next hop on that network; without it the one of the node’s interface is taken.',
+    maxLength: longestPrefix,
     'x-kubernetes-validations': matches(`|${ipv4}|${ipv6}`, 'must be an IPv4 or IPv6 address without a length'),
   },
   mode: { description: 'Redirect is the only mode.', enum: ['Redirect'] },
@@ -85,6 +111,7 @@ const remarks: Readonly<Record<string, Remark>> = {
   'redirect.redirectRules[]': { description: 'Connections to a port of the router go to one destination.' },
   'redirect.redirectRules[].destinationIP': {
     description: 'Address of the destination.',
+    maxLength: longestPrefix,
     'x-kubernetes-validations': matches(
       `${ipv4}(/[0-9]{1,2})?|${ipv6}(/[0-9]{1,3})?`,
       'must be an IPv4 or IPv6 address',
@@ -95,6 +122,7 @@ const remarks: Readonly<Record<string, Remark>> = {
   'redirect.redirectRules[].targetPort': { description: 'Port of the destination; without it the same as port.' },
   'redirect.fallbackIP': {
     description: 'Where connections to all other ports go; without it they are refused.',
+    maxLength: longestPrefix,
     'x-kubernetes-validations': matches(
       `|${ipv4}(/[0-9]{1,2})?|${ipv6}(/[0-9]{1,3})?`,
       'must be an IPv4 or IPv6 address',
@@ -108,6 +136,7 @@ const remarks: Readonly<Record<string, Remark>> = {
   },
   'networkInterface.macvlan.master': {
     description: 'The interface of the node below it; without it the one whose network has the reserved address.',
+    maxLength: 15,
   },
 };
 

@@ -3,12 +3,9 @@ import { isRecord } from '../spec/shape.ts';
 /** A JSON schema as Kubernetes takes it in a CustomResourceDefinition ("structural schema"). */
 export type StructuralSchema = { [keyword: string]: unknown };
 
-/** Bytes of a text in an EgressRouter at most; rules that look at texts must be known to be quick. */
-const longestText = 256;
-
 /**
  * Turns zod's JSON schema into Kubernetes' form: no `anyOf` with null but `nullable`, no `$schema`,
- * texts of a length.
+ * no length of texts: the one of the schemas only keeps attacks away.
  */
 export function toStructural(schema: unknown): StructuralSchema {
   if (!isRecord(schema)) throw new TypeError('Cannot read a schema that is no object');
@@ -21,7 +18,6 @@ export function toStructural(schema: unknown): StructuralSchema {
   const { properties, items, maxLength: _length, ...plain } = rest;
   return {
     ...plain,
-    ...(plain.type === 'string' && { maxLength: longestText }),
     ...(isRecord(properties) && {
       properties: Object.fromEntries(Object.entries(properties).map(([key, value]) => [key, toStructural(value)])),
     }),
