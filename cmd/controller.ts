@@ -5,7 +5,7 @@ import pino from 'pino';
 import { startController } from '../src/controller/daemon.ts';
 import { formatHelp } from '../src/controller/option-table.ts';
 import { parseOptions } from '../src/controller/options.ts';
-import { readCommandLine } from '../src/options/command-line.ts';
+import { readCommandLine } from '../src/daemon/command-line.ts';
 
 const options = readCommandLine(parseOptions, formatHelp);
 const log = pino(
@@ -14,7 +14,7 @@ const log = pino(
 );
 try {
   // Loaded when it is needed: the client takes longer to load than all the rest.
-  const { openKubeApi } = await import('../src/kube/client-node.ts');
+  const { openKubeApi } = await import('../src/cluster/client-node.ts');
   const daemon = await startController(options, openKubeApi(options.kubeconfig), log);
   log.info({}, 'The controller runs');
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

@@ -2,13 +2,13 @@
 /** The ingress agent: reads its options, starts, and ends on a signal. */
 import { writeSync } from 'node:fs';
 import pino from 'pino';
-import { startDaemon } from '../src/agent/daemon.ts';
-import { type IngressDataPlane, MemoryDataPlane } from '../src/agent/data-plane.ts';
-import { formatHelp } from '../src/agent/option-table.ts';
-import { type AgentOptions, parseOptions } from '../src/agent/options.ts';
+import { startDaemon } from '../src/ingress/daemon.ts';
+import { type IngressDataPlane, MemoryDataPlane } from '../src/ingress/ports/data-plane.ts';
+import { formatHelp } from '../src/ingress/option-table.ts';
+import { type AgentOptions, parseOptions } from '../src/ingress/options.ts';
 import { NftablesIngress } from '../src/kernel/linux/ingress/nftables-ingress.ts';
-import { readCommandLine } from '../src/options/command-line.ts';
-import { OptionsError } from '../src/options/reader.ts';
+import { readCommandLine } from '../src/daemon/command-line.ts';
+import { OptionsError } from '../src/daemon/reader.ts';
 
 /** Wiring: what puts rules in force on this node. */
 function openDataPlane(options: AgentOptions): IngressDataPlane {
@@ -24,7 +24,7 @@ const log = pino(
 try {
   const daemon = await startDaemon(options, openDataPlane(options), log, async (...words) => {
     // Loaded when it is needed: the client takes longer to load than all the rest.
-    const { openCluster } = await import('../src/agent/cluster.ts');
+    const { openCluster } = await import('../src/ingress/cluster.ts');
     return openCluster(...words);
   });
   log.info({ node: options.settings.node, manifests: options.manifests }, 'The ingress agent runs');

@@ -1,15 +1,15 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
-import { optionTable as agentOptions } from '../src/agent/option-table.ts';
+import { optionTable as agentOptions } from '../src/ingress/option-table.ts';
 import { optionTable as controllerOptions } from '../src/controller/option-table.ts';
-import { makeEgressRouterDefinition } from '../src/crd/egress-router.ts';
-import { optionTable as installOptions } from '../src/install/options.ts';
-import type { OptionTable } from '../src/options/table.ts';
+import { makeEgressRouterDefinition } from '../src/api/crd/egress-router.ts';
+import { optionTable as installOptions } from '../src/node/options.ts';
+import type { OptionTable } from '../src/daemon/table.ts';
 
 /** Every generated file, by its path in the repository. */
 export function generateFiles(): ReadonlyMap<string, string> {
   const definition = stringify(makeEgressRouterDefinition(), { lineWidth: 120, aliasDuplicateObjects: false });
-  const notice = '# Made by hack/generate from the schemas of src/spec: change those.\n';
+  const notice = '# Made by hack/generate from the schemas of src/api: change those.\n';
   return new Map([
     ['manifests/crd/egressrouters.yaml', notice + definition],
     ['README.md', fillTables(readFileSync('README.md', 'utf8'))],

@@ -1,5 +1,5 @@
-import { macCure, parseMac } from '../spec/mac.ts';
-import { showValue } from '../spec/show-value.ts';
+import { macCure, parseMac } from '../api/mac.ts';
+import { showValue } from '../api/show-value.ts';
 
 /** What of `CNI_ARGS` is of use here. */
 export interface CniArgs {

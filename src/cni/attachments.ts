@@ -1,4 +1,4 @@
-import { runRemoval } from '../apply/run.ts';
+import { runRemoval } from './steps.ts';
 import type { Kernel, StateStore } from '../kernel/port.ts';
 import type { AttachmentId } from '../model/attachment.ts';
 import type { NamespaceSnapshot } from '../model/network.ts';

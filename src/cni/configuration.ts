@@ -1,5 +1,5 @@
-import { isRecord } from '../spec/shape.ts';
-import { showValue } from '../spec/show-value.ts';
+import { isRecord } from '../api/shape.ts';
+import { showValue } from '../api/show-value.ts';
 import { CniError, errorCodes } from './error.ts';
 
 /** Characters of the parser's own message that are repeated; some parsers quote their input in it. */

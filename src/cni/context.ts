@@ -1,5 +1,5 @@
 import type { Kernel, StateStore } from '../kernel/port.ts';
-import type { PluginLog } from '../log.ts';
+import type { PluginLog } from './log/log.ts';
 import type { RuleBackendChoice } from '../model/attachment.ts';
 import type { NamespaceId } from '../model/state.ts';
 

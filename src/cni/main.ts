@@ -1,5 +1,5 @@
-import { openPluginLog, type PluginLog } from '../log.ts';
-import { defaultLog, findLogSettings } from '../spec/log-settings.ts';
+import { openPluginLog, type PluginLog } from './log/log.ts';
+import { defaultLog, findLogSettings } from '../api/log-settings.ts';
 import { decodeConfiguration } from './configuration.ts';
 import type { PluginParts, VerbContext } from './context.ts';
 import { type Call, type Environment, parseEnvironment } from './environment.ts';

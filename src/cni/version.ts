@@ -1,4 +1,4 @@
-import { showValue } from '../spec/show-value.ts';
+import { showValue } from '../api/show-value.ts';
 import type { Verb } from './environment.ts';
 import { CniError, errorCodes } from './error.ts';
 

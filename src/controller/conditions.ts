@@ -1,4 +1,4 @@
-import { isRecord } from '../spec/shape.ts';
+import { isRecord } from '../api/shape.ts';
 import type { RouterPod } from './pods.ts';
 
 /** Why a router's objects are not as they should be. */

@@ -1,7 +1,7 @@
-import { type KubeApi, KubeError } from '../kube/port.ts';
-import { ordinaryTimes, type ReflectorTimes, reflect } from '../kube/reflector.ts';
-import { keyOf } from '../spec/object-meta.ts';
-import { isRecord } from '../spec/shape.ts';
+import { type KubeApi, KubeError } from '../cluster/port.ts';
+import { ordinaryTimes, type ReflectorTimes, reflect } from '../cluster/reflector.ts';
+import { keyOf } from '../api/object-meta.ts';
+import { isRecord } from '../api/shape.ts';
 import { type ConditionDraft, dateConditions, describeRouter, type RouterSituation } from './conditions.ts';
 import { controllerOf } from './coverage.ts';
 import type { ControllerLog } from './log.ts';

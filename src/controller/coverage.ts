@@ -1,4 +1,4 @@
-import { isRecord } from '../spec/shape.ts';
+import { isRecord } from '../api/shape.ts';
 
 /**
  * Whether an object has everything that is wanted of it; what else it has are defaults and others'

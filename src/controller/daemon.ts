@@ -1,9 +1,9 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createDaemonServer, listen } from '../http/server.ts';
-import { KubeLease } from '../kube/lease.ts';
-import type { KubeApi } from '../kube/port.ts';
-import { isRecord } from '../spec/shape.ts';
+import { createDaemonServer, listen } from '../daemon/http-server.ts';
+import { KubeLease } from '../cluster/lease.ts';
+import type { KubeApi } from '../cluster/port.ts';
+import { isRecord } from '../api/shape.ts';
 import { RouterController } from './controller.ts';
 import type { ControllerLog } from './log.ts';
 import { ControllerMetrics } from './metrics.ts';

@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import { isRecord } from '../spec/shape.ts';
+import { isRecord } from '../api/shape.ts';
 import type { Router } from './router.ts';
 
 const prefix = 'egress_router_controller_';

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { formatPrefix } from '../model/address.ts';
-import type { EgressRouterSpec } from '../spec/egress-router.ts';
-import { type NetConfSettings, writeNetConf } from '../spec/net-conf-writer.ts';
+import type { EgressRouterSpec } from '../api/egress-router.ts';
+import { type NetConfSettings, writeNetConf } from '../api/net-conf-writer.ts';
 import type { RouterNames } from './names.ts';
 import type { Router } from './router.ts';
 

@@ -1,4 +1,4 @@
-import { isRecord } from '../spec/shape.ts';
+import { isRecord } from '../api/shape.ts';
 import { configurationAnnotation, egressInterface } from './objects.ts';
 
 /** A router's pod, as far as its router's status tells of it. */

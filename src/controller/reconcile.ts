@@ -1,7 +1,7 @@
-import { type KubeApi, KubeError } from '../kube/port.ts';
+import { type KubeApi, KubeError } from '../cluster/port.ts';
 import { formatProblem } from '../model/problem.ts';
-import type { EgressRouterSpec } from '../spec/egress-router.ts';
-import { isRecord } from '../spec/shape.ts';
+import type { EgressRouterSpec } from '../api/egress-router.ts';
+import { isRecord } from '../api/shape.ts';
 import type { Trouble } from './conditions.ts';
 import { controllerOf, isCovered } from './coverage.ts';
 import type { RouterNames } from './names.ts';

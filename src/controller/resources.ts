@@ -1,4 +1,4 @@
-import type { Query } from '../kube/port.ts';
+import type { Query } from '../cluster/port.ts';
 import { routerLabel } from './names.ts';
 import { managedLabels } from './objects.ts';
 

@@ -1,8 +1,8 @@
 import type { Parsed } from '../model/problem.ts';
-import { type EgressRouterSpec, parseEgressRouter } from '../spec/egress-router.ts';
-import { type ObjectMeta, readMeta } from '../spec/object-meta.ts';
-import { ProblemList } from '../spec/problem-list.ts';
-import { isRecord } from '../spec/shape.ts';
+import { type EgressRouterSpec, parseEgressRouter } from '../api/egress-router.ts';
+import { type ObjectMeta, readMeta } from '../api/object-meta.ts';
+import { ProblemList } from '../api/problem-list.ts';
+import { isRecord } from '../api/shape.ts';
 
 /** An EgressRouter as the API server has it. */
 export interface Router {

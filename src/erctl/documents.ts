@@ -1,5 +1,5 @@
 import { LineCounter, parseAllDocuments } from 'yaml';
-import { isRecord } from '../spec/shape.ts';
+import { isRecord } from '../api/shape.ts';
 
 /** One document of a file, as it was written. */
 export interface WrittenDocument {

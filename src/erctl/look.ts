@@ -1,6 +1,6 @@
-import type { Ruleset } from '../inspect/foreign/chain.ts';
-import { readIptables } from '../inspect/foreign/iptables.ts';
-import { readNftables } from '../inspect/foreign/nftables.ts';
+import type { Ruleset } from '../firewall/chain.ts';
+import { readIptables } from '../firewall/iptables.ts';
+import { readNftables } from '../firewall/nftables.ts';
 import type { Attempt, Observation, Way } from '../inspect/observation.ts';
 import { resolveRemembered } from '../inspect/remembered.ts';
 import { type ConnectionTarget, tryConnections } from '../kernel/linux/connection-probe.ts';

@@ -5,7 +5,7 @@ import type { Redirect } from '../model/redirect.ts';
 import type { AttachmentState } from '../model/state.ts';
 import type { Desired } from '../plan/egress/desired.ts';
 import type { Resolved } from '../plan/egress/resolve.ts';
-import type { Ruleset } from './foreign/chain.ts';
+import type { Ruleset } from '../firewall/chain.ts';
 
 /** A way that the kernel was asked for. */
 export interface Way {

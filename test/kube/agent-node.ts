@@ -1,13 +1,13 @@
-import { ClusterStatus } from '../../src/agent/cluster-status.ts';
-import { MemoryDataPlane } from '../../src/agent/data-plane.ts';
-import { ListenerWatch } from '../../src/agent/listeners.ts';
-import { silentLog } from '../../src/agent/log.ts';
-import { IngressAgent } from '../../src/agent/loop.ts';
-import { AgentMetrics } from '../../src/agent/metrics.ts';
-import { defaultPolicy } from '../../src/agent/policy.ts';
-import { KubernetesSource } from '../../src/agent/source/kubernetes.ts';
-import { KubeLease } from '../../src/kube/lease.ts';
-import type { KubeApi } from '../../src/kube/port.ts';
+import { ClusterStatus } from '../../src/ingress/status/cluster-status.ts';
+import { MemoryDataPlane } from '../../src/ingress/ports/data-plane.ts';
+import { ListenerWatch } from '../../src/ingress/ports/listeners.ts';
+import { silentLog } from '../../src/daemon/log.ts';
+import { IngressAgent } from '../../src/ingress/agent.ts';
+import { AgentMetrics } from '../../src/ingress/metrics.ts';
+import { defaultPolicy } from '../../src/ingress/claims/policy.ts';
+import { KubernetesSource } from '../../src/ingress/objects/source/kubernetes.ts';
+import { KubeLease } from '../../src/cluster/lease.ts';
+import type { KubeApi } from '../../src/cluster/port.ts';
 
 /** Paths of the lists that a cluster with Routes and Gateways has. */
 export const agentPaths = {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { parseNetConf } from '../../src/spec/net-conf.ts';
+import { parseNetConf } from '../../src/api/net-conf.ts';
 import { until } from '../until.ts';
 import type { KubeObject } from './api-server.ts';
 import { clusterPaths as paths, ready } from './cluster.ts';

@@ -1,7 +1,7 @@
 import { evaluate } from '@marcbachmann/cel-js';
 import { Ajv } from 'ajv';
-import { makeEgressRouterDefinition, type ValidationRule } from '../../src/crd/egress-router.ts';
-import { isRecord } from '../../src/spec/shape.ts';
+import { makeEgressRouterDefinition, type ValidationRule } from '../../src/api/crd/egress-router.ts';
+import { isRecord } from '../../src/api/shape.ts';
 
 type Schema = Readonly<Record<string, unknown>>;
 

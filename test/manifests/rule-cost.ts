@@ -1,6 +1,6 @@
 import { parse } from '@marcbachmann/cel-js';
-import type { ValidationRule } from '../../src/crd/egress-router.ts';
-import { isRecord } from '../../src/spec/shape.ts';
+import type { ValidationRule } from '../../src/api/crd/egress-router.ts';
+import { isRecord } from '../../src/api/shape.ts';
 
 type Schema = Readonly<Record<string, unknown>>;
 

@@ -11,7 +11,7 @@ import {
 } from '../../src/model/address.ts';
 import type { ReservedAddress } from '../../src/model/attachment.ts';
 import { protocols, type Redirect, type RedirectSet } from '../../src/model/redirect.ts';
-import { makeRedirect } from '../../src/spec/destination.ts';
+import { makeRedirect } from '../../src/api/destination.ts';
 
 function addressesOf(family: Family): fc.Arbitrary<Address> {
   const length = addressBits(family) / 8;

@@ -1,4 +1,4 @@
-import { parseValidAttachments } from '../../spec/valid-attachments.ts';
+import { parseValidAttachments } from '../../api/valid-attachments.ts';
 import type { VerbContext } from '../context.ts';
 import { demand } from '../demand.ts';
 import { CniError, errorCodes } from '../error.ts';

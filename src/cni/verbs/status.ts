@@ -1,4 +1,4 @@
-import { parseNetConf } from '../../spec/net-conf.ts';
+import { parseNetConf } from '../../api/net-conf.ts';
 import type { VerbContext } from '../context.ts';
 import { demand } from '../demand.ts';
 import { CniError, errorCodes } from '../error.ts';

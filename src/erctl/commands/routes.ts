@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type ClaimsDocument, claimsDocumentSchema } from '../../agent/claims-document.ts';
+import { type ClaimsDocument, claimsDocumentSchema } from '../../ingress/claims/claims-document.ts';
 import { ErctlError } from '../failure.ts';
 import { renderJson } from '../json.ts';
 import type { CommandContext } from '../program.ts';

@@ -1,6 +1,6 @@
 import { Argument, type Command } from 'commander';
 import { toJSONSchema } from 'zod/mini';
-import { claimsDocumentSchema } from '../../agent/claims-document.ts';
+import { claimsDocumentSchema } from '../../ingress/claims/claims-document.ts';
 import { listDocumentSchema } from '../../inspect/list-document.ts';
 import { renderDocumentSchema } from '../../inspect/render-document.ts';
 import { inspectDocumentSchema } from '../../inspect/report-document.ts';

@@ -3,7 +3,7 @@ import { describeTrace, followRules, type TraceQuestion } from '../../inspect/tr
 import { FileStateStore } from '../../kernel/linux/state-store.ts';
 import { type Address, parseAddress } from '../../model/address.ts';
 import type { Protocol } from '../../model/redirect.ts';
-import { parsePort, parseProtocol } from '../../spec/destination.ts';
+import { parsePort, parseProtocol } from '../../api/destination.ts';
 import { ErctlError, exitCodes } from '../failure.ts';
 import { renderJson } from '../json.ts';
 import { lookAt } from '../look.ts';

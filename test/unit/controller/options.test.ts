@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { formatHelp, optionTable } from '../../../src/controller/option-table.ts';
 import { parseOptions } from '../../../src/controller/options.ts';
-import { OptionsError } from '../../../src/options/reader.ts';
+import { OptionsError } from '../../../src/daemon/reader.ts';
 
 const image = ['--image', 'registry.example/egress-router:1'];
 

@@ -5,8 +5,8 @@ import { isCovered } from '../../../src/controller/coverage.ts';
 import { latestMessage } from '../../../src/controller/pod-events.ts';
 import { readRouterPod } from '../../../src/controller/pods.ts';
 import { readRouter } from '../../../src/controller/router.ts';
-import { isRecord } from '../../../src/spec/shape.ts';
-import { documentedEgressRouter } from '../spec/samples.ts';
+import { isRecord } from '../../../src/api/shape.ts';
+import { documentedEgressRouter } from '../api/samples.ts';
 
 describe('objects of a cluster', () => {
   it('are read whatever they are', () => {

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { decideClaims } from '../../../src/agent/claims.ts';
-import { claimsDocumentSchema, describeClaims } from '../../../src/agent/claims-document.ts';
-import { defaultPolicy } from '../../../src/agent/policy.ts';
-import { createDaemonServer, type HttpParts } from '../../../src/http/server.ts';
-import { readRoute, writeRoute } from '../agent/samples.ts';
+import { decideClaims } from '../../../src/ingress/claims/claims.ts';
+import { claimsDocumentSchema, describeClaims } from '../../../src/ingress/claims/claims-document.ts';
+import { defaultPolicy } from '../../../src/ingress/claims/policy.ts';
+import { createDaemonServer, type HttpParts } from '../../../src/daemon/http-server.ts';
+import { readRoute, writeRoute } from '../ingress/samples.ts';
 import { call } from './call.ts';
 
 const admissions = decideClaims(

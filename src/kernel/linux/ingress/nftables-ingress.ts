@@ -7,7 +7,7 @@ import { KernelError } from '../../port.ts';
 import { ElementSocket } from '../netlink/nftables.ts';
 import { NetlinkError } from '../netlink/socket.ts';
 import { runTool } from '../rule-tools.ts';
-import { ConnectionKeeper } from './connection-keeper.ts';
+import { ConnectionKeeper } from './conntrack-cleanup.ts';
 import { listForeignTables } from './foreign-rules.ts';
 
 /** How the open ports are kept. */

@@ -1,0 +1,241 @@
+import * as z from 'zod/mini';
+import { getEgressRouterSpecSchema } from '../egress-router-schema.ts';
+import { isRecord } from '../shape.ts';
+import { type StructuralSchema, toStructural } from './structural.ts';
+
+/** A rule in the Common Expression Language: what must hold, and what a person reads where it does not. */
+export interface ValidationRule {
+  readonly rule: string;
+  readonly message: string;
+}
+
+/** What a schema says beside its type, by path: `addresses[].ip`. */
+interface Remark {
+  readonly description: string;
+  readonly enum?: readonly string[];
+  readonly maxItems?: number;
+  readonly minItems?: number;
+  /** Characters. */
+  readonly maxLength?: number;
+  readonly 'x-kubernetes-validations'?: readonly ValidationRule[];
+}
+
+const octet = '(25[0-5]|(2[0-4]|1[0-9]|[1-9])?[0-9])';
+const ipv4 = `(${octet}[.]){3}${octet}`;
+const ipv6 = '[0-9a-fA-F:.]*:[0-9a-fA-F:.]*';
+
+/** The longest of IPv6, with an IPv4 address at its end, and a length. What rules may cost depends on it. */
+const longestPrefix = 'ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255/128'.length;
+
+function matches(pattern: string, message: string): readonly ValidationRule[] {
+  return [{ rule: `self.matches('^(${pattern})$')`, message }];
+}
+
+/** With a network of so many bits or more (a pattern), gateway and ip begin with the same octets. */
+function sharesOctets(lengths: string, lastDot: string): ValidationRule {
+  return {
+    rule: `!has(self.gateway) || !self.gateway.contains('.') || !self.ip.matches('^[0-9.]+/(${lengths})$') || self.ip.startsWith(self.gateway.substring(0, ${lastDot} + 1))`,
+    message: 'gateway must be in the network of ip',
+  };
+}
+
+/**
+ * Descriptions and rules. Addresses are judged by their looks: the functions for them came to
+ * Kubernetes with 1.31, and lists of numbers have no size that older servers could estimate. Of a
+ * gateway the whole octets of the network are compared. What the rules let pass, the controller
+ * refuses in the plugin's words. That every pair of port and protocol is there once is for it, too: to
+ * compare each of thousands of rules with every other is more than the API server grants.
+ */
+const remarks: Readonly<Record<string, Remark>> = {
+  '': {
+    description: 'What the egress router shall be.',
+    'x-kubernetes-validations': [
+      {
+        rule: "self.addresses.filter(a, a.ip.contains(':')).size() <= 1 && self.addresses.filter(a, !a.ip.contains(':')).size() <= 1",
+        message: 'addresses must be at most one of IPv4 and one of IPv6',
+      },
+      {
+        rule: "!has(self.redirect) || !has(self.redirect.redirectRules) || self.redirect.redirectRules.all(r, self.addresses.exists(a, a.ip.contains(':') == r.destinationIP.contains(':')))",
+        message:
+          'every destinationIP must be of a family that has a reserved address in addresses: IPv4 to IPv4, IPv6 to IPv6',
+      },
+      {
+        rule: "!has(self.redirect) || !has(self.redirect.fallbackIP) || self.redirect.fallbackIP == '' || self.addresses.exists(a, a.ip.contains(':') == self.redirect.fallbackIP.contains(':'))",
+        message: 'fallbackIP must be of a family that has a reserved address in addresses',
+      },
+    ],
+  },
+  addresses: {
+    description: 'The reserved addresses: one of IPv4, one of IPv6, or one of each.',
+    minItems: 1,
+    maxItems: 2,
+  },
+  'addresses[]': {
+    description: 'A reserved address.',
+    'x-kubernetes-validations': [
+      {
+        rule: "!has(self.gateway) || !self.ip.startsWith(self.gateway + '/')",
+        message: 'gateway must be another address than ip',
+      },
+      {
+        rule: "!has(self.gateway) || self.gateway == '' || self.gateway.contains(':') == self.ip.contains(':')",
+        message: 'gateway must be of the family of ip',
+      },
+      sharesOctets('2[4-9]|3[0-2]', "self.gateway.lastIndexOf('.')"),
+      sharesOctets('1[6-9]|2[0-3]', "self.gateway.indexOf('.', self.gateway.indexOf('.') + 1)"),
+      sharesOctets('8|9|1[0-5]', "self.gateway.indexOf('.')"),
+    ],
+  },
+  'addresses[].ip': {
+    description: 'The address with its network’s length, such as 192.168.12.99/24.',
+    maxLength: longestPrefix,
+    'x-kubernetes-validations': [
+      ...matches(
+        `${ipv4}/([1-9]|[12][0-9]|3[0-2])|${ipv6}/([1-9]|[1-9][0-9]|1[01][0-9]|12[0-8])`,
+        'must be an address with its network’s length, such as "192.168.12.99/24"',
+      ),
+      {
+        rule: "!self.endsWith('.0/24') && !self.endsWith('.255/24')",
+        message: 'must be an address that a host can have, not that of its network or the broadcast address',
+      },
+    ],
+  },
+  'addresses[].gateway': {
+    description: 'The next hop on that network; without it the one of the node’s interface is taken.',
+    maxLength: longestPrefix,
+    'x-kubernetes-validations': matches(`|${ipv4}|${ipv6}`, 'must be an IPv4 or IPv6 address without a length'),
+  },
+  mode: { description: 'Redirect is the only mode.', enum: ['Redirect'] },
+  redirect: { description: 'Where connections go.' },
+  'redirect.redirectRules': { description: 'Which port leads where.', maxItems: 10_000 },
+  'redirect.redirectRules[]': { description: 'Connections to a port of the router go to one destination.' },
+  'redirect.redirectRules[].destinationIP': {
+    description: 'Address of the destination.',
+    maxLength: longestPrefix,
+    'x-kubernetes-validations': matches(
+      `${ipv4}(/[0-9]{1,2})?|${ipv6}(/[0-9]{1,3})?`,
+      'must be an IPv4 or IPv6 address',
+    ),
+  },
+  'redirect.redirectRules[].port': { description: 'Port of the router.' },
+  'redirect.redirectRules[].protocol': { description: 'Protocol of the connections.', enum: ['TCP', 'UDP', 'SCTP'] },
+  'redirect.redirectRules[].targetPort': { description: 'Port of the destination; without it the same as port.' },
+  'redirect.fallbackIP': {
+    description: 'Where connections to all other ports go; without it they are refused.',
+    maxLength: longestPrefix,
+    'x-kubernetes-validations': matches(
+      `|${ipv4}(/[0-9]{1,2})?|${ipv6}(/[0-9]{1,3})?`,
+      'must be an IPv4 or IPv6 address',
+    ),
+  },
+  networkInterface: { description: 'The interface to the outside.' },
+  'networkInterface.macvlan': { description: 'A macvlan.' },
+  'networkInterface.macvlan.mode': {
+    description: 'Its mode; without it Bridge.',
+    enum: ['Bridge', 'Private', 'VEPA', 'Passthru'],
+  },
+  'networkInterface.macvlan.master': {
+    description: 'The interface of the node below it; without it the one whose network has the reserved address.',
+    maxLength: 15,
+  },
+};
+
+/** The CustomResourceDefinition of EgressRouter, made from what the plugin and the controller read. */
+export function makeEgressRouterDefinition(): Readonly<Record<string, unknown>> {
+  const used = new Set<string>();
+  const spec = remark(toStructural(z.toJSONSchema(getEgressRouterSpecSchema(), { io: 'input' })), '', used);
+  const unused = Object.keys(remarks).filter((path) => !used.has(path));
+  if (unused.length > 0) throw new Error(`Cannot remark on what the schema has not: ${unused.join(', ')}`);
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: 'egressrouters.network.operator.openshift.io' },
+    spec: {
+      group: 'network.operator.openshift.io',
+      scope: 'Namespaced',
+      names: { kind: 'EgressRouter', listKind: 'EgressRouterList', plural: 'egressrouters', singular: 'egressrouter' },
+      versions: [
+        {
+          name: 'v1',
+          served: true,
+          storage: true,
+          subresources: { status: {} },
+          additionalPrinterColumns: [
+            { name: 'Available', type: 'string', jsonPath: '.status.conditions[?(@.type=="Available")].status' },
+            { name: 'Condition', type: 'string', jsonPath: '.status.conditions[?(@.status=="True")].type' },
+            {
+              name: 'Status',
+              type: 'string',
+              jsonPath: '.status.conditions[?(@.type=="Available")].message',
+              priority: 1,
+            },
+            { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+          ],
+          schema: {
+            openAPIV3Schema: {
+              type: 'object',
+              description:
+                'A pod with a reserved address of its own, through which connections reach fixed destinations.',
+              required: ['spec'],
+              properties: {
+                apiVersion: { type: 'string' },
+                kind: { type: 'string' },
+                metadata: { type: 'object' },
+                spec,
+                status: statusSchema,
+              },
+            },
+          },
+        },
+      ],
+    },
+  };
+}
+
+const statusSchema = {
+  type: 'object',
+  description: 'What became of it.',
+  properties: {
+    conditions: {
+      type: 'array',
+      description: 'Available, Progressing and Degraded.',
+      'x-kubernetes-list-type': 'map',
+      'x-kubernetes-list-map-keys': ['type'],
+      items: {
+        type: 'object',
+        required: ['type', 'status', 'lastTransitionTime'],
+        properties: {
+          type: { type: 'string', enum: ['Available', 'Progressing', 'Degraded'] },
+          status: { type: 'string', enum: ['True', 'False', 'Unknown'] },
+          lastTransitionTime: { type: 'string', format: 'date-time', nullable: true },
+          reason: { type: 'string' },
+          message: { type: 'string' },
+        },
+      },
+    },
+  },
+};
+
+/** Adds what is remarked on a schema and on all below it; notes which remarks were used. */
+function remark(schema: StructuralSchema, path: string, used: Set<string>): StructuralSchema {
+  const own = remarks[path];
+  if (own === undefined) throw new Error(`Cannot describe ${path}: there is no remark on it`);
+  used.add(path);
+  const { properties, items } = schema;
+  // An empty choice is what writers in Go leave of a setting that is absent.
+  const choice = own.enum === undefined ? {} : { enum: schema.nullable === true ? [...own.enum, ''] : own.enum };
+  return {
+    ...schema,
+    ...own,
+    ...choice,
+    ...(isRecord(properties) && {
+      properties: Object.fromEntries(
+        Object.entries(properties).map(([key, value]) => [
+          key,
+          remark(value as StructuralSchema, path === '' ? key : `${path}.${key}`, used),
+        ]),
+      ),
+    }),
+    ...(items !== undefined && { items: remark(items as StructuralSchema, `${path}[]`, used) }),
+  };
+}

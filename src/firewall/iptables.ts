@@ -1,0 +1,116 @@
+import type { Family } from '../model/address.ts';
+import type { Condition, ForeignChain, ForeignHook, ForeignRule, ForeignTable, OwnRules, Verdict } from './chain.ts';
+import { type Field, fieldIs, unknown } from './conditions.ts';
+
+const hooks: Readonly<Record<string, ForeignHook>> = {
+  PREROUTING: 'prerouting',
+  INPUT: 'input',
+  FORWARD: 'forward',
+  OUTPUT: 'output',
+  POSTROUTING: 'postrouting',
+};
+
+const fields: Readonly<Record<string, Field>> = {
+  '-i': 'incoming',
+  '-o': 'outgoing',
+  '-p': 'protocol',
+  '-s': 'source',
+  '-d': 'destination',
+  '--sport': 'sourcePort',
+  '--dport': 'destinationPort',
+  '--sports': 'sourcePort',
+  '--dports': 'destinationPort',
+  '--ctstate': 'state',
+  '--state': 'state',
+};
+
+/** Targets that let the packet go on. */
+const passing = new Set([
+  'LOG',
+  'NFLOG',
+  'MARK',
+  'CONNMARK',
+  'TCPMSS',
+  'TRACE',
+  'CT',
+  'NOTRACK',
+  'CONNSECMARK',
+  'SECMARK',
+]);
+/** Targets that end the chain and let the packet pass: translations. */
+const translating = new Set(['DNAT', 'SNAT', 'MASQUERADE', 'REDIRECT', 'NETMAP']);
+
+/** Words of a saved rule; texts in double quotes are one. */
+function splitWords(line: string): string[] {
+  return Array.from(line.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g), ([, quoted, word]) => quoted ?? word ?? '');
+}
+
+/** Reads what `iptables-save` or `ip6tables-save` printed. Chains of ours are kept as marks of where we stand. */
+export function readIptables(
+  saved: string,
+  family: Family,
+  tool: string,
+): { tables: ForeignTable[]; ours: OwnRules[] } {
+  const tables: ForeignTable[] = [];
+  const ours = new Map<string, OwnRules>();
+  for (const section of saved.split(/^\*/m).slice(1)) {
+    const [table = '', ...lines] = section.split('\n');
+    const chains = new Map<string, { policy: 'accept' | 'drop'; rules: ForeignRule[] }>();
+    for (const line of lines) {
+      const head = /^:(\S+) (\S+)/.exec(line);
+      if (head !== null) chains.set(head[1] ?? '', { policy: head[2] === 'DROP' ? 'drop' : 'accept', rules: [] });
+      if (!line.startsWith('-A ')) continue;
+      const words = splitWords(line);
+      const own = /^ER-(.+)-(?:FORWARD|INPUT|PRE|OUTPUT|POST)$/.exec(words.at(-1) ?? '')?.[1];
+      const owner = /--comment "egress-router ([^"]+)"/.exec(line)?.[1];
+      if (own !== undefined && !line.startsWith('-A ER-')) {
+        ours.set(own, { backend: 'iptables', name: own, ...(owner !== undefined && { owner }) });
+      }
+      if (!line.startsWith('-A ER-')) chains.get(words[1] ?? '')?.rules.push(readRule(line, words.slice(2)));
+    }
+    tables.push({
+      title: `${tool} -t ${table.trim()}`,
+      families: [family],
+      tool: 'iptables',
+      chains: Array.from(chains, ([name, { policy, rules }]): ForeignChain => {
+        const hook = hooks[name];
+        return { name, policy, rules, ...(hook !== undefined && { hook }) };
+      }),
+    });
+  }
+  return { tables, ours: [...ours.values()] };
+}
+
+function readRule(text: string, words: readonly string[]): ForeignRule {
+  const conditions: Condition[] = [];
+  let verdict: Verdict = { kind: 'none' };
+  let negated = false;
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at] ?? '';
+    const next = words[at + 1] ?? '';
+    const field = fields[word];
+    if (word === '!') negated = true;
+    else if (field !== undefined) {
+      conditions.push(fieldIs(field, next.split(','), negated));
+      negated = false;
+      at++;
+    } else if (word === '-m' || word === '--comment') at++;
+    else if (word === '-j' || word === '-g') {
+      verdict = readTarget(word, next);
+      // What follows belongs to the target.
+      break;
+    } else if (word.startsWith('-')) {
+      conditions.push(unknown);
+      negated = false;
+    }
+  }
+  return { text, conditions, verdict };
+}
+
+function readTarget(word: string, target: string): Verdict {
+  if (target === 'ACCEPT' || translating.has(target)) return { kind: 'accept' };
+  if (target === 'DROP' || target === 'REJECT') return { kind: 'drop' };
+  if (target === 'RETURN') return { kind: 'return' };
+  if (passing.has(target)) return { kind: 'none' };
+  return { kind: word === '-g' ? 'goto' : 'jump', chain: target };
+}

@@ -1,0 +1,105 @@
+import { hash } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import { LineCounter, parseAllDocuments } from 'yaml';
+import { formatProblem } from '../../../model/problem.ts';
+import { isRecord } from '../../../api/shape.ts';
+import { type AgentObject, objectKey, readObject } from '../objects.ts';
+
+/** The objects of one file. */
+export interface ManifestFile {
+  /** Changes whenever the file does. */
+  readonly version: string;
+  /** By kind, key and content, so that an object that did not change keeps its identity. */
+  readonly objects: ReadonlyMap<string, AgentObject>;
+}
+
+/** Larger files are not read, in bytes: 10,000 Routes with 100,000 endpoints are about 20 MB. */
+const maxBytes = 256 * 1024 * 1024;
+
+/** More aliases than this in one document are an attempt to fill the memory ("billion laughs"). */
+const maxAliases = 100;
+
+/** What tells whether a file changed, without reading it; undefined when it is no file. Throws what `stat` throws. */
+export function versionOfFile(path: string): string | undefined {
+  const stat = statSync(path);
+  return stat.isFile() ? `${stat.ino} ${stat.size} ${stat.mtimeMs} ${stat.ctimeMs}` : undefined;
+}
+
+/**
+ * Reads a file of manifests: JSON or YAML, any number of documents, lists unfolded. Objects equal to
+ * those of `before` are taken from there. Throws an Error that says what is wrong and where, for the
+ * whole file: half a file must never be taken for all of it.
+ */
+export function readManifestFile(path: string, before: ManifestFile | undefined, routerNameKey?: string): ManifestFile {
+  const version = versionOfFile(path) ?? '';
+  if (statSync(path).size > maxBytes) throw new Error(`is larger than ${maxBytes} bytes`);
+  const text = readFileSync(path, 'utf8');
+  if (versionOfFile(path) !== version) throw new Error('changed while it was read');
+  const objects = new Map<string, AgentObject>();
+  for (const document of path.endsWith('.json') ? [parseJson(text)] : parseYaml(text)) {
+    for (const item of unfold(document)) addObject(objects, item, before, routerNameKey);
+  }
+  return { version, objects };
+}
+
+function addObject(
+  objects: Map<string, AgentObject>,
+  item: unknown,
+  before: ManifestFile | undefined,
+  routerNameKey: string | undefined,
+): void {
+  const identity = hash('sha1', JSON.stringify(item));
+  const known = before?.objects.get(identity);
+  if (known !== undefined) {
+    objects.set(identity, known);
+    return;
+  }
+  const reading = readObject(item, routerNameKey);
+  if (reading.outcome === 'unreadable') {
+    const [first] = reading.problems;
+    throw new Error(`${describe(item)}: ${first === undefined ? 'cannot be read' : formatProblem(first)}`);
+  }
+  if (reading.outcome === 'object') objects.set(identity, reading.object);
+}
+
+/** Which object of a file is meant, for messages. */
+function describe(item: unknown): string {
+  const { kind, metadata } = isRecord(item) ? item : {};
+  const name = isRecord(metadata) ? metadata.name : undefined;
+  const words = [kind, name].filter((word) => typeof word === 'string').map((word) => `${word}`.slice(0, 80));
+  return words.length === 0 ? 'an object without kind' : words.join(' ');
+}
+
+function parseJson(text: string): unknown {
+  return text.trim() === '' ? undefined : JSON.parse(text);
+}
+
+function parseYaml(text: string): readonly unknown[] {
+  const lines = new LineCounter();
+  const documents = parseAllDocuments(text, { lineCounter: lines, uniqueKeys: true });
+  // Of an empty text the parser returns no documents, but a mark of that.
+  if (!Array.isArray(documents)) return [];
+  return documents.map((document) => {
+    const [error] = document.errors;
+    if (error !== undefined) {
+      throw new Error(`line ${lines.linePos(error.pos[0]).line}: ${error.message.split('\n')[0]}`);
+    }
+    return document.toJS({ maxAliasCount: maxAliases });
+  });
+}
+
+/** The items of a list (`v1` List, RouteList, …), or the document itself; nothing of an empty one. */
+function unfold(document: unknown): readonly unknown[] {
+  if (document === undefined || document === null) return [];
+  if (!isRecord(document) || typeof document.kind !== 'string' || !document.kind.endsWith('List')) return [document];
+  if (!Array.isArray(document.items)) throw new Error(`${describe(document)}: items must be a list`);
+  const { apiVersion } = document;
+  const kind = document.kind.slice(0, -'List'.length);
+  // Items of a typed list do not say their kind.
+  return document.items.map((item) => (kind === '' || !isRecord(item) ? item : { apiVersion, kind, ...item }));
+}
+
+/** `Route shop/web`: what two files must not both have. */
+export function nameOfObject(object: AgentObject): string {
+  return `${object.kind} ${objectKey(object)}`;
+}

@@ -1,0 +1,54 @@
+import type { IngressRules } from '../../model/ingress.ts';
+
+/** Puts rules in force on the node: what the agent needs of the kernel. */
+export interface IngressDataPlane {
+  /**
+   * Makes exactly these rules be in force, all of them or, when it throws, none of the change. Finds
+   * and takes over what an earlier agent of the same name left. Connections that the change does not
+   * concern go on: those of an endpoint that is still there, even with weight 0, in any case.
+   *
+   * A port whose value is the very object of the last call has not changed.
+   */
+  apply(rules: IngressRules): void;
+  /**
+   * Does what need not be done at once, such as forgetting connections that have no way any more.
+   * Resolves to the milliseconds after which it wants to be called again, undefined where it need not
+   * before the next change.
+   */
+  tend(): Promise<number | undefined>;
+  /** What `nft -j` lists of others' tables that forwarded packets pass; undefined where that cannot be told. */
+  listForeignTables(): Promise<unknown>;
+  /** Takes away everything that {@link apply} made. */
+  remove(): void;
+}
+
+/** A data plane that only remembers, for tests and for `--dry-run`. */
+export class MemoryDataPlane implements IngressDataPlane {
+  /** What is in force; undefined: nothing is. */
+  rules: IngressRules | undefined;
+  /** How often rules were put in force. */
+  applied = 0;
+  /** Thrown by the next calls, as a kernel that refuses. */
+  failure: Error | undefined;
+
+  apply(rules: IngressRules): void {
+    if (this.failure !== undefined) throw this.failure;
+    this.rules = rules;
+    this.applied++;
+  }
+
+  tend(): Promise<number | undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  /** Told as others' tables. */
+  foreign: unknown;
+
+  listForeignTables(): Promise<unknown> {
+    return Promise.resolve(this.foreign);
+  }
+
+  remove(): void {
+    this.rules = undefined;
+  }
+}

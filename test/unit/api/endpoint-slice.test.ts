@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { formatProblem } from '../../../src/model/problem.ts';
+import { parseEndpointSlice } from '../../../src/api/endpoint-slice.ts';
+import { makeSlice, writeSlice } from '../ingress/samples.ts';
+
+describe('parseEndpointSlice', () => {
+  it('reads whose slice it is, its ports and its endpoints', () => {
+    const { service, ports, endpoints } = makeSlice('web', [{ address: '10.128.0.5', nodeName: 'n1' }], [{ port: 80 }]);
+    assert.deepEqual([service, ports], ['shop/web', [{ name: '', protocol: 'tcp', port: 80 }]]);
+    assert.deepEqual(endpoints, [{ address: { family: 4, text: '10.128.0.5' }, state: 'ready', node: 'n1' }]);
+  });
+
+  const states: readonly (readonly [conditions: Record<string, boolean>, want: string])[] = [
+    [{}, 'ready'],
+    [{ ready: true, terminating: true }, 'ready'],
+    [{ ready: false }, 'unready'],
+    [{ ready: false, serving: true }, 'unready'],
+    [{ ready: false, serving: true, terminating: true }, 'draining'],
+    [{ serving: false, terminating: true }, 'unready'],
+    [{ terminating: true }, 'draining'],
+  ];
+  for (const [conditions, want] of states) {
+    it(`takes ${JSON.stringify(conditions)} for ${want}`, () => {
+      assert.equal(makeSlice('web', [{ address: '10.0.0.1', conditions }]).endpoints[0]?.state, want);
+    });
+  }
+
+  it('has no endpoints for host names', () => {
+    const slice = { ...writeSlice('web', [{ address: 'db.example.com' }]), addressType: 'FQDN' };
+    assert.partialDeepStrictEqual(parseEndpointSlice(slice), { ok: true, value: { endpoints: [] } });
+  });
+
+  for (const address of ['127.0.0.1', '::1', '224.0.0.1', 'fe80::1', '0.0.0.0', '10.0.0', '10.0.0.1; drop', '']) {
+    it(`refuses an endpoint at ${JSON.stringify(address)}`, () => {
+      const read = parseEndpointSlice(writeSlice('web', [{ address }]));
+      assert.deepEqual(!read.ok && read.problems.map(formatProblem), [
+        `endpoints[0].addresses[0] ${JSON.stringify(address)}: must be the IPv4 or IPv6 address of a pod`,
+      ]);
+    });
+  }
+
+  it('reads 1,000 slices of 10 endpoints in well under a second, and never throws', () => {
+    const input = writeSlice(
+      'web',
+      Array.from({ length: 10 }, (_, index) => ({ address: `10.0.0.${index + 1}`, nodeName: 'n1' })),
+    );
+    const start = performance.now();
+    for (let count = 0; count < 1000; count++) assert.equal(parseEndpointSlice(input).ok, true);
+    assert.ok(performance.now() - start < 500);
+    fc.assert(fc.property(fc.anything(), (any) => void parseEndpointSlice(any)));
+  });
+});

@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { AgentObject } from '../../../src/ingress/objects/objects.ts';
+import { nameOfObject, readManifestFile } from '../../../src/ingress/objects/source/manifest-file.ts';
+import { ManifestSource } from '../../../src/ingress/objects/source/manifests.ts';
+import { writeRoute, writeSlice } from './samples.ts';
+
+/** Everything that a source told, as one state. */
+class Recorder {
+  readonly objects = new Map<string, AgentObject>();
+  readonly problems = new Map<string, string>();
+  puts = 0;
+  syncs = 0;
+
+  put(object: AgentObject): void {
+    this.puts++;
+    this.objects.set(nameOfObject(object), object);
+  }
+
+  remove(kind: string, key: string): void {
+    this.objects.delete(`${kind} ${key}`);
+  }
+
+  synced(): void {
+    this.syncs++;
+  }
+
+  report(place: string, problem: string | undefined): void {
+    if (problem === undefined) this.problems.delete(place);
+    else this.problems.set(place, problem);
+  }
+
+  get names(): readonly string[] {
+    return [...this.objects.keys()].sort();
+  }
+}
+
+/** Waits until something is so; fails with what is seen after a second. */
+async function until(isSo: () => boolean, describe: () => unknown): Promise<void> {
+  const start = performance.now();
+  while (!isSo()) {
+    if (performance.now() - start > 1000) assert.fail(`not after a second: ${JSON.stringify(describe())}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+const web = writeRoute({ name: 'web' });
+const db = writeRoute({ name: 'db', port: 13307 });
+
+describe('ManifestSource', () => {
+  let folder: string;
+  let source: ManifestSource;
+  let told: Recorder;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'manifests-'));
+    told = new Recorder();
+    source = new ManifestSource({ directory: folder, rescanInterval: 60_000 });
+  });
+
+  afterEach(() => {
+    source.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  function write(name: string, text: string): void {
+    writeFileSync(join(folder, `.${name}.new`), text);
+    renameSync(join(folder, `.${name}.new`), join(folder, name));
+  }
+
+  it('tells all objects of YAML and JSON, of many documents and of lists, and nothing else', () => {
+    write('a.yaml', `---\n${JSON.stringify(web)}\n---\n# nothing\n---\nkind: ConfigMap\napiVersion: v1\n`);
+    write('b.json', JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [db] }));
+    const { kind, apiVersion, ...item } = writeSlice('web', [{ address: '10.0.0.1' }]);
+    write('c.yml', JSON.stringify({ apiVersion, kind: `${String(kind)}List`, items: [item] }));
+    write('d.txt', 'kind: Route');
+    write('.e.yaml', 'kind: Route');
+    source.start(told);
+    assert.deepEqual(told.names, ['EndpointSlice shop/web-1', 'Route shop/db', 'Route shop/web']);
+    assert.deepEqual([told.syncs, told.problems.size], [1, 0]);
+  });
+
+  it('tells what changes, appears and disappears, and of a changed file only the objects that changed', async () => {
+    write('a.json', JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [web, db] }));
+    source.start(told);
+    const other = writeRoute({ name: 'db', port: 13308 });
+    write('a.json', JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [web, other] }));
+    await until(
+      () => told.puts === 3,
+      () => told.puts,
+    );
+    write('b.yaml', JSON.stringify(writeRoute({ name: 'new' })));
+    await until(
+      () => told.objects.size === 3,
+      () => told.names,
+    );
+    rmSync(join(folder, 'a.json'));
+    await until(
+      () => told.objects.size === 1,
+      () => told.names,
+    );
+    assert.deepEqual([told.names, told.puts], [['Route shop/new'], 4]);
+  });
+
+  it('takes every change, one after the other', async () => {
+    source.start(told);
+    for (let count = 1; count <= 5; count++) {
+      write('a.json', JSON.stringify(writeRoute({ port: 2000 + count })));
+      await until(
+        () => told.puts === count,
+        () => told.puts,
+      );
+    }
+    assert.equal(told.puts, 5);
+  });
+
+  const broken: readonly (readonly [name: string, text: string, problem: RegExp])[] = [
+    ['bad YAML', 'kind: [', /^cannot be read, its last good state stays: line 1: /],
+    ['bad JSON in YAML', '{"kind": "Route"', /its last good state stays: line 1: /],
+    ['a double key', 'kind: Route\nkind: Route\n', /line 2: Map keys must be unique/],
+    ['an object without kind', 'metadata: {name: web}', /: web: kind missing: must name kind and apiVersion/],
+    [
+      'a Route without a name',
+      'kind: Route\napiVersion: route.openshift.io/v1\nmetadata: {}',
+      /Route: metadata.name missing: must be the name of the object/,
+    ],
+    [
+      'a slice with a bad address',
+      JSON.stringify(writeSlice('web', [{ address: '127.0.0.1' }])),
+      /EndpointSlice web-1: endpoints\[0\].addresses\[0\] "127.0.0.1": must be/,
+    ],
+    ['a list without items', 'kind: List\napiVersion: v1', /List: items must be a list/],
+    [
+      'a bomb of aliases',
+      `a: &a [x,x,x,x,x,x,x,x,x]\n${'bcdefgh'
+        .split('')
+        .map(
+          (key, index) =>
+            `${key}: &${key} [${Array(9)
+              .fill(`*${'abcdefg'.charAt(index)}`)
+              .join()}]`,
+        )
+        .join('\n')}`,
+      /Excessive alias count/,
+    ],
+  ];
+  for (const [name, text, problem] of broken) {
+    it(`keeps the last good state of a file with ${name}, and says so until it is mended`, async () => {
+      write('a.yaml', JSON.stringify(web));
+      write('b.yaml', JSON.stringify(db));
+      source.start(told);
+      write('a.yaml', text);
+      await until(
+        () => told.problems.size === 1,
+        () => told.names,
+      );
+      assert.match(told.problems.get('a.yaml') ?? '', problem);
+      assert.deepEqual(told.names, ['Route shop/db', 'Route shop/web']);
+      write('a.yaml', JSON.stringify(writeRoute({ name: 'mended' })));
+      await until(
+        () => told.problems.size === 0,
+        () => [...told.problems],
+      );
+      assert.deepEqual(told.names, ['Route shop/db', 'Route shop/mended']);
+    });
+  }
+
+  it('takes an object that stands twice from the first file, and says so', () => {
+    write('a.yaml', JSON.stringify(web));
+    write('b.yaml', JSON.stringify(writeRoute({ name: 'web', port: 2000 })));
+    source.start(told);
+    assert.equal(told.objects.size, 1);
+    assert.equal(told.problems.get('b.yaml (doubles)'), 'Route shop/web stands twice: the first counts');
+  });
+
+  it('keeps its state when the directory is gone for a moment, and never syncs without one', () => {
+    rmSync(folder, { recursive: true });
+    source.start(told);
+    assert.match(told.problems.get(folder) ?? '', /^cannot be listed, its last state stays: ENOENT/);
+    assert.equal(told.syncs, 0);
+    folder = mkdtempSync(join(tmpdir(), 'manifests-'));
+  });
+});
+
+describe('readManifestFile', () => {
+  it('keeps the identity of objects that did not change', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'manifests-'));
+    const path = join(folder, 'a.json');
+    writeFileSync(path, JSON.stringify(web));
+    const first = readManifestFile(path, undefined);
+    const again = readManifestFile(path, first);
+    assert.equal([...again.objects.values()][0], [...first.objects.values()][0]);
+    rmSync(folder, { recursive: true });
+  });
+});

@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { describeBackends, type ResolvedBackend, resolveRoute } from '../../../src/ingress/backends/resolve.ts';
+import type { IngressPort } from '../../../src/model/ingress.ts';
+import type { EndpointSlice } from '../../../src/api/endpoint-slice.ts';
+import type { RouteDemand } from '../../../src/api/route.ts';
+import { makeService, makeSlice, type RouteWords, readRoute, writeRoute } from './samples.ts';
+
+function demandOf(words: RouteWords = {}): RouteDemand {
+  const { demand } = readRoute(writeRoute(words));
+  if (!demand.ok) throw new Error('Cannot read the Route of this test');
+  return demand.value;
+}
+
+function backend(slices: readonly EndpointSlice[], weight = 1, spec = {}): ResolvedBackend {
+  return { backend: { service: 'web', weight }, service: makeService('web', spec), slices };
+}
+
+function resolve(
+  backends: readonly ResolvedBackend[],
+  demand = demandOf(),
+  dead: readonly string[] = [],
+): readonly IngressPort[] {
+  return resolveRoute(demand, backends, {
+    node: 'n1',
+    defaults: { balance: 'source' },
+    isDead: (key) => dead.includes(key),
+  });
+}
+
+/** `ADDRESS:PORT=WEIGHT`, with `*` for an endpoint of this node. */
+function describeEndpoints(ports: readonly IngressPort[]): string {
+  return (ports[0]?.endpoints ?? [])
+    .map(({ address, port, weight, local }) => `${address.text}:${port}=${weight}${local ? '*' : ''}`)
+    .join(' ');
+}
+
+const unready = { ready: false };
+const draining = { ready: false, serving: true, terminating: true };
+const pods = (...numbers: readonly number[]) => numbers.map((number) => ({ address: `10.0.0.${number}` }));
+
+describe('resolveRoute', () => {
+  it('carries over what the Route asks for', () => {
+    const annotations = { timeout: '5m', ip_allowlist: '10.0.0.0/8', balance: 'random' };
+    assert.deepEqual(resolve([], demandOf({ annotations })), [
+      {
+        protocol: 'tcp',
+        port: 13306,
+        endpoints: [],
+        balance: 'random',
+        limits: {},
+        allowed: [{ address: { family: 4, text: '10.0.0.0' }, length: 8 }],
+        idleTimeout: 300_000,
+      },
+    ]);
+  });
+
+  it('marks the endpoints of this node', () => {
+    const slice = makeSlice('web', [
+      { address: '10.0.0.1', nodeName: 'n1' },
+      { address: '10.0.0.2', nodeName: 'n2' },
+      { address: '10.0.0.3' },
+    ]);
+    assert.equal(
+      describeEndpoints(resolve([backend([slice])])),
+      '10.0.0.1:3306=256* 10.0.0.2:3306=256 10.0.0.3:3306=256',
+    );
+  });
+
+  const ports = [
+    { name: 'main', port: 3306 },
+    { name: 'admin', port: 33060 },
+    { name: 'dns', port: 53, protocol: 'UDP' },
+  ];
+  const targets: readonly (readonly [targetPort: string | number | undefined, want: string])[] = [
+    ['admin', '10.0.0.1:33060=256'],
+    [3306, '10.0.0.1:3306=256'],
+    [undefined, '10.0.0.1:3306=256 10.0.0.1:33060=256'],
+    ['dns', ''],
+    [53, ''],
+    ['3306', ''],
+  ];
+  for (const [targetPort, want] of targets) {
+    it(`finds the target port ${JSON.stringify(targetPort)}`, () => {
+      const spec = targetPort === undefined ? {} : { port: { targetPort } };
+      const slice = makeSlice('web', pods(1), ports);
+      assert.equal(describeEndpoints(resolve([backend([slice])], demandOf({ spec }))), want);
+    });
+  }
+
+  const states: readonly (readonly [name: string, conditions: readonly object[], want: string])[] = [
+    ['ready ones when there are some', [{}, unready, draining], '10.0.0.1:3306=256 10.0.0.2:3306=0 10.0.0.3:3306=0'],
+    ['draining ones when nothing is ready', [unready, draining], '10.0.0.1:3306=0 10.0.0.2:3306=256'],
+    ['nobody when all are unready', [unready, unready], '10.0.0.1:3306=0 10.0.0.2:3306=0'],
+  ];
+  for (const [name, conditions, want] of states) {
+    it(`sends to ${name}`, () => {
+      const endpoints = conditions.map((each, index) => ({
+        address: `10.0.0.${index + 1}`,
+        conditions: each as Record<string, boolean>,
+      }));
+      assert.equal(describeEndpoints(resolve([backend([makeSlice('web', endpoints)])])), want);
+    });
+  }
+
+  it('shares weights of Services among their endpoints, the largest 256, the least 1', () => {
+    const big = backend([makeSlice('web', pods(1, 2))], 200);
+    const small = backend([makeSlice('web', pods(3))], 50);
+    const tiny = backend([makeSlice('web', pods(...Array.from({ length: 9 }, (_, index) => index + 10)))], 1);
+    const none = backend([makeSlice('web', pods(99))], 0);
+    const text = describeEndpoints(resolve([big, small, tiny, none]));
+    assert.match(text, /^10.0.0.1:3306=256 10.0.0.10:3306=1 /);
+    assert.match(text, / 10.0.0.2:3306=256 10.0.0.3:3306=128 10.0.0.99:3306=0$/);
+  });
+
+  it('keeps the weights of each family by itself', () => {
+    const dual = [
+      makeSlice('web', pods(1)),
+      makeSlice('web', [{ address: '2001:db8::1' }, { address: '2001:db8::2' }]),
+    ];
+    const text = describeEndpoints(resolve([backend(dual, 1), backend([makeSlice('web', pods(2))], 1)]));
+    assert.equal(text, '10.0.0.1:3306=256 10.0.0.2:3306=256 2001:db8::1:3306=256 2001:db8::2:3306=256');
+  });
+
+  it('counts an endpoint of two slices once, and takes it for ready when one says so', () => {
+    const slices = [
+      makeSlice('web', [{ address: '10.0.0.1', conditions: unready }]),
+      makeSlice('web', pods(1, 2), undefined, 'web-2'),
+    ];
+    assert.equal(describeEndpoints(resolve([backend(slices)])), '10.0.0.1:3306=256 10.0.0.2:3306=256');
+  });
+
+  it('takes turns between Services, else balances as the router does', () => {
+    const two = demandOf({ spec: { alternateBackends: [{ kind: 'Service', name: 'b' }] } });
+    const off = demandOf({ spec: { alternateBackends: [{ kind: 'Service', name: 'b', weight: 0 }] } });
+    const chosen = demandOf({ annotations: { balance: 'random' } });
+    assert.deepEqual(
+      [two, off, chosen].map((demand) => resolve([], demand)[0]?.balance),
+      ['roundrobin', 'source', 'random'],
+    );
+  });
+
+  it('leaves out dead endpoints of TCP, but never the last one', () => {
+    const web = [backend([makeSlice('web', pods(1, 2))])];
+    assert.equal(describeEndpoints(resolve(web, demandOf(), ['10.0.0.1 3306'])), '10.0.0.1:3306=0 10.0.0.2:3306=256');
+    const all = ['10.0.0.1 3306', '10.0.0.2 3306'];
+    assert.equal(describeEndpoints(resolve(web, demandOf(), all)), '10.0.0.1:3306=256 10.0.0.2:3306=256');
+  });
+
+  it('keeps to this node when the Service says so', () => {
+    assert.equal(resolve([backend([], 1, { externalTrafficPolicy: 'Local' })])[0]?.localOnly, true);
+    assert.equal(resolve([backend([])])[0]?.localOnly, undefined);
+  });
+
+  it('gives every Service its share of the weights, within what whole numbers allow', () => {
+    const services = fc.array(
+      fc.record({ weight: fc.integer({ min: 0, max: 256 }), count: fc.integer({ min: 1, max: 9 }) }),
+      { minLength: 1, maxLength: 4 },
+    );
+    fc.assert(
+      fc.property(services, (list) => {
+        let next = 0;
+        const backends = list.map(({ weight, count }) =>
+          backend([makeSlice('web', pods(...Array.from({ length: count }, () => ++next)))], weight),
+        );
+        const endpoints = resolve(backends)[0]?.endpoints ?? [];
+        const largest = Math.max(...list.map(({ weight, count }) => weight / count));
+        let seen = 0;
+        for (const { weight, count } of list) {
+          for (let index = 0; index < count; index++) {
+            const { weight: got } = endpoints.find(({ address }) => address.text === `10.0.0.${seen + 1}`) ?? {
+              weight: -1,
+            };
+            seen++;
+            const want = largest === 0 ? 0 : (weight / count / largest) * 256;
+            assert.ok(weight === 0 ? got === 0 : got >= 1 && Math.abs(got - want) <= 1, `${got} for ${want}`);
+          }
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
+describe('describeBackends', () => {
+  const demand = demandOf({ spec: { port: { targetPort: 'admin' } } });
+  const cases: readonly (readonly [backend: ResolvedBackend, want: readonly string[]])[] = [
+    [{ backend: { service: 'db', weight: 1 }, slices: [] }, ['Service db does not exist']],
+    [backend([], 1, { type: 'ExternalName' }), ['Service web is an ExternalName, which has no endpoints']],
+    [backend([]), ['Service web has no endpoints']],
+    [backend([makeSlice('web', pods(1))]), ['Service web has no endpoints with the port that is asked for']],
+    [backend([makeSlice('web', pods(1), [{ name: 'admin', port: 1 }])]), []],
+  ];
+  for (const [each, want] of cases) {
+    it(`says ${want[0] ?? 'nothing of a Service that is all right'}`, () => {
+      assert.deepEqual(describeBackends(demand, [each]), want);
+    });
+  }
+});
