@@ -2,13 +2,13 @@
 /** The ingress agent: reads its options, starts, and ends on a signal. */
 import { writeSync } from 'node:fs';
 import pino from 'pino';
-import { startDaemon } from '../src/ingress/daemon.ts';
-import { type IngressDataPlane, MemoryDataPlane } from '../src/ingress/ports/data-plane.ts';
-import { formatHelp } from '../src/ingress/option-table.ts';
-import { type AgentOptions, parseOptions } from '../src/ingress/options.ts';
-import { NftablesIngress } from '../src/kernel/linux/ingress/nftables-ingress.ts';
 import { readCommandLine } from '../src/daemon/command-line.ts';
 import { OptionsError } from '../src/daemon/reader.ts';
+import { startDaemon } from '../src/ingress/daemon.ts';
+import { formatHelp } from '../src/ingress/option-table.ts';
+import { type AgentOptions, parseOptions } from '../src/ingress/options.ts';
+import { type IngressDataPlane, MemoryDataPlane } from '../src/ingress/ports/data-plane.ts';
+import { NftablesIngress } from '../src/kernel/linux/ingress/nftables-ingress.ts';
 
 /** Wiring: what puts rules in force on this node. */
 function openDataPlane(options: AgentOptions): IngressDataPlane {

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /** Puts the CNI plugin into a node, and keeps it there. */
 import pino from 'pino';
+import { readCommandLine } from '../src/daemon/command-line.ts';
 import { install, uninstall } from '../src/node/install.ts';
 import { formatHelp, parseOptions } from '../src/node/options.ts';
-import { readCommandLine } from '../src/daemon/command-line.ts';
 
 const options = readCommandLine(parseOptions, formatHelp);
 const { installation, interval, isOnce, uninstallsOnExit } = options;

@@ -1,10 +1,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
-import { optionTable as agentOptions } from '../src/ingress/option-table.ts';
-import { optionTable as controllerOptions } from '../src/controller/option-table.ts';
 import { makeEgressRouterDefinition } from '../src/api/crd/egress-router.ts';
-import { optionTable as installOptions } from '../src/node/options.ts';
+import { optionTable as controllerOptions } from '../src/controller/option-table.ts';
 import type { OptionTable } from '../src/daemon/table.ts';
+import { optionTable as agentOptions } from '../src/ingress/option-table.ts';
+import { optionTable as installOptions } from '../src/node/options.ts';
 
 /** Every generated file, by its path in the repository. */
 export function generateFiles(): ReadonlyMap<string, string> {

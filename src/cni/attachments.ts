@@ -1,4 +1,3 @@
-import { runRemoval } from './steps.ts';
 import type { Kernel, StateStore } from '../kernel/port.ts';
 import type { AttachmentId } from '../model/attachment.ts';
 import type { NamespaceSnapshot } from '../model/network.ts';
@@ -7,6 +6,7 @@ import { ownerOf } from '../plan/egress/desired.ts';
 import { PlanError } from '../plan/egress/error.ts';
 import { ownerOfAlias, recoverState } from '../plan/egress/recover.ts';
 import { planRemoval } from '../plan/egress/remove.ts';
+import { runRemoval } from './steps.ts';
 
 /** The other attachments that stand in a namespace, by what is remembered. */
 export function attachmentsIn(store: StateStore, netns: NamespaceId, except: AttachmentId): AttachmentState[] {

@@ -1,7 +1,7 @@
 import type { Kernel, StateStore } from '../kernel/port.ts';
-import type { PluginLog } from './log/log.ts';
 import type { RuleBackendChoice } from '../model/attachment.ts';
 import type { NamespaceId } from '../model/state.ts';
+import type { PluginLog } from './log/log.ts';
 
 /** The parts that the verbs work with; wired in `cmd`. */
 export interface PluginParts {

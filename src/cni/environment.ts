@@ -1,5 +1,5 @@
-import type { AttachmentId } from '../model/attachment.ts';
 import { showValue } from '../api/show-value.ts';
+import type { AttachmentId } from '../model/attachment.ts';
 import { type CniArgs, parseCniArgs } from './args.ts';
 import { CniError, errorCodes } from './error.ts';
 

@@ -1,10 +1,10 @@
-import { openPluginLog, type PluginLog } from './log/log.ts';
 import { defaultLog, findLogSettings } from '../api/log-settings.ts';
 import { decodeConfiguration } from './configuration.ts';
 import type { PluginParts, VerbContext } from './context.ts';
 import { type Call, type Environment, parseEnvironment } from './environment.ts';
 import { formatError, toCniError } from './error.ts';
 import { translateFailure } from './failure.ts';
+import { openPluginLog, type PluginLog } from './log/log.ts';
 import { runAdd } from './verbs/add.ts';
 import { runCheck } from './verbs/check.ts';
 import { runDel } from './verbs/del.ts';

@@ -1,5 +1,5 @@
-import { type Address, formatPrefix, type Prefix } from '../model/address.ts';
 import type { PreviousResult } from '../api/prev-result.ts';
+import { type Address, formatPrefix, type Prefix } from '../model/address.ts';
 import { type CniVersion, isAtLeast } from './version.ts';
 
 /** What ADD made, in no version's shape yet. */

@@ -9,6 +9,12 @@ export interface Trouble {
   readonly message: string;
 }
 
+/** What is waited for before a router's objects can be made. */
+export interface Wait {
+  readonly reason: 'WaitingForNames' | 'WaitingForPod';
+  readonly message: string;
+}
+
 /** A condition without its time. */
 export interface ConditionDraft {
   readonly type: 'Available' | 'Progressing' | 'Degraded';
@@ -20,8 +26,7 @@ export interface ConditionDraft {
 /** What is known of a router when its status is written. */
 export interface RouterSituation {
   readonly trouble: Trouble | undefined;
-  /** The names of the router that was deleted are not free yet. */
-  readonly isWaitingForNames: boolean;
+  readonly wait: Wait | undefined;
   /** The configuration that pods should have; undefined where there is no Deployment of ours. */
   readonly configuration: string | undefined;
   readonly pods: readonly RouterPod[];
@@ -63,14 +68,14 @@ function missingAddresses({ egressAddresses }: RouterPod, addresses: readonly st
   return addresses.filter((address) => egressAddresses?.includes(address) !== true);
 }
 
-function describeProgressing({ pods, configuration, isWaitingForNames, trouble }: RouterSituation): ConditionDraft {
+function describeProgressing({ pods, configuration, wait, trouble }: RouterSituation): ConditionDraft {
   const yes = (reason: string, message: string): ConditionDraft => ({
     type: 'Progressing',
     status: 'True',
     reason,
     message,
   });
-  if (isWaitingForNames) return yes('WaitingForNames', 'the objects of the router before this one are being deleted');
+  if (wait !== undefined) return yes(wait.reason, wait.message);
   if (trouble !== undefined || configuration === undefined) {
     return { type: 'Progressing', status: 'False', reason: trouble?.reason ?? 'NotStarted', message: '' };
   }

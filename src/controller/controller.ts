@@ -1,17 +1,19 @@
-import { type KubeApi, KubeError } from '../cluster/port.ts';
-import { ordinaryTimes, type ReflectorTimes, reflect } from '../cluster/reflector.ts';
+import type { Registry } from 'prom-client';
 import { keyOf } from '../api/object-meta.ts';
 import { isRecord } from '../api/shape.ts';
+import { type KubeApi, KubeError } from '../cluster/port.ts';
+import { ordinaryTimes, type ReflectorTimes, reflect } from '../cluster/reflector.ts';
 import { type ConditionDraft, dateConditions, describeRouter, type RouterSituation } from './conditions.ts';
 import { controllerOf } from './coverage.ts';
+import { Leftovers } from './leftovers.ts';
 import type { ControllerLog } from './log.ts';
-import type { ControllerMetrics } from './metrics.ts';
+import { ControllerMetrics } from './metrics.ts';
 import { assignNames, type RouterNames } from './names.ts';
 import type { ObjectSettings } from './objects.ts';
 import { latestMessage, listPodEvents, makeEvent } from './pod-events.ts';
 import { type RouterPod, readRouterPod } from './pods.ts';
 import { WorkQueue } from './queue.ts';
-import { applyRouter, type Outcome } from './reconcile.ts';
+import { applyRouter, type Outcome, waitForNames } from './reconcile.ts';
 import { pathOf, type ResourceName, resources } from './resources.ts';
 import { type Router, readRouter } from './router.ts';
 import { ObjectStore } from './store.ts';
@@ -27,12 +29,13 @@ export interface ControllerParts {
   readonly settings: ObjectSettings;
   readonly leadership: Leadership;
   readonly log: ControllerLog;
-  readonly metrics: ControllerMetrics;
   readonly times?: ReflectorTimes;
 }
 
 /** Milliseconds after which a router is looked at again, whatever happens. */
 const again = { waiting: 2_000, starting: 10_000, trouble: 30_000 };
+
+const waiting: Outcome = { kind: 'waiting', wait: waitForNames };
 
 /** Thrown when another process may write now: whatever is left to do is that one's. */
 class LeadershipLost extends Error {}
@@ -45,9 +48,11 @@ class LeadershipLost extends Error {}
  */
 export class RouterController {
   readonly #parts: ControllerParts;
+  readonly #metrics = new ControllerMetrics(() => (this.#parts.leadership.isHeld ? this.routers : []));
   readonly #stores: Readonly<Record<ResourceName, ObjectStore>>;
   readonly #queue: WorkQueue;
   readonly #end = new AbortController();
+  readonly #leftovers = new Leftovers();
   readonly #problems = new Map<string, string>();
 
   constructor(parts: ControllerParts) {
@@ -57,7 +62,7 @@ export class RouterController {
     this.#queue = new WorkQueue(
       (namespace) => this.#reconcile(namespace),
       (namespace, error, retry) => {
-        parts.metrics.reconciles.inc({ outcome: 'failure' });
+        this.#metrics.reconciles.inc({ outcome: 'failure' });
         parts.log.warn(
           { err: error, namespace, retryMilliseconds: retry },
           'Cannot put a namespace right; trying again',
@@ -79,6 +84,19 @@ export class RouterController {
   /** Looks at everything: we may have become the one that writes. */
   review(): void {
     for (const namespace of this.#stores.routers.namespaces) this.#queue.add(namespace);
+  }
+
+  /** Every EgressRouter as it was last seen. */
+  get routers(): readonly Router[] {
+    const { routers } = this.#stores;
+    return [...routers.namespaces].flatMap((namespace) =>
+      routers.in(namespace).flatMap((object) => readRouter(object) ?? []),
+    );
+  }
+
+  /** Its figures, for Prometheus. */
+  get registry(): Registry {
+    return this.#metrics.registry;
   }
 
   /** Why the controller is not ready, in words; undefined when it is. */
@@ -126,7 +144,6 @@ export class RouterController {
     if (!this.#parts.leadership.isHeld || this.unreadiness !== undefined) return undefined;
     const routers = this.#stores.routers.in(namespace).flatMap((object) => readRouter(object) ?? []);
     const living = routers.filter(({ isDeleting }) => !isDeleting);
-    this.#parts.metrics.count(namespace, living);
     const names = assignNames(
       living.map(({ meta }) => meta),
       (name) =>
@@ -146,12 +163,12 @@ export class RouterController {
       }
     }
     if (failure !== undefined) throw failure.error;
-    this.#parts.metrics.reconciles.inc({ outcome: 'success' });
+    this.#metrics.reconciles.inc({ outcome: 'success' });
     return next;
   }
 
   async #reconcileRouter(router: Router, names: RouterNames | 'wait'): Promise<number | undefined> {
-    const outcome = names === 'wait' ? ({ kind: 'waiting' } as const) : await this.#apply(router, names);
+    const outcome = names === 'wait' ? waiting : await this.#apply(router, names);
     const pods = names === 'wait' ? [] : this.#podsOf(router, names);
     const situation = await this.#describe(router, outcome, pods);
     await this.#writeStatus(router, describeRouter(situation));
@@ -160,18 +177,23 @@ export class RouterController {
     return pods.some(({ isReady }) => isReady) ? undefined : again.starting;
   }
 
-  #apply(router: Router, names: RouterNames): Promise<Outcome> {
+  async #apply(router: Router, names: RouterNames): Promise<Outcome> {
     const { api, settings } = this.#parts;
     const { definitions, deployments } = this.#stores;
     const checkWriter = () => this.#checkWriter();
-    return applyRouter(router, names, {
+    const pods = this.#stores.pods.in(router.meta.namespace);
+    const findLeftover = () => this.#leftovers.find(router.meta, names, pods, performance.now());
+    const outcome = await applyRouter(router, names, {
       api,
       settings,
       definitions,
       deployments,
+      findLeftover,
       checkWriter,
       signal: this.#end.signal,
     });
+    if (outcome.kind === 'applied') this.#leftovers.forget(router.meta, names);
+    return outcome;
   }
 
   #checkWriter(): void {
@@ -197,7 +219,7 @@ export class RouterController {
         : await listPodEvents(this.#parts.api, router.meta.namespace, failing.uid, this.#end.signal);
     return {
       trouble: outcome.kind === 'trouble' ? outcome.trouble : undefined,
-      isWaitingForNames: outcome.kind === 'waiting',
+      wait: outcome.kind === 'waiting' ? outcome.wait : undefined,
       configuration: outcome.kind === 'waiting' ? undefined : outcome.configuration,
       pods,
       addresses: router.spec.ok ? router.spec.value.reserved.map(({ prefix }) => prefix.address.text) : [],

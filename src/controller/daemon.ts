@@ -1,12 +1,11 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createDaemonServer, listen } from '../daemon/http-server.ts';
+import { isRecord } from '../api/shape.ts';
 import { KubeLease } from '../cluster/lease.ts';
 import type { KubeApi } from '../cluster/port.ts';
-import { isRecord } from '../api/shape.ts';
+import { createDaemonServer, listen } from '../daemon/http-server.ts';
 import { RouterController } from './controller.ts';
 import type { ControllerLog } from './log.ts';
-import { ControllerMetrics } from './metrics.ts';
 import type { ControllerOptions } from './options.ts';
 
 /** A running controller. */
@@ -24,7 +23,6 @@ export async function startController(
   log: ControllerLog,
 ): Promise<ControllerDaemon> {
   const settings = { ...options.objects, image: options.objects.image ?? (await findOwnImage(options, api, log)) };
-  const metrics = new ControllerMetrics();
   let problem: string | undefined;
   const lease: KubeLease = new KubeLease(
     api,
@@ -39,8 +37,8 @@ export async function startController(
       problem = now;
     },
   );
-  const controller = new RouterController({ api, settings, leadership: lease, log, metrics });
-  const server = createDaemonServer({ metrics: metrics.registry, unreadiness: () => controller.unreadiness });
+  const controller = new RouterController({ api, settings, leadership: lease, log });
+  const server = createDaemonServer({ metrics: controller.registry, unreadiness: () => controller.unreadiness });
   if (options.listen !== undefined) {
     await listen(server, options.listen, ['--listen-address', '--listen-port']);
   }

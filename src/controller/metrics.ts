@@ -4,6 +4,8 @@ import type { Router } from './router.ts';
 
 const prefix = 'egress_router_controller_';
 
+const conditionTypes = ['Available', 'Progressing', 'Degraded'];
+
 /** What the controller counts, in the form of Prometheus. */
 export class ControllerMetrics {
   readonly registry = new Registry();
@@ -13,25 +15,25 @@ export class ControllerMetrics {
     labelNames: ['outcome'],
     registers: [this.registry],
   });
-  readonly routers = new Gauge({
-    name: `${prefix}routers`,
-    help: 'EgressRouters by namespace and by condition that is True.',
-    labelNames: ['namespace', 'condition'],
-    registers: [this.registry],
-  });
 
-  constructor() {
+  /** @param listRouters every EgressRouter as it was last seen; none where another process is the one that tells */
+  constructor(listRouters: () => readonly Router[]) {
     // Looked at ten times a second instead of a hundred: a controller at rest should cost nothing.
     collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: 100 });
-  }
-
-  /** Notes the routers of a namespace, as their statuses were last seen. */
-  count(namespace: string, routers: readonly Router[]): void {
-    for (const condition of ['Available', 'Progressing', 'Degraded']) {
-      const many = routers.filter(({ conditions }) =>
-        conditions.some((one) => isRecord(one) && one.type === condition && one.status === 'True'),
-      ).length;
-      this.routers.set({ namespace, condition }, many);
-    }
+    new Gauge({
+      name: `${prefix}routers`,
+      help: 'EgressRouters by namespace and by condition that is True; of the controller that works.',
+      labelNames: ['namespace', 'condition'],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const { meta, conditions } of listRouters()) {
+          for (const condition of conditionTypes) {
+            const isTrue = conditions.some((one) => isRecord(one) && one.type === condition && one.status === 'True');
+            this.inc({ namespace: meta.namespace, condition }, isTrue ? 1 : 0);
+          }
+        }
+      },
+    });
   }
 }

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
-import { formatPrefix } from '../model/address.ts';
 import type { EgressRouterSpec } from '../api/egress-router.ts';
 import { type NetConfSettings, writeNetConf } from '../api/net-conf-writer.ts';
+import { formatPrefix } from '../model/address.ts';
 import type { RouterNames } from './names.ts';
 import type { Router } from './router.ts';
 
@@ -60,6 +60,11 @@ export function makeDefinition(
   });
 }
 
+/** Tells one configuration from another: a pod has the one that it was made with. */
+export function hashConfiguration(spec: EgressRouterSpec, names: RouterNames, settings: ObjectSettings): string {
+  return hash('sha256', JSON.stringify(writeNetConf(names.definition, spec, settings))).slice(0, 16);
+}
+
 /** The Deployment of a router: one pod at a time, which leaves at once, also a node that died. */
 export function makeDeployment(
   router: Router,
@@ -72,7 +77,7 @@ export function makeDeployment(
     name: names.definition,
     ...(settings.hasDefaultRouteAnnotation && gateways.length > 0 && { 'default-route': gateways }),
   };
-  const configuration = hash('sha256', JSON.stringify(writeNetConf(names.definition, spec, settings))).slice(0, 16);
+  const configuration = hashConfiguration(spec, names, settings);
   const template = {
     metadata: {
       labels: { ...managedLabels, ...names.podLabels },

@@ -1,5 +1,5 @@
-import { formatOptionHelp, type OptionTable } from '../daemon/table.ts';
 import { defaultLog } from '../api/log-settings.ts';
+import { formatOptionHelp, type OptionTable } from '../daemon/table.ts';
 
 /** The names of all options, without the dashes. */
 export type OptionName =

@@ -1,10 +1,10 @@
-import { formatPrefix, networkOf, type Prefix, parseAddress, parsePrefix } from '../model/address.ts';
-import type { LogLevel, RuleBackendChoice } from '../model/attachment.ts';
-import { type Environment, OptionReader } from '../daemon/reader.ts';
 import { parsePort } from '../api/destination.ts';
 import { durationCure, parseDuration } from '../api/duration.ts';
 import { defaultLog, logLevels } from '../api/log-settings.ts';
 import { isLabelName, isName } from '../api/object-meta.ts';
+import { type Environment, OptionReader } from '../daemon/reader.ts';
+import { formatPrefix, networkOf, type Prefix, parseAddress, parsePrefix } from '../model/address.ts';
+import type { LogLevel, RuleBackendChoice } from '../model/attachment.ts';
 import type { ObjectSettings } from './objects.ts';
 import { type OptionName, optionTable } from './option-table.ts';
 

@@ -1,6 +1,6 @@
-import type { KubeApi } from '../cluster/port.ts';
 import type { ObjectMeta } from '../api/object-meta.ts';
 import { isRecord } from '../api/shape.ts';
+import type { KubeApi } from '../cluster/port.ts';
 
 /** Why pods do not come up, as Kubernetes calls it in Events. */
 const telling = new Set([

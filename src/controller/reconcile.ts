@@ -1,13 +1,13 @@
+import { isRecord } from '../api/shape.ts';
 import { type KubeApi, KubeError } from '../cluster/port.ts';
 import { formatProblem } from '../model/problem.ts';
-import type { EgressRouterSpec } from '../api/egress-router.ts';
-import { isRecord } from '../api/shape.ts';
-import type { Trouble } from './conditions.ts';
+import type { Trouble, Wait } from './conditions.ts';
 import { controllerOf, isCovered } from './coverage.ts';
 import type { RouterNames } from './names.ts';
 import {
   appliedAnnotation,
   type DesiredObject,
+  hashConfiguration,
   makeDefinition,
   makeDeployment,
   type ObjectSettings,
@@ -25,6 +25,8 @@ export interface ReconcileParts {
   readonly settings: ObjectSettings;
   readonly definitions: ObjectStore;
   readonly deployments: ObjectStore;
+  /** Name of a pod that must end before a Deployment is made. */
+  readonly findLeftover: () => string | undefined;
   /** Throws where this process may not write (any more). */
   readonly checkWriter: () => void;
   readonly signal: AbortSignal;
@@ -33,8 +35,19 @@ export interface ReconcileParts {
 /** How it went with a router's objects. */
 export type Outcome =
   | { readonly kind: 'applied'; readonly configuration: string }
-  | { readonly kind: 'waiting' }
+  | { readonly kind: 'waiting'; readonly wait: Wait }
   | { readonly kind: 'trouble'; readonly trouble: Trouble; readonly configuration: string | undefined };
+
+/** Why an object is not as it is wanted. */
+type Obstacle =
+  | { readonly kind: 'waiting'; readonly wait: Wait }
+  | { readonly kind: 'trouble'; readonly trouble: Trouble };
+
+/** What the names of a router that was deleted are waited for with. */
+export const waitForNames: Wait = {
+  reason: 'WaitingForNames',
+  message: 'the objects of the router before this one are being deleted',
+};
 
 /**
  * Makes a router's objects be as its EgressRouter wants them, the definition first: a pod reads it
@@ -48,7 +61,7 @@ export async function applyRouter(router: Router, names: RouterNames, parts: Rec
     const message = spec.problems.slice(0, 5).map(formatProblem).join('; ');
     return { kind: 'trouble', trouble: { reason: 'InvalidSpec', message }, configuration: undefined };
   }
-  const configuration = configurationOf(router, spec.value, names, parts.settings);
+  const configuration = hashConfiguration(spec.value, names, parts.settings);
   const wanted = [
     { resource: resources.definitions, store: parts.definitions, make: makeDefinition },
     { resource: resources.deployments, store: parts.deployments, make: makeDeployment },
@@ -56,17 +69,10 @@ export async function applyRouter(router: Router, names: RouterNames, parts: Rec
   for (const { resource, store, make } of wanted) {
     const object = make(router, spec.value, names, parts.settings);
     const outcome = await ensure(resource, store, object, router, parts);
-    if (outcome === 'waiting') return { kind: 'waiting' };
-    if (outcome !== undefined) return { kind: 'trouble', trouble: outcome, configuration };
+    if (outcome?.kind === 'waiting') return outcome;
+    if (outcome?.kind === 'trouble') return { ...outcome, configuration };
   }
   return { kind: 'applied', configuration };
-}
-
-function configurationOf(router: Router, spec: EgressRouterSpec, names: RouterNames, settings: ObjectSettings): string {
-  const deployment = makeDeployment(router, spec, names, settings) as unknown as {
-    spec: { template: { metadata: { annotations: Record<string, string> } } };
-  };
-  return deployment.spec.template.metadata.annotations['egress-router.io/configuration'] ?? '';
 }
 
 async function ensure(
@@ -74,27 +80,33 @@ async function ensure(
   store: ObjectStore,
   wanted: DesiredObject,
   router: Router,
-  { api, checkWriter, signal }: ReconcileParts,
-): Promise<Trouble | 'waiting' | undefined> {
+  { api, checkWriter, signal, findLeftover }: ReconcileParts,
+): Promise<Obstacle | undefined> {
   const { namespace, name } = wanted.metadata;
   const path = pathOf(resource, namespace, name);
   // One that does not bear our label is in no watch.
   const current = store.get(namespace, name) ?? (await find(api, path, signal));
   if (current !== undefined) {
     const place = judge(current, router);
-    if (place === 'waiting') return 'waiting';
+    if (place === 'waiting') return { kind: 'waiting', wait: waitForNames };
     if (place === 'foreign') {
       const message = `${resource.kind} ${name} exists and is not this router's: delete it, or move the router to another namespace`;
-      return { reason: 'NameTaken', message };
+      return { kind: 'trouble', trouble: { reason: 'NameTaken', message } };
     }
     if (isApplied(wanted, current)) return undefined;
+  } else if (resource === resources.deployments) {
+    const pod = findLeftover();
+    if (pod !== undefined) {
+      const message = `pod ${pod} of a Deployment that was deleted must end first: it has the address`;
+      return { kind: 'waiting', wait: { reason: 'WaitingForPod', message } };
+    }
   }
   checkWriter();
   try {
     store.learn(await api.apply(path, wanted, fieldManager, signal));
     return undefined;
   } catch (error) {
-    return explain(resource, name, error);
+    return { kind: 'trouble', trouble: explain(resource, name, error) };
   }
 }
 

@@ -1,8 +1,8 @@
-import type { Parsed } from '../model/problem.ts';
 import { type EgressRouterSpec, parseEgressRouter } from '../api/egress-router.ts';
 import { type ObjectMeta, readMeta } from '../api/object-meta.ts';
 import { ProblemList } from '../api/problem-list.ts';
 import { isRecord } from '../api/shape.ts';
+import type { Parsed } from '../model/problem.ts';
 
 /** An EgressRouter as the API server has it. */
 export interface Router {

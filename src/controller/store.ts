@@ -1,5 +1,5 @@
-import { versionOf } from '../cluster/port.ts';
 import { isRecord } from '../api/shape.ts';
+import { versionOf } from '../cluster/port.ts';
 
 /** Objects of one kind as they were last seen, by `NAMESPACE/NAME`. */
 export class ObjectStore {

@@ -1,5 +1,5 @@
-import type { Family } from '../model/address.ts';
 import { isRecord } from '../api/shape.ts';
+import type { Family } from '../model/address.ts';
 import type { Condition, ForeignChain, ForeignHook, ForeignRule, ForeignTable, OwnRules, Verdict } from './chain.ts';
 import { type Field, fieldIs, unknown } from './conditions.ts';
 

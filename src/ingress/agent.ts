@@ -1,20 +1,20 @@
+import { Pacer } from '../daemon/bounded-frequency-runner.ts';
+import type { AgentLog } from '../daemon/log.ts';
 import { readNftables } from '../firewall/nftables.ts';
 import type { IngressPort, IngressRules } from '../model/ingress.ts';
-import type { Admissions } from './claims/claims.ts';
-import type { IngressDataPlane } from './ports/data-plane.ts';
-import { describeFirewall } from './ports/firewall.ts';
-import { type GatewayReports, reportGateways } from './gateway/gateway-status.ts';
-import { type CheckTarget, HealthChecks, listTargets, type Probe } from './ports/health.ts';
-import { Inventory } from './objects/inventory.ts';
-import { ListenerWatch } from './ports/listeners.ts';
-import type { AgentLog } from '../daemon/log.ts';
-import type { AgentMetrics } from './metrics.ts';
-import type { AgentKind, AgentObject } from './objects/objects.ts';
-import { Pacer } from '../daemon/bounded-frequency-runner.ts';
-import type { AdmissionPolicy } from './claims/policy.ts';
 import { describeBackends, type RouteDefaults } from './backends/resolve.ts';
-import { backendsOf, type Desired, RuleBook } from './ports/desired.ts';
+import type { Admissions } from './claims/claims.ts';
+import type { AdmissionPolicy } from './claims/policy.ts';
+import { type GatewayReports, reportGateways } from './gateway/gateway-status.ts';
+import type { AgentMetrics } from './metrics.ts';
+import { Inventory } from './objects/inventory.ts';
+import type { AgentKind, AgentObject } from './objects/objects.ts';
 import type { ObjectSource, SourceSink } from './objects/source/source.ts';
+import type { IngressDataPlane } from './ports/data-plane.ts';
+import { backendsOf, type Desired, RuleBook } from './ports/desired.ts';
+import { describeFirewall } from './ports/firewall.ts';
+import { type CheckTarget, HealthChecks, listTargets, type Probe } from './ports/health.ts';
+import { ListenerWatch } from './ports/listeners.ts';
 import { listStatuses, type RouteStatus, type StatusSink } from './status/status.ts';
 
 /** How one agent works. */

@@ -1,12 +1,12 @@
 import { hostname } from 'node:os';
 import { openKubeApi } from '../cluster/client-node.ts';
 import { KubeLease } from '../cluster/lease.ts';
-import { ClusterStatus } from './status/cluster-status.ts';
-import type { Cluster } from './daemon.ts';
 import type { AgentLog } from '../daemon/log.ts';
-import type { AgentOptions } from './options.ts';
+import type { Cluster } from './daemon.ts';
 import { KubernetesSource } from './objects/source/kubernetes.ts';
 import type { SourceSink } from './objects/source/source.ts';
+import type { AgentOptions } from './options.ts';
+import { ClusterStatus } from './status/cluster-status.ts';
 
 /** Kubernetes as source and as place of statuses. Throws an Error when no API server is configured. */
 export function openCluster(options: AgentOptions, log: AgentLog, report: SourceSink['report']): Cluster {

@@ -1,14 +1,14 @@
 import type { Server } from 'node:http';
 import { createDaemonServer, listen } from '../daemon/http-server.ts';
-import { describeClaims } from './claims/claims-document.ts';
-import type { IngressDataPlane } from './ports/data-plane.ts';
-import { describeEphemeralOverlap, readEphemeralPorts } from './ports/ephemeral.ts';
 import type { AgentLog } from '../daemon/log.ts';
 import { IngressAgent } from './agent.ts';
+import { describeClaims } from './claims/claims-document.ts';
 import { AgentMetrics } from './metrics.ts';
-import type { AgentOptions } from './options.ts';
 import { ManifestSource } from './objects/source/manifests.ts';
 import type { ObjectSource, SourceSink } from './objects/source/source.ts';
+import type { AgentOptions } from './options.ts';
+import type { IngressDataPlane } from './ports/data-plane.ts';
+import { describeEphemeralOverlap, readEphemeralPorts } from './ports/ephemeral.ts';
 import type { StatusSink } from './status/status.ts';
 import { StatusFile } from './status/status-file.ts';
 

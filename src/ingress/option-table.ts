@@ -1,5 +1,5 @@
-import { formatOptionHelp, type OptionTable } from '../daemon/table.ts';
 import { defaultRouterNameKey } from '../api/route.ts';
+import { formatOptionHelp, type OptionTable } from '../daemon/table.ts';
 import { defaultPolicy } from './claims/policy.ts';
 import { formatPortRanges } from './claims/port-ranges.ts';
 

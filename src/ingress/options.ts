@@ -1,16 +1,16 @@
 import { hostname } from 'node:os';
-import type { Credentials } from '../daemon/http-server.ts';
-import { type Address, parseAddress } from '../model/address.ts';
-import type { Balance } from '../model/ingress.ts';
-import { type Environment, OptionReader } from '../daemon/reader.ts';
 import { parsePort } from '../api/destination.ts';
 import { durationCure, parseDuration } from '../api/duration.ts';
 import { isHostName, isLabelName } from '../api/object-meta.ts';
 import { defaultRouterNameKey } from '../api/route.ts';
-import { labelSelectorCure, parseLabelSelector } from './claims/label-selector.ts';
+import type { Credentials } from '../daemon/http-server.ts';
+import { type Environment, OptionReader } from '../daemon/reader.ts';
+import { type Address, parseAddress } from '../model/address.ts';
+import type { Balance } from '../model/ingress.ts';
 import type { AgentSettings } from './agent.ts';
-import { type OptionName, optionTable } from './option-table.ts';
+import { labelSelectorCure, parseLabelSelector } from './claims/label-selector.ts';
 import { type PortRange, parsePortRanges, portRangesCure } from './claims/port-ranges.ts';
+import { type OptionName, optionTable } from './option-table.ts';
 import type { RouterIdentity } from './status/status.ts';
 
 /** What the command line and the environment ask for. */

@@ -1,3 +1,4 @@
+import type { Ruleset } from '../firewall/chain.ts';
 import type { Family } from '../model/address.ts';
 import type { NamespaceSnapshot, NodeSnapshot } from '../model/network.ts';
 import type { Claimant, Flow, Neighbour, RouteAnswer, RouteQuestion } from '../model/observed.ts';
@@ -5,7 +6,6 @@ import type { Redirect } from '../model/redirect.ts';
 import type { AttachmentState } from '../model/state.ts';
 import type { Desired } from '../plan/egress/desired.ts';
 import type { Resolved } from '../plan/egress/resolve.ts';
-import type { Ruleset } from '../firewall/chain.ts';
 
 /** A way that the kernel was asked for. */
 export interface Way {

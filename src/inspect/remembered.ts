@@ -1,8 +1,8 @@
+import { parseDestination } from '../api/destination.ts';
 import type { Link, NamespaceSnapshot, NodeSnapshot } from '../model/network.ts';
 import type { Redirect } from '../model/redirect.ts';
 import type { AttachmentState } from '../model/state.ts';
 import type { Resolved, ResolvedAddress } from '../plan/egress/resolve.ts';
-import { parseDestination } from '../api/destination.ts';
 import { readInstalledRedirects } from './installed.ts';
 
 /** Where the node has no such interface: an index that no interface has. */

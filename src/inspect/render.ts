@@ -1,11 +1,11 @@
+import { defaultLog } from '../api/log-settings.ts';
+import { writeNetConf } from '../api/net-conf-writer.ts';
 import type { Address, Family } from '../model/address.ts';
 import type { RedirectSet } from '../model/redirect.ts';
 import { compileEgress } from '../rules/egress.ts';
 import { compareIptables } from '../rules/iptables/difference.ts';
 import { compareNftables } from '../rules/nftables/difference.ts';
 import type { RuleBackend } from '../rules/transaction.ts';
-import { defaultLog } from '../api/log-settings.ts';
-import { writeNetConf } from '../api/net-conf-writer.ts';
 import type { RenderedRouter } from './render-document.ts';
 import type { Written } from './written.ts';
 

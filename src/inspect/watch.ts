@@ -1,7 +1,7 @@
+import { parseDestination } from '../api/destination.ts';
 import type { Flow } from '../model/observed.ts';
 import type { AttachmentState } from '../model/state.ts';
 import { renderEndpoint } from '../rules/endpoint.ts';
-import { parseDestination } from '../api/destination.ts';
 import { flowKey, flowsOf, redirectKey } from './flows.ts';
 import type { WatchDocument } from './watch-document.ts';
 

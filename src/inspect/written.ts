@@ -1,11 +1,11 @@
-import { readObject } from '../ingress/objects/objects.ts';
-import { supportedVersions } from '../cni/version.ts';
-import type { AttachmentSpec } from '../model/attachment.ts';
-import type { Parsed, Problem } from '../model/problem.ts';
 import { type EgressRouterSpec, parseEgressRouter } from '../api/egress-router.ts';
 import { parseNetConf } from '../api/net-conf.ts';
 import { isRecord } from '../api/shape.ts';
 import { showValue } from '../api/show-value.ts';
+import { supportedVersions } from '../cni/version.ts';
+import { readObject } from '../ingress/objects/objects.ts';
+import type { AttachmentSpec } from '../model/attachment.ts';
+import type { Parsed, Problem } from '../model/problem.ts';
 
 /** What a document that somebody wrote is to us. */
 export type Written =

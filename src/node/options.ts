@@ -1,7 +1,7 @@
 import { isAbsolute } from 'node:path';
+import { durationCure, parseDuration } from '../api/duration.ts';
 import { type Environment, OptionReader } from '../daemon/reader.ts';
 import { formatOptionHelp, type OptionTable } from '../daemon/table.ts';
-import { durationCure, parseDuration } from '../api/duration.ts';
 import type { Installation } from './install.ts';
 
 type OptionName = 'source' | 'target' | 'name' | 'interval' | 'once' | 'uninstall-on-exit' | 'help';

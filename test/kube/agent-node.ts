@@ -1,13 +1,13 @@
-import { ClusterStatus } from '../../src/ingress/status/cluster-status.ts';
-import { MemoryDataPlane } from '../../src/ingress/ports/data-plane.ts';
-import { ListenerWatch } from '../../src/ingress/ports/listeners.ts';
-import { silentLog } from '../../src/daemon/log.ts';
-import { IngressAgent } from '../../src/ingress/agent.ts';
-import { AgentMetrics } from '../../src/ingress/metrics.ts';
-import { defaultPolicy } from '../../src/ingress/claims/policy.ts';
-import { KubernetesSource } from '../../src/ingress/objects/source/kubernetes.ts';
 import { KubeLease } from '../../src/cluster/lease.ts';
 import type { KubeApi } from '../../src/cluster/port.ts';
+import { silentLog } from '../../src/daemon/log.ts';
+import { IngressAgent } from '../../src/ingress/agent.ts';
+import { defaultPolicy } from '../../src/ingress/claims/policy.ts';
+import { AgentMetrics } from '../../src/ingress/metrics.ts';
+import { KubernetesSource } from '../../src/ingress/objects/source/kubernetes.ts';
+import { MemoryDataPlane } from '../../src/ingress/ports/data-plane.ts';
+import { ListenerWatch } from '../../src/ingress/ports/listeners.ts';
+import { ClusterStatus } from '../../src/ingress/status/cluster-status.ts';
 
 /** Paths of the lists that a cluster with Routes and Gateways has. */
 export const agentPaths = {

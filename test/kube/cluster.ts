@@ -24,12 +24,14 @@ interface Deployment extends KubeObject {
 
 /**
  * What in a cluster acts by itself: the garbage collector, Deployments of strategy Recreate, and Multus
- * that gives pods their interface. Notes where two living pods of one Deployment were seen at once.
+ * that gives pods their interface. Notes where two pods of one router were there at once, whosever they are.
  */
 export class Cluster {
   readonly #server: TestApiServer;
-  /** Deployments that had two pods at once. */
+  /** Routers that had two pods at once. */
   readonly doubles: string[] = [];
+  /** Milliseconds that a pod takes to end. */
+  endTime = 20;
   /** How pods come up; a test may make them fail. */
   podStatus: (pod: KubeObject) => { readonly status: object; readonly annotations: object } = (pod) => ready(pod);
   #isPending = false;
@@ -57,9 +59,29 @@ export class Cluster {
       for (const { metadata } of this.#all(path)) {
         const owners = (metadata.ownerReferences ?? []) as readonly { readonly uid: unknown }[];
         if (owners.length === 0 || owners.some(({ uid }) => living.has(uid))) continue;
-        this.#server.remove(path, `${metadata.namespace}/${metadata.name}`);
+        const key = `${metadata.namespace}/${metadata.name}`;
+        if (path === paths.pods) this.#end(key);
+        else this.#server.remove(path, key);
       }
     }
+  }
+
+  /** A pod is there until its kubelet says that it has ended. */
+  #end(key: string): void {
+    const pod = this.#server.get(paths.pods, key);
+    if (pod === undefined || pod.metadata.deletionTimestamp !== undefined) return;
+    this.#server.put(paths.pods, {
+      ...pod,
+      metadata: { ...pod.metadata, deletionTimestamp: new Date().toISOString() },
+    });
+    setTimeout(() => this.#server.remove(paths.pods, key), this.endTime);
+  }
+
+  #noteDoubles(): void {
+    const routers = this.#server
+      .all(paths.pods)
+      .map(({ metadata }) => `${metadata.namespace}/${(metadata.labels as Record<string, string>)['egress-router']}`);
+    this.doubles.push(...routers.filter((router, index) => routers.indexOf(router) < index));
   }
 
   #all(path: string): readonly KubeObject[] {
@@ -71,14 +93,11 @@ export class Cluster {
     const pods = this.#server
       .all(paths.pods)
       .filter((pod) => (pod.metadata.ownerReferences as { uid: unknown }[] | undefined)?.[0]?.uid === metadata.uid);
-    if (pods.length > 1) this.doubles.push(name);
     const template = JSON.stringify(spec.template);
     const [pod] = pods;
     if (pod !== undefined && pod.template !== template) {
       // Recreate: the old one ends first, and the next comes when it is gone.
-      if (pod.metadata.deletionTimestamp !== undefined)
-        this.#server.remove(paths.pods, `${namespace}/${pod.metadata.name}`);
-      else this.#server.put(paths.pods, { ...pod, metadata: { ...pod.metadata, deletionTimestamp: 'now' } });
+      this.#end(`${namespace}/${pod.metadata.name}`);
       return;
     }
     if (pod !== undefined) return;
@@ -101,6 +120,7 @@ export class Cluster {
       metadata: { ...made.metadata, annotations: { ...spec.template.metadata.annotations, ...annotations } },
       status,
     });
+    this.#noteDoubles();
   }
 }
 

@@ -2,12 +2,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
-import { RouterController } from '../../src/controller/controller.ts';
-import { ControllerMetrics } from '../../src/controller/metrics.ts';
-import type { ObjectSettings } from '../../src/controller/objects.ts';
 import { openKubeApi } from '../../src/cluster/client-node.ts';
 import { KubeLease } from '../../src/cluster/lease.ts';
 import type { KubeApi } from '../../src/cluster/port.ts';
+import { RouterController } from '../../src/controller/controller.ts';
+import type { ObjectSettings } from '../../src/controller/objects.ts';
 import { parsePrefix } from '../../src/model/address.ts';
 import { documentedEgressRouter } from '../unit/api/samples.ts';
 import { type KubeObject, TestApiServer } from './api-server.ts';
@@ -76,7 +75,6 @@ export class ControllerLab {
       settings: { ...objectSettings, ...settings },
       leadership: lease,
       log: pino({ level: 'silent' }),
-      metrics: new ControllerMetrics(),
       times,
     });
     lease.start();

@@ -129,6 +129,24 @@ describe('The controller', () => {
     // biome-ignore lint/suspicious/noExplicitAny: an object of Kubernetes
     assert.equal((deployment() as any).metadata.ownerReferences[0].uid, 'another');
     assert.deepEqual(lab.names('deployments'), ['egress-router-cni-deployment']);
+    assert.deepEqual(lab.cluster.doubles, []);
+  }).timeout(8000);
+
+  it('recreates a Deployment that somebody deleted once its pod has ended, and never has two pods at once', async () => {
+    lab.cluster.endTime = 300;
+    lab.putRouter('web');
+    lab.start();
+    await expect('web');
+    const [before] = lab.names('pods');
+    lab.server.remove(paths.deployments, 'shop/egress-router-cni-deployment');
+    await until(
+      () => lab.conditionsOf('web')[1] === 'Progressing=True WaitingForPod',
+      () => lab.conditionsOf('web'),
+    );
+    assert.deepEqual(lab.names('deployments'), []);
+    await expect('web');
+    assert.notDeepEqual(lab.names('pods'), [before]);
+    assert.deepEqual(lab.cluster.doubles, []);
   }).timeout(8000);
 
   it('gives the second router of a namespace names of its own, which it keeps when the first goes', async () => {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { toStructural } from '../../src/api/crd/structural.ts';
-import { formatProblem } from '../../src/model/problem.ts';
 import { parseEgressRouter } from '../../src/api/egress-router.ts';
 import { isRecord } from '../../src/api/shape.ts';
+import { formatProblem } from '../../src/model/problem.ts';
 import { documentedEgressRouter } from '../unit/api/samples.ts';
 import { readSchema, refuse } from './admission.ts';
 import { readExamples } from './rendered.ts';

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { generateFiles } from '../../hack/generate-tool.ts';
-import { readObject } from '../../src/ingress/objects/objects.ts';
+import { parseEgressRouter } from '../../src/api/egress-router.ts';
+import { parseNetConf } from '../../src/api/net-conf.ts';
 import { namesOf } from '../../src/controller/names.ts';
 import { makeDeployment } from '../../src/controller/objects.ts';
 import { readRouter } from '../../src/controller/router.ts';
-import { parseEgressRouter } from '../../src/api/egress-router.ts';
-import { parseNetConf } from '../../src/api/net-conf.ts';
+import { readObject } from '../../src/ingress/objects/objects.ts';
 import { documentedEgressRouter } from '../unit/api/samples.ts';
 import { type KubeDocument, overlays, readExamples, render } from './rendered.ts';
 import { findMistakes, hasSchema } from './strict.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'mocha';
-import { describeFirewall } from '../../src/ingress/ports/firewall.ts';
 import { readNftables } from '../../src/firewall/nftables.ts';
+import { describeFirewall } from '../../src/ingress/ports/firewall.ts';
 import { withConntrack } from '../../src/kernel/linux/connections.ts';
 import { NftablesIngress } from '../../src/kernel/linux/ingress/nftables-ingress.ts';
 import { type Connection, listConnections } from '../../src/kernel/linux/netlink/conntrack.ts';

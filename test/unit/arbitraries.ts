@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { makeRedirect } from '../../src/api/destination.ts';
 import {
   type Address,
   addressBits,
@@ -11,7 +12,6 @@ import {
 } from '../../src/model/address.ts';
 import type { ReservedAddress } from '../../src/model/attachment.ts';
 import { protocols, type Redirect, type RedirectSet } from '../../src/model/redirect.ts';
-import { makeRedirect } from '../../src/api/destination.ts';
 
 function addressesOf(family: Family): fc.Arbitrary<Address> {
   const length = addressBits(family) / 8;

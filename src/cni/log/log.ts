@@ -2,9 +2,9 @@
 // threads and no stream library. In the compiled executable the main build takes 5 ms to load, a
 // third of a whole ADD; this one takes less than 1.
 import pino from 'pino/browser.js';
-import { appendText, closeLogFile, openLogFile } from './log-file.ts';
 import type { LogLevel, LogSettings } from '../../model/attachment.ts';
 import { escapeUnprintable } from '../../model/text.ts';
+import { appendText, closeLogFile, openLogFile } from './log-file.ts';
 
 /** The plugin's log of one process. No method ever throws. */
 export interface PluginLog {

@@ -1,18 +1,18 @@
-import { runSteps } from '../steps.ts';
+import { parseNetConf } from '../../api/net-conf.ts';
+import { type PreviousResult, parsePreviousResult } from '../../api/prev-result.ts';
 import type { Kernel } from '../../kernel/port.ts';
 import type { AttachmentSpec } from '../../model/attachment.ts';
 import type { NamespaceSnapshot } from '../../model/network.ts';
 import type { PodName } from '../../model/state.ts';
 import { type AddPlan, planAdd } from '../../plan/egress/add.ts';
 import { type Resolved, resolveMaster, resolvePod } from '../../plan/egress/resolve.ts';
-import { describeDone, describeRequest, describeRules } from '../log-lines.ts';
-import { parseNetConf } from '../../api/net-conf.ts';
-import { type PreviousResult, parsePreviousResult } from '../../api/prev-result.ts';
 import { attachmentsIn, removeLeftovers } from '../attachments.ts';
 import type { VerbContext } from '../context.ts';
 import { demand } from '../demand.ts';
 import type { Call } from '../environment.ts';
+import { describeDone, describeRequest, describeRules } from '../log-lines.ts';
 import { formatResult } from '../result.ts';
+import { runSteps } from '../steps.ts';
 import type { CniVersion } from '../version.ts';
 
 type ContainerCall = Extract<Call, { verb: 'ADD' | 'CHECK' }>;

@@ -1,11 +1,11 @@
+import { parseNetConf } from '../../api/net-conf.ts';
+import { type PreviousResult, parsePreviousResult } from '../../api/prev-result.ts';
 import { formatPrefix } from '../../model/address.ts';
 import type { NamespaceSnapshot } from '../../model/network.ts';
 import type { AttachmentState } from '../../model/state.ts';
 import { listDeviations } from '../../plan/egress/check.ts';
 import { describeDesired } from '../../plan/egress/desired.ts';
 import { type Resolved, resolveMaster } from '../../plan/egress/resolve.ts';
-import { parseNetConf } from '../../api/net-conf.ts';
-import { type PreviousResult, parsePreviousResult } from '../../api/prev-result.ts';
 import { attachmentsIn } from '../attachments.ts';
 import type { VerbContext } from '../context.ts';
 import { demand } from '../demand.ts';

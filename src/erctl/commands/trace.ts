@@ -1,9 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { parsePort, parseProtocol } from '../../api/destination.ts';
 import { describeTrace, followRules, type TraceQuestion } from '../../inspect/trace.ts';
 import { FileStateStore } from '../../kernel/linux/state-store.ts';
 import { type Address, parseAddress } from '../../model/address.ts';
 import type { Protocol } from '../../model/redirect.ts';
-import { parsePort, parseProtocol } from '../../api/destination.ts';
 import { ErctlError, exitCodes } from '../failure.ts';
 import { renderJson } from '../json.ts';
 import { lookAt } from '../look.ts';

@@ -1,10 +1,10 @@
-import type { Family } from '../../model/address.ts';
-import type { Balance, IngressPort, WeightedEndpoint } from '../../model/ingress.ts';
-import type { Protocol } from '../../model/redirect.ts';
 import type { EndpointSlice, SlicePort } from '../../api/endpoint-slice.ts';
 import type { RouteBackend, RouteDemand } from '../../api/route.ts';
 import type { AskedPort } from '../../api/route-annotations.ts';
 import type { Service } from '../../api/service.ts';
+import type { Family } from '../../model/address.ts';
+import type { Balance, IngressPort, WeightedEndpoint } from '../../model/ingress.ts';
+import type { Protocol } from '../../model/redirect.ts';
 
 /** A Service of a Route with its weight; without `service` when no such Service exists. */
 export interface ResolvedBackend {

@@ -1,7 +1,7 @@
-import { formatProblem } from '../../model/problem.ts';
 import type { Labels, ObjectMeta } from '../../api/object-meta.ts';
 import type { Route, RouteDemand } from '../../api/route.ts';
 import type { AskedPort } from '../../api/route-annotations.ts';
+import { formatProblem } from '../../model/problem.ts';
 import { matchesLabels } from './label-selector.ts';
 import type { AdmissionPolicy } from './policy.ts';
 import { formatPortRanges, includesPort } from './port-ranges.ts';

@@ -1,4 +1,3 @@
-import type { Problem } from '../../model/problem.ts';
 import { type EndpointSlice, parseEndpointSlice } from '../../api/endpoint-slice.ts';
 import { type Gateway, parseGateway } from '../../api/gateway.ts';
 import { type Namespace, parseNamespace } from '../../api/namespace.ts';
@@ -8,6 +7,7 @@ import { parseRoute, type Route } from '../../api/route.ts';
 import { parseService, type Service } from '../../api/service.ts';
 import { isRecord } from '../../api/shape.ts';
 import { parseStreamRoute, type StreamRoute } from '../../api/stream-route.ts';
+import type { Problem } from '../../model/problem.ts';
 
 /** An object that the agent acts on, read. */
 export type AgentObject =

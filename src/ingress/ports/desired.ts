@@ -1,10 +1,10 @@
-import type { IngressPort } from '../../model/ingress.ts';
 import type { RouteBackend, RouteDemand } from '../../api/route.ts';
+import type { IngressPort } from '../../model/ingress.ts';
+import { endpointKey, type ResolvedBackend, type RouteDefaults, resolveRoute } from '../backends/resolve.ts';
 import { type Admissions, type Admitted, type ClaimSurroundings, decideClaims } from '../claims/claims.ts';
+import type { AdmissionPolicy } from '../claims/policy.ts';
 import { listListenerRoutes } from '../gateway/gateways.ts';
 import type { Inventory } from '../objects/inventory.ts';
-import type { AdmissionPolicy } from '../claims/policy.ts';
-import { endpointKey, type ResolvedBackend, type RouteDefaults, resolveRoute } from '../backends/resolve.ts';
 
 /** Everything that follows from the objects, at one moment. */
 export interface Desired {

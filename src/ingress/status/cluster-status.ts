@@ -1,8 +1,8 @@
 import type { KubeApi } from '../../cluster/port.ts';
-import type { GatewayReports } from '../gateway/gateway-status.ts';
-import { GatewayStatusWriter } from './gateway-status-writer.ts';
 import type { AgentLog } from '../../daemon/log.ts';
+import type { GatewayReports } from '../gateway/gateway-status.ts';
 import type { AgentKind } from '../objects/objects.ts';
+import { GatewayStatusWriter } from './gateway-status-writer.ts';
 import { RouteStatusWriter } from './route-status.ts';
 import type { RouterIdentity, RouteStatus, StatusSink } from './status.ts';
 import type { Writer } from './status-writer.ts';

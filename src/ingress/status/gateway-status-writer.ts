@@ -1,7 +1,7 @@
-import type { KubeApi } from '../../cluster/port.ts';
 import { isRecord } from '../../api/shape.ts';
-import type { ConditionDraft, GatewayReports, ParentReport } from '../gateway/gateway-status.ts';
+import type { KubeApi } from '../../cluster/port.ts';
 import type { AgentLog } from '../../daemon/log.ts';
+import type { ConditionDraft, GatewayReports, ParentReport } from '../gateway/gateway-status.ts';
 import type { AgentKind } from '../objects/objects.ts';
 import { type SeenObject, type StatusChange, StatusWriter, type Writer } from './status-writer.ts';
 

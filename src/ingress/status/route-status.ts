@@ -1,6 +1,6 @@
-import type { KubeApi } from '../../cluster/port.ts';
 import { keyOf } from '../../api/object-meta.ts';
 import { isRecord } from '../../api/shape.ts';
+import type { KubeApi } from '../../cluster/port.ts';
 import type { AgentLog } from '../../daemon/log.ts';
 import { makeIngress, type RouteIngress, type RouterIdentity, type RouteStatus } from './status.ts';
 import { type SeenObject, type StatusChange, StatusWriter, type Writer } from './status-writer.ts';

@@ -1,7 +1,7 @@
-import { type KubeApi, KubeError, versionOf } from '../../cluster/port.ts';
 import { isRecord } from '../../api/shape.ts';
-import type { AgentLog } from '../../daemon/log.ts';
+import { type KubeApi, KubeError, versionOf } from '../../cluster/port.ts';
 import { Pacer } from '../../daemon/bounded-frequency-runner.ts';
+import type { AgentLog } from '../../daemon/log.ts';
 
 /** What decides whether this process writes. */
 export interface Writer {

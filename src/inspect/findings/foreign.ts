@@ -1,10 +1,10 @@
+import type { ForeignChain, ForeignHook, ForeignTable, Probe } from '../../firewall/chain.ts';
+import { type Fate, walkChain } from '../../firewall/walk.ts';
 import type { Address, Family } from '../../model/address.ts';
 import type { Redirect } from '../../model/redirect.ts';
 import { fallbackOf } from '../../model/redirect.ts';
 import { ownerOf } from '../../plan/egress/desired.ts';
 import { type Finding, inNamespace } from '../finding.ts';
-import type { ForeignChain, ForeignHook, ForeignTable, Probe } from '../../firewall/chain.ts';
-import { type Fate, walkChain } from '../../firewall/walk.ts';
 import type { Observation } from '../observation.ts';
 
 /** A packet of a router on its way, and what is lost when it is. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { formatDestination } from '../../../src/model/format.ts';
 import { type Destination, parseDestination } from '../../../src/api/destination.ts';
+import { formatDestination } from '../../../src/model/format.ts';
 import { hosts, ports, redirects } from '../arbitraries.ts';
 
 const forms = '"IP", "PORT PROTOCOL IP" or "PORT PROTOCOL IP TARGETPORT"';

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { formatPrefix } from '../../../src/model/address.ts';
-import { formatProblem } from '../../../src/model/problem.ts';
 import { parseEgressRouter } from '../../../src/api/egress-router.ts';
 import { parseNetConf } from '../../../src/api/net-conf.ts';
 import { toNetConfIp } from '../../../src/api/net-conf-ip.ts';
+import { formatPrefix } from '../../../src/model/address.ts';
+import { formatProblem } from '../../../src/model/problem.ts';
 import { routers } from '../arbitraries.ts';
 import { clusterNetworkOperatorConf, documentedEgressRouter } from './samples.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { formatProblem } from '../../../src/model/problem.ts';
 import { parseEndpointSlice } from '../../../src/api/endpoint-slice.ts';
+import { formatProblem } from '../../../src/model/problem.ts';
 import { makeSlice, writeSlice } from '../ingress/samples.ts';
 
 describe('parseEndpointSlice', () => {

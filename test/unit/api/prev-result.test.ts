@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { formatProblem } from '../../../src/model/problem.ts';
 import { parsePreviousResult } from '../../../src/api/prev-result.ts';
+import { formatProblem } from '../../../src/model/problem.ts';
 
 function problemsOf(prevResult: unknown): string[] {
   const parsed = parsePreviousResult({ prevResult });

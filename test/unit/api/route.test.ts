@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { parseRoute } from '../../../src/api/route.ts';
 import { formatPrefix } from '../../../src/model/address.ts';
 import { formatProblem } from '../../../src/model/problem.ts';
-import { parseRoute } from '../../../src/api/route.ts';
 import { documentedRoute, problemsOfRoute, readRoute, writeRoute } from '../ingress/samples.ts';
 
 function demandOf(input: unknown) {

@@ -1,6 +1,6 @@
+import { parseNetConf } from '../../../src/api/net-conf.ts';
 import type { AttachmentSpec } from '../../../src/model/attachment.ts';
 import { formatProblem } from '../../../src/model/problem.ts';
-import { parseNetConf } from '../../../src/api/net-conf.ts';
 
 /** A network configuration as OpenShift's Cluster Network Operator writes it. */
 export const clusterNetworkOperatorConf = {

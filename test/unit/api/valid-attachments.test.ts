@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { formatProblem } from '../../../src/model/problem.ts';
 import { parseValidAttachments } from '../../../src/api/valid-attachments.ts';
+import { formatProblem } from '../../../src/model/problem.ts';
 
 describe('parseValidAttachments', () => {
   it('reads the list', () => {

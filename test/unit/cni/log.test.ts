@@ -17,10 +17,10 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { logLevels } from '../../../src/api/log-settings.ts';
 import { openPluginLog } from '../../../src/cni/log/log.ts';
 import { appendText, type LogFile, rotateAtBytes } from '../../../src/cni/log/log-file.ts';
 import type { LogLevel } from '../../../src/model/attachment.ts';
-import { logLevels } from '../../../src/api/log-settings.ts';
 
 const clock = () => Date.UTC(2021, 3, 26, 12, 27, 20, 999);
 const time = '2021-04-26T12:27:20Z';

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { isRecord } from '../../../src/api/shape.ts';
 import { dateConditions, describeRouter } from '../../../src/controller/conditions.ts';
 import { isCovered } from '../../../src/controller/coverage.ts';
 import { latestMessage } from '../../../src/controller/pod-events.ts';
 import { readRouterPod } from '../../../src/controller/pods.ts';
 import { readRouter } from '../../../src/controller/router.ts';
-import { isRecord } from '../../../src/api/shape.ts';
 import { documentedEgressRouter } from '../api/samples.ts';
 
 describe('objects of a cluster', () => {
@@ -34,7 +34,7 @@ describe('objects of a cluster', () => {
 describe('conditions', () => {
   const situation = {
     trouble: undefined,
-    isWaitingForNames: false,
+    wait: undefined,
     configuration: 'c',
     pods: [],
     addresses: ['192.168.12.99'],

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
+import { createDaemonServer, type HttpParts } from '../../../src/daemon/http-server.ts';
 import { probeByConnecting } from '../../../src/ingress/ports/health.ts';
 import { readListeners } from '../../../src/ingress/ports/listeners.ts';
-import { createDaemonServer, type HttpParts } from '../../../src/daemon/http-server.ts';
 import { parseAddress } from '../../../src/model/address.ts';
 
 const metrics = { contentType: 'text/plain; version=0.0.4', metrics: async () => 'up 1\n' };

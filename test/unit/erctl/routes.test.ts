@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { createDaemonServer, type HttpParts } from '../../../src/daemon/http-server.ts';
 import { decideClaims } from '../../../src/ingress/claims/claims.ts';
 import { claimsDocumentSchema, describeClaims } from '../../../src/ingress/claims/claims-document.ts';
 import { defaultPolicy } from '../../../src/ingress/claims/policy.ts';
-import { createDaemonServer, type HttpParts } from '../../../src/daemon/http-server.ts';
 import { readRoute, writeRoute } from '../ingress/samples.ts';
 import { call } from './call.ts';
 

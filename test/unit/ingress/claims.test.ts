@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { keyOf } from '../../../src/api/object-meta.ts';
+import type { Route } from '../../../src/api/route.ts';
 import { type Admissions, type ClaimSurroundings, decideClaims } from '../../../src/ingress/claims/claims.ts';
 import { parseLabelSelector } from '../../../src/ingress/claims/label-selector.ts';
 import { type AdmissionPolicy, defaultPolicy } from '../../../src/ingress/claims/policy.ts';
-import { keyOf } from '../../../src/api/object-meta.ts';
-import type { Route } from '../../../src/api/route.ts';
 import { type RouteWords, readRoute, writeRoute } from './samples.ts';
 
 function surroundingsWith(policy: Partial<AdmissionPolicy> = {}, listeners: readonly string[] = []): ClaimSurroundings {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describeEphemeralOverlap, readEphemeralPorts } from '../../../src/ingress/ports/ephemeral.ts';
 import { defaultPolicy } from '../../../src/ingress/claims/policy.ts';
+import { describeEphemeralOverlap, readEphemeralPorts } from '../../../src/ingress/ports/ephemeral.ts';
 
 const range = { from: 32_768, to: 60_999 };
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { Inventory } from '../../../src/ingress/objects/inventory.ts';
-import { readObject } from '../../../src/ingress/objects/objects.ts';
-import { defaultPolicy } from '../../../src/ingress/claims/policy.ts';
-import { RuleBook } from '../../../src/ingress/ports/desired.ts';
-import { formatProblem } from '../../../src/model/problem.ts';
 import { parseGateway } from '../../../src/api/gateway.ts';
 import { parseStreamRoute } from '../../../src/api/stream-route.ts';
+import { defaultPolicy } from '../../../src/ingress/claims/policy.ts';
+import { Inventory } from '../../../src/ingress/objects/inventory.ts';
+import { readObject } from '../../../src/ingress/objects/objects.ts';
+import { RuleBook } from '../../../src/ingress/ports/desired.ts';
+import { formatProblem } from '../../../src/model/problem.ts';
 import { writeRoute, writeSlice } from './samples.ts';
 
 const created = (seconds: number) => new Date(Date.UTC(2026, 0, 1) + seconds * 1000).toISOString();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
+import { type Environment, OptionsError } from '../../../src/daemon/reader.ts';
 import { formatHelp, optionTable } from '../../../src/ingress/option-table.ts';
 import { type AgentOptions, parseOptions } from '../../../src/ingress/options.ts';
-import { type Environment, OptionsError } from '../../../src/daemon/reader.ts';
 
 function parse(args: readonly string[], environment: Environment = {}): AgentOptions {
   const options = parseOptions(args, environment);

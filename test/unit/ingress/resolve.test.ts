@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { describeBackends, type ResolvedBackend, resolveRoute } from '../../../src/ingress/backends/resolve.ts';
-import type { IngressPort } from '../../../src/model/ingress.ts';
 import type { EndpointSlice } from '../../../src/api/endpoint-slice.ts';
 import type { RouteDemand } from '../../../src/api/route.ts';
+import { describeBackends, type ResolvedBackend, resolveRoute } from '../../../src/ingress/backends/resolve.ts';
+import type { IngressPort } from '../../../src/model/ingress.ts';
 import { makeService, makeSlice, type RouteWords, readRoute, writeRoute } from './samples.ts';
 
 function demandOf(words: RouteWords = {}): RouteDemand {

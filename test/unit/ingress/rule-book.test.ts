@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { defaultPolicy } from '../../../src/ingress/claims/policy.ts';
 import { Inventory } from '../../../src/ingress/objects/inventory.ts';
 import { type AgentObject, objectKey, readObject } from '../../../src/ingress/objects/objects.ts';
-import { defaultPolicy } from '../../../src/ingress/claims/policy.ts';
 import { RuleBook } from '../../../src/ingress/ports/desired.ts';
 import { writeRoute, writeSlice } from './samples.ts';
 

@@ -1,7 +1,7 @@
-import { formatProblem } from '../../../src/model/problem.ts';
 import { type EndpointSlice, parseEndpointSlice } from '../../../src/api/endpoint-slice.ts';
 import { parseRoute, type Route } from '../../../src/api/route.ts';
 import { parseService, type Service } from '../../../src/api/service.ts';
+import { formatProblem } from '../../../src/model/problem.ts';
 
 /** The Route of the TCP router's documentation, word for word. */
 export const documentedRoute = {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import type { FindingCode } from '../../../src/inspect/finding.ts';
-import { judge } from '../../../src/inspect/findings.ts';
 import { readIptables } from '../../../src/firewall/iptables.ts';
 import { readNftables } from '../../../src/firewall/nftables.ts';
+import type { FindingCode } from '../../../src/inspect/finding.ts';
+import { judge } from '../../../src/inspect/findings.ts';
 import type { Observation } from '../../../src/inspect/observation.ts';
 import { describeInspection } from '../../../src/inspect/report.ts';
 import { inspectDocumentSchema } from '../../../src/inspect/report-document.ts';

@@ -17,9 +17,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { OptionsError } from '../../../src/daemon/reader.ts';
 import { install, uninstall } from '../../../src/node/install.ts';
 import { parseOptions } from '../../../src/node/options.ts';
-import { OptionsError } from '../../../src/daemon/reader.ts';
 import { until } from '../../until.ts';
 
 describe('install', () => {

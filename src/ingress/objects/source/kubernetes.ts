@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
+import { isRecord } from '../../../api/shape.ts';
 import { type KubeApi, versionOf } from '../../../cluster/port.ts';
 import { ordinaryTimes, type ReflectorTimes, reflect } from '../../../cluster/reflector.ts';
 import { formatProblem } from '../../../model/problem.ts';
-import { isRecord } from '../../../api/shape.ts';
 import { type AgentKind, readKind } from '../objects.ts';
 import type { ObjectSource, SourceSink } from './source.ts';
 

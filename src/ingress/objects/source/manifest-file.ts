@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { LineCounter, parseAllDocuments } from 'yaml';
-import { formatProblem } from '../../../model/problem.ts';
 import { isRecord } from '../../../api/shape.ts';
+import { formatProblem } from '../../../model/problem.ts';
 import { type AgentObject, objectKey, readObject } from '../objects.ts';
 
 /** The objects of one file. */
