@@ -7,13 +7,13 @@ import { OptionsError } from '../src/daemon/reader.ts';
 import { startDaemon } from '../src/ingress/daemon.ts';
 import { formatHelp } from '../src/ingress/option-table.ts';
 import { type AgentOptions, parseOptions } from '../src/ingress/options.ts';
-import { type IngressDataPlane, MemoryDataPlane } from '../src/ingress/ports/data-plane.ts';
+import { MemoryKernel, type PortKernel } from '../src/ingress/ports/kernel.ts';
 import { NftablesIngress } from '../src/kernel/linux/ingress/nftables-ingress.ts';
 
-/** Wiring: what puts rules in force on this node. */
-function openDataPlane(options: AgentOptions): IngressDataPlane {
-  if (options.dryRun) return new MemoryDataPlane();
-  return new NftablesIngress({ name: options.settings.name, drainTime: options.drainTime });
+/** Wiring: what puts open ports in force on this node. */
+function openKernel(options: AgentOptions): PortKernel {
+  if (options.dryRun) return new MemoryKernel();
+  return new NftablesIngress({ name: options.ports.name, drainTime: options.drainTime });
 }
 
 const options = readCommandLine(parseOptions, formatHelp);
@@ -22,17 +22,18 @@ const log = pino(
   pino.destination({ sync: true }),
 );
 try {
-  const daemon = await startDaemon(options, openDataPlane(options), log, async (...words) => {
+  const daemon = await startDaemon(options, openKernel(options), log, async (...words) => {
     // Loaded when it is needed: the client takes longer to load than all the rest.
     const { openCluster } = await import('../src/ingress/cluster.ts');
     return openCluster(...words);
   });
-  log.info({ node: options.settings.node, manifests: options.manifests }, 'The ingress agent runs');
+  log.info({ node: options.ports.node, manifests: options.manifests }, 'Ingress agent started');
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
-      daemon.stop();
-      log.info({ signal, rules: options.cleanupOnExit ? 'removed' : 'left' }, 'The ingress agent ends');
-      process.exit(0);
+      void daemon.stop().finally(() => {
+        log.info({ signal, rules: options.cleanupOnExit ? 'removed' : 'kept' }, 'Ingress agent stopped');
+        process.exit(0);
+      });
     });
   }
 } catch (error) {

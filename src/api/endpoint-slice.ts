@@ -1,16 +1,18 @@
 import * as z from 'zod/mini';
-import { type Address, isLinkLocal, isUnusable, parseAddress } from '../model/address.ts';
+import { type Address, parseAddress } from '../model/address.ts';
 import type { Parsed } from '../model/problem.ts';
 import type { Protocol } from '../model/redirect.ts';
 import { parseProtocol } from './destination.ts';
+import { isEndpointAddress } from './endpoint-address.ts';
 import { type ObjectMeta, readMeta } from './object-meta.ts';
 import { portNumber } from './port-number.ts';
 import { ProblemList } from './problem-list.ts';
 import { isRecord, type Readable, readShape } from './shape.ts';
+import { showValue } from './show-value.ts';
 import { text } from './text.ts';
 
 /** Whether an endpoint takes connections (KEP-1672). */
-type EndpointState =
+export type EndpointState =
   | 'ready'
   /** Shutting down, but still answering: used when nothing is ready. */
   | 'draining'
@@ -18,11 +20,13 @@ type EndpointState =
   | 'unready';
 
 /** One pod behind a Service. */
-interface SliceEndpoint {
+export interface SliceEndpoint {
   readonly address: Address;
   readonly state: EndpointState;
   /** The node it runs on, when that is known. */
   readonly node?: string;
+  /** Kind and name of what is behind it, usually a pod. */
+  readonly target?: string;
 }
 
 /** One port that every endpoint of the slice has. */
@@ -32,6 +36,8 @@ export interface SlicePort {
   readonly protocol: Protocol;
   /** 1–65535. */
   readonly port: number;
+  /** What is spoken there, such as `kubernetes.io/h2c` (KEP-3726). */
+  readonly appProtocol?: string;
 }
 
 /** An EndpointSlice (discovery.k8s.io/v1). */
@@ -41,6 +47,8 @@ export interface EndpointSlice {
   readonly service?: string;
   readonly ports: readonly SlicePort[];
   readonly endpoints: readonly SliceEndpoint[];
+  /** Addresses that no endpoint may have and that were left out, a few of them, for messages. */
+  readonly leftOut: readonly string[];
 }
 
 const flag = z.nullish(z.boolean('must be true or false'));
@@ -52,6 +60,12 @@ const endpointSchema = z.object(
       z.object({ ready: flag, serving: flag, terminating: flag }, 'must be an object with ready, serving, terminating'),
     ),
     nodeName: z.nullish(text('must be the name of a node')),
+    targetRef: z.nullish(
+      z.object(
+        { kind: z.nullish(text('must be a kind')), name: z.nullish(text('must be a name')) },
+        'must be an object',
+      ),
+    ),
   },
   'must be an object with addresses',
 );
@@ -66,6 +80,7 @@ const sliceSchema = z.object(
             name: z.nullish(text('must be the name of the port')),
             protocol: z.nullish(text('must be TCP, UDP or SCTP')),
             port: z.nullish(portNumber),
+            appProtocol: z.nullish(text('must be a protocol such as "kubernetes.io/h2c"')),
           },
           'must be an object with port',
         ),
@@ -84,8 +99,8 @@ const serviceLabel = 'kubernetes.io/service-name';
 
 /**
  * Reads an EndpointSlice. Slices of host names (`FQDN`) have no endpoints for a kernel. Addresses
- * that no pod can have (loopback, link-local, multicast) are refused: connections sent there would
- * reach the node itself, or all of its network.
+ * that no pod can have are left out, one by one: connections sent there would reach the node itself, all
+ * of its network, or the cloud's metadata service.
  */
 export function parseEndpointSlice(input: unknown): Parsed<EndpointSlice> {
   const problems = new ProblemList();
@@ -93,8 +108,9 @@ export function parseEndpointSlice(input: unknown): Parsed<EndpointSlice> {
   const slice = isRecord(input) ? readShape(sliceSchema, input, '', problems) : undefined;
   const isNames = slice?.addressType === 'FQDN';
   const endpoints: SliceEndpoint[] = [];
-  for (const [index, endpoint] of (isNames ? [] : (slice?.endpoints ?? [])).entries()) {
-    const read = endpoint && readEndpoint(endpoint, `endpoints[${index}]`, problems);
+  const leftOut: string[] = [];
+  for (const endpoint of isNames ? [] : (slice?.endpoints ?? [])) {
+    const read = endpoint && readEndpoint(endpoint, leftOut);
     if (read !== undefined) endpoints.push(read);
   }
   const ports: SlicePort[] = [];
@@ -102,7 +118,10 @@ export function parseEndpointSlice(input: unknown): Parsed<EndpointSlice> {
     const protocol = parseProtocol(written?.protocol ?? 'TCP');
     if (protocol === undefined) {
       problems.add(`ports[${index}].protocol`, written?.protocol, 'must be TCP, UDP or SCTP');
-    } else if (written?.port !== undefined) ports.push({ name: written.name ?? '', protocol, port: written.port });
+    } else if (written?.port !== undefined) {
+      const { name = '', port, appProtocol } = written;
+      ports.push({ name, protocol, port, ...(appProtocol && { appProtocol }) });
+    }
   }
   return problems.finish(() => {
     const { namespace, labels } = meta as ObjectMeta;
@@ -112,22 +131,30 @@ export function parseEndpointSlice(input: unknown): Parsed<EndpointSlice> {
       ...(service !== undefined && { service: `${namespace}/${service}` }),
       ports,
       endpoints,
+      leftOut,
     };
   });
 }
 
-function readEndpoint(written: WrittenEndpoint, path: string, problems: ProblemList): SliceEndpoint | undefined {
+/** More addresses than these are not named: nobody reads them. */
+const maxLeftOut = 5;
+
+function readEndpoint(written: WrittenEndpoint, leftOut: string[]): SliceEndpoint | undefined {
   // All addresses of one endpoint are the same pod; kube-proxy takes the first one too.
   const first = written.addresses?.[0];
-  const address = first === undefined ? undefined : parseAddress(first);
-  if (address === undefined || isUnusable(address) || isLinkLocal(address)) {
-    if (written.addresses !== undefined) {
-      problems.add(`${path}.addresses[0]`, first, 'must be the IPv4 or IPv6 address of a pod');
-    }
+  if (first === undefined) return undefined;
+  const address = parseAddress(first);
+  if (address === undefined || !isEndpointAddress(address)) {
+    if (leftOut.length < maxLeftOut) leftOut.push(showValue(first, 48));
     return undefined;
   }
-  const { conditions, nodeName } = written;
-  return { address, state: stateOf(conditions), ...(nodeName !== undefined && { node: nodeName }) };
+  const { conditions, nodeName, targetRef } = written;
+  return {
+    address,
+    state: stateOf(conditions),
+    ...(nodeName !== undefined && { node: nodeName }),
+    ...(targetRef?.name && { target: `${(targetRef.kind || 'Pod').toLowerCase()}:${targetRef.name}` }),
+  };
 }
 
 /**

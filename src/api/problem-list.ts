@@ -6,7 +6,12 @@ const maxProblems = 100;
 
 /** Gathers all that is wrong with a document, so that its author mends it in one go. */
 export class ProblemList {
-  readonly #problems: Problem[] = [];
+  readonly #problems: Problem[];
+
+  /** @param known problems that were found elsewhere in the document */
+  constructor(known: readonly Problem[] = []) {
+    this.#problems = [...known];
+  }
 
   /** Notes that `value`, which stands at the JSON path, is wrong; `cure` says what would be right. */
   add(path: string, value: unknown, cure: string): void {
@@ -17,6 +22,11 @@ export class ProblemList {
   /** Whether further problems would be dropped. */
   get isFull(): boolean {
     return this.#problems.length >= maxProblems;
+  }
+
+  /** What was noted so far. */
+  get list(): readonly Problem[] {
+    return this.#problems;
   }
 
   get count(): number {

@@ -1,3 +1,4 @@
+import { latestVersion, supportedVersions } from '../api/cni-version.ts';
 import { defaultLog, findLogSettings } from '../api/log-settings.ts';
 import { decodeConfiguration } from './configuration.ts';
 import type { PluginParts, VerbContext } from './context.ts';
@@ -10,7 +11,7 @@ import { runCheck } from './verbs/check.ts';
 import { runDel } from './verbs/del.ts';
 import { runGc } from './verbs/gc.ts';
 import { runStatus } from './verbs/status.ts';
-import { formatVersionAnswer, latestVersion, negotiateVersion, requireVerb, supportedVersions } from './version.ts';
+import { formatVersionAnswer, negotiateVersion, requireVerb } from './version.ts';
 
 /** What a call prints and how it ends. */
 export interface Outcome {

@@ -1,6 +1,7 @@
+import type { CniVersion } from '../api/cni-version.ts';
 import type { PreviousResult } from '../api/prev-result.ts';
 import { type Address, formatPrefix, type Prefix } from '../model/address.ts';
-import { type CniVersion, isAtLeast } from './version.ts';
+import { isAtLeast } from './version.ts';
 
 /** What ADD made, in no version's shape yet. */
 export interface Attached {

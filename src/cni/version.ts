@@ -1,14 +1,7 @@
+import { type CniVersion, latestVersion, supportedVersions } from '../api/cni-version.ts';
 import { showValue } from '../api/show-value.ts';
 import type { Verb } from './environment.ts';
 import { CniError, errorCodes } from './error.ts';
-
-/** Versions of the CNI spec whose results this plugin can write, oldest first. */
-export const supportedVersions = ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const;
-
-export type CniVersion = (typeof supportedVersions)[number];
-
-/** What is spoken when nothing was agreed on, as in an error about the version itself. */
-export const latestVersion: CniVersion = '1.1.0';
 
 /** The version that brought a verb; those not named here have always been there. */
 const verbSince: Partial<Readonly<Record<Verb, CniVersion>>> = { CHECK: '0.4.0', GC: '1.1.0', STATUS: '1.1.0' };

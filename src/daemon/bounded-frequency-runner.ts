@@ -2,7 +2,7 @@
  * Runs something soon after it was asked for, however often it is asked meanwhile, and not more often
  * than an interval allows.
  */
-export class Pacer {
+export class BoundedFrequencyRunner {
   readonly #run: () => void;
   readonly #delay: number;
   readonly #interval: number;

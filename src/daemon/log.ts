@@ -1,5 +1,5 @@
 /** The daemon's log: what pino's loggers are, as far as the agent writes. */
-export interface AgentLog {
+export interface DaemonLog {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
@@ -7,7 +7,7 @@ export interface AgentLog {
 }
 
 /** A log that keeps nothing. */
-export const silentLog: AgentLog = {
+export const silentLog: DaemonLog = {
   debug: () => undefined,
   info: () => undefined,
   warn: () => undefined,

@@ -11,14 +11,8 @@ import { addTrace } from './commands/trace.ts';
 import { addValidate } from './commands/validate.ts';
 import { addWatch } from './commands/watch.ts';
 import type { Console } from './console.ts';
+import type { CommandContext } from './context.ts';
 import { ErctlError, type ExitCode, exitCodes } from './failure.ts';
-
-/** Everything that a command works with. */
-export interface CommandContext {
-  readonly console: Console;
-  /** Tells how the command ended; the last word counts. */
-  readonly finish: (code: ExitCode) => void;
-}
 
 /** The whole command line; its commands say how they ended through the context. */
 export function makeProgram(version: string, context: CommandContext): Command {

@@ -1,42 +1,47 @@
 import { hostname } from 'node:os';
 import { openKubeApi } from '../cluster/client-node.ts';
 import { KubeLease } from '../cluster/lease.ts';
-import type { AgentLog } from '../daemon/log.ts';
-import type { Cluster } from './daemon.ts';
-import { KubernetesSource } from './objects/source/kubernetes.ts';
-import type { SourceSink } from './objects/source/source.ts';
+import { clusterNames } from '../cluster/names.ts';
+import type { DaemonLog } from '../daemon/log.ts';
+import type { Cluster, Report } from './daemon.ts';
+import { gatewayKinds, KubernetesSource, ordinaryKinds } from './objects/source/kubernetes.ts';
 import type { AgentOptions } from './options.ts';
 import { ClusterStatus } from './status/cluster-status.ts';
 
 /** Kubernetes as source and as place of statuses. Throws an Error when no API server is configured. */
-export function openCluster(options: AgentOptions, log: AgentLog, report: SourceSink['report']): Cluster {
+export function openCluster(options: AgentOptions, log: DaemonLog, report: Report): Cluster {
   const api = openKubeApi(options.kubeconfig);
-  const { identity, settings, leaseNamespace, routerNameKey } = options;
+  const { identity, ports, leaseNamespace, routerNameKey, dryRun } = options;
   const lease: KubeLease = new KubeLease(
     api,
     {
       namespace: leaseNamespace,
-      name: `ingress-agent-${identity.routerName}`,
+      name: clusterNames.agentLease(identity.routerName),
       // A restarted agent is another holder, since its predecessor may still be writing.
-      holder: `${settings.node}_${hostname()}_${process.pid}`,
+      holder: `${ports.node}_${hostname()}_${process.pid}`,
     },
-    () => writer.review(),
+    () => status.review(),
     (problem) => report('lease', problem),
   );
-  const writer = new ClusterStatus(api, identity, lease, log);
-  const hasGateways = settings.policy.gatewayClass !== undefined;
-  const source = new KubernetesSource(api, { routerNameKey, hasGateways }, writer);
+  const status = new ClusterStatus(api, identity, lease, log);
+  const hasGateways = ports.policy.gatewayClass !== undefined;
+  const kinds = [...ordinaryKinds, ...(hasGateways ? gatewayKinds : [])];
+  const source = new KubernetesSource(api, { routerNameKey, kinds }, status);
   return {
     source: {
       start: (sink) => {
-        lease.start();
+        // A dry run writes nothing, so it must not keep another agent from writing either.
+        if (!dryRun) lease.start();
         source.start(sink);
+      },
+      get waitingFor() {
+        return source.waitingFor;
       },
       close: () => {
         source.close();
         lease.close();
       },
     },
-    status: writer,
+    status,
   };
 }

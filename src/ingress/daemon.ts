@@ -1,14 +1,16 @@
 import type { Server } from 'node:http';
 import { createDaemonServer, listen } from '../daemon/http-server.ts';
-import type { AgentLog } from '../daemon/log.ts';
+import type { DaemonLog } from '../daemon/log.ts';
 import { IngressAgent } from './agent.ts';
-import { describeClaims } from './claims/claims-document.ts';
+import { describeClaims } from './claims/describe-claims.ts';
 import { AgentMetrics } from './metrics.ts';
+import { Inventory } from './objects/inventory.ts';
 import { ManifestSource } from './objects/source/manifests.ts';
 import type { ObjectSource, SourceSink } from './objects/source/source.ts';
 import type { AgentOptions } from './options.ts';
-import type { IngressDataPlane } from './ports/data-plane.ts';
 import { describeEphemeralOverlap, readEphemeralPorts } from './ports/ephemeral.ts';
+import type { PortKernel } from './ports/kernel.ts';
+import { PortPlane } from './ports/port-plane.ts';
 import type { StatusSink } from './status/status.ts';
 import { StatusFile } from './status/status-file.ts';
 
@@ -18,55 +20,72 @@ export interface Cluster {
   readonly status: StatusSink;
 }
 
+/** Tells what is wrong at a place, or, with undefined, that nothing is any more. */
+export type Report = SourceSink['report'];
+
 /** A running agent. */
-export interface Daemon {
+export interface IngressDaemon {
   readonly agent: IngressAgent;
   /** Undefined without `--stats-port`. */
   readonly server: Server | undefined;
-  /** Ends everything; the rules go too when `--cleanup-on-exit` asks for it. */
-  stop(): void;
+  /** Ends everything; what is in force goes too when `--cleanup-on-exit` asks for it. */
+  stop(): Promise<void>;
 }
 
-/** Starts an agent. `openCluster` is called when the objects come from Kubernetes; `report` tells its troubles. */
+/**
+ * Starts an agent. `openCluster` is called when the objects come from Kubernetes; `report` tells its
+ * troubles. Rejects with an Error where the port of the statistics cannot be listened on.
+ */
 export async function startDaemon(
   options: AgentOptions,
-  dataPlane: IngressDataPlane,
-  log: AgentLog,
-  openCluster: (options: AgentOptions, log: AgentLog, report: SourceSink['report']) => Promise<Cluster>,
-): Promise<Daemon> {
+  kernel: PortKernel,
+  log: DaemonLog,
+  openCluster: (options: AgentOptions, log: DaemonLog, report: Report) => Promise<Cluster>,
+): Promise<IngressDaemon> {
   const metrics = new AgentMetrics();
-  // The status file's troubles are told like the source's, by the agent, which comes after both.
-  const late: Pick<SourceSink, 'report'>[] = [];
-  const report = (place: string, problem: string | undefined) => late[0]?.report(place, problem);
+  const inventory = new Inventory();
+  const ports = new PortPlane(options.ports, { inventory, kernel, log, metrics });
+  // Sources and statuses report to the agent, which is made of them.
+  const report: Report = (place, problem) => agent.report(place, problem);
   const { source, status } =
     options.manifests === undefined
       ? await openCluster(options, log, report)
       : openManifests(options, options.manifests, (problem) => report('status', problem));
-  const agent = new IngressAgent(options.settings, { source, status, dataPlane, log, metrics });
-  late.push(agent);
+  const agent: IngressAgent = new IngressAgent({
+    source,
+    inventory,
+    planes: [ports],
+    status: options.dryRun ? noStatus : status,
+    log,
+    metrics,
+    syncInterval: options.syncInterval,
+  });
   const { stats } = options;
   const server =
     stats &&
     createDaemonServer({
       metrics: metrics.registry,
       unreadiness: () => agent.unreadiness,
-      claims: () => agent.admissions && describeClaims(agent.admissions),
+      claims: () => ports.admissions && describeClaims(ports.admissions),
       ...(stats.credentials !== undefined && { credentials: stats.credentials }),
     });
   if (server !== undefined && stats !== undefined) await listen(server, stats, ['--stats-address', '--stats-port']);
   const ephemeral = readEphemeralPorts();
-  if (ephemeral !== undefined) report('node', describeEphemeralOverlap(options.settings.policy, ephemeral));
+  if (ephemeral !== undefined) report('node', describeEphemeralOverlap(options.ports.policy, ephemeral));
   agent.start();
   return {
     agent,
     server,
-    stop: () => {
+    stop: async () => {
       server?.close();
       server?.closeAllConnections();
-      agent.stop(options.cleanupOnExit);
+      await agent.stop(options.cleanupOnExit);
     },
   };
 }
+
+/** Writes no status: a dry run changes nothing anywhere. */
+const noStatus: StatusSink = { publish: () => undefined, close: () => undefined };
 
 function openManifests(
   { identity, statusFile, routerNameKey }: AgentOptions,

@@ -25,7 +25,7 @@ export class AgentMetrics {
   });
   readonly problems = new Gauge({
     name: `${prefix}source_problems`,
-    help: 'Files, objects and connections of the source with a problem.',
+    help: 'Files, objects, connections and checks with a problem.',
     registers: [this.registry],
   });
   readonly refusals = new Counter({
@@ -36,13 +36,14 @@ export class AgentMetrics {
   });
   readonly syncs = new Counter({
     name: `${prefix}syncs_total`,
-    help: 'Times that rules were computed, by outcome.',
-    labelNames: ['outcome'],
+    help: 'Syncs of a data plane, by outcome.',
+    labelNames: ['plane', 'outcome'],
     registers: [this.registry],
   });
   readonly delay = new Histogram({
     name: `${prefix}change_delay_seconds`,
-    help: 'Time from an event to its rules in force.',
+    help: 'Time from an event to its effect in force, by data plane.',
+    labelNames: ['plane'],
     buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5],
     registers: [this.registry],
   });

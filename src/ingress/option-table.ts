@@ -1,4 +1,4 @@
-import { defaultRouterNameKey } from '../api/route.ts';
+import { defaultRouterNameKey } from '../api/route/route.ts';
 import { formatOptionHelp, type OptionTable } from '../daemon/table.ts';
 import { defaultPolicy } from './claims/policy.ts';
 import { formatPortRanges } from './claims/port-ranges.ts';

@@ -2,20 +2,23 @@ import { hostname } from 'node:os';
 import { parsePort } from '../api/destination.ts';
 import { durationCure, parseDuration } from '../api/duration.ts';
 import { isHostName, isLabelName } from '../api/object-meta.ts';
-import { defaultRouterNameKey } from '../api/route.ts';
+import { defaultRouterNameKey } from '../api/route/route.ts';
+import { clusterNames } from '../cluster/names.ts';
 import type { Credentials } from '../daemon/http-server.ts';
 import { type Environment, OptionReader } from '../daemon/reader.ts';
 import { type Address, parseAddress } from '../model/address.ts';
 import type { Balance } from '../model/ingress.ts';
-import type { AgentSettings } from './agent.ts';
 import { labelSelectorCure, parseLabelSelector } from './claims/label-selector.ts';
 import { type PortRange, parsePortRanges, portRangesCure } from './claims/port-ranges.ts';
 import { type OptionName, optionTable } from './option-table.ts';
+import type { PortSettings } from './ports/port-plane.ts';
 import type { RouterIdentity } from './status/status.ts';
 
 /** What the command line and the environment ask for. */
 export interface AgentOptions {
-  readonly settings: AgentSettings;
+  readonly ports: PortSettings;
+  /** Milliseconds between two changes of what is in force, at least. */
+  readonly syncInterval: number;
   readonly identity: RouterIdentity;
   /** Directory of manifests; absent: Kubernetes. */
   readonly manifests?: string;
@@ -57,8 +60,13 @@ function readOptions(reader: Reader): AgentOptions {
   const kubeconfig = reader.read('kubeconfig', (text) => text);
   const stats = readStats(reader);
   return {
-    settings: readSettings(reader, routerName),
-    identity: { routerName: statusName, ...(canonicalHostname !== undefined && { canonicalHostname }) },
+    ports: readPortSettings(reader, routerName),
+    syncInterval: readTimeOrNone(reader, 'sync-interval'),
+    identity: {
+      routerName: statusName,
+      controllerName: clusterNames.gatewayController,
+      ...(canonicalHostname !== undefined && { canonicalHostname }),
+    },
     ...(manifests !== undefined && { manifests }),
     ...(statusFile !== undefined && { statusFile }),
     ...(kubeconfig !== undefined && { kubeconfig }),
@@ -74,7 +82,7 @@ function readOptions(reader: Reader): AgentOptions {
   };
 }
 
-function readSettings(reader: Reader, routerName: string | undefined): AgentSettings {
+function readPortSettings(reader: Reader, routerName: string | undefined): PortSettings {
   const ranges = (name: OptionName) => reader.read(name, parsePortRanges, portRangesCure) ?? [];
   const selector = (name: OptionName) => reader.read(name, parseLabelSelector, labelSelectorCure) ?? [];
   const domains = (name: OptionName) =>
@@ -101,7 +109,6 @@ function readSettings(reader: Reader, routerName: string | undefined): AgentSett
         new Map(),
     },
     defaults: { balance: readBalance(reader), ...(idleTimeout !== undefined && { idleTimeout }) },
-    syncInterval: readTimeOrNone(reader, 'sync-interval'),
     checkInterval: readTimeOrNone(reader, 'check-interval'),
     ...(addresses !== undefined && { addresses }),
   };

@@ -1,9 +1,9 @@
+import { supportedVersions } from '../api/cni-version.ts';
 import { type EgressRouterSpec, parseEgressRouter } from '../api/egress-router.ts';
+import { type ClusterObject, readObject } from '../api/kinds.ts';
 import { parseNetConf } from '../api/net-conf.ts';
 import { isRecord } from '../api/shape.ts';
 import { showValue } from '../api/show-value.ts';
-import { supportedVersions } from '../cni/version.ts';
-import { readObject } from '../ingress/objects/objects.ts';
 import type { AttachmentSpec } from '../model/attachment.ts';
 import type { Parsed, Problem } from '../model/problem.ts';
 
@@ -140,7 +140,16 @@ function readForAgent(document: Record<string, unknown>, title: string): Written
   const reading = readObject(document);
   if (reading.outcome === 'other') return { kind: 'other', title };
   if (reading.outcome === 'unreadable') return { kind: 'unreadable', title, problems: reading.problems };
-  const { value } = reading.object;
-  const demand = 'demand' in value ? value.demand : undefined;
-  return { kind: 'ingress', title, problems: demand === undefined || demand.ok ? [] : demand.problems };
+  return { kind: 'ingress', title, problems: listRouteProblems(reading.object) };
+}
+
+/** What is wrong with what a Route asks for, in either data plane, each once. */
+function listRouteProblems(object: ClusterObject): readonly Problem[] {
+  if (object.kind !== 'Route') return [];
+  const { ports, http } = object.value;
+  const problems = [ports?.demand, http].flatMap((part) => (part === undefined || part.ok ? [] : part.problems));
+  return problems.filter(
+    (problem, index) =>
+      problems.findIndex(({ path, cure }) => path === problem.path && cure === problem.cure) === index,
+  );
 }

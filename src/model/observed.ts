@@ -1,4 +1,5 @@
 import type { Address } from './address.ts';
+import type { InterfaceAddress, Link, Route } from './network.ts';
 
 /** What the kernel believes about a neighbour (`ip neigh`): `NUD_*`. */
 export type NeighbourState =
@@ -79,4 +80,12 @@ export interface RouteQuestion {
   readonly mark: number;
   /** The link it comes in by; absent: it is made here. */
   readonly incoming?: string;
+}
+
+/** What there is in the pod's namespace. */
+export interface PodView {
+  readonly links: readonly Link[];
+  readonly addresses: readonly InterfaceAddress[];
+  readonly routes: readonly Route[];
+  readonly neighbours: readonly Neighbour[];
 }

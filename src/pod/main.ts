@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs';
+import type { PodView } from '../model/observed.ts';
 import { PodArgumentsError, type PodCommand, parsePodCommand, podHelp } from './options.ts';
 import { probePod } from './probe.ts';
-import type { PodView } from './readiness.ts';
 
 /**
  * The program of a router's pod: waits for its end, or tells whether the pod is ready. Sets the exit

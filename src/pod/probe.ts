@@ -1,7 +1,8 @@
 import { createSocket } from 'node:dgram';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '../model/address.ts';
-import { findUnreadiness, isUndecided, listUncertain, type PodExpectation, type PodView } from './readiness.ts';
+import type { PodView } from '../model/observed.ts';
+import { findUnreadiness, isUndecided, listUncertain, type PodExpectation } from './readiness.ts';
 
 /** RFC 863: what comes there is thrown away; where nobody listens the answer is as good. */
 const discardPort = 9;

@@ -1,6 +1,6 @@
 import { type Address, containsAddress, type Prefix } from '../model/address.ts';
-import type { InterfaceAddress, Link, Route } from '../model/network.ts';
-import type { Neighbour } from '../model/observed.ts';
+import type { Link } from '../model/network.ts';
+import type { PodView } from '../model/observed.ts';
 
 /** What a router's pod must have. */
 export interface PodExpectation {
@@ -8,14 +8,6 @@ export interface PodExpectation {
   readonly addresses: readonly Prefix[];
   /** Those that are known; of a family without one only a default route is asked for. */
   readonly gateways: readonly Address[];
-}
-
-/** What there is in the pod's namespace. */
-export interface PodView {
-  readonly links: readonly Link[];
-  readonly addresses: readonly InterfaceAddress[];
-  readonly routes: readonly Route[];
-  readonly neighbours: readonly Neighbour[];
 }
 
 const mainTable = 254;

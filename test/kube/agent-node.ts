@@ -1,12 +1,15 @@
 import { KubeLease } from '../../src/cluster/lease.ts';
+import { clusterNames } from '../../src/cluster/names.ts';
 import type { KubeApi } from '../../src/cluster/port.ts';
 import { silentLog } from '../../src/daemon/log.ts';
 import { IngressAgent } from '../../src/ingress/agent.ts';
 import { defaultPolicy } from '../../src/ingress/claims/policy.ts';
 import { AgentMetrics } from '../../src/ingress/metrics.ts';
-import { KubernetesSource } from '../../src/ingress/objects/source/kubernetes.ts';
-import { MemoryDataPlane } from '../../src/ingress/ports/data-plane.ts';
+import { Inventory } from '../../src/ingress/objects/inventory.ts';
+import { gatewayKinds, KubernetesSource, ordinaryKinds } from '../../src/ingress/objects/source/kubernetes.ts';
+import { MemoryKernel } from '../../src/ingress/ports/kernel.ts';
 import { ListenerWatch } from '../../src/ingress/ports/listeners.ts';
+import { PortPlane } from '../../src/ingress/ports/port-plane.ts';
 import { ClusterStatus } from '../../src/ingress/status/cluster-status.ts';
 
 /** Paths of the lists that a cluster with Routes and Gateways has. */
@@ -15,6 +18,7 @@ export const agentPaths = {
   Service: '/api/v1/services',
   EndpointSlice: '/apis/discovery.k8s.io/v1/endpointslices',
   Namespace: '/api/v1/namespaces',
+  GatewayClass: '/apis/gateway.networking.k8s.io/v1/gatewayclasses',
   Gateway: '/apis/gateway.networking.k8s.io/v1/gateways',
   TCPRoute: '/apis/gateway.networking.k8s.io/v1alpha2/tcproutes',
   UDPRoute: '/apis/gateway.networking.k8s.io/v1alpha2/udproutes',
@@ -26,46 +30,47 @@ const times = { firstPause: 5, longestPause: 50, absentPause: 50 };
 
 /** A whole agent but for the kernel, on a node of its own. */
 export class AgentNode {
-  readonly dataPlane = new MemoryDataPlane();
+  readonly kernel = new MemoryKernel();
   readonly lease: KubeLease;
   readonly #agent: IngressAgent;
 
   constructor(api: KubeApi, name: string) {
-    let status: ClusterStatus | undefined;
     this.lease = new KubeLease(
       api,
       { namespace: 'egress-router-system', name: 'ingress-agent-public', holder: name, duration: 0.6 },
-      () => status?.review(),
+      () => status.review(),
       () => undefined,
     );
-    const writer = new ClusterStatus(api, { routerName: 'tcp' }, this.lease, silentLog);
-    status = writer;
-    const source = new KubernetesSource(api, { hasGateways: true, times }, writer);
-    this.#agent = new IngressAgent(
+    const identity = { routerName: 'tcp', controllerName: clusterNames.gatewayController };
+    const status: ClusterStatus = new ClusterStatus(api, identity, this.lease, silentLog);
+    const inventory = new Inventory();
+    const metrics = new AgentMetrics();
+    const plane = new PortPlane(
       {
         name: 'ingress',
         node: name,
         policy: { ...defaultPolicy, gatewayClass: 'ours' },
         defaults: { balance: 'source' },
-        syncInterval: 0,
         checkInterval: 0,
       },
-      {
-        source,
-        status: writer,
-        dataPlane: this.dataPlane,
-        log: silentLog,
-        metrics: new AgentMetrics(),
-        listeners: new ListenerWatch(() => new Set()),
-      },
+      { inventory, kernel: this.kernel, log: silentLog, metrics, listeners: new ListenerWatch(() => new Set()) },
     );
+    this.#agent = new IngressAgent({
+      source: new KubernetesSource(api, { kinds: [...ordinaryKinds, ...gatewayKinds], times }, status),
+      inventory,
+      planes: [plane],
+      status,
+      log: silentLog,
+      metrics,
+      syncInterval: 0,
+    });
     this.lease.start();
     this.#agent.start();
   }
 
   /** Open ports with how many places each leads to. */
   get ports(): string {
-    const ports = this.dataPlane.rules?.ports ?? [];
+    const ports = this.kernel.rules?.ports ?? [];
     return ports
       .map(({ protocol, port, endpoints }) => `${protocol} ${port} > ${endpoints.length}`)
       .sort()
@@ -73,7 +78,7 @@ export class AgentNode {
   }
 
   stop(): void {
-    this.#agent.stop(false);
+    void this.#agent.stop(false);
     this.lease.close();
   }
 }

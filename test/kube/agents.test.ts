@@ -123,8 +123,8 @@ describe('Two agents on one cluster', () => {
       },
     });
     const theirs = { controllerName: 'theirs', parentRef: { name: 'gw' }, conditions: [] };
-    putStreamRoute('a', [{ name: 'gw', sectionName: 'mysql' }], 'web', { parents: [theirs] });
-    putStreamRoute('b', [{ name: 'gw', sectionName: 'nowhere' }, { name: 'elsewhere' }], 'missing');
+    putL4Route('a', [{ name: 'gw', sectionName: 'mysql' }], 'web', { parents: [theirs] });
+    putL4Route('b', [{ name: 'gw', sectionName: 'nowhere' }, { name: 'elsewhere' }], 'missing');
     startNodes('n1', 'n2');
     await until(
       () => statusOf('Gateway', 'gw') !== undefined && statusOf('TCPRoute', 'b') !== undefined,
@@ -155,14 +155,14 @@ describe('Two agents on one cluster', () => {
     await new Promise((resolve) => setTimeout(resolve, 1200));
     assert.equal(patches(), before);
     // A wish that is withdrawn takes its entry along.
-    putStreamRoute('b', [{ name: 'elsewhere' }], 'missing', statusOf('TCPRoute', 'b'));
+    putL4Route('b', [{ name: 'elsewhere' }], 'missing', statusOf('TCPRoute', 'b'));
     await until(
       () => statusOf('TCPRoute', 'b').parents.length === 0,
       () => statusOf('TCPRoute', 'b'),
     );
   }).timeout(8000);
 
-  function putStreamRoute(name: string, parentRefs: readonly object[], service: string, status?: object): void {
+  function putL4Route(name: string, parentRefs: readonly object[], service: string, status?: object): void {
     put('TCPRoute', {
       metadata: { namespace: 'shop', name, uid: name, creationTimestamp: created(2) },
       spec: { parentRefs, rules: [{ backendRefs: [{ name: service, port: 3306 }] }] },

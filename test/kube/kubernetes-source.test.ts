@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type ClusterObject, objectKey } from '../../src/api/kinds.ts';
 import { openKubeApi } from '../../src/cluster/client-node.ts';
 import { KubeLease } from '../../src/cluster/lease.ts';
 import type { KubeApi } from '../../src/cluster/port.ts';
 import { silentLog } from '../../src/daemon/log.ts';
-import { type AgentObject, objectKey } from '../../src/ingress/objects/objects.ts';
-import { KubernetesSource } from '../../src/ingress/objects/source/kubernetes.ts';
+import { KubernetesSource, ordinaryKinds } from '../../src/ingress/objects/source/kubernetes.ts';
 import { ClusterStatus } from '../../src/ingress/status/cluster-status.ts';
 import type { RouteStatus } from '../../src/ingress/status/status.ts';
 import { readRoute, writeRoute, writeSlice } from '../unit/ingress/samples.ts';
@@ -31,7 +31,7 @@ describe('A cluster', () => {
   let api: KubeApi;
   let folder: string;
   let source: KubernetesSource;
-  let told: Map<string, AgentObject>;
+  let told: Map<string, ClusterObject>;
   let problems: Map<string, string>;
   let syncs: number;
   const closers: { close(): void }[] = [];
@@ -50,7 +50,7 @@ describe('A cluster', () => {
     told = new Map();
     problems = new Map();
     syncs = 0;
-    source = new KubernetesSource(api, { hasGateways: false, times });
+    source = new KubernetesSource(api, { kinds: ordinaryKinds, times });
   });
 
   afterEach(async () => {
@@ -175,13 +175,13 @@ describe('A cluster', () => {
     server = new TestApiServer(collections.filter((path) => path !== routes));
     const url = await server.start();
     const kubeconfig = writeKubeconfig(folder, url);
-    source = new KubernetesSource(openKubeApi(kubeconfig), { hasGateways: false, times });
+    source = new KubernetesSource(openKubeApi(kubeconfig), { kinds: ordinaryKinds, times });
     start();
     await until(
       () => syncs === 1,
       () => [...problems],
     );
-    assert.equal(problems.get('Route'), 'the cluster has no Route API: running without');
+    assert.equal(problems.get('Route'), 'the cluster does not serve Route in v1: running without');
     server.addCollection(routes);
     server.put(routes, route('a'));
     await seen('a');
@@ -192,22 +192,16 @@ describe('A cluster', () => {
     const slice = writeSlice('web', [{ address: '10.0.0.1' }]) as unknown as KubeObject;
     server.put(slices, slice);
     await startSynced();
-    server.put(slices, { ...slice, endpoints: [{ addresses: ['127.0.0.1'] }] });
+    server.put(slices, { ...slice, ports: 7 });
     await until(() => problems.size === 1, names);
-    assert.match(problems.get('EndpointSlice shop/web-1') ?? '', /^endpoints\[0\].addresses\[0\] "127.0.0.1"/);
+    assert.match(problems.get('EndpointSlice shop/web-1') ?? '', /^ports 7: must be a list of ports/);
     assert.ok(told.has('EndpointSlice shop/web-1'));
-  });
-
-  it('forgets a Route that no longer asks for a port', async () => {
-    server.put(routes, route('a'));
-    await startSynced();
-    server.put(routes, { ...route('a'), metadata: { namespace: 'shop', name: 'a' } });
-    await seen();
   });
 
   describe('statuses', () => {
     const status = (name: string, words: Partial<RouteStatus> = {}): RouteStatus => ({
       meta: readRoute(writeRoute({ name })).meta,
+      wildcardPolicy: 'None',
       ports: ['tcp 2000'],
       admitted: true,
       ...words,
@@ -223,7 +217,7 @@ describe('A cluster', () => {
     function openWriter(isHeld = () => true): ClusterStatus {
       const writer = new ClusterStatus(
         api,
-        { routerName: 'r1' },
+        { routerName: 'r1', controllerName: 'example.com/c' },
         {
           get isHeld() {
             return isHeld();
@@ -236,7 +230,7 @@ describe('A cluster', () => {
     }
 
     async function startWriting(writer: ClusterStatus): Promise<void> {
-      source = new KubernetesSource(api, { hasGateways: false, times }, writer);
+      source = new KubernetesSource(api, { kinds: ordinaryKinds, times }, writer);
       start();
       await until(
         () => syncs === 1 && server.watchCount === 4,

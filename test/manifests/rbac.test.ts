@@ -78,7 +78,7 @@ describe('RBAC allows what is asked for, and nothing to spare', () => {
           ) &&
           server.all(agentPaths.Event).length > 0 &&
           server.requests.some((line) => /^PUT .*leases/.test(line)) &&
-          server.watchCount === 8,
+          server.watchCount === 9,
         () => server.requests,
         6000,
       );

@@ -58,7 +58,7 @@ describe('open ports of an ingress node', () => {
 
   /** What the agent does after a change, off its way. */
   function tend(): Promise<number | undefined> {
-    return onNode(() => ingress.tend());
+    return onNode(() => ingress.cleanUp());
   }
 
   async function reach(port = 13306, protocol: 'tcp' | 'udp' = 'tcp', from: string = at.outsider[4]): Promise<string> {

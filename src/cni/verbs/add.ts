@@ -1,3 +1,4 @@
+import type { CniVersion } from '../../api/cni-version.ts';
 import { parseNetConf } from '../../api/net-conf.ts';
 import { type PreviousResult, parsePreviousResult } from '../../api/prev-result.ts';
 import type { Kernel } from '../../kernel/port.ts';
@@ -13,7 +14,6 @@ import type { Call } from '../environment.ts';
 import { describeDone, describeRequest, describeRules } from '../log-lines.ts';
 import { formatResult } from '../result.ts';
 import { runSteps } from '../steps.ts';
-import type { CniVersion } from '../version.ts';
 
 type ContainerCall = Extract<Call, { verb: 'ADD' | 'CHECK' }>;
 

@@ -1,6 +1,6 @@
 import { Argument, type Command } from 'commander';
 import { renderCompletion, type Shell, shells } from '../completion.ts';
-import type { CommandContext } from '../program.ts';
+import type { CommandContext } from '../context.ts';
 
 /** `erctl completion`: teaches a shell the commands and options. */
 export function addCompletion(program: Command, { console }: CommandContext): void {

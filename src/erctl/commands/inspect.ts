@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { describeInspection } from '../../inspect/report.ts';
 import { FileStateStore } from '../../kernel/linux/state-store.ts';
+import type { CommandContext } from '../context.ts';
 import { exitCodes } from '../failure.ts';
 import { renderJson } from '../json.ts';
 import { listTcpTargets, lookAt } from '../look.ts';
-import type { CommandContext } from '../program.ts';
 import { renderInspection } from '../screens/inspect.ts';
 import { findTarget, type TargetOptions } from '../target.ts';
 import { type OutputFormat, withOutput, withTarget } from './options.ts';

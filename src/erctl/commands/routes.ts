@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import { type ClaimsDocument, claimsDocumentSchema } from '../../ingress/claims/claims-document.ts';
+import { type ClaimsDocument, claimsDocumentSchema } from '../../api/claims-document.ts';
+import type { CommandContext } from '../context.ts';
 import { ErctlError } from '../failure.ts';
 import { renderJson } from '../json.ts';
-import type { CommandContext } from '../program.ts';
 import { renderRoutes } from '../screens/routes.ts';
 import { type OutputFormat, withOutput } from './options.ts';
 

@@ -1,14 +1,14 @@
 import { Argument, type Command } from 'commander';
 import { toJSONSchema } from 'zod/mini';
-import { claimsDocumentSchema } from '../../ingress/claims/claims-document.ts';
+import { claimsDocumentSchema } from '../../api/claims-document.ts';
 import { listDocumentSchema } from '../../inspect/list-document.ts';
 import { renderDocumentSchema } from '../../inspect/render-document.ts';
 import { inspectDocumentSchema } from '../../inspect/report-document.ts';
 import { traceDocumentSchema } from '../../inspect/trace-document.ts';
 import { validateDocumentSchema } from '../../inspect/validate-document.ts';
 import { watchDocumentSchema } from '../../inspect/watch-document.ts';
+import type { CommandContext } from '../context.ts';
 import { renderJson } from '../json.ts';
-import type { CommandContext } from '../program.ts';
 
 /** The document of each command that has one. */
 const schemas = {

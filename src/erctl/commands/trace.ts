@@ -4,10 +4,10 @@ import { describeTrace, followRules, type TraceQuestion } from '../../inspect/tr
 import { FileStateStore } from '../../kernel/linux/state-store.ts';
 import { type Address, parseAddress } from '../../model/address.ts';
 import type { Protocol } from '../../model/redirect.ts';
+import type { CommandContext } from '../context.ts';
 import { ErctlError, exitCodes } from '../failure.ts';
 import { renderJson } from '../json.ts';
 import { lookAt } from '../look.ts';
-import type { CommandContext } from '../program.ts';
 import { renderTrace } from '../screens/trace.ts';
 import { findTarget, type TargetOptions } from '../target.ts';
 import { type OutputFormat, withOutput, withTarget } from './options.ts';

@@ -1,8 +1,8 @@
 import type { Gateway, GatewayListener } from '../../api/gateway.ts';
+import type { L4Route, ParentRef } from '../../api/l4-route.ts';
 import { keyOf } from '../../api/object-meta.ts';
 import type { ReferenceGrant } from '../../api/reference-grant.ts';
-import type { ParentRef, StreamRoute } from '../../api/stream-route.ts';
-import type { Admissions } from '../claims/claims.ts';
+import type { PortAdmissions } from '../claims/ports.ts';
 import { type GatewayObjects, isAllowed, isGranted, isMeant } from './gateways.ts';
 
 /** A condition without its time (Kubernetes, `metav1.Condition`). */
@@ -42,23 +42,22 @@ export interface GatewayReports {
 }
 
 /** What reports are made of. */
-export interface GatewaySurroundings extends GatewayObjects {
+export interface GatewayContext extends GatewayObjects {
   readonly className: string;
-  readonly admissions: Admissions;
+  readonly admissions: PortAdmissions;
   readonly hasService: (key: string) => boolean;
 }
 
 /** Reports on every Gateway of the class, and on every route that wants to be attached to one. */
-export function reportGateways(surroundings: GatewaySurroundings): GatewayReports {
-  const gateways = [...surroundings.gateways].filter(({ className }) => className === surroundings.className);
-  const routes = [...surroundings.streamRoutes];
-  const refusals = new Map(surroundings.admissions.refused.map(({ route, message }) => [route.meta.uid, message]));
+export function reportGateways(context: GatewayContext): GatewayReports {
+  const gateways = [...context.gateways].filter(({ className }) => className === context.className);
+  const routes = [...context.l4Routes];
+  const refusals = new Map(context.admissions.refused.map(({ request, message }) => [request.meta.uid, message]));
   const parents = { tcp: new Map<string, ParentReport[]>(), udp: new Map<string, ParentReport[]>() };
-  for (const route of routes)
-    parents[route.protocol].set(keyOf(route.meta), reportParents(route, gateways, surroundings));
+  for (const route of routes) parents[route.protocol].set(keyOf(route.meta), reportParents(route, gateways, context));
   return {
     gateways: new Map(
-      gateways.map((gateway) => [keyOf(gateway.meta), reportGateway(gateway, routes, refusals, surroundings)]),
+      gateways.map((gateway) => [keyOf(gateway.meta), reportGateway(gateway, routes, refusals, context)]),
     ),
     routes: parents,
   };
@@ -66,9 +65,9 @@ export function reportGateways(surroundings: GatewaySurroundings): GatewayReport
 
 function reportGateway(
   gateway: Gateway,
-  routes: readonly StreamRoute[],
+  routes: readonly L4Route[],
   refusals: ReadonlyMap<string, string>,
-  { labelsOfNamespace }: GatewaySurroundings,
+  { labelsOfNamespace }: GatewayContext,
 ): GatewayReport {
   const served = gateway.listeners.map((listener): ListenerReport => {
     const attachedRoutes = routes.filter(
@@ -125,27 +124,20 @@ function describeListener(refusal: string | undefined): readonly ConditionDraft[
       ];
 }
 
-function reportParents(
-  route: StreamRoute,
-  gateways: readonly Gateway[],
-  surroundings: GatewaySurroundings,
-): ParentReport[] {
+function reportParents(route: L4Route, gateways: readonly Gateway[], context: GatewayContext): ParentReport[] {
   return route.parents.flatMap((parent): ParentReport[] => {
     const gateway = gateways.find(({ meta }) => meta.namespace === parent.namespace && meta.name === parent.name);
     if (gateway === undefined) return [];
-    const conditions = [
-      describeAttachment(route, parent, gateway, surroundings),
-      describeReferences(route, surroundings),
-    ];
+    const conditions = [describeAttachment(route, parent, gateway, context), describeReferences(route, context)];
     return [{ parentRef: parent.written, conditions }];
   });
 }
 
 function describeAttachment(
-  route: StreamRoute,
+  route: L4Route,
   parent: ParentRef,
   gateway: Gateway,
-  { labelsOfNamespace }: GatewaySurroundings,
+  { labelsOfNamespace }: GatewayContext,
 ): ConditionDraft {
   const meant = gateway.listeners.filter((listener) => isMeant(parent, gateway, listener));
   const fitting = meant.filter(({ protocol }) => protocol === route.protocol);
@@ -160,7 +152,7 @@ function describeAttachment(
     : no('Accepted', 'NotAllowedByListeners', 'the listener does not take routes of this namespace: see allowedRoutes');
 }
 
-function describeReferences(route: StreamRoute, { grants, hasService }: GatewaySurroundings): ConditionDraft {
+function describeReferences(route: L4Route, { grants, hasService }: GatewayContext): ConditionDraft {
   const all: readonly ReferenceGrant[] = [...grants];
   for (const backend of route.backends) {
     const key = `${backend.namespace ?? route.meta.namespace}/${backend.service}`;

@@ -1,44 +1,40 @@
 import type { Gateway, GatewayListener } from '../../api/gateway.ts';
+import type { L4Route, ParentRef } from '../../api/l4-route.ts';
 import type { Labels } from '../../api/object-meta.ts';
 import type { ReferenceGrant } from '../../api/reference-grant.ts';
-import type { Route, RouteBackend } from '../../api/route.ts';
-import type { ParentRef, StreamRoute } from '../../api/stream-route.ts';
+import type { RouteBackend } from '../../api/route/backend.ts';
+import type { PortRequest } from '../../api/route/port-demand.ts';
+import { byAgeAndName } from '../claims/order.ts';
 
 /** What the ports of Gateways are made of. */
 export interface GatewayObjects {
   readonly gateways: Iterable<Gateway>;
-  readonly streamRoutes: Iterable<StreamRoute>;
+  readonly l4Routes: Iterable<L4Route>;
   readonly grants: Iterable<ReferenceGrant>;
   /** Labels of a namespace; undefined when it does not exist. */
   readonly labelsOfNamespace: (namespace: string) => Labels | undefined;
 }
 
 /**
- * The listeners of all Gateways of a class as if each were a Route, so that one decision is made about
- * every port. A listener belongs to its Gateway, as old as that; connections go to the backends of the
+ * What the listeners of all Gateways of a class ask for, so that one decision is made about every port. A listener belongs to its Gateway, as old as that; connections go to the backends of the
  * oldest route attached to it (then by namespace and name), and nowhere when there is none.
  */
-export function listListenerRoutes(objects: GatewayObjects, className: string): readonly Route[] {
-  const attachable = [...objects.streamRoutes].sort(byAge);
+export function listListenerRequests(objects: GatewayObjects, className: string): readonly PortRequest[] {
+  const attachable = [...objects.l4Routes].sort(byAgeAndName);
   const grants = [...objects.grants];
-  const routes: Route[] = [];
+  const requests: PortRequest[] = [];
   for (const gateway of objects.gateways) {
     if (gateway.className !== className) continue;
     for (const listener of gateway.listeners) {
       const attached = attachable.find((route) => isAttached(route, gateway, listener, objects.labelsOfNamespace));
-      routes.push(makeRoute(gateway, listener, attached, grants));
+      requests.push(makeRequest(gateway, listener, attached, grants));
     }
   }
-  return routes;
-}
-
-function byAge({ meta: one }: StreamRoute, { meta: other }: StreamRoute): number {
-  if (one.created !== other.created) return one.created < other.created ? -1 : 1;
-  return `${one.namespace}/${one.name}` < `${other.namespace}/${other.name}` ? -1 : 1;
+  return requests;
 }
 
 function isAttached(
-  route: StreamRoute,
+  route: L4Route,
   gateway: Gateway,
   listener: GatewayListener,
   labelsOfNamespace: GatewayObjects['labelsOfNamespace'],
@@ -67,7 +63,7 @@ export function isMeant(
 
 /** Whether a listener takes routes of the namespace that a route is in; `home` is the Gateway's. */
 export function isAllowed(
-  { meta }: StreamRoute,
+  { meta }: L4Route,
   home: string,
   { allowed }: GatewayListener,
   labelsOfNamespace: GatewayObjects['labelsOfNamespace'],
@@ -86,18 +82,18 @@ export function isAllowed(
   }
 }
 
-/** Routes by listener, attached route and what that may use, so that the same objects give the same value. */
+/** Requests by listener, attached route and what that may use, so that the same objects give the same value. */
 const made = new WeakMap<
   GatewayListener,
-  { readonly attached: StreamRoute | undefined; readonly forbidden: string; readonly route: Route }
+  { readonly attached: L4Route | undefined; readonly forbidden: string; readonly request: PortRequest }
 >();
 
-function makeRoute(
+function makeRequest(
   { meta }: Gateway,
   listener: GatewayListener,
-  attached: StreamRoute | undefined,
+  attached: L4Route | undefined,
   grants: readonly ReferenceGrant[],
-): Route {
+): PortRequest {
   const backends = (attached?.backends ?? []).map((backend) =>
     attached === undefined || isGranted(attached, backend, grants)
       ? backend
@@ -105,20 +101,20 @@ function makeRoute(
   );
   const forbidden = backends.map(({ isForbidden }) => isForbidden === true).join();
   const known = made.get(listener);
-  if (known !== undefined && known.attached === attached && known.forbidden === forbidden) return known.route;
+  if (known !== undefined && known.attached === attached && known.forbidden === forbidden) return known.request;
   const { name, protocol, port } = listener;
-  const route: Route = {
+  const request: PortRequest = {
     meta: { ...meta, uid: `${meta.uid}/${name}` },
     listener: name,
     demand: { ok: true, value: { ports: [{ protocol, port }], limits: {}, ignored: [], backends } },
   };
-  made.set(listener, { attached, forbidden, route });
-  return route;
+  made.set(listener, { attached, forbidden, request });
+  return request;
 }
 
 /** Whether a route may use a Service: one of its own namespace, or one whose namespace says so. */
 export function isGranted(
-  { meta, protocol }: StreamRoute,
+  { meta, protocol }: L4Route,
   { namespace, service }: RouteBackend,
   grants: readonly ReferenceGrant[],
 ): boolean {

@@ -1,131 +1,90 @@
 import type { EndpointSlice } from '../../api/endpoint-slice.ts';
-import type { Gateway } from '../../api/gateway.ts';
+import { type ClusterObject, type Kind, kindNames, objectKey, type ValueOfKind } from '../../api/kinds.ts';
 import type { Labels } from '../../api/object-meta.ts';
-import type { ReferenceGrant } from '../../api/reference-grant.ts';
-import type { Route } from '../../api/route.ts';
-import type { Service } from '../../api/service.ts';
-import type { StreamRoute } from '../../api/stream-route.ts';
-import { type AgentKind, type AgentObject, objectKey } from './objects.ts';
 
 const noSlices: readonly EndpointSlice[] = [];
+
+/** What changed since somebody last asked: keys (`NAMESPACE/NAME`) by kind. */
+export interface Changes {
+  has(...kinds: readonly Kind[]): boolean;
+  /** Keys of a kind; of Services also those whose slices changed. */
+  of(kind: Kind): ReadonlySet<string>;
+}
+
+class ChangeSet implements Changes {
+  readonly #keys = new Map<Kind, Set<string>>();
+
+  note(kind: Kind, key: string): void {
+    const keys = this.#keys.get(kind);
+    if (keys === undefined) this.#keys.set(kind, new Set([key]));
+    else keys.add(key);
+  }
+
+  has(...kinds: readonly Kind[]): boolean {
+    return kinds.some((kind) => this.#keys.has(kind));
+  }
+
+  of(kind: Kind): ReadonlySet<string> {
+    return this.#keys.get(kind) ?? new Set();
+  }
+}
+
+/** Remembers for one reader what changed since it last asked. */
+export interface Journal {
+  take(): Changes;
+}
 
 /**
  * All objects as they are now. Values are never changed in place: whoever kept one can see by
  * identity whether it is still the same.
  */
 export class Inventory {
-  readonly #routes = new Map<string, Route>();
-  readonly #services = new Map<string, Service>();
-  readonly #slices = new Map<string, EndpointSlice>();
+  readonly #objects = new Map<Kind, Map<string, ValueOfKind[Kind]>>(kindNames.map((kind) => [kind, new Map()]));
   readonly #slicesOfServices = new Map<string, readonly EndpointSlice[]>();
-  readonly #namespaces = new Map<string, Labels>();
-  readonly #gateways = new Map<string, Gateway>();
-  readonly #streamRoutes = new Map<string, StreamRoute>();
-  readonly #grants = new Map<string, ReferenceGrant>();
-  #claimsVersion = 0;
-  #touched = new Set<string>();
+  readonly #journals: { changes: ChangeSet }[] = [];
 
-  /** Grows whenever something changes that decides about claims. */
-  get claimsVersion(): number {
-    return this.#claimsVersion;
+  /** Opens a journal; what is there already counts as no change. */
+  openJournal(): Journal {
+    const journal = { changes: new ChangeSet() };
+    this.#journals.push(journal);
+    return {
+      take: () => {
+        const { changes } = journal;
+        journal.changes = new ChangeSet();
+        return changes;
+      },
+    };
   }
 
-  /** Names, as `NAMESPACE/NAME`, of the Services that changed, or whose slices did, since this was last asked. */
-  takeTouched(): ReadonlySet<string> {
-    const touched = this.#touched;
-    this.#touched = new Set();
-    return touched;
-  }
-
-  put(object: AgentObject): void {
+  put(object: ClusterObject): void {
     const key = objectKey(object);
-    switch (object.kind) {
-      case 'Route':
-        this.#claimsVersion++;
-        this.#routes.set(key, object.value);
-        break;
-      case 'Namespace':
-        this.#claimsVersion++;
-        this.#namespaces.set(key, object.value.meta.labels);
-        break;
-      case 'Gateway':
-        this.#claimsVersion++;
-        this.#gateways.set(key, object.value);
-        break;
-      case 'TCPRoute':
-      case 'UDPRoute':
-        this.#claimsVersion++;
-        this.#streamRoutes.set(`${object.kind} ${key}`, object.value);
-        break;
-      case 'ReferenceGrant':
-        this.#claimsVersion++;
-        this.#grants.set(key, object.value);
-        break;
-      case 'Service':
-        this.#services.set(key, object.value);
-        this.#touched.add(key);
-        break;
-      case 'EndpointSlice':
-        // The label that ties a slice to a Service can change.
-        this.#dropSlice(key);
-        this.#slices.set(key, object.value);
-        this.#regroup(object.value.service, (slices) => [...slices, object.value]);
-        break;
+    // The label that ties a slice to a Service can change.
+    if (object.kind === 'EndpointSlice') this.#dropSlice(key);
+    this.#objects.get(object.kind)?.set(key, object.value);
+    this.#note(object.kind, key);
+    if (object.kind === 'EndpointSlice') {
+      this.#regroup(object.value.service, (slices) => [...slices, object.value]);
     }
   }
 
-  remove(kind: AgentKind, key: string): void {
-    switch (kind) {
-      case 'Route':
-        if (this.#routes.delete(key)) this.#claimsVersion++;
-        break;
-      case 'Namespace':
-        if (this.#namespaces.delete(key)) this.#claimsVersion++;
-        break;
-      case 'Gateway':
-        if (this.#gateways.delete(key)) this.#claimsVersion++;
-        break;
-      case 'TCPRoute':
-      case 'UDPRoute':
-        if (this.#streamRoutes.delete(`${kind} ${key}`)) this.#claimsVersion++;
-        break;
-      case 'ReferenceGrant':
-        if (this.#grants.delete(key)) this.#claimsVersion++;
-        break;
-      case 'Service':
-        this.#services.delete(key);
-        this.#touched.add(key);
-        break;
-      case 'EndpointSlice':
-        this.#dropSlice(key);
-        break;
-    }
+  remove(kind: Kind, key: string): void {
+    if (kind === 'EndpointSlice') this.#dropSlice(key);
+    if (this.#objects.get(kind)?.delete(key) === true) this.#note(kind, key);
   }
 
-  get routes(): Iterable<Route> {
-    return this.#routes.values();
+  /** Every object of a kind. */
+  all<K extends Kind>(kind: K): Iterable<ValueOfKind[K]> {
+    return (this.#objects.get(kind)?.values() ?? []) as Iterable<ValueOfKind[K]>;
   }
 
-  get gateways(): Iterable<Gateway> {
-    return this.#gateways.values();
-  }
-
-  get streamRoutes(): Iterable<StreamRoute> {
-    return this.#streamRoutes.values();
-  }
-
-  get grants(): Iterable<ReferenceGrant> {
-    return this.#grants.values();
+  /** An object by `NAMESPACE/NAME`. */
+  get<K extends Kind>(kind: K, key: string): ValueOfKind[K] | undefined {
+    return this.#objects.get(kind)?.get(key) as ValueOfKind[K] | undefined;
   }
 
   /** Labels of a namespace, by name; undefined when it does not exist. */
   labelsOf(namespace: string): Labels | undefined {
-    return this.#namespaces.get(namespace);
-  }
-
-  /** A Service, by `NAMESPACE/NAME`. */
-  service(key: string): Service | undefined {
-    return this.#services.get(key);
+    return this.get('Namespace', namespace)?.meta.labels;
   }
 
   /** All slices of a Service, by its `NAMESPACE/NAME`; the same array until one of them changes. */
@@ -133,16 +92,18 @@ export class Inventory {
     return this.#slicesOfServices.get(service) ?? noSlices;
   }
 
+  #note(kind: Kind, key: string): void {
+    for (const { changes } of this.#journals) changes.note(kind, key);
+  }
+
   #dropSlice(key: string): void {
-    const slice = this.#slices.get(key);
-    if (slice === undefined) return;
-    this.#slices.delete(key);
-    this.#regroup(slice.service, (slices) => slices.filter((other) => other !== slice));
+    const slice = this.get('EndpointSlice', key);
+    if (slice !== undefined) this.#regroup(slice.service, (slices) => slices.filter((other) => other !== slice));
   }
 
   #regroup(service: string | undefined, change: (slices: readonly EndpointSlice[]) => readonly EndpointSlice[]): void {
     if (service === undefined) return;
-    this.#touched.add(service);
+    this.#note('Service', service);
     const slices = change(this.slicesOf(service));
     if (slices.length === 0) this.#slicesOfServices.delete(service);
     else this.#slicesOfServices.set(service, slices);

@@ -1,168 +1,137 @@
-import type { RouteBackend, RouteDemand } from '../../api/route.ts';
+import type { PortDemand, PortRequest } from '../../api/route/port-demand.ts';
 import type { IngressPort } from '../../model/ingress.ts';
-import { endpointKey, type ResolvedBackend, type RouteDefaults, resolveRoute } from '../backends/resolve.ts';
-import { type Admissions, type Admitted, type ClaimSurroundings, decideClaims } from '../claims/claims.ts';
+import { EndpointFinder, serviceKeyOf } from '../backends/endpoints.ts';
 import type { AdmissionPolicy } from '../claims/policy.ts';
-import { listListenerRoutes } from '../gateway/gateways.ts';
-import type { Inventory } from '../objects/inventory.ts';
+import { decidePorts, type PortAdmissions } from '../claims/ports.ts';
+import { isSelected } from '../claims/selection.ts';
+import { listListenerRequests } from '../gateway/gateways.ts';
+import type { Changes, Inventory } from '../objects/inventory.ts';
+import { type PortDefaults, PortResolver } from './resolve.ts';
 
-/** Everything that follows from the objects, at one moment. */
-export interface Desired {
-  readonly admissions: Admissions;
-  /** Ports of each admitted Route, in the order of `admissions.admitted`. */
-  readonly portsOfRoutes: readonly (readonly IngressPort[])[];
+/** Everything about ports that follows from the objects, at one moment. */
+export interface DesiredState {
+  readonly admissions: PortAdmissions;
+  /** Ports of each admitted request, in the order of `admissions.admitted`. */
+  readonly portsOfRequests: readonly (readonly IngressPort[])[];
 }
 
-/** What is known of the node and its endpoints when rules are computed. */
+/** What is known of the node and its endpoints when ports are computed. */
 export interface NodeView {
-  /** Ports with a listener on the node. */
+  /** Ports with a listener on the node; another set when anything in it changed. */
   readonly listeners: ReadonlySet<string>;
   /** Dead endpoints, by key; another set when anything in it changed. */
   readonly dead: ReadonlySet<string>;
 }
 
 /** What was last computed, and what decides whether it still holds. */
-interface Computed extends Desired {
-  readonly dead: ReadonlySet<string>;
-  /** Where in `admitted` the Routes of a Service are, by its `NAMESPACE/NAME`. */
+interface Computed extends DesiredState {
+  /** Where in `admitted` the users of a Service are, by its `NAMESPACE/NAME`. */
   readonly users: ReadonlyMap<string, readonly number[]>;
 }
 
-/**
- * Computes what is desired from all objects, but works out only what a change is about: of 10,000
- * Routes one change costs one.
- */
-export class RuleBook {
-  readonly #policy: AdmissionPolicy;
-  readonly #defaults: RouteDefaults;
-  readonly #node: string;
-  /** Ports of Routes for which nothing changed but who else there is. */
-  #portsOf = new Map<RouteDemand, readonly IngressPort[]>();
-  #computed: Computed | undefined;
-  #claims:
-    | { readonly version: number; readonly listeners: ReadonlySet<string>; readonly value: Admissions }
-    | undefined;
+/** How ports are decided about. */
+export interface DesiredSettings {
+  readonly policy: AdmissionPolicy;
+  readonly defaults: PortDefaults;
+  /** This node's name, as EndpointSlices write it. */
+  readonly node: string;
+}
 
-  /** @param node name of this node, as EndpointSlices write it */
-  constructor(policy: AdmissionPolicy, defaults: RouteDefaults, node: string) {
-    this.#policy = policy;
-    this.#defaults = defaults;
-    this.#node = node;
+/**
+ * Computes which ports are desired from all objects, but works out only what a change is about: of
+ * 10,000 Routes one change costs one.
+ */
+export class DesiredPorts {
+  readonly finder: EndpointFinder;
+  readonly #inventory: Inventory;
+  readonly #settings: DesiredSettings;
+  readonly #resolver: PortResolver;
+  /** Ports of requests for which nothing changed but who else there is. */
+  #portsOf = new Map<PortDemand, readonly IngressPort[]>();
+  #computed: Computed | undefined;
+  #listeners: ReadonlySet<string> | undefined;
+
+  constructor(inventory: Inventory, settings: DesiredSettings) {
+    this.#inventory = inventory;
+    this.#settings = settings;
+    this.finder = new EndpointFinder(inventory, settings.node);
+    this.#resolver = new PortResolver(this.finder, settings.defaults);
   }
 
-  compute(inventory: Inventory, view: NodeView): Desired {
-    const admissions = this.#decide(inventory, view.listeners);
-    const touched = inventory.takeTouched();
+  /** @param changes since the last call */
+  compute(changes: Changes, view: NodeView): DesiredState {
+    const touched = new Set([...changes.of('Service'), ...this.#resolver.setDead(view.dead)]);
+    this.finder.forget(touched);
+    this.#resolver.forget(touched);
     const before = this.#computed;
-    const stale = findStale(before, touched, view.dead);
+    const stale = new Set([...touched].flatMap((service) => before?.users.get(service) ?? []));
     for (const index of stale) {
       const admitted = before?.admissions.admitted[index];
       if (admitted !== undefined) this.#portsOf.delete(admitted.demand);
     }
+    const decides =
+      view.listeners !== this.#listeners ||
+      changes.has('Route', 'Namespace', 'GatewayClass', 'Gateway', 'TCPRoute', 'UDPRoute', 'ReferenceGrant');
+    const admissions = before === undefined || decides ? this.#decide(view.listeners) : before.admissions;
     if (before !== undefined && before.admissions === admissions) {
-      if (stale.size === 0 && before.dead === view.dead) return before;
-      const portsOfRoutes = [...before.portsOfRoutes];
+      if (stale.size === 0) return before;
+      const portsOfRequests = [...before.portsOfRequests];
       for (const index of stale) {
         const admitted = admissions.admitted[index];
-        if (admitted !== undefined) portsOfRoutes[index] = this.#resolve(admitted, inventory, view.dead);
+        if (admitted !== undefined) portsOfRequests[index] = this.#resolve(admitted);
       }
-      this.#computed = { ...before, portsOfRoutes, dead: view.dead };
+      this.#computed = { ...before, portsOfRequests };
       return this.#computed;
     }
     const known = this.#portsOf;
     this.#portsOf = new Map();
-    const portsOfRoutes = admissions.admitted.map((admitted) => {
+    const portsOfRequests = admissions.admitted.map((admitted) => {
       const ports = known.get(admitted.demand);
-      if (ports === undefined) return this.#resolve(admitted, inventory, view.dead);
+      if (ports === undefined) return this.#resolve(admitted);
       this.#portsOf.set(admitted.demand, ports);
       return ports;
     });
-    this.#computed = { admissions, portsOfRoutes, dead: view.dead, users: listUsers(admissions) };
+    this.#computed = { admissions, portsOfRequests, users: listUsers(admissions) };
     return this.#computed;
   }
 
-  #decide(inventory: Inventory, listeners: ReadonlySet<string>): Admissions {
-    const known = this.#claims;
-    if (known?.version === inventory.claimsVersion && known.listeners === listeners) return known.value;
-    const surroundings: ClaimSurroundings = {
-      policy: this.#policy,
-      labelsOfNamespace: (namespace) => inventory.labelsOf(namespace),
-      listeners,
-    };
-    const { gatewayClass } = this.#policy;
-    const gatewayRoutes =
-      gatewayClass === undefined
-        ? []
-        : listListenerRoutes(
-            {
-              gateways: inventory.gateways,
-              streamRoutes: inventory.streamRoutes,
-              grants: inventory.grants,
-              labelsOfNamespace: surroundings.labelsOfNamespace,
-            },
-            gatewayClass,
-          );
-    const value = decideClaims([...inventory.routes, ...gatewayRoutes], surroundings);
-    this.#claims = { version: inventory.claimsVersion, listeners, value };
-    return value;
+  #decide(listeners: ReadonlySet<string>): PortAdmissions {
+    this.#listeners = listeners;
+    const { policy } = this.#settings;
+    const inventory = this.#inventory;
+    const labelsOf = (namespace: string) => inventory.labelsOf(namespace);
+    const requests: PortRequest[] = [];
+    for (const route of inventory.all('Route')) {
+      if (route.ports !== undefined && isSelected(route, policy, labelsOf)) requests.push(route.ports);
+    }
+    if (policy.gatewayClass !== undefined) {
+      const objects = {
+        gateways: inventory.all('Gateway'),
+        l4Routes: [...inventory.all('TCPRoute'), ...inventory.all('UDPRoute')],
+        grants: inventory.all('ReferenceGrant'),
+        labelsOfNamespace: labelsOf,
+      };
+      requests.push(...listListenerRequests(objects, policy.gatewayClass));
+    }
+    return decidePorts(requests, { policy, listeners });
   }
 
-  #resolve(admitted: Admitted, inventory: Inventory, dead: ReadonlySet<string>): readonly IngressPort[] {
-    const { demand } = admitted;
-    const ports = resolveRoute(demand, backendsOf(admitted, inventory), {
-      node: this.#node,
-      defaults: this.#defaults,
-      isDead: (key) => dead.has(key),
-    });
+  #resolve({ request, demand }: PortAdmissions['admitted'][number]): readonly IngressPort[] {
+    const ports = this.#resolver.resolve(demand, request.meta.namespace);
     this.#portsOf.set(demand, ports);
     return ports;
   }
 }
 
-function listUsers({ admitted }: Admissions): ReadonlyMap<string, readonly number[]> {
+function listUsers({ admitted }: PortAdmissions): ReadonlyMap<string, readonly number[]> {
   const users = new Map<string, number[]>();
-  for (const [index, one] of admitted.entries()) {
-    for (const backend of one.demand.backends) {
-      const key = serviceKey(one, backend);
+  for (const [index, { request, demand }] of admitted.entries()) {
+    for (const backend of demand.backends) {
+      const key = serviceKeyOf(backend, request.meta.namespace);
       const list = users.get(key);
       if (list === undefined) users.set(key, [index]);
       else list.push(index);
     }
   }
   return users;
-}
-
-/** The Routes, by their place, whose Services changed, or any of whose endpoints died or came back. */
-function findStale(
-  before: Computed | undefined,
-  touched: ReadonlySet<string>,
-  dead: ReadonlySet<string>,
-): ReadonlySet<number> {
-  const stale = new Set<number>();
-  if (before === undefined) return stale;
-  for (const service of touched) for (const index of before.users.get(service) ?? []) stale.add(index);
-  if (before.dead === dead) return stale;
-  const changed = before.dead.symmetricDifference(dead);
-  // Their addresses first: to write the keys of all endpoints takes longer than all the rest.
-  const addresses = new Set(Array.from(changed, (key) => key.slice(0, key.indexOf(' '))));
-  for (const [index, ports] of before.portsOfRoutes.entries()) {
-    const concerns = ports.some(({ endpoints }) =>
-      endpoints.some((endpoint) => addresses.has(endpoint.address.text) && changed.has(endpointKey(endpoint))),
-    );
-    if (concerns) stale.add(index);
-  }
-  return stale;
-}
-
-/** The Services and slices of an admitted Route, as they are now. */
-export function backendsOf(admitted: Admitted, inventory: Inventory): readonly ResolvedBackend[] {
-  return admitted.demand.backends.map((backend) => {
-    const key = serviceKey(admitted, backend);
-    const service = inventory.service(key);
-    return { backend, ...(service !== undefined && { service }), slices: inventory.slicesOf(key) };
-  });
-}
-
-function serviceKey({ route }: Admitted, { namespace, service }: RouteBackend): string {
-  return `${namespace ?? route.meta.namespace}/${service}`;
 }

@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import type { Address } from '../../model/address.ts';
 import type { IngressPort } from '../../model/ingress.ts';
-import { endpointKey } from '../backends/resolve.ts';
+import { endpointKey } from '../backends/endpoints.ts';
 
 /** One endpoint to be checked. */
 export interface CheckTarget {

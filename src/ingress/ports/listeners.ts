@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Protocol } from '../../model/redirect.ts';
-import { portKey } from '../claims/claims.ts';
+import { portKey } from '../claims/ports.ts';
 
 /** Tables of sockets below `/proc/net`, and the state in which each takes what comes from outside. */
 const tables: readonly (readonly [file: string, protocol: Protocol, state: string])[] = [
@@ -33,12 +33,17 @@ function readTable(path: string): readonly string[] {
   }
 }
 
-/** The listeners of the node; the same set until they change, and not read more often than needed. */
+/** Milliseconds between two looks, and for which one counts as fresh. */
+const pollInterval = 10_000;
+const freshFor = 1000;
+
+/** The listeners of the node; the same set until they change. */
 export class ListenerWatch {
   readonly #read: () => ReadonlySet<string>;
   readonly #clock: () => number;
   #current: ReadonlySet<string> = new Set();
   #readAt = Number.NEGATIVE_INFINITY;
+  #timer: NodeJS.Timeout | undefined;
 
   /** @param clock milliseconds, monotonic */
   constructor(read: () => ReadonlySet<string> = readListeners, clock: () => number = () => performance.now()) {
@@ -46,10 +51,29 @@ export class ListenerWatch {
     this.#clock = clock;
   }
 
-  /** The listeners as they were at most `age` milliseconds ago. */
-  get(age: number): ReadonlySet<string> {
+  /** Looks now and then from now on. @param onChange called when {@link current} is another set */
+  start(onChange: () => void): void {
+    this.#timer = setInterval(() => {
+      const before = this.#current;
+      this.#readAt = Number.NEGATIVE_INFINITY;
+      if (this.refresh() !== before) onChange();
+    }, pollInterval);
+    this.#timer.unref();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** The listeners as they were last seen. */
+  get current(): ReadonlySet<string> {
+    return this.#current;
+  }
+
+  /** The listeners as they were at most a second ago. */
+  refresh(): ReadonlySet<string> {
     const now = this.#clock();
-    if (now - this.#readAt < age) return this.#current;
+    if (now - this.#readAt < freshFor) return this.#current;
     this.#readAt = now;
     const next = this.#read();
     if (next.symmetricDifference(this.#current).size > 0) this.#current = next;

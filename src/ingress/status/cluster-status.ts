@@ -1,47 +1,70 @@
+import type { Kind } from '../../api/kinds.ts';
+import { keyOf } from '../../api/object-meta.ts';
 import type { KubeApi } from '../../cluster/port.ts';
-import type { AgentLog } from '../../daemon/log.ts';
+import type { DaemonLog } from '../../daemon/log.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
-import type { AgentKind } from '../objects/objects.ts';
-import { GatewayStatusWriter } from './gateway-status-writer.ts';
-import { RouteStatusWriter } from './route-status.ts';
+import type { ObjectObserver } from '../objects/source/kubernetes.ts';
+import { planGateway, planL4Route } from './plan-gateway.ts';
+import { planRoute } from './plan-route.ts';
 import type { RouterIdentity, RouteStatus, StatusSink } from './status.ts';
-import type { Writer } from './status-writer.ts';
+import { type Leadership, type SeenObject, type StatusChange, StatusWriter } from './status-writer.ts';
 
 /** Writes all statuses to the API server: those of Routes, and those of Gateways and their routes. */
-export class ClusterStatus implements StatusSink {
-  readonly #routes: RouteStatusWriter;
-  readonly #gateways: GatewayStatusWriter;
+export class ClusterStatus implements StatusSink, ObjectObserver {
+  readonly #identity: RouterIdentity;
+  readonly #writer: StatusWriter;
+  #statuses: ReadonlyMap<string, RouteStatus> | undefined;
+  #gateways: GatewayReports | undefined;
 
-  constructor(api: KubeApi, identity: RouterIdentity, writer: Writer, log: AgentLog) {
-    this.#routes = new RouteStatusWriter(api, identity, writer, log);
-    this.#gateways = new GatewayStatusWriter(api, writer, log);
+  constructor(api: KubeApi, identity: RouterIdentity, leadership: Leadership, log: DaemonLog) {
+    this.#identity = identity;
+    const plan = (key: string, object: SeenObject) => this.#plan(key, object);
+    this.#writer = new StatusWriter(api, plan, leadership, log, 'ingress-agent');
   }
 
-  /** Hears of an object as the API server shows it. */
-  observe(kind: AgentKind, key: string, object: unknown): void {
-    if (kind === 'Route') this.#routes.observe(key, object);
-    else this.#gateways.observe(kind, key, object);
+  observe(kind: Kind, key: string, object: unknown, version: string): void {
+    if (hasStatus(kind)) this.#writer.observe(kind, key, object, version);
   }
 
-  /** Hears that an object is gone. */
-  forget(kind: AgentKind, key: string): void {
-    if (kind === 'Route') this.#routes.forget(key);
-    else this.#gateways.forget(kind, key);
+  forget(kind: Kind, key: string): void {
+    this.#writer.forget(kind, key);
   }
 
   publish(statuses: readonly RouteStatus[], gateways: GatewayReports | undefined): void {
-    this.#routes.publish(statuses);
-    if (gateways !== undefined) this.#gateways.publish(gateways);
+    const routes = statuses.filter(({ listener }) => listener === undefined);
+    this.#statuses = new Map(routes.map((status) => [keyOf(status.meta), status]));
+    this.#gateways = gateways;
+    this.#writer.review();
   }
 
-  /** Looks at everything again: we may have become the writer. */
+  /** Looks at everything again: this process may have become the writer. */
   review(): void {
-    this.#routes.review();
-    this.#gateways.review();
+    if (this.#statuses !== undefined) this.#writer.review();
   }
 
   close(): void {
-    this.#routes.close();
-    this.#gateways.close();
+    this.#writer.close();
   }
+
+  #plan(key: string, object: SeenObject): StatusChange | undefined {
+    const now = new Date();
+    switch (object.kind) {
+      case 'Route':
+        return planRoute(this.#statuses?.get(key), this.#identity, object, now);
+      case 'Gateway':
+        return planGateway(this.#gateways?.gateways.get(key), object, now);
+      case 'TCPRoute':
+        return planL4Route(this.#gateways?.routes.tcp.get(key), this.#identity.controllerName, object, now);
+      case 'UDPRoute':
+        return planL4Route(this.#gateways?.routes.udp.get(key), this.#identity.controllerName, object, now);
+      default:
+        return undefined;
+    }
+  }
+}
+
+function hasStatus(kind: Kind): boolean {
+  return (
+    kind === 'Route' || kind === 'GatewayClass' || kind === 'Gateway' || kind === 'TCPRoute' || kind === 'UDPRoute'
+  );
 }

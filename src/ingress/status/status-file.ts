@@ -1,6 +1,7 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import * as z from 'zod/mini';
 import { keyOf } from '../../api/object-meta.ts';
+import { writeWhole } from '../../files/write-whole.ts';
 import { makeIngress, type RouteIngress, type RouterIdentity, type RouteStatus, type StatusSink } from './status.ts';
 
 /** Of an earlier file only what keeps the times of transition is read. */
@@ -16,7 +17,7 @@ const fileSchema = z.object({
             host: z.string(),
             routerName: z.string(),
             routerCanonicalHostname: z.optional(z.string()),
-            wildcardPolicy: z.literal('None'),
+            wildcardPolicy: z.enum(['None', 'Subdomain']),
             conditions: z.array(
               z.object({
                 type: z.literal('Admitted'),
@@ -35,8 +36,7 @@ const fileSchema = z.object({
 
 /**
  * The statuses of all Routes in one JSON file, for sources that have no API server to write them to.
- * Written when something changed, to a temporary name, synced and renamed: a reader sees either the
- * old or the new. What cannot be written is told to `report`, once.
+ * Written whole when something changed. What cannot be written is told to `report`.
  */
 export class StatusFile implements StatusSink {
   readonly #path: string;
@@ -83,7 +83,7 @@ export class StatusFile implements StatusSink {
     const text = `${JSON.stringify({ routes }, undefined, 2)}\n`;
     if (text === this.#written) return;
     try {
-      writeWhole(this.#path, text);
+      writeWhole(this.#path, text, 0o644);
       this.#written = text;
       this.#report(undefined);
     } catch (error) {
@@ -113,18 +113,4 @@ function readEntries(path: string): ReadonlyMap<string, RouteIngress> {
     // No earlier file, or none of ours: all transitions are now.
     return new Map();
   }
-}
-
-function writeWhole(path: string, text: string): void {
-  const temporary = `${path}.${process.pid}.new`;
-  // A left-over of a process with our number; `wx` then refuses links that somebody planted.
-  rmSync(temporary, { force: true });
-  const file = openSync(temporary, 'wx', 0o644);
-  try {
-    writeFileSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(temporary, path);
 }

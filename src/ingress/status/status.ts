@@ -1,18 +1,19 @@
 import type { ObjectMeta } from '../../api/object-meta.ts';
-import type { Admissions, RefusalReason } from '../claims/claims.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
+import type { PlaneReport, Verdict } from '../plane.ts';
 
 /** What became of one Route, for its author. */
 export interface RouteStatus {
   readonly meta: ObjectMeta;
   readonly host?: string;
+  readonly wildcardPolicy: 'None' | 'Subdomain';
   /** Name of the listener, when this is about one of a Gateway. */
   readonly listener?: string;
   /** `tcp 13306`, of an admitted Route. */
   readonly ports: readonly string[];
   readonly admitted: boolean;
   /** Of a refusal. */
-  readonly reason?: RefusalReason;
+  readonly reason?: string;
   /** Of a refusal, or what an admitted Route's author should know. */
   readonly message?: string;
 }
@@ -32,7 +33,7 @@ export interface RouteIngress {
   readonly host: string;
   readonly routerName: string;
   readonly routerCanonicalHostname?: string;
-  readonly wildcardPolicy: 'None';
+  readonly wildcardPolicy: 'None' | 'Subdomain';
   readonly conditions: readonly RouteCondition[];
 }
 
@@ -41,6 +42,8 @@ export interface RouterIdentity {
   readonly routerName: string;
   /** The name under which clients reach the router. */
   readonly canonicalHostname?: string;
+  /** In statuses of the Gateway API. */
+  readonly controllerName: string;
 }
 
 /** Where statuses go. */
@@ -51,42 +54,45 @@ export interface StatusSink {
 }
 
 /**
- * The statuses of all Routes for this router.
- *
- * @param notesOf what the author of an admitted Route should know, by its position in `admitted`
+ * The statuses of all Routes for this router, from what each data plane says: a Route is admitted when
+ * it has all that it asks for, and the first refusal gives the reason.
  */
-export function listStatuses(
-  { admitted, refused }: Admissions,
-  notesOf: (index: number) => readonly string[],
-): readonly RouteStatus[] {
-  return [
-    ...admitted.map(({ route, demand }, index): RouteStatus => {
-      const notes = [...describeIgnored(demand.ignored), ...notesOf(index)];
-      return {
-        meta: route.meta,
-        ...(route.host !== undefined && { host: route.host }),
-        ...(route.listener !== undefined && { listener: route.listener }),
-        ports: demand.ports.map(({ protocol, port }) => `${protocol} ${port}`),
-        admitted: true,
-        ...(notes.length > 0 && { message: notes.join('; ') }),
-      };
-    }),
-    ...refused.map(
-      ({ route, reason, message }): RouteStatus => ({
-        meta: route.meta,
-        ...(route.host !== undefined && { host: route.host }),
-        ...(route.listener !== undefined && { listener: route.listener }),
-        ports: [],
-        admitted: false,
-        reason,
-        message,
-      }),
-    ),
-  ];
+export function mergeReports(reports: readonly PlaneReport[]): readonly RouteStatus[] {
+  const verdicts = new Map<string, Verdict[]>();
+  for (const verdict of reports.flatMap((report) => report.verdicts)) {
+    const known = verdicts.get(verdict.meta.uid);
+    if (known === undefined) verdicts.set(verdict.meta.uid, [verdict]);
+    else known.push(verdict);
+  }
+  return [...verdicts.values()].map(mergeVerdicts);
 }
 
-function describeIgnored(names: readonly string[]): readonly string[] {
-  return names.length === 0 ? [] : [`without effect on this router: ${names.join(', ')}`];
+function mergeVerdicts(verdicts: readonly Verdict[]): RouteStatus {
+  const { meta, listener } = verdicts[0] as Verdict;
+  const host = verdicts.map((verdict) => verdict.host).find((one) => one !== undefined);
+  const refused = verdicts.filter(({ reason }) => reason !== undefined);
+  const wildcardPolicy = verdicts.map((one) => one.wildcardPolicy).find((one) => one !== undefined) ?? 'None';
+  const notes = describeNotes(verdicts);
+  const sentences = refused.length > 0 ? refused.flatMap(({ message }) => message ?? []) : notes;
+  const reason = refused[0]?.reason;
+  return {
+    meta,
+    ...(host !== undefined && { host }),
+    wildcardPolicy,
+    ...(listener !== undefined && { listener }),
+    ports: verdicts.flatMap(({ ports }) => ports ?? []),
+    admitted: refused.length === 0,
+    ...(reason !== undefined && { reason }),
+    ...(sentences.length > 0 && { message: [...new Set(sentences)].join('; ') }),
+  };
+}
+
+/** An annotation is without effect when it means nothing to any data plane that serves the Route. */
+function describeNotes(verdicts: readonly Verdict[]): readonly string[] {
+  const [first, ...rest] = verdicts.map(({ ignored }) => ignored);
+  const names = (first ?? []).filter((name) => rest.every((other) => other.includes(name)));
+  const told = names.length === 0 ? [] : [`without effect on this router: ${names.join(', ')}`];
+  return [...told, ...verdicts.flatMap(({ notes }) => notes)];
 }
 
 /**
@@ -106,7 +112,7 @@ export function makeIngress(
     host: status.host ?? '',
     routerName,
     ...(canonicalHostname !== undefined && { routerCanonicalHostname: canonicalHostname }),
-    wildcardPolicy: 'None',
+    wildcardPolicy: status.wildcardPolicy,
     conditions: [
       {
         type: 'Admitted',
@@ -127,6 +133,7 @@ function isSameIngress(one: RouteIngress, other: RouteIngress): boolean {
     one.host === other.host &&
     one.routerName === other.routerName &&
     one.routerCanonicalHostname === other.routerCanonicalHostname &&
+    one.wildcardPolicy === other.wildcardPolicy &&
     a?.status === b?.status &&
     a?.reason === b?.reason &&
     a?.message === b?.message

@@ -1,4 +1,4 @@
-import type { PodView } from '../../pod/readiness.ts';
+import type { PodView } from '../../model/observed.ts';
 import { LinkDirectory } from './link-directory.ts';
 import { listAddresses } from './netlink/address.ts';
 import { listNeighbours } from './netlink/neighbour.ts';

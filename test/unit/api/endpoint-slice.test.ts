@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { parseEndpointSlice } from '../../../src/api/endpoint-slice.ts';
-import { formatProblem } from '../../../src/model/problem.ts';
 import { makeSlice, writeSlice } from '../ingress/samples.ts';
 
 describe('parseEndpointSlice', () => {
@@ -31,12 +30,34 @@ describe('parseEndpointSlice', () => {
     assert.partialDeepStrictEqual(parseEndpointSlice(slice), { ok: true, value: { endpoints: [] } });
   });
 
-  for (const address of ['127.0.0.1', '::1', '224.0.0.1', 'fe80::1', '0.0.0.0', '10.0.0', '10.0.0.1; drop', '']) {
-    it(`refuses an endpoint at ${JSON.stringify(address)}`, () => {
-      const read = parseEndpointSlice(writeSlice('web', [{ address }]));
-      assert.deepEqual(!read.ok && read.problems.map(formatProblem), [
-        `endpoints[0].addresses[0] ${JSON.stringify(address)}: must be the IPv4 or IPv6 address of a pod`,
-      ]);
+  const dangerous = [
+    '127.0.0.1',
+    '::1',
+    '224.0.0.1',
+    'fe80::1',
+    '0.0.0.0',
+    '::',
+    'ff02::1',
+    '255.255.255.255',
+    // Metadata services of clouds, plain and as IPv4 in IPv6.
+    '169.254.169.254',
+    'fd00:ec2::254',
+    '::ffff:169.254.169.254',
+    '64:ff9b::a9fe:a9fe',
+    '2002:a9fe:a9fe::1',
+    '::127.0.0.1',
+    '10.0.0',
+    '10.0.0.1; drop',
+    '',
+  ];
+  for (const address of dangerous) {
+    it(`leaves out an endpoint at ${JSON.stringify(address)}, and no other`, () => {
+      const { endpoints, leftOut } = makeSlice('web', [{ address }, { address: '10.0.0.1' }]);
+      assert.deepEqual(
+        endpoints.map((endpoint) => endpoint.address.text),
+        ['10.0.0.1'],
+      );
+      assert.deepEqual(leftOut, [JSON.stringify(address)]);
     });
   }
 

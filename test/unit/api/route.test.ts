@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { parseRoute } from '../../../src/api/route.ts';
+import { parseRoute } from '../../../src/api/route/route.ts';
 import { formatPrefix } from '../../../src/model/address.ts';
 import { formatProblem } from '../../../src/model/problem.ts';
-import { documentedRoute, problemsOfRoute, readRoute, writeRoute } from '../ingress/samples.ts';
+import { documentedRoute, problemsOfRoute, readRequest, readRoute, writeRoute } from '../ingress/samples.ts';
 
 function demandOf(input: unknown) {
-  const { demand } = readRoute(input);
+  const { demand } = readRequest(input);
   if (!demand.ok) throw new Error(demand.problems.map(formatProblem).join('; '));
   return demand.value;
 }
@@ -32,8 +32,8 @@ describe('parseRoute', () => {
     assert.deepEqual({ created, uid }, { created: Number.POSITIVE_INFINITY, uid: 'default/ottcache-002' });
   });
 
-  it('leaves a Route without a port to other routers', () => {
-    assert.equal(parseRoute({ ...documentedRoute, metadata: { name: 'web' } }).kind, 'other');
+  it('reads a Route that asks for no port', () => {
+    assert.equal(readRoute({ ...documentedRoute, metadata: { name: 'web' } }).ports, undefined);
   });
 
   it('reads a port of each protocol', () => {
@@ -168,7 +168,7 @@ describe('parseRoute', () => {
     for (const name of [undefined, 'a/b', 'a\n', '', 5, 'x'.repeat(300)]) {
       const input = writeRoute() as { metadata: Record<string, unknown> };
       input.metadata.name = name;
-      assert.equal(parseRoute(input).kind, 'unreadable');
+      assert.equal(parseRoute(input).ok, false);
     }
   });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
+import { type CniVersion, supportedVersions } from '../../../src/api/cni-version.ts';
 import { parsePreviousResult } from '../../../src/api/prev-result.ts';
 import { type Attached, formatResult } from '../../../src/cni/result.ts';
-import { type CniVersion, supportedVersions } from '../../../src/cni/version.ts';
 
 const attached: Attached = {
   ifname: 'net1',

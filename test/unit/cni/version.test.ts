@@ -1,12 +1,7 @@
 import assert from 'node:assert/strict';
+import { type CniVersion, supportedVersions } from '../../../src/api/cni-version.ts';
 import type { Verb } from '../../../src/cni/environment.ts';
-import {
-  type CniVersion,
-  formatVersionAnswer,
-  negotiateVersion,
-  requireVerb,
-  supportedVersions,
-} from '../../../src/cni/version.ts';
+import { formatVersionAnswer, negotiateVersion, requireVerb } from '../../../src/cni/version.ts';
 
 const list = '0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0';
 

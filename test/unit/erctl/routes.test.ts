@@ -2,21 +2,22 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { claimsDocumentSchema } from '../../../src/api/claims-document.ts';
 import { createDaemonServer, type HttpParts } from '../../../src/daemon/http-server.ts';
-import { decideClaims } from '../../../src/ingress/claims/claims.ts';
-import { claimsDocumentSchema, describeClaims } from '../../../src/ingress/claims/claims-document.ts';
+import { describeClaims } from '../../../src/ingress/claims/describe-claims.ts';
 import { defaultPolicy } from '../../../src/ingress/claims/policy.ts';
-import { readRoute, writeRoute } from '../ingress/samples.ts';
+import { decidePorts } from '../../../src/ingress/claims/ports.ts';
+import { readRequest, writeRoute } from '../ingress/samples.ts';
 import { call } from './call.ts';
 
-const admissions = decideClaims(
+const admissions = decidePorts(
   [
-    readRoute(writeRoute({ namespace: 'test', name: 'late', created: 2 })),
-    readRoute(writeRoute({ namespace: 'shop', name: 'first', created: 1 })),
-    readRoute(writeRoute({ namespace: 'shop', name: 'low', port: 80 })),
-    readRoute(writeRoute({ namespace: 'shop', name: 'odd', port: 'x' })),
+    readRequest(writeRoute({ namespace: 'test', name: 'late', created: 2 })),
+    readRequest(writeRoute({ namespace: 'shop', name: 'first', created: 1 })),
+    readRequest(writeRoute({ namespace: 'shop', name: 'low', port: 80 })),
+    readRequest(writeRoute({ namespace: 'shop', name: 'odd', port: 'x' })),
   ],
-  { policy: defaultPolicy, labelsOfNamespace: () => ({}), listeners: new Set() },
+  { policy: defaultPolicy, listeners: new Set() },
 );
 
 describe('erctl routes', () => {

@@ -1,4 +1,4 @@
-import type { ClaimsDocument } from '../../../src/ingress/claims/claims-document.ts';
+import type { ClaimsDocument } from '../../../src/api/claims-document.ts';
 import type { ListDocument } from '../../../src/inspect/list-document.ts';
 import type { InspectDocument, RouterReport } from '../../../src/inspect/report-document.ts';
 import type { TraceDocument } from '../../../src/inspect/trace-document.ts';

@@ -1,13 +1,22 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { keyOf } from '../../../src/api/object-meta.ts';
-import type { Route } from '../../../src/api/route.ts';
-import { type Admissions, type ClaimSurroundings, decideClaims } from '../../../src/ingress/claims/claims.ts';
+import type { PortRequest } from '../../../src/api/route/port-demand.ts';
+import type { Route } from '../../../src/api/route/route.ts';
 import { parseLabelSelector } from '../../../src/ingress/claims/label-selector.ts';
 import { type AdmissionPolicy, defaultPolicy } from '../../../src/ingress/claims/policy.ts';
+import { decidePorts, type PortAdmissions } from '../../../src/ingress/claims/ports.ts';
+import { isSelected, type LabelsOfNamespace } from '../../../src/ingress/claims/selection.ts';
 import { type RouteWords, readRoute, writeRoute } from './samples.ts';
 
-function surroundingsWith(policy: Partial<AdmissionPolicy> = {}, listeners: readonly string[] = []): ClaimSurroundings {
+/** What decides about Routes beside themselves. */
+interface Context {
+  readonly policy: AdmissionPolicy;
+  readonly labelsOfNamespace: LabelsOfNamespace;
+  readonly listeners: ReadonlySet<string>;
+}
+
+function contextWith(policy: Partial<AdmissionPolicy> = {}, listeners: readonly string[] = []): Context {
   return {
     policy: { ...defaultPolicy, ...policy },
     labelsOfNamespace: (namespace) => (namespace === 'shop' ? { env: 'prod' } : undefined),
@@ -16,27 +25,31 @@ function surroundingsWith(policy: Partial<AdmissionPolicy> = {}, listeners: read
 }
 
 /** Who has ports, and why the others have not, as lines. */
-function describeAdmissions({ admitted, refused }: Admissions): readonly string[] {
+function describeAdmissions({ admitted, refused }: PortAdmissions): readonly string[] {
   return [
-    ...admitted.map(({ route, demand }) => `${keyOf(route.meta)}: ${demand.ports.map(({ port }) => port).join(' ')}`),
-    ...refused.map(({ route, reason, message }) => `${keyOf(route.meta)}: ${reason}: ${message}`),
+    ...admitted.map(
+      ({ request, demand }) => `${keyOf(request.meta)}: ${demand.ports.map(({ port }) => port).join(' ')}`,
+    ),
+    ...refused.map(({ request, reason, message }) => `${keyOf(request.meta)}: ${reason}: ${message}`),
   ];
 }
 
-function decide(routes: readonly RouteWords[], surroundings = surroundingsWith()): readonly string[] {
-  return describeAdmissions(
-    decideClaims(
-      routes.map((words) => readRoute(writeRoute(words))),
-      surroundings,
-    ),
-  );
+function decide(routes: readonly RouteWords[], context = contextWith()): readonly string[] {
+  const read = routes.map((words) => readRoute(writeRoute(words)));
+  return describeAdmissions(decidePorts(listRequests(read, context), context));
+}
+
+/** What the selected Routes ask for. */
+function listRequests(routes: readonly Route[], { policy, labelsOfNamespace }: Context): readonly PortRequest[] {
+  const selected = routes.filter((route) => isSelected(route, policy, labelsOfNamespace));
+  return selected.flatMap(({ ports }) => ports ?? []);
 }
 
 function selector(text: string) {
   return parseLabelSelector(text) ?? [];
 }
 
-describe('decideClaims', () => {
+describe('decidePorts', () => {
   it('gives a port to the oldest, names the owner within its namespace only', () => {
     const routes = [
       { name: 'young', created: 2 },
@@ -67,7 +80,7 @@ describe('decideClaims', () => {
           { name: 'late', created: 3, port: 13308, annotations: { 'external-udp-port': '53000' } },
           { name: 'last', created: 4, port: 13308 },
         ],
-        surroundingsWith(policy),
+        contextWith(policy),
       ),
       [
         'shop/both: 53000 53000',
@@ -86,7 +99,7 @@ describe('decideClaims', () => {
     assert.deepEqual(lines, [
       'shop/good: 13306',
       'shop/bad: ExtendedValidationFailed: metadata.annotations[haproxy.router.openshift.io/balance] "sideways": must be source, roundrobin or random',
-      'shop/edge: UnsupportedTermination: spec.tls.termination "edge": must be "passthrough", or tls absent: this router does not end TLS',
+      'shop/edge: UnsupportedTermination: spec.tls.termination "edge": must be "passthrough", or tls absent: TLS does not end at a port',
     ]);
   });
 
@@ -109,8 +122,8 @@ describe('decideClaims', () => {
   for (const [port, want] of ports) {
     it(`judges port ${port}`, () => {
       const policy = { namespacePorts, reservedPorts: [{ from: 9100, to: 9100 }] };
-      const surroundings = surroundingsWith(policy, ['tcp 2222', 'udp 2223']);
-      assert.deepEqual(decide([{ port }], surroundings), [`shop/web: ${want}`]);
+      const context = contextWith(policy, ['tcp 2222', 'udp 2223']);
+      assert.deepEqual(decide([{ port }], context), [`shop/web: ${want}`]);
     });
   }
 
@@ -126,7 +139,7 @@ describe('decideClaims', () => {
   ];
   for (const [host, isAllowed] of hosts) {
     it(`${isAllowed ? 'admits' : 'refuses'} the host ${host}`, () => {
-      const [line = ''] = decide([{ spec: { host } }], surroundingsWith(domains));
+      const [line = ''] = decide([{ spec: { host } }], contextWith(domains));
       assert.equal(line.startsWith('shop/web: HostNotAllowed: '), !isAllowed, line);
     });
   }
@@ -142,12 +155,12 @@ describe('decideClaims', () => {
   for (const [name, policy, want] of selections) {
     it(`${want === 1 ? 'takes' : 'leaves'} a Route for ${name}`, () => {
       const route = { labels: { app: 'web' }, annotations: { 'wzh-router-name': 'r1' } };
-      assert.equal(decide([route], surroundingsWith(policy)).length, want);
+      assert.equal(decide([route], contextWith(policy)).length, want);
     });
   }
 
   it('leaves Routes of a namespace that does not exist, when namespaces are chosen', () => {
-    assert.deepEqual(decide([{ namespace: 'gone' }], surroundingsWith({ namespaceLabels: selector('!old') })), []);
+    assert.deepEqual(decide([{ namespace: 'gone' }], contextWith({ namespaceLabels: selector('!old') })), []);
   });
 
   it('ends in the same state whatever the order of events', () => {
@@ -163,7 +176,7 @@ describe('decideClaims', () => {
         { nil: undefined },
       ),
     });
-    const surroundings = surroundingsWith({ routeLabels: selector('app=web') }, ['tcp 2003']);
+    const context = contextWith({ routeLabels: selector('app=web') }, ['tcp 2003']);
     fc.assert(
       fc.property(fc.array(event, { maxLength: 40 }), (events) => {
         const routes = new Map<string, Route>();
@@ -175,10 +188,11 @@ describe('decideClaims', () => {
           routes.set(name, readRoute(writeRoute({ name, ...rest, annotations, labels: { app } })));
         }
         const all = [...routes.values()];
-        const got = decideClaims(all, surroundings);
-        const winners = got.admitted.map(({ route }) => route.meta.name).sort();
-        assert.deepEqual(winners, modelWinners(all));
-        assert.deepEqual(describeAdmissions(decideClaims(all.reverse(), surroundings)), describeAdmissions(got));
+        const requests = listRequests(all, context);
+        const got = decidePorts(requests, context);
+        const winners = got.admitted.map(({ request }) => request.meta.name).sort();
+        assert.deepEqual(winners, modelWinners(requests));
+        assert.deepEqual(describeAdmissions(decidePorts(requests.toReversed(), context)), describeAdmissions(got));
         assert.equal(
           got.admitted.length + got.refused.length,
           all.filter(({ meta }) => meta.labels.app === 'web').length,
@@ -188,11 +202,11 @@ describe('decideClaims', () => {
   });
 });
 
-/** The simplest thing that is right: take the best claimant that is left until nobody fits. */
-function modelWinners(routes: readonly Route[]): readonly string[] {
+/** The simplest thing that is right: take the best request that is left until nobody fits. */
+function modelWinners(requests: readonly PortRequest[]): readonly string[] {
   const taken = new Set<string>(['tcp 2003', 'tcp 80']);
   const winners: string[] = [];
-  const left = routes.filter(({ meta, demand }) => meta.labels.app === 'web' && demand.ok);
+  const left = requests.filter(({ demand }) => demand.ok);
   while (left.length > 0) {
     const best = left.reduce((one, other) => {
       const [a, b] = [one.meta, other.meta];

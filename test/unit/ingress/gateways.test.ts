@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { parseGateway } from '../../../src/api/gateway.ts';
-import { parseStreamRoute } from '../../../src/api/stream-route.ts';
+import { readObject } from '../../../src/api/kinds.ts';
+import { parseL4Route } from '../../../src/api/l4-route.ts';
 import { defaultPolicy } from '../../../src/ingress/claims/policy.ts';
 import { Inventory } from '../../../src/ingress/objects/inventory.ts';
-import { readObject } from '../../../src/ingress/objects/objects.ts';
-import { RuleBook } from '../../../src/ingress/ports/desired.ts';
+import { DesiredPorts } from '../../../src/ingress/ports/desired.ts';
 import { formatProblem } from '../../../src/model/problem.ts';
 import { writeRoute, writeSlice } from './samples.ts';
 
@@ -22,7 +22,7 @@ function writeGateway(listeners: readonly object[], seconds = 0, gatewayClassNam
 const mysql = { name: 'mysql', protocol: 'TCP', port: 13306 };
 const dns = { name: 'dns', protocol: 'UDP', port: 5353 };
 
-function writeStreamRoute(
+function writeL4Route(
   name: string,
   words: { kind?: string; seconds?: number; namespace?: string; parent?: object; backends?: readonly object[] } = {},
 ): object {
@@ -48,6 +48,7 @@ function inNamespace(namespace: string | undefined, object: Record<string, unkno
 /** What follows from objects, one line a port. */
 function compute(...objects: readonly unknown[]): readonly string[] {
   const inventory = new Inventory();
+  const journal = inventory.openJournal();
   const ports = [{ name: 'main', port: 3306 }];
   const webs = [
     ['shop', 'web'],
@@ -63,15 +64,17 @@ function compute(...objects: readonly unknown[]): readonly string[] {
       throw new Error(`Cannot read the object of this test: ${JSON.stringify(reading)}`);
     inventory.put(reading.object);
   }
-  const book = new RuleBook({ ...defaultPolicy, gatewayClass: 'ours', routerName: 'r1' }, { balance: 'source' }, 'n1');
-  const { admissions, portsOfRoutes } = book.compute(inventory, { listeners: new Set(), dead: new Set() });
+  const policy = { ...defaultPolicy, gatewayClass: 'ours', routerName: 'r1' };
+  const desired = new DesiredPorts(inventory, { policy, defaults: { balance: 'source' }, node: 'n1' });
+  const view = { listeners: new Set<string>(), dead: new Set<string>() };
+  const { admissions, portsOfRequests } = desired.compute(journal.take(), view);
   return [
-    ...portsOfRoutes.flat().map(({ protocol, port, endpoints, refused }) => {
+    ...portsOfRequests.flat().map(({ protocol, port, endpoints, refused }) => {
       const targets = endpoints.map(({ address, port: target, weight }) => `${address.text}:${target}=${weight}`);
       if (refused?.[4] !== undefined && endpoints.length > 0) targets.push(`refused=${refused[4]}`);
       return `${protocol} ${port} > ${targets.join(' ')}`;
     }),
-    ...admissions.refused.map(({ route, reason }) => `${route.listener ?? route.meta.name} ${reason}`),
+    ...admissions.refused.map(({ request, reason }) => `${request.listener ?? request.meta.name} ${reason}`),
   ];
 }
 
@@ -81,18 +84,17 @@ describe('Gateways', () => {
       { name: 'web', port: 3306, weight: 1 },
       { name: 'other', port: 3306, weight: 3 },
     ];
-    assert.deepEqual(compute(writeGateway([mysql]), writeStreamRoute('a', { backends })), [
+    assert.deepEqual(compute(writeGateway([mysql]), writeL4Route('a', { backends })), [
       'tcp 13306 > 10.0.0.1:33060=85 10.0.0.2:33060=256',
     ]);
-    assert.deepEqual(
-      compute(writeGateway([mysql]), writeStreamRoute('a', { backends: [{ name: 'web', port: 33060 }] })),
-      ['tcp 13306 > '],
-    );
+    assert.deepEqual(compute(writeGateway([mysql]), writeL4Route('a', { backends: [{ name: 'web', port: 33060 }] })), [
+      'tcp 13306 > ',
+    ]);
   });
 
   it('give connections to the oldest route, and refuse them without one', () => {
-    const young = writeStreamRoute('a', { seconds: 2, backends: [{ name: 'other', port: 3306 }] });
-    const old = writeStreamRoute('b', { seconds: 1 });
+    const young = writeL4Route('a', { seconds: 2, backends: [{ name: 'other', port: 3306 }] });
+    const old = writeL4Route('b', { seconds: 1 });
     assert.deepEqual(compute(writeGateway([mysql]), young, old), ['tcp 13306 > 10.0.0.1:33060=256']);
     assert.deepEqual(compute(writeGateway([mysql])), ['tcp 13306 > ']);
   });
@@ -117,7 +119,7 @@ describe('Gateways', () => {
     it(`${isAttached ? 'take' : 'leave'} a route ${name}`, () => {
       const target = name === 'of any namespace' ? '10.0.0.3' : '10.0.0.1';
       const want = isAttached ? `tcp 13306 > ${target}:33060=256` : 'tcp 13306 > ';
-      assert.deepEqual(compute(shop, writeGateway([listener]), writeStreamRoute('a', route)), [want]);
+      assert.deepEqual(compute(shop, writeGateway([listener]), writeL4Route('a', route)), [want]);
     });
   }
 
@@ -164,13 +166,13 @@ describe('Gateways', () => {
 
   it('refuse the share of a Service that does not exist, and all where there is no other', () => {
     const missing = { name: 'missing', port: 3306, weight: 3 };
-    const half = writeStreamRoute('a', { backends: [{ name: 'web', port: 3306 }, missing] });
+    const half = writeL4Route('a', { backends: [{ name: 'web', port: 3306 }, missing] });
     assert.deepEqual(compute(writeGateway([mysql]), half), ['tcp 13306 > 10.0.0.1:33060=85 refused=256']);
-    assert.deepEqual(compute(writeGateway([mysql]), writeStreamRoute('a', { backends: [missing] })), ['tcp 13306 > ']);
+    assert.deepEqual(compute(writeGateway([mysql]), writeL4Route('a', { backends: [missing] })), ['tcp 13306 > ']);
   });
 
   it('refuse the share of a Service of another namespace until that grants it', () => {
-    const route = writeStreamRoute('a', foreign);
+    const route = writeL4Route('a', foreign);
     assert.deepEqual(compute(writeGateway([mysql]), route), ['tcp 13306 > 10.0.0.1:33060=256 refused=256']);
     assert.deepEqual(compute(writeGateway([mysql]), route, writeGrant({})), [
       'tcp 13306 > 10.0.0.1:33060=256 10.0.0.3:33060=256',
@@ -187,7 +189,7 @@ describe('Gateways', () => {
   ];
   for (const [name, words, isEnough] of grants) {
     it(`${isEnough ? 'take' : 'do not take'} a grant ${name}`, () => {
-      const [line = ''] = compute(writeGateway([mysql]), writeStreamRoute('a', foreign), writeGrant(words));
+      const [line = ''] = compute(writeGateway([mysql]), writeL4Route('a', foreign), writeGrant(words));
       assert.equal(line.includes('10.0.0.3'), isEnough, line);
     });
   }
@@ -209,7 +211,7 @@ describe('Gateways', () => {
       { name: 'web', namespace: 'b;ank', port: 1 },
       { name: 'web', port: 65536, weight: -1 },
     ];
-    const read = parseStreamRoute(writeStreamRoute('a', { backends }), 'tcp');
+    const read = parseL4Route(writeL4Route('a', { backends }), 'tcp');
     assert.deepEqual(!read.ok && read.problems.map(({ path }) => path), [
       'spec.rules[0].backendRefs[1].port',
       'spec.rules[0].backendRefs[1].weight',

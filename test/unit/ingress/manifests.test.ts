@@ -2,19 +2,19 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { AgentObject } from '../../../src/ingress/objects/objects.ts';
+import type { ClusterObject } from '../../../src/api/kinds.ts';
 import { nameOfObject, readManifestFile } from '../../../src/ingress/objects/source/manifest-file.ts';
 import { ManifestSource } from '../../../src/ingress/objects/source/manifests.ts';
 import { writeRoute, writeSlice } from './samples.ts';
 
 /** Everything that a source told, as one state. */
 class Recorder {
-  readonly objects = new Map<string, AgentObject>();
+  readonly objects = new Map<string, ClusterObject>();
   readonly problems = new Map<string, string>();
   puts = 0;
   syncs = 0;
 
-  put(object: AgentObject): void {
+  put(object: ClusterObject): void {
     this.puts++;
     this.objects.set(nameOfObject(object), object);
   }
@@ -120,17 +120,6 @@ describe('ManifestSource', () => {
     ['bad YAML', 'kind: [', /^cannot be read, its last good state stays: line 1: /],
     ['bad JSON in YAML', '{"kind": "Route"', /its last good state stays: line 1: /],
     ['a double key', 'kind: Route\nkind: Route\n', /line 2: Map keys must be unique/],
-    ['an object without kind', 'metadata: {name: web}', /: web: kind missing: must name kind and apiVersion/],
-    [
-      'a Route without a name',
-      'kind: Route\napiVersion: route.openshift.io/v1\nmetadata: {}',
-      /Route: metadata.name missing: must be the name of the object/,
-    ],
-    [
-      'a slice with a bad address',
-      JSON.stringify(writeSlice('web', [{ address: '127.0.0.1' }])),
-      /EndpointSlice web-1: endpoints\[0\].addresses\[0\] "127.0.0.1": must be/,
-    ],
     ['a list without items', 'kind: List\napiVersion: v1', /List: items must be a list/],
     [
       'a bomb of aliases',
@@ -167,12 +156,53 @@ describe('ManifestSource', () => {
     });
   }
 
-  it('takes an object that stands twice from the first file, and says so', () => {
+  const unreadable: readonly (readonly [name: string, object: object, problem: RegExp])[] = [
+    ['an object without kind', { metadata: { name: 'x' } }, /^x: kind missing: must name kind and apiVersion/],
+    [
+      'a Route without a name',
+      { kind: 'Route', apiVersion: 'route.openshift.io/v1', metadata: {} },
+      /^Route: metadata.name missing: must be the name of the object/,
+    ],
+    [
+      'a slice that is none',
+      { ...writeSlice('x', []), ports: 7 },
+      /^EndpointSlice x-1: ports 7: must be a list of ports/,
+    ],
+  ];
+  for (const [name, object, problem] of unreadable) {
+    it(`takes the other objects of a file with ${name}, also at the start`, () => {
+      write('a.yaml', [object, web, db].map((one) => JSON.stringify(one)).join('\n---\n'));
+      source.start(told);
+      assert.deepEqual(told.names, ['Route shop/db', 'Route shop/web']);
+      assert.match(told.problems.get('a.yaml (objects)') ?? '', problem);
+    });
+  }
+
+  it('keeps the last good state of an object that cannot be read any more', async () => {
+    const slice = writeSlice('web', [{ address: '10.0.0.1' }]);
+    write('a.yaml', [web, slice].map((one) => JSON.stringify(one)).join('\n---\n'));
+    source.start(told);
+    write(
+      'a.yaml',
+      [writeRoute({ name: 'new' }), { ...slice, ports: 7 }].map((one) => JSON.stringify(one)).join('\n---\n'),
+    );
+    await until(
+      () => told.names.includes('Route shop/new'),
+      () => told.names,
+    );
+    assert.deepEqual(told.names, ['EndpointSlice shop/web-1', 'Route shop/new']);
+    assert.match(told.problems.get('a.yaml (objects)') ?? '', /ports 7: must be a list of ports; its last state stays/);
+  });
+
+  it('takes an object that is in two files from the first, and says so', () => {
     write('a.yaml', JSON.stringify(web));
     write('b.yaml', JSON.stringify(writeRoute({ name: 'web', port: 2000 })));
     source.start(told);
     assert.equal(told.objects.size, 1);
-    assert.equal(told.problems.get('b.yaml (doubles)'), 'Route shop/web stands twice: the first counts');
+    assert.equal(
+      told.problems.get('b.yaml (doubles)'),
+      'Route shop/web already defined in another file; the first one counts',
+    );
   });
 
   it('keeps its state when the directory is gone for a moment, and never syncs without one', () => {

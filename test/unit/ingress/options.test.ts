@@ -21,12 +21,12 @@ function problemsOf(args: readonly string[], environment: Environment = {}): rea
 
 describe('parseOptions', () => {
   it('has a default for everything', () => {
-    const { settings, identity, stats, cleanupOnExit } = parse([]);
-    assert.deepEqual(settings.policy.allowedPorts, [{ from: 1024, to: 29999 }]);
-    assert.deepEqual(settings.policy.nodePorts, [{ from: 30000, to: 32767 }]);
-    assert.deepEqual(settings.defaults, { balance: 'source' });
-    assert.deepEqual([settings.name, settings.checkInterval, settings.syncInterval], ['ingress', 5000, 0]);
-    assert.deepEqual(identity, { routerName: 'public' });
+    const { ports, syncInterval, identity, stats, cleanupOnExit } = parse([]);
+    assert.deepEqual(ports.policy.allowedPorts, [{ from: 1024, to: 29999 }]);
+    assert.deepEqual(ports.policy.nodePorts, [{ from: 30000, to: 32767 }]);
+    assert.deepEqual(ports.defaults, { balance: 'source' });
+    assert.deepEqual([ports.name, ports.checkInterval, syncInterval], ['ingress', 5000, 0]);
+    assert.deepEqual(identity, { routerName: 'public', controllerName: 'egress-router.io/ingress-agent' });
     assert.deepEqual(stats, { address: '127.0.0.1', port: 1936 });
     assert.equal(cleanupOnExit, false);
   });
@@ -48,19 +48,26 @@ describe('parseOptions', () => {
       STATS_USERNAME: 'u',
       STATS_PASSWORD: 'p',
     };
-    const { settings, identity, stats } = parse(['--stats-port', '9001', '--denied-domains', 'y.com'], environment);
-    assert.deepEqual(settings.policy.allowedDomains, ['a.com', 'b.org']);
-    assert.deepEqual(settings.policy.deniedDomains, ['y.com']);
-    assert.equal(settings.policy.routeLabels.length, 1);
-    assert.equal(settings.policy.namespaceLabels.length, 2);
-    assert.deepEqual(settings.defaults, { balance: 'roundrobin', idleTimeout: 3_600_000 });
-    assert.deepEqual([settings.checkInterval, settings.syncInterval], [2000, 5000]);
-    assert.deepEqual(identity, { routerName: 'edge', canonicalHostname: 'r.example.com' });
+    const { ports, syncInterval, identity, stats } = parse(
+      ['--stats-port', '9001', '--denied-domains', 'y.com'],
+      environment,
+    );
+    assert.deepEqual(ports.policy.allowedDomains, ['a.com', 'b.org']);
+    assert.deepEqual(ports.policy.deniedDomains, ['y.com']);
+    assert.equal(ports.policy.routeLabels.length, 1);
+    assert.equal(ports.policy.namespaceLabels.length, 2);
+    assert.deepEqual(ports.defaults, { balance: 'roundrobin', idleTimeout: 3_600_000 });
+    assert.deepEqual([ports.checkInterval, syncInterval], [2000, 5000]);
+    assert.deepEqual(identity, {
+      routerName: 'edge',
+      canonicalHostname: 'r.example.com',
+      controllerName: 'egress-router.io/ingress-agent',
+    });
     assert.deepEqual(stats, { address: '127.0.0.1', port: 9001, credentials: { username: 'u', password: 'p' } });
   });
 
   it('keeps the default balance of TCP where only that of HTTP is set to leastconn', () => {
-    assert.equal(parse([], { ROUTER_LOAD_BALANCE_ALGORITHM: 'leastconn' }).settings.defaults.balance, 'source');
+    assert.equal(parse([], { ROUTER_LOAD_BALANCE_ALGORITHM: 'leastconn' }).ports.defaults.balance, 'source');
   });
 
   const wrong: readonly (readonly [args: readonly string[], want: string])[] = [

@@ -1,31 +1,52 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { EndpointSlice } from '../../../src/api/endpoint-slice.ts';
-import type { RouteDemand } from '../../../src/api/route.ts';
-import { describeBackends, type ResolvedBackend, resolveRoute } from '../../../src/ingress/backends/resolve.ts';
+import type { PortDemand } from '../../../src/api/route/port-demand.ts';
+import { describeBackends, EndpointFinder } from '../../../src/ingress/backends/endpoints.ts';
+import { Inventory } from '../../../src/ingress/objects/inventory.ts';
+import { PortResolver } from '../../../src/ingress/ports/resolve.ts';
 import type { IngressPort } from '../../../src/model/ingress.ts';
-import { makeService, makeSlice, type RouteWords, readRoute, writeRoute } from './samples.ts';
+import { makeService, makeSlice, type RouteWords, readRequest, writeRoute } from './samples.ts';
 
-function demandOf(words: RouteWords = {}): RouteDemand {
-  const { demand } = readRoute(writeRoute(words));
+function demandOf(words: RouteWords = {}): PortDemand {
+  const { demand } = readRequest(writeRoute(words));
   if (!demand.ok) throw new Error('Cannot read the Route of this test');
   return demand.value;
 }
 
-function backend(slices: readonly EndpointSlice[], weight = 1, spec = {}): ResolvedBackend {
-  return { backend: { service: 'web', weight }, service: makeService('web', spec), slices };
+/** A Service of a Route with its weight and slices; without `spec` it does not exist. */
+interface TestBackend {
+  readonly slices: readonly EndpointSlice[];
+  readonly weight: number;
+  readonly spec?: Readonly<Record<string, unknown>>;
+}
+
+function backend(slices: readonly EndpointSlice[], weight = 1, spec = {}): TestBackend {
+  return { slices, weight, spec };
+}
+
+/** Fills an inventory with Services `s0`, `s1` and so on. */
+function makeFinder(backends: readonly TestBackend[]): EndpointFinder {
+  const inventory = new Inventory();
+  for (const [index, { slices, spec }] of backends.entries()) {
+    if (spec !== undefined) inventory.put({ kind: 'Service', value: makeService(`s${index}`, spec) });
+    for (const [place, slice] of slices.entries()) {
+      const meta = { ...slice.meta, name: `s${index}-${place}` };
+      inventory.put({ kind: 'EndpointSlice', value: { ...slice, meta, service: `shop/s${index}` } });
+    }
+  }
+  return new EndpointFinder(inventory, 'n1');
 }
 
 function resolve(
-  backends: readonly ResolvedBackend[],
+  backends: readonly TestBackend[],
   demand = demandOf(),
   dead: readonly string[] = [],
 ): readonly IngressPort[] {
-  return resolveRoute(demand, backends, {
-    node: 'n1',
-    defaults: { balance: 'source' },
-    isDead: (key) => dead.includes(key),
-  });
+  const resolver = new PortResolver(makeFinder(backends), { balance: 'source' });
+  resolver.setDead(new Set(dead));
+  const named = backends.map(({ weight }, index) => ({ service: `s${index}`, weight }));
+  return resolver.resolve({ ...demand, ...(named.length > 0 && { backends: named }) }, 'shop');
 }
 
 /** `ADDRESS:PORT=WEIGHT`, with `*` for an endpoint of this node. */
@@ -39,7 +60,7 @@ const unready = { ready: false };
 const draining = { ready: false, serving: true, terminating: true };
 const pods = (...numbers: readonly number[]) => numbers.map((number) => ({ address: `10.0.0.${number}` }));
 
-describe('resolveRoute', () => {
+describe('PortResolver', () => {
   it('carries over what the Route asks for', () => {
     const annotations = { timeout: '5m', ip_allowlist: '10.0.0.0/8', balance: 'random' };
     assert.deepEqual(resolve([], demandOf({ annotations })), [
@@ -78,7 +99,7 @@ describe('resolveRoute', () => {
     [undefined, '10.0.0.1:3306=256 10.0.0.1:33060=256'],
     ['dns', ''],
     [53, ''],
-    ['3306', ''],
+    ['3306', '10.0.0.1:3306=256'],
   ];
   for (const [targetPort, want] of targets) {
     it(`finds the target port ${JSON.stringify(targetPort)}`, () => {
@@ -183,17 +204,20 @@ describe('resolveRoute', () => {
 });
 
 describe('describeBackends', () => {
-  const demand = demandOf({ spec: { port: { targetPort: 'admin' } } });
-  const cases: readonly (readonly [backend: ResolvedBackend, want: readonly string[]])[] = [
-    [{ backend: { service: 'db', weight: 1 }, slices: [] }, ['Service db does not exist']],
-    [backend([], 1, { type: 'ExternalName' }), ['Service web is an ExternalName, which has no endpoints']],
-    [backend([]), ['Service web has no endpoints']],
-    [backend([makeSlice('web', pods(1))]), ['Service web has no endpoints with the port that is asked for']],
+  const bad = makeSlice('web', [{ address: '169.254.169.254' }, { address: '10.0.0.1' }], [{ name: 'admin', port: 1 }]);
+  const cases: readonly (readonly [backend: TestBackend, want: readonly string[]])[] = [
+    [{ slices: [], weight: 1 }, ['Service s0 does not exist']],
+    [backend([], 1, { type: 'ExternalName' }), ['Service s0 is an ExternalName, which has no endpoints']],
+    [backend([]), ['Service s0 has no endpoints']],
+    [backend([makeSlice('web', pods(1))]), ['Service s0 has no endpoints with the port that is asked for']],
+    [backend([bad]), ['Service s0: left out "169.254.169.254": no pod has such an address']],
     [backend([makeSlice('web', pods(1), [{ name: 'admin', port: 1 }])]), []],
   ];
   for (const [each, want] of cases) {
     it(`says ${want[0] ?? 'nothing of a Service that is all right'}`, () => {
-      assert.deepEqual(describeBackends(demand, [each]), want);
+      const choices = [{ protocol: 'tcp' as const, targetPort: 'admin' }];
+      const named = [{ service: 's0', weight: 1 }];
+      assert.deepEqual(describeBackends(named, 'shop', choices, makeFinder([each])), want);
     });
   }
 });

@@ -1,5 +1,6 @@
 import { type EndpointSlice, parseEndpointSlice } from '../../../src/api/endpoint-slice.ts';
-import { parseRoute, type Route } from '../../../src/api/route.ts';
+import type { PortRequest } from '../../../src/api/route/port-demand.ts';
+import { parseRoute, type Route } from '../../../src/api/route/route.ts';
 import { parseService, type Service } from '../../../src/api/service.ts';
 import { formatProblem } from '../../../src/model/problem.ts';
 
@@ -61,13 +62,20 @@ export function writeRoute(words: RouteWords = {}): Record<string, unknown> {
 /** The Route, read. Throws when it is none. */
 export function readRoute(input: unknown): Route {
   const reading = parseRoute(input);
-  if (reading.kind !== 'route') throw new Error(`Cannot read the Route of this test: ${JSON.stringify(reading)}`);
-  return reading.route;
+  if (!reading.ok) throw new Error(`Cannot read the Route of this test: ${JSON.stringify(reading)}`);
+  return reading.value;
+}
+
+/** A Route's request for ports. Throws when it has none. */
+export function readRequest(input: unknown): PortRequest {
+  const { ports } = readRoute(input);
+  if (ports === undefined) throw new Error('The Route of this test asks for no port');
+  return ports;
 }
 
 /** What is wrong with what a Route asks for, one line each. */
 export function problemsOfRoute(input: unknown): readonly string[] {
-  const { demand } = readRoute(input);
+  const { demand } = readRequest(input);
   return demand.ok ? [] : demand.problems.map(formatProblem);
 }
 

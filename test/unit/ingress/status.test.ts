@@ -6,10 +6,18 @@ import { makeIngress, type RouteStatus } from '../../../src/ingress/status/statu
 import { StatusFile } from '../../../src/ingress/status/status-file.ts';
 import { readRoute, writeRoute } from './samples.ts';
 
-const identity = { routerName: 'r1', canonicalHostname: 'r1.example.com' };
+const identity = { routerName: 'r1', canonicalHostname: 'r1.example.com', controllerName: 'example.com/c' };
 const { meta } = readRoute(writeRoute());
-const admitted: RouteStatus = { meta, host: 'web.example.com', ports: ['tcp 13306'], admitted: true };
-const refused: RouteStatus = { meta, ports: [], admitted: false, reason: 'PortNotAllowed', message: 'no' };
+const wildcardPolicy = 'None';
+const admitted: RouteStatus = { meta, wildcardPolicy, host: 'web.example.com', ports: ['tcp 13306'], admitted: true };
+const refused: RouteStatus = {
+  meta,
+  wildcardPolicy,
+  ports: [],
+  admitted: false,
+  reason: 'PortNotAllowed',
+  message: 'no',
+};
 const noon = new Date('2026-01-01T12:00:00.500Z');
 const later = new Date('2026-01-01T13:00:00Z');
 
@@ -22,15 +30,18 @@ describe('makeIngress', () => {
       wildcardPolicy: 'None',
       conditions: [{ type: 'Admitted', status: 'True', lastTransitionTime: '2026-01-01T12:00:00Z' }],
     });
-    assert.deepEqual(makeIngress(refused, { routerName: 'r1' }, undefined, noon).conditions, [
-      {
-        type: 'Admitted',
-        status: 'False',
-        reason: 'PortNotAllowed',
-        message: 'no',
-        lastTransitionTime: '2026-01-01T12:00:00Z',
-      },
-    ]);
+    assert.deepEqual(
+      makeIngress(refused, { routerName: 'r1', controllerName: 'example.com/c' }, undefined, noon).conditions,
+      [
+        {
+          type: 'Admitted',
+          status: 'False',
+          reason: 'PortNotAllowed',
+          message: 'no',
+          lastTransitionTime: '2026-01-01T12:00:00Z',
+        },
+      ],
+    );
   });
 
   it('keeps an entry that says the same, and the time of the transition while the status stays', () => {

@@ -1,44 +1,38 @@
 import { hash } from 'node:crypto';
+import { type Kind, kinds, readKind } from '../../../api/kinds.ts';
 import { isRecord } from '../../../api/shape.ts';
 import { type KubeApi, versionOf } from '../../../cluster/port.ts';
 import { ordinaryTimes, type ReflectorTimes, reflect } from '../../../cluster/reflector.ts';
 import { formatProblem } from '../../../model/problem.ts';
-import { type AgentKind, readKind } from '../objects.ts';
 import type { ObjectSource, SourceSink } from './source.ts';
-
-/** Where objects of each kind are, in the whole cluster. */
-const paths: Readonly<Record<AgentKind, string>> = {
-  Route: '/apis/route.openshift.io/v1/routes',
-  Service: '/api/v1/services',
-  EndpointSlice: '/apis/discovery.k8s.io/v1/endpointslices',
-  Namespace: '/api/v1/namespaces',
-  Gateway: '/apis/gateway.networking.k8s.io/v1/gateways',
-  TCPRoute: '/apis/gateway.networking.k8s.io/v1alpha2/tcproutes',
-  UDPRoute: '/apis/gateway.networking.k8s.io/v1alpha2/udproutes',
-  ReferenceGrant: '/apis/gateway.networking.k8s.io/v1beta1/referencegrants',
-};
-
-const ordinaryKinds: readonly AgentKind[] = ['Route', 'Service', 'EndpointSlice', 'Namespace'];
-const gatewayKinds: readonly AgentKind[] = ['Gateway', 'TCPRoute', 'UDPRoute', 'ReferenceGrant'];
 
 /** What is taken from a cluster. */
 export interface KubernetesSettings {
   readonly routerNameKey?: string;
-  /** Also Gateways and their routes. */
-  readonly hasGateways: boolean;
+  readonly kinds: readonly Kind[];
   readonly times?: ReflectorTimes;
 }
 
 /** Hears of every object as it came, status included. */
 export interface ObjectObserver {
-  /** `key` is `NAMESPACE/NAME`. */
-  observe(kind: AgentKind, key: string, object: unknown): void;
-  forget(kind: AgentKind, key: string): void;
+  /** `key` is `NAMESPACE/NAME`; `version` the one of its API that the cluster serves it in. */
+  observe(kind: Kind, key: string, object: unknown, version: string): void;
+  forget(kind: Kind, key: string): void;
 }
+
+/** The kinds that every agent needs. */
+export const ordinaryKinds: readonly Kind[] = ['Route', 'Service', 'EndpointSlice', 'Namespace'];
+
+/** The kinds of the Gateway API. */
+export const gatewayKinds: readonly Kind[] = ['GatewayClass', 'Gateway', 'TCPRoute', 'UDPRoute', 'ReferenceGrant'];
+
+/** Milliseconds between two looks for a kind that the cluster does not serve. */
+const absentPause = 5000;
 
 /**
  * A cluster as a source of objects. Tells nothing as complete before every kind was listed whole; a
- * kind that the cluster does not know (no Route API) counts as empty, and that is reported.
+ * kind that the cluster does not serve in any version that can be read counts as empty, and that is
+ * reported; it is looked for again every few seconds.
  */
 export class KubernetesSource implements ObjectSource {
   readonly #api: KubeApi;
@@ -46,11 +40,11 @@ export class KubernetesSource implements ObjectSource {
   readonly #observer: ObjectObserver | undefined;
   readonly #end = new AbortController();
   /** Versions of the objects that were told, by kind and key. */
-  readonly #versions = new Map<AgentKind, Map<string, string>>();
+  readonly #versions = new Map<Kind, Map<string, string>>();
   /** Digests of what matters of each object, by kind and key. */
   readonly #contents = new Map<string, string>();
-  readonly #waiting = new Set<AgentKind>();
-  readonly #listed = new Set<AgentKind>();
+  readonly #waiting = new Set<Kind>();
+  readonly #listed = new Set<Kind>();
 
   constructor(api: KubeApi, settings: KubernetesSettings, observer?: ObjectObserver) {
     this.#api = api;
@@ -58,98 +52,117 @@ export class KubernetesSource implements ObjectSource {
     this.#observer = observer;
   }
 
+  get waitingFor(): string | undefined {
+    return this.#waiting.size === 0 ? undefined : `the list of ${[...this.#waiting].join(', ')}`;
+  }
+
   start(sink: SourceSink): void {
-    const kinds = [...ordinaryKinds, ...(this.#settings.hasGateways ? gatewayKinds : [])];
-    for (const kind of kinds) {
+    for (const kind of this.#settings.kinds) {
       this.#waiting.add(kind);
       this.#versions.set(kind, new Map());
     }
-    for (const kind of kinds) void this.#follow(kind, sink);
+    for (const kind of this.#settings.kinds) void this.#follow(kind, sink);
   }
 
   close(): void {
     this.#end.abort();
   }
 
-  #follow(kind: AgentKind, sink: SourceSink): Promise<void> {
-    const times = this.#settings.times ?? ordinaryTimes;
-    return reflect(
-      this.#api,
-      paths[kind],
-      {
-        replace: (objects) => {
-          this.#listed.add(kind);
-          this.#replace(kind, objects, sink);
-          this.#arrive(kind, sink);
+  /** Follows a kind in the first version that the cluster serves, and looks again when that is gone. Never rejects. */
+  async #follow(kind: Kind, sink: SourceSink): Promise<void> {
+    const { versions } = kinds[kind];
+    const { times = { ...ordinaryTimes, absentPause } } = this.#settings;
+    for (let index = 0; !this.#end.signal.aborted; index = (index + 1) % versions.length) {
+      const version = versions[index] as string;
+      const isLast = index === versions.length - 1;
+      const gone = new AbortController();
+      await reflect(
+        this.#api,
+        listPath(kind, version),
+        {
+          replace: (objects) => {
+            this.#listed.add(kind);
+            this.#replace(kind, objects, version, sink);
+            this.#arrive(kind, sink);
+          },
+          put: (object) => this.#put(kind, object, version, sink),
+          remove: (object) => {
+            const key = rawKey(object);
+            if (key !== undefined) this.#remove(kind, key, sink);
+          },
+          absent: () => {
+            if (isLast) this.#noteAbsent(kind, sink);
+            // With one version there is nothing else to look for, and the reflector looks again by itself.
+            if (versions.length > 1) setTimeout(() => gone.abort(), isLast ? times.absentPause : 0);
+          },
+          report: (problem) => sink.report(kind, problem),
         },
-        put: (object) => this.#put(kind, object, sink),
-        remove: (object) => {
-          const key = rawKey(object);
-          if (key !== undefined) this.#remove(kind, key, sink);
-        },
-        absent: () => {
-          // A kind that was there and is not any more is likelier a fault than the wish to close every port.
-          const isNew = !this.#listed.has(kind);
-          sink.report(
-            kind,
-            isNew ? `the cluster has no ${kind} API: running without` : 'the API is gone, its last state stays',
-          );
-          this.#arrive(kind, sink);
-        },
-        report: (problem) => sink.report(kind, problem),
-      },
-      this.#end.signal,
-      times,
-    );
+        AbortSignal.any([this.#end.signal, gone.signal]),
+        times,
+      );
+    }
   }
 
-  #arrive(kind: AgentKind, sink: SourceSink): void {
+  #noteAbsent(kind: Kind, sink: SourceSink): void {
+    // A kind that was there and is not any more is likelier a fault than the wish to close every port.
+    const isNew = !this.#listed.has(kind);
+    const served = kinds[kind].versions.join(' or ');
+    sink.report(
+      kind,
+      isNew
+        ? `the cluster does not serve ${kind} in ${served}: running without`
+        : 'the API is gone; its last objects stay in force',
+    );
+    this.#arrive(kind, sink);
+  }
+
+  #arrive(kind: Kind, sink: SourceSink): void {
     if (this.#waiting.delete(kind) && this.#waiting.size === 0) sink.synced();
   }
 
-  #replace(kind: AgentKind, objects: readonly unknown[], sink: SourceSink): void {
+  #replace(kind: Kind, objects: readonly unknown[], version: string, sink: SourceSink): void {
     const keys = new Set(objects.map(rawKey));
     for (const key of this.#versions.get(kind)?.keys() ?? []) if (!keys.has(key)) this.#remove(kind, key, sink);
-    for (const object of objects) this.#put(kind, object, sink);
+    for (const object of objects) this.#put(kind, object, version, sink);
   }
 
-  #put(kind: AgentKind, object: unknown, sink: SourceSink): void {
+  #put(kind: Kind, object: unknown, apiVersion: string, sink: SourceSink): void {
     const key = rawKey(object);
     if (key === undefined) return;
     const version = versionOf(object);
     const known = this.#versions.get(kind);
     if (version !== undefined && known?.get(key) === version) return;
     known?.set(key, version ?? '');
-    this.#observer?.observe(kind, key, object);
+    this.#observer?.observe(kind, key, object, apiVersion);
     const place = `${kind} ${key}`;
     // A status, mostly our own, is no reason to think about 10,000 Routes again.
     const content = digestContent(object);
     if (this.#contents.get(place) === content) return;
     this.#contents.set(place, content);
-    const reading = readKind(kind, object, this.#settings.routerNameKey);
-    switch (reading.outcome) {
-      case 'object':
-        sink.put(reading.object);
-        sink.report(place, undefined);
-        break;
-      case 'other':
-        sink.remove(kind, key);
-        sink.report(place, undefined);
-        break;
-      case 'unreadable':
-        // The last good state stays: one bad object must not take its ports or endpoints away.
-        sink.report(place, reading.problems.slice(0, 3).map(formatProblem).join('; '));
-        break;
+    const { routerNameKey } = this.#settings;
+    const reading = readKind(kind, object, { ...(routerNameKey !== undefined && { routerNameKey }) });
+    if (reading.outcome === 'object') {
+      sink.put(reading.object);
+      sink.report(place, undefined);
+    } else if (reading.outcome === 'unreadable') {
+      // The last good state stays: one bad object must not take its ports or endpoints away.
+      sink.report(place, reading.problems.slice(0, 3).map(formatProblem).join('; '));
     }
   }
 
-  #remove(kind: AgentKind, key: string, sink: SourceSink): void {
+  #remove(kind: Kind, key: string, sink: SourceSink): void {
     this.#versions.get(kind)?.delete(key);
     this.#contents.delete(`${kind} ${key}`);
     this.#observer?.forget(kind, key);
     sink.remove(kind, key);
     sink.report(`${kind} ${key}`, undefined);
   }
+}
+
+/** Where all objects of a kind are, in the whole cluster. */
+function listPath(kind: Kind, version: string): string {
+  const { group, plural } = kinds[kind];
+  return group === '' ? `/api/${version}/${plural}` : `/apis/${group}/${version}/${plural}`;
 }
 
 /** Equal for two states of an object between which only its status or its version changed. */

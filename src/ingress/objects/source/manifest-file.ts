@@ -1,16 +1,18 @@
 import { hash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { LineCounter, parseAllDocuments } from 'yaml';
+import { type ClusterObject, objectKey, type ReadingContext, readObject } from '../../../api/kinds.ts';
 import { isRecord } from '../../../api/shape.ts';
 import { formatProblem } from '../../../model/problem.ts';
-import { type AgentObject, objectKey, readObject } from '../objects.ts';
 
 /** The objects of one file. */
 export interface ManifestFile {
   /** Changes whenever the file does. */
   readonly version: string;
   /** By kind, key and content, so that an object that did not change keeps its identity. */
-  readonly objects: ReadonlyMap<string, AgentObject>;
+  readonly objects: ReadonlyMap<string, ClusterObject>;
+  /** What is wrong with objects that cannot be read, one sentence each. */
+  readonly problems: readonly string[];
 }
 
 /** Larger files are not read, in bytes: 10,000 Routes with 100,000 endpoints are about 20 MB. */
@@ -27,39 +29,63 @@ export function versionOfFile(path: string): string | undefined {
 
 /**
  * Reads a file of manifests: JSON or YAML, any number of documents, lists unfolded. Objects equal to
- * those of `before` are taken from there. Throws an Error that says what is wrong and where, for the
- * whole file: half a file must never be taken for all of it.
+ * those of `before` are taken from there; one that cannot be read is left out, or stays as it was before,
+ * and that is a problem of the file. Throws an Error that says what is wrong and where for a file whose
+ * end cannot be known: half a file must never be taken for all of it.
  */
-export function readManifestFile(path: string, before: ManifestFile | undefined, routerNameKey?: string): ManifestFile {
+export function readManifestFile(
+  path: string,
+  before: ManifestFile | undefined,
+  context: ReadingContext = {},
+): ManifestFile {
   const version = versionOfFile(path) ?? '';
   if (statSync(path).size > maxBytes) throw new Error(`is larger than ${maxBytes} bytes`);
   const text = readFileSync(path, 'utf8');
   if (versionOfFile(path) !== version) throw new Error('changed while it was read');
-  const objects = new Map<string, AgentObject>();
+  const objects = new Map<string, ClusterObject>();
+  const problems: string[] = [];
   for (const document of path.endsWith('.json') ? [parseJson(text)] : parseYaml(text)) {
-    for (const item of unfold(document)) addObject(objects, item, before, routerNameKey);
+    for (const item of unfold(document)) {
+      const problem = addObject(objects, item, before, context);
+      if (problem !== undefined) problems.push(problem);
+    }
   }
-  return { version, objects };
+  return { version, objects, problems };
 }
 
+/** Returns what is wrong with an object that cannot be read. */
 function addObject(
-  objects: Map<string, AgentObject>,
+  objects: Map<string, ClusterObject>,
   item: unknown,
   before: ManifestFile | undefined,
-  routerNameKey: string | undefined,
-): void {
+  context: ReadingContext,
+): string | undefined {
   const identity = hash('sha1', JSON.stringify(item));
   const known = before?.objects.get(identity);
   if (known !== undefined) {
     objects.set(identity, known);
-    return;
+    return undefined;
   }
-  const reading = readObject(item, routerNameKey);
-  if (reading.outcome === 'unreadable') {
-    const [first] = reading.problems;
-    throw new Error(`${describe(item)}: ${first === undefined ? 'cannot be read' : formatProblem(first)}`);
-  }
+  const reading = readObject(item, context);
   if (reading.outcome === 'object') objects.set(identity, reading.object);
+  if (reading.outcome !== 'unreadable') return undefined;
+  const last = before && findLast(item, before);
+  if (last !== undefined) objects.set(last[0], last[1]);
+  const [first] = reading.problems;
+  const problem = first === undefined ? 'cannot be read' : formatProblem(first);
+  return `${describe(item)}: ${problem}${last === undefined ? '' : '; its last state stays'}`;
+}
+
+/** The object of that kind and name as it could last be read. */
+function findLast(item: unknown, before: ManifestFile): readonly [identity: string, object: ClusterObject] | undefined {
+  const { kind, metadata } = isRecord(item) ? item : {};
+  const { namespace, name } = isRecord(metadata) ? metadata : {};
+  return [...before.objects].find(
+    ([, object]) =>
+      object.kind === kind &&
+      object.value.meta.name === name &&
+      (object.value.meta.namespace === '' || object.value.meta.namespace === (namespace || 'default')),
+  );
 }
 
 /** Which object of a file is meant, for messages. */
@@ -100,6 +126,6 @@ function unfold(document: unknown): readonly unknown[] {
 }
 
 /** `Route shop/web`: what two files must not both have. */
-export function nameOfObject(object: AgentObject): string {
+export function nameOfObject(object: ClusterObject): string {
   return `${object.kind} ${objectKey(object)}`;
 }

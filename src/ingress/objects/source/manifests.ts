@@ -1,6 +1,6 @@
 import { type FSWatcher, readdirSync, watch } from 'node:fs';
 import { join } from 'node:path';
-import { type AgentObject, objectKey } from '../objects.ts';
+import { type ClusterObject, objectKey, type ReadingContext } from '../../../api/kinds.ts';
 import { type ManifestFile, nameOfObject, readManifestFile, versionOfFile } from './manifest-file.ts';
 import type { ObjectSource, SourceSink } from './source.ts';
 
@@ -26,10 +26,11 @@ const longestWait = 200;
  */
 export class ManifestSource implements ObjectSource {
   readonly #settings: ManifestSettings;
+  readonly #context: ReadingContext;
   readonly #files = new Map<string, ManifestFile>();
   /** Versions of files that could not be read, so that they are not read again and again. */
   readonly #broken = new Map<string, string>();
-  #told = new Map<string, AgentObject>();
+  #told = new Map<string, ClusterObject>();
   #sink: SourceSink | undefined;
   #watcher: FSWatcher | undefined;
   #rescan: NodeJS.Timeout | undefined;
@@ -39,6 +40,8 @@ export class ManifestSource implements ObjectSource {
 
   constructor(settings: ManifestSettings) {
     this.#settings = settings;
+    const { routerNameKey } = settings;
+    this.#context = routerNameKey === undefined ? {} : { routerNameKey };
   }
 
   start(sink: SourceSink): void {
@@ -108,6 +111,7 @@ export class ManifestSource implements ObjectSource {
     this.#broken.delete(name);
     this.#sink?.report(name, undefined);
     this.#sink?.report(`${name} (doubles)`, undefined);
+    this.#sink?.report(`${name} (objects)`, undefined);
   }
 
   #readFile(name: string): void {
@@ -117,9 +121,13 @@ export class ManifestSource implements ObjectSource {
       version = versionOfFile(path) ?? '';
       if (version === '') throw new Error('is no file');
       if (this.#files.get(name)?.version === version || this.#broken.get(name) === version) return;
-      this.#files.set(name, readManifestFile(path, this.#files.get(name), this.#settings.routerNameKey));
+      const file = readManifestFile(path, this.#files.get(name), this.#context);
+      this.#files.set(name, file);
       this.#broken.delete(name);
       this.#sink?.report(name, undefined);
+      const [first, ...more] = file.problems;
+      const rest = more.length === 0 ? '' : `; and ${more.length} more objects`;
+      this.#sink?.report(`${name} (objects)`, first === undefined ? undefined : `${first}${rest}`);
     } catch (error) {
       this.#broken.set(name, version);
       const kept = this.#files.has(name) ? ', its last good state stays' : '';
@@ -129,7 +137,7 @@ export class ManifestSource implements ObjectSource {
 
   /** Tells the differences between what all files say now and what was told before. */
   #tell(files: readonly string[]): void {
-    const now = new Map<string, AgentObject>();
+    const now = new Map<string, ClusterObject>();
     for (const file of files) {
       const doubles: string[] = [];
       for (const object of this.#files.get(file)?.objects.values() ?? []) {
@@ -140,7 +148,7 @@ export class ManifestSource implements ObjectSource {
       const more = doubles.length > 1 ? ` and ${doubles.length - 1} more` : '';
       this.#sink?.report(
         `${file} (doubles)`,
-        doubles.length === 0 ? undefined : `${doubles[0]}${more} stands twice: the first counts`,
+        doubles.length === 0 ? undefined : `${doubles[0]}${more} already defined in another file; the first one counts`,
       );
     }
     for (const [name, object] of this.#told) if (!now.has(name)) this.#sink?.remove(object.kind, objectKey(object));

@@ -18,7 +18,7 @@ const protocolsByNumber = new Map<number, Protocol>(
  *
  * Its sockets belong to the network namespace in which it was made.
  */
-export class ConnectionKeeper {
+export class ConntrackCleanup {
   readonly #conntrack = new NetlinkSocket(netlinkFamily.netfilter);
   readonly #route = new NetlinkSocket(netlinkFamily.route);
   readonly #drainTime: number;
@@ -41,7 +41,7 @@ export class ConnectionKeeper {
    * Forgets what these ports leave without a way. Returns the milliseconds until the next connection
    * has drained; undefined where none does. Rejects with {@link NetlinkError}.
    */
-  async tend(ports: readonly IngressPort[]): Promise<number | undefined> {
+  async run(ports: readonly IngressPort[]): Promise<number | undefined> {
     try {
       await this.#forgetUntranslated(ports);
       return await this.#forgetStale(ports);

@@ -7,7 +7,7 @@ import { KernelError } from '../../port.ts';
 import { ElementSocket } from '../netlink/nftables.ts';
 import { NetlinkError } from '../netlink/socket.ts';
 import { runTool } from '../rule-tools.ts';
-import { ConnectionKeeper } from './conntrack-cleanup.ts';
+import { ConntrackCleanup } from './conntrack-cleanup.ts';
 import { listForeignTables } from './foreign-rules.ts';
 
 /** How the open ports are kept. */
@@ -36,7 +36,7 @@ export class NftablesIngress {
   readonly #settings: NftablesIngressSettings;
   #installed: Installed | undefined;
   #elements: ElementSocket | undefined;
-  #keeper: ConnectionKeeper | undefined;
+  #conntrack: ConntrackCleanup | undefined;
 
   constructor(settings: NftablesIngressSettings) {
     this.#settings = settings;
@@ -65,19 +65,19 @@ export class NftablesIngress {
    * Does what need not be done at once: forgets connections that have no way any more, and tidies the
    * table. Returns the milliseconds after which it wants to be called again;
    * undefined where it need not before the next change. Rejects with {@link KernelError}; the
-   * next {@link apply} then starts anew if need be.
+   * next {@link apply} then rebuilds the table if need be.
    */
-  async tend(): Promise<number | undefined> {
+  async cleanUp(): Promise<number | undefined> {
     const { ports, table } = this.#installed ?? {};
     if (ports === undefined || table === undefined) return undefined;
     try {
-      this.#keeper ??= new ConnectionKeeper(this.#settings.drainTime);
+      this.#conntrack ??= new ConntrackCleanup(this.#settings.drainTime);
       this.#tidy(table);
-      return await this.#keeper.tend(ports);
+      return await this.#conntrack.run(ports);
     } catch (error) {
       // A socket in the middle of an answer is of no use any more.
-      this.#keeper?.close();
-      this.#keeper = undefined;
+      this.#conntrack?.close();
+      this.#conntrack = undefined;
       throw asKernelError('forget connections that have no endpoint', error);
     }
   }
@@ -92,9 +92,9 @@ export class NftablesIngress {
     runTool('nft', ['-f', '-'], sides.map((side) => removeTable(this.#nameOf(side))).join(''));
     this.#installed = undefined;
     this.#elements?.close();
-    this.#keeper?.close();
+    this.#conntrack?.close();
     this.#elements = undefined;
-    this.#keeper = undefined;
+    this.#conntrack = undefined;
   }
 
   #tidy(table: IngressTable): void {

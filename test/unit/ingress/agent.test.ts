@@ -1,69 +1,70 @@
 import assert from 'node:assert/strict';
+import { type Kind, readObject } from '../../../src/api/kinds.ts';
 import { silentLog } from '../../../src/daemon/log.ts';
-import { type AgentSettings, IngressAgent } from '../../../src/ingress/agent.ts';
+import { IngressAgent } from '../../../src/ingress/agent.ts';
 import { defaultPolicy } from '../../../src/ingress/claims/policy.ts';
 import { AgentMetrics } from '../../../src/ingress/metrics.ts';
-import { readObject } from '../../../src/ingress/objects/objects.ts';
+import { Inventory } from '../../../src/ingress/objects/inventory.ts';
 import type { SourceSink } from '../../../src/ingress/objects/source/source.ts';
-import { MemoryDataPlane } from '../../../src/ingress/ports/data-plane.ts';
 import type { Probe } from '../../../src/ingress/ports/health.ts';
+import { MemoryKernel } from '../../../src/ingress/ports/kernel.ts';
 import { ListenerWatch } from '../../../src/ingress/ports/listeners.ts';
+import { PortPlane, type PortSettings } from '../../../src/ingress/ports/port-plane.ts';
 import type { RouteStatus } from '../../../src/ingress/status/status.ts';
 import { until } from '../../until.ts';
 import { writeRoute, writeSlice } from './samples.ts';
 
-function start(settings: Partial<AgentSettings> = {}, probe: Probe = async () => true) {
-  const dataPlane = new MemoryDataPlane();
+function start(
+  settings: Partial<PortSettings & { readonly syncInterval: number }> = {},
+  probe: Probe = async () => true,
+) {
+  const kernel = new MemoryKernel();
   let sink: SourceSink | undefined;
   let statuses: readonly RouteStatus[] = [];
   let listeners: ReadonlySet<string> = new Set();
-  const agent = new IngressAgent(
-    {
-      name: 'ingress',
-      node: 'n1',
-      policy: defaultPolicy,
-      defaults: { balance: 'source' },
-      syncInterval: 0,
-      checkInterval: 0,
-      ...settings,
-    },
-    {
-      source: {
-        start: (given) => {
-          sink = given;
-        },
-        close: () => undefined,
-      },
-      dataPlane,
-      status: {
-        publish: (all) => {
-          statuses = all;
-        },
-        close: () => undefined,
-      },
-      log: silentLog,
-      metrics: new AgentMetrics(),
-      listeners: new ListenerWatch(() => listeners),
-      probe,
-    },
+  const { syncInterval = 0, ...ports } = settings;
+  const inventory = new Inventory();
+  const metrics = new AgentMetrics();
+  const plane = new PortPlane(
+    { name: 'ingress', node: 'n1', policy: defaultPolicy, defaults: { balance: 'source' }, checkInterval: 0, ...ports },
+    { inventory, kernel, log: silentLog, metrics, listeners: new ListenerWatch(() => listeners), probe },
   );
+  const agent = new IngressAgent({
+    source: {
+      start: (given) => {
+        sink = given;
+      },
+      close: () => undefined,
+    },
+    inventory,
+    planes: [plane],
+    status: {
+      publish: (all) => {
+        statuses = all;
+      },
+      close: () => undefined,
+    },
+    log: silentLog,
+    metrics,
+    syncInterval,
+  });
   agent.start();
   return {
     agent,
-    dataPlane,
+    kernel,
     put: (input: unknown) => {
       const reading = readObject(input);
       if (reading.outcome !== 'object') throw new Error('Cannot read the object of this test');
       sink?.put(reading.object);
     },
-    remove: (kind: 'Route' | 'EndpointSlice', key: string) => sink?.remove(kind, key),
+    remove: (kind: Kind, key: string) => sink?.remove(kind, key),
     sync: () => sink?.synced(),
     listen: (...ports: readonly string[]) => {
       listeners = new Set(ports);
     },
     /** `tcp 13306 > 10.0.0.1=256`, one line a port. */
     rules: () =>
-      dataPlane.rules?.ports.map(({ protocol, port, endpoints }) => {
+      kernel.rules?.ports.map(({ protocol, port, endpoints }) => {
         const targets = endpoints.map(({ address, weight }) => `${address.text}=${weight}`);
         return `${protocol} ${port} > ${targets.join(' ')}`;
       }),
@@ -76,47 +77,47 @@ const service = { apiVersion: 'v1', kind: 'Service', metadata: { namespace: 'sho
 
 describe('IngressAgent', () => {
   it('touches nothing before the source has told everything, then all at once', async () => {
-    const { agent, dataPlane, put, sync, rules } = start();
+    const { agent, kernel, put, sync, rules } = start();
     put(writeRoute());
     await new Promise((resolve) => setTimeout(resolve, 20));
-    assert.equal(dataPlane.applied, 0);
-    assert.equal(agent.unreadiness, 'the source has not told everything yet');
+    assert.equal(kernel.applied, 0);
+    assert.equal(agent.unreadiness, 'waiting for the first complete list of objects');
     put(service);
     put(writeSlice('web', [{ address: '10.0.0.1' }]));
     sync();
-    await until(() => dataPlane.applied > 0, rules);
-    assert.deepEqual([rules(), dataPlane.applied, agent.unreadiness], [['tcp 13306 > 10.0.0.1=256'], 1, undefined]);
-    agent.stop(false);
-    assert.notEqual(dataPlane.rules, undefined);
+    await until(() => kernel.applied > 0, rules);
+    assert.deepEqual([rules(), kernel.applied, agent.unreadiness], [['tcp 13306 > 10.0.0.1=256'], 1, undefined]);
+    await agent.stop(false);
+    assert.notEqual(kernel.rules, undefined);
   });
 
   it('makes one change of many events, and none of events that change nothing', async () => {
-    const { agent, dataPlane, put, sync, rules } = start();
+    const { agent, kernel, put, sync, rules } = start();
     sync();
-    await until(() => dataPlane.applied === 1, rules);
+    await until(() => kernel.applied === 1, rules);
     for (let port = 2000; port < 2100; port++) put(writeRoute({ name: `r${port}`, port }));
-    await until(() => dataPlane.rules?.ports.length === 100, rules);
-    assert.equal(dataPlane.applied, 2);
+    await until(() => kernel.rules?.ports.length === 100, rules);
+    assert.equal(kernel.applied, 2);
     put(writeSlice('nobody', [{ address: '10.0.0.1' }]));
     await new Promise((resolve) => setTimeout(resolve, 20));
-    assert.equal(dataPlane.applied, 2);
-    agent.stop(true);
-    assert.equal(dataPlane.rules, undefined);
+    assert.equal(kernel.applied, 2);
+    await agent.stop(true);
+    assert.equal(kernel.rules, undefined);
   });
 
   it('keeps the very objects of ports that did not change', async () => {
-    const { agent, dataPlane, put, sync, rules } = start();
+    const { agent, kernel, put, sync, rules } = start();
     put(service);
     put(writeRoute({ name: 'a', port: 2001 }));
     put(writeRoute({ name: 'b', port: 2002, spec: { to: { kind: 'Service', name: 'other' } } }));
     sync();
-    await until(() => dataPlane.applied === 1, rules);
-    const before = dataPlane.rules?.ports;
+    await until(() => kernel.applied === 1, rules);
+    const before = kernel.rules?.ports;
     put(writeSlice('web', [{ address: '10.0.0.1' }]));
-    await until(() => dataPlane.applied === 2, rules);
-    assert.equal(dataPlane.rules?.ports[1], before?.[1]);
-    assert.notEqual(dataPlane.rules?.ports[0], before?.[0]);
-    agent.stop(false);
+    await until(() => kernel.applied === 2, rules);
+    assert.equal(kernel.rules?.ports[1], before?.[1]);
+    assert.notEqual(kernel.rules?.ports[0], before?.[0]);
+    await agent.stop(false);
   });
 
   it('hands a port over when its owner goes, and says who has it', async () => {
@@ -130,19 +131,19 @@ describe('IngressAgent', () => {
     remove('Route', 'shop/old');
     await until(() => statuses().length === 1, statuses);
     assert.deepEqual([statuses(), rules()], [['young Admitted'], ['tcp 13306 > ']]);
-    agent.stop(false);
+    await agent.stop(false);
   });
 
   it('tries again when the kernel refuses, and is not ready meanwhile', async () => {
-    const { agent, dataPlane, put, sync, rules } = start();
-    dataPlane.failure = new Error('busy');
+    const { agent, kernel, put, sync, rules } = start();
+    kernel.failure = new Error('busy');
     put(writeRoute());
     sync();
-    await until(() => agent.unreadiness === 'the rules could not be put in force', rules);
-    dataPlane.failure = undefined;
+    await until(() => agent.unreadiness === 'the last change of ports failed; retrying', rules);
+    kernel.failure = undefined;
     await until(() => agent.unreadiness === undefined, rules);
     assert.deepEqual(rules(), ['tcp 13306 > ']);
-    agent.stop(false);
+    await agent.stop(false);
   });
 
   it('leaves a port to a program of the node', async () => {
@@ -152,7 +153,7 @@ describe('IngressAgent', () => {
     sync();
     await until(() => statuses().length === 1, statuses);
     assert.deepEqual(statuses(), ['web PortInUseOnNode']);
-    agent.stop(false);
+    await agent.stop(false);
   });
 
   it('ejects a dead endpoint and takes it back, but never the last one', async () => {
@@ -172,11 +173,11 @@ describe('IngressAgent', () => {
     await until(() => rules()?.[0] === 'tcp 13306 > 10.0.0.1=0 10.0.0.2=256', rules);
     dead.clear();
     await until(() => rules()?.[0] === 'tcp 13306 > 10.0.0.1=256 10.0.0.2=256', rules);
-    agent.stop(false);
+    await agent.stop(false);
   });
 
   it('computes 10,000 Routes with 100,000 endpoints in well under 2 s, one change in under 50 ms', async () => {
-    const { agent, dataPlane, put, sync } = start();
+    const { agent, kernel, put, sync } = start();
     const start0 = performance.now();
     for (let index = 0; index < 10_000; index++) {
       const name = `s${index}`;
@@ -187,8 +188,8 @@ describe('IngressAgent', () => {
     const parsed = performance.now();
     sync();
     await until(
-      () => dataPlane.rules?.ports.length === 10_000,
-      () => dataPlane.rules?.ports.length,
+      () => kernel.rules?.ports.length === 10_000,
+      () => kernel.rules?.ports.length,
     );
     const computed = performance.now();
     // Statuses and checks of the first load are over by then.
@@ -196,11 +197,11 @@ describe('IngressAgent', () => {
     const before = performance.now();
     put(writeSlice('s5000', tenEndpoints(5001)));
     await until(
-      () => dataPlane.applied === 2,
-      () => dataPlane.applied,
+      () => kernel.applied === 2,
+      () => kernel.applied,
     );
     const changed = performance.now() - before;
-    agent.stop(false);
+    await agent.stop(false);
     if (process.env.SHOW_TIMES) console.log({ parse: parsed - start0, compute: computed - parsed, changed });
     assert.ok(computed - parsed < 1500 && changed < 50, `${computed - parsed} ${changed}`);
   }).timeout(20_000);

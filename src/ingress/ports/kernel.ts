@@ -1,7 +1,7 @@
 import type { IngressRules } from '../../model/ingress.ts';
 
-/** Puts rules in force on the node: what the agent needs of the kernel. */
-export interface IngressDataPlane {
+/** Puts open ports in force on the node: what the data plane of ports needs of the kernel. */
+export interface PortKernel {
   /**
    * Makes exactly these rules be in force, all of them or, when it throws, none of the change. Finds
    * and takes over what an earlier agent of the same name left. Connections that the change does not
@@ -15,15 +15,15 @@ export interface IngressDataPlane {
    * Resolves to the milliseconds after which it wants to be called again, undefined where it need not
    * before the next change.
    */
-  tend(): Promise<number | undefined>;
+  cleanUp(): Promise<number | undefined>;
   /** What `nft -j` lists of others' tables that forwarded packets pass; undefined where that cannot be told. */
   listForeignTables(): Promise<unknown>;
   /** Takes away everything that {@link apply} made. */
   remove(): void;
 }
 
-/** A data plane that only remembers, for tests and for `--dry-run`. */
-export class MemoryDataPlane implements IngressDataPlane {
+/** A kernel that only remembers, for tests and for `--dry-run`. */
+export class MemoryKernel implements PortKernel {
   /** What is in force; undefined: nothing is. */
   rules: IngressRules | undefined;
   /** How often rules were put in force. */
@@ -37,7 +37,7 @@ export class MemoryDataPlane implements IngressDataPlane {
     this.applied++;
   }
 
-  tend(): Promise<number | undefined> {
+  cleanUp(): Promise<number | undefined> {
     return Promise.resolve(undefined);
   }
 

@@ -3,7 +3,7 @@ import type { Parsed } from '../model/problem.ts';
 import { isLabelName, type ObjectMeta, readMeta } from './object-meta.ts';
 import { portNumber } from './port-number.ts';
 import { ProblemList } from './problem-list.ts';
-import type { RouteBackend } from './route.ts';
+import type { RouteBackend } from './route/backend.ts';
 import { isRecord, type Readable, readShape } from './shape.ts';
 import { text } from './text.ts';
 
@@ -20,7 +20,7 @@ export interface ParentRef {
 }
 
 /** A TCPRoute or UDPRoute (gateway.networking.k8s.io). */
-export interface StreamRoute {
+export interface L4Route {
   readonly meta: ObjectMeta;
   readonly protocol: 'tcp' | 'udp';
   readonly parents: readonly ParentRef[];
@@ -72,7 +72,7 @@ type WrittenBackend = Readable<z.output<typeof backendSchema>>;
  * Reads a TCPRoute or UDPRoute. Without conditions to choose by, only the first rule can ever apply.
  * Whether it may use Services of other namespaces is for their ReferenceGrants to say.
  */
-export function parseStreamRoute(input: unknown, protocol: 'tcp' | 'udp'): Parsed<StreamRoute> {
+export function parseL4Route(input: unknown, protocol: 'tcp' | 'udp'): Parsed<L4Route> {
   const problems = new ProblemList();
   const meta = readMeta(input, problems);
   const spec = readShape(specSchema, isRecord(input) ? input.spec : undefined, 'spec', problems);

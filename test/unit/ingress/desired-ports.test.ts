@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { type ClusterObject, objectKey, readObject } from '../../../src/api/kinds.ts';
 import { defaultPolicy } from '../../../src/ingress/claims/policy.ts';
 import { Inventory } from '../../../src/ingress/objects/inventory.ts';
-import { type AgentObject, objectKey, readObject } from '../../../src/ingress/objects/objects.ts';
-import { RuleBook } from '../../../src/ingress/ports/desired.ts';
+
+import { DesiredPorts } from '../../../src/ingress/ports/desired.ts';
 import { writeRoute, writeSlice } from './samples.ts';
 
 /** What happens to the objects of a cluster, or to the node. */
@@ -55,17 +56,18 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   fc.constant({ do: 'look' as const }),
 );
 
-function makeBook(): RuleBook {
-  return new RuleBook(defaultPolicy, { balance: 'source' }, 'n1');
+function makeDesired(inventory: Inventory): DesiredPorts {
+  return new DesiredPorts(inventory, { policy: defaultPolicy, defaults: { balance: 'source' }, node: 'n1' });
 }
 
-describe('RuleBook', () => {
+describe('DesiredPorts', () => {
   it('knows after any happenings what one knows that sees only their end, in whatever order', () => {
     fc.assert(
       fc.property(fc.array(happening, { maxLength: 30 }), fc.nat(), (happenings, seed) => {
         const inventory = new Inventory();
-        const book = makeBook();
-        const objects = new Map<string, AgentObject>();
+        const journal = inventory.openJournal();
+        const desired = makeDesired(inventory);
+        const objects = new Map<string, ClusterObject>();
         let dead: ReadonlySet<string> = new Set();
         let listeners: ReadonlySet<string> = new Set();
         for (const one of happenings) {
@@ -98,19 +100,19 @@ describe('RuleBook', () => {
               listeners = new Set([`tcp ${one.port}`]);
               break;
             case 'look':
-              book.compute(inventory, { listeners, dead });
+              desired.compute(journal.take(), { listeners, dead });
           }
         }
         const fresh = new Inventory();
         const shuffled = [...objects.values()].sort((x, y) => mix(objectKey(x), seed) - mix(objectKey(y), seed));
         for (const object of shuffled) fresh.put(object);
         const view = { listeners, dead };
-        const known = book.compute(inventory, view);
-        const wanted = makeBook().compute(fresh, view);
-        assert.deepEqual(known.portsOfRoutes, wanted.portsOfRoutes);
+        const known = desired.compute(journal.take(), view);
+        const wanted = makeDesired(fresh).compute(fresh.openJournal().take(), view);
+        assert.deepEqual(known.portsOfRequests, wanted.portsOfRequests);
         assert.deepEqual(known.admissions, wanted.admissions);
         // And the same again is the very same: nothing has changed.
-        assert.equal(book.compute(inventory, view), known);
+        assert.equal(desired.compute(journal.take(), view), known);
       }),
       { numRuns: 500 },
     );

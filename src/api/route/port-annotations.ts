@@ -1,11 +1,12 @@
-import type { Prefix } from '../model/address.ts';
-import type { SourceLimits } from '../model/ingress.ts';
-import { type Protocol, protocols } from '../model/redirect.ts';
-import { parseAllowList } from './allow-list.ts';
-import { parsePort } from './destination.ts';
-import { durationCure, parseDuration } from './duration.ts';
-import type { ProblemList } from './problem-list.ts';
-import { isRecord } from './shape.ts';
+import type { Prefix } from '../../model/address.ts';
+import type { SourceLimits } from '../../model/ingress.ts';
+import { type Protocol, protocols } from '../../model/redirect.ts';
+import { parseAllowList } from '../allow-list.ts';
+import { parsePort } from '../destination.ts';
+import { durationCure, parseDuration } from '../duration.ts';
+import type { ProblemList } from '../problem-list.ts';
+import { isRecord } from '../shape.ts';
+import { AnnotationReader, haproxyPrefix, type Refuse, routerPrefix } from './annotation-reader.ts';
 
 /** One port that a Route asks for. */
 export interface AskedPort {
@@ -17,8 +18,8 @@ export interface AskedPort {
 /** Ways to spread connections that a Route may name. */
 export type AskedBalance = 'source' | 'roundrobin' | 'random';
 
-/** What the annotations of a Route say, as far as it means something without HTTP. */
-export interface RouteAnnotations {
+/** What the annotations of a Route say of the ports that it asks for. */
+export interface PortAnnotations {
   readonly ports: readonly AskedPort[];
   /** Absent: the router's default. */
   readonly balance?: AskedBalance;
@@ -33,24 +34,17 @@ export interface RouteAnnotations {
   readonly ignored: readonly string[];
 }
 
-/** Where the annotations of HAProxy's router begin. */
-const haproxyPrefix = 'haproxy.router.openshift.io/';
-const otherPrefix = 'router.openshift.io/';
-
 const limitsKey = `${haproxyPrefix}rate-limit-connections`;
-const checkKey = `${otherPrefix}haproxy.health.check.interval`;
+const checkKey = `${routerPrefix}haproxy.health.check.interval`;
 
 /** More limits than this a second or at a time are none. */
 const maxLimit = 1_000_000;
-
-/** More names than this are not told: nobody reads them. */
-const maxIgnored = 20;
 
 /**
  * Reads the annotations of a Route that concern a router; each that is wrong is noted under its own
  * name. `routerNameKey` is the annotation that {@link readRouterName} reads.
  */
-export function readRouteAnnotations(input: unknown, routerNameKey: string, problems: ProblemList): RouteAnnotations {
+export function readPortAnnotations(input: unknown, routerNameKey: string, problems: ProblemList): PortAnnotations {
   const reader = new AnnotationReader(input, problems);
   reader.skip(routerNameKey);
   const ports = protocols.flatMap((protocol) => {
@@ -93,9 +87,6 @@ export function asksForPort(input: unknown): boolean {
   );
 }
 
-/** Says what was expected instead of a value; the annotation is then as if absent, and its Route not admitted. */
-type Refuse = (cure: string) => undefined;
-
 function readBalance(text: string, refuse: Refuse): AskedBalance | undefined {
   if (text === 'source' || text === 'roundrobin' || text === 'random') return text;
   const choices = 'must be source, roundrobin or random';
@@ -126,49 +117,4 @@ function readLimit(text: string, refuse: Refuse): number | undefined {
 function readSwitch(text: string, refuse: Refuse): boolean | undefined {
   if (text === 'true' || text === 'TRUE') return true;
   return text === 'false' || text === 'FALSE' || text === '' ? false : refuse('must be "true" or "false"');
-}
-
-/** Reads annotations one by one and remembers which have no reader. */
-class AnnotationReader {
-  readonly #annotations: Readonly<Record<string, unknown>>;
-  readonly #problems: ProblemList;
-  readonly #known = new Set<string>();
-
-  constructor(input: unknown, problems: ProblemList) {
-    if (input !== undefined && input !== null && !isRecord(input)) {
-      problems.add('metadata.annotations', input, 'must be an object of texts');
-    }
-    this.#annotations = isRecord(input) ? input : {};
-    this.#problems = problems;
-  }
-
-  read<Value>(key: string, parse: (text: string, refuse: Refuse) => Value | undefined): Value | undefined {
-    this.#known.add(key);
-    const written = Object.hasOwn(this.#annotations, key) ? this.#annotations[key] : undefined;
-    if (written === undefined || written === null) return undefined;
-    const refuse = (cure: string): undefined => {
-      this.#problems.add(`metadata.annotations[${key}]`, written, cure);
-    };
-    return typeof written === 'string' ? parse(written, refuse) : refuse('must be a text: write it in quotes');
-  }
-
-  /** Leaves an annotation to somebody else. */
-  skip(key: string): void {
-    this.#known.add(key);
-  }
-
-  /** Counts an annotation that was read among those without effect. */
-  ignore(key: string): void {
-    this.#known.delete(key);
-  }
-
-  listIgnored(): readonly string[] {
-    const names: string[] = [];
-    for (const key in this.#annotations) {
-      const isForRouters = key.startsWith(haproxyPrefix) || key.startsWith(otherPrefix);
-      if (isForRouters && !this.#known.has(key) && /^[\x21-\x7e]{1,120}$/.test(key)) names.push(key);
-      if (names.length === maxIgnored) break;
-    }
-    return names.sort();
-  }
 }

@@ -1,0 +1,26 @@
+import * as z from 'zod/mini';
+import type { Parsed } from '../model/problem.ts';
+import { type ObjectMeta, readMeta } from './object-meta.ts';
+import { ProblemList } from './problem-list.ts';
+import { isRecord, readShape } from './shape.ts';
+import { text } from './text.ts';
+
+/** A GatewayClass (gateway.networking.k8s.io): whose Gateways are whose. */
+export interface GatewayClass {
+  readonly meta: ObjectMeta;
+  /** The controller that serves Gateways of the class. */
+  readonly controllerName: string;
+}
+
+const specSchema = z.object(
+  { controllerName: text('must be the name of a controller') },
+  'must be the spec of a GatewayClass',
+);
+
+/** Reads a GatewayClass. */
+export function parseGatewayClass(input: unknown): Parsed<GatewayClass> {
+  const problems = new ProblemList();
+  const meta = readMeta(input, problems, 'cluster');
+  const spec = readShape(specSchema, isRecord(input) ? input.spec : undefined, 'spec', problems);
+  return problems.finish(() => ({ meta: meta as ObjectMeta, controllerName: spec?.controllerName ?? '' }));
+}

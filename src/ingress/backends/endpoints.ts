@@ -1,0 +1,158 @@
+import type { EndpointSlice, EndpointState, SlicePort } from '../../api/endpoint-slice.ts';
+import type { RouteBackend } from '../../api/route/backend.ts';
+import type { Service } from '../../api/service.ts';
+import type { Address } from '../../model/address.ts';
+import type { Protocol } from '../../model/redirect.ts';
+import type { Inventory } from '../objects/inventory.ts';
+
+/** One place of a Service that connections can go to. */
+export interface Endpoint {
+  readonly address: Address;
+  /** 1–65535. */
+  readonly port: number;
+  readonly state: EndpointState;
+  /** Runs on this node. */
+  readonly local: boolean;
+  /** Name of the Service's port; empty for the only one. */
+  readonly portName: string;
+  /** What is spoken there (KEP-3726). */
+  readonly appProtocol?: string;
+  /** Kind and name of what is behind it, such as `pod:web-1`. */
+  readonly target?: string;
+}
+
+/** Which ports of a Service's endpoints are meant. */
+export interface PortChoice {
+  readonly protocol: Protocol;
+  /** Name or number of the endpoints' port; absent: all of the protocol. */
+  readonly targetPort?: string | number;
+}
+
+/** `10.128.0.5 3306`: one place that can be checked. */
+export function endpointKey({ address, port }: Pick<Endpoint, 'address' | 'port'>): string {
+  return `${address.text} ${port}`;
+}
+
+/** `NAMESPACE/NAME` of the Service that a backend means. */
+export function serviceKeyOf({ namespace, service }: RouteBackend, home: string): string {
+  return `${namespace ?? home}/${service}`;
+}
+
+/**
+ * Finds the endpoints of Services, once for each Service and choice of port, however many Routes use
+ * them: the same array is given out until the Service or one of its slices changes.
+ */
+export class EndpointFinder {
+  readonly #inventory: Inventory;
+  readonly #node: string;
+  readonly #found = new Map<string, Map<string, readonly Endpoint[]>>();
+
+  /** @param node name of this node, as EndpointSlices write it */
+  constructor(inventory: Inventory, node: string) {
+    this.#inventory = inventory;
+    this.#node = node;
+  }
+
+  /** Forgets what was found for Services (`NAMESPACE/NAME`) that changed. */
+  forget(services: Iterable<string>): void {
+    for (const service of services) this.#found.delete(service);
+  }
+
+  serviceOf(backend: RouteBackend, home: string): Service | undefined {
+    return this.#inventory.get('Service', serviceKeyOf(backend, home));
+  }
+
+  slicesOf(backend: RouteBackend, home: string): readonly EndpointSlice[] {
+    return this.#inventory.slicesOf(serviceKeyOf(backend, home));
+  }
+
+  /** Endpoints of a backend, each place once; none where its Service is missing, an ExternalName, or not to be used. */
+  find(backend: RouteBackend, home: string, choice: PortChoice): readonly Endpoint[] {
+    const service = this.serviceOf(backend, home);
+    if (service === undefined || service.isExternalName || backend.isForbidden === true) return [];
+    const key = serviceKeyOf(backend, home);
+    const name = `${choice.protocol} ${backend.servicePort ?? ''} ${choice.targetPort ?? ''}`;
+    const choices = this.#found.get(key) ?? new Map<string, readonly Endpoint[]>();
+    this.#found.set(key, choices);
+    const known = choices.get(name);
+    if (known !== undefined) return known;
+    const slices = this.#inventory.slicesOf(key);
+    const endpoints = collectEndpoints(slices, selectPorts(backend, service, choice), this.#node);
+    choices.set(name, endpoints);
+    return endpoints;
+  }
+}
+
+/** Tells the ports of a Service's slices that are meant from the others. */
+function selectPorts(
+  { servicePort }: RouteBackend,
+  service: Service | undefined,
+  { protocol, targetPort }: PortChoice,
+): (port: SlicePort) => boolean {
+  if (servicePort !== undefined) {
+    const meant = service?.ports.find((port) => port.port === servicePort && port.protocol === protocol);
+    return (port) => meant !== undefined && port.protocol === protocol && port.name === meant.name;
+  }
+  if (targetPort === undefined) return (port) => port.protocol === protocol;
+  // As OpenShift: a number in quotes means the number as well as the name.
+  const number = typeof targetPort === 'number' ? targetPort : Number(targetPort);
+  return (port) => port.protocol === protocol && (port.name === targetPort || port.port === number);
+}
+
+const rank = { ready: 2, draining: 1, unready: 0 } as const;
+
+/** Every endpoint once: while slices are rearranged one can be in two of them. */
+function collectEndpoints(
+  slices: readonly EndpointSlice[],
+  matches: (port: SlicePort) => boolean,
+  node: string,
+): readonly Endpoint[] {
+  const found = new Map<string, Endpoint>();
+  for (const slice of slices) {
+    for (const { port, name, appProtocol } of slice.ports.filter(matches)) {
+      for (const { address, state, node: home, target } of slice.endpoints) {
+        const endpoint: Endpoint = {
+          address,
+          port,
+          state,
+          local: home === node,
+          portName: name,
+          ...(appProtocol !== undefined && { appProtocol }),
+          ...(target !== undefined && { target }),
+        };
+        const key = endpointKey(endpoint);
+        const known = found.get(key);
+        if (known === undefined || rank[known.state] < rank[state]) found.set(key, endpoint);
+      }
+    }
+  }
+  return [...found.values()];
+}
+
+/** The state of the endpoints that are used: a pod that shuts down is when nothing else is there (KEP-1669). */
+export function usedState(endpoints: readonly Endpoint[]): EndpointState {
+  return endpoints.some(({ state }) => state === 'ready') ? 'ready' : 'draining';
+}
+
+/** What an author should know about the Services named, one sentence each. */
+export function describeBackends(
+  backends: readonly RouteBackend[],
+  home: string,
+  choices: readonly PortChoice[],
+  finder: EndpointFinder,
+): readonly string[] {
+  return backends.flatMap((backend) => {
+    const service = finder.serviceOf(backend, home);
+    const name = `Service ${backend.service}`;
+    if (service === undefined) return [`${name} does not exist`];
+    if (service.isExternalName) return [`${name} is an ExternalName, which has no endpoints`];
+    const slices = finder.slicesOf(backend, home);
+    const leftOut = slices.flatMap((slice) => slice.leftOut);
+    const notes =
+      leftOut.length === 0 ? [] : [`${name}: left out ${leftOut.slice(0, 3).join(', ')}: no pod has such an address`];
+    if (slices.length === 0) return [...notes, `${name} has no endpoints`];
+    const selects = choices.map((choice) => selectPorts(backend, service, choice));
+    const hasPort = slices.some(({ ports }) => ports.some((port) => selects.some((select) => select(port))));
+    return hasPort ? notes : [...notes, `${name} has no endpoints with the port that is asked for`];
+  });
+}

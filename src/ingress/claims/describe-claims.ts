@@ -1,0 +1,58 @@
+import type { Claim, ClaimsDocument } from '../../api/claims-document.ts';
+import { keyOf } from '../../api/object-meta.ts';
+import type { PortDemand, PortRequest } from '../../api/route/port-demand.ts';
+import { type PortAdmissions, portKey } from './ports.ts';
+
+/** Every claim, winners and losers, by port; of one port the winner first. */
+export function describeClaims({ admitted, refused }: PortAdmissions): ClaimsDocument {
+  const owners = new Map(
+    admitted.flatMap(({ request, demand }) => demand.ports.map((port) => [portKey(port), nameOf(request)] as const)),
+  );
+  const claims = [
+    ...admitted.flatMap(({ request, demand }) =>
+      listPorts(demand).map((port): Claim => ({ ...port, ...describeRequest(request), admitted: true })),
+    ),
+    ...refused.flatMap(({ request, reason, message }) =>
+      listPorts(request.demand.ok ? request.demand.value : undefined).map((port): Claim => {
+        const owner = port.protocol === undefined ? undefined : owners.get(`${port.protocol} ${port.port}`);
+        return {
+          ...port,
+          ...describeRequest(request),
+          admitted: false,
+          reason,
+          message,
+          ...(owner !== undefined && { owner }),
+        };
+      }),
+    ),
+  ];
+  return { schema: 'ingress-agent.claims/v1', claims: claims.sort(byPort) };
+}
+
+function listPorts(demand: PortDemand | undefined): Pick<Claim, 'protocol' | 'port'>[] {
+  // One whose demand cannot be read is listed all the same.
+  if (demand === undefined || demand.ports.length === 0) return [{}];
+  return demand.ports.map(({ protocol, port }) => ({ protocol, port }));
+}
+
+function describeRequest({ meta, listener }: PortRequest): Pick<Claim, 'kind' | 'namespace' | 'name' | 'listener'> {
+  return {
+    kind: listener === undefined ? 'Route' : 'Gateway',
+    namespace: meta.namespace,
+    name: meta.name,
+    ...(listener !== undefined && { listener }),
+  };
+}
+
+function nameOf({ meta }: PortRequest): string {
+  return keyOf(meta);
+}
+
+function byPort(one: Claim, other: Claim): number {
+  if (one.port !== other.port)
+    return (one.port ?? Number.POSITIVE_INFINITY) < (other.port ?? Number.POSITIVE_INFINITY) ? -1 : 1;
+  const [a, b] = [one, other].map(
+    ({ protocol, admitted, namespace, name }) => `${protocol} ${admitted ? 0 : 1} ${namespace}/${name}`,
+  );
+  return (a ?? '') < (b ?? '') ? -1 : 1;
+}

@@ -1,0 +1,130 @@
+import type { AskedPort } from '../../api/route/port-annotations.ts';
+import type { PortDemand, PortRequest } from '../../api/route/port-demand.ts';
+import { formatProblem } from '../../model/problem.ts';
+import { byAge } from './order.ts';
+import type { AdmissionPolicy } from './policy.ts';
+import { formatPortRanges, includesPort } from './port-ranges.ts';
+import { findDomainProblem } from './selection.ts';
+
+/** Why nobody gets the ports that are asked for, as statuses say it. */
+export type PortRefusalReason =
+  | 'HostNotAllowed'
+  | 'ExtendedValidationFailed'
+  | 'UnsupportedTermination'
+  | 'PortNotAllowed'
+  | 'PortInUseOnNode'
+  | 'PortAlreadyClaimed';
+
+/** One that has all the ports it asks for. */
+export interface AdmittedPorts {
+  readonly request: PortRequest;
+  readonly demand: PortDemand;
+}
+
+/** One that has none of its ports. */
+export interface RefusedPorts {
+  readonly request: PortRequest;
+  readonly reason: PortRefusalReason;
+  /** For the author: names nothing of other namespaces. */
+  readonly message: string;
+}
+
+/** What became of all requests for ports. */
+export interface PortAdmissions {
+  /** The oldest first; no two share protocol and port. */
+  readonly admitted: readonly AdmittedPorts[];
+  readonly refused: readonly RefusedPorts[];
+}
+
+/** What besides the requests decides about them. */
+export interface PortContext {
+  readonly policy: AdmissionPolicy;
+  /** Ports with a listener on the node, as {@link portKey} writes them. */
+  readonly listeners: ReadonlySet<string>;
+}
+
+/** `tcp 13306`: what no two requests can own. */
+export function portKey({ protocol, port }: AskedPort): string {
+  return `${protocol} ${port}`;
+}
+
+/**
+ * Decides who owns the ports that are asked for: the oldest, then the one with the lower UID. A request
+ * gets all of its ports or none, and one that is refused for any reason holds nothing, so that a mistake
+ * of one never keeps a port from another. Depends on the requests alone, not on their order.
+ */
+export function decidePorts(requests: Iterable<PortRequest>, context: PortContext): PortAdmissions {
+  const owners = new Map<string, PortRequest>();
+  const admitted: AdmittedPorts[] = [];
+  const refused: RefusedPorts[] = [];
+  for (const request of [...requests].sort(byAge)) {
+    const verdict = judge(request, context, owners);
+    if ('reason' in verdict) {
+      refused.push(verdict);
+      continue;
+    }
+    for (const asked of verdict.demand.ports) owners.set(portKey(asked), request);
+    admitted.push(verdict);
+  }
+  return { admitted, refused };
+}
+
+function judge(
+  request: PortRequest,
+  { policy, listeners }: PortContext,
+  owners: ReadonlyMap<string, PortRequest>,
+): AdmittedPorts | RefusedPorts {
+  const refuse = (reason: PortRefusalReason, message: string): RefusedPorts => ({ request, reason, message });
+  const { demand, host, listener, meta } = request;
+  // Gateways have no host: their class says whose they are.
+  const hostProblem = listener === undefined ? findDomainProblem(host, policy) : undefined;
+  if (hostProblem !== undefined) return refuse('HostNotAllowed', hostProblem);
+  if (!demand.ok) return refuse('ExtendedValidationFailed', describeProblems(demand.problems.map(formatProblem)));
+  const { termination, ports } = demand.value;
+  if (termination === 'edge' || termination === 'reencrypt') {
+    const message = `spec.tls.termination "${termination}": must be "passthrough", or tls absent: TLS does not end at a port`;
+    return refuse('UnsupportedTermination', message);
+  }
+  for (const asked of ports) {
+    const portProblem = findPortProblem(asked.port, meta.namespace, policy);
+    if (portProblem !== undefined) return refuse('PortNotAllowed', `${nameOf(asked)} ${portProblem}`);
+    if (listeners.has(portKey(asked))) {
+      return refuse('PortInUseOnNode', `${nameOf(asked)} is used by a program on the node`);
+    }
+    const owner = owners.get(portKey(asked));
+    if (owner !== undefined) {
+      return refuse('PortAlreadyClaimed', `${nameOf(asked)} belongs to ${nameOwner(owner, request)}`);
+    }
+  }
+  return { request, demand: demand.value };
+}
+
+function findPortProblem(port: number, namespace: string, policy: AdmissionPolicy): string | undefined {
+  if (includesPort(policy.nodePorts, port)) return 'is in the range of NodePort Services';
+  if (includesPort(policy.reservedPorts, port)) return 'is reserved by the administrator';
+  const own = policy.namespacePorts.get(namespace) ?? [];
+  if (includesPort(own, port)) return undefined;
+  for (const [other, ranges] of policy.namespacePorts) {
+    // Not said to be another namespace's: that would tell which ports others were given.
+    if (other !== namespace && includesPort(ranges, port)) return 'is reserved by the administrator';
+  }
+  if (includesPort(policy.allowedPorts, port)) return undefined;
+  return `is not among the ports that this namespace may use: ${formatPortRanges([...policy.allowedPorts, ...own])}`;
+}
+
+function nameOf({ protocol, port }: AskedPort): string {
+  return `${protocol.toUpperCase()} port ${port}`;
+}
+
+function nameOwner(owner: PortRequest, loser: PortRequest): string {
+  const kind = owner.listener === undefined ? 'Route' : 'Gateway';
+  return owner.meta.namespace === loser.meta.namespace ? `the older ${kind} ${owner.meta.name}` : 'an older claim';
+}
+
+/** Status messages are short: an author of 100 mistakes is told of the first few. */
+const toldProblems = 3;
+
+function describeProblems(problems: readonly string[]): string {
+  const more = problems.length - toldProblems;
+  return `${problems.slice(0, toldProblems).join('; ')}${more > 0 ? `; and ${more} more` : ''}`;
+}

@@ -1,0 +1,39 @@
+import type { Labels } from '../../api/object-meta.ts';
+import type { Route } from '../../api/route/route.ts';
+import { matchesLabels } from './label-selector.ts';
+import type { AdmissionPolicy } from './policy.ts';
+
+/** Labels of a namespace; undefined when it does not exist. */
+export type LabelsOfNamespace = (namespace: string) => Labels | undefined;
+
+/** Whether a Route is for this router: by the router it names, its labels and those of its namespace (sharding, seed 002). */
+export function isSelected(
+  { routerName, meta }: Pick<Route, 'routerName' | 'meta'>,
+  policy: AdmissionPolicy,
+  labelsOfNamespace: LabelsOfNamespace,
+): boolean {
+  if (policy.routerName !== undefined && routerName !== policy.routerName) return false;
+  if (!matchesLabels(policy.routeLabels, meta.labels)) return false;
+  if (policy.namespaceLabels.length === 0) return true;
+  const labels = labelsOfNamespace(meta.namespace);
+  return labels !== undefined && matchesLabels(policy.namespaceLabels, labels);
+}
+
+/** What is wrong with a host's domain; undefined where it may be served. A domain has itself and all below it. */
+export function findDomainProblem(
+  host: string | undefined,
+  { allowedDomains, deniedDomains }: Pick<AdmissionPolicy, 'allowedDomains' | 'deniedDomains'>,
+): string | undefined {
+  if (host !== undefined && deniedDomains.some((domain) => isWithin(host, domain))) {
+    return `spec.host "${host}": is in a domain that this router denies`;
+  }
+  if (allowedDomains.length === 0) return undefined;
+  if (host === undefined) return 'spec.host missing: must be in a domain that this router allows';
+  if (allowedDomains.some((domain) => isWithin(host, domain))) return undefined;
+  return `spec.host "${host}": must be in a domain that this router allows`;
+}
+
+/** Whether a host is the domain or below it: `b.a.com` is within `a.com`, `ba.com` is not. */
+function isWithin(host: string, domain: string): boolean {
+  return host === domain || host.endsWith(`.${domain}`);
+}

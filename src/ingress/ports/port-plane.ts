@@ -1,0 +1,221 @@
+import type { PortRequest } from '../../api/route/port-demand.ts';
+import { BoundedFrequencyRunner } from '../../daemon/bounded-frequency-runner.ts';
+import type { DaemonLog } from '../../daemon/log.ts';
+import { readNftables } from '../../firewall/nftables.ts';
+import type { IngressPort, IngressRules } from '../../model/ingress.ts';
+import { describeBackends } from '../backends/endpoints.ts';
+import type { PortAdmissions } from '../claims/ports.ts';
+import { type GatewayReports, reportGateways } from '../gateway/gateway-status.ts';
+import type { AgentMetrics } from '../metrics.ts';
+import type { Inventory, Journal } from '../objects/inventory.ts';
+import type { DataPlane, PlaneHost, PlaneReport, Verdict } from '../plane.ts';
+import { DesiredPorts, type DesiredSettings, type DesiredState } from './desired.ts';
+import { describeFirewall } from './firewall.ts';
+import { type CheckTarget, HealthChecks, listTargets, type Probe } from './health.ts';
+import type { PortKernel } from './kernel.ts';
+import { ListenerWatch } from './listeners.ts';
+
+/** How ports are served. */
+export interface PortSettings extends DesiredSettings {
+  /** The agent's name: part of every table's and chain's name. */
+  readonly name: string;
+  /** Milliseconds between two checks of an endpoint whose Route says nothing; 0: such are not checked. */
+  readonly checkInterval: number;
+  /** Addresses that are served; absent: all of the node's. */
+  readonly addresses?: IngressRules['addresses'];
+}
+
+/** What the data plane works with. */
+export interface PortParts {
+  readonly inventory: Inventory;
+  readonly kernel: PortKernel;
+  readonly log: DaemonLog;
+  readonly metrics: AgentMetrics;
+  readonly listeners?: ListenerWatch;
+  readonly probe?: Probe;
+}
+
+/** Milliseconds. */
+const times = { cleanUp: 200, cleanUpRetry: 10_000, check: 100, firewallDelay: 1000, firewall: 300_000 };
+
+/** Ports of the node, in the kernel: TCP, UDP and SCTP that Routes and listeners of Gateways ask for. */
+export class PortPlane implements DataPlane {
+  readonly name = 'ports';
+  readonly #settings: PortSettings;
+  readonly #parts: PortParts;
+  readonly #journal: Journal;
+  readonly #desiredPorts: DesiredPorts;
+  readonly #listeners: ListenerWatch;
+  readonly #health: HealthChecks;
+  readonly #check: BoundedFrequencyRunner;
+  readonly #cleanUp: BoundedFrequencyRunner;
+  readonly #firewall: BoundedFrequencyRunner;
+  #host: PlaneHost | undefined;
+  #desired: DesiredState | undefined;
+  #ports: readonly IngressPort[] | undefined;
+  #isCleaningUp = false;
+  #isStopped = false;
+
+  constructor(settings: PortSettings, parts: PortParts) {
+    this.#settings = settings;
+    this.#parts = parts;
+    this.#journal = parts.inventory.openJournal();
+    this.#desiredPorts = new DesiredPorts(parts.inventory, settings);
+    this.#listeners = parts.listeners ?? new ListenerWatch();
+    this.#health = new HealthChecks(() => this.#host?.requestSync(), parts.probe);
+    this.#check = new BoundedFrequencyRunner(() => this.#updateChecks(), times.check, times.check);
+    this.#cleanUp = new BoundedFrequencyRunner(() => void this.#runCleanUp(), 0, times.cleanUp);
+    this.#firewall = new BoundedFrequencyRunner(() => void this.#runFirewall(), times.firewallDelay, times.firewall);
+  }
+
+  start(host: PlaneHost): void {
+    this.#host = host;
+    // A program on the node may take a port, or free one that a Route waits for.
+    this.#listeners.start(() => host.requestSync());
+  }
+
+  get unreadiness(): string | undefined {
+    return undefined;
+  }
+
+  /** What became of every request for a port; undefined before the first sync. */
+  get admissions(): PortAdmissions | undefined {
+    return this.#desired?.admissions;
+  }
+
+  sync(): void {
+    const { kernel } = this.#parts;
+    const { name, addresses } = this.#settings;
+    const changes = this.#journal.take();
+    // On a node with very many sockets it takes a while to look; endpoints that change need no look.
+    const isAboutClaims = this.#desired === undefined || changes.has('Route', 'Namespace', 'Gateway', 'GatewayClass');
+    const listeners = isAboutClaims ? this.#listeners.refresh() : this.#listeners.current;
+    const desired = this.#desiredPorts.compute(changes, { listeners, dead: this.#health.dead });
+    this.#desired = desired;
+    const ports = desired.portsOfRequests.flat();
+    if (this.#ports === undefined || !isSameList(this.#ports, ports)) {
+      this.#ports = undefined;
+      kernel.apply({ name, ports, ...(addresses !== undefined && { addresses }) });
+      this.#ports = ports;
+      this.#cleanUp.request();
+    }
+    this.#check.request();
+    this.#firewall.request();
+  }
+
+  report(): PlaneReport {
+    const { metrics } = this.#parts;
+    metrics.ports.set(this.#ports?.length ?? 0);
+    metrics.endpoints.set(this.#ports?.reduce((sum, { endpoints }) => sum + endpoints.length, 0) ?? 0);
+    const admissions = this.#desired?.admissions;
+    if (admissions === undefined) return { verdicts: [] };
+    const gateways = this.#reportGateways(admissions);
+    return { verdicts: this.#listVerdicts(admissions), ...(gateways !== undefined && { gateways }) };
+  }
+
+  stop(removes: boolean): void {
+    this.#isStopped = true;
+    this.#listeners.close();
+    for (const runner of [this.#check, this.#cleanUp, this.#firewall]) runner.cancel();
+    this.#health.close();
+    if (removes) this.#parts.kernel.remove();
+  }
+
+  #listVerdicts({ admitted, refused }: PortAdmissions): readonly Verdict[] {
+    const { finder } = this.#desiredPorts;
+    return [
+      ...admitted.map(({ request, demand }): Verdict => {
+        const { ports, backends, targetPort, ignored } = demand;
+        const choices = ports.map(({ protocol }) => ({ protocol, ...(targetPort !== undefined && { targetPort }) }));
+        return {
+          ...describeRequest(request),
+          ports: ports.map(({ protocol, port }) => `${protocol} ${port}`),
+          notes: describeBackends(backends, request.meta.namespace, choices, finder),
+          ignored,
+        };
+      }),
+      ...refused.map(
+        ({ request, reason, message }): Verdict => ({
+          ...describeRequest(request),
+          reason,
+          message,
+          notes: [],
+          ignored: request.demand.ok ? request.demand.value.ignored : [],
+        }),
+      ),
+    ];
+  }
+
+  #reportGateways(admissions: PortAdmissions): GatewayReports | undefined {
+    const { gatewayClass: className } = this.#settings.policy;
+    if (className === undefined) return undefined;
+    const { inventory } = this.#parts;
+    return reportGateways({
+      className,
+      admissions,
+      gateways: inventory.all('Gateway'),
+      l4Routes: [...inventory.all('TCPRoute'), ...inventory.all('UDPRoute')],
+      grants: inventory.all('ReferenceGrant'),
+      labelsOfNamespace: (namespace) => inventory.labelsOf(namespace),
+      hasService: (key) => inventory.get('Service', key) !== undefined,
+    });
+  }
+
+  /** Off the way of changes: looking at every connection takes longer than a change. */
+  async #runCleanUp(): Promise<void> {
+    if (this.#isCleaningUp) return this.#cleanUp.request(times.cleanUp);
+    this.#isCleaningUp = true;
+    try {
+      const next = await this.#parts.kernel.cleanUp();
+      if (next !== undefined && !this.#isStopped) this.#cleanUp.request(next);
+      this.#host?.report('connections', undefined);
+    } catch (error) {
+      if (this.#isStopped) return;
+      this.#host?.report('connections', `Stale connections could not be removed, retrying: ${messageOf(error)}`);
+      // Has the rules put in force again, which costs nothing where they are.
+      this.#ports = undefined;
+      setTimeout(() => this.#host?.requestSync(), times.cleanUpRetry).unref();
+    } finally {
+      this.#isCleaningUp = false;
+    }
+  }
+
+  /** Now and then: others may drop what the agent accepts, and nobody else would tell why. */
+  async #runFirewall(): Promise<void> {
+    try {
+      const listing = await this.#parts.kernel.listForeignTables();
+      if (this.#isStopped || listing === undefined) return;
+      this.#host?.report('firewall', describeFirewall(readNftables(listing).tables, this.#ports ?? []));
+    } catch (error) {
+      this.#host?.report('firewall', `rules of others cannot be listed: ${messageOf(error)}`);
+    }
+    if (!this.#isStopped) this.#firewall.request();
+  }
+
+  #updateChecks(): void {
+    const targets = new Map<string, CheckTarget>();
+    for (const [index, { demand }] of this.#desired?.admissions.admitted.entries() ?? []) {
+      const interval = demand.checkInterval ?? this.#settings.checkInterval;
+      if (interval === 0) continue;
+      const ports = this.#desired?.portsOfRequests[index] ?? [];
+      for (const [key, target] of listTargets(ports, interval, this.#health.dead)) {
+        const known = targets.get(key);
+        if (known === undefined || target.interval < known.interval) targets.set(key, target);
+      }
+    }
+    this.#health.watch(targets);
+    this.#parts.metrics.deadEndpoints.set(this.#health.dead.size);
+  }
+}
+
+function describeRequest({ meta, host, listener }: PortRequest): Pick<Verdict, 'meta' | 'host' | 'listener'> {
+  return { meta, ...(host !== undefined && { host }), ...(listener !== undefined && { listener }) };
+}
+
+function isSameList(one: readonly unknown[], other: readonly unknown[]): boolean {
+  return one.length === other.length && one.every((value, index) => value === other[index]);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
