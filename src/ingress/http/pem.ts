@@ -1,0 +1,69 @@
+/** One block of a PEM text (RFC 7468). */
+export interface PemBlock {
+  /** Such as `CERTIFICATE`. */
+  readonly label: string;
+  /** The whole block, written anew: lines of 64 characters, nothing before or after. */
+  readonly text: string;
+  readonly der: Buffer;
+}
+
+/** More blocks than these in one text are no chain. */
+const maxBlocks = 100;
+
+/** Reads PEM; text between blocks is left out. Undefined for anything else. */
+export function readPem(text: string): readonly PemBlock[] | undefined {
+  const blocks: PemBlock[] = [];
+  const pattern = /-----BEGIN ([A-Z0-9 ]{1,60})-----([\s\S]*?)-----END \1-----/g;
+  for (const [, label = '', body = ''] of text.matchAll(pattern)) {
+    const base64 = body.replace(/\s/g, '');
+    if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64) || blocks.length === maxBlocks) return undefined;
+    const lines = base64.match(/.{1,64}/g) ?? [];
+    const whole = `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
+    blocks.push({ label, text: whole, der: Buffer.from(base64, 'base64') });
+  }
+  return blocks.length === 0 ? undefined : blocks;
+}
+
+/** Object identifiers of signatures that nobody may rely on: with MD2, MD5 and SHA-1 (RFC 8017, RFC 5758, RFC 3279). */
+const weakSignatures = [
+  '1.2.840.113549.1.1.2',
+  '1.2.840.113549.1.1.4',
+  '1.2.840.113549.1.1.5',
+  '1.2.840.10045.4.1',
+  '1.2.840.10040.4.3',
+];
+
+/** Whether a certificate, in DER, is signed with MD5 or SHA-1 (RFC 5280 §4.1.1.2). */
+export function hasWeakSignature(der: Buffer): boolean {
+  const outer = readElement(der, 0);
+  const body = outer && readElement(der, outer.start);
+  const algorithm = body && readElement(der, body.end);
+  const identifier = algorithm && readElement(der, algorithm.start);
+  if (identifier === undefined) return false;
+  return weakSignatures.includes(readIdentifier(der.subarray(identifier.start, identifier.end)));
+}
+
+/** Where the content of a DER element begins and ends (X.690 §8.1). */
+function readElement(der: Buffer, at: number): { readonly start: number; readonly end: number } | undefined {
+  const first = der[at + 1];
+  if (first === undefined) return undefined;
+  if (first < 0x80) return { start: at + 2, end: at + 2 + first };
+  const bytes = first & 0x7f;
+  if (bytes < 1 || bytes > 4 || at + 2 + bytes > der.length) return undefined;
+  const start = at + 2 + bytes;
+  return { start, end: start + der.readUIntBE(at + 2, bytes) };
+}
+
+function readIdentifier(bytes: Uint8Array): string {
+  const [first = 0, ...rest] = bytes;
+  const parts = [Math.floor(first / 40), first % 40];
+  let value = 0;
+  for (const byte of rest) {
+    value = value * 128 + (byte & 0x7f);
+    if (byte < 0x80) {
+      parts.push(value);
+      value = 0;
+    }
+  }
+  return parts.join('.');
+}
