@@ -89,7 +89,7 @@ export interface HttpBackend {
   /** Absent as in {@link Settings.forwarded}. */
   readonly forwarded?: ForwardedMode;
   readonly rewrite?: Rewrite;
-  /** Strict-Transport-Security of answers over TLS. */
+  /** Strict-Transport-Security of answers. */
   readonly hsts?: string;
   readonly requestHeaders?: readonly HeaderAction[];
   readonly responseHeaders?: readonly HeaderAction[];
@@ -144,7 +144,7 @@ export interface Certificate {
   readonly name: string;
   /** Key, certificate and chain. */
   readonly pem: string;
-  /** Hosts, or `*.` and a parent domain. */
+  /** Hosts, or `*.` and a parent domain; no host is in two certificates. */
   readonly hosts: readonly string[];
   /** HTTP/2 is offered: nobody else has this certificate. */
   readonly http2: boolean;
