@@ -220,7 +220,7 @@ export class HaproxyEngine {
       const socket = await RuntimeSocket.open(this.#disk.path('admin.sock'));
       const [info = ''] = await socket.run(['show info']);
       socket.close();
-      return /^Description: (\S+)/m.exec(info)?.[1];
+      return /^description: (\S+)/im.exec(info)?.[1];
     } catch {
       return undefined;
     }
