@@ -60,8 +60,16 @@ export function makeBackend(id: string, servers: readonly Server[], changes: Par
   return { id, mode: 'http', balance: 'random', servers, checkInterval: 5000, http, ...changes };
 }
 
-export function makeSite(host: string, ...paths: (Partial<SitePath> & { backend: string })[]): Site {
-  return { host, paths: paths.map((path) => ({ path: '', plain: 'serve', secure: true, ...path })) };
+/** A host; its paths are served over both unless they say otherwise. */
+export function makeSite(
+  host: string,
+  ...paths: { path?: string; plain?: 'serve' | 'redirect' | 'none'; secure?: boolean; backend: string }[]
+): Site {
+  const made = paths.map(({ plain = 'serve', ...rest }): SitePath => {
+    const path = { path: '', secure: true, ...rest };
+    return plain === 'none' ? path : { ...path, plain };
+  });
+  return { host, paths: made };
 }
 
 /** A state of parts; maps are made of lists. */

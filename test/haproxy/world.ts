@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type IncomingHttpHeaders, request as httpRequest, type Server } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import { createServer, request as httpRequest, type IncomingHttpHeaders, type Server } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type EngineOptions, HaproxyEngine } from '../../src/haproxy/engine.ts';
@@ -82,7 +82,9 @@ export class World {
   }
 
   async get(host: string, path: string, headers: Record<string, string> = {}): Promise<Answer> {
-    return await send(httpRequest({ host: '127.0.0.1', port: this.httpPort, path, headers: { host, ...headers }, agent: false }));
+    return await send(
+      httpRequest({ host: '127.0.0.1', port: this.httpPort, path, headers: { host, ...headers }, agent: false }),
+    );
   }
 
   async getSecure(host: string, path: string, headers: Record<string, string> = {}, tls: object = {}): Promise<Answer> {
