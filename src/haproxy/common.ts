@@ -1,0 +1,142 @@
+import { letters } from './features.ts';
+import type { ForwardedMode, Settings } from './model.ts';
+import { quoteWord } from './quote.ts';
+import { milliseconds } from './section.ts';
+
+/**
+ * The sections that others are made from. What a Route asks for stands here once, as rules that look into
+ * maps, and not in 10,000 backends; the order of rules is that of a request.
+ */
+export function renderDefaults(settings: Settings): string {
+  return [base(settings), httpBackends(settings), tcpBackends()].join('\n');
+}
+
+/** Whether the flags of a route have a letter; absent flags have none. */
+export function flagged(letter: string): string {
+  return `{ var(txn.flags) -m sub ${letter} }`;
+}
+
+/** Of an ordinary request: no flags. */
+const ordinary = '!{ var(txn.flags) -m found }';
+
+function base(settings: Settings): string {
+  const { timeouts: time } = settings;
+  const options = [
+    'option redispatch',
+    settings.ignoreProbes && 'option http-ignore-probes',
+    settings.ignoreEmptyInLog && 'option dontlognull',
+    settings.idleCloseOnResponse && 'option idle-close-on-response',
+    settings.abortOnClose && 'option abortonclose',
+    settings.continuousStats && 'option contstats',
+    settings.log !== undefined && 'log global',
+    settings.headerCases.length > 0 && 'option h1-case-adjust-bogus-client',
+    settings.errorPages[503] !== undefined && 'errorfile 503 pages/503.http',
+    settings.errorPages[404] !== undefined && 'errorfile 404 pages/404.http',
+    settings.compression !== undefined && 'compression algo gzip',
+    settings.compression !== undefined &&
+      settings.compression.length > 0 &&
+      `compression type ${settings.compression.map(quoteWord).join(' ')}`,
+  ].filter((line) => line !== false);
+  return `defaults base
+  mode http
+  timeout connect ${milliseconds(time.connect)}
+  timeout client ${milliseconds(time.client)}
+  timeout client-fin ${milliseconds(time.clientFin)}
+  timeout server ${milliseconds(time.server)}
+  timeout server-fin ${milliseconds(time.serverFin)}
+  timeout tunnel ${milliseconds(time.tunnel)}
+  timeout check ${milliseconds(time.check)}
+  timeout http-request ${milliseconds(time.request)}
+  timeout http-keep-alive ${milliseconds(time.keepAlive)}
+${options.map((line) => `  ${line}\n`).join('')}`;
+}
+
+function httpBackends(settings: Settings): string {
+  return `# Every backend of HTTP: its route says what is done, "SECTION|COOKIE|ATTRIBUTES|!LETTERS".
+defaults http from base
+  # The server that the client's cookie names; the cookie is not for servers.
+  http-request set-var-fmt(txn.cookies) "%[var(txn.route),field(2,|)] %[req.fhdr(cookie)]" if { req.fhdr(cookie) -m found } !${flagged(letters.noCookie)}
+  http-request set-var(txn.server) 'var(txn.cookies),regsub("^([^ ]+) (?:.*; *)?\\\\1=([^;]*).*$","\\\\2")' if { var(txn.cookies) -m found }
+  http-request set-header Cookie '%[var(txn.cookies),regsub("^([^ ]+) (?:\\\\1=[^;]*(?:; *|$)|(.*?); *\\\\1=[^;]*(?=;|$))?","\\\\2")]' if { var(txn.cookies) -m found } { req.fhdr_cnt(cookie) eq 1 }
+  http-request del-header Cookie if { var(txn.cookies) -m found } { req.fhdr(cookie) -m len 0 }
+  http-request set-var-fmt(txn.from) %[src]
+${forwardedRules(settings.forwarded, ordinary)}
+  http-request allow if ${ordinary}
+
+  # From here on: requests of routes that ask for something unusual.
+  http-request set-var(txn.address) src,hex
+  http-request set-var-fmt(txn.client) "%[var(txn.section)]/%[var(txn.address),length]:%[var(txn.address)]"
+  http-request reject if ${flagged(letters.allowList)} !{ var(txn.client),map_beg(maps/allow.map) -m found }
+  http-request set-var(txn.limits) var(txn.section),map_str(maps/limits.map) if ${flagged(letters.limits)}
+${limitRules('http-request', 'if', 'http')}
+  http-request redirect location https://%[var(txn.host)]%[pathq] code 302 if ${flagged(letters.redirect)}
+  http-request set-timeout server var(txn.section),map_str_int(maps/timeout-server.map) if ${flagged(letters.timeoutServer)}
+  http-request set-timeout tunnel var(txn.section),map_str_int(maps/timeout-tunnel.map) if ${flagged(letters.timeoutTunnel)}
+${(['append', 'replace', 'if-none'] as const).map((mode) => forwardedRules(mode, flagged(letters.forwarded[mode]))).join('\n')}
+  # The path behind the prefix, taken literally; a target "/" takes the slash after it too.
+  http-request set-var-fmt(txn.rest) "%[var(txn.section),map_str(maps/rewrite-prefix.map)] %[path]" if ${flagged(letters.rewrite)}
+  http-request set-var(txn.rest) 'var(txn.rest),regsub("^([^ ]*) \\\\1/?","")' if ${flagged(letters.rewriteRoot)}
+  http-request set-var(txn.rest) 'var(txn.rest),regsub("^([^ ]*) \\\\1","")' if ${flagged(letters.rewrite)} !${flagged(letters.rewriteRoot)}
+  http-request set-path %[var(txn.section),map_str(maps/rewrite-target.map)] if ${flagged(letters.rewriteOnly)}
+  http-request set-path %[var(txn.section),map_str(maps/rewrite-target.map)]%[var(txn.rest)] if ${flagged(letters.rewrite)} !${flagged(letters.rewriteOnly)}
+
+  # A client that came without the cookie of the server that answers gets it.
+  http-response add-header Set-Cookie "%[var(txn.route),field(2,|)]=%[srv_name]; path=/%[var(txn.route),field(3,|),map_str(maps/cookie-attributes.map)]" if !{ srv_name,strcmp(txn.server) eq 0 } !${flagged(letters.noCookie)}
+  http-response add-header Cache-Control private if !{ srv_name,strcmp(txn.server) eq 0 } !${flagged(letters.noCookie)}
+  http-response set-header Strict-Transport-Security %[var(txn.section),map_str(maps/hsts.map)] if ${flagged(letters.hsts)}
+`;
+}
+
+/** What servers are told of the client, for requests for which `condition` holds. */
+function forwardedRules(mode: ForwardedMode, condition: string): string {
+  if (mode === 'never') return '';
+  const host = '%[req.hdr(host)]';
+  // A client that said the scheme itself, and is believed, is believed in both headers.
+  const scheme = mode === 'if-none' ? '%[req.hdr(X-Forwarded-Proto)]' : '%[var(txn.scheme)]';
+  const forwarded: readonly (readonly [header: string, value: string, only?: string])[] = [
+    ['X-Forwarded-For', '%[var(txn.from)]'],
+    ['X-Forwarded-Host', host],
+    ['X-Forwarded-Port', '%[dst_port]'],
+    ['X-Forwarded-Proto', '%[var(txn.scheme)]'],
+    ['X-Forwarded-Proto-Version', 'h2', '{ fc_http_major 2 }'],
+    ['Forwarded', `for=%[var(txn.from)];host=${host};proto=${scheme}`, '!{ var(txn.from) -m sub : }'],
+    ['Forwarded', `'for="[%[var(txn.from)]]";host=${host};proto=${scheme}'`, '{ var(txn.from) -m sub : }'],
+  ];
+  const verb = mode === 'append' ? 'add-header' : 'set-header';
+  return forwarded
+    .map(([header, value, only]) => {
+      const missing = mode === 'if-none' ? ` !{ req.hdr(${header}) -m found }` : '';
+      return `  http-request ${verb} ${header} ${value} if ${condition}${only === undefined ? '' : ` ${only}`}${missing}`;
+    })
+    .join('\n');
+}
+
+/**
+ * Limits of a client at a backend, for those whose route has the letter; `txn.limits` says them,
+ * `txn.client` who it is.
+ */
+export function limitRules(rule: 'http-request' | 'tcp-request content', when: string, mode: 'http' | 'tcp'): string {
+  const reached = (counter: string, field: number): string =>
+    `  ${rule} reject ${when} { var(txn.limits) -m found } { ${counter}(2,limits),sub(txn.limit${field}) ge 0 }`;
+  const lines = [
+    ...[1, 2, 3].map(
+      (field) =>
+        `  ${rule} set-var(txn.limit${field}) var(txn.limits),field(${field},|) ${when} { var(txn.limits) -m found }`,
+    ),
+    `  ${rule} track-sc2 var(txn.client),digest(md5) table limits ${when} { var(txn.limits) -m found }`,
+    reached('sc_conn_cur', 1),
+    reached('sc_conn_rate', 2),
+  ];
+  if (mode === 'http') lines.push(reached('sc_http_req_rate', 3));
+  return lines.join('\n');
+}
+
+function tcpBackends(): string {
+  return `defaults tcp from base
+  mode tcp
+
+# Clients at backends with limits, by a hash of both.
+backend limits from base
+  stick-table type binary len 16 size 1m expire 30s store conn_cur,conn_rate(3s),http_req_rate(10s)
+`;
+}

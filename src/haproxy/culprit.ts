@@ -1,0 +1,83 @@
+import type { Files } from './files.ts';
+import type { HttpState } from './model.ts';
+import type { Refusal } from './sift.ts';
+
+/** A part of a state, and what it is called in a refusal. */
+export interface Suspect {
+  readonly refusal: Omit<Refusal, 'reason'>;
+  readonly part: object;
+}
+
+/** What HAProxy says where it refuses a configuration, without what is about the process. */
+export function readAlerts(output: string): string[] {
+  return output
+    .split('\n')
+    .filter((line) => line.startsWith('[ALERT]'))
+    .map((line) => line.replace(/^\[ALERT\]\s+\(\d+\) : (?:config : )?/, ''))
+    .filter((line) => !/^(?:Error\(s\) found in|Fatal errors found)/.test(line));
+}
+
+/** Parts that HAProxy names by file and line, or by the file of a certificate. */
+export function accuse(alerts: readonly string[], files: Files, state: HttpState): Map<object, Refusal> {
+  const accused = new Map<object, Refusal>();
+  for (const alert of alerts) {
+    const place = /parsing \[[^\]]*?(conf\/30-backends-\d+\.cfg):(\d+)\]/.exec(alert);
+    const id = place === null ? undefined : sectionAt(files.get(place[1] ?? '') ?? '', Number(place[2]));
+    const backend = id === undefined ? undefined : state.backends.get(id);
+    const reason = alert.replace(/^parsing \[[^\]]*\] ?: ?/, '').slice(0, 500);
+    if (backend !== undefined) accused.set(backend, { kind: 'backend', name: backend.id, reason });
+    for (const [, name = ''] of alert.matchAll(/certs\/([A-Za-z0-9_.:-]+)\.pem/g)) {
+      const certificate = state.certificates.get(name);
+      if (certificate !== undefined) accused.set(certificate, { kind: 'certificate', name, reason });
+    }
+  }
+  return accused;
+}
+
+/** The section that a line is in; a spare one has its backend's id in a comment. */
+function sectionAt(text: string, line: number): string | undefined {
+  const lines = text.split('\n').slice(0, line).reverse();
+  const found = lines.map((each) => /^backend (\S+) from \S+(?: # (\S+))?/.exec(each)).find((each) => each !== null);
+  return found?.[2] ?? found?.[1];
+}
+
+/**
+ * One part without which the others pass, found by halving; undefined when it is none of them. `passes`
+ * tells whether HAProxy takes a state that has only these suspects.
+ */
+export async function findCulprit(
+  suspects: readonly Suspect[],
+  passes: (some: readonly Suspect[]) => Promise<boolean>,
+): Promise<Suspect | undefined> {
+  let rest = suspects;
+  while (rest.length > 1) {
+    const half = rest.slice(0, rest.length >> 1);
+    rest = (await passes(half)) ? rest.slice(half.length) : half;
+  }
+  const [last] = rest;
+  return last !== undefined && !(await passes([last])) ? last : undefined;
+}
+
+/** Everything in a state that could be at fault. */
+export function listSuspects(state: HttpState): Suspect[] {
+  return [
+    ...[...state.certificates.values()].map(
+      (part): Suspect => ({ part, refusal: { kind: 'certificate', name: part.name } }),
+    ),
+    ...[...state.sites.values()].map((part): Suspect => ({ part, refusal: { kind: 'site', name: part.host } })),
+    ...[...state.backends.values()].map((part): Suspect => ({ part, refusal: { kind: 'backend', name: part.id } })),
+  ];
+}
+
+/** A state that has, of its suspects, only some. */
+export function keepOnly(state: HttpState, some: readonly Suspect[]): HttpState {
+  const kept = new Set(some.map(({ part }) => part));
+  const filter = <V extends object>(parts: ReadonlyMap<string, V>): ReadonlyMap<string, V> =>
+    new Map([...parts].filter(([, part]) => kept.has(part)));
+  return {
+    ...state,
+    certificates: filter(state.certificates),
+    sites: filter(state.sites),
+    backends: filter(state.backends),
+  };
+}

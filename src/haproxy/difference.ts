@@ -1,0 +1,175 @@
+import { isDeepStrictEqual } from 'node:util';
+import { type Command, certificateFile, defaultCertificateFile } from './command.ts';
+import type { Maps } from './entries.ts';
+import { certificateEntries, nameEntries, parentOf, siteEntries } from './entries.ts';
+import type { InForce } from './layout.ts';
+import type { Certificate, HttpState, Settings } from './model.ts';
+import { placeBackends } from './placement.ts';
+import { authorityFile } from './section.ts';
+import { diffEntries, type ReloadCause, type Steps, type Wait } from './steps.ts';
+
+/** What the running HAProxy is told, and what is in force then. */
+export interface Change {
+  readonly commands: readonly Command[];
+  readonly after: InForce;
+  /** What must wait for a reload, by cause: backends, certificates and authorities by name, or `settings`. */
+  readonly waiting: ReadonlyMap<ReloadCause, readonly string[]>;
+}
+
+/**
+ * Leads from what is in force to a wanted state without a reload, as far as that goes: what HAProxy
+ * cannot change while it runs stays as it is and is named. Throws {@link UnfitValue} for values that
+ * cannot be written.
+ */
+export function planChange(before: InForce, wanted: HttpState): Change {
+  const steps: Steps = { prepare: [], route: [], unroute: [], adjust: [], remove: [] };
+  const waiting = new Map<ReloadCause, string[]>();
+  const wait: Wait = (cause, name) => {
+    const names = waiting.get(cause);
+    if (names === undefined) waiting.set(cause, [name]);
+    else names.push(name);
+  };
+  const settings = planSettings(before.state.settings, wanted.settings, steps, wait);
+  // A command has to fit a buffer, with room for what stands before the content.
+  const room = settings.process.bufsize - 1024;
+  const authorities = planAuthorities(before, wanted, room, steps, wait);
+  const certificates = planCertificates(before.state.certificates, wanted.certificates, room, steps, wait);
+  const placed = placeBackends(before, wanted.backends, steps, wait);
+  const after: InForce = {
+    state: {
+      settings,
+      sites: wanted.sites,
+      passthrough: wanted.passthrough,
+      certificates,
+      authorities: authorities.inForce,
+      backends: placed.backends,
+    },
+    layout: { ...placed.layout, authorities: authorities.known },
+  };
+  planRoutes(before, after, placed.rerouted, steps);
+  const { prepare, route, unroute, adjust, remove } = steps;
+  return { commands: [...prepare, ...route, ...unroute, ...adjust, ...remove], after, waiting };
+}
+
+function planSettings(before: Settings, wanted: Settings, steps: Steps, wait: Wait): Settings {
+  if (before === wanted) return before;
+  const pem = wanted.tls.defaultCertificate;
+  // The default certificate is the one setting that changes by itself, every few weeks.
+  const renewed = { ...before, tls: { ...before.tls, defaultCertificate: pem } };
+  if (!isDeepStrictEqual(renewed, wanted) || pem.length > before.process.bufsize - 1024) {
+    if (isDeepStrictEqual(before, wanted)) return before;
+    wait('settings', 'settings');
+    return before;
+  }
+  if (pem !== before.tls.defaultCertificate) {
+    steps.prepare.push({ kind: 'load-certificate', file: defaultCertificateFile, pem, new: false });
+  }
+  return renewed;
+}
+
+function planAuthorities(
+  before: InForce,
+  wanted: HttpState,
+  room: number,
+  steps: Steps,
+  wait: Wait,
+): { readonly inForce: ReadonlyMap<string, string>; readonly known: ReadonlySet<string> } {
+  const old = before.state.authorities;
+  const known = new Set(before.layout.authorities);
+  const inForce = new Map<string, string>();
+  for (const [name, pem] of wanted.authorities) {
+    const last = old.get(name);
+    if (last !== pem && pem.length > room) {
+      wait('size', name);
+      if (last !== undefined) inForce.set(name, last);
+      continue;
+    }
+    inForce.set(name, pem);
+    if (last === pem) continue;
+    steps.prepare.push({ kind: 'load-authority', file: authorityFile(name), pem, new: !known.has(name) });
+    known.add(name);
+  }
+  return { inForce, known };
+}
+
+function planCertificates(
+  before: ReadonlyMap<string, Certificate>,
+  wanted: ReadonlyMap<string, Certificate>,
+  room: number,
+  steps: Steps,
+  wait: Wait,
+): ReadonlyMap<string, Certificate> {
+  const inForce = new Map<string, Certificate>();
+  for (const [name, certificate] of wanted) {
+    const last = before.get(name);
+    if (last === certificate) {
+      inForce.set(name, certificate);
+      continue;
+    }
+    const renewed = last?.pem !== certificate.pem;
+    if (renewed && certificate.pem.length > room) {
+      wait('size', name);
+      if (last !== undefined) inForce.set(name, last);
+      continue;
+    }
+    inForce.set(name, certificate);
+    const file = certificateFile(name);
+    if (renewed) steps.prepare.push({ kind: 'load-certificate', file, pem: certificate.pem, new: last === undefined });
+    const relisted = last?.http2 !== certificate.http2 || !isDeepStrictEqual(last.hosts, certificate.hosts);
+    if (!relisted) continue;
+    if (last !== undefined) steps.prepare.push({ kind: 'unlist-certificate', certificate: last });
+    steps.prepare.push({ kind: 'list-certificate', certificate });
+    diffEntries(
+      last === undefined ? new Map() : certificateEntries(last),
+      certificateEntries(certificate),
+      steps,
+      'feature',
+    );
+  }
+  for (const [name, certificate] of before) {
+    if (wanted.has(name)) continue;
+    diffEntries(certificateEntries(certificate), new Map(), steps, 'feature');
+    steps.remove.push(
+      { kind: 'unlist-certificate', certificate },
+      { kind: 'forget-certificate', file: certificateFile(name) },
+    );
+  }
+  return inForce;
+}
+
+/** Hosts and names whose entries may differ: those that changed, and those of backends that are elsewhere now. */
+function planRoutes(before: InForce, after: InForce, rerouted: ReadonlySet<string>, steps: Steps): void {
+  const hosts = changedKeys(before.state.sites, after.state.sites);
+  const names = changedKeys(before.state.passthrough, after.state.passthrough);
+  const wildcards = new Set([...names].filter((name) => name.startsWith('*.')).map(parentOf));
+  if (rerouted.size > 0) {
+    for (const { sites, passthrough } of [before.state, after.state]) {
+      for (const [host, site] of sites) if (site.paths.some((path) => rerouted.has(path.backend))) hosts.add(host);
+      for (const [host, name] of passthrough) if (rerouted.has(name.backend)) names.add(host);
+    }
+  }
+  if (wildcards.size > 0)
+    for (const host of after.state.sites.keys()) if (wildcards.has(parentOf(host))) names.add(host);
+  for (const host of hosts) {
+    diffEntries(siteEntries(before, host), siteEntries(after, host), steps, 'route');
+    names.add(host);
+  }
+  for (const name of names) diffEntries(nameEntries(before, name), nameEntries(after, name), steps, 'route');
+}
+
+function changedKeys<V>(before: ReadonlyMap<string, V>, after: ReadonlyMap<string, V>): Set<string> {
+  const changed = new Set<string>();
+  if (before === after) return changed;
+  for (const [key, value] of after) if (before.get(key) !== value) changed.add(key);
+  for (const key of before.keys()) if (!after.has(key)) changed.add(key);
+  return changed;
+}
+
+/** Entries of maps after commands, for the files. */
+export function applyToMaps(maps: Maps, commands: readonly Command[]): void {
+  for (const command of commands) {
+    if (command.kind === 'add-entry' || command.kind === 'set-entry')
+      maps.get(command.map)?.set(command.key, command.value);
+    else if (command.kind === 'delete-entry') maps.get(command.map)?.delete(command.key);
+  }
+}

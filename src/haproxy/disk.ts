@@ -1,0 +1,71 @@
+import { mkdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Files } from './files.ts';
+
+/**
+ * The folder of one HAProxy: `current` is a link to the generation of files that it has read, written on
+ * as it is changed. Nobody but the supervisor can look into it.
+ */
+export class Disk {
+  readonly directory: string;
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  path(...parts: string[]): string {
+    return join(this.directory, ...parts);
+  }
+
+  /** The folder of the generation in use, or undefined. */
+  async current(): Promise<string | undefined> {
+    try {
+      return await readlink(this.path('current'));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Writes a generation beside the others. */
+  async create(generation: string, files: Files): Promise<void> {
+    await rm(this.path(generation), { recursive: true, force: true });
+    for (const folder of ['conf', 'maps', 'certs', 'ca', 'pages', 'state']) {
+      await mkdir(this.path(generation, folder), { recursive: true, mode: 0o700 });
+    }
+    await this.#each(files, async (path, content) => {
+      await writeFile(this.path(generation, path), content, { mode: 0o600 });
+    });
+  }
+
+  /** Makes a generation the one that HAProxy reads next. */
+  async use(generation: string): Promise<void> {
+    const link = this.path(`current.${process.pid}`);
+    await rm(link, { force: true });
+    await symlink(generation, link);
+    await rename(link, this.path('current'));
+  }
+
+  async remove(generation: string): Promise<void> {
+    await rm(this.path(generation), { recursive: true, force: true });
+  }
+
+  /** Replaces files of a generation, each wholly or not at all; undefined removes one. */
+  async update(generation: string, files: ReadonlyMap<string, string | undefined>): Promise<void> {
+    await this.#each(files, async (path, content) => {
+      const target = this.path(generation, path);
+      if (content === undefined) return await rm(target, { force: true });
+      const temporary = join(dirname(target), `.new-${process.pid}`.concat(path.replaceAll('/', '-')));
+      await writeFile(temporary, content, { mode: 0o600 });
+      await rename(temporary, target);
+    });
+  }
+
+  /** A few at a time: 5,000 certificates would otherwise take as many file descriptors. */
+  async #each<T>(files: ReadonlyMap<string, T>, write: (path: string, content: T) => Promise<void>): Promise<void> {
+    const entries = [...files];
+    const lanes = Array.from({ length: 8 }, async () => {
+      for (let entry = entries.pop(); entry !== undefined; entry = entries.pop()) await write(...entry);
+    });
+    await Promise.all(lanes);
+  }
+}

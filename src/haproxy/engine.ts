@@ -1,0 +1,527 @@
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import type { Server } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Command, renderCommand } from './command.ts';
+import { accuse, findCulprit, keepOnly, listSuspects, readAlerts } from './culprit.ts';
+import { applyToMaps, planChange } from './difference.ts';
+import { Disk } from './disk.ts';
+import { allEntries, type Maps } from './entries.ts';
+import { type Files, renderFiles, shardCount } from './files.ts';
+import type { Loopback } from './frontends.ts';
+import type { Place } from './global.ts';
+import { freshLayout, type InForce, lacksSpares } from './layout.ts';
+import { lockFolder } from './lock.ts';
+import { recall, rememberMain, rememberShards } from './memory.ts';
+import type { HttpState } from './model.ts';
+import { changedFiles } from './pending-files.ts';
+import { HaproxyProcess } from './process.ts';
+import { makeSection } from './section.ts';
+import { type Refusal, siftState } from './sift.ts';
+import { isDone, RuntimeSocket } from './socket.ts';
+import { readStatRows, type StatRow } from './stats.ts';
+import { type ReloadCause, reloadCauses } from './steps.ts';
+
+/** How one HAProxy is kept. Times are milliseconds. */
+export interface EngineOptions {
+  /** A folder of its own; what HAProxy reads, its sockets, and what is remembered of it. */
+  readonly directory: string;
+  /** Path or name of the program. */
+  readonly binary: string;
+  /** As whom the worker runs, chrooted; absent: as this process, without chroot. */
+  readonly user?: string;
+  readonly group?: string;
+  /** From the start of one reload to the next, at least. */
+  readonly reloadInterval: number;
+  /** An old worker ends after this, unless the settings say otherwise. */
+  readonly hardStopAfter?: number;
+  /** Connections to a removed server are ended after this. */
+  readonly drainTimeout: number;
+  /** Told of what an operator should know, and that is tried again. */
+  readonly onProblem?: (message: string) => void;
+  /** Told when a reload has brought what waited into force. */
+  readonly onReload?: (outcome: ApplyOutcome) => void;
+}
+
+/** What became of a state. */
+export interface ApplyOutcome {
+  /** Parts that are not served. */
+  readonly refused: readonly Refusal[];
+  /** What waits for a reload, by cause. */
+  readonly waiting: ReadonlyMap<ReloadCause, readonly string[]>;
+  /** A reload will come; `onReload` tells when it is done. */
+  readonly pendingReload: boolean;
+}
+
+/** What there is to say about the engine. */
+export interface EngineReport {
+  /** Of the master; absent while there is none. */
+  readonly pid?: number;
+  readonly version?: string;
+  readonly workers: number;
+  readonly oldWorkers: number;
+  /** Reloads that were done, by cause. */
+  readonly reloads: Readonly<Record<ReloadCause, number>>;
+  readonly restarts: number;
+  readonly refused: readonly Refusal[];
+  readonly waiting: ReadonlyMap<ReloadCause, readonly string[]>;
+  /** What is wrong now; absent when nothing is. */
+  readonly problem?: string;
+}
+
+/**
+ * One HAProxy that serves what a state says. Changes go to the running process and to its files; what it
+ * cannot change reloads it, as seldom as the interval says.
+ */
+export class HaproxyEngine {
+  readonly #options: EngineOptions;
+  readonly #disk: Disk;
+  readonly #process: HaproxyProcess;
+  readonly #reloads: Record<ReloadCause, number> = { settings: 0, shape: 0, spares: 0, size: 0, refused: 0 };
+  readonly #banned = new Map<object, Refusal>();
+  readonly #since = new Map<string, number>();
+  #lock: Server | undefined;
+  #wanted: HttpState | undefined;
+  #inForce: InForce | undefined;
+  #maps: Maps = new Map();
+  #generation = '';
+  #socket: RuntimeSocket | undefined;
+  #outcome: ApplyOutcome = { refused: [], waiting: new Map(), pendingReload: false };
+  #problem: string | undefined;
+  #restarts = 0;
+  #queue: Promise<unknown> = Promise.resolve();
+  #lastReload = 0;
+  #reloadTimer: NodeJS.Timeout | undefined;
+  #flushTimer: NodeJS.Timeout | undefined;
+  #janitor: NodeJS.Timeout | undefined;
+  #unwritten: Command[] = [];
+  #writtenAt: InForce | undefined;
+  #stopped = false;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#disk = new Disk(options.directory);
+    this.#process = new HaproxyProcess({
+      binary: options.binary,
+      configuration: this.#disk.path('current', 'conf'),
+      masterSocket: this.#disk.path('master.sock'),
+      log: this.#disk.path('haproxy.log'),
+    });
+  }
+
+  /**
+   * Takes over the HAProxy that an earlier supervisor left in the folder, or starts one, and serves the
+   * state. Throws where another process supervises it; where HAProxy does not start, it is tried again
+   * and `describe` tells why.
+   */
+  async start(state: HttpState): Promise<ApplyOutcome> {
+    await mkdir(this.#disk.directory, { recursive: true, mode: 0o700 });
+    await chmod(this.#disk.directory, 0o700);
+    await mkdir(this.#disk.path('jail'), { recursive: true, mode: 0o711 });
+    this.#lock = await lockFolder(this.#disk.directory);
+    return await this.#enqueue(async () => {
+      this.#wanted = state;
+      if (!(await this.#adopt())) await this.#bringUp();
+      this.#janitor = setInterval(() => void this.#enqueue(async () => await this.#tidy()).catch(() => {}), 1000);
+      this.#janitor.unref();
+      return this.#inForce === undefined ? this.#outcome : await this.#applyNow();
+    });
+  }
+
+  /** Brings a state into force as far as that goes without a reload; the rest waits for one. */
+  async apply(state: HttpState): Promise<ApplyOutcome> {
+    this.#wanted = state;
+    return await this.#enqueue(async () => (this.#inForce === undefined ? this.#outcome : await this.#applyNow()));
+  }
+
+  /** Statistics by the state's names; servers only when asked for. */
+  async readStats(options: { readonly servers: boolean }): Promise<StatRow[]> {
+    const inForce = this.#inForce;
+    const socket = await this.#open();
+    if (inForce === undefined) return [];
+    // Frontends 1, backends 2, servers 4.
+    const [text = ''] = await socket.run([`show stat -1 ${options.servers ? 7 : 3} -1`]);
+    return readStatRows(text, inForce);
+  }
+
+  async describe(): Promise<EngineReport> {
+    const processes = await this.#process.processes();
+    return {
+      ...(processes === undefined ? {} : { pid: processes.pid, version: processes.version }),
+      workers: processes?.workers.length ?? 0,
+      oldWorkers: processes?.oldWorkers.length ?? 0,
+      reloads: { ...this.#reloads },
+      restarts: this.#restarts,
+      refused: this.#outcome.refused,
+      waiting: this.#outcome.waiting,
+      ...(this.#problem === undefined ? {} : { problem: this.#problem }),
+    };
+  }
+
+  /**
+   * Ends HAProxy: it serves on for `delay`, then takes no new connections and ends when the last is
+   * over, or after `drain`.
+   */
+  async stop({ delay, drain }: { readonly delay: number; readonly drain: number }): Promise<void> {
+    await sleep(delay);
+    await this.release();
+    await this.#process.notePid();
+    this.#process.signal('SIGUSR1');
+    const until = Date.now() + drain;
+    while (Date.now() < until && this.#process.signal(0)) await sleep(20);
+    if (!this.#process.signal('SIGTERM')) return;
+    for (let i = 0; i < 250 && this.#process.signal(0); i++) await sleep(20);
+    this.#process.signal('SIGKILL');
+  }
+
+  /** Lets HAProxy serve on by itself, for the next supervisor to take over. */
+  async release(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#reloadTimer);
+    clearTimeout(this.#flushTimer);
+    clearInterval(this.#janitor);
+    this.#process.unwatch();
+    await this.#enqueue(async () => await this.#flush());
+    this.#socket?.close();
+    this.#lock?.close();
+  }
+
+  /** One thing after the other. */
+  async #enqueue<T>(task: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(task);
+    this.#queue = result.catch(() => {});
+    return await result;
+  }
+
+  #tell(problem: string | undefined): void {
+    if (problem !== undefined && problem !== this.#problem) this.#options.onProblem?.(problem);
+    this.#problem = problem;
+  }
+
+  async #open(): Promise<RuntimeSocket> {
+    if (this.#socket?.open !== true) this.#socket = await RuntimeSocket.open(this.#disk.path('admin.sock'));
+    return this.#socket;
+  }
+
+  /** Goes on from what an earlier supervisor left, if HAProxy runs by those very files. */
+  async #adopt(): Promise<boolean> {
+    const generation = await this.#disk.current();
+    if (generation === undefined || (await this.#process.processes()) === undefined) return false;
+    const inForce = await recall(this.#disk.path(generation));
+    if (inForce === undefined || (await this.#answering()) !== generation) return false;
+    this.#enter(inForce, generation);
+    await this.#process.notePid();
+    this.#watch();
+    return true;
+  }
+
+  /** Which generation the process that answers has read. */
+  async #answering(): Promise<string | undefined> {
+    try {
+      const socket = await RuntimeSocket.open(this.#disk.path('admin.sock'));
+      const [info = ''] = await socket.run(['show info']);
+      socket.close();
+      return /^description: (\S+)/im.exec(info)?.[1];
+    } catch {
+      return undefined;
+    }
+  }
+
+  #enter(inForce: InForce, generation: string): void {
+    this.#inForce = inForce;
+    this.#writtenAt = inForce;
+    this.#generation = generation;
+    this.#maps = allEntries(inForce);
+    this.#unwritten = [];
+    this.#since.clear();
+    for (const key of inForce.layout.leaving.keys()) this.#since.set(key, Date.now());
+    this.#socket?.close();
+    this.#socket = undefined;
+  }
+
+  async #applyNow(): Promise<ApplyOutcome> {
+    const before = this.#inForce;
+    const wanted = this.#wanted;
+    if (before === undefined || wanted === undefined) return this.#outcome;
+    const { state, refused } = siftState(wanted, this.#banned);
+    const { commands, after, waiting } = planChange(before, state);
+    const causes = new Map(waiting);
+    if (commands.length > 0) {
+      await this.#markChanging();
+      const failures = await this.#give(commands);
+      if (failures.length > 0) causes.set('refused', failures.slice(0, 20));
+      applyToMaps(this.#maps, commands);
+      this.#unwritten.push(...commands);
+      for (const key of after.layout.leaving.keys()) if (!this.#since.has(key)) this.#since.set(key, Date.now());
+      this.#flushTimer ??= setTimeout(() => void this.#enqueue(async () => await this.#flush()).catch(() => {}), 100);
+    }
+    this.#inForce = after;
+    const pendingReload = causes.size > 0 || lacksSpares(after.layout, after.state.settings.spareBackends);
+    if (pendingReload) this.#scheduleReload();
+    this.#outcome = { refused, waiting: causes, pendingReload };
+    return this.#outcome;
+  }
+
+  /** Until the files are written, a supervisor that comes after us must not believe them. */
+  async #markChanging(): Promise<void> {
+    if (this.#unwritten.length > 0) return;
+    await writeFile(this.#disk.path(this.#generation, 'state', 'changing'), '');
+  }
+
+  /** Gives commands to the worker; says which were refused, and why. */
+  async #give(commands: readonly Command[]): Promise<string[]> {
+    const failures: string[] = [];
+    const lines = commands.flatMap(renderCommand);
+    try {
+      const socket = await this.#open();
+      // Not all at once: HAProxy would hold the answers of thousands in memory.
+      for (let i = 0; i < lines.length; i += 500) {
+        const some = lines.slice(i, i + 500);
+        const answers = await socket.run(some);
+        for (const [at, answer] of answers.entries()) {
+          if (!isDone(answer)) failures.push(`${(some[at] ?? '').split('\n')[0]}: ${answer.split('\n').at(-1)}`);
+        }
+      }
+    } catch (error) {
+      failures.push(String(error));
+    }
+    if (failures.length > 0) this.#tell(`HAProxy refused ${failures.length} commands: ${failures[0]}`);
+    return failures;
+  }
+
+  #scheduleReload(): void {
+    if (this.#reloadTimer !== undefined || this.#stopped) return;
+    const wait = Math.max(0, this.#lastReload + this.#options.reloadInterval - Date.now());
+    this.#reloadTimer = setTimeout(() => {
+      void this.#enqueue(async () => {
+        this.#reloadTimer = undefined;
+        if (!this.#stopped) await this.#reload();
+      }).catch((error: unknown) => this.#tell(String(error)));
+    }, wait);
+  }
+
+  async #reload(): Promise<void> {
+    // What waits may have gone meanwhile.
+    if (this.#inForce === undefined) return;
+    const causes = [...this.#outcome.waiting.keys()];
+    if (!this.#outcome.pendingReload) return;
+    this.#lastReload = Date.now();
+    if (!(await this.#activate('reload'))) {
+      setTimeout(() => this.#scheduleReload(), this.#options.reloadInterval).unref();
+      return;
+    }
+    for (const cause of causes.length > 0 ? causes : (['spares'] as const)) this.#reloads[cause]++;
+    this.#options.onReload?.(this.#outcome);
+  }
+
+  /** Starts HAProxy, or reloads one that runs by files that we do not know; tries again until it works. */
+  async #bringUp(): Promise<void> {
+    const runs = (await this.#process.processes()) !== undefined;
+    if (runs) await this.#process.notePid();
+    this.#lastReload = Date.now();
+    if (await this.#activate(runs ? 'reload' : 'start')) return this.#watch();
+    this.#retry();
+  }
+
+  #backOff = 100;
+
+  #retry(): void {
+    if (this.#stopped) return;
+    this.#backOff = Math.min(this.#backOff * 2, 10_000);
+    setTimeout(() => {
+      void this.#enqueue(async () => {
+        if (this.#stopped || this.#inForce !== undefined) return;
+        await this.#bringUp();
+      }).catch((error: unknown) => {
+        this.#tell(String(error));
+        this.#retry();
+      });
+    }, this.#backOff).unref();
+  }
+
+  #watch(): void {
+    void this.#process.watch(() => {
+      void this.#enqueue(async () => {
+        if (this.#stopped) return;
+        this.#restarts++;
+        this.#tell('HAProxy ended; it is started again');
+        await this.#flush();
+        this.#inForce = undefined;
+        await this.#bringUp();
+      }).catch((error: unknown) => {
+        this.#tell(String(error));
+        this.#retry();
+      });
+    });
+  }
+
+  /** Writes a new generation and makes HAProxy read it; false, with a problem told, where it does not. */
+  async #activate(how: 'start' | 'reload'): Promise<boolean> {
+    const wanted = this.#wanted;
+    if (wanted === undefined) return false;
+    const previous = await this.#disk.current();
+    const generation = `gen-${Date.now().toString(36)}-${process.pid}`;
+    const prepared = await this.#prepare(wanted, generation);
+    if (prepared === undefined) {
+      await this.#disk.remove(generation);
+      return false;
+    }
+    await this.#disk.use(generation);
+    const failed = (await this.#process.processes())?.failed ?? 0;
+    try {
+      if (how === 'start') this.#process.spawn();
+      else await this.#process.reload();
+    } catch (error) {
+      this.#tell(`Cannot start HAProxy: ${String(error)}`);
+    }
+    if (!(await this.#becomes(generation, how, failed))) {
+      this.#tell(`HAProxy does not start: ${this.#process.lastWords() || 'see its log'}`);
+      if (previous !== undefined) await this.#disk.use(previous);
+      await this.#disk.remove(generation);
+      return false;
+    }
+    await this.#process.notePid();
+    this.#enter(prepared.inForce, generation);
+    this.#outcome = { refused: prepared.refused, waiting: new Map(), pendingReload: false };
+    this.#tell(undefined);
+    this.#backOff = 100;
+    await this.#quieten(prepared.inForce);
+    if (previous !== undefined && previous !== generation) await this.#disk.remove(previous);
+    return true;
+  }
+
+  /** Waits until the process that answers has read a generation, or will not. */
+  async #becomes(generation: string, how: 'start' | 'reload', failed: number): Promise<boolean> {
+    const until = Date.now() + 120_000;
+    while (Date.now() < until) {
+      if ((await this.#answering()) === generation) return true;
+      if (how === 'start' && !this.#process.spawned) return false;
+      if (how === 'reload') {
+        const processes = await this.#process.processes();
+        if (processes !== undefined && processes.failed > failed) return false;
+      }
+      await sleep(10);
+    }
+    return false;
+  }
+
+  /** Every server could be checked; those that shall not be are told so. */
+  async #quieten(inForce: InForce): Promise<void> {
+    const lines: string[] = [];
+    for (const [id, section] of inForce.layout.sections) {
+      const backend = inForce.state.backends.get(id);
+      if (backend === undefined || backend.servers.every(({ checked }) => checked)) continue;
+      for (const server of makeSection(backend).servers.values()) {
+        if (!server.checked) lines.push(`disable health ${section}/${server.name}`);
+      }
+    }
+    const socket = await this.#open();
+    for (let i = 0; i < lines.length; i += 500) await socket.run(lines.slice(i, i + 500));
+  }
+
+  /** Files of a generation that HAProxy takes, without the parts that it does not; undefined when the settings are at fault. */
+  async #prepare(
+    wanted: HttpState,
+    generation: string,
+  ): Promise<{ readonly inForce: InForce; readonly refused: readonly Refusal[] } | undefined> {
+    for (let round = 0; round < 50; round++) {
+      const { state, refused } = siftState(wanted, this.#banned);
+      const { inForce, files } = this.#render(state, generation);
+      await this.#disk.create(generation, files);
+      const output = await this.#process.check(this.#disk.path(generation, 'conf'));
+      if (output === undefined) return { inForce, refused };
+      const alerts = readAlerts(output);
+      const accused = accuse(alerts, files, state);
+      if (accused.size === 0) {
+        const trial = `${generation}-trial`;
+        const passes = async (part: HttpState): Promise<boolean> => {
+          await this.#disk.create(trial, this.#render(part, trial).files);
+          return (await this.#process.check(this.#disk.path(trial, 'conf'))) === undefined;
+        };
+        const culprit = (await passes(keepOnly(state, [])))
+          ? await findCulprit(listSuspects(state), async (some) => await passes(keepOnly(state, some)))
+          : undefined;
+        await this.#disk.remove(trial);
+        if (culprit === undefined) {
+          this.#tell(`HAProxy refuses the settings: ${alerts.join('; ').slice(0, 1000) || output.slice(0, 1000)}`);
+          return undefined;
+        }
+        accused.set(culprit.part, { ...culprit.refusal, reason: alerts.join('; ').slice(0, 500) });
+      }
+      for (const [part, refusal] of accused) this.#banned.set(part, refusal);
+    }
+    this.#tell('HAProxy refuses one part after the other');
+    return undefined;
+  }
+
+  #render(state: HttpState, generation: string): { readonly inForce: InForce; readonly files: Files } {
+    const inForce: InForce = { state, layout: freshLayout(state) };
+    const files = renderFiles(inForce, allEntries(inForce), this.#place(), this.#loopback(), generation);
+    const all = new Set(Array.from({ length: shardCount }, (_, shard) => shard));
+    for (const part of [rememberMain(inForce), rememberShards(inForce, all)]) {
+      for (const [path, content] of part) files.set(path, content);
+    }
+    return { inForce, files };
+  }
+
+  #place(): Place {
+    const { user, group, hardStopAfter } = this.#options;
+    return {
+      adminSocket: this.#disk.path('admin.sock'),
+      ...(user === undefined ? {} : { user, jail: this.#disk.path('jail') }),
+      ...(group === undefined ? {} : { group }),
+      ...(hardStopAfter === undefined ? {} : { hardStopAfter }),
+    };
+  }
+
+  #loopback(): Loopback {
+    const { user } = this.#options;
+    const jail = this.#disk.path('jail');
+    return {
+      bind: (name) => `unix@${jail}/${name}.sock${user === undefined ? '' : ` user ${user}`} mode 600`,
+      connect: (name) => `unix@${user === undefined ? jail : ''}/${name}.sock`,
+    };
+  }
+
+  /** Writes what changed since the last time into the files of the generation. */
+  async #flush(): Promise<void> {
+    clearTimeout(this.#flushTimer);
+    this.#flushTimer = undefined;
+    const inForce = this.#inForce;
+    const before = this.#writtenAt;
+    if (inForce === undefined || before === undefined || this.#unwritten.length === 0) return;
+    const files = changedFiles(before, inForce, this.#maps, this.#unwritten);
+    await this.#disk.update(this.#generation, files);
+    await this.#disk.update(this.#generation, new Map([['state/changing', undefined]]));
+    this.#unwritten = [];
+    this.#writtenAt = inForce;
+  }
+
+  /** Deletes servers that have no connection any more; gives back the sections that they kept. */
+  async #tidy(): Promise<void> {
+    const inForce = this.#inForce;
+    if (inForce === undefined || inForce.layout.leaving.size === 0 || this.#stopped) return;
+    const leaving = new Map(inForce.layout.leaving);
+    const some = [...leaving].slice(0, 1000);
+    const socket = await this.#open();
+    const now = Date.now();
+    const late = some.filter(([key]) => now - (this.#since.get(key) ?? now) > this.#options.drainTimeout);
+    await socket.run(late.map(([key]) => `shutdown sessions server ${key}`));
+    const answers = await socket.run(some.map(([key]) => `del server ${key}`));
+    for (const [i, [key]] of some.entries()) {
+      if (!/^Server deleted|No such server/.test(answers[i] ?? '')) continue;
+      leaving.delete(key);
+      this.#since.delete(key);
+    }
+    const busy = new Set([...leaving.keys()].map((key) => key.slice(0, key.lastIndexOf('/'))));
+    const resting = new Map(inForce.layout.resting);
+    const spares = new Map(inForce.layout.spares);
+    for (const [section, shape] of resting) {
+      if (busy.has(section)) continue;
+      resting.delete(section);
+      spares.set(shape, [...(spares.get(shape) ?? []), section]);
+    }
+    this.#inForce = { ...inForce, layout: { ...inForce.layout, leaving, resting, spares } };
+  }
+}
+
+export { reloadCauses };

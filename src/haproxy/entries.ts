@@ -1,0 +1,93 @@
+import type { FeatureMap } from './features.ts';
+import { cookieAttributes, featureEntries, featureMaps, makeRoute } from './features.ts';
+import type { InForce } from './layout.ts';
+import type { Certificate, SitePath } from './model.ts';
+import { onward, plainEntries, secureEntries } from './paths.ts';
+import { checkHost } from './quote.ts';
+
+/** Files that HAProxy looks into: keys and values that can change while it runs. */
+export type MapName = 'plain' | 'secure' | 'passthrough' | 'http2' | 'cookie-attributes' | FeatureMap;
+export const mapNames: readonly MapName[] = [
+  'plain',
+  'secure',
+  'passthrough',
+  'http2',
+  'cookie-attributes',
+  ...featureMaps,
+];
+
+/** Keys and values by map. */
+export type Maps = Map<MapName, Map<string, string>>;
+
+/** What a state puts into all maps. Throws {@link UnfitValue}. */
+export function allEntries(inForce: InForce): Maps {
+  const maps: Maps = new Map(mapNames.map((name) => [name, new Map<string, string>()]));
+  const merge = (part: ReadonlyMap<MapName, ReadonlyMap<string, string>>): void => {
+    for (const [name, entries] of part) for (const [key, value] of entries) maps.get(name)?.set(key, value);
+  };
+  maps.set('cookie-attributes', new Map(cookieAttributes));
+  const { state, layout } = inForce;
+  for (const host of state.sites.keys()) merge(siteEntries(inForce, host));
+  for (const host of new Set([...state.passthrough.keys(), ...state.sites.keys()])) merge(nameEntries(inForce, host));
+  for (const certificate of state.certificates.values()) merge(certificateEntries(certificate));
+  for (const [id, section] of layout.sections) merge(backendEntries(inForce, id, section));
+  return maps;
+}
+
+/** Of a host's paths. */
+export function siteEntries(inForce: InForce, host: string): Maps {
+  const site = inForce.state.sites.get(host);
+  if (site === undefined) return new Map();
+  const route = (path: SitePath, redirect: boolean): string | undefined => {
+    const backend = inForce.state.backends.get(path.backend);
+    return backend?.mode === 'http' ? routeOf(inForce, path.backend, redirect) : undefined;
+  };
+  return new Map([
+    ['plain', plainEntries(site, (path) => route(path, path.plain === 'redirect'))],
+    ['secure', secureEntries(site, (path) => route(path, false))],
+  ]);
+}
+
+/** Of a name that a ClientHello asks for: passed through, or ours although a wildcard is passed through. */
+export function nameEntries(inForce: InForce, host: string): Maps {
+  const { passthrough, sites, backends } = inForce.state;
+  const own = passthrough.get(host);
+  const backend = own === undefined ? undefined : backends.get(own.backend);
+  if (own !== undefined && backend?.mode === 'tcp') {
+    const route = routeOf(inForce, own.backend);
+    return route === undefined ? new Map() : new Map([['passthrough', new Map([[checkHost(host), route]])]]);
+  }
+  const served = sites.get(host)?.paths.some((path) => path.secure) === true;
+  return served && !host.startsWith('*.') && passthrough.has(`*.${parentOf(host)}`)
+    ? new Map([['passthrough', new Map([[checkHost(host), onward]])]])
+    : new Map();
+}
+
+/** Of the hosts that HTTP/2 connections may carry. */
+export function certificateEntries(certificate: Certificate): Maps {
+  if (!certificate.http2) return new Map();
+  const hosts = certificate.hosts.map((host): [string, string] => [
+    host.startsWith('*.') ? `*.${checkHost(host.slice(2))}` : checkHost(host),
+    certificate.name,
+  ]);
+  return new Map([['http2', new Map(hosts)]]);
+}
+
+/** Of what a backend does in a section. */
+export function backendEntries(inForce: InForce, id: string, section: string): Maps {
+  const backend = inForce.state.backends.get(id);
+  return backend === undefined ? new Map() : new Map(featureEntries(backend, section));
+}
+
+/** The route of a backend, or undefined where no section stands for it. */
+export function routeOf({ state, layout }: InForce, id: string, redirect = false): string | undefined {
+  const backend = state.backends.get(id);
+  const section = layout.sections.get(id);
+  if (backend === undefined || section === undefined) return undefined;
+  return makeRoute(backend, section, state.settings.forwarded, redirect);
+}
+
+/** The domain that a host is a label below. */
+export function parentOf(host: string): string {
+  return host.slice(host.indexOf('.') + 1);
+}

@@ -1,0 +1,96 @@
+import { certificateFile, certificateList, defaultCertificateFile, listLine } from './command.ts';
+import { renderDefaults } from './common.ts';
+import type { MapName, Maps } from './entries.ts';
+import { type Loopback, renderFrontends } from './frontends.ts';
+import { type Place, renderGlobal } from './global.ts';
+import { type InForce, spareSections } from './layout.ts';
+import type { Settings } from './model.ts';
+import { authorityFile, makeSection, renderServer } from './section.ts';
+
+/** Content by path below the folder of a generation. */
+export type Files = Map<string, string>;
+
+/** Sections are spread over so many files that a change rewrites little. */
+export const shardCount = 64;
+
+/** Everything that a fresh HAProxy reads. Throws {@link UnfitValue}. */
+export function renderFiles(inForce: InForce, maps: Maps, place: Place, loopback: Loopback, generation: string): Files {
+  const { state } = inForce;
+  const files: Files = new Map([
+    ['conf/00-global.cfg', renderGlobal(state.settings, place, generation)],
+    ['conf/10-defaults.cfg', renderDefaults(state.settings)],
+    ['conf/20-frontends.cfg', renderFrontends(state.settings, loopback)],
+    ...renderShards(inForce, new Set(Array.from({ length: shardCount }, (_, shard) => shard))),
+    [certificateList, renderCertificateList(inForce)],
+    [defaultCertificateFile, state.settings.tls.defaultCertificate],
+    ...settingsFiles(state.settings),
+  ]);
+  for (const name of maps.keys()) files.set(mapFile(name), renderMap(maps, name));
+  for (const { name, pem } of state.certificates.values()) files.set(certificateFile(name), pem);
+  for (const [name, pem] of state.authorities) files.set(authorityFile(name), pem);
+  return files;
+}
+
+/** The file of a map. */
+export function mapFile(name: MapName): string {
+  return `maps/${name}.map`;
+}
+
+/** Sorted, so that a person finds what they look for. */
+export function renderMap(maps: Maps, name: MapName): string {
+  const entries = maps.get(name) ?? new Map<string, string>();
+  return [...entries.keys()]
+    .sort()
+    .map((key) => `${key} ${entries.get(key)}\n`)
+    .join('');
+}
+
+/** The certificates that are chosen by name. */
+export function renderCertificateList(inForce: InForce): string {
+  return [...inForce.state.certificates.values()]
+    .map((certificate) => `${listLine(certificate)}\n`)
+    .sort()
+    .join('');
+}
+
+/** Which file a section is in. */
+export function shardOf(section: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < section.length; i++) hash = Math.imul(hash ^ section.charCodeAt(i), 0x01000193);
+  return (hash >>> 0) % shardCount;
+}
+
+/** The files of some shards. */
+export function renderShards(inForce: InForce, shards: ReadonlySet<number>): Files {
+  const texts = new Map<number, string[]>([...shards].map((shard) => [shard, []]));
+  for (const [id, section] of inForce.layout.sections) {
+    if (id === section) texts.get(shardOf(section))?.push(renderSection(inForce, section, id));
+  }
+  for (const [section, { shape, backend }] of spareSections(inForce)) {
+    texts.get(shardOf(section))?.push(renderSection(inForce, section, backend, shape));
+  }
+  return new Map([...texts].map(([shard, sections]) => [shardFile(shard), sections.sort().join('\n')]));
+}
+
+function shardFile(shard: number): string {
+  return `conf/30-backends-${String(shard).padStart(2, '0')}.cfg`;
+}
+
+function renderSection(inForce: InForce, section: string, id: string | undefined, spareShape = ''): string {
+  const backend = id === undefined ? undefined : inForce.state.backends.get(id);
+  const { shape, servers } = backend === undefined ? { shape: spareShape, servers: new Map() } : makeSection(backend);
+  const mode = backend?.mode ?? (section.startsWith('spare-tcp') ? 'tcp' : 'http');
+  const comment = id === undefined || id === section ? '' : ` # ${id}`;
+  const lines = [...servers.values()].sort((a, b) => (a.id < b.id ? -1 : 1)).map(renderServer);
+  return `backend ${section} from ${mode}${comment}\n${shape}${lines.map((line) => `${line}\n`).join('')}`;
+}
+
+function settingsFiles(settings: Settings): [string, string][] {
+  const files: [string, string][] = [];
+  const { clientTls, errorPages } = settings;
+  if (clientTls !== undefined) files.push(['ca/clients.pem', clientTls.authorities]);
+  if (clientTls?.revocations !== undefined) files.push(['ca/revoked.pem', clientTls.revocations]);
+  if (errorPages[503] !== undefined) files.push(['pages/503.http', errorPages[503]]);
+  if (errorPages[404] !== undefined) files.push(['pages/404.http', errorPages[404]]);
+  return files;
+}

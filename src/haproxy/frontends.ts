@@ -1,0 +1,206 @@
+import { flagged, limitRules } from './common.ts';
+import { letters } from './features.ts';
+import type { LogSettings, Settings } from './model.ts';
+import { absent, mark, onward, servedOnly } from './paths.ts';
+import { checkToken, quoteWord } from './quote.ts';
+import { headerRule, milliseconds } from './section.ts';
+
+/** Where the sockets between the ports and the frontends that end TLS are, seen before and after chroot. */
+export interface Loopback {
+  readonly bind: (name: string) => string;
+  readonly connect: (name: string) => string;
+}
+
+/** Frontends and the backends that belong to them, by the names that OpenShift's dashboards know. */
+export function renderFrontends(settings: Settings, loopback: Loopback): string {
+  return [
+    plainFrontend(settings),
+    tlsFrontend(settings),
+    secureFrontend('fe_sni', settings, loopback),
+    secureFrontend('fe_no_sni', settings, loopback),
+    innerBackends(settings, loopback),
+    settings.stats === undefined ? '' : statsFrontend(settings.stats),
+  ].join('\n');
+}
+
+function plainFrontend(settings: Settings): string {
+  return `frontend public from base
+${binds(settings, settings.listen.httpPort)}${settings.healthUri === undefined ? '' : `  monitor-uri ${quoteWord(settings.healthUri)}\n`}${logLines(settings.log, 'http')}
+${hygiene(settings, 'http')}
+${globalHeaders(settings)}${lookUp('plain')}
+  use_backend redirect if ${flagged(letters.redirect)}
+  use_backend %[var(txn.section)] if { var(txn.section) -m found }
+  default_backend openshift_default
+`;
+}
+
+/** Looks at the name that a ClientHello asks for: some hosts' TLS is not ours to end. */
+function tlsFrontend(settings: Settings): string {
+  return `frontend public_ssl from tcp
+${binds(settings, settings.listen.httpsPort)}${logLines(settings.log, 'tcp')}  tcp-request inspect-delay ${milliseconds(settings.timeouts.inspect)}
+  tcp-request content set-var(txn.sni) req.ssl_sni,lower if { req.ssl_hello_type 1 }
+  tcp-request content set-var(txn.route) var(txn.sni),map_str(maps/passthrough.map) if { var(txn.sni) -m found }
+  tcp-request content set-var(txn.route) 'var(txn.sni),regsub("^[^.]*","*"),map_str(maps/passthrough.map)' if { var(txn.sni) -m found } !{ var(txn.route) -m found }
+  tcp-request content set-var(txn.section) var(txn.route),field(1,|) if { var(txn.route) -m len gt 1 }
+  tcp-request content set-var(txn.flags) var(txn.route),field(4,|) if { var(txn.route) -m sub |! }
+  tcp-request content set-var(txn.address) src,hex if { var(txn.flags) -m found }
+  tcp-request content set-var-fmt(txn.client) "%[var(txn.section)]/%[var(txn.address),length]:%[var(txn.address)]" if { var(txn.flags) -m found }
+  tcp-request content reject if ${flagged(letters.allowList)} !{ var(txn.client),map_beg(maps/allow.map) -m found }
+  tcp-request content set-var(txn.limits) var(txn.section),map_str(maps/limits.map) if ${flagged(letters.limits)}
+${limitRules('tcp-request content', 'if', 'tcp')}
+  tcp-request content accept if { req.ssl_hello_type 1 }
+  use_backend %[var(txn.section)] if { var(txn.section) -m found }
+  use_backend be_sni if { var(txn.sni) -m found }
+  default_backend be_no_sni
+`;
+}
+
+function secureFrontend(name: 'fe_sni' | 'fe_no_sni', settings: Settings, loopback: Loopback): string {
+  const { tls, clientTls } = settings;
+  const words = [
+    `bind ${loopback.bind(name)} ssl crt certs/default.pem`,
+    name === 'fe_sni' && 'crt-list certs/certificates.list',
+    name === 'fe_sni' && tls.strictSni && 'strict-sni',
+    'accept-proxy',
+    clientTls !== undefined && `ca-file ca/clients.pem verify ${clientTls.verify}`,
+    clientTls?.revocations !== undefined && 'crl-file ca/revoked.pem',
+  ].filter((word) => word !== false);
+  return `frontend ${name} from base
+  ${words.join(' ')}
+${logLines(settings.log, 'http')}
+${hygiene(settings, 'https')}
+${clientCertificates(settings)}${globalHeaders(settings)}${lookUp('secure')}
+${name === 'fe_sni' ? misdirected : ''}  use_backend %[var(txn.section)] if { var(txn.section) -m found }
+  default_backend openshift_default
+`;
+}
+
+/** A connection of HTTP/2 carries every host that its certificate covers, and no other. */
+const misdirected = `
+  # HTTP/2: a host that is not the connection's own needs the same certificate.
+  http-request set-var(txn.sni) ssl_fc_sni,lower if { fc_http_major 2 }
+  http-request set-var(txn.theirs) var(txn.sni),map_str(maps/http2.map) if { var(txn.sni) -m found }
+  http-request set-var(txn.theirs) 'var(txn.sni),regsub("^[^.]*","*"),map_str(maps/http2.map)' if { var(txn.sni) -m found } !{ var(txn.theirs) -m found }
+  http-request set-var(txn.wanted) var(txn.host),map_str(maps/http2.map) if { var(txn.sni) -m found }
+  http-request set-var(txn.wanted) 'var(txn.host),regsub("^[^.]*","*"),map_str(maps/http2.map)' if { var(txn.sni) -m found } !{ var(txn.wanted) -m found }
+  http-request return status 421 if { var(txn.sni) -m found } !{ var(txn.host),strcmp(txn.sni) eq 0 } !{ var(txn.wanted),strcmp(txn.theirs) eq 0 }
+`;
+
+/** What is taken from a request, or refuses it, whatever it asks for. */
+function hygiene(settings: Settings, scheme: 'http' | 'https'): string {
+  return `  http-request deny if { req.fhdr(content-length) -m len 0 }
+  http-request deny deny_status 400 if !{ req.ver 1.1 2.0 1.0 }
+  http-request del-header Proxy
+${settings.removeSslHeaders ? '  http-request del-header X-SSL -m beg\n' : ''}  http-request del-header Upgrade if { req.fhdr(upgrade) -m sub -i h2c }
+  http-request set-var(txn.scheme) str(${scheme})
+  http-request set-var(txn.host) req.hdr(host),lower
+  http-request set-header Host %[var(txn.host)] if !{ req.hdr(host),strcmp(txn.host) eq 0 }
+`;
+}
+
+function clientCertificates(settings: Settings): string {
+  const { clientTls } = settings;
+  if (clientTls === undefined) return '';
+  const filter = clientTls.subjectFilter;
+  return `${filter === undefined ? '' : `  http-request deny unless { ssl_c_s_dn -m reg ${quoteWord(filter)} }\n`}  http-request set-header X-SSL %[ssl_fc]
+  http-request set-header X-SSL-Client-Verify %[ssl_c_verify]
+  http-request set-header X-SSL-Client-Serial %{+Q}[ssl_c_serial,hex]
+  http-request set-header X-SSL-Client-Version %{+Q}[ssl_c_version]
+  http-request set-header X-SSL-Client-SHA1 %{+Q}[ssl_c_sha1,hex]
+  http-request set-header X-SSL-Client-DN %{+Q}[ssl_c_s_dn]
+  http-request set-header X-SSL-Client-CN %{+Q}[ssl_c_s_dn(cn)]
+  http-request set-header X-SSL-Issuer %{+Q}[ssl_c_i_dn]
+  http-request set-header X-SSL-Client-NotBefore %{+Q}[ssl_c_notbefore]
+  http-request set-header X-SSL-Client-NotAfter %{+Q}[ssl_c_notafter]
+  http-request set-header X-SSL-Client-DER %{+Q}[ssl_c_der,base64]
+`;
+}
+
+function globalHeaders(settings: Settings): string {
+  const unique = settings.uniqueId;
+  return [
+    unique && `unique-id-format ${quoteWord(unique.format)}`,
+    unique && `unique-id-header ${quoteWord(checkToken('header', unique.name))}`,
+    ...settings.requestHeaders.map((action) => `http-request ${headerRule(action)}`),
+    ...settings.responseHeaders.map((action) => `http-response ${headerRule(action)}`),
+  ]
+    .filter((line) => line !== undefined)
+    .map((line) => `  ${line}\n`)
+    .join('');
+}
+
+/** One search for host and path; a second, below the wildcard of the parent domain, where it finds nothing. */
+function lookUp(map: 'plain' | 'secure'): string {
+  const found = '{ var(txn.route) -m len gt 1 }';
+  const servedOnlyRule = `  http-request set-var-fmt(txn.key) "${servedOnly}%[var(txn.key)]" if { var(txn.route) -m str ${onward} }\n`;
+  return `  # Host without port and final dot, path, and the mark "${mark}" that no request can hold.
+  http-request set-var(txn.host) var(txn.host),field(1,:)
+  http-request set-var(txn.host) 'var(txn.host),regsub("\\\\.$","")' if { var(txn.host) -m end . }
+  http-request set-var-fmt(txn.key) "%[var(txn.host)]%[path]/${mark}"
+  http-request set-var(txn.route) var(txn.key),map_beg(maps/${map}.map)
+  # "${absent}" as if nothing were found${map === 'plain' ? `; "${onward}" the same, but no redirect` : ''}.
+  http-request set-var(txn.key) 'var(txn.key),regsub("^[^./]*","*")' if !${found}
+${map === 'plain' ? servedOnlyRule : ''}  http-request set-var(txn.route) var(txn.key),map_beg(maps/${map}.map) if !${found}
+  http-request set-var(txn.section) var(txn.route),field(1,|) if ${found}
+  http-request set-var(txn.flags) var(txn.route),field(4,|) if { var(txn.route) -m sub |! }
+`;
+}
+
+function innerBackends(settings: Settings, loopback: Loopback): string {
+  const own = settings.errorPages[404] !== undefined;
+  return `backend be_sni from tcp
+  server fe_sni ${loopback.connect('fe_sni')} send-proxy-v2
+
+backend be_no_sni from tcp
+  server fe_no_sni ${loopback.connect('fe_no_sni')} send-proxy-v2
+
+# Sends to https; here, so that refused clients are refused first.
+backend redirect from http
+
+# No Route fits.
+backend openshift_default from base
+  http-request deny deny_status ${own ? 404 : 503}
+`;
+}
+
+function statsFrontend(stats: NonNullable<Settings['stats']>): string {
+  const bind = stats.listen.kind === 'tcp' ? `:${stats.listen.port}` : `unix@${stats.listen.path} mode 600`;
+  const password = stats.username === undefined ? '' : `${stats.username}:${stats.password ?? ''}`;
+  return `${password === '' ? '' : `userlist operators\n  user ${quoteWord(stats.username ?? '')} insecure-password ${quoteWord(stats.password ?? '')}\n\n`}frontend stats from base
+  bind ${quoteWord(bind)}
+${password === '' ? '' : '  http-request auth realm statistics unless { http_auth(operators) }\n'}  http-request use-service prometheus-exporter if { path /metrics }
+  stats enable
+  stats uri /
+  stats hide-version
+`;
+}
+
+function binds(settings: Settings, port: number): string {
+  const { family, address, proxyProtocol } = settings.listen;
+  const proxy = proxyProtocol ? ' accept-proxy' : '';
+  const lines =
+    address !== undefined
+      ? [`${address.family === 6 ? `[${address.text}]` : address.text}:${port}`]
+      : { v4: [`0.0.0.0:${port}`], v6: [`[::]:${port} v6only`], v4v6: [`[::]:${port} v4v6`] }[family];
+  return lines.map((line) => `  bind ${line}${proxy}\n`).join('');
+}
+
+function logLines(log: LogSettings | undefined, mode: 'http' | 'tcp'): string {
+  if (log === undefined) return '';
+  const format = mode === 'http' ? log.httpFormat : log.tcpFormat;
+  const lines = [format === undefined ? `option ${mode}log` : `log-format ${quoteWord(format)}`];
+  if (mode === 'http') {
+    for (const { name, length } of log.captureRequestHeaders) {
+      lines.push(`capture request header ${quoteWord(checkToken('header', name))} len ${length}`);
+    }
+    for (const { name, length } of log.captureResponseHeaders) {
+      lines.push(`capture response header ${quoteWord(checkToken('header', name))} len ${length}`);
+    }
+    const cookie = log.captureCookie;
+    if (cookie !== undefined) {
+      const name = quoteWord(`${checkToken('cookie', cookie.name)}${cookie.prefix ? '' : '='}`);
+      lines.push(`capture cookie ${name} len ${cookie.length}`);
+    }
+  }
+  return lines.map((line) => `  ${line}\n`).join('');
+}

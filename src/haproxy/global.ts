@@ -1,0 +1,48 @@
+import type { Settings } from './model.ts';
+import { checkToken, quoteWord } from './quote.ts';
+import { milliseconds } from './section.ts';
+
+/** Where HAProxy keeps what it needs at run time, and as whom it runs. */
+export interface Place {
+  /** The stats socket of the worker. */
+  readonly adminSocket: string;
+  /** Root of the worker once it has started; absent: no chroot. */
+  readonly jail?: string;
+  /** Absent: as the supervisor. */
+  readonly user?: string;
+  readonly group?: string;
+  /** Absent in settings too: old workers live as long as their connections. */
+  readonly hardStopAfter?: number;
+}
+
+/** The section `global`; `generation` tells which files a running process has read. */
+export function renderGlobal(settings: Settings, place: Place, generation: string): string {
+  const { process, tls, log } = settings;
+  const hardStop = process.hardStopAfter ?? place.hardStopAfter;
+  const lines = [
+    `description ${generation}`,
+    'default-path parent',
+    `stats socket ${quoteWord(place.adminSocket)} mode 600 level admin expose-fd listeners`,
+    place.jail !== undefined && `chroot ${quoteWord(place.jail)}`,
+    place.user !== undefined && `user ${quoteWord(place.user)}`,
+    place.group !== undefined && `group ${quoteWord(place.group)}`,
+    process.maxconn !== undefined && `maxconn ${process.maxconn}`,
+    process.threads !== undefined && `nbthread ${process.threads}`,
+    hardStop !== undefined && `hard-stop-after ${milliseconds(hardStop)}`,
+    'mworker-max-reloads 2',
+    `tune.bufsize ${process.bufsize}`,
+    `tune.maxrewrite ${process.maxrewrite}`,
+    'tune.ssl.default-dh-param 2048',
+    `ssl-default-bind-options ssl-min-ver ${tls.minVersion}${tls.maxVersion === undefined ? '' : ` ssl-max-ver ${tls.maxVersion}`}`,
+    tls.ciphers !== undefined && `ssl-default-bind-ciphers ${quoteWord(tls.ciphers)}`,
+    tls.ciphersuites !== undefined && `ssl-default-bind-ciphersuites ${quoteWord(tls.ciphersuites)}`,
+    tls.curves !== undefined && `ssl-default-bind-curves ${quoteWord(tls.curves)}`,
+    'ssl-server-verify required',
+    log?.target.kind === 'stdout' &&
+      `log stdout len ${log.maxLength} format raw ${quoteWord(log.facility)} ${quoteWord(log.level)}`,
+    log?.target.kind === 'syslog' &&
+      `log ${quoteWord(log.target.address)} len ${log.maxLength} ${quoteWord(log.facility)} ${quoteWord(log.level)}`,
+    ...settings.headerCases.map((name) => `h1-case-adjust ${checkToken('header', name).toLowerCase()} ${name}`),
+  ].filter((line) => line !== false);
+  return `global\n${lines.map((line) => `  ${line}\n`).join('')}`;
+}

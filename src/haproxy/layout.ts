@@ -1,0 +1,69 @@
+import type { HttpState } from './model.ts';
+import type { ServerLine } from './section.ts';
+import { makeSection, spareShapes } from './section.ts';
+
+/**
+ * Which section of HAProxy's configuration stands for which backend. Sections cannot be made while
+ * HAProxy runs: backends that it has read have sections of their name, newer ones take a spare one.
+ */
+export interface Layout {
+  /** Section by backend. */
+  readonly sections: ReadonlyMap<string, string>;
+  /** Empty sections that can be taken, by shape. */
+  readonly spares: ReadonlyMap<string, readonly string[]>;
+  /** Spare sections that were given back and still have servers which leave, with their shape. */
+  readonly resting: ReadonlyMap<string, string>;
+  /** Servers that get nothing new and go when their last connection ends, by `SECTION/SERVER`. */
+  readonly leaving: ReadonlyMap<string, ServerLine>;
+  /** Files of authorities that HAProxy has, used or not: one that it has cannot be made again. */
+  readonly authorities: ReadonlySet<string>;
+}
+
+/** What runs: a state and the sections that stand for its backends. */
+export interface InForce {
+  readonly state: HttpState;
+  readonly layout: Layout;
+}
+
+/** How many spare sections of a shape, of those that the settings ask for: balance random and source are the defaults. */
+const shares: Readonly<Record<string, number>> = { 'http-random': 1, 'http-roundrobin': 1, 'tcp-source': 0.5 };
+
+/** The layout that HAProxy has after it has read everything anew. */
+export function freshLayout(state: HttpState): Layout {
+  const spares = new Map<string, readonly string[]>();
+  for (const [kind, shape] of spareShapes) {
+    const count = Math.ceil(state.settings.spareBackends * (shares[kind] ?? 0.125));
+    spares.set(
+      shape,
+      Array.from({ length: count }, (_, i) => `spare-${kind}-${i + 1}`),
+    );
+  }
+  return {
+    sections: new Map([...state.backends.keys()].map((id) => [id, id])),
+    spares,
+    resting: new Map(),
+    leaving: new Map(),
+    authorities: new Set(state.authorities.keys()),
+  };
+}
+
+/** Whether so few spare sections of some shape are left that a reload should make new ones when it is convenient. */
+export function lacksSpares(layout: Layout, wanted: number): boolean {
+  for (const [kind, shape] of spareShapes) {
+    const left = layout.spares.get(shape)?.length ?? 0;
+    if (left < Math.ceil(wanted * (shares[kind] ?? 0.125)) / 4) return true;
+  }
+  return false;
+}
+
+/** Every spare section, taken or not, with its shape and the backend that has it. */
+export function spareSections(inForce: InForce): Map<string, { readonly shape: string; readonly backend?: string }> {
+  const found = new Map<string, { readonly shape: string; readonly backend?: string }>();
+  for (const [shape, names] of inForce.layout.spares) for (const name of names) found.set(name, { shape });
+  for (const [name, shape] of inForce.layout.resting) found.set(name, { shape });
+  for (const [id, section] of inForce.layout.sections) {
+    const backend = id === section ? undefined : inForce.state.backends.get(id);
+    if (backend !== undefined) found.set(section, { shape: makeSection(backend).shape, backend: id });
+  }
+  return found;
+}

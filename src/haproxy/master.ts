@@ -1,0 +1,45 @@
+import { connect } from 'node:net';
+import { SocketError } from './socket.ts';
+
+/** What HAProxy's master says of its processes. */
+export interface Processes {
+  readonly pid: number;
+  readonly version: string;
+  /** Reloads that did not lead to a new worker. */
+  readonly failed: number;
+  readonly workers: readonly number[];
+  readonly oldWorkers: readonly number[];
+}
+
+/** Asks the master one thing; it closes the connection after its answer. Throws {@link SocketError}. */
+export async function askMaster(path: string, command: string): Promise<string> {
+  const socket = connect(path);
+  socket.setEncoding('utf8');
+  return await new Promise((resolve, reject) => {
+    const chunks: string[] = [];
+    socket.on('data', (chunk: string) => chunks.push(chunk));
+    socket.on('error', (cause) => reject(new SocketError(`Cannot ask HAProxy’s master at ${path}`, { cause })));
+    socket.on('close', () => resolve(chunks.join('')));
+    socket.end(`${command}\n`);
+  });
+}
+
+/** Reads `show proc`; undefined when it is something else. */
+export function readProcesses(text: string): Processes | undefined {
+  const rows = text.split('\n').map((line) => line.trim());
+  const master = rows.map((row) => /^(\d+)\s+master\s+\d+ \[failed: (\d+)\]\s+\S+\s+(\S+)/.exec(row)).find(Boolean);
+  if (master === undefined || master === null) return undefined;
+  const split = rows.findIndex((row) => row.startsWith('# old workers'));
+  const workers = (part: readonly string[]): number[] =>
+    part.flatMap((row) => {
+      const found = /^(\d+)\s+worker\s/.exec(row);
+      return found === null ? [] : [Number(found[1])];
+    });
+  return {
+    pid: Number(master[1]),
+    failed: Number(master[2]),
+    version: master[3] ?? '',
+    workers: workers(split < 0 ? rows : rows.slice(0, split)),
+    oldWorkers: split < 0 ? [] : workers(rows.slice(split)),
+  };
+}

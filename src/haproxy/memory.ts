@@ -1,0 +1,114 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { certificateFile } from './command.ts';
+import { type Files, shardCount, shardOf } from './files.ts';
+import type { InForce, Layout } from './layout.ts';
+import type { Backend, Certificate, HttpState, Passthrough, Settings, Site } from './model.ts';
+import { authorityFile, type ServerLine } from './section.ts';
+
+/**
+ * What is in force, beside the files that HAProxy reads, so that a restarted supervisor can go on from
+ * there. Spread over as many files as the sections are. A file that is not whole, or of another version
+ * of this program, makes the supervisor reload instead.
+ */
+const version = 1;
+
+interface MainFile {
+  readonly settings: Omit<Settings, 'tls'> & { readonly tls: Omit<Settings['tls'], 'defaultCertificate'> };
+  readonly certificates: readonly Omit<Certificate, 'pem'>[];
+  readonly authorities: readonly string[];
+  readonly spares: [string, readonly string[]][];
+  readonly resting: [string, string][];
+  readonly leaving: [string, ServerLine][];
+  readonly known: readonly string[];
+}
+
+interface ShardFile {
+  readonly backends: readonly [section: string, backend: Backend][];
+  readonly sites: readonly Site[];
+  readonly passthrough: readonly Passthrough[];
+}
+
+/** The file that all share. */
+export function rememberMain({ state, layout }: InForce): Files {
+  const { defaultCertificate: _, ...tls } = state.settings.tls;
+  const main: MainFile = {
+    settings: { ...state.settings, tls },
+    certificates: [...state.certificates.values()].map(({ pem: _pem, ...rest }) => rest),
+    authorities: [...state.authorities.keys()],
+    spares: [...layout.spares],
+    resting: [...layout.resting],
+    leaving: [...layout.leaving],
+    known: [...layout.authorities],
+  };
+  return new Map([['state/main.json', seal(main)]]);
+}
+
+/** The files of some shards: backends by their section, hosts by their name. */
+export function rememberShards({ state, layout }: InForce, shards: ReadonlySet<number>): Files {
+  const files = new Map<number, { backends: [string, Backend][]; sites: Site[]; passthrough: Passthrough[] }>();
+  for (const shard of shards) files.set(shard, { backends: [], sites: [], passthrough: [] });
+  for (const [id, section] of layout.sections) {
+    const backend = state.backends.get(id);
+    if (backend !== undefined) files.get(shardOf(section))?.backends.push([section, backend]);
+  }
+  for (const site of state.sites.values()) files.get(shardOf(site.host))?.sites.push(site);
+  for (const name of state.passthrough.values()) files.get(shardOf(name.host))?.passthrough.push(name);
+  return new Map([...files].map(([shard, content]) => [`state/${shard}.json`, seal(content)]));
+}
+
+/** What the folder of a generation remembers; undefined where it is not whole. */
+export async function recall(folder: string): Promise<InForce | undefined> {
+  try {
+    const names = await readdir(join(folder, 'state'));
+    if (names.includes('changing')) return undefined;
+    const main: MainFile = open(await readFile(join(folder, 'state/main.json'), 'utf8'));
+    const shards = await Promise.all(
+      Array.from(
+        { length: shardCount },
+        async (_, shard): Promise<ShardFile> => open(await readFile(join(folder, `state/${shard}.json`), 'utf8')),
+      ),
+    );
+    const pem = async (path: string): Promise<string> => await readFile(join(folder, path), 'utf8');
+    const certificates = new Map<string, Certificate>();
+    for (const each of main.certificates) {
+      certificates.set(each.name, { ...each, pem: await pem(certificateFile(each.name)) });
+    }
+    const authorities = new Map<string, string>();
+    for (const name of main.authorities) authorities.set(name, await pem(authorityFile(name)));
+    const defaultCertificate = await pem('certs/default.pem');
+    const placed = shards.flatMap(({ backends }) => backends);
+    const state: HttpState = {
+      settings: { ...main.settings, tls: { ...main.settings.tls, defaultCertificate } },
+      sites: new Map(shards.flatMap(({ sites }) => sites).map((site) => [site.host, site])),
+      passthrough: new Map(shards.flatMap(({ passthrough }) => passthrough).map((name) => [name.host, name])),
+      backends: new Map(placed.map(([, backend]) => [backend.id, backend])),
+      certificates,
+      authorities,
+    };
+    const layout: Layout = {
+      sections: new Map(placed.map(([section, backend]) => [backend.id, section])),
+      spares: new Map(main.spares),
+      resting: new Map(main.resting),
+      leaving: new Map(main.leaving),
+      authorities: new Set(main.known),
+    };
+    return { state, layout };
+  } catch {
+    return undefined;
+  }
+}
+
+function seal(content: unknown): string {
+  const body = JSON.stringify(content);
+  return `${version} ${createHash('sha256').update(body).digest('hex')}\n${body}`;
+}
+
+/** Throws when the content is not what was sealed. */
+function open<T>(text: string): T {
+  const end = text.indexOf('\n');
+  const content: T = JSON.parse(text.slice(end + 1));
+  if (text !== seal(content)) throw new Error('Not what was written');
+  return content;
+}

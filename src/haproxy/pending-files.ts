@@ -1,0 +1,70 @@
+import { type Command, certificateFile, certificateList } from './command.ts';
+import type { MapName, Maps } from './entries.ts';
+import { mapFile, renderCertificateList, renderMap, renderShards, shardOf } from './files.ts';
+import type { InForce } from './layout.ts';
+import { rememberMain, rememberShards } from './memory.ts';
+
+/** The files that commands make differ from what is written; undefined for those that are to go. */
+export function changedFiles(
+  before: InForce,
+  after: InForce,
+  maps: Maps,
+  commands: readonly Command[],
+): Map<string, string | undefined> {
+  const files = new Map<string, string | undefined>(rememberMain(after));
+  const touched = new Set<MapName>();
+  for (const command of commands) {
+    switch (command.kind) {
+      case 'add-entry':
+      case 'set-entry':
+      case 'delete-entry':
+        touched.add(command.map);
+        break;
+      case 'load-certificate':
+      case 'load-authority':
+        files.set(command.file, command.pem);
+        break;
+      case 'forget-certificate':
+        files.set(command.file, undefined);
+        break;
+      default:
+        break;
+    }
+  }
+  for (const name of touched) files.set(mapFile(name), renderMap(maps, name));
+  // A certificate that went and came again is there.
+  for (const [name, { pem }] of after.state.certificates) {
+    const path = certificateFile(name);
+    if (files.has(path) && files.get(path) === undefined) files.set(path, pem);
+  }
+  if (before.state.certificates !== after.state.certificates) files.set(certificateList, renderCertificateList(after));
+  const sections = changedSections(before, after);
+  for (const [path, content] of renderShards(after, sections)) files.set(path, content);
+  for (const host of differing(before.state.sites, after.state.sites)) sections.add(shardOf(host));
+  for (const host of differing(before.state.passthrough, after.state.passthrough)) sections.add(shardOf(host));
+  for (const [path, content] of rememberShards(after, sections)) files.set(path, content);
+  return files;
+}
+
+/** Shards of the sections whose content differs. */
+function changedSections(before: InForce, after: InForce): Set<number> {
+  const shards = new Set<number>();
+  const add = (section: string | undefined): void => {
+    if (section !== undefined) shards.add(shardOf(section));
+  };
+  const ids = differing(before.state.backends, after.state.backends);
+  for (const id of differing(before.layout.sections, after.layout.sections)) ids.add(id);
+  for (const id of ids) {
+    add(before.layout.sections.get(id));
+    add(after.layout.sections.get(id));
+  }
+  return shards;
+}
+
+function differing<V>(before: ReadonlyMap<string, V>, after: ReadonlyMap<string, V>): Set<string> {
+  const keys = new Set<string>();
+  if (before === after) return keys;
+  for (const [key, value] of after) if (before.get(key) !== value) keys.add(key);
+  for (const key of before.keys()) if (!after.has(key)) keys.add(key);
+  return keys;
+}

@@ -1,0 +1,165 @@
+import { isDeepStrictEqual } from 'node:util';
+import { backendEntries, routeOf } from './entries.ts';
+import type { InForce, Layout } from './layout.ts';
+import type { Backend } from './model.ts';
+import { makeSection, type Section, type ServerLine, spareShapes } from './section.ts';
+import { diffEntries, type Steps, type Wait } from './steps.ts';
+
+/** What became of the backends. */
+export interface Placed {
+  /** Those in force, by id: a backend that must wait is absent, or as it was. */
+  readonly backends: ReadonlyMap<string, Backend>;
+  readonly layout: Layout;
+  /** Backends that routes lead to elsewhere, or otherwise. */
+  readonly rerouted: ReadonlySet<string>;
+}
+
+/**
+ * Brings backends into the sections that HAProxy has: in place where servers and features are all that
+ * changed, else in a spare section of the right shape; where there is none, the backend waits.
+ */
+export function placeBackends(before: InForce, wanted: ReadonlyMap<string, Backend>, steps: Steps, wait: Wait): Placed {
+  const old = before.state.backends;
+  const changed = [...wanted].filter(([id, backend]) => {
+    const known = old.get(id);
+    return known === undefined || (known !== backend && !isDeepStrictEqual(known, backend));
+  });
+  const gone = [...old.keys()].filter((id) => !wanted.has(id));
+  if (changed.length === 0 && gone.length === 0) return { backends: old, layout: before.layout, rerouted: new Set() };
+  const placement = new Placement(before, steps, wait);
+  for (const id of gone) placement.remove(id);
+  for (const [id, backend] of changed) placement.place(id, backend);
+  return placement.result();
+}
+
+class Placement {
+  readonly #before: InForce;
+  readonly #steps: Steps;
+  readonly #wait: Wait;
+  readonly #backends: Map<string, Backend>;
+  readonly #sections: Map<string, string>;
+  readonly #spares: Map<string, readonly string[]>;
+  readonly #resting: Map<string, string>;
+  readonly #leaving: Map<string, ServerLine>;
+  readonly #rerouted = new Set<string>();
+  /** Backends that were removed or left a section: their entries in maps go. */
+
+  constructor(before: InForce, steps: Steps, wait: Wait) {
+    this.#before = before;
+    this.#steps = steps;
+    this.#wait = wait;
+    this.#backends = new Map(before.state.backends);
+    this.#sections = new Map(before.layout.sections);
+    this.#spares = new Map(before.layout.spares);
+    this.#resting = new Map(before.layout.resting);
+    this.#leaving = new Map(before.layout.leaving);
+  }
+
+  result(): Placed {
+    const { authorities } = this.#before.layout;
+    const layout: Layout = {
+      sections: this.#sections,
+      spares: this.#spares,
+      resting: this.#resting,
+      leaving: this.#leaving,
+      authorities,
+    };
+    return { backends: this.#backends, layout, rerouted: this.#rerouted };
+  }
+
+  remove(id: string): void {
+    this.#leave(id);
+    this.#backends.delete(id);
+    this.#sections.delete(id);
+    this.#rerouted.add(id);
+  }
+
+  place(id: string, backend: Backend): void {
+    const section = this.#sections.get(id);
+    const old = this.#before.state.backends.get(id);
+    const next = makeSection(backend);
+    if (old !== undefined && section !== undefined) {
+      const last = makeSection(old);
+      if (this.#fitsInPlace(section, last, next)) {
+        this.#backends.set(id, backend);
+        this.#changeServers(section, last, next);
+        const after = this.#draft();
+        diffEntries(
+          backendEntries(this.#before, id, section),
+          backendEntries(after, id, section),
+          this.#steps,
+          'feature',
+        );
+        if (routeOf(this.#before, id, true) !== routeOf(after, id, true)) this.#rerouted.add(id);
+        return;
+      }
+    }
+    this.#move(id, backend, next);
+  }
+
+  /** Into a spare section. */
+  #move(id: string, backend: Backend, next: Section): void {
+    const [spare, ...others] = this.#spares.get(next.shape) ?? [];
+    if (spare === undefined) {
+      const common = [...spareShapes.values()].includes(next.shape);
+      this.#wait(common ? 'spares' : 'shape', id);
+      return;
+    }
+    this.#spares.set(next.shape, others);
+    this.#leave(id);
+    this.#backends.set(id, backend);
+    this.#sections.set(id, spare);
+    this.#rerouted.add(id);
+    for (const server of next.servers.values())
+      this.#steps.prepare.push({ kind: 'add-server', section: spare, server });
+    diffEntries(new Map(), backendEntries(this.#draft(), id, spare), this.#steps, 'feature');
+  }
+
+  /** Gives up a backend's section: its servers leave, what it had in maps goes. */
+  #leave(id: string): void {
+    const section = this.#sections.get(id);
+    const old = this.#before.state.backends.get(id);
+    if (section === undefined || old === undefined) return;
+    const { shape, servers } = makeSection(old);
+    for (const server of servers.values()) this.#retire(section, server);
+    if (section !== id) this.#resting.set(section, shape);
+    diffEntries(backendEntries(this.#before, id, section), new Map(), this.#steps, 'feature');
+  }
+
+  #retire(section: string, server: ServerLine): void {
+    this.#leaving.set(`${section}/${server.name}`, server);
+    this.#steps.remove.push({ kind: 'retire-server', section, server });
+  }
+
+  /** A server's options are fixed: one that has others, or comes back with others, needs another section. */
+  #fitsInPlace(section: string, last: Section, next: Section): boolean {
+    if (last.shape !== next.shape) return false;
+    for (const [name, server] of next.servers) {
+      const known = last.servers.get(name) ?? this.#leaving.get(`${section}/${name}`);
+      if (known !== undefined && known.options !== server.options) return false;
+    }
+    return true;
+  }
+
+  #changeServers(section: string, last: Section, next: Section): void {
+    for (const [name, server] of next.servers) {
+      const from = last.servers.get(name);
+      const leaving = this.#leaving.get(`${section}/${name}`);
+      if (from !== undefined) {
+        if (!isDeepStrictEqual(from, server)) this.#steps.adjust.push({ kind: 'change-server', section, from, server });
+      } else if (leaving !== undefined) {
+        this.#leaving.delete(`${section}/${name}`);
+        this.#steps.prepare.push({ kind: 'recall-server', section, server });
+      } else this.#steps.prepare.push({ kind: 'add-server', section, server });
+    }
+    for (const [name, server] of last.servers) if (!next.servers.has(name)) this.#retire(section, server);
+  }
+
+  #draft(): InForce {
+    const { state, layout } = this.#before;
+    return {
+      state: { ...state, backends: this.#backends },
+      layout: { ...layout, sections: this.#sections },
+    };
+  }
+}

@@ -1,0 +1,151 @@
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
+import { askMaster, type Processes, readProcesses } from './master.ts';
+
+/** Where one HAProxy is and how it is started. */
+export interface ProcessPlace {
+  readonly binary: string;
+  /** The folder of configuration files that it reads. */
+  readonly configuration: string;
+  readonly masterSocket: string;
+  /** What it writes to stderr. */
+  readonly log: string;
+}
+
+/** One HAProxy in master-worker mode; it outlives its supervisor. */
+export class HaproxyProcess {
+  readonly #place: ProcessPlace;
+  #watched = false;
+  #spawned = false;
+  #pid: number | undefined;
+
+  constructor(place: ProcessPlace) {
+    this.#place = place;
+  }
+
+  /** What HAProxy says against a configuration; undefined when it takes it. */
+  async check(configuration: string): Promise<string | undefined> {
+    const { exitCode, all, message } = await execa(this.#place.binary, ['-c', '-f', configuration], {
+      reject: false,
+      all: true,
+      cwd: '/',
+    });
+    return exitCode === 0 ? undefined : (all ?? message ?? 'no answer');
+  }
+
+  /** Starts it; while {@link spawned}, it may yet answer. Throws when there is no such program. */
+  spawn(): void {
+    const { binary, configuration, masterSocket, log } = this.#place;
+    const stderr = openSync(log, 'w', 0o600);
+    // Not execa: it keeps pipes and handlers of its own for a child that shall outlive us.
+    const child = spawn(binary, ['-W', '-S', `${masterSocket},mode,600`, '-f', configuration], {
+      detached: true,
+      cwd: '/',
+      stdio: ['ignore', 'inherit', stderr],
+    });
+    closeSync(stderr);
+    this.#pid = child.pid;
+    this.#spawned = true;
+    child.on('error', () => {
+      this.#spawned = false;
+    });
+    child.on('exit', () => {
+      this.#spawned = false;
+    });
+    child.unref();
+  }
+
+  /** What it wrote since it was started, at most so much as a message can bear. */
+  lastWords(): string {
+    try {
+      const lines = readFileSync(this.#place.log, 'utf8').split('\n');
+      return lines
+        .filter((line) => /ALERT|EMERG|rror/.test(line))
+        .slice(-5)
+        .join('; ')
+        .slice(-1000);
+    } catch {
+      return '';
+    }
+  }
+
+  /** Undefined when no master answers. */
+  async processes(): Promise<Processes | undefined> {
+    try {
+      return readProcesses(await askMaster(this.#place.masterSocket, 'show proc'));
+    } catch {
+      return undefined;
+    }
+  }
+
+  async reload(): Promise<void> {
+    await askMaster(this.#place.masterSocket, 'reload');
+  }
+
+  /** Whether the child that was spawned last is still there; an adopted one is asked by its socket. */
+  get spawned(): boolean {
+    return this.#spawned;
+  }
+
+  /** Calls once when the master is gone; a reload, in which it starts itself anew, does not count. */
+  async watch(gone: () => void): Promise<void> {
+    if (this.#watched) return;
+    this.#watched = true;
+    while (this.#watched) {
+      await this.#untilClosed();
+      const deadline = Date.now() + 5000;
+      while (this.#watched && (await this.processes()) === undefined) {
+        if (Date.now() > deadline || !(await this.#mayLive())) {
+          this.#watched = false;
+          gone();
+          return;
+        }
+        await sleep(20);
+      }
+    }
+  }
+
+  unwatch(): void {
+    this.#watched = false;
+  }
+
+  /** While a master starts itself anew its socket refuses for a moment; it is gone when its process is. */
+  async #mayLive(): Promise<boolean> {
+    if (this.#pid === undefined) return true;
+    try {
+      process.kill(this.#pid, 0);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Remembers which process to look for. */
+  async notePid(): Promise<void> {
+    this.#pid = (await this.processes())?.pid ?? this.#pid;
+  }
+
+  async #untilClosed(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const socket = connect(this.#place.masterSocket);
+      socket.on('error', () => {});
+      socket.on('close', () => resolve());
+      socket.on('data', () => {});
+      socket.unref();
+    });
+  }
+
+  /** Sends a signal to the master; false when it is gone. */
+  signal(signal: 'SIGUSR1' | 'SIGTERM' | 'SIGKILL' | 0): boolean {
+    if (this.#pid === undefined) return false;
+    try {
+      process.kill(this.#pid, signal);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}

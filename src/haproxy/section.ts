@@ -1,0 +1,137 @@
+import { createHash } from 'node:crypto';
+import type { Backend, HeaderAction, HttpBackend, Server } from './model.ts';
+import { checkName, checkToken, quoteHeaderValue, quoteWord, UnfitValue } from './quote.ts';
+
+/** A server as its section and the runtime socket know it. */
+export interface ServerLine {
+  /** MD5 of the id: what a sticky cookie says, so that it need not be looked up. */
+  readonly name: string;
+  readonly id: string;
+  /** `ADDRESS:PORT`. */
+  readonly address: string;
+  readonly weight: number;
+  /** Connections at a time; 0: no limit. */
+  readonly maxconn: number;
+  readonly checked: boolean;
+  /** Words that are fixed when the server is made. */
+  readonly options: string;
+}
+
+/** A backend as a section: `shape` is fixed when HAProxy starts, servers come and go. */
+export interface Section {
+  /** Lines below `backend NAME`; equal shapes can stand for each other. */
+  readonly shape: string;
+  readonly servers: ReadonlyMap<string, ServerLine>;
+}
+
+/** Shapes of which spare sections are kept: those without anything of their own. */
+export const spareShapes: ReadonlyMap<string, string> = new Map(
+  (['http', 'tcp'] as const).flatMap((mode) =>
+    (['random', 'roundrobin', 'leastconn', 'source'] as const).map((balance): [string, string] => [
+      `${mode}-${balance}`,
+      shapeOf({ id: '', mode, balance, servers: [], checkInterval: 0 }),
+    ]),
+  ),
+);
+
+const ownSections = /^(?:spare-.*|limits|redirect|be_sni|be_no_sni|openshift_default)$/;
+
+/** Throws {@link UnfitValue}. */
+export function makeSection(backend: Backend): Section {
+  checkName('backend', backend.id);
+  if (ownSections.test(backend.id)) throw new UnfitValue(`backend ${backend.id}: a name of our own`);
+  const servers = new Map<string, ServerLine>();
+  const options = serverOptions(backend);
+  for (const server of backend.servers) {
+    const line = serverLine(server, backend, options);
+    servers.set(line.name, line);
+  }
+  return { shape: shapeOf(backend), servers };
+}
+
+/** Name of a server's entry: what OpenShift's router puts into its cookies. */
+export function serverName(id: string): string {
+  return createHash('md5').update(id).digest('hex');
+}
+
+/** The server's line in a section. */
+export function renderServer(server: ServerLine): string {
+  return `  server ${server.name} ${server.address} ${serverWords(server)} # ${server.id}`;
+}
+
+/** What follows the address, in a line and in `add server`. */
+export function serverWords(server: ServerLine): string {
+  const maxconn = server.maxconn > 0 ? ` maxconn ${server.maxconn}` : '';
+  return `weight ${server.weight}${maxconn} ${server.options}`;
+}
+
+function serverLine(server: Server, backend: Backend, options: string): ServerLine {
+  if (!/^[\x21-\x7e]{1,1024}$/.test(server.id))
+    throw new UnfitValue(`server ${JSON.stringify(server.id)}: not printable`);
+  if (!Number.isInteger(server.port) || server.port < 1 || server.port > 65535) {
+    throw new UnfitValue(`server ${server.id}: port ${server.port}`);
+  }
+  if (!Number.isInteger(server.weight) || server.weight < 0 || server.weight > 256) {
+    throw new UnfitValue(`server ${server.id}: weight ${server.weight} is not 0–256`);
+  }
+  const host = server.address.family === 6 ? `[${server.address.text}]` : server.address.text;
+  return {
+    name: serverName(server.id),
+    id: server.id,
+    address: `${host}:${server.port}`,
+    weight: server.weight,
+    maxconn: backend.serverMaxconn ?? 0,
+    checked: server.checked,
+    options,
+  };
+}
+
+/** Every server could be checked, so that a second one can switch it on; the supervisor switches it off for the others. */
+function serverOptions(backend: Backend): string {
+  const words = [`check inter ${milliseconds(backend.checkInterval)}`];
+  const tls = backend.http?.tls;
+  if (tls !== undefined) {
+    words.push('ssl alpn h2,http/1.1');
+    if (tls.authority === undefined) words.push('verify none');
+    else words.push(`verify required ca-file ${authorityFile(tls.authority)}`);
+    if (tls.authority !== undefined && tls.verifyHost !== undefined) {
+      words.push(`verifyhost ${checkName('verified host', tls.verifyHost)}`);
+    }
+  } else if (backend.http?.h2c === true) words.push('proto h2');
+  return words.join(' ');
+}
+
+/** Where the authorities of a name are, seen from HAProxy. */
+export function authorityFile(name: string): string {
+  return `ca/${checkName('authority', name)}.pem`;
+}
+
+function shapeOf(backend: Backend): string {
+  const lines = [`balance ${backend.balance}`];
+  if (backend.balance === 'source') lines.push('hash-type consistent');
+  if (backend.mode === 'tcp') {
+    if (backend.timeoutServer !== undefined) lines.push(`timeout server ${milliseconds(backend.timeoutServer)}`);
+    if (backend.timeoutTunnel !== undefined) lines.push(`timeout tunnel ${milliseconds(backend.timeoutTunnel)}`);
+  } else lines.push(...httpLines(backend.http ?? {}));
+  return lines.map((line) => `  ${line}\n`).join('');
+}
+
+function httpLines(http: HttpBackend): string[] {
+  const lines: string[] = [];
+  if (http.adjustCase === true) lines.push('option h1-case-adjust-bogus-server');
+  for (const action of http.requestHeaders ?? []) lines.push(`http-request ${headerRule(action)}`);
+  for (const action of http.responseHeaders ?? []) lines.push(`http-response ${headerRule(action)}`);
+  lines.push('use-server %[var(txn.server)] if { var(txn.server) -m found }');
+  return lines;
+}
+
+/** What follows `http-request` or `http-response`. Throws {@link UnfitValue}. */
+export function headerRule(action: HeaderAction): string {
+  const name = quoteWord(checkToken('header', action.name));
+  return action.action === 'set' ? `set-header ${name} ${quoteHeaderValue(action.value)}` : `del-header ${name}`;
+}
+
+/** HAProxy's timers are 32 bits of milliseconds, signed. */
+export function milliseconds(time: number): string {
+  return `${Math.max(0, Math.min(Math.round(time), 2_147_483_647))}ms`;
+}

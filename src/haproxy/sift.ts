@@ -1,0 +1,94 @@
+import { listLine } from './command.ts';
+import { certificateEntries } from './entries.ts';
+import { featureEntries, makeRoute } from './features.ts';
+import type { Backend, Certificate, HttpState, Site } from './model.ts';
+import { plainEntries, secureEntries } from './paths.ts';
+import { checkHost, UnfitValue } from './quote.ts';
+import { authorityFile, makeSection } from './section.ts';
+
+/** A part of a state that cannot be served. */
+export interface Refusal {
+  readonly kind: 'backend' | 'site' | 'passthrough' | 'certificate' | 'authority';
+  /** Id, host or name. */
+  readonly name: string;
+  readonly reason: string;
+}
+
+type Part = Backend | Site | Certificate | { readonly host: string };
+
+/** Parts that were found fit: a state of 10,000 shares most of them with the one before. */
+const fit = new WeakSet<object>();
+
+/** The part of a state that can be written, and what is left out. `banned` are parts that HAProxy refused before. */
+export function siftState(
+  state: HttpState,
+  banned: ReadonlyMap<object, Refusal> = new Map(),
+): { readonly state: HttpState; readonly refused: readonly Refusal[] } {
+  const refused: Refusal[] = [];
+  const sift = <V extends Part>(kind: Refusal['kind'], parts: ReadonlyMap<string, V>, check: (part: V) => void) => {
+    const bad = new Set<string>();
+    for (const [name, part] of parts) {
+      const ban = banned.size > 0 ? banned.get(part) : undefined;
+      if (ban === undefined && fit.has(part)) continue;
+      const reason = ban?.reason ?? reasonOf(() => check(part));
+      if (reason === undefined) fit.add(part);
+      else {
+        refused.push({ kind, name, reason });
+        bad.add(name);
+      }
+    }
+    return bad.size === 0 ? parts : new Map([...parts].filter(([name]) => !bad.has(name)));
+  };
+  const authorities = new Map<string, string>();
+  for (const [name, pem] of state.authorities) {
+    const reason = reasonOf(() => authorityFile(name));
+    if (reason === undefined) authorities.set(name, pem);
+    else refused.push({ kind: 'authority', name, reason });
+  }
+  const backends = sift('backend', state.backends, checkBackend);
+  const orphans = [...backends.values()].filter((backend) => {
+    const authority = backend.http?.tls?.authority;
+    return authority !== undefined && !authorities.has(authority);
+  });
+  for (const { id } of orphans) refused.push({ kind: 'backend', name: id, reason: 'its authority is not there' });
+  const lost = new Set(orphans);
+  return {
+    state: {
+      settings: state.settings,
+      sites: sift('site', state.sites, checkSite),
+      passthrough: sift('passthrough', state.passthrough, ({ host }) => void checkHost(host)),
+      backends: lost.size === 0 ? backends : new Map([...backends].filter(([, backend]) => !lost.has(backend))),
+      certificates: sift('certificate', state.certificates, checkCertificate),
+      authorities,
+    },
+    refused,
+  };
+}
+
+function checkBackend(backend: Backend): void {
+  makeSection(backend);
+  makeRoute(backend, backend.id, 'append');
+  featureEntries(backend, backend.id);
+}
+
+function checkSite(site: Site): void {
+  plainEntries(site, () => 'section');
+  secureEntries(site, () => 'section');
+}
+
+function checkCertificate(certificate: Certificate): void {
+  if (certificate.hosts.length === 0) throw new UnfitValue('a certificate for no host');
+  listLine(certificate);
+  certificateEntries(certificate);
+}
+
+/** The message of an {@link UnfitValue}; other errors are faults of ours. */
+function reasonOf(check: () => void): string | undefined {
+  try {
+    check();
+    return undefined;
+  } catch (error) {
+    if (error instanceof UnfitValue) return error.message;
+    throw error;
+  }
+}

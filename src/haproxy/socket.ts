@@ -1,0 +1,95 @@
+import { connect, type Socket } from 'node:net';
+
+/** A connection to one of HAProxy's command sockets broke, or could not be made. */
+export class SocketError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'SocketError';
+  }
+}
+
+/** Ends every answer of an interactive session; no answer holds it. */
+const prompt = '\n> ';
+
+/**
+ * An interactive session on HAProxy's runtime socket: many commands on one connection, each answered in
+ * turn. It belongs to the worker that accepted it: after a reload, open another.
+ */
+export class RuntimeSocket {
+  readonly #socket: Socket;
+  readonly #waiting: { resolve: (answer: string) => void; reject: (error: Error) => void }[] = [];
+  #chunks: string[] = [];
+  #closed: Error | undefined;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.setEncoding('utf8');
+    socket.on('data', (chunk: string) => this.#take(chunk));
+    socket.on('error', (error) => this.#fail(new SocketError('HAProxy’s runtime socket failed', { cause: error })));
+    socket.on('close', () => this.#fail(new SocketError('HAProxy closed its runtime socket')));
+  }
+
+  /** Throws {@link SocketError}. */
+  static async open(path: string): Promise<RuntimeSocket> {
+    const socket = connect(path);
+    await new Promise<void>((resolve, reject) => {
+      socket.once('connect', resolve);
+      socket.once('error', (cause) => reject(new SocketError(`Cannot connect to ${path}`, { cause })));
+    });
+    const session = new RuntimeSocket(socket);
+    // Without a limit of its own, a session that is quiet for 10 s would be closed.
+    await session.run(['prompt', 'set timeout cli 86400']);
+    return session;
+  }
+
+  get open(): boolean {
+    return this.#closed === undefined;
+  }
+
+  /** Sends commands at once and gives their answers in order, without the blanks around them. Throws {@link SocketError}. */
+  async run(commands: readonly string[]): Promise<string[]> {
+    if (this.#closed !== undefined) throw this.#closed;
+    if (commands.length === 0) return [];
+    const answers = commands.map(
+      () => new Promise<string>((resolve, reject) => this.#waiting.push({ resolve, reject })),
+    );
+    this.#socket.write(commands.map((command) => `${command}\n`).join(''));
+    return await Promise.all(answers);
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #take(chunk: string): void {
+    this.#chunks.push(chunk);
+    if (!chunk.includes('> ') && !chunk.startsWith(' ')) return;
+    const parts = this.#chunks.join('').split(prompt);
+    this.#chunks = [parts.pop() ?? ''];
+    // Lines of a payload are answered by "+ ".
+    for (const part of parts) this.#waiting.shift()?.resolve(part.replace(/^(?:\+ )+/, '').trim());
+  }
+
+  #fail(error: Error): void {
+    this.#closed ??= error;
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
+  }
+}
+
+const successes = [
+  /^New server registered\.$/,
+  /^Server deleted\.$/,
+  /^Transaction (?:created|updated) for /,
+  /^Committing [^\n]*\s*\.*\s*Success!$/,
+  /^New empty /,
+  /^Inserting [^\n]*\s*\.*\s*Success!$/,
+  /^Entry '[^\n]*' deleted in /,
+  /^Certificate '[^\n]*' deleted!$/,
+  /^(?:IP|port) changed from /,
+  /^no need to change /,
+];
+
+/** Whether an answer to a command that changes something says that it was done. */
+export function isDone(answer: string): boolean {
+  return answer === '' || successes.some((pattern) => pattern.test(answer));
+}
