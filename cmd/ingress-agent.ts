@@ -5,6 +5,7 @@ import pino from 'pino';
 import { readCommandLine } from '../src/daemon/command-line.ts';
 import { OptionsError } from '../src/daemon/reader.ts';
 import { startDaemon } from '../src/ingress/daemon.ts';
+import { unservedVariables } from '../src/ingress/http/option-table.ts';
 import { formatHelp } from '../src/ingress/option-table.ts';
 import { type AgentOptions, parseOptions } from '../src/ingress/options.ts';
 import { MemoryKernel, type PortKernel } from '../src/ingress/ports/kernel.ts';
@@ -27,6 +28,9 @@ try {
     const { openCluster } = await import('../src/ingress/cluster.ts');
     return openCluster(...words);
   });
+  for (const [variable, reason] of Object.entries(unservedVariables)) {
+    if (process.env[variable]) log.warn({ variable, reason }, 'Variable has no effect');
+  }
   log.info({ node: options.ports.node, manifests: options.manifests }, 'Ingress agent started');
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {

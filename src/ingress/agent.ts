@@ -17,8 +17,6 @@ export interface AgentParts {
   readonly status: StatusSink;
   readonly log: DaemonLog;
   readonly metrics: AgentMetrics;
-  /** Milliseconds between two syncs of a data plane, at least. */
-  readonly syncInterval: number;
 }
 
 /** Milliseconds. */
@@ -38,13 +36,11 @@ export class IngressAgent implements SourceSink {
   #isSynced = false;
 
   constructor(parts: AgentParts) {
-    const { log, metrics, syncInterval } = parts;
+    const { log, metrics } = parts;
     this.#parts = parts;
     this.#problems = new ProblemBook(log, (count) => metrics.problems.set(count));
     this.#publish = new BoundedFrequencyRunner(() => this.#runPublish(), publishing.delay, publishing.interval);
-    this.#runners = parts.planes.map(
-      (plane) => new PlaneRunner(plane, syncInterval, log, metrics, () => this.#publish.request()),
-    );
+    this.#runners = parts.planes.map((plane) => new PlaneRunner(plane, log, metrics, () => this.#publish.request()));
   }
 
   start(): void {

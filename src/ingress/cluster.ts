@@ -4,6 +4,7 @@ import { KubeLease } from '../cluster/lease.ts';
 import { clusterNames } from '../cluster/names.ts';
 import type { DaemonLog } from '../daemon/log.ts';
 import type { Cluster, Report } from './daemon.ts';
+import { ClusterSecrets } from './http/secrets.ts';
 import { gatewayKinds, KubernetesSource, ordinaryKinds } from './objects/source/kubernetes.ts';
 import type { AgentOptions } from './options.ts';
 import { ClusterStatus } from './status/cluster-status.ts';
@@ -43,5 +44,6 @@ export function openCluster(options: AgentOptions, log: DaemonLog, report: Repor
       },
     },
     status,
+    secrets: new ClusterSecrets(api),
   };
 }

@@ -3,6 +3,10 @@ import { createDaemonServer, listen } from '../daemon/http-server.ts';
 import type { DaemonLog } from '../daemon/log.ts';
 import { IngressAgent } from './agent.ts';
 import { describeClaims } from './claims/describe-claims.ts';
+import { DefaultCertificate } from './http/default-certificate.ts';
+import { HttpMetrics } from './http/http-metrics.ts';
+import { HttpPlane } from './http/http-plane.ts';
+import { InventorySecrets, type Secrets } from './http/secrets.ts';
 import { AgentMetrics } from './metrics.ts';
 import { Inventory } from './objects/inventory.ts';
 import { ManifestSource } from './objects/source/manifests.ts';
@@ -18,6 +22,8 @@ import { StatusFile } from './status/status-file.ts';
 export interface Cluster {
   readonly source: ObjectSource;
   readonly status: StatusSink;
+  /** Secrets that Routes refer to. */
+  readonly secrets: Secrets;
 }
 
 /** Tells what is wrong at a place, or, with undefined, that nothing is any more. */
@@ -47,24 +53,31 @@ export async function startDaemon(
   const ports = new PortPlane(options.ports, { inventory, kernel, log, metrics });
   // Sources and statuses report to the agent, which is made of them.
   const report: Report = (place, problem) => agent.report(place, problem);
-  const { source, status } =
+  const { source, status, secrets } =
     options.manifests === undefined
       ? await openCluster(options, log, report)
-      : openManifests(options, options.manifests, (problem) => report('status', problem));
+      : openManifests(options, options.manifests, inventory, (problem) => report('status', problem));
+  const http = openHttp(options, inventory, secrets, log);
+  const httpMetrics = http && new HttpMetrics(metrics.registry);
   const agent: IngressAgent = new IngressAgent({
     source,
     inventory,
-    planes: [ports],
-    status: options.dryRun ? noStatus : status,
+    planes: http === undefined ? [ports] : [ports, http],
+    status: options.dryRun || !options.updatesStatus ? noStatus : status,
     log,
     metrics,
-    syncInterval: options.syncInterval,
   });
   const { stats } = options;
   const server =
     stats &&
     createDaemonServer({
-      metrics: metrics.registry,
+      metrics: {
+        contentType: metrics.registry.contentType,
+        metrics: async () => {
+          if (http !== undefined) await httpMetrics?.refresh(http.engine, http.desired);
+          return metrics.registry.metrics();
+        },
+      },
       unreadiness: () => agent.unreadiness,
       claims: () => ports.admissions && describeClaims(ports.admissions),
       ...(stats.credentials !== undefined && { credentials: stats.credentials }),
@@ -84,12 +97,25 @@ export async function startDaemon(
   };
 }
 
+/** A dry run starts no HAProxy: nothing but claims of ports can be decided without one. */
+function openHttp(
+  { http, dryRun }: AgentOptions,
+  inventory: Inventory,
+  secrets: Secrets,
+  log: DaemonLog,
+): HttpPlane | undefined {
+  if (http === undefined || dryRun) return undefined;
+  const certificate = new DefaultCertificate(http.certificate);
+  return new HttpPlane(http.settings, { inventory, secrets, certificate, log });
+}
+
 /** Writes no status: a dry run changes nothing anywhere. */
 const noStatus: StatusSink = { publish: () => undefined, close: () => undefined };
 
 function openManifests(
   { identity, statusFile, routerNameKey }: AgentOptions,
   directory: string,
+  inventory: Inventory,
   report: (problem: string | undefined) => void,
 ): Cluster {
   // Beside the directory, not in it: there it would be taken for a manifest.
@@ -97,5 +123,6 @@ function openManifests(
   return {
     source: new ManifestSource({ directory, routerNameKey }),
     status: new StatusFile(path, identity, report),
+    secrets: new InventorySecrets(inventory),
   };
 }

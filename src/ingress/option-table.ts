@@ -2,6 +2,7 @@ import { defaultRouterNameKey } from '../api/route/route.ts';
 import { formatOptionHelp, type OptionTable } from '../daemon/table.ts';
 import { defaultPolicy } from './claims/policy.ts';
 import { formatPortRanges } from './claims/port-ranges.ts';
+import { type HttpOptionName, httpOptionTable } from './http/option-table.ts';
 
 /** Every option, in the order of `--help`. */
 export const optionTable: OptionTable<OptionName> = {
@@ -14,7 +15,7 @@ export const optionTable: OptionTable<OptionName> = {
   },
   'lease-namespace': {
     value: 'NAMESPACE',
-    help: 'where the Lease is by which one agent of all writes statuses',
+    help: 'namespace of the Lease that elects the agent which writes statuses',
     variable: 'POD_NAMESPACE',
     initial: 'default',
   },
@@ -81,7 +82,7 @@ export const optionTable: OptionTable<OptionName> = {
   },
   balance: {
     value: 'HOW',
-    help: 'the same, when --tcp-balance is not set; leastconn means source; default source',
+    help: 'the same for HTTP (also leastconn; default random), and for ports when --tcp-balance is not set (leastconn means source)',
     variable: 'ROUTER_LOAD_BALANCE_ALGORITHM',
   },
   'tunnel-timeout': {
@@ -102,10 +103,11 @@ export const optionTable: OptionTable<OptionName> = {
   },
   'sync-interval': {
     value: 'TIME',
-    help: 'least time between two changes of the rules (us ms s m h d, none: ms); 0: none',
-    variable: 'RELOAD_INTERVAL',
+    help: 'least time between two changes of ports (us ms s m h d, none: ms); 0: none',
     initial: '0',
   },
+  ...httpOptionTable,
+  'update-status': { value: 'BOOL', help: 'write statuses', variable: 'ROUTER_UPDATE_STATUS', initial: 'true' },
   'stats-address': { value: 'IP', help: 'where /metrics, /healthz and /readyz are', initial: '127.0.0.1' },
   'stats-port': { value: 'PORT', help: 'their TCP port; 0: none', variable: 'STATS_PORT', initial: '1936' },
   'stats-username': { value: 'NAME', help: 'who may read /metrics; default everybody', variable: 'STATS_USERNAME' },
@@ -119,6 +121,8 @@ export const optionTable: OptionTable<OptionName> = {
 
 /** The names of all options, without the dashes. */
 export type OptionName =
+  | HttpOptionName
+  | 'update-status'
   | 'manifests'
   | 'status-file'
   | 'kubeconfig'
@@ -161,7 +165,7 @@ export function formatHelp(): string {
     [
       'Usage: ingress-agent [--manifests DIR] [OPTION]...',
       '',
-      'Opens the ports that Routes ask for by annotation, and leads connections to the endpoints in the kernel.',
+      'Serves Routes: their ports in the kernel, their hosts and paths by HAProxy.',
     ],
     optionTable,
   );

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { parsePort } from '../api/destination.ts';
 import { durationCure, parseDuration } from '../api/duration.ts';
 import { isHostName, isLabelName } from '../api/object-meta.ts';
+import type { HttpBalance } from '../api/route/http-annotations.ts';
 import { defaultRouterNameKey } from '../api/route/route.ts';
 import { clusterNames } from '../cluster/names.ts';
 import type { Credentials } from '../daemon/http-server.ts';
@@ -10,6 +11,7 @@ import { type Address, parseAddress } from '../model/address.ts';
 import type { Balance } from '../model/ingress.ts';
 import { labelSelectorCure, parseLabelSelector } from './claims/label-selector.ts';
 import { type PortRange, parsePortRanges, portRangesCure } from './claims/port-ranges.ts';
+import { type HttpOptions, readHttpOptions } from './http/options.ts';
 import { type OptionName, optionTable } from './option-table.ts';
 import type { PortSettings } from './ports/port-plane.ts';
 import type { RouterIdentity } from './status/status.ts';
@@ -17,8 +19,10 @@ import type { RouterIdentity } from './status/status.ts';
 /** What the command line and the environment ask for. */
 export interface AgentOptions {
   readonly ports: PortSettings;
-  /** Milliseconds between two changes of what is in force, at least. */
-  readonly syncInterval: number;
+  /** Absent: hosts and paths are not served. */
+  readonly http?: HttpOptions;
+  /** Whether statuses are written. */
+  readonly updatesStatus: boolean;
   readonly identity: RouterIdentity;
   /** Directory of manifests; absent: Kubernetes. */
   readonly manifests?: string;
@@ -59,9 +63,15 @@ function readOptions(reader: Reader): AgentOptions {
   const statusFile = reader.read('status-file', (text) => text);
   const kubeconfig = reader.read('kubeconfig', (text) => text);
   const stats = readStats(reader);
+  const ports = readPortSettings(reader, routerName);
+  const drainTime = readTimeOrNone(reader, 'drain-time');
+  const balances = readHttpBalances(reader);
+  const { policy, node, name, checkInterval } = ports;
+  const http = readHttpOptions(reader, { policy, node, name, checkInterval, drainTime, ...balances });
   return {
-    ports: readPortSettings(reader, routerName),
-    syncInterval: readTimeOrNone(reader, 'sync-interval'),
+    ports,
+    ...(http !== undefined && { http }),
+    updatesStatus: reader.read('update-status', parseFlag, 'must be true or false') ?? true,
     identity: {
       routerName: statusName,
       controllerName: clusterNames.gatewayController,
@@ -75,7 +85,7 @@ function readOptions(reader: Reader): AgentOptions {
       'default',
     routerNameKey: reader.read('router-name-annotation', (text) => text) ?? defaultRouterNameKey,
     ...(stats !== undefined && { stats }),
-    drainTime: readTimeOrNone(reader, 'drain-time'),
+    drainTime,
     cleanupOnExit: reader.isSet('cleanup-on-exit'),
     dryRun: reader.isSet('dry-run'),
     logLevel: reader.read('log-level', parseLogLevel, 'must be one of debug, info, warn, error') ?? 'info',
@@ -110,6 +120,7 @@ function readPortSettings(reader: Reader, routerName: string | undefined): PortS
     },
     defaults: { balance: readBalance(reader), ...(idleTimeout !== undefined && { idleTimeout }) },
     checkInterval: readTimeOrNone(reader, 'check-interval'),
+    syncInterval: readTimeOrNone(reader, 'sync-interval'),
     ...(addresses !== undefined && { addresses }),
   };
 }
@@ -124,6 +135,20 @@ function readBalance(reader: Reader): Balance {
   // OpenShift's own default for HTTP; where only that is set, TCP keeps its own.
   const any = reader.read('balance', (text) => (text === 'leastconn' ? 'source' : parseBalance(text)), cure);
   return tcp ?? any ?? 'source';
+}
+
+/** OpenShift's defaults: random for HTTP, source for passthrough. */
+function readHttpBalances(reader: Reader): { readonly balance: HttpBalance; readonly tcpBalance: HttpBalance } {
+  const cure = 'must be source, roundrobin, random or leastconn';
+  const parse = (text: string) => (text === 'leastconn' ? text : parseBalance(text));
+  return {
+    balance: reader.read('balance', parse, cure) ?? 'random',
+    tcpBalance: reader.read('tcp-balance', parse, cure) ?? 'source',
+  };
+}
+
+function parseFlag(text: string): boolean | undefined {
+  return text === 'true' ? true : text === 'false' ? false : undefined;
 }
 
 function readStats(reader: Reader): AgentOptions['stats'] {

@@ -21,16 +21,13 @@ export class PlaneRunner {
   #isAskedAgain = false;
   #isStopped = false;
 
-  /**
-   * @param interval milliseconds between two syncs, at least
-   * @param onSynced called after each sync that went well
-   */
-  constructor(plane: DataPlane, interval: number, log: DaemonLog, metrics: AgentMetrics, onSynced: () => void) {
+  /** @param onSynced called after each sync that went well */
+  constructor(plane: DataPlane, log: DaemonLog, metrics: AgentMetrics, onSynced: () => void) {
     this.plane = plane;
     this.#log = log;
     this.#metrics = metrics;
     this.#onSynced = onSynced;
-    this.#runner = new BoundedFrequencyRunner(() => void this.#run(), 0, interval);
+    this.#runner = new BoundedFrequencyRunner(() => void this.#run(), 0, plane.syncInterval);
   }
 
   /** Asks for a sync. */

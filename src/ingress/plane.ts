@@ -41,6 +41,8 @@ export interface PlaneHost {
 export interface DataPlane {
   /** For logs and messages: `ports`. */
   readonly name: string;
+  /** Milliseconds between two syncs, at least. */
+  readonly syncInterval: number;
   start(host: PlaneHost): void;
   /**
    * Puts in force what the inventory asks for now, all of the change or none. Throws where that fails;

@@ -52,6 +52,7 @@ export class AgentNode {
         policy: { ...defaultPolicy, gatewayClass: 'ours' },
         defaults: { balance: 'source' },
         checkInterval: 0,
+        syncInterval: 0,
       },
       { inventory, kernel: this.kernel, log: silentLog, metrics, listeners: new ListenerWatch(() => new Set()) },
     );
@@ -62,7 +63,6 @@ export class AgentNode {
       status,
       log: silentLog,
       metrics,
-      syncInterval: 0,
     });
     this.lease.start();
     this.#agent.start();

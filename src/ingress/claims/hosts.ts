@@ -60,11 +60,7 @@ interface Ownership {
  * Unless hosts are shared, the namespace of the oldest Route owns the host, and its other Routes need
  * other paths. A Route that is refused holds nothing; depends on the Routes alone, not on their order.
  */
-export function decideHosts(
-  routes: Iterable<Route>,
-  policy: AdmissionPolicy,
-  hosts: HostClaimPolicy,
-): HostAdmissions {
+export function decideHosts(routes: Iterable<Route>, policy: AdmissionPolicy, hosts: HostClaimPolicy): HostAdmissions {
   const claims = new HostClaims(hosts);
   const admitted: AdmittedHost[] = [];
   const refused: RefusedHost[] = [];
@@ -125,7 +121,8 @@ class HostClaims {
     // Slashes alone mean every path, as no path does.
     const place = /^\/*$/.test(path) ? '' : path;
     const owner = known?.paths.get(place);
-    if (owner !== undefined) return describeOwner(owner, route, place === '' ? `host ${host}` : `host ${host} and path ${path}`);
+    if (owner !== undefined)
+      return describeOwner(owner, route, place === '' ? `host ${host}` : `host ${host} and path ${path}`);
     const isPassing = tls?.termination === 'passthrough';
     const rival = tls === undefined ? undefined : isPassing ? known?.ending : known?.passing;
     if (rival !== undefined) return describeOwner(rival, route, `TLS of host ${host}`);
@@ -143,12 +140,7 @@ class HostClaims {
   }
 
   /** Another namespace that has the host, or a wildcard above it, or hosts below a wildcard. */
-  #findBlocker(
-    namespace: string,
-    name: string,
-    isWildcard: boolean,
-    parent: string | undefined,
-  ): string | undefined {
+  #findBlocker(namespace: string, name: string, isWildcard: boolean, parent: string | undefined): string | undefined {
     const known = (isWildcard ? this.#wildcards : this.#hosts).get(name);
     const taken = isWildcard ? `the names below ${name} belong` : `host ${name} belongs`;
     if (known !== undefined && known.namespace !== namespace) return `${taken} to an older Route of another namespace`;

@@ -33,17 +33,22 @@ export function checkKeyPair({ certificate, key, caCertificate, paths }: Written
   const blocks = readPem(certificate);
   if (blocks === undefined) return fail(paths.certificate, 'must be a certificate in PEM');
   const keys = blocks.filter(({ label }) => keyLabels.includes(label));
-  const others = blocks.filter(({ label }) => label !== 'CERTIFICATE' && ![...keyLabels, ...ignoredLabels].includes(label));
+  const others = blocks.filter(
+    ({ label }) => label !== 'CERTIFICATE' && ![...keyLabels, ...ignoredLabels].includes(label),
+  );
   if (others.length > 0) return fail(paths.certificate, 'must have only blocks of type CERTIFICATE and PRIVATE KEY');
   const chain = readCertificates(blocks);
   const leaf = chain?.[0];
-  if (chain === undefined || leaf === undefined) return fail(paths.certificate, 'must be a certificate that can be read');
+  if (chain === undefined || leaf === undefined)
+    return fail(paths.certificate, 'must be a certificate that can be read');
   const keyBlock = key === undefined ? keys[0] : readPem(key)?.find(({ label }) => keyLabels.includes(label));
   const keyPath = key === undefined ? paths.certificate : paths.key;
-  if (keyBlock === undefined) return fail(paths.key, 'must be the private key of the certificate, in PEM, without a passphrase');
+  if (keyBlock === undefined)
+    return fail(paths.key, 'must be the private key of the certificate, in PEM, without a passphrase');
   const keyObject = readKey(keyBlock.text);
   if (keyObject === undefined) return fail(keyPath, 'must be a private key that can be read, without a passphrase');
-  if (!leaf.x509.checkPrivateKey(keyObject)) return fail(keyPath, 'must fit the certificate, which comes first of its chain');
+  if (!leaf.x509.checkPrivateKey(keyObject))
+    return fail(keyPath, 'must fit the certificate, which comes first of its chain');
   const weak = findWeak(chain, paths.certificate);
   if (weak !== undefined) return { ok: false, problems: [weak] };
   let authorities: readonly ReadCertificate[] = [];

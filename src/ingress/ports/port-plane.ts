@@ -21,6 +21,8 @@ export interface PortSettings extends DesiredSettings {
   readonly name: string;
   /** Milliseconds between two checks of an endpoint whose Route says nothing; 0: such are not checked. */
   readonly checkInterval: number;
+  /** Milliseconds between two changes of the rules, at least. */
+  readonly syncInterval: number;
   /** Addresses that are served; absent: all of the node's. */
   readonly addresses?: IngressRules['addresses'];
 }
@@ -41,6 +43,7 @@ const times = { cleanUp: 200, cleanUpRetry: 10_000, check: 100, firewallDelay: 1
 /** Ports of the node, in the kernel: TCP, UDP and SCTP that Routes and listeners of Gateways ask for. */
 export class PortPlane implements DataPlane {
   readonly name = 'ports';
+  readonly syncInterval: number;
   readonly #settings: PortSettings;
   readonly #parts: PortParts;
   readonly #journal: Journal;
@@ -58,6 +61,7 @@ export class PortPlane implements DataPlane {
 
   constructor(settings: PortSettings, parts: PortParts) {
     this.#settings = settings;
+    this.syncInterval = settings.syncInterval;
     this.#parts = parts;
     this.#journal = parts.inventory.openJournal();
     this.#desiredPorts = new DesiredPorts(parts.inventory, settings);

@@ -14,19 +14,23 @@ import type { RouteStatus } from '../../../src/ingress/status/status.ts';
 import { until } from '../../until.ts';
 import { writeRoute, writeSlice } from './samples.ts';
 
-function start(
-  settings: Partial<PortSettings & { readonly syncInterval: number }> = {},
-  probe: Probe = async () => true,
-) {
+function start(settings: Partial<PortSettings> = {}, probe: Probe = async () => true) {
   const kernel = new MemoryKernel();
   let sink: SourceSink | undefined;
   let statuses: readonly RouteStatus[] = [];
   let listeners: ReadonlySet<string> = new Set();
-  const { syncInterval = 0, ...ports } = settings;
   const inventory = new Inventory();
   const metrics = new AgentMetrics();
   const plane = new PortPlane(
-    { name: 'ingress', node: 'n1', policy: defaultPolicy, defaults: { balance: 'source' }, checkInterval: 0, ...ports },
+    {
+      name: 'ingress',
+      node: 'n1',
+      policy: defaultPolicy,
+      defaults: { balance: 'source' },
+      checkInterval: 0,
+      syncInterval: 0,
+      ...settings,
+    },
     { inventory, kernel, log: silentLog, metrics, listeners: new ListenerWatch(() => listeners), probe },
   );
   const agent = new IngressAgent({
@@ -46,7 +50,6 @@ function start(
     },
     log: silentLog,
     metrics,
-    syncInterval,
   });
   agent.start();
   return {

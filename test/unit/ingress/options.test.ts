@@ -21,11 +21,11 @@ function problemsOf(args: readonly string[], environment: Environment = {}): rea
 
 describe('parseOptions', () => {
   it('has a default for everything', () => {
-    const { ports, syncInterval, identity, stats, cleanupOnExit } = parse([]);
+    const { ports, identity, stats, cleanupOnExit } = parse([]);
     assert.deepEqual(ports.policy.allowedPorts, [{ from: 1024, to: 29999 }]);
     assert.deepEqual(ports.policy.nodePorts, [{ from: 30000, to: 32767 }]);
     assert.deepEqual(ports.defaults, { balance: 'source' });
-    assert.deepEqual([ports.name, ports.checkInterval, syncInterval], ['ingress', 5000, 0]);
+    assert.deepEqual([ports.name, ports.checkInterval, ports.syncInterval], ['ingress', 5000, 0]);
     assert.deepEqual(identity, { routerName: 'public', controllerName: 'egress-router.io/ingress-agent' });
     assert.deepEqual(stats, { address: '127.0.0.1', port: 1936 });
     assert.equal(cleanupOnExit, false);
@@ -48,16 +48,13 @@ describe('parseOptions', () => {
       STATS_USERNAME: 'u',
       STATS_PASSWORD: 'p',
     };
-    const { ports, syncInterval, identity, stats } = parse(
-      ['--stats-port', '9001', '--denied-domains', 'y.com'],
-      environment,
-    );
+    const { ports, identity, stats } = parse(['--stats-port', '9001', '--denied-domains', 'y.com'], environment);
     assert.deepEqual(ports.policy.allowedDomains, ['a.com', 'b.org']);
     assert.deepEqual(ports.policy.deniedDomains, ['y.com']);
     assert.equal(ports.policy.routeLabels.length, 1);
     assert.equal(ports.policy.namespaceLabels.length, 2);
     assert.deepEqual(ports.defaults, { balance: 'roundrobin', idleTimeout: 3_600_000 });
-    assert.deepEqual([ports.checkInterval, syncInterval], [2000, 5000]);
+    assert.deepEqual([ports.checkInterval, ports.syncInterval], [2000, 0]);
     assert.deepEqual(identity, {
       routerName: 'edge',
       canonicalHostname: 'r.example.com',

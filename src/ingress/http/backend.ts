@@ -1,0 +1,174 @@
+import { createHash } from 'node:crypto';
+import type { RouteBackend } from '../../api/route/backend.ts';
+import type { HttpDemand, Termination } from '../../api/route/http-demand.ts';
+import type { Route } from '../../api/route/route.ts';
+import type { Backend, Balance, HttpBackend, Server, ServerTls } from '../../haproxy/model.ts';
+import { formatPrefix } from '../../model/address.ts';
+import { type Endpoint, type EndpointFinder, usedState } from '../backends/endpoints.ts';
+import { rewriteOf } from './rewrite.ts';
+
+/** What the router does where a Route says nothing. */
+export interface HttpDefaults {
+  /** ROUTER_LOAD_BALANCE_ALGORITHM. */
+  readonly balance: Balance;
+  /** ROUTER_TCP_BALANCE_SCHEME, of passthrough. */
+  readonly tcpBalance: Balance;
+  /** ROUTER_COOKIE_NAME. */
+  readonly cookieName?: string;
+  /** Milliseconds between two checks of a server. */
+  readonly checkInterval: number;
+}
+
+/** Where a termination's Routes are in logs and statistics, as in OpenShift. */
+const prefixes: Readonly<Record<Termination, string>> = {
+  none: 'be_http',
+  edge: 'be_edge_http',
+  reencrypt: 'be_secure',
+  passthrough: 'be_tcp',
+};
+
+/** The largest weight of a server that HAProxy knows. */
+const maxWeight = 256;
+
+/** What logs and statistics call the backend of a Route: `be_edge_http:shop:cart`. */
+function backendIdOf({ meta }: Route, termination: Termination): string {
+  return `${prefixes[termination]}:${meta.namespace}:${meta.name}`;
+}
+
+/**
+ * Where the requests of a Route go, and what is done with them on the way (reference: l7, annotations and
+ * servers).
+ *
+ * @param authority the name of the certificates that servers of a re-encrypt Route are held to
+ */
+export function makeBackend(
+  route: Route,
+  demand: HttpDemand,
+  finder: EndpointFinder,
+  defaults: HttpDefaults,
+  authority: string | undefined,
+): Backend {
+  const { annotations, tls } = demand;
+  const termination = tls?.termination ?? 'none';
+  const isPassthrough = termination === 'passthrough';
+  const { limits, serverTimeout, tunnelTimeout, serverConnections, allowed } = annotations;
+  const timeoutTunnel = tunnelTimeout ?? (isPassthrough ? serverTimeout : undefined);
+  const { servers, isH2c } = makeServers(route, demand, finder, isPassthrough);
+  const isLimited = limits.concurrentTcp !== undefined || limits.rateTcp !== undefined || limits.rateHttp !== undefined;
+  return {
+    id: backendIdOf(route, termination),
+    mode: isPassthrough ? 'tcp' : 'http',
+    balance: annotations.balance ?? defaultBalance(demand.backends, isPassthrough, defaults),
+    servers,
+    checkInterval: annotations.checkInterval ?? defaults.checkInterval,
+    ...(serverConnections !== undefined && { serverMaxconn: serverConnections }),
+    ...(serverTimeout !== undefined && !isPassthrough && { timeoutServer: serverTimeout }),
+    ...(timeoutTunnel !== undefined && { timeoutTunnel }),
+    ...(allowed !== undefined && { allowList: allowed.map(formatPrefix) }),
+    ...(isLimited && {
+      limits: {
+        ...(limits.concurrentTcp !== undefined && { concurrent: limits.concurrentTcp }),
+        ...(limits.rateTcp !== undefined && { connectionRate: limits.rateTcp }),
+        ...(limits.rateHttp !== undefined && !isPassthrough && { requestRate: limits.rateHttp }),
+      },
+    }),
+    ...(!isPassthrough && { http: makeHttp(route, demand, defaults, authority, isH2c) }),
+  };
+}
+
+function defaultBalance(
+  backends: readonly RouteBackend[],
+  isPassthrough: boolean,
+  { balance, tcpBalance }: HttpDefaults,
+): Balance {
+  // Turns are the only way to keep weights between Services.
+  if (backends.filter(({ weight }) => weight > 0).length > 1) return 'roundrobin';
+  return isPassthrough ? tcpBalance : balance;
+}
+
+function makeHttp(
+  route: Route,
+  { annotations, path, tls, headers }: HttpDemand,
+  defaults: HttpDefaults,
+  authority: string | undefined,
+  isH2c: boolean,
+): HttpBackend {
+  const { hasCookies, cookieName, sameSite, forwarded, rewriteTarget, hsts, adjustsCase } = annotations;
+  const isSecure = tls !== undefined && tls.insecure !== 'Allow';
+  return {
+    ...(hasCookies && {
+      cookie: {
+        name: cookieName ?? defaults.cookieName ?? defaultCookieName(route),
+        secure: isSecure,
+        ...(isSecure && { sameSite }),
+      },
+    }),
+    ...(forwarded !== undefined && { forwarded }),
+    ...(rewriteTarget !== undefined && { rewrite: rewriteOf(path, rewriteTarget) }),
+    ...(hsts !== undefined && tls !== undefined && { hsts }),
+    ...(headers.request.length > 0 && { requestHeaders: headers.request.map(asAction) }),
+    ...(headers.response.length > 0 && { responseHeaders: headers.response.map(asAction) }),
+    ...(adjustsCase && { adjustCase: true }),
+    ...(tls?.termination === 'reencrypt' && { tls: makeServerTls(route, tls.destinationCaCertificate, authority) }),
+    ...(isH2c && tls?.termination !== 'reencrypt' && { h2c: true }),
+  };
+}
+
+/** A Route's own authority is all that counts; else the service CA signs for the Service's name. */
+function makeServerTls(route: Route, own: string | undefined, authority: string | undefined): ServerTls {
+  if (authority === undefined) return {};
+  if (own !== undefined) return { authority };
+  const service = route.http.ok ? route.http.value.backends[0]?.service : undefined;
+  return { authority, ...(service !== undefined && { verifyHost: `${service}.${route.meta.namespace}.svc` }) };
+}
+
+function asAction({ name, value }: { readonly name: string; readonly value?: string }) {
+  return value === undefined ? { action: 'delete' as const, name } : { action: 'set' as const, name, value };
+}
+
+/** As OpenShift names it, so that a replaced router keeps its clients' sessions. */
+function defaultCookieName({ meta }: Route): string {
+  return createHash('md5').update(` ${meta.namespace}:${meta.name}`).digest('hex');
+}
+
+function makeServers(
+  { meta }: Route,
+  { backends, targetPort }: HttpDemand,
+  finder: EndpointFinder,
+  isPassthrough: boolean,
+): { readonly servers: readonly Server[]; readonly isH2c: boolean } {
+  const choice = { protocol: 'tcp' as const, ...(targetPort !== undefined && { targetPort }) };
+  const found = backends.map((backend) => {
+    const all = finder.find(backend, meta.namespace, choice);
+    const used = usedState(all);
+    return { backend, endpoints: all.filter(({ state }) => state === used) };
+  });
+  const active = found.filter(({ backend, endpoints }) => backend.weight > 0 && endpoints.length > 0);
+  const checked = active.reduce((sum, { endpoints }) => sum + endpoints.length, 0) > 1;
+  const largest = Math.max(0, ...active.map(({ backend, endpoints }) => backend.weight / endpoints.length));
+  const servers = new Map<string, Server>();
+  for (const { backend, endpoints } of found) {
+    // HTTP keeps servers without a share for the clients whose cookie names them.
+    if (backend.weight === 0 && isPassthrough) continue;
+    const share = (backend.weight / endpoints.length / largest) * maxWeight;
+    const scaled = active.length > 1 ? Math.max(1, Math.trunc(share)) : 1;
+    const weight = backend.weight === 0 ? 0 : scaled;
+    for (const endpoint of endpoints) {
+      const id = serverIdOf(backend, endpoint);
+      const { address, port } = endpoint;
+      servers.set(id, { id, address, port, weight, checked: checked && weight > 0 });
+    }
+  }
+  const isH2c = found.some(({ endpoints }) => endpoints.some(({ appProtocol }) => isHttp2(appProtocol)));
+  return { servers: [...servers.values()], isH2c };
+}
+
+function isHttp2(appProtocol: string | undefined): boolean {
+  return appProtocol === 'h2c' || appProtocol === 'kubernetes.io/h2c';
+}
+
+/** As OpenShift's router names servers: the value of a client's cookie is made of it. */
+function serverIdOf({ service }: RouteBackend, { target, portName, address, port }: Endpoint): string {
+  const place = `${service}:${portName}:${address.text}:${port}`;
+  return target?.startsWith('pod:') ? `${target}:${place}` : `ept:${place}`;
+}

@@ -1,0 +1,161 @@
+import { createHash } from 'node:crypto';
+import type { HttpDemand, RouteTls } from '../../api/route/http-demand.ts';
+import type { Route } from '../../api/route/route.ts';
+import type { Secret } from '../../api/secret.ts';
+import { formatProblem, type Parsed } from '../../model/problem.ts';
+import { checkAuthorities, checkKeyPair, type KeyPair } from './certificate.ts';
+
+/** What is known of a Secret that a Route refers to. */
+export type SecretState =
+  | { readonly state: 'found'; readonly secret: Secret }
+  /** Not told yet. */
+  | { readonly state: 'waiting' }
+  | { readonly state: 'missing' }
+  | { readonly state: 'deleted' }
+  /** The router may not read it (SubjectAccessReview). */
+  | { readonly state: 'forbidden' };
+
+/** Finds Secrets by `NAMESPACE/NAME`. */
+export type SecretLookup = (key: string) => SecretState;
+
+/** Why a Route's certificates keep it from being served, in OpenShift's words. */
+export interface CertificateRefusal {
+  readonly reason:
+    | 'ExtendedValidationFailed'
+    | 'ExternalCertificateValidationFailed'
+    | 'ExternalCertificateGetFailed'
+    | 'ExternalCertificateSecretDeleted';
+  readonly message: string;
+}
+
+/** What the certificates of a Route come to. */
+export type CheckedCertificates =
+  | { readonly ok: true; readonly keyPair?: KeyPair; readonly destinationCa?: string }
+  | { readonly ok: false; readonly refusal: CertificateRefusal };
+
+/** Checks certificates of Routes, each text once: many Routes carry the same, and a check takes long. */
+export class CertificateBook {
+  readonly #secrets: SecretLookup;
+  readonly #pairs = new Map<string, Parsed<KeyPair>>();
+  readonly #authorities = new Map<string, Parsed<string>>();
+
+  constructor(secrets: SecretLookup) {
+    this.#secrets = secrets;
+  }
+
+  check({ meta }: Route, { tls }: HttpDemand): CheckedCertificates {
+    if (tls === undefined || tls.termination === 'passthrough') return { ok: true };
+    const pair = tls.externalCertificate === undefined ? this.#checkOwn(tls) : this.#checkSecret(meta.namespace, tls);
+    if (pair !== undefined && !('keyPair' in pair)) return { ok: false, refusal: pair };
+    const written = tls.destinationCaCertificate;
+    const authorities = written === undefined ? undefined : this.#checkAuthorities(written);
+    if (authorities !== undefined && !authorities.ok) {
+      return { ok: false, refusal: refuse('ExtendedValidationFailed', authorities) };
+    }
+    return {
+      ok: true,
+      ...(pair !== undefined && { keyPair: pair.keyPair }),
+      ...(authorities !== undefined && { destinationCa: authorities.value }),
+    };
+  }
+
+  #checkOwn({
+    certificate,
+    key,
+    caCertificate,
+  }: RouteTls): { readonly keyPair: KeyPair } | CertificateRefusal | undefined {
+    if (certificate === undefined) {
+      if (key === undefined) return undefined;
+      return {
+        reason: 'ExtendedValidationFailed',
+        message: 'spec.tls.certificate missing: must be set beside spec.tls.key',
+      };
+    }
+    const read = this.#checkPair(certificate, key, caCertificate, {
+      certificate: 'spec.tls.certificate',
+      key: 'spec.tls.key',
+      caCertificate: 'spec.tls.caCertificate',
+    });
+    return read.ok ? { keyPair: read.value } : refuse('ExtendedValidationFailed', read);
+  }
+
+  #checkSecret(
+    namespace: string,
+    { externalCertificate, caCertificate }: RouteTls,
+  ): { readonly keyPair: KeyPair } | CertificateRefusal {
+    const found = this.#secrets(`${namespace}/${externalCertificate}`);
+    const where = `spec.tls.externalCertificate "${externalCertificate}"`;
+    switch (found.state) {
+      case 'waiting':
+        return { reason: 'ExternalCertificateGetFailed', message: `${where}: the Secret has not been read yet` };
+      case 'missing':
+        return {
+          reason: 'ExternalCertificateGetFailed',
+          message: `${where}: there is no such Secret in this namespace`,
+        };
+      case 'deleted':
+        return { reason: 'ExternalCertificateSecretDeleted', message: `${where}: the Secret was deleted` };
+      case 'forbidden':
+        return {
+          reason: 'ExternalCertificateValidationFailed',
+          message: `${where}: the router may not read the Secret: allow its service account to get, list and watch it`,
+        };
+      case 'found': {
+        const { type, certificate, key } = found.secret;
+        if (type !== 'kubernetes.io/tls') {
+          const message = `${where}: the Secret must be of type kubernetes.io/tls`;
+          return { reason: 'ExternalCertificateValidationFailed', message };
+        }
+        const read = this.#checkPair(certificate, key, caCertificate, {
+          certificate: `${where} tls.crt`,
+          key: `${where} tls.key`,
+          caCertificate: 'spec.tls.caCertificate',
+        });
+        return read.ok ? { keyPair: read.value } : refuse('ExternalCertificateValidationFailed', read);
+      }
+    }
+  }
+
+  #checkPair(
+    certificate: string,
+    key: string | undefined,
+    caCertificate: string | undefined,
+    paths: { readonly certificate: string; readonly key: string; readonly caCertificate: string },
+  ): Parsed<KeyPair> {
+    const parts = [certificate, key ?? '', caCertificate ?? '', paths.certificate];
+    return remember(this.#pairs, parts, () =>
+      checkKeyPair({
+        certificate,
+        paths,
+        ...(key !== undefined && { key }),
+        ...(caCertificate !== undefined && { caCertificate }),
+      }),
+    );
+  }
+
+  #checkAuthorities(written: string): Parsed<string> {
+    return remember(this.#authorities, [written], () => checkAuthorities(written, 'spec.tls.destinationCACertificate'));
+  }
+}
+
+/** More results than these are not kept: they are as many as Routes may have. */
+const maxKept = 50_000;
+
+function remember<T>(known: Map<string, T>, parts: readonly string[], make: () => T): T {
+  const digest = createHash('sha256');
+  for (const part of parts) digest.update(`${part.length} `).update(part);
+  const key = digest.digest('base64');
+  const found = known.get(key);
+  if (found !== undefined) return found;
+  if (known.size >= maxKept) known.clear();
+  const made = make();
+  known.set(key, made);
+  return made;
+}
+
+function refuse(
+  reason: CertificateRefusal['reason'],
+  { problems }: Extract<Parsed<unknown>, { ok: false }>,
+): CertificateRefusal {
+  return { reason, message: problems.map(formatProblem).join('; ') };
+}

@@ -1,0 +1,315 @@
+import { readFileSync } from 'node:fs';
+import { parsePort } from '../../api/destination.ts';
+import { durationCure, parseDuration } from '../../api/duration.ts';
+import { isHostName } from '../../api/object-meta.ts';
+import type { OptionReader } from '../../daemon/reader.ts';
+import type { Balance, Settings } from '../../haproxy/model.ts';
+import { parseAddress } from '../../model/address.ts';
+import type { HostClaimPolicy } from '../claims/hosts.ts';
+import { checkAuthorities } from './certificate.ts';
+import { parseCiphers } from './ciphers.ts';
+import type { DefaultCertificateSources } from './default-certificate.ts';
+import type { HttpDesiredSettings } from './desired.ts';
+import { parseCaptures, parseCookieCapture, parseHeaderActions } from './header-options.ts';
+import type { HttpSettings } from './http-plane.ts';
+import type { HttpOptionName } from './option-table.ts';
+
+/** What the options say of hosts and paths. */
+export interface HttpOptions {
+  readonly settings: HttpSettings;
+  readonly certificate: DefaultCertificateSources;
+}
+
+type Reader = OptionReader<HttpOptionName>;
+
+/** What the agent's own options say that hosts and paths need too. */
+export interface SharedOptions extends Pick<HttpDesiredSettings, 'policy' | 'node'> {
+  readonly name: string;
+  readonly balance: Balance;
+  readonly tcpBalance: Balance;
+  /** Milliseconds between two checks of a server. */
+  readonly checkInterval: number;
+  /** Milliseconds that connections to a removed endpoint may go on. */
+  readonly drainTime: number;
+}
+
+/** Reads the options of hosts and paths; undefined without `--http-port` and `--https-port`: they are not served. */
+export function readHttpOptions(reader: Reader, shared: SharedOptions): HttpOptions | undefined {
+  const port = (name: 'http-port' | 'https-port') =>
+    reader.read(name, (text) => (text === '0' ? 0 : parsePort(text)), 'must be a port from 1 to 65535');
+  const [httpPort, httpsPort] = [port('http-port'), port('https-port')];
+  if (!httpPort && !httpsPort) return undefined;
+  if (!httpPort || !httpsPort) {
+    reader.problems.push('--http-port and --https-port: must both be set, or neither');
+    return undefined;
+  }
+  const { policy, node, name, balance, tcpBalance, checkInterval, drainTime } = shared;
+  const cookieName = reader.read('cookie-name', matching(/^[A-Za-z0-9_-]+$/), 'must be letters, digits, "_" and "-"');
+  const serviceAuthorities = readFileOption(reader, 'default-destination-ca-path');
+  const user =
+    reader.read('haproxy-user', matching(/^[a-z_][a-z0-9_-]{0,31}$/), 'must be the name of a user') ?? 'root';
+  return {
+    settings: {
+      policy,
+      node,
+      hosts: readHostPolicy(reader),
+      defaults: { balance, tcpBalance, checkInterval, ...(cookieName !== undefined && { cookieName }) },
+      ...(serviceAuthorities !== undefined && { serviceAuthorities: checkedAuthorities(reader, serviceAuthorities) }),
+      hasHttp2: !reader.isSet('disable-http2'),
+      haproxy: readHaproxySettings(reader, httpPort, httpsPort),
+      directory: reader.read('haproxy-directory', (text) => text) ?? `/run/egress-router/ingress-${name}`,
+      binary: reader.read('haproxy-binary', (text) => text) ?? '/usr/sbin/haproxy',
+      ...(user !== 'root' && { user, group: user }),
+      reloadInterval: Math.max(1000, readTime(reader, 'reload-interval')),
+      drainTime,
+      shutdownDelay: readTime(reader, 'shutdown-delay'),
+      shutdownTimeout: readTime(reader, 'shutdown-timeout'),
+    },
+    certificate: readCertificateSources(reader),
+  };
+}
+
+function readHostPolicy(reader: Reader): HostClaimPolicy {
+  const domain = reader.read(
+    'domain',
+    (text) => (isHostName(text) ? text.toLowerCase() : undefined),
+    'must be a domain',
+  );
+  const template = reader.read('subdomain-template', (text) => text);
+  const parseDomains = (text: string) => {
+    const domains = text.split(',').map((word) => word.trim().toLowerCase());
+    return domains.every(isHostName) ? domains : undefined;
+  };
+  return {
+    ...(domain !== undefined && { domain }),
+    ...(template !== undefined && { template }),
+    overridesAll: reader.isSet('override-hostname'),
+    overriddenDomains: reader.read('override-domains', parseDomains, 'must be domains separated by commas') ?? [],
+    allowsWildcards: reader.isSet('allow-wildcard-routes'),
+    sharesHosts: reader.isSet('disable-namespace-ownership-check'),
+  };
+}
+
+function readHaproxySettings(reader: Reader, httpPort: number, httpsPort: number): HttpSettings['haproxy'] {
+  const address = reader.read('http-address', parseAddress, 'must be an address of this node');
+  const family = reader.read('ip-mode', oneOf(['v4', 'v6', 'v4v6']), 'must be v4, v6 or v4v6') ?? 'v4';
+  const uniqueName = reader.read(
+    'unique-id-header-name',
+    matching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/),
+    'must be the name of a header',
+  );
+  const compression = reader.isSet('enable-compression')
+    ? (reader.read('compression-mime', (text) => text.split(/\s+/).filter((word) => word !== '')) ?? [])
+    : undefined;
+  const clientTls = readClientTls(reader);
+  const log = readLog(reader);
+  const healthUri = reader.read('health-uri', matching(/^\/[\x21-\x7e]*$/), 'must be a path that begins with "/"');
+  const actions = (name: 'http-request-headers' | 'http-response-headers') =>
+    reader.read(name, parseHeaderActions, 'must be url-coded name:value:Set or name:Delete, separated by commas') ?? [];
+  return {
+    listen: {
+      family,
+      ...(address !== undefined && { address }),
+      httpPort,
+      httpsPort,
+      proxyProtocol: reader.isSet('use-proxy-protocol'),
+    },
+    timeouts: {
+      connect: readTime(reader, 'connect-timeout'),
+      client: readTime(reader, 'client-timeout'),
+      clientFin: readTime(reader, 'client-fin-timeout'),
+      server: readTime(reader, 'server-timeout'),
+      serverFin: readTime(reader, 'server-fin-timeout'),
+      tunnel: readTime(reader, 'http-tunnel-timeout'),
+      check: 5000,
+      request: readTime(reader, 'slowloris-timeout'),
+      keepAlive: readTime(reader, 'http-keepalive-timeout'),
+      inspect: readTime(reader, 'inspect-delay'),
+    },
+    process: readProcess(reader),
+    tls: readTls(reader),
+    ...(clientTls !== undefined && { clientTls }),
+    ...(log !== undefined && { log }),
+    removeSslHeaders: reader.read('mutual-tls-header-filter', parseFlag, 'must be true or false') ?? true,
+    forwarded:
+      reader.read(
+        'forwarded-headers',
+        oneOf(['append', 'replace', 'if-none', 'never']),
+        'must be append, replace, if-none or never',
+      ) ?? 'append',
+    ...(uniqueName !== undefined && {
+      uniqueId: { name: uniqueName, format: reader.read('unique-id-format', (text) => text) ?? '' },
+    }),
+    headerCases: reader.read('h1-case-adjust', (text) => text.split(',').map((word) => word.trim())) ?? [],
+    requestHeaders: actions('http-request-headers'),
+    responseHeaders: actions('http-response-headers'),
+    ...(compression !== undefined && { compression }),
+    errorPages: readErrorPages(reader),
+    ...(healthUri !== undefined && { healthUri }),
+    ignoreProbes: reader.isSet('http-ignore-probes'),
+    ignoreEmptyInLog: reader.isSet('dont-log-null'),
+    idleCloseOnResponse: reader.isSet('idle-close-on-response'),
+    abortOnClose: reader.isSet('abort-on-close'),
+    continuousStats: reader.isSet('continuous-stats'),
+    spareBackends: readNumber(reader, 'spare-backends', 0, 10_000) ?? 100,
+  };
+}
+
+function readProcess(reader: Reader): Settings['process'] {
+  const maxconn = reader.read(
+    'max-connections',
+    (text) => (text === 'auto' || text === '-1' ? 0 : parseNumber(text, 1, 2_000_000)),
+    'must be a number up to 2000000, or auto',
+  );
+  const threads = readNumber(reader, 'threads', 1, 64);
+  const hardStopAfter = reader.read('hard-stop-after', parseDuration, durationCure);
+  return {
+    ...(maxconn !== undefined && maxconn > 0 && { maxconn }),
+    ...(threads !== undefined && { threads }),
+    bufsize: readNumber(reader, 'buffer-size', 16_384, 1_048_576) ?? 32_768,
+    maxrewrite: readNumber(reader, 'max-rewrite-size', 1024, 524_288) ?? 8192,
+    ...(hardStopAfter !== undefined && { hardStopAfter }),
+  };
+}
+
+const tlsVersions = ['TLSv1.0', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const;
+
+function readTls(reader: Reader): HttpSettings['haproxy']['tls'] {
+  const cure = `must be one of ${tlsVersions.join(', ')}`;
+  const list = 'must be a list of OpenSSL, separated by ":"';
+  const maxVersion = reader.read('ssl-max-version', oneOf(tlsVersions), cure);
+  const ciphers = reader.read('ciphers', parseCiphers, `${list}, or old, intermediate or modern`);
+  const ciphersuites = reader.read('ciphersuites', matching(/^[A-Z0-9_:]+$/), list);
+  const curves = reader.read('curves', matching(/^[A-Za-z0-9_:-]+$/), list);
+  return {
+    minVersion: reader.read('ssl-min-version', oneOf(tlsVersions), cure) ?? 'TLSv1.2',
+    ...(maxVersion !== undefined && { maxVersion }),
+    ...(ciphers !== undefined && { ciphers }),
+    ...(ciphersuites !== undefined && { ciphersuites }),
+    ...(curves !== undefined && { curves }),
+    strictSni: reader.isSet('strict-sni'),
+  };
+}
+
+function readClientTls(reader: Reader): Settings['clientTls'] {
+  const verify = reader.read(
+    'mutual-tls-auth',
+    oneOf(['none', 'optional', 'required']),
+    'must be none, optional or required',
+  );
+  const authorities = readFileOption(reader, 'mutual-tls-auth-ca');
+  const revocations = readFileOption(reader, 'mutual-tls-auth-crl');
+  const subjectFilter = reader.read('mutual-tls-auth-filter', parseExpression, 'must be a regular expression');
+  if (verify === undefined || verify === 'none') return undefined;
+  if (authorities === undefined) {
+    reader.problems.push('--mutual-tls-auth-ca: must be set, since certificates of clients are asked for');
+    return undefined;
+  }
+  return {
+    verify,
+    authorities: checkedAuthorities(reader, authorities),
+    ...(revocations !== undefined && { revocations }),
+    ...(subjectFilter !== undefined && { subjectFilter }),
+  };
+}
+
+function readLog(reader: Reader): Settings['log'] {
+  const address = reader.read(
+    'syslog-address',
+    matching(/^[\x21-\x7e]{1,200}$/),
+    'must be host:port, a path, or stdout',
+  );
+  const httpFormat = reader.read('syslog-format', (text) => text.replace(/^"(.*)"$/s, '$1'));
+  const cookie = reader.read('capture-http-cookie', parseCookieCapture, 'must be NAME:LENGTH or NAME=:LENGTH');
+  const captures = (name: 'capture-http-request-headers' | 'capture-http-response-headers') =>
+    reader.read(name, parseCaptures, 'must be NAME:LENGTH, separated by commas') ?? [];
+  const [captureRequestHeaders, captureResponseHeaders] = [
+    captures('capture-http-request-headers'),
+    captures('capture-http-response-headers'),
+  ];
+  const word = matching(/^[a-z0-9]{1,20}$/);
+  const facility = reader.read('log-facility', word, 'must be a facility of syslog') ?? 'local1';
+  const level = reader.read('access-log-level', word, 'must be a level of syslog') ?? 'warning';
+  const maxLength = readNumber(reader, 'log-max-length', 80, 65_535) ?? 1024;
+  if (address === undefined) return undefined;
+  return {
+    target: address === 'stdout' ? { kind: 'stdout' } : { kind: 'syslog', address },
+    facility,
+    level,
+    maxLength,
+    ...(httpFormat !== undefined && { httpFormat }),
+    captureRequestHeaders,
+    captureResponseHeaders,
+    ...(cookie !== undefined && { captureCookie: cookie }),
+  };
+}
+
+function readErrorPages(reader: Reader): Settings['errorPages'] {
+  const [unavailable, missing] = [readFileOption(reader, 'errorfile-503'), readFileOption(reader, 'errorfile-404')];
+  return { ...(unavailable !== undefined && { 503: unavailable }), ...(missing !== undefined && { 404: missing }) };
+}
+
+function readCertificateSources(reader: Reader): DefaultCertificateSources {
+  const text = reader.read('default-certificate', (given) => given);
+  const path = reader.read('default-certificate-path', (given) => given);
+  const directory = reader.read('default-certificate-dir', (given) => given);
+  return {
+    ...(text !== undefined && { text }),
+    ...(path !== undefined && { path }),
+    ...(directory !== undefined && { directory }),
+  };
+}
+
+function checkedAuthorities(reader: Reader, text: string): string {
+  const checked = checkAuthorities(text, '');
+  if (checked.ok) return checked.value;
+  reader.problems.push('a file of certificates of authorities: must have certificates in PEM, and nothing else');
+  return '';
+}
+
+/** The text of a file that an option names. */
+function readFileOption(reader: Reader, name: HttpOptionName): string | undefined {
+  const path = reader.read(name, (text) => text);
+  if (path === undefined) return undefined;
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    reader.problems.push(`--${name} ${path}: cannot be read: ${(error as Error).message}`);
+    return undefined;
+  }
+}
+
+function readTime(reader: Reader, name: HttpOptionName): number {
+  return reader.read(name, (text) => (text === '0' ? 0 : parseDuration(text)), durationCure) ?? 0;
+}
+
+function readNumber(reader: Reader, name: HttpOptionName, least: number, most: number): number | undefined {
+  return reader.read(name, (text) => parseNumber(text, least, most), `must be a number from ${least} to ${most}`);
+}
+
+function parseNumber(text: string, least: number, most: number): number | undefined {
+  const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  return number >= least && number <= most ? number : undefined;
+}
+
+function parseFlag(text: string): boolean | undefined {
+  if (/^(?:1|t|true)$/i.test(text)) return true;
+  return /^(?:0|f|false)$/i.test(text) ? false : undefined;
+}
+
+function parseExpression(text: string): string | undefined {
+  try {
+    new RegExp(text);
+    return text;
+  } catch {
+    return undefined;
+  }
+}
+
+function matching(pattern: RegExp): (text: string) => string | undefined {
+  return (text) => (pattern.test(text) ? text : undefined);
+}
+
+function oneOf<const Word extends string>(words: readonly Word[]): (text: string) => Word | undefined {
+  return (text) => words.find((word) => word === text);
+}

@@ -1,0 +1,201 @@
+import { parseSecret } from '../../api/secret.ts';
+import { isRecord } from '../../api/shape.ts';
+import { type KubeApi, KubeError } from '../../cluster/port.ts';
+import { reflect } from '../../cluster/reflector.ts';
+import type { Inventory } from '../objects/inventory.ts';
+import type { SecretState } from './certificate-book.ts';
+
+/** Secrets that Routes refer to. */
+export interface Secrets {
+  /** @param onChange called when {@link get} answers something else for a Secret that is wanted */
+  start(onChange: () => void): void;
+  /** Keys (`NAMESPACE/NAME`) of all Secrets that are needed; what is known of others is forgotten. */
+  want(keys: ReadonlySet<string>): void;
+  get(key: string): SecretState;
+  /** Resolves when each Secret that is wanted was read or could not be, or after so many milliseconds. */
+  settle(timeout: number): Promise<void>;
+  close(): void;
+}
+
+/** Secrets from manifests: whoever may write those may read them. */
+export class InventorySecrets implements Secrets {
+  readonly #inventory: Inventory;
+  readonly #seen = new Set<string>();
+
+  constructor(inventory: Inventory) {
+    this.#inventory = inventory;
+  }
+
+  start(): void {
+    // The inventory's own changes tell.
+  }
+
+  want(): void {
+    // All that there are are known.
+  }
+
+  get(key: string): SecretState {
+    const secret = this.#inventory.get('Secret', key);
+    if (secret === undefined) return { state: this.#seen.has(key) ? 'deleted' : 'missing' };
+    this.#seen.add(key);
+    return { state: 'found', secret };
+  }
+
+  async settle(): Promise<void> {
+    // Nothing to wait for.
+  }
+
+  close(): void {
+    // Nothing is followed.
+  }
+}
+
+interface Followed {
+  state: SecretState;
+  readonly end: AbortController;
+}
+
+/** Milliseconds between two looks at whether a Secret may be read. */
+const reviewInterval = 10_000;
+
+/**
+ * Secrets of a cluster, each followed by itself and only where the router may: a namespace's
+ * administrator allows it by a Role for that Secret, so that nobody serves a key by the router's rights
+ * that nobody gave it (reference: l7, externalCertificate).
+ */
+export class ClusterSecrets implements Secrets {
+  readonly #api: KubeApi;
+  readonly #followed = new Map<string, Followed>();
+  #onChange: () => void = () => undefined;
+  #waiters: (() => void)[] = [];
+
+  constructor(api: KubeApi) {
+    this.#api = api;
+  }
+
+  start(onChange: () => void): void {
+    this.#onChange = onChange;
+  }
+
+  want(keys: ReadonlySet<string>): void {
+    for (const [key, { end }] of this.#followed) {
+      if (keys.has(key)) continue;
+      end.abort();
+      this.#followed.delete(key);
+    }
+    for (const key of keys) {
+      if (this.#followed.has(key)) continue;
+      const followed: Followed = { state: { state: 'waiting' }, end: new AbortController() };
+      this.#followed.set(key, followed);
+      void this.#follow(key, followed);
+    }
+  }
+
+  get(key: string): SecretState {
+    return this.#followed.get(key)?.state ?? { state: 'waiting' };
+  }
+
+  async settle(timeout: number): Promise<void> {
+    if (this.#isSettled) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, timeout);
+      this.#waiters.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  close(): void {
+    for (const { end } of this.#followed.values()) end.abort();
+    this.#followed.clear();
+  }
+
+  get #isSettled(): boolean {
+    return [...this.#followed.values()].every(({ state }) => state.state !== 'waiting');
+  }
+
+  #set(followed: Followed, state: SecretState): void {
+    if (followed.end.signal.aborted) return;
+    const isSame = followed.state.state === state.state && state.state !== 'found';
+    followed.state = state;
+    if (!isSame) this.#onChange();
+    if (!this.#isSettled) return;
+    for (const wake of this.#waiters.splice(0)) wake();
+  }
+
+  /** Never rejects. */
+  async #follow(key: string, followed: Followed): Promise<void> {
+    const [namespace = '', name = ''] = key.split('/');
+    const { signal } = followed.end;
+    while (!signal.aborted) {
+      if (!(await this.#mayRead(namespace, name, signal))) {
+        this.#set(followed, { state: 'forbidden' });
+        await pause(reviewInterval, signal);
+        continue;
+      }
+      const lost = new AbortController();
+      await reflect(
+        this.#api,
+        `/api/v1/namespaces/${namespace}/secrets`,
+        {
+          replace: ([object]) => this.#set(followed, object === undefined ? gone(followed) : read(object)),
+          put: (object) => this.#set(followed, read(object)),
+          remove: () => this.#set(followed, { state: 'deleted' }),
+          absent: () => this.#set(followed, gone(followed)),
+          report: (problem) => {
+            // The right may have been taken away: ask again.
+            if (problem !== undefined) setTimeout(() => lost.abort(), reviewInterval).unref();
+          },
+        },
+        AbortSignal.any([signal, lost.signal]),
+        undefined,
+        undefined,
+        { fieldSelector: `metadata.name=${name}` },
+      );
+    }
+  }
+
+  async #mayRead(namespace: string, name: string, signal: AbortSignal): Promise<boolean> {
+    try {
+      const answers = await Promise.all(
+        ['get', 'list', 'watch'].map(async (verb) => {
+          const review = {
+            apiVersion: 'authorization.k8s.io/v1',
+            kind: 'SelfSubjectAccessReview',
+            spec: { resourceAttributes: { namespace, name, verb, version: 'v1', resource: 'secrets' } },
+          };
+          const answer = await this.#api.create(
+            '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
+            review,
+            signal,
+          );
+          return isRecord(answer) && isRecord(answer.status) && answer.status.allowed === true;
+        }),
+      );
+      return answers.every((allowed) => allowed);
+    } catch (error) {
+      if (error instanceof KubeError) return false;
+      throw error;
+    }
+  }
+}
+
+function gone({ state }: Followed): SecretState {
+  return { state: state.state === 'found' || state.state === 'deleted' ? 'deleted' : 'missing' };
+}
+
+function read(object: unknown): SecretState {
+  const parsed = parseSecret(object);
+  return parsed.ok ? { state: 'found', secret: parsed.value } : { state: 'missing' };
+}
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
