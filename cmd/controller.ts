@@ -14,7 +14,7 @@ const log = pino(
 );
 try {
   // Loaded when it is needed: the client takes longer to load than all the rest.
-  const { openKubeApi } = await import('../src/cluster/client-node.ts');
+  const { openKubeApi } = await import('../src/cluster/client.ts');
   const daemon = await startController(options, openKubeApi(options.kubeconfig), log);
   log.info({}, 'The controller runs');
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

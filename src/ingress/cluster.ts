@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { openKubeApi } from '../cluster/client-node.ts';
+import { openKubeApi } from '../cluster/client.ts';
 import { KubeLease } from '../cluster/lease.ts';
 import type { AgentLog } from '../daemon/log.ts';
 import type { Cluster } from './daemon.ts';

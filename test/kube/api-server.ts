@@ -1,6 +1,10 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { Certificate } from '../lab/certificates.ts';
+import { keyOf, type LabelSelector, parsePath, parseSelector } from './api-path.ts';
 import { FieldManagers } from './field-managers.ts';
 
 /** An object as the API has it. */
@@ -26,9 +30,29 @@ interface Watcher {
 export interface Fault {
   /** `METHOD PATH?QUERY` of the request. */
   readonly on: RegExp;
-  /** HTTP status; `cut` closes the connection without an answer. */
-  readonly answer: number | 'cut';
+  /** HTTP status; `cut` closes the connection without an answer, `silence` leaves it open. */
+  readonly answer: number | 'cut' | 'silence';
   readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** How a server is reached, and by whom. */
+export interface ServerWords {
+  /** Absent: plain HTTP. */
+  readonly tls?: Certificate & {
+    /** Whose client certificates count, PEM. */
+    readonly clientAuthority?: string;
+  };
+  /** Default 127.0.0.1. */
+  readonly address?: string;
+  /** Absent: everybody may ask; others are answered 401. */
+  readonly admits?: (request: IncomingMessage) => boolean;
+}
+
+/** Common name of the client's certificate, if it is one of the server's client authority. */
+export function clientNameOf(request: IncomingMessage): string | undefined {
+  const socket = request.socket as TLSSocket;
+  if (!socket.authorized) return undefined;
+  return [socket.getPeerCertificate().subject?.CN].flat()[0];
 }
 
 /**
@@ -38,7 +62,12 @@ export interface Fault {
  */
 export class TestApiServer {
   readonly requests: string[] = [];
+  /** How many connections were made to it. */
+  connections = 0;
+  /** How many requests were answered 401. */
+  refusals = 0;
   readonly #server: Server;
+  readonly #words: ServerWords;
   readonly #collections = new Map<string, Map<string, KubeObject>>();
   readonly #log: LoggedEvent[] = [];
   readonly #watchers = new Set<Watcher>();
@@ -50,15 +79,35 @@ export class TestApiServer {
   #oldest = 0;
 
   /** @param collections paths of the lists that the server knows, such as `/api/v1/services` */
-  constructor(collections: readonly string[]) {
+  constructor(collections: readonly string[], words: ServerWords = {}) {
+    this.#words = words;
     for (const collection of collections) this.#collections.set(collection, new Map());
-    this.#server = createServer((request, response) => void this.#answer(request, response));
+    const listener: RequestListener = (request, response) => void this.#answer(request, response);
+    const { tls } = words;
+    this.#server =
+      tls === undefined
+        ? createServer(listener)
+        : createSecureServer(
+            {
+              cert: tls.certificate,
+              key: tls.key,
+              ...(tls.clientAuthority !== undefined && {
+                ca: tls.clientAuthority,
+                requestCert: true,
+                rejectUnauthorized: false,
+              }),
+            },
+            listener,
+          );
+    this.#server.on(tls === undefined ? 'connection' : 'secureConnection', () => void this.connections++);
   }
 
   async start(): Promise<string> {
-    this.#server.listen(0, '127.0.0.1');
+    const { tls, address = '127.0.0.1' } = this.#words;
+    this.#server.listen(0, address);
     await once(this.#server, 'listening');
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    const host = address.includes(':') ? `[${address}]` : address;
+    return `${tls === undefined ? 'http' : 'https'}://${host}:${(this.#server.address() as AddressInfo).port}`;
   }
 
   async stop(): Promise<void> {
@@ -180,9 +229,15 @@ export class TestApiServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const line = `${request.method} ${request.url}`;
+    if (this.#words.admits?.(request) === false) {
+      this.refusals++;
+      refuse(response, 401, 'Unauthorized');
+      return;
+    }
     this.requests.push(line);
     const fault = this.#faults.findIndex(({ on }) => on.test(line));
     const [{ answer, headers = {} } = { answer: 200 }] = fault < 0 ? [] : this.#faults.splice(fault, 1);
+    if (answer === 'silence') return;
     if (answer === 'cut') return void request.socket.destroy();
     if (answer !== 200) {
       response.writeHead(answer, headers).end(JSON.stringify({ kind: 'Status', code: answer, message: 'a fault' }));
@@ -331,30 +386,6 @@ export class TestApiServer {
     const created = { ...object, metadata: { ...object.metadata, namespace, name } };
     send(response, 201, this.#store(collection, key, created, 'ADDED'));
   }
-}
-
-function parsePath(path: string) {
-  const [, root = '', namespace = '', plural = '', name, part] =
-    /^(\/api\/v1|\/apis\/[^/]+\/[^/]+)\/namespaces\/([^/]+)\/([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?$/.exec(path) ?? [];
-  return { root, namespace, plural, name, part };
-}
-
-type LabelSelector = (object: KubeObject) => boolean;
-
-/** `labelSelector` of a request: `KEY=VALUE` and `KEY`, all of them. */
-function parseSelector(url: URL): LabelSelector {
-  const words = (url.searchParams.get('labelSelector') ?? '').split(',').filter((word) => word !== '');
-  return ({ metadata }) => {
-    const labels = (metadata.labels ?? {}) as Readonly<Record<string, unknown>>;
-    return words.every((word) => {
-      const [key = '', value] = word.split('=');
-      return value === undefined ? labels[key] !== undefined : labels[key] === value;
-    });
-  };
-}
-
-function keyOf({ metadata: { namespace, name } }: KubeObject): string {
-  return namespace === undefined ? name : `${namespace}/${name}`;
 }
 
 function send(response: ServerResponse, code: number, body: unknown): void {

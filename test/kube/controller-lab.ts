@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
-import { openKubeApi } from '../../src/cluster/client-node.ts';
+import { openKubeApi } from '../../src/cluster/client.ts';
 import { KubeLease } from '../../src/cluster/lease.ts';
 import type { KubeApi } from '../../src/cluster/port.ts';
 import { RouterController } from '../../src/controller/controller.ts';

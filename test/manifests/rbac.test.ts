@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openKubeApi } from '../../src/cluster/client-node.ts';
+import { openKubeApi } from '../../src/cluster/client.ts';
 import { AgentNode, agentPaths } from '../kube/agent-node.ts';
 import { type KubeObject, TestApiServer } from '../kube/api-server.ts';
 import { ControllerLab } from '../kube/controller-lab.ts';
