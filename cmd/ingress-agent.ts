@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /** The ingress agent: reads its options, starts, and ends on a signal. */
-import { writeSync } from 'node:fs';
-import pino from 'pino';
 import { readCommandLine } from '../src/daemon/command-line.ts';
-import { OptionsError } from '../src/daemon/reader.ts';
+import { openDaemonLog } from '../src/daemon/log.ts';
+import { runDaemon } from '../src/daemon/run.ts';
+import { openCluster } from '../src/ingress/cluster.ts';
 import { startDaemon } from '../src/ingress/daemon.ts';
 import { formatHelp } from '../src/ingress/option-table.ts';
 import { type AgentOptions, parseOptions } from '../src/ingress/options.ts';
@@ -17,26 +17,7 @@ function openDataPlane(options: AgentOptions): IngressDataPlane {
 }
 
 const options = readCommandLine(parseOptions, formatHelp);
-const log = pino(
-  { level: options.logLevel, timestamp: pino.stdTimeFunctions.isoTime },
-  pino.destination({ sync: true }),
+const log = openDaemonLog(options.logLevel);
+await runDaemon('The ingress agent', log, () =>
+  startDaemon(options, openDataPlane(options), log, async (...words) => openCluster(...words)),
 );
-try {
-  const daemon = await startDaemon(options, openDataPlane(options), log, async (...words) => {
-    // Loaded when it is needed: the client takes longer to load than all the rest.
-    const { openCluster } = await import('../src/ingress/cluster.ts');
-    return openCluster(...words);
-  });
-  log.info({ node: options.settings.node, manifests: options.manifests }, 'The ingress agent runs');
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      daemon.stop();
-      log.info({ signal, rules: options.cleanupOnExit ? 'removed' : 'left' }, 'The ingress agent ends');
-      process.exit(0);
-    });
-  }
-} catch (error) {
-  log.error({ err: error }, 'Cannot start');
-  writeSync(2, `${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(error instanceof OptionsError ? 2 : 1);
-}

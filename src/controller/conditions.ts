@@ -1,4 +1,4 @@
-import { isRecord } from '../api/shape.ts';
+import type { ConditionDraft } from '../cluster/conditions.ts';
 import type { RouterPod } from './pods.ts';
 
 /** Why a router's objects are not as they should be. */
@@ -15,13 +15,8 @@ export interface Wait {
   readonly message: string;
 }
 
-/** A condition without its time. */
-export interface ConditionDraft {
-  readonly type: 'Available' | 'Progressing' | 'Degraded';
-  readonly status: 'True' | 'False';
-  readonly reason: string;
-  readonly message: string;
-}
+/** A condition of an EgressRouter without its time. */
+export type RouterCondition = ConditionDraft<'Available' | 'Progressing' | 'Degraded'>;
 
 /** What is known of a router when its status is written. */
 export interface RouterSituation {
@@ -37,12 +32,12 @@ export interface RouterSituation {
 }
 
 /** The conditions of a router. Available only when a pod runs and has its address, by Multus's own word. */
-export function describeRouter(situation: RouterSituation): readonly ConditionDraft[] {
+export function describeRouter(situation: RouterSituation): readonly RouterCondition[] {
   return [describeAvailable(situation), describeProgressing(situation), describeDegraded(situation)];
 }
 
-function describeAvailable({ pods, addresses, trouble, podEvent }: RouterSituation): ConditionDraft {
-  const no = (reason: string, message: string): ConditionDraft => ({
+function describeAvailable({ pods, addresses, trouble, podEvent }: RouterSituation): RouterCondition {
+  const no = (reason: string, message: string): RouterCondition => ({
     type: 'Available',
     status: 'False',
     reason,
@@ -68,8 +63,8 @@ function missingAddresses({ egressAddresses }: RouterPod, addresses: readonly st
   return addresses.filter((address) => egressAddresses?.includes(address) !== true);
 }
 
-function describeProgressing({ pods, configuration, wait, trouble }: RouterSituation): ConditionDraft {
-  const yes = (reason: string, message: string): ConditionDraft => ({
+function describeProgressing({ pods, configuration, wait, trouble }: RouterSituation): RouterCondition {
+  const yes = (reason: string, message: string): RouterCondition => ({
     type: 'Progressing',
     status: 'True',
     reason,
@@ -86,8 +81,8 @@ function describeProgressing({ pods, configuration, wait, trouble }: RouterSitua
   return { type: 'Progressing', status: 'False', reason: 'AsExpected', message: '' };
 }
 
-function describeDegraded({ trouble, pods, podEvent }: RouterSituation): ConditionDraft {
-  const yes = (reason: string, message: string): ConditionDraft => ({
+function describeDegraded({ trouble, pods, podEvent }: RouterSituation): RouterCondition {
+  const yes = (reason: string, message: string): RouterCondition => ({
     type: 'Degraded',
     status: 'True',
     reason,
@@ -101,33 +96,4 @@ function describeDegraded({ trouble, pods, podEvent }: RouterSituation): Conditi
 
 function join(head: string, tail: string | undefined): string {
   return tail === undefined ? head : `${head}: ${tail}`;
-}
-
-/**
- * Conditions with their times, or undefined where what is written says the same. The time of one whose
- * status stays, stays (Kubernetes API conventions).
- *
- * @param now RFC 3339, UTC
- */
-export function dateConditions(
-  drafts: readonly ConditionDraft[],
-  written: readonly unknown[],
-  now: string,
-): readonly Readonly<Record<string, unknown>>[] | undefined {
-  const known = written.filter(isRecord);
-  const dated = drafts.map((draft) => {
-    const before = known.find((one) => one.type === draft.type);
-    const isSame = before?.status === draft.status && typeof before.lastTransitionTime === 'string';
-    return {
-      ...draft,
-      message: draft.message.slice(0, 2000),
-      lastTransitionTime: isSame ? before.lastTransitionTime : now,
-    };
-  });
-  const isWritten =
-    known.length === dated.length &&
-    dated.every((one, index) =>
-      (['type', 'status', 'reason', 'message'] as const).every((key) => one[key] === (known[index]?.[key] ?? '')),
-    );
-  return isWritten ? undefined : dated;
 }

@@ -1,21 +1,23 @@
-import type { Registry } from 'prom-client';
-import { keyOf } from '../api/object-meta.ts';
 import { isRecord } from '../api/shape.ts';
-import { type KubeApi, KubeError } from '../cluster/port.ts';
+import { EventRecorder } from '../cluster/events.ts';
+import { clusterNames } from '../cluster/names.ts';
+import type { KubeApi } from '../cluster/port.ts';
+import { ProblemLog } from '../cluster/problem-log.ts';
 import { ordinaryTimes, type ReflectorTimes, reflect } from '../cluster/reflector.ts';
-import { type ConditionDraft, dateConditions, describeRouter, type RouterSituation } from './conditions.ts';
+import { WorkQueue } from '../cluster/work-queue.ts';
+import type { DaemonLog } from '../daemon/log.ts';
+import { describeRouter, type RouterSituation } from './conditions.ts';
 import { controllerOf } from './coverage.ts';
 import { Leftovers } from './leftovers.ts';
-import type { ControllerLog } from './log.ts';
 import { ControllerMetrics } from './metrics.ts';
 import { assignNames, type RouterNames } from './names.ts';
 import type { ObjectSettings } from './objects.ts';
-import { latestMessage, listPodEvents, makeEvent } from './pod-events.ts';
+import { latestMessage, listPodEvents } from './pod-events.ts';
 import { type RouterPod, readRouterPod } from './pods.ts';
-import { WorkQueue } from './queue.ts';
 import { applyRouter, type Outcome, waitForNames } from './reconcile.ts';
-import { pathOf, type ResourceName, resources } from './resources.ts';
+import { type ResourceName, resources } from './resources.ts';
 import { type Router, readRouter } from './router.ts';
+import { writeRouterStatus } from './status.ts';
 import { ObjectStore } from './store.ts';
 
 /** Who may write at the moment: one of several processes. */
@@ -28,8 +30,10 @@ export interface ControllerParts {
   readonly api: KubeApi;
   readonly settings: ObjectSettings;
   readonly leadership: Leadership;
-  readonly log: ControllerLog;
+  readonly log: DaemonLog;
   readonly times?: ReflectorTimes;
+  /** Where it counts what it does; absent: nowhere. */
+  readonly metrics?: ControllerMetrics;
 }
 
 /** Milliseconds after which a router is looked at again, whatever happens. */
@@ -48,15 +52,19 @@ class LeadershipLost extends Error {}
  */
 export class RouterController {
   readonly #parts: ControllerParts;
-  readonly #metrics = new ControllerMetrics(() => (this.#parts.leadership.isHeld ? this.routers : []));
+  readonly #metrics: ControllerMetrics;
   readonly #stores: Readonly<Record<ResourceName, ObjectStore>>;
   readonly #queue: WorkQueue;
   readonly #end = new AbortController();
   readonly #leftovers = new Leftovers();
-  readonly #problems = new Map<string, string>();
+  readonly #problems: ProblemLog;
+  readonly #events: EventRecorder;
 
   constructor(parts: ControllerParts) {
     this.#parts = parts;
+    this.#metrics = parts.metrics ?? new ControllerMetrics(() => []);
+    this.#problems = new ProblemLog(parts.log, 'The API server cannot be followed');
+    this.#events = new EventRecorder(parts.api, clusterNames.controller, parts.log);
     const open = (): ObjectStore => new ObjectStore((namespace) => this.#queue.add(namespace));
     this.#stores = { routers: open(), definitions: open(), deployments: open(), pods: open() };
     this.#queue = new WorkQueue(
@@ -65,7 +73,7 @@ export class RouterController {
         this.#metrics.reconciles.inc({ outcome: 'failure' });
         parts.log.warn(
           { err: error, namespace, retryMilliseconds: retry },
-          'Cannot put a namespace right; trying again',
+          'Cannot reconcile the routers of a namespace; retrying',
         );
       },
     );
@@ -94,11 +102,6 @@ export class RouterController {
     );
   }
 
-  /** Its figures, for Prometheus. */
-  get registry(): Registry {
-    return this.#metrics.registry;
-  }
-
   /** Why the controller is not ready, in words; undefined when it is. */
   get unreadiness(): string | undefined {
     const missing = Object.entries(this.#stores).find(([, store]) => !store.isListed)?.[0];
@@ -123,21 +126,12 @@ export class RouterController {
       absent: () => {
         isAbsent = true;
         store.markAbsent();
-        this.#report(name, `the cluster has no ${resources[name].kind} API`);
+        this.#problems.report(name, `the cluster has no ${resources[name].kind} API`);
         this.review();
       },
-      report: (problem: string | undefined) => this.#report(name, problem),
+      report: (problem: string | undefined) => this.#problems.report(name, problem),
     };
     return reflect(api, `${root}/${plural}`, handler, this.#end.signal, times ?? ordinaryTimes, Math.random, selection);
-  }
-
-  #report(place: string, problem: string | undefined): void {
-    if (this.#problems.get(place) === problem) return;
-    if (problem === undefined) this.#problems.delete(place);
-    else {
-      this.#problems.set(place, problem);
-      this.#parts.log.warn({ place, problem }, 'The API server cannot be followed');
-    }
   }
 
   async #reconcile(namespace: string): Promise<number | undefined> {
@@ -171,7 +165,15 @@ export class RouterController {
     const outcome = names === 'wait' ? waiting : await this.#apply(router, names);
     const pods = names === 'wait' ? [] : this.#podsOf(router, names);
     const situation = await this.#describe(router, outcome, pods);
-    await this.#writeStatus(router, describeRouter(situation));
+    const { api, log } = this.#parts;
+    await writeRouterStatus(router, describeRouter(situation), {
+      api,
+      log,
+      events: this.#events,
+      checkWriter: () => this.#checkWriter(),
+      learn: (object) => this.#stores.routers.learn(object),
+      signal: this.#end.signal,
+    });
     if (outcome.kind === 'waiting') return again.waiting;
     if (outcome.kind === 'trouble') return again.trouble;
     return pods.some(({ isReady }) => isReady) ? undefined : again.starting;
@@ -225,54 +227,5 @@ export class RouterController {
       addresses: router.spec.ok ? router.spec.value.reserved.map(({ prefix }) => prefix.address.text) : [],
       podEvent: latestMessage(events),
     };
-  }
-
-  async #writeStatus(router: Router, drafts: readonly ConditionDraft[]): Promise<void> {
-    const { api, log } = this.#parts;
-    const { namespace, name } = router.meta;
-    const path = pathOf(resources.routers, namespace, name);
-    let current = router;
-    for (let attempt = 0; attempt < 3; attempt++) {
-      const now = `${new Date().toISOString().slice(0, 19)}Z`;
-      const conditions = dateConditions(drafts, current.conditions, now);
-      if (conditions === undefined) return;
-      this.#checkWriter();
-      const patch = {
-        metadata: { resourceVersion: current.version },
-        status: { conditions },
-      };
-      try {
-        this.#stores.routers.learn(await api.mergePatch(`${path}/status`, patch, this.#end.signal));
-        log.info(
-          {
-            router: keyOf(router.meta),
-            conditions: drafts.map(({ type, status, reason }) => `${type}=${status} ${reason}`),
-          },
-          'The status changed',
-        );
-        await this.#tellEvents(router, drafts, current.conditions);
-        return;
-      } catch (error) {
-        if (!(error instanceof KubeError) || (error.status !== 409 && error.status !== 404)) throw error;
-        if (error.status === 404) return;
-        const read = readRouter(await api.get(path, {}, this.#end.signal));
-        if (read === undefined || read.meta.uid !== router.meta.uid) return;
-        current = read;
-      }
-    }
-  }
-
-  /** An Event where a router begins or ceases to be degraded or available; that it cannot be written is no reason to try again. */
-  async #tellEvents(router: Router, drafts: readonly ConditionDraft[], before: readonly unknown[]): Promise<void> {
-    for (const draft of drafts) {
-      const known = before.filter(isRecord).find(({ type }) => type === draft.type);
-      const isBad = draft.type === 'Degraded' && draft.status === 'True';
-      const isGood = draft.type === 'Available' && draft.status === 'True';
-      if (!(isBad && known?.reason !== draft.reason) && !(isGood && known?.status !== 'True')) continue;
-      const event = makeEvent(router.meta, isBad ? 'Warning' : 'Normal', draft.reason, draft.message);
-      await this.#parts.api
-        .create(`/api/v1/namespaces/${router.meta.namespace}/events`, event, this.#end.signal)
-        .catch((error: unknown) => this.#parts.log.debug({ err: error }, 'Cannot write an Event'));
-    }
   }
 }

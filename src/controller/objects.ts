@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { EgressRouterSpec } from '../api/egress-router.ts';
 import { type NetConfSettings, writeNetConf } from '../api/net-conf-writer.ts';
+import { clusterNames } from '../cluster/names.ts';
 import { formatPrefix } from '../model/address.ts';
 import type { RouterNames } from './names.ts';
 import type { Router } from './router.ts';
@@ -31,7 +32,7 @@ export interface DesiredObject {
 }
 
 /** Marks what this controller made. */
-export const managedLabels = { 'app.kubernetes.io/managed-by': 'egress-router-controller' } as const;
+export const managedLabels = { 'app.kubernetes.io/managed-by': clusterNames.controller } as const;
 
 /** Of a pod's template: another value is another configuration, and a reason for another pod. */
 export const configurationAnnotation = 'egress-router.io/configuration';

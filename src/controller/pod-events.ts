@@ -1,4 +1,3 @@
-import type { ObjectMeta } from '../api/object-meta.ts';
 import { isRecord } from '../api/shape.ts';
 import type { KubeApi } from '../cluster/port.ts';
 
@@ -38,27 +37,4 @@ export function latestMessage(events: readonly unknown[]): string | undefined {
     if (newest === undefined || stamp >= newest.time) newest = { time: stamp, message: event.message.trim() };
   }
   return newest?.message;
-}
-
-/** An Event about an EgressRouter. */
-export function makeEvent(
-  { namespace, name, uid }: ObjectMeta,
-  type: 'Normal' | 'Warning',
-  reason: string,
-  message: string,
-): object {
-  const now = `${new Date().toISOString().slice(0, 19)}Z`;
-  return {
-    apiVersion: 'v1',
-    kind: 'Event',
-    metadata: { namespace, generateName: `${name.slice(0, 200)}-` },
-    involvedObject: { apiVersion: 'network.operator.openshift.io/v1', kind: 'EgressRouter', namespace, name, uid },
-    type,
-    reason,
-    message: message.slice(0, 1000),
-    source: { component: 'egress-router-controller' },
-    firstTimestamp: now,
-    lastTimestamp: now,
-    count: 1,
-  };
 }

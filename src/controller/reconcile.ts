@@ -1,4 +1,5 @@
 import { isRecord } from '../api/shape.ts';
+import { clusterNames } from '../cluster/names.ts';
 import { type KubeApi, KubeError } from '../cluster/port.ts';
 import { formatProblem } from '../model/problem.ts';
 import type { Trouble, Wait } from './conditions.ts';
@@ -15,9 +16,6 @@ import {
 import { pathOf, type Resource, resources } from './resources.ts';
 import type { Router } from './router.ts';
 import type { ObjectStore } from './store.ts';
-
-/** The name by which the API server tells our fields from others'. */
-const fieldManager = 'egress-router-controller';
 
 /** With what objects are put right. */
 export interface ReconcileParts {
@@ -103,7 +101,7 @@ async function ensure(
   }
   checkWriter();
   try {
-    store.learn(await api.apply(path, wanted, fieldManager, signal));
+    store.learn(await api.apply(path, wanted, clusterNames.controller, signal));
     return undefined;
   } catch (error) {
     return { kind: 'trouble', trouble: explain(resource, name, error) };

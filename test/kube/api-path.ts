@@ -25,3 +25,26 @@ export function parseSelector(url: URL): LabelSelector {
 export function keyOf({ metadata: { namespace, name } }: KubeObject): string {
   return namespace === undefined ? name : `${namespace}/${name}`;
 }
+
+/** What a server with these lists answers to `/apis/GROUP` and `/apis/GROUP/VERSION`; undefined for other paths. */
+export function describeGroup(path: string, collections: readonly string[]): object | undefined {
+  const [, group, version] = /^\/apis\/([^/]+)(?:\/([^/]+))?$/.exec(path) ?? [];
+  if (group === undefined) return undefined;
+  const served = collections.filter((one) => one.startsWith(`${path}/`)).map((one) => one.split('/'));
+  if (served.length === 0) return undefined;
+  if (version !== undefined) {
+    const resources = served.map(([, , , , plural = '']) => ({ name: plural, kind: kindOf(plural), namespaced: true }));
+    return { kind: 'APIResourceList', groupVersion: `${group}/${version}`, resources };
+  }
+  const versions = [...new Set(served.map(([, , , one]) => one))].map((one) => ({
+    version: one,
+    groupVersion: `${group}/${one}`,
+  }));
+  return { kind: 'APIGroup', name: group, versions, preferredVersion: versions[0] };
+}
+
+/** The kind of the resources that tests use. */
+function kindOf(plural: string): string {
+  const kinds = ['Gateway', 'TCPRoute', 'UDPRoute', 'ReferenceGrant', 'Route', 'EgressRouter', 'Lease', 'Deployment'];
+  return kinds.find((kind) => `${kind.toLowerCase()}s` === plural) ?? plural;
+}

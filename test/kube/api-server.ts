@@ -4,7 +4,7 @@ import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Certificate } from '../lab/certificates.ts';
-import { keyOf, type LabelSelector, parsePath, parseSelector } from './api-path.ts';
+import { describeGroup, keyOf, type LabelSelector, parsePath, parseSelector } from './api-path.ts';
 import { FieldManagers } from './field-managers.ts';
 
 /** An object as the API has it. */
@@ -62,6 +62,8 @@ export function clientNameOf(request: IncomingMessage): string | undefined {
  */
 export class TestApiServer {
   readonly requests: string[] = [];
+  /** Answers nothing to anybody, as a server that is overloaded. */
+  isSilent = false;
   /** How many connections were made to it. */
   connections = 0;
   /** How many requests were answered 401. */
@@ -185,6 +187,11 @@ export class TestApiServer {
     return [...this.#objects(collection).values()];
   }
 
+  /** Cuts all connections. */
+  dropConnections(): void {
+    this.#server.closeAllConnections();
+  }
+
   /** Cuts all watches as a lost connection does. */
   dropWatches(): void {
     for (const { response } of this.#watchers) response.destroy();
@@ -229,6 +236,7 @@ export class TestApiServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const line = `${request.method} ${request.url}`;
+    if (this.isSilent) return;
     if (this.#words.admits?.(request) === false) {
       this.refusals++;
       refuse(response, 401, 'Unauthorized');
@@ -257,6 +265,12 @@ export class TestApiServer {
         return event.metadata.namespace === inNamespace[2] && about?.uid === uid;
       });
       send(response, 200, { kind: 'EventList', metadata: { resourceVersion: `${this.#version}` }, items });
+      return;
+    }
+    const discovered =
+      request.method === 'GET' ? describeGroup(url.pathname, [...this.#collections.keys()]) : undefined;
+    if (discovered !== undefined) {
+      send(response, 200, discovered);
       return;
     }
     if (this.#collections.has(url.pathname) && request.method === 'GET') {

@@ -210,6 +210,7 @@ const statusSchema = {
           lastTransitionTime: { type: 'string', format: 'date-time', nullable: true },
           reason: { type: 'string' },
           message: { type: 'string' },
+          observedGeneration: { type: 'integer' },
         },
       },
     },

@@ -28,7 +28,7 @@ describe('options of the controller', () => {
         hasDefaultRouteAnnotation: false,
         nodeSelector: {},
       },
-      lease: { namespace: 'default', name: 'egress-router-controller' },
+      lease: { namespace: 'default', name: 'egress-router-controller', duration: 15 },
       listen: { address: '0.0.0.0', port: 8080 },
       logLevel: 'info',
     });
