@@ -6,7 +6,7 @@ import { CredentialStore } from './credentials.ts';
 import { describeError, readStatus } from './failure.ts';
 import { readKubeconfig } from './kubeconfig.ts';
 import { Limit } from './limit.ts';
-import { type KubeApi, KubeError, type Query, type WatchEvent } from './port.ts';
+import { type DeleteOptions, type KubeApi, KubeError, type Query, type WatchEvent } from './port.ts';
 import { readServiceAccount } from './service-account.ts';
 import { explainRefusal, isCertificateRefusal } from './tls-failure.ts';
 
@@ -74,6 +74,17 @@ class HttpsKubeApi implements KubeApi {
     // JSON is YAML.
     const contentType = 'application/apply-patch+yaml';
     return this.#send({ method: 'PATCH', path, query: { fieldManager: manager }, body: object, contentType }, signal);
+  }
+
+  remove(path: string, { uid, graceSeconds }: DeleteOptions, signal?: AbortSignal): Promise<unknown> {
+    const body = {
+      apiVersion: 'v1',
+      kind: 'DeleteOptions',
+      propagationPolicy: 'Background',
+      ...(uid !== undefined && { preconditions: { uid } }),
+      ...(graceSeconds !== undefined && { gracePeriodSeconds: graceSeconds }),
+    };
+    return this.#send({ method: 'DELETE', path, body }, signal);
   }
 
   async #send(words: Words, signal: AbortSignal | undefined): Promise<unknown> {

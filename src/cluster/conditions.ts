@@ -7,14 +7,14 @@ export interface ConditionDraft<Type extends string = string> {
   /** CamelCase. */
   readonly reason: string;
   readonly message: string;
+  /** Which `metadata.generation` it tells of, where that is not the newest. */
+  readonly observedGeneration?: number;
 }
 
 /** A condition as it is written (meta/v1, Condition). */
 export interface Condition<Type extends string = string> extends ConditionDraft<Type> {
   /** RFC 3339, UTC: when `status` last changed. */
   readonly lastTransitionTime: string;
-  /** Which `metadata.generation` it tells of. */
-  readonly observedGeneration?: number;
 }
 
 /** Characters of a message: the API server refuses more than 32768, and nobody reads more than this. */
@@ -40,11 +40,12 @@ export function dateConditions<Type extends string>(
   const known = readConditions(written);
   return drafts.map((draft) => {
     const before = known.find(({ type, status }) => type === draft.type && status === draft.status);
+    const observed = draft.observedGeneration ?? generation;
     return {
       ...draft,
       message: draft.message.slice(0, longestMessage).toWellFormed(),
       lastTransitionTime: typeof before?.lastTransitionTime === 'string' ? before.lastTransitionTime : now,
-      ...(generation !== undefined && { observedGeneration: generation }),
+      ...(observed !== undefined && { observedGeneration: observed }),
     };
   });
 }

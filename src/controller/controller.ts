@@ -1,4 +1,3 @@
-import { isRecord } from '../api/shape.ts';
 import { EventRecorder } from '../cluster/events.ts';
 import { clusterNames } from '../cluster/names.ts';
 import type { KubeApi } from '../cluster/port.ts';
@@ -6,18 +5,18 @@ import { ProblemLog } from '../cluster/problem-log.ts';
 import { ordinaryTimes, type ReflectorTimes, reflect } from '../cluster/reflector.ts';
 import { WorkQueue } from '../cluster/work-queue.ts';
 import type { DaemonLog } from '../daemon/log.ts';
-import { describeRouter, type RouterSituation } from './conditions.ts';
-import { controllerOf } from './coverage.ts';
-import { Leftovers } from './leftovers.ts';
+import { Departures } from './departures.ts';
+import { judgePresences, type Verdict } from './failover.ts';
+import { listOwners } from './members.ts';
 import { ControllerMetrics } from './metrics.ts';
-import { assignNames, type RouterNames } from './names.ts';
+import { assignNames } from './names.ts';
+import { type ClusterNode, readNode } from './nodes.ts';
 import type { ObjectSettings } from './objects.ts';
-import { latestMessage, listPodEvents } from './pod-events.ts';
-import { type RouterPod, readRouterPod } from './pods.ts';
-import { applyRouter, type Outcome, waitForNames } from './reconcile.ts';
+import { ProbeTargets } from './probe-targets.ts';
+import { type ProbeTimes, RouterProber } from './prober.ts';
 import { type ResourceName, resources } from './resources.ts';
 import { type Router, readRouter } from './router.ts';
-import { writeRouterStatus } from './status.ts';
+import { RouterWork } from './router-work.ts';
 import { ObjectStore } from './store.ts';
 
 /** Who may write at the moment: one of several processes. */
@@ -32,23 +31,19 @@ export interface ControllerParts {
   readonly leadership: Leadership;
   readonly log: DaemonLog;
   readonly times?: ReflectorTimes;
+  readonly probeTimes?: ProbeTimes;
   /** Where it counts what it does; absent: nowhere. */
   readonly metrics?: ControllerMetrics;
 }
-
-/** Milliseconds after which a router is looked at again, whatever happens. */
-const again = { waiting: 2_000, starting: 10_000, trouble: 30_000 };
-
-const waiting: Outcome = { kind: 'waiting', wait: waitForNames };
 
 /** Thrown when another process may write now: whatever is left to do is that one's. */
 class LeadershipLost extends Error {}
 
 /**
- * Makes a NetworkAttachmentDefinition and a Deployment of every EgressRouter, and tells in its
- * conditions and in Events how it goes. Level-triggered: whatever happened, a namespace is put right
- * from what is there. Routers of one namespace are worked on together, since the first one's names
- * are for one of them.
+ * Makes a NetworkAttachmentDefinition and a Deployment for every address of every EgressRouter, moves them
+ * from nodes that die, and tells in conditions and in Events how it goes. Level-triggered: whatever
+ * happened, a namespace is brought to what is wanted from what is there. Routers of one namespace are
+ * worked on together, since the first one's names are for one of them.
  */
 export class RouterController {
   readonly #parts: ControllerParts;
@@ -56,35 +51,58 @@ export class RouterController {
   readonly #stores: Readonly<Record<ResourceName, ObjectStore>>;
   readonly #queue: WorkQueue;
   readonly #end = new AbortController();
-  readonly #leftovers = new Leftovers();
   readonly #problems: ProblemLog;
-  readonly #events: EventRecorder;
+  readonly #prober: RouterProber;
+  readonly #targets = new ProbeTargets();
+  readonly #work: RouterWork;
+  /** Nodes tell of themselves all the time: what matters is which are to be left, and where routers can go. */
+  #nodeStates = '';
+  #verdict: Verdict = { departures: new Map(), restraint: undefined };
 
   constructor(parts: ControllerParts) {
+    const { api, log, settings } = parts;
     this.#parts = parts;
     this.#metrics = parts.metrics ?? new ControllerMetrics(() => []);
-    this.#problems = new ProblemLog(parts.log, 'The API server cannot be followed');
-    this.#events = new EventRecorder(parts.api, clusterNames.controller, parts.log);
+    this.#problems = new ProblemLog(log, 'The API server cannot be followed');
     const open = (): ObjectStore => new ObjectStore((namespace) => this.#queue.add(namespace));
-    this.#stores = { routers: open(), definitions: open(), deployments: open(), pods: open() };
+    this.#stores = {
+      routers: open(),
+      definitions: open(),
+      deployments: open(),
+      pods: open(),
+      nodes: new ObjectStore(() => this.#reviewNodes()),
+    };
     this.#queue = new WorkQueue(
       (namespace) => this.#reconcile(namespace),
       (namespace, error, retry) => {
         this.#metrics.reconciles.inc({ outcome: 'failure' });
-        parts.log.warn(
+        log.warn(
           { err: error, namespace, retryMilliseconds: retry },
           'Cannot reconcile the routers of a namespace; retrying',
         );
       },
     );
+    this.#prober = new RouterProber(() => this.#judge(), parts.probeTimes);
+    const events = new EventRecorder(api, clusterNames.controller, log);
+    const shared = { api, events, log, signal: this.#end.signal, checkWriter: () => this.#checkWriter() };
+    const departures = new Departures({
+      ...shared,
+      nodeSelector: settings.nodeSelector,
+      nodes: () => this.#nodes,
+      departureOf: (uid) => this.#verdict.departures.get(uid),
+      count: (what, reason) => this.#metrics[what === 'moved' ? 'moves' : 'restraints'].inc({ reason }),
+    });
+    this.#work = new RouterWork({ ...shared, settings, stores: this.#stores, departures });
   }
 
   start(): void {
     for (const name of Object.keys(resources) as ResourceName[]) void this.#follow(name);
+    this.#prober.start();
   }
 
   /** Ends; what runs is not waited for. */
   stop(): void {
+    this.#prober.close();
     this.#queue.close();
     this.#end.abort();
   }
@@ -96,16 +114,19 @@ export class RouterController {
 
   /** Every EgressRouter as it was last seen. */
   get routers(): readonly Router[] {
-    const { routers } = this.#stores;
-    return [...routers.namespaces].flatMap((namespace) =>
-      routers.in(namespace).flatMap((object) => readRouter(object) ?? []),
-    );
+    return [...this.#stores.routers.namespaces].flatMap((namespace) => this.#routersIn(namespace));
   }
 
   /** Why the controller is not ready, in words; undefined when it is. */
   get unreadiness(): string | undefined {
     const missing = Object.entries(this.#stores).find(([, store]) => !store.isListed)?.[0];
-    return missing === undefined ? undefined : `${missing} are not listed yet`;
+    if (missing === undefined) return undefined;
+    const [problem] = this.#problems.lines;
+    return `${missing} are not listed yet${problem === undefined ? '' : `: ${problem}`}`;
+  }
+
+  get #nodes(): readonly ClusterNode[] {
+    return this.#stores.nodes.in('').flatMap((object) => readNode(object) ?? []);
   }
 
   #follow(name: ResourceName): Promise<void> {
@@ -134,21 +155,51 @@ export class RouterController {
     return reflect(api, `${root}/${plural}`, handler, this.#end.signal, times ?? ordinaryTimes, Math.random, selection);
   }
 
+  #reviewNodes(): void {
+    const states = this.#nodes.map(({ name, isLeft, isReady }) => `${name} ${isLeft} ${isReady}`);
+    const text = states.sort().join();
+    if (text === this.#nodeStates) return;
+    this.#nodeStates = text;
+    this.review();
+  }
+
+  /** What the prober sees has changed. */
+  #judge(): void {
+    const before = this.#verdict;
+    this.#verdict = judgePresences(this.#prober.presences);
+    const { departures, restraint } = this.#verdict;
+    if (restraint !== undefined && before.restraint === undefined) {
+      this.#metrics.restraints.inc({ reason: restraint });
+      this.#parts.log.warn(
+        { restraint },
+        'Most routers are silent at once: this controller may be cut off, and leaves them',
+      );
+    }
+    const silent = this.#prober.presences.filter(({ target }) => departures.has(target.uid));
+    for (const namespace of new Set(silent.map(({ target }) => target.namespace))) this.#queue.add(namespace);
+  }
+
+  #routersIn(namespace: string): readonly Router[] {
+    return this.#stores.routers.in(namespace).flatMap((object) => readRouter(object) ?? []);
+  }
+
   async #reconcile(namespace: string): Promise<number | undefined> {
-    if (!this.#parts.leadership.isHeld || this.unreadiness !== undefined) return undefined;
-    const routers = this.#stores.routers.in(namespace).flatMap((object) => readRouter(object) ?? []);
-    const living = routers.filter(({ isDeleting }) => !isDeleting);
+    if (this.unreadiness !== undefined) return undefined;
+    const living = this.#routersIn(namespace).filter(({ isDeleting }) => !isDeleting);
+    // One that waits for leadership knocks, too: it must know whom it has heard.
+    const { pods, deployments, definitions } = this.#stores;
+    this.#prober.set(this.#targets.update(namespace, living, pods.in(namespace), this.#nodes));
+    if (!this.#parts.leadership.isHeld) return undefined;
+    const owners = listOwners([...definitions.in(namespace), ...deployments.in(namespace)]);
     const names = assignNames(
       living.map(({ meta }) => meta),
-      (name) =>
-        controllerOf(this.#stores.deployments.get(namespace, name)) ??
-        controllerOf(this.#stores.definitions.get(namespace, name)),
+      (name) => owners.get(name),
     );
     let next: number | undefined;
     let failure: { readonly error: unknown } | undefined;
     for (const router of living) {
       try {
-        const delay = await this.#reconcileRouter(router, names.get(router.meta.uid) ?? 'wait');
+        const delay = await this.#work.run(router, names.get(router.meta.uid) ?? 'wait');
         next = delay === undefined ? next : Math.min(delay, next ?? delay);
       } catch (error) {
         if (error instanceof LeadershipLost) return undefined;
@@ -161,71 +212,7 @@ export class RouterController {
     return next;
   }
 
-  async #reconcileRouter(router: Router, names: RouterNames | 'wait'): Promise<number | undefined> {
-    const outcome = names === 'wait' ? waiting : await this.#apply(router, names);
-    const pods = names === 'wait' ? [] : this.#podsOf(router, names);
-    const situation = await this.#describe(router, outcome, pods);
-    const { api, log } = this.#parts;
-    await writeRouterStatus(router, describeRouter(situation), {
-      api,
-      log,
-      events: this.#events,
-      checkWriter: () => this.#checkWriter(),
-      learn: (object) => this.#stores.routers.learn(object),
-      signal: this.#end.signal,
-    });
-    if (outcome.kind === 'waiting') return again.waiting;
-    if (outcome.kind === 'trouble') return again.trouble;
-    return pods.some(({ isReady }) => isReady) ? undefined : again.starting;
-  }
-
-  async #apply(router: Router, names: RouterNames): Promise<Outcome> {
-    const { api, settings } = this.#parts;
-    const { definitions, deployments } = this.#stores;
-    const checkWriter = () => this.#checkWriter();
-    const pods = this.#stores.pods.in(router.meta.namespace);
-    const findLeftover = () => this.#leftovers.find(router.meta, names, pods, performance.now());
-    const outcome = await applyRouter(router, names, {
-      api,
-      settings,
-      definitions,
-      deployments,
-      findLeftover,
-      checkWriter,
-      signal: this.#end.signal,
-    });
-    if (outcome.kind === 'applied') this.#leftovers.forget(router.meta, names);
-    return outcome;
-  }
-
   #checkWriter(): void {
     if (!this.#parts.leadership.isHeld) throw new LeadershipLost('another process is the one that writes');
-  }
-
-  #podsOf({ meta }: Router, { definition, podLabels }: RouterNames): RouterPod[] {
-    const isOurs = (object: unknown): boolean => {
-      const labels = isRecord(object) && isRecord(object.metadata) ? object.metadata.labels : undefined;
-      return isRecord(labels) && Object.entries(podLabels).every(([key, value]) => labels[key] === value);
-    };
-    return this.#stores.pods
-      .in(meta.namespace)
-      .filter(isOurs)
-      .flatMap((object) => readRouterPod(object, `${meta.namespace}/${definition}`) ?? []);
-  }
-
-  async #describe(router: Router, outcome: Outcome, pods: readonly RouterPod[]): Promise<RouterSituation> {
-    const failing = pods.find(({ isReady, isEnding }) => !isReady && !isEnding);
-    const events =
-      failing === undefined
-        ? []
-        : await listPodEvents(this.#parts.api, router.meta.namespace, failing.uid, this.#end.signal);
-    return {
-      trouble: outcome.kind === 'trouble' ? outcome.trouble : undefined,
-      wait: outcome.kind === 'waiting' ? outcome.wait : undefined,
-      configuration: outcome.kind === 'waiting' ? undefined : outcome.configuration,
-      pods,
-      addresses: router.spec.ok ? router.spec.value.reserved.map(({ prefix }) => prefix.address.text) : [],
-      podEvent: latestMessage(events),
-    };
   }
 }

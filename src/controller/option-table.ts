@@ -41,6 +41,12 @@ export const optionTable = defineOptions({
     variable: 'NODE_FAILURE_TIME',
     initial: '30s',
   },
+  'live-change-timeout': {
+    value: 'TIME',
+    help: "replace a router's pod when its node's daemon has not applied changed redirects for so long (us ms s m h d, none: ms)",
+    variable: 'LIVE_CHANGE_TIMEOUT',
+    initial: '10s',
+  },
   'node-selector': {
     value: 'KEY=VALUE,...',
     help: 'run routers on nodes with these labels; default any node',

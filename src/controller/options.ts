@@ -77,6 +77,7 @@ function readObjectSettings(reader: OptionReader<OptionName>): Omit<ObjectSettin
     ruleBackend: reader.read('rule-backend', oneOf(backends), `must be one of ${backends.join(', ')}`) ?? 'auto',
     log: { ...defaultLog, level: level ?? defaultLog.level },
     nodeFailureSeconds: time ?? 30,
+    liveTimeout: reader.read('live-change-timeout', parseDuration, durationCure) ?? 0,
     hasDefaultRouteAnnotation: reader.isSet('default-route-annotation'),
     nodeSelector: reader.read('node-selector', parseLabels, 'must be labels such as "zone=a,egress="') ?? {},
   };

@@ -1,5 +1,6 @@
 import { isRecord } from '../api/shape.ts';
 import type { KubeApi } from '../cluster/port.ts';
+import { extractPluginWords } from './plugin-words.ts';
 
 /** Why pods do not come up, as Kubernetes calls it in Events. */
 const telling = new Set([
@@ -34,7 +35,7 @@ export function latestMessage(events: readonly unknown[]): string | undefined {
     if (!telling.has(event.reason)) continue;
     const time = [event.lastTimestamp, event.eventTime, event.firstTimestamp].find((one) => typeof one === 'string');
     const stamp = typeof time === 'string' ? time : '';
-    if (newest === undefined || stamp >= newest.time) newest = { time: stamp, message: event.message.trim() };
+    if (newest === undefined || stamp >= newest.time) newest = { time: stamp, message: event.message };
   }
-  return newest?.message;
+  return newest && extractPluginWords(newest.message);
 }

@@ -20,6 +20,11 @@ interface LoggedEvent {
   readonly object: KubeObject;
 }
 
+interface DeleteWords {
+  readonly preconditions?: { readonly uid?: string };
+  readonly gracePeriodSeconds?: number;
+}
+
 interface Watcher {
   readonly collection: string;
   readonly selector: LabelSelector;
@@ -64,6 +69,8 @@ export class TestApiServer {
   readonly requests: string[] = [];
   /** Answers nothing to anybody, as a server that is overloaded. */
   isSilent = false;
+  /** Ends an object that does not go at once when it is deleted; returns whether it does. */
+  end: ((collection: string, key: string, graceSeconds: number | undefined) => boolean) | undefined;
   /** How many connections were made to it. */
   connections = 0;
   /** How many requests were answered 401. */
@@ -376,6 +383,10 @@ export class TestApiServer {
       send(response, 200, object);
       return;
     }
+    if (method === 'DELETE') {
+      this.#delete(collection, key, body as DeleteWords | undefined, response);
+      return;
+    }
     const change = body as Partial<KubeObject>;
     const wanted = change.metadata?.resourceVersion;
     if (wanted !== undefined && wanted !== object.metadata.resourceVersion) {
@@ -387,6 +398,17 @@ export class TestApiServer {
       method === 'PUT' ? { ...(body as KubeObject) } : { ...object, ...change, metadata: object.metadata };
     const merged = part === 'status' ? { ...object, status: change.status } : { ...changed, status: object.status };
     send(response, 200, this.#store(collection, key, structuredClone(merged) as KubeObject, 'MODIFIED'));
+  }
+
+  #delete(collection: string, key: string, words: DeleteWords | undefined, response: ServerResponse): void {
+    const uid = words?.preconditions?.uid;
+    const object = this.#objects(collection).get(key);
+    if (uid !== undefined && uid !== object?.metadata.uid) {
+      refuse(response, 409, 'the UID in the precondition does not match');
+      return;
+    }
+    if (this.end?.(collection, key, words?.gracePeriodSeconds) !== true) this.remove(collection, key);
+    send(response, 200, { kind: 'Status', status: 'Success' });
   }
 
   #create(collection: string, namespace: string, object: KubeObject, response: ServerResponse): void {

@@ -23,6 +23,7 @@ const objectSettings: ObjectSettings = {
   nodeFailureSeconds: 30,
   hasDefaultRouteAnnotation: false,
   nodeSelector: {},
+  liveTimeout: 1000,
 };
 
 /** Seconds. */
@@ -94,6 +95,7 @@ export class ControllerLab {
       leadership: lease,
       log: silentLog,
       times,
+      probeTimes: { interval: 50, timeout: 40 },
     });
     lease.start();
     controller.start();
@@ -116,6 +118,7 @@ export class ControllerLab {
       'cluster-networks': settings.clusterNetworks.map(formatPrefix).join(),
       'rule-backend': settings.ruleBackend,
       'router-log-level': settings.log.level,
+      'live-change-timeout': `${settings.liveTimeout}ms`,
       'node-failure-time': `${settings.nodeFailureSeconds}s`,
       kubeconfig: this.#kubeconfig,
       'lease-namespace': 'system',
@@ -160,6 +163,13 @@ export class ControllerLab {
     const status = this.server.get(paths.routers, `shop/${name}`)?.status;
     const { conditions = [] } = (status ?? {}) as { conditions?: { type: string; status: string; reason: string }[] };
     return conditions.map(({ type, status: is, reason }) => `${type}=${is} ${reason}`);
+  }
+
+  /** Of which generation each condition tells. */
+  generationsOf(name: string): (number | undefined)[] {
+    const status = this.server.get(paths.routers, `shop/${name}`)?.status;
+    const { conditions = [] } = (status ?? {}) as { conditions?: { observedGeneration?: number }[] };
+    return conditions.map(({ observedGeneration }) => observedGeneration);
   }
 
   /** The message of a condition. */

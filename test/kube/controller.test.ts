@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
 import { parseNetConf } from '../../src/api/net-conf.ts';
 import { until } from '../until.ts';
 import type { KubeObject } from './api-server.ts';
@@ -91,22 +92,83 @@ for (const subject of ['source', 'executable'] as const)
       assert.ok(lab.server.requests.length - reads < 30, lab.server.requests.slice(reads).join('\n'));
     });
 
-    it('replaces the pod when a rule is edited, and never has two at once', async () => {
+    it('leaves the pod when a rule is edited, and tells of the new generation once it is in force', async () => {
+      lab.putRouter('web');
+      lab.start();
+      await expect('web');
+      const pods = lab.names('pods');
+      lab.cluster.hasNodeDaemon = false;
+      const rule = { destinationIP: '203.0.113.40', port: 9000, protocol: 'TCP' };
+      lab.putRouter('web', { spec: { redirect: { redirectRules: [rule] } } });
+      await until(
+        () => lab.conditionsOf('web')[1] === 'Progressing=True ApplyingLive',
+        () => lab.conditionsOf('web'),
+      );
+      assert.deepEqual(lab.generationsOf('web'), [1, 2, 2]);
+      lab.cluster.hasNodeDaemon = true;
+      lab.cluster.act();
+      await expect('web');
+      assert.deepEqual(lab.generationsOf('web'), [2, 2, 2]);
+      assert.match(JSON.stringify(lab.server.all(paths.definitions)), /9000 TCP 203.0.113.40/);
+      assert.deepEqual(lab.names('pods'), pods);
+    });
+
+    it('replaces the pod where no daemon answers, and never has two at once', async () => {
+      lab.cluster.hasNodeDaemon = false;
       lab.putRouter('web');
       lab.start();
       await expect('web');
       const [before] = lab.names('pods');
-      const rule = { destinationIP: '203.0.113.40', port: 9000, protocol: 'TCP' };
-      lab.putRouter('web', { spec: { redirect: { redirectRules: [rule] } } });
+      lab.putRouter('web', { spec: { redirect: { fallbackIP: '203.0.113.41' } } });
+      const isReplaced = (): boolean => lab.names('pods').length === 1 && lab.names('pods')[0] !== before;
       await until(
-        () =>
-          lab.names('pods')[0] !== before &&
-          lab.names('pods').length === 1 &&
-          lab.conditionsOf('web').join() === well.join(),
+        () => isReplaced() && lab.conditionsOf('web').join() === well.join(),
         () => [lab.names('pods'), lab.conditionsOf('web')],
       );
-      assert.match(JSON.stringify(lab.server.all(paths.definitions)), /9000 TCP 203.0.113.40/);
       assert.deepEqual(lab.cluster.doubles, []);
+    });
+
+    it('replaces the pod at once when its address is another', async () => {
+      lab.putRouter('web');
+      lab.start();
+      await expect('web');
+      const [before] = lab.names('pods');
+      lab.cluster.podStatus = (pod) => ready(pod, ['192.168.12.77']);
+      lab.putRouter('web', { spec: { addresses: [{ ip: '192.168.12.77/24', gateway: '192.168.12.1' }] } });
+      const isReplaced = (): boolean => lab.names('pods').length === 1 && lab.names('pods')[0] !== before;
+      await until(
+        () => isReplaced() && lab.conditionsOf('web').join() === well.join(),
+        () => [lab.names('pods'), lab.conditionsOf('web')],
+        900,
+      );
+      assert.deepEqual(lab.names('deployments'), ['egress-router-cni-deployment']);
+      assert.deepEqual(lab.cluster.doubles, []);
+    });
+
+    it('tells what a node’s daemon could not apply, and leaves the pod', async () => {
+      lab.putRouter('web');
+      lab.start();
+      await expect('web');
+      lab.cluster.hasNodeDaemon = false;
+      lab.putRouter('web', { spec: { redirect: { fallbackIP: '203.0.113.41' } } });
+      await until(
+        () => lab.conditionsOf('web')[1] === 'Progressing=True ApplyingLive',
+        () => lab.conditionsOf('web'),
+      );
+      const { config = '' } = (lab.server.all(paths.definitions)[0]?.spec ?? {}) as { config?: string };
+      const configuration = hash('sha256', config).slice(0, 16);
+      const [pod] = lab.server.all(paths.pods);
+      assert.ok(pod !== undefined);
+      const refused = JSON.stringify({ configuration, message: 'Cannot install rules: no space' });
+      const annotations = { ...(pod.metadata.annotations as object), 'egress-router.io/refused': refused };
+      lab.server.put(paths.pods, { ...pod, metadata: { ...pod.metadata, annotations } });
+      await until(
+        () => lab.conditionsOf('web')[2] === 'Degraded=True LiveChangeFailed',
+        () => lab.conditionsOf('web'),
+      );
+      assert.match(lab.messageOf('web', 'Degraded'), /^Cannot install rules: no space \(pod /);
+      await new Promise((resolve) => setTimeout(resolve, 1200));
+      assert.deepEqual(lab.names('pods'), [pod.metadata.name]);
     });
 
     it('leaves nothing of a router that is deleted, also while it changes', async () => {

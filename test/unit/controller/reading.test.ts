@@ -17,7 +17,7 @@ describe('objects of a cluster', () => {
       fc.property(object, (input) => {
         readRouter(input);
         readRouter({ ...documentedEgressRouter, ...(isRecord(input) ? input : {}) });
-        readRouterPod(input, 'shop/nad');
+        readRouterPod(input);
         latestMessage([input]);
         assert.equal(isCovered(input, structuredClone(input)), true);
       }),
@@ -33,13 +33,22 @@ describe('objects of a cluster', () => {
 });
 
 describe('conditions', () => {
-  const situation = {
+  const member = {
+    addresses: ['192.168.12.99'],
     trouble: undefined,
     wait: undefined,
     configuration: 'c',
+    template: 'c',
     pods: [],
-    addresses: ['192.168.12.99'],
+    progress: { kind: 'settled' },
     podEvent: undefined,
+  } as const;
+  const situation = {
+    trouble: undefined,
+    wait: undefined,
+    members: [member],
+    generation: undefined,
+    availableGeneration: undefined,
   };
   const drafts = describeRouter(situation);
 
