@@ -8,6 +8,7 @@ import { readFileSync, writeSync } from 'node:fs';
 import { basename } from 'node:path';
 import manifest from '../package.json' with { type: 'json' };
 import { runPlugin } from '../src/cni/main.ts';
+import { openLogSink } from '../src/kernel/linux/log/log-sink.ts';
 import { identifyNamespace } from '../src/kernel/linux/namespace.ts';
 import { listNodeLinks, openLinuxKernel } from '../src/kernel/linux/parts.ts';
 import { chooseBackend } from '../src/kernel/linux/rule-tools.ts';
@@ -38,6 +39,7 @@ function runAsPlugin(): number {
       openKernel: (path, backend) => openLinuxKernel(path, backend, store),
       identifyNamespace,
       checkBackend: (choice) => void chooseBackend(choice),
+      openLog: openLogSink,
       listNodeLinks,
     },
   );

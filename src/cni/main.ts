@@ -1,8 +1,9 @@
 import { defaultLog, findLogSettings } from '../api/log-settings.ts';
+import { escapeJson, escapeUnprintable } from '../model/text.ts';
 import { decodeConfiguration } from './configuration.ts';
 import type { PluginParts, VerbContext } from './context.ts';
 import { type Call, type Environment, parseEnvironment } from './environment.ts';
-import { formatError, toCniError } from './error.ts';
+import { formatError, listDetails, toCniError } from './error.ts';
 import { translateFailure } from './failure.ts';
 import { openPluginLog, type PluginLog } from './log/log.ts';
 import { runAdd } from './verbs/add.ts';
@@ -42,15 +43,16 @@ export function runPlugin(invocation: Invocation, parts: PluginParts): Outcome {
     if (call.verb === 'VERSION')
       return succeed(formatVersionAnswer(input.trim() === '' ? {} : decodeConfiguration(input)));
     const configuration = decodeConfiguration(input);
-    log = openPluginLog(findLogSettings(configuration));
+    const { file, level } = findLogSettings(configuration);
+    log = openPluginLog(parts.openLog(file), level);
     const negotiated = negotiateVersion(configuration);
     version = negotiated;
     requireVerb(call.verb, negotiated);
     return succeed(runVerb(call, negotiated, { parts, configuration, log }), log.problem);
   } catch (thrown) {
     const error = toCniError(translateFailure(thrown));
-    log ??= openPluginLog(defaultLog);
-    log.error(error.details === '' ? error.msg : `${error.msg}: ${error.details.replaceAll('\n', '; ')}`);
+    log ??= openPluginLog(parts.openLog(defaultLog.file), defaultLog.level);
+    log.error([error.msg, ...listDetails(error)].join('; '));
     return { exitCode: 1, stdout: `${formatError(version, error)}\n`, stderr: tell(log.problem) };
   } finally {
     log?.close();
@@ -91,9 +93,9 @@ function introduce(programVersion: string): Outcome {
 }
 
 function succeed(stdout: string, problem?: string): Outcome {
-  return { exitCode: 0, stdout: stdout === '' ? '' : `${stdout}\n`, stderr: tell(problem) };
+  return { exitCode: 0, stdout: stdout === '' ? '' : `${escapeJson(stdout)}\n`, stderr: tell(problem) };
 }
 
 function tell(problem: string | undefined): string {
-  return problem === undefined ? '' : `egress-router: the log is not written: ${problem}\n`;
+  return problem === undefined ? '' : `egress-router: ${escapeUnprintable(problem)}\n`;
 }

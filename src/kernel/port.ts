@@ -39,6 +39,19 @@ export interface StateStore {
   bootId(): string;
 }
 
+/** Where the lines of the plugin's log go. No method throws. */
+export interface LogSink {
+  /** The file that is written, if any is. */
+  readonly path: string;
+  /** Why the lines go elsewhere than was asked for; to be their first. */
+  readonly notice?: string;
+  /** Why nothing, or not everything, is written. */
+  readonly problem: string | undefined;
+  /** Appends whole lines in one write; after a failure the rest is dropped. */
+  append(text: string): void;
+  close(): void;
+}
+
 /** Why the kernel, or a program that speaks for it, did not do as asked. */
 export type KernelErrorKind = 'namespace-gone' | 'busy' | 'exists' | 'missing' | 'refused' | 'no-rule-backend' | 'io';
 

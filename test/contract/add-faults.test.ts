@@ -4,6 +4,8 @@ import { after, before, beforeEach, describe, it } from 'mocha';
 import type { PluginParts } from '../../src/cni/context.ts';
 import { type Outcome, runPlugin } from '../../src/cni/main.ts';
 import { enterNetworkNamespace } from '../../src/kernel/linux/libc/calls.ts';
+import { nodeLogPolicy } from '../../src/kernel/linux/log/log-policy.ts';
+import { openLogSink } from '../../src/kernel/linux/log/log-sink.ts';
 import { identifyNamespace } from '../../src/kernel/linux/namespace.ts';
 import { listNodeLinks, openLinuxKernel } from '../../src/kernel/linux/parts.ts';
 import { FileStateStore } from '../../src/kernel/linux/state-store.ts';
@@ -52,6 +54,7 @@ function call(verb: 'ADD' | 'DEL', backend: string, step: number, seen: Operatio
     identifyNamespace,
     checkBackend: () => {},
     listNodeLinks,
+    openLog: (file) => openLogSink(file, { ...nodeLogPolicy, ownFolder: world.folder }),
   };
   const environment = {
     CNI_COMMAND: verb,

@@ -64,6 +64,7 @@ function prepare(
     netns: kernel.netns,
     bootId: store.bootId(),
     backend: kernel.backend,
+    logFile: log.file,
     ...(podName === undefined ? {} : { podName }),
   });
   return { plan, resolved, pod, link };

@@ -20,6 +20,8 @@ export interface AddRequest {
   readonly netns: NamespaceId;
   readonly bootId: string;
   readonly backend: RuleBackend;
+  /** The log that this call writes. */
+  readonly logFile: string;
   /** As the runtime told. */
   readonly podName?: PodName;
 }
@@ -115,7 +117,7 @@ function planLink({ link, resolved, id }: AddRequest, desired: Desired): Step[] 
 }
 
 function describeState(
-  { id, link, resolved, netns, bootId, backend, podName }: AddRequest,
+  { id, link, resolved, netns, bootId, backend, logFile, podName }: AddRequest,
   desired: Desired,
   changes: readonly ChangedSysctl[],
 ): AttachmentState {
@@ -139,11 +141,11 @@ function describeState(
     addresses: resolved.reserved.map(({ prefix }) => prefix),
     sysctls: changes.map(({ key, was }) => ({ key, was })),
     ...(podName === undefined ? {} : { pod: podName }),
-    router: describeRouter(resolved),
+    router: describeRouter(resolved, logFile),
   };
 }
 
-function describeRouter({ spec, mtu, reserved }: Resolved): RememberedRouter {
+function describeRouter({ spec, mtu, reserved }: Resolved, logFile: string): RememberedRouter {
   return {
     mode: spec.mode,
     mtu,
@@ -151,6 +153,6 @@ function describeRouter({ spec, mtu, reserved }: Resolved): RememberedRouter {
     gateways: reserved.map(({ gateway }) => gateway),
     destinations: spec.redirects.redirects.map(formatDestination),
     fallbacks: spec.redirects.fallbacks,
-    logFile: spec.log.file,
+    logFile,
   };
 }

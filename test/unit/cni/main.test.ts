@@ -14,6 +14,7 @@ const parts: PluginParts = {
   identifyNamespace: () => ({ path: '/var/run/netns/x', inode: 1 }),
   checkBackend: () => {},
   listNodeLinks: () => ['eth1'],
+  openLog: (path) => ({ path, problem: undefined, append: () => {}, close: () => {} }),
 };
 
 const verbs = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION'] as const;

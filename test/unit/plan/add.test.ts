@@ -75,7 +75,16 @@ function resolve(): Resolved {
 
 function plan(): ReturnType<typeof planAdd> {
   const netns = { path: '/var/run/netns/x', inode: 7 };
-  return planAdd({ id, link: 'net1', resolved: resolve(), pod, netns, bootId: 'boot', backend: 'nftables' });
+  return planAdd({
+    id,
+    link: 'net1',
+    resolved: resolve(),
+    pod,
+    netns,
+    bootId: 'boot',
+    backend: 'nftables',
+    logFile: '/dev/null',
+  });
 }
 
 describe('resolveMaster', () => {
@@ -197,6 +206,7 @@ describe('what is remembered of an ADD', () => {
     netns: { path: '/var/run/netns/x', inode: 7 },
     bootId: 'boot',
     backend: 'nftables',
+    logFile: '/dev/null',
     podName: { namespace: 'shop', name: 'egress-1' },
   });
 
