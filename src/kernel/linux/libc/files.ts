@@ -2,7 +2,7 @@ import { closeSync, constants } from 'node:fs';
 import { call, codeOf } from './calls.ts';
 
 /** `O_CLOEXEC`, `O_PATH` on Linux; node:fs names neither. */
-export const closeOnExec = 0o2000000;
+const closeOnExec = 0o2000000;
 const pathOnly = 0o10000000;
 
 /** `AT_FDCWD`: what is relative is so to the working directory. */
