@@ -2,10 +2,11 @@ import type { Kernel, StateStore } from '../kernel/port.ts';
 import type { AttachmentId } from '../model/attachment.ts';
 import type { NamespaceSnapshot } from '../model/network.ts';
 import type { AttachmentState, NamespaceId } from '../model/state.ts';
-import { ownerOf } from '../plan/egress/desired.ts';
+import { isHalfMade, ownerOf } from '../plan/egress/desired.ts';
 import { PlanError } from '../plan/egress/error.ts';
 import { ownerOfAlias, recoverState } from '../plan/egress/recover.ts';
 import { planRemoval } from '../plan/egress/remove.ts';
+import { ownerComment } from '../rules/owner.ts';
 import { runRemoval } from './steps.ts';
 
 /** The other attachments that stand in a namespace, by what is remembered. */
@@ -17,9 +18,9 @@ export function attachmentsIn(store: StateStore, netns: NamespaceId, except: Att
     .filter(({ id }) => id.containerId !== except.containerId || id.ifname !== except.ifname);
 }
 
-/** Whether the link that a state speaks of stands in the namespace and is its own. */
+/** Whether the link that a state speaks of stands in the namespace, finished, and is its own. */
 function hasOwnLink(state: AttachmentState, pod: NamespaceSnapshot): boolean {
-  return pod.links.some((link) => link.name === state.link && ownerOfAlias(link.alias) === ownerOf(state.id));
+  return pod.links.some((link) => link.name === state.link && link.alias === ownerComment(ownerOf(state.id)));
 }
 
 /**
@@ -62,7 +63,12 @@ export function removeLeftovers(
     now,
     others.filter((other) => !stale.includes(other)),
   );
-  return stale.length > 0 || removedForeign;
+  const halfMade = now.links.filter(isHalfMade);
+  runRemoval(
+    kernel,
+    halfMade.map(({ name }) => ({ do: 'delete-link', link: name })),
+  );
+  return stale.length > 0 || removedForeign || halfMade.length > 0;
 }
 
 function removeUnremembered(

@@ -19,7 +19,9 @@ export function describeRequest(resolved: Resolved, destinations: readonly strin
 export function describeDone(operation: Operation, pod: NamespaceSnapshot): string[] {
   switch (operation.do) {
     case 'create-macvlan':
-      return ['Created macvlan interface', `Renamed macvlan to "${operation.name}"`];
+      return ['Created macvlan interface'];
+    case 'claim-link':
+      return [`Renamed macvlan to "${operation.name}"`];
     case 'add-route':
       return describeAddedRoute(operation.route);
     case 'delete-route':

@@ -1,5 +1,6 @@
 import type { Family } from '../model/address.ts';
 import type { AttachmentId } from '../model/attachment.ts';
+import type { LinkGuard } from '../model/guard.ts';
 import type { Link, NamespaceSnapshot, NodeSnapshot } from '../model/network.ts';
 import type { Operation } from '../model/operation.ts';
 import type { RuleProgram } from '../model/rules.ts';
@@ -20,10 +21,13 @@ export interface Kernel {
   readNamespace(families?: readonly Family[]): NamespaceSnapshot;
   /** One link of the pod's namespace. Throws {@link KernelError} (`missing`). */
   readLink(name: string): Link;
-  /** Does one thing, wholly or not at all. Throws {@link KernelError}. */
-  apply(operation: Operation): void;
-  /** Says how the rules installed differ from a program, a line each; empty where they do not. */
-  compareRules(program: RuleProgram): readonly string[];
+  /**
+   * Does one thing, wholly or not at all. Returns what of it this kernel cannot do and need not, a
+   * sentence each. Throws {@link KernelError}.
+   */
+  apply(operation: Operation): readonly string[];
+  /** Says how the rules installed differ from a program and a guard, a line each; empty where they do not. */
+  compareRules(program: RuleProgram, guard?: LinkGuard): readonly string[];
   /** Returns to the namespace of the container runtime. */
   close(): void;
 }

@@ -8,6 +8,8 @@ import { readListedTable } from '../../rules/nftables/listed.ts';
 import { tableName } from '../../rules/nftables/render.ts';
 import type { RuleBackend, RuleTransaction } from '../../rules/transaction.ts';
 import { KernelError } from '../port.ts';
+import { nftFamily } from './netlink/nft-socket.ts';
+import type { NftTables } from './netlink/nft-tables.ts';
 import { findTool, runTool, runTransaction } from './rule-tools.ts';
 
 /** The scripts that lead from one program to another, for a backend. */
@@ -58,11 +60,10 @@ function takeBack(program: RuleProgram, from: RuleProgram | undefined): void {
  * Removes the rules under a name if they are the owner's; none there is no error. Of several
  * backends, one that is not installed has installed nothing. Throws {@link KernelError}.
  */
-export function removeRules(backends: readonly RuleBackend[], name: string, owner: string): void {
+export function removeRules(backends: readonly RuleBackend[], name: string, owner: string, tables: NftTables): void {
   for (const backend of backends) {
-    if (backends.length > 1 && findTool(backend === 'iptables' ? 'iptables-save' : 'nft') === undefined) continue;
-    if (backend === 'iptables') removeIptables(name, owner);
-    else removeNftables(name, owner);
+    if (backend === 'nftables') tables.remove([nftFamily.inet], tableName(name).split(' ')[1] ?? '', owner);
+    else if (backends.length === 1 || findTool('iptables-save') !== undefined) removeIptables(name, owner);
   }
 }
 
@@ -74,19 +75,6 @@ function removeIptables(name: string, owner: string): void {
     if (saved.tables.length === 0 || (found !== undefined && found !== owner)) continue;
     runTool(familyTool('restore', family), ['--noflush', '-w', '10'], removeSavedRules(saved));
   }
-}
-
-function removeNftables(name: string, owner: string): void {
-  let listed: string;
-  try {
-    listed = runTool('nft', ['-s', '-t', 'list', 'table', ...tableName(name).split(' ')]);
-  } catch (error) {
-    if (error instanceof KernelError && error.message.includes('No such file or directory')) return;
-    throw error;
-  }
-  const found = /^\s*comment "egress-router ([^"]+)"$/m.exec(listed)?.[1];
-  if (found !== undefined && found !== owner) return;
-  runTool('nft', ['-f', '-'], removeTable(tableName(name)));
 }
 
 function saveIptables(family: Family, name: string): SavedRules {
