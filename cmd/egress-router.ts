@@ -12,7 +12,7 @@ import { openLogSink } from '../src/kernel/linux/log/log-sink.ts';
 import { identifyNamespace } from '../src/kernel/linux/namespace.ts';
 import { listNodeLinks, openLinuxKernel } from '../src/kernel/linux/parts.ts';
 import { chooseBackend } from '../src/kernel/linux/rule-tools.ts';
-import { FileStateStore } from '../src/kernel/linux/state-store.ts';
+import { FileStateStore, stateFolder } from '../src/kernel/linux/state/state-store.ts';
 
 if (basename(process.argv0) === 'egress-router-pod') void runInPod();
 else process.exit(runAsPlugin());
@@ -27,7 +27,7 @@ async function runInPod(): Promise<void> {
 }
 
 function runAsPlugin(): number {
-  const store = new FileStateStore();
+  const store = new FileStateStore(stateFolder, { tidies: true });
   const outcome = runPlugin(
     {
       environment: process.env,

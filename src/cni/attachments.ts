@@ -94,6 +94,13 @@ function removeUnremembered(
   return true;
 }
 
+/** What can still be read of a broken state, unless it is of another namespace. */
+function remainsHere(kernel: Kernel, store: StateStore, id: AttachmentId): Partial<AttachmentState> {
+  const remains = store.remains(id);
+  const isHere = (remains.netns?.inode ?? kernel.netns.inode) === kernel.netns.inode;
+  return isHere && (remains.bootId ?? store.bootId()) === store.bootId() ? remains : {};
+}
+
 /** Removes an attachment from the namespace it is in; what is missing is no error. Throws {@link KernelError}. */
 export function removeAttachment(
   kernel: Kernel,
@@ -111,6 +118,10 @@ export function removeAttachment(
   const foreign = pod.links.some((one) => one.name === link && ownerOfAlias(one.alias) !== ownerOf(id));
   // Somebody else's interface has the name, or another attachment of ours: not this container's.
   if (foreign || others.some((other) => other.link === link)) return;
-  const state = { ...recoverState(link, ownerOf(id), id.ifname, pod, kernel.netns), id };
+  const state = {
+    ...recoverState(link, ownerOf(id), id.ifname, pod, kernel.netns),
+    ...remainsHere(kernel, store, id),
+    id,
+  };
   runRemoval(kernel, planRemoval(state, pod, others, ['iptables', 'nftables']));
 }

@@ -48,12 +48,13 @@ export function runPlugin(invocation: Invocation, parts: PluginParts): Outcome {
     const negotiated = negotiateVersion(configuration);
     version = negotiated;
     requireVerb(call.verb, negotiated);
-    return succeed(runVerb(call, negotiated, { parts, configuration, log }), log.problem);
+    const result = runVerb(call, negotiated, { parts, configuration, log });
+    return succeed(result, tellProblems(parts, log));
   } catch (thrown) {
     const error = toCniError(translateFailure(thrown));
     log ??= openPluginLog(parts.openLog(defaultLog.file), defaultLog.level);
     log.error([error.msg, ...listDetails(error)].join('; '));
-    return { exitCode: 1, stdout: `${formatError(version, error)}\n`, stderr: tell(log.problem) };
+    return { exitCode: 1, stdout: `${formatError(version, error)}\n`, stderr: tell(tellProblems(parts, log)) };
   } finally {
     log?.close();
   }
@@ -92,10 +93,16 @@ function introduce(programVersion: string): Outcome {
   };
 }
 
-function succeed(stdout: string, problem?: string): Outcome {
-  return { exitCode: 0, stdout: stdout === '' ? '' : `${escapeJson(stdout)}\n`, stderr: tell(problem) };
+function succeed(stdout: string, problems: readonly string[] = []): Outcome {
+  return { exitCode: 0, stdout: stdout === '' ? '' : `${escapeJson(stdout)}\n`, stderr: tell(problems) };
 }
 
-function tell(problem: string | undefined): string {
-  return problem === undefined ? '' : `egress-router: ${escapeUnprintable(problem)}\n`;
+/** Logs what is wrong with what is remembered; returns that, and what is wrong with the log, for standard error. */
+function tellProblems({ store }: PluginParts, log: PluginLog): string[] {
+  for (const problem of store.problems) log.error(problem);
+  return [...store.problems, ...(log.problem === undefined ? [] : [log.problem])];
+}
+
+function tell(problems: readonly string[]): string {
+  return problems.map((problem) => `egress-router: ${escapeUnprintable(problem)}\n`).join('');
 }

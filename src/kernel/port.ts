@@ -34,9 +34,13 @@ export interface Kernel {
 
 /** Where states are kept between calls. */
 export interface StateStore {
-  /** All states that can be read, and the names of those that cannot. */
+  /** All states that can be read; what cannot is a problem, never a stop for the others. */
   list(): readonly AttachmentState[];
   find(id: AttachmentId): AttachmentState | undefined;
+  /** What can still be read of a state that {@link find} could not. */
+  remains(id: AttachmentId): Partial<AttachmentState>;
+  /** What is wrong with states that were looked at, a sentence each. */
+  readonly problems: readonly string[];
   save(state: AttachmentState): void;
   /** No error where there is none. */
   remove(id: AttachmentId): void;

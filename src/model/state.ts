@@ -42,7 +42,8 @@ export interface RememberedRouter {
  * can be read from the namespace or the configuration.
  */
 export interface AttachmentState {
-  readonly version: 1;
+  /** 1; later versions that only add to this are read as far as it goes, and what they add is kept. */
+  readonly version: number;
   readonly id: AttachmentId;
   readonly network: string;
   readonly netns: NamespaceId;

@@ -6,7 +6,7 @@ import { nodeLogPolicy } from '../../src/kernel/linux/log/log-policy.ts';
 import { openLogSink } from '../../src/kernel/linux/log/log-sink.ts';
 import { identifyNamespace } from '../../src/kernel/linux/namespace.ts';
 import { listNodeLinks, openLinuxKernel } from '../../src/kernel/linux/parts.ts';
-import { FileStateStore } from '../../src/kernel/linux/state-store.ts';
+import { FileStateStore } from '../../src/kernel/linux/state/state-store.ts';
 import { type Kernel, KernelError } from '../../src/kernel/port.ts';
 import type { Operation } from '../../src/model/operation.ts';
 import { SmallWorld } from './world.ts';
@@ -49,7 +49,7 @@ export class FaultWorld {
   /** Runs a verb, disturbed at a step; 0: not at all. `seen` takes the operations. */
   call(verb: 'ADD' | 'DEL', backend: string, step: number, seen: Operation[], fault: Fault = 'refused'): Outcome {
     const { world } = this;
-    const store = new FileStateStore(this.#states);
+    const store = new FileStateStore(this.#states, { tidies: true });
     const parts: PluginParts = {
       store,
       openKernel: (path, choice) => disturb(openLinuxKernel(path, choice, store), step, seen, fault),
