@@ -1,4 +1,4 @@
-import type { Prefix } from './address.ts';
+import type { Address, Prefix } from './address.ts';
 import type { AttachmentId, MacvlanMode } from './attachment.ts';
 import type { LinkGuard } from './guard.ts';
 import type { PolicyRule, Route } from './network.ts';
@@ -11,8 +11,16 @@ import type { AttachmentState } from './state.ts';
  * happens wholly or not at all.
  */
 export type Operation =
-  /** Leads the rules from one program to another; either may be absent. */
-  | { readonly do: 'change-rules'; readonly from?: RuleProgram; readonly to?: RuleProgram }
+  /**
+   * Leads the rules from one program to another; either may be absent. `unsure`: nobody knows which of
+   * the two is installed.
+   */
+  | {
+      readonly do: 'change-rules';
+      readonly from?: RuleProgram;
+      readonly to?: RuleProgram;
+      readonly unsure?: boolean;
+    }
   /** Removes whatever rules stand under a name, if they are the owner's. */
   | {
       readonly do: 'remove-rules';
@@ -56,6 +64,16 @@ export type Operation =
       readonly redirects: readonly Redirect[];
       readonly fallback: boolean;
       readonly kept: readonly Prefix[];
+    }
+  /** Ends the connections, of those with a mark, that redirects or fallbacks made. */
+  | {
+      readonly do: 'forget-redirected';
+      readonly value: number;
+      readonly mask: number;
+      readonly redirects: readonly Redirect[];
+      readonly fallbacks: readonly Address[];
+      /** Ports that had a redirect, so that no fallback made their connections. */
+      readonly ports: ReadonlySet<string>;
     }
   /** Forgets connections whose mark says that they are an attachment's. */
   | { readonly do: 'forget-marked'; readonly value: number; readonly mask: number }

@@ -30,7 +30,7 @@ describe('what is remembered', () => {
     writeFileSync(own, JSON.stringify(state));
   };
 
-  const broken: { name: string; make: () => void }[] = [
+  const broken: { name: string; make: () => unknown }[] = [
     { name: 'no JSON', make: () => writeFileSync(other, '{ torn') },
     { name: 'an empty file', make: () => writeFileSync(other, '') },
     { name: 'a list', make: () => writeFileSync(other, '[]') },
@@ -41,7 +41,7 @@ describe('what is remembered', () => {
       make: () => writeFileSync(other, '{"version":1,"id":{"containerId":"x","ifname":5},"netns":7}'),
     },
     { name: 'a link', make: () => symlinkSync('/etc/passwd', other) },
-    { name: 'a folder', make: () => void mkdirSync(other) },
+    { name: 'a folder', make: () => mkdirSync(other) },
   ];
   for (const { name, make } of broken) {
     it(`stops nobody where a file is broken, which is set aside and told once: ${name}`, async () => {

@@ -28,7 +28,9 @@ export function detach(parts: PluginParts, id: AttachmentId, givenPath: string |
   try {
     const kernel = parts.openKernel(path, remembered?.backend ?? 'auto');
     try {
-      removeAttachment(kernel, store, id, remembered);
+      // Another call may have changed it before we had the lock.
+      const now = store.find(id);
+      removeAttachment(kernel, store, id, describesNamespace(now, netns.inode, store.bootId()) ? now : undefined);
     } finally {
       kernel.close();
     }

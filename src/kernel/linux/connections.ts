@@ -1,12 +1,13 @@
 import { containsAddress, isUnusable } from '../../model/address.ts';
 import type { Operation } from '../../model/operation.ts';
-import { protocolNumbers } from '../../model/redirect.ts';
+import { portKey, protocolNumbers } from '../../model/redirect.ts';
 import { listAddresses } from './netlink/address.ts';
 import {
   type Connection,
   deleteConnection,
   deleteMarkedConnections,
   deleteTracked,
+  listConnections,
   listUntranslated,
 } from './netlink/conntrack.ts';
 import { NetlinkError, NetlinkSocket, netlinkFamily } from './netlink/socket.ts';
@@ -34,6 +35,33 @@ export function forgetUntranslated(
         ? !flow.destinationTranslated && (fallback || ports.has(`${flow.protocol} ${flow.destinationPort}`))
         : !flow.sourceTranslated && !kept.some((prefix) => containsAddress(prefix, flow.target));
       if (stale) forgetting(() => deleteTracked(conntrack, flow));
+    }
+  });
+}
+
+/**
+ * Ends the connections, of those with a mark, that these redirects or fallbacks made: what comes of them
+ * next is no part of a connection any more. Throws {@link NetlinkError}.
+ */
+export function forgetRedirected({
+  value,
+  mask,
+  redirects,
+  fallbacks,
+  ports,
+}: Extract<Operation, { do: 'forget-redirected' }>): void {
+  if (redirects.length + fallbacks.length === 0 || !tracksAny()) return;
+  const ends = new Set(redirects.map((one) => `${portKey(one)} ${one.target.text} ${one.targetPort ?? one.port}`));
+  const fallbackTargets = new Set(fallbacks.map(({ text }) => text));
+  withConntrack((conntrack) => {
+    for (const connection of listConnections(conntrack, { value, mask })) {
+      if (!connection.translated) continue;
+      const { source, protocol, destinationPort, answeredBy } = connection;
+      const port = `${source.family} ${protocol} ${destinationPort}`;
+      const isEnded =
+        ends.has(`${port} ${answeredBy.address.text} ${answeredBy.port}`) ||
+        (fallbackTargets.has(answeredBy.address.text) && answeredBy.port === destinationPort && !ports.has(port));
+      if (isEnded) forgetConnection(conntrack, connection);
     }
   });
 }

@@ -3,7 +3,7 @@ import { formatPolicyRule, formatRoute } from '../../model/format.ts';
 import type { Operation } from '../../model/operation.ts';
 import type { RuleBackend } from '../../rules/transaction.ts';
 import type { StateStore } from '../port.ts';
-import { forgetMarked, forgetUntranslated } from './connections.ts';
+import { forgetMarked, forgetRedirected, forgetUntranslated } from './connections.ts';
 import { installGuard, removeGuard } from './guard.ts';
 import type { LinkDirectory } from './link-directory.ts';
 import { addAddress } from './netlink/address.ts';
@@ -42,7 +42,7 @@ function change(operation: Exclude<Operation, { do: 'guard-link' }>, context: Op
   const { pod, links } = context;
   switch (operation.do) {
     case 'change-rules':
-      changeRules(context.backend, operation.from, operation.to);
+      changeRules(context.backend, operation.from, operation.to, operation.unsure, context.tables);
       break;
     case 'remove-rules':
       removeRules(operation.backends, operation.name, operation.owner, context.tables);
@@ -94,6 +94,9 @@ function change(operation: Exclude<Operation, { do: 'guard-link' }>, context: Op
       break;
     case 'forget-untranslated':
       forgetUntranslated(pod, operation);
+      break;
+    case 'forget-redirected':
+      forgetRedirected(operation);
       break;
     case 'forget-marked':
       forgetMarked(operation.value, operation.mask);
@@ -147,6 +150,7 @@ export function describeOperation(operation: Operation): string {
     case 'set-sysctl':
       return `set ${operation.key} to ${operation.value}`;
     case 'forget-untranslated':
+    case 'forget-redirected':
     case 'forget-marked':
       return 'forget tracked connections';
     case 'announce':

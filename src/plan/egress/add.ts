@@ -1,9 +1,17 @@
+import { formatPrefix } from '../../model/address.ts';
 import type { AttachmentId } from '../../model/attachment.ts';
 import { formatDestination } from '../../model/format.ts';
 import { mainTable, type NamespaceSnapshot, type Route } from '../../model/network.ts';
 import type { Operation, Step } from '../../model/operation.ts';
-import { fallbackOf } from '../../model/redirect.ts';
-import type { AttachmentState, ChangedSysctl, NamespaceId, PodName, RememberedRouter } from '../../model/state.ts';
+import { fallbackOf, type RedirectSet } from '../../model/redirect.ts';
+import type {
+  AttachmentState,
+  ChangedSysctl,
+  NamespaceId,
+  PodName,
+  RememberedRedirects,
+  RememberedRouter,
+} from '../../model/state.ts';
 import { inwardMark, markMask } from '../../rules/marks.ts';
 import { ownerComment, unfinishedComment } from '../../rules/owner.ts';
 import type { RuleBackend } from '../../rules/transaction.ts';
@@ -160,14 +168,19 @@ function describeState(
   };
 }
 
+/** Redirects as they are remembered. */
+export function rememberRedirects({ redirects, fallbacks }: RedirectSet): RememberedRedirects {
+  return { destinations: redirects.map(formatDestination), fallbacks };
+}
+
 function describeRouter({ spec, mtu, reserved }: Resolved, logFile: string): RememberedRouter {
   return {
     mode: spec.mode,
     mtu,
     ...(spec.mac === undefined ? {} : { mac: spec.mac }),
     gateways: reserved.map(({ gateway }) => gateway),
-    destinations: spec.redirects.redirects.map(formatDestination),
-    fallbacks: spec.redirects.fallbacks,
+    ...rememberRedirects(spec.redirects),
+    clusterNetworks: spec.clusterNetworks.map(formatPrefix),
     logFile,
   };
 }

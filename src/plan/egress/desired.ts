@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { type Family, hostPrefix, networkOf } from '../../model/address.ts';
+import { type Family, hostPrefix, networkOf, type Prefix } from '../../model/address.ts';
 import type { AttachmentId } from '../../model/attachment.ts';
 import type { LinkGuard } from '../../model/guard.ts';
 import { type Link, mainTable, type NamespaceSnapshot, type PolicyRule, type Route } from '../../model/network.ts';
+import type { RedirectSet } from '../../model/redirect.ts';
 import type { RuleProgram } from '../../model/rules.ts';
 import { compileEgress } from '../../rules/egress.ts';
 import { inwardMark, markMask, outwardMark } from '../../rules/marks.ts';
@@ -49,14 +50,10 @@ export function describeDesired(id: AttachmentId, link: string, resolved: Resolv
   const families = reserved.map(({ prefix }) => prefix.address.family);
   return {
     link,
-    program: compileEgress({
-      owner: ownerOf(id),
-      egressLink: link,
-      podLinks,
-      reserved: reserved.map(({ prefix }) => prefix.address),
-      redirects: spec.redirects,
-      slot,
-    }),
+    program: describeProgram(
+      { id, link, podLinks, reserved: reserved.map(({ prefix }) => prefix), slot },
+      spec.redirects,
+    ),
     guard: { link, owner: ownerOf(id), addresses: reserved.map(({ prefix }) => prefix.address) },
     outward: reserved.flatMap((one) => outwardRoutes(one, link, mainTable)),
     privateOutward: reserved.flatMap((one) => privateOutwardRoutes(one, link, numbersOf(slot).outwardTable)),
@@ -70,6 +67,30 @@ export function describeDesired(id: AttachmentId, link: string, resolved: Resolv
     ),
     linkSysctls: linkSysctls(families, link, pod),
   };
+}
+
+/** What the rules of an attachment depend on besides its redirects: known of one that stands as of one to be made. */
+export interface RouterPlace {
+  readonly id: AttachmentId;
+  readonly link: string;
+  readonly podLinks: Resolved['podLinks'];
+  readonly reserved: readonly Prefix[];
+  readonly slot: number;
+}
+
+/** The rules of an attachment: ADD installs them, a change leads from one such program to another. */
+export function describeProgram(
+  { id, link, podLinks, reserved, slot }: RouterPlace,
+  redirects: RedirectSet,
+): RuleProgram {
+  return compileEgress({
+    owner: ownerOf(id),
+    egressLink: link,
+    podLinks,
+    reserved: reserved.map(({ address }) => address),
+    redirects,
+    slot,
+  });
 }
 
 /** Whose rules and links these are; long container IDs are cut to what a rule's comment can hold. */

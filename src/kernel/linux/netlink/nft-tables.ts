@@ -1,6 +1,8 @@
+import type { NftElement } from '../../../rules/nftables/element.ts';
 import { readAttributes } from './attributes.ts';
 import { writeTextAttribute } from './nft-expression.ts';
 import { NftSocket, writeNftMessage } from './nft-socket.ts';
+import { ElementSocket } from './nftables.ts';
 import { NetlinkError, NetlinkSocket, netlinkFamily } from './socket.ts';
 
 /** `NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_*`. */
@@ -28,6 +30,7 @@ export function orUnsupported<T>(run: () => T): T | undefined {
 export class NftTables {
   #socket: NftSocket | undefined;
   #reader: NetlinkSocket | undefined;
+  #elements: ElementSocket | undefined;
 
   /**
    * Does what the messages say; where they make a table that is there already, that is deleted in the
@@ -56,8 +59,16 @@ export class NftTables {
     if (present.length > 0) this.#open().commit(present.map((family) => writeDeletion(family, name)));
   }
 
+  /** As {@link ElementSocket.change}. */
+  changeElements(table: string, gone: readonly NftElement[], come: readonly NftElement[]): void {
+    this.#elements ??= new ElementSocket();
+    this.#elements.change(table, gone, come);
+  }
+
   close(): void {
     this.#socket?.close();
+    this.#elements?.close();
+    this.#elements = undefined;
     this.#reader?.close();
     this.#socket = undefined;
     this.#reader = undefined;

@@ -129,7 +129,10 @@ class ElementList {
   #pushFields(kind: number, fields: readonly NftField[]): void {
     const start = this.#begin(kind | nested);
     const value = this.#begin(attribute.data.value);
-    this.length = writeFieldBytes(fields, this.#buffer, this.length);
+    const begin = this.length;
+    this.length = writeFieldBytes(fields, this.#buffer, begin);
+    // Only fields of several are padded.
+    if (fields.length === 1 && fields[0]?.type === 'inet_service') this.length = begin + 2;
     this.#end(value);
     this.#end(start);
   }

@@ -21,13 +21,15 @@ const route = z.looseObject({
   others: z.optional(z.array(z.tuple([number, z.string()]))),
 });
 
+const redirects = { destinations: z.array(z.string()), fallbacks: z.array(address) };
+
 const router = z.looseObject({
   mode: z.enum(['bridge', 'private', 'vepa', 'passthru']),
   mtu: number,
   mac: z.optional(z.string()),
   gateways: z.array(address),
-  destinations: z.array(z.string()),
-  fallbacks: z.array(address),
+  ...redirects,
+  clusterNetworks: z.optional(z.array(z.string())),
   logFile: z.string(),
 });
 
@@ -58,6 +60,7 @@ const extras = {
   master: z.string(),
   pod: z.object({ namespace: z.string(), name: z.string() }),
   router,
+  pending: z.object(redirects),
 };
 
 /** A file as this version writes it, and as later ones do that only add to it: what they add is kept. */
@@ -74,6 +77,7 @@ const stateSchema = z.looseObject({
   sysctls: z.array(lists.sysctls),
   pod: z.optional(extras.pod),
   router: z.optional(extras.router),
+  pending: z.optional(extras.pending),
 });
 
 /**

@@ -46,6 +46,8 @@ export class FileStateStore implements StateStore {
   readonly #folder: string;
   readonly #tidies: boolean;
   readonly #remains = new Map<string, Partial<AttachmentState>>();
+  /** The file that was read last: who looks again under a lock mostly finds the same. */
+  #last: { readonly name: string; readonly version: string; readonly state: AttachmentState } | undefined;
 
   constructor(folder: string = stateFolder, { tidies = false }: StoreOptions = {}) {
     this.#folder = folder;
@@ -120,8 +122,13 @@ export class FileStateStore implements StateStore {
       return undefined;
     }
     try {
+      const version = versionOf(fd);
+      if (this.#last?.name === name && this.#last.version === version) return this.#last.state;
       const read = readOpenState(fd);
-      if (!('why' in read)) return read;
+      if (!('why' in read)) {
+        this.#last = { name, version, state: read };
+        return read;
+      }
       this.#setAside(name, read, fstatSync(fd).ino);
       return undefined;
     } finally {
@@ -155,6 +162,12 @@ export class FileStateStore implements StateStore {
       // Its writer was quicker.
     }
   }
+}
+
+/** What changes whenever a file is written anew. */
+function versionOf(fd: number): string {
+  const { ino, size, mtimeNs, ctimeNs } = fstatSync(fd, { bigint: true });
+  return [ino, size, mtimeNs, ctimeNs].join(' ');
 }
 
 /** Both parts are validated names without a slash. */
