@@ -1,31 +1,13 @@
 #!/usr/bin/env node
 /** The controller: reads its options, starts, and ends on a signal. */
-import { writeSync } from 'node:fs';
-import pino from 'pino';
+import { openKubeApi } from '../src/cluster/client.ts';
 import { startController } from '../src/controller/daemon.ts';
 import { formatHelp } from '../src/controller/option-table.ts';
 import { parseOptions } from '../src/controller/options.ts';
 import { readCommandLine } from '../src/daemon/command-line.ts';
+import { openDaemonLog } from '../src/daemon/log.ts';
+import { runDaemon } from '../src/daemon/run.ts';
 
 const options = readCommandLine(parseOptions, formatHelp);
-const log = pino(
-  { level: options.logLevel, timestamp: pino.stdTimeFunctions.isoTime },
-  pino.destination({ sync: true }),
-);
-try {
-  // Loaded when it is needed: the client takes longer to load than all the rest.
-  const { openKubeApi } = await import('../src/cluster/client-node.ts');
-  const daemon = await startController(options, openKubeApi(options.kubeconfig), log);
-  log.info({}, 'The controller runs');
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      daemon.stop();
-      log.info({ signal }, 'The controller ends');
-      process.exit(0);
-    });
-  }
-} catch (error) {
-  log.error({ err: error }, 'Cannot start');
-  writeSync(2, `${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
-}
+const log = openDaemonLog(options.logLevel);
+await runDaemon('The controller', log, () => startController(options, openKubeApi(options.kubeconfig), log));

@@ -8,10 +8,11 @@ import { readFileSync, writeSync } from 'node:fs';
 import { basename } from 'node:path';
 import manifest from '../package.json' with { type: 'json' };
 import { runPlugin } from '../src/cni/main.ts';
+import { openLogSink } from '../src/kernel/linux/log/log-sink.ts';
 import { identifyNamespace } from '../src/kernel/linux/namespace.ts';
 import { listNodeLinks, openLinuxKernel } from '../src/kernel/linux/parts.ts';
 import { chooseBackend } from '../src/kernel/linux/rule-tools.ts';
-import { FileStateStore } from '../src/kernel/linux/state-store.ts';
+import { FileStateStore, stateFolder } from '../src/kernel/linux/state/state-store.ts';
 
 if (basename(process.argv0) === 'egress-router-pod') void runInPod();
 else process.exit(runAsPlugin());
@@ -26,7 +27,7 @@ async function runInPod(): Promise<void> {
 }
 
 function runAsPlugin(): number {
-  const store = new FileStateStore();
+  const store = new FileStateStore(stateFolder, { tidies: true });
   const outcome = runPlugin(
     {
       environment: process.env,
@@ -38,6 +39,7 @@ function runAsPlugin(): number {
       openKernel: (path, backend) => openLinuxKernel(path, backend, store),
       identifyNamespace,
       checkBackend: (choice) => void chooseBackend(choice),
+      openLog: openLogSink,
       listNodeLinks,
     },
   );

@@ -1,5 +1,5 @@
 import type * as z from 'zod/mini';
-import type { Family } from '../model/address.ts';
+import type { Family, Prefix } from '../model/address.ts';
 import type { MacvlanMode, ReservedAddress } from '../model/attachment.ts';
 import type { Parsed } from '../model/problem.ts';
 import type { Redirect } from '../model/redirect.ts';
@@ -44,6 +44,33 @@ export function parseEgressRouter(input: unknown, path = ''): Parsed<EgressRoute
   return problems.finish(() => router);
 }
 
+/**
+ * Reads an EgressRouter as a pool: several addresses of one family are as many routers, which differ in
+ * nothing else; those of IPv4 and IPv6 are paired by position. One address, or one of each family, is a pool
+ * of one. Contract part 7.
+ */
+export function parseEgressRouterPool(input: unknown, path = ''): Parsed<readonly EgressRouterSpec[]> {
+  const problems = new ProblemList();
+  const router = readSpec(input, path, problems, checkDistinct);
+  const [ones, others] = ([4, 6] as const).map((family) =>
+    router.reserved.filter(({ prefix }) => prefix.address.family === family),
+  ) as [ReservedAddress[], ReservedAddress[]];
+  if (ones.length > 0 && others.length > 0 && ones.length !== others.length) {
+    const seen = `${ones.length} of IPv4, ${others.length} of IPv6`;
+    problems.add(
+      join(path, 'addresses'),
+      seen,
+      'must be as many of one family as of the other: they are paired by position',
+    );
+  }
+  return problems.finish(() =>
+    (ones.length > 0 ? ones : others).map((one, index) => {
+      const pair = ones.length > 0 ? others[index] : undefined;
+      return { ...router, reserved: pair === undefined ? [one] : [one, pair] };
+    }),
+  );
+}
+
 /** As {@link parseEgressRouter}, for a part of a larger document; the value counts only without problems. */
 export function readEgressRouter(input: unknown, path: string, problems: ProblemList): EgressRouterSpec {
   const isWhole = isRecord(input) && ['spec', 'kind', 'apiVersion'].some((key) => Object.hasOwn(input, key));
@@ -62,10 +89,15 @@ function checkHeader(input: Record<string, unknown>, path: string, problems: Pro
   }
 }
 
-function readSpec(input: unknown, path: string, problems: ProblemList): EgressRouterSpec {
+function readSpec(
+  input: unknown,
+  path: string,
+  problems: ProblemList,
+  mayFollow: MayFollow = isOneOfFamily,
+): EgressRouterSpec {
   const spec = readShape(getEgressRouterSpecSchema(), input, path, problems) ?? {};
   readChoice(spec.mode, ['redirect'], 'redirect', join(path, 'mode'), problems);
-  const { reserved, families } = readAddresses(spec.addresses, join(path, 'addresses'), problems);
+  const { reserved, families } = readAddresses(spec.addresses, join(path, 'addresses'), problems, mayFollow);
   const redirects = new RedirectCollector(families, problems);
   const redirectPath = join(path, 'redirect');
   readRules(spec.redirect?.redirectRules ?? [], `${redirectPath}.redirectRules`, redirects, problems);
@@ -88,28 +120,45 @@ function readInterface(
   return { ...(hasMode && { mode }), ...(master !== undefined && { master }) };
 }
 
+/** Whether an address may follow those that were read; notes a problem where not. */
+type MayFollow = (read: readonly ReservedAddress[], one: Placed, problems: ProblemList) => boolean;
+type Placed = { readonly prefix: Prefix; readonly place: Written };
+
+function isOneOfFamily(read: readonly ReservedAddress[], { prefix, place }: Placed, problems: ProblemList): boolean {
+  const families = new Set(read.map((one) => one.prefix.address.family));
+  return claimFamily(families, prefix.address.family, place, 'address', problems);
+}
+
+function checkDistinct(read: readonly ReservedAddress[], { prefix, place }: Placed, problems: ProblemList): boolean {
+  const isNew = !read.some((one) => one.prefix.address.text === prefix.address.text);
+  if (!isNew) problems.add(place.path, place.text, 'is there twice; each router of a pool needs an address of its own');
+  return isNew;
+}
+
 /** `families` is undefined when an address could not be read: nothing can be said about its family then. */
 function readAddresses(
   addresses: readonly (WrittenAddress | undefined)[] | undefined,
   path: string,
   problems: ProblemList,
+  mayFollow: MayFollow,
 ): { reserved: readonly ReservedAddress[]; families: ReadonlySet<Family> | undefined } {
   if (addresses?.length === 0) problems.add(path, addresses, 'must name a reserved address');
-  const families = new Set<Family>();
   const reserved: ReservedAddress[] = [];
   for (const [index, address] of (addresses ?? []).entries()) {
-    const read = address && readAddress(address, `${path}[${index}]`, families, problems);
+    const read = address && readAddress(address, `${path}[${index}]`, reserved, problems, mayFollow);
     if (read !== undefined) reserved.push(read);
   }
   const isComplete = reserved.length > 0 && reserved.length === addresses?.length;
+  const families = new Set<Family>(reserved.map(({ prefix }) => prefix.address.family));
   return { reserved, families: isComplete ? families : undefined };
 }
 
 function readAddress(
   { ip, gateway: gatewayText }: WrittenAddress,
   path: string,
-  families: Set<Family>,
+  before: readonly ReservedAddress[],
   problems: ProblemList,
+  mayFollow: MayFollow,
 ): ReservedAddress | undefined {
   const text = presentText(gatewayText);
   const written: Written | undefined = text === undefined ? undefined : { path: `${path}.gateway`, text };
@@ -117,8 +166,7 @@ function readAddress(
   if (ip === undefined) return undefined;
   const place = { path: `${path}.ip`, text: ip };
   const prefix = readReservedAddress(place, problems);
-  if (prefix === undefined || !claimFamily(families, prefix.address.family, place, 'address', problems))
-    return undefined;
+  if (prefix === undefined || !mayFollow(before, { prefix, place }, problems)) return undefined;
   if (written && gateway) checkGateway(prefix, gateway, written, problems);
   return makeReservedAddress(prefix, gateway);
 }

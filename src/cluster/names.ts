@@ -1,7 +1,17 @@
-/** Names under which the daemons appear in a cluster, in one place so that no two are the same. */
+/**
+ * Names under which programs of this project are known in a cluster: what others read in statuses, Events,
+ * `metadata.managedFields` and Leases. One list, so that no two programs have the same.
+ */
+
 export const clusterNames = {
-  /** The controller of the Gateway API (GatewayClass, `spec.controllerName`). */
+  /** Field manager, Event source and Lease of the controller of EgressRouters; value of `app.kubernetes.io/managed-by`. */
+  controller: 'egress-router-controller',
+  /** Field manager and Event source of the daemon of every node. It has no Lease: each has its own node. */
+  node: 'egress-router-node',
+  /** Event source of the ingress agent. */
+  agent: 'ingress-agent',
+  /** `spec.controllerName` of GatewayClasses that are the agent's, and in the statuses of routes. */
   gatewayController: 'egress-router.io/ingress-agent',
-  /** The Lease of the agents that share statuses of one router. */
-  agentLease: (routerName: string) => `ingress-agent-${routerName}`,
+  /** Lease by which one of the agents of a router name writes statuses. */
+  agentLease: (routerName: string): string => `ingress-agent-${routerName}`,
 } as const;

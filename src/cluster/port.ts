@@ -31,6 +31,14 @@ export interface WatchEvent {
   readonly object: unknown;
 }
 
+/** How an object is deleted (meta/v1 DeleteOptions). */
+export interface DeleteOptions {
+  /** Only the object of this UID: another of its name stays. */
+  readonly uid?: string;
+  /** Seconds that a pod has to end; 0: it is forgotten at once, since its node cannot tell of its end. */
+  readonly graceSeconds?: number;
+}
+
 /** What is needed of an API server. Paths are such as `/apis/route.openshift.io/v1/routes`. */
 export interface KubeApi {
   /** Reads an object or one page of a list. Throws a {@link KubeError}. */
@@ -46,6 +54,12 @@ export interface KubeApi {
    * 409 with the cause `FieldManagerConflict` where others set a field otherwise, with their names.
    */
   apply(path: string, object: unknown, manager: string, signal?: AbortSignal): Promise<unknown>;
+  /**
+   * Deletes an object. Throws a {@link KubeError}: 409 when it is not the one that `options` means.
+   *
+   * @param options of meta/v1 DeleteOptions
+   */
+  remove(path: string, options: DeleteOptions, signal?: AbortSignal): Promise<unknown>;
   /**
    * Tells events until the server ends the watch, the connection is silent for too long, or `signal`;
    * then resolves. Throws a {@link KubeError}: 410 when the resource version is too old.

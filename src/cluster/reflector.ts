@@ -23,7 +23,7 @@ export interface ReflectorTimes {
   readonly absentPause: number;
 }
 
-export const ordinaryTimes: ReflectorTimes = { firstPause: 200, longestPause: 30_000, absentPause: 30_000 };
+export const ordinaryTimes: ReflectorTimes = { firstPause: 200, longestPause: 30_000, absentPause: 8_000 };
 
 /** Objects of one page of a list. */
 const pageSize = 500;
@@ -33,7 +33,7 @@ const watchSeconds = 290;
 
 /**
  * Follows all objects of a kind for ever: lists them whole, then watches from there; goes on from the
- * last event or bookmark after an interruption, and lists anew when the server has forgotten that
+ * last event or bookmark after an interruption, and lists again when the server has forgotten that
  * (410). Returns when `signal` says so; never throws.
  *
  * @param random 0–1, spreads the agents of many nodes after the server was away
@@ -83,7 +83,8 @@ export async function reflect(
       }
       if (status === 404) {
         handler.absent();
-        await pause(times.absentPause, signal);
+        // Spread, and never longer: an API that appears is to be noticed within ten seconds.
+        await pause(times.absentPause * (0.75 + 0.25 * random()), signal);
         continue;
       }
       handler.report(error instanceof Error ? error.message : String(error));

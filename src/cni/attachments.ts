@@ -2,10 +2,11 @@ import type { Kernel, StateStore } from '../kernel/port.ts';
 import type { AttachmentId } from '../model/attachment.ts';
 import type { NamespaceSnapshot } from '../model/network.ts';
 import type { AttachmentState, NamespaceId } from '../model/state.ts';
-import { ownerOf } from '../plan/egress/desired.ts';
+import { isHalfMade, ownerOf } from '../plan/egress/desired.ts';
 import { PlanError } from '../plan/egress/error.ts';
 import { ownerOfAlias, recoverState } from '../plan/egress/recover.ts';
 import { planRemoval } from '../plan/egress/remove.ts';
+import { ownerComment } from '../rules/owner.ts';
 import { runRemoval } from './steps.ts';
 
 /** The other attachments that stand in a namespace, by what is remembered. */
@@ -17,9 +18,9 @@ export function attachmentsIn(store: StateStore, netns: NamespaceId, except: Att
     .filter(({ id }) => id.containerId !== except.containerId || id.ifname !== except.ifname);
 }
 
-/** Whether the link that a state speaks of stands in the namespace and is its own. */
+/** Whether the link that a state speaks of stands in the namespace, finished, and is its own. */
 function hasOwnLink(state: AttachmentState, pod: NamespaceSnapshot): boolean {
-  return pod.links.some((link) => link.name === state.link && ownerOfAlias(link.alias) === ownerOf(state.id));
+  return pod.links.some((link) => link.name === state.link && link.alias === ownerComment(ownerOf(state.id)));
 }
 
 /**
@@ -62,7 +63,12 @@ export function removeLeftovers(
     now,
     others.filter((other) => !stale.includes(other)),
   );
-  return stale.length > 0 || removedForeign;
+  const halfMade = now.links.filter(isHalfMade);
+  runRemoval(
+    kernel,
+    halfMade.map(({ name }) => ({ do: 'delete-link', link: name })),
+  );
+  return stale.length > 0 || removedForeign || halfMade.length > 0;
 }
 
 function removeUnremembered(
@@ -88,6 +94,13 @@ function removeUnremembered(
   return true;
 }
 
+/** What can still be read of a broken state, unless it is of another namespace. */
+function remainsHere(kernel: Kernel, store: StateStore, id: AttachmentId): Partial<AttachmentState> {
+  const remains = store.remains(id);
+  const isHere = (remains.netns?.inode ?? kernel.netns.inode) === kernel.netns.inode;
+  return isHere && (remains.bootId ?? store.bootId()) === store.bootId() ? remains : {};
+}
+
 /** Removes an attachment from the namespace it is in; what is missing is no error. Throws {@link KernelError}. */
 export function removeAttachment(
   kernel: Kernel,
@@ -105,6 +118,10 @@ export function removeAttachment(
   const foreign = pod.links.some((one) => one.name === link && ownerOfAlias(one.alias) !== ownerOf(id));
   // Somebody else's interface has the name, or another attachment of ours: not this container's.
   if (foreign || others.some((other) => other.link === link)) return;
-  const state = { ...recoverState(link, ownerOf(id), id.ifname, pod, kernel.netns), id };
+  const state = {
+    ...recoverState(link, ownerOf(id), id.ifname, pod, kernel.netns),
+    ...remainsHere(kernel, store, id),
+    id,
+  };
   runRemoval(kernel, planRemoval(state, pod, others, ['iptables', 'nftables']));
 }

@@ -1,4 +1,4 @@
-import type { Kernel, StateStore } from '../kernel/port.ts';
+import type { Kernel, LogSink, StateStore } from '../kernel/port.ts';
 import type { RuleBackendChoice } from '../model/attachment.ts';
 import type { NamespaceId } from '../model/state.ts';
 import type { PluginLog } from './log/log.ts';
@@ -12,6 +12,8 @@ export interface PluginParts {
   identifyNamespace(path: string): NamespaceId | undefined;
   /** Throws {@link KernelError} where rules cannot be installed. */
   checkBackend(choice: RuleBackendChoice): void;
+  /** The log that a configuration asks for, or where its lines go instead. Never throws. */
+  openLog(file: string): LogSink;
   /** Names of the node's interfaces. Throws {@link KernelError} where netlink does not answer. */
   listNodeLinks(): readonly string[];
 }

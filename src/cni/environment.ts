@@ -64,7 +64,8 @@ function readContainerCall(verb: 'ADD' | 'CHECK' | 'DEL', environment: Environme
 
 function invalidEnvironment(problems: readonly string[]): CniError {
   const more = problems.length > 1 ? ', and other problems (see details)' : '';
-  return new CniError(errorCodes.invalidEnvironment, `Invalid environment: ${problems[0]}${more}`, problems.join('\n'));
+  const details = problems.length > 1 ? problems.join('\n') : '';
+  return new CniError(errorCodes.invalidEnvironment, `Invalid environment: ${problems[0]}${more}`, details);
 }
 
 const containerIdCure = 'must be a container ID: letters, digits, "_", "." and "-", a letter or digit first';

@@ -1,5 +1,5 @@
 import { formatProblem, type Problem } from '../model/problem.ts';
-import { escapeUnprintable } from '../model/text.ts';
+import { escapeLines, escapeUnprintable } from '../model/text.ts';
 
 /** Error codes of CNI spec 1.1.0 §5 (Error); those from 100 are this plugin's own. */
 export const errorCodes = {
@@ -53,13 +53,14 @@ export class CniError extends Error {
   }
 }
 
-/** Code 7 for a configuration with problems: the first in `msg`, all in `details`. */
+/** Code 7 for a configuration with problems: the first in `msg`; of several, all in `details`. */
 export function describeProblems(problems: readonly Problem[]): CniError {
   const lines = problems.slice(0, toldProblems).map(formatProblem);
   if (problems.length > toldProblems) lines.push('and others');
   const more = problems.length > 1 ? ', and other problems (see details)' : '';
   const msg = `Invalid network configuration: ${lines[0] ?? 'unknown problem'}${more}`;
-  return new CniError(errorCodes.invalidNetworkConfig, msg, lines.join('\n'));
+  // Runtimes print both in one line: a single problem is said once.
+  return new CniError(errorCodes.invalidNetworkConfig, msg, lines.length > 1 ? lines.join('\n') : '');
 }
 
 /** Anything thrown, as a {@link CniError}; what nobody expected becomes code 100. */
@@ -79,8 +80,15 @@ export function formatError(cniVersion: string, error: CniError): string {
     cniVersion,
     code: error.code,
     msg: shorten(escapeUnprintable(error.msg), maxMessage),
-    ...(details !== '' && { details: shorten(details, maxDetails) }),
+    ...(details !== '' && { details: shorten(escapeLines(details), maxDetails) }),
   });
+}
+
+/** What there is to say besides the message, for where both stand in one line. */
+export function listDetails(error: CniError): string[] {
+  return [...error.details.split('\n'), ...listCauses(error)].filter(
+    (line) => line !== '' && !error.msg.includes(line),
+  );
 }
 
 /** The messages below the error's own, as far as they say something new. */

@@ -1,7 +1,7 @@
 import { formatPrefix } from '../model/address.ts';
 import type { NamespaceSnapshot, Route } from '../model/network.ts';
 import type { Operation } from '../model/operation.ts';
-import { fallbackOf } from '../model/redirect.ts';
+import { fallbackOf, type Redirect, type RedirectSet } from '../model/redirect.ts';
 import type { Resolved } from '../plan/egress/resolve.ts';
 import { renderEndpoint } from '../rules/endpoint.ts';
 import type { RuleBackend } from '../rules/transaction.ts';
@@ -19,7 +19,9 @@ export function describeRequest(resolved: Resolved, destinations: readonly strin
 export function describeDone(operation: Operation, pod: NamespaceSnapshot): string[] {
   switch (operation.do) {
     case 'create-macvlan':
-      return ['Created macvlan interface', `Renamed macvlan to "${operation.name}"`];
+      return ['Created macvlan interface'];
+    case 'claim-link':
+      return [`Renamed macvlan to "${operation.name}"`];
     case 'add-route':
       return describeAddedRoute(operation.route);
     case 'delete-route':
@@ -50,22 +52,56 @@ function describeGoRoute(route: Route, pod: NamespaceSnapshot): string {
 
 /** One line for each redirect, the fallback and the source, as OpenShift's log names them. */
 export function* describeRules(resolved: Resolved, link: string, backend: RuleBackend): Generator<string> {
-  const describe = backend === 'iptables' ? describeIptables(link) : describeNftables(link);
-  for (const redirect of resolved.spec.redirects.redirects) {
-    const { family } = redirect.target;
-    const podLink = resolved.podLinks[family];
-    if (podLink === undefined) continue;
-    const port = redirect.targetPort;
-    const endpoint = renderEndpoint({ address: redirect.target, ...(port === undefined ? {} : { port }) });
-    yield describe.redirect(family, podLink, redirect.protocol, redirect.port, endpoint);
-  }
-  for (const { prefix } of resolved.reserved) {
+  const { podLinks, reserved, spec } = resolved;
+  yield* describeRedirects('Added', spec.redirects.redirects, podLinks, link, backend);
+  const describe = wordsOf(backend, 'Added', link);
+  for (const { prefix } of reserved) {
     const { family, text } = prefix.address;
-    const fallback = fallbackOf(resolved.spec.redirects, family);
-    const podLink = resolved.podLinks[family];
+    const fallback = fallbackOf(spec.redirects, family);
+    const podLink = podLinks[family];
     if (fallback !== undefined && podLink !== undefined) yield describe.fallback(family, podLink, fallback.text);
     yield describe.source(family, text);
   }
+}
+
+type PodLinks = Resolved['podLinks'];
+/** What happened to a rule. */
+type Change = 'Added' | 'Removed';
+
+/** One line for each redirect and fallback that came or went, in the words of {@link describeRules}. */
+export function* describeChangedRules(
+  change: Change,
+  { redirects, fallbacks }: RedirectSet,
+  podLinks: PodLinks,
+  link: string,
+  backend: RuleBackend,
+): Generator<string> {
+  yield* describeRedirects(change, redirects, podLinks, link, backend);
+  const describe = wordsOf(backend, change, link);
+  for (const { family, text } of fallbacks) {
+    const podLink = podLinks[family];
+    if (podLink !== undefined) yield describe.fallback(family, podLink, text);
+  }
+}
+
+function* describeRedirects(
+  change: Change,
+  redirects: readonly Redirect[],
+  podLinks: PodLinks,
+  link: string,
+  backend: RuleBackend,
+): Generator<string> {
+  const describe = wordsOf(backend, change, link);
+  for (const { target, targetPort, protocol, port } of redirects) {
+    const podLink = podLinks[target.family];
+    if (podLink === undefined) continue;
+    const endpoint = renderEndpoint({ address: target, ...(targetPort === undefined ? {} : { port: targetPort }) });
+    yield describe.redirect(target.family, podLink, protocol, port, endpoint);
+  }
+}
+
+function wordsOf(backend: RuleBackend, change: Change, link: string): RuleWords {
+  return backend === 'iptables' ? describeIptables(change, link) : describeNftables(change, link);
 }
 
 interface RuleWords {
@@ -74,10 +110,10 @@ interface RuleWords {
   source(family: 4 | 6, address: string): string;
 }
 
-function describeIptables(link: string): RuleWords {
+function describeIptables(change: Change, link: string): RuleWords {
   const head = (family: 4 | 6): string => {
     const program = family === 4 ? 'iptables' : 'ip6tables';
-    return `Added iptables rule: ${program} -t nat`;
+    return `${change} iptables rule: ${program} -t nat`;
   };
   return {
     redirect: (family, podLink, protocol, port, endpoint) =>
@@ -88,8 +124,8 @@ function describeIptables(link: string): RuleWords {
   };
 }
 
-function describeNftables(link: string): RuleWords {
-  const head = 'Added nftables rule:';
+function describeNftables(change: Change, link: string): RuleWords {
+  const head = `${change} nftables rule:`;
   const word = (family: 4 | 6): string => (family === 4 ? 'ip' : 'ip6');
   return {
     redirect: (family, podLink, protocol, port, endpoint) =>

@@ -1,9 +1,10 @@
 import { latestVersion, supportedVersions } from '../api/cni-version.ts';
 import { defaultLog, findLogSettings } from '../api/log-settings.ts';
+import { escapeJson, escapeUnprintable } from '../model/text.ts';
 import { decodeConfiguration } from './configuration.ts';
 import type { PluginParts, VerbContext } from './context.ts';
 import { type Call, type Environment, parseEnvironment } from './environment.ts';
-import { formatError, toCniError } from './error.ts';
+import { formatError, listDetails, toCniError } from './error.ts';
 import { translateFailure } from './failure.ts';
 import { openPluginLog, type PluginLog } from './log/log.ts';
 import { runAdd } from './verbs/add.ts';
@@ -43,16 +44,18 @@ export function runPlugin(invocation: Invocation, parts: PluginParts): Outcome {
     if (call.verb === 'VERSION')
       return succeed(formatVersionAnswer(input.trim() === '' ? {} : decodeConfiguration(input)));
     const configuration = decodeConfiguration(input);
-    log = openPluginLog(findLogSettings(configuration));
+    const { file, level } = findLogSettings(configuration);
+    log = openPluginLog(parts.openLog(file), level);
     const negotiated = negotiateVersion(configuration);
     version = negotiated;
     requireVerb(call.verb, negotiated);
-    return succeed(runVerb(call, negotiated, { parts, configuration, log }), log.problem);
+    const result = runVerb(call, negotiated, { parts, configuration, log });
+    return succeed(result, tellProblems(parts, log));
   } catch (thrown) {
     const error = toCniError(translateFailure(thrown));
-    log ??= openPluginLog(defaultLog);
-    log.error(error.details === '' ? error.msg : `${error.msg}: ${error.details.replaceAll('\n', '; ')}`);
-    return { exitCode: 1, stdout: `${formatError(version, error)}\n`, stderr: tell(log.problem) };
+    log ??= openPluginLog(parts.openLog(defaultLog.file), defaultLog.level);
+    log.error([error.msg, ...listDetails(error)].join('; '));
+    return { exitCode: 1, stdout: `${formatError(version, error)}\n`, stderr: tell(tellProblems(parts, log)) };
   } finally {
     log?.close();
   }
@@ -91,10 +94,16 @@ function introduce(programVersion: string): Outcome {
   };
 }
 
-function succeed(stdout: string, problem?: string): Outcome {
-  return { exitCode: 0, stdout: stdout === '' ? '' : `${stdout}\n`, stderr: tell(problem) };
+function succeed(stdout: string, problems: readonly string[] = []): Outcome {
+  return { exitCode: 0, stdout: stdout === '' ? '' : `${escapeJson(stdout)}\n`, stderr: tell(problems) };
 }
 
-function tell(problem: string | undefined): string {
-  return problem === undefined ? '' : `egress-router: the log is not written: ${problem}\n`;
+/** Logs what is wrong with what is remembered; returns that, and what is wrong with the log, for standard error. */
+function tellProblems({ store }: PluginParts, log: PluginLog): string[] {
+  for (const problem of store.problems) log.error(problem);
+  return [...store.problems, ...(log.problem === undefined ? [] : [log.problem])];
+}
+
+function tell(problems: readonly string[]): string {
+  return problems.map((problem) => `egress-router: ${escapeUnprintable(problem)}\n`).join('');
 }

@@ -6,18 +6,24 @@ export type Apply = Pick<Kernel, 'apply'>;
 
 /**
  * Runs the steps in order. At the first failure everything done is undone in reverse, and the
- * failure is thrown; what could not be undone is named in its message. `done` hears of each step.
+ * failure is thrown; what could not be undone is named in its message. `done` hears of each step, with
+ * what of it this kernel cannot do.
  */
-export function runSteps(kernel: Apply, steps: readonly Step[], done: (operation: Operation) => void = () => {}): void {
+export function runSteps(
+  kernel: Apply,
+  steps: readonly Step[],
+  done: (operation: Operation, shortcomings: readonly string[]) => void = () => {},
+): void {
   const undos: Operation[] = [];
   for (const { operation, undo } of steps) {
+    let shortcomings: readonly string[];
     try {
-      kernel.apply(operation);
+      shortcomings = kernel.apply(operation);
     } catch (error) {
       throw withFailures(error, undoAll(kernel, undos));
     }
     if (undo !== undefined) undos.push(undo);
-    done(operation);
+    done(operation, shortcomings);
   }
 }
 

@@ -1,4 +1,5 @@
-import { isRecord } from '../api/shape.ts';
+import type { ConditionDraft } from '../cluster/conditions.ts';
+import { inForce, type Progress } from './live.ts';
 import type { RouterPod } from './pods.ts';
 
 /** Why a router's objects are not as they should be. */
@@ -15,119 +16,144 @@ export interface Wait {
   readonly message: string;
 }
 
-/** A condition without its time. */
-export interface ConditionDraft {
-  readonly type: 'Available' | 'Progressing' | 'Degraded';
-  readonly status: 'True' | 'False';
-  readonly reason: string;
-  readonly message: string;
-}
+/** A condition of an EgressRouter without its time. */
+export type RouterCondition = ConditionDraft<'Available' | 'Progressing' | 'Degraded'>;
 
-/** What is known of a router when its status is written. */
-export interface RouterSituation {
-  readonly trouble: Trouble | undefined;
-  readonly wait: Wait | undefined;
-  /** The configuration that pods should have; undefined where there is no Deployment of ours. */
-  readonly configuration: string | undefined;
-  readonly pods: readonly RouterPod[];
+/** What is known of one router of a pool. */
+export interface MemberSituation {
   /** Addresses that `net1` must have, without lengths. */
   readonly addresses: readonly string[];
+  readonly trouble: Trouble | undefined;
+  readonly wait: Wait | undefined;
+  /** The configuration that is wanted. */
+  readonly configuration: string;
+  /** That of the Deployment's template: a pod of another is about to be replaced. */
+  readonly template: string | undefined;
+  readonly pods: readonly RouterPod[];
+  /** How far the configuration has come in the pod that lives. */
+  readonly progress: Progress;
   /** What Kubernetes last said of a pod that is not ready: a failed probe, a network that could not be made. */
   readonly podEvent: string | undefined;
 }
 
-/** The conditions of a router. Available only when a pod runs and has its address, by Multus's own word. */
-export function describeRouter(situation: RouterSituation): readonly ConditionDraft[] {
-  return [describeAvailable(situation), describeProgressing(situation), describeDegraded(situation)];
+/** What is known of a router when its status is written. */
+export interface RouterSituation {
+  /** Of the whole router. */
+  readonly trouble: Trouble | undefined;
+  readonly wait: Wait | undefined;
+  readonly members: readonly MemberSituation[];
+  readonly generation: number | undefined;
+  /** Of which generation `Available` told last. */
+  readonly availableGeneration: number | undefined;
 }
 
-function describeAvailable({ pods, addresses, trouble, podEvent }: RouterSituation): ConditionDraft {
-  const no = (reason: string, message: string): ConditionDraft => ({
-    type: 'Available',
-    status: 'False',
-    reason,
-    message,
-  });
-  const living = pods.filter(({ isEnding }) => !isEnding);
-  const ready = living.find((pod) => pod.isReady && missingAddresses(pod, addresses).length === 0);
-  if (ready !== undefined) {
-    const message = `pod ${ready.name}${ready.node === undefined ? '' : ` on node ${ready.node}`} has ${addresses.join(' and ')}`;
-    return { type: 'Available', status: 'True', reason: 'RouterReady', message };
+/**
+ * The conditions of a router. Available only where a pod runs and has its address, by Multus's own word; it
+ * tells of a generation once that is in force everywhere, so that `kubectl wait` waits for it.
+ */
+export function describeRouter(situation: RouterSituation): readonly RouterCondition[] {
+  const isInForce = situation.trouble === undefined && situation.members.every(isSettled);
+  const { generation, availableGeneration } = situation;
+  const told = isInForce ? generation : (availableGeneration ?? 0);
+  const available = describeAvailable(situation);
+  return [
+    { ...available, ...(told !== undefined && { observedGeneration: told }) },
+    describeProgressing(situation),
+    describeDegraded(situation),
+  ];
+}
+
+/** The pod of a member that serves; undefined where none does. */
+export function servingPod({ pods, addresses }: MemberSituation): RouterPod | undefined {
+  return pods.find((pod) => !pod.isEnding && pod.isReady && missingAddresses(pod, addresses).length === 0);
+}
+
+/** Whether a member serves with the configuration that is wanted. */
+export function isSettled(member: MemberSituation): boolean {
+  const pod = servingPod(member);
+  return pod !== undefined && member.trouble === undefined && inForce(pod) === member.configuration;
+}
+
+const draft = (type: RouterCondition['type'], status: 'True' | 'False', reason: string, message: string) => ({
+  type,
+  status,
+  reason,
+  message,
+});
+
+function describeAvailable({ members, trouble }: RouterSituation): RouterCondition {
+  const serving = members.filter((member) => servingPod(member) !== undefined);
+  if (members.length > 0 && serving.length > 0) {
+    const lines = serving.map((member) => {
+      const { name, node } = servingPod(member) ?? {};
+      return `pod ${name}${node === undefined ? '' : ` on node ${node}`} has ${member.addresses.join(' and ')}`;
+    });
+    const isWhole = serving.length === members.length;
+    const head = isWhole ? '' : `${serving.length} of ${members.length} routers: `;
+    return draft('Available', 'True', isWhole ? 'RouterReady' : 'PoolPartlyReady', `${head}${lines.join('; ')}`);
   }
-  const [pod] = living;
+  const [first] = members;
+  if (first === undefined || trouble !== undefined)
+    return draft('Available', 'False', trouble?.reason ?? 'NoPod', trouble?.message ?? 'the router has no pod yet');
+  return describeUnavailable(first);
+}
+
+function describeUnavailable({ pods, addresses, trouble, podEvent }: MemberSituation): RouterCondition {
+  const no = (reason: string, message: string): RouterCondition => draft('Available', 'False', reason, message);
+  const pod = pods.find(({ isEnding }) => !isEnding);
   if (pod === undefined) return no(trouble?.reason ?? 'NoPod', trouble?.message ?? 'the router has no pod yet');
-  if (!pod.isReady) return no('PodNotReady', join(`pod ${pod.name} is not ready`, pod.trouble ?? podEvent));
+  if (!pod.isReady) return no('PodNotReady', join(pod.trouble ?? podEvent, `pod ${pod.name} is not ready`));
   if (pod.egressAddresses === undefined) {
-    return no('InterfaceMissing', `pod ${pod.name} has no net1 by Multus's network-status: is Multus on its node?`);
+    return no(
+      'InterfaceMissing',
+      `pod ${pod.name} has no net1 according to Multus's network-status: is Multus on its node?`,
+    );
   }
   const missing = missingAddresses(pod, addresses).join(' and ');
-  return no('AddressMissing', `net1 of pod ${pod.name} has not ${missing} but ${pod.egressAddresses.join(' and ')}`);
+  return no(
+    'AddressMissing',
+    `net1 of pod ${pod.name} does not have ${missing} but ${pod.egressAddresses.join(' and ')}`,
+  );
 }
 
 function missingAddresses({ egressAddresses }: RouterPod, addresses: readonly string[]): string[] {
   return addresses.filter((address) => egressAddresses?.includes(address) !== true);
 }
 
-function describeProgressing({ pods, configuration, wait, trouble }: RouterSituation): ConditionDraft {
-  const yes = (reason: string, message: string): ConditionDraft => ({
-    type: 'Progressing',
-    status: 'True',
-    reason,
-    message,
-  });
+function describeProgressing({ members, wait, trouble }: RouterSituation): RouterCondition {
+  const yes = (reason: string, message: string): RouterCondition => draft('Progressing', 'True', reason, message);
   if (wait !== undefined) return yes(wait.reason, wait.message);
-  if (trouble !== undefined || configuration === undefined) {
-    return { type: 'Progressing', status: 'False', reason: trouble?.reason ?? 'NotStarted', message: '' };
+  if (trouble !== undefined) return draft('Progressing', 'False', trouble.reason, '');
+  for (const { wait: own, trouble: obstacle, pods, template, progress } of members) {
+    if (own !== undefined) return yes(own.reason, own.message);
+    if (obstacle !== undefined) continue;
+    const old = pods.find((pod) => (pod.configuration !== template && template !== undefined) || pod.isEnding);
+    if (old !== undefined) return yes('RollingOut', `pod ${old.name} ends before the next one starts`);
+    if (!pods.some((pod) => pod.isReady)) return yes('Starting', 'the pod is not ready yet');
+    if (progress.kind === 'pending')
+      return yes(
+        'ApplyingLive',
+        `the daemon of node ${pods[0]?.node} is to apply the configuration to pod ${pods[0]?.name}`,
+      );
+    if (progress.kind === 'replace') return yes('RollingOut', `pod ${pods[0]?.name} is replaced: ${progress.reason}`);
   }
-  const old = pods.filter((pod) => pod.configuration !== configuration || pod.isEnding);
-  if (old.length > 0) return yes('RollingOut', `pod ${old[0]?.name} ends before the next one starts`);
-  const current = pods.filter((pod) => pod.isReady);
-  if (current.length === 0) return yes('Starting', 'the pod is not ready yet');
-  return { type: 'Progressing', status: 'False', reason: 'AsExpected', message: '' };
+  const obstacle = members.find((member) => member.trouble !== undefined)?.trouble;
+  return draft('Progressing', 'False', obstacle?.reason ?? 'AsExpected', '');
 }
 
-function describeDegraded({ trouble, pods, podEvent }: RouterSituation): ConditionDraft {
-  const yes = (reason: string, message: string): ConditionDraft => ({
-    type: 'Degraded',
-    status: 'True',
-    reason,
-    message,
-  });
-  if (trouble !== undefined) return yes(trouble.reason, trouble.message);
-  const failing = pods.find((pod) => !pod.isReady && !pod.isEnding && (pod.trouble ?? podEvent) !== undefined);
-  if (failing !== undefined) return yes('PodFailing', join(`pod ${failing.name}`, failing.trouble ?? podEvent));
-  return { type: 'Degraded', status: 'False', reason: 'AsExpected', message: '' };
+function describeDegraded({ trouble, members }: RouterSituation): RouterCondition {
+  const yes = (reason: string, message: string): RouterCondition => draft('Degraded', 'True', reason, message);
+  const obstacle = trouble ?? members.find((member) => member.trouble !== undefined)?.trouble;
+  if (obstacle !== undefined) return yes(obstacle.reason, obstacle.message);
+  for (const { pods, podEvent, progress } of members) {
+    if (progress.kind === 'refused') return yes('LiveChangeFailed', join(progress.reason, `pod ${pods[0]?.name}`));
+    const failing = pods.find((pod) => !pod.isReady && !pod.isEnding && (pod.trouble ?? podEvent) !== undefined);
+    if (failing !== undefined) return yes('PodFailing', join(failing.trouble ?? podEvent, `pod ${failing.name}`));
+  }
+  return draft('Degraded', 'False', 'AsExpected', '');
 }
 
-function join(head: string, tail: string | undefined): string {
-  return tail === undefined ? head : `${head}: ${tail}`;
-}
-
-/**
- * Conditions with their times, or undefined where what is written says the same. The time of one whose
- * status stays, stays (Kubernetes API conventions).
- *
- * @param now RFC 3339, UTC
- */
-export function dateConditions(
-  drafts: readonly ConditionDraft[],
-  written: readonly unknown[],
-  now: string,
-): readonly Readonly<Record<string, unknown>>[] | undefined {
-  const known = written.filter(isRecord);
-  const dated = drafts.map((draft) => {
-    const before = known.find((one) => one.type === draft.type);
-    const isSame = before?.status === draft.status && typeof before.lastTransitionTime === 'string';
-    return {
-      ...draft,
-      message: draft.message.slice(0, 2000),
-      lastTransitionTime: isSame ? before.lastTransitionTime : now,
-    };
-  });
-  const isWritten =
-    known.length === dated.length &&
-    dated.every((one, index) =>
-      (['type', 'status', 'reason', 'message'] as const).every((key) => one[key] === (known[index]?.[key] ?? '')),
-    );
-  return isWritten ? undefined : dated;
+/** What went wrong comes first, in its own words; where, behind it. */
+function join(words: string | undefined, place: string): string {
+  return words === undefined ? place : `${words} (${place})`;
 }

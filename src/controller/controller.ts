@@ -1,21 +1,22 @@
-import type { Registry } from 'prom-client';
-import { keyOf } from '../api/object-meta.ts';
-import { isRecord } from '../api/shape.ts';
-import { type KubeApi, KubeError } from '../cluster/port.ts';
+import { EventRecorder } from '../cluster/events.ts';
+import { clusterNames } from '../cluster/names.ts';
+import type { KubeApi } from '../cluster/port.ts';
+import { ProblemLog } from '../cluster/problem-log.ts';
 import { ordinaryTimes, type ReflectorTimes, reflect } from '../cluster/reflector.ts';
-import { type ConditionDraft, dateConditions, describeRouter, type RouterSituation } from './conditions.ts';
-import { controllerOf } from './coverage.ts';
-import { Leftovers } from './leftovers.ts';
-import type { ControllerLog } from './log.ts';
+import { WorkQueue } from '../cluster/work-queue.ts';
+import type { DaemonLog } from '../daemon/log.ts';
+import { Departures } from './departures.ts';
+import { judgePresences, type Verdict } from './failover.ts';
+import { listOwners } from './members.ts';
 import { ControllerMetrics } from './metrics.ts';
-import { assignNames, type RouterNames } from './names.ts';
+import { assignNames } from './names.ts';
+import { type ClusterNode, readNode } from './nodes.ts';
 import type { ObjectSettings } from './objects.ts';
-import { latestMessage, listPodEvents, makeEvent } from './pod-events.ts';
-import { type RouterPod, readRouterPod } from './pods.ts';
-import { WorkQueue } from './queue.ts';
-import { applyRouter, type Outcome, waitForNames } from './reconcile.ts';
-import { pathOf, type ResourceName, resources } from './resources.ts';
+import { ProbeTargets } from './probe-targets.ts';
+import { type ProbeTimes, RouterProber } from './prober.ts';
+import { type ResourceName, resources } from './resources.ts';
 import { type Router, readRouter } from './router.ts';
+import { RouterWork } from './router-work.ts';
 import { ObjectStore } from './store.ts';
 
 /** Who may write at the moment: one of several processes. */
@@ -28,55 +29,80 @@ export interface ControllerParts {
   readonly api: KubeApi;
   readonly settings: ObjectSettings;
   readonly leadership: Leadership;
-  readonly log: ControllerLog;
+  readonly log: DaemonLog;
   readonly times?: ReflectorTimes;
+  readonly probeTimes?: ProbeTimes;
+  /** Where it counts what it does; absent: nowhere. */
+  readonly metrics?: ControllerMetrics;
 }
-
-/** Milliseconds after which a router is looked at again, whatever happens. */
-const again = { waiting: 2_000, starting: 10_000, trouble: 30_000 };
-
-const waiting: Outcome = { kind: 'waiting', wait: waitForNames };
 
 /** Thrown when another process may write now: whatever is left to do is that one's. */
 class LeadershipLost extends Error {}
 
 /**
- * Makes a NetworkAttachmentDefinition and a Deployment of every EgressRouter, and tells in its
- * conditions and in Events how it goes. Level-triggered: whatever happened, a namespace is put right
- * from what is there. Routers of one namespace are worked on together, since the first one's names
- * are for one of them.
+ * Makes a NetworkAttachmentDefinition and a Deployment for every address of every EgressRouter, moves them
+ * from nodes that die, and tells in conditions and in Events how it goes. Level-triggered: whatever
+ * happened, a namespace is brought to what is wanted from what is there. Routers of one namespace are
+ * worked on together, since the first one's names are for one of them.
  */
 export class RouterController {
   readonly #parts: ControllerParts;
-  readonly #metrics = new ControllerMetrics(() => (this.#parts.leadership.isHeld ? this.routers : []));
+  readonly #metrics: ControllerMetrics;
   readonly #stores: Readonly<Record<ResourceName, ObjectStore>>;
   readonly #queue: WorkQueue;
   readonly #end = new AbortController();
-  readonly #leftovers = new Leftovers();
-  readonly #problems = new Map<string, string>();
+  readonly #problems: ProblemLog;
+  readonly #prober: RouterProber;
+  readonly #targets = new ProbeTargets();
+  readonly #work: RouterWork;
+  /** Nodes tell of themselves all the time: what matters is which are to be left, and where routers can go. */
+  #nodeStates = '';
+  #verdict: Verdict = { departures: new Map(), restraint: undefined };
 
   constructor(parts: ControllerParts) {
+    const { api, log, settings } = parts;
     this.#parts = parts;
+    this.#metrics = parts.metrics ?? new ControllerMetrics(() => []);
+    this.#problems = new ProblemLog(log, 'The API server cannot be followed');
     const open = (): ObjectStore => new ObjectStore((namespace) => this.#queue.add(namespace));
-    this.#stores = { routers: open(), definitions: open(), deployments: open(), pods: open() };
+    this.#stores = {
+      routers: open(),
+      definitions: open(),
+      deployments: open(),
+      pods: open(),
+      nodes: new ObjectStore(() => this.#reviewNodes()),
+    };
     this.#queue = new WorkQueue(
       (namespace) => this.#reconcile(namespace),
       (namespace, error, retry) => {
         this.#metrics.reconciles.inc({ outcome: 'failure' });
-        parts.log.warn(
+        log.warn(
           { err: error, namespace, retryMilliseconds: retry },
-          'Cannot put a namespace right; trying again',
+          'Cannot reconcile the routers of a namespace; retrying',
         );
       },
     );
+    this.#prober = new RouterProber(() => this.#judge(), parts.probeTimes);
+    const events = new EventRecorder(api, clusterNames.controller, log);
+    const shared = { api, events, log, signal: this.#end.signal, checkWriter: () => this.#checkWriter() };
+    const departures = new Departures({
+      ...shared,
+      nodeSelector: settings.nodeSelector,
+      nodes: () => this.#nodes,
+      departureOf: (uid) => this.#verdict.departures.get(uid),
+      count: (what, reason) => this.#metrics[what === 'moved' ? 'moves' : 'restraints'].inc({ reason }),
+    });
+    this.#work = new RouterWork({ ...shared, settings, stores: this.#stores, departures });
   }
 
   start(): void {
     for (const name of Object.keys(resources) as ResourceName[]) void this.#follow(name);
+    this.#prober.start();
   }
 
   /** Ends; what runs is not waited for. */
   stop(): void {
+    this.#prober.close();
     this.#queue.close();
     this.#end.abort();
   }
@@ -88,21 +114,19 @@ export class RouterController {
 
   /** Every EgressRouter as it was last seen. */
   get routers(): readonly Router[] {
-    const { routers } = this.#stores;
-    return [...routers.namespaces].flatMap((namespace) =>
-      routers.in(namespace).flatMap((object) => readRouter(object) ?? []),
-    );
-  }
-
-  /** Its figures, for Prometheus. */
-  get registry(): Registry {
-    return this.#metrics.registry;
+    return [...this.#stores.routers.namespaces].flatMap((namespace) => this.#routersIn(namespace));
   }
 
   /** Why the controller is not ready, in words; undefined when it is. */
   get unreadiness(): string | undefined {
     const missing = Object.entries(this.#stores).find(([, store]) => !store.isListed)?.[0];
-    return missing === undefined ? undefined : `${missing} are not listed yet`;
+    if (missing === undefined) return undefined;
+    const [problem] = this.#problems.lines;
+    return `${missing} are not listed yet${problem === undefined ? '' : `: ${problem}`}`;
+  }
+
+  get #nodes(): readonly ClusterNode[] {
+    return this.#stores.nodes.in('').flatMap((object) => readNode(object) ?? []);
   }
 
   #follow(name: ResourceName): Promise<void> {
@@ -123,38 +147,59 @@ export class RouterController {
       absent: () => {
         isAbsent = true;
         store.markAbsent();
-        this.#report(name, `the cluster has no ${resources[name].kind} API`);
+        this.#problems.report(name, `the cluster has no ${resources[name].kind} API`);
         this.review();
       },
-      report: (problem: string | undefined) => this.#report(name, problem),
+      report: (problem: string | undefined) => this.#problems.report(name, problem),
     };
     return reflect(api, `${root}/${plural}`, handler, this.#end.signal, times ?? ordinaryTimes, Math.random, selection);
   }
 
-  #report(place: string, problem: string | undefined): void {
-    if (this.#problems.get(place) === problem) return;
-    if (problem === undefined) this.#problems.delete(place);
-    else {
-      this.#problems.set(place, problem);
-      this.#parts.log.warn({ place, problem }, 'The API server cannot be followed');
+  #reviewNodes(): void {
+    const states = this.#nodes.map(({ name, isLeft, isReady }) => `${name} ${isLeft} ${isReady}`);
+    const text = states.sort().join();
+    if (text === this.#nodeStates) return;
+    this.#nodeStates = text;
+    this.review();
+  }
+
+  /** What the prober sees has changed. */
+  #judge(): void {
+    const before = this.#verdict;
+    this.#verdict = judgePresences(this.#prober.presences);
+    const { departures, restraint } = this.#verdict;
+    if (restraint !== undefined && before.restraint === undefined) {
+      this.#metrics.restraints.inc({ reason: restraint });
+      this.#parts.log.warn(
+        { restraint },
+        'Most routers are silent at once: this controller may be cut off, and leaves them',
+      );
     }
+    const silent = this.#prober.presences.filter(({ target }) => departures.has(target.uid));
+    for (const namespace of new Set(silent.map(({ target }) => target.namespace))) this.#queue.add(namespace);
+  }
+
+  #routersIn(namespace: string): readonly Router[] {
+    return this.#stores.routers.in(namespace).flatMap((object) => readRouter(object) ?? []);
   }
 
   async #reconcile(namespace: string): Promise<number | undefined> {
-    if (!this.#parts.leadership.isHeld || this.unreadiness !== undefined) return undefined;
-    const routers = this.#stores.routers.in(namespace).flatMap((object) => readRouter(object) ?? []);
-    const living = routers.filter(({ isDeleting }) => !isDeleting);
+    if (this.unreadiness !== undefined) return undefined;
+    const living = this.#routersIn(namespace).filter(({ isDeleting }) => !isDeleting);
+    // One that waits for leadership knocks, too: it must know whom it has heard.
+    const { pods, deployments, definitions } = this.#stores;
+    this.#prober.set(this.#targets.update(namespace, living, pods.in(namespace), this.#nodes));
+    if (!this.#parts.leadership.isHeld) return undefined;
+    const owners = listOwners([...definitions.in(namespace), ...deployments.in(namespace)]);
     const names = assignNames(
       living.map(({ meta }) => meta),
-      (name) =>
-        controllerOf(this.#stores.deployments.get(namespace, name)) ??
-        controllerOf(this.#stores.definitions.get(namespace, name)),
+      (name) => owners.get(name),
     );
     let next: number | undefined;
     let failure: { readonly error: unknown } | undefined;
     for (const router of living) {
       try {
-        const delay = await this.#reconcileRouter(router, names.get(router.meta.uid) ?? 'wait');
+        const delay = await this.#work.run(router, names.get(router.meta.uid) ?? 'wait');
         next = delay === undefined ? next : Math.min(delay, next ?? delay);
       } catch (error) {
         if (error instanceof LeadershipLost) return undefined;
@@ -167,112 +212,7 @@ export class RouterController {
     return next;
   }
 
-  async #reconcileRouter(router: Router, names: RouterNames | 'wait'): Promise<number | undefined> {
-    const outcome = names === 'wait' ? waiting : await this.#apply(router, names);
-    const pods = names === 'wait' ? [] : this.#podsOf(router, names);
-    const situation = await this.#describe(router, outcome, pods);
-    await this.#writeStatus(router, describeRouter(situation));
-    if (outcome.kind === 'waiting') return again.waiting;
-    if (outcome.kind === 'trouble') return again.trouble;
-    return pods.some(({ isReady }) => isReady) ? undefined : again.starting;
-  }
-
-  async #apply(router: Router, names: RouterNames): Promise<Outcome> {
-    const { api, settings } = this.#parts;
-    const { definitions, deployments } = this.#stores;
-    const checkWriter = () => this.#checkWriter();
-    const pods = this.#stores.pods.in(router.meta.namespace);
-    const findLeftover = () => this.#leftovers.find(router.meta, names, pods, performance.now());
-    const outcome = await applyRouter(router, names, {
-      api,
-      settings,
-      definitions,
-      deployments,
-      findLeftover,
-      checkWriter,
-      signal: this.#end.signal,
-    });
-    if (outcome.kind === 'applied') this.#leftovers.forget(router.meta, names);
-    return outcome;
-  }
-
   #checkWriter(): void {
     if (!this.#parts.leadership.isHeld) throw new LeadershipLost('another process is the one that writes');
-  }
-
-  #podsOf({ meta }: Router, { definition, podLabels }: RouterNames): RouterPod[] {
-    const isOurs = (object: unknown): boolean => {
-      const labels = isRecord(object) && isRecord(object.metadata) ? object.metadata.labels : undefined;
-      return isRecord(labels) && Object.entries(podLabels).every(([key, value]) => labels[key] === value);
-    };
-    return this.#stores.pods
-      .in(meta.namespace)
-      .filter(isOurs)
-      .flatMap((object) => readRouterPod(object, `${meta.namespace}/${definition}`) ?? []);
-  }
-
-  async #describe(router: Router, outcome: Outcome, pods: readonly RouterPod[]): Promise<RouterSituation> {
-    const failing = pods.find(({ isReady, isEnding }) => !isReady && !isEnding);
-    const events =
-      failing === undefined
-        ? []
-        : await listPodEvents(this.#parts.api, router.meta.namespace, failing.uid, this.#end.signal);
-    return {
-      trouble: outcome.kind === 'trouble' ? outcome.trouble : undefined,
-      wait: outcome.kind === 'waiting' ? outcome.wait : undefined,
-      configuration: outcome.kind === 'waiting' ? undefined : outcome.configuration,
-      pods,
-      addresses: router.spec.ok ? router.spec.value.reserved.map(({ prefix }) => prefix.address.text) : [],
-      podEvent: latestMessage(events),
-    };
-  }
-
-  async #writeStatus(router: Router, drafts: readonly ConditionDraft[]): Promise<void> {
-    const { api, log } = this.#parts;
-    const { namespace, name } = router.meta;
-    const path = pathOf(resources.routers, namespace, name);
-    let current = router;
-    for (let attempt = 0; attempt < 3; attempt++) {
-      const now = `${new Date().toISOString().slice(0, 19)}Z`;
-      const conditions = dateConditions(drafts, current.conditions, now);
-      if (conditions === undefined) return;
-      this.#checkWriter();
-      const patch = {
-        metadata: { resourceVersion: current.version },
-        status: { conditions },
-      };
-      try {
-        this.#stores.routers.learn(await api.mergePatch(`${path}/status`, patch, this.#end.signal));
-        log.info(
-          {
-            router: keyOf(router.meta),
-            conditions: drafts.map(({ type, status, reason }) => `${type}=${status} ${reason}`),
-          },
-          'The status changed',
-        );
-        await this.#tellEvents(router, drafts, current.conditions);
-        return;
-      } catch (error) {
-        if (!(error instanceof KubeError) || (error.status !== 409 && error.status !== 404)) throw error;
-        if (error.status === 404) return;
-        const read = readRouter(await api.get(path, {}, this.#end.signal));
-        if (read === undefined || read.meta.uid !== router.meta.uid) return;
-        current = read;
-      }
-    }
-  }
-
-  /** An Event where a router begins or ceases to be degraded or available; that it cannot be written is no reason to try again. */
-  async #tellEvents(router: Router, drafts: readonly ConditionDraft[], before: readonly unknown[]): Promise<void> {
-    for (const draft of drafts) {
-      const known = before.filter(isRecord).find(({ type }) => type === draft.type);
-      const isBad = draft.type === 'Degraded' && draft.status === 'True';
-      const isGood = draft.type === 'Available' && draft.status === 'True';
-      if (!(isBad && known?.reason !== draft.reason) && !(isGood && known?.status !== 'True')) continue;
-      const event = makeEvent(router.meta, isBad ? 'Warning' : 'Normal', draft.reason, draft.message);
-      await this.#parts.api
-        .create(`/api/v1/namespaces/${router.meta.namespace}/events`, event, this.#end.signal)
-        .catch((error: unknown) => this.#parts.log.debug({ err: error }, 'Cannot write an Event'));
-    }
   }
 }

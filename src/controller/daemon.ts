@@ -1,53 +1,66 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isRecord } from '../api/shape.ts';
+import { describeError } from '../cluster/failure.ts';
 import { KubeLease } from '../cluster/lease.ts';
 import type { KubeApi } from '../cluster/port.ts';
+import { ProblemLog } from '../cluster/problem-log.ts';
 import { createDaemonServer, listen } from '../daemon/http-server.ts';
+import type { DaemonLog } from '../daemon/log.ts';
+import type { RunningDaemon } from '../daemon/run.ts';
 import { RouterController } from './controller.ts';
-import type { ControllerLog } from './log.ts';
+import { ControllerMetrics } from './metrics.ts';
 import type { ControllerOptions } from './options.ts';
 
-/** A running controller. */
-export interface ControllerDaemon {
-  stop(): void;
-}
-
 /**
- * Starts a controller that works while it holds the Lease. Rejects with an Error where its port cannot
- * be listened on.
+ * Starts a controller that works while it holds the Lease. Answers by HTTP at once, and is ready when it
+ * knows its image and all objects. Rejects with an Error where its port cannot be listened on.
  */
 export async function startController(
   options: ControllerOptions,
   api: KubeApi,
-  log: ControllerLog,
-): Promise<ControllerDaemon> {
-  const settings = { ...options.objects, image: options.objects.image ?? (await findOwnImage(options, api, log)) };
-  let problem: string | undefined;
-  const lease: KubeLease = new KubeLease(
-    api,
-    // A controller that starts anew is another holder: its predecessor may still be writing.
-    { ...options.lease, holder: `${hostname()}_${process.pid}` },
-    () => {
-      log.info({}, 'This controller works now');
-      controller.review();
-    },
-    (now) => {
-      if (now !== undefined && now !== problem) log.warn({ problem: now }, 'The Lease cannot be kept');
-      problem = now;
-    },
-  );
-  const controller = new RouterController({ api, settings, leadership: lease, log });
-  const server = createDaemonServer({ metrics: controller.registry, unreadiness: () => controller.unreadiness });
+  log: DaemonLog,
+): Promise<RunningDaemon> {
+  const end = new AbortController();
+  const problems = new ProblemLog(log, 'The controller waits');
+  let running: { readonly controller: RouterController; readonly lease: KubeLease } | undefined;
+  const metrics = new ControllerMetrics(() => (running?.lease.isHeld === true ? running.controller.routers : []));
+  const server = createDaemonServer({
+    metrics: metrics.registry,
+    unreadiness: () =>
+      running === undefined
+        ? (problems.lines[0] ?? 'the image of this pod is not known yet')
+        : running.controller.unreadiness,
+  });
   if (options.listen !== undefined) {
     await listen(server, options.listen, ['--listen-address', '--listen-port']);
   }
-  lease.start();
-  controller.start();
+  const start = async (): Promise<void> => {
+    const image = options.objects.image ?? (await findOwnImage(options, api, problems, end.signal));
+    if (image === undefined) return;
+    const lease: KubeLease = new KubeLease(
+      api,
+      // A restarted controller is another holder: its predecessor may still be writing.
+      { ...options.lease, holder: `${hostname()}_${process.pid}` },
+      () => {
+        log.info({}, 'This controller is the leader');
+        controller.review();
+      },
+      (problem) => problems.report('lease', problem),
+    );
+    const settings = { ...options.objects, image };
+    const controller = new RouterController({ api, settings, leadership: lease, log, metrics });
+    running = { controller, lease };
+    lease.start();
+    controller.start();
+  };
+  // Nothing in it rejects but by a mistake of ours, which is for the process to tell.
+  void start();
   return {
     stop: () => {
-      controller.stop();
-      lease.close();
+      end.abort();
+      running?.controller.stop();
+      running?.lease.close();
       server.close();
       server.closeAllConnections();
     },
@@ -55,24 +68,31 @@ export async function startController(
 }
 
 /** Milliseconds between two tries to read our own pod. */
-const patience = 2000;
+const retryInterval = 2000;
 
-/** The image that this process runs from, which is the routers' too: as the API server knows its pod. Tries for ever. */
+/**
+ * The image that this process runs from, which is the routers' too: as the API server knows its pod. Tries
+ * until `signal`; undefined then.
+ */
 async function findOwnImage(
   { lease, podName = '' }: ControllerOptions,
   api: KubeApi,
-  log: ControllerLog,
-): Promise<string> {
-  for (;;) {
+  problems: ProblemLog,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const place = `image of pod ${lease.namespace}/${podName}`;
+  while (!signal.aborted) {
     try {
-      const pod = await api.get(`/api/v1/namespaces/${lease.namespace}/pods/${podName}`, {});
+      const pod = await api.get(`/api/v1/namespaces/${lease.namespace}/pods/${podName}`, {}, signal);
       const spec = isRecord(pod) && isRecord(pod.spec) ? pod.spec : {};
       const [container] = Array.isArray(spec.containers) ? spec.containers.filter(isRecord) : [];
-      if (typeof container?.image === 'string') return container.image;
-      throw new Error(`pod ${podName} has no container with an image`);
+      if (typeof container?.image !== 'string') throw new Error(`pod ${podName} has no container with an image`);
+      problems.report(place, undefined);
+      return container.image;
     } catch (error) {
-      log.warn({ err: error }, 'Cannot find the image of this pod; trying again');
-      await sleep(patience);
+      problems.report(place, describeError(error));
+      await sleep(retryInterval, undefined, { signal }).catch(() => undefined);
     }
   }
+  return undefined;
 }

@@ -1,6 +1,6 @@
 import type { ObjectMeta } from '../api/object-meta.ts';
 import { isRecord } from '../api/shape.ts';
-import type { RouterNames } from './names.ts';
+import { memberLabel, type RouterNames } from './names.ts';
 
 /** Milliseconds. A pod that has not ended by then is on a node that died, or belongs to nobody. */
 const longestWait = 30_000;
@@ -39,7 +39,7 @@ export class Leftovers {
   }
 }
 
-function nameIfOf(pod: unknown, { selector, podLabels }: RouterNames): string | undefined {
+function nameIfOf(pod: unknown, { selector, podLabels, identity }: RouterNames): string | undefined {
   const metadata = isRecord(pod) && isRecord(pod.metadata) ? pod.metadata : {};
   const status = isRecord(pod) && isRecord(pod.status) ? pod.status : {};
   // One that has ended holds no address, though it is still listed.
@@ -47,5 +47,8 @@ function nameIfOf(pod: unknown, { selector, podLabels }: RouterNames): string | 
   const labels = isRecord(metadata.labels) ? metadata.labels : {};
   const has = (wanted: Readonly<Record<string, string>>): boolean =>
     Object.entries(wanted).every(([key, value]) => labels[key] === value);
-  return (has(selector) || has(podLabels)) && typeof metadata.name === 'string' ? metadata.name : undefined;
+  // One that says which addresses it has is in the way of these addresses alone.
+  const hasAddress = [undefined, podLabels[memberLabel]].includes(labels[memberLabel] as string | undefined);
+  const isInTheWay = hasAddress && (has(selector) || has(identity));
+  return isInTheWay && typeof metadata.name === 'string' ? metadata.name : undefined;
 }

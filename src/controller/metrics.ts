@@ -16,6 +16,20 @@ export class ControllerMetrics {
     registers: [this.registry],
   });
 
+  /** Routers that were moved from a node, and those that were left alone though they seemed gone. */
+  readonly moves = new Counter({
+    name: `${prefix}router_moves_total`,
+    help: 'Routers that were moved to another node, by reason.',
+    labelNames: ['reason'],
+    registers: [this.registry],
+  });
+  readonly restraints = new Counter({
+    name: `${prefix}router_moves_suppressed_total`,
+    help: 'Times that a router which seemed gone was left where it was, by reason.',
+    labelNames: ['reason'],
+    registers: [this.registry],
+  });
+
   /** @param listRouters every EgressRouter as it was last seen; none where another process is the one that tells */
   constructor(listRouters: () => readonly Router[]) {
     // Looked at ten times a second instead of a hundred: a controller at rest should cost nothing.

@@ -8,10 +8,15 @@ export interface RouterNames {
   readonly podLabels: Readonly<Record<string, string>>;
   /** By which its Deployment finds its pods. */
   readonly selector: Readonly<Record<string, string>>;
+  /** The label that no other router's pods have. */
+  readonly identity: Readonly<Record<string, string>>;
 }
 
 /** The label that every router's pods have; its value is the router's name. */
 export const routerLabel = 'egress-router';
+
+/** The label that tells the routers of a pool apart; its value stands for their addresses. */
+export const memberLabel = 'egress-router-member';
 
 /** Those of OpenShift: Services select by the label. */
 const plain = {
@@ -33,6 +38,7 @@ export function namesOf(router: string, isFirst: boolean): RouterNames {
       deployment: plain.deployment,
       podLabels: { ...plain.label, ...own },
       selector: plain.label,
+      identity: own,
     };
   }
   return {
@@ -40,6 +46,7 @@ export function namesOf(router: string, isFirst: boolean): RouterNames {
     deployment: `${plain.deployment}-${suffix}`,
     podLabels: own,
     selector: own,
+    identity: own,
   };
 }
 

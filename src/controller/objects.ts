@@ -1,8 +1,11 @@
 import { hash } from 'node:crypto';
-import type { EgressRouterSpec } from '../api/egress-router.ts';
 import { type NetConfSettings, writeNetConf } from '../api/net-conf-writer.ts';
+import { isRecord } from '../api/shape.ts';
+import { clusterNames } from '../cluster/names.ts';
 import { formatPrefix } from '../model/address.ts';
-import type { RouterNames } from './names.ts';
+import { appliedAnnotation } from '../model/live-change.ts';
+import type { Member } from './members.ts';
+import { memberLabel, type RouterNames } from './names.ts';
 import type { Router } from './router.ts';
 
 /** What of a router's objects its EgressRouter does not say. */
@@ -14,6 +17,8 @@ export interface ObjectSettings extends NetConfSettings {
   /** Whether Multus is told the gateway, as OpenShift's operator does; the plugin does without. */
   readonly hasDefaultRouteAnnotation: boolean;
   readonly nodeSelector: Readonly<Record<string, string>>;
+  /** Milliseconds that a node's daemon has to apply a configuration to a living router. */
+  readonly liveTimeout: number;
 }
 
 /** An object to be applied. */
@@ -31,14 +36,20 @@ export interface DesiredObject {
 }
 
 /** Marks what this controller made. */
-export const managedLabels = { 'app.kubernetes.io/managed-by': 'egress-router-controller' } as const;
+export const managedLabels = { 'app.kubernetes.io/managed-by': clusterNames.controller } as const;
 
-/** Of a pod's template: another value is another configuration, and a reason for another pod. */
+/** Of a pod's template: the configuration that its pods begin with; of a pod: the same, as long as nothing is applied. */
 export const configurationAnnotation = 'egress-router.io/configuration';
-/** Of an object: what was last applied, so that a field that is no longer wanted is noticed. */
-export const appliedAnnotation = 'egress-router.io/applied';
+/** Of a pod's template: all of a configuration that cannot change while a pod lives. Another value is another pod. */
+const structureAnnotation = 'egress-router.io/structure';
+/** Of a pod's template: nodes that its pods stay away from, after one died or was to be left. */
+const avoidedAnnotation = 'egress-router.io/avoided-nodes';
 
-const networksAnnotation = 'k8s.v1.cni.cncf.io/networks';
+/** Of an object: what was last applied, so that a field that is no longer wanted is noticed. */
+export { appliedAnnotation };
+
+/** Of a pod: which definitions Multus makes further interfaces of. */
+export const networksAnnotation = 'k8s.v1.cni.cncf.io/networks';
 
 /** The first of Multus's interfaces; a router pod has no other. */
 export const egressInterface = 'net1';
@@ -46,46 +57,88 @@ export const egressInterface = 'net1';
 /** Nobody: an image's user that owns nothing. */
 const user = 65532;
 
-/** The NetworkAttachmentDefinition of a router. */
-export function makeDefinition(
-  router: Router,
-  spec: EgressRouterSpec,
-  names: RouterNames,
-  settings: ObjectSettings,
-): DesiredObject {
-  return seal(router, names.definition, {
+/** The NetworkAttachmentDefinition of a router of a pool. */
+export function makeDefinition(router: Router, member: Member, settings: ObjectSettings): DesiredObject {
+  return seal(router, member, member.names.definition, {
     apiVersion: 'k8s.cni.cncf.io/v1',
     kind: 'NetworkAttachmentDefinition',
-    spec: { config: JSON.stringify(writeNetConf(names.definition, spec, settings)) },
+    spec: { config: writeConfig(member, settings) },
   });
 }
 
-/** Tells one configuration from another: a pod has the one that it was made with. */
-export function hashConfiguration(spec: EgressRouterSpec, names: RouterNames, settings: ObjectSettings): string {
-  return hash('sha256', JSON.stringify(writeNetConf(names.definition, spec, settings))).slice(0, 16);
+/** The network configuration of a router of a pool, as its definition has it. */
+function writeConfig({ names, spec }: Member, settings: ObjectSettings): string {
+  return JSON.stringify(writeNetConf(names.definition, spec, settings));
 }
 
-/** The Deployment of a router: one pod at a time, which leaves at once, also a node that died. */
+/** Tells one configuration from another: the digest of the definition's text, which the node's daemon makes, too. */
+export function hashConfiguration(member: Member, settings: ObjectSettings): string {
+  return hashText(writeConfig(member, settings));
+}
+
+/** As {@link hashConfiguration}, of what a living pod cannot change: everything but redirects and fallback. */
+function hashStructure(member: Member, settings: ObjectSettings): string {
+  const spec = { ...member.spec, redirects: { redirects: [], fallbacks: [] } };
+  return hashText(writeConfig({ ...member, spec }, settings));
+}
+
+function hashText(text: string): string {
+  return hash('sha256', text).slice(0, 16);
+}
+
+/** What of a Deployment's template is as it was until its pod must be replaced. */
+export interface Template {
+  /** The configuration that its pods began with. */
+  readonly configuration: string;
+  readonly structure: string;
+  readonly avoidedNodes: readonly string[];
+}
+
+/** The template of a Deployment that is there; undefined where there is none of this version. */
+export function readTemplate(deployment: unknown): Template | undefined {
+  const spec = isRecord(deployment) && isRecord(deployment.spec) ? deployment.spec : {};
+  const template = isRecord(spec.template) && isRecord(spec.template.metadata) ? spec.template.metadata : {};
+  const annotations = isRecord(template.annotations) ? template.annotations : {};
+  const { [configurationAnnotation]: configuration, [structureAnnotation]: structure } = annotations;
+  if (typeof configuration !== 'string' || typeof structure !== 'string') return undefined;
+  const avoided = annotations[avoidedAnnotation];
+  return { configuration, structure, avoidedNodes: typeof avoided === 'string' ? avoided.split(',') : [] };
+}
+
+/**
+ * The template that a member's Deployment is to have. One whose structure stays, stays: its pods learn of
+ * redirects while they live.
+ *
+ * @param replaces the pod is to be replaced all the same
+ * @param avoidedNodes where its next pod is not to run; undefined: where it was told before
+ */
+export function chooseTemplate(
+  member: Member,
+  settings: ObjectSettings,
+  current: Template | undefined,
+  replaces: boolean,
+  avoidedNodes?: readonly string[],
+): Template {
+  const structure = hashStructure(member, settings);
+  const isKept = current?.structure === structure && !replaces;
+  if (isKept) return { ...current, ...(avoidedNodes && { avoidedNodes }) };
+  return { configuration: hashConfiguration(member, settings), structure, avoidedNodes: avoidedNodes ?? [] };
+}
+
+/** The Deployment of a router of a pool: one pod at a time, which leaves at once, also a node that died. */
 export function makeDeployment(
   router: Router,
-  spec: EgressRouterSpec,
-  names: RouterNames,
+  member: Member,
   settings: ObjectSettings,
+  template: Template,
 ): DesiredObject {
+  const { names, spec } = member;
   const gateways = spec.reserved.flatMap(({ gateway }) => gateway?.text ?? []);
   const network = {
     name: names.definition,
     ...(settings.hasDefaultRouteAnnotation && gateways.length > 0 && { 'default-route': gateways }),
   };
-  const configuration = hashConfiguration(spec, names, settings);
-  const template = {
-    metadata: {
-      labels: { ...managedLabels, ...names.podLabels },
-      annotations: { [networksAnnotation]: JSON.stringify([network]), [configurationAnnotation]: configuration },
-    },
-    spec: makePod(spec, settings),
-  };
-  return seal(router, names.deployment, {
+  return seal(router, member, names.deployment, {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
     spec: {
@@ -94,12 +147,46 @@ export function makeDeployment(
       // Two pods must not have one address.
       strategy: { type: 'Recreate' },
       selector: { matchLabels: names.selector },
-      template,
+      template: {
+        metadata: {
+          labels: { ...managedLabels, ...names.podLabels },
+          annotations: {
+            [networksAnnotation]: JSON.stringify([network]),
+            [configurationAnnotation]: template.configuration,
+            [structureAnnotation]: template.structure,
+            ...(template.avoidedNodes.length > 0 && { [avoidedAnnotation]: template.avoidedNodes.join() }),
+          },
+        },
+        spec: makePod(member, settings, template.avoidedNodes),
+      },
     },
   });
 }
 
-function makePod(spec: EgressRouterSpec, { image, nodeFailureSeconds, nodeSelector }: ObjectSettings): object {
+/** Routers of a pool on as many nodes as there are, and away from some. */
+function placePod({ identity }: RouterNames, avoidedNodes: readonly string[]): object {
+  const terms = avoidedNodes.map((name) => ({ key: 'metadata.name', operator: 'NotIn', values: [name] }));
+  const nodeAffinity = {
+    requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchFields: terms }] },
+  };
+  return {
+    topologySpreadConstraints: [
+      {
+        maxSkew: 1,
+        topologyKey: 'kubernetes.io/hostname',
+        whenUnsatisfiable: 'ScheduleAnyway',
+        labelSelector: { matchLabels: identity },
+      },
+    ],
+    ...(terms.length > 0 && { affinity: { nodeAffinity } }),
+  };
+}
+
+function makePod(
+  { spec, names }: Member,
+  { image, nodeFailureSeconds, nodeSelector }: ObjectSettings,
+  avoidedNodes: readonly string[],
+): object {
   const checks = spec.reserved.flatMap(({ prefix, gateway }) => [
     '--address',
     formatPrefix(prefix),
@@ -117,6 +204,7 @@ function makePod(spec: EgressRouterSpec, { image, nodeFailureSeconds, nodeSelect
       tolerationSeconds: nodeFailureSeconds,
     })),
     ...(Object.keys(nodeSelector).length > 0 && { nodeSelector }),
+    ...placePod(names, avoidedNodes),
     securityContext: {
       runAsNonRoot: true,
       runAsUser: user,
@@ -147,13 +235,14 @@ function makePod(spec: EgressRouterSpec, { image, nodeFailureSeconds, nodeSelect
 
 function seal(
   { meta }: Router,
+  { key }: Member,
   name: string,
   object: { readonly apiVersion: string; readonly kind: string; readonly [part: string]: unknown },
 ): DesiredObject {
   const metadata = {
     namespace: meta.namespace,
     name,
-    labels: managedLabels,
+    labels: { ...managedLabels, [memberLabel]: key },
     // With the owner goes the object, and nobody else may have it.
     ownerReferences: [
       {

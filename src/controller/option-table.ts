@@ -1,26 +1,9 @@
 import { defaultLog } from '../api/log-settings.ts';
-import { formatOptionHelp, type OptionTable } from '../daemon/table.ts';
-
-/** The names of all options, without the dashes. */
-export type OptionName =
-  | 'image'
-  | 'pod-name'
-  | 'cluster-networks'
-  | 'rule-backend'
-  | 'router-log-level'
-  | 'default-route-annotation'
-  | 'node-failure-time'
-  | 'node-selector'
-  | 'kubeconfig'
-  | 'lease-namespace'
-  | 'lease-name'
-  | 'listen-address'
-  | 'listen-port'
-  | 'log-level'
-  | 'help';
+import { clusterNames } from '../cluster/names.ts';
+import { defineOptions, formatOptionHelp } from '../daemon/table.ts';
 
 /** Every option, in the order of `--help`. */
-export const optionTable: OptionTable<OptionName> = {
+export const optionTable = defineOptions({
   image: {
     value: 'IMAGE',
     help: "image of the routers' pods; default the one of --pod-name",
@@ -54,13 +37,19 @@ export const optionTable: OptionTable<OptionName> = {
   },
   'node-failure-time': {
     value: 'TIME',
-    help: 'a pod leaves a node that is not ready so long (us ms s m h d, none: ms), whole seconds',
+    help: 'evict a router from a node that has not been ready for so long (us ms s m h d, none: ms), whole seconds',
     variable: 'NODE_FAILURE_TIME',
     initial: '30s',
   },
+  'live-change-timeout': {
+    value: 'TIME',
+    help: "replace a router's pod when its node's daemon has not applied changed redirects for so long (us ms s m h d, none: ms)",
+    variable: 'LIVE_CHANGE_TIMEOUT',
+    initial: '10s',
+  },
   'node-selector': {
     value: 'KEY=VALUE,...',
-    help: 'labels of nodes that routers may run on; default all nodes',
+    help: 'run routers on nodes with these labels; default any node',
     variable: 'ROUTER_NODE_SELECTOR',
   },
   kubeconfig: {
@@ -70,16 +59,24 @@ export const optionTable: OptionTable<OptionName> = {
   },
   'lease-namespace': {
     value: 'NAMESPACE',
-    help: 'where the Lease is by which one of several controllers works',
+    help: 'namespace of the Lease that elects one of several controllers',
     variable: 'POD_NAMESPACE',
     initial: 'default',
   },
-  'lease-name': { value: 'NAME', help: 'its name', initial: 'egress-router-controller' },
-  'listen-address': { value: 'IP', help: 'where /metrics, /healthz and /readyz are', initial: '0.0.0.0' },
+  'lease-name': { value: 'NAME', help: 'its name', initial: clusterNames.controller },
+  'lease-duration': {
+    value: 'TIME',
+    help: 'another controller takes over when the Lease was not renewed for so long (us ms s m h d, none: ms)',
+    initial: '15s',
+  },
+  'listen-address': { value: 'IP', help: 'address of /metrics, /healthz and /readyz', initial: '0.0.0.0' },
   'listen-port': { value: 'PORT', help: 'their TCP port; 0: none', initial: '8080' },
   'log-level': { value: 'LEVEL', help: 'debug, info, warn or error', initial: 'info' },
   help: { help: 'show this' },
-};
+});
+
+/** The names of all options, without the dashes. */
+export type OptionName = keyof typeof optionTable;
 
 /** The text of `--help`. */
 export function formatHelp(): string {
@@ -87,7 +84,7 @@ export function formatHelp(): string {
     [
       'Usage: egress-router-controller --image IMAGE [OPTION]...',
       '',
-      'Makes a NetworkAttachmentDefinition and a Deployment of every EgressRouter.',
+      'Maintains the NetworkAttachmentDefinitions and Deployments of EgressRouters.',
     ],
     optionTable,
   );

@@ -2,6 +2,7 @@ import { parsePort } from '../api/destination.ts';
 import { durationCure, parseDuration } from '../api/duration.ts';
 import { defaultLog, logLevels } from '../api/log-settings.ts';
 import { isLabelName, isName } from '../api/object-meta.ts';
+import { daemonLogLevels } from '../daemon/log.ts';
 import { type Environment, OptionReader } from '../daemon/reader.ts';
 import { formatPrefix, networkOf, type Prefix, parseAddress, parsePrefix } from '../model/address.ts';
 import type { LogLevel, RuleBackendChoice } from '../model/attachment.ts';
@@ -16,12 +17,16 @@ export interface ControllerOptions {
   readonly podName?: string;
   /** Path of a kubeconfig; absent: the pod's own account. */
   readonly kubeconfig?: string;
-  readonly lease: { readonly namespace: string; readonly name: string };
+  readonly lease: {
+    readonly namespace: string;
+    readonly name: string;
+    /** Seconds. */
+    readonly duration: number;
+  };
   readonly listen?: { readonly address: string; readonly port: number };
   readonly logLevel: string;
 }
 
-const daemonLevels = ['debug', 'info', 'warn', 'error'];
 const backends: readonly RuleBackendChoice[] = ['auto', 'iptables', 'nftables'];
 
 /**
@@ -52,9 +57,11 @@ export function parseOptions(args: readonly string[], environment: Environment):
     lease: {
       namespace: reader.read('lease-namespace', parseName, 'must be a namespace') ?? 'default',
       name: reader.read('lease-name', parseName, 'must be lower-case letters, digits and "-"') ?? '',
+      duration: (reader.read('lease-duration', parseDuration, durationCure) ?? 0) / 1000,
     },
     ...(port !== undefined && port !== 0 && address !== undefined && { listen: { address, port } }),
-    logLevel: reader.read('log-level', oneOf(daemonLevels), `must be one of ${daemonLevels.join(', ')}`) ?? 'info',
+    logLevel:
+      reader.read('log-level', oneOf(daemonLogLevels), `must be one of ${daemonLogLevels.join(', ')}`) ?? 'info',
   };
   reader.finish();
   return options;
@@ -70,6 +77,7 @@ function readObjectSettings(reader: OptionReader<OptionName>): Omit<ObjectSettin
     ruleBackend: reader.read('rule-backend', oneOf(backends), `must be one of ${backends.join(', ')}`) ?? 'auto',
     log: { ...defaultLog, level: level ?? defaultLog.level },
     nodeFailureSeconds: time ?? 30,
+    liveTimeout: reader.read('live-change-timeout', parseDuration, durationCure) ?? 0,
     hasDefaultRouteAnnotation: reader.isSet('default-route-annotation'),
     nodeSelector: reader.read('node-selector', parseLabels, 'must be labels such as "zone=a,egress="') ?? {},
   };

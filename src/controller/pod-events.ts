@@ -1,6 +1,6 @@
-import type { ObjectMeta } from '../api/object-meta.ts';
 import { isRecord } from '../api/shape.ts';
 import type { KubeApi } from '../cluster/port.ts';
+import { extractPluginWords } from './plugin-words.ts';
 
 /** Why pods do not come up, as Kubernetes calls it in Events. */
 const telling = new Set([
@@ -35,30 +35,7 @@ export function latestMessage(events: readonly unknown[]): string | undefined {
     if (!telling.has(event.reason)) continue;
     const time = [event.lastTimestamp, event.eventTime, event.firstTimestamp].find((one) => typeof one === 'string');
     const stamp = typeof time === 'string' ? time : '';
-    if (newest === undefined || stamp >= newest.time) newest = { time: stamp, message: event.message.trim() };
+    if (newest === undefined || stamp >= newest.time) newest = { time: stamp, message: event.message };
   }
-  return newest?.message;
-}
-
-/** An Event about an EgressRouter. */
-export function makeEvent(
-  { namespace, name, uid }: ObjectMeta,
-  type: 'Normal' | 'Warning',
-  reason: string,
-  message: string,
-): object {
-  const now = `${new Date().toISOString().slice(0, 19)}Z`;
-  return {
-    apiVersion: 'v1',
-    kind: 'Event',
-    metadata: { namespace, generateName: `${name.slice(0, 200)}-` },
-    involvedObject: { apiVersion: 'network.operator.openshift.io/v1', kind: 'EgressRouter', namespace, name, uid },
-    type,
-    reason,
-    message: message.slice(0, 1000),
-    source: { component: 'egress-router-controller' },
-    firstTimestamp: now,
-    lastTimestamp: now,
-    count: 1,
-  };
+  return newest && extractPluginWords(newest.message);
 }

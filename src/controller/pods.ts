@@ -1,13 +1,23 @@
 import { isRecord } from '../api/shape.ts';
-import { configurationAnnotation, egressInterface } from './objects.ts';
+import { type LiveRefusal, readRefusal, refusedAnnotation } from '../model/live-change.ts';
+import { memberLabel } from './names.ts';
+import { appliedAnnotation, configurationAnnotation, egressInterface, networksAnnotation } from './objects.ts';
 
 /** A router's pod, as far as its router's status tells of it. */
 export interface RouterPod {
   readonly name: string;
   readonly uid: string;
   readonly node: string | undefined;
+  /** Which router of a pool it is; undefined: of before there were pools. */
+  readonly member: string | undefined;
   /** Of which configuration it was made. */
   readonly configuration: string | undefined;
+  /** Which is in force, by the word of its node's daemon. */
+  readonly applied: string | undefined;
+  /** What its node's daemon did not apply, and why. */
+  readonly refused: LiveRefusal | undefined;
+  /** Its addresses in the cluster. */
+  readonly clusterAddresses: readonly string[];
   readonly isReady: boolean;
   readonly isEnding: boolean;
   /** Why its container does not run, in Kubernetes' words: `ImagePullBackOff: …`. */
@@ -16,26 +26,38 @@ export interface RouterPod {
   readonly egressAddresses: readonly string[] | undefined;
 }
 
-/** Reads a pod; undefined for what is none. `definition` is the network's name, `NAMESPACE/NAME`. */
-export function readRouterPod(input: unknown, definition: string): RouterPod | undefined {
+/** Reads a pod; undefined for what is none. */
+export function readRouterPod(input: unknown): RouterPod | undefined {
   if (!isRecord(input) || !isRecord(input.metadata)) return undefined;
-  const { name, uid, deletionTimestamp } = input.metadata;
-  if (typeof name !== 'string' || typeof uid !== 'string') return undefined;
+  const { namespace, name, uid, deletionTimestamp } = input.metadata;
+  if (typeof namespace !== 'string' || typeof name !== 'string' || typeof uid !== 'string') return undefined;
   const annotations = isRecord(input.metadata.annotations) ? input.metadata.annotations : {};
   const status = isRecord(input.status) ? input.status : {};
   const spec = isRecord(input.spec) ? input.spec : {};
-  const configuration = annotations[configurationAnnotation];
+  const labels = isRecord(input.metadata.labels) ? input.metadata.labels : {};
+  const ips = Array.isArray(status.podIPs) ? status.podIPs.filter(isRecord) : [];
   const conditions = Array.isArray(status.conditions) ? status.conditions.filter(isRecord) : [];
   return {
     name,
     uid,
-    node: typeof spec.nodeName === 'string' ? spec.nodeName : undefined,
-    configuration: typeof configuration === 'string' ? configuration : undefined,
+    node: text(spec.nodeName),
+    member: text(labels[memberLabel]),
+    configuration: text(annotations[configurationAnnotation]),
+    applied: text(annotations[appliedAnnotation]),
+    refused: readRefusal(annotations[refusedAnnotation]),
+    clusterAddresses: ips.flatMap(({ ip }) => text(ip) ?? []),
     isReady: conditions.some((one) => one.type === 'Ready' && one.status === 'True'),
     isEnding: (deletionTimestamp ?? undefined) !== undefined,
     trouble: readTrouble(status.containerStatuses),
-    egressAddresses: readNetworkStatus(annotations['k8s.v1.cni.cncf.io/network-status'], definition),
+    egressAddresses: readNetworkStatus(
+      annotations['k8s.v1.cni.cncf.io/network-status'],
+      `${namespace}/${readNetworkName(annotations[networksAnnotation])}`,
+    ),
   };
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }
 
 function readTrouble(statuses: unknown): string | undefined {
@@ -47,6 +69,17 @@ function readTrouble(statuses: unknown): string | undefined {
     }
   }
   return undefined;
+}
+
+/** Which definition the pod's one further interface is made of. */
+function readNetworkName(text: unknown): string | undefined {
+  try {
+    const [network] = typeof text === 'string' ? JSON.parse(text) : [];
+    return isRecord(network) && typeof network.name === 'string' ? network.name : undefined;
+  } catch {
+    // Written by somebody else, in Multus's short form.
+    return undefined;
+  }
 }
 
 /** What Multus says of the interfaces that it had made (Kubernetes Network Custom Resource Definition standard). */

@@ -1,23 +1,21 @@
 import { isRecord } from '../api/shape.ts';
+import { clusterNames } from '../cluster/names.ts';
 import { type KubeApi, KubeError } from '../cluster/port.ts';
-import { formatProblem } from '../model/problem.ts';
+import { isStatus } from '../cluster/status-patch.ts';
 import type { Trouble, Wait } from './conditions.ts';
 import { controllerOf, isCovered } from './coverage.ts';
-import type { RouterNames } from './names.ts';
+import type { Member } from './members.ts';
 import {
   appliedAnnotation,
   type DesiredObject,
-  hashConfiguration,
   makeDefinition,
   makeDeployment,
   type ObjectSettings,
+  type Template,
 } from './objects.ts';
 import { pathOf, type Resource, resources } from './resources.ts';
 import type { Router } from './router.ts';
 import type { ObjectStore } from './store.ts';
-
-/** The name by which the API server tells our fields from others'. */
-const fieldManager = 'egress-router-controller';
 
 /** With what objects are put right. */
 export interface ReconcileParts {
@@ -32,16 +30,14 @@ export interface ReconcileParts {
   readonly signal: AbortSignal;
 }
 
-/** How it went with a router's objects. */
+/** How it went with the objects of a router, or of one of a pool. */
 export type Outcome =
-  | { readonly kind: 'applied'; readonly configuration: string }
-  | { readonly kind: 'waiting'; readonly wait: Wait }
-  | { readonly kind: 'trouble'; readonly trouble: Trouble; readonly configuration: string | undefined };
-
-/** Why an object is not as it is wanted. */
-type Obstacle =
+  | { readonly kind: 'applied' }
   | { readonly kind: 'waiting'; readonly wait: Wait }
   | { readonly kind: 'trouble'; readonly trouble: Trouble };
+
+/** Why an object is not as it is wanted. */
+type Obstacle = Exclude<Outcome, { readonly kind: 'applied' }>;
 
 /** What the names of a router that was deleted are waited for with. */
 export const waitForNames: Wait = {
@@ -50,29 +46,53 @@ export const waitForNames: Wait = {
 };
 
 /**
- * Makes a router's objects be as its EgressRouter wants them, the definition first: a pod reads it
+ * Makes the objects of one router of a pool be as they are wanted, the definition first: a pod reads it
  * when it starts. What is right is left alone; what is somebody else's, too. Rejects with a
  * {@link KubeError} where trying again may help.
  */
-export async function applyRouter(router: Router, names: RouterNames, parts: ReconcileParts): Promise<Outcome> {
-  const { spec } = router;
-  if (!spec.ok) {
-    // Objects of an earlier, right spec stay: a mistake must not cut connections.
-    const message = spec.problems.slice(0, 5).map(formatProblem).join('; ');
-    return { kind: 'trouble', trouble: { reason: 'InvalidSpec', message }, configuration: undefined };
+export async function applyMember(
+  router: Router,
+  member: Member,
+  template: Template,
+  parts: ReconcileParts,
+): Promise<Outcome> {
+  const definition = makeDefinition(router, member, parts.settings);
+  const deployment = makeDeployment(router, member, parts.settings, template);
+  return (
+    (await ensure(resources.definitions, parts.definitions, definition, router, parts)) ??
+    (await ensure(resources.deployments, parts.deployments, deployment, router, parts)) ?? { kind: 'applied' }
+  );
+}
+
+/**
+ * Deletes what a router has and its pool does not want any more, the Deployment first. Rejects with a
+ * {@link KubeError} where trying again may help.
+ */
+export async function pruneMembers(
+  router: Router,
+  members: readonly Member[],
+  { api, definitions, deployments, checkWriter, signal }: ReconcileParts,
+): Promise<void> {
+  const { namespace, uid } = router.meta;
+  const wanted = new Set(members.flatMap(({ names }) => [names.deployment, names.definition]));
+  for (const [resource, store] of [
+    [resources.deployments, deployments],
+    [resources.definitions, definitions],
+  ] as const) {
+    for (const object of store.in(namespace)) {
+      const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
+      const { name, uid: own, deletionTimestamp } = metadata;
+      if (controllerOf(object) !== uid || typeof name !== 'string' || wanted.has(name)) continue;
+      if (typeof own !== 'string' || (deletionTimestamp ?? undefined) !== undefined) continue;
+      checkWriter();
+      try {
+        await api.remove(pathOf(resource, namespace, name), { uid: own }, signal);
+      } catch (error) {
+        // It is gone, or another is there now.
+        if (!isStatus(error, 404) && !isStatus(error, 409)) throw error;
+      }
+    }
   }
-  const configuration = hashConfiguration(spec.value, names, parts.settings);
-  const wanted = [
-    { resource: resources.definitions, store: parts.definitions, make: makeDefinition },
-    { resource: resources.deployments, store: parts.deployments, make: makeDeployment },
-  ] as const;
-  for (const { resource, store, make } of wanted) {
-    const object = make(router, spec.value, names, parts.settings);
-    const outcome = await ensure(resource, store, object, router, parts);
-    if (outcome?.kind === 'waiting') return outcome;
-    if (outcome?.kind === 'trouble') return { ...outcome, configuration };
-  }
-  return { kind: 'applied', configuration };
 }
 
 async function ensure(
@@ -103,7 +123,7 @@ async function ensure(
   }
   checkWriter();
   try {
-    store.learn(await api.apply(path, wanted, fieldManager, signal));
+    store.learn(await api.apply(path, wanted, clusterNames.controller, signal));
     return undefined;
   } catch (error) {
     return { kind: 'trouble', trouble: explain(resource, name, error) };

@@ -21,8 +21,9 @@ const managed = {
 /**
  * All that the controller asks of the API: EgressRouters get, list, watch, and patch of their status
  * (and update of their finalizers, which OpenShift asks of whoever blocks an owner's deletion);
- * definitions and Deployments get, list, watch, create and patch (server-side apply is both); pods
- * list and watch, its own get; Events list and create; Leases get, create and update in its own namespace.
+ * definitions and Deployments get, list, watch, create, patch (server-side apply is both) and delete (an
+ * address that left a pool); pods get, list, watch and delete (routers of nodes that died or are to be
+ * left); nodes list and watch; Events list and create; Leases get, create and update in its own namespace.
  */
 export const resources = {
   routers: {
@@ -44,6 +45,7 @@ export const resources = {
     plural: 'pods',
     selection: { labelSelector: `${managed.labelSelector},${routerLabel}` },
   },
+  nodes: { kind: 'Node', root: '/api/v1', plural: 'nodes', selection: {} },
 } as const satisfies Readonly<Record<string, Resource>>;
 
 export type ResourceName = keyof typeof resources;

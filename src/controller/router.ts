@@ -1,7 +1,8 @@
-import { type EgressRouterSpec, parseEgressRouter } from '../api/egress-router.ts';
+import { type EgressRouterSpec, parseEgressRouterPool } from '../api/egress-router.ts';
 import { type ObjectMeta, readMeta } from '../api/object-meta.ts';
 import { ProblemList } from '../api/problem-list.ts';
 import { isRecord } from '../api/shape.ts';
+import type { EventObject } from '../cluster/events.ts';
 import type { Parsed } from '../model/problem.ts';
 
 /** An EgressRouter as the API server has it. */
@@ -11,11 +12,18 @@ export interface Router {
   readonly generation: number | undefined;
   /** Deleted, but held by a finalizer. */
   readonly isDeleting: boolean;
-  /** What it wants, or everything that is wrong with it: the plugin's own words. */
-  readonly spec: Parsed<EgressRouterSpec>;
+  /** What it wants, a router for each address of its pool, or everything that is wrong with it: the plugin's own words. */
+  readonly spec: Parsed<readonly EgressRouterSpec[]>;
   /** `status.conditions` as they are written. */
   readonly conditions: readonly unknown[];
+  /** `status` as it is written. */
+  readonly status: Readonly<Record<string, unknown>>;
   readonly version: string | undefined;
+}
+
+/** What Events about a router are about. */
+export function objectOf({ meta: { namespace, name, uid } }: Router): EventObject {
+  return { apiVersion: 'network.operator.openshift.io/v1', kind: 'EgressRouter', namespace, name, uid };
 }
 
 /** Reads an EgressRouter; undefined for what cannot even be told from others. */
@@ -29,8 +37,9 @@ export function readRouter(input: unknown): Router | undefined {
     meta,
     generation: typeof generation === 'number' ? generation : undefined,
     isDeleting: (deletionTimestamp ?? undefined) !== undefined,
-    spec: parseEgressRouter(input.spec ?? {}, 'spec'),
+    spec: parseEgressRouterPool(input.spec ?? {}, 'spec'),
     conditions: Array.isArray(conditions) ? conditions : [],
+    status: isRecord(input.status) ? input.status : {},
     version: typeof resourceVersion === 'string' ? resourceVersion : undefined,
   };
 }

@@ -1,7 +1,7 @@
 import { isRecord } from '../api/shape.ts';
 import { versionOf } from '../cluster/port.ts';
 
-/** Objects of one kind as they were last seen, by `NAMESPACE/NAME`. */
+/** Objects of one kind as they were last seen, by `NAMESPACE/NAME`; nodes have no namespace. */
 export class ObjectStore {
   readonly #objects = new Map<string, unknown>();
   readonly #onChange: (namespace: string) => void;
@@ -69,7 +69,7 @@ export class ObjectStore {
 function keyOf(object: unknown): string {
   const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
   const { namespace, name } = metadata;
-  return typeof namespace === 'string' && typeof name === 'string' ? `${namespace}/${name}` : '';
+  return typeof name === 'string' ? `${typeof namespace === 'string' ? namespace : ''}/${name}` : '';
 }
 
 function namespaceOf(key: string): string {

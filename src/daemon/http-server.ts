@@ -1,5 +1,6 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { type ConnectionLimits, guardConnections } from './connection-guard.ts';
 
 /** Who may read the statistics. */
 export interface Credentials {
@@ -19,14 +20,39 @@ export interface HttpParts {
   readonly credentials?: Credentials;
 }
 
+/** Times in milliseconds, sizes in bytes. */
+const requestLimits = {
+  headersTimeout: 3000,
+  requestTimeout: 3000,
+  connectionsCheckingInterval: 1000,
+  keepAliveTimeout: 5000,
+  maxHeaderSize: 8192,
+};
+
+const connectionLimits: ConnectionLimits = { all: 200, fromOne: 100, answerTime: 10_000 };
+
 /** `/metrics` and `/claims`, and `/healthz` and `/readyz` for a kubelet; only the former ask for credentials. */
 export function createDaemonServer(parts: HttpParts): Server {
-  const server = createServer((request, response) => void answer(parts, request, response));
-  // A client that sends slowly or nothing must not hold a connection for ever.
-  server.requestTimeout = 5000;
-  server.headersTimeout = 5000;
-  server.maxConnections = 100;
+  const { contentType } = parts.metrics;
+  const shared = { ...parts, metrics: { contentType, metrics: shareRuns(() => parts.metrics.metrics()) } };
+  const server = createServer(requestLimits, (request, response) => {
+    answer(shared, request, response).catch(() => response.destroy());
+  });
+  guardConnections(server, connectionLimits);
+  // Half a request, or none at all, and then an end: nobody waits for an answer.
+  server.on('clientError', (_error, socket) => void socket.destroy());
   return server;
+}
+
+/** Many who ask at the same time cost one run. */
+function shareRuns<Value>(run: () => Promise<Value>): () => Promise<Value> {
+  let running: Promise<Value> | undefined;
+  return () => {
+    running ??= run().finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
 }
 
 async function answer(parts: HttpParts, request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -1,9 +1,22 @@
-/** The daemon's log: what pino's loggers are, as far as the agent writes. */
+import pino, { type Logger } from 'pino';
+
+/** A daemon's log: what pino's loggers are, as far as daemons write. */
 export interface DaemonLog {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
+}
+
+/** Levels that a daemon's log can have, the most talkative first. */
+export const daemonLogLevels = ['debug', 'info', 'warn', 'error'] as const;
+
+/**
+ * The log of a daemon: JSON lines on standard output, written at once, so that the last words before an end
+ * are there.
+ */
+export function openDaemonLog(level = 'info'): Logger {
+  return pino({ level, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ sync: true }));
 }
 
 /** A log that keeps nothing. */

@@ -13,6 +13,11 @@ export interface OptionRow {
 /** Every option of a program by name, without the dashes, in the order of `--help`. */
 export type OptionTable<Name extends string> = Readonly<Record<Name, OptionRow>>;
 
+/** A table whose keys are the names of the options: `keyof typeof table` is their type. */
+export function defineOptions<Name extends string>(table: Record<Name, OptionRow>): OptionTable<Name> {
+  return table;
+}
+
 /** The text of `--help`: `usage` and what the program does, then a line for each option. */
 export function formatOptionHelp(head: readonly string[], table: OptionTable<string>): string {
   const rows = Object.entries(table).map(([name, row]) => {
@@ -23,7 +28,7 @@ export function formatOptionHelp(head: readonly string[], table: OptionTable<str
     ];
     return `  ${left.padEnd(32)} ${row.help}${notes.length === 0 ? '' : ` (${notes.join(', ')})`}`;
   });
-  return [...head, '', 'A flag comes before its environment variable, which stands behind "$".', '', ...rows, ''].join(
+  return [...head, '', 'A flag takes precedence over its environment variable, shown as $NAME.', '', ...rows, ''].join(
     '\n',
   );
 }

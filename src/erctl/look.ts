@@ -128,7 +128,8 @@ function observe(
           (other) => other.netns.inode === target.inode && other.bootId === state.bootId && other.link !== state.link,
         ),
       rules,
-      ruleDifferences: state.router === undefined || other !== undefined ? [] : kernel.compareRules(desired.program),
+      ruleDifferences:
+        state.router === undefined || other !== undefined ? [] : kernel.compareRules(desired.program, desired.guard),
       ...(other !== undefined && { otherVariant: other.tool }),
       ruleset: readRuleset(text),
       neighbours: inspector.listNeighbours(),

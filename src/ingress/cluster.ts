@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { openKubeApi } from '../cluster/client-node.ts';
+import { openKubeApi } from '../cluster/client.ts';
 import { KubeLease } from '../cluster/lease.ts';
 import { clusterNames } from '../cluster/names.ts';
 import type { DaemonLog } from '../daemon/log.ts';

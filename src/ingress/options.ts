@@ -53,6 +53,11 @@ export function parseOptions(args: readonly string[], environment: Environment):
   return options;
 }
 
+/** Milliseconds that the agent may take to end: HAProxy serves on for a while. */
+export function stopTimeoutOf({ http }: AgentOptions): number {
+  return 5000 + (http === undefined ? 0 : http.settings.shutdownDelay + http.settings.shutdownTimeout);
+}
+
 type Reader = OptionReader<OptionName>;
 
 function readOptions(reader: Reader): AgentOptions {

@@ -22,6 +22,11 @@ export interface Redirect {
   readonly targetPort?: number;
 }
 
+/** What no two redirects of a set share: family, protocol and port. */
+export function portKey({ target, protocol, port }: Pick<Redirect, 'target' | 'protocol' | 'port'>): string {
+  return `${target.family} ${protocolNumbers[protocol]} ${port}`;
+}
+
 /** Everything that one attachment redirects. */
 export interface RedirectSet {
   /** No two share family, protocol and port. */

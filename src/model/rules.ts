@@ -32,6 +32,8 @@ export type Match =
   | { readonly on: 'state'; readonly states: readonly ConnectionState[] }
   /** Whether the connection's destination or source was translated. */
   | { readonly on: 'translated'; readonly part: 'destination' | 'source'; readonly not?: true }
+  /** Whether this is not the first packet of its connection, whatever its state: what is translated was decided then. */
+  | { readonly on: 'confirmed' }
   | { readonly on: 'direction'; readonly direction: 'original' | 'reply' }
   /** ICMPv6 message types, by number. */
   | { readonly on: 'icmpv6-type'; readonly type: number };

@@ -21,8 +21,14 @@ export interface PodName {
   readonly name: string;
 }
 
+/** Redirects and fallbacks in the words of a network configuration: a line each, since there may be thousands. */
+export interface RememberedRedirects {
+  readonly destinations: readonly string[];
+  readonly fallbacks: readonly Address[];
+}
+
 /** What was asked for and decided at ADD, so that a person can be told how the router shall be. */
-export interface RememberedRouter {
+export interface RememberedRouter extends RememberedRedirects {
   readonly mode: MacvlanMode;
   /** Bytes. */
   readonly mtu: number;
@@ -30,9 +36,8 @@ export interface RememberedRouter {
   readonly mac?: string;
   /** The next hop of each of the state's `addresses`, in their order. */
   readonly gateways: readonly Address[];
-  /** Redirects as the network configuration has them: a line each, since there may be thousands. */
-  readonly destinations: readonly string[];
-  readonly fallbacks: readonly Address[];
+  /** `clusterNetworks` of the configuration; absent in files of earlier versions. */
+  readonly clusterNetworks?: readonly string[];
   /** The log of the plugin: absolute path. */
   readonly logFile: string;
 }
@@ -42,7 +47,8 @@ export interface RememberedRouter {
  * can be read from the namespace or the configuration.
  */
 export interface AttachmentState {
-  readonly version: 1;
+  /** 1; later versions that only add to this are read as far as it goes, and what they add is kept. */
+  readonly version: number;
   readonly id: AttachmentId;
   readonly network: string;
   readonly netns: NamespaceId;
@@ -68,4 +74,9 @@ export interface AttachmentState {
   readonly pod?: PodName;
   /** Absent in files of earlier versions, and where the file was lost. */
   readonly router?: RememberedRouter;
+  /**
+   * Present while a change of the redirects is on its way: the rules are those of `router` or these.
+   * Left there by whoever was killed; the next change installs its rules whichever they are.
+   */
+  readonly pending?: RememberedRedirects;
 }

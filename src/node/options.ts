@@ -1,13 +1,11 @@
 import { isAbsolute } from 'node:path';
 import { durationCure, parseDuration } from '../api/duration.ts';
 import { type Environment, OptionReader } from '../daemon/reader.ts';
-import { formatOptionHelp, type OptionTable } from '../daemon/table.ts';
+import { defineOptions, formatOptionHelp } from '../daemon/table.ts';
 import type { Installation } from './install.ts';
 
-type OptionName = 'source' | 'target' | 'name' | 'interval' | 'once' | 'uninstall-on-exit' | 'help';
-
 /** Every option, in the order of `--help`. */
-export const optionTable: OptionTable<OptionName> = {
+export const optionTable = defineOptions({
   source: {
     value: 'FILE',
     help: 'the executable to be installed',
@@ -30,7 +28,7 @@ export const optionTable: OptionTable<OptionName> = {
   once: { help: 'install and end' },
   'uninstall-on-exit': { help: 'take it away at the end', variable: 'CNI_UNINSTALL_ON_EXIT' },
   help: { help: 'show this' },
-};
+});
 
 /** What the command line and the environment ask for. */
 export interface InstallOptions {

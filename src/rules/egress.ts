@@ -108,9 +108,39 @@ const closeForwarding: ChainBuilder = (rules, families) => {
       }),
       { matches: [inbound], action: { do: 'drop' } },
       { matches: [outbound], action: { do: 'drop' } },
+      ...families.flatMap((family) => closeOthers(rules, family)),
     ],
   };
 };
+
+/**
+ * Forwarding is on for the router's sake: whatever other interfaces there are, or come later, nothing
+ * passes from them but replies. Another attachment's connections are for that one's chain to judge.
+ */
+function closeOthers(rules: EgressRules, family: Family): Rule[] {
+  if (reservedOf(rules, family) === undefined) return [];
+  const podLink = rules.podLinks[family];
+  const fromOthers: Match[] = podLink === undefined ? [] : [{ on: 'incoming', link: podLink, not: true }];
+  const ours = connectionMark(rules);
+  return [
+    {
+      family,
+      matches: [
+        ...fromOthers,
+        ours,
+        { on: 'state', states: ['established', 'related'] },
+        { on: 'direction', direction: 'reply' },
+      ],
+      action: { do: 'return' },
+    },
+    {
+      family,
+      matches: [...fromOthers, { ...ours, not: true }, { on: 'connection-mark', value: 0, mask: markMask, not: true }],
+      action: { do: 'return' },
+    },
+    { family, matches: fromOthers, action: { do: 'drop' } },
+  ];
+}
 
 /** A refusal that the client sees at once: a reset for TCP, port unreachable for the rest. */
 function refuse(family: Family, matches: readonly Match[]): Rule[] {
@@ -145,7 +175,7 @@ const closeInput: ChainBuilder = (rules, families) => {
   };
 };
 
-function connectionMark(rules: EgressRules): Match {
+function connectionMark(rules: EgressRules): Extract<Match, { on: 'mark' | 'connection-mark' }> {
   return { on: 'connection-mark', value: inwardMark(rules.slot), mask: markMask };
 }
 
@@ -213,13 +243,10 @@ const guardSource: ChainBuilder = (rules, families) => ({
         matches: [...foreign, { on: 'state', states: ['invalid', 'untracked'] }, ...notDiscovery],
         action: { do: 'drop' },
       },
+      // By what it is, not by its state: a flow that nobody answered stays "new" for ever.
       {
         family,
-        matches: [
-          ...foreign,
-          { on: 'state', states: ['established', 'related'] },
-          { on: 'translated', part: 'source', not: true },
-        ],
+        matches: [...foreign, { on: 'confirmed' }, { on: 'translated', part: 'source', not: true }],
         action: { do: 'drop' },
       },
     ];

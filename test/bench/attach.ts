@@ -27,7 +27,6 @@ function ourConfig(rules: number): string {
     type: 'egress-router',
     interfaceArgs: { master: 'eth1' },
     ip: { addresses: ['192.168.12.99/24'], gateway: '192.168.12.1', destinations },
-    log_file: '/dev/null',
   });
 }
 

@@ -43,7 +43,6 @@ describe('a container of containerd, behind the bridge plugin', () => {
               gateway: at.gateway[4],
               destinations: [`8080 TCP ${at.web[4]} 80`],
             },
-            log_file: '/dev/null',
           },
         ],
       },

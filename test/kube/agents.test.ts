@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openKubeApi } from '../../src/cluster/client-node.ts';
+import { openKubeApi } from '../../src/cluster/client.ts';
 import type { KubeApi } from '../../src/cluster/port.ts';
 import { writeRoute, writeSlice } from '../unit/ingress/samples.ts';
 import { until } from '../until.ts';

@@ -1,6 +1,10 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { Certificate } from '../lab/certificates.ts';
+import { describeGroup, keyOf, type LabelSelector, parsePath, parseSelector } from './api-path.ts';
 import { FieldManagers } from './field-managers.ts';
 
 /** An object as the API has it. */
@@ -16,6 +20,11 @@ interface LoggedEvent {
   readonly object: KubeObject;
 }
 
+interface DeleteWords {
+  readonly preconditions?: { readonly uid?: string };
+  readonly gracePeriodSeconds?: number;
+}
+
 interface Watcher {
   readonly collection: string;
   readonly selector: LabelSelector;
@@ -26,9 +35,29 @@ interface Watcher {
 export interface Fault {
   /** `METHOD PATH?QUERY` of the request. */
   readonly on: RegExp;
-  /** HTTP status; `cut` closes the connection without an answer. */
-  readonly answer: number | 'cut';
+  /** HTTP status; `cut` closes the connection without an answer, `silence` leaves it open. */
+  readonly answer: number | 'cut' | 'silence';
   readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** How a server is reached, and by whom. */
+export interface ServerWords {
+  /** Absent: plain HTTP. */
+  readonly tls?: Certificate & {
+    /** Whose client certificates count, PEM. */
+    readonly clientAuthority?: string;
+  };
+  /** Default 127.0.0.1. */
+  readonly address?: string;
+  /** Absent: everybody may ask; others are answered 401. */
+  readonly admits?: (request: IncomingMessage) => boolean;
+}
+
+/** Common name of the client's certificate, if it is one of the server's client authority. */
+export function clientNameOf(request: IncomingMessage): string | undefined {
+  const socket = request.socket as TLSSocket;
+  if (!socket.authorized) return undefined;
+  return [socket.getPeerCertificate().subject?.CN].flat()[0];
 }
 
 /**
@@ -38,7 +67,16 @@ export interface Fault {
  */
 export class TestApiServer {
   readonly requests: string[] = [];
+  /** Answers nothing to anybody, as a server that is overloaded. */
+  isSilent = false;
+  /** Ends an object that does not go at once when it is deleted; returns whether it does. */
+  end: ((collection: string, key: string, graceSeconds: number | undefined) => boolean) | undefined;
+  /** How many connections were made to it. */
+  connections = 0;
+  /** How many requests were answered 401. */
+  refusals = 0;
   readonly #server: Server;
+  readonly #words: ServerWords;
   readonly #collections = new Map<string, Map<string, KubeObject>>();
   readonly #log: LoggedEvent[] = [];
   readonly #watchers = new Set<Watcher>();
@@ -50,15 +88,35 @@ export class TestApiServer {
   #oldest = 0;
 
   /** @param collections paths of the lists that the server knows, such as `/api/v1/services` */
-  constructor(collections: readonly string[]) {
+  constructor(collections: readonly string[], words: ServerWords = {}) {
+    this.#words = words;
     for (const collection of collections) this.#collections.set(collection, new Map());
-    this.#server = createServer((request, response) => void this.#answer(request, response));
+    const listener: RequestListener = (request, response) => void this.#answer(request, response);
+    const { tls } = words;
+    this.#server =
+      tls === undefined
+        ? createServer(listener)
+        : createSecureServer(
+            {
+              cert: tls.certificate,
+              key: tls.key,
+              ...(tls.clientAuthority !== undefined && {
+                ca: tls.clientAuthority,
+                requestCert: true,
+                rejectUnauthorized: false,
+              }),
+            },
+            listener,
+          );
+    this.#server.on(tls === undefined ? 'connection' : 'secureConnection', () => void this.connections++);
   }
 
   async start(): Promise<string> {
-    this.#server.listen(0, '127.0.0.1');
+    const { tls, address = '127.0.0.1' } = this.#words;
+    this.#server.listen(0, address);
     await once(this.#server, 'listening');
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    const host = address.includes(':') ? `[${address}]` : address;
+    return `${tls === undefined ? 'http' : 'https'}://${host}:${(this.#server.address() as AddressInfo).port}`;
   }
 
   async stop(): Promise<void> {
@@ -136,6 +194,11 @@ export class TestApiServer {
     return [...this.#objects(collection).values()];
   }
 
+  /** Cuts all connections. */
+  dropConnections(): void {
+    this.#server.closeAllConnections();
+  }
+
   /** Cuts all watches as a lost connection does. */
   dropWatches(): void {
     for (const { response } of this.#watchers) response.destroy();
@@ -180,9 +243,16 @@ export class TestApiServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const line = `${request.method} ${request.url}`;
+    if (this.isSilent) return;
+    if (this.#words.admits?.(request) === false) {
+      this.refusals++;
+      refuse(response, 401, 'Unauthorized');
+      return;
+    }
     this.requests.push(line);
     const fault = this.#faults.findIndex(({ on }) => on.test(line));
     const [{ answer, headers = {} } = { answer: 200 }] = fault < 0 ? [] : this.#faults.splice(fault, 1);
+    if (answer === 'silence') return;
     if (answer === 'cut') return void request.socket.destroy();
     if (answer !== 200) {
       response.writeHead(answer, headers).end(JSON.stringify({ kind: 'Status', code: answer, message: 'a fault' }));
@@ -202,6 +272,12 @@ export class TestApiServer {
         return event.metadata.namespace === inNamespace[2] && about?.uid === uid;
       });
       send(response, 200, { kind: 'EventList', metadata: { resourceVersion: `${this.#version}` }, items });
+      return;
+    }
+    const discovered =
+      request.method === 'GET' ? describeGroup(url.pathname, [...this.#collections.keys()]) : undefined;
+    if (discovered !== undefined) {
+      send(response, 200, discovered);
       return;
     }
     if (this.#collections.has(url.pathname) && request.method === 'GET') {
@@ -307,6 +383,10 @@ export class TestApiServer {
       send(response, 200, object);
       return;
     }
+    if (method === 'DELETE') {
+      this.#delete(collection, key, body as DeleteWords | undefined, response);
+      return;
+    }
     const change = body as Partial<KubeObject>;
     const wanted = change.metadata?.resourceVersion;
     if (wanted !== undefined && wanted !== object.metadata.resourceVersion) {
@@ -320,6 +400,17 @@ export class TestApiServer {
     send(response, 200, this.#store(collection, key, structuredClone(merged) as KubeObject, 'MODIFIED'));
   }
 
+  #delete(collection: string, key: string, words: DeleteWords | undefined, response: ServerResponse): void {
+    const uid = words?.preconditions?.uid;
+    const object = this.#objects(collection).get(key);
+    if (uid !== undefined && uid !== object?.metadata.uid) {
+      refuse(response, 409, 'the UID in the precondition does not match');
+      return;
+    }
+    if (this.end?.(collection, key, words?.gracePeriodSeconds) !== true) this.remove(collection, key);
+    send(response, 200, { kind: 'Status', status: 'Success' });
+  }
+
   #create(collection: string, namespace: string, object: KubeObject, response: ServerResponse): void {
     const { generateName } = object.metadata;
     const name = object.metadata.name ?? `${String(generateName)}${++this.#version}`;
@@ -331,30 +422,6 @@ export class TestApiServer {
     const created = { ...object, metadata: { ...object.metadata, namespace, name } };
     send(response, 201, this.#store(collection, key, created, 'ADDED'));
   }
-}
-
-function parsePath(path: string) {
-  const [, root = '', namespace = '', plural = '', name, part] =
-    /^(\/api\/v1|\/apis\/[^/]+\/[^/]+)\/namespaces\/([^/]+)\/([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?$/.exec(path) ?? [];
-  return { root, namespace, plural, name, part };
-}
-
-type LabelSelector = (object: KubeObject) => boolean;
-
-/** `labelSelector` of a request: `KEY=VALUE` and `KEY`, all of them. */
-function parseSelector(url: URL): LabelSelector {
-  const words = (url.searchParams.get('labelSelector') ?? '').split(',').filter((word) => word !== '');
-  return ({ metadata }) => {
-    const labels = (metadata.labels ?? {}) as Readonly<Record<string, unknown>>;
-    return words.every((word) => {
-      const [key = '', value] = word.split('=');
-      return value === undefined ? labels[key] !== undefined : labels[key] === value;
-    });
-  };
-}
-
-function keyOf({ metadata: { namespace, name } }: KubeObject): string {
-  return namespace === undefined ? name : `${namespace}/${name}`;
 }
 
 function send(response: ServerResponse, code: number, body: unknown): void {

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { KubeObject, TestApiServer } from './api-server.ts';
 
 const paths = {
@@ -5,6 +6,7 @@ const paths = {
   definitions: '/apis/k8s.cni.cncf.io/v1/network-attachment-definitions',
   deployments: '/apis/apps/v1/deployments',
   pods: '/api/v1/pods',
+  nodes: '/api/v1/nodes',
   events: '/api/v1/events',
   leases: '/apis/coordination.k8s.io/v1/leases',
 } as const;
@@ -30,8 +32,16 @@ export class Cluster {
   readonly #server: TestApiServer;
   /** Routers that had two pods at once. */
   readonly doubles: string[] = [];
+  /** Whether the daemons of nodes apply changed definitions to living pods. */
+  hasNodeDaemon = true;
+  /** Whether pods go to nodes in turn. */
+  spread = false;
+  /** Nodes whose kubelets are gone. */
+  readonly deadNodes = new Set<string>();
   /** Milliseconds that a pod takes to end. */
   endTime = 20;
+  /** Address of a pod in the cluster: where tests answer, or nobody. */
+  podAddress: (pod: KubeObject) => string = () => '127.0.0.1';
   /** How pods come up; a test may make them fail. */
   podStatus: (pod: KubeObject) => { readonly status: object; readonly annotations: object } = (pod) => ready(pod);
   #isPending = false;
@@ -40,6 +50,37 @@ export class Cluster {
   constructor(server: TestApiServer) {
     this.#server = server;
     server.onChange(() => this.#expect());
+    server.end = (collection, key, graceSeconds) => {
+      if (collection !== paths.pods || graceSeconds === 0) return false;
+      this.#end(key);
+      return true;
+    };
+  }
+
+  /** A node, ready for pods unless it is cordoned. */
+  putNode(name: string, isCordoned = false): void {
+    this.#server.put(paths.nodes, {
+      metadata: { name },
+      spec: { unschedulable: isCordoned },
+      status: { conditions: [{ type: 'Ready', status: 'True' }] },
+    });
+  }
+
+  /** Where a pod goes: to the first node that may have it, or one that is there always. */
+  #schedule(pod: object): string {
+    const nodes = this.#all(paths.nodes);
+    const { affinity } = pod as { affinity?: object };
+    const free = nodes.filter(({ metadata, spec }) => {
+      const isCordoned = (spec as { unschedulable: boolean }).unschedulable;
+      return !isCordoned && !JSON.stringify(affinity ?? {}).includes(`"${metadata.name}"`);
+    });
+    const { length } = this.#server.all(paths.pods);
+    return free[this.spread ? length % free.length : 0]?.metadata.name ?? 'node-1';
+  }
+
+  /** Looks at everything again: its settings are others. */
+  act(): void {
+    this.#expect();
   }
 
   /** Acts a little later, as controllers of a cluster do. */
@@ -50,6 +91,7 @@ export class Cluster {
       this.#isPending = false;
       this.#collectGarbage();
       for (const deployment of this.#server.all(paths.deployments)) this.#roll(deployment as Deployment);
+      if (this.hasNodeDaemon) for (const pod of this.#server.all(paths.pods)) this.#applyLive(pod);
     }, 5);
   }
 
@@ -70,17 +112,41 @@ export class Cluster {
   #end(key: string): void {
     const pod = this.#server.get(paths.pods, key);
     if (pod === undefined || pod.metadata.deletionTimestamp !== undefined) return;
-    this.#server.put(paths.pods, {
-      ...pod,
-      metadata: { ...pod.metadata, deletionTimestamp: new Date().toISOString() },
-    });
-    setTimeout(() => this.#server.remove(paths.pods, key), this.endTime);
+    // A kubelet that is gone ends nothing.
+    const isDead = this.deadNodes.has((pod.spec as { nodeName: string }).nodeName);
+    this.#mark(pod);
+    if (!isDead) setTimeout(() => this.#server.remove(paths.pods, key), this.endTime);
+  }
+
+  /** What a node's daemon does: the configuration of the pod's network is in force, and the pod says so. */
+  #applyLive(pod: KubeObject): void {
+    if (this.deadNodes.has((pod.spec as { nodeName: string }).nodeName)) return;
+    const { annotations = {} } = pod.metadata as { annotations?: Record<string, string> };
+    const [network] = JSON.parse(annotations['k8s.v1.cni.cncf.io/networks'] ?? '[]') as { readonly name: string }[];
+    const path = this.#server.has(paths.definitions) ? paths.definitions : undefined;
+    const definition = path && this.#server.get(path, `${pod.metadata.namespace}/${network?.name}`);
+    const { config } = (definition?.spec ?? {}) as { config?: string };
+    if (config === undefined) return;
+    const applied = hash('sha256', config).slice(0, 16);
+    if (annotations['egress-router.io/applied'] === applied) return;
+    const metadata = { ...pod.metadata, annotations: { ...annotations, 'egress-router.io/applied': applied } };
+    this.#server.put(paths.pods, { ...pod, metadata });
+  }
+
+  #mark(pod: KubeObject): void {
+    const metadata = { ...pod.metadata, deletionTimestamp: new Date().toISOString() };
+    this.#server.put(paths.pods, { ...pod, metadata });
   }
 
   #noteDoubles(): void {
     const routers = this.#server
       .all(paths.pods)
-      .map(({ metadata }) => `${metadata.namespace}/${(metadata.labels as Record<string, string>)['egress-router']}`);
+      // One that ends on its own node does not answer any more.
+      .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+      .map(({ metadata }) => {
+        const labels = metadata.labels as Record<string, string>;
+        return `${metadata.namespace}/${labels['egress-router']}/${labels['egress-router-member']}`;
+      });
     this.doubles.push(...routers.filter((router, index) => routers.indexOf(router) < index));
   }
 
@@ -111,10 +177,11 @@ export class Cluster {
         annotations: spec.template.metadata.annotations,
         ownerReferences: [{ kind: 'ReplicaSet', name, uid: metadata.uid }],
       },
-      spec: { ...spec.template.spec, nodeName: 'node-1' },
+      spec: { ...spec.template.spec, nodeName: this.#schedule(spec.template.spec) },
       template,
     };
-    const { status, annotations } = this.podStatus(made);
+    const { status: reported, annotations } = this.podStatus(made);
+    const status = { podIPs: [{ ip: this.podAddress(made) }], ...reported };
     this.#server.put(paths.pods, {
       ...made,
       metadata: { ...made.metadata, annotations: { ...spec.template.metadata.annotations, ...annotations } },

@@ -1,17 +1,18 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pino from 'pino';
-import { openKubeApi } from '../../src/cluster/client-node.ts';
+import { openKubeApi } from '../../src/cluster/client.ts';
 import { KubeLease } from '../../src/cluster/lease.ts';
 import type { KubeApi } from '../../src/cluster/port.ts';
 import { RouterController } from '../../src/controller/controller.ts';
 import type { ObjectSettings } from '../../src/controller/objects.ts';
-import { parsePrefix } from '../../src/model/address.ts';
+import { silentLog } from '../../src/daemon/log.ts';
+import { formatPrefix, parsePrefix } from '../../src/model/address.ts';
 import { documentedEgressRouter } from '../unit/api/samples.ts';
 import { type KubeObject, TestApiServer } from './api-server.ts';
 import { Cluster, clusterPaths as paths } from './cluster.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
+import { executable, Program } from './program.ts';
 
 /** Settings of the controllers of these tests. */
 const objectSettings: ObjectSettings = {
@@ -22,9 +23,22 @@ const objectSettings: ObjectSettings = {
   nodeFailureSeconds: 30,
   hasDefaultRouteAnnotation: false,
   nodeSelector: {},
+  liveTimeout: 1000,
 };
 
+/** Seconds. */
+const leaseDuration = 1;
+
 const times = { firstPause: 5, longestPause: 50, absentPause: 50 };
+
+/** What is tested: the sources in this process, or the executable that ships. */
+export type Subject = 'source' | 'executable';
+
+/** A controller that works on a lab's cluster. */
+export interface StartedController {
+  stop(): void;
+  readonly isLeading: boolean;
+}
 
 /** An API server with a cluster behind it, and controllers that work on it. */
 export class ControllerLab {
@@ -32,10 +46,13 @@ export class ControllerLab {
   readonly cluster: Cluster;
   readonly folder: string;
   readonly #stops: (() => void)[] = [];
+  readonly #subject: Subject;
+  #kubeconfig = '';
   #api: KubeApi | undefined;
   #count = 0;
 
-  constructor(collections: readonly string[] = Object.values(paths)) {
+  constructor(subject: Subject = 'source', collections: readonly string[] = Object.values(paths)) {
+    this.#subject = subject;
     this.server = new TestApiServer(collections);
     this.cluster = new Cluster(this.server);
     this.folder = mkdtempSync(join(tmpdir(), 'controller-'));
@@ -46,6 +63,7 @@ export class ControllerLab {
     const url = await this.server.start();
     const kubeconfig = writeKubeconfig(this.folder, url);
     this.#api = openKubeApi(kubeconfig);
+    this.#kubeconfig = kubeconfig;
     return kubeconfig;
   }
 
@@ -55,18 +73,19 @@ export class ControllerLab {
     rmSync(this.folder, { recursive: true });
   }
 
-  /** Starts a controller; returns what ends it. */
-  start(settings: Partial<ObjectSettings> = {}): { stop: () => void; lease: KubeLease } {
+  /** Starts a controller. */
+  start(settings: Partial<ObjectSettings> = {}): StartedController {
+    const started = this.#subject === 'source' ? this.#startSource(settings) : this.#startExecutable(settings);
+    this.#stops.push(() => started.stop());
+    return started;
+  }
+
+  #startSource(settings: Partial<ObjectSettings>): StartedController {
     const api = this.#api;
     if (api === undefined) throw new Error('The server is not up');
     const lease: KubeLease = new KubeLease(
       api,
-      {
-        namespace: 'egress-router-system',
-        name: 'egress-router-controller',
-        holder: `c${++this.#count}`,
-        duration: 0.6,
-      },
+      { namespace: 'system', name: 'controller', holder: `c${++this.#count}`, duration: leaseDuration },
       () => controller.review(),
       () => undefined,
     );
@@ -74,17 +93,51 @@ export class ControllerLab {
       api,
       settings: { ...objectSettings, ...settings },
       leadership: lease,
-      log: pino({ level: 'silent' }),
+      log: silentLog,
       times,
+      probeTimes: { interval: 50, timeout: 40 },
     });
     lease.start();
     controller.start();
-    const stop = (): void => {
-      controller.stop();
-      lease.close();
+    return {
+      stop: () => {
+        controller.stop();
+        lease.close();
+      },
+      get isLeading() {
+        return lease.isHeld;
+      },
     };
-    this.#stops.push(stop);
-    return { stop, lease };
+  }
+
+  #startExecutable(changes: Partial<ObjectSettings>): StartedController {
+    const settings = { ...objectSettings, ...changes };
+    const labels = Object.entries(settings.nodeSelector).map(([key, value]) => `${key}=${value}`);
+    const options = {
+      image: settings.image,
+      'cluster-networks': settings.clusterNetworks.map(formatPrefix).join(),
+      'rule-backend': settings.ruleBackend,
+      'router-log-level': settings.log.level,
+      'live-change-timeout': `${settings.liveTimeout}ms`,
+      'node-failure-time': `${settings.nodeFailureSeconds}s`,
+      kubeconfig: this.#kubeconfig,
+      'lease-namespace': 'system',
+      'lease-name': 'controller',
+      'lease-duration': `${leaseDuration * 1000}ms`,
+      'listen-port': '0',
+      ...(labels.length > 0 && { 'node-selector': labels.join() }),
+    };
+    const words = Object.entries(options).flatMap(([key, value]) => [`--${key}`, value]);
+    const switches = settings.hasDefaultRouteAnnotation ? ['--default-route-annotation'] : [];
+    const program = new Program(executable('egress-router-controller'), [...words, ...switches]);
+    const { server } = this;
+    return {
+      stop: () => void program.end(),
+      get isLeading() {
+        const spec = server.get(paths.leases, 'system/controller')?.spec as { holderIdentity?: string } | undefined;
+        return spec?.holderIdentity?.endsWith(`_${program.pid}`) === true;
+      },
+    };
   }
 
   /** Writes an EgressRouter; `spec` replaces parts of the documented one. */
@@ -110,6 +163,13 @@ export class ControllerLab {
     const status = this.server.get(paths.routers, `shop/${name}`)?.status;
     const { conditions = [] } = (status ?? {}) as { conditions?: { type: string; status: string; reason: string }[] };
     return conditions.map(({ type, status: is, reason }) => `${type}=${is} ${reason}`);
+  }
+
+  /** Of which generation each condition tells. */
+  generationsOf(name: string): (number | undefined)[] {
+    const status = this.server.get(paths.routers, `shop/${name}`)?.status;
+    const { conditions = [] } = (status ?? {}) as { conditions?: { observedGeneration?: number }[] };
+    return conditions.map(({ observedGeneration }) => observedGeneration);
   }
 
   /** The message of a condition. */

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ClusterObject, objectKey } from '../../src/api/kinds.ts';
-import { openKubeApi } from '../../src/cluster/client-node.ts';
+import { openKubeApi } from '../../src/cluster/client.ts';
 import { KubeLease } from '../../src/cluster/lease.ts';
 import type { KubeApi } from '../../src/cluster/port.ts';
 import { silentLog } from '../../src/daemon/log.ts';

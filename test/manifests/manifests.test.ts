@@ -4,6 +4,7 @@ import { generateFiles } from '../../hack/generate-tool.ts';
 import { parseEgressRouter } from '../../src/api/egress-router.ts';
 import { readObject } from '../../src/api/kinds.ts';
 import { parseNetConf } from '../../src/api/net-conf.ts';
+import { assignMembers } from '../../src/controller/members.ts';
 import { namesOf } from '../../src/controller/names.ts';
 import { makeDeployment } from '../../src/controller/objects.ts';
 import { readRouter } from '../../src/controller/router.ts';
@@ -95,8 +96,12 @@ describe('manifests', function () {
       nodeFailureSeconds: 30,
       hasDefaultRouteAnnotation: false,
       nodeSelector: { zone: 'a' },
+      liveTimeout: 10_000,
     } as const;
-    const deployment = makeDeployment(router, router.spec.value, namesOf('web', true), settings);
+    const [member] = assignMembers(namesOf('web', true), router.spec.value, []);
+    assert.ok(member !== undefined);
+    const template = { configuration: 'c', structure: 's', avoidedNodes: ['n1', 'n2'] };
+    const deployment = makeDeployment(router, member, settings, template);
     assert.deepEqual(await findMistakes(structuredClone(deployment) as unknown as KubeDocument), []);
   });
 

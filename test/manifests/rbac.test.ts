@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openKubeApi } from '../../src/cluster/client-node.ts';
+import { openKubeApi } from '../../src/cluster/client.ts';
 import { AgentNode, agentPaths } from '../kube/agent-node.ts';
 import { type KubeObject, TestApiServer } from '../kube/api-server.ts';
 import { ControllerLab } from '../kube/controller-lab.ts';
@@ -32,6 +32,17 @@ describe('RBAC allows what is asked for, and nothing to spare', () => {
       lab.putRouter('bad', { spec: { addresses: [] } });
       lab.start();
       const wanted = [/PUT .*leases/, /POST .*events/, /GET .*fieldSelector/, /GET .*egressrouters\/[a-z]+$/];
+      // An address leaves a pool, and a node is cordoned.
+      const addresses = ['192.168.12.98/24', '192.168.12.97/24'].map((ip) => ({ ip, gateway: '192.168.12.1' }));
+      lab.putRouter('pool', { spec: { addresses } });
+      for (const node of ['n1', 'n2']) lab.cluster.putNode(node);
+      await until(
+        () => lab.names('pods').length === 3,
+        () => lab.names('pods'),
+      );
+      lab.putRouter('pool', { spec: { addresses: addresses.slice(1) } });
+      lab.cluster.putNode('n1', true);
+      wanted.push(/DELETE .*deployments/, /DELETE .*attachment-definitions/, /DELETE .*pods/);
       await until(
         () => wanted.every((one) => lab.server.requests.some((line) => one.test(line))),
         () => lab.server.requests,
@@ -45,8 +56,6 @@ describe('RBAC allows what is asked for, and nothing to spare', () => {
       'create apps/deployments',
       // What blockOwnerDeletion needs where the API server insists on it.
       'update network.operator.openshift.io/egressrouters/finalizers',
-      // Its own pod, for the image.
-      'get core/pods',
     ]);
   }).timeout(20_000);
 

@@ -1,6 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { execaSync } from 'execa';
-import { parseAllDocuments } from 'yaml';
+import { parseAllDocuments, parseDocument } from 'yaml';
 
 /** A Kubernetes object, as far as it is looked at here. */
 export interface KubeDocument {
@@ -21,9 +23,38 @@ function parse(text: string): readonly KubeDocument[] {
 /** All overlays, by their folders' names. */
 export const overlays = ['default', 'egress', 'ingress', 'openshift'] as const;
 
-/** An overlay as `kubectl apply -k` would send it. */
+/** An overlay as `kubectl apply -k` would send it; a warning is an error. */
 export function render(overlay: (typeof overlays)[number]): readonly KubeDocument[] {
-  return parse(execaSync('kubectl', ['kustomize', `manifests/overlays/${overlay}`]).stdout);
+  const folder = isOldKubectl() ? makeOldManifests() : 'manifests';
+  const { stdout, stderr } = execaSync('kubectl', ['kustomize', `${folder}/overlays/${overlay}`]);
+  if (folder !== 'manifests') rmSync(folder, { recursive: true });
+  else if (stderr !== '') throw new Error(stderr);
+  return parse(stdout);
+}
+
+/** Whether this machine's kubectl is older than those that the manifests are for: Debian 12 has 1.20. */
+function isOldKubectl(): boolean {
+  const { stdout } = execaSync('kubectl', ['version', '--client', '--output', 'json']);
+  return Number.parseInt(JSON.parse(stdout).clientVersion.minor, 10) < 21;
+}
+
+/** The manifests as old kubectl reads them, in a folder of their own: it takes folders and patches by other names. */
+function makeOldManifests(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'manifests-'));
+  cpSync('manifests', folder, { recursive: true });
+  for (const overlay of overlays) {
+    const path = join(folder, 'overlays', overlay, 'kustomization.yaml');
+    const { resources, patches, ...rest } = parseDocument(readFileSync(path, 'utf8')).toJS();
+    const isFolder = (name: string): boolean => !name.endsWith('.yaml');
+    const old = {
+      ...rest,
+      bases: resources.filter(isFolder),
+      resources: resources.filter((name: string) => !isFolder(name)),
+      patchesStrategicMerge: (patches ?? []).map((patch: { path: string }) => patch.path),
+    };
+    writeFileSync(path, JSON.stringify(old));
+  }
+  return folder;
 }
 
 /** Every example, by its path. */

@@ -94,6 +94,21 @@ const damages: readonly Damage[] = [
     says: /^net\/ipv6\/conf\/net1\/disable_ipv6 is 0, not 1$/m,
   },
   {
+    name: 'a missing guard',
+    damage: (lab) => lab.run('pod', 'nft', ['delete', 'table', 'netdev', 'egress-router-net1']),
+    says: /^rules of table netdev egress-router-net1 are missing or not as they were made$/m,
+  },
+  {
+    name: 'a hole in the guard',
+    damage: (lab) => lab.run('pod', 'nft', ['insert rule netdev egress-router-net1 guard accept']),
+    says: /^rules of table netdev egress-router-net1 are missing or not as they were made$/m,
+  },
+  {
+    name: 'a missing guard against ARP',
+    damage: (lab) => lab.run('pod', 'nft', ['flush', 'table', 'arp', 'egress-router-net1']),
+    says: /^rules of table arp egress-router-net1 are missing or not as they were made$/m,
+  },
+  {
     name: 'a missing rule',
     damage: (lab, variant) =>
       alterRules(lab, variant, ['flush', 'chain', ...tableOf, 'nat-postrouting'], ['-t', 'nat', '-F', 'ER-net1-POST']),

@@ -21,7 +21,6 @@ export function configure(
       destinations: families.flatMap(exampleDestinations),
       ...ip,
     },
-    log_file: '/dev/null',
     ...more,
   };
 }

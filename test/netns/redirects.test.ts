@@ -85,7 +85,7 @@ for (const variant of variants) {
           },
         },
       };
-      await add({ cniVersion: '1.0.0', name: 'cr', type: 'egress-router', egressRouter, log_file: '/dev/null' });
+      await add({ cniVersion: '1.0.0', name: 'cr', type: 'egress-router', egressRouter });
       assert.equal(await reach('far', 'tcp', 8080), `${at.reserved[4]} ${at.web[4]} 80`);
       assert.equal(await reach('far', 'tcp', 9000), `${at.reserved[4]} ${at.fallback[4]} 9000`);
     });
@@ -101,7 +101,6 @@ for (const variant of variants) {
           fallbackIP: at.fallback[4],
           gateway: at.gateway[4],
         },
-        log_file: '/dev/null',
         log_level: 'debug',
       });
       assert.equal(await reach('far', 'tcp', 8443), `${at.reserved[4]} ${at.secure[4]} 443`);

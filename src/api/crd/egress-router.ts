@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { getEgressRouterSpecSchema } from '../egress-router-schema.ts';
 import { isRecord } from '../shape.ts';
+import { statusSchema } from './egress-router-status.ts';
 import { type StructuralSchema, toStructural } from './structural.ts';
 
 /** A rule in the Common Expression Language: what must hold, and what a person reads where it does not. */
@@ -48,14 +49,14 @@ function sharesOctets(lengths: string, lastDot: string): ValidationRule {
  */
 const remarks: Readonly<Record<string, Remark>> = {
   '': {
-    description: 'What the egress router shall be.',
+    description: 'What the egress router is to be.',
     'x-kubernetes-validations': [
       {
-        rule: "self.addresses.filter(a, a.ip.contains(':')).size() <= 1 && self.addresses.filter(a, !a.ip.contains(':')).size() <= 1",
-        message: 'addresses must be at most one of IPv4 and one of IPv6',
+        rule: "self.addresses.all(a, a.ip.contains(':')) || self.addresses.all(a, !a.ip.contains(':')) || self.addresses.filter(a, a.ip.contains(':')).size() == self.addresses.filter(a, !a.ip.contains(':')).size()",
+        message: 'addresses must be of one family, or as many of IPv4 as of IPv6: they are paired by position',
       },
       {
-        rule: "!has(self.redirect) || !has(self.redirect.redirectRules) || self.redirect.redirectRules.all(r, self.addresses.exists(a, a.ip.contains(':') == r.destinationIP.contains(':')))",
+        rule: "!has(self.redirect) || !has(self.redirect.redirectRules) || (self.addresses.exists(a, !a.ip.contains(':')) || self.redirect.redirectRules.all(r, r.destinationIP.contains(':'))) && (self.addresses.exists(a, a.ip.contains(':')) || self.redirect.redirectRules.all(r, !r.destinationIP.contains(':')))",
         message:
           'every destinationIP must be of a family that has a reserved address in addresses: IPv4 to IPv4, IPv6 to IPv6',
       },
@@ -66,9 +67,10 @@ const remarks: Readonly<Record<string, Remark>> = {
     ],
   },
   addresses: {
-    description: 'The reserved addresses: one of IPv4, one of IPv6, or one of each.',
+    description:
+      'The reserved addresses. Several of one family are a pool: as many routers, each with one of them; those of IPv4 and IPv6 are paired by position.',
     minItems: 1,
-    maxItems: 2,
+    maxItems: 32,
   },
   'addresses[]': {
     description: 'A reserved address.',
@@ -169,6 +171,9 @@ export function makeEgressRouterDefinition(): Readonly<Record<string, unknown>> 
               jsonPath: '.status.conditions[?(@.type=="Available")].message',
               priority: 1,
             },
+            { name: 'Addresses', type: 'string', jsonPath: '.status.addresses', priority: 1 },
+            { name: 'Nodes', type: 'string', jsonPath: '.status.nodes', priority: 1 },
+            { name: 'Configured', type: 'date', jsonPath: '.status.configuredSince', priority: 1 },
             { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
           ],
           schema: {
@@ -191,30 +196,6 @@ export function makeEgressRouterDefinition(): Readonly<Record<string, unknown>> 
     },
   };
 }
-
-const statusSchema = {
-  type: 'object',
-  description: 'What became of it.',
-  properties: {
-    conditions: {
-      type: 'array',
-      description: 'Available, Progressing and Degraded.',
-      'x-kubernetes-list-type': 'map',
-      'x-kubernetes-list-map-keys': ['type'],
-      items: {
-        type: 'object',
-        required: ['type', 'status', 'lastTransitionTime'],
-        properties: {
-          type: { type: 'string', enum: ['Available', 'Progressing', 'Degraded'] },
-          status: { type: 'string', enum: ['True', 'False', 'Unknown'] },
-          lastTransitionTime: { type: 'string', format: 'date-time', nullable: true },
-          reason: { type: 'string' },
-          message: { type: 'string' },
-        },
-      },
-    },
-  },
-};
 
 /** Adds what is remarked on a schema and on all below it; notes which remarks were used. */
 function remark(schema: StructuralSchema, path: string, used: Set<string>): StructuralSchema {

@@ -2,9 +2,9 @@
 // threads and no stream library. In the compiled executable the main build takes 5 ms to load, a
 // third of a whole ADD; this one takes less than 1.
 import pino from 'pino/browser.js';
-import type { LogLevel, LogSettings } from '../../model/attachment.ts';
+import type { LogSink } from '../../kernel/port.ts';
+import type { LogLevel } from '../../model/attachment.ts';
 import { escapeUnprintable } from '../../model/text.ts';
-import { appendText, closeLogFile, openLogFile } from './log-file.ts';
 
 /** The plugin's log of one process. No method ever throws. */
 export interface PluginLog {
@@ -14,6 +14,8 @@ export interface PluginLog {
   debug(message: string): void;
   /** Many lines by one write: 10,000 rules must not cost 10,000 system calls. */
   debugAll(messages: Iterable<string>): void;
+  /** The file that the lines go to. */
+  readonly file: string;
   /** Why nothing, or not everything, is written; to be told on standard error. */
   readonly problem: string | undefined;
   close(): void;
@@ -30,22 +32,25 @@ interface LogRecord {
 }
 
 /**
- * Opens the log that OpenShift's documentation tells people to read: lines such as
+ * The log that OpenShift's documentation tells people to read: lines such as
  * `2021-04-26T12:27:20Z [debug] Called CNI ADD`, UTC, whole seconds, each message on one line
- * whatever characters are in it. Never fails: a log that cannot be written safely is not written,
- * and `problem` says why.
+ * whatever characters are in it. Where they cannot go to the file that was asked for, the first line
+ * says so, at any level.
  *
  * @param clock milliseconds since 1970, UTC
  */
-export function openPluginLog(settings: LogSettings, clock: () => number = Date.now): PluginLog {
-  const file = openLogFile(settings.file);
+export function openPluginLog(sink: LogSink, level: LogLevel, clock: () => number = Date.now): PluginLog {
   const logger = pino<'panic' | 'verbose', false>({
-    level: settings.level,
+    level,
     customLevels: levelValues,
     // The declared type wants a piece of JSON; this build takes the value as it is.
     timestamp: () => formatTime(clock()),
-    browser: { write: (record) => appendText(file, formatRecord(record as LogRecord)) },
+    browser: { write: (record) => sink.append(formatRecord(record as LogRecord)) },
   });
+  if (sink.notice !== undefined) {
+    const record = { time: formatTime(clock()), level: levelValues.error, msg: escapeUnprintable(sink.notice) };
+    sink.append(formatRecord(record));
+  }
   return {
     panic: (message) => logger.panic(escapeUnprintable(message)),
     error: (message) => logger.error(escapeUnprintable(message)),
@@ -57,10 +62,11 @@ export function openPluginLog(settings: LogSettings, clock: () => number = Date.
       const lines = Array.from(messages, escapeUnprintable).join('\n');
       if (lines !== '') logger.debug(lines);
     },
+    file: sink.path,
     get problem() {
-      return file.problem;
+      return sink.problem;
     },
-    close: () => closeLogFile(file),
+    close: () => sink.close(),
   };
 }
 

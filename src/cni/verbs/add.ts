@@ -64,6 +64,7 @@ function prepare(
     netns: kernel.netns,
     bootId: store.bootId(),
     backend: kernel.backend,
+    logFile: log.file,
     ...(podName === undefined ? {} : { podName }),
   });
   return { plan, resolved, pod, link };
@@ -94,7 +95,10 @@ function execute(
   link: string,
   { log }: VerbContext,
 ): void {
-  runSteps(kernel, plan.steps, (operation) => log.debugAll(describeDone(operation, pod)));
+  runSteps(kernel, plan.steps, (operation, shortcomings) => {
+    log.debugAll(describeDone(operation, pod));
+    for (const shortcoming of shortcomings) log.verbose(shortcoming);
+  });
   // Installed first, told last: that is the order in which OpenShift's log has them.
   log.debugAll(describeRules(resolved, link, kernel.backend));
 }

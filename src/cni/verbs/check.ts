@@ -55,7 +55,7 @@ export function runCheck(
         ? []
         : [`the attachment is in ${state.netns.path}, not in ${call.netns}`]),
       ...listDeviations(desired, resolved, state, pod, attachmentsIn(parts.store, kernel.netns, call.id)),
-      ...kernel.compareRules(desired.program),
+      ...kernel.compareRules(desired.program, desired.guard),
       ...comparePrevious(previous, state, pod),
     ]);
   } finally {
@@ -89,7 +89,7 @@ function report(deviations: readonly string[]): void {
   const more = deviations.length > 1 ? `, and ${deviations.length - 1} more (see details)` : '';
   throw new CniError(
     errorCodes.checkFailed,
-    `The attachment is not as it shall be: ${deviations[0]}${more}; delete the pod to have it made anew`,
+    `The attachment does not match its configuration: ${deviations[0]}${more}; delete the pod to have it recreated`,
     deviations.join('\n'),
   );
 }

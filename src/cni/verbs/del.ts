@@ -18,7 +18,7 @@ export function runDel(call: Extract<Call, { verb: 'DEL' }>, { parts, log }: Ver
 export function detach(parts: PluginParts, id: AttachmentId, givenPath: string | undefined): void {
   const { store } = parts;
   const state = store.find(id);
-  const path = givenPath ?? state?.netns.path;
+  const path = givenPath ?? state?.netns.path ?? store.remains(id).netns?.path;
   const netns = path === undefined ? undefined : parts.identifyNamespace(path);
   if (path === undefined || netns === undefined) {
     store.remove(id);
@@ -28,7 +28,9 @@ export function detach(parts: PluginParts, id: AttachmentId, givenPath: string |
   try {
     const kernel = parts.openKernel(path, remembered?.backend ?? 'auto');
     try {
-      removeAttachment(kernel, store, id, remembered);
+      // Another call may have changed it before we had the lock.
+      const now = store.find(id);
+      removeAttachment(kernel, store, id, describesNamespace(now, netns.inode, store.bootId()) ? now : undefined);
     } finally {
       kernel.close();
     }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { describeInspection } from '../../inspect/report.ts';
-import { FileStateStore } from '../../kernel/linux/state-store.ts';
+import { FileStateStore } from '../../kernel/linux/state/state-store.ts';
 import type { CommandContext } from '../context.ts';
 import { exitCodes } from '../failure.ts';
 import { renderJson } from '../json.ts';

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { parsePort, parseProtocol } from '../../api/destination.ts';
 import { describeTrace, followRules, type TraceQuestion } from '../../inspect/trace.ts';
-import { FileStateStore } from '../../kernel/linux/state-store.ts';
+import { FileStateStore } from '../../kernel/linux/state/state-store.ts';
 import { type Address, parseAddress } from '../../model/address.ts';
 import type { Protocol } from '../../model/redirect.ts';
 import type { CommandContext } from '../context.ts';

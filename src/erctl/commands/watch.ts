@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { compareSamples, type Sample } from '../../inspect/watch.ts';
 import { NamespaceInspector } from '../../kernel/linux/inspection.ts';
 import { openLinuxKernel } from '../../kernel/linux/parts.ts';
-import { FileStateStore } from '../../kernel/linux/state-store.ts';
+import { FileStateStore } from '../../kernel/linux/state/state-store.ts';
 import type { StateStore } from '../../kernel/port.ts';
 import type { AttachmentState } from '../../model/state.ts';
 import type { CommandContext } from '../context.ts';

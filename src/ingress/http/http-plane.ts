@@ -166,14 +166,15 @@ export class HttpPlane implements DataPlane {
     return { verdicts };
   }
 
-  /** Ends the agent's part; HAProxy serves on for the next agent unless `removes`. */
+  /** Ends the agent's part; HAProxy serves on for the next agent unless `removes`, or where it cannot. */
   async stop(removes: boolean): Promise<void> {
     this.#isStopping = true;
     this.#parts.secrets.close();
     this.#parts.certificate.close();
     if (!this.#hasStarted) return;
     const { shutdownDelay: delay, shutdownTimeout: drain } = this.#settings;
-    if (removes) await this.#engine.stop({ delay, drain });
+    // The first process of a container takes all others along: nothing could serve on.
+    if (removes || process.pid === 1) await this.#engine.stop({ delay, drain });
     else await this.#engine.release();
   }
 

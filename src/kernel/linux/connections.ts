@@ -1,23 +1,67 @@
-import { protocolNumbers, type Redirect } from '../../model/redirect.ts';
+import { containsAddress, isUnusable } from '../../model/address.ts';
+import type { Operation } from '../../model/operation.ts';
+import { portKey, protocolNumbers } from '../../model/redirect.ts';
 import { listAddresses } from './netlink/address.ts';
-import { type Connection, deleteConnection, deleteMarkedConnections, listConnections } from './netlink/conntrack.ts';
+import {
+  type Connection,
+  deleteConnection,
+  deleteMarkedConnections,
+  deleteTracked,
+  listConnections,
+  listUntranslated,
+} from './netlink/conntrack.ts';
 import { NetlinkError, NetlinkSocket, netlinkFamily } from './netlink/socket.ts';
 import { readSysctl } from './sysctl.ts';
 
 /**
- * Forgets connections to this namespace that were seen before their redirect was in force: a client
- * that keeps sending would keep such a one alive, and never be redirected. Throws {@link NetlinkError}.
+ * Forgets connections that were seen before they could be translated: whoever keeps sending would keep
+ * such a one alive, and it would never be. Those to this namespace that now have a redirect, and
+ * those from it, or through it, that are not to a network that is reached as before. Throws
+ * {@link NetlinkError}.
  */
-export function forgetUntranslated(pod: NetlinkSocket, redirects: readonly Redirect[], fallback: boolean): void {
+export function forgetUntranslated(
+  pod: NetlinkSocket,
+  { redirects, fallback, kept }: Extract<Operation, { do: 'forget-untranslated' }>,
+): void {
   if (!tracksAny()) return;
   withConntrack((conntrack) => {
-    const connections = listConnections(conntrack).filter((connection) => !connection.translated);
-    if (connections.length === 0) return;
+    const flows = listUntranslated(conntrack);
+    if (flows.length === 0) return;
     const local = new Set(listAddresses(pod).map(({ prefix }) => prefix.address.text));
     const ports = new Set(redirects.map((one) => `${protocolNumbers[one.protocol]} ${one.port}`));
-    for (const connection of connections) {
-      const wanted = fallback || ports.has(`${connection.protocol} ${connection.destinationPort}`);
-      if (wanted && local.has(connection.destination.text)) forgetConnection(conntrack, connection);
+    for (const flow of flows) {
+      const staysHere = local.has(flow.target.text) || isUnusable(flow.target);
+      const stale = staysHere
+        ? !flow.destinationTranslated && (fallback || ports.has(`${flow.protocol} ${flow.destinationPort}`))
+        : !flow.sourceTranslated && !kept.some((prefix) => containsAddress(prefix, flow.target));
+      if (stale) forgetting(() => deleteTracked(conntrack, flow));
+    }
+  });
+}
+
+/**
+ * Ends the connections, of those with a mark, that these redirects or fallbacks made: what comes of them
+ * next is no part of a connection any more. Throws {@link NetlinkError}.
+ */
+export function forgetRedirected({
+  value,
+  mask,
+  redirects,
+  fallbacks,
+  ports,
+}: Extract<Operation, { do: 'forget-redirected' }>): void {
+  if (redirects.length + fallbacks.length === 0 || !tracksAny()) return;
+  const ends = new Set(redirects.map((one) => `${portKey(one)} ${one.target.text} ${one.targetPort ?? one.port}`));
+  const fallbackTargets = new Set(fallbacks.map(({ text }) => text));
+  withConntrack((conntrack) => {
+    for (const connection of listConnections(conntrack, { value, mask })) {
+      if (!connection.translated) continue;
+      const { source, protocol, destinationPort, answeredBy } = connection;
+      const port = `${source.family} ${protocol} ${destinationPort}`;
+      const isEnded =
+        ends.has(`${port} ${answeredBy.address.text} ${answeredBy.port}`) ||
+        (fallbackTargets.has(answeredBy.address.text) && answeredBy.port === destinationPort && !ports.has(port));
+      if (isEnded) forgetConnection(conntrack, connection);
     }
   });
 }
@@ -35,8 +79,12 @@ function tracksAny(): boolean {
 
 /** Forgets one connection; that it is gone already is no error. Throws {@link NetlinkError}. */
 export function forgetConnection(conntrack: NetlinkSocket, connection: Connection): void {
+  forgetting(() => deleteConnection(conntrack, connection));
+}
+
+function forgetting(forget: () => void): void {
   try {
-    deleteConnection(conntrack, connection);
+    forget();
   } catch (error) {
     if (!(error instanceof NetlinkError) || error.code !== 'ENOENT') throw error;
   }

@@ -1,4 +1,5 @@
 import type { Family } from '../../model/address.ts';
+import type { LinkGuard } from '../../model/guard.ts';
 import type { Link, NamespaceSnapshot, NodeSnapshot } from '../../model/network.ts';
 import { mainTable } from '../../model/network.ts';
 import type { Operation } from '../../model/operation.ts';
@@ -6,9 +7,11 @@ import type { RuleProgram } from '../../model/rules.ts';
 import type { NamespaceId } from '../../model/state.ts';
 import type { RuleBackend } from '../../rules/transaction.ts';
 import { type Kernel, KernelError, type StateStore } from '../port.ts';
+import { compareGuard } from './guard.ts';
 import { LinkDirectory } from './link-directory.ts';
 import { type PodNamespace, reasonOf } from './namespace.ts';
 import { listAddresses } from './netlink/address.ts';
+import { NftTables } from './netlink/nft-tables.ts';
 import { listPolicyRules } from './netlink/policy-rule.ts';
 import { listRoutes } from './netlink/route.ts';
 import { NetlinkSocket, netlinkFamily } from './netlink/socket.ts';
@@ -25,6 +28,7 @@ export class LinuxKernel implements Kernel {
   readonly #node: NetlinkSocket;
   readonly #pod: NetlinkSocket;
   readonly #links: LinkDirectory;
+  readonly #tables = new NftTables();
 
   /** Enters the namespace. Throws {@link KernelError}. */
   constructor(namespace: PodNamespace, backend: RuleBackend, store: StateStore) {
@@ -82,12 +86,13 @@ export class LinuxKernel implements Kernel {
     return reading(`interface ${name}`, () => this.#links.find(name));
   }
 
-  apply(operation: Operation): void {
+  apply(operation: Operation): readonly string[] {
     try {
-      applyOperation(operation, {
+      return applyOperation(operation, {
         node: this.#node,
         pod: this.#pod,
         links: this.#links,
+        tables: this.#tables,
         netnsFd: this.#namespace.fd,
         backend: this.backend,
         store: this.#store,
@@ -98,7 +103,7 @@ export class LinuxKernel implements Kernel {
     }
   }
 
-  compareRules(program: RuleProgram): readonly string[] {
+  compareRules(program: RuleProgram, guard?: LinkGuard): readonly string[] {
     const actual = listRules(this.backend, program);
     // The backend's own listing of the same program in an empty namespace: no version of it can
     // make us see a difference that is only one of spelling.
@@ -106,10 +111,20 @@ export class LinuxKernel implements Kernel {
       changeRules(this.backend, undefined, program);
       return listRules(this.backend, program);
     });
-    return describeDifferences(expected, actual);
+    return [...describeDifferences(expected, actual), ...(guard === undefined ? [] : this.#compareGuard(guard))];
+  }
+
+  #compareGuard(guard: LinkGuard): string[] {
+    const link = this.#links.list().find((one) => one.name === guard.link);
+    // That the link is missing is told by itself.
+    if (link === undefined) return [];
+    return reading(`the guard of ${guard.link}`, () =>
+      compareGuard(guard, link.mac, (install) => this.#namespace.tryElsewhere(install)),
+    );
   }
 
   close(): void {
+    this.#tables.close();
     this.#pod.close();
     this.#node.close();
     this.#namespace.leave();

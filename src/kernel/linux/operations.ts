@@ -3,10 +3,12 @@ import { formatPolicyRule, formatRoute } from '../../model/format.ts';
 import type { Operation } from '../../model/operation.ts';
 import type { RuleBackend } from '../../rules/transaction.ts';
 import type { StateStore } from '../port.ts';
-import { forgetMarked, forgetUntranslated } from './connections.ts';
+import { forgetMarked, forgetRedirected, forgetUntranslated } from './connections.ts';
+import { installGuard, removeGuard } from './guard.ts';
 import type { LinkDirectory } from './link-directory.ts';
 import { addAddress } from './netlink/address.ts';
-import { createMacvlan, deleteLink, setLinkAlias, setLinkMac, setLinkUp } from './netlink/link.ts';
+import { createMacvlan, deleteLink, setLinkAlias, setLinkMac, setLinkName, setLinkUp } from './netlink/link.ts';
+import type { NftTables } from './netlink/nft-tables.ts';
 import { addPolicyRule, deletePolicyRule } from './netlink/policy-rule.ts';
 import { addRoute, deleteRoute } from './netlink/route.ts';
 import type { NetlinkSocket } from './netlink/socket.ts';
@@ -18,30 +20,53 @@ export interface OperationContext {
   readonly node: NetlinkSocket;
   readonly pod: NetlinkSocket;
   readonly links: LinkDirectory;
+  readonly tables: NftTables;
   readonly netnsFd: number;
   readonly backend: RuleBackend;
   readonly store: StateStore;
 }
 
-/** Does one operation in the pod's namespace. Throws what the kernel, a program or the file system says. */
-export function applyOperation(operation: Operation, context: OperationContext): void {
+/**
+ * Does one operation in the pod's namespace. Returns what of it this kernel cannot do, a sentence each.
+ * Throws what the kernel, a program or the file system says.
+ */
+export function applyOperation(operation: Operation, context: OperationContext): readonly string[] {
+  if (operation.do === 'guard-link') {
+    return installGuard(context.tables, operation.guard, context.links.find(operation.guard.link).mac);
+  }
+  change(operation, context);
+  return [];
+}
+
+function change(operation: Exclude<Operation, { do: 'guard-link' }>, context: OperationContext): void {
   const { pod, links } = context;
   switch (operation.do) {
     case 'change-rules':
-      changeRules(context.backend, operation.from, operation.to);
+      changeRules(context.backend, operation.from, operation.to, operation.unsure, context.tables);
       break;
     case 'remove-rules':
-      removeRules(operation.backends, operation.name, operation.owner);
+      removeRules(operation.backends, operation.name, operation.owner, context.tables);
       break;
     case 'create-macvlan':
       links.forget();
       createMacvlan(context.node, { ...operation, netnsFd: context.netnsFd });
       break;
+    case 'claim-link': {
+      const index = links.indexOf(operation.link);
+      setLinkAlias(pod, index, operation.alias);
+      setLinkName(pod, index, operation.name);
+      links.forget();
+      break;
+    }
     case 'set-link-alias':
       setLinkAlias(pod, links.indexOf(operation.link), operation.alias);
       break;
+    case 'remove-guard':
+      removeGuard(context.tables, operation.link, operation.owner);
+      break;
     case 'set-link-up':
-      setLinkUp(pod, links.indexOf(operation.link), true);
+    case 'set-link-down':
+      setLinkUp(pod, links.indexOf(operation.link), operation.do === 'set-link-up');
       break;
     case 'delete-link': {
       const index = links.indexOf(operation.link);
@@ -68,7 +93,10 @@ export function applyOperation(operation: Operation, context: OperationContext):
       writeSysctl(operation.key, operation.value);
       break;
     case 'forget-untranslated':
-      forgetUntranslated(pod, operation.redirects, operation.fallback);
+      forgetUntranslated(pod, operation);
+      break;
+    case 'forget-redirected':
+      forgetRedirected(operation);
       break;
     case 'forget-marked':
       forgetMarked(operation.value, operation.mask);
@@ -95,11 +123,18 @@ export function describeOperation(operation: Operation): string {
     case 'remove-rules':
       return `remove the rules of ${operation.name}`;
     case 'create-macvlan':
-      return `create macvlan ${operation.name} (mode ${operation.mode}, MTU ${operation.mtu})`;
+      return `create macvlan ${operation.becomes} (mode ${operation.mode}, MTU ${operation.mtu})`;
+    case 'claim-link':
+      return `give the new macvlan the name ${operation.name}`;
     case 'set-link-alias':
       return `write the owner into the alias of ${operation.link}`;
+    case 'guard-link':
+      return `install the guard of ${operation.guard.link}`;
+    case 'remove-guard':
+      return `remove the guard of ${operation.link}`;
     case 'set-link-up':
-      return `set ${operation.link} up`;
+    case 'set-link-down':
+      return `set ${operation.link} ${operation.do === 'set-link-up' ? 'up' : 'down'}`;
     case 'delete-link':
       return `delete ${operation.link}`;
     case 'add-address':
@@ -115,6 +150,7 @@ export function describeOperation(operation: Operation): string {
     case 'set-sysctl':
       return `set ${operation.key} to ${operation.value}`;
     case 'forget-untranslated':
+    case 'forget-redirected':
     case 'forget-marked':
       return 'forget tracked connections';
     case 'announce':

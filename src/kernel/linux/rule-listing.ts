@@ -4,10 +4,14 @@ import { compareIptables } from '../../rules/iptables/difference.ts';
 import { ownerOfSaved, readSavedRules, removeSavedRules, type SavedRules } from '../../rules/iptables/saved.ts';
 import { compareNftables } from '../../rules/nftables/difference.ts';
 import { removeTable } from '../../rules/nftables/document.ts';
+import { compareElements } from '../../rules/nftables/elements.ts';
 import { readListedTable } from '../../rules/nftables/listed.ts';
 import { tableName } from '../../rules/nftables/render.ts';
 import type { RuleBackend, RuleTransaction } from '../../rules/transaction.ts';
 import { KernelError } from '../port.ts';
+import { reasonOf } from './namespace.ts';
+import { nftFamily } from './netlink/nft-socket.ts';
+import type { NftTables } from './netlink/nft-tables.ts';
 import { findTool, runTool, runTransaction } from './rule-tools.ts';
 
 /** The scripts that lead from one program to another, for a backend. */
@@ -15,17 +19,28 @@ function comparePrograms(
   backend: RuleBackend,
   from: RuleProgram | undefined,
   to: RuleProgram | undefined,
+  unsure: boolean,
 ): RuleTransaction {
-  return backend === 'nftables' ? compareNftables(from, to) : compareIptables(from, to);
+  return backend === 'nftables' ? compareNftables(from, to, unsure) : compareIptables(from, to, unsure);
 }
 
 /**
- * Leads the rules from one program to another; where a later script fails, what the earlier ones did
- * is taken back. Throws {@link KernelError}.
+ * Leads the rules from one program to another; where a later script of a first program fails, what the
+ * earlier ones did is taken back. `unsure`: either of the two is installed. `tables`: by which elements
+ * are changed without a program. Throws {@link KernelError}.
  */
-export function changeRules(backend: RuleBackend, from: RuleProgram | undefined, to: RuleProgram | undefined): void {
+export function changeRules(
+  backend: RuleBackend,
+  from: RuleProgram | undefined,
+  to: RuleProgram | undefined,
+  unsure = false,
+  tables?: NftTables,
+): void {
+  if (tables !== undefined && backend === 'nftables' && !unsure && from !== undefined && to !== undefined) {
+    if (changeElements(tables, from, to)) return;
+  }
   try {
-    runTransaction(comparePrograms(backend, from, to));
+    runTransaction(comparePrograms(backend, from, to, unsure));
   } catch (error) {
     const program = to ?? from;
     if (backend === 'nftables' && from === undefined && to !== undefined && isTaken(error)) {
@@ -35,10 +50,27 @@ export function changeRules(backend: RuleBackend, from: RuleProgram | undefined,
       });
       return;
     }
-    // nft is all or nothing by itself; iptables is so for each table only.
+    // nft is all or nothing by itself; iptables is so for each table only. What stood before is not opened.
     if (backend === 'iptables' && program !== undefined) takeBack(program, from);
     throw error;
   }
+}
+
+/** Changes redirects alone over netlink: nft would read the whole table first. False where more is to be done. */
+function changeElements(tables: NftTables, from: RuleProgram, to: RuleProgram): boolean {
+  const change = compareElements(from, to);
+  if (change === undefined) return false;
+  try {
+    tables.changeElements(nftTableOf(to.name), change.gone, change.come);
+    return true;
+  } catch (cause) {
+    throw new KernelError('refused', `Cannot change ${tableName(to.name)}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/** The name of a program's table, without its family. */
+function nftTableOf(name: string): string {
+  return tableName(name).split(' ')[1] ?? '';
 }
 
 function isTaken(error: unknown): boolean {
@@ -47,8 +79,8 @@ function isTaken(error: unknown): boolean {
 
 function takeBack(program: RuleProgram, from: RuleProgram | undefined): void {
   try {
-    removeIptables(program.name, program.owner);
-    if (from !== undefined) runTransaction(compareIptables(undefined, from));
+    if (from === undefined) removeIptables(program.name, program.owner);
+    else runTransaction(compareIptables(program, from, true));
   } catch {
     // The first failure is the one to report; DEL tries again.
   }
@@ -58,11 +90,10 @@ function takeBack(program: RuleProgram, from: RuleProgram | undefined): void {
  * Removes the rules under a name if they are the owner's; none there is no error. Of several
  * backends, one that is not installed has installed nothing. Throws {@link KernelError}.
  */
-export function removeRules(backends: readonly RuleBackend[], name: string, owner: string): void {
+export function removeRules(backends: readonly RuleBackend[], name: string, owner: string, tables: NftTables): void {
   for (const backend of backends) {
-    if (backends.length > 1 && findTool(backend === 'iptables' ? 'iptables-save' : 'nft') === undefined) continue;
-    if (backend === 'iptables') removeIptables(name, owner);
-    else removeNftables(name, owner);
+    if (backend === 'nftables') tables.remove([nftFamily.inet], nftTableOf(name), owner);
+    else if (backends.length === 1 || findTool('iptables-save') !== undefined) removeIptables(name, owner);
   }
 }
 
@@ -74,19 +105,6 @@ function removeIptables(name: string, owner: string): void {
     if (saved.tables.length === 0 || (found !== undefined && found !== owner)) continue;
     runTool(familyTool('restore', family), ['--noflush', '-w', '10'], removeSavedRules(saved));
   }
-}
-
-function removeNftables(name: string, owner: string): void {
-  let listed: string;
-  try {
-    listed = runTool('nft', ['-s', '-t', 'list', 'table', ...tableName(name).split(' ')]);
-  } catch (error) {
-    if (error instanceof KernelError && error.message.includes('No such file or directory')) return;
-    throw error;
-  }
-  const found = /^\s*comment "egress-router ([^"]+)"$/m.exec(listed)?.[1];
-  if (found !== undefined && found !== owner) return;
-  runTool('nft', ['-f', '-'], removeTable(tableName(name)));
 }
 
 function saveIptables(family: Family, name: string): SavedRules {

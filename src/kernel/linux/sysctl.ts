@@ -34,6 +34,7 @@ export function routerSysctls(links: readonly string[]): string[] {
       `net/ipv6/conf/${link}/ndisc_notify`,
       `net/ipv6/conf/${link}/disable_ipv6`,
       `net/ipv6/conf/${link}/accept_ra`,
+      `net/ipv6/conf/${link}/addr_gen_mode`,
     ]),
   ];
 }

@@ -1,13 +1,21 @@
+import { formatPrefix } from '../../model/address.ts';
 import type { AttachmentId } from '../../model/attachment.ts';
 import { formatDestination } from '../../model/format.ts';
-import type { NamespaceSnapshot } from '../../model/network.ts';
+import { mainTable, type NamespaceSnapshot, type Route } from '../../model/network.ts';
 import type { Operation, Step } from '../../model/operation.ts';
-import { fallbackOf } from '../../model/redirect.ts';
-import type { AttachmentState, ChangedSysctl, NamespaceId, PodName, RememberedRouter } from '../../model/state.ts';
+import { fallbackOf, type RedirectSet } from '../../model/redirect.ts';
+import type {
+  AttachmentState,
+  ChangedSysctl,
+  NamespaceId,
+  PodName,
+  RememberedRedirects,
+  RememberedRouter,
+} from '../../model/state.ts';
 import { inwardMark, markMask } from '../../rules/marks.ts';
-import { ownerComment } from '../../rules/owner.ts';
+import { ownerComment, unfinishedComment } from '../../rules/owner.ts';
 import type { RuleBackend } from '../../rules/transaction.ts';
-import { type Desired, describeDesired, ownerOf } from './desired.ts';
+import { type Desired, describeDesired, ownerOf, temporaryLinkOf } from './desired.ts';
 import type { Resolved } from './resolve.ts';
 
 /** What an ADD is about. */
@@ -20,6 +28,8 @@ export interface AddRequest {
   readonly netns: NamespaceId;
   readonly bootId: string;
   readonly backend: RuleBackend;
+  /** The log that this call writes. */
+  readonly logFile: string;
   /** As the runtime told. */
   readonly podName?: PodName;
 }
@@ -34,7 +44,8 @@ export interface AddPlan {
 /**
  * Plans an ADD into a namespace where nothing of this attachment is. The order is the promise that
  * no packet leaves with a wrong source: what is remembered first, then the rules with the door
- * closed, then the link, the routes, and forwarding at the very end.
+ * closed, then the link with its guard, the routes, and forwarding at the very end. Connections
+ * that were seen before are forgotten once no packet can make another one of the kind.
  */
 export function planAdd(request: AddRequest): AddPlan {
   const { id, link, resolved, pod } = request;
@@ -55,17 +66,6 @@ export function planAdd(request: AddRequest): AddPlan {
         backends: [request.backend],
       },
     ),
-    step(
-      {
-        do: 'forget-untranslated',
-        redirects: resolved.spec.redirects.redirects,
-        fallback: resolved.reserved.some(
-          ({ prefix }) => fallbackOf(resolved.spec.redirects, prefix.address.family) !== undefined,
-        ),
-      },
-      // Taken back: connections made meanwhile must not go on by rules that are gone.
-      { do: 'forget-marked', value: inwardMark(resolved.slot), mask: markMask },
-    ),
     ...changes.filter(({ key }) => !isForwarding(desired, key)).map(setSysctl),
     ...planLink(request, desired),
     ...desired.outward.filter((route) => route.destination.length > 0).map((route) => addRoute(route)),
@@ -74,11 +74,30 @@ export function planAdd(request: AddRequest): AddPlan {
     ...desired.cluster.map((route) => addRoute(route)),
     ...resolved.oldDefaults.map((route) => step({ do: 'delete-route', route }, { do: 'add-route', route })),
     ...desired.outward.filter((route) => route.destination.length === 0).map((route) => addRoute(route)),
+    step(
+      {
+        do: 'forget-untranslated',
+        redirects: resolved.spec.redirects.redirects,
+        fallback: resolved.reserved.some(
+          ({ prefix }) => fallbackOf(resolved.spec.redirects, prefix.address.family) !== undefined,
+        ),
+        kept: [...pod.routes.filter(isKept), ...desired.cluster].map(({ destination }) => destination),
+      },
+      // Taken back: connections made meanwhile must not go on by rules that are gone.
+      { do: 'forget-marked', value: inwardMark(resolved.slot), mask: markMask },
+    ),
     ...changes.filter(({ key }) => isForwarding(desired, key)).map(setSysctl),
     // The kernel announced when the link went up; a router that moved must not hang on one frame.
     { operation: { do: 'announce', link } },
+    // Finished: what is killed before this line may be taken away by the next ADD.
+    { operation: { do: 'set-link-alias', link, alias: ownerComment(ownerOf(id)) } },
   ];
   return { steps, state, desired };
+}
+
+/** Whether a route still leads where it led when the default route has changed. */
+function isKept(route: Route): boolean {
+  return route.table === mainTable && route.destination.length > 0 && route.type === 'unicast';
 }
 
 function isForwarding(desired: Desired, key: string): boolean {
@@ -100,22 +119,28 @@ function setSysctl({ key, value, was }: ChangedSysctl & { value: string }): Step
 /** The link with all that goes with it: deleting it is the undo of every step. */
 function planLink({ link, resolved, id }: AddRequest, desired: Desired): Step[] {
   const { spec, master, mtu, reserved } = resolved;
+  const temporary = temporaryLinkOf(id);
   const mac = spec.mac === undefined ? {} : { mac: spec.mac };
   return [
     step(
-      { do: 'create-macvlan', name: link, masterIndex: master.index, mode: spec.mode, mtu, ...mac },
+      { do: 'create-macvlan', name: temporary, becomes: link, masterIndex: master.index, mode: spec.mode, mtu, ...mac },
+      { do: 'delete-link', link: temporary },
+    ),
+    step(
+      { do: 'claim-link', link: temporary, alias: unfinishedComment(ownerOf(id)), name: link },
       { do: 'delete-link', link },
     ),
-    { operation: { do: 'set-link-alias', link, alias: ownerComment(ownerOf(id)) } },
     ...desired.linkSysctls.map(({ key, value }): Step => ({ operation: { do: 'set-sysctl', key, value } })),
     // Addresses before the link is up: the kernel announces what is there when it goes up.
     ...reserved.map(({ prefix }): Step => ({ operation: { do: 'add-address', link, prefix } })),
-    { operation: { do: 'set-link-up', link } },
+    // Before it is up, so that it never carries a frame unguarded.
+    step({ do: 'guard-link', guard: desired.guard }, { do: 'remove-guard', link, owner: ownerOf(id) }),
+    step({ do: 'set-link-up', link }, { do: 'set-link-down', link }),
   ];
 }
 
 function describeState(
-  { id, link, resolved, netns, bootId, backend, podName }: AddRequest,
+  { id, link, resolved, netns, bootId, backend, logFile, podName }: AddRequest,
   desired: Desired,
   changes: readonly ChangedSysctl[],
 ): AttachmentState {
@@ -139,18 +164,23 @@ function describeState(
     addresses: resolved.reserved.map(({ prefix }) => prefix),
     sysctls: changes.map(({ key, was }) => ({ key, was })),
     ...(podName === undefined ? {} : { pod: podName }),
-    router: describeRouter(resolved),
+    router: describeRouter(resolved, logFile),
   };
 }
 
-function describeRouter({ spec, mtu, reserved }: Resolved): RememberedRouter {
+/** Redirects as they are remembered. */
+export function rememberRedirects({ redirects, fallbacks }: RedirectSet): RememberedRedirects {
+  return { destinations: redirects.map(formatDestination), fallbacks };
+}
+
+function describeRouter({ spec, mtu, reserved }: Resolved, logFile: string): RememberedRouter {
   return {
     mode: spec.mode,
     mtu,
     ...(spec.mac === undefined ? {} : { mac: spec.mac }),
     gateways: reserved.map(({ gateway }) => gateway),
-    destinations: spec.redirects.redirects.map(formatDestination),
-    fallbacks: spec.redirects.fallbacks,
-    logFile: spec.log.file,
+    ...rememberRedirects(spec.redirects),
+    clusterNetworks: spec.clusterNetworks.map(formatPrefix),
+    logFile,
   };
 }

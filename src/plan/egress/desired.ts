@@ -1,6 +1,9 @@
-import { type Family, hostPrefix, networkOf } from '../../model/address.ts';
+import { createHash } from 'node:crypto';
+import { type Family, hostPrefix, networkOf, type Prefix } from '../../model/address.ts';
 import type { AttachmentId } from '../../model/attachment.ts';
-import { mainTable, type NamespaceSnapshot, type PolicyRule, type Route } from '../../model/network.ts';
+import type { LinkGuard } from '../../model/guard.ts';
+import { type Link, mainTable, type NamespaceSnapshot, type PolicyRule, type Route } from '../../model/network.ts';
+import type { RedirectSet } from '../../model/redirect.ts';
 import type { RuleProgram } from '../../model/rules.ts';
 import { compileEgress } from '../../rules/egress.ts';
 import { inwardMark, markMask, outwardMark } from '../../rules/marks.ts';
@@ -21,6 +24,7 @@ const lastMetric = 4278198272;
 export interface Desired {
   readonly link: string;
   readonly program: RuleProgram;
+  readonly guard: LinkGuard;
   /** Routes of the main table that leave by the attachment. */
   readonly outward: readonly Route[];
   /** The private table of what enters on the pod interface. */
@@ -46,14 +50,11 @@ export function describeDesired(id: AttachmentId, link: string, resolved: Resolv
   const families = reserved.map(({ prefix }) => prefix.address.family);
   return {
     link,
-    program: compileEgress({
-      owner: ownerOf(id),
-      egressLink: link,
-      podLinks,
-      reserved: reserved.map(({ prefix }) => prefix.address),
-      redirects: spec.redirects,
-      slot,
-    }),
+    program: describeProgram(
+      { id, link, podLinks, reserved: reserved.map(({ prefix }) => prefix), slot },
+      spec.redirects,
+    ),
+    guard: { link, owner: ownerOf(id), addresses: reserved.map(({ prefix }) => prefix.address) },
     outward: reserved.flatMap((one) => outwardRoutes(one, link, mainTable)),
     privateOutward: reserved.flatMap((one) => privateOutwardRoutes(one, link, numbersOf(slot).outwardTable)),
     inward: reserved.flatMap((one) => inwardRoutes(one.prefix.address.family, resolved, pod)),
@@ -68,9 +69,49 @@ export function describeDesired(id: AttachmentId, link: string, resolved: Resolv
   };
 }
 
+/** What the rules of an attachment depend on besides its redirects: known of one that stands as of one to be made. */
+export interface RouterPlace {
+  readonly id: AttachmentId;
+  readonly link: string;
+  readonly podLinks: Resolved['podLinks'];
+  readonly reserved: readonly Prefix[];
+  readonly slot: number;
+}
+
+/** The rules of an attachment: ADD installs them, a change leads from one such program to another. */
+export function describeProgram(
+  { id, link, podLinks, reserved, slot }: RouterPlace,
+  redirects: RedirectSet,
+): RuleProgram {
+  return compileEgress({
+    owner: ownerOf(id),
+    egressLink: link,
+    podLinks,
+    reserved: reserved.map(({ address }) => address),
+    redirects,
+    slot,
+  });
+}
+
 /** Whose rules and links these are; long container IDs are cut to what a rule's comment can hold. */
 export function ownerOf(id: AttachmentId): string {
   return id.containerId.slice(0, 64);
+}
+
+/**
+ * The name under which an attachment's link is made, before it has an alias that tells its owner: whoever
+ * is killed in between leaves a link that the next call knows by its name.
+ */
+export function temporaryLinkOf({ containerId, ifname }: AttachmentId): string {
+  const digest = createHash('sha256').update(`${containerId} ${ifname}`).digest('hex');
+  return `${temporaryPrefix}${digest.slice(0, 15 - temporaryPrefix.length)}`;
+}
+
+const temporaryPrefix = 'er-';
+
+/** Whether a link is one that some call left half made; while its namespace is locked, nobody makes one. */
+export function isHalfMade(link: Link): boolean {
+  return link.kind === 'macvlan' && /^er-[0-9a-f]{12}$/.test(link.name);
 }
 
 /** `GW dev net1` and `default via GW dev net1`, as OpenShift's router has them. */
@@ -218,6 +259,8 @@ function linkSysctls(
     // Whoever is on the physical network must not give the router addresses or routes.
     { key: `net/ipv6/conf/${link}/accept_ra`, value: '0' },
     { key: `net/ipv6/conf/${link}/accept_dad`, value: '0' },
+    // The link-local address is made from the hardware address: the guard lets no other out.
+    { key: `net/ipv6/conf/${link}/addr_gen_mode`, value: '0' },
     { key: `net/ipv6/conf/${link}/ndisc_notify`, value: '1' },
   ];
 }

@@ -6,9 +6,9 @@ import { maximumSlot } from '../../rules/marks.ts';
 import { clusterProtocol } from './desired.ts';
 import { numbersOf } from './numbers.ts';
 
-const ownerPattern = /^egress-router (\S+)$/;
+const ownerPattern = /^egress-router (\S+)(?: \(unfinished\))?$/;
 
-/** The owner that a link's alias names; undefined for links that are not ours. */
+/** The owner that a link's alias names, finished or not; undefined for links that are not ours. */
 export function ownerOfAlias(alias: string | undefined): string | undefined {
   return ownerPattern.exec(alias ?? '')?.[1];
 }

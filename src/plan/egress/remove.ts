@@ -1,17 +1,19 @@
-import type { NamespaceSnapshot, Route } from '../../model/network.ts';
+import type { Link, NamespaceSnapshot, Route } from '../../model/network.ts';
 import type { Operation } from '../../model/operation.ts';
 import type { AttachmentState, ChangedSysctl } from '../../model/state.ts';
 import { inwardMark, markMask } from '../../rules/marks.ts';
-import { ownerComment } from '../../rules/owner.ts';
+import { ownerComment, unfinishedComment } from '../../rules/owner.ts';
 import type { RuleBackend } from '../../rules/transaction.ts';
-import { ownerOf } from './desired.ts';
+import { ownerOf, temporaryLinkOf } from './desired.ts';
 import { numbersOf } from './numbers.ts';
+import { ownerOfAlias } from './recover.ts';
 
 /**
  * Plans what takes an attachment away and puts back what was there before, from whatever of it is
  * still there. `others` are the other attachments in the namespace: what they still need stays,
- * and becomes theirs to put back. Forwarding goes first and the door last, so that no packet
- * leaves with a wrong source meanwhile.
+ * and becomes theirs to put back. The door is closed first, by forwarding and by the link itself, so
+ * that no packet leaves with a wrong source meanwhile; what the kernel takes its time for comes
+ * next, and the old default route only when no connection is translated any more.
  */
 export function planRemoval(
   state: AttachmentState,
@@ -20,26 +22,47 @@ export function planRemoval(
   backends: readonly RuleBackend[] = [state.backend],
 ): Operation[] {
   const { tables, priorities } = numbersOf(state.slot);
-  const link = pod.links.find((one) => one.name === state.link && one.alias === ownerComment(ownerOf(state.id)));
+  const links = pod.links.filter((link) => isOwnLink(state, link));
   const last = others.length === 0;
+  const owner = ownerOf(state.id);
   return [
+    // From now on an ADD may finish what a kill interrupts.
+    ...links
+      .filter(({ alias }) => alias === ownerComment(owner))
+      .map(({ name }): Operation => ({ do: 'set-link-alias', link: name, alias: unfinishedComment(owner) })),
     ...(last ? restoreSysctls(state, pod) : []),
+    ...links.filter(({ up }) => up).map(({ name }): Operation => ({ do: 'set-link-down', link: name })),
+    { do: 'remove-guard', link: state.link, owner },
+    { do: 'remove-rules', name: state.link, owner, backends },
+    ...links.map(({ name }): Operation => ({ do: 'delete-link', link: name })),
+    { do: 'forget-marked', value: inwardMark(state.slot), mask: markMask },
+    ...restoreDefaults(state, pod),
+    ...state.clusterRoutes
+      .filter((route) => last && hasRoute(pod, route))
+      .map((route): Operation => ({ do: 'delete-route', route })),
     ...pod.policyRules
       .filter((rule) => priorities.includes(rule.priority) && tables.includes(rule.table))
       .map((rule): Operation => ({ do: 'delete-policy-rule', rule })),
     ...pod.routes
-      .filter((route) => tables.includes(route.table))
+      .filter((route) => tables.includes(route.table) && !links.some(({ name }) => name === route.link))
       .map((route): Operation => ({ do: 'delete-route', route })),
-    ...state.clusterRoutes
-      .filter((route) => last && hasRoute(pod, route))
-      .map((route): Operation => ({ do: 'delete-route', route })),
-    ...(link === undefined ? [] : [{ do: 'delete-link', link: link.name } satisfies Operation]),
-    ...restoreDefaults(state, pod),
-    { do: 'forget-marked', value: inwardMark(state.slot), mask: markMask },
-    { do: 'remove-rules', name: state.link, owner: ownerOf(state.id), backends },
     ...bequeath(state, others),
     { do: 'remove-state', id: state.id },
   ];
+}
+
+/**
+ * Whether a link is the one that a state speaks of: by its alias, or by the name under which it was made
+ * before it had one. Earlier versions made it under its final name: killed at the wrong moment, they
+ * left a macvlan that is down and says nothing of its owner.
+ */
+function isOwnLink(state: AttachmentState, link: Link): boolean {
+  if (link.name === temporaryLinkOf(state.id)) return true;
+  if (link.name !== state.link) return false;
+  return (
+    ownerOfAlias(link.alias) === ownerOf(state.id) ||
+    (link.kind === 'macvlan' && link.alias === undefined && !link.up && state.network !== '')
+  );
 }
 
 /** Settings back to what they were, forwarding first; those that somebody changed since are that one's. */

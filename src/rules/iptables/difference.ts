@@ -8,16 +8,21 @@ import { renderHook, renderRule } from './render.ts';
  * The smallest `iptables-restore --noflush` input that leads from one program to another: chains
  * that did not change are not named, since naming one empties it. Either may be absent. Within a
  * table all of it happens at once; the tables follow each other so that the door is closed first
- * and opened last.
+ * and opened last. Where it is unsure which of the two is installed, both having the same hooks, every
+ * chain of either is named.
  */
-export function compareIptables(from: RuleProgram | undefined, to: RuleProgram | undefined): RuleTransaction {
+export function compareIptables(
+  from: RuleProgram | undefined,
+  to: RuleProgram | undefined,
+  unsure = false,
+): RuleTransaction {
   const scripts: RuleScript[] = [];
   for (const family of [4, 6] as const) {
     const before = from === undefined ? empty(family) : lowerProgram(from, family);
     const after = to === undefined ? empty(family) : lowerProgram(to, family);
     const closing = after.chains.length === 0;
     const order = closing ? iptablesTables.toReversed() : iptablesTables;
-    const input = order.map((table) => compareTable(table, before, after)).join('');
+    const input = order.map((table) => compareTable(table, before, after, unsure)).join('');
     if (input !== '') scripts.push({ tool: family === 4 ? 'iptables-restore' : 'ip6tables-restore', input });
   }
   return { scripts };
@@ -27,13 +32,13 @@ function empty(family: Family): LoweredProgram {
   return { family, chains: [], hooks: [] };
 }
 
-function compareTable(table: IptablesTable, before: LoweredProgram, after: LoweredProgram): string {
+function compareTable(table: IptablesTable, before: LoweredProgram, after: LoweredProgram, unsure: boolean): string {
   const old = renderChains(table, before);
   const wanted = renderChains(table, after);
   const declared: string[] = [];
   const rules: string[] = [];
   for (const [name, lines] of wanted) {
-    if (old.get(name) === lines) continue;
+    if (old.get(name) === lines && !unsure) continue;
     declared.push(`:${name} - [0:0]\n`);
     rules.push(lines);
   }

@@ -39,6 +39,8 @@ function renderMatch(match: Match): string {
       return `-m conntrack --ctstate ${match.states.join(',').toUpperCase()}`;
     case 'translated':
       return `-m conntrack ${not}--ctstate ${match.part === 'destination' ? 'DNAT' : 'SNAT'}`;
+    case 'confirmed':
+      return '-m conntrack --ctstatus CONFIRMED';
     case 'direction':
       return `-m conntrack --ctdir ${match.direction.toUpperCase()}`;
     case 'icmpv6-type':

@@ -6,10 +6,18 @@ import { mapName, mapType, renderBase, renderEntry, renderRule, tableName } from
 
 /**
  * The smallest `nft -f` input that leads from one program to another, in one transaction of the
- * kernel. Either may be absent; a program that appears fails where a table of its name stands.
+ * kernel. Either may be absent; a program that appears fails where a table of its name stands. Where
+ * it is unsure which of the two is installed, the whole table is replaced, in one transaction, too.
  */
-export function compareNftables(from: RuleProgram | undefined, to: RuleProgram | undefined): RuleTransaction {
-  const input = compareDocuments(from && layOut(from), to && layOut(to));
+export function compareNftables(
+  from: RuleProgram | undefined,
+  to: RuleProgram | undefined,
+  unsure = false,
+): RuleTransaction {
+  const input =
+    unsure && to !== undefined
+      ? removeTable(tableName(to.name)) + writeTable(layOut(to))
+      : compareDocuments(from && layOut(from), to && layOut(to));
   return { scripts: input === '' ? [] : [{ tool: 'nft', input }] };
 }
 

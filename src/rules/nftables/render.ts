@@ -75,6 +75,8 @@ function renderMatch(match: Match): string {
       const bit = match.part === 'destination' ? 'dnat' : 'snat';
       return `ct status & ${bit} ${not ? '!=' : '=='} ${bit}`;
     }
+    case 'confirmed':
+      return 'ct status & confirmed == confirmed';
     case 'direction':
       return `ct direction ${match.direction}`;
     case 'icmpv6-type':

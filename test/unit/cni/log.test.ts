@@ -5,9 +5,9 @@ import {
   chownSync,
   existsSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
-  openSync,
   readFileSync,
   rmSync,
   statSync,
@@ -19,7 +19,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { logLevels } from '../../../src/api/log-settings.ts';
 import { openPluginLog } from '../../../src/cni/log/log.ts';
-import { appendText, type LogFile, rotateAtBytes } from '../../../src/cni/log/log-file.ts';
+import { rotateAtBytes } from '../../../src/kernel/linux/log/log-file.ts';
+import { openLogSink } from '../../../src/kernel/linux/log/log-sink.ts';
 import type { LogLevel } from '../../../src/model/attachment.ts';
 
 const clock = () => Date.UTC(2021, 3, 26, 12, 27, 20, 999);
@@ -28,7 +29,10 @@ const time = '2021-04-26T12:27:20Z';
 describe('the plugin log', () => {
   let folder: string;
   let file: string;
-  const open = (level: LogLevel = 'debug') => openPluginLog({ file, level }, clock);
+  const open = (level: LogLevel = 'debug', wanted = file) => {
+    const policy = { defaultFile: file, ownFolder: join(folder, 'own'), configuration: join(folder, 'config.json') };
+    return openPluginLog(openLogSink(wanted, policy), level, clock);
+  };
 
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'egress-router-log-'));
@@ -79,9 +83,9 @@ describe('the plugin log', () => {
   });
 
   it('appends to what is there', () => {
-    writeFileSync(file, 'before\n');
+    writeFileSync(file, `${time} [debug] before\n`);
     open().debug('after');
-    assert.equal(readFileSync(file, 'utf8'), `before\n${time} [debug] after\n`);
+    assert.equal(readFileSync(file, 'utf8'), `${time} [debug] before\n${time} [debug] after\n`);
   });
 
   it('can be read by everybody and written by nobody else', () => {
@@ -89,11 +93,10 @@ describe('the plugin log', () => {
     assert.equal(statSync(file).mode & 0o777, 0o644);
   });
 
-  it('takes the right to write from others who have it by mistake', () => {
-    writeFileSync(file, '');
-    chmodSync(file, 0o666);
-    open().debug('x');
-    assert.equal(statSync(file).mode & 0o777, 0o644);
+  it('ends the torn line of a writer that was killed', () => {
+    writeFileSync(file, `${time} [debug] before\n${time} [deb`);
+    open().debug('after');
+    assert.equal(readFileSync(file, 'utf8'), `${time} [debug] before\n${time} [deb\n${time} [debug] after\n`);
   });
 
   /** Whatever is in the way: nothing is written, nothing fails, and the reason can be told. */
@@ -109,7 +112,7 @@ describe('the plugin log', () => {
     const victim = join(folder, 'victim');
     writeFileSync(victim, 'untouched');
     symlinkSync(victim, file);
-    assertRefused(/^Cannot write the log .*: ELOOP/);
+    assertRefused(/^Cannot write the log .*: it is a symbolic link \(ELOOP\); remove it$/);
     assert.equal(readFileSync(victim, 'utf8'), 'untouched');
   });
 
@@ -136,14 +139,29 @@ describe('the plugin log', () => {
 
   it('does not wait for the reader of a pipe', () => {
     execFileSync('mkfifo', [file]);
-    assertRefused(/ENXIO/);
+    assertRefused(/it is not a regular file; remove it/);
   });
 
-  it('does not write into a device', () => {
-    const log = openPluginLog({ file: '/dev/null', level: 'debug' }, clock);
-    log.debug('x');
-    assert.equal(log.problem, 'Cannot write the log /dev/null: it is not a regular file; remove it');
-  });
+  for (const [name, mode] of [
+    ['others may write', 0o666],
+    ['can be executed', 0o755],
+    ['runs as its owner', 0o4644],
+  ] as const) {
+    it(`does not write into a file that ${name}`, () => {
+      writeFileSync(file, '');
+      chmodSync(file, mode);
+      assertRefused(/its mode is \d+, not 644; remove it/);
+      assert.equal(statSync(file).size, 0);
+    });
+  }
+
+  for (const text of ['precious\n', '2021-04-26 12:27:20 [debug] x\n', '\u0000'.repeat(100)]) {
+    it(`does not write into a file that begins otherwise: ${JSON.stringify(text.slice(0, 12))}`, () => {
+      writeFileSync(file, text);
+      assertRefused(/its first line is not one of this log; remove the file/);
+      assert.equal(readFileSync(file, 'utf8'), text);
+    });
+  }
 
   it('does without a folder that is not there, or a folder in its place', () => {
     file = join(folder, 'missing', 'log');
@@ -153,16 +171,8 @@ describe('the plugin log', () => {
     assertRefused(/EISDIR/);
   });
 
-  it('goes on without a log when the disk is full', () => {
-    const full: LogFile = { descriptor: openSync('/dev/full', 'w'), problem: undefined };
-    appendText(full, 'x');
-    appendText(full, 'y');
-    assert.match(full.problem ?? '', /^Cannot write the log: ENOSPC/);
-    assert.equal(full.descriptor, undefined);
-  });
-
   it('sets a large file aside, once', () => {
-    writeFileSync(file, 'old\n');
+    writeFileSync(file, `${time} [debug] old\n`);
     truncateSync(file, rotateAtBytes + 1);
     open().debug('new');
     open().debug('newer');
@@ -172,30 +182,28 @@ describe('the plugin log', () => {
   });
 
   it('does not set a file aside that is not too large', () => {
-    writeFileSync(file, '');
+    writeFileSync(file, `${time} [debug] old\n`);
     truncateSync(file, rotateAtBytes);
     open().debug('x');
     assert.equal(existsSync(`${file}.1`), false);
   });
 
-  it('replaces a link planted where the old file goes', () => {
-    const victim = join(folder, 'victim');
-    writeFileSync(victim, 'untouched');
-    symlinkSync(victim, `${file}.1`);
-    writeFileSync(file, '');
-    truncateSync(file, rotateAtBytes + 1);
-    open().debug('new');
-    assert.equal(readFileSync(victim, 'utf8'), 'untouched');
-    assert.equal(readFileSync(file, 'utf8'), `${time} [debug] new\n`);
-  });
-
-  it('goes on in the large file when it cannot be set aside', () => {
-    writeFileSync(file, '');
-    truncateSync(file, rotateAtBytes + 1);
-    mkdirSync(`${file}.1`);
-    open().debug('new');
-    assert.equal(statSync(file).size, rotateAtBytes + 1 + `${time} [debug] new\n`.length);
-  });
+  for (const [name, plant] of [
+    ['a link', (path: string): unknown => symlinkSync(join(folder, 'victim'), path)],
+    ["somebody's file", (path: string): unknown => writeFileSync(path, 'precious\n')],
+    ['a folder', (path: string): unknown => mkdirSync(path)],
+  ] as const) {
+    it(`goes on in the large file when ${name} stands where it would be set aside`, () => {
+      writeFileSync(file, `${time} [debug] old\n`);
+      truncateSync(file, rotateAtBytes + 1);
+      plant(`${file}.1`);
+      const before = lstatSync(`${file}.1`);
+      open().debug('new');
+      assert.deepEqual([lstatSync(`${file}.1`).ino, lstatSync(`${file}.1`).size], [before.ino, before.size]);
+      assert.equal(existsSync(join(folder, 'victim')), false);
+      assert.match(readFileSync(file, 'utf8'), /new\n$/);
+    });
+  }
 
   it('keeps lines whole when many write at once', () => {
     const logs = Array.from({ length: 20 }, () => open());
@@ -212,5 +220,93 @@ describe('the plugin log', () => {
     log.close();
     log.debug('y');
     assert.equal(readFileSync(file, 'utf8'), `${time} [debug] x\n`);
+  });
+
+  describe('where a configuration wants it', () => {
+    const asked = (wanted: string): string => {
+      const log = open('panic', wanted);
+      log.panic('x');
+      log.close();
+      assert.equal(log.problem, undefined);
+      return readFileSync(log.file, 'utf8');
+    };
+    const configure = (text: string, mode = 0o644): void => {
+      writeFileSync(join(folder, 'config.json'), text);
+      chmodSync(join(folder, 'config.json'), mode);
+    };
+
+    it('goes into the folder of its own, which is made', () => {
+      assert.equal(asked(join(folder, 'own', 'a')), `${time} [panic] x\n`);
+      assert.ok(existsSync(join(folder, 'own', 'a')));
+    });
+
+    it('goes into a folder that the administrator added', () => {
+      mkdirSync(join(folder, 'added'));
+      configure(JSON.stringify({ logFolders: [join(folder, 'added')], others: 5 }));
+      assert.equal(asked(join(folder, 'added', 'a')), `${time} [panic] x\n`);
+      assert.equal(existsSync(file), false);
+    });
+
+    for (const wanted of ['victim', 'own/../victim', 'own', 'ownvictim', 'own//victim', 'own/./victim']) {
+      it(`does not go elsewhere, and says so at any level: ${wanted}`, () => {
+        const path = `${folder}/${wanted}`;
+        const head = `${time} [error] log_file ${JSON.stringify(path)}: is not in a folder that this node allows`;
+        assert.ok(asked(path).startsWith(head));
+        assert.match(readFileSync(file, 'utf8'), /; these lines go to \S+\n\S+ \[panic\] x\n$/);
+        assert.equal(existsSync(join(folder, 'victim')), false);
+        assert.equal(existsSync(join(folder, 'own')), false);
+      });
+    }
+
+    it('does not go through a linked folder', () => {
+      mkdirSync(join(folder, 'elsewhere'));
+      symlinkSync(join(folder, 'elsewhere'), join(folder, 'own'));
+      assert.match(
+        asked(join(folder, 'own', 'a')),
+        /^\S+ \[error\] log_file \S+: cannot be written: .*(ELOOP|ENOTDIR)/,
+      );
+      assert.equal(existsSync(join(folder, 'elsewhere', 'a')), false);
+    });
+
+    const folders = (): string => JSON.stringify({ logFolders: [folder] });
+    const unusable: { name: string; make: () => void; says: RegExp }[] = [
+      {
+        name: 'that others may write',
+        make: () => configure(folders(), 0o666),
+        says: /counts for nothing: it must be/,
+      },
+      {
+        name: 'of another user',
+        make: () => {
+          configure(folders());
+          chownSync(join(folder, 'config.json'), 65534, 65534);
+        },
+        says: /counts for nothing: it must be/,
+      },
+      { name: 'that is no JSON', make: () => configure('{'), says: /counts for nothing/ },
+      { name: 'with relative paths', make: () => configure('{"logFolders":["../x"]}'), says: /absolute paths/ },
+      {
+        name: 'that is a link',
+        make: () => {
+          writeFileSync(join(folder, 'other.json'), folders());
+          symlinkSync(join(folder, 'other.json'), join(folder, 'config.json'));
+        },
+        says: /counts for nothing: .*ELOOP/,
+      },
+    ];
+    for (const { name, make, says } of unusable) {
+      it(`does not heed a configuration of the node ${name}`, () => {
+        make();
+        assert.match(asked(join(folder, 'victim')), says);
+        assert.equal(existsSync(join(folder, 'victim')), false);
+      });
+    }
+
+    it('goes to the default where the file in the allowed folder is not of this program', () => {
+      mkdirSync(join(folder, 'own'));
+      writeFileSync(join(folder, 'own', 'notes'), 'precious\n');
+      assert.match(asked(join(folder, 'own', 'notes')), /cannot be written: its first line is not one of this log/);
+      assert.equal(readFileSync(join(folder, 'own', 'notes'), 'utf8'), 'precious\n');
+    });
   });
 });

@@ -7,13 +7,22 @@ import { KernelError } from '../../../src/kernel/port.ts';
 
 /** A machine on which no namespace can be entered. */
 const parts: PluginParts = {
-  store: { list: () => [], find: () => undefined, save: () => {}, remove: () => {}, bootId: () => 'boot' },
+  store: {
+    list: () => [],
+    find: () => undefined,
+    remains: () => ({}),
+    problems: [],
+    save: () => {},
+    remove: () => {},
+    bootId: () => 'boot',
+  },
   openKernel: () => {
     throw new KernelError('namespace-gone', 'Cannot open the network namespace: the test says so');
   },
   identifyNamespace: () => ({ path: '/var/run/netns/x', inode: 1 }),
   checkBackend: () => {},
   listNodeLinks: () => ['eth1'],
+  openLog: (path) => ({ path, problem: undefined, append: () => {}, close: () => {} }),
 };
 
 const verbs = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION'] as const;

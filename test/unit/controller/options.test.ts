@@ -27,8 +27,9 @@ describe('options of the controller', () => {
         nodeFailureSeconds: 30,
         hasDefaultRouteAnnotation: false,
         nodeSelector: {},
+        liveTimeout: 10_000,
       },
-      lease: { namespace: 'default', name: 'egress-router-controller' },
+      lease: { namespace: 'default', name: 'egress-router-controller', duration: 15 },
       listen: { address: '0.0.0.0', port: 8080 },
       logLevel: 'info',
     });

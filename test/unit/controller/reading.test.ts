@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { isRecord } from '../../../src/api/shape.ts';
-import { dateConditions, describeRouter } from '../../../src/controller/conditions.ts';
+import { dateConditions, saySame } from '../../../src/cluster/conditions.ts';
+import { describeRouter } from '../../../src/controller/conditions.ts';
 import { isCovered } from '../../../src/controller/coverage.ts';
 import { latestMessage } from '../../../src/controller/pod-events.ts';
 import { readRouterPod } from '../../../src/controller/pods.ts';
@@ -16,7 +17,7 @@ describe('objects of a cluster', () => {
       fc.property(object, (input) => {
         readRouter(input);
         readRouter({ ...documentedEgressRouter, ...(isRecord(input) ? input : {}) });
-        readRouterPod(input, 'shop/nad');
+        readRouterPod(input);
         latestMessage([input]);
         assert.equal(isCovered(input, structuredClone(input)), true);
       }),
@@ -32,21 +33,30 @@ describe('objects of a cluster', () => {
 });
 
 describe('conditions', () => {
-  const situation = {
+  const member = {
+    addresses: ['192.168.12.99'],
     trouble: undefined,
     wait: undefined,
     configuration: 'c',
+    template: 'c',
     pods: [],
-    addresses: ['192.168.12.99'],
+    progress: { kind: 'settled' },
     podEvent: undefined,
+  } as const;
+  const situation = {
+    trouble: undefined,
+    wait: undefined,
+    members: [member],
+    generation: undefined,
+    availableGeneration: undefined,
   };
   const drafts = describeRouter(situation);
 
   it('keep their time while their status stays, and are not written again', () => {
-    const first = dateConditions(drafts, [], '2026-01-01T00:00:00Z') ?? [];
-    assert.equal(dateConditions(drafts, first, '2026-01-02T00:00:00Z'), undefined);
+    const first = dateConditions(drafts, [], '2026-01-01T00:00:00Z');
+    assert.equal(saySame(dateConditions(drafts, first, '2026-01-02T00:00:00Z'), first), true);
     const trouble = { reason: 'InvalidSpec', message: 'no' } as const;
-    const second = dateConditions(describeRouter({ ...situation, trouble }), first, '2026-01-02T00:00:00Z') ?? [];
+    const second = dateConditions(describeRouter({ ...situation, trouble }), first, '2026-01-02T00:00:00Z');
     assert.deepEqual(
       second.map(({ type, status, lastTransitionTime }) => [type, status, lastTransitionTime]),
       [
@@ -58,7 +68,20 @@ describe('conditions', () => {
   });
 
   it('are repaired where somebody wrote others beside them', () => {
-    const first = dateConditions(drafts, [], '2026-01-01T00:00:00Z') ?? [];
-    assert.equal(dateConditions(drafts, [...first, { type: 'Other' }], '2026-01-02T00:00:00Z')?.length, 3);
+    const first = dateConditions(drafts, [], '2026-01-01T00:00:00Z');
+    assert.equal(saySame(first, [...first, { type: 'Other' }]), false);
+  });
+
+  it('tell of which generation they are, and are the same where a server does not keep that', () => {
+    const first = dateConditions(drafts, [], '2026-01-01T00:00:00Z', 1);
+    const second = dateConditions(drafts, first, '2026-01-02T00:00:00Z', 2);
+    assert.deepEqual([saySame(first, first), saySame(second, first)], [true, false]);
+    assert.equal(
+      saySame(
+        second,
+        first.map(({ observedGeneration: _dropped, ...rest }) => rest),
+      ),
+      true,
+    );
   });
 });

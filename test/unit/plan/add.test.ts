@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { parsePrefix } from '../../../src/model/address.ts';
 import type { AttachmentSpec } from '../../../src/model/attachment.ts';
-import type { NamespaceSnapshot, NodeSnapshot, Route } from '../../../src/model/network.ts';
+import type { Link, NamespaceSnapshot, NodeSnapshot, Route } from '../../../src/model/network.ts';
 import { planAdd } from '../../../src/plan/egress/add.ts';
+import { temporaryLinkOf } from '../../../src/plan/egress/desired.ts';
 import { planRemoval } from '../../../src/plan/egress/remove.ts';
 import { type Resolved, resolveMaster, resolvePod } from '../../../src/plan/egress/resolve.ts';
 import { address, documented } from '../rules/examples.ts';
@@ -75,7 +76,16 @@ function resolve(): Resolved {
 
 function plan(): ReturnType<typeof planAdd> {
   const netns = { path: '/var/run/netns/x', inode: 7 };
-  return planAdd({ id, link: 'net1', resolved: resolve(), pod, netns, bootId: 'boot', backend: 'nftables' });
+  return planAdd({
+    id,
+    link: 'net1',
+    resolved: resolve(),
+    pod,
+    netns,
+    bootId: 'boot',
+    backend: 'nftables',
+    logFile: '/dev/null',
+  });
 }
 
 describe('resolveMaster', () => {
@@ -140,9 +150,12 @@ describe('planAdd', () => {
       'save-state',
       'change-rules',
       'create-macvlan',
+      'claim-link',
+      'guard-link',
       'set-link-up',
       'add-policy-rule',
       'delete-route',
+      'forget-untranslated',
       'announce',
     ];
     const places = milestones.map(first);
@@ -153,17 +166,14 @@ describe('planAdd', () => {
     const forwarding = plan().steps.findIndex(
       ({ operation }) => operation.do === 'set-sysctl' && operation.key === 'net/ipv4/ip_forward',
     );
-    assert.equal(forwarding, order.length - 2);
+    assert.equal(forwarding, order.length - 3);
   });
 
   it('gives every lasting step but those of the link an undo', () => {
     const without = plan()
       .steps.filter(({ undo }) => undo === undefined)
       .map(({ operation }) => operation.do);
-    assert.deepEqual(
-      new Set(without),
-      new Set(['set-link-alias', 'set-sysctl', 'add-address', 'set-link-up', 'announce']),
-    );
+    assert.deepEqual(new Set(without), new Set(['set-sysctl', 'add-address', 'set-link-alias', 'announce']));
     const settings = plan().steps.filter(({ operation, undo }) => operation.do === 'set-sysctl' && undo === undefined);
     for (const { operation } of settings) {
       assert.ok(
@@ -197,6 +207,7 @@ describe('what is remembered of an ADD', () => {
     netns: { path: '/var/run/netns/x', inode: 7 },
     bootId: 'boot',
     backend: 'nftables',
+    logFile: '/dev/null',
     podName: { namespace: 'shop', name: 'egress-1' },
   });
 
@@ -229,10 +240,10 @@ describe('what is remembered of an ADD', () => {
 describe('planRemoval', () => {
   it('plans next to nothing where nothing is left', () => {
     const operations = planRemoval(plan().state, pod, []).map((operation) => operation.do);
-    assert.deepEqual(operations, ['forget-marked', 'remove-rules', 'remove-state']);
+    assert.deepEqual(operations, ['remove-guard', 'remove-rules', 'forget-marked', 'remove-state']);
   });
 
-  it('turns forwarding off first and opens the door last', () => {
+  it('closes the door before it takes rules away, and leads out the old way only when nothing is translated', () => {
     const after: NamespaceSnapshot = {
       ...pod,
       links: [
@@ -252,13 +263,34 @@ describe('planRemoval', () => {
       sysctls: new Map([...pod.sysctls, ['net/ipv4/ip_forward', '1']]),
     };
     const operations = planRemoval(plan().state, after, []);
-    const [first] = operations;
+    const [, first] = operations;
     assert.ok(first?.do === 'set-sysctl' && first.key === 'net/ipv4/ip_forward' && first.value === '0');
+    const order = operations.map((operation) => operation.do);
+    const milestones = ['set-sysctl', 'set-link-down', 'remove-rules', 'delete-link', 'forget-marked', 'add-route'];
+    const places = milestones.map((name) => order.indexOf(name as (typeof order)[number]));
     assert.deepEqual(
-      operations.slice(-3).map((operation) => operation.do),
-      ['forget-marked', 'remove-rules', 'remove-state'],
+      places,
+      places.toSorted((one, other) => one - other),
     );
-    assert.ok(operations.some((operation) => operation.do === 'delete-link'));
+    assert.ok(!places.includes(-1));
+    assert.equal(order.at(-1), 'remove-state');
     assert.ok(operations.some((operation) => operation.do === 'add-route' && operation.route.link === 'eth0'));
+  });
+
+  it('knows the link by the name under which it was made, and by nothing where another has its name', () => {
+    const link = { index: 3, name: 'net1', up: true, mtu: 1500, mac: '02:00:00:00:00:99', kind: 'macvlan' };
+    const deleted = (one: Link): readonly string[] =>
+      planRemoval(plan().state, { ...pod, links: [one] }, []).flatMap((operation) =>
+        operation.do === 'delete-link' ? operation.link : [],
+      );
+    const temporary = temporaryLinkOf(id);
+    assert.match(temporary, /^er-[0-9a-f]{12}$/);
+    assert.notEqual(temporary, temporaryLinkOf({ ...id, ifname: 'net2' }));
+    assert.deepEqual(deleted({ ...link, name: temporary, up: false }), [temporary]);
+    assert.deepEqual(deleted({ ...link, alias: 'egress-router c0ffee' }), ['net1']);
+    assert.deepEqual(deleted({ ...link, up: false }), ['net1']);
+    assert.deepEqual(deleted(link), []);
+    assert.deepEqual(deleted({ ...link, up: false, kind: 'veth' }), []);
+    assert.deepEqual(deleted({ ...link, up: false, alias: 'egress-router other' }), []);
   });
 });

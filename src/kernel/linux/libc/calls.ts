@@ -30,9 +30,16 @@ export function errnoName(errno: number): string {
   return namesByErrno.get(errno) ?? `errno ${errno}`;
 }
 
+/** The name of the reason for a failed system call, if that is what an error is. */
+export function codeOf(error: unknown): string | undefined {
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' ? code : undefined;
+}
+
 let loaded: LoadedLibc | undefined;
 
-function call(name: keyof typeof definitions, ...args: (number | Uint8Array)[]): number {
+/** Calls a function of libc. Throws {@link SystemCallError}. */
+export function call(name: keyof typeof definitions, ...args: (number | Uint8Array)[]): number {
   loaded ??= loadLibc(definitions);
   const result = loaded.functions[name]?.(...args) ?? -1;
   if (result === -1) throw new SystemCallError(name, loaded.errno());
@@ -47,6 +54,10 @@ const definitions = {
   setsockopt: { args: ['int', 'int', 'int', 'buffer', 'int'] },
   flock: { args: ['int', 'int'] },
   connect: { args: ['int', 'buffer', 'int'] },
+  openat: { args: ['int', 'buffer', 'int', 'int'] },
+  renameat: { args: ['int', 'buffer', 'int', 'buffer'] },
+  // As `openat2` needs it, for which libc has no function.
+  syscall: { args: ['int', 'int', 'buffer', 'buffer', 'int'] },
 } as const;
 
 /** Moves this thread into the network namespace behind an open file. Throws {@link SystemCallError}. */

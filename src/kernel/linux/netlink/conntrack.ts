@@ -5,11 +5,14 @@ import { flag, type NetlinkReply, type NetlinkSocket, type WriteRequest } from '
 
 /** `NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_*` */
 const type = { get: 0x101, delete: 0x102 } as const;
-const attribute = { original: 1, reply: 2, status: 3, mark: 8, markMask: 21 } as const;
+const attribute = { original: 1, reply: 2, status: 3, mark: 8, zone: 18, markMask: 21 } as const;
+/** What names a connection: the same addresses may be tracked once in each zone. */
+const keyAttributes = [attribute.original, attribute.zone] as const;
 const tuple = { ip: 1, protocol: 2 } as const;
 const ip = { source4: 1, destination4: 2, source6: 3, destination6: 4 } as const;
 const protocolPart = { number: 1, sourcePort: 2, destinationPort: 3 } as const;
 const assured = 1 << 2;
+const sourceTranslated = 1 << 4;
 const destinationTranslated = 1 << 5;
 
 /** A connection as its first packet was seen, before any translation. */
@@ -31,6 +34,65 @@ export interface Connection {
 export interface Marked {
   readonly value: number;
   readonly mask: number;
+}
+
+/** A connection of any protocol of which an end was not translated. */
+export interface UntranslatedFlow {
+  readonly family: number;
+  readonly destination: Address;
+  /** Who answers: another than the destination where that was translated. */
+  readonly target: Address;
+  /** `IPPROTO_*`. */
+  readonly protocol: number;
+  /** Absent for protocols without ports. */
+  readonly destinationPort?: number;
+  readonly sourceTranslated: boolean;
+  readonly destinationTranslated: boolean;
+  /** The original direction as the kernel wrote it, by which it finds the connection again, with its zone. */
+  readonly key: readonly (readonly [type: number, value: Buffer])[];
+}
+
+/** Connections that the namespace tracks without a translation of both ends. Throws {@link NetlinkError}. */
+export function listUntranslated(socket: NetlinkSocket): UntranslatedFlow[] {
+  const both = sourceTranslated | destinationTranslated;
+  return socket.request(type.get, flag.dump, writeFilter(undefined)).flatMap(({ data }) => {
+    const attributes = readAttributes(data.subarray(4));
+    const status = attributes.get(attribute.status)?.readUInt32BE(0) ?? 0;
+    const original = attributes.get(attribute.original);
+    if ((status & both) === both || original === undefined) return [];
+    const four = familyOf(data[0]) === 4;
+    const parts = readAttributes(original);
+    const addresses = readAttributes(parts.get(tuple.ip) ?? Buffer.alloc(0));
+    const ports = readAttributes(parts.get(tuple.protocol) ?? Buffer.alloc(0));
+    const destination = readAddress(addresses, four ? ip.destination4 : ip.destination6);
+    const destinationPort = ports.get(protocolPart.destinationPort)?.readUInt16BE(0);
+    const reply = readAttributes(attributes.get(attribute.reply) ?? Buffer.alloc(0));
+    const target = readAddress(readAttributes(reply.get(tuple.ip) ?? Buffer.alloc(0)), four ? ip.source4 : ip.source6);
+    if (destination === undefined || target === undefined) return [];
+    return [
+      {
+        family: data[0] ?? 0,
+        destination,
+        target,
+        protocol: ports.get(protocolPart.number)?.[0] ?? 0,
+        ...(destinationPort !== undefined && { destinationPort }),
+        sourceTranslated: (status & sourceTranslated) !== 0,
+        destinationTranslated: (status & destinationTranslated) !== 0,
+        key: keyAttributes.flatMap((number) => {
+          const value = attributes.get(number);
+          return value === undefined ? [] : [[number, value] as const];
+        }),
+      },
+    ];
+  });
+}
+
+/** Forgets a connection as {@link listUntranslated} found it. Throws {@link NetlinkError} (`ENOENT`: it is gone). */
+export function deleteTracked(socket: NetlinkSocket, { family, key }: UntranslatedFlow): void {
+  socket.request(type.delete, 0, (out) => {
+    writeHeader(out, family);
+    for (const [number, value] of key) out.push(number, value);
+  });
 }
 
 /** Connections with ports that the namespace tracks, those with a mark or all. Throws {@link NetlinkError}. */

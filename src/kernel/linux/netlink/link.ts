@@ -40,8 +40,8 @@ export interface MacvlanRequest {
 }
 
 /**
- * Creates a macvlan on a master of the socket's namespace straight in another one, under its final
- * name: it is never to be seen on the node. Throws {@link NetlinkError} (`EEXIST`: the name is
+ * Creates a macvlan on a master of the socket's namespace straight in another one: it is never to be
+ * seen on the node. Throws {@link NetlinkError} (`EEXIST`: the name is
  * taken there; `EBUSY`: the master is taken whole by a passthru link).
  */
 export function createMacvlan(socket: NetlinkSocket, link: MacvlanRequest): void {
@@ -71,6 +71,14 @@ export function setLinkAlias(socket: NetlinkSocket, index: number, alias: string
   socket.request(type.newLink, 0, (out) => {
     writeHeader(out, index, 0, 0);
     out.push(attribute.alias, Buffer.from(alias));
+  });
+}
+
+/** Renames a link that is down. Throws {@link NetlinkError} (`EEXIST`: the name is taken). */
+export function setLinkName(socket: NetlinkSocket, index: number, name: string): void {
+  socket.request(type.newLink, 0, (out) => {
+    writeHeader(out, index, 0, 0);
+    pushText(out, attribute.name, name);
   });
 }
 

@@ -1,5 +1,3 @@
-import { closeSync, readSync, writeSync } from 'node:fs';
-import { formatHeader, HEADER_LENGTH, parseMessages, readS32 } from 'netlink/dist/structs.js';
 import {
   isInterval,
   type NftElement,
@@ -7,11 +5,11 @@ import {
   writeFieldBytes,
   writeLastKeyBytes,
 } from '../../../rules/nftables/element.ts';
-import { errnoName, openSocket, setSocketOption } from '../libc/calls.ts';
-import { explanationOf, flag, NetlinkError, netlinkFamily } from './socket.ts';
+import { NftSocket, nftFamily, writeNftMessage } from './nft-socket.ts';
+import { flag } from './socket.ts';
 
-/** `NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_*`, `NFNL_MSG_BATCH_*` (`<linux/netfilter/nfnetlink.h>`). */
-const type = { begin: 0x10, end: 0x11, newElements: 0xa0c, deleteElements: 0xa0e } as const;
+/** `NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_*`. */
+const type = { newElements: 0xa0c, deleteElements: 0xa0e } as const;
 /** `NFTA_SET_ELEM_LIST_*`, `NFTA_SET_ELEM_*`, `NFTA_DATA_*`, `NFTA_VERDICT_*` (`<linux/netfilter/nf_tables.h>`). */
 const attribute = {
   list: { table: 1, set: 2, elements: 3 },
@@ -23,32 +21,20 @@ const attribute = {
 /** `NFT_GOTO`. */
 const gotoCode = -4;
 const nested = 0x8000;
-/** `NFPROTO_INET`. */
-const inetFamily = 1;
-const subsystem = 10;
 
 /** An attribute's length is a 16-bit number: a longer list of elements is a second message. */
 const longestList = 60_000;
 
 /**
  * Changes elements of one table of family `inet`, in one transaction of the kernel: all of them or
- * none. `nft` does the same, but its start alone costs more than the change, and its end waits for
- * a grace period.
- *
- * The socket belongs to the network namespace in which it was opened.
+ * none. The socket belongs to the network namespace in which it was opened.
  */
 export class ElementSocket {
-  readonly #fd: number;
-  readonly #buffer = Buffer.allocUnsafe(64 * 1024);
+  readonly #socket: NftSocket;
 
   /** Throws a system call's error where the kernel has no nfnetlink. */
   constructor() {
-    const netlinkDomain = 16;
-    const rawSocket = 3;
-    const nonBlocking = 0o4000;
-    this.#fd = openSocket(netlinkDomain, rawSocket | nonBlocking, netlinkFamily.netfilter);
-    // NETLINK_CAP_ACK, NETLINK_EXT_ACK: refusals without our request, with the kernel's explanation.
-    for (const option of [10, 11]) setSocketOption(this.#fd, 270, option, Buffer.from([1, 0, 0, 0]));
+    this.#socket = new NftSocket();
   }
 
   /**
@@ -57,55 +43,14 @@ export class ElementSocket {
    * @param table its name, without the family
    */
   change(table: string, gone: Iterable<NftElement>, come: Iterable<NftElement>): void {
-    const deletions = writeLists(table, type.deleteElements, flag.request, gone);
-    const additions = writeLists(table, type.newElements, flag.request | flag.create, come);
-    if (deletions.length + additions.length === 0) return;
-    const batch = Buffer.concat([writeMark(type.begin), ...deletions, ...additions, writeMark(type.end)]);
-    this.#allowDatagram(batch.length);
-    writeSync(this.#fd, batch);
-    this.#throwRefusal();
+    const deletions = writeLists(table, type.deleteElements, 0, gone);
+    const additions = writeLists(table, type.newElements, flag.create, come);
+    this.#socket.commit([...deletions, ...additions]);
   }
 
   close(): void {
-    closeSync(this.#fd);
+    this.#socket.close();
   }
-
-  /** The kernel takes a transaction in one datagram only. */
-  #allowDatagram(length: number): void {
-    const socketLevel = 1;
-    const sendBufferForce = 32;
-    const size = Int32Array.of(Math.max(212_992, length + 4096));
-    setSocketOption(this.#fd, socketLevel, sendBufferForce, new Uint8Array(size.buffer));
-  }
-
-  /** Whatever the kernel has to say about a batch is there when sending it returns; of a success nothing is. */
-  #throwRefusal(): void {
-    let refusal: NetlinkError | undefined;
-    for (;;) {
-      let received: number;
-      try {
-        received = readSync(this.#fd, this.#buffer);
-      } catch (error) {
-        const { code } = error as { code?: unknown };
-        if (code === 'EINTR') continue;
-        if (code === 'EAGAIN') break;
-        throw error;
-      }
-      for (const message of parseMessages(Buffer.from(this.#buffer.subarray(0, received)))) {
-        if (message.type !== 2) continue;
-        const errno = -readS32.call(message.data, 0);
-        if (errno !== 0) refusal ??= new NetlinkError(errnoName(errno), explanationOf(message.data, message.flags));
-      }
-    }
-    if (refusal !== undefined) throw refusal;
-  }
-}
-
-function writeMark(which: number): Buffer {
-  // res_id is the subsystem, in network order.
-  const payload = Buffer.from([0, 0, 0, subsystem]);
-  const header = { length: HEADER_LENGTH + payload.length, type: which, flags: flag.request, seq: 0, port: 0 };
-  return Buffer.concat([formatHeader(header), payload]);
 }
 
 /** Messages with the elements of each collection, as few as can be. */
@@ -129,15 +74,15 @@ function writeLists(table: string, which: number, flags: number, elements: Itera
 }
 
 function writeMessage(which: number, flags: number, table: string, collection: string, items: Buffer): Buffer {
-  const payload = Buffer.concat([
-    Buffer.from([inetFamily, 0, 0, 0]),
+  return writeNftMessage(
+    which,
+    flags,
+    nftFamily.inet,
     writeText(attribute.list.table, table),
     writeText(attribute.list.set, collection),
     writeAttributeHead(attribute.list.elements | nested, items.length),
     items,
-  ]);
-  const header = { length: HEADER_LENGTH + payload.length, type: which, flags, seq: 1, port: 0 };
-  return Buffer.concat([formatHeader(header), payload]);
+  );
 }
 
 function writeAttributeHead(kind: number, length: number): Buffer {
@@ -184,7 +129,10 @@ class ElementList {
   #pushFields(kind: number, fields: readonly NftField[]): void {
     const start = this.#begin(kind | nested);
     const value = this.#begin(attribute.data.value);
-    this.length = writeFieldBytes(fields, this.#buffer, this.length);
+    const begin = this.length;
+    this.length = writeFieldBytes(fields, this.#buffer, begin);
+    // Only fields of several are padded.
+    if (fields.length === 1 && fields[0]?.type === 'inet_service') this.length = begin + 2;
     this.#end(value);
     this.#end(start);
   }

@@ -1,0 +1,35 @@
+import { isRecord } from '../api/shape.ts';
+import { escapeUnprintable } from '../model/text.ts';
+
+/** What a Status object (meta/v1) says of a refused request. */
+export interface StatusWords {
+  readonly message: string;
+  /** Reasons of its causes. */
+  readonly causes: readonly string[];
+}
+
+/** Reads the body of a refusal: a Status object, or whatever a proxy on the way wrote. */
+export function readStatus(text: string): StatusWords {
+  let status: unknown;
+  try {
+    status = JSON.parse(text);
+  } catch {
+    // Proxies answer with pages of their own.
+  }
+  const details = isRecord(status) && isRecord(status.details) ? status.details : {};
+  const causes = Array.isArray(details.causes) ? details.causes.filter(isRecord) : [];
+  const message =
+    isRecord(status) && typeof status.message === 'string' ? status.message.slice(0, 500) : text.slice(0, 200);
+  return {
+    message: escapeUnprintable(message),
+    causes: causes.flatMap(({ reason }) => (typeof reason === 'string' ? [reason] : [])),
+  };
+}
+
+/** An error and its cause in one line. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error && !error.message.includes(error.cause.message)
+    ? `${error.message}: ${error.cause.message}`
+    : error.message;
+}

@@ -1,0 +1,45 @@
+/**
+ * The end of one request: when its time is over, or when the caller does not want it any more. Not
+ * `AbortSignal.any`, whose parts stay with a signal that lives as long as the daemon.
+ */
+export class Limit implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #parent: AbortSignal | undefined;
+  readonly #follow = (): void => this.#controller.abort(this.#parent?.reason);
+  #timer: NodeJS.Timeout | undefined;
+  #isTimeout = false;
+
+  /** @param milliseconds time until {@link extend} says otherwise */
+  constructor(milliseconds: number, parent: AbortSignal | undefined) {
+    this.#parent = parent;
+    if (parent?.aborted === true) this.#follow();
+    else parent?.addEventListener('abort', this.#follow, { once: true });
+    this.extend(milliseconds);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Whether the time was over before anything else ended the request. */
+  get isTimeout(): boolean {
+    return this.#isTimeout;
+  }
+
+  /** Gives it so many milliseconds from now. */
+  extend(milliseconds: number): void {
+    clearTimeout(this.#timer);
+    if (this.signal.aborted) return;
+    this.#timer = setTimeout(() => {
+      this.#isTimeout = true;
+      this.#controller.abort(new DOMException('the time is over', 'TimeoutError'));
+    }, milliseconds);
+  }
+
+  /** Ends what still runs, and lets go of the caller's signal. */
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.#parent?.removeEventListener('abort', this.#follow);
+    this.#controller.abort();
+  }
+}

@@ -1,0 +1,196 @@
+import { isRecord } from '../api/shape.ts';
+import { writeTime } from '../cluster/conditions.ts';
+import type { EventRecorder } from '../cluster/events.ts';
+import type { KubeApi } from '../cluster/port.ts';
+import type { DaemonLog } from '../daemon/log.ts';
+import { formatProblem } from '../model/problem.ts';
+import { describeRouter, isSettled, type MemberSituation, type Trouble, type Wait } from './conditions.ts';
+import { controllerOf } from './coverage.ts';
+import type { Departures } from './departures.ts';
+import { Leftovers } from './leftovers.ts';
+import { LiveChanges, type Progress } from './live.ts';
+import { assignMembers, type HeldName, type Member } from './members.ts';
+import { memberLabel, type RouterNames } from './names.ts';
+import { chooseTemplate, hashConfiguration, type ObjectSettings, readTemplate, type Template } from './objects.ts';
+import { latestMessage, listPodEvents } from './pod-events.ts';
+import { type RouterPod, readRouterPod } from './pods.ts';
+import { applyMember, type Outcome, pruneMembers, type ReconcileParts, waitForNames } from './reconcile.ts';
+import type { ResourceName } from './resources.ts';
+import type { Router } from './router.ts';
+import { summarize } from './router-status.ts';
+import { RouterStatusWriter } from './status.ts';
+import type { ObjectStore } from './store.ts';
+
+/** With what the routers of a cluster are worked on. */
+export interface WorkParts {
+  readonly api: KubeApi;
+  readonly settings: ObjectSettings;
+  readonly stores: Readonly<Record<ResourceName, ObjectStore>>;
+  readonly events: EventRecorder;
+  readonly log: DaemonLog;
+  readonly departures: Departures;
+  /** Throws where this process may not write (any more). */
+  readonly checkWriter: () => void;
+  readonly signal: AbortSignal;
+}
+
+/** Milliseconds after which a router is looked at again, whatever happens. */
+const again = { waiting: 2_000, starting: 10_000, trouble: 30_000 };
+
+/** Brings one router at a time to what its EgressRouter says, and tells how it goes. */
+export class RouterWork {
+  readonly #parts: WorkParts;
+  readonly #leftovers = new Leftovers();
+  readonly #live: LiveChanges;
+  readonly #status: RouterStatusWriter;
+
+  constructor(parts: WorkParts) {
+    this.#parts = parts;
+    this.#live = new LiveChanges(parts.settings.liveTimeout);
+    const { api, log, events, checkWriter, signal, stores } = parts;
+    const learn = (object: unknown): void => stores.routers.learn(object);
+    this.#status = new RouterStatusWriter({ api, log, events, checkWriter, learn, signal });
+  }
+
+  /**
+   * Resolves to the milliseconds after which the router is to be looked at again; undefined: when something
+   * changes. Rejects where trying again may help.
+   */
+  async run(router: Router, names: RouterNames | 'wait'): Promise<number | undefined> {
+    if (names === 'wait') return this.#tell(router, { wait: waitForNames });
+    const pods = this.#podsOf(router, names);
+    if (!router.spec.ok) {
+      // Objects of an earlier, right spec stay: a mistake must not cut connections.
+      const message = router.spec.problems.slice(0, 5).map(formatProblem).join('; ');
+      return this.#tell(router, {
+        trouble: { reason: 'InvalidSpec', message },
+        members: this.#describeAsTheyAre(pods),
+      });
+    }
+    const members = assignMembers(names, router.spec.value, this.#listHeld(router));
+    const parts = this.#reconcileParts();
+    await pruneMembers(router, members, parts);
+    const situations: MemberSituation[] = [];
+    for (const member of members) situations.push(await this.#runMember(router, member, pods, parts));
+    return this.#tell(router, { members: situations });
+  }
+
+  async #runMember(
+    router: Router,
+    member: Member,
+    all: readonly RouterPod[],
+    parts: ReconcileParts,
+  ): Promise<MemberSituation> {
+    const { settings, stores, departures } = this.#parts;
+    const { meta } = router;
+    const configuration = hashConfiguration(member, settings);
+    const pods = all.filter((pod) => pod.member === undefined || pod.member === member.key);
+    const current = readTemplate(stores.deployments.get(meta.namespace, member.names.deployment));
+    const kept = chooseTemplate(member, settings, current, false);
+    const living = pods.find((pod) => !pod.isEnding && pod.configuration === kept.configuration);
+    const progress: Progress =
+      living === undefined ? { kind: 'settled' } : this.#live.judge(living, configuration, performance.now());
+    const move = await departures.plan(router, pods);
+    const replaces = progress.kind === 'replace' || move?.avoidedNodes !== undefined;
+    const template = chooseTemplate(member, settings, current, replaces, move?.avoidedNodes);
+    const outcome = await this.#apply(router, member, template, parts);
+    if (outcome.kind === 'applied' && move !== undefined) await departures.carryOut(router, move);
+    return {
+      addresses: member.spec.reserved.map(({ prefix }) => prefix.address.text),
+      trouble: outcome.kind === 'trouble' ? outcome.trouble : undefined,
+      wait: outcome.kind === 'waiting' ? outcome.wait : undefined,
+      configuration,
+      template: outcome.kind === 'waiting' ? undefined : template.configuration,
+      pods,
+      progress,
+      podEvent: await this.#findPodEvent(router, pods),
+    };
+  }
+
+  async #apply(router: Router, member: Member, template: Template, parts: ReconcileParts): Promise<Outcome> {
+    const { names } = member;
+    const pods = this.#parts.stores.pods.in(router.meta.namespace);
+    const findLeftover = () => this.#leftovers.find(router.meta, names, pods, performance.now());
+    const outcome = await applyMember(router, member, template, { ...parts, findLeftover });
+    if (outcome.kind === 'applied') this.#leftovers.forget(router.meta, names);
+    return outcome;
+  }
+
+  #reconcileParts(): ReconcileParts {
+    const { api, settings, stores, checkWriter, signal } = this.#parts;
+    const { definitions, deployments } = stores;
+    return { api, settings, definitions, deployments, checkWriter, signal, findLeftover: () => undefined };
+  }
+
+  /** Writes the status; how soon the router is to be looked at again follows from it. */
+  async #tell(
+    router: Router,
+    words: { readonly trouble?: Trouble; readonly wait?: Wait; readonly members?: readonly MemberSituation[] },
+  ): Promise<number | undefined> {
+    const { trouble, wait, members = [] } = words;
+    const situation = {
+      trouble,
+      wait,
+      members,
+      generation: router.generation,
+      availableGeneration: generationOf(router.conditions),
+    };
+    await this.#status.write(router, describeRouter(situation), summarize(members, router.status, writeTime()));
+    if (wait !== undefined || members.some((member) => member.wait !== undefined)) return again.waiting;
+    if (trouble !== undefined || members.some((member) => member.trouble !== undefined)) return again.trouble;
+    const pending = members.flatMap(({ progress }) => (progress.kind === 'pending' ? [progress.left] : []));
+    if (pending.length > 0) return Math.min(...pending) + 1;
+    return members.every(isSettled) ? undefined : again.starting;
+  }
+
+  /** What serves of a router whose spec nobody can read: as it was made. */
+  #describeAsTheyAre(pods: readonly RouterPod[]): readonly MemberSituation[] {
+    return pods
+      .filter(({ isEnding }) => !isEnding)
+      .map((pod) => ({
+        addresses: pod.egressAddresses ?? [],
+        trouble: undefined,
+        wait: undefined,
+        configuration: '',
+        template: undefined,
+        pods: [pod],
+        progress: { kind: 'settled' },
+        podEvent: undefined,
+      }));
+  }
+
+  #listHeld({ meta }: Router): HeldName[] {
+    const { deployments, definitions } = this.#parts.stores;
+    return [...deployments.in(meta.namespace), ...definitions.in(meta.namespace)].flatMap((object) => {
+      if (controllerOf(object) !== meta.uid || !isRecord(object) || !isRecord(object.metadata)) return [];
+      const { name, labels, deletionTimestamp } = object.metadata;
+      if (typeof name !== 'string' || (deletionTimestamp ?? undefined) !== undefined) return [];
+      const key = isRecord(labels) ? labels[memberLabel] : undefined;
+      return [{ name, member: typeof key === 'string' ? key : undefined }];
+    });
+  }
+
+  #podsOf({ meta }: Router, { identity }: RouterNames): RouterPod[] {
+    const isOurs = (object: unknown): boolean => {
+      const labels = isRecord(object) && isRecord(object.metadata) ? object.metadata.labels : undefined;
+      return isRecord(labels) && Object.entries(identity).every(([key, value]) => labels[key] === value);
+    };
+    return this.#parts.stores.pods
+      .in(meta.namespace)
+      .filter(isOurs)
+      .flatMap((object) => readRouterPod(object) ?? []);
+  }
+
+  async #findPodEvent({ meta }: Router, pods: readonly RouterPod[]): Promise<string | undefined> {
+    const failing = pods.find(({ isReady, isEnding }) => !isReady && !isEnding);
+    if (failing === undefined) return undefined;
+    const events = await listPodEvents(this.#parts.api, meta.namespace, failing.uid, this.#parts.signal);
+    return latestMessage(events);
+  }
+}
+
+/** Which generation `Available` tells of. */
+function generationOf(conditions: readonly unknown[]): number | undefined {
+  const available = conditions.filter(isRecord).find(({ type }) => type === 'Available');
+  return typeof available?.observedGeneration === 'number' ? available.observedGeneration : undefined;
+}

@@ -1,0 +1,55 @@
+import type { DaemonLog } from '../daemon/log.ts';
+import type { RunningDaemon } from '../daemon/run.ts';
+import { type Installation, install, uninstall } from './install.ts';
+
+/** How the plugin is kept on a node. */
+export interface InstallerSettings {
+  readonly installation: Installation;
+  /** Milliseconds between two looks whether it is still there. */
+  readonly interval: number;
+  readonly uninstallsOnExit: boolean;
+}
+
+/** Keeps the plugin on the node: what removes or replaces it is undone at the next look. */
+export class Installer {
+  readonly #settings: InstallerSettings;
+  readonly #log: DaemonLog;
+  #problem: string | undefined;
+
+  constructor(settings: InstallerSettings, log: DaemonLog) {
+    this.#settings = settings;
+    this.#log = log;
+  }
+
+  /** Why the plugin is not in its place; undefined when it is. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** Whether the plugin is in its place now. A problem is told once, until it is another. */
+  keep(): boolean {
+    const { installation } = this.#settings;
+    try {
+      if (install(installation) === 'installed') this.#log.info(installation, 'The plugin was installed');
+      this.#problem = undefined;
+      return true;
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      if (message !== this.#problem)
+        this.#log.error({ ...installation, problem: message }, 'The plugin cannot be installed');
+      this.#problem = message;
+      return false;
+    }
+  }
+
+  start(): RunningDaemon {
+    this.keep();
+    const timer = setInterval(() => this.keep(), this.#settings.interval);
+    return {
+      stop: () => {
+        clearInterval(timer);
+        if (this.#settings.uninstallsOnExit) uninstall(this.#settings.installation);
+      },
+    };
+  }
+}

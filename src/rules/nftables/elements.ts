@@ -1,0 +1,56 @@
+import type { RedirectEntry, RedirectTable, RuleProgram } from '../../model/rules.ts';
+import type { NftElement } from './element.ts';
+import { mapName } from './render.ts';
+
+/** Elements of one table that go and come. */
+export interface ElementChange {
+  readonly gone: readonly NftElement[];
+  readonly come: readonly NftElement[];
+}
+
+/**
+ * What leads from one program to another where they differ in entries of their redirect tables alone;
+ * undefined where more is different. A changed entry goes and comes.
+ */
+export function compareElements(from: RuleProgram, to: RuleProgram): ElementChange | undefined {
+  const hasSameFrame =
+    from.owner === to.owner &&
+    from.tables.length === to.tables.length &&
+    from.tables.every((table, index) => isOfSameKind(table, to.tables[index])) &&
+    // A few dozen rules; every backend's text is made from them alone.
+    JSON.stringify(from.chains) === JSON.stringify(to.chains);
+  if (!hasSameFrame) return undefined;
+  const gone: NftElement[] = [];
+  const come: NftElement[] = [];
+  for (const [index, before] of from.tables.entries()) {
+    const after = to.tables[index]?.entries ?? new Map<number, RedirectEntry>();
+    for (const [port, entry] of before.entries) {
+      if (!isSameEntry(entry, after.get(port))) gone.push(makeElement(before, port));
+    }
+    for (const [port, entry] of after) {
+      if (!isSameEntry(entry, before.entries.get(port))) come.push(makeElement(before, port, entry));
+    }
+  }
+  return { gone, come };
+}
+
+function isOfSameKind(table: RedirectTable, other: RedirectTable | undefined): boolean {
+  return table.family === other?.family && table.protocol === other.protocol;
+}
+
+function isSameEntry(entry: RedirectEntry, other: RedirectEntry | undefined): boolean {
+  return entry.port === other?.port && entry.address.text === other.address.text;
+}
+
+function makeElement(table: RedirectTable, port: number, entry?: RedirectEntry): NftElement {
+  return {
+    collection: mapName(table),
+    key: [{ type: 'inet_service', port }],
+    ...(entry !== undefined && {
+      value: [
+        { type: 'addr', address: entry.address },
+        { type: 'inet_service', port: entry.port },
+      ],
+    }),
+  };
+}
