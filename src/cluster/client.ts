@@ -88,13 +88,16 @@ class HttpsKubeApi implements KubeApi {
   }
 
   async #send(words: Words, signal: AbortSignal | undefined): Promise<unknown> {
-    using limit = new Limit(this.#times.request, signal);
+    const limit = new Limit(this.#times.request, signal);
     const action = `Cannot ${words.method} ${words.path}`;
-    const response = await this.#open(words, limit, action);
     try {
+      const response = await this.#open(words, limit, action);
       return JSON.parse(await readText(response));
     } catch (cause) {
+      if (cause instanceof KubeError) throw cause;
       throw new KubeError(`${action}: ${this.#describe(cause, limit)}`, 0, undefined, { cause });
+    } finally {
+      limit.close();
     }
   }
 
@@ -171,7 +174,7 @@ class HttpsKubeApi implements KubeApi {
 
   async watch(path: string, query: Query, onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
-    using limit = new Limit(this.#times.request, signal);
+    const limit = new Limit(this.#times.request, signal);
     const words = { method: 'GET', path, query: { watch: true, ...query } };
     let hasBegun = false;
     try {
@@ -187,6 +190,8 @@ class HttpsKubeApi implements KubeApi {
       if (signal.aborted || (hasBegun && limit.isTimeout)) return;
       if (error instanceof KubeError) throw error;
       throw new KubeError(`Watch of ${path} ended: ${describeError(error)}`, 0, undefined, { cause: error });
+    } finally {
+      limit.close();
     }
   }
 }

@@ -2,7 +2,7 @@
  * The end of one request: when its time is over, or when the caller does not want it any more. Not
  * `AbortSignal.any`, whose parts stay with a signal that lives as long as the daemon.
  */
-export class Limit implements Disposable {
+export class Limit {
   readonly #controller = new AbortController();
   readonly #parent: AbortSignal | undefined;
   readonly #follow = (): void => this.#controller.abort(this.#parent?.reason);
@@ -37,7 +37,7 @@ export class Limit implements Disposable {
   }
 
   /** Ends what still runs, and lets go of the caller's signal. */
-  [Symbol.dispose](): void {
+  close(): void {
     clearTimeout(this.#timer);
     this.#parent?.removeEventListener('abort', this.#follow);
     this.#controller.abort();

@@ -181,7 +181,9 @@ function binds(settings: Settings, port: number): string {
   const lines =
     address !== undefined
       ? [`${address.family === 6 ? `[${address.text}]` : address.text}:${port}`]
-      : { v4: [`0.0.0.0:${port}`], v6: [`[::]:${port} v6only`], v4v6: [`[::]:${port} v4v6`] }[family];
+      : { v4: [`0.0.0.0:${port}`], v6: [`[::]:${port} v6only`], v4v6: [`0.0.0.0:${port}`, `[::]:${port} v6only`] }[
+          family
+        ];
   return lines.map((line) => `  bind ${line}${proxy}\n`).join('');
 }
 
