@@ -2,6 +2,7 @@
  * A program that serves and asks for HTTP in one namespace, as it is told over its IPC channel. It ends
  * with its parent.
  */
+import { createHash } from 'node:crypto';
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import { createServer as createTlsServer, request as httpsRequest } from 'node:https';
@@ -22,9 +23,13 @@ function serve({ name, host, port, certificate, key }: HttpServing): Promise<voi
     certificate === undefined || key === undefined
       ? createServer(answer)
       : createTlsServer({ cert: certificate, key }, answer);
-  server.on('upgrade', (_request, socket: Socket) => {
+  server.on('upgrade', (request, socket: Socket) => {
     socket.on('error', () => undefined);
-    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+    // RFC 6455 §4.2.2.
+    const key = `${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+    const accept = createHash('sha1').update(key).digest('base64');
+    const head = ['HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade', 'Upgrade: websocket'];
+    socket.write([...head, `Sec-WebSocket-Accept: ${accept}`, '\r\n'].join('\r\n'));
     socket.on('data', (data) => socket.write(data));
   });
   return new Promise((resolve, reject) => {

@@ -216,8 +216,8 @@ describe('Routes with hosts and paths, by the agent as built', () => {
   ];
   for (const [name, verdict, message, namespace] of verdicts) {
     it(`tells the author of ${name} "${verdict}"`, () => {
-      const status = node.status(name, namespace);
-      assert.equal(status?.verdict, verdict, status?.message);
+      const status = node.status(name, namespace ?? 'shop');
+      assert.equal(status?.verdict, verdict, status?.message ?? 'no status');
       if (message !== undefined) assert.match(status?.message ?? '', message);
     });
   }
