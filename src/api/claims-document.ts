@@ -3,8 +3,15 @@ import * as z from 'zod/mini';
 /** One port that a Route or a listener asks for, and what became of it. */
 const claimSchema = z.object({
   protocol: z.optional(z.enum(['tcp', 'udp', 'sctp'])),
-  /** Absent where what is asked for cannot be read. */
+  /** Absent where a host is asked for, or what is asked for cannot be read. */
   port: z.optional(z.number()),
+  /** Of a Route that asks for one, or was given one by the router. */
+  host: z.optional(z.string()),
+  /** Empty: every path. */
+  path: z.optional(z.string()),
+  termination: z.optional(z.enum(['none', 'edge', 'reencrypt', 'passthrough'])),
+  /** When its certificate expires, RFC 3339. */
+  certificateExpires: z.optional(z.string()),
   kind: z.enum(['Route', 'Gateway']),
   namespace: z.string(),
   name: z.string(),

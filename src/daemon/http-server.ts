@@ -16,6 +16,8 @@ export interface HttpParts {
   readonly unreadiness: () => string | undefined;
   /** Every claim of a port, for `erctl routes`; undefined before the first list. Absent: there are none. */
   readonly claims?: () => unknown;
+  /** What would become of a request, for `erctl trace --host`; undefined where nothing is known yet. */
+  readonly trace?: (query: URLSearchParams) => unknown;
   /** Absent: everybody may read the metrics and the claims. */
   readonly credentials?: Credentials;
 }
@@ -70,6 +72,13 @@ async function answer(parts: HttpParts, request: IncomingMessage, response: Serv
       const claims = parts.claims();
       if (claims === undefined) return send(response, 503, 'nothing is known of any Route yet\n');
       return send(response, 200, `${JSON.stringify(claims)}\n`, 'application/json');
+    }
+    case '/trace': {
+      if (parts.trace === undefined) return send(response, 404, listPaths(parts));
+      if (!admit(parts, request, response)) return;
+      const trace = parts.trace(new URL(request.url ?? '', 'http://agent').searchParams);
+      if (trace === undefined) return send(response, 503, 'nothing is known of any Route yet\n');
+      return send(response, 200, `${JSON.stringify(trace)}\n`, 'application/json');
     }
     case '/metrics':
       if (!admit(parts, request, response)) return;

@@ -1,12 +1,15 @@
 import type { Server } from 'node:http';
+import type { ClaimsDocument } from '../api/claims-document.ts';
 import { createDaemonServer, listen } from '../daemon/http-server.ts';
 import type { DaemonLog } from '../daemon/log.ts';
 import { IngressAgent } from './agent.ts';
-import { describeClaims } from './claims/describe-claims.ts';
+import { describePortClaims } from './claims/describe-claims.ts';
 import { DefaultCertificate } from './http/default-certificate.ts';
+import { describeHostClaims } from './http/describe-claims.ts';
 import { HttpMetrics } from './http/http-metrics.ts';
 import { HttpPlane } from './http/http-plane.ts';
 import { InventorySecrets, type Secrets } from './http/secrets.ts';
+import { type TracedRequest, traceRequest } from './http/trace.ts';
 import { AgentMetrics } from './metrics.ts';
 import { Inventory } from './objects/inventory.ts';
 import { ManifestSource } from './objects/source/manifests.ts';
@@ -79,7 +82,10 @@ export async function startDaemon(
         },
       },
       unreadiness: () => agent.unreadiness,
-      claims: () => ports.admissions && describeClaims(ports.admissions),
+      claims: () => describeClaims(ports, http),
+      ...(http !== undefined && {
+        trace: (query) => http.desired && traceRequest(http.desired, readTraced(query), http.ports),
+      }),
       ...(stats.credentials !== undefined && { credentials: stats.credentials }),
     });
   if (server !== undefined && stats !== undefined) await listen(server, stats, ['--stats-address', '--stats-port']);
@@ -107,6 +113,23 @@ function openHttp(
   if (http === undefined || dryRun) return undefined;
   const certificate = new DefaultCertificate(http.certificate);
   return new HttpPlane(http.settings, { inventory, secrets, certificate, log });
+}
+
+/** Every claim of hosts and of ports; undefined before the first decision. */
+function describeClaims(ports: PortPlane, http: HttpPlane | undefined): ClaimsDocument | undefined {
+  const { admissions } = ports;
+  if (admissions === undefined || (http !== undefined && http.desired === undefined)) return undefined;
+  const hosts = http?.desired === undefined ? [] : describeHostClaims(http.desired);
+  return { schema: 'ingress-agent.claims/v1', claims: [...hosts, ...describePortClaims(admissions)] };
+}
+
+function readTraced(query: URLSearchParams): TracedRequest {
+  const path = query.get('path') ?? '/';
+  return {
+    host: (query.get('host') ?? '').slice(0, 255),
+    path: path.startsWith('/') ? path.slice(0, 4096) : `/${path.slice(0, 4096)}`,
+    tls: query.get('tls') === 'true',
+  };
 }
 
 /** Writes no status: a dry run changes nothing anywhere. */

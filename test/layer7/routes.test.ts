@@ -222,6 +222,21 @@ describe('Routes with hosts and paths, by the agent as built', () => {
     });
   }
 
+  it('is explained by the agent as it is: erctl trace says of every request what came of it', async () => {
+    for (const [name, scheme, host, path, want] of answers) {
+      // Whom a list keeps out is not asked: the trace does not know who asks.
+      if (want === 'closed') continue;
+      const query = new URLSearchParams({ host, path, tls: `${scheme === 'https'}` });
+      const stats = { address: '127.0.0.1', port: 1936 };
+      const { body } = await node.ask('http', 'localhost', `/trace?${query}`, stats);
+      const trace = JSON.parse(body);
+      const isServed = trace.endpoints.length > 0;
+      const said = trace.outcome === 'redirect' ? '302' : trace.outcome !== 'error' && isServed ? '200' : '503';
+      // Whether a server's certificate is trusted, only trying tells.
+      if (host !== 'distrust.test') assert.equal(said, want.split(' ')[0], `${name}: ${body}`);
+    }
+  });
+
   it('shows each host its certificate, and those without one the default', async () => {
     assert.equal((await node.ask('https', 'edge.test', '/')).subject, 'edge.test');
     assert.equal((await node.ask('https', 'secret.test', '/')).subject, 'shop.test');

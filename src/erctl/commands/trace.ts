@@ -4,10 +4,13 @@ import { describeTrace, followRules, type TraceQuestion } from '../../inspect/tr
 import { FileStateStore } from '../../kernel/linux/state/state-store.ts';
 import { type Address, parseAddress } from '../../model/address.ts';
 import type { Protocol } from '../../model/redirect.ts';
+import { defaultAgent } from '../agent-client.ts';
 import type { CommandContext } from '../context.ts';
 import { ErctlError, exitCodes } from '../failure.ts';
 import { renderJson } from '../json.ts';
 import { lookAt } from '../look.ts';
+import { fetchRequestTrace, sendRequest } from '../request-trace.ts';
+import { renderRequestTrace } from '../screens/request-trace.ts';
 import { renderTrace } from '../screens/trace.ts';
 import { findTarget, type TargetOptions } from '../target.ts';
 import { type OutputFormat, withOutput, withTarget } from './options.ts';
@@ -15,7 +18,11 @@ import { type OutputFormat, withOutput, withTarget } from './options.ts';
 interface TraceOptions extends TargetOptions {
   readonly output: OutputFormat;
   readonly proto: Protocol;
-  readonly port: number;
+  readonly port?: number;
+  readonly host?: string;
+  readonly path: string;
+  readonly tls?: boolean;
+  readonly agent: string;
   readonly from?: Address;
   readonly to?: Address;
   readonly incoming?: string;
@@ -32,7 +39,11 @@ export function addTrace(program: Command, { console, finish }: CommandContext):
           'answer leaves. Ends with 0 when it gets to a destination, 1 when it does not, 2 when that cannot be told.',
       ),
   )
-    .requiredOption('--port <number>', 'the port of the router', readPort)
+    .option('--port <number>', 'the port of the router', readPort)
+    .option('--host <name>', 'instead: the host of a request to the ingress agent of this node')
+    .option('--path <path>', 'its path (with --host)', '/')
+    .option('--tls', 'it comes over TLS (with --host)')
+    .option('--agent <url>', 'where the agent answers (with --host)', defaultAgent)
     .option('--proto <name>', 'tcp, udp or sctp', readProtocol, 'tcp')
     .option('--from <address>', 'the client', readAddress)
     .option('--to <address>', "the address that the client connects to (default: the pod's own)", readAddress)
@@ -43,13 +54,17 @@ export function addTrace(program: Command, { console, finish }: CommandContext):
     ['trace --proto udp --port 80 --from 10.128.20.30', 'and its way back to this client'],
     ['trace --pod shop/egress-1 --port 8443 --send', 'try the rest of the way'],
     ['trace --port 22 --incoming net1', 'what somebody outside meets'],
-  ]).action((options: TraceOptions) => {
+    ['trace --host shop.example --path /cart --tls', 'which Route answers a request, and why'],
+  ]).action(async (options: TraceOptions) => {
+    const { host, port } = options;
+    if (host !== undefined) return traceHost(host, options);
+    if (port === undefined) throw new ErctlError('--port missing: must be the port of the router; or name a --host');
     const store = new FileStateStore();
     const { from, to, incoming } = options;
     const family = (from ?? to)?.family;
     const question: TraceQuestion = {
       protocol: options.proto,
-      port: options.port,
+      port,
       ...(family !== undefined && { family }),
       ...(from !== undefined && { client: from }),
       ...(to !== undefined && { destination: to }),
@@ -80,6 +95,19 @@ export function addTrace(program: Command, { console, finish }: CommandContext):
     console.out(options.output === 'json' ? renderJson(document) : renderTrace(document, console.screen));
     finish(document.arrives ? exitCodes.healthy : exitCodes.problems);
   });
+
+  async function traceHost(host: string, { path, tls = false, agent, send, output }: TraceOptions): Promise<void> {
+    const asked = { host, path, tls };
+    const trace = await fetchRequestTrace(agent, asked);
+    const attempt = send === true ? await sendRequest(agent, asked, trace) : undefined;
+    console.out(
+      output === 'json'
+        ? renderJson({ ...trace, ...(attempt !== undefined && { attempt }) })
+        : renderRequestTrace(trace, attempt, console.screen),
+    );
+    const isServed = trace.outcome !== 'error' && attempt?.isAnswered !== false;
+    finish(isServed ? exitCodes.healthy : exitCodes.problems);
+  }
 }
 
 function readPort(text: string): number {

@@ -1,10 +1,10 @@
-import type { Claim, ClaimsDocument } from '../../api/claims-document.ts';
+import type { Claim } from '../../api/claims-document.ts';
 import { keyOf } from '../../api/object-meta.ts';
 import type { PortDemand, PortRequest } from '../../api/route/port-demand.ts';
 import { type PortAdmissions, portKey } from './ports.ts';
 
 /** Every claim, winners and losers, by port; of one port the winner first. */
-export function describeClaims({ admitted, refused }: PortAdmissions): ClaimsDocument {
+export function describePortClaims({ admitted, refused }: PortAdmissions): readonly Claim[] {
   const owners = new Map(
     admitted.flatMap(({ request, demand }) => demand.ports.map((port) => [portKey(port), nameOf(request)] as const)),
   );
@@ -26,7 +26,7 @@ export function describeClaims({ admitted, refused }: PortAdmissions): ClaimsDoc
       }),
     ),
   ];
-  return { schema: 'ingress-agent.claims/v1', claims: claims.sort(byPort) };
+  return claims.sort(byPort);
 }
 
 function listPorts(demand: PortDemand | undefined): Pick<Claim, 'protocol' | 'port'>[] {

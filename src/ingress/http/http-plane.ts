@@ -97,6 +97,12 @@ export class HttpPlane implements DataPlane {
     return this.#desired;
   }
 
+  /** Where HAProxy listens. */
+  get ports(): { readonly http: number; readonly https: number } {
+    const { httpPort: http, httpsPort: https } = this.#settings.haproxy.listen;
+    return { http, https };
+  }
+
   get engine(): HaproxyEngine {
     return this.#engine;
   }

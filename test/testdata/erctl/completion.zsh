@@ -39,6 +39,10 @@ _erctl() {
       '--pid[a process in the pod]:value:_files' \
       '--interface[only the router of this interface]:value:_files' \
       '--port[the port of the router]:value:_files' \
+      '--host[instead  the host of a request to the ingress agent of this node]:value:_files' \
+      '--path[its path (with --host)]:value:_files' \
+      '--tls[it comes over TLS (with --host)]' \
+      '--agent[where the agent answers (with --host)]:value:_files' \
       '--proto[tcp, udp or sctp]:value:_files' \
       '--from[the client]:value:_files' \
       '--to[the address that the client connects to (default  the pod s own)]:value:_files' \

@@ -38,7 +38,7 @@ describe('the command line of erctl', () => {
     { args: ['inspect', '--attachment', 'nobody-has-this'], says: /--attachment "nobody-has-this": is no attachment/ },
     { args: ['inspect', '--output', 'xml'], says: /Allowed choices are text, json/ },
     { args: ['inspect', '--netns', '/proc/self/ns/net'], says: /namespace that erctl itself runs in/ },
-    { args: ['trace'], says: /required option '--port <number>'/ },
+    { args: ['trace'], says: /--port missing: must be the port of the router; or name a --host/ },
     { args: ['trace', '--port', '0'], says: /It must be a port from 1 to 65535/ },
     { args: ['trace', '--port', '80', '--proto', 'icmp'], says: /It must be tcp, udp or sctp/ },
     { args: ['trace', '--port', '80', '--from', '10.1'], says: /It must be an IPv4 or IPv6 address/ },

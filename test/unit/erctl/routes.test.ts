@@ -4,7 +4,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { claimsDocumentSchema } from '../../../src/api/claims-document.ts';
 import { createDaemonServer, type HttpParts } from '../../../src/daemon/http-server.ts';
-import { describeClaims } from '../../../src/ingress/claims/describe-claims.ts';
+import { describePortClaims } from '../../../src/ingress/claims/describe-claims.ts';
 import { defaultPolicy } from '../../../src/ingress/claims/policy.ts';
 import { decidePorts } from '../../../src/ingress/claims/ports.ts';
 import { readRequest, writeRoute } from '../ingress/samples.ts';
@@ -30,7 +30,7 @@ describe('erctl routes', () => {
     server = createDaemonServer({
       metrics,
       unreadiness: () => undefined,
-      claims: () => describeClaims(admissions),
+      claims: () => ({ schema: 'ingress-agent.claims/v1', claims: describePortClaims(admissions) }),
       ...parts,
     });
     server.listen(0, '127.0.0.1');
@@ -67,7 +67,7 @@ describe('erctl routes', () => {
     );
     assert.match(
       (await call(['routes', '--agent', url])).out,
-      /^13306\/tcp {2}Route {2}test\/late {3}no {8}shop\/first {2}PortAlreadyClaimed: /m,
+      /^13306\/tcp {2}Route {2}test\/late {3}no {8}shop\/first {2}- +PortAlreadyClaimed: /m,
     );
   });
 

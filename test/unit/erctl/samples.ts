@@ -161,6 +161,27 @@ export const trace: TraceDocument = {
 export const claims: ClaimsDocument = {
   schema: 'ingress-agent.claims/v1',
   claims: [
+    {
+      kind: 'Route',
+      namespace: 'shop',
+      name: 'cart',
+      host: 'shop.example',
+      path: '/cart',
+      termination: 'edge',
+      admitted: true,
+      certificateExpires: '2027-01-31T12:00:00.000Z',
+    },
+    {
+      kind: 'Route',
+      namespace: 'bank',
+      name: 'cart',
+      host: 'shop.example',
+      path: '/bank',
+      termination: 'none',
+      admitted: false,
+      reason: 'HostAlreadyClaimed',
+      message: 'host shop.example belongs to an older Route of another namespace',
+    },
     { protocol: 'tcp', port: 13306, kind: 'Route', namespace: 'shop', name: 'mysql', admitted: true },
     {
       protocol: 'tcp',

@@ -1,0 +1,46 @@
+import { type ClientRequest, request as httpRequest, STATUS_CODES } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { type RequestTrace, requestTraceSchema } from '../api/request-trace.ts';
+import { askAgent, parseAgentUrl, unknownAnswer } from './agent-client.ts';
+import type { RequestAttempt } from './screens/request-trace.ts';
+
+/** A request that is asked about. */
+export interface AskedRequest {
+  readonly host: string;
+  readonly path: string;
+  readonly tls: boolean;
+}
+
+/** Milliseconds. */
+const timeout = 5000;
+
+/** What the agent says would become of a request. Throws an ErctlError where it cannot be asked. */
+export async function fetchRequestTrace(agent: string, { host, path, tls }: AskedRequest): Promise<RequestTrace> {
+  const read = requestTraceSchema.safeParse(await askAgent(agent, '/trace', { host, path, tls: `${tls}` }));
+  if (read.success) return read.data;
+  throw unknownAnswer(agent);
+}
+
+/** Asks the router for real, at the host of its agent. Never rejects. */
+export function sendRequest(
+  agent: string,
+  { host, path, tls }: AskedRequest,
+  trace: RequestTrace,
+): Promise<RequestAttempt> {
+  const { hostname } = parseAgentUrl(agent, '/');
+  const words = { host: hostname, path, headers: { host }, timeout, agent: false as const };
+  return new Promise((resolve) => {
+    const request: ClientRequest = tls
+      ? // What is tried is the way, not the certificate: that is what the table of routes shows.
+        httpsRequest({ ...words, port: trace.ports.https, servername: host, rejectUnauthorized: false })
+      : httpRequest({ ...words, port: trace.ports.http });
+    request.on('timeout', () => request.destroy(new Error(`no answer within ${timeout / 1000} s`)));
+    request.on('error', (error) => resolve({ outcome: error.message, isAnswered: false }));
+    request.on('response', (response) => {
+      const { statusCode = 0 } = response;
+      response.resume();
+      resolve({ outcome: `${statusCode} ${STATUS_CODES[statusCode] ?? ''}`.trim(), isAnswered: statusCode < 500 });
+    });
+    request.end();
+  });
+}

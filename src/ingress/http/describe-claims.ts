@@ -1,0 +1,43 @@
+import type { Claim } from '../../api/claims-document.ts';
+import type { HttpDemand } from '../../api/route/http-demand.ts';
+import type { Route } from '../../api/route/route.ts';
+import type { DesiredSites } from './desired.ts';
+
+/** Every claim of a host and path, winners and losers, by host. */
+export function describeHostClaims({ served, unfit, admissions }: DesiredSites): readonly Claim[] {
+  const claims = [
+    ...served.map(
+      ({ route, host, demand, keyPair }): Claim => ({
+        ...describe(route, host, demand),
+        admitted: true,
+        ...(keyPair !== undefined && { certificateExpires: new Date(keyPair.expires).toISOString() }),
+      }),
+    ),
+    ...unfit.map(
+      ({ route, host, demand, refusal }): Claim => ({ ...describe(route, host, demand), admitted: false, ...refusal }),
+    ),
+    ...admissions.refused.map(
+      ({ route, host, reason, message }): Claim => ({
+        ...describe(route, host, route.http.ok ? route.http.value : undefined),
+        admitted: false,
+        reason,
+        message,
+      }),
+    ),
+  ];
+  return claims.sort((one, other) => (placeOf(one) < placeOf(other) ? -1 : 1));
+}
+
+function describe({ meta }: Route, host: string | undefined, demand: HttpDemand | undefined): Omit<Claim, 'admitted'> {
+  return {
+    kind: 'Route',
+    namespace: meta.namespace,
+    name: meta.name,
+    ...(host !== undefined && { host }),
+    ...(demand !== undefined && { path: demand.path, termination: demand.tls?.termination ?? 'none' }),
+  };
+}
+
+function placeOf({ host, path, admitted, namespace, name }: Claim): string {
+  return `${host ?? ''} ${path ?? ''} ${admitted ? 0 : 1} ${namespace}/${name}`;
+}

@@ -1,0 +1,123 @@
+import type { RequestTrace } from '../../api/request-trace.ts';
+import { parentOf } from '../claims/host.ts';
+import type { DesiredSites, ServedRoute } from './desired.ts';
+
+/** A request that is asked about. */
+export interface TracedRequest {
+  /** As in the Host header. */
+  readonly host: string;
+  /** Begins with `/`. */
+  readonly path: string;
+  readonly tls: boolean;
+}
+
+/**
+ * Which Route answers a request, why no other, and where it goes, by the rules that HAProxy's maps are
+ * made by (reference: l7, maps).
+ */
+export function traceRequest(
+  desired: DesiredSites,
+  request: TracedRequest,
+  ports: RequestTrace['ports'],
+): RequestTrace {
+  const host = request.host.toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '');
+  const parent = parentOf(host);
+  const ofHost = desired.served.filter((one) => !one.demand.isWildcard && one.host === host);
+  const ofParent = desired.served.filter((one) => one.demand.isWildcard && parentOf(one.host) === parent);
+  const all = [...ofHost, ...ofParent];
+  const make = (outcome: RequestTrace['outcome'], explanation: string, route?: ServedRoute): RequestTrace => ({
+    schema: 'ingress-agent.trace/v1',
+    ...request,
+    ports,
+    outcome,
+    explanation,
+    ...(route !== undefined && { route: nameOf(route) }),
+    endpoints: outcome === 'redirect' ? [] : listEndpoints(route),
+    others: [
+      ...all.filter((one) => one !== route).map((one) => ({ ...nameOf(one), why: explainOther(one, route, request) })),
+      ...listUnserved(desired, host),
+    ],
+  });
+  if (request.tls) {
+    const passed = [...ofHost, ...(ofHost.some(endsTls) ? [] : ofParent)].find(
+      ({ demand }) => demand.tls?.termination === 'passthrough',
+    );
+    if (passed !== undefined) return make('passthrough', 'the endpoint ends TLS itself', passed);
+    const found =
+      findLongest(ofHost.filter(endsTls), request.path) ?? findLongest(ofParent.filter(endsTls), request.path);
+    if (found === undefined) return make('error', 'no Route ends TLS for this host and path: 503');
+    return make('served', describeEndpoints(found), found);
+  }
+  // The longest path of all decides about the redirect, then the longest that is served without TLS.
+  for (const routes of [ofHost, ofParent]) {
+    const decider = findLongest(routes, request.path);
+    if (decider?.demand.tls?.insecure === 'Redirect') {
+      return make('redirect', `302 to https://${host}${request.path}`, decider);
+    }
+    const found = findLongest(routes.filter(isPlain), request.path);
+    if (found !== undefined) return make('served', describeEndpoints(found), found);
+  }
+  return make('error', 'no Route answers plain HTTP for this host and path: 503');
+}
+
+function endsTls({ demand }: ServedRoute): boolean {
+  return demand.tls?.termination === 'edge' || demand.tls?.termination === 'reencrypt';
+}
+
+function isPlain({ demand }: ServedRoute): boolean {
+  return demand.tls === undefined || demand.tls.insecure === 'Allow';
+}
+
+/** The Route with the longest path that a request's path is below. */
+function findLongest(routes: readonly ServedRoute[], path: string): ServedRoute | undefined {
+  const fitting = routes.filter(({ demand }) => isBelow(path, demand.path));
+  return fitting.toSorted((one, other) => other.demand.path.length - one.demand.path.length)[0];
+}
+
+function isBelow(path: string, prefix: string): boolean {
+  if (/^\/*$/.test(prefix)) return true;
+  if (prefix.endsWith('/')) return path.startsWith(prefix);
+  return path === prefix || path.startsWith(`${prefix}/`);
+}
+
+function explainOther(route: ServedRoute, chosen: ServedRoute | undefined, { path, tls }: TracedRequest): string {
+  const { demand } = route;
+  if (!isBelow(path, demand.path)) return `its path ${demand.path} does not match`;
+  if (tls && demand.tls === undefined) return 'it serves no TLS';
+  if (!tls && !isPlain(route)) return `insecureEdgeTerminationPolicy is ${demand.tls?.insecure}`;
+  if (chosen?.demand.isWildcard === false && demand.isWildcard) return 'a host comes before a wildcard';
+  return 'another Route has a longer path';
+}
+
+function listUnserved({ unfit, admissions }: DesiredSites, host: string): RequestTrace['others'] {
+  const refused = admissions.refused.filter((one) => one.host === host);
+  return [
+    ...unfit.filter((one) => one.host === host).map((one) => ({ ...nameOf(one), why: one.refusal.message })),
+    ...refused.map(({ route, message }) => ({
+      namespace: route.meta.namespace,
+      name: route.meta.name,
+      host,
+      path: route.http.ok ? route.http.value.path : '',
+      why: message,
+    })),
+  ];
+}
+
+function nameOf({ route, host, demand }: Pick<ServedRoute, 'route' | 'host' | 'demand'>) {
+  return { namespace: route.meta.namespace, name: route.meta.name, host, path: demand.path };
+}
+
+function listEndpoints(route: ServedRoute | undefined): RequestTrace['endpoints'] {
+  return (route?.backend.servers ?? []).map(({ id, address, port, weight }) => ({
+    id,
+    address: address.text,
+    port,
+    weight,
+  }));
+}
+
+function describeEndpoints({ backend }: ServedRoute): string {
+  const many = backend.servers.filter(({ weight }) => weight > 0).length;
+  if (many === 0) return 'the Route has no endpoint: 503';
+  return `one of ${many} ${many === 1 ? 'endpoint' : 'endpoints'} answers (${backend.balance})`;
+}
