@@ -32,11 +32,17 @@ export class World {
   httpsPort = 0;
   engine: HaproxyEngine;
   readonly #servers: Server[] = [];
+  readonly #reloaded: (() => void)[] = [];
   readonly #options: Partial<EngineOptions>;
 
   constructor(options: Partial<EngineOptions> = {}) {
     this.#options = options;
     this.engine = this.makeEngine();
+  }
+
+  /** Called when the next reload is done. */
+  once(resolve: () => void): void {
+    this.#reloaded.push(resolve);
   }
 
   makeEngine(): HaproxyEngine {
@@ -48,6 +54,9 @@ export class World {
       reloadInterval: 1000,
       drainTimeout: 60_000,
       onProblem: (message) => this.problems.push(message),
+      onReload: () => {
+        for (const resolve of this.#reloaded.splice(0)) resolve();
+      },
       ...this.#options,
     });
   }
