@@ -109,6 +109,7 @@ export class World {
     try {
       await this.engine.stop({ delay: 0, drain: 0 });
     } finally {
+      if (process.env.SHOW_PROBLEMS) console.log(this.problems);
       for (const server of this.#servers) {
         server.close();
         server.closeAllConnections();
