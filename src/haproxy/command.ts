@@ -24,9 +24,9 @@ export type Command =
   | { readonly kind: 'list-certificate' | 'unlist-certificate'; readonly certificate: Certificate }
   | { readonly kind: 'forget-certificate'; readonly file: string };
 
-/** Where a certificate is, seen from HAProxy. */
+/** Where a certificate is, seen from HAProxy, to which a colon in a file's name begins the number of a line. */
 export function certificateFile(name: string): string {
-  return `certs/${checkName('certificate', name)}.pem`;
+  return `certs/${checkName('certificate', name).replaceAll(':', '+')}.pem`;
 }
 export const certificateList = 'certs/certificates.list';
 export const defaultCertificateFile = 'certs/default.pem';

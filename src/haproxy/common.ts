@@ -56,14 +56,14 @@ function httpBackends(settings: Settings): string {
 defaults http from base
   # The server that the client's cookie names; the cookie is not for servers.
   http-request set-var-fmt(txn.cookies) "%[var(txn.route),field(2,|)] %[req.fhdr(cookie)]" if { req.fhdr(cookie) -m found } !${flagged(letters.noCookie)}
-  http-request set-var(txn.server) 'var(txn.cookies),regsub("^([^ ]+) (?:.*; *)?\\\\1=([^;]*).*$","\\\\2")' if { var(txn.cookies) -m found }
+  http-request set-var(txn.server) 'var(txn.cookies),regsub("^([^ ]+) (?:.*; *)?\\\\1=([^;]*).*$","\\\\2")'
   http-request set-header Cookie '%[var(txn.cookies),regsub("^([^ ]+) (?:\\\\1=[^;]*(?:; *|$)|(.*?); *\\\\1=[^;]*(?=;|$))?","\\\\2")]' if { var(txn.cookies) -m found } { req.fhdr_cnt(cookie) eq 1 }
   http-request del-header Cookie if { var(txn.cookies) -m found } { req.fhdr(cookie) -m len 0 }
-  http-request set-var-fmt(txn.from) %[src]
-${forwardedRules(settings.forwarded, ordinary)}
+${forwardedRules(settings, settings.forwarded, ordinary)}
   http-request allow if ${ordinary}
 
   # From here on: requests of routes that ask for something unusual.
+  http-request set-var(txn.section) var(txn.route),field(1,|)
   http-request set-var(txn.address) src,hex
   http-request set-var-fmt(txn.client) "%[var(txn.section)]/%[var(txn.address),length]:%[var(txn.address)]"
   http-request reject if ${flagged(letters.allowList)} !{ var(txn.client),map_beg(maps/allow.map) -m found }
@@ -72,7 +72,7 @@ ${limitRules('http-request', 'if', 'http')}
   http-request redirect location https://%[var(txn.host)]%[pathq] code 302 if ${flagged(letters.redirect)}
   http-request set-timeout server var(txn.section),map_str_int(maps/timeout-server.map) if ${flagged(letters.timeoutServer)}
   http-request set-timeout tunnel var(txn.section),map_str_int(maps/timeout-tunnel.map) if ${flagged(letters.timeoutTunnel)}
-${(['append', 'replace', 'if-none'] as const).map((mode) => forwardedRules(mode, flagged(letters.forwarded[mode]))).join('\n')}
+${(['append', 'replace', 'if-none'] as const).map((mode) => forwardedRules(settings, mode, flagged(letters.forwarded[mode]))).join('\n')}
   # The path behind the prefix, taken literally; a target "/" takes the slash after it too.
   http-request set-var-fmt(txn.rest) "%[var(txn.section),map_str(maps/rewrite-prefix.map)] %[path]" if ${flagged(letters.rewrite)}
   http-request set-var(txn.rest) 'var(txn.rest),regsub("^([^ ]*) \\\\1/?","")' if ${flagged(letters.rewriteRoot)}
@@ -88,19 +88,23 @@ ${(['append', 'replace', 'if-none'] as const).map((mode) => forwardedRules(mode,
 }
 
 /** What servers are told of the client, for requests for which `condition` holds. */
-function forwardedRules(mode: ForwardedMode, condition: string): string {
+function forwardedRules(settings: Settings, mode: ForwardedMode, condition: string): string {
   if (mode === 'never') return '';
   const host = '%[req.hdr(host)]';
   // A client that said the scheme itself, and is believed, is believed in both headers.
-  const scheme = mode === 'if-none' ? '%[req.hdr(X-Forwarded-Proto)]' : '%[var(txn.scheme)]';
+  const scheme = mode === 'if-none' ? '%[req.hdr(X-Forwarded-Proto)]' : '%[ssl_fc,iif(https,http)]';
   const forwarded: readonly (readonly [header: string, value: string, only?: string])[] = [
-    ['X-Forwarded-For', '%[var(txn.from)]'],
+    ['X-Forwarded-For', '%[src]'],
     ['X-Forwarded-Host', host],
     ['X-Forwarded-Port', '%[dst_port]'],
-    ['X-Forwarded-Proto', '%[var(txn.scheme)]'],
+    ['X-Forwarded-Proto', '%[ssl_fc,iif(https,http)]'],
     ['X-Forwarded-Proto-Version', 'h2', '{ fc_http_major 2 }'],
-    ['Forwarded', `for=%[var(txn.from)];host=${host};proto=${scheme}`, '!{ var(txn.from) -m sub : }'],
-    ['Forwarded', `'for="[%[var(txn.from)]]";host=${host};proto=${scheme}'`, '{ var(txn.from) -m sub : }'],
+    ...(onlyIpv4(settings)
+      ? ([['Forwarded', `for=%[src];host=${host};proto=${scheme}`]] as const)
+      : ([
+          ['Forwarded', `for=%[src];host=${host};proto=${scheme}`, '!{ src -m sub : }'],
+          ['Forwarded', `'for="[%[src]]";host=${host};proto=${scheme}'`, '{ src -m sub : }'],
+        ] as const)),
   ];
   const verb = mode === 'append' ? 'add-header' : 'set-header';
   return forwarded
@@ -109,6 +113,11 @@ function forwardedRules(mode: ForwardedMode, condition: string): string {
       return `  http-request ${verb} ${header} ${value} if ${condition}${only === undefined ? '' : ` ${only}`}${missing}`;
     })
     .join('\n');
+}
+
+/** Whether no client can have an IPv6 address, so that none is looked for. */
+function onlyIpv4({ listen }: Settings): boolean {
+  return !listen.proxyProtocol && (listen.address?.family ?? (listen.family === 'v4' ? 4 : 6)) === 4;
 }
 
 /**

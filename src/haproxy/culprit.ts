@@ -26,7 +26,8 @@ export function accuse(alerts: readonly string[], files: Files, state: HttpState
     const backend = id === undefined ? undefined : state.backends.get(id);
     const reason = alert.replace(/^parsing \[[^\]]*\] ?: ?/, '').slice(0, 500);
     if (backend !== undefined) accused.set(backend, { kind: 'backend', name: backend.id, reason });
-    for (const [, name = ''] of alert.matchAll(/certs\/([A-Za-z0-9_.:-]+)\.pem/g)) {
+    for (const [, file = ''] of alert.matchAll(/certs\/([A-Za-z0-9_.+-]+)\.pem/g)) {
+      const name = file.replaceAll('+', ':');
       const certificate = state.certificates.get(name);
       if (certificate !== undefined) accused.set(certificate, { kind: 'certificate', name, reason });
     }

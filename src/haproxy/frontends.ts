@@ -26,10 +26,10 @@ export function renderFrontends(settings: Settings, loopback: Loopback): string 
 function plainFrontend(settings: Settings): string {
   return `frontend public from base
 ${binds(settings, settings.listen.httpPort)}${settings.healthUri === undefined ? '' : `  monitor-uri ${quoteWord(settings.healthUri)}\n`}${logLines(settings.log, 'http')}
-${hygiene(settings, 'http')}
+${hygiene(settings)}
 ${globalHeaders(settings)}${lookUp('plain')}
   use_backend redirect if ${flagged(letters.redirect)}
-  use_backend %[var(txn.section)] if { var(txn.section) -m found }
+  use_backend %[var(txn.route),field(1,|)]
   default_backend openshift_default
 `;
 }
@@ -68,9 +68,9 @@ function secureFrontend(name: 'fe_sni' | 'fe_no_sni', settings: Settings, loopba
   return `frontend ${name} from base
   ${words.join(' ')}
 ${logLines(settings.log, 'http')}
-${hygiene(settings, 'https')}
+${hygiene(settings)}
 ${clientCertificates(settings)}${globalHeaders(settings)}${lookUp('secure')}
-${name === 'fe_sni' ? misdirected : ''}  use_backend %[var(txn.section)] if { var(txn.section) -m found }
+${name === 'fe_sni' ? misdirected : ''}  use_backend %[var(txn.route),field(1,|)]
   default_backend openshift_default
 `;
 }
@@ -87,14 +87,12 @@ const misdirected = `
 `;
 
 /** What is taken from a request, or refuses it, whatever it asks for. */
-function hygiene(settings: Settings, scheme: 'http' | 'https'): string {
+function hygiene(settings: Settings): string {
   return `  http-request deny if { req.fhdr(content-length) -m len 0 }
   http-request deny deny_status 400 if !{ req.ver 1.1 2.0 1.0 }
   http-request del-header Proxy
 ${settings.removeSslHeaders ? '  http-request del-header X-SSL -m beg\n' : ''}  http-request del-header Upgrade if { req.fhdr(upgrade) -m sub -i h2c }
-  http-request set-var(txn.scheme) str(${scheme})
-  http-request set-var(txn.host) req.hdr(host),lower
-  http-request set-header Host %[var(txn.host)] if !{ req.hdr(host),strcmp(txn.host) eq 0 }
+  http-request set-header Host %[req.hdr(host),lower] if { req.hdr(host) -m reg [A-Z] }
 `;
 }
 
@@ -132,16 +130,15 @@ function globalHeaders(settings: Settings): string {
 /** One search for host and path; a second, below the wildcard of the parent domain, where it finds nothing. */
 function lookUp(map: 'plain' | 'secure'): string {
   const found = '{ var(txn.route) -m len gt 1 }';
-  const servedOnlyRule = `  http-request set-var-fmt(txn.key) "${servedOnly}%[var(txn.key)]" if { var(txn.route) -m str ${onward} }\n`;
+  const servedOnlyRule = `  http-request set-var-fmt(txn.key2) "${servedOnly}%[var(txn.key2)]" if { var(txn.route) -m beg ${onward} }\n`;
   return `  # Host without port and final dot, path, and the mark "${mark}" that no request can hold.
-  http-request set-var(txn.host) var(txn.host),field(1,:)
+  http-request set-var(txn.host) req.hdr(host),lower,field(1,:)
   http-request set-var(txn.host) 'var(txn.host),regsub("\\\\.$","")' if { var(txn.host) -m end . }
   http-request set-var-fmt(txn.key) "%[var(txn.host)]%[path]/${mark}"
   http-request set-var(txn.route) var(txn.key),map_beg(maps/${map}.map)
   # "${absent}" as if nothing were found${map === 'plain' ? `; "${onward}" the same, but no redirect` : ''}.
-  http-request set-var(txn.key) 'var(txn.key),regsub("^[^./]*","*")' if !${found}
-${map === 'plain' ? servedOnlyRule : ''}  http-request set-var(txn.route) var(txn.key),map_beg(maps/${map}.map) if !${found}
-  http-request set-var(txn.section) var(txn.route),field(1,|) if ${found}
+  http-request set-var(txn.key2) 'var(txn.key),regsub("^[^./]*","*")' if !${found}
+${map === 'plain' ? servedOnlyRule : ''}  http-request set-var(txn.route) var(txn.key2),map_beg(maps/${map}.map)
   http-request set-var(txn.flags) var(txn.route),field(4,|) if { var(txn.route) -m sub |! }
 `;
 }

@@ -30,6 +30,8 @@ export function renderGlobal(settings: Settings, place: Place, generation: strin
     process.threads !== undefined && `nbthread ${process.threads}`,
     hardStop !== undefined && `hard-stop-after ${milliseconds(hardStop)}`,
     'mworker-max-reloads 2',
+    // A limit of files that is too low for everything at once is no reason not to serve.
+    'no strict-limits',
     `tune.bufsize ${process.bufsize}`,
     `tune.maxrewrite ${process.maxrewrite}`,
     'tune.ssl.default-dh-param 2048',

@@ -79,7 +79,7 @@ export class RuntimeSocket {
 const successes = [
   /^New server registered\.$/,
   /^Server deleted\.$/,
-  /^Transaction (?:created|updated) for /,
+  /^Transaction (?:created|updated) for /i,
   /^Committing [^\n]*\s*\.*\s*Success!$/,
   /^New empty /,
   /^Inserting [^\n]*\s*\.*\s*Success!$/,

@@ -32,11 +32,17 @@ export class World {
   httpsPort = 0;
   engine: HaproxyEngine;
   readonly #servers: Server[] = [];
+  readonly #reloaded: (() => void)[] = [];
   readonly #options: Partial<EngineOptions>;
 
   constructor(options: Partial<EngineOptions> = {}) {
     this.#options = options;
     this.engine = this.makeEngine();
+  }
+
+  /** Called when the next reload is done. */
+  once(resolve: () => void): void {
+    this.#reloaded.push(resolve);
   }
 
   makeEngine(): HaproxyEngine {
@@ -48,6 +54,9 @@ export class World {
       reloadInterval: 1000,
       drainTimeout: 60_000,
       onProblem: (message) => this.problems.push(message),
+      onReload: () => {
+        for (const resolve of this.#reloaded.splice(0)) resolve();
+      },
       ...this.#options,
     });
   }
@@ -100,6 +109,7 @@ export class World {
     try {
       await this.engine.stop({ delay: 0, drain: 0 });
     } finally {
+      if (process.env.SHOW_PROBLEMS) console.log(this.problems);
       for (const server of this.#servers) {
         server.close();
         server.closeAllConnections();
