@@ -1,9 +1,10 @@
 import type { RuleBackendChoice } from '../../model/attachment.ts';
 import { type Kernel, KernelError, type StateStore } from '../port.ts';
 import { LinuxKernel } from './kernel.ts';
-import { identifyNamespace, PodNamespace, reasonOf } from './namespace.ts';
+import { identifyNamespace, PodNamespace } from './namespace.ts';
 import { listLinks } from './netlink/link.ts';
 import { NetlinkSocket, netlinkFamily } from './netlink/socket.ts';
+import { reasonOf } from './reason.ts';
 import { chooseBackend } from './rule-tools.ts';
 
 /**

@@ -9,9 +9,9 @@ import { readListedTable } from '../../rules/nftables/listed.ts';
 import { tableName } from '../../rules/nftables/render.ts';
 import type { RuleBackend, RuleTransaction } from '../../rules/transaction.ts';
 import { KernelError } from '../port.ts';
-import { reasonOf } from './namespace.ts';
 import { nftFamily } from './netlink/nft-socket.ts';
 import type { NftTables } from './netlink/nft-tables.ts';
+import { reasonOf } from './reason.ts';
 import { findTool, runTool, runTransaction } from './rule-tools.ts';
 
 /** The scripts that lead from one program to another, for a backend. */

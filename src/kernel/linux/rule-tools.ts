@@ -3,6 +3,7 @@ import { accessSync, constants } from 'node:fs';
 import type { RuleBackendChoice } from '../../model/attachment.ts';
 import type { RuleBackend, RuleScript, RuleTransaction } from '../../rules/transaction.ts';
 import { KernelError } from '../port.ts';
+import { heldLock } from './lock.ts';
 
 /** Seconds that a rule program waits for the lock that all iptables of a node share. */
 const lockWaitSeconds = 10;
@@ -55,8 +56,10 @@ export function runTool(tool: string, args: readonly string[], input = ''): stri
   if (path === undefined) {
     throw new KernelError('no-rule-backend', `Cannot run ${tool}: it is not in PATH; install it on the node`);
   }
+  const lock = heldLock();
   const result = spawnSync(path, args, {
     input,
+    stdio: ['pipe', 'pipe', 'pipe', ...(lock === undefined ? [] : [lock])],
     timeout: deadlineMilliseconds,
     killSignal: 'SIGKILL',
     maxBuffer: 256 * 1024 * 1024,
