@@ -203,7 +203,7 @@ function removeQuietly(path: string): void {
 }
 
 /** Makes a folder, which must be root's alone: who can write here decides what DEL does. Throws where it is not. */
-export function ensureFolder(folder: string): void {
+function ensureFolder(folder: string): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const { uid, mode } = lstatSync(folder);
   if (uid !== process.getuid?.() || (mode & 0o022) !== 0) {
