@@ -9,6 +9,7 @@ import { basename } from 'node:path';
 const programs: Readonly<Record<string, () => Promise<unknown>>> = {
   'ingress-agent': () => import('./ingress-agent.ts'),
   'egress-router-controller': () => import('./controller.ts'),
+  'egress-router-node': () => import('./node.ts'),
   'install-cni': () => import('./install-cni.ts'),
   erctl: () => import('./erctl.ts'),
 };

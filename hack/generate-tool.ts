@@ -4,6 +4,7 @@ import { makeEgressRouterDefinition } from '../src/api/crd/egress-router.ts';
 import { optionTable as controllerOptions } from '../src/controller/option-table.ts';
 import type { OptionTable } from '../src/daemon/table.ts';
 import { optionTable as agentOptions } from '../src/ingress/option-table.ts';
+import { nodeOptionTable as nodeOptions } from '../src/node/node-options.ts';
 import { optionTable as installOptions } from '../src/node/options.ts';
 
 /** Every generated file, by its path in the repository. */
@@ -20,6 +21,7 @@ const tables: Readonly<Record<string, OptionTable<string>>> = {
   'egress-router-controller': controllerOptions,
   'ingress-agent': agentOptions,
   'install-cni': installOptions,
+  'egress-router-node': nodeOptions,
 };
 
 /** Puts the tables of options between the marks that name them. */

@@ -2,10 +2,10 @@ import { isAbsolute } from 'node:path';
 import { durationCure, parseDuration } from '../api/duration.ts';
 import { type Environment, OptionReader } from '../daemon/reader.ts';
 import { defineOptions, formatOptionHelp } from '../daemon/table.ts';
-import type { Installation } from './install.ts';
+import type { InstallerSettings } from './installer.ts';
 
-/** Every option, in the order of `--help`. */
-export const optionTable = defineOptions({
+/** Options of what installs the plugin: alone, and as a part of the node's daemon. */
+export const installTable = defineOptions({
   source: {
     value: 'FILE',
     help: 'the executable to be installed',
@@ -25,23 +25,24 @@ export const optionTable = defineOptions({
     variable: 'CNI_INTERVAL',
     initial: '30s',
   },
+  'uninstall-on-exit': { help: 'remove it at the end', variable: 'CNI_UNINSTALL_ON_EXIT' },
+});
+
+/** Every option of `install-cni`, in the order of `--help`. */
+export const optionTable = defineOptions({
+  ...installTable,
   once: { help: 'install and end' },
-  'uninstall-on-exit': { help: 'take it away at the end', variable: 'CNI_UNINSTALL_ON_EXIT' },
   help: { help: 'show this' },
 });
 
 /** What the command line and the environment ask for. */
-export interface InstallOptions {
-  readonly installation: Installation;
-  /** Milliseconds. */
-  readonly interval: number;
+export interface InstallOptions extends InstallerSettings {
   readonly isOnce: boolean;
-  readonly uninstallsOnExit: boolean;
 }
 
 /** The text of `--help`. */
 export function formatHelp(): string {
-  const head = ['Usage: install-cni [OPTION]...', '', 'Puts the CNI plugin into a node, and keeps it there.'];
+  const head = ['Usage: install-cni [OPTION]...', '', 'Installs the CNI plugin on a node, and keeps it there.'];
   return formatOptionHelp(head, optionTable);
 }
 
@@ -49,22 +50,22 @@ export function formatHelp(): string {
 export function parseOptions(args: readonly string[], environment: Environment): InstallOptions | undefined {
   const reader = new OptionReader(optionTable, args, environment);
   if (reader.isSet('help')) return undefined;
+  const options = { ...readInstallOptions(reader), isOnce: reader.isSet('once') };
+  reader.finish();
+  return options;
+}
+
+/** The options of {@link installTable}; what is wrong with them is in the reader. */
+export function readInstallOptions(reader: OptionReader<keyof typeof installTable>): InstallerSettings {
   const path = (text: string) => (isAbsolute(text) ? text : undefined);
-  const options = {
+  const name = (text: string) => (/^[a-z0-9][\w.-]{0,63}$/.test(text) ? text : undefined);
+  return {
     installation: {
       source: reader.read('source', path, 'must be an absolute path') ?? '',
       target: reader.read('target', path, 'must be an absolute path') ?? '',
-      name:
-        reader.read(
-          'name',
-          (text) => (/^[a-z0-9][\w.-]{0,63}$/.test(text) ? text : undefined),
-          'must be a file name',
-        ) ?? '',
+      name: reader.read('name', name, 'must be a file name') ?? '',
     },
     interval: reader.read('interval', parseDuration, durationCure) ?? 0,
-    isOnce: reader.isSet('once'),
     uninstallsOnExit: reader.isSet('uninstall-on-exit'),
   };
-  reader.finish();
-  return options;
 }

@@ -67,7 +67,14 @@ describe('the container image', function () {
   });
 
   it('holds two executables, and links to them for all the other names', () => {
-    const links = ['ingress-agent', 'egress-router-controller', 'install-cni', 'erctl', 'egress-router-pod'];
+    const links = [
+      'ingress-agent',
+      'egress-router-controller',
+      'egress-router-node',
+      'install-cni',
+      'erctl',
+      'egress-router-pod',
+    ];
     const targets = links.map((name) => readlinkSync(join(root, 'usr/local/bin', name)));
     assert.deepEqual(targets, ['tools', 'tools', 'tools', 'tools', 'egress-router']);
   });
@@ -76,6 +83,7 @@ describe('the container image', function () {
     ['egress-router-controller', ['--help'], /^Usage: egress-router-controller /],
     ['ingress-agent', ['--help'], /^Usage: ingress-agent /],
     ['install-cni', ['--help'], /^Usage: install-cni /],
+    ['egress-router-node', ['--help'], /^Usage: egress-router-node /],
     ['egress-router-pod', ['--help'], /^Usage: egress-router-pod run/],
     ['erctl', ['--help'], /^Usage: erctl /],
   ];

@@ -1,3 +1,4 @@
+import { isRecord } from '../../src/api/shape.ts';
 import type { KubeObject } from './api-server.ts';
 
 /** The parts of an object's path, or of a list's. */
@@ -47,4 +48,15 @@ export function describeGroup(path: string, collections: readonly string[]): obj
 function kindOf(plural: string): string {
   const kinds = ['Gateway', 'TCPRoute', 'UDPRoute', 'ReferenceGrant', 'Route', 'EgressRouter', 'Lease', 'Deployment'];
   return kinds.find((kind) => `${kind.toLowerCase()}s` === plural) ?? plural;
+}
+
+/** A JSON merge patch (RFC 7396): null takes a field away. */
+export function mergePatch(target: unknown, patch: unknown): unknown {
+  if (!isRecord(patch)) return patch;
+  const merged: Record<string, unknown> = isRecord(target) ? { ...target } : {};
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) delete merged[key];
+    else merged[key] = mergePatch(merged[key], value);
+  }
+  return merged;
 }

@@ -4,7 +4,7 @@ import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Certificate } from '../lab/certificates.ts';
-import { describeGroup, keyOf, type LabelSelector, parsePath, parseSelector } from './api-path.ts';
+import { describeGroup, keyOf, type LabelSelector, mergePatch, parsePath, parseSelector } from './api-path.ts';
 import { FieldManagers } from './field-managers.ts';
 
 /** An object as the API has it. */
@@ -47,7 +47,7 @@ export interface ServerWords {
     /** Whose client certificates count, PEM. */
     readonly clientAuthority?: string;
   };
-  /** Default 127.0.0.1. */
+  /** Default 127.0.0.1; `any`: all addresses, so that listening is done at once, in the namespace of this moment. */
   readonly address?: string;
   /** Absent: everybody may ask; others are answered 401. */
   readonly admits?: (request: IncomingMessage) => boolean;
@@ -113,9 +113,10 @@ export class TestApiServer {
 
   async start(): Promise<string> {
     const { tls, address = '127.0.0.1' } = this.#words;
-    this.#server.listen(0, address);
+    if (address === 'any') this.#server.listen(0);
+    else this.#server.listen(0, address);
     await once(this.#server, 'listening');
-    const host = address.includes(':') ? `[${address}]` : address;
+    const host = address === 'any' ? '127.0.0.1' : address.includes(':') ? `[${address}]` : address;
     return `${tls === undefined ? 'http' : 'https'}://${host}:${(this.#server.address() as AddressInfo).port}`;
   }
 
@@ -394,9 +395,8 @@ export class TestApiServer {
       return;
     }
     // A status is changed by its own path alone, and that changes nothing else.
-    const changed =
-      method === 'PUT' ? { ...(body as KubeObject) } : { ...object, ...change, metadata: object.metadata };
-    const merged = part === 'status' ? { ...object, status: change.status } : { ...changed, status: object.status };
+    const patched = method === 'PUT' ? { ...(body as KubeObject) } : (mergePatch(object, change) as KubeObject);
+    const merged = part === 'status' ? { ...object, status: patched.status } : { ...patched, status: object.status };
     send(response, 200, this.#store(collection, key, structuredClone(merged) as KubeObject, 'MODIFIED'));
   }
 

@@ -24,27 +24,75 @@ const everybody = Buffer.alloc(6, 0xff);
  * believes about its neighbours is not touched. Throws the system's error, such as a link that is down.
  */
 export function askOnWire(link: Link, questions: readonly WireQuestion[], milliseconds: number): Claimant[] {
-  const mac = Buffer.from(link.mac.split(':').map((byte) => Number.parseInt(byte, 16)));
-  const channels: Channel[] = [];
+  const conversation = new WireConversation(link, questions, 20);
   try {
-    for (const family of [4, 6] as const) {
-      const asked = questions.filter(({ address }) => address.family === family);
-      if (asked.length > 0) channels.push(openChannel(link.index, family, mac, asked));
-    }
-    const claimants = new Map<string, Claimant>();
     // Twice: one frame may be lost, and a bridge may still have to learn us.
     for (let attempt = 0; attempt < 2; attempt++) {
-      for (const { fd, frames } of channels) for (const frame of frames) writeSync(fd, frame);
-      for (const end = Date.now() + milliseconds / 2; Date.now() < end; ) {
-        for (const claimant of channels.flatMap(receiveClaimant)) {
-          const isAsked = questions.some(({ address }) => address.text === claimant.address.text);
-          if (isAsked && claimant.mac !== link.mac) claimants.set(`${claimant.address.text} ${claimant.mac}`, claimant);
-        }
-      }
+      conversation.ask();
+      for (const end = Date.now() + milliseconds / 2; Date.now() < end; ) conversation.listen();
     }
-    return [...claimants.values()];
+    return conversation.claimants;
   } finally {
-    for (const { fd } of channels) closeSync(fd);
+    conversation.close();
+  }
+}
+
+/**
+ * Questions to everybody on a wire, and what is answered. Its sockets belong to the namespace that the
+ * thread was in when it began; afterwards it may be anywhere.
+ */
+export class WireConversation {
+  readonly #channels: Channel[] = [];
+  readonly #link: Link;
+  readonly #asked: ReadonlySet<string>;
+  readonly #claimants = new Map<string, Claimant>();
+
+  /**
+   * Opens the sockets. Throws the system's error, such as a link that is down.
+   *
+   * @param patience milliseconds that {@link listen} waits for a frame where there is none
+   */
+  constructor(link: Link, questions: readonly WireQuestion[], patience: number) {
+    this.#link = link;
+    this.#asked = new Set(questions.map(({ address }) => address.text));
+    const mac = Buffer.from(link.mac.split(':').map((byte) => Number.parseInt(byte, 16)));
+    try {
+      for (const family of [4, 6] as const) {
+        const own = questions.filter(({ address }) => address.family === family);
+        if (own.length > 0) this.#channels.push(openChannel(link.index, family, mac, own, patience));
+      }
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Sends the questions. */
+  ask(): void {
+    for (const { fd, frames } of this.#channels) for (const frame of frames) writeSync(fd, frame);
+  }
+
+  /** Takes in one frame of each family; returns whether there was any. */
+  listen(): boolean {
+    let isAny = false;
+    for (const { fd, read } of this.#channels) {
+      const frame = receive(fd);
+      if (frame === undefined) continue;
+      isAny = true;
+      const claimant = read(frame);
+      if (claimant === undefined || !this.#asked.has(claimant.address.text)) continue;
+      if (claimant.mac !== this.#link.mac) this.#claimants.set(`${claimant.address.text} ${claimant.mac}`, claimant);
+    }
+    return isAny;
+  }
+
+  /** Everybody else who said that an address that was asked for is theirs. */
+  get claimants(): Claimant[] {
+    return [...this.#claimants.values()];
+  }
+
+  close(): void {
+    for (const { fd } of this.#channels.splice(0)) closeSync(fd);
   }
 }
 
@@ -55,8 +103,14 @@ interface Channel {
   readonly read: (frame: Buffer) => Claimant | undefined;
 }
 
-function openChannel(linkIndex: number, family: Family, mac: Buffer, questions: readonly WireQuestion[]): Channel {
-  const fd = openPacketSocket(linkIndex, family === 4 ? etherType.arp : etherType.ipv6);
+function openChannel(
+  linkIndex: number,
+  family: Family,
+  mac: Buffer,
+  questions: readonly WireQuestion[],
+  patience: number,
+): Channel {
+  const fd = openPacketSocket(linkIndex, family === 4 ? etherType.arp : etherType.ipv6, patience);
   const write = family === 4 ? arpRequest : neighbourSolicitation;
   return {
     fd,
@@ -65,14 +119,7 @@ function openChannel(linkIndex: number, family: Family, mac: Buffer, questions: 
   };
 }
 
-/** Whoever speaks next, within a moment. */
-function receiveClaimant({ fd, read }: Channel): Claimant[] {
-  const frame = receive(fd);
-  const claimant = frame === undefined ? undefined : read(frame);
-  return claimant === undefined ? [] : [claimant];
-}
-
-function openPacketSocket(linkIndex: number, type: number): number {
+function openPacketSocket(linkIndex: number, type: number, patience: number): number {
   const bigEndianType = littleEndian ? ((type & 0xff) << 8) | (type >> 8) : type;
   const fd = openSocket(packetDomain, rawSocket, bigEndianType);
   try {
@@ -83,9 +130,9 @@ function openPacketSocket(linkIndex: number, type: number): number {
     view.setUint16(2, type);
     view.setInt32(4, linkIndex, littleEndian);
     bindSocket(fd, address);
-    // struct timeval: 20 ms, so that the end of the wait is noticed.
+    // struct timeval: short, so that the end of the wait is noticed.
     const timeout = Buffer.alloc(16);
-    new DataView(timeout.buffer, timeout.byteOffset, 16).setBigInt64(8, 20_000n, littleEndian);
+    new DataView(timeout.buffer, timeout.byteOffset, 16).setBigInt64(8, BigInt(patience * 1000), littleEndian);
     setSocketOption(fd, 1, 20, timeout);
     return fd;
   } catch (error) {

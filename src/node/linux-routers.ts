@@ -1,0 +1,194 @@
+import { closeSync, openSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { attachmentsIn } from '../cni/attachments.ts';
+import { type ChangeParts, changeAttachment } from '../cni/change.ts';
+import { flowsOf } from '../inspect/flows.ts';
+import { resolveRemembered } from '../inspect/remembered.ts';
+import { NamespaceInspector } from '../kernel/linux/inspection.ts';
+import { enterNetworkNamespace } from '../kernel/linux/libc/calls.ts';
+import { LinkDirectory } from '../kernel/linux/link-directory.ts';
+import { openLogSink } from '../kernel/linux/log/log-sink.ts';
+import { identifyNamespace } from '../kernel/linux/namespace.ts';
+import { NetlinkSocket, netlinkFamily } from '../kernel/linux/netlink/socket.ts';
+import { openLinuxKernel } from '../kernel/linux/parts.ts';
+import { listRules } from '../kernel/linux/rule-listing.ts';
+import { FileStateStore } from '../kernel/linux/state/state-store.ts';
+import { WireConversation } from '../kernel/linux/wire-probe.ts';
+import type { Kernel } from '../kernel/port.ts';
+import type { AttachmentId } from '../model/attachment.ts';
+import type { Link } from '../model/network.ts';
+import type { Flow } from '../model/observed.ts';
+import { formatProblem } from '../model/problem.ts';
+import type { AttachmentState } from '../model/state.ts';
+import { listDeviations } from '../plan/egress/check.ts';
+import { describeDesired, ownerOf } from '../plan/egress/desired.ts';
+import type { ApplyOutcome, NodeRouters, WireAnswer } from './port.ts';
+import { RuleVariants } from './rule-variant.ts';
+
+/** Milliseconds between two looks at what was answered, and in all. */
+const wire = { step: 50, whole: 300 };
+
+/** Frames that are taken in at one look: a wire full of questions of others must not hold us up. */
+const mostFrames = 64;
+
+/**
+ * The routers of this node as Linux has them. The process must be in the node's network namespace, to
+ * which every call returns.
+ */
+export class LinuxRouters implements NodeRouters {
+  readonly #store = new FileStateStore();
+  readonly #parts: ChangeParts = {
+    store: this.#store,
+    openKernel: (path, backend) => openLinuxKernel(path, backend, this.#store),
+    identifyNamespace,
+    openLog: openLogSink,
+  };
+  readonly #variants = new RuleVariants();
+  /** The listing of rules that was last found right, by attachment: one nft or iptables run tells that it is still so. */
+  readonly #checked = new Map<string, string>();
+
+  list(): readonly AttachmentState[] {
+    const bootId = this.#store.bootId();
+    return this.#store
+      .list()
+      .filter((state) => state.bootId === bootId && identifyNamespace(state.netns.path)?.inode === state.netns.inode);
+  }
+
+  apply(id: AttachmentId, configuration: unknown): ApplyOutcome {
+    const state = this.#store.find(id);
+    if (state === undefined) return { kind: 'gone' };
+    const outcome = this.#withVariant(state, () => changeAttachment(this.#parts, id, configuration));
+    switch (outcome.kind) {
+      case 'unchanged':
+        return { kind: 'applied', added: 0, removed: 0 };
+      case 'changed':
+        return { kind: 'applied', added: sizeOf(outcome.added), removed: sizeOf(outcome.removed) };
+      case 'needs-replacement':
+        return { kind: 'needs-replacement', message: outcome.reasons.join('; ') };
+      case 'invalid':
+        return { kind: 'invalid', message: outcome.problems.slice(0, 5).map(formatProblem).join('; ') };
+      case 'gone':
+        return { kind: 'gone' };
+    }
+  }
+
+  listFlows(state: AttachmentState): readonly Flow[] {
+    return within(state, () => {
+      const inspector = new NamespaceInspector();
+      try {
+        return flowsOf({ flows: inspector.listFlows(), state });
+      } finally {
+        inspector.close();
+      }
+    });
+  }
+
+  check(state: AttachmentState): readonly string[] {
+    return this.#withKernel(state, (kernel) => {
+      const pod = kernel.readNamespace();
+      const names = { name: state.link, owner: ownerOf(state.id), families: [4, 6] as const, chains: [], tables: [] };
+      const rules = listRules(state.backend, names);
+      const resolved = resolveRemembered(state, kernel.readNode({ routes: false }), pod, rules);
+      const desired = describeDesired(state.id, state.link, resolved, pod);
+      const others = attachmentsIn(this.#store, kernel.netns, state.id);
+      const key = `${state.id.containerId}@${state.id.ifname}`;
+      const listing = JSON.stringify([rules, state.router?.destinations, state.router?.fallbacks]);
+      const isKnown = this.#checked.get(key) === listing;
+      const differences = isKnown ? [] : kernel.compareRules(desired.program, desired.guard);
+      if (differences.length === 0) this.#checked.set(key, listing);
+      else this.#checked.delete(key);
+      return [...listDeviations(desired, resolved, state, pod, others), ...differences];
+    });
+  }
+
+  announce(state: AttachmentState): void {
+    this.#withKernel(state, (kernel) => kernel.apply({ do: 'announce', link: state.link }));
+  }
+
+  async ask(state: AttachmentState): Promise<WireAnswer | undefined> {
+    const gateways = (state.router?.gateways ?? []).map((gateway, index) => ({
+      gateway,
+      asker: state.addresses[index]?.address,
+    }));
+    const questions = [
+      ...gateways.map(({ gateway, asker }) => ({ address: gateway, ...(asker !== undefined && { asker }) })),
+      // Without an asker: nobody believes that we mean to take it from them (RFC 5227 §2.1.1).
+      ...state.addresses.map(({ address }) => ({ address })),
+    ];
+    const conversation = within(state, () => {
+      const link = findLink(state.link);
+      return link === undefined ? undefined : new WireConversation(link, questions, 1);
+    });
+    if (conversation === undefined) return undefined;
+    try {
+      conversation.ask();
+      for (let waited = 0; waited < wire.whole; waited += wire.step) {
+        await sleep(wire.step);
+        for (let frames = 0; frames < mostFrames && conversation.listen(); frames++);
+      }
+      const { claimants } = conversation;
+      const isClaimed = (text: string): boolean => claimants.some(({ address }) => address.text === text);
+      return {
+        gateways: gateways.map(({ gateway }) => ({ address: gateway.text, answers: isClaimed(gateway.text) })),
+        conflicts: claimants
+          .filter(({ address }) => state.addresses.some((one) => one.address.text === address.text))
+          .map(({ address, mac }) => ({ address: address.text, mac })),
+      };
+    } finally {
+      conversation.close();
+    }
+  }
+
+  close(state: AttachmentState): void {
+    this.#withKernel(state, (kernel) => kernel.apply({ do: 'set-link-down', link: state.link }));
+  }
+
+  #withKernel<T>(state: AttachmentState, use: (kernel: Kernel) => T): T {
+    return this.#withVariant(state, () => {
+      const kernel = openLinuxKernel(state.netns.path, state.backend, this.#store);
+      try {
+        return use(kernel);
+      } finally {
+        kernel.close();
+      }
+    });
+  }
+
+  #withVariant<T>(state: AttachmentState, run: () => T): T {
+    if (state.backend !== 'iptables') return run();
+    return this.#variants.within((read) => within(state, read), run);
+  }
+}
+
+function sizeOf({ redirects, fallbacks }: { redirects: readonly unknown[]; fallbacks: readonly unknown[] }): number {
+  return redirects.length + fallbacks.length;
+}
+
+/** Looks at something in a router's namespace, without the lock that changes take. */
+function within<T>({ netns }: AttachmentState, look: () => T): T {
+  const home = openSync('/proc/self/ns/net', 'r');
+  try {
+    const there = openSync(netns.path, 'r');
+    try {
+      enterNetworkNamespace(there);
+      return look();
+    } finally {
+      enterNetworkNamespace(home);
+      closeSync(there);
+    }
+  } finally {
+    closeSync(home);
+  }
+}
+
+/** The link, if it can be asked on. */
+function findLink(name: string): Link | undefined {
+  const socket = new NetlinkSocket(netlinkFamily.route);
+  try {
+    const link = new LinkDirectory(socket).list().find((one) => one.name === name);
+    const isOpen = link?.up === true && link.carrier !== false && /^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(link.mac);
+    return isOpen ? link : undefined;
+  } finally {
+    socket.close();
+  }
+}
