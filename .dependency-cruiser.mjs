@@ -5,7 +5,7 @@
 const rooms = {
   erctl: ['inspect', 'firewall', 'plan', 'kernel', 'rules', 'files'],
   ingress: ['haproxy', 'cluster', 'daemon', 'firewall', 'rules', 'files'],
-  node: ['cni', 'cluster', 'daemon', 'plan', 'kernel', 'rules', 'files'],
+  node: ['inspect', 'cni', 'cluster', 'daemon', 'plan', 'kernel', 'rules', 'files'],
   controller: ['cluster', 'daemon', 'plan'],
   pod: [],
   inspect: ['plan', 'firewall', 'rules'],

@@ -10,6 +10,8 @@ export interface GatewayClass {
   readonly meta: ObjectMeta;
   /** The controller that serves Gateways of the class. */
   readonly controllerName: string;
+  /** Whether it refers to parameters of its controller. */
+  readonly hasParameters: boolean;
 }
 
 const specSchema = z.object(
@@ -21,6 +23,12 @@ const specSchema = z.object(
 export function parseGatewayClass(input: unknown): Parsed<GatewayClass> {
   const problems = new ProblemList();
   const meta = readMeta(input, problems, 'cluster');
-  const spec = readShape(specSchema, isRecord(input) ? input.spec : undefined, 'spec', problems);
-  return problems.finish(() => ({ meta: meta as ObjectMeta, controllerName: spec?.controllerName ?? '' }));
+  const written = isRecord(input) ? input.spec : undefined;
+  const spec = readShape(specSchema, written, 'spec', problems);
+  const hasParameters = isRecord(written) && isRecord(written.parametersRef);
+  return problems.finish(() => ({
+    meta: meta as ObjectMeta,
+    controllerName: spec?.controllerName ?? '',
+    hasParameters,
+  }));
 }

@@ -14,6 +14,8 @@ export interface ObjectMeta {
   /** Milliseconds since 1970; Infinity for objects that no API server has seen: they are the youngest. */
   readonly created: number;
   readonly labels: Labels;
+  /** Counts changes of what its author wrote; absent for objects that no API server has seen. */
+  readonly generation?: number;
 }
 
 export type Labels = Readonly<Record<string, string>>;
@@ -55,7 +57,15 @@ export function readMeta(input: unknown, problems: ProblemList, scope: 'namespac
   const uid = read?.uid || `${namespace}/${read?.name}`;
   if (!/^[\x21-\x7e]{1,320}$/.test(uid)) problems.add('metadata.uid', uid, 'must be printable, at most 320 characters');
   if (problems.count > before || read?.name === undefined) return undefined;
-  const meta: ObjectMeta = { namespace, name: read.name, uid, created, labels };
+  const generation = isRecord(metadata) ? metadata.generation : undefined;
+  const meta: ObjectMeta = {
+    namespace,
+    name: read.name,
+    uid,
+    created,
+    labels,
+    ...(typeof generation === 'number' && { generation }),
+  };
   return meta;
 }
 
@@ -89,7 +99,7 @@ function readCreated(written: string | undefined, problems: ProblemList): number
 }
 
 /** Reads labels; what is no label is noted. */
-export function readLabels(input: unknown, path: string, problems: ProblemList): Labels {
+function readLabels(input: unknown, path: string, problems: ProblemList): Labels {
   if (input === undefined || input === null) return noLabels;
   if (!isRecord(input)) {
     problems.add(path, input, 'must be an object of texts');

@@ -10,8 +10,8 @@ export interface ReflectorHandler {
   remove(object: unknown): void;
   /** The server does not know the kind. */
   absent(): void;
-  /** What keeps the newest state from being known; undefined: nothing any more. */
-  report(problem: string | undefined): void;
+  /** What keeps the newest state from being known, and HTTP's status; undefined: nothing any more. */
+  report(problem: string | undefined, status?: number): void;
 }
 
 /** Times of a reflector, in milliseconds. */
@@ -87,7 +87,7 @@ export async function reflect(
         await pause(times.absentPause * (0.75 + 0.25 * random()), signal);
         continue;
       }
-      handler.report(error instanceof Error ? error.message : String(error));
+      handler.report(error instanceof Error ? error.message : String(error), status);
       await pause(Math.max(retryAfter ?? 0, pauseAfter(failures, times, random)), signal);
     }
   }

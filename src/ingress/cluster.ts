@@ -25,9 +25,10 @@ export function openCluster(options: AgentOptions, log: DaemonLog, report: Repor
     (problem) => report('lease', problem),
   );
   const status = new ClusterStatus(api, identity, lease, log);
-  const hasGateways = ports.policy.gatewayClass !== undefined;
-  const kinds = [...ordinaryKinds, ...(hasGateways ? gatewayKinds : [])];
-  const source = new KubernetesSource(api, { routerNameKey, kinds }, status);
+  // Without the option a cluster may have no Gateways, or let the agent see none.
+  const optionalKinds = ports.policy.gatewayClass === undefined ? gatewayKinds : [];
+  const kinds = [...ordinaryKinds, ...gatewayKinds];
+  const source = new KubernetesSource(api, { routerNameKey, kinds, optionalKinds }, status);
   return {
     source: {
       start: (sink) => {

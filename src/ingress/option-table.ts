@@ -38,7 +38,11 @@ export const optionTable: OptionTable<OptionName> = {
     help: "host name in Routes' statuses",
     variable: 'ROUTER_CANONICAL_HOSTNAME',
   },
-  'gateway-class': { value: 'NAME', help: 'also serve TCP and UDP listeners of Gateways of this class' },
+  'gateway-class': { value: 'NAME', help: 'serve only Gateways of this class; default all of this controller' },
+  'gateway-addresses': {
+    value: 'IP,...',
+    help: "addresses in Gateways' statuses; default --addresses, else the node's",
+  },
   'route-labels': { value: 'SELECTOR', help: 'only Routes with these labels', variable: 'ROUTE_LABELS' },
   'namespace-labels': {
     value: 'SELECTOR',
@@ -135,6 +139,7 @@ export type OptionName =
   | 'status-router-name'
   | 'canonical-hostname'
   | 'gateway-class'
+  | 'gateway-addresses'
   | 'route-labels'
   | 'namespace-labels'
   | 'project-labels'

@@ -106,6 +106,7 @@ function readPortSettings(reader: Reader, routerName: string | undefined): PortS
   const gatewayClass = reader.read('gateway-class', (text) => text);
   const idleTimeout = time('tunnel-timeout');
   const addresses = reader.read('addresses', parseAddresses, 'must be addresses separated by commas');
+  const gatewayAddresses = reader.read('gateway-addresses', parseAddresses, 'must be addresses separated by commas');
   return {
     name: reader.read('name', parseName, 'must be at most 20 lower-case letters, digits and "-"') ?? 'ingress',
     node: reader.read('node-name', (text) => text) ?? hostname(),
@@ -127,6 +128,7 @@ function readPortSettings(reader: Reader, routerName: string | undefined): PortS
     checkInterval: readTimeOrNone(reader, 'check-interval'),
     syncInterval: readTimeOrNone(reader, 'sync-interval'),
     ...(addresses !== undefined && { addresses }),
+    ...(gatewayAddresses !== undefined && { gatewayAddresses }),
   };
 }
 

@@ -4,7 +4,7 @@ import { clusterNames } from '../cluster/names.ts';
 import type { KubeApi, Query } from '../cluster/port.ts';
 import { ProblemLog } from '../cluster/problem-log.ts';
 import { reflect } from '../cluster/reflector.ts';
-import { Pacer } from '../daemon/bounded-frequency-runner.ts';
+import { BoundedFrequencyRunner } from '../daemon/bounded-frequency-runner.ts';
 import { createDaemonServer, listen } from '../daemon/http-server.ts';
 import type { DaemonLog } from '../daemon/log.ts';
 import type { RunningDaemon } from '../daemon/run.ts';
@@ -127,7 +127,7 @@ interface Sink {
 
 /** Calls `look` soon after the plugin wrote or removed a state, and every few seconds, whatever the file system tells. */
 function watchStates(folder: string, look: () => void, log: DaemonLog): { close(): void } {
-  const pacer = new Pacer(look, rescan.delay, rescan.interval);
+  const pacer = new BoundedFrequencyRunner(look, rescan.delay, rescan.interval);
   let watching: FSWatcher | undefined;
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });

@@ -34,7 +34,8 @@ export class AgentNode {
   readonly lease: KubeLease;
   readonly #agent: IngressAgent;
 
-  constructor(api: KubeApi, name: string) {
+  /** @param gatewayClass the only one that is served, or all of ours */
+  constructor(api: KubeApi, name: string, gatewayClass = 'ours') {
     this.lease = new KubeLease(
       api,
       { namespace: 'egress-router-system', name: 'ingress-agent-public', holder: name, duration: 0.6 },
@@ -49,12 +50,19 @@ export class AgentNode {
       {
         name: 'ingress',
         node: name,
-        policy: { ...defaultPolicy, gatewayClass: 'ours' },
+        policy: { ...defaultPolicy, ...(gatewayClass !== 'all' && { gatewayClass }) },
         defaults: { balance: 'source' },
         checkInterval: 0,
         syncInterval: 0,
       },
-      { inventory, kernel: this.kernel, log: silentLog, metrics, listeners: new ListenerWatch(() => new Set()) },
+      {
+        inventory,
+        kernel: this.kernel,
+        log: silentLog,
+        metrics,
+        listeners: new ListenerWatch(() => new Set()),
+        nodeAddresses: () => ['192.0.2.10', '2001:db8::10'],
+      },
     );
     this.#agent = new IngressAgent({
       source: new KubernetesSource(api, { kinds: [...ordinaryKinds, ...gatewayKinds], times }, status),

@@ -363,7 +363,7 @@ export class TestApiServer {
   }
 
   #answerObject(method: string, path: string, body: unknown, response: ServerResponse): void {
-    const { root, namespace, plural, name, part } = parsePath(path);
+    const { root, namespace, plural, name, part } = this.#parseObjectPath(path);
     const collection = `${root}/${plural}`;
     const objects = this.#collections.get(collection);
     if (objects === undefined) {
@@ -374,7 +374,7 @@ export class TestApiServer {
       this.#create(collection, namespace, body as KubeObject, response);
       return;
     }
-    const key = `${namespace}/${name}`;
+    const key = namespace === '' ? name : `${namespace}/${name}`;
     const object = objects.get(key);
     if (object === undefined) {
       refuse(response, 404, 'not found');
@@ -409,6 +409,16 @@ export class TestApiServer {
     }
     if (this.end?.(collection, key, words?.gracePeriodSeconds) !== true) this.remove(collection, key);
     send(response, 200, { kind: 'Status', status: 'Success' });
+  }
+
+  /** Also of an object that is in no namespace. */
+  #parseObjectPath(path: string): ReturnType<typeof parsePath> {
+    const parsed = parsePath(path);
+    const collection = [...this.#collections.keys()].find((one) => path.startsWith(`${one}/`));
+    if (parsed.plural !== '' || collection === undefined) return parsed;
+    const cut = collection.lastIndexOf('/');
+    const [name, part] = path.slice(collection.length + 1).split('/');
+    return { root: collection.slice(0, cut), namespace: '', plural: collection.slice(cut + 1), name, part };
   }
 
   #create(collection: string, namespace: string, object: KubeObject, response: ServerResponse): void {

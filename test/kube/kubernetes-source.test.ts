@@ -188,6 +188,16 @@ describe('A cluster', () => {
     assert.equal(problems.size, 0);
   });
 
+  it('may lack kinds that are optional, or refuse to show them, and holds up nothing else by that', async () => {
+    server.addCollection('/apis/gateway.networking.k8s.io/v1/gateways');
+    for (let count = 0; count < 50; count++) server.fail({ on: /\/v1\/gateways\?/, answer: 403 });
+    const optionalKinds = ['Gateway', 'GatewayClass'] as const;
+    source = new KubernetesSource(api, { kinds: [...ordinaryKinds, ...optionalKinds], optionalKinds, times });
+    await startSynced();
+    assert.equal(problems.has('GatewayClass'), false);
+    assert.match(problems.get('Gateway') ?? '', /403/);
+  });
+
   it('keeps the last good state of an object that cannot be read any more', async () => {
     const slice = writeSlice('web', [{ address: '10.0.0.1' }]) as unknown as KubeObject;
     server.put(slices, slice);

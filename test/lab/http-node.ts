@@ -12,7 +12,7 @@ const ingressAgent = fileURLToPath(new URL('../../dist/ingress-agent', import.me
 
 /** Addresses that servers of a test may have; loopback is no endpoint's. */
 export const serverAddress = '10.97.0.1';
-export const clientAddress = '10.97.0.2';
+const clientAddress = '10.97.0.2';
 
 /** What a server of ours saw. */
 export interface Echo {

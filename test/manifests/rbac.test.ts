@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openKubeApi } from '../../src/cluster/client.ts';
+import { clusterNames } from '../../src/cluster/names.ts';
 import { AgentNode, agentPaths } from '../kube/agent-node.ts';
 import { type KubeObject, TestApiServer } from '../kube/api-server.ts';
 import { ControllerLab } from '../kube/controller-lab.ts';
@@ -75,14 +76,18 @@ describe('RBAC allows what is asked for, and nothing to spare', () => {
       metadata: { namespace: 'shop', name: 'gw', uid: 'gw' },
       spec: { gatewayClassName: 'ours', listeners: [{ name: 'a', protocol: 'TCP', port: 2000 }] },
     });
-    for (const plural of ['routes', 'gateways', 'tcproutes', 'udproutes']) {
+    server.put(agentPaths.GatewayClass, {
+      metadata: { name: 'ours', uid: 'ours' },
+      spec: { controllerName: clusterNames.gatewayController },
+    });
+    for (const plural of ['routes', 'gatewayclasses', 'gateways', 'tcproutes', 'udproutes']) {
       server.fail({ on: new RegExp(`PATCH .*/${plural}/[^/]+/status`), answer: 409 });
     }
     const node = new AgentNode(openKubeApi(kubeconfig), 'n1');
     try {
       await until(
         () =>
-          ['routes/low', 'gateways/gw', 'tcproutes/a', 'udproutes/a'].every((path) =>
+          ['routes/low', 'gatewayclasses/ours', 'gateways/gw', 'tcproutes/a', 'udproutes/a'].every((path) =>
             server.requests.some((line) => line.startsWith('GET ') && line.endsWith(`/${path}`)),
           ) &&
           server.all(agentPaths.Event).length > 0 &&

@@ -1,9 +1,5 @@
+import type { LabelRequirement as Requirement } from '../../api/label-selector.ts';
 import type { Labels } from '../../api/object-meta.ts';
-
-/** One condition on a label. */
-type Requirement =
-  | { readonly key: string; readonly is: 'in' | 'notin'; readonly values: readonly string[] }
-  | { readonly key: string; readonly is: 'present' | 'absent' };
 
 /** All conditions must hold; without any everything matches. */
 export type LabelSelector = readonly Requirement[];

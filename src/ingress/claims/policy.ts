@@ -5,7 +5,7 @@ import type { PortRange } from './port-ranges.ts';
 export interface AdmissionPolicy {
   /** Only Routes that name this router; absent: whatever they name. */
   readonly routerName?: string;
-  /** The class of Gateways whose listeners are served; absent: none are. */
+  /** The only class of Gateways that is served; absent: every class whose controller this is. */
   readonly gatewayClass?: string;
   readonly routeLabels: LabelSelector;
   /** Labels that a Route's namespace must have. */

@@ -1,17 +1,20 @@
-import type { Gateway, GatewayListener } from '../../api/gateway.ts';
-import type { L4Route, ParentRef } from '../../api/l4-route.ts';
+import type { Gateway, GatewayListener, ListenerReading } from '../../api/gateway.ts';
+import type { GatewayClass } from '../../api/gateway-class.ts';
+import type { L4Route } from '../../api/l4-route.ts';
 import { keyOf } from '../../api/object-meta.ts';
-import type { ReferenceGrant } from '../../api/reference-grant.ts';
 import type { PortAdmissions } from '../claims/ports.ts';
-import { type GatewayObjects, isAllowed, isGranted, isMeant } from './gateways.ts';
-
-/** A condition without its time (Kubernetes, `metav1.Condition`). */
-export interface ConditionDraft {
-  readonly type: string;
-  readonly status: 'True' | 'False';
-  readonly reason: string;
-  readonly message: string;
-}
+import { judgeAddresses } from './addresses.ts';
+import { type ConditionDraft, no, yes } from './conditions.ts';
+import {
+  chooseClasses,
+  type GatewayObjects,
+  isAttached,
+  isConflicted,
+  isKindOf,
+  isOurs,
+  kindOfRoute,
+} from './gateways.ts';
+import { type ParentReport, reportParents, type ServiceLookup } from './parent-status.ts';
 
 /** What became of one listener (Gateway API, ListenerStatus). */
 export interface ListenerReport {
@@ -22,44 +25,98 @@ export interface ListenerReport {
   readonly conditions: readonly ConditionDraft[];
 }
 
-/** What became of one Gateway of our class (Gateway API, GatewayStatus). */
-export interface GatewayReport {
+/** What became of an object of the Gateway API, as of the generation that was looked at. */
+interface Report {
+  readonly generation: number | undefined;
   readonly conditions: readonly ConditionDraft[];
+}
+
+/** What became of one GatewayClass of ours (Gateway API, GatewayClassStatus). */
+export interface GatewayClassReport extends Report {
+  /** Names of the API's features, sorted. */
+  readonly supportedFeatures: readonly string[];
+}
+
+/** What became of one Gateway of our classes (Gateway API, GatewayStatus). */
+export interface GatewayReport extends Report {
+  readonly addresses: readonly string[];
+  /** In the order of the spec. */
   readonly listeners: readonly ListenerReport[];
 }
 
-/** What became of a route's wish to be attached (Gateway API, RouteParentStatus). */
-export interface ParentReport {
-  readonly parentRef: Readonly<Record<string, unknown>>;
-  readonly conditions: readonly ConditionDraft[];
+/** What became of a route's wishes to be attached (Gateway API, RouteStatus). */
+export interface RouteReport {
+  readonly generation: number | undefined;
+  /** Empty for routes that want nothing of ours. */
+  readonly parents: readonly ParentReport[];
 }
 
 /** All that authors of Gateways and of their routes should know, by `NAMESPACE/NAME`. */
 export interface GatewayReports {
+  readonly classes: ReadonlyMap<string, GatewayClassReport>;
   readonly gateways: ReadonlyMap<string, GatewayReport>;
-  /** Empty for routes that want nothing of ours. */
-  readonly routes: Readonly<Record<'tcp' | 'udp', ReadonlyMap<string, readonly ParentReport[]>>>;
+  readonly routes: Readonly<Record<'tcp' | 'udp', ReadonlyMap<string, RouteReport>>>;
 }
 
 /** What reports are made of. */
-export interface GatewayContext extends GatewayObjects {
-  readonly className: string;
+export interface GatewayContext extends GatewayObjects, ServiceLookup {
+  /** The only class that is served; absent: all of ours. */
+  readonly className: string | undefined;
   readonly admissions: PortAdmissions;
-  readonly hasService: (key: string) => boolean;
 }
 
-/** Reports on every Gateway of the class, and on every route that wants to be attached to one. */
+/** Features that this data plane has, by their names in the API (`pkg/features`), sorted as the API asks. */
+const supportedFeatures = ['Gateway', 'ReferenceGrant', 'TCPRoute', 'UDPRoute'] as const;
+
+/** Reports on every class of ours, every Gateway of those, and every route that wants to be attached to one. */
 export function reportGateways(context: GatewayContext): GatewayReports {
-  const gateways = [...context.gateways].filter(({ className }) => className === context.className);
-  const routes = [...context.l4Routes];
+  const isServed = chooseClasses(context.classes, context.className);
+  const gateways = context.gateways.filter(({ className }) => isServed(className));
+  const routes = context.l4Routes;
   const refusals = new Map(context.admissions.refused.map(({ request, message }) => [request.meta.uid, message]));
-  const parents = { tcp: new Map<string, ParentReport[]>(), udp: new Map<string, ParentReport[]>() };
-  for (const route of routes) parents[route.protocol].set(keyOf(route.meta), reportParents(route, gateways, context));
+  const byKey = new Map(gateways.map((gateway) => [keyOf(gateway.meta), gateway]));
+  const parents = { tcp: new Map<string, RouteReport>(), udp: new Map<string, RouteReport>() };
+  for (const route of routes) {
+    const { meta, protocol } = route;
+    parents[protocol].set(keyOf(meta), {
+      generation: meta.generation,
+      parents: reportParents(route, byKey, context),
+    });
+  }
+  const routesOf = groupByGateway(routes);
+  const classes = context.classes.filter(
+    (one) => isOurs(one) && (context.className ?? one.meta.name) === one.meta.name,
+  );
   return {
+    classes: new Map(classes.map((one) => [keyOf(one.meta), reportClass(one)])),
     gateways: new Map(
-      gateways.map((gateway) => [keyOf(gateway.meta), reportGateway(gateway, routes, refusals, context)]),
+      Array.from(byKey, ([key, gateway]) => [key, reportGateway(gateway, routesOf.get(key) ?? [], refusals, context)]),
     ),
     routes: parents,
+  };
+}
+
+/** Routes by the Gateways that they name: of thousands, each Gateway looks at its own alone. */
+function groupByGateway(routes: readonly L4Route[]): ReadonlyMap<string, readonly L4Route[]> {
+  const groups = new Map<string, L4Route[]>();
+  for (const route of routes) {
+    for (const key of new Set(route.parents.map(({ namespace, name }) => `${namespace}/${name}`))) {
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, [route]);
+      else group.push(route);
+    }
+  }
+  return groups;
+}
+
+function reportClass({ meta, hasParameters }: GatewayClass): GatewayClassReport {
+  const accepted = hasParameters
+    ? no('Accepted', 'InvalidParameters', 'spec.parametersRef: must be absent: this controller has no parameters')
+    : yes('Accepted', 'Accepted', '');
+  return {
+    generation: meta.generation,
+    conditions: [accepted, yes('SupportedVersion', 'SupportedVersion', '')],
+    supportedFeatures,
   };
 }
 
@@ -67,108 +124,131 @@ function reportGateway(
   gateway: Gateway,
   routes: readonly L4Route[],
   refusals: ReadonlyMap<string, string>,
-  { labelsOfNamespace }: GatewayContext,
+  { labelsOfNamespace, addresses: available }: GatewayContext,
 ): GatewayReport {
-  const served = gateway.listeners.map((listener): ListenerReport => {
-    const attachedRoutes = routes.filter(
-      (route) =>
-        route.protocol === listener.protocol &&
-        route.parents.some((parent) => isMeant(parent, gateway, listener)) &&
-        isAllowed(route, gateway.meta.namespace, listener, labelsOfNamespace),
-    ).length;
-    const refusal = refusals.get(`${gateway.meta.uid}/${listener.name}`);
-    return { name: listener.name, kinds: [kindOf(listener)], attachedRoutes, conditions: describeListener(refusal) };
+  const { addresses, refusal } = judgeAddresses(gateway.addresses, available);
+  const withheld = gateway.hasParameters || refusal !== undefined ? 'the Gateway is not served' : undefined;
+  const listeners = gateway.listeners.map((reading) => {
+    if (reading.kind !== 'l4') return reportUnserved(reading);
+    const { listener } = reading;
+    const attachedRoutes = routes.filter((route) => isAttached(route, gateway, listener, labelsOfNamespace)).length;
+    const { name } = listener;
+    const kinds = listKinds(listener);
+    const state: ListenerState = {
+      isConflicted: isConflicted(gateway, listener),
+      refusal: refusals.get(`${gateway.meta.uid}/${name}`),
+      withheld,
+    };
+    return { name, kinds, attachedRoutes, conditions: describeListener(listener, kinds, state) };
   });
-  const others = gateway.otherListeners.map(
-    (name): ListenerReport => ({
-      name,
-      kinds: [],
-      attachedRoutes: 0,
-      conditions: [
-        no('Accepted', 'UnsupportedProtocol', 'protocol must be TCP or UDP: this router serves no other'),
-        no('Programmed', 'Invalid', 'the listener is not accepted'),
-        yes('ResolvedRefs', 'ResolvedRefs', ''),
-        no('Conflicted', 'NoConflicts', ''),
-      ],
-    }),
-  );
-  const listeners = [...served, ...others];
-  const isWhole = listeners.every(({ conditions }) =>
-    conditions.every(({ type, status }) => type !== 'Accepted' || status === 'True'),
-  );
-  const accepted = isWhole
-    ? yes('Accepted', 'Accepted', '')
-    : yes('Accepted', 'ListenersNotValid', 'some listeners are not accepted; their conditions say why');
-  const isServed = served.some(({ conditions }) =>
-    conditions.some(({ type, status }) => type === 'Programmed' && status === 'True'),
-  );
-  const programmed = isServed
-    ? yes('Programmed', 'Programmed', '')
-    : no('Programmed', 'Invalid', 'no listener is in force');
-  return { conditions: [accepted, programmed], listeners };
+  return {
+    generation: gateway.meta.generation,
+    addresses,
+    listeners,
+    conditions: describeGateway(gateway, listeners, refusal),
+  };
 }
 
-function kindOf({ protocol }: Pick<GatewayListener, 'protocol'>): string {
-  return protocol === 'tcp' ? 'TCPRoute' : 'UDPRoute';
-}
-
-/** `refusal`: why the listener has not got its port. */
-function describeListener(refusal: string | undefined): readonly ConditionDraft[] {
-  const rest = [yes('ResolvedRefs', 'ResolvedRefs', ''), no('Conflicted', 'NoConflicts', '')];
-  return refusal === undefined
-    ? [yes('Accepted', 'Accepted', ''), yes('Programmed', 'Programmed', ''), ...rest]
-    : [
-        no('Accepted', 'PortUnavailable', refusal),
-        no('Programmed', 'Invalid', 'the listener is not accepted'),
-        ...rest,
-      ];
-}
-
-function reportParents(route: L4Route, gateways: readonly Gateway[], context: GatewayContext): ParentReport[] {
-  return route.parents.flatMap((parent): ParentReport[] => {
-    const gateway = gateways.find(({ meta }) => meta.namespace === parent.namespace && meta.name === parent.name);
-    if (gateway === undefined) return [];
-    const conditions = [describeAttachment(route, parent, gateway, context), describeReferences(route, context)];
-    return [{ parentRef: parent.written, conditions }];
-  });
-}
-
-function describeAttachment(
-  route: L4Route,
-  parent: ParentRef,
-  gateway: Gateway,
-  { labelsOfNamespace }: GatewayContext,
-): ConditionDraft {
-  const meant = gateway.listeners.filter((listener) => isMeant(parent, gateway, listener));
-  const fitting = meant.filter(({ protocol }) => protocol === route.protocol);
-  if (fitting.length === 0) {
-    const what = `${kindOf(route)}s`;
-    return meant.length === 0
-      ? no('Accepted', 'NoMatchingParent', 'the Gateway has no such listener: see sectionName and port')
-      : no('Accepted', 'NotAllowedByListeners', `the listener does not take ${what}: its protocol is another`);
+function describeGateway(
+  { hasParameters, problems }: Gateway,
+  listeners: readonly ListenerReport[],
+  refusal: ReturnType<typeof judgeAddresses>['refusal'],
+): readonly ConditionDraft[] {
+  if (hasParameters) {
+    const message = 'spec.infrastructure.parametersRef: must be absent: this controller has no parameters';
+    return [no('Accepted', 'InvalidParameters', message), no('Programmed', 'Invalid', message)];
   }
-  return fitting.some((listener) => isAllowed(route, gateway.meta.namespace, listener, labelsOfNamespace))
-    ? yes('Accepted', 'Accepted', '')
-    : no('Accepted', 'NotAllowedByListeners', 'the listener does not take routes of this namespace: see allowedRoutes');
-}
-
-function describeReferences(route: L4Route, { grants, hasService }: GatewayContext): ConditionDraft {
-  const all: readonly ReferenceGrant[] = [...grants];
-  for (const backend of route.backends) {
-    const key = `${backend.namespace ?? route.meta.namespace}/${backend.service}`;
-    // Whether a Service exists where one may not look is not said.
-    if (!isGranted(route, backend, all)) {
-      return no('ResolvedRefs', 'RefNotPermitted', `Service ${key}: no ReferenceGrant of its namespace allows it`);
-    }
-    if (!hasService(key)) return no('ResolvedRefs', 'BackendNotFound', `Service ${key} does not exist`);
+  if (refusal?.reason === 'UnsupportedAddress') {
+    return [no('Accepted', refusal.reason, refusal.message), no('Programmed', 'Invalid', refusal.message)];
   }
-  return yes('ResolvedRefs', 'ResolvedRefs', '');
+  const accepted = listeners.filter((one) => isTrue(one, 'Accepted'));
+  const sound = accepted.filter((one) => isTrue(one, 'ResolvedRefs'));
+  const isWhole = sound.length === listeners.length && problems.length === 0;
+  const told = ['some listeners are not valid; their conditions say why', ...problems.slice(0, 3)].join('; ');
+  const acceptance =
+    accepted.length === 0
+      ? no(
+          'Accepted',
+          'ListenersNotValid',
+          ['no listener is accepted; their conditions say why', ...problems.slice(0, 3)].join('; '),
+        )
+      : isWhole
+        ? yes('Accepted', 'Accepted', '')
+        : yes('Accepted', 'ListenersNotValid', told);
+  if (refusal !== undefined) return [acceptance, no('Programmed', refusal.reason, refusal.message)];
+  const isServed = listeners.some((one) => isTrue(one, 'Programmed'));
+  return [
+    acceptance,
+    isServed ? yes('Programmed', 'Programmed', '') : no('Programmed', 'Invalid', 'no listener is in force'),
+  ];
 }
 
-function yes(type: string, reason: string, message: string): ConditionDraft {
-  return { type, status: 'True', reason, message };
+function isTrue({ conditions }: ListenerReport, type: string): boolean {
+  return conditions.some((one) => one.type === type && one.status === 'True');
 }
 
-function no(type: string, reason: string, message: string): ConditionDraft {
-  return { type, status: 'False', reason, message };
+/** A listener of a protocol that is not served, or one that cannot be read. */
+function reportUnserved(reading: Exclude<ListenerReading, { readonly kind: 'l4' }>): ListenerReport {
+  const refused =
+    reading.kind === 'other'
+      ? no('Accepted', 'UnsupportedProtocol', `protocol ${reading.protocol} is not served: must be TCP or UDP`)
+      : no('Accepted', 'Invalid', reading.problem);
+  return {
+    name: reading.name,
+    kinds: [],
+    attachedRoutes: 0,
+    conditions: [
+      refused,
+      no('Programmed', 'Invalid', 'the listener is not accepted'),
+      yes('ResolvedRefs', 'ResolvedRefs', ''),
+      no('Conflicted', 'NoConflicts', ''),
+    ],
+  };
+}
+
+/** The kinds of routes that a listener takes: of those that it names, the one that fits its protocol. */
+function listKinds({ protocol, kinds }: GatewayListener): readonly string[] {
+  const isTaken = kinds === undefined || kinds.some((one) => isKindOf(one, protocol));
+  return isTaken ? [kindOfRoute(protocol)] : [];
+}
+
+interface ListenerState {
+  readonly isConflicted: boolean;
+  /** Why the listener has not got its port. */
+  readonly refusal: string | undefined;
+  /** Why no listener of the Gateway is served. */
+  readonly withheld: string | undefined;
+}
+
+function describeListener(
+  { protocol, kinds }: GatewayListener,
+  taken: readonly string[],
+  { isConflicted: hasConflict, refusal, withheld }: ListenerState,
+): readonly ConditionDraft[] {
+  const foreign = (kinds ?? []).filter((one) => !isKindOf(one, protocol));
+  const refs =
+    foreign.length === 0
+      ? yes('ResolvedRefs', 'ResolvedRefs', '')
+      : no('ResolvedRefs', 'InvalidRouteKinds', `allowedRoutes.kinds: must be ${kindOfRoute(protocol)} alone`);
+  if (hasConflict) {
+    const message = 'another listener of the Gateway has the same port and protocol';
+    return [
+      no('Accepted', 'ProtocolConflict', message),
+      no('Programmed', 'Invalid', 'the listener is not accepted'),
+      refs,
+      { type: 'Conflicted', status: 'True', reason: 'ProtocolConflict', message },
+    ];
+  }
+  const conflict = no('Conflicted', 'NoConflicts', '');
+  if (refusal !== undefined) {
+    return [
+      no('Accepted', 'PortUnavailable', refusal),
+      no('Programmed', 'Invalid', 'the listener is not accepted'),
+      refs,
+      conflict,
+    ];
+  }
+  const idle = withheld ?? (taken.length === 0 ? 'the listener takes no kind of routes that is served' : undefined);
+  const programmed = idle === undefined ? yes('Programmed', 'Programmed', '') : no('Programmed', 'Invalid', idle);
+  return [yes('Accepted', 'Accepted', ''), programmed, refs, conflict];
 }

@@ -1,57 +1,115 @@
 import type { Gateway, GatewayListener } from '../../api/gateway.ts';
+import type { GatewayClass } from '../../api/gateway-class.ts';
 import type { L4Route, ParentRef } from '../../api/l4-route.ts';
 import type { Labels } from '../../api/object-meta.ts';
 import type { ReferenceGrant } from '../../api/reference-grant.ts';
 import type { RouteBackend } from '../../api/route/backend.ts';
 import type { PortRequest } from '../../api/route/port-demand.ts';
+import { clusterNames } from '../../cluster/names.ts';
+import { matchesLabels } from '../claims/label-selector.ts';
 import { byAgeAndName } from '../claims/order.ts';
+import { judgeAddresses } from './addresses.ts';
 
 /** What the ports of Gateways are made of. */
 export interface GatewayObjects {
-  readonly gateways: Iterable<Gateway>;
-  readonly l4Routes: Iterable<L4Route>;
-  readonly grants: Iterable<ReferenceGrant>;
+  readonly classes: readonly GatewayClass[];
+  readonly gateways: readonly Gateway[];
+  readonly l4Routes: readonly L4Route[];
+  readonly grants: readonly ReferenceGrant[];
   /** Labels of a namespace; undefined when it does not exist. */
   readonly labelsOfNamespace: (namespace: string) => Labels | undefined;
+  /** Addresses of the ingress node. */
+  readonly addresses: readonly string[];
 }
 
 /**
- * What the listeners of all Gateways of a class ask for, so that one decision is made about every port. A listener belongs to its Gateway, as old as that; connections go to the backends of the
- * oldest route attached to it (then by namespace and name), and nowhere when there is none.
+ * Tells whether Gateways of a class are served: those whose controller this is, and of them only
+ * `narrowedTo` where that is given. A class that is given and that nobody has defined counts too: with
+ * manifests alone a Gateway needs no GatewayClass.
  */
-export function listListenerRequests(objects: GatewayObjects, className: string): readonly PortRequest[] {
+export function chooseClasses(
+  classes: readonly GatewayClass[],
+  narrowedTo: string | undefined,
+): (className: string) => boolean {
+  const served = new Set(classes.filter((one) => isOurs(one) && !one.hasParameters).map(({ meta }) => meta.name));
+  if (narrowedTo === undefined) return (name) => served.has(name);
+  const isDefined = classes.some(({ meta }) => meta.name === narrowedTo);
+  return (name) => name === narrowedTo && (served.has(name) || !isDefined);
+}
+
+/** Whether a class names this controller. */
+export function isOurs({ controllerName }: GatewayClass): boolean {
+  return controllerName === clusterNames.gatewayController;
+}
+
+/** The listeners of a Gateway that can be served, in the order of its spec. */
+function listL4Listeners({ listeners }: Gateway): readonly GatewayListener[] {
+  return listeners.flatMap((reading) => (reading.kind === 'l4' ? [reading.listener] : []));
+}
+
+/** Whether another listener of the Gateway has the same protocol and port: then none of them may be served. */
+export function isConflicted(gateway: Gateway, listener: GatewayListener): boolean {
+  return listL4Listeners(gateway).some(
+    (other) => other !== listener && other.port === listener.port && other.protocol === listener.protocol,
+  );
+}
+
+/**
+ * What the listeners of all Gateways of served classes ask for, so that one decision is made about every
+ * port. A listener belongs to its Gateway, as old as that; connections go to the backends of the oldest
+ * route attached to it (then by namespace and name), and nowhere when there is none.
+ */
+export function listListenerRequests(objects: GatewayObjects, className: string | undefined): readonly PortRequest[] {
+  const isServed = chooseClasses(objects.classes, className);
   const attachable = [...objects.l4Routes].sort(byAgeAndName);
-  const grants = [...objects.grants];
   const requests: PortRequest[] = [];
   for (const gateway of objects.gateways) {
-    if (gateway.className !== className) continue;
-    for (const listener of gateway.listeners) {
+    if (!isServed(gateway.className) || gateway.hasParameters) continue;
+    if (judgeAddresses(gateway.addresses, objects.addresses).refusal !== undefined) continue;
+    for (const listener of listL4Listeners(gateway)) {
+      if (isConflicted(gateway, listener)) continue;
       const attached = attachable.find((route) => isAttached(route, gateway, listener, objects.labelsOfNamespace));
-      requests.push(makeRequest(gateway, listener, attached, grants));
+      requests.push(makeRequest(gateway, listener, attached, objects.grants));
     }
   }
   return requests;
 }
 
-function isAttached(
+/** Whether a route is attached to a listener: it asks for that, and the listener takes it. */
+export function isAttached(
   route: L4Route,
   gateway: Gateway,
   listener: GatewayListener,
   labelsOfNamespace: GatewayObjects['labelsOfNamespace'],
 ): boolean {
-  const wants = route.parents.some((parent) => isMeant(parent, gateway, listener));
   return (
-    route.protocol === listener.protocol &&
-    wants &&
+    takesKind(listener, route.protocol) &&
+    route.parents.some((parent) => isMeant(parent, gateway, listener)) &&
     isAllowed(route, gateway.meta.namespace, listener, labelsOfNamespace)
   );
+}
+
+/** The kind of routes of a protocol. */
+export function kindOfRoute(protocol: 'tcp' | 'udp'): string {
+  return protocol === 'tcp' ? 'TCPRoute' : 'UDPRoute';
+}
+
+/** Whether a listener takes routes of a protocol: its own, unless `allowedRoutes.kinds` leaves that out. */
+export function takesKind({ protocol, kinds }: GatewayListener, wanted: 'tcp' | 'udp'): boolean {
+  if (protocol !== wanted) return false;
+  return kinds === undefined || kinds.some((one) => isKindOf(one, protocol));
+}
+
+/** Whether a kind that a listener names is the one that fits its protocol. */
+export function isKindOf(one: { readonly group: string; readonly kind: string }, protocol: 'tcp' | 'udp'): boolean {
+  return one.group === 'gateway.networking.k8s.io' && one.kind === kindOfRoute(protocol);
 }
 
 /** Whether a route asks to be attached to a listener. */
 export function isMeant(
   { namespace, name, section, port }: ParentRef,
   { meta }: Gateway,
-  listener: GatewayListener,
+  listener: { readonly name: string; readonly port?: number },
 ): boolean {
   return (
     namespace === meta.namespace &&
@@ -77,7 +135,7 @@ export function isAllowed(
       return meta.namespace === home;
     case 'Selector': {
       const labels = labelsOfNamespace(meta.namespace);
-      return labels !== undefined && Object.entries(allowed.labels).every(([key, value]) => labels[key] === value);
+      return labels !== undefined && matchesLabels(allowed.selector, labels);
     }
   }
 }
@@ -94,11 +152,10 @@ function makeRequest(
   attached: L4Route | undefined,
   grants: readonly ReferenceGrant[],
 ): PortRequest {
-  const backends = (attached?.backends ?? []).map((backend) =>
-    attached === undefined || isGranted(attached, backend, grants)
-      ? backend
-      : { ...backend, isForbidden: true as const },
-  );
+  const backends = (attached?.backends ?? []).map(({ refusal, ...backend }): RouteBackend => {
+    const isUsable = refusal === undefined && (attached === undefined || isGranted(attached, backend, grants));
+    return isUsable ? backend : { ...backend, isForbidden: true };
+  });
   const forbidden = backends.map(({ isForbidden }) => isForbidden === true).join();
   const known = made.get(listener);
   if (known !== undefined && known.attached === attached && known.forbidden === forbidden) return known.request;
@@ -119,7 +176,7 @@ export function isGranted(
   grants: readonly ReferenceGrant[],
 ): boolean {
   if (namespace === undefined || namespace === meta.namespace) return true;
-  const kind = protocol === 'tcp' ? 'TCPRoute' : 'UDPRoute';
+  const kind = kindOfRoute(protocol);
   return grants.some(
     ({ meta: grant, from, services }) =>
       grant.namespace === namespace &&

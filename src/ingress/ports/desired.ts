@@ -4,7 +4,7 @@ import { EndpointFinder, serviceKeyOf } from '../backends/endpoints.ts';
 import type { AdmissionPolicy } from '../claims/policy.ts';
 import { decidePorts, type PortAdmissions } from '../claims/ports.ts';
 import { isSelected } from '../claims/selection.ts';
-import { listListenerRequests } from '../gateway/gateways.ts';
+import { type GatewayObjects, listListenerRequests } from '../gateway/gateways.ts';
 import type { Changes, Inventory } from '../objects/inventory.ts';
 import { type PortDefaults, PortResolver } from './resolve.ts';
 
@@ -21,6 +21,8 @@ export interface NodeView {
   readonly listeners: ReadonlySet<string>;
   /** Dead endpoints, by key; another set when anything in it changed. */
   readonly dead: ReadonlySet<string>;
+  /** Addresses of the node that Gateways can have; another list when anything in it changed. */
+  readonly addresses?: readonly string[];
 }
 
 /** What was last computed, and what decides whether it still holds. */
@@ -50,6 +52,7 @@ export class DesiredPorts {
   #portsOf = new Map<PortDemand, readonly IngressPort[]>();
   #computed: Computed | undefined;
   #listeners: ReadonlySet<string> | undefined;
+  #addresses: readonly string[] | undefined;
 
   constructor(inventory: Inventory, settings: DesiredSettings) {
     this.#inventory = inventory;
@@ -71,8 +74,9 @@ export class DesiredPorts {
     }
     const decides =
       view.listeners !== this.#listeners ||
+      view.addresses !== this.#addresses ||
       changes.has('Route', 'Namespace', 'GatewayClass', 'Gateway', 'TCPRoute', 'UDPRoute', 'ReferenceGrant');
-    const admissions = before === undefined || decides ? this.#decide(view.listeners) : before.admissions;
+    const admissions = before === undefined || decides ? this.#decide(view) : before.admissions;
     if (before !== undefined && before.admissions === admissions) {
       if (stale.size === 0) return before;
       const portsOfRequests = [...before.portsOfRequests];
@@ -95,8 +99,10 @@ export class DesiredPorts {
     return this.#computed;
   }
 
-  #decide(listeners: ReadonlySet<string>): PortAdmissions {
+  #decide(view: NodeView): PortAdmissions {
+    const { listeners, addresses = [] } = view;
     this.#listeners = listeners;
+    this.#addresses = view.addresses;
     const { policy } = this.#settings;
     const inventory = this.#inventory;
     const labelsOf = (namespace: string) => inventory.labelsOf(namespace);
@@ -104,15 +110,7 @@ export class DesiredPorts {
     for (const route of inventory.all('Route')) {
       if (route.ports !== undefined && isSelected(route, policy, labelsOf)) requests.push(route.ports);
     }
-    if (policy.gatewayClass !== undefined) {
-      const objects = {
-        gateways: inventory.all('Gateway'),
-        l4Routes: [...inventory.all('TCPRoute'), ...inventory.all('UDPRoute')],
-        grants: inventory.all('ReferenceGrant'),
-        labelsOfNamespace: labelsOf,
-      };
-      requests.push(...listListenerRequests(objects, policy.gatewayClass));
-    }
+    requests.push(...listListenerRequests(collectGatewayObjects(inventory, addresses), policy.gatewayClass));
     return decidePorts(requests, { policy, listeners });
   }
 
@@ -121,6 +119,19 @@ export class DesiredPorts {
     this.#portsOf.set(demand, ports);
     return ports;
   }
+}
+
+/** What Gateways are made of, as it is now. */
+export function collectGatewayObjects(inventory: Inventory, addresses: readonly string[]): GatewayObjects {
+  return {
+    // Lists, since an iterator can be gone through only once.
+    classes: [...inventory.all('GatewayClass')],
+    gateways: [...inventory.all('Gateway')],
+    l4Routes: [...inventory.all('TCPRoute'), ...inventory.all('UDPRoute')],
+    grants: [...inventory.all('ReferenceGrant')],
+    labelsOfNamespace: (namespace) => inventory.labelsOf(namespace),
+    addresses,
+  };
 }
 
 function listUsers({ admitted }: PortAdmissions): ReadonlyMap<string, readonly number[]> {

@@ -5,11 +5,12 @@ import { readNftables } from '../../firewall/nftables.ts';
 import type { IngressPort, IngressRules } from '../../model/ingress.ts';
 import { describeBackends } from '../backends/endpoints.ts';
 import type { PortAdmissions } from '../claims/ports.ts';
+import { readNodeAddresses } from '../gateway/addresses.ts';
 import { type GatewayReports, reportGateways } from '../gateway/gateway-status.ts';
 import type { AgentMetrics } from '../metrics.ts';
 import type { Inventory, Journal } from '../objects/inventory.ts';
 import type { DataPlane, PlaneHost, PlaneReport, Verdict } from '../plane.ts';
-import { DesiredPorts, type DesiredSettings, type DesiredState } from './desired.ts';
+import { collectGatewayObjects, DesiredPorts, type DesiredSettings, type DesiredState } from './desired.ts';
 import { describeFirewall } from './firewall.ts';
 import { type CheckTarget, HealthChecks, listTargets, type Probe } from './health.ts';
 import type { PortKernel } from './kernel.ts';
@@ -25,6 +26,8 @@ export interface PortSettings extends DesiredSettings {
   readonly syncInterval: number;
   /** Addresses that are served; absent: all of the node's. */
   readonly addresses?: IngressRules['addresses'];
+  /** Addresses that Gateways have; absent: those that are served, or else the node's. */
+  readonly gatewayAddresses?: IngressRules['addresses'];
 }
 
 /** What the data plane works with. */
@@ -35,6 +38,8 @@ export interface PortParts {
   readonly metrics: AgentMetrics;
   readonly listeners?: ListenerWatch;
   readonly probe?: Probe;
+  /** Addresses by which clients reach the node. */
+  readonly nodeAddresses?: () => readonly string[];
 }
 
 /** Milliseconds. */
@@ -56,6 +61,7 @@ export class PortPlane implements DataPlane {
   #host: PlaneHost | undefined;
   #desired: DesiredState | undefined;
   #ports: readonly IngressPort[] | undefined;
+  #addresses: readonly string[] = [];
   #isCleaningUp = false;
   #isStopped = false;
 
@@ -93,8 +99,13 @@ export class PortPlane implements DataPlane {
     const changes = this.#journal.take();
     // On a node with very many sockets it takes a while to look; endpoints that change need no look.
     const isAboutClaims = this.#desired === undefined || changes.has('Route', 'Namespace', 'Gateway', 'GatewayClass');
+    if (isAboutClaims) this.#updateAddresses();
     const listeners = isAboutClaims ? this.#listeners.refresh() : this.#listeners.current;
-    const desired = this.#desiredPorts.compute(changes, { listeners, dead: this.#health.dead });
+    const desired = this.#desiredPorts.compute(changes, {
+      listeners,
+      dead: this.#health.dead,
+      addresses: this.#addresses,
+    });
     this.#desired = desired;
     const ports = desired.portsOfRequests.flat();
     if (this.#ports === undefined || !isSameList(this.#ports, ports)) {
@@ -113,8 +124,7 @@ export class PortPlane implements DataPlane {
     metrics.endpoints.set(this.#ports?.reduce((sum, { endpoints }) => sum + endpoints.length, 0) ?? 0);
     const admissions = this.#desired?.admissions;
     if (admissions === undefined) return { verdicts: [] };
-    const gateways = this.#reportGateways(admissions);
-    return { verdicts: this.#listVerdicts(admissions), ...(gateways !== undefined && { gateways }) };
+    return { verdicts: this.#listVerdicts(admissions), gateways: this.#reportGateways(admissions) };
   }
 
   stop(removes: boolean): void {
@@ -150,19 +160,22 @@ export class PortPlane implements DataPlane {
     ];
   }
 
-  #reportGateways(admissions: PortAdmissions): GatewayReports | undefined {
-    const { gatewayClass: className } = this.#settings.policy;
-    if (className === undefined) return undefined;
+  #reportGateways(admissions: PortAdmissions): GatewayReports {
     const { inventory } = this.#parts;
     return reportGateways({
-      className,
+      ...collectGatewayObjects(inventory, this.#addresses),
+      className: this.#settings.policy.gatewayClass,
       admissions,
-      gateways: inventory.all('Gateway'),
-      l4Routes: [...inventory.all('TCPRoute'), ...inventory.all('UDPRoute')],
-      grants: inventory.all('ReferenceGrant'),
-      labelsOfNamespace: (namespace) => inventory.labelsOf(namespace),
-      hasService: (key) => inventory.get('Service', key) !== undefined,
+      serviceOf: (key) => inventory.get('Service', key),
     });
+  }
+
+  /** Looks which addresses Gateways can have: a node can get and lose some. */
+  #updateAddresses(): void {
+    const { gatewayAddresses, addresses } = this.#settings;
+    const told = (gatewayAddresses ?? addresses)?.map(({ text }) => text);
+    const next = told ?? (this.#parts.nodeAddresses ?? readNodeAddresses)();
+    if (!isSameList(this.#addresses, next)) this.#addresses = next;
   }
 
   /** Off the way of changes: looking at every connection takes longer than a change. */

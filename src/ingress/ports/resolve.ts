@@ -115,7 +115,7 @@ export class PortResolver {
     const found = backends.map((backend) => ({ backend, all: this.#finder.find(backend, home, choice) }));
     // Clients of one family see its endpoints only, so weights hold within each.
     const refusing = backends
-      .filter((backend) => isRefusing(backend, home, this.#finder))
+      .filter((backend) => isRefusing(backend, protocol, home, this.#finder))
       .reduce((sum, { weight }) => sum + weight, 0);
     const refused: Partial<Record<Family, number>> = {};
     const endpoints = ([4, 6] as const).flatMap((family) => {
@@ -145,9 +145,12 @@ function defaultBalance(backends: readonly RouteBackend[], defaults: PortDefault
 }
 
 /** Whether a backend that cannot be used keeps its share of connections, and refuses them (Gateway API, BackendRef). */
-function isRefusing(backend: RouteBackend, home: string, finder: EndpointFinder): boolean {
+function isRefusing(backend: RouteBackend, protocol: Protocol, home: string, finder: EndpointFinder): boolean {
   if (backend.isForbidden === true) return true;
-  return backend.servicePort !== undefined && finder.serviceOf(backend, home) === undefined;
+  const { servicePort } = backend;
+  if (servicePort === undefined) return false;
+  const ports = finder.serviceOf(backend, home)?.ports ?? [];
+  return !ports.some((one) => one.port === servicePort && one.protocol === protocol);
 }
 
 /** An endpoint with the share of its Service's weight, before scaling. */

@@ -4,7 +4,7 @@ import type { KubeApi } from '../../cluster/port.ts';
 import type { DaemonLog } from '../../daemon/log.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
 import type { ObjectObserver } from '../objects/source/kubernetes.ts';
-import { planGateway, planL4Route } from './plan-gateway.ts';
+import { planGateway, planGatewayClass, planL4Route } from './plan-gateway.ts';
 import { planRoute } from './plan-route.ts';
 import type { RouterIdentity, RouteStatus, StatusSink } from './status.ts';
 import { type Leadership, type SeenObject, type StatusChange, StatusWriter } from './status-writer.ts';
@@ -51,6 +51,8 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
     switch (object.kind) {
       case 'Route':
         return planRoute(this.#statuses?.get(key), this.#identity, object, now);
+      case 'GatewayClass':
+        return planGatewayClass(this.#gateways?.classes.get(key), object, now);
       case 'Gateway':
         return planGateway(this.#gateways?.gateways.get(key), object, now);
       case 'TCPRoute':

@@ -2,10 +2,13 @@ import { readFileSync } from 'node:fs';
 import * as z from 'zod/mini';
 import { keyOf } from '../../api/object-meta.ts';
 import { writeWhole } from '../../files/write-whole.ts';
+import type { GatewayReports } from '../gateway/gateway-status.ts';
+import { GatewayFileStatuses } from './gateway-file.ts';
 import { makeIngress, type RouteIngress, type RouterIdentity, type RouteStatus, type StatusSink } from './status.ts';
 
 /** Of an earlier file only what keeps the times of transition is read. */
 const fileSchema = z.object({
+  gateways: z.optional(z.unknown()),
   routes: z.array(
     z.object({
       namespace: z.string(),
@@ -35,7 +38,7 @@ const fileSchema = z.object({
 });
 
 /**
- * The statuses of all Routes in one JSON file, for sources that have no API server to write them to.
+ * The statuses of all Routes, and of what Gateways are made of, in one JSON file, for sources that have no API server to write them to.
  * Written whole when something changed. What cannot be written is told to `report`.
  */
 export class StatusFile implements StatusSink {
@@ -43,6 +46,7 @@ export class StatusFile implements StatusSink {
   readonly #identity: RouterIdentity;
   readonly #report: (problem: string | undefined) => void;
   readonly #clock: () => number;
+  readonly #gateways: GatewayFileStatuses;
   #entries: ReadonlyMap<string, RouteIngress>;
   #written = '';
 
@@ -57,10 +61,12 @@ export class StatusFile implements StatusSink {
     this.#identity = identity;
     this.#report = report;
     this.#clock = clock;
-    this.#entries = readEntries(path);
+    const { entries, gateways } = readFile(path);
+    this.#entries = entries;
+    this.#gateways = new GatewayFileStatuses(identity.controllerName, gateways);
   }
 
-  publish(statuses: readonly RouteStatus[]): void {
+  publish(statuses: readonly RouteStatus[], reports?: GatewayReports): void {
     const now = new Date(this.#clock());
     const entries = new Map<string, RouteIngress>();
     const routes = [...statuses].sort(byName).map((status) => {
@@ -80,7 +86,9 @@ export class StatusFile implements StatusSink {
       };
     });
     this.#entries = entries;
-    const text = `${JSON.stringify({ routes }, undefined, 2)}\n`;
+    const gateways = this.#gateways.list(reports, now);
+    const document = { routes, ...(gateways.length > 0 && { gateways }) };
+    const text = `${JSON.stringify(document, undefined, 2)}\n`;
     if (text === this.#written) return;
     try {
       writeWhole(this.#path, text, 0o644);
@@ -101,16 +109,25 @@ function byName({ meta: one }: RouteStatus, { meta: other }: RouteStatus): numbe
   return a < b ? -1 : 1;
 }
 
-function readEntries(path: string): ReadonlyMap<string, RouteIngress> {
+/** What an earlier file said. */
+interface EarlierFile {
+  readonly entries: ReadonlyMap<string, RouteIngress>;
+  readonly gateways?: unknown;
+}
+
+function readFile(path: string): EarlierFile {
   try {
     const read = z.safeParse(fileSchema, JSON.parse(readFileSync(path, 'utf8')));
-    if (!read.success) return new Map();
+    if (!read.success) return { entries: new Map() };
     const entries = read.data.routes.flatMap(({ uid, status }) =>
       status.ingress.map((ingress) => [uid, ingress] as const),
     );
-    return new Map(entries as readonly (readonly [string, RouteIngress])[]);
+    return {
+      entries: new Map(entries as readonly (readonly [string, RouteIngress])[]),
+      gateways: read.data.gateways,
+    };
   } catch {
     // No earlier file, or none of ours: all transitions are now.
-    return new Map();
+    return { entries: new Map() };
   }
 }

@@ -5,7 +5,6 @@ import { parseL4Route } from '../../../src/api/l4-route.ts';
 import { defaultPolicy } from '../../../src/ingress/claims/policy.ts';
 import { Inventory } from '../../../src/ingress/objects/inventory.ts';
 import { DesiredPorts } from '../../../src/ingress/ports/desired.ts';
-import { formatProblem } from '../../../src/model/problem.ts';
 import { writeRoute, writeSlice } from './samples.ts';
 
 const created = (seconds: number) => new Date(Date.UTC(2026, 0, 1) + seconds * 1000).toISOString();
@@ -47,6 +46,13 @@ function inNamespace(namespace: string | undefined, object: Record<string, unkno
 
 /** What follows from objects, one line a port. */
 function compute(...objects: readonly unknown[]): readonly string[] {
+  return computeWith({ gatewayClass: 'ours' }, ...objects);
+}
+
+function computeWith(
+  { gatewayClass }: { readonly gatewayClass: string | undefined },
+  ...objects: readonly unknown[]
+): readonly string[] {
   const inventory = new Inventory();
   const journal = inventory.openJournal();
   const ports = [{ name: 'main', port: 3306 }];
@@ -64,9 +70,10 @@ function compute(...objects: readonly unknown[]): readonly string[] {
       throw new Error(`Cannot read the object of this test: ${JSON.stringify(reading)}`);
     inventory.put(reading.object);
   }
-  const policy = { ...defaultPolicy, gatewayClass: 'ours', routerName: 'r1' };
+  const policy = { ...defaultPolicy, ...(gatewayClass !== undefined && { gatewayClass }), routerName: 'r1' };
   const desired = new DesiredPorts(inventory, { policy, defaults: { balance: 'source' }, node: 'n1' });
-  const view = { listeners: new Set<string>(), dead: new Set<string>() };
+  const addresses = ['192.0.2.10', '2001:db8::10'];
+  const view = { listeners: new Set<string>(), dead: new Set<string>(), addresses };
   const { admissions, portsOfRequests } = desired.compute(journal.take(), view);
   return [
     ...portsOfRequests.flat().map(({ protocol, port, endpoints, refused }) => {
@@ -110,7 +117,24 @@ describe('Gateways', () => {
     ['of a chosen namespace', allowing({ from: 'Selector', selector: { matchLabels: { a: 'b' } } }), {}, true],
     ['of a namespace not chosen', allowing({ from: 'Selector', selector: { matchLabels: { a: 'c' } } }), {}, false],
     ['of nobody', allowing({ from: 'None' }), {}, false],
+    ['of a namespace that an expression takes', choosing({ key: 'a', operator: 'In', values: ['b', 'c'] }), {}, true],
+    ['of a namespace that an expression leaves', choosing({ key: 'a', operator: 'NotIn', values: ['b'] }), {}, false],
+    ['of a namespace that has a label', choosing({ key: 'a', operator: 'Exists' }), {}, true],
+    ['of a namespace that lacks a label', choosing({ key: 'c', operator: 'DoesNotExist', values: [] }), {}, true],
+    ['with a selector that is missing', allowing({ from: 'Selector' }), {}, false],
+    ['with a selector that is empty', allowing({ from: 'Selector', selector: {} }), {}, true],
+    ['of its kind', { ...mysql, allowedRoutes: { kinds: [{ kind: 'TCPRoute' }, { kind: 'X' }] } }, {}, true],
+    ['of a kind left out', { ...mysql, allowedRoutes: { kinds: [{ kind: 'UDPRoute' }] } }, {}, false],
+    [
+      'of a kind in another group',
+      { ...mysql, allowedRoutes: { kinds: [{ group: 'a.b', kind: 'TCPRoute' }] } },
+      {},
+      false,
+    ],
   ];
+  function choosing(expression: object): object {
+    return allowing({ from: 'Selector', selector: { matchExpressions: [expression] } });
+  }
   function allowing(namespaces: object): object {
     return { ...mysql, allowedRoutes: { namespaces } };
   }
@@ -143,17 +167,116 @@ describe('Gateways', () => {
   });
 
   const wrong: readonly (readonly [listener: object, want: string])[] = [
-    [{ ...mysql, port: 0 }, 'spec.listeners[0].port 0: must be a port from 1 to 65535'],
-    [{ ...mysql, name: 'a;b' }, 'spec.listeners[0].name "a;b": must be lower-case letters, digits and "-"'],
+    [{ ...mysql, name: 'x', port: 0 }, 'spec.listeners[0].port 0: must be a port from 1 to 65535'],
+    [{ ...mysql, name: 'a;b' }, 'spec.listeners[0].name "a;b": must be lower-case letters, digits, "-" and "."'],
+    [mysql, 'spec.listeners[1].name "mysql": must be unique'],
     [
-      { ...mysql, allowedRoutes: { namespaces: { from: 'Some' } } },
+      { ...mysql, name: 'x', allowedRoutes: { namespaces: { from: 'Some' } } },
       'spec.listeners[0].allowedRoutes.namespaces.from "Some": must be Same, All, Selector or None',
+    ],
+    [
+      { ...mysql, name: 'x', allowedRoutes: { namespaces: { from: 'Selector', selector: { matchLabels: { a: 1 } } } } },
+      'spec.listeners[0].allowedRoutes.namespaces.selector {"matchLabels":{"a":1}}: must be a label selector',
     ],
   ];
   for (const [listener, want] of wrong) {
-    it(`are refused with ${want.slice(0, 60)}`, () => {
-      const read = parseGateway(writeGateway([listener]));
-      assert.deepEqual(!read.ok && read.problems.map(formatProblem), [want]);
+    it(`tell of one listener, and serve the others: ${want.slice(0, 60)}`, () => {
+      const gateway = writeGateway([listener, mysql]);
+      const read = parseGateway(gateway);
+      const told = read.ok ? read.value.listeners : [];
+      const problems = told.flatMap((one) => (one.kind === 'unreadable' ? [one.problem] : []));
+      assert.deepEqual([...problems, ...(read.ok ? read.value.problems : [])], [want]);
+      assert.deepEqual(compute(gateway, writeL4Route('a')), ['tcp 13306 > 10.0.0.1:33060=256']);
+    });
+  }
+
+  it('take listeners with dotted names, and routes that name them', () => {
+    const dotted = { ...mysql, name: 'mysql.shop' };
+    const route = writeL4Route('a', { parent: { sectionName: 'mysql.shop' } });
+    assert.deepEqual(compute(writeGateway([dotted]), route), ['tcp 13306 > 10.0.0.1:33060=256']);
+  });
+
+  it('serve none of two listeners with one port and protocol, and both where the protocols differ', () => {
+    const twin = { ...mysql, name: 'twin' };
+    assert.deepEqual(compute(writeGateway([mysql, twin, dns]), writeL4Route('a')), ['udp 5353 > ']);
+    const udp = { ...twin, protocol: 'UDP' };
+    assert.deepEqual(compute(writeGateway([mysql, udp]), writeL4Route('a')), [
+      'tcp 13306 > 10.0.0.1:33060=256',
+      'udp 13306 > ',
+    ]);
+  });
+
+  const classes: readonly (readonly [
+    name: string,
+    narrowed: string | undefined,
+    spec: object | undefined,
+    want: boolean,
+  ])[] = [
+    ['of this controller', undefined, { controllerName: 'egress-router.io/ingress-agent' }, true],
+    ['of this controller that the option names', 'ours', { controllerName: 'egress-router.io/ingress-agent' }, true],
+    [
+      'of this controller, but another than the option names',
+      'mine',
+      { controllerName: 'egress-router.io/ingress-agent' },
+      false,
+    ],
+    ['of another controller', undefined, { controllerName: 'example.com/other' }, false],
+    ['of another controller that the option names', 'ours', { controllerName: 'example.com/other' }, false],
+    ['that nobody has defined', undefined, undefined, false],
+    ['that nobody has defined but the option names', 'ours', undefined, true],
+    [
+      'with parameters',
+      undefined,
+      { controllerName: 'egress-router.io/ingress-agent', parametersRef: { group: '', kind: 'ConfigMap', name: 'a' } },
+      false,
+    ],
+  ];
+  for (const [name, gatewayClass, spec, want] of classes) {
+    it(`are ${want ? 'served' : 'left alone'} in a class ${name}`, () => {
+      const one = {
+        apiVersion: 'gateway.networking.k8s.io/v1',
+        kind: 'GatewayClass',
+        metadata: { name: 'ours' },
+        spec,
+      };
+      const objects = [writeGateway([mysql]), ...(spec === undefined ? [] : [one])];
+      assert.deepEqual(computeWith({ gatewayClass }, ...objects), want ? ['tcp 13306 > '] : []);
+    });
+  }
+
+  const addresses: readonly (readonly [asked: readonly object[], isServed: boolean])[] = [
+    [[{ type: 'IPAddress', value: '192.0.2.10' }], true],
+    [[{ value: '2001:DB8:0::10' }], true],
+    [[{ type: 'IPAddress' }], true],
+    [[{ value: '192.0.2.11' }], false],
+    [[{ type: 'Hostname', value: 'a.example.com' }], false],
+    [[{ value: '192.0.2.10' }, { value: '192.0.2.11' }], false],
+  ];
+  for (const [asked, isServed] of addresses) {
+    it(`are ${isServed ? 'served' : 'not served'} where they ask for ${JSON.stringify(asked)}`, () => {
+      const gateway = writeGateway([mysql]) as { spec: object };
+      const object = { ...gateway, spec: { ...gateway.spec, addresses: asked } };
+      assert.deepEqual(compute(object), isServed ? ['tcp 13306 > '] : []);
+    });
+  }
+
+  it('serve the first rule of a route that can be read', () => {
+    const route = writeL4Route('a') as { spec: { rules: readonly unknown[] } };
+    const object = { ...route, spec: { ...route.spec, rules: ['nonsense', { backendRefs: 5 }, ...route.spec.rules] } };
+    assert.deepEqual(compute(writeGateway([mysql]), object), ['tcp 13306 > 10.0.0.1:33060=256']);
+  });
+
+  const refusing: readonly (readonly [name: string, backend: object])[] = [
+    ['of another kind', { kind: 'ConfigMap', name: 'web', port: 3306 }],
+    ['of another group', { group: 'multicluster.x-k8s.io', kind: 'ServiceImport', name: 'web', port: 3306 }],
+    ['without a port', { name: 'web' }],
+    ['with a port that the Service has not', { name: 'web', port: 1 }],
+    ['with a name that is none', { name: 'a;b', port: 3306 }],
+  ];
+  for (const [name, backend] of refusing) {
+    it(`refuse the share of a backend ${name}`, () => {
+      const route = writeL4Route('a', { backends: [{ name: 'web', port: 3306 }, backend] });
+      assert.deepEqual(compute(writeGateway([mysql]), route), ['tcp 13306 > 10.0.0.1:33060=256 refused=256']);
     });
   }
 
@@ -206,16 +329,18 @@ describe('Gateways', () => {
     };
   }
 
-  it('are refused with weights, ports and namespaces that are none', () => {
+  it('tell what is wrong with each backend, and with nothing else', () => {
     const backends = [
       { name: 'web', namespace: 'b;ank', port: 1 },
       { name: 'web', port: 65536, weight: -1 },
+      { name: 'web', port: 1, weight: 7 },
     ];
     const read = parseL4Route(writeL4Route('a', { backends }), 'tcp');
-    assert.deepEqual(!read.ok && read.problems.map(({ path }) => path), [
-      'spec.rules[0].backendRefs[1].port',
-      'spec.rules[0].backendRefs[1].weight',
-      'spec.rules[0].backendRefs[0].namespace',
+    const told = read.ok ? read.value.backends.map(({ refusal, weight }) => [refusal?.message, weight]) : [];
+    assert.deepEqual(told, [
+      ['spec.rules[0].backendRefs[0].namespace "b;ank": must be the name of a namespace', 1],
+      ['spec.rules[0].backendRefs[1].port 65536: must be a port from 1 to 65535', 1],
+      [undefined, 7],
     ]);
   });
 });

@@ -106,4 +106,39 @@ describe('StatusFile', () => {
     open(noon).publish([refused]);
     assert.match(problems[0] ?? '', /^Cannot write .*none\/status.json: ENOENT/);
   });
+
+  it('holds what became of classes, Gateways and routes, and keeps the times of their transitions', () => {
+    const condition = { type: 'Accepted', status: 'True', reason: 'Accepted', message: '' } as const;
+    const report = (generation: number) => ({
+      classes: new Map([['ours', { generation, conditions: [condition], supportedFeatures: ['TCPRoute'] }]]),
+      gateways: new Map([
+        ['shop/gw', { generation, conditions: [condition], addresses: ['192.0.2.1', '2001:db8::1'], listeners: [] }],
+      ]),
+      routes: {
+        tcp: new Map([
+          ['shop/a', { generation, parents: [{ parentRef: { name: 'gw' }, conditions: [condition] }] }],
+          ['shop/theirs', { generation, parents: [] }],
+        ]),
+        udp: new Map(),
+      },
+    });
+    const read = () => JSON.parse(readFileSync(path, 'utf8')).gateways;
+    open(noon).publish([], report(1));
+    assert.deepEqual(
+      read().map(({ kind, namespace, name }: Record<string, string>) => [kind, namespace, name].join(' ')),
+      ['Gateway shop gw', 'GatewayClass  ours', 'TCPRoute shop a'],
+    );
+    assert.deepEqual(read()[0].status.addresses, [
+      { type: 'IPAddress', value: '192.0.2.1' },
+      { type: 'IPAddress', value: '2001:db8::1' },
+    ]);
+    assert.equal(read()[2].status.parents[0].controllerName, 'example.com/c');
+    open(later).publish([], report(2));
+    for (const { status } of read()) {
+      const [{ observedGeneration, lastTransitionTime }] = (status.parents?.[0] ?? status).conditions;
+      assert.deepEqual([observedGeneration, lastTransitionTime], [2, '2026-01-01T12:00:00Z']);
+    }
+    open(later).publish([], undefined);
+    assert.equal(read(), undefined);
+  });
 });

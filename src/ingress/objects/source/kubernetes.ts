@@ -10,6 +10,8 @@ import type { ObjectSource, SourceSink } from './source.ts';
 export interface KubernetesSettings {
   readonly routerNameKey?: string;
   readonly kinds: readonly Kind[];
+  /** Those of them that a cluster may lack, or refuse to show, without that being a problem. */
+  readonly optionalKinds?: readonly Kind[];
   readonly times?: ReflectorTimes;
 }
 
@@ -95,7 +97,7 @@ export class KubernetesSource implements ObjectSource {
             // With one version there is nothing else to look for, and the reflector looks again by itself.
             if (versions.length > 1) setTimeout(() => gone.abort(), isLast ? times.absentPause : 0);
           },
-          report: (problem) => sink.report(kind, problem),
+          report: (problem, status) => this.#reportTrouble(kind, problem, status, sink),
         },
         AbortSignal.any([this.#end.signal, gone.signal]),
         times,
@@ -107,13 +109,21 @@ export class KubernetesSource implements ObjectSource {
     // A kind that was there and is not any more is likelier a fault than the wish to close every port.
     const isNew = !this.#listed.has(kind);
     const served = kinds[kind].versions.join(' or ');
-    sink.report(
-      kind,
-      isNew
-        ? `the cluster does not serve ${kind} in ${served}: running without`
-        : 'the API is gone; its last objects stay in force',
-    );
+    if (!isNew) sink.report(kind, 'the API is gone; its last objects stay in force');
+    else if (!this.#isOptional(kind)) {
+      sink.report(kind, `the cluster does not serve ${kind} in ${served}: running without`);
+    }
     this.#arrive(kind, sink);
+  }
+
+  #isOptional(kind: Kind): boolean {
+    return this.#settings.optionalKinds?.includes(kind) ?? false;
+  }
+
+  #reportTrouble(kind: Kind, problem: string | undefined, status: number | undefined, sink: SourceSink): void {
+    // An agent of a release that did not look at the kind may have no right to: that must hold up nothing else.
+    if (status === 403 && this.#isOptional(kind) && !this.#listed.has(kind)) this.#arrive(kind, sink);
+    sink.report(kind, problem);
   }
 
   #arrive(kind: Kind, sink: SourceSink): void {

@@ -1,0 +1,88 @@
+import type { Gateway } from '../../api/gateway.ts';
+import type { L4Route, ParentRef } from '../../api/l4-route.ts';
+import type { Service } from '../../api/service.ts';
+import { type ConditionDraft, no, yes } from './conditions.ts';
+import { type GatewayObjects, isAllowed, isGranted, isMeant, kindOfRoute, takesKind } from './gateways.ts';
+
+/** What became of a route's wish to be attached (Gateway API, RouteParentStatus). */
+export interface ParentReport {
+  readonly parentRef: Readonly<Record<string, unknown>>;
+  readonly conditions: readonly ConditionDraft[];
+}
+
+/** Finds Services by `NAMESPACE/NAME`. */
+export interface ServiceLookup {
+  readonly serviceOf: (key: string) => Service | undefined;
+}
+
+/** Reports on each Gateway of ours that a route names; `gateways` are by `NAMESPACE/NAME`. */
+export function reportParents(
+  route: L4Route,
+  gateways: ReadonlyMap<string, Gateway>,
+  context: GatewayObjects & ServiceLookup,
+): readonly ParentReport[] {
+  return route.parents.flatMap((parent): ParentReport[] => {
+    const gateway = gateways.get(`${parent.namespace}/${parent.name}`);
+    if (gateway === undefined) return [];
+    const conditions = [
+      describeAttachment(route, parent, gateway, context),
+      describeReferences(route, context),
+      ...describeDropped(route),
+    ];
+    return [{ parentRef: parent.written, conditions }];
+  });
+}
+
+function describeAttachment(
+  route: L4Route,
+  parent: ParentRef,
+  gateway: Gateway,
+  { labelsOfNamespace }: GatewayObjects,
+): ConditionDraft {
+  const meant = gateway.listeners.filter((reading) => isMeant(parent, gateway, placeOf(reading)));
+  const what = `${kindOfRoute(route.protocol)}s`;
+  if (meant.length === 0) {
+    return no('Accepted', 'NoMatchingParent', 'the Gateway has no such listener: see sectionName and port');
+  }
+  const l4 = meant.flatMap((reading) => (reading.kind === 'l4' ? [reading.listener] : []));
+  const fitting = l4.filter((listener) => takesKind(listener, route.protocol));
+  if (fitting.length === 0) {
+    const message = `the listener does not take ${what}: see its protocol and allowedRoutes.kinds`;
+    return no('Accepted', 'NotAllowedByListeners', message);
+  }
+  const isTaken = fitting.some((listener) => isAllowed(route, gateway.meta.namespace, listener, labelsOfNamespace));
+  return isTaken
+    ? yes('Accepted', 'Accepted', '')
+    : no('Accepted', 'NotAllowedByListeners', 'the listener does not take routes of this namespace: see allowedRoutes');
+}
+
+function placeOf(reading: Gateway['listeners'][number]): { readonly name: string; readonly port?: number } {
+  if (reading.kind === 'l4') return reading.listener;
+  return { name: reading.name, ...(reading.port !== undefined && { port: reading.port }) };
+}
+
+function describeReferences(route: L4Route, { grants, serviceOf }: GatewayObjects & ServiceLookup): ConditionDraft {
+  for (const backend of route.backends) {
+    if (backend.refusal !== undefined) return no('ResolvedRefs', backend.refusal.reason, backend.refusal.message);
+    const key = `${backend.namespace ?? route.meta.namespace}/${backend.service}`;
+    // Whether a Service exists where one may not look is not said.
+    if (!isGranted(route, backend, grants)) {
+      return no('ResolvedRefs', 'RefNotPermitted', `Service ${key}: no ReferenceGrant of its namespace allows it`);
+    }
+    const service = serviceOf(key);
+    if (service === undefined) return no('ResolvedRefs', 'BackendNotFound', `Service ${key} does not exist`);
+    const { servicePort } = backend;
+    const hasPort = service.ports.some(({ port, protocol }) => port === servicePort && protocol === route.protocol);
+    if (!hasPort) {
+      const message = `Service ${key} has no ${route.protocol.toUpperCase()} port ${servicePort}`;
+      return no('ResolvedRefs', 'BackendNotFound', message);
+    }
+  }
+  return yes('ResolvedRefs', 'ResolvedRefs', '');
+}
+
+/** Of rules, those that can be read are served, and the others are told. */
+function describeDropped({ dropped }: L4Route): readonly ConditionDraft[] {
+  if (dropped.length === 0) return [];
+  return [yes('PartiallyInvalid', 'UnsupportedValue', dropped.slice(0, 3).join('; '))];
+}

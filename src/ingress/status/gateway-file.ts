@@ -1,0 +1,77 @@
+import { isRecord } from '../../api/shape.ts';
+import type { GatewayReports } from '../gateway/gateway-status.ts';
+import { planGateway, planGatewayClass, planL4Route } from './plan-gateway.ts';
+import type { StatusChange } from './status-writer.ts';
+
+type Status = Readonly<Record<string, unknown>>;
+type Planner = (seen: { readonly status: Status }) => StatusChange | undefined;
+
+/** The status of one object of the Gateway API, as its file has it. */
+export interface GatewayFileEntry {
+  readonly kind: string;
+  /** Absent for a GatewayClass. */
+  readonly namespace?: string;
+  readonly name: string;
+  readonly status: Status;
+}
+
+/**
+ * Statuses of GatewayClasses, Gateways and their routes in the form that an API server would have them, for
+ * a file. Remembers what it said, so that times of transitions stay while conditions do.
+ */
+export class GatewayFileStatuses {
+  readonly #controllerName: string;
+  #entries: ReadonlyMap<string, Status>;
+
+  /** @param before what an earlier file had under `gateways` */
+  constructor(controllerName: string, before: unknown) {
+    this.#controllerName = controllerName;
+    this.#entries = new Map(readEntries(before));
+  }
+
+  /** Sorted by kind, namespace and name. */
+  list(reports: GatewayReports | undefined, now: Date): readonly GatewayFileEntry[] {
+    const statuses = new Map<string, Status>();
+    const entries: GatewayFileEntry[] = [];
+    const add = (kind: string, key: string, plan: Planner): void => {
+      const place = `${kind} ${key}`;
+      const before = this.#entries.get(place) ?? {};
+      const status = plan({ status: before })?.status ?? before;
+      if (Object.keys(status).length === 0) return;
+      statuses.set(place, status);
+      entries.push({ kind, ...splitKey(key), status });
+    };
+    for (const [key, report] of reports?.classes ?? []) {
+      add('GatewayClass', key, (seen) => planGatewayClass(report, seen, now));
+    }
+    for (const [key, report] of reports?.gateways ?? []) {
+      add('Gateway', key, (seen) => planGateway(report, seen, now));
+    }
+    for (const protocol of ['tcp', 'udp'] as const) {
+      for (const [key, report] of reports?.routes[protocol] ?? []) {
+        if (report.parents.length === 0) continue;
+        const kind = protocol === 'tcp' ? 'TCPRoute' : 'UDPRoute';
+        add(kind, key, (seen) => planL4Route(report, this.#controllerName, seen, now));
+      }
+    }
+    this.#entries = statuses;
+    return entries.sort((one, other) => (placeOf(one) < placeOf(other) ? -1 : 1));
+  }
+}
+
+function splitKey(key: string): Pick<GatewayFileEntry, 'namespace' | 'name'> {
+  const slash = key.indexOf('/');
+  return slash < 0 ? { name: key } : { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
+}
+
+function placeOf({ kind, namespace, name }: GatewayFileEntry): string {
+  return `${kind} ${namespace ?? ''}/${name}`;
+}
+
+function readEntries(before: unknown): readonly (readonly [place: string, status: Status])[] {
+  return (Array.isArray(before) ? before : []).flatMap((entry): (readonly [string, Status])[] => {
+    const { kind, namespace, name, status } = isRecord(entry) ? entry : {};
+    if (typeof kind !== 'string' || typeof name !== 'string' || !isRecord(status)) return [];
+    return [[`${kind} ${typeof namespace === 'string' ? `${namespace}/` : ''}${name}`, status]];
+  });
+}
