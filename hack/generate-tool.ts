@@ -3,6 +3,7 @@ import { stringify } from 'yaml';
 import { makeEgressRouterDefinition } from '../src/api/crd/egress-router.ts';
 import { optionTable as controllerOptions } from '../src/controller/option-table.ts';
 import type { OptionTable } from '../src/daemon/table.ts';
+import { httpOptionTable as httpOptions } from '../src/ingress/http/option-table.ts';
 import { optionTable as agentOptions } from '../src/ingress/option-table.ts';
 import { nodeOptionTable as nodeOptions } from '../src/node/node-options.ts';
 import { optionTable as installOptions } from '../src/node/options.ts';
@@ -13,26 +14,35 @@ export function generateFiles(): ReadonlyMap<string, string> {
   const notice = '# Made by hack/generate from the schemas of src/api: change those.\n';
   return new Map([
     ['manifests/crd/egressrouters.yaml', notice + definition],
-    ['README.md', fillTables(readFileSync('README.md', 'utf8'))],
+    ...Object.entries(pages).map(([path, tables]) => [path, fillTables(path, tables)] as const),
   ]);
 }
 
-const tables: Readonly<Record<string, OptionTable<string>>> = {
-  'egress-router-controller': controllerOptions,
-  'ingress-agent': agentOptions,
-  'install-cni': installOptions,
-  'egress-router-node': nodeOptions,
+/** Options that concern ports alone stand on the agent's page, those of HAProxy on their own. */
+const portOptions = Object.fromEntries(
+  Object.entries(agentOptions).filter(([name]) => !Object.hasOwn(httpOptions, name)),
+);
+
+/** Pages with tables of options, each behind a mark that names it. */
+const pages: Readonly<Record<string, Readonly<Record<string, OptionTable<string>>>>> = {
+  'src/controller/README.md': { 'egress-router-controller': controllerOptions },
+  'src/node/README.md': { 'install-cni': installOptions, 'egress-router-node': nodeOptions },
+  'src/ingress/README.md': { 'ingress-agent': portOptions },
+  'src/ingress/http/README.md': { 'ingress-agent http': httpOptions },
 };
 
 /** Puts the tables of options between the marks that name them. */
-function fillTables(text: string): string {
-  return Object.entries(tables).reduce((filled, [name, table]) => {
-    const [begin, end] = [`<!-- options of ${name} -->`, '<!-- end -->'];
-    const start = filled.indexOf(begin);
-    if (start < 0) throw new Error(`Cannot fill README.md: there is no mark "${begin}"`);
-    const stop = filled.indexOf(end, start);
-    return `${filled.slice(0, start + begin.length)}\n${formatTable(table)}\n${filled.slice(stop)}`;
-  }, text);
+function fillTables(path: string, tables: Readonly<Record<string, OptionTable<string>>>): string {
+  return Object.entries(tables).reduce(
+    (filled, [name, table]) => {
+      const [begin, end] = [`<!-- options of ${name} -->`, '<!-- end -->'];
+      const start = filled.indexOf(begin);
+      if (start < 0) throw new Error(`Cannot fill ${path}: there is no mark "${begin}"`);
+      const stop = filled.indexOf(end, start);
+      return `${filled.slice(0, start + begin.length)}\n${formatTable(table)}\n${filled.slice(stop)}`;
+    },
+    readFileSync(path, 'utf8'),
+  );
 }
 
 function formatTable(table: OptionTable<string>): string {
