@@ -1,11 +1,11 @@
-import { cpSync, existsSync, lstatSync, mkdirSync, realpathSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, lstatSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { execaSync } from 'execa';
 
 /** Debian packages that the programs need in an image. */
-const packages = ['libc6', 'nftables', 'libnftables1'];
+const packages = ['libc6', 'nftables', 'libnftables1', 'haproxy'];
 /** What those packages link with, whatever its package is called in this release of Debian. */
-const programs = ['/usr/sbin/nft'];
+const programs = ['/usr/sbin/nft', '/usr/sbin/haproxy'];
 
 /** Fills a folder with files of Debian's packages, as this machine has them: a base without a network. */
 export function makeBase(root: string): void {
@@ -25,6 +25,12 @@ export function makeBase(root: string): void {
     mkdirSync(join(root, folder), { recursive: true });
   }
   for (const name of ['lib', 'lib64', 'bin', 'sbin']) symlinkSync(`usr/${name}`, join(root, name));
+  // As the packages make them when they are installed.
+  writeFileSync(
+    join(root, 'etc/passwd'),
+    'root:x:0:0:root:/root:/bin/sh\nhaproxy:x:900:900::/var/lib/haproxy:/usr/sbin/nologin\n',
+  );
+  writeFileSync(join(root, 'etc/group'), 'root:x:0:\nhaproxy:x:900:\n');
   for (const path of listFiles()) {
     const place = join(root, realpathSync(dirname(path)), basename(path));
     if (existsSync(place)) continue;
