@@ -1,8 +1,10 @@
 import { playEgress } from './egress.ts';
+import { playHttp } from './http.ts';
 import { playIngress } from './ingress.ts';
 import { Stage } from './stage.ts';
 
 const stage = new Stage();
 await playEgress(stage);
 await playIngress(stage);
+await playHttp(stage);
 process.exit(stage.finish());
