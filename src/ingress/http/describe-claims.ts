@@ -4,7 +4,7 @@ import type { Route } from '../../api/route/route.ts';
 import type { DesiredSites } from './desired.ts';
 
 /** Every claim of a host and path, winners and losers, by host. */
-export function describeHostClaims({ served, unfit, admissions }: DesiredSites): readonly Claim[] {
+export function describeHostClaims({ served, unfit, refused }: DesiredSites): readonly Claim[] {
   const claims = [
     ...served.map(
       ({ route, host, demand, keyPair }): Claim => ({
@@ -16,7 +16,7 @@ export function describeHostClaims({ served, unfit, admissions }: DesiredSites):
     ...unfit.map(
       ({ route, host, demand, refusal }): Claim => ({ ...describe(route, host, demand), admitted: false, ...refusal }),
     ),
-    ...admissions.refused.map(
+    ...refused.map(
       ({ route, host, reason, message }): Claim => ({
         ...describe(route, host, route.http.ok ? route.http.value : undefined),
         admitted: false,

@@ -1,16 +1,17 @@
 import type { HttpDemand } from '../../api/route/http-demand.ts';
 import type { Route } from '../../api/route/route.ts';
-import type { Backend, Certificate, Passthrough, Site, SitePath } from '../../haproxy/model.ts';
-import { formatProblem } from '../../model/problem.ts';
+import type { Backend, Certificate, Passthrough, Site } from '../../haproxy/model.ts';
 import { EndpointFinder, serviceKeyOf } from '../backends/endpoints.ts';
-import { parentOf } from '../claims/host.ts';
-import { type AdmittedHost, decideHosts, type HostAdmissions, type HostClaimPolicy } from '../claims/hosts.ts';
+import { HostGroups } from '../claims/host-groups.ts';
+import { type AdmittedHost, decideHosts, type HostClaimPolicy, type RefusedHost } from '../claims/hosts.ts';
 import type { AdmissionPolicy } from '../claims/policy.ts';
 import { isSelected } from '../claims/selection.ts';
 import type { Changes, Inventory } from '../objects/inventory.ts';
 import { type HttpDefaults, makeBackend } from './backend.ts';
 import type { KeyPair } from './certificate.ts';
 import { CertificateBook, type CertificateRefusal, type SecretLookup } from './certificate-book.ts';
+import { CertificateList } from './certificate-list.ts';
+import { makePassthrough, makeSites, nameOf } from './sites.ts';
 
 /** How hosts and paths are decided about. */
 export interface HttpDesiredSettings {
@@ -28,6 +29,8 @@ export interface HttpDesiredSettings {
 export interface ServedRoute extends AdmittedHost {
   readonly backend: Backend;
   readonly keyPair?: KeyPair;
+  /** Name and certificates that its servers are held to, where it brings its own. */
+  readonly authority?: readonly [name: string, pem: string];
 }
 
 /** A Route whose certificates keep it from being served. */
@@ -35,11 +38,18 @@ export interface UnfitRoute extends AdmittedHost {
   readonly refusal: CertificateRefusal;
 }
 
-/** Everything about hosts and paths that follows from the objects, at one moment. */
-export interface DesiredSites {
-  readonly admissions: HostAdmissions;
+/** What became of one group of Routes. */
+interface Group {
   readonly served: readonly ServedRoute[];
   readonly unfit: readonly UnfitRoute[];
+  readonly refused: readonly RefusedHost[];
+}
+
+/** Everything about hosts and paths that follows from the objects, at one moment. */
+export interface DesiredSites {
+  readonly served: readonly ServedRoute[];
+  readonly unfit: readonly UnfitRoute[];
+  readonly refused: readonly RefusedHost[];
   readonly sites: ReadonlyMap<string, Site>;
   readonly passthrough: ReadonlyMap<string, Passthrough>;
   readonly backends: ReadonlyMap<string, Backend>;
@@ -50,90 +60,173 @@ export interface DesiredSites {
 /** Name of the certificates that stand in for a Route's own destination CA. */
 const serviceAuthority = 'service-ca';
 
+const noGroup: Group = { served: [], unfit: [], refused: [] };
+
 /**
- * Computes what HAProxy serves from all objects. Objects of the value that did not change are the very
- * same as before, so that whoever compares finds one change among 10,000 quickly.
+ * Computes what HAProxy serves from all objects, but works out only the groups of Routes that a change is
+ * about. Objects of the value that did not change are the very same as before, so that whoever compares
+ * finds one change among 10,000 quickly.
  */
 export class SitePlanner {
   readonly finder: EndpointFinder;
   readonly #inventory: Inventory;
   readonly #settings: HttpDesiredSettings;
   readonly #book: CertificateBook;
-  #admissions: HostAdmissions | undefined;
+  readonly #hostGroups: HostGroups;
+  readonly #certificates: CertificateList;
+  readonly #groups = new Map<string, Group>();
+  /** Selected Routes by `NAMESPACE/NAME`, with the group that they were decided about in. */
+  readonly #routes = new Map<string, Route>();
+  readonly #groupOf = new Map<Route, string>();
+  /** Routes by the Services and Secrets (`NAMESPACE/NAME`) that they use. */
+  readonly #users = new Map<string, Set<Route>>();
+  readonly #backends = new Map<Route, Backend>();
   #desired: DesiredSites | undefined;
-  /** Backends by Route, with the authority they were made with. */
-  #backends = new Map<Route, { readonly backend: Backend; readonly authority: string | undefined }>();
 
   constructor(inventory: Inventory, settings: HttpDesiredSettings, secrets: SecretLookup) {
     this.#inventory = inventory;
     this.#settings = settings;
     this.finder = new EndpointFinder(inventory, settings.node);
     this.#book = new CertificateBook(secrets);
+    this.#hostGroups = new HostGroups(settings.hosts);
+    this.#certificates = new CertificateList(settings.hasHttp2);
   }
 
-  /** @param changes since the last call; `secrets` that they include Secrets which Routes refer to */
-  compute(changes: Changes, secretsChanged: boolean): DesiredSites {
-    const touched = changes.of('Service');
-    this.finder.forget(touched);
-    if (touched.size > 0) {
-      for (const [route] of this.#backends) {
-        if (route.http.ok && usesAny(route, route.http.value, touched)) this.#backends.delete(route);
-      }
+  /**
+   * @param changes since the last call
+   * @param secrets names (`NAMESPACE/NAME`) of Secrets that changed
+   */
+  compute(changes: Changes, secrets: ReadonlySet<string>): DesiredSites {
+    const isFirst = this.#desired === undefined;
+    // Labels of a namespace may select all of its Routes.
+    const isRelabelled = changes.has('Namespace') && this.#settings.policy.namespaceLabels.length > 0;
+    const keys = isFirst || isRelabelled ? this.#inventory.keys('Route') : changes.of('Route');
+    for (const key of keys) this.#select(key);
+    const dirty = new Map(this.#hostGroups.takeDirty());
+    for (const name of this.#touch(changes.of('Service'), secrets)) {
+      if (!dirty.has(name)) dirty.set(name, new Set(this.#listRoutes(name)));
     }
-    const decides = this.#admissions === undefined || changes.has('Route', 'Namespace');
-    if (this.#desired !== undefined && !decides && !secretsChanged && touched.size === 0) return this.#desired;
-    if (decides) this.#admissions = this.#decide();
-    const admissions = this.#admissions as HostAdmissions;
-    this.#desired = this.#assemble(admissions, this.#desired);
+    if (this.#desired !== undefined && dirty.size === 0) return this.#desired;
+    this.#desired = this.#assemble(dirty);
     return this.#desired;
   }
 
-  #decide(): HostAdmissions {
-    const { policy, hosts } = this.#settings;
-    const labelsOf = (namespace: string) => this.#inventory.labelsOf(namespace);
-    const routes = [...this.#inventory.all('Route')].filter((route) => isSelected(route, policy, labelsOf));
-    // One that asks for a port alone is not for this data plane.
-    return decideHosts(routes.filter(hasHost(hosts)), policy, hosts);
+  #select(key: string): void {
+    const route = this.#inventory.get('Route', key);
+    const known = this.#routes.get(key);
+    if (known === route && known !== undefined && this.#wants(known)) return;
+    if (known !== undefined) {
+      this.#hostGroups.remove(known);
+      this.#routes.delete(key);
+      this.#backends.delete(known);
+      for (const name of listUsed(known)) this.#users.get(name)?.delete(known);
+    }
+    if (route === undefined || !this.#wants(route)) return;
+    this.#hostGroups.add(route);
+    this.#routes.set(key, route);
+    for (const name of listUsed(route)) {
+      const users = this.#users.get(name);
+      if (users === undefined) this.#users.set(name, new Set([route]));
+      else users.add(route);
+    }
   }
 
-  #assemble(admissions: HostAdmissions, before: DesiredSites | undefined): DesiredSites {
-    const served: ServedRoute[] = [];
-    const unfit: UnfitRoute[] = [];
-    const authorities = new Map<string, string>();
+  /** Whether a Route is for this router, and for this data plane: one for a port alone has no host and gets none. */
+  #wants(route: Route): boolean {
+    const { policy, hosts } = this.#settings;
+    const { ports, host, subdomain } = route;
+    const makesHosts = hosts.template !== undefined || hosts.domain !== undefined;
+    const hasHost = ports === undefined || host !== undefined || (subdomain !== undefined && makesHosts);
+    return hasHost && isSelected(route, policy, (namespace) => this.#inventory.labelsOf(namespace));
+  }
+
+  /** Groups with Routes that use Services or Secrets that changed. */
+  #touch(services: ReadonlySet<string>, secrets: ReadonlySet<string>): ReadonlySet<string> {
+    this.finder.forget(services);
+    const groups = new Set<string>();
+    for (const name of [...services, ...secrets]) {
+      for (const route of this.#users.get(name) ?? []) {
+        this.#backends.delete(route);
+        const group = this.#groupOf.get(route);
+        if (group !== undefined) groups.add(group);
+      }
+    }
+    return groups;
+  }
+
+  #listRoutes(group: string): readonly Route[] {
+    const { served, unfit, refused } = this.#groups.get(group) ?? noGroup;
+    return [...served, ...unfit, ...refused].map(({ route }) => route);
+  }
+
+  #assemble(dirty: ReadonlyMap<string, ReadonlySet<Route>>): DesiredSites {
+    const before = this.#desired;
+    const sites = new Map(before?.sites);
+    const passthrough = new Map(before?.passthrough);
+    const backends = new Map(before?.backends);
+    const authorities = new Map(before?.authorities);
     const { serviceAuthorities } = this.#settings;
     if (serviceAuthorities !== undefined) authorities.set(serviceAuthority, serviceAuthorities);
-    const backends = new Map<string, Backend>();
-    const known = this.#backends;
-    this.#backends = new Map();
-    for (const admitted of admissions.admitted) {
-      const { route, demand } = admitted;
-      const checked = this.#book.check(route, demand);
+    for (const name of dirty.keys()) {
+      for (const one of this.#groups.get(name)?.served ?? []) {
+        backends.delete(one.backend.id);
+        if (one.authority !== undefined) authorities.delete(one.authority[0]);
+        sites.delete(nameOf(one));
+        passthrough.delete(nameOf(one));
+        this.#certificates.remove(one);
+      }
+      for (const route of this.#listRoutes(name)) this.#groupOf.delete(route);
+    }
+    for (const [name, routes] of dirty) {
+      const group = this.#decide(routes);
+      if (routes.size === 0) this.#groups.delete(name);
+      else this.#groups.set(name, group);
+      for (const route of routes) this.#groupOf.set(route, name);
+      for (const one of group.served) {
+        backends.set(one.backend.id, one.backend);
+        if (one.authority !== undefined) authorities.set(...one.authority);
+        this.#certificates.add(one);
+      }
+      for (const site of makeSites(group.served, before?.sites)) sites.set(site.host, site);
+      for (const entry of makePassthrough(group.served, before?.passthrough)) passthrough.set(entry.host, entry);
+    }
+    const groups = [...this.#groups.values()];
+    return {
+      served: groups.flatMap(({ served }) => served),
+      unfit: groups.flatMap(({ unfit }) => unfit),
+      refused: groups.flatMap(({ refused }) => refused),
+      sites,
+      passthrough,
+      backends,
+      certificates: this.#certificates.list(before?.certificates),
+      authorities,
+    };
+  }
+
+  #decide(routes: ReadonlySet<Route>): Group {
+    const { policy, hosts } = this.#settings;
+    const { admitted, refused } = decideHosts(routes, policy, hosts);
+    const served: ServedRoute[] = [];
+    const unfit: UnfitRoute[] = [];
+    for (const one of admitted) {
+      const checked = this.#book.check(one.route, one.demand);
       if (!checked.ok) {
-        unfit.push({ ...admitted, refusal: checked.refusal });
+        unfit.push({ ...one, refusal: checked.refusal });
         continue;
       }
       const { keyPair, destinationCa } = checked;
-      const authority = this.#authorityOf(route, demand, destinationCa);
-      if (destinationCa !== undefined && authority !== undefined) authorities.set(authority, destinationCa);
-      const last = known.get(route);
+      const name = this.#authorityOf(one.route, one.demand, destinationCa);
       const backend =
-        last !== undefined && last.authority === authority
-          ? last.backend
-          : makeBackend(route, demand, this.finder, this.#settings.defaults, authority);
-      this.#backends.set(route, { backend, authority });
-      backends.set(backend.id, backend);
-      served.push({ ...admitted, backend, ...(keyPair !== undefined && { keyPair }) });
+        this.#backends.get(one.route) ?? makeBackend(one.route, one.demand, this.finder, this.#settings.defaults, name);
+      this.#backends.set(one.route, backend);
+      served.push({
+        ...one,
+        backend,
+        ...(keyPair !== undefined && { keyPair }),
+        ...(destinationCa !== undefined && name !== undefined && { authority: [name, destinationCa] as const }),
+      });
     }
-    return {
-      admissions,
-      served,
-      unfit,
-      sites: makeSites(served, before?.sites),
-      passthrough: makePassthrough(served, before?.passthrough),
-      backends,
-      certificates: makeCertificates(served, this.#settings.hasHttp2, before?.certificates),
-      authorities,
-    };
+    return { served, unfit, refused };
   }
 
   #authorityOf({ meta }: Route, { tls }: HttpDemand, own: string | undefined): string | undefined {
@@ -143,119 +236,13 @@ export class SitePlanner {
   }
 }
 
-/** Whether a Route wants to be served under a host: one for a port alone has none and gets none. */
-function hasHost(hosts: HostClaimPolicy): (route: Route) => boolean {
-  const makesHosts = hosts.template !== undefined || hosts.domain !== undefined;
-  return ({ ports, host, subdomain }) =>
-    ports === undefined || host !== undefined || (subdomain !== undefined && makesHosts);
-}
-
-function usesAny({ meta }: Route, { backends }: HttpDemand, services: ReadonlySet<string>): boolean {
-  return backends.some((backend) => services.has(serviceKeyOf(backend, meta.namespace)));
-}
-
-/** `*.example.com` for the names one label below. */
-function nameOf({ host, demand }: Pick<ServedRoute, 'host' | 'demand'>): string {
-  return demand.isWildcard ? `*.${parentOf(host) ?? host}` : host;
-}
-
-function makeSites(
-  served: readonly ServedRoute[],
-  before: ReadonlyMap<string, Site> | undefined,
-): ReadonlyMap<string, Site> {
-  const paths = new Map<string, SitePath[]>();
-  for (const one of served) {
-    const { tls, path } = one.demand;
-    const plain =
-      tls === undefined || tls.insecure === 'Allow' ? 'serve' : tls.insecure === 'Redirect' ? 'redirect' : undefined;
-    const entry: SitePath = {
-      path,
-      ...(plain !== undefined && { plain }),
-      secure: tls?.termination === 'edge' || tls?.termination === 'reencrypt',
-      backend: one.backend.id,
-    };
-    const host = nameOf(one);
-    const list = paths.get(host);
-    if (list === undefined) paths.set(host, [entry]);
-    else list.push(entry);
-  }
-  const sites = new Map<string, Site>();
-  for (const [host, list] of paths) sites.set(host, keep(before?.get(host), { host, paths: list }, isSameSite));
-  return sites;
-}
-
-function makePassthrough(
-  served: readonly ServedRoute[],
-  before: ReadonlyMap<string, Passthrough> | undefined,
-): ReadonlyMap<string, Passthrough> {
-  const entries = new Map<string, Passthrough>();
-  for (const one of served) {
-    if (one.demand.tls?.termination !== 'passthrough') continue;
-    const host = nameOf(one);
-    entries.set(
-      host,
-      keep(before?.get(host), { host, backend: one.backend.id }, (a, b) => a.backend === b.backend),
-    );
-  }
-  return entries;
-}
-
-/**
- * Certificates for HAProxy's list. HTTP/2 is offered where no other Route has the same certificate: else a
- * browser would ask for one Route's host on another's connection (reference: l7, maps).
- */
-function makeCertificates(
-  served: readonly ServedRoute[],
-  hasHttp2: boolean,
-  before: ReadonlyMap<string, Certificate> | undefined,
-): ReadonlyMap<string, Certificate> {
-  const users = new Map<string, number>();
-  for (const { keyPair } of served) {
-    if (keyPair !== undefined) users.set(keyPair.fingerprint, (users.get(keyPair.fingerprint) ?? 0) + 1);
-  }
-  const hosts = new Set<string>();
-  const certificates = new Map<string, Certificate>();
-  for (const one of served) {
-    const { keyPair, route } = one;
-    const host = nameOf(one);
-    // Of the Routes of one host the oldest's certificate counts.
-    if (keyPair === undefined || hosts.has(host)) continue;
-    hosts.add(host);
-    const name = `${route.meta.namespace}:${route.meta.name}`;
-    const http2 = hasHttp2 && users.get(keyPair.fingerprint) === 1;
-    certificates.set(
-      name,
-      keep(before?.get(name), { name, pem: keyPair.pem, hosts: [host], http2 }, isSameCertificate),
-    );
-  }
-  return certificates;
-}
-
-/** The object of before where it says the same. */
-function keep<T>(before: T | undefined, now: T, isSame: (one: T, other: T) => boolean): T {
-  return before !== undefined && isSame(before, now) ? before : now;
-}
-
-function isSameSite({ paths: before }: Site, { paths: now }: Site): boolean {
-  return (
-    before.length === now.length &&
-    before.every((one, index) => {
-      const other = now[index];
-      return (
-        one.path === other?.path &&
-        one.backend === other.backend &&
-        one.plain === other.plain &&
-        one.secure === other.secure
-      );
-    })
-  );
-}
-
-function isSameCertificate(before: Certificate, now: Certificate): boolean {
-  return before.pem === now.pem && before.http2 === now.http2 && before.hosts[0] === now.hosts[0];
-}
-
-/** Problems in words, for a status. */
-export function describeWarnings({ warnings }: HttpDemand): readonly string[] {
-  return warnings.slice(0, 5).map((problem) => `${formatProblem(problem)}; it counts as absent`);
+/** `NAMESPACE/NAME` of the Services and the Secret that a Route uses. */
+function listUsed({ meta, http }: Route): readonly string[] {
+  if (!http.ok) return [];
+  const { backends, tls } = http.value;
+  const secret = tls?.externalCertificate;
+  return [
+    ...backends.map((backend) => serviceKeyOf(backend, meta.namespace)),
+    ...(secret === undefined ? [] : [`${meta.namespace}/${secret}`]),
+  ];
 }

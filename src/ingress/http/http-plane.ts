@@ -1,13 +1,13 @@
 import type { DaemonLog } from '../../daemon/log.ts';
 import { type ApplyOutcome, HaproxyEngine } from '../../haproxy/engine.ts';
 import type { HttpState, Settings } from '../../haproxy/model.ts';
-import { describeBackends } from '../backends/endpoints.ts';
 import type { Inventory, Journal } from '../objects/inventory.ts';
-import type { DataPlane, PlaneHost, PlaneReport, Verdict } from '../plane.ts';
+import type { DataPlane, PlaneHost, PlaneReport } from '../plane.ts';
 import type { DefaultCertificate } from './default-certificate.ts';
-import { type DesiredSites, describeWarnings, type HttpDesiredSettings, SitePlanner } from './desired.ts';
+import { type DesiredSites, type HttpDesiredSettings, SitePlanner } from './desired.ts';
 import { readConnectionLimit } from './file-limit.ts';
 import type { Secrets } from './secrets.ts';
+import { VerdictWriter } from './verdicts.ts';
 
 /** How hosts and paths are served. */
 export interface HttpSettings extends HttpDesiredSettings {
@@ -49,11 +49,12 @@ export class HttpPlane implements DataPlane {
   readonly #parts: HttpParts;
   readonly #journal: Journal;
   readonly #planner: SitePlanner;
+  readonly #verdicts: VerdictWriter;
   readonly #engine: HaproxyEngine;
+  readonly #changedSecrets = new Set<string>();
   #host: PlaneHost | undefined;
   #desired: DesiredSites | undefined;
   #outcome: ApplyOutcome | undefined;
-  #secretsChanged = false;
   #hasStarted = false;
   #isStopping = false;
   #problem: string | undefined;
@@ -63,6 +64,7 @@ export class HttpPlane implements DataPlane {
     this.#parts = parts;
     this.#journal = parts.inventory.openJournal();
     this.#planner = new SitePlanner(parts.inventory, settings, (key) => parts.secrets.get(key));
+    this.#verdicts = new VerdictWriter(this.#planner.finder);
     this.#engine = new HaproxyEngine({
       directory: settings.directory,
       binary: settings.binary,
@@ -77,8 +79,8 @@ export class HttpPlane implements DataPlane {
 
   start(host: PlaneHost): void {
     this.#host = host;
-    this.#parts.secrets.start(() => {
-      this.#secretsChanged = true;
+    this.#parts.secrets.start((key) => {
+      this.#changedSecrets.add(key);
       host.requestSync();
     });
     this.#parts.certificate.start(
@@ -113,9 +115,8 @@ export class HttpPlane implements DataPlane {
     // At the start only: later a Secret that is not there yet holds up its own Route alone.
     if (!this.#hasStarted) await secrets.settle(secretTimeout);
     const changes = this.#journal.take();
-    const secretsChanged = this.#secretsChanged || changes.has('Secret');
-    this.#secretsChanged = false;
-    this.#desired = this.#planner.compute(changes, secretsChanged);
+    this.#desired = this.#planner.compute(changes, new Set([...this.#changedSecrets, ...changes.of('Secret')]));
+    this.#changedSecrets.clear();
     const haproxy = this.#fitConnections();
     const { sites, passthrough, backends, certificates, authorities } = this.#desired;
     const state: HttpState = {
@@ -134,42 +135,9 @@ export class HttpPlane implements DataPlane {
   }
 
   report(): PlaneReport {
-    const desired = this.#desired;
-    if (desired === undefined) return { verdicts: [] };
-    const refused = new Map(this.#outcome?.refused.map(({ name, reason }) => [name, reason]));
-    const { finder } = this.#planner;
-    const verdicts = [
-      ...desired.served.map(({ route, host, demand, backend, keyPair }): Verdict => {
-        const base = { ...describeHost(route, host, demand.isWildcard), ignored: demand.annotations.ignored };
-        const problem =
-          refused.get(backend.id) ?? (keyPair && refused.get(`${route.meta.namespace}:${route.meta.name}`));
-        if (problem !== undefined) {
-          return { ...base, reason: 'ExtendedValidationFailed', message: `HAProxy: ${problem}`, notes: [] };
-        }
-        const { targetPort, backends } = demand;
-        const choice = { protocol: 'tcp' as const, ...(targetPort !== undefined && { targetPort }) };
-        const notes = describeBackends(backends, route.meta.namespace, [choice], finder);
-        return { ...base, notes: [...describeWarnings(demand), ...notes] };
-      }),
-      ...desired.unfit.map(
-        ({ route, host, demand, refusal }): Verdict => ({
-          ...describeHost(route, host, demand.isWildcard),
-          ...refusal,
-          notes: [],
-          ignored: demand.annotations.ignored,
-        }),
-      ),
-      ...desired.admissions.refused.map(
-        ({ route, host, reason, message }): Verdict => ({
-          ...describeHost(route, host, route.http.ok && route.http.value.isWildcard),
-          reason,
-          message,
-          notes: [],
-          ignored: [],
-        }),
-      ),
-    ];
-    return { verdicts };
+    if (this.#desired === undefined) return { verdicts: [] };
+    const faults = new Map(this.#outcome?.refused.map(({ name, reason }) => [name, reason]));
+    return { verdicts: this.#verdicts.list(this.#desired, faults) };
   }
 
   /** Ends the agent's part; HAProxy serves on for the next agent unless `removes`, or where it cannot. */
@@ -221,12 +189,4 @@ export class HttpPlane implements DataPlane {
     this.#parts.log.info({}, 'HAProxy reloaded');
     this.#host?.requestReport();
   }
-}
-
-function describeHost(
-  { meta }: { readonly meta: Verdict['meta'] },
-  host: string | undefined,
-  isWildcard: boolean,
-): Pick<Verdict, 'meta' | 'host' | 'wildcardPolicy'> {
-  return { meta, ...(host !== undefined && { host }), wildcardPolicy: isWildcard ? 'Subdomain' : 'None' };
 }

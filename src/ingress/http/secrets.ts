@@ -7,8 +7,8 @@ import type { SecretState } from './certificate-book.ts';
 
 /** Secrets that Routes refer to. */
 export interface Secrets {
-  /** @param onChange called when {@link get} answers something else for a Secret that is wanted */
-  start(onChange: () => void): void;
+  /** @param onChange called with the key of a Secret for which {@link get} answers something else */
+  start(onChange: (key: string) => void): void;
   /** Keys (`NAMESPACE/NAME`) of all Secrets that are needed; what is known of others is forgotten. */
   want(keys: ReadonlySet<string>): void;
   get(key: string): SecretState;
@@ -51,6 +51,7 @@ export class InventorySecrets implements Secrets {
 }
 
 interface Followed {
+  readonly key: string;
   state: SecretState;
   readonly end: AbortController;
 }
@@ -66,14 +67,14 @@ const reviewInterval = 10_000;
 export class ClusterSecrets implements Secrets {
   readonly #api: KubeApi;
   readonly #followed = new Map<string, Followed>();
-  #onChange: () => void = () => undefined;
+  #onChange: (key: string) => void = () => undefined;
   #waiters: (() => void)[] = [];
 
   constructor(api: KubeApi) {
     this.#api = api;
   }
 
-  start(onChange: () => void): void {
+  start(onChange: (key: string) => void): void {
     this.#onChange = onChange;
   }
 
@@ -85,7 +86,7 @@ export class ClusterSecrets implements Secrets {
     }
     for (const key of keys) {
       if (this.#followed.has(key)) continue;
-      const followed: Followed = { state: { state: 'waiting' }, end: new AbortController() };
+      const followed: Followed = { key, state: { state: 'waiting' }, end: new AbortController() };
       this.#followed.set(key, followed);
       void this.#follow(key, followed);
     }
@@ -119,7 +120,7 @@ export class ClusterSecrets implements Secrets {
     if (followed.end.signal.aborted) return;
     const isSame = followed.state.state === state.state && state.state !== 'found';
     followed.state = state;
-    if (!isSame) this.#onChange();
+    if (!isSame) this.#onChange(followed.key);
     if (!this.#isSettled) return;
     for (const wake of this.#waiters.splice(0)) wake();
   }

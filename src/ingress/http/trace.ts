@@ -89,17 +89,18 @@ function explainOther(route: ServedRoute, chosen: ServedRoute | undefined, { pat
   return 'another Route has a longer path';
 }
 
-function listUnserved({ unfit, admissions }: DesiredSites, host: string): RequestTrace['others'] {
-  const refused = admissions.refused.filter((one) => one.host === host);
+function listUnserved({ unfit, refused }: DesiredSites, host: string): RequestTrace['others'] {
   return [
     ...unfit.filter((one) => one.host === host).map((one) => ({ ...nameOf(one), why: one.refusal.message })),
-    ...refused.map(({ route, message }) => ({
-      namespace: route.meta.namespace,
-      name: route.meta.name,
-      host,
-      path: route.http.ok ? route.http.value.path : '',
-      why: message,
-    })),
+    ...refused
+      .filter((one) => one.host === host)
+      .map(({ route, message }) => ({
+        namespace: route.meta.namespace,
+        name: route.meta.name,
+        host,
+        path: route.http.ok ? route.http.value.path : '',
+        why: message,
+      })),
   ];
 }
 

@@ -77,6 +77,11 @@ export class Inventory {
     return (this.#objects.get(kind)?.values() ?? []) as Iterable<ValueOfKind[K]>;
   }
 
+  /** `NAMESPACE/NAME` of every object of a kind. */
+  keys(kind: Kind): Iterable<string> {
+    return this.#objects.get(kind)?.keys() ?? [];
+  }
+
   /** An object by `NAMESPACE/NAME`. */
   get<K extends Kind>(kind: K, key: string): ValueOfKind[K] | undefined {
     return this.#objects.get(kind)?.get(key) as ValueOfKind[K] | undefined;

@@ -31,10 +31,18 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
   }
 
   publish(statuses: readonly RouteStatus[], gateways: GatewayReports | undefined): void {
+    const before = this.#statuses;
     const routes = statuses.filter(({ listener }) => listener === undefined);
-    this.#statuses = new Map(routes.map((status) => [keyOf(status.meta), status]));
+    const now = new Map(routes.map((status) => [keyOf(status.meta), status]));
+    this.#statuses = now;
     this.#gateways = gateways;
-    this.#writer.review();
+    if (before === undefined || gateways !== undefined) {
+      this.#writer.review();
+      return;
+    }
+    const gone = [...before.keys()].filter((key) => !now.has(key));
+    const changed = [...now.keys()].filter((key) => now.get(key) !== before.get(key));
+    this.#writer.reviewSome('Route', [...gone, ...changed]);
   }
 
   /** Looks at everything again: this process may have become the writer. */

@@ -48,6 +48,7 @@ export class StatusFile implements StatusSink {
   readonly #clock: () => number;
   readonly #gateways: GatewayFileStatuses;
   #entries: ReadonlyMap<string, RouteIngress>;
+  readonly #made = new WeakMap<RouteStatus, Entry>();
   #written = '';
 
   /** @param clock milliseconds since 1970, UTC */
@@ -68,27 +69,13 @@ export class StatusFile implements StatusSink {
 
   publish(statuses: readonly RouteStatus[], reports?: GatewayReports): void {
     const now = new Date(this.#clock());
-    const entries = new Map<string, RouteIngress>();
-    const routes = [...statuses].sort(byName).map((status) => {
-      const { namespace, name, uid } = status.meta;
-      const { listener } = status;
-      const kind = listener === undefined ? 'Route' : 'Gateway';
-      const ingress = makeIngress(status, this.#identity, this.#entries.get(uid), now);
-      entries.set(uid, ingress);
-      return {
-        kind,
-        namespace,
-        name,
-        uid,
-        ...(listener !== undefined && { listener }),
-        ports: status.ports,
-        status: { ingress: [ingress] },
-      };
-    });
-    this.#entries = entries;
+    const entries = statuses.map((status) => this.#makeEntry(status, now));
+    this.#entries = new Map(entries.map(({ uid, ingress }) => [uid, ingress]));
+    entries.sort((one, other) => (one.place < other.place ? -1 : 1));
     const gateways = this.#gateways.list(reports, now);
-    const document = { routes, ...(gateways.length > 0 && { gateways }) };
-    const text = `${JSON.stringify(document, undefined, 2)}\n`;
+    const routes = entries.length === 0 ? '[]' : `[\n${entries.map(({ text }) => text).join(',\n')}\n  ]`;
+    const more = gateways.length === 0 ? '' : `,\n  "gateways": ${indent(JSON.stringify(gateways, undefined, 2), 2)}`;
+    const text = `{\n  "routes": ${routes}${more}\n}\n`;
     if (text === this.#written) return;
     try {
       writeWhole(this.#path, text, 0o644);
@@ -99,14 +86,43 @@ export class StatusFile implements StatusSink {
     }
   }
 
+  /** Of 10,000 Routes few change: the text of a status that is the very same object is made once. */
+  #makeEntry(status: RouteStatus, now: Date): Entry {
+    const known = this.#made.get(status);
+    if (known !== undefined) return known;
+    const { namespace, name, uid } = status.meta;
+    const { listener, ports } = status;
+    const ingress = makeIngress(status, this.#identity, this.#entries.get(uid), now);
+    const document = {
+      kind: listener === undefined ? 'Route' : 'Gateway',
+      namespace,
+      name,
+      uid,
+      ...(listener !== undefined && { listener }),
+      ports,
+      status: { ingress: [ingress] },
+    };
+    const text = `    ${indent(JSON.stringify(document, undefined, 2), 4)}`;
+    const entry = { uid, place: `${keyOf(status.meta)} ${uid}`, ingress, text };
+    this.#made.set(status, entry);
+    return entry;
+  }
+
   close(): void {
     // Every change is on the disk already.
   }
 }
 
-function byName({ meta: one }: RouteStatus, { meta: other }: RouteStatus): number {
-  const [a, b] = [`${keyOf(one)} ${one.uid}`, `${keyOf(other)} ${other.uid}`];
-  return a < b ? -1 : 1;
+/** The text of a status, with what it is sorted by. */
+interface Entry {
+  readonly uid: string;
+  readonly place: string;
+  readonly ingress: RouteIngress;
+  readonly text: string;
+}
+
+function indent(text: string, blanks: number): string {
+  return text.replaceAll('\n', `\n${' '.repeat(blanks)}`);
 }
 
 /** What an earlier file said. */

@@ -96,6 +96,12 @@ export class StatusWriter {
     for (const place of this.#seen.keys()) this.#add(place);
   }
 
+  /** Looks at some objects of a kind again. */
+  reviewSome(kind: Kind, keys: Iterable<string>): void {
+    this.#isReady = true;
+    for (const key of keys) if (this.#seen.has(`${kind} ${key}`)) this.#add(`${kind} ${key}`);
+  }
+
   close(): void {
     this.#end.abort();
     this.#pending.clear();

@@ -64,8 +64,17 @@ export function mergeReports(reports: readonly PlaneReport[]): readonly RouteSta
     if (known === undefined) verdicts.set(verdict.meta.uid, [verdict]);
     else known.push(verdict);
   }
-  return [...verdicts.values()].map(mergeVerdicts);
+  return Array.from(verdicts.values(), (list) => {
+    const [first] = list as [Verdict];
+    if (list.length > 1) return mergeVerdicts(list);
+    // Of 10,000 Routes few change: the others' statuses are the very same objects.
+    const status = known.get(first) ?? mergeVerdicts(list);
+    known.set(first, status);
+    return status;
+  });
 }
+
+const known = new WeakMap<Verdict, RouteStatus>();
 
 function mergeVerdicts(verdicts: readonly Verdict[]): RouteStatus {
   const { meta, listener } = verdicts[0] as Verdict;

@@ -1,0 +1,70 @@
+import type { Certificate } from '../../haproxy/model.ts';
+import type { ServedRoute } from './desired.ts';
+import { nameOf } from './sites.ts';
+
+/**
+ * The certificates of all Routes. HTTP/2 is offered where no other Route has the same certificate: else a
+ * browser would ask for one Route's host on another's connection (reference: l7, maps). Of the Routes of
+ * one host the oldest's certificate counts.
+ */
+export class CertificateList {
+  readonly #hasHttp2: boolean;
+  /** Routes with a certificate, by `NAMESPACE:NAME`. */
+  readonly #routes = new Map<string, ServedRoute>();
+  /** How many Routes have a certificate, by its fingerprint. */
+  readonly #users = new Map<string, number>();
+  #isChanged = true;
+
+  constructor(hasHttp2: boolean) {
+    this.#hasHttp2 = hasHttp2;
+  }
+
+  add(one: ServedRoute): void {
+    if (one.keyPair === undefined) return;
+    this.#routes.set(keyOf(one), one);
+    this.#count(one.keyPair.fingerprint, 1);
+  }
+
+  remove(one: ServedRoute): void {
+    if (one.keyPair === undefined || !this.#routes.delete(keyOf(one))) return;
+    this.#count(one.keyPair.fingerprint, -1);
+  }
+
+  /** @param before the last list: what says the same is the very same */
+  list(before: ReadonlyMap<string, Certificate> | undefined): ReadonlyMap<string, Certificate> {
+    if (before !== undefined && !this.#isChanged) return before;
+    this.#isChanged = false;
+    const hosts = new Map<string, string>();
+    const certificates = new Map<string, Certificate>();
+    for (const [name, one] of this.#routes) {
+      const host = nameOf(one);
+      const rival = hosts.get(host);
+      if (rival !== undefined && isOlder(this.#routes.get(rival), one)) continue;
+      if (rival !== undefined) certificates.delete(rival);
+      hosts.set(host, name);
+      const { pem = '', fingerprint = '' } = one.keyPair ?? {};
+      const http2 = this.#hasHttp2 && this.#users.get(fingerprint) === 1;
+      const known = before?.get(name);
+      const isSame = known?.pem === pem && known.http2 === http2 && known.hosts[0] === host;
+      certificates.set(name, isSame ? known : { name, pem, hosts: [host], http2 });
+    }
+    return certificates;
+  }
+
+  #count(fingerprint: string, step: 1 | -1): void {
+    this.#isChanged = true;
+    const users = (this.#users.get(fingerprint) ?? 0) + step;
+    if (users === 0) this.#users.delete(fingerprint);
+    else this.#users.set(fingerprint, users);
+  }
+}
+
+function keyOf({ route: { meta } }: ServedRoute): string {
+  return `${meta.namespace}:${meta.name}`;
+}
+
+function isOlder(one: ServedRoute | undefined, other: ServedRoute): boolean {
+  if (one === undefined) return false;
+  const [a, b] = [one.route.meta, other.route.meta];
+  return a.created === b.created ? a.uid < b.uid : a.created < b.created;
+}

@@ -1,0 +1,87 @@
+import type { HttpDemand } from '../../api/route/http-demand.ts';
+import { formatProblem } from '../../model/problem.ts';
+import { describeBackends, type EndpointFinder } from '../backends/endpoints.ts';
+import type { Verdict } from '../plane.ts';
+import type { DesiredSites, ServedRoute } from './desired.ts';
+
+/** What is said of each Route, made once: a Route for which nothing changed is the very same object. */
+export class VerdictWriter {
+  readonly #finder: EndpointFinder;
+  readonly #known = new WeakMap<object, Verdict>();
+
+  constructor(finder: EndpointFinder) {
+    this.#finder = finder;
+  }
+
+  /** @param faults what HAProxy does not take, by the name of a backend or a certificate, with the reason */
+  list({ served, unfit, refused }: DesiredSites, faults: ReadonlyMap<string, string>): readonly Verdict[] {
+    return [
+      ...served.map((one) => this.#describeFault(one, faults) ?? this.#remember(one, () => this.#describeServed(one))),
+      ...unfit.map((one) =>
+        this.#remember(one, () => ({
+          ...describeHost(one.route, one.host, one.demand.isWildcard),
+          ...one.refusal,
+          notes: [],
+          ignored: one.demand.annotations.ignored,
+        })),
+      ),
+      ...refused.map((one) =>
+        this.#remember(one, () => ({
+          ...describeHost(one.route, one.host, one.route.http.ok && one.route.http.value.isWildcard),
+          reason: one.reason,
+          message: one.message,
+          notes: [],
+          ignored: [],
+        })),
+      ),
+    ];
+  }
+
+  #remember(one: object, make: () => Verdict): Verdict {
+    const known = this.#known.get(one);
+    if (known !== undefined) return known;
+    const verdict = make();
+    this.#known.set(one, verdict);
+    return verdict;
+  }
+
+  #describeFault(
+    { route, host, demand, backend }: ServedRoute,
+    faults: ReadonlyMap<string, string>,
+  ): Verdict | undefined {
+    if (faults.size === 0) return undefined;
+    const fault =
+      faults.get(backend.id) ?? faults.get(`${route.meta.namespace}:${route.meta.name}`) ?? faults.get(host);
+    if (fault === undefined) return undefined;
+    return {
+      ...describeHost(route, host, demand.isWildcard),
+      reason: 'ExtendedValidationFailed',
+      message: `HAProxy does not take it: ${fault}`,
+      notes: [],
+      ignored: demand.annotations.ignored,
+    };
+  }
+
+  #describeServed({ route, host, demand }: ServedRoute): Verdict {
+    const { targetPort, backends, annotations } = demand;
+    const choice = { protocol: 'tcp' as const, ...(targetPort !== undefined && { targetPort }) };
+    const notes = describeBackends(backends, route.meta.namespace, [choice], this.#finder);
+    return {
+      ...describeHost(route, host, demand.isWildcard),
+      notes: [...describeWarnings(demand), ...notes],
+      ignored: annotations.ignored,
+    };
+  }
+}
+
+function describeWarnings({ warnings }: HttpDemand): readonly string[] {
+  return warnings.slice(0, 5).map((problem) => `${formatProblem(problem)}; it counts as absent`);
+}
+
+function describeHost(
+  { meta }: { readonly meta: Verdict['meta'] },
+  host: string | undefined,
+  isWildcard: boolean,
+): Pick<Verdict, 'meta' | 'host' | 'wildcardPolicy'> {
+  return { meta, ...(host !== undefined && { host }), wildcardPolicy: isWildcard ? 'Subdomain' : 'None' };
+}
