@@ -1,7 +1,8 @@
 import { type FSWatcher, readdirSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { type ClusterObject, objectKey, type ReadingContext } from '../../../api/kinds.ts';
-import { type ManifestFile, nameOfObject, readManifestFile, versionOfFile } from './manifest-file.ts';
+import { type ManifestFile, readManifestFile, versionOfFile } from './manifest-file.ts';
+import { ManifestIndex } from './manifest-index.ts';
 import type { ObjectSource, SourceSink } from './source.ts';
 
 /** How a directory of manifests is watched. */
@@ -30,7 +31,7 @@ export class ManifestSource implements ObjectSource {
   readonly #files = new Map<string, ManifestFile>();
   /** Versions of files that could not be read, so that they are not read again and again. */
   readonly #broken = new Map<string, string>();
-  #told = new Map<string, ClusterObject>();
+  readonly #index = new ManifestIndex();
   #sink: SourceSink | undefined;
   #watcher: FSWatcher | undefined;
   #rescan: NodeJS.Timeout | undefined;
@@ -101,12 +102,21 @@ export class ManifestSource implements ObjectSource {
       return;
     }
     const files = names.filter((name) => /^[^.].*\.(ya?ml|json)$/.test(name)).sort();
-    for (const name of [...this.#files.keys(), ...this.#broken.keys()]) if (!files.includes(name)) this.#forget(name);
-    for (const name of files) this.#readFile(name);
-    this.#tell(files);
+    const present = new Set(files);
+    const gone = [...this.#files.keys(), ...this.#broken.keys()].filter((name) => !present.has(name));
+    for (const name of gone) this.#forget(name);
+    const changed = files.filter((name) => this.#readFile(name));
+    // A change of one file can make another's objects count, or not any more.
+    if (changed.length > 0 || gone.length > 0) for (const name of files) this.#reportDoubles(name);
+    // A broken file without a last good state holds nobody up: one author's typing mistake must not
+    // keep all the others' ports closed after a reboot.
+    if (this.#isSynced) return;
+    this.#isSynced = true;
+    this.#sink?.synced();
   }
 
   #forget(name: string): void {
+    this.#tell(name, []);
     this.#files.delete(name);
     this.#broken.delete(name);
     this.#sink?.report(name, undefined);
@@ -114,13 +124,14 @@ export class ManifestSource implements ObjectSource {
     this.#sink?.report(`${name} (objects)`, undefined);
   }
 
-  #readFile(name: string): void {
+  /** Returns whether the file has changed, and could be read. */
+  #readFile(name: string): boolean {
     const path = join(this.#settings.directory, name);
     let version = '';
     try {
       version = versionOfFile(path) ?? '';
       if (version === '') throw new Error('is no file');
-      if (this.#files.get(name)?.version === version || this.#broken.get(name) === version) return;
+      if (this.#files.get(name)?.version === version || this.#broken.get(name) === version) return false;
       const file = readManifestFile(path, this.#files.get(name), this.#context);
       this.#files.set(name, file);
       this.#broken.delete(name);
@@ -128,37 +139,31 @@ export class ManifestSource implements ObjectSource {
       const [first, ...more] = file.problems;
       const rest = more.length === 0 ? '' : `; and ${more.length} more objects`;
       this.#sink?.report(`${name} (objects)`, first === undefined ? undefined : `${first}${rest}`);
+      this.#tell(name, file.objects.values());
+      return true;
     } catch (error) {
       this.#broken.set(name, version);
       const kept = this.#files.has(name) ? ', its last good state stays' : '';
       this.#sink?.report(name, `cannot be read${kept}: ${messageOf(error)}`);
+      return false;
     }
   }
 
-  /** Tells the differences between what all files say now and what was told before. */
-  #tell(files: readonly string[]): void {
-    const now = new Map<string, ClusterObject>();
-    for (const file of files) {
-      const doubles: string[] = [];
-      for (const object of this.#files.get(file)?.objects.values() ?? []) {
-        const name = nameOfObject(object);
-        if (now.has(name)) doubles.push(name);
-        else now.set(name, object);
-      }
-      const more = doubles.length > 1 ? ` and ${doubles.length - 1} more` : '';
-      this.#sink?.report(
-        `${file} (doubles)`,
-        doubles.length === 0 ? undefined : `${doubles[0]}${more} already defined in another file; the first one counts`,
-      );
+  /** Tells what a file changes for the whole; none of its objects: it is gone. */
+  #tell(file: string, objects: Iterable<ClusterObject>): void {
+    for (const { kind, object } of this.#index.replace(file, objects)) {
+      if (kind === 'put') this.#sink?.put(object);
+      else this.#sink?.remove(object.kind, objectKey(object));
     }
-    for (const [name, object] of this.#told) if (!now.has(name)) this.#sink?.remove(object.kind, objectKey(object));
-    for (const [name, object] of now) if (this.#told.get(name) !== object) this.#sink?.put(object);
-    this.#told = now;
-    // A broken file without a last good state holds nobody up: one author's typing mistake must not
-    // keep all the others' ports closed after a reboot.
-    if (this.#isSynced) return;
-    this.#isSynced = true;
-    this.#sink?.synced();
+  }
+
+  #reportDoubles(file: string): void {
+    const [first, ...more] = this.#index.listDoubles(file);
+    const rest = more.length === 0 ? '' : ` and ${more.length} more`;
+    this.#sink?.report(
+      `${file} (doubles)`,
+      first === undefined ? undefined : `${first}${rest} already defined in another file; the first one counts`,
+    );
   }
 }
 
