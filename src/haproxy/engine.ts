@@ -393,7 +393,9 @@ export class HaproxyEngine {
   async #becomes(generation: string, how: 'start' | 'reload', failed: number): Promise<boolean> {
     const until = Date.now() + 120_000;
     while (Date.now() < until) {
-      if ((await this.#answering()) === generation) return true;
+      // The master listens a little later than its first worker.
+      const answers = (await this.#answering()) === generation;
+      if (answers && (await this.#process.processes()) !== undefined) return true;
       if (how === 'start' && !this.#process.spawned) return false;
       if (how === 'reload') {
         const processes = await this.#process.processes();
@@ -410,7 +412,7 @@ export class HaproxyEngine {
     for (const [id, section] of inForce.layout.sections) {
       const backend = inForce.state.backends.get(id);
       if (backend === undefined || backend.servers.every(({ checked }) => checked)) continue;
-      for (const server of makeSection(backend).servers.values()) {
+      for (const server of makeSection(backend, inForce.state.authorities).servers.values()) {
         if (!server.checked) lines.push(`disable health ${section}/${server.name}`);
       }
     }

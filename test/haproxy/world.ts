@@ -45,7 +45,7 @@ export class World {
     this.#reloaded.push(resolve);
   }
 
-  makeEngine(): HaproxyEngine {
+  makeEngine(options: Partial<EngineOptions> = {}): HaproxyEngine {
     return new HaproxyEngine({
       directory: this.directory,
       binary: 'haproxy',
@@ -58,6 +58,7 @@ export class World {
         for (const resolve of this.#reloaded.splice(0)) resolve();
       },
       ...this.#options,
+      ...options,
     });
   }
 
