@@ -173,6 +173,11 @@ export class HaproxyEngine {
     this.#process.signal('SIGKILL');
   }
 
+  /** Resolves when the files are those of what is in force. */
+  async settle(): Promise<void> {
+    await this.#enqueue(async () => await this.#flush());
+  }
+
   /** Lets HAProxy serve on by itself, for the next supervisor to take over. */
   async release(): Promise<void> {
     this.#stopped = true;
