@@ -64,6 +64,7 @@ export interface EngineReport {
   readonly restarts: number;
   readonly refused: readonly Refusal[];
   readonly waiting: ReadonlyMap<ReloadCause, readonly string[]>;
+  readonly pendingReload: boolean;
   /** What is wrong now; absent when nothing is. */
   readonly problem?: string;
 }
@@ -153,6 +154,7 @@ export class HaproxyEngine {
       restarts: this.#restarts,
       refused: this.#outcome.refused,
       waiting: this.#outcome.waiting,
+      pendingReload: this.#outcome.pendingReload,
       ...(this.#problem === undefined ? {} : { problem: this.#problem }),
     };
   }
