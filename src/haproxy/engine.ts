@@ -2,72 +2,22 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import type { Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, renderCommand } from './command.ts';
-import { accuse, findCulprit, keepOnly, listSuspects, readAlerts } from './culprit.ts';
 import { applyToMaps, planChange } from './difference.ts';
 import { Disk } from './disk.ts';
 import { allEntries, type Maps } from './entries.ts';
-import { type Files, renderFiles, shardCount } from './files.ts';
-import type { Loopback } from './frontends.ts';
-import type { Place } from './global.ts';
-import { freshLayout, type InForce, lacksSpares } from './layout.ts';
+import { Generations } from './generations.ts';
+import { freeSections, type InForce, lacksSpares } from './layout.ts';
 import { lockFolder } from './lock.ts';
-import { recall, rememberMain, rememberShards } from './memory.ts';
+import { recall } from './memory.ts';
 import type { HttpState } from './model.ts';
 import { changedFiles } from './pending-files.ts';
 import { HaproxyProcess } from './process.ts';
+import type { ApplyOutcome, EngineOptions, EngineReport } from './report.ts';
 import { makeSection } from './section.ts';
-import { type Refusal, siftState } from './sift.ts';
+import { siftState } from './sift.ts';
 import { isDone, RuntimeSocket } from './socket.ts';
 import { readStatRows, type StatRow } from './stats.ts';
 import { type ReloadCause, reloadCauses } from './steps.ts';
-
-/** How one HAProxy is kept. Times are milliseconds. */
-export interface EngineOptions {
-  /** A folder of its own; what HAProxy reads, its sockets, and what is remembered of it. */
-  readonly directory: string;
-  /** Path or name of the program. */
-  readonly binary: string;
-  /** As whom the worker runs, chrooted; absent: as this process, without chroot. */
-  readonly user?: string;
-  readonly group?: string;
-  /** From the start of one reload to the next, at least. */
-  readonly reloadInterval: number;
-  /** An old worker ends after this, unless the settings say otherwise. */
-  readonly hardStopAfter?: number;
-  /** Connections to a removed server are ended after this. */
-  readonly drainTimeout: number;
-  /** Told of what an operator should know, and that is tried again. */
-  readonly onProblem?: (message: string) => void;
-  /** Told when a reload has brought what waited into force. */
-  readonly onReload?: (outcome: ApplyOutcome) => void;
-}
-
-/** What became of a state. */
-export interface ApplyOutcome {
-  /** Parts that are not served. */
-  readonly refused: readonly Refusal[];
-  /** What waits for a reload, by cause. */
-  readonly waiting: ReadonlyMap<ReloadCause, readonly string[]>;
-  /** A reload will come; `onReload` tells when it is done. */
-  readonly pendingReload: boolean;
-}
-
-/** What there is to say about the engine. */
-export interface EngineReport {
-  /** Of the master; absent while there is none. */
-  readonly pid?: number;
-  readonly version?: string;
-  readonly workers: number;
-  readonly oldWorkers: number;
-  /** Reloads that were done, by cause. */
-  readonly reloads: Readonly<Record<ReloadCause, number>>;
-  readonly restarts: number;
-  readonly refused: readonly Refusal[];
-  readonly waiting: ReadonlyMap<ReloadCause, readonly string[]>;
-  readonly pendingReload: boolean;
-  /** What is wrong now; absent when nothing is. */
-  readonly problem?: string;
-}
 
 /**
  * One HAProxy that serves what a state says. Changes go to the running process and to its files; what it
@@ -77,8 +27,8 @@ export class HaproxyEngine {
   readonly #options: EngineOptions;
   readonly #disk: Disk;
   readonly #process: HaproxyProcess;
-  readonly #reloads: Record<ReloadCause, number> = { settings: 0, shape: 0, spares: 0, size: 0, refused: 0 };
-  readonly #banned = new Map<object, Refusal>();
+  readonly #reloads: Record<ReloadCause, number> = noReloads();
+  readonly #generations: Generations;
   readonly #since = new Map<string, number>();
   #lock: Server | undefined;
   #wanted: HttpState | undefined;
@@ -107,6 +57,7 @@ export class HaproxyEngine {
       masterSocket: this.#disk.path('master.sock'),
       log: this.#disk.path('haproxy.log'),
     });
+    this.#generations = new Generations(options, this.#disk, this.#process, (problem) => this.#tell(problem));
   }
 
   /**
@@ -249,7 +200,7 @@ export class HaproxyEngine {
     const before = this.#inForce;
     const wanted = this.#wanted;
     if (before === undefined || wanted === undefined) return this.#outcome;
-    const { state, refused } = siftState(wanted, this.#banned);
+    const { state, refused } = siftState(wanted, this.#generations.banned);
     const { commands, after, waiting } = planChange(before, state);
     const causes = new Map(waiting);
     if (commands.length > 0) {
@@ -367,7 +318,7 @@ export class HaproxyEngine {
     if (wanted === undefined) return false;
     const previous = await this.#disk.current();
     const generation = `gen-${Date.now().toString(36)}-${process.pid}`;
-    const prepared = await this.#prepare(wanted, generation);
+    const prepared = await this.#generations.prepare(wanted, generation);
     if (prepared === undefined) {
       await this.#disk.remove(generation);
       return false;
@@ -427,70 +378,6 @@ export class HaproxyEngine {
     for (let i = 0; i < lines.length; i += 500) await socket.run(lines.slice(i, i + 500));
   }
 
-  /** Files of a generation that HAProxy takes, without the parts that it does not; undefined when the settings are at fault. */
-  async #prepare(
-    wanted: HttpState,
-    generation: string,
-  ): Promise<{ readonly inForce: InForce; readonly refused: readonly Refusal[] } | undefined> {
-    for (let round = 0; round < 50; round++) {
-      const { state, refused } = siftState(wanted, this.#banned);
-      const { inForce, files } = this.#render(state, generation);
-      await this.#disk.create(generation, files);
-      const output = await this.#process.check(this.#disk.path(generation, 'conf'));
-      if (output === undefined) return { inForce, refused };
-      const alerts = readAlerts(output);
-      const accused = accuse(alerts, files, state);
-      if (accused.size === 0) {
-        const trial = `${generation}-trial`;
-        const passes = async (part: HttpState): Promise<boolean> => {
-          await this.#disk.create(trial, this.#render(part, trial).files);
-          return (await this.#process.check(this.#disk.path(trial, 'conf'))) === undefined;
-        };
-        const culprit = (await passes(keepOnly(state, [])))
-          ? await findCulprit(listSuspects(state), async (some) => await passes(keepOnly(state, some)))
-          : undefined;
-        await this.#disk.remove(trial);
-        if (culprit === undefined) {
-          this.#tell(`HAProxy refuses the settings: ${alerts.join('; ').slice(0, 1000) || output.slice(0, 1000)}`);
-          return undefined;
-        }
-        accused.set(culprit.part, { ...culprit.refusal, reason: alerts.join('; ').slice(0, 500) });
-      }
-      for (const [part, refusal] of accused) this.#banned.set(part, refusal);
-    }
-    this.#tell('HAProxy refuses one part after the other');
-    return undefined;
-  }
-
-  #render(state: HttpState, generation: string): { readonly inForce: InForce; readonly files: Files } {
-    const inForce: InForce = { state, layout: freshLayout(state) };
-    const files = renderFiles(inForce, allEntries(inForce), this.#place(), this.#loopback(), generation);
-    const all = new Set(Array.from({ length: shardCount }, (_, shard) => shard));
-    for (const part of [rememberMain(inForce), rememberShards(inForce, all)]) {
-      for (const [path, content] of part) files.set(path, content);
-    }
-    return { inForce, files };
-  }
-
-  #place(): Place {
-    const { user, group, hardStopAfter } = this.#options;
-    return {
-      adminSocket: this.#disk.path('admin.sock'),
-      ...(user === undefined ? {} : { user, jail: this.#disk.path('jail') }),
-      ...(group === undefined ? {} : { group }),
-      ...(hardStopAfter === undefined ? {} : { hardStopAfter }),
-    };
-  }
-
-  #loopback(): Loopback {
-    const { user } = this.#options;
-    const jail = this.#disk.path('jail');
-    return {
-      bind: (name) => `unix@${jail}/${name}.sock${user === undefined ? '' : ` user ${user}`} mode 600`,
-      connect: (name) => `unix@${user === undefined ? jail : ''}/${name}.sock`,
-    };
-  }
-
   /** Writes what changed since the last time into the files of the generation. */
   async #flush(): Promise<void> {
     clearTimeout(this.#flushTimer);
@@ -521,16 +408,12 @@ export class HaproxyEngine {
       leaving.delete(key);
       this.#since.delete(key);
     }
-    const busy = new Set([...leaving.keys()].map((key) => key.slice(0, key.lastIndexOf('/'))));
-    const resting = new Map(inForce.layout.resting);
-    const spares = new Map(inForce.layout.spares);
-    for (const [section, shape] of resting) {
-      if (busy.has(section)) continue;
-      resting.delete(section);
-      spares.set(shape, [...(spares.get(shape) ?? []), section]);
-    }
-    this.#inForce = { ...inForce, layout: { ...inForce.layout, leaving, resting, spares } };
+    this.#inForce = { ...inForce, layout: freeSections({ ...inForce.layout, leaving }) };
   }
 }
 
-export { reloadCauses };
+function noReloads(): Record<ReloadCause, number> {
+  const counts: Partial<Record<ReloadCause, number>> = {};
+  for (const cause of reloadCauses) counts[cause] = 0;
+  return counts as Record<ReloadCause, number>;
+}

@@ -68,3 +68,16 @@ export function spareSections(inForce: InForce): Map<string, { readonly shape: s
   }
   return found;
 }
+
+/** Gives back resting sections whose last server has left. */
+export function freeSections(layout: Layout): Layout {
+  const busy = new Set([...layout.leaving.keys()].map((key) => key.slice(0, key.lastIndexOf('/'))));
+  const resting = new Map(layout.resting);
+  const spares = new Map(layout.spares);
+  for (const [section, shape] of layout.resting) {
+    if (busy.has(section)) continue;
+    resting.delete(section);
+    spares.set(shape, [...(spares.get(shape) ?? []), section]);
+  }
+  return { ...layout, resting, spares };
+}

@@ -84,7 +84,7 @@ function start(folder: string, name: string, files: Readonly<Record<string, stri
   rmSync(own, { recursive: true, force: true });
   mkdirSync(own);
   for (const [path, content] of Object.entries(files)) writeFileSync(join(own, path), content);
-  return spawn('haproxy', ['-db', '-f', join(own, 'haproxy.cfg')], { stdio: 'ignore' });
+  return spawn('/usr/sbin/haproxy', ['-db', '-f', join(own, 'haproxy.cfg')], { stdio: 'ignore' });
 }
 
 async function untilAnswers(port: number): Promise<void> {

@@ -99,8 +99,16 @@ describe('A running HAProxy and a fresh one of its files', () => {
           said.push(
             await request.then(
               ({ status, headers, echo }) => [
-                ...[secure, host, path, status, headers.location, headers['strict-transport-security']],
-                ...[echo?.url, echo?.headers['x-forwarded-proto'], echo?.headers['x-own'], echo?.headers.cookie],
+                secure,
+                host,
+                path,
+                status,
+                headers.location,
+                headers['strict-transport-security'],
+                echo?.url,
+                echo?.headers['x-forwarded-proto'],
+                echo?.headers['x-own'],
+                echo?.headers.cookie,
                 echo?.server === names[said.length % 3],
                 headers['set-cookie']?.[0]?.replace(/=[0-9a-f]{32}/, ''),
               ],
@@ -131,7 +139,7 @@ describe('A running HAProxy and a fresh one of its files', () => {
       recursive: true,
       filter: (path) => !path.endsWith('.sock'),
     });
-    const child = spawn('haproxy', ['-db', '-f', join(folder, 'conf')], {
+    const child = spawn('/usr/sbin/haproxy', ['-db', '-f', join(folder, 'conf')], {
       cwd: '/',
       stdio: ['ignore', 'ignore', 'pipe'],
     });

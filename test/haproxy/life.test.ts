@@ -164,10 +164,16 @@ describe('The life of a HAProxy', () => {
     const { pid } = await world.engine.describe();
     assert.ok(pid);
     process.kill(pid, 'SIGKILL');
-    await eventually(async () => (await world.engine.describe()).restarts === 1 && (await status('late.test')) === 200);
+    await eventually(async () => {
+      const { restarts, workers } = await world.engine.describe();
+      return restarts === 1 && workers === 1 && (await status('late.test')) === 200;
+    });
     assert.notEqual((await world.engine.describe()).pid, pid);
     process.kill(await workerPid(), 'SIGKILL');
-    await eventually(async () => (await world.engine.describe()).restarts === 2 && (await status('late.test')) === 200);
+    await eventually(async () => {
+      const { restarts, workers } = await world.engine.describe();
+      return restarts === 2 && workers === 1 && (await status('late.test')) === 200;
+    });
   });
 
   it('the next supervisor takes over, changes included, without a reload', async () => {

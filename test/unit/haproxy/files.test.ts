@@ -94,7 +94,9 @@ describe('Files of a HAProxy', () => {
       clientTls: { verify: 'optional', authorities: 'PEM', revocations: 'PEM', subjectFilter: '^/CN=alice$' },
       log: {
         target: { kind: 'syslog', address: '10.0.0.9:514' },
-        ...{ facility: 'local1', level: 'info', maxLength: 1024 },
+        facility: 'local1',
+        level: 'info',
+        maxLength: 1024,
         httpFormat: '%ci %r',
         captureRequestHeaders: [{ name: 'Host', length: 20 }],
         captureResponseHeaders: [{ name: 'Server', length: 10 }],
@@ -109,13 +111,12 @@ describe('Files of a HAProxy', () => {
       compression: ['text/html', 'text/css'],
       errorPages: { 404: 'HTTP/1.0 404 Not Found\r\n\r\n', 503: 'HTTP/1.0 503 Service Unavailable\r\n\r\n' },
       healthUri: '/_health',
-      ...{
-        ignoreProbes: true,
-        ignoreEmptyInLog: true,
-        idleCloseOnResponse: true,
-        abortOnClose: true,
-        continuousStats: true,
-      },
+      ignoreProbes: true,
+      ignoreEmptyInLog: true,
+      idleCloseOnResponse: true,
+      abortOnClose: true,
+      continuousStats: true,
+
       spareBackends: 0,
     });
     const state = {

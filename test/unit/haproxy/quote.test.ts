@@ -78,7 +78,7 @@ describe('Values that tenants choose', () => {
       path,
       `defaults\n  mode http\n  timeout client 1s\n  timeout server 1s\n  timeout connect 1s\nbackend b\n${lines}`,
     );
-    const { status, stderr } = spawnSync('haproxy', ['-c', '-f', path]);
+    const { status, stderr } = spawnSync('/usr/sbin/haproxy', ['-c', '-f', path]);
     // 2: nothing wrong, but nobody listens.
     assert.ok(status === 0 || status === 2, stderr.toString());
   }
