@@ -210,13 +210,24 @@ export class HaproxyEngine {
       applyToMaps(this.#maps, commands);
       this.#unwritten.push(...commands);
       for (const key of after.layout.leaving.keys()) if (!this.#since.has(key)) this.#since.set(key, Date.now());
-      this.#flushTimer ??= setTimeout(() => void this.#enqueue(async () => await this.#flush()).catch(() => {}), 100);
+      this.#flushSoon();
     }
     this.#inForce = after;
     const pendingReload = causes.size > 0 || lacksSpares(after.layout, after.state.settings.spareBackends);
     if (pendingReload) this.#scheduleReload();
     this.#outcome = { refused, waiting: causes, pendingReload };
     return this.#outcome;
+  }
+
+  /** Files are written a moment after HAProxy was told; what cannot be written is tried again. */
+  #flushSoon(wait = 100): void {
+    if (this.#stopped) return;
+    this.#flushTimer ??= setTimeout(() => {
+      void this.#enqueue(async () => await this.#flush()).catch((error: unknown) => {
+        this.#tell(`Cannot write the files of HAProxy: ${String(error)}`);
+        this.#flushSoon(1000);
+      });
+    }, wait);
   }
 
   /** Until the files are written, a supervisor that comes after us must not believe them. */
@@ -253,7 +264,10 @@ export class HaproxyEngine {
       void this.#enqueue(async () => {
         this.#reloadTimer = undefined;
         if (!this.#stopped) await this.#reload();
-      }).catch((error: unknown) => this.#tell(String(error)));
+      }).catch((error: unknown) => {
+        this.#tell(`Cannot reload HAProxy: ${String(error)}`);
+        this.#scheduleReload();
+      });
     }, wait);
   }
 
