@@ -6,7 +6,7 @@ import type { InForce } from './layout.ts';
 import type { Certificate, HttpState, Settings } from './model.ts';
 import { placeBackends } from './placement.ts';
 import { authorityFile } from './section.ts';
-import { diffEntries, type ReloadCause, type Steps, type Wait } from './steps.ts';
+import { changedKeys, diffEntries, type ReloadCause, type Steps, type Wait } from './steps.ts';
 
 /** What the running HAProxy is told, and what is in force then. */
 export interface Change {
@@ -34,7 +34,7 @@ export function planChange(before: InForce, wanted: HttpState): Change {
   const room = settings.process.bufsize - 1024;
   const authorities = planAuthorities(before, wanted, room, steps, wait);
   const certificates = planCertificates(before.state.certificates, wanted.certificates, room, steps, wait);
-  const placed = placeBackends(before, wanted.backends, steps, wait);
+  const placed = placeBackends(before, wanted.backends, authorities.inForce, steps, wait);
   const after: InForce = {
     state: {
       settings,
@@ -85,9 +85,10 @@ function planAuthorities(
       continue;
     }
     inForce.set(name, pem);
-    if (last === pem) continue;
-    steps.prepare.push({ kind: 'load-authority', file: authorityFile(name), pem, new: !known.has(name) });
-    known.add(name);
+    const file = authorityFile(name, pem);
+    if (known.has(file)) continue;
+    steps.prepare.push({ kind: 'load-authority', file, pem, new: true });
+    known.add(file);
   }
   return { inForce, known };
 }
@@ -155,14 +156,6 @@ function planRoutes(before: InForce, after: InForce, rerouted: ReadonlySet<strin
     names.add(host);
   }
   for (const name of names) diffEntries(nameEntries(before, name), nameEntries(after, name), steps, 'route');
-}
-
-function changedKeys<V>(before: ReadonlyMap<string, V>, after: ReadonlyMap<string, V>): Set<string> {
-  const changed = new Set<string>();
-  if (before === after) return changed;
-  for (const [key, value] of after) if (before.get(key) !== value) changed.add(key);
-  for (const key of before.keys()) if (!after.has(key)) changed.add(key);
-  return changed;
 }
 
 /** Entries of maps after commands, for the files. */

@@ -2,71 +2,22 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import type { Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, renderCommand } from './command.ts';
-import { accuse, findCulprit, keepOnly, listSuspects, readAlerts } from './culprit.ts';
 import { applyToMaps, planChange } from './difference.ts';
 import { Disk } from './disk.ts';
 import { allEntries, type Maps } from './entries.ts';
-import { type Files, renderFiles, shardCount } from './files.ts';
-import type { Loopback } from './frontends.ts';
-import type { Place } from './global.ts';
-import { freshLayout, type InForce, lacksSpares } from './layout.ts';
+import { Generations } from './generations.ts';
+import { freeSections, type InForce, lacksSpares } from './layout.ts';
 import { lockFolder } from './lock.ts';
-import { recall, rememberMain, rememberShards } from './memory.ts';
+import { recall } from './memory.ts';
 import type { HttpState } from './model.ts';
 import { changedFiles } from './pending-files.ts';
 import { HaproxyProcess } from './process.ts';
+import type { ApplyOutcome, EngineOptions, EngineReport } from './report.ts';
 import { makeSection } from './section.ts';
-import { type Refusal, siftState } from './sift.ts';
+import { siftState } from './sift.ts';
 import { isDone, RuntimeSocket } from './socket.ts';
 import { readStatRows, type StatRow } from './stats.ts';
 import { type ReloadCause, reloadCauses } from './steps.ts';
-
-/** How one HAProxy is kept. Times are milliseconds. */
-export interface EngineOptions {
-  /** A folder of its own; what HAProxy reads, its sockets, and what is remembered of it. */
-  readonly directory: string;
-  /** Path or name of the program. */
-  readonly binary: string;
-  /** As whom the worker runs, chrooted; absent: as this process, without chroot. */
-  readonly user?: string;
-  readonly group?: string;
-  /** From the start of one reload to the next, at least. */
-  readonly reloadInterval: number;
-  /** An old worker ends after this, unless the settings say otherwise. */
-  readonly hardStopAfter?: number;
-  /** Connections to a removed server are ended after this. */
-  readonly drainTimeout: number;
-  /** Told of what an operator should know, and that is tried again. */
-  readonly onProblem?: (message: string) => void;
-  /** Told when a reload has brought what waited into force. */
-  readonly onReload?: (outcome: ApplyOutcome) => void;
-}
-
-/** What became of a state. */
-export interface ApplyOutcome {
-  /** Parts that are not served. */
-  readonly refused: readonly Refusal[];
-  /** What waits for a reload, by cause. */
-  readonly waiting: ReadonlyMap<ReloadCause, readonly string[]>;
-  /** A reload will come; `onReload` tells when it is done. */
-  readonly pendingReload: boolean;
-}
-
-/** What there is to say about the engine. */
-export interface EngineReport {
-  /** Of the master; absent while there is none. */
-  readonly pid?: number;
-  readonly version?: string;
-  readonly workers: number;
-  readonly oldWorkers: number;
-  /** Reloads that were done, by cause. */
-  readonly reloads: Readonly<Record<ReloadCause, number>>;
-  readonly restarts: number;
-  readonly refused: readonly Refusal[];
-  readonly waiting: ReadonlyMap<ReloadCause, readonly string[]>;
-  /** What is wrong now; absent when nothing is. */
-  readonly problem?: string;
-}
 
 /**
  * One HAProxy that serves what a state says. Changes go to the running process and to its files; what it
@@ -76,8 +27,8 @@ export class HaproxyEngine {
   readonly #options: EngineOptions;
   readonly #disk: Disk;
   readonly #process: HaproxyProcess;
-  readonly #reloads: Record<ReloadCause, number> = { settings: 0, shape: 0, spares: 0, size: 0, refused: 0 };
-  readonly #banned = new Map<object, Refusal>();
+  readonly #reloads: Record<ReloadCause, number> = noReloads();
+  readonly #generations: Generations;
   readonly #since = new Map<string, number>();
   #lock: Server | undefined;
   #wanted: HttpState | undefined;
@@ -106,6 +57,7 @@ export class HaproxyEngine {
       masterSocket: this.#disk.path('master.sock'),
       log: this.#disk.path('haproxy.log'),
     });
+    this.#generations = new Generations(options, this.#disk, this.#process, (problem) => this.#tell(problem));
   }
 
   /**
@@ -153,6 +105,7 @@ export class HaproxyEngine {
       restarts: this.#restarts,
       refused: this.#outcome.refused,
       waiting: this.#outcome.waiting,
+      pendingReload: this.#outcome.pendingReload,
       ...(this.#problem === undefined ? {} : { problem: this.#problem }),
     };
   }
@@ -171,6 +124,11 @@ export class HaproxyEngine {
     if (!this.#process.signal('SIGTERM')) return;
     for (let i = 0; i < 250 && this.#process.signal(0); i++) await sleep(20);
     this.#process.signal('SIGKILL');
+  }
+
+  /** Resolves when the files are those of what is in force. */
+  async settle(): Promise<void> {
+    await this.#enqueue(async () => await this.#flush());
   }
 
   /** Lets HAProxy serve on by itself, for the next supervisor to take over. */
@@ -242,7 +200,7 @@ export class HaproxyEngine {
     const before = this.#inForce;
     const wanted = this.#wanted;
     if (before === undefined || wanted === undefined) return this.#outcome;
-    const { state, refused } = siftState(wanted, this.#banned);
+    const { state, refused } = siftState(wanted, this.#generations.banned);
     const { commands, after, waiting } = planChange(before, state);
     const causes = new Map(waiting);
     if (commands.length > 0) {
@@ -252,13 +210,24 @@ export class HaproxyEngine {
       applyToMaps(this.#maps, commands);
       this.#unwritten.push(...commands);
       for (const key of after.layout.leaving.keys()) if (!this.#since.has(key)) this.#since.set(key, Date.now());
-      this.#flushTimer ??= setTimeout(() => void this.#enqueue(async () => await this.#flush()).catch(() => {}), 100);
+      this.#flushSoon();
     }
     this.#inForce = after;
     const pendingReload = causes.size > 0 || lacksSpares(after.layout, after.state.settings.spareBackends);
     if (pendingReload) this.#scheduleReload();
     this.#outcome = { refused, waiting: causes, pendingReload };
     return this.#outcome;
+  }
+
+  /** Files are written a moment after HAProxy was told; what cannot be written is tried again. */
+  #flushSoon(wait = 100): void {
+    if (this.#stopped) return;
+    this.#flushTimer ??= setTimeout(() => {
+      void this.#enqueue(async () => await this.#flush()).catch((error: unknown) => {
+        this.#tell(`Cannot write the files of HAProxy: ${String(error)}`);
+        this.#flushSoon(1000);
+      });
+    }, wait);
   }
 
   /** Until the files are written, a supervisor that comes after us must not believe them. */
@@ -295,7 +264,10 @@ export class HaproxyEngine {
       void this.#enqueue(async () => {
         this.#reloadTimer = undefined;
         if (!this.#stopped) await this.#reload();
-      }).catch((error: unknown) => this.#tell(String(error)));
+      }).catch((error: unknown) => {
+        this.#tell(`Cannot reload HAProxy: ${String(error)}`);
+        this.#scheduleReload();
+      });
     }, wait);
   }
 
@@ -360,7 +332,7 @@ export class HaproxyEngine {
     if (wanted === undefined) return false;
     const previous = await this.#disk.current();
     const generation = `gen-${Date.now().toString(36)}-${process.pid}`;
-    const prepared = await this.#prepare(wanted, generation);
+    const prepared = await this.#generations.prepare(wanted, generation);
     if (prepared === undefined) {
       await this.#disk.remove(generation);
       return false;
@@ -393,7 +365,9 @@ export class HaproxyEngine {
   async #becomes(generation: string, how: 'start' | 'reload', failed: number): Promise<boolean> {
     const until = Date.now() + 120_000;
     while (Date.now() < until) {
-      if ((await this.#answering()) === generation) return true;
+      // The master listens a little later than its first worker.
+      const answers = (await this.#answering()) === generation;
+      if (answers && (await this.#process.processes()) !== undefined) return true;
       if (how === 'start' && !this.#process.spawned) return false;
       if (how === 'reload') {
         const processes = await this.#process.processes();
@@ -410,76 +384,12 @@ export class HaproxyEngine {
     for (const [id, section] of inForce.layout.sections) {
       const backend = inForce.state.backends.get(id);
       if (backend === undefined || backend.servers.every(({ checked }) => checked)) continue;
-      for (const server of makeSection(backend).servers.values()) {
+      for (const server of makeSection(backend, inForce.state.authorities).servers.values()) {
         if (!server.checked) lines.push(`disable health ${section}/${server.name}`);
       }
     }
     const socket = await this.#open();
     for (let i = 0; i < lines.length; i += 500) await socket.run(lines.slice(i, i + 500));
-  }
-
-  /** Files of a generation that HAProxy takes, without the parts that it does not; undefined when the settings are at fault. */
-  async #prepare(
-    wanted: HttpState,
-    generation: string,
-  ): Promise<{ readonly inForce: InForce; readonly refused: readonly Refusal[] } | undefined> {
-    for (let round = 0; round < 50; round++) {
-      const { state, refused } = siftState(wanted, this.#banned);
-      const { inForce, files } = this.#render(state, generation);
-      await this.#disk.create(generation, files);
-      const output = await this.#process.check(this.#disk.path(generation, 'conf'));
-      if (output === undefined) return { inForce, refused };
-      const alerts = readAlerts(output);
-      const accused = accuse(alerts, files, state);
-      if (accused.size === 0) {
-        const trial = `${generation}-trial`;
-        const passes = async (part: HttpState): Promise<boolean> => {
-          await this.#disk.create(trial, this.#render(part, trial).files);
-          return (await this.#process.check(this.#disk.path(trial, 'conf'))) === undefined;
-        };
-        const culprit = (await passes(keepOnly(state, [])))
-          ? await findCulprit(listSuspects(state), async (some) => await passes(keepOnly(state, some)))
-          : undefined;
-        await this.#disk.remove(trial);
-        if (culprit === undefined) {
-          this.#tell(`HAProxy refuses the settings: ${alerts.join('; ').slice(0, 1000) || output.slice(0, 1000)}`);
-          return undefined;
-        }
-        accused.set(culprit.part, { ...culprit.refusal, reason: alerts.join('; ').slice(0, 500) });
-      }
-      for (const [part, refusal] of accused) this.#banned.set(part, refusal);
-    }
-    this.#tell('HAProxy refuses one part after the other');
-    return undefined;
-  }
-
-  #render(state: HttpState, generation: string): { readonly inForce: InForce; readonly files: Files } {
-    const inForce: InForce = { state, layout: freshLayout(state) };
-    const files = renderFiles(inForce, allEntries(inForce), this.#place(), this.#loopback(), generation);
-    const all = new Set(Array.from({ length: shardCount }, (_, shard) => shard));
-    for (const part of [rememberMain(inForce), rememberShards(inForce, all)]) {
-      for (const [path, content] of part) files.set(path, content);
-    }
-    return { inForce, files };
-  }
-
-  #place(): Place {
-    const { user, group, hardStopAfter } = this.#options;
-    return {
-      adminSocket: this.#disk.path('admin.sock'),
-      ...(user === undefined ? {} : { user, jail: this.#disk.path('jail') }),
-      ...(group === undefined ? {} : { group }),
-      ...(hardStopAfter === undefined ? {} : { hardStopAfter }),
-    };
-  }
-
-  #loopback(): Loopback {
-    const { user } = this.#options;
-    const jail = this.#disk.path('jail');
-    return {
-      bind: (name) => `unix@${jail}/${name}.sock${user === undefined ? '' : ` user ${user}`} mode 600`,
-      connect: (name) => `unix@${user === undefined ? jail : ''}/${name}.sock`,
-    };
   }
 
   /** Writes what changed since the last time into the files of the generation. */
@@ -512,16 +422,12 @@ export class HaproxyEngine {
       leaving.delete(key);
       this.#since.delete(key);
     }
-    const busy = new Set([...leaving.keys()].map((key) => key.slice(0, key.lastIndexOf('/'))));
-    const resting = new Map(inForce.layout.resting);
-    const spares = new Map(inForce.layout.spares);
-    for (const [section, shape] of resting) {
-      if (busy.has(section)) continue;
-      resting.delete(section);
-      spares.set(shape, [...(spares.get(shape) ?? []), section]);
-    }
-    this.#inForce = { ...inForce, layout: { ...inForce.layout, leaving, resting, spares } };
+    this.#inForce = { ...inForce, layout: freeSections({ ...inForce.layout, leaving }) };
   }
 }
 
-export { reloadCauses };
+function noReloads(): Record<ReloadCause, number> {
+  const counts: Partial<Record<ReloadCause, number>> = {};
+  for (const cause of reloadCauses) counts[cause] = 0;
+  return counts as Record<ReloadCause, number>;
+}

@@ -27,7 +27,7 @@ export function renderFiles(inForce: InForce, maps: Maps, place: Place, loopback
   ]);
   for (const name of maps.keys()) files.set(mapFile(name), renderMap(maps, name));
   for (const { name, pem } of state.certificates.values()) files.set(certificateFile(name), pem);
-  for (const [name, pem] of state.authorities) files.set(authorityFile(name), pem);
+  for (const [name, pem] of state.authorities) files.set(authorityFile(name, pem), pem);
   return files;
 }
 
@@ -78,7 +78,8 @@ function shardFile(shard: number): string {
 
 function renderSection(inForce: InForce, section: string, id: string | undefined, spareShape = ''): string {
   const backend = id === undefined ? undefined : inForce.state.backends.get(id);
-  const { shape, servers } = backend === undefined ? { shape: spareShape, servers: new Map() } : makeSection(backend);
+  const { shape, servers } =
+    backend === undefined ? { shape: spareShape, servers: new Map() } : makeSection(backend, inForce.state.authorities);
   const mode = backend?.mode ?? (section.startsWith('spare-tcp') ? 'tcp' : 'http');
   const comment = id === undefined || id === section ? '' : ` # ${id}`;
   const lines = [...servers.values()].sort((a, b) => (a.id < b.id ? -1 : 1)).map(renderServer);

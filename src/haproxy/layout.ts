@@ -1,6 +1,6 @@
 import type { HttpState } from './model.ts';
 import type { ServerLine } from './section.ts';
-import { makeSection, spareShapes } from './section.ts';
+import { authorityFile, makeSection, spareShapes } from './section.ts';
 
 /**
  * Which section of HAProxy's configuration stands for which backend. Sections cannot be made while
@@ -15,7 +15,7 @@ export interface Layout {
   readonly resting: ReadonlyMap<string, string>;
   /** Servers that get nothing new and go when their last connection ends, by `SECTION/SERVER`. */
   readonly leaving: ReadonlyMap<string, ServerLine>;
-  /** Files of authorities that HAProxy has, used or not: one that it has cannot be made again. */
+  /** Files of authorities that HAProxy has, used or not. */
   readonly authorities: ReadonlySet<string>;
 }
 
@@ -43,7 +43,7 @@ export function freshLayout(state: HttpState): Layout {
     spares,
     resting: new Map(),
     leaving: new Map(),
-    authorities: new Set(state.authorities.keys()),
+    authorities: new Set([...state.authorities].map(([name, pem]) => authorityFile(name, pem))),
   };
 }
 
@@ -63,7 +63,21 @@ export function spareSections(inForce: InForce): Map<string, { readonly shape: s
   for (const [name, shape] of inForce.layout.resting) found.set(name, { shape });
   for (const [id, section] of inForce.layout.sections) {
     const backend = id === section ? undefined : inForce.state.backends.get(id);
-    if (backend !== undefined) found.set(section, { shape: makeSection(backend).shape, backend: id });
+    if (backend !== undefined)
+      found.set(section, { shape: makeSection(backend, inForce.state.authorities).shape, backend: id });
   }
   return found;
+}
+
+/** Gives back resting sections whose last server has left. */
+export function freeSections(layout: Layout): Layout {
+  const busy = new Set([...layout.leaving.keys()].map((key) => key.slice(0, key.lastIndexOf('/'))));
+  const resting = new Map(layout.resting);
+  const spares = new Map(layout.spares);
+  for (const [section, shape] of layout.resting) {
+    if (busy.has(section)) continue;
+    resting.delete(section);
+    spares.set(shape, [...(spares.get(shape) ?? []), section]);
+  }
+  return { ...layout, resting, spares };
 }

@@ -20,6 +20,7 @@ export async function askMaster(path: string, command: string): Promise<string> 
     socket.on('data', (chunk: string) => chunks.push(chunk));
     socket.on('error', (cause) => reject(new SocketError(`Cannot ask HAProxy’s master at ${path}`, { cause })));
     socket.on('close', () => resolve(chunks.join('')));
+    // The master answers, and closes when we have.
     socket.end(`${command}\n`);
   });
 }

@@ -5,7 +5,7 @@ import { certificateFile } from './command.ts';
 import { type Files, shardCount, shardOf } from './files.ts';
 import type { InForce, Layout } from './layout.ts';
 import type { Backend, Certificate, HttpState, Passthrough, Settings, Site } from './model.ts';
-import { authorityFile, type ServerLine } from './section.ts';
+import type { ServerLine } from './section.ts';
 
 /**
  * What is in force, beside the files that HAProxy reads, so that a restarted supervisor can go on from
@@ -17,7 +17,7 @@ const version = 1;
 interface MainFile {
   readonly settings: Omit<Settings, 'tls'> & { readonly tls: Omit<Settings['tls'], 'defaultCertificate'> };
   readonly certificates: readonly Omit<Certificate, 'pem'>[];
-  readonly authorities: readonly string[];
+  readonly authorities: [name: string, pem: string][];
   readonly spares: [string, readonly string[]][];
   readonly resting: [string, string][];
   readonly leaving: [string, ServerLine][];
@@ -36,7 +36,7 @@ export function rememberMain({ state, layout }: InForce): Files {
   const main: MainFile = {
     settings: { ...state.settings, tls },
     certificates: [...state.certificates.values()].map(({ pem: _pem, ...rest }) => rest),
-    authorities: [...state.authorities.keys()],
+    authorities: [...state.authorities],
     spares: [...layout.spares],
     resting: [...layout.resting],
     leaving: [...layout.leaving],
@@ -75,8 +75,6 @@ export async function recall(folder: string): Promise<InForce | undefined> {
     for (const each of main.certificates) {
       certificates.set(each.name, { ...each, pem: await pem(certificateFile(each.name)) });
     }
-    const authorities = new Map<string, string>();
-    for (const name of main.authorities) authorities.set(name, await pem(authorityFile(name)));
     const defaultCertificate = await pem('certs/default.pem');
     const placed = shards.flatMap(({ backends }) => backends);
     const state: HttpState = {
@@ -85,7 +83,7 @@ export async function recall(folder: string): Promise<InForce | undefined> {
       passthrough: new Map(shards.flatMap(({ passthrough }) => passthrough).map((name) => [name.host, name])),
       backends: new Map(placed.map(([, backend]) => [backend.id, backend])),
       certificates,
-      authorities,
+      authorities: new Map(main.authorities),
     };
     const layout: Layout = {
       sections: new Map(placed.map(([section, backend]) => [backend.id, section])),

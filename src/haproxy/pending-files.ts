@@ -3,6 +3,7 @@ import type { MapName, Maps } from './entries.ts';
 import { mapFile, renderCertificateList, renderMap, renderShards, shardOf } from './files.ts';
 import type { InForce } from './layout.ts';
 import { rememberMain, rememberShards } from './memory.ts';
+import { changedKeys } from './steps.ts';
 
 /** The files that commands make differ from what is written; undefined for those that are to go. */
 export function changedFiles(
@@ -40,8 +41,8 @@ export function changedFiles(
   if (before.state.certificates !== after.state.certificates) files.set(certificateList, renderCertificateList(after));
   const sections = changedSections(before, after);
   for (const [path, content] of renderShards(after, sections)) files.set(path, content);
-  for (const host of differing(before.state.sites, after.state.sites)) sections.add(shardOf(host));
-  for (const host of differing(before.state.passthrough, after.state.passthrough)) sections.add(shardOf(host));
+  for (const host of changedKeys(before.state.sites, after.state.sites)) sections.add(shardOf(host));
+  for (const host of changedKeys(before.state.passthrough, after.state.passthrough)) sections.add(shardOf(host));
   for (const [path, content] of rememberShards(after, sections)) files.set(path, content);
   return files;
 }
@@ -52,19 +53,11 @@ function changedSections(before: InForce, after: InForce): Set<number> {
   const add = (section: string | undefined): void => {
     if (section !== undefined) shards.add(shardOf(section));
   };
-  const ids = differing(before.state.backends, after.state.backends);
-  for (const id of differing(before.layout.sections, after.layout.sections)) ids.add(id);
+  const ids = changedKeys(before.state.backends, after.state.backends);
+  for (const id of changedKeys(before.layout.sections, after.layout.sections)) ids.add(id);
   for (const id of ids) {
     add(before.layout.sections.get(id));
     add(after.layout.sections.get(id));
   }
   return shards;
-}
-
-function differing<V>(before: ReadonlyMap<string, V>, after: ReadonlyMap<string, V>): Set<string> {
-  const keys = new Set<string>();
-  if (before === after) return keys;
-  for (const [key, value] of after) if (before.get(key) !== value) keys.add(key);
-  for (const key of before.keys()) if (!after.has(key)) keys.add(key);
-  return keys;
 }

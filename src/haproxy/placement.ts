@@ -3,7 +3,7 @@ import { backendEntries, routeOf } from './entries.ts';
 import type { InForce, Layout } from './layout.ts';
 import type { Backend } from './model.ts';
 import { makeSection, type Section, type ServerLine, spareShapes } from './section.ts';
-import { diffEntries, type Steps, type Wait } from './steps.ts';
+import { changedKeys, diffEntries, type Steps, type Wait } from './steps.ts';
 
 /** What became of the backends. */
 export interface Placed {
@@ -18,15 +18,24 @@ export interface Placed {
  * Brings backends into the sections that HAProxy has: in place where servers and features are all that
  * changed, else in a spare section of the right shape; where there is none, the backend waits.
  */
-export function placeBackends(before: InForce, wanted: ReadonlyMap<string, Backend>, steps: Steps, wait: Wait): Placed {
+export function placeBackends(
+  before: InForce,
+  wanted: ReadonlyMap<string, Backend>,
+  authorities: ReadonlyMap<string, string>,
+  steps: Steps,
+  wait: Wait,
+): Placed {
   const old = before.state.backends;
+  const renewed = changedKeys(before.state.authorities, authorities);
   const changed = [...wanted].filter(([id, backend]) => {
     const known = old.get(id);
+    const authority = renewed.size === 0 ? undefined : backend.http?.tls?.authority;
+    if (authority !== undefined && renewed.has(authority)) return true;
     return known === undefined || (known !== backend && !isDeepStrictEqual(known, backend));
   });
   const gone = [...old.keys()].filter((id) => !wanted.has(id));
   if (changed.length === 0 && gone.length === 0) return { backends: old, layout: before.layout, rerouted: new Set() };
-  const placement = new Placement(before, steps, wait);
+  const placement = new Placement(before, authorities, steps, wait);
   for (const id of gone) placement.remove(id);
   for (const [id, backend] of changed) placement.place(id, backend);
   return placement.result();
@@ -34,6 +43,7 @@ export function placeBackends(before: InForce, wanted: ReadonlyMap<string, Backe
 
 class Placement {
   readonly #before: InForce;
+  readonly #authorities: ReadonlyMap<string, string>;
   readonly #steps: Steps;
   readonly #wait: Wait;
   readonly #backends: Map<string, Backend>;
@@ -42,10 +52,10 @@ class Placement {
   readonly #resting: Map<string, string>;
   readonly #leaving: Map<string, ServerLine>;
   readonly #rerouted = new Set<string>();
-  /** Backends that were removed or left a section: their entries in maps go. */
 
-  constructor(before: InForce, steps: Steps, wait: Wait) {
+  constructor(before: InForce, authorities: ReadonlyMap<string, string>, steps: Steps, wait: Wait) {
     this.#before = before;
+    this.#authorities = authorities;
     this.#steps = steps;
     this.#wait = wait;
     this.#backends = new Map(before.state.backends);
@@ -77,9 +87,14 @@ class Placement {
   place(id: string, backend: Backend): void {
     const section = this.#sections.get(id);
     const old = this.#before.state.backends.get(id);
-    const next = makeSection(backend);
+    const authority = backend.http?.tls?.authority;
+    if (authority !== undefined && !this.#authorities.has(authority)) {
+      this.#wait('size', id);
+      return;
+    }
+    const next = makeSection(backend, this.#authorities);
     if (old !== undefined && section !== undefined) {
-      const last = makeSection(old);
+      const last = makeSection(old, this.#before.state.authorities);
       if (this.#fitsInPlace(section, last, next)) {
         this.#backends.set(id, backend);
         this.#changeServers(section, last, next);
@@ -120,7 +135,7 @@ class Placement {
     const section = this.#sections.get(id);
     const old = this.#before.state.backends.get(id);
     if (section === undefined || old === undefined) return;
-    const { shape, servers } = makeSection(old);
+    const { shape, servers } = makeSection(old, this.#before.state.authorities);
     for (const server of servers.values()) this.#retire(section, server);
     if (section !== id) this.#resting.set(section, shape);
     diffEntries(backendEntries(this.#before, id, section), new Map(), this.#steps, 'feature');

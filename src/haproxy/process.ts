@@ -33,7 +33,7 @@ export class HaproxyProcess {
       all: true,
       cwd: '/',
     });
-    return exitCode === 0 ? undefined : (all ?? message ?? 'no answer');
+    return exitCode === 0 ? undefined : all || (message ?? 'no answer');
   }
 
   /** Starts it; while {@link spawned}, it may yet answer. Throws when there is no such program. */

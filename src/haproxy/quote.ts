@@ -67,6 +67,7 @@ const expression = /^(?:(?:req|res)\.hdr\([A-Za-z0-9_-]{1,255}\)|ssl_c_der)(?:,(
 
 /** The value of a header in log format: text, `%%`, and `%[…]` of what Route headers may name. */
 export function quoteHeaderValue(value: string): string {
+  if (value.trim() === '') throw new UnfitValue('an empty header value');
   for (let at = value.indexOf('%'); at >= 0; at = value.indexOf('%', at)) {
     if (value[at + 1] === '%') {
       at += 2;

@@ -37,11 +37,11 @@ export const spareShapes: ReadonlyMap<string, string> = new Map(
 const ownSections = /^(?:spare-.*|limits|redirect|be_sni|be_no_sni|openshift_default)$/;
 
 /** Throws {@link UnfitValue}. */
-export function makeSection(backend: Backend): Section {
+export function makeSection(backend: Backend, authorities: ReadonlyMap<string, string>): Section {
   checkName('backend', backend.id);
   if (ownSections.test(backend.id)) throw new UnfitValue(`backend ${backend.id}: a name of our own`);
   const servers = new Map<string, ServerLine>();
-  const options = serverOptions(backend);
+  const options = serverOptions(backend, authorities);
   for (const server of backend.servers) {
     const line = serverLine(server, backend, options);
     servers.set(line.name, line);
@@ -87,13 +87,13 @@ function serverLine(server: Server, backend: Backend, options: string): ServerLi
 }
 
 /** Every server could be checked, so that a second one can switch it on; the supervisor switches it off for the others. */
-function serverOptions(backend: Backend): string {
+function serverOptions(backend: Backend, authorities: ReadonlyMap<string, string>): string {
   const words = [`check inter ${milliseconds(backend.checkInterval)}`];
   const tls = backend.http?.tls;
   if (tls !== undefined) {
     words.push('ssl alpn h2,http/1.1');
     if (tls.authority === undefined) words.push('verify none');
-    else words.push(`verify required ca-file ${authorityFile(tls.authority)}`);
+    else words.push(`verify required ca-file ${authorityFile(tls.authority, authorities.get(tls.authority) ?? '')}`);
     if (tls.authority !== undefined && tls.verifyHost !== undefined) {
       words.push(`verifyhost ${checkName('verified host', tls.verifyHost)}`);
     }
@@ -101,9 +101,13 @@ function serverOptions(backend: Backend): string {
   return words.join(' ');
 }
 
-/** Where the authorities of a name are, seen from HAProxy. */
-export function authorityFile(name: string): string {
-  return `ca/${checkName('authority', name)}.pem`;
+/**
+ * Where the authorities of a name are, seen from HAProxy. Another content is another file: 2.6 does not
+ * tell servers without a certificate of their own of new content (`commit ssl ca-file` says done).
+ */
+export function authorityFile(name: string, pem: string): string {
+  const hash = createHash('sha256').update(pem).digest('hex').slice(0, 16);
+  return `ca/${checkName('authority', name)}.${hash}.pem`;
 }
 
 function shapeOf(backend: Backend): string {

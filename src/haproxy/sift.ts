@@ -41,7 +41,7 @@ export function siftState(
   };
   const authorities = new Map<string, string>();
   for (const [name, pem] of state.authorities) {
-    const reason = reasonOf(() => authorityFile(name));
+    const reason = reasonOf(() => authorityFile(name, pem));
     if (reason === undefined) authorities.set(name, pem);
     else refused.push({ kind: 'authority', name, reason });
   }
@@ -66,7 +66,7 @@ export function siftState(
 }
 
 function checkBackend(backend: Backend): void {
-  makeSection(backend);
+  makeSection(backend, new Map());
   makeRoute(backend, backend.id, 'append');
   featureEntries(backend, backend.id);
 }

@@ -81,7 +81,7 @@ const successes = [
   /^Server deleted\.$/,
   /^Transaction (?:created|updated) for /i,
   /^Committing [^\n]*\s*\.*\s*Success!$/,
-  /^New empty /,
+  /^New (?:empty|CA file) /,
   /^Inserting [^\n]*\s*\.*\s*Success!$/,
   /^Entry '[^\n]*' deleted in /,
   /^Certificate '[^\n]*' deleted!$/,

@@ -31,7 +31,7 @@ export function readStatRows(text: string, inForce: InForce): StatRow[] {
     let known = servers.get(section);
     if (known === undefined) {
       const backend = inForce.state.backends.get(id);
-      known = backend === undefined ? new Map() : makeSection(backend).servers;
+      known = backend === undefined ? new Map() : makeSection(backend, inForce.state.authorities).servers;
       servers.set(section, known);
     }
     const found = known.get(server);

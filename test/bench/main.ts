@@ -2,6 +2,7 @@
 import { cpus, release } from 'node:os';
 import { benchAttach, benchStart } from './attach.ts';
 import { benchConnections } from './connections.ts';
+import { benchHttp } from './http.ts';
 import { benchIngressChange } from './ingress-change.ts';
 import { benchIngressScale } from './ingress-scale.ts';
 import { benchIngressTraffic } from './ingress-traffic.ts';
@@ -15,6 +16,7 @@ const parts = [
   ['Ingress: traffic to an endpoint on the node', benchIngressTraffic],
   ['Ingress: from a changed file to the first connection by it, beside 1,000 other ports', benchIngressChange],
   ['Ingress: 10,000 Routes with 100,000 endpoints', benchIngressScale],
+  ['HTTP: 10,000 Routes in HAProxy', benchHttp],
 ] as const;
 const chosen = process.argv.slice(2);
 

@@ -37,7 +37,9 @@ describe('TLS, by a real HAProxy', () => {
   /** The name in the certificate that a ClientHello gets; with ALPN what was agreed. */
   async function handshake(servername: string, alpn?: string[]): Promise<string> {
     const socket: TLSSocket = connectTls({
-      ...{ host: '127.0.0.1', port: world.httpsPort, rejectUnauthorized: false },
+      host: '127.0.0.1',
+      port: world.httpsPort,
+      rejectUnauthorized: false,
       ...(servername === '' ? {} : { servername }),
       ...(alpn === undefined ? {} : { ALPNProtocols: alpn }),
     });
@@ -227,7 +229,8 @@ describe('Client certificates, by a real HAProxy', () => {
     rmSync(folder, { recursive: true, force: true });
     await world.close();
   });
-  const make = (...words: string[]): void => void execFileSync('openssl', words, { cwd: folder, stdio: 'ignore' });
+  const make = (...words: string[]): void =>
+    void execFileSync('/usr/bin/openssl', words, { cwd: folder, stdio: 'ignore' });
   const read = (name: string): string => readFileSync(join(folder, name), 'utf8');
   const key = (name: string): object => ({ key: read(`${name}.key`), cert: read(`${name}.crt`) });
 
@@ -257,16 +260,18 @@ describe('Client certificates, by a real HAProxy', () => {
   it('a certificate that fits is told to the server', async () => {
     const { echo } = await world.getSecure('m.test', '/', {}, key('alice'));
     const told = Object.keys(echo?.headers ?? {}).filter((name) => name.startsWith('x-ssl'));
-    assert.deepEqual(told.sort(), [
-      ...[
-        'x-ssl',
-        'x-ssl-client-cn',
-        'x-ssl-client-der',
-        'x-ssl-client-dn',
-        'x-ssl-client-notafter',
-        'x-ssl-client-notbefore',
-      ],
-      ...['x-ssl-client-serial', 'x-ssl-client-sha1', 'x-ssl-client-verify', 'x-ssl-client-version', 'x-ssl-issuer'],
+    assert.deepEqual(told.map((name) => name.replace('x-ssl-client-', '')).sort(), [
+      'cn',
+      'der',
+      'dn',
+      'notafter',
+      'notbefore',
+      'serial',
+      'sha1',
+      'verify',
+      'version',
+      'x-ssl',
+      'x-ssl-issuer',
     ]);
     assert.equal(echo?.headers['x-ssl-client-cn'], 'alice');
   });

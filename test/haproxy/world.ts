@@ -4,8 +4,9 @@ import { request as httpsRequest } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type EngineOptions, HaproxyEngine } from '../../src/haproxy/engine.ts';
+import { HaproxyEngine } from '../../src/haproxy/engine.ts';
 import type { Settings } from '../../src/haproxy/model.ts';
+import type { EngineOptions } from '../../src/haproxy/report.ts';
 import { parseAddress } from '../../src/model/address.ts';
 import { makeSettings } from './fixtures.ts';
 
@@ -45,7 +46,7 @@ export class World {
     this.#reloaded.push(resolve);
   }
 
-  makeEngine(): HaproxyEngine {
+  makeEngine(options: Partial<EngineOptions> = {}): HaproxyEngine {
     return new HaproxyEngine({
       directory: this.directory,
       binary: 'haproxy',
@@ -58,6 +59,7 @@ export class World {
         for (const resolve of this.#reloaded.splice(0)) resolve();
       },
       ...this.#options,
+      ...options,
     });
   }
 
@@ -99,8 +101,14 @@ export class World {
   async getSecure(host: string, path: string, headers: Record<string, string> = {}, tls: object = {}): Promise<Answer> {
     return await send(
       httpsRequest({
-        ...{ host: '127.0.0.1', port: this.httpsPort, path, agent: false, rejectUnauthorized: false },
-        ...{ headers: { host, ...headers }, servername: host, ...tls },
+        host: '127.0.0.1',
+        port: this.httpsPort,
+        path,
+        agent: false,
+        rejectUnauthorized: false,
+        headers: { host, ...headers },
+        servername: host,
+        ...tls,
       }),
     );
   }
@@ -109,7 +117,6 @@ export class World {
     try {
       await this.engine.stop({ delay: 0, drain: 0 });
     } finally {
-      if (process.env.SHOW_PROBLEMS) console.log(this.problems);
       for (const server of this.#servers) {
         server.close();
         server.closeAllConnections();

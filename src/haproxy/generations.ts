@@ -1,0 +1,93 @@
+import { accuse, findCulprit, keepOnly, listSuspects, readAlerts } from './culprit.ts';
+import type { Disk } from './disk.ts';
+import { allEntries } from './entries.ts';
+import { type Files, renderFiles, shardCount } from './files.ts';
+import type { Loopback } from './frontends.ts';
+import type { Place } from './global.ts';
+import { freshLayout, type InForce } from './layout.ts';
+import { rememberMain, rememberShards } from './memory.ts';
+import type { HttpState } from './model.ts';
+import type { HaproxyProcess } from './process.ts';
+import type { EngineOptions } from './report.ts';
+import { type Refusal, siftState } from './sift.ts';
+
+/** Makes the files that a fresh HAProxy reads, and finds what it would not take. */
+export class Generations {
+  readonly #options: EngineOptions;
+  readonly #disk: Disk;
+  readonly #process: HaproxyProcess;
+  readonly #tell: (problem: string) => void;
+  /** Parts that HAProxy refused. */
+  readonly banned = new Map<object, Refusal>();
+
+  constructor(options: EngineOptions, disk: Disk, process: HaproxyProcess, tell: (problem: string) => void) {
+    this.#options = options;
+    this.#disk = disk;
+    this.#process = process;
+    this.#tell = tell;
+  }
+
+  /** Files of a generation that HAProxy takes, without the parts that it does not; undefined when the settings are at fault. */
+  async prepare(
+    wanted: HttpState,
+    generation: string,
+  ): Promise<{ readonly inForce: InForce; readonly refused: readonly Refusal[] } | undefined> {
+    for (let round = 0; round < 50; round++) {
+      const { state, refused } = siftState(wanted, this.banned);
+      const { inForce, files } = this.#render(state, generation);
+      await this.#disk.create(generation, files);
+      const output = await this.#process.check(this.#disk.path(generation, 'conf'));
+      if (output === undefined) return { inForce, refused };
+      const alerts = readAlerts(output);
+      const accused = accuse(alerts, files, state);
+      if (accused.size === 0) {
+        const trial = `${generation}-trial`;
+        const passes = async (part: HttpState): Promise<boolean> => {
+          await this.#disk.create(trial, this.#render(part, trial).files);
+          return (await this.#process.check(this.#disk.path(trial, 'conf'))) === undefined;
+        };
+        const culprit = (await passes(keepOnly(state, [])))
+          ? await findCulprit(listSuspects(state), async (some) => await passes(keepOnly(state, some)))
+          : undefined;
+        await this.#disk.remove(trial);
+        if (culprit === undefined) {
+          this.#tell(`HAProxy refuses the settings: ${alerts.join('; ').slice(0, 1000) || output.slice(0, 1000)}`);
+          return undefined;
+        }
+        accused.set(culprit.part, { ...culprit.refusal, reason: alerts.join('; ').slice(0, 500) });
+      }
+      for (const [part, refusal] of accused) this.banned.set(part, refusal);
+    }
+    this.#tell('HAProxy refuses one part after the other');
+    return undefined;
+  }
+
+  #render(state: HttpState, generation: string): { readonly inForce: InForce; readonly files: Files } {
+    const inForce: InForce = { state, layout: freshLayout(state) };
+    const files = renderFiles(inForce, allEntries(inForce), this.#place(), this.#loopback(), generation);
+    const all = new Set(Array.from({ length: shardCount }, (_, shard) => shard));
+    for (const part of [rememberMain(inForce), rememberShards(inForce, all)]) {
+      for (const [path, content] of part) files.set(path, content);
+    }
+    return { inForce, files };
+  }
+
+  #place(): Place {
+    const { user, group, hardStopAfter } = this.#options;
+    return {
+      adminSocket: this.#disk.path('admin.sock'),
+      ...(user === undefined ? {} : { user, jail: this.#disk.path('jail') }),
+      ...(group === undefined ? {} : { group }),
+      ...(hardStopAfter === undefined ? {} : { hardStopAfter }),
+    };
+  }
+
+  #loopback(): Loopback {
+    const { user } = this.#options;
+    const jail = this.#disk.path('jail');
+    return {
+      bind: (name) => `unix@${jail}/${name}.sock${user === undefined ? '' : ` user ${user}`} mode 600`,
+      connect: (name) => `unix@${user === undefined ? jail : ''}/${name}.sock`,
+    };
+  }
+}

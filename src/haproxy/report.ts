@@ -1,0 +1,50 @@
+import type { Refusal } from './sift.ts';
+import type { ReloadCause } from './steps.ts';
+
+/** How one HAProxy is kept. Times are milliseconds. */
+export interface EngineOptions {
+  /** A folder of its own; what HAProxy reads, its sockets, and what is remembered of it. */
+  readonly directory: string;
+  /** Path or name of the program. */
+  readonly binary: string;
+  /** As whom the worker runs, chrooted; absent: as this process, without chroot. */
+  readonly user?: string;
+  readonly group?: string;
+  /** From the start of one reload to the next, at least. */
+  readonly reloadInterval: number;
+  /** An old worker ends after this, unless the settings say otherwise. */
+  readonly hardStopAfter?: number;
+  /** Connections to a removed server are ended after this. */
+  readonly drainTimeout: number;
+  /** Told of what an operator should know, and that is tried again. */
+  readonly onProblem?: (message: string) => void;
+  /** Told when a reload has brought what waited into force. */
+  readonly onReload?: (outcome: ApplyOutcome) => void;
+}
+
+/** What became of a state. */
+export interface ApplyOutcome {
+  /** Parts that are not served. */
+  readonly refused: readonly Refusal[];
+  /** What waits for a reload, by cause. */
+  readonly waiting: ReadonlyMap<ReloadCause, readonly string[]>;
+  /** A reload will come; `onReload` tells when it is done. */
+  readonly pendingReload: boolean;
+}
+
+/** What there is to say about the engine. */
+export interface EngineReport {
+  /** Of the master; absent while there is none. */
+  readonly pid?: number;
+  readonly version?: string;
+  readonly workers: number;
+  readonly oldWorkers: number;
+  /** Reloads that were done, by cause. */
+  readonly reloads: Readonly<Record<ReloadCause, number>>;
+  readonly restarts: number;
+  readonly refused: readonly Refusal[];
+  readonly waiting: ReadonlyMap<ReloadCause, readonly string[]>;
+  readonly pendingReload: boolean;
+  /** What is wrong now; absent when nothing is. */
+  readonly problem?: string;
+}

@@ -1,0 +1,281 @@
+import assert from 'node:assert/strict';
+import { statSync, writeFileSync } from 'node:fs';
+import { createServer, request } from 'node:http';
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'mocha';
+import { askMaster, readProcesses } from '../../src/haproxy/master.ts';
+import type { HttpState } from '../../src/haproxy/model.ts';
+import { until } from '../until.ts';
+import { makeBackend, makePem, makeServer, makeSite, makeState } from './fixtures.ts';
+import { World } from './world.ts';
+
+describe('The life of a HAProxy', () => {
+  let world: World;
+  let state: HttpState;
+  let port: number;
+  const closing: (() => void)[] = [];
+
+  beforeEach(async () => {
+    world = new World();
+    port = await world.server('a');
+    state = makeState({ settings: await world.settings() });
+  });
+  afterEach(async () => {
+    for (const close of closing.splice(0)) close();
+    await world.close();
+  });
+
+  /** The state with a host more, served by the server on `port`. */
+  function withHost(host: string, at = port, changes: Parameters<typeof makeBackend>[2] = {}): HttpState {
+    const id = `be_http:t:${host}`;
+    return {
+      ...state,
+      backends: new Map([
+        ...state.backends,
+        [id, makeBackend(id, [makeServer(`pod:${at}`, '127.0.0.1', at)], changes)],
+      ]),
+      sites: new Map([...state.sites, [host, makeSite(host, { backend: id })]]),
+    };
+  }
+  async function status(host: string): Promise<number> {
+    return await world.get(host, '/').then(
+      (answer) => answer.status,
+      () => 0,
+    );
+  }
+  async function workerPid(): Promise<number> {
+    const [pid] = readProcesses(await askMaster(join(world.directory, 'master.sock'), 'show proc'))?.workers ?? [];
+    assert.ok(pid);
+    return pid;
+  }
+  async function eventually(isSo: () => Promise<boolean>): Promise<void> {
+    for (const end = Date.now() + 10_000; !(await isSo()); ) {
+      assert.ok(
+        Date.now() < end,
+        `not within 10 s; ${JSON.stringify([world.problems, await world.engine.describe()])}`,
+      );
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  /** A connection upgraded to a protocol that echoes. */
+  async function upgrade(host: string): Promise<{ echo: (text: string) => Promise<string>; closed: () => boolean }> {
+    const asked = request({
+      host: '127.0.0.1',
+      port: world.httpPort,
+      headers: { host, connection: 'upgrade', upgrade: 'echo' },
+    });
+    asked.end();
+    const socket = await new Promise<Socket>((resolve, reject) => {
+      asked.on('upgrade', (_, found) => resolve(found));
+      asked.on('response', (response) => reject(new Error(`status ${response.statusCode}`)));
+      asked.on('error', reject);
+    });
+    let closed = false;
+    socket.on('close', () => {
+      closed = true;
+    });
+    socket.on('error', () => {});
+    closing.push(() => socket.destroy());
+    const echo = async (text: string): Promise<string> => {
+      const answer = new Promise<string>((resolve) => socket.once('data', (data: Buffer) => resolve(data.toString())));
+      socket.write(text);
+      return await answer;
+    };
+    return { echo, closed: () => closed };
+  }
+  async function echoServer(): Promise<number> {
+    const server = createServer();
+    server.on('upgrade', (_, socket) => {
+      socket.on('error', () => {});
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n');
+      socket.pipe(socket);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    closing.push(
+      () => server.closeAllConnections(),
+      () => server.close(),
+    );
+    return (server.address() as AddressInfo).port;
+  }
+
+  it('upgraded connections outlive changes, the end of their own server, and reloads', async () => {
+    state = withHost('echo.test', await echoServer());
+    await world.engine.start(state);
+    const connection = await upgrade('echo.test');
+    assert.equal(await connection.echo('one'), 'one');
+    await world.engine.apply(withHost('other.test'));
+    assert.equal(await status('other.test'), 200);
+    assert.equal(await connection.echo('two'), 'two');
+    const gone = makeState({ settings: state.settings });
+    await world.engine.apply(gone);
+    assert.equal(await status('echo.test'), 503);
+    assert.equal(await connection.echo('three'), 'three');
+    const reloaded = new Promise<void>((resolve) => world.once(resolve));
+    await world.engine.apply({ ...gone, settings: { ...state.settings, forwarded: 'never' } });
+    await reloaded;
+    assert.equal(await connection.echo('four'), 'four');
+    const { workers, oldWorkers, reloads } = await world.engine.describe();
+    assert.deepEqual([workers, oldWorkers, reloads.settings], [1, 1, 1]);
+    assert.equal(connection.closed(), false);
+  });
+
+  it('connections to a removed server end after their time', async () => {
+    world.engine = world.makeEngine({ drainTimeout: 100 });
+    state = withHost('echo.test', await echoServer());
+    await world.engine.start(state);
+    const connection = await upgrade('echo.test');
+    await connection.echo('one');
+    await world.engine.apply(makeState({ settings: state.settings }));
+    await until(connection.closed, () => world.problems, 10_000);
+  });
+
+  it('hosts come and go without a reload, more often than there are spare sections', async () => {
+    await world.engine.start(state);
+    for (let i = 0; i < 20; i++) {
+      const outcome = await world.engine.apply(withHost(`h${i}.test`));
+      if (outcome.waiting.size > 0) await eventually(async () => (await status(`h${i}.test`)) === 200);
+      assert.equal(await status(`h${i}.test`), 200);
+      assert.equal((await world.engine.apply(state)).refused.length, 0);
+      assert.equal(await status(`h${i}.test`), 503);
+    }
+    assert.deepEqual(world.problems, []);
+  });
+
+  it('a reload brings what waits for spare sections, and no more often than it may', async () => {
+    await world.engine.start(state);
+    let all = state;
+    const reloaded = new Promise<void>((resolve) => world.once(resolve));
+    for (let i = 0; i < 12; i++) {
+      state = withHost(`h${i}.test`);
+      all = state;
+      await world.engine.apply(all);
+    }
+    await reloaded;
+    for (let i = 0; i < 12; i++) assert.equal(await status(`h${i}.test`), 200);
+    assert.equal((await world.engine.describe()).reloads.spares, 1);
+  });
+
+  it('HAProxy that was killed is started again with what was changed meanwhile', async () => {
+    await world.engine.start(state);
+    state = withHost('late.test');
+    await world.engine.apply(state);
+    const { pid } = await world.engine.describe();
+    assert.ok(pid);
+    process.kill(pid, 'SIGKILL');
+    await eventually(async () => {
+      const { restarts, workers } = await world.engine.describe();
+      return restarts === 1 && workers === 1 && (await status('late.test')) === 200;
+    });
+    assert.notEqual((await world.engine.describe()).pid, pid);
+    process.kill(await workerPid(), 'SIGKILL');
+    await eventually(async () => {
+      const { restarts, workers } = await world.engine.describe();
+      return restarts === 2 && workers === 1 && (await status('late.test')) === 200;
+    });
+  });
+
+  it('the next supervisor takes over, changes included, without a reload', async () => {
+    await world.engine.start(state);
+    state = withHost('late.test');
+    await world.engine.apply(state);
+    const { pid } = await world.engine.describe();
+    const worker = await workerPid();
+    await world.engine.release();
+    world.engine = world.makeEngine();
+    state = withHost('later.test');
+    await world.engine.start(state);
+    assert.equal((await world.engine.describe()).pid, pid);
+    assert.equal(await workerPid(), worker);
+    assert.deepEqual([await status('late.test'), await status('later.test')], [200, 200]);
+  });
+
+  it('the next supervisor reloads where the files are not what runs', async () => {
+    state = withHost('it.test');
+    await world.engine.start(state);
+    const { pid } = await world.engine.describe();
+    await world.engine.release();
+    writeFileSync(join(world.directory, 'current/state/main.json'), '1 nonsense');
+    world.engine = world.makeEngine();
+    await world.engine.start(state);
+    assert.equal((await world.engine.describe()).pid, pid);
+    assert.equal(await status('it.test'), 200);
+  });
+
+  it('a second supervisor refuses to start', async () => {
+    await world.engine.start(state);
+    await assert.rejects(world.makeEngine().start(state), /another process does/);
+  });
+
+  it('a port in use is told and tried again', async () => {
+    const taken = createTcpServer((socket) => socket.destroy());
+    await new Promise<void>((resolve) => taken.listen(world.httpPort, '127.0.0.1', resolve));
+    state = withHost('it.test');
+    await world.engine.start(state);
+    assert.match((await world.engine.describe()).problem ?? '', /cannot bind socket/i);
+    await new Promise<void>((resolve) => taken.close(() => resolve()));
+    await eventually(
+      async () => (await status('it.test')) === 200 && (await world.engine.describe()).problem === undefined,
+    );
+  });
+
+  it('no such program is told', async () => {
+    world.engine = world.makeEngine({ binary: '/no/haproxy' });
+    await world.engine.start(state);
+    assert.match((await world.engine.describe()).problem ?? '', /no\/haproxy/);
+  });
+
+  it('a certificate and a backend that HAProxy refuses are left out, and named; the rest is served', async () => {
+    const bad = makePem('other.test').replace(/-----BEGIN CERTIFICATE[\s\S]*/, '') + certificateOf(makePem());
+    state = withHost('it.test');
+    const broken = makeBackend('be_secure:t:broken', [makeServer('pod:x', '127.0.0.1', 1)], {
+      http: { tls: { authority: 'empty' } },
+    });
+    state = {
+      ...state,
+      authorities: new Map([['empty', 'nothing']]),
+      backends: new Map([...state.backends, [broken.id, broken]]),
+      certificates: new Map([
+        ['t:bad', { name: 't:bad', pem: bad, hosts: ['bad.test'], http2: false }],
+        ['t:good', { name: 't:good', pem: makePem('good.test'), hosts: ['good.test'], http2: false }],
+      ]),
+    };
+    const { refused } = await world.engine.start(state);
+    assert.deepEqual(refused.map(({ kind, name }) => `${kind} ${name}`).sort(), [
+      'backend be_secure:t:broken',
+      'certificate t:bad',
+    ]);
+    assert.equal(await status('it.test'), 200);
+  });
+
+  it('parts that cannot be written are refused with a reason, at once', async () => {
+    await world.engine.start(state);
+    const sneaky = makeBackend('be_http:t:x\n  bind :1', []);
+    const { refused } = await world.engine.apply({
+      ...withHost('it.test'),
+      passthrough: new Map([['a b', { host: 'a b', backend: 'x' }]]),
+      sites: new Map([
+        ...withHost('it.test').sites,
+        ['x"y', makeSite('x"y', { backend: 'z' })],
+        ['p.test', makeSite('p.test', { path: '/a\nb', backend: 'z' })],
+      ]),
+      backends: new Map([...withHost('it.test').backends, [sneaky.id, sneaky]]),
+    });
+    assert.deepEqual(refused.map(({ kind }) => kind).sort(), ['backend', 'passthrough', 'site', 'site']);
+    assert.equal(await status('it.test'), 200);
+  });
+
+  it('leaves nothing that others could read', async () => {
+    await world.engine.start(withHost('it.test'));
+    const mode = (path: string): string => (statSync(join(world.directory, path)).mode & 0o77).toString(8);
+    assert.deepEqual(
+      [mode('.'), mode('current/certs/default.pem'), mode('admin.sock'), mode('master.sock')],
+      ['0', '0', '0', '0'],
+    );
+  });
+});
+
+function certificateOf(pem: string): string {
+  return /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----\n/.exec(pem)?.[0] ?? '';
+}
