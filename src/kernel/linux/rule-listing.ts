@@ -4,7 +4,7 @@ import { compareIptables } from '../../rules/iptables/difference.ts';
 import { ownerOfSaved, readSavedRules, removeSavedRules, type SavedRules } from '../../rules/iptables/saved.ts';
 import { compareNftables } from '../../rules/nftables/difference.ts';
 import { removeTable } from '../../rules/nftables/document.ts';
-import { compareElements } from '../../rules/nftables/elements.ts';
+import { compareElements, splitElements } from '../../rules/nftables/elements.ts';
 import { readListedTable } from '../../rules/nftables/listed.ts';
 import { tableName } from '../../rules/nftables/render.ts';
 import type { RuleBackend, RuleTransaction } from '../../rules/transaction.ts';
@@ -36,8 +36,14 @@ export function changeRules(
   unsure = false,
   tables?: NftTables,
 ): void {
-  if (tables !== undefined && backend === 'nftables' && !unsure && from !== undefined && to !== undefined) {
-    if (changeElements(tables, from, to)) return;
+  if (tables !== undefined && backend === 'nftables' && !unsure && to !== undefined) {
+    if (from !== undefined && changeElements(tables, from, to)) return;
+    if (from === undefined && countRedirects(to) > fewRedirects) {
+      const { frame } = splitElements(to);
+      changeRules(backend, undefined, frame);
+      fillTables(tables, frame, to);
+      return;
+    }
   }
   try {
     runTransaction(comparePrograms(backend, from, to, unsure));
@@ -52,6 +58,23 @@ export function changeRules(
     }
     // nft is all or nothing by itself; iptables is so for each table only. What stood before is not opened.
     if (backend === 'iptables' && program !== undefined) takeBack(program, from);
+    throw error;
+  }
+}
+
+/** So many are read by nft as quickly as they are sent by us. */
+const fewRedirects = 50;
+
+function countRedirects(program: RuleProgram): number {
+  return program.tables.reduce((sum, { entries }) => sum + entries.size, 0);
+}
+
+/** Fills empty redirect tables; where that fails, the program's table goes, so that all or nothing is there. */
+function fillTables(tables: NftTables, frame: RuleProgram, to: RuleProgram): void {
+  try {
+    changeElements(tables, frame, to);
+  } catch (error) {
+    tables.remove([nftFamily.inet], nftTableOf(to.name), to.owner);
     throw error;
   }
 }

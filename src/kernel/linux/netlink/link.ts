@@ -74,11 +74,12 @@ export function setLinkAlias(socket: NetlinkSocket, index: number, alias: string
   });
 }
 
-/** Renames a link that is down. Throws {@link NetlinkError} (`EEXIST`: the name is taken). */
-export function setLinkName(socket: NetlinkSocket, index: number, name: string): void {
+/** Gives a link that is down a name and an alias, in one request. Throws {@link NetlinkError} (`EEXIST`: the name is taken). */
+export function claimLink(socket: NetlinkSocket, index: number, alias: string, name: string): void {
   socket.request(type.newLink, 0, (out) => {
     writeHeader(out, index, 0, 0);
     pushText(out, attribute.name, name);
+    out.push(attribute.alias, Buffer.from(alias));
   });
 }
 
