@@ -36,7 +36,7 @@ export function parseIpv6Groups(text: string): number[] | undefined {
   }
   if (gap < 0) return groups.length === 8 ? groups : undefined;
   if (groups.length > 7) return undefined;
-  groups.splice(gap, 0, ...new Array<number>(8 - groups.length).fill(0));
+  groups.splice(gap, 0, ...Array.from({ length: 8 - groups.length }, () => 0));
   return groups;
 }
 

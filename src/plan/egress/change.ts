@@ -127,7 +127,7 @@ function checkPlace(state: AttachmentState, next: RedirectSet, pod: NamespaceSna
 }
 
 /** Redirects as they are remembered; a line that cannot be read is none. */
-export function readRedirects({ destinations, fallbacks }: RememberedRedirects): RedirectSet {
+function readRedirects({ destinations, fallbacks }: RememberedRedirects): RedirectSet {
   const redirects = destinations.flatMap((line) => {
     const destination = parseDestination(line);
     return destination.kind === 'redirect' ? [destination.redirect] : [];
