@@ -9,6 +9,7 @@ import { readListedTable } from '../../rules/nftables/listed.ts';
 import { tableName } from '../../rules/nftables/render.ts';
 import type { RuleBackend, RuleTransaction } from '../../rules/transaction.ts';
 import { KernelError } from '../port.ts';
+import { hasLegacyTables, removeNftChains } from './iptables-chains.ts';
 import { nftFamily } from './netlink/nft-socket.ts';
 import type { NftTables } from './netlink/nft-tables.ts';
 import { reasonOf } from './reason.ts';
@@ -116,8 +117,13 @@ function takeBack(program: RuleProgram, from: RuleProgram | undefined): void {
 export function removeRules(backends: readonly RuleBackend[], name: string, owner: string, tables: NftTables): void {
   for (const backend of backends) {
     if (backend === 'nftables') tables.remove([nftFamily.inet], nftTableOf(name), owner);
-    else if (backends.length === 1 || findTool('iptables-save') !== undefined) removeIptables(name, owner);
+    else if (!removeNftChains(tables, name, owner) && hasLegacyTables()) removeLegacy(backends, name, owner);
   }
+}
+
+/** By the programs of the older variant, which alone can; where nobody remembers, they may be missing. */
+function removeLegacy(backends: readonly RuleBackend[], name: string, owner: string): void {
+  if (backends.length === 1 || findTool('iptables-save') !== undefined) removeIptables(name, owner);
 }
 
 function removeIptables(name: string, owner: string): void {
