@@ -36,7 +36,10 @@ export function parseIpv6Groups(text: string): number[] | undefined {
   }
   if (gap < 0) return groups.length === 8 ? groups : undefined;
   if (groups.length > 7) return undefined;
-  groups.splice(gap, 0, ...Array.from({ length: 8 - groups.length }, () => 0));
+  const missing = 8 - groups.length;
+  groups.length = 8;
+  for (let at = 7; at >= gap + missing; at--) groups[at] = groups[at - missing] ?? 0;
+  groups.fill(0, gap, gap + missing);
   return groups;
 }
 
@@ -62,22 +65,24 @@ function parseIpv4Tail(text: string): number | undefined {
 
 /** The canonical text of an address (RFC 5952): lower case, no leading zeros, the first longest run of zeros as `::`. */
 export function formatIpv6Groups(groups: ArrayLike<number>): string {
-  let [start, length] = [-1, 1];
+  let start = -1;
+  let length = 1;
   for (let at = 0; at < 8; at++) {
-    let end = at;
+    if (groups[at] !== 0) continue;
+    let end = at + 1;
     while (end < 8 && groups[end] === 0) end++;
-    if (end - at > length) [start, length] = [at, end - at];
-    if (end > at) at = end;
-  }
-  let text = '';
-  for (let at = 0; at < 8; at++) {
-    if (at === start) {
-      text += '::';
-      at += length - 1;
-    } else {
-      if (text !== '' && !text.endsWith(':')) text += ':';
-      text += (groups[at] ?? 0).toString(16);
+    if (end - at > length) {
+      start = at;
+      length = end - at;
     }
+    at = end;
   }
+  if (start < 0) return join(groups, 0, 8);
+  return `${join(groups, 0, start)}::${join(groups, start + length, 8)}`;
+}
+
+function join(groups: ArrayLike<number>, from: number, to: number): string {
+  let text = '';
+  for (let at = from; at < to; at++) text += `${at === from ? '' : ':'}${(groups[at] ?? 0).toString(16)}`;
   return text;
 }
