@@ -41,7 +41,7 @@ function runAsPlugin(): number {
     },
     {
       store,
-      openKernel: (path, backend) => openLinuxKernel(path, backend, store),
+      openKernel: (path, backend, redirects) => openLinuxKernel(path, backend, store, redirects),
       identifyNamespace,
       checkBackend: (choice) => void chooseBackend(choice),
       openLog: openLogSink,

@@ -40,8 +40,8 @@ export type Operation =
       readonly mac?: string;
     }
   /**
-   * Writes the owner into a link's alias, where `ip -d link` shows it, and then gives the link its
-   * name: what has the name has the alias.
+   * Writes the owner into a link's alias, where `ip -d link` shows it, and gives the link its name, at
+   * once: what has the name has the alias.
    */
   | { readonly do: 'claim-link'; readonly link: string; readonly alias: string; readonly name: string }
   | { readonly do: 'set-link-alias'; readonly link: string; readonly alias: string }

@@ -1,6 +1,7 @@
 import type { DaemonLog } from '../../daemon/log.ts';
-import { type ApplyOutcome, HaproxyEngine } from '../../haproxy/engine.ts';
+import { HaproxyEngine } from '../../haproxy/engine.ts';
 import type { HttpState, Settings } from '../../haproxy/model.ts';
+import type { ApplyOutcome } from '../../haproxy/report.ts';
 import type { Inventory, Journal } from '../objects/inventory.ts';
 import type { DataPlane, PlaneHost, PlaneReport } from '../plane.ts';
 import type { DefaultCertificate } from './default-certificate.ts';

@@ -9,10 +9,15 @@ import { chooseBackend } from './rule-tools.ts';
 
 /**
  * Enters a pod's network namespace. Throws {@link KernelError}, also when it is the node's own: there
- * every rule and route would be the node's.
+ * every rule and route would be the node's. `redirects`: how many there will be, for the choice of a backend.
  */
-export function openLinuxKernel(path: string, choice: RuleBackendChoice, store: StateStore): Kernel {
-  const backend = chooseBackend(choice);
+export function openLinuxKernel(
+  path: string,
+  choice: RuleBackendChoice,
+  store: StateStore,
+  redirects?: number,
+): Kernel {
+  const backend = chooseBackend(choice, redirects);
   const own = identifyNamespace('/proc/self/ns/net');
   const namespace = new PodNamespace(path);
   try {

@@ -59,6 +59,11 @@ export class NftTables {
     if (present.length > 0) this.#open().commit(present.map((family) => writeDeletion(family, name)));
   }
 
+  /** As {@link NftSocket.commit}. */
+  commit(messages: readonly Buffer[]): void {
+    if (messages.length > 0) this.#open().commit(messages);
+  }
+
   /** As {@link ElementSocket.change}. */
   changeElements(table: string, gone: readonly NftElement[], come: readonly NftElement[]): void {
     this.#elements ??= new ElementSocket();

@@ -77,7 +77,6 @@ export class FileStateStore implements StateStore {
     const temporary = `${path}.tmp`;
     try {
       ensureFolder(this.#folder);
-      rmSync(temporary, { force: true });
       writeSynced(temporary, `${JSON.stringify(state, undefined, 2)}\n`);
       renameSync(temporary, path);
       syncFolder(this.#folder);
@@ -173,7 +172,8 @@ function nameOf({ containerId, ifname }: AttachmentId): string {
 }
 
 function writeSynced(path: string, text: string): void {
-  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
+  // In a folder of root's alone, what is there already is what a kill left.
+  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, 0o600);
   try {
     writeFileSync(fd, text);
     fsyncSync(fd);
