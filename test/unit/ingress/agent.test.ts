@@ -26,7 +26,14 @@ function start(
   const inventory = new Inventory();
   const metrics = new AgentMetrics();
   const plane = new PortPlane(
-    { name: 'ingress', node: 'n1', policy: defaultPolicy, defaults: { balance: 'source' }, checkInterval: 0, ...ports },
+    {
+      name: 'ingress',
+      node: 'n1',
+      policy: { ...defaultPolicy, nodeServicePorts: [] },
+      defaults: { balance: 'source' },
+      checkInterval: 0,
+      ...ports,
+    },
     { inventory, kernel, log: silentLog, metrics, listeners: new ListenerWatch(() => listeners), probe },
   );
   const agent = new IngressAgent({
