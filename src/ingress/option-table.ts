@@ -70,6 +70,11 @@ export const optionTable: OptionTable<OptionName> = {
     initial: formatPortRanges(defaultPolicy.allowedPorts),
   },
   'reserved-ports': { value: 'PORTS', help: 'ports that no Route gets' },
+  'node-service-ports': {
+    value: 'PORTS',
+    help: 'ports of programs that nodes run themselves, which no Route gets',
+    initial: formatPortRanges(defaultPolicy.nodeServicePorts).replaceAll(' ', ''),
+  },
   'node-ports': {
     value: 'PORTS',
     help: "the cluster's range of NodePorts, which no Route gets",
@@ -147,6 +152,7 @@ export type OptionName =
   | 'denied-domains'
   | 'allowed-ports'
   | 'reserved-ports'
+  | 'node-service-ports'
   | 'node-ports'
   | 'namespace-ports'
   | 'tcp-balance'

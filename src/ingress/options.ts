@@ -119,6 +119,7 @@ function readPortSettings(reader: Reader, routerName: string | undefined): PortS
       deniedDomains: domains('denied-domains'),
       allowedPorts: ranges('allowed-ports'),
       reservedPorts: ranges('reserved-ports'),
+      nodeServicePorts: ranges('node-service-ports'),
       nodePorts: ranges('node-ports'),
       namespacePorts:
         reader.read('namespace-ports', parseNamespacePorts, 'must be such as "team-a=20000-20999,443;team-b=21000"') ??

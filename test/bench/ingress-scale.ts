@@ -12,7 +12,7 @@ const routes = 10_000;
 /** HAProxy holds every port twice while it reloads; machines that allow 20,000 open files cannot do more. */
 const haproxyRoutes = 5_000;
 const endpointsOfEach = 10;
-const firstPort = 10_000;
+const firstPort = 11_000;
 const changes = 20;
 const restSeconds = 5;
 const statsPort = 9936;

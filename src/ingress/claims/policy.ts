@@ -1,4 +1,5 @@
 import type { LabelSelector } from './label-selector.ts';
+import { nodeServicePorts } from './node-ports.ts';
 import type { PortRange } from './port-ranges.ts';
 
 /** What the administrator lets Routes have. */
@@ -17,6 +18,8 @@ export interface AdmissionPolicy {
   readonly allowedPorts: readonly PortRange[];
   /** Ports that nobody gets, whatever else allows them. */
   readonly reservedPorts: readonly PortRange[];
+  /** Ports of programs that nodes run themselves; nobody gets them either. */
+  readonly nodeServicePorts: readonly PortRange[];
   /** Ports that Kubernetes hands out itself; nobody gets them either. */
   readonly nodePorts: readonly PortRange[];
   /** Ports that belong to one namespace alone, beside the allowed ones. */
@@ -31,6 +34,7 @@ export const defaultPolicy: AdmissionPolicy = {
   deniedDomains: [],
   allowedPorts: [{ from: 1024, to: 29999 }],
   reservedPorts: [],
+  nodeServicePorts,
   nodePorts: [{ from: 30000, to: 32767 }],
   namespacePorts: new Map(),
 };

@@ -41,6 +41,8 @@ export interface PortContext {
   readonly policy: AdmissionPolicy;
   /** Ports with a listener on the node, as {@link portKey} writes them. */
   readonly listeners: ReadonlySet<string>;
+  /** Those of them where nobody listens at the moment: they are kept for who did. */
+  readonly held?: ReadonlySet<string>;
 }
 
 /** `tcp 13306`: what no two requests can own. */
@@ -71,7 +73,7 @@ export function decidePorts(requests: Iterable<PortRequest>, context: PortContex
 
 function judge(
   request: PortRequest,
-  { policy, listeners }: PortContext,
+  { policy, listeners, held }: PortContext,
   owners: ReadonlyMap<string, PortRequest>,
 ): AdmittedPorts | RefusedPorts {
   const refuse = (reason: PortRefusalReason, message: string): RefusedPorts => ({ request, reason, message });
@@ -89,7 +91,9 @@ function judge(
     const portProblem = findPortProblem(asked.port, meta.namespace, policy);
     if (portProblem !== undefined) return refuse('PortNotAllowed', `${nameOf(asked)} ${portProblem}`);
     if (listeners.has(portKey(asked))) {
-      return refuse('PortInUseOnNode', `${nameOf(asked)} is used by a program on the node`);
+      const isHeld = held?.has(portKey(asked)) === true;
+      const state = isHeld ? 'is kept for a program that listened there' : 'is used by a program';
+      return refuse('PortInUseOnNode', `${nameOf(asked)} ${state} on the node`);
     }
     const owner = owners.get(portKey(asked));
     if (owner !== undefined) {
@@ -102,6 +106,7 @@ function judge(
 function findPortProblem(port: number, namespace: string, policy: AdmissionPolicy): string | undefined {
   if (includesPort(policy.nodePorts, port)) return 'is in the range of NodePort Services';
   if (includesPort(policy.reservedPorts, port)) return 'is reserved by the administrator';
+  if (includesPort(policy.nodeServicePorts, port)) return "is a port of the node's own services";
   const own = policy.namespacePorts.get(namespace) ?? [];
   if (includesPort(own, port)) return undefined;
   for (const [other, ranges] of policy.namespacePorts) {

@@ -1,5 +1,5 @@
 import type { Certificate } from '../../haproxy/model.ts';
-import type { ServedRoute } from './desired.ts';
+import type { ServedRoute } from './served-route.ts';
 import { nameOf } from './sites.ts';
 
 /**

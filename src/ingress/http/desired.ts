@@ -3,14 +3,14 @@ import type { Route } from '../../api/route/route.ts';
 import type { Backend, Certificate, Passthrough, Site } from '../../haproxy/model.ts';
 import { EndpointFinder, serviceKeyOf } from '../backends/endpoints.ts';
 import { HostGroups } from '../claims/host-groups.ts';
-import { type AdmittedHost, decideHosts, type HostClaimPolicy, type RefusedHost } from '../claims/hosts.ts';
+import { decideHosts, type HostClaimPolicy, type RefusedHost } from '../claims/hosts.ts';
 import type { AdmissionPolicy } from '../claims/policy.ts';
 import { isSelected } from '../claims/selection.ts';
 import type { Changes, Inventory } from '../objects/inventory.ts';
 import { type HttpDefaults, makeBackend } from './backend.ts';
-import type { KeyPair } from './certificate.ts';
-import { CertificateBook, type CertificateRefusal, type SecretLookup } from './certificate-book.ts';
+import { CertificateBook, type SecretLookup } from './certificate-book.ts';
 import { CertificateList } from './certificate-list.ts';
+import type { ServedRoute, UnfitRoute } from './served-route.ts';
 import { makePassthrough, makeSites, nameOf } from './sites.ts';
 
 /** How hosts and paths are decided about. */
@@ -23,19 +23,6 @@ export interface HttpDesiredSettings {
   /** Certificates to which servers of re-encrypt Routes without their own are held, PEM; absent: to none. */
   readonly serviceAuthorities?: string;
   readonly hasHttp2: boolean;
-}
-
-/** A Route with what HAProxy needs of it. */
-export interface ServedRoute extends AdmittedHost {
-  readonly backend: Backend;
-  readonly keyPair?: KeyPair;
-  /** Name and certificates that its servers are held to, where it brings its own. */
-  readonly authority?: readonly [name: string, pem: string];
-}
-
-/** A Route whose certificates keep it from being served. */
-export interface UnfitRoute extends AdmittedHost {
-  readonly refusal: CertificateRefusal;
 }
 
 /** What became of one group of Routes. */

@@ -1,6 +1,6 @@
 import type { Passthrough, Site, SitePath } from '../../haproxy/model.ts';
 import { parentOf } from '../claims/host.ts';
-import type { ServedRoute } from './desired.ts';
+import type { ServedRoute } from './served-route.ts';
 
 /** The host of a Route as HAProxy's values have it: `*.example.com` for the names one label below. */
 export function nameOf({ host, demand }: Pick<ServedRoute, 'host' | 'demand'>): string {

@@ -1,6 +1,7 @@
 import type { RequestTrace } from '../../api/request-trace.ts';
 import { parentOf } from '../claims/host.ts';
-import type { DesiredSites, ServedRoute } from './desired.ts';
+import type { DesiredSites } from './desired.ts';
+import type { ServedRoute } from './served-route.ts';
 
 /** A request that is asked about. */
 export interface TracedRequest {

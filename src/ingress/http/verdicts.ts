@@ -2,7 +2,8 @@ import type { HttpDemand } from '../../api/route/http-demand.ts';
 import { formatProblem } from '../../model/problem.ts';
 import { describeBackends, type EndpointFinder } from '../backends/endpoints.ts';
 import type { Verdict } from '../plane.ts';
-import type { DesiredSites, ServedRoute } from './desired.ts';
+import type { DesiredSites } from './desired.ts';
+import type { ServedRoute } from './served-route.ts';
 
 /** What is said of each Route, made once: a Route for which nothing changed is the very same object. */
 export class VerdictWriter {

@@ -17,8 +17,10 @@ export interface DesiredState {
 
 /** What is known of the node and its endpoints when ports are computed. */
 export interface NodeView {
-  /** Ports with a listener on the node; another set when anything in it changed. */
+  /** Ports that the node has for itself; another set when anything in it changed. */
   readonly listeners: ReadonlySet<string>;
+  /** Those of them where nobody listens at the moment. */
+  readonly held?: ReadonlySet<string>;
   /** Dead endpoints, by key; another set when anything in it changed. */
   readonly dead: ReadonlySet<string>;
   /** Addresses of the node that Gateways can have; another list when anything in it changed. */
@@ -100,7 +102,7 @@ export class DesiredPorts {
   }
 
   #decide(view: NodeView): PortAdmissions {
-    const { listeners, addresses = [] } = view;
+    const { listeners, held, addresses = [] } = view;
     this.#listeners = listeners;
     this.#addresses = view.addresses;
     const { policy } = this.#settings;
@@ -111,7 +113,7 @@ export class DesiredPorts {
       if (route.ports !== undefined && isSelected(route, policy, labelsOf)) requests.push(route.ports);
     }
     requests.push(...listListenerRequests(collectGatewayObjects(inventory, addresses), policy.gatewayClass));
-    return decidePorts(requests, { policy, listeners });
+    return decidePorts(requests, { policy, listeners, ...(held !== undefined && { held }) });
   }
 
   #resolve({ request, demand }: PortAdmissions['admitted'][number]): readonly IngressPort[] {

@@ -33,16 +33,35 @@ function readTable(path: string): readonly string[] {
   }
 }
 
-/** Milliseconds between two looks, and for which one counts as fresh. */
-const pollInterval = 10_000;
-const freshFor = 1000;
+/** Milliseconds between two looks at least, for which one counts as fresh, and for which a port is held. */
+const times = { poll: 2000, fresh: 1000, hold: 300_000 } as const;
 
-/** The listeners of the node; the same set until they change. */
+/** A look that takes long is taken seldom: a node with very many sockets must not be kept busy by it. */
+const shareOfTime = 0.02;
+
+/** The ports of a node that are not to be had, at one moment. */
+export interface NodePorts {
+  /** With a listener, or held for one. */
+  readonly taken: ReadonlySet<string>;
+  /** Those of {@link taken} where nobody listens at the moment. */
+  readonly held: ReadonlySet<string>;
+}
+
+/**
+ * The listeners of the node. A port whose listener goes is held for minutes, so that a program that starts
+ * again finds it free; one that had a listener when the agent started is held for good. The same value until
+ * something changes.
+ */
 export class ListenerWatch {
   readonly #read: () => ReadonlySet<string>;
   readonly #clock: () => number;
-  #current: ReadonlySet<string> = new Set();
+  #current: NodePorts = { taken: new Set(), held: new Set() };
+  /** Those that were there at the first look. */
+  #first: ReadonlySet<string> | undefined;
+  /** When a listener was last seen, by port. */
+  readonly #seen = new Map<string, number>();
   #readAt = Number.NEGATIVE_INFINITY;
+  #cost = 0;
   #timer: NodeJS.Timeout | undefined;
 
   /** @param clock milliseconds, monotonic */
@@ -51,32 +70,51 @@ export class ListenerWatch {
     this.#clock = clock;
   }
 
-  /** Looks now and then from now on. @param onChange called when {@link current} is another set */
+  /** Looks now and then from now on. @param onChange called when {@link current} is another value */
   start(onChange: () => void): void {
-    this.#timer = setInterval(() => {
-      const before = this.#current;
-      this.#readAt = Number.NEGATIVE_INFINITY;
-      if (this.refresh() !== before) onChange();
-    }, pollInterval);
-    this.#timer.unref();
+    const schedule = (): void => {
+      this.#timer = setTimeout(
+        () => {
+          const before = this.#current;
+          this.#readAt = Number.NEGATIVE_INFINITY;
+          if (this.refresh() !== before) onChange();
+          schedule();
+        },
+        Math.max(times.poll, this.#cost / shareOfTime),
+      );
+      this.#timer.unref();
+    };
+    schedule();
   }
 
   close(): void {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
   }
 
-  /** The listeners as they were last seen. */
-  get current(): ReadonlySet<string> {
+  /** The ports as they were last seen. */
+  get current(): NodePorts {
     return this.#current;
   }
 
-  /** The listeners as they were at most a second ago. */
-  refresh(): ReadonlySet<string> {
+  /** The ports as they were at most a second ago. */
+  refresh(): NodePorts {
     const now = this.#clock();
-    if (now - this.#readAt < freshFor) return this.#current;
+    if (now - this.#readAt < times.fresh) return this.#current;
     this.#readAt = now;
-    const next = this.#read();
-    if (next.symmetricDifference(this.#current).size > 0) this.#current = next;
+    const listening = this.#read();
+    this.#cost = this.#clock() - now;
+    this.#first ??= listening;
+    for (const port of listening) this.#seen.set(port, now);
+    for (const [port, seen] of this.#seen) {
+      if (now - seen >= times.hold && !this.#first.has(port)) this.#seen.delete(port);
+    }
+    const taken = new Set(this.#seen.keys());
+    const held = taken.difference(listening);
+    if (!isSame(taken, this.#current.taken) || !isSame(held, this.#current.held)) this.#current = { taken, held };
     return this.#current;
   }
+}
+
+function isSame(one: ReadonlySet<string>, other: ReadonlySet<string>): boolean {
+  return one.size === other.size && one.isSubsetOf(other);
 }

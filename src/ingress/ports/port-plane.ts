@@ -4,7 +4,7 @@ import type { DaemonLog } from '../../daemon/log.ts';
 import { readNftables } from '../../firewall/nftables.ts';
 import type { IngressPort, IngressRules } from '../../model/ingress.ts';
 import { describeBackends } from '../backends/endpoints.ts';
-import type { PortAdmissions } from '../claims/ports.ts';
+import { type PortAdmissions, portKey } from '../claims/ports.ts';
 import { readNodeAddresses } from '../gateway/addresses.ts';
 import { type GatewayReports, reportGateways } from '../gateway/gateway-status.ts';
 import type { AgentMetrics } from '../metrics.ts';
@@ -62,6 +62,8 @@ export class PortPlane implements DataPlane {
   #desired: DesiredState | undefined;
   #ports: readonly IngressPort[] | undefined;
   #addresses: readonly string[] = [];
+  /** Ports of Routes that a program of the node took from them, by the Route. */
+  readonly #lost = new Map<string, string>();
   #isCleaningUp = false;
   #isStopped = false;
 
@@ -100,12 +102,14 @@ export class PortPlane implements DataPlane {
     // On a node with very many sockets it takes a while to look; endpoints that change need no look.
     const isAboutClaims = this.#desired === undefined || changes.has('Route', 'Namespace', 'Gateway', 'GatewayClass');
     if (isAboutClaims) this.#updateAddresses();
-    const listeners = isAboutClaims ? this.#listeners.refresh() : this.#listeners.current;
+    const { taken, held } = isAboutClaims ? this.#listeners.refresh() : this.#listeners.current;
     const desired = this.#desiredPorts.compute(changes, {
-      listeners,
+      listeners: taken,
+      held,
       dead: this.#health.dead,
       addresses: this.#addresses,
     });
+    this.#tellTaken(this.#desired?.admissions, desired.admissions);
     this.#desired = desired;
     const ports = desired.portsOfRequests.flat();
     if (this.#ports === undefined || !isSameList(this.#ports, ports)) {
@@ -168,6 +172,28 @@ export class PortPlane implements DataPlane {
       admissions,
       serviceOf: (key) => inventory.get('Service', key),
     });
+  }
+
+  /** A program that began to listen has the port; the node's administrator is told of Routes that lost it. */
+  #tellTaken(before: PortAdmissions | undefined, after: PortAdmissions): void {
+    if (before === after) return;
+    const refused = new Map(
+      after.refused
+        .filter(({ reason }) => reason === 'PortInUseOnNode')
+        .map(({ request }) => [request.meta.uid, request] as const),
+    );
+    for (const { request, demand } of before?.admitted ?? []) {
+      if (refused.has(request.meta.uid)) this.#lost.set(request.meta.uid, demand.ports.map(portKey).join(', '));
+    }
+    for (const uid of this.#lost.keys()) if (!refused.has(uid)) this.#lost.delete(uid);
+    const [first, ...more] = this.#lost.values();
+    const rest = more.length === 0 ? '' : ` and those of ${more.length} more`;
+    this.#host?.report(
+      'node ports',
+      first === undefined
+        ? undefined
+        : `programs on the node listen where Routes were admitted before, and have the ports now: ${first}${rest}; end the programs, or reserve the ports (--reserved-ports)`,
+    );
   }
 
   /** Looks which addresses Gateways can have: a node can get and lose some. */

@@ -3,17 +3,17 @@ import type { NftChain, NftDocument } from '../nftables/document.ts';
 import { type NftElement, writeKey, writeValue } from '../nftables/element.ts';
 import { compileBases, compileFrame } from './frame.ts';
 import { layOutPort, listOwnElements, listShared } from './layout.ts';
+import { needsTurns } from './table.ts';
 
 /**
  * Lays an ingress node's ports out as one nftables table, whole, to be read: the way it is listed
- * when it is in force.
+ * when it is in force. Limits and counters are in a table of their own.
  *
- * On a packet's way: allow-lists and refusals, limits and timeouts (filter, before NAT); the
- * endpoint (NAT); the node's own address as source where the endpoint could not answer otherwise.
+ * On a packet's way: allow-lists and refusals (filter, before NAT); limits and timeouts; the endpoint (NAT);
+ * the node's own address as source where the endpoint could not answer otherwise.
  */
 export function compileIngress(rules: IngressRules): NftDocument {
   const frame = compileFrame(rules, 'a');
-  const objects = new Map<string, readonly string[]>();
   const chains = new Map<string, NftChain>(frame.chains);
   const collections = new Map(
     Array.from(frame.collections, ([name, one]) => [name, { ...one, elements: new Map(one.elements) }]),
@@ -21,14 +21,14 @@ export function compileIngress(rules: IngressRules): NftDocument {
   const put = (element: NftElement): void => {
     collections.get(element.collection)?.elements.set(writeKey(element), writeValue(element));
   };
-  for (const layout of rules.ports.map(layOutPort)) {
+  for (const port of rules.ports) {
+    const layout = layOutPort(port, { name: rules.name, hasTurns: needsTurns(port) });
     for (const [, thing] of listShared(layout)) {
       if (thing.kind === 'element') put(thing.element);
       else if (thing.kind === 'chain') chains.set(thing.name, thing.chain);
-      else if (thing.kind === 'object') objects.set(thing.name, thing.body);
       else if (!collections.has(thing.name)) collections.set(thing.name, { ...thing.collection, elements: new Map() });
     }
     for (const element of listOwnElements(layout)) put(element);
   }
-  return { ...frame, objects, collections, chains: new Map([...chains, ...compileBases(rules)]) };
+  return { ...frame, collections, chains: new Map([...chains, ...compileBases(rules)]) };
 }

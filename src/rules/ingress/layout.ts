@@ -1,11 +1,10 @@
-import { containsAddress, type Family, networkOf, type Prefix } from '../../model/address.ts';
+import { addressBytes, containsAddress, type Family, networkOf, type Prefix } from '../../model/address.ts';
 import type { IngressPort, WeightedEndpoint } from '../../model/ingress.ts';
 import type { NftChain, NftCollection } from '../nftables/document.ts';
 import type { NftElement, NftField } from '../nftables/element.ts';
 import { families } from './families.ts';
-import { ingressMark } from './frame.ts';
-import { describePolicy, type Policy } from './policy.ts';
-import { assignSlots, type Slot } from './slots.ts';
+import { writeMark } from './marks.ts';
+import { assignSlots, interleave, type Slot } from './slots.ts';
 
 /** A seed of our own, the same on every node, so that a client finds its endpoint by whichever it comes. */
 const hashSeed = '0x65677265';
@@ -21,7 +20,15 @@ interface Targets {
 export interface PortLayout {
   readonly port: IngressPort;
   readonly targets: readonly Targets[];
-  readonly policy: Policy | undefined;
+  readonly context: LayoutContext;
+}
+
+/** What a port's layout depends on beside the port. */
+export interface LayoutContext {
+  /** The agent's name. */
+  readonly name: string;
+  /** Whether the port has a counter of its own for turns. */
+  readonly hasTurns: boolean;
 }
 
 /** What ports can share; equal ids mean equal things. */
@@ -40,7 +47,6 @@ export type SharedThing =
       /** Whether it has an element for each slot: very many. */
       readonly holdsTargets?: true;
     }
-  | { readonly kind: 'object'; readonly name: string; readonly body: readonly string[] }
   | { readonly kind: 'element'; readonly element: NftElement };
 
 /**
@@ -48,18 +54,19 @@ export type SharedThing =
  * its number of slots, and one map from port and slot to the endpoint. So an update costs what
  * changed, and the kernel never has to look at the rest.
  */
-export function layOutPort(port: IngressPort): PortLayout {
+export function layOutPort(port: IngressPort, context: LayoutContext): PortLayout {
   const targets = families.map((family): Targets => {
     const own = port.endpoints.filter(
       ({ address, local }) => address.family === family && (local || port.localOnly !== true),
     );
-    return { family, slots: assignSlots(own, port.balance, port.refused?.[family]) };
+    const slots = assignSlots(own, port.balance, port.refused?.[family]);
+    return { family, slots: context.hasTurns ? interleave(slots) : slots };
   });
-  return { port, targets, policy: describePolicy(port) };
+  return { port, targets, context };
 }
 
 /** The elements that no other port can have. */
-export function* listOwnElements({ port, targets, policy }: PortLayout): Generator<NftElement> {
+export function* listOwnElements({ port, targets, context }: PortLayout): Generator<NftElement> {
   const key: readonly NftField[] = [
     { type: 'inet_proto', protocol: port.protocol },
     { type: 'inet_service', port: port.port },
@@ -79,7 +86,7 @@ export function* listOwnElements({ port, targets, policy }: PortLayout): Generat
       values.set(endpoint, value);
       yield { collection, key: [service, { type: 'slot', slot }], value };
     }
-    yield { collection: `ports${family}`, key, value: { goto: chainName(port, family, slots.length) } };
+    yield { collection: `ports${family}`, key, value: { goto: chainName(port, family, slots.length, context) } };
   }
   if (port.allowed !== undefined) {
     yield { collection: 'guarded', key };
@@ -87,7 +94,6 @@ export function* listOwnElements({ port, targets, policy }: PortLayout): Generat
       yield { collection: `allowed${prefix.address.family}`, key: [...key, { type: 'prefix', prefix }] };
     }
   }
-  if (policy !== undefined) yield { collection: 'policies', key, value: { goto: policy.name } };
 }
 
 function listFields({ address, port }: WeightedEndpoint): readonly NftField[] {
@@ -103,7 +109,7 @@ export function* countTargets({ port, targets }: PortLayout): Generator<[collect
 }
 
 /** What the port needs and others may need too, by id. */
-export function* listShared({ port, targets, policy }: PortLayout): Generator<[id: string, thing: SharedThing]> {
+export function* listShared({ port, targets, context }: PortLayout): Generator<[id: string, thing: SharedThing]> {
   for (const { family, slots } of targets) {
     if (slots.length === 0) continue;
     const word = family === 4 ? 'ip' : 'ip6';
@@ -111,10 +117,11 @@ export function* listShared({ port, targets, policy }: PortLayout): Generator<[i
     // Only `typeof` can name the type of a slot.
     const head = `typeof ${port.protocol} dport . numgen random mod 65536 : ${word} daddr . ${port.protocol} dport`;
     yield [`collection ${map}`, { kind: 'collection', name: map, collection: emptyMap(head), holdsTargets: true }];
-    const chain = describeChain(port, family, slots.length);
-    // Sizes of `source` change seldom, and far.
-    const near = isBySource(port, slots.length) ? [] : [slots.length - 1, slots.length + 1].filter((size) => size > 0);
-    const neighbours = near.map((size) => describeChain(port, family, size));
+    const chain = describeChain(port, family, slots.length, context);
+    // Sizes of `source` change seldom, and far; a chain for turns is one port's alone.
+    const isAlone = isBySource(port, slots.length) || (context.hasTurns && slots.length > 1);
+    const near = isAlone ? [] : [slots.length - 1, slots.length + 1].filter((size) => size > 0);
+    const neighbours = near.map((size) => describeChain(port, family, size, { ...context, hasTurns: false }));
     yield [`chain ${chain.name}`, { kind: 'chain', ...chain, neighbours }];
     for (const { address, local } of port.endpoints) {
       if (!local || address.family !== family) continue;
@@ -125,12 +132,6 @@ export function* listShared({ port, targets, policy }: PortLayout): Generator<[i
       yield [`hairpin ${address.text}`, { kind: 'element', element: self }];
     }
   }
-  if (policy === undefined) return;
-  yield [`chain ${policy.name}`, { kind: 'chain', name: policy.name, chain: { rules: policy.rules }, neighbours: [] }];
-  for (const [name, collection] of policy.collections) {
-    yield [`collection ${name}`, { kind: 'collection', name, collection }];
-  }
-  for (const [name, body] of policy.objects) yield [`object ${name}`, { kind: 'object', name, body }];
 }
 
 function emptyMap(head: string): NftCollection {
@@ -141,8 +142,9 @@ function targetMap({ protocol }: IngressPort, family: Family): string {
   return `${protocol}${family}`;
 }
 
-function chainName(port: IngressPort, family: Family, slots: number): string {
-  return `${targetMap(port, family)}-${isBySource(port, slots) ? 'source' : 'random'}-${slots}`;
+function chainName(port: IngressPort, family: Family, slots: number, { hasTurns }: LayoutContext): string {
+  const how = isBySource(port, slots) ? 'source' : hasTurns && slots > 1 ? `turn-${port.port}` : 'random';
+  return `${targetMap(port, family)}-${how}-${slots}`;
 }
 
 /** Of one slot there is nothing to choose. */
@@ -150,28 +152,43 @@ function isBySource({ balance }: IngressPort, slots: number): boolean {
   return balance === 'source' && slots > 1;
 }
 
-function describeChain(port: IngressPort, family: Family, slots: number): { name: string; chain: NftChain } {
+function describeChain(
+  port: IngressPort,
+  family: Family,
+  slots: number,
+  context: LayoutContext,
+): { name: string; chain: NftChain } {
   const word = family === 4 ? 'ip' : 'ip6';
+  const turns = context.hasTurns && slots > 1 ? 'inc' : 'random';
   const pick = isBySource(port, slots)
     ? `jhash ${word} saddr mod ${slots} seed ${hashSeed}`
-    : `numgen random mod ${slots}`;
+    : `numgen ${turns} mod ${slots}`;
   const rules = [
-    `ct mark set ct mark | 0x${ingressMark.toString(16)}`,
+    writeMark(context.name).set,
     `dnat ${word} to ${port.protocol} dport . ${pick} map @${targetMap(port, family)}`,
   ];
-  return { name: chainName(port, family, slots), chain: { rules } };
+  return { name: chainName(port, family, slots, context), chain: { rules } };
 }
 
-/** Networks without repetition and overlap, which interval sets do not take: what lies within another goes. */
+/**
+ * Networks without repetition and overlap, which interval sets do not take: what lies within another goes.
+ * Networks are nested or apart, so in the order of their first addresses, the larger first, each one's
+ * last cover is the only one to look at.
+ */
 function withoutCovered(prefixes: readonly Prefix[]): Prefix[] {
-  const networks = prefixes.map(networkOf);
-  return networks.filter(
-    (one, index) =>
-      !networks.some(
-        (other, place) =>
-          place !== index &&
-          containsAddress(other, one.address) &&
-          (other.length < one.length || (other.length === one.length && place < index)),
-      ),
-  );
+  const sorted = prefixes
+    .map(networkOf)
+    .map((prefix) => ({ prefix, bytes: Buffer.from(addressBytes(prefix.address)) }))
+    .sort((one, other) => Buffer.compare(one.bytes, other.bytes) || one.prefix.length - other.prefix.length);
+  const kept: Prefix[] = [];
+  for (const family of families) {
+    let cover: Prefix | undefined;
+    for (const { prefix } of sorted) {
+      if (prefix.address.family !== family) continue;
+      if (cover !== undefined && containsAddress(cover, prefix.address)) continue;
+      cover = prefix;
+      kept.push(prefix);
+    }
+  }
+  return kept;
 }

@@ -26,7 +26,7 @@ export function describePolicy({ protocol, limits, idleTimeout }: IngressPort): 
     const client = `meta l4proto . th dport . ${family === 4 ? 'ip' : 'ip6'} saddr`;
     const type = `type inet_proto . inet_service . ipv${family}_addr`;
     const own = `meta nfproto ipv${family}`;
-    if (rate !== undefined && rate <= 1) rules.push(`${own} jump refuse`);
+    if (rate !== undefined && rate <= 1) rules.push(`${own} goto refuse`);
     if (rate !== undefined && rate > 1) {
       const [paced, blocked] = [`rate${family}-${rate}`, `hasty${family}-${rate}`];
       const remember = (timeout: string): NftCollection => ({
@@ -40,7 +40,7 @@ export function describePolicy({ protocol, limits, idleTimeout }: IngressPort): 
       // finds who is too hasty; who is stays refused until three seconds after he last was.
       const over = `limit rate over ${(rate - 1) * 20}/minute burst ${rate - 1} packets`;
       rules.push(`${own} update @${paced} { ${client} ${over} } update @${blocked} { ${client} }`);
-      rules.push(`${own} ${client} @${blocked} jump refuse`);
+      rules.push(`${own} ${client} @${blocked} goto refuse`);
     }
     if (concurrent !== undefined) {
       const set = `open${family}-${concurrent}`;
@@ -51,7 +51,7 @@ export function describePolicy({ protocol, limits, idleTimeout }: IngressPort): 
       });
       // As many as this are too many, as HAProxy counts the one that asks.
       rules.push(
-        `meta nfproto ipv${family} add @${set} { ${client} ct count over ${Math.max(0, concurrent - 1)} } jump refuse`,
+        `meta nfproto ipv${family} add @${set} { ${client} ct count over ${Math.max(0, concurrent - 1)} } goto refuse`,
       );
     }
     if (seconds !== undefined && protocol !== 'sctp') {

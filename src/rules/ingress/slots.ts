@@ -64,6 +64,22 @@ function shareOut(shares: readonly number[], total: number): number[] {
   return counts;
 }
 
+/**
+ * The same slots in an order that is fair at every moment: an endpoint with the n-th part of them comes about
+ * every n-th time. For a kernel that takes them in turn, equal ones in a row would be bursts.
+ */
+export function interleave(slots: readonly Slot[]): Slot[] {
+  const counts = new Map<Slot, number>();
+  for (const slot of slots) counts.set(slot, (counts.get(slot) ?? 0) + 1);
+  // Each of an endpoint's slots stands in the middle of its part of the circle.
+  return Array.from(counts)
+    .flatMap(([slot, count], order) =>
+      Array.from({ length: count }, (_, index) => ({ slot, order, place: (index + 0.5) / count })),
+    )
+    .sort((one, other) => one.place - other.place || one.order - other.order)
+    .map(({ slot }) => slot);
+}
+
 function assignBySource(candidates: readonly Candidate[]): Slot[] {
   const [only, ...others] = candidates;
   if (only !== undefined && others.length === 0) return [only.slot];

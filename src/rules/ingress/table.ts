@@ -1,9 +1,8 @@
-import type { IngressPort, IngressRules } from '../../model/ingress.ts';
+import type { IngressPort } from '../../model/ingress.ts';
 import { protocolNumbers } from '../../model/redirect.ts';
-import { withTable, writeObject } from '../nftables/changes.ts';
 import { type NftDocument, writeTable } from '../nftables/document.ts';
 import { type NftElement, writeKey, writeValue } from '../nftables/element.ts';
-import { compileBases, compileFrame, type Side } from './frame.ts';
+import { compileBases, compileFrame, type FrameRules, type Side } from './frame.ts';
 import { countTargets, layOutPort, listOwnElements, listShared, type PortLayout, type SharedThing } from './layout.ts';
 
 /** What an update of the open ports is. The structure comes first: elements refer to it. */
@@ -21,6 +20,12 @@ export interface IngressUpdate {
 /** So many chains and the like may stay that no port needs: to take them away, the kernel looks at the whole table. */
 const maxIdle = 50;
 
+/**
+ * Ports that have a chain with a counter of their own, so that their connections are spread in turn. Each costs
+ * every later change of a rule a look at its chain, so the others share chains, and are spread at random.
+ */
+const maxTurns = 512;
+
 /** Elements that a map of targets has room for at least. */
 const leastRoom = 16_384;
 
@@ -37,18 +42,20 @@ interface Change {
  * {@link tidy}, which also makes what will be needed next: so an update is elements alone, mostly.
  */
 export class IngressTable {
-  readonly #rules: Pick<IngressRules, 'name' | 'addresses'>;
+  readonly #rules: FrameRules;
   readonly #frame: NftDocument;
   /** By {@link keyOf}: strings of 10,000 ports would take longer to make than an update. */
   readonly #ports = new Map<number, PortLayout>();
   readonly #shared = new Map<string, { count: number; readonly thing: SharedThing }>();
   /** Shared structure that is in the kernel, needed or not. */
   readonly #present = new Map<string, SharedThing>();
+  /** Ports with a counter of their own. */
+  readonly #turns = new Set<number>();
   /** Elements of each map of targets, and how many it was made for. */
   readonly #targets = new Map<string, { used: number; readonly room: number }>();
 
   /** A table that holds no port yet. */
-  constructor(rules: Pick<IngressRules, 'name' | 'addresses'>, side: Side) {
+  constructor(rules: FrameRules, side: Side) {
     this.#rules = rules;
     this.#frame = compileFrame(rules, side);
   }
@@ -83,11 +90,12 @@ export class IngressTable {
       if (wanted.has(key)) continue;
       changes.push({ before });
       this.#ports.delete(key);
+      this.#turns.delete(key);
     }
     for (const [key, port] of wanted) {
       const before = this.#ports.get(key);
       if (before?.port === port) continue;
-      const after = layOutPort(port);
+      const after = layOutPort(port, { name: this.#rules.name, hasTurns: this.#takeTurns(key, port) });
       changes.push(before === undefined ? { after } : { before, after });
       this.#ports.set(key, after);
     }
@@ -117,18 +125,23 @@ export class IngressTable {
     const supplied = this.#supply(spare);
     const idle = [...this.#present].filter(([id]) => !this.#shared.has(id) && !spare.has(id));
     if (idle.length <= maxIdle) return supplied;
-    const lines = { chain: [] as string[], collection: [] as string[], object: [] as string[] };
+    const lines = { chain: [] as string[], collection: [] as string[] };
     for (const [id, thing] of idle) {
       this.#present.delete(id);
       if (thing.kind === 'chain') {
         lines.chain.push(`flush chain ${table} ${thing.name}`, `delete chain ${table} ${thing.name}`);
       } else if (thing.kind === 'collection') {
         lines.collection.push(`delete ${thing.collection.kind} ${table} ${thing.name}`);
-      } else if (thing.kind === 'object') {
-        lines.object.push(`delete ${withTable(table, thing.name)}`);
       }
     }
-    return supplied + writeLines([...lines.chain, ...lines.collection, ...lines.object]);
+    return supplied + writeLines([...lines.chain, ...lines.collection]);
+  }
+
+  /** Whether a port has a counter of its own for turns: the first {@link maxTurns} that ask for turns do. */
+  #takeTurns(key: number, port: IngressPort): boolean {
+    if (!needsTurns(port)) this.#turns.delete(key);
+    else if (this.#turns.size < maxTurns) this.#turns.add(key);
+    return this.#turns.has(key);
   }
 
   /**
@@ -186,14 +199,11 @@ export class IngressTable {
   /** The structure that is needed and not there. */
   #supply(come: Iterable<readonly [string, SharedThing]>): string {
     const { table } = this.#frame;
-    const lines = { object: [] as string[], collection: [] as string[], chain: [] as string[], rule: [] as string[] };
+    const lines = { collection: [] as string[], chain: [] as string[], rule: [] as string[] };
     for (const [id, thing] of come) {
       if (thing.kind === 'element' || this.#present.has(id)) continue;
       this.#present.set(id, thing);
       switch (thing.kind) {
-        case 'object':
-          lines.object.push(writeObject(table, thing.name, thing.body));
-          break;
         case 'collection': {
           const { kind, head } = thing.collection;
           const room = thing.holdsTargets === true ? [`size ${this.#targets.get(thing.name)?.room}`] : [];
@@ -205,7 +215,7 @@ export class IngressTable {
           for (const rule of thing.chain.rules) lines.rule.push(`add rule ${table} ${thing.name} ${rule}`);
       }
     }
-    return writeLines([...lines.object, ...lines.collection, ...lines.chain, ...lines.rule]);
+    return writeLines([...lines.collection, ...lines.chain, ...lines.rule]);
   }
 }
 
@@ -251,4 +261,9 @@ function without(one: PortLayout, other: PortLayout): NftElement[] {
 
 function identify(element: NftElement): string {
   return `${element.collection} ${writeKey(element)} : ${writeValue(element)}`;
+}
+
+/** Whether connections are to be spread in turn, over more than one place. */
+export function needsTurns({ balance, endpoints }: IngressPort): boolean {
+  return balance === 'roundrobin' && endpoints.length > 1;
 }

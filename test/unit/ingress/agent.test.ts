@@ -25,7 +25,7 @@ function start(settings: Partial<PortSettings> = {}, probe: Probe = async () => 
     {
       name: 'ingress',
       node: 'n1',
-      policy: defaultPolicy,
+      policy: { ...defaultPolicy, nodeServicePorts: [] },
       defaults: { balance: 'source' },
       checkInterval: 0,
       syncInterval: 0,

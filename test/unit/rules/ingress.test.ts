@@ -5,8 +5,10 @@ import { parsePrefix } from '../../../src/model/address.ts';
 import type { IngressPort, IngressRules, WeightedEndpoint } from '../../../src/model/ingress.ts';
 import { compileIngress } from '../../../src/rules/ingress/compile.ts';
 import { compileFrame } from '../../../src/rules/ingress/frame.ts';
-import { assignSlots } from '../../../src/rules/ingress/slots.ts';
+import { ingressMark, ingressMarkMask } from '../../../src/rules/ingress/marks.ts';
+import { assignSlots, interleave } from '../../../src/rules/ingress/slots.ts';
 import { judgeConnections } from '../../../src/rules/ingress/stale.ts';
+import { StateTable } from '../../../src/rules/ingress/state-table.ts';
 import { IngressTable, type IngressUpdate } from '../../../src/rules/ingress/table.ts';
 import { compareDocuments } from '../../../src/rules/nftables/difference.ts';
 import type { NftDocument } from '../../../src/rules/nftables/document.ts';
@@ -51,6 +53,45 @@ describe('compileIngress', () => {
   });
 });
 
+describe('StateTable', () => {
+  it('is made as the file shows', () => {
+    assertGolden('rules/ingress-state.nftables', new StateTable(sample).install(sample.ports, undefined));
+  });
+
+  it('takes over what is there: sets that remember stay, and what nobody needs goes', () => {
+    const listed = {
+      chains: ['limit-prerouting', 'policy-tcp-c9-r-t', 'refuse'],
+      collections: ['map policies', 'set open4-5', 'set open4-9', 'set connections'],
+      objects: ['ct timeout idle4-udp-5', 'ct timeout idle4-tcp-7'],
+    };
+    const lines = new StateTable(sample).install(sample.ports, listed).split('\n');
+    const about = (word: string) => lines.filter((line) => line.includes(word));
+    assert.deepEqual(
+      about('delete'),
+      [
+        'delete chain inet ingress-agent-default-state policy-tcp-c9-r-t',
+        'delete set inet ingress-agent-default-state open4-9',
+        'delete ct timeout inet ingress-agent-default-state idle4-tcp-7',
+      ],
+      'what is not needed',
+    );
+    assert.deepEqual([about('set inet ingress-agent-default-state open4-5 '), about('-state connections {')], [[], []]);
+    assert.equal(about('flush map inet ingress-agent-default-state policies').length, 1);
+  });
+
+  it('costs an element to change the limits of a port, and nothing to change its endpoints', () => {
+    const state = new StateTable(rules());
+    const one = open({ limits: { rate: 5 } });
+    state.install([one], undefined);
+    assert.deepEqual(state.update([{ ...one, endpoints: [] }]), { structure: '', gone: [], come: [] });
+    const { structure, gone, come } = state.update([open({ limits: { rate: 6 } })]);
+    assert.match(structure, /add chain \S+ \S+ policy-tcp-c-r6-t\n/);
+    assert.deepEqual(gone.map(show), ['policies tcp . 13306 : goto policy-tcp-c-r5-t']);
+    assert.deepEqual(come.map(show), ['policies tcp . 13306 : goto policy-tcp-c-r6-t']);
+    assert.deepEqual(state.update([]).gone.map(show), ['policies tcp . 13306 : goto policy-tcp-c-r6-t']);
+  });
+});
+
 describe('IngressTable', () => {
   it('costs a few elements to send a port elsewhere, however many ports there are', () => {
     const many = Array.from({ length: 1000 }, (_, index) => open({ port: 10_000 + index }));
@@ -70,7 +111,7 @@ describe('IngressTable', () => {
   it('needs no new structure when an endpoint comes or goes', () => {
     const table = new IngressTable(rules(), 'a');
     const withMany = (many: number) => [
-      open({ endpoints: Array.from({ length: many }, (_, index) => endpoint(index + 1)) }),
+      open({ balance: 'random', endpoints: Array.from({ length: many }, (_, index) => endpoint(index + 1)) }),
     ];
     table.update(withMany(5));
     assert.match(table.tidy(), /add chain \S+ \S+ tcp4-random-4\n/);
@@ -83,7 +124,9 @@ describe('IngressTable', () => {
   it('takes structure away that is not needed any more, when it is much', () => {
     const table = new IngressTable(rules(), 'a');
     for (let many = 1; many < 100; many++) {
-      table.update([open({ endpoints: Array.from({ length: many }, (_, index) => endpoint(index + 1)) })]);
+      table.update([
+        open({ balance: 'random', endpoints: Array.from({ length: many }, (_, index) => endpoint(index + 1)) }),
+      ]);
     }
     assert.match(table.tidy(), /delete chain \S+ \S+ tcp4-random-4\n/);
     assert.equal(table.tidy(), '');
@@ -247,9 +290,49 @@ describe('judgeConnections', () => {
     it(`tells to ${verdict} ${name}`, () => {
       const protocol = 'protocol' in one ? one.protocol : 'tcp';
       assert.equal(
-        judge({ protocol, port, endpoint: `10.128.10.${last} 7000`, established: !('half' in one) }),
+        judge({
+          protocol,
+          port,
+          endpoint: `10.128.10.${last} 7000`,
+          established: !('half' in one),
+          client: address('192.0.2.1'),
+        }),
         verdict,
       );
     });
   }
+
+  it('tells to forget a client that an allow-list does not name, where lists are strict', () => {
+    const listed = [open({ allowed: prefixes, endpoints: [endpoint(2)] })];
+    const connection = { protocol: 'tcp', port: 13306, endpoint: '10.128.10.2 7000', established: true } as const;
+    const verdicts = ['10.9.9.9', '192.168.12.66', '2001:db8:1::1', '192.0.2.1'].flatMap((text) =>
+      [true, false].map((isStrict) => judgeConnections(listed, isStrict)({ ...connection, client: address(text) })),
+    );
+    assert.deepEqual(verdicts, ['keep', 'keep', 'keep', 'keep', 'keep', 'keep', 'forget', 'keep']);
+  });
+});
+
+describe('marks of agents', () => {
+  it('are a value of several bits within the field, and differ between names', () => {
+    const names = ['ingress', 'ingress2', 'blue', 'green', 'a', 'b', 'tcp', 'edge-1', 'edge-2'];
+    const marks = names.map(ingressMark);
+    assert.equal(new Set(marks).size, names.length);
+    for (const mark of marks) {
+      assert.equal((mark & ~ingressMarkMask) >>> 0, 0);
+      assert.ok(mark.toString(2).replaceAll('0', '').length >= 5, mark.toString(16));
+    }
+  });
+});
+
+describe('interleave', () => {
+  it('gives each endpoint its share in every stretch of turns', () => {
+    const slots = assignSlots([endpoint(1, 70), endpoint(2, 30)], 'roundrobin');
+    const turns = interleave(slots).map((slot) => slot?.address.text);
+    assert.equal(turns.length, 10);
+    for (let start = 0; start < 10; start++) {
+      const five = Array.from({ length: 5 }, (_, index) => turns[(start + index) % 10]);
+      const first = five.filter((one) => one === '10.128.10.1').length;
+      assert.ok(first === 3 || first === 4, `${first} of five from turn ${start}`);
+    }
+  });
 });

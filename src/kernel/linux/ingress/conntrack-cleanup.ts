@@ -1,15 +1,25 @@
 import type { IngressPort, WeightedEndpoint } from '../../../model/ingress.ts';
 import { type Protocol, protocolNumbers } from '../../../model/redirect.ts';
-import { ingressMark } from '../../../rules/ingress/frame.ts';
+import { ingressMark, ingressMarkMask } from '../../../rules/ingress/marks.ts';
 import { judgeConnections } from '../../../rules/ingress/stale.ts';
 import { forgetConnection } from '../connections.ts';
 import { listAddresses } from '../netlink/address.ts';
-import { type Connection, listConnectionsInSteps } from '../netlink/conntrack.ts';
+import { type Connection, listConnectionsInSteps, type Marked } from '../netlink/conntrack.ts';
 import { NetlinkError, NetlinkSocket, netlinkFamily } from '../netlink/socket.ts';
 
 const protocolsByNumber = new Map<number, Protocol>(
   Object.entries(protocolNumbers).map(([name, number]) => [number, name as Protocol]),
 );
+
+/** How connections are cleaned up. */
+interface CleanupSettings {
+  /** The agent's name, which marks its connections. */
+  readonly name: string;
+  /** Milliseconds that an established connection may go on when its endpoint is gone. */
+  readonly drainTime: number;
+  /** Whether clients that an allow-list no longer names lose their connections. */
+  readonly isStrict?: boolean;
+}
 
 /**
  * Forgets connections that have no way any more. Looks at all of ours each time, so that nothing
@@ -21,19 +31,18 @@ const protocolsByNumber = new Map<number, Protocol>(
 export class ConntrackCleanup {
   readonly #conntrack = new NetlinkSocket(netlinkFamily.netfilter);
   readonly #route = new NetlinkSocket(netlinkFamily.route);
-  readonly #drainTime: number;
+  readonly #settings: CleanupSettings;
+  readonly #mark: Marked;
   readonly #clock: () => number;
   /** When the endpoint of a draining connection was first seen gone, by port and endpoint. */
   #goneSince: ReadonlyMap<string, number> = new Map();
   /** Ports of datagrams that had an endpoint when they were last looked at. */
   #served: ReadonlySet<string> = new Set();
 
-  /**
-   * @param drainTime milliseconds that an established connection may go on when its endpoint is gone
-   * @param clock milliseconds, monotonic
-   */
-  constructor(drainTime: number, clock: () => number = () => performance.now()) {
-    this.#drainTime = drainTime;
+  /** @param clock milliseconds, monotonic */
+  constructor(settings: CleanupSettings, clock: () => number = () => performance.now()) {
+    this.#settings = settings;
+    this.#mark = { value: ingressMark(settings.name), mask: ingressMarkMask };
     this.#clock = clock;
   }
 
@@ -58,28 +67,29 @@ export class ConntrackCleanup {
   }
 
   async #forgetStale(ports: readonly IngressPort[]): Promise<number | undefined> {
-    const judge = judgeConnections(ports);
+    const { drainTime, isStrict } = this.#settings;
+    const judge = judgeConnections(ports, isStrict);
     const now = this.#clock();
     const draining = new Map<string, number>();
     const doomed: Connection[] = [];
-    for await (const list of listConnectionsInSteps(this.#conntrack, { value: ingressMark, mask: ingressMark })) {
+    for await (const list of listConnectionsInSteps(this.#conntrack, this.#mark)) {
       for (const connection of list) {
         const protocol = protocolsByNumber.get(connection.protocol);
         if (protocol === undefined || !connection.translated) continue;
         const { destinationPort: port, assured: established } = connection;
         const endpoint = `${connection.answeredBy.address.text} ${connection.answeredBy.port}`;
-        const verdict = judge({ protocol, port, endpoint, established });
+        const verdict = judge({ protocol, port, endpoint, established, client: connection.source });
         if (verdict === 'keep') continue;
         const key = `${protocol} ${port} ${endpoint}`;
         const since = this.#goneSince.get(key) ?? now;
-        if (verdict === 'drain' && now - since < this.#drainTime) draining.set(key, since);
+        if (verdict === 'drain' && now - since < drainTime) draining.set(key, since);
         else doomed.push(connection);
       }
     }
     for (const connection of doomed) forgetConnection(this.#conntrack, connection);
     this.#goneSince = draining;
     if (draining.size === 0) return undefined;
-    return Math.max(0, Math.min(...draining.values()) + this.#drainTime - this.#clock());
+    return Math.max(0, Math.min(...draining.values()) + drainTime - this.#clock());
   }
 
   /**
@@ -96,7 +106,7 @@ export class ConntrackCleanup {
     if (opened.size > 0) {
       const own = new Set(listAddresses(this.#route).map(({ prefix }) => prefix.address.text));
       const doomed: Connection[] = [];
-      for await (const list of listConnectionsInSteps(this.#conntrack, { value: 0, mask: ingressMark })) {
+      for await (const list of listConnectionsInSteps(this.#conntrack, { value: 0, mask: 0 })) {
         for (const connection of list) {
           const isOpened = opened.has(`${connection.protocol} ${connection.destinationPort}`);
           if (isOpened && !connection.translated && own.has(connection.destination.text)) doomed.push(connection);

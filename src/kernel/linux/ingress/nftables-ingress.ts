@@ -1,5 +1,8 @@
 import type { IngressPort, IngressRules } from '../../../model/ingress.ts';
+import type { PortTraffic } from '../../../model/traffic.ts';
+import { families } from '../../../rules/ingress/families.ts';
 import { ingressTableName, type Side, sides } from '../../../rules/ingress/frame.ts';
+import { type ListedTable, StateTable, stateTableName } from '../../../rules/ingress/state-table.ts';
 import { IngressTable } from '../../../rules/ingress/table.ts';
 import { removeTable } from '../../../rules/nftables/document.ts';
 import type { NftElement } from '../../../rules/nftables/element.ts';
@@ -7,8 +10,10 @@ import { KernelError } from '../../port.ts';
 import { ElementSocket } from '../netlink/nftables.ts';
 import { NetlinkError } from '../netlink/socket.ts';
 import { runTool } from '../rule-tools.ts';
+import { readUnfilteredBridges, type UnfilteredBridges } from './bridges.ts';
 import { ConntrackCleanup } from './conntrack-cleanup.ts';
 import { listForeignTables } from './foreign-rules.ts';
+import { readTraffic } from './traffic.ts';
 
 /** How the open ports are kept. */
 export interface NftablesIngressSettings {
@@ -16,6 +21,8 @@ export interface NftablesIngressSettings {
   readonly name: string;
   /** Milliseconds that an established connection may go on when its endpoint is gone. */
   readonly drainTime: number;
+  /** Whether clients that an allow-list no longer names lose their connections. */
+  readonly isStrict?: boolean;
 }
 
 interface Installed {
@@ -23,6 +30,7 @@ interface Installed {
   readonly side: Side;
   readonly addresses: IngressRules['addresses'];
   readonly ports: readonly IngressPort[];
+  readonly state: StateTable;
 }
 
 /**
@@ -37,6 +45,9 @@ export class NftablesIngress {
   #installed: Installed | undefined;
   #elements: ElementSocket | undefined;
   #conntrack: ConntrackCleanup | undefined;
+  /** Elements of the sets of bridges that the table in force has, as nft writes them. */
+  #bridges = '';
+  #bridgesReadAt = Number.NEGATIVE_INFINITY;
 
   constructor(settings: NftablesIngressSettings) {
     this.#settings = settings;
@@ -55,10 +66,21 @@ export class NftablesIngress {
         this.#installed = this.#install(rules, installed.side);
         return;
       }
-      if (structure !== '') runTool('nft', ['-f', '-'], structure);
-      if (!isEmpty) this.#change(installed.side, gone, come);
+      const limits = installed.state.update(rules.ports);
+      if (structure + limits.structure !== '') runTool('nft', ['-f', '-'], structure + limits.structure);
+      // Limits come before the port that they are for.
+      this.#change(stateTableName(this.#settings.name), limits.gone, limits.come);
+      if (!isEmpty) this.#change(ingressTableName(this.#settings.name, installed.side), gone, come);
       this.#installed = { ...installed, ports: rules.ports };
+      this.#updateBridges();
     }
+  }
+
+  /** What went through each port, by `tcp 13306`. Rejects with an Error where it cannot be read. */
+  async readTraffic(): Promise<ReadonlyMap<string, PortTraffic>> {
+    const { name } = this.#settings;
+    if (this.#installed === undefined) return new Map();
+    return readTraffic({ ports: ingressTableName(name, this.#installed.side), state: stateTableName(name) });
   }
 
   /**
@@ -71,8 +93,9 @@ export class NftablesIngress {
     const { ports, table } = this.#installed ?? {};
     if (ports === undefined || table === undefined) return undefined;
     try {
-      this.#conntrack ??= new ConntrackCleanup(this.#settings.drainTime);
+      this.#conntrack ??= new ConntrackCleanup(this.#settings);
       this.#tidy(table);
+      this.#updateBridges();
       return await this.#conntrack.run(ports);
     } catch (error) {
       // A socket in the middle of an answer is of no use any more.
@@ -89,7 +112,8 @@ export class NftablesIngress {
 
   /** Takes everything away, also what an earlier one left. Throws {@link KernelError}. */
   remove(): void {
-    runTool('nft', ['-f', '-'], sides.map((side) => removeTable(this.#nameOf(side))).join(''));
+    const tables = [...sides.map((side) => this.#nameOf(side)), `inet ${stateTableName(this.#settings.name)}`];
+    runTool('nft', ['-f', '-'], tables.map(removeTable).join(''));
     this.#installed = undefined;
     this.#elements?.close();
     this.#conntrack?.close();
@@ -120,14 +144,60 @@ export class NftablesIngress {
     const { structure, come } = table.update(rules.ports);
     const old = before === undefined ? '' : removeTable(this.#nameOf(before));
     runTool('nft', ['-f', '-'], removeTable(this.#nameOf(side)) + table.writeFrame() + structure);
+    let state: StateTable;
     try {
-      this.#change(side, [], come);
-      runTool('nft', ['-f', '-'], table.writeBases() + old);
+      this.#change(ingressTableName(this.#settings.name, side), [], come);
+      // Limits are in force before the ports that they are for.
+      state = this.#installState(rules);
+      const bridges = this.#writeBridges();
+      runTool('nft', ['-f', '-'], fillBridges(this.#nameOf(side), bridges) + table.writeBases() + old);
+      this.#bridges = JSON.stringify(bridges);
     } catch (error) {
       runTool('nft', ['-f', '-'], removeTable(this.#nameOf(side)));
       throw error;
     }
-    return { table, side, addresses: rules.addresses, ports: rules.ports };
+    return { table, side, addresses: rules.addresses, ports: rules.ports, state };
+  }
+
+  /** Takes over the table of counters and limits, or makes it where there is none that fits. */
+  #installState(rules: IngressRules): StateTable {
+    const name = stateTableName(this.#settings.name);
+    const known = new StateTable(rules);
+    const listed = this.#listTable(name);
+    try {
+      runTool('nft', ['-f', '-'], known.install(rules.ports, listed));
+      return known;
+    } catch (error) {
+      // What another release left may not fit: then limits and counters begin anew.
+      if (listed === undefined) throw error;
+      const state = new StateTable(rules);
+      runTool('nft', ['-f', '-'], removeTable(`inet ${name}`) + state.install(rules.ports, undefined));
+      return state;
+    }
+  }
+
+  #listTable(name: string): ListedTable | undefined {
+    const tables = runTool('nft', ['list', 'chains', 'inet']);
+    if (!tables.includes(`table inet ${name} {`)) return undefined;
+    return parseListedTable(runTool('nft', ['-t', 'list', 'table', 'inet', name]));
+  }
+
+  #writeBridges(): UnfilteredBridges {
+    this.#bridgesReadAt = performance.now();
+    return readUnfilteredBridges();
+  }
+
+  /** Follows which bridges there are, at most once a second: a node gets its first with its first pod. */
+  #updateBridges(): void {
+    const installed = this.#installed;
+    if (installed === undefined || performance.now() - this.#bridgesReadAt < 1000) return;
+    const bridges = this.#writeBridges();
+    const text = JSON.stringify(bridges);
+    if (text === this.#bridges) return;
+    const table = this.#nameOf(installed.side);
+    const flushes = families.map((family) => `flush set ${table} bridged${family}\n`).join('');
+    runTool('nft', ['-f', '-'], flushes + fillBridges(table, bridges));
+    this.#bridges = text;
   }
 
   /** Which table an earlier agent of the name left in force. */
@@ -140,10 +210,10 @@ export class NftablesIngress {
     );
   }
 
-  #change(side: Side, gone: Iterable<NftElement>, come: Iterable<NftElement>): void {
+  #change(table: string, gone: Iterable<NftElement>, come: Iterable<NftElement>): void {
     try {
       this.#elements ??= new ElementSocket();
-      this.#elements.change(ingressTableName(this.#settings.name, side), gone, come);
+      this.#elements.change(table, gone, come);
     } catch (error) {
       throw asKernelError('change the open ports', error);
     }
@@ -159,4 +229,27 @@ function asKernelError(action: string, error: unknown): KernelError {
 function isSameList(one: IngressRules['addresses'], other: IngressRules['addresses']): boolean {
   const write = (list: IngressRules['addresses']): string | undefined => list?.map(({ text }) => text).join(' ');
   return write(one) === write(other);
+}
+
+/** For `nft -f -`: names the bridges. */
+function fillBridges(table: string, bridges: UnfilteredBridges): string {
+  return families
+    .filter((family) => bridges[family].length > 0)
+    .map((family) => {
+      const elements = bridges[family].map((name) => `"${name}" . "${name}"`);
+      return `add element ${table} bridged${family} { ${elements.join(', ')} }\n`;
+    })
+    .join('');
+}
+
+/** Names of what `nft -t list table` printed. */
+function parseListedTable(text: string): ListedTable {
+  const heads = [...text.matchAll(/^\t(chain|set|map|ct timeout) (\S+) \{/gm)].map(
+    ([, kind = '', name = '']) => [kind, name] as const,
+  );
+  return {
+    chains: heads.flatMap(([kind, name]) => (kind === 'chain' ? [name] : [])),
+    collections: heads.flatMap(([kind, name]) => (kind === 'set' || kind === 'map' ? [`${kind} ${name}`] : [])),
+    objects: heads.flatMap(([kind, name]) => (kind === 'ct timeout' ? [`ct timeout ${name}`] : [])),
+  };
 }
