@@ -119,8 +119,6 @@ export interface Rewrite {
 export interface ServerTls {
   /** A name of {@link HttpState.authorities}. */
   readonly authority?: string;
-  /** The name that the server's certificate must have. */
-  readonly verifyHost?: string;
 }
 
 /** Values are HAProxy's log format: `%%`, and `%[…]` of req.hdr or res.hdr, ssl_c_der, with lower or base64. */
@@ -136,6 +134,8 @@ export interface Server {
   /** 0–256; 0 gets only clients whose cookie names it. */
   readonly weight: number;
   readonly checked: boolean;
+  /** The name that its certificate must have, where it is held to an authority. */
+  readonly verifyHost?: string;
 }
 
 /** A certificate for hosts that name it by SNI. */

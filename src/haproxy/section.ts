@@ -74,6 +74,7 @@ function serverLine(server: Server, backend: Backend, options: string): ServerLi
   if (!Number.isInteger(server.weight) || server.weight < 0 || server.weight > 256) {
     throw new UnfitValue(`server ${server.id}: weight ${server.weight} is not 0–256`);
   }
+  const verifiesHost = server.verifyHost !== undefined && backend.http?.tls?.authority !== undefined;
   const host = server.address.family === 6 ? `[${server.address.text}]` : server.address.text;
   return {
     name: serverName(server.id),
@@ -82,7 +83,7 @@ function serverLine(server: Server, backend: Backend, options: string): ServerLi
     weight: server.weight,
     maxconn: backend.serverMaxconn ?? 0,
     checked: server.checked,
-    options,
+    options: verifiesHost ? `${options} verifyhost ${checkName('verified host', server.verifyHost ?? '')}` : options,
   };
 }
 
@@ -94,9 +95,6 @@ function serverOptions(backend: Backend, authorities: ReadonlyMap<string, string
     words.push('ssl alpn h2,http/1.1');
     if (tls.authority === undefined) words.push('verify none');
     else words.push(`verify required ca-file ${authorityFile(tls.authority, authorities.get(tls.authority) ?? '')}`);
-    if (tls.authority !== undefined && tls.verifyHost !== undefined) {
-      words.push(`verifyhost ${checkName('verified host', tls.verifyHost)}`);
-    }
   } else if (backend.http?.h2c === true) words.push('proto h2');
   return words.join(' ');
 }

@@ -90,8 +90,10 @@ describe('TLS, by a real HAProxy', () => {
       backends: [
         makeBackend('be_edge_http:t:own', [plain]),
         makeBackend('be_secure:t:any', [tls], secure),
-        makeBackend('be_secure:t:good', [tls], { http: { tls: { authority: 'good', verifyHost: 'svc.ns.svc' } } }),
-        makeBackend('be_secure:t:name', [tls], { http: { tls: { authority: 'good', verifyHost: 'x.ns.svc' } } }),
+        makeBackend('be_secure:t:good', [{ ...tls, verifyHost: 'svc.ns.svc' }], {
+          http: { tls: { authority: 'good' } },
+        }),
+        makeBackend('be_secure:t:name', [{ ...tls, verifyHost: 'x.ns.svc' }], { http: { tls: { authority: 'good' } } }),
         makeBackend('be_secure:t:other', [tls], { http: { tls: { authority: 'other' } } }),
         makeBackend('be_tcp:t:pass', [tls], { mode: 'tcp', balance: 'source' }),
         makeBackend('be_tcp:t:refused', [tls], { mode: 'tcp', balance: 'source', allowList: [] }),

@@ -228,7 +228,7 @@ describe('Routes with hosts and paths, by the agent as built', () => {
       if (want === 'closed') continue;
       const query = new URLSearchParams({ host, path, tls: `${scheme === 'https'}` });
       const stats = { address: '127.0.0.1', port: 1936 };
-      const { body } = await node.ask('http', 'localhost', `/trace?${query}`, stats);
+      const { body } = await node.ask('http', 'localhost', `/trace?${query.toString()}`, stats);
       const trace = JSON.parse(body);
       const isServed = trace.endpoints.length > 0;
       const said = trace.outcome === 'redirect' ? '302' : trace.outcome !== 'error' && isServed ? '200' : '503';
@@ -275,14 +275,14 @@ describe('Routes with hosts and paths, by the agent as built', () => {
 
   it('keeps a client at its server by a cookie of OpenShift’s name and value, and does without where told', async () => {
     const first = await node.ask('http', 'cookie.test', '/');
-    const cookie = `${first.headers['set-cookie']}`;
+    const cookie = String(first.headers['set-cookie']);
     assert.match(cookie, /^session=[0-9a-f]{32}; path=\/; HttpOnly$/);
     const again = await node.ask('http', 'cookie.test', '/', { headers: { cookie: cookie.split(';')[0] ?? '' } });
     assert.equal(again.headers['set-cookie'], undefined);
     assert.equal(again.echo?.headers.cookie, undefined);
     assert.equal((await node.ask('http', 'nocookie.test', '/')).headers['set-cookie'], undefined);
     const secure = await node.ask('https', 'edge.test', '/');
-    assert.match(`${secure.headers['set-cookie']}`, /; path=\/; HttpOnly; Secure; SameSite=None$/);
+    assert.match(String(secure.headers['set-cookie']), /; path=\/; HttpOnly; Secure; SameSite=None$/);
   });
 
   it('changes headers as a Route says, and lets nobody in by headers of the router', async () => {
@@ -335,5 +335,5 @@ describe('Routes with hosts and paths, by the agent as built', () => {
 function describeAnswer({ status, headers, echo, error }: Answer): string {
   if (error !== undefined) return 'closed';
   if (echo !== undefined) return `${status} ${echo.server} ${echo.url}`;
-  return headers.location === undefined ? `${status}` : `${status} ${headers.location}`;
+  return headers.location === undefined ? `${status}` : `${status} ${String(headers.location)}`;
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { RouteBackend } from '../../api/route/backend.ts';
 import type { HttpDemand, Termination } from '../../api/route/http-demand.ts';
 import type { Route } from '../../api/route/route.ts';
-import type { Backend, Balance, HttpBackend, Server, ServerTls } from '../../haproxy/model.ts';
+import type { Backend, Balance, HttpBackend, Server } from '../../haproxy/model.ts';
 import { formatPrefix } from '../../model/address.ts';
 import { type Endpoint, type EndpointFinder, usedState } from '../backends/endpoints.ts';
 import { rewriteOf } from './rewrite.ts';
@@ -109,17 +109,9 @@ function makeHttp(
     ...(headers.request.length > 0 && { requestHeaders: headers.request.map(asAction) }),
     ...(headers.response.length > 0 && { responseHeaders: headers.response.map(asAction) }),
     ...(adjustsCase && { adjustCase: true }),
-    ...(tls?.termination === 'reencrypt' && { tls: makeServerTls(route, tls.destinationCaCertificate, authority) }),
+    ...(tls?.termination === 'reencrypt' && { tls: authority === undefined ? {} : { authority } }),
     ...(isH2c && tls?.termination !== 'reencrypt' && { h2c: true }),
   };
-}
-
-/** A Route's own authority is all that counts; else the service CA signs for the Service's name. */
-function makeServerTls(route: Route, own: string | undefined, authority: string | undefined): ServerTls {
-  if (authority === undefined) return {};
-  if (own !== undefined) return { authority };
-  const service = route.http.ok ? route.http.value.backends[0]?.service : undefined;
-  return { authority, ...(service !== undefined && { verifyHost: `${service}.${route.meta.namespace}.svc` }) };
 }
 
 function asAction({ name, value }: { readonly name: string; readonly value?: string }) {
@@ -133,7 +125,7 @@ function defaultCookieName({ meta }: Route): string {
 
 function makeServers(
   { meta }: Route,
-  { backends, targetPort }: HttpDemand,
+  { backends, targetPort, tls }: HttpDemand,
   finder: EndpointFinder,
   isPassthrough: boolean,
 ): { readonly servers: readonly Server[]; readonly isH2c: boolean } {
@@ -146,6 +138,8 @@ function makeServers(
   const active = found.filter(({ backend, endpoints }) => backend.weight > 0 && endpoints.length > 0);
   const checked = active.reduce((sum, { endpoints }) => sum + endpoints.length, 0) > 1;
   const largest = Math.max(0, ...active.map(({ backend, endpoints }) => backend.weight / endpoints.length));
+  // A Route's own authority is all that counts; else the service CA signs for the Service's name.
+  const verifiesService = tls?.termination === 'reencrypt' && tls.destinationCaCertificate === undefined;
   const servers = new Map<string, Server>();
   for (const { backend, endpoints } of found) {
     // HTTP keeps servers without a share for the clients whose cookie names them.
@@ -156,7 +150,15 @@ function makeServers(
     for (const endpoint of endpoints) {
       const id = serverIdOf(backend, endpoint);
       const { address, port } = endpoint;
-      servers.set(id, { id, address, port, weight, checked: checked && weight > 0 });
+      const verifyHost = verifiesService ? `${backend.service}.${meta.namespace}.svc` : undefined;
+      servers.set(id, {
+        id,
+        address,
+        port,
+        weight,
+        checked: checked && weight > 0,
+        ...(verifyHost !== undefined && { verifyHost }),
+      });
     }
   }
   const isH2c = found.some(({ endpoints }) => endpoints.some(({ appProtocol }) => isHttp2(appProtocol)));

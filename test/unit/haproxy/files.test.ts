@@ -61,7 +61,8 @@ describe('Files of a HAProxy', () => {
 
   it('everything that can be asked for', () => {
     const { backends, ...rest } = makeState({ backends: [cart] });
-    const everything = makeBackend('be_secure:shop:all', [makeServer('pod:a', '10.0.0.1', 443)], {
+    const server = { ...makeServer('pod:a', '10.0.0.1', 443), verifyHost: 'all.shop.svc' };
+    const everything = makeBackend('be_secure:shop:all', [server], {
       allowList: ['192.0.2.0/30', '2001:db8::/33'],
       limits: { concurrent: 10, connectionRate: 20, requestRate: 30 },
       timeoutServer: 1000,
@@ -75,7 +76,7 @@ describe('Files of a HAProxy', () => {
         requestHeaders: [{ action: 'set', name: 'X-Quote', value: `it's "%[req.hdr(host),lower]"` }],
         responseHeaders: [{ action: 'delete', name: 'Server' }],
         adjustCase: true,
-        tls: { authority: 'shop:all', verifyHost: 'all.shop.svc' },
+        tls: { authority: 'shop:all' },
       },
     });
     const h2c = makeBackend('be_http:shop:h2c', [makeServer('pod:b', '10.0.0.2', 80)], { http: { h2c: true } });
