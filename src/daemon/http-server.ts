@@ -8,17 +8,18 @@ export interface Credentials {
   readonly password: string;
 }
 
+/** Makes a document that is told as JSON. */
+export type DocumentMaker = (query: URLSearchParams) => unknown;
+
 /** What a daemon answers by HTTP. */
 export interface HttpParts {
   /** Prometheus' text, and its content type. */
   readonly metrics: { readonly contentType: string; metrics(): Promise<string> };
   /** Why the daemon is not ready; undefined when it is. */
   readonly unreadiness: () => string | undefined;
-  /** Every claim of a port, for `erctl routes`; undefined before the first list. Absent: there are none. */
-  readonly claims?: () => unknown;
-  /** What would become of a request, for `erctl trace --host`; undefined where nothing is known yet. */
-  readonly trace?: (query: URLSearchParams) => unknown;
-  /** Absent: everybody may read the metrics and the claims. */
+  /** Documents for programs, by path; undefined where there is nothing to tell yet. */
+  readonly documents?: Readonly<Record<string, DocumentMaker>>;
+  /** Absent: everybody may read the metrics and the documents. */
   readonly credentials?: Credentials;
 }
 
@@ -33,7 +34,7 @@ const requestLimits = {
 
 const connectionLimits: ConnectionLimits = { all: 200, fromOne: 100, answerTime: 10_000 };
 
-/** `/metrics` and `/claims`, and `/healthz` and `/readyz` for a kubelet; only the former ask for credentials. */
+/** `/metrics` and documents, and `/healthz` and `/readyz` for a kubelet; only the former ask for credentials. */
 export function createDaemonServer(parts: HttpParts): Server {
   const { contentType } = parts.metrics;
   const shared = { ...parts, metrics: { contentType, metrics: shareRuns(() => parts.metrics.metrics()) } };
@@ -59,26 +60,13 @@ function shareRuns<Value>(run: () => Promise<Value>): () => Promise<Value> {
 
 async function answer(parts: HttpParts, request: IncomingMessage, response: ServerResponse): Promise<void> {
   if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, 'only GET and HEAD\n');
-  switch (request.url?.split('?', 1)[0]) {
+  const { pathname, searchParams } = new URL(request.url ?? '/', 'http://daemon');
+  switch (pathname) {
     case '/healthz':
       return send(response, 200, 'ok\n');
     case '/readyz': {
       const unreadiness = parts.unreadiness();
       return unreadiness === undefined ? send(response, 200, 'ok\n') : send(response, 503, `${unreadiness}\n`);
-    }
-    case '/claims': {
-      if (parts.claims === undefined) return send(response, 404, listPaths(parts));
-      if (!admit(parts, request, response)) return;
-      const claims = parts.claims();
-      if (claims === undefined) return send(response, 503, 'nothing is known of any Route yet\n');
-      return send(response, 200, `${JSON.stringify(claims)}\n`, 'application/json');
-    }
-    case '/trace': {
-      if (parts.trace === undefined) return send(response, 404, listPaths(parts));
-      if (!admit(parts, request, response)) return;
-      const trace = parts.trace(new URL(request.url ?? '', 'http://agent').searchParams);
-      if (trace === undefined) return send(response, 503, 'nothing is known of any Route yet\n');
-      return send(response, 200, `${JSON.stringify(trace)}\n`, 'application/json');
     }
     case '/metrics':
       if (!admit(parts, request, response)) return;
@@ -87,13 +75,20 @@ async function answer(parts: HttpParts, request: IncomingMessage, response: Serv
       } catch (error) {
         return send(response, 500, `${error instanceof Error ? error.message : String(error)}\n`);
       }
-    default:
-      return send(response, 404, listPaths(parts));
+    default: {
+      const { documents = {} } = parts;
+      const make = Object.hasOwn(documents, pathname) ? documents[pathname] : undefined;
+      if (make === undefined) return send(response, 404, listPaths(parts));
+      if (!admit(parts, request, response)) return;
+      const document = await make(searchParams);
+      if (document === undefined) return send(response, 503, 'nothing is known yet\n');
+      return send(response, 200, `${JSON.stringify(document)}\n`, 'application/json');
+    }
   }
 }
 
-function listPaths({ claims }: HttpParts): string {
-  return `there are /metrics, ${claims === undefined ? '' : '/claims, '}/healthz and /readyz\n`;
+function listPaths({ documents = {} }: HttpParts): string {
+  return `there are ${['/metrics', ...Object.keys(documents), '/healthz'].join(', ')} and /readyz\n`;
 }
 
 /**

@@ -6,6 +6,7 @@ import { IngressAgent } from './agent.ts';
 import { describePortClaims } from './claims/describe-claims.ts';
 import { DefaultCertificate } from './http/default-certificate.ts';
 import { describeHostClaims } from './http/describe-claims.ts';
+import { describeHaproxy } from './http/haproxy-report.ts';
 import { HttpMetrics } from './http/http-metrics.ts';
 import { HttpPlane } from './http/http-plane.ts';
 import { InventorySecrets, type Secrets } from './http/secrets.ts';
@@ -61,7 +62,7 @@ export async function startDaemon(
       ? await openCluster(options, log, report)
       : openManifests(options, options.manifests, inventory, (problem) => report('status', problem));
   const http = openHttp(options, inventory, secrets, log);
-  const httpMetrics = http && new HttpMetrics(metrics.registry);
+  const httpMetrics = http && new HttpMetrics(metrics.registry, options.http?.serverThreshold ?? 0);
   const agent: IngressAgent = new IngressAgent({
     source,
     inventory,
@@ -82,10 +83,13 @@ export async function startDaemon(
         },
       },
       unreadiness: () => agent.unreadiness,
-      claims: () => describeClaims(ports, http),
-      ...(http !== undefined && {
-        trace: (query) => http.desired && traceRequest(http.desired, readTraced(query), http.ports),
-      }),
+      documents: {
+        '/claims': () => describeClaims(ports, http),
+        ...(http !== undefined && {
+          '/trace': (query) => http.desired && traceRequest(http.desired, readTraced(query), http.ports),
+          '/haproxy': async () => describeHaproxy(await http.engine.describe(), http.directory),
+        }),
+      },
       ...(stats.credentials !== undefined && { credentials: stats.credentials }),
     });
   if (server !== undefined && stats !== undefined) await listen(server, stats, ['--stats-address', '--stats-port']);

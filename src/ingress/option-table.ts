@@ -3,6 +3,7 @@ import { formatOptionHelp, type OptionTable } from '../daemon/table.ts';
 import { defaultPolicy } from './claims/policy.ts';
 import { formatPortRanges } from './claims/port-ranges.ts';
 import { type HttpOptionName, httpOptionTable } from './http/option-table.ts';
+import type { StatsOptionName } from './stats-options.ts';
 
 /** Every option, in the order of `--help`. */
 export const optionTable: OptionTable<OptionName> = {
@@ -119,9 +120,12 @@ export const optionTable: OptionTable<OptionName> = {
   'update-status': { value: 'BOOL', help: 'write statuses', variable: 'ROUTER_UPDATE_STATUS', initial: 'true' },
   'stats-address': { value: 'IP', help: 'where /metrics, /healthz and /readyz are', initial: '127.0.0.1' },
   'stats-port': { value: 'PORT', help: 'their TCP port; 0: none', variable: 'STATS_PORT', initial: '1936' },
+  'stats-listen': { value: 'IP:PORT', help: 'both in one', variable: 'ROUTER_LISTEN_ADDR' },
   'stats-username': { value: 'NAME', help: 'who may read /metrics; default everybody', variable: 'STATS_USERNAME' },
   // No default of a flag shows a password; better set as a variable, which no list of processes shows.
   'stats-password': { value: 'TEXT', help: 'with this password', variable: 'STATS_PASSWORD' },
+  'stats-username-file': { value: 'FILE', help: 'the name from a file', variable: 'STATS_USERNAME_FILE' },
+  'stats-password-file': { value: 'FILE', help: 'the password from a file', variable: 'STATS_PASSWORD_FILE' },
   'log-level': { value: 'LEVEL', help: 'debug, info, warn or error', initial: 'info' },
   'cleanup-on-exit': { help: 'take the rules away at the end; without it they stay in force' },
   'dry-run': { help: 'decide and tell, but change nothing on the node' },
@@ -161,10 +165,7 @@ export type OptionName =
   | 'check-interval'
   | 'drain-time'
   | 'sync-interval'
-  | 'stats-address'
-  | 'stats-port'
-  | 'stats-username'
-  | 'stats-password'
+  | StatsOptionName
   | 'log-level'
   | 'cleanup-on-exit'
   | 'dry-run'

@@ -1,11 +1,9 @@
 import { hostname } from 'node:os';
-import { parsePort } from '../api/destination.ts';
 import { durationCure, parseDuration } from '../api/duration.ts';
 import { isHostName, isLabelName } from '../api/object-meta.ts';
 import type { HttpBalance } from '../api/route/http-annotations.ts';
 import { defaultRouterNameKey } from '../api/route/route.ts';
 import { clusterNames } from '../cluster/names.ts';
-import type { Credentials } from '../daemon/http-server.ts';
 import { type Environment, OptionReader } from '../daemon/reader.ts';
 import { type Address, parseAddress } from '../model/address.ts';
 import type { Balance } from '../model/ingress.ts';
@@ -14,6 +12,7 @@ import { type PortRange, parsePortRanges, portRangesCure } from './claims/port-r
 import { type HttpOptions, readHttpOptions } from './http/options.ts';
 import { type OptionName, optionTable } from './option-table.ts';
 import type { PortSettings } from './ports/port-plane.ts';
+import { readStatsOptions, type StatsOptions } from './stats-options.ts';
 import type { RouterIdentity } from './status/status.ts';
 
 /** What the command line and the environment ask for. */
@@ -32,7 +31,7 @@ export interface AgentOptions {
   /** Namespace of the Lease by which one agent of all writes statuses. */
   readonly leaseNamespace: string;
   readonly routerNameKey: string;
-  readonly stats?: { readonly address: string; readonly port: number; readonly credentials?: Credentials };
+  readonly stats?: StatsOptions;
   /** Milliseconds that an established connection may go on when its endpoint is gone. */
   readonly drainTime: number;
   readonly cleanupOnExit: boolean;
@@ -67,7 +66,7 @@ function readOptions(reader: Reader): AgentOptions {
   const manifests = reader.read('manifests', (text) => text);
   const statusFile = reader.read('status-file', (text) => text);
   const kubeconfig = reader.read('kubeconfig', (text) => text);
-  const stats = readStats(reader);
+  const stats = readStatsOptions(reader);
   const ports = readPortSettings(reader, routerName);
   const drainTime = readTimeOrNone(reader, 'drain-time');
   const balances = readHttpBalances(reader);
@@ -157,23 +156,6 @@ function readHttpBalances(reader: Reader): { readonly balance: HttpBalance; read
 
 function parseFlag(text: string): boolean | undefined {
   return text === 'true' ? true : text === 'false' ? false : undefined;
-}
-
-function readStats(reader: Reader): AgentOptions['stats'] {
-  const port = reader.read(
-    'stats-port',
-    (text) => (text === '0' ? 0 : parsePort(text)),
-    'must be a port, or 0 for none',
-  );
-  const address = reader.read('stats-address', (text) => parseAddress(text)?.text, 'must be an address of this node');
-  const username = reader.read('stats-username', (text) => text);
-  const password = reader.read('stats-password', (text) => text);
-  if ((username === undefined) !== (password === undefined)) {
-    reader.problems.push('STATS_USERNAME and STATS_PASSWORD: must both be set, or neither');
-  }
-  if (port === undefined || port === 0 || address === undefined) return undefined;
-  const credentials = username === undefined || password === undefined ? undefined : { username, password };
-  return { address, port, ...(credentials !== undefined && { credentials }) };
 }
 
 function parseHost(text: string): string | undefined {

@@ -98,6 +98,13 @@ describe('hosts and paths while they change, by the agent as built', () => {
     assert.equal(await countReloads(), 0, node.log);
   }).timeout(30_000);
 
+  it('is judged healthy by the document behind erctl inspect --ingress', async () => {
+    const { body } = await node.ask('http', 'localhost', '/haproxy', { address: '127.0.0.1', port: 1936 });
+    const { problems, workers, oldWorkers, version } = JSON.parse(body);
+    assert.deepEqual([problems, workers, oldWorkers], [[], 1, 0]);
+    assert.match(version, /^\d+\.\d+/);
+  }).timeout(30_000);
+
   it('comes back after HAProxy was killed', async () => {
     const pid = readFileSync(findPidOf('haproxy', node.folder), 'utf8');
     process.kill(Number(pid), 'SIGKILL');

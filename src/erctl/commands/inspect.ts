@@ -1,10 +1,13 @@
 import type { Command } from 'commander';
+import { haproxyReportSchema } from '../../api/haproxy-report.ts';
 import { describeInspection } from '../../inspect/report.ts';
 import { FileStateStore } from '../../kernel/linux/state/state-store.ts';
+import { askAgent, defaultAgent, unknownAnswer } from '../agent-client.ts';
 import type { CommandContext } from '../context.ts';
 import { exitCodes } from '../failure.ts';
 import { renderJson } from '../json.ts';
 import { listTcpTargets, lookAt } from '../look.ts';
+import { renderHaproxy } from '../screens/haproxy.ts';
 import { renderInspection } from '../screens/inspect.ts';
 import { findTarget, type TargetOptions } from '../target.ts';
 import { type OutputFormat, withOutput, withTarget } from './options.ts';
@@ -14,6 +17,8 @@ interface InspectOptions extends TargetOptions {
   readonly all?: true;
   readonly connect?: true;
   readonly probe: boolean;
+  readonly ingress?: true;
+  readonly agent: string;
 }
 
 /** `erctl inspect`: everything about a router, and what is wrong with it. */
@@ -28,14 +33,18 @@ export function addInspect(program: Command, { console, finish }: CommandContext
   )
     .option('--connect', 'try a TCP connection from the pod to every destination, too')
     .option('--no-probe', 'send nothing: do not ask on the wire for the gateway and the reserved address')
-    .option('--all', 'show every redirect and connection');
+    .option('--all', 'show every redirect and connection')
+    .option('--ingress', 'instead: the HAProxy of the ingress agent of this node')
+    .option('--agent <url>', 'where the agent answers (with --ingress)', defaultAgent);
   withOutput(command, [
     ['inspect', "the node's only router"],
     ['inspect --pod shop/egress-router-cni-deployment-575465c75c-qkq6m', 'by the name of its pod'],
     ['inspect --pid 68857', 'by a process in the pod'],
     ['inspect --netns /var/run/netns/cni-1234 --connect', 'by its namespace; try the destinations'],
     ['inspect --output json | jq .routers[].problems', 'for programs'],
-  ]).action((options: InspectOptions) => {
+    ['inspect --ingress', 'on an ingress node'],
+  ]).action(async (options: InspectOptions) => {
+    if (options.ingress === true) return inspectIngress(options);
     const store = new FileStateStore();
     const observations = lookAt(findTarget(options, store), store, {
       asksOnWire: options.probe,
@@ -49,4 +58,11 @@ export function addInspect(program: Command, { console, finish }: CommandContext
     );
     finish(document.healthy ? exitCodes.healthy : exitCodes.problems);
   });
+
+  async function inspectIngress({ agent, output }: InspectOptions): Promise<void> {
+    const read = haproxyReportSchema.safeParse(await askAgent(agent, '/haproxy'));
+    if (!read.success) throw unknownAnswer(agent);
+    console.out(output === 'json' ? renderJson(read.data) : renderHaproxy(read.data, console.screen));
+    finish(read.data.problems.length === 0 ? exitCodes.healthy : exitCodes.problems);
+  }
 }

@@ -35,17 +35,19 @@ export type CheckedCertificates =
 
 /** Checks certificates of Routes, each text once: many Routes carry the same, and a check takes long. */
 export class CertificateBook {
-  readonly #secrets: SecretLookup;
+  readonly #secrets: SecretLookup | undefined;
   readonly #pairs = new Map<string, Parsed<KeyPair>>();
   readonly #authorities = new Map<string, Parsed<string>>();
 
-  constructor(secrets: SecretLookup) {
+  /** @param secrets absent: Secrets are not looked at */
+  constructor(secrets: SecretLookup | undefined) {
     this.#secrets = secrets;
   }
 
   check({ meta }: Route, { tls }: HttpDemand): CheckedCertificates {
     if (tls === undefined || tls.termination === 'passthrough') return { ok: true };
-    const pair = tls.externalCertificate === undefined ? this.#checkOwn(tls) : this.#checkSecret(meta.namespace, tls);
+    const isOwn = tls.externalCertificate === undefined || this.#secrets === undefined;
+    const pair = isOwn ? this.#checkOwn(tls) : this.#checkSecret(meta.namespace, tls, this.#secrets);
     if (pair !== undefined && !('keyPair' in pair)) return { ok: false, refusal: pair };
     const written = tls.destinationCaCertificate;
     const authorities = written === undefined ? undefined : this.#checkAuthorities(written);
@@ -82,8 +84,9 @@ export class CertificateBook {
   #checkSecret(
     namespace: string,
     { externalCertificate, caCertificate }: RouteTls,
+    secrets: SecretLookup,
   ): { readonly keyPair: KeyPair } | CertificateRefusal {
-    const found = this.#secrets(`${namespace}/${externalCertificate}`);
+    const found = secrets(`${namespace}/${externalCertificate}`);
     const where = `spec.tls.externalCertificate "${externalCertificate}"`;
     switch (found.state) {
       case 'waiting':

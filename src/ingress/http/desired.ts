@@ -23,6 +23,8 @@ export interface HttpDesiredSettings {
   /** Certificates to which servers of re-encrypt Routes without their own are held, PEM; absent: to none. */
   readonly serviceAuthorities?: string;
   readonly hasHttp2: boolean;
+  /** Certificates are taken from Secrets that Routes name; else such a Route has the default certificate. */
+  readonly readsSecrets: boolean;
 }
 
 /** What became of one group of Routes. */
@@ -74,7 +76,7 @@ export class SitePlanner {
     this.#inventory = inventory;
     this.#settings = settings;
     this.finder = new EndpointFinder(inventory, settings.node);
-    this.#book = new CertificateBook(secrets);
+    this.#book = new CertificateBook(settings.readsSecrets ? secrets : undefined);
     this.#hostGroups = new HostGroups(settings.hosts);
     this.#certificates = new CertificateList(settings.hasHttp2);
   }

@@ -35,9 +35,6 @@ const serverFields: typeof fields = [
 
 const codes = ['1xx', '2xx', '3xx', '4xx', '5xx', 'other'];
 
-/** More servers than these have no series of their own (ROUTER_METRICS_HAPROXY_SERVER_THRESHOLD). */
-const serverThreshold = 500;
-
 /** More backends than these have none either: Prometheus must not pay for one router's Routes. */
 const backendThreshold = 10_000;
 
@@ -51,6 +48,7 @@ interface Metric {
 /** What is counted of hosts and paths, in the form of Prometheus, under the names of OpenShift's router. */
 export class HttpMetrics {
   readonly #registry: Registry;
+  readonly #serverThreshold: number;
   readonly #metrics = new Map<string, Metric>();
   /** What counters had before HAProxy's last reload, which begins at 0. */
   readonly #bases = new Map<string, { base: number; last: number }>();
@@ -60,8 +58,10 @@ export class HttpMetrics {
   readonly #expiry: Gauge;
   readonly #scrapes: Counter;
 
-  constructor(registry: Registry) {
+  /** @param serverThreshold more servers than these have no series of their own */
+  constructor(registry: Registry, serverThreshold: number) {
     this.#registry = registry;
+    this.#serverThreshold = serverThreshold;
     const registers = [registry];
     this.#up = new Gauge({ name: 'haproxy_up', help: 'Was the last scrape of HAProxy successful.', registers });
     this.#scrapes = new Counter({
@@ -101,7 +101,7 @@ export class HttpMetrics {
       this.#workers.set({ generation: 'old' }, oldWorkers);
       const routes = new Map(desired?.served.map(({ route: { meta }, backend }) => [backend.id, meta]));
       const servers = [...(desired?.backends.values() ?? [])].reduce((sum, one) => sum + one.servers.length, 0);
-      const rows = await engine.readStats({ servers: servers <= serverThreshold });
+      const rows = await engine.readStats({ servers: servers <= this.#serverThreshold });
       let backends = 0;
       for (const row of rows) {
         if (row.kind === 'backend' && ++backends > backendThreshold) continue;

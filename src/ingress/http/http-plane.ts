@@ -100,6 +100,11 @@ export class HttpPlane implements DataPlane {
     return this.#desired;
   }
 
+  /** Where HAProxy's files are. */
+  get directory(): string {
+    return this.#settings.directory;
+  }
+
   /** Where HAProxy listens. */
   get ports(): { readonly http: number; readonly https: number } {
     const { httpPort: http, httpsPort: https } = this.#settings.haproxy.listen;

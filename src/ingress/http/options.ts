@@ -18,6 +18,8 @@ import type { HttpOptionName } from './option-table.ts';
 export interface HttpOptions {
   readonly settings: HttpSettings;
   readonly certificate: DefaultCertificateSources;
+  /** More servers than these have no series of their own. */
+  readonly serverThreshold: number;
 }
 
 type Reader = OptionReader<HttpOptionName>;
@@ -56,6 +58,7 @@ export function readHttpOptions(reader: Reader, shared: SharedOptions): HttpOpti
       defaults: { balance, tcpBalance, checkInterval, ...(cookieName !== undefined && { cookieName }) },
       ...(serviceAuthorities !== undefined && { serviceAuthorities: checkedAuthorities(reader, serviceAuthorities) }),
       hasHttp2: !reader.isSet('disable-http2'),
+      readsSecrets: reader.read('enable-external-certificate', parseFlag, 'must be true or false') ?? true,
       haproxy: readHaproxySettings(reader, httpPort, httpsPort),
       directory: reader.read('haproxy-directory', (text) => text) ?? `/run/egress-router/ingress-${name}`,
       binary: reader.read('haproxy-binary', (text) => text) ?? '/usr/sbin/haproxy',
@@ -66,6 +69,7 @@ export function readHttpOptions(reader: Reader, shared: SharedOptions): HttpOpti
       shutdownTimeout: readTime(reader, 'shutdown-timeout'),
     },
     certificate: readCertificateSources(reader),
+    serverThreshold: readNumber(reader, 'metrics-server-threshold', 0, 100_000) ?? 500,
   };
 }
 

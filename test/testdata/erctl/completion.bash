@@ -7,7 +7,7 @@ _erctl() {
   else
     case "${COMP_WORDS[1]}" in
     inspect)
-      words='--pod --attachment --netns --pid --interface --connect --no-probe --all --output --help ' ;;
+      words='--pod --attachment --netns --pid --interface --connect --no-probe --all --ingress --agent --output --help ' ;;
     trace)
       words='--pod --attachment --netns --pid --interface --port --host --path --tls --agent --proto --from --to --incoming --send --output --help ' ;;
     list)

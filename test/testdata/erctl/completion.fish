@@ -9,6 +9,8 @@ complete -c erctl -n '__fish_seen_subcommand_from inspect' -l interface -r -d 'o
 complete -c erctl -n '__fish_seen_subcommand_from inspect' -l connect -d 'try a TCP connection from the pod to every destination, too'
 complete -c erctl -n '__fish_seen_subcommand_from inspect' -l no-probe -d 'send nothing: do not ask on the wire for the gateway and the reserved address'
 complete -c erctl -n '__fish_seen_subcommand_from inspect' -l all -d 'show every redirect and connection'
+complete -c erctl -n '__fish_seen_subcommand_from inspect' -l ingress -d 'instead: the HAProxy of the ingress agent of this node'
+complete -c erctl -n '__fish_seen_subcommand_from inspect' -l agent -r -d 'where the agent answers (with --ingress)'
 complete -c erctl -n '__fish_seen_subcommand_from inspect' -l output -x -a 'text json' -d 'how to write the answer'
 complete -c erctl -n __fish_use_subcommand -a trace -d 'follow a connection through a router'
 complete -c erctl -n '__fish_seen_subcommand_from trace' -l pod -r -d 'the router of this pod'

@@ -30,6 +30,8 @@ _erctl() {
       '--connect[try a TCP connection from the pod to every destination, too]' \
       '--no-probe[send nothing  do not ask on the wire for the gateway and the reserved address]' \
       '--all[show every redirect and connection]' \
+      '--ingress[instead  the HAProxy of the ingress agent of this node]' \
+      '--agent[where the agent answers (with --ingress)]:value:_files' \
       '--output[how to write the answer]:value:(text json)' \
       '--help[print help]' ;;
     trace) _arguments \

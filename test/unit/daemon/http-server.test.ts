@@ -17,7 +17,12 @@ describe('createDaemonServer', () => {
   let claims: unknown;
 
   async function open(parts: Partial<HttpParts> = {}): Promise<void> {
-    server = createDaemonServer({ metrics, unreadiness: () => unreadiness, claims: () => claims, ...parts });
+    server = createDaemonServer({
+      metrics,
+      unreadiness: () => unreadiness,
+      documents: { '/claims': () => claims },
+      ...parts,
+    });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

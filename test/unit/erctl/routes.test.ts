@@ -30,7 +30,9 @@ describe('erctl routes', () => {
     server = createDaemonServer({
       metrics,
       unreadiness: () => undefined,
-      claims: () => ({ schema: 'ingress-agent.claims/v1', claims: describePortClaims(admissions) }),
+      documents: {
+        '/claims': () => ({ schema: 'ingress-agent.claims/v1', claims: describePortClaims(admissions) }),
+      },
       ...parts,
     });
     server.listen(0, '127.0.0.1');
@@ -81,11 +83,11 @@ describe('erctl routes', () => {
   });
 
   it('says that an agent knows nothing yet, or is none', async () => {
-    await open({ claims: () => undefined });
-    assert.match((await call(['routes', '--agent', url])).err, /answers 503: nothing is known of any Route yet/);
+    await open({ documents: { '/claims': () => undefined } });
+    assert.match((await call(['routes', '--agent', url])).err, /answers 503: nothing is known yet/);
     server.close();
     server.closeAllConnections();
-    await open({ claims: () => ({ other: true }) });
+    await open({ documents: { '/claims': () => ({ other: true }) } });
     const { status, err } = await call(['routes', '--agent', url]);
     assert.match(err, /is no ingress agent that this erctl knows/);
     assert.equal(status, 2);

@@ -1,0 +1,65 @@
+import { lstatSync } from 'node:fs';
+import { join } from 'node:path';
+import type { HaproxyReport } from '../../api/haproxy-report.ts';
+import type { EngineReport } from '../../haproxy/report.ts';
+
+/** More old workers than these are not left by reloads that end in time. */
+const maxOldWorkers = 2;
+
+/** How HAProxy fares, with what is wrong and what helps. */
+export function describeHaproxy(report: EngineReport, directory: string): HaproxyReport {
+  const { pid, version, workers, oldWorkers, reloads, restarts, waiting } = report;
+  return {
+    schema: 'ingress-agent.haproxy/v1',
+    directory,
+    ...(pid !== undefined && { pid }),
+    ...(version !== undefined && { version }),
+    workers,
+    oldWorkers,
+    reloads,
+    restarts,
+    waiting: Object.fromEntries(Array.from(waiting, ([cause, parts]) => [cause, [...parts]])),
+    problems: [...judgeProcess(report), ...judgeFiles(directory)],
+  };
+}
+
+type Problems = HaproxyReport['problems'];
+
+function judgeProcess({ pid, workers, oldWorkers, problem, refused }: EngineReport): Problems {
+  const problems: { what: string; cure: string }[] = [];
+  if (problem !== undefined) problems.push({ what: problem, cure: 'the agent tries again by itself; see its log' });
+  if (pid === undefined || workers === 0) {
+    problems.push({
+      what: 'no worker of HAProxy runs',
+      cure: 'the agent starts one again; see haproxy.log in the folder',
+    });
+  }
+  if (oldWorkers > maxOldWorkers) {
+    const cure = 'connections keep them: set --hard-stop-after to end them after a time';
+    problems.push({ what: `${oldWorkers} old workers still run`, cure });
+  }
+  for (const { kind, name, reason } of refused.slice(0, 10)) {
+    problems.push({
+      what: `${kind} ${name} is not served: ${reason}`,
+      cure: 'mend the Route, whose status says the same',
+    });
+  }
+  return problems;
+}
+
+/** Keys and the runtime socket are in the folder: nobody else may look into it. */
+function judgeFiles(directory: string): Problems {
+  const problems: { what: string; cure: string }[] = [];
+  const inspect = (path: string, isFolder: boolean) => {
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    if (stats === undefined) {
+      problems.push({ what: `${path} is missing`, cure: 'restart the agent' });
+    } else if ((stats.mode & 0o077) !== 0 || stats.isSymbolicLink()) {
+      const cure = `chmod ${isFolder ? '0700' : '0600'} ${path}, and find out who changed it`;
+      problems.push({ what: `${path} can be reached by others`, cure });
+    }
+  };
+  inspect(directory, true);
+  for (const name of ['admin.sock', 'master.sock']) inspect(join(directory, name), false);
+  return problems;
+}
