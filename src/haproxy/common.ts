@@ -83,9 +83,14 @@ ${(['append', 'replace', 'if-none'] as const).map((mode) => forwardedRules(setti
   # A client that came without the cookie of the server that answers gets it.
   http-response add-header Set-Cookie "%[var(txn.route),field(2,|)]=%[srv_name]; path=/%[var(txn.route),field(3,|),map_str(maps/cookie-attributes.map)]" if !{ srv_name,strcmp(txn.server) eq 0 } !${flagged(letters.noCookie)}
   http-response add-header Cache-Control private if !{ srv_name,strcmp(txn.server) eq 0 } !${flagged(letters.noCookie)}
-  http-response set-header Strict-Transport-Security %[var(txn.section),map_str(maps/hsts.map)] if ${flagged(letters.hsts)}
+${settings.log === undefined ? '' : logServer}  http-response set-header Strict-Transport-Security %[var(txn.section),map_str(maps/hsts.map)] if ${flagged(letters.hsts)}
 `;
 }
+
+/** The log's name of the server that answers. */
+const logServer = `  http-response set-var-fmt(txn.log_server) "%[be_name]/%[srv_name]"
+  http-response set-var(txn.log_server) var(txn.log_server),map_str(maps/log-servers.map)
+`;
 
 /** What servers are told of the client, for requests for which `condition` holds. */
 function forwardedRules(settings: Settings, mode: ForwardedMode, condition: string): string {

@@ -220,7 +220,7 @@ export class HaproxyEngine {
   }
 
   /** Files are written a moment after HAProxy was told; what cannot be written is tried again. */
-  #flushSoon(wait = 100): void {
+  #flushSoon(wait = 250): void {
     if (this.#stopped) return;
     this.#flushTimer ??= setTimeout(() => {
       void this.#enqueue(async () => await this.#flush()).catch((error: unknown) => {

@@ -4,15 +4,26 @@ import type { InForce } from './layout.ts';
 import type { Certificate, SitePath } from './model.ts';
 import { onward, plainEntries, secureEntries } from './paths.ts';
 import { checkHost } from './quote.ts';
+import { makeSection } from './section.ts';
 
 /** Files that HAProxy looks into: keys and values that can change while it runs. */
-export type MapName = 'plain' | 'secure' | 'passthrough' | 'http2' | 'cookie-attributes' | FeatureMap;
+export type MapName =
+  | 'plain'
+  | 'secure'
+  | 'passthrough'
+  | 'http2'
+  | 'cookie-attributes'
+  | 'log-backends'
+  | 'log-servers'
+  | FeatureMap;
 export const mapNames: readonly MapName[] = [
   'plain',
   'secure',
   'passthrough',
   'http2',
   'cookie-attributes',
+  'log-backends',
+  'log-servers',
   ...featureMaps,
 ];
 
@@ -76,7 +87,14 @@ export function certificateEntries(certificate: Certificate): Maps {
 /** Of what a backend does in a section. */
 export function backendEntries(inForce: InForce, id: string, section: string): Maps {
   const backend = inForce.state.backends.get(id);
-  return backend === undefined ? new Map() : new Map(featureEntries(backend, section));
+  if (backend === undefined) return new Map();
+  const maps: Maps = new Map(featureEntries(backend, section));
+  if (inForce.state.settings.log === undefined) return maps;
+  // What the log calls sections and servers; without a log, nobody asks.
+  if (section !== id) maps.set('log-backends', new Map([[section, id]]));
+  const servers = [...makeSection(backend, inForce.state.authorities).servers.values()];
+  maps.set('log-servers', new Map(servers.map((server) => [`${section}/${server.name}`, server.id])));
+  return maps;
 }
 
 /** The route of a backend, or undefined where no section stands for it. */

@@ -53,16 +53,24 @@ export function renderCertificateList(inForce: InForce): string {
     .join('');
 }
 
+/** Names that were asked for before: all 10,000 are, whenever files are written. */
+const shards = new Map<string, number>();
+
 /** Which file a section is in. */
 export function shardOf(section: string): number {
+  const known = shards.get(section);
+  if (known !== undefined) return known;
   let hash = 0x811c9dc5;
   for (let i = 0; i < section.length; i++) hash = Math.imul(hash ^ section.charCodeAt(i), 0x01000193);
-  return (hash >>> 0) % shardCount;
+  const shard = (hash >>> 0) % shardCount;
+  if (shards.size > 200_000) shards.clear();
+  shards.set(section, shard);
+  return shard;
 }
 
 /** The files of some shards. */
-export function renderShards(inForce: InForce, shards: ReadonlySet<number>): Files {
-  const texts = new Map<number, string[]>([...shards].map((shard) => [shard, []]));
+export function renderShards(inForce: InForce, some: ReadonlySet<number>): Files {
+  const texts = new Map<number, string[]>([...some].map((shard) => [shard, []]));
   for (const [id, section] of inForce.layout.sections) {
     if (id === section) texts.get(shardOf(section))?.push(renderSection(inForce, section, id));
   }

@@ -28,7 +28,7 @@ function plainFrontend(settings: Settings): string {
 ${binds(settings, settings.listen.httpPort)}${settings.healthUri === undefined ? '' : `  monitor-uri ${quoteWord(settings.healthUri)}\n`}${logLines(settings.log, 'http')}
 ${hygiene(settings)}
 ${globalHeaders(settings)}${lookUp('plain')}
-  use_backend redirect if ${flagged(letters.redirect)}
+${logNames(settings)}  use_backend redirect if ${flagged(letters.redirect)}
   use_backend %[var(txn.route),field(1,|)]
   default_backend openshift_default
 `;
@@ -70,7 +70,7 @@ function secureFrontend(name: 'fe_sni' | 'fe_no_sni', settings: Settings, loopba
 ${logLines(settings.log, 'http')}
 ${hygiene(settings)}
 ${clientCertificates(settings)}${globalHeaders(settings)}${lookUp('secure')}
-${name === 'fe_sni' ? misdirected : ''}  use_backend %[var(txn.route),field(1,|)]
+${name === 'fe_sni' ? misdirected : ''}${logNames(settings)}  use_backend %[var(txn.route),field(1,|)]
   default_backend openshift_default
 `;
 }
@@ -143,6 +143,16 @@ ${map === 'plain' ? servedOnlyRule : ''}  http-request set-var(txn.route) var(tx
 `;
 }
 
+/** What the log calls the backend and, until one answers, the server. */
+function logNames({ log }: Settings): string {
+  if (log === undefined) return '';
+  return `  http-request set-var(txn.log_backend) str(openshift_default)
+  http-request set-var(txn.log_backend) var(txn.route),field(1,|)
+  http-request set-var(txn.log_backend) var(txn.log_backend),map_str(maps/log-backends.map)
+  http-request set-var(txn.log_server) str(<NOSRV>)
+`;
+}
+
 function innerBackends(settings: Settings, loopback: Loopback): string {
   const own = settings.errorPages[404] !== undefined;
   return `backend be_sni from tcp
@@ -184,9 +194,22 @@ function binds(settings: Settings, port: number): string {
   return lines.map((line) => `  bind ${line}${proxy}\n`).join('');
 }
 
+/** HAProxy's `option httplog`, word by word. */
+const httpLog =
+  '%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r';
+
+/** A log format with the state's names of backend and server in place of HAProxy's. */
+function nameFormat(format: string): string {
+  return format.replaceAll(
+    /%(?:%|(\{[^}]*\})?([bs])(?![A-Za-z]))/g,
+    (all, options: string | undefined, letter?: string) =>
+      letter === undefined ? all : `%${options ?? ''}[var(txn.log_${letter === 'b' ? 'backend' : 'server'})]`,
+  );
+}
+
 function logLines(log: LogSettings | undefined, mode: 'http' | 'tcp'): string {
   if (log === undefined) return '';
-  const format = mode === 'http' ? log.httpFormat : log.tcpFormat;
+  const format = mode === 'http' ? nameFormat(log.httpFormat ?? httpLog) : log.tcpFormat;
   const lines = [format === undefined ? `option ${mode}log` : `log-format ${quoteWord(format)}`];
   if (mode === 'http') {
     for (const { name, length } of log.captureRequestHeaders) {
