@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import { Lab } from '../lab/lab.ts';
@@ -31,6 +31,7 @@ describe('a hostile neighbourhood', () => {
   let lab: Lab;
   let holder: ChildProcess | undefined;
   beforeEach(async () => {
+    rmSync('/run/egress-router/locks', { recursive: true, force: true });
     lab = await Lab.up('erhost');
   });
   afterEach(() => {
@@ -63,6 +64,10 @@ describe('a hostile neighbourhood', () => {
   it('finds the locks in a folder of root alone, where none is left behind', async () => {
     assert.equal((await lab.plugin('ADD', configure([4]))).status, 0);
     assert.equal(statSync('/run/egress-router/locks').mode & 0o777, 0o700);
+    // What a killed call left of a namespace that is gone.
+    const abandoned = '/run/egress-router/locks/net-1';
+    writeFileSync(abandoned, '');
+    utimesSync(abandoned, new Date(0), new Date(0));
     assert.equal((await lab.plugin('DEL', configure([4]))).status, 0);
     assert.deepEqual(readdirSync('/run/egress-router/locks'), []);
   });

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { Lab } from '../lab/lab.ts';
 import { addresses as at } from '../lab/names.ts';
 import { pathFor, pluginCommand, type Variant } from '../lab/plugin.ts';
@@ -75,7 +75,7 @@ async function run(lab: Lab, variant: Variant, seconds: number, random: () => nu
     await call('DEL');
     const left = await lab.describe('pod');
     if (left !== untouched) figures.leftovers.push(firstDifference(untouched, left));
-    figures.leftovers.push(...listFiles(`${lab.prefix}-`));
+    figures.leftovers.push(...listFiles(`${lab.prefix}-`, `net-${statSync(lab.path('pod')).ino}`));
   }
   figures.leaks.push(...(await captures.wrong.stop()).slice(0, 5));
   figures.packets = (await captures.through.stop()).length;
@@ -126,10 +126,10 @@ async function killDuring(
   await ended;
 }
 
-function listFiles(prefix: string): string[] {
-  const locks = existsSync(`${folder}/locks`) ? readdirSync(`${folder}/locks`).length : 0;
+/** States of the lab's containers, and the lock of its pod. */
+function listFiles(prefix: string, lock: string): string[] {
   const states = readdirSync(folder).filter((name) => name.startsWith(prefix));
-  return [...states, ...(locks > 0 ? [`${locks} locks`] : [])];
+  return [...states, ...(existsSync(`${folder}/locks/${lock}`) ? [lock] : [])];
 }
 
 function firstDifference(one: string, other: string): string {

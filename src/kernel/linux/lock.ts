@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, rmSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { KernelError } from '../port.ts';
 import { tryLock } from './libc/calls.ts';
 import { reasonOf } from './reason.ts';
@@ -8,6 +8,7 @@ import { ensureFolder, stateFolder } from './state/folder.ts';
 const lockFolder = `${stateFolder}/locks`;
 const waitMilliseconds = 20_000;
 const pollMilliseconds = 20;
+const abandonedMilliseconds = 600_000;
 
 let held: number | undefined;
 
@@ -41,6 +42,7 @@ export class NamespaceLock {
     // While we hold it: who waits for it sees that its file is gone, and takes a new one.
     rmSync(this.#path, { force: true });
     closeSync(this.#fd);
+    sweepLocks();
   }
 
   #acquire(netns: string): number {
@@ -84,6 +86,25 @@ export class NamespaceLock {
     } catch {
       return false;
     }
+  }
+}
+
+/** Removes the locks of calls that were killed, and whose namespace nobody worked in since. */
+function sweepLocks(): void {
+  try {
+    for (const name of readdirSync(lockFolder)) {
+      const path = `${lockFolder}/${name}`;
+      if (Date.now() - lstatSync(path).mtimeMs < abandonedMilliseconds) continue;
+      const fd = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
+      try {
+        // Who waits for it sees that its file is gone.
+        if (tryLock(fd)) rmSync(path, { force: true });
+      } finally {
+        closeSync(fd);
+      }
+    }
+  } catch {
+    // Another call was quicker.
   }
 }
 
