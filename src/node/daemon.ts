@@ -27,7 +27,7 @@ export interface NodeParts {
 const definitionPath = '/apis/k8s.cni.cncf.io/v1/network-attachment-definitions';
 
 /** Milliseconds. */
-const rescan = { delay: 20, interval: 50, always: 5000 };
+const rescan = { delay: 20, interval: 50, always: 30_000 };
 
 /**
  * Starts the daemon of a node. It answers by HTTP at once; it is ready when the plugin is in its place and

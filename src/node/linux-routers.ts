@@ -23,10 +23,11 @@ import type { AttachmentState } from '../model/state.ts';
 import { listDeviations } from '../plan/egress/check.ts';
 import { describeDesired, ownerOf } from '../plan/egress/desired.ts';
 import type { ApplyOutcome, NodeRouters, WireAnswer } from './port.ts';
-import { RuleVariants } from './rule-variant.ts';
+import { readRuleGeneration } from './rule-generation.ts';
+import { RuleVariants, readVariant } from './rule-variant.ts';
 
 /** Milliseconds between two looks at what was answered, and in all. */
-const wire = { step: 50, whole: 300 };
+const wire = { step: 75, whole: 300 };
 
 /** Frames that are taken in at one look: a wire full of questions of others must not hold us up. */
 const mostFrames = 64;
@@ -44,14 +45,21 @@ export class LinuxRouters implements NodeRouters {
     openLog: openLogSink,
   };
   readonly #variants = new RuleVariants();
-  /** The listing of rules that was last found right, by attachment: one nft or iptables run tells that it is still so. */
+  /**
+   * Sockets on the wires of routers. They are kept, since to open and to close one takes the kernel ten
+   * milliseconds each; they hold the namespace, so those of routers that are gone are closed at once.
+   */
+  readonly #conversations = new Map<string, WireConversation>();
+  /** The rules that were last found right, by attachment: to see that they are still these is much cheaper. */
   readonly #checked = new Map<string, string>();
 
   list(): readonly AttachmentState[] {
     const bootId = this.#store.bootId();
-    return this.#store
-      .list()
-      .filter((state) => state.bootId === bootId && identifyNamespace(state.netns.path)?.inode === state.netns.inode);
+    return this.#store.list().filter((state) => state.bootId === bootId && this.isAlive(state));
+  }
+
+  isAlive({ netns }: AttachmentState): boolean {
+    return identifyNamespace(netns.path)?.inode === netns.inode;
   }
 
   apply(id: AttachmentId, configuration: unknown): ApplyOutcome {
@@ -86,16 +94,15 @@ export class LinuxRouters implements NodeRouters {
   check(state: AttachmentState): readonly string[] {
     return this.#withKernel(state, (kernel) => {
       const pod = kernel.readNamespace();
-      const names = { name: state.link, owner: ownerOf(state.id), families: [4, 6] as const, chains: [], tables: [] };
-      const rules = listRules(state.backend, names);
+      const key = keyOf(state);
+      const seen = JSON.stringify([identifyRules(state), state.router?.destinations, state.router?.fallbacks]);
+      const isKnown = this.#checked.get(key) === seen;
+      const rules = isKnown && state.router !== undefined ? [] : listOwnRules(state);
       const resolved = resolveRemembered(state, kernel.readNode({ routes: false }), pod, rules);
       const desired = describeDesired(state.id, state.link, resolved, pod);
       const others = attachmentsIn(this.#store, kernel.netns, state.id);
-      const key = `${state.id.containerId}@${state.id.ifname}`;
-      const listing = JSON.stringify([rules, state.router?.destinations, state.router?.fallbacks]);
-      const isKnown = this.#checked.get(key) === listing;
       const differences = isKnown ? [] : kernel.compareRules(desired.program, desired.guard);
-      if (differences.length === 0) this.#checked.set(key, listing);
+      if (differences.length === 0) this.#checked.set(key, seen);
       else this.#checked.delete(key);
       return [...listDeviations(desired, resolved, state, pod, others), ...differences];
     });
@@ -115,18 +122,22 @@ export class LinuxRouters implements NodeRouters {
       // Without an asker: nobody believes that we mean to take it from them (RFC 5227 §2.1.1).
       ...state.addresses.map(({ address }) => ({ address })),
     ];
+    const key = keyOf(state);
     const conversation = within(state, () => {
       const link = findLink(state.link);
-      return link === undefined ? undefined : new WireConversation(link, questions, 1);
+      return link && (this.#conversations.get(key) ?? new WireConversation(link, questions, 0));
     });
     if (conversation === undefined) return undefined;
+    this.#conversations.set(key, conversation);
     try {
+      // What was said since the last round counts: somebody may have announced that an address is theirs.
       conversation.ask();
       for (let waited = 0; waited < wire.whole; waited += wire.step) {
         await sleep(wire.step);
         for (let frames = 0; frames < mostFrames && conversation.listen(); frames++);
       }
       const { claimants } = conversation;
+      conversation.forget();
       const isClaimed = (text: string): boolean => claimants.some(({ address }) => address.text === text);
       return {
         gateways: gateways.map(({ gateway }) => ({ address: gateway.text, answers: isClaimed(gateway.text) })),
@@ -134,9 +145,22 @@ export class LinuxRouters implements NodeRouters {
           .filter(({ address }) => state.addresses.some((one) => one.address.text === address.text))
           .map(({ address, mac }) => ({ address: address.text, mac })),
       };
-    } finally {
-      conversation.close();
+    } catch (error) {
+      // The link may be another one now.
+      this.#release(key);
+      throw error;
     }
+  }
+
+  retain(states: readonly AttachmentState[]): void {
+    const living = new Set(states.map(keyOf));
+    for (const key of this.#conversations.keys()) if (!living.has(key)) this.#release(key);
+    for (const key of this.#checked.keys()) if (!living.has(key)) this.#checked.delete(key);
+  }
+
+  #release(key: string): void {
+    this.#conversations.get(key)?.close();
+    this.#conversations.delete(key);
   }
 
   close(state: AttachmentState): void {
@@ -158,6 +182,21 @@ export class LinuxRouters implements NodeRouters {
     if (state.backend !== 'iptables') return run();
     return this.#variants.within((read) => within(state, read), run);
   }
+}
+
+function keyOf({ id }: AttachmentState): string {
+  return `${id.containerId}@${id.ifname}`;
+}
+
+/** What changes whenever a rule of the namespace that the thread is in does. */
+function identifyRules(state: AttachmentState): unknown {
+  const generation = readVariant() === 'legacy' ? undefined : readRuleGeneration();
+  return generation ?? listOwnRules(state);
+}
+
+function listOwnRules(state: AttachmentState): string[] {
+  const names = { name: state.link, owner: ownerOf(state.id), families: [4, 6] as const, chains: [], tables: [] };
+  return listRules(state.backend, names);
 }
 
 function sizeOf({ redirects, fallbacks }: { redirects: readonly unknown[]; fallbacks: readonly unknown[] }): number {

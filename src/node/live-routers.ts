@@ -68,8 +68,9 @@ export class LiveRouters {
     for (const key of this.#attachments.keys()) if (!before.has(key)) this.#queue.add(key);
   }
 
+  /** Those that live now; one whose namespace is gone is not, whatever is remembered. */
   get attachments(): readonly AttachmentState[] {
-    return [...this.#attachments.values()];
+    return [...this.#attachments.values()].filter((state) => this.#parts.routers.isAlive(state));
   }
 
   /** The pod of a router; undefined where the API server has none of its name. */

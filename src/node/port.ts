@@ -24,6 +24,8 @@ export interface WireAnswer {
 export interface NodeRouters {
   /** Those that live: remembered since this boot, in a namespace that is still there. Never throws. */
   list(): readonly AttachmentState[];
+  /** Whether the namespace of a router is still there. Costs microseconds. */
+  isAlive(state: AttachmentState): boolean;
   /** Leads a router to the redirects of a configuration. Throws an Error where the kernel refused: nothing was changed. */
   apply(id: AttachmentId, configuration: unknown): ApplyOutcome;
   /** Connections that the router redirected and that its namespace still tracks. Throws an Error. */
@@ -37,6 +39,8 @@ export interface NodeRouters {
    * nothing blocks; undefined where its link cannot be asked on. Rejects with an Error.
    */
   ask(state: AttachmentState): Promise<WireAnswer | undefined>;
+  /** Lets go of all that is kept of other routers than these. */
+  retain(states: readonly AttachmentState[]): void;
   /** Closes its interface to the outside: the address is somebody else's. Throws an Error. */
   close(state: AttachmentState): void;
 }

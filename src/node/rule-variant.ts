@@ -46,7 +46,7 @@ export class RuleVariants {
 }
 
 /** Which variant has tables in the namespace that the thread is in; the kernel lists those of the older one. */
-function readVariant(): Variant {
+export function readVariant(): Variant {
   const hasTables = ['ip', 'ip6'].some((family) => {
     try {
       return readFileSync(`/proc/self/net/${family}_tables_names`, 'utf8').includes('nat');

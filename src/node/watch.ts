@@ -77,9 +77,9 @@ export class RouterWatch {
 
   #turn(): void {
     const now = performance.now();
-    const states = new Map(
-      this.#parts.attachments().map((state) => [`${state.id.containerId}@${state.id.ifname}`, state]),
-    );
+    const living = this.#parts.attachments();
+    this.#parts.routers.retain(living);
+    const states = new Map(living.map((state) => [`${state.id.containerId}@${state.id.ifname}`, state]));
     for (const [key, { labels }] of this.#watched) {
       if (states.has(key)) continue;
       this.#watched.delete(key);

@@ -64,6 +64,9 @@ describe('the container image', function () {
     const { config } = JSON.parse(buildah('inspect', '--type', 'image', image)).OCIv1;
     assert.equal(config.User, '65532:65532');
     assert.equal(config.Labels['org.opencontainers.image.licenses'], 'Apache-2.0');
+    assert.equal(config.Labels['org.opencontainers.image.version'], '0.1.0');
+    const sbom = JSON.parse(readFileSync(join(root, 'usr/local/share/doc/egress-router/sbom.spdx.json'), 'utf8'));
+    assert.equal(sbom.spdxVersion, 'SPDX-2.3');
   });
 
   it('holds two executables, and links to them for all the other names', () => {
@@ -76,7 +79,7 @@ describe('the container image', function () {
       'egress-router-pod',
     ];
     const targets = links.map((name) => readlinkSync(join(root, 'usr/local/bin', name)));
-    assert.deepEqual(targets, ['tools', 'tools', 'tools', 'tools', 'egress-router']);
+    assert.deepEqual(targets, ['tools', 'tools', 'tools', 'tools', 'tools', 'egress-router']);
   });
 
   const helped: readonly (readonly [name: string, args: readonly string[], says: RegExp])[] = [

@@ -62,13 +62,17 @@ describe('manifests', function () {
   it('use the image that the overlay names, and run nothing with more than it needs', () => {
     for (const { kind, metadata, spec } of render('default')) {
       if (kind !== 'Deployment' && kind !== 'DaemonSet') continue;
-      for (const { image, securityContext } of spec.template.spec.containers) {
+      for (const { image, securityContext, resources } of spec.template.spec.containers) {
         assert.equal(image, 'registry.example/egress-router:0.1.0');
         assert.deepEqual(securityContext.capabilities.drop, ['ALL'], metadata.name);
         assert.equal(securityContext.allowPrivilegeEscalation, false);
         assert.equal(securityContext.readOnlyRootFilesystem, true);
-        const added = metadata.name === 'ingress-agent' ? ['NET_ADMIN'] : undefined;
+        const added = {
+          'ingress-agent': ['NET_ADMIN'],
+          'egress-router-node': ['SYS_ADMIN', 'NET_ADMIN', 'NET_RAW'],
+        }[metadata.name];
         assert.deepEqual(securityContext.capabilities.add, added, metadata.name);
+        assert.match(resources.limits.memory, /^\d+[MG]i$/, metadata.name);
       }
     }
   });
@@ -77,12 +81,12 @@ describe('manifests', function () {
     const objects = render('openshift');
     const kinds = objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
     assert.ok(!kinds.some((name) => name.startsWith('CustomResourceDefinition') || name.includes('controller')));
-    const plugin = objects.find(
-      ({ kind, metadata }) => kind === 'DaemonSet' && metadata.name === 'egress-router-plugin',
+    const plugin = objects.find(({ kind, metadata }) => kind === 'DaemonSet' && metadata.name === 'egress-router-node');
+    const volumes = plugin?.spec.template.spec.volumes as readonly { name: string }[];
+    assert.deepEqual(
+      volumes.filter(({ name }) => name === 'cni-bin'),
+      [{ name: 'cni-bin', hostPath: { path: '/var/lib/cni/bin', type: 'Directory' } }],
     );
-    assert.deepEqual(plugin?.spec.template.spec.volumes, [
-      { name: 'cni-bin', hostPath: { path: '/var/lib/cni/bin', type: 'Directory' } },
-    ]);
   });
 
   it('that the controller makes are right by Kubernetes’ schemas, too', async () => {

@@ -4,8 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openKubeApi } from '../../src/cluster/client.ts';
 import { clusterNames } from '../../src/cluster/names.ts';
+import { silentLog } from '../../src/daemon/log.ts';
+import type { Flow } from '../../src/model/observed.ts';
+import type { AttachmentState } from '../../src/model/state.ts';
+import { startNode } from '../../src/node/daemon.ts';
+import { parseNodeOptions } from '../../src/node/node-options.ts';
+import type { ApplyOutcome, NodeRouters } from '../../src/node/port.ts';
 import { AgentNode, agentPaths } from '../kube/agent-node.ts';
 import { type KubeObject, TestApiServer } from '../kube/api-server.ts';
+import { clusterPaths } from '../kube/cluster.ts';
 import { ControllerLab } from '../kube/controller-lab.ts';
 import { writeKubeconfig } from '../kube/kubeconfig.ts';
 import { writeRoute } from '../unit/ingress/samples.ts';
@@ -104,9 +111,65 @@ describe('RBAC allows what is asked for, and nothing to spare', () => {
     compare(server.requests, 'ingress-agent', []);
   }).timeout(10_000);
 
-  it('of the installer: none', () => {
-    const objects = render('egress').filter(({ metadata }) => metadata.name === 'egress-router-plugin');
-    assert.equal(objects.find(({ kind }) => kind === 'ServiceAccount')?.automountServiceAccountToken, false);
-    assert.deepEqual([...listPermissions(objects, 'egress-router-plugin')], []);
+  it('of the node’s daemon', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'rbac-'));
+    const [pods, definitions] = [clusterPaths.pods, clusterPaths.definitions];
+    const server = new TestApiServer([pods, definitions, clusterPaths.events]);
+    const api = openKubeApi(writeKubeconfig(folder, await server.start()));
+    const config = '{"type":"egress-router"}';
+    server.put(definitions, { metadata: { namespace: 'shop', name: 'nad' }, spec: { config } });
+    const annotations = { 'k8s.v1.cni.cncf.io/networks': 'nad' };
+    server.put(pods, { metadata: { namespace: 'shop', name: 'web', uid: 'u', annotations }, spec: {} });
+    const options = parseNodeOptions(['--target', folder, '--listen-port', '0', '--node-name', 'n1'], {});
+    assert.ok(options !== undefined);
+    const daemon = await startNode(options, { api, routers: new OneRouter(), log: silentLog, stateFolder: folder });
+    try {
+      await until(
+        () => server.all(clusterPaths.events).length > 0,
+        () => server.requests,
+      );
+    } finally {
+      await daemon.stop();
+      await server.stop();
+      rmSync(folder, { recursive: true });
+    }
+    assert.ok(server.requests.includes('PATCH /api/v1/namespaces/shop/pods/web'));
+    assert.ok(
+      server.requests.filter((line) => line.includes('/pods?')).every((line) => line.includes('spec.nodeName%3Dn1')),
+    );
+    compare(server.requests, 'egress-router-node', []);
   });
 });
+
+/** A node with one router, which takes every configuration. */
+class OneRouter implements NodeRouters {
+  list(): readonly AttachmentState[] {
+    const id = { containerId: 'c', ifname: 'net1' };
+    const state = { id, link: 'net1', pod: { namespace: 'shop', name: 'web' }, addresses: [] };
+    return [state as unknown as AttachmentState];
+  }
+  isAlive(): boolean {
+    return true;
+  }
+  retain(): void {
+    // It keeps nothing.
+  }
+  apply(): ApplyOutcome {
+    return { kind: 'applied', added: 1, removed: 0 };
+  }
+  listFlows(): readonly Flow[] {
+    return [];
+  }
+  check(): readonly string[] {
+    return [];
+  }
+  announce(): void {
+    // Nobody hears.
+  }
+  ask(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+  close(): void {
+    // It has no interface.
+  }
+}

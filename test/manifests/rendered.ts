@@ -32,6 +32,11 @@ export function render(overlay: (typeof overlays)[number]): readonly KubeDocumen
   return parse(stdout);
 }
 
+/** A folder of manifests that is no overlay. */
+export function renderFolder(name: string): readonly KubeDocument[] {
+  return parse(execaSync('kubectl', ['kustomize', `manifests/${name}`]).stdout);
+}
+
 /** Whether this machine's kubectl is older than those that the manifests are for: Debian 12 has 1.20. */
 function isOldKubectl(): boolean {
   const { stdout } = execaSync('kubectl', ['version', '--client', '--output', 'json']);

@@ -11,6 +11,10 @@ const schemas: Readonly<Record<string, string>> = {
   'rbac.authorization.k8s.io/v1 ClusterRoleBinding': 'IoK8sApiRbacV1ClusterRoleBinding',
   'rbac.authorization.k8s.io/v1 Role': 'IoK8sApiRbacV1Role',
   'rbac.authorization.k8s.io/v1 RoleBinding': 'IoK8sApiRbacV1RoleBinding',
+  'admissionregistration.k8s.io/v1 ValidatingAdmissionPolicy':
+    'IoK8sApiAdmissionregistrationV1ValidatingAdmissionPolicy',
+  'admissionregistration.k8s.io/v1 ValidatingAdmissionPolicyBinding':
+    'IoK8sApiAdmissionregistrationV1ValidatingAdmissionPolicyBinding',
   'apiextensions.k8s.io/v1 CustomResourceDefinition':
     'IoK8sApiextensionsApiserverPkgApisApiextensionsV1CustomResourceDefinition',
 };

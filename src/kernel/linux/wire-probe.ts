@@ -15,6 +15,8 @@ export interface WireQuestion {
 
 const packetDomain = 17;
 const rawSocket = 3;
+/** `SOCK_NONBLOCK`. */
+const nonBlocking = 0o4000;
 const etherType = { arp: 0x0806, ipv6: 0x86dd } as const;
 const everybody = Buffer.alloc(6, 0xff);
 
@@ -50,7 +52,7 @@ export class WireConversation {
   /**
    * Opens the sockets. Throws the system's error, such as a link that is down.
    *
-   * @param patience milliseconds that {@link listen} waits for a frame where there is none
+   * @param patience milliseconds that {@link listen} waits for a frame where there is none; 0: it never blocks
    */
   constructor(link: Link, questions: readonly WireQuestion[], patience: number) {
     this.#link = link;
@@ -91,6 +93,12 @@ export class WireConversation {
     return [...this.#claimants.values()];
   }
 
+  /** Forgets who said so, for another round. */
+  forget(): void {
+    this.#claimants.clear();
+  }
+
+  /** Takes the kernel some milliseconds: it waits until nobody looks at a socket any more. */
   close(): void {
     for (const { fd } of this.#channels.splice(0)) closeSync(fd);
   }
@@ -121,7 +129,7 @@ function openChannel(
 
 function openPacketSocket(linkIndex: number, type: number, patience: number): number {
   const bigEndianType = littleEndian ? ((type & 0xff) << 8) | (type >> 8) : type;
-  const fd = openSocket(packetDomain, rawSocket, bigEndianType);
+  const fd = openSocket(packetDomain, patience === 0 ? rawSocket | nonBlocking : rawSocket, bigEndianType);
   try {
     // struct sockaddr_ll
     const address = Buffer.alloc(20);
@@ -130,6 +138,11 @@ function openPacketSocket(linkIndex: number, type: number, patience: number): nu
     view.setUint16(2, type);
     view.setInt32(4, linkIndex, littleEndian);
     bindSocket(fd, address);
+    if (patience === 0) {
+      // What others ask each other is not worth keeping: a few frames (SO_RCVBUF).
+      setSocketOption(fd, 1, 8, Buffer.from([0, 0x20, 0, 0]));
+      return fd;
+    }
     // struct timeval: short, so that the end of the wait is noticed.
     const timeout = Buffer.alloc(16);
     new DataView(timeout.buffer, timeout.byteOffset, 16).setBigInt64(8, BigInt(patience * 1000), littleEndian);
