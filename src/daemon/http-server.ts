@@ -13,6 +13,10 @@ export interface HttpParts {
   readonly metrics: { readonly contentType: string; metrics(): Promise<string> };
   /** Why the daemon is not ready; undefined when it is. */
   readonly unreadiness: () => string | undefined;
+  /** What is not as it should be though the daemon is ready, a line each. */
+  readonly remarks?: () => readonly string[];
+  /** Why one thing that the daemon serves is not ready, such as `tcp/13306`; undefined when it is. */
+  readonly partUnreadiness?: (part: string) => string | undefined;
   /** Every claim of a port, for `erctl routes`; undefined before the first list. Absent: there are none. */
   readonly claims?: () => unknown;
   /** Absent: everybody may read the metrics and the claims. */
@@ -36,7 +40,8 @@ async function answer(parts: HttpParts, request: IncomingMessage, response: Serv
       return send(response, 200, 'ok\n');
     case '/readyz': {
       const unreadiness = parts.unreadiness();
-      return unreadiness === undefined ? send(response, 200, 'ok\n') : send(response, 503, `${unreadiness}\n`);
+      if (unreadiness !== undefined) return send(response, 503, `${unreadiness}\n`);
+      return send(response, 200, ['ok', ...(parts.remarks?.() ?? [])].map((line) => `${line}\n`).join(''));
     }
     case '/claims': {
       if (parts.claims === undefined) return send(response, 404, listPaths(parts));
@@ -52,8 +57,12 @@ async function answer(parts: HttpParts, request: IncomingMessage, response: Serv
       } catch (error) {
         return send(response, 500, `${error instanceof Error ? error.message : String(error)}\n`);
       }
-    default:
-      return send(response, 404, listPaths(parts));
+    default: {
+      const part = /^\/readyz\/([^?]+)/.exec(request.url ?? '')?.[1];
+      if (part === undefined || parts.partUnreadiness === undefined) return send(response, 404, listPaths(parts));
+      const unreadiness = parts.partUnreadiness(part);
+      return unreadiness === undefined ? send(response, 200, 'ok\n') : send(response, 503, `${unreadiness}\n`);
+    }
   }
 }
 

@@ -66,6 +66,8 @@ export async function startDaemon(
     createDaemonServer({
       metrics: metrics.registry,
       unreadiness: () => agent.unreadiness,
+      remarks: () => ports.remarks,
+      partUnreadiness: (part) => agent.unreadiness ?? ports.describePort(part),
       claims: () => ports.admissions && describeClaims(ports.admissions),
       ...(stats.credentials !== undefined && { credentials: stats.credentials }),
     });

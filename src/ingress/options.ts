@@ -31,6 +31,8 @@ export interface AgentOptions {
   readonly stats?: { readonly address: string; readonly port: number; readonly credentials?: Credentials };
   /** Milliseconds that an established connection may go on when its endpoint is gone. */
   readonly drainTime: number;
+  /** Whether clients that an allow-list no longer names lose their connections. */
+  readonly strictAllowLists: boolean;
   readonly cleanupOnExit: boolean;
   readonly dryRun: boolean;
   readonly logLevel: string;
@@ -76,6 +78,7 @@ function readOptions(reader: Reader): AgentOptions {
     routerNameKey: reader.read('router-name-annotation', (text) => text) ?? defaultRouterNameKey,
     ...(stats !== undefined && { stats }),
     drainTime: readTimeOrNone(reader, 'drain-time'),
+    strictAllowLists: reader.isSet('strict-allow-lists'),
     cleanupOnExit: reader.isSet('cleanup-on-exit'),
     dryRun: reader.isSet('dry-run'),
     logLevel: reader.read('log-level', parseLogLevel, 'must be one of debug, info, warn, error') ?? 'info',
