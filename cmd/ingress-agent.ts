@@ -14,7 +14,8 @@ import { NftablesIngress } from '../src/kernel/linux/ingress/nftables-ingress.ts
 /** Wiring: what puts open ports in force on this node. */
 function openKernel(options: AgentOptions): PortKernel {
   if (options.dryRun) return new MemoryKernel();
-  return new NftablesIngress({ name: options.ports.name, drainTime: options.drainTime });
+  const { ports, drainTime, strictAllowLists } = options;
+  return new NftablesIngress({ name: ports.name, drainTime, isStrict: strictAllowLists });
 }
 
 const options = readCommandLine(parseOptions, formatHelp);

@@ -17,6 +17,10 @@ export interface HttpParts {
   readonly metrics: { readonly contentType: string; metrics(): Promise<string> };
   /** Why the daemon is not ready; undefined when it is. */
   readonly unreadiness: () => string | undefined;
+  /** What is not as it should be though the daemon is ready, a line each. */
+  readonly remarks?: () => readonly string[];
+  /** Why one thing that the daemon serves is not ready, such as `tcp/13306`; undefined when it is. */
+  readonly partUnreadiness?: (part: string) => string | undefined;
   /** Documents for programs, by path; undefined where there is nothing to tell yet. */
   readonly documents?: Readonly<Record<string, DocumentMaker>>;
   /** Absent: everybody may read the metrics and the documents. */
@@ -66,7 +70,8 @@ async function answer(parts: HttpParts, request: IncomingMessage, response: Serv
       return send(response, 200, 'ok\n');
     case '/readyz': {
       const unreadiness = parts.unreadiness();
-      return unreadiness === undefined ? send(response, 200, 'ok\n') : send(response, 503, `${unreadiness}\n`);
+      if (unreadiness !== undefined) return send(response, 503, `${unreadiness}\n`);
+      return send(response, 200, ['ok', ...(parts.remarks?.() ?? [])].map((line) => `${line}\n`).join(''));
     }
     case '/metrics':
       if (!admit(parts, request, response)) return;
@@ -76,6 +81,11 @@ async function answer(parts: HttpParts, request: IncomingMessage, response: Serv
         return send(response, 500, `${error instanceof Error ? error.message : String(error)}\n`);
       }
     default: {
+      const part = /^\/readyz\/(.+)/.exec(pathname)?.[1];
+      if (part !== undefined && parts.partUnreadiness !== undefined) {
+        const unreadiness = parts.partUnreadiness(part);
+        return unreadiness === undefined ? send(response, 200, 'ok\n') : send(response, 503, `${unreadiness}\n`);
+      }
       const { documents = {} } = parts;
       const make = Object.hasOwn(documents, pathname) ? documents[pathname] : undefined;
       if (make === undefined) return send(response, 404, listPaths(parts));

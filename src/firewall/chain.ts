@@ -24,7 +24,9 @@ export type Condition = (probe: Probe) => boolean | undefined;
 
 /** What a rule does with a packet that meets its conditions. */
 export type Verdict =
-  | { readonly kind: 'accept' | 'drop' | 'return' }
+  | { readonly kind: 'drop' | 'return' }
+  /** Ends the chain; `translates` the destination, where it does. */
+  | { readonly kind: 'accept'; readonly translates?: true }
   | { readonly kind: 'jump' | 'goto'; readonly chain: string }
   /** Depends on a value that only the kernel looks up. */
   | { readonly kind: 'depends'; readonly choose: (probe: Probe) => Verdict | undefined }

@@ -108,6 +108,7 @@ function readRule(text: string, words: readonly string[]): ForeignRule {
 }
 
 function readTarget(word: string, target: string): Verdict {
+  if (target === 'DNAT' || target === 'REDIRECT' || target === 'NETMAP') return { kind: 'accept', translates: true };
   if (target === 'ACCEPT' || translating.has(target)) return { kind: 'accept' };
   if (target === 'DROP' || target === 'REJECT') return { kind: 'drop' };
   if (target === 'RETURN') return { kind: 'return' };

@@ -104,7 +104,8 @@ function readVerdict(expression: Record<string, unknown>): Verdict | undefined {
   if ('accept' in expression) return { kind: 'accept' };
   if ('drop' in expression || 'reject' in expression) return { kind: 'drop' };
   if ('return' in expression) return { kind: 'return' };
-  if (['dnat', 'snat', 'masquerade', 'redirect', 'queue'].some((word) => word in expression)) return { kind: 'accept' };
+  if ('dnat' in expression || 'redirect' in expression) return { kind: 'accept', translates: true };
+  if (['snat', 'masquerade', 'queue'].some((word) => word in expression)) return { kind: 'accept' };
   for (const kind of ['jump', 'goto'] as const) {
     const target = expression[kind];
     if (isRecord(target)) return { kind, chain: word(target.target) };

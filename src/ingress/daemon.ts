@@ -90,6 +90,8 @@ export async function startDaemon(
           '/haproxy': async () => describeHaproxy(await http.engine.describe(), http.directory),
         }),
       },
+      remarks: () => ports.remarks,
+      partUnreadiness: (part) => agent.unreadiness ?? ports.describePort(part),
       ...(stats.credentials !== undefined && { credentials: stats.credentials }),
     });
   if (server !== undefined && stats !== undefined) await listen(server, stats, ['--stats-address', '--stats-port']);

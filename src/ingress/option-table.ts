@@ -111,6 +111,7 @@ export const optionTable: OptionTable<OptionName> = {
     help: 'forget established connections so long after their endpoint is gone (us ms s m h d, none: ms); 0: at once',
     initial: '10s',
   },
+  'strict-allow-lists': { help: 'end connections of clients that an allow-list no longer names' },
   'sync-interval': {
     value: 'TIME',
     help: 'least time between two changes of ports (us ms s m h d, none: ms); 0: none',
@@ -164,6 +165,7 @@ export type OptionName =
   | 'tunnel-timeout'
   | 'check-interval'
   | 'drain-time'
+  | 'strict-allow-lists'
   | 'sync-interval'
   | StatsOptionName
   | 'log-level'

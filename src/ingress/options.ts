@@ -34,6 +34,8 @@ export interface AgentOptions {
   readonly stats?: StatsOptions;
   /** Milliseconds that an established connection may go on when its endpoint is gone. */
   readonly drainTime: number;
+  /** Whether clients that an allow-list no longer names lose their connections. */
+  readonly strictAllowLists: boolean;
   readonly cleanupOnExit: boolean;
   readonly dryRun: boolean;
   readonly logLevel: string;
@@ -90,6 +92,7 @@ function readOptions(reader: Reader): AgentOptions {
     routerNameKey: reader.read('router-name-annotation', (text) => text) ?? defaultRouterNameKey,
     ...(stats !== undefined && { stats }),
     drainTime,
+    strictAllowLists: reader.isSet('strict-allow-lists'),
     cleanupOnExit: reader.isSet('cleanup-on-exit'),
     dryRun: reader.isSet('dry-run'),
     logLevel: reader.read('log-level', parseLogLevel, 'must be one of debug, info, warn, error') ?? 'info',

@@ -50,3 +50,6 @@ export interface IngressRules {
   /** Addresses of the node that are served; absent: all of them. */
   readonly addresses?: readonly Address[];
 }
+
+/** Whether a node hands on packets that are not for itself, by family. */
+export type Forwarding = Readonly<Record<Family, boolean>>;

@@ -1,4 +1,12 @@
-import type { IngressRules } from '../../model/ingress.ts';
+import type { Family } from '../../model/address.ts';
+import type { Forwarding, IngressRules } from '../../model/ingress.ts';
+import type { PortTraffic } from '../../model/traffic.ts';
+
+/** Translations of others, as their tools print them. */
+export interface ForeignNat {
+  readonly nft: unknown;
+  readonly saved: readonly { readonly family: Family; readonly text: string }[];
+}
 
 /** Puts open ports in force on the node: what the data plane of ports needs of the kernel. */
 export interface PortKernel {
@@ -18,6 +26,12 @@ export interface PortKernel {
   cleanUp(): Promise<number | undefined>;
   /** What `nft -j` lists of others' tables that forwarded packets pass; undefined where that cannot be told. */
   listForeignTables(): Promise<unknown>;
+  /** What others translate before routing: as {@link listForeignTables}, and what `iptables-save -t nat` prints. */
+  listForeignNat(): Promise<ForeignNat>;
+  /** Whether the node hands on packets that are not for itself. */
+  readForwarding(): Forwarding;
+  /** What went through each port, by `tcp 13306`. Rejects with an Error where that cannot be told. */
+  readTraffic(): Promise<ReadonlyMap<string, PortTraffic>>;
   /** Takes away everything that {@link apply} made. */
   remove(): void;
 }
@@ -46,6 +60,27 @@ export class MemoryKernel implements PortKernel {
 
   listForeignTables(): Promise<unknown> {
     return Promise.resolve(this.foreign);
+  }
+
+  /** Told as others' translations. */
+  foreignNat: ForeignNat = { nft: undefined, saved: [] };
+
+  listForeignNat(): Promise<ForeignNat> {
+    return Promise.resolve(this.foreignNat);
+  }
+
+  /** Told as whether the node forwards. */
+  forwarding: Forwarding = { 4: true, 6: true };
+
+  readForwarding(): Forwarding {
+    return this.forwarding;
+  }
+
+  /** Told as what went through ports. */
+  traffic: ReadonlyMap<string, PortTraffic> = new Map();
+
+  readTraffic(): Promise<ReadonlyMap<string, PortTraffic>> {
+    return Promise.resolve(this.traffic);
   }
 
   remove(): void {

@@ -1,20 +1,19 @@
-import type { PortRequest } from '../../api/route/port-demand.ts';
 import { BoundedFrequencyRunner } from '../../daemon/bounded-frequency-runner.ts';
 import type { DaemonLog } from '../../daemon/log.ts';
-import { readNftables } from '../../firewall/nftables.ts';
 import type { IngressPort, IngressRules } from '../../model/ingress.ts';
-import { describeBackends } from '../backends/endpoints.ts';
 import { type PortAdmissions, portKey } from '../claims/ports.ts';
 import { readNodeAddresses } from '../gateway/addresses.ts';
 import { type GatewayReports, reportGateways } from '../gateway/gateway-status.ts';
 import type { AgentMetrics } from '../metrics.ts';
 import type { Inventory, Journal } from '../objects/inventory.ts';
-import type { DataPlane, PlaneHost, PlaneReport, Verdict } from '../plane.ts';
+import type { DataPlane, PlaneHost, PlaneReport } from '../plane.ts';
 import { collectGatewayObjects, DesiredPorts, type DesiredSettings, type DesiredState } from './desired.ts';
-import { describeFirewall } from './firewall.ts';
 import { type CheckTarget, HealthChecks, listTargets, type Probe } from './health.ts';
-import type { PortKernel } from './kernel.ts';
 import { ListenerWatch } from './listeners.ts';
+import { listNamedDead, listNamedPorts } from './named.ts';
+import { NodeWatch, type NodeWatchParts } from './node-watch.ts';
+import { TrafficMetrics } from './traffic-metrics.ts';
+import { lacksLocalEndpoint, listVerdicts } from './verdicts.ts';
 
 /** How ports are served. */
 export interface PortSettings extends DesiredSettings {
@@ -31,9 +30,8 @@ export interface PortSettings extends DesiredSettings {
 }
 
 /** What the data plane works with. */
-export interface PortParts {
+export interface PortParts extends NodeWatchParts {
   readonly inventory: Inventory;
-  readonly kernel: PortKernel;
   readonly log: DaemonLog;
   readonly metrics: AgentMetrics;
   readonly listeners?: ListenerWatch;
@@ -43,7 +41,10 @@ export interface PortParts {
 }
 
 /** Milliseconds. */
-const times = { cleanUp: 200, cleanUpRetry: 10_000, check: 100, firewallDelay: 1000, firewall: 300_000 };
+const times = { cleanUp: 200, cleanUpRetry: 10_000, check: 100, firewallDelay: 1000, firewall: 300_000, node: 2000 };
+
+/** Ports that readiness names at most. */
+const maxRemarks = 20;
 
 /** Ports of the node, in the kernel: TCP, UDP and SCTP that Routes and listeners of Gateways ask for. */
 export class PortPlane implements DataPlane {
@@ -58,6 +59,8 @@ export class PortPlane implements DataPlane {
   readonly #check: BoundedFrequencyRunner;
   readonly #cleanUp: BoundedFrequencyRunner;
   readonly #firewall: BoundedFrequencyRunner;
+  readonly #node: NodeWatch;
+  #nodeTimer: NodeJS.Timeout | undefined;
   #host: PlaneHost | undefined;
   #desired: DesiredState | undefined;
   #ports: readonly IngressPort[] | undefined;
@@ -77,17 +80,51 @@ export class PortPlane implements DataPlane {
     this.#health = new HealthChecks(() => this.#host?.requestSync(), parts.probe);
     this.#check = new BoundedFrequencyRunner(() => this.#updateChecks(), times.check, times.check);
     this.#cleanUp = new BoundedFrequencyRunner(() => void this.#runCleanUp(), 0, times.cleanUp);
-    this.#firewall = new BoundedFrequencyRunner(() => void this.#runFirewall(), times.firewallDelay, times.firewall);
+    this.#firewall = new BoundedFrequencyRunner(() => void this.#lookAtRules(), times.firewallDelay, times.firewall);
+    this.#node = new NodeWatch(parts, (place, problem) => this.#host?.report(place, problem));
+    void new TrafficMetrics(parts.metrics.registry, {
+      readTraffic: () => parts.kernel.readTraffic(),
+      listPorts: () => listNamedPorts(this.#desired?.admissions),
+      listDead: (limit) => listNamedDead(this.#desired, this.#health.dead, this.#desiredPorts.finder, limit),
+    });
   }
 
   start(host: PlaneHost): void {
     this.#host = host;
     // A program on the node may take a port, or free one that a Route waits for.
     this.#listeners.start(() => host.requestSync());
+    this.#nodeTimer = setInterval(() => {
+      if (this.#node.lookAtForwarding(this.#ports ?? [])) host.requestReport();
+    }, times.node);
+    this.#nodeTimer.unref();
   }
 
   get unreadiness(): string | undefined {
-    return undefined;
+    const unforwarded = this.#node.unreadiness;
+    if (unforwarded !== undefined) return unforwarded;
+    // A node that serves something is ready: one tenant's Service must not take it from all others.
+    const ports = this.#ports ?? [];
+    const isIdle = ports.length > 0 && ports.every(lacksLocalEndpoint);
+    return isIdle ? this.remarks.join('; ') : undefined;
+  }
+
+  /** What is not as authors may expect though the node is ready, a line each. */
+  get remarks(): readonly string[] {
+    const lacking = (this.#ports ?? []).filter(lacksLocalEndpoint);
+    const names = lacking
+      .slice(0, maxRemarks)
+      .map(
+        (port) => `${portKey(port)}: no ready endpoint on this node, and only such count (externalTrafficPolicy Local)`,
+      );
+    return lacking.length > names.length ? [...names, `and ${lacking.length - names.length} more ports`] : names;
+  }
+
+  /** Why connections to a port, `tcp/13306`, would be refused here: for health checks of load balancers. */
+  describePort(part: string): string | undefined {
+    const port = this.#ports?.find(({ protocol, port: number }) => `${protocol}/${number}` === part);
+    if (port === undefined) return `${part} is not open on this node`;
+    if (lacksLocalEndpoint(port)) return `${part} has no ready endpoint on this node`;
+    return port.endpoints.some(({ weight }) => weight > 0) ? undefined : `${part} has no ready endpoint`;
   }
 
   /** What became of every request for a port; undefined before the first sync. */
@@ -118,6 +155,7 @@ export class PortPlane implements DataPlane {
       this.#ports = ports;
       this.#cleanUp.request();
     }
+    this.#node.lookAtForwarding(ports);
     this.#check.request();
     this.#firewall.request();
   }
@@ -128,40 +166,23 @@ export class PortPlane implements DataPlane {
     metrics.endpoints.set(this.#ports?.reduce((sum, { endpoints }) => sum + endpoints.length, 0) ?? 0);
     const admissions = this.#desired?.admissions;
     if (admissions === undefined) return { verdicts: [] };
-    return { verdicts: this.#listVerdicts(admissions), gateways: this.#reportGateways(admissions) };
+    const verdicts = listVerdicts(admissions, {
+      finder: this.#desiredPorts.finder,
+      node: this.#settings.node,
+      portsOfRequests: this.#desired?.portsOfRequests ?? [],
+      isTranslated: (key) => this.#node.isTranslated(key),
+      unreadiness: this.#node.unreadiness,
+    });
+    return { verdicts, gateways: this.#reportGateways(admissions) };
   }
 
   stop(removes: boolean): void {
     this.#isStopped = true;
     this.#listeners.close();
+    clearInterval(this.#nodeTimer);
     for (const runner of [this.#check, this.#cleanUp, this.#firewall]) runner.cancel();
     this.#health.close();
     if (removes) this.#parts.kernel.remove();
-  }
-
-  #listVerdicts({ admitted, refused }: PortAdmissions): readonly Verdict[] {
-    const { finder } = this.#desiredPorts;
-    return [
-      ...admitted.map(({ request, demand }): Verdict => {
-        const { ports, backends, targetPort, ignored } = demand;
-        const choices = ports.map(({ protocol }) => ({ protocol, ...(targetPort !== undefined && { targetPort }) }));
-        return {
-          ...describeRequest(request),
-          ports: ports.map(({ protocol, port }) => `${protocol} ${port}`),
-          notes: describeBackends(backends, request.meta.namespace, choices, finder),
-          ignored,
-        };
-      }),
-      ...refused.map(
-        ({ request, reason, message }): Verdict => ({
-          ...describeRequest(request),
-          reason,
-          message,
-          notes: [],
-          ignored: request.demand.ok ? request.demand.value.ignored : [],
-        }),
-      ),
-    ];
   }
 
   #reportGateways(admissions: PortAdmissions): GatewayReports {
@@ -223,16 +244,12 @@ export class PortPlane implements DataPlane {
     }
   }
 
-  /** Now and then: others may drop what the agent accepts, and nobody else would tell why. */
-  async #runFirewall(): Promise<void> {
-    try {
-      const listing = await this.#parts.kernel.listForeignTables();
-      if (this.#isStopped || listing === undefined) return;
-      this.#host?.report('firewall', describeFirewall(readNftables(listing).tables, this.#ports ?? []));
-    } catch (error) {
-      this.#host?.report('firewall', `rules of others cannot be listed: ${messageOf(error)}`);
-    }
-    if (!this.#isStopped) this.#firewall.request();
+  /** Now and then: others may drop what the agent accepts, or take it, and nobody else would tell why. */
+  async #lookAtRules(): Promise<void> {
+    const isNews = await this.#node.lookAtRules(this.#ports ?? []);
+    if (this.#isStopped) return;
+    if (isNews) this.#host?.requestReport();
+    this.#firewall.request();
   }
 
   #updateChecks(): void {
@@ -249,10 +266,6 @@ export class PortPlane implements DataPlane {
     this.#health.watch(targets);
     this.#parts.metrics.deadEndpoints.set(this.#health.dead.size);
   }
-}
-
-function describeRequest({ meta, host, listener }: PortRequest): Pick<Verdict, 'meta' | 'host' | 'listener'> {
-  return { meta, ...(host !== undefined && { host }), ...(listener !== undefined && { listener }) };
 }
 
 function isSameList(one: readonly unknown[], other: readonly unknown[]): boolean {

@@ -1,4 +1,4 @@
-import type { IngressPort, IngressRules } from '../../../model/ingress.ts';
+import type { Forwarding, IngressPort, IngressRules } from '../../../model/ingress.ts';
 import type { PortTraffic } from '../../../model/traffic.ts';
 import { families } from '../../../rules/ingress/families.ts';
 import { ingressTableName, type Side, sides } from '../../../rules/ingress/frame.ts';
@@ -12,7 +12,8 @@ import { NetlinkError } from '../netlink/socket.ts';
 import { runTool } from '../rule-tools.ts';
 import { readUnfilteredBridges, type UnfilteredBridges } from './bridges.ts';
 import { ConntrackCleanup } from './conntrack-cleanup.ts';
-import { listForeignTables } from './foreign-rules.ts';
+import { listForeignTables, type SavedRules, saveForeignNat } from './foreign-rules.ts';
+import { readForwarding } from './forwarding.ts';
 import { readTraffic } from './traffic.ts';
 
 /** How the open ports are kept. */
@@ -108,6 +109,16 @@ export class NftablesIngress {
   /** What `nft -j` lists of others' tables that forwarded packets pass; undefined where that cannot be told. */
   listForeignTables(): Promise<unknown> {
     return listForeignTables();
+  }
+
+  /** Whether the node hands on packets that are not for itself. */
+  readForwarding(): Forwarding {
+    return readForwarding();
+  }
+
+  /** What others translate before routing: tables of nftables as `nft -j` lists them, and rules of iptables. */
+  async listForeignNat(): Promise<{ readonly nft: unknown; readonly saved: readonly SavedRules[] }> {
+    return { nft: await listForeignTables(' type nat hook prerouting '), saved: await saveForeignNat() };
   }
 
   /** Takes everything away, also what an earlier one left. Throws {@link KernelError}. */

@@ -1,0 +1,155 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { PortTraffic } from '../../model/traffic.ts';
+
+/** One port of a Route, or of a listener of a Gateway, for labels. */
+export interface NamedPort {
+  readonly namespace: string;
+  /** Of the Route, or of the Gateway. */
+  readonly name: string;
+  /** `tcp 13306`. */
+  readonly key: string;
+}
+
+/** One endpoint that health checks found dead. */
+export interface NamedEndpoint {
+  readonly namespace: string;
+  readonly name: string;
+  /** `10.128.0.5:3306`. */
+  readonly endpoint: string;
+  /** `pod:web-1`, where it is known. */
+  readonly target: string;
+}
+
+/** Where the figures come from. */
+export interface TrafficSource {
+  readTraffic(): Promise<ReadonlyMap<string, PortTraffic>>;
+  listPorts(): readonly NamedPort[];
+  /** At most so many. */
+  listDead(limit: number): readonly NamedEndpoint[];
+}
+
+/** Ports with figures of their own; those of all others are summed up, so that tenants cannot fill a Prometheus. */
+const maxPorts = 1000;
+const maxDead = 200;
+/** Milliseconds for which figures that were read count as new. */
+const freshFor = 2000;
+const prefix = 'egress_router_ingress_route_';
+const labelNames = ['namespace', 'route', 'protocol', 'port'] as const;
+type Label = (typeof labelNames)[number];
+type Labels = Record<Label, string>;
+
+/** Traffic of every Route in the form of Prometheus, read from the kernel when it is asked for. */
+export class TrafficMetrics {
+  readonly #source: TrafficSource;
+  #rows: Promise<readonly (readonly [Labels, PortTraffic])[]> | undefined;
+  #readAt = Number.NEGATIVE_INFINITY;
+
+  constructor(registry: Registry, source: TrafficSource) {
+    this.#source = source;
+    this.#count(registry, 'connections_total', 'Connections led to an endpoint.', ({ connections }) => connections);
+    this.#countBy(registry, 'bytes_total', 'Bytes that the node forwarded.', 'direction', (traffic) => ({
+      received: traffic.received,
+      sent: traffic.sent,
+    }));
+    this.#countBy(registry, 'refused_total', 'Attempts that were refused, by reason.', 'reason', (traffic) => ({
+      limit: traffic.refusedByLimit,
+      list: traffic.refusedByList,
+      'no-endpoint': traffic.unserved,
+    }));
+    const dead = new Gauge({
+      name: `${prefix}dead_endpoint`,
+      help: 'Endpoints that health checks found dead, by name.',
+      labelNames: ['namespace', 'route', 'endpoint', 'target'],
+      registers: [registry],
+      collect: () => {
+        dead.reset();
+        for (const { namespace, name, endpoint, target } of source.listDead(maxDead)) {
+          dead.set({ namespace, route: name, endpoint, target }, 1);
+        }
+      },
+    });
+  }
+
+  #count(registry: Registry, name: string, help: string, pick: (traffic: PortTraffic) => number): void {
+    const counter = new Counter({
+      name: `${prefix}${name}`,
+      help,
+      labelNames: [...labelNames],
+      registers: [registry],
+      collect: async () => {
+        const rows = await this.#read();
+        counter.reset();
+        for (const [labels, traffic] of rows) counter.inc(labels, pick(traffic));
+      },
+    });
+  }
+
+  #countBy<By extends string>(
+    registry: Registry,
+    name: string,
+    help: string,
+    by: By,
+    pick: (traffic: PortTraffic) => Readonly<Record<string, number>>,
+  ): void {
+    const counter = new Counter<Label | By>({
+      name: `${prefix}${name}`,
+      help,
+      labelNames: [...labelNames, by],
+      registers: [registry],
+      collect: async () => {
+        const rows = await this.#read();
+        counter.reset();
+        for (const [labels, traffic] of rows) {
+          for (const [value, count] of Object.entries(pick(traffic))) {
+            counter.inc({ ...labels, [by]: value } as Record<Label | By, string>, count);
+          }
+        }
+      },
+    });
+  }
+
+  /** Once for all metrics of a scrape. */
+  #read(): Promise<readonly (readonly [Labels, PortTraffic])[]> {
+    const now = performance.now();
+    if (this.#rows === undefined || now - this.#readAt > freshFor) {
+      this.#readAt = now;
+      // Without figures there are none; other metrics must not go with them.
+      this.#rows = this.#source.readTraffic().then(
+        (traffic) => nameRows(this.#source.listPorts(), traffic),
+        () => [],
+      );
+    }
+    return this.#rows;
+  }
+}
+
+/** Ports that are met no more are left out; those beyond the limit with the least traffic are one row. */
+function nameRows(
+  ports: readonly NamedPort[],
+  traffic: ReadonlyMap<string, PortTraffic>,
+): readonly (readonly [Labels, PortTraffic])[] {
+  const rows = ports.flatMap(({ namespace, name, key }): (readonly [Labels, PortTraffic])[] => {
+    const seen = traffic.get(key);
+    if (seen === undefined) return [];
+    const [protocol = '', port = ''] = key.split(' ');
+    return [[{ namespace, route: name, protocol, port }, seen]];
+  });
+  if (rows.length <= maxPorts) return rows;
+  rows.sort(([, one], [, other]) => other.connections - one.connections);
+  const rest = rows.slice(maxPorts).map(([, one]) => one);
+  const sum = (pick: (one: PortTraffic) => number): number => rest.reduce((total, one) => total + pick(one), 0);
+  return [
+    ...rows.slice(0, maxPorts),
+    [
+      { namespace: '', route: 'others', protocol: '', port: '' },
+      {
+        connections: sum(({ connections }) => connections),
+        received: sum(({ received }) => received),
+        sent: sum(({ sent }) => sent),
+        refusedByLimit: sum(({ refusedByLimit }) => refusedByLimit),
+        refusedByList: sum(({ refusedByList }) => refusedByList),
+        unserved: sum(({ unserved }) => unserved),
+      },
+    ],
+  ];
+}

@@ -1,0 +1,61 @@
+import type { PortRequest } from '../../api/route/port-demand.ts';
+import type { IngressPort } from '../../model/ingress.ts';
+import { describeBackends, type EndpointFinder } from '../backends/endpoints.ts';
+import { type AdmittedPorts, type PortAdmissions, portKey } from '../claims/ports.ts';
+import type { Verdict } from '../plane.ts';
+
+/** What authors are told of beside the decisions about their ports. */
+export interface VerdictContext {
+  readonly finder: EndpointFinder;
+  /** This node's name. */
+  readonly node: string;
+  /** Ports of each admitted request, in the order of the admissions. */
+  readonly portsOfRequests: readonly (readonly IngressPort[])[];
+  /** Whether rules of others translate connections to a port, `tcp 13306`, too. */
+  readonly isTranslated: (key: string) => boolean;
+  /** Why no connection reaches an endpoint of this node's; undefined where they do. */
+  readonly unreadiness: string | undefined;
+}
+
+/** What became of every request for a port. */
+export function listVerdicts({ admitted, refused }: PortAdmissions, context: VerdictContext): readonly Verdict[] {
+  return [
+    ...admitted.map((one, index) => describeAdmitted(one, context.portsOfRequests[index] ?? [], context)),
+    ...refused.map(
+      ({ request, reason, message }): Verdict => ({
+        ...describeRequest(request),
+        reason,
+        message,
+        notes: [],
+        ignored: request.demand.ok ? request.demand.value.ignored : [],
+      }),
+    ),
+  ];
+}
+
+function describeAdmitted(
+  { request, demand }: AdmittedPorts,
+  open: readonly IngressPort[],
+  { finder, node, isTranslated, unreadiness }: VerdictContext,
+): Verdict {
+  const { ports, backends, targetPort, ignored } = demand;
+  const choices = ports.map(({ protocol }) => ({ protocol, ...(targetPort !== undefined && { targetPort }) }));
+  const notes = [...describeBackends(backends, request.meta.namespace, choices, finder)];
+  if (open.some(lacksLocalEndpoint)) {
+    notes.push(`node ${node} has no ready endpoint, and a Service has externalTrafficPolicy Local: refused there`);
+  }
+  for (const asked of ports.map(portKey).filter(isTranslated)) {
+    notes.push(`other rules on node ${node} translate connections to ${asked}, too, and may take them`);
+  }
+  if (unreadiness !== undefined) notes.push(`node ${node}: ${unreadiness}`);
+  return { ...describeRequest(request), ports: ports.map(portKey), notes, ignored };
+}
+
+/** Whether a port leads nowhere only because endpoints of other nodes do not count. */
+export function lacksLocalEndpoint({ localOnly, endpoints }: IngressPort): boolean {
+  return localOnly === true && !endpoints.some(({ local, weight }) => local && weight > 0);
+}
+
+function describeRequest({ meta, host, listener }: PortRequest): Pick<Verdict, 'meta' | 'host' | 'listener'> {
+  return { meta, ...(host !== undefined && { host }), ...(listener !== undefined && { listener }) };
+}
