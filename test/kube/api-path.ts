@@ -10,10 +10,12 @@ export function parsePath(path: string) {
 
 export type LabelSelector = (object: KubeObject) => boolean;
 
-/** `labelSelector` of a request: `KEY=VALUE` and `KEY`, all of them. */
+/** `labelSelector` of a request: `KEY=VALUE` and `KEY`, all of them; and a `fieldSelector` of `metadata.name`. */
 export function parseSelector(url: URL): LabelSelector {
   const words = (url.searchParams.get('labelSelector') ?? '').split(',').filter((word) => word !== '');
+  const name = /^metadata\.name=(.+)$/.exec(url.searchParams.get('fieldSelector') ?? '')?.[1];
   return ({ metadata }) => {
+    if (name !== undefined && metadata.name !== name) return false;
     const labels = (metadata.labels ?? {}) as Readonly<Record<string, unknown>>;
     return words.every((word) => {
       const [key = '', value] = word.split('=');

@@ -71,6 +71,8 @@ export class TestApiServer {
   isSilent = false;
   /** Ends an object that does not go at once when it is deleted; returns whether it does. */
   end: ((collection: string, key: string, graceSeconds: number | undefined) => boolean) | undefined;
+  /** What a SelfSubjectAccessReview is answered. */
+  mayDo: (attributes: Readonly<Record<string, unknown>>) => boolean = () => true;
   /** How many connections were made to it. */
   connections = 0;
   /** How many requests were answered 401. */
@@ -263,6 +265,11 @@ export class TestApiServer {
     const body = await readBody(request);
     if (request.headers['content-type'] === 'application/apply-patch+yaml') {
       this.#apply(url, body as KubeObject, response);
+      return;
+    }
+    if (url.pathname === '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews') {
+      const { resourceAttributes } = (body as { spec: { resourceAttributes: Readonly<Record<string, unknown>> } }).spec;
+      send(response, 201, { ...(body as object), status: { allowed: this.mayDo(resourceAttributes) } });
       return;
     }
     const inNamespace = /^(\/api\/v1)\/namespaces\/([^/]+)\/events$/.exec(url.pathname);
