@@ -129,8 +129,10 @@ export const httpOptionTable = {
   'continuous-stats': { help: 'count long transfers while they last', variable: 'ROUTER_HAPROXY_CONTSTATS' },
   'abort-on-close': { help: 'do not send requests whose client has closed', variable: 'ROUTER_ABORT_ON_CLOSE' },
   'idle-close-on-response': {
-    help: 'let idle connections outlive a reload until their next answer',
+    value: 'BOOL',
+    help: 'let idle connections outlive a reload until their next answer, so that no request fails',
     variable: 'ROUTER_IDLE_CLOSE_ON_RESPONSE',
+    initial: 'true',
   },
   'dont-log-null': { help: 'do not log connections without data', variable: 'ROUTER_DONT_LOG_NULL' },
   'http-ignore-probes': { help: 'do not answer connections without a request', variable: 'ROUTER_HTTP_IGNORE_PROBES' },

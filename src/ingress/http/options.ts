@@ -152,7 +152,7 @@ function readHaproxySettings(reader: Reader, httpPort: number, httpsPort: number
     ...(healthUri !== undefined && { healthUri }),
     ignoreProbes: reader.isSet('http-ignore-probes'),
     ignoreEmptyInLog: reader.isSet('dont-log-null'),
-    idleCloseOnResponse: reader.isSet('idle-close-on-response'),
+    idleCloseOnResponse: reader.read('idle-close-on-response', parseFlag, 'must be true or false') ?? true,
     abortOnClose: reader.isSet('abort-on-close'),
     continuousStats: reader.isSet('continuous-stats'),
     spareBackends: readNumber(reader, 'spare-backends', 0, 10_000) ?? 100,
