@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
 import { makeEgressRouterDefinition } from '../src/api/crd/egress-router.ts';
+import { makeRouteDefinition } from '../src/api/crd/route.ts';
 import { optionTable as controllerOptions } from '../src/controller/option-table.ts';
 import type { OptionTable } from '../src/daemon/table.ts';
 import { httpOptionTable as httpOptions } from '../src/ingress/http/option-table.ts';
@@ -10,10 +11,11 @@ import { optionTable as installOptions } from '../src/node/options.ts';
 
 /** Every generated file, by its path in the repository. */
 export function generateFiles(): ReadonlyMap<string, string> {
-  const definition = stringify(makeEgressRouterDefinition(), { lineWidth: 120, aliasDuplicateObjects: false });
+  const write = (definition: object) => stringify(definition, { lineWidth: 120, aliasDuplicateObjects: false });
   const notice = '# Made by hack/generate from the schemas of src/api: change those.\n';
   return new Map([
-    ['manifests/crd/egressrouters.yaml', notice + definition],
+    ['manifests/crd/egressrouters.yaml', notice + write(makeEgressRouterDefinition())],
+    ['manifests/route-crd/routes.yaml', notice + write(makeRouteDefinition())],
     ...Object.entries(pages).map(([path, tables]) => [path, fillTables(path, tables)] as const),
   ]);
 }

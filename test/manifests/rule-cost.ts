@@ -28,7 +28,10 @@ export interface RuleCost {
 export function estimateRules(schema: Schema, bytesPerCharacter: number, path = '', places = 1): RuleCost[] {
   const rules = (schema['x-kubernetes-validations'] ?? []) as readonly ValidationRule[];
   const own = rules.map(({ rule }) => {
-    const once = new Estimate(bytesPerCharacter).cost(parse(rule).ast as unknown as Node, { self: schema }).cost;
+    const once = new Estimate(bytesPerCharacter).cost(parse(rule).ast as unknown as Node, {
+      self: schema,
+      oldSelf: schema,
+    }).cost;
     return { path, rule, once, total: once * places };
   });
   const properties = isRecord(schema.properties) ? Object.entries(schema.properties) : [];
@@ -99,6 +102,7 @@ class Estimate {
       case '||':
       case '&&':
       case '==':
+      case '!=':
       case '<=':
       case '+': {
         const [left, right] = [this.cost(args[0], scope), this.cost(args[1], scope)];
