@@ -143,9 +143,14 @@ describe('a hostile neighbourhood', () => {
     it(`has no way into the cluster by a third interface, whenever it comes, rules by ${variant}`, async () => {
       await lab.serveOutside({ tcp: [80], udp: [80] });
       const far = await lab.agent('far');
-      await far.serve('tcp', at.far[4], 80);
-      await far.serve('tcp', at.far[6], 80);
-      assert.equal((await lab.plugin('ADD', configure([4, 6]), { variant })).status, 0);
+      const near = await lab.agent('near');
+      for (const family of [4, 6] as const) {
+        await far.serve('tcp', at.far[family], 80);
+        await near.serve('tcp', at.near[family], 80);
+      }
+      // The pod itself has ways into the cluster.
+      const config = configure([4, 6], {}, { clusterNetworks: ['10.128.0.0/14', 'fd00:10:128::/48'] });
+      assert.equal((await lab.plugin('ADD', config, { variant })).status, 0);
       await execa('ip', ['netns', 'add', lab.netns('extra')]);
       await lab.ip('pod', `link add eth2 type veth peer name eth0 netns ${lab.netns('extra')}`, 'link set eth2 up');
       await lab.ip('pod', 'address add 172.20.0.1/24 dev eth2', 'address add fd20::1/64 dev eth2 nodad');
@@ -163,7 +168,7 @@ describe('a hostile neighbourhood', () => {
       const entered = await lab.capture('node', 'to-pod', 'inbound and (src net 172.20.0.0/24 or src net fd20::/64)');
       const left = await lab.capture('outside', 'eth0', 'src net 172.20.0.0/24 or src net fd20::/64');
       const extra = await lab.agent('extra');
-      for (const host of [at.far[4], at.far[6], at.web[4], at.web[6]]) {
+      for (const host of [at.near[4], at.near[6], at.far[4], at.far[6], at.web[4], at.web[6]]) {
         assert.equal(await extra.reach('tcp', host, 80, { timeout: 300 }), 'timeout', host);
       }
       assert.deepEqual(await entered.stop(), []);

@@ -97,7 +97,7 @@ function change(operation: Exclude<Operation, { do: 'guard-link' }>, context: Op
       forgetRedirected(operation);
       break;
     case 'forget-marked':
-      forgetMarked(operation.value, operation.mask);
+      forgetMarked(operation);
       break;
     case 'announce': {
       const link = links.find(operation.link);

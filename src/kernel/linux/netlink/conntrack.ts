@@ -41,6 +41,8 @@ export interface UntranslatedFlow {
   readonly destination: Address;
   /** Who answers: another than the destination where that was translated. */
   readonly target: Address;
+  /** Whom the target sees. */
+  readonly seenAs: Address;
   /** `IPPROTO_*`. */
   readonly protocol: number;
   /** Absent for protocols without ports. */
@@ -63,6 +65,7 @@ export function listUntranslated(socket: NetlinkSocket): UntranslatedFlow[] {
         family,
         destination,
         target: reply.source,
+        seenAs: reply.destination,
         protocol,
         ...(destinationPort !== undefined && { destinationPort }),
         sourceTranslated,
