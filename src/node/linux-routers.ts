@@ -1,6 +1,5 @@
 import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { attachmentsIn } from '../cni/attachments.ts';
 import { type ChangeParts, changeAttachment } from '../cni/change.ts';
 import { flowsOf } from '../inspect/flows.ts';
 import { resolveRemembered } from '../inspect/remembered.ts';
@@ -13,7 +12,7 @@ import { NetlinkSocket, netlinkFamily } from '../kernel/linux/netlink/socket.ts'
 import { openLinuxKernel } from '../kernel/linux/parts.ts';
 import { listRules } from '../kernel/linux/rule-listing.ts';
 import { FileStateStore } from '../kernel/linux/state/state-store.ts';
-import { WireConversation } from '../kernel/linux/wire-probe.ts';
+import { WireConversation, type WireQuestion } from '../kernel/linux/wire-probe.ts';
 import type { Kernel } from '../kernel/port.ts';
 import type { AttachmentId } from '../model/attachment.ts';
 import type { Link } from '../model/network.ts';
@@ -50,6 +49,7 @@ export class LinuxRouters implements NodeRouters {
    * milliseconds each; they hold the namespace, so those of routers that are gone are closed at once.
    */
   readonly #conversations = new Map<string, WireConversation>();
+  #living: readonly AttachmentState[] = [];
   /** The rules that were last found right, by attachment: to see that they are still these is much cheaper. */
   readonly #checked = new Map<string, string>();
 
@@ -84,6 +84,8 @@ export class LinuxRouters implements NodeRouters {
     return within(state, () => {
       const inspector = new NamespaceInspector();
       try {
+        // The kernel walks its whole table, which takes milliseconds also where it is empty.
+        if (inspector.readTracking()?.count === 0) return [];
         return flowsOf({ flows: inspector.listFlows(), state });
       } finally {
         inspector.close();
@@ -100,7 +102,7 @@ export class LinuxRouters implements NodeRouters {
       const rules = isKnown && state.router !== undefined ? [] : listOwnRules(state);
       const resolved = resolveRemembered(state, kernel.readNode({ routes: false }), pod, rules);
       const desired = describeDesired(state.id, state.link, resolved, pod);
-      const others = attachmentsIn(this.#store, kernel.netns, state.id);
+      const others = this.#living.filter((one) => one.netns.inode === state.netns.inode && keyOf(one) !== key);
       const differences = isKnown ? [] : kernel.compareRules(desired.program, desired.guard);
       if (differences.length === 0) this.#checked.set(key, seen);
       else this.#checked.delete(key);
@@ -123,10 +125,7 @@ export class LinuxRouters implements NodeRouters {
       ...state.addresses.map(({ address }) => ({ address })),
     ];
     const key = keyOf(state);
-    const conversation = within(state, () => {
-      const link = findLink(state.link);
-      return link && (this.#conversations.get(key) ?? new WireConversation(link, questions, 0));
-    });
+    const conversation = this.#conversations.get(key) ?? this.#begin(state, questions);
     if (conversation === undefined) return undefined;
     this.#conversations.set(key, conversation);
     try {
@@ -153,9 +152,17 @@ export class LinuxRouters implements NodeRouters {
   }
 
   retain(states: readonly AttachmentState[]): void {
+    this.#living = states;
     const living = new Set(states.map(keyOf));
     for (const key of this.#conversations.keys()) if (!living.has(key)) this.#release(key);
     for (const key of this.#checked.keys()) if (!living.has(key)) this.#checked.delete(key);
+  }
+
+  #begin(state: AttachmentState, questions: readonly WireQuestion[]): WireConversation | undefined {
+    return within(state, () => {
+      const link = findLink(state.link);
+      return link && new WireConversation(link, questions, 0);
+    });
   }
 
   #release(key: string): void {

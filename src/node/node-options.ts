@@ -41,7 +41,7 @@ export const nodeOptionTable = defineOptions({
     value: 'TIME',
     help: 'time between two questions who else has an address, and whether gateways answer (us ms s m h d, none: ms)',
     variable: 'CONFLICT_INTERVAL',
-    initial: '5s',
+    initial: '10s',
   },
   'listen-address': {
     value: 'IP',

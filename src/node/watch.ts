@@ -68,7 +68,7 @@ export class RouterWatch {
 
   start(): void {
     this.#turn();
-    this.#timer = setInterval(() => this.#turn(), 500);
+    this.#timer = setInterval(() => this.#turn(), 1000);
   }
 
   close(): void {
