@@ -16,7 +16,7 @@ import { WireConversation, type WireQuestion } from '../kernel/linux/wire-probe.
 import type { Kernel } from '../kernel/port.ts';
 import type { AttachmentId } from '../model/attachment.ts';
 import type { Link } from '../model/network.ts';
-import type { Flow } from '../model/observed.ts';
+import type { Claimant, Flow } from '../model/observed.ts';
 import { formatProblem } from '../model/problem.ts';
 import type { AttachmentState } from '../model/state.ts';
 import { listDeviations } from '../plan/egress/check.ts';
@@ -26,7 +26,7 @@ import { readRuleGeneration } from './rule-generation.ts';
 import { RuleVariants, readVariant } from './rule-variant.ts';
 
 /** Milliseconds between two looks at what was answered, and in all. */
-const wire = { step: 75, whole: 300 };
+const wire = { step: 75, whole: 375 };
 
 /** Frames that are taken in at one look: a wire full of questions of others must not hold us up. */
 const mostFrames = 64;
@@ -114,36 +114,47 @@ export class LinuxRouters implements NodeRouters {
     this.#withKernel(state, (kernel) => kernel.apply({ do: 'announce', link: state.link }));
   }
 
-  async ask(state: AttachmentState): Promise<WireAnswer | undefined> {
-    const gateways = (state.router?.gateways ?? []).map((gateway, index) => ({
-      gateway,
-      asker: state.addresses[index]?.address,
-    }));
+  async ask(state: AttachmentState): Promise<WireAnswer> {
+    const claimants = await this.#converse(state);
+    const isClaimed = (text: string): boolean => claimants.some(({ address }) => address.text === text);
+    const gateways = (state.router?.gateways ?? []).map(({ text }) => ({ address: text, answers: isClaimed(text) }));
+    const conflicts = claimants
+      .filter(({ address }) => state.addresses.some((one) => one.address.text === address.text))
+      .map(({ address, mac }) => ({ address: address.text, mac }));
+    return { gateways, conflicts, isCutOff: isCutOff(gateways) };
+  }
+
+  /**
+   * A round of questions; nobody answers where the link has no carrier. Gateways are asked last, and only
+   * where nobody else has an address: to ask under it would lead its packets here, and whoever was cut off
+   * may find that another machine has it by now.
+   */
+  async #converse(state: AttachmentState): Promise<readonly Claimant[]> {
     const questions = [
-      ...gateways.map(({ gateway, asker }) => ({ address: gateway, ...(asker !== undefined && { asker }) })),
+      ...(state.router?.gateways ?? []).map((gateway, index) => {
+        const asker = state.addresses[index]?.address;
+        return { address: gateway, ...(asker !== undefined && { asker }) };
+      }),
       // Without an asker: nobody believes that we mean to take it from them (RFC 5227 §2.1.1).
       ...state.addresses.map(({ address }) => ({ address })),
     ];
+    const own = new Set(state.addresses.map(({ address }) => address.text));
     const key = keyOf(state);
     const conversation = this.#conversations.get(key) ?? this.#begin(state, questions);
-    if (conversation === undefined) return undefined;
+    if (conversation === undefined) return [];
     this.#conversations.set(key, conversation);
     try {
       // What was said since the last round counts: somebody may have announced that an address is theirs.
-      conversation.ask();
+      conversation.ask('anonymous');
       for (let waited = 0; waited < wire.whole; waited += wire.step) {
         await sleep(wire.step);
         for (let frames = 0; frames < mostFrames && conversation.listen(); frames++);
+        if (waited === 0 && !conversation.claimants.some(({ address }) => own.has(address.text)))
+          conversation.ask('named');
       }
       const { claimants } = conversation;
       conversation.forget();
-      const isClaimed = (text: string): boolean => claimants.some(({ address }) => address.text === text);
-      return {
-        gateways: gateways.map(({ gateway }) => ({ address: gateway.text, answers: isClaimed(gateway.text) })),
-        conflicts: claimants
-          .filter(({ address }) => state.addresses.some((one) => one.address.text === address.text))
-          .map(({ address, mac }) => ({ address: address.text, mac })),
-      };
+      return claimants;
     } catch (error) {
       // The link may be another one now.
       this.#release(key);
@@ -189,6 +200,11 @@ export class LinuxRouters implements NodeRouters {
     if (state.backend !== 'iptables') return run();
     return this.#variants.within((read) => within(state, read), run);
   }
+}
+
+/** No gateway answers. */
+function isCutOff(gateways: WireAnswer['gateways']): boolean {
+  return gateways.length > 0 && gateways.every(({ answers }) => !answers);
 }
 
 function keyOf({ id }: AttachmentState): string {

@@ -18,6 +18,8 @@ export interface WireAnswer {
   readonly gateways: readonly { readonly address: string; readonly answers: boolean }[];
   /** Who else says that a reserved address is theirs. */
   readonly conflicts: readonly { readonly address: string; readonly mac: string }[];
+  /** There are gateways, and none answered: another node may have the addresses by now. */
+  readonly isCutOff: boolean;
 }
 
 /** All that the daemon does to routers of its node, and sees of them. Calls block for milliseconds. */
@@ -36,9 +38,9 @@ export interface NodeRouters {
   announce(state: AttachmentState): void;
   /**
    * Asks gateways and everybody else on the wire, and tells the answer after some milliseconds, in which
-   * nothing blocks; undefined where its link cannot be asked on. Rejects with an Error.
+   * nothing blocks. Rejects with an Error.
    */
-  ask(state: AttachmentState): Promise<WireAnswer | undefined>;
+  ask(state: AttachmentState): Promise<WireAnswer>;
   /** Lets go of all that is kept of other routers than these. */
   retain(states: readonly AttachmentState[]): void;
   /** Closes its interface to the outside: the address is somebody else's. Throws an Error. */

@@ -45,6 +45,8 @@ interface Watched {
   readonly traffic: TrafficCounter;
   readonly due: Record<keyof WatchTimes, number>;
   conflicts: number;
+  /** No gateway answered when it was last asked. */
+  isCutOff: boolean;
   isClosed: boolean;
   isBusy: boolean;
 }
@@ -114,6 +116,7 @@ export class RouterWatch {
       traffic: new TrafficCounter(this.#isFirst),
       due,
       conflicts: 0,
+      isCutOff: false,
       isClosed: false,
       isBusy: false,
     };
@@ -130,8 +133,10 @@ export class RouterWatch {
     try {
       if (isDue('count')) await this.#count(watched);
       if (isDue('check')) await this.#check(watched);
-      if (isDue('announce') && !watched.isClosed) this.#parts.routers.announce(watched.state);
-      if (isDue('ask') && !watched.isClosed) await this.#ask(watched);
+      const [asks, announces] = [isDue('ask'), isDue('announce')];
+      // Never announced without asking first: another machine may have the address.
+      if ((asks || announces) && !watched.isClosed) await this.#ask(watched);
+      if (announces && !watched.isCutOff && watched.conflicts === 0) this.#parts.routers.announce(watched.state);
     } catch (error) {
       // It may have ended meanwhile, which the next look at the list tells.
       this.#parts.log.debug({ err: error, ...watched.labels }, 'Cannot look at a router');
@@ -172,10 +177,16 @@ export class RouterWatch {
   }
 
   async #ask(watched: Watched): Promise<void> {
-    const { metrics, routers } = this.#parts;
+    const { metrics, routers, times } = this.#parts;
     const { state, labels } = watched;
+    // Until it is known better: asked again at the next turn, so that a router that comes back soon meets its successor.
+    watched.isCutOff = true;
+    watched.due.ask = 0;
     const answer = await routers.ask(state);
-    if (answer === undefined) return;
+    if (!answer.isCutOff) {
+      watched.isCutOff = false;
+      watched.due.ask = performance.now() + times.ask;
+    }
     for (const { address, answers } of answer.gateways)
       metrics.gatewayUp.set({ ...labels, gateway: address }, answers ? 1 : 0);
     const [conflict] = answer.conflicts;

@@ -240,4 +240,26 @@ describe('the daemon of a node as built', () => {
     assert.match(state, /DOWN/);
     assert.match(await ask('/metrics'), /egress_router_closed\{.*pod="router".*\} 1/);
   }).timeout(20_000);
+
+  it('never says where its address is after it was cut off, before it has heard who has it now', async () => {
+    await start('--conflict-interval', '1s', '--announce-interval', '1s');
+    const config = writeConfig([`8080 TCP ${at.web[4]} 80`]);
+    await addRouter(config);
+    await applied(config);
+    const net1 = async (): Promise<string> => lab.run('pod', 'ip', ['-br', 'link', 'show', 'net1']);
+    const [, , mac] = (await net1()).split(/\s+/);
+    const own = await lab.capture('outsider', 'eth0', `arp and ether src ${mac} and arp[14:4] = 0xc0a80c63`);
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    assert.ok((await own.stop()).length > 0, 'a router that is well announces itself');
+    await lab.ip('phys', 'link set to-node down');
+    server.remove(pods, 'shop/router');
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    await lab.ip('outsider', `address add ${at.reserved[4]}/24 dev eth0`);
+    const after = await lab.capture('outsider', 'eth0', `arp and ether src ${mac} and arp[14:4] = 0xc0a80c63`);
+    await lab.ip('phys', 'link set to-node up');
+    for (const end = Date.now() + 5000; Date.now() < end && !/DOWN/.test(await net1()); )
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.match(await net1(), /DOWN/);
+    assert.deepEqual(await after.stop(), []);
+  }).timeout(30_000);
 });

@@ -9,7 +9,7 @@ import type { Flow } from '../../src/model/observed.ts';
 import type { AttachmentState } from '../../src/model/state.ts';
 import { startNode } from '../../src/node/daemon.ts';
 import { parseNodeOptions } from '../../src/node/node-options.ts';
-import type { ApplyOutcome, NodeRouters } from '../../src/node/port.ts';
+import type { ApplyOutcome, NodeRouters, WireAnswer } from '../../src/node/port.ts';
 import { AgentNode, agentPaths } from '../kube/agent-node.ts';
 import { type KubeObject, TestApiServer } from '../kube/api-server.ts';
 import { clusterPaths } from '../kube/cluster.ts';
@@ -166,8 +166,8 @@ class OneRouter implements NodeRouters {
   announce(): void {
     // Nobody hears.
   }
-  ask(): Promise<undefined> {
-    return Promise.resolve(undefined);
+  ask(): Promise<WireAnswer> {
+    return Promise.resolve({ gateways: [], conflicts: [], isCutOff: false });
   }
   close(): void {
     // It has no interface.

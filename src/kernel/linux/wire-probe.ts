@@ -69,9 +69,12 @@ export class WireConversation {
     }
   }
 
-  /** Sends the questions. */
-  ask(): void {
-    for (const { fd, frames } of this.#channels) for (const frame of frames) writeSync(fd, frame);
+  /** Sends the questions: all, or only those that name an asker or do not. The others learn an asker's address by them. */
+  ask(which: 'all' | 'named' | 'anonymous' = 'all'): void {
+    for (const { fd, named, anonymous } of this.#channels) {
+      const frames = { all: [...named, ...anonymous], named, anonymous }[which];
+      for (const frame of frames) writeSync(fd, frame);
+    }
   }
 
   /** Takes in one frame of each family; returns whether there was any. */
@@ -107,7 +110,8 @@ export class WireConversation {
 /** An open socket for one family, with what is sent by it. */
 interface Channel {
   readonly fd: number;
-  readonly frames: readonly Buffer[];
+  readonly named: readonly Buffer[];
+  readonly anonymous: readonly Buffer[];
   readonly read: (frame: Buffer) => Claimant | undefined;
 }
 
@@ -122,7 +126,8 @@ function openChannel(
   const write = family === 4 ? arpRequest : neighbourSolicitation;
   return {
     fd,
-    frames: questions.map((question) => write(mac, question)),
+    named: questions.filter(({ asker }) => asker !== undefined).map((question) => write(mac, question)),
+    anonymous: questions.filter(({ asker }) => asker === undefined).map((question) => write(mac, question)),
     read: family === 4 ? readArp : readAdvertisement,
   };
 }
