@@ -4,15 +4,18 @@
  * program of a router's pod, which needs little more and must start as quickly: a probe runs every
  * few seconds.
  */
-import { readFileSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import { basename } from 'node:path';
 import manifest from '../package.json' with { type: 'json' };
 import { runPlugin } from '../src/cni/main.ts';
+import { confine, outliveParent } from '../src/kernel/linux/confine.ts';
 import { openLogSink } from '../src/kernel/linux/log/log-sink.ts';
 import { identifyNamespace } from '../src/kernel/linux/namespace.ts';
 import { listNodeLinks, openLinuxKernel } from '../src/kernel/linux/parts.ts';
 import { chooseBackend } from '../src/kernel/linux/rule-tools.ts';
-import { FileStateStore, stateFolder } from '../src/kernel/linux/state/state-store.ts';
+import { readStandardInput } from '../src/kernel/linux/standard-input.ts';
+import { stateFolder } from '../src/kernel/linux/state/folder.ts';
+import { FileStateStore } from '../src/kernel/linux/state/state-store.ts';
 
 if (basename(process.argv0) === 'egress-router-pod') void runInPod();
 else process.exit(runAsPlugin());
@@ -27,16 +30,18 @@ async function runInPod(): Promise<void> {
 }
 
 function runAsPlugin(): number {
+  outliveParent();
+  confine();
   const store = new FileStateStore(stateFolder, { tidies: true });
   const outcome = runPlugin(
     {
       environment: process.env,
-      readInput: () => readFileSync(0, 'utf8'),
+      readInput: readStandardInput,
       programVersion: manifest.version,
     },
     {
       store,
-      openKernel: (path, backend) => openLinuxKernel(path, backend, store),
+      openKernel: (path, backend, redirects) => openLinuxKernel(path, backend, store, redirects),
       identifyNamespace,
       checkBackend: (choice) => void chooseBackend(choice),
       openLog: openLogSink,

@@ -4,7 +4,7 @@ import { openKubeApi } from '../src/cluster/client.ts';
 import { readCommandLine } from '../src/daemon/command-line.ts';
 import { openDaemonLog } from '../src/daemon/log.ts';
 import { runDaemon } from '../src/daemon/run.ts';
-import { stateFolder } from '../src/kernel/linux/state/state-store.ts';
+import { stateFolder } from '../src/kernel/linux/state/folder.ts';
 import { startNode } from '../src/node/daemon.ts';
 import { LinuxRouters } from '../src/node/linux-routers.ts';
 import { formatNodeHelp, parseNodeOptions } from '../src/node/node-options.ts';

@@ -80,7 +80,7 @@ function readRouter(input: unknown, conf: NetConf, problems: ProblemList): Egres
   const hasIp = (written.ip ?? undefined) !== undefined;
   const hasRouter = (written.egressRouter ?? undefined) !== undefined;
   if (hasIp && hasRouter) {
-    problems.add('egressRouter', written.egressRouter, 'cannot stand beside "ip"; remove one of them');
+    problems.add('egressRouter', written.egressRouter, 'cannot be combined with "ip"; remove one of them');
   }
   if (!hasIp && !hasRouter && isRecord(input)) {
     problems.add('ip', undefined, 'must be given, or else "egressRouter": a router needs a reserved address');

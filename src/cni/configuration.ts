@@ -5,6 +5,18 @@ import { CniError, errorCodes } from './error.ts';
 /** Characters of the parser's own message that are repeated; some parsers quote their input in it. */
 const maxReason = 200;
 
+/** The largest configuration that makes sense, all 65,535 ports of each protocol redirected, is 12 MB. */
+export const maxInputBytes = 16 * 1024 * 1024;
+
+/** Standard input, if it was not too long. Throws a {@link CniError} 6. */
+export function requireInput(input: string | undefined): string {
+  if (input !== undefined) return input;
+  throw new CniError(
+    errorCodes.decodingFailure,
+    `Cannot read the network configuration: standard input has more than ${maxInputBytes} bytes; shorten it`,
+  );
+}
+
 /**
  * Reads standard input: one JSON object. Throws a {@link CniError} 6 for anything else. What stands
  * in the object is not looked at.

@@ -6,8 +6,11 @@ import type { PluginLog } from './log/log.ts';
 /** The parts that the verbs work with; wired in `cmd`. */
 export interface PluginParts {
   readonly store: StateStore;
-  /** Enters a namespace; the caller closes the kernel. Throws {@link KernelError}. */
-  openKernel(path: string, backend: RuleBackendChoice): Kernel;
+  /**
+   * Enters a namespace; the caller closes the kernel. `redirects`: how many there will be, for the choice
+   * of a backend. Throws {@link KernelError}.
+   */
+  openKernel(path: string, backend: RuleBackendChoice, redirects?: number): Kernel;
   /** Which namespace a path leads to, if any. */
   identifyNamespace(path: string): NamespaceId | undefined;
   /** Throws {@link KernelError} where rules cannot be installed. */

@@ -1,6 +1,6 @@
 import { defaultLog, findLogSettings } from '../api/log-settings.ts';
 import { escapeJson, escapeUnprintable } from '../model/text.ts';
-import { decodeConfiguration } from './configuration.ts';
+import { decodeConfiguration, maxInputBytes, requireInput } from './configuration.ts';
 import type { PluginParts, VerbContext } from './context.ts';
 import { type Call, type Environment, parseEnvironment } from './environment.ts';
 import { formatError, listDetails, toCniError } from './error.ts';
@@ -23,8 +23,8 @@ export interface Outcome {
 /** Everything that a call comes with. */
 export interface Invocation {
   readonly environment: Environment;
-  /** Read only when a runtime calls. */
-  readonly readInput: () => string;
+  /** Read only when a runtime calls; undefined where it is longer than so many bytes. */
+  readonly readInput: (limit: number) => string | undefined;
   readonly programVersion: string;
 }
 
@@ -38,7 +38,7 @@ export function runPlugin(invocation: Invocation, parts: PluginParts): Outcome {
   try {
     const call = parseEnvironment(invocation.environment);
     if (call === undefined) return introduce(invocation.programVersion);
-    const input = invocation.readInput();
+    const input = requireInput(invocation.readInput(maxInputBytes));
     // A runtime that asks for the versions need not say anything about itself.
     if (call.verb === 'VERSION')
       return succeed(formatVersionAnswer(input.trim() === '' ? {} : decodeConfiguration(input)));

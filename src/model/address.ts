@@ -1,4 +1,4 @@
-import ipaddr from 'ipaddr.js';
+import { formatIpv6Groups, parseIpv6Groups } from './ipv6.ts';
 
 /** IP version. */
 export type Family = 4 | 6;
@@ -29,11 +29,15 @@ const ipv4Pattern = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 export function parseAddress(text: string): Address | undefined {
   if (ipv4Pattern.test(text)) return { family: 4, text };
   const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text;
-  if (!bare.includes(':') || bare.includes('%') || !ipaddr.IPv6.isValid(bare)) return undefined;
-  const parsed = ipaddr.IPv6.parse(bare);
+  const groups = bare.includes(':') ? parseIpv6Groups(bare) : undefined;
   // An IPv4-mapped address is an IPv4 host to the kernel; as IPv6 it would never be on the wire.
-  if (parsed.isIPv4MappedAddress()) return undefined;
-  return { family: 6, text: parsed.toRFC5952String() };
+  if (groups === undefined || isIpv4Mapped(groups)) return undefined;
+  return { family: 6, text: formatIpv6Groups(groups) };
+}
+
+/** `::ffff:0:0/96` (RFC 4291 §2.5.5.2). */
+function isIpv4Mapped(groups: readonly number[]): boolean {
+  return groups[5] === 0xffff && groups.slice(0, 5).every((group) => group === 0);
 }
 
 /** Reads `ADDRESS/LENGTH`; the length is decimal and within the family's bits. */
@@ -55,7 +59,8 @@ export function addressBits(family: Family): 32 | 128 {
 /** The address in network byte order: 4 or 16 bytes. */
 export function addressBytes(address: Address): Uint8Array {
   if (address.family === 4) return Uint8Array.from(address.text.split('.'), Number);
-  return Uint8Array.from(ipaddr.IPv6.parse(address.text).toByteArray());
+  const groups = parseIpv6Groups(address.text) ?? [];
+  return Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 0xff]));
 }
 
 /** Writes the address in network byte order at a place of a buffer; returns the place behind it. */
@@ -83,7 +88,8 @@ export function writeAddressBytes(address: Address, target: Uint8Array, at: numb
 export function addressFromBytes(bytes: Uint8Array): Address {
   if (bytes.length === 4) return { family: 4, text: bytes.join('.') };
   if (bytes.length !== 16) throw new RangeError(`Cannot read an IP address from ${bytes.length} bytes`);
-  return { family: 6, text: new ipaddr.IPv6([...bytes]).toRFC5952String() };
+  const groups = Array.from({ length: 8 }, (_, at) => ((bytes[at * 2] ?? 0) << 8) | (bytes[at * 2 + 1] ?? 0));
+  return { family: 6, text: formatIpv6Groups(groups) };
 }
 
 /** `ADDRESS/LENGTH`, host bits kept. */

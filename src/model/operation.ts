@@ -40,8 +40,8 @@ export type Operation =
       readonly mac?: string;
     }
   /**
-   * Writes the owner into a link's alias, where `ip -d link` shows it, and then gives the link its
-   * name: what has the name has the alias.
+   * Writes the owner into a link's alias, where `ip -d link` shows it, and gives the link its name, at
+   * once: what has the name has the alias.
    */
   | { readonly do: 'claim-link'; readonly link: string; readonly alias: string; readonly name: string }
   | { readonly do: 'set-link-alias'; readonly link: string; readonly alias: string }
@@ -75,8 +75,13 @@ export type Operation =
       /** Ports that had a redirect, so that no fallback made their connections. */
       readonly ports: ReadonlySet<string>;
     }
-  /** Forgets connections whose mark says that they are an attachment's. */
-  | { readonly do: 'forget-marked'; readonly value: number; readonly mask: number }
+  /** Forgets connections whose mark says that they are an attachment's, and those that others see as from its addresses. */
+  | {
+      readonly do: 'forget-marked';
+      readonly value: number;
+      readonly mask: number;
+      readonly seenAs: readonly Address[];
+    }
   /** Tells the neighbours once more which hardware address holds the link's addresses now. */
   | { readonly do: 'announce'; readonly link: string }
   | { readonly do: 'save-state'; readonly state: AttachmentState }

@@ -163,7 +163,7 @@ describe('an ADD that cannot work', () => {
     {
       what: 'the folder of states cannot be written',
       mount: ['mkdir -p /run/egress-router', 'mount -t tmpfs -o ro,mode=0700 none /run/egress-router'],
-      says: /Cannot save the state of the attachment in \/run\/egress-router\/.*EROFS/,
+      says: /Cannot lock the network namespace .*EROFS/,
     },
     {
       what: 'settings cannot be written',

@@ -68,6 +68,26 @@ for (const variant of variants) {
       assert.ok((await translated6.stop()).length > 0, 'the IPv6 flow goes on with the reserved address');
     });
 
+    it('is nothing under the reserved address any more after DEL, while others translate', async () => {
+      await lab.run('pod', 'nft', ['-f', '-'], othersTranslation);
+      await lab.run(
+        'outside',
+        'nft',
+        ['-f', '-'],
+        'table inet quiet {\n chain in {\n type filter hook input priority 0;\n udp dport 9 drop\n }\n}\n',
+      );
+      await add();
+      await lab.run('pod', 'sh', ['-c', sendFor(4)]);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      const deleted = await lab.plugin('DEL', configure([4, 6]), { variant });
+      assert.equal(deleted.status, 0, deleted.stdout);
+      const astray = await lab.capture('node', 'to-pod', `inbound and src host ${at.reserved[4]}`);
+      const restored = await lab.capture('node', 'to-pod', `inbound and src host ${at.pod[4]} and udp port 9`);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      assert.deepEqual((await astray.stop()).slice(0, 3), []);
+      assert.ok((await restored.stop()).length > 0, 'the flow goes on with the address of the pod');
+    });
+
     it('has the reserved address whatever rules others put before ours', async () => {
       await lab.serveOutside({ tcp: [80], udp: [80] });
       const wrong = await lab.capture('outside', 'eth0', dishonest);
@@ -127,6 +147,19 @@ function sendFor(family: 4 | 6): string {
     setTimeout(() => process.exit(), 5000);
   ' >/dev/null 2>&1 &`;
 }
+
+/** A mesh's translations, which keep the kernel translating when ours are gone. */
+const othersTranslation = `table inet mesh {
+ chain out {
+  type nat hook output priority -100;
+  tcp dport 15001 redirect to :15006
+ }
+ chain post {
+  type nat hook postrouting priority 100;
+  tcp dport 15001 masquerade
+ }
+}
+`;
 
 /** Translates sources to something else, before our rules have a chance to. */
 const earlierTranslation = `table inet somebody {

@@ -22,7 +22,7 @@ export function runAdd(call: ContainerCall, version: CniVersion, context: VerbCo
   const spec = demand(parseNetConf(context.configuration, call.args.mac));
   const previous = demand(parsePreviousResult(context.configuration));
   context.log.debug('Called CNI ADD');
-  const kernel = context.parts.openKernel(call.netns, spec.ruleBackend);
+  const kernel = context.parts.openKernel(call.netns, spec.ruleBackend, spec.redirects.redirects.length);
   try {
     const { plan, resolved, pod, link } = prepare(call, spec, previous, kernel, context);
     execute(kernel, plan, resolved, pod, link, context);

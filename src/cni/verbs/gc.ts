@@ -18,7 +18,9 @@ export function runGc({ parts, configuration, log }: VerbContext): void {
     if (owner !== network || kept.has(`${id.containerId} ${id.ifname}`)) continue;
     try {
       detach(parts, id, undefined);
-      log.verbose(`Removed the attachment ${id.ifname} of container ${id.containerId}, which nobody knows any more`);
+      log.verbose(
+        `Removed the attachment ${id.ifname} of container ${id.containerId}, which is not among the valid attachments`,
+      );
     } catch (error) {
       failures.push(`${id.containerId} ${id.ifname}: ${error instanceof Error ? error.message : String(error)}`);
     }

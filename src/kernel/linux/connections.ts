@@ -66,10 +66,21 @@ export function forgetRedirected({
   });
 }
 
-/** Forgets every connection whose masked mark has this value. Throws {@link NetlinkError}. */
-export function forgetMarked(value: number, mask: number): void {
+/**
+ * Forgets every connection whose masked mark has this value, and what left the namespace itself under
+ * these addresses: while others translate, it would go on under an address that is gone. Throws
+ * {@link NetlinkError}.
+ */
+export function forgetMarked({ value, mask, seenAs }: Extract<Operation, { do: 'forget-marked' }>): void {
   if (!tracksAny()) return;
-  withConntrack((conntrack) => deleteMarkedConnections(conntrack, value, mask));
+  const gone = new Set(seenAs.map(({ text }) => text));
+  withConntrack((conntrack) => {
+    deleteMarkedConnections(conntrack, value, mask);
+    if (gone.size === 0 || !tracksAny()) return;
+    for (const flow of listUntranslated(conntrack)) {
+      if (flow.sourceTranslated && gone.has(flow.seenAs.text)) forgetting(() => deleteTracked(conntrack, flow));
+    }
+  });
 }
 
 /** Whether the namespace tracks any connection; walking its table costs milliseconds even when it is empty. */

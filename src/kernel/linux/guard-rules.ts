@@ -15,23 +15,23 @@ const listenerMessages = [131, 132, 143] as const;
  */
 export function listEgressRules({ addresses }: LinkGuard, mac: Uint8Array): NftExpression[][] {
   return [
-    [...matchBytes('link', 6, mac, { not: true }), count(), decide('drop')],
+    [matchBytes('link', 6, mac, { not: true }), count, decide('drop')],
     ...addresses.flatMap((address) => (address.family === 4 ? listRules4(address, mac) : listRules6(address, mac))),
-    [count(), decide('drop')],
+    [count, decide('drop')],
   ];
 }
 
 function listRules4(address: Address, mac: Uint8Array): NftExpression[][] {
   const own = addressBytes(address);
   const arp = (sender: Uint8Array): NftExpression[] => [
-    ...matchMeta('protocol', etherTypes.arp),
+    matchMeta('protocol', etherTypes.arp),
     // Behind hardware and protocol types, lengths and operation: the sender's two addresses (RFC 826).
-    ...matchBytes('network', 8, mac),
-    ...matchBytes('network', 14, sender),
+    matchBytes('network', 8, mac),
+    matchBytes('network', 14, sender),
     decide('accept'),
   ];
   return [
-    [...matchMeta('protocol', etherTypes[4]), ...matchBytes('network', 12, own), decide('accept')],
+    [matchMeta('protocol', etherTypes[4]), matchBytes('network', 12, own), decide('accept')],
     arp(own),
     // A probe claims nothing (RFC 5227): erctl asks so whether somebody else has the address.
     arp(nowhere[4]),
@@ -43,26 +43,26 @@ function listRules6(address: Address, mac: Uint8Array): NftExpression[][] {
   const linkLocal = linkLocalBytes(mac);
   const six = matchMeta('protocol', etherTypes[6]);
   const message = (type: number): NftExpression[] => [
-    ...six,
-    ...matchMeta('transport', icmpv6),
-    ...matchBytes('transport', 0, Buffer.from([type])),
+    six,
+    matchMeta('transport', icmpv6),
+    matchBytes('transport', 0, Buffer.from([type])),
   ];
   const advertisement = message(neighbourMessages.advertisement);
-  const hopLimit = (hops: number): NftExpression[] => matchBytes('network', 7, Buffer.from([hops]));
-  const from = (source: Uint8Array): NftExpression[] => matchBytes('network', 8, source);
-  const target = (value: Uint8Array): NftExpression[] => matchBytes('transport', 8, value, { not: true });
+  const hopLimit = (hops: number): NftExpression => matchBytes('network', 7, Buffer.from([hops]));
+  const from = (source: Uint8Array): NftExpression => matchBytes('network', 8, source);
+  const target = (value: Uint8Array): NftExpression => matchBytes('transport', 8, value, { not: true });
   return [
     // Nobody is told that another's address is here (RFC 4861 §4.4).
-    [...advertisement, ...target(own), ...target(linkLocal), count(), decide('drop')],
-    [...six, ...from(own), decide('accept')],
+    [...advertisement, target(own), target(linkLocal), count, decide('drop')],
+    [six, from(own), decide('accept')],
     ...[linkLocal, nowhere[6]].flatMap((source) => [
       ...Object.values(neighbourMessages).map((type) => [
         ...message(type),
-        ...hopLimit(255),
-        ...from(source),
+        hopLimit(255),
+        from(source),
         decide('accept'),
       ]),
-      ...listenerMessages.map((type) => [...message(type), ...hopLimit(1), ...from(source), decide('accept')]),
+      ...listenerMessages.map((type) => [...message(type), hopLimit(1), from(source), decide('accept')]),
     ]),
   ];
 }
@@ -78,9 +78,9 @@ export function listArpRules({ link, addresses }: LinkGuard): NftExpression[][] 
   return addresses
     .filter(({ family }) => family === 4)
     .map((address) => [
-      ...matchMeta('incoming', linkNameBytes(link), { not: true }),
-      ...matchBytes('network', 24, addressBytes(address)),
-      count(),
+      matchMeta('incoming', linkNameBytes(link), { not: true }),
+      matchBytes('network', 24, addressBytes(address)),
+      count,
       decide('drop'),
     ]);
 }

@@ -1,16 +1,11 @@
 import type { LinkGuard } from '../../model/guard.ts';
 import { ownerComment } from '../../rules/owner.ts';
 import { listArpRules, listEgressRules } from './guard-rules.ts';
-import { littleEndian, readAttributes, readText } from './netlink/attributes.ts';
-import {
-  type NftExpression,
-  writeAttribute,
-  writeNested,
-  writeNumberAttribute,
-  writeTextAttribute,
-} from './netlink/nft-expression.ts';
+import { littleEndian, pushText, readAttributes, readText } from './netlink/attributes.ts';
+import { type NftExpression, writeExpressions } from './netlink/nft-expression.ts';
 import { nftFamily, writeNftMessage } from './netlink/nft-socket.ts';
 import { NftTables, orUnsupported } from './netlink/nft-tables.ts';
+import { NftWriter } from './netlink/nft-writer.ts';
 import { flag, NetlinkSocket, netlinkFamily } from './netlink/socket.ts';
 
 /** `NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_*`. */
@@ -24,11 +19,12 @@ const egressHook = 1;
 /** After every other chain of the hook: nothing that somebody adds can change a packet behind it. */
 const lastPriority = 0x7fffffff;
 const accept = 1;
+const chainName = 'guard';
 
 /** A table with its one chain. */
 interface GuardTable {
   readonly family: number;
-  readonly hook: readonly Buffer[];
+  readonly hook: { readonly number: number; readonly priority: number; readonly device?: string };
   readonly rules: readonly (readonly NftExpression[])[];
   /** What the kernel lacks where it does not take the table, and what that means. */
   readonly without: string;
@@ -39,11 +35,7 @@ function listTables(guard: LinkGuard, mac: string): GuardTable[] {
   return [
     {
       family: nftFamily.netdev,
-      hook: [
-        writeNumberAttribute(hookAttribute.number, egressHook),
-        writeNumberAttribute(hookAttribute.priority, lastPriority),
-        writeTextAttribute(hookAttribute.device, guard.link),
-      ],
+      hook: { number: egressHook, priority: lastPriority, device: guard.link },
       rules: listEgressRules(guard, macBytes),
       without:
         `The kernel has no egress hook for ${guard.link} (Linux 5.16, CONFIG_NETFILTER_EGRESS): ` +
@@ -51,7 +43,7 @@ function listTables(guard: LinkGuard, mac: string): GuardTable[] {
     },
     {
       family: nftFamily.arp,
-      hook: [writeNumberAttribute(hookAttribute.number, 0), writeNumberAttribute(hookAttribute.priority, 0)],
+      hook: { number: 0, priority: 0 },
       rules: listArpRules(guard),
       without: `The kernel filters no ARP (CONFIG_NF_TABLES_ARP): other interfaces may answer for the addresses of ${guard.link}`,
     },
@@ -90,37 +82,40 @@ export function installGuard(tables: NftTables, guard: LinkGuard, mac: string): 
 
 function writeTable(guard: LinkGuard, { family, hook, rules }: GuardTable): Buffer[] {
   const name = nameOf(guard);
-  const comment = Buffer.from(`${ownerComment(guard.owner)}\0`);
   return [
-    writeNftMessage(
-      type.newTable,
-      flag.create | flag.exclusive,
-      family,
-      writeTextAttribute(tableAttribute.name, name),
+    message(type.newTable, flag.exclusive, family, (out) => {
+      out.text(tableAttribute.name, name);
       // A comment as nft writes it: type 0, length, text.
-      writeAttribute(tableAttribute.userdata, Buffer.from([0, comment.length]), comment),
-    ),
-    writeNftMessage(
-      type.newChain,
-      flag.create | flag.exclusive,
-      family,
-      writeTextAttribute(chainAttribute.table, name),
-      writeTextAttribute(chainAttribute.name, 'guard'),
-      writeNested(chainAttribute.hook, ...hook),
-      writeNumberAttribute(chainAttribute.policy, accept),
-      writeTextAttribute(chainAttribute.type, 'filter'),
-    ),
+      const comment = Buffer.from(`${ownerComment(guard.owner)}\0`);
+      out.bytes(tableAttribute.userdata, Buffer.concat([Buffer.from([0, comment.length]), comment]));
+    }),
+    message(type.newChain, flag.exclusive, family, (out) => {
+      out.text(chainAttribute.table, name);
+      out.text(chainAttribute.name, chainName);
+      const nest = out.begin(chainAttribute.hook);
+      out.number(hookAttribute.number, hook.number);
+      out.number(hookAttribute.priority, hook.priority);
+      if (hook.device !== undefined) out.text(hookAttribute.device, hook.device);
+      out.end(nest);
+      out.number(chainAttribute.policy, accept);
+      out.text(chainAttribute.type, 'filter');
+    }),
     ...rules.map((expressions) =>
-      writeNftMessage(
-        type.newRule,
-        flag.create | flag.append,
-        family,
-        writeTextAttribute(ruleAttribute.table, name),
-        writeTextAttribute(ruleAttribute.chain, 'guard'),
-        writeNested(ruleAttribute.expressions, ...expressions),
-      ),
+      message(type.newRule, flag.append, family, (out) => {
+        out.text(ruleAttribute.table, name);
+        out.text(ruleAttribute.chain, chainName);
+        const nest = out.begin(ruleAttribute.expressions);
+        for (const write of expressions) write(out);
+        out.end(nest);
+      }),
     ),
   ];
+}
+
+function message(kind: number, flags: number, family: number, write: (out: NftWriter) => void): Buffer {
+  const out = new NftWriter();
+  write(out);
+  return writeNftMessage(kind, flag.create | flags, family, out.take());
 }
 
 /** Removes the guard of a link if it is the owner's; none there is no error. Throws {@link NetlinkError}. */
@@ -137,7 +132,7 @@ export function compareGuard(guard: LinkGuard, mac: string, isPossible: (install
     const { family, rules } = table;
     const word = family === nftFamily.arp ? 'arp' : 'netdev';
     const actual = orUnsupported(() => listRuleKeys(family, nameOf(guard)));
-    const expected = rules.map((expressions) => keyOf(Buffer.concat(expressions)));
+    const expected = rules.map((expressions) => keyOf(writeExpressions(expressions)));
     if (actual !== undefined && expected.join() === actual.join()) return [];
     if ((actual ?? []).length === 0 && !isPossible(() => tryTable(guard, mac, family))) return [];
     return [`rules of table ${word} ${nameOf(guard)} are missing or not as they were made`];
@@ -150,7 +145,7 @@ function listRuleKeys(family: number, table: string): string[] {
     return netfilter
       .request(type.getRule, flag.dump, (out) => {
         out.emit(Buffer.from([family, 0, 0, 0]));
-        out.emit(writeTextAttribute(ruleAttribute.table, table));
+        pushText(out, ruleAttribute.table, table);
       })
       .flatMap(({ data }) => {
         const attributes = readAttributes(data.subarray(4));

@@ -1,11 +1,11 @@
 import type { Claimant, Flow, Neighbour, RouteAnswer, RouteQuestion } from '../../model/observed.ts';
 import { KernelError } from '../port.ts';
 import { LinkDirectory } from './link-directory.ts';
-import { reasonOf } from './namespace.ts';
 import { listFlows } from './netlink/flow.ts';
 import { listNeighbours } from './netlink/neighbour.ts';
 import { lookUpRoute } from './netlink/route-lookup.ts';
 import { NetlinkSocket, netlinkFamily } from './netlink/socket.ts';
+import { reasonOf } from './reason.ts';
 import { readSysctl } from './sysctl.ts';
 import { askOnWire, type WireQuestion } from './wire-probe.ts';
 

@@ -9,13 +9,14 @@ import type { RuleBackend } from '../../rules/transaction.ts';
 import { type Kernel, KernelError, type StateStore } from '../port.ts';
 import { compareGuard } from './guard.ts';
 import { LinkDirectory } from './link-directory.ts';
-import { type PodNamespace, reasonOf } from './namespace.ts';
+import type { PodNamespace } from './namespace.ts';
 import { listAddresses } from './netlink/address.ts';
 import { NftTables } from './netlink/nft-tables.ts';
 import { listPolicyRules } from './netlink/policy-rule.ts';
 import { listRoutes } from './netlink/route.ts';
 import { NetlinkSocket, netlinkFamily } from './netlink/socket.ts';
 import { applyOperation, describeOperation } from './operations.ts';
+import { reasonOf } from './reason.ts';
 import { changeRules, describeDifferences, listRules } from './rule-listing.ts';
 import { readSysctl, routerSysctls } from './sysctl.ts';
 
@@ -68,7 +69,7 @@ export class LinuxKernel implements Kernel {
         return link === undefined ? [] : [{ link, prefix }];
       });
       const sysctls = new Map<string, string>();
-      for (const key of routerSysctls(links.map((link) => link.name))) {
+      for (const key of routerSysctls(links)) {
         const value = readSysctl(key);
         if (value !== undefined) sysctls.set(key, value);
       }

@@ -1,11 +1,11 @@
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import type { NamespaceId } from '../../model/state.ts';
 import { KernelError } from '../port.ts';
-import { createNetworkNamespace, enterNetworkNamespace, tryLock } from './libc/calls.ts';
+import { createNetworkNamespace, enterNetworkNamespace } from './libc/calls.ts';
+import { NamespaceLock } from './lock.ts';
+import { reasonOf } from './reason.ts';
 
 const ownNamespace = '/proc/self/ns/net';
-const lockWaitMilliseconds = 20_000;
-const lockPollMilliseconds = 20;
 
 /**
  * A pod's network namespace, held open and locked against other calls for the same pod. Between
@@ -16,13 +16,14 @@ export class PodNamespace {
   readonly id: NamespaceId;
   readonly fd: number;
   readonly #home: number;
+  readonly #lock: NamespaceLock;
 
   /** Opens the namespace. Throws {@link KernelError} (`namespace-gone`, `busy`). */
   constructor(path: string) {
     this.fd = openNamespace(path);
     try {
       this.id = { path, inode: fstatSync(this.fd).ino };
-      lockNamespace(this.fd, path);
+      this.#lock = new NamespaceLock(this.id.inode, path);
       this.#home = openSync(ownNamespace, constants.O_RDONLY);
     } catch (error) {
       closeSync(this.fd);
@@ -54,6 +55,7 @@ export class PodNamespace {
   close(): void {
     closeSync(this.fd);
     closeSync(this.#home);
+    this.#lock.release();
   }
 }
 
@@ -80,27 +82,4 @@ function enterBy(fd: number, what: string): void {
   } catch (cause) {
     throw new KernelError('refused', `Cannot enter ${what}: ${reasonOf(cause)}`, { cause });
   }
-}
-
-/** The lock is on the namespace itself, so it ends with the process and leaves no file behind. */
-function lockNamespace(fd: number, path: string): void {
-  for (const deadline = Date.now() + lockWaitMilliseconds; !tryLock(fd); pause(lockPollMilliseconds)) {
-    if (Date.now() > deadline) {
-      throw new KernelError(
-        'busy',
-        `Cannot lock the network namespace ${path}: another call has worked in it for ${lockWaitMilliseconds / 1000} s`,
-      );
-    }
-  }
-}
-
-function pause(milliseconds: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
-}
-
-/** What an error is about, in few words: its code, or its message. */
-export function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const { code } = error as { code?: unknown };
-  return typeof code === 'string' && !error.message.includes(code) ? `${code}: ${error.message}` : error.message;
 }

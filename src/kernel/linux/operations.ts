@@ -7,7 +7,7 @@ import { forgetMarked, forgetRedirected, forgetUntranslated } from './connection
 import { installGuard, removeGuard } from './guard.ts';
 import type { LinkDirectory } from './link-directory.ts';
 import { addAddress } from './netlink/address.ts';
-import { createMacvlan, deleteLink, setLinkAlias, setLinkMac, setLinkName, setLinkUp } from './netlink/link.ts';
+import { claimLink, createMacvlan, deleteLink, setLinkAlias, setLinkMac, setLinkUp } from './netlink/link.ts';
 import type { NftTables } from './netlink/nft-tables.ts';
 import { addPolicyRule, deletePolicyRule } from './netlink/policy-rule.ts';
 import { addRoute, deleteRoute } from './netlink/route.ts';
@@ -52,9 +52,7 @@ function change(operation: Exclude<Operation, { do: 'guard-link' }>, context: Op
       createMacvlan(context.node, { ...operation, netnsFd: context.netnsFd });
       break;
     case 'claim-link': {
-      const index = links.indexOf(operation.link);
-      setLinkAlias(pod, index, operation.alias);
-      setLinkName(pod, index, operation.name);
+      claimLink(pod, links.indexOf(operation.link), operation.alias, operation.name);
       links.forget();
       break;
     }
@@ -99,7 +97,7 @@ function change(operation: Exclude<Operation, { do: 'guard-link' }>, context: Op
       forgetRedirected(operation);
       break;
     case 'forget-marked':
-      forgetMarked(operation.value, operation.mask);
+      forgetMarked(operation);
       break;
     case 'announce': {
       const link = links.find(operation.link);

@@ -1,17 +1,23 @@
 import type { RuleBackendChoice } from '../../model/attachment.ts';
 import { type Kernel, KernelError, type StateStore } from '../port.ts';
 import { LinuxKernel } from './kernel.ts';
-import { identifyNamespace, PodNamespace, reasonOf } from './namespace.ts';
+import { identifyNamespace, PodNamespace } from './namespace.ts';
 import { listLinks } from './netlink/link.ts';
 import { NetlinkSocket, netlinkFamily } from './netlink/socket.ts';
+import { reasonOf } from './reason.ts';
 import { chooseBackend } from './rule-tools.ts';
 
 /**
  * Enters a pod's network namespace. Throws {@link KernelError}, also when it is the node's own: there
- * every rule and route would be the node's.
+ * every rule and route would be the node's. `redirects`: how many there will be, for the choice of a backend.
  */
-export function openLinuxKernel(path: string, choice: RuleBackendChoice, store: StateStore): Kernel {
-  const backend = chooseBackend(choice);
+export function openLinuxKernel(
+  path: string,
+  choice: RuleBackendChoice,
+  store: StateStore,
+  redirects?: number,
+): Kernel {
+  const backend = chooseBackend(choice, redirects);
   const own = identifyNamespace('/proc/self/ns/net');
   const namespace = new PodNamespace(path);
   try {

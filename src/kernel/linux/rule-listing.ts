@@ -4,14 +4,15 @@ import { compareIptables } from '../../rules/iptables/difference.ts';
 import { ownerOfSaved, readSavedRules, removeSavedRules, type SavedRules } from '../../rules/iptables/saved.ts';
 import { compareNftables } from '../../rules/nftables/difference.ts';
 import { removeTable } from '../../rules/nftables/document.ts';
-import { compareElements } from '../../rules/nftables/elements.ts';
+import { compareElements, splitElements } from '../../rules/nftables/elements.ts';
 import { readListedTable } from '../../rules/nftables/listed.ts';
 import { tableName } from '../../rules/nftables/render.ts';
 import type { RuleBackend, RuleTransaction } from '../../rules/transaction.ts';
 import { KernelError } from '../port.ts';
-import { reasonOf } from './namespace.ts';
+import { hasLegacyTables, removeNftChains } from './iptables-chains.ts';
 import { nftFamily } from './netlink/nft-socket.ts';
 import type { NftTables } from './netlink/nft-tables.ts';
+import { reasonOf } from './reason.ts';
 import { findTool, runTool, runTransaction } from './rule-tools.ts';
 
 /** The scripts that lead from one program to another, for a backend. */
@@ -36,8 +37,14 @@ export function changeRules(
   unsure = false,
   tables?: NftTables,
 ): void {
-  if (tables !== undefined && backend === 'nftables' && !unsure && from !== undefined && to !== undefined) {
-    if (changeElements(tables, from, to)) return;
+  if (tables !== undefined && backend === 'nftables' && !unsure && to !== undefined) {
+    if (from !== undefined && changeElements(tables, from, to)) return;
+    if (from === undefined && countRedirects(to) > fewRedirects) {
+      const { frame } = splitElements(to);
+      changeRules(backend, undefined, frame);
+      fillTables(tables, frame, to);
+      return;
+    }
   }
   try {
     runTransaction(comparePrograms(backend, from, to, unsure));
@@ -52,6 +59,23 @@ export function changeRules(
     }
     // nft is all or nothing by itself; iptables is so for each table only. What stood before is not opened.
     if (backend === 'iptables' && program !== undefined) takeBack(program, from);
+    throw error;
+  }
+}
+
+/** So many are read by nft as quickly as they are sent by us. */
+const fewRedirects = 50;
+
+function countRedirects(program: RuleProgram): number {
+  return program.tables.reduce((sum, { entries }) => sum + entries.size, 0);
+}
+
+/** Fills empty redirect tables; where that fails, the program's table goes, so that all or nothing is there. */
+function fillTables(tables: NftTables, frame: RuleProgram, to: RuleProgram): void {
+  try {
+    changeElements(tables, frame, to);
+  } catch (error) {
+    tables.remove([nftFamily.inet], nftTableOf(to.name), to.owner);
     throw error;
   }
 }
@@ -93,8 +117,13 @@ function takeBack(program: RuleProgram, from: RuleProgram | undefined): void {
 export function removeRules(backends: readonly RuleBackend[], name: string, owner: string, tables: NftTables): void {
   for (const backend of backends) {
     if (backend === 'nftables') tables.remove([nftFamily.inet], nftTableOf(name), owner);
-    else if (backends.length === 1 || findTool('iptables-save') !== undefined) removeIptables(name, owner);
+    else if (!removeNftChains(tables, name, owner) && hasLegacyTables()) removeLegacy(backends, name, owner);
   }
+}
+
+/** By the programs of the older variant, which alone can; where nobody remembers, they may be missing. */
+function removeLegacy(backends: readonly RuleBackend[], name: string, owner: string): void {
+  if (backends.length === 1 || findTool('iptables-save') !== undefined) removeIptables(name, owner);
 }
 
 function removeIptables(name: string, owner: string): void {

@@ -3,6 +3,8 @@ import { accessSync, constants } from 'node:fs';
 import type { RuleBackendChoice } from '../../model/attachment.ts';
 import type { RuleBackend, RuleScript, RuleTransaction } from '../../rules/transaction.ts';
 import { KernelError } from '../port.ts';
+import { lockForChildren } from './lock.ts';
+import { NetlinkSocket, netlinkFamily } from './netlink/socket.ts';
 
 /** Seconds that a rule program waits for the lock that all iptables of a node share. */
 const lockWaitSeconds = 10;
@@ -26,17 +28,41 @@ export function findTool(name: string): string | undefined {
   return undefined;
 }
 
-/** Decides which backend installs rules. Throws {@link KernelError} (`no-rule-backend`) naming what is missing. */
-export function chooseBackend(choice: RuleBackendChoice): RuleBackend {
+/** Beyond so many redirects `auto` prefers nftables: nf_tables takes iptables rules one by one. */
+const fewForIptables = 500;
+
+/**
+ * Decides which backend installs rules, `redirects` many. Throws {@link KernelError} (`no-rule-backend`)
+ * naming what is missing.
+ */
+export function chooseBackend(choice: RuleBackendChoice, redirects = 0): RuleBackend {
   const iptables = findTool('iptables-restore') !== undefined;
+  const nft = choice !== 'iptables' && findTool('nft') !== undefined;
+  if (choice === 'auto' && iptables && nft && redirects > fewForIptables && hasNftables()) return 'nftables';
   if (choice !== 'nftables' && iptables) return 'iptables';
-  if (choice !== 'iptables' && findTool('nft') !== undefined) return 'nftables';
+  if (nft) return 'nftables';
   const wanted = { auto: 'iptables-restore nor nft', iptables: 'iptables-restore', nftables: 'nft' }[choice];
   throw new KernelError(
     'no-rule-backend',
     `Cannot install rules: ${choice === 'auto' ? 'neither ' : ''}${wanted} is in PATH; ` +
       'install the package iptables or nftables on the node',
   );
+}
+
+/** Whether the kernel has nf_tables: nft may be there without, and then iptables is of the older kind. */
+function hasNftables(): boolean {
+  try {
+    const socket = new NetlinkSocket(netlinkFamily.netfilter);
+    try {
+      // NFT_MSG_GETGEN
+      socket.request(0xa10, 0, (out) => out.emit(Buffer.alloc(4)));
+      return true;
+    } finally {
+      socket.close();
+    }
+  } catch {
+    return false;
+  }
 }
 
 /** Runs every script of a transaction in the namespace that the thread is in. Throws {@link KernelError}. */
@@ -55,8 +81,10 @@ export function runTool(tool: string, args: readonly string[], input = ''): stri
   if (path === undefined) {
     throw new KernelError('no-rule-backend', `Cannot run ${tool}: it is not in PATH; install it on the node`);
   }
+  const lock = lockForChildren();
   const result = spawnSync(path, args, {
     input,
+    ...(lock !== undefined && { stdio: ['pipe', 'pipe', 'pipe', lock] }),
     timeout: deadlineMilliseconds,
     killSignal: 'SIGKILL',
     maxBuffer: 256 * 1024 * 1024,

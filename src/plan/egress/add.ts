@@ -84,7 +84,7 @@ export function planAdd(request: AddRequest): AddPlan {
         kept: [...pod.routes.filter(isKept), ...desired.cluster].map(({ destination }) => destination),
       },
       // Taken back: connections made meanwhile must not go on by rules that are gone.
-      { do: 'forget-marked', value: inwardMark(resolved.slot), mask: markMask },
+      { do: 'forget-marked', value: inwardMark(resolved.slot), mask: markMask, seenAs: desired.guard.addresses },
     ),
     ...changes.filter(({ key }) => isForwarding(desired, key)).map(setSysctl),
     // The kernel announced when the link went up; a router that moved must not hang on one frame.

@@ -35,7 +35,12 @@ export function planRemoval(
     { do: 'remove-guard', link: state.link, owner },
     { do: 'remove-rules', name: state.link, owner, backends },
     ...links.map(({ name }): Operation => ({ do: 'delete-link', link: name })),
-    { do: 'forget-marked', value: inwardMark(state.slot), mask: markMask },
+    {
+      do: 'forget-marked',
+      value: inwardMark(state.slot),
+      mask: markMask,
+      seenAs: state.addresses.map(({ address }) => address),
+    },
     ...restoreDefaults(state, pod),
     ...state.clusterRoutes
       .filter((route) => last && hasRoute(pod, route))

@@ -34,6 +34,12 @@ export function compareElements(from: RuleProgram, to: RuleProgram): ElementChan
   return { gone, come };
 }
 
+/** The program with empty redirect tables, and what fills them. */
+export function splitElements(program: RuleProgram): { frame: RuleProgram; elements: readonly NftElement[] } {
+  const frame = { ...program, tables: program.tables.map((table) => ({ ...table, entries: new Map() })) };
+  return { frame, elements: compareElements(frame, program)?.come ?? [] };
+}
+
 function isOfSameKind(table: RedirectTable, other: RedirectTable | undefined): boolean {
   return table.family === other?.family && table.protocol === other.protocol;
 }

@@ -21,7 +21,7 @@ describe('parseNetConf, on what is wrong', () => {
     [
       'ip and egressRouter together',
       confWith({ egressRouter: { addresses: [{ ip: '192.168.12.99/24' }] } }),
-      ['egressRouter {"addresses":[{"ip":"192.168.12.99/24"}]}: cannot stand beside "ip"; remove one of them'],
+      ['egressRouter {"addresses":[{"ip":"192.168.12.99/24"}]}: cannot be combined with "ip"; remove one of them'],
     ],
     [
       'another type of interface',

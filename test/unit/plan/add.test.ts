@@ -219,6 +219,7 @@ describe('what is remembered of an ADD', () => {
       gateways: [address('192.168.12.1')],
       destinations: ['80 UDP 10.0.0.99', '8080 TCP 203.0.113.26 80', '8443 TCP 203.0.113.27 443'],
       fallbacks: [],
+      clusterNetworks: ['172.30.0.0/16'],
       logFile: '/dev/null',
     });
     assert.equal('pod' in plan().state, false);

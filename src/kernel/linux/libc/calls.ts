@@ -56,6 +56,9 @@ const definitions = {
   connect: { args: ['int', 'buffer', 'int'] },
   openat: { args: ['int', 'buffer', 'int', 'int'] },
   renameat: { args: ['int', 'buffer', 'int', 'buffer'] },
+  prctl: { args: ['int', 'int', 'int', 'int', 'int'] },
+  capget: { args: ['buffer', 'buffer'] },
+  capset: { args: ['buffer', 'buffer'] },
   // As `openat2` needs it, for which libc has no function.
   syscall: { args: ['int', 'int', 'buffer', 'buffer', 'int'] },
 } as const;

@@ -22,8 +22,11 @@ export const nodeLogPolicy: LogPolicy = {
 
 const largestConfiguration = 64 * 1024;
 
-const absoluteFolder = z.string().check(z.regex(/^(?:\/(?!\.{1,2}(?:\/|$))[^/\p{C}]+)+\/?$/u));
-const configurationSchema = z.object({ logFolders: z.optional(z.array(absoluteFolder)) });
+/** Made when it is needed: the plugin need not pay for it at every start. */
+function makeSchema() {
+  const absoluteFolder = z.string().check(z.regex(/^(?:\/(?!\.{1,2}(?:\/|$))[^/\p{C}]+)+\/?$/u));
+  return z.object({ logFolders: z.optional(z.array(absoluteFolder)) });
+}
 
 /**
  * Why a log may not be written where a network configuration wants it; undefined where it may. A network
@@ -55,7 +58,7 @@ function readFolders(path: string): { folders: readonly string[]; problem?: stri
   try {
     const text = readRootFile(path);
     if (text === undefined) return { folders: [] };
-    const parsed = configurationSchema.safeParse(JSON.parse(text));
+    const parsed = makeSchema().safeParse(JSON.parse(text));
     if (parsed.success) return { folders: parsed.data.logFolders ?? [] };
     return { folders: [], problem: `${path} counts for nothing: logFolders must be a list of absolute paths` };
   } catch (error) {

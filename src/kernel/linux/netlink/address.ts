@@ -1,3 +1,4 @@
+// A codec of our own, because the package's takes longer to load than an ADD can spare: README.md.
 import type { AttrStream } from 'netlink/dist/structs.js';
 import { addressFromBytes, lastAddressOf, type Prefix } from '../../../model/address.ts';
 import { familyNumber, littleEndian, pushAddress, pushNumber, readAttributes } from './attributes.ts';

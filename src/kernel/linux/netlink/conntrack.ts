@@ -1,19 +1,18 @@
 import type { AttrStream } from 'netlink/dist/structs.js';
 import { type Address, addressBytes } from '../../../model/address.ts';
-import { familyNumber, familyOf, readAddress, readAttributes } from './attributes.ts';
+import { familyNumber } from './attributes.ts';
+import {
+  conntrackAttribute as attribute,
+  ipPart,
+  parseTracked,
+  protocolPart,
+  tuplePart,
+  conntrackType as type,
+} from './conntrack-message.ts';
 import { flag, type NetlinkReply, type NetlinkSocket, type WriteRequest } from './socket.ts';
 
-/** `NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_*` */
-const type = { get: 0x101, delete: 0x102 } as const;
-const attribute = { original: 1, reply: 2, status: 3, mark: 8, zone: 18, markMask: 21 } as const;
 /** What names a connection: the same addresses may be tracked once in each zone. */
 const keyAttributes = [attribute.original, attribute.zone] as const;
-const tuple = { ip: 1, protocol: 2 } as const;
-const ip = { source4: 1, destination4: 2, source6: 3, destination6: 4 } as const;
-const protocolPart = { number: 1, sourcePort: 2, destinationPort: 3 } as const;
-const assured = 1 << 2;
-const sourceTranslated = 1 << 4;
-const destinationTranslated = 1 << 5;
 
 /** A connection as its first packet was seen, before any translation. */
 export interface Connection {
@@ -42,6 +41,8 @@ export interface UntranslatedFlow {
   readonly destination: Address;
   /** Who answers: another than the destination where that was translated. */
   readonly target: Address;
+  /** Whom the target sees. */
+  readonly seenAs: Address;
   /** `IPPROTO_*`. */
   readonly protocol: number;
   /** Absent for protocols without ports. */
@@ -54,30 +55,21 @@ export interface UntranslatedFlow {
 
 /** Connections that the namespace tracks without a translation of both ends. Throws {@link NetlinkError}. */
 export function listUntranslated(socket: NetlinkSocket): UntranslatedFlow[] {
-  const both = sourceTranslated | destinationTranslated;
-  return socket.request(type.get, flag.dump, writeFilter(undefined)).flatMap(({ data }) => {
-    const attributes = readAttributes(data.subarray(4));
-    const status = attributes.get(attribute.status)?.readUInt32BE(0) ?? 0;
-    const original = attributes.get(attribute.original);
-    if ((status & both) === both || original === undefined) return [];
-    const four = familyOf(data[0]) === 4;
-    const parts = readAttributes(original);
-    const addresses = readAttributes(parts.get(tuple.ip) ?? Buffer.alloc(0));
-    const ports = readAttributes(parts.get(tuple.protocol) ?? Buffer.alloc(0));
-    const destination = readAddress(addresses, four ? ip.destination4 : ip.destination6);
-    const destinationPort = ports.get(protocolPart.destinationPort)?.readUInt16BE(0);
-    const reply = readAttributes(attributes.get(attribute.reply) ?? Buffer.alloc(0));
-    const target = readAddress(readAttributes(reply.get(tuple.ip) ?? Buffer.alloc(0)), four ? ip.source4 : ip.source6);
-    if (destination === undefined || target === undefined) return [];
+  return socket.request(type.get, flag.dump, writeFilter(undefined)).flatMap((message) => {
+    const tracked = parseTracked(message);
+    if (tracked === undefined || (tracked.sourceTranslated && tracked.destinationTranslated)) return [];
+    const { family, original, reply, attributes, sourceTranslated, destinationTranslated } = tracked;
+    const { destination, protocol, destinationPort } = original;
     return [
       {
-        family: data[0] ?? 0,
+        family,
         destination,
-        target,
-        protocol: ports.get(protocolPart.number)?.[0] ?? 0,
+        target: reply.source,
+        seenAs: reply.destination,
+        protocol,
         ...(destinationPort !== undefined && { destinationPort }),
-        sourceTranslated: (status & sourceTranslated) !== 0,
-        destinationTranslated: (status & destinationTranslated) !== 0,
+        sourceTranslated,
+        destinationTranslated,
         key: keyAttributes.flatMap((number) => {
           const value = attributes.get(number);
           return value === undefined ? [] : [[number, value] as const];
@@ -122,11 +114,11 @@ export function deleteConnection(socket: NetlinkSocket, connection: Connection):
   socket.request(type.delete, 0, (out) => {
     writeHeader(out, familyNumber(family));
     out.push(attribute.original, (original: AttrStream) => {
-      original.push(tuple.ip, (addresses: AttrStream) => {
-        addresses.push(family === 4 ? ip.source4 : ip.source6, addressBytes(connection.source));
-        addresses.push(family === 4 ? ip.destination4 : ip.destination6, addressBytes(connection.destination));
+      original.push(tuplePart.ip, (addresses: AttrStream) => {
+        addresses.push(family === 4 ? ipPart.source4 : ipPart.source6, addressBytes(connection.source));
+        addresses.push(family === 4 ? ipPart.destination4 : ipPart.destination6, addressBytes(connection.destination));
       });
-      original.push(tuple.protocol, (ports: AttrStream) => {
+      original.push(tuplePart.protocol, (ports: AttrStream) => {
         ports.push(protocolPart.number, Buffer.from([connection.protocol]));
         ports.push(protocolPart.sourcePort, bigEndian16(connection.sourcePort));
         ports.push(protocolPart.destinationPort, bigEndian16(connection.destinationPort));
@@ -149,38 +141,22 @@ function writeHeader(out: AttrStream, family: number): void {
   out.emit(Buffer.from([family, 0, 0, 0]));
 }
 
-function parseConnection({ data }: NetlinkReply): Connection[] {
-  const attributes = readAttributes(data.subarray(4));
-  const four = familyOf(data[0]) === 4;
-  const original = parseTuple(attributes.get(attribute.original), four);
-  const reply = parseTuple(attributes.get(attribute.reply), four);
-  if (original === undefined || reply === undefined) return [];
-  const status = attributes.get(attribute.status)?.readUInt32BE(0) ?? 0;
+function parseConnection(message: NetlinkReply): Connection[] {
+  const tracked = parseTracked(message);
+  if (tracked === undefined) return [];
+  const { original, reply, assured, destinationTranslated: translated } = tracked;
+  const { sourcePort, destinationPort } = original;
+  if (sourcePort === undefined || destinationPort === undefined || reply.sourcePort === undefined) return [];
   return [
     {
       ...original,
-      translated: (status & destinationTranslated) !== 0,
-      assured: (status & assured) !== 0,
+      sourcePort,
+      destinationPort,
+      translated,
+      assured,
       answeredBy: { address: reply.source, port: reply.sourcePort },
     },
   ];
-}
-
-type Tuple = Pick<Connection, 'source' | 'destination' | 'protocol' | 'sourcePort' | 'destinationPort'>;
-
-/** One direction of a connection; undefined for protocols without ports. */
-function parseTuple(data: Buffer | undefined, four: boolean): Tuple | undefined {
-  const parts = readAttributes(data ?? Buffer.alloc(0));
-  const addresses = readAttributes(parts.get(tuple.ip) ?? Buffer.alloc(0));
-  const ports = readAttributes(parts.get(tuple.protocol) ?? Buffer.alloc(0));
-  const source = readAddress(addresses, four ? ip.source4 : ip.source6);
-  const destination = readAddress(addresses, four ? ip.destination4 : ip.destination6);
-  const sourcePort = ports.get(protocolPart.sourcePort)?.readUInt16BE(0);
-  const destinationPort = ports.get(protocolPart.destinationPort)?.readUInt16BE(0);
-  const protocol = ports.get(protocolPart.number)?.[0];
-  if (source === undefined || destination === undefined || protocol === undefined) return undefined;
-  if (sourcePort === undefined || destinationPort === undefined) return undefined;
-  return { source, destination, protocol, sourcePort, destinationPort };
 }
 
 function bigEndian16(value: number): Buffer {

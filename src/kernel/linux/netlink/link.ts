@@ -1,3 +1,4 @@
+// A codec of our own, because the package's takes longer to load than an ADD can spare: README.md.
 import type { AttrStream } from 'netlink/dist/structs.js';
 import type { MacvlanMode } from '../../../model/attachment.ts';
 import type { Link } from '../../../model/network.ts';
@@ -74,11 +75,12 @@ export function setLinkAlias(socket: NetlinkSocket, index: number, alias: string
   });
 }
 
-/** Renames a link that is down. Throws {@link NetlinkError} (`EEXIST`: the name is taken). */
-export function setLinkName(socket: NetlinkSocket, index: number, name: string): void {
+/** Gives a link that is down a name and an alias, in one request. Throws {@link NetlinkError} (`EEXIST`: the name is taken). */
+export function claimLink(socket: NetlinkSocket, index: number, alias: string, name: string): void {
   socket.request(type.newLink, 0, (out) => {
     writeHeader(out, index, 0, 0);
     pushText(out, attribute.name, name);
+    out.push(attribute.alias, Buffer.from(alias));
   });
 }
 

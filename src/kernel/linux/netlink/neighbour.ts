@@ -1,3 +1,4 @@
+// A codec of our own, because the package's takes longer to load than an ADD can spare: README.md.
 import type { Neighbour, NeighbourState } from '../../../model/observed.ts';
 import { littleEndian, readAddress, readAttributes } from './attributes.ts';
 import { flag, type NetlinkSocket } from './socket.ts';

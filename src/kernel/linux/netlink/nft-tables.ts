@@ -1,7 +1,7 @@
 import type { NftElement } from '../../../rules/nftables/element.ts';
-import { readAttributes } from './attributes.ts';
-import { writeTextAttribute } from './nft-expression.ts';
+import { pushText, readAttributes } from './attributes.ts';
 import { NftSocket, writeNftMessage } from './nft-socket.ts';
+import { NftWriter } from './nft-writer.ts';
 import { ElementSocket } from './nftables.ts';
 import { NetlinkError, NetlinkSocket, netlinkFamily } from './socket.ts';
 
@@ -59,6 +59,11 @@ export class NftTables {
     if (present.length > 0) this.#open().commit(present.map((family) => writeDeletion(family, name)));
   }
 
+  /** As {@link NftSocket.commit}. */
+  commit(messages: readonly Buffer[]): void {
+    if (messages.length > 0) this.#open().commit(messages);
+  }
+
   /** As {@link ElementSocket.change}. */
   changeElements(table: string, gone: readonly NftElement[], come: readonly NftElement[]): void {
     this.#elements ??= new ElementSocket();
@@ -79,7 +84,7 @@ export class NftTables {
     this.#reader ??= new NetlinkSocket(netlinkFamily.netfilter);
     const [reply] = this.#reader.request(type.getTable, 0, (out) => {
       out.emit(Buffer.from([family, 0, 0, 0]));
-      out.emit(writeTextAttribute(tableAttribute.name, name));
+      pushText(out, tableAttribute.name, name);
     });
     const userdata = readAttributes(reply?.data.subarray(4) ?? Buffer.alloc(0)).get(tableAttribute.userdata);
     return /egress-router ([^\0]+)/.exec(userdata?.toString('latin1') ?? '')?.[1] ?? '';
@@ -92,5 +97,7 @@ export class NftTables {
 }
 
 function writeDeletion(family: number, name: string): Buffer {
-  return writeNftMessage(type.deleteTable, 0, family, writeTextAttribute(tableAttribute.name, name));
+  const out = new NftWriter();
+  out.text(tableAttribute.name, name);
+  return writeNftMessage(type.deleteTable, 0, family, out.take());
 }

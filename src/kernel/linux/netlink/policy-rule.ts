@@ -1,3 +1,4 @@
+// A codec of our own, because the package's takes longer to load than an ADD can spare: README.md.
 import type { AttrStream } from 'netlink/dist/structs.js';
 import type { Family } from '../../../model/address.ts';
 import type { PolicyRule } from '../../../model/network.ts';

@@ -1,3 +1,4 @@
+// A codec of our own, because the package's takes longer to load than an ADD can spare: README.md.
 import type { AttrStream } from 'netlink/dist/structs.js';
 import { defaultPrefix, type Family } from '../../../model/address.ts';
 import type { Route, RouteScope } from '../../../model/network.ts';

@@ -4,7 +4,6 @@ import {
   fstatSync,
   fsyncSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -16,11 +15,9 @@ import type { AttachmentId } from '../../../model/attachment.ts';
 import type { AttachmentState } from '../../../model/state.ts';
 import { KernelError, type StateStore } from '../../port.ts';
 import { codeOf } from '../libc/calls.ts';
-import { reasonOf } from '../namespace.ts';
+import { reasonOf } from '../reason.ts';
+import { ensureFolder, stateFolder } from './folder.ts';
 import { parseState, salvageState } from './state-schema.ts';
-
-/** Where states live; gone after a reboot, as the namespaces are that they describe. */
-export const stateFolder = '/run/egress-router';
 
 /** Bytes; 65,535 redirects of IPv6 for each protocol are about 12 MB. */
 const largestState = 16 * 1024 * 1024;
@@ -80,7 +77,6 @@ export class FileStateStore implements StateStore {
     const temporary = `${path}.tmp`;
     try {
       ensureFolder(this.#folder);
-      rmSync(temporary, { force: true });
       writeSynced(temporary, `${JSON.stringify(state, undefined, 2)}\n`);
       renameSync(temporary, path);
       syncFolder(this.#folder);
@@ -176,7 +172,8 @@ function nameOf({ containerId, ifname }: AttachmentId): string {
 }
 
 function writeSynced(path: string, text: string): void {
-  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
+  // In a folder of root's alone, what is there already is what a kill left.
+  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, 0o600);
   try {
     writeFileSync(fd, text);
     fsyncSync(fd);
@@ -199,15 +196,6 @@ function removeQuietly(path: string): void {
     rmSync(path, { force: true });
   } catch {
     // What kept us from writing keeps us from removing, and is told already.
-  }
-}
-
-/** Makes a folder, which must be root's alone: who can write here decides what DEL does. Throws where it is not. */
-function ensureFolder(folder: string): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const { uid, mode } = lstatSync(folder);
-  if (uid !== process.getuid?.() || (mode & 0o022) !== 0) {
-    throw new Error(`${folder} is writable by others; run "chown 0:0 ${folder}; chmod 0700 ${folder}"`);
   }
 }
 
