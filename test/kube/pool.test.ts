@@ -183,7 +183,7 @@ for (const subject of ['source', 'executable'] as const) {
         () => [nodes(), lab.conditionsOf('web'), eventReasons()],
         5000,
       );
-      assert.ok(eventReasons().includes('NodeGone'));
+      await until(() => eventReasons().includes('NodeGone'), eventReasons);
       assert.equal(lab.server.get(paths.pods, `shop/${pod.metadata.name}`), undefined, 'the dead pod stays');
     });
 
