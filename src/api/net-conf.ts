@@ -37,7 +37,7 @@ const netConfSchema = z.object(
 type NetConf = Readable<z.output<typeof netConfSchema>>;
 
 /**
- * Reads the network configuration of the plugin (CNI spec 1.1.0 §1) into what the attachment shall
+ * Reads the network configuration of the plugin (CNI spec 1.1.0 §1) into what the attachment should
  * be, or everything that is wrong with it. Unknown keys are ignored, as CNI demands; `null` and
  * empty texts are absent settings, as writers in Go leave them. `cniVersion` and `prevResult` are
  * read elsewhere.

@@ -14,7 +14,7 @@ export const runtimeConfigSchema = macHolder;
 export const argsSchema = z.object({ cni: z.nullish(macHolder) }, 'must be an object');
 
 /**
- * The MAC address that the interface shall have; undefined: the kernel's choice. The runtime's own
+ * The MAC address that the interface should have; undefined: the kernel's choice. The runtime's own
  * word counts first, then the pod's arguments, then `CNI_ARGS`, which is the oldest way of all.
  */
 export function readMac(

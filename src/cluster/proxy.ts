@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { plainHost } from './access.ts';
 
 /** Milliseconds for a proxy to answer. */
-const patience = 10_000;
+const answerTimeout = 10_000;
 
 /**
  * A connection through an HTTP proxy (CONNECT, RFC 9110 §9.3.6). Rejects with an Error that names the
@@ -25,7 +25,7 @@ export function openTunnel(proxy: URL, target: string): Promise<Socket> {
     headers: { Host: target, ...readCredentials(proxy) },
     // Each tunnel is a connection of its own.
     agent: false,
-    timeout: patience,
+    timeout: answerTimeout,
   });
   connect.on('connect', ({ statusCode, statusMessage }, socket) => {
     if (statusCode === 200) return resolve(socket as Socket);
@@ -37,7 +37,7 @@ export function openTunnel(proxy: URL, target: string): Promise<Socket> {
     response.destroy();
     reject(fail(`${response.statusCode} ${response.statusMessage}`));
   });
-  connect.on('timeout', () => connect.destroy(new Error(`no answer within ${patience / 1000} s`)));
+  connect.on('timeout', () => connect.destroy(new Error(`no answer within ${answerTimeout / 1000} s`)));
   connect.on('error', (error) => reject(fail(error.message, error)));
   connect.end();
   return promise;

@@ -7,7 +7,7 @@ import { endpointOf } from './connection.ts';
 import { openTunnel } from './proxy.ts';
 
 /** Milliseconds for a server to show its certificate. */
-const patience = 3000;
+const answerTimeout = 3000;
 
 /** What a runtime calls a certificate that it does not trust; OpenSSL's and BoringSSL's names. */
 const untrusted = new Set([
@@ -105,7 +105,7 @@ async function lookAtCertificate(access: ClusterAccess): Promise<DetailedPeerCer
   const options: ConnectionOptions = { host, port, ...tunnel, rejectUnauthorized: false };
   const { promise, resolve, reject } = Promise.withResolvers<DetailedPeerCertificate>();
   const socket: TLSSocket = connect({ ...options, ...(name !== undefined && { servername: name }) });
-  socket.setTimeout(patience, () => reject(new Error('no answer')));
+  socket.setTimeout(answerTimeout, () => reject(new Error('no answer')));
   socket.once('secureConnect', () => resolve(socket.getPeerCertificate(true)));
   socket.once('error', reject);
   try {

@@ -378,7 +378,7 @@ export class HaproxyEngine {
     return false;
   }
 
-  /** Every server could be checked; those that shall not be are told so. */
+  /** Every server could be checked; those that should not be are told so. */
   async #quieten(inForce: InForce): Promise<void> {
     const lines: string[] = [];
     for (const [id, section] of inForce.layout.sections) {

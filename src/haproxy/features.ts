@@ -8,7 +8,7 @@ import { checkMapValue, checkToken, UnfitValue } from './quote.ts';
  * unusual is to be done `|!` and letters that say which rules look further. An ordinary request pays for none.
  */
 
-/** Maps by section; the letter of a route says that a rule shall look into it. */
+/** Maps by section; the letter of a route says that a rule should look into it. */
 export const featureMaps = [
   'allow',
   'limits',

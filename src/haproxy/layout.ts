@@ -28,7 +28,7 @@ export interface InForce {
 /** How many spare sections of a shape, of those that the settings ask for: balance random and source are the defaults. */
 const shares: Readonly<Record<string, number>> = { 'http-random': 1, 'http-roundrobin': 1, 'tcp-source': 0.5 };
 
-/** The layout that HAProxy has after it has read everything anew. */
+/** The layout that HAProxy has after it has read everything again. */
 export function freshLayout(state: HttpState): Layout {
   const spares = new Map<string, readonly string[]>();
   for (const [kind, shape] of spareShapes) {

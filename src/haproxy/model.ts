@@ -1,7 +1,7 @@
 import type { Address } from '../model/address.ts';
 
 /**
- * Everything that HAProxy shall serve, as values. Whoever makes a new state keeps the objects that did
+ * Everything that HAProxy should serve, as values. Whoever makes a new state keeps the objects that did
  * not change: equal references are compared first, so that one change among 10,000 backends is found
  * quickly. Times are whole milliseconds throughout.
  */

@@ -40,7 +40,7 @@ export class HaproxyProcess {
   spawn(): void {
     const { binary, configuration, masterSocket, log } = this.#place;
     const stderr = openSync(log, 'w', 0o600);
-    // Not execa: it keeps pipes and handlers of its own for a child that shall outlive us.
+    // Not execa: it keeps pipes and handlers of its own for a child that should outlive us.
     const child = spawn(binary, ['-W', '-S', `${masterSocket},mode,600`, '-f', configuration], {
       detached: true,
       cwd: '/',
@@ -90,7 +90,7 @@ export class HaproxyProcess {
     return this.#spawned;
   }
 
-  /** Calls once when the master is gone; a reload, in which it starts itself anew, does not count. */
+  /** Calls once when the master is gone; a reload, in which it starts itself again, does not count. */
   async watch(gone: () => void): Promise<void> {
     if (this.#watched) return;
     this.#watched = true;
@@ -112,7 +112,7 @@ export class HaproxyProcess {
     this.#watched = false;
   }
 
-  /** While a master starts itself anew its socket refuses for a moment; it is gone when its process is. */
+  /** While a master starts itself again its socket refuses for a moment; it is gone when its process is. */
   async #mayLive(): Promise<boolean> {
     if (this.#pid === undefined) return true;
     try {

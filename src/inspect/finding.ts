@@ -48,7 +48,7 @@ export interface Finding {
 }
 
 /** The cure for whatever only an ADD can make. */
-export const makeAnew = 'delete the pod, so that the router is made anew';
+export const recreate = 'delete the pod, so that the router is created again';
 
 /**
  * A command that works in the pod's namespace, for people to copy. `command` must not repeat anything

@@ -1,5 +1,5 @@
 import { type Deviation, findDeviations } from '../plan/egress/check.ts';
-import { type Finding, makeAnew } from './finding.ts';
+import { type Finding, recreate } from './finding.ts';
 import { findForeignProblems } from './findings/foreign.ts';
 import { findLinkProblems, findMasterProblems, findPodLinkProblems } from './findings/link.ts';
 import { findNeighbourProblems } from './findings/neighbour.ts';
@@ -64,7 +64,7 @@ const fatal: ReadonlySet<string> = new Set([
 
 function listDeviations({ desired, resolved, state, pod, others }: Observation): Deviation[] {
   const deviations = findDeviations(desired, resolved, state, pod, others);
-  // Where nothing is remembered, nobody knows how the link shall be.
+  // Where nothing is remembered, nobody knows how the link should be.
   return state.router === undefined ? deviations.filter(({ kind }) => !kind.startsWith('link-m')) : deviations;
 }
 
@@ -86,8 +86,8 @@ function findStateProblems({ isRemembered, state }: Observation): Finding[] {
   return [
     {
       code: 'state-missing',
-      what: `nothing is remembered of ${state.link}: its file in /run/egress-router is gone, so that nobody knows what it shall redirect`,
-      cure: `${makeAnew}, and find out who empties /run/egress-router`,
+      what: `nothing is remembered of ${state.link}: its file in /run/egress-router is gone, so that nobody knows what it should redirect`,
+      cure: `${recreate}, and find out who empties /run/egress-router`,
     },
   ];
 }
@@ -96,7 +96,7 @@ function listNotes({ state, isRemembered, pod, claimants, otherVariant }: Observ
   const notes: string[] = [];
   if (isRemembered && state.router === undefined) {
     notes.push(
-      'an older version made this router: what it shall redirect is not remembered, so rules were not compared',
+      'an older version made this router: what it should redirect is not remembered, so rules were not compared',
     );
   }
   if (otherVariant !== undefined) {

@@ -38,7 +38,7 @@ export interface Observation {
   readonly node: NodeSnapshot;
   /** The other attachments in the namespace. */
   readonly others: readonly AttachmentState[];
-  /** Our own rules as the backend lists them, and how they differ from what they shall be. */
+  /** Our own rules as the backend lists them, and how they differ from what they should be. */
   readonly rules: readonly string[];
   readonly ruleDifferences: readonly string[];
   /** The program that lists the rules, where it is not the one in PATH: then they cannot be compared. */
@@ -54,7 +54,7 @@ export interface Observation {
     readonly count: number;
     readonly maximum: number;
     /** Seconds after which a connection that nobody answers is forgotten. */
-    readonly patience: number;
+    readonly synSentTimeout: number;
   };
   readonly attempts: readonly Attempt[];
 }

@@ -13,7 +13,7 @@ export const traceDocumentSchema = z.object({
     port: z.number(),
     incoming: z.string(),
   }),
-  /** Redirected, taken by the pod itself, refused or dropped: by the rules as they shall be. */
+  /** Redirected, taken by the pod itself, refused or dropped: by the rules as they should be. */
   goes: z.enum(['redirected', 'delivered', 'refused', 'dropped']),
   /** Of a redirected connection. */
   target: z.optional(z.string()),

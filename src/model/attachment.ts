@@ -18,7 +18,7 @@ export interface ReservedAddress {
   readonly gateway?: Address;
 }
 
-/** A validated network configuration: what one attachment shall be, before any look at the node. */
+/** A validated network configuration: what one attachment should be, before any look at the node. */
 export interface AttachmentSpec {
   /** CNI network name. */
   readonly network: string;

@@ -27,7 +27,7 @@ export interface RememberedRedirects {
   readonly fallbacks: readonly Address[];
 }
 
-/** What was asked for and decided at ADD, so that a person can be told how the router shall be. */
+/** What was asked for and decided at ADD, so that a person can be told how the router should be. */
 export interface RememberedRouter extends RememberedRedirects {
   readonly mode: MacvlanMode;
   /** Bytes. */

@@ -127,11 +127,11 @@ interface Sink {
 
 /** Calls `look` soon after the plugin wrote or removed a state, and every few seconds, whatever the file system tells. */
 function watchStates(folder: string, look: () => void, log: DaemonLog): { close(): void } {
-  const pacer = new BoundedFrequencyRunner(look, rescan.delay, rescan.interval);
+  const runner = new BoundedFrequencyRunner(look, rescan.delay, rescan.interval);
   let watching: FSWatcher | undefined;
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    watching = watch(folder, () => pacer.request());
+    watching = watch(folder, () => runner.request());
     watching.on('error', (error) =>
       log.debug({ err: error }, 'The folder of states cannot be watched; it is looked at'),
     );
@@ -144,7 +144,7 @@ function watchStates(folder: string, look: () => void, log: DaemonLog): { close(
     close: () => {
       watching?.close();
       clearInterval(timer);
-      pacer.cancel();
+      runner.cancel();
     },
   };
 }

@@ -60,7 +60,7 @@ function isCurrent(place: string, content: Buffer): boolean {
   try {
     file = openSync(place, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch {
-    // Missing, a link, or not for us to read: it is written anew.
+    // Missing, a link, or not for us to read: it is written again.
     return false;
   }
   try {

@@ -31,7 +31,7 @@ export interface LiveParts {
 }
 
 /** Milliseconds after which what was said on a pod is said again, if the API server still does not show it. */
-const patience = 30_000;
+const repeatAfter = 30_000;
 
 /**
  * Leads the living routers of this node to what their definitions say now, and says on their pods which
@@ -144,7 +144,7 @@ export class LiveRouters {
     const refused = readRefusal(pod.annotations[refusedAnnotation]);
     if (refused?.configuration === configuration && refused.needsReplacement) return;
     const said = this.#said.get(pod.uid);
-    if (said?.words === configuration && performance.now() - said.at < patience) return;
+    if (said?.words === configuration && performance.now() - said.at < repeatAfter) return;
     await this.#apply(state, pod, configuration, { text, name: name.split('/')[1] ?? '' });
   }
 

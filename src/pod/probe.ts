@@ -8,7 +8,7 @@ import { findUnreadiness, isUndecided, listUncertain, type PodExpectation } from
 const discardPort = 9;
 
 /** Milliseconds. */
-const patience = { between: 50, longest: 1500 };
+const waits = { between: 50, longest: 1500 };
 
 /**
  * Looks at the pod's namespace; where the kernel does not know whether a gateway answers, has it ask.
@@ -20,8 +20,8 @@ export async function probePod(expected: PodExpectation, look: () => PodView): P
   let view = look();
   const uncertain = listUncertain(expected, view);
   await Promise.all(uncertain.map(stir));
-  for (let waited = 0; isUndecided(uncertain, view) && waited < patience.longest; waited += patience.between) {
-    await sleep(patience.between);
+  for (let waited = 0; isUndecided(uncertain, view) && waited < waits.longest; waited += waits.between) {
+    await sleep(waits.between);
     view = look();
   }
   return findUnreadiness(expected, view);

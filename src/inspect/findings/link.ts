@@ -3,7 +3,7 @@ import type { Link } from '../../model/network.ts';
 import type { Deviation } from '../../plan/egress/check.ts';
 import { ownerOf } from '../../plan/egress/desired.ts';
 import { ownerComment } from '../../rules/owner.ts';
-import { type Finding, inNamespace, makeAnew } from '../finding.ts';
+import { type Finding, inNamespace, recreate } from '../finding.ts';
 import type { Observation } from '../observation.ts';
 
 /** What is wrong with the router's own interface. */
@@ -25,7 +25,7 @@ function describeLink(observation: Observation, { kind, text, subject }: Deviati
       return describeMissing(observation);
     case 'link-kind':
     case 'link-alias':
-      return { code: 'link-replaced', what: `${text}; somebody put another in its place`, cure: makeAnew };
+      return { code: 'link-replaced', what: `${text}; somebody put another in its place`, cure: recreate };
     case 'link-mode':
       return {
         code: 'link-mode',
@@ -35,7 +35,7 @@ function describeLink(observation: Observation, { kind, text, subject }: Deviati
     case 'link-master': {
       const there = nodeLink(node.links, pod.links.find((one) => one.name === link)?.parentIndex);
       const seen = there === undefined ? '' : `, but on ${there.name}`;
-      return { code: 'link-master', what: `${text}${seen}`, cure: makeAnew };
+      return { code: 'link-master', what: `${text}${seen}`, cure: recreate };
     }
     case 'link-mtu':
       return describeMtu(observation, text);
@@ -49,13 +49,13 @@ function describeLink(observation: Observation, { kind, text, subject }: Deviati
       return {
         code: 'link-down',
         what: `${text}, and its routes went with it`,
-        cure: `${makeAnew}; setting it up does not bring the routes back`,
+        cure: `${recreate}; setting it up does not bring the routes back`,
       };
     case 'address-missing':
       return {
         code: 'address-missing',
         what: `the reserved ${text}: nothing can leave with it`,
-        cure: `${makeAnew}, and find out who removed the address ${subject}`,
+        cure: `${recreate}, and find out who removed the address ${subject}`,
       };
     default:
       return undefined;
@@ -65,12 +65,12 @@ function describeLink(observation: Observation, { kind, text, subject }: Deviati
 function describeMissing({ state, pod }: Observation): Finding {
   const renamed = pod.links.find((one) => one.alias === ownerComment(ownerOf(state.id)) && one.name !== state.link);
   if (renamed === undefined) {
-    return { code: 'link-missing', what: `interface ${state.link} is missing`, cure: makeAnew };
+    return { code: 'link-missing', what: `interface ${state.link} is missing`, cure: recreate };
   }
   return {
     code: 'link-renamed',
     what: `interface ${state.link} was renamed to ${renamed.name}: rules and routes no longer find it`,
-    cure: makeAnew,
+    cure: recreate,
   };
 }
 
@@ -97,7 +97,7 @@ export function findMasterProblems({ state, node, pod }: Observation): Finding[]
       {
         code: 'master-missing',
         what: `the node has no interface ${state.master}, the master of ${state.link}${renamed}`,
-        cure: `look from the node's own network namespace; if it was renamed, set interfaceArgs.master and ${makeAnew}`,
+        cure: `look from the node's own network namespace; if it was renamed, set interfaceArgs.master and ${recreate}`,
       },
     ];
   }
@@ -131,14 +131,14 @@ export function findPodLinkProblems({ state, pod, netns }: Observation): Finding
   const problems = state.podLinks.flatMap(({ family, link: name }): Finding[] => {
     const link = pod.links.find((one) => one.name === name);
     if (link === undefined) {
-      return [{ code: 'pod-link', what: `interface ${name}, by which clients come in, is missing`, cure: makeAnew }];
+      return [{ code: 'pod-link', what: `interface ${name}, by which clients come in, is missing`, cure: recreate }];
     }
     if (!link.up) {
       return [
         {
           code: 'pod-link',
           what: `interface ${name}, by which clients come in, is down`,
-          cure: `${inNamespace(netns, `ip link set ${name} up`)}; if routes went with it, ${makeAnew}`,
+          cure: `${inNamespace(netns, `ip link set ${name} up`)}; if routes went with it, ${recreate}`,
         },
       ];
     }
@@ -150,7 +150,7 @@ export function findPodLinkProblems({ state, pod, netns }: Observation): Finding
       {
         code: 'pod-link',
         what: `interface ${name} has lost its IPv${family} address: no client reaches the router`,
-        cure: makeAnew,
+        cure: recreate,
       },
     ];
   });

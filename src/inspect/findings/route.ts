@@ -2,7 +2,7 @@ import type { Family } from '../../model/address.ts';
 import { formatRoute } from '../../model/format.ts';
 import { mainTable, type Route } from '../../model/network.ts';
 import type { Deviation } from '../../plan/egress/check.ts';
-import { type Finding, inNamespace, makeAnew } from '../finding.ts';
+import { type Finding, inNamespace, recreate } from '../finding.ts';
 import type { Observation, Way } from '../observation.ts';
 
 /** From so many missing routes on, somebody flushed them or set the link down and up. */
@@ -20,7 +20,7 @@ export function findRouteProblems(observation: Observation, deviations: readonly
           {
             code: 'route-missing',
             what: `${missing.length} routes of the router are missing, such as ${first.subject}`,
-            cure: `${makeAnew}, and find out who flushed them or set ${observation.state.link} down and up`,
+            cure: `${recreate}, and find out who flushed them or set ${observation.state.link} down and up`,
           },
         ];
   return [
@@ -84,7 +84,7 @@ function explain(key: string): string {
   if (key.endsWith('rp_filter')) return ': packets from clients or destinations are dropped by the reverse path';
   if (key.endsWith('fwmark_reflect')) return ': refusals do not find their way back to clients';
   if (key.endsWith('src_valid_mark')) return ': the reverse path is checked without the mark';
-  if (key.endsWith('disable_ipv6')) return ': the interface speaks IPv6 when it shall not, or does not when it shall';
+  if (key.endsWith('disable_ipv6')) return ': the interface speaks IPv6 when it should not, or does not when it should';
   if (key.endsWith('accept_ra')) return ': hosts outside can give the pod addresses and routes';
   if (/arp_|ndisc_/.test(key)) return ': neighbours outside may learn a wrong hardware address';
   return '';

@@ -1,6 +1,6 @@
 import { formatDestination } from '../../model/format.ts';
 import type { Redirect } from '../../model/redirect.ts';
-import { type Finding, makeAnew } from '../finding.ts';
+import { type Finding, recreate } from '../finding.ts';
 import { redirectKey } from '../flows.ts';
 import { isRedirectLine, readInstalledRedirects } from '../installed.ts';
 import type { Observation } from '../observation.ts';
@@ -8,7 +8,7 @@ import type { Observation } from '../observation.ts';
 /** So many of one kind are named; the rest are counted. */
 const named = 5;
 
-/** How the rules in the kernel differ from what they shall be, redirects in the words of their configuration. */
+/** How the rules in the kernel differ from what they should be, redirects in the words of their configuration. */
 export function findRuleProblems(observation: Observation): Finding[] {
   const { rules, ruleDifferences, state, resolved, desired } = observation;
   // Nothing is known of how they should be.
@@ -18,7 +18,7 @@ export function findRuleProblems(observation: Observation): Finding[] {
       {
         code: 'rules-gone',
         what: `all rules of the router are gone (${state.backend}): it redirects nothing, and its door is open`,
-        cure: `${makeAnew}, and find out who flushes ${state.backend === 'nftables' ? 'the nftables ruleset' : 'iptables'} in the pod`,
+        cure: `${recreate}, and find out who flushes ${state.backend === 'nftables' ? 'the nftables ruleset' : 'iptables'} in the pod`,
       },
     ];
   }
@@ -64,10 +64,10 @@ function summarise(
     (item): Finding => ({
       code,
       what: say(quote ? `"${item}"` : item),
-      cure: makeAnew,
+      cure: recreate,
     }),
   );
-  if (items.length > named) findings.push({ code, what: `${say(`${items.length - named} more`)}`, cure: makeAnew });
+  if (items.length > named) findings.push({ code, what: `${say(`${items.length - named} more`)}`, cure: recreate });
   return findings;
 }
 
@@ -92,7 +92,7 @@ function describeOthers(differences: readonly string[]): Finding[] {
 
 function cureOf(code: 'rule-missing' | 'rule-foreign' | 'rule-order'): string {
   const what = { 'rule-missing': 'removes', 'rule-foreign': 'adds', 'rule-order': 'moves' }[code];
-  return `${makeAnew}, and find out who ${what} rules in the pod`;
+  return `${recreate}, and find out who ${what} rules in the pod`;
 }
 
 /** The rule that a line about a difference speaks of. */

@@ -33,7 +33,7 @@ function findSilentTargets(observation: Observation): Finding[] {
     if (flow.protocol !== protocolNumbers.tcp) continue;
     const key = renderEndpoint({ address: flow.target, port: flow.targetPort });
     const counts = targets.get(key) ?? { waiting: 0, answered: 0 };
-    const waited = (observation.tracking?.patience ?? 0) - flow.timeout;
+    const waited = (observation.tracking?.synSentTimeout ?? 0) - flow.timeout;
     const hasRepeated = (flow.sent?.packets ?? 1) > 1 || waited >= longWait;
     if (flow.answered) counts.answered++;
     else if (hasRepeated) counts.waiting++;

@@ -24,7 +24,7 @@ const nonBlocking = 0o4000;
 const pauseMilliseconds = 5;
 
 /** Milliseconds: two repetitions of a SYN; many services do not answer a datagram that they do not understand. */
-const patience = { tcp: 3500, udp: 1000 } as const;
+const longestWaits = { tcp: 3500, udp: 1000 } as const;
 
 /** One attempt on its way. */
 interface Attempt {
@@ -80,7 +80,7 @@ function send(attempt: Attempt): void {
 
 /** What came of an attempt by now; undefined while it may still become something. */
 function look({ target, fd, address }: Attempt, took: number): string | undefined {
-  const isLate = took >= patience[target.protocol];
+  const isLate = took >= longestWaits[target.protocol];
   if (target.protocol === 'udp') return receive(fd) ?? (isLate ? 'no answer' : undefined);
   const reason = connectSocket(fd, address);
   if (reason === undefined || reason === 'EISCONN') return 'connected';

@@ -46,12 +46,12 @@ export class NamespaceInspector {
    * How many connections are tracked here, how many can be, and after how many seconds one that nobody
    * answers is forgotten; absent where nothing is tracked.
    */
-  readTracking(): { count: number; maximum: number; patience: number } | undefined {
-    const [count, maximum, patience = '120'] = ['count', 'max', 'tcp_timeout_syn_sent'].map((word) =>
+  readTracking(): { count: number; maximum: number; synSentTimeout: number } | undefined {
+    const [count, maximum, synSentTimeout = '120'] = ['count', 'max', 'tcp_timeout_syn_sent'].map((word) =>
       readSysctl(`net/netfilter/nf_conntrack_${word}`),
     );
     if (count === undefined || maximum === undefined) return undefined;
-    return { count: Number(count), maximum: Number(maximum), patience: Number(patience) };
+    return { count: Number(count), maximum: Number(maximum), synSentTimeout: Number(synSentTimeout) };
   }
 
   /** Who on the wire has these addresses; undefined where the link cannot be asked on. */

@@ -4,7 +4,7 @@ import { listLinks } from './netlink/link.ts';
 import type { LinkNames } from './netlink/route.ts';
 import type { NetlinkSocket } from './netlink/socket.ts';
 
-/** Names and indexes of a namespace's links, read anew when a name is not known yet. */
+/** Names and indexes of a namespace's links, read again when a name is not known yet. */
 export class LinkDirectory implements LinkNames {
   readonly #socket: NetlinkSocket;
   #links: readonly Link[] = [];

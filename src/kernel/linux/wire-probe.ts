@@ -52,16 +52,16 @@ export class WireConversation {
   /**
    * Opens the sockets. Throws the system's error, such as a link that is down.
    *
-   * @param patience milliseconds that {@link listen} waits for a frame where there is none; 0: it never blocks
+   * @param receiveTimeout milliseconds that {@link listen} waits for a frame where there is none; 0: it never blocks
    */
-  constructor(link: Link, questions: readonly WireQuestion[], patience: number) {
+  constructor(link: Link, questions: readonly WireQuestion[], receiveTimeout: number) {
     this.#link = link;
     this.#asked = new Set(questions.map(({ address }) => address.text));
     const mac = Buffer.from(link.mac.split(':').map((byte) => Number.parseInt(byte, 16)));
     try {
       for (const family of [4, 6] as const) {
         const own = questions.filter(({ address }) => address.family === family);
-        if (own.length > 0) this.#channels.push(openChannel(link.index, family, mac, own, patience));
+        if (own.length > 0) this.#channels.push(openChannel(link.index, family, mac, own, receiveTimeout));
       }
     } catch (error) {
       this.close();
@@ -120,9 +120,9 @@ function openChannel(
   family: Family,
   mac: Buffer,
   questions: readonly WireQuestion[],
-  patience: number,
+  receiveTimeout: number,
 ): Channel {
-  const fd = openPacketSocket(linkIndex, family === 4 ? etherType.arp : etherType.ipv6, patience);
+  const fd = openPacketSocket(linkIndex, family === 4 ? etherType.arp : etherType.ipv6, receiveTimeout);
   const write = family === 4 ? arpRequest : neighbourSolicitation;
   return {
     fd,
@@ -132,9 +132,9 @@ function openChannel(
   };
 }
 
-function openPacketSocket(linkIndex: number, type: number, patience: number): number {
+function openPacketSocket(linkIndex: number, type: number, receiveTimeout: number): number {
   const bigEndianType = littleEndian ? ((type & 0xff) << 8) | (type >> 8) : type;
-  const fd = openSocket(packetDomain, patience === 0 ? rawSocket | nonBlocking : rawSocket, bigEndianType);
+  const fd = openSocket(packetDomain, receiveTimeout === 0 ? rawSocket | nonBlocking : rawSocket, bigEndianType);
   try {
     // struct sockaddr_ll
     const address = Buffer.alloc(20);
@@ -143,14 +143,14 @@ function openPacketSocket(linkIndex: number, type: number, patience: number): nu
     view.setUint16(2, type);
     view.setInt32(4, linkIndex, littleEndian);
     bindSocket(fd, address);
-    if (patience === 0) {
+    if (receiveTimeout === 0) {
       // What others ask each other is not worth keeping: a few frames (SO_RCVBUF).
       setSocketOption(fd, 1, 8, Buffer.from([0, 0x20, 0, 0]));
       return fd;
     }
     // struct timeval: short, so that the end of the wait is noticed.
     const timeout = Buffer.alloc(16);
-    new DataView(timeout.buffer, timeout.byteOffset, 16).setBigInt64(8, BigInt(patience * 1000), littleEndian);
+    new DataView(timeout.buffer, timeout.byteOffset, 16).setBigInt64(8, BigInt(receiveTimeout * 1000), littleEndian);
     setSocketOption(fd, 1, 20, timeout);
     return fd;
   } catch (error) {

@@ -7,7 +7,7 @@ import { type Desired, ownerOf } from './desired.ts';
 import { isSameRoute } from './remove.ts';
 import type { Resolved } from './resolve.ts';
 
-/** What kind of thing is not as it shall be. */
+/** What kind of thing is not as it should be. */
 export type DeviationKind =
   | 'link-missing'
   | 'link-kind'
@@ -23,7 +23,7 @@ export type DeviationKind =
   | 'policy-rule-missing'
   | 'sysctl';
 
-/** One thing that is not as it shall be. */
+/** One thing that is not as it should be. */
 export interface Deviation {
   readonly kind: DeviationKind;
   /** The thing, in the words of `ip` or `sysctl`: what is missing or must go, or `KEY=VALUE` to be set. */
@@ -35,7 +35,7 @@ export interface Deviation {
 }
 
 /**
- * Names everything of an attachment that is not as it shall be, a line each: link, addresses, routes,
+ * Names everything of an attachment that is not as it should be, a line each: link, addresses, routes,
  * policy rules and settings. The rules are the backend's to compare. Routes that others added are
  * no deviation (CNI spec 1.1.0 §CHECK).
  */
@@ -108,7 +108,7 @@ function checkRoutes(
   pod: NamespaceSnapshot,
   others: readonly AttachmentState[],
 ): Deviation[] {
-  // Somebody may have set the default of the main table anew, with another metric, and another router
+  // Somebody may have set the default of the main table again, with another metric, and another router
   // of the pod may have taken it over: each has a table of its own, and only one can have this one.
   const stands = (one: Route, wanted: Route): boolean =>
     one.family === wanted.family &&

@@ -19,7 +19,7 @@ export const clusterProtocol = 69;
 /** Worse than any route that people write, better than none. */
 const lastMetric = 4278198272;
 
-/** Everything that shall be in the pod's namespace once the attachment is there. */
+/** Everything that should be in the pod's namespace once the attachment is there. */
 export interface Desired {
   readonly link: string;
   readonly program: RuleProgram;

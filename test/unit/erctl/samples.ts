@@ -97,7 +97,7 @@ export const brokenInspection: InspectDocument = {
         {
           code: 'redirect-missing',
           what: 'the rule is missing for "8080 TCP 203.0.113.26 80": its port is refused',
-          cure: 'delete the pod, so that the router is made anew',
+          cure: 'delete the pod, so that the router is created again',
         },
       ],
       notes: ['rules of somebody else may drop what the router redirects: table inet mesh, chain out'],

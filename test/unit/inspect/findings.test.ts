@@ -23,19 +23,19 @@ const cases: { name: string; seen: Partial<Observation>; codes: readonly Finding
   { name: 'nothing of a healthy router', seen: {}, codes: [] },
   {
     name: 'a full table of connections',
-    seen: { tracking: { count: 1000, maximum: 1000, patience: 120 } },
+    seen: { tracking: { count: 1000, maximum: 1000, synSentTimeout: 120 } },
     codes: ['tracking-full'],
     says: /connection tracking is full: 1000 of 1000.*nf_conntrack_max=2000/,
   },
   {
     name: 'a table of connections that is nearly full',
-    seen: { tracking: { count: 950, maximum: 1000, patience: 120 } },
+    seen: { tracking: { count: 950, maximum: 1000, synSentTimeout: 120 } },
     codes: ['tracking-full'],
     says: /nearly full/,
   },
   {
     name: 'nothing of a table without a limit',
-    seen: { tracking: { count: 1000, maximum: 0, patience: 120 } },
+    seen: { tracking: { count: 1000, maximum: 0, synSentTimeout: 120 } },
     codes: [],
   },
   {

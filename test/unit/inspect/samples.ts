@@ -116,7 +116,7 @@ export function observe(changes: Partial<Observation> = {}): Observation {
     claimants: [{ address: address('192.168.12.1'), mac: '02:00:00:00:00:01' }],
     ways: [],
     flows: [],
-    tracking: { count: 3, maximum: 1000, patience: 120 },
+    tracking: { count: 3, maximum: 1000, synSentTimeout: 120 },
     attempts: [],
     ...changes,
   };

@@ -57,7 +57,7 @@ export class NftablesIngress {
   /** Puts the rules in force. Throws {@link KernelError}; then those before are still in force. */
   apply(rules: IngressRules): void {
     const installed = this.#installed;
-    // What is kept runs ahead of the kernel until that has said yes: a failure makes the next call start anew.
+    // What is kept runs ahead of the kernel until that has said yes: a failure makes the next call start again.
     this.#installed = undefined;
     if (installed === undefined || !isSameList(installed.addresses, rules.addresses)) {
       this.#installed = this.#install(rules, installed?.side);
@@ -179,7 +179,7 @@ export class NftablesIngress {
       runTool('nft', ['-f', '-'], known.install(rules.ports, listed));
       return known;
     } catch (error) {
-      // What another release left may not fit: then limits and counters begin anew.
+      // What another release left may not fit: then limits and counters begin again.
       if (listed === undefined) throw error;
       const state = new StateTable(rules);
       runTool('nft', ['-f', '-'], removeTable(`inet ${name}`) + state.install(rules.ports, undefined));

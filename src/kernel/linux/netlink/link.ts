@@ -28,7 +28,7 @@ export function listLinks(socket: NetlinkSocket): Link[] {
     .map(parseLink);
 }
 
-/** What a new macvlan shall be. */
+/** What a new macvlan should be. */
 export interface MacvlanRequest {
   readonly name: string;
   /** The master's index in the socket's namespace. */
@@ -36,7 +36,7 @@ export interface MacvlanRequest {
   readonly mode: MacvlanMode;
   readonly mtu: number;
   readonly mac?: string;
-  /** Open file of the namespace where the link shall appear. */
+  /** Open file of the namespace where the link should appear. */
   readonly netnsFd: number;
 }
 

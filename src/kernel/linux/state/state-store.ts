@@ -160,7 +160,7 @@ export class FileStateStore implements StateStore {
   }
 }
 
-/** What changes whenever a file is written anew. */
+/** What changes whenever a file is written again. */
 function versionOf(fd: number): string {
   const { ino, size, mtimeNs, ctimeNs } = fstatSync(fd, { bigint: true });
   return [ino, size, mtimeNs, ctimeNs].join(' ');
