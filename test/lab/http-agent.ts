@@ -4,7 +4,12 @@
  */
 import { createHash } from 'node:crypto';
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
-import { connect as connectHttp2 } from 'node:http2';
+import {
+  connect as connectHttp2,
+  createServer as createH2cServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+} from 'node:http2';
 import { createServer as createTlsServer, request as httpsRequest } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -12,17 +17,32 @@ import type { HttpAnswer, HttpCommand, HttpQuestion, HttpServing } from './http-
 
 const held = new Map<string, Socket>();
 
-/** Says who it is and what it saw; upgrades whoever asks, and echoes. */
-function serve({ name, host, port, certificate, key }: HttpServing): Promise<void> {
-  const answer = (request: IncomingMessage, response: ServerResponse): void => {
+/** Says who it is and what it saw, `/slow/N` after N milliseconds; upgrades whoever asks, and echoes. */
+function serve({ name, host, port, certificate, key, h2c }: HttpServing): Promise<void> {
+  let [open, mostOpen] = [0, 0];
+  const answer = async (
+    request: IncomingMessage | Http2ServerRequest,
+    response: ServerResponse | Http2ServerResponse,
+  ): Promise<void> => {
+    const { url, method, headers, rawHeaders, httpVersion } = request;
+    const [, wait] = /^\/slow\/(\d+)/.exec(url ?? '') ?? [];
+    mostOpen = Math.max(mostOpen, ++open);
+    if (wait !== undefined) await new Promise((resolve) => setTimeout(resolve, Number(wait)));
+    open--;
     response.setHeader('content-type', 'application/json');
     response.setHeader('x-served-by', name);
-    response.end(JSON.stringify({ server: name, url: request.url, method: request.method, headers: request.headers }));
+    response.end(JSON.stringify({ server: name, url, method, headers, rawHeaders, httpVersion, mostOpen }));
   };
+  const handle = (
+    request: IncomingMessage | Http2ServerRequest,
+    response: ServerResponse | Http2ServerResponse,
+  ): undefined => void answer(request, response);
   const server =
-    certificate === undefined || key === undefined
-      ? createServer(answer)
-      : createTlsServer({ cert: certificate, key }, answer);
+    h2c === true
+      ? createH2cServer(handle)
+      : certificate === undefined || key === undefined
+        ? createServer(handle)
+        : createTlsServer({ cert: certificate, key }, handle);
   server.on('upgrade', (request, socket: Socket) => {
     socket.on('error', () => undefined);
     // RFC 6455 §4.2.2.

@@ -19,6 +19,11 @@ export interface Echo {
   readonly server: string;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** Names and values in turn, in their own case. */
+  readonly rawHeaders: readonly string[];
+  readonly httpVersion: string;
+  /** Most requests that the server had at a time. */
+  readonly mostOpen: number;
 }
 
 /** An answer, with what the server saw where one of ours answered. */
@@ -224,7 +229,7 @@ export class HttpNode {
 
 function asAnswer(answer: HttpAnswer): Answer {
   if ('error' in answer) return { status: 0, headers: {}, body: '', error: answer.error };
-  const isOurs = answer.headers['x-served-by'] !== undefined;
+  const isOurs = answer.headers['x-served-by'] !== undefined && answer.headers['content-encoding'] === undefined;
   return isOurs ? { ...answer, echo: JSON.parse(answer.body) as Echo } : answer;
 }
 

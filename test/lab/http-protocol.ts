@@ -6,6 +6,8 @@ export interface HttpServing {
   /** PEM; with them it speaks TLS. */
   readonly certificate?: string;
   readonly key?: string;
+  /** HTTP/2 without TLS. */
+  readonly h2c?: boolean;
 }
 
 /** One request. */
