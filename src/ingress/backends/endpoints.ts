@@ -150,9 +150,11 @@ export function describeBackends(
     const leftOut = slices.flatMap((slice) => slice.leftOut);
     const notes =
       leftOut.length === 0 ? [] : [`${name}: left out ${leftOut.slice(0, 3).join(', ')}: no pod has such an address`];
-    if (slices.length === 0) return [...notes, `${name} has no endpoints`];
+    if (slices.every(({ endpoints }) => endpoints.length === 0)) return [...notes, `${name} has no endpoints`];
     const selects = choices.map((choice) => selectPorts(backend, service, choice));
     const hasPort = slices.some(({ ports }) => ports.some((port) => selects.some((select) => select(port))));
-    return hasPort ? notes : [...notes, `${name} has no endpoints with the port that is asked for`];
+    if (!hasPort) return [...notes, `${name} has no endpoints with the port that is asked for`];
+    const isServing = slices.some(({ endpoints }) => endpoints.some(({ state }) => state !== 'unready'));
+    return isServing ? notes : [...notes, `${name} has no endpoint that is ready`];
   });
 }
