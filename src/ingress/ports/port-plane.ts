@@ -12,6 +12,7 @@ import { type CheckTarget, HealthChecks, listTargets, type Probe } from './healt
 import { ListenerWatch } from './listeners.ts';
 import { listNamedDead, listNamedPorts } from './named.ts';
 import { NodeWatch, type NodeWatchParts } from './node-watch.ts';
+import { cutSlice } from './slices.ts';
 import { TrafficMetrics } from './traffic-metrics.ts';
 import { lacksLocalEndpoint, listVerdicts } from './verdicts.ts';
 
@@ -41,6 +42,9 @@ export interface PortParts extends NodeWatchParts {
 /** Milliseconds. */
 const times = { cleanUp: 200, cleanUpRetry: 10_000, check: 100, firewallDelay: 1000, firewall: 300_000, node: 2000 };
 
+/** More ports than this, or endpoints of one, are not put in force in one go at a start. */
+const muchAtOnce = 500;
+
 /** Ports that readiness names at most. */
 const maxRemarks = 20;
 
@@ -61,6 +65,8 @@ export class PortPlane implements DataPlane {
   #host: PlaneHost | undefined;
   #desired: DesiredState | undefined;
   #ports: readonly IngressPort[] | undefined;
+  /** Ports that are not as they should be yet, of a large change. */
+  #waiting = 0;
   #addresses: readonly string[] = [];
   /** Ports of Routes that a program of the node took from them, by the Route. */
   readonly #lost = new Map<string, string>();
@@ -96,6 +102,7 @@ export class PortPlane implements DataPlane {
   }
 
   get unreadiness(): string | undefined {
+    if (this.#waiting > 0) return `${this.#waiting} ports are not in force yet`;
     const unforwarded = this.#node.unreadiness;
     if (unforwarded !== undefined) return unforwarded;
     // A node that serves something is ready: one tenant's Service must not take it from all others.
@@ -128,7 +135,7 @@ export class PortPlane implements DataPlane {
     return this.#desired?.admissions;
   }
 
-  sync(): void {
+  sync(): void | Promise<void> {
     const { kernel } = this.#parts;
     const { name, addresses } = this.#settings;
     const changes = this.#journal.take();
@@ -144,13 +151,30 @@ export class PortPlane implements DataPlane {
     });
     this.#tellTaken(this.#desired?.admissions, desired.admissions);
     this.#desired = desired;
-    const ports = desired.portsOfRequests.flat();
-    if (this.#ports === undefined || !isSameList(this.#ports, ports)) {
-      this.#ports = undefined;
-      kernel.apply({ name, ports, ...(addresses !== undefined && { addresses }) });
-      this.#ports = ports;
-      this.#cleanUp.request();
+    const rules = { name, ...(addresses !== undefined && { addresses }) };
+    const inForce = this.#ports;
+    if (inForce === undefined) {
+      const ports = desired.portsOfRequests.flat();
+      const isMuch = ports.length > muchAtOnce || ports.some(({ endpoints }) => endpoints.length > muchAtOnce);
+      if (isMuch) return kernel.load({ ...rules, ports }).then(() => this.#finish(ports, 0));
+      kernel.apply({ ...rules, ports });
+      this.#finish(ports, 0);
+      return;
     }
+    const { ports, waiting } = cutSlice(inForce, groupByNamespace(desired));
+    if (isSameList(inForce, ports)) return;
+    this.#ports = undefined;
+    kernel.apply({ ...rules, ports });
+    this.#finish(ports, waiting);
+  }
+
+  /** What comes after ports are in force. */
+  #finish(ports: readonly IngressPort[], waiting: number): void {
+    this.#ports = ports;
+    this.#waiting = waiting;
+    // Others come in between: events, questions about health, Routes of smaller namespaces.
+    if (waiting > 0) this.#host?.requestSync();
+    this.#cleanUp.request();
     this.#node.lookAtForwarding(ports);
     this.#check.request();
     this.#firewall.request();
@@ -250,10 +274,15 @@ export class PortPlane implements DataPlane {
 
   #updateChecks(): void {
     const targets = new Map<string, CheckTarget>();
+    // Ports that share their endpoints are looked at once: there can be thousands of them.
+    const looked = new Map<IngressPort['endpoints'], number>();
     for (const [index, { demand }] of this.#desired?.admissions.admitted.entries() ?? []) {
       const interval = demand.checkInterval ?? this.#settings.checkInterval;
       if (interval === 0) continue;
-      const ports = this.#desired?.portsOfRequests[index] ?? [];
+      const ports = (this.#desired?.portsOfRequests[index] ?? []).filter(
+        ({ endpoints }) => (looked.get(endpoints) ?? Number.POSITIVE_INFINITY) > interval,
+      );
+      for (const { protocol, endpoints } of ports) if (protocol === 'tcp') looked.set(endpoints, interval);
       for (const [key, target] of listTargets(ports, interval, this.#health.dead)) {
         const known = targets.get(key);
         if (known === undefined || target.interval < known.interval) targets.set(key, target);
@@ -262,6 +291,18 @@ export class PortPlane implements DataPlane {
     this.#health.watch(targets);
     this.#parts.metrics.deadEndpoints.set(this.#health.dead.size);
   }
+}
+
+function groupByNamespace({ admissions, portsOfRequests }: DesiredState): ReadonlyMap<string, readonly IngressPort[]> {
+  const groups = new Map<string, IngressPort[]>();
+  for (const [index, { request }] of admissions.admitted.entries()) {
+    const { namespace } = request.meta;
+    const group = groups.get(namespace);
+    const ports = portsOfRequests[index] ?? [];
+    if (group === undefined) groups.set(namespace, [...ports]);
+    else group.push(...ports);
+  }
+  return groups;
 }
 
 function isSameList(one: readonly unknown[], other: readonly unknown[]): boolean {

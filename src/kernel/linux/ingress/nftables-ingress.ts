@@ -145,19 +145,51 @@ export class NftablesIngress {
   }
 
   /**
+   * As {@link apply}, for very many ports where none are known to be in force: the table is filled in slices, so
+   * that other work of the process comes in between. Rejects with {@link KernelError}.
+   */
+  async load(rules: IngressRules): Promise<void> {
+    const known = this.#installed?.side;
+    // What is known to be in force costs what changed.
+    if (this.#installed !== undefined && isSameList(this.#installed.addresses, rules.addresses))
+      return this.apply(rules);
+    this.#installed = undefined;
+    const steps = this.#installInSteps(rules, known);
+    for (let step = steps.next(); ; step = steps.next()) {
+      if (step.done === true) {
+        this.#installed = step.value;
+        return;
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  #install(rules: IngressRules, known: Side | undefined): Installed {
+    const steps = this.#installInSteps(rules, known);
+    for (let step = steps.next(); ; step = steps.next()) if (step.done === true) return step.value;
+  }
+
+  /**
    * Fills a table beside the one in force, if any, and puts it in its place. Filling is not one
    * transaction, since that of very many ports would be very long; taking the place is.
    */
-  #install(rules: IngressRules, known: Side | undefined): Installed {
+  *#installInSteps(rules: IngressRules, known: Side | undefined): Generator<void, Installed> {
     const before = known ?? this.#findSide();
     const side = before === 'a' ? 'b' : 'a';
-    const table = new IngressTable(rules, side);
-    const { structure, come } = table.update(rules.ports);
+    const table = new IngressTable(rules, side, rules.ports.length * roomOfPort);
     const old = before === undefined ? '' : removeTable(this.#nameOf(before));
-    runTool('nft', ['-f', '-'], removeTable(this.#nameOf(side)) + table.writeFrame() + structure);
+    runTool('nft', ['-f', '-'], removeTable(this.#nameOf(side)) + table.writeFrame());
     let state: StateTable;
     try {
-      this.#change(ingressTableName(this.#settings.name, side), [], come);
+      for (let end = 0; end < rules.ports.length; ) {
+        end = endOfSlice(rules.ports, end);
+        const { structure, gone, come } = table.update(rules.ports.slice(0, end));
+        if (structure !== '') runTool('nft', ['-f', '-'], structure);
+        for (const part of cutIntoParts(come)) {
+          this.#change(ingressTableName(this.#settings.name, side), part === undefined ? gone : [], part ?? []);
+          yield;
+        }
+      }
       // Limits are in force before the ports that they are for.
       state = this.#installState(rules);
       const bridges = this.#writeBridges();
@@ -240,6 +272,36 @@ function asKernelError(action: string, error: unknown): KernelError {
 function isSameList(one: IngressRules['addresses'], other: IngressRules['addresses']): boolean {
   const write = (list: IngressRules['addresses']): string | undefined => list?.map(({ text }) => text).join(' ');
   return write(one) === write(other);
+}
+
+/** Ports, endpoints of them and elements that are worked on at a time, so that nothing else waits for long. */
+const slice = { ports: 2000, endpoints: 20_000, elements: 10_000 } as const;
+
+/** Elements that the map of targets has room for, for each port. */
+const roomOfPort = 32;
+
+/** The end of the next slice of ports, at least one. */
+function endOfSlice(ports: readonly IngressPort[], start: number): number {
+  let endpoints = 0;
+  let end = start;
+  while (end < ports.length && end - start < slice.ports && endpoints < slice.endpoints) {
+    endpoints += ports[end]?.endpoints.length ?? 0;
+    end++;
+  }
+  return end;
+}
+
+/** First what goes (undefined), then what comes, part by part. */
+function* cutIntoParts(elements: Iterable<NftElement>): Generator<readonly NftElement[] | undefined> {
+  yield undefined;
+  let part: NftElement[] = [];
+  for (const element of elements) {
+    part.push(element);
+    if (part.length < slice.elements) continue;
+    yield part;
+    part = [];
+  }
+  if (part.length > 0) yield part;
 }
 
 /** For `nft -f -`: names the bridges. */

@@ -1,0 +1,57 @@
+import type { IngressPort } from '../../model/ingress.ts';
+import { portKey } from '../claims/ports.ts';
+
+/** So many ports, and endpoints of them, are put in force at a time. */
+const limits = { ports: 500, endpoints: 20_000 } as const;
+
+/** Ports to be put in force now, and whether more wait. */
+export interface Slice {
+  readonly ports: readonly IngressPort[];
+  /** Ports that are not as they should be yet. */
+  readonly waiting: number;
+}
+
+/**
+ * Cuts a large change: what goes and what namespaces with little to do ask for comes first, so that a tenant
+ * with thousands of Routes holds up his own alone. A port that waits stays as it is in force.
+ *
+ * @param inForce the ports of the last slice
+ * @param wanted all ports that are asked for, by the namespaces that ask
+ */
+export function cutSlice(inForce: readonly IngressPort[], wanted: ReadonlyMap<string, readonly IngressPort[]>): Slice {
+  const before = new Set(inForce);
+  const changed = Array.from(wanted, ([namespace, ports]) => ({
+    namespace,
+    ports: ports.filter((port) => !before.has(port)),
+  }));
+  const total = changed.reduce((sum, { ports }) => sum + ports.length, 0);
+  const all = () => [...wanted.values()].flat();
+  if (total <= limits.ports && countEndpoints(changed.flatMap(({ ports }) => ports)) <= limits.endpoints) {
+    return { ports: all(), waiting: 0 };
+  }
+  const chosen = new Set<IngressPort>();
+  let room = limits.endpoints;
+  // The smallest first; equal ones by name, so that it does not depend on the order of events.
+  const bySize = changed.sort(
+    (one, other) => one.ports.length - other.ports.length || (one.namespace < other.namespace ? -1 : 1),
+  );
+  const seen = new Set<IngressPort['endpoints']>();
+  for (const port of bySize.flatMap(({ ports }) => ports)) {
+    if (chosen.size >= limits.ports || (room <= 0 && chosen.size > 0)) break;
+    chosen.add(port);
+    if (!seen.has(port.endpoints)) room -= port.endpoints.length;
+    seen.add(port.endpoints);
+  }
+  const known = new Map(inForce.map((port) => [portKey(port), port]));
+  const ports = all().flatMap((port) => {
+    if (before.has(port) || chosen.has(port)) return [port];
+    // Until its turn, it is as it was.
+    const old = known.get(portKey(port));
+    return old === undefined ? [] : [old];
+  });
+  return { ports, waiting: total - chosen.size };
+}
+
+function countEndpoints(ports: readonly IngressPort[]): number {
+  return Array.from(new Set(ports.map(({ endpoints }) => endpoints))).reduce((sum, { length }) => sum + length, 0);
+}
