@@ -7,7 +7,8 @@ import { type GatewayReports, reportGateways } from '../gateway/gateway-status.t
 import type { AgentMetrics } from '../metrics.ts';
 import type { Inventory, Journal } from '../objects/inventory.ts';
 import type { DataPlane, PlaneHost, PlaneReport } from '../plane.ts';
-import { collectGatewayObjects, DesiredPorts, type DesiredSettings, type DesiredState } from './desired.ts';
+import { collectGatewayObjects, DesiredPorts, type DesiredSettings } from './desired.ts';
+import type { DesiredState } from './endpoint-quota.ts';
 import { type CheckTarget, HealthChecks, listTargets, type Probe } from './health.ts';
 import { ListenerWatch } from './listeners.ts';
 import { listNamedDead, listNamedPorts } from './named.ts';

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { readIptables } from '../../../src/firewall/iptables.ts';
 import { readNftables } from '../../../src/firewall/nftables.ts';
+import { defaultPolicy } from '../../../src/ingress/claims/policy.ts';
 import { findForeignDnat } from '../../../src/ingress/ports/foreign-dnat.ts';
 import { until } from '../../until.ts';
 import { address } from '../rules/examples.ts';
@@ -30,6 +31,38 @@ describe('PortPlane', () => {
     put(writeRoute({ name: 'other', port: 2001 }));
     await plane.sync();
     assert.deepEqual([verdicts().sort(), problems.get('node ports')], [['other Admitted', 'web Admitted'], undefined]);
+    plane.stop(false);
+  });
+
+  it('gives no namespace more than its quota of ports and endpoints, and no other less', async () => {
+    const namespaceQuota = { ports: 3, endpoints: 5 };
+    const { plane, put, verdicts, kernel } = startPlane({ policy: { ...defaultPolicy, namespaceQuota } });
+    const inBank = (object: Record<string, unknown>) => ({
+      ...object,
+      metadata: { ...(object.metadata as object), namespace: 'bank' },
+    });
+    const places = (many: number, net: number) =>
+      Array.from({ length: many }, (_, index) => ({ address: `10.0.${net}.${index + 1}` }));
+    put(service(), writeSlice('web', places(4, 1)), service({}, 'more'), writeSlice('more', places(2, 2)));
+    put(inBank(service()), inBank(writeSlice('web', places(5, 3))));
+    const to = (name: string) => ({ to: { kind: 'Service', name } });
+    put(
+      writeRoute({ name: 'a', port: 2000, created: 1 }),
+      // The same endpoints count once.
+      writeRoute({ name: 'b', port: 2001, created: 2 }),
+      writeRoute({ name: 'c', port: 2002, created: 3, spec: to('more') }),
+      writeRoute({ name: 'd', port: 2003, created: 4 }),
+      writeRoute({ namespace: 'bank', name: 'e', port: 2004, created: 5 }),
+    );
+    await plane.sync();
+    assert.deepEqual(verdicts(), ['a Admitted', 'b Admitted', 'e Admitted', 'd QuotaExceeded', 'c QuotaExceeded']);
+    const messages = plane.report().verdicts.flatMap(({ message }) => message ?? []);
+    assert.match(messages[0] ?? '', /^the namespace may have 3 ports on this router: /);
+    assert.match(messages[1] ?? '', /^the namespace may have 5 endpoints on this router: /);
+    assert.deepEqual(
+      kernel.rules?.ports.map(({ port }) => port),
+      [2000, 2001, 2004],
+    );
     plane.stop(false);
   });
 
