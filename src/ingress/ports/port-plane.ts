@@ -13,7 +13,7 @@ import { type CheckTarget, HealthChecks, listTargets, type Probe } from './healt
 import { ListenerWatch } from './listeners.ts';
 import { listNamedDead, listNamedPorts } from './named.ts';
 import { NodeWatch, type NodeWatchParts } from './node-watch.ts';
-import { cutSlice } from './slices.ts';
+import { cutSlice, isSmall } from './slices.ts';
 import { TrafficMetrics } from './traffic-metrics.ts';
 import { lacksLocalEndpoint, listVerdicts } from './verdicts.ts';
 
@@ -162,7 +162,10 @@ export class PortPlane implements DataPlane {
       this.#finish(ports, 0);
       return;
     }
-    const { ports, waiting } = cutSlice(inForce, groupByNamespace(desired));
+    const all = desired.portsOfRequests.flat();
+    const { ports, waiting } = isSmall(inForce, all)
+      ? { ports: all, waiting: 0 }
+      : cutSlice(inForce, groupByNamespace(desired));
     if (isSameList(inForce, ports)) return;
     this.#ports = undefined;
     kernel.apply({ ...rules, ports });

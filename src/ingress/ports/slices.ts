@@ -19,16 +19,14 @@ export interface Slice {
  * @param wanted all ports that are asked for, by the namespaces that ask
  */
 export function cutSlice(inForce: readonly IngressPort[], wanted: ReadonlyMap<string, readonly IngressPort[]>): Slice {
+  const all = [...wanted.values()].flat();
+  if (isSmall(inForce, all)) return { ports: all, waiting: 0 };
   const before = new Set(inForce);
   const changed = Array.from(wanted, ([namespace, ports]) => ({
     namespace,
     ports: ports.filter((port) => !before.has(port)),
   }));
   const total = changed.reduce((sum, { ports }) => sum + ports.length, 0);
-  const all = () => [...wanted.values()].flat();
-  if (total <= limits.ports && countEndpoints(changed.flatMap(({ ports }) => ports)) <= limits.endpoints) {
-    return { ports: all(), waiting: 0 };
-  }
   const chosen = new Set<IngressPort>();
   let room = limits.endpoints;
   // The smallest first; equal ones by name, so that it does not depend on the order of events.
@@ -43,7 +41,7 @@ export function cutSlice(inForce: readonly IngressPort[], wanted: ReadonlyMap<st
     seen.add(port.endpoints);
   }
   const known = new Map(inForce.map((port) => [portKey(port), port]));
-  const ports = all().flatMap((port) => {
+  const ports = all.flatMap((port) => {
     if (before.has(port) || chosen.has(port)) return [port];
     // Until its turn, it is as it was.
     const old = known.get(portKey(port));
@@ -52,6 +50,11 @@ export function cutSlice(inForce: readonly IngressPort[], wanted: ReadonlyMap<st
   return { ports, waiting: total - chosen.size };
 }
 
-function countEndpoints(ports: readonly IngressPort[]): number {
-  return Array.from(new Set(ports.map(({ endpoints }) => endpoints))).reduce((sum, { length }) => sum + length, 0);
+/** Whether a change need not be cut. */
+export function isSmall(inForce: readonly IngressPort[], wanted: readonly IngressPort[]): boolean {
+  const before = new Set(inForce);
+  const changed = wanted.filter((port) => !before.has(port));
+  if (changed.length > limits.ports) return false;
+  const lists = new Set(changed.map(({ endpoints }) => endpoints));
+  return Array.from(lists).reduce((sum, { length }) => sum + length, 0) <= limits.endpoints;
 }
