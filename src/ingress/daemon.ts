@@ -90,14 +90,18 @@ export async function startDaemon(
 const noStatus: StatusSink = { publish: () => undefined, close: () => undefined };
 
 function openManifests(
-  { identity, statusFile, routerNameKey }: AgentOptions,
+  { identity, statusFile, routerNameKey, dryRun }: AgentOptions,
   directory: string,
   report: (problem: string | undefined) => void,
 ): Cluster {
   // Beside the directory, not in it: there it would be taken for a manifest.
   const path = statusFile ?? `${directory.replace(/\/+$/, '')}.status.json`;
   return {
-    source: new ManifestSource({ directory, routerNameKey }),
+    source: new ManifestSource({
+      directory,
+      routerNameKey,
+      ...(!dryRun && { lastGood: `${directory.replace(/\/+$/, '')}.last-good` }),
+    }),
     status: new StatusFile(path, identity, report),
   };
 }

@@ -1,6 +1,7 @@
 import { type FSWatcher, readdirSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { type ClusterObject, objectKey, type ReadingContext } from '../../../api/kinds.ts';
+import { LastGoodFiles } from './last-good.ts';
 import { type ManifestFile, nameOfObject, readManifestFile, versionOfFile } from './manifest-file.ts';
 import type { ObjectSource, SourceSink } from './source.ts';
 
@@ -11,6 +12,8 @@ export interface ManifestSettings {
   readonly routerNameKey?: string;
   /** Milliseconds between two looks at everything, for file systems that tell nothing; 10,000 unless told. */
   readonly rescanInterval?: number;
+  /** Folder for copies of files as they were last good; absent: none are kept. */
+  readonly lastGood?: string;
 }
 
 /** Milliseconds of silence after which a file counts as written; one written in pieces is not read in between. */
@@ -30,6 +33,7 @@ export class ManifestSource implements ObjectSource {
   readonly #files = new Map<string, ManifestFile>();
   /** Versions of files that could not be read, so that they are not read again and again. */
   readonly #broken = new Map<string, string>();
+  readonly #lastGood: LastGoodFiles | undefined;
   #told = new Map<string, ClusterObject>();
   #sink: SourceSink | undefined;
   #watcher: FSWatcher | undefined;
@@ -37,11 +41,18 @@ export class ManifestSource implements ObjectSource {
   #soon: NodeJS.Timeout | undefined;
   #firstEvent = 0;
   #isSynced = false;
+  /** Names of the files there were at the last look. */
+  #names = '';
 
   constructor(settings: ManifestSettings) {
     this.#settings = settings;
     const { routerNameKey } = settings;
     this.#context = routerNameKey === undefined ? {} : { routerNameKey };
+    const { lastGood } = settings;
+    this.#lastGood =
+      lastGood === undefined
+        ? undefined
+        : new LastGoodFiles(lastGood, (problem) => this.#sink?.report(lastGood, problem));
   }
 
   start(sink: SourceSink): void {
@@ -59,6 +70,7 @@ export class ManifestSource implements ObjectSource {
     this.#watcher?.close();
     clearInterval(this.#rescan);
     clearTimeout(this.#soon);
+    this.#lastGood?.flush();
     this.#sink = undefined;
   }
 
@@ -103,6 +115,8 @@ export class ManifestSource implements ObjectSource {
     const files = names.filter((name) => /^[^.].*\.(ya?ml|json)$/.test(name)).sort();
     for (const name of [...this.#files.keys(), ...this.#broken.keys()]) if (!files.includes(name)) this.#forget(name);
     for (const name of files) this.#readFile(name);
+    if (!this.#isSynced || files.join('/') !== this.#names) this.#lastGood?.retain(files);
+    this.#names = files.join('/');
     this.#tell(files);
   }
 
@@ -121,8 +135,9 @@ export class ManifestSource implements ObjectSource {
       version = versionOfFile(path) ?? '';
       if (version === '') throw new Error('is no file');
       if (this.#files.get(name)?.version === version || this.#broken.get(name) === version) return;
-      const file = readManifestFile(path, this.#files.get(name), this.#context);
+      const file = this.#readWithLast(name, path);
       this.#files.set(name, file);
+      if (file.problems.length === 0) this.#lastGood?.keep(name, path, version);
       this.#broken.delete(name);
       this.#sink?.report(name, undefined);
       const [first, ...more] = file.problems;
@@ -130,8 +145,30 @@ export class ManifestSource implements ObjectSource {
       this.#sink?.report(`${name} (objects)`, first === undefined ? undefined : `${first}${rest}`);
     } catch (error) {
       this.#broken.set(name, version);
+      const last = this.#files.has(name) ? undefined : this.#readLast(name);
+      // Its version is no file's: whatever stands there is read when it changes.
+      if (last !== undefined) this.#files.set(name, { ...last, version: '' });
       const kept = this.#files.has(name) ? ', its last good state stays' : '';
       this.#sink?.report(name, `cannot be read${kept}: ${messageOf(error)}`);
+    }
+  }
+
+  /** Reads a file; of one that is new to this process, objects that cannot be read are as in its last good copy. */
+  #readWithLast(name: string, path: string): ManifestFile {
+    const known = this.#files.get(name);
+    const file = readManifestFile(path, known, this.#context);
+    const last = known === undefined && file.problems.length > 0 ? this.#readLast(name) : undefined;
+    return last === undefined ? file : readManifestFile(path, last, this.#context);
+  }
+
+  /** The last good copy of a file; undefined where there is none that can be read. */
+  #readLast(name: string): ManifestFile | undefined {
+    const path = this.#lastGood?.find(name);
+    try {
+      return path === undefined ? undefined : readManifestFile(path, undefined, this.#context);
+    } catch {
+      // A release before this one may have taken more for good.
+      return undefined;
     }
   }
 
