@@ -9,11 +9,11 @@ import type { Inventory, Journal } from '../objects/inventory.ts';
 import type { DataPlane, PlaneHost, PlaneReport } from '../plane.ts';
 import { collectGatewayObjects, DesiredPorts, type DesiredSettings } from './desired.ts';
 import type { DesiredState } from './endpoint-quota.ts';
-import { type CheckTarget, HealthChecks, listTargets, type Probe } from './health.ts';
+import { collectTargets, HealthChecks, type Probe } from './health.ts';
 import { ListenerWatch } from './listeners.ts';
 import { listNamedDead, listNamedPorts } from './named.ts';
 import { NodeWatch, type NodeWatchParts } from './node-watch.ts';
-import { cutSlice, isSmall } from './slices.ts';
+import { cutSlice, groupByNamespace, isSmall } from './slices.ts';
 import { TrafficMetrics } from './traffic-metrics.ts';
 import { lacksLocalEndpoint, listVerdicts } from './verdicts.ts';
 
@@ -277,36 +277,11 @@ export class PortPlane implements DataPlane {
   }
 
   #updateChecks(): void {
-    const targets = new Map<string, CheckTarget>();
-    // Ports that share their endpoints are looked at once: there can be thousands of them.
-    const looked = new Map<IngressPort['endpoints'], number>();
-    for (const [index, { demand }] of this.#desired?.admissions.admitted.entries() ?? []) {
-      const interval = demand.checkInterval ?? this.#settings.checkInterval;
-      if (interval === 0) continue;
-      const ports = (this.#desired?.portsOfRequests[index] ?? []).filter(
-        ({ endpoints }) => (looked.get(endpoints) ?? Number.POSITIVE_INFINITY) > interval,
-      );
-      for (const { protocol, endpoints } of ports) if (protocol === 'tcp') looked.set(endpoints, interval);
-      for (const [key, target] of listTargets(ports, interval, this.#health.dead)) {
-        const known = targets.get(key);
-        if (known === undefined || target.interval < known.interval) targets.set(key, target);
-      }
-    }
+    const { dead } = this.#health;
+    const targets = collectTargets(this.#desired, this.#settings.checkInterval, dead);
     this.#health.watch(targets);
     this.#parts.metrics.deadEndpoints.set(this.#health.dead.size);
   }
-}
-
-function groupByNamespace({ admissions, portsOfRequests }: DesiredState): ReadonlyMap<string, readonly IngressPort[]> {
-  const groups = new Map<string, IngressPort[]>();
-  for (const [index, { request }] of admissions.admitted.entries()) {
-    const { namespace } = request.meta;
-    const group = groups.get(namespace);
-    const ports = portsOfRequests[index] ?? [];
-    if (group === undefined) groups.set(namespace, [...ports]);
-    else group.push(...ports);
-  }
-  return groups;
 }
 
 function isSameList(one: readonly unknown[], other: readonly unknown[]): boolean {

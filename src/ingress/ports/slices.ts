@@ -1,5 +1,6 @@
 import type { IngressPort } from '../../model/ingress.ts';
-import { portKey } from '../claims/ports.ts';
+import { protocolNumbers } from '../../model/redirect.ts';
+import type { DesiredState } from './endpoint-quota.ts';
 
 /** So many ports, and endpoints of them, are put in force at a time. */
 const limits = { ports: 500, endpoints: 20_000 } as const;
@@ -40,14 +41,19 @@ export function cutSlice(inForce: readonly IngressPort[], wanted: ReadonlyMap<st
     if (!seen.has(port.endpoints)) room -= port.endpoints.length;
     seen.add(port.endpoints);
   }
-  const known = new Map(inForce.map((port) => [portKey(port), port]));
+  const known = new Map(inForce.map((port) => [keyOf(port), port]));
   const ports = all.flatMap((port) => {
     if (before.has(port) || chosen.has(port)) return [port];
     // Until its turn, it is as it was.
-    const old = known.get(portKey(port));
+    const old = known.get(keyOf(port));
     return old === undefined ? [] : [old];
   });
   return { ports, waiting: total - chosen.size };
+}
+
+/** Strings of 20,000 ports would take longer to make than a slice to apply. */
+function keyOf({ protocol, port }: IngressPort): number {
+  return protocolNumbers[protocol] * 0x10000 + port;
 }
 
 /** Whether a change need not be cut. */
@@ -57,4 +63,20 @@ export function isSmall(inForce: readonly IngressPort[], wanted: readonly Ingres
   if (changed.length > limits.ports) return false;
   const lists = new Set(changed.map(({ endpoints }) => endpoints));
   return Array.from(lists).reduce((sum, { length }) => sum + length, 0) <= limits.endpoints;
+}
+
+/** Desired ports by the namespaces that ask for them. */
+export function groupByNamespace({
+  admissions,
+  portsOfRequests,
+}: DesiredState): ReadonlyMap<string, readonly IngressPort[]> {
+  const groups = new Map<string, IngressPort[]>();
+  for (const [index, { request }] of admissions.admitted.entries()) {
+    const { namespace } = request.meta;
+    const group = groups.get(namespace);
+    const ports = portsOfRequests[index] ?? [];
+    if (group === undefined) groups.set(namespace, [...ports]);
+    else group.push(...ports);
+  }
+  return groups;
 }

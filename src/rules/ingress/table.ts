@@ -1,14 +1,14 @@
 import type { IngressPort, WeightedEndpoint } from '../../model/ingress.ts';
 import { protocolNumbers } from '../../model/redirect.ts';
 import { type NftDocument, writeTable } from '../nftables/document.ts';
-import { type NftElement, writeKey, writeValue } from '../nftables/element.ts';
+import type { NftElement } from '../nftables/element.ts';
+import { collect, listCome, listGone } from './element-changes.ts';
 import { families } from './families.ts';
 import { compileBases, compileFrame, type FrameRules, type Side } from './frame.ts';
 import { TargetGroups, type Targets } from './groups.ts';
 import {
   countTargets,
   layOutPort,
-  listOwnElements,
   listPlaces,
   listShared,
   type PortLayout,
@@ -302,42 +302,8 @@ function writeLines(lines: readonly string[]): string {
   return lines.map((line) => `${line}\n`).join('');
 }
 
-/** Elements are made when they are asked for: all of a first load at a time would fill the memory. */
-function collect<T>(
-  changes: readonly T[],
-  list: (change: T) => Iterable<NftElement>,
-  shared: readonly (readonly [string, SharedThing])[],
-  groups: readonly NftElement[],
-): Iterable<NftElement> {
-  return {
-    *[Symbol.iterator]() {
-      yield* groups;
-      for (const [, thing] of shared) if (thing.kind === 'element') yield thing.element;
-      for (const change of changes) yield* list(change);
-    },
-  };
-}
-
 function isLong(thing: SharedThing): boolean {
   return thing.kind === 'collection' && thing.collection.elements.size > 0;
-}
-
-function listGone(before: PortLayout, after: PortLayout | undefined): Iterable<NftElement> {
-  return after === undefined ? listOwnElements(before) : without(before, after);
-}
-
-function listCome(before: PortLayout | undefined, after: PortLayout): Iterable<NftElement> {
-  return before === undefined ? listOwnElements(after) : without(after, before);
-}
-
-/** The elements of one layout that are not, with the same value, in another. */
-function without(one: PortLayout, other: PortLayout): NftElement[] {
-  const known = new Set(Array.from(listOwnElements(other), identify));
-  return Array.from(listOwnElements(one)).filter((element) => !known.has(identify(element)));
-}
-
-function identify(element: NftElement): string {
-  return `${element.collection} ${writeKey(element)} : ${writeValue(element)}`;
 }
 
 /** Whether connections are to be spread in turn, over more than one place. */

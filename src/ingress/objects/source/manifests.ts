@@ -22,6 +22,9 @@ const quiet = 10;
 /** Milliseconds after which files are read even though they still change. */
 const longestWait = 200;
 
+/** Milliseconds of reading a file after which other work comes first. */
+const longRead = 20;
+
 /**
  * A directory of YAML and JSON files as a source of objects. A file that cannot be read whole keeps
  * what it last said, and that is reported; a file that is gone takes its objects with it. Of two files
@@ -41,6 +44,8 @@ export class ManifestSource implements ObjectSource {
   #soon: NodeJS.Timeout | undefined;
   #firstEvent = 0;
   #isSynced = false;
+  /** Counts looks that are made in steps. */
+  #turn = 0;
   /** Names of the files there were at the last look. */
   #names = '';
 
@@ -114,7 +119,28 @@ export class ManifestSource implements ObjectSource {
     }
     const files = names.filter((name) => /^[^.].*\.(ya?ml|json)$/.test(name)).sort();
     for (const name of [...this.#files.keys(), ...this.#broken.keys()]) if (!files.includes(name)) this.#forget(name);
-    for (const name of files) this.#readFile(name);
+    if (this.#isSynced) void this.#readInSteps(files);
+    else {
+      for (const name of files) this.#readFile(name);
+      this.#finish(files);
+    }
+  }
+
+  /** Reads file by file and lets other work in between; what they say is told at once. Never rejects. */
+  async #readInSteps(files: readonly string[]): Promise<void> {
+    const turn = ++this.#turn;
+    for (const name of files) {
+      const start = performance.now();
+      this.#readFile(name);
+      if (performance.now() - start < longRead) continue;
+      await new Promise((resolve) => setImmediate(resolve));
+      // A later look has begun meanwhile, or the end.
+      if (turn !== this.#turn || this.#sink === undefined) return;
+    }
+    this.#finish(files);
+  }
+
+  #finish(files: readonly string[]): void {
     if (!this.#isSynced || files.join('/') !== this.#names) this.#lastGood?.retain(files);
     this.#names = files.join('/');
     this.#tell(files);

@@ -14,6 +14,8 @@ import { readUnfilteredBridges, type UnfilteredBridges } from './bridges.ts';
 import { ConntrackCleanup } from './conntrack-cleanup.ts';
 import { listForeignTables, type SavedRules, saveForeignNat } from './foreign-rules.ts';
 import { readForwarding } from './forwarding.ts';
+import { parseListedTable } from './listed-table.ts';
+import { cutIntoParts, endOfSlice, roomOfPort } from './steps.ts';
 import { readTraffic } from './traffic.ts';
 
 /** How the open ports are kept. */
@@ -274,36 +276,6 @@ function isSameList(one: IngressRules['addresses'], other: IngressRules['address
   return write(one) === write(other);
 }
 
-/** Ports, endpoints of them and elements that are worked on at a time, so that nothing else waits for long. */
-const slice = { ports: 2000, endpoints: 20_000, elements: 10_000 } as const;
-
-/** Elements that the map of targets has room for, for each port. */
-const roomOfPort = 32;
-
-/** The end of the next slice of ports, at least one. */
-function endOfSlice(ports: readonly IngressPort[], start: number): number {
-  let endpoints = 0;
-  let end = start;
-  while (end < ports.length && end - start < slice.ports && endpoints < slice.endpoints) {
-    endpoints += ports[end]?.endpoints.length ?? 0;
-    end++;
-  }
-  return end;
-}
-
-/** First what goes (undefined), then what comes, part by part. */
-function* cutIntoParts(elements: Iterable<NftElement>): Generator<readonly NftElement[] | undefined> {
-  yield undefined;
-  let part: NftElement[] = [];
-  for (const element of elements) {
-    part.push(element);
-    if (part.length < slice.elements) continue;
-    yield part;
-    part = [];
-  }
-  if (part.length > 0) yield part;
-}
-
 /** For `nft -f -`: names the bridges. */
 function fillBridges(table: string, bridges: UnfilteredBridges): string {
   return families
@@ -313,16 +285,4 @@ function fillBridges(table: string, bridges: UnfilteredBridges): string {
       return `add element ${table} bridged${family} { ${elements.join(', ')} }\n`;
     })
     .join('');
-}
-
-/** Names of what `nft -t list table` printed. */
-function parseListedTable(text: string): ListedTable {
-  const heads = [...text.matchAll(/^\t(chain|set|map|ct timeout) (\S+) \{/gm)].map(
-    ([, kind = '', name = '']) => [kind, name] as const,
-  );
-  return {
-    chains: heads.flatMap(([kind, name]) => (kind === 'chain' ? [name] : [])),
-    collections: heads.flatMap(([kind, name]) => (kind === 'set' || kind === 'map' ? [`${kind} ${name}`] : [])),
-    objects: heads.flatMap(([kind, name]) => (kind === 'ct timeout' ? [`ct timeout ${name}`] : [])),
-  };
 }
