@@ -142,7 +142,7 @@ function readTraced(query: URLSearchParams): TracedRequest {
 const noStatus: StatusSink = { publish: () => undefined, close: () => undefined };
 
 function openManifests(
-  { identity, statusFile, routerNameKey }: AgentOptions,
+  { identity, statusFile, routerNameKey, dryRun }: AgentOptions,
   directory: string,
   inventory: Inventory,
   report: (problem: string | undefined) => void,
@@ -150,7 +150,11 @@ function openManifests(
   // Beside the directory, not in it: there it would be taken for a manifest.
   const path = statusFile ?? `${directory.replace(/\/+$/, '')}.status.json`;
   return {
-    source: new ManifestSource({ directory, routerNameKey }),
+    source: new ManifestSource({
+      directory,
+      routerNameKey,
+      ...(!dryRun && { lastGood: `${directory.replace(/\/+$/, '')}.last-good` }),
+    }),
     status: new StatusFile(path, identity, report),
     secrets: new InventorySecrets(inventory),
   };

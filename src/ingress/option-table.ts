@@ -85,6 +85,10 @@ export const optionTable: OptionTable<OptionName> = {
     value: 'NS=PORTS;...',
     help: 'ports that belong to one namespace alone, beside the allowed ones',
   },
+  'namespace-quota': {
+    value: 'ports=N,endpoints=N',
+    help: 'what one namespace may have; default as much as it asks for',
+  },
   'tcp-balance': {
     value: 'HOW',
     help: 'source, roundrobin or random, for Routes that say nothing',
@@ -160,6 +164,7 @@ export type OptionName =
   | 'node-service-ports'
   | 'node-ports'
   | 'namespace-ports'
+  | 'namespace-quota'
   | 'tcp-balance'
   | 'balance'
   | 'tunnel-timeout'

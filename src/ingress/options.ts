@@ -8,6 +8,7 @@ import { type Environment, OptionReader } from '../daemon/reader.ts';
 import { type Address, parseAddress } from '../model/address.ts';
 import type { Balance } from '../model/ingress.ts';
 import { labelSelectorCure, parseLabelSelector } from './claims/label-selector.ts';
+import { namespaceQuotaCure, parseNamespaceQuota } from './claims/policy.ts';
 import { type PortRange, parsePortRanges, portRangesCure } from './claims/port-ranges.ts';
 import { type HttpOptions, readHttpOptions } from './http/options.ts';
 import { type OptionName, optionTable } from './option-table.ts';
@@ -108,6 +109,7 @@ function readPortSettings(reader: Reader, routerName: string | undefined): PortS
   const gatewayClass = reader.read('gateway-class', (text) => text);
   const idleTimeout = time('tunnel-timeout');
   const addresses = reader.read('addresses', parseAddresses, 'must be addresses separated by commas');
+  const namespaceQuota = reader.read('namespace-quota', parseNamespaceQuota, namespaceQuotaCure);
   const gatewayAddresses = reader.read('gateway-addresses', parseAddresses, 'must be addresses separated by commas');
   return {
     name: reader.read('name', parseName, 'must be at most 20 lower-case letters, digits and "-"') ?? 'ingress',
@@ -126,6 +128,7 @@ function readPortSettings(reader: Reader, routerName: string | undefined): PortS
       namespacePorts:
         reader.read('namespace-ports', parseNamespacePorts, 'must be such as "team-a=20000-20999,443;team-b=21000"') ??
         new Map(),
+      ...(namespaceQuota !== undefined && { namespaceQuota }),
     },
     defaults: { balance: readBalance(reader), ...(idleTimeout !== undefined && { idleTimeout }) },
     checkInterval: readTimeOrNone(reader, 'check-interval'),

@@ -115,6 +115,40 @@ describe('what an ingress node remembers, and whom it leaves alone', () => {
     assert.match(await outsider.hold('l7', at.node[4], 13306, { from }), / 7000$/);
   });
 
+  it('Routes that share their endpoints share one map, and all go on when those change', async () => {
+    const share = (endpoints: WeightedEndpoint[]) =>
+      [13306, 18080, 18081, 18082, 18083].map((port) => open({ port, endpoints, balance: 'source' }));
+    apply(...share([endpoint('pod'), endpoint('near')]));
+    const listed = await lab.run('node', 'nft', ['list', 'ruleset']);
+    assert.match(listed, /map tcp4-shared-1 \{/);
+    assert.equal(listed.match(/goto tcp4-shared-1-source-64/g)?.length, 5);
+    const seen = new Set<string>();
+    for (const port of [13306, 18080, 18083]) seen.add(await reach(port));
+    assert.equal(seen.size, 1, 'a client finds one endpoint by whichever Route');
+    apply(...share([endpoint('near'), endpoint('far')]));
+    for (const port of [13306, 18081, 18083]) assert.match(await reach(port), / 10\.128\.\d+\.\d+ 7000$/);
+    assert.doesNotMatch(await lab.run('node', 'nft', ['list', 'ruleset']), new RegExp(`${at.pod[4]} \\. 7000`));
+    apply(...share([]));
+    assert.equal(await reach(18083), 'ECONNREFUSED');
+  });
+
+  it('a long allow-list holds as a short one does, for each Route that has it', async () => {
+    const many = Array.from({ length: 500 }, (_, index) => prefixOf(`10.${index >> 6}.${index & 63}.0/24`)).flat();
+    const allowed = [...many, ...prefixOf('10.0.0.0/22'), ...prefixOf('192.168.12.150/32')];
+    const ports = [13306, 18080].map((port) => open({ port, endpoints: [endpoint('pod')], allowed }));
+    apply(...ports);
+    for (const port of [13306, 18080]) {
+      assert.match(await reach(port, '192.168.12.150'), / 7000$/);
+      assert.equal(await reach(port, '192.168.12.151'), 'timeout');
+    }
+    apply(...ports.map((port) => ({ ...port, allowed: [...many, ...prefixOf('192.168.12.151/32')] })));
+    await onNode(() => ingress.cleanUp());
+    assert.equal(await reach(18080, '192.168.12.150'), 'timeout');
+    assert.match(await reach(18080, '192.168.12.151'), / 7000$/);
+    const sets = (await lab.run('node', 'nft', ['list', 'ruleset'])).match(/set list4-/g);
+    assert.equal(sets?.length, 1, 'the one before is gone');
+  });
+
   it('allow-lists hold for processes of the node itself', async () => {
     apply(
       open({ endpoints: [endpoint('pod')], allowed: prefixOf('192.168.12.150/32') }),

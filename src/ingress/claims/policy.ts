@@ -2,6 +2,28 @@ import type { LabelSelector } from './label-selector.ts';
 import { nodeServicePorts } from './node-ports.ts';
 import type { PortRange } from './port-ranges.ts';
 
+/** What one namespace may have of a router; absent: as much as it asks for. */
+export interface NamespaceQuota {
+  /** Open ports. */
+  readonly ports?: number;
+  /** Endpoints of its ports; those of ports with the same backends count once. */
+  readonly endpoints?: number;
+}
+
+/** What a quota must look like, for messages. */
+export const namespaceQuotaCure = 'must be such as "ports=500,endpoints=10000", or one of the two';
+
+/** Reads a quota. Undefined for anything else. */
+export function parseNamespaceQuota(text: string): NamespaceQuota | undefined {
+  const quota: { ports?: number; endpoints?: number } = {};
+  for (const part of text.split(',').map((word) => word.trim())) {
+    const [, name, digits] = /^(ports|endpoints)=(\d{1,9})$/.exec(part) ?? [];
+    if ((name !== 'ports' && name !== 'endpoints') || quota[name] !== undefined) return undefined;
+    quota[name] = Number(digits);
+  }
+  return quota;
+}
+
 /** What the administrator lets Routes have. */
 export interface AdmissionPolicy {
   /** Only Routes that name this router; absent: whatever they name. */
@@ -24,6 +46,7 @@ export interface AdmissionPolicy {
   readonly nodePorts: readonly PortRange[];
   /** Ports that belong to one namespace alone, beside the allowed ones. */
   readonly namespacePorts: ReadonlyMap<string, readonly PortRange[]>;
+  readonly namespaceQuota?: NamespaceQuota;
 }
 
 /** A policy that takes every Route, with the ports that are free on an ordinary node. */

@@ -13,7 +13,8 @@ export type PortRefusalReason =
   | 'UnsupportedTermination'
   | 'PortNotAllowed'
   | 'PortInUseOnNode'
-  | 'PortAlreadyClaimed';
+  | 'PortAlreadyClaimed'
+  | 'QuotaExceeded';
 
 /** One that has all the ports it asks for. */
 export interface AdmittedPorts {
@@ -59,8 +60,15 @@ export function decidePorts(requests: Iterable<PortRequest>, context: PortContex
   const owners = new Map<string, PortRequest>();
   const admitted: AdmittedPorts[] = [];
   const refused: RefusedPorts[] = [];
+  const quota = context.policy.namespaceQuota?.ports ?? Number.POSITIVE_INFINITY;
+  const counts = new Map<string, number>();
   for (const request of [...requests].sort(byAge)) {
-    const verdict = judge(request, context, owners);
+    const { namespace } = request.meta;
+    const had = counts.get(namespace) ?? 0;
+    const judged = judge(request, context, owners);
+    const verdict =
+      'reason' in judged || had + judged.demand.ports.length <= quota ? judged : refuseQuota(request, 'ports', quota);
+    if (!('reason' in verdict)) counts.set(namespace, had + verdict.demand.ports.length);
     if ('reason' in verdict) {
       refused.push(verdict);
       continue;
@@ -69,6 +77,12 @@ export function decidePorts(requests: Iterable<PortRequest>, context: PortContex
     admitted.push(verdict);
   }
   return { admitted, refused };
+}
+
+/** The answer to a request that would give its namespace more than its quota of something. */
+export function refuseQuota(request: PortRequest, what: 'ports' | 'endpoints', quota: number): RefusedPorts {
+  const message = `the namespace may have ${quota} ${what} on this router: remove older Routes, or ask the administrator for more`;
+  return { request, reason: 'QuotaExceeded', message };
 }
 
 function judge(

@@ -6,14 +6,8 @@ import { decidePorts, type PortAdmissions } from '../claims/ports.ts';
 import { isSelected } from '../claims/selection.ts';
 import { type GatewayObjects, listListenerRequests } from '../gateway/gateways.ts';
 import type { Changes, Inventory } from '../objects/inventory.ts';
+import { type DesiredState, limitEndpoints } from './endpoint-quota.ts';
 import { type PortDefaults, PortResolver } from './resolve.ts';
-
-/** Everything about ports that follows from the objects, at one moment. */
-export interface DesiredState {
-  readonly admissions: PortAdmissions;
-  /** Ports of each admitted request, in the order of `admissions.admitted`. */
-  readonly portsOfRequests: readonly (readonly IngressPort[])[];
-}
 
 /** What is known of the node and its endpoints when ports are computed. */
 export interface NodeView {
@@ -53,6 +47,8 @@ export class DesiredPorts {
   /** Ports of requests for which nothing changed but who else there is. */
   #portsOf = new Map<PortDemand, readonly IngressPort[]>();
   #computed: Computed | undefined;
+  /** What was last computed, without what is beyond quotas. */
+  #limited: { readonly of: DesiredState; readonly value: DesiredState } | undefined;
   #listeners: ReadonlySet<string> | undefined;
   #addresses: readonly string[] | undefined;
 
@@ -65,6 +61,15 @@ export class DesiredPorts {
 
   /** @param changes since the last call */
   compute(changes: Changes, view: NodeView): DesiredState {
+    const computed = this.#computeAll(changes, view);
+    if (this.#limited?.of !== computed) {
+      const quota = this.#settings.policy.namespaceQuota?.endpoints;
+      this.#limited = { of: computed, value: limitEndpoints(computed, quota) };
+    }
+    return this.#limited.value;
+  }
+
+  #computeAll(changes: Changes, view: NodeView): DesiredState {
     const touched = new Set([...changes.of('Service'), ...this.#resolver.setDead(view.dead)]);
     this.finder.forget(touched);
     this.#resolver.forget(touched);

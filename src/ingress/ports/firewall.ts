@@ -2,8 +2,9 @@ import type { ForeignTable } from '../../firewall/chain.ts';
 import { walkChain } from '../../firewall/walk.ts';
 import type { IngressPort } from '../../model/ingress.ts';
 
-/** More ports than these are not followed: a firewall that singles out one of thousands is rare. */
+/** More ports than these, and endpoints of each, are not followed: a firewall that singles out one of thousands is rare. */
 const followed = 64;
+const followedEndpoints = 8;
 
 /**
  * Rules of others on the node that are sure to drop what the agent hands to endpoints: a port would be
@@ -13,7 +14,7 @@ const followed = 64;
 export function describeFirewall(tables: readonly ForeignTable[], ports: readonly IngressPort[]): string | undefined {
   const found = new Set<string>();
   for (const { protocol, port, endpoints } of ports.slice(0, followed)) {
-    for (const { address, port: target, weight } of endpoints) {
+    for (const { address, port: target, weight } of endpoints.slice(0, followedEndpoints)) {
       if (weight === 0) continue;
       const probe = {
         family: address.family,

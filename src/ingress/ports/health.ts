@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import type { Address } from '../../model/address.ts';
 import type { IngressPort } from '../../model/ingress.ts';
 import { endpointKey } from '../backends/endpoints.ts';
+import type { DesiredState } from './endpoint-quota.ts';
 
 /** One endpoint to be checked. */
 export interface CheckTarget {
@@ -134,7 +135,7 @@ export function probeByConnecting({ address, port }: CheckTarget, timeout: numbe
  * The endpoints of an admitted Route's ports that are worth a check: those of TCP that get
  * connections, or would if they were not dead, where there is another to go to.
  */
-export function listTargets(
+function listTargets(
   ports: readonly IngressPort[],
   interval: number,
   dead: ReadonlySet<string>,
@@ -147,4 +148,32 @@ export function listTargets(
         .filter(([key, { weight }]) => weight > 0 || dead.has(key))
         .map(([key, { address, port }]) => [key, { address, port, interval }] as const),
     );
+}
+
+/**
+ * Everything that is worth a check, each once, as often as the Route that wants it most often.
+ *
+ * @param defaultInterval milliseconds, of Routes that say nothing; 0: such are not checked
+ */
+export function collectTargets(
+  desired: DesiredState | undefined,
+  defaultInterval: number,
+  dead: ReadonlySet<string>,
+): ReadonlyMap<string, CheckTarget> {
+  const targets = new Map<string, CheckTarget>();
+  // Ports that share their endpoints are looked at once: there can be thousands of them.
+  const looked = new Map<IngressPort['endpoints'], number>();
+  for (const [index, { demand }] of desired?.admissions.admitted.entries() ?? []) {
+    const interval = demand.checkInterval ?? defaultInterval;
+    if (interval === 0) continue;
+    const ports = (desired?.portsOfRequests[index] ?? []).filter(
+      ({ endpoints }) => (looked.get(endpoints) ?? Number.POSITIVE_INFINITY) > interval,
+    );
+    for (const { protocol, endpoints } of ports) if (protocol === 'tcp') looked.set(endpoints, interval);
+    for (const [key, target] of listTargets(ports, interval, dead)) {
+      const known = targets.get(key);
+      if (known === undefined || target.interval < known.interval) targets.set(key, target);
+    }
+  }
+  return targets;
 }

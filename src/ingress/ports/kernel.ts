@@ -18,6 +18,8 @@ export interface PortKernel {
    * A port whose value is the very object of the last call has not changed.
    */
   apply(rules: IngressRules): void;
+  /** As {@link apply}, for very many ports at a first time: other work of the process comes in between. */
+  load(rules: IngressRules): Promise<void>;
   /**
    * Does what need not be done at once, such as forgetting connections that have no way any more.
    * Resolves to the milliseconds after which it wants to be called again, undefined where it need not
@@ -49,6 +51,10 @@ export class MemoryKernel implements PortKernel {
     if (this.failure !== undefined) throw this.failure;
     this.rules = rules;
     this.applied++;
+  }
+
+  load(rules: IngressRules): Promise<void> {
+    return Promise.resolve().then(() => this.apply(rules));
   }
 
   cleanUp(): Promise<number | undefined> {

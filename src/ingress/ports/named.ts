@@ -1,7 +1,7 @@
 import type { Endpoint, EndpointFinder } from '../backends/endpoints.ts';
 import { endpointKey } from '../backends/endpoints.ts';
 import { type PortAdmissions, portKey } from '../claims/ports.ts';
-import type { DesiredState } from './desired.ts';
+import type { DesiredState } from './endpoint-quota.ts';
 import type { NamedEndpoint, NamedPort } from './traffic-metrics.ts';
 
 /** The open ports with whose they are. */

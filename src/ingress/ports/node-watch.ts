@@ -78,6 +78,7 @@ export class NodeWatch {
 
 function readOwnAddresses(): readonly Address[] {
   return Object.values(networkInterfaces()).flatMap((list) =>
-    (list ?? []).flatMap(({ address, internal }) => (internal ? [] : (parseAddress(address) ?? []))),
+    // Those of the loopback interface, too: balancers and routing daemons put the node's addresses there.
+    (list ?? []).flatMap(({ address }) => parseAddress(address) ?? []),
   );
 }

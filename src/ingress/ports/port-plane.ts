@@ -7,11 +7,13 @@ import { type GatewayReports, reportGateways } from '../gateway/gateway-status.t
 import type { AgentMetrics } from '../metrics.ts';
 import type { Inventory, Journal } from '../objects/inventory.ts';
 import type { DataPlane, PlaneHost, PlaneReport } from '../plane.ts';
-import { collectGatewayObjects, DesiredPorts, type DesiredSettings, type DesiredState } from './desired.ts';
-import { type CheckTarget, HealthChecks, listTargets, type Probe } from './health.ts';
+import { collectGatewayObjects, DesiredPorts, type DesiredSettings } from './desired.ts';
+import type { DesiredState } from './endpoint-quota.ts';
+import { collectTargets, HealthChecks, type Probe } from './health.ts';
 import { ListenerWatch } from './listeners.ts';
 import { listNamedDead, listNamedPorts } from './named.ts';
 import { NodeWatch, type NodeWatchParts } from './node-watch.ts';
+import { cutSlice, groupByNamespace, isSmall } from './slices.ts';
 import { TrafficMetrics } from './traffic-metrics.ts';
 import { lacksLocalEndpoint, listVerdicts } from './verdicts.ts';
 
@@ -43,6 +45,9 @@ export interface PortParts extends NodeWatchParts {
 /** Milliseconds. */
 const times = { cleanUp: 200, cleanUpRetry: 10_000, check: 100, firewallDelay: 1000, firewall: 300_000, node: 2000 };
 
+/** More ports than this, or endpoints of one, are not put in force in one go at a start. */
+const muchAtOnce = 500;
+
 /** Ports that readiness names at most. */
 const maxRemarks = 20;
 
@@ -64,6 +69,8 @@ export class PortPlane implements DataPlane {
   #host: PlaneHost | undefined;
   #desired: DesiredState | undefined;
   #ports: readonly IngressPort[] | undefined;
+  /** Ports that are not as they should be yet, of a large change. */
+  #waiting = 0;
   #addresses: readonly string[] = [];
   /** Ports of Routes that a program of the node took from them, by the Route. */
   readonly #lost = new Map<string, string>();
@@ -100,6 +107,7 @@ export class PortPlane implements DataPlane {
   }
 
   get unreadiness(): string | undefined {
+    if (this.#waiting > 0) return `${this.#waiting} ports are not in force yet`;
     const unforwarded = this.#node.unreadiness;
     if (unforwarded !== undefined) return unforwarded;
     // A node that serves something is ready: one tenant's Service must not take it from all others.
@@ -132,7 +140,7 @@ export class PortPlane implements DataPlane {
     return this.#desired?.admissions;
   }
 
-  sync(): void {
+  sync(): void | Promise<void> {
     const { kernel } = this.#parts;
     const { name, addresses } = this.#settings;
     const changes = this.#journal.take();
@@ -148,13 +156,33 @@ export class PortPlane implements DataPlane {
     });
     this.#tellTaken(this.#desired?.admissions, desired.admissions);
     this.#desired = desired;
-    const ports = desired.portsOfRequests.flat();
-    if (this.#ports === undefined || !isSameList(this.#ports, ports)) {
-      this.#ports = undefined;
-      kernel.apply({ name, ports, ...(addresses !== undefined && { addresses }) });
-      this.#ports = ports;
-      this.#cleanUp.request();
+    const rules = { name, ...(addresses !== undefined && { addresses }) };
+    const inForce = this.#ports;
+    if (inForce === undefined) {
+      const ports = desired.portsOfRequests.flat();
+      const isMuch = ports.length > muchAtOnce || ports.some(({ endpoints }) => endpoints.length > muchAtOnce);
+      if (isMuch) return kernel.load({ ...rules, ports }).then(() => this.#finish(ports, 0));
+      kernel.apply({ ...rules, ports });
+      this.#finish(ports, 0);
+      return;
     }
+    const all = desired.portsOfRequests.flat();
+    const { ports, waiting } = isSmall(inForce, all)
+      ? { ports: all, waiting: 0 }
+      : cutSlice(inForce, groupByNamespace(desired));
+    if (isSameList(inForce, ports)) return;
+    this.#ports = undefined;
+    kernel.apply({ ...rules, ports });
+    this.#finish(ports, waiting);
+  }
+
+  /** What comes after ports are in force. */
+  #finish(ports: readonly IngressPort[], waiting: number): void {
+    this.#ports = ports;
+    this.#waiting = waiting;
+    // Others come in between: events, questions about health, Routes of smaller namespaces.
+    if (waiting > 0) this.#host?.requestSync();
+    this.#cleanUp.request();
     this.#node.lookAtForwarding(ports);
     this.#check.request();
     this.#firewall.request();
@@ -253,16 +281,8 @@ export class PortPlane implements DataPlane {
   }
 
   #updateChecks(): void {
-    const targets = new Map<string, CheckTarget>();
-    for (const [index, { demand }] of this.#desired?.admissions.admitted.entries() ?? []) {
-      const interval = demand.checkInterval ?? this.#settings.checkInterval;
-      if (interval === 0) continue;
-      const ports = this.#desired?.portsOfRequests[index] ?? [];
-      for (const [key, target] of listTargets(ports, interval, this.#health.dead)) {
-        const known = targets.get(key);
-        if (known === undefined || target.interval < known.interval) targets.set(key, target);
-      }
-    }
+    const { dead } = this.#health;
+    const targets = collectTargets(this.#desired, this.#settings.checkInterval, dead);
     this.#health.watch(targets);
     this.#parts.metrics.deadEndpoints.set(this.#health.dead.size);
   }

@@ -2,7 +2,7 @@ import type { IngressRules } from '../../model/ingress.ts';
 import type { NftChain, NftDocument } from '../nftables/document.ts';
 import { type NftElement, writeKey, writeValue } from '../nftables/element.ts';
 import { compileBases, compileFrame } from './frame.ts';
-import { layOutPort, listOwnElements, listShared } from './layout.ts';
+import { layOutPort, listOwnElements, listPlaces, listShared } from './layout.ts';
 import { needsTurns } from './table.ts';
 
 /**
@@ -23,10 +23,11 @@ export function compileIngress(rules: IngressRules): NftDocument {
   };
   for (const port of rules.ports) {
     const layout = layOutPort(port, { name: rules.name, hasTurns: needsTurns(port) });
-    for (const [, thing] of listShared(layout)) {
+    for (const [, thing] of [...listShared(layout), ...listPlaces(port.endpoints)]) {
       if (thing.kind === 'element') put(thing.element);
       else if (thing.kind === 'chain') chains.set(thing.name, thing.chain);
-      else if (!collections.has(thing.name)) collections.set(thing.name, { ...thing.collection, elements: new Map() });
+      else if (!collections.has(thing.name))
+        collections.set(thing.name, { ...thing.collection, elements: new Map(thing.collection.elements) });
     }
     for (const element of listOwnElements(layout)) put(element);
   }

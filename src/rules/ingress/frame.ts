@@ -65,6 +65,7 @@ export function compileFrame(rules: FrameRules, side: Side): NftDocument {
   }
   for (const [one, collection] of compileServed(rules)) collections.set(one, collection);
   declare('guarded', 'set', 'type inet_proto . inet_service');
+  declare('lists', 'map', 'type inet_proto . inet_service : verdict');
   for (const one of ['unlisted', 'unserved']) collections.set(one, countingSet);
   return {
     table: `inet ${ingressTableName(name, side)}`,
@@ -90,6 +91,8 @@ export function compileBases(rules: FrameRules): ReadonlyMap<string, NftChain> {
       `${served} ${port} @refused${family} update @unserved { ${port} } jump refuse`,
     ];
   });
+  // Last, since the chain of a list decides for good.
+  guard.push(...each((family) => [`${writeServed(rules, family)} ${port} vmap @lists`]));
   return new Map([
     // Behind the kernel's look-up of the connection, before NAT.
     [

@@ -1,9 +1,20 @@
-import type { IngressPort } from '../../model/ingress.ts';
+import type { IngressPort, WeightedEndpoint } from '../../model/ingress.ts';
 import { protocolNumbers } from '../../model/redirect.ts';
 import { type NftDocument, writeTable } from '../nftables/document.ts';
-import { type NftElement, writeKey, writeValue } from '../nftables/element.ts';
+import type { NftElement } from '../nftables/element.ts';
+import { collect, listCome, listGone } from './element-changes.ts';
+import { families } from './families.ts';
 import { compileBases, compileFrame, type FrameRules, type Side } from './frame.ts';
-import { countTargets, layOutPort, listOwnElements, listShared, type PortLayout, type SharedThing } from './layout.ts';
+import { TargetGroups, type Targets } from './groups.ts';
+import {
+  countTargets,
+  layOutPort,
+  listPlaces,
+  listShared,
+  type PortLayout,
+  type SharedThing,
+  spreadTargets,
+} from './layout.ts';
 
 /** What an update of the open ports is. The structure comes first: elements refer to it. */
 export interface IngressUpdate {
@@ -43,19 +54,29 @@ interface Change {
  */
 export class IngressTable {
   readonly #rules: FrameRules;
+  readonly #room: number;
   readonly #frame: NftDocument;
   /** By {@link keyOf}: strings of 10,000 ports would take longer to make than an update. */
   readonly #ports = new Map<number, PortLayout>();
   readonly #shared = new Map<string, { count: number; readonly thing: SharedThing }>();
   /** Shared structure that is in the kernel, needed or not. */
   readonly #present = new Map<string, SharedThing>();
+  /** Targets that many ports share. */
+  readonly #groups = new TargetGroups();
+  /** How many ports have a list of endpoints. */
+  readonly #places = new Map<readonly WeightedEndpoint[], number>();
   /** Ports with a counter of their own. */
   readonly #turns = new Set<number>();
   /** Elements of each map of targets, and how many it was made for. */
   readonly #targets = new Map<string, { used: number; readonly room: number }>();
 
-  /** A table that holds no port yet. */
-  constructor(rules: FrameRules, side: Side) {
+  /**
+   * A table that holds no port yet.
+   *
+   * @param room elements that a map of targets has room for at least
+   */
+  constructor(rules: FrameRules, side: Side, room = leastRoom) {
+    this.#room = Math.max(leastRoom, room);
     this.#rules = rules;
     this.#frame = compileFrame(rules, side);
   }
@@ -92,10 +113,24 @@ export class IngressTable {
       this.#ports.delete(key);
       this.#turns.delete(key);
     }
+    const planned: { readonly key: number; readonly port: IngressPort; readonly hasTurns: boolean }[] = [];
     for (const [key, port] of wanted) {
+      if (this.#ports.get(key)?.port !== port) planned.push({ key, port, hasTurns: this.#takeTurns(key, port) });
+    }
+    const groups = this.#groups.follow([
+      ...changes.flatMap(({ before }) =>
+        before === undefined ? [] : [{ protocol: before.port.protocol, before: before.targets, after: [] }],
+      ),
+      ...planned.map(({ key, port, hasTurns }) => ({
+        protocol: port.protocol,
+        before: this.#ports.get(key)?.targets ?? [],
+        after: families.map((family) => spreadTargets(port, family, hasTurns)),
+      })),
+    ]);
+    for (const { key, port, hasTurns } of planned) {
       const before = this.#ports.get(key);
-      if (before?.port === port) continue;
-      const after = layOutPort(port, { name: this.#rules.name, hasTurns: this.#takeTurns(key, port) });
+      const context = { name: this.#rules.name, hasTurns, mapOf: this.#mapOf };
+      const after = layOutPort(port, context);
       changes.push(before === undefined ? { after } : { before, after });
       this.#ports.set(key, after);
     }
@@ -104,11 +139,23 @@ export class IngressTable {
     return {
       isTooLarge,
       structure: this.#supply(shared.come),
-      gone: collect(changes, ({ before, after }) => (before === undefined ? [] : listGone(before, after)), shared.gone),
-      come: collect(changes, ({ before, after }) => (after === undefined ? [] : listCome(before, after)), shared.come),
+      gone: collect(
+        changes,
+        ({ before, after }) => (before === undefined ? [] : listGone(before, after)),
+        shared.gone,
+        groups.gone,
+      ),
+      come: collect(
+        changes,
+        ({ before, after }) => (after === undefined ? [] : listCome(before, after)),
+        shared.come,
+        groups.come,
+      ),
       isEmpty: changes.length === 0,
     };
   }
+
+  readonly #mapOf = (targets: Targets): string | undefined => this.#groups.mapOf(targets);
 
   /**
    * For `nft -f -`: takes away structure that no port needs, and makes chains that are needed as soon
@@ -124,7 +171,8 @@ export class IngressTable {
     }
     const supplied = this.#supply(spare);
     const idle = [...this.#present].filter(([id]) => !this.#shared.has(id) && !spare.has(id));
-    if (idle.length <= maxIdle) return supplied;
+    // A list that clients may come from can be very long.
+    if (idle.length <= maxIdle && !idle.some(([, thing]) => isLong(thing))) return supplied;
     const lines = { chain: [] as string[], collection: [] as string[] };
     for (const [id, thing] of idle) {
       this.#present.delete(id);
@@ -157,7 +205,7 @@ export class IngressTable {
     let isTooLarge = false;
     for (const [name, sum] of sums) {
       const known = this.#targets.get(name);
-      if (known === undefined) this.#targets.set(name, { used: sum, room: Math.max(leastRoom, 2 * sum) });
+      if (known === undefined) this.#targets.set(name, { used: sum, room: Math.max(this.#room, 2 * sum) });
       else known.used += sum;
       isTooLarge ||= known !== undefined && known.used > known.room;
     }
@@ -169,6 +217,7 @@ export class IngressTable {
     readonly gone: readonly (readonly [string, SharedThing])[];
   } {
     const touched = new Map<string, { readonly was: boolean; readonly thing: SharedThing }>();
+    this.#recountPlaces(changes, touched);
     for (const { before, after } of changes) {
       for (const [id, thing] of after === undefined ? [] : listShared(after)) this.#count(touched, id, thing, 1);
       for (const [id, thing] of before === undefined ? [] : listShared(before)) this.#count(touched, id, thing, -1);
@@ -181,6 +230,27 @@ export class IngressTable {
       if (was && !is) gone.push([id, thing]);
     }
     return { come, gone };
+  }
+
+  /** A list of endpoints counts once, however many ports have it. */
+  #recountPlaces(
+    changes: readonly Change[],
+    touched: Map<string, { readonly was: boolean; readonly thing: SharedThing }>,
+  ): void {
+    const steps = new Map<readonly WeightedEndpoint[], number>();
+    for (const { before, after } of changes) {
+      if (after !== undefined) steps.set(after.port.endpoints, (steps.get(after.port.endpoints) ?? 0) + 1);
+      if (before !== undefined) steps.set(before.port.endpoints, (steps.get(before.port.endpoints) ?? 0) - 1);
+    }
+    // Those that come first: an address that two lists have must not go in between.
+    for (const [endpoints, step] of [...steps].sort(([, one], [, other]) => other - one)) {
+      const was = this.#places.get(endpoints) ?? 0;
+      const is = was + step;
+      if (is === 0) this.#places.delete(endpoints);
+      else this.#places.set(endpoints, is);
+      if (is > 0 === was > 0) continue;
+      for (const [id, thing] of listPlaces(endpoints)) this.#count(touched, id, thing, is > 0 ? 1 : -1);
+    }
   }
 
   #count(
@@ -205,9 +275,10 @@ export class IngressTable {
       this.#present.set(id, thing);
       switch (thing.kind) {
         case 'collection': {
-          const { kind, head } = thing.collection;
+          const { kind, head, elements } = thing.collection;
+          const own = elements.size === 0 ? [] : [`elements = { ${[...elements.keys()].join(', ')} }`];
           const room = thing.holdsTargets === true ? [`size ${this.#targets.get(thing.name)?.room}`] : [];
-          lines.collection.push(`add ${kind} ${table} ${thing.name} { ${[...head, ...room].join('; ')}; }`);
+          lines.collection.push(`add ${kind} ${table} ${thing.name} { ${[...head, ...room, ...own].join('; ')}; }`);
           break;
         }
         case 'chain':
@@ -231,36 +302,8 @@ function writeLines(lines: readonly string[]): string {
   return lines.map((line) => `${line}\n`).join('');
 }
 
-/** Elements are made when they are asked for: all of a first load at a time would fill the memory. */
-function collect<T>(
-  changes: readonly T[],
-  list: (change: T) => Iterable<NftElement>,
-  shared: readonly (readonly [string, SharedThing])[],
-): Iterable<NftElement> {
-  return {
-    *[Symbol.iterator]() {
-      for (const [, thing] of shared) if (thing.kind === 'element') yield thing.element;
-      for (const change of changes) yield* list(change);
-    },
-  };
-}
-
-function listGone(before: PortLayout, after: PortLayout | undefined): Iterable<NftElement> {
-  return after === undefined ? listOwnElements(before) : without(before, after);
-}
-
-function listCome(before: PortLayout | undefined, after: PortLayout): Iterable<NftElement> {
-  return before === undefined ? listOwnElements(after) : without(after, before);
-}
-
-/** The elements of one layout that are not, with the same value, in another. */
-function without(one: PortLayout, other: PortLayout): NftElement[] {
-  const known = new Set(Array.from(listOwnElements(other), identify));
-  return Array.from(listOwnElements(one)).filter((element) => !known.has(identify(element)));
-}
-
-function identify(element: NftElement): string {
-  return `${element.collection} ${writeKey(element)} : ${writeValue(element)}`;
+function isLong(thing: SharedThing): boolean {
+  return thing.kind === 'collection' && thing.collection.elements.size > 0;
 }
 
 /** Whether connections are to be spread in turn, over more than one place. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ClusterObject } from '../../../src/api/kinds.ts';
@@ -223,5 +223,79 @@ describe('readManifestFile', () => {
     const again = readManifestFile(path, first);
     assert.equal([...again.objects.values()][0], [...first.objects.values()][0]);
     rmSync(folder, { recursive: true });
+  });
+});
+
+describe('ManifestSource, started anew', () => {
+  let folder: string;
+  let lastGood: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'manifests-'));
+    lastGood = `${folder}.last-good`;
+  });
+
+  afterEach(() => {
+    for (const one of [folder, lastGood]) rmSync(one, { recursive: true, force: true });
+  });
+
+  const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
+
+  /** One life of a source, as it began. */
+  function live(): Recorder {
+    const told = new Recorder();
+    const source = new ManifestSource({ directory: folder, rescanInterval: 60_000, lastGood });
+    source.start(told);
+    source.close();
+    return told;
+  }
+
+  it('has of a file that is broken meanwhile what it last said, and says so', () => {
+    write('a.json', JSON.stringify(web));
+    write('b.json', JSON.stringify(db));
+    live();
+    write('a.json', '{ half');
+    const told = live();
+    assert.deepEqual(told.names, ['Route shop/db', 'Route shop/web']);
+    assert.match(told.problems.get('a.json') ?? '', /^cannot be read, its last good state stays: /);
+    // However often it starts.
+    assert.deepEqual(live().names, ['Route shop/db', 'Route shop/web']);
+  });
+
+  it('has of one object that cannot be read meanwhile its last state, and of the others the newest', () => {
+    write('a.json', JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [web, db] }));
+    live();
+    const broken = { ...web, metadata: { ...(web.metadata as object), labels: 5 } };
+    const changed = writeRoute({ name: 'db', port: 13399 });
+    write('a.json', JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [broken, changed] }));
+    const told = live();
+    assert.deepEqual(told.names, ['Route shop/db', 'Route shop/web']);
+    const route = told.objects.get('Route shop/db');
+    assert.deepEqual(route?.kind === 'Route' && route.value.ports?.demand.ok && route.value.ports.demand.value.ports, [
+      { protocol: 'tcp', port: 13399 },
+    ]);
+    assert.match(told.problems.get('a.json (objects)') ?? '', /its last state stays$/);
+  });
+
+  it('has nothing of a file that is gone, and keeps no copy of it', () => {
+    write('a.json', JSON.stringify(web));
+    live();
+    rmSync(join(folder, 'a.json'));
+    assert.deepEqual(live().names, []);
+    write('a.json', '{ half');
+    assert.deepEqual(live().names, []);
+  });
+
+  it('keeps copies that nobody else may read', () => {
+    write('a.json', JSON.stringify(web));
+    live();
+    assert.equal(statSync(lastGood).mode & 0o777, 0o700);
+    assert.equal(statSync(join(lastGood, 'a.json')).mode & 0o777, 0o600);
+  });
+
+  it('works without, and says so, where no copies can be kept', () => {
+    writeFileSync(lastGood, 'a file where the folder would be');
+    write('a.json', JSON.stringify(web));
+    assert.deepEqual(live().names, ['Route shop/web']);
   });
 });

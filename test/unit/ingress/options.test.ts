@@ -81,6 +81,10 @@ describe('parseOptions', () => {
       '--allowed-domains "a b": must be domains separated by commas, such as "a.com,b.org"',
     ],
     [
+      ['--namespace-quota', 'ports=1,ports=2'],
+      '--namespace-quota "ports=1,ports=2": must be such as "ports=500,endpoints=10000", or one of the two',
+    ],
+    [
       ['--namespace-ports', 'a=1;a=2'],
       '--namespace-ports "a=1;a=2": must be such as "team-a=20000-20999,443;team-b=21000"',
     ],

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { readIptables } from '../../../src/firewall/iptables.ts';
 import { readNftables } from '../../../src/firewall/nftables.ts';
+import { defaultPolicy } from '../../../src/ingress/claims/policy.ts';
 import { findForeignDnat } from '../../../src/ingress/ports/foreign-dnat.ts';
 import { until } from '../../until.ts';
 import { address } from '../rules/examples.ts';
@@ -16,30 +17,62 @@ const service = (spec: object = {}, name = 'web') => ({
 });
 
 describe('PortPlane', () => {
-  it('tells both sides when a program of the node takes the port of a Route that was admitted', () => {
+  it('tells both sides when a program of the node takes the port of a Route that was admitted', async () => {
     const { plane, put, pass, problems, verdicts } = startPlane();
     put(service(), writeSlice('web', [{ address: '10.0.0.1' }]), writeRoute());
-    plane.sync();
+    await plane.sync();
     assert.deepEqual([verdicts(), problems.get('node ports')], [['web Admitted'], undefined]);
     pass(5000, 'tcp 13306');
     put(writeRoute({ name: 'other', port: 2000 }));
-    plane.sync();
+    await plane.sync();
     assert.deepEqual(verdicts(), ['other Admitted', 'web PortInUseOnNode']);
     assert.match(problems.get('node ports') ?? '', /^programs on the node listen where Routes were .*: tcp 13306; /);
     pass(400_000);
     put(writeRoute({ name: 'other', port: 2001 }));
-    plane.sync();
+    await plane.sync();
     assert.deepEqual([verdicts().sort(), problems.get('node ports')], [['other Admitted', 'web Admitted'], undefined]);
+    plane.stop(false);
+  });
+
+  it('gives no namespace more than its quota of ports and endpoints, and no other less', async () => {
+    const namespaceQuota = { ports: 3, endpoints: 5 };
+    const { plane, put, verdicts, kernel } = startPlane({ policy: { ...defaultPolicy, namespaceQuota } });
+    const inBank = (object: Record<string, unknown>) => ({
+      ...object,
+      metadata: { ...(object.metadata as object), namespace: 'bank' },
+    });
+    const places = (many: number, net: number) =>
+      Array.from({ length: many }, (_, index) => ({ address: `10.0.${net}.${index + 1}` }));
+    put(service(), writeSlice('web', places(4, 1)), service({}, 'more'), writeSlice('more', places(2, 2)));
+    put(inBank(service()), inBank(writeSlice('web', places(5, 3))));
+    const to = (name: string) => ({ to: { kind: 'Service', name } });
+    put(
+      writeRoute({ name: 'a', port: 2000, created: 1 }),
+      // The same endpoints count once.
+      writeRoute({ name: 'b', port: 2001, created: 2 }),
+      writeRoute({ name: 'c', port: 2002, created: 3, spec: to('more') }),
+      writeRoute({ name: 'd', port: 2003, created: 4 }),
+      writeRoute({ namespace: 'bank', name: 'e', port: 2004, created: 5 }),
+    );
+    await plane.sync();
+    assert.deepEqual(verdicts(), ['a Admitted', 'b Admitted', 'e Admitted', 'd QuotaExceeded', 'c QuotaExceeded']);
+    const messages = plane.report().verdicts.flatMap(({ message }) => message ?? []);
+    assert.match(messages[0] ?? '', /^the namespace may have 3 ports on this router: /);
+    assert.match(messages[1] ?? '', /^the namespace may have 5 endpoints on this router: /);
+    assert.deepEqual(
+      kernel.rules?.ports.map(({ port }) => port),
+      [2000, 2001, 2004],
+    );
     plane.stop(false);
   });
 
   const off = { ownAddresses: () => [] };
 
-  it('is not ready where the node forwards nothing, and says so to everybody', () => {
+  it('is not ready where the node forwards nothing, and says so to everybody', async () => {
     const { plane, put, problems, kernel } = startPlane({}, off);
     kernel.forwarding = { 4: false, 6: true };
     put(service(), writeSlice('web', [{ address: '10.0.0.1' }]), writeRoute());
-    plane.sync();
+    await plane.sync();
     const want = /^net\.ipv4\.ip_forward is 0 on the node, so no connection .*: set net\.ipv4\.ip_forward=1$/;
     assert.match(plane.unreadiness ?? '', want);
     assert.match(problems.get('forwarding') ?? '', want);
@@ -47,27 +80,27 @@ describe('PortPlane', () => {
     plane.stop(false);
   });
 
-  it('needs no forwarding where there is nothing to forward', () => {
+  it('needs no forwarding where there is nothing to forward', async () => {
     const { plane, put, problems, kernel } = startPlane({}, off);
     kernel.forwarding = { 4: false, 6: true };
     put(service(), writeRoute());
-    plane.sync();
+    await plane.sync();
     assert.deepEqual([plane.unreadiness, problems.size], [undefined, 0]);
     plane.stop(false);
   });
 
-  it('tells where only endpoints of the node count and there is none', () => {
+  it('tells where only endpoints of the node count and there is none', async () => {
     const { plane, put, verdicts } = startPlane();
     const local = service({ externalTrafficPolicy: 'Local' });
     put(local, writeSlice('web', [{ address: '10.0.0.1', nodeName: 'n2' }]), writeRoute());
-    plane.sync();
+    await plane.sync();
     assert.match(plane.unreadiness ?? '', /^tcp 13306: no ready endpoint on this node/);
     assert.match(plane.describePort('tcp/13306') ?? '', /no ready endpoint on this node/);
     assert.match(plane.report().verdicts[0]?.notes.join() ?? '', /^node n1 has no ready endpoint/);
     // One Service must not take the node from all others.
     put(service({}, 'other'), writeSlice('other', [{ address: '10.0.0.2' }]));
     put(writeRoute({ name: 'other', port: 2000, spec: { to: { kind: 'Service', name: 'other' } } }));
-    plane.sync();
+    await plane.sync();
     assert.equal(plane.unreadiness, undefined);
     assert.equal(plane.remarks.length, 1);
     assert.deepEqual(
@@ -75,7 +108,7 @@ describe('PortPlane', () => {
       [undefined, 'tcp/1 is not open on this node'],
     );
     put(writeSlice('web', [{ address: '10.0.0.1', nodeName: 'n1' }]));
-    plane.sync();
+    await plane.sync();
     assert.deepEqual([plane.remarks, plane.describePort('tcp/13306')], [[], undefined]);
     assert.deepEqual(verdicts(), ['other Admitted', 'web Admitted']);
     plane.stop(false);
@@ -85,7 +118,7 @@ describe('PortPlane', () => {
     const { plane, put, metrics, kernel } = startPlane();
     put(service(), writeSlice('web', [{ address: '10.0.0.1' }]));
     for (let index = 0; index < 1002; index++) put(writeRoute({ name: `r${index}`, port: 11_000 + index }));
-    plane.sync();
+    await plane.sync();
     const one = { connections: 2, received: 10, sent: 20, refusedByLimit: 1, refusedByList: 0, unserved: 0 };
     const busy = Array.from(
       { length: 1000 },
@@ -113,7 +146,7 @@ describe('PortPlane', () => {
     const { plane, put, kernel, problems } = startPlane({}, { ownAddresses: () => [address('192.0.2.10')] });
     kernel.foreignNat = { nft: undefined, saved: [{ family: 4, text: hostPort }] };
     put(service(), writeSlice('web', [{ address: '10.0.0.1' }]), writeRoute());
-    plane.sync();
+    await plane.sync();
     await until(
       () => problems.has('translations'),
       () => [...problems],

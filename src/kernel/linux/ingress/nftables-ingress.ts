@@ -14,6 +14,8 @@ import { readUnfilteredBridges, type UnfilteredBridges } from './bridges.ts';
 import { ConntrackCleanup } from './conntrack-cleanup.ts';
 import { listForeignTables, type SavedRules, saveForeignNat } from './foreign-rules.ts';
 import { readForwarding } from './forwarding.ts';
+import { parseListedTable } from './listed-table.ts';
+import { cutIntoParts, endOfSlice, roomOfPort } from './steps.ts';
 import { readTraffic } from './traffic.ts';
 
 /** How the open ports are kept. */
@@ -145,19 +147,51 @@ export class NftablesIngress {
   }
 
   /**
+   * As {@link apply}, for very many ports where none are known to be in force: the table is filled in slices, so
+   * that other work of the process comes in between. Rejects with {@link KernelError}.
+   */
+  async load(rules: IngressRules): Promise<void> {
+    const known = this.#installed?.side;
+    // What is known to be in force costs what changed.
+    if (this.#installed !== undefined && isSameList(this.#installed.addresses, rules.addresses))
+      return this.apply(rules);
+    this.#installed = undefined;
+    const steps = this.#installInSteps(rules, known);
+    for (let step = steps.next(); ; step = steps.next()) {
+      if (step.done === true) {
+        this.#installed = step.value;
+        return;
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  #install(rules: IngressRules, known: Side | undefined): Installed {
+    const steps = this.#installInSteps(rules, known);
+    for (let step = steps.next(); ; step = steps.next()) if (step.done === true) return step.value;
+  }
+
+  /**
    * Fills a table beside the one in force, if any, and puts it in its place. Filling is not one
    * transaction, since that of very many ports would be very long; taking the place is.
    */
-  #install(rules: IngressRules, known: Side | undefined): Installed {
+  *#installInSteps(rules: IngressRules, known: Side | undefined): Generator<void, Installed> {
     const before = known ?? this.#findSide();
     const side = before === 'a' ? 'b' : 'a';
-    const table = new IngressTable(rules, side);
-    const { structure, come } = table.update(rules.ports);
+    const table = new IngressTable(rules, side, rules.ports.length * roomOfPort);
     const old = before === undefined ? '' : removeTable(this.#nameOf(before));
-    runTool('nft', ['-f', '-'], removeTable(this.#nameOf(side)) + table.writeFrame() + structure);
+    runTool('nft', ['-f', '-'], removeTable(this.#nameOf(side)) + table.writeFrame());
     let state: StateTable;
     try {
-      this.#change(ingressTableName(this.#settings.name, side), [], come);
+      for (let end = 0; end < rules.ports.length; ) {
+        end = endOfSlice(rules.ports, end);
+        const { structure, gone, come } = table.update(rules.ports.slice(0, end));
+        if (structure !== '') runTool('nft', ['-f', '-'], structure);
+        for (const part of cutIntoParts(come)) {
+          this.#change(ingressTableName(this.#settings.name, side), part === undefined ? gone : [], part ?? []);
+          yield;
+        }
+      }
       // Limits are in force before the ports that they are for.
       state = this.#installState(rules);
       const bridges = this.#writeBridges();
@@ -251,16 +285,4 @@ function fillBridges(table: string, bridges: UnfilteredBridges): string {
       return `add element ${table} bridged${family} { ${elements.join(', ')} }\n`;
     })
     .join('');
-}
-
-/** Names of what `nft -t list table` printed. */
-function parseListedTable(text: string): ListedTable {
-  const heads = [...text.matchAll(/^\t(chain|set|map|ct timeout) (\S+) \{/gm)].map(
-    ([, kind = '', name = '']) => [kind, name] as const,
-  );
-  return {
-    chains: heads.flatMap(([kind, name]) => (kind === 'chain' ? [name] : [])),
-    collections: heads.flatMap(([kind, name]) => (kind === 'set' || kind === 'map' ? [`${kind} ${name}`] : [])),
-    objects: heads.flatMap(([kind, name]) => (kind === 'ct timeout' ? [`ct timeout ${name}`] : [])),
-  };
 }

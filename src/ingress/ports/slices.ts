@@ -1,0 +1,82 @@
+import type { IngressPort } from '../../model/ingress.ts';
+import { protocolNumbers } from '../../model/redirect.ts';
+import type { DesiredState } from './endpoint-quota.ts';
+
+/** So many ports, and endpoints of them, are put in force at a time. */
+const limits = { ports: 500, endpoints: 20_000 } as const;
+
+/** Ports to be put in force now, and whether more wait. */
+export interface Slice {
+  readonly ports: readonly IngressPort[];
+  /** Ports that are not as they should be yet. */
+  readonly waiting: number;
+}
+
+/**
+ * Cuts a large change: what goes and what namespaces with little to do ask for comes first, so that a tenant
+ * with thousands of Routes holds up his own alone. A port that waits stays as it is in force.
+ *
+ * @param inForce the ports of the last slice
+ * @param wanted all ports that are asked for, by the namespaces that ask
+ */
+export function cutSlice(inForce: readonly IngressPort[], wanted: ReadonlyMap<string, readonly IngressPort[]>): Slice {
+  const all = [...wanted.values()].flat();
+  if (isSmall(inForce, all)) return { ports: all, waiting: 0 };
+  const before = new Set(inForce);
+  const changed = Array.from(wanted, ([namespace, ports]) => ({
+    namespace,
+    ports: ports.filter((port) => !before.has(port)),
+  }));
+  const total = changed.reduce((sum, { ports }) => sum + ports.length, 0);
+  const chosen = new Set<IngressPort>();
+  let room = limits.endpoints;
+  // The smallest first; equal ones by name, so that it does not depend on the order of events.
+  const bySize = changed.sort(
+    (one, other) => one.ports.length - other.ports.length || (one.namespace < other.namespace ? -1 : 1),
+  );
+  const seen = new Set<IngressPort['endpoints']>();
+  for (const port of bySize.flatMap(({ ports }) => ports)) {
+    if (chosen.size >= limits.ports || (room <= 0 && chosen.size > 0)) break;
+    chosen.add(port);
+    if (!seen.has(port.endpoints)) room -= port.endpoints.length;
+    seen.add(port.endpoints);
+  }
+  const known = new Map(inForce.map((port) => [keyOf(port), port]));
+  const ports = all.flatMap((port) => {
+    if (before.has(port) || chosen.has(port)) return [port];
+    // Until its turn, it is as it was.
+    const old = known.get(keyOf(port));
+    return old === undefined ? [] : [old];
+  });
+  return { ports, waiting: total - chosen.size };
+}
+
+/** Strings of 20,000 ports would take longer to make than a slice to apply. */
+function keyOf({ protocol, port }: IngressPort): number {
+  return protocolNumbers[protocol] * 0x10000 + port;
+}
+
+/** Whether a change need not be cut. */
+export function isSmall(inForce: readonly IngressPort[], wanted: readonly IngressPort[]): boolean {
+  const before = new Set(inForce);
+  const changed = wanted.filter((port) => !before.has(port));
+  if (changed.length > limits.ports) return false;
+  const lists = new Set(changed.map(({ endpoints }) => endpoints));
+  return Array.from(lists).reduce((sum, { length }) => sum + length, 0) <= limits.endpoints;
+}
+
+/** Desired ports by the namespaces that ask for them. */
+export function groupByNamespace({
+  admissions,
+  portsOfRequests,
+}: DesiredState): ReadonlyMap<string, readonly IngressPort[]> {
+  const groups = new Map<string, IngressPort[]>();
+  for (const [index, { request }] of admissions.admitted.entries()) {
+    const { namespace } = request.meta;
+    const group = groups.get(namespace);
+    const ports = portsOfRequests[index] ?? [];
+    if (group === undefined) groups.set(namespace, [...ports]);
+    else group.push(...ports);
+  }
+  return groups;
+}
