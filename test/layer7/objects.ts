@@ -39,9 +39,9 @@ export function route(name: string, host: string | undefined, words: RouteWords 
 export function service(
   name: string,
   ports: readonly number[],
-  words: { readonly namespace?: string; readonly appProtocol?: string } = {},
+  words: { readonly namespace?: string; readonly appProtocol?: string; readonly isReady?: boolean } = {},
 ): readonly object[] {
-  const { namespace = 'shop', appProtocol } = words;
+  const { namespace = 'shop', appProtocol, isReady = true } = words;
   return [
     { apiVersion: 'v1', kind: 'Service', metadata: { namespace, name }, spec: { ports: [{ name: 'web', port: 80 }] } },
     ...ports.map((port, index) => ({
@@ -50,7 +50,13 @@ export function service(
       metadata: { namespace, name: `${name}-${index}`, labels: { 'kubernetes.io/service-name': name } },
       addressType: 'IPv4',
       ports: [{ name: 'web', port, ...(appProtocol !== undefined && { appProtocol }) }],
-      endpoints: [{ addresses: [serverAddress], targetRef: { kind: 'Pod', name: `${name}-${port}` } }],
+      endpoints: [
+        {
+          addresses: [serverAddress],
+          conditions: { ready: isReady },
+          targetRef: { kind: 'Pod', name: `${name}-${port}` },
+        },
+      ],
     })),
   ];
 }

@@ -19,6 +19,7 @@ const objects: Readonly<Record<string, readonly object[]>> = {
     ...service('other', [8002]),
     ...service('secure', [8443]),
     ...service('none', []),
+    ...service('unready', [8001], { isReady: false }),
     ...service('web', [8001], { namespace: 'bank' }),
   ],
   routes: [
@@ -87,6 +88,8 @@ const objects: Readonly<Record<string, readonly object[]>> = {
     }),
     route('root', 'root.test', { spec: { path: '/api' }, annotations: { 'rewrite-target': '/' } }),
     route('moved', 'moved.test', { spec: { path: '/api' }, annotations: { 'rewrite-target': '/v2' } }),
+    route('unready', 'unready.test', { service: 'unready' }),
+    route('weightless', 'weightless.test', { spec: { to: { kind: 'Service', name: 'web', weight: 0 } } }),
     route('hsts', 'hsts.test', {
       spec: { tls: { termination: 'edge' } },
       annotations: { hsts_header: 'max-age=31536000;includeSubDomains;preload' },
@@ -211,6 +214,8 @@ describe('Routes with hosts and paths, by the agent as built', () => {
     ['no-secret', 'False ExternalCertificateGetFailed', /spec\.tls\.externalCertificate "gone"/],
     ['empty', 'True', /Service none has no endpoints/],
     ['missing', 'True', /Service nowhere does not exist/],
+    ['unready', 'True', /Service unready has no endpoint that is ready/],
+    ['weightless', 'True', /every weight is 0, so nobody is served/],
     ['warned', 'True', /balance\] "sideways": must be .*timeout\] "5 minutes": must be/],
     ['listed', 'True', /left out garbage/],
   ];

@@ -141,7 +141,9 @@ export function describeBackends(
   choices: readonly PortChoice[],
   finder: EndpointFinder,
 ): readonly string[] {
-  return backends.flatMap((backend) => {
+  const isWeightless = backends.length > 0 && backends.every(({ weight }) => weight === 0);
+  const weightless = isWeightless ? ['every weight is 0, so nobody is served'] : [];
+  const sentences = backends.flatMap((backend) => {
     const service = finder.serviceOf(backend, home);
     const name = `Service ${backend.service}`;
     if (service === undefined) return [`${name} does not exist`];
@@ -157,4 +159,5 @@ export function describeBackends(
     const isServing = slices.some(({ endpoints }) => endpoints.some(({ state }) => state !== 'unready'));
     return isServing ? notes : [...notes, `${name} has no endpoint that is ready`];
   });
+  return [...weightless, ...sentences];
 }
