@@ -83,6 +83,12 @@ export class HttpNode {
 
   /** Starts the agent and waits until all that the manifests ask for is in force. */
   async start(...options: readonly string[]): Promise<void> {
+    this.launch(...options);
+    await this.ready();
+  }
+
+  /** Starts the agent. */
+  launch(...options: readonly string[]): void {
     const words = [
       '--manifests',
       this.manifests,
@@ -106,7 +112,6 @@ export class HttpNode {
         this.log += data.toString();
       });
     }
-    await this.ready();
   }
 
   /** Waits until the agent says that it is ready. */

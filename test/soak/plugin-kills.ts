@@ -4,6 +4,7 @@ import { Lab } from '../lab/lab.ts';
 import { addresses as at } from '../lab/names.ts';
 import { pathFor, pluginCommand, type Variant } from '../lab/plugin.ts';
 import { configure } from '../netns/configurations.ts';
+import { makeRandom } from './random.ts';
 
 /** What a run of the harness saw. */
 export interface KillFigures {
@@ -135,17 +136,6 @@ function listFiles(prefix: string, lock: string): string[] {
 function firstDifference(one: string, other: string): string {
   const lines = new Set(one.split('\n'));
   return other.split('\n').find((line) => !lines.has(line)) ?? 'something is missing';
-}
-
-/** Mulberry32: small, and the same everywhere. */
-function makeRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 const trackAll = 'table inet mesh {\n chain out {\n type filter hook output priority 0;\n ct state new accept\n }\n}\n';
