@@ -132,6 +132,29 @@ describe('what an ingress node remembers, and whom it leaves alone', () => {
     assert.equal(await reach(18083), 'ECONNREFUSED');
   });
 
+  it('very many ports are loaded in steps, with others’ work in between, and can be changed then', async () => {
+    const many = Array.from({ length: 1500 }, (_, index) => {
+      const others = Array.from({ length: 9 }, (_, place) => ({
+        ...endpoint('far'),
+        address: address(`10.${200 + place}.${index >> 8}.${index & 255}`),
+        weight: 0,
+      }));
+      // Weights that differ need the most slots.
+      const endpoints = [endpoint('pod', 250), ...others.map((one, place) => ({ ...one, weight: place + 1 }))];
+      return open({ port: 20_000 + index, endpoints, balance: 'source' });
+    });
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    await throughoutInNamespace(lab.netns('node'), () =>
+      ingress.load({ name: 'test', ports: [...many, open({ endpoints: [endpoint('pod')] })] }),
+    );
+    clearInterval(timer);
+    assert.ok(turns > 3, `${turns} turns of others`);
+    assert.match(await reach(), / 7000$/);
+    apply(...many.slice(0, 10), open({ endpoints: [endpoint('near')] }));
+    assert.equal(await reach(), `${at.outsider[4]} ${at.near[4]} 7000`);
+  }).timeout(20_000);
+
   it('a long allow-list holds as a short one does, for each Route that has it', async () => {
     const many = Array.from({ length: 500 }, (_, index) => prefixOf(`10.${index >> 6}.${index & 63}.0/24`)).flat();
     const allowed = [...many, ...prefixOf('10.0.0.0/22'), ...prefixOf('192.168.12.150/32')];

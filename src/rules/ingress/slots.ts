@@ -36,6 +36,20 @@ export function assignSlots(endpoints: readonly WeightedEndpoint[], balance: Bal
   return balance === 'source' ? assignBySource(usable) : assignByWeight(usable);
 }
 
+/** Slots that endpoints have at most, without spreading them: what a map must have room for. */
+export function countSlotsAtMost(
+  endpoints: readonly WeightedEndpoint[],
+  balance: Balance,
+  hasRefused: boolean,
+): number {
+  const usable = endpoints.filter(({ weight }) => weight > 0);
+  const count = usable.length + (hasRefused ? 1 : 0);
+  if (count <= 1) return count;
+  if (balance === 'source') return sourceSizes.find((one) => one >= count * slotsPerEndpoint) ?? maximumSlots;
+  const isEven = !hasRefused && usable.every(({ weight }) => weight === usable[0]?.weight);
+  return isEven ? Math.min(count, maximumSlots) : maximumSlots;
+}
+
 function compareText(one: string, other: string): number {
   return one < other ? -1 : one > other ? 1 : 0;
 }

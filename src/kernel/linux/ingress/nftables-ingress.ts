@@ -15,7 +15,7 @@ import { ConntrackCleanup } from './conntrack-cleanup.ts';
 import { listForeignTables, type SavedRules, saveForeignNat } from './foreign-rules.ts';
 import { readForwarding } from './forwarding.ts';
 import { parseListedTable } from './listed-table.ts';
-import { cutIntoParts, endOfSlice, roomOfPort } from './steps.ts';
+import { cutIntoParts, endOfSlice, estimateRoom } from './steps.ts';
 import { readTraffic } from './traffic.ts';
 
 /** How the open ports are kept. */
@@ -178,7 +178,7 @@ export class NftablesIngress {
   *#installInSteps(rules: IngressRules, known: Side | undefined): Generator<void, Installed> {
     const before = known ?? this.#findSide();
     const side = before === 'a' ? 'b' : 'a';
-    const table = new IngressTable(rules, side, rules.ports.length * roomOfPort);
+    const table = new IngressTable(rules, side, estimateRoom(rules.ports));
     const old = before === undefined ? '' : removeTable(this.#nameOf(before));
     runTool('nft', ['-f', '-'], removeTable(this.#nameOf(side)) + table.writeFrame());
     let state: StateTable;

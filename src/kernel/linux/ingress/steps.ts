@@ -1,11 +1,23 @@
 import type { IngressPort } from '../../../model/ingress.ts';
+import { countSlotsAtMost } from '../../../rules/ingress/slots.ts';
 import type { NftElement } from '../../../rules/nftables/element.ts';
 
 /** Ports, endpoints of them and elements that are worked on at a time, so that nothing else waits for long. */
 const slice = { ports: 2000, endpoints: 20_000, elements: 10_000 } as const;
 
-/** Elements that the map of targets has room for, for each port. */
-export const roomOfPort = 32;
+/** Elements that maps of targets must have room for to take all these ports, and as many again. */
+export function estimateRoom(ports: readonly IngressPort[]): number {
+  let sum = 0;
+  for (const { endpoints, balance, refused } of ports) {
+    sum += countSlotsAtMost(endpoints, balance, refused !== undefined);
+    // Beyond that it makes no difference.
+    if (sum >= mostRoom) break;
+  }
+  return Math.min(2 * sum, mostRoom);
+}
+
+/** A map of more than this would cost its memory before it is needed; a larger one is made when it is. */
+const mostRoom = 4_000_000;
 
 /** The end of the next slice of ports, at least one. */
 export function endOfSlice(ports: readonly IngressPort[], start: number): number {
