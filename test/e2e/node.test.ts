@@ -11,6 +11,7 @@ import { executable, Program } from '../kube/program.ts';
 import { Lab } from '../lab/lab.ts';
 import { addresses as at } from '../lab/names.ts';
 import { type Variant, variants } from '../lab/plugin.ts';
+import { asPrivileged } from '../lab/rights.ts';
 import { configure } from '../netns/configurations.ts';
 import { until } from '../until.ts';
 
@@ -58,7 +59,9 @@ describe('the daemon of a node as built', () => {
   async function start(...more: readonly string[]): Promise<void> {
     const options = ['--kubeconfig', kubeconfig, '--node-name', 'n1', '--listen-address', '127.0.0.1', ...more];
     const install = ['--source', executable('egress-router'), '--target', folder];
-    const command = ['netns', 'exec', lab.netns('node'), executable('egress-router-node'), ...options, ...install];
+    const rights = asPrivileged('node/daemonset.yaml');
+    const program = [...rights, executable('egress-router-node'), ...options, ...install];
+    const command = ['netns', 'exec', lab.netns('node'), ...program];
     daemon = new Program('/sbin/ip', command);
     await until(
       () => daemon?.output.includes('The node daemon runs') === true && server.watchCount === 2,

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { until } from '../until.ts';
 import type { HttpAnswer, HttpCommand, HttpQuestion, HttpServing } from './http-protocol.ts';
 import { addNamespaces, dropNamespaces, runIp } from './namespaces.ts';
+import { asPrivileged } from './rights.ts';
 
 const agentProgram = fileURLToPath(new URL('./http-agent.ts', import.meta.url));
 const ingressAgent = fileURLToPath(new URL('../../dist/ingress-agent', import.meta.url));
@@ -97,7 +98,8 @@ export class HttpNode {
       '--name',
       'erht',
     ];
-    this.#agent = spawn('ip', ['netns', 'exec', this.#netns, ingressAgent, ...words, ...options], {
+    const command = [...asPrivileged('ingress/daemonset.yaml'), ingressAgent, ...words, ...options];
+    this.#agent = spawn('ip', ['netns', 'exec', this.#netns, ...command], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         PATH: process.env.PATH,
