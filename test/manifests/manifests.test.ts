@@ -68,7 +68,16 @@ describe('manifests', function () {
         assert.equal(securityContext.allowPrivilegeEscalation, false);
         assert.equal(securityContext.readOnlyRootFilesystem, true);
         const added = {
-          'ingress-agent': ['NET_ADMIN', 'NET_BIND_SERVICE', 'SETUID', 'SETGID', 'SYS_CHROOT', 'CHOWN', 'FOWNER', 'KILL'],
+          'ingress-agent': [
+            'NET_ADMIN',
+            'NET_BIND_SERVICE',
+            'SETUID',
+            'SETGID',
+            'SYS_CHROOT',
+            'CHOWN',
+            'FOWNER',
+            'KILL',
+          ],
           'egress-router-node': ['SYS_ADMIN', 'NET_ADMIN', 'NET_RAW'],
         }[metadata.name];
         assert.deepEqual(securityContext.capabilities.add, added, metadata.name);
