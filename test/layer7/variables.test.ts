@@ -64,7 +64,7 @@ describe('Variables of OpenShift’s router, by the agent as built', () => {
       route('adjusted', 'adjusted.apps.test', { annotations: { 'h1-adjust-case': 'true' } }),
       route('modern', 'modern.apps.test', { service: 'modern' }),
       route('six', 'six.apps.test', { service: 'six' }),
-      route('slow', 'slow.apps.test', { annotations: { timeout: '300ms' } }),
+      route('slow', 'slow.apps.test', { annotations: { timeout: '1s' } }),
       route('narrow', 'narrow.apps.test', { service: 'narrow', annotations: { 'pod-concurrent-connections': '2' } }),
       route('empty', 'empty.apps.test', { service: 'nowhere' }),
       route('edge', 'edge.apps.test', { spec: { tls: edge } }),
@@ -133,8 +133,8 @@ describe('Variables of OpenShift’s router, by the agent as built', () => {
 
   it('waits for a slow server as long as a Route says', async () => {
     assert.equal((await node.ask('http', 'slow.apps.test', '/slow/50')).status, 200);
-    assert.equal((await node.ask('http', 'slow.apps.test', '/slow/1000')).status, 504);
-    assert.equal((await node.ask('http', 'plain.apps.test', '/slow/1000')).status, 200);
+    assert.equal((await node.ask('http', 'slow.apps.test', '/slow/3000')).status, 504);
+    assert.equal((await node.ask('http', 'plain.apps.test', '/slow/1500')).status, 200);
   });
 
   it('gives a server no more connections at a time than a Route says', async () => {

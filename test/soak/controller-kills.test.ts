@@ -8,7 +8,7 @@ describe('a controller that is killed at random moments', () => {
     const seed = Number(process.env.SOAK_SEED ?? Date.now());
     const { kills, changes, ...faults } = await killController({ seconds: 8, seed });
     assert.deepEqual(faults, { doubles: [], differences: [] }, `seed ${seed}`);
-    assert.ok(kills > 3, `${kills} kills`);
-    assert.ok(changes > 3, `${changes} changes`);
+    assert.ok(kills > 1, `${kills} kills`);
+    assert.ok(changes > 1, `${changes} changes`);
   });
 });
