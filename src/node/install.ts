@@ -2,18 +2,16 @@ import { hash, randomUUID } from 'node:crypto';
 import {
   closeSync,
   constants,
-  fchmodSync,
   fstatSync,
-  fsyncSync,
   lstatSync,
   openSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
-  writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { writeNew } from '../files/write-whole.ts';
 
 /** Which program goes where. */
 export interface Installation {
@@ -41,7 +39,7 @@ export function install({ source, target, name }: Installation): 'installed' | '
   if (isCurrent(place, content)) return 'current';
   const temporary = join(target, `${temporaryPrefix}${randomUUID()}`);
   try {
-    attempt(`write ${temporary}`, () => writeWhole(temporary, content));
+    attempt(`write ${temporary}`, () => writeNew(temporary, content, 0o755));
     attempt(`put ${name} into ${target}`, () => renameSync(temporary, place));
   } catch (error) {
     rmSync(temporary, { force: true });
@@ -67,19 +65,6 @@ function isCurrent(place: string, content: Buffer): boolean {
     const { mode, size } = fstatSync(file);
     const isProgram = (mode & constants.S_IFMT) === constants.S_IFREG && (mode & 0o7777) === 0o755;
     return isProgram && size === content.length && hash('sha256', readFileSync(file)) === hash('sha256', content);
-  } finally {
-    closeSync(file);
-  }
-}
-
-function writeWhole(path: string, content: Buffer): void {
-  // A name that nobody could guess, and that must not be there: no link is followed.
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-  const file = openSync(path, flags, 0o600);
-  try {
-    for (let rest = content; rest.length > 0; ) rest = rest.subarray(writeSync(file, rest));
-    fchmodSync(file, 0o755);
-    fsyncSync(file);
   } finally {
     closeSync(file);
   }

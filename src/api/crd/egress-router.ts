@@ -1,8 +1,7 @@
 import * as z from 'zod/mini';
 import { getEgressRouterSpecSchema } from '../egress-router-schema.ts';
-import { isRecord } from '../shape.ts';
 import { statusSchema } from './egress-router-status.ts';
-import { type StructuralSchema, toStructural } from './structural.ts';
+import { remark, type StructuralSchema, toStructural } from './structural.ts';
 
 /** A rule in the Common Expression Language: what must hold, and what a person reads where it does not. */
 export interface ValidationRule {
@@ -11,7 +10,7 @@ export interface ValidationRule {
 }
 
 /** What a schema says beside its type, by path: `addresses[].ip`. */
-interface Remark {
+interface Remark extends Readonly<Record<string, unknown>> {
   readonly description: string;
   readonly enum?: readonly string[];
   readonly maxItems?: number;
@@ -144,10 +143,8 @@ const remarks: Readonly<Record<string, Remark>> = {
 
 /** The CustomResourceDefinition of EgressRouter, made from what the plugin and the controller read. */
 export function makeEgressRouterDefinition(): Readonly<Record<string, unknown>> {
-  const used = new Set<string>();
-  const spec = remark(toStructural(z.toJSONSchema(getEgressRouterSpecSchema(), { io: 'input' })), '', used);
-  const unused = Object.keys(remarks).filter((path) => !used.has(path));
-  if (unused.length > 0) throw new Error(`Cannot remark on what the schema has not: ${unused.join(', ')}`);
+  const schema = toStructural(z.toJSONSchema(getEgressRouterSpecSchema(), { io: 'input' }));
+  const spec = remark(schema, remarks, addOwn);
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
@@ -197,26 +194,10 @@ export function makeEgressRouterDefinition(): Readonly<Record<string, unknown>> 
   };
 }
 
-/** Adds what is remarked on a schema and on all below it; notes which remarks were used. */
-function remark(schema: StructuralSchema, path: string, used: Set<string>): StructuralSchema {
+function addOwn(part: StructuralSchema, path: string): StructuralSchema {
   const own = remarks[path];
   if (own === undefined) throw new Error(`Cannot describe ${path}: there is no remark on it`);
-  used.add(path);
-  const { properties, items } = schema;
   // An empty choice is what writers in Go leave of a setting that is absent.
-  const choice = own.enum === undefined ? {} : { enum: schema.nullable === true ? [...own.enum, ''] : own.enum };
-  return {
-    ...schema,
-    ...own,
-    ...choice,
-    ...(isRecord(properties) && {
-      properties: Object.fromEntries(
-        Object.entries(properties).map(([key, value]) => [
-          key,
-          remark(value as StructuralSchema, path === '' ? key : `${path}.${key}`, used),
-        ]),
-      ),
-    }),
-    ...(items !== undefined && { items: remark(items as StructuralSchema, `${path}[]`, used) }),
-  };
+  const choice = own.enum === undefined ? {} : { enum: part.nullable === true ? [...own.enum, ''] : own.enum };
+  return { ...part, ...own, ...choice };
 }

@@ -2,10 +2,7 @@ import * as z from 'zod/mini';
 import { routeSpecSchema } from '../route/spec.ts';
 import { isRecord } from '../shape.ts';
 import type { ValidationRule } from './egress-router.ts';
-import { type StructuralSchema, toStructural } from './structural.ts';
-
-/** What a schema says beside its type, by path below `spec`. */
-type Remarks = Readonly<Record<string, StructuralSchema>>;
+import { type Remarks, remark, type StructuralSchema, toStructural } from './structural.ts';
 
 const rules = (...list: readonly ValidationRule[]) => ({ 'x-kubernetes-validations': list });
 
@@ -124,7 +121,7 @@ export function makeRouteDefinition(): object {
 }
 
 function makeSchema(): StructuralSchema {
-  const spec = addRemarks(toStructural(withoutPort(z.toJSONSchema(routeSpecSchema, { io: 'input' }))), '');
+  const spec = remark(toStructural(withoutPort(z.toJSONSchema(routeSpecSchema, { io: 'input' }))), remarks, addOwn);
   const properties = spec.properties as Record<string, StructuralSchema>;
   properties.port = {
     type: 'object',
@@ -148,19 +145,8 @@ function withoutPort(schema: unknown): unknown {
   return { ...schema, properties };
 }
 
-function addRemarks(schema: StructuralSchema, path: string): StructuralSchema {
-  const { properties, items, additionalProperties: _closed, ...rest } = schema;
-  const below = (key: string) => (path === '' ? key : `${path}.${key}`);
-  return {
-    ...rest,
-    ...remarks[path],
-    ...(isRecord(properties) && {
-      properties: Object.fromEntries(
-        Object.entries(properties).map(([key, value]) => [key, addRemarks(value as StructuralSchema, below(key))]),
-      ),
-    }),
-    ...(isRecord(items) && { items: addRemarks(items, `${path}[]`) }),
-  };
+function addOwn({ additionalProperties: _closed, ...part }: StructuralSchema, path: string): StructuralSchema {
+  return { ...part, ...remarks[path] };
 }
 
 const header: StructuralSchema = {

@@ -24,3 +24,37 @@ export function toStructural(schema: unknown): StructuralSchema {
     ...(items !== undefined && { items: toStructural(items) }),
   };
 }
+
+/** What a schema says beside its type, by path: `addresses[].ip`; the whole is ``. */
+export type Remarks = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
+/**
+ * Adds remarks to a schema and to all below it. Throws an Error where a remark is on what the schema has not.
+ *
+ * @param remarkOn what one part becomes; its properties and items come after it
+ */
+export function remark(
+  schema: StructuralSchema,
+  remarks: Remarks,
+  remarkOn: (part: StructuralSchema, path: string) => StructuralSchema,
+): StructuralSchema {
+  const used = new Set<string>();
+  const walk = (part: StructuralSchema, path: string): StructuralSchema => {
+    used.add(path);
+    const { properties, items } = part;
+    const below = (key: string): string => (path === '' ? key : `${path}.${key}`);
+    return {
+      ...remarkOn(part, path),
+      ...(isRecord(properties) && {
+        properties: Object.fromEntries(
+          Object.entries(properties).map(([key, value]) => [key, walk(value as StructuralSchema, below(key))]),
+        ),
+      }),
+      ...(items !== undefined && { items: walk(items as StructuralSchema, `${path}[]`) }),
+    };
+  };
+  const remarked = walk(schema, '');
+  const unused = Object.keys(remarks).filter((path) => !used.has(path));
+  if (unused.length > 0) throw new Error(`Cannot remark on what the schema has not: ${unused.join(', ')}`);
+  return remarked;
+}

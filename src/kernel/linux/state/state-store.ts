@@ -11,6 +11,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
+import { syncFolder } from '../../../files/write-whole.ts';
 import type { AttachmentId } from '../../../model/attachment.ts';
 import type { AttachmentState } from '../../../model/state.ts';
 import { KernelError, type StateStore } from '../../port.ts';
@@ -176,15 +177,6 @@ function writeSynced(path: string, text: string): void {
   const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, 0o600);
   try {
     writeFileSync(fd, text);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function syncFolder(folder: string): void {
-  const fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
     fsyncSync(fd);
   } finally {
     closeSync(fd);
