@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { asManifestRuns } from '../lab/rights.ts';
 
 /** Path of an executable as it ships. */
 export function executable(name: string): string {
   return fileURLToPath(new URL(`../../dist/${name}`, import.meta.url));
 }
 
-/** A daemon that runs as a process, with what it has logged. */
+/** A daemon that runs as a process with the capabilities of its manifest, and what it has logged. */
 export class Program {
   readonly #child: ChildProcess;
   readonly #ended = Promise.withResolvers<number | null>();
@@ -23,7 +24,8 @@ export class Program {
     serviceAccount?: string,
   ) {
     const env = { PATH: process.env.PATH ?? '', ...environment };
-    const command = serviceAccount === undefined ? [path, ...args] : [...asPod(serviceAccount), path, ...args];
+    const own = [...asManifestRuns(path), path, ...args];
+    const command = serviceAccount === undefined ? own : [...asPod(serviceAccount), ...own];
     this.#child = spawn(command[0] ?? '', command.slice(1), { env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
