@@ -19,6 +19,9 @@ import { isDone, RuntimeSocket } from './socket.ts';
 import { readStatRows, type StatRow } from './stats.ts';
 import { type ReloadCause, reloadCauses } from './steps.ts';
 
+/** In ms, how long a reload waits for a worker of before that does not react to its signal. */
+const oldWorkerTimeout = 10_000;
+
 /**
  * One HAProxy that serves what a state says. Changes go to the running process and to its files; what it
  * cannot change reloads it, as seldom as the interval says.
@@ -166,6 +169,7 @@ export class HaproxyEngine {
     if (generation === undefined || (await this.#process.processes()) === undefined) return false;
     const inForce = await recall(this.#disk.path(generation));
     if (inForce === undefined || (await this.#answering()) !== generation) return false;
+    await this.#process.untilOldStop(oldWorkerTimeout);
     this.#enter(inForce, generation);
     await this.#process.notePid();
     this.#watch();
@@ -175,9 +179,9 @@ export class HaproxyEngine {
   /** Which generation the process that answers has read. */
   async #answering(): Promise<string | undefined> {
     try {
-      const socket = await RuntimeSocket.open(this.#disk.path('admin.sock'));
-      const [info = ''] = await socket.run(['show info']);
-      socket.close();
+      // Short: it may be a worker that hangs, and another is awaited in its place.
+      const socket = await RuntimeSocket.open(this.#disk.path('admin.sock'), 1000);
+      const [info = ''] = await socket.run(['show info']).finally(() => socket.close());
       return /^description: (\S+)/im.exec(info)?.[1];
     } catch {
       return undefined;
@@ -352,6 +356,7 @@ export class HaproxyEngine {
       return false;
     }
     await this.#process.notePid();
+    await this.#process.untilOldStop(oldWorkerTimeout);
     this.#enter(prepared.inForce, generation);
     this.#outcome = { refused: prepared.refused, waiting: new Map(), pendingReload: false };
     this.#tell(undefined);

@@ -11,10 +11,14 @@ export interface Processes {
   readonly oldWorkers: readonly number[];
 }
 
-/** Asks the master one thing; it closes the connection after its answer. Throws {@link SocketError}. */
-export async function askMaster(path: string, command: string): Promise<string> {
+/**
+ * Asks the master one thing, `@!PID …` a worker through it; it closes the connection after its answer.
+ * Throws {@link SocketError}, also when no answer comes within `timeout` ms.
+ */
+export async function askMaster(path: string, command: string, timeout = 5000): Promise<string> {
   const socket = connect(path);
   socket.setEncoding('utf8');
+  socket.setTimeout(timeout, () => socket.destroy(new Error(`no answer in ${timeout} ms`)));
   return await new Promise((resolve, reject) => {
     const chunks: string[] = [];
     socket.on('data', (chunk: string) => chunks.push(chunk));

@@ -85,6 +85,31 @@ export class HaproxyProcess {
     await askMaster(this.#place.masterSocket, 'reload');
   }
 
+  /**
+   * Waits until no worker of before a reload takes connections, at most `timeout` ms. The new worker
+   * answers while the old one has yet to read its signal: until it has, clients get the old answers, and
+   * our own commands could reach the wrong worker.
+   */
+  async untilOldStop(timeout: number): Promise<void> {
+    const until = Date.now() + timeout;
+    const stopping = new Set<number>();
+    for (;;) {
+      const old = ((await this.processes())?.oldWorkers ?? []).filter((pid) => !stopping.has(pid));
+      for (const pid of old) if (await this.#isStopping(pid)) stopping.add(pid);
+      if (old.every((pid) => stopping.has(pid)) || Date.now() > until) return;
+      await sleep(10);
+    }
+  }
+
+  async #isStopping(pid: number): Promise<boolean> {
+    try {
+      const answer = await askMaster(this.#place.masterSocket, `@!${pid} show info`, 1000);
+      return /^Stopping: 1$/m.test(answer) || answer.startsWith("Can't find the target PID");
+    } catch {
+      return false;
+    }
+  }
+
   /** Whether the child that was spawned last is still there; an adopted one is asked by its socket. */
   get spawned(): boolean {
     return this.#spawned;
@@ -96,7 +121,8 @@ export class HaproxyProcess {
     this.#watched = true;
     while (this.#watched) {
       await this.#untilClosed();
-      const deadline = Date.now() + 5000;
+      // A master that reads a large configuration, or is short of time, answers nobody for long.
+      const deadline = Date.now() + 60_000;
       while (this.#watched && (await this.processes()) === undefined) {
         if (Date.now() > deadline || !(await this.#mayLive())) {
           this.#watched = false;

@@ -18,25 +18,30 @@ const prompt = '\n> ';
 export class RuntimeSocket {
   readonly #socket: Socket;
   readonly #waiting: { resolve: (answer: string) => void; reject: (error: Error) => void }[] = [];
+  readonly #timeout: number;
   #chunks: string[] = [];
   #closed: Error | undefined;
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, timeout: number) {
     this.#socket = socket;
+    this.#timeout = timeout;
+    socket.on('timeout', () => {
+      if (this.#waiting.length > 0) socket.destroy(new Error(`no answer in ${timeout} ms`));
+    });
     socket.setEncoding('utf8');
     socket.on('data', (chunk: string) => this.#take(chunk));
     socket.on('error', (error) => this.#fail(new SocketError('HAProxy’s runtime socket failed', { cause: error })));
     socket.on('close', () => this.#fail(new SocketError('HAProxy closed its runtime socket')));
   }
 
-  /** Throws {@link SocketError}. */
-  static async open(path: string): Promise<RuntimeSocket> {
+  /** Commands fail when nothing comes for `timeout` ms while they wait. Throws {@link SocketError}. */
+  static async open(path: string, timeout = 30_000): Promise<RuntimeSocket> {
     const socket = connect(path);
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve);
       socket.once('error', (cause) => reject(new SocketError(`Cannot connect to ${path}`, { cause })));
     });
-    const session = new RuntimeSocket(socket);
+    const session = new RuntimeSocket(socket, timeout);
     // Without a limit of its own, a session that is quiet for 10 s would be closed.
     await session.run(['prompt', 'set timeout cli 86400']);
     return session;
@@ -53,6 +58,8 @@ export class RuntimeSocket {
     const answers = commands.map(
       () => new Promise<string>((resolve, reject) => this.#waiting.push({ resolve, reject })),
     );
+    // Set each time: the clock starts with the question.
+    this.#socket.setTimeout(this.#timeout);
     this.#socket.write(commands.map((command) => `${command}\n`).join(''));
     return await Promise.all(answers);
   }

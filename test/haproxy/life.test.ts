@@ -135,8 +135,9 @@ describe('The life of a HAProxy', () => {
   it('hosts come and go without a reload, more often than there are spare sections', async () => {
     await world.engine.start(state);
     for (let i = 0; i < 20; i++) {
+      const reloaded = new Promise<void>((resolve) => world.once(resolve));
       const outcome = await world.engine.apply(withHost(`h${i}.test`));
-      if (outcome.waiting.size > 0) await eventually(async () => (await status(`h${i}.test`)) === 200);
+      if (outcome.waiting.size > 0) await reloaded;
       assert.equal(await status(`h${i}.test`), 200);
       assert.equal((await world.engine.apply(state)).refused.length, 0);
       assert.equal(await status(`h${i}.test`), 503);
@@ -156,6 +157,29 @@ describe('The life of a HAProxy', () => {
     await reloaded;
     for (let i = 0; i < 12; i++) assert.equal(await status(`h${i}.test`), 200);
     assert.equal((await world.engine.describe()).reloads.spares, 1);
+  });
+
+  it('a reload is done when no worker of before takes connections', async () => {
+    state = withHost('it.test');
+    await world.engine.start(state);
+    const old = await workerPid();
+    let done = false;
+    world.once(() => {
+      done = true;
+    });
+    // A worker that has not read its signal, as on a busy node.
+    process.kill(old, 'SIGSTOP');
+    await world.engine.apply({ ...state, settings: { ...state.settings, forwarded: 'never' } });
+    await eventually(async () => (await workerPid().catch(() => old)) !== old);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.equal(done, false);
+    process.kill(old, 'SIGCONT');
+    await until(
+      () => done,
+      () => world.problems,
+      5000,
+    );
+    for (let i = 0; i < 20; i++) assert.equal(await status('it.test'), 200);
   });
 
   it('HAProxy that was killed is started again with what was changed meanwhile', async () => {
