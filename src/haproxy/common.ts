@@ -1,4 +1,4 @@
-import { letters } from './features.ts';
+import { letters, withoutCookie } from './features.ts';
 import type { ForwardedMode, Settings } from './model.ts';
 import { quoteWord } from './quote.ts';
 import { milliseconds } from './section.ts';
@@ -8,7 +8,7 @@ import { milliseconds } from './section.ts';
  * maps, and not in 10,000 backends; the order of rules is that of a request.
  */
 export function renderDefaults(settings: Settings): string {
-  return [base(settings), httpBackends(settings), tcpBackends()].join('\n');
+  return [base(settings), plainBackends(settings), httpBackends(settings), tcpBackends()].join('\n');
 }
 
 /** Whether the flags of a route have a letter; absent flags have none. */
@@ -51,14 +51,27 @@ function base(settings: Settings): string {
 ${options.map((line) => `  ${line}\n`).join('')}`;
 }
 
-function httpBackends(settings: Settings): string {
-  return `# Every backend of HTTP: its route says what is done, "SECTION|COOKIE|ATTRIBUTES|!LETTERS".
-defaults http from base
-  # The server that the client's cookie names; the cookie is not for servers.
-  http-request set-var-fmt(txn.cookies) "%[var(txn.route),field(2,|)] %[req.fhdr(cookie)]" if { req.fhdr(cookie) -m found } !${flagged(letters.noCookie)}
+/** The server that the client's cookie names; the cookie is not for servers. */
+function cookieRules(unless: string): string {
+  return `  http-request set-var-fmt(txn.cookies) "%[var(txn.route),field(2,|)] %[req.fhdr(cookie)]" if { req.fhdr(cookie) -m found }${unless}
   http-request set-var(txn.server) 'var(txn.cookies),regsub("^([^ ]+) (?:.*; *)?\\\\1=([^;]*).*$","\\\\2")'
   http-request set-header Cookie '%[var(txn.cookies),regsub("^([^ ]+) (?:\\\\1=[^;]*(?:; *|$)|(.*?); *\\\\1=[^;]*(?=;|$))?","\\\\2")]' if { var(txn.cookies) -m found } { req.fhdr_cnt(cookie) eq 1 }
-  http-request del-header Cookie if { var(txn.cookies) -m found } { req.fhdr(cookie) -m len 0 }
+  http-request del-header Cookie if { var(txn.cookies) -m found } { req.fhdr(cookie) -m len 0 }`;
+}
+
+function plainBackends(settings: Settings): string {
+  return `# Backends that HAProxy has read and whose routes ask for nothing unusual: a request pays for no question.
+defaults plain from base
+${cookieRules('')}
+${forwardedRules(settings, settings.forwarded)}
+  http-response add-header Cache-Control private if ${withoutCookie}
+${settings.log === undefined ? '' : logServer}`;
+}
+
+function httpBackends(settings: Settings): string {
+  return `# Every other backend of HTTP: its route says what is done, "SECTION|COOKIE|ATTRIBUTES|!LETTERS".
+defaults http from base
+${cookieRules(` !${flagged(letters.noCookie)}`)}
 ${forwardedRules(settings, settings.forwarded, ordinary)}
   http-request allow if ${ordinary}
 
@@ -69,6 +82,8 @@ ${forwardedRules(settings, settings.forwarded, ordinary)}
   http-request reject if ${flagged(letters.allowList)} !{ var(txn.client),map_beg(maps/allow.map) -m found }
   http-request set-var(txn.limits) var(txn.section),map_str(maps/limits.map) if ${flagged(letters.limits)}
 ${limitRules('http-request', 'if', 'http')}
+  # Found as it came: without port and final dot.
+  http-request set-var(txn.host) req.hdr(host) if ${flagged(letters.redirect)} !{ var(txn.host) -m found }
   http-request redirect location https://%[var(txn.host)]%[pathq] code 302 if ${flagged(letters.redirect)}
   http-request set-timeout server var(txn.section),map_str_int(maps/timeout-server.map) if ${flagged(letters.timeoutServer)}
   http-request set-timeout tunnel var(txn.section),map_str_int(maps/timeout-tunnel.map) if ${flagged(letters.timeoutTunnel)}
@@ -80,9 +95,8 @@ ${(['append', 'replace', 'if-none'] as const).map((mode) => forwardedRules(setti
   http-request set-path %[var(txn.section),map_str(maps/rewrite-target.map)] if ${flagged(letters.rewriteOnly)}
   http-request set-path %[var(txn.section),map_str(maps/rewrite-target.map)]%[var(txn.rest)] if ${flagged(letters.rewrite)} !${flagged(letters.rewriteOnly)}
 
-  # A client that came without the cookie of the server that answers gets it.
-  http-response add-header Set-Cookie "%[var(txn.route),field(2,|)]=%[srv_name]; path=/%[var(txn.route),field(3,|),map_str(maps/cookie-attributes.map)]" if !{ srv_name,strcmp(txn.server) eq 0 } !${flagged(letters.noCookie)}
-  http-response add-header Cache-Control private if !{ srv_name,strcmp(txn.server) eq 0 } !${flagged(letters.noCookie)}
+  http-response add-header Set-Cookie "%[var(txn.route),field(2,|)]=%[srv_name]; path=/%[var(txn.route),field(3,|),map_str(maps/cookie-attributes.map)]" if ${withoutCookie} !${flagged(letters.noCookie)}
+  http-response add-header Cache-Control private if ${withoutCookie} !${flagged(letters.noCookie)}
 ${settings.log === undefined ? '' : logServer}  http-response set-header Strict-Transport-Security %[var(txn.section),map_str(maps/hsts.map)] if ${flagged(letters.hsts)}
 `;
 }
@@ -92,12 +106,14 @@ const logServer = `  http-response set-var-fmt(txn.log_server) "%[be_name]/%[srv
   http-response set-var(txn.log_server) var(txn.log_server),map_str(maps/log-servers.map)
 `;
 
-/** What servers are told of the client, for requests for which `condition` holds. */
-function forwardedRules(settings: Settings, mode: ForwardedMode, condition: string): string {
+/** What servers are told of the client, for requests for which `condition` holds, or all. */
+function forwardedRules(settings: Settings, mode: ForwardedMode, condition = ''): string {
   if (mode === 'never') return '';
   const host = '%[req.hdr(host)]';
   // A client that said the scheme itself, and is believed, is believed in both headers.
   const scheme = mode === 'if-none' ? '%[req.hdr(X-Forwarded-Proto)]' : '%[ssl_fc,iif(https,http)]';
+  // What was just said need not be formatted again; with if-none, it may be what the client said.
+  const client = mode === 'if-none' ? '%[src]' : '%[req.hdr(X-Forwarded-For)]';
   const forwarded: readonly (readonly [header: string, value: string, only?: string])[] = [
     ['X-Forwarded-For', '%[src]'],
     ['X-Forwarded-Host', host],
@@ -105,17 +121,18 @@ function forwardedRules(settings: Settings, mode: ForwardedMode, condition: stri
     ['X-Forwarded-Proto', '%[ssl_fc,iif(https,http)]'],
     ['X-Forwarded-Proto-Version', 'h2', '{ fc_http_major 2 }'],
     ...(onlyIpv4(settings)
-      ? ([['Forwarded', `for=%[src];host=${host};proto=${scheme}`]] as const)
+      ? ([['Forwarded', `for=${client};host=${host};proto=${scheme}`]] as const)
       : ([
-          ['Forwarded', `for=%[src];host=${host};proto=${scheme}`, '!{ src -m sub : }'],
-          ['Forwarded', `'for="[%[src]]";host=${host};proto=${scheme}'`, '{ src -m sub : }'],
+          ['Forwarded', `for=${client};host=${host};proto=${scheme}`, '!{ src -m sub : }'],
+          ['Forwarded', `'for="[${client}]";host=${host};proto=${scheme}'`, '{ src -m sub : }'],
         ] as const)),
   ];
   const verb = mode === 'append' ? 'add-header' : 'set-header';
   return forwarded
     .map(([header, value, only]) => {
       const missing = mode === 'if-none' ? ` !{ req.hdr(${header}) -m found }` : '';
-      return `  http-request ${verb} ${header} ${value} if ${condition}${only === undefined ? '' : ` ${only}`}${missing}`;
+      const conditions = `${condition}${only === undefined ? '' : ` ${only}`}${missing}`.trim();
+      return `  http-request ${verb} ${header} ${value}${conditions === '' ? '' : ` if ${conditions}`}`;
     })
     .join('\n');
 }

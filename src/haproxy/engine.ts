@@ -168,7 +168,8 @@ export class HaproxyEngine {
     const generation = await this.#disk.current();
     if (generation === undefined || (await this.#process.processes()) === undefined) return false;
     const inForce = await recall(this.#disk.path(generation));
-    if (inForce === undefined || (await this.#answering()) !== generation) return false;
+    if (inForce === undefined || !(await this.#generations.isOurs(inForce, generation))) return false;
+    if ((await this.#answering()) !== generation) return false;
     await this.#process.untilOldStop(oldWorkerTimeout);
     this.#enter(inForce, generation);
     await this.#process.notePid();

@@ -1,5 +1,5 @@
 import { addressBytes, parseAddress, parsePrefix } from '../model/address.ts';
-import type { Backend, ForwardedMode } from './model.ts';
+import type { Backend, ForwardedMode, StickyCookie } from './model.ts';
 import { checkMapValue, checkToken, UnfitValue } from './quote.ts';
 
 /**
@@ -50,14 +50,32 @@ export const cookieAttributes: ReadonlyMap<string, string> = new Map(
   ),
 );
 
+function attributesCode({ secure, sameSite }: StickyCookie): string {
+  return `c${secure ? 'S' : ''}${sameSite ?? ''}`;
+}
+
+/** Of a client that came without the cookie of the server that answers: it gets it. */
+export const withoutCookie = '!{ srv_name,strcmp(txn.server) eq 0 }';
+
+/** What a client gets that has no cookie of a plain backend's server, as a format of HAProxy. */
+export function cookieFormat(cookie: StickyCookie): string {
+  return `${cookie.name}=%[srv_name]; path=/${cookieAttributes.get(attributesCode(cookie)) ?? ''}`;
+}
+
 /** The route of a backend in a section. Throws {@link UnfitValue}. */
 export function makeRoute(backend: Backend, section: string, forwarded: ForwardedMode, redirect = false): string {
   const cookie = backend.mode === 'http' && !redirect ? backend.http?.cookie : undefined;
   const name = cookie === undefined ? '' : checkToken('cookie', cookie.name);
   if (name.includes('|')) throw new UnfitValue(`cookie ${JSON.stringify(name)}: holds "|"`);
-  const attributes = cookie === undefined ? '' : `c${cookie.secure ? 'S' : ''}${cookie.sameSite ?? ''}`;
+  const attributes = cookie === undefined ? '' : attributesCode(cookie);
   const flags = flagsOf(backend, forwarded, redirect);
   return `${section}|${name}|${attributes}${flags === '' ? '' : `|!${flags}`}`;
+}
+
+/** Whether requests of a backend meet no rule that only some need; its sticky cookie's name stands for itself in a rule. */
+export function isPlain(backend: Backend): boolean {
+  if (backend.mode !== 'http' || backend.http?.forwarded !== undefined) return false;
+  return /^[\w.-]+$/.test(backend.http?.cookie?.name ?? '') && flagsOf(backend, 'append', false) === '';
 }
 
 function flagsOf(backend: Backend, forwarded: ForwardedMode, redirect: boolean): string {

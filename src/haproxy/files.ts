@@ -5,7 +5,7 @@ import { type Loopback, renderFrontends } from './frontends.ts';
 import { type Place, renderGlobal } from './global.ts';
 import { type InForce, spareSections } from './layout.ts';
 import type { Settings } from './model.ts';
-import { authorityFile, makeSection, renderServer } from './section.ts';
+import { authorityFile, makeSection, renderServer, type Section } from './section.ts';
 
 /** Content by path below the folder of a generation. */
 export type Files = Map<string, string>;
@@ -13,14 +13,22 @@ export type Files = Map<string, string>;
 /** Sections are spread over so many files that a change rewrites little. */
 export const shardCount = 64;
 
+/** Its configuration, without what that refers to. Throws {@link UnfitValue}. */
+export function renderConfiguration(inForce: InForce, place: Place, loopback: Loopback, generation: string): Files {
+  const { settings } = inForce.state;
+  return new Map([
+    ['conf/00-global.cfg', renderGlobal(settings, place, generation)],
+    ['conf/10-defaults.cfg', renderDefaults(settings)],
+    ['conf/20-frontends.cfg', renderFrontends(settings, loopback)],
+    ...renderShards(inForce, new Set(Array.from({ length: shardCount }, (_, shard) => shard))),
+  ]);
+}
+
 /** Everything that a fresh HAProxy reads. Throws {@link UnfitValue}. */
 export function renderFiles(inForce: InForce, maps: Maps, place: Place, loopback: Loopback, generation: string): Files {
   const { state } = inForce;
   const files: Files = new Map([
-    ['conf/00-global.cfg', renderGlobal(state.settings, place, generation)],
-    ['conf/10-defaults.cfg', renderDefaults(state.settings)],
-    ['conf/20-frontends.cfg', renderFrontends(state.settings, loopback)],
-    ...renderShards(inForce, new Set(Array.from({ length: shardCount }, (_, shard) => shard))),
+    ...renderConfiguration(inForce, place, loopback, generation),
     [certificateList, renderCertificateList(inForce)],
     [defaultCertificateFile, state.settings.tls.defaultCertificate],
     ...settingsFiles(state.settings),
@@ -86,12 +94,13 @@ function shardFile(shard: number): string {
 
 function renderSection(inForce: InForce, section: string, id: string | undefined, spareShape = ''): string {
   const backend = id === undefined ? undefined : inForce.state.backends.get(id);
-  const { shape, servers } =
-    backend === undefined ? { shape: spareShape, servers: new Map() } : makeSection(backend, inForce.state.authorities);
-  const mode = backend?.mode ?? (section.startsWith('spare-tcp') ? 'tcp' : 'http');
+  const { from, shape, servers }: Section =
+    backend === undefined
+      ? { from: section.startsWith('spare-tcp') ? 'tcp' : 'http', shape: spareShape, servers: new Map() }
+      : makeSection(backend, inForce.state.authorities, id === section);
   const comment = id === undefined || id === section ? '' : ` # ${id}`;
   const lines = [...servers.values()].sort((a, b) => (a.id < b.id ? -1 : 1)).map(renderServer);
-  return `backend ${section} from ${mode}${comment}\n${shape}${lines.map((line) => `${line}\n`).join('')}`;
+  return `backend ${section} from ${from}${comment}\n${shape}${lines.map((line) => `${line}\n`).join('')}`;
 }
 
 function settingsFiles(settings: Settings): [string, string][] {

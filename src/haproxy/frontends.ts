@@ -27,7 +27,7 @@ function plainFrontend(settings: Settings): string {
   return `frontend public from base
 ${binds(settings, settings.listen.httpPort)}${settings.healthUri === undefined ? '' : `  monitor-uri ${quoteWord(settings.healthUri)}\n`}${logLines(settings.log, 'http')}
 ${hygiene(settings)}
-${globalHeaders(settings)}${lookUp('plain')}
+${globalHeaders(settings)}${lookUp('plain', settings)}
 ${logNames(settings)}  use_backend redirect if ${flagged(letters.redirect)}
   use_backend %[var(txn.route),field(1,|)]
   default_backend openshift_default
@@ -69,7 +69,7 @@ function secureFrontend(name: 'fe_sni' | 'fe_no_sni', settings: Settings, loopba
   ${words.join(' ')}
 ${logLines(settings.log, 'http')}
 ${hygiene(settings)}
-${clientCertificates(settings)}${globalHeaders(settings)}${lookUp('secure')}
+${clientCertificates(settings)}${globalHeaders(settings)}${lookUp('secure', settings)}
 ${name === 'fe_sni' ? misdirected : ''}${logNames(settings)}  use_backend %[var(txn.route),field(1,|)]
   default_backend openshift_default
 `;
@@ -127,19 +127,33 @@ function globalHeaders(settings: Settings): string {
     .join('');
 }
 
-/** One search for host and path; a second, below the wildcard of the parent domain, where it finds nothing. */
-function lookUp(map: 'plain' | 'secure'): string {
-  const found = '{ var(txn.route) -m len gt 1 }';
-  const servedOnlyRule = `  http-request set-var-fmt(txn.key2) "${servedOnly}%[var(txn.key2)]" if { var(txn.route) -m beg ${onward} }\n`;
-  return `  # Host without port and final dot, path, and the mark "${mark}" that no request can hold.
-  http-request set-var(txn.host) req.hdr(host),lower,field(1,:)
+/** Whether a search found what answers, and not only a mark. */
+const found = '{ var(txn.route) -m len gt 1 }';
+
+/** The letters of what was found. */
+const setFlags = '  http-request set-var(txn.flags) var(txn.route),field(4,|) if { var(txn.route) -m sub |! }';
+
+/**
+ * One search for host and path as they come; only where it finds nothing, a second without port and final
+ * dot, and a third below the wildcard of the parent domain. HTTP/2 always goes the long way: the host is
+ * compared with the connection's.
+ */
+function lookUp(map: 'plain' | 'secure', settings: Settings): string {
+  const servedOnlyRule = `  http-request set-var-fmt(txn.key2) "${servedOnly}%[var(txn.key2)]" if { var(txn.key2) -m found } { var(txn.route) -m beg ${onward} }\n`;
+  return `  # Host, path, and the mark "${mark}" that no request can hold.
+  http-request set-var(txn.route) base,concat(/${mark}),map_beg(maps/${map}.map)
+${setFlags}
+${logNames(settings)}  http-request allow if ${found}${map === 'secure' ? ' !{ fc_http_major 2 }' : ''}
+
+  # The same without port and final dot.
+  http-request set-var(txn.host) req.hdr(host),field(1,:)
   http-request set-var(txn.host) 'var(txn.host),regsub("\\\\.$","")' if { var(txn.host) -m end . }
   http-request set-var-fmt(txn.key) "%[var(txn.host)]%[path]/${mark}"
   http-request set-var(txn.route) var(txn.key),map_beg(maps/${map}.map)
   # "${absent}" as if nothing were found${map === 'plain' ? `; "${onward}" the same, but no redirect` : ''}.
   http-request set-var(txn.key2) 'var(txn.key),regsub("^[^./]*","*")' if !${found}
 ${map === 'plain' ? servedOnlyRule : ''}  http-request set-var(txn.route) var(txn.key2),map_beg(maps/${map}.map)
-  http-request set-var(txn.flags) var(txn.route),field(4,|) if { var(txn.route) -m sub |! }
+${setFlags}
 `;
 }
 

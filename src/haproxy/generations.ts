@@ -1,7 +1,8 @@
+import { readFile } from 'node:fs/promises';
 import { accuse, findCulprit, keepOnly, listSuspects, readAlerts } from './culprit.ts';
 import type { Disk } from './disk.ts';
 import { allEntries } from './entries.ts';
-import { type Files, renderFiles, shardCount } from './files.ts';
+import { type Files, renderConfiguration, renderFiles, shardCount } from './files.ts';
 import type { Loopback } from './frontends.ts';
 import type { Place } from './global.ts';
 import { freshLayout, type InForce } from './layout.ts';
@@ -60,6 +61,16 @@ export class Generations {
     }
     this.#tell('HAProxy refuses one part after the other');
     return undefined;
+  }
+
+  /** Whether a generation is written as we would write it: another version of this program has other rules. */
+  async isOurs(inForce: InForce, generation: string): Promise<boolean> {
+    const files = renderConfiguration(inForce, this.#place(), this.#loopback(), generation);
+    for (const [path, content] of files) {
+      const written = await readFile(this.#disk.path(generation, path), 'utf8').catch(() => undefined);
+      if (written !== content) return false;
+    }
+    return true;
   }
 
   #render(state: HttpState, generation: string): { readonly inForce: InForce; readonly files: Files } {

@@ -92,9 +92,9 @@ class Placement {
       this.#wait('size', id);
       return;
     }
-    const next = makeSection(backend, this.#authorities);
     if (old !== undefined && section !== undefined) {
-      const last = makeSection(old, this.#before.state.authorities);
+      const last = makeSection(old, this.#before.state.authorities, section === id);
+      const next = makeSection(backend, this.#authorities, section === id);
       if (this.#fitsInPlace(section, last, next)) {
         this.#backends.set(id, backend);
         this.#changeServers(section, last, next);
@@ -109,7 +109,7 @@ class Placement {
         return;
       }
     }
-    this.#move(id, backend, next);
+    this.#move(id, backend, makeSection(backend, this.#authorities));
   }
 
   /** Into a spare section. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { cookieFormat, isPlain, withoutCookie } from './features.ts';
 import type { Backend, HeaderAction, HttpBackend, Server } from './model.ts';
 import { checkName, checkToken, quoteHeaderValue, quoteWord, UnfitValue } from './quote.ts';
 
@@ -19,6 +20,8 @@ export interface ServerLine {
 
 /** A backend as a section: `shape` is fixed when HAProxy starts, servers come and go. */
 export interface Section {
+  /** The `defaults` that it is made from. */
+  readonly from: 'plain' | 'http' | 'tcp';
   /** Lines below `backend NAME`; equal shapes can stand for each other. */
   readonly shape: string;
   readonly servers: ReadonlyMap<string, ServerLine>;
@@ -36,8 +39,11 @@ export const spareShapes: ReadonlyMap<string, string> = new Map(
 
 const ownSections = /^(?:spare-.*|limits|redirect|be_sni|be_no_sni|openshift_default)$/;
 
-/** Throws {@link UnfitValue}. */
-export function makeSection(backend: Backend, authorities: ReadonlyMap<string, string>): Section {
+/**
+ * A backend as a section: `own` when it is one of its name, which HAProxy read when it was already as it
+ * is; a spare section has to fit all. Throws {@link UnfitValue}.
+ */
+export function makeSection(backend: Backend, authorities: ReadonlyMap<string, string>, own = false): Section {
   checkName('backend', backend.id);
   if (ownSections.test(backend.id)) throw new UnfitValue(`backend ${backend.id}: a name of our own`);
   const servers = new Map<string, ServerLine>();
@@ -46,7 +52,11 @@ export function makeSection(backend: Backend, authorities: ReadonlyMap<string, s
     const line = serverLine(server, backend, options);
     servers.set(line.name, line);
   }
-  return { shape: shapeOf(backend), servers };
+  const shape = shapeOf(backend);
+  const cookie = own && isPlain(backend) ? backend.http?.cookie : undefined;
+  if (cookie === undefined) return { from: backend.mode, shape, servers };
+  const line = `  http-response add-header Set-Cookie "${cookieFormat(cookie)}" if ${withoutCookie}\n`;
+  return { from: 'plain', shape: `${shape}${line}`, servers };
 }
 
 /** Name of a server's entry: what OpenShift's router puts into its cookies. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
-import { statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -224,6 +224,58 @@ describe('The life of a HAProxy', () => {
     await world.engine.start(state);
     assert.equal((await world.engine.describe()).pid, pid);
     assert.equal(await status('it.test'), 200);
+  });
+
+  it('the next supervisor reloads where another version wrote the rules', async () => {
+    state = withHost('it.test');
+    await world.engine.start(state);
+    const worker = await workerPid();
+    await world.engine.release();
+    const file = join(world.directory, 'current/conf/10-defaults.cfg');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('timeout connect', 'option forwardfor\n  timeout connect'));
+    world.engine = world.makeEngine();
+    await world.engine.start(state);
+    assert.notEqual(await workerPid(), worker);
+    assert.doesNotMatch(readFileSync(file, 'utf8'), /forwardfor/);
+    assert.equal(await status('it.test'), 200);
+  });
+
+  it('a backend that HAProxy has read gets and loses unusual features, and its clients keep their servers', async () => {
+    const cookie = { name: 'sticky', secure: false } as const;
+    const other = await world.server('b');
+    const site = (changes: Parameters<typeof makeBackend>[2]): HttpState => {
+      const servers = [makeServer('pod:a', '127.0.0.1', port), makeServer('pod:b', '127.0.0.1', other)];
+      const backend = makeBackend('be_http:t:it', servers, changes);
+      return {
+        ...state,
+        backends: new Map([[backend.id, backend]]),
+        sites: new Map([['it.test', makeSite('it.test', { backend: backend.id })]]),
+      };
+    };
+    await world.engine.start(site({ http: { cookie } }));
+    const first = await world.get('it.test', '/');
+    const [given = ''] = first.headers['set-cookie'] ?? [];
+    assert.match(given, /^sticky=[0-9a-f]{32}; path=\/; HttpOnly$/);
+    const headers = { cookie: given.split(';')[0] ?? '' };
+    const hsts = 'max-age=60';
+    for (const [changes, expected] of [
+      [{ http: { cookie } }, undefined],
+      [{ http: { cookie, hsts } }, hsts],
+      [{ http: { cookie } }, undefined],
+      [{ http: { cookie: { ...cookie, secure: true }, hsts } }, hsts],
+    ] as const) {
+      const outcome = await world.engine.apply(site(changes));
+      assert.equal(outcome.waiting.size, 0);
+      for (let i = 0; i < 10; i++) {
+        const answer = await world.get('it.test', '/', headers);
+        assert.equal(answer.echo?.server, first.echo?.server);
+        assert.equal(answer.headers['set-cookie'], undefined);
+        assert.equal(answer.headers['strict-transport-security'], expected);
+        assert.equal(answer.echo?.headers.cookie, undefined);
+      }
+    }
+    const [secure = ''] = (await world.get('it.test', '/')).headers['set-cookie'] ?? [];
+    assert.match(secure, /^sticky=[0-9a-f]{32}; path=\/; HttpOnly; Secure$/);
   });
 
   it('a second supervisor refuses to start', async () => {
