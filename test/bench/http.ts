@@ -16,6 +16,7 @@ import { formatTable, median } from './measure.ts';
 const run = promisify(execFile);
 const count = 10_000;
 const origins = [17_001, 17_002];
+const sticky = { http: { cookie: { name: 'c'.repeat(32), secure: false } } } as const;
 const rivalPorts = { http: 18_000, https: 18_443 };
 
 const routes: readonly BenchRoute[] = Array.from({ length: count }, (_, i) => ({
@@ -164,7 +165,7 @@ async function ourState(world: World): Promise<HttpState> {
     makeBackend(
       id,
       ports.map((port, i) => makeServer(`pod:${i}:${id}:${port}`, '127.0.0.1', port, { checked: true })),
-      { http: { cookie: { name: 'c'.repeat(32), secure: false } } },
+      sticky,
     ),
   );
   return makeState({ settings, backends, sites: routes.map(({ host, id }) => makeSite(host, { backend: id })) });
@@ -183,13 +184,13 @@ async function changes(world: World, first: HttpState): Promise<string> {
   const kinds: Record<string, (i: number) => { next: HttpState; right: () => Promise<boolean> }> = {
     'an endpoint replaced': (i) => {
       const { host, id } = routes[i] ?? routes[0] ?? { host: '', id: '' };
-      const next = set(id, makeBackend(id, [makeServer(`pod:new:${i}`, '127.0.0.1', port)]));
+      const next = set(id, makeBackend(id, [makeServer(`pod:new:${i}`, '127.0.0.1', port)], sticky));
       return { next, right: async () => (await world.get(host, '/')).echo?.server === 'new' };
     },
     'a new Route': (i) => {
       const id = `be_http:new:${i}`;
       const next = {
-        ...set(id, makeBackend(id, [makeServer(`pod:${i}`, '127.0.0.1', port)])),
+        ...set(id, makeBackend(id, [makeServer(`pod:${i}`, '127.0.0.1', port)], sticky)),
         sites: site(`new-${i}.test`, id),
       };
       return { next, right: async () => (await world.get(`new-${i}.test`, '/')).status === 200 };
