@@ -6,6 +6,7 @@ import { benchHttp } from './http.ts';
 import { benchIngressChange } from './ingress-change.ts';
 import { benchIngressScale } from './ingress-scale.ts';
 import { benchIngressTraffic } from './ingress-traffic.ts';
+import { benchNode } from './node.ts';
 import { benchPath } from './path.ts';
 
 const parts = [
@@ -16,6 +17,7 @@ const parts = [
   ['Ingress: traffic to an endpoint on the node', benchIngressTraffic],
   ['Ingress: from a changed file to the first connection by it, beside 1,000 other ports', benchIngressChange],
   ['Ingress: 10,000 Routes with 100,000 endpoints', benchIngressScale],
+  ['The daemon of a node', benchNode],
   ['HTTP: 10,000 Routes in HAProxy', benchHttp],
 ] as const;
 const chosen = process.argv.slice(2);

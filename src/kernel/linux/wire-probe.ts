@@ -2,7 +2,7 @@ import { closeSync, readSync, writeSync } from 'node:fs';
 import { type Address, addressBytes, addressFromBytes, type Family } from '../../model/address.ts';
 import type { Link } from '../../model/network.ts';
 import type { Claimant } from '../../model/observed.ts';
-import { bindSocket, openSocket, setSocketOption } from './libc/calls.ts';
+import { attachFilter, bindSocket, type FilterStep, openSocket, setSocketOption } from './libc/calls.ts';
 import { littleEndian } from './netlink/attributes.ts';
 import { formatMac } from './netlink/neighbour.ts';
 
@@ -123,6 +123,12 @@ function openChannel(
   receiveTimeout: number,
 ): Channel {
   const fd = openPacketSocket(linkIndex, family === 4 ? etherType.arp : etherType.ipv6, receiveTimeout);
+  try {
+    attachFilter(fd, answersOf(family, questions));
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
   const write = family === 4 ? arpRequest : neighbourSolicitation;
   return {
     fd,
@@ -157,6 +163,35 @@ function openPacketSocket(linkIndex: number, type: number, receiveTimeout: numbe
     closeSync(fd);
     throw error;
   }
+}
+
+const load = { word: 0x20, byte: 0x30 } as const;
+const isEqual = 0x15;
+const verdict = 0x06;
+
+/**
+ * What can be an answer. Everybody on a wire asks everybody: of 100 routers on a node each would be woken
+ * by the questions of the 99 others.
+ */
+function answersOf(family: Family, questions: readonly WireQuestion[]): FilterStep[] {
+  // The end of an address says enough; the whole is compared by who reads the frame.
+  const ends = new Set(
+    questions.map(({ address }) => Buffer.from(addressBytes(address)).readUInt32BE(family === 4 ? 0 : 12)),
+  );
+  const accept = { code: verdict, k: 0xffff };
+  const refuse = { code: verdict, k: 0 };
+  // Pairs, so that no jump is longer than its byte.
+  const compare = [...ends].flatMap((k) => [{ code: isEqual, jf: 1, k }, accept]);
+  if (family === 4) return [{ code: load.word, k: 28 }, ...compare, refuse];
+  const neighbourAdvertisement = [
+    { code: load.byte, k: 20 },
+    { code: isEqual, jt: 1, k: 58 },
+    refuse,
+    { code: load.byte, k: 54 },
+    { code: isEqual, jt: 1, k: 136 },
+    refuse,
+  ];
+  return [...neighbourAdvertisement, { code: load.word, k: 74 }, ...compare, refuse];
 }
 
 function receive(fd: number): Buffer | undefined {

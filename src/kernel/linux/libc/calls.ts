@@ -89,6 +89,33 @@ export function setSocketOption(fd: number, level: number, option: number, value
   call('setsockopt', fd, level, option, value, value.length);
 }
 
+/** An instruction of the classic BPF machine (`struct sock_filter`). */
+export interface FilterStep {
+  readonly code: number;
+  /** Steps to skip where a comparison holds, and where it does not. */
+  readonly jt?: number;
+  readonly jf?: number;
+  readonly k: number;
+}
+
+/** Lets only frames through to a socket that a filter accepts (`SO_ATTACH_FILTER`). Throws {@link SystemCallError}. */
+export function attachFilter(fd: number, steps: readonly FilterStep[]): void {
+  loaded ??= loadLibc(definitions);
+  const program = new Uint8Array(steps.length * 8);
+  const view = new DataView(program.buffer);
+  for (const [i, { code, jt = 0, jf = 0, k }] of steps.entries()) {
+    view.setUint16(i * 8, code, true);
+    view.setUint8(i * 8 + 2, jt);
+    view.setUint8(i * 8 + 3, jf);
+    view.setUint32(i * 8 + 4, k, true);
+  }
+  // struct sock_fprog
+  const header = new Uint8Array(16);
+  new DataView(header.buffer).setUint16(0, steps.length, true);
+  new DataView(header.buffer).setBigUint64(8, loaded.addressOf(program), true);
+  setSocketOption(fd, 1, 26, header);
+}
+
 /**
  * Connects a socket that does not block to a raw `struct sockaddr`. Returns libc's name of what stands in
  * the way, such as `EINPROGRESS`; undefined once it is connected. May be called again to learn more.

@@ -14,6 +14,8 @@ export interface LoadedLibc {
   readonly functions: Readonly<Record<string, (...args: (number | Uint8Array)[]) => number>>;
   /** `errno` of the last failed call on this thread. */
   readonly errno: () => number;
+  /** Where bytes are, for a structure that points to them; true as long as they are kept. */
+  readonly addressOf: (bytes: Uint8Array) => bigint;
 }
 
 const soname = 'libc.so.6';
@@ -24,6 +26,7 @@ interface BunFfi {
     symbols: Record<string, { args: string[]; returns: string }>,
   ): { symbols: Record<string, (...args: unknown[]) => number> };
   read: { i32(pointer: number, offset: number): number };
+  ptr(bytes: Uint8Array): number;
 }
 
 declare const require: (id: 'bun:ffi') => BunFfi;
@@ -41,7 +44,11 @@ function loadByBun(definitions: Readonly<Record<string, FFIFunction>>): LoadedLi
   }
   const library = ffi.dlopen(soname, symbols);
   const location = library.symbols.__errno_location as () => number;
-  return { functions: library.symbols, errno: () => ffi.read.i32(location(), 0) };
+  return {
+    functions: library.symbols,
+    errno: () => ffi.read.i32(location(), 0),
+    addressOf: (bytes) => BigInt(ffi.ptr(bytes)),
+  };
 }
 
 function loadByNode(definitions: Readonly<Record<string, FFIFunction>>): LoadedLibc {
@@ -59,7 +66,7 @@ function loadByNode(definitions: Readonly<Record<string, FFIFunction>>): LoadedL
     ),
   });
   const location = functions.__errno_location as unknown as () => bigint;
-  return { functions, errno: () => ffi.getInt32(location(), 0) };
+  return { functions, errno: () => ffi.getInt32(location(), 0), addressOf: (bytes) => ffi.getRawPointer(bytes) };
 }
 
 interface NodeFfi {
@@ -68,6 +75,7 @@ interface NodeFfi {
     definitions: Record<string, { arguments: string[]; return: string }>,
   ): { functions: Record<string, (...args: (number | Uint8Array)[]) => number> };
   getInt32(pointer: bigint, offset: number): number;
+  getRawPointer(bytes: Uint8Array): bigint;
 }
 
 function loadNodeFfi(): NodeFfi {

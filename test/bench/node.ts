@@ -1,0 +1,209 @@
+import { execFileSync } from 'node:child_process';
+import { hash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { inNamespace } from '../contract/wire.ts';
+import { SmallWorld } from '../contract/world.ts';
+import { type KubeObject, TestApiServer } from '../kube/api-server.ts';
+import { writeKubeconfig } from '../kube/kubeconfig.ts';
+import { executable, Program } from '../kube/program.ts';
+import { pathFor, pluginCommand } from '../lab/plugin.ts';
+import { asPrivileged } from '../lab/rights.ts';
+import { until } from '../until.ts';
+import { formatTable, median, timeProcess } from './measure.ts';
+
+const count = 100;
+const pods = '/api/v1/pods';
+const definitions = '/apis/k8s.cni.cncf.io/v1/network-attachment-definitions';
+const events = '/api/v1/events';
+/** Seconds of rest that are measured, each a row. */
+const rests = 4;
+
+/** The daemon of a node as it ships, beside 100 routers: what it costs at rest, and what a change takes. */
+export async function benchNode(): Promise<string> {
+  const world = new SmallWorld('ernodeb');
+  const folder = mkdtempSync(join(tmpdir(), 'ernodeb-'));
+  const server = new TestApiServer([pods, definitions, events], { address: 'any' });
+  const routers = Array.from({ length: count }, (_, i) => new Router(i));
+  let daemon: Program | undefined;
+  try {
+    world.make();
+    makeGateway(world.node);
+    const kubeconfig = writeKubeconfig(folder, await inNamespace(world.node, () => server.start()));
+    for (const router of routers) {
+      router.make(world.node, server);
+      inNamespace(world.node, () => router.call('ADD'));
+    }
+    daemon = startDaemon(world.node, kubeconfig, folder);
+    const began = performance.now();
+    const applied = (): number => routers.filter((router) => router.isApplied(server)).length;
+    await until(
+      () => applied() === count,
+      () => `${applied()} of ${count} applied; ${daemon?.output.slice(-2000)}`,
+      60_000,
+    );
+    const start = performance.now() - began;
+    // Each is compared with what ADD left for the first time within a minute.
+    await sleep(65_000);
+    const shares: number[] = [];
+    for (let i = 0; i < rests; i++) {
+      const before = cpuOf(daemon.pid);
+      await sleep(15_000);
+      shares.push((cpuOf(daemon.pid) - before) / 150);
+    }
+    const resident = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${daemon.pid}/status`, 'utf8'))?.[1];
+    const one = await change(routers[0], server, 3);
+    const large = await change(routers[1], server, 10_000);
+    return formatTable(
+      [`${count} routers on a node`, ''],
+      [
+        ['CPU at rest, % of a core, median of four times 15 s', median(shares).toFixed(2)],
+        ['the highest of them', Math.max(...shares).toFixed(2)],
+        ['memory, MiB', (Number(resident) / 1024).toFixed(0)],
+        ['from the start to the last router looked at and told, ms', start.toFixed(0)],
+        ['one of 3 redirects changed: from the definition to the pod’s annotation, median of 20, ms', one],
+        ['one of 10,000 redirects changed, median of 20, ms', large],
+      ],
+    );
+  } finally {
+    await daemon?.end();
+    for (const router of routers) router.drop(world.node);
+    await server.stop();
+    rmSync(folder, { recursive: true, force: true });
+    world.drop();
+    ip(`netns delete ${gateway}\n`);
+  }
+}
+
+const gateway = 'ernodeb-gw';
+
+/** What the master leads to: a gateway that answers, without which routers count as cut off. */
+function makeGateway(node: string): void {
+  ip(`netns add ${gateway}\n`);
+  ip(`link set lo up\nlink set eth9 netns ${gateway}\n`, node);
+  ip('link set eth9 up\naddress add 192.168.12.1/24 dev eth9\n', gateway);
+}
+
+function startDaemon(node: string, kubeconfig: string, folder: string): Program {
+  const options = ['--kubeconfig', kubeconfig, '--node-name', 'n1', '--listen-address', '127.0.0.1'];
+  const install = ['--source', executable('egress-router'), '--target', folder];
+  const program = [...asPrivileged('node/daemonset.yaml'), executable('egress-router-node'), ...options, ...install];
+  return new Program('/sbin/ip', ['netns', 'exec', node, ...program]);
+}
+
+/** Milliseconds that a process and the programs that it ran have computed so far. */
+function cpuOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return [11, 12, 13, 14].reduce((sum, field) => sum + Number(fields[field]), 0) * 10;
+}
+
+/** Changes one redirect of a router again and again, beside so many that stay. */
+async function change(router: Router | undefined, server: TestApiServer, size: number): Promise<string> {
+  if (router === undefined) throw new Error('no router');
+  const times: number[] = [];
+  for (let i = 0; i <= 20; i++) {
+    const begin = performance.now();
+    router.configure(server, size, i);
+    await until(
+      () => router.isApplied(server),
+      () => router.name,
+      20_000,
+    );
+    // The first brings all that the others leave.
+    if (i > 0) times.push(performance.now() - begin);
+    await sleep(50);
+  }
+  return median(times).toFixed(1);
+}
+
+class Router {
+  readonly name: string;
+  readonly #index: number;
+  #config = '';
+
+  constructor(index: number) {
+    this.#index = index;
+    this.name = `ernodeb-r${index}`;
+  }
+
+  /** Its namespace, with an interface as another plugin leaves it, its pod and its definition. */
+  make(node: string, server: TestApiServer): void {
+    const { name } = this;
+    const i = this.#index;
+    ip(`netns add ${name}\n`);
+    ip(
+      `link add v${i} type veth peer name eth0 netns ${name}
+       link set v${i} up
+      `,
+      node,
+    );
+    ip(
+      `link set lo up
+       address add 10.128.10.${i + 20}/23 dev eth0
+       link set eth0 up
+       route add default via 10.128.10.1
+      `,
+      name,
+    );
+    server.put(pods, {
+      metadata: {
+        namespace: 'shop',
+        name,
+        uid: name,
+        annotations: { 'k8s.v1.cni.cncf.io/networks': JSON.stringify([{ name }]) },
+      },
+      spec: { nodeName: 'n1' },
+    } as KubeObject);
+    this.configure(server, 3, 0);
+  }
+
+  configure(server: TestApiServer, size: number, turn: number): void {
+    const target = (i: number): number => (i === 0 ? (turn % 200) + 1 : (i % 200) + 1);
+    this.#config = JSON.stringify({
+      cniVersion: '1.0.0',
+      name: this.name,
+      type: 'egress-router',
+      interfaceArgs: { master: 'eth1' },
+      log_file: `/var/log/egress-router/${this.name}`,
+      ip: {
+        addresses: [`192.168.12.${this.#index + 20}/24`],
+        gateway: '192.168.12.1',
+        destinations: Array.from({ length: size }, (_, i) => `${10_000 + i} TCP 203.0.113.${target(i)} 80`),
+      },
+    });
+    server.put(definitions, { metadata: { namespace: 'shop', name: this.name }, spec: { config: this.#config } });
+  }
+
+  isApplied(server: TestApiServer): boolean {
+    const annotations = (server.get(pods, `shop/${this.name}`)?.metadata.annotations ?? {}) as Record<string, string>;
+    return annotations['egress-router.io/applied'] === hash('sha256', this.#config).slice(0, 16);
+  }
+
+  /** One call of the plugin, in the namespace that the caller is in. */
+  call(command: 'ADD' | 'DEL'): void {
+    timeProcess(pluginCommand()[0], this.#config, {
+      PATH: pathFor('nftables'),
+      CNI_COMMAND: command,
+      CNI_CONTAINERID: this.name,
+      CNI_NETNS: `/var/run/netns/${this.name}`,
+      CNI_IFNAME: 'net1',
+      CNI_PATH: '/usr/lib/cni',
+      CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=${this.name}`,
+    });
+  }
+
+  drop(node: string): void {
+    try {
+      inNamespace(node, () => this.call('DEL'));
+      ip(`netns delete ${this.name}\n`);
+    } catch {
+      // It was never made, or is gone.
+    }
+  }
+}
+
+function ip(batch: string, netns?: string): void {
+  execFileSync('ip', [...(netns === undefined ? [] : ['-n', netns]), '-batch', '-'], { input: batch });
+}
