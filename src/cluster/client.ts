@@ -1,9 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import { isRecord } from '../api/shape.ts';
+import { describeError } from '../model/text.ts';
 import type { ClusterAccess } from './access.ts';
 import { ConnectionPool } from './connection.ts';
 import { CredentialStore } from './credentials.ts';
-import { describeError, readStatus } from './failure.ts';
+import { readStatus } from './failure.ts';
 import { readKubeconfig } from './kubeconfig.ts';
 import { Limit } from './limit.ts';
 import { type DeleteOptions, type KubeApi, KubeError, type Query, type WatchEvent } from './port.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isRecord } from '../api/shape.ts';
-import { describeError } from './failure.ts';
+import { describeError } from '../model/text.ts';
 import type { KubeApi } from './port.ts';
 import { isStatus } from './status-patch.ts';
 

@@ -25,11 +25,3 @@ export function readStatus(text: string): StatusWords {
     causes: causes.flatMap(({ reason }) => (typeof reason === 'string' ? [reason] : [])),
   };
 }
-
-/** An error and its cause in one line. */
-export function describeError(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error && !error.message.includes(error.cause.message)
-    ? `${error.message}: ${error.cause.message}`
-    : error.message;
-}

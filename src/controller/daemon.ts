@@ -1,13 +1,13 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isRecord } from '../api/shape.ts';
-import { describeError } from '../cluster/failure.ts';
 import { KubeLease } from '../cluster/lease.ts';
 import type { KubeApi } from '../cluster/port.ts';
 import { ProblemLog } from '../cluster/problem-log.ts';
 import { createDaemonServer, listen } from '../daemon/http-server.ts';
 import type { DaemonLog } from '../daemon/log.ts';
 import type { RunningDaemon } from '../daemon/run.ts';
+import { describeError } from '../model/text.ts';
 import { RouterController } from './controller.ts';
 import { ControllerMetrics } from './metrics.ts';
 import type { ControllerOptions } from './options.ts';

@@ -114,7 +114,7 @@ export function listen(
   return new Promise((resolve, reject) => {
     server.once('error', (cause) => {
       const place = `${options[0]} ${address} ${options[1]} ${port}`;
-      reject(new Error(`Cannot listen on ${place}`, { cause }));
+      reject(new Error(`Cannot listen on ${place}: ${cause.message}`, { cause }));
     });
     server.listen(port, address, () => {
       server.removeAllListeners('error');

@@ -1,4 +1,5 @@
 import pino, { type Logger } from 'pino';
+import { describeError } from '../model/text.ts';
 
 /** A daemon's log: what pino's loggers are, as far as daemons write. */
 export interface DaemonLog {
@@ -16,7 +17,14 @@ export const daemonLogLevels = ['debug', 'info', 'warn', 'error'] as const;
  * are there.
  */
 export function openDaemonLog(level = 'info'): Logger {
-  return pino({ level, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ sync: true }));
+  const options = { level, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: describe } };
+  return pino(options, pino.destination({ sync: true }));
+}
+
+/** As pino writes an error, but for causes that its message has already. */
+function describe(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  return { ...pino.stdSerializers.err(error), message: describeError(error) };
 }
 
 /** A log that keeps nothing. */

@@ -38,3 +38,11 @@ export function escapeLines(text: string): string {
     .map((line) => line.split('\t').map(escapeUnprintable).join('\t'))
     .join('\n');
 }
+
+/** An error and its causes in one line, nothing of it twice. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (!(error.cause instanceof Error)) return error.message;
+  const cause = describeError(error.cause);
+  return error.message.includes(cause) ? error.message : `${error.message}: ${cause}`;
+}

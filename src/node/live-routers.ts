@@ -1,13 +1,13 @@
 import { hash } from 'node:crypto';
 import { isRecord } from '../api/shape.ts';
 import type { EventRecorder } from '../cluster/events.ts';
-import { describeError } from '../cluster/failure.ts';
 import type { KubeApi } from '../cluster/port.ts';
 import { isStatus } from '../cluster/status-patch.ts';
 import { WorkQueue } from '../cluster/work-queue.ts';
 import type { DaemonLog } from '../daemon/log.ts';
 import { appliedAnnotation, type LiveRefusal, readRefusal, refusedAnnotation } from '../model/live-change.ts';
 import type { AttachmentState } from '../model/state.ts';
+import { describeError } from '../model/text.ts';
 import { findDefinition } from './networks.ts';
 import type { ApplyOutcome, NodeRouters } from './port.ts';
 
