@@ -9,12 +9,12 @@ import type { NftElement } from '../../../rules/nftables/element.ts';
 import { KernelError } from '../../port.ts';
 import { ElementSocket } from '../netlink/nftables.ts';
 import { NetlinkError } from '../netlink/socket.ts';
-import { runTool } from '../rule-tools.ts';
 import { readUnfilteredBridges, type UnfilteredBridges } from './bridges.ts';
 import { ConntrackCleanup } from './conntrack-cleanup.ts';
 import { listForeignTables, type SavedRules, saveForeignNat } from './foreign-rules.ts';
 import { readForwarding } from './forwarding.ts';
 import { parseListedTable } from './listed-table.ts';
+import { runNft } from './run-nft.ts';
 import { cutIntoParts, endOfSlice, estimateRoom } from './steps.ts';
 import { readTraffic } from './traffic.ts';
 
@@ -70,7 +70,7 @@ export class NftablesIngress {
         return;
       }
       const limits = installed.state.update(rules.ports);
-      if (structure + limits.structure !== '') runTool('nft', ['-f', '-'], structure + limits.structure);
+      if (structure + limits.structure !== '') runNft(['-f', '-'], structure + limits.structure);
       // Limits come before the port that they are for.
       this.#change(stateTableName(this.#settings.name), limits.gone, limits.come);
       if (!isEmpty) this.#change(ingressTableName(this.#settings.name, installed.side), gone, come);
@@ -126,7 +126,7 @@ export class NftablesIngress {
   /** Takes everything away, also what an earlier one left. Throws {@link KernelError}. */
   remove(): void {
     const tables = [...sides.map((side) => this.#nameOf(side)), `inet ${stateTableName(this.#settings.name)}`];
-    runTool('nft', ['-f', '-'], tables.map(removeTable).join(''));
+    runNft(['-f', '-'], tables.map(removeTable).join(''));
     this.#installed = undefined;
     this.#elements?.close();
     this.#conntrack?.close();
@@ -138,7 +138,7 @@ export class NftablesIngress {
     const installed = this.#installed;
     this.#installed = undefined;
     const tidied = table.tidy();
-    if (tidied !== '') runTool('nft', ['-f', '-'], tidied);
+    if (tidied !== '') runNft(['-f', '-'], tidied);
     this.#installed = installed;
   }
 
@@ -180,13 +180,13 @@ export class NftablesIngress {
     const side = before === 'a' ? 'b' : 'a';
     const table = new IngressTable(rules, side, estimateRoom(rules.ports));
     const old = before === undefined ? '' : removeTable(this.#nameOf(before));
-    runTool('nft', ['-f', '-'], removeTable(this.#nameOf(side)) + table.writeFrame());
+    runNft(['-f', '-'], removeTable(this.#nameOf(side)) + table.writeFrame());
     let state: StateTable;
     try {
       for (let end = 0; end < rules.ports.length; ) {
         end = endOfSlice(rules.ports, end);
         const { structure, gone, come } = table.update(rules.ports.slice(0, end));
-        if (structure !== '') runTool('nft', ['-f', '-'], structure);
+        if (structure !== '') runNft(['-f', '-'], structure);
         for (const part of cutIntoParts(come)) {
           this.#change(ingressTableName(this.#settings.name, side), part === undefined ? gone : [], part ?? []);
           yield;
@@ -195,10 +195,10 @@ export class NftablesIngress {
       // Limits are in force before the ports that they are for.
       state = this.#installState(rules);
       const bridges = this.#writeBridges();
-      runTool('nft', ['-f', '-'], fillBridges(this.#nameOf(side), bridges) + table.writeBases() + old);
+      runNft(['-f', '-'], fillBridges(this.#nameOf(side), bridges) + table.writeBases() + old);
       this.#bridges = JSON.stringify(bridges);
     } catch (error) {
-      runTool('nft', ['-f', '-'], removeTable(this.#nameOf(side)));
+      runNft(['-f', '-'], removeTable(this.#nameOf(side)));
       throw error;
     }
     return { table, side, addresses: rules.addresses, ports: rules.ports, state };
@@ -210,21 +210,21 @@ export class NftablesIngress {
     const known = new StateTable(rules);
     const listed = this.#listTable(name);
     try {
-      runTool('nft', ['-f', '-'], known.install(rules.ports, listed));
+      runNft(['-f', '-'], known.install(rules.ports, listed));
       return known;
     } catch (error) {
       // What another release left may not fit: then limits and counters begin again.
       if (listed === undefined) throw error;
       const state = new StateTable(rules);
-      runTool('nft', ['-f', '-'], removeTable(`inet ${name}`) + state.install(rules.ports, undefined));
+      runNft(['-f', '-'], removeTable(`inet ${name}`) + state.install(rules.ports, undefined));
       return state;
     }
   }
 
   #listTable(name: string): ListedTable | undefined {
-    const tables = runTool('nft', ['list', 'chains', 'inet']);
+    const tables = runNft(['list', 'chains', 'inet']);
     if (!tables.includes(`table inet ${name} {`)) return undefined;
-    return parseListedTable(runTool('nft', ['-t', 'list', 'table', 'inet', name]));
+    return parseListedTable(runNft(['-t', 'list', 'table', 'inet', name]));
   }
 
   #writeBridges(): UnfilteredBridges {
@@ -241,14 +241,14 @@ export class NftablesIngress {
     if (text === this.#bridges) return;
     const table = this.#nameOf(installed.side);
     const flushes = families.map((family) => `flush set ${table} bridged${family}\n`).join('');
-    runTool('nft', ['-f', '-'], flushes + fillBridges(table, bridges));
+    runNft(['-f', '-'], flushes + fillBridges(table, bridges));
     this.#bridges = text;
   }
 
   /** Which table an earlier agent of the name left in force. */
   #findSide(): Side | undefined {
     // Chains alone: to list tables, nft reads all their elements, which takes it many seconds.
-    const tables = runTool('nft', ['list', 'chains', 'inet']).split(/^(?=table )/m);
+    const tables = runNft(['list', 'chains', 'inet']).split(/^(?=table )/m);
     // One that was being filled when its agent died has no base chain yet.
     return sides.find((side) =>
       tables.some((text) => text.startsWith(`table ${this.#nameOf(side)} {`) && text.includes(' hook ')),
