@@ -39,10 +39,17 @@ export function escapeLines(text: string): string {
     .join('\n');
 }
 
+/** No error has more causes, unless it is its own. */
+const mostCauses = 10;
+
 /** An error and its causes in one line, nothing of it twice. */
 export function describeError(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (!(error.cause instanceof Error)) return error.message;
-  const cause = describeError(error.cause);
-  return error.message.includes(cause) ? error.message : `${error.message}: ${cause}`;
+  const messages: string[] = [];
+  for (let one = error; one instanceof Error && messages.length < mostCauses; one = one.cause)
+    messages.push(one.message);
+  const text = messages.reduceRight(
+    (cause, message) => (message.includes(cause) ? message : `${message}: ${cause}`),
+    '',
+  );
+  return error instanceof Error ? text : String(error);
 }

@@ -11,7 +11,7 @@ import type { Backend, HttpState } from '../../src/haproxy/model.ts';
 import { makeBackend, makePem, makeServer, makeSite, makeState } from '../haproxy/fixtures.ts';
 import { World } from '../haproxy/world.ts';
 import { type BenchRoute, origin, writtenByHand, writtenByTemplate } from './http-rivals.ts';
-import { formatTable, median } from './measure.ts';
+import { cpuOf, formatTable, median } from './measure.ts';
 
 const run = promisify(execFile);
 const count = 10_000;
@@ -150,12 +150,6 @@ async function traffic(folder: string, pid: number, ports: { http: number; https
   }
   const resident = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   return [...figures, (Number(resident) / 1024).toFixed(0)];
-}
-
-/** Milliseconds of CPU; the kernel counts hundredths of a second. */
-function cpuOf(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
 async function ourState(world: World): Promise<HttpState> {

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 
 /** The middle of some figures. */
 export function median(figures: readonly number[]): number {
@@ -21,6 +22,15 @@ export function peakMemory(program: string, input: string, environment: Readonly
   const { status, stderr } = spawnSync('/usr/bin/time', ['-f', '%M', program], { input, env: { ...environment } });
   if (status !== 0) throw new Error(`${program} ended with ${status}`);
   return Number(stderr.toString().trim().split('\n').at(-1)) / 1024;
+}
+
+/**
+ * Milliseconds that a process has computed so far, with `children` also the programs that it ran and that
+ * have ended; the kernel counts hundredths of a second.
+ */
+export function cpuOf(pid: number, { children = false } = {}): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
+  return (children ? [11, 12, 13, 14] : [11, 12]).reduce((sum, field) => sum + Number(fields[field]), 0) * 10;
 }
 
 /** A table in Markdown. */

@@ -12,7 +12,7 @@ import { executable, Program } from '../kube/program.ts';
 import { pathFor, pluginCommand } from '../lab/plugin.ts';
 import { asPrivileged } from '../lab/rights.ts';
 import { until } from '../until.ts';
-import { formatTable, median, timeProcess } from './measure.ts';
+import { cpuOf, formatTable, median, timeProcess } from './measure.ts';
 
 const count = 100;
 const pods = '/api/v1/pods';
@@ -49,9 +49,9 @@ export async function benchNode(): Promise<string> {
     await sleep(65_000);
     const shares: number[] = [];
     for (let i = 0; i < rests; i++) {
-      const before = cpuOf(daemon.pid);
+      const before = cpuOf(daemon.pid, { children: true });
       await sleep(15_000);
-      shares.push((cpuOf(daemon.pid) - before) / 150);
+      shares.push((cpuOf(daemon.pid, { children: true }) - before) / 150);
     }
     const resident = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${daemon.pid}/status`, 'utf8'))?.[1];
     const one = await change(routers[0], server, 3);
@@ -91,12 +91,6 @@ function startDaemon(node: string, kubeconfig: string, folder: string): Program 
   const install = ['--source', executable('egress-router'), '--target', folder];
   const program = [...asPrivileged('node/daemonset.yaml'), executable('egress-router-node'), ...options, ...install];
   return new Program('/sbin/ip', ['netns', 'exec', node, ...program]);
-}
-
-/** Milliseconds that a process and the programs that it ran have computed so far. */
-function cpuOf(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return [11, 12, 13, 14].reduce((sum, field) => sum + Number(fields[field]), 0) * 10;
 }
 
 /** Changes one redirect of a router again and again, beside so many that stay. */

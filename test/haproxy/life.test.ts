@@ -171,7 +171,8 @@ describe('The life of a HAProxy', () => {
     process.kill(old, 'SIGSTOP');
     await world.engine.apply({ ...state, settings: { ...state.settings, forwarded: 'never' } });
     await eventually(async () => (await workerPid().catch(() => old)) !== old);
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    // Longer than the questions that still reach the old worker wait for it.
+    await new Promise((resolve) => setTimeout(resolve, 4000));
     assert.equal(done, false);
     process.kill(old, 'SIGCONT');
     await until(

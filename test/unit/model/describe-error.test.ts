@@ -15,6 +15,11 @@ describe('describeError', () => {
     ],
     [new Error('Cannot start', { cause: 'not an error' }), 'Cannot start'],
   ];
+  it('ends where an error is its own cause', () => {
+    const circle = new Error('again');
+    circle.cause = circle;
+    assert.equal(describeError(circle), 'again');
+  });
   for (const [error, text] of cases) {
     it(`says ${JSON.stringify(text)}`, () => assert.equal(describeError(error), text));
   }

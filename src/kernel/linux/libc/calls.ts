@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { littleEndian } from '../netlink/attributes.ts';
 import { type LoadedLibc, loadLibc } from './runtime.ts';
 
 /** `CLONE_NEWNET` of `<sched.h>`: a network namespace. */
@@ -101,19 +102,19 @@ export interface FilterStep {
 /** Lets only frames through to a socket that a filter accepts (`SO_ATTACH_FILTER`). Throws {@link SystemCallError}. */
 export function attachFilter(fd: number, steps: readonly FilterStep[]): void {
   loaded ??= loadLibc(definitions);
-  const program = new Uint8Array(steps.length * 8);
-  const view = new DataView(program.buffer);
+  // struct sock_fprog, and behind it what it points to: one piece of memory, so that the call keeps both.
+  const bytes = new Uint8Array(16 + steps.length * 8);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, steps.length, littleEndian);
+  view.setBigUint64(8, loaded.addressOf(bytes) + 16n, littleEndian);
   for (const [i, { code, jt = 0, jf = 0, k }] of steps.entries()) {
-    view.setUint16(i * 8, code, true);
-    view.setUint8(i * 8 + 2, jt);
-    view.setUint8(i * 8 + 3, jf);
-    view.setUint32(i * 8 + 4, k, true);
+    const at = 16 + i * 8;
+    view.setUint16(at, code, littleEndian);
+    view.setUint8(at + 2, jt);
+    view.setUint8(at + 3, jf);
+    view.setUint32(at + 4, k, littleEndian);
   }
-  // struct sock_fprog
-  const header = new Uint8Array(16);
-  new DataView(header.buffer).setUint16(0, steps.length, true);
-  new DataView(header.buffer).setBigUint64(8, loaded.addressOf(program), true);
-  setSocketOption(fd, 1, 26, header);
+  setSocketOption(fd, 1, 26, bytes.subarray(0, 16));
 }
 
 /**
