@@ -21,13 +21,17 @@ export type Operation =
       readonly to?: RuleProgram;
       readonly unsure?: boolean;
     }
-  /** Removes whatever rules stand under a name, if they are the owner's. */
+  /**
+   * Removes whatever rules stand under a name, if they are the owner's, and with them the guard of a link:
+   * the kernel waits once for both.
+   */
   | {
       readonly do: 'remove-rules';
       readonly name: string;
       readonly owner: string;
       /** Where to look; several where nobody remembers. */
       readonly backends: readonly ('iptables' | 'nftables')[];
+      readonly guardOf?: string;
     }
   | {
       readonly do: 'create-macvlan';
@@ -49,6 +53,8 @@ export type Operation =
   | { readonly do: 'guard-link'; readonly guard: LinkGuard }
   | { readonly do: 'remove-guard'; readonly link: string; readonly owner: string }
   | { readonly do: 'set-link-up' | 'set-link-down'; readonly link: string }
+  /** Lets nothing out by a link, forwards nothing that comes in, and takes its addresses: before it is deleted. */
+  | { readonly do: 'close-link'; readonly link: string; readonly addresses: readonly Prefix[] }
   | { readonly do: 'delete-link'; readonly link: string }
   | { readonly do: 'add-address'; readonly link: string; readonly prefix: Prefix }
   | { readonly do: 'add-route' | 'delete-route'; readonly route: Route }

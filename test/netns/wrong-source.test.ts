@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import { addressBytes, parseAddress } from '../../src/model/address.ts';
 import { openingFrame } from '../contract/frames.ts';
@@ -109,8 +110,7 @@ for (const variant of variants) {
     it('is of net1, whatever a process in the pod writes to its wire', async () => {
       await add();
       const seen = await lab.capture('outside', 'eth0', `(ether src ${mac} or ether src ${strangeMac})`);
-      const link = JSON.parse(await lab.run('pod', 'ip', ['-j', 'link', 'show', 'net1'])) as [{ ifindex: number }];
-      const wire = new Wire(lab.netns('pod'), link[0].ifindex);
+      const wire = new Wire(lab.netns('pod'), await indexOf('pod', 'net1'));
       const frames = forgedFrames();
       try {
         for (const frame of frames) assert.throws(() => wire.send(frame), { code: 'ENOBUFS' });
@@ -125,16 +125,51 @@ for (const variant of variants) {
         lines.some((line) => line.includes(`${at.reserved[4]}.5000 >`)),
         'the honest frame arrives',
       );
-      const forged = lines.filter(
-        (line) =>
-          line.includes(strangeMac) ||
-          line.includes('802.1Q') ||
-          /192\.168\.12\.(1|66)[ .]5000 >|10\.128|fd00|2001:db8:12::1[ ,>]|is-at .* 192\.168\.12\.1\b|Reply 192\.168\.12\.1 /.test(
-            line,
-          ),
-      );
-      assert.deepEqual(forged, []);
+      assert.deepEqual(lines.filter(isForged), []);
     });
+
+    it('is of net1 until DEL has deleted it, and no other link answers for its address meanwhile', async function () {
+      this.timeout(30_000);
+      // A flat network: the pod's neighbours think that the reserved network is theirs, too.
+      await lab.ip('near', 'address add 192.168.12.200/24 dev eth0');
+      const seen = await lab.capture('outside', 'eth0', `(ether src ${mac} or ether src ${strangeMac})`);
+      const answers = await lab.capture('near', 'eth0', `arp[6:2] = 2 and arp[14:4] = 0xc0a80c63`);
+      const asking = new Wire(lab.netns('near'), await indexOf('near', 'eth0'));
+      let frames = 0;
+      try {
+        for (let round = 0; round < 6; round++) {
+          await add();
+          const wire = new Wire(lab.netns('pod'), await indexOf('pod', 'net1'));
+          const writing = new AbortController();
+          const written = (async () => {
+            while (!writing.signal.aborted) {
+              for (const frame of [...forgedFrames(), udp(mac, at.reserved[4], at.outsider[4])])
+                frames += offer(wire, frame);
+              offer(asking, question('02:00:00:00:00:77', [192, 168, 12, 200], [192, 168, 12, 99]));
+              await setImmediate();
+            }
+          })();
+          const { status, stdout } = await lab.plugin('DEL', configure([4, 6]), { variant });
+          writing.abort();
+          await written;
+          wire.close();
+          assert.equal(status, 0, stdout);
+        }
+      } finally {
+        asking.close();
+      }
+      const lines = await seen.stop();
+      assert.ok(frames > 100 && lines.length > 10, `${frames} frames were sent, ${lines.length} seen`);
+      assert.deepEqual(lines.filter(isForged).slice(0, 5), []);
+      assert.deepEqual((await answers.stop()).slice(0, 5), []);
+    });
+
+    const indexOf = async (namespace: Parameters<Lab['run']>[0], link: string): Promise<number> => {
+      const [{ ifindex }] = JSON.parse(await lab.run(namespace, 'ip', ['-j', 'link', 'show', link])) as [
+        { ifindex: number },
+      ];
+      return ifindex;
+    };
   });
 }
 
@@ -183,17 +218,46 @@ function udp(from: string, source: string, destination: string): Uint8Array {
   return frame;
 }
 
+function arp(operation: 1 | 2, from: string, sender: string, address: number[], target: number[]): Uint8Array {
+  return Uint8Array.from(
+    [
+      [everybody, bytesOf(from), [8, 6]],
+      [[0, 1, 8, 0, 6, 4, 0, operation], bytesOf(sender), address],
+      [everybody, target],
+    ].flat(2),
+  );
+}
+
+/** Who has an address? */
+function question(from: string, address: number[], target: number[]): Uint8Array {
+  return arp(1, from, from, address, target);
+}
+
+/** Whether the kernel took a frame; it refuses what the guard drops, and what is for a link that is gone. */
+function offer(wire: Wire, frame: Uint8Array): number {
+  try {
+    wire.send(frame);
+    return 1;
+  } catch {
+    return 0;
+  }
+}
+
+/** Whether a line of tcpdump shows a frame that is not of net1. */
+function isForged(line: string): boolean {
+  return (
+    line.includes(strangeMac) ||
+    line.includes('802.1Q') ||
+    /192\.168\.12\.(1|66)[ .]5000 >|10\.128|fd00|2001:db8:12::1[ ,>]|is-at .* 192\.168\.12\.1\b|Reply 192\.168\.12\.1 /.test(
+      line,
+    )
+  );
+}
+
 /** What a process with CAP_NET_RAW may try. */
 function forgedFrames(): Uint8Array[] {
   const tagged = udp(mac, at.gateway[4], at.outsider[4]);
-  const arp = (senderMac: string, sender: number[]): Uint8Array =>
-    Uint8Array.from(
-      [
-        [everybody, bytesOf(mac), [8, 6]],
-        [[0, 1, 8, 0, 6, 4, 0, 2], bytesOf(senderMac), sender],
-        [everybody, [192, 168, 12, 66]],
-      ].flat(2),
-    );
+  const claim = (senderMac: string, sender: number[]): Uint8Array => arp(2, mac, senderMac, sender, [192, 168, 12, 66]);
   return [
     udp(mac, at.pod[4], at.outsider[4]),
     udp(mac, at.gateway[4], at.outsider[4]),
@@ -203,8 +267,8 @@ function forgedFrames(): Uint8Array[] {
     udp(strangeMac, at.reserved[6], at.outsider[6]),
     Uint8Array.of(...tagged.subarray(0, 12), 0x81, 0, 0, 5, ...tagged.subarray(12)),
     // That the gateway's address, or another's, is here.
-    arp(mac, [192, 168, 12, 1]),
-    arp(strangeMac, [192, 168, 12, 99]),
+    claim(mac, [192, 168, 12, 1]),
+    claim(strangeMac, [192, 168, 12, 99]),
     advertisement(at.gateway[6]),
   ];
 }

@@ -120,7 +120,12 @@ function message(kind: number, flags: number, family: number, write: (out: NftWr
 
 /** Removes the guard of a link if it is the owner's; none there is no error. Throws {@link NetlinkError}. */
 export function removeGuard(tables: NftTables, link: string, owner: string): void {
-  tables.remove([nftFamily.netdev, nftFamily.arp], nameOf({ link }), owner);
+  tables.commit(listGuardRemovals(tables, link, owner));
+}
+
+/** The messages that do what {@link removeGuard} does. Throws {@link NetlinkError}. */
+export function listGuardRemovals(tables: NftTables, link: string, owner: string): Buffer[] {
+  return tables.listRemovals([nftFamily.netdev, nftFamily.arp], nameOf({ link }), owner);
 }
 
 /**

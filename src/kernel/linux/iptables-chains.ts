@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { chainPrefix } from '../../rules/iptables/lower.ts';
 import { pushText, readAttributes, readText } from './netlink/attributes.ts';
 import { writeNftMessage } from './netlink/nft-socket.ts';
-import { type NftTables, orUnsupported } from './netlink/nft-tables.ts';
+import { orUnsupported } from './netlink/nft-tables.ts';
 import { NftWriter } from './netlink/nft-writer.ts';
 import { flag, NetlinkSocket, netlinkFamily } from './netlink/socket.ts';
 
@@ -29,14 +29,12 @@ interface OwnHook {
 }
 
 /**
- * Removes what iptables' newer variant installed under a name, if it is the owner's, by one transaction of
- * both families: its own programs would each wait for the kernel, one after the other. Returns whether
- * there was anything. Throws {@link NetlinkError}.
+ * The messages that remove what iptables' newer variant installed under a name, if it is the owner's, for
+ * one transaction of both families: its own programs would each wait for the kernel, one after the
+ * other. Throws {@link NetlinkError}.
  */
-export function removeNftChains(tables: NftTables, name: string, owner: string): boolean {
-  const found = orUnsupported(() => listRemovals(name, owner)) ?? [];
-  tables.commit(found);
-  return found.length > 0;
+export function listChainRemovals(name: string, owner: string): Buffer[] {
+  return orUnsupported(() => listRemovals(name, owner)) ?? [];
 }
 
 /** Whether the older variant of iptables has tables in the namespace that the thread is in. */

@@ -3,6 +3,7 @@ import { formatPolicyRule, formatRoute } from '../../model/format.ts';
 import type { Operation } from '../../model/operation.ts';
 import type { RuleBackend } from '../../rules/transaction.ts';
 import type { StateStore } from '../port.ts';
+import { closeLink } from './close-link.ts';
 import { forgetMarked, forgetRedirected, forgetUntranslated } from './connections.ts';
 import { installGuard, removeGuard } from './guard.ts';
 import type { LinkDirectory } from './link-directory.ts';
@@ -45,7 +46,7 @@ function change(operation: Exclude<Operation, { do: 'guard-link' }>, context: Op
       changeRules(context.backend, operation.from, operation.to, operation.unsure, context.tables);
       break;
     case 'remove-rules':
-      removeRules(operation.backends, operation.name, operation.owner, context.tables);
+      removeRules(operation, context.tables);
       break;
     case 'create-macvlan':
       links.forget();
@@ -65,6 +66,9 @@ function change(operation: Exclude<Operation, { do: 'guard-link' }>, context: Op
     case 'set-link-up':
     case 'set-link-down':
       setLinkUp(pod, links.indexOf(operation.link), operation.do === 'set-link-up');
+      break;
+    case 'close-link':
+      closeLink(pod, operation.link, links.indexOf(operation.link), operation.addresses);
       break;
     case 'delete-link': {
       const index = links.indexOf(operation.link);
@@ -133,6 +137,8 @@ export function describeOperation(operation: Operation): string {
     case 'set-link-up':
     case 'set-link-down':
       return `set ${operation.link} ${operation.do === 'set-link-up' ? 'up' : 'down'}`;
+    case 'close-link':
+      return `close ${operation.link}`;
     case 'delete-link':
       return `delete ${operation.link}`;
     case 'add-address':

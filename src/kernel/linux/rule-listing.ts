@@ -1,4 +1,5 @@
 import type { Family } from '../../model/address.ts';
+import type { Operation } from '../../model/operation.ts';
 import type { RuleProgram } from '../../model/rules.ts';
 import { compareIptables } from '../../rules/iptables/difference.ts';
 import { ownerOfSaved, readSavedRules, removeSavedRules, type SavedRules } from '../../rules/iptables/saved.ts';
@@ -9,7 +10,8 @@ import { readListedTable } from '../../rules/nftables/listed.ts';
 import { tableName } from '../../rules/nftables/render.ts';
 import type { RuleBackend, RuleTransaction } from '../../rules/transaction.ts';
 import { KernelError } from '../port.ts';
-import { hasLegacyTables, removeNftChains } from './iptables-chains.ts';
+import { listGuardRemovals } from './guard.ts';
+import { hasLegacyTables, listChainRemovals } from './iptables-chains.ts';
 import { nftFamily } from './netlink/nft-socket.ts';
 import type { NftTables } from './netlink/nft-tables.ts';
 import { reasonOf } from './reason.ts';
@@ -75,7 +77,7 @@ function fillTables(tables: NftTables, frame: RuleProgram, to: RuleProgram): voi
   try {
     changeElements(tables, frame, to);
   } catch (error) {
-    tables.remove([nftFamily.inet], nftTableOf(to.name), to.owner);
+    tables.commit(tables.listRemovals([nftFamily.inet], nftTableOf(to.name), to.owner));
     throw error;
   }
 }
@@ -111,15 +113,21 @@ function takeBack(program: RuleProgram, from: RuleProgram | undefined): void {
 }
 
 /**
- * Removes the rules under a name if they are the owner's; none there is no error. Of several
- * backends, one that is not installed has installed nothing. Throws {@link KernelError}.
+ * Removes the rules under a name if they are the owner's, and a link's guard; none there is no error. Of several
+ * backends, one that is not installed has installed nothing. What is in nf_tables goes in one
+ * transaction. Throws {@link KernelError}, {@link NetlinkError}.
  */
-export function removeRules(backends: readonly RuleBackend[], name: string, owner: string, tables: NftTables): void {
-  for (const backend of backends) {
-    if (backend === 'nftables') tables.remove([nftFamily.inet], nftTableOf(name), owner);
-    else if (!removeNftChains(tables, name, owner) && hasLegacyTables()) removeLegacy(backends, name, owner);
-  }
+export function removeRules({ backends, name, owner, guardOf }: RuleRemoval, tables: NftTables): void {
+  const chains = backends.includes('iptables') ? listChainRemovals(name, owner) : [];
+  if (backends.includes('iptables') && chains.length === 0 && hasLegacyTables()) removeLegacy(backends, name, owner);
+  tables.commit([
+    ...chains,
+    ...(backends.includes('nftables') ? tables.listRemovals([nftFamily.inet], nftTableOf(name), owner) : []),
+    ...(guardOf === undefined ? [] : listGuardRemovals(tables, guardOf, owner)),
+  ]);
 }
+
+type RuleRemoval = Extract<Operation, { do: 'remove-rules' }>;
 
 /** By the programs of the older variant, which alone can; where nobody remembers, they may be missing. */
 function removeLegacy(backends: readonly RuleBackend[], name: string, owner: string): void {

@@ -1,3 +1,4 @@
+import type { Prefix } from '../../model/address.ts';
 import type { Link, NamespaceSnapshot, Route } from '../../model/network.ts';
 import type { Operation } from '../../model/operation.ts';
 import type { AttachmentState, ChangedSysctl } from '../../model/state.ts';
@@ -31,9 +32,10 @@ export function planRemoval(
       .filter(({ alias }) => alias === ownerComment(owner))
       .map(({ name }): Operation => ({ do: 'set-link-alias', link: name, alias: unfinishedComment(owner) })),
     ...(last ? restoreSysctls(state, pod) : []),
-    ...links.filter(({ up }) => up).map(({ name }): Operation => ({ do: 'set-link-down', link: name })),
-    { do: 'remove-guard', link: state.link, owner },
-    { do: 'remove-rules', name: state.link, owner, backends },
+    ...links
+      .filter(({ up }) => up)
+      .map(({ name }): Operation => ({ do: 'close-link', link: name, addresses: addressesOf(pod, name) })),
+    { do: 'remove-rules', name: state.link, owner, backends, guardOf: state.link },
     ...links.map(({ name }): Operation => ({ do: 'delete-link', link: name })),
     {
       do: 'forget-marked',
@@ -54,6 +56,10 @@ export function planRemoval(
     ...bequeath(state, others),
     { do: 'remove-state', id: state.id },
   ];
+}
+
+function addressesOf(pod: NamespaceSnapshot, link: string): Prefix[] {
+  return pod.addresses.filter((one) => one.link === link).map(({ prefix }) => prefix);
 }
 
 /**

@@ -241,7 +241,7 @@ describe('what is remembered of an ADD', () => {
 describe('planRemoval', () => {
   it('plans next to nothing where nothing is left', () => {
     const operations = planRemoval(plan().state, pod, []).map((operation) => operation.do);
-    assert.deepEqual(operations, ['remove-guard', 'remove-rules', 'forget-marked', 'remove-state']);
+    assert.deepEqual(operations, ['remove-rules', 'forget-marked', 'remove-state']);
   });
 
   it('closes the door before it takes rules away, and leads out the old way only when nothing is translated', () => {
@@ -267,7 +267,7 @@ describe('planRemoval', () => {
     const [, first] = operations;
     assert.ok(first?.do === 'set-sysctl' && first.key === 'net/ipv4/ip_forward' && first.value === '0');
     const order = operations.map((operation) => operation.do);
-    const milestones = ['set-sysctl', 'set-link-down', 'remove-rules', 'delete-link', 'forget-marked', 'add-route'];
+    const milestones = ['set-sysctl', 'close-link', 'remove-rules', 'delete-link', 'forget-marked', 'add-route'];
     const places = milestones.map((name) => order.indexOf(name as (typeof order)[number]));
     assert.deepEqual(
       places,

@@ -4,7 +4,7 @@ import { addressFromBytes, lastAddressOf, type Prefix } from '../../../model/add
 import { familyNumber, littleEndian, pushAddress, pushNumber, readAttributes } from './attributes.ts';
 import { flag, type NetlinkSocket } from './socket.ts';
 
-const type = { newAddress: 20, getAddress: 22 } as const;
+const type = { newAddress: 20, deleteAddress: 21, getAddress: 22 } as const;
 const attribute = { address: 1, local: 2, broadcast: 4, flags: 8 } as const;
 const noDuplicateDetection = 0x02;
 
@@ -35,14 +35,24 @@ export function listAddresses(socket: NetlinkSocket): IndexedAddress[] {
  */
 export function addAddress(socket: NetlinkSocket, linkIndex: number, prefix: Prefix): void {
   socket.request(type.newAddress, flag.create | flag.exclusive, (out: AttrStream) => {
-    const header = Buffer.alloc(8);
-    header[0] = familyNumber(prefix.address.family);
-    header[1] = prefix.length;
-    new DataView(header.buffer, header.byteOffset).setUint32(4, linkIndex, littleEndian);
-    out.emit(header);
-    pushAddress(out, attribute.local, prefix.address);
-    pushAddress(out, attribute.address, prefix.address);
+    writeAddress(out, linkIndex, prefix);
     if (prefix.address.family === 6) pushNumber(out, attribute.flags, noDuplicateDetection);
     else if (prefix.length < 31) pushAddress(out, attribute.broadcast, lastAddressOf(prefix));
   });
+}
+
+/** Deletes an address. Throws {@link NetlinkError} (`EADDRNOTAVAIL`: there is none such on the link). */
+export function deleteAddress(socket: NetlinkSocket, linkIndex: number, prefix: Prefix): void {
+  socket.request(type.deleteAddress, 0, (out: AttrStream) => writeAddress(out, linkIndex, prefix));
+}
+
+/** `struct ifaddrmsg` and the address. */
+function writeAddress(out: AttrStream, linkIndex: number, prefix: Prefix): void {
+  const header = Buffer.alloc(8);
+  header[0] = familyNumber(prefix.address.family);
+  header[1] = prefix.length;
+  new DataView(header.buffer, header.byteOffset).setUint32(4, linkIndex, littleEndian);
+  out.emit(header);
+  pushAddress(out, attribute.local, prefix.address);
+  pushAddress(out, attribute.address, prefix.address);
 }

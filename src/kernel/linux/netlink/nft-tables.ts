@@ -50,13 +50,16 @@ export class NftTables {
     return done ?? false;
   }
 
-  /** Removes tables of a name in one transaction, as far as they are the owner's, or nobody's. Throws {@link NetlinkError}. */
-  remove(families: readonly number[], name: string, owner: string): void {
+  /**
+   * The messages that remove tables of a name, as far as they are there and the owner's, or nobody's.
+   * Throws {@link NetlinkError}.
+   */
+  listRemovals(families: readonly number[], name: string, owner: string): Buffer[] {
     const present = families.filter((family) => {
       const found = orUnsupported(() => this.#readOwner(family, name));
       return found !== undefined && (found === '' || found === owner);
     });
-    if (present.length > 0) this.#open().commit(present.map((family) => writeDeletion(family, name)));
+    return present.map((family) => writeDeletion(family, name));
   }
 
   /** As {@link NftSocket.commit}. */
