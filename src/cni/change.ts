@@ -94,7 +94,7 @@ function tellChange(log: PluginLog, state: AttachmentState, added: RedirectSet, 
 }
 
 function masterMtu(kernel: Kernel, state: AttachmentState): number | undefined {
-  return kernel.readNode({ routes: false }).links.find(({ name }) => name === state.master)?.mtu;
+  return kernel.readNode({ routes: false, master: state.master }).links.find(({ name }) => name === state.master)?.mtu;
 }
 
 /** What of a configuration cannot be changed while the pod runs, a sentence each. */

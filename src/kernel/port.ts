@@ -1,7 +1,7 @@
 import type { Family } from '../model/address.ts';
 import type { AttachmentId } from '../model/attachment.ts';
 import type { LinkGuard } from '../model/guard.ts';
-import type { Link, NamespaceSnapshot, NodeSnapshot } from '../model/network.ts';
+import type { Link, NamespaceSnapshot, NodeReading, NodeSnapshot } from '../model/network.ts';
 import type { Operation } from '../model/operation.ts';
 import type { RuleProgram } from '../model/rules.ts';
 import type { AttachmentState, NamespaceId } from '../model/state.ts';
@@ -14,9 +14,10 @@ export interface Kernel {
   readonly backend: RuleBackend;
   /**
    * The namespace of the container runtime, where masters live; its routes only when asked for,
-   * since a node may have very many. Throws {@link KernelError}.
+   * since a node may have very many. Where only `master` is of interest and is there, nothing else is read: a
+   * node has a link for each of its pods. Throws {@link KernelError}.
    */
-  readNode(options: { readonly routes: boolean }): NodeSnapshot;
+  readNode(options: NodeReading): NodeSnapshot;
   /** The pod's namespace; routes and policy rules of these families, or both. Throws {@link KernelError}. */
   readNamespace(families?: readonly Family[]): NamespaceSnapshot;
   /** One link of the pod's namespace. Throws {@link KernelError} (`missing`). */

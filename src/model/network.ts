@@ -86,3 +86,10 @@ export interface NodeSnapshot {
   /** Default routes of the main table, by ascending metric. */
   readonly defaultRoutes: readonly Route[];
 }
+
+/** What of the node is to be read. */
+export interface NodeReading {
+  readonly routes: boolean;
+  /** The name of the only link that matters; not with routes. */
+  readonly master?: string;
+}

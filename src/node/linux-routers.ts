@@ -100,7 +100,12 @@ export class LinuxRouters implements NodeRouters {
       const seen = JSON.stringify([identifyRules(state), state.router?.destinations, state.router?.fallbacks]);
       const isKnown = this.#checked.get(key) === seen;
       const rules = isKnown && state.router !== undefined ? [] : listOwnRules(state);
-      const resolved = resolveRemembered(state, kernel.readNode({ routes: false }), pod, rules);
+      const resolved = resolveRemembered(
+        state,
+        kernel.readNode({ routes: false, ...(state.master !== '' && { master: state.master }) }),
+        pod,
+        rules,
+      );
       const desired = describeDesired(state.id, state.link, resolved, pod);
       const others = this.#living.filter((one) => one.netns.inode === state.netns.inode && keyOf(one) !== key);
       const differences = isKnown ? [] : kernel.compareRules(desired.program, desired.guard);
@@ -111,7 +116,15 @@ export class LinuxRouters implements NodeRouters {
   }
 
   announce(state: AttachmentState): void {
-    this.#withKernel(state, (kernel) => kernel.apply({ do: 'announce', link: state.link }));
+    const key = keyOf(state);
+    const conversation = this.#conversations.get(key);
+    try {
+      for (const { address } of state.addresses) conversation?.announce(address);
+    } catch (error) {
+      // The link may be another one now.
+      this.#release(key);
+      throw error;
+    }
   }
 
   async ask(state: AttachmentState): Promise<WireAnswer> {

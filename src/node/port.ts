@@ -34,7 +34,7 @@ export interface NodeRouters {
   listFlows(state: AttachmentState): readonly Flow[];
   /** How the router differs from what ADD left, a line each. Throws an Error. */
   check(state: AttachmentState): readonly string[];
-  /** Tells the neighbours where its addresses are. Throws an Error. */
+  /** Tells the neighbours where its addresses are; a router that was never asked for, or has no carrier, says nothing. Throws an Error. */
   announce(state: AttachmentState): void;
   /**
    * Asks gateways and everybody else on the wire, and tells the answer after some milliseconds, in which

@@ -95,7 +95,7 @@ export class RouterWatch {
       const watched = known ?? this.#begin(state, now);
       watched.state = state;
       this.#watched.set(key, watched);
-      if (!watched.isBusy) void this.#look(watched, now);
+      if (!watched.isBusy && isDue(watched, now)) void this.#look(watched, now);
     }
     this.#isFirst = false;
   }
@@ -230,6 +230,11 @@ export class RouterWatch {
       { type: 'Warning', reason, message },
     );
   }
+}
+
+/** Whether anything is: most of the time, of most routers, nothing. */
+function isDue({ due }: Watched, now: number): boolean {
+  return due.ask <= now || due.count <= now || due.announce <= now || due.check <= now;
 }
 
 function placeOf({ namespace, pod, interface: link }: RouterLabels): string {

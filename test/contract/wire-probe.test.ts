@@ -50,6 +50,29 @@ describe('questions on the wire', () => {
     ]);
   });
 
+  it('are answered by whoever has an address, who may also tell everybody without being asked', () => {
+    const [four, six] = ['192.0.2.9', '2001:db8::9'].map(address);
+    assert.ok(four && six);
+    // Somebody believes that they are elsewhere.
+    for (const { address: one } of [four, six])
+      ip('-n', there, 'neighbour', 'replace', one.text, 'lladdr', '02:00:00:00:00:66', 'dev', 'eth0', 'nud', 'stale');
+    const telling = inNamespace(here, () => new WireConversation(link, [four, six], 0));
+    const hearing = inNamespace(there, () => new WireConversation(linkOf(there), [four, six], 200));
+    try {
+      for (const one of [four, six]) telling.announce(one.address);
+      while (hearing.listen());
+      assert.deepEqual(hearing.claimants.map((one) => `${one.address.text} ${one.mac}`).sort(), [
+        `192.0.2.9 ${link.mac}`,
+        `2001:db8::9 ${link.mac}`,
+      ]);
+      for (const { address: one } of [four, six])
+        assert.match(ip('-n', there, 'neighbour', 'show', one.text), new RegExp(`lladdr ${link.mac}`));
+    } finally {
+      telling.close();
+      hearing.close();
+    }
+  });
+
   for (const [what, asked, stranger, isHeard] of [
     ['wake nobody whom they do not concern', '192.0.2.9', '192.0.2.77', false],
     ['of somebody who has the address are heard', '192.0.2.2', '192.0.2.78', true],

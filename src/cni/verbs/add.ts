@@ -6,7 +6,7 @@ import type { AttachmentSpec } from '../../model/attachment.ts';
 import type { NamespaceSnapshot } from '../../model/network.ts';
 import type { PodName } from '../../model/state.ts';
 import { type AddPlan, planAdd } from '../../plan/egress/add.ts';
-import { type Resolved, resolveMaster, resolvePod } from '../../plan/egress/resolve.ts';
+import { nodeReadingFor, type Resolved, resolveMaster, resolvePod } from '../../plan/egress/resolve.ts';
 import { attachmentsIn, removeLeftovers } from '../attachments.ts';
 import type { VerbContext } from '../context.ts';
 import { demand } from '../demand.ts';
@@ -42,8 +42,7 @@ function prepare(
   const families = spec.reserved.map(({ prefix }) => prefix.address.family);
   const before = kernel.readNamespace(families);
   const link = chooseLink(call.id.ifname, previous, before);
-  const routes = spec.master === undefined || spec.reserved.some(({ gateway }) => gateway === undefined);
-  const master = resolveMaster(spec, kernel.readNode({ routes }));
+  const master = resolveMaster(spec, kernel.readNode(nodeReadingFor(spec)));
   const removed = removeLeftovers(kernel, store, call.id, link, before);
   if (removed) log.verbose(`Removed what an earlier attachment left behind in ${call.netns}`);
   const pod = removed ? kernel.readNamespace(families) : before;

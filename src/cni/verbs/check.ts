@@ -5,7 +5,7 @@ import type { NamespaceSnapshot } from '../../model/network.ts';
 import type { AttachmentState } from '../../model/state.ts';
 import { listDeviations } from '../../plan/egress/check.ts';
 import { describeDesired } from '../../plan/egress/desired.ts';
-import { type Resolved, resolveMaster } from '../../plan/egress/resolve.ts';
+import { nodeReadingFor, type Resolved, resolveMaster } from '../../plan/egress/resolve.ts';
 import { attachmentsIn } from '../attachments.ts';
 import type { VerbContext } from '../context.ts';
 import { demand } from '../demand.ts';
@@ -39,10 +39,9 @@ export function runCheck(
   const kernel = parts.openKernel(call.netns, state.backend);
   try {
     const pod = kernel.readNamespace();
-    const routes = spec.master === undefined || spec.reserved.some(({ gateway }) => gateway === undefined);
     const resolved: Resolved = {
       spec,
-      ...resolveMaster(spec, kernel.readNode({ routes })),
+      ...resolveMaster(spec, kernel.readNode(nodeReadingFor(spec))),
       podLinks: Object.fromEntries(state.podLinks.map(({ family, link }) => [family, link])),
       oldDefaults: state.oldDefaults,
       // What it made of them is remembered with the routes themselves.

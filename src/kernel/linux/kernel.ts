@@ -1,6 +1,6 @@
 import type { Family } from '../../model/address.ts';
 import type { LinkGuard } from '../../model/guard.ts';
-import type { Link, NamespaceSnapshot, NodeSnapshot } from '../../model/network.ts';
+import type { Link, NamespaceSnapshot, NodeReading, NodeSnapshot } from '../../model/network.ts';
 import { mainTable } from '../../model/network.ts';
 import type { Operation } from '../../model/operation.ts';
 import type { RuleProgram } from '../../model/rules.ts';
@@ -11,6 +11,7 @@ import { compareGuard } from './guard.ts';
 import { LinkDirectory } from './link-directory.ts';
 import type { PodNamespace } from './namespace.ts';
 import { listAddresses } from './netlink/address.ts';
+import { findLink } from './netlink/link.ts';
 import { NftTables } from './netlink/nft-tables.ts';
 import { listPolicyRules } from './netlink/policy-rule.ts';
 import { listRoutes } from './netlink/route.ts';
@@ -43,8 +44,10 @@ export class LinuxKernel implements Kernel {
     this.#links = new LinkDirectory(this.#pod);
   }
 
-  readNode({ routes }: { readonly routes: boolean }): NodeSnapshot {
+  readNode({ routes, master }: NodeReading): NodeSnapshot {
     return reading("the node's network", () => {
+      const only = routes || master === undefined ? undefined : findLink(this.#node, master);
+      if (only !== undefined) return this.#readMaster(only);
       const directory = new LinkDirectory(this.#node);
       const links = directory.list();
       const addresses = listAddresses(this.#node).flatMap(({ linkIndex, prefix }) => {
@@ -59,6 +62,15 @@ export class LinuxKernel implements Kernel {
         .sort((one, other) => (one.metric ?? 0) - (other.metric ?? 0));
       return { links, addresses, defaultRoutes };
     });
+  }
+
+  #readMaster(master: Link): NodeSnapshot {
+    this.#node.checkStrictly();
+    const addresses = listAddresses(this.#node, master.index)
+      // Kernels before 5.0 know no such filter.
+      .filter(({ linkIndex }) => linkIndex === master.index)
+      .map(({ prefix }) => ({ link: master.name, prefix }));
+    return { links: [master], addresses, defaultRoutes: [] };
   }
 
   readNamespace(families: readonly Family[] = [4, 6]): NamespaceSnapshot {

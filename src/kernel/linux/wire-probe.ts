@@ -46,6 +46,7 @@ export function askOnWire(link: Link, questions: readonly WireQuestion[], millis
 export class WireConversation {
   readonly #channels: Channel[] = [];
   readonly #link: Link;
+  readonly #mac: Buffer;
   readonly #asked: ReadonlySet<string>;
   readonly #claimants = new Map<string, Claimant>();
 
@@ -57,11 +58,11 @@ export class WireConversation {
   constructor(link: Link, questions: readonly WireQuestion[], receiveTimeout: number) {
     this.#link = link;
     this.#asked = new Set(questions.map(({ address }) => address.text));
-    const mac = Buffer.from(link.mac.split(':').map((byte) => Number.parseInt(byte, 16)));
+    this.#mac = Buffer.from(link.mac.split(':').map((byte) => Number.parseInt(byte, 16)));
     try {
       for (const family of [4, 6] as const) {
         const own = questions.filter(({ address }) => address.family === family);
-        if (own.length > 0) this.#channels.push(openChannel(link.index, family, mac, own, receiveTimeout));
+        if (own.length > 0) this.#channels.push(openChannel(link.index, family, this.#mac, own, receiveTimeout));
       }
     } catch (error) {
       this.close();
@@ -75,6 +76,17 @@ export class WireConversation {
       const frames = { all: [...named, ...anonymous], named, anonymous }[which];
       for (const frame of frames) writeSync(fd, frame);
     }
+  }
+
+  /**
+   * Tells everybody that the link has an address, as the kernel does when it comes up (RFC 5227 §2.3, RFC 4861
+   * §7.2.6). Nothing is said of a family in which nothing was asked. Throws the system's error.
+   */
+  announce(address: Address): void {
+    const channel = this.#channels.find(({ family }) => family === address.family);
+    if (channel === undefined) return;
+    const write = address.family === 4 ? arpAnnouncement : unsolicitedAdvertisement;
+    writeSync(channel.fd, write(this.#mac, address));
   }
 
   /** Takes in one frame of each family; returns whether there was any. */
@@ -109,6 +121,7 @@ export class WireConversation {
 
 /** An open socket for one family, with what is sent by it. */
 interface Channel {
+  readonly family: Family;
   readonly fd: number;
   readonly named: readonly Buffer[];
   readonly anonymous: readonly Buffer[];
@@ -131,6 +144,7 @@ function openChannel(
   }
   const write = family === 4 ? arpRequest : neighbourSolicitation;
   return {
+    family,
     fd,
     named: questions.filter(({ asker }) => asker !== undefined).map((question) => write(mac, question)),
     anonymous: questions.filter(({ asker }) => asker === undefined).map((question) => write(mac, question)),
@@ -218,6 +232,11 @@ function arpRequest(mac: Buffer, { address, asker }: WireQuestion): Buffer {
   ]);
 }
 
+/** Who asks for the own address tells everybody where it is. */
+function arpAnnouncement(mac: Buffer, address: Address): Buffer {
+  return arpRequest(mac, { address, asker: address });
+}
+
 /** Any ARP packet names the sender's own address, a reply as well as a question. */
 function readArp(frame: Buffer): Claimant | undefined {
   if (frame.length < 42 || frame.readUInt16BE(12) !== etherType.arp) return undefined;
@@ -232,6 +251,19 @@ function neighbourSolicitation(mac: Buffer, { address, asker }: WireQuestion): B
   const source = asker === undefined ? Buffer.alloc(16) : Buffer.from(addressBytes(asker));
   const option = asker === undefined ? Buffer.alloc(0) : Buffer.concat([Buffer.from([1, 1]), mac]);
   const message = Buffer.concat([Buffer.from([135, 0, 0, 0, 0, 0, 0, 0]), target, option]);
+  return neighbourMessage(mac, source, group, message);
+}
+
+/** RFC 4861 §4.4: of a router, since the pod forwards; not solicited; overrides what is known. */
+function unsolicitedAdvertisement(mac: Buffer, address: Address): Buffer {
+  const target = Buffer.from(addressBytes(address));
+  const allNodes = Buffer.from('ff020000000000000000000000000001', 'hex');
+  const message = Buffer.concat([Buffer.from([136, 0, 0, 0, 0xa0, 0, 0, 0]), target, Buffer.from([2, 1]), mac]);
+  return neighbourMessage(mac, target, allNodes, message);
+}
+
+/** A frame with a message of neighbour discovery to a multicast group. */
+function neighbourMessage(mac: Buffer, source: Buffer, group: Buffer, message: Buffer): Buffer {
   message.writeUInt16BE(checksum(source, group, message), 2);
   const header = Buffer.from([0x60, 0, 0, 0, 0, message.length, 58, 255]);
   return Buffer.concat([

@@ -7,7 +7,7 @@ import {
   type Prefix,
 } from '../../model/address.ts';
 import type { AttachmentSpec, ReservedAddress } from '../../model/attachment.ts';
-import type { Link, NamespaceSnapshot, NodeSnapshot } from '../../model/network.ts';
+import type { Link, NamespaceSnapshot, NodeReading, NodeSnapshot } from '../../model/network.ts';
 import { mainTable, type Route } from '../../model/network.ts';
 import { fallbackOf } from '../../model/redirect.ts';
 import type { AttachmentState } from '../../model/state.ts';
@@ -37,6 +37,12 @@ export interface Resolved {
   /** The default routes by which replies go back to the cluster. */
   readonly podDefaults: readonly Route[];
   readonly slot: number;
+}
+
+/** What of the node {@link resolveMaster} must see. */
+export function nodeReadingFor({ master, reserved }: AttachmentSpec): NodeReading {
+  const routes = master === undefined || reserved.some(({ gateway }) => gateway === undefined);
+  return { routes, ...(master !== undefined && { master }) };
 }
 
 /** Finds master, MTU and gateways on the node. Throws {@link PlanError}. */

@@ -14,10 +14,18 @@ export interface IndexedAddress {
   readonly prefix: Prefix;
 }
 
-/** All addresses of the socket's namespace. Throws {@link NetlinkError}. */
-export function listAddresses(socket: NetlinkSocket): IndexedAddress[] {
+/**
+ * All addresses of the socket's namespace; where the socket checks strictly and the kernel can, only those
+ * of one link. Throws {@link NetlinkError}.
+ */
+export function listAddresses(socket: NetlinkSocket, linkIndex = 0): IndexedAddress[] {
   return socket
-    .request(type.getAddress, flag.dump, (out) => out.emit(Buffer.alloc(8)))
+    .request(type.getAddress, flag.dump, (out) => {
+      // struct ifaddrmsg
+      const header = Buffer.alloc(8);
+      new DataView(header.buffer, header.byteOffset).setUint32(4, linkIndex, littleEndian);
+      out.emit(header);
+    })
     .flatMap(({ data }) => {
       const attributes = readAttributes(data.subarray(8));
       // On point-to-point links `address` is the peer; `local` is ours.

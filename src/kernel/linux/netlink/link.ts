@@ -3,7 +3,7 @@ import type { AttrStream } from 'netlink/dist/structs.js';
 import type { MacvlanMode } from '../../../model/attachment.ts';
 import type { Link } from '../../../model/network.ts';
 import { littleEndian, pushNumber, pushText, readAttributes, readNumber, readText } from './attributes.ts';
-import { flag, type NetlinkReply, type NetlinkSocket } from './socket.ts';
+import { flag, NetlinkError, type NetlinkReply, type NetlinkSocket } from './socket.ts';
 
 const type = { newLink: 16, deleteLink: 17, getLink: 18 } as const;
 const attribute = { address: 1, name: 3, mtu: 4, link: 5, info: 18, alias: 20, netnsFd: 28, extendedMask: 29 } as const;
@@ -26,6 +26,23 @@ export function listLinks(socket: NetlinkSocket): Link[] {
       pushNumber(out, attribute.extendedMask, skipStatistics);
     })
     .map(parseLink);
+}
+
+/** The link of a name; undefined where the socket's namespace has none. Throws {@link NetlinkError}. */
+export function findLink(socket: NetlinkSocket, name: string): Link | undefined {
+  try {
+    const [reply] = socket.request(type.getLink, 0, (out) => {
+      writeHeader(out, 0, 0, 0);
+      pushNumber(out, attribute.extendedMask, skipStatistics);
+      pushText(out, attribute.name, name);
+    });
+    const link = reply && parseLink(reply);
+    // The kernel finds a link by its other names, too.
+    return link?.name === name ? link : undefined;
+  } catch (error) {
+    if (error instanceof NetlinkError && (error.code === 'ENODEV' || error.code === 'ERANGE')) return undefined;
+    throw error;
+  }
 }
 
 /** What a new macvlan should be. */
