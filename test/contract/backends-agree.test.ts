@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { after, before, describe, it } from 'mocha';
-import { changeRules } from '../../src/kernel/linux/rule-listing.ts';
-import { type Address, parseAddress } from '../../src/model/address.ts';
+import { NftTables } from '../../src/kernel/linux/netlink/nft-tables.ts';
+import { changeRules, listRules } from '../../src/kernel/linux/rule-listing.ts';
+import { type Address, type Family, parseAddress } from '../../src/model/address.ts';
 import { protocols, type Redirect } from '../../src/model/redirect.ts';
 import type { RuleProgram } from '../../src/model/rules.ts';
 import { compileEgress, type EgressRules } from '../../src/rules/egress.ts';
+import { tableName } from '../../src/rules/nftables/render.ts';
 import { type FirstPacket, type Trace, traceEgress } from '../../src/rules/trace.ts';
 import type { RuleBackend } from '../../src/rules/transaction.ts';
 import { openingFrame, type Packet, type Seen } from './frames.ts';
@@ -59,6 +62,8 @@ const ruleSets: fc.Arbitrary<EgressRules> = fc
     slot: one.slot,
   }));
 
+const familySets = fc.constantFrom<Family[]>([4], [6], [4, 6]);
+
 /** Which packets to try: some that a redirect takes, some that none does, some for strangers. */
 interface Probe {
   readonly protocol: FirstPacket['protocol'];
@@ -81,12 +86,18 @@ const probes: fc.Arbitrary<Probe[]> = fc.array(
   { minLength: 12, maxLength: 12 },
 );
 
-/** Every program that installs rules on Debian. */
+/** Every program that installs rules on Debian, and our own. */
 const variants = [
   { name: 'iptables-nft', backend: 'iptables' },
   { name: 'iptables-legacy', backend: 'iptables' },
   { name: 'nftables', backend: 'nftables' },
+  { name: 'nftables', backend: 'nftables', isOverNetlink: true },
 ] as const;
+
+interface Variant {
+  readonly backend: RuleBackend;
+  readonly isOverNetlink?: true;
+}
 
 const folder = mkdtempSync(join(tmpdir(), `${prefix}-`));
 const path = process.env.PATH ?? '';
@@ -161,9 +172,10 @@ describe('model, iptables and nftables', () => {
     fc.assert(
       fc.property(ruleSets, probes, (rules, tries) => {
         const program = compileEgress(rules);
-        for (const { name, backend } of variants) {
+        for (const variant of variants) {
+          const { name } = variant;
           useVariant(name);
-          withRules(world, backend, program, () => {
+          withRules(world, variant, program, () => {
             for (const probe of tries) {
               const packet = makePacket(probe, rules);
               const local = packet.destination.text === podAddresses[packet.destination.family].text;
@@ -185,12 +197,13 @@ describe('model, iptables and nftables', () => {
     this.timeout(300_000);
     fc.assert(
       fc.property(ruleSets, ruleSets, probes, (first, second, tries) => {
-        for (const { name, backend } of variants) {
+        for (const variant of variants) {
+          const { name } = variant;
           useVariant(name);
           const before = compileEgress(first);
           const after = compileEgress(second);
-          inNamespace(world.pod, () => changeRules(backend, undefined, before));
-          inNamespace(world.pod, () => changeRules(backend, before, after));
+          change(world, variant, undefined, before);
+          change(world, variant, before, after);
           try {
             for (const probe of tries.slice(0, 4)) {
               const packet = makePacket(probe, second);
@@ -199,20 +212,67 @@ describe('model, iptables and nftables', () => {
               assert.equal(observe(world, packet, trace), describeTrace(trace, packet), name);
             }
           } finally {
-            inNamespace(world.pod, () => changeRules(backend, after, undefined));
+            change(world, variant, after, undefined);
           }
         }
       }),
       { numRuns: 15 },
     );
   });
+
+  it('are in nftables over netlink, to the last expression, what nft makes of them', () => {
+    const whole = fc.record({
+      rules: ruleSets,
+      families: familySets,
+      podFamilies: familySets,
+    });
+    fc.assert(
+      fc.property(whole, ({ rules, families, podFamilies }) => {
+        const program = compileEgress({
+          ...rules,
+          reserved: rules.reserved.filter(({ family }) => families.includes(family)),
+          podLinks: Object.fromEntries(podFamilies.map((family) => [family, 'eth0'])),
+        });
+        const [byProgram, byUs] = [variants[2], variants[3]].map((variant) => {
+          let seen: unknown;
+          withRules(world, variant, program, () => {
+            seen = inNamespace(world.pod, () => [listRules('nftables', program), listExpressions(program)]);
+          });
+          return seen;
+        });
+        assert.deepEqual(byUs, byProgram);
+      }),
+      { numRuns: 30 },
+    );
+  });
 });
 
-function withRules(world: WirePair, backend: RuleBackend, program: RuleProgram, run: () => void): void {
-  inNamespace(world.pod, () => changeRules(backend, undefined, program));
+/** What the kernel has of each rule, as nft's debugging prints it. */
+function listExpressions({ name }: RuleProgram): string[] {
+  const text = execFileSync('nft', ['--debug=netlink', 'list', 'table', ...tableName(name).split(' ')], {
+    encoding: 'utf8',
+  });
+  const lines = text.split('\n').filter((line) => line.startsWith('  [ '));
+  assert.ok(lines.length > 50, text);
+  return lines;
+}
+
+function change(world: WirePair, variant: Variant, from: RuleProgram | undefined, to: RuleProgram | undefined): void {
+  inNamespace(world.pod, () => {
+    const tables = variant.isOverNetlink === true ? new NftTables() : undefined;
+    try {
+      changeRules(variant.backend, from, to, false, tables);
+    } finally {
+      tables?.close();
+    }
+  });
+}
+
+function withRules(world: WirePair, variant: Variant, program: RuleProgram, run: () => void): void {
+  change(world, variant, undefined, program);
   try {
     run();
   } finally {
-    inNamespace(world.pod, () => changeRules(backend, program, undefined));
+    change(world, variant, program, undefined);
   }
 }

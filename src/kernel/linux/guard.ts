@@ -3,22 +3,18 @@ import { ownerComment } from '../../rules/owner.ts';
 import { listArpRules, listEgressRules } from './guard-rules.ts';
 import { littleEndian, pushText, readAttributes, readText } from './netlink/attributes.ts';
 import { type NftExpression, writeExpressions } from './netlink/nft-expression.ts';
-import { nftFamily, writeNftMessage } from './netlink/nft-socket.ts';
+import { writeNewChain, writeNewRule, writeNewTable } from './netlink/nft-messages.ts';
+import { nftFamily } from './netlink/nft-socket.ts';
 import { NftTables, orUnsupported } from './netlink/nft-tables.ts';
-import { NftWriter } from './netlink/nft-writer.ts';
 import { flag, NetlinkSocket, netlinkFamily } from './netlink/socket.ts';
 
-/** `NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_*`. */
-const type = { newTable: 0xa00, newChain: 0xa03, newRule: 0xa06, getRule: 0xa07 } as const;
-const tableAttribute = { name: 1, userdata: 6 } as const;
-const chainAttribute = { table: 1, name: 3, hook: 4, policy: 5, type: 7 } as const;
-const hookAttribute = { number: 1, priority: 2, device: 3 } as const;
-const ruleAttribute = { table: 1, chain: 2, expressions: 4 } as const;
+/** `NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE`. */
+const getRule = 0xa07;
+const ruleAttribute = { table: 1, expressions: 4 } as const;
 /** `NF_NETDEV_EGRESS`; `NF_ARP_IN` is 0. */
 const egressHook = 1;
 /** After every other chain of the hook: nothing that somebody adds can change a packet behind it. */
 const lastPriority = 0x7fffffff;
-const accept = 1;
 const chainName = 'guard';
 
 /** A table with its one chain. */
@@ -81,41 +77,14 @@ export function installGuard(tables: NftTables, guard: LinkGuard, mac: string): 
 }
 
 function writeTable(guard: LinkGuard, { family, hook, rules }: GuardTable): Buffer[] {
-  const name = nameOf(guard);
+  const table = { family, name: nameOf(guard) };
+  const { number, priority, device } = hook;
+  const base = { name: chainName, type: 'filter', hook: number, priority } as const;
   return [
-    message(type.newTable, flag.exclusive, family, (out) => {
-      out.text(tableAttribute.name, name);
-      // A comment as nft writes it: type 0, length, text.
-      const comment = Buffer.from(`${ownerComment(guard.owner)}\0`);
-      out.bytes(tableAttribute.userdata, Buffer.concat([Buffer.from([0, comment.length]), comment]));
-    }),
-    message(type.newChain, flag.exclusive, family, (out) => {
-      out.text(chainAttribute.table, name);
-      out.text(chainAttribute.name, chainName);
-      const nest = out.begin(chainAttribute.hook);
-      out.number(hookAttribute.number, hook.number);
-      out.number(hookAttribute.priority, hook.priority);
-      if (hook.device !== undefined) out.text(hookAttribute.device, hook.device);
-      out.end(nest);
-      out.number(chainAttribute.policy, accept);
-      out.text(chainAttribute.type, 'filter');
-    }),
-    ...rules.map((expressions) =>
-      message(type.newRule, flag.append, family, (out) => {
-        out.text(ruleAttribute.table, name);
-        out.text(ruleAttribute.chain, chainName);
-        const nest = out.begin(ruleAttribute.expressions);
-        for (const write of expressions) write(out);
-        out.end(nest);
-      }),
-    ),
+    writeNewTable(table, ownerComment(guard.owner)),
+    writeNewChain(table, { ...base, ...(device !== undefined && { device }) }),
+    ...rules.map((expressions) => writeNewRule(table, chainName, expressions)),
   ];
-}
-
-function message(kind: number, flags: number, family: number, write: (out: NftWriter) => void): Buffer {
-  const out = new NftWriter();
-  write(out);
-  return writeNftMessage(kind, flag.create | flags, family, out.take());
 }
 
 /** Removes the guard of a link if it is the owner's; none there is no error. Throws {@link NetlinkError}. */
@@ -148,7 +117,7 @@ function listRuleKeys(family: number, table: string): string[] {
   const netfilter = new NetlinkSocket(netlinkFamily.netfilter);
   try {
     return netfilter
-      .request(type.getRule, flag.dump, (out) => {
+      .request(getRule, flag.dump, (out) => {
         out.emit(Buffer.from([family, 0, 0, 0]));
         pushText(out, ruleAttribute.table, table);
       })

@@ -118,13 +118,28 @@ export class LinuxKernel implements Kernel {
 
   compareRules(program: RuleProgram, guard?: LinkGuard): readonly string[] {
     const actual = listRules(this.backend, program);
-    // The backend's own listing of the same program in an empty namespace: no version of it can
-    // make us see a difference that is only one of spelling.
-    const expected = this.#namespace.tryElsewhere(() => {
-      changeRules(this.backend, undefined, program);
-      return listRules(this.backend, program);
+    const differences = describeDifferences(this.#listElsewhere(program, new NftTables()), actual);
+    // Made by the backend's program, as a live change makes them: it may have words of its own for the same.
+    const isSpelling =
+      differences.length > 0 &&
+      this.backend === 'nftables' &&
+      describeDifferences(this.#listElsewhere(program), actual).length === 0;
+    return [...(isSpelling ? [] : differences), ...(guard === undefined ? [] : this.#compareGuard(guard))];
+  }
+
+  /**
+   * The backend's own listing of a program in an empty namespace: no version of it can make us see a
+   * difference that is only one of spelling.
+   */
+  #listElsewhere(program: RuleProgram, tables?: NftTables): string[] {
+    return this.#namespace.tryElsewhere(() => {
+      try {
+        changeRules(this.backend, undefined, program, false, tables);
+        return listRules(this.backend, program);
+      } finally {
+        tables?.close();
+      }
     });
-    return [...describeDifferences(expected, actual), ...(guard === undefined ? [] : this.#compareGuard(guard))];
   }
 
   #compareGuard(guard: LinkGuard): string[] {

@@ -5,15 +5,16 @@ import { compareIptables } from '../../rules/iptables/difference.ts';
 import { ownerOfSaved, readSavedRules, removeSavedRules, type SavedRules } from '../../rules/iptables/saved.ts';
 import { compareNftables } from '../../rules/nftables/difference.ts';
 import { removeTable } from '../../rules/nftables/document.ts';
-import { compareElements, splitElements } from '../../rules/nftables/elements.ts';
+import { compareElements } from '../../rules/nftables/elements.ts';
 import { readListedTable } from '../../rules/nftables/listed.ts';
-import { tableName } from '../../rules/nftables/render.ts';
+import { tableName, tableNameOf } from '../../rules/nftables/render.ts';
 import type { RuleBackend, RuleTransaction } from '../../rules/transaction.ts';
 import { KernelError } from '../port.ts';
 import { listGuardRemovals } from './guard.ts';
 import { hasLegacyTables, listChainRemovals } from './iptables-chains.ts';
 import { nftFamily } from './netlink/nft-socket.ts';
 import type { NftTables } from './netlink/nft-tables.ts';
+import { writeProgram } from './program-table.ts';
 import { reasonOf } from './reason.ts';
 import { findTool, runTool, runTransaction } from './rule-tools.ts';
 
@@ -40,13 +41,7 @@ export function changeRules(
   tables?: NftTables,
 ): void {
   if (tables !== undefined && backend === 'nftables' && !unsure && to !== undefined) {
-    if (from !== undefined && changeElements(tables, from, to)) return;
-    if (from === undefined && countRedirects(to) > fewRedirects) {
-      const { frame } = splitElements(to);
-      changeRules(backend, undefined, frame);
-      fillTables(tables, frame, to);
-      return;
-    }
+    if (from === undefined ? makeTable(tables, to) : changeElements(tables, from, to)) return;
   }
   try {
     runTransaction(comparePrograms(backend, from, to, unsure));
@@ -65,20 +60,17 @@ export function changeRules(
   }
 }
 
-/** So many are read by nft as quickly as they are sent by us. */
-const fewRedirects = 50;
-
-function countRedirects(program: RuleProgram): number {
-  return program.tables.reduce((sum, { entries }) => sum + entries.size, 0);
-}
-
-/** Fills empty redirect tables; where that fails, the program's table goes, so that all or nothing is there. */
-function fillTables(tables: NftTables, frame: RuleProgram, to: RuleProgram): void {
+/**
+ * Makes a program's table over netlink, in place of one that another owner left under its name. False where
+ * the kernel cannot do it so, or we cannot say it: nft tells best what is missing.
+ */
+function makeTable(tables: NftTables, program: RuleProgram): boolean {
+  const messages = writeProgram(program);
+  if (messages === undefined) return false;
   try {
-    changeElements(tables, frame, to);
-  } catch (error) {
-    tables.commit(tables.listRemovals([nftFamily.inet], nftTableOf(to.name), to.owner));
-    throw error;
+    return tables.replace(nftFamily.inet, tableNameOf(program.name), messages);
+  } catch (cause) {
+    throw new KernelError('refused', `Cannot make ${tableName(program.name)}: ${reasonOf(cause)}`, { cause });
   }
 }
 
@@ -87,16 +79,11 @@ function changeElements(tables: NftTables, from: RuleProgram, to: RuleProgram): 
   const change = compareElements(from, to);
   if (change === undefined) return false;
   try {
-    tables.changeElements(nftTableOf(to.name), change.gone, change.come);
+    tables.changeElements(tableNameOf(to.name), change.gone, change.come);
     return true;
   } catch (cause) {
     throw new KernelError('refused', `Cannot change ${tableName(to.name)}: ${reasonOf(cause)}`, { cause });
   }
-}
-
-/** The name of a program's table, without its family. */
-function nftTableOf(name: string): string {
-  return tableName(name).split(' ')[1] ?? '';
 }
 
 function isTaken(error: unknown): boolean {
@@ -122,7 +109,7 @@ export function removeRules({ backends, name, owner, guardOf }: RuleRemoval, tab
   if (backends.includes('iptables') && chains.length === 0 && hasLegacyTables()) removeLegacy(backends, name, owner);
   tables.commit([
     ...chains,
-    ...(backends.includes('nftables') ? tables.listRemovals([nftFamily.inet], nftTableOf(name), owner) : []),
+    ...(backends.includes('nftables') ? tables.listRemovals([nftFamily.inet], tableNameOf(name), owner) : []),
     ...(guardOf === undefined ? [] : listGuardRemovals(tables, guardOf, owner)),
   ]);
 }

@@ -32,7 +32,6 @@ export interface NftDocument {
  */
 export function writeTable(document: NftDocument): string {
   const blocks = [
-    `\tcomment "${document.comment}"\n`,
     ...[...document.objects].map(([name, lines]) => writeBlock(name, lines)),
     ...[...document.collections].map(([name, { kind, head, elements }]) =>
       writeBlock(`${kind} ${name}`, elements.size === 0 ? head : [...head, `elements = ${writeElements(elements)}`]),
@@ -41,7 +40,8 @@ export function writeTable(document: NftDocument): string {
       writeBlock(`chain ${name}`, base === undefined ? rules : [`${base}; policy accept;`, ...rules]),
     ),
   ];
-  return `create table ${document.table}\ntable ${document.table} {\n${blocks.join('')}}\n`;
+  // A comment is taken only of what makes a table.
+  return `create table ${document.table} { comment "${document.comment}"; }\ntable ${document.table} {\n${blocks.join('')}}\n`;
 }
 
 function writeBlock(head: string, lines: readonly string[]): string {

@@ -7,7 +7,12 @@ const tablePrefix = 'egress-router-';
 
 /** The table of a program, with its family: `inet egress-router-net1`. */
 export function tableName(program: string): string {
-  return `inet ${tablePrefix}${program}`;
+  return `inet ${tableNameOf(program)}`;
+}
+
+/** The same without its family. */
+export function tableNameOf(program: string): string {
+  return `${tablePrefix}${program}`;
 }
 
 /** Type, hook and priority of each of our base chains; priorities as numbers, since not every hook knows every name. */

@@ -44,13 +44,17 @@ export class ElementSocket {
    */
   change(table: string, gone: Iterable<NftElement>, come: Iterable<NftElement>): void {
     const deletions = writeLists(table, type.deleteElements, 0, gone);
-    const additions = writeLists(table, type.newElements, flag.create, come);
-    this.#socket.commit([...deletions, ...additions]);
+    this.#socket.commit([...deletions, ...writeElements(table, come)]);
   }
 
   close(): void {
     this.#socket.close();
   }
+}
+
+/** The messages that add elements to a table of family `inet`. */
+export function writeElements(table: string, elements: Iterable<NftElement>): Buffer[] {
+  return writeLists(table, type.newElements, flag.create, elements);
 }
 
 /** Messages with the elements of each collection, as few as can be. */
