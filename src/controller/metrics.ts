@@ -1,5 +1,6 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, Gauge, Registry } from 'prom-client';
 import { isRecord } from '../api/shape.ts';
+import { collectProcessMetrics } from '../daemon/process-metrics.ts';
 import type { Router } from './router.ts';
 
 const prefix = 'egress_router_controller_';
@@ -33,7 +34,7 @@ export class ControllerMetrics {
   /** @param listRouters every EgressRouter as it was last seen; none where another process is the one that tells */
   constructor(listRouters: () => readonly Router[]) {
     // Looked at ten times a second instead of a hundred: a controller at rest should cost nothing.
-    collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: 100 });
+    collectProcessMetrics(this.registry);
     new Gauge({
       name: `${prefix}routers`,
       help: 'EgressRouters by namespace and by condition that is True; of the controller that works.',

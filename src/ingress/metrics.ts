@@ -1,4 +1,5 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { collectProcessMetrics } from '../daemon/process-metrics.ts';
 
 const prefix = 'egress_router_ingress_';
 
@@ -50,6 +51,6 @@ export class AgentMetrics {
 
   constructor() {
     // Looked at ten times a second instead of a hundred: an agent at rest should cost nothing.
-    collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: 100 });
+    collectProcessMetrics(this.registry);
   }
 }

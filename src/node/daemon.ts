@@ -49,7 +49,7 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
     events,
     log,
     times: options.times,
-    attachments: () => live.attachments,
+    routersOf: () => live.known,
     uidOf: (state) => live.podOf(state)?.uid,
     standingOf: (state) => {
       // A view that is old says nothing of a router that another node may have taken over.

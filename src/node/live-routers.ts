@@ -68,6 +68,11 @@ export class LiveRouters {
     for (const key of this.#attachments.keys()) if (!before.has(key)) this.#queue.add(key);
   }
 
+  /** Those that lived at the last look, by a key of their own; after the next look another map. */
+  get known(): ReadonlyMap<string, AttachmentState> {
+    return this.#attachments;
+  }
+
   /** Those that live now; one whose namespace is gone is not, whatever is remembered. */
   get attachments(): readonly AttachmentState[] {
     return [...this.#attachments.values()].filter((state) => this.#parts.routers.isAlive(state));

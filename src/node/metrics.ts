@@ -1,4 +1,5 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, Gauge, Registry } from 'prom-client';
+import { collectProcessMetrics } from '../daemon/process-metrics.ts';
 
 const prefix = 'egress_router_';
 
@@ -50,7 +51,7 @@ export class NodeMetrics {
   readonly closed = this.#gauge('closed', '1: the interface was closed since the address is somebody else’s.', router);
 
   constructor(count: () => number) {
-    collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: 100 });
+    collectProcessMetrics(this.registry);
     new Gauge({
       name: `${prefix}routers`,
       help: 'Routers that live on this node.',

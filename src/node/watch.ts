@@ -19,6 +19,12 @@ export interface WatchTimes {
 /** So many answers in a row that say that an address is another's, and the interface is closed whatever the API server says. */
 const mostConflicts = 3;
 
+/**
+ * Milliseconds after which a router's namespace is looked for again, where nothing else is due: one that goes
+ * without a DEL lives on by the sockets that are held in it.
+ */
+const aliveFor = 5_000;
+
 /** What the cluster says of a router's pod. */
 export type Standing =
   /** It is there, by a view that is fresh. */
@@ -33,7 +39,8 @@ export interface WatchParts {
   readonly events: EventRecorder;
   readonly log: DaemonLog;
   readonly times: WatchTimes;
-  readonly attachments: () => readonly AttachmentState[];
+  /** Routers by keys of their own, as they were when somebody looked last; another map after another look. */
+  readonly routersOf: () => ReadonlyMap<string, AttachmentState>;
   readonly standingOf: (state: AttachmentState) => Standing;
   /** UID of a router's pod; undefined where it is not known. */
   readonly uidOf: (state: AttachmentState) => string | undefined;
@@ -44,6 +51,8 @@ interface Watched {
   readonly labels: RouterLabels;
   readonly traffic: TrafficCounter;
   readonly due: Record<keyof WatchTimes, number>;
+  /** When its namespace is to be looked for. */
+  aliveUntil: number;
   conflicts: number;
   /** No gateway answered when it was last asked. */
   isCutOff: boolean;
@@ -62,6 +71,7 @@ export class RouterWatch {
   readonly #watched = new Map<string, Watched>();
   #timer: NodeJS.Timeout | undefined;
   #isFirst = true;
+  #known: ReadonlyMap<string, AttachmentState> = new Map();
 
   constructor(parts: WatchParts) {
     this.#parts = parts;
@@ -77,27 +87,44 @@ export class RouterWatch {
     clearInterval(this.#timer);
   }
 
+  /** Costs next to nothing where nothing is due: it happens each second, for every router. */
   #turn(): void {
+    const { routers, routersOf } = this.#parts;
     const now = performance.now();
-    const living = this.#parts.attachments();
-    this.#parts.routers.retain(living);
-    const states = new Map(living.map((state) => [`${state.id.containerId}@${state.id.ifname}`, state]));
-    for (const [key, { labels }] of this.#watched) {
-      if (states.has(key)) continue;
-      this.#watched.delete(key);
-      this.#problems.report(placeOf(labels), undefined);
-      this.#parts.metrics
-        .remove(labels)
-        .catch((error: unknown) => this.#parts.log.debug({ err: error }, 'Cannot forget series'));
-    }
-    for (const [key, state] of states) {
-      const known = this.#watched.get(key);
-      const watched = known ?? this.#begin(state, now);
-      watched.state = state;
-      this.#watched.set(key, watched);
-      if (!watched.isBusy && isDue(watched, now)) void this.#look(watched, now);
+    const known = routersOf();
+    if (known !== this.#known) this.#follow(known, now);
+    for (const [key, watched] of this.#watched) {
+      if (watched.isBusy) continue;
+      const due = isDue(watched, now);
+      if (!due && watched.aliveUntil > now) continue;
+      watched.aliveUntil = now + aliveFor;
+      if (!routers.isAlive(watched.state)) this.#forget(key, watched);
+      else if (due) void this.#look(watched, now);
     }
     this.#isFirst = false;
+  }
+
+  #follow(known: ReadonlyMap<string, AttachmentState>, now: number): void {
+    this.#known = known;
+    for (const [key, watched] of this.#watched) if (!known.has(key)) this.#forget(key, watched);
+    for (const [key, state] of known) {
+      const watched = this.#watched.get(key) ?? this.#begin(state, now);
+      watched.state = state;
+      this.#watched.set(key, watched);
+    }
+    this.#retain();
+  }
+
+  #forget(key: string, { labels }: Watched): void {
+    const { metrics, log } = this.#parts;
+    this.#watched.delete(key);
+    this.#retain();
+    this.#problems.report(placeOf(labels), undefined);
+    metrics.remove(labels).catch((error: unknown) => log.debug({ err: error }, 'Cannot forget series'));
+  }
+
+  #retain(): void {
+    this.#parts.routers.retain(Array.from(this.#watched.values(), ({ state }) => state));
   }
 
   /** Spread over the first interval, so that those of one start do not stay together. */
@@ -115,6 +142,7 @@ export class RouterWatch {
       labels,
       traffic: new TrafficCounter(this.#isFirst),
       due,
+      aliveUntil: spread(aliveFor),
       conflicts: 0,
       isCutOff: false,
       isClosed: false,
