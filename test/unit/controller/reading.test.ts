@@ -41,6 +41,7 @@ describe('conditions', () => {
     template: 'c',
     pods: [],
     progress: { kind: 'settled' },
+    isRestrained: false,
     podEvent: undefined,
   } as const;
   const situation = {
