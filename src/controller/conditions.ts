@@ -32,8 +32,6 @@ export interface MemberSituation {
   readonly pods: readonly RouterPod[];
   /** How far the configuration has come in the pod that lives. */
   readonly progress: Progress;
-  /** A pod should leave its node, and must not yet. */
-  readonly isRestrained: boolean;
   /** What Kubernetes last said of a pod that is not ready: a failed probe, a network that could not be made. */
   readonly podEvent: string | undefined;
 }

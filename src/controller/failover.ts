@@ -1,4 +1,4 @@
-import type { Probed } from './prober.ts';
+import type { Presence, ProbeTarget } from './prober.ts';
 
 /** Why a router's pod is to go. */
 export interface Departure {
@@ -24,47 +24,37 @@ export interface Verdict {
 }
 
 /**
- * What follows from what the prober sees. A node is gone when all routers on it are silent, a router alone
- * when another one on its node has answered since: until then nobody knows which of the two it is. Nothing
- * is done when two or more nodes are gone, and they are more than those that answer.
+ * What follows from what the prober sees. A node is gone when all routers on it are silent; nothing is
+ * done when two or more nodes are, and they are more than those that answer.
  */
-export function judgePresences(presences: readonly Probed[]): Verdict {
-  /** When a router of a node that is not gone answered last. */
-  const alive = new Map<string, number>();
-  for (const { target, presence, answeredAt } of presences)
-    if (presence === 'answers') alive.set(target.node, Math.max(answeredAt, alive.get(target.node) ?? 0));
-  const silent = presences.filter(({ presence }) => presence === 'gone');
-  const gone = new Set(silent.map(({ target }) => target.node).filter((node) => !alive.has(node)));
+export function judgePresences(
+  presences: readonly { readonly target: ProbeTarget; readonly presence: Presence }[],
+): Verdict {
+  const known = presences.filter(({ presence }) => presence !== 'unknown');
+  const alive = new Set(known.filter(({ presence }) => presence === 'answers').map(({ target }) => target.node));
+  const silent = known.filter(({ presence }) => presence === 'gone').map(({ target }) => target);
+  const gone = new Set(silent.map(({ node }) => node).filter((node) => !alive.has(node)));
   if (gone.size >= 2 && gone.size > alive.size) return { departures: new Map(), restraint: 'MostGone' };
   return {
     departures: new Map(
-      silent.flatMap(({ target: { uid, node }, goneAt }): [string, Departure][] => {
-        if (gone.has(node)) return [[uid, { reason: 'NodeGone', node }]];
-        return (alive.get(node) ?? 0) > goneAt ? [[uid, { reason: 'RouterSilent', node }]] : [];
-      }),
+      silent.map(({ uid, node }) => [uid, { reason: gone.has(node) ? 'NodeGone' : 'RouterSilent', node }]),
     ),
     restraint: undefined,
   };
 }
 
-/** So many departures in so many milliseconds: whatever we believe to see, we do not stir up a cluster. */
-const limit = { departures: 10, window: 60_000 };
+/** So many moves in so many milliseconds: whatever we believe to see, we do not stir up a cluster. */
+const limit = { moves: 10, window: 60_000 };
 
-/** Counts departures. A node that died is one, however many routers were on it: they must all go at once. */
+/** Counts moves of routers. */
 export class MoveLimit {
-  readonly #departures = new Map<string, number>();
+  #moves: number[] = [];
 
-  /**
-   * Whether a router may be moved now; its departure counts from then on.
-   *
-   * @param now milliseconds, of a clock that only goes forward
-   */
-  take({ reason, node }: Departure, uid: string, now: number): boolean {
-    for (const [key, at] of this.#departures) if (now - at >= limit.window) this.#departures.delete(key);
-    const key = reason === 'RouterSilent' ? uid : node;
-    if (this.#departures.has(key)) return true;
-    if (this.#departures.size >= limit.departures) return false;
-    this.#departures.set(key, now);
+  /** Whether another move is allowed now; it counts from then on. */
+  take(now: number): boolean {
+    this.#moves = this.#moves.filter((at) => now - at < limit.window);
+    if (this.#moves.length >= limit.moves) return false;
+    this.#moves.push(now);
     return true;
   }
 }

@@ -20,8 +20,6 @@ export interface RouterPod {
   readonly clusterAddresses: readonly string[];
   readonly isReady: boolean;
   readonly isEnding: boolean;
-  /** The scheduler found no node for it. */
-  readonly isUnschedulable: boolean;
   /** Why its container does not run, in Kubernetes' words: `ImagePullBackOff: …`. */
   readonly trouble: string | undefined;
   /** Addresses of `net1` by Multus's network-status; undefined where there is no such interface. */
@@ -50,9 +48,6 @@ export function readRouterPod(input: unknown): RouterPod | undefined {
     clusterAddresses: ips.flatMap(({ ip }) => text(ip) ?? []),
     isReady: conditions.some((one) => one.type === 'Ready' && one.status === 'True'),
     isEnding: (deletionTimestamp ?? undefined) !== undefined,
-    isUnschedulable: conditions.some(
-      ({ type, status: is, reason }) => type === 'PodScheduled' && is === 'False' && reason === 'Unschedulable',
-    ),
     trouble: readTrouble(status.containerStatuses),
     egressAddresses: readNetworkStatus(
       annotations['k8s.v1.cni.cncf.io/network-status'],

@@ -6,7 +6,7 @@ import type { ProbeTarget } from './prober.ts';
 import type { Router } from './router.ts';
 
 /** The port of every kubelet. */
-export const kubeletPort = 10_250;
+const kubeletPort = 10_250;
 
 /** Where to knock to learn whether routers live, in every namespace. */
 export class ProbeTargets {

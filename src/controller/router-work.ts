@@ -35,7 +35,7 @@ export interface WorkParts {
 }
 
 /** Milliseconds after which a router is looked at again, whatever happens. */
-const again = { restrained: 1_000, waiting: 2_000, starting: 10_000, trouble: 30_000 };
+const again = { waiting: 2_000, starting: 10_000, trouble: 30_000 };
 
 /** Brings one router at a time to what its EgressRouter says, and tells how it goes. */
 export class RouterWork {
@@ -90,11 +90,9 @@ export class RouterWork {
     const living = pods.find((pod) => !pod.isEnding && pod.configuration === kept.configuration);
     const progress: Progress =
       living === undefined ? { kind: 'settled' } : this.#live.judge(living, configuration, performance.now());
-    const planned = await departures.plan(router, pods, kept.avoidedNodes);
-    const move = planned === 'restrained' ? undefined : planned;
-    const avoided = move?.avoidedNodes ?? (await departures.relieve(kept.avoidedNodes, pods));
-    const replaces = progress.kind === 'replace' || avoided !== undefined;
-    const template = chooseTemplate(member, settings, current, replaces, avoided);
+    const move = await departures.plan(router, pods);
+    const replaces = progress.kind === 'replace' || move?.avoidedNodes !== undefined;
+    const template = chooseTemplate(member, settings, current, replaces, move?.avoidedNodes);
     const outcome = await this.#apply(router, member, template, parts);
     if (outcome.kind === 'applied' && move !== undefined) await departures.carryOut(router, move);
     return {
@@ -105,7 +103,6 @@ export class RouterWork {
       template: outcome.kind === 'waiting' ? undefined : template.configuration,
       pods,
       progress,
-      isRestrained: planned === 'restrained',
       podEvent: await this.#findPodEvent(router, pods),
     };
   }
@@ -141,7 +138,6 @@ export class RouterWork {
     await this.#status.write(router, describeRouter(situation), summarize(members, router.status, writeTime()));
     if (wait !== undefined || members.some((member) => member.wait !== undefined)) return again.waiting;
     if (trouble !== undefined || members.some((member) => member.trouble !== undefined)) return again.trouble;
-    if (members.some(({ isRestrained }) => isRestrained)) return again.restrained;
     const pending = members.flatMap(({ progress }) => (progress.kind === 'pending' ? [progress.left] : []));
     if (pending.length > 0) return Math.min(...pending) + 1;
     return members.every(isSettled) ? undefined : again.starting;
@@ -159,7 +155,6 @@ export class RouterWork {
         template: undefined,
         pods: [pod],
         progress: { kind: 'settled' },
-        isRestrained: false,
         podEvent: undefined,
       }));
   }

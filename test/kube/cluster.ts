@@ -42,8 +42,6 @@ export class Cluster {
   endTime = 20;
   /** Address of a pod in the cluster: where tests answer, or nobody. */
   podAddress: (pod: KubeObject) => string = () => '127.0.0.1';
-  /** Where a node itself answers. */
-  nodeAddress: (name: string) => string = () => '127.0.0.1';
   /** How pods come up; a test may make them fail. */
   podStatus: (pod: KubeObject) => { readonly status: object; readonly annotations: object } = (pod) => ready(pod);
   #isPending = false;
@@ -59,32 +57,25 @@ export class Cluster {
     };
   }
 
-  /** A node, ready for pods unless it is cordoned, or its kubelet has not been heard of. */
-  putNode(name: string, isCordoned = false, isReady = true): void {
+  /** A node, ready for pods unless it is cordoned. */
+  putNode(name: string, isCordoned = false): void {
     this.#server.put(paths.nodes, {
       metadata: { name },
       spec: { unschedulable: isCordoned },
-      status: {
-        conditions: [{ type: 'Ready', status: isReady ? 'True' : 'Unknown' }],
-        addresses: [{ type: 'InternalIP', address: this.nodeAddress(name) }],
-      },
+      status: { conditions: [{ type: 'Ready', status: 'True' }] },
     });
   }
 
-  /** Where a pod goes: to the first node that may have it; where there are no nodes, to one that nobody knows of. */
-  #schedule(pod: object): string | undefined {
+  /** Where a pod goes: to the first node that may have it, or one that is there always. */
+  #schedule(pod: object): string {
     const nodes = this.#all(paths.nodes);
     const { affinity } = pod as { affinity?: object };
-    const free = nodes.filter(({ metadata, spec, status }) => {
+    const free = nodes.filter(({ metadata, spec }) => {
       const isCordoned = (spec as { unschedulable: boolean }).unschedulable;
-      return (
-        !isCordoned &&
-        JSON.stringify(status).includes('"True"') &&
-        !JSON.stringify(affinity ?? {}).includes(`"${metadata.name}"`)
-      );
+      return !isCordoned && !JSON.stringify(affinity ?? {}).includes(`"${metadata.name}"`);
     });
     const { length } = this.#server.all(paths.pods);
-    return nodes.length === 0 ? 'node-1' : free[this.spread ? length % free.length : 0]?.metadata.name;
+    return free[this.spread ? length % free.length : 0]?.metadata.name ?? 'node-1';
   }
 
   /** Looks at everything again: its settings are others. */
@@ -177,7 +168,6 @@ export class Cluster {
     }
     if (pod !== undefined) return;
     const uid = `pod-${++this.#count}`;
-    const nodeName = this.#schedule(spec.template.spec);
     const made: KubeObject = {
       metadata: {
         namespace,
@@ -187,14 +177,9 @@ export class Cluster {
         annotations: spec.template.metadata.annotations,
         ownerReferences: [{ kind: 'ReplicaSet', name, uid: metadata.uid }],
       },
-      spec: { ...spec.template.spec, nodeName },
+      spec: { ...spec.template.spec, nodeName: this.#schedule(spec.template.spec) },
       template,
     };
-    if (nodeName === undefined) {
-      const conditions = [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable' }];
-      this.#server.put(paths.pods, { ...made, status: { phase: 'Pending', conditions } });
-      return;
-    }
     const { status: reported, annotations } = this.podStatus(made);
     const status = { podIPs: [{ ip: this.podAddress(made) }], ...reported };
     this.#server.put(paths.pods, {

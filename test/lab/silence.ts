@@ -23,11 +23,6 @@ export class SilentAddresses {
     execaSync('nft', ['add', 'element', 'ip', this.#table, 'silent', '{', address, '}']);
   }
 
-  /** The machine is there again. */
-  revive(address: string): void {
-    execaSync('nft', ['delete', 'element', 'ip', this.#table, 'silent', '{', address, '}']);
-  }
-
   close(): void {
     execaSync('nft', ['delete', 'table', 'ip', this.#table]);
   }

@@ -41,7 +41,6 @@ describe('conditions', () => {
     template: 'c',
     pods: [],
     progress: { kind: 'settled' },
-    isRestrained: false,
     podEvent: undefined,
   } as const;
   const situation = {
