@@ -74,20 +74,18 @@ export class KubeLease {
   async #acquire(): Promise<boolean> {
     const { namespace, name, holder } = this.#settings;
     const folder = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
-    // A server that fell silent must not keep us from the next try: by then it may answer again.
-    const signal = AbortSignal.timeout(Math.ceil(this.#duration / 3));
-    const lease = await this.#api.get(`${folder}/${name}`, {}, signal).catch((error: unknown) => {
+    const lease = await this.#api.get(`${folder}/${name}`, {}).catch((error: unknown) => {
       if (error instanceof KubeError && error.status === 404) return undefined;
       throw error;
     });
     if (lease === undefined) {
-      await this.#api.create(folder, this.#write(undefined), signal);
+      await this.#api.create(folder, this.#write(undefined));
       return true;
     }
     const spec = isRecord(lease) && isRecord(lease.spec) ? lease.spec : {};
     if (spec.holderIdentity !== holder && !this.#isStale(JSON.stringify([spec.holderIdentity, spec.renewTime])))
       return false;
-    await this.#api.replace(`${folder}/${name}`, this.#write(versionOf(lease)), signal);
+    await this.#api.replace(`${folder}/${name}`, this.#write(versionOf(lease)));
     return true;
   }
 
