@@ -89,7 +89,7 @@ export class RouterController {
       ...shared,
       nodeSelector: settings.nodeSelector,
       nodes: () => this.#nodes,
-      departureOf: (uid) => this.#verdict.departures.get(uid),
+      departures: () => this.#verdict.departures,
       count: (what, reason) => this.#metrics[what === 'moved' ? 'moves' : 'restraints'].inc({ reason }),
     });
     this.#work = new RouterWork({ ...shared, settings, stores: this.#stores, departures });
@@ -156,7 +156,7 @@ export class RouterController {
   }
 
   #reviewNodes(): void {
-    const states = this.#nodes.map(({ name, isLeft, isReady }) => `${name} ${isLeft} ${isReady}`);
+    const states = this.#nodes.map(({ name, isLeft, isOpen, isReady }) => `${name} ${isLeft} ${isOpen} ${isReady}`);
     const text = states.sort().join();
     if (text === this.#nodeStates) return;
     this.#nodeStates = text;

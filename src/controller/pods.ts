@@ -20,6 +20,8 @@ export interface RouterPod {
   readonly clusterAddresses: readonly string[];
   readonly isReady: boolean;
   readonly isEnding: boolean;
+  /** No node may have it, by the scheduler's word. */
+  readonly isUnschedulable: boolean;
   /** Why its container does not run, in Kubernetes' words: `ImagePullBackOff: …`. */
   readonly trouble: string | undefined;
   /** Addresses of `net1` by Multus's network-status; undefined where there is no such interface. */
@@ -48,6 +50,7 @@ export function readRouterPod(input: unknown): RouterPod | undefined {
     clusterAddresses: ips.flatMap(({ ip }) => text(ip) ?? []),
     isReady: conditions.some((one) => one.type === 'Ready' && one.status === 'True'),
     isEnding: (deletionTimestamp ?? undefined) !== undefined,
+    isUnschedulable: conditions.some((one) => one.type === 'PodScheduled' && one.reason === 'Unschedulable'),
     trouble: readTrouble(status.containerStatuses),
     egressAddresses: readNetworkStatus(
       annotations['k8s.v1.cni.cncf.io/network-status'],
