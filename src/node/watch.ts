@@ -34,7 +34,7 @@ export interface WatchParts {
   readonly log: DaemonLog;
   readonly times: WatchTimes;
   readonly attachments: () => readonly AttachmentState[];
-  readonly standingOf: (state: AttachmentState) => Standing;
+  readonly standingOf: (state: AttachmentState) => Promise<Standing>;
   /** UID of a router's pod; undefined where it is not known. */
   readonly uidOf: (state: AttachmentState) => string | undefined;
 }
@@ -209,7 +209,7 @@ export class RouterWatch {
     watched.conflicts++;
     const { conflicts } = watched;
     log.warn({ ...labels, address, mac, conflicts }, 'Another machine has the address of a router');
-    if (standingOf(state) === 'current' && conflicts < mostConflicts) {
+    if (conflicts < mostConflicts && (await standingOf(state)) === 'current') {
       routers.announce(state);
       return;
     }

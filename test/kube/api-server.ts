@@ -69,6 +69,8 @@ export class TestApiServer {
   readonly requests: string[] = [];
   /** Answers nothing to anybody, as a server that is overloaded. */
   isSilent = false;
+  /** Watches are told nothing, as over a connection that was lost and does not know it yet. */
+  isMute = false;
   /** Ends an object that does not go at once when it is deleted; returns whether it does. */
   end: ((collection: string, key: string, graceSeconds: number | undefined) => boolean) | undefined;
   /** What a SelfSubjectAccessReview is answered. */
@@ -238,7 +240,7 @@ export class TestApiServer {
 
   #tell(event: LoggedEvent): void {
     this.#log.push(event);
-    for (const { collection, selector, response } of this.#watchers) {
+    for (const { collection, selector, response } of this.isMute ? [] : this.#watchers) {
       if (collection === event.collection && selector(event.object)) response.write(`${JSON.stringify(event)}\n`);
     }
     for (const listener of this.#listeners) listener(event.collection);
@@ -291,6 +293,15 @@ export class TestApiServer {
     if (this.#collections.has(url.pathname) && request.method === 'GET') {
       if (url.searchParams.get('watch') === 'true') this.#watch(url, response);
       else this.#list(url, response);
+      return;
+    }
+    const { root, namespace, plural, name } = parsePath(url.pathname);
+    if (request.method === 'GET' && plural !== '' && name === undefined && this.has(`${root}/${plural}`)) {
+      const isSelected = parseSelector(url);
+      const items = this.all(`${root}/${plural}`).filter(
+        (one) => one.metadata.namespace === namespace && isSelected(one),
+      );
+      send(response, 200, { kind: 'List', metadata: { resourceVersion: `${this.#version}` }, items });
       return;
     }
     this.#answerObject(request.method ?? '', url.pathname, body, response);
