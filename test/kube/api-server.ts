@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Certificate } from '../lab/certificates.ts';
 import { describeGroup, keyOf, type LabelSelector, mergePatch, parsePath, parseSelector } from './api-path.ts';
@@ -79,6 +79,8 @@ export class TestApiServer {
   connections = 0;
   /** How many requests were answered 401. */
   refusals = 0;
+  readonly #sockets: Socket[] = [];
+  readonly #lost = new WeakSet<Socket>();
   readonly #server: Server;
   readonly #words: ServerWords;
   readonly #collections = new Map<string, Map<string, KubeObject>>();
@@ -112,7 +114,10 @@ export class TestApiServer {
             },
             listener,
           );
-    this.#server.on(tls === undefined ? 'connection' : 'secureConnection', () => void this.connections++);
+    this.#server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
+      this.connections++;
+      this.#sockets.push(socket);
+    });
   }
 
   async start(): Promise<string> {
@@ -204,6 +209,11 @@ export class TestApiServer {
     this.#server.closeAllConnections();
   }
 
+  /** Answers nothing by the connections that there are, as where one of several servers lost its power. */
+  loseConnections(): void {
+    for (const socket of this.#sockets) this.#lost.add(socket);
+  }
+
   /** Cuts all watches as a lost connection does. */
   dropWatches(): void {
     for (const { response } of this.#watchers) response.destroy();
@@ -248,7 +258,7 @@ export class TestApiServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const line = `${request.method} ${request.url}`;
-    if (this.isSilent) return;
+    if (this.isSilent || this.#lost.has(request.socket)) return;
     if (this.#words.admits?.(request) === false) {
       this.refusals++;
       refuse(response, 401, 'Unauthorized');
