@@ -189,6 +189,8 @@ export class RouterController {
     // One that waits for leadership knocks, too: it must know whom it has heard.
     const { pods, deployments, definitions } = this.#stores;
     this.#prober.set(this.#targets.update(namespace, living, pods.in(namespace), this.#nodes));
+    // What was silent may be another pod's place now.
+    this.#verdict = judgePresences(this.#prober.presences);
     if (!this.#parts.leadership.isHeld) return undefined;
     const owners = listOwners([...definitions.in(namespace), ...deployments.in(namespace)]);
     const names = assignNames(

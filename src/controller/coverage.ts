@@ -30,6 +30,12 @@ export function controllerNameOf(object: unknown): string | undefined {
   return typeof name === 'string' ? name : undefined;
 }
 
+/** As {@link controllerOf}, its kind. */
+export function controllerKindOf(object: unknown): string | undefined {
+  const kind = readController(object)?.kind;
+  return typeof kind === 'string' ? kind : undefined;
+}
+
 function readController(object: unknown): Readonly<Record<string, unknown>> | undefined {
   const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
   const owners = Array.isArray(metadata.ownerReferences) ? metadata.ownerReferences : [];

@@ -19,8 +19,8 @@ interface Move {
 /** What is to be done about the place of a router. */
 export interface DeparturePlan {
   readonly move?: Move;
-  /** The nodes that its pods are to stay away from are others now: it needs another template. */
-  readonly replaces: boolean;
+  /** Other nodes than before that its pods are to stay away from: it needs another template. */
+  readonly avoidedNodes?: readonly string[];
   /** It is to go, and is left where it is for a reason that passes by itself. */
   readonly isHeldBack: boolean;
 }
@@ -87,25 +87,32 @@ export class Departures {
       const isLeft = nodes().some((one) => one.name === node && one.isLeft);
       const departure = departures().get(uid) ?? (isLeft ? { reason: 'NodeLeft' as const, node } : undefined);
       if (departure === undefined) continue;
+      const hasOther = hasRefuge(nodes(), new Set([node]), nodeSelector);
       const isRefuge = hasRefuge(nodes(), new Set([node, ...dead]), nodeSelector);
-      // Where it could not run elsewhere, it is better left where it is.
-      if (!isRefuge && departure.reason !== 'RouterSilent') {
-        isHeldBack ||= hasRefuge(nodes(), new Set([node]), nodeSelector);
+      // A node that may be dead is better than one that is, and worse than one that is to be left.
+      const isBetterElsewhere = departure.reason === 'NodeGone' ? hasOther : isRefuge;
+      if (!isBetterElsewhere && departure.reason !== 'RouterSilent') {
+        isHeldBack ||= hasOther;
         continue;
       }
       const restraint = await this.#findRestraint(router, pod);
       if (restraint !== undefined) {
         this.#restrain(router, uid, restraint, departure);
-        return { replaces: false, isHeldBack: true };
+        return { isHeldBack: true };
       }
       this.#restrained.delete(uid);
-      return { move: { pod, departure }, replaces: departure.reason === 'NodeGone' || isOutdated, isHeldBack: false };
+      const isOther = departure.reason === 'NodeGone' || isOutdated;
+      return {
+        move: { pod, departure },
+        isHeldBack: false,
+        ...(isOther && { avoidedNodes: isRefuge ? dead : [node] }),
+      };
     }
     const isStuck = pods.some((pod) => pod.isUnschedulable) && pods.every((pod) => pod.isEnding || !pod.node);
-    return { replaces: isStuck && isOutdated, isHeldBack };
+    return { isHeldBack, ...(isStuck && isOutdated && { avoidedNodes: dead }) };
   }
 
-  async #findRestraint({ meta }: Router, { name }: RouterPod): Promise<Restraint | undefined> {
+  async #findRestraint({ meta }: Router, { name, member }: RouterPod): Promise<Restraint | undefined> {
     const { api, signal } = this.#parts;
     const path = pathOf(resources.pods, meta.namespace, name);
     const isFresh = await api.get(path, {}, AbortSignal.any([signal, AbortSignal.timeout(freshness)])).then(
@@ -113,7 +120,7 @@ export class Departures {
       (error: unknown) => isStatus(error, 404),
     );
     if (!isFresh) return 'ApiStale';
-    return this.#limit.take(performance.now()) ? undefined : 'RateLimited';
+    return this.#limit.take(`${meta.uid} ${member}`, performance.now()) ? undefined : 'RateLimited';
   }
 
   /**

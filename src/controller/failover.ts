@@ -44,17 +44,18 @@ export function judgePresences(
 }
 
 /** So many moves in so many milliseconds: whatever we believe to see, we do not stir up a cluster. */
-const limit = { moves: 10, window: 60_000 };
+const limit = { moves: 10, ofOne: 3, window: 60_000 };
 
 /** Counts moves of routers. */
 export class MoveLimit {
-  #moves: number[] = [];
+  #moves: { readonly router: string; readonly at: number }[] = [];
 
-  /** Whether another move is allowed now; it counts from then on. */
-  take(now: number): boolean {
-    this.#moves = this.#moves.filter((at) => now - at < limit.window);
-    if (this.#moves.length >= limit.moves) return false;
-    this.#moves.push(now);
+  /** Whether another move is allowed now; it counts from then on. One router cannot use up what is for all. */
+  take(router: string, now: number): boolean {
+    this.#moves = this.#moves.filter(({ at }) => now - at < limit.window);
+    const own = this.#moves.filter((one) => one.router === router).length;
+    if (this.#moves.length >= limit.moves || own >= limit.ofOne) return false;
+    this.#moves.push({ router, at: now });
     return true;
   }
 }

@@ -98,9 +98,9 @@ export class RouterWork {
     const living = pods.find((pod) => !pod.isEnding && pod.configuration === kept.configuration);
     const progress: Progress =
       living === undefined ? { kind: 'settled' } : this.#live.judge(living, configuration, performance.now());
-    const { move, replaces, isHeldBack } = await departures.plan(router, pods, avoidedNodes);
-    const isReplaced = progress.kind === 'replace' || replaces;
-    const template = chooseTemplate(member, settings, current, isReplaced, departures.deadNodes);
+    const { move, avoidedNodes: avoided, isHeldBack } = await departures.plan(router, pods, avoidedNodes);
+    const isReplaced = progress.kind === 'replace' || avoided !== undefined;
+    const template = chooseTemplate(member, settings, current, isReplaced, avoided ?? departures.deadNodes);
     const outcome = await this.#apply(router, member, template, parts);
     if (outcome.kind === 'applied' && move !== undefined) await departures.carryOut(router, move);
     const situation: MemberSituation = {
@@ -179,7 +179,8 @@ export class RouterWork {
     });
   }
 
-  #podsOf({ meta }: Router, { identity }: RouterNames): RouterPod[] {
+  /** Whoever may create pods may give them a router's labels: those of its Deployments alone are meant. */
+  #podsOf({ meta }: Router, { identity, deployment }: RouterNames): RouterPod[] {
     const isOurs = (object: unknown): boolean => {
       const labels = isRecord(object) && isRecord(object.metadata) ? object.metadata.labels : undefined;
       return isRecord(labels) && Object.entries(identity).every(([key, value]) => labels[key] === value);
@@ -187,7 +188,8 @@ export class RouterWork {
     return this.#parts.stores.pods
       .in(meta.namespace)
       .filter(isOurs)
-      .flatMap((object) => readRouterPod(object) ?? []);
+      .flatMap((object) => readRouterPod(object) ?? [])
+      .filter(({ replicaSet }) => replicaSet?.startsWith(`${deployment}-`) === true);
   }
 
   async #findPodEvent({ meta }: Router, pods: readonly RouterPod[]): Promise<string | undefined> {

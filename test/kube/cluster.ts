@@ -180,7 +180,7 @@ export class Cluster {
         uid,
         labels: spec.template.metadata.labels,
         annotations: spec.template.metadata.annotations,
-        ownerReferences: [{ kind: 'ReplicaSet', name, uid: metadata.uid }],
+        ownerReferences: [{ kind: 'ReplicaSet', name: `${name}-6d4cf`, uid: metadata.uid, controller: true }],
       },
       spec: spec.template.spec,
       template,

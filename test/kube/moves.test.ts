@@ -139,4 +139,48 @@ describe('A router that is moved', () => {
     kill('n1');
     await runsOn('n2');
   });
+
+  it('is moved whatever pods somebody else calls its own namespace’s router', async () => {
+    for (const node of ['n1', 'n2', 'n3', 'n4', 'n5']) lab.cluster.putNode(node);
+    await start();
+    // Whoever may create pods may give them labels.
+    const [router] = lab.server.all(paths.pods);
+    const forge = (node: string): KubeObject =>
+      lab.server.put(paths.pods, {
+        metadata: { namespace: 'shop', name: `forged-${node}`, uid: `forged-${node}`, labels: router?.metadata.labels },
+        spec: { nodeName: node },
+        status: { conditions: [{ type: 'Ready', status: 'True' }], podIPs: [{ ip: hostOf(node) }] },
+      });
+    const forged = ['n2', 'n3', 'n4'];
+    for (const node of forged) forge(node);
+    await heard();
+    for (const node of forged) network.silence(hostOf(node));
+    await heard();
+    const living = () => forged.filter((node) => lab.server.get(paths.pods, `shop/forged-${node}`) !== undefined);
+    assert.deepEqual(living(), forged, 'a pod that is nobody’s was deleted');
+    kill('n1');
+    await until(
+      () => lab.server.get(paths.pods, `shop/${router?.metadata.name}`) === undefined,
+      () => [nodes(), eventReasons()],
+      3000,
+    );
+  });
+
+  it('stays on a node that was silent for a while, and lives', async () => {
+    lab.cluster.putNode('n1');
+    lab.cluster.putNode('n2', true);
+    await start();
+    network.silence(hostOf('n1'));
+    await heard();
+    // Its gateway was away, too, and there was no other node.
+    const [pod] = lab.server.all(paths.pods);
+    assert.ok(pod !== undefined);
+    lab.server.put(paths.pods, { ...pod, status: { ...(pod.status as object), conditions: [] } });
+    network.revive(hostOf('n1'));
+    await heard();
+    lab.cluster.putNode('n2');
+    await heard();
+    assert.deepEqual(nodes(), ['n1']);
+    assert.ok(!eventReasons().includes('NodeGone'));
+  });
 });
