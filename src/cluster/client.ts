@@ -117,6 +117,7 @@ class HttpsKubeApi implements KubeApi {
       } catch (cause) {
         // Certificates and tokens may have been replaced since they were read.
         this.#credentials.forget();
+        if (isTimeout(limit.signal)) this.#pool.dropIdle();
         const isRefusal = isCertificateRefusal(cause);
         const reason = isRefusal ? await explainRefusal(this.#access, cause) : this.#describe(cause, limit);
         throw new KubeError(`${action}: ${reason}`, 0, undefined, { cause });
@@ -199,6 +200,11 @@ class HttpsKubeApi implements KubeApi {
 
 function isSuccess({ statusCode = 0 }: IncomingMessage): boolean {
   return statusCode >= 200 && statusCode < 300;
+}
+
+/** Whether a request ended since its time was over, its own or its caller's. */
+function isTimeout({ aborted, reason }: AbortSignal): boolean {
+  return aborted && reason instanceof Error && reason.name === 'TimeoutError';
 }
 
 function isReset(error: unknown): boolean {

@@ -71,13 +71,18 @@ export class ConnectionPool {
     return requestSecure({ ...options, ...tlsOptionsOf(this.#access, credentials) });
   }
 
+  /** Lets go of connections that carry nothing: the server behind them may be gone, and the next request needs another. */
+  dropIdle(): void {
+    for (const sockets of Object.values(this.#agent?.agent.freeSockets ?? {})) {
+      for (const socket of sockets ?? []) socket.destroy();
+    }
+  }
+
   #agentFor(credentials: Credentials): Agent {
     const { authority, certificate, key } = credentials;
     const of = JSON.stringify([authority, certificate, key]);
     if (this.#agent?.of === of) return this.#agent.agent;
-    for (const sockets of Object.values(this.#agent?.agent.freeSockets ?? {})) {
-      for (const socket of sockets ?? []) socket.destroy();
-    }
+    this.dropIdle();
     const agent = this.#openAgent();
     this.#agent = { of, agent };
     return agent;

@@ -56,8 +56,10 @@ export class KubeLease {
   async #turn(): Promise<void> {
     const wasHeld = this.isHeld;
     const begun = performance.now();
+    let pause = this.#duration / 3;
     try {
-      if (await this.#acquire()) {
+      // A connection whose server died without a word must not cost us the lease: the next request makes a new one.
+      if (await this.#acquire(AbortSignal.timeout(Math.ceil(this.#duration / 3)))) {
         // Counted from before the request: the server's clock started at the latest then.
         this.#heldUntil = begun + (this.#duration * 2) / 3;
         if (!wasHeld) this.#onChange();
@@ -66,26 +68,27 @@ export class KubeLease {
     } catch (error) {
       // Somebody else was quicker (409): no trouble, but the order of things.
       const isRace = error instanceof KubeError && error.status === 409;
+      if (wasHeld) pause = this.#duration / 15;
       this.#report(isRace ? undefined : error instanceof Error ? error.message : String(error));
     }
-    if (!this.#isClosed) this.#timer = setTimeout(() => void this.#turn(), this.#duration / 3);
+    if (!this.#isClosed) this.#timer = setTimeout(() => void this.#turn(), pause);
   }
 
-  async #acquire(): Promise<boolean> {
+  async #acquire(signal: AbortSignal): Promise<boolean> {
     const { namespace, name, holder } = this.#settings;
     const folder = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
-    const lease = await this.#api.get(`${folder}/${name}`, {}).catch((error: unknown) => {
+    const lease = await this.#api.get(`${folder}/${name}`, {}, signal).catch((error: unknown) => {
       if (error instanceof KubeError && error.status === 404) return undefined;
       throw error;
     });
     if (lease === undefined) {
-      await this.#api.create(folder, this.#write(undefined));
+      await this.#api.create(folder, this.#write(undefined), signal);
       return true;
     }
     const spec = isRecord(lease) && isRecord(lease.spec) ? lease.spec : {};
     if (spec.holderIdentity !== holder && !this.#isStale(JSON.stringify([spec.holderIdentity, spec.renewTime])))
       return false;
-    await this.#api.replace(`${folder}/${name}`, this.#write(versionOf(lease)));
+    await this.#api.replace(`${folder}/${name}`, this.#write(versionOf(lease)), signal);
     return true;
   }
 

@@ -89,7 +89,7 @@ export class RouterController {
       ...shared,
       nodeSelector: settings.nodeSelector,
       nodes: () => this.#nodes,
-      departureOf: (uid) => this.#verdict.departures.get(uid),
+      departures: () => this.#verdict.departures,
       count: (what, reason) => this.#metrics[what === 'moved' ? 'moves' : 'restraints'].inc({ reason }),
     });
     this.#work = new RouterWork({ ...shared, settings, stores: this.#stores, departures });
@@ -156,7 +156,7 @@ export class RouterController {
   }
 
   #reviewNodes(): void {
-    const states = this.#nodes.map(({ name, isLeft, isReady }) => `${name} ${isLeft} ${isReady}`);
+    const states = this.#nodes.map(({ name, isLeft, isOpen, isReady }) => `${name} ${isLeft} ${isOpen} ${isReady}`);
     const text = states.sort().join();
     if (text === this.#nodeStates) return;
     this.#nodeStates = text;
@@ -189,6 +189,8 @@ export class RouterController {
     // One that waits for leadership knocks, too: it must know whom it has heard.
     const { pods, deployments, definitions } = this.#stores;
     this.#prober.set(this.#targets.update(namespace, living, pods.in(namespace), this.#nodes));
+    // What was silent may be another pod's place now.
+    this.#verdict = judgePresences(this.#prober.presences);
     if (!this.#parts.leadership.isHeld) return undefined;
     const owners = listOwners([...definitions.in(namespace), ...deployments.in(namespace)]);
     const names = assignNames(

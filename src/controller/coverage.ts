@@ -20,8 +20,24 @@ export function isCovered(wanted: unknown, actual: unknown): boolean {
 
 /** UID of the object that owns another as its controller; undefined where there is none. */
 export function controllerOf(object: unknown): string | undefined {
+  const uid = readController(object)?.uid;
+  return typeof uid === 'string' ? uid : undefined;
+}
+
+/** As {@link controllerOf}, its name. */
+export function controllerNameOf(object: unknown): string | undefined {
+  const name = readController(object)?.name;
+  return typeof name === 'string' ? name : undefined;
+}
+
+/** As {@link controllerOf}, its kind. */
+export function controllerKindOf(object: unknown): string | undefined {
+  const kind = readController(object)?.kind;
+  return typeof kind === 'string' ? kind : undefined;
+}
+
+function readController(object: unknown): Readonly<Record<string, unknown>> | undefined {
   const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
   const owners = Array.isArray(metadata.ownerReferences) ? metadata.ownerReferences : [];
-  const owner = owners.find((one: unknown) => isRecord(one) && one.controller === true);
-  return isRecord(owner) && typeof owner.uid === 'string' ? owner.uid : undefined;
+  return owners.filter(isRecord).find((one) => one.controller === true);
 }

@@ -3,18 +3,28 @@ import type { EventRecorder } from '../cluster/events.ts';
 import type { KubeApi } from '../cluster/port.ts';
 import { isStatus } from '../cluster/status-patch.ts';
 import type { DaemonLog } from '../daemon/log.ts';
+import { DeadNodes } from './dead-nodes.ts';
 import { type Departure, MoveLimit, type Restraint } from './failover.ts';
 import { type ClusterNode, hasRefuge } from './nodes.ts';
 import type { RouterPod } from './pods.ts';
+import { kubeletPort } from './probe-targets.ts';
+import { knockByConnecting } from './prober.ts';
 import { pathOf, resources } from './resources.ts';
 import { objectOf, type Router } from './router.ts';
 
 /** A pod that is to go now. */
-export interface Move {
+interface Move {
   readonly pod: RouterPod;
   readonly departure: Departure;
-  /** Nodes that the next pod must stay away from; undefined: the scheduler knows by itself. */
+}
+
+/** What is to be done about the place of a router. */
+export interface DeparturePlan {
+  readonly move?: Move;
+  /** Other nodes than before that its pods are to stay away from: it needs another template. */
   readonly avoidedNodes?: readonly string[];
+  /** It is to go, and is left where it is for a reason that passes by itself. */
+  readonly isHeldBack: boolean;
 }
 
 /** With what pods are moved. */
@@ -24,8 +34,8 @@ export interface DepartureParts {
   readonly log: DaemonLog;
   readonly nodeSelector: Readonly<Record<string, string>>;
   readonly nodes: () => readonly ClusterNode[];
-  /** What the prober sees of a pod, by its UID. */
-  readonly departureOf: (uid: string) => Departure | undefined;
+  /** What the prober sees, by UID of the pod. */
+  readonly departures: () => ReadonlyMap<string, Departure>;
   readonly count: (what: 'moved' | 'restrained', reason: Departure['reason'] | Restraint) => void;
   readonly checkWriter: () => void;
   readonly signal: AbortSignal;
@@ -33,6 +43,12 @@ export interface DepartureParts {
 
 /** Milliseconds for the API server to confirm that a pod is still there: longer, and our view may be old. */
 const freshness = 1500;
+
+/** Milliseconds for a node to answer. */
+const answerTime = 500;
+
+/** Pods that were left alone. */
+const mostRemembered = 1000;
 
 const words: Readonly<Record<Departure['reason'], string>> = {
   NodeGone: 'no router on it answers',
@@ -44,59 +60,135 @@ const words: Readonly<Record<Departure['reason'], string>> = {
 export class Departures {
   readonly #parts: DepartureParts;
   readonly #limit = new MoveLimit();
+  readonly #dead = new DeadNodes();
+  /** Why pods were left alone when they were last looked at, by UID: told once. */
+  readonly #restrained = new Map<string, Restraint>();
 
   constructor(parts: DepartureParts) {
     this.#parts = parts;
   }
 
-  /** Which of a router's pods is to go now, if any; nothing is done yet. Never rejects. */
-  async plan(router: Router, pods: readonly RouterPod[]): Promise<Move | undefined> {
-    const { api, nodes, departureOf, nodeSelector, signal } = this.#parts;
-    for (const pod of pods) {
-      if (pod.isEnding || pod.node === undefined) continue;
-      const { node, uid, name } = pod;
-      const isLeft = nodes().some((one) => one.name === node && one.isLeft);
-      const departure = departureOf(uid) ?? (isLeft ? { reason: 'NodeLeft' as const, node } : undefined);
-      if (departure === undefined) continue;
-      const isRefuge = hasRefuge(nodes(), new Set([node]), nodeSelector);
+  /** Nodes that died of late, which the scheduler may not know. */
+  get deadNodes(): readonly string[] {
+    return this.#dead.recent(performance.now());
+  }
+
+  /**
+   * Which of a router's pods is to go now, if any; nothing is done yet. Never rejects.
+   *
+   * @param avoidedNodes of the router's template as it is
+   */
+  async plan(router: Router, pods: readonly RouterPod[], avoidedNodes: readonly string[]): Promise<DeparturePlan> {
+    const { nodes, departures, nodeSelector } = this.#parts;
+    for (const { reason, node } of departures().values())
+      if (reason === 'NodeGone') this.#dead.note(node, performance.now());
+    const leaving = pods.flatMap((pod) => {
+      const departure = this.#departureOf(pod);
+      return departure === undefined ? [] : [{ pod, departure }];
+    });
+    const isStuck = pods.some((pod) => pod.isUnschedulable) && pods.every((pod) => pod.isEnding || !pod.node);
+    if (leaving.length === 0 && !isStuck) return { isHeldBack: false };
+    const dead = await this.#findDead(new Set(leaving.map(({ departure }) => departure.node)), avoidedNodes);
+    // What was avoided once is no reason to stay away for ever: the node may be the only one that is left.
+    const isOutdated = avoidedNodes.some((node) => !dead.includes(node));
+    let isHeldBack = false;
+    for (const { pod, departure } of leaving) {
+      const { reason, node } = departure;
       // Where it could not run elsewhere, it is better left where it is.
-      if (!isRefuge && departure.reason !== 'RouterSilent') continue;
-      const path = pathOf(resources.pods, router.meta.namespace, name);
-      const isFresh = await api.get(path, {}, AbortSignal.any([signal, AbortSignal.timeout(freshness)])).then(
-        () => true,
-        (error: unknown) => isStatus(error, 404),
-      );
-      if (!isFresh) return this.#restrain(router, 'ApiStale', departure);
-      if (!this.#limit.take(performance.now())) return this.#restrain(router, 'RateLimited', departure);
-      return { pod, departure, ...(departure.reason === 'NodeGone' && { avoidedNodes: [node] }) };
+      if (reason !== 'RouterSilent' && !hasRefuge(nodes(), new Set([node, ...dead]), nodeSelector)) {
+        isHeldBack ||= hasRefuge(nodes(), new Set([node]), nodeSelector);
+        continue;
+      }
+      const restraint = await this.#findRestraint(router, pod, departure);
+      if (restraint !== undefined) {
+        this.#restrain(router, pod.uid, restraint, departure);
+        return { isHeldBack: true };
+      }
+      this.#restrained.delete(pod.uid);
+      const isOther = reason === 'NodeGone' || isOutdated;
+      return { move: { pod, departure }, isHeldBack: false, ...(isOther && { avoidedNodes: dead }) };
     }
-    return undefined;
+    return { isHeldBack, ...(isStuck && isOutdated && { avoidedNodes: dead }) };
+  }
+
+  #departureOf({ uid, node, isEnding }: RouterPod): Departure | undefined {
+    if (isEnding || node === undefined) return undefined;
+    const isLeft = this.#parts.nodes().some((one) => one.name === node && one.isLeft);
+    return this.#parts.departures().get(uid) ?? (isLeft ? { reason: 'NodeLeft', node } : undefined);
+  }
+
+  /** Nodes that died of late, without those that answer again: the only other one may be one that was away for seconds. */
+  async #findDead(left: ReadonlySet<string>, avoidedNodes: readonly string[]): Promise<readonly string[]> {
+    for (const node of avoidedNodes) this.#dead.suspect(node, performance.now());
+    const others = this.deadNodes.filter((node) => !left.has(node));
+    const alive = await Promise.all(others.map(async (node) => ((await this.#answers(node)) ? [node] : [])));
+    for (const node of alive.flat()) this.#dead.forget(node);
+    return this.deadNodes;
+  }
+
+  /** Whether a node is ready by its kubelet's word, which is old for 40 s after a death, and answers by itself. */
+  async #answers(name: string): Promise<boolean> {
+    const node = this.#parts.nodes().find((one) => one.name === name);
+    if (node?.address === undefined || !node.isReady) return false;
+    return await knockByConnecting({ host: node.address, port: kubeletPort }, answerTime);
+  }
+
+  async #findRestraint({ meta }: Router, pod: RouterPod, departure: Departure): Promise<Restraint | undefined> {
+    const { api, signal } = this.#parts;
+    const path = pathOf(resources.pods, meta.namespace, pod.name);
+    const isFresh = await api.get(path, {}, AbortSignal.any([signal, AbortSignal.timeout(freshness)])).then(
+      () => true,
+      (error: unknown) => isStatus(error, 404),
+    );
+    if (!isFresh) return 'ApiStale';
+    const isAllowed = this.#limit.take(`${meta.uid} ${pod.member}`, pod.uid, departure, performance.now());
+    return isAllowed ? undefined : 'RateLimited';
+  }
+
+  /**
+   * Ends what cannot end by itself: a pod whose node is dead, and which was told to go before this could be done.
+   * Its Deployment would wait for it for ever. Rejects with a KubeError.
+   *
+   * @param avoidedNodes of the router's template: its pods there are of before it, and their node was dead
+   */
+  async endLost(router: Router, pods: readonly RouterPod[], avoidedNodes: readonly string[]): Promise<void> {
+    const silent = this.#parts.nodes().filter(({ isReady }) => !isReady);
+    const lost = new Set([...avoidedNodes, ...this.deadNodes, ...silent.map(({ name }) => name)]);
+    for (const pod of pods) {
+      if (pod.isEnding && pod.node !== undefined && lost.has(pod.node)) await this.#remove(router, pod, 0);
+    }
   }
 
   /** Lets a pod go: at once where its node cannot tell of its end. Rejects with a KubeError. */
   async carryOut(router: Router, { pod, departure }: Move): Promise<void> {
-    const { api, events, log, checkWriter, count, signal } = this.#parts;
-    const { namespace } = router.meta;
-    checkWriter();
-    const isSilent = departure.reason !== 'NodeLeft';
-    try {
-      const options = { uid: pod.uid, ...(isSilent && { graceSeconds: 0 }) };
-      await api.remove(pathOf(resources.pods, namespace, pod.name), options, signal);
-    } catch (error) {
-      if (!isStatus(error, 404) && !isStatus(error, 409)) throw error;
-    }
+    const { events, log, count, signal } = this.#parts;
+    await this.#remove(router, pod, departure.reason === 'NodeLeft' ? undefined : 0);
     count('moved', departure.reason);
     const message = `pod ${pod.name} leaves node ${departure.node}: ${words[departure.reason]}`;
     log.warn({ router: keyOf(router.meta), pod: pod.name, ...departure }, 'A router is moved to another node');
     await events.tell(objectOf(router), { type: 'Warning', reason: departure.reason, message }, signal);
   }
 
-  #restrain(router: Router, restraint: Restraint, departure: Departure): undefined {
+  async #remove({ meta }: Router, { name, uid }: RouterPod, graceSeconds: number | undefined): Promise<void> {
+    const { api, checkWriter, signal } = this.#parts;
+    checkWriter();
+    try {
+      const options = { uid, ...(graceSeconds !== undefined && { graceSeconds }) };
+      await api.remove(pathOf(resources.pods, meta.namespace, name), options, signal);
+    } catch (error) {
+      // It is gone, or another has its name now.
+      if (!isStatus(error, 404) && !isStatus(error, 409)) throw error;
+    }
+  }
+
+  #restrain(router: Router, uid: string, restraint: Restraint, departure: Departure): void {
+    if (this.#restrained.get(uid) === restraint) return;
+    if (this.#restrained.size >= mostRemembered) this.#restrained.clear();
+    this.#restrained.set(uid, restraint);
     this.#parts.count('restrained', restraint);
     this.#parts.log.warn(
       { router: keyOf(router.meta), restraint, ...departure },
       'A router that is gone is left alone',
     );
-    return undefined;
   }
 }

@@ -1,4 +1,4 @@
-import type { Presence, ProbeTarget } from './prober.ts';
+import type { Probed } from './prober.ts';
 
 /** Why a router's pod is to go. */
 export interface Departure {
@@ -24,37 +24,53 @@ export interface Verdict {
 }
 
 /**
- * What follows from what the prober sees. A node is gone when all routers on it are silent; nothing is
- * done when two or more nodes are, and they are more than those that answer.
+ * What follows from what the prober sees. A node is gone when all routers on it are silent, a router alone
+ * when another one on its node has answered since: until then nobody knows which of the two it is. Nothing
+ * is done when two or more nodes are gone, and they are more than those that answer.
  */
-export function judgePresences(
-  presences: readonly { readonly target: ProbeTarget; readonly presence: Presence }[],
-): Verdict {
-  const known = presences.filter(({ presence }) => presence !== 'unknown');
-  const alive = new Set(known.filter(({ presence }) => presence === 'answers').map(({ target }) => target.node));
-  const silent = known.filter(({ presence }) => presence === 'gone').map(({ target }) => target);
-  const gone = new Set(silent.map(({ node }) => node).filter((node) => !alive.has(node)));
+export function judgePresences(presences: readonly Probed[]): Verdict {
+  /** When a router of a node that is not gone answered last. */
+  const alive = new Map<string, number>();
+  for (const { target, presence, answeredAt } of presences)
+    if (presence === 'answers') alive.set(target.node, Math.max(answeredAt, alive.get(target.node) ?? 0));
+  const silent = presences.filter(({ presence }) => presence === 'gone');
+  const gone = new Set(silent.map(({ target }) => target.node).filter((node) => !alive.has(node)));
   if (gone.size >= 2 && gone.size > alive.size) return { departures: new Map(), restraint: 'MostGone' };
   return {
     departures: new Map(
-      silent.map(({ uid, node }) => [uid, { reason: gone.has(node) ? 'NodeGone' : 'RouterSilent', node }]),
+      silent.flatMap(({ target: { uid, node }, goneAt }): [string, Departure][] => {
+        if (gone.has(node)) return [[uid, { reason: 'NodeGone', node }]];
+        return (alive.get(node) ?? 0) > goneAt ? [[uid, { reason: 'RouterSilent', node }]] : [];
+      }),
     ),
     restraint: undefined,
   };
 }
 
-/** So many moves in so many milliseconds: whatever we believe to see, we do not stir up a cluster. */
-const limit = { moves: 10, window: 60_000 };
+/** So many departures in so many milliseconds: whatever we believe to see, we do not stir up a cluster. */
+const limit = { departures: 10, ofOne: 3, window: 60_000 };
 
-/** Counts moves of routers. */
+/** Counts departures. A node that died is one, however many routers were on it: they must all go at once. */
 export class MoveLimit {
-  #moves: number[] = [];
+  readonly #departures = new Map<string, { readonly at: number; readonly routers: Set<string> }>();
 
-  /** Whether another move is allowed now; it counts from then on. */
-  take(now: number): boolean {
-    this.#moves = this.#moves.filter((at) => now - at < limit.window);
-    if (this.#moves.length >= limit.moves) return false;
-    this.#moves.push(now);
+  /**
+   * Whether a router's pod may be moved now; its departure counts from then on. One router cannot use up what
+   * is for all.
+   *
+   * @param router tells the members of a pool apart
+   * @param uid of the pod
+   * @param now milliseconds, of a clock that only goes forward
+   */
+  take(router: string, uid: string, { reason, node }: Departure, now: number): boolean {
+    for (const [key, { at }] of this.#departures) if (now - at >= limit.window) this.#departures.delete(key);
+    const key = reason === 'RouterSilent' ? uid : node;
+    const known = this.#departures.get(key);
+    if (known?.routers.has(router) === true) return true;
+    const own = [...this.#departures.values()].filter(({ routers }) => routers.has(router)).length;
+    if (own >= limit.ofOne || (known === undefined && this.#departures.size >= limit.departures)) return false;
+    if (known === undefined) this.#departures.set(key, { at: now, routers: new Set([router]) });
+    else known.routers.add(router);
     return true;
   }
 }

@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
 import type { EgressRouterSpec } from '../api/egress-router.ts';
 import { isRecord } from '../api/shape.ts';
-import { controllerOf } from './coverage.ts';
-import { memberLabel, type RouterNames } from './names.ts';
+import { controllerNameOf, controllerOf } from './coverage.ts';
+import { memberLabel, namesOf, type RouterNames } from './names.ts';
 
 /** One router of a pool. */
 export interface Member {
@@ -58,16 +58,29 @@ export function assignMembers(
  */
 export function listOwners(objects: readonly unknown[]): ReadonlyMap<string, string> {
   const owners = new Map<string, string>();
+  const shared = new Map<string, string>();
   for (const object of objects) {
     const owner = controllerOf(object);
-    const { name, labels } = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
+    const { name } = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
     if (owner === undefined || typeof name !== 'string') continue;
-    const key = isRecord(labels) ? labels[memberLabel] : undefined;
-    const isSuffixed = typeof key === 'string' && name.endsWith(`-${key}`);
-    owners.set(isSuffixed ? name.slice(0, -key.length - 1) : name, owner);
     owners.set(name, owner);
+    const pool = poolNameOf(object, name);
+    if (pool !== undefined) shared.set(pool, owner);
   }
-  return owners;
+  return new Map([...shared, ...owners]);
+}
+
+/** The name of an object without what tells the members of a pool apart; undefined where that is not in it. */
+function poolNameOf(object: unknown, name: string): string | undefined {
+  const { metadata, spec } = isRecord(object) ? object : {};
+  const key = isRecord(metadata) && isRecord(metadata.labels) ? metadata.labels[memberLabel] : undefined;
+  if (typeof key !== 'string' || !name.endsWith(`-${key}`)) return undefined;
+  // A router may be named after its address: then these are its own names, unless its pods are those of a first one.
+  const own = namesOf(controllerNameOf(object) ?? '', false);
+  const selector = isRecord(spec) && isRecord(spec.selector) ? spec.selector.matchLabels : undefined;
+  const isFirst = isRecord(selector) && selector.app !== undefined;
+  const isOwn = !isFirst && (name === own.deployment || name === own.definition);
+  return isOwn ? undefined : name.slice(0, -key.length - 1);
 }
 
 function namesOfMember(own: RouterNames, key: string): RouterNames {

@@ -18,10 +18,13 @@ export const routerLabel = 'egress-router';
 /** The label that tells the routers of a pool apart; its value stands for their addresses. */
 export const memberLabel = 'egress-router-member';
 
+/** The name of the first router's Deployment, with which those of all others begin. */
+export const plainDeployment = 'egress-router-cni-deployment';
+
 /** Those of OpenShift: Services select by the label. */
 const plain = {
   definition: 'egress-router-cni-nad',
-  deployment: 'egress-router-cni-deployment',
+  deployment: plainDeployment,
   label: { app: 'egress-router-cni' },
 } as const;
 

@@ -7,6 +7,8 @@ export interface ClusterNode {
   readonly isReady: boolean;
   /** Cordoned, or about to be removed. */
   readonly isLeft: boolean;
+  /** It has no taint that keeps a router's pod away, as nodes of a control plane have. */
+  readonly isOpen: boolean;
   readonly labels: Readonly<Record<string, unknown>>;
   /** Its own address in the cluster. */
   readonly address: string | undefined;
@@ -18,6 +20,9 @@ const departures = new Set([
   'ToBeDeletedByClusterAutoscaler',
   'karpenter.sh/disrupted',
 ]);
+
+/** Effects of taints that keep a pod away which does not tolerate them. Routers tolerate failures alone, for a while. */
+const closing = new Set(['NoSchedule', 'NoExecute']);
 
 /** Reads a node; undefined for what is none. */
 export function readNode(input: unknown): ClusterNode | undefined {
@@ -32,6 +37,7 @@ export function readNode(input: unknown): ClusterNode | undefined {
     name: input.metadata.name,
     isReady: conditions.some(({ type, status: is }) => type === 'Ready' && is === 'True'),
     isLeft: spec.unschedulable === true || taints.some(({ key }) => departures.has(String(key))),
+    isOpen: !taints.some(({ effect }) => closing.has(String(effect))),
     labels: isRecord(input.metadata.labels) ? input.metadata.labels : {},
     address: typeof own === 'string' ? own : undefined,
   };
@@ -44,7 +50,11 @@ export function hasRefuge(
   selector: Readonly<Record<string, string>>,
 ): boolean {
   return nodes.some(
-    ({ name, isReady, isLeft, labels }) =>
-      isReady && !isLeft && !left.has(name) && Object.entries(selector).every(([key, value]) => labels[key] === value),
+    ({ name, isReady, isLeft, isOpen, labels }) =>
+      isReady &&
+      !isLeft &&
+      isOpen &&
+      !left.has(name) &&
+      Object.entries(selector).every(([key, value]) => labels[key] === value),
   );
 }

@@ -110,19 +110,18 @@ export function readTemplate(deployment: unknown): Template | undefined {
  * redirects while they live.
  *
  * @param replaces the pod is to be replaced all the same
- * @param avoidedNodes where its next pod is not to run; undefined: where it was told before
+ * @param avoidedNodes where the pods of another template are not to run
  */
 export function chooseTemplate(
   member: Member,
   settings: ObjectSettings,
   current: Template | undefined,
   replaces: boolean,
-  avoidedNodes?: readonly string[],
+  avoidedNodes: readonly string[],
 ): Template {
   const structure = hashStructure(member, settings);
-  const isKept = current?.structure === structure && !replaces;
-  if (isKept) return { ...current, ...(avoidedNodes && { avoidedNodes }) };
-  return { configuration: hashConfiguration(member, settings), structure, avoidedNodes: avoidedNodes ?? [] };
+  if (current?.structure === structure && !replaces) return current;
+  return { configuration: hashConfiguration(member, settings), structure, avoidedNodes };
 }
 
 /** The Deployment of a router of a pool: one pod at a time, which leaves at once, also a node that died. */

@@ -1,5 +1,6 @@
 import { isRecord } from '../api/shape.ts';
 import { type LiveRefusal, readRefusal, refusedAnnotation } from '../model/live-change.ts';
+import { controllerKindOf, controllerNameOf } from './coverage.ts';
 import { memberLabel } from './names.ts';
 import { appliedAnnotation, configurationAnnotation, egressInterface, networksAnnotation } from './objects.ts';
 
@@ -7,6 +8,8 @@ import { appliedAnnotation, configurationAnnotation, egressInterface, networksAn
 export interface RouterPod {
   readonly name: string;
   readonly uid: string;
+  /** The ReplicaSet that made it. */
+  readonly replicaSet: string | undefined;
   readonly node: string | undefined;
   /** Which router of a pool it is; undefined: of before there were pools. */
   readonly member: string | undefined;
@@ -20,6 +23,10 @@ export interface RouterPod {
   readonly clusterAddresses: readonly string[];
   readonly isReady: boolean;
   readonly isEnding: boolean;
+  /** All its containers ended, and its namespace with them. */
+  readonly hasEnded: boolean;
+  /** No node may have it, by the scheduler's word. */
+  readonly isUnschedulable: boolean;
   /** Why its container does not run, in Kubernetes' words: `ImagePullBackOff: …`. */
   readonly trouble: string | undefined;
   /** Addresses of `net1` by Multus's network-status; undefined where there is no such interface. */
@@ -40,6 +47,7 @@ export function readRouterPod(input: unknown): RouterPod | undefined {
   return {
     name,
     uid,
+    replicaSet: controllerKindOf(input) === 'ReplicaSet' ? controllerNameOf(input) : undefined,
     node: text(spec.nodeName),
     member: text(labels[memberLabel]),
     configuration: text(annotations[configurationAnnotation]),
@@ -48,6 +56,8 @@ export function readRouterPod(input: unknown): RouterPod | undefined {
     clusterAddresses: ips.flatMap(({ ip }) => text(ip) ?? []),
     isReady: conditions.some((one) => one.type === 'Ready' && one.status === 'True'),
     isEnding: (deletionTimestamp ?? undefined) !== undefined,
+    hasEnded: status.phase === 'Succeeded' || status.phase === 'Failed',
+    isUnschedulable: conditions.some((one) => one.type === 'PodScheduled' && one.reason === 'Unschedulable'),
     trouble: readTrouble(status.containerStatuses),
     egressAddresses: readNetworkStatus(
       annotations['k8s.v1.cni.cncf.io/network-status'],

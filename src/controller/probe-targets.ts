@@ -1,12 +1,13 @@
 import { pickQuietPort } from './failover.ts';
 import { memberKeyOf } from './members.ts';
+import { plainDeployment } from './names.ts';
 import type { ClusterNode } from './nodes.ts';
 import { type RouterPod, readRouterPod } from './pods.ts';
 import type { ProbeTarget } from './prober.ts';
 import type { Router } from './router.ts';
 
 /** The port of every kubelet. */
-const kubeletPort = 10_250;
+export const kubeletPort = 10_250;
 
 /** Where to knock to learn whether routers live, in every namespace. */
 export class ProbeTargets {
@@ -23,13 +24,16 @@ export class ProbeTargets {
     pods: readonly unknown[],
     nodes: readonly ClusterNode[],
   ): readonly ProbeTarget[] {
-    const read = pods.flatMap((object) => readRouterPod(object) ?? []);
+    const read = pods.flatMap((object) => readRouterPod(object) ?? []).filter(isRouter);
+    const known = new Set(this.#byNamespace.get(namespace)?.map(({ uid }) => uid));
     const targets = routers.flatMap(({ spec }) =>
       (spec.ok ? spec.value : []).flatMap((member) => {
         const key = memberKeyOf(member);
         const { redirects, fallbacks } = member.redirects;
         const port = fallbacks.length > 0 ? undefined : pickQuietPort(new Set(redirects.map((one) => one.port)));
-        return read.filter((pod) => pod.member === key).flatMap((pod) => findTarget(namespace, pod, port, nodes) ?? []);
+        // One, so that nobody has more votes on which nodes are dead than he has routers.
+        const pod = read.find((one) => one.member === key && (one.isReady || known.has(one.uid)));
+        return (pod && findTarget(namespace, pod, port, nodes)) ?? [];
       }),
     );
     if (targets.length === 0) this.#byNamespace.delete(namespace);
@@ -38,15 +42,20 @@ export class ProbeTargets {
   }
 }
 
+/** Pods that Deployments of routers made, which have not ended. Who is silent stays one also when it is not ready. */
+function isRouter({ replicaSet, isEnding, hasEnded }: RouterPod): boolean {
+  return replicaSet?.startsWith(`${plainDeployment}-`) === true && !isEnding && !hasEnded;
+}
+
 /** A router that leads every port to the outside is asked by its node: what it answers is another's word. */
 function findTarget(
   namespace: string,
-  { uid, node, isReady, isEnding, clusterAddresses }: RouterPod,
+  { uid, node, clusterAddresses }: RouterPod,
   port: number | undefined,
   nodes: readonly ClusterNode[],
 ): ProbeTarget | undefined {
   const [own] = clusterAddresses;
-  if (node === undefined || isEnding || !isReady) return undefined;
+  if (node === undefined) return undefined;
   if (port !== undefined && own !== undefined) return { uid, namespace, node, host: own, port };
   const host = nodes.find(({ name }) => name === node)?.address;
   return host === undefined ? undefined : { uid, namespace, node, host, port: kubeletPort };

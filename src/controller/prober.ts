@@ -29,10 +29,16 @@ export type Presence =
   /** It never answered: nothing can be told by its silence (a NetworkPolicy may drop what we send). */
   'unknown' | 'answers' | 'gone';
 
-interface Probed {
+/** A target with what is known of it. */
+export interface Probed {
   readonly target: ProbeTarget;
-  presence: Presence;
+  readonly presence: Presence;
+  /** When it last answered, and when that it does not was seen; milliseconds of a clock that only goes forward. */
+  readonly answeredAt: number;
+  readonly goneAt: number;
 }
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /**
  * Knocks at routers every second, and at one that does not answer twice more at once: death is seen
@@ -42,7 +48,7 @@ export class RouterProber {
   readonly #times: ProbeTimes;
   readonly #onChange: () => void;
   readonly #knock: (target: ProbeTarget, timeout: number) => Promise<boolean>;
-  #targets = new Map<string, Probed>();
+  #targets = new Map<string, Mutable<Probed>>();
   #timer: NodeJS.Timeout | undefined;
 
   /**
@@ -57,6 +63,8 @@ export class RouterProber {
 
   start(): void {
     this.#timer ??= setInterval(() => {
+      // Whether one that is gone is so alone follows from what the others say later.
+      if (this.presences.some(({ presence }) => presence === 'gone')) this.#onChange();
       for (const probed of this.#targets.values()) void this.#probe(probed);
     }, this.#times.interval);
   }
@@ -73,17 +81,17 @@ export class RouterProber {
       targets.map((target) => {
         const known = before.get(target.uid);
         const isSame = known?.target.host === target.host && known.target.port === target.port;
-        return [target.uid, isSame ? known : { target, presence: 'unknown' }];
+        return [target.uid, isSame ? known : { target, presence: 'unknown', answeredAt: 0, goneAt: 0 }];
       }),
     );
   }
 
   /** Every target with what is known of it. */
-  get presences(): readonly { readonly target: ProbeTarget; readonly presence: Presence }[] {
+  get presences(): readonly Probed[] {
     return [...this.#targets.values()];
   }
 
-  async #probe(probed: Probed): Promise<void> {
+  async #probe(probed: Mutable<Probed>): Promise<void> {
     const { target } = probed;
     for (let misses = 0; misses < missesUntilGone; misses++) {
       if (await this.#knock(target, this.#times.timeout)) return this.#note(probed, 'answers');
@@ -92,15 +100,20 @@ export class RouterProber {
     this.#note(probed, 'gone');
   }
 
-  #note(probed: Probed, presence: Presence): void {
+  #note(probed: Mutable<Probed>, presence: Presence): void {
+    if (presence === 'answers') probed.answeredAt = performance.now();
     if (probed.presence === presence) return;
+    if (presence === 'gone') probed.goneAt = performance.now();
     probed.presence = presence;
     if (this.#targets.get(probed.target.uid) === probed) this.#onChange();
   }
 }
 
 /** Whether a host says anything to an attempt to connect: an acceptance or a refusal. */
-function knockByConnecting({ host, port }: ProbeTarget, timeout: number): Promise<boolean> {
+export function knockByConnecting(
+  { host, port }: Pick<ProbeTarget, 'host' | 'port'>,
+  timeout: number,
+): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host, port });
     const end = (isAnswer: boolean): void => {

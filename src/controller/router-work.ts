@@ -35,7 +35,7 @@ export interface WorkParts {
 }
 
 /** Milliseconds after which a router is looked at again, whatever happens. */
-const again = { waiting: 2_000, starting: 10_000, trouble: 30_000 };
+const again = { heldBack: 1_000, waiting: 2_000, starting: 10_000, trouble: 30_000 };
 
 /** Brings one router at a time to what its EgressRouter says, and tells how it goes. */
 export class RouterWork {
@@ -71,8 +71,14 @@ export class RouterWork {
     const parts = this.#reconcileParts();
     await pruneMembers(router, members, parts);
     const situations: MemberSituation[] = [];
-    for (const member of members) situations.push(await this.#runMember(router, member, pods, parts));
-    return this.#tell(router, { members: situations });
+    let isHeldBack = false;
+    for (const member of members) {
+      const done = await this.#runMember(router, member, pods, parts);
+      situations.push(done.situation);
+      isHeldBack ||= done.isHeldBack;
+    }
+    const next = await this.#tell(router, { members: situations });
+    return isHeldBack ? Math.min(again.heldBack, next ?? again.heldBack) : next;
   }
 
   async #runMember(
@@ -80,22 +86,24 @@ export class RouterWork {
     member: Member,
     all: readonly RouterPod[],
     parts: ReconcileParts,
-  ): Promise<MemberSituation> {
+  ): Promise<{ readonly situation: MemberSituation; readonly isHeldBack: boolean }> {
     const { settings, stores, departures } = this.#parts;
     const { meta } = router;
     const configuration = hashConfiguration(member, settings);
     const pods = all.filter((pod) => pod.member === undefined || pod.member === member.key);
     const current = readTemplate(stores.deployments.get(meta.namespace, member.names.deployment));
-    const kept = chooseTemplate(member, settings, current, false);
+    const avoidedNodes = current?.avoidedNodes ?? [];
+    await departures.endLost(router, pods, avoidedNodes);
+    const kept = chooseTemplate(member, settings, current, false, departures.deadNodes);
     const living = pods.find((pod) => !pod.isEnding && pod.configuration === kept.configuration);
     const progress: Progress =
       living === undefined ? { kind: 'settled' } : this.#live.judge(living, configuration, performance.now());
-    const move = await departures.plan(router, pods);
-    const replaces = progress.kind === 'replace' || move?.avoidedNodes !== undefined;
-    const template = chooseTemplate(member, settings, current, replaces, move?.avoidedNodes);
+    const { move, avoidedNodes: avoided, isHeldBack } = await departures.plan(router, pods, avoidedNodes);
+    const isReplaced = progress.kind === 'replace' || avoided !== undefined;
+    const template = chooseTemplate(member, settings, current, isReplaced, avoided ?? departures.deadNodes);
     const outcome = await this.#apply(router, member, template, parts);
     if (outcome.kind === 'applied' && move !== undefined) await departures.carryOut(router, move);
-    return {
+    const situation: MemberSituation = {
       addresses: member.spec.reserved.map(({ prefix }) => prefix.address.text),
       trouble: outcome.kind === 'trouble' ? outcome.trouble : undefined,
       wait: outcome.kind === 'waiting' ? outcome.wait : undefined,
@@ -105,6 +113,7 @@ export class RouterWork {
       progress,
       podEvent: await this.#findPodEvent(router, pods),
     };
+    return { situation, isHeldBack };
   }
 
   async #apply(router: Router, member: Member, template: Template, parts: ReconcileParts): Promise<Outcome> {
@@ -170,7 +179,8 @@ export class RouterWork {
     });
   }
 
-  #podsOf({ meta }: Router, { identity }: RouterNames): RouterPod[] {
+  /** Whoever may create pods may give them a router's labels: those of its Deployments alone are meant. */
+  #podsOf({ meta }: Router, { identity, deployment }: RouterNames): RouterPod[] {
     const isOurs = (object: unknown): boolean => {
       const labels = isRecord(object) && isRecord(object.metadata) ? object.metadata.labels : undefined;
       return isRecord(labels) && Object.entries(identity).every(([key, value]) => labels[key] === value);
@@ -178,7 +188,8 @@ export class RouterWork {
     return this.#parts.stores.pods
       .in(meta.namespace)
       .filter(isOurs)
-      .flatMap((object) => readRouterPod(object) ?? []);
+      .flatMap((object) => readRouterPod(object) ?? [])
+      .filter(({ replicaSet }) => replicaSet?.startsWith(`${deployment}-`) === true);
   }
 
   async #findPodEvent({ meta }: Router, pods: readonly RouterPod[]): Promise<string | undefined> {

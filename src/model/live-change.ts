@@ -3,7 +3,11 @@
  * its pod.
  */
 
-/** The configuration that is in force: the digest of the definition's text. */
+/**
+ * The configuration that is in force: the digest of the definition's text; of a pod with several routers all
+ * digests, in the order of their interfaces, by commas. Whoever may write a pod may write this: the daemon never
+ * takes it for what it did.
+ */
 export const appliedAnnotation = 'egress-router.io/applied';
 
 /** The configuration that is not, and why. */
@@ -11,7 +15,7 @@ export const refusedAnnotation = 'egress-router.io/refused';
 
 /** A configuration that could not be applied to a living router. */
 export interface LiveRefusal {
-  /** Digest of the definition's text. */
+  /** Digest of the definition's text, as in {@link appliedAnnotation}. */
   readonly configuration: string;
   /** Whether another pod may have it: its address, gateway or interface is another. */
   readonly needsReplacement: boolean;

@@ -13,6 +13,7 @@ import { LiveRouters } from './live-routers.ts';
 import { NodeMetrics } from './metrics.ts';
 import type { NodeOptions } from './node-options.ts';
 import type { NodeRouters } from './port.ts';
+import { isStillThere } from './standing.ts';
 import { RouterWatch } from './watch.ts';
 
 /** With what the daemon works. */
@@ -51,10 +52,11 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
     times: options.times,
     routersOf: () => live.known,
     uidOf: (state) => live.podOf(state)?.uid,
-    standingOf: (state) => {
+    standingOf: async (state) => {
+      const pod = live.podOf(state);
+      if (state.pod === undefined || pod === undefined || pod.isEnding) return 'replaced';
       // A view that is old says nothing of a router that another node may have taken over.
-      const isFresh = waiting.size === 0 && problems.get('pods') === undefined;
-      return isFresh && live.podOf(state)?.isEnding === false ? 'current' : 'replaced';
+      return (await isStillThere(api, state.pod, pod.uid, end.signal)) ? 'current' : 'replaced';
     },
   });
   const server = createDaemonServer({

@@ -1,24 +1,15 @@
 import { hash } from 'node:crypto';
-import { isRecord } from '../api/shape.ts';
-import type { EventRecorder } from '../cluster/events.ts';
+import type { EventRecorder, EventWords } from '../cluster/events.ts';
 import type { KubeApi } from '../cluster/port.ts';
 import { isStatus } from '../cluster/status-patch.ts';
 import { WorkQueue } from '../cluster/work-queue.ts';
 import type { DaemonLog } from '../daemon/log.ts';
-import { appliedAnnotation, type LiveRefusal, readRefusal, refusedAnnotation } from '../model/live-change.ts';
+import { appliedAnnotation, type LiveRefusal, refusedAnnotation } from '../model/live-change.ts';
 import type { AttachmentState } from '../model/state.ts';
 import { describeError } from '../model/text.ts';
 import { findDefinition } from './networks.ts';
+import { type NodePod, readConfig, readDefinition, readPod } from './objects.ts';
 import type { ApplyOutcome, NodeRouters } from './port.ts';
-
-/** A pod of this node, as far as its router's configuration goes. */
-interface NodePod {
-  readonly namespace: string;
-  readonly name: string;
-  readonly uid: string;
-  readonly isEnding: boolean;
-  readonly annotations: Readonly<Record<string, unknown>>;
-}
 
 /** With what routers are kept at their definitions. */
 export interface LiveParts {
@@ -33,6 +24,24 @@ export interface LiveParts {
 /** Milliseconds after which what was said on a pod is said again, if the API server still does not show it. */
 const repeatAfter = 30_000;
 
+/** Milliseconds until what the kernel refused is tried again, the first time and at most. */
+const retry = { first: 500, last: 60_000 };
+
+/** What came of a definition for an attachment, by this process's own doing: of a pod's annotations anybody may be the author. */
+interface Tried {
+  readonly configuration: string;
+  readonly refusal?: Omit<LiveRefusal, 'configuration'>;
+  /** It may go well another time. */
+  readonly failed?: { readonly times: number; readonly retryAt: number };
+}
+
+/** What a router is to be, and what it is to be called. */
+interface Wanted {
+  readonly name: string;
+  readonly text: string;
+  readonly configuration: string;
+}
+
 /**
  * Leads the living routers of this node to what their definitions say now, and says on their pods which
  * configuration is in force. Level-triggered: what a pod says is compared with its definition, whatever
@@ -45,6 +54,8 @@ export class LiveRouters {
   readonly #definitions = new Map<string, string>();
   #attachments = new Map<string, AttachmentState>();
   readonly #queue: WorkQueue;
+  /** By attachment. */
+  readonly #tried = new Map<string, Tried>();
   /** What was last said on each pod, by UID: the API server shows it a little later. */
   readonly #said = new Map<string, { readonly words: string; readonly at: number }>();
 
@@ -66,6 +77,12 @@ export class LiveRouters {
     const before = this.#attachments;
     this.#attachments = new Map(states.map((state) => [keyOf(state), state]));
     for (const key of this.#attachments.keys()) if (!before.has(key)) this.#queue.add(key);
+    for (const [key, { pod }] of before) {
+      if (this.#attachments.has(key)) continue;
+      this.#tried.delete(key);
+      // What is said of its pod is about the others now.
+      if (pod !== undefined) this.#addOf(`${pod.namespace}/${pod.name}`);
+    }
   }
 
   /** Those that lived at the last look, by a key of their own; after the next look another map. */
@@ -89,7 +106,7 @@ export class LiveRouters {
     if (pod === undefined) return;
     const place = `${pod.namespace}/${pod.name}`;
     this.#pods.set(place, pod);
-    this.#addWhere(({ pod: own }) => own !== undefined && `${own.namespace}/${own.name}` === place);
+    this.#addOf(place);
   }
 
   removePod(object: unknown): void {
@@ -129,6 +146,10 @@ export class LiveRouters {
     this.#queue.close();
   }
 
+  #addOf(place: string): void {
+    this.#addWhere(({ pod }) => pod !== undefined && `${pod.namespace}/${pod.name}` === place);
+  }
+
   #addWhere(isMeant: (state: AttachmentState) => boolean): void {
     for (const [key, state] of this.#attachments) if (isMeant(state)) this.#queue.add(key);
   }
@@ -138,127 +159,141 @@ export class LiveRouters {
     return known && findDefinition(known.annotations['k8s.v1.cni.cncf.io/networks'], known.namespace, id.ifname);
   }
 
-  async #sync(key: string): Promise<undefined> {
-    const state = this.#attachments.get(key);
-    const pod = state?.pod && this.#pods.get(`${state.pod.namespace}/${state.pod.name}`);
-    const name = state && this.#definitionOf(state);
-    const text = name && this.#definitions.get(name);
-    if (state === undefined || pod === undefined || pod.isEnding || !text) return;
-    const configuration = hash('sha256', text).slice(0, 16);
-    if (pod.annotations[appliedAnnotation] === configuration) return;
-    const refused = readRefusal(pod.annotations[refusedAnnotation]);
-    if (refused?.configuration === configuration && refused.needsReplacement) return;
-    const said = this.#said.get(pod.uid);
-    if (said?.words === configuration && performance.now() - said.at < repeatAfter) return;
-    await this.#apply(state, pod, configuration, { text, name: name.split('/')[1] ?? '' });
+  #wantedOf(state: AttachmentState): Wanted | undefined {
+    const place = this.#definitionOf(state);
+    const text = place && this.#definitions.get(place);
+    if (!place || !text) return undefined;
+    return { name: place.split('/')[1] ?? '', text, configuration: hash('sha256', text).slice(0, 16) };
   }
 
-  async #apply(
+  async #sync(key: string): Promise<number | undefined> {
+    const state = this.#attachments.get(key);
+    const pod = state?.pod && this.#pods.get(`${state.pod.namespace}/${state.pod.name}`);
+    const wanted = state && this.#wantedOf(state);
+    if (state === undefined || pod === undefined || pod.isEnding || wanted === undefined) return undefined;
+    const known = this.#tried.get(key);
+    const now = performance.now();
+    if (known?.configuration !== wanted.configuration || (known.failed !== undefined && known.failed.retryAt <= now)) {
+      const tried = this.#apply(state, pod, wanted, known);
+      if (tried === undefined) return undefined;
+      this.#tried.set(key, tried);
+    }
+    const next = [await this.#say(pod), this.#tried.get(key)?.failed?.retryAt].filter((at) => at !== undefined);
+    return next.length === 0 ? undefined : Math.max(0, Math.min(...next) - performance.now());
+  }
+
+  /** Applies a definition; undefined where the router is gone. */
+  #apply(
     state: AttachmentState,
     pod: NodePod,
-    configuration: string,
-    definition: { readonly text: string; readonly name: string },
-  ): Promise<void> {
+    { name, text, configuration }: Wanted,
+    known: Tried | undefined,
+  ): Tried | undefined {
     const { routers, count, log } = this.#parts;
     const begun = performance.now();
     let outcome: ApplyOutcome;
     try {
-      outcome = routers.apply(state.id, readConfig(definition.text, definition.name));
+      outcome = routers.apply(state.id, readConfig(text, name));
     } catch (error) {
       count('failed');
-      const message = describeError(error);
-      await this.#say(pod, configuration, { configuration, needsReplacement: false, message });
-      // Tried again, later each time: what keeps the kernel from it may be over soon.
-      throw error;
+      const times = known?.configuration === configuration ? (known.failed?.times ?? 0) + 1 : 1;
+      const milliseconds = Math.min(retry.last, retry.first * 2 ** (times - 1));
+      log.warn(
+        { err: error, attachment: keyOf(state), retryMilliseconds: milliseconds },
+        'Cannot apply a configuration; retrying',
+      );
+      const refusal = { needsReplacement: false, message: describeError(error) };
+      this.#tellRefusal(pod, refusal);
+      return { configuration, refusal, failed: { times, retryAt: performance.now() + milliseconds } };
     }
     count(outcome.kind);
     switch (outcome.kind) {
       case 'applied': {
         const { added, removed } = outcome;
         const milliseconds = Math.round(performance.now() - begun);
-        log.info(
-          { pod: `${pod.namespace}/${pod.name}`, configuration, added, removed, milliseconds },
-          'A configuration is in force',
-        );
-        await this.#say(
-          pod,
-          configuration,
-          undefined,
-          added + removed === 0 ? undefined : `${added} redirects added, ${removed} removed`,
-        );
-        return;
+        const words = { pod: `${pod.namespace}/${pod.name}`, configuration, added, removed, milliseconds };
+        log.info(words, 'A configuration is in force');
+        if (added + removed > 0) {
+          const message = `${added} redirects added, ${removed} removed; ${configuration}`;
+          this.#tell(pod, { type: 'Normal', reason: 'ConfigurationApplied', message });
+        }
+        return { configuration };
       }
       case 'needs-replacement':
       case 'invalid': {
-        const needsReplacement = outcome.kind === 'needs-replacement';
-        await this.#say(pod, configuration, { configuration, needsReplacement, message: outcome.message });
-        return;
+        const refusal = { needsReplacement: outcome.kind === 'needs-replacement', message: outcome.message };
+        this.#tellRefusal(pod, refusal);
+        return { configuration, refusal };
       }
       case 'gone':
-        return;
+        return undefined;
     }
   }
 
-  /** Writes on the pod what is in force, or what is not and why; an Event where that is news. */
-  async #say(pod: NodePod, configuration: string, refusal: LiveRefusal | undefined, news?: string): Promise<void> {
-    const { api, events, signal } = this.#parts;
+  /**
+   * Writes on the pod what is in force, or what is not and why, unless it is there. A pod with several routers
+   * has the digests of all, in the order of their interfaces. Resolves to when it is to be looked at again.
+   */
+  async #say(pod: NodePod): Promise<number | undefined> {
+    const annotations = this.#composeWords(pod);
     const { namespace, name, uid } = pod;
-    const annotations =
-      refusal === undefined
-        ? { [appliedAnnotation]: configuration, [refusedAnnotation]: null }
-        : { [refusedAnnotation]: JSON.stringify({ ...refusal, message: refusal.message.slice(0, 1000) }) };
+    // What it says now, not when this began.
+    const shown = this.#pods.get(`${namespace}/${name}`)?.annotations ?? pod.annotations;
+    if (annotations === undefined) return undefined;
+    if (Object.entries(annotations).every(([key, value]) => (shown[key] ?? null) === value)) return undefined;
+    const words = JSON.stringify(annotations);
+    const said = this.#said.get(uid);
+    if (said?.words === words && performance.now() - said.at < repeatAfter) return said.at + repeatAfter;
+    const { api, signal } = this.#parts;
+    const at = performance.now();
+    this.#said.set(uid, { words, at });
     try {
       await api.mergePatch(`/api/v1/namespaces/${namespace}/pods/${name}`, { metadata: { uid, annotations } }, signal);
-      this.#said.set(uid, { words: configuration, at: performance.now() });
     } catch (error) {
+      this.#said.delete(uid);
       // It is gone, or another has its name now.
-      if (isStatus(error, 404) || isStatus(error, 409)) return;
+      if (isStatus(error, 404) || isStatus(error, 409)) return undefined;
       throw error;
     }
-    const object = { apiVersion: 'v1', kind: 'Pod', namespace, name, uid };
-    if (refusal !== undefined) {
-      const reason = refusal.needsReplacement ? 'ConfigurationNeedsNewPod' : 'ConfigurationNotApplied';
-      await events.tell(object, { type: 'Warning', reason, message: refusal.message }, signal);
-    } else if (news !== undefined) {
-      await events.tell(
-        object,
-        { type: 'Normal', reason: 'ConfigurationApplied', message: `${news}; ${configuration}` },
-        signal,
-      );
+    return at + repeatAfter;
+  }
+
+  /** Annotations of a pod; null: none. Undefined while one of its routers was not looked at yet. */
+  #composeWords({ namespace, name }: NodePod): Readonly<Record<string, string | null>> | undefined {
+    const byLink = new Map<string, { readonly wanted: Wanted; readonly tried: Tried | undefined }>();
+    for (const [key, state] of this.#attachments) {
+      if (state.pod?.namespace !== namespace || state.pod.name !== name || !this.#parts.routers.isAlive(state))
+        continue;
+      const wanted = this.#wantedOf(state);
+      if (wanted !== undefined) byLink.set(state.id.ifname, { wanted, tried: this.#tried.get(key) });
     }
+    const all = [...byLink].toSorted(([one], [other]) => one.localeCompare(other, 'en', { numeric: true }));
+    if (all.length === 0) return undefined;
+    if (all.some(([, { wanted, tried }]) => tried?.configuration !== wanted.configuration)) return undefined;
+    const configuration = all.map(([, { wanted }]) => wanted.configuration).join();
+    const refusals = all.flatMap(([, { tried }]) => tried?.refusal ?? []);
+    const [refusal] = refusals;
+    if (refusal === undefined) return { [appliedAnnotation]: configuration, [refusedAnnotation]: null };
+    const words: LiveRefusal = {
+      configuration,
+      needsReplacement: refusals.some(({ needsReplacement }) => needsReplacement),
+      message: refusal.message.slice(0, 1000),
+    };
+    return { [refusedAnnotation]: JSON.stringify(words) };
+  }
+
+  #tellRefusal(pod: NodePod, { needsReplacement, message }: Omit<LiveRefusal, 'configuration'>): void {
+    const reason = needsReplacement ? 'ConfigurationNeedsNewPod' : 'ConfigurationNotApplied';
+    this.#tell(pod, { type: 'Warning', reason, message });
+  }
+
+  /** Nobody waits for an Event. */
+  #tell({ namespace, name, uid }: NodePod, words: EventWords): void {
+    const { events, signal } = this.#parts;
+    void events.tell({ apiVersion: 'v1', kind: 'Pod', namespace, name, uid }, words, signal);
   }
 }
 
 function keyOf({ id }: AttachmentState): string {
   return `${id.containerId}@${id.ifname}`;
-}
-
-function readPod(object: unknown): NodePod | undefined {
-  const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
-  const { namespace, name, uid, deletionTimestamp, annotations } = metadata;
-  if (typeof namespace !== 'string' || typeof name !== 'string' || typeof uid !== 'string') return undefined;
-  const isEnding = (deletionTimestamp ?? undefined) !== undefined;
-  return { namespace, name, uid, isEnding, annotations: isRecord(annotations) ? annotations : {} };
-}
-
-/** Only definitions that name our plugin are kept: others may be large, and hold what is not for us. */
-function readDefinition(object: unknown): { readonly key?: string; readonly config?: string } {
-  const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
-  const { namespace, name } = metadata;
-  if (typeof namespace !== 'string' || typeof name !== 'string') return {};
-  const spec = isRecord(object) && isRecord(object.spec) ? object.spec : {};
-  const isOurs = typeof spec.config === 'string' && spec.config.includes('"egress-router"');
-  return { key: `${namespace}/${name}`, ...(isOurs && { config: spec.config as string }) };
-}
-
-/** The configuration as Multus hands it to the plugin: with the definition's name where it has none. */
-function readConfig(text: string, name: string): unknown {
-  let config: unknown;
-  try {
-    config = JSON.parse(text);
-  } catch {
-    // The plugin's own parser says what is wrong with it.
-    return text;
-  }
-  return isRecord(config) && config.name === undefined ? { ...config, name } : config;
 }

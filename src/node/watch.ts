@@ -41,7 +41,7 @@ export interface WatchParts {
   readonly times: WatchTimes;
   /** Routers by keys of their own, as they were when somebody looked last; another map after another look. */
   readonly routersOf: () => ReadonlyMap<string, AttachmentState>;
-  readonly standingOf: (state: AttachmentState) => Standing;
+  readonly standingOf: (state: AttachmentState) => Promise<Standing>;
   /** UID of a router's pod; undefined where it is not known. */
   readonly uidOf: (state: AttachmentState) => string | undefined;
 }
@@ -237,7 +237,7 @@ export class RouterWatch {
     watched.conflicts++;
     const { conflicts } = watched;
     log.warn({ ...labels, address, mac, conflicts }, 'Another machine has the address of a router');
-    if (standingOf(state) === 'current' && conflicts < mostConflicts) {
+    if (conflicts < mostConflicts && (await standingOf(state)) === 'current') {
       routers.announce(state);
       return;
     }

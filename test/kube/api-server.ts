@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Certificate } from '../lab/certificates.ts';
 import { describeGroup, keyOf, type LabelSelector, mergePatch, parsePath, parseSelector } from './api-path.ts';
@@ -69,6 +69,8 @@ export class TestApiServer {
   readonly requests: string[] = [];
   /** Answers nothing to anybody, as a server that is overloaded. */
   isSilent = false;
+  /** Watches are told nothing, as over a connection that was lost and does not know it yet. */
+  isMute = false;
   /** Ends an object that does not go at once when it is deleted; returns whether it does. */
   end: ((collection: string, key: string, graceSeconds: number | undefined) => boolean) | undefined;
   /** What a SelfSubjectAccessReview is answered. */
@@ -77,6 +79,8 @@ export class TestApiServer {
   connections = 0;
   /** How many requests were answered 401. */
   refusals = 0;
+  readonly #sockets: Socket[] = [];
+  readonly #lost = new WeakSet<Socket>();
   readonly #server: Server;
   readonly #words: ServerWords;
   readonly #collections = new Map<string, Map<string, KubeObject>>();
@@ -110,7 +114,10 @@ export class TestApiServer {
             },
             listener,
           );
-    this.#server.on(tls === undefined ? 'connection' : 'secureConnection', () => void this.connections++);
+    this.#server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
+      this.connections++;
+      this.#sockets.push(socket);
+    });
   }
 
   async start(): Promise<string> {
@@ -202,6 +209,11 @@ export class TestApiServer {
     this.#server.closeAllConnections();
   }
 
+  /** Answers nothing by the connections that there are, as where one of several servers lost its power. */
+  loseConnections(): void {
+    for (const socket of this.#sockets) this.#lost.add(socket);
+  }
+
   /** Cuts all watches as a lost connection does. */
   dropWatches(): void {
     for (const { response } of this.#watchers) response.destroy();
@@ -238,7 +250,7 @@ export class TestApiServer {
 
   #tell(event: LoggedEvent): void {
     this.#log.push(event);
-    for (const { collection, selector, response } of this.#watchers) {
+    for (const { collection, selector, response } of this.isMute ? [] : this.#watchers) {
       if (collection === event.collection && selector(event.object)) response.write(`${JSON.stringify(event)}\n`);
     }
     for (const listener of this.#listeners) listener(event.collection);
@@ -246,7 +258,7 @@ export class TestApiServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const line = `${request.method} ${request.url}`;
-    if (this.isSilent) return;
+    if (this.isSilent || this.#lost.has(request.socket)) return;
     if (this.#words.admits?.(request) === false) {
       this.refusals++;
       refuse(response, 401, 'Unauthorized');
@@ -291,6 +303,15 @@ export class TestApiServer {
     if (this.#collections.has(url.pathname) && request.method === 'GET') {
       if (url.searchParams.get('watch') === 'true') this.#watch(url, response);
       else this.#list(url, response);
+      return;
+    }
+    const { root, namespace, plural, name } = parsePath(url.pathname);
+    if (request.method === 'GET' && plural !== '' && name === undefined && this.has(`${root}/${plural}`)) {
+      const isSelected = parseSelector(url);
+      const items = this.all(`${root}/${plural}`).filter(
+        (one) => one.metadata.namespace === namespace && isSelected(one),
+      );
+      send(response, 200, { kind: 'List', metadata: { resourceVersion: `${this.#version}` }, items });
       return;
     }
     this.#answerObject(request.method ?? '', url.pathname, body, response);

@@ -75,6 +75,19 @@ describe('A client of an API server', () => {
     });
   });
 
+  for (const { whose, limit } of [
+    { whose: 'its own', limit: 5000 },
+    { whose: 'its caller’s', limit: 200 },
+  ]) {
+    it(`makes a new connection after one without an answer in ${whose} time, however many it kept`, async () => {
+      await Promise.all([1, 2, 3].map(() => api.get(services, {})));
+      assert.equal(server.connections, 3);
+      server.loseConnections();
+      await assert.rejects(api.get(services, {}, AbortSignal.timeout(limit)));
+      await api.get(services, {});
+    });
+  }
+
   it('keeps what the server says of a refusal on one line', async () => {
     server.fail({ on: /GET/, answer: 429, headers: { 'retry-after': '7' } });
     await assert.rejects(api.get(services, {}), {

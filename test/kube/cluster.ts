@@ -42,6 +42,8 @@ export class Cluster {
   endTime = 20;
   /** Address of a pod in the cluster: where tests answer, or nobody. */
   podAddress: (pod: KubeObject) => string = () => '127.0.0.1';
+  /** Where a node itself answers. */
+  nodeAddress: (name: string) => string = () => '127.0.0.1';
   /** How pods come up; a test may make them fail. */
   podStatus: (pod: KubeObject) => { readonly status: object; readonly annotations: object } = (pod) => ready(pod);
   #isPending = false;
@@ -57,25 +59,30 @@ export class Cluster {
     };
   }
 
-  /** A node, ready for pods unless it is cordoned. */
-  putNode(name: string, isCordoned = false): void {
+  /** A node, ready for pods unless it is cordoned, kept for others by a taint, or its kubelet has not been heard of. */
+  putNode(name: string, isCordoned = false, taints: readonly object[] = [], isReady = true): void {
     this.#server.put(paths.nodes, {
       metadata: { name },
-      spec: { unschedulable: isCordoned },
-      status: { conditions: [{ type: 'Ready', status: 'True' }] },
+      spec: { unschedulable: isCordoned, taints },
+      status: {
+        conditions: [{ type: 'Ready', status: isReady ? 'True' : 'Unknown' }],
+        addresses: [{ type: 'InternalIP', address: this.nodeAddress(name) }],
+      },
     });
   }
 
-  /** Where a pod goes: to the first node that may have it, or one that is there always. */
-  #schedule(pod: object): string {
+  /** Where a pod goes: to the first node that may have it; to `node-1` where a test has no nodes. */
+  #schedule(pod: object): string | undefined {
     const nodes = this.#all(paths.nodes);
+    if (nodes.length === 0) return 'node-1';
     const { affinity } = pod as { affinity?: object };
-    const free = nodes.filter(({ metadata, spec }) => {
-      const isCordoned = (spec as { unschedulable: boolean }).unschedulable;
-      return !isCordoned && !JSON.stringify(affinity ?? {}).includes(`"${metadata.name}"`);
+    const free = nodes.filter(({ metadata, spec, status }) => {
+      const { unschedulable, taints } = spec as { unschedulable: boolean; taints: readonly object[] };
+      const isClosed = unschedulable || taints.length > 0 || !JSON.stringify(status).includes('"True"');
+      return !isClosed && !JSON.stringify(affinity ?? {}).includes(`"${metadata.name}"`);
     });
     const { length } = this.#server.all(paths.pods);
-    return free[this.spread ? length % free.length : 0]?.metadata.name ?? 'node-1';
+    return free[this.spread ? length % free.length : 0]?.metadata.name;
   }
 
   /** Looks at everything again: its settings are others. */
@@ -166,25 +173,40 @@ export class Cluster {
       this.#end(`${namespace}/${pod.metadata.name}`);
       return;
     }
-    if (pod !== undefined) return;
+    if (pod !== undefined) {
+      if ((pod.spec as { nodeName?: string }).nodeName === undefined) this.#begin(pod);
+      return;
+    }
     const uid = `pod-${++this.#count}`;
-    const made: KubeObject = {
+    this.#begin({
       metadata: {
         namespace,
         name: `${name}-${uid}`,
         uid,
         labels: spec.template.metadata.labels,
         annotations: spec.template.metadata.annotations,
-        ownerReferences: [{ kind: 'ReplicaSet', name, uid: metadata.uid }],
+        ownerReferences: [{ kind: 'ReplicaSet', name: `${name}-6d4cf`, uid: metadata.uid, controller: true }],
       },
-      spec: { ...spec.template.spec, nodeName: this.#schedule(spec.template.spec) },
+      spec: spec.template.spec,
       template,
-    };
+    });
+  }
+
+  /** A pod runs on a node that may have it, or waits for one. */
+  #begin(pod: KubeObject): void {
+    const nodeName = this.#schedule(pod.spec as object);
+    if (nodeName === undefined) {
+      const conditions = [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable' }];
+      if (pod.status === undefined) this.#server.put(paths.pods, { ...pod, status: { phase: 'Pending', conditions } });
+      return;
+    }
+    const { status: _waiting, ...rest } = pod;
+    const made: KubeObject = { ...rest, spec: { ...(pod.spec as object), nodeName } };
     const { status: reported, annotations } = this.podStatus(made);
     const status = { podIPs: [{ ip: this.podAddress(made) }], ...reported };
     this.#server.put(paths.pods, {
       ...made,
-      metadata: { ...made.metadata, annotations: { ...spec.template.metadata.annotations, ...annotations } },
+      metadata: { ...made.metadata, annotations: { ...(made.metadata.annotations as object), ...annotations } },
       status,
     });
     this.#noteDoubles();

@@ -245,6 +245,29 @@ for (const subject of ['source', 'executable'] as const)
       assert.equal(still, young, 'the second router was restarted');
     }).timeout(10_000);
 
+    it('takes nothing from the first router for one that is named after its address', async () => {
+      lab.cluster.podStatus = (pod) => ready(pod, ['192.168.12.99', '192.168.12.100']);
+      const addresses = [{ ip: '192.168.12.100/24', gateway: '192.168.12.1' }];
+      lab.putRouter('old', { seconds: 1 });
+      lab.putRouter('192-168-12-100', { seconds: 2, spec: { addresses } });
+      lab.start();
+      await expect('old');
+      await expect('192-168-12-100');
+      const before = lab.names('pods');
+      lab.putRouter('third', { seconds: 3 });
+      await expect('third');
+      assert.deepEqual(lab.names('deployments'), [
+        'egress-router-cni-deployment',
+        'egress-router-cni-deployment-192-168-12-100',
+        'egress-router-cni-deployment-third',
+      ]);
+      const after = new Set(lab.names('pods'));
+      assert.ok(
+        before.every((name) => after.has(name)),
+        'a router was restarted',
+      );
+    });
+
     it('refuses what the plugin would refuse, in the same words, before any pod is made; and keeps what ran', async () => {
       lab.putRouter('bad', { spec: { addresses: [{ ip: '192.168.12.99/24', gateway: '192.168.13.1' }] } });
       lab.start();

@@ -134,6 +134,7 @@ for (const subject of ['source', 'executable'] as const) {
       lab = new ControllerLab(subject);
       network = new SilentAddresses();
       lab.cluster.podAddress = (pod) => hostOf(nodeOf(pod));
+      lab.cluster.nodeAddress = (node) => hostOf(node);
       lab.cluster.podStatus = (pod) => ready(pod, [addressOf(lab, pod)]);
       await lab.up();
       for (const node of ['n1', 'n2', 'n3']) lab.cluster.putNode(node);
@@ -145,6 +146,7 @@ for (const subject of ['source', 'executable'] as const) {
 
     /** Where the pods of a node are: a closed port answers there. */
     const hostOf = (node: string): string => `127.77.0.${node.slice(1)}`;
+    const podKey = (): string => `shop/${lab.names('pods')[0]}`;
     const nodeOf = (pod: KubeObject): string => (pod.spec as { nodeName: string }).nodeName;
     const nodes = (): string[] =>
       lab.server
@@ -220,6 +222,91 @@ for (const subject of ['source', 'executable'] as const) {
       kill('n1');
       await new Promise((resolve) => setTimeout(resolve, 3000));
       assert.deepEqual(nodes(), ['n1']);
+    });
+
+    it('is moved when the API server answers again', async () => {
+      await start(99);
+      await heard();
+      lab.server.isSilent = true;
+      kill('n1');
+      await new Promise((resolve) => setTimeout(resolve, 5000));
+      assert.deepEqual(nodes(), ['n1']);
+      lab.server.isSilent = false;
+      await until(
+        () => nodes().join() === 'n2',
+        () => [nodes(), eventReasons()],
+        8000,
+      );
+    }).timeout(20_000);
+
+    it('leaves a dead node with all its neighbours at once, however many', async () => {
+      await start(...Array.from({ length: 14 }, (_, index) => 100 + index));
+      assert.deepEqual(new Set(nodes()), new Set(['n1']));
+      await heard();
+      kill('n1');
+      await until(
+        () => nodes().length === 14 && nodes().every((node) => node === 'n2'),
+        () => [nodes(), eventReasons()],
+        6000,
+      );
+    }).timeout(20_000);
+
+    for (const [what, leave] of [
+      ['cordoned', () => undefined],
+      // By somebody else, as a drain does it.
+      ['drained', () => lab.server.end?.(paths.pods, podKey(), 1)],
+    ] as const) {
+      it(`may go back to a node that died and is well again, when its next one is ${what}`, async () => {
+        await start(99);
+        await heard();
+        kill('n1');
+        await until(() => nodes().join() === 'n2', nodes, 5000);
+        network.revive(hostOf('n1'));
+        lab.cluster.deadNodes.delete('n1');
+        lab.cluster.putNode('n3', true);
+        lab.cluster.putNode('n2', true);
+        leave();
+        await until(
+          () => nodes().join() === 'n1' && lab.conditionsOf('web').join() === well.join(),
+          () => [nodes(), lab.conditionsOf('web'), eventReasons()],
+          5000,
+        );
+      }).timeout(20_000);
+    }
+
+    it('does not go back to a node that died, though its kubelet was well when it last said so', async () => {
+      await start(99);
+      await heard();
+      kill('n1');
+      await until(() => nodes().join() === 'n2', nodes, 5000);
+      lab.cluster.putNode('n3', true);
+      lab.cluster.putNode('n2', true);
+      await new Promise((resolve) => setTimeout(resolve, 2000));
+      assert.deepEqual(nodes(), ['n2'], 'it has nowhere else to go');
+      // Its node dies, too, while the first one is still believed to be well.
+      kill('n2');
+      await new Promise((resolve) => setTimeout(resolve, 2500));
+      lab.cluster.putNode('n3');
+      await until(() => nodes().join() === 'n3', nodes, 5000);
+    }).timeout(20_000);
+
+    it('does not wait for the end of a pod whose node cannot tell of it', async () => {
+      await start(99);
+      lab.cluster.deadNodes.add('n1');
+      // Somebody deletes the pod, or the cluster does after the node's taint: it is ending for ever.
+      lab.server.end?.(paths.pods, podKey(), 1);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      assert.equal(lab.names('pods').length, 1);
+      lab.cluster.putNode('n1', false, [], false);
+      await until(
+        () => nodes().join() === 'n2' && lab.conditionsOf('web').join() === well.join(),
+        () => [nodes(), lab.conditionsOf('web'), eventReasons()],
+        5000,
+      );
+      // The next one is not made again for that.
+      const [next] = lab.names('pods');
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      assert.deepEqual(lab.names('pods'), [next]);
     });
 
     it('leaves a node that is cordoned', async () => {

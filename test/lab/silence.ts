@@ -23,6 +23,11 @@ export class SilentAddresses {
     execaSync('nft', ['add', 'element', 'ip', this.#table, 'silent', '{', address, '}']);
   }
 
+  /** Lets it be heard again. */
+  revive(address: string): void {
+    execaSync('nft', ['delete', 'element', 'ip', this.#table, 'silent', '{', address, '}']);
+  }
+
   close(): void {
     execaSync('nft', ['delete', 'table', 'ip', this.#table]);
   }
