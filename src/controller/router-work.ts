@@ -71,7 +71,7 @@ export class RouterWork {
     const parts = this.#reconcileParts();
     await pruneMembers(router, members, parts);
     const situations: MemberSituation[] = [];
-    let isHeldBack = false;
+    let isHeldBack = await this.#parts.departures.endLost(router, pods, (pod) => this.#avoidedBy(router, pod));
     for (const member of members) {
       const done = await this.#runMember(router, member, pods, parts);
       situations.push(done.situation);
@@ -93,7 +93,6 @@ export class RouterWork {
     const pods = all.filter((pod) => pod.member === undefined || pod.member === member.key);
     const current = readTemplate(stores.deployments.get(meta.namespace, member.names.deployment));
     const avoidedNodes = current?.avoidedNodes ?? [];
-    await departures.endLost(router, pods, avoidedNodes);
     const kept = chooseTemplate(member, settings, current, false, departures.deadNodes);
     const living = pods.find((pod) => !pod.isEnding && pod.configuration === kept.configuration);
     const progress: Progress =
@@ -114,6 +113,12 @@ export class RouterWork {
       podEvent: await this.#findPodEvent(router, pods),
     };
     return { situation, isHeldBack };
+  }
+
+  /** Nodes that the Deployment of a pod avoids now. */
+  #avoidedBy({ meta }: Router, { deployment }: RouterPod): readonly string[] {
+    const made = deployment && this.#parts.stores.deployments.get(meta.namespace, deployment);
+    return readTemplate(made)?.avoidedNodes ?? [];
   }
 
   async #apply(router: Router, member: Member, template: Template, parts: ReconcileParts): Promise<Outcome> {
@@ -180,7 +185,7 @@ export class RouterWork {
   }
 
   /** Whoever may create pods may give them a router's labels: those of its Deployments alone are meant. */
-  #podsOf({ meta }: Router, { identity, deployment }: RouterNames): RouterPod[] {
+  #podsOf({ meta }: Router, { identity, deployment: own }: RouterNames): RouterPod[] {
     const isOurs = (object: unknown): boolean => {
       const labels = isRecord(object) && isRecord(object.metadata) ? object.metadata.labels : undefined;
       return isRecord(labels) && Object.entries(identity).every(([key, value]) => labels[key] === value);
@@ -189,7 +194,7 @@ export class RouterWork {
       .in(meta.namespace)
       .filter(isOurs)
       .flatMap((object) => readRouterPod(object) ?? [])
-      .filter(({ replicaSet }) => replicaSet?.startsWith(`${deployment}-`) === true);
+      .filter(({ deployment }) => deployment === own || deployment?.startsWith(`${own}-`) === true);
   }
 
   async #findPodEvent({ meta }: Router, pods: readonly RouterPod[]): Promise<string | undefined> {
