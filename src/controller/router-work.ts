@@ -12,7 +12,7 @@ import { LiveChanges, type Progress } from './live.ts';
 import { assignMembers, type HeldName, type Member } from './members.ts';
 import { memberLabel, type RouterNames } from './names.ts';
 import { chooseTemplate, hashConfiguration, type ObjectSettings, readTemplate, type Template } from './objects.ts';
-import { latestMessage, listPodEvents } from './pod-events.ts';
+import { findRefusal, latestMessage, listPodEvents } from './pod-events.ts';
 import { type RouterPod, readRouterPod } from './pods.ts';
 import { applyMember, type Outcome, pruneMembers, type ReconcileParts, waitForNames } from './reconcile.ts';
 import type { ResourceName } from './resources.ts';
@@ -111,6 +111,7 @@ export class RouterWork {
       pods,
       progress,
       podEvent: await this.#findPodEvent(router, pods),
+      refusal: findRefusal(stores.deployments.get(meta.namespace, member.names.deployment)),
     };
     return { situation, isHeldBack };
   }
@@ -170,6 +171,7 @@ export class RouterWork {
         pods: [pod],
         progress: { kind: 'settled' },
         podEvent: undefined,
+        refusal: undefined,
       }));
   }
 
