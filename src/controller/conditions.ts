@@ -34,6 +34,8 @@ export interface MemberSituation {
   readonly progress: Progress;
   /** What Kubernetes last said of a pod that is not ready: a failed probe, a network that could not be made. */
   readonly podEvent: string | undefined;
+  /** Why Kubernetes makes no pod, in its own words. */
+  readonly refusal: string | undefined;
 }
 
 /** What is known of a router when its status is written. */
@@ -98,9 +100,10 @@ function describeAvailable({ members, trouble }: RouterSituation): RouterConditi
   return describeUnavailable(first);
 }
 
-function describeUnavailable({ pods, addresses, trouble, podEvent }: MemberSituation): RouterCondition {
+function describeUnavailable({ pods, addresses, trouble, podEvent, refusal }: MemberSituation): RouterCondition {
   const no = (reason: string, message: string): RouterCondition => draft('Available', 'False', reason, message);
   const pod = pods.find(({ isEnding }) => !isEnding);
+  if (pod === undefined && refusal !== undefined) return no('PodRefused', refusal);
   if (pod === undefined) return no(trouble?.reason ?? 'NoPod', trouble?.message ?? 'the router has no pod yet');
   if (!pod.isReady) return no('PodNotReady', join(pod.trouble ?? podEvent, `pod ${pod.name} is not ready`));
   if (pod.egressAddresses === undefined) {
@@ -145,7 +148,9 @@ function describeDegraded({ trouble, members }: RouterSituation): RouterConditio
   const yes = (reason: string, message: string): RouterCondition => draft('Degraded', 'True', reason, message);
   const obstacle = trouble ?? members.find((member) => member.trouble !== undefined)?.trouble;
   if (obstacle !== undefined) return yes(obstacle.reason, obstacle.message);
-  for (const { pods, podEvent, progress } of members) {
+  for (const { pods, podEvent, progress, refusal } of members) {
+    // One that lives, or ends, says what matters.
+    if (refusal !== undefined && pods.length === 0) return yes('PodRefused', refusal);
     if (progress.kind === 'refused') return yes('LiveChangeFailed', join(progress.reason, `pod ${pods[0]?.name}`));
     const failing = pods.find((pod) => !pod.isReady && !pod.isEnding && (pod.trouble ?? podEvent) !== undefined);
     if (failing !== undefined) return yes('PodFailing', join(failing.trouble ?? podEvent, `pod ${failing.name}`));

@@ -88,6 +88,7 @@ export class RouterController {
     const departures = new Departures({
       ...shared,
       nodeSelector: settings.nodeSelector,
+      nodeFailureSeconds: settings.nodeFailureSeconds,
       nodes: () => this.#nodes,
       departures: () => this.#verdict.departures,
       count: (what, reason) => this.#metrics[what === 'moved' ? 'moves' : 'restraints'].inc({ reason }),

@@ -33,6 +33,8 @@ export interface DepartureParts {
   readonly events: EventRecorder;
   readonly log: DaemonLog;
   readonly nodeSelector: Readonly<Record<string, string>>;
+  /** Seconds after which a pod leaves a node that failed. */
+  readonly nodeFailureSeconds: number;
   readonly nodes: () => readonly ClusterNode[];
   /** What the prober sees, by UID of the pod. */
   readonly departures: () => ReadonlyMap<string, Departure>;
@@ -47,7 +49,7 @@ const freshness = 1500;
 /** Milliseconds for a node to answer. */
 const answerTime = 500;
 
-/** Pods that were left alone. */
+/** Pods that are remembered. */
 const mostRemembered = 1000;
 
 const words: Readonly<Record<Departure['reason'], string>> = {
@@ -60,6 +62,8 @@ const words: Readonly<Record<Departure['reason'], string>> = {
 export class Departures {
   readonly #parts: DepartureParts;
   readonly #limit = new MoveLimit();
+  /** Since when pods on failed nodes have been ending, by UID. */
+  readonly #ending = new Map<string, number>();
   readonly #dead = new DeadNodes();
   /** Why pods were left alone when they were last looked at, by UID: told once. */
   readonly #restrained = new Map<string, Restraint>();
@@ -147,16 +151,36 @@ export class Departures {
 
   /**
    * Ends what cannot end by itself: a pod whose node is dead, and which was told to go before this could be done.
-   * Its Deployment would wait for it for ever. Rejects with a KubeError.
+   * Its Deployment would wait for it for ever. Resolves to whether one is left that may be such a pod. Rejects with
+   * a KubeError.
    *
-   * @param avoidedNodes of the router's template: its pods there are of before it, and their node was dead
+   * @param avoidedBy which nodes the Deployment of a pod avoids: its pods there are of before, and their node was dead
    */
-  async endLost(router: Router, pods: readonly RouterPod[], avoidedNodes: readonly string[]): Promise<void> {
-    const silent = this.#parts.nodes().filter(({ isReady }) => !isReady);
-    const lost = new Set([...avoidedNodes, ...this.deadNodes, ...silent.map(({ name }) => name)]);
+  async endLost(
+    router: Router,
+    pods: readonly RouterPod[],
+    avoidedBy: (pod: RouterPod) => readonly string[],
+  ): Promise<boolean> {
+    const dead = this.deadNodes;
+    let isWaiting = false;
     for (const pod of pods) {
-      if (pod.isEnding && pod.node !== undefined && lost.has(pod.node)) await this.#remove(router, pod, 0);
+      const { node, uid } = pod;
+      if (!pod.isEnding || node === undefined) continue;
+      const isWell = this.#parts.nodes().some((one) => one.name === node && one.isReady);
+      const isLost = avoidedBy(pod).includes(node) || dead.includes(node) || (!isWell && this.#isOverdue(uid));
+      isWaiting ||= !isLost && !isWell;
+      if (isLost) await this.#remove(router, pod, 0);
     }
+    return isWaiting;
+  }
+
+  /** Whether a pod on a node that failed has been ending for as long as one may stay that is not. */
+  #isOverdue(uid: string): boolean {
+    const now = performance.now();
+    const since = this.#ending.get(uid) ?? now;
+    if (this.#ending.size >= mostRemembered) this.#ending.clear();
+    this.#ending.set(uid, since);
+    return now - since >= this.#parts.nodeFailureSeconds * 1000;
   }
 
   /** Lets a pod go: at once where its node cannot tell of its end. Rejects with a KubeError. */

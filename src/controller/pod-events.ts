@@ -1,5 +1,6 @@
 import { isRecord } from '../api/shape.ts';
 import type { KubeApi } from '../cluster/port.ts';
+import { escapeUnprintable } from '../model/text.ts';
 import { extractPluginWords } from './plugin-words.ts';
 
 /** Why pods do not come up, as Kubernetes calls it in Events. */
@@ -38,4 +39,15 @@ export function latestMessage(events: readonly unknown[]): string | undefined {
     if (newest === undefined || stamp >= newest.time) newest = { time: stamp, message: event.message };
   }
   return newest && extractPluginWords(newest.message);
+}
+
+/**
+ * Why no pod of a Deployment may be made: a quota, or an admission plugin or webhook. Its ReplicaSet's controller
+ * tells it there and in Events of the ReplicaSet.
+ */
+export function findRefusal(deployment: unknown): string | undefined {
+  const status = isRecord(deployment) && isRecord(deployment.status) ? deployment.status : {};
+  const conditions = Array.isArray(status.conditions) ? status.conditions.filter(isRecord) : [];
+  const failure = conditions.find((one) => one.type === 'ReplicaFailure' && one.status === 'True');
+  return typeof failure?.message === 'string' ? escapeUnprintable(failure.message) : undefined;
 }

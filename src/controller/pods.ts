@@ -8,8 +8,8 @@ import { appliedAnnotation, configurationAnnotation, egressInterface, networksAn
 export interface RouterPod {
   readonly name: string;
   readonly uid: string;
-  /** The ReplicaSet that made it. */
-  readonly replicaSet: string | undefined;
+  /** The Deployment that made it, by the name of its ReplicaSet. */
+  readonly deployment: string | undefined;
   readonly node: string | undefined;
   /** Which router of a pool it is; undefined: of before there were pools. */
   readonly member: string | undefined;
@@ -47,7 +47,7 @@ export function readRouterPod(input: unknown): RouterPod | undefined {
   return {
     name,
     uid,
-    replicaSet: controllerKindOf(input) === 'ReplicaSet' ? controllerNameOf(input) : undefined,
+    deployment: readDeployment(input),
     node: text(spec.nodeName),
     member: text(labels[memberLabel]),
     configuration: text(annotations[configurationAnnotation]),
@@ -64,6 +64,12 @@ export function readRouterPod(input: unknown): RouterPod | undefined {
       `${namespace}/${readNetworkName(annotations[networksAnnotation])}`,
     ),
   };
+}
+
+/** ReplicaSets are called as their Deployment, with a hash of the template behind it. */
+function readDeployment(pod: unknown): string | undefined {
+  const name = controllerKindOf(pod) === 'ReplicaSet' ? controllerNameOf(pod) : undefined;
+  return name?.slice(0, Math.max(0, name.lastIndexOf('-')));
 }
 
 function text(value: unknown): string | undefined {

@@ -43,8 +43,8 @@ export class ProbeTargets {
 }
 
 /** Pods that Deployments of routers made, which have not ended. Who is silent stays one also when it is not ready. */
-function isRouter({ replicaSet, isEnding, hasEnded }: RouterPod): boolean {
-  return replicaSet?.startsWith(`${plainDeployment}-`) === true && !isEnding && !hasEnded;
+function isRouter({ deployment, isEnding, hasEnded }: RouterPod): boolean {
+  return deployment?.startsWith(plainDeployment) === true && !isEnding && !hasEnded;
 }
 
 /** A router that leads every port to the outside is asked by its node: what it answers is another's word. */

@@ -12,7 +12,7 @@ import { LiveChanges, type Progress } from './live.ts';
 import { assignMembers, type HeldName, type Member } from './members.ts';
 import { memberLabel, type RouterNames } from './names.ts';
 import { chooseTemplate, hashConfiguration, type ObjectSettings, readTemplate, type Template } from './objects.ts';
-import { latestMessage, listPodEvents } from './pod-events.ts';
+import { findRefusal, latestMessage, listPodEvents } from './pod-events.ts';
 import { type RouterPod, readRouterPod } from './pods.ts';
 import { applyMember, type Outcome, pruneMembers, type ReconcileParts, waitForNames } from './reconcile.ts';
 import type { ResourceName } from './resources.ts';
@@ -71,7 +71,7 @@ export class RouterWork {
     const parts = this.#reconcileParts();
     await pruneMembers(router, members, parts);
     const situations: MemberSituation[] = [];
-    let isHeldBack = false;
+    let isHeldBack = await this.#parts.departures.endLost(router, pods, (pod) => this.#avoidedBy(router, pod));
     for (const member of members) {
       const done = await this.#runMember(router, member, pods, parts);
       situations.push(done.situation);
@@ -93,7 +93,6 @@ export class RouterWork {
     const pods = all.filter((pod) => pod.member === undefined || pod.member === member.key);
     const current = readTemplate(stores.deployments.get(meta.namespace, member.names.deployment));
     const avoidedNodes = current?.avoidedNodes ?? [];
-    await departures.endLost(router, pods, avoidedNodes);
     const kept = chooseTemplate(member, settings, current, false, departures.deadNodes);
     const living = pods.find((pod) => !pod.isEnding && pod.configuration === kept.configuration);
     const progress: Progress =
@@ -112,8 +111,15 @@ export class RouterWork {
       pods,
       progress,
       podEvent: await this.#findPodEvent(router, pods),
+      refusal: findRefusal(stores.deployments.get(meta.namespace, member.names.deployment)),
     };
     return { situation, isHeldBack };
+  }
+
+  /** Nodes that the Deployment of a pod avoids now. */
+  #avoidedBy({ meta }: Router, { deployment }: RouterPod): readonly string[] {
+    const made = deployment && this.#parts.stores.deployments.get(meta.namespace, deployment);
+    return readTemplate(made)?.avoidedNodes ?? [];
   }
 
   async #apply(router: Router, member: Member, template: Template, parts: ReconcileParts): Promise<Outcome> {
@@ -165,6 +171,7 @@ export class RouterWork {
         pods: [pod],
         progress: { kind: 'settled' },
         podEvent: undefined,
+        refusal: undefined,
       }));
   }
 
@@ -180,7 +187,7 @@ export class RouterWork {
   }
 
   /** Whoever may create pods may give them a router's labels: those of its Deployments alone are meant. */
-  #podsOf({ meta }: Router, { identity, deployment }: RouterNames): RouterPod[] {
+  #podsOf({ meta }: Router, { identity, deployment: own }: RouterNames): RouterPod[] {
     const isOurs = (object: unknown): boolean => {
       const labels = isRecord(object) && isRecord(object.metadata) ? object.metadata.labels : undefined;
       return isRecord(labels) && Object.entries(identity).every(([key, value]) => labels[key] === value);
@@ -189,7 +196,7 @@ export class RouterWork {
       .in(meta.namespace)
       .filter(isOurs)
       .flatMap((object) => readRouterPod(object) ?? [])
-      .filter(({ replicaSet }) => replicaSet?.startsWith(`${deployment}-`) === true);
+      .filter(({ deployment }) => deployment === own || deployment?.startsWith(`${own}-`) === true);
   }
 
   async #findPodEvent({ meta }: Router, pods: readonly RouterPod[]): Promise<string | undefined> {

@@ -36,6 +36,8 @@ export class Cluster {
   hasNodeDaemon = true;
   /** Whether pods go to nodes in turn. */
   spread = false;
+  /** What the API server answers to new pods, where it admits none. */
+  refusal: string | undefined;
   /** Nodes whose kubelets are gone. */
   readonly deadNodes = new Set<string>();
   /** Milliseconds that a pod takes to end. */
@@ -161,7 +163,8 @@ export class Cluster {
     return this.#server.has(path) ? this.#server.all(path) : [];
   }
 
-  #roll({ metadata, spec }: Deployment): void {
+  #roll(deployment: Deployment): void {
+    const { metadata, spec } = deployment;
     const { namespace = '', name } = metadata;
     const pods = this.#server
       .all(paths.pods)
@@ -177,6 +180,8 @@ export class Cluster {
       if ((pod.spec as { nodeName?: string }).nodeName === undefined) this.#begin(pod);
       return;
     }
+    this.#report(deployment, this.refusal);
+    if (this.refusal !== undefined) return;
     const uid = `pod-${++this.#count}`;
     this.#begin({
       metadata: {
@@ -190,6 +195,14 @@ export class Cluster {
       spec: spec.template.spec,
       template,
     });
+  }
+
+  /** What a Deployment says of pods that its ReplicaSet could not make. */
+  #report(deployment: Deployment, message: string | undefined): void {
+    const condition = { type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message };
+    const status = { conditions: message === undefined ? [] : [condition] };
+    const isSaid = JSON.stringify(deployment.status ?? { conditions: [] }) === JSON.stringify(status);
+    if (!isSaid) this.#server.put(paths.deployments, { ...deployment, status });
   }
 
   /** A pod runs on a node that may have it, or waits for one. */

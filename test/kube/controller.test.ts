@@ -392,6 +392,25 @@ for (const subject of ['source', 'executable'] as const)
       assert.deepEqual(lab.conditionsOf('web')[2], 'Degraded=True PodFailing');
     });
 
+    it('says why no pod may be made at all', async () => {
+      lab.cluster.refusal = 'pods "egress-router-cni-deployment-6d4cf-x" is forbidden: exceeded quota: compute';
+      lab.putRouter('web');
+      lab.start();
+      await until(
+        () => lab.messageOf('web', 'Degraded').includes('exceeded quota: compute'),
+        () => [lab.conditionsOf('web'), lab.messageOf('web', 'Degraded')],
+      );
+      assert.deepEqual(lab.conditionsOf('web'), [
+        'Available=False PodRefused',
+        'Progressing=True Starting',
+        'Degraded=True PodRefused',
+      ]);
+      assert.match(lab.messageOf('web', 'Available'), /exceeded quota: compute/);
+      lab.cluster.refusal = undefined;
+      lab.cluster.act();
+      await expect('web');
+    });
+
     it('goes on with all others beside a router that nobody can read', async () => {
       lab.putRouter('web');
       lab.server.put(paths.routers, { metadata: { namespace: 'shop', name: 'Bad;Name', uid: 'b' } });

@@ -184,4 +184,25 @@ describe('A router that is moved', () => {
     assert.deepEqual(nodes(), ['n1']);
     assert.ok(!eventReasons().includes('NodeGone'));
   });
+
+  it('is left behind by its successor where its node fails while it ends, also if nobody could ever knock at it', async () => {
+    for (const node of ['n1', 'n2']) lab.cluster.putNode(node);
+    network.silence(hostOf('n1'));
+    lab.start({ nodeFailureSeconds: 1 });
+    lab.putRouter('web');
+    await runsOn('n1');
+    lab.cluster.deadNodes.add('n1');
+    // Another address is another pod, for which the Deployment waits until this one has ended.
+    lab.cluster.podStatus = (pod) => ready(pod, ['192.168.12.77']);
+    lab.putRouter('web', { spec: { addresses: [{ ip: '192.168.12.77/24', gateway: '192.168.12.1' }] } });
+    await until(() => nodes().length === 0, nodes);
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    assert.equal(lab.names('pods').length, 1, 'a pod was given up whose node is said to be well');
+    lab.server.put(paths.nodes, {
+      metadata: { name: 'n1' },
+      spec: { unschedulable: false, taints: [{ key: 'node.kubernetes.io/unreachable', effect: 'NoSchedule' }] },
+      status: { conditions: [{ type: 'Ready', status: 'Unknown' }] },
+    });
+    await runsOn('n2');
+  });
 });

@@ -290,25 +290,6 @@ for (const subject of ['source', 'executable'] as const) {
       await until(() => nodes().join() === 'n3', nodes, 5000);
     }).timeout(20_000);
 
-    it('does not wait for the end of a pod whose node cannot tell of it', async () => {
-      await start(99);
-      lab.cluster.deadNodes.add('n1');
-      // Somebody deletes the pod, or the cluster does after the node's taint: it is ending for ever.
-      lab.server.end?.(paths.pods, podKey(), 1);
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      assert.equal(lab.names('pods').length, 1);
-      lab.cluster.putNode('n1', false, [], false);
-      await until(
-        () => nodes().join() === 'n2' && lab.conditionsOf('web').join() === well.join(),
-        () => [nodes(), lab.conditionsOf('web'), eventReasons()],
-        5000,
-      );
-      // The next one is not made again for that.
-      const [next] = lab.names('pods');
-      await new Promise((resolve) => setTimeout(resolve, 500));
-      assert.deepEqual(lab.names('pods'), [next]);
-    });
-
     it('leaves a node that is cordoned', async () => {
       await start(99);
       lab.cluster.putNode('n1', true);

@@ -42,6 +42,7 @@ describe('conditions', () => {
     pods: [],
     progress: { kind: 'settled' },
     podEvent: undefined,
+    refusal: undefined,
   } as const;
   const situation = {
     trouble: undefined,
