@@ -134,7 +134,7 @@ export class Departures {
   async #answers(name: string): Promise<boolean> {
     const node = this.#parts.nodes().find((one) => one.name === name);
     if (node?.address === undefined || !node.isReady) return false;
-    return await knockByConnecting({ host: node.address, port: kubeletPort }, answerTime);
+    return (await knockByConnecting({ host: node.address, port: kubeletPort }, answerTime)) === 'answer';
   }
 
   async #findRestraint({ meta }: Router, pod: RouterPod, departure: Departure): Promise<Restraint | undefined> {

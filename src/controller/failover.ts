@@ -24,27 +24,26 @@ export interface Verdict {
 }
 
 /**
- * What follows from what the prober sees. A node is gone when all routers on it are silent, a router alone
- * when another one on its node has answered since: until then nobody knows which of the two it is. Nothing
- * is done when two or more nodes are gone, and they are more than those that answer.
+ * What follows from what the prober sees. A node is gone when all routers on it are silent; a router is so
+ * alone when another one on its node answers. Nothing is done when two or more nodes are gone, and they are
+ * more than those that answer. Who has not answered since the last one fell silent may be as silent: that
+ * is decided when he has, within a second.
  */
 export function judgePresences(presences: readonly Probed[]): Verdict {
-  /** When a router of a node that is not gone answered last. */
-  const alive = new Map<string, number>();
-  for (const { target, presence, answeredAt } of presences)
-    if (presence === 'answers') alive.set(target.node, Math.max(answeredAt, alive.get(target.node) ?? 0));
   const silent = presences.filter(({ presence }) => presence === 'gone');
-  const gone = new Set(silent.map(({ target }) => target.node).filter((node) => !alive.has(node)));
-  if (gone.size >= 2 && gone.size > alive.size) return { departures: new Map(), restraint: 'MostGone' };
-  return {
-    departures: new Map(
-      silent.flatMap(({ target: { uid, node }, goneAt }): [string, Departure][] => {
-        if (gone.has(node)) return [[uid, { reason: 'NodeGone', node }]];
-        return (alive.get(node) ?? 0) > goneAt ? [[uid, { reason: 'RouterSilent', node }]] : [];
-      }),
-    ),
-    restraint: undefined,
-  };
+  const answering = presences.filter(({ presence }) => presence === 'answers');
+  const since = Math.max(...silent.map(({ goneAt }) => goneAt));
+  const nodesOf = (some: readonly Probed[]): Set<string> => new Set(some.map(({ target }) => target.node));
+  const alive = nodesOf(answering.filter(({ answeredAt }) => answeredAt > since));
+  const unsure = new Set([...nodesOf(answering)].filter((node) => !alive.has(node)));
+  const gone = new Set([...nodesOf(silent)].filter((node) => !alive.has(node) && !unsure.has(node)));
+  if (gone.size >= 2 && gone.size > alive.size + unsure.size) return { departures: new Map(), restraint: 'MostGone' };
+  const isDecided = unsure.size === 0 || alive.size >= gone.size + unsure.size;
+  const departures = silent.flatMap(({ target: { uid, node } }): [string, Departure][] => {
+    if (alive.has(node)) return [[uid, { reason: 'RouterSilent', node }]];
+    return gone.has(node) && isDecided ? [[uid, { reason: 'NodeGone', node }]] : [];
+  });
+  return { departures: new Map(departures), restraint: undefined };
 }
 
 /** So many departures in so many milliseconds: whatever we believe to see, we do not stir up a cluster. */

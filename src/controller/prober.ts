@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A place whose answer shows that a router's node lives. */
 export interface ProbeTarget {
@@ -24,10 +25,16 @@ const ordinaryTimes: ProbeTimes = { interval: 1000, timeout: 330 };
 /** So many probes in a row without an answer, and a router is gone. */
 const missesUntilGone = 3;
 
+/** Milliseconds in which the answers of one moment come. */
+const soon = 20;
+
 /** What is known of a target. */
 export type Presence =
   /** It never answered: nothing can be told by its silence (a NetworkPolicy may drop what we send). */
   'unknown' | 'answers' | 'gone';
+
+/** What came of one knock; `unable`: this machine could not ask, which says nothing of the other. */
+export type Knock = 'answer' | 'silence' | 'unable';
 
 /** A target with what is known of it. */
 export interface Probed {
@@ -47,13 +54,14 @@ type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 export class RouterProber {
   readonly #times: ProbeTimes;
   readonly #onChange: () => void;
-  readonly #knock: (target: ProbeTarget, timeout: number) => Promise<boolean>;
+  readonly #knock: (target: ProbeTarget, timeout: number) => Promise<Knock>;
   #targets = new Map<string, Mutable<Probed>>();
   #timer: NodeJS.Timeout | undefined;
+  #soon: NodeJS.Timeout | undefined;
 
   /**
    * @param onChange called when the presence of a target is another
-   * @param knock resolves to whether there was an answer; never rejects
+   * @param knock never rejects
    */
   constructor(onChange: () => void, times: ProbeTimes = ordinaryTimes, knock = knockByConnecting) {
     this.#onChange = onChange;
@@ -63,14 +71,13 @@ export class RouterProber {
 
   start(): void {
     this.#timer ??= setInterval(() => {
-      // Whether one that is gone is so alone follows from what the others say later.
-      if (this.presences.some(({ presence }) => presence === 'gone')) this.#onChange();
       for (const probed of this.#targets.values()) void this.#probe(probed);
     }, this.#times.interval);
   }
 
   close(): void {
     clearInterval(this.#timer);
+    clearTimeout(this.#soon);
     this.#targets.clear();
   }
 
@@ -94,35 +101,51 @@ export class RouterProber {
   async #probe(probed: Mutable<Probed>): Promise<void> {
     const { target } = probed;
     for (let misses = 0; misses < missesUntilGone; misses++) {
-      if (await this.#knock(target, this.#times.timeout)) return this.#note(probed, 'answers');
-      if (probed.presence !== 'answers') return;
+      const begun = performance.now();
+      const came = await this.#knock(target, this.#times.timeout);
+      if (came === 'answer') return this.#note(probed, 'answers');
+      if (came === 'unable' || probed.presence !== 'answers') return;
+      // Without a route a knock fails at once: three within a moment are one moment, in which a route is replaced.
+      await sleep(Math.max(0, begun + this.#times.timeout - performance.now()));
     }
     this.#note(probed, 'gone');
   }
 
   #note(probed: Mutable<Probed>, presence: Presence): void {
+    const isNew = probed.presence !== presence;
     if (presence === 'answers') probed.answeredAt = performance.now();
-    if (probed.presence === presence) return;
-    if (presence === 'gone') probed.goneAt = performance.now();
+    else if (isNew) probed.goneAt = performance.now();
     probed.presence = presence;
-    if (this.#targets.get(probed.target.uid) === probed) this.#onChange();
+    if (this.#targets.get(probed.target.uid) !== probed) return;
+    if (isNew) this.#onChange();
+    else this.#tellSoon();
+  }
+
+  /** What one that is gone means follows from who answers afterwards. Once for the answers of one moment. */
+  #tellSoon(): void {
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      if (this.presences.some(({ presence }) => presence === 'gone')) this.#onChange();
+    }, soon);
   }
 }
 
-/** Whether a host says anything to an attempt to connect: an acceptance or a refusal. */
-export function knockByConnecting(
-  { host, port }: Pick<ProbeTarget, 'host' | 'port'>,
-  timeout: number,
-): Promise<boolean> {
+/** Errors of our own machine: no descriptors, no ports, no memory, or a firewall that lets nothing out. */
+const ownErrors = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL', 'EAGAIN', 'EPERM', 'EACCES']);
+
+/** Whether a host says anything to an attempt to connect: an acceptance or a refusal. Never rejects. */
+export function knockByConnecting({ host, port }: Pick<ProbeTarget, 'host' | 'port'>, timeout: number): Promise<Knock> {
   return new Promise((resolve) => {
     const socket = connect({ host, port });
-    const end = (isAnswer: boolean): void => {
+    const end = (knock: Knock): void => {
       socket.destroy();
-      resolve(isAnswer);
+      resolve(knock);
     };
-    socket.setTimeout(timeout, () => end(false));
-    socket.once('connect', () => end(true));
-    socket.once('error', (error: NodeJS.ErrnoException) => end(error.code === 'ECONNREFUSED'));
-    socket.once('close', () => resolve(false));
+    socket.setTimeout(timeout, () => end('silence'));
+    socket.once('connect', () => end('answer'));
+    socket.once('error', ({ code = '' }: NodeJS.ErrnoException) => {
+      end(code === 'ECONNREFUSED' ? 'answer' : ownErrors.has(code) ? 'unable' : 'silence');
+    });
+    socket.once('close', () => resolve('silence'));
   });
 }

@@ -17,8 +17,8 @@ export interface StatusParts {
   readonly events: EventRecorder;
   /** Throws where this process may not write (any more). */
   readonly checkWriter: () => void;
-  /** Hears of the object as it was written, before anything else happens. */
-  readonly learn: (object: unknown) => void;
+  /** Told before a router is written; what it returns hears of it as it was written, before anything else happens. */
+  readonly expect: (namespace: string, name: string) => (object: unknown) => void;
   readonly signal: AbortSignal;
 }
 
@@ -37,7 +37,7 @@ export class RouterStatusWriter {
    * it begins or ceases to be degraded or available. Rejects with a KubeError.
    */
   async write(router: Router, drafts: readonly RouterCondition[], summary: RouterSummary): Promise<void> {
-    const { api, log, checkWriter, learn, signal } = this.#parts;
+    const { api, log, checkWriter, expect, signal } = this.#parts;
     const { namespace, name, uid } = router.meta;
     let before: unknown = router.conditions;
     const plan = (read: Router | undefined): Readonly<Record<string, unknown>> | undefined => {
@@ -49,6 +49,7 @@ export class RouterStatusWriter {
       return isSame ? undefined : this.#compose(conditions, summary, read.status);
     };
     const seen = { metadata: { resourceVersion: router.version } };
+    const learn = expect(namespace, name);
     const outcome = await patchStatus(api, seen, {
       path: pathOf(resources.routers, namespace, name),
       plan: (object) => plan(object === seen ? router : readRouter(object)),

@@ -4,6 +4,8 @@ import { versionOf } from '../cluster/port.ts';
 /** Objects of one kind as they were last seen, by `NAMESPACE/NAME`; nodes have no namespace. */
 export class ObjectStore {
   readonly #objects = new Map<string, unknown>();
+  /** Requests under way that the watch has not overtaken, by the object that they change. */
+  readonly #expected = new Map<string, object>();
   readonly #onChange: (namespace: string) => void;
   #isListed = false;
 
@@ -26,6 +28,7 @@ export class ObjectStore {
     const next = new Map(objects.map((object) => [keyOf(object), object] as const));
     const namespaces = new Set([...this.#objects.keys(), ...next.keys()].map(namespaceOf));
     this.#objects.clear();
+    this.#expected.clear();
     for (const [key, object] of next) if (key !== '') this.#objects.set(key, object);
     this.#isListed = true;
     for (const namespace of namespaces) this.#onChange(namespace);
@@ -36,18 +39,29 @@ export class ObjectStore {
     if (key === '') return;
     const before = this.#objects.get(key);
     if (before !== undefined && versionOf(before) === versionOf(object)) return;
+    this.#expected.delete(key);
     this.#objects.set(key, object);
     this.#onChange(namespaceOf(key));
   }
 
-  /** Takes in the answer to our own request, which needs no further thought. */
-  learn(object: unknown): void {
-    const key = keyOf(object);
-    if (key !== '') this.#objects.set(key, object);
+  /**
+   * To be called before a request that changes an object. What it returns takes in the answer, which needs no further
+   * thought, unless the watch told of the object meanwhile: events come by another connection, and may be newer.
+   */
+  expect(namespace: string, name: string): (answer: unknown) => void {
+    const key = `${namespace}/${name}`;
+    const request = {};
+    this.#expected.set(key, request);
+    return (answer) => {
+      if (this.#expected.get(key) !== request) return;
+      this.#expected.delete(key);
+      this.#objects.set(key, answer);
+    };
   }
 
   remove(object: unknown): void {
     const key = keyOf(object);
+    this.#expected.delete(key);
     if (this.#objects.delete(key)) this.#onChange(namespaceOf(key));
   }
 

@@ -71,6 +71,8 @@ export class TestApiServer {
   isSilent = false;
   /** Watches are told nothing, as over a connection that was lost and does not know it yet. */
   isMute = false;
+  /** Collections whose watches are, while those of others are told everything. */
+  readonly mute = new Set<string>();
   /** Ends an object that does not go at once when it is deleted; returns whether it does. */
   end: ((collection: string, key: string, graceSeconds: number | undefined) => boolean) | undefined;
   /** What a SelfSubjectAccessReview is answered. */
@@ -88,6 +90,7 @@ export class TestApiServer {
   readonly #watchers = new Set<Watcher>();
   readonly #snapshots = new Map<string, { readonly items: readonly KubeObject[]; readonly version: number }>();
   readonly #faults: Fault[] = [];
+  readonly #delays: { readonly on: RegExp; readonly end: Promise<void> }[] = [];
   readonly #managers = new Map<string, FieldManagers>();
   readonly #listeners = new Set<(collection: string) => void>();
   #version = 100;
@@ -142,6 +145,18 @@ export class TestApiServer {
   /** Makes the next request that matches fail. */
   fail(fault: Fault): void {
     this.#faults.push(fault);
+  }
+
+  /** Holds back the answer to the next request that matches, which is carried out at once; returns what lets it go. */
+  delay(on: RegExp): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#delays.push({ on, end: promise });
+    return resolve;
+  }
+
+  /** How many answers are still to be held back. */
+  get delaysLeft(): number {
+    return this.#delays.length;
   }
 
   /** How many faults have not happened yet. */
@@ -251,6 +266,7 @@ export class TestApiServer {
   #tell(event: LoggedEvent): void {
     this.#log.push(event);
     for (const { collection, selector, response } of this.isMute ? [] : this.#watchers) {
+      if (this.mute.has(collection)) continue;
       if (collection === event.collection && selector(event.object)) response.write(`${JSON.stringify(event)}\n`);
     }
     for (const listener of this.#listeners) listener(event.collection);
@@ -265,6 +281,9 @@ export class TestApiServer {
       return;
     }
     this.requests.push(line);
+    const held = this.#delays.findIndex(({ on }) => on.test(line));
+    const [delay] = held < 0 ? [] : this.#delays.splice(held, 1);
+    if (delay !== undefined) holdBack(response, delay.end);
     const fault = this.#faults.findIndex(({ on }) => on.test(line));
     const [{ answer, headers = {} } = { answer: 200 }] = fault < 0 ? [] : this.#faults.splice(fault, 1);
     if (answer === 'silence') return;
@@ -460,6 +479,14 @@ export class TestApiServer {
     const created = { ...object, metadata: { ...object.metadata, namespace, name } };
     send(response, 201, this.#store(collection, key, created, 'ADDED'));
   }
+}
+
+function holdBack(response: ServerResponse, until: Promise<void>): void {
+  const end = response.end.bind(response) as (text: string) => ServerResponse;
+  response.end = ((text: string) => {
+    void until.then(() => end(text));
+    return response;
+  }) as typeof response.end;
 }
 
 function send(response: ServerResponse, code: number, body: unknown): void {
