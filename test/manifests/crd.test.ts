@@ -195,6 +195,7 @@ describe('the CRD of EgressRouter', () => {
       // Inside an octet, or an octet of IPv6.
       /gateway .* must be an address of .*(:.*|\/(?!8,|16,|24,)\d+), the network of the reserved address$/,
       /ip .* must not be the (network|broadcast) address of its own network$/,
+      /gateway .* must not be the network or broadcast address of /,
       // Addresses of many hosts, of none, or of this one.
       /address of a host that (others can reach|can be routed to, not ".*")$/,
       /gateway "(0|127|22[4-9]|2[3-5][0-9])\..*must be the IPv4 or IPv6 address of the gateway/,
