@@ -122,8 +122,9 @@ async function ensure(
     }
   }
   checkWriter();
+  const learn = store.expect(namespace, name);
   try {
-    store.learn(await api.apply(path, wanted, clusterNames.controller, signal));
+    learn(await api.apply(path, wanted, clusterNames.controller, signal));
     return undefined;
   } catch (error) {
     return { kind: 'trouble', trouble: explain(resource, name, error) };

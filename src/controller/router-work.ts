@@ -48,8 +48,8 @@ export class RouterWork {
     this.#parts = parts;
     this.#live = new LiveChanges(parts.settings.liveTimeout);
     const { api, log, events, checkWriter, signal, stores } = parts;
-    const learn = (object: unknown): void => stores.routers.learn(object);
-    this.#status = new RouterStatusWriter({ api, log, events, checkWriter, learn, signal });
+    const expect = (namespace: string, name: string) => stores.routers.expect(namespace, name);
+    this.#status = new RouterStatusWriter({ api, log, events, checkWriter, expect, signal });
   }
 
   /**

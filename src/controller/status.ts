@@ -17,8 +17,8 @@ export interface StatusParts {
   readonly events: EventRecorder;
   /** Throws where this process may not write (any more). */
   readonly checkWriter: () => void;
-  /** Hears of the object as it was written, before anything else happens. */
-  readonly learn: (object: unknown) => void;
+  /** Is told of a request to be made; what it returns hears of the object as it was written. */
+  readonly expect: (namespace: string, name: string) => (answer: unknown) => void;
   readonly signal: AbortSignal;
 }
 
@@ -37,8 +37,9 @@ export class RouterStatusWriter {
    * it begins or ceases to be degraded or available. Rejects with a KubeError.
    */
   async write(router: Router, drafts: readonly RouterCondition[], summary: RouterSummary): Promise<void> {
-    const { api, log, checkWriter, learn, signal } = this.#parts;
+    const { api, log, checkWriter, expect, signal } = this.#parts;
     const { namespace, name, uid } = router.meta;
+    const learn = expect(namespace, name);
     let before: unknown = router.conditions;
     const plan = (read: Router | undefined): Readonly<Record<string, unknown>> | undefined => {
       // Another one of the same name has a status of its own.

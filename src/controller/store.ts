@@ -1,9 +1,15 @@
 import { isRecord } from '../api/shape.ts';
 import { versionOf } from '../cluster/port.ts';
 
+/** Places of which something was heard. */
+const mostRemembered = 100_000;
+
 /** Objects of one kind as they were last seen, by `NAMESPACE/NAME`; nodes have no namespace. */
 export class ObjectStore {
   readonly #objects = new Map<string, unknown>();
+  /** How often anything was heard when a place was last heard of. */
+  readonly #heard = new Map<string, number>();
+  #count = 0;
   readonly #onChange: (namespace: string) => void;
   #isListed = false;
 
@@ -25,6 +31,7 @@ export class ObjectStore {
   replace(objects: readonly unknown[]): void {
     const next = new Map(objects.map((object) => [keyOf(object), object] as const));
     const namespaces = new Set([...this.#objects.keys(), ...next.keys()].map(namespaceOf));
+    for (const key of [...this.#objects.keys(), ...next.keys()]) this.#note(key);
     this.#objects.clear();
     for (const [key, object] of next) if (key !== '') this.#objects.set(key, object);
     this.#isListed = true;
@@ -34,20 +41,33 @@ export class ObjectStore {
   put(object: unknown): void {
     const key = keyOf(object);
     if (key === '') return;
+    this.#note(key);
     const before = this.#objects.get(key);
     if (before !== undefined && versionOf(before) === versionOf(object)) return;
     this.#objects.set(key, object);
     this.#onChange(namespaceOf(key));
   }
 
-  /** Takes in the answer to our own request, which needs no further thought. */
-  learn(object: unknown): void {
-    const key = keyOf(object);
-    if (key !== '') this.#objects.set(key, object);
+  /**
+   * To be called before a request of ours: takes in its answer, which needs no further thought. When the watch
+   * told of the same place meanwhile, that is as new or newer, and the answer is left.
+   */
+  expect(namespace: string, name: string): (answer: unknown) => void {
+    const place = `${namespace}/${name}`;
+    const heard = this.#heard.get(place);
+    return (answer) => {
+      if (keyOf(answer) === place && this.#heard.get(place) === heard) this.#objects.set(place, answer);
+    };
+  }
+
+  #note(key: string): void {
+    if (this.#heard.size >= mostRemembered) this.#heard.clear();
+    this.#heard.set(key, ++this.#count);
   }
 
   remove(object: unknown): void {
     const key = keyOf(object);
+    this.#note(key);
     if (this.#objects.delete(key)) this.#onChange(namespaceOf(key));
   }
 
