@@ -14,6 +14,7 @@ import { type ClusterNode, readNode } from './nodes.ts';
 import type { ObjectSettings } from './objects.ts';
 import { ProbeTargets } from './probe-targets.ts';
 import { type ProbeTimes, RouterProber } from './prober.ts';
+import { RouterGone } from './reconcile.ts';
 import { type ResourceName, resources } from './resources.ts';
 import { type Router, readRouter } from './router.ts';
 import { RouterWork } from './router-work.ts';
@@ -206,6 +207,8 @@ export class RouterController {
         next = delay === undefined ? next : Math.min(delay, next ?? delay);
       } catch (error) {
         if (error instanceof LeadershipLost) return undefined;
+        // The watch will tell.
+        if (error instanceof RouterGone) continue;
         // The others of the namespace go on.
         failure ??= { error };
       }

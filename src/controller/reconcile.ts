@@ -36,6 +36,9 @@ export type Outcome =
   | { readonly kind: 'waiting'; readonly wait: Wait }
   | { readonly kind: 'trouble'; readonly trouble: Trouble };
 
+/** Thrown where a router turns out to be deleted: nothing is to be done for it any more. */
+export class RouterGone extends Error {}
+
 /** Why an object is not as it is wanted. */
 type Obstacle = Exclude<Outcome, { readonly kind: 'applied' }>;
 
@@ -48,7 +51,7 @@ export const waitForNames: Wait = {
 /**
  * Makes the objects of one router of a pool be as they are wanted, the definition first: a pod reads it
  * when it starts. What is right is left alone; what is somebody else's, too. Rejects with a
- * {@link KubeError} where trying again may help.
+ * {@link KubeError} where trying again may help, with RouterGone where the router was deleted.
  */
 export async function applyMember(
   router: Router,
@@ -121,6 +124,7 @@ async function ensure(
       return { kind: 'waiting', wait: { reason: 'WaitingForPod', message } };
     }
   }
+  if (current === undefined) await checkRouter(router, api, signal);
   checkWriter();
   const learn = store.expect(namespace, name);
   try {
@@ -129,6 +133,18 @@ async function ensure(
   } catch (error) {
     return { kind: 'trouble', trouble: explain(resource, name, error) };
   }
+}
+
+/**
+ * Throws RouterGone unless the API server still has a router. It is asked before anything is made: the watch of
+ * routers may be behind that of their objects, or be silent, and whatever is made for one that was deleted takes its
+ * address from whoever has it now until the garbage collector comes, and again after that.
+ */
+async function checkRouter({ meta }: Router, api: KubeApi, signal: AbortSignal): Promise<void> {
+  const found = await find(api, pathOf(resources.routers, meta.namespace, meta.name), signal);
+  const { uid, deletionTimestamp } = isRecord(found) && isRecord(found.metadata) ? found.metadata : {};
+  if (uid !== meta.uid || (deletionTimestamp ?? undefined) !== undefined)
+    throw new RouterGone(`EgressRouter ${meta.name} was deleted`);
 }
 
 async function find(api: KubeApi, path: string, signal: AbortSignal): Promise<unknown> {

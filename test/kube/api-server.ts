@@ -74,6 +74,8 @@ export class TestApiServer {
   isSilent = false;
   /** Watches are told nothing, as over a connection that was lost and does not know it yet. */
   isMute = false;
+  /** Collections whose watches are, while those of others are told everything. */
+  readonly mute = new Set<string>();
   /** Ends an object that does not go at once when it is deleted; returns whether it does. */
   end: ((collection: string, key: string, graceSeconds: number | undefined) => boolean) | undefined;
   /** What a SelfSubjectAccessReview is answered. */
@@ -254,6 +256,7 @@ export class TestApiServer {
   #tell(event: LoggedEvent): void {
     this.#log.push(event);
     for (const { collection, selector, response } of this.isMute ? [] : this.#watchers) {
+      if (this.mute.has(collection)) continue;
       if (collection === event.collection && selector(event.object)) response.write(`${JSON.stringify(event)}\n`);
     }
     for (const listener of this.#listeners) listener(event.collection);
