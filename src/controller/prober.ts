@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A place whose answer shows that a router's node lives. */
 export interface ProbeTarget {
@@ -29,6 +30,9 @@ export type Presence =
   /** It never answered: nothing can be told by its silence (a NetworkPolicy may drop what we send). */
   'unknown' | 'answers' | 'gone';
 
+/** What came of one knock; `unable`: this machine could not ask, which says nothing of the other. */
+export type Knock = 'answer' | 'silence' | 'unable';
+
 interface Probed {
   readonly target: ProbeTarget;
   presence: Presence;
@@ -41,13 +45,13 @@ interface Probed {
 export class RouterProber {
   readonly #times: ProbeTimes;
   readonly #onChange: () => void;
-  readonly #knock: (target: ProbeTarget, timeout: number) => Promise<boolean>;
+  readonly #knock: (target: ProbeTarget, timeout: number) => Promise<Knock>;
   #targets = new Map<string, Probed>();
   #timer: NodeJS.Timeout | undefined;
 
   /**
    * @param onChange called when the presence of a target is another
-   * @param knock resolves to whether there was an answer; never rejects
+   * @param knock never rejects
    */
   constructor(onChange: () => void, times: ProbeTimes = ordinaryTimes, knock = knockByConnecting) {
     this.#onChange = onChange;
@@ -86,8 +90,12 @@ export class RouterProber {
   async #probe(probed: Probed): Promise<void> {
     const { target } = probed;
     for (let misses = 0; misses < missesUntilGone; misses++) {
-      if (await this.#knock(target, this.#times.timeout)) return this.#note(probed, 'answers');
-      if (probed.presence !== 'answers') return;
+      const begun = performance.now();
+      const came = await this.#knock(target, this.#times.timeout);
+      if (came === 'answer') return this.#note(probed, 'answers');
+      if (came === 'unable' || probed.presence !== 'answers') return;
+      // Without a route a knock fails at once: three within a moment are one moment, in which a route is replaced.
+      await sleep(Math.max(0, begun + this.#times.timeout - performance.now()));
     }
     this.#note(probed, 'gone');
   }
@@ -99,17 +107,22 @@ export class RouterProber {
   }
 }
 
-/** Whether a host says anything to an attempt to connect: an acceptance or a refusal. */
-function knockByConnecting({ host, port }: ProbeTarget, timeout: number): Promise<boolean> {
+/** Errors of our own machine: no descriptors, no ports, no memory, or a firewall that lets nothing out. */
+const ownErrors = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL', 'EAGAIN', 'EPERM', 'EACCES']);
+
+/** Whether a host says anything to an attempt to connect: an acceptance or a refusal. Never rejects. */
+export function knockByConnecting({ host, port }: Pick<ProbeTarget, 'host' | 'port'>, timeout: number): Promise<Knock> {
   return new Promise((resolve) => {
     const socket = connect({ host, port });
-    const end = (isAnswer: boolean): void => {
+    const end = (knock: Knock): void => {
       socket.destroy();
-      resolve(isAnswer);
+      resolve(knock);
     };
-    socket.setTimeout(timeout, () => end(false));
-    socket.once('connect', () => end(true));
-    socket.once('error', (error: NodeJS.ErrnoException) => end(error.code === 'ECONNREFUSED'));
-    socket.once('close', () => resolve(false));
+    socket.setTimeout(timeout, () => end('silence'));
+    socket.once('connect', () => end('answer'));
+    socket.once('error', ({ code = '' }: NodeJS.ErrnoException) => {
+      end(code === 'ECONNREFUSED' ? 'answer' : ownErrors.has(code) ? 'unable' : 'silence');
+    });
+    socket.once('close', () => resolve('silence'));
   });
 }
