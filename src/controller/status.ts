@@ -63,7 +63,7 @@ export class RouterStatusWriter {
     if (written?.generation === router.generation) learn(outcome.written);
     const conditions = drafts.map(({ type, status, reason }) => `${type}=${status} ${reason}`);
     log.info({ router: keyOf(router.meta), conditions }, 'The status changed');
-    await this.#tellChanges(router, drafts, before);
+    this.#tellChanges(router, drafts, before);
   }
 
   #compose(
@@ -77,7 +77,7 @@ export class RouterStatusWriter {
     return { ...Object.fromEntries(gone.map((key) => [key, null])), conditions, ...summary };
   }
 
-  async #tellChanges(router: Router, drafts: readonly RouterCondition[], before: unknown): Promise<void> {
+  #tellChanges(router: Router, drafts: readonly RouterCondition[], before: unknown): void {
     const { events, signal } = this.#parts;
     const known = readConditions(before);
     for (const { type, status, reason, message } of drafts) {
@@ -85,7 +85,8 @@ export class RouterStatusWriter {
       const isBad = type === 'Degraded' && status === 'True' && old?.reason !== reason;
       const isGood = type === 'Available' && status === 'True' && old?.status !== 'True';
       if (!isBad && !isGood) continue;
-      await events.tell(objectOf(router), { type: isBad ? 'Warning' : 'Normal', reason, message }, signal);
+      // Nobody waits for an Event.
+      void events.tell(objectOf(router), { type: isBad ? 'Warning' : 'Normal', reason, message }, signal);
     }
   }
 }
