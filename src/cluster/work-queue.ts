@@ -2,6 +2,17 @@
 const firstRetry = 500;
 const lastRetry = 60_000;
 
+/** Thrown by work that failed in part: what did not fail may have to be looked at before the rest is tried again. */
+export class PartialFailure extends Error {
+  /** Milliseconds after which to look again; undefined: that is as for any failure. */
+  readonly next: number | undefined;
+
+  constructor(cause: unknown, next: number | undefined) {
+    super('Part of the work failed', { cause });
+    this.next = next;
+  }
+}
+
 /**
  * Keys to be worked on: each once at a time, however often it is asked for meanwhile, and again after
  * a failure, each time later.
@@ -15,7 +26,7 @@ export class WorkQueue {
   readonly #failures = new Map<string, number>();
   #isClosed = false;
 
-  /** @param work may resolve to the milliseconds after which the key is to be looked at again */
+  /** @param work may resolve to the milliseconds after which the key is to be looked at again; see {@link PartialFailure} */
   constructor(
     work: (key: string) => Promise<number | undefined>,
     onFailure: (key: string, error: unknown, retry: number) => void,
@@ -54,10 +65,12 @@ export class WorkQueue {
     } catch (error) {
       const failures = (this.#failures.get(key) ?? 0) + 1;
       this.#failures.set(key, failures);
-      next = Math.min(lastRetry, firstRetry * 2 ** (failures - 1));
+      const isPartial = error instanceof PartialFailure;
+      const soonest = isPartial ? (error.next ?? lastRetry) : lastRetry;
+      next = Math.min(lastRetry, firstRetry * 2 ** (failures - 1), soonest);
       // News must not make a server that refuses be asked without end.
       this.#again.delete(key);
-      this.#onFailure(key, error, next);
+      this.#onFailure(key, isPartial ? error.cause : error, next);
     }
     this.#running.delete(key);
     if (this.#again.delete(key)) next = 0;

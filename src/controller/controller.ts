@@ -3,7 +3,7 @@ import { clusterNames } from '../cluster/names.ts';
 import type { KubeApi } from '../cluster/port.ts';
 import { ProblemLog } from '../cluster/problem-log.ts';
 import { ordinaryTimes, type ReflectorTimes, reflect } from '../cluster/reflector.ts';
-import { WorkQueue } from '../cluster/work-queue.ts';
+import { PartialFailure, WorkQueue } from '../cluster/work-queue.ts';
 import type { DaemonLog } from '../daemon/log.ts';
 import { Departures } from './departures.ts';
 import { judgePresences, type Verdict } from './failover.ts';
@@ -200,20 +200,23 @@ export class RouterController {
       (name) => owners.get(name),
     );
     let next: number | undefined;
+    const note = (delay: number | undefined): void => {
+      if (delay !== undefined) next = Math.min(delay, next ?? delay);
+    };
     let failure: { readonly error: unknown } | undefined;
     for (const router of living) {
       try {
-        const delay = await this.#work.run(router, names.get(router.meta.uid) ?? 'wait');
-        next = delay === undefined ? next : Math.min(delay, next ?? delay);
+        note(await this.#work.run(router, names.get(router.meta.uid) ?? 'wait'));
       } catch (error) {
         if (error instanceof LeadershipLost) return undefined;
         // The watch will tell.
         if (error instanceof RouterGone) continue;
         // The others of the namespace go on.
-        failure ??= { error };
+        failure ??= { error: error instanceof PartialFailure ? error.cause : error };
+        if (error instanceof PartialFailure) note(error.next);
       }
     }
-    if (failure !== undefined) throw failure.error;
+    if (failure !== undefined) throw new PartialFailure(failure.error, next);
     this.#metrics.reconciles.inc({ outcome: 'success' });
     return next;
   }

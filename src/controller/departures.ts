@@ -190,7 +190,8 @@ export class Departures {
     count('moved', departure.reason);
     const message = `pod ${pod.name} leaves node ${departure.node}: ${words[departure.reason]}`;
     log.warn({ router: keyOf(router.meta), pod: pod.name, ...departure }, 'A router is moved to another node');
-    await events.tell(objectOf(router), { type: 'Warning', reason: departure.reason, message }, signal);
+    // Nobody waits for an Event.
+    void events.tell(objectOf(router), { type: 'Warning', reason: departure.reason, message }, signal);
   }
 
   async #remove({ meta }: Router, { name, uid }: RouterPod, graceSeconds: number | undefined): Promise<void> {

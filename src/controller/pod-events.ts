@@ -13,16 +13,41 @@ const telling = new Set([
   'FailedMount',
 ]);
 
-/** Events about a pod. Rejects with a KubeError. */
-export async function listPodEvents(
-  api: KubeApi,
-  namespace: string,
-  uid: string,
-  signal: AbortSignal,
-): Promise<readonly unknown[]> {
-  const query = { fieldSelector: `involvedObject.uid=${uid}`, limit: 100 };
-  const list = await api.get(`/api/v1/namespaces/${namespace}/events`, query, signal);
-  return isRecord(list) && Array.isArray(list.items) ? list.items : [];
+/** Milliseconds for an answer: no router is to wait for what is told of another. */
+const patience = 1000;
+
+/** Milliseconds for which a server that took longer is not asked again. */
+const rest = 10_000;
+
+/** Pods whose words are remembered. */
+const mostRemembered = 1000;
+
+/** Asks what Kubernetes says of pods that do not come up. Events may have a store of their own, and it may be down. */
+export class PodEvents {
+  readonly #api: KubeApi;
+  /** By UID. */
+  readonly #known = new Map<string, string | undefined>();
+  #restsUntil = 0;
+
+  constructor(api: KubeApi) {
+    this.#api = api;
+  }
+
+  /** The newest word about a pod; where nobody tells, what was known before. Never rejects. */
+  async latest(namespace: string, uid: string, signal: AbortSignal): Promise<string | undefined> {
+    if (performance.now() < this.#restsUntil) return this.#known.get(uid);
+    const limit = AbortSignal.timeout(patience);
+    try {
+      const query = { fieldSelector: `involvedObject.uid=${uid}`, limit: 100 };
+      const path = `/api/v1/namespaces/${namespace}/events`;
+      const list = await this.#api.get(path, query, AbortSignal.any([signal, limit]));
+      if (this.#known.size >= mostRemembered) this.#known.clear();
+      this.#known.set(uid, latestMessage(isRecord(list) && Array.isArray(list.items) ? list.items : []));
+    } catch {
+      if (limit.aborted) this.#restsUntil = performance.now() + rest;
+    }
+    return this.#known.get(uid);
+  }
 }
 
 /**

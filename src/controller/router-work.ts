@@ -1,7 +1,8 @@
 import { isRecord } from '../api/shape.ts';
 import { writeTime } from '../cluster/conditions.ts';
 import type { EventRecorder } from '../cluster/events.ts';
-import type { KubeApi } from '../cluster/port.ts';
+import { type KubeApi, KubeError } from '../cluster/port.ts';
+import { PartialFailure } from '../cluster/work-queue.ts';
 import type { DaemonLog } from '../daemon/log.ts';
 import { formatProblem } from '../model/problem.ts';
 import { describeRouter, isSettled, type MemberSituation, type Trouble, type Wait } from './conditions.ts';
@@ -12,7 +13,7 @@ import { LiveChanges, type Progress } from './live.ts';
 import { assignMembers, type HeldName, type Member } from './members.ts';
 import { memberLabel, type RouterNames } from './names.ts';
 import { chooseTemplate, hashConfiguration, type ObjectSettings, readTemplate, type Template } from './objects.ts';
-import { findRefusal, latestMessage, listPodEvents } from './pod-events.ts';
+import { findRefusal, PodEvents } from './pod-events.ts';
 import { type RouterPod, readRouterPod } from './pods.ts';
 import { applyMember, type Outcome, pruneMembers, type ReconcileParts, waitForNames } from './reconcile.ts';
 import type { ResourceName } from './resources.ts';
@@ -43,9 +44,11 @@ export class RouterWork {
   readonly #leftovers = new Leftovers();
   readonly #live: LiveChanges;
   readonly #status: RouterStatusWriter;
+  readonly #podEvents: PodEvents;
 
   constructor(parts: WorkParts) {
     this.#parts = parts;
+    this.#podEvents = new PodEvents(parts.api);
     this.#live = new LiveChanges(parts.settings.liveTimeout);
     const { api, log, events, checkWriter, signal, stores } = parts;
     const expect = (namespace: string, name: string) => stores.routers.expect(namespace, name);
@@ -72,13 +75,24 @@ export class RouterWork {
     await pruneMembers(router, members, parts);
     const situations: MemberSituation[] = [];
     let isHeldBack = await this.#parts.departures.endLost(router, pods, (pod) => this.#avoidedBy(router, pod));
+    let failure: KubeError | undefined;
     for (const member of members) {
-      const done = await this.#runMember(router, member, pods, parts);
-      situations.push(done.situation);
-      isHeldBack ||= done.isHeldBack;
+      try {
+        const done = await this.#runMember(router, member, pods, parts);
+        situations.push(done.situation);
+        isHeldBack ||= done.isHeldBack;
+      } catch (error) {
+        // The others of the pool go on.
+        if (!(error instanceof KubeError)) throw error;
+        failure ??= error;
+      }
     }
-    const next = await this.#tell(router, { members: situations });
-    return isHeldBack ? Math.min(again.heldBack, next ?? again.heldBack) : next;
+    const soonest = (next: number | undefined) =>
+      isHeldBack ? Math.min(again.heldBack, next ?? again.heldBack) : next;
+    if (failure !== undefined) throw new PartialFailure(failure, soonest(lookAgain(situations)));
+    // Nobody is moved later because of what is told.
+    const told = await Promise.all(situations.map((situation) => this.#addPodEvent(router, situation)));
+    return soonest(await this.#tell(router, { members: told }));
   }
 
   async #runMember(
@@ -110,7 +124,7 @@ export class RouterWork {
       template: outcome.kind === 'waiting' ? undefined : template.configuration,
       pods,
       progress,
-      podEvent: await this.#findPodEvent(router, pods),
+      podEvent: undefined,
       refusal: findRefusal(stores.deployments.get(meta.namespace, member.names.deployment)),
     };
     return { situation, isHeldBack };
@@ -151,11 +165,8 @@ export class RouterWork {
       availableGeneration: generationOf(router.conditions),
     };
     await this.#status.write(router, describeRouter(situation), summarize(members, router.status, writeTime()));
-    if (wait !== undefined || members.some((member) => member.wait !== undefined)) return again.waiting;
-    if (trouble !== undefined || members.some((member) => member.trouble !== undefined)) return again.trouble;
-    const pending = members.flatMap(({ progress }) => (progress.kind === 'pending' ? [progress.left] : []));
-    if (pending.length > 0) return Math.min(...pending) + 1;
-    return members.every(isSettled) ? undefined : again.starting;
+    if (wait !== undefined) return again.waiting;
+    return trouble === undefined ? lookAgain(members) : again.trouble;
   }
 
   /** What serves of a router whose spec nobody can read: as it was made. */
@@ -199,12 +210,20 @@ export class RouterWork {
       .filter(({ deployment }) => deployment === own || deployment?.startsWith(`${own}-`) === true);
   }
 
-  async #findPodEvent({ meta }: Router, pods: readonly RouterPod[]): Promise<string | undefined> {
-    const failing = pods.find(({ isReady, isEnding }) => !isReady && !isEnding);
-    if (failing === undefined) return undefined;
-    const events = await listPodEvents(this.#parts.api, meta.namespace, failing.uid, this.#parts.signal);
-    return latestMessage(events);
+  async #addPodEvent({ meta }: Router, situation: MemberSituation): Promise<MemberSituation> {
+    const failing = situation.pods.find(({ isReady, isEnding }) => !isReady && !isEnding);
+    if (failing === undefined) return situation;
+    return { ...situation, podEvent: await this.#podEvents.latest(meta.namespace, failing.uid, this.#parts.signal) };
   }
+}
+
+/** Milliseconds after which members are to be looked at again; undefined: when something changes. */
+function lookAgain(members: readonly MemberSituation[]): number | undefined {
+  if (members.some(({ wait }) => wait !== undefined)) return again.waiting;
+  if (members.some(({ trouble }) => trouble !== undefined)) return again.trouble;
+  const pending = members.flatMap(({ progress }) => (progress.kind === 'pending' ? [progress.left] : []));
+  if (pending.length > 0) return Math.min(...pending) + 1;
+  return members.every(isSettled) ? undefined : again.starting;
 }
 
 /** Which generation `Available` tells of. */

@@ -17,8 +17,8 @@ export interface StatusParts {
   readonly events: EventRecorder;
   /** Throws where this process may not write (any more). */
   readonly checkWriter: () => void;
-  /** Told before a router is written; what it returns hears of it as it was written, before anything else happens. */
-  readonly expect: (namespace: string, name: string) => (object: unknown) => void;
+  /** Is told of a request to be made; what it returns hears of the object as it was written. */
+  readonly expect: (namespace: string, name: string) => (answer: unknown) => void;
   readonly signal: AbortSignal;
 }
 
@@ -39,6 +39,7 @@ export class RouterStatusWriter {
   async write(router: Router, drafts: readonly RouterCondition[], summary: RouterSummary): Promise<void> {
     const { api, log, checkWriter, expect, signal } = this.#parts;
     const { namespace, name, uid } = router.meta;
+    const learn = expect(namespace, name);
     let before: unknown = router.conditions;
     const plan = (read: Router | undefined): Readonly<Record<string, unknown>> | undefined => {
       // Another one of the same name has a status of its own.
@@ -49,7 +50,6 @@ export class RouterStatusWriter {
       return isSame ? undefined : this.#compose(conditions, summary, read.status);
     };
     const seen = { metadata: { resourceVersion: router.version } };
-    const learn = expect(namespace, name);
     const outcome = await patchStatus(api, seen, {
       path: pathOf(resources.routers, namespace, name),
       plan: (object) => plan(object === seen ? router : readRouter(object)),
@@ -63,7 +63,7 @@ export class RouterStatusWriter {
     if (written?.generation === router.generation) learn(outcome.written);
     const conditions = drafts.map(({ type, status, reason }) => `${type}=${status} ${reason}`);
     log.info({ router: keyOf(router.meta), conditions }, 'The status changed');
-    await this.#tellChanges(router, drafts, before);
+    this.#tellChanges(router, drafts, before);
   }
 
   #compose(
@@ -77,7 +77,7 @@ export class RouterStatusWriter {
     return { ...Object.fromEntries(gone.map((key) => [key, null])), conditions, ...summary };
   }
 
-  async #tellChanges(router: Router, drafts: readonly RouterCondition[], before: unknown): Promise<void> {
+  #tellChanges(router: Router, drafts: readonly RouterCondition[], before: unknown): void {
     const { events, signal } = this.#parts;
     const known = readConditions(before);
     for (const { type, status, reason, message } of drafts) {
@@ -85,7 +85,8 @@ export class RouterStatusWriter {
       const isBad = type === 'Degraded' && status === 'True' && old?.reason !== reason;
       const isGood = type === 'Available' && status === 'True' && old?.status !== 'True';
       if (!isBad && !isGood) continue;
-      await events.tell(objectOf(router), { type: isBad ? 'Warning' : 'Normal', reason, message }, signal);
+      // Nobody waits for an Event.
+      void events.tell(objectOf(router), { type: isBad ? 'Warning' : 'Normal', reason, message }, signal);
     }
   }
 }

@@ -1,11 +1,15 @@
 import { isRecord } from '../api/shape.ts';
 import { versionOf } from '../cluster/port.ts';
 
+/** Places of which something was heard. */
+const mostRemembered = 100_000;
+
 /** Objects of one kind as they were last seen, by `NAMESPACE/NAME`; nodes have no namespace. */
 export class ObjectStore {
   readonly #objects = new Map<string, unknown>();
-  /** Requests under way that the watch has not overtaken, by the object that they change. */
-  readonly #expected = new Map<string, object>();
+  /** How often anything was heard when a place was last heard of. */
+  readonly #heard = new Map<string, number>();
+  #count = 0;
   readonly #onChange: (namespace: string) => void;
   #isListed = false;
 
@@ -27,8 +31,8 @@ export class ObjectStore {
   replace(objects: readonly unknown[]): void {
     const next = new Map(objects.map((object) => [keyOf(object), object] as const));
     const namespaces = new Set([...this.#objects.keys(), ...next.keys()].map(namespaceOf));
+    for (const key of [...this.#objects.keys(), ...next.keys()]) this.#note(key);
     this.#objects.clear();
-    this.#expected.clear();
     for (const [key, object] of next) if (key !== '') this.#objects.set(key, object);
     this.#isListed = true;
     for (const namespace of namespaces) this.#onChange(namespace);
@@ -37,31 +41,33 @@ export class ObjectStore {
   put(object: unknown): void {
     const key = keyOf(object);
     if (key === '') return;
+    this.#note(key);
     const before = this.#objects.get(key);
     if (before !== undefined && versionOf(before) === versionOf(object)) return;
-    this.#expected.delete(key);
     this.#objects.set(key, object);
     this.#onChange(namespaceOf(key));
   }
 
   /**
-   * To be called before a request that changes an object. What it returns takes in the answer, which needs no further
-   * thought, unless the watch told of the object meanwhile: events come by another connection, and may be newer.
+   * To be called before a request of ours: takes in its answer, which needs no further thought. When the watch
+   * told of the same place meanwhile, that is as new or newer, and the answer is left.
    */
   expect(namespace: string, name: string): (answer: unknown) => void {
-    const key = `${namespace}/${name}`;
-    const request = {};
-    this.#expected.set(key, request);
+    const place = `${namespace}/${name}`;
+    const heard = this.#heard.get(place);
     return (answer) => {
-      if (this.#expected.get(key) !== request) return;
-      this.#expected.delete(key);
-      this.#objects.set(key, answer);
+      if (keyOf(answer) === place && this.#heard.get(place) === heard) this.#objects.set(place, answer);
     };
+  }
+
+  #note(key: string): void {
+    if (this.#heard.size >= mostRemembered) this.#heard.clear();
+    this.#heard.set(key, ++this.#count);
   }
 
   remove(object: unknown): void {
     const key = keyOf(object);
-    this.#expected.delete(key);
+    this.#note(key);
     if (this.#objects.delete(key)) this.#onChange(namespaceOf(key));
   }
 

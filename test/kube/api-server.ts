@@ -35,8 +35,11 @@ interface Watcher {
 export interface Fault {
   /** `METHOD PATH?QUERY` of the request. */
   readonly on: RegExp;
-  /** HTTP status; `cut` closes the connection without an answer, `silence` leaves it open. */
-  readonly answer: number | 'cut' | 'silence';
+  /**
+   * HTTP status; `cut` closes the connection without an answer, `silence` leaves it open; `late`: the right one,
+   * after what happens in the next 100 ms was told.
+   */
+  readonly answer: number | 'cut' | 'silence' | 'late';
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -288,7 +291,13 @@ export class TestApiServer {
     const [{ answer, headers = {} } = { answer: 200 }] = fault < 0 ? [] : this.#faults.splice(fault, 1);
     if (answer === 'silence') return;
     if (answer === 'cut') return void request.socket.destroy();
-    if (answer !== 200) {
+    if (answer === 'late') {
+      const end = response.end.bind(response) as (text: unknown) => ServerResponse;
+      response.end = (text?: unknown) => {
+        setTimeout(() => end(text), 100);
+        return response;
+      };
+    } else if (answer !== 200) {
       response.writeHead(answer, headers).end(JSON.stringify({ kind: 'Status', code: answer, message: 'a fault' }));
       return;
     }

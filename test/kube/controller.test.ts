@@ -392,6 +392,61 @@ for (const subject of ['source', 'executable'] as const)
       assert.deepEqual(lab.conditionsOf('web')[2], 'Degraded=True PodFailing');
     });
 
+    it('makes what was deleted before it heard that it had made it', async () => {
+      lab.putRouter('web');
+      lab.server.fail({ on: /PATCH .*deployments/, answer: 'late' });
+      lab.start();
+      await until(
+        () => lab.names('deployments').length === 1,
+        () => lab.server.requests,
+      );
+      lab.server.remove(paths.deployments, 'shop/egress-router-cni-deployment');
+      await expect('web');
+      assert.equal(lab.names('deployments').length, 1);
+    });
+
+    it('follows a spec that was changed before it heard that its status was written', async () => {
+      lab.putRouter('web');
+      lab.start();
+      await expect('web');
+      lab.server.fail({ on: /PATCH .*status/, answer: 'late' });
+      const [pod] = lab.server.all(paths.pods);
+      lab.server.put(paths.pods, { ...(pod as KubeObject), status: { conditions: [] } });
+      await until(
+        () => lab.conditionsOf('web')[0] !== well[0],
+        () => lab.conditionsOf('web'),
+      );
+      lab.cluster.podStatus = (made) => ready(made, ['192.168.12.77']);
+      lab.putRouter('web', { spec: { addresses: [{ ip: '192.168.12.77/24', gateway: '192.168.12.1' }] } });
+      await until(
+        () => lab.generationsOf('web').join() === '2,2,2',
+        () => [lab.conditionsOf('web'), lab.generationsOf('web')],
+      );
+    });
+
+    it('makes nothing more of a router that was deleted before it heard that its status was written', async () => {
+      lab.putRouter('web');
+      lab.start();
+      await expect('web');
+      lab.server.fail({ on: /PATCH .*status/, answer: 'late' });
+      const [pod] = lab.server.all(paths.pods);
+      lab.server.put(paths.pods, { ...(pod as KubeObject), status: { conditions: [] } });
+      await until(
+        () => lab.conditionsOf('web')[0] !== well[0],
+        () => lab.conditionsOf('web'),
+      );
+      lab.server.remove(paths.routers, 'shop/web');
+      await until(
+        () => lab.names('deployments').length === 0,
+        () => lab.names('deployments'),
+      );
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      assert.deepEqual([lab.names('deployments'), lab.names('pods')], [[], []]);
+      const { writes } = lab;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      assert.equal(lab.writes, writes, 'it still writes');
+    });
+
     it('says why no pod may be made at all', async () => {
       lab.cluster.refusal = 'pods "egress-router-cni-deployment-6d4cf-x" is forbidden: exceeded quota: compute';
       lab.putRouter('web');
