@@ -22,6 +22,9 @@ import { type ReloadCause, reloadCauses } from './steps.ts';
 /** In ms, how long a reload waits for a worker of before that does not react to its signal. */
 const oldWorkerTimeout = 10_000;
 
+/** In ms, how long a master may read its configuration without an answer to anybody. */
+const masterTimeout = 60_000;
+
 /**
  * One HAProxy that serves what a state says. Changes go to the running process and to its files; what it
  * cannot change reloads it, as seldom as the interval says.
@@ -141,7 +144,8 @@ export class HaproxyEngine {
     clearTimeout(this.#flushTimer);
     clearInterval(this.#janitor);
     this.#process.unwatch();
-    await this.#enqueue(async () => await this.#flush());
+    // Files that cannot be written say so themselves (`state/changing`): the next supervisor reloads.
+    await this.#enqueue(async () => await this.#flush()).catch((error: unknown) => this.#tell(String(error)));
     this.#socket?.close();
     this.#lock?.close();
   }
@@ -154,8 +158,9 @@ export class HaproxyEngine {
   }
 
   #tell(problem: string | undefined): void {
-    if (problem !== undefined && problem !== this.#problem) this.#options.onProblem?.(problem);
+    const isNews = problem !== this.#problem;
     this.#problem = problem;
+    if (isNews) this.#options.onProblem?.(problem);
   }
 
   async #open(): Promise<RuntimeSocket> {
@@ -166,7 +171,7 @@ export class HaproxyEngine {
   /** Goes on from what an earlier supervisor left, if HAProxy runs by those very files. */
   async #adopt(): Promise<boolean> {
     const generation = await this.#disk.current();
-    if (generation === undefined || (await this.#process.processes()) === undefined) return false;
+    if ((await this.#process.awaitMaster(masterTimeout)) === undefined || generation === undefined) return false;
     const inForce = await recall(this.#disk.path(generation));
     if (inForce === undefined || !(await this.#generations.isOurs(inForce, generation))) return false;
     if ((await this.#answering()) !== generation) return false;
@@ -174,6 +179,7 @@ export class HaproxyEngine {
     this.#enter(inForce, generation);
     await this.#process.notePid();
     this.#watch();
+    await this.#disk.removeOthers(generation);
     return true;
   }
 
@@ -292,10 +298,16 @@ export class HaproxyEngine {
 
   /** Starts HAProxy, or reloads one that runs by files that we do not know; tries again until it works. */
   async #bringUp(): Promise<void> {
-    const runs = (await this.#process.processes()) !== undefined;
+    const runs = (await this.#process.awaitMaster(masterTimeout)) !== undefined;
     if (runs) await this.#process.notePid();
     this.#lastReload = Date.now();
-    if (await this.#activate(runs ? 'reload' : 'start')) return this.#watch();
+    try {
+      if (await this.#activate(runs ? 'reload' : 'start')) return this.#watch();
+    } catch (error) {
+      this.#tell(`Cannot write the files of HAProxy: ${String(error)}`);
+      // Where there is no room for new files, those of before serve until there is.
+      if (!runs && (await this.#disk.current()) !== undefined) this.#process.spawn();
+    }
     this.#retry();
   }
 
@@ -321,7 +333,8 @@ export class HaproxyEngine {
         if (this.#stopped) return;
         this.#restarts++;
         this.#tell('HAProxy ended; it is started again');
-        await this.#flush();
+        // What cannot be written is no reason not to start: a new generation has it too.
+        await this.#flush().catch(() => {});
         this.#inForce = undefined;
         await this.#bringUp();
       }).catch((error: unknown) => {
@@ -337,12 +350,8 @@ export class HaproxyEngine {
     if (wanted === undefined) return false;
     const previous = await this.#disk.current();
     const generation = `gen-${Date.now().toString(36)}-${process.pid}`;
-    const prepared = await this.#generations.prepare(wanted, generation);
-    if (prepared === undefined) {
-      await this.#disk.remove(generation);
-      return false;
-    }
-    await this.#disk.use(generation);
+    const prepared = await this.#prepare(wanted, generation);
+    if (prepared === undefined) return false;
     const failed = (await this.#process.processes())?.failed ?? 0;
     try {
       if (how === 'start') this.#process.spawn();
@@ -363,8 +372,21 @@ export class HaproxyEngine {
     this.#tell(undefined);
     this.#backOff = 100;
     await this.#quieten(prepared.inForce);
-    if (previous !== undefined && previous !== generation) await this.#disk.remove(previous);
+    await this.#disk.removeOthers(generation);
     return true;
+  }
+
+  /** Makes a generation the next that HAProxy reads; leaves nothing of one that it would not, or that cannot be written. */
+  async #prepare(wanted: HttpState, generation: string): ReturnType<Generations['prepare']> {
+    try {
+      const prepared = await this.#generations.prepare(wanted, generation);
+      if (prepared === undefined) await this.#disk.remove(generation);
+      else await this.#disk.use(generation);
+      return prepared;
+    } catch (error) {
+      await this.#disk.remove(generation);
+      throw error;
+    }
   }
 
   /** Waits until the process that answers has read a generation, or will not. */
@@ -377,7 +399,7 @@ export class HaproxyEngine {
       if (how === 'start' && !this.#process.spawned) return false;
       if (how === 'reload') {
         const processes = await this.#process.processes();
-        if (processes !== undefined && processes.failed > failed) return false;
+        if (processes === undefined ? this.#process.isGone : processes.failed > failed) return false;
       }
       await sleep(10);
     }

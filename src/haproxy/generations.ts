@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { accuse, findCulprit, keepOnly, listSuspects, readAlerts } from './culprit.ts';
+import { accuse, findCulprit, keepOnly, listSuspects, readAlerts, type Suspect } from './culprit.ts';
 import type { Disk } from './disk.ts';
 import { allEntries } from './entries.ts';
 import { type Files, renderConfiguration, renderFiles, shardCount } from './files.ts';
@@ -47,10 +47,11 @@ export class Generations {
           await this.#disk.create(trial, this.#render(part, trial).files);
           return (await this.#process.check(this.#disk.path(trial, 'conf'))) === undefined;
         };
-        const culprit = (await passes(keepOnly(state, [])))
-          ? await findCulprit(listSuspects(state), async (some) => await passes(keepOnly(state, some)))
-          : undefined;
-        await this.#disk.remove(trial);
+        const find = async (): Promise<Suspect | undefined> =>
+          (await passes(keepOnly(state, [])))
+            ? await findCulprit(listSuspects(state), async (some) => await passes(keepOnly(state, some)))
+            : undefined;
+        const culprit = await find().finally(async () => await this.#disk.remove(trial));
         if (culprit === undefined) {
           this.#tell(`HAProxy refuses the settings: ${alerts.join('; ').slice(0, 1000) || output.slice(0, 1000)}`);
           return undefined;

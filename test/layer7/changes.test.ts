@@ -105,10 +105,16 @@ describe('hosts and paths while they change, by the agent as built', () => {
     assert.match(version, /^\d+\.\d+/);
   }).timeout(30_000);
 
-  it('comes back after HAProxy was killed', async () => {
+  it('comes back after HAProxy was killed, and is ready again without any other change', async () => {
     const pid = readFileSync(findPidOf('haproxy', node.folder), 'utf8');
+    const readiness = async (): Promise<string> =>
+      (await node.ask('http', 'localhost', '/readyz', { address: '127.0.0.1', port: 1936 })).body;
     process.kill(Number(pid), 'SIGKILL');
     await expectServer('web.test', 's8001');
+    let last = '';
+    for (const deadline = Date.now() + 5000; Date.now() < deadline && last !== 'ok'; )
+      last = (await readiness()).trim();
+    assert.equal(last, 'ok');
   }).timeout(30_000);
 
   it('does not change what is served where the directory of manifests has a broken file', async () => {
