@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 /**
  * What may stand at each place of HAProxy's grammars, and how it is written there. Every value that a
  * tenant can choose passes one of these functions; what cannot be written is refused, never trimmed.
@@ -18,6 +20,20 @@ const longestKey = 8192;
 export function checkName(what: string, name: string): string {
   if (/^[A-Za-z0-9_.:-]{1,512}$/.test(name)) return name;
   throw new UnfitValue(`${what} ${show(name)}: use letters, digits and "-_.:" only`);
+}
+
+/** A file's name has at most 255 bytes; HAProxy and we put some before and behind it. */
+const longestFile = 180;
+
+/**
+ * A name as that of a file: a namespace and a name may be longer together than a file's name may be, and
+ * end in a hash then. A colon in it begins the number of a line to HAProxy. Throws {@link UnfitValue}.
+ */
+export function fileName(what: string, name: string): string {
+  const plain = checkName(what, name).replaceAll(':', '+');
+  if (plain.length <= longestFile) return plain;
+  const hash = createHash('sha256').update(name).digest('hex').slice(0, 32);
+  return `${plain.slice(0, longestFile - 33)}+${hash}`;
 }
 
 /** A host as a key of a map: lower case, labels of letters, digits, `-` and `_`; `*` for the first label. */

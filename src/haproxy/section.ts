@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { cookieFormat, isPlain, withoutCookie } from './features.ts';
 import type { Backend, HeaderAction, HttpBackend, Server } from './model.ts';
-import { checkName, checkToken, quoteHeaderValue, quoteWord, UnfitValue } from './quote.ts';
+import { checkName, checkToken, fileName, quoteHeaderValue, quoteWord, UnfitValue } from './quote.ts';
 
 /** A server as its section and the runtime socket know it. */
 export interface ServerLine {
@@ -115,7 +115,7 @@ function serverOptions(backend: Backend, authorities: ReadonlyMap<string, string
  */
 export function authorityFile(name: string, pem: string): string {
   const hash = createHash('sha256').update(pem).digest('hex').slice(0, 16);
-  return `ca/${checkName('authority', name)}.${hash}.pem`;
+  return `ca/${fileName('authority', name)}.${hash}.pem`;
 }
 
 function shapeOf(backend: Backend): string {
