@@ -84,6 +84,7 @@ function serverLine(server: Server, backend: Backend, options: string): ServerLi
   if (!Number.isInteger(server.weight) || server.weight < 0 || server.weight > 256) {
     throw new UnfitValue(`server ${server.id}: weight ${server.weight} is not 0–256`);
   }
+  const protocol = server.h2c === true && backend.http?.tls === undefined ? ' proto h2' : '';
   const verifiesHost = server.verifyHost !== undefined && backend.http?.tls?.authority !== undefined;
   const host = server.address.family === 6 ? `[${server.address.text}]` : server.address.text;
   return {
@@ -93,7 +94,7 @@ function serverLine(server: Server, backend: Backend, options: string): ServerLi
     weight: server.weight,
     maxconn: backend.serverMaxconn ?? 0,
     checked: server.checked,
-    options: verifiesHost ? `${options} verifyhost ${checkName('verified host', server.verifyHost ?? '')}` : options,
+    options: `${options}${protocol}${verifiesHost ? ` verifyhost ${checkName('verified host', server.verifyHost ?? '')}` : ''}`,
   };
 }
 
@@ -105,7 +106,7 @@ function serverOptions(backend: Backend, authorities: ReadonlyMap<string, string
     words.push('ssl alpn h2,http/1.1');
     if (tls.authority === undefined) words.push('verify none');
     else words.push(`verify required ca-file ${authorityFile(tls.authority, authorities.get(tls.authority) ?? '')}`);
-  } else if (backend.http?.h2c === true) words.push('proto h2');
+  }
   return words.join(' ');
 }
 

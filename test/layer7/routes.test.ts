@@ -94,6 +94,7 @@ const objects: Readonly<Record<string, readonly object[]>> = {
           actions: {
             request: [
               { name: 'X-Set', action: { type: 'Set', set: { value: 'v %[req.hdr(X-In),lower]' } } },
+              { name: 'X-Flags', action: { type: 'Set', set: { value: '%{+Q,-X}[req.hdr(X-In)]' } } },
               { name: 'X-Gone', action: { type: 'Delete' } },
             ],
             response: [{ name: 'X-Served-By', action: { type: 'Set', set: { value: 'router' } } }],
@@ -323,6 +324,7 @@ describe('Routes with hosts and paths, by the agent as built', () => {
     assert.equal(answer.headers['x-served-by'], 'router');
     const echo = JSON.parse(answer.body);
     assert.equal(echo.headers['x-set'], 'v loud');
+    assert.equal(echo.headers['x-flags'], 'LOUD');
     for (const name of ['x-gone', 'proxy', 'x-ssl-client-cn']) assert.equal(echo.headers[name], undefined, name);
   });
 
