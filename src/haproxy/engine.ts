@@ -91,6 +91,11 @@ export class HaproxyEngine {
     return await this.#enqueue(async () => (this.#inForce === undefined ? this.#outcome : await this.#applyNow()));
   }
 
+  /** Whether HAProxy serves what we know of; what waits or was refused is another matter. */
+  get isServing(): boolean {
+    return this.#inForce !== undefined;
+  }
+
   /** Statistics by the state's names; servers only when asked for. */
   async readStats(options: { readonly servers: boolean }): Promise<StatRow[]> {
     const inForce = this.#inForce;

@@ -110,6 +110,10 @@ const objects: Readonly<Record<string, readonly object[]>> = {
       spec: { tls: { termination: 'edge' } },
       annotations: { hsts_header: 'max-age=31536000;includeSubDomains;preload' },
     }),
+    route('hsts-lines', 'hsts-lines.test', {
+      spec: { tls: { termination: 'edge' } },
+      annotations: { hsts_header: 'max-age=31536000;\nincludeSubDomains' },
+    }),
     route('never', 'never.test', { annotations: { 'set-forwarded-headers': 'never' } }),
     route('replace', 'replace.test', { annotations: { 'set-forwarded-headers': 'replace' } }),
     route('ifnone', 'ifnone.test', { annotations: { 'set-forwarded-headers': 'if-none' } }),
@@ -245,6 +249,7 @@ describe('Routes with hosts and paths, by the agent as built', () => {
     ['unready', 'True', /Service unready has no endpoint that is ready/],
     ['weightless', 'True', /every weight is 0, so nobody is served/],
     ['warned', 'True', /balance\] "sideways": must be .*timeout\] "5 minutes": must be/],
+    ['hsts-lines', 'True', /hsts_header\].*must be such as/],
     ['listed', 'True', /left out garbage/],
   ];
   for (const [name, verdict, message, namespace] of verdicts) {

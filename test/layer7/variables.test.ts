@@ -134,7 +134,7 @@ describe('Variables of OpenShift’s router, by the agent as built', () => {
   it('speaks to each endpoint of a Route as its own port says', async () => {
     const versions = new Set<string | undefined>();
     for (let i = 0; i < 6; i++) versions.add((await node.ask('http', 'mixed.apps.test', '/')).echo?.httpVersion);
-    assert.deepEqual([...versions].sort(), ['1.1', '2.0']);
+    assert.deepEqual(versions, new Set(['1.1', '2.0']));
   });
 
   it('reaches endpoints by IPv6, and is reached by it', async () => {

@@ -92,7 +92,8 @@ export class HttpPlane implements DataPlane {
 
   get unreadiness(): string | undefined {
     if (this.#isStopping) return 'the router is shutting down';
-    return this.#problem === undefined ? undefined : `HAProxy: ${this.#problem}`;
+    // Not every problem: a Route that HAProxy refuses must not take the node from the others.
+    return this.#engine.isServing ? undefined : `HAProxy: ${this.#problem ?? 'not started yet'}`;
   }
 
   /** What was last decided; undefined before the first sync. */
