@@ -1,4 +1,4 @@
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import type { Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, renderCommand } from './command.ts';
@@ -249,7 +249,12 @@ export class HaproxyEngine {
   /** Until the files are written, a supervisor that comes after us must not believe them. */
   async #markChanging(): Promise<void> {
     if (this.#unwritten.length > 0) return;
-    await writeFile(this.#disk.path(this.#generation, 'state', 'changing'), '');
+    try {
+      await writeFile(this.#disk.path(this.#generation, 'state', 'changing'), '');
+    } catch {
+      // No room for one more file: what is remembered must not be believed either, and is written again.
+      await rm(this.#disk.path(this.#generation, 'state', 'main.json'), { force: true });
+    }
   }
 
   /** Gives commands to the worker; says which were refused, and why. */

@@ -33,6 +33,8 @@ export class Generations {
     wanted: HttpState,
     generation: string,
   ): Promise<{ readonly inForce: InForce; readonly refused: readonly Refusal[] } | undefined> {
+    const living = new Set<object>(listSuspects(wanted).map(({ part }) => part));
+    for (const part of this.banned.keys()) if (!living.has(part)) this.banned.delete(part);
     for (let round = 0; round < 50; round++) {
       const { state, refused } = siftState(wanted, this.banned);
       const { inForce, files } = this.#render(state, generation);

@@ -242,6 +242,29 @@ describe('The life of a HAProxy', () => {
     assert.deepEqual([await status('it.test'), await status('late.test')], [200, 200]);
   });
 
+  it('changes come into force where there is no room for one more file, and are not forgotten', async () => {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=400', 'tmpfs', world.directory]);
+    closing.push(() => execFileSync('umount', ['--lazy', world.directory]));
+    await world.engine.start(state);
+    const ballast: string[] = [];
+    assert.throws(() => {
+      for (let i = 0; ; i++) {
+        const path = join(world.directory, `ballast-${i}`);
+        writeFileSync(path, '');
+        ballast.push(path);
+      }
+    }, /ENOSPC/);
+    state = withHost('late.test');
+    await world.engine.apply(state);
+    assert.equal(await status('late.test'), 200);
+    await world.engine.release();
+    for (const path of ballast) rmSync(path);
+    world.engine = world.makeEngine();
+    await world.engine.start(state);
+    await world.engine.apply(withHost('later.test'));
+    assert.deepEqual([await status('late.test'), await status('later.test')], [200, 200]);
+  });
+
   it('the next supervisor waits for a HAProxy that reads its configuration, and starts no second one', async () => {
     const many = Array.from({ length: 3000 }, (_, i) => makeBackend(`be_http:t:${i}`, []));
     state = withHost('it.test');
