@@ -266,6 +266,7 @@ describe('TLS, by a real HAProxy', () => {
     assert.equal(await handshake('pass.test'), 'svc.ns.svc');
     assert.equal(await handshake('PASS.test'), 'svc.ns.svc');
     assert.equal(await handshake('x.passed.test'), 'svc.ns.svc');
+    assert.equal(await handshake('pass.test.'), 'svc.ns.svc', 'as the host in a URL with a final dot');
   });
   it('a host of ours below a wildcard that is passed through stays ours', async () => {
     assert.equal(await handshake('ours.passed.test'), 'default.test');
