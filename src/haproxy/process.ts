@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { askMaster, type Processes, readProcesses } from './master.ts';
@@ -100,13 +101,22 @@ export class HaproxyProcess {
     }
   }
 
-  /** Masters that have our socket on their command line; a worker has it too, but leads no session. */
+  /**
+   * Masters that have our socket on their command line; a worker has it too, but leads no session. While a
+   * process starts itself again it has none for a moment: then its name has to do.
+   */
   #findMasters(): number[] {
     const ours = `\0-S\0${this.#place.masterSocket},`;
+    const program = basename(this.#place.binary).slice(0, 15);
     return readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))
       .map(Number)
-      .filter((pid) => readProc(pid, 'cmdline').includes(ours) && sessionOf(readProc(pid, 'stat')) === pid);
+      .filter((pid) => {
+        const commandLine = readProc(pid, 'cmdline');
+        if (commandLine !== '' && !commandLine.includes(ours)) return false;
+        const { name, state, session } = readStat(readProc(pid, 'stat'));
+        return session === pid && state !== 'Z' && (commandLine !== '' || name === program);
+      });
   }
 
   async reload(): Promise<void> {
@@ -211,7 +221,9 @@ function readProc(pid: number, file: string): string {
   }
 }
 
-/** The session of a process (proc(5), `stat`); what stands before the last parenthesis may hold blanks. */
-function sessionOf(stat: string): number {
-  return Number(stat.slice(stat.lastIndexOf(')')).split(' ')[4]);
+/** Of proc(5), `stat`: the name is in parentheses, and may itself hold some. */
+function readStat(stat: string): { readonly name: string; readonly state: string; readonly session: number } {
+  const end = stat.lastIndexOf(')');
+  const [state = '', , , session] = stat.slice(end + 2).split(' ');
+  return { name: stat.slice(stat.indexOf('(') + 1, end), state, session: Number(session) };
 }
