@@ -1,6 +1,6 @@
 import type { MapName } from './entries.ts';
 import type { Certificate } from './model.ts';
-import { asPayload, checkHost, checkName, quoteArgument } from './quote.ts';
+import { asPayload, checkHost, fileName, quoteArgument } from './quote.ts';
 import { type ServerLine, serverWords } from './section.ts';
 
 /** One thing that the running HAProxy is told. */
@@ -24,9 +24,9 @@ export type Command =
   | { readonly kind: 'list-certificate' | 'unlist-certificate'; readonly certificate: Certificate }
   | { readonly kind: 'forget-certificate'; readonly file: string };
 
-/** Where a certificate is, seen from HAProxy, to which a colon in a file's name begins the number of a line. */
+/** Where a certificate is, seen from HAProxy. */
 export function certificateFile(name: string): string {
-  return `certs/${checkName('certificate', name).replaceAll(':', '+')}.pem`;
+  return `certs/${fileName('certificate', name)}.pem`;
 }
 export const certificateList = 'certs/certificates.list';
 export const defaultCertificateFile = 'certs/default.pem';

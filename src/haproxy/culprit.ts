@@ -1,5 +1,6 @@
+import { certificateFile } from './command.ts';
 import type { Files } from './files.ts';
-import type { HttpState } from './model.ts';
+import type { Certificate, HttpState } from './model.ts';
 import type { Refusal } from './sift.ts';
 
 /** A part of a state, and what it is called in a refusal. */
@@ -20,16 +21,19 @@ export function readAlerts(output: string): string[] {
 /** Parts that HAProxy names by file and line, or by the file of a certificate. */
 export function accuse(alerts: readonly string[], files: Files, state: HttpState): Map<object, Refusal> {
   const accused = new Map<object, Refusal>();
+  let certificates: Map<string, Certificate> | undefined;
   for (const alert of alerts) {
     const place = /parsing \[[^\]]*?(conf\/30-backends-\d+\.cfg):(\d+)\]/.exec(alert);
     const id = place === null ? undefined : sectionAt(files.get(place[1] ?? '') ?? '', Number(place[2]));
     const backend = id === undefined ? undefined : state.backends.get(id);
     const reason = alert.replace(/^parsing \[[^\]]*\] ?: ?/, '').slice(0, 500);
     if (backend !== undefined) accused.set(backend, { kind: 'backend', name: backend.id, reason });
-    for (const [, file = ''] of alert.matchAll(/certs\/([A-Za-z0-9_.+-]+)\.pem/g)) {
-      const name = file.replaceAll('+', ':');
-      const certificate = state.certificates.get(name);
-      if (certificate !== undefined) accused.set(certificate, { kind: 'certificate', name, reason });
+    for (const [file] of alert.matchAll(/certs\/[A-Za-z0-9_.+-]+\.pem/g)) {
+      certificates ??= new Map([...state.certificates.values()].map((one) => [certificateFile(one.name), one]));
+      const certificate = certificates.get(file);
+      if (certificate !== undefined) {
+        accused.set(certificate, { kind: 'certificate', name: certificate.name, reason });
+      }
     }
   }
   return accused;

@@ -101,6 +101,8 @@ function planCertificates(
   wait: Wait,
 ): ReadonlyMap<string, Certificate> {
   const inForce = new Map<string, Certificate>();
+  const listed: Certificate[] = [];
+  const relisted: Certificate[] = [];
   for (const [name, certificate] of wanted) {
     const last = before.get(name);
     if (last === certificate) {
@@ -116,26 +118,29 @@ function planCertificates(
     inForce.set(name, certificate);
     const file = certificateFile(name);
     if (renewed) steps.prepare.push({ kind: 'load-certificate', file, pem: certificate.pem, new: last === undefined });
-    const relisted = last?.http2 !== certificate.http2 || !isDeepStrictEqual(last.hosts, certificate.hosts);
-    if (!relisted) continue;
+    const isRelisted = last?.http2 !== certificate.http2 || !isDeepStrictEqual(last.hosts, certificate.hosts);
+    if (!isRelisted) continue;
     if (last !== undefined) steps.prepare.push({ kind: 'unlist-certificate', certificate: last });
     steps.prepare.push({ kind: 'list-certificate', certificate });
-    diffEntries(
-      last === undefined ? new Map() : certificateEntries(last),
-      certificateEntries(certificate),
-      steps,
-      'feature',
-    );
+    if (last !== undefined) listed.push(last);
+    relisted.push(certificate);
   }
   for (const [name, certificate] of before) {
     if (wanted.has(name)) continue;
-    diffEntries(certificateEntries(certificate), new Map(), steps, 'feature');
+    listed.push(certificate);
     steps.remove.push(
       { kind: 'unlist-certificate', certificate },
       { kind: 'forget-certificate', file: certificateFile(name) },
     );
   }
+  // All at once: a host that goes from one certificate to another keeps its entry.
+  diffEntries(http2Entries(listed), http2Entries(relisted), steps, 'feature');
   return inForce;
+}
+
+function http2Entries(certificates: readonly Certificate[]): Maps {
+  const entries = certificates.flatMap((one) => [...(certificateEntries(one).get('http2') ?? [])]);
+  return new Map([['http2', new Map(entries)]]);
 }
 
 /** Hosts and names whose entries may differ: those that changed, and those of backends that are elsewhere now. */

@@ -1,4 +1,4 @@
-import { mkdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Files } from './files.ts';
 
@@ -47,6 +47,12 @@ export class Disk {
 
   async remove(generation: string): Promise<void> {
     await rm(this.path(generation), { recursive: true, force: true });
+  }
+
+  /** Removes all generations but one, those of supervisors that were killed included. */
+  async removeOthers(generation: string): Promise<void> {
+    const names = await readdir(this.directory);
+    for (const name of names) if (name.startsWith('gen-') && name !== generation) await this.remove(name);
   }
 
   /** Replaces files of a generation, each wholly or not at all; undefined removes one. */

@@ -1,4 +1,4 @@
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import type { Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, renderCommand } from './command.ts';
@@ -21,6 +21,9 @@ import { type ReloadCause, reloadCauses } from './steps.ts';
 
 /** In ms, how long a reload waits for a worker of before that does not react to its signal. */
 const oldWorkerTimeout = 10_000;
+
+/** In ms, how long a master may read its configuration without an answer to anybody. */
+const masterTimeout = 60_000;
 
 /**
  * One HAProxy that serves what a state says. Changes go to the running process and to its files; what it
@@ -88,6 +91,11 @@ export class HaproxyEngine {
     return await this.#enqueue(async () => (this.#inForce === undefined ? this.#outcome : await this.#applyNow()));
   }
 
+  /** Whether HAProxy serves what we know of; what waits or was refused is another matter. */
+  get isServing(): boolean {
+    return this.#inForce !== undefined;
+  }
+
   /** Statistics by the state's names; servers only when asked for. */
   async readStats(options: { readonly servers: boolean }): Promise<StatRow[]> {
     const inForce = this.#inForce;
@@ -141,7 +149,8 @@ export class HaproxyEngine {
     clearTimeout(this.#flushTimer);
     clearInterval(this.#janitor);
     this.#process.unwatch();
-    await this.#enqueue(async () => await this.#flush());
+    // Files that cannot be written say so themselves (`state/changing`): the next supervisor reloads.
+    await this.#enqueue(async () => await this.#flush()).catch((error: unknown) => this.#tell(String(error)));
     this.#socket?.close();
     this.#lock?.close();
   }
@@ -154,8 +163,9 @@ export class HaproxyEngine {
   }
 
   #tell(problem: string | undefined): void {
-    if (problem !== undefined && problem !== this.#problem) this.#options.onProblem?.(problem);
+    const isNews = problem !== this.#problem;
     this.#problem = problem;
+    if (isNews) this.#options.onProblem?.(problem);
   }
 
   async #open(): Promise<RuntimeSocket> {
@@ -166,7 +176,7 @@ export class HaproxyEngine {
   /** Goes on from what an earlier supervisor left, if HAProxy runs by those very files. */
   async #adopt(): Promise<boolean> {
     const generation = await this.#disk.current();
-    if (generation === undefined || (await this.#process.processes()) === undefined) return false;
+    if ((await this.#process.awaitMaster(masterTimeout)) === undefined || generation === undefined) return false;
     const inForce = await recall(this.#disk.path(generation));
     if (inForce === undefined || !(await this.#generations.isOurs(inForce, generation))) return false;
     if ((await this.#answering()) !== generation) return false;
@@ -174,6 +184,7 @@ export class HaproxyEngine {
     this.#enter(inForce, generation);
     await this.#process.notePid();
     this.#watch();
+    await this.#disk.removeOthers(generation);
     return true;
   }
 
@@ -238,7 +249,12 @@ export class HaproxyEngine {
   /** Until the files are written, a supervisor that comes after us must not believe them. */
   async #markChanging(): Promise<void> {
     if (this.#unwritten.length > 0) return;
-    await writeFile(this.#disk.path(this.#generation, 'state', 'changing'), '');
+    try {
+      await writeFile(this.#disk.path(this.#generation, 'state', 'changing'), '');
+    } catch {
+      // No room for one more file: what is remembered must not be believed either, and is written again.
+      await rm(this.#disk.path(this.#generation, 'state', 'main.json'), { force: true });
+    }
   }
 
   /** Gives commands to the worker; says which were refused, and why. */
@@ -292,10 +308,16 @@ export class HaproxyEngine {
 
   /** Starts HAProxy, or reloads one that runs by files that we do not know; tries again until it works. */
   async #bringUp(): Promise<void> {
-    const runs = (await this.#process.processes()) !== undefined;
+    const runs = (await this.#process.awaitMaster(masterTimeout)) !== undefined;
     if (runs) await this.#process.notePid();
     this.#lastReload = Date.now();
-    if (await this.#activate(runs ? 'reload' : 'start')) return this.#watch();
+    try {
+      if (await this.#activate(runs ? 'reload' : 'start')) return this.#watch();
+    } catch (error) {
+      this.#tell(`Cannot write the files of HAProxy: ${String(error)}`);
+      // Where there is no room for new files, those of before serve until there is.
+      if (!runs && (await this.#disk.current()) !== undefined) this.#process.spawn();
+    }
     this.#retry();
   }
 
@@ -321,7 +343,8 @@ export class HaproxyEngine {
         if (this.#stopped) return;
         this.#restarts++;
         this.#tell('HAProxy ended; it is started again');
-        await this.#flush();
+        // What cannot be written is no reason not to start: a new generation has it too.
+        await this.#flush().catch(() => {});
         this.#inForce = undefined;
         await this.#bringUp();
       }).catch((error: unknown) => {
@@ -337,12 +360,8 @@ export class HaproxyEngine {
     if (wanted === undefined) return false;
     const previous = await this.#disk.current();
     const generation = `gen-${Date.now().toString(36)}-${process.pid}`;
-    const prepared = await this.#generations.prepare(wanted, generation);
-    if (prepared === undefined) {
-      await this.#disk.remove(generation);
-      return false;
-    }
-    await this.#disk.use(generation);
+    const prepared = await this.#prepare(wanted, generation);
+    if (prepared === undefined) return false;
     const failed = (await this.#process.processes())?.failed ?? 0;
     try {
       if (how === 'start') this.#process.spawn();
@@ -363,8 +382,21 @@ export class HaproxyEngine {
     this.#tell(undefined);
     this.#backOff = 100;
     await this.#quieten(prepared.inForce);
-    if (previous !== undefined && previous !== generation) await this.#disk.remove(previous);
+    await this.#disk.removeOthers(generation);
     return true;
+  }
+
+  /** Makes a generation the next that HAProxy reads; leaves nothing of one that it would not, or that cannot be written. */
+  async #prepare(wanted: HttpState, generation: string): ReturnType<Generations['prepare']> {
+    try {
+      const prepared = await this.#generations.prepare(wanted, generation);
+      if (prepared === undefined) await this.#disk.remove(generation);
+      else await this.#disk.use(generation);
+      return prepared;
+    } catch (error) {
+      await this.#disk.remove(generation);
+      throw error;
+    }
   }
 
   /** Waits until the process that answers has read a generation, or will not. */
@@ -377,7 +409,7 @@ export class HaproxyEngine {
       if (how === 'start' && !this.#process.spawned) return false;
       if (how === 'reload') {
         const processes = await this.#process.processes();
-        if (processes !== undefined && processes.failed > failed) return false;
+        if (processes === undefined ? this.#process.isGone : processes.failed > failed) return false;
       }
       await sleep(10);
     }

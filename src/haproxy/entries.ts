@@ -50,8 +50,10 @@ export function siteEntries(inForce: InForce, host: string): Maps {
   const site = inForce.state.sites.get(host);
   if (site === undefined) return new Map();
   const route = (path: SitePath, redirect: boolean): string | undefined => {
-    const backend = inForce.state.backends.get(path.backend);
-    return backend?.mode === 'http' ? routeOf(inForce, path.backend, redirect) : undefined;
+    // What is passed through can be sent to https, and decides that a wildcard above is not asked.
+    const isPassed = inForce.state.backends.get(path.backend)?.mode === 'tcp';
+    if (isPassed && (path.secure || path.plain === 'serve')) return undefined;
+    return routeOf(inForce, path.backend, redirect || isPassed);
   };
   return new Map([
     ['plain', plainEntries(site, (path) => route(path, path.plain === 'redirect'))],

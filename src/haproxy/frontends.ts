@@ -38,7 +38,7 @@ ${logNames(settings)}  use_backend redirect if ${flagged(letters.redirect)}
 function tlsFrontend(settings: Settings): string {
   return `frontend public_ssl from tcp
 ${binds(settings, settings.listen.httpsPort)}${logLines(settings.log, 'tcp')}  tcp-request inspect-delay ${milliseconds(settings.timeouts.inspect)}
-  tcp-request content set-var(txn.sni) req.ssl_sni,lower if { req.ssl_hello_type 1 }
+  tcp-request content set-var(txn.sni) req.ssl_sni,lower,rtrim(.) if { req.ssl_hello_type 1 }
   tcp-request content set-var(txn.route) var(txn.sni),map_str(maps/passthrough.map) if { var(txn.sni) -m found }
   tcp-request content set-var(txn.route) 'var(txn.sni),regsub("^[^.]*","*"),map_str(maps/passthrough.map)' if { var(txn.sni) -m found } !{ var(txn.route) -m found }
   tcp-request content set-var(txn.section) var(txn.route),field(1,|) if { var(txn.route) -m len gt 1 }

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { accuse, findCulprit, keepOnly, listSuspects, readAlerts } from './culprit.ts';
+import { accuse, findCulprit, keepOnly, listSuspects, readAlerts, type Suspect } from './culprit.ts';
 import type { Disk } from './disk.ts';
 import { allEntries } from './entries.ts';
 import { type Files, renderConfiguration, renderFiles, shardCount } from './files.ts';
@@ -33,6 +33,8 @@ export class Generations {
     wanted: HttpState,
     generation: string,
   ): Promise<{ readonly inForce: InForce; readonly refused: readonly Refusal[] } | undefined> {
+    const living = new Set<object>(listSuspects(wanted).map(({ part }) => part));
+    for (const part of this.banned.keys()) if (!living.has(part)) this.banned.delete(part);
     for (let round = 0; round < 50; round++) {
       const { state, refused } = siftState(wanted, this.banned);
       const { inForce, files } = this.#render(state, generation);
@@ -47,10 +49,11 @@ export class Generations {
           await this.#disk.create(trial, this.#render(part, trial).files);
           return (await this.#process.check(this.#disk.path(trial, 'conf'))) === undefined;
         };
-        const culprit = (await passes(keepOnly(state, [])))
-          ? await findCulprit(listSuspects(state), async (some) => await passes(keepOnly(state, some)))
-          : undefined;
-        await this.#disk.remove(trial);
+        const find = async (): Promise<Suspect | undefined> =>
+          (await passes(keepOnly(state, [])))
+            ? await findCulprit(listSuspects(state), async (some) => await passes(keepOnly(state, some)))
+            : undefined;
+        const culprit = await find().finally(async () => await this.#disk.remove(trial));
         if (culprit === undefined) {
           this.#tell(`HAProxy refuses the settings: ${alerts.join('; ').slice(0, 1000) || output.slice(0, 1000)}`);
           return undefined;

@@ -97,8 +97,6 @@ export interface HttpBackend {
   readonly adjustCase?: boolean;
   /** TLS to the servers. */
   readonly tls?: ServerTls;
-  /** HTTP/2 without TLS to the servers. */
-  readonly h2c?: boolean;
 }
 
 export interface StickyCookie {
@@ -121,7 +119,7 @@ export interface ServerTls {
   readonly authority?: string;
 }
 
-/** Values are HAProxy's log format: `%%`, and `%[…]` of req.hdr or res.hdr, ssl_c_der, with lower or base64. */
+/** Values are HAProxy's log format: `%%`, and `%[…]` or `%{+Q}[…]` of req.hdr or res.hdr, ssl_c_der, with lower or base64. */
 export type HeaderAction =
   | { readonly action: 'set'; readonly name: string; readonly value: string }
   | { readonly action: 'delete'; readonly name: string };
@@ -134,6 +132,8 @@ export interface Server {
   /** 0–256; 0 gets only clients whose cookie names it. */
   readonly weight: number;
   readonly checked: boolean;
+  /** It is spoken to by HTTP/2 without TLS; not where the backend has TLS. */
+  readonly h2c?: boolean;
   /** The name that its certificate must have, where it is held to an authority. */
   readonly verifyHost?: string;
 }

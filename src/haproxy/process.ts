@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { askMaster, type Processes, readProcesses } from './master.ts';
@@ -81,6 +82,43 @@ export class HaproxyProcess {
     }
   }
 
+  /**
+   * Waits for a master that cannot be asked because it reads its configuration, as after the supervisor
+   * died in a reload: a second one beside it would share its ports and serve what it served for ever. One
+   * that stays silent for `timeout` ms is killed, and its workers with it. Undefined when there is none.
+   */
+  async awaitMaster(timeout: number): Promise<Processes | undefined> {
+    const until = Date.now() + timeout;
+    for (;;) {
+      const processes = await this.processes();
+      const silent = processes === undefined ? this.#findMasters() : [];
+      if (silent.length === 0) return processes;
+      if (Date.now() > until) {
+        for (const pid of silent) kill(pid, 'SIGKILL');
+        return undefined;
+      }
+      await sleep(20);
+    }
+  }
+
+  /**
+   * Masters that have our socket on their command line; a worker has it too, but leads no session. While a
+   * process starts itself again it has none for a moment: then its name has to do.
+   */
+  #findMasters(): number[] {
+    const ours = `\0-S\0${this.#place.masterSocket},`;
+    const program = basename(this.#place.binary).slice(0, 15);
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number)
+      .filter((pid) => {
+        const commandLine = readProc(pid, 'cmdline');
+        if (commandLine !== '' && !commandLine.includes(ours)) return false;
+        const { name, state, session } = readStat(readProc(pid, 'stat'));
+        return session === pid && state !== 'Z' && (commandLine !== '' || name === program);
+      });
+  }
+
   async reload(): Promise<void> {
     await askMaster(this.#place.masterSocket, 'reload');
   }
@@ -124,7 +162,7 @@ export class HaproxyProcess {
       // A master that reads a large configuration, or is short of time, answers nobody for long.
       const deadline = Date.now() + 60_000;
       while (this.#watched && (await this.processes()) === undefined) {
-        if (Date.now() > deadline || !(await this.#mayLive())) {
+        if (Date.now() > deadline || this.isGone) {
           this.#watched = false;
           gone();
           return;
@@ -139,14 +177,8 @@ export class HaproxyProcess {
   }
 
   /** While a master starts itself again its socket refuses for a moment; it is gone when its process is. */
-  async #mayLive(): Promise<boolean> {
-    if (this.#pid === undefined) return true;
-    try {
-      process.kill(this.#pid, 0);
-      return true;
-    } catch {
-      return false;
-    }
+  get isGone(): boolean {
+    return this.#pid !== undefined && !kill(this.#pid, 0);
   }
 
   /** Remembers which process to look for. */
@@ -166,12 +198,32 @@ export class HaproxyProcess {
 
   /** Sends a signal to the master; false when it is gone. */
   signal(signal: 'SIGUSR1' | 'SIGTERM' | 'SIGKILL' | 0): boolean {
-    if (this.#pid === undefined) return false;
-    try {
-      process.kill(this.#pid, signal);
-      return true;
-    } catch {
-      return false;
-    }
+    return this.#pid !== undefined && kill(this.#pid, signal);
   }
+}
+
+/** False when there is no such process. */
+function kill(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    process.kill(pid, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Empty for a process that has ended. */
+function readProc(pid: number, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** Of proc(5), `stat`: the name is in parentheses, and may itself hold some. */
+function readStat(stat: string): { readonly name: string; readonly state: string; readonly session: number } {
+  const end = stat.lastIndexOf(')');
+  const [state = '', , , session] = stat.slice(end + 2).split(' ');
+  return { name: stat.slice(stat.indexOf('(') + 1, end), state, session: Number(session) };
 }

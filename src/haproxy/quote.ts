@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 /**
  * What may stand at each place of HAProxy's grammars, and how it is written there. Every value that a
  * tenant can choose passes one of these functions; what cannot be written is refused, never trimmed.
@@ -18,6 +20,20 @@ const longestKey = 8192;
 export function checkName(what: string, name: string): string {
   if (/^[A-Za-z0-9_.:-]{1,512}$/.test(name)) return name;
   throw new UnfitValue(`${what} ${show(name)}: use letters, digits and "-_.:" only`);
+}
+
+/** A file's name has at most 255 bytes; HAProxy and we put some before and behind it. */
+const longestFile = 180;
+
+/**
+ * A name as that of a file: a namespace and a name may be longer together than a file's name may be, and
+ * end in a hash then. A colon in it begins the number of a line to HAProxy. Throws {@link UnfitValue}.
+ */
+export function fileName(what: string, name: string): string {
+  const plain = checkName(what, name).replaceAll(':', '+');
+  if (plain.length <= longestFile) return plain;
+  const hash = createHash('sha256').update(name).digest('hex').slice(0, 32);
+  return `${plain.slice(0, longestFile - 33)}+${hash}`;
 }
 
 /** A host as a key of a map: lower case, labels of letters, digits, `-` and `_`; `*` for the first label. */
@@ -63,21 +79,15 @@ export function asPayload(text: string): string {
     .join('\n');
 }
 
-const expression = /^(?:(?:req|res)\.hdr\([A-Za-z0-9_-]{1,255}\)|ssl_c_der)(?:,(?:lower|base64))*$/;
+/** What `%` may begin, as OpenShift's API lets it: `%%`, and with flags such as `{+Q}` a sample in brackets. */
+const expression =
+  /%(?:%|(?:\{[-+]?[QXE](?:,[-+]?[QXE])*\})?\[(?:(?:req|res)\.hdr\([A-Za-z0-9_-]{1,255}\)|ssl_c_der)(?:,(?:lower|base64))*\])/g;
 
-/** The value of a header in log format: text, `%%`, and `%[…]` of what Route headers may name. */
+/** The value of a header in log format: text, `%%`, and `%[…]` or `%{+Q}[…]` of what Route headers may name. */
 export function quoteHeaderValue(value: string): string {
   if (value.trim() === '') throw new UnfitValue('an empty header value');
-  for (let at = value.indexOf('%'); at >= 0; at = value.indexOf('%', at)) {
-    if (value[at + 1] === '%') {
-      at += 2;
-      continue;
-    }
-    const end = value[at + 1] === '[' ? value.indexOf(']', at) : -1;
-    if (end < 0 || !expression.test(value.slice(at + 2, end))) {
-      throw new UnfitValue(`header value ${show(value)}: "%" begins "%%" or "%[…]" of req.hdr, res.hdr or ssl_c_der`);
-    }
-    at = end;
+  if (value.replaceAll(expression, '').includes('%')) {
+    throw new UnfitValue(`header value ${show(value)}: "%" begins "%%" or "%[…]" of req.hdr, res.hdr or ssl_c_der`);
   }
   if (/[^\t -~\u00a0-\u{10ffff}]/u.test(value)) {
     throw new UnfitValue(`header value ${show(value)}: holds a control character`);

@@ -16,8 +16,8 @@ export interface EngineOptions {
   readonly hardStopAfter?: number;
   /** Connections to a removed server are ended after this. */
   readonly drainTimeout: number;
-  /** Told of what an operator should know, and that is tried again. */
-  readonly onProblem?: (message: string) => void;
+  /** Told of what an operator should know, and that is tried again; undefined: it is over. */
+  readonly onProblem?: (message: string | undefined) => void;
   /** Told when a reload has brought what waited into force. */
   readonly onReload?: (outcome: ApplyOutcome) => void;
 }

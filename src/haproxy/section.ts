@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { cookieFormat, isPlain, withoutCookie } from './features.ts';
 import type { Backend, HeaderAction, HttpBackend, Server } from './model.ts';
-import { checkName, checkToken, quoteHeaderValue, quoteWord, UnfitValue } from './quote.ts';
+import { checkName, checkToken, fileName, quoteHeaderValue, quoteWord, UnfitValue } from './quote.ts';
 
 /** A server as its section and the runtime socket know it. */
 export interface ServerLine {
@@ -84,6 +84,7 @@ function serverLine(server: Server, backend: Backend, options: string): ServerLi
   if (!Number.isInteger(server.weight) || server.weight < 0 || server.weight > 256) {
     throw new UnfitValue(`server ${server.id}: weight ${server.weight} is not 0–256`);
   }
+  const protocol = server.h2c === true && backend.http?.tls === undefined ? ' proto h2' : '';
   const verifiesHost = server.verifyHost !== undefined && backend.http?.tls?.authority !== undefined;
   const host = server.address.family === 6 ? `[${server.address.text}]` : server.address.text;
   return {
@@ -93,7 +94,7 @@ function serverLine(server: Server, backend: Backend, options: string): ServerLi
     weight: server.weight,
     maxconn: backend.serverMaxconn ?? 0,
     checked: server.checked,
-    options: verifiesHost ? `${options} verifyhost ${checkName('verified host', server.verifyHost ?? '')}` : options,
+    options: `${options}${protocol}${verifiesHost ? ` verifyhost ${checkName('verified host', server.verifyHost ?? '')}` : ''}`,
   };
 }
 
@@ -105,7 +106,7 @@ function serverOptions(backend: Backend, authorities: ReadonlyMap<string, string
     words.push('ssl alpn h2,http/1.1');
     if (tls.authority === undefined) words.push('verify none');
     else words.push(`verify required ca-file ${authorityFile(tls.authority, authorities.get(tls.authority) ?? '')}`);
-  } else if (backend.http?.h2c === true) words.push('proto h2');
+  }
   return words.join(' ');
 }
 
@@ -115,7 +116,7 @@ function serverOptions(backend: Backend, authorities: ReadonlyMap<string, string
  */
 export function authorityFile(name: string, pem: string): string {
   const hash = createHash('sha256').update(pem).digest('hex').slice(0, 16);
-  return `ca/${checkName('authority', name)}.${hash}.pem`;
+  return `ca/${fileName('authority', name)}.${hash}.pem`;
 }
 
 function shapeOf(backend: Backend): string {

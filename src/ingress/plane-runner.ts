@@ -17,11 +17,12 @@ export class PlaneRunner {
   #changedAt: number | undefined;
   #failures = 0;
   #hasSynced = false;
+  #hasRun = false;
   #isRunning = false;
   #isAskedAgain = false;
   #isStopped = false;
 
-  /** @param onSynced called after each sync that went well */
+  /** @param onSynced called after each sync that went well, and after the first however it went */
   constructor(plane: DataPlane, log: DaemonLog, metrics: AgentMetrics, onSynced: () => void) {
     this.plane = plane;
     this.#log = log;
@@ -36,6 +37,11 @@ export class PlaneRunner {
     if (this.#isRunning) this.#isAskedAgain = true;
     // Something new may be the cure, but must not make a kernel that refuses be asked without end.
     else this.#runner.request(this.#failures > 0 ? firstRetry : 0);
+  }
+
+  /** Whether a first sync has ended, well or not: before, the plane has nothing to say of any Route. */
+  get hasRun(): boolean {
+    return this.#hasRun;
   }
 
   /** Why what is asked for is not in force, in words; undefined where it is. */
@@ -76,7 +82,10 @@ export class PlaneRunner {
     this.#isRunning = false;
     if (this.#isStopped) return;
     if (retry !== undefined) this.#runner.request(retry);
-    else this.#onSynced();
+    if (retry === undefined || !this.#hasRun) {
+      this.#hasRun = true;
+      this.#onSynced();
+    }
     if (this.#isAskedAgain) this.request();
     this.#isAskedAgain = false;
   }

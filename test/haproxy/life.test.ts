@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -200,6 +201,88 @@ describe('The life of a HAProxy', () => {
     assert.equal((await world.engine.describe()).restarts, 2);
   });
 
+  it('HAProxy that is killed while it reloads is started again at once', async () => {
+    state = withHost('it.test');
+    await world.engine.start(state);
+    const { pid } = await world.engine.describe();
+    const current = (): string => readlinkSync(join(world.directory, 'current'));
+    const before = current();
+    state = { ...state, settings: { ...state.settings, forwarded: 'never' } };
+    await world.engine.apply(state);
+    await eventually(async () => current() !== before);
+    process.kill(pid ?? 0, 'SIGKILL');
+    await eventually(async () => {
+      const now = await world.engine.describe();
+      return now.pid !== undefined && now.pid !== pid && now.problem === undefined && (await status('it.test')) === 200;
+    });
+    assert.equal((await world.get('it.test', '/')).echo?.headers['x-forwarded-for'], undefined);
+  });
+
+  it('HAProxy that ends while there is no room for files serves by those of before, and goes on when there is', async () => {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', world.directory]);
+    closing.push(() => execFileSync('umount', ['--lazy', world.directory]));
+    state = withHost('it.test');
+    await world.engine.start(state);
+    const { pid } = await world.engine.describe();
+    const generations = (): string[] => readdirSync(world.directory).filter((name) => name.startsWith('gen-'));
+    const ballast = join(world.directory, 'ballast');
+    try {
+      writeFileSync(ballast, Buffer.alloc(2_000_000));
+    } catch {
+      // As intended: nothing more fits.
+    }
+    await world.engine.apply(withHost('late.test')).catch(() => {});
+    process.kill(pid ?? 0, 'SIGKILL');
+    await eventually(async () => (await status('it.test')) === 200);
+    assert.match((await world.engine.describe()).problem ?? '', /ENOSPC/);
+    assert.equal(generations().length, 1);
+    rmSync(ballast);
+    await eventually(async () => (await world.engine.describe()).problem === undefined);
+    await world.engine.apply(withHost('late.test'));
+    assert.deepEqual([await status('it.test'), await status('late.test')], [200, 200]);
+  });
+
+  it('changes come into force where there is no room for one more file, and are not forgotten', async () => {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=400', 'tmpfs', world.directory]);
+    closing.push(() => execFileSync('umount', ['--lazy', world.directory]));
+    await world.engine.start(state);
+    const ballast: string[] = [];
+    assert.throws(() => {
+      for (let i = 0; ; i++) {
+        const path = join(world.directory, `ballast-${i}`);
+        writeFileSync(path, '');
+        ballast.push(path);
+      }
+    }, /ENOSPC/);
+    state = withHost('late.test');
+    await world.engine.apply(state);
+    assert.equal(await status('late.test'), 200);
+    await world.engine.release();
+    for (const path of ballast) rmSync(path);
+    world.engine = world.makeEngine();
+    await world.engine.start(state);
+    await world.engine.apply(withHost('later.test'));
+    assert.deepEqual([await status('late.test'), await status('later.test')], [200, 200]);
+  });
+
+  it('the next supervisor waits for a HAProxy that reads its configuration, and starts no second one', async () => {
+    const many = Array.from({ length: 3000 }, (_, i) => makeBackend(`be_http:t:${i}`, []));
+    state = withHost('it.test');
+    state = { ...state, backends: new Map([...state.backends, ...many.map((one) => [one.id, one] as const)]) };
+    await world.engine.start(state);
+    const { pid } = await world.engine.describe();
+    await world.engine.release();
+    // What a supervisor leaves that is killed now, and files of one that was killed before it used them.
+    await askMaster(join(world.directory, 'master.sock'), 'reload');
+    mkdirSync(join(world.directory, 'gen-killed/conf'), { recursive: true });
+    world.engine = world.makeEngine();
+    await world.engine.start(state);
+    assert.equal((await world.engine.describe()).pid, pid);
+    assert.deepEqual(mastersOf(world.directory), [pid]);
+    assert.equal(readdirSync(world.directory).filter((name) => name.startsWith('gen-')).length, 1);
+    assert.equal(await status('it.test'), 200);
+  });
+
   it('the next supervisor takes over, changes included, without a reload', async () => {
     await world.engine.start(state);
     state = withHost('late.test');
@@ -351,6 +434,15 @@ describe('The life of a HAProxy', () => {
     );
   });
 });
+
+/** Processes of HAProxy for a folder that lead a session, as masters do. */
+function mastersOf(directory: string): number[] {
+  const lines = execFileSync('ps', ['-eo', 'pid=,sid=,args=']).toString().split('\n');
+  return lines.flatMap((line) => {
+    const [, pid, sid] = /^ *(\d+) +(\d+) haproxy /.exec(line) ?? [];
+    return pid === sid && line.includes(directory) ? [Number(pid)] : [];
+  });
+}
 
 function certificateOf(pem: string): string {
   return /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----\n/.exec(pem)?.[0] ?? '';

@@ -202,10 +202,71 @@ describe('TLS, by a real HAProxy', () => {
     await world.engine.apply(state);
   });
 
+  it('a wildcard that goes to another certificate is still one for HTTP/2', async () => {
+    const certificates = new Map([...state.certificates].filter(([name]) => name !== 't:shared'));
+    const moved = { name: 't:moved', pem: shared ?? '', hosts: ['*.shared.test'], http2: true };
+    await world.engine.apply({ ...state, certificates: new Map([...certificates, [moved.name, moved]]) });
+    assert.equal(await handshake('any.shared.test'), '*.shared.test');
+    assert.deepEqual(await http2('one.shared.test', ['one.shared.test', 'two.shared.test']), [200, 200]);
+    await world.engine.apply(state);
+    assert.deepEqual(await http2('one.shared.test', ['two.shared.test', 'own.test']), [200, 421]);
+  });
+
+  it('names as long as Kubernetes lets them be have files, live and after a reload', async () => {
+    const name = `${'n'.repeat(63)}:${'a'.repeat(253)}`;
+    const id = `be_secure:${name}`;
+    const server = state.backends.get('be_secure:t:good')?.servers[0];
+    assert.ok(server);
+    const certificate = { name, pem: makePem('long.test'), hosts: ['long.test'], http2: false };
+    const long: HttpState = {
+      ...state,
+      certificates: new Map([...state.certificates, [name, certificate]]),
+      authorities: new Map([...state.authorities, [name, certificateOf(serverPem ?? '')]]),
+      backends: new Map([...state.backends, [id, makeBackend(id, [server], { http: { tls: { authority: name } } })]]),
+      sites: new Map([...state.sites, ['long.test', makeSite('long.test', { backend: id })]]),
+    };
+    const { refused, pendingReload } = await world.engine.apply(long);
+    assert.deepEqual([refused, pendingReload], [[], false]);
+    await world.engine.settle();
+    const answers = async () => [await handshake('long.test'), (await world.getSecure('long.test', '/')).status];
+    assert.deepEqual(await answers(), ['long.test', 200]);
+    const reloaded = new Promise<void>((resolve) => world.once(resolve));
+    await world.engine.apply({ ...long, settings: { ...long.settings, forwarded: 'never' } });
+    await reloaded;
+    assert.deepEqual(await answers(), ['long.test', 200]);
+    const again = new Promise<void>((resolve) => world.once(resolve));
+    await world.engine.apply(state);
+    await again;
+  });
+
+  it('passthrough sends plain clients to https where it should, and keeps them from a wildcard where not', async () => {
+    const sites = [
+      makeSite('pass.test', { plain: 'redirect', secure: false, backend: 'be_tcp:t:pass' }),
+      makeSite('refused.test', { plain: 'redirect', secure: false, backend: 'be_tcp:t:refused' }),
+      makeSite('silent.wild.test', { plain: 'none', secure: false, backend: 'be_tcp:t:pass' }),
+      makeSite('*.wild.test', { plain: 'redirect', backend: 'be_edge_http:t:own' }),
+    ];
+    const passthrough = new Map([
+      ...state.passthrough,
+      ['silent.wild.test', { host: 'silent.wild.test', backend: 'be_tcp:t:pass' }],
+    ]);
+    const all = new Map([...state.sites, ...sites.map((site) => [site.host, site] as const)]);
+    await world.engine.apply({ ...state, sites: all, passthrough });
+    const answer = await world.get('pass.test', '/a?b');
+    assert.deepEqual([answer.status, answer.headers.location], [302, 'https://pass.test/a?b']);
+    await assert.rejects(world.get('refused.test', '/'));
+    assert.deepEqual(
+      [(await world.get('silent.wild.test', '/')).status, (await world.get('other.wild.test', '/')).status],
+      [503, 302],
+    );
+    await world.engine.apply(state);
+  });
+
   it('passthrough gives the connection to the server, by name and by wildcard', async () => {
     assert.equal(await handshake('pass.test'), 'svc.ns.svc');
     assert.equal(await handshake('PASS.test'), 'svc.ns.svc');
     assert.equal(await handshake('x.passed.test'), 'svc.ns.svc');
+    assert.equal(await handshake('pass.test.'), 'svc.ns.svc', 'as the host in a URL with a final dot');
   });
   it('a host of ours below a wildcard that is passed through stays ours', async () => {
     assert.equal(await handshake('ours.passed.test'), 'default.test');

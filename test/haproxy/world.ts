@@ -54,7 +54,9 @@ export class World {
       group: 'haproxy',
       reloadInterval: 1000,
       drainTimeout: 60_000,
-      onProblem: (message) => this.problems.push(message),
+      onProblem: (message) => {
+        if (message !== undefined) this.problems.push(message);
+      },
       onReload: () => {
         for (const resolve of this.#reloaded.splice(0)) resolve();
       },

@@ -22,7 +22,7 @@ describe('Secrets that Routes of a cluster refer to', () => {
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), 'erks-'));
     server = new TestApiServer([list]);
-    secrets = new ClusterSecrets(openKubeApi(writeKubeconfig(folder, await server.start())));
+    secrets = new ClusterSecrets(openKubeApi(writeKubeconfig(folder, await server.start())), 50);
     changed.length = 0;
     secrets.start((key) => changed.push(key));
   });
@@ -33,6 +33,15 @@ describe('Secrets that Routes of a cluster refer to', () => {
   });
 
   const stateOf = (key: string) => secrets.get(key).state;
+
+  /** Follows the Secret, and forgets what was told until it was read. */
+  async function readPair(): Promise<void> {
+    server.put(list, pair);
+    secrets.want(new Set(['shop/pair']));
+    await secrets.settle(3000);
+    assert.equal(stateOf('shop/pair'), 'found');
+    changed.length = 0;
+  }
 
   it('are read by name alone, after the right to each was asked for', async () => {
     server.put(list, pair);
@@ -61,6 +70,36 @@ describe('Secrets that Routes of a cluster refer to', () => {
       server.requests.filter((line) => line.includes('/secrets')),
       [],
     );
+  });
+
+  it('stay in use while the API server is away', async () => {
+    await readPair();
+    for (let i = 0; i < 1000; i++) server.fail({ on: /./, answer: 503 });
+    server.dropWatches();
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    assert.ok(server.faultsLeft < 1000);
+    assert.equal(stateOf('shop/pair'), 'found');
+    assert.deepEqual(changed, []);
+  });
+
+  it('are given up when the right to them is taken away', async () => {
+    await readPair();
+    server.mayDo = () => false;
+    server.fail({ on: /watch=/, answer: 403 });
+    server.dropWatches();
+    await until(
+      () => stateOf('shop/pair') === 'forbidden',
+      () => stateOf('shop/pair'),
+    );
+  });
+
+  it('wait for an API server that does not say whether they may be read', async () => {
+    server.put(list, pair);
+    server.fail({ on: /selfsubjectaccessreviews/, answer: 503 });
+    secrets.want(new Set(['shop/pair']));
+    await secrets.settle(3000);
+    assert.equal(stateOf('shop/pair'), 'found');
+    assert.deepEqual(changed, ['shop/pair'], 'never forbidden');
   });
 
   it('are told when they come, change and go', async () => {

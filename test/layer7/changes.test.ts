@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'mocha';
@@ -50,6 +51,10 @@ describe('hosts and paths while they change, by the agent as built', () => {
       if (last === server) return;
     }
     assert.equal(last, server, node.log.slice(-2000));
+  }
+
+  async function readiness(): Promise<string> {
+    return (await node.ask('http', 'localhost', '/readyz', { address: '127.0.0.1', port: 1936 })).body;
   }
 
   /** How often HAProxy was reloaded, for whatever reason. */
@@ -105,9 +110,27 @@ describe('hosts and paths while they change, by the agent as built', () => {
     assert.match(version, /^\d+\.\d+/);
   }).timeout(30_000);
 
-  it('comes back after HAProxy was killed', async () => {
+  it('comes back after HAProxy was killed, and is ready again without any other change', async () => {
     const pid = readFileSync(findPidOf('haproxy', node.folder), 'utf8');
     process.kill(Number(pid), 'SIGKILL');
+    await expectServer('web.test', 's8001');
+    let last = '';
+    for (const deadline = Date.now() + 5000; Date.now() < deadline && last !== 'ok'; )
+      last = (await readiness()).trim();
+    assert.equal(last, 'ok');
+  }).timeout(30_000);
+
+  it('stays ready while HAProxy refuses a Route’s certificate, and names that Route', async () => {
+    const words = 'req -x509 -newkey rsa:1024 -nodes -days 2 -keyout - -out - -subj /CN=short.test';
+    const certificate = execFileSync('/usr/bin/openssl', words.split(' '), { stdio: ['ignore', 'pipe', 'ignore'] });
+    const tls = { termination: 'edge', certificate: certificate.toString() };
+    node.write('short', route('short', 'short.test', { spec: { tls } }));
+    for (const deadline = Date.now() + 8000; Date.now() < deadline; ) {
+      assert.equal((await readiness()).trim(), 'ok');
+      if (node.status('short')?.verdict === 'False ExtendedValidationFailed') break;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    assert.match(node.status('short')?.message ?? '', /HAProxy does not take it: .*unable to load SSL certificate/);
     await expectServer('web.test', 's8001');
   }).timeout(30_000);
 

@@ -43,6 +43,21 @@ const objects: Readonly<Record<string, readonly object[]>> = {
       spec: { tls: { termination: 'reencrypt', destinationCACertificate: new TestAuthority('another').certificate } },
     }),
     route('pass', 'pass.test', { service: 'secure', spec: { tls: { termination: 'passthrough' } } }),
+    route('passredirect', 'passredirect.test', {
+      service: 'secure',
+      spec: { tls: { termination: 'passthrough', insecureEdgeTerminationPolicy: 'Redirect' } },
+    }),
+    route('wildredirect', 'any.to-tls.test', {
+      spec: {
+        wildcardPolicy: 'Subdomain',
+        tls: { termination: 'edge', insecureEdgeTerminationPolicy: 'Redirect' },
+      },
+    }),
+    route('passhere', 'here.to-tls.test', { service: 'secure', spec: { tls: { termination: 'passthrough' } } }),
+    route('umlaut', 'plain.test', { age: 6, spec: { path: '/käse' } }),
+    route('a'.repeat(253), 'long.test', {
+      spec: { tls: { termination: 'edge', certificate: twin.certificate, key: twin.key } },
+    }),
     route('empty', 'empty.test', { service: 'none' }),
     route('missing', 'missing.test', { service: 'nowhere' }),
     route('twin-a', 'a.twin.test', {
@@ -79,6 +94,7 @@ const objects: Readonly<Record<string, readonly object[]>> = {
           actions: {
             request: [
               { name: 'X-Set', action: { type: 'Set', set: { value: 'v %[req.hdr(X-In),lower]' } } },
+              { name: 'X-Flags', action: { type: 'Set', set: { value: '%{+Q,-X}[req.hdr(X-In)]' } } },
               { name: 'X-Gone', action: { type: 'Delete' } },
             ],
             response: [{ name: 'X-Served-By', action: { type: 'Set', set: { value: 'router' } } }],
@@ -93,6 +109,10 @@ const objects: Readonly<Record<string, readonly object[]>> = {
     route('hsts', 'hsts.test', {
       spec: { tls: { termination: 'edge' } },
       annotations: { hsts_header: 'max-age=31536000;includeSubDomains;preload' },
+    }),
+    route('hsts-lines', 'hsts-lines.test', {
+      spec: { tls: { termination: 'edge' } },
+      annotations: { hsts_header: 'max-age=31536000;\nincludeSubDomains' },
     }),
     route('never', 'never.test', { annotations: { 'set-forwarded-headers': 'never' } }),
     route('replace', 'replace.test', { annotations: { 'set-forwarded-headers': 'replace' } }),
@@ -170,6 +190,17 @@ describe('Routes with hosts and paths, by the agent as built', () => {
     ['TLS to a server that nobody checks', 'https', 'blind.test', '/', '200 tls /'],
     ['no server of another authority', 'https', 'distrust.test', '/', '503'],
     ['TLS that the server ends', 'https', 'pass.test', '/', '200 tls /'],
+    [
+      'a redirect to TLS that the server ends',
+      'http',
+      'passredirect.test',
+      '/a?b',
+      '302 https://passredirect.test/a?b',
+    ],
+    ['its target', 'https', 'passredirect.test', '/', '200 tls /'],
+    ['a redirect of a wildcard', 'http', 'x.to-tls.test', '/', '302 https://x.to-tls.test/'],
+    ['no such redirect where the host itself has none', 'http', 'here.to-tls.test', '/', '503'],
+    ['a Route with the longest name', 'https', 'long.test', '/', '200 one /'],
     ['a wildcard', 'http', 'x.wild.test', '/', '200 one /'],
     ['a wildcard for one label only', 'http', 'x.y.wild.test', '/', '503'],
     ['a host of spec.subdomain', 'http', 'app.apps.test', '/', '200 one /'],
@@ -206,6 +237,7 @@ describe('Routes with hosts and paths, by the agent as built', () => {
     ['badhost', 'False InvalidHost', /spec\.host "not_a_host": must be a host name/],
     ['badpath', 'False ExtendedValidationFailed', /spec\.path "x": must begin with "\/"/],
     ['passpath', 'False ExtendedValidationFailed', /spec\.path "\/x": must be absent/],
+    ['umlaut', 'False ExtendedValidationFailed', /spec\.path .*percent-encoded/],
     ['denied', 'False RouteNotAdmitted', /is in a domain that this router denies/],
     ['bad-pair', 'False ExtendedValidationFailed', /spec\.tls\.key .*must fit the certificate/],
     ['bad-pem', 'False ExtendedValidationFailed', /spec\.tls\.certificate .*must be a certificate in PEM/],
@@ -217,6 +249,7 @@ describe('Routes with hosts and paths, by the agent as built', () => {
     ['unready', 'True', /Service unready has no endpoint that is ready/],
     ['weightless', 'True', /every weight is 0, so nobody is served/],
     ['warned', 'True', /balance\] "sideways": must be .*timeout\] "5 minutes": must be/],
+    ['hsts-lines', 'True', /hsts_header\].*must be such as/],
     ['listed', 'True', /left out garbage/],
   ];
   for (const [name, verdict, message, namespace] of verdicts) {
@@ -296,6 +329,7 @@ describe('Routes with hosts and paths, by the agent as built', () => {
     assert.equal(answer.headers['x-served-by'], 'router');
     const echo = JSON.parse(answer.body);
     assert.equal(echo.headers['x-set'], 'v loud');
+    assert.equal(echo.headers['x-flags'], 'LOUD');
     for (const name of ['x-gone', 'proxy', 'x-ssl-client-cn']) assert.equal(echo.headers[name], undefined, name);
   });
 

@@ -34,7 +34,8 @@ describe('Variables of OpenShift’s router, by the agent as built', () => {
     ROUTER_UNIQUE_ID_HEADER_NAME: 'X-Unique',
     ROUTER_UNIQUE_ID_FORMAT: 'id-%rt',
     ROUTER_H1_CASE_ADJUST: 'X-CamelCase,Host',
-    ROUTER_HTTP_REQUEST_HEADERS: 'X-Cluster:a%20b:Set,X-Secret:Delete',
+    ROUTER_HTTP_REQUEST_HEADERS:
+      'X-Cluster:a%20b:Set,X-Secret:Delete,X-Client:%25%7B%2BQ%7D%5Bssl_c_der%2Cbase64%5D:Set',
     ROUTER_HTTP_RESPONSE_HEADERS: 'X-Frame-Options:DENY:Set',
     ROUTER_ERRORFILE_503: write('503.http', 'HTTP/1.0 503 Nobody\r\nContent-Type: text/plain\r\n\r\nnobody here'),
     ROUTER_ERRORFILE_404: write('404.http', 'HTTP/1.0 404 None\r\nContent-Type: text/plain\r\n\r\nno such route'),
@@ -63,6 +64,11 @@ describe('Variables of OpenShift’s router, by the agent as built', () => {
       route('plain', 'plain.apps.test'),
       route('adjusted', 'adjusted.apps.test', { annotations: { 'h1-adjust-case': 'true' } }),
       route('modern', 'modern.apps.test', { service: 'modern' }),
+      route('mixed', 'mixed.apps.test', {
+        service: 'modern',
+        annotations: { disable_cookies: 'true' },
+        spec: { alternateBackends: [{ kind: 'Service', name: 'web', weight: 1 }] },
+      }),
       route('six', 'six.apps.test', { service: 'six' }),
       route('slow', 'slow.apps.test', { annotations: { timeout: '1s' } }),
       route('narrow', 'narrow.apps.test', { service: 'narrow', annotations: { 'pod-concurrent-connections': '2' } }),
@@ -125,6 +131,12 @@ describe('Variables of OpenShift’s router, by the agent as built', () => {
     assert.equal((await node.ask('http', 'plain.apps.test', '/')).echo?.httpVersion, '1.1');
   });
 
+  it('speaks to each endpoint of a Route as its own port says', async () => {
+    const versions = new Set<string | undefined>();
+    for (let i = 0; i < 6; i++) versions.add((await node.ask('http', 'mixed.apps.test', '/')).echo?.httpVersion);
+    assert.deepEqual(versions, new Set(['1.1', '2.0']));
+  });
+
   it('reaches endpoints by IPv6, and is reached by it', async () => {
     assert.equal((await node.ask('http', 'six.apps.test', '/')).echo?.server, 'six');
     assert.equal((await node.ask('http', 'plain.apps.test', '/', { address: '::1' })).echo?.server, 'one');
@@ -166,6 +178,7 @@ describe('Variables of OpenShift’s router, by the agent as built', () => {
     const known = (await ask(alice)).echo?.headers ?? {};
     assert.equal(known['x-ssl-client-cn'], 'alice');
     assert.equal(known['x-ssl-client-verify'], '0');
+    assert.match(known['x-client'] ?? '', /^[A-Za-z0-9+/]{100,}=*$/);
     assert.notEqual((await ask()).echo?.headers['x-ssl-client-cn'], 'forged');
     const stranger = await ask(mallory);
     assert.ok(stranger.error !== undefined || stranger.echo?.headers['x-ssl-client-verify'] !== '0', 'a stranger');

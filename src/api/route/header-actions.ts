@@ -20,11 +20,15 @@ const maxActions = 20;
 /** Headers that only the router itself may set. */
 const protectedHeaders = ['strict-transport-security', 'proxy', 'cookie', 'set-cookie'];
 
-/** `%%`, or a sample that may be part of a value: a header, or the client's certificate. */
-const samples = {
-  request: /%%|%\[(?:req\.hdr\([0-9A-Za-z!#$&'*.^_`|~-]+\)|ssl_c_der)(?:,(?:lower|base64))*\]/g,
-  response: /%%|%\[(?:res\.hdr\([0-9A-Za-z!#$&'*.^_`|~-]+\)|ssl_c_der)(?:,(?:lower|base64))*\]/g,
-};
+/** `%%`, or a sample that may be part of a value: a header, or the client's certificate, with flags such as `{+Q}`. */
+const samples = { request: sampleOf('req'), response: sampleOf('res') };
+
+/** OpenShift's API, RouteHTTPHeaderActions. */
+function sampleOf(side: 'req' | 'res'): RegExp {
+  const flags = String.raw`(?:\{[-+]?[QXE](?:,[-+]?[QXE])*\})?`;
+  const source = String.raw`(?:${side}\.hdr\([0-9A-Za-z_-]{1,255}\)|ssl_c_der)(?:,(?:lower|base64))*`;
+  return new RegExp(String.raw`%%|%${flags}\[${source}\]`, 'g');
+}
 
 /** Reads `spec.httpHeaders.actions`; what OpenShift's API would refuse is noted. */
 export function readHeaderActions(input: unknown, problems: ProblemList): HeaderActions {
@@ -87,7 +91,7 @@ function readAction(
   const value = isRecord(set) ? set.value : undefined;
   if (typeof value !== 'string' || !isValue(value, side)) {
     const sample = side === 'request' ? '%[req.hdr(NAME)]' : '%[res.hdr(NAME)]';
-    const cure = `must be 1 to 16384 printable characters; % only as %%, ${sample} or %[ssl_c_der], with ,lower or ,base64`;
+    const cure = `must be 1 to 16384 printable characters; % only as %%, ${sample} or %[ssl_c_der], with ,lower or ,base64 and flags such as %{+Q}[…]`;
     problems.add(`${path}.action.set.value`, value, cure);
     return undefined;
   }

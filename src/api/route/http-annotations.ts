@@ -111,7 +111,8 @@ function readRewriteTarget(text: string, refuse: Refuse): string | undefined {
 /** RFC 6797 §6.1, as far as OpenShift's router takes it. */
 function readHsts(text: string, refuse: Refuse): string | undefined {
   const cure = 'must be such as "max-age=31536000;includeSubDomains;preload"';
-  if (text.length > maxText) return refuse(cure);
+  // Blanks between directives, but nothing that ends a header's line.
+  if (text.length > maxText || !/^[\x20-\x7e]*$/.test(text.trim())) return refuse(cure);
   const directives = text.split(';').map((part) => part.trim().toLowerCase());
   const ages = directives.filter((one) => /^max-age=(?:\d+|"\d+")$/.test(one));
   const others = directives.filter((one) => one === 'includesubdomains' || one === 'preload');

@@ -22,6 +22,9 @@ export interface RouteTls {
   readonly externalCertificate?: string;
 }
 
+/** A longer path cannot be asked for: request lines must fit a buffer of HAProxy. */
+const longestPath = 8192;
+
 /** What a Route wants for its host and path. */
 export interface HttpDemand {
   /** Begins with `/`; empty: every path. */
@@ -73,8 +76,11 @@ function readPath(written: string | undefined, termination: Termination | undefi
     );
     return '';
   }
-  if (/^\/[^\s#\p{Cc}]*$/u.test(written)) return written;
-  problems.add('spec.path', written, 'must begin with "/" and have no blank and no "#"');
+  // What no request line can hold would keep the paths of all Routes of the host from being written.
+  const isPath = written.length <= longestPath && /^\/[\x21\x22\x24-\x7e]*$/.test(written);
+  if (isPath) return written;
+  const cure = `must begin with "/" and have no blank and no "#", other letters than ASCII percent-encoded, at most ${longestPath} characters`;
+  problems.add('spec.path', written, cure);
   return '';
 }
 

@@ -53,7 +53,7 @@ export function makeBackend(
   const isPassthrough = termination === 'passthrough';
   const { limits, serverTimeout, tunnelTimeout, serverConnections, allowed } = annotations;
   const timeoutTunnel = tunnelTimeout ?? (isPassthrough ? serverTimeout : undefined);
-  const { servers, isH2c } = makeServers(route, demand, finder, isPassthrough);
+  const servers = makeServers(route, demand, finder, isPassthrough);
   const isLimited = limits.concurrentTcp !== undefined || limits.rateTcp !== undefined || limits.rateHttp !== undefined;
   return {
     id: backendIdOf(route, termination),
@@ -72,7 +72,7 @@ export function makeBackend(
         ...(limits.rateHttp !== undefined && !isPassthrough && { requestRate: limits.rateHttp }),
       },
     }),
-    ...(!isPassthrough && { http: makeHttp(route, demand, defaults, authority, isH2c) }),
+    ...(!isPassthrough && { http: makeHttp(route, demand, defaults, authority) }),
   };
 }
 
@@ -91,7 +91,6 @@ function makeHttp(
   { annotations, path, tls, headers }: HttpDemand,
   defaults: HttpDefaults,
   authority: string | undefined,
-  isH2c: boolean,
 ): HttpBackend {
   const { hasCookies, cookieName, sameSite, forwarded, rewriteTarget, hsts, adjustsCase } = annotations;
   const isSecure = tls !== undefined && tls.insecure !== 'Allow';
@@ -110,7 +109,6 @@ function makeHttp(
     ...(headers.response.length > 0 && { responseHeaders: headers.response.map(asAction) }),
     ...(adjustsCase && { adjustCase: true }),
     ...(tls?.termination === 'reencrypt' && { tls: authority === undefined ? {} : { authority } }),
-    ...(isH2c && tls?.termination !== 'reencrypt' && { h2c: true }),
   };
 }
 
@@ -128,7 +126,7 @@ function makeServers(
   { backends, targetPort, tls }: HttpDemand,
   finder: EndpointFinder,
   isPassthrough: boolean,
-): { readonly servers: readonly Server[]; readonly isH2c: boolean } {
+): readonly Server[] {
   const choice = { protocol: 'tcp' as const, ...(targetPort !== undefined && { targetPort }) };
   const found = backends.map((backend) => {
     const all = finder.find(backend, meta.namespace, choice);
@@ -140,6 +138,7 @@ function makeServers(
   const largest = Math.max(0, ...active.map(({ backend, endpoints }) => backend.weight / endpoints.length));
   // A Route's own authority is all that counts; else the service CA signs for the Service's name.
   const verifiesService = tls?.termination === 'reencrypt' && tls.destinationCaCertificate === undefined;
+  const speaksPlainHttp = !isPassthrough && tls?.termination !== 'reencrypt';
   const servers = new Map<string, Server>();
   for (const { backend, endpoints } of found) {
     // HTTP keeps servers without a share for the clients whose cookie names them.
@@ -149,7 +148,7 @@ function makeServers(
     const weight = backend.weight === 0 ? 0 : scaled;
     for (const endpoint of endpoints) {
       const id = serverIdOf(backend, endpoint);
-      const { address, port } = endpoint;
+      const { address, port, appProtocol } = endpoint;
       const verifyHost = verifiesService ? `${backend.service}.${meta.namespace}.svc` : undefined;
       servers.set(id, {
         id,
@@ -157,12 +156,12 @@ function makeServers(
         port,
         weight,
         checked: checked && weight > 0,
+        ...(speaksPlainHttp && isHttp2(appProtocol) && { h2c: true }),
         ...(verifyHost !== undefined && { verifyHost }),
       });
     }
   }
-  const isH2c = found.some(({ endpoints }) => endpoints.some(({ appProtocol }) => isHttp2(appProtocol)));
-  return { servers: [...servers.values()], isH2c };
+  return [...servers.values()];
 }
 
 function isHttp2(appProtocol: string | undefined): boolean {

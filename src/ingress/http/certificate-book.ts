@@ -44,10 +44,18 @@ export class CertificateBook {
     this.#secrets = secrets;
   }
 
-  check({ meta }: Route, { tls }: HttpDemand): CheckedCertificates {
+  /**
+   * @param before what the Route is served with: it stays while the Secret that it now names has not been
+   * read, so that an author can go from one Secret to another without an interruption
+   */
+  check(
+    { meta }: Route,
+    { tls }: HttpDemand,
+    before?: { readonly keyPair?: KeyPair | undefined },
+  ): CheckedCertificates {
     if (tls === undefined || tls.termination === 'passthrough') return { ok: true };
     const isOwn = tls.externalCertificate === undefined || this.#secrets === undefined;
-    const pair = isOwn ? this.#checkOwn(tls) : this.#checkSecret(meta.namespace, tls, this.#secrets);
+    const pair = isOwn ? this.#checkOwn(tls) : this.#checkSecret(meta.namespace, tls, this.#secrets, before);
     if (pair !== undefined && !('keyPair' in pair)) return { ok: false, refusal: pair };
     const written = tls.destinationCaCertificate;
     const authorities = written === undefined ? undefined : this.#checkAuthorities(written);
@@ -85,11 +93,13 @@ export class CertificateBook {
     namespace: string,
     { externalCertificate, caCertificate }: RouteTls,
     secrets: SecretLookup,
-  ): { readonly keyPair: KeyPair } | CertificateRefusal {
+    before: { readonly keyPair?: KeyPair | undefined } | undefined,
+  ): { readonly keyPair: KeyPair } | CertificateRefusal | undefined {
     const found = secrets(`${namespace}/${externalCertificate}`);
     const where = `spec.tls.externalCertificate "${externalCertificate}"`;
     switch (found.state) {
       case 'waiting':
+        if (before !== undefined) return before.keyPair && { keyPair: before.keyPair };
         return { reason: 'ExternalCertificateGetFailed', message: `${where}: the Secret has not been read yet` };
       case 'missing':
         return {

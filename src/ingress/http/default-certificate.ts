@@ -26,6 +26,8 @@ export class DefaultCertificate {
   #timer: NodeJS.Timeout | undefined;
   #report: (problem: string | undefined) => void = () => undefined;
   #written = '';
+  /** What is wrong with what was last read. */
+  #fault: string | undefined;
   #pem: string | undefined;
   #made: Promise<string> | undefined;
 
@@ -57,15 +59,22 @@ export class DefaultCertificate {
   /** Whether there is another certificate than before. */
   #read(): boolean {
     const written = this.#readSource();
-    if (written === undefined || written === this.#written) return false;
+    if (written === undefined) return false;
+    if (written === this.#written) {
+      // It may be there again after it could not be read.
+      this.#report(this.#fault);
+      return false;
+    }
     this.#written = written;
     const paths = { certificate: 'certificate', key: 'key', caCertificate: 'CA' };
     const read = checkKeyPair({ certificate: written, paths });
     if (!read.ok) {
       const kept = this.#pem === undefined ? 'using one made at start' : 'the last good one stays in use';
-      this.#report(`Cannot use the default certificate, ${kept}: ${read.problems.map(formatProblem).join('; ')}`);
+      this.#fault = `Cannot use the default certificate, ${kept}: ${read.problems.map(formatProblem).join('; ')}`;
+      this.#report(this.#fault);
       return false;
     }
+    this.#fault = undefined;
     this.#report(undefined);
     const isOther = this.#pem !== read.value.pem;
     this.#pem = read.value.pem;

@@ -8,6 +8,7 @@ import type { AdmissionPolicy } from '../claims/policy.ts';
 import { isSelected } from '../claims/selection.ts';
 import type { Changes, Inventory } from '../objects/inventory.ts';
 import { type HttpDefaults, makeBackend } from './backend.ts';
+import type { KeyPair } from './certificate.ts';
 import { CertificateBook, type SecretLookup } from './certificate-book.ts';
 import { CertificateList } from './certificate-list.ts';
 import type { ServedRoute, UnfitRoute } from './served-route.ts';
@@ -70,6 +71,8 @@ export class SitePlanner {
   /** Routes by the Services and Secrets (`NAMESPACE/NAME`) that they use. */
   readonly #users = new Map<string, Set<Route>>();
   readonly #backends = new Map<Route, Backend>();
+  /** What Routes are served with, by UID. */
+  readonly #keyPairs = new Map<string, { readonly keyPair: KeyPair | undefined }>();
   #desired: DesiredSites | undefined;
 
   constructor(inventory: Inventory, settings: HttpDesiredSettings, secrets: SecretLookup) {
@@ -110,7 +113,9 @@ export class SitePlanner {
       this.#backends.delete(known);
       for (const name of listUsed(known)) this.#users.get(name)?.delete(known);
     }
-    if (route === undefined || !this.#wants(route)) return;
+    const isWanted = route !== undefined && this.#wants(route);
+    if (known !== undefined && !(isWanted && route.meta.uid === known.meta.uid)) this.#keyPairs.delete(known.meta.uid);
+    if (!isWanted) return;
     this.#hostGroups.add(route);
     this.#routes.set(key, route);
     for (const name of listUsed(route)) {
@@ -198,12 +203,15 @@ export class SitePlanner {
     const served: ServedRoute[] = [];
     const unfit: UnfitRoute[] = [];
     for (const one of admitted) {
-      const checked = this.#book.check(one.route, one.demand);
+      const { uid } = one.route.meta;
+      const checked = this.#book.check(one.route, one.demand, this.#keyPairs.get(uid));
       if (!checked.ok) {
+        this.#keyPairs.delete(uid);
         unfit.push({ ...one, refusal: checked.refusal });
         continue;
       }
       const { keyPair, destinationCa } = checked;
+      this.#keyPairs.set(uid, { keyPair });
       const name = this.#authorityOf(one.route, one.demand, destinationCa);
       const backend =
         this.#backends.get(one.route) ?? makeBackend(one.route, one.demand, this.finder, this.#settings.defaults, name);

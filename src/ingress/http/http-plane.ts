@@ -92,7 +92,8 @@ export class HttpPlane implements DataPlane {
 
   get unreadiness(): string | undefined {
     if (this.#isStopping) return 'the router is shutting down';
-    return this.#problem === undefined ? undefined : `HAProxy: ${this.#problem}`;
+    // Not every problem: a Route that HAProxy refuses must not take the node from the others.
+    return this.#engine.isServing ? undefined : `HAProxy: ${this.#problem ?? 'not started yet'}`;
   }
 
   /** What was last decided; undefined before the first sync. */
@@ -121,10 +122,10 @@ export class HttpPlane implements DataPlane {
     // At the start only: later a Secret that is not there yet holds up its own Route alone.
     if (!this.#hasStarted) await secrets.settle(secretTimeout);
     const changes = this.#journal.take();
-    this.#desired = this.#planner.compute(changes, new Set([...this.#changedSecrets, ...changes.of('Secret')]));
+    const desired = this.#planner.compute(changes, new Set([...this.#changedSecrets, ...changes.of('Secret')]));
     this.#changedSecrets.clear();
     const haproxy = this.#fitConnections();
-    const { sites, passthrough, backends, certificates, authorities } = this.#desired;
+    const { sites, passthrough, backends, certificates, authorities } = desired;
     const state: HttpState = {
       settings: { ...haproxy, tls: { ...haproxy.tls, defaultCertificate: await certificate.get() } },
       sites,
@@ -133,9 +134,13 @@ export class HttpPlane implements DataPlane {
       certificates,
       authorities,
     };
-    const outcome = this.#hasStarted ? await this.#engine.apply(state) : await this.#engine.start(state);
-    this.#hasStarted = true;
-    this.#noteOutcome(outcome);
+    try {
+      this.#noteOutcome(this.#hasStarted ? await this.#engine.apply(state) : await this.#engine.start(state));
+      this.#hasStarted = true;
+    } finally {
+      // Not before: what HAProxy refuses must not be told as admitted meanwhile.
+      this.#desired = desired;
+    }
     const { problem } = await this.#engine.describe();
     this.#note(problem);
   }

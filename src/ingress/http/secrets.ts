@@ -66,12 +66,15 @@ const reviewInterval = 10_000;
  */
 export class ClusterSecrets implements Secrets {
   readonly #api: KubeApi;
+  readonly #reviewInterval: number;
   readonly #followed = new Map<string, Followed>();
   #onChange: (key: string) => void = () => undefined;
   #waiters: (() => void)[] = [];
 
-  constructor(api: KubeApi) {
+  /** @param reviewTime milliseconds between two looks at whether a Secret may be read */
+  constructor(api: KubeApi, reviewTime = reviewInterval) {
     this.#api = api;
+    this.#reviewInterval = reviewTime;
   }
 
   start(onChange: (key: string) => void): void {
@@ -130,9 +133,11 @@ export class ClusterSecrets implements Secrets {
     const [namespace = '', name = ''] = key.split('/');
     const { signal } = followed.end;
     while (!signal.aborted) {
-      if (!(await this.#mayRead(namespace, name, signal))) {
-        this.#set(followed, { state: 'forbidden' });
-        await pause(reviewInterval, signal);
+      const mayRead = await this.#mayRead(namespace, name, signal);
+      if (mayRead !== true) {
+        // An API server that cannot be asked has taken no right away: what was read stays in use.
+        if (mayRead === false) this.#set(followed, { state: 'forbidden' });
+        await pause(this.#reviewInterval, signal);
         continue;
       }
       const lost = new AbortController();
@@ -144,9 +149,9 @@ export class ClusterSecrets implements Secrets {
           put: (object) => this.#set(followed, read(object)),
           remove: () => this.#set(followed, { state: 'deleted' }),
           absent: () => this.#set(followed, gone(followed)),
-          report: (problem) => {
+          report: (_, status) => {
             // The right may have been taken away: ask again.
-            if (problem !== undefined) setTimeout(() => lost.abort(), reviewInterval).unref();
+            if (status === 403) setTimeout(() => lost.abort(), this.#reviewInterval).unref();
           },
         },
         AbortSignal.any([signal, lost.signal]),
@@ -157,7 +162,8 @@ export class ClusterSecrets implements Secrets {
     }
   }
 
-  async #mayRead(namespace: string, name: string, signal: AbortSignal): Promise<boolean> {
+  /** Undefined when the API server does not say. */
+  async #mayRead(namespace: string, name: string, signal: AbortSignal): Promise<boolean | undefined> {
     try {
       const answers = await Promise.all(
         ['get', 'list', 'watch'].map(async (verb) => {
@@ -176,7 +182,7 @@ export class ClusterSecrets implements Secrets {
       );
       return answers.every((allowed) => allowed);
     } catch (error) {
-      if (error instanceof KubeError) return false;
+      if (error instanceof KubeError) return error.status === 403 ? false : undefined;
       throw error;
     }
   }

@@ -50,11 +50,13 @@ export function traceRequest(
     return make('served', describeEndpoints(found), found);
   }
   // The longest path of all decides about the redirect, then the longest that is served without TLS.
+  let isDecided = false;
   for (const routes of [ofHost, ofParent]) {
     const decider = findLongest(routes, request.path);
-    if (decider?.demand.tls?.insecure === 'Redirect') {
+    if (!isDecided && decider?.demand.tls?.insecure === 'Redirect') {
       return make('redirect', `302 to https://${host}${request.path}`, decider);
     }
+    isDecided ||= decider !== undefined;
     const found = findLongest(routes.filter(isPlain), request.path);
     if (found !== undefined) return make('served', describeEndpoints(found), found);
   }

@@ -79,7 +79,7 @@ describe('Files of a HAProxy', () => {
         tls: { authority: 'shop:all' },
       },
     });
-    const h2c = makeBackend('be_http:shop:h2c', [makeServer('pod:b', '10.0.0.2', 80)], { http: { h2c: true } });
+    const h2c = makeBackend('be_http:shop:h2c', [makeServer('pod:b', '10.0.0.2', 80, { h2c: true })], { http: {} });
     const settings = makeSettings({
       listen: { family: 'v4v6', httpPort: 80, httpsPort: 443, proxyProtocol: true },
       process: { maxconn: 50_000, threads: 4, bufsize: 32_768, maxrewrite: 8192, hardStopAfter: 3_600_000 },

@@ -6,6 +6,7 @@ import { defaultPolicy } from '../../../src/ingress/claims/policy.ts';
 import { AgentMetrics } from '../../../src/ingress/metrics.ts';
 import { Inventory } from '../../../src/ingress/objects/inventory.ts';
 import type { SourceSink } from '../../../src/ingress/objects/source/source.ts';
+import type { DataPlane } from '../../../src/ingress/plane.ts';
 import type { Probe } from '../../../src/ingress/ports/health.ts';
 import { MemoryKernel } from '../../../src/ingress/ports/kernel.ts';
 import { ListenerWatch } from '../../../src/ingress/ports/listeners.ts';
@@ -14,10 +15,15 @@ import type { RouteStatus } from '../../../src/ingress/status/status.ts';
 import { until } from '../../until.ts';
 import { writeRoute, writeSlice } from './samples.ts';
 
-function start(settings: Partial<PortSettings> = {}, probe: Probe = async () => true) {
+function start(
+  settings: Partial<PortSettings> = {},
+  probe: Probe = async () => true,
+  others: readonly DataPlane[] = [],
+) {
   const kernel = new MemoryKernel();
   let sink: SourceSink | undefined;
   let statuses: readonly RouteStatus[] = [];
+  let publications = 0;
   let listeners: ReadonlySet<string> = new Set();
   const inventory = new Inventory();
   const metrics = new AgentMetrics();
@@ -41,9 +47,10 @@ function start(settings: Partial<PortSettings> = {}, probe: Probe = async () => 
       close: () => undefined,
     },
     inventory,
-    planes: [plane],
+    planes: [plane, ...others],
     status: {
       publish: (all) => {
+        publications++;
         statuses = all;
       },
       close: () => undefined,
@@ -71,6 +78,7 @@ function start(settings: Partial<PortSettings> = {}, probe: Probe = async () => 
         const targets = endpoints.map(({ address, weight }) => `${address.text}=${weight}`);
         return `${protocol} ${port} > ${targets.join(' ')}`;
       }),
+    publications: () => publications,
     statuses: () => statuses.map(({ meta, reason = 'Admitted' }) => `${meta.name} ${reason}`),
     messages: () => statuses.map(({ message }) => message),
   };
@@ -93,6 +101,38 @@ describe('IngressAgent', () => {
     await agent.stop(false);
     assert.notEqual(kernel.rules, undefined);
   });
+
+  for (const [what, fails] of [
+    ['is in force', false],
+    ['has failed', true],
+  ] as const) {
+    it(`says nothing of any Route before the first change of every data plane ${what}`, async () => {
+      let finish: () => void = () => undefined;
+      const first = new Promise<void>((resolve, reject) => {
+        finish = fails ? () => reject(new Error('not this time')) : resolve;
+      });
+      const slow: DataPlane = {
+        name: 'slow',
+        syncInterval: 0,
+        unreadiness: undefined,
+        start: () => undefined,
+        sync: async () => await first,
+        report: () => ({ verdicts: [] }),
+        stop: () => undefined,
+      };
+      const { agent, kernel, put, sync, rules, publications, statuses } = start({}, undefined, [slow]);
+      put(writeRoute());
+      sync();
+      await until(() => kernel.applied > 0, rules);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      // A status that is missing here is taken away from the Route.
+      assert.equal(publications(), 0);
+      finish();
+      await until(() => publications() > 0, statuses);
+      assert.deepEqual(statuses(), ['web Admitted']);
+      await agent.stop(true);
+    });
+  }
 
   it('makes one change of many events, and none of events that change nothing', async () => {
     const { agent, kernel, put, sync, rules } = start();
