@@ -106,18 +106,23 @@ function findWeak(certificates: readonly ReadCertificate[], path: string): Probl
   return weak ? { path, value: '(a certificate)', cure } : undefined;
 }
 
+/** More signatures than these are not checked: a chain has a few, and whoever writes a Route chooses how long each takes. */
+const maxSignatures = 200;
+
 /** Whether a chain of signatures leads from a certificate, by intermediates, to an authority. */
 function leadsTo(
   leaf: ReadCertificate,
   intermediates: readonly ReadCertificate[],
   authorities: readonly ReadCertificate[],
 ): boolean {
+  let left = maxSignatures;
   const isSigner = (signer: ReadCertificate, signed: ReadCertificate) =>
-    signed.x509.checkIssued(signer.x509) && signed.x509.verify(signer.x509.publicKey);
-  let ends: readonly ReadCertificate[] = [leaf];
-  for (let depth = 0; depth <= intermediates.length && ends.length > 0; depth++) {
-    if (ends.some((end) => authorities.some((one) => one.der.equals(end.der) || isSigner(one, end)))) return true;
-    ends = intermediates.filter((one) => ends.some((end) => isSigner(one, end)));
+    signed.x509.checkIssued(signer.x509) && left-- > 0 && signed.x509.verify(signer.x509.publicKey);
+  // Each once, those included that are found on the way.
+  const reached = new Set([leaf]);
+  for (const end of reached) {
+    if (authorities.some((one) => one.der.equals(end.der) || isSigner(one, end))) return true;
+    for (const one of intermediates) if (!reached.has(one) && isSigner(one, end)) reached.add(one);
   }
   return false;
 }

@@ -13,9 +13,17 @@ const maxBlocks = 100;
 /** Reads PEM; text between blocks is left out. Undefined for anything else. */
 export function readPem(text: string): readonly PemBlock[] | undefined {
   const blocks: PemBlock[] = [];
-  const pattern = /-----BEGIN ([A-Z0-9 ]{1,60})-----([\s\S]*?)-----END \1-----/g;
-  for (const [, label = '', body = ''] of text.matchAll(pattern)) {
-    const base64 = body.replace(/\s/g, '');
+  let open: { readonly label: string; readonly start: number } | undefined;
+  // Mark by mark: to look for the end of each beginning would take minutes where a text is full of beginnings.
+  for (const { 0: mark, 1: word, 2: label = '', index } of text.matchAll(/-----(BEGIN|END) ([A-Z0-9 ]{1,60})-----/g)) {
+    if (word === 'BEGIN') {
+      if (open?.label === label) return undefined;
+      open = { label, start: index + mark.length };
+      continue;
+    }
+    if (open?.label !== label) continue;
+    const base64 = text.slice(open.start, index).replace(/\s/g, '');
+    open = undefined;
     if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64) || blocks.length === maxBlocks) return undefined;
     const lines = base64.match(/.{1,64}/g) ?? [];
     const whole = `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
