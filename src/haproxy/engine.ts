@@ -1,10 +1,11 @@
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import type { Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { findBulk, readNewVersion, renderContent, renderNewVersion } from './bulk.ts';
 import { type Command, renderCommand } from './command.ts';
 import { applyToMaps, planChange } from './difference.ts';
 import { Disk } from './disk.ts';
-import { allEntries, type Maps } from './entries.ts';
+import { allEntries, type MapName, type Maps } from './entries.ts';
 import { Generations } from './generations.ts';
 import { freeSections, type InForce, lacksSpares } from './layout.ts';
 import { lockFolder } from './lock.ts';
@@ -50,6 +51,8 @@ export class HaproxyEngine {
   #reloadTimer: NodeJS.Timeout | undefined;
   #flushTimer: NodeJS.Timeout | undefined;
   #janitor: NodeJS.Timeout | undefined;
+  /** Commands that HAProxy refused since it read its files, and why; the next reload does what they were to do. */
+  #refusals: readonly string[] = [];
   #unwritten: Command[] = [];
   #writtenAt: InForce | undefined;
   #stopped = false;
@@ -206,6 +209,7 @@ export class HaproxyEngine {
     this.#generation = generation;
     this.#maps = allEntries(inForce);
     this.#unwritten = [];
+    this.#refusals = [];
     this.#since.clear();
     for (const key of inForce.layout.leaving.keys()) this.#since.set(key, Date.now());
     this.#socket?.close();
@@ -221,14 +225,16 @@ export class HaproxyEngine {
     const causes = new Map(waiting);
     if (commands.length > 0) {
       await this.#markChanging();
-      const failures = await this.#give(commands);
-      if (failures.length > 0) causes.set('refused', failures.slice(0, 20));
+      const bulk = findBulk(commands, this.#maps);
       applyToMaps(this.#maps, commands);
-      this.#unwritten.push(...commands);
+      this.#refusals = [...this.#refusals, ...(await this.#give(commands, bulk))].slice(0, 20);
+      // Not by push: hundreds of thousands are more than a call has arguments.
+      this.#unwritten = this.#unwritten.concat(commands);
       for (const key of after.layout.leaving.keys()) if (!this.#since.has(key)) this.#since.set(key, Date.now());
       this.#flushSoon();
     }
     this.#inForce = after;
+    if (this.#refusals.length > 0) causes.set('refused', this.#refusals);
     const pendingReload = causes.size > 0 || lacksSpares(after.layout, after.state.settings.spareBackends);
     if (pendingReload) this.#scheduleReload();
     this.#outcome = { refused, waiting: causes, pendingReload };
@@ -257,12 +263,15 @@ export class HaproxyEngine {
     }
   }
 
-  /** Gives commands to the worker; says which were refused, and why. */
-  async #give(commands: readonly Command[]): Promise<string[]> {
+  /**
+   * Gives commands to the worker; says which were refused, and why.
+   *
+   * @param bulk maps that are given whole, as they are to be, in place of what is deleted from them
+   */
+  async #give(commands: readonly Command[], bulk: ReadonlySet<MapName>): Promise<string[]> {
     const failures: string[] = [];
-    const lines = commands.flatMap(renderCommand);
-    try {
-      const socket = await this.#open();
+    const room = (this.#inForce?.state.settings.process.bufsize ?? 0) - 1024;
+    const run = async (socket: RuntimeSocket, lines: readonly string[]): Promise<void> => {
       // Not all at once: HAProxy would hold the answers of thousands in memory.
       for (let i = 0; i < lines.length; i += 500) {
         const some = lines.slice(i, i + 500);
@@ -271,10 +280,21 @@ export class HaproxyEngine {
           if (!isDone(answer)) failures.push(`${(some[at] ?? '').split('\n')[0]}: ${answer.split('\n').at(-1)}`);
         }
       }
+    };
+    try {
+      const socket = await this.#open();
+      const singly = commands.filter((command) => command.kind !== 'delete-entry' || !bulk.has(command.map));
+      await run(socket, singly.flatMap(renderCommand));
+      for (const map of bulk) {
+        const [answer = ''] = await socket.run([renderNewVersion(map)]);
+        const version = readNewVersion(answer);
+        if (version === undefined) failures.push(`${renderNewVersion(map)}: ${answer}`);
+        else await run(socket, renderContent(map, version, this.#maps.get(map) ?? new Map(), room));
+      }
     } catch (error) {
       failures.push(String(error));
     }
-    if (failures.length > 0) this.#tell(`HAProxy refused ${failures.length} commands: ${failures[0]}`);
+    // No problem of HAProxy's: what one Route asks for must not make a node unready. The outcome names them.
     return failures;
   }
 

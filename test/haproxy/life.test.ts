@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, afterEach, beforeEach, describe, it } from 'mocha';
 import { askMaster, readProcesses } from '../../src/haproxy/master.ts';
 import type { HttpState } from '../../src/haproxy/model.ts';
+import { RuntimeSocket } from '../../src/haproxy/socket.ts';
 import { until } from '../until.ts';
 import { makeBackend, makePem, makeServer, makeSite, makeState } from './fixtures.ts';
 import { World } from './world.ts';
@@ -59,6 +60,13 @@ describe('The life of a HAProxy', () => {
       );
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
+  }
+
+  /** The lines that the worker answers to a command. */
+  async function tell(command: string): Promise<string[]> {
+    const socket = await RuntimeSocket.open(join(world.directory, 'admin.sock'));
+    const [answer = ''] = await socket.run([command]).finally(() => socket.close());
+    return answer.split('\n');
   }
 
   /** A connection upgraded to a protocol that echoes. */
@@ -405,6 +413,42 @@ describe('The life of a HAProxy', () => {
       'backend be_secure:t:broken',
       'certificate t:bad',
     ]);
+    assert.equal(await status('it.test'), 200);
+  });
+
+  it('a long allow-list goes as quickly as it came, and holds up nobody', async () => {
+    state = withHost('other.test');
+    await world.engine.start(state);
+    const networks = Array.from({ length: 3000 }, (_, i) => `10.${i >> 8}.${i & 255}.128/25`);
+    const listed = (...more: string[]) => withHost('it.test', port, { allowList: [...networks, ...more] });
+    await world.engine.apply(listed('127.0.0.1'));
+    assert.equal(await status('it.test'), 200);
+    state = withHost('it.test', port, { allowList: ['10.0.0.0/25', '192.0.2.1'] });
+    await world.engine.apply(state);
+    const { waiting } = await world.engine.apply(withHost('new.test'));
+    assert.equal(waiting.size, 0, JSON.stringify([...waiting]));
+    assert.equal(await status('it.test'), 0);
+    state = withHost('it.test', port, { allowList: ['127.0.0.0/8'] });
+    await world.engine.apply(state);
+    assert.deepEqual([await status('it.test'), await status('other.test')], [200, 200]);
+    await world.engine.settle();
+    const written = readFileSync(join(world.directory, 'current/maps/allow.map'), 'utf8');
+    const running = await tell('show map maps/allow.map');
+    assert.deepEqual(running.map((line) => line.replace(/^\S+ /, '')).sort(), written.trim().split('\n').sort());
+    assert.equal((await world.engine.describe()).reloads.refused, 0);
+  }).timeout(60_000);
+
+  it('a command that HAProxy refused leads to a reload, whatever changes before it', async () => {
+    await world.engine.start(state);
+    const bad = makePem('other.test').replace(/-----BEGIN CERTIFICATE[\s\S]*/, '') + certificateOf(makePem());
+    const certificates = new Map([['t:bad', { name: 't:bad', pem: bad, hosts: ['bad.test'], http2: false }]]);
+    const reloaded = new Promise<void>((resolve) => world.once(resolve));
+    state = { ...state, certificates };
+    assert.ok((await world.engine.apply(state)).waiting.has('refused'));
+    assert.ok((await world.engine.apply(withHost('it.test'))).waiting.has('refused'));
+    await reloaded;
+    const { refused, reloads } = await world.engine.describe();
+    assert.deepEqual([refused.map(({ name }) => name), reloads.refused], [['t:bad'], 1]);
     assert.equal(await status('it.test'), 200);
   });
 

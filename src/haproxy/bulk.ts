@@ -1,0 +1,56 @@
+import type { Command } from './command.ts';
+import type { MapName, Maps } from './entries.ts';
+
+/**
+ * HAProxy 2.6 looks for an entry that it deletes from the first one on, about 30 ns for each: an
+ * allow-list of 8,000 networks takes it a minute, in which nothing else changes. Beyond so many steps a
+ * map is given anew as a whole, which takes as long as its entries are many.
+ */
+const mostSteps = 10_000_000;
+
+/** Which maps are given anew in place of the deletions that are among commands. `maps` are those of before. */
+export function findBulk(commands: readonly Command[], maps: Maps): ReadonlySet<MapName> {
+  const deletions = new Map<MapName, number>();
+  for (const command of commands) {
+    if (command.kind === 'delete-entry') deletions.set(command.map, (deletions.get(command.map) ?? 0) + 1);
+  }
+  const bulk = [...deletions].filter(([map, count]) => count * (maps.get(map)?.size ?? 0) > mostSteps);
+  return new Set(bulk.map(([map]) => map));
+}
+
+/** Asks for a new version of a map, which nobody sees before it is whole. */
+export function renderNewVersion(map: MapName): string {
+  return `prepare map maps/${map}.map`;
+}
+
+/** The number of the new version; undefined where the answer is another. */
+export function readNewVersion(answer: string): string | undefined {
+  return /^New version created: (\d+)$/.exec(answer)?.[1];
+}
+
+/** The commands that fill a version of a map and put it in force, each of at most `room` bytes. */
+export function renderContent(
+  map: MapName,
+  version: string,
+  entries: ReadonlyMap<string, string>,
+  room: number,
+): string[] {
+  const begin = `add map @${version} maps/${map}.map <<\n`;
+  const commands: string[] = [];
+  let lines: string[] = [];
+  let size = 0;
+  const end = (): void => {
+    if (lines.length > 0) commands.push(`${begin}${lines.join('')}`);
+    lines = [];
+    size = 0;
+  };
+  for (const [key, value] of entries) {
+    const line = `${key} ${value}\n`;
+    const bytes = Buffer.byteLength(line);
+    if (size + bytes > room) end();
+    lines.push(line);
+    size += bytes;
+  }
+  end();
+  return [...commands, `commit map @${version} maps/${map}.map`];
+}
