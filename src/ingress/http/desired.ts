@@ -92,8 +92,9 @@ export class SitePlanner {
     const isFirst = this.#desired === undefined;
     // Labels of a namespace may select all of its Routes.
     const isRelabelled = changes.has('Namespace') && this.#settings.policy.namespaceLabels.length > 0;
-    const keys = isFirst || isRelabelled ? this.#inventory.keys('Route') : changes.of('Route');
-    for (const key of keys) this.#select(key);
+    // Those that are gone, too: a namespace that is deleted changes while its Routes go.
+    for (const key of changes.of('Route')) this.#select(key);
+    if (isFirst || isRelabelled) for (const key of this.#inventory.keys('Route')) this.#select(key);
     const dirty = new Map(this.#hostGroups.takeDirty());
     for (const name of this.#touch(changes.of('Service'), secrets)) {
       if (!dirty.has(name)) dirty.set(name, new Set(this.#listRoutes(name)));
