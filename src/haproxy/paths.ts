@@ -42,9 +42,10 @@ interface RoutedPath {
 export function plainEntries(site: Site, routeOf: RouteOf): Map<string, string> {
   const paths = sortPaths(site, site.paths, routeOf);
   const served = paths.filter((each) => each.plain === 'serve');
-  const serve = (request: RequestPath): string | undefined => longest(served, request)?.route;
+  const [findDecider, findServed] = [indexPaths(paths), indexPaths(served)];
+  const serve = (request: RequestPath): string | undefined => findServed(request)?.route;
   const entries = makeEntries(site.host, paths, (request) => {
-    const decider = longest(paths, request);
+    const decider = findDecider(request);
     if (decider === undefined) return absent;
     return decider.plain === 'redirect' ? decider.route : (serve(request) ?? onward);
   });
@@ -60,7 +61,8 @@ export function plainEntries(site: Site, routeOf: RouteOf): Map<string, string> 
 export function secureEntries(site: Site, routeOf: RouteOf): Map<string, string> {
   const secure = site.paths.filter((each) => each.secure);
   const paths = sortPaths(site, secure, routeOf);
-  return makeEntries(site.host, paths, (request) => longest(paths, request)?.route ?? absent);
+  const find = indexPaths(paths);
+  return makeEntries(site.host, paths, (request) => find(request)?.route ?? absent);
 }
 
 /** Longest first; paths of slashes only are the empty path. */
@@ -75,14 +77,25 @@ function sortPaths(site: Site, paths: readonly SitePath[], routeOf: RouteOf): Ro
     .sort((a, b) => b.path.length - a.path.length || (a.path < b.path ? -1 : 1));
 }
 
-function longest(paths: readonly RoutedPath[], request: RequestPath): RoutedPath | undefined {
-  return paths.find((each) => fits(each.path, request));
-}
-
-function fits(path: string, request: RequestPath): boolean {
-  if (path === '') return true;
-  if (path.endsWith('/')) return request.exact ? request.path.startsWith(path) : `${request.path}/`.startsWith(path);
-  return request.path === path || request.path.startsWith(`${path}/`);
+/**
+ * Finds the longest path that holds for a request, by the beginnings of what is asked for: a host may have
+ * thousands of paths, each of which is asked for.
+ */
+function indexPaths(paths: readonly RoutedPath[]): (request: RequestPath) => RoutedPath | undefined {
+  const known = new Map<string, RoutedPath>();
+  for (const each of paths) if (!known.has(each.path)) known.set(each.path, each);
+  return ({ path, exact }) => {
+    // A path that ends in a slash holds below itself; any other for itself, and below at a slash.
+    const below = known.get(`${path}/`);
+    if (!exact && below !== undefined) return below;
+    for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) {
+      const itself = known.get(path.slice(0, end));
+      const above = known.get(path.slice(0, path.lastIndexOf('/', end - 1) + 1));
+      if (itself !== undefined) return itself;
+      if (above !== undefined) return above;
+    }
+    return known.get('');
+  };
 }
 
 function makeEntries(
