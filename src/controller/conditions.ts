@@ -5,7 +5,7 @@ import type { RouterPod } from './pods.ts';
 /** Why a router's objects are not as they should be. */
 export interface Trouble {
   /** CamelCase. */
-  readonly reason: 'InvalidSpec' | 'NameTaken' | 'Conflict' | 'ApplyFailed' | 'MultusMissing';
+  readonly reason: 'InvalidSpec' | 'AddressTaken' | 'NameTaken' | 'Conflict' | 'ApplyFailed' | 'MultusMissing';
   /** For the router's author, with the cure. */
   readonly message: string;
 }

@@ -19,10 +19,17 @@ export class Leftovers {
    *
    * @param pods all pods of the namespace
    * @param now milliseconds, of a clock that only goes forward
+   * @param findLeaving a pod of another router that has the addresses still
    */
-  find({ uid, namespace }: ObjectMeta, names: RouterNames, pods: readonly unknown[], now: number): string | undefined {
+  find(
+    { uid, namespace }: ObjectMeta,
+    names: RouterNames,
+    pods: readonly unknown[],
+    now: number,
+    findLeaving: () => string | undefined = () => undefined,
+  ): string | undefined {
     const key = `${namespace}/${names.deployment}`;
-    const pod = pods.map((object) => nameIfOf(object, names)).find((name) => name !== undefined);
+    const pod = pods.map((object) => nameIfOf(object, names)).find((name) => name !== undefined) ?? findLeaving();
     if (pod === undefined) {
       this.#waits.delete(key);
       return undefined;

@@ -5,6 +5,7 @@ import { type KubeApi, KubeError } from '../cluster/port.ts';
 import { PartialFailure } from '../cluster/work-queue.ts';
 import type { DaemonLog } from '../daemon/log.ts';
 import { formatProblem } from '../model/problem.ts';
+import { AddressClaims, describeHolder } from './address-claims.ts';
 import { describeRouter, isSettled, type MemberSituation, type Trouble, type Wait } from './conditions.ts';
 import { controllerOf } from './coverage.ts';
 import type { Departures } from './departures.ts';
@@ -42,6 +43,7 @@ const again = { heldBack: 1_000, waiting: 2_000, starting: 10_000, trouble: 30_0
 export class RouterWork {
   readonly #parts: WorkParts;
   readonly #leftovers = new Leftovers();
+  readonly #claims: AddressClaims;
   readonly #live: LiveChanges;
   readonly #status: RouterStatusWriter;
   readonly #podEvents: PodEvents;
@@ -49,6 +51,7 @@ export class RouterWork {
   constructor(parts: WorkParts) {
     this.#parts = parts;
     this.#podEvents = new PodEvents(parts.api);
+    this.#claims = new AddressClaims(parts.stores);
     this.#live = new LiveChanges(parts.settings.liveTimeout);
     const { api, log, events, checkWriter, signal, stores } = parts;
     const expect = (namespace: string, name: string) => stores.routers.expect(namespace, name);
@@ -138,8 +141,14 @@ export class RouterWork {
 
   async #apply(router: Router, member: Member, template: Template, parts: ReconcileParts): Promise<Outcome> {
     const { names } = member;
+    const taken = this.#claims.findHolder(router, member);
+    if (taken !== undefined) {
+      const message = describeHolder(router, taken.address, taken.holder);
+      return { kind: 'trouble', trouble: { reason: 'AddressTaken', message } };
+    }
     const pods = this.#parts.stores.pods.in(router.meta.namespace);
-    const findLeftover = () => this.#leftovers.find(router.meta, names, pods, performance.now());
+    const leaving = () => this.#claims.findLeaving(router, member);
+    const findLeftover = () => this.#leftovers.find(router.meta, names, pods, performance.now(), leaving);
     const outcome = await applyMember(router, member, template, { ...parts, findLeftover });
     if (outcome.kind === 'applied') this.#leftovers.forget(router.meta, names);
     return outcome;
@@ -219,7 +228,8 @@ export class RouterWork {
 
 /** Milliseconds after which members are to be looked at again; undefined: when something changes. */
 function lookAgain(members: readonly MemberSituation[]): number | undefined {
-  if (members.some(({ wait }) => wait !== undefined)) return again.waiting;
+  if (members.some(({ wait, trouble }) => wait !== undefined || trouble?.reason === 'AddressTaken'))
+    return again.waiting;
   if (members.some(({ trouble }) => trouble !== undefined)) return again.trouble;
   const pending = members.flatMap(({ progress }) => (progress.kind === 'pending' ? [progress.left] : []));
   if (pending.length > 0) return Math.min(...pending) + 1;

@@ -80,6 +80,11 @@ export class ObjectStore {
     return [...this.#objects].filter(([key]) => namespaceOf(key) === namespace).map(([, object]) => object);
   }
 
+  /** All objects of all namespaces. */
+  get all(): Iterable<unknown> {
+    return this.#objects.values();
+  }
+
   /** Every namespace that has an object. */
   get namespaces(): ReadonlySet<string> {
     return new Set(Array.from(this.#objects.keys(), namespaceOf));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { until } from '../until.ts';
-import { clusterPaths as paths } from './cluster.ts';
+import { clusterPaths as paths, ready } from './cluster.ts';
 import { ControllerLab } from './controller-lab.ts';
 
 /** What happens in a cluster, to one of three routers or to all. */
@@ -28,6 +28,12 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   fc.constant({ do: 'wait' as const }),
 );
 
+/** Each has its own. */
+const addressOf = (name: string): object => ({
+  ip: `192.168.12.${name.charCodeAt(0)}/24`,
+  gateway: '192.168.12.1',
+});
+
 const rule = (port: number): object => ({
   redirectRules: [{ destinationIP: '203.0.113.26', port: 8000 + port, protocol: 'TCP' }],
 });
@@ -35,6 +41,7 @@ const rule = (port: number): object => ({
 /** One run: whatever happened, the end is as if only the last word of each router had been said. */
 async function play(happenings: readonly Happening[]): Promise<void> {
   const lab = new ControllerLab();
+  lab.cluster.podStatus = (pod) => ready(pod, ['192.168.12.97', '192.168.12.98', '192.168.12.99']);
   await lab.up();
   /** The last good spec of each router that is there, by its port; undefined: it never had one. */
   const model = new Map<string, { port: number | undefined; isBroken: boolean }>();
@@ -51,7 +58,7 @@ async function play(happenings: readonly Happening[]): Promise<void> {
           lab.putRouter(one.router, {
             seconds: Number(lab.server.get(paths.routers, `shop/${one.router}`)?.metadata.seconds ?? 0),
             ...fresh,
-            spec: isBroken ? { addresses: [] } : { redirect: rule(one.port) },
+            spec: { addresses: isBroken ? [] : [addressOf(one.router)], redirect: rule(one.port) },
           });
           model.set(one.router, { port: isBroken ? known?.port : one.port, isBroken });
           break;

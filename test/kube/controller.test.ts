@@ -213,10 +213,15 @@ for (const subject of ['source', 'executable'] as const)
       assert.deepEqual(lab.cluster.doubles, []);
     }).timeout(8000);
 
+    /** Another address than the documented one. */
+    const other = (last: number): object => ({
+      addresses: [{ ip: `192.168.12.${last}/24`, gateway: '192.168.12.1' }],
+    });
+
     it('gives the second router of a namespace names of its own, which it keeps when the first goes', async () => {
       lab.putRouter('old', { seconds: 1 });
-      lab.putRouter('young', { seconds: 2 });
-      lab.cluster.podStatus = (pod) => ready(pod);
+      lab.putRouter('young', { seconds: 2, spec: other(100) });
+      lab.cluster.podStatus = (pod) => ready(pod, ['192.168.12.99', '192.168.12.100', '192.168.12.101']);
       lab.start();
       await expect('old');
       await expect('young');
@@ -231,7 +236,7 @@ for (const subject of ['source', 'executable'] as const)
       ]);
       const young = lab.server.all(paths.pods).find(({ metadata }) => metadata.name.includes('young'))?.metadata.uid;
       lab.server.remove(paths.routers, 'shop/old');
-      lab.putRouter('third', { seconds: 3 });
+      lab.putRouter('third', { seconds: 3, spec: other(101) });
       await until(
         () => lab.names('deployments').length === 2 && lab.conditionsOf('third').join() === well.join(),
         () => [lab.names('deployments'), lab.conditionsOf('third')],
@@ -246,15 +251,14 @@ for (const subject of ['source', 'executable'] as const)
     }).timeout(10_000);
 
     it('takes nothing from the first router for one that is named after its address', async () => {
-      lab.cluster.podStatus = (pod) => ready(pod, ['192.168.12.99', '192.168.12.100']);
-      const addresses = [{ ip: '192.168.12.100/24', gateway: '192.168.12.1' }];
+      lab.cluster.podStatus = (pod) => ready(pod, ['192.168.12.99', '192.168.12.100', '192.168.12.101']);
       lab.putRouter('old', { seconds: 1 });
-      lab.putRouter('192-168-12-100', { seconds: 2, spec: { addresses } });
+      lab.putRouter('192-168-12-100', { seconds: 2, spec: other(100) });
       lab.start();
       await expect('old');
       await expect('192-168-12-100');
       const before = lab.names('pods');
-      lab.putRouter('third', { seconds: 3 });
+      lab.putRouter('third', { seconds: 3, spec: other(101) });
       await expect('third');
       assert.deepEqual(lab.names('deployments'), [
         'egress-router-cni-deployment',
