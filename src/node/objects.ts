@@ -28,7 +28,10 @@ export function readDefinition(object: unknown): { readonly key?: string; readon
   return { key: `${namespace}/${name}`, ...(isOurs && { config: spec.config as string }) };
 }
 
-/** The configuration as Multus hands it to the plugin: with the definition's name where it has none. */
+/**
+ * The configuration as Multus hands it to the plugin: with the definition's name where it has none; of a list of
+ * plugins (CNI spec 1.1.0 §1) the one of ours, with the list's name and version.
+ */
 export function readConfig(text: string, name: string): unknown {
   let config: unknown;
   try {
@@ -37,5 +40,10 @@ export function readConfig(text: string, name: string): unknown {
     // The plugin's own parser says what is wrong with it.
     return text;
   }
-  return isRecord(config) && config.name === undefined ? { ...config, name } : config;
+  if (!isRecord(config)) return config;
+  const plugins = Array.isArray(config.plugins) ? config.plugins.filter(isRecord) : [];
+  const own = plugins.find(({ type }) => type === 'egress-router');
+  const { cniVersion } = config;
+  if (own !== undefined) return { ...own, name: config.name ?? name, ...(cniVersion !== undefined && { cniVersion }) };
+  return config.name === undefined ? { ...config, name } : config;
 }

@@ -179,4 +179,21 @@ describe('The daemon of a node', () => {
     await until(() => annotations()['egress-router.io/applied'] === digest(writeConfig(1)), annotations, 5000);
     assert.equal(annotations()['egress-router.io/refused'], undefined);
   });
+
+  it('hands a router the part of a list of plugins that is its own, as a runtime does', async () => {
+    putPod({ net1: 'nad' });
+    const own = { type: 'egress-router', ip: { addresses: ['192.168.12.99/24'] } };
+    putDefinition('nad', JSON.stringify({ cniVersion: '1.1.0', plugins: [{ type: 'tuning' }, own] }));
+    const applied: unknown[] = [];
+    routers.apply = (_id, configuration) => {
+      applied.push(configuration);
+      return { kind: 'applied', added: 1, removed: 0 };
+    };
+    await start();
+    await until(
+      () => applied.length > 0,
+      () => applied,
+    );
+    assert.deepEqual(applied, [{ ...own, name: 'nad', cniVersion: '1.1.0' }]);
+  });
 });
