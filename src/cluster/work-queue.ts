@@ -20,17 +20,23 @@ export class PartialFailure extends Error {
 export class WorkQueue {
   readonly #work: (key: string) => Promise<number | undefined>;
   readonly #onFailure: (key: string, error: unknown, retry: number) => void;
+  readonly #longest: number;
   readonly #timers = new Map<string, { readonly timer: NodeJS.Timeout; readonly due: number }>();
   readonly #running = new Set<string>();
   readonly #again = new Set<string>();
   readonly #failures = new Map<string, number>();
   #isClosed = false;
 
-  /** @param work may resolve to the milliseconds after which the key is to be looked at again; see {@link PartialFailure} */
+  /**
+   * @param work may resolve to the milliseconds after which the key is to be looked at again; see {@link PartialFailure}
+   * @param longest milliseconds between two tries
+   */
   constructor(
     work: (key: string) => Promise<number | undefined>,
     onFailure: (key: string, error: unknown, retry: number) => void,
+    longest = lastRetry,
   ) {
+    this.#longest = longest;
     this.#work = work;
     this.#onFailure = onFailure;
   }
@@ -66,8 +72,8 @@ export class WorkQueue {
       const failures = (this.#failures.get(key) ?? 0) + 1;
       this.#failures.set(key, failures);
       const isPartial = error instanceof PartialFailure;
-      const soonest = isPartial ? (error.next ?? lastRetry) : lastRetry;
-      next = Math.min(lastRetry, firstRetry * 2 ** (failures - 1), soonest);
+      const soonest = isPartial ? error.next : undefined;
+      next = Math.min(this.#longest, firstRetry * 2 ** (failures - 1), soonest ?? this.#longest);
       // News must not make a server that refuses be asked without end.
       this.#again.delete(key);
       this.#onFailure(key, isPartial ? error.cause : error, next);

@@ -24,6 +24,9 @@ export interface LiveParts {
 /** Milliseconds after which what was said on a pod is said again, if the API server still does not show it. */
 const repeatAfter = 30_000;
 
+/** Milliseconds between two tries to say it: the controller waits ten seconds for it, and then replaces the pod. */
+const longestSilence = 2000;
+
 /** Milliseconds until what the kernel refused is tried again, the first time and at most. */
 const retry = { first: 500, last: 60_000 };
 
@@ -66,8 +69,9 @@ export class LiveRouters {
       (key, error, retry) =>
         parts.log.warn(
           { err: error, attachment: key, retryMilliseconds: retry },
-          'Cannot apply a configuration; retrying',
+          'Cannot tell of a configuration; retrying',
         ),
+      longestSilence,
     );
   }
 

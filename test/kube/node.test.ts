@@ -99,6 +99,17 @@ describe('The daemon of a node', () => {
   const patches = (): number => server.requests.filter((line) => line.startsWith('PATCH ')).length;
   const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
+  it('says what is in force as soon as an API server that was away takes it', async () => {
+    putPod({ net1: 'nad' });
+    putDefinition('nad', writeConfig(1));
+    await start();
+    await until(() => annotations()['egress-router.io/applied'] === digest(writeConfig(1)), annotations);
+    for (let count = 0; count < 5; count++) server.fail({ on: /PATCH .*\/pods/, answer: 503 });
+    putDefinition('nad', writeConfig(2));
+    // After ten seconds without a word the controller replaces the pod.
+    await until(() => annotations()['egress-router.io/applied'] === digest(writeConfig(2)), annotations, 9000);
+  });
+
   it('closes a router that was replaced while its own view of the cluster was old, and does not fight', async () => {
     putPod({ net1: 'nad' });
     putDefinition('nad', writeConfig(1));
