@@ -16,6 +16,9 @@ export type Restraint =
   /** There were too many of late. */
   | 'RateLimited';
 
+/** Milliseconds in which everybody is heard or found silent. */
+const longestDoubt = 5_000;
+
 /** Routers that are gone, or the reason to leave them alone. */
 export interface Verdict {
   /** By UID of the pod. */
@@ -35,7 +38,9 @@ export function judgePresences(presences: readonly Probed[]): Verdict {
   const since = Math.max(...silent.map(({ goneAt }) => goneAt));
   const nodesOf = (some: readonly Probed[]): Set<string> => new Set(some.map(({ target }) => target.node));
   const alive = nodesOf(answering.filter(({ answeredAt }) => answeredAt > since));
-  const unsure = new Set([...nodesOf(answering)].filter((node) => !alive.has(node)));
+  // One that could not be asked for long holds up nobody.
+  const heard = answering.filter(({ answeredAt }) => answeredAt > since - longestDoubt);
+  const unsure = new Set([...nodesOf(heard)].filter((node) => !alive.has(node)));
   const gone = new Set([...nodesOf(silent)].filter((node) => !alive.has(node) && !unsure.has(node)));
   if (gone.size >= 2 && gone.size > alive.size + unsure.size) return { departures: new Map(), restraint: 'MostGone' };
   const isDecided = unsure.size === 0 || alive.size >= gone.size + unsure.size;

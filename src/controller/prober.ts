@@ -40,7 +40,7 @@ export type Knock = 'answer' | 'silence' | 'unable';
 export interface Probed {
   readonly target: ProbeTarget;
   readonly presence: Presence;
-  /** When it last answered, and when that it does not was seen; milliseconds of a clock that only goes forward. */
+  /** When it last answered, and when the knock began by which it was found gone; milliseconds of a clock that only goes forward. */
   readonly answeredAt: number;
   readonly goneAt: number;
 }
@@ -63,7 +63,11 @@ export class RouterProber {
    * @param onChange called when the presence of a target is another
    * @param knock never rejects
    */
-  constructor(onChange: () => void, times: ProbeTimes = ordinaryTimes, knock = knockByConnecting) {
+  constructor(
+    onChange: () => void,
+    times: ProbeTimes = ordinaryTimes,
+    knock: (target: ProbeTarget, timeout: number) => Promise<Knock> = knockByConnecting,
+  ) {
     this.#onChange = onChange;
     this.#times = times;
     this.#knock = knock;
@@ -100,21 +104,23 @@ export class RouterProber {
 
   async #probe(probed: Mutable<Probed>): Promise<void> {
     const { target } = probed;
+    let begun = performance.now();
     for (let misses = 0; misses < missesUntilGone; misses++) {
-      const begun = performance.now();
+      begun = performance.now();
       const came = await this.#knock(target, this.#times.timeout);
       if (came === 'answer') return this.#note(probed, 'answers');
       if (came === 'unable' || probed.presence !== 'answers') return;
       // Without a route a knock fails at once: three within a moment are one moment, in which a route is replaced.
       await sleep(Math.max(0, begun + this.#times.timeout - performance.now()));
     }
-    this.#note(probed, 'gone');
+    // It may have answered another round meanwhile.
+    if (probed.answeredAt < begun) this.#note(probed, 'gone', begun);
   }
 
-  #note(probed: Mutable<Probed>, presence: Presence): void {
+  #note(probed: Mutable<Probed>, presence: Presence, at = performance.now()): void {
     const isNew = probed.presence !== presence;
-    if (presence === 'answers') probed.answeredAt = performance.now();
-    else if (isNew) probed.goneAt = performance.now();
+    if (presence === 'answers') probed.answeredAt = at;
+    else if (isNew) probed.goneAt = at;
     probed.presence = presence;
     if (this.#targets.get(probed.target.uid) !== probed) return;
     if (isNew) this.#onChange();

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, it } from 'mocha';
+import { judgePresences } from '../../../src/controller/failover.ts';
 import { type Knock, knockByConnecting, type ProbeTarget, RouterProber } from '../../../src/controller/prober.ts';
 import { until } from '../../until.ts';
 
@@ -56,5 +57,65 @@ describe('A router that is knocked at', () => {
     assert.equal(await knockByConnecting({ ...target, port }, 1000), 'answer');
     await new Promise((resolve) => server.close(resolve));
     assert.equal(await knockByConnecting({ ...target, port }, 1000), 'answer');
+  });
+
+  /** Routers, by their nodes, that have answered and from now on do not, one a little later than the other. */
+  async function kill(nodes: readonly string[]): Promise<string[]> {
+    const all = nodes.map((node, index) => ({ ...target, uid: `pod-${index}`, node }));
+    let isDead = false;
+    const verdicts: string[] = [];
+    const onChange = (): void => {
+      const { departures, restraint } = judgePresences(started.presences);
+      verdicts.push(restraint ?? [...departures.values()].map(({ reason, node }) => `${reason} ${node}`).join());
+    };
+    const knock = async ({ uid }: ProbeTarget): Promise<Knock> => {
+      if (!isDead) return 'answer';
+      await sleep(20 + all.findIndex((one) => one.uid === uid) * 5);
+      return 'silence';
+    };
+    const started = new RouterProber(onChange, { interval: 60, timeout: 20 }, knock);
+    prober = started;
+    started.set(all);
+    started.start();
+    await until(
+      () => started.presences.every(({ presence }) => presence === 'answers'),
+      () => started.presences,
+    );
+    isDead = true;
+    await until(
+      () => started.presences.every(({ presence }) => presence === 'gone'),
+      () => started.presences,
+    );
+    return verdicts.filter((verdict, index) => verdict !== '' && verdict !== verdicts[index - 1]);
+  }
+
+  it('is gone with its node also where the others of the node are found silent a moment later', async () => {
+    assert.deepEqual(await kill(['n1', 'n1', 'n1']), ['NodeGone n1,NodeGone n1,NodeGone n1']);
+  });
+
+  it('is left alone where it is the first of most to be found silent', async () => {
+    assert.deepEqual(await kill(['n1', 'n2', 'n3']), ['MostGone']);
+  });
+
+  it('is silent alone where others of its node were heard since', async () => {
+    const all = ['one', 'two'].map((uid) => ({ ...target, uid }));
+    let isDead = false;
+    const seen: string[] = [];
+    const knock = async ({ uid }: ProbeTarget): Promise<Knock> => (isDead && uid === 'one' ? 'silence' : 'answer');
+    const onChange = (): void =>
+      void seen.push(judgePresences(started.presences).departures.get('one')?.reason ?? 'stays');
+    const started = new RouterProber(onChange, { interval: 60, timeout: 10 }, knock);
+    prober = started;
+    started.set(all);
+    started.start();
+    await until(
+      () => seen.length === 2,
+      () => seen,
+    );
+    isDead = true;
+    await until(
+      () => seen.at(-1) === 'RouterSilent',
+      () => seen,
+    );
   });
 });
