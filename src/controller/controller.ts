@@ -158,7 +158,9 @@ export class RouterController {
   }
 
   #reviewNodes(): void {
-    const states = this.#nodes.map(({ name, isLeft, isOpen, isReady }) => `${name} ${isLeft} ${isOpen} ${isReady}`);
+    const states = this.#nodes.map(
+      ({ name, isLeft, isReady, taints }) => `${name} ${isLeft} ${isReady} ${JSON.stringify(taints)}`,
+    );
     const text = states.sort().join();
     if (text === this.#nodeStates) return;
     this.#nodeStates = text;

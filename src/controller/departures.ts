@@ -99,8 +99,8 @@ export class Departures {
     for (const { pod, departure } of leaving) {
       const { reason, node } = departure;
       // Where it could not run elsewhere, it is better left where it is.
-      if (reason !== 'RouterSilent' && !hasRefuge(nodes(), new Set([node, ...dead]), nodeSelector)) {
-        isHeldBack ||= hasRefuge(nodes(), new Set([node]), nodeSelector);
+      if (reason !== 'RouterSilent' && !hasRefuge(nodes(), new Set([node, ...dead]), nodeSelector, pod.tolerations)) {
+        isHeldBack ||= hasRefuge(nodes(), new Set([node]), nodeSelector, pod.tolerations);
         continue;
       }
       const restraint = await this.#findRestraint(router, pod, departure);

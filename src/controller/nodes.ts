@@ -1,5 +1,15 @@
 import { isRecord } from '../api/shape.ts';
 
+/** A taint of a node, or what a pod says of one. */
+interface Taint {
+  readonly key: unknown;
+  readonly value: unknown;
+  readonly effect: unknown;
+}
+
+/** A toleration of a pod (core/v1), as it is written. */
+export type Toleration = Readonly<Record<string, unknown>>;
+
 /** A node, as far as routers are placed by it. */
 export interface ClusterNode {
   readonly name: string;
@@ -7,8 +17,8 @@ export interface ClusterNode {
   readonly isReady: boolean;
   /** Cordoned, or about to be removed. */
   readonly isLeft: boolean;
-  /** It has no taint that keeps a router's pod away, as nodes of a control plane have. */
-  readonly isOpen: boolean;
+  /** Those that keep pods away which do not tolerate them, as nodes of a control plane have. */
+  readonly taints: readonly Taint[];
   readonly labels: Readonly<Record<string, unknown>>;
   /** Its own address in the cluster. */
   readonly address: string | undefined;
@@ -21,7 +31,7 @@ const departures = new Set([
   'karpenter.sh/disrupted',
 ]);
 
-/** Effects of taints that keep a pod away which does not tolerate them. Routers tolerate failures alone, for a while. */
+/** Effects of taints that keep a pod away which does not tolerate them. */
 const closing = new Set(['NoSchedule', 'NoExecute']);
 
 /** Reads a node; undefined for what is none. */
@@ -37,24 +47,38 @@ export function readNode(input: unknown): ClusterNode | undefined {
     name: input.metadata.name,
     isReady: conditions.some(({ type, status: is }) => type === 'Ready' && is === 'True'),
     isLeft: spec.unschedulable === true || taints.some(({ key }) => departures.has(String(key))),
-    isOpen: !taints.some(({ effect }) => closing.has(String(effect))),
+    taints: taints
+      .filter(({ effect }) => closing.has(String(effect)))
+      .map(({ key, value, effect }) => ({ key, value: value ?? '', effect })),
     labels: isRecord(input.metadata.labels) ? input.metadata.labels : {},
     address: typeof own === 'string' ? own : undefined,
   };
 }
 
-/** Whether a router could run on another node than those that it is to leave. */
+/**
+ * Whether a router could run on another node than those that it is to leave.
+ *
+ * @param tolerations of its pod, ours and what the cluster gave it
+ */
 export function hasRefuge(
   nodes: readonly ClusterNode[],
   left: ReadonlySet<string>,
   selector: Readonly<Record<string, string>>,
+  tolerations: readonly Toleration[],
 ): boolean {
   return nodes.some(
-    ({ name, isReady, isLeft, isOpen, labels }) =>
+    ({ name, isReady, isLeft, taints, labels }) =>
       isReady &&
       !isLeft &&
-      isOpen &&
       !left.has(name) &&
+      taints.every((taint) => tolerations.some((one) => tolerates(one, taint))) &&
       Object.entries(selector).every(([key, value]) => labels[key] === value),
   );
+}
+
+/** core/v1, Toleration: without key all taints, without effect all effects, "Equal" unless it says "Exists". */
+function tolerates({ key, operator, value, effect }: Toleration, taint: Taint): boolean {
+  if ((key ?? '') !== '' && key !== taint.key) return false;
+  if ((effect ?? '') !== '' && effect !== taint.effect) return false;
+  return operator === 'Exists' || (value ?? '') === taint.value;
 }

@@ -2,6 +2,7 @@ import { isRecord } from '../api/shape.ts';
 import { type LiveRefusal, readRefusal, refusedAnnotation } from '../model/live-change.ts';
 import { controllerKindOf, controllerNameOf } from './coverage.ts';
 import { memberLabel } from './names.ts';
+import type { Toleration } from './nodes.ts';
 import { appliedAnnotation, configurationAnnotation, egressInterface, networksAnnotation } from './objects.ts';
 
 /** A router's pod, as far as its router's status tells of it. */
@@ -11,6 +12,8 @@ export interface RouterPod {
   /** The Deployment that made it, by the name of its ReplicaSet. */
   readonly deployment: string | undefined;
   readonly node: string | undefined;
+  /** Ours, and what namespace and admission plugins gave it. */
+  readonly tolerations: readonly Toleration[];
   /** Which router of a pool it is; undefined: of before there were pools. */
   readonly member: string | undefined;
   /** Of which configuration it was made. */
@@ -49,6 +52,7 @@ export function readRouterPod(input: unknown): RouterPod | undefined {
     uid,
     deployment: readDeployment(input),
     node: text(spec.nodeName),
+    tolerations: Array.isArray(spec.tolerations) ? spec.tolerations.filter(isRecord) : [],
     member: text(labels[memberLabel]),
     configuration: text(annotations[configurationAnnotation]),
     applied: text(annotations[appliedAnnotation]),
