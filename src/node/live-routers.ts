@@ -66,10 +66,10 @@ export class LiveRouters {
     this.#parts = parts;
     this.#queue = new WorkQueue(
       (key) => this.#sync(key),
-      (key, error, retry) =>
+      (key, error, milliseconds) =>
         parts.log.warn(
-          { err: error, attachment: key, retryMilliseconds: retry },
-          'Cannot tell of a configuration; retrying',
+          { err: error, attachment: key, retryMilliseconds: milliseconds },
+          'Cannot say on a pod what is in force; retrying',
         ),
       longestSilence,
     );
