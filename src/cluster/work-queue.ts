@@ -1,3 +1,5 @@
+import { KubeError } from './port.ts';
+
 /** Milliseconds. */
 const firstRetry = 500;
 const lastRetry = 60_000;
@@ -72,11 +74,15 @@ export class WorkQueue {
       const failures = (this.#failures.get(key) ?? 0) + 1;
       this.#failures.set(key, failures);
       const isPartial = error instanceof PartialFailure;
-      const soonest = isPartial ? error.next : undefined;
-      next = Math.min(this.#longest, firstRetry * 2 ** (failures - 1), soonest ?? this.#longest);
+      const cause = isPartial ? error.cause : error;
+      const asked = cause instanceof KubeError ? (cause.retryAfter ?? 0) : 0;
+      const backoff = Math.min(this.#longest, firstRetry * 2 ** (failures - 1));
+      // What did not fail does not wait for what did.
+      const soonest = (isPartial ? error.next : undefined) ?? lastRetry;
+      next = Math.min(lastRetry, soonest, Math.max(asked, backoff));
       // News must not make a server that refuses be asked without end.
       this.#again.delete(key);
-      this.#onFailure(key, isPartial ? error.cause : error, next);
+      this.#onFailure(key, cause, next);
     }
     this.#running.delete(key);
     if (this.#again.delete(key)) next = 0;
