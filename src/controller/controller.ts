@@ -152,7 +152,10 @@ export class RouterController {
         this.#problems.report(name, `the cluster has no ${resources[name].kind} API`);
         this.review();
       },
-      report: (problem: string | undefined) => this.#problems.report(name, problem),
+      report: (problem: string | undefined) => {
+        if (name === 'pods' && problem !== undefined) this.#work.sight.lose();
+        this.#problems.report(name, problem);
+      },
     };
     return reflect(api, `${root}/${plural}`, handler, this.#end.signal, times ?? ordinaryTimes, Math.random, selection);
   }

@@ -16,6 +16,28 @@ export function inForce({ applied, configuration }: RouterPod): string | undefin
   return applied ?? configuration;
 }
 
+/** Since when pods are seen as the API server has them: nobody's silence counts while he could not be heard. */
+export class Sight {
+  #isLost = false;
+  #since = 0;
+
+  /** Milliseconds, of a clock that only goes forward. */
+  get since(): number {
+    return this.#since;
+  }
+
+  /** Pods cannot be followed: what their daemons say may not be heard. */
+  lose(): void {
+    this.#isLost = true;
+  }
+
+  /** The API server answers. */
+  confirm(now: number): void {
+    if (this.#isLost) this.#since = now;
+    this.#isLost = false;
+  }
+}
+
 /** Pods that are waited for at once. */
 const mostRemembered = 10_000;
 
@@ -34,8 +56,9 @@ export class LiveChanges {
    * @param pod of the structure that is wanted
    * @param wanted digest of the configuration
    * @param now milliseconds, of a clock that only goes forward
+   * @param seenSince from when on a daemon could be heard, by the same clock
    */
-  judge(pod: RouterPod, wanted: string, now: number): Progress {
+  judge(pod: RouterPod, wanted: string, now: number, seenSince = 0): Progress {
     if (!pod.isReady || pod.isEnding || inForce(pod) === wanted) {
       this.#since.delete(pod.uid);
       return { kind: 'settled' };
@@ -49,7 +72,7 @@ export class LiveChanges {
     this.#since.set(pod.uid, { wanted, at: since });
     // Of pods that are gone, nobody says so.
     if (this.#since.size > mostRemembered) this.#since.clear();
-    const left = since + this.#timeout - now;
+    const left = Math.max(since, seenSince) + this.#timeout - now;
     if (left > 0) return { kind: 'pending', left };
     return {
       kind: 'replace',

@@ -10,14 +10,14 @@ import { describeRouter, isSettled, type MemberSituation, type Trouble, type Wai
 import { controllerOf } from './coverage.ts';
 import type { Departures } from './departures.ts';
 import { Leftovers } from './leftovers.ts';
-import { LiveChanges, type Progress } from './live.ts';
+import { inForce, LiveChanges, type Progress, Sight } from './live.ts';
 import { assignMembers, type HeldName, type Member } from './members.ts';
 import { memberLabel, type RouterNames } from './names.ts';
 import { chooseTemplate, hashConfiguration, type ObjectSettings, readTemplate, type Template } from './objects.ts';
 import { findRefusal, PodEvents } from './pod-events.ts';
 import { type RouterPod, readRouterPod } from './pods.ts';
 import { applyMember, type Outcome, pruneMembers, type ReconcileParts, waitForNames } from './reconcile.ts';
-import type { ResourceName } from './resources.ts';
+import { pathOf, type ResourceName, resources } from './resources.ts';
 import type { Router } from './router.ts';
 import { summarize } from './router-status.ts';
 import { RouterStatusWriter } from './status.ts';
@@ -39,8 +39,13 @@ export interface WorkParts {
 /** Milliseconds after which a router is looked at again, whatever happens. */
 const again = { heldBack: 1_000, waiting: 2_000, starting: 10_000, trouble: 30_000 };
 
+/** Milliseconds for the API server to say how a pod is now. */
+const freshness = 1500;
+
 /** Brings one router at a time to what its EgressRouter says, and tells how it goes. */
 export class RouterWork {
+  /** To be told when pods cannot be followed. */
+  readonly sight = new Sight();
   readonly #parts: WorkParts;
   readonly #leftovers = new Leftovers();
   readonly #claims: AddressClaims;
@@ -113,7 +118,7 @@ export class RouterWork {
     const kept = chooseTemplate(member, settings, current, false, departures.deadNodes);
     const living = pods.find((pod) => !pod.isEnding && pod.configuration === kept.configuration);
     const progress: Progress =
-      living === undefined ? { kind: 'settled' } : this.#live.judge(living, configuration, performance.now());
+      living === undefined ? { kind: 'settled' } : await this.#judgeLive(router, living, configuration);
     const { move, avoidedNodes: avoided, isHeldBack } = await departures.plan(router, pods, avoidedNodes);
     const isReplaced = progress.kind === 'replace' || avoided !== undefined;
     const template = chooseTemplate(member, settings, current, isReplaced, avoided ?? departures.deadNodes);
@@ -131,6 +136,23 @@ export class RouterWork {
       refusal: findRefusal(stores.deployments.get(meta.namespace, member.names.deployment)),
     };
     return { situation, isHeldBack };
+  }
+
+  /**
+   * How far a configuration has come in a pod. Before it is given up, the API server is asked: its daemon may have
+   * said so by now, or have had nobody to say it to.
+   */
+  async #judgeLive({ meta }: Router, pod: RouterPod, wanted: string): Promise<Progress> {
+    const judge = (): Progress => this.#live.judge(pod, wanted, performance.now(), this.sight.since);
+    const progress = judge();
+    if (progress.kind !== 'replace' || pod.refused?.configuration === wanted) return progress;
+    const { api, signal } = this.#parts;
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(freshness)]);
+    const found = await api.get(pathOf(resources.pods, meta.namespace, pod.name), {}, limit).catch(() => undefined);
+    const now = readRouterPod(found);
+    if (now === undefined || inForce(now) === wanted) return { kind: 'pending', left: again.heldBack };
+    this.sight.confirm(performance.now());
+    return judge();
   }
 
   /** Nodes that the Deployment of a pod avoids now. */

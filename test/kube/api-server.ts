@@ -162,6 +162,11 @@ export class TestApiServer {
     return this.#delays.length;
   }
 
+  /** No more faults. */
+  clearFaults(): void {
+    this.#faults.length = 0;
+  }
+
   /** How many faults have not happened yet. */
   get faultsLeft(): number {
     return this.#faults.length;
