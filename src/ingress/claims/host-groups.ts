@@ -41,6 +41,11 @@ export class HostGroups {
     else this.#regroup(parent, 0);
   }
 
+  /** Counts a group as changed. */
+  touch(name: string): void {
+    this.#dirty.add(name);
+  }
+
   /** Groups that changed since this was last asked, by name, with their Routes; empty ones are gone. */
   takeDirty(): ReadonlyMap<string, ReadonlySet<Route>> {
     const dirty = new Map([...this.#dirty].map((name) => [name, this.#groups.get(name) ?? new Set<Route>()]));

@@ -137,17 +137,29 @@ export class CertificateBook {
   ): Parsed<KeyPair> {
     const parts = [certificate, key ?? '', caCertificate ?? '', paths.certificate];
     return remember(this.#pairs, parts, () =>
-      checkKeyPair({
-        certificate,
-        paths,
-        ...(key !== undefined && { key }),
-        ...(caCertificate !== undefined && { caCertificate }),
-      }),
+      attempt(paths.certificate, () =>
+        checkKeyPair({
+          certificate,
+          paths,
+          ...(key !== undefined && { key }),
+          ...(caCertificate !== undefined && { caCertificate }),
+        }),
+      ),
     );
   }
 
   #checkAuthorities(written: string): Parsed<string> {
-    return remember(this.#authorities, [written], () => checkAuthorities(written, 'spec.tls.destinationCACertificate'));
+    const path = 'spec.tls.destinationCACertificate';
+    return remember(this.#authorities, [written], () => attempt(path, () => checkAuthorities(written, path)));
+  }
+}
+
+/** What a library throws over a certificate is said of that alone: it must not keep other Routes waiting. */
+function attempt<T>(path: string, check: () => Parsed<T>): Parsed<T> {
+  try {
+    return check();
+  } catch {
+    return { ok: false, problems: [{ path, value: '(hidden)', cure: 'must be certificates that can be read' }] };
   }
 }
 

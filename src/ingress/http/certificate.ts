@@ -47,8 +47,7 @@ export function checkKeyPair({ certificate, key, caCertificate, paths }: Written
     return fail(paths.key, 'must be the private key of the certificate, in PEM, without a passphrase');
   const keyObject = readKey(keyBlock.text);
   if (keyObject === undefined) return fail(keyPath, 'must be a private key that can be read, without a passphrase');
-  if (!leaf.x509.checkPrivateKey(keyObject))
-    return fail(keyPath, 'must fit the certificate, which comes first of its chain');
+  if (!fits(leaf, keyObject)) return fail(keyPath, 'must fit the certificate, which comes first of its chain');
   const weak = findWeak(chain, paths.certificate);
   if (weak !== undefined) return { ok: false, problems: [weak] };
   let authorities: readonly ReadCertificate[] = [];
@@ -59,6 +58,13 @@ export function checkKeyPair({ certificate, key, caCertificate, paths }: Written
     if (!leadsTo(leaf, chain.slice(1), authorities)) {
       return fail(paths.caCertificate, 'must be the authority that signed the certificate, or its chain');
     }
+  }
+  const unfit = chain.some(hasUnfitKey) ? paths.certificate : paths.caCertificate;
+  if ([...chain, ...authorities].some(hasUnfitKey)) {
+    return fail(
+      unfit,
+      'must have keys that can be read, of at least 2048 bits (RSA) or 224 bits (EC), as HAProxy needs them',
+    );
   }
   const pem = [keyBlock, ...chain, ...authorities].map(({ text }) => text).join('');
   const expires = Date.parse(leaf.x509.validTo);
@@ -106,6 +112,35 @@ function findWeak(certificates: readonly ReadCertificate[], path: string): Probl
   return weak ? { path, value: '(a certificate)', cure } : undefined;
 }
 
+/** The key that a certificate is for; undefined for a kind that this program does not know, such as curves of Brainpool. */
+function publicKeyOf({ x509 }: ReadCertificate): KeyObject | undefined {
+  try {
+    return x509.publicKey;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Whether OpenSSL would not show a certificate for its key, at the level that distributions set (2: as
+ * hard to break as 112 bits). Each that came as far as HAProxy would cost a reload, and many all of them.
+ */
+function hasUnfitKey(certificate: ReadCertificate): boolean {
+  const key = publicKeyOf(certificate);
+  if (key === undefined) return true;
+  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
+  if (type === 'ec') return Number(/\d{3}/.exec(details?.namedCurve ?? '')?.[0] ?? 224) < 224;
+  return (type === 'rsa' || type === 'rsa-pss' || type === 'dsa') && (details?.modulusLength ?? 2048) < 2048;
+}
+
+function fits({ x509 }: ReadCertificate, key: KeyObject): boolean {
+  try {
+    return x509.checkPrivateKey(key);
+  } catch {
+    return false;
+  }
+}
+
 /** More signatures than these are not checked: a chain has a few, and whoever writes a Route chooses how long each takes. */
 const maxSignatures = 200;
 
@@ -116,8 +151,11 @@ function leadsTo(
   authorities: readonly ReadCertificate[],
 ): boolean {
   let left = maxSignatures;
-  const isSigner = (signer: ReadCertificate, signed: ReadCertificate) =>
-    signed.x509.checkIssued(signer.x509) && left-- > 0 && signed.x509.verify(signer.x509.publicKey);
+  const isSigner = (signer: ReadCertificate, signed: ReadCertificate): boolean => {
+    if (!signed.x509.checkIssued(signer.x509) || left-- <= 0) return false;
+    const key = publicKeyOf(signer);
+    return key !== undefined && signed.x509.verify(key);
+  };
   // Each once, those included that are found on the way.
   const reached = new Set([leaf]);
   for (const end of reached) {

@@ -100,7 +100,13 @@ export class SitePlanner {
       if (!dirty.has(name)) dirty.set(name, new Set(this.#listRoutes(name)));
     }
     if (this.#desired !== undefined && dirty.size === 0) return this.#desired;
-    this.#desired = this.#assemble(dirty);
+    try {
+      this.#desired = this.#assemble(dirty);
+    } catch (error) {
+      // A fault of ours; the next call must not take these groups for decided.
+      for (const name of dirty.keys()) this.#hostGroups.touch(name);
+      throw error;
+    }
     return this.#desired;
   }
 

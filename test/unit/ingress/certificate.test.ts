@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'mocha';
 import { checkKeyPair } from '../../../src/ingress/http/certificate.ts';
 import { readPem } from '../../../src/ingress/http/pem.ts';
@@ -45,6 +48,32 @@ describe('Certificates that a Route brings', () => {
     const beginnings = '-----BEGIN A-----\n'.repeat(60_000);
     assert.ok(timeOf(() => assert.equal(readPem(`${beginnings}${block('B')}`), undefined)) < 1000);
   });
+
+  const keys: readonly (readonly [name: string, words: string, isTaken: boolean])[] = [
+    ['RSA of 1024 bits', 'rsa:1024', false],
+    ['RSA of 2048 bits', 'rsa:2048', true],
+    ['EC of 192 bits', 'ec -pkeyopt ec_paramgen_curve:prime192v1', false],
+    ['EC of 224 bits', 'ec -pkeyopt ec_paramgen_curve:secp224r1', true],
+    ['Edwards curves', 'ed25519', true],
+  ];
+  for (const [name, words, isTaken] of keys) {
+    it(`are ${isTaken ? 'taken' : 'refused'} with keys of ${name}, as by HAProxy`, () => {
+      const command = `req -x509 -newkey ${words} -nodes -keyout - -subj /CN=a.test -days 2`;
+      const certificate = execFileSync('/usr/bin/openssl', command.split(' '), { stdio: 'pipe' }).toString();
+      const read = checkKeyPair({ certificate, paths });
+      assert.equal(
+        read.ok ? '' : read.problems[0]?.cure.slice(0, 31),
+        isTaken ? '' : 'must have keys that can be read',
+      );
+      const folder = mkdtempSync(join(tmpdir(), 'erce-'));
+      writeFileSync(join(folder, 'a.pem'), certificate);
+      const rest = 'defaults\n mode http\n timeout connect 1s\n timeout client 1s\n timeout server 1s\n';
+      writeFileSync(join(folder, 'a.cfg'), `${rest}frontend a\n bind 127.0.0.1:8899 ssl crt ${folder}/a.pem\n`);
+      const { status } = spawnSync('/usr/sbin/haproxy', ['-c', '-f', join(folder, 'a.cfg')]);
+      rmSync(folder, { recursive: true });
+      assert.equal(status === 0, isTaken);
+    }).timeout(10_000);
+  }
 
   it('are followed by few signatures: a chain of one name and many keys keeps nobody waiting', () => {
     const root = makeRoot();

@@ -65,6 +65,27 @@ describe('SitePlanner', () => {
     assert.deepEqual(serving(), ['young']);
   });
 
+  it('decides again about what it failed at', () => {
+    const inventory = new Inventory();
+    const journal = inventory.openJournal();
+    let fails = true;
+    const planner = new SitePlanner(inventory, settings, () => {
+      if (fails) throw new Error('a fault');
+      return { state: 'missing' };
+    });
+    put(inventory, namespace('shop', 'prod'));
+    assert.equal(planner.compute(journal.take(), new Set()).served.length, 0);
+    const tls = { termination: 'edge', externalCertificate: { name: 'pair' } };
+    put(inventory, route('web', 'web.test'), route('tls', 'tls.test', { spec: { tls } }));
+    assert.throws(() => planner.compute(journal.take(), new Set()), /a fault/);
+    fails = false;
+    const { served, unfit } = planner.compute(journal.take(), new Set());
+    assert.deepEqual(
+      [...served, ...unfit].map((one) => one.route.meta.name),
+      ['web', 'tls'],
+    );
+  });
+
   it('decides by what changed as by everything anew', () => {
     const name = fc.constantFrom('a', 'b', 'c');
     const home = fc.constantFrom('shop', 'bank');
