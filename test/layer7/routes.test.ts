@@ -250,7 +250,8 @@ describe('Routes with hosts and paths, by the agent as built', () => {
     ['weightless', 'True', /every weight is 0, so nobody is served/],
     ['warned', 'True', /balance\] "sideways": must be .*timeout\] "5 minutes": must be/],
     ['hsts-lines', 'True', /hsts_header\].*must be such as/],
-    ['listed', 'True', /left out garbage/],
+    ['listed', 'True', /left out garbage$/],
+    ['garbled', 'True', /without a readable entry nobody may connect$/],
   ];
   for (const [name, verdict, message, namespace] of verdicts) {
     it(`tells the author of ${name} "${verdict}"`, () => {

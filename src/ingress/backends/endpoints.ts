@@ -95,7 +95,7 @@ function selectPorts(
   }
   if (targetPort === undefined) return (port) => port.protocol === protocol;
   // As OpenShift: a number in quotes means the number as well as the name.
-  const number = typeof targetPort === 'number' ? targetPort : Number(targetPort);
+  const number = typeof targetPort === 'number' || /^\d+$/.test(targetPort) ? Number(targetPort) : undefined;
   return (port) => port.protocol === protocol && (port.name === targetPort || port.port === number);
 }
 

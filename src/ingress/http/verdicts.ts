@@ -76,7 +76,11 @@ export class VerdictWriter {
 }
 
 function describeWarnings({ warnings }: HttpDemand): readonly string[] {
-  return warnings.slice(0, 5).map((problem) => `${formatProblem(problem)}; it counts as absent`);
+  return warnings.slice(0, 5).map((problem) => {
+    // A list of who may connect fails closed; its problem says what became of it.
+    const isList = /\/ip_(?:allow|white)list\]$/.test(problem.path);
+    return isList ? formatProblem(problem) : `${formatProblem(problem)}; it counts as absent`;
+  });
 }
 
 function describeHost(

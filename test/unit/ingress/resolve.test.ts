@@ -100,6 +100,9 @@ describe('PortResolver', () => {
     ['dns', ''],
     [53, ''],
     ['3306', '10.0.0.1:3306=256'],
+    // Names, although JavaScript reads numbers in them.
+    ['0xcea', ''],
+    ['33e2', ''],
   ];
   for (const [targetPort, want] of targets) {
     it(`finds the target port ${JSON.stringify(targetPort)}`, () => {
