@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import { TestAuthority } from '../lab/certificates.ts';
-import { HttpNode } from '../lab/http-node.ts';
+import { HttpNode, serverAddress } from '../lab/http-node.ts';
 import { route, service } from './objects.ts';
 
 const authority = new TestAuthority('eror authority');
@@ -91,4 +91,42 @@ describe('Routes that are legal and odd, by the agent as built', () => {
     assert.equal((await node.ask('https', 'long.test', '/')).subject, 'long');
     await node.ready();
   }).timeout(30_000);
+
+  it('of a Service that was idled go to its own address, where a request wakes it, and to its pods from then on', async () => {
+    await node.serve({ name: 'proxy', port: 8080 });
+    const idled = (since: string, clusterIP: string) => ({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { namespace: 'shop', name: 'sleepy', annotations: { 'idling.alpha.openshift.io/idled-at': since } },
+      spec: { clusterIP, ports: [{ name: 'web', port: 8080, targetPort: 8001 }] },
+    });
+    const [, slice] = service('sleepy', [8001]);
+    assert.ok(slice);
+    const spec = { port: { targetPort: 8001 } };
+    const expectServer = async (name: string): Promise<void> => {
+      let last: string | undefined;
+      for (const deadline = Date.now() + 6000; Date.now() < deadline && last !== name; )
+        last = (await node.ask('http', 'sleepy.test', '/')).echo?.server;
+      assert.equal(last, name, node.log.slice(-2000));
+    };
+    node.write('routes', route('sleepy', 'sleepy.test', { service: 'sleepy', spec }));
+    const now = '2026-11-26T00:00:00Z';
+    node.write('sleepy', idled(now, serverAddress));
+    await expectStatusOf('http', 'sleepy.test', '/', 200);
+    await expectServer('proxy');
+    // It has pods again; the annotation goes later.
+    node.write('sleepy', idled(now, serverAddress), slice);
+    await expectServer('s8001');
+    // Without the annotation, or with an address that no Service has, it is one without endpoints.
+    for (const [since, clusterIP] of [
+      ['', serverAddress],
+      [now, '127.0.0.1'],
+      [now, 'None'],
+    ] as const) {
+      node.write('sleepy', idled(since, clusterIP));
+      await expectStatusOf('http', 'sleepy.test', '/', 503);
+      node.write('sleepy', idled(now, serverAddress));
+      await expectStatusOf('http', 'sleepy.test', '/', 200);
+    }
+  });
 });

@@ -1,6 +1,6 @@
 import type { EndpointSlice, EndpointState, SlicePort } from '../../api/endpoint-slice.ts';
 import type { RouteBackend } from '../../api/route/backend.ts';
-import type { Service } from '../../api/service.ts';
+import type { Service, ServicePort } from '../../api/service.ts';
 import type { Address } from '../../model/address.ts';
 import type { Protocol } from '../../model/redirect.ts';
 import type { Inventory } from '../objects/inventory.ts';
@@ -19,6 +19,8 @@ export interface Endpoint {
   readonly appProtocol?: string;
   /** Kind and name of what is behind it, such as `pod:web-1`. */
   readonly target?: string;
+  /** The address of a Service without pods, by which it is woken. */
+  readonly isIdled?: true;
 }
 
 /** Which ports of a Service's endpoints are meant. */
@@ -81,6 +83,28 @@ export class EndpointFinder {
     choices.set(name, endpoints);
     return endpoints;
   }
+}
+
+/**
+ * The ports of a Service that was idled, at its own address: who connects there wakes it (reference: l7, servers).
+ * None where it has endpoints, or was not idled.
+ */
+export function listIdled(
+  finder: EndpointFinder,
+  backend: RouteBackend,
+  home: string,
+  { protocol, targetPort }: PortChoice,
+): readonly Endpoint[] {
+  const service = finder.serviceOf(backend, home);
+  if (service?.idled === undefined || service.isExternalName || backend.isForbidden === true) return [];
+  if (finder.slicesOf(backend, home).some(({ endpoints }) => endpoints.length > 0)) return [];
+  const { idled: address, ports } = service;
+  const isMeant = (port: ServicePort): boolean =>
+    targetPort === undefined ||
+    [port.name, port.port, port.targetPort].some((one) => `${one ?? ''}` === `${targetPort}`);
+  return ports
+    .filter((port) => port.protocol === protocol && isMeant(port))
+    .map(({ name, port }) => ({ address, port, state: 'ready', local: false, portName: name, isIdled: true }));
 }
 
 /** Tells the ports of a Service's slices that are meant from the others. */
@@ -152,7 +176,10 @@ export function describeBackends(
     const leftOut = slices.flatMap((slice) => slice.leftOut);
     const notes =
       leftOut.length === 0 ? [] : [`${name}: left out ${leftOut.slice(0, 3).join(', ')}: no pod has such an address`];
-    if (slices.every(({ endpoints }) => endpoints.length === 0)) return [...notes, `${name} has no endpoints`];
+    if (slices.every(({ endpoints }) => endpoints.length === 0)) {
+      const why = service.idled === undefined ? 'has no endpoints' : 'is idled: it has no endpoints until it is woken';
+      return [...notes, `${name} ${why}`];
+    }
     const selects = choices.map((choice) => selectPorts(backend, service, choice));
     const hasPort = slices.some(({ ports }) => ports.some((port) => selects.some((select) => select(port))));
     if (!hasPort) return [...notes, `${name} has no endpoints with the port that is asked for`];

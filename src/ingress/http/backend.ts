@@ -4,7 +4,7 @@ import type { HttpDemand, Termination } from '../../api/route/http-demand.ts';
 import type { Route } from '../../api/route/route.ts';
 import type { Backend, Balance, HttpBackend, Server } from '../../haproxy/model.ts';
 import { formatPrefix } from '../../model/address.ts';
-import { type Endpoint, type EndpointFinder, usedState } from '../backends/endpoints.ts';
+import { type Endpoint, type EndpointFinder, listIdled, usedState } from '../backends/endpoints.ts';
 import { rewriteOf } from './rewrite.ts';
 
 /** What the router does where a Route says nothing. */
@@ -129,7 +129,8 @@ function makeServers(
 ): readonly Server[] {
   const choice = { protocol: 'tcp' as const, ...(targetPort !== undefined && { targetPort }) };
   const found = backends.map((backend) => {
-    const all = finder.find(backend, meta.namespace, choice);
+    const there = finder.find(backend, meta.namespace, choice);
+    const all = there.length > 0 ? there : listIdled(finder, backend, meta.namespace, choice);
     const used = usedState(all);
     return { backend, endpoints: all.filter(({ state }) => state === used) };
   });
@@ -155,7 +156,7 @@ function makeServers(
         address,
         port,
         weight,
-        checked: checked && weight > 0,
+        checked: checked && weight > 0 && endpoint.isIdled !== true,
         ...(speaksPlainHttp && isHttp2(appProtocol) && { h2c: true }),
         ...(verifyHost !== undefined && { verifyHost }),
       });
