@@ -187,10 +187,19 @@ function explain(resource: Resource, name: string, error: unknown): Trouble {
     case 404:
       if (resource !== resources.definitions) break;
       return { reason: 'MultusMissing', message: `the cluster has no ${resource.kind} API: install Multus` };
-    case 400:
-    case 403:
-    case 422:
-      return { reason: 'ApplyFailed', message: error.message };
   }
+  if (isRefusal(error)) return { reason: 'ApplyFailed', message: error.message };
   throw error;
+}
+
+/** Statuses of the client's side that are races, or about who asks and how often: over by themselves. */
+const passing = new Set([401, 404, 408, 409, 410, 429]);
+
+/**
+ * Whether somebody refuses a request for what it asks: validation, a right, a quota, or an admission webhook, which
+ * may choose any status, and be out of order for hours, which is a 500.
+ */
+export function isRefusal(error: unknown): error is KubeError {
+  if (!(error instanceof KubeError) || error.status < 400) return false;
+  return error.status < 500 ? !passing.has(error.status) : /\bwebhook\b/.test(error.message);
 }

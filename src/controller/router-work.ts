@@ -16,7 +16,7 @@ import { memberLabel, type RouterNames } from './names.ts';
 import { chooseTemplate, hashConfiguration, type ObjectSettings, readTemplate, type Template } from './objects.ts';
 import { findRefusal, PodEvents } from './pod-events.ts';
 import { type RouterPod, readRouterPod } from './pods.ts';
-import { applyMember, type Outcome, pruneMembers, type ReconcileParts, waitForNames } from './reconcile.ts';
+import { applyMember, isRefusal, type Outcome, pruneMembers, type ReconcileParts, waitForNames } from './reconcile.ts';
 import { pathOf, type ResourceName, resources } from './resources.ts';
 import type { Router } from './router.ts';
 import { summarize } from './router-status.ts';
@@ -80,7 +80,16 @@ export class RouterWork {
     }
     const members = assignMembers(names, router.spec.value, this.#listHeld(router));
     const parts = this.#reconcileParts();
-    await pruneMembers(router, members, parts);
+    try {
+      await pruneMembers(router, members, parts);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      // What cannot be deleted may have an address that is wanted.
+      return this.#tell(router, {
+        trouble: { reason: 'ApplyFailed', message: error.message },
+        members: this.#describeAsTheyAre(pods),
+      });
+    }
     const situations: MemberSituation[] = [];
     let isHeldBack = await this.#parts.departures.endLost(router, pods, (pod) => this.#avoidedBy(router, pod));
     let failure: KubeError | undefined;

@@ -41,6 +41,8 @@ export interface Fault {
    */
   readonly answer: number | 'cut' | 'silence' | 'late';
   readonly headers?: Readonly<Record<string, string>>;
+  /** What a status other than 200 says. */
+  readonly message?: string;
 }
 
 /** How a server is reached, and by whom. */
@@ -293,7 +295,8 @@ export class TestApiServer {
     const [delay] = held < 0 ? [] : this.#delays.splice(held, 1);
     if (delay !== undefined) holdBack(response, delay.end);
     const fault = this.#faults.findIndex(({ on }) => on.test(line));
-    const [{ answer, headers = {} } = { answer: 200 }] = fault < 0 ? [] : this.#faults.splice(fault, 1);
+    const [{ answer, headers = {}, message = 'a fault' } = { answer: 200 } as Fault] =
+      fault < 0 ? [] : this.#faults.splice(fault, 1);
     if (answer === 'silence') return;
     if (answer === 'cut') return void request.socket.destroy();
     if (answer === 'late') {
@@ -303,7 +306,7 @@ export class TestApiServer {
         return response;
       };
     } else if (answer !== 200) {
-      response.writeHead(answer, headers).end(JSON.stringify({ kind: 'Status', code: answer, message: 'a fault' }));
+      response.writeHead(answer, headers).end(JSON.stringify({ kind: 'Status', code: answer, message }));
       return;
     }
     const url = new URL(request.url ?? '/', 'http://server');
