@@ -38,9 +38,17 @@ interface Tried {
   readonly failed?: { readonly times: number; readonly retryAt: number };
 }
 
+/**
+ * What a pod is told of a definition of another namespace in place of reasons: whoever may write the pod's
+ * annotations can name any, and reasons name what it says.
+ */
+const foreignWords = 'the definition, of another namespace, cannot be applied to a router that lives';
+
 /** What a router is to be, and what it is to be called. */
 interface Wanted {
   readonly name: string;
+  /** The definition is of another namespace than the pod. */
+  readonly isForeign: boolean;
   readonly text: string;
   readonly configuration: string;
 }
@@ -167,7 +175,9 @@ export class LiveRouters {
     const place = this.#definitionOf(state);
     const text = place && this.#definitions.get(place);
     if (!place || !text) return undefined;
-    return { name: place.split('/')[1] ?? '', text, configuration: hash('sha256', text).slice(0, 16) };
+    const [namespace, name = ''] = place.split('/');
+    const isForeign = namespace !== state.pod?.namespace;
+    return { name, isForeign, text, configuration: hash('sha256', text).slice(0, 16) };
   }
 
   async #sync(key: string): Promise<number | undefined> {
@@ -190,7 +200,7 @@ export class LiveRouters {
   #apply(
     state: AttachmentState,
     pod: NodePod,
-    { name, text, configuration }: Wanted,
+    { name, isForeign, text, configuration }: Wanted,
     known: Tried | undefined,
   ): Tried | undefined {
     const { routers, count, log } = this.#parts;
@@ -206,7 +216,7 @@ export class LiveRouters {
         { err: error, attachment: keyOf(state), retryMilliseconds: milliseconds },
         'Cannot apply a configuration; retrying',
       );
-      const refusal = { needsReplacement: false, message: describeError(error) };
+      const refusal = { needsReplacement: false, message: isForeign ? foreignWords : describeError(error) };
       this.#tellRefusal(pod, refusal);
       return { configuration, refusal, failed: { times, retryAt: performance.now() + milliseconds } };
     }
@@ -225,7 +235,8 @@ export class LiveRouters {
       }
       case 'needs-replacement':
       case 'invalid': {
-        const refusal = { needsReplacement: outcome.kind === 'needs-replacement', message: outcome.message };
+        const message = isForeign ? foreignWords : outcome.message;
+        const refusal = { needsReplacement: outcome.kind === 'needs-replacement', message };
         this.#tellRefusal(pod, refusal);
         return { configuration, refusal };
       }

@@ -99,6 +99,30 @@ describe('The daemon of a node', () => {
   const patches = (): number => server.requests.filter((line) => line.startsWith('PATCH ')).length;
   const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
+  it('tells nobody what a definition of another namespace says', async () => {
+    const secret = 'ip.addresses is "192.0.2.1/24" and cannot become "198.51.100.9/24"';
+    routers.apply = () => ({ kind: 'needs-replacement', message: secret });
+    putPod({ net1: 'bank/nad' });
+    // Whoever may write a pod's annotations.
+    const pod = server.get(paths.pods, 'shop/router');
+    assert.ok(pod);
+    const networks = JSON.stringify([{ name: 'nad', namespace: 'bank', interface: 'net1' }]);
+    server.put(paths.pods, {
+      ...pod,
+      metadata: { ...pod.metadata, annotations: { 'k8s.v1.cni.cncf.io/networks': networks } },
+    });
+    server.put(paths.definitions, { metadata: { namespace: 'bank', name: 'nad' }, spec: { config: writeConfig(7) } });
+    await start();
+    await until(() => annotations()['egress-router.io/refused'] !== undefined, annotations);
+    await until(
+      () => server.all(paths.events).length > 0,
+      () => server.all(paths.events),
+    );
+    const said = JSON.stringify([annotations(), server.all(paths.events)]);
+    assert.ok(!said.includes('198.51.100.9'), said);
+    assert.match(said, /of another namespace/);
+  });
+
   it('says what is in force as soon as an API server that was away takes it', async () => {
     putPod({ net1: 'nad' });
     putDefinition('nad', writeConfig(1));
