@@ -1,6 +1,6 @@
 import { keyOf } from '../api/object-meta.ts';
 import { isRecord } from '../api/shape.ts';
-import { type Condition, dateConditions, readConditions, saySame, writeTime } from '../cluster/conditions.ts';
+import { dateConditions, readConditions, saySame, writeTime } from '../cluster/conditions.ts';
 import type { EventRecorder } from '../cluster/events.ts';
 import type { KubeApi } from '../cluster/port.ts';
 import { patchStatus } from '../cluster/status-patch.ts';
@@ -46,8 +46,12 @@ export class RouterStatusWriter {
       if (read === undefined || read.meta.uid !== uid) return undefined;
       before = read.conditions;
       const conditions = dateConditions(drafts, before, writeTime(), router.generation);
-      const isSame = saySame(conditions, before) && (!this.#keepsSummary || isCurrent(summary, read.status));
-      return isSame ? undefined : this.#compose(conditions, summary, read.status);
+      const isOurs = ({ type }: { readonly type?: unknown }): boolean => drafts.some((one) => one.type === type);
+      const others = readConditions(before).filter((one) => !isOurs(one));
+      const isTold = saySame(conditions, readConditions(before).filter(isOurs));
+      const isSame = isTold && (!this.#keepsSummary || isCurrent(summary, read.status));
+      // Conditions of other types are others', and stay: the patch replaces the list.
+      return isSame ? undefined : this.#compose([...conditions, ...others], summary, read.status);
     };
     const seen = { metadata: { resourceVersion: router.version } };
     const outcome = await patchStatus(api, seen, {
@@ -67,7 +71,7 @@ export class RouterStatusWriter {
   }
 
   #compose(
-    conditions: readonly Condition[],
+    conditions: readonly unknown[],
     summary: RouterSummary,
     before: Readonly<Record<string, unknown>>,
   ): Readonly<Record<string, unknown>> {

@@ -92,6 +92,38 @@ for (const subject of ['source', 'executable'] as const)
       assert.ok(lab.server.requests.length - reads < 30, lab.server.requests.slice(reads).join('\n'));
     });
 
+    it('leaves conditions of other types to those who write them', async () => {
+      lab.putRouter('web');
+      lab.start();
+      await expect('web');
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      const router = lab.server.get(paths.routers, 'shop/web');
+      assert.ok(router);
+      const { conditions } = router.status as { conditions: object[] };
+      const other = {
+        type: 'Approved',
+        status: 'True',
+        reason: 'Audited',
+        message: '',
+        lastTransitionTime: '2026-01-01T00:00:00Z',
+      };
+      lab.server.put(paths.routers, {
+        ...router,
+        status: { ...(router.status as object), conditions: [other, ...conditions] },
+      });
+      const { writes } = lab;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      assert.equal(lab.writes, writes, 'it was written again though it says what it is to say');
+      lab.putRouter('web', {
+        spec: { redirect: { redirectRules: [{ destinationIP: '203.0.113.9', port: 81, protocol: 'TCP' }] } },
+      });
+      await until(
+        () => lab.generationsOf('web').filter((one) => one === 2).length === 3,
+        () => [lab.generationsOf('web'), lab.conditionsOf('web')],
+      );
+      assert.ok(lab.conditionsOf('web').includes('Approved=True Audited'), lab.conditionsOf('web').join());
+    });
+
     it('leaves the pod when a rule is edited, and tells of the new generation once it is in force', async () => {
       lab.putRouter('web');
       lab.start();
