@@ -95,7 +95,6 @@ export class TestApiServer {
   readonly #watchers = new Set<Watcher>();
   readonly #snapshots = new Map<string, { readonly items: readonly KubeObject[]; readonly version: number }>();
   readonly #faults: Fault[] = [];
-  readonly #delays: { readonly on: RegExp; readonly end: Promise<void> }[] = [];
   readonly #managers = new Map<string, FieldManagers>();
   readonly #listeners = new Set<(collection: string) => void>();
   #version = 100;
@@ -150,18 +149,6 @@ export class TestApiServer {
   /** Makes the next request that matches fail. */
   fail(fault: Fault): void {
     this.#faults.push(fault);
-  }
-
-  /** Holds back the answer to the next request that matches, which is carried out at once; returns what lets it go. */
-  delay(on: RegExp): () => void {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#delays.push({ on, end: promise });
-    return resolve;
-  }
-
-  /** How many answers are still to be held back. */
-  get delaysLeft(): number {
-    return this.#delays.length;
   }
 
   /** No more faults. */
@@ -291,9 +278,6 @@ export class TestApiServer {
       return;
     }
     this.requests.push(line);
-    const held = this.#delays.findIndex(({ on }) => on.test(line));
-    const [delay] = held < 0 ? [] : this.#delays.splice(held, 1);
-    if (delay !== undefined) holdBack(response, delay.end);
     const fault = this.#faults.findIndex(({ on }) => on.test(line));
     const [{ answer, headers = {}, message = 'a fault' } = { answer: 200 } as Fault] =
       fault < 0 ? [] : this.#faults.splice(fault, 1);
@@ -496,14 +480,6 @@ export class TestApiServer {
     const created = { ...object, metadata: { ...object.metadata, namespace, name } };
     send(response, 201, this.#store(collection, key, created, 'ADDED'));
   }
-}
-
-function holdBack(response: ServerResponse, until: Promise<void>): void {
-  const end = response.end.bind(response) as (text: string) => ServerResponse;
-  response.end = ((text: string) => {
-    void until.then(() => end(text));
-    return response;
-  }) as typeof response.end;
 }
 
 function send(response: ServerResponse, code: number, body: unknown): void {
