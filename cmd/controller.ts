@@ -1,12 +1,12 @@
 #!/usr/bin/env node
+import { readCommandLine } from '../src/base/daemon/command-line.ts';
+import { openDaemonLog } from '../src/base/daemon/log.ts';
+import { runDaemon } from '../src/base/daemon/run.ts';
 /** The controller: reads its options, starts, and ends on a signal. */
-import { openKubeApi } from '../src/cluster/client.ts';
-import { startController } from '../src/controller/daemon.ts';
-import { formatHelp } from '../src/controller/option-table.ts';
-import { parseOptions } from '../src/controller/options.ts';
-import { readCommandLine } from '../src/daemon/command-line.ts';
-import { openDaemonLog } from '../src/daemon/log.ts';
-import { runDaemon } from '../src/daemon/run.ts';
+import { openKubeApi } from '../src/base/kubernetes/client.ts';
+import { startController } from '../src/egress/controller/daemon.ts';
+import { formatHelp } from '../src/egress/controller/option-table.ts';
+import { parseOptions } from '../src/egress/controller/options.ts';
 
 const options = readCommandLine(parseOptions, formatHelp);
 const log = openDaemonLog(options.logLevel);

@@ -7,15 +7,15 @@
 import { writeSync } from 'node:fs';
 import { basename } from 'node:path';
 import manifest from '../package.json' with { type: 'json' };
-import { runPlugin } from '../src/cni/main.ts';
-import { confine, outliveParent } from '../src/kernel/linux/confine.ts';
-import { openLogSink } from '../src/kernel/linux/log/log-sink.ts';
-import { identifyNamespace } from '../src/kernel/linux/namespace.ts';
-import { listNodeLinks, openLinuxKernel } from '../src/kernel/linux/parts.ts';
-import { chooseBackend } from '../src/kernel/linux/rule-tools.ts';
-import { readStandardInput } from '../src/kernel/linux/standard-input.ts';
-import { stateFolder } from '../src/kernel/linux/state/folder.ts';
-import { FileStateStore } from '../src/kernel/linux/state/state-store.ts';
+import { identifyNamespace } from '../src/base/linux/namespace.ts';
+import { chooseBackend } from '../src/base/linux/rule-tools.ts';
+import { stateFolder } from '../src/base/linux/run-folder.ts';
+import { runPlugin } from '../src/egress/cni/main.ts';
+import { confine, outliveParent } from '../src/egress/linux/confine.ts';
+import { openLogSink } from '../src/egress/linux/log/log-sink.ts';
+import { listNodeLinks, openLinuxKernel } from '../src/egress/linux/parts.ts';
+import { readStandardInput } from '../src/egress/linux/standard-input.ts';
+import { FileStateStore } from '../src/egress/linux/state/state-store.ts';
 
 if (basename(process.argv0) === 'egress-router-pod') void runInPod();
 else process.exit(runAsPlugin());
@@ -23,8 +23,8 @@ else process.exit(runAsPlugin());
 /** Loaded when it is needed: the plugin need not pay for it. */
 async function runInPod(): Promise<void> {
   const [{ runPodProgram }, { readPodView }] = await Promise.all([
-    import('../src/pod/main.ts'),
-    import('../src/kernel/linux/pod-view.ts'),
+    import('../src/egress/pod/main.ts'),
+    import('../src/egress/linux/pod-view.ts'),
   ]);
   await runPodProgram(process.argv.slice(2), readPodView);
 }

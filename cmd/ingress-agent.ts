@@ -1,15 +1,15 @@
 #!/usr/bin/env node
 /** The ingress agent: reads its options, starts, and ends on a signal. */
-import { readCommandLine } from '../src/daemon/command-line.ts';
-import { openDaemonLog } from '../src/daemon/log.ts';
-import { runDaemon } from '../src/daemon/run.ts';
-import { openCluster } from '../src/ingress/cluster.ts';
-import { startDaemon } from '../src/ingress/daemon.ts';
+import { readCommandLine } from '../src/base/daemon/command-line.ts';
+import { openDaemonLog } from '../src/base/daemon/log.ts';
+import { runDaemon } from '../src/base/daemon/run.ts';
+import { openCluster } from '../src/ingress/agent/cluster.ts';
+import { startDaemon } from '../src/ingress/agent/daemon.ts';
+import { formatHelp } from '../src/ingress/agent/option-table.ts';
+import { type AgentOptions, parseOptions, stopTimeoutOf } from '../src/ingress/agent/options.ts';
 import { unservedVariables } from '../src/ingress/http/option-table.ts';
-import { formatHelp } from '../src/ingress/option-table.ts';
-import { type AgentOptions, parseOptions, stopTimeoutOf } from '../src/ingress/options.ts';
-import { MemoryKernel, type PortKernel } from '../src/ingress/ports/kernel.ts';
-import { NftablesIngress } from '../src/kernel/linux/ingress/nftables-ingress.ts';
+import { MemoryKernel, type PortKernel } from '../src/ingress/ports/kernel-api.ts';
+import { NftablesIngress } from '../src/ingress/ports/linux/nftables-ingress.ts';
 
 /** Wiring: what puts open ports in force on this node. */
 function openKernel(options: AgentOptions): PortKernel {

@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 /** Puts the CNI plugin into a node, and keeps it there. */
-import { readCommandLine } from '../src/daemon/command-line.ts';
-import { openDaemonLog } from '../src/daemon/log.ts';
-import { runDaemon } from '../src/daemon/run.ts';
-import { Installer } from '../src/node/installer.ts';
-import { formatHelp, parseOptions } from '../src/node/options.ts';
+import { readCommandLine } from '../src/base/daemon/command-line.ts';
+import { openDaemonLog } from '../src/base/daemon/log.ts';
+import { runDaemon } from '../src/base/daemon/run.ts';
+import { Installer } from '../src/egress/node/installer.ts';
+import { formatHelp, parseOptions } from '../src/egress/node/options.ts';
 
 const options = readCommandLine(parseOptions, formatHelp);
 const log = openDaemonLog();

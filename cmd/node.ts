@@ -1,13 +1,13 @@
 #!/usr/bin/env node
+import { readCommandLine } from '../src/base/daemon/command-line.ts';
+import { openDaemonLog } from '../src/base/daemon/log.ts';
+import { runDaemon } from '../src/base/daemon/run.ts';
 /** The daemon of a node: installs the plugin, applies changed redirects to living routers, measures them. */
-import { openKubeApi } from '../src/cluster/client.ts';
-import { readCommandLine } from '../src/daemon/command-line.ts';
-import { openDaemonLog } from '../src/daemon/log.ts';
-import { runDaemon } from '../src/daemon/run.ts';
-import { stateFolder } from '../src/kernel/linux/state/folder.ts';
-import { startNode } from '../src/node/daemon.ts';
-import { LinuxRouters } from '../src/node/linux-routers.ts';
-import { formatNodeHelp, parseNodeOptions } from '../src/node/node-options.ts';
+import { openKubeApi } from '../src/base/kubernetes/client.ts';
+import { stateFolder } from '../src/base/linux/run-folder.ts';
+import { startNode } from '../src/egress/node/daemon.ts';
+import { LinuxRouters } from '../src/egress/node/linux-routers.ts';
+import { formatNodeHelp, parseNodeOptions } from '../src/egress/node/node-options.ts';
 
 const options = readCommandLine(parseNodeOptions, formatNodeHelp);
 const log = openDaemonLog(options.logLevel);

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The program of a router's pod. */
-import { readPodView } from '../src/kernel/linux/pod-view.ts';
-import { runPodProgram } from '../src/pod/main.ts';
+import { readPodView } from '../src/egress/linux/pod-view.ts';
+import { runPodProgram } from '../src/egress/pod/main.ts';
 
 await runPodProgram(process.argv.slice(2), readPodView);

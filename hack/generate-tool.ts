@@ -1,13 +1,13 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
-import { makeEgressRouterDefinition } from '../src/api/crd/egress-router.ts';
-import { makeRouteDefinition } from '../src/api/crd/route.ts';
-import { optionTable as controllerOptions } from '../src/controller/option-table.ts';
-import type { OptionTable } from '../src/daemon/table.ts';
+import type { OptionTable } from '../src/base/daemon/table.ts';
+import { makeEgressRouterDefinition } from '../src/egress/api/crd/egress-router.ts';
+import { optionTable as controllerOptions } from '../src/egress/controller/option-table.ts';
+import { nodeOptionTable as nodeOptions } from '../src/egress/node/node-options.ts';
+import { optionTable as installOptions } from '../src/egress/node/options.ts';
+import { optionTable as agentOptions } from '../src/ingress/agent/option-table.ts';
 import { httpOptionTable as httpOptions } from '../src/ingress/http/option-table.ts';
-import { optionTable as agentOptions } from '../src/ingress/option-table.ts';
-import { nodeOptionTable as nodeOptions } from '../src/node/node-options.ts';
-import { optionTable as installOptions } from '../src/node/options.ts';
+import { makeRouteDefinition } from '../src/ingress/route/crd.ts';
 
 /** Every generated file, by its path in the repository. */
 export function generateFiles(): ReadonlyMap<string, string> {
@@ -27,8 +27,8 @@ const portOptions = Object.fromEntries(
 
 /** Pages with tables of options, each behind a mark that names it. */
 const pages: Readonly<Record<string, Readonly<Record<string, OptionTable<string>>>>> = {
-  'src/controller/README.md': { 'egress-router-controller': controllerOptions },
-  'src/node/README.md': { 'install-cni': installOptions, 'egress-router-node': nodeOptions },
+  'src/egress/controller/README.md': { 'egress-router-controller': controllerOptions },
+  'src/egress/node/README.md': { 'install-cni': installOptions, 'egress-router-node': nodeOptions },
   'src/ingress/README.md': { 'ingress-agent': portOptions },
   'src/ingress/http/README.md': { 'ingress-agent http': httpOptions },
 };

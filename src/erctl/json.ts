@@ -1,4 +1,4 @@
-import { escapeJson } from '../model/text.ts';
+import { escapeJson } from '../base/model/text.ts';
 
 /** A document as JSON; a terminal can show it whatever stands in its texts. */
 export function renderJson(document: unknown, indent: number | undefined = 2): string {

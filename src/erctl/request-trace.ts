@@ -1,6 +1,6 @@
 import { type ClientRequest, request as httpRequest, STATUS_CODES } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { type RequestTrace, requestTraceSchema } from '../api/request-trace.ts';
+import { type RequestTrace, requestTraceSchema } from '../ingress/http/request-trace-document.ts';
 import { askAgent, parseAgentUrl, unknownAnswer } from './agent-client.ts';
 import type { RequestAttempt } from './screens/request-trace.ts';
 

@@ -1,6 +1,6 @@
 import stringWidth from 'string-width';
 import wrapAnsi from 'wrap-ansi';
-import { escapeUnprintable } from '../model/text.ts';
+import { escapeUnprintable } from '../base/model/text.ts';
 import { paint, type Screen, type Style } from './console.ts';
 
 /** One piece of a table: text from anywhere, and how it looks. */

@@ -1,7 +1,7 @@
-import { showValue } from '../api/show-value.ts';
-import { identifyNamespace } from '../kernel/linux/namespace.ts';
-import type { StateStore } from '../kernel/port.ts';
-import type { AttachmentState } from '../model/state.ts';
+import { identifyNamespace } from '../base/linux/namespace.ts';
+import { showValue } from '../base/read/show-value.ts';
+import type { StateStore } from '../egress/linux/kernel-api.ts';
+import type { AttachmentState } from '../egress/model/state.ts';
 import { ErctlError } from './failure.ts';
 
 /** How a person names the router they mean. */

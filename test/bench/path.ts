@@ -1,10 +1,10 @@
-import { changeRules } from '../../src/kernel/linux/rule-listing.ts';
-import { compileEgress } from '../../src/rules/egress.ts';
+import { changeRules } from '../../src/egress/linux/rule-listing.ts';
+import { compileEgress } from '../../src/egress/plan/rules.ts';
 import { openingFrame } from '../contract/frames.ts';
 import { inNamespace } from '../contract/wire.ts';
 import { WirePair } from '../contract/wire-pair.ts';
 import { pathFor, variants } from '../lab/plugin.ts';
-import { address } from '../unit/rules/examples.ts';
+import { address } from '../unit/base/rules/examples.ts';
 import { formatTable, median } from './measure.ts';
 
 const rules = 10_000;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, before, describe, it } from 'mocha';
-import { closeLink } from '../../src/kernel/linux/close-link.ts';
-import { NetlinkError, NetlinkSocket, netlinkFamily } from '../../src/kernel/linux/netlink/socket.ts';
-import { parsePrefix } from '../../src/model/address.ts';
+import { NetlinkError, NetlinkSocket, netlinkFamily } from '../../src/base/linux/netlink/socket.ts';
+import { parsePrefix } from '../../src/base/model/address.ts';
+import { closeLink } from '../../src/egress/linux/close-link.ts';
 import { inNamespace } from './wire.ts';
 
 const netns = 'erclose';

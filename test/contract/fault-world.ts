@@ -1,14 +1,14 @@
 import { closeSync, openSync, readdirSync } from 'node:fs';
-import type { PluginParts } from '../../src/cni/context.ts';
-import { type Outcome, runPlugin } from '../../src/cni/main.ts';
-import { enterNetworkNamespace } from '../../src/kernel/linux/libc/calls.ts';
-import { nodeLogPolicy } from '../../src/kernel/linux/log/log-policy.ts';
-import { openLogSink } from '../../src/kernel/linux/log/log-sink.ts';
-import { identifyNamespace } from '../../src/kernel/linux/namespace.ts';
-import { listNodeLinks, openLinuxKernel } from '../../src/kernel/linux/parts.ts';
-import { FileStateStore } from '../../src/kernel/linux/state/state-store.ts';
-import { type Kernel, KernelError } from '../../src/kernel/port.ts';
-import type { Operation } from '../../src/model/operation.ts';
+import { enterNetworkNamespace } from '../../src/base/linux/libc/calls.ts';
+import { identifyNamespace } from '../../src/base/linux/namespace.ts';
+import type { PluginParts } from '../../src/egress/cni/context.ts';
+import { type Outcome, runPlugin } from '../../src/egress/cni/main.ts';
+import { type Kernel, KernelError } from '../../src/egress/linux/kernel-api.ts';
+import { nodeLogPolicy } from '../../src/egress/linux/log/log-policy.ts';
+import { openLogSink } from '../../src/egress/linux/log/log-sink.ts';
+import { listNodeLinks, openLinuxKernel } from '../../src/egress/linux/parts.ts';
+import { FileStateStore } from '../../src/egress/linux/state/state-store.ts';
+import type { Operation } from '../../src/egress/model/operation.ts';
 import { SmallWorld } from './world.ts';
 
 /** How a call is disturbed at its n-th operation. */

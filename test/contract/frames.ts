@@ -1,5 +1,5 @@
-import { type Address, addressBytes, addressFromBytes } from '../../src/model/address.ts';
-import { type Protocol, protocolNumbers } from '../../src/model/redirect.ts';
+import { type Address, addressBytes, addressFromBytes } from '../../src/base/model/address.ts';
+import { type Protocol, protocolNumbers } from '../../src/base/model/redirect.ts';
 
 /** A connection's first packet, or what came of it. */
 export interface Packet {

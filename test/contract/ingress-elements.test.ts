@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { after, before, describe, it } from 'mocha';
-import { NftablesIngress } from '../../src/kernel/linux/ingress/nftables-ingress.ts';
-import { runTool } from '../../src/kernel/linux/rule-tools.ts';
-import { parseAddress, parsePrefix } from '../../src/model/address.ts';
-import type { IngressPort } from '../../src/model/ingress.ts';
-import { compileIngress } from '../../src/rules/ingress/compile.ts';
-import { ingressTableName } from '../../src/rules/ingress/frame.ts';
-import { compareDocuments } from '../../src/rules/nftables/difference.ts';
-import { readListedTable } from '../../src/rules/nftables/listed.ts';
+import { runTool } from '../../src/base/linux/rule-tools.ts';
+import { parseAddress, parsePrefix } from '../../src/base/model/address.ts';
+import { compareDocuments } from '../../src/base/rules/nftables/difference.ts';
+import { readListedTable } from '../../src/base/rules/nftables/listed.ts';
+import { NftablesIngress } from '../../src/ingress/ports/linux/nftables-ingress.ts';
+import type { IngressPort } from '../../src/ingress/ports/model.ts';
+import { ingressTableName } from '../../src/ingress/ports/rules/frame.ts';
 import { addNamespaces, dropNamespaces } from '../lab/namespaces.ts';
+import { compileIngress } from '../unit/ingress/ports/rules/compile-oracle.ts';
 import { inNamespace } from './wire.ts';
 
 const netns = ['erelem-one', 'erelem-two'] as const;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'mocha';
-import type { Operation } from '../../src/model/operation.ts';
+import type { Operation } from '../../src/egress/model/operation.ts';
 import { FaultWorld } from './fault-world.ts';
 
 const faults = new FaultWorld('erkill');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { after, before, describe, it } from 'mocha';
-import { runNft } from '../../src/kernel/linux/ingress/run-nft.ts';
+import { runNft } from '../../src/base/linux/run-nft.ts';
 import { until } from '../until.ts';
 import { inNamespace } from './wire.ts';
 

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { after, before, describe, it } from 'mocha';
-import { askOnWire, WireConversation } from '../../src/kernel/linux/wire-probe.ts';
-import { parseAddress } from '../../src/model/address.ts';
-import type { Link } from '../../src/model/network.ts';
+import { askOnWire, WireConversation } from '../../src/base/linux/wire-probe.ts';
+import { parseAddress } from '../../src/base/model/address.ts';
+import type { Link } from '../../src/base/model/network.ts';
 import { inNamespace } from './wire.ts';
 
 const here = 'erwire-here';

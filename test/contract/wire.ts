@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
-import { bindSocket, enterNetworkNamespace, openSocket, setSocketOption } from '../../src/kernel/linux/libc/calls.ts';
+import { bindSocket, enterNetworkNamespace, openSocket, setSocketOption } from '../../src/base/linux/libc/calls.ts';
 import { readFrame, type Seen } from './frames.ts';
 
 /**

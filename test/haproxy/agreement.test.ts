@@ -4,8 +4,8 @@ import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { after, before, describe, it } from 'mocha';
-import type { Backend, HttpState } from '../../src/haproxy/model.ts';
-import { serverName } from '../../src/haproxy/section.ts';
+import type { Backend, HttpState } from '../../src/ingress/haproxy/model.ts';
+import { serverName } from '../../src/ingress/haproxy/section.ts';
 import { makeBackend, makeServer, makeState } from './fixtures.ts';
 import { World } from './world.ts';
 

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import type { Backend, HttpState, Server, Settings, Site, SitePath } from '../../src/haproxy/model.ts';
-import { parseAddress } from '../../src/model/address.ts';
+import { parseAddress } from '../../src/base/model/address.ts';
+import type { Backend, HttpState, Server, Settings, Site, SitePath } from '../../src/ingress/haproxy/model.ts';
 
 let made: string | undefined;
 

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { after, before, describe, it } from 'mocha';
-import type { HttpState } from '../../src/haproxy/model.ts';
+import type { HttpState } from '../../src/ingress/haproxy/model.ts';
 import { makeBackend, makePem, makeServer, makeSettings, makeSite, makeState } from './fixtures.ts';
 import { World } from './world.ts';
 

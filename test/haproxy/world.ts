@@ -4,10 +4,10 @@ import { request as httpsRequest } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { HaproxyEngine } from '../../src/haproxy/engine.ts';
-import type { Settings } from '../../src/haproxy/model.ts';
-import type { EngineOptions } from '../../src/haproxy/report.ts';
-import { parseAddress } from '../../src/model/address.ts';
+import { parseAddress } from '../../src/base/model/address.ts';
+import { HaproxyEngine } from '../../src/ingress/haproxy/engine.ts';
+import type { Settings } from '../../src/ingress/haproxy/model.ts';
+import type { EngineOptions } from '../../src/ingress/haproxy/report.ts';
 import { makeSettings } from './fixtures.ts';
 
 /** What a server saw, and says of itself. */

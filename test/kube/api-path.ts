@@ -1,4 +1,4 @@
-import { isRecord } from '../../src/api/shape.ts';
+import { isRecord } from '../../src/base/read/shape.ts';
 import type { KubeObject } from './api-server.ts';
 
 /** The parts of an object's path, or of a list's. */

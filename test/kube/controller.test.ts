@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
-import { parseNetConf } from '../../src/api/net-conf.ts';
+import { parseNetConf } from '../../src/egress/api/net-conf.ts';
 import { until } from '../until.ts';
 import type { KubeObject } from './api-server.ts';
 import { clusterPaths as paths, ready } from './cluster.ts';

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'mocha';
-import { openKubeApi } from '../../src/cluster/client.ts';
+import { openKubeApi } from '../../src/base/kubernetes/client.ts';
 import { ClusterSecrets } from '../../src/ingress/http/secrets.ts';
 import { until } from '../until.ts';
 import { TestApiServer } from './api-server.ts';

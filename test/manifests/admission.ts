@@ -1,8 +1,8 @@
 import { evaluate } from '@marcbachmann/cel-js';
 import { Ajv, type ValidateFunction } from 'ajv';
-import { makeEgressRouterDefinition, type ValidationRule } from '../../src/api/crd/egress-router.ts';
-import { makeRouteDefinition } from '../../src/api/crd/route.ts';
-import { isRecord } from '../../src/api/shape.ts';
+import { isRecord } from '../../src/base/read/shape.ts';
+import { makeEgressRouterDefinition, type ValidationRule } from '../../src/egress/api/crd/egress-router.ts';
+import { makeRouteDefinition } from '../../src/ingress/route/crd.ts';
 
 type Schema = Readonly<Record<string, unknown>>;
 

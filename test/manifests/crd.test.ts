@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { toStructural } from '../../src/api/crd/structural.ts';
-import { parseEgressRouterPool } from '../../src/api/egress-router.ts';
-import { isRecord } from '../../src/api/shape.ts';
-import { formatProblem } from '../../src/model/problem.ts';
-import { documentedEgressRouter } from '../unit/api/samples.ts';
+import { toStructural } from '../../src/base/kubernetes/structural-schema.ts';
+import { formatProblem } from '../../src/base/model/problem.ts';
+import { isRecord } from '../../src/base/read/shape.ts';
+import { parseEgressRouterPool } from '../../src/egress/api/egress-router.ts';
+import { documentedEgressRouter } from '../unit/egress/api/samples.ts';
 import { readSchema, refuse } from './admission.ts';
 import { readExamples } from './rendered.ts';
 import { estimateRules, granted, grantedAtWork } from './rule-cost.ts';

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { generateFiles } from '../../hack/generate-tool.ts';
-import { parseEgressRouter } from '../../src/api/egress-router.ts';
-import { readObject } from '../../src/api/kinds.ts';
-import { parseNetConf } from '../../src/api/net-conf.ts';
-import { assignMembers } from '../../src/controller/members.ts';
-import { namesOf } from '../../src/controller/names.ts';
-import { makeDeployment } from '../../src/controller/objects.ts';
-import { readRouter } from '../../src/controller/router.ts';
-import { documentedEgressRouter } from '../unit/api/samples.ts';
+import { parseEgressRouter } from '../../src/egress/api/egress-router.ts';
+import { parseNetConf } from '../../src/egress/api/net-conf.ts';
+import { assignMembers } from '../../src/egress/controller/objects/members.ts';
+import { namesOf } from '../../src/egress/controller/objects/names.ts';
+import { makeDeployment } from '../../src/egress/controller/objects/objects.ts';
+import { readRouter } from '../../src/egress/controller/objects/router.ts';
+import { readObject } from '../../src/ingress/objects/kinds.ts';
+import { documentedEgressRouter } from '../unit/egress/api/samples.ts';
 import { type KubeDocument, overlays, readExamples, render } from './rendered.ts';
 import { findMistakes, hasSchema } from './strict.ts';
 

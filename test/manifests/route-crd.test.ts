@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { parseRoute } from '../../src/api/route/route.ts';
+import { parseRoute } from '../../src/ingress/route/route.ts';
 import { readRouteSchema, refuseRoute } from './admission.ts';
 import { readExamples } from './rendered.ts';
 import { estimateRules, granted } from './rule-cost.ts';

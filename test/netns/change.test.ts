@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync } from 'node:fs';
 import { after, before, describe, it } from 'mocha';
-import { type ChangeOutcome, type ChangeParts, changeAttachment } from '../../src/cni/change.ts';
-import { openLogSink } from '../../src/kernel/linux/log/log-sink.ts';
-import { identifyNamespace } from '../../src/kernel/linux/namespace.ts';
-import { openLinuxKernel } from '../../src/kernel/linux/parts.ts';
-import { FileStateStore } from '../../src/kernel/linux/state/state-store.ts';
-import { type Kernel, KernelError } from '../../src/kernel/port.ts';
+import { identifyNamespace } from '../../src/base/linux/namespace.ts';
+import { type ChangeOutcome, type ChangeParts, changeAttachment } from '../../src/egress/cni/change.ts';
+import { type Kernel, KernelError } from '../../src/egress/linux/kernel-api.ts';
+import { openLogSink } from '../../src/egress/linux/log/log-sink.ts';
+import { openLinuxKernel } from '../../src/egress/linux/parts.ts';
+import { FileStateStore } from '../../src/egress/linux/state/state-store.ts';
 import { inNamespace } from '../contract/wire.ts';
 import { Lab } from '../lab/lab.ts';
 import { addresses as at } from '../lab/names.ts';

@@ -1,5 +1,5 @@
 import { readdirSync, renameSync } from 'node:fs';
-import type { FindingCode } from '../../src/inspect/finding.ts';
+import type { FindingCode } from '../../src/egress/inspect/finding.ts';
 import type { Lab } from '../lab/lab.ts';
 import type { Variant } from '../lab/plugin.ts';
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'mocha';
-import { listDocumentSchema } from '../../src/inspect/list-document.ts';
-import { inspectDocumentSchema } from '../../src/inspect/report-document.ts';
-import { type TraceDocument, traceDocumentSchema } from '../../src/inspect/trace-document.ts';
-import { watchDocumentSchema } from '../../src/inspect/watch-document.ts';
+import { listDocumentSchema } from '../../src/egress/inspect/list-document.ts';
+import { inspectDocumentSchema } from '../../src/egress/inspect/report-document.ts';
+import { type TraceDocument, traceDocumentSchema } from '../../src/egress/inspect/trace-document.ts';
+import { watchDocumentSchema } from '../../src/egress/inspect/watch-document.ts';
 import { runErctlOn } from '../lab/erctl.ts';
 import { Lab } from '../lab/lab.ts';
 import { addresses as at } from '../lab/names.ts';

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'mocha';
-import { NftablesIngress } from '../../src/kernel/linux/ingress/nftables-ingress.ts';
-import { parsePrefix } from '../../src/model/address.ts';
-import type { IngressPort, WeightedEndpoint } from '../../src/model/ingress.ts';
+import { parsePrefix } from '../../src/base/model/address.ts';
+import { NftablesIngress } from '../../src/ingress/ports/linux/nftables-ingress.ts';
+import type { IngressPort, WeightedEndpoint } from '../../src/ingress/ports/model.ts';
 import { inNamespace, throughoutInNamespace } from '../contract/wire.ts';
 import { Lab } from '../lab/lab.ts';
 import { addresses as at } from '../lab/names.ts';
-import { address } from '../unit/rules/examples.ts';
+import { address } from '../unit/base/rules/examples.ts';
 
 type Host = 'pod' | 'near' | 'far';
 

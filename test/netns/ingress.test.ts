@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'mocha';
-import { readNftables } from '../../src/firewall/nftables.ts';
+import { readNftables } from '../../src/base/firewall/nftables.ts';
+import { type Connection, listConnections } from '../../src/base/linux/netlink/conntrack.ts';
+import { parsePrefix } from '../../src/base/model/address.ts';
+import { withConntrack } from '../../src/egress/linux/connections.ts';
 import { describeFirewall } from '../../src/ingress/ports/firewall.ts';
-import { withConntrack } from '../../src/kernel/linux/connections.ts';
-import { NftablesIngress } from '../../src/kernel/linux/ingress/nftables-ingress.ts';
-import { type Connection, listConnections } from '../../src/kernel/linux/netlink/conntrack.ts';
-import { parsePrefix } from '../../src/model/address.ts';
-import type { IngressPort, IngressRules, WeightedEndpoint } from '../../src/model/ingress.ts';
+import { NftablesIngress } from '../../src/ingress/ports/linux/nftables-ingress.ts';
+import type { IngressPort, IngressRules, WeightedEndpoint } from '../../src/ingress/ports/model.ts';
 import { openingFrame } from '../contract/frames.ts';
 import { inNamespace, throughoutInNamespace, Wire } from '../contract/wire.ts';
 import { Lab } from '../lab/lab.ts';
 import { addresses as at } from '../lab/names.ts';
-import { address } from '../unit/rules/examples.ts';
+import { address } from '../unit/base/rules/examples.ts';
 
 const here = { pod: at.pod[4], near: at.near[4], far: at.far[4] } as const;
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, it } from 'mocha';
-import { addressBytes, parseAddress } from '../../src/model/address.ts';
+import { addressBytes, parseAddress } from '../../src/base/model/address.ts';
 import { openingFrame } from '../contract/frames.ts';
 import { Wire } from '../contract/wire.ts';
 import { Lab } from '../lab/lab.ts';

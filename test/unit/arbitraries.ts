@@ -1,5 +1,4 @@
 import fc from 'fast-check';
-import { makeRedirect } from '../../src/api/destination.ts';
 import {
   type Address,
   addressBits,
@@ -9,9 +8,10 @@ import {
   isLinkLocal,
   isUnusable,
   parseAddress,
-} from '../../src/model/address.ts';
-import type { ReservedAddress } from '../../src/model/attachment.ts';
-import { protocols, type Redirect, type RedirectSet } from '../../src/model/redirect.ts';
+} from '../../src/base/model/address.ts';
+import { protocols, type Redirect, type RedirectSet } from '../../src/base/model/redirect.ts';
+import { makeRedirect } from '../../src/egress/api/destination.ts';
+import type { ReservedAddress } from '../../src/egress/model/attachment.ts';
 
 function addressesOf(family: Family): fc.Arbitrary<Address> {
   const length = addressBits(family) / 8;

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { haproxyReportSchema } from '../../api/haproxy-report.ts';
-import { describeInspection } from '../../inspect/report.ts';
-import { FileStateStore } from '../../kernel/linux/state/state-store.ts';
+import { describeInspection } from '../../egress/inspect/report.ts';
+import { FileStateStore } from '../../egress/linux/state/state-store.ts';
+import { haproxyReportSchema } from '../../ingress/http/haproxy-report-document.ts';
 import { askAgent, defaultAgent, unknownAnswer } from '../agent-client.ts';
 import type { CommandContext } from '../context.ts';
 import { exitCodes } from '../failure.ts';

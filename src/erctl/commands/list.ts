@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { describeList } from '../../inspect/list.ts';
-import { identifyNamespace } from '../../kernel/linux/namespace.ts';
-import { FileStateStore } from '../../kernel/linux/state/state-store.ts';
+import { identifyNamespace } from '../../base/linux/namespace.ts';
+import { describeList } from '../../egress/inspect/list.ts';
+import { FileStateStore } from '../../egress/linux/state/state-store.ts';
 import type { CommandContext } from '../context.ts';
 import { renderJson } from '../json.ts';
 import { renderList } from '../screens/list.ts';

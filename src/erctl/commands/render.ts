@@ -1,13 +1,13 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { readDocuments } from '../../files/yaml-documents.ts';
-import { type RenderSettings, renderRouter } from '../../inspect/render.ts';
-import type { RenderDocument, RenderedRouter } from '../../inspect/render-document.ts';
-import { readWritten, type Written } from '../../inspect/written.ts';
-import { formatProblem } from '../../model/problem.ts';
+import { readDocuments } from '../../base/files/yaml-documents.ts';
+import { formatProblem } from '../../base/model/problem.ts';
 import type { Console } from '../console.ts';
 import type { CommandContext } from '../context.ts';
 import { ErctlError } from '../failure.ts';
 import { renderJson } from '../json.ts';
+import { type RenderSettings, renderRouter } from '../manifests/render.ts';
+import type { RenderDocument, RenderedRouter } from '../manifests/render-document.ts';
+import { readWritten, type Written } from '../manifests/written.ts';
 import { renderRendering } from '../screens/render.ts';
 import { type OutputFormat, withOutput } from './options.ts';
 import { readText } from './validate.ts';

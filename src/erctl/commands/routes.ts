@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type ClaimsDocument, claimsDocumentSchema } from '../../api/claims-document.ts';
+import { type ClaimsDocument, claimsDocumentSchema } from '../../ingress/claims/claims-document.ts';
 import { askAgent, defaultAgent, unknownAnswer } from '../agent-client.ts';
 import type { CommandContext } from '../context.ts';
 import { renderJson } from '../json.ts';

@@ -1,14 +1,14 @@
 import { Argument, type Command } from 'commander';
 import { toJSONSchema } from 'zod/mini';
-import { claimsDocumentSchema } from '../../api/claims-document.ts';
-import { listDocumentSchema } from '../../inspect/list-document.ts';
-import { renderDocumentSchema } from '../../inspect/render-document.ts';
-import { inspectDocumentSchema } from '../../inspect/report-document.ts';
-import { traceDocumentSchema } from '../../inspect/trace-document.ts';
-import { validateDocumentSchema } from '../../inspect/validate-document.ts';
-import { watchDocumentSchema } from '../../inspect/watch-document.ts';
+import { listDocumentSchema } from '../../egress/inspect/list-document.ts';
+import { inspectDocumentSchema } from '../../egress/inspect/report-document.ts';
+import { traceDocumentSchema } from '../../egress/inspect/trace-document.ts';
+import { watchDocumentSchema } from '../../egress/inspect/watch-document.ts';
+import { claimsDocumentSchema } from '../../ingress/claims/claims-document.ts';
 import type { CommandContext } from '../context.ts';
 import { renderJson } from '../json.ts';
+import { renderDocumentSchema } from '../manifests/render-document.ts';
+import { validateDocumentSchema } from '../manifests/validate-document.ts';
 
 /** The document of each command that has one. */
 const schemas = {

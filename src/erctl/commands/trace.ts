@@ -1,9 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { parsePort, parseProtocol } from '../../api/destination.ts';
-import { describeTrace, followRules, type TraceQuestion } from '../../inspect/trace.ts';
-import { FileStateStore } from '../../kernel/linux/state/state-store.ts';
-import { type Address, parseAddress } from '../../model/address.ts';
-import type { Protocol } from '../../model/redirect.ts';
+import { type Address, parseAddress } from '../../base/model/address.ts';
+import type { Protocol } from '../../base/model/redirect.ts';
+import { parsePort, parseProtocol } from '../../egress/api/destination.ts';
+import { describeTrace, followRules, type TraceQuestion } from '../../egress/inspect/trace.ts';
+import { FileStateStore } from '../../egress/linux/state/state-store.ts';
 import { defaultAgent } from '../agent-client.ts';
 import type { CommandContext } from '../context.ts';
 import { ErctlError, exitCodes } from '../failure.ts';

@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
-import { readDocuments } from '../../files/yaml-documents.ts';
-import type { ValidateDocument, ValidatedFile } from '../../inspect/validate-document.ts';
-import { readWritten, type Written } from '../../inspect/written.ts';
-import type { Problem } from '../../model/problem.ts';
+import { readDocuments } from '../../base/files/yaml-documents.ts';
+import type { Problem } from '../../base/model/problem.ts';
 import type { Console } from '../console.ts';
 import type { CommandContext } from '../context.ts';
 import { ErctlError, exitCodes } from '../failure.ts';
 import { renderJson } from '../json.ts';
+import type { ValidateDocument, ValidatedFile } from '../manifests/validate-document.ts';
+import { readWritten, type Written } from '../manifests/written.ts';
 import { renderValidation } from '../screens/validate.ts';
 import { type OutputFormat, withOutput } from './options.ts';
 

@@ -1,10 +1,10 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { compareSamples, type Sample } from '../../inspect/watch.ts';
-import { NamespaceInspector } from '../../kernel/linux/inspection.ts';
-import { openLinuxKernel } from '../../kernel/linux/parts.ts';
-import { FileStateStore } from '../../kernel/linux/state/state-store.ts';
-import type { StateStore } from '../../kernel/port.ts';
-import type { AttachmentState } from '../../model/state.ts';
+import { compareSamples, type Sample } from '../../egress/inspect/watch.ts';
+import { NamespaceInspector } from '../../egress/linux/inspection.ts';
+import type { StateStore } from '../../egress/linux/kernel-api.ts';
+import { openLinuxKernel } from '../../egress/linux/parts.ts';
+import { FileStateStore } from '../../egress/linux/state/state-store.ts';
+import type { AttachmentState } from '../../egress/model/state.ts';
 import type { CommandContext } from '../context.ts';
 import { ErctlError } from '../failure.ts';
 import { renderJson } from '../json.ts';

@@ -1,4 +1,4 @@
-import type { HaproxyReport } from '../../api/haproxy-report.ts';
+import type { HaproxyReport } from '../../ingress/http/haproxy-report-document.ts';
 import type { Screen } from '../console.ts';
 import { capitalise, renderText } from '../table.ts';
 

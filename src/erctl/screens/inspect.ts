@@ -1,4 +1,4 @@
-import type { InspectDocument, RouterReport } from '../../inspect/report-document.ts';
+import type { InspectDocument, RouterReport } from '../../egress/inspect/report-document.ts';
 import { paint, type Screen } from '../console.ts';
 import { type Cell, type Column, capitalise, renderTable, renderText } from '../table.ts';
 import { formatBytes, formatCount } from '../units.ts';

@@ -1,4 +1,4 @@
-import type { ListDocument, ListedAttachment } from '../../inspect/list-document.ts';
+import type { ListDocument, ListedAttachment } from '../../egress/inspect/list-document.ts';
 import type { Screen } from '../console.ts';
 import { type Cell, type Column, renderTable } from '../table.ts';
 

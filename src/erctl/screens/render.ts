@@ -1,6 +1,6 @@
 import { stringify } from 'yaml';
-import type { RenderDocument } from '../../inspect/render-document.ts';
-import { escapeLines, escapeUnprintable } from '../../model/text.ts';
+import { escapeLines, escapeUnprintable } from '../../base/model/text.ts';
+import type { RenderDocument } from '../manifests/render-document.ts';
 
 /** The screen of `erctl render`: YAML that `kubectl` takes, and the rule programs' input behind comments. */
 export function renderRendering({ routers }: RenderDocument): string {

@@ -1,4 +1,4 @@
-import type { RequestTrace } from '../../api/request-trace.ts';
+import type { RequestTrace } from '../../ingress/http/request-trace-document.ts';
 import type { Screen } from '../console.ts';
 import { renderText } from '../table.ts';
 

@@ -1,4 +1,4 @@
-import type { Claim, ClaimsDocument } from '../../api/claims-document.ts';
+import type { Claim, ClaimsDocument } from '../../ingress/claims/claims-document.ts';
 import type { Screen } from '../console.ts';
 import { type Cell, type Column, renderTable } from '../table.ts';
 

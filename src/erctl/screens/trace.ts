@@ -1,4 +1,4 @@
-import type { TraceDocument } from '../../inspect/trace-document.ts';
+import type { TraceDocument } from '../../egress/inspect/trace-document.ts';
 import type { Screen } from '../console.ts';
 import { capitalise, renderText } from '../table.ts';
 

@@ -1,5 +1,5 @@
-import type { ValidateDocument } from '../../inspect/validate-document.ts';
 import type { Screen } from '../console.ts';
+import type { ValidateDocument } from '../manifests/validate-document.ts';
 import { renderText } from '../table.ts';
 
 /** The screen of `erctl validate`: a line for each problem, as compilers write them, and one for each document. */

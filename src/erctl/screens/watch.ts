@@ -1,4 +1,4 @@
-import type { WatchDocument } from '../../inspect/watch-document.ts';
+import type { WatchDocument } from '../../egress/inspect/watch-document.ts';
 import type { Screen } from '../console.ts';
 import { type Cell, type Column, renderTable, renderText } from '../table.ts';
 import { formatBytes, formatCount } from '../units.ts';

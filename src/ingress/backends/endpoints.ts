@@ -1,9 +1,9 @@
-import type { EndpointSlice, EndpointState, SlicePort } from '../../api/endpoint-slice.ts';
-import type { RouteBackend } from '../../api/route/backend.ts';
-import type { Service, ServicePort } from '../../api/service.ts';
-import type { Address } from '../../model/address.ts';
-import type { Protocol } from '../../model/redirect.ts';
+import type { Address } from '../../base/model/address.ts';
+import type { Protocol } from '../../base/model/redirect.ts';
+import type { EndpointSlice, EndpointState, SlicePort } from '../objects/endpoint-slice.ts';
 import type { Inventory } from '../objects/inventory.ts';
+import type { Service, ServicePort } from '../objects/service.ts';
+import type { RouteBackend } from '../route/backend.ts';
 
 /** One place of a Service that connections can go to. */
 export interface Endpoint {

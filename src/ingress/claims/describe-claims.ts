@@ -1,6 +1,6 @@
-import type { Claim } from '../../api/claims-document.ts';
-import { keyOf } from '../../api/object-meta.ts';
-import type { PortDemand, PortRequest } from '../../api/route/port-demand.ts';
+import { keyOf } from '../../base/read/object-meta.ts';
+import type { PortDemand, PortRequest } from '../route/port-demand.ts';
+import type { Claim } from './claims-document.ts';
 import { type PortAdmissions, portKey } from './ports.ts';
 
 /** Every claim, winners and losers, by port; of one port the winner first. */

@@ -1,4 +1,4 @@
-import type { Route } from '../../api/route/route.ts';
+import type { Route } from '../route/route.ts';
 import { hostOf, parentOf } from './host.ts';
 import type { HostClaimPolicy } from './hosts.ts';
 

@@ -1,5 +1,5 @@
-import { isHostName } from '../../api/object-meta.ts';
-import type { Route } from '../../api/route/route.ts';
+import { isHostName } from '../../base/read/object-meta.ts';
+import type { Route } from '../route/route.ts';
 
 /** How hosts are made and changed by the router (OpenShift's ROUTER_DOMAIN, ROUTER_SUBDOMAIN, ROUTER_OVERRIDE_*). */
 export interface HostPolicy {

@@ -1,6 +1,6 @@
-import type { HttpDemand } from '../../api/route/http-demand.ts';
-import type { Route } from '../../api/route/route.ts';
-import { formatProblem } from '../../model/problem.ts';
+import { formatProblem } from '../../base/model/problem.ts';
+import type { HttpDemand } from '../route/http-demand.ts';
+import type { Route } from '../route/route.ts';
 import { type HostPolicy, hostOf, isServableHost, parentOf } from './host.ts';
 import { byAge } from './order.ts';
 import type { AdmissionPolicy } from './policy.ts';

@@ -1,5 +1,5 @@
-import type { LabelRequirement as Requirement } from '../../api/label-selector.ts';
-import type { Labels } from '../../api/object-meta.ts';
+import type { LabelRequirement as Requirement } from '../../base/read/label-selector.ts';
+import type { Labels } from '../../base/read/object-meta.ts';
 
 /** All conditions must hold; without any everything matches. */
 export type LabelSelector = readonly Requirement[];

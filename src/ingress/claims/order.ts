@@ -1,4 +1,4 @@
-import type { ObjectMeta } from '../../api/object-meta.ts';
+import type { ObjectMeta } from '../../base/read/object-meta.ts';
 
 /** The order of claims: the oldest first, then the lower UID (reference: ingress, claims). */
 export function byAge(

@@ -1,4 +1,4 @@
-import { parsePort } from '../../api/destination.ts';
+import { parsePort } from '../../egress/api/destination.ts';
 
 /** Ports from one to another, both included, 1–65535. */
 export interface PortRange {

@@ -1,6 +1,6 @@
-import type { AskedPort } from '../../api/route/port-annotations.ts';
-import type { PortDemand, PortRequest } from '../../api/route/port-demand.ts';
-import { formatProblem } from '../../model/problem.ts';
+import { formatProblem } from '../../base/model/problem.ts';
+import type { AskedPort } from '../route/port-annotations.ts';
+import type { PortDemand, PortRequest } from '../route/port-demand.ts';
 import { byAge } from './order.ts';
 import type { AdmissionPolicy } from './policy.ts';
 import { formatPortRanges, includesPort } from './port-ranges.ts';

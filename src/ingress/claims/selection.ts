@@ -1,5 +1,5 @@
-import type { Labels } from '../../api/object-meta.ts';
-import type { Route } from '../../api/route/route.ts';
+import type { Labels } from '../../base/read/object-meta.ts';
+import type { Route } from '../route/route.ts';
 import { matchesLabels } from './label-selector.ts';
 import type { AdmissionPolicy } from './policy.ts';
 

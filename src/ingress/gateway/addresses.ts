@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
-import type { GatewayAddress } from '../../api/gateway.ts';
-import { isLinkLocal, parseAddress } from '../../model/address.ts';
+import { isLinkLocal, parseAddress } from '../../base/model/address.ts';
+import type { GatewayAddress } from './gateway.ts';
 
 /** Which addresses a Gateway has, and why it cannot have those that it asks for. */
 export interface AddressVerdict {

@@ -1,10 +1,9 @@
-import type { Gateway, GatewayListener, ListenerReading } from '../../api/gateway.ts';
-import type { GatewayClass } from '../../api/gateway-class.ts';
-import type { L4Route } from '../../api/l4-route.ts';
-import { keyOf } from '../../api/object-meta.ts';
+import { keyOf } from '../../base/read/object-meta.ts';
 import type { PortAdmissions } from '../claims/ports.ts';
 import { judgeAddresses } from './addresses.ts';
 import { type ConditionDraft, no, yes } from './conditions.ts';
+import type { Gateway, GatewayListener, ListenerReading } from './gateway.ts';
+import type { GatewayClass } from './gateway-class.ts';
 import {
   chooseClasses,
   type GatewayObjects,
@@ -14,6 +13,7 @@ import {
   isOurs,
   kindOfRoute,
 } from './gateways.ts';
+import type { L4Route } from './l4-route.ts';
 import { type ParentReport, reportParents, type ServiceLookup } from './parent-status.ts';
 
 /** What became of one listener (Gateway API, ListenerStatus). */

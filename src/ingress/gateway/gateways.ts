@@ -1,14 +1,14 @@
-import type { Gateway, GatewayListener } from '../../api/gateway.ts';
-import type { GatewayClass } from '../../api/gateway-class.ts';
-import type { L4Route, ParentRef } from '../../api/l4-route.ts';
-import type { Labels } from '../../api/object-meta.ts';
-import type { ReferenceGrant } from '../../api/reference-grant.ts';
-import type { RouteBackend } from '../../api/route/backend.ts';
-import type { PortRequest } from '../../api/route/port-demand.ts';
-import { clusterNames } from '../../cluster/names.ts';
+import { clusterNames } from '../../base/kubernetes/names.ts';
+import type { Labels } from '../../base/read/object-meta.ts';
 import { matchesLabels } from '../claims/label-selector.ts';
 import { byAgeAndName } from '../claims/order.ts';
+import type { RouteBackend } from '../route/backend.ts';
+import type { PortRequest } from '../route/port-demand.ts';
 import { judgeAddresses } from './addresses.ts';
+import type { Gateway, GatewayListener } from './gateway.ts';
+import type { GatewayClass } from './gateway-class.ts';
+import type { L4Route, ParentRef } from './l4-route.ts';
+import type { ReferenceGrant } from './reference-grant.ts';
 
 /** What the ports of Gateways are made of. */
 export interface GatewayObjects {

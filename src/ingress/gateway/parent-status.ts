@@ -1,8 +1,8 @@
-import type { Gateway } from '../../api/gateway.ts';
-import type { L4Route, ParentRef } from '../../api/l4-route.ts';
-import type { Service } from '../../api/service.ts';
+import type { Service } from '../objects/service.ts';
 import { type ConditionDraft, no, yes } from './conditions.ts';
+import type { Gateway } from './gateway.ts';
 import { type GatewayObjects, isAllowed, isGranted, isMeant, kindOfRoute, takesKind } from './gateways.ts';
+import type { L4Route, ParentRef } from './l4-route.ts';
 
 /** What became of a route's wish to be attached (Gateway API, RouteParentStatus). */
 export interface ParentReport {

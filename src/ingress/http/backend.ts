@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { RouteBackend } from '../../api/route/backend.ts';
-import type { HttpDemand, Termination } from '../../api/route/http-demand.ts';
-import type { Route } from '../../api/route/route.ts';
-import type { Backend, Balance, HttpBackend, Server } from '../../haproxy/model.ts';
-import { formatPrefix } from '../../model/address.ts';
+import { formatPrefix } from '../../base/model/address.ts';
 import { type Endpoint, type EndpointFinder, listIdled, usedState } from '../backends/endpoints.ts';
+import type { Backend, Balance, HttpBackend, Server } from '../haproxy/model.ts';
+import type { RouteBackend } from '../route/backend.ts';
+import type { HttpDemand, Termination } from '../route/http-demand.ts';
+import type { Route } from '../route/route.ts';
 import { rewriteOf } from './rewrite.ts';
 
 /** What the router does where a Route says nothing. */

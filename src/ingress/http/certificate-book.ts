@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { HttpDemand, RouteTls } from '../../api/route/http-demand.ts';
-import type { Route } from '../../api/route/route.ts';
-import type { Secret } from '../../api/secret.ts';
-import { formatProblem, type Parsed } from '../../model/problem.ts';
+import { formatProblem, type Parsed } from '../../base/model/problem.ts';
+import type { Secret } from '../objects/secret.ts';
+import type { HttpDemand, RouteTls } from '../route/http-demand.ts';
+import type { Route } from '../route/route.ts';
 import { checkAuthorities, checkKeyPair, type KeyPair } from './certificate.ts';
 
 /** What is known of a Secret that a Route refers to. */

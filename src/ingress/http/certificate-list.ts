@@ -1,4 +1,4 @@
-import type { Certificate } from '../../haproxy/model.ts';
+import type { Certificate } from '../haproxy/model.ts';
 import type { ServedRoute } from './served-route.ts';
 import { nameOf } from './sites.ts';
 

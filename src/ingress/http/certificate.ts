@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import type { Parsed, Problem } from '../../model/problem.ts';
+import type { Parsed, Problem } from '../../base/model/problem.ts';
 import { hasWeakSignature, type PemBlock, readPem } from './pem.ts';
 
 /** A key with its certificate and chain, checked. */

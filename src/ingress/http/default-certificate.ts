@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { formatProblem } from '../../model/problem.ts';
+import { formatProblem } from '../../base/model/problem.ts';
 import { checkKeyPair } from './certificate.ts';
 
 /** Where the default certificate is; the first that is given counts (OpenShift's DEFAULT_CERTIFICATE*). */

@@ -1,6 +1,6 @@
-import type { Claim } from '../../api/claims-document.ts';
-import type { HttpDemand } from '../../api/route/http-demand.ts';
-import type { Route } from '../../api/route/route.ts';
+import type { Claim } from '../claims/claims-document.ts';
+import type { HttpDemand } from '../route/http-demand.ts';
+import type { Route } from '../route/route.ts';
 import type { DesiredSites } from './desired.ts';
 
 /** Every claim of a host and path, winners and losers, by host. */

@@ -1,12 +1,12 @@
-import type { HttpDemand } from '../../api/route/http-demand.ts';
-import type { Route } from '../../api/route/route.ts';
-import type { Backend, Certificate, Passthrough, Site } from '../../haproxy/model.ts';
 import { EndpointFinder, serviceKeyOf } from '../backends/endpoints.ts';
 import { HostGroups } from '../claims/host-groups.ts';
 import { decideHosts, type HostClaimPolicy, type RefusedHost } from '../claims/hosts.ts';
 import type { AdmissionPolicy } from '../claims/policy.ts';
 import { isSelected } from '../claims/selection.ts';
+import type { Backend, Certificate, Passthrough, Site } from '../haproxy/model.ts';
 import type { Changes, Inventory } from '../objects/inventory.ts';
+import type { HttpDemand } from '../route/http-demand.ts';
+import type { Route } from '../route/route.ts';
 import { type HttpDefaults, makeBackend } from './backend.ts';
 import type { KeyPair } from './certificate.ts';
 import { CertificateBook, type SecretLookup } from './certificate-book.ts';

@@ -1,7 +1,7 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
-import type { HaproxyReport } from '../../api/haproxy-report.ts';
-import type { EngineReport } from '../../haproxy/report.ts';
+import type { EngineReport } from '../haproxy/report.ts';
+import type { HaproxyReport } from './haproxy-report-document.ts';
 
 /** More old workers than these are not left by reloads that end in time. */
 const maxOldWorkers = 2;

@@ -1,4 +1,4 @@
-import type { Capture, HeaderAction } from '../../haproxy/model.ts';
+import type { Capture, HeaderAction } from '../haproxy/model.ts';
 
 const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,255}$/;
 

@@ -1,7 +1,7 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { ObjectMeta } from '../../api/object-meta.ts';
-import type { HaproxyEngine } from '../../haproxy/engine.ts';
-import type { StatRow } from '../../haproxy/stats.ts';
+import type { ObjectMeta } from '../../base/read/object-meta.ts';
+import type { HaproxyEngine } from '../haproxy/engine.ts';
+import type { StatRow } from '../haproxy/stats.ts';
 import type { DesiredSites } from './desired.ts';
 
 /** What HAProxy counts, by the names of OpenShift's router: the field of its statistics, and what it means. */

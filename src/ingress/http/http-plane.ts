@@ -1,9 +1,9 @@
-import type { DaemonLog } from '../../daemon/log.ts';
-import { HaproxyEngine } from '../../haproxy/engine.ts';
-import type { HttpState, Settings } from '../../haproxy/model.ts';
-import type { ApplyOutcome } from '../../haproxy/report.ts';
+import type { DaemonLog } from '../../base/daemon/log.ts';
+import type { DataPlane, PlaneHost, PlaneReport } from '../agent/plane.ts';
+import { HaproxyEngine } from '../haproxy/engine.ts';
+import type { HttpState, Settings } from '../haproxy/model.ts';
+import type { ApplyOutcome } from '../haproxy/report.ts';
 import type { Inventory, Journal } from '../objects/inventory.ts';
-import type { DataPlane, PlaneHost, PlaneReport } from '../plane.ts';
 import type { DefaultCertificate } from './default-certificate.ts';
 import { type DesiredSites, type HttpDesiredSettings, SitePlanner } from './desired.ts';
 import { readConnectionLimit } from './file-limit.ts';

@@ -1,4 +1,4 @@
-import type { OptionRow } from '../../daemon/table.ts';
+import type { OptionRow } from '../../base/daemon/table.ts';
 
 const time = 'TIME';
 

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { parsePort } from '../../api/destination.ts';
-import { durationCure, parseDuration } from '../../api/duration.ts';
-import { isHostName } from '../../api/object-meta.ts';
-import type { OptionReader } from '../../daemon/reader.ts';
-import type { Balance, Settings } from '../../haproxy/model.ts';
-import { parseAddress } from '../../model/address.ts';
+import type { OptionReader } from '../../base/daemon/reader.ts';
+import { parseAddress } from '../../base/model/address.ts';
+import { durationCure, parseDuration } from '../../base/read/duration.ts';
+import { isHostName } from '../../base/read/object-meta.ts';
+import { parsePort } from '../../egress/api/destination.ts';
 import type { HostClaimPolicy } from '../claims/hosts.ts';
+import type { Balance, Settings } from '../haproxy/model.ts';
 import { checkAuthorities } from './certificate.ts';
 import { parseCiphers } from './ciphers.ts';
 import type { DefaultCertificateSources } from './default-certificate.ts';

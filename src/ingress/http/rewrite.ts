@@ -1,4 +1,4 @@
-import type { Rewrite } from '../../haproxy/model.ts';
+import type { Rewrite } from '../haproxy/model.ts';
 
 /**
  * What `rewrite-target` means on OpenShift's router, where the value is pasted into a line of HAProxy's

@@ -1,8 +1,8 @@
-import { parseSecret } from '../../api/secret.ts';
-import { isRecord } from '../../api/shape.ts';
-import { type KubeApi, KubeError } from '../../cluster/port.ts';
-import { reflect } from '../../cluster/reflector.ts';
+import { type KubeApi, KubeError } from '../../base/kubernetes/cluster-api.ts';
+import { reflect } from '../../base/kubernetes/reflector.ts';
+import { isRecord } from '../../base/read/shape.ts';
 import type { Inventory } from '../objects/inventory.ts';
+import { parseSecret } from '../objects/secret.ts';
 import type { SecretState } from './certificate-book.ts';
 
 /** Secrets that Routes refer to. */

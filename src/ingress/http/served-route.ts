@@ -1,5 +1,5 @@
-import type { Backend } from '../../haproxy/model.ts';
 import type { AdmittedHost } from '../claims/hosts.ts';
+import type { Backend } from '../haproxy/model.ts';
 import type { KeyPair } from './certificate.ts';
 import type { CertificateRefusal } from './certificate-book.ts';
 

@@ -1,5 +1,5 @@
-import type { Passthrough, Site, SitePath } from '../../haproxy/model.ts';
 import { parentOf } from '../claims/host.ts';
+import type { Passthrough, Site, SitePath } from '../haproxy/model.ts';
 import type { ServedRoute } from './served-route.ts';
 
 /** The host of a Route as HAProxy's values have it: `*.example.com` for the names one label below. */

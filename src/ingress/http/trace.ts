@@ -1,6 +1,6 @@
-import type { RequestTrace } from '../../api/request-trace.ts';
 import { parentOf } from '../claims/host.ts';
 import type { DesiredSites } from './desired.ts';
+import type { RequestTrace } from './request-trace-document.ts';
 import type { ServedRoute } from './served-route.ts';
 
 /** A request that is asked about. */

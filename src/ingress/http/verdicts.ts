@@ -1,7 +1,7 @@
-import type { HttpDemand } from '../../api/route/http-demand.ts';
-import { formatProblem } from '../../model/problem.ts';
+import { formatProblem } from '../../base/model/problem.ts';
+import type { Verdict } from '../agent/plane.ts';
 import { describeBackends, type EndpointFinder } from '../backends/endpoints.ts';
-import type { Verdict } from '../plane.ts';
+import type { HttpDemand } from '../route/http-demand.ts';
 import type { DesiredSites } from './desired.ts';
 import type { ServedRoute } from './served-route.ts';
 

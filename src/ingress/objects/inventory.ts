@@ -1,6 +1,6 @@
-import type { EndpointSlice } from '../../api/endpoint-slice.ts';
-import { type ClusterObject, type Kind, kindNames, objectKey, type ValueOfKind } from '../../api/kinds.ts';
-import type { Labels } from '../../api/object-meta.ts';
+import type { Labels } from '../../base/read/object-meta.ts';
+import type { EndpointSlice } from './endpoint-slice.ts';
+import { type ClusterObject, type Kind, kindNames, objectKey, type ValueOfKind } from './kinds.ts';
 
 const noSlices: readonly EndpointSlice[] = [];
 

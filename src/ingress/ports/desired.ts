@@ -1,12 +1,12 @@
-import type { PortDemand, PortRequest } from '../../api/route/port-demand.ts';
-import type { IngressPort } from '../../model/ingress.ts';
 import { EndpointFinder, serviceKeyOf } from '../backends/endpoints.ts';
 import type { AdmissionPolicy } from '../claims/policy.ts';
 import { decidePorts, type PortAdmissions } from '../claims/ports.ts';
 import { isSelected } from '../claims/selection.ts';
 import { type GatewayObjects, listListenerRequests } from '../gateway/gateways.ts';
 import type { Changes, Inventory } from '../objects/inventory.ts';
+import type { PortDemand, PortRequest } from '../route/port-demand.ts';
 import { type DesiredState, limitEndpoints } from './endpoint-quota.ts';
+import type { IngressPort } from './model.ts';
 import { type PortDefaults, PortResolver } from './resolve.ts';
 
 /** What is known of the node and its endpoints when ports are computed. */

@@ -1,5 +1,5 @@
-import type { IngressPort } from '../../model/ingress.ts';
 import { type AdmittedPorts, type PortAdmissions, type RefusedPorts, refuseQuota } from '../claims/ports.ts';
+import type { IngressPort } from './model.ts';
 
 /** Everything about ports that follows from the objects, at one moment. */
 export interface DesiredState {

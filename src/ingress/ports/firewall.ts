@@ -1,6 +1,6 @@
-import type { ForeignTable } from '../../firewall/chain.ts';
-import { walkChain } from '../../firewall/walk.ts';
-import type { IngressPort } from '../../model/ingress.ts';
+import type { ForeignTable } from '../../base/firewall/chain.ts';
+import { walkChain } from '../../base/firewall/walk.ts';
+import type { IngressPort } from './model.ts';
 
 /** More ports than these, and endpoints of each, are not followed: a firewall that singles out one of thousands is rare. */
 const followed = 64;

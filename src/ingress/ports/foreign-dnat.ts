@@ -1,7 +1,7 @@
-import type { ForeignChain, ForeignRule, ForeignTable, Probe } from '../../firewall/chain.ts';
-import type { Address } from '../../model/address.ts';
-import type { IngressPort } from '../../model/ingress.ts';
+import type { ForeignChain, ForeignRule, ForeignTable, Probe } from '../../base/firewall/chain.ts';
+import type { Address } from '../../base/model/address.ts';
 import { portKey } from '../claims/ports.ts';
+import type { IngressPort } from './model.ts';
 
 /** A rule of somebody else that translates connections to a port of the node. */
 export interface ForeignDnat {

@@ -1,5 +1,5 @@
-import type { Family } from '../../model/address.ts';
-import type { Forwarding, IngressPort } from '../../model/ingress.ts';
+import type { Family } from '../../base/model/address.ts';
+import type { Forwarding, IngressPort } from './model.ts';
 
 const settings = { 4: 'net.ipv4.ip_forward', 6: 'net.ipv6.conf.all.forwarding' } as const;
 

@@ -1,8 +1,8 @@
 import { connect } from 'node:net';
-import type { Address } from '../../model/address.ts';
-import type { IngressPort } from '../../model/ingress.ts';
+import type { Address } from '../../base/model/address.ts';
 import { endpointKey } from '../backends/endpoints.ts';
 import type { DesiredState } from './endpoint-quota.ts';
+import type { IngressPort } from './model.ts';
 
 /** One endpoint to be checked. */
 export interface CheckTarget {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { Protocol } from '../../model/redirect.ts';
+import type { Protocol } from '../../base/model/redirect.ts';
 import { portKey } from '../claims/ports.ts';
 
 /** Tables of sockets below `/proc/net`, and the state in which each takes what comes from outside. */

@@ -1,12 +1,12 @@
 import { networkInterfaces } from 'node:os';
-import { readIptables } from '../../firewall/iptables.ts';
-import { readNftables } from '../../firewall/nftables.ts';
-import { type Address, type Family, parseAddress } from '../../model/address.ts';
-import type { IngressPort } from '../../model/ingress.ts';
+import { readIptables } from '../../base/firewall/iptables.ts';
+import { readNftables } from '../../base/firewall/nftables.ts';
+import { type Address, type Family, parseAddress } from '../../base/model/address.ts';
 import { describeFirewall } from './firewall.ts';
 import { describeForeignDnat, type ForeignDnat, findForeignDnat } from './foreign-dnat.ts';
 import { describeUnforwarded, listUnforwarded } from './forwarding.ts';
-import type { PortKernel } from './kernel.ts';
+import type { PortKernel } from './kernel-api.ts';
+import type { IngressPort } from './model.ts';
 
 /** What a {@link NodeWatch} looks at. */
 export interface NodeWatchParts {

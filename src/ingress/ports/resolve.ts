@@ -1,9 +1,9 @@
-import type { RouteBackend } from '../../api/route/backend.ts';
-import type { PortDemand } from '../../api/route/port-demand.ts';
-import type { Family } from '../../model/address.ts';
-import type { Balance, IngressPort, WeightedEndpoint } from '../../model/ingress.ts';
-import type { Protocol } from '../../model/redirect.ts';
+import type { Family } from '../../base/model/address.ts';
+import type { Protocol } from '../../base/model/redirect.ts';
 import { type EndpointFinder, endpointKey, serviceKeyOf, usedState } from '../backends/endpoints.ts';
+import type { RouteBackend } from '../route/backend.ts';
+import type { PortDemand } from '../route/port-demand.ts';
+import type { Balance, IngressPort, WeightedEndpoint } from './model.ts';
 
 /** What the router does where a Route says nothing. */
 export interface PortDefaults {

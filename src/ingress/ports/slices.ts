@@ -1,6 +1,6 @@
-import type { IngressPort } from '../../model/ingress.ts';
-import { protocolNumbers } from '../../model/redirect.ts';
+import { protocolNumbers } from '../../base/model/redirect.ts';
 import type { DesiredState } from './endpoint-quota.ts';
+import type { IngressPort } from './model.ts';
 
 /** So many ports, and endpoints of them, are put in force at a time. */
 const limits = { ports: 500, endpoints: 20_000 } as const;

@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { PortTraffic } from '../../model/traffic.ts';
+import type { PortTraffic } from './traffic.ts';
 
 /** One port of a Route, or of a listener of a Gateway, for labels. */
 export interface NamedPort {

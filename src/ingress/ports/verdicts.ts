@@ -1,8 +1,8 @@
-import type { PortRequest } from '../../api/route/port-demand.ts';
-import type { IngressPort } from '../../model/ingress.ts';
+import type { Verdict } from '../agent/plane.ts';
 import { describeBackends, type EndpointFinder } from '../backends/endpoints.ts';
 import { type AdmittedPorts, type PortAdmissions, portKey } from '../claims/ports.ts';
-import type { Verdict } from '../plane.ts';
+import type { PortRequest } from '../route/port-demand.ts';
+import type { IngressPort } from './model.ts';
 
 /** What authors are told of beside the decisions about their ports. */
 export interface VerdictContext {

@@ -1,8 +1,8 @@
-import type { Kind } from '../../api/kinds.ts';
-import { keyOf } from '../../api/object-meta.ts';
-import type { KubeApi } from '../../cluster/port.ts';
-import type { DaemonLog } from '../../daemon/log.ts';
+import type { DaemonLog } from '../../base/daemon/log.ts';
+import type { KubeApi } from '../../base/kubernetes/cluster-api.ts';
+import { keyOf } from '../../base/read/object-meta.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
+import type { Kind } from '../objects/kinds.ts';
 import type { ObjectObserver } from '../objects/source/kubernetes.ts';
 import { planGateway, planGatewayClass, planL4Route } from './plan-gateway.ts';
 import { planRoute } from './plan-route.ts';

@@ -1,4 +1,4 @@
-import { isRecord } from '../../api/shape.ts';
+import { isRecord } from '../../base/read/shape.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
 import { planGateway, planGatewayClass, planL4Route } from './plan-gateway.ts';
 import type { StatusChange } from './status-writer.ts';

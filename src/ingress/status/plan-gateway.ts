@@ -1,5 +1,5 @@
-import { isRecord } from '../../api/shape.ts';
-import { parseAddress } from '../../model/address.ts';
+import { parseAddress } from '../../base/model/address.ts';
+import { isRecord } from '../../base/read/shape.ts';
 import type { ConditionDraft } from '../gateway/conditions.ts';
 import type { GatewayClassReport, GatewayReport, RouteReport } from '../gateway/gateway-status.ts';
 import type { SeenObject, StatusChange } from './status-writer.ts';

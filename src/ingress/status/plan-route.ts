@@ -1,4 +1,4 @@
-import { isRecord } from '../../api/shape.ts';
+import { isRecord } from '../../base/read/shape.ts';
 import { makeIngress, type RouteIngress, type RouterIdentity, type RouteStatus } from './status.ts';
 import type { SeenObject, StatusChange } from './status-writer.ts';
 

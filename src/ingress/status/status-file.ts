@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod/mini';
-import { keyOf } from '../../api/object-meta.ts';
-import { writeWhole } from '../../files/write-whole.ts';
+import { writeWhole } from '../../base/files/write-whole.ts';
+import { keyOf } from '../../base/read/object-meta.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
 import { GatewayFileStatuses } from './gateway-file.ts';
 import { makeIngress, type RouteIngress, type RouterIdentity, type RouteStatus, type StatusSink } from './status.ts';

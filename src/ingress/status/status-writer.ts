@@ -1,7 +1,7 @@
-import { type Kind, kinds } from '../../api/kinds.ts';
-import { isRecord } from '../../api/shape.ts';
-import { type KubeApi, KubeError, versionOf } from '../../cluster/port.ts';
-import type { DaemonLog } from '../../daemon/log.ts';
+import type { DaemonLog } from '../../base/daemon/log.ts';
+import { type KubeApi, KubeError, versionOf } from '../../base/kubernetes/cluster-api.ts';
+import { isRecord } from '../../base/read/shape.ts';
+import { type Kind, kinds } from '../objects/kinds.ts';
 
 /** What decides whether this process writes. */
 export interface Leadership {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { parseNetConf } from '../../../src/api/net-conf.ts';
-import { renderDocumentSchema } from '../../../src/inspect/render-document.ts';
-import { validateDocumentSchema } from '../../../src/inspect/validate-document.ts';
+import { parseNetConf } from '../../../src/egress/api/net-conf.ts';
+import { renderDocumentSchema } from '../../../src/erctl/manifests/render-document.ts';
+import { validateDocumentSchema } from '../../../src/erctl/manifests/validate-document.ts';
 import { assertGolden } from '../../golden.ts';
 import { call } from './call.ts';
 

@@ -1,9 +1,9 @@
-import type { ClaimsDocument } from '../../../src/api/claims-document.ts';
-import type { ListDocument } from '../../../src/inspect/list-document.ts';
-import type { InspectDocument, RouterReport } from '../../../src/inspect/report-document.ts';
-import type { TraceDocument } from '../../../src/inspect/trace-document.ts';
-import type { ValidateDocument } from '../../../src/inspect/validate-document.ts';
-import type { WatchDocument } from '../../../src/inspect/watch-document.ts';
+import type { ListDocument } from '../../../src/egress/inspect/list-document.ts';
+import type { InspectDocument, RouterReport } from '../../../src/egress/inspect/report-document.ts';
+import type { TraceDocument } from '../../../src/egress/inspect/trace-document.ts';
+import type { WatchDocument } from '../../../src/egress/inspect/watch-document.ts';
+import type { ValidateDocument } from '../../../src/erctl/manifests/validate-document.ts';
+import type { ClaimsDocument } from '../../../src/ingress/claims/claims-document.ts';
 
 const live = { connections: 12, packets: 48_213, bytes: 61_204_871 };
 const idle = { connections: 0, packets: 0, bytes: 0 };

@@ -1,8 +1,8 @@
-import { type EndpointSlice, parseEndpointSlice } from '../../../src/api/endpoint-slice.ts';
-import type { PortRequest } from '../../../src/api/route/port-demand.ts';
-import { parseRoute, type Route } from '../../../src/api/route/route.ts';
-import { parseService, type Service } from '../../../src/api/service.ts';
-import { formatProblem } from '../../../src/model/problem.ts';
+import { formatProblem } from '../../../src/base/model/problem.ts';
+import { type EndpointSlice, parseEndpointSlice } from '../../../src/ingress/objects/endpoint-slice.ts';
+import { parseService, type Service } from '../../../src/ingress/objects/service.ts';
+import type { PortRequest } from '../../../src/ingress/route/port-demand.ts';
+import { parseRoute, type Route } from '../../../src/ingress/route/route.ts';
 
 /** The Route of the TCP router's documentation, word for word. */
 export const documentedRoute = {

@@ -1,9 +1,9 @@
 import { hash } from 'node:crypto';
-import { type Kind, kinds, readKind } from '../../../api/kinds.ts';
-import { isRecord } from '../../../api/shape.ts';
-import { type KubeApi, versionOf } from '../../../cluster/port.ts';
-import { ordinaryTimes, type ReflectorTimes, reflect } from '../../../cluster/reflector.ts';
-import { formatProblem } from '../../../model/problem.ts';
+import { type KubeApi, versionOf } from '../../../base/kubernetes/cluster-api.ts';
+import { ordinaryTimes, type ReflectorTimes, reflect } from '../../../base/kubernetes/reflector.ts';
+import { formatProblem } from '../../../base/model/problem.ts';
+import { isRecord } from '../../../base/read/shape.ts';
+import { type Kind, kinds, readKind } from '../kinds.ts';
 import type { ObjectSource, SourceSink } from './source.ts';
 
 /** What is taken from a cluster. */

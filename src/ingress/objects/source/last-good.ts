@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeWhole } from '../../../files/write-whole.ts';
+import { writeWhole } from '../../../base/files/write-whole.ts';
 import { versionOfFile } from './manifest-file.ts';
 
 /** Milliseconds after which a good file is copied: off the way of changes. */

@@ -1,9 +1,9 @@
 import { hash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { LineCounter, parseAllDocuments } from 'yaml';
-import { type ClusterObject, objectKey, type ReadingContext, readObject } from '../../../api/kinds.ts';
-import { isRecord } from '../../../api/shape.ts';
-import { formatProblem } from '../../../model/problem.ts';
+import { formatProblem } from '../../../base/model/problem.ts';
+import { isRecord } from '../../../base/read/shape.ts';
+import { type ClusterObject, objectKey, type ReadingContext, readObject } from '../kinds.ts';
 
 /** The objects of one file. */
 export interface ManifestFile {

@@ -1,4 +1,4 @@
-import type { ClusterObject } from '../../../api/kinds.ts';
+import type { ClusterObject } from '../kinds.ts';
 import { nameOfObject } from './manifest-file.ts';
 
 /** What became of an object when a file changed. */

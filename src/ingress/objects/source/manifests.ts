@@ -1,6 +1,6 @@
 import { type FSWatcher, readdirSync, watch } from 'node:fs';
 import { join } from 'node:path';
-import { type ClusterObject, objectKey, type ReadingContext } from '../../../api/kinds.ts';
+import { type ClusterObject, objectKey, type ReadingContext } from '../kinds.ts';
 import { LastGoodFiles } from './last-good.ts';
 import { type ManifestFile, readManifestFile, versionOfFile } from './manifest-file.ts';
 import { ManifestIndex } from './manifest-index.ts';

@@ -1,4 +1,4 @@
-import type { ClusterObject, Kind } from '../../../api/kinds.ts';
+import type { ClusterObject, Kind } from '../kinds.ts';
 
 /** Where a source tells what it finds. */
 export interface SourceSink {

@@ -1,0 +1,67 @@
+import { parseArgs } from 'node:util';
+import { showValue } from '../read/show-value.ts';
+import type { OptionTable } from './table.ts';
+
+/** Environment variables of a process. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Thrown for options that cannot be followed; the message has one line for each. */
+export class OptionsError extends Error {}
+
+type Flags = Readonly<Record<string, string | boolean | undefined>>;
+
+/** Reads options one by one: the flag, else the variable, else the default. Gathers what is wrong with them. */
+export class OptionReader<Name extends string> {
+  readonly problems: string[] = [];
+  readonly #table: OptionTable<Name>;
+  readonly #flags: Flags;
+  readonly #environment: Environment;
+
+  /** Throws an {@link OptionsError} for a flag that is not in the table. */
+  constructor(table: OptionTable<Name>, args: readonly string[], environment: Environment) {
+    this.#table = table;
+    this.#flags = parseFlags(table, args);
+    this.#environment = environment;
+  }
+
+  /** The value, or undefined where there is none, or where it is wrong: then `cure` says what would be right. */
+  read<Value>(name: Name, parse: (text: string) => Value | undefined, cure = ''): Value | undefined {
+    const { variable, initial } = this.#table[name];
+    const flag = this.#flags[name];
+    // An empty variable is what manifests write for "not set".
+    const fromVariable = variable === undefined ? undefined : this.#environment[variable] || undefined;
+    const text = typeof flag === 'string' ? flag : (fromVariable ?? initial);
+    if (text === undefined) return undefined;
+    const value = parse(text);
+    if (value !== undefined) return value;
+    const place = typeof flag === 'string' || variable === undefined ? `--${name}` : variable;
+    this.problems.push(`${place} ${showValue(text)}: ${cure}`);
+    return undefined;
+  }
+
+  /** Whether a switch is set: by its flag, or by a variable that says `true`. */
+  isSet(name: Name): boolean {
+    if (this.#flags[name] === true) return true;
+    const { variable } = this.#table[name];
+    return variable !== undefined && this.#environment[variable] === 'true';
+  }
+
+  /** Throws an {@link OptionsError} that names every wrong option, what was given and what was expected. */
+  finish(): void {
+    if (this.problems.length > 0) throw new OptionsError(this.problems.join('\n'));
+  }
+}
+
+function parseFlags(table: OptionTable<string>, args: readonly string[]): Flags {
+  const options = Object.fromEntries(
+    Object.entries(table).map(([name, { value }]) => [
+      name,
+      { type: value === undefined ? ('boolean' as const) : ('string' as const) },
+    ]),
+  );
+  try {
+    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values as Flags;
+  } catch (error) {
+    throw new OptionsError(`${error instanceof Error ? error.message : String(error)} (--help lists all options)`);
+  }
+}

@@ -1,0 +1,147 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isRecord } from '../read/shape.ts';
+import { type KubeApi, KubeError, type Query, versionOf, type WatchEvent } from './cluster-api.ts';
+
+/** Who is told what a {@link reflect} sees. */
+export interface ReflectorHandler {
+  /** All objects of the kind; never a part of them. */
+  replace(objects: readonly unknown[]): void;
+  put(object: unknown): void;
+  remove(object: unknown): void;
+  /** The server does not know the kind. */
+  absent(): void;
+  /** What keeps the newest state from being known, and HTTP's status; undefined: nothing any more. */
+  report(problem: string | undefined, status?: number): void;
+}
+
+/** Times of a reflector, in milliseconds. */
+export interface ReflectorTimes {
+  /** The first pause after a failure; each further one is twice as long. */
+  readonly firstPause: number;
+  readonly longestPause: number;
+  /** Between two looks for a kind that the server does not know. */
+  readonly absentPause: number;
+}
+
+export const ordinaryTimes: ReflectorTimes = { firstPause: 200, longestPause: 30_000, absentPause: 8_000 };
+
+/** Objects of one page of a list. */
+const pageSize = 500;
+
+/** Seconds after which the server ends a watch. */
+const watchSeconds = 290;
+
+/**
+ * Follows all objects of a kind for ever: lists them whole, then watches from there; goes on from the
+ * last event or bookmark after an interruption, and lists again when the server has forgotten that
+ * (410). Returns when `signal` says so; never throws.
+ *
+ * @param random 0–1, spreads the agents of many nodes after the server was away
+ * @param selection parameters such as `labelSelector`, for lists and watches
+ */
+export async function reflect(
+  api: KubeApi,
+  path: string,
+  handler: ReflectorHandler,
+  signal: AbortSignal,
+  times: ReflectorTimes = ordinaryTimes,
+  random: () => number = Math.random,
+  selection: Query = {},
+): Promise<void> {
+  let version: string | undefined;
+  let failures = 0;
+  while (!signal.aborted) {
+    const before = version;
+    try {
+      if (version === undefined) {
+        const list = await listWhole(api, path, selection, signal);
+        handler.replace(list.items);
+        version = list.version;
+        handler.report(undefined);
+      }
+      const query = { ...selection, resourceVersion: version, allowWatchBookmarks: true, timeoutSeconds: watchSeconds };
+      const onEvent = (event: WatchEvent) => {
+        version = follow(event, handler) ?? version;
+        failures = 0;
+        handler.report(undefined);
+      };
+      await api.watch(path, query, onEvent, signal);
+      handler.report(undefined);
+      // A server that ends every watch at once must not be asked in a circle.
+      if (version === before) failures++;
+      else failures = 0;
+      await pause(failures === 0 ? 0 : pauseAfter(Math.min(failures, 3), times, random), signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      const { status, retryAfter } = error instanceof KubeError ? error : { status: 0, retryAfter: undefined };
+      failures++;
+      if (status === 410) {
+        version = undefined;
+        // The first time is part of the protocol, and no reason to wait.
+        await pause(failures === 1 ? 0 : pauseAfter(failures, times, random), signal);
+        continue;
+      }
+      if (status === 404) {
+        handler.absent();
+        // Spread, and never longer: an API that appears is to be noticed within ten seconds.
+        await pause(times.absentPause * (0.75 + 0.25 * random()), signal);
+        continue;
+      }
+      handler.report(error instanceof Error ? error.message : String(error), status);
+      await pause(Math.max(retryAfter ?? 0, pauseAfter(failures, times, random)), signal);
+    }
+  }
+}
+
+/** Tells an event; returns the version from which a watch can go on. */
+function follow({ type, object }: WatchEvent, handler: ReflectorHandler): string | undefined {
+  switch (type) {
+    case 'ADDED':
+    case 'MODIFIED':
+      handler.put(object);
+      break;
+    case 'DELETED':
+      handler.remove(object);
+      break;
+    case 'BOOKMARK':
+      break;
+  }
+  return versionOf(object);
+}
+
+/** All pages of a list, of one version. A page that comes too late (410) fails the whole. */
+async function listWhole(
+  api: KubeApi,
+  path: string,
+  selection: Query,
+  signal: AbortSignal,
+): Promise<{ readonly items: readonly unknown[]; readonly version: string }> {
+  const items: unknown[] = [];
+  let token = '';
+  let version: string | undefined;
+  do {
+    const page = await api.get(
+      path,
+      { ...selection, limit: pageSize, ...(token !== '' && { continue: token }) },
+      signal,
+    );
+    version = versionOf(page);
+    if (!isRecord(page) || !Array.isArray(page.items) || version === undefined) {
+      throw new KubeError(`Cannot list ${path}: the answer is no list`, 0);
+    }
+    for (const item of page.items) items.push(item);
+    const next = isRecord(page.metadata) ? page.metadata.continue : undefined;
+    token = typeof next === 'string' ? next : '';
+  } while (token !== '');
+  return { items, version };
+}
+
+function pauseAfter(failures: number, times: ReflectorTimes, random: () => number): number {
+  const full = Math.min(times.longestPause, times.firstPause * 2 ** (failures - 1));
+  return full / 2 + (full / 2) * random();
+}
+
+async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  // An aborted pause is the end, which the loop sees by itself.
+  await sleep(milliseconds, undefined, { signal }).catch(() => undefined);
+}

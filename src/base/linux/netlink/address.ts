@@ -1,0 +1,66 @@
+// A codec of our own, because the package's takes longer to load than an ADD can spare: README.md.
+import type { AttrStream } from 'netlink/dist/structs.js';
+import { addressFromBytes, lastAddressOf, type Prefix } from '../../model/address.ts';
+import { familyNumber, littleEndian, pushAddress, pushNumber, readAttributes } from './attributes.ts';
+import { flag, type NetlinkSocket } from './socket.ts';
+
+const type = { newAddress: 20, deleteAddress: 21, getAddress: 22 } as const;
+const attribute = { address: 1, local: 2, broadcast: 4, flags: 8 } as const;
+const noDuplicateDetection = 0x02;
+
+/** An address with the index of its link. */
+export interface IndexedAddress {
+  readonly linkIndex: number;
+  readonly prefix: Prefix;
+}
+
+/**
+ * All addresses of the socket's namespace; where the socket checks strictly and the kernel can, only those
+ * of one link. Throws {@link NetlinkError}.
+ */
+export function listAddresses(socket: NetlinkSocket, linkIndex = 0): IndexedAddress[] {
+  return socket
+    .request(type.getAddress, flag.dump, (out) => {
+      // struct ifaddrmsg
+      const header = Buffer.alloc(8);
+      new DataView(header.buffer, header.byteOffset).setUint32(4, linkIndex, littleEndian);
+      out.emit(header);
+    })
+    .flatMap(({ data }) => {
+      const attributes = readAttributes(data.subarray(8));
+      // On point-to-point links `address` is the peer; `local` is ours.
+      const bytes = attributes.get(attribute.local) ?? attributes.get(attribute.address);
+      if (bytes === undefined) return [];
+      const linkIndex = new DataView(data.buffer, data.byteOffset, 8).getUint32(4, littleEndian);
+      return [{ linkIndex, prefix: { address: addressFromBytes(bytes), length: data[1] ?? 0 } }];
+    });
+}
+
+/**
+ * Adds an address. An IPv6 address is usable at once: waiting for duplicate address detection would
+ * hold up the pod for a second or more, and the address is reserved for us. Throws
+ * {@link NetlinkError} (`EEXIST`: it is there already).
+ */
+export function addAddress(socket: NetlinkSocket, linkIndex: number, prefix: Prefix): void {
+  socket.request(type.newAddress, flag.create | flag.exclusive, (out: AttrStream) => {
+    writeAddress(out, linkIndex, prefix);
+    if (prefix.address.family === 6) pushNumber(out, attribute.flags, noDuplicateDetection);
+    else if (prefix.length < 31) pushAddress(out, attribute.broadcast, lastAddressOf(prefix));
+  });
+}
+
+/** Deletes an address. Throws {@link NetlinkError} (`EADDRNOTAVAIL`: there is none such on the link). */
+export function deleteAddress(socket: NetlinkSocket, linkIndex: number, prefix: Prefix): void {
+  socket.request(type.deleteAddress, 0, (out: AttrStream) => writeAddress(out, linkIndex, prefix));
+}
+
+/** `struct ifaddrmsg` and the address. */
+function writeAddress(out: AttrStream, linkIndex: number, prefix: Prefix): void {
+  const header = Buffer.alloc(8);
+  header[0] = familyNumber(prefix.address.family);
+  header[1] = prefix.length;
+  new DataView(header.buffer, header.byteOffset).setUint32(4, linkIndex, littleEndian);
+  out.emit(header);
+  pushAddress(out, attribute.local, prefix.address);
+  pushAddress(out, attribute.address, prefix.address);
+}

@@ -1,0 +1,161 @@
+// A codec of our own, because the package's takes longer to load than an ADD can spare: README.md.
+import type { AttrStream } from 'netlink/dist/structs.js';
+import type { MacvlanMode } from '../../../egress/model/attachment.ts';
+import type { Link } from '../../model/network.ts';
+import { littleEndian, pushNumber, pushText, readAttributes, readNumber, readText } from './attributes.ts';
+import { flag, NetlinkError, type NetlinkReply, type NetlinkSocket } from './socket.ts';
+
+const type = { newLink: 16, deleteLink: 17, getLink: 18 } as const;
+const attribute = { address: 1, name: 3, mtu: 4, link: 5, info: 18, alias: 20, netnsFd: 28, extendedMask: 29 } as const;
+/** Statistics make most of a link's message and nobody here reads them. */
+const skipStatistics = 8;
+const infoAttribute = { kind: 1, data: 2 } as const;
+const macvlanModeAttribute = 1;
+const interfaceUp = 1;
+/** `IFF_LOWER_UP`: the wire, or what is below the link, is there. */
+const lowerUp = 0x10000;
+
+/** `MACVLAN_MODE_*` of `<linux/if_link.h>`. */
+const modeNumbers: Readonly<Record<MacvlanMode, number>> = { private: 1, vepa: 2, bridge: 4, passthru: 8 };
+
+/** All links of the socket's namespace. Throws {@link NetlinkError}. */
+export function listLinks(socket: NetlinkSocket): Link[] {
+  return socket
+    .request(type.getLink, flag.dump, (out) => {
+      writeHeader(out, 0, 0, 0);
+      pushNumber(out, attribute.extendedMask, skipStatistics);
+    })
+    .map(parseLink);
+}
+
+/** The link of a name; undefined where the socket's namespace has none. Throws {@link NetlinkError}. */
+export function findLink(socket: NetlinkSocket, name: string): Link | undefined {
+  try {
+    const [reply] = socket.request(type.getLink, 0, (out) => {
+      writeHeader(out, 0, 0, 0);
+      pushNumber(out, attribute.extendedMask, skipStatistics);
+      pushText(out, attribute.name, name);
+    });
+    const link = reply && parseLink(reply);
+    // The kernel finds a link by its other names, too.
+    return link?.name === name ? link : undefined;
+  } catch (error) {
+    if (error instanceof NetlinkError && (error.code === 'ENODEV' || error.code === 'ERANGE')) return undefined;
+    throw error;
+  }
+}
+
+/** What a new macvlan should be. */
+export interface MacvlanRequest {
+  readonly name: string;
+  /** The master's index in the socket's namespace. */
+  readonly masterIndex: number;
+  readonly mode: MacvlanMode;
+  readonly mtu: number;
+  readonly mac?: string;
+  /** Open file of the namespace where the link should appear. */
+  readonly netnsFd: number;
+}
+
+/**
+ * Creates a macvlan on a master of the socket's namespace straight in another one: it is never to be
+ * seen on the node. Throws {@link NetlinkError} (`EEXIST`: the name is
+ * taken there; `EBUSY`: the master is taken whole by a passthru link).
+ */
+export function createMacvlan(socket: NetlinkSocket, link: MacvlanRequest): void {
+  socket.request(type.newLink, flag.create | flag.exclusive, (out) => {
+    writeHeader(out, 0, 0, 0);
+    pushText(out, attribute.name, link.name);
+    pushNumber(out, attribute.link, link.masterIndex);
+    pushNumber(out, attribute.mtu, link.mtu);
+    if (link.mac !== undefined) out.push(attribute.address, parseMacBytes(link.mac));
+    pushNumber(out, attribute.netnsFd, link.netnsFd);
+    out.push(attribute.info, (info: AttrStream) => {
+      pushText(info, infoAttribute.kind, 'macvlan');
+      info.push(infoAttribute.data, (data: AttrStream) =>
+        pushNumber(data, macvlanModeAttribute, modeNumbers[link.mode]),
+      );
+    });
+  });
+}
+
+/** Deletes a link. Throws {@link NetlinkError} (`ENODEV`: there is none). */
+export function deleteLink(socket: NetlinkSocket, index: number): void {
+  socket.request(type.deleteLink, 0, (out) => writeHeader(out, index, 0, 0));
+}
+
+/** Writes a link's alias. Throws {@link NetlinkError}. */
+export function setLinkAlias(socket: NetlinkSocket, index: number, alias: string): void {
+  socket.request(type.newLink, 0, (out) => {
+    writeHeader(out, index, 0, 0);
+    out.push(attribute.alias, Buffer.from(alias));
+  });
+}
+
+/** Gives a link that is down a name and an alias, in one request. Throws {@link NetlinkError} (`EEXIST`: the name is taken). */
+export function claimLink(socket: NetlinkSocket, index: number, alias: string, name: string): void {
+  socket.request(type.newLink, 0, (out) => {
+    writeHeader(out, index, 0, 0);
+    pushText(out, attribute.name, name);
+    out.push(attribute.alias, Buffer.from(alias));
+  });
+}
+
+/**
+ * Sets a link's hardware address, also to the one it has: the kernel then announces the link's
+ * addresses to the neighbours where `arp_notify` and `ndisc_notify` say so. Throws {@link NetlinkError}.
+ */
+export function setLinkMac(socket: NetlinkSocket, index: number, mac: string): void {
+  socket.request(type.newLink, 0, (out) => {
+    writeHeader(out, index, 0, 0);
+    out.push(attribute.address, parseMacBytes(mac));
+  });
+}
+
+function parseMacBytes(mac: string): Buffer {
+  return Buffer.from(mac.replaceAll(':', ''), 'hex');
+}
+
+/** Sets a link up or down. Throws {@link NetlinkError} (`ENETDOWN`: the master is down). */
+export function setLinkUp(socket: NetlinkSocket, index: number, up: boolean): void {
+  socket.request(type.newLink, 0, (out) => writeHeader(out, index, up ? interfaceUp : 0, interfaceUp));
+}
+
+/** `struct ifinfomsg`. */
+function writeHeader(out: AttrStream, index: number, flags: number, change: number): void {
+  const header = Buffer.alloc(16);
+  const view = new DataView(header.buffer, header.byteOffset);
+  view.setInt32(4, index, littleEndian);
+  view.setUint32(8, flags, littleEndian);
+  view.setUint32(12, change, littleEndian);
+  out.emit(header);
+}
+
+function parseLink({ data }: NetlinkReply): Link {
+  const view = new DataView(data.buffer, data.byteOffset, 16);
+  const attributes = readAttributes(data.subarray(16));
+  const info = readAttributes(attributes.get(attribute.info) ?? Buffer.alloc(0));
+  const kind = readText(info, infoAttribute.kind);
+  const alias = readText(attributes, attribute.alias);
+  const parentIndex = readNumber(attributes, attribute.link);
+  const macvlanMode = kind === 'macvlan' ? parseMode(info) : undefined;
+  const flags = view.getUint32(8, littleEndian);
+  const up = (flags & interfaceUp) !== 0;
+  return {
+    index: view.getInt32(4, littleEndian),
+    name: readText(attributes, attribute.name) ?? '',
+    up,
+    mtu: readNumber(attributes, attribute.mtu) ?? 0,
+    mac: [...(attributes.get(attribute.address) ?? [])].map((byte) => byte.toString(16).padStart(2, '0')).join(':'),
+    ...(up && (flags & lowerUp) === 0 ? { carrier: false } : {}),
+    ...(alias === undefined ? {} : { alias }),
+    ...(kind === undefined ? {} : { kind }),
+    ...(macvlanMode === undefined ? {} : { macvlanMode }),
+    ...(parentIndex === undefined ? {} : { parentIndex }),
+  };
+}
+
+function parseMode(info: ReadonlyMap<number, Buffer>): MacvlanMode | undefined {
+  const mode = readNumber(readAttributes(info.get(infoAttribute.data) ?? Buffer.alloc(0)), macvlanModeAttribute);
+  return (Object.keys(modeNumbers) as MacvlanMode[]).find((name) => modeNumbers[name] === mode);
+}

@@ -1,0 +1,199 @@
+import type * as z from 'zod/mini';
+import type { Family, Prefix } from '../../base/model/address.ts';
+import type { Parsed } from '../../base/model/problem.ts';
+import type { Redirect } from '../../base/model/redirect.ts';
+import { presentText, readChoice } from '../../base/read/choice.ts';
+import { ProblemList } from '../../base/read/problem-list.ts';
+import { isRecord, type Readable, readShape } from '../../base/read/shape.ts';
+import type { MacvlanMode, ReservedAddress } from '../model/attachment.ts';
+import { makeRedirect, parseProtocol, parseTarget } from './destination.ts';
+import { getEgressRouterSpecSchema } from './egress-router-schema.ts';
+import { macvlanModes, readMaster } from './interface-args.ts';
+import { listWritten, type RouterSpec, readFallbacks } from './ip-section.ts';
+import { RedirectCollector } from './redirects.ts';
+import {
+  checkGateway,
+  claimFamily,
+  makeReservedAddress,
+  readGateway,
+  readReservedAddress,
+  type Written,
+} from './reserved.ts';
+
+/** An EgressRouter, validated. */
+export interface EgressRouterSpec extends RouterSpec {
+  /** `networkInterface.macvlan.mode`; absent: the configuration's own, or bridge. */
+  readonly mode?: MacvlanMode;
+  /** `networkInterface.macvlan.master`. */
+  readonly master?: string;
+}
+
+type WrittenSpec = Readable<z.output<ReturnType<typeof getEgressRouterSpecSchema>>>;
+type WrittenAddress = NonNullable<NonNullable<WrittenSpec['addresses']>[number]>;
+type WrittenRule = NonNullable<NonNullable<NonNullable<WrittenSpec['redirect']>['redirectRules']>[number]>;
+
+const apiVersion = 'network.operator.openshift.io/v1';
+
+/**
+ * Reads an EgressRouter, the whole object or its `spec` alone. `path` is where it stands in a larger
+ * document, and the beginning of every problem's path.
+ */
+export function parseEgressRouter(input: unknown, path = ''): Parsed<EgressRouterSpec> {
+  const problems = new ProblemList();
+  const router = readEgressRouter(input, path, problems);
+  return problems.finish(() => router);
+}
+
+/**
+ * Reads an EgressRouter as a pool: several addresses of one family are as many routers, which differ in
+ * nothing else; those of IPv4 and IPv6 are paired by position. One address, or one of each family, is a pool
+ * of one. Contract part 7.
+ */
+export function parseEgressRouterPool(input: unknown, path = ''): Parsed<readonly EgressRouterSpec[]> {
+  const problems = new ProblemList();
+  const router = readSpec(input, path, problems, checkDistinct);
+  const [ones, others] = ([4, 6] as const).map((family) =>
+    router.reserved.filter(({ prefix }) => prefix.address.family === family),
+  ) as [ReservedAddress[], ReservedAddress[]];
+  if (ones.length > 0 && others.length > 0 && ones.length !== others.length) {
+    const seen = `${ones.length} of IPv4, ${others.length} of IPv6`;
+    problems.add(
+      join(path, 'addresses'),
+      seen,
+      'must be as many of one family as of the other: they are paired by position',
+    );
+  }
+  return problems.finish(() =>
+    (ones.length > 0 ? ones : others).map((one, index) => {
+      const pair = ones.length > 0 ? others[index] : undefined;
+      return { ...router, reserved: pair === undefined ? [one] : [one, pair] };
+    }),
+  );
+}
+
+/** As {@link parseEgressRouter}, for a part of a larger document; the value counts only without problems. */
+export function readEgressRouter(input: unknown, path: string, problems: ProblemList): EgressRouterSpec {
+  const isWhole = isRecord(input) && ['spec', 'kind', 'apiVersion'].some((key) => Object.hasOwn(input, key));
+  if (!isWhole) return readSpec(input, path, problems);
+  checkHeader(input, path, problems);
+  return readSpec(input.spec, join(path, 'spec'), problems);
+}
+
+function checkHeader(input: Record<string, unknown>, path: string, problems: ProblemList): void {
+  for (const [key, expected] of [
+    ['apiVersion', apiVersion],
+    ['kind', 'EgressRouter'],
+  ] as const) {
+    const value = input[key];
+    if (value !== undefined && value !== expected) problems.add(join(path, key), value, `must be "${expected}"`);
+  }
+}
+
+function readSpec(
+  input: unknown,
+  path: string,
+  problems: ProblemList,
+  mayFollow: MayFollow = isOneOfFamily,
+): EgressRouterSpec {
+  const spec = readShape(getEgressRouterSpecSchema(), input, path, problems) ?? {};
+  readChoice(spec.mode, ['redirect'], 'redirect', join(path, 'mode'), problems);
+  const { reserved, families } = readAddresses(spec.addresses, join(path, 'addresses'), problems, mayFollow);
+  const redirects = new RedirectCollector(families, problems);
+  const redirectPath = join(path, 'redirect');
+  readRules(spec.redirect?.redirectRules ?? [], `${redirectPath}.redirectRules`, redirects, problems);
+  readFallbacks(listWritten(spec.redirect?.fallbackIP, `${redirectPath}.fallbackIP`), redirects, problems);
+  return {
+    reserved,
+    redirects: redirects.finish(),
+    ...readInterface(spec.networkInterface?.macvlan, join(path, 'networkInterface.macvlan'), problems),
+  };
+}
+
+function readInterface(
+  macvlan: { mode?: string | undefined; master?: string | undefined } | undefined,
+  path: string,
+  problems: ProblemList,
+): { mode?: MacvlanMode; master?: string } {
+  const hasMode = presentText(macvlan?.mode) !== undefined;
+  const mode = readChoice(macvlan?.mode, macvlanModes, 'bridge', `${path}.mode`, problems);
+  const master = readMaster(macvlan?.master, `${path}.master`, problems);
+  return { ...(hasMode && { mode }), ...(master !== undefined && { master }) };
+}
+
+/** Whether an address may follow those that were read; notes a problem where not. */
+type MayFollow = (read: readonly ReservedAddress[], one: Placed, problems: ProblemList) => boolean;
+type Placed = { readonly prefix: Prefix; readonly place: Written };
+
+function isOneOfFamily(read: readonly ReservedAddress[], { prefix, place }: Placed, problems: ProblemList): boolean {
+  const families = new Set(read.map((one) => one.prefix.address.family));
+  return claimFamily(families, prefix.address.family, place, 'address', problems);
+}
+
+function checkDistinct(read: readonly ReservedAddress[], { prefix, place }: Placed, problems: ProblemList): boolean {
+  const isNew = !read.some((one) => one.prefix.address.text === prefix.address.text);
+  if (!isNew) problems.add(place.path, place.text, 'is there twice; each router of a pool needs an address of its own');
+  return isNew;
+}
+
+/** `families` is undefined when an address could not be read: nothing can be said about its family then. */
+function readAddresses(
+  addresses: readonly (WrittenAddress | undefined)[] | undefined,
+  path: string,
+  problems: ProblemList,
+  mayFollow: MayFollow,
+): { reserved: readonly ReservedAddress[]; families: ReadonlySet<Family> | undefined } {
+  if (addresses?.length === 0) problems.add(path, addresses, 'must name a reserved address');
+  const reserved: ReservedAddress[] = [];
+  for (const [index, address] of (addresses ?? []).entries()) {
+    const read = address && readAddress(address, `${path}[${index}]`, reserved, problems, mayFollow);
+    if (read !== undefined) reserved.push(read);
+  }
+  const isComplete = reserved.length > 0 && reserved.length === addresses?.length;
+  const families = new Set<Family>(reserved.map(({ prefix }) => prefix.address.family));
+  return { reserved, families: isComplete ? families : undefined };
+}
+
+function readAddress(
+  { ip, gateway: gatewayText }: WrittenAddress,
+  path: string,
+  before: readonly ReservedAddress[],
+  problems: ProblemList,
+  mayFollow: MayFollow,
+): ReservedAddress | undefined {
+  const text = presentText(gatewayText);
+  const written: Written | undefined = text === undefined ? undefined : { path: `${path}.gateway`, text };
+  const gateway = written && readGateway(written, problems);
+  if (ip === undefined) return undefined;
+  const place = { path: `${path}.ip`, text: ip };
+  const prefix = readReservedAddress(place, problems);
+  if (prefix === undefined || !mayFollow(before, { prefix, place }, problems)) return undefined;
+  if (written && gateway) checkGateway(prefix, gateway, written, problems);
+  return makeReservedAddress(prefix, gateway);
+}
+
+function readRules(
+  rules: readonly (WrittenRule | undefined)[],
+  path: string,
+  redirects: RedirectCollector,
+  problems: ProblemList,
+): void {
+  for (const [index, rule] of rules.entries()) {
+    const redirect = rule && readRule(rule, path, index, problems);
+    if (redirect !== undefined) redirects.addRedirect(redirect, path, index, rule);
+  }
+}
+
+function readRule(rule: WrittenRule, path: string, index: number, problems: ProblemList): Redirect | undefined {
+  const target = rule.destinationIP === undefined ? undefined : parseTarget(rule.destinationIP);
+  const protocol = rule.protocol === undefined ? undefined : parseProtocol(rule.protocol);
+  if (typeof target === 'string') problems.add(`${path}[${index}].destinationIP`, rule.destinationIP, target);
+  if (protocol === undefined && rule.protocol !== undefined) {
+    problems.add(`${path}[${index}].protocol`, rule.protocol, 'must be TCP, UDP or SCTP');
+  }
+  if (typeof target !== 'object' || protocol === undefined || rule.port === undefined) return undefined;
+  return makeRedirect(protocol, rule.port, target, rule.targetPort);
+}
+
+function join(path: string, key: string): string {
+  return path === '' ? key : `${path}.${key}`;
+}

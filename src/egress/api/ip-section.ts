@@ -1,0 +1,143 @@
+import * as z from 'zod/mini';
+import type { Address, Family, Prefix } from '../../base/model/address.ts';
+import type { RedirectSet } from '../../base/model/redirect.ts';
+import type { ProblemList } from '../../base/read/problem-list.ts';
+import type { Readable } from '../../base/read/shape.ts';
+import { maxTextCharacters, text } from '../../base/read/text.ts';
+import type { ReservedAddress } from '../model/attachment.ts';
+import { parseDestination, parseTarget } from './destination.ts';
+import { RedirectCollector } from './redirects.ts';
+import {
+  checkGateway,
+  claimFamily,
+  makeReservedAddress,
+  readGateway,
+  readReservedAddress,
+  type Written,
+} from './reserved.ts';
+
+/** What a router is, in either of its two written forms: its addresses and where it leads. */
+export interface RouterSpec {
+  readonly reserved: readonly ReservedAddress[];
+  readonly redirects: RedirectSet;
+}
+
+const listCure = 'must be an address, or for two families a list of two';
+const addressList = z.nullish(z.custom<string | readonly string[]>(isAddressList, listCure));
+
+function isAddressList(value: unknown): boolean {
+  const list: readonly unknown[] = Array.isArray(value) ? value : [value];
+  return list.length <= 2 && list.every((text) => typeof text === 'string' && text.length <= maxTextCharacters);
+}
+
+/**
+ * `ip` of the network configuration, as the Cluster Network Operator writes it. For dual stack,
+ * `gateway` and `fallbackIP` may name one address of each family: as an array, or in one string
+ * separated by commas.
+ */
+export const ipSchema = z.object(
+  {
+    addresses: z.array(text('must be an address such as "192.168.12.99/24"'), 'must be a list of addresses'),
+    gateway: addressList,
+    // Only the list as such: zod takes longer to look at 10,000 texts than their reader to read them.
+    destinations: z.nullish(z.custom<readonly unknown[]>(Array.isArray, 'must be a list of destinations')),
+    fallbackIP: addressList,
+  },
+  'must be an object with addresses, gateway and destinations',
+);
+
+/** Reads `ip`, found at the JSON path `path`; what is wrong is noted. */
+export function readIpSection(
+  ip: Readable<z.output<typeof ipSchema>>,
+  path: string,
+  problems: ProblemList,
+): RouterSpec {
+  const prefixes = readAddresses(ip.addresses, `${path}.addresses`, problems);
+  const gateways = readGateways(prefixes, listWritten(ip.gateway, `${path}.gateway`), problems);
+  const families = prefixes === undefined ? undefined : new Set(prefixes.map(({ address }) => address.family));
+  const redirects = new RedirectCollector(families, problems);
+  readDestinations(ip.destinations ?? [], `${path}.destinations`, redirects, problems);
+  readFallbacks(listWritten(ip.fallbackIP, `${path}.fallbackIP`), redirects, problems);
+  return {
+    reserved: (prefixes ?? []).map((prefix) => makeReservedAddress(prefix, gateways.get(prefix.address.family))),
+    redirects: redirects.finish(),
+  };
+}
+
+/** Undefined when one could not be read: then nothing can be said about what belongs to its family. */
+function readAddresses(
+  texts: readonly (string | undefined)[] | undefined,
+  path: string,
+  problems: ProblemList,
+): Prefix[] | undefined {
+  if (texts === undefined) return undefined;
+  if (texts.length === 0) problems.add(path, texts, 'must name a reserved address such as "192.168.12.99/24"');
+  const prefixes: Prefix[] = [];
+  const taken = new Set<Family>();
+  for (const [index, text] of texts.entries()) {
+    if (text === undefined) continue;
+    const written = { path: `${path}[${index}]`, text };
+    const prefix = readReservedAddress(written, problems);
+    if (prefix !== undefined && claimFamily(taken, prefix.address.family, written, 'address', problems)) {
+      prefixes.push(prefix);
+    }
+  }
+  return prefixes.length > 0 && prefixes.length === texts.length ? prefixes : undefined;
+}
+
+function readGateways(
+  prefixes: readonly Prefix[] | undefined,
+  list: readonly Written[],
+  problems: ProblemList,
+): ReadonlyMap<Family, Address> {
+  const gateways = new Map<Family, Address>();
+  const taken = new Set<Family>();
+  for (const written of list) {
+    const gateway = readGateway(written, problems);
+    if (gateway === undefined || !claimFamily(taken, gateway.family, written, 'gateway', problems)) continue;
+    if (prefixes === undefined) continue;
+    const prefix = prefixes.find(({ address }) => address.family === gateway.family);
+    if (prefix === undefined) {
+      problems.add(
+        written.path,
+        written.text,
+        `has no reserved IPv${gateway.family} address beside it; add one, or remove this`,
+      );
+    } else if (checkGateway(prefix, gateway, written, problems)) gateways.set(gateway.family, gateway);
+  }
+  return gateways;
+}
+
+function readDestinations(
+  list: readonly unknown[],
+  path: string,
+  redirects: RedirectCollector,
+  problems: ProblemList,
+): void {
+  for (const [index, written] of list.entries()) {
+    if (problems.isFull) return;
+    const destination = parseDestination(written);
+    if (destination.kind === 'redirect') redirects.addRedirect(destination.redirect, path, index, written);
+    else if (destination.kind === 'fallback') redirects.addFallback(destination.target, `${path}[${index}]`, written);
+    else if (destination.kind === 'error') problems.add(`${path}[${index}]`, written, destination.expected);
+  }
+}
+
+/** Reads fallbacks written as addresses of their own. */
+export function readFallbacks(list: readonly Written[], redirects: RedirectCollector, problems: ProblemList): void {
+  for (const { path, text } of list) {
+    const target = parseTarget(text);
+    if (typeof target === 'string') problems.add(path, text, target);
+    else redirects.addFallback(target, path, text);
+  }
+}
+
+/** The members of a setting that is one text, several separated by commas, or an array of texts. */
+export function listWritten(
+  value: string | readonly (string | undefined)[] | undefined,
+  path: string,
+): readonly Written[] {
+  if (value === undefined || value === '') return [];
+  if (typeof value === 'string') return value.split(',', 4).map((text) => ({ path, text: text.trim() }));
+  return value.flatMap((text, index) => (text === undefined ? [] : [{ path: `${path}[${index}]`, text }]));
+}

@@ -1,0 +1,42 @@
+import { presentText, readChoice } from '../../base/read/choice.ts';
+import { ProblemList } from '../../base/read/problem-list.ts';
+import { isRecord } from '../../base/read/shape.ts';
+import type { LogLevel, LogSettings } from '../model/attachment.ts';
+
+/** Where OpenShift's documentation tells people to look. */
+export const defaultLog: LogSettings = { file: '/tmp/egress-router-log', level: 'debug' };
+
+/** Every level, the gravest first. */
+export const logLevels: readonly LogLevel[] = ['panic', 'error', 'verbose', 'debug'];
+
+/** Reads `log_file` and `log_level`; what is wrong is noted and replaced by the default. */
+export function readLogSettings(
+  file: string | undefined,
+  level: string | undefined,
+  problems: ProblemList,
+): LogSettings {
+  return {
+    file: readLogFile(presentText(file), problems),
+    level: readChoice(level, logLevels, defaultLog.level, 'log_level', problems),
+  };
+}
+
+function readLogFile(file: string | undefined, problems: ProblemList): string {
+  if (file === undefined) return defaultLog.file;
+  if (/^\/[^\p{C}]*[^/\p{C}]$/u.test(file) && Buffer.byteLength(file) < 4096) return file;
+  problems.add('log_file', file, 'must be the absolute path of a file');
+  return defaultLog.file;
+}
+
+/**
+ * The log settings of a configuration of which nothing else is known: where a configuration's own
+ * mistakes are logged. Never fails; what cannot be read is the default.
+ */
+export function findLogSettings(configuration: unknown): LogSettings {
+  const { log_file: file, log_level: level } = isRecord(configuration) ? configuration : {};
+  return readLogSettings(
+    typeof file === 'string' ? file : undefined,
+    typeof level === 'string' ? level : undefined,
+    new ProblemList(),
+  );
+}

@@ -1,0 +1,31 @@
+import { formatPrefix } from '../../base/model/address.ts';
+import { formatDestination } from '../../base/model/format.ts';
+import type { RouterSpec } from './ip-section.ts';
+
+/** `ip` of a network configuration. */
+export interface NetConfIp {
+  readonly addresses: readonly string[];
+  /** One text for one family, as OpenShift writes it; an array for two. */
+  readonly gateway?: string | readonly string[];
+  readonly destinations: readonly string[];
+  readonly fallbackIP?: string | readonly string[];
+}
+
+/**
+ * Writes `ip` of a network configuration as the Cluster Network Operator does; read again it is the
+ * same router.
+ */
+export function toNetConfIp({ reserved, redirects }: RouterSpec): NetConfIp {
+  const gateway = oneOrList(reserved.flatMap((address) => address.gateway?.text ?? []));
+  const fallbackIP = oneOrList(redirects.fallbacks.map(({ text }) => text));
+  return {
+    addresses: reserved.map(({ prefix }) => formatPrefix(prefix)),
+    ...(gateway !== undefined && { gateway }),
+    destinations: redirects.redirects.map(formatDestination),
+    ...(fallbackIP !== undefined && { fallbackIP }),
+  };
+}
+
+function oneOrList(texts: readonly string[]): string | readonly string[] | undefined {
+  return texts.length > 1 ? texts : texts[0];
+}

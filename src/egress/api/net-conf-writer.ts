@@ -1,0 +1,40 @@
+import { formatPrefix, type Prefix } from '../../base/model/address.ts';
+import type { LogSettings, RuleBackendChoice } from '../model/attachment.ts';
+import type { EgressRouterSpec } from './egress-router.ts';
+import { toNetConfIp } from './net-conf-ip.ts';
+
+/** What of a network configuration an EgressRouter does not say. */
+export interface NetConfSettings {
+  /** Networks reached by the pod's old gateway. */
+  readonly clusterNetworks: readonly Prefix[];
+  readonly ruleBackend: RuleBackendChoice;
+  readonly log: LogSettings;
+}
+
+/**
+ * Writes the network configuration of an EgressRouter as the Cluster Network Operator does, with the
+ * interface's settings that it leaves out. Read again it is the same router.
+ *
+ * @param name the network's
+ */
+export function writeNetConf(
+  name: string,
+  router: EgressRouterSpec,
+  { clusterNetworks, ruleBackend, log }: NetConfSettings,
+): Readonly<Record<string, unknown>> {
+  const { mode, master } = router;
+  const isOrdinary = (mode === undefined || mode === 'bridge') && master === undefined;
+  return {
+    cniVersion: '0.4.0',
+    name,
+    type: 'egress-router',
+    ...(!isOrdinary && {
+      interfaceArgs: { ...(master !== undefined && { master }), ...(mode !== undefined && { mode }) },
+    }),
+    ip: toNetConfIp(router),
+    ...(clusterNetworks.length > 0 && { clusterNetworks: clusterNetworks.map(formatPrefix) }),
+    ...(ruleBackend !== 'auto' && { ruleBackend }),
+    log_file: log.file,
+    log_level: log.level,
+  };
+}

@@ -1,0 +1,134 @@
+import * as z from 'zod/mini';
+import { type Family, formatPrefix, networkOf, type Prefix, parsePrefix } from '../../base/model/address.ts';
+import type { Parsed } from '../../base/model/problem.ts';
+import { readChoice } from '../../base/read/choice.ts';
+import { ProblemList } from '../../base/read/problem-list.ts';
+import { isRecord, type Readable, readShape } from '../../base/read/shape.ts';
+import { text } from '../../base/read/text.ts';
+import type { AttachmentSpec, RuleBackendChoice } from '../model/attachment.ts';
+import { type EgressRouterSpec, readEgressRouter } from './egress-router.ts';
+import { type InterfaceArgs, interfaceArgsSchema, macvlanModes, readMaster, readMtu } from './interface-args.ts';
+import { ipSchema, readIpSection } from './ip-section.ts';
+import { logLevels, readLogSettings } from './log-settings.ts';
+import { argsSchema, readMac, runtimeConfigSchema } from './runtime-config.ts';
+
+const ruleBackends: readonly RuleBackendChoice[] = ['auto', 'iptables', 'nftables'];
+
+const netConfSchema = z.object(
+  {
+    name: text('must be the name of the network'),
+    interfaceType: z.nullish(text('must be "macvlan"')),
+    interfaceArgs: z.nullish(interfaceArgsSchema),
+    ip: z.nullish(ipSchema),
+    // Read by the reader of the resource, which knows both of its forms.
+    egressRouter: z.unknown(),
+    clusterNetworks: z.nullish(
+      z.array(text('must be a network such as "10.128.0.0/14"'), 'must be a list of networks'),
+    ),
+    ruleBackend: z.nullish(text(`must be one of ${ruleBackends.join(', ')}`)),
+    log_file: z.nullish(text('must be the absolute path of a file')),
+    log_level: z.nullish(text(`must be one of ${logLevels.join(', ')}`)),
+    runtimeConfig: z.nullish(runtimeConfigSchema),
+    args: z.nullish(argsSchema),
+  },
+  'must be an object: the network configuration',
+);
+
+type NetConf = Readable<z.output<typeof netConfSchema>>;
+
+/**
+ * Reads the network configuration of the plugin (CNI spec 1.1.0 §1) into what the attachment should
+ * be, or everything that is wrong with it. Unknown keys are ignored, as CNI demands; `null` and
+ * empty texts are absent settings, as writers in Go leave them. `cniVersion` and `prevResult` are
+ * read elsewhere.
+ *
+ * @param mac the MAC address of `CNI_ARGS`, which any other way to give one overrules
+ */
+export function parseNetConf(input: unknown, mac?: string): Parsed<AttachmentSpec> {
+  const problems = new ProblemList();
+  const conf = readShape(netConfSchema, input, '', problems) ?? {};
+  if (conf.name !== undefined) checkName(conf.name, problems);
+  readChoice(conf.interfaceType, ['macvlan'], 'macvlan', 'interfaceType', problems);
+  const router = readRouter(input, conf, problems);
+  const link = readLink(conf.interfaceArgs ?? {}, router, problems);
+  const finalMac = readMac(conf.runtimeConfig, conf.args, mac, problems);
+  const clusterNetworks = readClusterNetworks(conf.clusterNetworks ?? [], problems);
+  const ruleBackend = readChoice(conf.ruleBackend, ruleBackends, 'auto', 'ruleBackend', problems);
+  const log = readLogSettings(conf.log_file, conf.log_level, problems);
+  return problems.finish(() => ({
+    network: conf.name ?? '',
+    ...link,
+    ...(finalMac !== undefined && { mac: finalMac }),
+    reserved: router.reserved,
+    redirects: router.redirects,
+    clusterNetworks,
+    ruleBackend,
+    log,
+  }));
+}
+
+/** Network names are as container IDs are (CNI spec 1.1.0 §1). */
+function checkName(name: string, problems: ProblemList): void {
+  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name) && name.length <= 253) return;
+  problems.add('name', name, 'must be a network name: letters, digits, "_", "." and "-", a letter or digit first');
+}
+
+const nowhere: EgressRouterSpec = { reserved: [], redirects: { redirects: [], fallbacks: [] } };
+
+function readRouter(input: unknown, conf: NetConf, problems: ProblemList): EgressRouterSpec {
+  const written = isRecord(input) ? input : {};
+  const hasIp = (written.ip ?? undefined) !== undefined;
+  const hasRouter = (written.egressRouter ?? undefined) !== undefined;
+  if (hasIp && hasRouter) {
+    problems.add('egressRouter', written.egressRouter, 'cannot be combined with "ip"; remove one of them');
+  }
+  if (!hasIp && !hasRouter && isRecord(input)) {
+    problems.add('ip', undefined, 'must be given, or else "egressRouter": a router needs a reserved address');
+  }
+  if (hasRouter) return readEgressRouter(written.egressRouter, 'egressRouter', problems);
+  return conf.ip === undefined ? nowhere : readIpSection(conf.ip, 'ip', problems);
+}
+
+/** What the macvlan is made from; an EgressRouter may say it too, but not otherwise. */
+function readLink(args: InterfaceArgs, router: EgressRouterSpec, problems: ProblemList) {
+  const master = readMaster(args.master, 'interfaceArgs.master', problems);
+  const mode = readChoice(args.mode, macvlanModes, router.mode ?? 'bridge', 'interfaceArgs.mode', problems);
+  if (router.mode !== undefined && mode !== router.mode) {
+    problems.add(
+      'interfaceArgs.mode',
+      args.mode,
+      `differs from the EgressRouter's "${router.mode}"; remove one of them`,
+    );
+  }
+  if (router.master !== undefined && master !== undefined && master !== router.master) {
+    problems.add(
+      'interfaceArgs.master',
+      master,
+      `differs from the EgressRouter's "${router.master}"; remove one of them`,
+    );
+  }
+  const families = router.reserved.map(({ prefix }): Family => prefix.address.family);
+  const mtu = readMtu(args.mtu, families, 'interfaceArgs.mtu', problems);
+  const finalMaster = router.master ?? master;
+  return { mode, ...(finalMaster !== undefined && { master: finalMaster }), ...(mtu !== undefined && { mtu }) };
+}
+
+/** Host bits are cleared and repetitions dropped, since the kernel takes neither. */
+function readClusterNetworks(texts: readonly (string | undefined)[], problems: ProblemList): Prefix[] {
+  const networks = new Map<string, Prefix>();
+  for (const [index, text] of texts.entries()) {
+    if (text === undefined) continue;
+    const prefix = parsePrefix(text);
+    if (prefix === undefined || prefix.length === 0) {
+      problems.add(
+        `clusterNetworks[${index}]`,
+        text,
+        'must be a network with its prefix length, such as "10.128.0.0/14"',
+      );
+    } else {
+      const network = networkOf(prefix);
+      networks.set(formatPrefix(network), network);
+    }
+  }
+  return [...networks.values()];
+}

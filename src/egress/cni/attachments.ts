@@ -1,0 +1,127 @@
+import type { NamespaceSnapshot } from '../../base/model/network.ts';
+import { ownerComment } from '../../base/rules/owner.ts';
+import type { Kernel, StateStore } from '../linux/kernel-api.ts';
+import type { AttachmentId } from '../model/attachment.ts';
+import type { AttachmentState, NamespaceId } from '../model/state.ts';
+import { isHalfMade, ownerOf } from '../plan/desired.ts';
+import { PlanError } from '../plan/error.ts';
+import { ownerOfAlias, recoverState } from '../plan/recover.ts';
+import { planRemoval } from '../plan/remove.ts';
+import { runRemoval } from './steps.ts';
+
+/** The other attachments that stand in a namespace, by what is remembered. */
+export function attachmentsIn(store: StateStore, netns: NamespaceId, except: AttachmentId): AttachmentState[] {
+  const bootId = store.bootId();
+  return store
+    .list()
+    .filter((state) => state.netns.inode === netns.inode && state.bootId === bootId)
+    .filter(({ id }) => id.containerId !== except.containerId || id.ifname !== except.ifname);
+}
+
+/** Whether the link that a state speaks of stands in the namespace, finished, and is its own. */
+function hasOwnLink(state: AttachmentState, pod: NamespaceSnapshot): boolean {
+  return pod.links.some((link) => link.name === state.link && link.alias === ownerComment(ownerOf(state.id)));
+}
+
+/**
+ * Removes what earlier calls left in the way of a new attachment: a DEL that never came, an ADD that
+ * died. Returns whether anything was removed. Throws {@link PlanError} where the attachment is there
+ * already, or the link's name is taken by somebody else, and {@link KernelError}.
+ */
+export function removeLeftovers(
+  kernel: Kernel,
+  store: StateStore,
+  id: AttachmentId,
+  link: string,
+  pod: NamespaceSnapshot,
+): boolean {
+  const bootId = store.bootId();
+  const own = store.find(id);
+  const ownIsHere = own !== undefined && own.netns.inode === kernel.netns.inode && own.bootId === bootId;
+  if (ownIsHere && hasOwnLink(own, pod)) {
+    throw new PlanError(
+      'exists',
+      `container ${id.containerId} has an attachment ${id.ifname} already (interface ${own.link}); run DEL first`,
+    );
+  }
+  const others = attachmentsIn(store, kernel.netns, id);
+  const stale = [
+    ...(ownIsHere ? [own] : []),
+    ...others.filter((state) => state.link === link || !hasOwnLink(state, pod)),
+  ];
+  // What goes may be of a family that the caller did not look at.
+  let now = stale.length > 0 ? kernel.readNamespace() : pod;
+  for (const state of stale) {
+    const staying = others.filter((other) => !stale.includes(other));
+    runRemoval(kernel, planRemoval(state, now, staying));
+    now = kernel.readNamespace();
+  }
+  const removedForeign = removeUnremembered(
+    kernel,
+    link,
+    id.ifname,
+    now,
+    others.filter((other) => !stale.includes(other)),
+  );
+  const halfMade = now.links.filter(isHalfMade);
+  runRemoval(
+    kernel,
+    halfMade.map(({ name }) => ({ do: 'delete-link', link: name })),
+  );
+  return stale.length > 0 || removedForeign || halfMade.length > 0;
+}
+
+function removeUnremembered(
+  kernel: Kernel,
+  link: string,
+  ifname: string,
+  pod: NamespaceSnapshot,
+  others: readonly AttachmentState[],
+): boolean {
+  const present = pod.links.find((one) => one.name === link);
+  if (present === undefined) return false;
+  const owner = ownerOfAlias(present.alias);
+  if (owner === undefined) {
+    throw new PlanError(
+      'environment',
+      `CNI_IFNAME "${link}": the pod has an interface of this name that is not ours; ` +
+        'delete it, or name the attachment otherwise',
+    );
+  }
+  const now = kernel.readNamespace();
+  const state = recoverState(link, owner, ifname, now, kernel.netns);
+  runRemoval(kernel, planRemoval(state, now, others, ['iptables', 'nftables']));
+  return true;
+}
+
+/** What can still be read of a broken state, unless it is of another namespace. */
+function remainsHere(kernel: Kernel, store: StateStore, id: AttachmentId): Partial<AttachmentState> {
+  const remains = store.remains(id);
+  const isHere = (remains.netns?.inode ?? kernel.netns.inode) === kernel.netns.inode;
+  return isHere && (remains.bootId ?? store.bootId()) === store.bootId() ? remains : {};
+}
+
+/** Removes an attachment from the namespace it is in; what is missing is no error. Throws {@link KernelError}. */
+export function removeAttachment(
+  kernel: Kernel,
+  store: StateStore,
+  id: AttachmentId,
+  remembered: AttachmentState | undefined,
+): void {
+  const pod = kernel.readNamespace();
+  const others = attachmentsIn(store, kernel.netns, id);
+  if (remembered !== undefined) {
+    runRemoval(kernel, planRemoval(remembered, pod, others));
+    return;
+  }
+  const link = pod.links.find((one) => ownerOfAlias(one.alias) === ownerOf(id))?.name ?? id.ifname;
+  const foreign = pod.links.some((one) => one.name === link && ownerOfAlias(one.alias) !== ownerOf(id));
+  // Somebody else's interface has the name, or another attachment of ours: not this container's.
+  if (foreign || others.some((other) => other.link === link)) return;
+  const state = {
+    ...recoverState(link, ownerOf(id), id.ifname, pod, kernel.netns),
+    ...remainsHere(kernel, store, id),
+    id,
+  };
+  runRemoval(kernel, planRemoval(state, pod, others, ['iptables', 'nftables']));
+}

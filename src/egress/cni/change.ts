@@ -1,0 +1,134 @@
+import { formatPrefix } from '../../base/model/address.ts';
+import type { Problem } from '../../base/model/problem.ts';
+import type { RedirectSet } from '../../base/model/redirect.ts';
+import { parseNetConf } from '../api/net-conf.ts';
+import type { Kernel } from '../linux/kernel-api.ts';
+import type { AttachmentId, AttachmentSpec } from '../model/attachment.ts';
+import type { AttachmentState } from '../model/state.ts';
+import { planChange } from '../plan/change.ts';
+import type { PluginParts } from './context.ts';
+import { openPluginLog, type PluginLog } from './log/log.ts';
+import { describeChangedRules } from './log-lines.ts';
+import { runSteps } from './steps.ts';
+
+/** What came of a new configuration for a living attachment. */
+export type ChangeOutcome =
+  /** It is in force, and remembered. */
+  | {
+      readonly kind: 'changed';
+      readonly state: AttachmentState;
+      readonly added: RedirectSet;
+      readonly removed: RedirectSet;
+    }
+  /** It was in force already. */
+  | { readonly kind: 'unchanged'; readonly state: AttachmentState }
+  /** It asks for more than other redirects: the pod has to be replaced. Nothing was changed. */
+  | { readonly kind: 'needs-replacement'; readonly reasons: readonly string[] }
+  /** It is wrong. Nothing was changed. */
+  | { readonly kind: 'invalid'; readonly problems: readonly Problem[] }
+  /** Nothing is remembered of the attachment, or its namespace is gone. */
+  | { readonly kind: 'gone' };
+
+/** What a change works with: a part of {@link PluginParts}. */
+export type ChangeParts = Pick<PluginParts, 'store' | 'openKernel' | 'identifyNamespace' | 'openLog'>;
+
+/**
+ * Leads a living attachment to the redirects and fallbacks of a new network configuration, in one
+ * transaction and under the lock of its namespace. Connections whose redirect is still there lose
+ * nothing; those of one that is gone are ended. Called again after it was killed, it finishes.
+ *
+ * Throws {@link KernelError} where the kernel refused or another call holds the lock, and `PlanError`
+ * where the pod cannot carry it; both leave what was there before.
+ *
+ * @param configuration the whole network configuration, as the plugin gets it on standard input
+ */
+export function changeAttachment(parts: ChangeParts, id: AttachmentId, configuration: unknown): ChangeOutcome {
+  const parsed = parseNetConf(configuration);
+  if (!parsed.ok) return { kind: 'invalid', problems: parsed.problems };
+  const spec = parsed.value;
+  const known = findLiving(parts, id);
+  if (known === undefined) return { kind: 'gone' };
+  const kernel = parts.openKernel(known.netns.path, known.backend);
+  try {
+    // Another call may have changed or removed it before we had the lock.
+    const state = findLiving(parts, id);
+    if (state === undefined || state.netns.inode !== kernel.netns.inode) return { kind: 'gone' };
+    return changeWithin(kernel, parts, state, spec);
+  } finally {
+    kernel.close();
+  }
+}
+
+function findLiving({ store, identifyNamespace }: ChangeParts, id: AttachmentId): AttachmentState | undefined {
+  const state = store.find(id);
+  if (state === undefined || state.bootId !== store.bootId()) return undefined;
+  return identifyNamespace(state.netns.path)?.inode === state.netns.inode ? state : undefined;
+}
+
+function changeWithin(kernel: Kernel, parts: ChangeParts, state: AttachmentState, spec: AttachmentSpec): ChangeOutcome {
+  const pod = kernel.readNamespace();
+  const reasons = listReplacements(state, spec, () => masterMtu(kernel, state));
+  if (reasons.length > 0) return { kind: 'needs-replacement', reasons };
+  const log = openPluginLog(parts.openLog(spec.log.file), spec.log.level);
+  try {
+    const plan = planChange(state, spec.redirects, pod, log.file);
+    if (plan.steps.length === 0) return { kind: 'unchanged', state };
+    log.debug('Changing the redirects of a running egress router');
+    runSteps(kernel, plan.steps);
+    tellChange(log, plan.state, plan.added, plan.removed);
+    return { kind: 'changed', state: plan.state, added: plan.added, removed: plan.removed };
+  } catch (error) {
+    log.error(
+      `Cannot change the redirects of ${state.link}: ${error instanceof Error ? error.message : String(error)}`,
+    );
+    throw error;
+  } finally {
+    log.close();
+  }
+}
+
+function tellChange(log: PluginLog, state: AttachmentState, added: RedirectSet, removed: RedirectSet): void {
+  const podLinks = Object.fromEntries(state.podLinks.map(({ family, link }) => [family, link]));
+  log.debugAll(describeChangedRules('Removed', removed, podLinks, state.link, state.backend));
+  log.debugAll(describeChangedRules('Added', added, podLinks, state.link, state.backend));
+}
+
+function masterMtu(kernel: Kernel, state: AttachmentState): number | undefined {
+  return kernel.readNode({ routes: false, master: state.master }).links.find(({ name }) => name === state.master)?.mtu;
+}
+
+/** What of a configuration cannot be changed while the pod runs, a sentence each. */
+function listReplacements(
+  { router, addresses, master, backend, network }: AttachmentState,
+  spec: AttachmentSpec,
+  readMasterMtu: () => number | undefined,
+): string[] {
+  if (router === undefined) return ['the attachment was made by a version that did not remember its configuration'];
+  const reasons: string[] = [];
+  const compare = (path: string, is: string, wanted: string | undefined): void => {
+    if (wanted !== undefined && wanted !== is) reasons.push(`${path} is "${is}" and cannot become "${wanted}"`);
+  };
+  compare('name', network, spec.network);
+  compare(
+    'ip.addresses',
+    list(addresses.map(formatPrefix)),
+    list(spec.reserved.map(({ prefix }) => formatPrefix(prefix))),
+  );
+  for (const [index, { gateway }] of spec.reserved.entries()) {
+    compare('ip.gateway', router.gateways[index]?.text ?? '', gateway?.text);
+  }
+  compare('interfaceArgs.master', master, spec.master);
+  compare('interfaceArgs.mode', router.mode, spec.mode);
+  compare('interfaceArgs.mtu', `${router.mtu}`, `${spec.mtu ?? readMasterMtu() ?? router.mtu}`);
+  if (router.mac !== undefined) compare('mac', router.mac, spec.mac);
+  else if (spec.mac !== undefined) reasons.push(`mac was the kernel's choice and cannot become "${spec.mac}"`);
+  if (router.clusterNetworks !== undefined) {
+    compare('clusterNetworks', list(router.clusterNetworks), list(spec.clusterNetworks.map(formatPrefix)));
+  }
+  compare('ruleBackend', backend, spec.ruleBackend === 'auto' ? undefined : spec.ruleBackend);
+  return reasons;
+}
+
+function list(texts: readonly string[]): string {
+  return texts.join(', ');
+}

@@ -1,0 +1,8 @@
+import type { Parsed } from '../../base/model/problem.ts';
+import { describeProblems } from './error.ts';
+
+/** The parsed value. Throws a {@link CniError} 7 with all problems where there is none. */
+export function demand<T>(parsed: Parsed<T>): T {
+  if (!parsed.ok) throw describeProblems(parsed.problems);
+  return parsed.value;
+}

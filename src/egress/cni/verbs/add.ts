@@ -1,0 +1,144 @@
+import type { NamespaceSnapshot } from '../../../base/model/network.ts';
+import type { CniVersion } from '../../api/cni-version.ts';
+import { parseNetConf } from '../../api/net-conf.ts';
+import { type PreviousResult, parsePreviousResult } from '../../api/prev-result.ts';
+import type { Kernel } from '../../linux/kernel-api.ts';
+import type { AttachmentSpec } from '../../model/attachment.ts';
+import type { PodName } from '../../model/state.ts';
+import { type AddPlan, planAdd } from '../../plan/add.ts';
+import { nodeReadingFor, type Resolved, resolveMaster, resolvePod } from '../../plan/resolve.ts';
+import { attachmentsIn, removeLeftovers } from '../attachments.ts';
+import type { VerbContext } from '../context.ts';
+import { demand } from '../demand.ts';
+import type { Call } from '../environment.ts';
+import { describeDone, describeRequest, describeRules } from '../log-lines.ts';
+import { formatResult } from '../result.ts';
+import { runSteps } from '../steps.ts';
+
+type ContainerCall = Extract<Call, { verb: 'ADD' | 'CHECK' }>;
+
+/** ADD (CNI spec 1.1.0 §4): makes the attachment wholly or not at all; returns the result to print. */
+export function runAdd(call: ContainerCall, version: CniVersion, context: VerbContext): string {
+  const spec = demand(parseNetConf(context.configuration, call.args.mac));
+  const previous = demand(parsePreviousResult(context.configuration));
+  context.log.debug('Called CNI ADD');
+  const kernel = context.parts.openKernel(call.netns, spec.ruleBackend, spec.redirects.redirects.length);
+  try {
+    const { plan, resolved, pod, link } = prepare(call, spec, previous, kernel, context);
+    execute(kernel, plan, resolved, pod, link, context);
+    return describeResult(version, call, link, kernel, resolved, previous);
+  } finally {
+    kernel.close();
+  }
+}
+
+function prepare(
+  call: ContainerCall,
+  spec: AttachmentSpec,
+  previous: PreviousResult | undefined,
+  kernel: Kernel,
+  { parts: { store }, log, configuration }: VerbContext,
+): { plan: AddPlan; resolved: Resolved; pod: NamespaceSnapshot; link: string } {
+  const families = spec.reserved.map(({ prefix }) => prefix.address.family);
+  const before = kernel.readNamespace(families);
+  const link = chooseLink(call.id.ifname, previous, before);
+  const master = resolveMaster(spec, kernel.readNode(nodeReadingFor(spec)));
+  const removed = removeLeftovers(kernel, store, call.id, link, before);
+  if (removed) log.verbose(`Removed what an earlier attachment left behind in ${call.netns}`);
+  const pod = removed ? kernel.readNamespace(families) : before;
+  const inPod = resolvePod(spec, pod, attachmentsIn(store, kernel.netns, call.id));
+  const resolved: Resolved = { spec, ...master, ...inPod };
+  for (const line of describeRequest(resolved, writtenDestinations(configuration, spec))) log.debug(line);
+  for (const { prefix } of resolved.reserved) {
+    const { family } = prefix.address;
+    if (inPod.podDefaults.some((route) => route.family === family)) continue;
+    log.verbose(`The pod has no IPv${family} default route; replies to clients go by the routes there are`);
+  }
+  const podName = podNameOf(call);
+  const plan = planAdd({
+    id: call.id,
+    link,
+    resolved,
+    pod,
+    netns: kernel.netns,
+    bootId: store.bootId(),
+    backend: kernel.backend,
+    logFile: log.file,
+    ...(podName === undefined ? {} : { podName }),
+  });
+  return { plan, resolved, pod, link };
+}
+
+function podNameOf({ args: { podNamespace, podName } }: ContainerCall): PodName | undefined {
+  return podNamespace && podName ? { namespace: podNamespace, name: podName } : undefined;
+}
+
+/**
+ * The interface's name: `CNI_IFNAME`, unless a plugin before us in a chain made the interface of that
+ * name, as in a list where we stand behind the one that makes eth0; then the first free `netN`.
+ */
+function chooseLink(ifname: string, previous: PreviousResult | undefined, pod: NamespaceSnapshot): string {
+  const taken = previous?.interfaces.some((one) => one.name === ifname && one.sandbox !== undefined) ?? false;
+  if (!taken) return ifname;
+  for (let number = 1; ; number++) {
+    const name = `net${number}`;
+    if (!pod.links.some((link) => link.name === name)) return name;
+  }
+}
+
+function execute(
+  kernel: Kernel,
+  plan: AddPlan,
+  resolved: Resolved,
+  pod: NamespaceSnapshot,
+  link: string,
+  { log }: VerbContext,
+): void {
+  runSteps(kernel, plan.steps, (operation, shortcomings) => {
+    log.debugAll(describeDone(operation, pod));
+    for (const shortcoming of shortcomings) log.verbose(shortcoming);
+  });
+  // Installed first, told last: that is the order in which OpenShift's log has them.
+  log.debugAll(describeRules(resolved, link, kernel.backend));
+}
+
+/** Destinations as they stand in the configuration; of an EgressRouter object, as they would stand there. */
+function writtenDestinations(configuration: Readonly<Record<string, unknown>>, spec: AttachmentSpec): string[] {
+  const ip = configuration.ip;
+  const written = typeof ip === 'object' && ip !== null && 'destinations' in ip ? ip.destinations : undefined;
+  if (Array.isArray(written)) return written.filter((one): one is string => typeof one === 'string');
+  return spec.redirects.redirects.map((one) =>
+    [one.port, one.protocol.toUpperCase(), one.target.text, one.targetPort]
+      .filter((word) => word !== undefined)
+      .join(' '),
+  );
+}
+
+function describeResult(
+  version: CniVersion,
+  call: ContainerCall,
+  link: string,
+  kernel: Kernel,
+  resolved: Resolved,
+  previous: PreviousResult | undefined,
+): string {
+  const made = kernel.readLink(link);
+  return formatResult(
+    version,
+    {
+      ifname: link,
+      mac: made.mac,
+      mtu: made.mtu,
+      netns: call.netns,
+      addresses: resolved.reserved,
+      routes: resolved.reserved.map(({ prefix, gateway }) => ({
+        destination: {
+          address: { family: prefix.address.family, text: prefix.address.family === 4 ? '0.0.0.0' : '::' },
+          length: 0,
+        },
+        gateway,
+      })),
+    },
+    previous,
+  );
+}

@@ -1,0 +1,94 @@
+import { formatPrefix } from '../../../base/model/address.ts';
+import type { NamespaceSnapshot } from '../../../base/model/network.ts';
+import { parseNetConf } from '../../api/net-conf.ts';
+import { type PreviousResult, parsePreviousResult } from '../../api/prev-result.ts';
+import type { AttachmentState } from '../../model/state.ts';
+import { listDeviations } from '../../plan/check.ts';
+import { describeDesired } from '../../plan/desired.ts';
+import { nodeReadingFor, type Resolved, resolveMaster } from '../../plan/resolve.ts';
+import { attachmentsIn } from '../attachments.ts';
+import type { VerbContext } from '../context.ts';
+import { demand } from '../demand.ts';
+import type { Call } from '../environment.ts';
+import { CniError, errorCodes } from '../error.ts';
+
+/**
+ * CHECK (CNI spec 1.1.0 §4): compares everything that ADD left with what the configuration and
+ * `prevResult` demand. Throws a {@link CniError} whose details name each deviation on a line.
+ */
+export function runCheck(
+  call: Extract<Call, { verb: 'ADD' | 'CHECK' }>,
+  { parts, configuration, log }: VerbContext,
+): void {
+  const spec = demand(parseNetConf(configuration, call.args.mac));
+  const previous = demand(parsePreviousResult(configuration));
+  log.debug('Called CNI CHECK');
+  if (previous === undefined) {
+    throw new CniError(
+      errorCodes.invalidNetworkConfig,
+      'Invalid network configuration: prevResult: is missing; CHECK needs the result of ADD',
+    );
+  }
+  const state = parts.store.find(call.id);
+  if (state === undefined) {
+    throw new CniError(
+      errorCodes.unknownContainer,
+      `Cannot check: nothing is known of an attachment ${call.id.ifname} of container ${call.id.containerId}; run ADD`,
+    );
+  }
+  const kernel = parts.openKernel(call.netns, state.backend);
+  try {
+    const pod = kernel.readNamespace();
+    const resolved: Resolved = {
+      spec,
+      ...resolveMaster(spec, kernel.readNode(nodeReadingFor(spec))),
+      podLinks: Object.fromEntries(state.podLinks.map(({ family, link }) => [family, link])),
+      oldDefaults: state.oldDefaults,
+      // What it made of them is remembered with the routes themselves.
+      podDefaults: [],
+      slot: state.slot,
+    };
+    const desired = describeDesired(call.id, state.link, resolved, pod);
+    report([
+      ...(kernel.netns.inode === state.netns.inode
+        ? []
+        : [`the attachment is in ${state.netns.path}, not in ${call.netns}`]),
+      ...listDeviations(desired, resolved, state, pod, attachmentsIn(parts.store, kernel.netns, call.id)),
+      ...kernel.compareRules(desired.program, desired.guard),
+      ...comparePrevious(previous, state, pod),
+    ]);
+  } finally {
+    kernel.close();
+  }
+}
+
+/** What the runtime believes must be so: the interface, its hardware address, its addresses. */
+function comparePrevious(previous: PreviousResult, state: AttachmentState, pod: NamespaceSnapshot): string[] {
+  const link = pod.links.find((one) => one.name === state.link);
+  const told = previous.interfaces.find((one) => one.name === state.link && one.sandbox !== undefined);
+  if (told === undefined) return [`prevResult has no interface ${state.link}`];
+  const problems: string[] = [];
+  if (link !== undefined && told.mac !== undefined && told.mac !== link.mac) {
+    problems.push(`interface ${state.link} was replaced: its hardware address is ${link.mac}, not ${told.mac}`);
+  }
+  const index = previous.interfaces.indexOf(told);
+  for (const ip of previous.ips) {
+    if (ip.interface !== index) continue;
+    const text = formatPrefix(ip.address);
+    const there = pod.addresses.some((one) => one.link === state.link && formatPrefix(one.prefix) === text);
+    // One that we reserved ourselves is named already.
+    const named = state.addresses.some((prefix) => formatPrefix(prefix) === text);
+    if (!there && !named) problems.push(`address ${text} of prevResult is missing on ${state.link}`);
+  }
+  return problems;
+}
+
+function report(deviations: readonly string[]): void {
+  if (deviations.length === 0) return;
+  const more = deviations.length > 1 ? `, and ${deviations.length - 1} more (see details)` : '';
+  throw new CniError(
+    errorCodes.checkFailed,
+    `The attachment does not match its configuration: ${deviations[0]}${more}; delete the pod to have it recreated`,
+    deviations.join('\n'),
+  );
+}

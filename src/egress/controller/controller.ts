@@ -1,0 +1,232 @@
+import type { DaemonLog } from '../../base/daemon/log.ts';
+import type { KubeApi } from '../../base/kubernetes/cluster-api.ts';
+import { EventRecorder } from '../../base/kubernetes/events.ts';
+import { clusterNames } from '../../base/kubernetes/names.ts';
+import { ProblemLog } from '../../base/kubernetes/problem-log.ts';
+import { ordinaryTimes, type ReflectorTimes, reflect } from '../../base/kubernetes/reflector.ts';
+import { PartialFailure, WorkQueue } from '../../base/kubernetes/work-queue.ts';
+import { Departures } from './failover/departures.ts';
+import { judgePresences, type Verdict } from './failover/failover.ts';
+import { type ClusterNode, readNode } from './failover/nodes.ts';
+import { ProbeTargets } from './failover/probe-targets.ts';
+import { type ProbeTimes, RouterProber } from './failover/prober.ts';
+import { ControllerMetrics } from './metrics.ts';
+import { listOwners } from './objects/members.ts';
+import { assignNames } from './objects/names.ts';
+import type { ObjectSettings } from './objects/objects.ts';
+import { type ResourceName, resources } from './objects/resources.ts';
+import { type Router, readRouter } from './objects/router.ts';
+import { ObjectStore } from './objects/store.ts';
+import { RouterGone } from './reconcile.ts';
+import { RouterWork } from './router-work.ts';
+
+/** Who may write at the moment: one of several processes. */
+export interface Leadership {
+  readonly isHeld: boolean;
+}
+
+/** What a controller works with. */
+export interface ControllerParts {
+  readonly api: KubeApi;
+  readonly settings: ObjectSettings;
+  readonly leadership: Leadership;
+  readonly log: DaemonLog;
+  readonly times?: ReflectorTimes;
+  readonly probeTimes?: ProbeTimes;
+  /** Where it counts what it does; absent: nowhere. */
+  readonly metrics?: ControllerMetrics;
+}
+
+/** Thrown when another process may write now: whatever is left to do is that one's. */
+class LeadershipLost extends Error {}
+
+/**
+ * Makes a NetworkAttachmentDefinition and a Deployment for every address of every EgressRouter, moves them
+ * from nodes that die, and tells in conditions and in Events how it goes. Level-triggered: whatever
+ * happened, a namespace is brought to what is wanted from what is there. Routers of one namespace are
+ * worked on together, since the first one's names are for one of them.
+ */
+export class RouterController {
+  readonly #parts: ControllerParts;
+  readonly #metrics: ControllerMetrics;
+  readonly #stores: Readonly<Record<ResourceName, ObjectStore>>;
+  readonly #queue: WorkQueue;
+  readonly #end = new AbortController();
+  readonly #problems: ProblemLog;
+  readonly #prober: RouterProber;
+  readonly #targets = new ProbeTargets();
+  readonly #work: RouterWork;
+  /** Nodes tell of themselves all the time: what matters is which are to be left, and where routers can go. */
+  #nodeStates = '';
+  #verdict: Verdict = { departures: new Map(), restraint: undefined };
+
+  constructor(parts: ControllerParts) {
+    const { api, log, settings } = parts;
+    this.#parts = parts;
+    this.#metrics = parts.metrics ?? new ControllerMetrics(() => []);
+    this.#problems = new ProblemLog(log, 'The API server cannot be followed');
+    const open = (): ObjectStore => new ObjectStore((namespace) => this.#queue.add(namespace));
+    this.#stores = {
+      routers: open(),
+      definitions: open(),
+      deployments: open(),
+      pods: open(),
+      nodes: new ObjectStore(() => this.#reviewNodes()),
+    };
+    this.#queue = new WorkQueue(
+      (namespace) => this.#reconcile(namespace),
+      (namespace, error, retry) => {
+        this.#metrics.reconciles.inc({ outcome: 'failure' });
+        log.warn(
+          { err: error, namespace, retryMilliseconds: retry },
+          'Cannot reconcile the routers of a namespace; retrying',
+        );
+      },
+    );
+    this.#prober = new RouterProber(() => this.#judge(), parts.probeTimes);
+    const events = new EventRecorder(api, clusterNames.controller, log);
+    const shared = { api, events, log, signal: this.#end.signal, checkWriter: () => this.#checkWriter() };
+    const departures = new Departures({
+      ...shared,
+      nodeSelector: settings.nodeSelector,
+      nodeFailureSeconds: settings.nodeFailureSeconds,
+      nodes: () => this.#nodes,
+      departures: () => this.#verdict.departures,
+      count: (what, reason) => this.#metrics[what === 'moved' ? 'moves' : 'restraints'].inc({ reason }),
+    });
+    this.#work = new RouterWork({ ...shared, settings, stores: this.#stores, departures });
+  }
+
+  start(): void {
+    for (const name of Object.keys(resources) as ResourceName[]) void this.#follow(name);
+    this.#prober.start();
+  }
+
+  /** Ends; what runs is not waited for. */
+  stop(): void {
+    this.#prober.close();
+    this.#queue.close();
+    this.#end.abort();
+  }
+
+  /** Looks at everything: we may have become the one that writes. */
+  review(): void {
+    for (const namespace of this.#stores.routers.namespaces) this.#queue.add(namespace);
+  }
+
+  /** Every EgressRouter as it was last seen. */
+  get routers(): readonly Router[] {
+    return [...this.#stores.routers.namespaces].flatMap((namespace) => this.#routersIn(namespace));
+  }
+
+  /** Why the controller is not ready, in words; undefined when it is. */
+  get unreadiness(): string | undefined {
+    const missing = Object.entries(this.#stores).find(([, store]) => !store.isListed)?.[0];
+    if (missing === undefined) return undefined;
+    const [problem] = this.#problems.lines;
+    return `${missing} are not listed yet${problem === undefined ? '' : `: ${problem}`}`;
+  }
+
+  get #nodes(): readonly ClusterNode[] {
+    return this.#stores.nodes.in('').flatMap((object) => readNode(object) ?? []);
+  }
+
+  #follow(name: ResourceName): Promise<void> {
+    const { api, times } = this.#parts;
+    const { root, plural, selection } = resources[name];
+    const store = this.#stores[name];
+    let isAbsent = false;
+    const handler = {
+      replace: (objects: readonly unknown[]) => {
+        const isNew = !store.isListed || isAbsent;
+        isAbsent = false;
+        store.replace(objects);
+        // What came of the other kinds had to wait for this one.
+        if (isNew) this.review();
+      },
+      put: (object: unknown) => store.put(object),
+      remove: (object: unknown) => store.remove(object),
+      absent: () => {
+        isAbsent = true;
+        store.markAbsent();
+        this.#problems.report(name, `the cluster has no ${resources[name].kind} API`);
+        this.review();
+      },
+      report: (problem: string | undefined) => {
+        if (name === 'pods' && problem !== undefined) this.#work.sight.lose();
+        this.#problems.report(name, problem);
+      },
+    };
+    return reflect(api, `${root}/${plural}`, handler, this.#end.signal, times ?? ordinaryTimes, Math.random, selection);
+  }
+
+  #reviewNodes(): void {
+    const states = this.#nodes.map(
+      ({ name, isLeft, isReady, taints }) => `${name} ${isLeft} ${isReady} ${JSON.stringify(taints)}`,
+    );
+    const text = states.sort().join();
+    if (text === this.#nodeStates) return;
+    this.#nodeStates = text;
+    this.review();
+  }
+
+  /** What the prober sees has changed. */
+  #judge(): void {
+    const before = this.#verdict;
+    this.#verdict = judgePresences(this.#prober.presences);
+    const { departures, restraint } = this.#verdict;
+    if (restraint !== undefined && before.restraint === undefined) {
+      this.#metrics.restraints.inc({ reason: restraint });
+      this.#parts.log.warn(
+        { restraint },
+        'Most routers are silent at once: this controller may be cut off, and leaves them',
+      );
+    }
+    const silent = this.#prober.presences.filter(({ target }) => departures.has(target.uid));
+    for (const namespace of new Set(silent.map(({ target }) => target.namespace))) this.#queue.add(namespace);
+  }
+
+  #routersIn(namespace: string): readonly Router[] {
+    return this.#stores.routers.in(namespace).flatMap((object) => readRouter(object) ?? []);
+  }
+
+  async #reconcile(namespace: string): Promise<number | undefined> {
+    if (this.unreadiness !== undefined) return undefined;
+    const living = this.#routersIn(namespace).filter(({ isDeleting }) => !isDeleting);
+    // One that waits for leadership knocks, too: it must know whom it has heard.
+    const { pods, deployments, definitions } = this.#stores;
+    this.#prober.set(this.#targets.update(namespace, living, pods.in(namespace), this.#nodes));
+    // What was silent may be another pod's place now.
+    this.#verdict = judgePresences(this.#prober.presences);
+    if (!this.#parts.leadership.isHeld) return undefined;
+    const owners = listOwners([...definitions.in(namespace), ...deployments.in(namespace)]);
+    const names = assignNames(
+      living.map(({ meta }) => meta),
+      (name) => owners.get(name),
+    );
+    let next: number | undefined;
+    const note = (delay: number | undefined): void => {
+      if (delay !== undefined) next = Math.min(delay, next ?? delay);
+    };
+    let failure: { readonly error: unknown } | undefined;
+    for (const router of living) {
+      try {
+        note(await this.#work.run(router, names.get(router.meta.uid) ?? 'wait'));
+      } catch (error) {
+        if (error instanceof LeadershipLost) return undefined;
+        // The watch will tell.
+        if (error instanceof RouterGone) continue;
+        // The others of the namespace go on.
+        failure ??= { error: error instanceof PartialFailure ? error.cause : error };
+        if (error instanceof PartialFailure) note(error.next);
+      }
+    }
+    if (failure !== undefined) throw new PartialFailure(failure.error, next);
+    this.#metrics.reconciles.inc({ outcome: 'success' });
+    return next;
+  }
+
+  #checkWriter(): void {
+    if (!this.#parts.leadership.isHeld) throw new LeadershipLost('another process is the one that writes');
+  }
+}

@@ -1,0 +1,98 @@
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createDaemonServer, listen } from '../../base/daemon/http-server.ts';
+import type { DaemonLog } from '../../base/daemon/log.ts';
+import type { RunningDaemon } from '../../base/daemon/run.ts';
+import type { KubeApi } from '../../base/kubernetes/cluster-api.ts';
+import { KubeLease } from '../../base/kubernetes/lease.ts';
+import { ProblemLog } from '../../base/kubernetes/problem-log.ts';
+import { describeError } from '../../base/model/text.ts';
+import { isRecord } from '../../base/read/shape.ts';
+import { RouterController } from './controller.ts';
+import { ControllerMetrics } from './metrics.ts';
+import type { ControllerOptions } from './options.ts';
+
+/**
+ * Starts a controller that works while it holds the Lease. Answers by HTTP at once, and is ready when it
+ * knows its image and all objects. Rejects with an Error where its port cannot be listened on.
+ */
+export async function startController(
+  options: ControllerOptions,
+  api: KubeApi,
+  log: DaemonLog,
+): Promise<RunningDaemon> {
+  const end = new AbortController();
+  const problems = new ProblemLog(log, 'The controller waits');
+  let running: { readonly controller: RouterController; readonly lease: KubeLease } | undefined;
+  const metrics = new ControllerMetrics(() => (running?.lease.isHeld === true ? running.controller.routers : []));
+  const server = createDaemonServer({
+    metrics: metrics.registry,
+    unreadiness: () =>
+      running === undefined
+        ? (problems.lines[0] ?? 'the image of this pod is not known yet')
+        : running.controller.unreadiness,
+  });
+  if (options.listen !== undefined) {
+    await listen(server, options.listen, ['--listen-address', '--listen-port']);
+  }
+  const start = async (): Promise<void> => {
+    const image = options.objects.image ?? (await findOwnImage(options, api, problems, end.signal));
+    if (image === undefined) return;
+    const lease: KubeLease = new KubeLease(
+      api,
+      // A restarted controller is another holder: its predecessor may still be writing.
+      { ...options.lease, holder: `${hostname()}_${process.pid}` },
+      () => {
+        log.info({}, 'This controller is the leader');
+        controller.review();
+      },
+      (problem) => problems.report('lease', problem),
+    );
+    const settings = { ...options.objects, image };
+    const controller = new RouterController({ api, settings, leadership: lease, log, metrics });
+    running = { controller, lease };
+    lease.start();
+    controller.start();
+  };
+  // Nothing in it rejects but by a mistake of ours, which is for the process to tell.
+  void start();
+  return {
+    stop: () => {
+      end.abort();
+      running?.controller.stop();
+      running?.lease.close();
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+/** Milliseconds between two tries to read our own pod. */
+const retryInterval = 2000;
+
+/**
+ * The image that this process runs from, which is the routers' too: as the API server knows its pod. Tries
+ * until `signal`; undefined then.
+ */
+async function findOwnImage(
+  { lease, podName = '' }: ControllerOptions,
+  api: KubeApi,
+  problems: ProblemLog,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const place = `image of pod ${lease.namespace}/${podName}`;
+  while (!signal.aborted) {
+    try {
+      const pod = await api.get(`/api/v1/namespaces/${lease.namespace}/pods/${podName}`, {}, signal);
+      const spec = isRecord(pod) && isRecord(pod.spec) ? pod.spec : {};
+      const [container] = Array.isArray(spec.containers) ? spec.containers.filter(isRecord) : [];
+      if (typeof container?.image !== 'string') throw new Error(`pod ${podName} has no container with an image`);
+      problems.report(place, undefined);
+      return container.image;
+    } catch (error) {
+      problems.report(place, describeError(error));
+      await sleep(retryInterval, undefined, { signal }).catch(() => undefined);
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,219 @@
+import type { DaemonLog } from '../../../base/daemon/log.ts';
+import type { KubeApi } from '../../../base/kubernetes/cluster-api.ts';
+import type { EventRecorder } from '../../../base/kubernetes/events.ts';
+import { isStatus } from '../../../base/kubernetes/status-patch.ts';
+import { keyOf } from '../../../base/read/object-meta.ts';
+import { pathOf, resources } from '../objects/resources.ts';
+import { objectOf, type Router } from '../objects/router.ts';
+import { DeadNodes } from './dead-nodes.ts';
+import { type Departure, MoveLimit, type Restraint } from './failover.ts';
+import { type ClusterNode, hasRefuge } from './nodes.ts';
+import type { RouterPod } from './pods.ts';
+import { kubeletPort } from './probe-targets.ts';
+import { knockByConnecting } from './prober.ts';
+
+/** A pod that is to go now. */
+interface Move {
+  readonly pod: RouterPod;
+  readonly departure: Departure;
+}
+
+/** What is to be done about the place of a router. */
+export interface DeparturePlan {
+  readonly move?: Move;
+  /** Other nodes than before that its pods are to stay away from: it needs another template. */
+  readonly avoidedNodes?: readonly string[];
+  /** It is to go, and is left where it is for a reason that passes by itself. */
+  readonly isHeldBack: boolean;
+}
+
+/** With what pods are moved. */
+export interface DepartureParts {
+  readonly api: KubeApi;
+  readonly events: EventRecorder;
+  readonly log: DaemonLog;
+  readonly nodeSelector: Readonly<Record<string, string>>;
+  /** Seconds after which a pod leaves a node that failed. */
+  readonly nodeFailureSeconds: number;
+  readonly nodes: () => readonly ClusterNode[];
+  /** What the prober sees, by UID of the pod. */
+  readonly departures: () => ReadonlyMap<string, Departure>;
+  readonly count: (what: 'moved' | 'restrained', reason: Departure['reason'] | Restraint) => void;
+  readonly checkWriter: () => void;
+  readonly signal: AbortSignal;
+}
+
+/** Milliseconds for the API server to confirm that a pod is still there: longer, and our view may be old. */
+const freshness = 1500;
+
+/** Milliseconds for a node to answer. */
+const answerTime = 500;
+
+/** Pods that are remembered. */
+const mostRemembered = 1000;
+
+const words: Readonly<Record<Departure['reason'], string>> = {
+  NodeGone: 'no router on it answers',
+  RouterSilent: 'it does not answer, others on its node do',
+  NodeLeft: 'the node is cordoned or about to be removed',
+};
+
+/** Moves routers from nodes that died or are to be left, within limits. */
+export class Departures {
+  readonly #parts: DepartureParts;
+  readonly #limit = new MoveLimit();
+  /** Since when pods on failed nodes have been ending, by UID. */
+  readonly #ending = new Map<string, number>();
+  readonly #dead = new DeadNodes();
+  /** Why pods were left alone when they were last looked at, by UID: told once. */
+  readonly #restrained = new Map<string, Restraint>();
+
+  constructor(parts: DepartureParts) {
+    this.#parts = parts;
+  }
+
+  /** Nodes that died of late, which the scheduler may not know. */
+  get deadNodes(): readonly string[] {
+    return this.#dead.recent(performance.now());
+  }
+
+  /**
+   * Which of a router's pods is to go now, if any; nothing is done yet. Never rejects.
+   *
+   * @param avoidedNodes of the router's template as it is
+   */
+  async plan(router: Router, pods: readonly RouterPod[], avoidedNodes: readonly string[]): Promise<DeparturePlan> {
+    const { nodes, departures, nodeSelector } = this.#parts;
+    for (const { reason, node } of departures().values())
+      if (reason === 'NodeGone') this.#dead.note(node, performance.now());
+    const leaving = pods.flatMap((pod) => {
+      const departure = this.#departureOf(pod);
+      return departure === undefined ? [] : [{ pod, departure }];
+    });
+    const isStuck = pods.some((pod) => pod.isUnschedulable) && pods.every((pod) => pod.isEnding || !pod.node);
+    if (leaving.length === 0 && !isStuck) return { isHeldBack: false };
+    const dead = await this.#findDead(new Set(leaving.map(({ departure }) => departure.node)), avoidedNodes);
+    // What was avoided once is no reason to stay away for ever: the node may be the only one that is left.
+    const isOutdated = avoidedNodes.some((node) => !dead.includes(node));
+    let isHeldBack = false;
+    for (const { pod, departure } of leaving) {
+      const { reason, node } = departure;
+      // Where it could not run elsewhere, it is better left where it is.
+      if (reason !== 'RouterSilent' && !hasRefuge(nodes(), new Set([node, ...dead]), nodeSelector, pod.tolerations)) {
+        isHeldBack ||= hasRefuge(nodes(), new Set([node]), nodeSelector, pod.tolerations);
+        continue;
+      }
+      const restraint = await this.#findRestraint(router, pod, departure);
+      if (restraint !== undefined) {
+        this.#restrain(router, pod.uid, restraint, departure);
+        return { isHeldBack: true };
+      }
+      this.#restrained.delete(pod.uid);
+      const isOther = reason === 'NodeGone' || isOutdated;
+      return { move: { pod, departure }, isHeldBack: false, ...(isOther && { avoidedNodes: dead }) };
+    }
+    return { isHeldBack, ...(isStuck && isOutdated && { avoidedNodes: dead }) };
+  }
+
+  #departureOf({ uid, node, isEnding }: RouterPod): Departure | undefined {
+    if (isEnding || node === undefined) return undefined;
+    const isLeft = this.#parts.nodes().some((one) => one.name === node && one.isLeft);
+    return this.#parts.departures().get(uid) ?? (isLeft ? { reason: 'NodeLeft', node } : undefined);
+  }
+
+  /** Nodes that died of late, without those that answer again: the only other one may be one that was away for seconds. */
+  async #findDead(left: ReadonlySet<string>, avoidedNodes: readonly string[]): Promise<readonly string[]> {
+    for (const node of avoidedNodes) this.#dead.suspect(node, performance.now());
+    const others = this.deadNodes.filter((node) => !left.has(node));
+    const alive = await Promise.all(others.map(async (node) => ((await this.#answers(node)) ? [node] : [])));
+    for (const node of alive.flat()) this.#dead.forget(node);
+    return this.deadNodes;
+  }
+
+  /** Whether a node is ready by its kubelet's word, which is old for 40 s after a death, and answers by itself. */
+  async #answers(name: string): Promise<boolean> {
+    const node = this.#parts.nodes().find((one) => one.name === name);
+    if (node?.address === undefined || !node.isReady) return false;
+    return (await knockByConnecting({ host: node.address, port: kubeletPort }, answerTime)) === 'answer';
+  }
+
+  async #findRestraint({ meta }: Router, pod: RouterPod, departure: Departure): Promise<Restraint | undefined> {
+    const { api, signal } = this.#parts;
+    const path = pathOf(resources.pods, meta.namespace, pod.name);
+    const isFresh = await api.get(path, {}, AbortSignal.any([signal, AbortSignal.timeout(freshness)])).then(
+      () => true,
+      (error: unknown) => isStatus(error, 404),
+    );
+    if (!isFresh) return 'ApiStale';
+    const isAllowed = this.#limit.take(`${meta.uid} ${pod.member}`, pod.uid, departure, performance.now());
+    return isAllowed ? undefined : 'RateLimited';
+  }
+
+  /**
+   * Ends what cannot end by itself: a pod whose node is dead, and which was told to go before this could be done.
+   * Its Deployment would wait for it for ever. Resolves to whether one is left that may be such a pod. Rejects with
+   * a KubeError.
+   *
+   * @param avoidedBy which nodes the Deployment of a pod avoids: its pods there are of before, and their node was dead
+   */
+  async endLost(
+    router: Router,
+    pods: readonly RouterPod[],
+    avoidedBy: (pod: RouterPod) => readonly string[],
+  ): Promise<boolean> {
+    const dead = this.deadNodes;
+    let isWaiting = false;
+    for (const pod of pods) {
+      const { node, uid } = pod;
+      if (!pod.isEnding || node === undefined) continue;
+      const isWell = this.#parts.nodes().some((one) => one.name === node && one.isReady);
+      const isLost = avoidedBy(pod).includes(node) || dead.includes(node) || (!isWell && this.#isOverdue(uid));
+      isWaiting ||= !isLost && !isWell;
+      if (isLost) await this.#remove(router, pod, 0);
+    }
+    return isWaiting;
+  }
+
+  /** Whether a pod on a node that failed has been ending for as long as one may stay that is not. */
+  #isOverdue(uid: string): boolean {
+    const now = performance.now();
+    const since = this.#ending.get(uid) ?? now;
+    if (this.#ending.size >= mostRemembered) this.#ending.clear();
+    this.#ending.set(uid, since);
+    return now - since >= this.#parts.nodeFailureSeconds * 1000;
+  }
+
+  /** Lets a pod go: at once where its node cannot tell of its end. Rejects with a KubeError. */
+  async carryOut(router: Router, { pod, departure }: Move): Promise<void> {
+    const { events, log, count, signal } = this.#parts;
+    await this.#remove(router, pod, departure.reason === 'NodeLeft' ? undefined : 0);
+    count('moved', departure.reason);
+    const message = `pod ${pod.name} leaves node ${departure.node}: ${words[departure.reason]}`;
+    log.warn({ router: keyOf(router.meta), pod: pod.name, ...departure }, 'A router is moved to another node');
+    // Nobody waits for an Event.
+    void events.tell(objectOf(router), { type: 'Warning', reason: departure.reason, message }, signal);
+  }
+
+  async #remove({ meta }: Router, { name, uid }: RouterPod, graceSeconds: number | undefined): Promise<void> {
+    const { api, checkWriter, signal } = this.#parts;
+    checkWriter();
+    try {
+      const options = { uid, ...(graceSeconds !== undefined && { graceSeconds }) };
+      await api.remove(pathOf(resources.pods, meta.namespace, name), options, signal);
+    } catch (error) {
+      // It is gone, or another has its name now.
+      if (!isStatus(error, 404) && !isStatus(error, 409)) throw error;
+    }
+  }
+
+  #restrain(router: Router, uid: string, restraint: Restraint, departure: Departure): void {
+    if (this.#restrained.get(uid) === restraint) return;
+    if (this.#restrained.size >= mostRemembered) this.#restrained.clear();
+    this.#restrained.set(uid, restraint);
+    this.#parts.count('restrained', restraint);
+    this.#parts.log.warn(
+      { router: keyOf(router.meta), restraint, ...departure },
+      'A router that is gone is left alone',
+    );
+  }
+}

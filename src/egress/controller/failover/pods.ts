@@ -1,0 +1,118 @@
+import { isRecord } from '../../../base/read/shape.ts';
+import { type LiveRefusal, readRefusal, refusedAnnotation } from '../../model/live-change.ts';
+import { controllerKindOf, controllerNameOf } from '../objects/coverage.ts';
+import { memberLabel } from '../objects/names.ts';
+import { appliedAnnotation, configurationAnnotation, egressInterface, networksAnnotation } from '../objects/objects.ts';
+import type { Toleration } from './nodes.ts';
+
+/** A router's pod, as far as its router's status tells of it. */
+export interface RouterPod {
+  readonly name: string;
+  readonly uid: string;
+  /** The Deployment that made it, by the name of its ReplicaSet. */
+  readonly deployment: string | undefined;
+  readonly node: string | undefined;
+  /** Ours, and what namespace and admission plugins gave it. */
+  readonly tolerations: readonly Toleration[];
+  /** Which router of a pool it is; undefined: of before there were pools. */
+  readonly member: string | undefined;
+  /** Of which configuration it was made. */
+  readonly configuration: string | undefined;
+  /** Which is in force, by the word of its node's daemon. */
+  readonly applied: string | undefined;
+  /** What its node's daemon did not apply, and why. */
+  readonly refused: LiveRefusal | undefined;
+  /** Its addresses in the cluster. */
+  readonly clusterAddresses: readonly string[];
+  readonly isReady: boolean;
+  readonly isEnding: boolean;
+  /** All its containers ended, and its namespace with them. */
+  readonly hasEnded: boolean;
+  /** No node may have it, by the scheduler's word. */
+  readonly isUnschedulable: boolean;
+  /** Why its container does not run, in Kubernetes' words: `ImagePullBackOff: …`. */
+  readonly trouble: string | undefined;
+  /** Addresses of `net1` by Multus's network-status; undefined where there is no such interface. */
+  readonly egressAddresses: readonly string[] | undefined;
+}
+
+/** Reads a pod; undefined for what is none. */
+export function readRouterPod(input: unknown): RouterPod | undefined {
+  if (!isRecord(input) || !isRecord(input.metadata)) return undefined;
+  const { namespace, name, uid, deletionTimestamp } = input.metadata;
+  if (typeof namespace !== 'string' || typeof name !== 'string' || typeof uid !== 'string') return undefined;
+  const annotations = isRecord(input.metadata.annotations) ? input.metadata.annotations : {};
+  const status = isRecord(input.status) ? input.status : {};
+  const spec = isRecord(input.spec) ? input.spec : {};
+  const labels = isRecord(input.metadata.labels) ? input.metadata.labels : {};
+  const ips = Array.isArray(status.podIPs) ? status.podIPs.filter(isRecord) : [];
+  const conditions = Array.isArray(status.conditions) ? status.conditions.filter(isRecord) : [];
+  return {
+    name,
+    uid,
+    deployment: readDeployment(input),
+    node: text(spec.nodeName),
+    tolerations: Array.isArray(spec.tolerations) ? spec.tolerations.filter(isRecord) : [],
+    member: text(labels[memberLabel]),
+    configuration: text(annotations[configurationAnnotation]),
+    applied: text(annotations[appliedAnnotation]),
+    refused: readRefusal(annotations[refusedAnnotation]),
+    clusterAddresses: ips.flatMap(({ ip }) => text(ip) ?? []),
+    isReady: conditions.some((one) => one.type === 'Ready' && one.status === 'True'),
+    isEnding: (deletionTimestamp ?? undefined) !== undefined,
+    hasEnded: status.phase === 'Succeeded' || status.phase === 'Failed',
+    isUnschedulable: conditions.some((one) => one.type === 'PodScheduled' && one.reason === 'Unschedulable'),
+    trouble: readTrouble(status.containerStatuses),
+    egressAddresses: readNetworkStatus(
+      annotations['k8s.v1.cni.cncf.io/network-status'],
+      `${namespace}/${readNetworkName(annotations[networksAnnotation])}`,
+    ),
+  };
+}
+
+/** ReplicaSets are called as their Deployment, with a hash of the template behind it. */
+function readDeployment(pod: unknown): string | undefined {
+  const name = controllerKindOf(pod) === 'ReplicaSet' ? controllerNameOf(pod) : undefined;
+  return name?.slice(0, Math.max(0, name.lastIndexOf('-')));
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+function readTrouble(statuses: unknown): string | undefined {
+  for (const status of Array.isArray(statuses) ? statuses.filter(isRecord) : []) {
+    const state = isRecord(status.state) ? status.state : {};
+    for (const part of [state.waiting, state.terminated]) {
+      if (!isRecord(part) || typeof part.reason !== 'string' || part.reason === 'ContainerCreating') continue;
+      return typeof part.message === 'string' ? `${part.reason}: ${part.message}` : part.reason;
+    }
+  }
+  return undefined;
+}
+
+/** Which definition the pod's one further interface is made of. */
+function readNetworkName(text: unknown): string | undefined {
+  try {
+    const [network] = typeof text === 'string' ? JSON.parse(text) : [];
+    return isRecord(network) && typeof network.name === 'string' ? network.name : undefined;
+  } catch {
+    // Written by somebody else, in Multus's short form.
+    return undefined;
+  }
+}
+
+/** What Multus says of the interfaces that it had made (Kubernetes Network Custom Resource Definition standard). */
+function readNetworkStatus(text: unknown, definition: string): readonly string[] | undefined {
+  let networks: unknown;
+  try {
+    networks = typeof text === 'string' ? JSON.parse(text) : undefined;
+  } catch {
+    // Not yet written, or not by Multus.
+  }
+  const ours = (Array.isArray(networks) ? networks : []).find(
+    (one: unknown) => isRecord(one) && one.name === definition && one.interface === egressInterface,
+  );
+  if (!isRecord(ours)) return undefined;
+  return Array.isArray(ours.ips) ? ours.ips.filter((ip): ip is string => typeof ip === 'string') : [];
+}

@@ -1,0 +1,62 @@
+import { memberKeyOf } from '../objects/members.ts';
+import { plainDeployment } from '../objects/names.ts';
+import type { Router } from '../objects/router.ts';
+import { pickQuietPort } from './failover.ts';
+import type { ClusterNode } from './nodes.ts';
+import { type RouterPod, readRouterPod } from './pods.ts';
+import type { ProbeTarget } from './prober.ts';
+
+/** The port of every kubelet. */
+export const kubeletPort = 10_250;
+
+/** Where to knock to learn whether routers live, in every namespace. */
+export class ProbeTargets {
+  readonly #byNamespace = new Map<string, readonly ProbeTarget[]>();
+
+  /**
+   * All targets of the cluster, those of one namespace as they are now.
+   *
+   * @param pods all of the namespace's routers, as the server has them
+   */
+  update(
+    namespace: string,
+    routers: readonly Router[],
+    pods: readonly unknown[],
+    nodes: readonly ClusterNode[],
+  ): readonly ProbeTarget[] {
+    const read = pods.flatMap((object) => readRouterPod(object) ?? []).filter(isRouter);
+    const known = new Set(this.#byNamespace.get(namespace)?.map(({ uid }) => uid));
+    const targets = routers.flatMap(({ spec }) =>
+      (spec.ok ? spec.value : []).flatMap((member) => {
+        const key = memberKeyOf(member);
+        const { redirects, fallbacks } = member.redirects;
+        const port = fallbacks.length > 0 ? undefined : pickQuietPort(new Set(redirects.map((one) => one.port)));
+        // One, so that nobody has more votes on which nodes are dead than he has routers.
+        const pod = read.find((one) => one.member === key && (one.isReady || known.has(one.uid)));
+        return (pod && findTarget(namespace, pod, port, nodes)) ?? [];
+      }),
+    );
+    if (targets.length === 0) this.#byNamespace.delete(namespace);
+    else this.#byNamespace.set(namespace, targets);
+    return [...this.#byNamespace.values()].flat();
+  }
+}
+
+/** Pods that Deployments of routers made, which have not ended. Who is silent stays one also when it is not ready. */
+function isRouter({ deployment, isEnding, hasEnded }: RouterPod): boolean {
+  return deployment?.startsWith(plainDeployment) === true && !isEnding && !hasEnded;
+}
+
+/** A router that leads every port to the outside is asked by its node: what it answers is another's word. */
+function findTarget(
+  namespace: string,
+  { uid, node, clusterAddresses }: RouterPod,
+  port: number | undefined,
+  nodes: readonly ClusterNode[],
+): ProbeTarget | undefined {
+  const [own] = clusterAddresses;
+  if (node === undefined) return undefined;
+  if (port !== undefined && own !== undefined) return { uid, namespace, node, host: own, port };
+  const host = nodes.find(({ name }) => name === node)?.address;
+  return host === undefined ? undefined : { uid, namespace, node, host, port: kubeletPort };
+}

@@ -1,0 +1,149 @@
+import { isRecord } from '../../../base/read/shape.ts';
+import { readRouterPod } from '../failover/pods.ts';
+import { controllerOf } from './coverage.ts';
+import { type Member, memberKeyOf } from './members.ts';
+import { memberLabel, namesOf, routerLabel } from './names.ts';
+import { type Router, readRouter } from './router.ts';
+import type { ObjectStore } from './store.ts';
+
+/** An address that a router wants on a network. */
+interface Claim {
+  readonly router: Router;
+  /** Of the member of its pool. */
+  readonly key: string;
+  /** The address, and the master of the network where the router names one: two networks may have the same addresses. */
+  readonly place: string;
+}
+
+/** What was read of an EgressRouter. */
+interface Read {
+  readonly router: Router | undefined;
+  readonly claims: readonly Claim[];
+}
+
+/** With what claims are judged. */
+export interface ClaimStores {
+  readonly routers: ObjectStore;
+  readonly deployments: ObjectStore;
+  readonly pods: ObjectStore;
+}
+
+/** Tells which of several EgressRouters of the cluster has an address: two that have it would take it from each other. */
+export class AddressClaims {
+  readonly #stores: ClaimStores;
+  readonly #read = new WeakMap<object, Read>();
+
+  constructor(stores: ClaimStores) {
+    this.#stores = stores;
+  }
+
+  /**
+   * The router that has an address of a member instead of its own; undefined where the member may have them all.
+   * It is the one that has it already, else the oldest, then the one of the lower UID.
+   */
+  findHolder(router: Router, member: Member): { readonly address: string; readonly holder: Router } | undefined {
+    const frozen = this.#findFrozen(router, member.key);
+    for (const { prefix } of member.spec.reserved) {
+      const address = prefix.address.text;
+      if (frozen !== undefined) return { address, holder: frozen };
+      const place = placeOf(address, member.spec.master);
+      const rivals = this.#claims().filter((claim) => claim.place === place);
+      if (rivals.length < 2) continue;
+      const [first] = rivals
+        .map((claim) => ({ claim, rank: this.#hasDeployment(claim) ? 0 : 1 }))
+        .toSorted((one, other) => one.rank - other.rank || compareAge(one.claim.router, other.claim.router));
+      if (first !== undefined && first.claim.router.meta.uid !== router.meta.uid)
+        return { address, holder: first.claim.router };
+    }
+    return undefined;
+  }
+
+  /** A pod that has the addresses of a member, and whose router does not want them any more. */
+  findLeaving(router: Router, { key, spec }: Member): string | undefined {
+    const places = new Set(spec.reserved.map(({ prefix }) => placeOf(prefix.address.text, spec.master)));
+    for (const namespace of this.#stores.pods.namespaces) {
+      for (const object of this.#stores.pods.in(namespace)) {
+        const pod = readRouterPod(object);
+        if (pod?.member !== key || pod.hasEnded || pod.deployment === undefined) continue;
+        const labels = isRecord(object) && isRecord(object.metadata) ? object.metadata.labels : undefined;
+        const label = isRecord(labels) ? labels[routerLabel] : undefined;
+        const owner = this.#claims().find(
+          (claim) =>
+            claim.key === key &&
+            claim.router.meta.namespace === namespace &&
+            namesOf(claim.router.meta.name, false).identity[routerLabel] === label,
+        );
+        const isOwn = owner?.router.meta.uid === router.meta.uid;
+        // One that is still wanted is on another network: on this one its router would have the address.
+        if (!isOwn && (owner === undefined || places.has(owner.place)))
+          return namespace === router.meta.namespace ? pod.name : '(of another namespace)';
+      }
+    }
+    return undefined;
+  }
+
+  #claims(): readonly Claim[] {
+    return this.#readAll().flatMap(({ claims }) => claims);
+  }
+
+  #readAll(): readonly Read[] {
+    return [...this.#stores.routers.all].filter(isRecord).map((object) => {
+      const known = this.#read.get(object) ?? readClaims(object);
+      this.#read.set(object, known);
+      return known;
+    });
+  }
+
+  /** Another router that keeps what it has: nobody can read its spec now, or something holds its deletion up. */
+  #findFrozen({ meta }: Router, key: string): Router | undefined {
+    const owners = new Set([...this.#stores.deployments.all].filter((one) => isOf(one, key)).map(controllerOf));
+    owners.delete(meta.uid);
+    if (owners.size === 0) return undefined;
+    return this.#readAll().find(({ router }) => router && owners.has(router.meta.uid) && isFrozen(router))?.router;
+  }
+
+  #hasDeployment({ router: { meta }, key }: Claim): boolean {
+    return this.#stores.deployments
+      .in(meta.namespace)
+      .some((object) => controllerOf(object) === meta.uid && isOf(object, key));
+  }
+}
+
+/** Whether an object is that of a member, and not about to go. */
+function isOf(object: unknown, key: string): boolean {
+  const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
+  const labels = isRecord(metadata.labels) ? metadata.labels : {};
+  return labels[memberLabel] === key && (metadata.deletionTimestamp ?? undefined) === undefined;
+}
+
+function isFrozen({ isDeleting, spec }: Router): boolean {
+  return isDeleting || !spec.ok;
+}
+
+function readClaims(object: unknown): Read {
+  const router = readRouter(object);
+  if (router === undefined || router.isDeleting || !router.spec.ok) return { router, claims: [] };
+  const claims = router.spec.value.flatMap((spec) =>
+    spec.reserved.map(({ prefix }) => ({
+      router,
+      key: memberKeyOf(spec),
+      place: placeOf(prefix.address.text, spec.master),
+    })),
+  );
+  return { router, claims };
+}
+
+function placeOf(address: string, master: string | undefined): string {
+  return `${address} ${master ?? ''}`;
+}
+
+function compareAge({ meta: one }: Router, { meta: other }: Router): number {
+  return one.created - other.created || (one.uid < other.uid ? -1 : 1);
+}
+
+/** What a router's author is told of the one that has its address: no names of other namespaces. */
+export function describeHolder({ meta }: Router, address: string, holder: Router): string {
+  const isNear = holder.meta.namespace === meta.namespace;
+  const who = isNear ? `EgressRouter ${holder.meta.name}` : 'an EgressRouter of another namespace';
+  return `${address} is that of ${who}: take another address, or take it away there`;
+}

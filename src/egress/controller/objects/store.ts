@@ -1,0 +1,102 @@
+import { versionOf } from '../../../base/kubernetes/cluster-api.ts';
+import { isRecord } from '../../../base/read/shape.ts';
+
+/** Places of which something was heard. */
+const mostRemembered = 100_000;
+
+/** Objects of one kind as they were last seen, by `NAMESPACE/NAME`; nodes have no namespace. */
+export class ObjectStore {
+  readonly #objects = new Map<string, unknown>();
+  /** How often anything was heard when a place was last heard of. */
+  readonly #heard = new Map<string, number>();
+  #count = 0;
+  readonly #onChange: (namespace: string) => void;
+  #isListed = false;
+
+  /** @param onChange told the namespace of every change */
+  constructor(onChange: (namespace: string) => void) {
+    this.#onChange = onChange;
+  }
+
+  /** Whether all objects are here. */
+  get isListed(): boolean {
+    return this.#isListed;
+  }
+
+  /** The kind does not exist in the cluster: there are none. */
+  markAbsent(): void {
+    this.#isListed = true;
+  }
+
+  replace(objects: readonly unknown[]): void {
+    const next = new Map(objects.map((object) => [keyOf(object), object] as const));
+    const namespaces = new Set([...this.#objects.keys(), ...next.keys()].map(namespaceOf));
+    for (const key of [...this.#objects.keys(), ...next.keys()]) this.#note(key);
+    this.#objects.clear();
+    for (const [key, object] of next) if (key !== '') this.#objects.set(key, object);
+    this.#isListed = true;
+    for (const namespace of namespaces) this.#onChange(namespace);
+  }
+
+  put(object: unknown): void {
+    const key = keyOf(object);
+    if (key === '') return;
+    this.#note(key);
+    const before = this.#objects.get(key);
+    if (before !== undefined && versionOf(before) === versionOf(object)) return;
+    this.#objects.set(key, object);
+    this.#onChange(namespaceOf(key));
+  }
+
+  /**
+   * To be called before a request of ours: takes in its answer, which needs no further thought. When the watch
+   * told of the same place meanwhile, that is as new or newer, and the answer is left.
+   */
+  expect(namespace: string, name: string): (answer: unknown) => void {
+    const place = `${namespace}/${name}`;
+    const heard = this.#heard.get(place);
+    return (answer) => {
+      if (keyOf(answer) === place && this.#heard.get(place) === heard) this.#objects.set(place, answer);
+    };
+  }
+
+  #note(key: string): void {
+    if (this.#heard.size >= mostRemembered) this.#heard.clear();
+    this.#heard.set(key, ++this.#count);
+  }
+
+  remove(object: unknown): void {
+    const key = keyOf(object);
+    this.#note(key);
+    if (this.#objects.delete(key)) this.#onChange(namespaceOf(key));
+  }
+
+  get(namespace: string, name: string): unknown {
+    return this.#objects.get(`${namespace}/${name}`);
+  }
+
+  /** All objects of a namespace. */
+  in(namespace: string): readonly unknown[] {
+    return [...this.#objects].filter(([key]) => namespaceOf(key) === namespace).map(([, object]) => object);
+  }
+
+  /** All objects of all namespaces. */
+  get all(): Iterable<unknown> {
+    return this.#objects.values();
+  }
+
+  /** Every namespace that has an object. */
+  get namespaces(): ReadonlySet<string> {
+    return new Set(Array.from(this.#objects.keys(), namespaceOf));
+  }
+}
+
+function keyOf(object: unknown): string {
+  const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
+  const { namespace, name } = metadata;
+  return typeof name === 'string' ? `${typeof namespace === 'string' ? namespace : ''}/${name}` : '';
+}
+
+function namespaceOf(key: string): string {
+  return key.slice(0, key.indexOf('/'));
+}

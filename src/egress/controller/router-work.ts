@@ -1,0 +1,280 @@
+import type { DaemonLog } from '../../base/daemon/log.ts';
+import { type KubeApi, KubeError } from '../../base/kubernetes/cluster-api.ts';
+import { writeTime } from '../../base/kubernetes/conditions.ts';
+import type { EventRecorder } from '../../base/kubernetes/events.ts';
+import { PartialFailure } from '../../base/kubernetes/work-queue.ts';
+import { formatProblem } from '../../base/model/problem.ts';
+import { isRecord } from '../../base/read/shape.ts';
+import type { Departures } from './failover/departures.ts';
+import { type RouterPod, readRouterPod } from './failover/pods.ts';
+import { AddressClaims, describeHolder } from './objects/address-claims.ts';
+import { controllerOf } from './objects/coverage.ts';
+import { Leftovers } from './objects/leftovers.ts';
+import { inForce, LiveChanges, type Progress, Sight } from './objects/live.ts';
+import { assignMembers, type HeldName, type Member } from './objects/members.ts';
+import { memberLabel, type RouterNames } from './objects/names.ts';
+import {
+  chooseTemplate,
+  hashConfiguration,
+  type ObjectSettings,
+  readTemplate,
+  type Template,
+} from './objects/objects.ts';
+import { pathOf, type ResourceName, resources } from './objects/resources.ts';
+import type { Router } from './objects/router.ts';
+import type { ObjectStore } from './objects/store.ts';
+import { applyMember, isRefusal, type Outcome, pruneMembers, type ReconcileParts, waitForNames } from './reconcile.ts';
+import { describeRouter, isSettled, type MemberSituation, type Trouble, type Wait } from './status/conditions.ts';
+import { findRefusal, PodEvents } from './status/pod-events.ts';
+import { summarize } from './status/router-status.ts';
+import { RouterStatusWriter } from './status/status.ts';
+
+/** With what the routers of a cluster are worked on. */
+export interface WorkParts {
+  readonly api: KubeApi;
+  readonly settings: ObjectSettings;
+  readonly stores: Readonly<Record<ResourceName, ObjectStore>>;
+  readonly events: EventRecorder;
+  readonly log: DaemonLog;
+  readonly departures: Departures;
+  /** Throws where this process may not write (any more). */
+  readonly checkWriter: () => void;
+  readonly signal: AbortSignal;
+}
+
+/** Milliseconds after which a router is looked at again, whatever happens. */
+const again = { heldBack: 1_000, waiting: 2_000, starting: 10_000, trouble: 30_000 };
+
+/** Milliseconds for the API server to say how a pod is now. */
+const freshness = 1500;
+
+/** Brings one router at a time to what its EgressRouter says, and tells how it goes. */
+export class RouterWork {
+  /** To be told when pods cannot be followed. */
+  readonly sight = new Sight();
+  readonly #parts: WorkParts;
+  readonly #leftovers = new Leftovers();
+  readonly #claims: AddressClaims;
+  readonly #live: LiveChanges;
+  readonly #status: RouterStatusWriter;
+  readonly #podEvents: PodEvents;
+
+  constructor(parts: WorkParts) {
+    this.#parts = parts;
+    this.#podEvents = new PodEvents(parts.api);
+    this.#claims = new AddressClaims(parts.stores);
+    this.#live = new LiveChanges(parts.settings.liveTimeout);
+    const { api, log, events, checkWriter, signal, stores } = parts;
+    const expect = (namespace: string, name: string) => stores.routers.expect(namespace, name);
+    this.#status = new RouterStatusWriter({ api, log, events, checkWriter, expect, signal });
+  }
+
+  /**
+   * Resolves to the milliseconds after which the router is to be looked at again; undefined: when something
+   * changes. Rejects where trying again may help.
+   */
+  async run(router: Router, names: RouterNames | 'wait'): Promise<number | undefined> {
+    if (names === 'wait') return this.#tell(router, { wait: waitForNames });
+    const pods = this.#podsOf(router, names);
+    if (!router.spec.ok) {
+      // Objects of an earlier, right spec stay: a mistake must not cut connections.
+      const message = router.spec.problems.slice(0, 5).map(formatProblem).join('; ');
+      return this.#tell(router, {
+        trouble: { reason: 'InvalidSpec', message },
+        members: this.#describeAsTheyAre(pods),
+      });
+    }
+    const members = assignMembers(names, router.spec.value, this.#listHeld(router));
+    const parts = this.#reconcileParts();
+    try {
+      await pruneMembers(router, members, parts);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      // What cannot be deleted may have an address that is wanted.
+      return this.#tell(router, {
+        trouble: { reason: 'ApplyFailed', message: error.message },
+        members: this.#describeAsTheyAre(pods),
+      });
+    }
+    const situations: MemberSituation[] = [];
+    let isHeldBack = await this.#parts.departures.endLost(router, pods, (pod) => this.#avoidedBy(router, pod));
+    let failure: KubeError | undefined;
+    for (const member of members) {
+      try {
+        const done = await this.#runMember(router, member, pods, parts);
+        situations.push(done.situation);
+        isHeldBack ||= done.isHeldBack;
+      } catch (error) {
+        // The others of the pool go on.
+        if (!(error instanceof KubeError)) throw error;
+        failure ??= error;
+      }
+    }
+    const soonest = (next: number | undefined) =>
+      isHeldBack ? Math.min(again.heldBack, next ?? again.heldBack) : next;
+    if (failure !== undefined) throw new PartialFailure(failure, soonest(lookAgain(situations)));
+    // Nobody is moved later because of what is told.
+    const told = await Promise.all(situations.map((situation) => this.#addPodEvent(router, situation)));
+    return soonest(await this.#tell(router, { members: told }));
+  }
+
+  async #runMember(
+    router: Router,
+    member: Member,
+    all: readonly RouterPod[],
+    parts: ReconcileParts,
+  ): Promise<{ readonly situation: MemberSituation; readonly isHeldBack: boolean }> {
+    const { settings, stores, departures } = this.#parts;
+    const { meta } = router;
+    const configuration = hashConfiguration(member, settings);
+    const pods = all.filter((pod) => pod.member === undefined || pod.member === member.key);
+    const current = readTemplate(stores.deployments.get(meta.namespace, member.names.deployment));
+    const avoidedNodes = current?.avoidedNodes ?? [];
+    const kept = chooseTemplate(member, settings, current, false, departures.deadNodes);
+    const living = pods.find((pod) => !pod.isEnding && pod.configuration === kept.configuration);
+    const progress: Progress =
+      living === undefined ? { kind: 'settled' } : await this.#judgeLive(router, living, configuration);
+    const { move, avoidedNodes: avoided, isHeldBack } = await departures.plan(router, pods, avoidedNodes);
+    const isReplaced = progress.kind === 'replace' || avoided !== undefined;
+    const template = chooseTemplate(member, settings, current, isReplaced, avoided ?? departures.deadNodes);
+    const outcome = await this.#apply(router, member, template, parts);
+    if (outcome.kind === 'applied' && move !== undefined) await departures.carryOut(router, move);
+    const situation: MemberSituation = {
+      addresses: member.spec.reserved.map(({ prefix }) => prefix.address.text),
+      trouble: outcome.kind === 'trouble' ? outcome.trouble : undefined,
+      wait: outcome.kind === 'waiting' ? outcome.wait : undefined,
+      configuration,
+      template: outcome.kind === 'waiting' ? undefined : template.configuration,
+      pods,
+      progress,
+      podEvent: undefined,
+      refusal: findRefusal(stores.deployments.get(meta.namespace, member.names.deployment)),
+    };
+    return { situation, isHeldBack };
+  }
+
+  /**
+   * How far a configuration has come in a pod. Before it is given up, the API server is asked: its daemon may have
+   * said so by now, or have had nobody to say it to.
+   */
+  async #judgeLive({ meta }: Router, pod: RouterPod, wanted: string): Promise<Progress> {
+    const judge = (): Progress => this.#live.judge(pod, wanted, performance.now(), this.sight.since);
+    const progress = judge();
+    if (progress.kind !== 'replace' || pod.refused?.configuration === wanted) return progress;
+    const { api, signal } = this.#parts;
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(freshness)]);
+    const found = await api.get(pathOf(resources.pods, meta.namespace, pod.name), {}, limit).catch(() => undefined);
+    const now = readRouterPod(found);
+    if (now === undefined || inForce(now) === wanted) return { kind: 'pending', left: again.heldBack };
+    this.sight.confirm(performance.now());
+    return judge();
+  }
+
+  /** Nodes that the Deployment of a pod avoids now. */
+  #avoidedBy({ meta }: Router, { deployment }: RouterPod): readonly string[] {
+    const made = deployment && this.#parts.stores.deployments.get(meta.namespace, deployment);
+    return readTemplate(made)?.avoidedNodes ?? [];
+  }
+
+  async #apply(router: Router, member: Member, template: Template, parts: ReconcileParts): Promise<Outcome> {
+    const { names } = member;
+    const taken = this.#claims.findHolder(router, member);
+    if (taken !== undefined) {
+      const message = describeHolder(router, taken.address, taken.holder);
+      return { kind: 'trouble', trouble: { reason: 'AddressTaken', message } };
+    }
+    const pods = this.#parts.stores.pods.in(router.meta.namespace);
+    const leaving = () => this.#claims.findLeaving(router, member);
+    const findLeftover = () => this.#leftovers.find(router.meta, names, pods, performance.now(), leaving);
+    const outcome = await applyMember(router, member, template, { ...parts, findLeftover });
+    if (outcome.kind === 'applied') this.#leftovers.forget(router.meta, names);
+    return outcome;
+  }
+
+  #reconcileParts(): ReconcileParts {
+    const { api, settings, stores, checkWriter, signal } = this.#parts;
+    const { definitions, deployments } = stores;
+    return { api, settings, definitions, deployments, checkWriter, signal, findLeftover: () => undefined };
+  }
+
+  /** Writes the status; how soon the router is to be looked at again follows from it. */
+  async #tell(
+    router: Router,
+    words: { readonly trouble?: Trouble; readonly wait?: Wait; readonly members?: readonly MemberSituation[] },
+  ): Promise<number | undefined> {
+    const { trouble, wait, members = [] } = words;
+    const situation = {
+      trouble,
+      wait,
+      members,
+      generation: router.generation,
+      availableGeneration: generationOf(router.conditions),
+    };
+    await this.#status.write(router, describeRouter(situation), summarize(members, router.status, writeTime()));
+    if (wait !== undefined) return again.waiting;
+    return trouble === undefined ? lookAgain(members) : again.trouble;
+  }
+
+  /** What serves of a router whose spec nobody can read: as it was made. */
+  #describeAsTheyAre(pods: readonly RouterPod[]): readonly MemberSituation[] {
+    return pods
+      .filter(({ isEnding }) => !isEnding)
+      .map((pod) => ({
+        addresses: pod.egressAddresses ?? [],
+        trouble: undefined,
+        wait: undefined,
+        configuration: '',
+        template: undefined,
+        pods: [pod],
+        progress: { kind: 'settled' },
+        podEvent: undefined,
+        refusal: undefined,
+      }));
+  }
+
+  #listHeld({ meta }: Router): HeldName[] {
+    const { deployments, definitions } = this.#parts.stores;
+    return [...deployments.in(meta.namespace), ...definitions.in(meta.namespace)].flatMap((object) => {
+      if (controllerOf(object) !== meta.uid || !isRecord(object) || !isRecord(object.metadata)) return [];
+      const { name, labels, deletionTimestamp } = object.metadata;
+      if (typeof name !== 'string' || (deletionTimestamp ?? undefined) !== undefined) return [];
+      const key = isRecord(labels) ? labels[memberLabel] : undefined;
+      return [{ name, member: typeof key === 'string' ? key : undefined }];
+    });
+  }
+
+  /** Whoever may create pods may give them a router's labels: those of its Deployments alone are meant. */
+  #podsOf({ meta }: Router, { identity, deployment: own }: RouterNames): RouterPod[] {
+    const isOurs = (object: unknown): boolean => {
+      const labels = isRecord(object) && isRecord(object.metadata) ? object.metadata.labels : undefined;
+      return isRecord(labels) && Object.entries(identity).every(([key, value]) => labels[key] === value);
+    };
+    return this.#parts.stores.pods
+      .in(meta.namespace)
+      .filter(isOurs)
+      .flatMap((object) => readRouterPod(object) ?? [])
+      .filter(({ deployment }) => deployment === own || deployment?.startsWith(`${own}-`) === true);
+  }
+
+  async #addPodEvent({ meta }: Router, situation: MemberSituation): Promise<MemberSituation> {
+    const failing = situation.pods.find(({ isReady, isEnding }) => !isReady && !isEnding);
+    if (failing === undefined) return situation;
+    return { ...situation, podEvent: await this.#podEvents.latest(meta.namespace, failing.uid, this.#parts.signal) };
+  }
+}
+
+/** Milliseconds after which members are to be looked at again; undefined: when something changes. */
+function lookAgain(members: readonly MemberSituation[]): number | undefined {
+  if (members.some(({ wait, trouble }) => wait !== undefined || trouble?.reason === 'AddressTaken'))
+    return again.waiting;
+  if (members.some(({ trouble }) => trouble !== undefined)) return again.trouble;
+  const pending = members.flatMap(({ progress }) => (progress.kind === 'pending' ? [progress.left] : []));
+  if (pending.length > 0) return Math.min(...pending) + 1;
+  return members.every(isSettled) ? undefined : again.starting;
+}
+
+/** Which generation `Available` tells of. */
+function generationOf(conditions: readonly unknown[]): number | undefined {
+  const available = conditions.filter(isRecord).find(({ type }) => type === 'Available');
+  return typeof available?.observedGeneration === 'number' ? available.observedGeneration : undefined;
+}

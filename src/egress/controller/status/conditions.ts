@@ -1,0 +1,164 @@
+import type { ConditionDraft } from '../../../base/kubernetes/conditions.ts';
+import type { RouterPod } from '../failover/pods.ts';
+import { inForce, type Progress } from '../objects/live.ts';
+
+/** Why a router's objects are not as they should be. */
+export interface Trouble {
+  /** CamelCase. */
+  readonly reason: 'InvalidSpec' | 'AddressTaken' | 'NameTaken' | 'Conflict' | 'ApplyFailed' | 'MultusMissing';
+  /** For the router's author, with the cure. */
+  readonly message: string;
+}
+
+/** What is waited for before a router's objects can be made. */
+export interface Wait {
+  readonly reason: 'WaitingForNames' | 'WaitingForPod';
+  readonly message: string;
+}
+
+/** A condition of an EgressRouter without its time. */
+export type RouterCondition = ConditionDraft<'Available' | 'Progressing' | 'Degraded'>;
+
+/** What is known of one router of a pool. */
+export interface MemberSituation {
+  /** Addresses that `net1` must have, without lengths. */
+  readonly addresses: readonly string[];
+  readonly trouble: Trouble | undefined;
+  readonly wait: Wait | undefined;
+  /** The configuration that is wanted. */
+  readonly configuration: string;
+  /** That of the Deployment's template: a pod of another is about to be replaced. */
+  readonly template: string | undefined;
+  readonly pods: readonly RouterPod[];
+  /** How far the configuration has come in the pod that lives. */
+  readonly progress: Progress;
+  /** What Kubernetes last said of a pod that is not ready: a failed probe, a network that could not be made. */
+  readonly podEvent: string | undefined;
+  /** Why Kubernetes makes no pod, in its own words. */
+  readonly refusal: string | undefined;
+}
+
+/** What is known of a router when its status is written. */
+export interface RouterSituation {
+  /** Of the whole router. */
+  readonly trouble: Trouble | undefined;
+  readonly wait: Wait | undefined;
+  readonly members: readonly MemberSituation[];
+  readonly generation: number | undefined;
+  /** Of which generation `Available` told last. */
+  readonly availableGeneration: number | undefined;
+}
+
+/**
+ * The conditions of a router. Available only where a pod runs and has its address, by Multus's own word; it
+ * tells of a generation once that is in force everywhere, so that `kubectl wait` waits for it.
+ */
+export function describeRouter(situation: RouterSituation): readonly RouterCondition[] {
+  const isInForce = situation.trouble === undefined && situation.members.every(isSettled);
+  const { generation, availableGeneration } = situation;
+  const told = isInForce ? generation : (availableGeneration ?? 0);
+  const available = describeAvailable(situation);
+  return [
+    { ...available, ...(told !== undefined && { observedGeneration: told }) },
+    describeProgressing(situation),
+    describeDegraded(situation),
+  ];
+}
+
+/** The pod of a member that serves; undefined where none does. */
+export function servingPod({ pods, addresses }: MemberSituation): RouterPod | undefined {
+  return pods.find((pod) => !pod.isEnding && pod.isReady && missingAddresses(pod, addresses).length === 0);
+}
+
+/** Whether a member serves with the configuration that is wanted. */
+export function isSettled(member: MemberSituation): boolean {
+  const pod = servingPod(member);
+  return pod !== undefined && member.trouble === undefined && inForce(pod) === member.configuration;
+}
+
+const draft = (type: RouterCondition['type'], status: 'True' | 'False', reason: string, message: string) => ({
+  type,
+  status,
+  reason,
+  message,
+});
+
+function describeAvailable({ members, trouble }: RouterSituation): RouterCondition {
+  const serving = members.filter((member) => servingPod(member) !== undefined);
+  if (members.length > 0 && serving.length > 0) {
+    const lines = serving.map((member) => {
+      const { name, node } = servingPod(member) ?? {};
+      return `pod ${name}${node === undefined ? '' : ` on node ${node}`} has ${member.addresses.join(' and ')}`;
+    });
+    const isWhole = serving.length === members.length;
+    const head = isWhole ? '' : `${serving.length} of ${members.length} routers: `;
+    return draft('Available', 'True', isWhole ? 'RouterReady' : 'PoolPartlyReady', `${head}${lines.join('; ')}`);
+  }
+  const [first] = members;
+  if (first === undefined || trouble !== undefined)
+    return draft('Available', 'False', trouble?.reason ?? 'NoPod', trouble?.message ?? 'the router has no pod yet');
+  return describeUnavailable(first);
+}
+
+function describeUnavailable({ pods, addresses, trouble, podEvent, refusal }: MemberSituation): RouterCondition {
+  const no = (reason: string, message: string): RouterCondition => draft('Available', 'False', reason, message);
+  const pod = pods.find(({ isEnding }) => !isEnding);
+  if (pod === undefined && refusal !== undefined) return no('PodRefused', refusal);
+  if (pod === undefined) return no(trouble?.reason ?? 'NoPod', trouble?.message ?? 'the router has no pod yet');
+  if (!pod.isReady) return no('PodNotReady', join(pod.trouble ?? podEvent, `pod ${pod.name} is not ready`));
+  if (pod.egressAddresses === undefined) {
+    return no(
+      'InterfaceMissing',
+      `pod ${pod.name} has no net1 according to Multus's network-status: is Multus on its node?`,
+    );
+  }
+  const missing = missingAddresses(pod, addresses).join(' and ');
+  return no(
+    'AddressMissing',
+    `net1 of pod ${pod.name} does not have ${missing} but ${pod.egressAddresses.join(' and ')}`,
+  );
+}
+
+function missingAddresses({ egressAddresses }: RouterPod, addresses: readonly string[]): string[] {
+  return addresses.filter((address) => egressAddresses?.includes(address) !== true);
+}
+
+function describeProgressing({ members, wait, trouble }: RouterSituation): RouterCondition {
+  const yes = (reason: string, message: string): RouterCondition => draft('Progressing', 'True', reason, message);
+  if (wait !== undefined) return yes(wait.reason, wait.message);
+  if (trouble !== undefined) return draft('Progressing', 'False', trouble.reason, '');
+  for (const { wait: own, trouble: obstacle, pods, template, progress } of members) {
+    if (own !== undefined) return yes(own.reason, own.message);
+    if (obstacle !== undefined) continue;
+    const old = pods.find((pod) => (pod.configuration !== template && template !== undefined) || pod.isEnding);
+    if (old !== undefined) return yes('RollingOut', `pod ${old.name} ends before the next one starts`);
+    if (!pods.some((pod) => pod.isReady)) return yes('Starting', 'the pod is not ready yet');
+    if (progress.kind === 'pending')
+      return yes(
+        'ApplyingLive',
+        `the daemon of node ${pods[0]?.node} is to apply the configuration to pod ${pods[0]?.name}`,
+      );
+    if (progress.kind === 'replace') return yes('RollingOut', `pod ${pods[0]?.name} is replaced: ${progress.reason}`);
+  }
+  const obstacle = members.find((member) => member.trouble !== undefined)?.trouble;
+  return draft('Progressing', 'False', obstacle?.reason ?? 'AsExpected', '');
+}
+
+function describeDegraded({ trouble, members }: RouterSituation): RouterCondition {
+  const yes = (reason: string, message: string): RouterCondition => draft('Degraded', 'True', reason, message);
+  const obstacle = trouble ?? members.find((member) => member.trouble !== undefined)?.trouble;
+  if (obstacle !== undefined) return yes(obstacle.reason, obstacle.message);
+  for (const { pods, podEvent, progress, refusal } of members) {
+    // One that lives, or ends, says what matters.
+    if (refusal !== undefined && pods.length === 0) return yes('PodRefused', refusal);
+    if (progress.kind === 'refused') return yes('LiveChangeFailed', join(progress.reason, `pod ${pods[0]?.name}`));
+    const failing = pods.find((pod) => !pod.isReady && !pod.isEnding && (pod.trouble ?? podEvent) !== undefined);
+    if (failing !== undefined) return yes('PodFailing', join(failing.trouble ?? podEvent, `pod ${failing.name}`));
+  }
+  return draft('Degraded', 'False', 'AsExpected', '');
+}
+
+/** What went wrong comes first, in its own words; where, behind it. */
+function join(words: string | undefined, place: string): string {
+  return words === undefined ? place : `${words} (${place})`;
+}

@@ -1,0 +1,78 @@
+import type { KubeApi } from '../../../base/kubernetes/cluster-api.ts';
+import { escapeUnprintable } from '../../../base/model/text.ts';
+import { isRecord } from '../../../base/read/shape.ts';
+import { extractPluginWords } from './plugin-words.ts';
+
+/** Why pods do not come up, as Kubernetes calls it in Events. */
+const telling = new Set([
+  'Unhealthy',
+  'FailedCreatePodSandBox',
+  'FailedScheduling',
+  'Failed',
+  'BackOff',
+  'FailedMount',
+]);
+
+/** Milliseconds for an answer: no router is to wait for what is told of another. */
+const patience = 1000;
+
+/** Milliseconds for which a server that took longer is not asked again. */
+const rest = 10_000;
+
+/** Pods whose words are remembered. */
+const mostRemembered = 1000;
+
+/** Asks what Kubernetes says of pods that do not come up. Events may have a store of their own, and it may be down. */
+export class PodEvents {
+  readonly #api: KubeApi;
+  /** By UID. */
+  readonly #known = new Map<string, string | undefined>();
+  #restsUntil = 0;
+
+  constructor(api: KubeApi) {
+    this.#api = api;
+  }
+
+  /** The newest word about a pod; where nobody tells, what was known before. Never rejects. */
+  async latest(namespace: string, uid: string, signal: AbortSignal): Promise<string | undefined> {
+    if (performance.now() < this.#restsUntil) return this.#known.get(uid);
+    const limit = AbortSignal.timeout(patience);
+    try {
+      const query = { fieldSelector: `involvedObject.uid=${uid}`, limit: 100 };
+      const path = `/api/v1/namespaces/${namespace}/events`;
+      const list = await this.#api.get(path, query, AbortSignal.any([signal, limit]));
+      if (this.#known.size >= mostRemembered) this.#known.clear();
+      this.#known.set(uid, latestMessage(isRecord(list) && Array.isArray(list.items) ? list.items : []));
+    } catch {
+      if (limit.aborted) this.#restsUntil = performance.now() + rest;
+    }
+    return this.#known.get(uid);
+  }
+}
+
+/**
+ * The newest of the Events that say why a pod does not come up: what the readiness probe finds, and
+ * the plugin's own error, are told there and nowhere else.
+ */
+export function latestMessage(events: readonly unknown[]): string | undefined {
+  let newest: { readonly time: string; readonly message: string } | undefined;
+  for (const event of events) {
+    if (!isRecord(event) || typeof event.message !== 'string' || typeof event.reason !== 'string') continue;
+    if (!telling.has(event.reason)) continue;
+    const time = [event.lastTimestamp, event.eventTime, event.firstTimestamp].find((one) => typeof one === 'string');
+    const stamp = typeof time === 'string' ? time : '';
+    if (newest === undefined || stamp >= newest.time) newest = { time: stamp, message: event.message };
+  }
+  return newest && extractPluginWords(newest.message);
+}
+
+/**
+ * Why no pod of a Deployment may be made: a quota, or an admission plugin or webhook. Its ReplicaSet's controller
+ * tells it there and in Events of the ReplicaSet.
+ */
+export function findRefusal(deployment: unknown): string | undefined {
+  const status = isRecord(deployment) && isRecord(deployment.status) ? deployment.status : {};
+  const conditions = Array.isArray(status.conditions) ? status.conditions.filter(isRecord) : [];
+  const failure = conditions.find((one) => one.type === 'ReplicaFailure' && one.status === 'True');
+  return typeof failure?.message === 'string' ? escapeUnprintable(failure.message) : undefined;
+}

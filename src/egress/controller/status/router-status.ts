@@ -1,0 +1,59 @@
+import { isRecord } from '../../../base/read/shape.ts';
+import { isSettled, type MemberSituation, servingPod } from './conditions.ts';
+
+/** What `status` says beside conditions: each address with its node and state. */
+export interface RouterSummary {
+  /** A router of the pool each, in the order of `spec.addresses`. */
+  readonly routers: readonly MemberSummary[];
+  /** All addresses and nodes in one line, for `kubectl get`. */
+  readonly addresses: string;
+  readonly nodes: string;
+  /** Since when the configuration is in force everywhere; RFC 3339, UTC. */
+  readonly configuredSince?: string;
+  /** Which configuration that is. */
+  readonly configuration?: string;
+}
+
+interface MemberSummary {
+  readonly addresses: readonly string[];
+  readonly state: 'Ready' | 'Changing' | 'NotReady';
+  readonly pod?: string;
+  readonly node?: string;
+}
+
+/**
+ * The part of a router's status that is for people and printer columns.
+ *
+ * @param before `status` as it is written
+ * @param now RFC 3339, UTC
+ */
+export function summarize(members: readonly MemberSituation[], before: unknown, now: string): RouterSummary {
+  const routers = members.map((member): MemberSummary => {
+    const serving = servingPod(member);
+    const pod = serving ?? member.pods.find(({ isEnding }) => !isEnding);
+    return {
+      addresses: member.addresses,
+      state: serving === undefined ? 'NotReady' : isSettled(member) ? 'Ready' : 'Changing',
+      ...(pod !== undefined && { pod: pod.name }),
+      ...(pod?.node !== undefined && { node: pod.node }),
+    };
+  });
+  const isInForce = members.length > 0 && members.every(isSettled);
+  const configuration = digest(members);
+  const { configuredSince, configuration: known } = isRecord(before) ? before : {};
+  const isSame = known === configuration && typeof configuredSince === 'string';
+  return {
+    routers,
+    addresses: routers.map(({ addresses }) => addresses.join('+')).join(', '),
+    nodes: [...new Set(routers.flatMap(({ node }) => node ?? []))].join(', '),
+    // While it is not in force everywhere, what was written stays: it is the age of what is.
+    ...(isInForce
+      ? { configuredSince: isSame ? configuredSince : now, configuration }
+      : typeof configuredSince === 'string' && typeof known === 'string' && { configuredSince, configuration: known }),
+  };
+}
+
+/** Tells one configuration of all members from another. */
+function digest(members: readonly MemberSituation[]): string {
+  return members.map(({ configuration }) => configuration).join();
+}

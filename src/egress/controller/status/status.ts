@@ -1,0 +1,110 @@
+import type { DaemonLog } from '../../../base/daemon/log.ts';
+import type { KubeApi } from '../../../base/kubernetes/cluster-api.ts';
+import { dateConditions, readConditions, saySame, writeTime } from '../../../base/kubernetes/conditions.ts';
+import type { EventRecorder } from '../../../base/kubernetes/events.ts';
+import { patchStatus } from '../../../base/kubernetes/status-patch.ts';
+import { keyOf } from '../../../base/read/object-meta.ts';
+import { isRecord } from '../../../base/read/shape.ts';
+import { pathOf, resources } from '../objects/resources.ts';
+import { objectOf, type Router, readRouter } from '../objects/router.ts';
+import type { RouterCondition } from './conditions.ts';
+import type { RouterSummary } from './router-status.ts';
+
+/** With what statuses are written. */
+export interface StatusParts {
+  readonly api: KubeApi;
+  readonly log: DaemonLog;
+  readonly events: EventRecorder;
+  /** Throws where this process may not write (any more). */
+  readonly checkWriter: () => void;
+  /** Is told of a request to be made; what it returns hears of the object as it was written. */
+  readonly expect: (namespace: string, name: string) => (answer: unknown) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Writes statuses of routers. */
+export class RouterStatusWriter {
+  readonly #parts: StatusParts;
+  /** False where the cluster's definition of EgressRouter, which may be OpenShift's, has conditions alone. */
+  #keepsSummary = true;
+
+  constructor(parts: StatusParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Writes the status of a router where it says something else than is written, and tells in an Event where
+   * it begins or ceases to be degraded or available. Rejects with a KubeError.
+   */
+  async write(router: Router, drafts: readonly RouterCondition[], summary: RouterSummary): Promise<void> {
+    const { api, log, checkWriter, expect, signal } = this.#parts;
+    const { namespace, name, uid } = router.meta;
+    const learn = expect(namespace, name);
+    let before: unknown = router.conditions;
+    const plan = (read: Router | undefined): Readonly<Record<string, unknown>> | undefined => {
+      // Another one of the same name has a status of its own.
+      if (read === undefined || read.meta.uid !== uid) return undefined;
+      before = read.conditions;
+      const conditions = dateConditions(drafts, before, writeTime(), router.generation);
+      const isOurs = ({ type }: { readonly type?: unknown }): boolean => drafts.some((one) => one.type === type);
+      const others = readConditions(before).filter((one) => !isOurs(one));
+      const isTold = saySame(conditions, readConditions(before).filter(isOurs));
+      const isSame = isTold && (!this.#keepsSummary || isCurrent(summary, read.status));
+      // Conditions of other types are others', and stay: the patch replaces the list.
+      return isSame ? undefined : this.#compose([...conditions, ...others], summary, read.status);
+    };
+    const seen = { metadata: { resourceVersion: router.version } };
+    const outcome = await patchStatus(api, seen, {
+      path: pathOf(resources.routers, namespace, name),
+      plan: (object) => plan(object === seen ? router : readRouter(object)),
+      checkWriter,
+      signal,
+    });
+    if (typeof outcome === 'string') return;
+    const written = readRouter(outcome.written);
+    this.#keepsSummary = written?.status.routers !== undefined;
+    // What others changed meanwhile must be met as news, with the watch's next event.
+    if (written?.generation === router.generation) learn(outcome.written);
+    const conditions = drafts.map(({ type, status, reason }) => `${type}=${status} ${reason}`);
+    log.info({ router: keyOf(router.meta), conditions }, 'The status changed');
+    this.#tellChanges(router, drafts, before);
+  }
+
+  #compose(
+    conditions: readonly unknown[],
+    summary: RouterSummary,
+    before: Readonly<Record<string, unknown>>,
+  ): Readonly<Record<string, unknown>> {
+    if (!this.#keepsSummary) return { conditions };
+    // A merge patch leaves what it does not name.
+    const gone = Object.keys(before).filter((key) => key !== 'conditions' && !Object.hasOwn(summary, key));
+    return { ...Object.fromEntries(gone.map((key) => [key, null])), conditions, ...summary };
+  }
+
+  #tellChanges(router: Router, drafts: readonly RouterCondition[], before: unknown): void {
+    const { events, signal } = this.#parts;
+    const known = readConditions(before);
+    for (const { type, status, reason, message } of drafts) {
+      const old = known.find((one) => one.type === type);
+      const isBad = type === 'Degraded' && status === 'True' && old?.reason !== reason;
+      const isGood = type === 'Available' && status === 'True' && old?.status !== 'True';
+      if (!isBad && !isGood) continue;
+      // Nobody waits for an Event.
+      void events.tell(objectOf(router), { type: isBad ? 'Warning' : 'Normal', reason, message }, signal);
+    }
+  }
+}
+
+function isCurrent(summary: RouterSummary, status: Readonly<Record<string, unknown>>): boolean {
+  const { conditions: _conditions, ...written } = status;
+  return isEqual(summary, written);
+}
+
+function isEqual(one: unknown, other: unknown): boolean {
+  if (Array.isArray(one) && Array.isArray(other)) {
+    return one.length === other.length && one.every((value, index) => isEqual(value, other[index]));
+  }
+  if (!isRecord(one) || !isRecord(other)) return one === other;
+  const keys = new Set([...Object.keys(one), ...Object.keys(other)]);
+  return [...keys].every((key) => isEqual(one[key], other[key]));
+}

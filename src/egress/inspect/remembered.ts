@@ -1,0 +1,88 @@
+import type { Link, NamespaceSnapshot, NodeSnapshot } from '../../base/model/network.ts';
+import type { Redirect } from '../../base/model/redirect.ts';
+import { parseDestination } from '../api/destination.ts';
+import type { AttachmentState } from '../model/state.ts';
+import type { Resolved, ResolvedAddress } from '../plan/resolve.ts';
+import { readInstalledRedirects } from './installed.ts';
+
+/** Where the node has no such interface: an index that no interface has. */
+const nowhere = -1;
+
+/**
+ * The attachment as ADD resolved it, from what is remembered; what is not remembered is taken from what
+ * is there, and then cannot be found wrong. `rules` are our own as the backend lists them.
+ */
+export function resolveRemembered(
+  state: AttachmentState,
+  node: NodeSnapshot,
+  pod: NamespaceSnapshot,
+  rules: readonly string[],
+): Resolved {
+  const { router } = state;
+  const link = pod.links.find((one) => one.name === state.link);
+  const master = findMaster(state, node, link);
+  const redirects = router === undefined ? readInstalledRedirects(rules) : router.destinations.flatMap(readRedirect);
+  const reserved = listReserved(state, pod);
+  const mtu = router?.mtu ?? link?.mtu ?? master.mtu;
+  return {
+    spec: {
+      network: state.network,
+      mode: router?.mode ?? link?.macvlanMode ?? 'bridge',
+      mtu,
+      ...(router?.mac !== undefined && { mac: router.mac }),
+      reserved,
+      redirects: { redirects, fallbacks: router?.fallbacks ?? [] },
+      clusterNetworks: [],
+      ruleBackend: state.backend,
+      log: { file: router?.logFile ?? '/tmp/egress-router-log', level: 'debug' },
+    },
+    master,
+    mtu,
+    reserved,
+    nodeAddresses: [],
+    podLinks: Object.fromEntries(state.podLinks.map(({ family, link: name }) => [family, name])),
+    oldDefaults: state.oldDefaults,
+    podDefaults: [],
+    slot: state.slot,
+  };
+}
+
+function findMaster(state: AttachmentState, node: NodeSnapshot, link: Link | undefined): Link {
+  const byName = node.links.find((one) => one.name === state.master);
+  if (byName !== undefined) return byName;
+  const byIndex = node.links.find((one) => one.index === link?.parentIndex);
+  if (state.master === '' && byIndex !== undefined) return byIndex;
+  return { index: nowhere, name: state.master, up: false, mtu: link?.mtu ?? 0, mac: '' };
+}
+
+function readRedirect(line: string): Redirect[] {
+  const destination = parseDestination(line);
+  return destination.kind === 'redirect' ? [destination.redirect] : [];
+}
+
+/** Each address with its gateway; of an attachment that nobody remembers, by the private table's default. */
+function listReserved(state: AttachmentState, pod: NamespaceSnapshot): ResolvedAddress[] {
+  const { router } = state;
+  if (router !== undefined) {
+    return state.addresses.flatMap((prefix, index) => {
+      const gateway = router.gateways[index];
+      return gateway === undefined ? [] : [{ prefix, gateway }];
+    });
+  }
+  const prefixes =
+    state.addresses.length > 0
+      ? state.addresses
+      : pod.addresses
+          .filter((one) => one.link === state.link && !one.prefix.address.text.startsWith('fe80:'))
+          .map((one) => one.prefix);
+  return prefixes.flatMap((prefix) => {
+    const gateway = pod.routes.find(
+      (route) =>
+        route.family === prefix.address.family &&
+        route.link === state.link &&
+        route.destination.length === 0 &&
+        route.gateway !== undefined,
+    )?.gateway;
+    return gateway === undefined ? [] : [{ prefix, gateway }];
+  });
+}

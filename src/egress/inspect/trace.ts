@@ -1,0 +1,140 @@
+import type { Address, Family } from '../../base/model/address.ts';
+import type { RouteAnswer } from '../../base/model/observed.ts';
+import type { Protocol } from '../../base/model/redirect.ts';
+import { renderEndpoint } from '../../base/rules/endpoint.ts';
+import { ownerOf } from '../plan/desired.ts';
+import { type Trace, traceEgress } from '../plan/trace.ts';
+import { judge } from './findings.ts';
+import type { Observation } from './observation.ts';
+import type { TraceDocument } from './trace-document.ts';
+
+/** A connection that a person asks about. */
+export interface TraceQuestion {
+  readonly protocol: Protocol;
+  /** 1–65535. */
+  readonly port: number;
+  /** Absent: the first that clients come in by. */
+  readonly family?: Family;
+  /** Absent: any client of the cluster. */
+  readonly client?: Address;
+  /** Absent: the pod's own address. */
+  readonly destination?: Address;
+  /** The interface it comes in by; absent: that of clients. */
+  readonly incoming?: string;
+}
+
+/** Where the rules send a connection, by the model alone. Undefined where the pod has no address to connect to. */
+export function followRules(
+  observation: Observation,
+  question: TraceQuestion,
+): { readonly trace: Trace; readonly destination: Address; readonly incoming: string } | undefined {
+  const { state, resolved, pod } = observation;
+  const family = question.family ?? state.podLinks[0]?.family;
+  const podLink = state.podLinks.find((one) => one.family === family)?.link;
+  const own = pod.addresses.filter(({ prefix }) => prefix.address.family === family);
+  const destination = question.destination ?? own.find(({ link }) => link === podLink)?.prefix.address;
+  const incoming = question.incoming ?? podLink;
+  if (destination === undefined || incoming === undefined) return undefined;
+  const trace = traceEgress(
+    {
+      owner: ownerOf(state.id),
+      egressLink: state.link,
+      podLinks: resolved.podLinks,
+      reserved: resolved.reserved.map(({ prefix }) => prefix.address),
+      redirects: resolved.spec.redirects,
+      slot: state.slot,
+    },
+    {
+      protocol: question.protocol,
+      port: question.port,
+      destination,
+      incoming,
+      local: own.some(({ prefix }) => prefix.address.text === destination.text),
+    },
+  );
+  return { trace, destination, incoming };
+}
+
+/** Says how a connection goes, and what keeps it from getting there. */
+export function describeTrace(observation: Observation, question: TraceQuestion): TraceDocument | undefined {
+  const followed = followRules(observation, question);
+  if (followed === undefined) return undefined;
+  const { trace, destination, incoming } = followed;
+  const { problems } = judge(observation);
+  const [attempt] = observation.attempts;
+  const failed = attempt !== undefined && !['connected', 'answered', 'no answer'].includes(attempt.outcome);
+  return {
+    schema: 'erctl.trace/v1',
+    packet: {
+      protocol: question.protocol,
+      client: question.client?.text ?? 'any client',
+      destination: destination.text,
+      port: question.port,
+      incoming,
+    },
+    goes: trace.kind,
+    ...(trace.kind === 'redirected' && {
+      target: renderEndpoint({ address: trace.target, port: trace.port }),
+      source: trace.source.text,
+      by: trace.by,
+    }),
+    steps: [
+      `It comes in by ${incoming}, for ${renderEndpoint({ address: destination, port: question.port })} by ${question.protocol}.`,
+      ...describeSteps(observation, question, trace),
+    ],
+    ...(attempt !== undefined && {
+      attempt: { target: attempt.target, outcome: attempt.outcome, milliseconds: attempt.took },
+    }),
+    problems: [...problems],
+    arrives: trace.kind === 'redirected' && problems.length === 0 && !failed,
+  };
+}
+
+function describeSteps(observation: Observation, question: TraceQuestion, trace: Trace): string[] {
+  const { state } = observation;
+  switch (trace.kind) {
+    case 'redirected':
+      return describeRedirected(observation, question, trace);
+    case 'delivered':
+      return [
+        'No redirect is for this port, and there is no fallback: it is for the pod itself.',
+        'Where nothing listens in the pod, it is refused at once.',
+      ];
+    case 'refused':
+      return [
+        `It is not addressed to the pod: the router is no gateway for others, and refuses it (${
+          trace.with === 'tcp-reset' ? 'TCP reset' : 'ICMP port unreachable'
+        }).`,
+      ];
+    case 'dropped':
+      return [`What comes in by ${state.link} from outside and is no answer is dropped.`];
+  }
+}
+
+function describeRedirected(
+  { ways, state }: Observation,
+  { client, port, protocol }: TraceQuestion,
+  { target, port: targetPort, source, by }: Extract<Trace, { kind: 'redirected' }>,
+): string[] {
+  const endpoint = renderEndpoint({ address: target, port: targetPort });
+  const rule = by === 'redirect' ? `the redirect of ${port}/${protocol}` : 'the fallback';
+  const outward = ways.find((way) => way.direction === 'outward' && way.question.destination.text === target.text);
+  const inward = ways.find((way) => way.direction === 'inward' && way.question.source?.text === target.text);
+  const asked =
+    client === undefined && inward !== undefined
+      ? ` (the way to ${inward.question.destination.text} was looked up)`
+      : '';
+  return [
+    `By ${rule} it goes on to ${endpoint} (DNAT).`,
+    `It leaves ${describeAnswer(outward?.answer)}.`,
+    `${target.text} sees ${source.text} (SNAT).`,
+    `The answer comes in by ${state.link}, and leaves for the client ${describeAnswer(inward?.answer)}${asked}.`,
+  ];
+}
+
+function describeAnswer(answer: RouteAnswer | undefined): string {
+  if (answer === undefined) return 'by a way that could not be looked up';
+  if (answer.kind === 'none') return `by no way (${answer.reason})`;
+  const via = answer.gateway === undefined ? ', which is on its wire' : ` via ${answer.gateway.text}`;
+  return `by ${answer.link ?? 'an unknown interface'}${via}, table ${answer.table}`;
+}

@@ -1,0 +1,83 @@
+import { listFlows } from '../../base/linux/netlink/flow.ts';
+import { listNeighbours } from '../../base/linux/netlink/neighbour.ts';
+import { lookUpRoute } from '../../base/linux/netlink/route-lookup.ts';
+import { NetlinkSocket, netlinkFamily } from '../../base/linux/netlink/socket.ts';
+import { reasonOf } from '../../base/linux/reason.ts';
+import { readSysctl } from '../../base/linux/sysctl.ts';
+import { askOnWire, type WireQuestion } from '../../base/linux/wire-probe.ts';
+import type { Claimant, Flow, Neighbour, RouteAnswer, RouteQuestion } from '../../base/model/observed.ts';
+import { KernelError } from './kernel-api.ts';
+import { LinkDirectory } from './link-directory.ts';
+
+/** What of a namespace is looked at besides what plans need. The thread must be in the namespace. */
+export class NamespaceInspector {
+  readonly #socket: NetlinkSocket;
+  readonly #links: LinkDirectory;
+
+  /** Throws {@link KernelError}. */
+  constructor() {
+    this.#socket = reading('netlink', () => new NetlinkSocket(netlinkFamily.route));
+    this.#links = new LinkDirectory(this.#socket);
+  }
+
+  /** Throws {@link KernelError}. */
+  listNeighbours(): Neighbour[] {
+    return reading('neighbours', () => listNeighbours(this.#socket));
+  }
+
+  /** Asks the kernel which way a packet would go. Throws {@link KernelError}. */
+  lookUpRoute(question: RouteQuestion): RouteAnswer {
+    return reading('routes', () => lookUpRoute(this.#socket, question, this.#links));
+  }
+
+  /** The connections tracked here. Throws {@link KernelError}. */
+  listFlows(): Flow[] {
+    return reading('connections', () => {
+      const socket = new NetlinkSocket(netlinkFamily.netfilter);
+      try {
+        return listFlows(socket);
+      } finally {
+        socket.close();
+      }
+    });
+  }
+
+  /**
+   * How many connections are tracked here, how many can be, and after how many seconds one that nobody
+   * answers is forgotten; absent where nothing is tracked.
+   */
+  readTracking(): { count: number; maximum: number; synSentTimeout: number } | undefined {
+    const [count, maximum, synSentTimeout = '120'] = ['count', 'max', 'tcp_timeout_syn_sent'].map((word) =>
+      readSysctl(`net/netfilter/nf_conntrack_${word}`),
+    );
+    if (count === undefined || maximum === undefined) return undefined;
+    return { count: Number(count), maximum: Number(maximum), synSentTimeout: Number(synSentTimeout) };
+  }
+
+  /** Who on the wire has these addresses; undefined where the link cannot be asked on. */
+  askOnWire(linkName: string, questions: readonly WireQuestion[], milliseconds: number): Claimant[] | undefined {
+    const link = this.#links.list().find((one) => one.name === linkName);
+    if (
+      link === undefined ||
+      !link.up ||
+      link.carrier === false ||
+      !/^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(link.mac)
+    ) {
+      return undefined;
+    }
+    return reading(`the wire of ${linkName}`, () => askOnWire(link, questions, milliseconds));
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+}
+
+function reading<T>(what: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (cause instanceof KernelError) throw cause;
+    throw new KernelError('refused', `Cannot read ${what}: ${reasonOf(cause)}`, { cause });
+  }
+}

@@ -1,0 +1,45 @@
+import { listLinks } from '../../base/linux/netlink/link.ts';
+import type { LinkNames } from '../../base/linux/netlink/route.ts';
+import type { NetlinkSocket } from '../../base/linux/netlink/socket.ts';
+import type { Link } from '../../base/model/network.ts';
+import { KernelError } from './kernel-api.ts';
+
+/** Names and indexes of a namespace's links, read again when a name is not known yet. */
+export class LinkDirectory implements LinkNames {
+  readonly #socket: NetlinkSocket;
+  #links: readonly Link[] = [];
+
+  constructor(socket: NetlinkSocket) {
+    this.#socket = socket;
+  }
+
+  /** Reads all links. Throws {@link NetlinkError}. */
+  list(): readonly Link[] {
+    this.#links = listLinks(this.#socket);
+    return this.#links;
+  }
+
+  nameOf(index: number): string | undefined {
+    return this.#links.find((link) => link.index === index)?.name;
+  }
+
+  indexOf(name: string): number {
+    return this.find(name).index;
+  }
+
+  /** The link of this name. Throws {@link KernelError} (`missing`). */
+  find(name: string): Link {
+    const link = this.#named(name) ?? this.list().find((one) => one.name === name);
+    if (link === undefined) throw new KernelError('missing', `there is no interface ${name}`);
+    return link;
+  }
+
+  /** Forgets what was read: a link came or went. */
+  forget(): void {
+    this.#links = [];
+  }
+
+  #named(name: string): Link | undefined {
+    return this.#links.find((link) => link.name === name);
+  }
+}

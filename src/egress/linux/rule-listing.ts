@@ -1,0 +1,178 @@
+import { nftFamily } from '../../base/linux/netlink/nft-socket.ts';
+import type { NftTables } from '../../base/linux/netlink/nft-tables.ts';
+import { reasonOf } from '../../base/linux/reason.ts';
+import { findTool, runTool, runTransaction } from '../../base/linux/rule-tools.ts';
+import type { Family } from '../../base/model/address.ts';
+import type { RuleProgram } from '../../base/model/rules.ts';
+import { compareIptables } from '../../base/rules/iptables/difference.ts';
+import { ownerOfSaved, readSavedRules, removeSavedRules, type SavedRules } from '../../base/rules/iptables/saved.ts';
+import { compareNftables } from '../../base/rules/nftables/difference.ts';
+import { removeTable } from '../../base/rules/nftables/document.ts';
+import { compareElements } from '../../base/rules/nftables/elements.ts';
+import { readListedTable } from '../../base/rules/nftables/listed.ts';
+import { tableName, tableNameOf } from '../../base/rules/nftables/render.ts';
+import type { RuleBackend, RuleTransaction } from '../../base/rules/transaction.ts';
+import type { Operation } from '../model/operation.ts';
+import { listGuardRemovals } from './guard.ts';
+import { hasLegacyTables, listChainRemovals } from './iptables-chains.ts';
+import { KernelError } from './kernel-api.ts';
+import { writeProgram } from './program-table.ts';
+
+/** The scripts that lead from one program to another, for a backend. */
+function comparePrograms(
+  backend: RuleBackend,
+  from: RuleProgram | undefined,
+  to: RuleProgram | undefined,
+  unsure: boolean,
+): RuleTransaction {
+  return backend === 'nftables' ? compareNftables(from, to, unsure) : compareIptables(from, to, unsure);
+}
+
+/**
+ * Leads the rules from one program to another; where a later script of a first program fails, what the
+ * earlier ones did is taken back. `unsure`: either of the two is installed. `tables`: by which elements
+ * are changed without a program. Throws {@link KernelError}.
+ */
+export function changeRules(
+  backend: RuleBackend,
+  from: RuleProgram | undefined,
+  to: RuleProgram | undefined,
+  unsure = false,
+  tables?: NftTables,
+): void {
+  if (tables !== undefined && backend === 'nftables' && !unsure && to !== undefined) {
+    if (from === undefined ? makeTable(tables, to) : changeElements(tables, from, to)) return;
+  }
+  try {
+    runTransaction(comparePrograms(backend, from, to, unsure));
+  } catch (error) {
+    const program = to ?? from;
+    if (backend === 'nftables' && from === undefined && to !== undefined && isTaken(error)) {
+      // What another owner left under our name, and nobody remembers.
+      runTransaction({
+        scripts: [{ tool: 'nft', input: removeTable(tableName(to.name)) }, ...compareNftables(undefined, to).scripts],
+      });
+      return;
+    }
+    // nft is all or nothing by itself; iptables is so for each table only. What stood before is not opened.
+    if (backend === 'iptables' && program !== undefined) takeBack(program, from);
+    throw error;
+  }
+}
+
+/**
+ * Makes a program's table over netlink, in place of one that another owner left under its name. False where
+ * the kernel cannot do it so, or we cannot say it: nft tells best what is missing.
+ */
+function makeTable(tables: NftTables, program: RuleProgram): boolean {
+  const messages = writeProgram(program);
+  if (messages === undefined) return false;
+  try {
+    return tables.replace(nftFamily.inet, tableNameOf(program.name), messages);
+  } catch (cause) {
+    throw new KernelError('refused', `Cannot make ${tableName(program.name)}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/** Changes redirects alone over netlink: nft would read the whole table first. False where more is to be done. */
+function changeElements(tables: NftTables, from: RuleProgram, to: RuleProgram): boolean {
+  const change = compareElements(from, to);
+  if (change === undefined) return false;
+  try {
+    tables.changeElements(tableNameOf(to.name), change.gone, change.come);
+    return true;
+  } catch (cause) {
+    throw new KernelError('refused', `Cannot change ${tableName(to.name)}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+function isTaken(error: unknown): boolean {
+  return error instanceof KernelError && error.message.includes('File exists');
+}
+
+function takeBack(program: RuleProgram, from: RuleProgram | undefined): void {
+  try {
+    if (from === undefined) removeIptables(program.name, program.owner);
+    else runTransaction(compareIptables(program, from, true));
+  } catch {
+    // The first failure is the one to report; DEL tries again.
+  }
+}
+
+/**
+ * Removes the rules under a name if they are the owner's, and a link's guard; none there is no error. Of several
+ * backends, one that is not installed has installed nothing. What is in nf_tables goes in one
+ * transaction. Throws {@link KernelError}, {@link NetlinkError}.
+ */
+export function removeRules({ backends, name, owner, guardOf }: RuleRemoval, tables: NftTables): void {
+  const chains = backends.includes('iptables') ? listChainRemovals(name, owner) : [];
+  if (backends.includes('iptables') && chains.length === 0 && hasLegacyTables()) removeLegacy(backends, name, owner);
+  tables.commit([
+    ...chains,
+    ...(backends.includes('nftables') ? tables.listRemovals([nftFamily.inet], tableNameOf(name), owner) : []),
+    ...(guardOf === undefined ? [] : listGuardRemovals(tables, guardOf, owner)),
+  ]);
+}
+
+type RuleRemoval = Extract<Operation, { do: 'remove-rules' }>;
+
+/** By the programs of the older variant, which alone can; where nobody remembers, they may be missing. */
+function removeLegacy(backends: readonly RuleBackend[], name: string, owner: string): void {
+  if (backends.length === 1 || findTool('iptables-save') !== undefined) removeIptables(name, owner);
+}
+
+function removeIptables(name: string, owner: string): void {
+  for (const family of [4, 6] as const) {
+    const saved = saveIptables(family, name);
+    const found = ownerOfSaved(saved);
+    // Chains without a hook are what a torn removal left.
+    if (saved.tables.length === 0 || (found !== undefined && found !== owner)) continue;
+    runTool(familyTool('restore', family), ['--noflush', '-w', '10'], removeSavedRules(saved));
+  }
+}
+
+function saveIptables(family: Family, name: string): SavedRules {
+  // A node without ip6tables has no IPv6 rules of ours either.
+  if (findTool(familyTool('save', family)) === undefined) return { tables: [] };
+  return readSavedRules(runTool(familyTool('save', family), []), name);
+}
+
+function familyTool(verb: 'save' | 'restore', family: Family): string {
+  return `${family === 4 ? 'iptables' : 'ip6tables'}-${verb}`;
+}
+
+/** The rules under a name as the backend's own listing shows them, a line each, in a stable order. */
+export function listRules(backend: RuleBackend, program: RuleProgram): string[] {
+  if (backend === 'iptables') {
+    return program.families.flatMap((family) =>
+      saveIptables(family, program.name).tables.flatMap(({ table, hooks, rules }) =>
+        [...hooks, ...rules].map((rule) => `${family === 4 ? 'iptables' : 'ip6tables'} -t ${table} ${rule}`),
+      ),
+    );
+  }
+  try {
+    return readListedTable(runTool('nft', ['-s', 'list', 'table', ...tableName(program.name).split(' ')]));
+  } catch (error) {
+    if (error instanceof KernelError && error.message.includes('No such file or directory')) return [];
+    throw error;
+  }
+}
+
+/** What a listing lacks and has too much, in words; a changed rule shows as both. */
+export function describeDifferences(expected: readonly string[], actual: readonly string[]): string[] {
+  const missing = without(expected, actual).map((rule) => `rule is missing: ${rule}`);
+  const foreign = without(actual, expected).map((rule) => `rule does not belong: ${rule}`);
+  if (missing.length + foreign.length > 0) return [...missing, ...foreign];
+  const moved = expected.findIndex((rule, index) => rule !== actual[index]);
+  return moved < 0 ? [] : [`rules are out of order, beginning with: ${actual[moved]}`];
+}
+
+function without(lines: readonly string[], others: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const line of others) counts.set(line, (counts.get(line) ?? 0) + 1);
+  return lines.filter((line) => {
+    const count = counts.get(line) ?? 0;
+    counts.set(line, count - 1);
+    return count <= 0;
+  });
+}

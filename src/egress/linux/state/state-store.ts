@@ -1,0 +1,206 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { syncFolder } from '../../../base/files/write-whole.ts';
+import { codeOf } from '../../../base/linux/libc/calls.ts';
+import { reasonOf } from '../../../base/linux/reason.ts';
+import { ensureFolder, stateFolder } from '../../../base/linux/run-folder.ts';
+import type { AttachmentId } from '../../model/attachment.ts';
+import type { AttachmentState } from '../../model/state.ts';
+import { KernelError, type StateStore } from '../kernel-api.ts';
+import { parseState, salvageState } from './state-schema.ts';
+
+/** Bytes; 65,535 redirects of IPv6 for each protocol are about 12 MB. */
+const largestState = 16 * 1024 * 1024;
+
+/** After this long a temporary file's writer was killed. */
+const temporaryLifetimeMilliseconds = 60_000;
+
+/** What to do about files that are not as they were written. */
+export interface StoreOptions {
+  /** Broken files get another name, so that they are told once, and those that a kill left are removed. */
+  readonly tidies?: boolean;
+}
+
+/** A file that is no state: why, and what it holds all the same. */
+interface Broken {
+  readonly why: string;
+  readonly document?: unknown;
+}
+
+/** States as one JSON file each: mode 0600, written whole or not at all, readable by a person. */
+export class FileStateStore implements StateStore {
+  readonly problems: string[] = [];
+  readonly #folder: string;
+  readonly #tidies: boolean;
+  readonly #remains = new Map<string, Partial<AttachmentState>>();
+  /** The file that was read last: who looks again under a lock mostly finds the same. */
+  #last: { readonly name: string; readonly version: string; readonly state: AttachmentState } | undefined;
+
+  constructor(folder: string = stateFolder, { tidies = false }: StoreOptions = {}) {
+    this.#folder = folder;
+    this.#tidies = tidies;
+  }
+
+  list(): readonly AttachmentState[] {
+    let names: string[];
+    try {
+      names = readdirSync(this.#folder);
+    } catch {
+      return [];
+    }
+    if (this.#tidies) for (const name of names) if (name.endsWith('.tmp')) this.#removeForgotten(name);
+    return names.filter((name) => name.endsWith('.json')).flatMap((name) => this.#read(name) ?? []);
+  }
+
+  find(id: AttachmentId): AttachmentState | undefined {
+    const state = this.#read(nameOf(id));
+    return state?.id.containerId === id.containerId && state.id.ifname === id.ifname ? state : undefined;
+  }
+
+  remains(id: AttachmentId): Partial<AttachmentState> {
+    return this.#remains.get(nameOf(id)) ?? {};
+  }
+
+  save(state: AttachmentState): void {
+    const path = this.#path(nameOf(state.id));
+    // Whoever saves has the lock of the namespace: nobody else writes this one.
+    const temporary = `${path}.tmp`;
+    try {
+      ensureFolder(this.#folder);
+      writeSynced(temporary, `${JSON.stringify(state, undefined, 2)}\n`);
+      renameSync(temporary, path);
+      syncFolder(this.#folder);
+    } catch (cause) {
+      removeQuietly(temporary);
+      throw new KernelError('io', `Cannot save the state of the attachment in ${path}: ${reasonOf(cause)}`, { cause });
+    }
+  }
+
+  remove(id: AttachmentId): void {
+    const path = this.#path(nameOf(id));
+    try {
+      rmSync(path, { force: true });
+      rmSync(`${path}.tmp`, { force: true });
+    } catch (cause) {
+      throw new KernelError('io', `Cannot remove ${path}: ${reasonOf(cause)}`, { cause });
+    }
+  }
+
+  bootId(): string {
+    try {
+      return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    } catch {
+      return '';
+    }
+  }
+
+  #path(name: string): string {
+    return `${this.#folder}/${name}`;
+  }
+
+  /** The state in a file; undefined where there is none, and where the file is broken, which is told. */
+  #read(name: string): AttachmentState | undefined {
+    let fd: number;
+    try {
+      fd = openSync(this.#path(name), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') this.#setAside(name, { why: reasonOf(error) }, undefined);
+      return undefined;
+    }
+    try {
+      const version = versionOf(fd);
+      if (this.#last?.name === name && this.#last.version === version) return this.#last.state;
+      const read = readOpenState(fd);
+      if (!('why' in read)) {
+        this.#last = { name, version, state: read };
+        return read;
+      }
+      this.#setAside(name, read, fstatSync(fd).ino);
+      return undefined;
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** A broken file is told, and renamed so that it stands in nobody's way. */
+  #setAside(name: string, { why, document }: Broken, inode: number | undefined): void {
+    this.#remains.set(name, salvageState(document));
+    const path = this.#path(name);
+    let where = '';
+    try {
+      // Another call may have written a good one meanwhile.
+      if (inode !== undefined && lstatSync(path).ino !== inode) return;
+      if (this.#tidies) {
+        renameSync(path, `${path}.broken`);
+        where = `; it is now ${path}.broken`;
+      }
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return;
+    }
+    this.problems.push(`Cannot use the state ${path}: ${why}${where}`);
+  }
+
+  #removeForgotten(name: string): void {
+    try {
+      const path = this.#path(name);
+      if (Date.now() - lstatSync(path).mtimeMs > temporaryLifetimeMilliseconds) rmSync(path, { force: true });
+    } catch {
+      // Its writer was quicker.
+    }
+  }
+}
+
+/** What changes whenever a file is written again. */
+function versionOf(fd: number): string {
+  const { ino, size, mtimeNs, ctimeNs } = fstatSync(fd, { bigint: true });
+  return [ino, size, mtimeNs, ctimeNs].join(' ');
+}
+
+/** Both parts are validated names without a slash. */
+function nameOf({ containerId, ifname }: AttachmentId): string {
+  return `${containerId}@${ifname}.json`;
+}
+
+function writeSynced(path: string, text: string): void {
+  // In a folder of root's alone, what is there already is what a kill left.
+  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, 0o600);
+  try {
+    writeFileSync(fd, text);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // What kept us from writing keeps us from removing, and is told already.
+  }
+}
+
+function readOpenState(fd: number): AttachmentState | Broken {
+  let document: unknown;
+  try {
+    const stats = fstatSync(fd);
+    if (!stats.isFile()) return { why: 'it is not a regular file' };
+    if (stats.uid !== process.getuid?.()) return { why: 'it belongs to another user' };
+    if (stats.size > largestState) return { why: `it has more than ${largestState} bytes` };
+    document = JSON.parse(readFileSync(fd, 'utf8'));
+  } catch (error) {
+    return { why: reasonOf(error) };
+  }
+  return parseState(document) ?? { why: 'what is needed of a state is missing or of the wrong type', document };
+}

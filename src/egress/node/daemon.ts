@@ -1,0 +1,152 @@
+import { type FSWatcher, mkdirSync, watch } from 'node:fs';
+import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runner.ts';
+import { createDaemonServer, listen } from '../../base/daemon/http-server.ts';
+import type { DaemonLog } from '../../base/daemon/log.ts';
+import type { RunningDaemon } from '../../base/daemon/run.ts';
+import type { KubeApi, Query } from '../../base/kubernetes/cluster-api.ts';
+import { EventRecorder } from '../../base/kubernetes/events.ts';
+import { clusterNames } from '../../base/kubernetes/names.ts';
+import { ProblemLog } from '../../base/kubernetes/problem-log.ts';
+import { reflect } from '../../base/kubernetes/reflector.ts';
+import { Installer } from './installer.ts';
+import { LiveRouters } from './live-routers.ts';
+import { NodeMetrics } from './metrics.ts';
+import type { NodeOptions } from './node-options.ts';
+import type { NodeRouters } from './routers-api.ts';
+import { isStillThere } from './standing.ts';
+import { RouterWatch } from './watch.ts';
+
+/** With what the daemon works. */
+export interface NodeParts {
+  readonly api: KubeApi;
+  readonly routers: NodeRouters;
+  readonly log: DaemonLog;
+  /** Where the plugin remembers attachments. */
+  readonly stateFolder: string;
+}
+
+const definitionPath = '/apis/k8s.cni.cncf.io/v1/network-attachment-definitions';
+
+/** Milliseconds. */
+const rescan = { delay: 20, interval: 50, always: 30_000 };
+
+/**
+ * Starts the daemon of a node. It answers by HTTP at once; it is ready when the plugin is in its place and
+ * the pods and definitions are known. Rejects with an Error where its port cannot be listened on.
+ */
+export async function startNode(options: NodeOptions, parts: NodeParts): Promise<RunningDaemon> {
+  const { api, routers, log } = parts;
+  const end = new AbortController();
+  const problems = new ProblemLog(log, 'The API server cannot be followed');
+  const waiting = new Set(['pods', 'definitions']);
+  const events = new EventRecorder(api, clusterNames.node, log, options.node);
+  const metrics = new NodeMetrics(() => live.attachments.length);
+  const count = (outcome: string): void => metrics.changes.inc({ outcome });
+  const live = new LiveRouters({ api, routers, events, log, count, signal: end.signal });
+  const installer = new Installer(options.installer, log);
+  const watcher = new RouterWatch({
+    routers,
+    metrics,
+    events,
+    log,
+    times: options.times,
+    routersOf: () => live.known,
+    uidOf: (state) => live.podOf(state)?.uid,
+    standingOf: async (state) => {
+      const pod = live.podOf(state);
+      if (state.pod === undefined || pod === undefined || pod.isEnding) return 'replaced';
+      // A view that is old says nothing of a router that another node may have taken over.
+      return (await isStillThere(api, state.pod, pod.uid, end.signal)) ? 'current' : 'replaced';
+    },
+  });
+  const server = createDaemonServer({
+    metrics: metrics.registry,
+    unreadiness: () => {
+      const [first] = waiting;
+      const place = first === undefined ? undefined : `${first} are not listed yet`;
+      const reason = [place, installer.problem, problems.lines[0]].find((one) => one !== undefined);
+      return reason === place && problems.lines[0] !== undefined ? `${place}: ${problems.lines[0]}` : reason;
+    },
+  });
+  if (options.listen !== undefined) await listen(server, options.listen, ['--listen-address', '--listen-port']);
+  const installing = installer.start();
+  const follow = (place: string, path: string, sink: Sink, selection: Query): void => {
+    const handler = {
+      replace: (objects: readonly unknown[]) => {
+        sink.replace(objects);
+        waiting.delete(place);
+      },
+      put: sink.put,
+      remove: sink.remove,
+      absent: () => {
+        waiting.delete(place);
+        problems.report(place, 'the cluster has no such API');
+      },
+      report: (problem: string | undefined) => problems.report(place, problem),
+    };
+    void reflect(api, path, handler, end.signal, undefined, undefined, selection);
+  };
+  follow(
+    'definitions',
+    definitionPath,
+    {
+      replace: (objects) => live.replaceDefinitions(objects),
+      put: (object) => live.putDefinition(object),
+      remove: (object) => live.removeDefinition(object),
+    },
+    {},
+  );
+  follow(
+    'pods',
+    '/api/v1/pods',
+    {
+      replace: (objects) => live.replacePods(objects),
+      put: (object) => live.putPod(object),
+      remove: (object) => live.removePod(object),
+    },
+    { fieldSelector: `spec.nodeName=${options.node}` },
+  );
+  const states = watchStates(parts.stateFolder, () => live.rescan(), log);
+  watcher.start();
+  return {
+    stop: () => {
+      end.abort();
+      states.close();
+      watcher.close();
+      live.close();
+      server.close();
+      server.closeAllConnections();
+      return installing.stop();
+    },
+  };
+}
+
+interface Sink {
+  readonly replace: (objects: readonly unknown[]) => void;
+  readonly put: (object: unknown) => void;
+  readonly remove: (object: unknown) => void;
+}
+
+/** Calls `look` soon after the plugin wrote or removed a state, and every few seconds, whatever the file system tells. */
+function watchStates(folder: string, look: () => void, log: DaemonLog): { close(): void } {
+  const runner = new BoundedFrequencyRunner(look, rescan.delay, rescan.interval);
+  let watching: FSWatcher | undefined;
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    watching = watch(folder, () => runner.request());
+    watching.on('error', (error) =>
+      log.debug({ err: error }, 'The folder of states cannot be watched; it is looked at'),
+    );
+  } catch (error) {
+    log.warn({ err: error, folder }, 'The folder of states cannot be watched; it is looked at every few seconds');
+  }
+  const timer = setInterval(look, rescan.always);
+  look();
+  return {
+    close: () => {
+      watching?.close();
+      clearInterval(timer);
+      runner.cancel();
+    },
+  };
+}

@@ -1,0 +1,314 @@
+import { hash } from 'node:crypto';
+import type { DaemonLog } from '../../base/daemon/log.ts';
+import type { KubeApi } from '../../base/kubernetes/cluster-api.ts';
+import type { EventRecorder, EventWords } from '../../base/kubernetes/events.ts';
+import { isStatus } from '../../base/kubernetes/status-patch.ts';
+import { WorkQueue } from '../../base/kubernetes/work-queue.ts';
+import { describeError } from '../../base/model/text.ts';
+import { appliedAnnotation, type LiveRefusal, refusedAnnotation } from '../model/live-change.ts';
+import type { AttachmentState } from '../model/state.ts';
+import { findDefinition } from './networks.ts';
+import { type NodePod, readConfig, readDefinition, readPod } from './objects.ts';
+import type { ApplyOutcome, NodeRouters } from './routers-api.ts';
+
+/** With what routers are kept at their definitions. */
+export interface LiveParts {
+  readonly api: KubeApi;
+  readonly routers: NodeRouters;
+  readonly events: EventRecorder;
+  readonly log: DaemonLog;
+  readonly count: (outcome: ApplyOutcome['kind'] | 'failed') => void;
+  readonly signal: AbortSignal;
+}
+
+/** Milliseconds after which what was said on a pod is said again, if the API server still does not show it. */
+const repeatAfter = 30_000;
+
+/** Milliseconds between two tries to say it: the controller waits ten seconds for it, and then replaces the pod. */
+const longestSilence = 2000;
+
+/** Milliseconds until what the kernel refused is tried again, the first time and at most. */
+const retry = { first: 500, last: 60_000 };
+
+/** What came of a definition for an attachment, by this process's own doing: of a pod's annotations anybody may be the author. */
+interface Tried {
+  readonly configuration: string;
+  readonly refusal?: Omit<LiveRefusal, 'configuration'>;
+  /** It may go well another time. */
+  readonly failed?: { readonly times: number; readonly retryAt: number };
+}
+
+/**
+ * What a pod is told of a definition of another namespace in place of reasons: whoever may write the pod's
+ * annotations can name any, and reasons name what it says.
+ */
+const foreignWords = 'the definition, of another namespace, cannot be applied to a router that lives';
+
+/** What a router is to be, and what it is to be called. */
+interface Wanted {
+  readonly name: string;
+  /** The definition is of another namespace than the pod. */
+  readonly isForeign: boolean;
+  readonly text: string;
+  readonly configuration: string;
+}
+
+/**
+ * Leads the living routers of this node to what their definitions say now, and says on their pods which
+ * configuration is in force. Level-triggered: what a pod says is compared with its definition, whatever
+ * happened in between.
+ */
+export class LiveRouters {
+  readonly #parts: LiveParts;
+  readonly #pods = new Map<string, NodePod>();
+  /** `spec.config` by `NAMESPACE/NAME`. */
+  readonly #definitions = new Map<string, string>();
+  #attachments = new Map<string, AttachmentState>();
+  readonly #queue: WorkQueue;
+  /** By attachment. */
+  readonly #tried = new Map<string, Tried>();
+  /** What was last said on each pod, by UID: the API server shows it a little later. */
+  readonly #said = new Map<string, { readonly words: string; readonly at: number }>();
+
+  constructor(parts: LiveParts) {
+    this.#parts = parts;
+    this.#queue = new WorkQueue(
+      (key) => this.#sync(key),
+      (key, error, milliseconds) =>
+        parts.log.warn(
+          { err: error, attachment: key, retryMilliseconds: milliseconds },
+          'Cannot say on a pod what is in force; retrying',
+        ),
+      longestSilence,
+    );
+  }
+
+  /** Looks at which routers live on this node. */
+  rescan(): void {
+    const states = this.#parts.routers.list();
+    const before = this.#attachments;
+    this.#attachments = new Map(states.map((state) => [keyOf(state), state]));
+    for (const key of this.#attachments.keys()) if (!before.has(key)) this.#queue.add(key);
+    for (const [key, { pod }] of before) {
+      if (this.#attachments.has(key)) continue;
+      this.#tried.delete(key);
+      // What is said of its pod is about the others now.
+      if (pod !== undefined) this.#addOf(`${pod.namespace}/${pod.name}`);
+    }
+  }
+
+  /** Those that lived at the last look, by a key of their own; after the next look another map. */
+  get known(): ReadonlyMap<string, AttachmentState> {
+    return this.#attachments;
+  }
+
+  /** Those that live now; one whose namespace is gone is not, whatever is remembered. */
+  get attachments(): readonly AttachmentState[] {
+    return [...this.#attachments.values()].filter((state) => this.#parts.routers.isAlive(state));
+  }
+
+  /** The pod of a router; undefined where the API server has none of its name. */
+  podOf({ pod }: AttachmentState): { readonly uid: string; readonly isEnding: boolean } | undefined {
+    return pod && this.#pods.get(`${pod.namespace}/${pod.name}`);
+  }
+
+  /** Hears of a pod of this node. */
+  putPod(object: unknown): void {
+    const pod = readPod(object);
+    if (pod === undefined) return;
+    const place = `${pod.namespace}/${pod.name}`;
+    this.#pods.set(place, pod);
+    this.#addOf(place);
+  }
+
+  removePod(object: unknown): void {
+    const pod = readPod(object);
+    if (pod === undefined) return;
+    this.#pods.delete(`${pod.namespace}/${pod.name}`);
+    this.#said.delete(pod.uid);
+  }
+
+  replacePods(objects: readonly unknown[]): void {
+    this.#pods.clear();
+    for (const object of objects) this.putPod(object);
+  }
+
+  /** Hears of a NetworkAttachmentDefinition. */
+  putDefinition(object: unknown): void {
+    const { key, config } = readDefinition(object);
+    if (key === undefined || this.#definitions.get(key) === config) return;
+    if (config === undefined) this.#definitions.delete(key);
+    else this.#definitions.set(key, config);
+    this.#addWhere((state) => this.#definitionOf(state) === key);
+  }
+
+  /** One that is gone leaves its routers as they are. */
+  removeDefinition(object: unknown): void {
+    const { key } = readDefinition(object);
+    if (key !== undefined) this.#definitions.delete(key);
+  }
+
+  replaceDefinitions(objects: readonly unknown[]): void {
+    const keys = new Set(objects.map((object) => readDefinition(object).key));
+    for (const key of this.#definitions.keys()) if (!keys.has(key)) this.#definitions.delete(key);
+    for (const object of objects) this.putDefinition(object);
+  }
+
+  close(): void {
+    this.#queue.close();
+  }
+
+  #addOf(place: string): void {
+    this.#addWhere(({ pod }) => pod !== undefined && `${pod.namespace}/${pod.name}` === place);
+  }
+
+  #addWhere(isMeant: (state: AttachmentState) => boolean): void {
+    for (const [key, state] of this.#attachments) if (isMeant(state)) this.#queue.add(key);
+  }
+
+  #definitionOf({ pod, id }: AttachmentState): string | undefined {
+    const known = pod && this.#pods.get(`${pod.namespace}/${pod.name}`);
+    return known && findDefinition(known.annotations['k8s.v1.cni.cncf.io/networks'], known.namespace, id.ifname);
+  }
+
+  #wantedOf(state: AttachmentState): Wanted | undefined {
+    const place = this.#definitionOf(state);
+    const text = place && this.#definitions.get(place);
+    if (!place || !text) return undefined;
+    const [namespace, name = ''] = place.split('/');
+    const isForeign = namespace !== state.pod?.namespace;
+    return { name, isForeign, text, configuration: hash('sha256', text).slice(0, 16) };
+  }
+
+  async #sync(key: string): Promise<number | undefined> {
+    const state = this.#attachments.get(key);
+    const pod = state?.pod && this.#pods.get(`${state.pod.namespace}/${state.pod.name}`);
+    const wanted = state && this.#wantedOf(state);
+    if (state === undefined || pod === undefined || pod.isEnding || wanted === undefined) return undefined;
+    const known = this.#tried.get(key);
+    const now = performance.now();
+    if (known?.configuration !== wanted.configuration || (known.failed !== undefined && known.failed.retryAt <= now)) {
+      const tried = this.#apply(state, pod, wanted, known);
+      if (tried === undefined) return undefined;
+      this.#tried.set(key, tried);
+    }
+    const next = [await this.#say(pod), this.#tried.get(key)?.failed?.retryAt].filter((at) => at !== undefined);
+    return next.length === 0 ? undefined : Math.max(0, Math.min(...next) - performance.now());
+  }
+
+  /** Applies a definition; undefined where the router is gone. */
+  #apply(
+    state: AttachmentState,
+    pod: NodePod,
+    { name, isForeign, text, configuration }: Wanted,
+    known: Tried | undefined,
+  ): Tried | undefined {
+    const { routers, count, log } = this.#parts;
+    const begun = performance.now();
+    let outcome: ApplyOutcome;
+    try {
+      outcome = routers.apply(state.id, readConfig(text, name));
+    } catch (error) {
+      count('failed');
+      const times = known?.configuration === configuration ? (known.failed?.times ?? 0) + 1 : 1;
+      const milliseconds = Math.min(retry.last, retry.first * 2 ** (times - 1));
+      log.warn(
+        { err: error, attachment: keyOf(state), retryMilliseconds: milliseconds },
+        'Cannot apply a configuration; retrying',
+      );
+      const refusal = { needsReplacement: false, message: isForeign ? foreignWords : describeError(error) };
+      this.#tellRefusal(pod, refusal);
+      return { configuration, refusal, failed: { times, retryAt: performance.now() + milliseconds } };
+    }
+    count(outcome.kind);
+    switch (outcome.kind) {
+      case 'applied': {
+        const { added, removed } = outcome;
+        const milliseconds = Math.round(performance.now() - begun);
+        const words = { pod: `${pod.namespace}/${pod.name}`, configuration, added, removed, milliseconds };
+        log.info(words, 'A configuration is in force');
+        if (added + removed > 0) {
+          const message = `${added} redirects added, ${removed} removed; ${configuration}`;
+          this.#tell(pod, { type: 'Normal', reason: 'ConfigurationApplied', message });
+        }
+        return { configuration };
+      }
+      case 'needs-replacement':
+      case 'invalid': {
+        const message = isForeign ? foreignWords : outcome.message;
+        const refusal = { needsReplacement: outcome.kind === 'needs-replacement', message };
+        this.#tellRefusal(pod, refusal);
+        return { configuration, refusal };
+      }
+      case 'gone':
+        return undefined;
+    }
+  }
+
+  /**
+   * Writes on the pod what is in force, or what is not and why, unless it is there. A pod with several routers
+   * has the digests of all, in the order of their interfaces. Resolves to when it is to be looked at again.
+   */
+  async #say(pod: NodePod): Promise<number | undefined> {
+    const annotations = this.#composeWords(pod);
+    const { namespace, name, uid } = pod;
+    // What it says now, not when this began.
+    const shown = this.#pods.get(`${namespace}/${name}`)?.annotations ?? pod.annotations;
+    if (annotations === undefined) return undefined;
+    if (Object.entries(annotations).every(([key, value]) => (shown[key] ?? null) === value)) return undefined;
+    const words = JSON.stringify(annotations);
+    const said = this.#said.get(uid);
+    if (said?.words === words && performance.now() - said.at < repeatAfter) return said.at + repeatAfter;
+    const { api, signal } = this.#parts;
+    const at = performance.now();
+    this.#said.set(uid, { words, at });
+    try {
+      await api.mergePatch(`/api/v1/namespaces/${namespace}/pods/${name}`, { metadata: { uid, annotations } }, signal);
+    } catch (error) {
+      this.#said.delete(uid);
+      // It is gone, or another has its name now.
+      if (isStatus(error, 404) || isStatus(error, 409)) return undefined;
+      throw error;
+    }
+    return at + repeatAfter;
+  }
+
+  /** Annotations of a pod; null: none. Undefined while one of its routers was not looked at yet. */
+  #composeWords({ namespace, name }: NodePod): Readonly<Record<string, string | null>> | undefined {
+    const byLink = new Map<string, { readonly wanted: Wanted; readonly tried: Tried | undefined }>();
+    for (const [key, state] of this.#attachments) {
+      if (state.pod?.namespace !== namespace || state.pod.name !== name || !this.#parts.routers.isAlive(state))
+        continue;
+      const wanted = this.#wantedOf(state);
+      if (wanted !== undefined) byLink.set(state.id.ifname, { wanted, tried: this.#tried.get(key) });
+    }
+    const all = [...byLink].toSorted(([one], [other]) => one.localeCompare(other, 'en', { numeric: true }));
+    if (all.length === 0) return undefined;
+    if (all.some(([, { wanted, tried }]) => tried?.configuration !== wanted.configuration)) return undefined;
+    const configuration = all.map(([, { wanted }]) => wanted.configuration).join();
+    const refusals = all.flatMap(([, { tried }]) => tried?.refusal ?? []);
+    const [refusal] = refusals;
+    if (refusal === undefined) return { [appliedAnnotation]: configuration, [refusedAnnotation]: null };
+    const words: LiveRefusal = {
+      configuration,
+      needsReplacement: refusals.some(({ needsReplacement }) => needsReplacement),
+      message: refusal.message.slice(0, 1000),
+    };
+    return { [refusedAnnotation]: JSON.stringify(words) };
+  }
+
+  #tellRefusal(pod: NodePod, { needsReplacement, message }: Omit<LiveRefusal, 'configuration'>): void {
+    const reason = needsReplacement ? 'ConfigurationNeedsNewPod' : 'ConfigurationNotApplied';
+    this.#tell(pod, { type: 'Warning', reason, message });
+  }
+
+  /** Nobody waits for an Event. */
+  #tell({ namespace, name, uid }: NodePod, words: EventWords): void {
+    const { events, signal } = this.#parts;
+    void events.tell({ apiVersion: 'v1', kind: 'Pod', namespace, name, uid }, words, signal);
+  }
+}
+
+function keyOf({ id }: AttachmentState): string {
+  return `${id.containerId}@${id.ifname}`;
+}

@@ -1,0 +1,106 @@
+import { Counter, Gauge, Registry } from 'prom-client';
+import { collectProcessMetrics } from '../../base/daemon/process-metrics.ts';
+
+const prefix = 'egress_router_';
+
+const router = ['namespace', 'pod', 'interface'] as const;
+const redirect = [...router, 'redirect'] as const;
+
+/** What the daemon of a node measures, in the form of Prometheus. Series of a router go with it. */
+export class NodeMetrics {
+  readonly registry = new Registry();
+  readonly changes = new Counter({
+    name: `${prefix}live_changes_total`,
+    help: 'Configurations for living routers, by outcome.',
+    labelNames: ['outcome'],
+    registers: [this.registry],
+  });
+  readonly connections = this.#counter('connections_total', 'New connections seen, by redirect.', redirect);
+  readonly open = this.#gauge('connections', 'Connections that are tracked now, by redirect.', redirect);
+  readonly sent = this.#counter('sent_bytes_total', 'Bytes from clients to destinations, by redirect.', redirect);
+  readonly received = this.#counter(
+    'received_bytes_total',
+    'Bytes from destinations to clients, by redirect.',
+    redirect,
+  );
+  readonly refusals = this.#counter(
+    'refusals_total',
+    'Connections that the destination refused or did not answer, by redirect.',
+    [...redirect, 'kind'],
+  );
+  readonly sourcePorts = this.#gauge(
+    'source_port_use_ratio',
+    'Share of the source ports (1024-65535) in use towards one destination; the ten fullest of each router.',
+    [...router, 'destination'],
+  );
+  readonly gatewayUp = this.#gauge('gateway_reachable', '1: the gateway answered when it was last asked.', [
+    ...router,
+    'gateway',
+  ]);
+  readonly conflicts = this.#counter(
+    'address_conflicts_total',
+    'Times that another machine said that a reserved address is its own.',
+    [...router, 'address'],
+  );
+  readonly rulesRight = this.#gauge(
+    'state_right',
+    '1: interface, routes and rules were as ADD left them at the last CHECK; 0: not, see the log and Events.',
+    router,
+  );
+  readonly lastCheck = this.#gauge('last_check_timestamp_seconds', 'When the last CHECK ended.', router);
+  readonly closed = this.#gauge('closed', '1: the interface was closed since the address is somebody else’s.', router);
+
+  constructor(count: () => number) {
+    collectProcessMetrics(this.registry);
+    new Gauge({
+      name: `${prefix}routers`,
+      help: 'Routers that live on this node.',
+      registers: [this.registry],
+      collect() {
+        this.set(count());
+      },
+    });
+  }
+
+  /** Forgets how many connections each redirect of a router has: those without any have no series. */
+  async forgetCounts(labels: RouterLabels): Promise<void> {
+    await Promise.all([removeWhere(this.open, labels), removeWhere(this.sourcePorts, labels)]);
+  }
+
+  /** Forgets the series of a router that is gone. */
+  async remove(labels: RouterLabels): Promise<void> {
+    const all = [
+      this.connections,
+      this.open,
+      this.sent,
+      this.received,
+      this.refusals,
+      this.sourcePorts,
+      this.gatewayUp,
+      this.conflicts,
+      this.rulesRight,
+      this.lastCheck,
+      this.closed,
+    ];
+    await Promise.all(all.map((metric) => removeWhere(metric, labels)));
+  }
+
+  #counter<Label extends string>(name: string, help: string, labelNames: readonly Label[]): Counter<Label> {
+    return new Counter({ name: prefix + name, help, labelNames: [...labelNames], registers: [this.registry] });
+  }
+
+  #gauge<Label extends string>(name: string, help: string, labelNames: readonly Label[]): Gauge<Label> {
+    return new Gauge({ name: prefix + name, help, labelNames: [...labelNames], registers: [this.registry] });
+  }
+}
+
+/** Forgets the series of one router. */
+async function removeWhere(metric: Counter<string> | Gauge<string>, labels: RouterLabels): Promise<void> {
+  for (const { labels: own } of (await metric.get()).values) {
+    const words = own as Readonly<Record<string, string>>;
+    if (router.every((key) => words[key] === labels[key])) metric.remove(words);
+  }
+}
+
+/** By which a router is told from others. */
+export type RouterLabels = Readonly<Record<(typeof router)[number], string>>;

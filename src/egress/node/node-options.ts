@@ -1,0 +1,112 @@
+import { hostname } from 'node:os';
+import { daemonLogLevels } from '../../base/daemon/log.ts';
+import { type Environment, OptionReader } from '../../base/daemon/reader.ts';
+import { defineOptions, formatOptionHelp } from '../../base/daemon/table.ts';
+import { parseAddress } from '../../base/model/address.ts';
+import { durationCure, parseDuration } from '../../base/read/duration.ts';
+import { isName } from '../../base/read/object-meta.ts';
+import { parsePort } from '../api/destination.ts';
+import type { InstallerSettings } from './installer.ts';
+import { installTable, readInstallOptions } from './options.ts';
+import type { WatchTimes } from './watch.ts';
+
+/** Every option, in the order of `--help`. */
+export const nodeOptionTable = defineOptions({
+  ...installTable,
+  'node-name': { value: 'NODE', help: 'name of this node; default the host name', variable: 'NODE_NAME' },
+  kubeconfig: {
+    value: 'FILE',
+    help: 'reach Kubernetes as FILE says; without it, as a pod does',
+    variable: 'KUBECONFIG',
+  },
+  'check-interval': {
+    value: 'TIME',
+    help: 'time between two comparisons of a router with what ADD left (us ms s m h d, none: ms)',
+    variable: 'CHECK_INTERVAL',
+    initial: '60s',
+  },
+  'count-interval': {
+    value: 'TIME',
+    help: "time between two looks at a router's connections (us ms s m h d, none: ms)",
+    variable: 'COUNT_INTERVAL',
+    initial: '30s',
+  },
+  'announce-interval': {
+    value: 'TIME',
+    help: "time between two announcements of a router's addresses (us ms s m h d, none: ms)",
+    variable: 'ANNOUNCE_INTERVAL',
+    initial: '30s',
+  },
+  'conflict-interval': {
+    value: 'TIME',
+    help: 'time between two questions who else has an address, and whether gateways answer (us ms s m h d, none: ms)',
+    variable: 'CONFLICT_INTERVAL',
+    initial: '10s',
+  },
+  'listen-address': {
+    value: 'IP',
+    help: 'address of /metrics, /healthz and /readyz',
+    variable: 'LISTEN_ADDRESS',
+    initial: '0.0.0.0',
+  },
+  'listen-port': { value: 'PORT', help: 'their TCP port; 0: none', variable: 'LISTEN_PORT', initial: '9463' },
+  'log-level': { value: 'LEVEL', help: 'debug, info, warn or error', variable: 'LOG_LEVEL', initial: 'info' },
+  help: { help: 'show this' },
+});
+
+/** What the command line and the environment ask for. */
+export interface NodeOptions {
+  readonly installer: InstallerSettings;
+  readonly node: string;
+  /** Path of a kubeconfig; absent: the pod's own account. */
+  readonly kubeconfig?: string;
+  readonly times: WatchTimes;
+  readonly listen?: { readonly address: string; readonly port: number };
+  readonly logLevel: string;
+}
+
+/** The text of `--help`. */
+export function formatNodeHelp(): string {
+  const head = [
+    'Usage: egress-router-node [OPTION]...',
+    '',
+    'Installs the CNI plugin on a node, applies changed redirects to its living routers, and measures them.',
+  ];
+  return formatOptionHelp(head, nodeOptionTable);
+}
+
+/** Reads flags, and for those not given environment variables. Undefined when help was asked for. Throws an OptionsError. */
+export function parseNodeOptions(args: readonly string[], environment: Environment): NodeOptions | undefined {
+  const reader = new OptionReader(nodeOptionTable, args, environment);
+  if (reader.isSet('help')) return undefined;
+  const interval = (name: 'check-interval' | 'count-interval' | 'announce-interval' | 'conflict-interval'): number =>
+    reader.read(name, parseDuration, durationCure) ?? 0;
+  const kubeconfig = reader.read('kubeconfig', (text) => text);
+  const port = reader.read(
+    'listen-port',
+    (text) => (text === '0' ? 0 : parsePort(text)),
+    'must be a port, or 0 for none',
+  );
+  const address = reader.read('listen-address', (text) => parseAddress(text)?.text, 'must be an address of this host');
+  const level = reader.read(
+    'log-level',
+    (text) => daemonLogLevels.find((one) => one === text),
+    `must be one of ${daemonLogLevels.join(', ')}`,
+  );
+  const options: NodeOptions = {
+    installer: readInstallOptions(reader),
+    node:
+      reader.read('node-name', (text) => (isName(text) ? text : undefined), 'must be the name of a node') ?? hostname(),
+    ...(kubeconfig !== undefined && { kubeconfig }),
+    times: {
+      ask: interval('conflict-interval'),
+      count: interval('count-interval'),
+      announce: interval('announce-interval'),
+      check: interval('check-interval'),
+    },
+    ...(port !== undefined && port !== 0 && address !== undefined && { listen: { address, port } }),
+    logLevel: level ?? 'info',
+  };
+  reader.finish();
+  return options;
+}

@@ -1,0 +1,49 @@
+import { isRecord } from '../../base/read/shape.ts';
+
+/** A pod of this node, as far as its router's configuration goes. */
+export interface NodePod {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly isEnding: boolean;
+  readonly annotations: Readonly<Record<string, unknown>>;
+}
+
+/** Reads a pod; undefined for what is none. */
+export function readPod(object: unknown): NodePod | undefined {
+  const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
+  const { namespace, name, uid, deletionTimestamp, annotations } = metadata;
+  if (typeof namespace !== 'string' || typeof name !== 'string' || typeof uid !== 'string') return undefined;
+  const isEnding = (deletionTimestamp ?? undefined) !== undefined;
+  return { namespace, name, uid, isEnding, annotations: isRecord(annotations) ? annotations : {} };
+}
+
+/** Only definitions that name our plugin are kept: others may be large, and hold what is not for us. */
+export function readDefinition(object: unknown): { readonly key?: string; readonly config?: string } {
+  const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
+  const { namespace, name } = metadata;
+  if (typeof namespace !== 'string' || typeof name !== 'string') return {};
+  const spec = isRecord(object) && isRecord(object.spec) ? object.spec : {};
+  const isOurs = typeof spec.config === 'string' && spec.config.includes('"egress-router"');
+  return { key: `${namespace}/${name}`, ...(isOurs && { config: spec.config as string }) };
+}
+
+/**
+ * The configuration as Multus hands it to the plugin: with the definition's name where it has none; of a list of
+ * plugins (CNI spec 1.1.0 §1) the one of ours, with the list's name and version.
+ */
+export function readConfig(text: string, name: string): unknown {
+  let config: unknown;
+  try {
+    config = JSON.parse(text);
+  } catch {
+    // The plugin's own parser says what is wrong with it.
+    return text;
+  }
+  if (!isRecord(config)) return config;
+  const plugins = Array.isArray(config.plugins) ? config.plugins.filter(isRecord) : [];
+  const own = plugins.find(({ type }) => type === 'egress-router');
+  const { cniVersion } = config;
+  if (own !== undefined) return { ...own, name: config.name ?? name, ...(cniVersion !== undefined && { cniVersion }) };
+  return config.name === undefined ? { ...config, name } : config;
+}

@@ -1,0 +1,270 @@
+import type { DaemonLog } from '../../base/daemon/log.ts';
+import type { EventRecorder } from '../../base/kubernetes/events.ts';
+import { ProblemLog } from '../../base/kubernetes/problem-log.ts';
+import type { AttachmentState } from '../model/state.ts';
+import type { NodeMetrics, RouterLabels } from './metrics.ts';
+import type { NodeRouters, WireAnswer } from './routers-api.ts';
+import { TrafficCounter } from './traffic.ts';
+
+/** How often routers are looked at, in milliseconds. */
+export interface WatchTimes {
+  /** Gateways and other owners of the address are asked for. */
+  readonly ask: number;
+  /** Connections are counted. */
+  readonly count: number;
+  readonly announce: number;
+  readonly check: number;
+}
+
+/** So many answers in a row that say that an address is another's, and the interface is closed whatever the API server says. */
+const mostConflicts = 3;
+
+/**
+ * Milliseconds after which a router's namespace is looked for again, where nothing else is due: one that goes
+ * without a DEL lives on by the sockets that are held in it.
+ */
+const aliveFor = 5_000;
+
+/** What the cluster says of a router's pod. */
+export type Standing =
+  /** It is there, by a view that is fresh. */
+  | 'current'
+  /** It is gone or ending, or nobody can tell: another one may have its address. */
+  | 'replaced';
+
+/** With what routers are watched. */
+export interface WatchParts {
+  readonly routers: NodeRouters;
+  readonly metrics: NodeMetrics;
+  readonly events: EventRecorder;
+  readonly log: DaemonLog;
+  readonly times: WatchTimes;
+  /** Routers by keys of their own, as they were when somebody looked last; another map after another look. */
+  readonly routersOf: () => ReadonlyMap<string, AttachmentState>;
+  readonly standingOf: (state: AttachmentState) => Promise<Standing>;
+  /** UID of a router's pod; undefined where it is not known. */
+  readonly uidOf: (state: AttachmentState) => string | undefined;
+}
+
+interface Watched {
+  state: AttachmentState;
+  readonly labels: RouterLabels;
+  readonly traffic: TrafficCounter;
+  readonly due: Record<keyof WatchTimes, number>;
+  /** When its namespace is to be looked for. */
+  aliveUntil: number;
+  conflicts: number;
+  /** No gateway answered when it was last asked. */
+  isCutOff: boolean;
+  isClosed: boolean;
+  isBusy: boolean;
+}
+
+/**
+ * Measures the routers of this node, tells their neighbours where they are, and closes one whose address
+ * another machine has. Nothing is repaired silently. The routers come one after the other, each with what
+ * is due, so that a hundred cost no more at once than one.
+ */
+export class RouterWatch {
+  readonly #parts: WatchParts;
+  readonly #problems: ProblemLog;
+  readonly #watched = new Map<string, Watched>();
+  #timer: NodeJS.Timeout | undefined;
+  #isFirst = true;
+  #known: ReadonlyMap<string, AttachmentState> = new Map();
+
+  constructor(parts: WatchParts) {
+    this.#parts = parts;
+    this.#problems = new ProblemLog(parts.log, 'A router is not as it should be');
+  }
+
+  start(): void {
+    this.#turn();
+    this.#timer = setInterval(() => this.#turn(), 1000);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Costs next to nothing where nothing is due: it happens each second, for every router. */
+  #turn(): void {
+    const { routers, routersOf } = this.#parts;
+    const now = performance.now();
+    const known = routersOf();
+    if (known !== this.#known) this.#follow(known, now);
+    for (const [key, watched] of this.#watched) {
+      if (watched.isBusy) continue;
+      const due = isDue(watched, now);
+      if (!due && watched.aliveUntil > now) continue;
+      watched.aliveUntil = now + aliveFor;
+      if (!routers.isAlive(watched.state)) this.#forget(key, watched);
+      else if (due) void this.#look(watched, now);
+    }
+    this.#isFirst = false;
+  }
+
+  #follow(known: ReadonlyMap<string, AttachmentState>, now: number): void {
+    this.#known = known;
+    for (const [key, watched] of this.#watched) if (!known.has(key)) this.#forget(key, watched);
+    for (const [key, state] of known) {
+      const watched = this.#watched.get(key) ?? this.#begin(state, now);
+      watched.state = state;
+      this.#watched.set(key, watched);
+    }
+    this.#retain();
+  }
+
+  #forget(key: string, { labels }: Watched): void {
+    const { metrics, log } = this.#parts;
+    this.#watched.delete(key);
+    this.#retain();
+    this.#problems.report(placeOf(labels), undefined);
+    metrics.remove(labels).catch((error: unknown) => log.debug({ err: error }, 'Cannot forget series'));
+  }
+
+  #retain(): void {
+    this.#parts.routers.retain(Array.from(this.#watched.values(), ({ state }) => state));
+  }
+
+  /** Spread over the first interval, so that those of one start do not stay together. */
+  #begin(state: AttachmentState, now: number): Watched {
+    const { times } = this.#parts;
+    const spread = (interval: number): number => now + interval * Math.random();
+    const labels = {
+      namespace: state.pod?.namespace ?? '',
+      pod: state.pod?.name ?? state.id.containerId,
+      interface: state.link,
+    };
+    const due = { ask: now, count: now, announce: spread(times.announce), check: spread(times.check) };
+    return {
+      state,
+      labels,
+      traffic: new TrafficCounter(this.#isFirst),
+      due,
+      aliveUntil: spread(aliveFor),
+      conflicts: 0,
+      isCutOff: false,
+      isClosed: false,
+      isBusy: false,
+    };
+  }
+
+  async #look(watched: Watched, now: number): Promise<void> {
+    const { times } = this.#parts;
+    const isDue = (what: keyof WatchTimes): boolean => {
+      if (watched.due[what] > now) return false;
+      watched.due[what] = now + times[what];
+      return true;
+    };
+    watched.isBusy = true;
+    try {
+      if (isDue('count')) await this.#count(watched);
+      if (isDue('check')) await this.#check(watched);
+      const [asks, announces] = [isDue('ask'), isDue('announce')];
+      // Never announced without asking first: another machine may have the address.
+      if ((asks || announces) && !watched.isClosed) await this.#ask(watched);
+      if (announces && !watched.isCutOff && watched.conflicts === 0) this.#parts.routers.announce(watched.state);
+    } catch (error) {
+      // It may have ended meanwhile, which the next look at the list tells.
+      this.#parts.log.debug({ err: error, ...watched.labels }, 'Cannot look at a router');
+    } finally {
+      watched.isBusy = false;
+    }
+  }
+
+  async #count({ state, labels, traffic }: Watched): Promise<void> {
+    const { metrics, routers } = this.#parts;
+    const { redirects, sourcePorts } = traffic.count(state, routers.listFlows(state));
+    await metrics.forgetCounts(labels);
+    for (const row of redirects) {
+      const own = { ...labels, redirect: row.redirect };
+      metrics.open.set(own, row.open);
+      metrics.connections.inc(own, row.opened);
+      metrics.sent.inc(own, row.sent);
+      metrics.received.inc(own, row.received);
+      metrics.refusals.inc({ ...own, kind: 'refused' }, row.refused);
+      metrics.refusals.inc({ ...own, kind: 'unanswered' }, row.unanswered);
+    }
+    for (const { destination, ratio } of sourcePorts) metrics.sourcePorts.set({ ...labels, destination }, ratio);
+  }
+
+  async #check({ state, labels, isClosed }: Watched): Promise<void> {
+    const { metrics, routers, log } = this.#parts;
+    // What we closed ourselves is told already.
+    if (isClosed) return;
+    const differences = routers.check(state);
+    metrics.rulesRight.set(labels, differences.length === 0 ? 1 : 0);
+    metrics.lastCheck.set(labels, Date.now() / 1000);
+    const [first, ...more] = differences;
+    const text = first === undefined ? undefined : `${first}${more.length === 0 ? '' : `, and ${more.length} more`}`;
+    this.#problems.report(placeOf(labels), text);
+    if (text === undefined) return;
+    log.debug({ ...labels, differences }, 'CHECK found differences');
+    await this.#tell(state, 'RouterChanged', `${text}; delete the pod to have it made again`);
+  }
+
+  async #ask(watched: Watched): Promise<void> {
+    const { metrics, routers, times } = this.#parts;
+    const { state, labels } = watched;
+    // Until it is known better: asked again at the next turn, so that a router that comes back soon meets its successor.
+    watched.isCutOff = true;
+    watched.due.ask = 0;
+    const answer = await routers.ask(state);
+    if (!answer.isCutOff) {
+      watched.isCutOff = false;
+      watched.due.ask = performance.now() + times.ask;
+    }
+    for (const { address, answers } of answer.gateways)
+      metrics.gatewayUp.set({ ...labels, gateway: address }, answers ? 1 : 0);
+    const [conflict] = answer.conflicts;
+    if (conflict === undefined) {
+      watched.conflicts = 0;
+      return;
+    }
+    metrics.conflicts.inc({ ...labels, address: conflict.address });
+    await this.#yield(watched, conflict);
+  }
+
+  /**
+   * Another machine has the address. A router that the cluster has replaced yields at once. One that is
+   * current is likely to meet its predecessor, which yields as soon as it hears of this one: it says again
+   * where the address is, and yields when that does not help.
+   */
+  async #yield(watched: Watched, { address, mac }: WireAnswer['conflicts'][number]): Promise<void> {
+    const { routers, metrics, standingOf, log } = this.#parts;
+    const { state, labels } = watched;
+    watched.conflicts++;
+    const { conflicts } = watched;
+    log.warn({ ...labels, address, mac, conflicts }, 'Another machine has the address of a router');
+    if (conflicts < mostConflicts && (await standingOf(state)) === 'current') {
+      routers.announce(state);
+      return;
+    }
+    routers.close(state);
+    metrics.closed.set(labels, 1);
+    const message = `${state.link} was closed: ${address} is in use by another machine, ${mac}; take it away from there, or delete this pod`;
+    this.#problems.report(placeOf(labels), message);
+    watched.isClosed = true;
+    await this.#tell(state, 'AddressConflict', message);
+  }
+
+  async #tell(state: AttachmentState, reason: string, message: string): Promise<void> {
+    const uid = this.#parts.uidOf(state);
+    if (state.pod === undefined || uid === undefined) return;
+    const { namespace, name } = state.pod;
+    await this.#parts.events.tell(
+      { apiVersion: 'v1', kind: 'Pod', namespace, name, uid },
+      { type: 'Warning', reason, message },
+    );
+  }
+}
+
+/** Whether anything is: most of the time, of most routers, nothing. */
+function isDue({ due }: Watched, now: number): boolean {
+  return due.ask <= now || due.count <= now || due.announce <= now || due.check <= now;
+}
+
+function placeOf({ namespace, pod, interface: link }: RouterLabels): string {
+  return `${namespace}/${pod} ${link}`;
+}

@@ -1,0 +1,186 @@
+import { formatPrefix } from '../../base/model/address.ts';
+import { formatDestination } from '../../base/model/format.ts';
+import { mainTable, type NamespaceSnapshot, type Route } from '../../base/model/network.ts';
+import { fallbackOf, type RedirectSet } from '../../base/model/redirect.ts';
+import { ownerComment, unfinishedComment } from '../../base/rules/owner.ts';
+import type { RuleBackend } from '../../base/rules/transaction.ts';
+import type { AttachmentId } from '../model/attachment.ts';
+import type { Operation, Step } from '../model/operation.ts';
+import type {
+  AttachmentState,
+  ChangedSysctl,
+  NamespaceId,
+  PodName,
+  RememberedRedirects,
+  RememberedRouter,
+} from '../model/state.ts';
+import { type Desired, describeDesired, ownerOf, temporaryLinkOf } from './desired.ts';
+import { inwardMark, markMask } from './marks.ts';
+import type { Resolved } from './resolve.ts';
+
+/** What an ADD is about. */
+export interface AddRequest {
+  readonly id: AttachmentId;
+  /** The interface to make. */
+  readonly link: string;
+  readonly resolved: Resolved;
+  readonly pod: NamespaceSnapshot;
+  readonly netns: NamespaceId;
+  readonly bootId: string;
+  readonly backend: RuleBackend;
+  /** The log that this call writes. */
+  readonly logFile: string;
+  /** As the runtime told. */
+  readonly podName?: PodName;
+}
+
+/** The steps of an ADD, and what will be remembered of it. */
+export interface AddPlan {
+  readonly steps: readonly Step[];
+  readonly state: AttachmentState;
+  readonly desired: Desired;
+}
+
+/**
+ * Plans an ADD into a namespace where nothing of this attachment is. The order is the promise that
+ * no packet leaves with a wrong source: what is remembered first, then the rules with the door
+ * closed, then the link with its guard, the routes, and forwarding at the very end. Connections
+ * that were seen before are forgotten once no packet can make another one of the kind.
+ */
+export function planAdd(request: AddRequest): AddPlan {
+  const { id, link, resolved, pod } = request;
+  const desired = describeDesired(id, link, resolved, pod);
+  const changes = [...desired.sysctls, ...desired.accounting, ...desired.forwarding].flatMap(({ key, value }) => {
+    const was = pod.sysctls.get(key);
+    return was === undefined || was === value ? [] : [{ key, value, was }];
+  });
+  const state = describeState(request, desired, changes);
+  const steps: Step[] = [
+    step({ do: 'save-state', state }, { do: 'remove-state', id }),
+    step(
+      { do: 'change-rules', to: desired.program },
+      {
+        do: 'remove-rules',
+        name: desired.program.name,
+        owner: desired.program.owner,
+        backends: [request.backend],
+      },
+    ),
+    ...changes.filter(({ key }) => !isForwarding(desired, key)).map(setSysctl),
+    ...planLink(request, desired),
+    ...desired.outward.filter((route) => route.destination.length > 0).map((route) => addRoute(route)),
+    ...[...desired.privateOutward, ...desired.inward].map((route) => addRoute(route)),
+    ...desired.policyRules.map((rule) => step({ do: 'add-policy-rule', rule }, { do: 'delete-policy-rule', rule })),
+    ...desired.cluster.map((route) => addRoute(route)),
+    ...resolved.oldDefaults.map((route) => step({ do: 'delete-route', route }, { do: 'add-route', route })),
+    ...desired.outward.filter((route) => route.destination.length === 0).map((route) => addRoute(route)),
+    step(
+      {
+        do: 'forget-untranslated',
+        redirects: resolved.spec.redirects.redirects,
+        fallback: resolved.reserved.some(
+          ({ prefix }) => fallbackOf(resolved.spec.redirects, prefix.address.family) !== undefined,
+        ),
+        kept: [...pod.routes.filter(isKept), ...desired.cluster].map(({ destination }) => destination),
+      },
+      // Taken back: connections made meanwhile must not go on by rules that are gone.
+      { do: 'forget-marked', value: inwardMark(resolved.slot), mask: markMask, seenAs: desired.guard.addresses },
+    ),
+    ...changes.filter(({ key }) => isForwarding(desired, key)).map(setSysctl),
+    // The kernel announced when the link went up; a router that moved must not hang on one frame.
+    { operation: { do: 'announce', link } },
+    // Finished: what is killed before this line may be taken away by the next ADD.
+    { operation: { do: 'set-link-alias', link, alias: ownerComment(ownerOf(id)) } },
+  ];
+  return { steps, state, desired };
+}
+
+/** Whether a route still leads where it led when the default route has changed. */
+function isKept(route: Route): boolean {
+  return route.table === mainTable && route.destination.length > 0 && route.type === 'unicast';
+}
+
+function isForwarding(desired: Desired, key: string): boolean {
+  return desired.forwarding.some((one) => one.key === key);
+}
+
+function step(operation: Operation, undo: Operation): Step {
+  return { operation, undo };
+}
+
+function addRoute(route: AttachmentState['oldDefaults'][number]): Step {
+  return step({ do: 'add-route', route }, { do: 'delete-route', route });
+}
+
+function setSysctl({ key, value, was }: ChangedSysctl & { value: string }): Step {
+  return step({ do: 'set-sysctl', key, value, was }, { do: 'set-sysctl', key, value: was });
+}
+
+/** The link with all that goes with it: deleting it is the undo of every step. */
+function planLink({ link, resolved, id }: AddRequest, desired: Desired): Step[] {
+  const { spec, master, mtu, reserved } = resolved;
+  const temporary = temporaryLinkOf(id);
+  const mac = spec.mac === undefined ? {} : { mac: spec.mac };
+  return [
+    step(
+      { do: 'create-macvlan', name: temporary, becomes: link, masterIndex: master.index, mode: spec.mode, mtu, ...mac },
+      { do: 'delete-link', link: temporary },
+    ),
+    step(
+      { do: 'claim-link', link: temporary, alias: unfinishedComment(ownerOf(id)), name: link },
+      { do: 'delete-link', link },
+    ),
+    ...desired.linkSysctls.map(({ key, value }): Step => ({ operation: { do: 'set-sysctl', key, value } })),
+    // Addresses before the link is up: the kernel announces what is there when it goes up.
+    ...reserved.map(({ prefix }): Step => ({ operation: { do: 'add-address', link, prefix } })),
+    // Before it is up, so that it never carries a frame unguarded.
+    step({ do: 'guard-link', guard: desired.guard }, { do: 'remove-guard', link, owner: ownerOf(id) }),
+    step({ do: 'set-link-up', link }, { do: 'set-link-down', link }),
+  ];
+}
+
+function describeState(
+  { id, link, resolved, netns, bootId, backend, logFile, podName }: AddRequest,
+  desired: Desired,
+  changes: readonly ChangedSysctl[],
+): AttachmentState {
+  return {
+    version: 1,
+    id,
+    network: resolved.spec.network,
+    netns,
+    bootId,
+    link,
+    master: resolved.master.name,
+    slot: resolved.slot,
+    backend,
+    podLinks: ([4, 6] as const).flatMap((family) => {
+      const podLink = resolved.podLinks[family];
+      return podLink === undefined ? [] : [{ family, link: podLink }];
+    }),
+    oldDefaults: resolved.oldDefaults,
+    clusterRoutes: desired.cluster,
+    inwardRoutes: desired.inward,
+    addresses: resolved.reserved.map(({ prefix }) => prefix),
+    sysctls: changes.map(({ key, was }) => ({ key, was })),
+    ...(podName === undefined ? {} : { pod: podName }),
+    router: describeRouter(resolved, logFile),
+  };
+}
+
+/** Redirects as they are remembered. */
+export function rememberRedirects({ redirects, fallbacks }: RedirectSet): RememberedRedirects {
+  return { destinations: redirects.map(formatDestination), fallbacks };
+}
+
+function describeRouter({ spec, mtu, reserved }: Resolved, logFile: string): RememberedRouter {
+  return {
+    mode: spec.mode,
+    mtu,
+    ...(spec.mac === undefined ? {} : { mac: spec.mac }),
+    gateways: reserved.map(({ gateway }) => gateway),
+    ...rememberRedirects(spec.redirects),
+    clusterNetworks: spec.clusterNetworks.map(formatPrefix),
+    logFile,
+  };
+}

@@ -1,0 +1,297 @@
+import type { Address, Family } from '../../base/model/address.ts';
+import { hostPrefix } from '../../base/model/address.ts';
+import { fallbackOf, protocols, type RedirectSet } from '../../base/model/redirect.ts';
+import type { Action, Chain, Match, RedirectEntry, RedirectTable, Rule, RuleProgram } from '../../base/model/rules.ts';
+import { inwardMark, markMask, outwardMark } from './marks.ts';
+
+/** What the rules of an egress router depend on. */
+export interface EgressRules {
+  readonly owner: string;
+  /** The interface on the physical network, `net1`. */
+  readonly egressLink: string;
+  /** The interface towards the cluster, by family; a family without one redirects nothing. */
+  readonly podLinks: Readonly<Partial<Record<Family, string>>>;
+  /** Reserved addresses, at most one a family. */
+  readonly reserved: readonly Address[];
+  readonly redirects: RedirectSet;
+  /** 1–15, another one for each attachment in a namespace. */
+  readonly slot: number;
+}
+
+/**
+ * The rules of one egress router. A packet's way through them:
+ *
+ * - what enters on the pod interface is marked, so that its replies (and errors about it) return
+ *   there whatever the routing table says;
+ * - what is addressed to the pod and has a redirect, or meets the fallback, gets its destination;
+ * - only that may pass from the pod interface to the egress interface, and only its replies back:
+ *   everything else is refused, and nothing new enters from outside;
+ * - what leaves by the egress interface has the reserved address, or does not leave.
+ */
+export function compileEgress(rules: EgressRules): RuleProgram {
+  const families = ([4, 6] as const).filter(
+    (family) => reservedOf(rules, family) !== undefined || family === 4, // IPv6 is off on the link when unused
+  );
+  return {
+    name: rules.egressLink,
+    owner: rules.owner,
+    families,
+    chains: [
+      closeForwarding(rules, families),
+      closeInput(rules, families),
+      markIncoming(rules, families),
+      markOwnReplies(rules, families),
+      guardSource(rules, families),
+      redirect(rules, families),
+      translateSource(rules, families),
+    ],
+    tables: families.flatMap((family) =>
+      protocols.flatMap((protocol) => redirectTable(rules.redirects, family, protocol)),
+    ),
+  };
+}
+
+function reservedOf(rules: EgressRules, family: Family): Address | undefined {
+  return rules.reserved.find((address) => address.family === family);
+}
+
+function redirectTable(set: RedirectSet, family: Family, protocol: RedirectTable['protocol']): RedirectTable[] {
+  const entries = set.redirects
+    .filter((one) => one.protocol === protocol && one.target.family === family)
+    .sort((one, other) => one.port - other.port)
+    .map((one): [number, RedirectEntry] => [one.port, { address: one.target, port: one.targetPort ?? one.port }]);
+  return entries.length === 0 ? [] : [{ family, protocol, entries: new Map(entries) }];
+}
+
+type ChainBuilder = (rules: EgressRules, families: readonly Family[]) => Chain;
+
+/** The families that really redirect, with the interface that their traffic enters by. */
+function routed(rules: EgressRules, families: readonly Family[]): { family: Family; podLink: string }[] {
+  return families.flatMap((family) => {
+    const podLink = rules.podLinks[family];
+    return podLink === undefined || reservedOf(rules, family) === undefined ? [] : [{ family, podLink }];
+  });
+}
+
+const closeForwarding: ChainBuilder = (rules, families) => {
+  const ours = connectionMark(rules);
+  const inbound: Match = { on: 'incoming', link: rules.egressLink };
+  const outbound: Match = { on: 'outgoing', link: rules.egressLink };
+  return {
+    hook: 'filter-forward',
+    rules: [
+      ...routed(rules, families).flatMap(({ family, podLink }): Rule[] => {
+        const fromPod: Match = { on: 'incoming', link: podLink };
+        const redirected: Match = { on: 'translated', part: 'destination' };
+        return [
+          { family, matches: [fromPod, outbound, redirected, ours], action: { do: 'accept' } },
+          {
+            family,
+            matches: [
+              inbound,
+              { on: 'outgoing', link: podLink },
+              { on: 'state', states: ['established', 'related'] },
+              ours,
+            ],
+            action: { do: 'accept' },
+          },
+          // Redirected by us, but routed elsewhere: it would leave with the client's own address.
+          ...refuse(family, [fromPod, ours, redirected]),
+          // Another attachment's redirect is for that one's chain to judge, unless it comes our way.
+          {
+            family,
+            matches: [fromPod, { on: 'outgoing', link: rules.egressLink, not: true }, redirected],
+            action: { do: 'return' },
+          },
+          ...refuse(family, [fromPod]),
+        ];
+      }),
+      { matches: [inbound], action: { do: 'drop' } },
+      { matches: [outbound], action: { do: 'drop' } },
+      ...families.flatMap((family) => closeOthers(rules, family)),
+    ],
+  };
+};
+
+/**
+ * Forwarding is on for the router's sake: whatever other interfaces there are, or come later, nothing
+ * passes from them but replies. Another attachment's connections are for that one's chain to judge.
+ */
+function closeOthers(rules: EgressRules, family: Family): Rule[] {
+  if (reservedOf(rules, family) === undefined) return [];
+  const podLink = rules.podLinks[family];
+  const fromOthers: Match[] = podLink === undefined ? [] : [{ on: 'incoming', link: podLink, not: true }];
+  const ours = connectionMark(rules);
+  return [
+    {
+      family,
+      matches: [
+        ...fromOthers,
+        ours,
+        { on: 'state', states: ['established', 'related'] },
+        { on: 'direction', direction: 'reply' },
+      ],
+      action: { do: 'return' },
+    },
+    {
+      family,
+      matches: [...fromOthers, { ...ours, not: true }, { on: 'connection-mark', value: 0, mask: markMask, not: true }],
+      action: { do: 'return' },
+    },
+    { family, matches: fromOthers, action: { do: 'drop' } },
+  ];
+}
+
+/** A refusal that the client sees at once: a reset for TCP, port unreachable for the rest. */
+function refuse(family: Family, matches: readonly Match[]): Rule[] {
+  return [
+    {
+      family,
+      matches: [...matches, { on: 'protocol', protocol: 'tcp' }],
+      action: { do: 'reject', with: 'tcp-reset' },
+    },
+    { family, matches, action: { do: 'reject', with: 'port-unreachable' } },
+  ];
+}
+
+/** Neighbour discovery and multicast listener discovery, without which IPv6 does not work (RFC 4890 §4.4.1). */
+const neededIcmpv6Types = [130, 131, 132, 135, 136] as const;
+
+const closeInput: ChainBuilder = (rules, families) => {
+  const inbound: Match = { on: 'incoming', link: rules.egressLink };
+  return {
+    hook: 'filter-input',
+    rules: [
+      { matches: [inbound, { on: 'state', states: ['established', 'related'] }], action: { do: 'accept' } },
+      ...(families.includes(6) ? neededIcmpv6Types : []).map(
+        (type): Rule => ({
+          family: 6,
+          matches: [inbound, { on: 'icmpv6-type', type }],
+          action: { do: 'accept' },
+        }),
+      ),
+      { matches: [inbound], action: { do: 'drop' } },
+    ],
+  };
+};
+
+function connectionMark(rules: EgressRules): Extract<Match, { on: 'mark' | 'connection-mark' }> {
+  return { on: 'connection-mark', value: inwardMark(rules.slot), mask: markMask };
+}
+
+const markIncoming: ChainBuilder = (rules, families) => {
+  const mark = inwardMark(rules.slot);
+  return {
+    hook: 'mangle-prerouting',
+    rules: [
+      ...routed(rules, families).flatMap(({ family, podLink }): Rule[] => {
+        const fromPod: Match = { on: 'incoming', link: podLink };
+        const unmarked: Match = { on: 'connection-mark', value: 0, mask: markMask };
+        const setMark: Action = { do: 'set-mark', value: mark, mask: markMask };
+        return [
+          // Connections of another attachment are that one's to mark.
+          { family, matches: [fromPod, connectionMark(rules)], action: setMark },
+          { family, matches: [fromPod, unmarked], action: setMark },
+          // Packets without a connection are answered too: their resets and errors must return.
+          { family, matches: [fromPod, { on: 'state', states: ['invalid', 'untracked'] }], action: setMark },
+          {
+            family,
+            matches: [fromPod, { on: 'state', states: ['new'] }, unmarked],
+            action: { do: 'set-connection-mark', value: mark, mask: markMask },
+          },
+        ];
+      }),
+      {
+        matches: [{ on: 'incoming', link: rules.egressLink }, connectionMark(rules)],
+        action: { do: 'set-mark', value: mark, mask: markMask },
+      },
+    ],
+  };
+};
+
+const markOwnReplies: ChainBuilder = (rules, families) => ({
+  hook: 'mangle-output',
+  rules: routed(rules, families).flatMap(({ family }): Rule[] => [
+    {
+      family,
+      matches: [connectionMark(rules), { on: 'direction', direction: 'reply' }],
+      action: { do: 'set-mark', value: inwardMark(rules.slot), mask: markMask },
+    },
+    // Errors about a reply, such as "too big for the pod interface", are for the destination.
+    {
+      family,
+      matches: [connectionMark(rules), { on: 'direction', direction: 'original' }],
+      action: { do: 'set-mark', value: outwardMark(rules.slot), mask: markMask },
+    },
+  ]),
+});
+
+/** Nothing leaves by the egress interface that has neither the reserved address nor will get it. */
+const guardSource: ChainBuilder = (rules, families) => ({
+  hook: 'mangle-postrouting',
+  rules: families.flatMap((family): Rule[] => {
+    const reserved = reservedOf(rules, family);
+    const outbound: Match = { on: 'outgoing', link: rules.egressLink };
+    const foreign: Match[] =
+      reserved === undefined ? [outbound] : [outbound, { on: 'source', prefix: hostPrefix(reserved), not: true }];
+    if (reserved === undefined) return [{ family, matches: foreign, action: { do: 'drop' } }];
+    // Neighbour discovery is not tracked and has link-local sources.
+    const notDiscovery: Match[] = family === 6 ? [{ on: 'protocol', protocol: 'icmpv6', not: true }] : [];
+    return [
+      {
+        family,
+        matches: [...foreign, { on: 'state', states: ['invalid', 'untracked'] }, ...notDiscovery],
+        action: { do: 'drop' },
+      },
+      // By what it is, not by its state: a flow that nobody answered stays "new" for ever.
+      {
+        family,
+        matches: [...foreign, { on: 'confirmed' }, { on: 'translated', part: 'source', not: true }],
+        action: { do: 'drop' },
+      },
+    ];
+  }),
+});
+
+const redirect: ChainBuilder = (rules, families) => ({
+  hook: 'nat-prerouting',
+  rules: routed(rules, families).flatMap(({ family, podLink }): Rule[] => {
+    const toPod: Match[] = [{ on: 'incoming', link: podLink }, { on: 'local-destination' }];
+    const mark = inwardMark(rules.slot);
+    const fallback = fallbackOf(rules.redirects, family);
+    return [
+      // Before the redirects, because a translation ends the chain.
+      { family, matches: toPod, action: { do: 'set-connection-mark', value: mark, mask: markMask } },
+      { family, matches: toPod, action: { do: 'set-mark', value: mark, mask: markMask } },
+      ...protocols
+        .filter((protocol) =>
+          rules.redirects.redirects.some((one) => one.protocol === protocol && one.target.family === family),
+        )
+        .map(
+          (protocol): Rule => ({
+            family,
+            matches: [...toPod, { on: 'protocol', protocol }],
+            action: { do: 'redirect', table: { family, protocol } },
+          }),
+        ),
+      ...(fallback === undefined
+        ? []
+        : [{ family, matches: toPod, action: { do: 'dnat', address: fallback } } satisfies Rule]),
+    ];
+  }),
+});
+
+const translateSource: ChainBuilder = (rules, families) => ({
+  hook: 'nat-postrouting',
+  rules: families.flatMap((family): Rule[] => {
+    const address = reservedOf(rules, family);
+    if (address === undefined) return [];
+    return [
+      {
+        family,
+        matches: [{ on: 'outgoing', link: rules.egressLink }],
+        action: { do: 'snat', address },
+      },
+    ];
+  }),
+});

@@ -1,0 +1,58 @@
+import type { Address } from '../../base/model/address.ts';
+import { fallbackOf, type Protocol } from '../../base/model/redirect.ts';
+import type { EgressRules } from './rules.ts';
+
+/** The first packet of a connection, as it comes to the router. */
+export interface FirstPacket {
+  readonly protocol: Protocol;
+  readonly destination: Address;
+  readonly port: number;
+  /** The interface it comes in by. */
+  readonly incoming: string;
+  /** Whether the destination is an address of the pod. */
+  readonly local: boolean;
+}
+
+/** Where a connection goes, and why. */
+export type Trace =
+  | {
+      readonly kind: 'redirected';
+      readonly target: Address;
+      readonly port: number;
+      /** The address that the target sees. */
+      readonly source: Address;
+      readonly by: 'redirect' | 'fallback';
+    }
+  /** To whatever listens in the pod itself; where nothing does, its kernel refuses. */
+  | { readonly kind: 'delivered' }
+  | { readonly kind: 'refused'; readonly with: 'tcp-reset' | 'port-unreachable' }
+  | { readonly kind: 'dropped' };
+
+/**
+ * Follows a connection's first packet through an egress router, by the model alone: what both
+ * backends are held to, and what a person is told.
+ */
+export function traceEgress(rules: EgressRules, packet: FirstPacket): Trace {
+  const { family } = packet.destination;
+  if (packet.incoming === rules.egressLink) return { kind: 'dropped' };
+  const source = rules.reserved.find((address) => address.family === family);
+  if (packet.incoming !== rules.podLinks[family] || source === undefined) return { kind: 'delivered' };
+  if (!packet.local) {
+    return { kind: 'refused', with: packet.protocol === 'tcp' ? 'tcp-reset' : 'port-unreachable' };
+  }
+  const redirect = rules.redirects.redirects.find(
+    (one) => one.protocol === packet.protocol && one.port === packet.port && one.target.family === family,
+  );
+  if (redirect !== undefined) {
+    return {
+      kind: 'redirected',
+      target: redirect.target,
+      port: redirect.targetPort ?? redirect.port,
+      source,
+      by: 'redirect',
+    };
+  }
+  const fallback = fallbackOf(rules.redirects, family);
+  if (fallback === undefined) return { kind: 'delivered' };
+  return { kind: 'redirected', target: fallback, port: packet.port, source, by: 'fallback' };
+}

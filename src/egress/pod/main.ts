@@ -1,0 +1,54 @@
+import { writeSync } from 'node:fs';
+import type { PodView } from '../../base/model/observed.ts';
+import { PodArgumentsError, type PodCommand, parsePodCommand, podHelp } from './options.ts';
+import { probePod } from './probe.ts';
+
+/**
+ * The program of a router's pod: waits for its end, or tells whether the pod is ready. Sets the exit
+ * code.
+ *
+ * @param look reads the namespace; may throw
+ */
+export async function runPodProgram(args: readonly string[], look: () => PodView): Promise<void> {
+  const command = readCommand(args);
+  switch (command?.command) {
+    case undefined:
+      process.exitCode = 2;
+      break;
+    case 'help':
+      writeSync(1, podHelp);
+      break;
+    case 'ready':
+      process.exitCode = await tellReadiness(command, look);
+      break;
+    case 'run':
+      // The first process of a pod gets no signal that it does not ask for.
+      for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(0));
+      // Nothing is to be done: the kernel does the work. A timer of a day keeps the process.
+      setInterval(() => undefined, 24 * 60 * 60 * 1000);
+  }
+}
+
+function readCommand(args: readonly string[]): PodCommand | undefined {
+  try {
+    return parsePodCommand(args);
+  } catch (error) {
+    if (!(error instanceof PodArgumentsError)) throw error;
+    writeSync(2, `${error.message}\n`);
+    return undefined;
+  }
+}
+
+async function tellReadiness(
+  { expected }: Extract<PodCommand, { command: 'ready' }>,
+  look: () => PodView,
+): Promise<number> {
+  try {
+    const problems = await probePod(expected, look);
+    for (const problem of problems) writeSync(1, `${problem}\n`);
+    return problems.length === 0 ? 0 : 1;
+  } catch (error) {
+    writeSync(2, `Cannot look: ${error instanceof Error ? error.message : String(error)}\n`);
+    return 2;
+  }
+}

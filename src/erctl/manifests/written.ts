@@ -1,0 +1,155 @@
+import type { Parsed, Problem } from '../../base/model/problem.ts';
+import { isRecord } from '../../base/read/shape.ts';
+import { showValue } from '../../base/read/show-value.ts';
+import { supportedVersions } from '../../egress/api/cni-version.ts';
+import { type EgressRouterSpec, parseEgressRouter } from '../../egress/api/egress-router.ts';
+import { parseNetConf } from '../../egress/api/net-conf.ts';
+import type { AttachmentSpec } from '../../egress/model/attachment.ts';
+import { type ClusterObject, readObject } from '../../ingress/objects/kinds.ts';
+
+/** What a document that somebody wrote is to us. */
+export type Written =
+  | {
+      readonly kind: 'egress-router';
+      readonly title: string;
+      readonly namespace?: string;
+      readonly name: string;
+      readonly read: Parsed<EgressRouterSpec>;
+    }
+  /** A network configuration, by itself, in a list, or in a NetworkAttachmentDefinition; `path` leads to it. */
+  | { readonly kind: 'net-conf'; readonly title: string; readonly path: string; readonly read: Parsed<AttachmentSpec> }
+  /** Something that the ingress agent acts on. */
+  | { readonly kind: 'ingress'; readonly title: string; readonly problems: readonly Problem[] }
+  | { readonly kind: 'unreadable'; readonly title: string; readonly problems: readonly Problem[] }
+  | { readonly kind: 'other'; readonly title: string };
+
+const ownType = 'egress-router';
+
+/** Recognises a document by its kind or shape, and reads it as the plugin and the agent would. */
+export function readWritten(document: unknown): Written[] {
+  if (!isRecord(document)) {
+    return [
+      {
+        kind: 'unreadable',
+        title: 'document',
+        problems: [
+          {
+            path: '(document)',
+            value: showValue(document),
+            cure: 'must be an object: an EgressRouter, a NetworkAttachmentDefinition or a network configuration',
+          },
+        ],
+      },
+    ];
+  }
+  const title = titleOf(document);
+  if (document.kind === 'EgressRouter') return [readRouter(document, title)];
+  if (document.kind === 'NetworkAttachmentDefinition') return readDefinition(document, title);
+  if (typeof document.kind === 'string') return [readForAgent(document, title)];
+  return readConfiguration(document, '', title);
+}
+
+function titleOf(document: Record<string, unknown>): string {
+  const metadata = isRecord(document.metadata) ? document.metadata : {};
+  const name = [metadata.namespace, metadata.name].filter((word) => typeof word === 'string').join('/');
+  if (typeof document.kind === 'string') return `${document.kind} ${name}`.trim().slice(0, 300);
+  const network = typeof document.name === 'string' ? ` ${document.name}` : '';
+  return `${Array.isArray(document.plugins) ? 'network configuration list' : 'network configuration'}${network}`.slice(
+    0,
+    300,
+  );
+}
+
+function readRouter(document: Record<string, unknown>, title: string): Written {
+  const metadata = isRecord(document.metadata) ? document.metadata : {};
+  const namespace = typeof metadata.namespace === 'string' ? metadata.namespace : undefined;
+  return {
+    kind: 'egress-router',
+    title,
+    ...(namespace !== undefined && { namespace }),
+    name: typeof metadata.name === 'string' ? metadata.name : 'egress-router',
+    read: parseEgressRouter(document),
+  };
+}
+
+function readDefinition(document: Record<string, unknown>, title: string): Written[] {
+  const config = isRecord(document.spec) ? document.spec.config : undefined;
+  const path = 'spec.config';
+  if (typeof config !== 'string') {
+    return [
+      {
+        kind: 'unreadable',
+        title,
+        problems: [{ path, value: showValue(config), cure: 'must be the network configuration as JSON text' }],
+      },
+    ];
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(config);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.slice(0, 200) : 'not JSON';
+    return [
+      { kind: 'unreadable', title, problems: [{ path, value: showValue(config), cure: `must be JSON: ${reason}` }] },
+    ];
+  }
+  if (!isRecord(value)) {
+    return [
+      { kind: 'unreadable', title, problems: [{ path, value: showValue(value), cure: 'must be a JSON object' }] },
+    ];
+  }
+  // Multus gives a configuration without a name that of the definition.
+  const metadata = isRecord(document.metadata) ? document.metadata : {};
+  return readConfiguration({ name: metadata.name, ...value }, path, title);
+}
+
+function readConfiguration(conf: Record<string, unknown>, path: string, title: string): Written[] {
+  if (Array.isArray(conf.plugins)) {
+    const { cniVersion, name } = conf;
+    return conf.plugins.flatMap((plugin: unknown, index): Written[] => {
+      if (!isRecord(plugin) || plugin.type !== ownType) return [];
+      return [readNetConf({ ...plugin, cniVersion, name }, `${path === '' ? '' : `${path}.`}plugins[${index}]`, title)];
+    });
+  }
+  if (conf.type !== ownType && !isRecord(conf.ip) && !isRecord(conf.egressRouter)) return [{ kind: 'other', title }];
+  return [readNetConf(conf, path, title)];
+}
+
+function readNetConf(conf: Record<string, unknown>, path: string, title: string): Written {
+  const read = parseNetConf(conf);
+  const problems: Problem[] = [];
+  const { cniVersion, type } = conf;
+  if (!supportedVersions.some((version) => version === cniVersion)) {
+    problems.push({
+      path: 'cniVersion',
+      value: showValue(cniVersion),
+      cure: `must be one of ${supportedVersions.join(', ')}`,
+    });
+  }
+  if (type !== ownType) problems.push({ path: 'type', value: showValue(type), cure: `must be "${ownType}"` });
+  if (!read.ok) problems.push(...read.problems);
+  return {
+    kind: 'net-conf',
+    title,
+    path,
+    read: problems.length === 0 ? read : { ok: false, problems },
+  };
+}
+
+function readForAgent(document: Record<string, unknown>, title: string): Written {
+  const reading = readObject(document);
+  if (reading.outcome === 'other') return { kind: 'other', title };
+  if (reading.outcome === 'unreadable') return { kind: 'unreadable', title, problems: reading.problems };
+  return { kind: 'ingress', title, problems: listRouteProblems(reading.object) };
+}
+
+/** What is wrong with what a Route asks for, in either data plane, each once. */
+function listRouteProblems(object: ClusterObject): readonly Problem[] {
+  if (object.kind !== 'Route') return [];
+  const { ports, http } = object.value;
+  const problems = [ports?.demand, http].flatMap((part) => (part === undefined || part.ok ? [] : part.problems));
+  return problems.filter(
+    (problem, index) =>
+      problems.findIndex(({ path, cure }) => path === problem.path && cure === problem.cure) === index,
+  );
+}

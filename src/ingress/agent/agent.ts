@@ -1,0 +1,122 @@
+import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runner.ts';
+import type { DaemonLog } from '../../base/daemon/log.ts';
+import { ProblemBook } from '../../base/kubernetes/problem-book.ts';
+import type { Inventory } from '../objects/inventory.ts';
+import type { ClusterObject, Kind } from '../objects/kinds.ts';
+import type { ObjectSource, SourceSink } from '../objects/source/source.ts';
+import { mergeReports, type StatusSink } from '../status/status.ts';
+import type { AgentMetrics } from './metrics.ts';
+import type { DataPlane } from './plane.ts';
+import { PlaneRunner } from './plane-runner.ts';
+
+/** What an agent works with. */
+export interface AgentParts {
+  readonly source: ObjectSource;
+  readonly inventory: Inventory;
+  readonly planes: readonly DataPlane[];
+  readonly status: StatusSink;
+  readonly log: DaemonLog;
+  readonly metrics: AgentMetrics;
+}
+
+/** Milliseconds. */
+const publishing = { delay: 20, interval: 500 };
+
+/**
+ * The agent: whatever happens, each data plane puts in force what the whole of the objects asks for, and
+ * authors are told. Until the source has told everything once it touches nothing, so that what an earlier
+ * agent left stays in force.
+ */
+export class IngressAgent implements SourceSink {
+  readonly #parts: AgentParts;
+  readonly #runners: readonly PlaneRunner[];
+  readonly #publish: BoundedFrequencyRunner;
+  readonly #problems: ProblemBook;
+  readonly #refusals = new Map<string, string>();
+  #isSynced = false;
+
+  constructor(parts: AgentParts) {
+    const { log, metrics } = parts;
+    this.#parts = parts;
+    this.#problems = new ProblemBook(log, (count) => metrics.problems.set(count));
+    this.#publish = new BoundedFrequencyRunner(() => this.#runPublish(), publishing.delay, publishing.interval);
+    this.#runners = parts.planes.map((plane) => new PlaneRunner(plane, log, metrics, () => this.#publish.request()));
+  }
+
+  start(): void {
+    for (const runner of this.#runners) {
+      runner.plane.start({
+        requestSync: () => {
+          if (this.#isSynced) runner.request();
+        },
+        requestReport: () => this.#publish.request(),
+        report: (place, problem) => this.report(place, problem),
+      });
+    }
+    this.#parts.source.start(this);
+  }
+
+  /** Stops; what is in force stays unless `removes`. */
+  async stop(removes: boolean): Promise<void> {
+    this.#parts.source.close();
+    this.#publish.cancel();
+    for (const runner of this.#runners) runner.stop();
+    this.#parts.status.close();
+    await Promise.all(this.#parts.planes.map(async (plane) => plane.stop(removes)));
+  }
+
+  /** Why the agent is not ready, in words; undefined when all that is asked for is in force. */
+  get unreadiness(): string | undefined {
+    if (!this.#isSynced) return `waiting for ${this.#parts.source.waitingFor ?? 'the first complete list of objects'}`;
+    return this.#runners.map(({ unreadiness }) => unreadiness).find((reason) => reason !== undefined);
+  }
+
+  put(object: ClusterObject): void {
+    this.#parts.inventory.put(object);
+    this.#noteChange();
+  }
+
+  remove(kind: Kind, key: string): void {
+    this.#parts.inventory.remove(kind, key);
+    this.#noteChange();
+  }
+
+  synced(): void {
+    if (this.#isSynced) return;
+    this.#isSynced = true;
+    this.#parts.log.info({}, 'All objects listed');
+    this.#noteChange();
+  }
+
+  report(place: string, problem: string | undefined): void {
+    this.#problems.report(place, problem);
+  }
+
+  #noteChange(): void {
+    if (this.#isSynced) for (const runner of this.#runners) runner.request();
+  }
+
+  /** Off the way of changes: of 10,000 Routes this takes longer than a change of one. */
+  #runPublish(): void {
+    // A Route of which a plane has not spoken yet would lose what its status says of before a restart.
+    if (!this.#runners.every(({ hasRun }) => hasRun)) return;
+    const reports = this.#parts.planes.map((plane) => plane.report());
+    const statuses = mergeReports(reports);
+    const { metrics, log } = this.#parts;
+    metrics.routes.reset();
+    const refusals = new Map<string, string>();
+    for (const { meta, reason, message } of statuses) {
+      metrics.routes.inc({ outcome: reason ?? 'Admitted' });
+      if (reason === undefined) continue;
+      refusals.set(meta.uid, reason);
+      if (this.#refusals.get(meta.uid) === reason) continue;
+      const { namespace, name } = meta;
+      metrics.refusals.inc({ reason });
+      log.warn({ namespace, route: name, reason, message }, 'Route not admitted');
+    }
+    this.#refusals.clear();
+    for (const [uid, reason] of refusals) this.#refusals.set(uid, reason);
+    const gateways = reports.find((report) => report.gateways !== undefined)?.gateways;
+    this.#parts.status.publish(statuses, gateways);
+  }
+}

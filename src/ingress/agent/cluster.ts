@@ -1,0 +1,50 @@
+import { hostname } from 'node:os';
+import type { DaemonLog } from '../../base/daemon/log.ts';
+import { openKubeApi } from '../../base/kubernetes/client.ts';
+import { KubeLease } from '../../base/kubernetes/lease.ts';
+import { clusterNames } from '../../base/kubernetes/names.ts';
+import { ClusterSecrets } from '../http/secrets.ts';
+import { gatewayKinds, KubernetesSource, ordinaryKinds } from '../objects/source/kubernetes.ts';
+import { ClusterStatus } from '../status/cluster-status.ts';
+import type { Cluster, Report } from './daemon.ts';
+import type { AgentOptions } from './options.ts';
+
+/** Kubernetes as source and as place of statuses. Throws an Error when no API server is configured. */
+export function openCluster(options: AgentOptions, log: DaemonLog, report: Report): Cluster {
+  const api = openKubeApi(options.kubeconfig);
+  const { identity, ports, leaseNamespace, routerNameKey, dryRun } = options;
+  const lease: KubeLease = new KubeLease(
+    api,
+    {
+      namespace: leaseNamespace,
+      name: clusterNames.agentLease(identity.routerName),
+      // A restarted agent is another holder, since its predecessor may still be writing.
+      holder: `${ports.node}_${hostname()}_${process.pid}`,
+    },
+    () => status.review(),
+    (problem) => report('lease', problem),
+  );
+  const status = new ClusterStatus(api, identity, lease, log);
+  // Without the option a cluster may have no Gateways, or let the agent see none.
+  const optionalKinds = ports.policy.gatewayClass === undefined ? gatewayKinds : [];
+  const kinds = [...ordinaryKinds, ...gatewayKinds];
+  const source = new KubernetesSource(api, { routerNameKey, kinds, optionalKinds }, status);
+  return {
+    source: {
+      start: (sink) => {
+        // A dry run writes nothing, so it must not keep another agent from writing either.
+        if (!dryRun) lease.start();
+        source.start(sink);
+      },
+      get waitingFor() {
+        return source.waitingFor;
+      },
+      close: () => {
+        source.close();
+        lease.close();
+      },
+    },
+    status,
+    secrets: new ClusterSecrets(api),
+  };
+}

@@ -1,0 +1,161 @@
+import type { Server } from 'node:http';
+import { createDaemonServer, listen } from '../../base/daemon/http-server.ts';
+import type { DaemonLog } from '../../base/daemon/log.ts';
+import type { ClaimsDocument } from '../claims/claims-document.ts';
+import { describePortClaims } from '../claims/describe-claims.ts';
+import { DefaultCertificate } from '../http/default-certificate.ts';
+import { describeHostClaims } from '../http/describe-claims.ts';
+import { describeHaproxy } from '../http/haproxy-report.ts';
+import { HttpMetrics } from '../http/http-metrics.ts';
+import { HttpPlane } from '../http/http-plane.ts';
+import { InventorySecrets, type Secrets } from '../http/secrets.ts';
+import { type TracedRequest, traceRequest } from '../http/trace.ts';
+import { Inventory } from '../objects/inventory.ts';
+import { ManifestSource } from '../objects/source/manifests.ts';
+import type { ObjectSource, SourceSink } from '../objects/source/source.ts';
+import { describeEphemeralOverlap, readEphemeralPorts } from '../ports/ephemeral.ts';
+import type { PortKernel } from '../ports/kernel-api.ts';
+import { PortPlane } from '../ports/port-plane.ts';
+import type { StatusSink } from '../status/status.ts';
+import { StatusFile } from '../status/status-file.ts';
+import { IngressAgent } from './agent.ts';
+import { AgentMetrics } from './metrics.ts';
+import type { AgentOptions } from './options.ts';
+
+/** Where objects come from and statuses go to. */
+export interface Cluster {
+  readonly source: ObjectSource;
+  readonly status: StatusSink;
+  /** Secrets that Routes refer to. */
+  readonly secrets: Secrets;
+}
+
+/** Tells what is wrong at a place, or, with undefined, that nothing is any more. */
+export type Report = SourceSink['report'];
+
+/** A running agent. */
+export interface IngressDaemon {
+  readonly agent: IngressAgent;
+  /** Undefined without `--stats-port`. */
+  readonly server: Server | undefined;
+  /** Ends everything; what is in force goes too when `--cleanup-on-exit` asks for it. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts an agent. `openCluster` is called when the objects come from Kubernetes; `report` tells its
+ * troubles. Rejects with an Error where the port of the statistics cannot be listened on.
+ */
+export async function startDaemon(
+  options: AgentOptions,
+  kernel: PortKernel,
+  log: DaemonLog,
+  openCluster: (options: AgentOptions, log: DaemonLog, report: Report) => Promise<Cluster>,
+): Promise<IngressDaemon> {
+  const metrics = new AgentMetrics();
+  const inventory = new Inventory();
+  const ports = new PortPlane(options.ports, { inventory, kernel, log, metrics });
+  // Sources and statuses report to the agent, which is made of them.
+  const report: Report = (place, problem) => agent.report(place, problem);
+  const { source, status, secrets } =
+    options.manifests === undefined
+      ? await openCluster(options, log, report)
+      : openManifests(options, options.manifests, inventory, (problem) => report('status', problem));
+  const http = openHttp(options, inventory, secrets, log);
+  const httpMetrics = http && new HttpMetrics(metrics.registry, options.http?.serverThreshold ?? 0);
+  const agent: IngressAgent = new IngressAgent({
+    source,
+    inventory,
+    planes: http === undefined ? [ports] : [ports, http],
+    status: options.dryRun || !options.updatesStatus ? noStatus : status,
+    log,
+    metrics,
+  });
+  const { stats } = options;
+  const server =
+    stats &&
+    createDaemonServer({
+      metrics: {
+        contentType: metrics.registry.contentType,
+        metrics: async () => {
+          if (http !== undefined) await httpMetrics?.refresh(http.engine, http.desired);
+          return metrics.registry.metrics();
+        },
+      },
+      unreadiness: () => agent.unreadiness,
+      documents: {
+        '/claims': () => describeClaims(ports, http),
+        ...(http !== undefined && {
+          '/trace': (query) => http.desired && traceRequest(http.desired, readTraced(query), http.ports),
+          '/haproxy': async () => describeHaproxy(await http.engine.describe(), http.directory),
+        }),
+      },
+      remarks: () => ports.remarks,
+      partUnreadiness: (part) => agent.unreadiness ?? ports.describePort(part),
+      ...(stats.credentials !== undefined && { credentials: stats.credentials }),
+    });
+  if (server !== undefined && stats !== undefined) await listen(server, stats, ['--stats-address', '--stats-port']);
+  const ephemeral = readEphemeralPorts();
+  if (ephemeral !== undefined) report('node', describeEphemeralOverlap(options.ports.policy, ephemeral));
+  agent.start();
+  return {
+    agent,
+    server,
+    stop: async () => {
+      server?.close();
+      server?.closeAllConnections();
+      await agent.stop(options.cleanupOnExit);
+    },
+  };
+}
+
+/** A dry run starts no HAProxy: nothing but claims of ports can be decided without one. */
+function openHttp(
+  { http, dryRun }: AgentOptions,
+  inventory: Inventory,
+  secrets: Secrets,
+  log: DaemonLog,
+): HttpPlane | undefined {
+  if (http === undefined || dryRun) return undefined;
+  const certificate = new DefaultCertificate(http.certificate);
+  return new HttpPlane(http.settings, { inventory, secrets, certificate, log });
+}
+
+/** Every claim of hosts and of ports; undefined before the first decision. */
+function describeClaims(ports: PortPlane, http: HttpPlane | undefined): ClaimsDocument | undefined {
+  const { admissions } = ports;
+  if (admissions === undefined || (http !== undefined && http.desired === undefined)) return undefined;
+  const hosts = http?.desired === undefined ? [] : describeHostClaims(http.desired);
+  return { schema: 'ingress-agent.claims/v1', claims: [...hosts, ...describePortClaims(admissions)] };
+}
+
+function readTraced(query: URLSearchParams): TracedRequest {
+  const path = query.get('path') ?? '/';
+  return {
+    host: (query.get('host') ?? '').slice(0, 255),
+    path: path.startsWith('/') ? path.slice(0, 4096) : `/${path.slice(0, 4096)}`,
+    tls: query.get('tls') === 'true',
+  };
+}
+
+/** Writes no status: a dry run changes nothing anywhere. */
+const noStatus: StatusSink = { publish: () => undefined, close: () => undefined };
+
+function openManifests(
+  { identity, statusFile, routerNameKey, dryRun }: AgentOptions,
+  directory: string,
+  inventory: Inventory,
+  report: (problem: string | undefined) => void,
+): Cluster {
+  // Beside the directory, not in it: there it would be taken for a manifest.
+  const path = statusFile ?? `${directory.replace(/\/+$/, '')}.status.json`;
+  return {
+    source: new ManifestSource({
+      directory,
+      routerNameKey,
+      ...(!dryRun && { lastGood: `${directory.replace(/\/+$/, '')}.last-good` }),
+    }),
+    status: new StatusFile(path, identity, report),
+    secrets: new InventorySecrets(inventory),
+  };
+}

@@ -1,0 +1,203 @@
+import { hostname } from 'node:os';
+import { type Environment, OptionReader } from '../../base/daemon/reader.ts';
+import { clusterNames } from '../../base/kubernetes/names.ts';
+import { type Address, parseAddress } from '../../base/model/address.ts';
+import { durationCure, parseDuration } from '../../base/read/duration.ts';
+import { isHostName, isLabelName } from '../../base/read/object-meta.ts';
+import { labelSelectorCure, parseLabelSelector } from '../claims/label-selector.ts';
+import { namespaceQuotaCure, parseNamespaceQuota } from '../claims/policy.ts';
+import { type PortRange, parsePortRanges, portRangesCure } from '../claims/port-ranges.ts';
+import { type HttpOptions, readHttpOptions } from '../http/options.ts';
+import type { Balance } from '../ports/model.ts';
+import type { PortSettings } from '../ports/port-plane.ts';
+import type { HttpBalance } from '../route/http-annotations.ts';
+import { defaultRouterNameKey } from '../route/route.ts';
+import type { RouterIdentity } from '../status/status.ts';
+import { type OptionName, optionTable } from './option-table.ts';
+import { readStatsOptions, type StatsOptions } from './stats-options.ts';
+
+/** What the command line and the environment ask for. */
+export interface AgentOptions {
+  readonly ports: PortSettings;
+  /** Absent: hosts and paths are not served. */
+  readonly http?: HttpOptions;
+  /** Whether statuses are written. */
+  readonly updatesStatus: boolean;
+  readonly identity: RouterIdentity;
+  /** Directory of manifests; absent: Kubernetes. */
+  readonly manifests?: string;
+  readonly statusFile?: string;
+  /** Path of a kubeconfig; absent: the one of the pod. */
+  readonly kubeconfig?: string;
+  /** Namespace of the Lease by which one agent of all writes statuses. */
+  readonly leaseNamespace: string;
+  readonly routerNameKey: string;
+  readonly stats?: StatsOptions;
+  /** Milliseconds that an established connection may go on when its endpoint is gone. */
+  readonly drainTime: number;
+  /** Whether clients that an allow-list no longer names lose their connections. */
+  readonly strictAllowLists: boolean;
+  readonly cleanupOnExit: boolean;
+  readonly dryRun: boolean;
+  readonly logLevel: string;
+}
+
+/**
+ * Reads flags, and for those not given the environment variables of OpenShift's router. Undefined when
+ * help was asked for. Throws an {@link OptionsError} that names every wrong option, what was given and
+ * what was expected.
+ */
+export function parseOptions(args: readonly string[], environment: Environment): AgentOptions | undefined {
+  const reader = new OptionReader(optionTable, args, environment);
+  if (reader.isSet('help')) return undefined;
+  const options = readOptions(reader);
+  reader.finish();
+  return options;
+}
+
+/** Milliseconds that the agent may take to end: HAProxy serves on for a while. */
+export function stopTimeoutOf({ http }: AgentOptions): number {
+  return 5000 + (http === undefined ? 0 : http.settings.shutdownDelay + http.settings.shutdownTimeout);
+}
+
+type Reader = OptionReader<OptionName>;
+
+function readOptions(reader: Reader): AgentOptions {
+  const routerName = reader.read('router-name', (text) => text);
+  const statusName = reader.read('status-router-name', (text) => text) ?? routerName ?? 'public';
+  const canonicalHostname = reader.read('canonical-hostname', parseHost, 'must be a host name');
+  const manifests = reader.read('manifests', (text) => text);
+  const statusFile = reader.read('status-file', (text) => text);
+  const kubeconfig = reader.read('kubeconfig', (text) => text);
+  const stats = readStatsOptions(reader);
+  const ports = readPortSettings(reader, routerName);
+  const drainTime = readTimeOrNone(reader, 'drain-time');
+  const balances = readHttpBalances(reader);
+  const { policy, node, name, checkInterval } = ports;
+  const http = readHttpOptions(reader, { policy, node, name, checkInterval, drainTime, ...balances });
+  return {
+    ports,
+    ...(http !== undefined && { http }),
+    updatesStatus: reader.read('update-status', parseFlag, 'must be true or false') ?? true,
+    identity: {
+      routerName: statusName,
+      controllerName: clusterNames.gatewayController,
+      ...(canonicalHostname !== undefined && { canonicalHostname }),
+    },
+    ...(manifests !== undefined && { manifests }),
+    ...(statusFile !== undefined && { statusFile }),
+    ...(kubeconfig !== undefined && { kubeconfig }),
+    leaseNamespace:
+      reader.read('lease-namespace', (text) => (isLabelName(text) ? text : undefined), 'must be a namespace') ??
+      'default',
+    routerNameKey: reader.read('router-name-annotation', (text) => text) ?? defaultRouterNameKey,
+    ...(stats !== undefined && { stats }),
+    drainTime,
+    strictAllowLists: reader.isSet('strict-allow-lists'),
+    cleanupOnExit: reader.isSet('cleanup-on-exit'),
+    dryRun: reader.isSet('dry-run'),
+    logLevel: reader.read('log-level', parseLogLevel, 'must be one of debug, info, warn, error') ?? 'info',
+  };
+}
+
+function readPortSettings(reader: Reader, routerName: string | undefined): PortSettings {
+  const ranges = (name: OptionName) => reader.read(name, parsePortRanges, portRangesCure) ?? [];
+  const selector = (name: OptionName) => reader.read(name, parseLabelSelector, labelSelectorCure) ?? [];
+  const domains = (name: OptionName) =>
+    reader.read(name, parseDomains, 'must be domains separated by commas, such as "a.com,b.org"') ?? [];
+  const time = (name: OptionName) => reader.read(name, parseDuration, durationCure);
+  const gatewayClass = reader.read('gateway-class', (text) => text);
+  const idleTimeout = time('tunnel-timeout');
+  const addresses = reader.read('addresses', parseAddresses, 'must be addresses separated by commas');
+  const namespaceQuota = reader.read('namespace-quota', parseNamespaceQuota, namespaceQuotaCure);
+  const gatewayAddresses = reader.read('gateway-addresses', parseAddresses, 'must be addresses separated by commas');
+  return {
+    name: reader.read('name', parseName, 'must be at most 20 lower-case letters, digits and "-"') ?? 'ingress',
+    node: reader.read('node-name', (text) => text) ?? hostname(),
+    policy: {
+      ...(routerName !== undefined && { routerName }),
+      ...(gatewayClass !== undefined && { gatewayClass }),
+      routeLabels: selector('route-labels'),
+      namespaceLabels: [...selector('namespace-labels'), ...selector('project-labels')],
+      allowedDomains: domains('allowed-domains'),
+      deniedDomains: domains('denied-domains'),
+      allowedPorts: ranges('allowed-ports'),
+      reservedPorts: ranges('reserved-ports'),
+      nodeServicePorts: ranges('node-service-ports'),
+      nodePorts: ranges('node-ports'),
+      namespacePorts:
+        reader.read('namespace-ports', parseNamespacePorts, 'must be such as "team-a=20000-20999,443;team-b=21000"') ??
+        new Map(),
+      ...(namespaceQuota !== undefined && { namespaceQuota }),
+    },
+    defaults: { balance: readBalance(reader), ...(idleTimeout !== undefined && { idleTimeout }) },
+    checkInterval: readTimeOrNone(reader, 'check-interval'),
+    syncInterval: readTimeOrNone(reader, 'sync-interval'),
+    ...(addresses !== undefined && { addresses }),
+    ...(gatewayAddresses !== undefined && { gatewayAddresses }),
+  };
+}
+
+function readTimeOrNone(reader: Reader, name: OptionName): number {
+  return reader.read(name, (text) => (text === '0' ? 0 : parseDuration(text)), `${durationCure}; 0 for none`) ?? 0;
+}
+
+function readBalance(reader: Reader): Balance {
+  const cure = 'must be source, roundrobin or random';
+  const tcp = reader.read('tcp-balance', parseBalance, cure);
+  // OpenShift's own default for HTTP; where only that is set, TCP keeps its own.
+  const any = reader.read('balance', (text) => (text === 'leastconn' ? 'source' : parseBalance(text)), cure);
+  return tcp ?? any ?? 'source';
+}
+
+/** OpenShift's defaults: random for HTTP, source for passthrough. */
+function readHttpBalances(reader: Reader): { readonly balance: HttpBalance; readonly tcpBalance: HttpBalance } {
+  const cure = 'must be source, roundrobin, random or leastconn';
+  const parse = (text: string) => (text === 'leastconn' ? text : parseBalance(text));
+  return {
+    balance: reader.read('balance', parse, cure) ?? 'random',
+    tcpBalance: reader.read('tcp-balance', parse, cure) ?? 'source',
+  };
+}
+
+function parseFlag(text: string): boolean | undefined {
+  return text === 'true' ? true : text === 'false' ? false : undefined;
+}
+
+function parseHost(text: string): string | undefined {
+  return isHostName(text) ? text.toLowerCase() : undefined;
+}
+
+function parseDomains(text: string): readonly string[] | undefined {
+  const domains = text.split(',').map((word) => word.trim().toLowerCase());
+  return domains.every(isHostName) ? domains : undefined;
+}
+
+function parseAddresses(text: string): readonly Address[] | undefined {
+  const addresses = text.split(',').map((word) => parseAddress(word.trim()));
+  return addresses.every((address) => address !== undefined) ? addresses : undefined;
+}
+
+function parseNamespacePorts(text: string): ReadonlyMap<string, readonly PortRange[]> | undefined {
+  const ports = new Map<string, readonly PortRange[]>();
+  for (const part of text.split(';').map((word) => word.trim())) {
+    const [namespace = '', list = '', ...rest] = part.split('=');
+    const ranges = parsePortRanges(list);
+    const isWrong = rest.length > 0 || !isLabelName(namespace) || ports.has(namespace);
+    if (isWrong || ranges === undefined || ranges.length === 0) return undefined;
+    ports.set(namespace, ranges);
+  }
+  return ports;
+}
+
+function parseBalance(text: string): Balance | undefined {
+  return text === 'source' || text === 'roundrobin' || text === 'random' ? text : undefined;
+}
+
+function parseName(text: string): string | undefined {
+  return isLabelName(text) && text.length <= 20 ? text : undefined;
+}
+
+function parseLogLevel(text: string): string | undefined {
+  return ['debug', 'info', 'warn', 'error'].includes(text) ? text : undefined;
+}

@@ -1,0 +1,92 @@
+import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runner.ts';
+import type { DaemonLog } from '../../base/daemon/log.ts';
+import type { AgentMetrics } from './metrics.ts';
+import type { DataPlane } from './plane.ts';
+
+/** Milliseconds. */
+const firstRetry = 200;
+const lastRetry = 10_000;
+
+/** Runs the syncs of one data plane: soon after a change, one at a time, again after a failure. */
+export class PlaneRunner {
+  readonly plane: DataPlane;
+  readonly #log: DaemonLog;
+  readonly #metrics: AgentMetrics;
+  readonly #onSynced: () => void;
+  readonly #runner: BoundedFrequencyRunner;
+  #changedAt: number | undefined;
+  #failures = 0;
+  #hasSynced = false;
+  #hasRun = false;
+  #isRunning = false;
+  #isAskedAgain = false;
+  #isStopped = false;
+
+  /** @param onSynced called after each sync that went well, and after the first however it went */
+  constructor(plane: DataPlane, log: DaemonLog, metrics: AgentMetrics, onSynced: () => void) {
+    this.plane = plane;
+    this.#log = log;
+    this.#metrics = metrics;
+    this.#onSynced = onSynced;
+    this.#runner = new BoundedFrequencyRunner(() => void this.#run(), 0, plane.syncInterval);
+  }
+
+  /** Asks for a sync. */
+  request(): void {
+    this.#changedAt ??= performance.now();
+    if (this.#isRunning) this.#isAskedAgain = true;
+    // Something new may be the cure, but must not make a kernel that refuses be asked without end.
+    else this.#runner.request(this.#failures > 0 ? firstRetry : 0);
+  }
+
+  /** Whether a first sync has ended, well or not: before, the plane has nothing to say of any Route. */
+  get hasRun(): boolean {
+    return this.#hasRun;
+  }
+
+  /** Why what is asked for is not in force, in words; undefined where it is. */
+  get unreadiness(): string | undefined {
+    if (this.#failures > 0) return `the last change of ${this.plane.name} failed; retrying`;
+    return this.#hasSynced ? this.plane.unreadiness : `${this.plane.name} not configured yet`;
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#runner.cancel();
+  }
+
+  /** Never rejects. */
+  async #run(): Promise<void> {
+    const changedAt = this.#changedAt;
+    const { name } = this.plane;
+    this.#changedAt = undefined;
+    this.#isRunning = true;
+    let retry: number | undefined;
+    try {
+      // No await where there is nothing to wait for: a change of ports is in force when this returns.
+      const running = this.plane.sync();
+      if (running !== undefined) await running;
+      if (changedAt !== undefined) this.#metrics.delay.observe({ plane: name }, (performance.now() - changedAt) / 1000);
+      if (this.#failures > 0) this.#log.info({ plane: name, failures: this.#failures }, 'Changes are in force again');
+      this.#failures = 0;
+      this.#hasSynced = true;
+      this.#metrics.syncs.inc({ plane: name, outcome: 'success' });
+    } catch (error) {
+      this.#failures++;
+      this.#changedAt = changedAt;
+      retry = Math.min(lastRetry, firstRetry * 2 ** (this.#failures - 1));
+      const fields = { err: error, plane: name, failures: this.#failures, retryMilliseconds: retry };
+      this.#log.error(fields, 'Failed to apply changes; retrying');
+      this.#metrics.syncs.inc({ plane: name, outcome: 'failure' });
+    }
+    this.#isRunning = false;
+    if (this.#isStopped) return;
+    if (retry !== undefined) this.#runner.request(retry);
+    if (retry === undefined || !this.#hasRun) {
+      this.#hasRun = true;
+      this.#onSynced();
+    }
+    if (this.#isAskedAgain) this.request();
+    this.#isAskedAgain = false;
+  }
+}

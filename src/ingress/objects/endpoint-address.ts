@@ -1,0 +1,23 @@
+import { type Address, addressBytes, addressFromBytes, isLinkLocal, isUnusable } from '../../base/model/address.ts';
+
+/** Metadata services of clouds outside of the link-local networks: whoever reaches them has the node's credentials. */
+const metadataServices = ['fd00:ec2::254', 'fd20:ce::254', '100.100.100.200', '192.0.0.192', '168.63.129.16'];
+
+/** IPv6 networks that carry an IPv4 address, and the byte it begins at (RFC 4291 §2.5.5, RFC 6052, RFC 3056). */
+const embedded: readonly { readonly prefix: readonly number[]; readonly at: number }[] = [
+  { prefix: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], at: 12 },
+  { prefix: [0x00, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0], at: 12 },
+  { prefix: [0x20, 0x02], at: 2 },
+];
+
+/**
+ * Whether an address can be an endpoint's. Whoever may write EndpointSlices must not lead connections
+ * to the node itself, to all of its network, or to the cloud's metadata service, in whatever disguise.
+ */
+export function isEndpointAddress(address: Address): boolean {
+  if (isUnusable(address) || isLinkLocal(address) || metadataServices.includes(address.text)) return false;
+  if (address.family === 4) return !address.text.startsWith('169.254.');
+  const bytes = addressBytes(address);
+  const carrier = embedded.find(({ prefix }) => prefix.every((byte, index) => bytes[index] === byte));
+  return carrier === undefined || isEndpointAddress(addressFromBytes(bytes.slice(carrier.at, carrier.at + 4)));
+}

@@ -1,0 +1,168 @@
+import * as z from 'zod/mini';
+import { type Address, parseAddress } from '../../base/model/address.ts';
+import type { Parsed } from '../../base/model/problem.ts';
+import type { Protocol } from '../../base/model/redirect.ts';
+import { type ObjectMeta, readMeta } from '../../base/read/object-meta.ts';
+import { portNumber } from '../../base/read/port-number.ts';
+import { ProblemList } from '../../base/read/problem-list.ts';
+import { isRecord, type Readable, readShape } from '../../base/read/shape.ts';
+import { showValue } from '../../base/read/show-value.ts';
+import { text } from '../../base/read/text.ts';
+import { parseProtocol } from '../../egress/api/destination.ts';
+import { isEndpointAddress } from './endpoint-address.ts';
+
+/** Whether an endpoint takes connections (KEP-1672). */
+export type EndpointState =
+  | 'ready'
+  /** Shutting down, but still answering: used when nothing is ready. */
+  | 'draining'
+  /** Takes no new connections; those it has go on. */
+  | 'unready';
+
+/** One pod behind a Service. */
+export interface SliceEndpoint {
+  readonly address: Address;
+  readonly state: EndpointState;
+  /** The node it runs on, when that is known. */
+  readonly node?: string;
+  /** Kind and name of what is behind it, usually a pod. */
+  readonly target?: string;
+}
+
+/** One port that every endpoint of the slice has. */
+export interface SlicePort {
+  /** The name of the Service's port; empty for the only one. */
+  readonly name: string;
+  readonly protocol: Protocol;
+  /** 1–65535. */
+  readonly port: number;
+  /** What is spoken there, such as `kubernetes.io/h2c` (KEP-3726). */
+  readonly appProtocol?: string;
+}
+
+/** An EndpointSlice (discovery.k8s.io/v1). */
+export interface EndpointSlice {
+  readonly meta: ObjectMeta;
+  /** `NAMESPACE/NAME` of its Service; absent: nobody's. */
+  readonly service?: string;
+  readonly ports: readonly SlicePort[];
+  readonly endpoints: readonly SliceEndpoint[];
+  /** Addresses that no endpoint may have and that were left out, a few of them, for messages. */
+  readonly leftOut: readonly string[];
+}
+
+const flag = z.nullish(z.boolean('must be true or false'));
+
+const endpointSchema = z.object(
+  {
+    addresses: z.array(text('must be an address'), 'must be a list of addresses'),
+    conditions: z.nullish(
+      z.object({ ready: flag, serving: flag, terminating: flag }, 'must be an object with ready, serving, terminating'),
+    ),
+    nodeName: z.nullish(text('must be the name of a node')),
+    targetRef: z.nullish(
+      z.object(
+        { kind: z.nullish(text('must be a kind')), name: z.nullish(text('must be a name')) },
+        'must be an object',
+      ),
+    ),
+  },
+  'must be an object with addresses',
+);
+
+const sliceSchema = z.object(
+  {
+    addressType: z.nullish(text('must be IPv4, IPv6 or FQDN')),
+    ports: z.nullish(
+      z.array(
+        z.object(
+          {
+            name: z.nullish(text('must be the name of the port')),
+            protocol: z.nullish(text('must be TCP, UDP or SCTP')),
+            port: z.nullish(portNumber),
+            appProtocol: z.nullish(text('must be a protocol such as "kubernetes.io/h2c"')),
+          },
+          'must be an object with port',
+        ),
+        'must be a list of ports',
+      ),
+    ),
+    endpoints: z.nullish(z.array(endpointSchema, 'must be a list of endpoints')),
+  },
+  'must be an EndpointSlice',
+);
+
+type WrittenEndpoint = Readable<z.output<typeof endpointSchema>>;
+
+/** The label that ties a slice to its Service (KEP-752). */
+const serviceLabel = 'kubernetes.io/service-name';
+
+/**
+ * Reads an EndpointSlice. Slices of host names (`FQDN`) have no endpoints for a kernel. Addresses
+ * that no pod can have are left out, one by one: connections sent there would reach the node itself, all
+ * of its network, or the cloud's metadata service.
+ */
+export function parseEndpointSlice(input: unknown): Parsed<EndpointSlice> {
+  const problems = new ProblemList();
+  const meta = readMeta(input, problems);
+  const slice = isRecord(input) ? readShape(sliceSchema, input, '', problems) : undefined;
+  const isNames = slice?.addressType === 'FQDN';
+  const endpoints: SliceEndpoint[] = [];
+  const leftOut: string[] = [];
+  for (const endpoint of isNames ? [] : (slice?.endpoints ?? [])) {
+    const read = endpoint && readEndpoint(endpoint, leftOut);
+    if (read !== undefined) endpoints.push(read);
+  }
+  const ports: SlicePort[] = [];
+  for (const [index, written] of (slice?.ports ?? []).entries()) {
+    const protocol = parseProtocol(written?.protocol ?? 'TCP');
+    if (protocol === undefined) {
+      problems.add(`ports[${index}].protocol`, written?.protocol, 'must be TCP, UDP or SCTP');
+    } else if (written?.port !== undefined) {
+      const { name = '', port, appProtocol } = written;
+      ports.push({ name, protocol, port, ...(appProtocol && { appProtocol }) });
+    }
+  }
+  return problems.finish(() => {
+    const { namespace, labels } = meta as ObjectMeta;
+    const service = labels[serviceLabel];
+    return {
+      meta: meta as ObjectMeta,
+      ...(service !== undefined && { service: `${namespace}/${service}` }),
+      ports,
+      endpoints,
+      leftOut,
+    };
+  });
+}
+
+/** More addresses than these are not named: nobody reads them. */
+const maxLeftOut = 5;
+
+function readEndpoint(written: WrittenEndpoint, leftOut: string[]): SliceEndpoint | undefined {
+  // All addresses of one endpoint are the same pod; kube-proxy takes the first one too.
+  const first = written.addresses?.[0];
+  if (first === undefined) return undefined;
+  const address = parseAddress(first);
+  if (address === undefined || !isEndpointAddress(address)) {
+    if (leftOut.length < maxLeftOut) leftOut.push(showValue(first, 48));
+    return undefined;
+  }
+  const { conditions, nodeName, targetRef } = written;
+  return {
+    address,
+    state: stateOf(conditions),
+    ...(nodeName !== undefined && { node: nodeName }),
+    ...(targetRef?.name && { target: `${(targetRef.kind || 'Pod').toLowerCase()}:${targetRef.name}` }),
+  };
+}
+
+/**
+ * Unknown is ready, and serving as long as nothing else is said. A terminating endpoint is ready only
+ * when it says so itself: then its Service publishes unready addresses on purpose.
+ */
+function stateOf(conditions: WrittenEndpoint['conditions']): EndpointState {
+  const terminating = conditions?.terminating ?? false;
+  if (conditions?.ready ?? !terminating) return 'ready';
+  return terminating && (conditions?.serving ?? true) ? 'draining' : 'unready';
+}

@@ -1,0 +1,130 @@
+import type { Parsed, Problem } from '../../base/model/problem.ts';
+import { keyOf, type ObjectMeta } from '../../base/read/object-meta.ts';
+import { isRecord } from '../../base/read/shape.ts';
+import { type Gateway, parseGateway } from '../gateway/gateway.ts';
+import { type GatewayClass, parseGatewayClass } from '../gateway/gateway-class.ts';
+import { type L4Route, parseL4Route } from '../gateway/l4-route.ts';
+import { parseReferenceGrant, type ReferenceGrant } from '../gateway/reference-grant.ts';
+import { parseRoute, type Route } from '../route/route.ts';
+import { type EndpointSlice, parseEndpointSlice } from './endpoint-slice.ts';
+import { type Namespace, parseNamespace } from './namespace.ts';
+import { parseSecret, type Secret } from './secret.ts';
+import { parseService, type Service } from './service.ts';
+
+/** What an object of each kind is once it is read. */
+export interface ValueOfKind {
+  readonly Route: Route;
+  readonly Service: Service;
+  readonly EndpointSlice: EndpointSlice;
+  readonly Namespace: Namespace;
+  readonly Secret: Secret;
+  readonly GatewayClass: GatewayClass;
+  readonly Gateway: Gateway;
+  readonly TCPRoute: L4Route;
+  readonly UDPRoute: L4Route;
+  readonly ReferenceGrant: ReferenceGrant;
+}
+
+/** The kinds that the way in is made of. */
+export type Kind = keyof ValueOfKind;
+
+/** An object, read. */
+export type ClusterObject = { [K in Kind]: { readonly kind: K; readonly value: ValueOfKind[K] } }[Kind];
+
+/** What reading may depend on beside the object. */
+export interface ReadingContext {
+  /** The annotation of a Route that names its router. */
+  readonly routerNameKey?: string;
+}
+
+/** One kind of object: where an API server has it, and how it is read. */
+export interface KindRow<Value> {
+  /** API group; empty for the core. */
+  readonly group: string;
+  /** Versions that can be read, the preferred first. */
+  readonly versions: readonly string[];
+  /** Name in paths of the API. */
+  readonly plural: string;
+  readonly parse: (input: unknown, context: ReadingContext) => Parsed<Value>;
+}
+
+const gateway = 'gateway.networking.k8s.io';
+
+/** Every kind; a new one is one row here and its parser. */
+export const kinds: { readonly [K in Kind]: KindRow<ValueOfKind[K]> } = {
+  Route: {
+    group: 'route.openshift.io',
+    versions: ['v1'],
+    plural: 'routes',
+    parse: (input, { routerNameKey }) => parseRoute(input, routerNameKey),
+  },
+  Service: { group: '', versions: ['v1'], plural: 'services', parse: parseService },
+  EndpointSlice: {
+    group: 'discovery.k8s.io',
+    versions: ['v1'],
+    plural: 'endpointslices',
+    parse: parseEndpointSlice,
+  },
+  Namespace: { group: '', versions: ['v1'], plural: 'namespaces', parse: parseNamespace },
+  Secret: { group: '', versions: ['v1'], plural: 'secrets', parse: parseSecret },
+  GatewayClass: { group: gateway, versions: ['v1', 'v1beta1'], plural: 'gatewayclasses', parse: parseGatewayClass },
+  Gateway: { group: gateway, versions: ['v1', 'v1beta1'], plural: 'gateways', parse: parseGateway },
+  TCPRoute: {
+    group: gateway,
+    versions: ['v1', 'v1alpha2'],
+    plural: 'tcproutes',
+    parse: (input) => parseL4Route(input, 'tcp'),
+  },
+  UDPRoute: {
+    group: gateway,
+    versions: ['v1', 'v1alpha2'],
+    plural: 'udproutes',
+    parse: (input) => parseL4Route(input, 'udp'),
+  },
+  ReferenceGrant: {
+    group: gateway,
+    versions: ['v1', 'v1beta1'],
+    plural: 'referencegrants',
+    parse: parseReferenceGrant,
+  },
+};
+
+export const kindNames = Object.keys(kinds) as readonly Kind[];
+
+/** What an object is to a reader. */
+export type ObjectReading =
+  | { readonly outcome: 'object'; readonly object: ClusterObject }
+  /** Of a kind that is none of {@link kinds}. */
+  | { readonly outcome: 'other' }
+  | { readonly outcome: 'unreadable'; readonly problems: readonly Problem[] };
+
+/** Reads an object by its `kind` and `apiVersion`. */
+export function readObject(input: unknown, context: ReadingContext = {}): ObjectReading {
+  if (!isRecord(input) || typeof input.kind !== 'string' || typeof input.apiVersion !== 'string') {
+    return {
+      outcome: 'unreadable',
+      problems: [{ path: 'kind', value: 'missing', cure: 'must name kind and apiVersion' }],
+    };
+  }
+  const { kind: written, apiVersion } = input;
+  const kind = kindNames.find((candidate) => candidate === written && listApiVersions(candidate).includes(apiVersion));
+  return kind === undefined ? { outcome: 'other' } : readKind(kind, input, context);
+}
+
+/** As {@link readObject}, of a kind that is known: items of a list do not say theirs. */
+export function readKind(kind: Kind, input: unknown, context: ReadingContext = {}): ObjectReading {
+  const read = kinds[kind].parse(input, context);
+  if (!read.ok) return { outcome: 'unreadable', problems: read.problems };
+  return { outcome: 'object', object: { kind, value: read.value } as ClusterObject };
+}
+
+/** `apiVersion`s of a kind; a manifest of another group with the same kind is something else. */
+function listApiVersions(kind: Kind): readonly string[] {
+  const { group, versions } = kinds[kind];
+  return versions.map((version) => (group === '' ? version : `${group}/${version}`));
+}
+
+/** `NAMESPACE/NAME` of an object. */
+export function objectKey({ value }: { readonly value: { readonly meta: ObjectMeta } }): string {
+  return keyOf(value.meta);
+}

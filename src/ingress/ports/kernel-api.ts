@@ -1,0 +1,95 @@
+import type { Family } from '../../base/model/address.ts';
+import type { Forwarding, IngressRules } from './model.ts';
+import type { PortTraffic } from './traffic.ts';
+
+/** Translations of others, as their tools print them. */
+export interface ForeignNat {
+  readonly nft: unknown;
+  readonly saved: readonly { readonly family: Family; readonly text: string }[];
+}
+
+/** Puts open ports in force on the node: what the data plane of ports needs of the kernel. */
+export interface PortKernel {
+  /**
+   * Makes exactly these rules be in force, all of them or, when it throws, none of the change. Finds
+   * and takes over what an earlier agent of the same name left. Connections that the change does not
+   * concern go on: those of an endpoint that is still there, even with weight 0, in any case.
+   *
+   * A port whose value is the very object of the last call has not changed.
+   */
+  apply(rules: IngressRules): void;
+  /** As {@link apply}, for very many ports at a first time: other work of the process comes in between. */
+  load(rules: IngressRules): Promise<void>;
+  /**
+   * Does what need not be done at once, such as forgetting connections that have no way any more.
+   * Resolves to the milliseconds after which it wants to be called again, undefined where it need not
+   * before the next change.
+   */
+  cleanUp(): Promise<number | undefined>;
+  /** What `nft -j` lists of others' tables that forwarded packets pass; undefined where that cannot be told. */
+  listForeignTables(): Promise<unknown>;
+  /** What others translate before routing: as {@link listForeignTables}, and what `iptables-save -t nat` prints. */
+  listForeignNat(): Promise<ForeignNat>;
+  /** Whether the node hands on packets that are not for itself. */
+  readForwarding(): Forwarding;
+  /** What went through each port, by `tcp 13306`. Rejects with an Error where that cannot be told. */
+  readTraffic(): Promise<ReadonlyMap<string, PortTraffic>>;
+  /** Takes away everything that {@link apply} made. */
+  remove(): void;
+}
+
+/** A kernel that only remembers, for tests and for `--dry-run`. */
+export class MemoryKernel implements PortKernel {
+  /** What is in force; undefined: nothing is. */
+  rules: IngressRules | undefined;
+  /** How often rules were put in force. */
+  applied = 0;
+  /** Thrown by the next calls, as a kernel that refuses. */
+  failure: Error | undefined;
+
+  apply(rules: IngressRules): void {
+    if (this.failure !== undefined) throw this.failure;
+    this.rules = rules;
+    this.applied++;
+  }
+
+  load(rules: IngressRules): Promise<void> {
+    return Promise.resolve().then(() => this.apply(rules));
+  }
+
+  cleanUp(): Promise<number | undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  /** Told as others' tables. */
+  foreign: unknown;
+
+  listForeignTables(): Promise<unknown> {
+    return Promise.resolve(this.foreign);
+  }
+
+  /** Told as others' translations. */
+  foreignNat: ForeignNat = { nft: undefined, saved: [] };
+
+  listForeignNat(): Promise<ForeignNat> {
+    return Promise.resolve(this.foreignNat);
+  }
+
+  /** Told as whether the node forwards. */
+  forwarding: Forwarding = { 4: true, 6: true };
+
+  readForwarding(): Forwarding {
+    return this.forwarding;
+  }
+
+  /** Told as what went through ports. */
+  traffic: ReadonlyMap<string, PortTraffic> = new Map();
+
+  readTraffic(): Promise<ReadonlyMap<string, PortTraffic>> {
+    return Promise.resolve(this.traffic);
+  }
+
+  remove(): void {
+    this.rules = undefined;
+  }
+}

@@ -1,0 +1,123 @@
+import { listAddresses } from '../../../base/linux/netlink/address.ts';
+import { type Connection, listConnectionsInSteps, type Marked } from '../../../base/linux/netlink/conntrack.ts';
+import { NetlinkError, NetlinkSocket, netlinkFamily } from '../../../base/linux/netlink/socket.ts';
+import { type Protocol, protocolNumbers } from '../../../base/model/redirect.ts';
+import { forgetConnection } from '../../../egress/linux/connections.ts';
+import type { IngressPort, WeightedEndpoint } from '../model.ts';
+import { ingressMark, ingressMarkMask } from '../rules/marks.ts';
+import { judgeConnections } from '../rules/stale.ts';
+
+const protocolsByNumber = new Map<number, Protocol>(
+  Object.entries(protocolNumbers).map(([name, number]) => [number, name as Protocol]),
+);
+
+/** How connections are cleaned up. */
+interface CleanupSettings {
+  /** The agent's name, which marks its connections. */
+  readonly name: string;
+  /** Milliseconds that an established connection may go on when its endpoint is gone. */
+  readonly drainTime: number;
+  /** Whether clients that an allow-list no longer names lose their connections. */
+  readonly isStrict?: boolean;
+}
+
+/**
+ * Forgets connections that have no way any more. Looks at all of ours each time, so that nothing
+ * must be remembered of the changes that led here, and after a restart all is as before; in steps,
+ * so that a node with very many connections does not hold up anything else.
+ *
+ * Its sockets belong to the network namespace in which it was made.
+ */
+export class ConntrackCleanup {
+  readonly #conntrack = new NetlinkSocket(netlinkFamily.netfilter);
+  readonly #route = new NetlinkSocket(netlinkFamily.route);
+  readonly #settings: CleanupSettings;
+  readonly #mark: Marked;
+  readonly #clock: () => number;
+  /** When the endpoint of a draining connection was first seen gone, by port and endpoint. */
+  #goneSince: ReadonlyMap<string, number> = new Map();
+  /** Ports of datagrams that had an endpoint when they were last looked at. */
+  #served: ReadonlySet<string> = new Set();
+
+  /** @param clock milliseconds, monotonic */
+  constructor(settings: CleanupSettings, clock: () => number = () => performance.now()) {
+    this.#settings = settings;
+    this.#mark = { value: ingressMark(settings.name), mask: ingressMarkMask };
+    this.#clock = clock;
+  }
+
+  /**
+   * Forgets what these ports leave without a way. Returns the milliseconds until the next connection
+   * has drained; undefined where none does. Rejects with {@link NetlinkError}.
+   */
+  async run(ports: readonly IngressPort[]): Promise<number | undefined> {
+    try {
+      await this.#forgetUntranslated(ports);
+      return await this.#forgetStale(ports);
+    } catch (error) {
+      // A kernel without this interface tracks connections that nobody can delete: nothing to do for us.
+      if (error instanceof NetlinkError && (error.code === 'EINVAL' || error.code === 'ENOTSUP')) return undefined;
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#conntrack.close();
+    this.#route.close();
+  }
+
+  async #forgetStale(ports: readonly IngressPort[]): Promise<number | undefined> {
+    const { drainTime, isStrict } = this.#settings;
+    const judge = judgeConnections(ports, isStrict);
+    const now = this.#clock();
+    const draining = new Map<string, number>();
+    const doomed: Connection[] = [];
+    for await (const list of listConnectionsInSteps(this.#conntrack, this.#mark)) {
+      for (const connection of list) {
+        const protocol = protocolsByNumber.get(connection.protocol);
+        if (protocol === undefined || !connection.translated) continue;
+        const { destinationPort: port, assured: established } = connection;
+        const endpoint = `${connection.answeredBy.address.text} ${connection.answeredBy.port}`;
+        const verdict = judge({ protocol, port, endpoint, established, client: connection.source });
+        if (verdict === 'keep') continue;
+        const key = `${protocol} ${port} ${endpoint}`;
+        const since = this.#goneSince.get(key) ?? now;
+        if (verdict === 'drain' && now - since < drainTime) draining.set(key, since);
+        else doomed.push(connection);
+      }
+    }
+    for (const connection of doomed) forgetConnection(this.#conntrack, connection);
+    this.#goneSince = draining;
+    if (draining.size === 0) return undefined;
+    return Math.max(0, Math.min(...draining.values()) + drainTime - this.#clock());
+  }
+
+  /**
+   * Datagrams that came before their port had an endpoint are tracked as going to the node itself; a
+   * client that keeps sending keeps that alive.
+   */
+  async #forgetUntranslated(ports: readonly IngressPort[]): Promise<void> {
+    const served = new Set(
+      ports
+        .filter(({ protocol, endpoints }) => protocol !== 'tcp' && endpoints.some(isActive))
+        .map(({ protocol, port }) => `${protocolNumbers[protocol]} ${port}`),
+    );
+    const opened = served.difference(this.#served);
+    if (opened.size > 0) {
+      const own = new Set(listAddresses(this.#route).map(({ prefix }) => prefix.address.text));
+      const doomed: Connection[] = [];
+      for await (const list of listConnectionsInSteps(this.#conntrack, { value: 0, mask: 0 })) {
+        for (const connection of list) {
+          const isOpened = opened.has(`${connection.protocol} ${connection.destinationPort}`);
+          if (isOpened && !connection.translated && own.has(connection.destination.text)) doomed.push(connection);
+        }
+      }
+      for (const connection of doomed) forgetConnection(this.#conntrack, connection);
+    }
+    this.#served = served;
+  }
+}
+
+function isActive({ weight }: WeightedEndpoint): boolean {
+  return weight > 0;
+}

@@ -1,0 +1,288 @@
+import { ElementSocket } from '../../../base/linux/netlink/nftables.ts';
+import { NetlinkError } from '../../../base/linux/netlink/socket.ts';
+import { runNft } from '../../../base/linux/run-nft.ts';
+import { removeTable } from '../../../base/rules/nftables/document.ts';
+import type { NftElement } from '../../../base/rules/nftables/element.ts';
+import { KernelError } from '../../../egress/linux/kernel-api.ts';
+import type { Forwarding, IngressPort, IngressRules } from '../model.ts';
+import { families } from '../rules/families.ts';
+import { ingressTableName, type Side, sides } from '../rules/frame.ts';
+import { type ListedTable, StateTable, stateTableName } from '../rules/state-table.ts';
+import { IngressTable } from '../rules/table.ts';
+import type { PortTraffic } from '../traffic.ts';
+import { readUnfilteredBridges, type UnfilteredBridges } from './bridges.ts';
+import { ConntrackCleanup } from './conntrack-cleanup.ts';
+import { listForeignTables, type SavedRules, saveForeignNat } from './foreign-rules.ts';
+import { readForwarding } from './forwarding.ts';
+import { parseListedTable } from './listed-table.ts';
+import { cutIntoParts, endOfSlice, estimateRoom } from './steps.ts';
+import { readTraffic } from './traffic.ts';
+
+/** How the open ports are kept. */
+export interface NftablesIngressSettings {
+  /** The agent's name: part of the table's name. */
+  readonly name: string;
+  /** Milliseconds that an established connection may go on when its endpoint is gone. */
+  readonly drainTime: number;
+  /** Whether clients that an allow-list no longer names lose their connections. */
+  readonly isStrict?: boolean;
+}
+
+interface Installed {
+  readonly table: IngressTable;
+  readonly side: Side;
+  readonly addresses: IngressRules['addresses'];
+  readonly ports: readonly IngressPort[];
+  readonly state: StateTable;
+}
+
+/**
+ * The open ports of this node, in the kernel: one nftables table that an update changes by what
+ * changed, in one transaction. A new one of the same name takes over what an earlier left, with no
+ * moment in between, and disturbs no connection: those live in connection tracking.
+ *
+ * Works in the network namespace in which it is first used.
+ */
+export class NftablesIngress {
+  readonly #settings: NftablesIngressSettings;
+  #installed: Installed | undefined;
+  #elements: ElementSocket | undefined;
+  #conntrack: ConntrackCleanup | undefined;
+  /** Elements of the sets of bridges that the table in force has, as nft writes them. */
+  #bridges = '';
+  #bridgesReadAt = Number.NEGATIVE_INFINITY;
+
+  constructor(settings: NftablesIngressSettings) {
+    this.#settings = settings;
+  }
+
+  /** Puts the rules in force. Throws {@link KernelError}; then those before are still in force. */
+  apply(rules: IngressRules): void {
+    const installed = this.#installed;
+    // What is kept runs ahead of the kernel until that has said yes: a failure makes the next call start again.
+    this.#installed = undefined;
+    if (installed === undefined || !isSameList(installed.addresses, rules.addresses)) {
+      this.#installed = this.#install(rules, installed?.side);
+    } else {
+      const { structure, gone, come, isEmpty, isTooLarge } = installed.table.update(rules.ports);
+      if (isTooLarge) {
+        this.#installed = this.#install(rules, installed.side);
+        return;
+      }
+      const limits = installed.state.update(rules.ports);
+      if (structure + limits.structure !== '') runNft(['-f', '-'], structure + limits.structure);
+      // Limits come before the port that they are for.
+      this.#change(stateTableName(this.#settings.name), limits.gone, limits.come);
+      if (!isEmpty) this.#change(ingressTableName(this.#settings.name, installed.side), gone, come);
+      this.#installed = { ...installed, ports: rules.ports };
+      this.#updateBridges();
+    }
+  }
+
+  /** What went through each port, by `tcp 13306`. Rejects with an Error where it cannot be read. */
+  async readTraffic(): Promise<ReadonlyMap<string, PortTraffic>> {
+    const { name } = this.#settings;
+    if (this.#installed === undefined) return new Map();
+    return readTraffic({ ports: ingressTableName(name, this.#installed.side), state: stateTableName(name) });
+  }
+
+  /**
+   * Does what need not be done at once: forgets connections that have no way any more, and tidies the
+   * table. Returns the milliseconds after which it wants to be called again;
+   * undefined where it need not before the next change. Rejects with {@link KernelError}; the
+   * next {@link apply} then rebuilds the table if need be.
+   */
+  async cleanUp(): Promise<number | undefined> {
+    const { ports, table } = this.#installed ?? {};
+    if (ports === undefined || table === undefined) return undefined;
+    try {
+      this.#conntrack ??= new ConntrackCleanup(this.#settings);
+      this.#tidy(table);
+      this.#updateBridges();
+      return await this.#conntrack.run(ports);
+    } catch (error) {
+      // A socket in the middle of an answer is of no use any more.
+      this.#conntrack?.close();
+      this.#conntrack = undefined;
+      throw asKernelError('forget connections that have no endpoint', error);
+    }
+  }
+
+  /** What `nft -j` lists of others' tables that forwarded packets pass; undefined where that cannot be told. */
+  listForeignTables(): Promise<unknown> {
+    return listForeignTables();
+  }
+
+  /** Whether the node hands on packets that are not for itself. */
+  readForwarding(): Forwarding {
+    return readForwarding();
+  }
+
+  /** What others translate before routing: tables of nftables as `nft -j` lists them, and rules of iptables. */
+  async listForeignNat(): Promise<{ readonly nft: unknown; readonly saved: readonly SavedRules[] }> {
+    return { nft: await listForeignTables(' type nat hook prerouting '), saved: await saveForeignNat() };
+  }
+
+  /** Takes everything away, also what an earlier one left. Throws {@link KernelError}. */
+  remove(): void {
+    const tables = [...sides.map((side) => this.#nameOf(side)), `inet ${stateTableName(this.#settings.name)}`];
+    runNft(['-f', '-'], tables.map(removeTable).join(''));
+    this.#installed = undefined;
+    this.#elements?.close();
+    this.#conntrack?.close();
+    this.#elements = undefined;
+    this.#conntrack = undefined;
+  }
+
+  #tidy(table: IngressTable): void {
+    const installed = this.#installed;
+    this.#installed = undefined;
+    const tidied = table.tidy();
+    if (tidied !== '') runNft(['-f', '-'], tidied);
+    this.#installed = installed;
+  }
+
+  #nameOf(side: Side): string {
+    return `inet ${ingressTableName(this.#settings.name, side)}`;
+  }
+
+  /**
+   * As {@link apply}, for very many ports where none are known to be in force: the table is filled in slices, so
+   * that other work of the process comes in between. Rejects with {@link KernelError}.
+   */
+  async load(rules: IngressRules): Promise<void> {
+    const known = this.#installed?.side;
+    // What is known to be in force costs what changed.
+    if (this.#installed !== undefined && isSameList(this.#installed.addresses, rules.addresses))
+      return this.apply(rules);
+    this.#installed = undefined;
+    const steps = this.#installInSteps(rules, known);
+    for (let step = steps.next(); ; step = steps.next()) {
+      if (step.done === true) {
+        this.#installed = step.value;
+        return;
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  #install(rules: IngressRules, known: Side | undefined): Installed {
+    const steps = this.#installInSteps(rules, known);
+    for (let step = steps.next(); ; step = steps.next()) if (step.done === true) return step.value;
+  }
+
+  /**
+   * Fills a table beside the one in force, if any, and puts it in its place. Filling is not one
+   * transaction, since that of very many ports would be very long; taking the place is.
+   */
+  *#installInSteps(rules: IngressRules, known: Side | undefined): Generator<void, Installed> {
+    const before = known ?? this.#findSide();
+    const side = before === 'a' ? 'b' : 'a';
+    const table = new IngressTable(rules, side, estimateRoom(rules.ports));
+    const old = before === undefined ? '' : removeTable(this.#nameOf(before));
+    runNft(['-f', '-'], removeTable(this.#nameOf(side)) + table.writeFrame());
+    let state: StateTable;
+    try {
+      for (let end = 0; end < rules.ports.length; ) {
+        end = endOfSlice(rules.ports, end);
+        const { structure, gone, come } = table.update(rules.ports.slice(0, end));
+        if (structure !== '') runNft(['-f', '-'], structure);
+        for (const part of cutIntoParts(come)) {
+          this.#change(ingressTableName(this.#settings.name, side), part === undefined ? gone : [], part ?? []);
+          yield;
+        }
+      }
+      // Limits are in force before the ports that they are for.
+      state = this.#installState(rules);
+      const bridges = this.#writeBridges();
+      runNft(['-f', '-'], fillBridges(this.#nameOf(side), bridges) + table.writeBases() + old);
+      this.#bridges = JSON.stringify(bridges);
+    } catch (error) {
+      runNft(['-f', '-'], removeTable(this.#nameOf(side)));
+      throw error;
+    }
+    return { table, side, addresses: rules.addresses, ports: rules.ports, state };
+  }
+
+  /** Takes over the table of counters and limits, or makes it where there is none that fits. */
+  #installState(rules: IngressRules): StateTable {
+    const name = stateTableName(this.#settings.name);
+    const known = new StateTable(rules);
+    const listed = this.#listTable(name);
+    try {
+      runNft(['-f', '-'], known.install(rules.ports, listed));
+      return known;
+    } catch (error) {
+      // What another release left may not fit: then limits and counters begin again.
+      if (listed === undefined) throw error;
+      const state = new StateTable(rules);
+      runNft(['-f', '-'], removeTable(`inet ${name}`) + state.install(rules.ports, undefined));
+      return state;
+    }
+  }
+
+  #listTable(name: string): ListedTable | undefined {
+    const tables = runNft(['list', 'chains', 'inet']);
+    if (!tables.includes(`table inet ${name} {`)) return undefined;
+    return parseListedTable(runNft(['-t', 'list', 'table', 'inet', name]));
+  }
+
+  #writeBridges(): UnfilteredBridges {
+    this.#bridgesReadAt = performance.now();
+    return readUnfilteredBridges();
+  }
+
+  /** Follows which bridges there are, at most once a second: a node gets its first with its first pod. */
+  #updateBridges(): void {
+    const installed = this.#installed;
+    if (installed === undefined || performance.now() - this.#bridgesReadAt < 1000) return;
+    const bridges = this.#writeBridges();
+    const text = JSON.stringify(bridges);
+    if (text === this.#bridges) return;
+    const table = this.#nameOf(installed.side);
+    const flushes = families.map((family) => `flush set ${table} bridged${family}\n`).join('');
+    runNft(['-f', '-'], flushes + fillBridges(table, bridges));
+    this.#bridges = text;
+  }
+
+  /** Which table an earlier agent of the name left in force. */
+  #findSide(): Side | undefined {
+    // Chains alone: to list tables, nft reads all their elements, which takes it many seconds.
+    const tables = runNft(['list', 'chains', 'inet']).split(/^(?=table )/m);
+    // One that was being filled when its agent died has no base chain yet.
+    return sides.find((side) =>
+      tables.some((text) => text.startsWith(`table ${this.#nameOf(side)} {`) && text.includes(' hook ')),
+    );
+  }
+
+  #change(table: string, gone: Iterable<NftElement>, come: Iterable<NftElement>): void {
+    try {
+      this.#elements ??= new ElementSocket();
+      this.#elements.change(table, gone, come);
+    } catch (error) {
+      throw asKernelError('change the open ports', error);
+    }
+  }
+}
+
+function asKernelError(action: string, error: unknown): KernelError {
+  if (error instanceof KernelError) return error;
+  const kind = error instanceof NetlinkError ? 'refused' : 'io';
+  return new KernelError(kind, `Cannot ${action}: ${(error as Error).message}`, { cause: error });
+}
+
+function isSameList(one: IngressRules['addresses'], other: IngressRules['addresses']): boolean {
+  const write = (list: IngressRules['addresses']): string | undefined => list?.map(({ text }) => text).join(' ');
+  return write(one) === write(other);
+}
+
+/** For `nft -f -`: names the bridges. */
+function fillBridges(table: string, bridges: UnfilteredBridges): string {
+  return families
+    .filter((family) => bridges[family].length > 0)
+    .map((family) => {
+      const elements = bridges[family].map((name) => `"${name}" . "${name}"`);
+      return `add element ${table} bridged${family} { ${elements.join(', ')} }\n`;
+    })
+    .join('');
+}

@@ -1,0 +1,70 @@
+import { execa } from 'execa';
+import { findTool } from '../../../base/linux/rule-tools.ts';
+import { protocols } from '../../../base/model/redirect.ts';
+import { trafficSets } from '../rules/state-table.ts';
+import type { PortTraffic } from '../traffic.ts';
+
+/** Milliseconds, and bytes of what one program prints. */
+const limits = { timeout: 10_000, maxBuffer: 64 * 1024 * 1024 } as const;
+
+/** One counter of an element, as `nft -j` writes it. */
+interface Counted {
+  readonly key: string;
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+/**
+ * Reads what went through each port, by `tcp 13306`. Rejects with an Error where nft cannot list it.
+ *
+ * @param tables names of the tables that hold the ports and that hold what has a memory
+ */
+export async function readTraffic(tables: {
+  readonly ports: string;
+  readonly state: string;
+}): Promise<ReadonlyMap<string, PortTraffic>> {
+  const nft = findTool('nft');
+  if (nft === undefined) throw new Error('Cannot read counters: there is no nft');
+  const read = async (table: string, set: string): Promise<readonly Counted[]> =>
+    parseElements((await execa(nft, ['-j', 'list', 'set', 'inet', table, set], limits)).stdout);
+  const traffic = new Map<string, { -readonly [Key in keyof PortTraffic]: number }>();
+  const of = (key: string) => {
+    const known = traffic.get(key) ?? {
+      connections: 0,
+      received: 0,
+      sent: 0,
+      refusedByLimit: 0,
+      refusedByList: 0,
+      unserved: 0,
+    };
+    traffic.set(key, known);
+    return known;
+  };
+  const [connections, received, sent, limited] = await Promise.all(trafficSets.map((set) => read(tables.state, set)));
+  const [unlisted, unserved] = await Promise.all(['unlisted', 'unserved'].map((set) => read(tables.ports, set)));
+  for (const { key, packets } of connections ?? []) of(key).connections += packets;
+  for (const { key, bytes } of received ?? []) of(key).received += bytes;
+  for (const { key, bytes } of sent ?? []) of(key).sent += bytes;
+  for (const { key, packets } of limited ?? []) of(key).refusedByLimit += packets;
+  for (const { key, packets } of unlisted ?? []) of(key).refusedByList += packets;
+  for (const { key, packets } of unserved ?? []) of(key).unserved += packets;
+  return traffic;
+}
+
+/** Elements such as `{"elem":{"val":{"concat":["tcp",80]},"counter":{…}}}`; protocols by name or number. */
+function parseElements(text: string): readonly Counted[] {
+  const { nftables } = JSON.parse(text) as {
+    readonly nftables: readonly { readonly set?: { readonly elem?: unknown } }[];
+  };
+  const elements = nftables.flatMap(({ set }) => (Array.isArray(set?.elem) ? (set.elem as readonly unknown[]) : []));
+  return elements.flatMap((one): readonly Counted[] => {
+    const { elem } = one as {
+      readonly elem?: { readonly val?: { readonly concat?: readonly unknown[] }; readonly counter?: Counted };
+    };
+    const [protocol, port] = elem?.val?.concat ?? [];
+    const name = protocols.find((known) => known === protocol);
+    if (name === undefined || typeof port !== 'number' || elem?.counter === undefined) return [];
+    const { packets, bytes } = elem.counter;
+    return [{ key: `${name} ${port}`, packets, bytes }];
+  });
+}

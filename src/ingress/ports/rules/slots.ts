@@ -1,0 +1,137 @@
+import type { Balance, WeightedEndpoint } from '../model.ts';
+
+/** Most slots that one port may have: the finest share is a thousandth. */
+const maximumSlots = 1024;
+/** Slots of a `source` port for each endpoint, at least: the more, the more evenly clients are spread. */
+const slotsPerEndpoint = 4;
+/** Few sizes, far apart: another size moves most clients, so endpoints that come and go must seldom change it. */
+const sourceSizes = [64, 256, 1024] as const;
+
+/** What a slot holds: an endpoint, or nobody, which refuses. */
+export type Slot = WeightedEndpoint | undefined;
+
+interface Candidate {
+  /** Its name in order and hash. */
+  readonly name: string;
+  readonly weight: number;
+  readonly slot: Slot;
+}
+
+/**
+ * Spreads endpoints over slots, of which the kernel picks one for each new connection. A share that is
+ * `refused` gets slots like an endpoint of that weight.
+ *
+ * By weight, an endpoint has its share of the slots: exactly, where the weights reduce to at most
+ * 1024 slots, else by largest remainder. By source, the number of slots is a power of two, and
+ * each slot goes to the endpoint that wins it by weighted rendezvous hashing: the same on every
+ * node, and an endpoint that leaves moves only the clients it had.
+ */
+export function assignSlots(endpoints: readonly WeightedEndpoint[], balance: Balance, refused = 0): Slot[] {
+  const usable = endpoints
+    .filter(({ weight }) => weight > 0)
+    .map((slot): Candidate => ({ name: `${slot.address.text} ${slot.port}`, weight: slot.weight, slot }))
+    .sort((one, other) => compareText(one.name, other.name));
+  if (usable.length === 0) return [];
+  if (refused > 0) usable.push({ name: 'nobody', weight: refused, slot: undefined });
+  return balance === 'source' ? assignBySource(usable) : assignByWeight(usable);
+}
+
+/** Slots that endpoints have at most, without spreading them: what a map must have room for. */
+export function countSlotsAtMost(
+  endpoints: readonly WeightedEndpoint[],
+  balance: Balance,
+  hasRefused: boolean,
+): number {
+  const usable = endpoints.filter(({ weight }) => weight > 0);
+  const count = usable.length + (hasRefused ? 1 : 0);
+  if (count <= 1) return count;
+  if (balance === 'source') return sourceSizes.find((one) => one >= count * slotsPerEndpoint) ?? maximumSlots;
+  const isEven = !hasRefused && usable.every(({ weight }) => weight === usable[0]?.weight);
+  return isEven ? Math.min(count, maximumSlots) : maximumSlots;
+}
+
+function compareText(one: string, other: string): number {
+  return one < other ? -1 : one > other ? 1 : 0;
+}
+
+function assignByWeight(candidates: readonly Candidate[]): Slot[] {
+  const divisor = candidates.map(({ weight }) => weight).reduce(greatestCommonDivisor);
+  const shares = candidates.map(({ weight }) => weight / divisor);
+  const total = shares.reduce((sum, share) => sum + share, 0);
+  const counts = total <= maximumSlots ? shares : shareOut(shares, total);
+  return candidates.flatMap(({ slot }, index) => Array.from({ length: counts[index] ?? 0 }, () => slot));
+}
+
+/** Whole numbers in the proportion of the shares that sum up to the maximum, none of them zero. */
+function shareOut(shares: readonly number[], total: number): number[] {
+  const exact = shares.map((share) => (share / total) * maximumSlots);
+  const counts = exact.map((one) => Math.max(1, Math.floor(one)));
+  const byRemainder = exact
+    .map((one, index) => ({ index, remainder: one - Math.floor(one) }))
+    .toSorted((one, other) => other.remainder - one.remainder);
+  let left = maximumSlots - counts.reduce((sum, count) => sum + count, 0);
+  for (const { index } of byRemainder) {
+    if (left <= 0) break;
+    counts[index] = (counts[index] ?? 0) + 1;
+    left--;
+  }
+  return counts;
+}
+
+/**
+ * The same slots in an order that is fair at every moment: an endpoint with the n-th part of them comes about
+ * every n-th time. For a kernel that takes them in turn, equal ones in a row would be bursts.
+ */
+export function interleave(slots: readonly Slot[]): Slot[] {
+  const counts = new Map<Slot, number>();
+  for (const slot of slots) counts.set(slot, (counts.get(slot) ?? 0) + 1);
+  // Each of an endpoint's slots stands in the middle of its part of the circle.
+  return Array.from(counts)
+    .flatMap(([slot, count], order) =>
+      Array.from({ length: count }, (_, index) => ({ slot, order, place: (index + 0.5) / count })),
+    )
+    .sort((one, other) => one.place - other.place || one.order - other.order)
+    .map(({ slot }) => slot);
+}
+
+function assignBySource(candidates: readonly Candidate[]): Slot[] {
+  const [only, ...others] = candidates;
+  if (only !== undefined && others.length === 0) return [only.slot];
+  const size = sourceSizes.find((one) => one >= candidates.length * slotsPerEndpoint) ?? maximumSlots;
+  const seeds = candidates.map(({ name }) => hashText(name));
+  const isEven = candidates.every(({ weight }) => weight === candidates[0]?.weight);
+  return Array.from({ length: size }, (_, slot) => {
+    let best: Slot;
+    let bestScore = Number.NEGATIVE_INFINITY;
+    for (const [index, candidate] of candidates.entries()) {
+      // Weighted rendezvous hashing: -w / ln(u) is won by each endpoint in proportion to its weight.
+      // Where all weights are equal, so is the order of u.
+      const uniform = (mix((seeds[index] ?? 0) ^ mix(slot)) + 0.5) / 2 ** 32;
+      const score = isEven ? uniform : -candidate.weight / Math.log(uniform);
+      if (score > bestScore) {
+        best = candidate.slot;
+        bestScore = score;
+      }
+    }
+    return best;
+  });
+}
+
+function greatestCommonDivisor(one: number, other: number): number {
+  return other === 0 ? one : greatestCommonDivisor(other, one % other);
+}
+
+/** FNV-1a, 32 bits. */
+function hashText(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+  return hash >>> 0;
+}
+
+/** The finaliser of MurmurHash3: every bit of the input moves half of the output's. */
+function mix(value: number): number {
+  let hash = value;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}

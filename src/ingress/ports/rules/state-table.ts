@@ -1,0 +1,227 @@
+import { protocolNumbers, protocols } from '../../../base/model/redirect.ts';
+import { withTable, writeObject } from '../../../base/rules/nftables/changes.ts';
+import type { NftChain, NftCollection } from '../../../base/rules/nftables/document.ts';
+import type { NftElement } from '../../../base/rules/nftables/element.ts';
+import type { IngressPort } from '../model.ts';
+import { families } from './families.ts';
+import { compileServed, countingSet, type FrameRules, passLoopback, writeServed } from './frame.ts';
+import { writeMark } from './marks.ts';
+import { describePolicy, type Policy } from './policy.ts';
+
+/** The name of the table in which an agent's counters and limits are, without its family. */
+export function stateTableName(agent: string): string {
+  return `ingress-agent-${agent}-state`;
+}
+
+/** The sets that count what goes through open ports, by protocol and port. */
+export const trafficSets = ['connections', 'received', 'sent', 'limited'] as const;
+
+/** What of a table there is already. */
+export interface ListedTable {
+  readonly chains: readonly string[];
+  /** Sets and maps: `set open4-5`. */
+  readonly collections: readonly string[];
+  /** `ct timeout idle4-tcp-5`. */
+  readonly objects: readonly string[];
+}
+
+/** An update of the limits. */
+export interface StateUpdate {
+  /** For `nft -f -`; mostly empty. Comes before the elements. */
+  readonly structure: string;
+  readonly gone: readonly NftElement[];
+  readonly come: readonly NftElement[];
+}
+
+/**
+ * What has a memory: the limits on clients, and the counters of each port. It has a table of its own that is
+ * never replaced, so that an agent that starts anew, or needs a larger table for its ports, goes on counting
+ * where it was. Rules are written anew at a start; what sets remember stays.
+ */
+export class StateTable {
+  readonly #rules: FrameRules;
+  readonly #table: string;
+  readonly #policyOf = new Map<number, { readonly port: IngressPort; readonly policy: Policy | undefined }>();
+  readonly #users = new Map<string, number>();
+  /** Structure that is in the kernel, needed or not. */
+  readonly #present = new Set<string>();
+
+  constructor(rules: FrameRules) {
+    this.#rules = rules;
+    this.#table = `inet ${stateTableName(rules.name)}`;
+  }
+
+  /**
+   * For `nft -f -`: makes the table, or takes over what an earlier agent left of it, with the limits of
+   * these ports, in one transaction.
+   */
+  install(ports: readonly IngressPort[], listed: ListedTable | undefined): string {
+    const table = this.#table;
+    const bases = compileStateBases(this.#rules);
+    const collections = new Map<string, NftCollection>([
+      ...compileServed(this.#rules),
+      ['policies', { kind: 'map', head: ['type inet_proto . inet_service : verdict'], elements: new Map() }],
+      ...trafficSets.map((name) => [name, countingSet] as const),
+    ]);
+    const policies = new Map<string, Policy>();
+    for (const port of ports) {
+      const policy = describePolicy(port);
+      this.#policyOf.set(keyOf(port), { port, policy });
+      if (policy === undefined) continue;
+      policies.set(policy.name, policy);
+      this.#users.set(policy.name, (this.#users.get(policy.name) ?? 0) + 1);
+    }
+    const objects = new Map([...policies.values()].flatMap(({ objects: all }) => [...all]));
+    for (const { collections: all } of policies.values()) for (const [name, one] of all) collections.set(name, one);
+    const kept = new Set(Array.from(collections, ([name, { kind }]) => `${kind} ${name}`));
+    const chains = [...bases.keys(), ...policies.keys(), 'refuse'];
+    for (const name of [...collections.keys(), ...objects.keys(), ...policies.keys()]) this.#present.add(name);
+    const served = Array.from(collections).filter(([, { elements }]) => elements.size > 0);
+    return writeLines([
+      `add table ${table} { comment "ingress-agent ${this.#rules.name}, counters and limits"; }`,
+      ...(listed?.chains ?? []).map((name) => `flush chain ${table} ${name}`),
+      ...(listed?.collections ?? [])
+        .filter((one) => one === 'map policies' || one.startsWith('set served'))
+        .map((one) => `flush ${one.replace(' ', ` ${table} `)}`),
+      ...(listed?.chains ?? []).filter((name) => !chains.includes(name)).map((name) => `delete chain ${table} ${name}`),
+      ...(listed?.collections ?? [])
+        .filter((one) => !kept.has(one))
+        .map((one) => `delete ${one.replace(' ', ` ${table} `)}`),
+      ...(listed?.objects ?? []).filter((one) => !objects.has(one)).map((one) => `delete ${withTable(table, one)}`),
+      ...Array.from(objects).flatMap(([name, body]) =>
+        listed?.objects.includes(name) === true ? [] : [writeObject(table, name, body).trimEnd()],
+      ),
+      ...Array.from(collections).flatMap(([name, { kind, head }]) =>
+        listed?.collections.includes(`${kind} ${name}`) === true
+          ? []
+          : [`add ${kind} ${table} ${name} { ${head.join('; ')}; }`],
+      ),
+      ...served.map(([name, { elements }]) => `add element ${table} ${name} { ${[...elements.keys()].join(', ')} }`),
+      ...Array.from(bases).map(([name, { base }]) => `add chain ${table} ${name} { ${base}; policy accept; }`),
+      ...chains.slice(bases.size).map((name) => `add chain ${table} ${name}`),
+      ...refuseRules.map((rule) => `add rule ${table} refuse ${rule}`),
+      ...Array.from(policies.values()).flatMap(({ name, rules }) => writeRules(table, name, rules)),
+      ...Array.from(bases).flatMap(([name, { rules }]) => writeRules(table, name, rules)),
+      ...Array.from(this.#policyOf.values()).flatMap(({ port, policy }) =>
+        policy === undefined
+          ? []
+          : [`add element ${table} policies { ${port.protocol} . ${port.port} : goto ${policy.name} }`],
+      ),
+    ]);
+  }
+
+  /** Leads to the limits of these ports. A port that is the very object of the last update has not changed. */
+  update(ports: readonly IngressPort[]): StateUpdate {
+    const gone: NftElement[] = [];
+    const come: NftElement[] = [];
+    const structure: string[] = [];
+    const wanted = new Set<number>();
+    for (const port of ports) {
+      const key = keyOf(port);
+      wanted.add(key);
+      const known = this.#policyOf.get(key);
+      if (known?.port === port) continue;
+      const policy = describePolicy(port);
+      this.#policyOf.set(key, { port, policy });
+      if (known?.policy?.name === policy?.name) continue;
+      if (known?.policy !== undefined) gone.push(this.#leave(known.port, known.policy));
+      if (policy !== undefined) come.push(this.#join(port, policy, structure));
+    }
+    for (const [key, { port, policy }] of this.#policyOf) {
+      if (wanted.has(key)) continue;
+      this.#policyOf.delete(key);
+      if (policy !== undefined) gone.push(this.#leave(port, policy));
+    }
+    return { structure: writeLines(structure), gone, come };
+  }
+
+  #leave(port: IngressPort, policy: Policy): NftElement {
+    const left = (this.#users.get(policy.name) ?? 1) - 1;
+    // The chain stays until the next start: to take it away, the kernel looks at the whole table.
+    if (left === 0) this.#users.delete(policy.name);
+    else this.#users.set(policy.name, left);
+    return writePolicyElement(port, policy);
+  }
+
+  #join(port: IngressPort, policy: Policy, structure: string[]): NftElement {
+    const table = this.#table;
+    this.#users.set(policy.name, (this.#users.get(policy.name) ?? 0) + 1);
+    if (!this.#present.has(policy.name)) {
+      for (const [name, body] of policy.objects) {
+        if (!this.#present.has(name)) structure.push(writeObject(table, name, body).trimEnd());
+        this.#present.add(name);
+      }
+      for (const [name, { kind, head }] of policy.collections) {
+        if (!this.#present.has(name)) structure.push(`add ${kind} ${table} ${name} { ${head.join('; ')}; }`);
+        this.#present.add(name);
+      }
+      structure.push(`add chain ${table} ${policy.name}`, ...writeRules(table, policy.name, policy.rules));
+      this.#present.add(policy.name);
+    }
+    return writePolicyElement(port, policy);
+  }
+}
+
+const refuseRules = [
+  'update @limited { meta l4proto . th dport }',
+  'meta l4proto tcp reject with tcp reset',
+  'reject with icmpx port-unreachable',
+] as const;
+
+/** The base chains of the table with a memory, behind allow-lists and refusals. */
+function compileStateBases(rules: FrameRules): ReadonlyMap<string, NftChain> {
+  const port = 'meta l4proto . th dport';
+  const limits = families.map((family) => `${writeServed(rules, family)} ${port} vmap @policies`);
+  const { isForeign } = writeMark(rules.name);
+  // Only behind a match of the protocol nft knows the type of `proto-dst`.
+  const count = (set: string, when = ''): string[] =>
+    protocols.map(
+      (protocol) => `meta l4proto ${protocol} ${when}update @${set} { meta l4proto . ct original proto-dst }`,
+    );
+  return new Map([
+    [
+      'limit-prerouting',
+      { base: 'type filter hook prerouting priority -109', rules: ['ct state != new accept', ...limits] },
+    ],
+    [
+      'limit-output',
+      { base: 'type filter hook output priority -109', rules: ['ct state != new accept', ...passLoopback, ...limits] },
+    ],
+    [
+      'count-forward',
+      {
+        base: 'type filter hook forward priority 300',
+        rules: [
+          `${isForeign} accept`,
+          ...count('received', 'ct direction original '),
+          ...count('sent', 'ct direction reply '),
+        ],
+      },
+    ],
+    // NAT looks at the first packet of a connection alone.
+    [
+      'count-postrouting',
+      { base: 'type nat hook postrouting priority 90', rules: [`${isForeign} accept`, ...count('connections')] },
+    ],
+  ]);
+}
+
+function writePolicyElement({ protocol, port }: IngressPort, { name }: Policy): NftElement {
+  const key = [
+    { type: 'inet_proto', protocol },
+    { type: 'inet_service', port },
+  ] as const;
+  return { collection: 'policies', key, value: { goto: name } };
+}
+
+function writeRules(table: string, chain: string, rules: readonly string[]): readonly string[] {
+  return rules.map((rule) => `add rule ${table} ${chain} ${rule}`);
+}
+
+function writeLines(lines: readonly string[]): string {
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+function keyOf({ protocol, port }: IngressPort): number {
+  return protocolNumbers[protocol] * 0x10000 + port;
+}

@@ -1,0 +1,312 @@
+import { protocolNumbers } from '../../../base/model/redirect.ts';
+import { type NftDocument, writeTable } from '../../../base/rules/nftables/document.ts';
+import type { NftElement } from '../../../base/rules/nftables/element.ts';
+import type { IngressPort, WeightedEndpoint } from '../model.ts';
+import { collect, listCome, listGone } from './element-changes.ts';
+import { families } from './families.ts';
+import { compileBases, compileFrame, type FrameRules, type Side } from './frame.ts';
+import { TargetGroups, type Targets } from './groups.ts';
+import {
+  countTargets,
+  layOutPort,
+  listPlaces,
+  listShared,
+  type PortLayout,
+  type SharedThing,
+  spreadTargets,
+} from './layout.ts';
+
+/** What an update of the open ports is. The structure comes first: elements refer to it. */
+export interface IngressUpdate {
+  /** Chains, maps and objects that are missing, for `nft -f -`; mostly empty. */
+  readonly structure: string;
+  readonly gone: Iterable<NftElement>;
+  readonly come: Iterable<NftElement>;
+  /** Whether there are elements to change at all. */
+  readonly isEmpty: boolean;
+  /** Whether the table cannot hold all that: another one is needed, made for as much. */
+  readonly isTooLarge: boolean;
+}
+
+/** So many chains and the like may stay that no port needs: to take them away, the kernel looks at the whole table. */
+const maxIdle = 50;
+
+/**
+ * Ports that have a chain with a counter of their own, so that their connections are spread in turn. Each costs
+ * every later change of a rule a look at its chain, so the others share chains, and are spread at random.
+ */
+const maxTurns = 512;
+
+/** Elements that a map of targets has room for at least. */
+const leastRoom = 16_384;
+
+/** One port that is not what it was. */
+interface Change {
+  readonly before?: PortLayout;
+  readonly after?: PortLayout;
+}
+
+/**
+ * What is installed of an ingress node's ports, kept so that an update is computed from the ports
+ * that changed and not from all of them. A port that is the very object of the last update has not
+ * changed. Things that ports share are counted. Structure that nobody needs any more stays until
+ * {@link tidy}, which also makes what will be needed next: so an update is elements alone, mostly.
+ */
+export class IngressTable {
+  readonly #rules: FrameRules;
+  readonly #room: number;
+  readonly #frame: NftDocument;
+  /** By {@link keyOf}: strings of 10,000 ports would take longer to make than an update. */
+  readonly #ports = new Map<number, PortLayout>();
+  readonly #shared = new Map<string, { count: number; readonly thing: SharedThing }>();
+  /** Shared structure that is in the kernel, needed or not. */
+  readonly #present = new Map<string, SharedThing>();
+  /** Targets that many ports share. */
+  readonly #groups = new TargetGroups();
+  /** How many ports have a list of endpoints. */
+  readonly #places = new Map<readonly WeightedEndpoint[], number>();
+  /** Ports with a counter of their own. */
+  readonly #turns = new Set<number>();
+  /** Elements of each map of targets, and how many it was made for. */
+  readonly #targets = new Map<string, { used: number; readonly room: number }>();
+
+  /**
+   * A table that holds no port yet.
+   *
+   * @param room elements that a map of targets has room for at least
+   */
+  constructor(rules: FrameRules, side: Side, room = leastRoom) {
+    this.#room = Math.max(leastRoom, room);
+    this.#rules = rules;
+    this.#frame = compileFrame(rules, side);
+  }
+
+  /** For `nft -f -`: makes the table, not yet in force. It must not be there. */
+  writeFrame(): string {
+    return writeTable(this.#frame);
+  }
+
+  /** For `nft -f -`: puts the table in force. */
+  writeBases(): string {
+    const { table } = this.#frame;
+    return Array.from(compileBases(this.#rules), ([name, { base, rules }]) =>
+      [
+        `add chain ${table} ${name} { ${base}; policy accept; }\n`,
+        ...rules.map((rule) => `add rule ${table} ${name} ${rule}\n`),
+      ].join(''),
+    ).join('');
+  }
+
+  /** The open ports, as of the last update. */
+  get ports(): Iterable<IngressPort> {
+    return Array.from(this.#ports.values(), ({ port }) => port);
+  }
+
+  /** Leads to these ports, and tells how. */
+  update(ports: readonly IngressPort[]): IngressUpdate {
+    const wanted = new Map<number, IngressPort>();
+    for (const port of ports) wanted.set(keyOf(port), port);
+    const changes: Change[] = [];
+    for (const [key, before] of this.#ports) {
+      if (wanted.has(key)) continue;
+      changes.push({ before });
+      this.#ports.delete(key);
+      this.#turns.delete(key);
+    }
+    const planned: { readonly key: number; readonly port: IngressPort; readonly hasTurns: boolean }[] = [];
+    for (const [key, port] of wanted) {
+      if (this.#ports.get(key)?.port !== port) planned.push({ key, port, hasTurns: this.#takeTurns(key, port) });
+    }
+    const groups = this.#groups.follow([
+      ...changes.flatMap(({ before }) =>
+        before === undefined ? [] : [{ protocol: before.port.protocol, before: before.targets, after: [] }],
+      ),
+      ...planned.map(({ key, port, hasTurns }) => ({
+        protocol: port.protocol,
+        before: this.#ports.get(key)?.targets ?? [],
+        after: families.map((family) => spreadTargets(port, family, hasTurns)),
+      })),
+    ]);
+    for (const { key, port, hasTurns } of planned) {
+      const before = this.#ports.get(key);
+      const context = { name: this.#rules.name, hasTurns, mapOf: this.#mapOf };
+      const after = layOutPort(port, context);
+      changes.push(before === undefined ? { after } : { before, after });
+      this.#ports.set(key, after);
+    }
+    const isTooLarge = this.#fill(changes);
+    const shared = this.#recount(changes);
+    return {
+      isTooLarge,
+      structure: this.#supply(shared.come),
+      gone: collect(
+        changes,
+        ({ before, after }) => (before === undefined ? [] : listGone(before, after)),
+        shared.gone,
+        groups.gone,
+      ),
+      come: collect(
+        changes,
+        ({ before, after }) => (after === undefined ? [] : listCome(before, after)),
+        shared.come,
+        groups.come,
+      ),
+      isEmpty: changes.length === 0,
+    };
+  }
+
+  readonly #mapOf = (targets: Targets): string | undefined => this.#groups.mapOf(targets);
+
+  /**
+   * For `nft -f -`: takes away structure that no port needs, and makes chains that are needed as soon
+   * as an endpoint comes or goes. Empty where there is nothing to do.
+   */
+  tidy(): string {
+    const { table } = this.#frame;
+    const spare = new Map<string, SharedThing>();
+    for (const { thing } of this.#shared.values()) {
+      for (const one of thing.kind === 'chain' ? thing.neighbours : []) {
+        spare.set(`chain ${one.name}`, { kind: 'chain', ...one, neighbours: [] });
+      }
+    }
+    const supplied = this.#supply(spare);
+    const idle = [...this.#present].filter(([id]) => !this.#shared.has(id) && !spare.has(id));
+    // A list that clients may come from can be very long.
+    if (idle.length <= maxIdle && !idle.some(([, thing]) => isLong(thing))) return supplied;
+    const lines = { chain: [] as string[], collection: [] as string[] };
+    for (const [id, thing] of idle) {
+      this.#present.delete(id);
+      if (thing.kind === 'chain') {
+        lines.chain.push(`flush chain ${table} ${thing.name}`, `delete chain ${table} ${thing.name}`);
+      } else if (thing.kind === 'collection') {
+        lines.collection.push(`delete ${thing.collection.kind} ${table} ${thing.name}`);
+      }
+    }
+    return supplied + writeLines([...lines.chain, ...lines.collection]);
+  }
+
+  /** Whether a port has a counter of its own for turns: the first {@link maxTurns} that ask for turns do. */
+  #takeTurns(key: number, port: IngressPort): boolean {
+    if (!needsTurns(port)) this.#turns.delete(key);
+    else if (this.#turns.size < maxTurns) this.#turns.add(key);
+    return this.#turns.has(key);
+  }
+
+  /**
+   * Counts targets. A map that is told how many elements it will have is filled twice as fast as one that
+   * grows, and looked up faster.
+   */
+  #fill(changes: readonly Change[]): boolean {
+    const sums = new Map<string, number>();
+    for (const { before, after } of changes) {
+      for (const [name, count] of after === undefined ? [] : countTargets(after)) add(sums, name, count);
+      for (const [name, count] of before === undefined ? [] : countTargets(before)) add(sums, name, -count);
+    }
+    let isTooLarge = false;
+    for (const [name, sum] of sums) {
+      const known = this.#targets.get(name);
+      if (known === undefined) this.#targets.set(name, { used: sum, room: Math.max(this.#room, 2 * sum) });
+      else known.used += sum;
+      isTooLarge ||= known !== undefined && known.used > known.room;
+    }
+    return isTooLarge;
+  }
+
+  #recount(changes: readonly Change[]): {
+    readonly come: readonly (readonly [string, SharedThing])[];
+    readonly gone: readonly (readonly [string, SharedThing])[];
+  } {
+    const touched = new Map<string, { readonly was: boolean; readonly thing: SharedThing }>();
+    this.#recountPlaces(changes, touched);
+    for (const { before, after } of changes) {
+      for (const [id, thing] of after === undefined ? [] : listShared(after)) this.#count(touched, id, thing, 1);
+      for (const [id, thing] of before === undefined ? [] : listShared(before)) this.#count(touched, id, thing, -1);
+    }
+    const come: [string, SharedThing][] = [];
+    const gone: [string, SharedThing][] = [];
+    for (const [id, { was, thing }] of touched) {
+      const is = this.#shared.has(id);
+      if (is && !was) come.push([id, thing]);
+      if (was && !is) gone.push([id, thing]);
+    }
+    return { come, gone };
+  }
+
+  /** A list of endpoints counts once, however many ports have it. */
+  #recountPlaces(
+    changes: readonly Change[],
+    touched: Map<string, { readonly was: boolean; readonly thing: SharedThing }>,
+  ): void {
+    const steps = new Map<readonly WeightedEndpoint[], number>();
+    for (const { before, after } of changes) {
+      if (after !== undefined) steps.set(after.port.endpoints, (steps.get(after.port.endpoints) ?? 0) + 1);
+      if (before !== undefined) steps.set(before.port.endpoints, (steps.get(before.port.endpoints) ?? 0) - 1);
+    }
+    // Those that come first: an address that two lists have must not go in between.
+    for (const [endpoints, step] of [...steps].sort(([, one], [, other]) => other - one)) {
+      const was = this.#places.get(endpoints) ?? 0;
+      const is = was + step;
+      if (is === 0) this.#places.delete(endpoints);
+      else this.#places.set(endpoints, is);
+      if (is > 0 === was > 0) continue;
+      for (const [id, thing] of listPlaces(endpoints)) this.#count(touched, id, thing, is > 0 ? 1 : -1);
+    }
+  }
+
+  #count(
+    touched: Map<string, { readonly was: boolean; readonly thing: SharedThing }>,
+    id: string,
+    thing: SharedThing,
+    step: 1 | -1,
+  ): void {
+    const known = this.#shared.get(id);
+    if (!touched.has(id)) touched.set(id, { was: known !== undefined, thing });
+    if (known === undefined) this.#shared.set(id, { count: step, thing });
+    else if (known.count + step === 0) this.#shared.delete(id);
+    else known.count += step;
+  }
+
+  /** The structure that is needed and not there. */
+  #supply(come: Iterable<readonly [string, SharedThing]>): string {
+    const { table } = this.#frame;
+    const lines = { collection: [] as string[], chain: [] as string[], rule: [] as string[] };
+    for (const [id, thing] of come) {
+      if (thing.kind === 'element' || this.#present.has(id)) continue;
+      this.#present.set(id, thing);
+      switch (thing.kind) {
+        case 'collection': {
+          const { kind, head, elements } = thing.collection;
+          const own = elements.size === 0 ? [] : [`elements = { ${[...elements.keys()].join(', ')} }`];
+          const room = thing.holdsTargets === true ? [`size ${this.#targets.get(thing.name)?.room}`] : [];
+          lines.collection.push(`add ${kind} ${table} ${thing.name} { ${[...head, ...room, ...own].join('; ')}; }`);
+          break;
+        }
+        case 'chain':
+          lines.chain.push(`add chain ${table} ${thing.name}`);
+          for (const rule of thing.chain.rules) lines.rule.push(`add rule ${table} ${thing.name} ${rule}`);
+      }
+    }
+    return writeLines([...lines.collection, ...lines.chain, ...lines.rule]);
+  }
+}
+
+function keyOf({ protocol, port }: IngressPort): number {
+  return protocolNumbers[protocol] * 0x10000 + port;
+}
+
+function add(sums: Map<string, number>, name: string, count: number): void {
+  sums.set(name, (sums.get(name) ?? 0) + count);
+}
+
+function writeLines(lines: readonly string[]): string {
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+function isLong(thing: SharedThing): boolean {
+  return thing.kind === 'collection' && thing.collection.elements.size > 0;
+}
+
+/** Whether connections are to be spread in turn, over more than one place. */
+export function needsTurns({ balance, endpoints }: IngressPort): boolean {
+  return balance === 'roundrobin' && endpoints.length > 1;
+}

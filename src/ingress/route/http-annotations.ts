@@ -1,0 +1,170 @@
+import {
+  formatPrefix,
+  hostPrefix,
+  networkOf,
+  type Prefix,
+  parseAddress,
+  parsePrefix,
+} from '../../base/model/address.ts';
+import { durationCure, parseDuration } from '../../base/read/duration.ts';
+import type { ProblemList } from '../../base/read/problem-list.ts';
+import { AnnotationReader, haproxyPrefix, type Refuse, routerPrefix } from './annotation-reader.ts';
+
+/** How requests are spread over servers, in HAProxy's words. */
+export type HttpBalance = 'roundrobin' | 'leastconn' | 'source' | 'random';
+
+/** What becomes of the forwarded headers that a client sent. */
+export type ForwardedMode = 'append' | 'replace' | 'if-none' | 'never';
+
+/** Limits of one client address (`rate-limit-connections`): as many as this are too many. */
+export interface HttpLimits {
+  /** Connections, or requests in progress. */
+  readonly concurrentTcp?: number;
+  /** Connections in 3 seconds. */
+  readonly rateTcp?: number;
+  /** Requests in 10 seconds. */
+  readonly rateHttp?: number;
+}
+
+/** What the annotations of a Route say of its host and path; absent: the router's default. */
+export interface HttpAnnotations {
+  readonly balance?: HttpBalance;
+  readonly hasCookies: boolean;
+  readonly cookieName?: string;
+  readonly sameSite: 'Lax' | 'Strict' | 'None';
+  /** Networks that may connect, sorted; absent: everybody. Empty: nobody. */
+  readonly allowed?: readonly Prefix[];
+  /** Milliseconds. */
+  readonly serverTimeout?: number;
+  /** Milliseconds. */
+  readonly tunnelTimeout?: number;
+  readonly limits: HttpLimits;
+  /** Connections to one server at a time. */
+  readonly serverConnections?: number;
+  readonly forwarded?: ForwardedMode;
+  /** Begins with `/`. */
+  readonly rewriteTarget?: string;
+  /** Value of Strict-Transport-Security. */
+  readonly hsts?: string;
+  readonly adjustsCase: boolean;
+  /** Milliseconds between two checks of a server. */
+  readonly checkInterval?: number;
+  /** Names of annotations for routers without effect on hosts and paths, sorted. */
+  readonly ignored: readonly string[];
+}
+
+const limitsKey = `${haproxyPrefix}rate-limit-connections`;
+const sameSiteWords = ['Lax', 'Strict', 'None'] as const;
+const balanceWords = ['roundrobin', 'leastconn', 'source', 'random'] as const;
+const forwardedWords = ['append', 'replace', 'if-none', 'never'] as const;
+
+/** Longer rewrite targets and HSTS headers do not fit a line of HAProxy's configuration. */
+const maxText = 1024;
+
+/**
+ * Reads the annotations of a Route as OpenShift's router does (reference: l7, annotations): a value
+ * must match whole, and one that does not counts as absent; `problems` tells it.
+ */
+export function readHttpAnnotations(input: unknown, routerNameKey: string, problems: ProblemList): HttpAnnotations {
+  const reader = new AnnotationReader(input, problems);
+  reader.skip(routerNameKey);
+  const time = (key: string) => reader.read(key, (text, refuse) => parseDuration(text) ?? refuse(durationCure));
+  const word = <Word extends string>(key: string, words: readonly Word[]) =>
+    reader.read(key, (text, refuse) => words.find((one) => one === text) ?? refuse(`must be ${words.join(', ')}`));
+  const flag = (key: string) => reader.read(key, readFlag) ?? false;
+  return {
+    ...given('balance', word(`${haproxyPrefix}balance`, balanceWords)),
+    hasCookies: !flag(`${haproxyPrefix}disable_cookies`),
+    ...given('cookieName', reader.read(`${routerPrefix}cookie_name`, readCookieName)),
+    sameSite: word(`${routerPrefix}cookie-same-site`, sameSiteWords) ?? 'None',
+    ...given('allowed', readAllowed(reader)),
+    ...given('serverTimeout', time(`${haproxyPrefix}timeout`)),
+    ...given('tunnelTimeout', time(`${haproxyPrefix}timeout-tunnel`)),
+    limits: readLimits(reader),
+    ...given('serverConnections', reader.read(`${haproxyPrefix}pod-concurrent-connections`, readCount)),
+    ...given('forwarded', word(`${haproxyPrefix}set-forwarded-headers`, forwardedWords)),
+    ...given('rewriteTarget', reader.read(`${haproxyPrefix}rewrite-target`, readRewriteTarget)),
+    ...given('hsts', reader.read(`${haproxyPrefix}hsts_header`, readHsts)),
+    adjustsCase: flag(`${haproxyPrefix}h1-adjust-case`),
+    ...given('checkInterval', time(`${routerPrefix}haproxy.health.check.interval`)),
+    ignored: reader.listIgnored(),
+  };
+}
+
+function given<Key extends string, Value>(key: Key, value: Value | undefined): { readonly [K in Key]?: Value } {
+  return (value === undefined ? {} : { [key]: value }) as { readonly [K in Key]?: Value };
+}
+
+/** True as Go's `strconv.ParseBool` reads it. */
+function readFlag(text: string, refuse: Refuse): boolean | undefined {
+  if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(text)) return true;
+  if (['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(text)) return false;
+  return refuse('must be "true" or "false"');
+}
+
+function readCookieName(text: string, refuse: Refuse): string | undefined {
+  return /^[A-Za-z0-9_-]{1,200}$/.test(text) ? text : refuse('must be letters, digits, "_" and "-"');
+}
+
+function readCount(text: string, refuse: Refuse): number | undefined {
+  return /^[1-9]\d{0,8}$/.test(text) ? Number(text) : refuse('must be a number above 0');
+}
+
+function readRewriteTarget(text: string, refuse: Refuse): string | undefined {
+  const isPath = text.length <= maxText && /^\/[\x21-\x7e]*$/.test(text);
+  return isPath ? text : refuse('must be a path that begins with "/", without blanks');
+}
+
+/** RFC 6797 §6.1, as far as OpenShift's router takes it. */
+function readHsts(text: string, refuse: Refuse): string | undefined {
+  const cure = 'must be such as "max-age=31536000;includeSubDomains;preload"';
+  // Blanks between directives, but nothing that ends a header's line.
+  if (text.length > maxText || !/^[\x20-\x7e]*$/.test(text.trim())) return refuse(cure);
+  const directives = text.split(';').map((part) => part.trim().toLowerCase());
+  const ages = directives.filter((one) => /^max-age=(?:\d+|"\d+")$/.test(one));
+  const others = directives.filter((one) => one === 'includesubdomains' || one === 'preload');
+  return ages.length === 1 && ages.length + others.length === directives.length ? text.trim() : refuse(cure);
+}
+
+/** The limits count only where they are switched on; what is switched off is not looked at. */
+function readLimits(reader: AnnotationReader): HttpLimits {
+  const isOn = reader.read(limitsKey, readFlag) ?? false;
+  const names = ['concurrentTcp', 'rateTcp', 'rateHttp'] as const;
+  const keys = [`${limitsKey}.concurrent-tcp`, `${limitsKey}.rate-tcp`, `${limitsKey}.rate-http`];
+  const limits: { -readonly [Key in keyof HttpLimits]: HttpLimits[Key] } = {};
+  for (const [index, name] of names.entries()) {
+    const key = keys[index] as string;
+    const limit = reader.read(key, (text, refuse) => (isOn ? readCount(text, refuse) : undefined));
+    if (limit !== undefined) limits[name] = limit;
+    if (!isOn) reader.ignore(key);
+  }
+  return limits;
+}
+
+/**
+ * The networks that may connect. Entries that cannot be read are left out and told; a list with none
+ * that can be admits nobody, where OpenShift's router would admit everybody.
+ */
+function readAllowed(reader: AnnotationReader): readonly Prefix[] | undefined {
+  const lists = ['ip_allowlist', 'ip_whitelist'].flatMap((name) => {
+    const list = reader.read(`${haproxyPrefix}${name}`, readNetworks);
+    return list === undefined ? [] : [list];
+  });
+  return lists.find((list) => list.length > 0) ?? lists[0];
+}
+
+function readNetworks(text: string, refuse: Refuse): readonly Prefix[] {
+  const networks = new Map<string, Prefix>();
+  const wrong: string[] = [];
+  for (const word of text.split(/[\s,]+/)) {
+    if (word === '') continue;
+    const address = parseAddress(word);
+    const prefix = address === undefined ? parsePrefix(word) : hostPrefix(address);
+    if (prefix === undefined) {
+      if (wrong.length < 3) wrong.push(word.slice(0, 48));
+    } else networks.set(formatPrefix(networkOf(prefix)), networkOf(prefix));
+  }
+  if (networks.size === 0) refuse('must have an address or CIDR: without a readable entry nobody may connect');
+  else if (wrong.length > 0) refuse(`must be addresses and CIDRs: left out ${wrong.join(' ')}`);
+  return [...networks].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, network]) => network);
+}

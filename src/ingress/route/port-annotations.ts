@@ -1,0 +1,120 @@
+import type { Prefix } from '../../base/model/address.ts';
+import { type Protocol, protocols } from '../../base/model/redirect.ts';
+import { durationCure, parseDuration } from '../../base/read/duration.ts';
+import type { ProblemList } from '../../base/read/problem-list.ts';
+import { isRecord } from '../../base/read/shape.ts';
+import { parsePort } from '../../egress/api/destination.ts';
+import type { SourceLimits } from '../ports/model.ts';
+import { parseAllowList } from './allow-list.ts';
+import { AnnotationReader, haproxyPrefix, type Refuse, routerPrefix } from './annotation-reader.ts';
+
+/** One port that a Route asks for. */
+export interface AskedPort {
+  readonly protocol: Protocol;
+  /** 1–65535. */
+  readonly port: number;
+}
+
+/** Ways to spread connections that a Route may name. */
+export type AskedBalance = 'source' | 'roundrobin' | 'random';
+
+/** What the annotations of a Route say of the ports that it asks for. */
+export interface PortAnnotations {
+  readonly ports: readonly AskedPort[];
+  /** Absent: the router's default. */
+  readonly balance?: AskedBalance;
+  readonly limits: SourceLimits;
+  /** Milliseconds; absent: the router's default. */
+  readonly idleTimeout?: number;
+  /** Absent: everybody. Never empty. */
+  readonly allowed?: readonly Prefix[];
+  /** Milliseconds between two checks of an endpoint; absent: the router's default. */
+  readonly checkInterval?: number;
+  /** Names of annotations for routers that have no effect on this one, sorted. */
+  readonly ignored: readonly string[];
+}
+
+const limitsKey = `${haproxyPrefix}rate-limit-connections`;
+const checkKey = `${routerPrefix}haproxy.health.check.interval`;
+
+/** More limits than this a second or at a time are none. */
+const maxLimit = 1_000_000;
+
+/**
+ * Reads the annotations of a Route that concern a router; each that is wrong is noted under its own
+ * name. `routerNameKey` is the annotation that {@link readRouterName} reads.
+ */
+export function readPortAnnotations(input: unknown, routerNameKey: string, problems: ProblemList): PortAnnotations {
+  const reader = new AnnotationReader(input, problems);
+  reader.skip(routerNameKey);
+  const ports = protocols.flatMap((protocol) => {
+    const port = reader.read(
+      `${haproxyPrefix}external-${protocol}-port`,
+      (text, refuse) => parsePort(text) ?? refuse('must be a port from 1 to 65535'),
+    );
+    return port === undefined ? [] : [{ protocol, port }];
+  });
+  const balance = reader.read(`${haproxyPrefix}balance`, readBalance);
+  const limits = readLimits(reader);
+  const readTime = (key: string) => reader.read(key, (text, refuse) => parseDuration(text) ?? refuse(durationCure));
+  // HAProxy's `timeout tunnel` rules as soon as both sides have spoken, so it comes first.
+  const timeout = readTime(`${haproxyPrefix}timeout`);
+  const idleTimeout = readTime(`${haproxyPrefix}timeout-tunnel`) ?? timeout;
+  const oldList = reader.read(`${haproxyPrefix}ip_whitelist`, readAllowList);
+  const allowed = reader.read(`${haproxyPrefix}ip_allowlist`, readAllowList) ?? oldList;
+  const checkInterval = readTime(checkKey);
+  return {
+    ports,
+    ...(balance !== undefined && { balance }),
+    limits,
+    ...(idleTimeout !== undefined && { idleTimeout }),
+    ...(allowed !== undefined && { allowed }),
+    ...(checkInterval !== undefined && { checkInterval }),
+    ignored: reader.listIgnored(),
+  };
+}
+
+/** Reads the annotation that names the router a Route is for; its key is the administrator's choice. */
+export function readRouterName(input: unknown, key: string): string | undefined {
+  const value = isRecord(input) && Object.hasOwn(input, key) ? input[key] : undefined;
+  return typeof value === 'string' && value.length <= 253 ? value : undefined;
+}
+
+/** Whether any annotation asks for a port: a Route without one is not for this router. */
+export function asksForPort(input: unknown): boolean {
+  return (
+    isRecord(input) && protocols.some((protocol) => Object.hasOwn(input, `${haproxyPrefix}external-${protocol}-port`))
+  );
+}
+
+function readBalance(text: string, refuse: Refuse): AskedBalance | undefined {
+  if (text === 'source' || text === 'roundrobin' || text === 'random') return text;
+  const choices = 'must be source, roundrobin or random';
+  return refuse(text === 'leastconn' ? `${choices}: this router does not count connections` : choices);
+}
+
+function readAllowList(text: string, refuse: Refuse): readonly Prefix[] | undefined {
+  const list = parseAllowList(text);
+  return typeof list === 'string' ? refuse(list) : list;
+}
+
+/** The limits count only when they are switched on, as in OpenShift. */
+function readLimits(reader: AnnotationReader): SourceLimits {
+  const isOn = reader.read(limitsKey, readSwitch) ?? false;
+  const concurrent = reader.read(`${limitsKey}.concurrent-tcp`, readLimit);
+  const rate = reader.read(`${limitsKey}.rate-tcp`, readLimit);
+  if (isOn) return { ...(concurrent !== undefined && { concurrent }), ...(rate !== undefined && { rate }) };
+  reader.ignore(`${limitsKey}.concurrent-tcp`);
+  reader.ignore(`${limitsKey}.rate-tcp`);
+  return {};
+}
+
+function readLimit(text: string, refuse: Refuse): number | undefined {
+  const limit = /^[1-9]\d{0,6}$/.test(text) ? Number(text) : 0;
+  return limit >= 1 && limit <= maxLimit ? limit : refuse(`must be a number from 1 to ${maxLimit}`);
+}
+
+function readSwitch(text: string, refuse: Refuse): boolean | undefined {
+  if (text === 'true' || text === 'TRUE') return true;
+  return text === 'false' || text === 'FALSE' || text === '' ? false : refuse('must be "true" or "false"');
+}

@@ -1,0 +1,106 @@
+import * as z from 'zod/mini';
+import { isLabelName } from '../../base/read/object-meta.ts';
+import type { ProblemList } from '../../base/read/problem-list.ts';
+import type { Readable } from '../../base/read/shape.ts';
+import { text } from '../../base/read/text.ts';
+import type { RouteBackend } from './backend.ts';
+
+const weightCure = 'must be a weight from 0 to 256';
+
+const backendSchema = z.object(
+  {
+    kind: z.nullish(text('must be "Service"')),
+    name: text('must be the name of a Service'),
+    weight: z.nullish(z.number(weightCure).check(z.int(weightCure), z.gte(0, weightCure), z.lte(256, weightCure))),
+  },
+  'must be an object with kind and name',
+);
+
+const targetPortCure = 'must be the name of a port, or its number from 1 to 65535';
+
+/** Certificates are long: as long as a whole object may be (etcd's limit of a request, 1.5 MiB). */
+const maxPem = 1_572_864;
+
+const pem = z.nullish(
+  z.string('must be PEM text').check(z.maxLength(maxPem, `must be PEM text of at most ${maxPem} characters`)),
+);
+
+export const routeSpecSchema = z.object(
+  {
+    host: z.nullish(text('must be a host name')),
+    subdomain: z.nullish(text('must be the first labels of a host name')),
+    path: z.nullish(text('must be a path that begins with "/"')),
+    wildcardPolicy: z.nullish(text('must be None or Subdomain')),
+    to: backendSchema,
+    alternateBackends: z.nullish(z.array(backendSchema, 'must be a list of Services')),
+    port: z.nullish(
+      z.object({ targetPort: z.union([z.number(), text(targetPortCure)], targetPortCure) }, 'must have a targetPort'),
+    ),
+    tls: z.nullish(
+      z.object(
+        {
+          termination: z.nullish(text('must be edge, reencrypt or passthrough')),
+          insecureEdgeTerminationPolicy: z.nullish(text('must be None, Allow or Redirect')),
+          certificate: pem,
+          key: pem,
+          caCertificate: pem,
+          destinationCACertificate: pem,
+          externalCertificate: z.nullish(
+            z.object({ name: z.nullish(text('must be the name of a Secret')) }, 'must have a name'),
+          ),
+        },
+        'must be an object with termination',
+      ),
+    ),
+  },
+  'must be the spec of a Route',
+);
+
+/** The spec of a Route as far as its types are right. */
+export type WrittenRouteSpec = Readable<z.output<typeof routeSpecSchema>>;
+
+/** What the wishes of a Route are read from. */
+export interface RouteParts {
+  readonly spec: WrittenRouteSpec;
+  /** `spec.httpHeaders` as it was written. */
+  readonly httpHeaders: unknown;
+  /** `metadata.annotations` as they were written. */
+  readonly annotations: unknown;
+  /** The annotation that names the router a Route is for. */
+  readonly routerNameKey: string;
+  readonly backends: readonly RouteBackend[];
+  readonly targetPort: string | number | undefined;
+}
+
+/** More alternatives than this OpenShift does not take either. */
+const maxAlternates = 3;
+
+/** The Services of a Route, `spec.to` first; each with weight 1 where none is written, as in OpenShift's router. */
+export function readBackends(spec: WrittenRouteSpec, problems: ProblemList): readonly RouteBackend[] {
+  const alternates = spec.alternateBackends ?? [];
+  if (alternates.length > maxAlternates) {
+    problems.add('spec.alternateBackends', alternates, `must be at most ${maxAlternates}`);
+  }
+  const backends = new Map<string, RouteBackend>();
+  for (const [index, written] of [spec.to, ...alternates.slice(0, maxAlternates)].entries()) {
+    const path = index === 0 ? 'spec.to' : `spec.alternateBackends[${index - 1}]`;
+    if (written?.name === undefined) continue;
+    if ((written.kind || 'Service') !== 'Service') problems.add(`${path}.kind`, written.kind, 'must be "Service"');
+    if (!isLabelName(written.name)) problems.add(`${path}.name`, written.name, 'must be the name of a Service');
+    if (backends.has(written.name)) problems.add(`${path}.name`, written.name, 'must not be named twice');
+    backends.set(written.name, { service: written.name, weight: written.weight ?? 1 });
+  }
+  return [...backends.values()];
+}
+
+/** The endpoints' port by name or number; undefined: every port of the Service. */
+export function readTargetPort({ port }: WrittenRouteSpec, problems: ProblemList): string | number | undefined {
+  const written = port?.targetPort;
+  // A number of 0 or an empty name is what Go writes for "not set".
+  if (written === undefined || written === 0 || written === '') return undefined;
+  if (typeof written === 'number') {
+    if (Number.isInteger(written) && written >= 1 && written <= 65535) return written;
+  } else if (isLabelName(written)) return written;
+  problems.add('spec.port.targetPort', written, targetPortCure);
+  return undefined;
+}

@@ -1,4 +1,0 @@
-import type { Family } from '../../model/address.ts';
-
-/** Both families, in the order in which rules are written. */
-export const families: readonly Family[] = [4, 6];

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { OptionsError } from '../../../../src/base/daemon/reader.ts';
+import { formatHelp, optionTable } from '../../../../src/egress/controller/option-table.ts';
+import { parseOptions } from '../../../../src/egress/controller/options.ts';
+
+const image = ['--image', 'registry.example/egress-router:1'];
+
+function problemsOf(args: readonly string[], environment: Readonly<Record<string, string>> = {}): string[] {
+  try {
+    parseOptions(args, environment);
+    return [];
+  } catch (error) {
+    if (error instanceof OptionsError) return error.message.split('\n');
+    throw error;
+  }
+}
+
+describe('options of the controller', () => {
+  it('have a default for everything but the image', () => {
+    const options = parseOptions(image, {});
+    assert.deepEqual(options, {
+      objects: {
+        image: 'registry.example/egress-router:1',
+        clusterNetworks: [],
+        ruleBackend: 'auto',
+        log: { file: '/tmp/egress-router-log', level: 'debug' },
+        nodeFailureSeconds: 30,
+        hasDefaultRouteAnnotation: false,
+        nodeSelector: {},
+        liveTimeout: 10_000,
+      },
+      lease: { namespace: 'default', name: 'egress-router-controller', duration: 15 },
+      listen: { address: '0.0.0.0', port: 8080 },
+      logLevel: 'info',
+    });
+    assert.deepEqual(problemsOf([]), [
+      '--image missing: must be the name of the image that holds this program, or --pod-name be given',
+    ]);
+  });
+
+  it('may be flags or variables, and flags come first', () => {
+    const environment = {
+      ROUTER_IMAGE: 'a',
+      CLUSTER_NETWORKS: '10.128.0.7/14, fd00::/48',
+      NODE_FAILURE_TIME: '1m',
+      DEFAULT_ROUTE_ANNOTATION: 'true',
+      ROUTER_NODE_SELECTOR: 'example.com/zone=a,egress=',
+      RULE_BACKEND: 'iptables',
+    };
+    const objects = parseOptions(['--rule-backend', 'nftables', '--listen-port', '0'], environment)?.objects;
+    assert.deepEqual(
+      objects?.clusterNetworks.map(({ address, length }) => `${address.text}/${length}`),
+      ['10.128.0.0/14', 'fd00::/48'],
+    );
+    assert.deepEqual(objects?.nodeSelector, { 'example.com/zone': 'a', egress: '' });
+    assert.deepEqual(
+      [objects?.nodeFailureSeconds, objects?.hasDefaultRouteAnnotation, objects?.ruleBackend],
+      [60, true, 'nftables'],
+    );
+  });
+
+  const wrong: readonly (readonly [flag: string, value: string])[] = [
+    ['cluster-networks', '10.0.0.0'],
+    ['cluster-networks', '0.0.0.0/0'],
+    ['rule-backend', 'ebpf'],
+    ['router-log-level', 'loud'],
+    ['node-failure-time', '1500ms'],
+    ['node-selector', 'a'],
+    ['lease-namespace', 'A;b'],
+    ['lease-name', 'A'],
+    ['listen-address', 'here'],
+    ['listen-port', '70000'],
+    ['log-level', 'loud'],
+    ['image', '-rm'],
+    ['pod-name', 'A b'],
+  ];
+  for (const [flag, value] of wrong) {
+    it(`refuse --${flag} ${value}`, () => {
+      const given = flag === 'image' ? [`--image=${value}`] : [...image, `--${flag}`, value];
+      const [first = '', ...more] = problemsOf(given);
+      assert.deepEqual(more, []);
+      assert.ok(first.startsWith(`--${flag} "${value}": must be`), first);
+    });
+  }
+
+  it('refuse what they do not know', () => assert.match(problemsOf([...image, '--fast'])[0] ?? '', /--fast/));
+
+  it('are all in the help, with defaults and variables', () => {
+    const help = formatHelp();
+    for (const [name, { variable, initial }] of Object.entries(optionTable)) {
+      const line = help.split('\n').find((one) => one.startsWith(`  --${name} `) || one === `  --${name}`) ?? '';
+      for (const word of [variable, initial]) assert.ok(word === undefined || line.includes(word), `${name}: ${line}`);
+    }
+    assert.equal(parseOptions(['--help'], {}), undefined);
+  });
+});

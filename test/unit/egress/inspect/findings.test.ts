@@ -1,0 +1,230 @@
+import assert from 'node:assert/strict';
+import { readIptables } from '../../../../src/base/firewall/iptables.ts';
+import { readNftables } from '../../../../src/base/firewall/nftables.ts';
+import type { FindingCode } from '../../../../src/egress/inspect/finding.ts';
+import { judge } from '../../../../src/egress/inspect/findings.ts';
+import type { Observation } from '../../../../src/egress/inspect/observation.ts';
+import { describeInspection } from '../../../../src/egress/inspect/report.ts';
+import { inspectDocumentSchema } from '../../../../src/egress/inspect/report-document.ts';
+import type { AttachmentState } from '../../../../src/egress/model/state.ts';
+import { address } from '../../base/rules/examples.ts';
+import { flow, observe, state } from './samples.ts';
+
+const waiting = {
+  answered: false,
+  tcpState: 'SYN_SENT',
+  sent: { packets: 3, bytes: 180 },
+  received: { packets: 0, bytes: 0 },
+};
+const { router: _, ...elder } = state;
+
+/** What is seen, and what must be said: these codes and no others. What needs a lab is tried in one. */
+const cases: { name: string; seen: Partial<Observation>; codes: readonly FindingCode[]; says?: RegExp }[] = [
+  { name: 'nothing of a healthy router', seen: {}, codes: [] },
+  {
+    name: 'a full table of connections',
+    seen: { tracking: { count: 1000, maximum: 1000, synSentTimeout: 120 } },
+    codes: ['tracking-full'],
+    says: /connection tracking is full: 1000 of 1000.*nf_conntrack_max=2000/,
+  },
+  {
+    name: 'a table of connections that is nearly full',
+    seen: { tracking: { count: 950, maximum: 1000, synSentTimeout: 120 } },
+    codes: ['tracking-full'],
+    says: /nearly full/,
+  },
+  {
+    name: 'nothing of a table without a limit',
+    seen: { tracking: { count: 1000, maximum: 0, synSentTimeout: 120 } },
+    codes: [],
+  },
+  {
+    name: 'a destination that answers nobody',
+    seen: { flows: [flow(waiting), flow({ ...waiting, sourcePort: 41235 })] },
+    codes: ['target-silent'],
+    says: /203\.0\.113\.26:80 answers nobody: 2 connections wait.*let 192\.168\.12\.99 through/,
+  },
+  {
+    name: 'nothing of a destination that answers others',
+    seen: { flows: [flow(waiting), flow({ sourcePort: 41235 })] },
+    codes: [],
+  },
+  {
+    name: 'nothing of a connection that was opened just now',
+    seen: { flows: [flow({ ...waiting, sent: { packets: 1, bytes: 60 }, timeout: 119 })] },
+    codes: [],
+  },
+  {
+    name: 'a destination that lets a client wait, though it asked once',
+    seen: { flows: [flow({ ...waiting, sent: { packets: 1, bytes: 60 }, timeout: 116 })] },
+    codes: ['target-silent'],
+  },
+  {
+    name: 'nothing of connections that are not its own',
+    seen: { flows: [flow({ ...waiting, mark: 0 })] },
+    codes: [],
+  },
+  {
+    name: 'a destination that refuses',
+    seen: { attempts: [{ target: '203.0.113.26:80', outcome: 'ECONNREFUSED', took: 1 }] },
+    codes: ['target-refuses'],
+    says: /start the server/,
+  },
+  {
+    name: 'a destination that nobody can reach',
+    seen: { attempts: [{ target: '203.0.113.26:80', outcome: 'EHOSTUNREACH', took: 3000 }] },
+    codes: ['target-silent'],
+    says: /cannot be reached \(EHOSTUNREACH\).*gateway has a route/,
+  },
+  {
+    name: 'a silent gateway alone, not what follows from it',
+    seen: { claimants: [], flows: [flow(waiting)] },
+    codes: ['gateway-silent'],
+  },
+  {
+    name: 'an address of two hosts',
+    seen: {
+      claimants: [
+        { address: address('192.168.12.1'), mac: '02:00:00:00:00:01' },
+        { address: address('192.168.12.99'), mac: '02:00:00:00:00:66' },
+      ],
+    },
+    codes: ['address-taken'],
+    says: /02:00:00:00:00:66/,
+  },
+  {
+    name: 'a master that went, without what follows from it',
+    seen: { node: { links: [], addresses: [], defaultRoutes: [] }, claimants: [] },
+    codes: ['master-missing'],
+  },
+  {
+    name: 'rules that are gone, in one sentence',
+    seen: { rules: [], ruleDifferences: Array.from({ length: 30 }, (__, index) => `rule is missing: ${index}`) },
+    codes: ['rules-gone'],
+  },
+  {
+    name: 'five of many missing redirects by name, and the rest by number',
+    seen: manyMissing(9),
+    codes: Array.from({ length: 6 }, (): FindingCode => 'redirect-missing'),
+    says: /4 more/,
+  },
+  {
+    name: 'nothing of the rules of a router whose file an older version wrote',
+    seen: { state: elder, ruleDifferences: ['rule is missing: x'] },
+    codes: [],
+  },
+  {
+    name: 'a router that nobody remembers',
+    seen: { state: elder, isRemembered: false },
+    codes: ['state-missing'],
+  },
+];
+
+/** A router with so many redirects, none of them installed. */
+function manyMissing(count: number): Partial<Observation> {
+  const { resolved, desired } = observe();
+  const redirects = Array.from({ length: count }, (__, index) => ({
+    protocol: 'tcp' as const,
+    port: 1000 + index,
+    target: address('203.0.113.26'),
+  }));
+  return {
+    resolved: { ...resolved, spec: { ...resolved.spec, redirects: { redirects, fallbacks: [] } } },
+    desired,
+    rules: ['chain nat-prerouting: something'],
+  };
+}
+
+describe('judge', () => {
+  for (const { name, seen, codes, says } of cases) {
+    it(`tells ${name}`, () => {
+      const { problems } = judge(observe(seen));
+      assert.deepEqual(
+        problems.map(({ code }) => code),
+        codes,
+        JSON.stringify(problems, undefined, 1),
+      );
+      const text = problems.map(({ what, cure }) => `${what}. ${cure}`).join('\n');
+      if (says !== undefined) assert.match(text, says);
+      for (const { what, cure } of problems) assert.ok(!what.endsWith('.') && cure !== '', what);
+    });
+  }
+
+  it('tells nothing of a gateway that nobody was asked about, but that nobody was asked', () => {
+    const { claimants: __, ...unasked } = observe();
+    assert.deepEqual(judge(unasked).problems, []);
+    assert.match(judge(unasked).notes.join('\n'), /nobody was asked/);
+  });
+});
+
+describe('cures', () => {
+  it('repeat nothing in a command that somebody else chose', () => {
+    const evil = '"; $(reboot) `reboot`';
+    const { tables: ofIptables } = readIptables(
+      `*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -m comment --comment "$(reboot)" -j DROP\n-A FORWARD -j ER-net1-FORWARD\nCOMMIT\n`,
+      4,
+      'iptables-save',
+    );
+    const { tables: ofNft } = readNftables({
+      nftables: [
+        { table: { family: 'inet', name: evil } },
+        { chain: { family: 'inet', table: evil, name: 'c', hook: 'forward', policy: 'drop' } },
+      ],
+    });
+    const seen = observe({
+      netns: "/run/x$(reboot)'y",
+      ruleset: { tables: [...ofIptables, ...ofNft], ours: [{ backend: 'nftables', name: evil }] },
+    });
+    const cures = judge(seen).problems.map(({ cure }) => cure);
+    assert.equal(cures.length, 3);
+    for (const cure of cures) {
+      // In single quotes nothing is run.
+      assert.match(cure, /nsenter --net='\/run\/x\$\(reboot\)'\\''y' (?:iptables -S -t filter|nft list ruleset)"/);
+      assert.equal(cure.split('reboot').length, 2);
+    }
+  });
+});
+
+describe('describeInspection', () => {
+  it('counts the live connections of each rule, by the document that programs rely on', () => {
+    const flows = [flow(), flow({ sourcePort: 2 }), flow({ destinationPort: 8443, sourcePort: 3 }), flow({ mark: 0 })];
+    const document = inspectDocumentSchema.parse(describeInspection([observe({ flows })]));
+    assert.equal(document.healthy, true);
+    assert.deepEqual(
+      document.routers[0]?.redirects.map(({ port, live }) => [port, live]),
+      [
+        [80, { connections: 0, packets: 0, bytes: 0 }],
+        [8080, { connections: 2, packets: 22, bytes: 11_200 }],
+        [8443, { connections: 1, packets: 11, bytes: 5600 }],
+      ],
+    );
+  });
+
+  it('gives no sum where a connection is not counted', () => {
+    const { sent: __, received: ___, ...uncounted } = flow({ sourcePort: 2 });
+    for (const flows of [
+      [flow(), uncounted],
+      [uncounted, flow()],
+    ]) {
+      const [router] = describeInspection([observe({ flows })]).routers;
+      assert.deepEqual(router?.redirects[1]?.live, { connections: 2 });
+    }
+  });
+
+  it('shows a fallback with what no redirect took', () => {
+    const withFallback: AttachmentState = {
+      ...state,
+      router: { ...(state.router ?? assert.fail()), fallbacks: [address('203.0.113.30')] },
+    };
+    const { resolved } = observe();
+    const spec = { ...resolved.spec, redirects: { ...resolved.spec.redirects, fallbacks: [address('203.0.113.30')] } };
+    const flows = [flow({ destinationPort: 9999 }), flow()];
+    const [router] = describeInspection([
+      observe({ state: withFallback, resolved: { ...resolved, spec }, flows }),
+    ]).routers;
+    assert.deepEqual(
+      router?.fallbacks.map(({ target, live }) => [target, live.connections]),
+      [['203.0.113.30', 1]],
+    );
+  });
+});

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { type Environment, OptionsError } from '../../../../src/base/daemon/reader.ts';
+import { formatHelp, optionTable } from '../../../../src/ingress/agent/option-table.ts';
+import { type AgentOptions, parseOptions } from '../../../../src/ingress/agent/options.ts';
+
+function parse(args: readonly string[], environment: Environment = {}): AgentOptions {
+  const options = parseOptions(args, environment);
+  if (options === undefined) throw new Error('Help was not asked for');
+  return options;
+}
+
+function problemsOf(args: readonly string[], environment: Environment = {}): readonly string[] {
+  try {
+    parseOptions(args, environment);
+    return [];
+  } catch (error) {
+    if (error instanceof OptionsError) return error.message.split('\n');
+    throw error;
+  }
+}
+
+describe('parseOptions', () => {
+  it('has a default for everything', () => {
+    const { ports, identity, stats, cleanupOnExit } = parse([]);
+    assert.deepEqual(ports.policy.allowedPorts, [{ from: 1024, to: 29999 }]);
+    assert.deepEqual(ports.policy.nodePorts, [{ from: 30000, to: 32767 }]);
+    assert.deepEqual(ports.defaults, { balance: 'source' });
+    assert.deepEqual([ports.name, ports.checkInterval, ports.syncInterval], ['ingress', 5000, 0]);
+    assert.deepEqual(identity, { routerName: 'public', controllerName: 'egress-router.io/ingress-agent' });
+    assert.deepEqual(stats, { address: '127.0.0.1', port: 1936 });
+    assert.equal(cleanupOnExit, false);
+  });
+
+  it("takes the environment variables of OpenShift's router, and flags before them", () => {
+    const environment = {
+      ROUTE_LABELS: 'a=b',
+      NAMESPACE_LABELS: 'c',
+      PROJECT_LABELS: '!d',
+      ROUTER_ALLOWED_DOMAINS: 'A.com, b.org',
+      ROUTER_DENIED_DOMAINS: 'x.a.com',
+      ROUTER_SERVICE_NAME: 'edge',
+      ROUTER_CANONICAL_HOSTNAME: 'r.example.com',
+      ROUTER_TCP_BALANCE_SCHEME: 'roundrobin',
+      ROUTER_DEFAULT_TUNNEL_TIMEOUT: '1h',
+      ROUTER_BACKEND_CHECK_INTERVAL: '2s',
+      RELOAD_INTERVAL: '5s',
+      STATS_PORT: '9000',
+      STATS_USERNAME: 'u',
+      STATS_PASSWORD: 'p',
+    };
+    const { ports, identity, stats } = parse(['--stats-port', '9001', '--denied-domains', 'y.com'], environment);
+    assert.deepEqual(ports.policy.allowedDomains, ['a.com', 'b.org']);
+    assert.deepEqual(ports.policy.deniedDomains, ['y.com']);
+    assert.equal(ports.policy.routeLabels.length, 1);
+    assert.equal(ports.policy.namespaceLabels.length, 2);
+    assert.deepEqual(ports.defaults, { balance: 'roundrobin', idleTimeout: 3_600_000 });
+    assert.deepEqual([ports.checkInterval, ports.syncInterval], [2000, 0]);
+    assert.deepEqual(identity, {
+      routerName: 'edge',
+      canonicalHostname: 'r.example.com',
+      controllerName: 'egress-router.io/ingress-agent',
+    });
+    assert.deepEqual(stats, { address: '127.0.0.1', port: 9001, credentials: { username: 'u', password: 'p' } });
+  });
+
+  it('keeps the default balance of TCP where only that of HTTP is set to leastconn', () => {
+    assert.equal(parse([], { ROUTER_LOAD_BALANCE_ALGORITHM: 'leastconn' }).ports.defaults.balance, 'source');
+  });
+
+  const wrong: readonly (readonly [args: readonly string[], want: string])[] = [
+    [
+      ['--allowed-ports', '5-4'],
+      '--allowed-ports "5-4": must be ports and ranges separated by commas, such as "1024-29999,31000"',
+    ],
+    [
+      ['--route-labels', 'a in b'],
+      '--route-labels "a in b": must be a label selector such as "app=web,tier!=test,zone in (a,b),!old"',
+    ],
+    [
+      ['--allowed-domains', 'a b'],
+      '--allowed-domains "a b": must be domains separated by commas, such as "a.com,b.org"',
+    ],
+    [
+      ['--namespace-quota', 'ports=1,ports=2'],
+      '--namespace-quota "ports=1,ports=2": must be such as "ports=500,endpoints=10000", or one of the two',
+    ],
+    [
+      ['--namespace-ports', 'a=1;a=2'],
+      '--namespace-ports "a=1;a=2": must be such as "team-a=20000-20999,443;team-b=21000"',
+    ],
+    [['--tcp-balance', 'leastconn'], '--tcp-balance "leastconn": must be source, roundrobin or random'],
+    [['--stats-port', 'x'], '--stats-port "x": must be a port, or 0 for none'],
+    [['--name', 'a;b'], '--name "a;b": must be at most 20 lower-case letters, digits and "-"'],
+    [['--addresses', '10.0.0'], '--addresses "10.0.0": must be addresses separated by commas'],
+    [['--log-level', 'loud'], '--log-level "loud": must be one of debug, info, warn, error'],
+    [['--stats-username', 'u'], 'STATS_USERNAME and STATS_PASSWORD: must both be set, or neither'],
+  ];
+  for (const [args, want] of wrong) {
+    it(`refuses ${args.join(' ')}`, () => assert.deepEqual(problemsOf(args), [want]));
+  }
+
+  it('names the variable that is wrong, and every other mistake', () => {
+    const found = problemsOf(['--name', '-'], { ROUTER_BACKEND_CHECK_INTERVAL: '5 s' });
+    assert.deepEqual(
+      found.map((line) => line.slice(0, line.indexOf(':'))),
+      ['--name "-"', 'ROUTER_BACKEND_CHECK_INTERVAL "5 s"'].sort(),
+    );
+  });
+
+  it('refuses what it does not know, and words without a flag', () => {
+    assert.match(problemsOf(['--nonsense'])[0] ?? '', /--nonsense.*--help lists all options/);
+    assert.match(problemsOf(['word'])[0] ?? '', /word/);
+  });
+});
+
+describe('formatHelp', () => {
+  it('lists every option with its default and its variable', () => {
+    const help = formatHelp();
+    assert.equal(parseOptions(['--help'], {}), undefined);
+    for (const [name, { initial, variable }] of Object.entries(optionTable)) {
+      const line = help.split('\n').find((each) => each.trim().split(' ', 1)[0] === `--${name}`) ?? '';
+      assert.ok(line.includes(initial ?? '') && line.includes(variable ?? ''), name);
+      assert.notEqual(line, '');
+    }
+  });
+});

@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'mocha';
+import { readIptables } from '../../../../src/base/firewall/iptables.ts';
+import { readNftables } from '../../../../src/base/firewall/nftables.ts';
+import { defaultPolicy } from '../../../../src/ingress/claims/policy.ts';
+import { findForeignDnat } from '../../../../src/ingress/ports/foreign-dnat.ts';
+import { until } from '../../../until.ts';
+import { address } from '../../base/rules/examples.ts';
+import { startPlane } from '../agent/plane.ts';
+import { writeRoute, writeSlice } from '../samples.ts';
+
+const service = (spec: object = {}, name = 'web') => ({
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { namespace: 'shop', name },
+  spec,
+});
+
+describe('PortPlane', () => {
+  it('tells both sides when a program of the node takes the port of a Route that was admitted', async () => {
+    const { plane, put, pass, problems, verdicts } = startPlane();
+    put(service(), writeSlice('web', [{ address: '10.0.0.1' }]), writeRoute());
+    await plane.sync();
+    assert.deepEqual([verdicts(), problems.get('node ports')], [['web Admitted'], undefined]);
+    pass(5000, 'tcp 13306');
+    put(writeRoute({ name: 'other', port: 2000 }));
+    await plane.sync();
+    assert.deepEqual(verdicts(), ['other Admitted', 'web PortInUseOnNode']);
+    assert.match(problems.get('node ports') ?? '', /^programs on the node listen where Routes were .*: tcp 13306; /);
+    pass(400_000);
+    put(writeRoute({ name: 'other', port: 2001 }));
+    await plane.sync();
+    assert.deepEqual([verdicts().sort(), problems.get('node ports')], [['other Admitted', 'web Admitted'], undefined]);
+    plane.stop(false);
+  });
+
+  it('gives no namespace more than its quota of ports and endpoints, and no other less', async () => {
+    const namespaceQuota = { ports: 3, endpoints: 5 };
+    const { plane, put, verdicts, kernel } = startPlane({ policy: { ...defaultPolicy, namespaceQuota } });
+    const inBank = (object: Record<string, unknown>) => ({
+      ...object,
+      metadata: { ...(object.metadata as object), namespace: 'bank' },
+    });
+    const places = (many: number, net: number) =>
+      Array.from({ length: many }, (_, index) => ({ address: `10.0.${net}.${index + 1}` }));
+    put(service(), writeSlice('web', places(4, 1)), service({}, 'more'), writeSlice('more', places(2, 2)));
+    put(inBank(service()), inBank(writeSlice('web', places(5, 3))));
+    const to = (name: string) => ({ to: { kind: 'Service', name } });
+    put(
+      writeRoute({ name: 'a', port: 2000, created: 1 }),
+      // The same endpoints count once.
+      writeRoute({ name: 'b', port: 2001, created: 2 }),
+      writeRoute({ name: 'c', port: 2002, created: 3, spec: to('more') }),
+      writeRoute({ name: 'd', port: 2003, created: 4 }),
+      writeRoute({ namespace: 'bank', name: 'e', port: 2004, created: 5 }),
+    );
+    await plane.sync();
+    assert.deepEqual(verdicts(), ['a Admitted', 'b Admitted', 'e Admitted', 'd QuotaExceeded', 'c QuotaExceeded']);
+    const messages = plane.report().verdicts.flatMap(({ message }) => message ?? []);
+    assert.match(messages[0] ?? '', /^the namespace may have 3 ports on this router: /);
+    assert.match(messages[1] ?? '', /^the namespace may have 5 endpoints on this router: /);
+    assert.deepEqual(
+      kernel.rules?.ports.map(({ port }) => port),
+      [2000, 2001, 2004],
+    );
+    plane.stop(false);
+  });
+
+  const off = { ownAddresses: () => [] };
+
+  it('is not ready where the node forwards nothing, and says so to everybody', async () => {
+    const { plane, put, problems, kernel } = startPlane({}, off);
+    kernel.forwarding = { 4: false, 6: true };
+    put(service(), writeSlice('web', [{ address: '10.0.0.1' }]), writeRoute());
+    await plane.sync();
+    const want = /^net\.ipv4\.ip_forward is 0 on the node, so no connection .*: set net\.ipv4\.ip_forward=1$/;
+    assert.match(plane.unreadiness ?? '', want);
+    assert.match(problems.get('forwarding') ?? '', want);
+    assert.match(plane.report().verdicts[0]?.notes.join() ?? '', /^node n1: net\.ipv4\.ip_forward is 0/);
+    plane.stop(false);
+  });
+
+  it('needs no forwarding where there is nothing to forward', async () => {
+    const { plane, put, problems, kernel } = startPlane({}, off);
+    kernel.forwarding = { 4: false, 6: true };
+    put(service(), writeRoute());
+    await plane.sync();
+    assert.deepEqual([plane.unreadiness, problems.size], [undefined, 0]);
+    plane.stop(false);
+  });
+
+  it('tells where only endpoints of the node count and there is none', async () => {
+    const { plane, put, verdicts } = startPlane();
+    const local = service({ externalTrafficPolicy: 'Local' });
+    put(local, writeSlice('web', [{ address: '10.0.0.1', nodeName: 'n2' }]), writeRoute());
+    await plane.sync();
+    assert.match(plane.unreadiness ?? '', /^tcp 13306: no ready endpoint on this node/);
+    assert.match(plane.describePort('tcp/13306') ?? '', /no ready endpoint on this node/);
+    assert.match(plane.report().verdicts[0]?.notes.join() ?? '', /^node n1 has no ready endpoint/);
+    // One Service must not take the node from all others.
+    put(service({}, 'other'), writeSlice('other', [{ address: '10.0.0.2' }]));
+    put(writeRoute({ name: 'other', port: 2000, spec: { to: { kind: 'Service', name: 'other' } } }));
+    await plane.sync();
+    assert.equal(plane.unreadiness, undefined);
+    assert.equal(plane.remarks.length, 1);
+    assert.deepEqual(
+      [plane.describePort('tcp/2000'), plane.describePort('tcp/1')],
+      [undefined, 'tcp/1 is not open on this node'],
+    );
+    put(writeSlice('web', [{ address: '10.0.0.1', nodeName: 'n1' }]));
+    await plane.sync();
+    assert.deepEqual([plane.remarks, plane.describePort('tcp/13306')], [[], undefined]);
+    assert.deepEqual(verdicts(), ['other Admitted', 'web Admitted']);
+    plane.stop(false);
+  });
+
+  it('has the traffic of Routes in its metrics, and sums up what is beyond the limit', async () => {
+    const { plane, put, metrics, kernel } = startPlane();
+    put(service(), writeSlice('web', [{ address: '10.0.0.1' }]));
+    for (let index = 0; index < 1002; index++) put(writeRoute({ name: `r${index}`, port: 11_000 + index }));
+    await plane.sync();
+    const one = { connections: 2, received: 10, sent: 20, refusedByLimit: 1, refusedByList: 0, unserved: 0 };
+    const busy = Array.from(
+      { length: 1000 },
+      (_, index) => [`tcp ${11_000 + index}`, { ...one, connections: 9 }] as const,
+    );
+    kernel.traffic = new Map([...busy, ['tcp 12000', one], ['tcp 12001', one], ['tcp 9', one]]);
+    const lines = (await metrics.registry.metrics()).split('\n');
+    const of = (name: string) => lines.filter((line) => line.startsWith(`egress_router_ingress_route_${name}{`));
+    assert.equal(of('connections_total').length, 1001);
+    assert.ok(
+      of('bytes_total').includes(
+        'egress_router_ingress_route_bytes_total{namespace="shop",route="r0",protocol="tcp",port="11000",direction="sent"} 20',
+      ),
+      `${of('bytes_total')[0]}`,
+    );
+    assert.match(of('connections_total').at(-1) ?? '', /route="others".* 4$/);
+    assert.equal(
+      of('refused_total').filter((line) => line.includes('reason="limit"') && line.endsWith(' 1')).length,
+      1000,
+    );
+    plane.stop(false);
+  });
+
+  it('warns where somebody else translates connections to the port of a Route', async () => {
+    const { plane, put, kernel, problems } = startPlane({}, { ownAddresses: () => [address('192.0.2.10')] });
+    kernel.foreignNat = { nft: undefined, saved: [{ family: 4, text: hostPort }] };
+    put(service(), writeSlice('web', [{ address: '10.0.0.1' }]), writeRoute());
+    await plane.sync();
+    await until(
+      () => problems.has('translations'),
+      () => [...problems],
+    );
+    const want =
+      'rules of somebody else translate connections to ports of Routes, too: tcp 13306 (iptables -t nat, chain CNI-DN-1)';
+    assert.ok(problems.get('translations')?.startsWith(want), `${problems.get('translations')}`);
+    assert.match(
+      plane.report().verdicts[0]?.notes.join() ?? '',
+      /^other rules on node n1 translate connections to tcp 13306, too/,
+    );
+    plane.stop(false);
+  });
+});
+
+/** What the plugin portmap writes for a hostPort, beside the Services of kube-proxy. */
+const hostPort = `*nat
+:PREROUTING ACCEPT [0:0]
+:CNI-HOSTPORT-DNAT - [0:0]
+:CNI-DN-1 - [0:0]
+:KUBE-SERVICES - [0:0]
+:KUBE-SVC-1 - [0:0]
+-A PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT
+-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A CNI-HOSTPORT-DNAT -p tcp -m comment --comment "dnat name: \\"cbr0\\"" -m multiport --dports 13306 -j CNI-DN-1
+-A CNI-DN-1 -p tcp -m tcp --dport 13306 -j DNAT --to-destination 10.244.0.9:3306
+-A KUBE-SERVICES -d 10.96.0.10/32 -p tcp -m tcp --dport 2000 -j KUBE-SVC-1
+-A KUBE-SVC-1 -p tcp -j DNAT --to-destination 10.244.0.8:53
+COMMIT
+`;
+
+describe('findForeignDnat', () => {
+  const port = (number: number) => ({
+    protocol: 'tcp' as const,
+    port: number,
+    endpoints: [],
+    balance: 'source' as const,
+    limits: {},
+  });
+  const ports = [port(13306), port(2000), port(2001)];
+  const own = [address('192.0.2.10'), address('2001:db8::10')];
+
+  it('finds hostPorts, and takes no Service of the same port for one', () => {
+    const { tables } = readIptables(hostPort, 4, 'iptables');
+    assert.deepEqual([...findForeignDnat(tables, ports, own).keys()], ['tcp 13306']);
+  });
+
+  it('finds rules of nftables for an address of the node, and no rule for whatever comes', () => {
+    const match = (field: string, right: unknown, protocol = 'tcp') => ({
+      match: { op: '==', left: { payload: { protocol, field } }, right },
+    });
+    const rule = (...expr: readonly object[]) => ({ rule: { family: 'ip', table: 'mine', chain: 'pre', expr } });
+    const dnat = { dnat: { addr: '10.0.0.9', port: 1 } };
+    const nft = {
+      nftables: [
+        { table: { family: 'ip', name: 'mine' } },
+        { chain: { family: 'ip', table: 'mine', name: 'pre', hook: 'prerouting', type: 'nat', policy: 'accept' } },
+        rule(match('daddr', '198.51.100.1', 'ip'), match('dport', 13306), dnat),
+        rule({ match: { op: '==', left: { meta: { key: 'iifname' } }, right: 'tun0' } }, dnat),
+        rule(match('daddr', '192.0.2.10', 'ip'), match('dport', { set: [2001, 2002] }), dnat),
+      ],
+    };
+    assert.deepEqual([...findForeignDnat(readNftables(nft).tables, ports, own).keys()], ['tcp 2001']);
+  });
+});

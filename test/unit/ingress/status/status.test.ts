@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { makeIngress, type RouteStatus } from '../../../../src/ingress/status/status.ts';
+import { StatusFile } from '../../../../src/ingress/status/status-file.ts';
+import { readRoute, writeRoute } from '../samples.ts';
+
+const identity = { routerName: 'r1', canonicalHostname: 'r1.example.com', controllerName: 'example.com/c' };
+const { meta } = readRoute(writeRoute());
+const wildcardPolicy = 'None';
+const admitted: RouteStatus = { meta, wildcardPolicy, host: 'web.example.com', ports: ['tcp 13306'], admitted: true };
+const refused: RouteStatus = {
+  meta,
+  wildcardPolicy,
+  ports: [],
+  admitted: false,
+  reason: 'PortNotAllowed',
+  message: 'no',
+};
+const noon = new Date('2026-01-01T12:00:00.500Z');
+const later = new Date('2026-01-01T13:00:00Z');
+
+describe('makeIngress', () => {
+  it('says that a Route is admitted, or why not, as the Route API has it', () => {
+    assert.deepEqual(makeIngress(admitted, identity, undefined, noon), {
+      host: 'web.example.com',
+      routerName: 'r1',
+      routerCanonicalHostname: 'r1.example.com',
+      wildcardPolicy: 'None',
+      conditions: [{ type: 'Admitted', status: 'True', lastTransitionTime: '2026-01-01T12:00:00Z' }],
+    });
+    assert.deepEqual(
+      makeIngress(refused, { routerName: 'r1', controllerName: 'example.com/c' }, undefined, noon).conditions,
+      [
+        {
+          type: 'Admitted',
+          status: 'False',
+          reason: 'PortNotAllowed',
+          message: 'no',
+          lastTransitionTime: '2026-01-01T12:00:00Z',
+        },
+      ],
+    );
+  });
+
+  it('keeps an entry that says the same, and the time of the transition while the status stays', () => {
+    const before = makeIngress(refused, identity, undefined, noon);
+    assert.equal(makeIngress(refused, identity, before, later), before);
+    const other = makeIngress({ ...refused, message: 'still no' }, identity, before, later);
+    assert.equal(other.conditions[0]?.lastTransitionTime, '2026-01-01T12:00:00Z');
+    const now = makeIngress(admitted, identity, before, later);
+    assert.equal(now.conditions[0]?.lastTransitionTime, '2026-01-01T13:00:00Z');
+  });
+});
+
+describe('StatusFile', () => {
+  let folder: string;
+  let path: string;
+  let problems: (string | undefined)[];
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'status-'));
+    path = join(folder, 'status.json');
+    problems = [];
+  });
+
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  function open(clock: Date): StatusFile {
+    return new StatusFile(
+      path,
+      identity,
+      (problem) => problems.push(problem),
+      () => clock.getTime(),
+    );
+  }
+
+  function transition(): unknown {
+    return JSON.parse(readFileSync(path, 'utf8')).routes[0].status.ingress[0].conditions[0].lastTransitionTime;
+  }
+
+  it('writes all Routes at once, leaves nothing else behind, and not again when nothing changed', () => {
+    const file = open(noon);
+    file.publish([refused]);
+    const { ino } = statSync(path);
+    file.publish([{ ...refused }]);
+    assert.equal(statSync(path).ino, ino);
+    assert.deepEqual([readdirSync(folder), problems], [['status.json'], [undefined]]);
+    assert.equal(JSON.parse(readFileSync(path, 'utf8')).routes[0].status.ingress[0].routerName, 'r1');
+  });
+
+  it('keeps the times of an earlier agent, and starts anew where the file is none of ours', () => {
+    open(noon).publish([refused]);
+    open(later).publish([refused]);
+    assert.equal(transition(), '2026-01-01T12:00:00Z');
+    for (const text of ['', '{', '{"routes": 5}', '[]']) {
+      writeFileSync(path, text);
+      open(later).publish([refused]);
+      assert.equal(transition(), '2026-01-01T13:00:00Z');
+    }
+  });
+
+  it('says that it cannot write, and goes on', () => {
+    path = join(folder, 'none', 'status.json');
+    open(noon).publish([refused]);
+    assert.match(problems[0] ?? '', /^Cannot write .*none\/status.json: ENOENT/);
+  });
+
+  it('holds what became of classes, Gateways and routes, and keeps the times of their transitions', () => {
+    const condition = { type: 'Accepted', status: 'True', reason: 'Accepted', message: '' } as const;
+    const report = (generation: number) => ({
+      classes: new Map([['ours', { generation, conditions: [condition], supportedFeatures: ['TCPRoute'] }]]),
+      gateways: new Map([
+        ['shop/gw', { generation, conditions: [condition], addresses: ['192.0.2.1', '2001:db8::1'], listeners: [] }],
+      ]),
+      routes: {
+        tcp: new Map([
+          ['shop/a', { generation, parents: [{ parentRef: { name: 'gw' }, conditions: [condition] }] }],
+          ['shop/theirs', { generation, parents: [] }],
+        ]),
+        udp: new Map(),
+      },
+    });
+    const read = () => JSON.parse(readFileSync(path, 'utf8')).gateways;
+    open(noon).publish([], report(1));
+    assert.deepEqual(
+      read().map(({ kind, namespace, name }: Record<string, string>) => [kind, namespace, name].join(' ')),
+      ['Gateway shop gw', 'GatewayClass  ours', 'TCPRoute shop a'],
+    );
+    assert.deepEqual(read()[0].status.addresses, [
+      { type: 'IPAddress', value: '192.0.2.1' },
+      { type: 'IPAddress', value: '2001:db8::1' },
+    ]);
+    assert.equal(read()[2].status.parents[0].controllerName, 'example.com/c');
+    open(later).publish([], report(2));
+    for (const { status } of read()) {
+      const [{ observedGeneration, lastTransitionTime }] = (status.parents?.[0] ?? status).conditions;
+      assert.deepEqual([observedGeneration, lastTransitionTime], [2, '2026-01-01T12:00:00Z']);
+    }
+    open(later).publish([], undefined);
+    assert.equal(read(), undefined);
+  });
+});
