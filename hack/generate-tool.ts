@@ -27,8 +27,8 @@ const portOptions = Object.fromEntries(
 
 /** Pages with tables of options, each behind a mark that names it. */
 const pages: Readonly<Record<string, Readonly<Record<string, OptionTable<string>>>>> = {
-  'src/egress/controller/README.md': { 'egress-router-controller': controllerOptions },
-  'src/egress/node/README.md': { 'install-cni': installOptions, 'egress-router-node': nodeOptions },
+  'src/controller/README.md': { 'egress-router-controller': controllerOptions },
+  'src/node/README.md': { 'install-cni': installOptions, 'egress-router-node': nodeOptions },
   'src/ingress/README.md': { 'ingress-agent': portOptions },
   'src/ingress/http/README.md': { 'ingress-agent http': httpOptions },
 };
