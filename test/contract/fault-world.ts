@@ -1,9 +1,10 @@
 import { closeSync, openSync, readdirSync } from 'node:fs';
+import { KernelError } from '../../src/base/linux/kernel-error.ts';
 import { enterNetworkNamespace } from '../../src/base/linux/libc/calls.ts';
 import { identifyNamespace } from '../../src/base/linux/namespace.ts';
 import type { PluginParts } from '../../src/egress/cni/context.ts';
 import { type Outcome, runPlugin } from '../../src/egress/cni/main.ts';
-import { type Kernel, KernelError } from '../../src/egress/linux/kernel-api.ts';
+import type { Kernel } from '../../src/egress/linux/kernel-api.ts';
 import { nodeLogPolicy } from '../../src/egress/linux/log/log-policy.ts';
 import { openLogSink } from '../../src/egress/linux/log/log-sink.ts';
 import { listNodeLinks, openLinuxKernel } from '../../src/egress/linux/parts.ts';

@@ -3,7 +3,6 @@ import type { KubeApi } from '../../src/base/kubernetes/cluster-api.ts';
 import { KubeLease } from '../../src/base/kubernetes/lease.ts';
 import { clusterNames } from '../../src/base/kubernetes/names.ts';
 import { IngressAgent } from '../../src/ingress/agent/agent.ts';
-import { AgentMetrics } from '../../src/ingress/agent/metrics.ts';
 import { defaultPolicy } from '../../src/ingress/claims/policy.ts';
 import { Inventory } from '../../src/ingress/objects/inventory.ts';
 import { gatewayKinds, KubernetesSource, ordinaryKinds } from '../../src/ingress/objects/source/kubernetes.ts';
@@ -11,6 +10,7 @@ import { MemoryKernel } from '../../src/ingress/ports/kernel-api.ts';
 import { ListenerWatch } from '../../src/ingress/ports/listeners.ts';
 import { PortPlane } from '../../src/ingress/ports/port-plane.ts';
 import { ClusterStatus } from '../../src/ingress/status/cluster-status.ts';
+import { AgentMetrics } from '../../src/ingress/status/metrics.ts';
 
 /** Paths of the lists that a cluster with Routes and Gateways has. */
 export const agentPaths = {

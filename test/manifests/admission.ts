@@ -1,7 +1,8 @@
 import { evaluate } from '@marcbachmann/cel-js';
 import { Ajv, type ValidateFunction } from 'ajv';
+import type { ValidationRule } from '../../src/base/kubernetes/structural-schema.ts';
 import { isRecord } from '../../src/base/read/shape.ts';
-import { makeEgressRouterDefinition, type ValidationRule } from '../../src/egress/api/crd/egress-router.ts';
+import { makeEgressRouterDefinition } from '../../src/egress/api/crd/egress-router.ts';
 import { makeRouteDefinition } from '../../src/ingress/route/crd.ts';
 
 type Schema = Readonly<Record<string, unknown>>;

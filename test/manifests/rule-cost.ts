@@ -1,6 +1,6 @@
 import { parse } from '@marcbachmann/cel-js';
+import type { ValidationRule } from '../../src/base/kubernetes/structural-schema.ts';
 import { isRecord } from '../../src/base/read/shape.ts';
-import type { ValidationRule } from '../../src/egress/api/crd/egress-router.ts';
 
 type Schema = Readonly<Record<string, unknown>>;
 

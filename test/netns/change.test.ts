@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync } from 'node:fs';
 import { after, before, describe, it } from 'mocha';
+import { KernelError } from '../../src/base/linux/kernel-error.ts';
 import { identifyNamespace } from '../../src/base/linux/namespace.ts';
 import { type ChangeOutcome, type ChangeParts, changeAttachment } from '../../src/egress/cni/change.ts';
-import { type Kernel, KernelError } from '../../src/egress/linux/kernel-api.ts';
+import type { Kernel } from '../../src/egress/linux/kernel-api.ts';
 import { openLogSink } from '../../src/egress/linux/log/log-sink.ts';
 import { openLinuxKernel } from '../../src/egress/linux/parts.ts';
 import { FileStateStore } from '../../src/egress/linux/state/state-store.ts';

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'mocha';
 import { Lab } from '../lab/lab.ts';
-import type { PluginAnswer, Variant } from '../lab/plugin.ts';
-import { variants } from '../lab/plugin.ts';
+import { type PluginAnswer, type Variant, variants } from '../lab/plugin.ts';
 import { configure } from './configurations.ts';
 
 /** What somebody did to a router, and how CHECK must name it. */

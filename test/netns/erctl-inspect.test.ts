@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'mocha';
-import type { InspectDocument } from '../../src/egress/inspect/report-document.ts';
-import { inspectDocumentSchema } from '../../src/egress/inspect/report-document.ts';
+import { type InspectDocument, inspectDocumentSchema } from '../../src/egress/inspect/report-document.ts';
 import { runErctlOn } from '../lab/erctl.ts';
 import { Lab } from '../lab/lab.ts';
 import { addresses as at } from '../lab/names.ts';

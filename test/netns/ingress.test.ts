@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'mocha';
 import { readNftables } from '../../src/base/firewall/nftables.ts';
+import { withConntrack } from '../../src/base/linux/conntrack-session.ts';
 import { type Connection, listConnections } from '../../src/base/linux/netlink/conntrack.ts';
 import { parsePrefix } from '../../src/base/model/address.ts';
-import { withConntrack } from '../../src/egress/linux/connections.ts';
 import { describeFirewall } from '../../src/ingress/ports/firewall.ts';
 import { NftablesIngress } from '../../src/ingress/ports/linux/nftables-ingress.ts';
 import type { IngressPort, IngressRules, WeightedEndpoint } from '../../src/ingress/ports/model.ts';

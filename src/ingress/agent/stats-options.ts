@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Credentials } from '../../base/daemon/http-server.ts';
 import type { OptionReader } from '../../base/daemon/reader.ts';
 import { parseAddress } from '../../base/model/address.ts';
-import { parsePort } from '../../egress/api/destination.ts';
+import { parsePort } from '../../base/read/parse-port.ts';
 
 /** Where metrics, health and documents are, and who may read them. */
 export interface StatsOptions {

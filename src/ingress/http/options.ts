@@ -3,7 +3,7 @@ import type { OptionReader } from '../../base/daemon/reader.ts';
 import { parseAddress } from '../../base/model/address.ts';
 import { durationCure, parseDuration } from '../../base/read/duration.ts';
 import { isHostName } from '../../base/read/object-meta.ts';
-import { parsePort } from '../../egress/api/destination.ts';
+import { parsePort } from '../../base/read/parse-port.ts';
 import type { HostClaimPolicy } from '../claims/hosts.ts';
 import type { Balance, Settings } from '../haproxy/model.ts';
 import { checkAuthorities } from './certificate.ts';

@@ -1,11 +1,11 @@
 import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runner.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
-import type { AgentMetrics } from '../agent/metrics.ts';
-import type { DataPlane, PlaneHost, PlaneReport } from '../agent/plane.ts';
 import { type PortAdmissions, portKey } from '../claims/ports.ts';
 import { readNodeAddresses } from '../gateway/addresses.ts';
 import { type GatewayReports, reportGateways } from '../gateway/gateway-status.ts';
+import type { DataPlane, PlaneHost, PlaneReport } from '../intent/plane.ts';
 import type { Inventory, Journal } from '../objects/inventory.ts';
+import type { AgentMetrics } from '../status/metrics.ts';
 import { collectGatewayObjects, DesiredPorts, type DesiredSettings } from './desired.ts';
 import type { DesiredState } from './endpoint-quota.ts';
 import { collectTargets, HealthChecks, type Probe } from './health.ts';

@@ -1,6 +1,6 @@
-import type { Verdict } from '../agent/plane.ts';
 import { describeBackends, type EndpointFinder } from '../backends/endpoints.ts';
 import { type AdmittedPorts, type PortAdmissions, portKey } from '../claims/ports.ts';
+import type { Verdict } from '../intent/plane.ts';
 import type { PortRequest } from '../route/port-demand.ts';
 import type { IngressPort } from './model.ts';
 

@@ -1,9 +1,9 @@
+import { KernelError } from '../../../base/linux/kernel-error.ts';
 import { ElementSocket } from '../../../base/linux/netlink/nftables.ts';
 import { NetlinkError } from '../../../base/linux/netlink/socket.ts';
 import { runNft } from '../../../base/linux/run-nft.ts';
 import { removeTable } from '../../../base/rules/nftables/document.ts';
 import type { NftElement } from '../../../base/rules/nftables/element.ts';
-import { KernelError } from '../../../egress/linux/kernel-api.ts';
 import type { Forwarding, IngressPort, IngressRules } from '../model.ts';
 import { families } from '../rules/families.ts';
 import { ingressTableName, type Side, sides } from '../rules/frame.ts';

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { createDaemonServer, type HttpParts } from '../../../../src/base/daemon/http-server.ts';
 import { parseAddress } from '../../../../src/base/model/address.ts';
 import { probeByConnecting } from '../../../../src/ingress/ports/health.ts';

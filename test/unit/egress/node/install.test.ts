@@ -124,7 +124,7 @@ describe('install', () => {
   });
 
   describe('as built', () => {
-    const program = fileURLToPath(new URL('../../../dist/install-cni', import.meta.url));
+    const program = fileURLToPath(new URL('../../../../dist/install-cni', import.meta.url));
     let child: ChildProcess | undefined;
     afterEach(() => child?.kill('SIGKILL'));
 

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { silentLog } from '../../../../src/base/daemon/log.ts';
 import { IngressAgent } from '../../../../src/ingress/agent/agent.ts';
-import { AgentMetrics } from '../../../../src/ingress/agent/metrics.ts';
-import type { DataPlane } from '../../../../src/ingress/agent/plane.ts';
 import { defaultPolicy } from '../../../../src/ingress/claims/policy.ts';
+import type { DataPlane } from '../../../../src/ingress/intent/plane.ts';
 import { Inventory } from '../../../../src/ingress/objects/inventory.ts';
 import { type Kind, readObject } from '../../../../src/ingress/objects/kinds.ts';
 import type { SourceSink } from '../../../../src/ingress/objects/source/source.ts';
@@ -11,6 +10,7 @@ import type { Probe } from '../../../../src/ingress/ports/health.ts';
 import { MemoryKernel } from '../../../../src/ingress/ports/kernel-api.ts';
 import { ListenerWatch } from '../../../../src/ingress/ports/listeners.ts';
 import { PortPlane, type PortSettings } from '../../../../src/ingress/ports/port-plane.ts';
+import { AgentMetrics } from '../../../../src/ingress/status/metrics.ts';
 import type { RouteStatus } from '../../../../src/ingress/status/status.ts';
 import { until } from '../../../until.ts';
 import { writeRoute, writeSlice } from '../samples.ts';
