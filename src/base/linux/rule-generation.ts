@@ -1,5 +1,5 @@
-import { readAttributes } from '../../base/linux/netlink/attributes.ts';
-import { NetlinkSocket, netlinkFamily } from '../../base/linux/netlink/socket.ts';
+import { readAttributes } from './netlink/attributes.ts';
+import { NetlinkSocket, netlinkFamily } from './netlink/socket.ts';
 
 /** `NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN` */
 const getGeneration = 0x0a10;
