@@ -138,7 +138,10 @@ export const optionTable: OptionTable<OptionName> = {
     initial: 'true',
     fallsBack: true,
   },
-  'stats-address': { value: 'IP', help: 'where /metrics, /healthz and /readyz are', initial: '127.0.0.1' },
+  'stats-address': {
+    value: 'IP',
+    help: 'address of /metrics, /healthz and /readyz; default all with a password, otherwise 127.0.0.1',
+  },
   'stats-port': { value: 'PORT', help: 'their TCP port; 0: none', variable: 'STATS_PORT', initial: '1936' },
   'stats-listen': { value: 'IP:PORT', help: 'both in one', variable: 'ROUTER_LISTEN_ADDR' },
   'stats-username': { value: 'NAME', help: 'who may read /metrics; default everybody', variable: 'STATS_USERNAME' },

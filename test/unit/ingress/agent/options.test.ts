@@ -89,6 +89,13 @@ describe('parseOptions', () => {
     });
   }
 
+  it('serves statistics on all addresses when a password protects them, and else on the loopback address', () => {
+    const password = { STATS_USERNAME: 'u', STATS_PASSWORD: 'p' };
+    assert.match(parse([], password).stats?.address ?? '', /^(::|0\.0\.0\.0)$/);
+    assert.equal(parse(['--stats-address', '127.0.0.1'], password).stats?.address, '127.0.0.1');
+    assert.equal(parse([]).stats?.address, '127.0.0.1');
+  });
+
   it('takes * in PROJECT_LABELS for every project, and conditions on fields in ROUTE_FIELDS', () => {
     const { policy } = parse([], {
       PROJECT_LABELS: '*',
@@ -133,7 +140,11 @@ describe('parseOptions', () => {
       canonicalHostname: 'r.example.com',
       controllerName: 'egress-router.io/ingress-agent',
     });
-    assert.deepEqual(stats, { address: '127.0.0.1', port: 9001, credentials: { username: 'u', password: 'p' } });
+    assert.deepEqual(stats && { ...stats, address: 'any' }, {
+      address: 'any',
+      port: 9001,
+      credentials: { username: 'u', password: 'p' },
+    });
   });
 
   it('keeps the default balance of TCP where only that of HTTP is set to leastconn', () => {
