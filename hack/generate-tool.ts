@@ -13,7 +13,7 @@ import { makeSecurityConstraints } from './scc-tool.ts';
 /** Every generated file, by its path in the repository. */
 export function generateFiles(): ReadonlyMap<string, string> {
   const write = (definition: object) => stringify(definition, { lineWidth: 120, aliasDuplicateObjects: false });
-  const notice = '# Made by hack/generate from the schemas of src/api: change those.\n';
+  const notice = '# Made by hack/generate from the schemas of src/egress/api: change those.\n';
   const constraintsNotice =
     '# Made by hack/generate from the pod templates of manifests/node and manifests/ingress: change those.\n';
   return new Map([
@@ -31,8 +31,8 @@ const portOptions = Object.fromEntries(
 
 /** Pages with tables of options, each behind a mark that names it. */
 const pages: Readonly<Record<string, Readonly<Record<string, OptionTable<string>>>>> = {
-  'src/controller/README.md': { 'egress-router-controller': controllerOptions },
-  'src/node/README.md': { 'install-cni': installOptions, 'egress-router-node': nodeOptions },
+  'src/egress/controller/README.md': { 'egress-router-controller': controllerOptions },
+  'src/egress/node/README.md': { 'install-cni': installOptions, 'egress-router-node': nodeOptions },
   'src/ingress/README.md': { 'ingress-agent': portOptions },
   'src/ingress/http/README.md': { 'ingress-agent http': httpOptions },
 };

@@ -1,6 +1,6 @@
 import { TestAuthority } from '../../test/lab/certificates.ts';
 import { type Answer, HttpNode } from '../../test/lab/http-node.ts';
-import { route, service } from '../../test/layer7/objects.ts';
+import { route, service } from '../../test/netns/ingress/http/objects.ts';
 import type { Stage } from './stage.ts';
 
 const picture = `

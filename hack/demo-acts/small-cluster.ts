@@ -1,15 +1,16 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { inNamespace } from '../../test/contract/wire.ts';
-import { type KubeObject, TestApiServer } from '../../test/kube/api-server.ts';
-import { Cluster, clusterPaths as paths, ready } from '../../test/kube/cluster.ts';
-import { writeKubeconfig } from '../../test/kube/kubeconfig.ts';
-import { executable, Program } from '../../test/kube/program.ts';
+import { type KubeObject, TestApiServer } from '../../test/cluster/lab/api-server.ts';
+import { Cluster, clusterPaths as paths, ready } from '../../test/cluster/lab/cluster.ts';
+import { writeKubeconfig } from '../../test/cluster/lab/kubeconfig.ts';
+import { Program } from '../../test/cluster/lab/program.ts';
+import { executable } from '../../test/lab/executable.ts';
 import { Lab } from '../../test/lab/lab.ts';
 import { addresses as at, type Host } from '../../test/lab/names.ts';
 import { addNamespaces } from '../../test/lab/namespaces.ts';
 import { pluginCommand } from '../../test/lab/plugin.ts';
+import { inNamespace } from '../../test/netns/base/linux/wire.ts';
 
 /** A node with room for one router. */
 interface Place {

@@ -1,5 +1,5 @@
-import type { KubeObject } from '../../test/kube/api-server.ts';
-import { clusterPaths as paths } from '../../test/kube/cluster.ts';
+import type { KubeObject } from '../../test/cluster/lab/api-server.ts';
+import { clusterPaths as paths } from '../../test/cluster/lab/cluster.ts';
 import { addresses as at } from '../../test/lab/names.ts';
 import { SmallCluster } from './small-cluster.ts';
 import type { Stage } from './stage.ts';

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
+import { KernelError } from '../base/linux/kernel-error.ts';
 import { escapeLines, escapeUnprintable } from '../base/model/text.ts';
-import { KernelError } from '../egress/linux/kernel-api.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addInspect } from './commands/inspect.ts';
 import { addList } from './commands/list.ts';

@@ -1,6 +1,6 @@
-import { inNamespace } from '../contract/wire.ts';
-import { SmallWorld } from '../contract/world.ts';
 import { pathFor, pluginCommand, type Variant, variants } from '../lab/plugin.ts';
+import { inNamespace } from '../netns/base/linux/wire.ts';
+import { SmallWorld } from '../netns/egress/linux/world.ts';
 import { formatTable, median, peakMemory, timeProcess } from './measure.ts';
 
 const goPlugin = '/usr/lib/cni/macvlan';

@@ -2,7 +2,7 @@ import type { Agent } from '../lab/agent-client.ts';
 import { Lab } from '../lab/lab.ts';
 import { addresses as at } from '../lab/names.ts';
 import { variants } from '../lab/plugin.ts';
-import { configure } from '../netns/configurations.ts';
+import { configure } from '../netns/egress/cni/configurations.ts';
 import { formatTable, median } from './measure.ts';
 
 const rules = 10_000;

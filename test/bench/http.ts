@@ -8,8 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { askMaster, readProcesses } from '../../src/ingress/haproxy/master.ts';
 import type { Backend, HttpState } from '../../src/ingress/haproxy/model.ts';
-import { makeBackend, makePem, makeServer, makeSite, makeState } from '../haproxy/fixtures.ts';
-import { World } from '../haproxy/world.ts';
+import { makeBackend, makePem, makeServer, makeSite, makeState } from '../netns/ingress/haproxy/fixtures.ts';
+import { World } from '../netns/ingress/haproxy/world.ts';
 import { type BenchRoute, origin, writtenByHand, writtenByTemplate } from './http-rivals.ts';
 import { cpuOf, formatTable, median } from './measure.ts';
 

@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { executable } from '../lab/executable.ts';
 import { Lab } from '../lab/lab.ts';
 import { Manifests } from '../lab/manifests.ts';
 
-const program = fileURLToPath(new URL('../../dist/ingress-agent', import.meta.url));
+const program = executable('ingress-agent');
 
 /** A lab with a folder for what the contestants read, and an agent on its node. */
 export class IngressLab {

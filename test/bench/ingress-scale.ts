@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { throughoutInNamespace } from '../contract/wire.ts';
-import { type KubeObject, TestApiServer } from '../kube/api-server.ts';
-import { writeKubeconfig } from '../kube/kubeconfig.ts';
+import { type KubeObject, TestApiServer } from '../cluster/lab/api-server.ts';
+import { writeKubeconfig } from '../cluster/lab/kubeconfig.ts';
 import { endpointSlice, route, service } from '../lab/manifests.ts';
+import { throughoutInNamespace } from '../netns/base/linux/wire.ts';
 import { Haproxy, listen, memoryOf, processorTimeOf } from './haproxy.ts';
 import { IngressLab } from './ingress-lab.ts';
 import { formatTable, median } from './measure.ts';

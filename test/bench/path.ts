@@ -1,9 +1,9 @@
 import { changeRules } from '../../src/egress/linux/rule-listing.ts';
 import { compileEgress } from '../../src/egress/plan/rules.ts';
-import { openingFrame } from '../contract/frames.ts';
-import { inNamespace } from '../contract/wire.ts';
-import { WirePair } from '../contract/wire-pair.ts';
 import { pathFor, variants } from '../lab/plugin.ts';
+import { openingFrame } from '../netns/base/linux/frames.ts';
+import { inNamespace } from '../netns/base/linux/wire.ts';
+import { WirePair } from '../netns/base/linux/wire-pair.ts';
 import { address } from '../unit/base/rules/examples.ts';
 import { formatTable, median } from './measure.ts';
 

@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { until } from '../until.ts';
+import { executable } from './executable.ts';
 import type { HttpAnswer, HttpCommand, HttpQuestion, HttpServing } from './http-protocol.ts';
 import { addNamespaces, dropNamespaces, runIp } from './namespaces.ts';
 import { asPrivileged } from './rights.ts';
 
 const agentProgram = fileURLToPath(new URL('./http-agent.ts', import.meta.url));
-const ingressAgent = fileURLToPath(new URL('../../dist/ingress-agent', import.meta.url));
+const ingressAgent = executable('ingress-agent');
 
 /** Addresses that servers of a test may have; loopback is no endpoint's. */
 export const serverAddress = '10.97.0.1';

@@ -1,6 +1,6 @@
 import { HttpNode } from '../lab/http-node.ts';
 import { runIn } from '../lab/namespaces.ts';
-import { route, service } from '../layer7/objects.ts';
+import { route, service } from '../netns/ingress/http/objects.ts';
 import { makeRandom } from './random.ts';
 
 /** What a run of the harness saw. */

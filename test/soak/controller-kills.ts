@@ -1,5 +1,5 @@
-import { clusterPaths as paths, ready } from '../kube/cluster.ts';
-import { ControllerLab } from '../kube/controller-lab.ts';
+import { clusterPaths as paths, ready } from '../cluster/lab/cluster.ts';
+import { ControllerLab } from '../cluster/lab/controller-lab.ts';
 import { makeRandom } from './random.ts';
 
 /** What a run of the harness saw. */

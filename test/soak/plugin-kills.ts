@@ -3,7 +3,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { Lab } from '../lab/lab.ts';
 import { addresses as at } from '../lab/names.ts';
 import { pathFor, pluginCommand, type Variant } from '../lab/plugin.ts';
-import { configure } from '../netns/configurations.ts';
+import { configure } from '../netns/egress/cni/configurations.ts';
 import { makeRandom } from './random.ts';
 
 /** What a run of the harness saw. */

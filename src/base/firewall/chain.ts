@@ -29,7 +29,12 @@ export type Verdict =
   | { readonly kind: 'accept'; readonly translates?: true }
   | { readonly kind: 'jump' | 'goto'; readonly chain: string }
   /** Depends on a value that only the kernel looks up. */
-  | { readonly kind: 'depends'; readonly choose: (probe: Probe) => Verdict | undefined }
+  | {
+      readonly kind: 'depends';
+      readonly choose: (probe: Probe) => Verdict | undefined;
+      /** All that it can be, each with the condition of it. */
+      readonly choices: readonly { readonly condition: Condition; readonly verdict: Verdict }[];
+    }
   /** Goes on to the next rule. */
   | { readonly kind: 'none' };
 
@@ -38,6 +43,8 @@ export interface ForeignRule {
   readonly text: string;
   readonly conditions: readonly Condition[];
   readonly verdict: Verdict;
+  /** Destination ports that the rule names: `80`, `80-90` or `80:90`. Absent where it names none. */
+  readonly ports?: readonly string[];
 }
 
 /** A chain of somebody else, or of ours among theirs. */

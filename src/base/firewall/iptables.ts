@@ -83,6 +83,7 @@ export function readIptables(
 
 function readRule(text: string, words: readonly string[]): ForeignRule {
   const conditions: Condition[] = [];
+  const ports: string[] = [];
   let verdict: Verdict = { kind: 'none' };
   let negated = false;
   for (let at = 0; at < words.length; at++) {
@@ -92,6 +93,7 @@ function readRule(text: string, words: readonly string[]): ForeignRule {
     if (word === '!') negated = true;
     else if (field !== undefined) {
       conditions.push(fieldIs(field, next.split(','), negated));
+      if (field === 'destinationPort') ports.push(...(negated ? ['1-65535'] : next.split(',')));
       negated = false;
       at++;
     } else if (word === '-m' || word === '--comment') at++;
@@ -104,7 +106,7 @@ function readRule(text: string, words: readonly string[]): ForeignRule {
       negated = false;
     }
   }
-  return { text, conditions, verdict };
+  return { text, conditions, verdict, ...(ports.length > 0 && { ports }) };
 }
 
 function readTarget(word: string, target: string): Verdict {

@@ -35,6 +35,7 @@ export function readNftables(listing: unknown): { tables: ForeignTable[]; ours: 
   const items = isRecord(listing) && Array.isArray(listing.nftables) ? listing.nftables : [];
   const tables = new Map<string, { title: string; families: readonly Family[]; chains: Map<string, MutableChain> }>();
   const ours: OwnRules[] = [];
+  const named = readNamedElements(items);
   for (const item of items) {
     if (!isRecord(item)) continue;
     if (isRecord(item.table)) addTable(item.table, tables, ours);
@@ -53,7 +54,9 @@ export function readNftables(listing: unknown): { tables: ForeignTable[]; ours: 
     if (isRecord(item.rule)) {
       const { family, table, chain, expr } = item.rule;
       const known = tables.get(`${word(family)} ${word(table)}`)?.chains.get(word(chain));
-      if (known !== undefined && Array.isArray(expr)) known.rules.push(readRule(expr));
+      if (known === undefined || !Array.isArray(expr)) continue;
+      const elementsOf = (name: string) => named.get(`${word(family)} ${word(table)} ${name}`);
+      known.rules.push(readRule(expr, elementsOf));
     }
   }
   return {
@@ -88,19 +91,97 @@ function addTable(
   });
 }
 
-function readRule(expressions: readonly unknown[]): ForeignRule {
+/** Elements of a named set or map; undefined where the listing does not have them. */
+type ElementsOf = (name: string) => readonly unknown[] | undefined;
+
+/** Elements of every named set and map of a listing, by family, table and name. */
+function readNamedElements(items: readonly unknown[]): ReadonlyMap<string, readonly unknown[]> {
+  const named = new Map<string, readonly unknown[]>();
+  for (const item of items) {
+    const one = isRecord(item) ? (item.set ?? item.map) : undefined;
+    if (!isRecord(one)) continue;
+    named.set(`${word(one.family)} ${word(one.table)} ${word(one.name)}`, Array.isArray(one.elem) ? one.elem : []);
+  }
+  return named;
+}
+
+/** The elements of `{ … }` or `@name`; undefined where they are unknown. */
+function elementsIn(value: unknown, elementsOf: ElementsOf): readonly unknown[] | undefined {
+  if (isRecord(value) && Array.isArray(value.set)) return value.set;
+  return typeof value === 'string' && value.startsWith('@') ? elementsOf(value.slice(1)) : undefined;
+}
+
+function readRule(expressions: readonly unknown[], elementsOf: ElementsOf): ForeignRule {
   const conditions: Condition[] = [];
+  const ports: string[] = [];
   let verdict: Verdict = { kind: 'none' };
   for (const expression of expressions) {
     if (!isRecord(expression)) continue;
-    if (isRecord(expression.match)) conditions.push(readMatch(expression.match));
-    else if ('limit' in expression || 'xt' in expression || 'fib' in expression) conditions.push(unknown);
-    else verdict = readVerdict(expression) ?? verdict;
+    if (isRecord(expression.match)) {
+      const { op, left, right } = expression.match;
+      conditions.push(readMatch(expression.match, elementsOf));
+      const keys = elementsIn(right, elementsOf) ?? [right];
+      ports.push(...(op === '!=' && portsOf(left, keys).length > 0 ? ['1-65535'] : portsOf(left, keys)));
+      continue;
+    }
+    if ('limit' in expression || 'xt' in expression || 'fib' in expression) {
+      conditions.push(unknown);
+      continue;
+    }
+    verdict = readVerdict(expression, elementsOf) ?? verdict;
+    for (const { key, data } of mapsOf(expression)) {
+      const keys = elementsIn(data, elementsOf)?.map(keyOf);
+      // A key that the map does not have ends the rule.
+      if (!('vmap' in expression)) conditions.push(keys === undefined ? unknown : isKey(key, keys));
+      ports.push(...portsOf(key, keys ?? []));
+    }
   }
-  return { text: describeVerdict(verdict), conditions, verdict };
+  return { text: describeVerdict(verdict), conditions, verdict, ...(ports.length > 0 && { ports }) };
 }
 
-function readVerdict(expression: Record<string, unknown>): Verdict | undefined {
+/** The maps that an expression looks up, such as `dnat to tcp dport map { … }` or `vmap @name`. */
+function mapsOf(value: unknown): { readonly key: unknown; readonly data: unknown }[] {
+  if (Array.isArray(value)) return value.flatMap(mapsOf);
+  if (!isRecord(value)) return [];
+  return Object.entries(value).flatMap(([name, inner]) =>
+    (name === 'map' || name === 'vmap') && isRecord(inner) ? [{ key: inner.key, data: inner.data }] : mapsOf(inner),
+  );
+}
+
+/** The key of a map's element, without a comment or a timeout. */
+function keyOf(element: unknown): unknown {
+  const key = Array.isArray(element) ? element[0] : element;
+  return isRecord(key) && isRecord(key.elem) ? key.elem.val : key;
+}
+
+/** The destination ports among keys of a match or a map. */
+function portsOf(left: unknown, keys: readonly unknown[]): string[] {
+  const parts = isRecord(left) && Array.isArray(left.concat) ? left.concat : undefined;
+  if (parts === undefined) return fieldOf(left) === 'destinationPort' ? keys.map(keyOf).flatMap(valuesOf) : [];
+  const at = parts.findIndex((part) => fieldOf(part) === 'destinationPort');
+  if (at < 0) return [];
+  return keys.map(keyOf).flatMap((key) => (isRecord(key) && Array.isArray(key.concat) ? valuesOf(key.concat[at]) : []));
+}
+
+/** Whether what an expression yields is one of some keys. */
+function isKey(left: unknown, keys: readonly unknown[]): Condition {
+  const parts = isRecord(left) && Array.isArray(left.concat) ? left.concat : [left];
+  const choices = keys.map((key) => {
+    const values = parts.length > 1 && isRecord(key) && Array.isArray(key.concat) ? key.concat : [key];
+    return parts.map((part, index) => compareField(part, valuesOf(values[index]), false));
+  });
+  return (probe) => {
+    let mayBe = false;
+    for (const choice of choices) {
+      const answers = choice.map((condition) => condition(probe));
+      if (answers.every((answer) => answer === true)) return true;
+      if (!answers.includes(false)) mayBe = true;
+    }
+    return mayBe ? undefined : false;
+  };
+}
+
+function readVerdict(expression: Record<string, unknown>, elementsOf: ElementsOf): Verdict | undefined {
   if ('accept' in expression) return { kind: 'accept' };
   if ('drop' in expression || 'reject' in expression) return { kind: 'drop' };
   if ('return' in expression) return { kind: 'return' };
@@ -110,35 +191,51 @@ function readVerdict(expression: Record<string, unknown>): Verdict | undefined {
     const target = expression[kind];
     if (isRecord(target)) return { kind, chain: word(target.target) };
   }
-  return isRecord(expression.vmap) ? readVerdictMap(expression.vmap) : undefined;
+  return isRecord(expression.vmap) ? readVerdictMap(expression.vmap, elementsOf) : undefined;
 }
 
-function readVerdictMap({ key, data }: Record<string, unknown>): Verdict {
-  const field = fieldOf(key);
-  const entries = isRecord(data) && Array.isArray(data.set) ? data.set : undefined;
+function readVerdictMap({ key, data }: Record<string, unknown>, elementsOf: ElementsOf): Verdict {
+  const entries = elementsIn(data, elementsOf)?.flatMap((entry) => {
+    if (!Array.isArray(entry) || !isRecord(entry[1])) return [];
+    const verdict = readVerdict(entry[1], elementsOf) ?? { kind: 'none' as const };
+    return [{ holds: isKey(key, [keyOf(entry)]), verdict }];
+  });
   return {
     kind: 'depends',
     choose: (probe) => {
-      if (field === undefined || entries === undefined) return undefined;
-      for (const entry of entries) {
-        if (!Array.isArray(entry) || !isRecord(entry[1])) return undefined;
-        const answer = fieldIs(field, valuesOf(entry[0]))(probe);
+      if (entries === undefined) return undefined;
+      for (const { holds, verdict } of entries) {
+        const answer = holds(probe);
         if (answer === undefined) return undefined;
-        if (answer) return readVerdict(entry[1]) ?? { kind: 'none' };
+        if (answer) return verdict;
       }
       return { kind: 'none' };
     },
+    choices: entries?.map(({ holds, verdict }) => ({ condition: holds, verdict })) ?? [],
   };
 }
 
-function readMatch({ op, left, right }: Record<string, unknown>): Condition {
+function readMatch({ op, left, right }: Record<string, unknown>, elementsOf: ElementsOf): Condition {
   const family = isRecord(left) && isRecord(left.meta) && left.meta.key === 'nfproto' ? word(right) : undefined;
   if (family !== undefined) return (probe) => (family === `ipv${probe.family}`) !== (op === '!=');
+  if (op !== '==' && op !== '!=' && op !== 'in') return unknown;
+  const elements = typeof right === 'string' && right.startsWith('@') ? elementsIn(right, elementsOf) : undefined;
+  if (isRecord(left) && Array.isArray(left.concat)) {
+    const keys = elements ?? elementsIn(right, elementsOf) ?? [right];
+    const holds = isKey(left, keys.map(keyOf));
+    return (probe) => {
+      const answer = holds(probe);
+      return answer === undefined ? undefined : answer !== (op === '!=');
+    };
+  }
+  if (elements?.length === 0) return () => op === '!=';
+  return compareField(left, (elements ?? [right]).map(keyOf).flatMap(valuesOf), op === '!=');
+}
+
+function compareField(left: unknown, values: readonly string[], negated: boolean): Condition {
   const field = fieldOf(left);
-  if (field === undefined || (op !== '==' && op !== '!=' && op !== 'in')) return unknown;
-  const values = valuesOf(right);
-  if (values.length === 0 || values.some((value) => value.startsWith('@'))) return unknown;
-  return andFamily(left, fieldIs(field, values, op === '!='));
+  if (field === undefined || values.length === 0 || values.some((value) => value.startsWith('@'))) return unknown;
+  return andFamily(left, fieldIs(field, values, negated));
 }
 
 /** `ip saddr` is false of IPv6, not unknown. */

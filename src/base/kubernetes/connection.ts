@@ -1,5 +1,4 @@
-import type { ClientRequest } from 'node:http';
-import { Agent, request as requestPlain } from 'node:http';
+import { Agent, type ClientRequest, request as requestPlain } from 'node:http';
 import { type RequestOptions, request as requestSecure, Agent as SecureAgent } from 'node:https';
 import type { Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectSecure } from 'node:tls';

@@ -58,3 +58,9 @@ export function remark(
   if (unused.length > 0) throw new Error(`Cannot remark on what the schema has not: ${unused.join(', ')}`);
   return remarked;
 }
+
+/** A rule in the Common Expression Language: what must hold, and what a person reads where it does not. */
+export interface ValidationRule {
+  readonly rule: string;
+  readonly message: string;
+}

@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { KernelError } from '../../egress/linux/kernel-api.ts';
+import { KernelError } from './kernel-error.ts';
 import { tryLock } from './libc/calls.ts';
 import { reasonOf } from './reason.ts';
 import { ensureFolder, stateFolder } from './run-folder.ts';

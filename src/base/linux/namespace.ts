@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
-import { KernelError } from '../../egress/linux/kernel-api.ts';
-import type { NamespaceId } from '../../egress/model/state.ts';
+import type { NamespaceId } from '../model/network.ts';
+import { KernelError } from './kernel-error.ts';
 import { createNetworkNamespace, enterNetworkNamespace } from './libc/calls.ts';
 import { NamespaceLock } from './lock.ts';
 import { reasonOf } from './reason.ts';

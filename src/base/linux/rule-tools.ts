@@ -1,8 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
-import { KernelError } from '../../egress/linux/kernel-api.ts';
-import type { RuleBackendChoice } from '../../egress/model/attachment.ts';
-import type { RuleBackend, RuleScript, RuleTransaction } from '../rules/transaction.ts';
+import type { RuleBackend, RuleBackendChoice, RuleScript, RuleTransaction } from '../rules/transaction.ts';
+import { KernelError } from './kernel-error.ts';
 import { lockForChildren } from './lock.ts';
 import { NetlinkSocket, netlinkFamily } from './netlink/socket.ts';
 

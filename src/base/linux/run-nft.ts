@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { KernelError } from '../../egress/linux/kernel-api.ts';
+import { KernelError } from './kernel-error.ts';
 import { NamespaceLock } from './lock.ts';
 import { runTool } from './rule-tools.ts';
 

@@ -1,5 +1,7 @@
-import type { MacvlanMode } from '../../egress/model/attachment.ts';
 import type { Address, Family, Prefix } from './address.ts';
+
+/** macvlan modes of Linux that an egress router may use (`ip link add … type macvlan mode …`). */
+export type MacvlanMode = 'bridge' | 'private' | 'vepa' | 'passthru';
 
 /** A network interface as the kernel shows it. */
 export interface Link {
@@ -66,6 +68,13 @@ export interface PolicyRule {
 
 /** The main routing table, which `ip route` shows. */
 export const mainTable = 254;
+
+/** A network namespace, recognisable after its path was given to another. */
+export interface NamespaceId {
+  readonly path: string;
+  /** Inode of the namespace's file; unique while it lives. */
+  readonly inode: number;
+}
 
 /** Everything about one network namespace that a decision may need. */
 export interface NamespaceSnapshot {

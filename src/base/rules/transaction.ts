@@ -11,3 +11,6 @@ export interface RuleTransaction {
 
 /** Which family of programs installs rules. */
 export type RuleBackend = 'iptables' | 'nftables';
+
+/** Which program installs the rules; `auto`: iptables where it is installed, else nftables. */
+export type RuleBackendChoice = 'auto' | 'iptables' | 'nftables';

@@ -6,7 +6,8 @@ import {
   isUnusable,
   parseAddress,
 } from '../../base/model/address.ts';
-import { type Protocol, protocols, type Redirect } from '../../base/model/redirect.ts';
+import type { Protocol, Redirect } from '../../base/model/redirect.ts';
+import { parsePort, parseProtocol } from '../../base/read/parse-port.ts';
 import { showValue } from '../../base/read/show-value.ts';
 
 /** What one line of `destinations` says. */
@@ -82,19 +83,6 @@ export function makeRedirect(
 
 function failed(expected: string): Destination {
   return { kind: 'error', expected };
-}
-
-/** Reads a port, 1–65535, in decimal without leading zeros. */
-export function parsePort(word: string): number | undefined {
-  if (!/^[1-9]\d{0,4}$/.test(word)) return undefined;
-  const port = Number(word);
-  return port <= 65535 ? port : undefined;
-}
-
-/** Reads the name of a protocol, in any case. */
-export function parseProtocol(word: string): Protocol | undefined {
-  const name = word.toLowerCase() as Protocol;
-  return protocols.includes(name) ? name : undefined;
 }
 
 /**

@@ -1,12 +1,14 @@
 import type * as z from 'zod/mini';
 import type { Family, Prefix } from '../../base/model/address.ts';
+import type { MacvlanMode } from '../../base/model/network.ts';
 import type { Parsed } from '../../base/model/problem.ts';
 import type { Redirect } from '../../base/model/redirect.ts';
 import { presentText, readChoice } from '../../base/read/choice.ts';
+import { parseProtocol } from '../../base/read/parse-port.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord, type Readable, readShape } from '../../base/read/shape.ts';
-import type { MacvlanMode, ReservedAddress } from '../model/attachment.ts';
-import { makeRedirect, parseProtocol, parseTarget } from './destination.ts';
+import type { ReservedAddress } from '../model/attachment.ts';
+import { makeRedirect, parseTarget } from './destination.ts';
 import { getEgressRouterSpecSchema } from './egress-router-schema.ts';
 import { macvlanModes, readMaster } from './interface-args.ts';
 import { listWritten, type RouterSpec, readFallbacks } from './ip-section.ts';

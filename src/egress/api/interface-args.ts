@@ -1,10 +1,10 @@
 import * as z from 'zod/mini';
 import type { Family } from '../../base/model/address.ts';
+import type { MacvlanMode } from '../../base/model/network.ts';
 import { presentText } from '../../base/read/choice.ts';
 import type { ProblemList } from '../../base/read/problem-list.ts';
 import type { Readable } from '../../base/read/shape.ts';
 import { text } from '../../base/read/text.ts';
-import type { MacvlanMode } from '../model/attachment.ts';
 
 /** The modes of macvlan that a router may use. */
 export const macvlanModes: readonly MacvlanMode[] = ['bridge', 'private', 'vepa', 'passthru'];

@@ -1,5 +1,6 @@
 import { formatPrefix, type Prefix } from '../../base/model/address.ts';
-import type { LogSettings, RuleBackendChoice } from '../model/attachment.ts';
+import type { RuleBackendChoice } from '../../base/rules/transaction.ts';
+import type { LogSettings } from '../model/attachment.ts';
 import type { EgressRouterSpec } from './egress-router.ts';
 import { toNetConfIp } from './net-conf-ip.ts';
 

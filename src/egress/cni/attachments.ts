@@ -1,8 +1,8 @@
-import type { NamespaceSnapshot } from '../../base/model/network.ts';
+import type { NamespaceId, NamespaceSnapshot } from '../../base/model/network.ts';
 import { ownerComment } from '../../base/rules/owner.ts';
 import type { Kernel, StateStore } from '../linux/kernel-api.ts';
 import type { AttachmentId } from '../model/attachment.ts';
-import type { AttachmentState, NamespaceId } from '../model/state.ts';
+import type { AttachmentState } from '../model/state.ts';
 import { isHalfMade, ownerOf } from '../plan/desired.ts';
 import { PlanError } from '../plan/error.ts';
 import { ownerOfAlias, recoverState } from '../plan/recover.ts';

@@ -1,6 +1,6 @@
+import type { NamespaceId } from '../../base/model/network.ts';
+import type { RuleBackendChoice } from '../../base/rules/transaction.ts';
 import type { Kernel, LogSink, StateStore } from '../linux/kernel-api.ts';
-import type { RuleBackendChoice } from '../model/attachment.ts';
-import type { NamespaceId } from '../model/state.ts';
 import type { PluginLog } from './log/log.ts';
 
 /** The parts that the verbs work with; wired in `cmd`. */

@@ -1,4 +1,4 @@
-import { KernelError, type KernelErrorKind } from '../linux/kernel-api.ts';
+import { KernelError, type KernelErrorKind } from '../../base/linux/kernel-error.ts';
 import { PlanError, type PlanErrorKind } from '../plan/error.ts';
 import { CniError, type ErrorCode, errorCodes } from './error.ts';
 

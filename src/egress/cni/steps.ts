@@ -1,4 +1,5 @@
-import { type Kernel, KernelError } from '../linux/kernel-api.ts';
+import { KernelError } from '../../base/linux/kernel-error.ts';
+import type { Kernel } from '../linux/kernel-api.ts';
 import type { Operation, Step } from '../model/operation.ts';
 
 /** Does operations, whatever they are done to. */

@@ -3,9 +3,10 @@ import { type Environment, OptionReader } from '../../base/daemon/reader.ts';
 import { formatPrefix, networkOf, type Prefix, parseAddress, parsePrefix } from '../../base/model/address.ts';
 import { durationCure, parseDuration } from '../../base/read/duration.ts';
 import { isLabelName, isName } from '../../base/read/object-meta.ts';
-import { parsePort } from '../api/destination.ts';
+import { parsePort } from '../../base/read/parse-port.ts';
+import type { RuleBackendChoice } from '../../base/rules/transaction.ts';
 import { defaultLog, logLevels } from '../api/log-settings.ts';
-import type { LogLevel, RuleBackendChoice } from '../model/attachment.ts';
+import type { LogLevel } from '../model/attachment.ts';
 import type { ObjectSettings } from './objects/objects.ts';
 import { type OptionName, optionTable } from './option-table.ts';
 

@@ -1,5 +1,6 @@
 import { formatPrefix } from '../../base/model/address.ts';
-import type { AttachmentState, NamespaceId } from '../model/state.ts';
+import type { NamespaceId } from '../../base/model/network.ts';
+import type { AttachmentState } from '../model/state.ts';
 import type { ListDocument, ListedAttachment } from './list-document.ts';
 
 /** Lists attachments by what is remembered of them, ordered by pod and container. */

@@ -1,13 +1,12 @@
+import { forgetConnection, forgetting, withConntrack } from '../../base/linux/conntrack-session.ts';
 import { listAddresses } from '../../base/linux/netlink/address.ts';
 import {
-  type Connection,
-  deleteConnection,
   deleteMarkedConnections,
   deleteTracked,
   listConnections,
   listUntranslated,
 } from '../../base/linux/netlink/conntrack.ts';
-import { NetlinkError, NetlinkSocket, netlinkFamily } from '../../base/linux/netlink/socket.ts';
+import type { NetlinkSocket } from '../../base/linux/netlink/socket.ts';
 import { readSysctl } from '../../base/linux/sysctl.ts';
 import { containsAddress, isUnusable } from '../../base/model/address.ts';
 import { portKey, protocolNumbers } from '../../base/model/redirect.ts';
@@ -86,33 +85,4 @@ export function forgetMarked({ value, mask, seenAs }: Extract<Operation, { do: '
 /** Whether the namespace tracks any connection; walking its table costs milliseconds even when it is empty. */
 function tracksAny(): boolean {
   return readSysctl('net/netfilter/nf_conntrack_count') !== '0';
-}
-
-/** Forgets one connection; that it is gone already is no error. Throws {@link NetlinkError}. */
-export function forgetConnection(conntrack: NetlinkSocket, connection: Connection): void {
-  forgetting(() => deleteConnection(conntrack, connection));
-}
-
-function forgetting(forget: () => void): void {
-  try {
-    forget();
-  } catch (error) {
-    if (!(error instanceof NetlinkError) || error.code !== 'ENOENT') throw error;
-  }
-}
-
-/**
- * Runs something with a socket to connection tracking, in the namespace that the thread is in. Throws
- * {@link NetlinkError}.
- */
-export function withConntrack(use: (conntrack: NetlinkSocket) => void): void {
-  const conntrack = new NetlinkSocket(netlinkFamily.netfilter);
-  try {
-    use(conntrack);
-  } catch (error) {
-    // A kernel without this interface tracks connections that nobody can delete: nothing to do for us.
-    if (!(error instanceof NetlinkError) || (error.code !== 'EINVAL' && error.code !== 'ENOTSUP')) throw error;
-  } finally {
-    conntrack.close();
-  }
 }

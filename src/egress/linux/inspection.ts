@@ -1,3 +1,4 @@
+import { KernelError } from '../../base/linux/kernel-error.ts';
 import { listFlows } from '../../base/linux/netlink/flow.ts';
 import { listNeighbours } from '../../base/linux/netlink/neighbour.ts';
 import { lookUpRoute } from '../../base/linux/netlink/route-lookup.ts';
@@ -6,7 +7,6 @@ import { reasonOf } from '../../base/linux/reason.ts';
 import { readSysctl } from '../../base/linux/sysctl.ts';
 import { askOnWire, type WireQuestion } from '../../base/linux/wire-probe.ts';
 import type { Claimant, Flow, Neighbour, RouteAnswer, RouteQuestion } from '../../base/model/observed.ts';
-import { KernelError } from './kernel-api.ts';
 import { LinkDirectory } from './link-directory.ts';
 
 /** What of a namespace is looked at besides what plans need. The thread must be in the namespace. */

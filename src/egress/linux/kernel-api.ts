@@ -1,11 +1,11 @@
 import type { Family } from '../../base/model/address.ts';
-import type { Link, NamespaceSnapshot, NodeReading, NodeSnapshot } from '../../base/model/network.ts';
+import type { Link, NamespaceId, NamespaceSnapshot, NodeReading, NodeSnapshot } from '../../base/model/network.ts';
 import type { RuleProgram } from '../../base/model/rules.ts';
 import type { RuleBackend } from '../../base/rules/transaction.ts';
 import type { AttachmentId } from '../model/attachment.ts';
 import type { LinkGuard } from '../model/guard.ts';
 import type { Operation } from '../model/operation.ts';
-import type { AttachmentState, NamespaceId } from '../model/state.ts';
+import type { AttachmentState } from '../model/state.ts';
 
 /** Everything that a plan may do to a pod's namespace and see of it. Calls block; nothing is half done. */
 export interface Kernel {
@@ -59,18 +59,4 @@ export interface LogSink {
   /** Appends whole lines in one write; after a failure the rest is dropped. */
   append(text: string): void;
   close(): void;
-}
-
-/** Why the kernel, or a program that speaks for it, did not do as asked. */
-export type KernelErrorKind = 'namespace-gone' | 'busy' | 'exists' | 'missing' | 'refused' | 'no-rule-backend' | 'io';
-
-/** A failure with the action that led to it in its message. */
-export class KernelError extends Error {
-  readonly kind: KernelErrorKind;
-
-  constructor(kind: KernelErrorKind, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = 'KernelError';
-    this.kind = kind;
-  }
 }

@@ -1,3 +1,4 @@
+import { KernelError } from '../../base/linux/kernel-error.ts';
 import type { PodNamespace } from '../../base/linux/namespace.ts';
 import { listAddresses } from '../../base/linux/netlink/address.ts';
 import { findLink } from '../../base/linux/netlink/link.ts';
@@ -8,15 +9,20 @@ import { NetlinkSocket, netlinkFamily } from '../../base/linux/netlink/socket.ts
 import { reasonOf } from '../../base/linux/reason.ts';
 import { readSysctl, routerSysctls } from '../../base/linux/sysctl.ts';
 import type { Family } from '../../base/model/address.ts';
-import type { Link, NamespaceSnapshot, NodeReading, NodeSnapshot } from '../../base/model/network.ts';
-import { mainTable } from '../../base/model/network.ts';
+import {
+  type Link,
+  mainTable,
+  type NamespaceId,
+  type NamespaceSnapshot,
+  type NodeReading,
+  type NodeSnapshot,
+} from '../../base/model/network.ts';
 import type { RuleProgram } from '../../base/model/rules.ts';
 import type { RuleBackend } from '../../base/rules/transaction.ts';
 import type { LinkGuard } from '../model/guard.ts';
 import type { Operation } from '../model/operation.ts';
-import type { NamespaceId } from '../model/state.ts';
 import { compareGuard } from './guard.ts';
-import { type Kernel, KernelError, type StateStore } from './kernel-api.ts';
+import type { Kernel, StateStore } from './kernel-api.ts';
 import { LinkDirectory } from './link-directory.ts';
 import { applyOperation, describeOperation } from './operations.ts';
 import { changeRules, describeDifferences, listRules } from './rule-listing.ts';

@@ -1,8 +1,8 @@
+import { KernelError } from '../../base/linux/kernel-error.ts';
 import { listLinks } from '../../base/linux/netlink/link.ts';
 import type { LinkNames } from '../../base/linux/netlink/route.ts';
 import type { NetlinkSocket } from '../../base/linux/netlink/socket.ts';
 import type { Link } from '../../base/model/network.ts';
-import { KernelError } from './kernel-api.ts';
 
 /** Names and indexes of a namespace's links, read again when a name is not known yet. */
 export class LinkDirectory implements LinkNames {

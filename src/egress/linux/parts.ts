@@ -1,11 +1,12 @@
+import { KernelError } from '../../base/linux/kernel-error.ts';
 import { identifyNamespace, PodNamespace } from '../../base/linux/namespace.ts';
 import { listLinks } from '../../base/linux/netlink/link.ts';
 import { NetlinkSocket, netlinkFamily } from '../../base/linux/netlink/socket.ts';
 import { reasonOf } from '../../base/linux/reason.ts';
 import { chooseBackend } from '../../base/linux/rule-tools.ts';
-import type { RuleBackendChoice } from '../model/attachment.ts';
+import type { RuleBackendChoice } from '../../base/rules/transaction.ts';
 import { LinuxKernel } from './kernel.ts';
-import { type Kernel, KernelError, type StateStore } from './kernel-api.ts';
+import type { Kernel, StateStore } from './kernel-api.ts';
 
 /**
  * Enters a pod's network namespace. Throws {@link KernelError}, also when it is the node's own: there

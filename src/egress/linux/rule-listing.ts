@@ -1,3 +1,4 @@
+import { KernelError } from '../../base/linux/kernel-error.ts';
 import { nftFamily } from '../../base/linux/netlink/nft-socket.ts';
 import type { NftTables } from '../../base/linux/netlink/nft-tables.ts';
 import { reasonOf } from '../../base/linux/reason.ts';
@@ -15,7 +16,6 @@ import type { RuleBackend, RuleTransaction } from '../../base/rules/transaction.
 import type { Operation } from '../model/operation.ts';
 import { listGuardRemovals } from './guard.ts';
 import { hasLegacyTables, listChainRemovals } from './iptables-chains.ts';
-import { KernelError } from './kernel-api.ts';
 import { writeProgram } from './program-table.ts';
 
 /** The scripts that lead from one program to another, for a backend. */

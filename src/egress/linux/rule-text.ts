@@ -1,6 +1,6 @@
+import { KernelError } from '../../base/linux/kernel-error.ts';
 import { findTool, runTool } from '../../base/linux/rule-tools.ts';
 import type { Family } from '../../base/model/address.ts';
-import { KernelError } from './kernel-api.ts';
 
 /** What one program of iptables lists: every table, with counters. */
 export interface IptablesText {

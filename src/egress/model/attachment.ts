@@ -1,11 +1,7 @@
 import type { Address, Prefix } from '../../base/model/address.ts';
+import type { MacvlanMode } from '../../base/model/network.ts';
 import type { RedirectSet } from '../../base/model/redirect.ts';
-
-/** macvlan modes of Linux that an egress router may use (`ip link add … type macvlan mode …`). */
-export type MacvlanMode = 'bridge' | 'private' | 'vepa' | 'passthru';
-
-/** Which program installs the rules; `auto`: iptables where it is installed, else nftables. */
-export type RuleBackendChoice = 'auto' | 'iptables' | 'nftables';
+import type { RuleBackendChoice } from '../../base/rules/transaction.ts';
 
 /** What log lines are kept; each level includes those before it. */
 export type LogLevel = 'panic' | 'error' | 'verbose' | 'debug';

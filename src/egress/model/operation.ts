@@ -1,8 +1,8 @@
 import type { Address, Prefix } from '../../base/model/address.ts';
-import type { PolicyRule, Route } from '../../base/model/network.ts';
+import type { MacvlanMode, PolicyRule, Route } from '../../base/model/network.ts';
 import type { Redirect } from '../../base/model/redirect.ts';
 import type { RuleProgram } from '../../base/model/rules.ts';
-import type { AttachmentId, MacvlanMode } from './attachment.ts';
+import type { AttachmentId } from './attachment.ts';
 import type { LinkGuard } from './guard.ts';
 import type { AttachmentState } from './state.ts';
 

@@ -1,13 +1,6 @@
 import type { Address, Prefix } from '../../base/model/address.ts';
-import type { Route } from '../../base/model/network.ts';
-import type { AttachmentId, MacvlanMode } from './attachment.ts';
-
-/** A network namespace, recognisable after its path was given to another. */
-export interface NamespaceId {
-  readonly path: string;
-  /** Inode of the namespace's file; unique while it lives. */
-  readonly inode: number;
-}
+import type { MacvlanMode, NamespaceId, Route } from '../../base/model/network.ts';
+import type { AttachmentId } from './attachment.ts';
 
 /** A kernel setting that an attachment changed, and what to put back. */
 export interface ChangedSysctl {

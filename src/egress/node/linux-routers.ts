@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { enterNetworkNamespace } from '../../base/linux/libc/calls.ts';
 import { identifyNamespace } from '../../base/linux/namespace.ts';
 import { NetlinkSocket, netlinkFamily } from '../../base/linux/netlink/socket.ts';
+import { readRuleGeneration } from '../../base/linux/rule-generation.ts';
 import { WireConversation, type WireQuestion } from '../../base/linux/wire-probe.ts';
 import type { Link, NamespaceSnapshot } from '../../base/model/network.ts';
 import type { Claimant, Flow } from '../../base/model/observed.ts';
@@ -25,7 +26,6 @@ import { type Desired, describeDesired, ownerOf } from '../plan/desired.ts';
 import { listClosing, planReopening } from '../plan/reopen.ts';
 import type { Resolved } from '../plan/resolve.ts';
 import type { ApplyOutcome, AskingManner, NodeRouters, WireAnswer } from './routers-api.ts';
-import { readRuleGeneration } from './rule-generation.ts';
 import { RuleVariants, readVariant } from './rule-variant.ts';
 
 /** Milliseconds between two looks at what was answered, and in all. */

@@ -5,7 +5,7 @@ import { defineOptions, formatOptionHelp } from '../../base/daemon/table.ts';
 import { parseAddress } from '../../base/model/address.ts';
 import { durationCure, parseDuration } from '../../base/read/duration.ts';
 import { isName } from '../../base/read/object-meta.ts';
-import { parsePort } from '../api/destination.ts';
+import { parsePort } from '../../base/read/parse-port.ts';
 import type { InstallerSettings } from './installer.ts';
 import { installTable, readInstallOptions } from './options.ts';
 import type { WatchTimes } from './watch.ts';

@@ -1,19 +1,12 @@
 import { formatPrefix } from '../../base/model/address.ts';
 import { formatDestination } from '../../base/model/format.ts';
-import { mainTable, type NamespaceSnapshot, type Route } from '../../base/model/network.ts';
+import { mainTable, type NamespaceId, type NamespaceSnapshot, type Route } from '../../base/model/network.ts';
 import { fallbackOf, type RedirectSet } from '../../base/model/redirect.ts';
 import { ownerComment, unfinishedComment } from '../../base/rules/owner.ts';
 import type { RuleBackend } from '../../base/rules/transaction.ts';
 import type { AttachmentId } from '../model/attachment.ts';
 import type { Operation, Step } from '../model/operation.ts';
-import type {
-  AttachmentState,
-  ChangedSysctl,
-  NamespaceId,
-  PodName,
-  RememberedRedirects,
-  RememberedRouter,
-} from '../model/state.ts';
+import type { AttachmentState, ChangedSysctl, PodName, RememberedRedirects, RememberedRouter } from '../model/state.ts';
 import { type Desired, describeDesired, ownerOf, temporaryLinkOf } from './desired.ts';
 import { inwardMark, markMask } from './marks.ts';
 import type { Resolved } from './resolve.ts';

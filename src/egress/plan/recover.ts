@@ -1,7 +1,7 @@
 import type { Family } from '../../base/model/address.ts';
-import { mainTable, type NamespaceSnapshot } from '../../base/model/network.ts';
+import { mainTable, type NamespaceId, type NamespaceSnapshot } from '../../base/model/network.ts';
 import type { AttachmentId } from '../model/attachment.ts';
-import type { AttachmentState, NamespaceId } from '../model/state.ts';
+import type { AttachmentState } from '../model/state.ts';
 import { clusterProtocol } from './desired.ts';
 import { maximumSlot } from './marks.ts';
 import { numbersOf } from './numbers.ts';

@@ -6,8 +6,14 @@ import {
   isLinkLocal,
   type Prefix,
 } from '../../base/model/address.ts';
-import type { Link, NamespaceSnapshot, NodeReading, NodeSnapshot } from '../../base/model/network.ts';
-import { mainTable, type Route } from '../../base/model/network.ts';
+import {
+  type Link,
+  mainTable,
+  type NamespaceSnapshot,
+  type NodeReading,
+  type NodeSnapshot,
+  type Route,
+} from '../../base/model/network.ts';
 import { fallbackOf } from '../../base/model/redirect.ts';
 import type { AttachmentSpec, ReservedAddress } from '../model/attachment.ts';
 import type { AttachmentState } from '../model/state.ts';

@@ -1,5 +1,4 @@
-import type { Address, Family } from '../../base/model/address.ts';
-import { hostPrefix } from '../../base/model/address.ts';
+import { type Address, type Family, hostPrefix } from '../../base/model/address.ts';
 import { fallbackOf, protocols, type RedirectSet } from '../../base/model/redirect.ts';
 import type { Action, Chain, Match, RedirectEntry, RedirectTable, Rule, RuleProgram } from '../../base/model/rules.ts';
 import { inwardMark, markMask, outwardMark } from './marks.ts';

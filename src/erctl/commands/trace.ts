@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Address, parseAddress } from '../../base/model/address.ts';
 import type { Protocol } from '../../base/model/redirect.ts';
-import { parsePort, parseProtocol } from '../../egress/api/destination.ts';
+import { parsePort, parseProtocol } from '../../base/read/parse-port.ts';
 import { describeTrace, followRules, type TraceQuestion } from '../../egress/inspect/trace.ts';
 import { FileStateStore } from '../../egress/linux/state/state-store.ts';
 import { defaultAgent } from '../agent-client.ts';

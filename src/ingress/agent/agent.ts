@@ -1,12 +1,12 @@
 import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runner.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import { ProblemBook } from '../../base/kubernetes/problem-book.ts';
+import type { DataPlane } from '../intent/plane.ts';
 import type { Inventory } from '../objects/inventory.ts';
 import type { ClusterObject, Kind } from '../objects/kinds.ts';
 import type { ObjectSource, SourceSink } from '../objects/source/source.ts';
+import type { AgentMetrics } from '../status/metrics.ts';
 import { mergeReports, type StatusSink } from '../status/status.ts';
-import type { AgentMetrics } from './metrics.ts';
-import type { DataPlane } from './plane.ts';
 import { PlaneRunner } from './plane-runner.ts';
 
 /** What an agent works with. */

@@ -16,10 +16,10 @@ import type { ObjectSource, SourceSink } from '../objects/source/source.ts';
 import { describeEphemeralOverlap, readEphemeralPorts } from '../ports/ephemeral.ts';
 import type { PortKernel } from '../ports/kernel-api.ts';
 import { PortPlane } from '../ports/port-plane.ts';
+import { AgentMetrics } from '../status/metrics.ts';
 import type { StatusSink } from '../status/status.ts';
 import { StatusFile } from '../status/status-file.ts';
 import { IngressAgent } from './agent.ts';
-import { AgentMetrics } from './metrics.ts';
 import type { AgentOptions } from './options.ts';
 
 /** Where objects come from and statuses go to. */

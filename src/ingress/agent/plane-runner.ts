@@ -1,7 +1,7 @@
 import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runner.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
-import type { AgentMetrics } from './metrics.ts';
-import type { DataPlane } from './plane.ts';
+import type { DataPlane } from '../intent/plane.ts';
+import type { AgentMetrics } from '../status/metrics.ts';
 
 /** Milliseconds. */
 const firstRetry = 200;

@@ -1,4 +1,4 @@
-import { parsePort } from '../../egress/api/destination.ts';
+import { parsePort } from '../../base/read/parse-port.ts';
 
 /** Ports from one to another, both included, 1–65535. */
 export interface PortRange {

@@ -37,6 +37,11 @@ export interface PortAdmissions {
   readonly refused: readonly RefusedPorts[];
 }
 
+/** Another user of the node's ports. */
+export interface PortClaimant {
+  has(protocol: AskedPort['protocol'], port: number): boolean;
+}
+
 /** What besides the requests decides about them. */
 export interface PortContext {
   readonly policy: AdmissionPolicy;
@@ -44,6 +49,8 @@ export interface PortContext {
   readonly listeners: ReadonlySet<string>;
   /** Those of them where nobody listens at the moment: they are kept for who did. */
   readonly held?: ReadonlySet<string>;
+  /** Ports that rules of other programs translate, such as those of a pod's `hostPort`. */
+  readonly translated?: PortClaimant;
 }
 
 /** `tcp 13306`: what no two requests can own. */
@@ -87,7 +94,7 @@ export function refuseQuota(request: PortRequest, what: 'ports' | 'endpoints', q
 
 function judge(
   request: PortRequest,
-  { policy, listeners, held }: PortContext,
+  { policy, listeners, held, translated }: PortContext,
   owners: ReadonlyMap<string, PortRequest>,
 ): AdmittedPorts | RefusedPorts {
   const refuse = (reason: PortRefusalReason, message: string): RefusedPorts => ({ request, reason, message });
@@ -108,6 +115,13 @@ function judge(
       const isHeld = held?.has(portKey(asked)) === true;
       const state = isHeld ? 'is kept for a program that listened there' : 'is used by a program';
       return refuse('PortInUseOnNode', `${nameOf(asked)} ${state} on the node`);
+    }
+    if (translated?.has(asked.protocol, asked.port) === true) {
+      const cure = 'choose another port, or remove that rule, for example the hostPort of a pod';
+      return refuse(
+        'PortInUseOnNode',
+        `${nameOf(asked)} is translated by a rule of another program on the node; ${cure}`,
+      );
     }
     const owner = owners.get(portKey(asked));
     if (owner !== undefined) {

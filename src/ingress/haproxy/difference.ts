@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Command, certificateFile, defaultCertificateFile } from './command.ts';
-import type { Maps } from './entries.ts';
-import { certificateEntries, nameEntries, parentOf, siteEntries } from './entries.ts';
+import { certificateEntries, type Maps, nameEntries, parentOf, siteEntries } from './entries.ts';
 import type { InForce } from './layout.ts';
 import type { Certificate, HttpState, Settings } from './model.ts';
 import { placeBackends } from './placement.ts';

@@ -1,5 +1,4 @@
-import type { FeatureMap } from './features.ts';
-import { cookieAttributes, featureEntries, featureMaps, makeRoute } from './features.ts';
+import { cookieAttributes, type FeatureMap, featureEntries, featureMaps, makeRoute } from './features.ts';
 import type { InForce } from './layout.ts';
 import type { Certificate, SitePath } from './model.ts';
 import { onward, plainEntries, secureEntries } from './paths.ts';

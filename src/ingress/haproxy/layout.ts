@@ -1,6 +1,5 @@
 import type { HttpState } from './model.ts';
-import type { ServerLine } from './section.ts';
-import { authorityFile, makeSection, spareShapes } from './section.ts';
+import { authorityFile, makeSection, type ServerLine, spareShapes } from './section.ts';
 
 /**
  * Which section of HAProxy's configuration stands for which backend. Sections cannot be made while

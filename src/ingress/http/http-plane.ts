@@ -1,8 +1,8 @@
 import type { DaemonLog } from '../../base/daemon/log.ts';
-import type { DataPlane, PlaneHost, PlaneReport } from '../agent/plane.ts';
 import { HaproxyEngine } from '../haproxy/engine.ts';
 import type { HttpState, Settings } from '../haproxy/model.ts';
 import type { ApplyOutcome } from '../haproxy/report.ts';
+import type { DataPlane, PlaneHost, PlaneReport } from '../intent/plane.ts';
 import type { Inventory, Journal } from '../objects/inventory.ts';
 import type { DefaultCertificate } from './default-certificate.ts';
 import { type DesiredSites, type HttpDesiredSettings, SitePlanner } from './desired.ts';

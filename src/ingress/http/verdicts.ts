@@ -1,6 +1,6 @@
 import { formatProblem } from '../../base/model/problem.ts';
-import type { Verdict } from '../agent/plane.ts';
 import { describeBackends, type EndpointFinder } from '../backends/endpoints.ts';
+import type { Verdict } from '../intent/plane.ts';
 import type { HttpDemand } from '../route/http-demand.ts';
 import type { DesiredSites } from './desired.ts';
 import type { ServedRoute } from './served-route.ts';

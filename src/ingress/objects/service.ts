@@ -3,11 +3,11 @@ import { type Address, parseAddress } from '../../base/model/address.ts';
 import type { Parsed } from '../../base/model/problem.ts';
 import type { Protocol } from '../../base/model/redirect.ts';
 import { type ObjectMeta, readMeta } from '../../base/read/object-meta.ts';
+import { parseProtocol } from '../../base/read/parse-port.ts';
 import { portNumber } from '../../base/read/port-number.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord, readShape } from '../../base/read/shape.ts';
 import { text } from '../../base/read/text.ts';
-import { parseProtocol } from '../../egress/api/destination.ts';
 import { isEndpointAddress } from './endpoint-address.ts';
 
 /** A Service (v1), as far as it decides where connections go; the endpoints are in its EndpointSlices. */

@@ -1,6 +1,6 @@
 import { EndpointFinder, serviceKeyOf } from '../backends/endpoints.ts';
 import type { AdmissionPolicy } from '../claims/policy.ts';
-import { decidePorts, type PortAdmissions } from '../claims/ports.ts';
+import { decidePorts, type PortAdmissions, type PortClaimant } from '../claims/ports.ts';
 import { isSelected } from '../claims/selection.ts';
 import { type GatewayObjects, listListenerRequests } from '../gateway/gateways.ts';
 import type { Changes, Inventory } from '../objects/inventory.ts';
@@ -15,6 +15,8 @@ export interface NodeView {
   readonly listeners: ReadonlySet<string>;
   /** Those of them where nobody listens at the moment. */
   readonly held?: ReadonlySet<string>;
+  /** Ports that rules of other programs translate; another value when anything in it changed. */
+  readonly translated?: PortClaimant;
   /** Dead endpoints, by key; another set when anything in it changed. */
   readonly dead: ReadonlySet<string>;
   /** Addresses of the node that Gateways can have; another list when anything in it changed. */
@@ -50,6 +52,7 @@ export class DesiredPorts {
   /** What was last computed, without what is beyond quotas. */
   #limited: { readonly of: DesiredState; readonly value: DesiredState } | undefined;
   #listeners: ReadonlySet<string> | undefined;
+  #translated: PortClaimant | undefined;
   #addresses: readonly string[] | undefined;
 
   constructor(inventory: Inventory, settings: DesiredSettings) {
@@ -81,6 +84,7 @@ export class DesiredPorts {
     }
     const decides =
       view.listeners !== this.#listeners ||
+      view.translated !== this.#translated ||
       view.addresses !== this.#addresses ||
       changes.has('Route', 'Namespace', 'GatewayClass', 'Gateway', 'TCPRoute', 'UDPRoute', 'ReferenceGrant');
     const admissions = before === undefined || decides ? this.#decide(view) : before.admissions;
@@ -107,8 +111,9 @@ export class DesiredPorts {
   }
 
   #decide(view: NodeView): PortAdmissions {
-    const { listeners, held, addresses = [] } = view;
+    const { listeners, held, translated, addresses = [] } = view;
     this.#listeners = listeners;
+    this.#translated = translated;
     this.#addresses = view.addresses;
     const { policy } = this.#settings;
     const inventory = this.#inventory;
@@ -118,7 +123,12 @@ export class DesiredPorts {
       if (route.ports !== undefined && isSelected(route, policy, labelsOf)) requests.push(route.ports);
     }
     requests.push(...listListenerRequests(collectGatewayObjects(inventory, addresses), policy.gatewayClass));
-    return decidePorts(requests, { policy, listeners, ...(held !== undefined && { held }) });
+    return decidePorts(requests, {
+      policy,
+      listeners,
+      ...(held !== undefined && { held }),
+      ...(translated !== undefined && { translated }),
+    });
   }
 
   #resolve({ request, demand }: PortAdmissions['admitted'][number]): readonly IngressPort[] {

@@ -30,6 +30,8 @@ export interface PortKernel {
   listForeignTables(): Promise<unknown>;
   /** What others translate before routing: as {@link listForeignTables}, and what `iptables-save -t nat` prints. */
   listForeignNat(): Promise<ForeignNat>;
+  /** A number that differs after every change of the node's rules; undefined where the kernel has none. */
+  readGeneration(): number | undefined;
   /** Whether the node hands on packets that are not for itself. */
   readForwarding(): Forwarding;
   /** What went through each port, by `tcp 13306`. Rejects with an Error where that cannot be told. */
@@ -73,6 +75,13 @@ export class MemoryKernel implements PortKernel {
 
   listForeignNat(): Promise<ForeignNat> {
     return Promise.resolve(this.foreignNat);
+  }
+
+  /** Told as the number of the rules. */
+  generation = 0;
+
+  readGeneration(): number {
+    return this.generation;
   }
 
   /** Told as whether the node forwards. */

@@ -33,11 +33,14 @@ function readTable(path: string): readonly string[] {
   }
 }
 
-/** Milliseconds between two looks at least, for which one counts as fresh, and for which a port is held. */
+/** Milliseconds between two scheduled readings, for which a reading counts as fresh at most, and for which a port is held. */
 const times = { poll: 2000, fresh: 1000, hold: 300_000 } as const;
 
-/** A look that takes long is taken seldom: a node with very many sockets must not be kept busy by it. */
+/** Scheduled readings take at most this share of the time, so that a node with very many sockets is not kept busy. */
 const shareOfTime = 0.02;
+
+/** Readings for a claim may take more: a program that has just started to listen must keep its port. */
+const shareForClaims = 0.2;
 
 /** The ports of a node that are not to be had, at one moment. */
 export interface NodePorts {
@@ -96,10 +99,10 @@ export class ListenerWatch {
     return this.#current;
   }
 
-  /** The ports as they were at most a second ago. */
+  /** Reads the ports again, unless readings would take too much of the time: they are at most a second old. */
   refresh(): NodePorts {
     const now = this.#clock();
-    if (now - this.#readAt < times.fresh) return this.#current;
+    if (now - this.#readAt < Math.min(times.fresh, this.#cost / shareForClaims)) return this.#current;
     this.#readAt = now;
     const listening = this.#read();
     this.#cost = this.#clock() - now;

@@ -1,5 +1,4 @@
-import type { Endpoint, EndpointFinder } from '../backends/endpoints.ts';
-import { endpointKey } from '../backends/endpoints.ts';
+import { type Endpoint, type EndpointFinder, endpointKey } from '../backends/endpoints.ts';
 import { type PortAdmissions, portKey } from '../claims/ports.ts';
 import type { DesiredState } from './endpoint-quota.ts';
 import type { NamedEndpoint, NamedPort } from './traffic-metrics.ts';

@@ -1,17 +1,18 @@
 import { networkInterfaces } from 'node:os';
-import { readIptables } from '../../base/firewall/iptables.ts';
 import { readNftables } from '../../base/firewall/nftables.ts';
 import { type Address, type Family, parseAddress } from '../../base/model/address.ts';
 import { describeFirewall } from './firewall.ts';
-import { describeForeignDnat, type ForeignDnat, findForeignDnat } from './foreign-dnat.ts';
 import { describeUnforwarded, listUnforwarded } from './forwarding.ts';
 import type { PortKernel } from './kernel-api.ts';
 import type { IngressPort } from './model.ts';
+import { TranslationWatch } from './translation-watch.ts';
 
 /** What a {@link NodeWatch} looks at. */
 export interface NodeWatchParts {
   readonly kernel: PortKernel;
   readonly ownAddresses?: () => readonly Address[];
+  /** Addresses that clients connect to; absent: all of the node's. */
+  readonly servedAddresses?: readonly Address[];
 }
 
 /** What of the node around the agent keeps connections from endpoints, or takes them. */
@@ -19,22 +20,19 @@ export class NodeWatch {
   readonly #parts: NodeWatchParts;
   readonly #report: (place: string, problem: string | undefined) => void;
   #unforwarded: readonly Family[] = [];
-  #dnat: ReadonlyMap<string, ForeignDnat> = new Map();
+  /** Ports that rules of other programs translate. */
+  readonly translations: TranslationWatch;
 
   /** @param report tells the node's administrator what is wrong at a place, or that nothing is any more */
   constructor(parts: NodeWatchParts, report: (place: string, problem: string | undefined) => void) {
     this.#parts = parts;
+    this.translations = new TranslationWatch(parts.kernel, () => parts.servedAddresses ?? this.#ownAddresses());
     this.#report = report;
   }
 
   /** Why connections to endpoints do not arrive; undefined where they do. */
   get unreadiness(): string | undefined {
     return describeUnforwarded(this.#unforwarded);
-  }
-
-  /** Whether rules of others translate connections to a port, `tcp 13306`, too. */
-  isTranslated(key: string): boolean {
-    return this.#dnat.has(key);
   }
 
   /** Looks whether what these ports need is forwarded. Returns whether anything changed. */
@@ -49,24 +47,24 @@ export class NodeWatch {
     return true;
   }
 
-  /** Looks at rules of others. Resolves to whether anything changed that authors should know; never rejects. */
-  async lookAtRules(ports: readonly IngressPort[]): Promise<boolean> {
+  /** Reads rules of other programs that may drop what the ports need, and reports them. Never rejects. */
+  async lookAtRules(ports: readonly IngressPort[]): Promise<void> {
     try {
-      const { kernel } = this.#parts;
-      const listing = await kernel.listForeignTables();
+      const listing = await this.#parts.kernel.listForeignTables();
       if (listing !== undefined) this.#report('firewall', describeFirewall(readNftables(listing).tables, ports));
-      const { nft, saved } = await kernel.listForeignNat();
-      const tables = [
-        ...readNftables(nft).tables,
-        ...saved.flatMap(({ family, text }) => readIptables(text, family, 'iptables').tables),
-      ];
-      const before = [...this.#dnat.keys()].join();
-      this.#dnat = findForeignDnat(tables, ports, this.#ownAddresses());
-      this.#report('translations', describeForeignDnat(this.#dnat));
-      return before !== [...this.#dnat.keys()].join();
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      this.#report('firewall', `rules of others cannot be listed: ${message}`);
+      this.#report('firewall', `Failed to list the rules of other programs: ${messageOf(error)}`);
+    }
+  }
+
+  /** Reads the translations of other programs. Resolves to whether they changed; never rejects. */
+  async lookAtTranslations(): Promise<boolean> {
+    try {
+      const isNew = await this.translations.refresh();
+      this.#report('translations', undefined);
+      return isNew;
+    } catch (error) {
+      this.#report('translations', `Failed to list the translations of other programs: ${messageOf(error)}`);
       return false;
     }
   }
@@ -81,4 +79,8 @@ function readOwnAddresses(): readonly Address[] {
     // Those of the loopback interface, too: balancers and routing daemons put the node's addresses there.
     (list ?? []).flatMap(({ address }) => parseAddress(address) ?? []),
   );
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

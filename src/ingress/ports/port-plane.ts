@@ -1,11 +1,11 @@
 import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runner.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
-import type { AgentMetrics } from '../agent/metrics.ts';
-import type { DataPlane, PlaneHost, PlaneReport } from '../agent/plane.ts';
 import { type PortAdmissions, portKey } from '../claims/ports.ts';
 import { readNodeAddresses } from '../gateway/addresses.ts';
 import { type GatewayReports, reportGateways } from '../gateway/gateway-status.ts';
-import type { Inventory, Journal } from '../objects/inventory.ts';
+import type { DataPlane, PlaneHost, PlaneReport } from '../intent/plane.ts';
+import type { Changes, Inventory, Journal } from '../objects/inventory.ts';
+import type { AgentMetrics } from '../status/metrics.ts';
 import { collectGatewayObjects, DesiredPorts, type DesiredSettings } from './desired.ts';
 import type { DesiredState } from './endpoint-quota.ts';
 import { collectTargets, HealthChecks, type Probe } from './health.ts';
@@ -88,7 +88,8 @@ export class PortPlane implements DataPlane {
     this.#check = new BoundedFrequencyRunner(() => this.#updateChecks(), times.check, times.check);
     this.#cleanUp = new BoundedFrequencyRunner(() => void this.#runCleanUp(), 0, times.cleanUp);
     this.#firewall = new BoundedFrequencyRunner(() => void this.#lookAtRules(), times.firewallDelay, times.firewall);
-    this.#node = new NodeWatch(parts, (place, problem) => this.#host?.report(place, problem));
+    const served = settings.addresses === undefined ? {} : { servedAddresses: settings.addresses };
+    this.#node = new NodeWatch({ ...parts, ...served }, (place, problem) => this.#host?.report(place, problem));
     void new TrafficMetrics(parts.metrics.registry, {
       readTraffic: () => parts.kernel.readTraffic(),
       listPorts: () => listNamedPorts(this.#desired?.admissions),
@@ -102,6 +103,7 @@ export class PortPlane implements DataPlane {
     this.#listeners.start(() => host.requestSync());
     this.#nodeTimer = setInterval(() => {
       if (this.#node.lookAtForwarding(this.#ports ?? [])) host.requestReport();
+      if (this.#node.translations.isStale(false)) host.requestSync();
     }, times.node);
     this.#nodeTimer.unref();
   }
@@ -141,16 +143,26 @@ export class PortPlane implements DataPlane {
   }
 
   sync(): void | Promise<void> {
+    const changes = this.#journal.take();
+    const isAboutClaims = this.#desired === undefined || changes.has('Route', 'Namespace', 'Gateway', 'GatewayClass');
+    if (!this.#node.translations.isStale(isAboutClaims)) return this.#syncPorts(changes, isAboutClaims);
+    // Rules of other programs decide about claims, and only about claims: endpoints do not wait for them.
+    const reading = this.#node.lookAtTranslations();
+    if (isAboutClaims) return reading.then(() => this.#syncPorts(changes, isAboutClaims));
+    void reading.then((isNew) => isNew && this.#host?.requestSync());
+    return this.#syncPorts(changes, isAboutClaims);
+  }
+
+  #syncPorts(changes: Changes, isAboutClaims: boolean): void | Promise<void> {
     const { kernel } = this.#parts;
     const { name, addresses } = this.#settings;
-    const changes = this.#journal.take();
     // On a node with very many sockets it takes a while to look; endpoints that change need no look.
-    const isAboutClaims = this.#desired === undefined || changes.has('Route', 'Namespace', 'Gateway', 'GatewayClass');
     if (isAboutClaims) this.#updateAddresses();
     const { taken, held } = isAboutClaims ? this.#listeners.refresh() : this.#listeners.current;
     const desired = this.#desiredPorts.compute(changes, {
       listeners: taken,
       held,
+      translated: this.#node.translations.current,
       dead: this.#health.dead,
       addresses: this.#addresses,
     });
@@ -162,7 +174,7 @@ export class PortPlane implements DataPlane {
       const ports = desired.portsOfRequests.flat();
       const isMuch = ports.length > muchAtOnce || ports.some(({ endpoints }) => endpoints.length > muchAtOnce);
       if (isMuch) return kernel.load({ ...rules, ports }).then(() => this.#finish(ports, 0));
-      kernel.apply({ ...rules, ports });
+      this.#node.translations.during(() => kernel.apply({ ...rules, ports }));
       this.#finish(ports, 0);
       return;
     }
@@ -172,7 +184,7 @@ export class PortPlane implements DataPlane {
       : cutSlice(inForce, groupByNamespace(desired));
     if (isSameList(inForce, ports)) return;
     this.#ports = undefined;
-    kernel.apply({ ...rules, ports });
+    this.#node.translations.during(() => kernel.apply({ ...rules, ports }));
     this.#finish(ports, waiting);
   }
 
@@ -198,7 +210,6 @@ export class PortPlane implements DataPlane {
       finder: this.#desiredPorts.finder,
       node: this.#settings.node,
       portsOfRequests: this.#desired?.portsOfRequests ?? [],
-      isTranslated: (key) => this.#node.isTranslated(key),
       unreadiness: this.#node.unreadiness,
     });
     return { verdicts, gateways: this.#reportGateways(admissions) };
@@ -272,12 +283,10 @@ export class PortPlane implements DataPlane {
     }
   }
 
-  /** Now and then: others may drop what the agent accepts, or take it, and nobody else would tell why. */
+  /** From time to time, because rules of other programs may drop what the agent accepts. */
   async #lookAtRules(): Promise<void> {
-    const isNews = await this.#node.lookAtRules(this.#ports ?? []);
-    if (this.#isStopped) return;
-    if (isNews) this.#host?.requestReport();
-    this.#firewall.request();
+    await this.#node.lookAtRules(this.#ports ?? []);
+    if (!this.#isStopped) this.#firewall.request();
   }
 
   #updateChecks(): void {

@@ -1,6 +1,6 @@
-import type { Verdict } from '../agent/plane.ts';
 import { describeBackends, type EndpointFinder } from '../backends/endpoints.ts';
 import { type AdmittedPorts, type PortAdmissions, portKey } from '../claims/ports.ts';
+import type { Verdict } from '../intent/plane.ts';
 import type { PortRequest } from '../route/port-demand.ts';
 import type { IngressPort } from './model.ts';
 
@@ -11,8 +11,6 @@ export interface VerdictContext {
   readonly node: string;
   /** Ports of each admitted request, in the order of the admissions. */
   readonly portsOfRequests: readonly (readonly IngressPort[])[];
-  /** Whether rules of others translate connections to a port, `tcp 13306`, too. */
-  readonly isTranslated: (key: string) => boolean;
   /** Why no connection reaches an endpoint of this node's; undefined where they do. */
   readonly unreadiness: string | undefined;
 }
@@ -36,16 +34,13 @@ export function listVerdicts({ admitted, refused }: PortAdmissions, context: Ver
 function describeAdmitted(
   { request, demand }: AdmittedPorts,
   open: readonly IngressPort[],
-  { finder, node, isTranslated, unreadiness }: VerdictContext,
+  { finder, node, unreadiness }: VerdictContext,
 ): Verdict {
   const { ports, backends, targetPort, ignored } = demand;
   const choices = ports.map(({ protocol }) => ({ protocol, ...(targetPort !== undefined && { targetPort }) }));
   const notes = [...describeBackends(backends, request.meta.namespace, choices, finder)];
   if (open.some(lacksLocalEndpoint)) {
     notes.push(`node ${node} has no ready endpoint, and a Service has externalTrafficPolicy Local: refused there`);
-  }
-  for (const asked of ports.map(portKey).filter(isTranslated)) {
-    notes.push(`other rules on node ${node} translate connections to ${asked}, too, and may take them`);
   }
   if (unreadiness !== undefined) notes.push(`node ${node}: ${unreadiness}`);
   return { ...describeRequest(request), ports: ports.map(portKey), notes, ignored };

@@ -1,7 +1,12 @@
 import * as z from 'zod/mini';
-import { type Remarks, remark, type StructuralSchema, toStructural } from '../../base/kubernetes/structural-schema.ts';
+import {
+  type Remarks,
+  remark,
+  type StructuralSchema,
+  toStructural,
+  type ValidationRule,
+} from '../../base/kubernetes/structural-schema.ts';
 import { isRecord } from '../../base/read/shape.ts';
-import type { ValidationRule } from '../../egress/api/crd/egress-router.ts';
 import { routeSpecSchema } from './spec.ts';
 
 const rules = (...list: readonly ValidationRule[]) => ({ 'x-kubernetes-validations': list });

@@ -1,6 +1,6 @@
 import type { ObjectMeta } from '../../base/read/object-meta.ts';
-import type { PlaneReport, Verdict } from '../agent/plane.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
+import type { PlaneReport, Verdict } from '../intent/plane.ts';
 
 /** What became of one Route, for its author. */
 export interface RouteStatus {

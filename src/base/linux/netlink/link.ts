@@ -1,7 +1,6 @@
 // A codec of our own, because the package's takes longer to load than an ADD can spare: README.md.
 import type { AttrStream } from 'netlink/dist/structs.js';
-import type { MacvlanMode } from '../../../egress/model/attachment.ts';
-import type { Link } from '../../model/network.ts';
+import type { Link, MacvlanMode } from '../../model/network.ts';
 import { littleEndian, pushNumber, pushText, readAttributes, readNumber, readText } from './attributes.ts';
 import { flag, NetlinkError, type NetlinkReply, type NetlinkSocket } from './socket.ts';
 

@@ -1,13 +1,12 @@
 import * as z from 'zod/mini';
-import { remark, type StructuralSchema, toStructural } from '../../../base/kubernetes/structural-schema.ts';
+import {
+  remark,
+  type StructuralSchema,
+  toStructural,
+  type ValidationRule,
+} from '../../../base/kubernetes/structural-schema.ts';
 import { getEgressRouterSpecSchema } from '../egress-router-schema.ts';
 import { statusSchema } from './egress-router-status.ts';
-
-/** A rule in the Common Expression Language: what must hold, and what a person reads where it does not. */
-export interface ValidationRule {
-  readonly rule: string;
-  readonly message: string;
-}
 
 /** What a schema says beside its type, by path: `addresses[].ip`. */
 interface Remark extends Readonly<Record<string, unknown>> {

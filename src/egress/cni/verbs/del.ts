@@ -1,4 +1,4 @@
-import { KernelError } from '../../linux/kernel-api.ts';
+import { KernelError } from '../../../base/linux/kernel-error.ts';
 import type { AttachmentId } from '../../model/attachment.ts';
 import type { AttachmentState } from '../../model/state.ts';
 import { removeAttachment } from '../attachments.ts';

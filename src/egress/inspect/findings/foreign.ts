@@ -1,8 +1,7 @@
 import type { ForeignChain, ForeignHook, ForeignTable, Probe } from '../../../base/firewall/chain.ts';
 import { type Fate, walkChain } from '../../../base/firewall/walk.ts';
 import type { Address, Family } from '../../../base/model/address.ts';
-import type { Redirect } from '../../../base/model/redirect.ts';
-import { fallbackOf } from '../../../base/model/redirect.ts';
+import { fallbackOf, type Redirect } from '../../../base/model/redirect.ts';
 import { ownerOf } from '../../plan/desired.ts';
 import { type Finding, inNamespace } from '../finding.ts';
 import type { Observation } from '../observation.ts';

@@ -12,12 +12,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { syncFolder } from '../../../base/files/write-whole.ts';
+import { KernelError } from '../../../base/linux/kernel-error.ts';
 import { codeOf } from '../../../base/linux/libc/calls.ts';
 import { reasonOf } from '../../../base/linux/reason.ts';
 import { ensureFolder, stateFolder } from '../../../base/linux/run-folder.ts';
 import type { AttachmentId } from '../../model/attachment.ts';
 import type { AttachmentState } from '../../model/state.ts';
-import { KernelError, type StateStore } from '../kernel-api.ts';
+import type { StateStore } from '../kernel-api.ts';
 import { parseState, salvageState } from './state-schema.ts';
 
 /** Bytes; 65,535 redirects of IPv6 for each protocol are about 12 MB. */

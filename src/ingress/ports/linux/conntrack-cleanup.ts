@@ -1,8 +1,8 @@
+import { forgetConnection } from '../../../base/linux/conntrack-session.ts';
 import { listAddresses } from '../../../base/linux/netlink/address.ts';
 import { type Connection, listConnectionsInSteps, type Marked } from '../../../base/linux/netlink/conntrack.ts';
 import { NetlinkError, NetlinkSocket, netlinkFamily } from '../../../base/linux/netlink/socket.ts';
 import { type Protocol, protocolNumbers } from '../../../base/model/redirect.ts';
-import { forgetConnection } from '../../../egress/linux/connections.ts';
 import type { IngressPort, WeightedEndpoint } from '../model.ts';
 import { ingressMark, ingressMarkMask } from '../rules/marks.ts';
 import { judgeConnections } from '../rules/stale.ts';

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { execa } from 'execa';
 import { findTool } from '../../../base/linux/rule-tools.ts';
 import type { Family } from '../../../base/model/address.ts';
@@ -6,42 +7,73 @@ import type { Family } from '../../../base/model/address.ts';
 const limits = { timeout: 20_000, maxBuffer: 16 * 1024 * 1024 } as const;
 
 /**
- * The nftables tables of others with a base chain at a hook, by default `forward`, as `nft -j` lists them. Table by table:
- * a list of all would read every element of our own, too. Undefined where nothing can be listed.
+ * Lists the nftables tables of other programs with a base chain in the hook `forward`, as `nft -j` prints them,
+ * without the elements of sets. Undefined where nothing can be listed.
  */
-export async function listForeignTables(hook = ' hook forward '): Promise<unknown> {
+export function listForeignTables(): Promise<unknown> {
+  return listTables(/\bhook forward\b/, ['-j', '-t']);
+}
+
+/**
+ * Lists the nftables tables of other programs that translate before routing, with the elements of their sets
+ * and maps, where ports often are. Undefined where nothing can be listed.
+ */
+export function listForeignNatTables(): Promise<unknown> {
+  return listTables(/\btype nat hook prerouting\b/, ['-j']);
+}
+
+/** Reads table by table: a list of all would print every element of our own table. */
+async function listTables(hook: RegExp, options: readonly string[]): Promise<unknown> {
   const nft = findTool('nft');
   if (nft === undefined) return undefined;
   try {
     const { stdout } = await execa(nft, ['list', 'chains'], limits);
     const listings = [];
     for (const [family, name] of findTables(stdout, hook)) {
-      const listed = await execa(nft, ['-j', '-t', 'list', 'table', family, name], limits);
+      const listed = await execa(nft, [...options, 'list', 'table', family, name], limits);
       listings.push(...((JSON.parse(listed.stdout) as { nftables?: unknown[] }).nftables ?? []));
     }
     return { nftables: listings };
   } catch {
-    // A table that went meanwhile, or rules that this nft cannot read: the next look may see more.
+    // A table was deleted meanwhile, or this nft cannot read its rules: the next reading may see more.
     return undefined;
   }
 }
 
-/** What iptables has in its table `nat`, as `iptables-save` and `ip6tables-save` print it; nothing where there is none. */
+/**
+ * Returns the tables `nat` of iptables, as `iptables-save` and `ip6tables-save` print them: of nf_tables, and of
+ * the legacy variant where its kernel modules are loaded.
+ */
 export async function saveForeignNat(): Promise<readonly SavedRules[]> {
   const saved: SavedRules[] = [];
-  for (const [family, name] of [
-    [4, 'iptables-save'],
-    [6, 'ip6tables-save'],
+  for (const [family, prefix] of [
+    [4, 'ip'],
+    [6, 'ip6'],
   ] as const) {
-    const tool = findTool(name);
-    if (tool === undefined) continue;
-    try {
-      saved.push({ family, text: (await execa(tool, ['-t', 'nat'], limits)).stdout });
-    } catch {
-      // A kernel without that table.
+    for (const name of hasLegacyNat(prefix) ? saveTools(prefix) : [`${prefix}tables-save`]) {
+      const tool = findTool(name);
+      if (tool === undefined) continue;
+      try {
+        saved.push({ family, text: (await execa(tool, ['-t', 'nat'], limits)).stdout });
+      } catch {
+        // A kernel without that table.
+      }
     }
   }
   return saved;
+}
+
+function saveTools(prefix: string): readonly string[] {
+  return [`${prefix}tables-nft-save`, `${prefix}tables-legacy-save`];
+}
+
+/** Only the legacy variant registers its tables in this file. */
+function hasLegacyNat(prefix: string): boolean {
+  try {
+    return readFileSync(`/proc/self/net/${prefix}_tables_names`, 'utf8').split('\n').includes('nat');
+  } catch {
+    return false;
+  }
 }
 
 /** Rules of iptables, of one family. */
@@ -51,10 +83,10 @@ export interface SavedRules {
 }
 
 /** Family and name of the tables with a base chain at a hook, but for the agents'. */
-function findTables(chains: string, hook: string): [family: string, name: string][] {
+function findTables(chains: string, hook: RegExp): [family: string, name: string][] {
   return chains.split(/^(?=table )/m).flatMap((text): [string, string][] => {
     const [, family, name] = /^table (\w+) (\S+) \{/.exec(text) ?? [];
     if (family === undefined || name === undefined || name.startsWith('ingress-agent-')) return [];
-    return text.includes(hook) ? [[family, name]] : [];
+    return hook.test(text) ? [[family, name]] : [];
   });
 }

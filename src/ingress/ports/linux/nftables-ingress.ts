@@ -1,9 +1,10 @@
+import { KernelError } from '../../../base/linux/kernel-error.ts';
 import { ElementSocket } from '../../../base/linux/netlink/nftables.ts';
 import { NetlinkError } from '../../../base/linux/netlink/socket.ts';
+import { readRuleGeneration } from '../../../base/linux/rule-generation.ts';
 import { runNft } from '../../../base/linux/run-nft.ts';
 import { removeTable } from '../../../base/rules/nftables/document.ts';
 import type { NftElement } from '../../../base/rules/nftables/element.ts';
-import { KernelError } from '../../../egress/linux/kernel-api.ts';
 import type { Forwarding, IngressPort, IngressRules } from '../model.ts';
 import { families } from '../rules/families.ts';
 import { ingressTableName, type Side, sides } from '../rules/frame.ts';
@@ -12,7 +13,7 @@ import { IngressTable } from '../rules/table.ts';
 import type { PortTraffic } from '../traffic.ts';
 import { readUnfilteredBridges, type UnfilteredBridges } from './bridges.ts';
 import { ConntrackCleanup } from './conntrack-cleanup.ts';
-import { listForeignTables, type SavedRules, saveForeignNat } from './foreign-rules.ts';
+import { listForeignNatTables, listForeignTables, type SavedRules, saveForeignNat } from './foreign-rules.ts';
 import { readForwarding } from './forwarding.ts';
 import { parseListedTable } from './listed-table.ts';
 import { cutIntoParts, endOfSlice, estimateRoom } from './steps.ts';
@@ -118,9 +119,13 @@ export class NftablesIngress {
     return readForwarding();
   }
 
+  readGeneration(): number | undefined {
+    return readRuleGeneration();
+  }
+
   /** What others translate before routing: tables of nftables as `nft -j` lists them, and rules of iptables. */
   async listForeignNat(): Promise<{ readonly nft: unknown; readonly saved: readonly SavedRules[] }> {
-    return { nft: await listForeignTables(' type nat hook prerouting '), saved: await saveForeignNat() };
+    return { nft: await listForeignNatTables(), saved: await saveForeignNat() };
   }
 
   /** Takes everything away, also what an earlier one left. Throws {@link KernelError}. */

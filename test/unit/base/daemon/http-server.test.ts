@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { createDaemonServer, type HttpParts } from '../../../../src/base/daemon/http-server.ts';
 import { parseAddress } from '../../../../src/base/model/address.ts';
 import { probeByConnecting } from '../../../../src/ingress/ports/health.ts';
@@ -48,6 +47,7 @@ describe('createDaemonServer', () => {
     ]);
     unreadiness = 'no rules yet';
     assert.equal(await get('/readyz'), '503 no rules yet');
+    assert.equal(await get('/healthz/ready'), '503 no rules yet');
     assert.equal(await get('/healthz'), '200 ok');
     assert.match(await get('/other'), /^404 /);
     assert.match(await get('/metrics', {}, 'POST'), /^405 /);

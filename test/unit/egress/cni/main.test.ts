@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, it } from 'mocha';
+import { KernelError } from '../../../../src/base/linux/kernel-error.ts';
 import type { PluginParts } from '../../../../src/egress/cni/context.ts';
 import { type Outcome, runPlugin } from '../../../../src/egress/cni/main.ts';
-import { KernelError } from '../../../../src/egress/linux/kernel-api.ts';
 
 /** A machine on which no namespace can be entered. */
 const parts: PluginParts = {

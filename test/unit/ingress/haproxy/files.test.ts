@@ -4,7 +4,7 @@ import { renderFiles } from '../../../../src/ingress/haproxy/files.ts';
 import { freshLayout } from '../../../../src/ingress/haproxy/layout.ts';
 import type { HttpState } from '../../../../src/ingress/haproxy/model.ts';
 import { assertGolden } from '../../../golden.ts';
-import { makeBackend, makeServer, makeSettings, makeSite, makeState } from '../../../haproxy/fixtures.ts';
+import { makeBackend, makeServer, makeSettings, makeSite, makeState } from '../../../netns/ingress/haproxy/fixtures.ts';
 
 /** What a person finds on a node, one file after the other; keys and certificates left out. */
 function render(state: HttpState): string {

@@ -7,7 +7,7 @@ import { Inventory } from '../../../../src/ingress/objects/inventory.ts';
 import { parseSecret } from '../../../../src/ingress/objects/secret.ts';
 import { parseRoute } from '../../../../src/ingress/route/route.ts';
 import { TestAuthority } from '../../../lab/certificates.ts';
-import { route } from '../../../layer7/objects.ts';
+import { route } from '../../../netns/ingress/http/objects.ts';
 
 describe('What HAProxy is to serve', () => {
   it('keeps a Route’s certificate until the Secret that it now names was read', () => {

@@ -3,10 +3,9 @@ import fc from 'fast-check';
 import { parseLabelSelector } from '../../../../src/ingress/claims/label-selector.ts';
 import { defaultPolicy } from '../../../../src/ingress/claims/policy.ts';
 import { type DesiredSites, type HttpDesiredSettings, SitePlanner } from '../../../../src/ingress/http/desired.ts';
-import type { Changes } from '../../../../src/ingress/objects/inventory.ts';
-import { Inventory } from '../../../../src/ingress/objects/inventory.ts';
+import { type Changes, Inventory } from '../../../../src/ingress/objects/inventory.ts';
 import { readObject } from '../../../../src/ingress/objects/kinds.ts';
-import { route, service } from '../../../layer7/objects.ts';
+import { route, service } from '../../../netns/ingress/http/objects.ts';
 
 const namespaceLabels = parseLabelSelector('env=prod') ?? [];
 

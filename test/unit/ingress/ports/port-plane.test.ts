@@ -3,8 +3,7 @@ import { describe, it } from 'mocha';
 import { readIptables } from '../../../../src/base/firewall/iptables.ts';
 import { readNftables } from '../../../../src/base/firewall/nftables.ts';
 import { defaultPolicy } from '../../../../src/ingress/claims/policy.ts';
-import { findForeignDnat } from '../../../../src/ingress/ports/foreign-dnat.ts';
-import { until } from '../../../until.ts';
+import { findTranslatedPorts } from '../../../../src/ingress/ports/translated-ports.ts';
 import { address } from '../../base/rules/examples.ts';
 import { startPlane } from '../agent/plane.ts';
 import { writeRoute, writeSlice } from '../samples.ts';
@@ -142,22 +141,13 @@ describe('PortPlane', () => {
     plane.stop(false);
   });
 
-  it('warns where somebody else translates connections to the port of a Route', async () => {
-    const { plane, put, kernel, problems } = startPlane({}, { ownAddresses: () => [address('192.0.2.10')] });
+  it('refuses the port of a Route that another program translates', async () => {
+    const { plane, put, kernel } = startPlane({}, { ownAddresses: () => [address('192.0.2.10')] });
     kernel.foreignNat = { nft: undefined, saved: [{ family: 4, text: hostPort }] };
     put(service(), writeSlice('web', [{ address: '10.0.0.1' }]), writeRoute());
     await plane.sync();
-    await until(
-      () => problems.has('translations'),
-      () => [...problems],
-    );
-    const want =
-      'rules of somebody else translate connections to ports of Routes, too: tcp 13306 (iptables -t nat, chain CNI-DN-1)';
-    assert.ok(problems.get('translations')?.startsWith(want), `${problems.get('translations')}`);
-    assert.match(
-      plane.report().verdicts[0]?.notes.join() ?? '',
-      /^other rules on node n1 translate connections to tcp 13306, too/,
-    );
+    assert.equal(plane.report().verdicts[0]?.reason, 'PortInUseOnNode');
+    kernel.foreignNat = { nft: undefined, saved: [] };
     plane.stop(false);
   });
 });
@@ -178,20 +168,15 @@ const hostPort = `*nat
 COMMIT
 `;
 
-describe('findForeignDnat', () => {
-  const port = (number: number) => ({
-    protocol: 'tcp' as const,
-    port: number,
-    endpoints: [],
-    balance: 'source' as const,
-    limits: {},
-  });
-  const ports = [port(13306), port(2000), port(2001)];
+describe('findTranslatedPorts', () => {
   const own = [address('192.0.2.10'), address('2001:db8::10')];
+
+  const list = (tables: Parameters<typeof findTranslatedPorts>[0]) =>
+    findTranslatedPorts(tables, own).spans.map(({ protocol, first, last }) => `${protocol} ${first}-${last}`);
 
   it('finds hostPorts, and takes no Service of the same port for one', () => {
     const { tables } = readIptables(hostPort, 4, 'iptables');
-    assert.deepEqual([...findForeignDnat(tables, ports, own).keys()], ['tcp 13306']);
+    assert.deepEqual(list(tables), ['tcp 13306-13306']);
   });
 
   it('finds rules of nftables for an address of the node, and no rule for whatever comes', () => {
@@ -209,6 +194,6 @@ describe('findForeignDnat', () => {
         rule(match('daddr', '192.0.2.10', 'ip'), match('dport', { set: [2001, 2002] }), dnat),
       ],
     };
-    assert.deepEqual([...findForeignDnat(readNftables(nft).tables, ports, own).keys()], ['tcp 2001']);
+    assert.deepEqual(list(readNftables(nft).tables), ['tcp 2001-2001', 'tcp 2002-2002']);
   });
 });

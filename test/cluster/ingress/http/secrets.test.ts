@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'mocha';
+import { openKubeApi } from '../../../../src/base/kubernetes/client.ts';
+import { ClusterSecrets } from '../../../../src/ingress/http/secrets.ts';
+import { until } from '../../../until.ts';
+import { TestApiServer } from '../../lab/api-server.ts';
+import { writeKubeconfig } from '../../lab/kubeconfig.ts';
+
+const list = '/api/v1/namespaces/shop/secrets';
+const data = { 'tls.crt': Buffer.from('CERT').toString('base64'), 'tls.key': Buffer.from('KEY').toString('base64') };
+const pair = { type: 'kubernetes.io/tls', metadata: { namespace: 'shop', name: 'pair' }, data };
+
+describe('Secrets that Routes of a cluster refer to', () => {
+  let server: TestApiServer;
+  let folder: string;
+  let secrets: ClusterSecrets;
+  const changed: string[] = [];
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'erks-'));
+    server = new TestApiServer([list]);
+    secrets = new ClusterSecrets(openKubeApi(writeKubeconfig(folder, await server.start())), 50);
+    changed.length = 0;
+    secrets.start((key) => changed.push(key));
+  });
+  afterEach(async () => {
+    secrets.close();
+    await server.stop();
+    rmSync(folder, { recursive: true });
+  });
+
+  const stateOf = (key: string) => secrets.get(key).state;
+
+  /** Follows the Secret, and forgets what was told until it was read. */
+  async function readPair(): Promise<void> {
+    server.put(list, pair);
+    secrets.want(new Set(['shop/pair']));
+    await secrets.settle(3000);
+    assert.equal(stateOf('shop/pair'), 'found');
+    changed.length = 0;
+  }
+
+  it('are read by name alone, after the right to each was asked for', async () => {
+    server.put(list, pair);
+    server.put(list, { ...pair, metadata: { namespace: 'shop', name: 'other' } });
+    secrets.want(new Set(['shop/pair']));
+    assert.equal(stateOf('shop/pair'), 'waiting');
+    await secrets.settle(3000);
+    const found = secrets.get('shop/pair');
+    assert.deepEqual(found.state === 'found' && [found.secret.certificate, found.secret.key], ['CERT', 'KEY']);
+    const reviews = server.requests.filter((line) => line.includes('selfsubjectaccessreviews'));
+    assert.equal(reviews.length, 3);
+    const reads = server.requests.filter((line) => line.includes('/secrets'));
+    assert.ok(
+      reads.every((line) => line.includes('metadata.name%3Dpair')),
+      reads.join(),
+    );
+  });
+
+  it('are not read where the router may not', async () => {
+    server.put(list, pair);
+    server.mayDo = ({ verb, name }) => name === 'pair' && verb !== 'watch';
+    secrets.want(new Set(['shop/pair']));
+    await secrets.settle(3000);
+    assert.equal(stateOf('shop/pair'), 'forbidden');
+    assert.deepEqual(
+      server.requests.filter((line) => line.includes('/secrets')),
+      [],
+    );
+  });
+
+  it('stay in use while the API server is away', async () => {
+    await readPair();
+    for (let i = 0; i < 1000; i++) server.fail({ on: /./, answer: 503 });
+    server.dropWatches();
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    assert.ok(server.faultsLeft < 1000);
+    assert.equal(stateOf('shop/pair'), 'found');
+    assert.deepEqual(changed, []);
+  });
+
+  it('are given up when the right to them is taken away', async () => {
+    await readPair();
+    server.mayDo = () => false;
+    server.fail({ on: /watch=/, answer: 403 });
+    server.dropWatches();
+    await until(
+      () => stateOf('shop/pair') === 'forbidden',
+      () => stateOf('shop/pair'),
+    );
+  });
+
+  it('wait for an API server that does not say whether they may be read', async () => {
+    server.put(list, pair);
+    server.fail({ on: /selfsubjectaccessreviews/, answer: 503 });
+    secrets.want(new Set(['shop/pair']));
+    await secrets.settle(3000);
+    assert.equal(stateOf('shop/pair'), 'found');
+    assert.deepEqual(changed, ['shop/pair'], 'never forbidden');
+  });
+
+  it('are told when they come, change and go', async () => {
+    secrets.want(new Set(['shop/pair']));
+    await secrets.settle(3000);
+    assert.equal(stateOf('shop/pair'), 'missing');
+    const expect = (state: string) =>
+      until(
+        () => stateOf('shop/pair') === state,
+        () => secrets.get('shop/pair'),
+      );
+    server.put(list, pair);
+    await expect('found');
+    changed.length = 0;
+    server.put(list, { ...pair, data: { ...data, 'tls.key': Buffer.from('NEW').toString('base64') } });
+    await until(
+      () => changed.length > 0,
+      () => changed,
+    );
+    const found = secrets.get('shop/pair');
+    assert.equal(found.state === 'found' && found.secret.key, 'NEW');
+    server.remove(list, 'shop/pair');
+    await expect('deleted');
+  });
+});

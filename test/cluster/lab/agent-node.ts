@@ -1,0 +1,92 @@
+import { silentLog } from '../../../src/base/daemon/log.ts';
+import type { KubeApi } from '../../../src/base/kubernetes/cluster-api.ts';
+import { KubeLease } from '../../../src/base/kubernetes/lease.ts';
+import { clusterNames } from '../../../src/base/kubernetes/names.ts';
+import { IngressAgent } from '../../../src/ingress/agent/agent.ts';
+import { defaultPolicy } from '../../../src/ingress/claims/policy.ts';
+import { Inventory } from '../../../src/ingress/objects/inventory.ts';
+import { gatewayKinds, KubernetesSource, ordinaryKinds } from '../../../src/ingress/objects/source/kubernetes.ts';
+import { MemoryKernel } from '../../../src/ingress/ports/kernel-api.ts';
+import { ListenerWatch } from '../../../src/ingress/ports/listeners.ts';
+import { PortPlane } from '../../../src/ingress/ports/port-plane.ts';
+import { ClusterStatus } from '../../../src/ingress/status/cluster-status.ts';
+import { AgentMetrics } from '../../../src/ingress/status/metrics.ts';
+
+/** Paths of the lists that a cluster with Routes and Gateways has. */
+export const agentPaths = {
+  Route: '/apis/route.openshift.io/v1/routes',
+  Service: '/api/v1/services',
+  EndpointSlice: '/apis/discovery.k8s.io/v1/endpointslices',
+  Namespace: '/api/v1/namespaces',
+  GatewayClass: '/apis/gateway.networking.k8s.io/v1/gatewayclasses',
+  Gateway: '/apis/gateway.networking.k8s.io/v1/gateways',
+  TCPRoute: '/apis/gateway.networking.k8s.io/v1alpha2/tcproutes',
+  UDPRoute: '/apis/gateway.networking.k8s.io/v1alpha2/udproutes',
+  ReferenceGrant: '/apis/gateway.networking.k8s.io/v1beta1/referencegrants',
+  Lease: '/apis/coordination.k8s.io/v1/leases',
+  Event: '/api/v1/events',
+} as const;
+const times = { firstPause: 5, longestPause: 50, absentPause: 50 };
+
+/** A whole agent but for the kernel, on a node of its own. */
+export class AgentNode {
+  readonly kernel = new MemoryKernel();
+  readonly lease: KubeLease;
+  readonly #agent: IngressAgent;
+
+  /** @param gatewayClass the only one that is served, or all of ours */
+  constructor(api: KubeApi, name: string, gatewayClass = 'ours') {
+    this.lease = new KubeLease(
+      api,
+      { namespace: 'egress-router-system', name: 'ingress-agent-public', holder: name, duration: 0.6 },
+      () => status.review(),
+      () => undefined,
+    );
+    const identity = { routerName: 'tcp', controllerName: clusterNames.gatewayController };
+    const status: ClusterStatus = new ClusterStatus(api, identity, this.lease, silentLog);
+    const inventory = new Inventory();
+    const metrics = new AgentMetrics();
+    const plane = new PortPlane(
+      {
+        name: 'ingress',
+        node: name,
+        policy: { ...defaultPolicy, ...(gatewayClass !== 'all' && { gatewayClass }) },
+        defaults: { balance: 'source' },
+        checkInterval: 0,
+        syncInterval: 0,
+      },
+      {
+        inventory,
+        kernel: this.kernel,
+        log: silentLog,
+        metrics,
+        listeners: new ListenerWatch(() => new Set()),
+        nodeAddresses: () => ['192.0.2.10', '2001:db8::10'],
+      },
+    );
+    this.#agent = new IngressAgent({
+      source: new KubernetesSource(api, { kinds: [...ordinaryKinds, ...gatewayKinds], times }, status),
+      inventory,
+      planes: [plane],
+      status,
+      log: silentLog,
+      metrics,
+    });
+    this.lease.start();
+    this.#agent.start();
+  }
+
+  /** Open ports with how many places each leads to. */
+  get ports(): string {
+    const ports = this.kernel.rules?.ports ?? [];
+    return ports
+      .map(({ protocol, port, endpoints }) => `${protocol} ${port} > ${endpoints.length}`)
+      .sort()
+      .join(', ');
+  }
+
+  stop(): void {
+    void this.#agent.stop(false);
+    this.lease.close();
+  }
+}

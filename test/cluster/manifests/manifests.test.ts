@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { generateFiles } from '../../../hack/generate-tool.ts';
+import { parseEgressRouter } from '../../../src/egress/api/egress-router.ts';
+import { parseNetConf } from '../../../src/egress/api/net-conf.ts';
+import { assignMembers } from '../../../src/egress/controller/objects/members.ts';
+import { namesOf } from '../../../src/egress/controller/objects/names.ts';
+import { makeDeployment } from '../../../src/egress/controller/objects/objects.ts';
+import { readRouter } from '../../../src/egress/controller/objects/router.ts';
+import { readObject } from '../../../src/ingress/objects/kinds.ts';
+import { documentedEgressRouter } from '../../unit/egress/api/samples.ts';
+import { type KubeDocument, overlays, readExamples, render, renderFolder } from './rendered.ts';
+import { findMistakes, hasSchema } from './strict.ts';
+
+/** Kinds without a published schema of Kubernetes: others' resources. */
+const othersKinds = new Set([
+  'SecurityContextConstraints',
+  'EgressRouter',
+  'NetworkAttachmentDefinition',
+  'Route',
+  'Gateway',
+  'TCPRoute',
+  'UDPRoute',
+  'ReferenceGrant',
+]);
+
+describe('manifests', function () {
+  this.timeout(60_000);
+
+  for (const overlay of overlays) {
+    it(`of the overlay ${overlay} are rendered, and right by Kubernetes’ schemas, without unknown fields`, async () => {
+      const objects = render(overlay);
+      assert.ok(objects.length > 5);
+      for (const object of objects) {
+        const name = `${object.kind} ${object.metadata.name}`;
+        if (othersKinds.has(object.kind)) continue;
+        assert.ok(hasSchema(object), name);
+        assert.deepEqual(await findMistakes(object), [], name);
+      }
+    });
+  }
+
+  it('are looked at so that a mistake is found', async () => {
+    const [deployment] = render('egress').filter(({ kind }) => kind === 'Deployment');
+    const copy = structuredClone(deployment) as KubeDocument;
+    copy.spec.template.spec.containers[0].readynessProbe = {};
+    assert.deepEqual(await findMistakes(copy), ['.spec.template.spec.containers.0.readynessProbe: unknown field']);
+    copy.spec.replicas = 'two';
+    assert.match((await findMistakes(copy)).join(), /replicas/);
+  });
+
+  it('have no object twice, and all in one namespace or in none', () => {
+    for (const overlay of overlays) {
+      const names = render(overlay).map(({ kind, metadata }) => `${kind} ${metadata.namespace ?? ''} ${metadata.name}`);
+      assert.equal(new Set(names).size, names.length, overlay);
+      for (const { metadata } of render(overlay)) {
+        assert.ok(['egress-router-system', undefined].includes(metadata.namespace), metadata.name);
+      }
+    }
+  });
+
+  it('use the image that the overlay names, and run nothing with more than it needs', () => {
+    for (const { kind, metadata, spec } of render('default')) {
+      if (kind !== 'Deployment' && kind !== 'DaemonSet') continue;
+      for (const { image, securityContext, resources } of spec.template.spec.containers) {
+        assert.equal(image, 'registry.example/egress-router:0.1.0');
+        assert.deepEqual(securityContext.capabilities.drop, ['ALL'], metadata.name);
+        assert.equal(securityContext.allowPrivilegeEscalation, false);
+        assert.equal(securityContext.readOnlyRootFilesystem, true);
+        const added = {
+          'ingress-agent': [
+            'NET_ADMIN',
+            'NET_BIND_SERVICE',
+            'SETUID',
+            'SETGID',
+            'SYS_CHROOT',
+            'CHOWN',
+            'FOWNER',
+            'KILL',
+          ],
+          'egress-router-node': ['SYS_ADMIN', 'NET_ADMIN', 'NET_RAW'],
+        }[metadata.name];
+        assert.deepEqual(securityContext.capabilities.add, added, metadata.name);
+        assert.match(resources.limits.memory, /^\d+[MG]i$/, metadata.name);
+      }
+    }
+  });
+
+  it('let a kubelet probe every program where it listens', () => {
+    for (const { kind, metadata, spec } of render('default')) {
+      if (kind !== 'Deployment' && kind !== 'DaemonSet') continue;
+      for (const { livenessProbe, readinessProbe } of spec.template.spec.containers) {
+        for (const { httpGet } of [livenessProbe, readinessProbe]) {
+          // Programs on the node's network answer on its loopback; a pod has an address of its own.
+          const host = spec.template.spec.hostNetwork === true ? '127.0.0.1' : undefined;
+          if (httpGet !== undefined) assert.equal(httpGet.host, host, metadata.name);
+        }
+      }
+    }
+  });
+
+  it('for scrapers are right by Kubernetes’ schemas, and name accounts that there are', async () => {
+    const accounts = new Set(
+      render('default').flatMap(({ kind, metadata }) => (kind === 'ServiceAccount' ? [metadata.name] : [])),
+    );
+    for (const object of renderFolder('metrics')) {
+      assert.deepEqual(await findMistakes(object), [], object.metadata.name);
+      for (const { name } of object.subjects ?? []) assert.ok(accounts.has(name), name);
+    }
+  });
+
+  it('leave EgressRouters to the operator on OpenShift, and use its folder', () => {
+    const objects = render('openshift');
+    const kinds = objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+    assert.ok(!kinds.some((name) => name.startsWith('CustomResourceDefinition') || name.includes('controller')));
+    const plugin = objects.find(({ kind, metadata }) => kind === 'DaemonSet' && metadata.name === 'egress-router-node');
+    const volumes = plugin?.spec.template.spec.volumes as readonly { name: string }[];
+    assert.deepEqual(
+      volumes.filter(({ name }) => name === 'cni-bin'),
+      [{ name: 'cni-bin', hostPath: { path: '/var/lib/cni/bin', type: 'Directory' } }],
+    );
+  });
+
+  it('that the controller makes are right by Kubernetes’ schemas, too', async () => {
+    const router = readRouter({ ...documentedEgressRouter, metadata: { namespace: 'shop', name: 'web', uid: 'u' } });
+    assert.ok(router?.spec.ok);
+    const settings = {
+      image: 'a',
+      clusterNetworks: [],
+      ruleBackend: 'auto',
+      log: { file: '/tmp/egress-router-log', level: 'debug' },
+      nodeFailureSeconds: 30,
+      hasDefaultRouteAnnotation: false,
+      nodeSelector: { zone: 'a' },
+      liveTimeout: 10_000,
+    } as const;
+    const [member] = assignMembers(namesOf('web', true), router.spec.value, []);
+    assert.ok(member !== undefined);
+    const template = { configuration: 'c', structure: 's', avoidedNodes: ['n1', 'n2'] };
+    const deployment = makeDeployment(router, member, settings, template);
+    assert.deepEqual(await findMistakes(structuredClone(deployment) as unknown as KubeDocument), []);
+  });
+
+  it('are what hack/generate makes', () => {
+    for (const [path, text] of generateFiles()) {
+      assert.equal(readFileSync(path, 'utf8'), text, `${path} is out of date: run hack/generate`);
+    }
+  });
+});
+
+describe('examples', () => {
+  for (const [path, objects] of readExamples()) {
+    it(`in ${path} are what the programs read`, async () => {
+      for (const object of objects) {
+        const name = `${object.kind} ${object.metadata.name}`;
+        switch (object.kind) {
+          case 'EgressRouter': {
+            const read = parseEgressRouter(object);
+            assert.ok(read.ok, JSON.stringify(read));
+            break;
+          }
+          case 'NetworkAttachmentDefinition': {
+            const read = parseNetConf(JSON.parse(object.spec.config));
+            assert.ok(read.ok, JSON.stringify(read));
+            break;
+          }
+          default: {
+            if (hasSchema(object)) {
+              assert.deepEqual(await findMistakes(object), [], name);
+              break;
+            }
+            const reading = readObject(object);
+            assert.equal(reading.outcome, 'object', `${name}: ${JSON.stringify(reading)}`);
+            if (reading.outcome === 'object' && reading.object.kind === 'Route') {
+              const { ports, http } = reading.object.value;
+              assert.ok(ports?.demand.ok !== false && http.ok, `${name}: ${JSON.stringify([ports, http])}`);
+            }
+          }
+        }
+      }
+    });
+  }
+});

@@ -1,0 +1,190 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { silentLog } from '../../../src/base/daemon/log.ts';
+import { openKubeApi } from '../../../src/base/kubernetes/client.ts';
+import { clusterNames } from '../../../src/base/kubernetes/names.ts';
+import type { Flow } from '../../../src/base/model/observed.ts';
+import type { AttachmentState } from '../../../src/egress/model/state.ts';
+import { startNode } from '../../../src/egress/node/daemon.ts';
+import { parseNodeOptions } from '../../../src/egress/node/node-options.ts';
+import type { ApplyOutcome, NodeRouters, WireAnswer } from '../../../src/egress/node/routers-api.ts';
+import { writeRoute } from '../../unit/ingress/samples.ts';
+import { until } from '../../until.ts';
+import { AgentNode, agentPaths } from '../lab/agent-node.ts';
+import { type KubeObject, TestApiServer } from '../lab/api-server.ts';
+import { clusterPaths } from '../lab/cluster.ts';
+import { ControllerLab } from '../lab/controller-lab.ts';
+import { writeKubeconfig } from '../lab/kubeconfig.ts';
+import { listPermissions, permissionOf } from './rbac.ts';
+import { render } from './rendered.ts';
+
+/** Compares what was asked with what is allowed; `unseen` is what no request shows. */
+function compare(requests: readonly string[], name: string, unseen: readonly string[]): void {
+  const used = new Set([...requests.map(permissionOf), ...unseen]);
+  const allowed = listPermissions(render('default'), name);
+  assert.deepEqual([...used.difference(allowed)].sort(), [], 'is asked for and not allowed');
+  assert.deepEqual([...allowed.difference(used)].sort(), [], 'is allowed and not asked for');
+}
+
+describe('RBAC allows what is asked for, and nothing to spare', () => {
+  it('of the controller', async () => {
+    const lab = new ControllerLab();
+    await lab.up();
+    try {
+      lab.cluster.podStatus = () => ({ status: { conditions: [{ type: 'Ready', status: 'False' }] }, annotations: {} });
+      // Somebody else changed the status meanwhile, which makes it read the object.
+      lab.server.fail({ on: /PATCH .*status/, answer: 409 });
+      lab.putRouter('web');
+      lab.putRouter('bad', { spec: { addresses: [] } });
+      lab.start();
+      const wanted = [/PUT .*leases/, /POST .*events/, /GET .*fieldSelector/, /GET .*egressrouters\/[a-z]+$/];
+      // An address leaves a pool, and a node is cordoned.
+      const addresses = ['192.168.12.98/24', '192.168.12.97/24'].map((ip) => ({ ip, gateway: '192.168.12.1' }));
+      lab.putRouter('pool', { spec: { addresses } });
+      for (const node of ['n1', 'n2']) lab.cluster.putNode(node);
+      await until(
+        () => lab.names('pods').length === 3,
+        () => lab.names('pods'),
+      );
+      lab.putRouter('pool', { spec: { addresses: addresses.slice(1) } });
+      lab.cluster.putNode('n1', true);
+      wanted.push(/DELETE .*deployments/, /DELETE .*attachment-definitions/, /DELETE .*pods/);
+      await until(
+        () => wanted.every((one) => lab.server.requests.some((line) => one.test(line))),
+        () => lab.server.requests,
+      );
+    } finally {
+      await lab.down();
+    }
+    compare(lab.server.requests, 'egress-router-controller', [
+      // Server-side apply of an object that is not there is a creation, too.
+      'create k8s.cni.cncf.io/network-attachment-definitions',
+      'create apps/deployments',
+      // What blockOwnerDeletion needs where the API server insists on it.
+      'update network.operator.openshift.io/egressrouters/finalizers',
+    ]);
+  }).timeout(20_000);
+
+  it('of the agent', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'rbac-'));
+    const server = new TestApiServer(Object.values(agentPaths));
+    const url = await server.start();
+    const kubeconfig = writeKubeconfig(folder, url);
+    server.put(agentPaths.Route, writeRoute({ name: 'low', port: 80 }) as unknown as KubeObject);
+    for (const kind of ['TCPRoute', 'UDPRoute'] as const) {
+      server.put(agentPaths[kind], {
+        metadata: { namespace: 'shop', name: 'a', uid: kind },
+        spec: { parentRefs: [{ name: 'gw' }], rules: [{}] },
+      });
+    }
+    server.put(agentPaths.Gateway, {
+      metadata: { namespace: 'shop', name: 'gw', uid: 'gw' },
+      spec: { gatewayClassName: 'ours', listeners: [{ name: 'a', protocol: 'TCP', port: 2000 }] },
+    });
+    server.put(agentPaths.GatewayClass, {
+      metadata: { name: 'ours', uid: 'ours' },
+      spec: { controllerName: clusterNames.gatewayController },
+    });
+    for (const plural of ['routes', 'gatewayclasses', 'gateways', 'tcproutes', 'udproutes']) {
+      server.fail({ on: new RegExp(`PATCH .*/${plural}/[^/]+/status`), answer: 409 });
+    }
+    const node = new AgentNode(openKubeApi(kubeconfig), 'n1');
+    try {
+      await until(
+        () =>
+          ['routes/low', 'gatewayclasses/ours', 'gateways/gw', 'tcproutes/a', 'udproutes/a'].every((path) =>
+            server.requests.some((line) => line.startsWith('GET ') && line.endsWith(`/${path}`)),
+          ) &&
+          server.all(agentPaths.Event).length > 0 &&
+          server.requests.some((line) => /^PUT .*leases/.test(line)) &&
+          server.watchCount === 9,
+        () => server.requests,
+        6000,
+      );
+    } finally {
+      node.stop();
+      await server.stop();
+      rmSync(folder, { recursive: true });
+    }
+    compare(server.requests, 'ingress-agent', []);
+  }).timeout(10_000);
+
+  it('of the node’s daemon', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'rbac-'));
+    const [pods, definitions] = [clusterPaths.pods, clusterPaths.definitions];
+    const server = new TestApiServer([pods, definitions, clusterPaths.events]);
+    const api = openKubeApi(writeKubeconfig(folder, await server.start()));
+    const config = '{"type":"egress-router"}';
+    server.put(definitions, { metadata: { namespace: 'shop', name: 'nad' }, spec: { config } });
+    const annotations = { 'k8s.v1.cni.cncf.io/networks': 'nad' };
+    server.put(pods, { metadata: { namespace: 'shop', name: 'web', uid: 'u', annotations }, spec: {} });
+    const options = parseNodeOptions(
+      ['--target', folder, '--listen-port', '0', '--node-name', 'n1', '--conflict-interval', '100ms'],
+      {},
+    );
+    assert.ok(options !== undefined);
+    const daemon = await startNode(options, { api, routers: new OneRouter(), log: silentLog, stateFolder: folder });
+    try {
+      await until(
+        () =>
+          server.requests.includes('PATCH /api/v1/namespaces/shop/pods/web') &&
+          server.requests.some((line) => line.includes('/pods?fieldSelector=metadata.name%3Dweb&')),
+        () => server.requests,
+      );
+    } finally {
+      await daemon.stop();
+      await server.stop();
+      rmSync(folder, { recursive: true });
+    }
+    assert.ok(
+      server.requests
+        .filter((line) => line.includes('/pods?'))
+        .every((line) => /spec.nodeName%3Dn1|shop\/pods/.test(line)),
+    );
+    compare(server.requests, 'egress-router-node', []);
+  });
+});
+
+/** A node with one router, which takes every configuration. */
+class OneRouter implements NodeRouters {
+  #questions = 0;
+  list(): readonly AttachmentState[] {
+    const id = { containerId: 'c', ifname: 'net1' };
+    const state = { id, link: 'net1', pod: { namespace: 'shop', name: 'web' }, addresses: [] };
+    return [state as unknown as AttachmentState];
+  }
+  isAlive(): boolean {
+    return true;
+  }
+  retain(): void {
+    // It keeps nothing.
+  }
+  apply(): ApplyOutcome {
+    return { kind: 'applied', added: 1, removed: 0 };
+  }
+  listFlows(): readonly Flow[] {
+    return [];
+  }
+  check(): readonly string[] {
+    return [];
+  }
+  announce(): void {
+    // Nobody hears.
+  }
+  /** Somebody else has its address, once its pod is known. */
+  ask(): Promise<WireAnswer> {
+    const conflicts = this.#questions++ === 0 ? [] : [{ address: '192.168.12.99', mac: '02:00:00:00:00:01' }];
+    return Promise.resolve({ gateways: [], conflicts, isCutOff: false });
+  }
+  close(): void {
+    // It has no interface.
+  }
+  listen(): void {
+    // Nothing is heard.
+  }
+  reopen(): void {
+    // It was never closed.
+  }
+}

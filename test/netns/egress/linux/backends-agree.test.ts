@@ -1,0 +1,278 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { after, before, describe, it } from 'mocha';
+import { NftTables } from '../../../../src/base/linux/netlink/nft-tables.ts';
+import { type Address, type Family, parseAddress } from '../../../../src/base/model/address.ts';
+import { protocols, type Redirect } from '../../../../src/base/model/redirect.ts';
+import type { RuleProgram } from '../../../../src/base/model/rules.ts';
+import { tableName } from '../../../../src/base/rules/nftables/render.ts';
+import type { RuleBackend } from '../../../../src/base/rules/transaction.ts';
+import { changeRules, listRules } from '../../../../src/egress/linux/rule-listing.ts';
+import { compileEgress, type EgressRules } from '../../../../src/egress/plan/rules.ts';
+import { type FirstPacket, type Trace, traceEgress } from '../../../../src/egress/plan/trace.ts';
+import { openingFrame, type Packet, type Seen } from '../../base/linux/frames.ts';
+import { inNamespace } from '../../base/linux/wire.ts';
+import { WirePair } from '../../base/linux/wire-pair.ts';
+
+const prefix = 'eragree';
+const podAddresses = { 4: address('10.128.10.18'), 6: address('fd00::18') } as const;
+const clientAddresses = { 4: address('10.128.10.30'), 6: address('fd00::30') } as const;
+const strangers = { 4: address('198.51.100.7'), 6: address('2001:db8:7::7') } as const;
+
+function address(text: string): Address {
+  const parsed = parseAddress(text);
+  assert.ok(parsed, text);
+  return parsed;
+}
+
+const targets = fc.oneof(
+  fc.integer({ min: 1, max: 250 }).map((last) => address(`203.0.113.${last}`)),
+  fc.integer({ min: 1, max: 250 }).map((last) => address(`2001:db8:203::${last.toString(16)}`)),
+);
+// Ports near each other meet in one chain of the tree, ports far apart do not.
+const ports = fc.oneof(fc.integer({ min: 1, max: 65535 }), fc.integer({ min: 8000, max: 8100 }));
+const redirects = fc.uniqueArray(
+  fc.record(
+    { protocol: fc.constantFrom(...protocols), port: ports, target: targets, targetPort: ports },
+    { requiredKeys: ['protocol', 'port', 'target'] },
+  ),
+  { maxLength: 120, selector: (one: Redirect) => `${one.protocol} ${one.port} ${one.target.family}` },
+) as fc.Arbitrary<Redirect[]>;
+
+const ruleSets: fc.Arbitrary<EgressRules> = fc
+  .record({
+    redirects,
+    fallback4: fc.option(fc.constant(address('203.0.113.251')), { nil: undefined, freq: 3 }),
+    fallback6: fc.option(fc.constant(address('2001:db8:203::fb')), { nil: undefined, freq: 3 }),
+    slot: fc.integer({ min: 1, max: 15 }),
+  })
+  .map((one) => ({
+    owner: prefix,
+    egressLink: 'net1',
+    podLinks: { 4: 'eth0', 6: 'eth0' },
+    reserved: [address('192.168.12.99'), address('2001:db8:12::99')],
+    redirects: {
+      redirects: one.redirects,
+      fallbacks: [one.fallback4, one.fallback6].filter((each) => each !== undefined),
+    },
+    slot: one.slot,
+  }));
+
+const familySets = fc.constantFrom<Family[]>([4], [6], [4, 6]);
+
+/** Which packets to try: some that a redirect takes, some that none does, some for strangers. */
+interface Probe {
+  readonly protocol: FirstPacket['protocol'];
+  readonly family: 4 | 6;
+  readonly pick: number;
+  readonly other: number;
+  readonly hit: boolean;
+  readonly stranger: boolean;
+}
+
+const probes: fc.Arbitrary<Probe[]> = fc.array(
+  fc.record({
+    protocol: fc.constantFrom(...protocols),
+    family: fc.constantFrom(4 as const, 6 as const),
+    pick: fc.nat(1000),
+    other: ports,
+    hit: fc.boolean(),
+    stranger: fc.boolean().map((one) => one),
+  }),
+  { minLength: 12, maxLength: 12 },
+);
+
+/** Every program that installs rules on Debian, and our own. */
+const variants = [
+  { name: 'iptables-nft', backend: 'iptables' },
+  { name: 'iptables-legacy', backend: 'iptables' },
+  { name: 'nftables', backend: 'nftables' },
+  { name: 'nftables', backend: 'nftables', isOverNetlink: true },
+] as const;
+
+interface Variant {
+  readonly backend: RuleBackend;
+  readonly isOverNetlink?: true;
+}
+
+const folder = mkdtempSync(join(tmpdir(), `${prefix}-`));
+const path = process.env.PATH ?? '';
+
+/** Makes the plain names of iptables mean one variant, for this process alone. */
+function useVariant(name: (typeof variants)[number]['name']): void {
+  const programs = join(folder, name);
+  if (name !== 'nftables' && !existsSync(programs)) {
+    mkdirSync(programs);
+    const multi = name === 'iptables-nft' ? '/usr/sbin/xtables-nft-multi' : '/usr/sbin/xtables-legacy-multi';
+    for (const family of ['iptables', 'ip6tables']) {
+      for (const verb of ['save', 'restore']) symlinkSync(multi, join(programs, `${family}-${verb}`));
+    }
+  }
+  process.env.PATH = `${programs}:${path}`;
+}
+
+let sourcePort = 20000;
+
+function makePacket(probe: Probe, rules: EgressRules): Packet {
+  const list = rules.redirects.redirects;
+  const redirect = probe.hit ? list[probe.pick % Math.max(1, list.length)] : undefined;
+  const family = redirect?.target.family ?? probe.family;
+  sourcePort = sourcePort === 60000 ? 20000 : sourcePort + 1;
+  return {
+    source: clientAddresses[family],
+    destination: probe.stranger && redirect === undefined ? strangers[family] : podAddresses[family],
+    protocol: redirect?.protocol ?? probe.protocol,
+    sourcePort,
+    port: redirect?.port ?? probe.other,
+  };
+}
+
+/** What the wires show of a packet, in the words of the model. */
+function observe({ inside, beyond, mac }: WirePair, packet: Packet, expected: Trace): string {
+  inside.send(openingFrame(packet, mac.client, mac.podInside));
+  const refusal = (seen: Seen): boolean => seen.kind === 'reset' || seen.kind === 'unreachable';
+  if (expected.kind === 'redirected') {
+    const seen = beyond.receive((one) => one.kind === 'packet');
+    return seen?.kind === 'packet' ? `${seen.source.text} > ${seen.destination.text} ${seen.port}` : 'silence outside';
+  }
+  const seen = inside.receive(refusal);
+  return seen === undefined ? 'silence inside' : seen.kind;
+}
+
+function describeTrace(trace: Trace, packet: Packet): string {
+  switch (trace.kind) {
+    case 'redirected':
+      return `${trace.source.text} > ${trace.target.text} ${trace.port}`;
+    case 'refused':
+      return trace.with === 'tcp-reset' ? 'reset' : 'unreachable';
+    case 'delivered':
+      return packet.protocol === 'tcp' ? 'reset' : 'unreachable';
+    case 'dropped':
+      return 'silence inside';
+  }
+}
+
+describe('model, iptables and nftables', () => {
+  let world: WirePair;
+  before(() => {
+    world = new WirePair(prefix);
+  });
+  after(() => {
+    world?.drop();
+    process.env.PATH = path;
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('send every connection to the same place', function () {
+    this.timeout(300_000);
+    fc.assert(
+      fc.property(ruleSets, probes, (rules, tries) => {
+        const program = compileEgress(rules);
+        for (const variant of variants) {
+          const { name } = variant;
+          useVariant(name);
+          withRules(world, variant, program, () => {
+            for (const probe of tries) {
+              const packet = makePacket(probe, rules);
+              const local = packet.destination.text === podAddresses[packet.destination.family].text;
+              const trace = traceEgress(rules, { ...packet, incoming: 'eth0', local });
+              assert.equal(
+                observe(world, packet, trace),
+                describeTrace(trace, packet),
+                `${name}: ${packet.protocol} ${packet.destination.text} ${packet.port}`,
+              );
+            }
+          });
+        }
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it('come to the same rules by an update as from nothing', function () {
+    this.timeout(300_000);
+    fc.assert(
+      fc.property(ruleSets, ruleSets, probes, (first, second, tries) => {
+        for (const variant of variants) {
+          const { name } = variant;
+          useVariant(name);
+          const before = compileEgress(first);
+          const after = compileEgress(second);
+          change(world, variant, undefined, before);
+          change(world, variant, before, after);
+          try {
+            for (const probe of tries.slice(0, 4)) {
+              const packet = makePacket(probe, second);
+              const local = packet.destination.text === podAddresses[packet.destination.family].text;
+              const trace = traceEgress(second, { ...packet, incoming: 'eth0', local });
+              assert.equal(observe(world, packet, trace), describeTrace(trace, packet), name);
+            }
+          } finally {
+            change(world, variant, after, undefined);
+          }
+        }
+      }),
+      { numRuns: 15 },
+    );
+  });
+
+  it('are in nftables over netlink, to the last expression, what nft makes of them', () => {
+    const whole = fc.record({
+      rules: ruleSets,
+      families: familySets,
+      podFamilies: familySets,
+    });
+    fc.assert(
+      fc.property(whole, ({ rules, families, podFamilies }) => {
+        const program = compileEgress({
+          ...rules,
+          reserved: rules.reserved.filter(({ family }) => families.includes(family)),
+          podLinks: Object.fromEntries(podFamilies.map((family) => [family, 'eth0'])),
+        });
+        const [byProgram, byUs] = [variants[2], variants[3]].map((variant) => {
+          let seen: unknown;
+          withRules(world, variant, program, () => {
+            seen = inNamespace(world.pod, () => [listRules('nftables', program), listExpressions(program)]);
+          });
+          return seen;
+        });
+        assert.deepEqual(byUs, byProgram);
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
+
+/** What the kernel has of each rule, as nft's debugging prints it. */
+function listExpressions({ name }: RuleProgram): string[] {
+  const text = execFileSync('nft', ['--debug=netlink', 'list', 'table', ...tableName(name).split(' ')], {
+    encoding: 'utf8',
+  });
+  const lines = text.split('\n').filter((line) => line.startsWith('  [ '));
+  assert.ok(lines.length > 50, text);
+  return lines;
+}
+
+function change(world: WirePair, variant: Variant, from: RuleProgram | undefined, to: RuleProgram | undefined): void {
+  inNamespace(world.pod, () => {
+    const tables = variant.isOverNetlink === true ? new NftTables() : undefined;
+    try {
+      changeRules(variant.backend, from, to, false, tables);
+    } finally {
+      tables?.close();
+    }
+  });
+}
+
+function withRules(world: WirePair, variant: Variant, program: RuleProgram, run: () => void): void {
+  change(world, variant, undefined, program);
+  try {
+    run();
+  } finally {
+    change(world, variant, program, undefined);
+  }
+}

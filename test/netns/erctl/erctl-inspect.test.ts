@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, describe, it } from 'mocha';
+import { type InspectDocument, inspectDocumentSchema } from '../../../src/egress/inspect/report-document.ts';
+import { runErctlOn } from '../../lab/erctl.ts';
+import { Lab } from '../../lab/lab.ts';
+import { addresses as at } from '../../lab/names.ts';
+import { pathFor, type Variant, variants } from '../../lab/plugin.ts';
+import { configure } from '../egress/cni/configurations.ts';
+import { type Damage, damages, iptablesDamages, ruleDamages } from './erctl-damages.ts';
+
+function damagesOf(variant: Variant): readonly Damage[] {
+  if (variant === 'nftables') return [...damages, ...ruleDamages];
+  return [...ruleDamages, ...iptablesDamages];
+}
+
+for (const variant of variants) {
+  describe(`erctl inspect, rules by ${variant}`, function () {
+    this.timeout(60_000);
+    let lab: Lab;
+    const config = configure([4]);
+    before(async () => {
+      lab = await Lab.up('erctli');
+      await lab.serveOutside({ tcp: [80, 443], udp: [80] });
+    });
+    after(() => lab.down());
+    beforeEach(async () => {
+      const args = 'IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=egress-1';
+      const added = await lab.plugin('ADD', config, { variant, args });
+      assert.equal(added.status, 0, added.stdout);
+    });
+    afterEach(async () => {
+      await lab.plugin('DEL', config, { variant });
+      await lab.run('pod', 'ip', ['link', 'delete', 'net1']).catch(() => {});
+      await lab.ip('pod', 'route replace default via 10.128.10.1');
+    });
+
+    const inspect = async (...args: string[]): Promise<{ status: number; document: InspectDocument }> => {
+      // With every program in reach, as on a node, but the variant's own names first.
+      const { status, stdout, stderr } = await runErctlOn(
+        lab,
+        ['inspect', '--netns', lab.path('pod'), '-o', 'json', ...args],
+        { environment: { PATH: `${pathFor(variant)}:${process.env.PATH}` } },
+      );
+      assert.ok(status < 2, stderr);
+      return { status, document: inspectDocumentSchema.parse(JSON.parse(stdout)) };
+    };
+
+    it('finds nothing wrong with a router as ADD left it, and counts what passes through it', async () => {
+      const far = await lab.agent('far');
+      assert.equal(await far.hold('one', at.pod[4], 8080), `${at.reserved[4]} ${at.web[4]} 80`);
+      assert.equal(await far.reach('udp', at.pod[4], 80), `${at.reserved[4]} ${at.datagrams[4]} 80`);
+      const { status, document } = await inspect('--connect');
+      assert.deepEqual(document.routers[0]?.problems, []);
+      assert.equal(status, 0);
+      const [router] = document.routers;
+      assert.equal(router?.pod, 'shop/egress-1');
+      assert.deepEqual(router.addresses[0]?.gateway.answer, 'answers');
+      assert.deepEqual(
+        router.redirects.map(({ port, protocol, installed, live }) => [port, protocol, installed, live.connections]),
+        [
+          [80, 'udp', true, 1],
+          [8080, 'tcp', true, 1],
+          [8443, 'tcp', true, 0],
+        ],
+      );
+      assert.ok((router.redirects[1]?.live.bytes ?? 0) > 100);
+      assert.equal(router.redirects[1]?.opened, variant === 'nftables' ? undefined : 1);
+      assert.deepEqual(
+        router.attempts.map(({ target, outcome }) => `${target} ${outcome}`),
+        [`${at.web[4]}:80 connected`, `${at.secure[4]}:443 connected`],
+      );
+      await far.say('one', 'bye');
+    });
+
+    it('finds nothing wrong with two routers in one pod, nor with rules of others that let them pass', async () => {
+      const second = configure([4], {
+        addresses: ['192.168.12.98/24'],
+        destinations: [`9090 TCP ${at.secure[4]} 443`],
+      });
+      const mesh = `table inet mesh {
+        chain incoming { type filter hook prerouting priority -300; policy accept; tcp dport 15001 counter accept; }
+        chain through { type filter hook forward priority 5; policy accept; ct state invalid drop; }
+      }`;
+      assert.equal((await lab.plugin('ADD', second, { variant, ifname: 'net2' })).status, 0);
+      await lab.run('pod', 'nft', ['-f', '-'], mesh);
+      try {
+        const { status, document } = await inspect();
+        assert.deepEqual(
+          document.routers.map(({ interface: link, problems, notes }) => [link.name, problems, notes]),
+          [
+            ['net1', [], []],
+            ['net2', [], []],
+          ],
+        );
+        assert.equal(status, 0);
+      } finally {
+        await lab.run('pod', 'nft', ['delete', 'table', 'inet', 'mesh']);
+        await lab.plugin('DEL', second, { variant, ifname: 'net2' });
+      }
+    });
+
+    if (variant === 'iptables-legacy') {
+      it('says that it cannot compare rules of a variant of iptables that is not in PATH', async () => {
+        const { status, stdout } = await runErctlOn(lab, ['inspect', '--netns', lab.path('pod')]);
+        assert.match(stdout, /^Note: the rules were not compared: they are by iptables-legacy-save/m);
+        assert.equal(status, 0);
+      });
+    }
+
+    if (variant === 'nftables') {
+      it('names a destination that lets clients wait, from their connections alone', async () => {
+        await lab.ip('outside', 'address delete 203.0.113.26/32 dev lo', 'route add blackhole 203.0.113.26/32');
+        try {
+          const far = await lab.agent('far');
+          assert.equal(await far.reach('tcp', at.pod[4], 8080), 'timeout');
+          for (;;) {
+            const { document } = await inspect('--no-probe');
+            const problems = document.routers.flatMap((router) => router.problems);
+            // Until the connection has waited for long enough.
+            if (problems.length === 0) continue;
+            assert.deepEqual(
+              problems.map(({ code }) => code),
+              ['target-silent'],
+            );
+            assert.match(problems[0]?.what ?? '', /203\.0\.113\.26:80 answers nobody: a connection waits/);
+            break;
+          }
+        } finally {
+          await lab.ip('outside', 'route delete blackhole 203.0.113.26/32', 'address add 203.0.113.26/32 dev lo');
+        }
+      });
+    }
+
+    for (const { name, damage, codes, says, cure, args = [], mend } of damagesOf(variant)) {
+      it(`names ${name}`, async () => {
+        await damage(lab, variant);
+        try {
+          const { status, document } = await inspect(...args);
+          const problems = document.routers.flatMap((router) => router.problems);
+          assert.deepEqual(
+            problems.map(({ code }) => code).sort(),
+            [...codes].sort(),
+            JSON.stringify(problems, undefined, 1),
+          );
+          assert.equal(status, 1);
+          assert.ok(
+            problems.some(({ what }) => says.test(what)),
+            problems.map(({ what }) => what).join('\n'),
+          );
+          assert.ok(
+            problems.some((one) => cure.test(one.cure)),
+            problems.map((one) => one.cure).join('\n'),
+          );
+        } finally {
+          await mend?.(lab, variant);
+        }
+      });
+    }
+  });
+}
