@@ -102,7 +102,13 @@ export class HttpPlane implements DataPlane {
     this.#host = host;
     // In a container of its own HAProxy is started from the disk there.
     if (this.#settings.hasContainer !== true) {
-      this.#engine.resume().catch((error: unknown) => this.#note(`Cannot go on with what is on the disk: ${error}`));
+      this.#engine
+        .resume()
+        .catch((error: unknown) =>
+          this.#note(
+            `Failed to resume the configuration on disk: ${error instanceof Error ? error.message : String(error)}`,
+          ),
+        );
     }
     this.#parts.secrets.start((key) => {
       this.#changedSecrets.add(key);
