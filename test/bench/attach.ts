@@ -152,6 +152,7 @@ function compileEmpty(folder: string): string {
     '--no-compile-autoload-bunfig',
   ];
   const plugin = ['--compile-exec-argv=--no-orphans', '--compile-jit-policy=10'];
-  execFileSync('node_modules/.bin/bun', ['build', ...options, ...plugin, '--outfile', executable, source]);
+  const bun = join('node_modules', '.bin', 'bun');
+  execFileSync(bun, ['build', ...options, ...plugin, '--outfile', executable, source]);
   return executable;
 }

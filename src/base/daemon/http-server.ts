@@ -68,6 +68,8 @@ async function answer(parts: HttpParts, request: IncomingMessage, response: Serv
   switch (pathname) {
     case '/healthz':
       return send(response, 200, 'ok\n');
+    // The path that OpenShift's router has.
+    case '/healthz/ready':
     case '/readyz': {
       const unreadiness = parts.unreadiness();
       if (unreadiness !== undefined) return send(response, 503, `${unreadiness}\n`);
