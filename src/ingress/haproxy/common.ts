@@ -71,6 +71,7 @@ ${settings.log === undefined ? '' : logServer}`;
 function httpBackends(settings: Settings): string {
   return `# Every other backend of HTTP: its route says what is done, "SECTION|COOKIE|ATTRIBUTES|!LETTERS".
 defaults http from base
+${tenancyRules('http-request', 'deny deny_status 503')}
 ${cookieRules(` !${flagged(letters.noCookie)}`)}
 ${forwardedRules(settings, settings.forwarded, ordinary)}
   http-request allow if ${ordinary}
@@ -105,6 +106,16 @@ ${settings.log === undefined ? '' : logServer}  http-response set-header Strict-
 const logServer = `  http-response set-var-fmt(txn.log_server) "%[be_name]/%[srv_name]"
   http-response set-var(txn.log_server) var(txn.log_server),map_str(maps/log-servers.map)
 `;
+
+/**
+ * Refuse what was routed to an earlier use of a spare section. Whoever passes is counted in the section's
+ * sessions until it ends, and the section is not reused before.
+ */
+function tenancyRules(rule: 'http-request' | 'tcp-request content', refuse: string): string {
+  const spare = '{ var(txn.route) -m beg spare- }';
+  return `  ${rule} set-var(txn.tenancy) var(txn.route),field(5,|) if ${spare}
+  ${rule} ${refuse} if ${spare} !{ var(txn.route),field(1,|),map_str(maps/tenancies.map),strcmp(txn.tenancy) eq 0 }`;
+}
 
 /** What servers are told of the client, for requests for which `condition` holds, or all. */
 function forwardedRules(settings: Settings, mode: ForwardedMode, condition = ''): string {
@@ -154,7 +165,8 @@ export function limitRules(rule: 'http-request' | 'tcp-request content', when: s
       (field) =>
         `  ${rule} set-var(txn.limit${field}) var(txn.limits),field(${field},|) ${when} { var(txn.limits) -m found }`,
     ),
-    `  ${rule} track-sc2 var(txn.client),digest(md5) table limits ${when} { var(txn.limits) -m found }`,
+    // The counters of a spare section's previous use are not its own.
+    `  ${rule} track-sc2 var(txn.client),concat(/,txn.tenancy),digest(md5) table limits ${when} { var(txn.limits) -m found }`,
     reached('sc_conn_cur', 1),
     reached('sc_conn_rate', 2),
   ];
@@ -163,7 +175,12 @@ export function limitRules(rule: 'http-request' | 'tcp-request content', when: s
 }
 
 function tcpBackends(): string {
-  return `defaults tcp from base
+  return `# Backends of passthrough.
+defaults passthrough from base
+  mode tcp
+${tenancyRules('tcp-request content', 'reject')}
+
+defaults tcp from base
   mode tcp
 
 # Clients at backends with limits, by a hash of both.

@@ -21,7 +21,7 @@ export interface ServerLine {
 /** A backend as a section: `shape` is fixed when HAProxy starts, servers come and go. */
 export interface Section {
   /** The `defaults` that it is made from. */
-  readonly from: 'plain' | 'http' | 'tcp';
+  readonly from: 'plain' | 'http' | 'passthrough';
   /** Lines below `backend NAME`; equal shapes can stand for each other. */
   readonly shape: string;
   readonly servers: ReadonlyMap<string, ServerLine>;
@@ -54,7 +54,7 @@ export function makeSection(backend: Backend, authorities: ReadonlyMap<string, s
   }
   const shape = shapeOf(backend);
   const cookie = own && isPlain(backend) ? backend.http?.cookie : undefined;
-  if (cookie === undefined) return { from: backend.mode, shape, servers };
+  if (cookie === undefined) return { from: backend.mode === 'tcp' ? 'passthrough' : 'http', shape, servers };
   const line = `  http-response add-header Set-Cookie "${cookieFormat(cookie)}" if ${withoutCookie}\n`;
   return { from: 'plain', shape: `${shape}${line}`, servers };
 }
