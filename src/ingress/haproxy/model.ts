@@ -188,6 +188,8 @@ export interface Settings {
   readonly abortOnClose: boolean;
   /** Counters of long transfers move while they last. */
   readonly continuousStats: boolean;
+  /** Requests and connections in progress at one backend; absent: half of all, for passthrough a tenth. */
+  readonly routeConnections?: number;
   /** Backends kept ready for new hosts, of each of the common kinds. */
   readonly spareBackends: number;
 }

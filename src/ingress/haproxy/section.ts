@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { cookieFormat, isPlain, withoutCookie } from './features.ts';
 import type { Backend, HeaderAction, HttpBackend, Server } from './model.ts';
-import { checkName, checkToken, fileName, quoteHeaderValue, quoteWord, UnfitValue } from './quote.ts';
+import { checkName, checkToken, fileName, hopHeader, quoteHeaderValue, quoteWord, UnfitValue } from './quote.ts';
 
 /** A server as its section and the runtime socket know it. */
 export interface ServerLine {
@@ -140,6 +140,9 @@ function httpLines(http: HttpBackend): string[] {
 
 /** What follows `http-request` or `http-response`. Throws {@link UnfitValue}. */
 export function headerRule(action: HeaderAction): string {
+  if (action.name.toLowerCase() === hopHeader.toLowerCase()) {
+    throw new UnfitValue(`header ${hopHeader}: ends loops of requests, and cannot be set or deleted`);
+  }
   const name = quoteWord(checkToken('header', action.name));
   return action.action === 'set' ? `set-header ${name} ${quoteHeaderValue(action.value)}` : `del-header ${name}`;
 }

@@ -143,6 +143,11 @@ export const httpOptionTable = {
     initial: '50000',
     fallsBack: true,
   },
+  'max-connections-per-route': {
+    value: 'NUMBER',
+    help: 'of them at one Route; default half, for passthrough a tenth',
+    fallsBack: true,
+  },
   threads: {
     value: 'NUMBER',
     help: 'threads of HAProxy; default one for each CPU',
