@@ -174,7 +174,7 @@ describe('Sections that are reused', () => {
     await world.engine.apply(withRoute('b.test', other.port));
     await world.engine.apply(withRoute('b.test', other.port, { mode: 'tcp' }, withRoute('b.test', other.port)));
     // What a request that was routed before the use ended finds when it enters.
-    const [http = '', tcp = ''] = ['spare-http-random-1', 'spare-tcp-random-1'];
+    const [http, tcp] = ['spare-http-random-1', 'spare-tcp-random-1'] as const;
     await tell(`add map maps/plain.map a.test/ ${http}|||!nA|0`);
     await tell(`add map maps/passthrough.map a.test ${tcp}||||0`);
     assert.deepEqual([await ask('a.test'), await ask('b.test')], [503, 200]);
