@@ -145,7 +145,7 @@ export const httpOptionTable = {
   },
   'max-connections-per-route': {
     value: 'NUMBER',
-    help: 'of them at one Route; default half, for passthrough a tenth',
+    help: 'requests in progress at one Route; default half of --max-connections, a tenth for passthrough',
     fallsBack: true,
   },
   threads: {
