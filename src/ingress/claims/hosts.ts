@@ -1,5 +1,5 @@
 import { formatProblem } from '../../base/model/problem.ts';
-import type { HttpDemand } from '../route/http-demand.ts';
+import { type HttpDemand, longestHostAndPath } from '../route/http-demand.ts';
 import type { Route } from '../route/route.ts';
 import { type HostPolicy, hostOf, isServableHost, parentOf } from './host.ts';
 import { byAge } from './order.ts';
@@ -88,6 +88,12 @@ export function decideHosts(routes: Iterable<Route>, policy: AdmissionPolicy, ho
     const demand = route.http.value;
     if (demand.isWildcard && !hosts.allowsWildcards) {
       refuse('RouteNotAdmitted', 'spec.wildcardPolicy "Subdomain": wildcard Routes are not allowed by this router');
+      continue;
+    }
+    const longestPath = longestHostAndPath - host.length;
+    if (demand.path.length > longestPath) {
+      const seen = `${demand.path.length} characters`;
+      refuse('ExtendedValidationFailed', `spec.path of ${seen}: must be at most ${longestPath} with host ${host}`);
       continue;
     }
     const problem = claims.claim(route, host, demand);

@@ -8,7 +8,7 @@ import { milliseconds } from './section.ts';
  * maps, and not in 10,000 backends; the order of rules is that of a request.
  */
 export function renderDefaults(settings: Settings): string {
-  return [base(settings), plainBackends(settings), httpBackends(settings), tcpBackends()].join('\n');
+  return [base(settings), plainBackends(settings), httpBackends(settings), tcpBackends(settings)].join('\n');
 }
 
 /** Whether the flags of a route have a letter; absent flags have none. */
@@ -62,6 +62,7 @@ function cookieRules(unless: string): string {
 function plainBackends(settings: Settings): string {
   return `# Backends that HAProxy has read and whose routes ask for nothing unusual: a request pays for no question.
 defaults plain from base
+${connectionLimit(settings, 'http')}
 ${cookieRules('')}
 ${forwardedRules(settings, settings.forwarded)}
   http-response add-header Cache-Control private if ${withoutCookie}
@@ -71,6 +72,8 @@ ${settings.log === undefined ? '' : logServer}`;
 function httpBackends(settings: Settings): string {
   return `# Every other backend of HTTP: its route says what is done, "SECTION|COOKIE|ATTRIBUTES|!LETTERS".
 defaults http from base
+${connectionLimit(settings, 'http')}
+${tenancyRules('http-request', 'deny deny_status 503')}
 ${cookieRules(` !${flagged(letters.noCookie)}`)}
 ${forwardedRules(settings, settings.forwarded, ordinary)}
   http-request allow if ${ordinary}
@@ -106,6 +109,28 @@ const logServer = `  http-response set-var-fmt(txn.log_server) "%[be_name]/%[srv
   http-response set-var(txn.log_server) var(txn.log_server),map_str(maps/log-servers.map)
 `;
 
+/**
+ * A backend's share of all connections. A header ends loops of requests; a passthrough Route whose endpoint
+ * leads back to the router is a loop that only this ends.
+ */
+function connectionLimit({ process, routeConnections }: Settings, mode: 'http' | 'tcp'): string {
+  const all = process.maxconn ?? 50_000;
+  const limit = routeConnections ?? Math.max(1, Math.floor(mode === 'http' ? all / 2 : all / 10));
+  return mode === 'http'
+    ? `  http-request deny deny_status 503 if { be_conn gt ${limit} }`
+    : `  tcp-request content reject if { be_conn gt ${limit} }`;
+}
+
+/**
+ * Refuse what was routed to an earlier use of a spare section. Whoever passes is counted in the section's
+ * sessions until it ends, and the section is not reused before.
+ */
+function tenancyRules(rule: 'http-request' | 'tcp-request content', refuse: string): string {
+  const spare = '{ var(txn.route) -m beg spare- }';
+  return `  ${rule} set-var(txn.tenancy) var(txn.route),field(5,|) if ${spare}
+  ${rule} ${refuse} if ${spare} !{ var(txn.route),field(1,|),map_str(maps/tenancies.map),strcmp(txn.tenancy) eq 0 }`;
+}
+
 /** What servers are told of the client, for requests for which `condition` holds, or all. */
 function forwardedRules(settings: Settings, mode: ForwardedMode, condition = ''): string {
   if (mode === 'never') return '';
@@ -127,14 +152,18 @@ function forwardedRules(settings: Settings, mode: ForwardedMode, condition = '')
           ['Forwarded', `'for="[${client}]";host=${host};proto=${scheme}'`, '{ src -m sub : }'],
         ] as const)),
   ];
+  // Servers that follow CGI read "_" as "-".
+  const replaced = [
+    `  http-request del-header '^x[-_]forwarded[-_](for|host|port|proto|proto[-_]version)$' -m reg if ${`${condition} { req.hdr_names -m sub _ }`.trim()}`,
+    `  http-request del-header X-Forwarded-Proto-Version${condition === '' ? '' : ` if ${condition}`}`,
+  ];
   const verb = mode === 'append' ? 'add-header' : 'set-header';
-  return forwarded
-    .map(([header, value, only]) => {
-      const missing = mode === 'if-none' ? ` !{ req.hdr(${header}) -m found }` : '';
-      const conditions = `${condition}${only === undefined ? '' : ` ${only}`}${missing}`.trim();
-      return `  http-request ${verb} ${header} ${value}${conditions === '' ? '' : ` if ${conditions}`}`;
-    })
-    .join('\n');
+  const set = forwarded.map(([header, value, only]) => {
+    const missing = mode === 'if-none' ? ` !{ req.hdr(${header}) -m found }` : '';
+    const conditions = `${condition}${only === undefined ? '' : ` ${only}`}${missing}`.trim();
+    return `  http-request ${verb} ${header} ${value}${conditions === '' ? '' : ` if ${conditions}`}`;
+  });
+  return [...(mode === 'replace' ? replaced : []), ...set].join('\n');
 }
 
 /** Whether no client can have an IPv6 address, so that none is looked for. */
@@ -154,7 +183,8 @@ export function limitRules(rule: 'http-request' | 'tcp-request content', when: s
       (field) =>
         `  ${rule} set-var(txn.limit${field}) var(txn.limits),field(${field},|) ${when} { var(txn.limits) -m found }`,
     ),
-    `  ${rule} track-sc2 var(txn.client),digest(md5) table limits ${when} { var(txn.limits) -m found }`,
+    // The counters of a spare section's previous use are not its own.
+    `  ${rule} track-sc2 var(txn.client),concat(/,txn.tenancy),digest(md5) table limits ${when} { var(txn.limits) -m found }`,
     reached('sc_conn_cur', 1),
     reached('sc_conn_rate', 2),
   ];
@@ -162,8 +192,14 @@ export function limitRules(rule: 'http-request' | 'tcp-request content', when: s
   return lines.join('\n');
 }
 
-function tcpBackends(): string {
-  return `defaults tcp from base
+function tcpBackends(settings: Settings): string {
+  return `# Backends of passthrough.
+defaults passthrough from base
+  mode tcp
+${connectionLimit(settings, 'tcp')}
+${tenancyRules('tcp-request content', 'reject')}
+
+defaults tcp from base
   mode tcp
 
 # Clients at backends with limits, by a hash of both.

@@ -11,7 +11,7 @@ import { allEntries, type MapName, type Maps } from './entries.ts';
 import { Generations } from './generations.ts';
 import { askHealth, isFull } from './health.ts';
 import { type HostResources, LocalHost, type ProcessPlace } from './host.ts';
-import { freeSections, type InForce, lacksSpares } from './layout.ts';
+import { emptySections, freeSections, type InForce, type Layout, lacksSpares } from './layout.ts';
 import { lockFolder } from './lock.ts';
 import { recall } from './memory.ts';
 import type { HttpState } from './model.ts';
@@ -23,11 +23,17 @@ import type { ApplyOutcome, EngineOptions, EngineReport } from './report.ts';
 import { makeSection } from './section.ts';
 import { siftState } from './sift.ts';
 import { isDone, RuntimeSocket } from './socket.ts';
-import { readStatRows, type StatRow } from './stats.ts';
+import { countUsers, readStatRows, type StatRow } from './stats.ts';
 import { type ReloadCause, reloadCauses } from './steps.ts';
 
 /** In ms, how long a reload waits for a worker of before that does not react to its signal. */
 const oldWorkerTimeout = 10_000;
+
+/**
+ * In ms: HAProxy waits a second before it retries a connection, and does not count the request at its server
+ * meanwhile, so that the server could be deleted under it.
+ */
+const retryPause = 2000;
 
 /** In ms, how long a master may read its configuration without an answer to anybody. */
 const masterTimeout = 60_000;
@@ -585,23 +591,43 @@ export class HaproxyEngine {
     this.#writtenAt = inForce;
   }
 
-  /** Deletes servers that have no connection any more; gives back the sections that they kept. */
+  /** Deletes servers that have no connection any more; makes sections available again that nobody is in. */
   async #tidy(): Promise<void> {
     const inForce = this.#inForce;
-    if (inForce === undefined || inForce.layout.leaving.size === 0 || this.#stopped) return;
-    const leaving = new Map(inForce.layout.leaving);
-    const some = [...leaving].slice(0, 1000);
+    if (inForce === undefined || this.#stopped) return;
+    if (inForce.layout.leaving.size === 0 && inForce.layout.resting.size === 0) return;
     const socket = await this.#open();
+    const leaving = await this.#deleteServers(socket, inForce.layout.leaving);
+    const layout = { ...inForce.layout, leaving };
+    this.#inForce = { ...inForce, layout: freeSections(layout, await this.#idleSections(socket, layout)) };
+  }
+
+  /** Deletes servers without a connection; resolves to those that remain. */
+  async #deleteServers(socket: RuntimeSocket, leaving: Layout['leaving']): Promise<Layout['leaving']> {
     const now = performance.now();
-    const late = some.filter(([key]) => now - (this.#since.get(key) ?? now) > this.#options.drainTimeout);
-    await socket.run(late.map(([key]) => `shutdown sessions server ${key}`));
-    const answers = await socket.run(some.map(([key]) => `del server ${key}`));
-    for (const [i, [key]] of some.entries()) {
+    const left = new Map(leaving);
+    const some = [...leaving.keys()].filter((key) => now - (this.#since.get(key) ?? 0) > retryPause).slice(0, 1000);
+    const late = some.filter((key) => now - (this.#since.get(key) ?? now) > this.#options.drainTimeout);
+    await socket.run(late.map((key) => `shutdown sessions server ${key}`));
+    const answers = await socket.run(some.map((key) => `del server ${key}`));
+    for (const [i, key] of some.entries()) {
       if (!/^Server deleted|No such server/.test(answers[i] ?? '')) continue;
-      leaving.delete(key);
+      left.delete(key);
       this.#since.delete(key);
     }
-    this.#inForce = { ...inForce, layout: freeSections({ ...inForce.layout, leaving }) };
+    return left;
+  }
+
+  /**
+   * Sections that can be reused. Their use has ended in `tenancies.map`, so that nobody enters any more, and
+   * whoever entered before is among the section's sessions until it ends, also while it waits for a retry.
+   */
+  async #idleSections(socket: RuntimeSocket, layout: Layout): Promise<string[]> {
+    // The end of a use may be among the commands that HAProxy refused; the reload that follows makes new sections.
+    if (this.#refusals.length > 0) return [];
+    const some = emptySections(layout).slice(0, 500);
+    const answers = await socket.run(some.map((section) => `show stat ${section} 2 -1`));
+    return some.filter((_, i) => countUsers(answers[i] ?? '') === 0);
   }
 }
 

@@ -11,6 +11,7 @@ export type MapName =
   | 'secure'
   | 'passthrough'
   | 'http2'
+  | 'tenancies'
   | 'cookie-attributes'
   | 'log-backends'
   | 'log-servers'
@@ -20,6 +21,7 @@ export const mapNames: readonly MapName[] = [
   'secure',
   'passthrough',
   'http2',
+  'tenancies',
   'cookie-attributes',
   'log-backends',
   'log-servers',
@@ -90,6 +92,8 @@ export function backendEntries(inForce: InForce, id: string, section: string): M
   const backend = inForce.state.backends.get(id);
   if (backend === undefined) return new Map();
   const maps: Maps = new Map(featureEntries(backend, section));
+  const tenancy = section === id ? undefined : inForce.layout.tenancies.get(section);
+  if (tenancy !== undefined) maps.set('tenancies', new Map([[section, String(tenancy.number)]]));
   if (inForce.state.settings.log === undefined) return maps;
   // What the log calls sections and servers; without a log, nobody asks.
   if (section !== id) maps.set('log-backends', new Map([[section, id]]));
@@ -103,7 +107,8 @@ export function routeOf({ state, layout }: InForce, id: string, redirect = false
   const backend = state.backends.get(id);
   const section = layout.sections.get(id);
   if (backend === undefined || section === undefined) return undefined;
-  return makeRoute(backend, section, state.settings.forwarded, redirect);
+  const tenancy = section === id ? undefined : layout.tenancies.get(section);
+  return makeRoute(backend, section, state.settings.forwarded, { redirect, tenancy: tenancy?.number });
 }
 
 /** The domain that a host is a label below. */

@@ -6,6 +6,8 @@ import { checkMapValue, checkToken, UnfitValue } from './quote.ts';
  * What a backend does beyond passing requests on, as values of maps, so that it can change while HAProxy
  * runs. The answer of a host's map is a *route*: `SECTION|COOKIE|ATTRIBUTES`, and only where something
  * unusual is to be done `|!` and letters that say which rules look further. An ordinary request pays for none.
+ * The route of a spare section has a fifth field, the number of its use ({@link Tenancy}), which the section
+ * compares with `tenancies.map` before anything else.
  */
 
 /** Maps by section; the letter of a route says that a rule should look into it. */
@@ -63,13 +65,20 @@ export function cookieFormat(cookie: StickyCookie): string {
 }
 
 /** The route of a backend in a section. Throws {@link UnfitValue}. */
-export function makeRoute(backend: Backend, section: string, forwarded: ForwardedMode, redirect = false): string {
+export function makeRoute(
+  backend: Backend,
+  section: string,
+  forwarded: ForwardedMode,
+  { redirect = false, tenancy }: { readonly redirect?: boolean; readonly tenancy?: number | undefined } = {},
+): string {
   const cookie = backend.mode === 'http' && !redirect ? backend.http?.cookie : undefined;
   const name = cookie === undefined ? '' : checkToken('cookie', cookie.name);
   if (name.includes('|')) throw new UnfitValue(`cookie ${JSON.stringify(name)}: holds "|"`);
   const attributes = cookie === undefined ? '' : attributesCode(cookie);
   const flags = flagsOf(backend, forwarded, redirect);
-  return `${section}|${name}|${attributes}${flags === '' ? '' : `|!${flags}`}`;
+  const letters = flags === '' ? '' : `!${flags}`;
+  if (tenancy !== undefined) return `${section}|${name}|${attributes}|${letters}|${tenancy}`;
+  return `${section}|${name}|${attributes}${letters === '' ? '' : `|${letters}`}`;
 }
 
 /** Whether requests of a backend meet no rule that only some need; its sticky cookie's name stands for itself in a rule. */

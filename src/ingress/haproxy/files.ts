@@ -96,7 +96,7 @@ function renderSection(inForce: InForce, section: string, id: string | undefined
   const backend = id === undefined ? undefined : inForce.state.backends.get(id);
   const { from, shape, servers }: Section =
     backend === undefined
-      ? { from: section.startsWith('spare-tcp') ? 'tcp' : 'http', shape: spareShape, servers: new Map() }
+      ? { from: section.startsWith('spare-tcp') ? 'passthrough' : 'http', shape: spareShape, servers: new Map() }
       : makeSection(backend, inForce.state.authorities, id === section);
   const comment = id === undefined || id === section ? '' : ` # ${id}`;
   const lines = [...servers.values()].sort((a, b) => (a.id < b.id ? -1 : 1)).map(renderServer);

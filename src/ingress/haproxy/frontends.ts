@@ -2,7 +2,7 @@ import { flagged, limitRules } from './common.ts';
 import { letters } from './features.ts';
 import type { LogSettings, Settings } from './model.ts';
 import { absent, mark, onward, servedOnly } from './paths.ts';
-import { checkToken, quoteWord } from './quote.ts';
+import { checkToken, hopHeader, quoteWord } from './quote.ts';
 import { headerRule, milliseconds } from './section.ts';
 
 /** Where the sockets between the ports and the frontends that end TLS are, seen before and after chroot. */
@@ -37,6 +37,9 @@ ${logNames(settings)}  use_backend redirect if ${flagged(letters.redirect)}
 `;
 }
 
+/** Passes through a router of this kind until a request is taken for one in a loop. */
+const maxHops = 10;
+
 /** Looks at the name that a ClientHello asks for: some hosts' TLS is not ours to end. */
 function tlsFrontend(settings: Settings): string {
   return `frontend public_ssl from tcp
@@ -46,6 +49,7 @@ ${binds(settings, settings.listen.httpsPort)}${logLines(settings.log, 'tcp')}  t
   tcp-request content set-var(txn.route) 'var(txn.sni),regsub("^[^.]*","*"),map_str(maps/passthrough.map)' if { var(txn.sni) -m found } !{ var(txn.route) -m found }
   tcp-request content set-var(txn.section) var(txn.route),field(1,|) if { var(txn.route) -m len gt 1 }
   tcp-request content set-var(txn.flags) var(txn.route),field(4,|) if { var(txn.route) -m sub |! }
+  tcp-request content set-var(txn.tenancy) var(txn.route),field(5,|) if { var(txn.flags) -m found }
   tcp-request content set-var(txn.address) src,hex if { var(txn.flags) -m found }
   tcp-request content set-var-fmt(txn.client) "%[var(txn.section)]/%[var(txn.address),length]:%[var(txn.address)]" if { var(txn.flags) -m found }
   tcp-request content reject if ${flagged(letters.allowList)} !{ var(txn.client),map_beg(maps/allow.map) -m found }
@@ -89,12 +93,21 @@ const misdirected = `
   http-request return status 421 if { var(txn.sni) -m found } !{ var(txn.host),strcmp(txn.sni) eq 0 } !{ var(txn.wanted),strcmp(txn.theirs) eq 0 }
 `;
 
+/** Servers that follow CGI read `X_SSL…` as `X-SSL…`. */
+const sslHeaderFilter = `  http-request del-header X-SSL -m beg
+  http-request del-header X_SSL -m beg
+`;
+
+/** The headers that {@link clientCertificates} sets, with any mixture of "-" and "_". */
+const sslHeaders = '^x[-_]ssl([-_](issuer|client[-_](verify|serial|version|sha1|dn|cn|notbefore|notafter|der)))?$';
+
 /** What is taken from a request, or refuses it, whatever it asks for. */
 function hygiene(settings: Settings): string {
-  return `  http-request deny if { req.fhdr(content-length) -m len 0 }
+  return `  http-request return status 508 if { req.hdr_cnt(${hopHeader}) ge ${maxHops} }
+  http-request deny if { req.fhdr(content-length) -m len 0 }
   http-request deny deny_status 400 if !{ req.ver 1.1 2.0 1.0 }
   http-request del-header Proxy
-${settings.removeSslHeaders ? '  http-request del-header X-SSL -m beg\n' : ''}  http-request del-header Upgrade if { req.fhdr(upgrade) -m sub -i h2c }
+${settings.removeSslHeaders ? sslHeaderFilter : ''}  http-request del-header Upgrade if { req.fhdr(upgrade) -m sub -i h2c }
   http-request set-header Host %[req.hdr(host),lower] if { req.hdr(host) -m reg [A-Z] }
 `;
 }
@@ -103,7 +116,8 @@ function clientCertificates(settings: Settings): string {
   const { clientTls } = settings;
   if (clientTls === undefined) return '';
   const filter = clientTls.subjectFilter;
-  return `${filter === undefined ? '' : `  http-request deny unless { ssl_c_s_dn -m reg ${quoteWord(filter)} }\n`}  http-request set-header X-SSL %[ssl_fc]
+  return `${filter === undefined ? '' : `  http-request deny unless { ssl_c_s_dn -m reg ${quoteWord(filter)} }\n`}  http-request del-header ${quoteWord(sslHeaders)} -m reg
+  http-request set-header X-SSL %[ssl_fc]
   http-request set-header X-SSL-Client-Verify %[ssl_c_verify]
   http-request set-header X-SSL-Client-Serial %{+Q}[ssl_c_serial,hex]
   http-request set-header X-SSL-Client-Version %{+Q}[ssl_c_version]
@@ -124,6 +138,8 @@ function globalHeaders(settings: Settings): string {
     unique && `unique-id-header ${quoteWord(checkToken('header', unique.name))}`,
     ...settings.requestHeaders.map((action) => `http-request ${headerRule(action)}`),
     ...settings.responseHeaders.map((action) => `http-response ${headerRule(action)}`),
+    // Last, so that no setting removes it.
+    `http-request add-header ${hopHeader} 1`,
   ]
     .filter((line) => line !== undefined)
     .map((line) => `  ${line}\n`)

@@ -10,12 +10,22 @@ export interface Layout {
   readonly sections: ReadonlyMap<string, string>;
   /** Empty sections that can be taken, by shape. */
   readonly spares: ReadonlyMap<string, readonly string[]>;
-  /** Spare sections that were given back and still have servers which leave, with their shape. */
+  /** Spare sections that were given back and may still have servers, requests or connections, with their shape. */
   readonly resting: ReadonlyMap<string, string>;
   /** Servers that get nothing new and go when their last connection ends, by `SECTION/SERVER`. */
   readonly leaving: ReadonlyMap<string, ServerLine>;
+  /** Latest use of each spare section that was ever taken. */
+  readonly tenancies: ReadonlyMap<string, Tenancy>;
   /** Files of authorities that HAProxy has, used or not. */
   readonly authorities: ReadonlySet<string>;
+}
+
+/** One use of a spare section. */
+export interface Tenancy {
+  /** Counts the uses of the section, from 1: a request that was routed by an earlier number is refused. */
+  readonly number: number;
+  /** {@link Backend.tenant} */
+  readonly tenant?: string;
 }
 
 /** What runs: a state and the sections that stand for its backends. */
@@ -42,6 +52,7 @@ export function freshLayout(state: HttpState): Layout {
     spares,
     resting: new Map(),
     leaving: new Map(),
+    tenancies: new Map(),
     authorities: new Set([...state.authorities].map(([name, pem]) => authorityFile(name, pem))),
   };
 }
@@ -68,15 +79,30 @@ export function spareSections(inForce: InForce): Map<string, { readonly shape: s
   return found;
 }
 
-/** Gives back resting sections whose last server has left. */
-export function freeSections(layout: Layout): Layout {
+/** Resting sections without a server: they can be reused once HAProxy counts nobody in them. */
+export function emptySections(layout: Layout): string[] {
   const busy = new Set([...layout.leaving.keys()].map((key) => key.slice(0, key.lastIndexOf('/'))));
+  return [...layout.resting.keys()].filter((section) => !busy.has(section));
+}
+
+/** Makes resting sections available again, which nobody is in any more. */
+export function freeSections(layout: Layout, idle: Iterable<string>): Layout {
   const resting = new Map(layout.resting);
   const spares = new Map(layout.spares);
-  for (const [section, shape] of layout.resting) {
-    if (busy.has(section)) continue;
-    resting.delete(section);
+  for (const section of idle) {
+    const shape = resting.get(section);
+    if (shape === undefined || !resting.delete(section)) continue;
     spares.set(shape, [...(spares.get(shape) ?? []), section]);
   }
   return { ...layout, resting, spares };
+}
+
+/** The spare section that a tenant takes: its own last one, else one that was never used, else the one that rested longest. */
+export function chooseSpare(
+  spares: readonly string[],
+  tenancies: Layout['tenancies'],
+  tenant: string | undefined,
+): string | undefined {
+  const own = tenant === undefined ? undefined : spares.find((section) => tenancies.get(section)?.tenant === tenant);
+  return own ?? spares.find((section) => !tenancies.has(section)) ?? spares[0];
 }

@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { certificateFile } from './command.ts';
 import { type Files, shardCount, shardOf } from './files.ts';
-import type { InForce, Layout } from './layout.ts';
+import type { InForce, Layout, Tenancy } from './layout.ts';
 import type { Backend, Certificate, HttpState, Passthrough, Settings, Site } from './model.ts';
 import type { ServerLine } from './section.ts';
 
@@ -12,7 +12,7 @@ import type { ServerLine } from './section.ts';
  * there. Spread over as many files as the sections are. A file that is not whole, or of another version
  * of this program, makes the supervisor reload instead.
  */
-const version = 1;
+const version = 2;
 
 interface MainFile {
   readonly settings: Omit<Settings, 'tls'> & { readonly tls: Omit<Settings['tls'], 'defaultCertificate'> };
@@ -21,6 +21,7 @@ interface MainFile {
   readonly spares: [string, readonly string[]][];
   readonly resting: [string, string][];
   readonly leaving: [string, ServerLine][];
+  readonly tenancies: [string, Tenancy][];
   readonly known: readonly string[];
 }
 
@@ -40,6 +41,7 @@ export function rememberMain({ state, layout }: InForce): Files {
     spares: [...layout.spares],
     resting: [...layout.resting],
     leaving: [...layout.leaving],
+    tenancies: [...layout.tenancies],
     known: [...layout.authorities],
   };
   return new Map([['state/main.json', seal(main)]]);
@@ -90,6 +92,7 @@ export async function recall(folder: string): Promise<InForce | undefined> {
       spares: new Map(main.spares),
       resting: new Map(main.resting),
       leaving: new Map(main.leaving),
+      tenancies: new Map(main.tenancies),
       authorities: new Set(main.known),
     };
     return { state, layout };

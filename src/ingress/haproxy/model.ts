@@ -55,6 +55,10 @@ export type ForwardedMode = 'append' | 'replace' | 'if-none' | 'never';
 export interface Backend {
   /** What statistics and the log call it, as `be_edge_http:shop:cart`. */
   readonly id: string;
+  /** What it was made for, such as a UID: another owner under the same id gets another section. */
+  readonly owner?: string;
+  /** A section that is reused goes to its previous tenant first. */
+  readonly tenant?: string;
   readonly mode: 'http' | 'tcp';
   readonly balance: Balance;
   readonly servers: readonly Server[];
@@ -184,6 +188,8 @@ export interface Settings {
   readonly abortOnClose: boolean;
   /** Counters of long transfers move while they last. */
   readonly continuousStats: boolean;
+  /** Requests and connections in progress at one backend; absent: half of all, for passthrough a tenth. */
+  readonly routeConnections?: number;
   /** Backends kept ready for new hosts, of each of the common kinds. */
   readonly spareBackends: number;
 }

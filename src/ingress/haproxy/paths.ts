@@ -1,5 +1,5 @@
 import type { Site, SitePath } from './model.ts';
-import { checkHost, checkPath } from './quote.ts';
+import { checkHost, checkPath, checkPrefixKey } from './quote.ts';
 
 /**
  * Hosts and paths as keys of a map that HAProxy searches for the longest prefix (`map_beg`). What is
@@ -106,6 +106,7 @@ function makeEntries(
   const entries = new Map<string, string>();
   for (const { path } of paths) {
     const bare = path.endsWith('/') ? path.slice(0, -1) : path;
+    checkPrefixKey(`${servedOnly}${host}${bare}/${mark}`);
     entries.set(`${host}${bare}/`, answer({ path: bare, exact: false }));
     if (bare !== path) entries.set(`${host}${bare}/${mark}`, answer({ path: bare, exact: true }));
   }

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { backendEntries, routeOf } from './entries.ts';
-import type { InForce, Layout } from './layout.ts';
+import { chooseSpare, type InForce, type Layout, type Tenancy } from './layout.ts';
 import type { Backend } from './model.ts';
 import { makeSection, type Section, type ServerLine, spareShapes } from './section.ts';
 import { changedKeys, diffEntries, type Steps, type Wait } from './steps.ts';
@@ -51,6 +51,7 @@ class Placement {
   readonly #spares: Map<string, readonly string[]>;
   readonly #resting: Map<string, string>;
   readonly #leaving: Map<string, ServerLine>;
+  readonly #tenancies: Map<string, Tenancy>;
   readonly #rerouted = new Set<string>();
 
   constructor(before: InForce, authorities: ReadonlyMap<string, string>, steps: Steps, wait: Wait) {
@@ -63,6 +64,7 @@ class Placement {
     this.#spares = new Map(before.layout.spares);
     this.#resting = new Map(before.layout.resting);
     this.#leaving = new Map(before.layout.leaving);
+    this.#tenancies = new Map(before.layout.tenancies);
   }
 
   result(): Placed {
@@ -72,6 +74,7 @@ class Placement {
       spares: this.#spares,
       resting: this.#resting,
       leaving: this.#leaving,
+      tenancies: this.#tenancies,
       authorities,
     };
     return { backends: this.#backends, layout, rerouted: this.#rerouted };
@@ -92,7 +95,7 @@ class Placement {
       this.#wait('size', id);
       return;
     }
-    if (old !== undefined && section !== undefined) {
+    if (old !== undefined && section !== undefined && old.owner === backend.owner) {
       const last = makeSection(old, this.#before.state.authorities, section === id);
       const next = makeSection(backend, this.#authorities, section === id);
       if (this.#fitsInPlace(section, last, next)) {
@@ -114,14 +117,21 @@ class Placement {
 
   /** Into a spare section. */
   #move(id: string, backend: Backend, next: Section): void {
-    const [spare, ...others] = this.#spares.get(next.shape) ?? [];
+    const spares = this.#spares.get(next.shape) ?? [];
+    const spare = chooseSpare(spares, this.#tenancies, backend.tenant);
     if (spare === undefined) {
       const common = [...spareShapes.values()].includes(next.shape);
       this.#wait(common ? 'spares' : 'shape', id);
       return;
     }
-    this.#spares.set(next.shape, others);
+    this.#spares.set(
+      next.shape,
+      spares.filter((section) => section !== spare),
+    );
     this.#leave(id);
+    const { tenant } = backend;
+    const number = (this.#tenancies.get(spare)?.number ?? 0) + 1;
+    this.#tenancies.set(spare, { number, ...(tenant !== undefined && { tenant }) });
     this.#backends.set(id, backend);
     this.#sections.set(id, spare);
     this.#rerouted.add(id);
@@ -174,7 +184,7 @@ class Placement {
     const { state, layout } = this.#before;
     return {
       state: { ...state, backends: this.#backends },
-      layout: { ...layout, sections: this.#sections },
+      layout: { ...layout, sections: this.#sections, tenancies: this.#tenancies },
     };
   }
 }

@@ -13,8 +13,14 @@ export class UnfitValue extends Error {
   }
 }
 
-/** A longer path cannot be asked for: request lines must fit a buffer. */
-const longestKey = 8192;
+/**
+ * Bytes of a key that HAProxy searches for the longest prefix: it counts their bits in 16, signed
+ * (`struct ebmb_node`). A longer key would be found by what it does not begin.
+ */
+const longestKey = 4095;
+
+/** Counts how often a request passed a router; tenants can neither set nor delete it. */
+export const hopHeader = 'Egress-Router-Hop';
 
 /** A name of a section, server or file: HAProxy's letters, digits and `-_.:`. */
 export function checkName(what: string, name: string): string {
@@ -44,11 +50,17 @@ export function checkHost(host: string): string {
 
 /** A path as a key of a map: what can stand in a request line. */
 export function checkPath(path: string): string {
-  if (path.length > longestKey) throw new UnfitValue(`path of ${path.length} bytes: longer than ${longestKey}`);
   if (path !== '' && !/^\/[\x21-\x7e]*$/.test(path)) {
     throw new UnfitValue(`path ${show(path)}: begins with "/" and has no blank, control or non-ASCII character`);
   }
   return path;
+}
+
+/** A key of a map that is searched for the longest prefix. */
+export function checkPrefixKey(key: string): string {
+  const bytes = Buffer.byteLength(key);
+  if (bytes > longestKey) throw new UnfitValue(`host and path of ${bytes} bytes: longer than ${longestKey}`);
+  return key;
 }
 
 /** One word of the configuration, whatever it holds, but for line ends and NUL, which no quoting carries. */

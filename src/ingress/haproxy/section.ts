@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { cookieFormat, isPlain, withoutCookie } from './features.ts';
 import type { Backend, HeaderAction, HttpBackend, Server } from './model.ts';
-import { checkName, checkToken, fileName, quoteHeaderValue, quoteWord, UnfitValue } from './quote.ts';
+import { checkName, checkToken, fileName, hopHeader, quoteHeaderValue, quoteWord, UnfitValue } from './quote.ts';
 
 /** A server as its section and the runtime socket know it. */
 export interface ServerLine {
@@ -21,7 +21,7 @@ export interface ServerLine {
 /** A backend as a section: `shape` is fixed when HAProxy starts, servers come and go. */
 export interface Section {
   /** The `defaults` that it is made from. */
-  readonly from: 'plain' | 'http' | 'tcp';
+  readonly from: 'plain' | 'http' | 'passthrough';
   /** Lines below `backend NAME`; equal shapes can stand for each other. */
   readonly shape: string;
   readonly servers: ReadonlyMap<string, ServerLine>;
@@ -54,7 +54,7 @@ export function makeSection(backend: Backend, authorities: ReadonlyMap<string, s
   }
   const shape = shapeOf(backend);
   const cookie = own && isPlain(backend) ? backend.http?.cookie : undefined;
-  if (cookie === undefined) return { from: backend.mode, shape, servers };
+  if (cookie === undefined) return { from: backend.mode === 'tcp' ? 'passthrough' : 'http', shape, servers };
   const line = `  http-response add-header Set-Cookie "${cookieFormat(cookie)}" if ${withoutCookie}\n`;
   return { from: 'plain', shape: `${shape}${line}`, servers };
 }
@@ -140,6 +140,9 @@ function httpLines(http: HttpBackend): string[] {
 
 /** What follows `http-request` or `http-response`. Throws {@link UnfitValue}. */
 export function headerRule(action: HeaderAction): string {
+  if (action.name.toLowerCase() === hopHeader.toLowerCase()) {
+    throw new UnfitValue(`header ${hopHeader}: ends loops of requests, and cannot be set or deleted`);
+  }
   const name = quoteWord(checkToken('header', action.name));
   return action.action === 'set' ? `set-header ${name} ${quoteHeaderValue(action.value)}` : `del-header ${name}`;
 }

@@ -39,4 +39,15 @@ export function readStatRows(text: string, inForce: InForce): StatRow[] {
   });
 }
 
+/** How many requests and connections a section has, waiting ones included, by its answer to `show stat SECTION 2 -1`. */
+export function countUsers(text: string): number | undefined {
+  const [header = '', line = ''] = text.split('\n');
+  const names = header.replace(/^# /, '').split(',');
+  const cells = line.split(',');
+  const [sessions, queued] = ['scur', 'qcur'].map((name) => Number.parseInt(cells[names.indexOf(name)] ?? '', 10));
+  return sessions === undefined || queued === undefined || Number.isNaN(sessions + queued)
+    ? undefined
+    : sessions + queued;
+}
+
 const inner: ReadonlySet<string> = new Set(['be_sni', 'be_no_sni', 'openshift_default']);

@@ -57,6 +57,8 @@ export function makeBackend(
   const isLimited = limits.concurrentTcp !== undefined || limits.rateTcp !== undefined || limits.rateHttp !== undefined;
   return {
     id: backendIdOf(route, termination),
+    owner: route.meta.uid,
+    tenant: route.meta.namespace,
     mode: isPassthrough ? 'tcp' : 'http',
     balance: annotations.balance ?? defaultBalance(demand.backends, isPassthrough, defaults),
     servers,

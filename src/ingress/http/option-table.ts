@@ -143,6 +143,11 @@ export const httpOptionTable = {
     initial: '50000',
     fallsBack: true,
   },
+  'max-connections-per-route': {
+    value: 'NUMBER',
+    help: 'requests in progress at one Route; default half of --max-connections, a tenth for passthrough',
+    fallsBack: true,
+  },
   threads: {
     value: 'NUMBER',
     help: 'threads of HAProxy; default one for each CPU',

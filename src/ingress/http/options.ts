@@ -120,6 +120,7 @@ function readHaproxySettings(
   const clientTls = readClientTls(reader, keys);
   const log = readLog(reader);
   const healthUri = reader.read('health-uri', matching(/^\/[\x21-\x7e]*$/), 'must be a path that begins with "/"');
+  const routeConnections = readNumber(reader, 'max-connections-per-route', 1, 2_000_000);
   const actions = (name: 'http-request-headers' | 'http-response-headers') =>
     reader.read(name, parseHeaderActions, 'must be url-coded name:value:Set or name:Delete, separated by commas') ?? [];
   return {
@@ -167,6 +168,7 @@ function readHaproxySettings(
     idleCloseOnResponse: reader.read('idle-close-on-response', parseBool, boolCure) ?? true,
     abortOnClose: reader.isSet('abort-on-close'),
     continuousStats: reader.isSet('continuous-stats'),
+    ...(routeConnections !== undefined && { routeConnections }),
     spareBackends: readNumber(reader, 'spare-backends', 0, 10_000) ?? 100,
   };
 }

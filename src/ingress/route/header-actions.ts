@@ -18,7 +18,7 @@ export interface HeaderActions {
 const maxActions = 20;
 
 /** Headers that only the router itself may set. */
-const protectedHeaders = ['strict-transport-security', 'proxy', 'cookie', 'set-cookie'];
+const protectedHeaders = ['strict-transport-security', 'proxy', 'cookie', 'set-cookie', 'egress-router-hop'];
 
 /** `%%`, or a sample that may be part of a value: a header, or the client's certificate, with flags such as `{+Q}`. */
 const samples = { request: sampleOf('req'), response: sampleOf('res') };

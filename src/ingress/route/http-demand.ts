@@ -22,8 +22,11 @@ export interface RouteTls {
   readonly externalCertificate?: string;
 }
 
-/** A longer path cannot be asked for: request lines must fit a buffer of HAProxy. */
-const longestPath = 8192;
+/** Characters of host and path together: HAProxy compares at most 4,095 bytes, of which it needs four itself. */
+export const longestHostAndPath = 4091;
+
+/** Characters of a path: with the shortest host. */
+const longestPath = longestHostAndPath - 1;
 
 /** What a Route wants for its host and path. */
 export interface HttpDemand {

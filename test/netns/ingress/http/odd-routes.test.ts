@@ -92,6 +92,28 @@ describe('Routes that are legal and odd, by the agent as built', () => {
     await node.ready();
   }).timeout(30_000);
 
+  it('with paths as long as HAProxy can search for are served, and longer ones and changes of the header that counts hops refused', async () => {
+    const longest = `/${'p'.repeat(4090 - 'path.test'.length)}`;
+    const hop = { name: 'egress-router-HOP', action: { type: 'Delete' } };
+    node.write(
+      'paths',
+      route('longest', 'path.test', { spec: { path: longest } }),
+      route('longer', 'path.test', { age: 1, spec: { path: `${longest}p` } }),
+      route('hops', 'hops.test', { spec: { httpHeaders: { actions: { request: [hop] } } } }),
+    );
+    await expectStatusOf('http', 'path.test', longest, 200);
+    await expectStatusOf('http', 'path.test', `${longest}p`, 503);
+    for (const [name, message] of [
+      ['longer', 'spec.path of 4083 characters: must be at most 4082 with host path.test'],
+      ['hops', /^spec\.httpHeaders\.actions\.request\[0\]\.name .*must not be one of .*egress-router-hop/],
+    ] as const) {
+      await node.expectStatus(name, 'False ExtendedValidationFailed');
+      const said = node.status(name)?.message ?? '';
+      if (typeof message === 'string') assert.equal(said, message);
+      else assert.match(said, message);
+    }
+  }).timeout(30_000);
+
   it('of a Service that was idled go to its own address, where a request wakes it, and to its pods from then on', async () => {
     await node.serve({ name: 'proxy', port: 8080 });
     const idled = (since: string, clusterIP: string) => ({
