@@ -6,7 +6,7 @@
  */
 import { writeSync } from 'node:fs';
 import { basename } from 'node:path';
-import manifest from '../package.json' with { type: 'json' };
+import { version } from '../src/base/daemon/version.ts';
 import { identifyNamespace } from '../src/base/linux/namespace.ts';
 import { chooseBackend } from '../src/base/linux/rule-tools.ts';
 import { stateFolder } from '../src/base/linux/run-folder.ts';
@@ -17,7 +17,9 @@ import { listNodeLinks, openLinuxKernel } from '../src/egress/linux/parts.ts';
 import { readStandardInput } from '../src/egress/linux/standard-input.ts';
 import { FileStateStore } from '../src/egress/linux/state/state-store.ts';
 
-if (basename(process.argv0) === 'egress-router-pod') void runInPod();
+const name = basename(process.argv0);
+if (process.argv[2] === '--version') writeSync(1, `${name} ${version}\n`);
+else if (name === 'egress-router-pod') void runInPod();
 else process.exit(runAsPlugin());
 
 /** Loaded when it is needed: the plugin need not pay for it. */
@@ -37,7 +39,7 @@ function runAsPlugin(): number {
     {
       environment: process.env,
       readInput: readStandardInput,
-      programVersion: manifest.version,
+      programVersion: version,
     },
     {
       store,

@@ -1,3 +1,4 @@
+import { daemonTable } from '../../base/daemon/log-format.ts';
 import { defineOptions, formatOptionHelp } from '../../base/daemon/table.ts';
 import { clusterNames } from '../../base/kubernetes/names.ts';
 import { defaultLog } from '../api/log-settings.ts';
@@ -72,6 +73,7 @@ export const optionTable = defineOptions({
   'listen-address': { value: 'IP', help: 'address of /metrics, /healthz and /readyz', initial: '0.0.0.0' },
   'listen-port': { value: 'PORT', help: 'their TCP port; 0: none', initial: '8080' },
   'log-level': { value: 'LEVEL', help: 'debug, info, warn or error', initial: 'info' },
+  ...daemonTable,
   help: { help: 'show this' },
 });
 

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { type LogFormat, readLogFormat } from '../../base/daemon/log-format.ts';
 import { type Environment, OptionReader } from '../../base/daemon/reader.ts';
 import { clusterNames } from '../../base/kubernetes/names.ts';
 import { type Address, parseAddress } from '../../base/model/address.ts';
@@ -40,6 +41,7 @@ export interface AgentOptions {
   readonly cleanupOnExit: boolean;
   readonly dryRun: boolean;
   readonly logLevel: string;
+  readonly logFormat: LogFormat;
 }
 
 /**
@@ -96,6 +98,7 @@ function readOptions(reader: Reader): AgentOptions {
     strictAllowLists: reader.isSet('strict-allow-lists'),
     cleanupOnExit: reader.isSet('cleanup-on-exit'),
     dryRun: reader.isSet('dry-run'),
+    logFormat: readLogFormat(reader),
     logLevel: reader.read('log-level', parseLogLevel, 'must be one of debug, info, warn, error') ?? 'info',
   };
 }

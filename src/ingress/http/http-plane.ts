@@ -58,6 +58,7 @@ export class HttpPlane implements DataPlane {
   #outcome: ApplyOutcome | undefined;
   #hasStarted = false;
   #isStopping = false;
+  #endsAtStop = false;
   #problem: string | undefined;
 
   constructor(settings: HttpSettings, parts: HttpParts) {
@@ -151,6 +152,11 @@ export class HttpPlane implements DataPlane {
     return { verdicts: this.#verdicts.list(this.#desired, faults) };
   }
 
+  /** From now on {@link stop} ends HAProxy at once, with its connections: a person waits for it at a terminal. */
+  endAtStop(): void {
+    this.#endsAtStop = true;
+  }
+
   /** Ends the agent's part; HAProxy serves on for the next agent unless `removes`, or where it cannot. */
   async stop(removes: boolean): Promise<void> {
     this.#isStopping = true;
@@ -159,7 +165,8 @@ export class HttpPlane implements DataPlane {
     if (!this.#hasStarted) return;
     const { shutdownDelay: delay, shutdownTimeout: drain } = this.#settings;
     // The first process of a container takes all others along: nothing could serve on.
-    if (removes || process.pid === 1) await this.#engine.stop({ delay, drain });
+    if (this.#endsAtStop) await this.#engine.stop({ delay: 0, drain: 0 });
+    else if (removes || process.pid === 1) await this.#engine.stop({ delay, drain });
     else await this.#engine.release();
   }
 
