@@ -132,7 +132,7 @@ export class HttpNode {
     throw new Error(`The agent is not ready: ${last}\n${this.log}`);
   }
 
-  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  async end(signal: 'SIGTERM' | 'SIGKILL' | 'SIGINT'): Promise<void> {
     const agent = this.#agent;
     this.#agent = undefined;
     if (agent === undefined || agent.exitCode !== null) return;

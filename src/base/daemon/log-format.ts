@@ -57,5 +57,5 @@ interface LogLine {
 
 /** A word without blanks as it is; anything else as JSON. */
 function formatValue(value: unknown): string {
-  return typeof value === 'string' && /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value);
+  return typeof value === 'string' && /^[!#-<>-~]+$/.test(value) ? value : JSON.stringify(value);
 }
