@@ -15,7 +15,8 @@ import { argsSchema, readMac, runtimeConfigSchema } from './runtime-config.ts';
 
 const ruleBackends: readonly RuleBackendChoice[] = ['auto', 'iptables', 'nftables'];
 
-const netConfSchema = z.object(
+/** The plugin's own keys. */
+export const netConfSchema = z.object(
   {
     name: text('must be the name of the network'),
     interfaceType: z.nullish(text('must be "macvlan"')),
