@@ -5,7 +5,6 @@
  * few seconds.
  */
 import { writeSync } from 'node:fs';
-import { basename } from 'node:path';
 import { version } from '../src/base/daemon/version.ts';
 import { identifyNamespace } from '../src/base/linux/namespace.ts';
 import { chooseBackend } from '../src/base/linux/rule-tools.ts';
@@ -17,9 +16,8 @@ import { listNodeLinks, openLinuxKernel } from '../src/egress/linux/parts.ts';
 import { readStandardInput } from '../src/egress/linux/standard-input.ts';
 import { FileStateStore } from '../src/egress/linux/state/state-store.ts';
 
-const name = basename(process.argv0);
-if (process.argv[2] === '--version') writeSync(1, `${name} ${version}\n`);
-else if (name === 'egress-router-pod') void runInPod();
+if (process.argv[2] === '--version') writeSync(1, `${process.argv0.replace(/^.*\//s, '')} ${version}\n`);
+else if (/(?:^|\/)egress-router-pod$/.test(process.argv0)) void runInPod();
 else process.exit(runAsPlugin());
 
 /** Loaded when it is needed: the plugin need not pay for it. */

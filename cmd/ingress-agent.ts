@@ -23,5 +23,6 @@ const log = openDaemonLog(options.logLevel, options.logFormat);
 for (const [variable, reason] of Object.entries(unservedVariables)) {
   if (process.env[variable]) log.warn({ variable, reason }, 'Variable has no effect');
 }
+for (const warning of options.warnings) log.warn({}, warning);
 const start = () => startDaemon(options, openKernel(options), log, async (...words) => openCluster(...words));
 await runDaemon('The ingress agent', log, start, stopTimeoutOf(options));

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { boolCure, parseBool } from '../read/parse-bool.ts';
 import { showValue } from '../read/show-value.ts';
 import type { OptionTable } from './table.ts';
 
@@ -13,6 +14,8 @@ type Flags = Readonly<Record<string, string | boolean | undefined>>;
 /** Reads options one by one: the flag, else the variable, else the default. Gathers what is wrong with them. */
 export class OptionReader<Name extends string> {
   readonly problems: string[] = [];
+  /** Variables that count as absent because their values are wrong, a line each. */
+  readonly warnings: string[] = [];
   readonly #table: OptionTable<Name>;
   readonly #flags: Flags;
   readonly #environment: Environment;
@@ -26,7 +29,7 @@ export class OptionReader<Name extends string> {
 
   /** The value, or undefined where there is none, or where it is wrong: then `cure` says what would be right. */
   read<Value>(name: Name, parse: (text: string) => Value | undefined, cure = ''): Value | undefined {
-    const { variable, initial } = this.#table[name];
+    const { variable, initial, fallsBack } = this.#table[name];
     const flag = this.#flags[name];
     // An empty variable is what manifests write for "not set".
     const fromVariable = variable === undefined ? undefined : this.#environment[variable] || undefined;
@@ -34,16 +37,25 @@ export class OptionReader<Name extends string> {
     if (text === undefined) return undefined;
     const value = parse(text);
     if (value !== undefined) return value;
-    const place = typeof flag === 'string' || variable === undefined ? `--${name}` : variable;
-    this.problems.push(`${place} ${showValue(text)}: ${cure}`);
+    const isFlag = typeof flag === 'string' || variable === undefined;
+    if (!isFlag && fallsBack === true && fromVariable !== undefined) {
+      const used = initial === undefined ? 'ignoring it' : `using the default ${showValue(initial)}`;
+      this.warnings.push(`${variable} ${showValue(text)}: ${cure}; ${used}`);
+      return initial === undefined ? undefined : parse(initial);
+    }
+    this.problems.push(`${isFlag ? `--${name}` : variable} ${showValue(text)}: ${cure}`);
     return undefined;
   }
 
-  /** Whether a switch is set: by its flag, or by a variable that says `true`. */
+  /** Returns whether a switch is set: by its flag, or by a variable that means true to {@link parseBool}. */
   isSet(name: Name): boolean {
     if (this.#flags[name] === true) return true;
     const { variable } = this.#table[name];
-    return variable !== undefined && this.#environment[variable] === 'true';
+    const text = variable === undefined ? undefined : this.#environment[variable];
+    if (!text) return false;
+    const value = parseBool(text);
+    if (value === undefined) this.warnings.push(`${variable} ${showValue(text)}: ${boolCure}; the option stays off`);
+    return value === true;
   }
 
   /** Throws an {@link OptionsError} that names every wrong option, what was given and what was expected. */

@@ -8,6 +8,8 @@ export interface OptionRow {
   readonly variable?: string;
   /** The default, in the form in which it would be written. */
   readonly initial?: string;
+  /** A wrong value of the variable counts as absent, with a warning, as in the program that defined the variable. */
+  readonly fallsBack?: true;
 }
 
 /** Every option of a program by name, without the dashes, in the order of `--help`. */

@@ -4,7 +4,7 @@ import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import { makeEgressRouterDefinition } from '../../egress/api/crd/egress-router.ts';
 import { getEgressRouterSpecSchema } from '../../egress/api/egress-router-schema.ts';
-import { netConfSchema } from '../../egress/api/net-conf.ts';
+import { getNetConfSchema } from '../../egress/api/net-conf.ts';
 import { makeRouteDefinition } from '../../ingress/route/crd.ts';
 import { isUnknownAnnotation, suggestAnnotation } from '../../ingress/route/known-annotations.ts';
 import { type FieldSchema, fieldsOf, findUnknownFields } from './unknown-fields.ts';
@@ -61,7 +61,7 @@ const runtimeKeys = fields(
 const getConfiguration = lazily(
   (): FieldSchema => ({
     properties: {
-      ...fieldsOf(netConfSchema).properties,
+      ...fieldsOf(getNetConfSchema()).properties,
       // An EgressRouter, or its spec alone.
       egressRouter: any,
       ...runtimeKeys,

@@ -56,6 +56,11 @@ export const optionTable: OptionTable<OptionName> = {
     help: 'the same; both must match when both are set',
     variable: 'PROJECT_LABELS',
   },
+  'route-fields': {
+    value: 'SELECTOR',
+    help: 'only Routes whose fields match, such as spec.path=/api',
+    variable: 'ROUTE_FIELDS',
+  },
   'allowed-domains': {
     value: 'DOMAIN,...',
     help: 'only hosts in these domains',
@@ -94,22 +99,26 @@ export const optionTable: OptionTable<OptionName> = {
     value: 'HOW',
     help: 'source, roundrobin or random, for Routes that say nothing',
     variable: 'ROUTER_TCP_BALANCE_SCHEME',
+    fallsBack: true,
   },
   balance: {
     value: 'HOW',
     help: 'the same for HTTP (also leastconn; default random), and for ports when --tcp-balance is not set (leastconn means source)',
     variable: 'ROUTER_LOAD_BALANCE_ALGORITHM',
+    fallsBack: true,
   },
   'tunnel-timeout': {
     value: 'TIME',
     help: "forget connections that are silent so long (us ms s m h d, none: ms); default the kernel's",
     variable: 'ROUTER_DEFAULT_TUNNEL_TIMEOUT',
+    fallsBack: true,
   },
   'check-interval': {
     value: 'TIME',
     help: 'time between two checks of an endpoint (us ms s m h d, none: ms); 0: no checks',
     variable: 'ROUTER_BACKEND_CHECK_INTERVAL',
     initial: '5000ms',
+    fallsBack: true,
   },
   'drain-time': {
     value: 'TIME',
@@ -123,8 +132,17 @@ export const optionTable: OptionTable<OptionName> = {
     initial: '0',
   },
   ...httpOptionTable,
-  'update-status': { value: 'BOOL', help: 'write statuses', variable: 'ROUTER_UPDATE_STATUS', initial: 'true' },
-  'stats-address': { value: 'IP', help: 'where /metrics, /healthz and /readyz are', initial: '127.0.0.1' },
+  'update-status': {
+    value: 'BOOL',
+    help: 'write statuses',
+    variable: 'ROUTER_UPDATE_STATUS',
+    initial: 'true',
+    fallsBack: true,
+  },
+  'stats-address': {
+    value: 'IP',
+    help: 'address of /metrics, /healthz and /readyz; default all with a password, otherwise 127.0.0.1',
+  },
   'stats-port': { value: 'PORT', help: 'their TCP port; 0: none', variable: 'STATS_PORT', initial: '1936' },
   'stats-listen': { value: 'IP:PORT', help: 'both in one', variable: 'ROUTER_LISTEN_ADDR' },
   'stats-username': { value: 'NAME', help: 'who may read /metrics; default everybody', variable: 'STATS_USERNAME' },
@@ -159,6 +177,7 @@ export type OptionName =
   | 'route-labels'
   | 'namespace-labels'
   | 'project-labels'
+  | 'route-fields'
   | 'allowed-domains'
   | 'denied-domains'
   | 'allowed-ports'

@@ -3,8 +3,10 @@ import { type LogFormat, readLogFormat } from '../../base/daemon/log-format.ts';
 import { type Environment, OptionReader } from '../../base/daemon/reader.ts';
 import { clusterNames } from '../../base/kubernetes/names.ts';
 import { type Address, parseAddress } from '../../base/model/address.ts';
-import { durationCure, parseDuration } from '../../base/read/duration.ts';
+import { optionTimeCure, parseOptionTime } from '../../base/read/duration.ts';
 import { isHostName, isLabelName } from '../../base/read/object-meta.ts';
+import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
+import { fieldSelectorCure, parseFieldSelector } from '../claims/field-selector.ts';
 import { labelSelectorCure, parseLabelSelector } from '../claims/label-selector.ts';
 import { namespaceQuotaCure, parseNamespaceQuota } from '../claims/policy.ts';
 import { type PortRange, parsePortRanges, portRangesCure } from '../claims/port-ranges.ts';
@@ -42,6 +44,8 @@ export interface AgentOptions {
   readonly dryRun: boolean;
   readonly logLevel: string;
   readonly logFormat: LogFormat;
+  /** Variables that were ignored, a line each. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -54,7 +58,7 @@ export function parseOptions(args: readonly string[], environment: Environment):
   if (reader.isSet('help')) return undefined;
   const options = readOptions(reader);
   reader.finish();
-  return options;
+  return { ...options, warnings: reader.warnings };
 }
 
 /** Milliseconds that the agent may take to end: HAProxy serves on for a while. */
@@ -64,7 +68,7 @@ export function stopTimeoutOf({ http }: AgentOptions): number {
 
 type Reader = OptionReader<OptionName>;
 
-function readOptions(reader: Reader): AgentOptions {
+function readOptions(reader: Reader): Omit<AgentOptions, 'warnings'> {
   const routerName = reader.read('router-name', (text) => text);
   const statusName = reader.read('status-router-name', (text) => text) ?? routerName ?? 'public';
   const canonicalHostname = reader.read('canonical-hostname', parseHost, 'must be a host name');
@@ -80,7 +84,7 @@ function readOptions(reader: Reader): AgentOptions {
   return {
     ports,
     ...(http !== undefined && { http }),
-    updatesStatus: reader.read('update-status', parseFlag, 'must be true or false') ?? true,
+    updatesStatus: reader.read('update-status', parseBool, boolCure) ?? true,
     identity: {
       routerName: statusName,
       controllerName: clusterNames.gatewayController,
@@ -108,9 +112,9 @@ function readPortSettings(reader: Reader, routerName: string | undefined): PortS
   const selector = (name: OptionName) => reader.read(name, parseLabelSelector, labelSelectorCure) ?? [];
   const domains = (name: OptionName) =>
     reader.read(name, parseDomains, 'must be domains separated by commas, such as "a.com,b.org"') ?? [];
-  const time = (name: OptionName) => reader.read(name, parseDuration, durationCure);
   const gatewayClass = reader.read('gateway-class', (text) => text);
-  const idleTimeout = time('tunnel-timeout');
+  // Zero means the default, as in OpenShift's router.
+  const idleTimeout = reader.read('tunnel-timeout', parseOptionTime, optionTimeCure) || undefined;
   const addresses = reader.read('addresses', parseAddresses, 'must be addresses separated by commas');
   const namespaceQuota = reader.read('namespace-quota', parseNamespaceQuota, namespaceQuotaCure);
   const gatewayAddresses = reader.read('gateway-addresses', parseAddresses, 'must be addresses separated by commas');
@@ -121,7 +125,16 @@ function readPortSettings(reader: Reader, routerName: string | undefined): PortS
       ...(routerName !== undefined && { routerName }),
       ...(gatewayClass !== undefined && { gatewayClass }),
       routeLabels: selector('route-labels'),
-      namespaceLabels: [...selector('namespace-labels'), ...selector('project-labels')],
+      namespaceLabels: [
+        ...selector('namespace-labels'),
+        // OpenShift's word for every project.
+        ...(reader.read(
+          'project-labels',
+          (text) => (text === '*' ? [] : parseLabelSelector(text)),
+          labelSelectorCure,
+        ) ?? []),
+      ],
+      routeFields: reader.read('route-fields', parseFieldSelector, fieldSelectorCure) ?? [],
       allowedDomains: domains('allowed-domains'),
       deniedDomains: domains('denied-domains'),
       allowedPorts: ranges('allowed-ports'),
@@ -142,7 +155,7 @@ function readPortSettings(reader: Reader, routerName: string | undefined): PortS
 }
 
 function readTimeOrNone(reader: Reader, name: OptionName): number {
-  return reader.read(name, (text) => (text === '0' ? 0 : parseDuration(text)), `${durationCure}; 0 for none`) ?? 0;
+  return reader.read(name, parseOptionTime, optionTimeCure) ?? 0;
 }
 
 function readBalance(reader: Reader): Balance {
@@ -161,10 +174,6 @@ function readHttpBalances(reader: Reader): { readonly balance: HttpBalance; read
     balance: reader.read('balance', parse, cure) ?? 'random',
     tcpBalance: reader.read('tcp-balance', parse, cure) ?? 'source',
   };
-}
-
-function parseFlag(text: string): boolean | undefined {
-  return text === 'true' ? true : text === 'false' ? false : undefined;
 }
 
 function parseHost(text: string): string | undefined {

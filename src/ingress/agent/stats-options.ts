@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { Credentials } from '../../base/daemon/http-server.ts';
 import type { OptionReader } from '../../base/daemon/reader.ts';
 import { parseAddress } from '../../base/model/address.ts';
@@ -31,10 +31,15 @@ export function readStatsOptions(reader: OptionReader<StatsOptionName>): StatsOp
   if ((username === undefined) !== (password === undefined)) {
     reader.problems.push('STATS_USERNAME and STATS_PASSWORD: must both be set, or neither');
   }
-  const place = listen ?? { address, port };
-  if (place.port === undefined || place.port === 0 || place.address === undefined) return undefined;
   const credentials = username === undefined || password === undefined ? undefined : { username, password };
+  const place = listen ?? { address: address ?? (credentials === undefined ? '127.0.0.1' : anyAddress()), port };
+  if (place.port === undefined || place.port === 0) return undefined;
   return { address: place.address, port: place.port, ...(credentials !== undefined && { credentials }) };
+}
+
+/** All addresses of both families. */
+function anyAddress(): string {
+  return existsSync('/proc/net/if_inet6') ? '::' : '0.0.0.0';
 }
 
 /** A text itself, or from a file, as Secrets are mounted. */
@@ -61,6 +66,6 @@ function parseStatsPort(text: string): number | undefined {
 function parseListen(text: string): { readonly address: string; readonly port: number } | undefined {
   const [, host, digits] = /^(.*):(\d{1,5})$/.exec(text) ?? [];
   const port = digits === undefined ? undefined : parsePort(digits);
-  const address = host === '' ? '0.0.0.0' : parseAddress(host ?? '')?.text;
+  const address = host === '' ? anyAddress() : parseAddress(host ?? '')?.text;
   return port === undefined || address === undefined ? undefined : { address, port };
 }

@@ -1,3 +1,4 @@
+import type { FieldRequirement } from './field-selector.ts';
 import type { LabelSelector } from './label-selector.ts';
 import { nodeServicePorts } from './node-ports.ts';
 import type { PortRange } from './port-ranges.ts';
@@ -33,6 +34,8 @@ export interface AdmissionPolicy {
   readonly routeLabels: LabelSelector;
   /** Labels that a Route's namespace must have. */
   readonly namespaceLabels: LabelSelector;
+  /** Conditions on fields of a Route. */
+  readonly routeFields?: readonly FieldRequirement[];
   /** Domains that hosts must be in; empty: any. */
   readonly allowedDomains: readonly string[];
   /** Domains that no host may be in; comes before `allowedDomains`. */

@@ -1,22 +1,30 @@
 import type { Labels } from '../../base/read/object-meta.ts';
 import type { Route } from '../route/route.ts';
+import { matchesFields, type RouteField } from './field-selector.ts';
 import { matchesLabels } from './label-selector.ts';
 import type { AdmissionPolicy } from './policy.ts';
 
 /** Labels of a namespace; undefined when it does not exist. */
 export type LabelsOfNamespace = (namespace: string) => Labels | undefined;
 
-/** Whether a Route is for this router: by the router it names, its labels and those of its namespace (sharding, seed 002). */
+/** Returns whether a Route is for this router: by the router it names, its labels and fields, and its namespace's labels. */
 export function isSelected(
-  { routerName, meta }: Pick<Route, 'routerName' | 'meta'>,
+  { routerName, meta, fields }: Pick<Route, 'routerName' | 'meta' | 'fields'>,
   policy: AdmissionPolicy,
   labelsOfNamespace: LabelsOfNamespace,
 ): boolean {
   if (policy.routerName !== undefined && routerName !== policy.routerName) return false;
   if (!matchesLabels(policy.routeLabels, meta.labels)) return false;
+  const { routeFields = [] } = policy;
+  if (routeFields.length > 0 && !matchesFields(routeFields, (field) => readField(field, meta, fields))) return false;
   if (policy.namespaceLabels.length === 0) return true;
   const labels = labelsOfNamespace(meta.namespace);
   return labels !== undefined && matchesLabels(policy.namespaceLabels, labels);
+}
+
+function readField(field: RouteField, meta: Route['meta'], fields: Route['fields']): string | undefined {
+  if (field === 'metadata.name') return meta.name;
+  return field === 'metadata.namespace' ? meta.namespace : fields?.[field];
 }
 
 /** What is wrong with a host's domain; undefined where it may be served. A domain has itself and all below it. */

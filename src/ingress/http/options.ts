@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import type { OptionReader } from '../../base/daemon/reader.ts';
 import { parseAddress } from '../../base/model/address.ts';
-import { durationCure, parseDuration } from '../../base/read/duration.ts';
+import { optionTimeCure, parseOptionTime } from '../../base/read/duration.ts';
 import { isHostName } from '../../base/read/object-meta.ts';
+import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
 import { parsePort } from '../../base/read/parse-port.ts';
 import type { HostClaimPolicy } from '../claims/hosts.ts';
 import type { Balance, Settings } from '../haproxy/model.ts';
@@ -58,7 +59,7 @@ export function readHttpOptions(reader: Reader, shared: SharedOptions): HttpOpti
       defaults: { balance, tcpBalance, checkInterval, ...(cookieName !== undefined && { cookieName }) },
       ...(serviceAuthorities !== undefined && { serviceAuthorities: checkedAuthorities(reader, serviceAuthorities) }),
       hasHttp2: !reader.isSet('disable-http2'),
-      readsSecrets: reader.read('enable-external-certificate', parseFlag, 'must be true or false') ?? true,
+      readsSecrets: reader.read('enable-external-certificate', parseBool, boolCure) ?? true,
       haproxy: readHaproxySettings(reader, httpPort, httpsPort),
       directory: reader.read('haproxy-directory', (text) => text) ?? `/run/egress-router/ingress-${name}`,
       binary: reader.read('haproxy-binary', (text) => text) ?? '/usr/sbin/haproxy',
@@ -119,22 +120,22 @@ function readHaproxySettings(reader: Reader, httpPort: number, httpsPort: number
       proxyProtocol: reader.isSet('use-proxy-protocol'),
     },
     timeouts: {
-      connect: readTime(reader, 'connect-timeout'),
-      client: readTime(reader, 'client-timeout'),
-      clientFin: readTime(reader, 'client-fin-timeout'),
-      server: readTime(reader, 'server-timeout'),
-      serverFin: readTime(reader, 'server-fin-timeout'),
-      tunnel: readTime(reader, 'http-tunnel-timeout'),
+      connect: readTimeout(reader, 'connect-timeout'),
+      client: readTimeout(reader, 'client-timeout'),
+      clientFin: readTimeout(reader, 'client-fin-timeout'),
+      server: readTimeout(reader, 'server-timeout'),
+      serverFin: readTimeout(reader, 'server-fin-timeout'),
+      tunnel: readTimeout(reader, 'http-tunnel-timeout'),
       check: 5000,
-      request: readTime(reader, 'slowloris-timeout'),
-      keepAlive: readTime(reader, 'http-keepalive-timeout'),
-      inspect: readTime(reader, 'inspect-delay'),
+      request: readTimeout(reader, 'slowloris-timeout'),
+      keepAlive: readTimeout(reader, 'http-keepalive-timeout'),
+      inspect: readTimeout(reader, 'inspect-delay'),
     },
     process: readProcess(reader),
     tls: readTls(reader),
     ...(clientTls !== undefined && { clientTls }),
     ...(log !== undefined && { log }),
-    removeSslHeaders: reader.read('mutual-tls-header-filter', parseFlag, 'must be true or false') ?? true,
+    removeSslHeaders: reader.read('mutual-tls-header-filter', parseBool, boolCure) ?? true,
     forwarded:
       reader.read(
         'forwarded-headers',
@@ -152,7 +153,7 @@ function readHaproxySettings(reader: Reader, httpPort: number, httpsPort: number
     ...(healthUri !== undefined && { healthUri }),
     ignoreProbes: reader.isSet('http-ignore-probes'),
     ignoreEmptyInLog: reader.isSet('dont-log-null'),
-    idleCloseOnResponse: reader.read('idle-close-on-response', parseFlag, 'must be true or false') ?? true,
+    idleCloseOnResponse: reader.read('idle-close-on-response', parseBool, boolCure) ?? true,
     abortOnClose: reader.isSet('abort-on-close'),
     continuousStats: reader.isSet('continuous-stats'),
     spareBackends: readNumber(reader, 'spare-backends', 0, 10_000) ?? 100,
@@ -166,7 +167,7 @@ function readProcess(reader: Reader): Settings['process'] {
     'must be a number up to 2000000, or auto',
   );
   const threads = readNumber(reader, 'threads', 1, 64);
-  const hardStopAfter = reader.read('hard-stop-after', parseDuration, durationCure);
+  const hardStopAfter = reader.read('hard-stop-after', parseOptionTime, optionTimeCure) || undefined;
   return {
     ...(maxconn !== undefined && maxconn > 0 && { maxconn }),
     ...(threads !== undefined && { threads }),
@@ -283,8 +284,14 @@ function readFileOption(reader: Reader, name: HttpOptionName): string | undefine
   }
 }
 
+/** A timeout of HAProxy; zero would mean none, which OpenShift's router does not accept: it means the default. */
+function readTimeout(reader: Reader, name: HttpOptionName): number {
+  const parse = (text: string) => parseOptionTime(text) || undefined;
+  return reader.read(name, parse, optionTimeCure) ?? 0;
+}
+
 function readTime(reader: Reader, name: HttpOptionName): number {
-  return reader.read(name, (text) => (text === '0' ? 0 : parseDuration(text)), durationCure) ?? 0;
+  return reader.read(name, parseOptionTime, optionTimeCure) ?? 0;
 }
 
 function readNumber(reader: Reader, name: HttpOptionName, least: number, most: number): number | undefined {
@@ -294,11 +301,6 @@ function readNumber(reader: Reader, name: HttpOptionName, least: number, most: n
 function parseNumber(text: string, least: number, most: number): number | undefined {
   const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
   return number >= least && number <= most ? number : undefined;
-}
-
-function parseFlag(text: string): boolean | undefined {
-  if (/^(?:1|t|true)$/i.test(text)) return true;
-  return /^(?:0|f|false)$/i.test(text) ? false : undefined;
 }
 
 function parseExpression(text: string): string | undefined {

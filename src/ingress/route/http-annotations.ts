@@ -7,6 +7,7 @@ import {
   parsePrefix,
 } from '../../base/model/address.ts';
 import { durationCure, parseDuration } from '../../base/read/duration.ts';
+import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
 import { AnnotationReader, haproxyPrefix, type Refuse, routerPrefix } from './annotation-reader.ts';
 
@@ -106,11 +107,8 @@ function given<Key extends string, Value>(key: Key, value: Value | undefined): {
   return (value === undefined ? {} : { [key]: value }) as { readonly [K in Key]?: Value };
 }
 
-/** True as Go's `strconv.ParseBool` reads it. */
 function readFlag(text: string, refuse: Refuse): boolean | undefined {
-  if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(text)) return true;
-  if (['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(text)) return false;
-  return refuse('must be "true" or "false"');
+  return parseBool(text) ?? refuse(boolCure);
 }
 
 function readCookieName(text: string, refuse: Refuse): string | undefined {

@@ -1,6 +1,7 @@
 import type { Prefix } from '../../base/model/address.ts';
 import { type Protocol, protocols } from '../../base/model/redirect.ts';
 import { durationCure, parseDuration } from '../../base/read/duration.ts';
+import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
 import { parsePort } from '../../base/read/parse-port.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord } from '../../base/read/shape.ts';
@@ -126,6 +127,5 @@ function readLimit(text: string, refuse: Refuse): number | undefined {
 }
 
 function readSwitch(text: string, refuse: Refuse): boolean | undefined {
-  if (text === 'true' || text === 'TRUE') return true;
-  return text === 'false' || text === 'FALSE' || text === '' ? false : refuse('must be "true" or "false"');
+  return text === '' ? false : (parseBool(text) ?? refuse(boolCure));
 }

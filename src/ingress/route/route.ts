@@ -16,6 +16,8 @@ export interface Route {
   readonly subdomain?: string;
   /** The router that the Route is for, as its annotation says. */
   readonly routerName?: string;
+  /** Fields of the spec as they are written, for field selectors. */
+  readonly fields?: Readonly<Partial<Record<'spec.host' | 'spec.path' | 'spec.to.name', string>>>;
   /** Its wish for ports of the node; absent where it has none. */
   readonly ports?: PortRequest;
   /** What it wants for its host and path, or everything that is wrong with that. */
@@ -61,6 +63,11 @@ export function parseRoute(input: unknown, routerNameKey = defaultRouterNameKey)
       ...(host !== undefined && { host }),
       ...(spec.subdomain && { subdomain: spec.subdomain.toLowerCase() }),
       ...(routerName !== undefined && { routerName }),
+      fields: {
+        ...(spec.host && { 'spec.host': spec.host }),
+        ...(spec.path && { 'spec.path': spec.path }),
+        ...(spec.to?.name !== undefined && { 'spec.to.name': spec.to.name }),
+      },
       ...(ports !== undefined && { ports }),
       http: problems.finish(() => http),
     },

@@ -72,10 +72,13 @@ export interface RouteParts {
   readonly targetPort: string | number | undefined;
 }
 
+/** Weight of a Service without one. */
+const defaultWeight = 100;
+
 /** More alternatives than this OpenShift does not take either. */
 const maxAlternates = 3;
 
-/** The Services of a Route, `spec.to` first; each with weight 1 where none is written, as in OpenShift's router. */
+/** The Services of a Route, `spec.to` first; each with weight 100 where none is written, the default of OpenShift's API server. */
 export function readBackends(spec: WrittenRouteSpec, problems: ProblemList): readonly RouteBackend[] {
   const alternates = spec.alternateBackends ?? [];
   if (alternates.length > maxAlternates) {
@@ -88,7 +91,7 @@ export function readBackends(spec: WrittenRouteSpec, problems: ProblemList): rea
     if ((written.kind || 'Service') !== 'Service') problems.add(`${path}.kind`, written.kind, 'must be "Service"');
     if (!isLabelName(written.name)) problems.add(`${path}.name`, written.name, 'must be the name of a Service');
     if (backends.has(written.name)) problems.add(`${path}.name`, written.name, 'must not be named twice');
-    backends.set(written.name, { service: written.name, weight: written.weight ?? 1 });
+    backends.set(written.name, { service: written.name, weight: written.weight ?? defaultWeight });
   }
   return [...backends.values()];
 }

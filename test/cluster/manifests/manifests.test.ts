@@ -9,7 +9,7 @@ import { makeDeployment } from '../../../src/egress/controller/objects/objects.t
 import { readRouter } from '../../../src/egress/controller/objects/router.ts';
 import { readObject } from '../../../src/ingress/objects/kinds.ts';
 import { documentedEgressRouter } from '../../unit/egress/api/samples.ts';
-import { type KubeDocument, overlays, readExamples, render } from './rendered.ts';
+import { type KubeDocument, overlays, readExamples, render, renderFolder } from './rendered.ts';
 import { findMistakes, hasSchema } from './strict.ts';
 
 /** Kinds without a published schema of Kubernetes: others' resources. */
@@ -83,6 +83,29 @@ describe('manifests', function () {
         assert.deepEqual(securityContext.capabilities.add, added, metadata.name);
         assert.match(resources.limits.memory, /^\d+[MG]i$/, metadata.name);
       }
+    }
+  });
+
+  it('let a kubelet probe every program where it listens', () => {
+    for (const { kind, metadata, spec } of render('default')) {
+      if (kind !== 'Deployment' && kind !== 'DaemonSet') continue;
+      for (const { livenessProbe, readinessProbe } of spec.template.spec.containers) {
+        for (const { httpGet } of [livenessProbe, readinessProbe]) {
+          // Programs on the node's network answer on its loopback; a pod has an address of its own.
+          const host = spec.template.spec.hostNetwork === true ? '127.0.0.1' : undefined;
+          if (httpGet !== undefined) assert.equal(httpGet.host, host, metadata.name);
+        }
+      }
+    }
+  });
+
+  it('for scrapers are right by Kubernetes’ schemas, and name accounts that there are', async () => {
+    const accounts = new Set(
+      render('default').flatMap(({ kind, metadata }) => (kind === 'ServiceAccount' ? [metadata.name] : [])),
+    );
+    for (const object of renderFolder('metrics')) {
+      assert.deepEqual(await findMistakes(object), [], object.metadata.name);
+      for (const { name } of object.subjects ?? []) assert.ok(accounts.has(name), name);
     }
   });
 

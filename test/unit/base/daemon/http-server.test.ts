@@ -47,6 +47,7 @@ describe('createDaemonServer', () => {
     ]);
     unreadiness = 'no rules yet';
     assert.equal(await get('/readyz'), '503 no rules yet');
+    assert.equal(await get('/healthz/ready'), '503 no rules yet');
     assert.equal(await get('/healthz'), '200 ok');
     assert.match(await get('/other'), /^404 /);
     assert.match(await get('/metrics', {}, 'POST'), /^405 /);

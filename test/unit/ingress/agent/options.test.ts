@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type Environment, OptionsError } from '../../../../src/base/daemon/reader.ts';
 import { formatHelp, optionTable } from '../../../../src/ingress/agent/option-table.ts';
 import { type AgentOptions, parseOptions } from '../../../../src/ingress/agent/options.ts';
+import { isSelected } from '../../../../src/ingress/claims/selection.ts';
 
 function parse(args: readonly string[], environment: Environment = {}): AgentOptions {
   const options = parseOptions(args, environment);
@@ -19,6 +20,8 @@ function problemsOf(args: readonly string[], environment: Environment = {}): rea
   }
 }
 
+const meta = { namespace: 'shop', name: 'web', uid: '1', labels: {}, created: 0 };
+
 describe('parseOptions', () => {
   it('has a default for everything', () => {
     const { ports, identity, stats, cleanupOnExit } = parse([]);
@@ -29,6 +32,83 @@ describe('parseOptions', () => {
     assert.deepEqual(identity, { routerName: 'public', controllerName: 'egress-router.io/ingress-agent' });
     assert.deepEqual(stats, { address: '127.0.0.1', port: 1936 });
     assert.equal(cleanupOnExit, false);
+  });
+
+  const goTimes: readonly [variable: string, text: string, read: (options: AgentOptions) => unknown, want: unknown][] =
+    [
+      ['ROUTER_GRACEFUL_SHUTDOWN_DELAY', '1m30s', ({ http }) => http?.settings.shutdownDelay, 90_000],
+      ['ROUTER_GRACEFUL_SHUTDOWN_DELAY', '0s', ({ http }) => http?.settings.shutdownDelay, 0],
+      ['ROUTER_MAX_SHUTDOWN_TIMEOUT', '1h0m0s', ({ http }) => http?.settings.shutdownTimeout, 3_600_000],
+      ['RELOAD_INTERVAL', '1.5s', ({ http }) => http?.settings.reloadInterval, 1500],
+      ['RELOAD_INTERVAL', '0s', ({ http }) => http?.settings.reloadInterval, 1000],
+      ['ROUTER_BACKEND_CHECK_INTERVAL', '1m0s', ({ ports }) => ports.checkInterval, 60_000],
+      ['ROUTER_DEFAULT_TUNNEL_TIMEOUT', '1h0m0s', ({ ports }) => ports.defaults.idleTimeout, 3_600_000],
+      ['ROUTER_DEFAULT_SERVER_TIMEOUT', '+250ms', ({ http }) => http?.settings.haproxy.timeouts.server, 250],
+    ];
+  for (const [variable, text, read, want] of goTimes) {
+    it(`reads ${variable}=${text} as OpenShift's programs write it`, () => {
+      const options = parse(['--http-port', '80', '--https-port', '443'], { [variable]: text });
+      assert.deepEqual([read(options), options.warnings], [want, []]);
+    });
+  }
+
+  const wrongVariables: readonly [
+    variable: string,
+    text: string,
+    read: (options: AgentOptions) => unknown,
+    want: unknown,
+  ][] = [
+    ['ROUTER_DEFAULT_SERVER_TIMEOUT', '0s', ({ http }) => http?.settings.haproxy.timeouts.server, 30_000],
+    ['ROUTER_DEFAULT_CLIENT_TIMEOUT', 'soon', ({ http }) => http?.settings.haproxy.timeouts.client, 30_000],
+    ['ROUTER_BACKEND_CHECK_INTERVAL', '-1s', ({ ports }) => ports.checkInterval, 5000],
+    ['ROUTER_LOAD_BALANCE_ALGORITHM', 'fastest', ({ ports }) => ports.defaults.balance, 'source'],
+    ['ROUTER_THREADS', 'all', ({ http }) => http?.settings.haproxy.process.threads, undefined],
+    ['ROUTER_UPDATE_STATUS', 'yes', ({ updatesStatus }) => updatesStatus, true],
+    ['ROUTER_STRICT_SNI', 'yes', ({ http }) => http?.settings.haproxy.tls.strictSni, false],
+  ];
+  for (const [variable, text, read, want] of wrongVariables) {
+    it(`uses the default for ${variable}=${text} and warns, as OpenShift's router does`, () => {
+      const options = parse(['--http-port', '80', '--https-port', '443'], { [variable]: text });
+      assert.deepEqual(read(options), want);
+      assert.match(options.warnings.join(), new RegExp(`^${variable} "${text}": `));
+    });
+  }
+
+  for (const text of ['1', 't', 'T', 'true', 'TRUE', 'True']) {
+    it(`takes ${text} for true in every switch`, () => {
+      const variables = ['ROUTER_STRICT_SNI', 'ROUTER_USE_PROXY_PROTOCOL', 'ROUTER_ALLOW_WILDCARD_ROUTES'];
+      const { http, updatesStatus } = parse(['--http-port', '80', '--https-port', '443'], {
+        ...Object.fromEntries(variables.map((variable) => [variable, text])),
+        ROUTER_UPDATE_STATUS: text,
+      });
+      const { haproxy, hosts } = http?.settings ?? {};
+      assert.deepEqual(
+        [haproxy?.tls.strictSni, haproxy?.listen.proxyProtocol, hosts?.allowsWildcards, updatesStatus],
+        [true, true, true, true],
+      );
+    });
+  }
+
+  it('serves statistics on all addresses when a password protects them, and else on the loopback address', () => {
+    const password = { STATS_USERNAME: 'u', STATS_PASSWORD: 'p' };
+    assert.match(parse([], password).stats?.address ?? '', /^(::|0\.0\.0\.0)$/);
+    assert.equal(parse(['--stats-address', '127.0.0.1'], password).stats?.address, '127.0.0.1');
+    assert.equal(parse([]).stats?.address, '127.0.0.1');
+  });
+
+  it('takes * in PROJECT_LABELS for every project, and conditions on fields in ROUTE_FIELDS', () => {
+    const { policy } = parse([], {
+      PROJECT_LABELS: '*',
+      ROUTE_FIELDS: 'metadata.namespace!=test,spec.path==/api',
+    }).ports;
+    assert.deepEqual(policy.namespaceLabels, []);
+    const route = (path: string, namespace: string) => ({
+      meta: { ...meta, namespace },
+      fields: { 'spec.path': path },
+    });
+    const isFor = (path: string, namespace: string) => isSelected(route(path, namespace), policy, () => undefined);
+    assert.deepEqual([isFor('/api', 'shop'), isFor('/api', 'test'), isFor('/', 'shop')], [true, false, false]);
+    assert.match(problemsOf([], { ROUTE_FIELDS: 'spec.color=red' }).join(), /^ROUTE_FIELDS "spec.color=red": must be/);
   });
 
   it("takes the environment variables of OpenShift's router, and flags before them", () => {
@@ -60,7 +140,11 @@ describe('parseOptions', () => {
       canonicalHostname: 'r.example.com',
       controllerName: 'egress-router.io/ingress-agent',
     });
-    assert.deepEqual(stats, { address: '127.0.0.1', port: 9001, credentials: { username: 'u', password: 'p' } });
+    assert.deepEqual(stats && { ...stats, address: 'any' }, {
+      address: 'any',
+      port: 9001,
+      credentials: { username: 'u', password: 'p' },
+    });
   });
 
   it('keeps the default balance of TCP where only that of HTTP is set to leastconn', () => {
@@ -100,10 +184,10 @@ describe('parseOptions', () => {
   }
 
   it('names the variable that is wrong, and every other mistake', () => {
-    const found = problemsOf(['--name', '-'], { ROUTER_BACKEND_CHECK_INTERVAL: '5 s' });
+    const found = problemsOf(['--name', '-'], { ROUTER_ALLOWED_DOMAINS: 'a b' });
     assert.deepEqual(
       found.map((line) => line.slice(0, line.indexOf(':'))),
-      ['--name "-"', 'ROUTER_BACKEND_CHECK_INTERVAL "5 s"'].sort(),
+      ['--name "-"', 'ROUTER_ALLOWED_DOMAINS "a b"'].sort(),
     );
   });
 

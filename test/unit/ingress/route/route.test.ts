@@ -21,7 +21,7 @@ describe('parseRoute', () => {
       ports: [{ protocol: 'tcp', port: 6620 }],
       limits: {},
       ignored: [],
-      backends: [{ service: 'ottcache-002-service', weight: 1 }],
+      backends: [{ service: 'ottcache-002-service', weight: 100 }],
       targetPort: 6620,
       termination: 'passthrough',
     });
