@@ -5,8 +5,18 @@ import { kindNames, kinds } from '../../ingress/objects/kinds.ts';
 
 /** Kinds of the groups below that other programs act on. */
 const otherKinds = [
-  ...['HTTPRoute', 'GRPCRoute', 'TLSRoute', 'BackendTLSPolicy', 'ListenerSet', 'XListenerSet', 'RouteList'],
-  ...['ClusterNetwork', 'HostSubnet', 'NetNamespace', 'EgressNetworkPolicy', 'OperatorPKI'],
+  'HTTPRoute',
+  'GRPCRoute',
+  'TLSRoute',
+  'BackendTLSPolicy',
+  'ListenerSet',
+  'XListenerSet',
+  'RouteList',
+  'ClusterNetwork',
+  'HostSubnet',
+  'NetNamespace',
+  'EgressNetworkPolicy',
+  'OperatorPKI',
 ];
 
 /** Kinds that this product reads, by their API group. */

@@ -54,8 +54,21 @@ export function listStrangeParts(document: Record<string, unknown>): readonly Pr
 
 /** Keys that the CNI specification, containerd or Multus put into a configuration beside the plugin's own. */
 const runtimeKeys = fields(
-  ...['cniVersion', 'cniVersions', 'type', 'capabilities', 'prevResult', 'dns', 'ipam', 'ipMasq', 'disableCheck'],
-  ...['disableGC', 'cni.dev/valid-attachments', 'cni.dev/attachments', 'name', 'args', 'runtimeConfig'],
+  'cniVersion',
+  'cniVersions',
+  'type',
+  'capabilities',
+  'prevResult',
+  'dns',
+  'ipam',
+  'ipMasq',
+  'disableCheck',
+  'disableGC',
+  'cni.dev/valid-attachments',
+  'cni.dev/attachments',
+  'name',
+  'args',
+  'runtimeConfig',
 );
 
 const getConfiguration = lazily(
