@@ -9,5 +9,5 @@ import { formatHelp } from '../src/egress/controller/option-table.ts';
 import { parseOptions } from '../src/egress/controller/options.ts';
 
 const options = readCommandLine(parseOptions, formatHelp);
-const log = openDaemonLog(options.logLevel);
+const log = openDaemonLog(options.logLevel, options.logFormat);
 await runDaemon('The controller', log, () => startController(options, openKubeApi(options.kubeconfig), log));

@@ -5,7 +5,7 @@
  * few seconds.
  */
 import { writeSync } from 'node:fs';
-import manifest from '../package.json' with { type: 'json' };
+import { version } from '../src/base/daemon/version.ts';
 import { identifyNamespace } from '../src/base/linux/namespace.ts';
 import { chooseBackend } from '../src/base/linux/rule-tools.ts';
 import { stateFolder } from '../src/base/linux/run-folder.ts';
@@ -16,7 +16,8 @@ import { listNodeLinks, openLinuxKernel } from '../src/egress/linux/parts.ts';
 import { readStandardInput } from '../src/egress/linux/standard-input.ts';
 import { FileStateStore } from '../src/egress/linux/state/state-store.ts';
 
-if (/(?:^|\/)egress-router-pod$/.test(process.argv0)) void runInPod();
+if (process.argv[2] === '--version') writeSync(1, `${process.argv0.replace(/^.*\//s, '')} ${version}\n`);
+else if (/(?:^|\/)egress-router-pod$/.test(process.argv0)) void runInPod();
 else process.exit(runAsPlugin());
 
 /** Loaded when it is needed: the plugin need not pay for it. */
@@ -36,7 +37,7 @@ function runAsPlugin(): number {
     {
       environment: process.env,
       readInput: readStandardInput,
-      programVersion: manifest.version,
+      programVersion: version,
     },
     {
       store,

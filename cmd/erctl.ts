@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The tool that looks at routers: reads the command line, runs it, ends with its status. */
-import manifest from '../package.json' with { type: 'json' };
+import { version } from '../src/base/daemon/version.ts';
 import { openConsole } from '../src/erctl/console.ts';
 import { runErctl } from '../src/erctl/program.ts';
 
-void runErctl(process.argv.slice(2), manifest.version, openConsole(process.env)).then((code) => process.exit(code));
+void runErctl(process.argv.slice(2), version, openConsole(process.env)).then((code) => process.exit(code));

@@ -19,7 +19,7 @@ function openKernel(options: AgentOptions): PortKernel {
 }
 
 const options = readCommandLine(parseOptions, formatHelp);
-const log = openDaemonLog(options.logLevel);
+const log = openDaemonLog(options.logLevel, options.logFormat);
 for (const [variable, reason] of Object.entries(unservedVariables)) {
   if (process.env[variable]) log.warn({ variable, reason }, 'Variable has no effect');
 }

@@ -7,7 +7,7 @@ import { Installer } from '../src/egress/node/installer.ts';
 import { formatHelp, parseOptions } from '../src/egress/node/options.ts';
 
 const options = readCommandLine(parseOptions, formatHelp);
-const log = openDaemonLog();
+const log = openDaemonLog('info', options.logFormat);
 const installer = new Installer(options, log);
 if (options.isOnce) process.exit(installer.keep() ? 0 : 1);
 await runDaemon('The installer', log, () => Promise.resolve(installer.start()));

@@ -10,7 +10,7 @@ import { LinuxRouters } from '../src/egress/node/linux-routers.ts';
 import { formatNodeHelp, parseNodeOptions } from '../src/egress/node/node-options.ts';
 
 const options = readCommandLine(parseNodeOptions, formatNodeHelp);
-const log = openDaemonLog(options.logLevel);
+const log = openDaemonLog(options.logLevel, options.logFormat);
 await runDaemon('The node daemon', log, () =>
   startNode(options, { api: openKubeApi(options.kubeconfig), routers: new LinuxRouters(), log, stateFolder }),
 );

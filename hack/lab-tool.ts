@@ -38,11 +38,11 @@ console.log(`The lab is up: ${['phys', 'node', 'pod', 'near', 'far', 'outside', 
   far 10.128.20.30 ──┘
 
 Try:
-  hack/lab shell outside              # python3 -m http.server 80
+  hack/lab shell outside              # busybox httpd -f -p 80
   hack/lab shell node                 # then, as the container runtime would:
     CNI_COMMAND=ADD CNI_CONTAINERID=${prefix}-1 CNI_NETNS=/var/run/netns/${prefix}-pod CNI_IFNAME=net1 \\
       dist/egress-router < ${configuration}
-  hack/lab shell far                  # curl 10.128.10.18:8080
+  hack/lab shell far                  # busybox wget -qO- 10.128.10.18:8080
   hack/lab down
 `);
 process.exit(0);

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
 import type { Agent } from '../../test/lab/agent-client.ts';
 import { Lab } from '../../test/lab/lab.ts';
 import { endpointSlice, Manifests, route, service } from '../../test/lab/manifests.ts';
@@ -32,16 +33,34 @@ export async function playIngress(stage: Stage): Promise<void> {
       'ip',
       [
         ...['netns', 'exec', lab.netns('node'), process.execPath, program],
-        ...['--manifests', manifests.directory, '--node-name', 'node', '--stats-port', '0', '--check-interval', '0'],
+        ...['--manifests', manifests.directory, '--node-name', 'node', '--check-interval', '0'],
       ],
       { stdio: 'ignore' },
     );
+    await isReady(lab, agent);
     await playPorts(stage, lab, manifests);
   } finally {
     agent?.kill('SIGTERM');
     lab.down();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Waits until the agent is ready, however long its start takes here. Throws an Error where it ended instead. */
+async function isReady(lab: Lab, agent: ChildProcess): Promise<void> {
+  for (;;) {
+    if (agent.exitCode !== null) throw new Error(`The ingress agent ended with ${agent.exitCode}`);
+    if (await answersReady(lab)) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+async function answersReady(lab: Lab): Promise<boolean> {
+  const ask = `fetch('http://127.0.0.1:1936/readyz').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))`;
+  const { exitCode } = await execa('ip', ['netns', 'exec', lab.netns('node'), process.execPath, '-e', ask], {
+    reject: false,
+  });
+  return exitCode === 0;
 }
 
 async function playPorts(stage: Stage, lab: Lab, manifests: Manifests): Promise<void> {
@@ -119,9 +138,12 @@ async function say(agent: Agent, text: string): Promise<string> {
   return agent.say('kept', text);
 }
 
-/** Asks again until the answer is as hoped, for three seconds; returns the last answer. */
+/** Milliseconds after which a claim that does not come true has failed; only a failure takes so long. */
+const patience = 60_000;
+
+/** Asks again until the answer is as hoped; returns the last answer. */
 async function until(ask: () => Promise<string>, hoped: RegExp): Promise<string> {
-  for (const deadline = Date.now() + 3000; ; ) {
+  for (const deadline = Date.now() + patience; ; ) {
     const answer = await ask();
     if (hoped.test(answer) || Date.now() > deadline) return answer;
     await new Promise((resolve) => setTimeout(resolve, 20));

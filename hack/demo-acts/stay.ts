@@ -55,7 +55,7 @@ function readConditions(cluster: SmallCluster): string {
   return conditions.map((one) => `${one.type}=${one.status} (generation ${one.observedGeneration})`).join(', ');
 }
 
-async function waitUntil(isSo: () => boolean, milliseconds = 30_000): Promise<boolean> {
+async function waitUntil(isSo: () => boolean, milliseconds = 60_000): Promise<boolean> {
   for (const end = performance.now() + milliseconds; !isSo(); ) {
     if (performance.now() > end) return false;
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -146,7 +146,7 @@ async function playDeath(stage: Stage, cluster: SmallCluster): Promise<void> {
   await client.hammer('after', 'tcp', place?.address ?? '', 8080, { timeout: 1000 });
   await cluster.setCable('node2', 'up');
   let state = '';
-  for (let attempt = 0; attempt < 100 && !state.includes('DOWN'); attempt++) {
+  for (let attempt = 0; attempt < 600 && !state.includes('DOWN'); attempt++) {
     await new Promise((resolve) => setTimeout(resolve, 100));
     state = await lab.run('extra', 'ip', ['-br', 'link', 'show', 'net1']);
   }

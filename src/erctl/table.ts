@@ -77,7 +77,13 @@ function chooseColumns(columns: readonly Column[], widths: readonly number[], ro
 /** Takes from the widest column that may be folded until all fit; in need from any. */
 function fitWidths(columns: readonly Column[], natural: readonly number[], room: number): number[] {
   const widths = [...natural];
-  for (const least of [columns.map(({ fold: to }) => to ?? Number.POSITIVE_INFINITY), columns.map(() => leastWidth)]) {
+  const { POSITIVE_INFINITY: unfolded } = Number;
+  const stages = [
+    columns.map(({ fold: to }) => to ?? unfolded),
+    columns.map(({ fold: to }) => (to === undefined ? unfolded : leastWidth)),
+    columns.map(() => leastWidth),
+  ];
+  for (const least of stages) {
     let excess = widths.reduce((sum, width) => sum + width, 0) - room;
     while (excess > 0) {
       const spare = widths.map((width, index) => (width > (least[index] ?? 0) ? width : 0));

@@ -160,11 +160,14 @@ export class HttpNode {
       last = `${answer.status} ${answer.body}`;
       return answer.status === 200;
     };
-    for (const deadline = Date.now() + 15_000; Date.now() < deadline; await sleep(50)) if (await isReady()) return;
+    for (const deadline = Date.now() + 60_000; Date.now() < deadline; await sleep(50)) {
+      if (await isReady()) return;
+      if (this.#agent === undefined || this.#agent.exitCode !== null) break;
+    }
     throw new Error(`The agent is not ready: ${last}\n${this.log}`);
   }
 
-  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  async end(signal: 'SIGTERM' | 'SIGKILL' | 'SIGINT'): Promise<void> {
     const agent = this.#agent;
     this.#agent = undefined;
     if (agent === undefined || agent.exitCode !== null) return;

@@ -1,5 +1,7 @@
+import { writeSync } from 'node:fs';
 import pino, { type Logger } from 'pino';
 import { describeError } from '../model/text.ts';
+import { formatLogLine, type LogFormat, writesText } from './log-format.ts';
 
 /** A daemon's log: what pino's loggers are, as far as daemons write. */
 export interface DaemonLog {
@@ -13,12 +15,13 @@ export interface DaemonLog {
 export const daemonLogLevels = ['debug', 'info', 'warn', 'error'] as const;
 
 /**
- * The log of a daemon: JSON lines on standard output, written at once, so that the last words before an end
- * are there.
+ * The log of a daemon: lines of JSON or text on standard output, written at once, so that the last words
+ * before an end are there.
  */
-export function openDaemonLog(level = 'info'): Logger {
+export function openDaemonLog(level = 'info', format: LogFormat = 'auto'): Logger {
   const options = { level, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: describe } };
-  return pino(options, pino.destination({ sync: true }));
+  if (!writesText(format)) return pino(options, pino.destination({ sync: true }));
+  return pino(options, { write: (line) => void writeSync(1, formatLogLine(line)) });
 }
 
 /** As pino writes an error, but for causes that its message has already. */

@@ -16,7 +16,8 @@ import { getArgsSchema, getRuntimeConfigSchema, readMac } from './runtime-config
 
 const ruleBackends: readonly RuleBackendChoice[] = ['auto', 'iptables', 'nftables'];
 
-const getNetConfSchema = lazily(() =>
+/** The plugin's own keys. */
+export const getNetConfSchema = lazily(() =>
   z.object(
     {
       name: text('must be the name of the network'),

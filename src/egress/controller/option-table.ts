@@ -1,3 +1,4 @@
+import { daemonTable } from '../../base/daemon/log-format.ts';
 import { defineOptions, formatOptionHelp } from '../../base/daemon/table.ts';
 import { clusterNames } from '../../base/kubernetes/names.ts';
 import { defaultLog } from '../api/log-settings.ts';
@@ -76,6 +77,7 @@ export const optionTable = defineOptions({
   },
   'listen-port': { value: 'PORT', help: 'their TCP port; 0: none', initial: '8080' },
   'log-level': { value: 'LEVEL', help: 'debug, info, warn or error', initial: 'info' },
+  ...daemonTable,
   help: { help: 'show this' },
 });
 

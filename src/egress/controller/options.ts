@@ -1,4 +1,5 @@
 import { daemonLogLevels } from '../../base/daemon/log.ts';
+import { type LogFormat, readLogFormat } from '../../base/daemon/log-format.ts';
 import { type Environment, OptionReader } from '../../base/daemon/reader.ts';
 import { formatPrefix, networkOf, type Prefix, parseAddress, parsePrefix } from '../../base/model/address.ts';
 import { durationCure, parseDuration } from '../../base/read/duration.ts';
@@ -26,6 +27,7 @@ export interface ControllerOptions {
   };
   readonly listen?: { readonly address: string; readonly port: number };
   readonly logLevel: string;
+  readonly logFormat: LogFormat;
 }
 
 const backends: readonly RuleBackendChoice[] = ['auto', 'iptables', 'nftables'];
@@ -61,6 +63,7 @@ export function parseOptions(args: readonly string[], environment: Environment):
       duration: (reader.read('lease-duration', parseDuration, durationCure) ?? 0) / 1000,
     },
     ...(port !== undefined && port !== 0 && address !== undefined && { listen: { address, port } }),
+    logFormat: readLogFormat(reader),
     logLevel:
       reader.read('log-level', oneOf(daemonLogLevels), `must be one of ${daemonLogLevels.join(', ')}`) ?? 'info',
   };

@@ -97,7 +97,8 @@ function describeSteps(observation: Observation, question: TraceQuestion, trace:
       return describeRedirected(observation, question, trace);
     case 'delivered':
       return [
-        'No redirect is for this port, and there is no fallback: it is for the pod itself.',
+        `No redirect is for ${question.port}/${question.protocol}, and there is no fallback: it is for the pod itself.`,
+        ...describeOtherProtocols(observation, question),
         'Where nothing listens in the pod, it is refused at once.',
       ];
     case 'refused':
@@ -109,6 +110,16 @@ function describeSteps(observation: Observation, question: TraceQuestion, trace:
     case 'dropped':
       return [`What comes in by ${state.link} from outside and is no answer is dropped.`];
   }
+}
+
+/** A redirect of the same port for another protocol: forgetting --proto is a common mistake. */
+function describeOtherProtocols({ resolved }: Observation, { port, protocol }: TraceQuestion): string[] {
+  const others = new Set(
+    resolved.spec.redirects.redirects
+      .filter((one) => one.port === port && one.protocol !== protocol)
+      .map((one) => one.protocol),
+  );
+  return [...others].map((other) => `There is a redirect for ${port}/${other}: add --proto ${other} to follow it.`);
 }
 
 function describeRedirected(

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { daemonLogLevels } from '../../base/daemon/log.ts';
+import { daemonTable, type LogFormat, readLogFormat } from '../../base/daemon/log-format.ts';
 import { type Environment, OptionReader } from '../../base/daemon/reader.ts';
 import { defineOptions, formatOptionHelp } from '../../base/daemon/table.ts';
 import { parseAddress } from '../../base/model/address.ts';
@@ -51,6 +52,7 @@ export const nodeOptionTable = defineOptions({
   },
   'listen-port': { value: 'PORT', help: 'their TCP port; 0: none', variable: 'LISTEN_PORT', initial: '9463' },
   'log-level': { value: 'LEVEL', help: 'debug, info, warn or error', variable: 'LOG_LEVEL', initial: 'info' },
+  ...daemonTable,
   help: { help: 'show this' },
 });
 
@@ -63,6 +65,7 @@ export interface NodeOptions {
   readonly times: WatchTimes;
   readonly listen?: { readonly address: string; readonly port: number };
   readonly logLevel: string;
+  readonly logFormat: LogFormat;
 }
 
 /** The text of `--help`. */
@@ -106,6 +109,7 @@ export function parseNodeOptions(args: readonly string[], environment: Environme
     },
     ...(port !== undefined && port !== 0 && address !== undefined && { listen: { address, port } }),
     logLevel: level ?? 'info',
+    logFormat: readLogFormat(reader),
   };
   reader.finish();
   return options;

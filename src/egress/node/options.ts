@@ -1,4 +1,5 @@
 import { isAbsolute } from 'node:path';
+import { daemonTable, type LogFormat, readLogFormat } from '../../base/daemon/log-format.ts';
 import { type Environment, OptionReader } from '../../base/daemon/reader.ts';
 import { defineOptions, formatOptionHelp } from '../../base/daemon/table.ts';
 import { durationCure, parseDuration } from '../../base/read/duration.ts';
@@ -32,12 +33,14 @@ export const installTable = defineOptions({
 export const optionTable = defineOptions({
   ...installTable,
   once: { help: 'install and end' },
+  ...daemonTable,
   help: { help: 'show this' },
 });
 
 /** What the command line and the environment ask for. */
 export interface InstallOptions extends InstallerSettings {
   readonly isOnce: boolean;
+  readonly logFormat: LogFormat;
 }
 
 /** The text of `--help`. */
@@ -50,7 +53,7 @@ export function formatHelp(): string {
 export function parseOptions(args: readonly string[], environment: Environment): InstallOptions | undefined {
   const reader = new OptionReader(optionTable, args, environment);
   if (reader.isSet('help')) return undefined;
-  const options = { ...readInstallOptions(reader), isOnce: reader.isSet('once') };
+  const options = { ...readInstallOptions(reader), isOnce: reader.isSet('once'), logFormat: readLogFormat(reader) };
   reader.finish();
   return options;
 }

@@ -16,6 +16,7 @@ The program of a router's pod: "run" waits until the pod is to end, "ready" is i
   --interface NAME      the interface to the outside
   --address IP/LENGTH   a reserved address that it must have; once for each family
   --gateway IP          a gateway that must answer; once for each family
+  --version             print the version
   --help                show this
 
 "ready" prints what is wrong, a line each, and ends with 1; with 0 where all is well; with 2 where it

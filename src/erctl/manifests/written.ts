@@ -6,6 +6,8 @@ import { type EgressRouterSpec, parseEgressRouter } from '../../egress/api/egres
 import { parseNetConf } from '../../egress/api/net-conf.ts';
 import type { AttachmentSpec } from '../../egress/model/attachment.ts';
 import { type ClusterObject, readObject } from '../../ingress/objects/kinds.ts';
+import { findMisspeltKind } from './misspelt-kind.ts';
+import { listStrangeParts, listStrangeSettings } from './strange.ts';
 
 /** What a document that somebody wrote is to us. */
 export type Written =
@@ -68,8 +70,14 @@ function readRouter(document: Record<string, unknown>, title: string): Written {
     title,
     ...(namespace !== undefined && { namespace }),
     name: typeof metadata.name === 'string' ? metadata.name : 'egress-router',
-    read: parseEgressRouter(document),
+    read: withMore(parseEgressRouter(document), listStrangeParts(document)),
   };
+}
+
+/** Problems beside those that the reader found. */
+function withMore<T>(read: Parsed<T>, more: readonly Problem[]): Parsed<T> {
+  if (more.length === 0) return read;
+  return { ok: false, problems: [...(read.ok ? [] : read.problems), ...more] };
 }
 
 function readDefinition(document: Record<string, unknown>, title: string): Written[] {
@@ -128,6 +136,7 @@ function readNetConf(conf: Record<string, unknown>, path: string, title: string)
   }
   if (type !== ownType) problems.push({ path: 'type', value: showValue(type), cure: `must be "${ownType}"` });
   if (!read.ok) problems.push(...read.problems);
+  problems.push(...listStrangeSettings(conf));
   return {
     kind: 'net-conf',
     title,
@@ -138,16 +147,22 @@ function readNetConf(conf: Record<string, unknown>, path: string, title: string)
 
 function readForAgent(document: Record<string, unknown>, title: string): Written {
   const reading = readObject(document);
-  if (reading.outcome === 'other') return { kind: 'other', title };
+  if (reading.outcome === 'other') {
+    const problem = findMisspeltKind(document);
+    return problem === undefined ? { kind: 'other', title } : { kind: 'unreadable', title, problems: [problem] };
+  }
   if (reading.outcome === 'unreadable') return { kind: 'unreadable', title, problems: reading.problems };
-  return { kind: 'ingress', title, problems: listRouteProblems(reading.object) };
+  return { kind: 'ingress', title, problems: [...listRouteProblems(reading.object), ...listStrangeParts(document)] };
 }
 
 /** What is wrong with what a Route asks for, in either data plane, each once. */
 function listRouteProblems(object: ClusterObject): readonly Problem[] {
   if (object.kind !== 'Route') return [];
   const { ports, http } = object.value;
-  const problems = [ports?.demand, http].flatMap((part) => (part === undefined || part.ok ? [] : part.problems));
+  const found = [ports?.demand, http].flatMap((part) => (part === undefined || part.ok ? [] : part.problems));
+  // In a cluster an annotation that cannot be read counts as absent, and the status tells.
+  const warnings = http.ok ? http.value.warnings : [];
+  const problems = [...found, ...warnings.filter(({ path }) => !found.some((one) => one.path === path))];
   return problems.filter(
     (problem, index) =>
       problems.findIndex(({ path, cure }) => path === problem.path && cure === problem.cure) === index,

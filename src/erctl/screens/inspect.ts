@@ -88,7 +88,7 @@ const redirectColumns: readonly Column[] = [
   { head: 'RULE' },
   { head: 'LIVE', align: 'right' },
   { head: 'PACKETS', align: 'right', drop: 2 },
-  { head: 'BYTES', align: 'right' },
+  { head: 'BYTES', align: 'right', drop: 3 },
   { head: 'OPENED', align: 'right', drop: 1 },
 ];
 
@@ -120,7 +120,7 @@ const connectionColumns: readonly Column[] = [
   { head: 'TARGET', fold: 16 },
   { head: 'SEEN AS', drop: 1 },
   { head: 'STATE', drop: 2 },
-  { head: 'BYTES', align: 'right' },
+  { head: 'BYTES', align: 'right', drop: 3 },
 ];
 
 function renderConnections({ connections }: RouterReport, screen: Screen, showsAll: boolean): string {

@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import { createDaemonServer, listen } from '../../base/daemon/http-server.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
+import type { EndSignal } from '../../base/daemon/run.ts';
 import type { ClaimsDocument } from '../claims/claims-document.ts';
 import { describePortClaims } from '../claims/describe-claims.ts';
 import { DefaultCertificate } from '../http/default-certificate.ts';
@@ -39,7 +40,9 @@ export interface IngressDaemon {
   /** Undefined without `--stats-port`. */
   readonly server: Server | undefined;
   /** Ends everything; what is in force goes too when `--cleanup-on-exit` asks for it. */
-  stop(): Promise<void>;
+  stop(signal?: EndSignal): Promise<void>;
+  /** For the log: what it serves, and where. */
+  readonly serves: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -101,11 +104,27 @@ export async function startDaemon(
   return {
     agent,
     server,
-    stop: async () => {
+    serves: describeServing(options),
+    stop: async (signal) => {
       server?.close();
       server?.closeAllConnections();
+      // A service's HAProxy serves on until the next agent takes over; one that a person started ends with it.
+      if (signal === 'SIGINT' || process.stderr.isTTY) http?.endAtStop();
       await agent.stop(options.cleanupOnExit);
     },
+  };
+}
+
+function describeServing({ manifests, ports, http, stats }: AgentOptions): Readonly<Record<string, unknown>> {
+  return {
+    node: ports.node,
+    objects: manifests ?? 'API server',
+    allowedPorts: ports.policy.allowedPorts.map(({ from, to }) => `${from}-${to}`).join(','),
+    ...(http !== undefined && {
+      http: http.settings.haproxy.listen.httpPort,
+      https: http.settings.haproxy.listen.httpsPort,
+    }),
+    ...(stats !== undefined && { statistics: `${stats.address}:${stats.port}` }),
   };
 }
 

@@ -1,3 +1,4 @@
+import { daemonTable } from '../../base/daemon/log-format.ts';
 import { formatOptionHelp, type OptionTable } from '../../base/daemon/table.ts';
 import { defaultPolicy } from '../claims/policy.ts';
 import { formatPortRanges } from '../claims/port-ranges.ts';
@@ -152,6 +153,7 @@ export const optionTable: OptionTable<OptionName> = {
   'log-level': { value: 'LEVEL', help: 'debug, info, warn or error', initial: 'info' },
   'cleanup-on-exit': { help: 'take the rules away at the end; without it they stay in force' },
   'dry-run': { help: 'decide and tell, but change nothing on the node' },
+  ...daemonTable,
   help: { help: 'show this' },
 };
 
@@ -193,6 +195,7 @@ export type OptionName =
   | 'sync-interval'
   | StatsOptionName
   | 'log-level'
+  | keyof typeof daemonTable
   | 'cleanup-on-exit'
   | 'dry-run'
   | 'help';

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { type LogFormat, readLogFormat } from '../../base/daemon/log-format.ts';
 import { type Environment, OptionReader } from '../../base/daemon/reader.ts';
 import { clusterNames } from '../../base/kubernetes/names.ts';
 import { type Address, parseAddress } from '../../base/model/address.ts';
@@ -42,6 +43,7 @@ export interface AgentOptions {
   readonly cleanupOnExit: boolean;
   readonly dryRun: boolean;
   readonly logLevel: string;
+  readonly logFormat: LogFormat;
   /** Variables that were ignored, a line each. */
   readonly warnings: readonly string[];
 }
@@ -100,6 +102,7 @@ function readOptions(reader: Reader): Omit<AgentOptions, 'warnings'> {
     strictAllowLists: reader.isSet('strict-allow-lists'),
     cleanupOnExit: reader.isSet('cleanup-on-exit'),
     dryRun: reader.isSet('dry-run'),
+    logFormat: readLogFormat(reader),
     logLevel: reader.read('log-level', parseLogLevel, 'must be one of debug, info, warn, error') ?? 'info',
   };
 }

@@ -76,6 +76,7 @@ export class HttpPlane implements DataPlane {
   /** Read once: another number of connections is a reload. */
   #limit: ConnectionLimit | undefined;
   #isStopping = false;
+  #endsAtStop = false;
   #problem: string | undefined;
 
   constructor(settings: HttpSettings, parts: HttpParts) {
@@ -183,6 +184,11 @@ export class HttpPlane implements DataPlane {
     return { verdicts: this.#verdicts.list(this.#desired, faults) };
   }
 
+  /** From now on {@link stop} ends HAProxy at once, with its connections: a person waits for it at a terminal. */
+  endAtStop(): void {
+    this.#endsAtStop = true;
+  }
+
   /** Ends the agent's part; HAProxy serves on for the next agent unless `removes`, or where it cannot. */
   async stop(removes: boolean): Promise<void> {
     this.#isStopping = true;
@@ -192,8 +198,9 @@ export class HttpPlane implements DataPlane {
     const { shutdownDelay: delay, shutdownTimeout: drain } = this.#settings;
     // The first process of a container takes all others along: nothing could serve on. Another container
     // ends HAProxy itself when the pod ends.
-    const takesAlong = removes || process.pid === 1;
-    if (takesAlong && this.#settings.hasContainer !== true) await this.#engine.stop({ delay, drain });
+    const takesAlong = (removes || process.pid === 1) && this.#settings.hasContainer !== true;
+    if (this.#endsAtStop) await this.#engine.stop({ delay: 0, drain: 0 });
+    else if (takesAlong) await this.#engine.stop({ delay, drain });
     else await this.#engine.release();
   }
 

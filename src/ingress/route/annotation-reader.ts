@@ -16,6 +16,7 @@ export class AnnotationReader {
   readonly #annotations: Readonly<Record<string, unknown>>;
   readonly #problems: ProblemList;
   readonly #known = new Set<string>();
+  readonly #asked = new Set<string>();
 
   constructor(input: unknown, problems: ProblemList) {
     if (input !== undefined && input !== null && !isRecord(input)) {
@@ -28,6 +29,7 @@ export class AnnotationReader {
   /** What an annotation says; undefined where it is absent, or where `parse` refuses it, which is noted. */
   read<Value>(key: string, parse: (text: string, refuse: Refuse) => Value | undefined): Value | undefined {
     this.#known.add(key);
+    this.#asked.add(key);
     const written = Object.hasOwn(this.#annotations, key) ? this.#annotations[key] : undefined;
     if (written === undefined || written === null) return undefined;
     const refuse = (cure: string): undefined => {
@@ -44,6 +46,11 @@ export class AnnotationReader {
   /** Counts an annotation that was read among those without effect. */
   ignore(key: string): void {
     this.#known.delete(key);
+  }
+
+  /** Names that were read, whether they were there or not. */
+  get asked(): readonly string[] {
+    return [...this.#asked];
   }
 
   /** Names of the annotations for routers that nobody read, sorted. */

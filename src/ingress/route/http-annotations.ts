@@ -8,7 +8,7 @@ import {
 } from '../../base/model/address.ts';
 import { durationCure, parseDuration } from '../../base/read/duration.ts';
 import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
-import type { ProblemList } from '../../base/read/problem-list.ts';
+import { ProblemList } from '../../base/read/problem-list.ts';
 import { AnnotationReader, haproxyPrefix, type Refuse, routerPrefix } from './annotation-reader.ts';
 
 /** How requests are spread over servers, in HAProxy's words. */
@@ -69,6 +69,17 @@ const maxText = 1024;
 export function readHttpAnnotations(input: unknown, routerNameKey: string, problems: ProblemList): HttpAnnotations {
   const reader = new AnnotationReader(input, problems);
   reader.skip(routerNameKey);
+  return readAll(reader);
+}
+
+/** Names of all annotations that {@link readHttpAnnotations} reads. */
+export function listHttpAnnotations(): readonly string[] {
+  const reader = new AnnotationReader({}, new ProblemList());
+  readAll(reader);
+  return reader.asked;
+}
+
+function readAll(reader: AnnotationReader): HttpAnnotations {
   const time = (key: string) => reader.read(key, (text, refuse) => parseDuration(text) ?? refuse(durationCure));
   const word = <Word extends string>(key: string, words: readonly Word[]) =>
     reader.read(key, (text, refuse) => words.find((one) => one === text) ?? refuse(`must be ${words.join(', ')}`));

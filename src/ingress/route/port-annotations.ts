@@ -3,7 +3,7 @@ import { type Protocol, protocols } from '../../base/model/redirect.ts';
 import { durationCure, parseDuration } from '../../base/read/duration.ts';
 import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
 import { parsePort } from '../../base/read/parse-port.ts';
-import type { ProblemList } from '../../base/read/problem-list.ts';
+import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import type { SourceLimits } from '../ports/model.ts';
 import { parseAllowList } from './allow-list.ts';
@@ -48,6 +48,17 @@ const maxLimit = 1_000_000;
 export function readPortAnnotations(input: unknown, routerNameKey: string, problems: ProblemList): PortAnnotations {
   const reader = new AnnotationReader(input, problems);
   reader.skip(routerNameKey);
+  return readAll(reader);
+}
+
+/** Names of all annotations that {@link readPortAnnotations} reads. */
+export function listPortAnnotations(): readonly string[] {
+  const reader = new AnnotationReader({}, new ProblemList());
+  readAll(reader);
+  return reader.asked;
+}
+
+function readAll(reader: AnnotationReader): PortAnnotations {
   const ports = protocols.flatMap((protocol) => {
     const port = reader.read(
       `${haproxyPrefix}external-${protocol}-port`,

@@ -1,6 +1,7 @@
 import type { ObjectMeta } from '../../base/read/object-meta.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
 import type { PlaneReport, Verdict } from '../intent/plane.ts';
+import { suggestAnnotation } from '../route/known-annotations.ts';
 
 /** What became of one Route, for its author. */
 export interface RouteStatus {
@@ -100,7 +101,8 @@ function mergeVerdicts(verdicts: readonly Verdict[]): RouteStatus {
 function describeNotes(verdicts: readonly Verdict[]): readonly string[] {
   const [first, ...rest] = verdicts.map(({ ignored }) => ignored);
   const names = (first ?? []).filter((name) => rest.every((other) => other.includes(name)));
-  const told = names.length === 0 ? [] : [`without effect on this router: ${names.join(', ')}`];
+  const list = names.map((name) => `${name}${suggestAnnotation(name).replace(/^; (.*)$/, ' ($1)')}`).join(', ');
+  const told = names.length === 0 ? [] : [`without effect on this router: ${list}`];
   return [...told, ...verdicts.flatMap(({ notes }) => notes)];
 }
 

@@ -45,8 +45,88 @@ const route = (port: string): string =>
 
 const gateway13 = /gateway "192\.168\.13\.1": must be an address of 192\.168\.12\.0\/24/;
 
+const shopRoute = (annotation: string, value: string, spec: object = {}): string =>
+  JSON.stringify({
+    apiVersion: 'route.openshift.io/v1',
+    kind: 'Route',
+    metadata: { name: 'r', namespace: 'shop', annotations: { [annotation]: value } },
+    spec: { to: { kind: 'Service', name: 's' }, ...spec },
+  });
+
 /** A file, how validation ends, and what is said of it. */
 const files: { name: string; text: string; status: 0 | 1; says: RegExp }[] = [
+  {
+    name: 'a misspelt field of an EgressRouter, by its line',
+    text: router.replace('redirectRules:', 'redirectrules:'),
+    status: 1,
+    says: /^standard input:12: .*spec\.redirect\.redirectrules .*did you mean "redirectRules"\?$/m,
+  },
+  {
+    name: 'a misspelt kind',
+    text: router.replace('kind: EgressRouter', 'kind: EgresRouter'),
+    status: 1,
+    says: /kind "EgresRouter": is no kind of .*did you mean "EgressRouter"\?/,
+  },
+  {
+    name: 'a misspelt field of metadata',
+    text: router.replace('namespace:', 'namepsace:'),
+    status: 1,
+    says: /metadata\.namepsace .*did you mean "namespace"\?/,
+  },
+  {
+    name: 'a misspelt version of the API of Routes',
+    text: shopRoute('x', 'y').replace('route.openshift.io/v1', 'route.openshift.io/1'),
+    status: 1,
+    says: /apiVersion .*did you mean "route\.openshift\.io\/v1"\?/,
+  },
+  {
+    name: 'a misspelt field of a Route',
+    text: shopRoute('x', 'y', { hots: 'a.example' }),
+    status: 1,
+    says: /spec\.hots "a\.example": is no field here; did you mean "host"\?/,
+  },
+  {
+    name: 'a misspelt annotation',
+    text: shopRoute('haproxy.router.openshift.io/timeuot', '5s'),
+    status: 1,
+    says: /did you mean "haproxy\.router\.openshift\.io\/timeout"\?/,
+  },
+  {
+    name: 'a misspelt value of an annotation',
+    text: shopRoute('haproxy.router.openshift.io/balance', 'round-robin'),
+    status: 1,
+    says: /balance\] "round-robin": must be roundrobin/,
+  },
+  {
+    name: 'a misspelt key of a network configuration',
+    text: JSON.stringify({ ...conf, ip: { ...conf.ip, destination: ['80 TCP 1.2.3.4'] } }),
+    status: 1,
+    says: /ip\.destination .*did you mean "destinations"\?/,
+  },
+  {
+    name: 'a key that belongs below another',
+    text: JSON.stringify({ ...conf, master: 'eth1' }),
+    status: 1,
+    says: /master "eth1": is no field here/,
+  },
+  {
+    name: 'keys that a runtime adds to a network configuration',
+    text: JSON.stringify({ ...conf, capabilities: { mac: true }, runtimeConfig: {}, prevResult: {}, dns: {} }),
+    status: 0,
+    says: /is valid/,
+  },
+  {
+    name: 'a kind of another program',
+    text: 'apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\n',
+    status: 0,
+    says: /is not for/,
+  },
+  {
+    name: 'a kind of another program in an API group that we read',
+    text: 'apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: { name: a }\n',
+    status: 0,
+    says: /is not for/,
+  },
   {
     name: 'an EgressRouter',
     text: router,

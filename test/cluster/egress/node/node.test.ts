@@ -74,7 +74,7 @@ describe('The daemon of a node', () => {
     const times = { ask: 30, count: 60_000, announce: 60_000, check: 60_000 };
     const installation = { source: join(folder, 'plugin'), target: folder, name: 'egress-router' };
     const installer = { installation, interval: 60_000, uninstallsOnExit: false };
-    const options = { node: 'n1', logLevel: 'info', times, installer };
+    const options = { node: 'n1', logFormat: 'auto' as const, logLevel: 'info', times, installer };
     daemon = await startNode(options, { api, routers, log: silentLog, stateFolder: join(folder, 'states') });
   }
 
