@@ -1,4 +1,5 @@
 import type { DaemonLog } from '../../base/daemon/log.ts';
+import type { HostGuard } from '../backends/host-guard.ts';
 import { HaproxyEngine } from '../haproxy/engine.ts';
 import type { HttpState, Settings } from '../haproxy/model.ts';
 import type { ApplyOutcome } from '../haproxy/report.ts';
@@ -37,6 +38,8 @@ export interface HttpParts {
   readonly secrets: Secrets;
   readonly certificate: DefaultCertificate;
   readonly log: DaemonLog;
+  /** Decides about endpoints on addresses of nodes. */
+  readonly guard?: HostGuard;
 }
 
 /** Milliseconds that Secrets may take to be read before Routes are served without them. */
@@ -64,7 +67,7 @@ export class HttpPlane implements DataPlane {
     this.#settings = settings;
     this.#parts = parts;
     this.#journal = parts.inventory.openJournal();
-    this.#planner = new SitePlanner(parts.inventory, settings, (key) => parts.secrets.get(key));
+    this.#planner = new SitePlanner(parts.inventory, settings, (key) => parts.secrets.get(key), parts.guard);
     this.#verdicts = new VerdictWriter(this.#planner.finder);
     this.#engine = new HaproxyEngine({
       directory: settings.directory,
