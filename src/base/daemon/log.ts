@@ -1,5 +1,5 @@
 import pino, { type Logger } from 'pino';
-import { describeError } from '../model/text.ts';
+import { describeError, escapeJson } from '../model/text.ts';
 
 /** A daemon's log: what pino's loggers are, as far as daemons write. */
 export interface DaemonLog {
@@ -16,9 +16,15 @@ export const daemonLogLevels = ['debug', 'info', 'warn', 'error'] as const;
  * The log of a daemon: JSON lines on standard output, written at once, so that the last words before an end
  * are there.
  */
-export function openDaemonLog(level = 'info'): Logger {
+export function openDaemonLog(level = 'info', output: LogOutput = pino.destination({ sync: true })): Logger {
   const options = { level, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: describe } };
-  return pino(options, pino.destination({ sync: true }));
+  // Names in manifests and messages of servers can have controls (C1) and direction marks, which JSON permits.
+  return pino(options, { write: (line) => void output.write(escapeJson(line)) });
+}
+
+/** What a log is written to, line by line. */
+export interface LogOutput {
+  write(line: string): unknown;
 }
 
 /** As pino writes an error, but for causes that its message has already. */

@@ -129,8 +129,7 @@ class HttpsKubeApi implements KubeApi {
       }
       const { message, causes } = readStatus(text);
       const hint = status === 401 ? `: the server does not accept ${this.#credentials.describe()}` : '';
-      const seconds = Number(response.headers['retry-after']);
-      const retryAfter = seconds > 0 ? seconds * 1000 : undefined;
+      const retryAfter = readRetryAfter(response.headers['retry-after']);
       throw new KubeError(`${action}: ${status} ${message}${hint}`, status, retryAfter, { causes });
     }
   }
@@ -196,6 +195,18 @@ class HttpsKubeApi implements KubeApi {
       limit.close();
     }
   }
+}
+
+/** Milliseconds that a server can make its clients wait: a longer pause would outlive the reason for it. */
+const longestRetryAfter = 30_000;
+
+/**
+ * Reads `Retry-After` in seconds, as API servers write it (RFC 9110 §10.2.3). Returns at most 30,000 milliseconds;
+ * undefined for a date, and for anything that is no number above zero.
+ */
+export function readRetryAfter(header: string | undefined): number | undefined {
+  const seconds = Number(header);
+  return seconds > 0 ? Math.min(seconds * 1000, longestRetryAfter) : undefined;
 }
 
 function isSuccess({ statusCode = 0 }: IncomingMessage): boolean {

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { type Environment, OptionReader } from '../../base/daemon/reader.ts';
 import { clusterNames } from '../../base/kubernetes/names.ts';
 import { type Address, hostPrefix, type Prefix, parseAddress, parsePrefix } from '../../base/model/address.ts';
-import { optionTimeCure, parseOptionTime } from '../../base/read/duration.ts';
+import { maxDuration, minCheckInterval, optionTimeCure, parseOptionTime } from '../../base/read/duration.ts';
 import { isHostName, isLabelName } from '../../base/read/object-meta.ts';
 import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
 import { defaultClosedPorts, type HostGuardSettings } from '../backends/host-guard.ts';
@@ -63,7 +63,8 @@ export function parseOptions(args: readonly string[], environment: Environment):
 
 /** Milliseconds that the agent may take to end: HAProxy serves on for a while. */
 export function stopTimeoutOf({ http }: AgentOptions): number {
-  return 5000 + (http === undefined ? 0 : http.settings.shutdownDelay + http.settings.shutdownTimeout);
+  const { shutdownDelay = 0, shutdownTimeout = 0 } = http?.settings ?? {};
+  return Math.min(maxDuration, 5000 + shutdownDelay + shutdownTimeout);
 }
 
 type Reader = OptionReader<OptionName>;
@@ -150,7 +151,7 @@ function readPortSettings(reader: Reader, routerName: string | undefined): PortS
       ...(namespaceQuota !== undefined && { namespaceQuota }),
     },
     defaults: { balance: readBalance(reader), ...(idleTimeout !== undefined && { idleTimeout }) },
-    checkInterval: readTimeOrNone(reader, 'check-interval'),
+    checkInterval: reader.read('check-interval', parseOptionCheckInterval, optionCheckCure) ?? 0,
     syncInterval: readTimeOrNone(reader, 'sync-interval'),
     ...(addresses !== undefined && { addresses }),
     ...(gatewayAddresses !== undefined && { gatewayAddresses }),
@@ -159,6 +160,13 @@ function readPortSettings(reader: Reader, routerName: string | undefined): PortS
 
 function readTimeOrNone(reader: Reader, name: OptionName): number {
   return reader.read(name, parseOptionTime, optionTimeCure) ?? 0;
+}
+
+const optionCheckCure = `${optionTimeCure}, 0 or at least ${minCheckInterval}ms`;
+
+function parseOptionCheckInterval(text: string): number | undefined {
+  const interval = parseOptionTime(text);
+  return interval === undefined || (interval > 0 && interval < minCheckInterval) ? undefined : interval;
 }
 
 function readBalance(reader: Reader): Balance {

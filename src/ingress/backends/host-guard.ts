@@ -2,7 +2,6 @@ import { type Address, containsAddress, type Prefix } from '../../base/model/add
 import { includesPort, type PortRange } from '../claims/port-ranges.ts';
 import { carriedAddress } from '../objects/endpoint-address.ts';
 import type { Inventory, Journal } from '../objects/inventory.ts';
-import type { Endpoint } from './endpoints.ts';
 import { type HostPods, noPods } from './host-pods.ts';
 import { readInterfaceAddresses } from './own-addresses.ts';
 
@@ -25,6 +24,17 @@ export const defaultClosedPorts: readonly PortRange[] = [
   { from: 10248, to: 10250 },
   { from: 10255, to: 10259 },
 ];
+
+/** An endpoint, as far as the guard decides about it. */
+export interface GuardedEndpoint {
+  readonly address: Address;
+  /** 1–65535. */
+  readonly port: number;
+  /** Kind and name of what is behind it, such as `pod:web-1`. */
+  readonly target?: string;
+  /** The cluster address of an idled Service. */
+  readonly isIdled?: true;
+}
 
 /** What a guard works with. */
 export interface HostGuardParts {
@@ -124,7 +134,7 @@ export class HostGuard {
    * Returns why an endpoint of a Service (`NAMESPACE/NAME`) must not be connected to; undefined where it may.
    * The sentence begins with the endpoint.
    */
-  refusalOf({ address, port, target, isIdled }: Endpoint, service: string): string | undefined {
+  refusalOf({ address, port, target, isIdled }: GuardedEndpoint, service: string): string | undefined {
     const plain = carriedAddress(address) ?? address;
     if (!this.#isHost(plain)) return undefined;
     const place = address.family === 4 ? `${address.text}:${port}` : `[${address.text}]:${port}`;

@@ -6,9 +6,10 @@ import {
   parseAddress,
   parsePrefix,
 } from '../../base/model/address.ts';
-import { durationCure, parseDuration } from '../../base/read/duration.ts';
+import { checkIntervalCure, durationCure, parseCheckInterval, parseDuration } from '../../base/read/duration.ts';
 import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
 import type { ProblemList } from '../../base/read/problem-list.ts';
+import { showValue } from '../../base/read/show-value.ts';
 import { AnnotationReader, haproxyPrefix, type Refuse, routerPrefix } from './annotation-reader.ts';
 
 /** How requests are spread over servers, in HAProxy's words. */
@@ -87,7 +88,13 @@ export function readHttpAnnotations(input: unknown, routerNameKey: string, probl
     ...given('rewriteTarget', reader.read(`${haproxyPrefix}rewrite-target`, readRewriteTarget)),
     ...given('hsts', reader.read(`${haproxyPrefix}hsts_header`, readHsts)),
     adjustsCase: flag(`${haproxyPrefix}h1-adjust-case`),
-    ...given('checkInterval', time(`${routerPrefix}haproxy.health.check.interval`)),
+    ...given(
+      'checkInterval',
+      reader.read(
+        `${routerPrefix}haproxy.health.check.interval`,
+        (text, refuse) => parseCheckInterval(text) ?? refuse(checkIntervalCure),
+      ),
+    ),
     ignored: reader.listIgnored(),
   };
 }
@@ -159,7 +166,7 @@ function readNetworks(text: string, refuse: Refuse): readonly Prefix[] {
     const address = parseAddress(word);
     const prefix = address === undefined ? parsePrefix(word) : hostPrefix(address);
     if (prefix === undefined) {
-      if (wrong.length < 3) wrong.push(word.slice(0, 48));
+      if (wrong.length < 3) wrong.push(showValue(word, 48));
     } else networks.set(formatPrefix(networkOf(prefix)), networkOf(prefix));
   }
   if (networks.size === 0) refuse('must have an address or CIDR: without a readable entry nobody may connect');
