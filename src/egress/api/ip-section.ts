@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import type { Address, Family, Prefix } from '../../base/model/address.ts';
 import type { RedirectSet } from '../../base/model/redirect.ts';
+import { lazily } from '../../base/read/lazily.ts';
 import type { ProblemList } from '../../base/read/problem-list.ts';
 import type { Readable } from '../../base/read/shape.ts';
 import { maxTextCharacters, text } from '../../base/read/text.ts';
@@ -23,7 +24,7 @@ export interface RouterSpec {
 }
 
 const listCure = 'must be an address, or for two families a list of two';
-const addressList = z.nullish(z.custom<string | readonly string[]>(isAddressList, listCure));
+const getAddressList = lazily(() => z.nullish(z.custom<string | readonly string[]>(isAddressList, listCure)));
 
 function isAddressList(value: unknown): boolean {
   const list: readonly unknown[] = Array.isArray(value) ? value : [value];
@@ -35,20 +36,22 @@ function isAddressList(value: unknown): boolean {
  * `gateway` and `fallbackIP` may name one address of each family: as an array, or in one string
  * separated by commas.
  */
-export const ipSchema = z.object(
-  {
-    addresses: z.array(text('must be an address such as "192.168.12.99/24"'), 'must be a list of addresses'),
-    gateway: addressList,
-    // Only the list as such: zod takes longer to look at 10,000 texts than their reader to read them.
-    destinations: z.nullish(z.custom<readonly unknown[]>(Array.isArray, 'must be a list of destinations')),
-    fallbackIP: addressList,
-  },
-  'must be an object with addresses, gateway and destinations',
+export const getIpSchema = lazily(() =>
+  z.object(
+    {
+      addresses: z.array(text('must be an address such as "192.168.12.99/24"'), 'must be a list of addresses'),
+      gateway: getAddressList(),
+      // Only the list as such: zod takes longer to look at 10,000 texts than their reader to read them.
+      destinations: z.nullish(z.custom<readonly unknown[]>(Array.isArray, 'must be a list of destinations')),
+      fallbackIP: getAddressList(),
+    },
+    'must be an object with addresses, gateway and destinations',
+  ),
 );
 
 /** Reads `ip`, found at the JSON path `path`; what is wrong is noted. */
 export function readIpSection(
-  ip: Readable<z.output<typeof ipSchema>>,
+  ip: Readable<z.output<ReturnType<typeof getIpSchema>>>,
   path: string,
   problems: ProblemList,
 ): RouterSpec {

@@ -13,6 +13,9 @@ export const appliedAnnotation = 'egress-router.io/applied';
 /** The configuration that is not, and why. */
 export const refusedAnnotation = 'egress-router.io/refused';
 
+/** Whose claim keeps the router of a pod closed, by interface: `net1: 192.168.12.99 is in use by 02:…`. Absent: none's. */
+export const closedAnnotation = 'egress-router.io/closed';
+
 /** A configuration that could not be applied to a living router. */
 export interface LiveRefusal {
   /** Digest of the definition's text, as in {@link appliedAnnotation}. */

@@ -35,6 +35,13 @@ export interface RememberedRouter extends RememberedRedirects {
   readonly logFile: string;
 }
 
+/** Another machine that has a reserved address. */
+export interface AddressRival {
+  readonly address: string;
+  /** Lower-case `aa:bb:…`. */
+  readonly mac: string;
+}
+
 /**
  * What must be remembered between ADD and the calls after it. One file each; whatever is not here
  * can be read from the namespace or the configuration.
@@ -72,4 +79,6 @@ export interface AttachmentState {
    * Left there by whoever was killed; the next change installs its rules whichever they are.
    */
   readonly pending?: RememberedRedirects;
+  /** Present while the node's daemon keeps the interface closed, because another machine has its address. */
+  readonly closed?: AddressRival;
 }
