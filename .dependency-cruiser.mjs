@@ -66,7 +66,14 @@ const folders = {
   ],
   'ingress/objects': ['ingress/gateway', 'ingress/route', 'base/files', 'base/kubernetes', 'base/read', 'base/model'],
   'ingress/claims': ['ingress/intent', 'ingress/route', 'base/read', 'base/model'],
-  'ingress/backends': ['ingress/intent', 'ingress/objects', 'ingress/route', 'base/model'],
+  'ingress/backends': [
+    'ingress/claims',
+    'ingress/intent',
+    'ingress/objects',
+    'ingress/route',
+    'base/read',
+    'base/model',
+  ],
   'ingress/ports': [
     'ingress/backends',
     'ingress/claims',
@@ -107,6 +114,7 @@ const folders = {
     'base/model',
   ],
   'ingress/agent': [
+    'ingress/backends',
     'ingress/claims',
     'ingress/gateway',
     'ingress/http',

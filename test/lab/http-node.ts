@@ -129,6 +129,9 @@ export class HttpNode {
       join(this.folder, 'haproxy'),
       '--name',
       'erht',
+      // The servers of tests are in the node's own network namespace.
+      '--node-endpoint-networks',
+      '10.97.0.0/24,fd97::/64',
     ];
     const command = [...rights, ingressAgent, ...words, ...options];
     this.#agent = spawn('ip', ['netns', 'exec', this.#netns, ...command], {

@@ -1,6 +1,5 @@
-import { writeSync } from 'node:fs';
 import pino, { type Logger } from 'pino';
-import { describeError } from '../model/text.ts';
+import { describeError, escapeJson } from '../model/text.ts';
 import { formatLogLine, type LogFormat, writesText } from './log-format.ts';
 
 /** A daemon's log: what pino's loggers are, as far as daemons write. */
@@ -18,10 +17,20 @@ export const daemonLogLevels = ['debug', 'info', 'warn', 'error'] as const;
  * The log of a daemon: lines of JSON or text on standard output, written at once, so that the last words
  * before an end are there.
  */
-export function openDaemonLog(level = 'info', format: LogFormat = 'auto'): Logger {
+export function openDaemonLog(
+  level = 'info',
+  format: LogFormat = 'auto',
+  output: LogOutput = pino.destination({ sync: true }),
+): Logger {
   const options = { level, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: describe } };
-  if (!writesText(format)) return pino(options, pino.destination({ sync: true }));
-  return pino(options, { write: (line) => void writeSync(1, formatLogLine(line)) });
+  // Names in manifests and messages of servers can have controls (C1) and direction marks, which JSON permits.
+  const render = writesText(format) ? formatLogLine : escapeJson;
+  return pino(options, { write: (line) => void output.write(render(line)) });
+}
+
+/** What a log is written to, line by line. */
+export interface LogOutput {
+  write(line: string): unknown;
 }
 
 /** As pino writes an error, but for causes that its message has already. */

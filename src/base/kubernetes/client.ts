@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { setImmediate as turn } from 'node:timers/promises';
 import { describeError } from '../model/text.ts';
 import { isRecord } from '../read/shape.ts';
 import type { ClusterAccess } from './access.ts';
@@ -20,6 +21,9 @@ export interface ClientTimes {
 }
 
 const ordinaryTimes: ClientTimes = { request: 30_000, silence: 90_000 };
+
+/** Milliseconds of work on events after which other work of the process has its turn. */
+const longestTurn = 10;
 
 /** Characters of one event of a watch: objects have at most 1.5 MiB in etcd, and some more as JSON. */
 const longestEvent = 16 << 20;
@@ -129,8 +133,7 @@ class HttpsKubeApi implements KubeApi {
       }
       const { message, causes } = readStatus(text);
       const hint = status === 401 ? `: the server does not accept ${this.#credentials.describe()}` : '';
-      const seconds = Number(response.headers['retry-after']);
-      const retryAfter = seconds > 0 ? seconds * 1000 : undefined;
+      const retryAfter = readRetryAfter(response.headers['retry-after']);
       throw new KubeError(`${action}: ${status} ${message}${hint}`, status, retryAfter, { causes });
     }
   }
@@ -183,9 +186,14 @@ class HttpsKubeApi implements KubeApi {
       const response = await this.#open(words, limit, `Cannot watch ${path}`);
       hasBegun = true;
       limit.extend(this.#times.silence);
+      let begun = performance.now();
       for await (const line of readLines(response)) {
         limit.extend(this.#times.silence);
         tell(path, line, onEvent);
+        if (performance.now() - begun < longestTurn) continue;
+        // Lines that came together are read without a pause; probes and other watches must have their turns.
+        await turn();
+        begun = performance.now();
       }
     } catch (error) {
       // An end that was asked for, or a connection that says nothing more: the watch is over either way.
@@ -196,6 +204,18 @@ class HttpsKubeApi implements KubeApi {
       limit.close();
     }
   }
+}
+
+/** Milliseconds that a server can make its clients wait: a longer pause would outlive the reason for it. */
+const longestRetryAfter = 30_000;
+
+/**
+ * Reads `Retry-After` in seconds, as API servers write it (RFC 9110 §10.2.3). Returns at most 30,000 milliseconds;
+ * undefined for a date, and for anything that is no number above zero.
+ */
+export function readRetryAfter(header: string | undefined): number | undefined {
+  const seconds = Number(header);
+  return seconds > 0 ? Math.min(seconds * 1000, longestRetryAfter) : undefined;
 }
 
 function isSuccess({ statusCode = 0 }: IncomingMessage): boolean {

@@ -81,14 +81,15 @@ export class CredentialStore {
   #runPlugin(authority: string | undefined): Promise<ExecCredential> {
     const { exec } = this.#access.identity;
     if (exec === undefined) return Promise.reject(new Error('there is no credential plugin'));
-    if (this.#exec !== undefined && Date.now() < this.#exec.until - renewal) return this.#exec.credential;
+    if (this.#exec !== undefined && performance.now() < this.#exec.until - renewal) return this.#exec.credential;
     // All requests of this moment wait for one run.
     const credential = runExecPlugin(exec, this.#access, authority);
     const entry = { credential, until: Number.POSITIVE_INFINITY };
     this.#exec = entry;
     credential.then(
       ({ until }) => {
-        entry.until = until ?? Number.POSITIVE_INFINITY;
+        // The plugin writes a time of the wall clock, which may be set meanwhile.
+        entry.until = until === undefined ? Number.POSITIVE_INFINITY : performance.now() + (until - Date.now());
       },
       () => {
         if (this.#exec === entry) this.#exec = undefined;

@@ -17,8 +17,12 @@ export function escapeUnprintable(text: string): string {
   });
 }
 
+/** One or several lines without anything to escape. */
+const plainLines = /^[\x20-\x7e\n]*$/;
+
 /** JSON, with every character that cannot be seen escaped as JSON does it: the same document, safe on a terminal. */
 export function escapeJson(json: string): string {
+  if (plainLines.test(json)) return json;
   return json.replace(unprintable, (character) =>
     // A line break can only be white space between the parts here.
     character === '\n'

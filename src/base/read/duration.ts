@@ -25,6 +25,18 @@ export function parseDuration(text: string): number | undefined {
   return Math.min(maxDuration, Math.max(1, Math.round((Number(digits) * (units[unit] ?? 1000)) / 1000)));
 }
 
+/** The shortest time between two health checks of an endpoint, in milliseconds: each costs CPU of the router and the endpoint. */
+export const minCheckInterval = 500;
+
+/** What the interval of health checks must look like, for messages. */
+export const checkIntervalCure = `${durationCure}, at least ${minCheckInterval}ms`;
+
+/** Reads the interval of health checks as {@link parseDuration}; undefined also below {@link minCheckInterval}. */
+export function parseCheckInterval(text: string): number | undefined {
+  const interval = parseDuration(text);
+  return interval !== undefined && interval >= minCheckInterval ? interval : undefined;
+}
+
 /** Units of Go's durations, in milliseconds. */
 const goUnits: Readonly<Record<string, number>> = {
   ns: 1e-6,

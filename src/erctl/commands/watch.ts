@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { maxDuration } from '../../base/read/duration.ts';
 import { compareSamples, type Sample } from '../../egress/inspect/watch.ts';
 import { NamespaceInspector } from '../../egress/linux/inspection.ts';
 import type { StateStore } from '../../egress/linux/kernel-api.ts';
@@ -54,7 +55,7 @@ export function addWatch(program: Command, { console }: CommandContext): void {
       }
       if (look === options.count) return;
       before = after;
-      await new Promise((resolve) => setTimeout(resolve, options.interval * 1000));
+      await new Promise((resolve) => setTimeout(resolve, Math.min(maxDuration, options.interval * 1000)));
     }
   });
 }

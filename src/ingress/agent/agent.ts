@@ -1,6 +1,7 @@
 import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runner.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import { ProblemBook } from '../../base/kubernetes/problem-book.ts';
+import type { HostGuard } from '../backends/host-guard.ts';
 import type { DataPlane } from '../intent/plane.ts';
 import type { Inventory } from '../objects/inventory.ts';
 import type { ClusterObject, Kind } from '../objects/kinds.ts';
@@ -14,6 +15,8 @@ export interface AgentParts {
   readonly source: ObjectSource;
   readonly inventory: Inventory;
   readonly planes: readonly DataPlane[];
+  /** Decides about endpoints on addresses of nodes. */
+  readonly guard?: HostGuard;
   readonly status: StatusSink;
   readonly log: DaemonLog;
   readonly metrics: AgentMetrics;
@@ -34,6 +37,7 @@ export class IngressAgent implements SourceSink {
   readonly #problems: ProblemBook;
   readonly #refusals = new Map<string, string>();
   #isSynced = false;
+  #isListed = false;
 
   constructor(parts: AgentParts) {
     const { log, metrics } = parts;
@@ -53,12 +57,14 @@ export class IngressAgent implements SourceSink {
         report: (place, problem) => this.report(place, problem),
       });
     }
+    this.#parts.guard?.start(() => this.#noteChange());
     this.#parts.source.start(this);
   }
 
   /** Stops; what is in force stays unless `removes`. */
   async stop(removes: boolean): Promise<void> {
     this.#parts.source.close();
+    this.#parts.guard?.close();
     this.#publish.cancel();
     for (const runner of this.#runners) runner.stop();
     this.#parts.status.close();
@@ -82,9 +88,16 @@ export class IngressAgent implements SourceSink {
   }
 
   synced(): void {
-    if (this.#isSynced) return;
-    this.#isSynced = true;
+    if (this.#isListed) return;
+    this.#isListed = true;
     this.#parts.log.info({}, 'All objects listed');
+    const { guard } = this.#parts;
+    if (guard === undefined) this.#begin();
+    else void guard.settle().then(() => this.#begin());
+  }
+
+  #begin(): void {
+    this.#isSynced = true;
     this.#noteChange();
   }
 

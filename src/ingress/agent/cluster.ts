@@ -1,16 +1,19 @@
 import { hostname } from 'node:os';
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import { openKubeApi } from '../../base/kubernetes/client.ts';
+import { type KubeApi, KubeError } from '../../base/kubernetes/cluster-api.ts';
 import { KubeLease } from '../../base/kubernetes/lease.ts';
 import { clusterNames } from '../../base/kubernetes/names.ts';
+import { ReviewedHostPods } from '../backends/host-pods.ts';
 import { ClusterSecrets } from '../http/secrets.ts';
-import { gatewayKinds, KubernetesSource, ordinaryKinds } from '../objects/source/kubernetes.ts';
+import type { Inventory } from '../objects/inventory.ts';
+import { gatewayKinds, KubernetesSource, nodeKinds, ordinaryKinds } from '../objects/source/kubernetes.ts';
 import { ClusterStatus } from '../status/cluster-status.ts';
 import type { Cluster, Report } from './daemon.ts';
 import type { AgentOptions } from './options.ts';
 
 /** Kubernetes as source and as place of statuses. Throws an Error when no API server is configured. */
-export function openCluster(options: AgentOptions, log: DaemonLog, report: Report): Cluster {
+export function openCluster(options: AgentOptions, inventory: Inventory, log: DaemonLog, report: Report): Cluster {
   const api = openKubeApi(options.kubeconfig);
   const { identity, ports, leaseNamespace, routerNameKey, dryRun } = options;
   const lease: KubeLease = new KubeLease(
@@ -26,8 +29,8 @@ export function openCluster(options: AgentOptions, log: DaemonLog, report: Repor
   );
   const status = new ClusterStatus(api, identity, lease, log);
   // Without the option a cluster may have no Gateways, or let the agent see none.
-  const optionalKinds = ports.policy.gatewayClass === undefined ? gatewayKinds : [];
-  const kinds = [...ordinaryKinds, ...gatewayKinds];
+  const optionalKinds = [...nodeKinds, ...(ports.policy.gatewayClass === undefined ? gatewayKinds : [])];
+  const kinds = [...ordinaryKinds, ...nodeKinds, ...gatewayKinds];
   const source = new KubernetesSource(api, { routerNameKey, kinds, optionalKinds }, status);
   return {
     source: {
@@ -46,5 +49,28 @@ export function openCluster(options: AgentOptions, log: DaemonLog, report: Repor
     },
     status,
     secrets: new ClusterSecrets(api),
+    pods: openHostPods(api, inventory, (problem) => report('host network pods', problem)),
   };
+}
+
+/** Running pods with their node's network, read one by one. */
+export function openHostPods(
+  api: Pick<KubeApi, 'get'>,
+  inventory: Inventory,
+  report: (problem: string | undefined) => void,
+): ReviewedHostPods {
+  return new ReviewedHostPods(
+    async (namespace, name) => {
+      try {
+        // From the server's cache: the kubelet's report is not newer than that by much.
+        return await api.get(`/api/v1/namespaces/${namespace}/pods/${name}`, { resourceVersion: '0' });
+      } catch (error) {
+        if (error instanceof KubeError && error.status === 404) return undefined;
+        throw error;
+      }
+    },
+    (service, pod) =>
+      inventory.slicesOf(service).some(({ endpoints }) => endpoints.some(({ target }) => target === `pod:${pod}`)),
+    report,
+  );
 }

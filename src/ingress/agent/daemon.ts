@@ -2,13 +2,15 @@ import type { Server } from 'node:http';
 import { createDaemonServer, listen } from '../../base/daemon/http-server.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { EndSignal } from '../../base/daemon/run.ts';
+import { HostGuard } from '../backends/host-guard.ts';
+import type { HostPods } from '../backends/host-pods.ts';
 import type { ClaimsDocument } from '../claims/claims-document.ts';
 import { describePortClaims } from '../claims/describe-claims.ts';
 import { DefaultCertificate } from '../http/default-certificate.ts';
 import { describeHostClaims } from '../http/describe-claims.ts';
 import { describeHaproxy } from '../http/haproxy-report.ts';
 import { HttpMetrics } from '../http/http-metrics.ts';
-import { HttpPlane } from '../http/http-plane.ts';
+import { type HttpParts, HttpPlane } from '../http/http-plane.ts';
 import { InventorySecrets, type Secrets } from '../http/secrets.ts';
 import { type TracedRequest, traceRequest } from '../http/trace.ts';
 import { Inventory } from '../objects/inventory.ts';
@@ -29,6 +31,8 @@ export interface Cluster {
   readonly status: StatusSink;
   /** Secrets that Routes refer to. */
   readonly secrets: Secrets;
+  /** Running pods with their node's network; absent: none is known. */
+  readonly pods?: HostPods;
 }
 
 /** Tells what is wrong at a place, or, with undefined, that nothing is any more. */
@@ -53,23 +57,25 @@ export async function startDaemon(
   options: AgentOptions,
   kernel: PortKernel,
   log: DaemonLog,
-  openCluster: (options: AgentOptions, log: DaemonLog, report: Report) => Promise<Cluster>,
+  openCluster: (options: AgentOptions, inventory: Inventory, log: DaemonLog, report: Report) => Promise<Cluster>,
 ): Promise<IngressDaemon> {
   const metrics = new AgentMetrics();
   const inventory = new Inventory();
-  const ports = new PortPlane(options.ports, { inventory, kernel, log, metrics });
   // Sources and statuses report to the agent, which is made of them.
   const report: Report = (place, problem) => agent.report(place, problem);
-  const { source, status, secrets } =
+  const { source, status, secrets, pods } =
     options.manifests === undefined
-      ? await openCluster(options, log, report)
+      ? await openCluster(options, inventory, log, report)
       : openManifests(options, options.manifests, inventory, (problem) => report('status', problem));
-  const http = openHttp(options, inventory, secrets, log);
+  const guard = new HostGuard(options.guard, { inventory, ...(pods !== undefined && { pods }) });
+  const ports = new PortPlane(options.ports, { inventory, kernel, log, metrics, guard });
+  const http = openHttp(options, { inventory, secrets, log, guard });
   const httpMetrics = http && new HttpMetrics(metrics.registry, options.http?.serverThreshold ?? 0);
   const agent: IngressAgent = new IngressAgent({
     source,
     inventory,
     planes: http === undefined ? [ports] : [ports, http],
+    guard,
     status: options.dryRun || !options.updatesStatus ? noStatus : status,
     log,
     metrics,
@@ -129,15 +135,10 @@ function describeServing({ manifests, ports, http, stats }: AgentOptions): Reado
 }
 
 /** A dry run starts no HAProxy: nothing but claims of ports can be decided without one. */
-function openHttp(
-  { http, dryRun }: AgentOptions,
-  inventory: Inventory,
-  secrets: Secrets,
-  log: DaemonLog,
-): HttpPlane | undefined {
+function openHttp({ http, dryRun }: AgentOptions, parts: Omit<HttpParts, 'certificate'>): HttpPlane | undefined {
   if (http === undefined || dryRun) return undefined;
   const certificate = new DefaultCertificate(http.certificate);
-  return new HttpPlane(http.settings, { inventory, secrets, certificate, log });
+  return new HttpPlane(http.settings, { ...parts, certificate });
 }
 
 /** Every claim of hosts and of ports; undefined before the first decision. */

@@ -1,5 +1,6 @@
 import { daemonTable } from '../../base/daemon/log-format.ts';
 import { formatOptionHelp, type OptionTable } from '../../base/daemon/table.ts';
+import { defaultClosedPorts } from '../backends/host-guard.ts';
 import { defaultPolicy } from '../claims/policy.ts';
 import { formatPortRanges } from '../claims/port-ranges.ts';
 import { type HttpOptionName, httpOptionTable } from '../http/option-table.ts';
@@ -86,6 +87,15 @@ export const optionTable: OptionTable<OptionName> = {
     value: 'PORTS',
     help: "the cluster's range of NodePorts, which no Route gets",
     initial: formatPortRanges(defaultPolicy.nodePorts),
+  },
+  'node-endpoint-networks': {
+    value: 'NETWORK,...',
+    help: 'addresses of nodes that every endpoint may have; without it only running pods with hostNetwork',
+  },
+  'closed-node-ports': {
+    value: 'PORTS',
+    help: "ports on nodes' addresses that no endpoint may have, pods with hostNetwork included; none: no port",
+    initial: formatPortRanges(defaultClosedPorts).replaceAll(' ', ''),
   },
   'namespace-ports': {
     value: 'NS=PORTS;...',
@@ -184,6 +194,8 @@ export type OptionName =
   | 'reserved-ports'
   | 'node-service-ports'
   | 'node-ports'
+  | 'node-endpoint-networks'
+  | 'closed-node-ports'
   | 'namespace-ports'
   | 'namespace-quota'
   | 'tcp-balance'

@@ -2,10 +2,11 @@ import { hostname } from 'node:os';
 import { type LogFormat, readLogFormat } from '../../base/daemon/log-format.ts';
 import { type Environment, OptionReader } from '../../base/daemon/reader.ts';
 import { clusterNames } from '../../base/kubernetes/names.ts';
-import { type Address, parseAddress } from '../../base/model/address.ts';
-import { optionTimeCure, parseOptionTime } from '../../base/read/duration.ts';
+import { type Address, hostPrefix, type Prefix, parseAddress, parsePrefix } from '../../base/model/address.ts';
+import { maxDuration, minCheckInterval, optionTimeCure, parseOptionTime } from '../../base/read/duration.ts';
 import { isHostName, isLabelName } from '../../base/read/object-meta.ts';
 import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
+import { defaultClosedPorts, type HostGuardSettings } from '../backends/host-guard.ts';
 import { fieldSelectorCure, parseFieldSelector } from '../claims/field-selector.ts';
 import { labelSelectorCure, parseLabelSelector } from '../claims/label-selector.ts';
 import { namespaceQuotaCure, parseNamespaceQuota } from '../claims/policy.ts';
@@ -22,6 +23,7 @@ import { readStatsOptions, type StatsOptions } from './stats-options.ts';
 /** What the command line and the environment ask for. */
 export interface AgentOptions {
   readonly ports: PortSettings;
+  readonly guard: HostGuardSettings;
   /** Absent: hosts and paths are not served. */
   readonly http?: HttpOptions;
   /** Whether statuses are written. */
@@ -63,7 +65,8 @@ export function parseOptions(args: readonly string[], environment: Environment):
 
 /** Milliseconds that the agent may take to end: HAProxy serves on for a while. */
 export function stopTimeoutOf({ http }: AgentOptions): number {
-  return 5000 + (http === undefined ? 0 : http.settings.shutdownDelay + http.settings.shutdownTimeout);
+  const { shutdownDelay = 0, shutdownTimeout = 0 } = http?.settings ?? {};
+  return Math.min(maxDuration, 5000 + shutdownDelay + shutdownTimeout);
 }
 
 type Reader = OptionReader<OptionName>;
@@ -83,6 +86,10 @@ function readOptions(reader: Reader): Omit<AgentOptions, 'warnings'> {
   const http = readHttpOptions(reader, { policy, node, name, checkInterval, drainTime, ...balances });
   return {
     ports,
+    guard: {
+      openNetworks: reader.read('node-endpoint-networks', parseNetworks, networksCure) ?? [],
+      closedPorts: reader.read('closed-node-ports', parseClosedPorts, closedPortsCure) ?? defaultClosedPorts,
+    },
     ...(http !== undefined && { http }),
     updatesStatus: reader.read('update-status', parseBool, boolCure) ?? true,
     identity: {
@@ -147,7 +154,7 @@ function readPortSettings(reader: Reader, routerName: string | undefined): PortS
       ...(namespaceQuota !== undefined && { namespaceQuota }),
     },
     defaults: { balance: readBalance(reader), ...(idleTimeout !== undefined && { idleTimeout }) },
-    checkInterval: readTimeOrNone(reader, 'check-interval'),
+    checkInterval: reader.read('check-interval', parseOptionCheckInterval, optionCheckCure) ?? 0,
     syncInterval: readTimeOrNone(reader, 'sync-interval'),
     ...(addresses !== undefined && { addresses }),
     ...(gatewayAddresses !== undefined && { gatewayAddresses }),
@@ -156,6 +163,13 @@ function readPortSettings(reader: Reader, routerName: string | undefined): PortS
 
 function readTimeOrNone(reader: Reader, name: OptionName): number {
   return reader.read(name, parseOptionTime, optionTimeCure) ?? 0;
+}
+
+const optionCheckCure = `${optionTimeCure}, 0 or at least ${minCheckInterval}ms`;
+
+function parseOptionCheckInterval(text: string): number | undefined {
+  const interval = parseOptionTime(text);
+  return interval === undefined || (interval > 0 && interval < minCheckInterval) ? undefined : interval;
 }
 
 function readBalance(reader: Reader): Balance {
@@ -188,6 +202,22 @@ function parseDomains(text: string): readonly string[] | undefined {
 function parseAddresses(text: string): readonly Address[] | undefined {
   const addresses = text.split(',').map((word) => parseAddress(word.trim()));
   return addresses.every((address) => address !== undefined) ? addresses : undefined;
+}
+
+const networksCure = 'must be addresses and networks separated by commas, such as "192.168.1.5,10.0.0.0/24"';
+
+function parseNetworks(text: string): readonly Prefix[] | undefined {
+  const networks = text.split(',').map((word) => {
+    const address = parseAddress(word.trim());
+    return address === undefined ? parsePrefix(word.trim()) : hostPrefix(address);
+  });
+  return networks.every((network) => network !== undefined) ? networks : undefined;
+}
+
+const closedPortsCure = `${portRangesCure}, or "none"`;
+
+function parseClosedPorts(text: string): readonly PortRange[] | undefined {
+  return text === 'none' ? [] : parsePortRanges(text);
 }
 
 function parseNamespacePorts(text: string): ReadonlyMap<string, readonly PortRange[]> | undefined {

@@ -4,6 +4,7 @@ import type { EndpointSlice, EndpointState, SlicePort } from '../objects/endpoin
 import type { Inventory } from '../objects/inventory.ts';
 import type { Service, ServicePort } from '../objects/service.ts';
 import type { RouteBackend } from '../route/backend.ts';
+import type { HostGuard } from './host-guard.ts';
 
 /** One place of a Service that connections can go to. */
 export interface Endpoint {
@@ -47,12 +48,17 @@ export function serviceKeyOf({ namespace, service }: RouteBackend, home: string)
 export class EndpointFinder {
   readonly #inventory: Inventory;
   readonly #node: string;
-  readonly #found = new Map<string, Map<string, readonly Endpoint[]>>();
+  readonly #guard: HostGuard | undefined;
+  readonly #found = new Map<string, Map<string, Found>>();
 
-  /** @param node name of this node, as EndpointSlices write it */
-  constructor(inventory: Inventory, node: string) {
+  /**
+   * @param node name of this node, as EndpointSlices write it
+   * @param guard decides about endpoints on addresses of nodes; absent: they are endpoints like any other
+   */
+  constructor(inventory: Inventory, node: string, guard?: HostGuard) {
     this.#inventory = inventory;
     this.#node = node;
+    this.#guard = guard;
   }
 
   /** Forgets what was found for Services (`NAMESPACE/NAME`) that changed. */
@@ -70,26 +76,73 @@ export class EndpointFinder {
 
   /** Endpoints of a backend, each place once; none where its Service is missing, an ExternalName, or not to be used. */
   find(backend: RouteBackend, home: string, choice: PortChoice): readonly Endpoint[] {
+    return this.#look(backend, home, choice).endpoints;
+  }
+
+  /** Endpoints of a backend that the guard refuses, a few of them, a sentence each. */
+  listRefusals(backend: RouteBackend, home: string, choice: PortChoice): readonly string[] {
+    const { refusals } = this.#look(backend, home, choice);
+    if (refusals.length > 0) return refusals;
+    return listIdledPorts(this, backend, home, choice).flatMap((one) => this.refusalOf(one, backend, home) ?? []);
+  }
+
+  /** Returns why an endpoint must not be connected to; undefined where it may. */
+  refusalOf(endpoint: Endpoint, backend: RouteBackend, home: string): string | undefined {
+    return this.#guard?.refusalOf(endpoint, serviceKeyOf(backend, home));
+  }
+
+  #look(backend: RouteBackend, home: string, choice: PortChoice): Found {
     const service = this.serviceOf(backend, home);
-    if (service === undefined || service.isExternalName || backend.isForbidden === true) return [];
+    if (service === undefined || service.isExternalName || backend.isForbidden === true) return nothing;
     const key = serviceKeyOf(backend, home);
     const name = `${choice.protocol} ${backend.servicePort ?? ''} ${choice.targetPort ?? ''}`;
-    const choices = this.#found.get(key) ?? new Map<string, readonly Endpoint[]>();
+    const choices = this.#found.get(key) ?? new Map<string, Found>();
     this.#found.set(key, choices);
     const known = choices.get(name);
     if (known !== undefined) return known;
     const slices = this.#inventory.slicesOf(key);
-    const endpoints = collectEndpoints(slices, selectPorts(backend, service, choice), this.#node);
-    choices.set(name, endpoints);
-    return endpoints;
+    const found = this.#sift(collectEndpoints(slices, selectPorts(backend, service, choice), this.#node), key);
+    choices.set(name, found);
+    return found;
+  }
+
+  #sift(all: readonly Endpoint[], service: string): Found {
+    const refusals: string[] = [];
+    const endpoints = all.filter((endpoint) => {
+      const refusal = this.#guard?.refusalOf(endpoint, service);
+      if (refusal !== undefined && refusals.length < maxRefusals) refusals.push(refusal);
+      return refusal === undefined;
+    });
+    return { endpoints, refusals };
   }
 }
+
+/** The endpoints of a backend, and why others are not among them. */
+interface Found {
+  readonly endpoints: readonly Endpoint[];
+  readonly refusals: readonly string[];
+}
+
+const nothing: Found = { endpoints: [], refusals: [] };
+
+/** Further refusals are not kept: a status names a few. */
+const maxRefusals = 3;
 
 /**
  * The ports of a Service that was idled, at its own address: who connects there wakes it (reference: l7, servers).
  * None where it has endpoints, or was not idled.
  */
 export function listIdled(
+  finder: EndpointFinder,
+  backend: RouteBackend,
+  home: string,
+  choice: PortChoice,
+): readonly Endpoint[] {
+  const ports = listIdledPorts(finder, backend, home, choice);
+  return ports.filter((one) => finder.refusalOf(one, backend, home) === undefined);
+}
+
+function listIdledPorts(
   finder: EndpointFinder,
   backend: RouteBackend,
   home: string,
@@ -174,8 +227,13 @@ export function describeBackends(
     if (service.isExternalName) return [`${name} is an ExternalName, which has no endpoints`];
     const slices = finder.slicesOf(backend, home);
     const leftOut = slices.flatMap((slice) => slice.leftOut);
-    const notes =
-      leftOut.length === 0 ? [] : [`${name}: left out ${leftOut.slice(0, 3).join(', ')}: no pod has such an address`];
+    const refusals = new Set(choices.flatMap((choice) => finder.listRefusals(backend, home, choice)));
+    const notes = [
+      ...(leftOut.length === 0
+        ? []
+        : [`${name}: left out ${leftOut.slice(0, 3).join(', ')}: no pod has such an address`]),
+      ...Array.from(refusals, (refusal) => `${name}: left out ${refusal}`),
+    ];
     if (slices.every(({ endpoints }) => endpoints.length === 0)) {
       const why = service.idled === undefined ? 'has no endpoints' : 'is idled: it has no endpoints until it is woken';
       return [...notes, `${name} ${why}`];

@@ -1,4 +1,5 @@
 import { EndpointFinder, serviceKeyOf } from '../backends/endpoints.ts';
+import type { HostGuard } from '../backends/host-guard.ts';
 import { HostGroups } from '../claims/host-groups.ts';
 import { decideHosts, type HostClaimPolicy, type RefusedHost } from '../claims/hosts.ts';
 import type { AdmissionPolicy } from '../claims/policy.ts';
@@ -77,10 +78,10 @@ export class SitePlanner {
   readonly #keyPairs = new Map<string, { readonly keyPair: KeyPair | undefined }>();
   #desired: DesiredSites | undefined;
 
-  constructor(inventory: Inventory, settings: HttpDesiredSettings, secrets: SecretLookup) {
+  constructor(inventory: Inventory, settings: HttpDesiredSettings, secrets: SecretLookup, guard?: HostGuard) {
     this.#inventory = inventory;
     this.#settings = settings;
-    this.finder = new EndpointFinder(inventory, settings.node);
+    this.finder = new EndpointFinder(inventory, settings.node, guard);
     this.#book = new CertificateBook(settings.readsSecrets ? secrets : undefined, settings.keys);
     this.#hostGroups = new HostGroups(settings.hosts);
     this.#certificates = new CertificateList(settings.hasHttp2);

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { DaemonLog } from '../../base/daemon/log.ts';
+import type { HostGuard } from '../backends/host-guard.ts';
 import { HaproxyEngine } from '../haproxy/engine.ts';
 import type { HttpState, Settings } from '../haproxy/model.ts';
 import { hostSocket, RemoteHost } from '../haproxy/remote-host.ts';
@@ -42,6 +43,8 @@ export interface HttpParts {
   readonly secrets: Secrets;
   readonly certificate: DefaultCertificate;
   readonly log: DaemonLog;
+  /** Decides about endpoints on addresses of nodes. */
+  readonly guard?: HostGuard;
 }
 
 /** Milliseconds that Secrets may take to be read before Routes are served without them. */
@@ -83,7 +86,7 @@ export class HttpPlane implements DataPlane {
     this.#settings = settings;
     this.#parts = parts;
     this.#journal = parts.inventory.openJournal();
-    this.#planner = new SitePlanner(parts.inventory, settings, (key) => parts.secrets.get(key));
+    this.#planner = new SitePlanner(parts.inventory, settings, (key) => parts.secrets.get(key), parts.guard);
     this.#verdicts = new VerdictWriter(this.#planner.finder);
     this.#engine = new HaproxyEngine({
       directory: settings.directory,

@@ -17,7 +17,14 @@ const embedded: readonly { readonly prefix: readonly number[]; readonly at: numb
 export function isEndpointAddress(address: Address): boolean {
   if (isUnusable(address) || isLinkLocal(address) || metadataServices.includes(address.text)) return false;
   if (address.family === 4) return !address.text.startsWith('169.254.');
+  const carried = carriedAddress(address);
+  return carried === undefined || isEndpointAddress(carried);
+}
+
+/** The IPv4 address that an IPv6 address carries (compatible, NAT64, 6to4); undefined where it carries none. */
+export function carriedAddress(address: Address): Address | undefined {
+  if (address.family === 4) return undefined;
   const bytes = addressBytes(address);
   const carrier = embedded.find(({ prefix }) => prefix.every((byte, index) => bytes[index] === byte));
-  return carrier === undefined || isEndpointAddress(addressFromBytes(bytes.slice(carrier.at, carrier.at + 4)));
+  return carrier && addressFromBytes(bytes.slice(carrier.at, carrier.at + 4));
 }

@@ -72,6 +72,11 @@ export class Inventory {
     if (this.#objects.get(kind)?.delete(key) === true) this.#note(kind, key);
   }
 
+  /** Marks an object as changed although it is the same: something that it depends on is another. */
+  touch(kind: Kind, key: string): void {
+    this.#note(kind, key);
+  }
+
   /** Every object of a kind. */
   all<K extends Kind>(kind: K): Iterable<ValueOfKind[K]> {
     return (this.#objects.get(kind)?.values() ?? []) as Iterable<ValueOfKind[K]>;

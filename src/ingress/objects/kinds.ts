@@ -8,6 +8,7 @@ import { parseReferenceGrant, type ReferenceGrant } from '../gateway/reference-g
 import { parseRoute, type Route } from '../route/route.ts';
 import { type EndpointSlice, parseEndpointSlice } from './endpoint-slice.ts';
 import { type Namespace, parseNamespace } from './namespace.ts';
+import { type Node, nodeAddressesOf, parseNode } from './node.ts';
 import { parseSecret, type Secret } from './secret.ts';
 import { parseService, type Service } from './service.ts';
 
@@ -17,6 +18,7 @@ export interface ValueOfKind {
   readonly Service: Service;
   readonly EndpointSlice: EndpointSlice;
   readonly Namespace: Namespace;
+  readonly Node: Node;
   readonly Secret: Secret;
   readonly GatewayClass: GatewayClass;
   readonly Gateway: Gateway;
@@ -46,6 +48,8 @@ export interface KindRow<Value> {
   /** Name in paths of the API. */
   readonly plural: string;
   readonly parse: (input: unknown, context: ReadingContext) => Parsed<Value>;
+  /** The part of the object's status that is read; absent: none. */
+  readonly statusOf?: (input: unknown) => unknown;
 }
 
 const gateway = 'gateway.networking.k8s.io';
@@ -66,6 +70,7 @@ export const kinds: { readonly [K in Kind]: KindRow<ValueOfKind[K]> } = {
     parse: parseEndpointSlice,
   },
   Namespace: { group: '', versions: ['v1'], plural: 'namespaces', parse: parseNamespace },
+  Node: { group: '', versions: ['v1'], plural: 'nodes', parse: parseNode, statusOf: nodeAddressesOf },
   Secret: { group: '', versions: ['v1'], plural: 'secrets', parse: parseSecret },
   GatewayClass: { group: gateway, versions: ['v1', 'v1beta1'], plural: 'gatewayclasses', parse: parseGatewayClass },
   Gateway: { group: gateway, versions: ['v1', 'v1beta1'], plural: 'gateways', parse: parseGateway },

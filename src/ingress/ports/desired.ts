@@ -1,4 +1,5 @@
 import { EndpointFinder, serviceKeyOf } from '../backends/endpoints.ts';
+import type { HostGuard } from '../backends/host-guard.ts';
 import type { AdmissionPolicy } from '../claims/policy.ts';
 import { decidePorts, type PortAdmissions, type PortClaimant } from '../claims/ports.ts';
 import { isSelected } from '../claims/selection.ts';
@@ -55,10 +56,10 @@ export class DesiredPorts {
   #translated: PortClaimant | undefined;
   #addresses: readonly string[] | undefined;
 
-  constructor(inventory: Inventory, settings: DesiredSettings) {
+  constructor(inventory: Inventory, settings: DesiredSettings, guard?: HostGuard) {
     this.#inventory = inventory;
     this.#settings = settings;
-    this.finder = new EndpointFinder(inventory, settings.node);
+    this.finder = new EndpointFinder(inventory, settings.node, guard);
     this.#resolver = new PortResolver(this.finder, settings.defaults);
   }
 

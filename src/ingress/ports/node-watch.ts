@@ -1,6 +1,6 @@
-import { networkInterfaces } from 'node:os';
 import { readNftables } from '../../base/firewall/nftables.ts';
-import { type Address, type Family, parseAddress } from '../../base/model/address.ts';
+import type { Address, Family } from '../../base/model/address.ts';
+import { readOwnAddresses } from '../backends/own-addresses.ts';
 import { describeFirewall } from './firewall.ts';
 import { describeUnforwarded, listUnforwarded } from './forwarding.ts';
 import type { PortKernel } from './kernel-api.ts';
@@ -72,13 +72,6 @@ export class NodeWatch {
   #ownAddresses(): readonly Address[] {
     return (this.#parts.ownAddresses ?? readOwnAddresses)();
   }
-}
-
-function readOwnAddresses(): readonly Address[] {
-  return Object.values(networkInterfaces()).flatMap((list) =>
-    // Those of the loopback interface, too: balancers and routing daemons put the node's addresses there.
-    (list ?? []).flatMap(({ address }) => parseAddress(address) ?? []),
-  );
 }
 
 function messageOf(error: unknown): string {

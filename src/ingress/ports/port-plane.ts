@@ -1,5 +1,6 @@
 import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runner.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
+import type { HostGuard } from '../backends/host-guard.ts';
 import { type PortAdmissions, portKey } from '../claims/ports.ts';
 import { readNodeAddresses } from '../gateway/addresses.ts';
 import { type GatewayReports, reportGateways } from '../gateway/gateway-status.ts';
@@ -38,6 +39,8 @@ export interface PortParts extends NodeWatchParts {
   readonly metrics: AgentMetrics;
   readonly listeners?: ListenerWatch;
   readonly probe?: Probe;
+  /** Decides about endpoints on addresses of nodes. */
+  readonly guard?: HostGuard;
   /** Addresses by which clients reach the node. */
   readonly nodeAddresses?: () => readonly string[];
 }
@@ -82,7 +85,7 @@ export class PortPlane implements DataPlane {
     this.syncInterval = settings.syncInterval;
     this.#parts = parts;
     this.#journal = parts.inventory.openJournal();
-    this.#desiredPorts = new DesiredPorts(parts.inventory, settings);
+    this.#desiredPorts = new DesiredPorts(parts.inventory, settings, parts.guard);
     this.#listeners = parts.listeners ?? new ListenerWatch();
     this.#health = new HealthChecks(() => this.#host?.requestSync(), parts.probe);
     this.#check = new BoundedFrequencyRunner(() => this.#updateChecks(), times.check, times.check);

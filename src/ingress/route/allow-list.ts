@@ -20,13 +20,35 @@ export function parseAllowList(text: string): readonly Prefix[] | string {
   if (text.length > maxCharacters) return `must have at most ${maxCharacters} characters`;
   const words = text.split(/[ \t]+/).filter((word) => word !== '');
   if (words.length === 0) return 'must name an address or CIDR; without the annotation everybody may connect';
+  const { networks, wrong } = collectNetworks(words, 1);
+  return wrong[0] === undefined
+    ? networks
+    : `must be addresses and CIDRs separated by blanks, not ${showValue(wrong[0], 48)}`;
+}
+
+/** Addresses and CIDRs as networks, sorted, each once. */
+export interface NetworkList {
+  readonly networks: readonly Prefix[];
+  /** The first words that are neither. */
+  readonly wrong: readonly string[];
+}
+
+/**
+ * Reads words into networks.
+ *
+ * @param limit number of wrong words to return
+ */
+export function collectNetworks(words: readonly string[], limit: number): NetworkList {
   const networks = new Map<string, Prefix>();
+  const wrong: string[] = [];
   for (const word of words) {
     const address = parseAddress(word);
-    const prefix = address === undefined ? parsePrefix(word) : hostPrefix(address);
-    if (prefix === undefined) return `must be addresses and CIDRs separated by blanks, not ${showValue(word, 48)}`;
-    const network = networkOf(prefix);
-    networks.set(formatPrefix(network), network);
+    // An address alone has no host bits to clear, which is most of the time that a long list takes.
+    const written = address === undefined ? parsePrefix(word) : undefined;
+    const network = address === undefined ? written && networkOf(written) : hostPrefix(address);
+    if (network !== undefined) networks.set(formatPrefix(network), network);
+    else if (wrong.length < limit) wrong.push(word);
   }
-  return [...networks].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, network]) => network);
+  const keys = [...networks.keys()].sort();
+  return { networks: keys.map((key) => networks.get(key) as Prefix), wrong };
 }

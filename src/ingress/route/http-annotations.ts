@@ -1,14 +1,8 @@
-import {
-  formatPrefix,
-  hostPrefix,
-  networkOf,
-  type Prefix,
-  parseAddress,
-  parsePrefix,
-} from '../../base/model/address.ts';
-import { durationCure, parseDuration } from '../../base/read/duration.ts';
+import type { Prefix } from '../../base/model/address.ts';
+import { checkIntervalCure, durationCure, parseCheckInterval, parseDuration } from '../../base/read/duration.ts';
 import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
+import { collectNetworks } from './allow-list.ts';
 import { AnnotationReader, haproxyPrefix, type Refuse, routerPrefix } from './annotation-reader.ts';
 
 /** How requests are spread over servers, in HAProxy's words. */
@@ -98,7 +92,13 @@ function readAll(reader: AnnotationReader): HttpAnnotations {
     ...given('rewriteTarget', reader.read(`${haproxyPrefix}rewrite-target`, readRewriteTarget)),
     ...given('hsts', reader.read(`${haproxyPrefix}hsts_header`, readHsts)),
     adjustsCase: flag(`${haproxyPrefix}h1-adjust-case`),
-    ...given('checkInterval', time(`${routerPrefix}haproxy.health.check.interval`)),
+    ...given(
+      'checkInterval',
+      reader.read(
+        `${routerPrefix}haproxy.health.check.interval`,
+        (text, refuse) => parseCheckInterval(text) ?? refuse(checkIntervalCure),
+      ),
+    ),
     ignored: reader.listIgnored(),
   };
 }
@@ -163,17 +163,10 @@ function readAllowed(reader: AnnotationReader): readonly Prefix[] | undefined {
 }
 
 function readNetworks(text: string, refuse: Refuse): readonly Prefix[] {
-  const networks = new Map<string, Prefix>();
-  const wrong: string[] = [];
-  for (const word of text.split(/[\s,]+/)) {
-    if (word === '') continue;
-    const address = parseAddress(word);
-    const prefix = address === undefined ? parsePrefix(word) : hostPrefix(address);
-    if (prefix === undefined) {
-      if (wrong.length < 3) wrong.push(word.slice(0, 48));
-    } else networks.set(formatPrefix(networkOf(prefix)), networkOf(prefix));
-  }
-  if (networks.size === 0) refuse('must have an address or CIDR: without a readable entry nobody may connect');
-  else if (wrong.length > 0) refuse(`must be addresses and CIDRs: left out ${wrong.join(' ')}`);
-  return [...networks].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, network]) => network);
+  const words = text.split(/[\s,]+/).filter((word) => word !== '');
+  const { networks, wrong } = collectNetworks(words, 3);
+  if (networks.length === 0) refuse('must have an address or CIDR: without a readable entry nobody may connect');
+  else if (wrong.length > 0)
+    refuse(`must be addresses and CIDRs: left out ${wrong.map((word) => word.slice(0, 48)).join(' ')}`);
+  return networks;
 }

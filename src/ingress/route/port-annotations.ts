@@ -1,6 +1,6 @@
 import type { Prefix } from '../../base/model/address.ts';
 import { type Protocol, protocols } from '../../base/model/redirect.ts';
-import { durationCure, parseDuration } from '../../base/read/duration.ts';
+import { checkIntervalCure, durationCure, parseCheckInterval, parseDuration } from '../../base/read/duration.ts';
 import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
 import { parsePort } from '../../base/read/parse-port.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
@@ -74,7 +74,7 @@ function readAll(reader: AnnotationReader): PortAnnotations {
   const idleTimeout = readTime(`${haproxyPrefix}timeout-tunnel`) ?? timeout;
   const oldList = reader.read(`${haproxyPrefix}ip_whitelist`, readAllowList);
   const allowed = reader.read(`${haproxyPrefix}ip_allowlist`, readAllowList) ?? oldList;
-  const checkInterval = readTime(checkKey);
+  const checkInterval = reader.read(checkKey, (text, refuse) => parseCheckInterval(text) ?? refuse(checkIntervalCure));
   return {
     ports,
     ...(balance !== undefined && { balance }),

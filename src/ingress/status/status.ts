@@ -1,3 +1,4 @@
+import { escapeUnprintable } from '../../base/model/text.ts';
 import type { ObjectMeta } from '../../base/read/object-meta.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
 import type { PlaneReport, Verdict } from '../intent/plane.ts';
@@ -93,7 +94,7 @@ function mergeVerdicts(verdicts: readonly Verdict[]): RouteStatus {
     ports: verdicts.flatMap(({ ports }) => ports ?? []),
     admitted: refused.length === 0,
     ...(reason !== undefined && { reason }),
-    ...(sentences.length > 0 && { message: [...new Set(sentences)].join('; ') }),
+    ...(sentences.length > 0 && { message: escapeUnprintable([...new Set(sentences)].join('; ')) }),
   };
 }
 

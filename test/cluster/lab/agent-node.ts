@@ -3,9 +3,16 @@ import type { KubeApi } from '../../../src/base/kubernetes/cluster-api.ts';
 import { KubeLease } from '../../../src/base/kubernetes/lease.ts';
 import { clusterNames } from '../../../src/base/kubernetes/names.ts';
 import { IngressAgent } from '../../../src/ingress/agent/agent.ts';
+import { openHostPods } from '../../../src/ingress/agent/cluster.ts';
+import { defaultClosedPorts, HostGuard } from '../../../src/ingress/backends/host-guard.ts';
 import { defaultPolicy } from '../../../src/ingress/claims/policy.ts';
 import { Inventory } from '../../../src/ingress/objects/inventory.ts';
-import { gatewayKinds, KubernetesSource, ordinaryKinds } from '../../../src/ingress/objects/source/kubernetes.ts';
+import {
+  gatewayKinds,
+  KubernetesSource,
+  nodeKinds,
+  ordinaryKinds,
+} from '../../../src/ingress/objects/source/kubernetes.ts';
 import { MemoryKernel } from '../../../src/ingress/ports/kernel-api.ts';
 import { ListenerWatch } from '../../../src/ingress/ports/listeners.ts';
 import { PortPlane } from '../../../src/ingress/ports/port-plane.ts';
@@ -18,6 +25,8 @@ export const agentPaths = {
   Service: '/api/v1/services',
   EndpointSlice: '/apis/discovery.k8s.io/v1/endpointslices',
   Namespace: '/api/v1/namespaces',
+  Node: '/api/v1/nodes',
+  Pod: '/api/v1/pods',
   GatewayClass: '/apis/gateway.networking.k8s.io/v1/gatewayclasses',
   Gateway: '/apis/gateway.networking.k8s.io/v1/gateways',
   TCPRoute: '/apis/gateway.networking.k8s.io/v1alpha2/tcproutes',
@@ -46,6 +55,10 @@ export class AgentNode {
     const status: ClusterStatus = new ClusterStatus(api, identity, this.lease, silentLog);
     const inventory = new Inventory();
     const metrics = new AgentMetrics();
+    const guard = new HostGuard(
+      { openNetworks: [], closedPorts: defaultClosedPorts },
+      { inventory, pods: openHostPods(api, inventory, () => undefined) },
+    );
     const plane = new PortPlane(
       {
         name: 'ingress',
@@ -60,14 +73,16 @@ export class AgentNode {
         kernel: this.kernel,
         log: silentLog,
         metrics,
+        guard,
         listeners: new ListenerWatch(() => new Set()),
         nodeAddresses: () => ['192.0.2.10', '2001:db8::10'],
       },
     );
     this.#agent = new IngressAgent({
-      source: new KubernetesSource(api, { kinds: [...ordinaryKinds, ...gatewayKinds], times }, status),
+      source: new KubernetesSource(api, { kinds: [...ordinaryKinds, ...nodeKinds, ...gatewayKinds], times }, status),
       inventory,
       planes: [plane],
+      guard,
       status,
       log: silentLog,
       metrics,

@@ -73,6 +73,15 @@ describe('RBAC allows what is asked for, and nothing to spare', () => {
     const url = await server.start();
     const kubeconfig = writeKubeconfig(folder, url);
     server.put(agentPaths.Route, writeRoute({ name: 'low', port: 80 }) as unknown as KubeObject);
+    server.put(agentPaths.Node, {
+      metadata: { name: 'n2', uid: 'n2' },
+      status: { addresses: [{ type: 'InternalIP', address: '192.0.2.20' }] },
+    });
+    server.put(agentPaths.EndpointSlice, {
+      metadata: { namespace: 'shop', name: 'web-1', labels: { 'kubernetes.io/service-name': 'web' } },
+      ports: [{ port: 80 }],
+      endpoints: [{ addresses: ['192.0.2.20'], targetRef: { kind: 'Pod', name: 'web-1' } }],
+    });
     for (const kind of ['TCPRoute', 'UDPRoute'] as const) {
       server.put(agentPaths[kind], {
         metadata: { namespace: 'shop', name: 'a', uid: kind },
@@ -99,7 +108,8 @@ describe('RBAC allows what is asked for, and nothing to spare', () => {
           ) &&
           server.all(agentPaths.Event).length > 0 &&
           server.requests.some((line) => /^PUT .*leases/.test(line)) &&
-          server.watchCount === 9,
+          server.requests.some((line) => /^GET .*\/pods\/web-1/.test(line)) &&
+          server.watchCount === 10,
         () => server.requests,
         6000,
       );

@@ -25,6 +25,9 @@ export interface ObjectObserver {
 /** The kinds that every agent needs. */
 export const ordinaryKinds: readonly Kind[] = ['Route', 'Service', 'EndpointSlice', 'Namespace'];
 
+/** Read where the cluster permits it, to protect what listens on the addresses of other nodes. */
+export const nodeKinds: readonly Kind[] = ['Node'];
+
 /** The kinds of the Gateway API. */
 export const gatewayKinds: readonly Kind[] = ['GatewayClass', 'Gateway', 'TCPRoute', 'UDPRoute', 'ReferenceGrant'];
 
@@ -146,7 +149,7 @@ export class KubernetesSource implements ObjectSource {
     this.#observer?.observe(kind, key, object, apiVersion);
     const place = `${kind} ${key}`;
     // A status, mostly our own, is no reason to think about 10,000 Routes again.
-    const content = digestContent(object);
+    const content = digestContent(kind, object);
     if (this.#contents.get(place) === content) return;
     this.#contents.set(place, content);
     const { routerNameKey } = this.#settings;
@@ -175,12 +178,12 @@ function listPath(kind: Kind, version: string): string {
   return group === '' ? `/api/${version}/${plural}` : `/apis/${group}/${version}/${plural}`;
 }
 
-/** Equal for two states of an object between which only its status or its version changed. */
-function digestContent(object: unknown): string {
+/** Equal for two states of an object between which only its version, or status that is not read, changed. */
+function digestContent(kind: Kind, object: unknown): string {
   if (!isRecord(object)) return '';
   const { status: _status, metadata, ...rest } = object;
   const { resourceVersion: _version, managedFields: _fields, ...meta } = isRecord(metadata) ? metadata : {};
-  return hash('sha1', JSON.stringify([meta, rest]), 'base64');
+  return hash('sha1', JSON.stringify([meta, rest, kinds[kind].statusOf?.(object)]), 'base64');
 }
 
 /** `NAMESPACE/NAME` of an object that nobody has checked yet. */

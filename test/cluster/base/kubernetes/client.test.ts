@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'mocha';
-import { openKubeApi } from '../../../../src/base/kubernetes/client.ts';
+import { openKubeApi, readRetryAfter } from '../../../../src/base/kubernetes/client.ts';
 import { type KubeApi, KubeError } from '../../../../src/base/kubernetes/cluster-api.ts';
 import { TestAuthority } from '../../../lab/certificates.ts';
 import { until } from '../../../until.ts';
@@ -12,6 +12,23 @@ import { writeKubeconfig } from '../../lab/kubeconfig.ts';
 
 const services = '/api/v1/services';
 const authority = new TestAuthority('cluster-ca');
+
+describe('readRetryAfter', () => {
+  for (const [header, wait] of [
+    ['7', 7000],
+    ['86400', 30_000],
+    ['99999999', 30_000],
+    ['1e300', 30_000],
+    ['Infinity', 30_000],
+    ['0', undefined],
+    ['-5', undefined],
+    ['NaN', undefined],
+    ['Wed, 21 Oct 2026 07:28:00 GMT', undefined],
+    [undefined, undefined],
+  ] as const) {
+    it(`reads ${header} as ${wait} ms`, () => assert.equal(readRetryAfter(header), wait));
+  }
+});
 
 describe('A client of an API server', () => {
   let server: TestApiServer;

@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { maxDuration, parseDuration } from '../../../../src/base/read/duration.ts';
+import { maxDuration, parseCheckInterval, parseDuration } from '../../../../src/base/read/duration.ts';
+
+describe('parseCheckInterval', () => {
+  it('reads intervals of at least 500 ms, and refuses shorter ones', () => {
+    const read = ['500ms', '500', '1s', '500000us', '1us', '499ms', '0', '1', '-1s', ''].map(parseCheckInterval);
+    const none = Array.from({ length: 6 }, () => undefined);
+    assert.deepEqual(read, [500, 500, 1000, 500, ...none]);
+  });
+});
 
 describe('parseDuration', () => {
   const cases: readonly (readonly [text: string, want: number | undefined])[] = [

@@ -55,13 +55,13 @@ describe('parseRoute', () => {
           timeout: '5s',
           'timeout-tunnel': '2h',
           ip_whitelist: '10.0.0.1 10.1.2.3/8  2001:db8::/32 10.0.0.0/8',
-          'router.openshift.io/haproxy.health.check.interval': '500us',
+          'router.openshift.io/haproxy.health.check.interval': '750ms',
         },
       }),
     );
     assert.deepEqual(demand.limits, { concurrent: 5, rate: 100 });
     assert.deepEqual((demand.allowed ?? []).map(formatPrefix), ['10.0.0.0/8', '10.0.0.1/32', '2001:db8::/32']);
-    assert.deepEqual([demand.balance, demand.idleTimeout, demand.checkInterval], ['random', 7_200_000, 1]);
+    assert.deepEqual([demand.balance, demand.idleTimeout, demand.checkInterval], ['random', 7_200_000, 750]);
     assert.deepEqual(demand.ignored, []);
   });
 

@@ -1,0 +1,37 @@
+import * as z from 'zod/mini';
+import { type Address, parseAddress } from '../../base/model/address.ts';
+import type { Parsed } from '../../base/model/problem.ts';
+import { type ObjectMeta, readMeta } from '../../base/read/object-meta.ts';
+import { ProblemList } from '../../base/read/problem-list.ts';
+import { isRecord, readShape } from '../../base/read/shape.ts';
+import { text } from '../../base/read/text.ts';
+
+/** A Node (v1): only its addresses matter. */
+export interface Node {
+  readonly meta: ObjectMeta;
+  /** Every IP address of `status.addresses`, whatever its type; names are left out. */
+  readonly addresses: readonly Address[];
+}
+
+const addressesSchema = z.nullish(
+  z.array(
+    z.object({ address: z.nullish(text('must be an address or a name')) }, 'must be an object with address'),
+    'must be a list of addresses',
+  ),
+);
+
+/** Reads a Node, whose `status` is written by its kubelet or the cloud provider. */
+export function parseNode(input: unknown): Parsed<Node> {
+  const problems = new ProblemList();
+  const meta = readMeta(input, problems, 'cluster');
+  const written = readShape(addressesSchema, nodeAddressesOf(input), 'status.addresses', problems);
+  return problems.finish(() => ({
+    meta: meta as ObjectMeta,
+    addresses: (written ?? []).flatMap((one) => parseAddress(one?.address ?? '') ?? []),
+  }));
+}
+
+/** `status.addresses` as written: all of a Node's status that the agent reads. */
+export function nodeAddressesOf(input: unknown): unknown {
+  return isRecord(input) && isRecord(input.status) ? input.status.addresses : undefined;
+}
