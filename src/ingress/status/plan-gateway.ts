@@ -6,9 +6,9 @@ import {
   readRecords,
   writeTime,
 } from '../../base/kubernetes/conditions.ts';
+import type { SeenObject, StatusChange } from '../../base/kubernetes/status-writer.ts';
 import { parseAddress } from '../../base/model/address.ts';
 import type { GatewayClassReport, GatewayReport, RouteReport } from '../gateway/gateway-status.ts';
-import type { SeenObject, StatusChange } from './status-writer.ts';
 
 type Status = SeenObject['status'];
 

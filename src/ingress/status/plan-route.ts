@@ -1,6 +1,6 @@
 import { type Json, mergeEntries, readRecords } from '../../base/kubernetes/conditions.ts';
+import type { SeenObject, StatusChange } from '../../base/kubernetes/status-writer.ts';
 import { makeIngress, type RouteIngress, type RouterIdentity, type RouteStatus } from './status.ts';
-import type { SeenObject, StatusChange } from './status-writer.ts';
 
 /**
  * What must be written of a Route's status: this router's entry in `status.ingress` beside those of other

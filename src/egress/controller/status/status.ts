@@ -3,6 +3,7 @@ import type { DaemonLog } from '../../../base/daemon/log.ts';
 import type { KubeApi } from '../../../base/kubernetes/cluster-api.ts';
 import { mergeConditions, readRecords, saySame, writeTime } from '../../../base/kubernetes/conditions.ts';
 import type { EventRecorder } from '../../../base/kubernetes/events.ts';
+import type { Leadership } from '../../../base/kubernetes/leadership.ts';
 import { patchStatus } from '../../../base/kubernetes/status-patch.ts';
 import { keyOf } from '../../../base/read/object-meta.ts';
 import { pathOf, resources } from '../objects/resources.ts';
@@ -15,8 +16,7 @@ export interface StatusParts {
   readonly api: KubeApi;
   readonly log: DaemonLog;
   readonly events: EventRecorder;
-  /** Throws where this process may not write (any more). */
-  readonly checkWriter: () => void;
+  readonly leadership: Leadership;
   /** Is told of a request to be made; what it returns hears of the object as it was written. */
   readonly expect: (namespace: string, name: string) => (answer: unknown) => void;
   readonly signal: AbortSignal;
@@ -37,23 +37,22 @@ export class RouterStatusWriter {
    * it begins or ceases to be degraded or available. Rejects with a KubeError.
    */
   async write(router: Router, drafts: readonly RouterCondition[], summary: RouterSummary): Promise<void> {
-    const { api, log, checkWriter, expect, signal } = this.#parts;
+    const { api, log, leadership, expect, signal } = this.#parts;
     const { namespace, name, uid } = router.meta;
     const learn = expect(namespace, name);
     let before: unknown = router.conditions;
     const plan = (read: Router | undefined): Readonly<Record<string, unknown>> | undefined => {
-      // Another one of the same name has a status of its own.
-      if (read === undefined || read.meta.uid !== uid) return undefined;
+      if (read === undefined) return undefined;
       before = read.conditions;
       const conditions = mergeConditions(drafts, before, { now: writeTime(), generation: router.generation });
       const isSame = saySame(conditions, before) && (!this.#keepsSummary || isCurrent(summary, read.status));
       return isSame ? undefined : this.#compose(conditions, summary, read.status);
     };
-    const seen = { metadata: { resourceVersion: router.version } };
+    const seen = { metadata: { uid, resourceVersion: router.version } };
     const outcome = await patchStatus(api, seen, {
       path: pathOf(resources.routers, namespace, name),
       plan: (object) => plan(object === seen ? router : readRouter(object)),
-      checkWriter,
+      leadership,
       signal,
     });
     if (typeof outcome === 'string') return;
