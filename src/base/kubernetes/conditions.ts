@@ -7,65 +7,109 @@ export interface ConditionDraft<Type extends string = string> {
   /** CamelCase. */
   readonly reason: string;
   readonly message: string;
-  /** Which `metadata.generation` it tells of, where that is not the newest. */
+  /** Which `metadata.generation` it is about, where that is not the newest. */
   readonly observedGeneration?: number;
 }
 
-/** A condition as it is written (meta/v1, Condition). */
-export interface Condition<Type extends string = string> extends ConditionDraft<Type> {
-  /** RFC 3339, UTC: when `status` last changed. */
-  readonly lastTransitionTime: string;
-}
+/** What every draft has; the Route API makes the rest optional. */
+export type LeastDraft = Pick<ConditionDraft, 'type' | 'status'> & Partial<ConditionDraft>;
 
-/** Characters of a message: the API server refuses more than 32768, and nobody reads more than this. */
+/** JSON of an object, as the API server or its other writers have it. */
+export type Json = Readonly<Record<string, unknown>>;
+
+/** Characters of a message: the API server refuses more than 32768, and no reader needs more than this. */
 const longestMessage = 2000;
 
-/** Now, as conditions and Events write times: RFC 3339, UTC, whole seconds. */
+/** Returns a time as conditions and Events write it: RFC 3339, UTC, whole seconds. */
 export function writeTime(date = new Date()): string {
   return `${date.toISOString().slice(0, 19)}Z`;
 }
 
-/**
- * Conditions with their times. The time of one whose status stays, stays (Kubernetes API conventions).
- *
- * @param written `status.conditions` as the server has them, whatever that is
- * @param generation `metadata.generation` of what the conditions are about; undefined: none is written
- */
-export function dateConditions<Type extends string>(
-  drafts: readonly ConditionDraft<Type>[],
-  written: unknown,
-  now: string,
-  generation?: number,
-): readonly Condition<Type>[] {
-  const known = readConditions(written);
-  return drafts.map((draft) => {
-    const before = known.find(({ type, status }) => type === draft.type && status === draft.status);
-    const observed = draft.observedGeneration ?? generation;
-    return {
-      ...draft,
-      message: draft.message.slice(0, longestMessage).toWellFormed(),
-      lastTransitionTime: typeof before?.lastTransitionTime === 'string' ? before.lastTransitionTime : now,
-      ...(observed !== undefined && { observedGeneration: observed }),
-    };
-  });
+/** Which conditions are ours, when they changed, and what they are about. */
+export interface ConditionContext {
+  /** RFC 3339, UTC. */
+  readonly now: string;
+  /** `metadata.generation` of what the conditions are about; absent: conditions get no `observedGeneration`. */
+  readonly generation?: number | undefined;
+  /** Types that this controller writes, where it does not write each of them every time; others are not touched. */
+  readonly ownTypes?: ReadonlySet<unknown>;
 }
 
 /**
- * Whether conditions say the same, whenever they began to: then there is nothing to write. A server whose
- * schema has no `observedGeneration` drops it, which is no difference: it would be written without end.
+ * Returns the list of conditions to write, as a patch replaces the whole list. Conditions of other
+ * controllers stay where they are. One of ours is replaced in its place, and keeps its time while its
+ * status stays (Kubernetes API conventions); one that was written about a higher generation is newer than
+ * the draft, and stays as it is (Gateway API, "Conditions").
+ *
+ * @param written `status.conditions` as the server has them, of any form
  */
-export function saySame(conditions: readonly Condition[], written: unknown): boolean {
-  const known = readConditions(written);
+export function mergeConditions(
+  drafts: readonly LeastDraft[],
+  written: unknown,
+  { now, generation, ownTypes }: ConditionContext,
+): readonly Json[] {
+  const dated = drafts.map((draft) => {
+    const before = readRecords(written).find(({ type }) => type === draft.type);
+    const observed = draft.observedGeneration ?? generation;
+    if (before !== undefined && isNewer(before, observed)) return before;
+    const time = before?.status === draft.status ? before.lastTransitionTime : undefined;
+    return {
+      ...draft,
+      ...(draft.message !== undefined && { message: draft.message.slice(0, longestMessage).toWellFormed() }),
+      lastTransitionTime: typeof time === 'string' ? time : now,
+      ...(observed !== undefined && { observedGeneration: observed }),
+    };
+  });
+  const types = new Set<unknown>([...(ownTypes ?? []), ...drafts.map(({ type }) => type)]);
+  const isOurs = ({ type }: Json): boolean => types.has(type);
+  return mergeEntries(dated, written, isOurs, (one, other) => one.type === other.type);
+}
+
+function isNewer({ observedGeneration }: Json, generation: number | undefined): boolean {
+  return typeof observedGeneration === 'number' && generation !== undefined && observedGeneration > generation;
+}
+
+/**
+ * Returns a list that several controllers write, with our entries brought up to date: each takes the place of the
+ * one that it replaces, new ones come last, and entries of others stay where they are.
+ *
+ * @param written the list as the server has it, of any form
+ * @param isSame whether an entry of ours replaces a written one
+ */
+export function mergeEntries(
+  entries: readonly Json[],
+  written: unknown,
+  isOurs: (entry: Json) => boolean,
+  isSame: (entry: Json, before: Json) => boolean,
+): readonly Json[] {
+  const left = new Set(entries);
+  const kept = readRecords(written).flatMap((before) => {
+    if (!isOurs(before)) return [before];
+    const entry = [...left].find((one) => isSame(one, before));
+    if (entry === undefined) return [];
+    left.delete(entry);
+    return [entry];
+  });
+  return [...kept, ...left];
+}
+
+/**
+ * Returns whether conditions say what is written already, whenever they began to: then there is nothing to write.
+ * A server whose schema has no `observedGeneration` drops it, which is no difference: it would be written without
+ * end.
+ */
+export function saySame(conditions: readonly Json[], written: unknown): boolean {
+  const known = readRecords(written);
   if (known.length !== conditions.length) return false;
   return conditions.every((one, index) => {
     const other = known[index] ?? {};
     const isOfSameGeneration = (other.observedGeneration ?? one.observedGeneration) === one.observedGeneration;
     const keys = ['type', 'status', 'reason', 'message'] as const;
-    return isOfSameGeneration && keys.every((key) => one[key] === (other[key] ?? ''));
+    return isOfSameGeneration && keys.every((key) => (one[key] ?? '') === (other[key] ?? ''));
   });
 }
 
-/** `status.conditions` of an object, as far as they are any. */
-export function readConditions(written: unknown): readonly Readonly<Record<string, unknown>>[] {
+/** Returns the objects of a list that is of any form, such as `status.conditions`. */
+export function readRecords(written: unknown): readonly Json[] {
   return Array.isArray(written) ? written.filter(isRecord) : [];
 }

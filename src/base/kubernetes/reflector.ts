@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isRecord } from '../read/shape.ts';
+import { backoff } from './backoff.ts';
 import { type KubeApi, KubeError, type Query, versionOf, type WatchEvent } from './cluster-api.ts';
 
 /** Who is told what a {@link reflect} sees. */
@@ -137,7 +138,7 @@ async function listWhole(
 }
 
 function pauseAfter(failures: number, times: ReflectorTimes, random: () => number): number {
-  const full = Math.min(times.longestPause, times.firstPause * 2 ** (failures - 1));
+  const full = backoff(failures, { first: times.firstPause, last: times.longestPause });
   return full / 2 + (full / 2) * random();
 }
 

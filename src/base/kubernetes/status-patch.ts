@@ -1,37 +1,39 @@
+import { isRecord } from '../read/shape.ts';
 import { type KubeApi, KubeError, versionOf } from './cluster-api.ts';
+import { checkLeadership, type Leadership } from './leadership.ts';
 
-/** Attempts at one status while others write the object, too. */
+/** Attempts at one status while other writers change the object, too. */
 const attempts = 5;
 
 /** Where a status is, and what may be written of it. */
 export interface StatusPatch {
   /** Of the object, without `/status`. */
   readonly path: string;
-  /** What to write, given the object as the server has it; undefined: nothing, all is as it should be. */
+  /** Returns what to write, given the object as the server has it; undefined: it is as it should be. */
   readonly plan: (object: unknown) => Readonly<Record<string, unknown>> | undefined;
-  /** Called before each write; throws where this process may not write any more. */
-  readonly checkWriter?: () => void;
+  /** Asked before each write. */
+  readonly leadership: Leadership;
   readonly signal?: AbortSignal;
 }
 
 /**
  * Writes a status against the version of the object that was seen; when that is not the newest any more
  * (409), reads the object and plans again. Resolves to the object as it was written, `unchanged` where
- * nothing was to be written, `gone` where the object is. Rejects with a KubeError: 409 where others wrote in
- * between each time.
+ * nothing was to be written, `gone` where the object does not exist or another of its name does. Rejects with a
+ * KubeError, 409 where others wrote in between each time, and with LeadershipLost.
  *
  * @param seen the object as it was last seen
  */
 export async function patchStatus(
   api: KubeApi,
   seen: unknown,
-  { path, plan, checkWriter, signal }: StatusPatch,
+  { path, plan, leadership, signal }: StatusPatch,
 ): Promise<{ readonly written: unknown } | 'unchanged' | 'gone'> {
   let current = seen;
   for (let attempt = 1; ; attempt++) {
     const status = plan(current);
     if (status === undefined) return 'unchanged';
-    checkWriter?.();
+    checkLeadership(leadership);
     try {
       const patch = { metadata: { resourceVersion: versionOf(current) }, status };
       return { written: await api.mergePatch(`${path}/status`, patch, signal) };
@@ -45,7 +47,13 @@ export async function patchStatus(
       if (isStatus(error, 404)) return 'gone';
       throw error;
     }
+    // Its status is planned when the watch shows it: what is known is about the object that it replaced.
+    if (uidOf(current) !== uidOf(seen)) return 'gone';
   }
+}
+
+function uidOf(object: unknown): unknown {
+  return isRecord(object) && isRecord(object.metadata) ? object.metadata.uid : undefined;
 }
 
 /** Whether a request was refused with an HTTP status. */

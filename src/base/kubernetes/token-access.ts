@@ -4,7 +4,7 @@ import type { TokenVerdict } from '../daemon/metrics-access.ts';
 import { describeError } from '../model/text.ts';
 import { isRecord } from '../read/shape.ts';
 import type { KubeApi } from './cluster-api.ts';
-import { ProblemLog } from './problem-log.ts';
+import { ProblemBook } from './problem-book.ts';
 
 /** Milliseconds for which an answer counts, and for which the API server is waited for. */
 const times = { allowed: 60_000, refused: 10_000, answer: 5000 } as const;
@@ -24,7 +24,7 @@ const unavailable = 'tokens cannot be reviewed now';
  * @param path such as `/metrics`; the verb is `get`
  */
 export function judgeTokens(api: KubeApi, path: string, log: DaemonLog): (token: string) => Promise<TokenVerdict> {
-  const problems = new ProblemLog(
+  const problems = new ProblemBook(
     log,
     'Tokens of clients cannot be reviewed; bind the service account to system:auth-delegator',
   );

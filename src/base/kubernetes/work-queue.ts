@@ -1,4 +1,4 @@
-import { KubeError } from './cluster-api.ts';
+import { backoff } from './backoff.ts';
 
 /** Milliseconds. */
 const firstRetry = 500;
@@ -75,11 +75,9 @@ export class WorkQueue {
       this.#failures.set(key, failures);
       const isPartial = error instanceof PartialFailure;
       const cause = isPartial ? error.cause : error;
-      const asked = cause instanceof KubeError ? (cause.retryAfter ?? 0) : 0;
-      const backoff = Math.min(this.#longest, firstRetry * 2 ** (failures - 1));
       // What did not fail does not wait for what did.
       const soonest = (isPartial ? error.next : undefined) ?? lastRetry;
-      next = Math.min(lastRetry, soonest, Math.max(asked, backoff));
+      next = Math.min(soonest, backoff(failures, { first: firstRetry, last: this.#longest }, cause));
       // News must not make a server that refuses be asked without end.
       this.#again.delete(key);
       this.#onFailure(key, cause, next);

@@ -1,8 +1,9 @@
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { KubeApi } from '../../base/kubernetes/cluster-api.ts';
 import { EventRecorder } from '../../base/kubernetes/events.ts';
+import { type Leadership, LeadershipLost } from '../../base/kubernetes/leadership.ts';
 import { clusterNames } from '../../base/kubernetes/names.ts';
-import { ProblemLog } from '../../base/kubernetes/problem-log.ts';
+import { ProblemBook } from '../../base/kubernetes/problem-book.ts';
 import { ordinaryTimes, type ReflectorTimes, reflect } from '../../base/kubernetes/reflector.ts';
 import { PartialFailure, WorkQueue } from '../../base/kubernetes/work-queue.ts';
 import { Departures } from './failover/departures.ts';
@@ -20,11 +21,6 @@ import { ObjectStore } from './objects/store.ts';
 import { RouterGone } from './reconcile.ts';
 import { RouterWork } from './router-work.ts';
 
-/** Who may write at the moment: one of several processes. */
-export interface Leadership {
-  readonly isHeld: boolean;
-}
-
 /** What a controller works with. */
 export interface ControllerParts {
   readonly api: KubeApi;
@@ -36,9 +32,6 @@ export interface ControllerParts {
   /** Where it counts what it does; absent: nowhere. */
   readonly metrics?: ControllerMetrics;
 }
-
-/** Thrown when another process may write now: whatever is left to do is that one's. */
-class LeadershipLost extends Error {}
 
 /**
  * Makes a NetworkAttachmentDefinition and a Deployment for every address of every EgressRouter, moves them
@@ -52,7 +45,7 @@ export class RouterController {
   readonly #stores: Readonly<Record<ResourceName, ObjectStore>>;
   readonly #queue: WorkQueue;
   readonly #end = new AbortController();
-  readonly #problems: ProblemLog;
+  readonly #problems: ProblemBook;
   readonly #prober: RouterProber;
   readonly #targets = new ProbeTargets();
   readonly #work: RouterWork;
@@ -61,10 +54,10 @@ export class RouterController {
   #verdict: Verdict = { departures: new Map(), restraint: undefined };
 
   constructor(parts: ControllerParts) {
-    const { api, log, settings } = parts;
+    const { api, log, settings, leadership } = parts;
     this.#parts = parts;
     this.#metrics = parts.metrics ?? new ControllerMetrics(() => []);
-    this.#problems = new ProblemLog(log, 'The API server cannot be followed');
+    this.#problems = new ProblemBook(log, 'The API server cannot be followed');
     const open = (): ObjectStore => new ObjectStore((namespace) => this.#queue.add(namespace));
     this.#stores = {
       routers: open(),
@@ -85,7 +78,7 @@ export class RouterController {
     );
     this.#prober = new RouterProber(() => this.#judge(), parts.probeTimes);
     const events = new EventRecorder(api, clusterNames.controller, log);
-    const shared = { api, events, log, signal: this.#end.signal, checkWriter: () => this.#checkWriter() };
+    const shared = { api, events, log, signal: this.#end.signal, leadership };
     const departures = new Departures({
       ...shared,
       nodeSelector: settings.nodeSelector,
@@ -224,9 +217,5 @@ export class RouterController {
     if (failure !== undefined) throw new PartialFailure(failure.error, next);
     this.#metrics.reconciles.inc({ outcome: 'success' });
     return next;
-  }
-
-  #checkWriter(): void {
-    if (!this.#parts.leadership.isHeld) throw new LeadershipLost('another process is the one that writes');
   }
 }

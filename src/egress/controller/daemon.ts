@@ -6,7 +6,7 @@ import { isLoopback } from '../../base/daemon/metrics-access.ts';
 import type { RunningDaemon } from '../../base/daemon/run.ts';
 import type { KubeApi } from '../../base/kubernetes/cluster-api.ts';
 import { KubeLease } from '../../base/kubernetes/lease.ts';
-import { ProblemLog } from '../../base/kubernetes/problem-log.ts';
+import { ProblemBook } from '../../base/kubernetes/problem-book.ts';
 import { judgeTokens } from '../../base/kubernetes/token-access.ts';
 import { describeError } from '../../base/model/text.ts';
 import { isRecord } from '../../base/read/shape.ts';
@@ -24,7 +24,7 @@ export async function startController(
   log: DaemonLog,
 ): Promise<RunningDaemon> {
   const end = new AbortController();
-  const problems = new ProblemLog(log, 'The controller waits');
+  const problems = new ProblemBook(log, 'The controller waits');
   let running: { readonly controller: RouterController; readonly lease: KubeLease } | undefined;
   const metrics = new ControllerMetrics(() => (running?.lease.isHeld === true ? running.controller.routers : []));
   const server = createDaemonServer({
@@ -81,7 +81,7 @@ const retryInterval = 2000;
 async function findOwnImage(
   { lease, podName = '' }: ControllerOptions,
   api: KubeApi,
-  problems: ProblemLog,
+  problems: ProblemBook,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const place = `image of pod ${lease.namespace}/${podName}`;

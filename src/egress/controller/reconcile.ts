@@ -1,4 +1,5 @@
 import { type KubeApi, KubeError } from '../../base/kubernetes/cluster-api.ts';
+import { checkLeadership, type Leadership } from '../../base/kubernetes/leadership.ts';
 import { clusterNames } from '../../base/kubernetes/names.ts';
 import { isStatus } from '../../base/kubernetes/status-patch.ts';
 import { isRecord } from '../../base/read/shape.ts';
@@ -25,8 +26,7 @@ export interface ReconcileParts {
   readonly deployments: ObjectStore;
   /** Name of a pod that must end before a Deployment is made. */
   readonly findLeftover: () => string | undefined;
-  /** Throws where this process may not write (any more). */
-  readonly checkWriter: () => void;
+  readonly leadership: Leadership;
   readonly signal: AbortSignal;
 }
 
@@ -74,7 +74,7 @@ export async function applyMember(
 export async function pruneMembers(
   router: Router,
   members: readonly Member[],
-  { api, definitions, deployments, checkWriter, signal }: ReconcileParts,
+  { api, definitions, deployments, leadership, signal }: ReconcileParts,
 ): Promise<void> {
   const { namespace, uid } = router.meta;
   const wanted = new Set(members.flatMap(({ names }) => [names.deployment, names.definition]));
@@ -87,7 +87,7 @@ export async function pruneMembers(
       const { name, uid: own, deletionTimestamp } = metadata;
       if (controllerOf(object) !== uid || typeof name !== 'string' || wanted.has(name)) continue;
       if (typeof own !== 'string' || (deletionTimestamp ?? undefined) !== undefined) continue;
-      checkWriter();
+      checkLeadership(leadership);
       try {
         await api.remove(pathOf(resource, namespace, name), { uid: own }, signal);
       } catch (error) {
@@ -103,7 +103,7 @@ async function ensure(
   store: ObjectStore,
   wanted: DesiredObject,
   router: Router,
-  { api, checkWriter, signal, findLeftover }: ReconcileParts,
+  { api, leadership, signal, findLeftover }: ReconcileParts,
 ): Promise<Obstacle | undefined> {
   const { namespace, name } = wanted.metadata;
   const path = pathOf(resource, namespace, name);
@@ -125,7 +125,7 @@ async function ensure(
     }
   }
   if (current === undefined) await checkRouter(router, api, signal);
-  checkWriter();
+  checkLeadership(leadership);
   const learn = store.expect(namespace, name);
   try {
     learn(await api.apply(path, wanted, clusterNames.controller, signal));

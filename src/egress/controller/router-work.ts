@@ -2,6 +2,7 @@ import type { DaemonLog } from '../../base/daemon/log.ts';
 import { type KubeApi, KubeError } from '../../base/kubernetes/cluster-api.ts';
 import { writeTime } from '../../base/kubernetes/conditions.ts';
 import type { EventRecorder } from '../../base/kubernetes/events.ts';
+import type { Leadership } from '../../base/kubernetes/leadership.ts';
 import { PartialFailure } from '../../base/kubernetes/work-queue.ts';
 import { formatProblem } from '../../base/model/problem.ts';
 import { isRecord } from '../../base/read/shape.ts';
@@ -37,8 +38,7 @@ export interface WorkParts {
   readonly events: EventRecorder;
   readonly log: DaemonLog;
   readonly departures: Departures;
-  /** Throws where this process may not write (any more). */
-  readonly checkWriter: () => void;
+  readonly leadership: Leadership;
   readonly signal: AbortSignal;
 }
 
@@ -64,9 +64,9 @@ export class RouterWork {
     this.#podEvents = new PodEvents(parts.api);
     this.#claims = new AddressClaims(parts.stores);
     this.#live = new LiveChanges(parts.settings.liveTimeout);
-    const { api, log, events, checkWriter, signal, stores } = parts;
+    const { api, log, events, leadership, signal, stores } = parts;
     const expect = (namespace: string, name: string) => stores.routers.expect(namespace, name);
-    this.#status = new RouterStatusWriter({ api, log, events, checkWriter, expect, signal });
+    this.#status = new RouterStatusWriter({ api, log, events, leadership, expect, signal });
   }
 
   /**
@@ -192,9 +192,9 @@ export class RouterWork {
   }
 
   #reconcileParts(): ReconcileParts {
-    const { api, settings, stores, checkWriter, signal } = this.#parts;
+    const { api, settings, stores, leadership, signal } = this.#parts;
     const { definitions, deployments } = stores;
-    return { api, settings, definitions, deployments, checkWriter, signal, findLeftover: () => undefined };
+    return { api, settings, definitions, deployments, leadership, signal, findLeftover: () => undefined };
   }
 
   /** Writes the status; how soon the router is to be looked at again follows from it. */

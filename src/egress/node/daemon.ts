@@ -7,7 +7,7 @@ import type { RunningDaemon } from '../../base/daemon/run.ts';
 import type { KubeApi, Query } from '../../base/kubernetes/cluster-api.ts';
 import { EventRecorder } from '../../base/kubernetes/events.ts';
 import { clusterNames } from '../../base/kubernetes/names.ts';
-import { ProblemLog } from '../../base/kubernetes/problem-log.ts';
+import { ProblemBook } from '../../base/kubernetes/problem-book.ts';
 import { reflect } from '../../base/kubernetes/reflector.ts';
 import { judgeTokens } from '../../base/kubernetes/token-access.ts';
 import { ClosureReport } from './closure-report.ts';
@@ -40,7 +40,7 @@ const rescan = { delay: 20, interval: 50, always: 30_000 };
 export async function startNode(options: NodeOptions, parts: NodeParts): Promise<RunningDaemon> {
   const { api, routers, log } = parts;
   const end = new AbortController();
-  const problems = new ProblemLog(log, 'The API server cannot be followed');
+  const problems = new ProblemBook(log, 'The API server cannot be followed');
   const waiting = new Set(['pods', 'definitions']);
   const events = new EventRecorder(api, clusterNames.node, log, options.node);
   const metrics = new NodeMetrics(() => live.attachments.length);

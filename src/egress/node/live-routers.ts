@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { DaemonLog } from '../../base/daemon/log.ts';
+import { backoff } from '../../base/kubernetes/backoff.ts';
 import type { KubeApi } from '../../base/kubernetes/cluster-api.ts';
 import type { EventRecorder, EventWords } from '../../base/kubernetes/events.ts';
 import { isStatus } from '../../base/kubernetes/status-patch.ts';
@@ -211,7 +212,7 @@ export class LiveRouters {
     } catch (error) {
       count('failed');
       const times = known?.configuration === configuration ? (known.failed?.times ?? 0) + 1 : 1;
-      const milliseconds = Math.min(retry.last, retry.first * 2 ** (times - 1));
+      const milliseconds = backoff(times, retry);
       log.warn(
         { err: error, attachment: keyOf(state), retryMilliseconds: milliseconds },
         'Cannot apply a configuration; retrying',

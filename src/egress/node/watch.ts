@@ -1,6 +1,6 @@
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { EventRecorder, EventWords } from '../../base/kubernetes/events.ts';
-import { ProblemLog } from '../../base/kubernetes/problem-log.ts';
+import { ProblemBook } from '../../base/kubernetes/problem-book.ts';
 import type { AddressRival, AttachmentState } from '../model/state.ts';
 import { Closure } from './closure.ts';
 import type { NodeMetrics, RouterLabels } from './metrics.ts';
@@ -70,7 +70,7 @@ interface Watched {
  */
 export class RouterWatch {
   readonly #parts: WatchParts;
-  readonly #problems: ProblemLog;
+  readonly #problems: ProblemBook;
   readonly #watched = new Map<string, Watched>();
   #timer: NodeJS.Timeout | undefined;
   #isFirst = true;
@@ -78,7 +78,7 @@ export class RouterWatch {
 
   constructor(parts: WatchParts) {
     this.#parts = parts;
-    this.#problems = new ProblemLog(parts.log, 'A router is not as it should be');
+    this.#problems = new ProblemBook(parts.log, 'A router is not as it should be');
   }
 
   start(): void {

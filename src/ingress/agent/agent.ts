@@ -42,7 +42,9 @@ export class IngressAgent implements SourceSink {
   constructor(parts: AgentParts) {
     const { log, metrics } = parts;
     this.#parts = parts;
-    this.#problems = new ProblemBook(log, (count) => metrics.problems.set(count));
+    this.#problems = new ProblemBook(log, 'File, object, connection or check with a problem', (count) =>
+      metrics.problems.set(count),
+    );
     this.#publish = new BoundedFrequencyRunner(() => this.#runPublish(), publishing.delay, publishing.interval);
     this.#runners = parts.planes.map((plane) => new PlaneRunner(plane, log, metrics, () => this.#publish.request()));
   }

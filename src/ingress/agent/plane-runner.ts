@@ -1,11 +1,11 @@
 import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runner.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
+import { backoff } from '../../base/kubernetes/backoff.ts';
 import type { DataPlane } from '../intent/plane.ts';
 import type { AgentMetrics } from '../status/metrics.ts';
 
 /** Milliseconds. */
-const firstRetry = 200;
-const lastRetry = 10_000;
+const retries = { first: 200, last: 10_000 };
 
 /** Runs the syncs of one data plane: soon after a change, one at a time, again after a failure. */
 export class PlaneRunner {
@@ -36,7 +36,7 @@ export class PlaneRunner {
     this.#changedAt ??= performance.now();
     if (this.#isRunning) this.#isAskedAgain = true;
     // Something new may be the cure, but must not make a kernel that refuses be asked without end.
-    else this.#runner.request(this.#failures > 0 ? firstRetry : 0);
+    else this.#runner.request(this.#failures > 0 ? retries.first : 0);
   }
 
   /** Whether a first sync has ended, well or not: before, the plane has nothing to say of any Route. */
@@ -74,7 +74,7 @@ export class PlaneRunner {
     } catch (error) {
       this.#failures++;
       this.#changedAt = changedAt;
-      retry = Math.min(lastRetry, firstRetry * 2 ** (this.#failures - 1));
+      retry = backoff(this.#failures, retries);
       const fields = { err: error, plane: name, failures: this.#failures, retryMilliseconds: retry };
       this.#log.error(fields, 'Failed to apply changes; retrying');
       this.#metrics.syncs.inc({ plane: name, outcome: 'failure' });

@@ -1,10 +1,6 @@
-/** A condition without its time (Kubernetes, `metav1.Condition`). */
-export interface ConditionDraft {
-  readonly type: string;
-  readonly status: 'True' | 'False';
-  readonly reason: string;
-  readonly message: string;
-}
+import type { ConditionDraft } from '../../base/kubernetes/conditions.ts';
+
+export type { ConditionDraft };
 
 /** A condition that holds. */
 export function yes(type: string, reason: string, message: string): ConditionDraft {

@@ -128,7 +128,7 @@ function readKey(text: string): KeyObject | undefined {
 }
 
 function findWeak(certificates: readonly ReadCertificate[], path: string): Problem | undefined {
-  const weak = certificates.some(({ x509, der }) => hasWeakSignature(der) && x509.subject !== x509.issuer);
+  const weak = certificates.some(({ x509 }) => hasWeakSignature(x509) && x509.subject !== x509.issuer);
   const cure = 'must not be signed with MD5 or SHA-1: sign it with SHA-256 or better';
   return weak ? { path, value: '(a certificate)', cure } : undefined;
 }

@@ -1,3 +1,5 @@
+import type { X509Certificate } from 'node:crypto';
+
 /** One block of a PEM text (RFC 7468). */
 export interface PemBlock {
   /** Such as `CERTIFICATE`. */
@@ -41,37 +43,7 @@ const weakSignatures = [
   '1.2.840.10040.4.3',
 ];
 
-/** Whether a certificate, in DER, is signed with MD5 or SHA-1 (RFC 5280 §4.1.1.2). */
-export function hasWeakSignature(der: Buffer): boolean {
-  const outer = readElement(der, 0);
-  const body = outer && readElement(der, outer.start);
-  const algorithm = body && readElement(der, body.end);
-  const identifier = algorithm && readElement(der, algorithm.start);
-  if (identifier === undefined) return false;
-  return weakSignatures.includes(readIdentifier(der.subarray(identifier.start, identifier.end)));
-}
-
-/** Where the content of a DER element begins and ends (X.690 §8.1). */
-function readElement(der: Buffer, at: number): { readonly start: number; readonly end: number } | undefined {
-  const first = der[at + 1];
-  if (first === undefined) return undefined;
-  if (first < 0x80) return { start: at + 2, end: at + 2 + first };
-  const bytes = first & 0x7f;
-  if (bytes < 1 || bytes > 4 || at + 2 + bytes > der.length) return undefined;
-  const start = at + 2 + bytes;
-  return { start, end: start + der.readUIntBE(at + 2, bytes) };
-}
-
-function readIdentifier(bytes: Uint8Array): string {
-  const [first = 0, ...rest] = bytes;
-  const parts = [Math.floor(first / 40), first % 40];
-  let value = 0;
-  for (const byte of rest) {
-    value = value * 128 + (byte & 0x7f);
-    if (byte < 0x80) {
-      parts.push(value);
-      value = 0;
-    }
-  }
-  return parts.join('.');
+/** Whether a certificate is signed with MD2, MD5 or SHA-1 (RFC 5280 §4.1.1.2). */
+export function hasWeakSignature({ signatureAlgorithmOid }: X509Certificate): boolean {
+  return weakSignatures.includes(signatureAlgorithmOid);
 }

@@ -1,25 +1,28 @@
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { KubeApi } from '../../base/kubernetes/cluster-api.ts';
+import { EventRecorder } from '../../base/kubernetes/events.ts';
+import type { Leadership } from '../../base/kubernetes/leadership.ts';
+import { type SeenObject, type StatusChange, StatusWriter } from '../../base/kubernetes/status-writer.ts';
 import { keyOf } from '../../base/read/object-meta.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
-import type { Kind } from '../objects/kinds.ts';
+import { type Kind, kinds } from '../objects/kinds.ts';
 import type { ObjectObserver } from '../objects/source/kubernetes.ts';
 import { planGateway, planGatewayClass, planL4Route } from './plan-gateway.ts';
 import { planRoute } from './plan-route.ts';
 import type { RouterIdentity, RouteStatus, StatusSink } from './status.ts';
-import { type Leadership, type SeenObject, type StatusChange, StatusWriter } from './status-writer.ts';
 
 /** Writes all statuses to the API server: those of Routes, and those of Gateways and their routes. */
 export class ClusterStatus implements StatusSink, ObjectObserver {
   readonly #identity: RouterIdentity;
-  readonly #writer: StatusWriter;
+  readonly #writer: StatusWriter<Kind>;
   #statuses: ReadonlyMap<string, RouteStatus> | undefined;
   #gateways: GatewayReports | undefined;
 
   constructor(api: KubeApi, identity: RouterIdentity, leadership: Leadership, log: DaemonLog) {
     this.#identity = identity;
-    const plan = (key: string, object: SeenObject) => this.#plan(key, object);
-    this.#writer = new StatusWriter(api, plan, leadership, log, 'ingress-agent');
+    const plan = (key: string, object: SeenObject<Kind>) => this.#plan(key, object);
+    const events = new EventRecorder(api, 'ingress-agent', log);
+    this.#writer = new StatusWriter({ api, kinds, plan, leadership, events, log });
   }
 
   observe(kind: Kind, key: string, object: unknown, version: string): void {
@@ -54,7 +57,7 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
     this.#writer.close();
   }
 
-  #plan(key: string, object: SeenObject): StatusChange | undefined {
+  #plan(key: string, object: SeenObject<Kind>): StatusChange | undefined {
     const now = new Date();
     switch (object.kind) {
       case 'Route':

@@ -1,7 +1,7 @@
+import type { StatusChange } from '../../base/kubernetes/status-writer.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
 import { planGateway, planGatewayClass, planL4Route } from './plan-gateway.ts';
-import type { StatusChange } from './status-writer.ts';
 
 type Status = Readonly<Record<string, unknown>>;
 type Planner = (seen: { readonly status: Status }) => StatusChange | undefined;

@@ -1,8 +1,16 @@
+import { isDeepStrictEqual } from 'node:util';
+import {
+  type ConditionContext,
+  mergeConditions,
+  mergeEntries,
+  readRecords,
+  writeTime,
+} from '../../base/kubernetes/conditions.ts';
+import type { SeenObject, StatusChange } from '../../base/kubernetes/status-writer.ts';
 import { parseAddress } from '../../base/model/address.ts';
-import { isRecord } from '../../base/read/shape.ts';
-import type { ConditionDraft } from '../gateway/conditions.ts';
 import type { GatewayClassReport, GatewayReport, RouteReport } from '../gateway/gateway-status.ts';
-import type { SeenObject, StatusChange } from './status-writer.ts';
+
+type Status = SeenObject['status'];
 
 const group = 'gateway.networking.k8s.io';
 
@@ -24,7 +32,7 @@ export function planGatewayClass(
 ): StatusChange | undefined {
   if (report === undefined) return undefined;
   const next = {
-    conditions: dateConditions(report.conditions, status.conditions, report.generation, now),
+    conditions: mergeConditions(report.conditions, status.conditions, contextOf(report.generation, now)),
     supportedFeatures: report.supportedFeatures.map((name) => ({ name })),
   };
   return compare(next, status);
@@ -37,17 +45,17 @@ export function planGateway(
   now: Date,
 ): StatusChange | undefined {
   if (report === undefined) return undefined;
-  const { generation } = report;
+  const context = contextOf(report.generation, now);
   const seenListeners = readRecords(status.listeners);
   const listeners = report.listeners.map(({ name, kinds, attachedRoutes, conditions }) => ({
     name,
     supportedKinds: kinds.map((kind) => ({ group, kind })),
     attachedRoutes,
-    conditions: dateConditions(conditions, seenListeners.find((one) => one.name === name)?.conditions, generation, now),
+    conditions: mergeConditions(conditions, seenListeners.find((one) => one.name === name)?.conditions, context),
   }));
   const next = {
     addresses: report.addresses.map((value) => ({ type: typeOfAddress(value), value })),
-    conditions: dateConditions(report.conditions, status.conditions, generation, now),
+    conditions: mergeConditions(report.conditions, status.conditions, context),
     listeners,
   };
   return compare(next, status);
@@ -65,70 +73,26 @@ export function planL4Route(
   now: Date,
 ): StatusChange | undefined {
   if (report === undefined) return undefined;
-  const seen = readRecords(status.parents);
-  const ours = seen.filter((entry) => entry.controllerName === controllerName);
-  const parents = report.parents.map(({ parentRef, conditions }) => ({
-    parentRef,
-    controllerName,
-    conditions: dateConditions(
-      conditions,
-      ours.find((entry) => isSame(entry.parentRef, parentRef))?.conditions,
-      report.generation,
-      now,
-    ),
-  }));
-  if (parents.length === 0 && ours.length === 0) return undefined;
-  return compare({ parents: [...seen.filter((entry) => !ours.includes(entry)), ...parents] }, status);
-}
-
-function readRecords(value: unknown): readonly Record<string, unknown>[] {
-  return Array.isArray(value) ? value.filter(isRecord) : [];
-}
-
-/**
- * Conditions with their times: of one whose status stays, the time stays (Kubernetes API conventions).
- *
- * @param generation of the object that the drafts are about, which may be older than what is written
- */
-function dateConditions(
-  drafts: readonly ConditionDraft[],
-  before: unknown,
-  generation: number | undefined,
-  now: Date,
-): readonly unknown[] {
-  const seen = readRecords(before);
-  const own = drafts.map(({ type, status, reason, message }) => {
-    const known = seen.find((one) => one.type === type && one.status === status);
-    return {
-      type,
-      status,
-      reason,
-      message,
-      lastTransitionTime:
-        typeof known?.lastTransitionTime === 'string' ? known.lastTransitionTime : `${now.toISOString().slice(0, 19)}Z`,
-      ...(generation !== undefined && { observedGeneration: generation }),
-    };
+  const isOurs = (entry: Status): boolean => entry.controllerName === controllerName;
+  const ours = readRecords(status.parents).filter(isOurs);
+  const context = contextOf(report.generation, now);
+  const isSameParent = (one: Status, other: Status): boolean => isDeepStrictEqual(one.parentRef, other.parentRef);
+  const parents = report.parents.map(({ parentRef, conditions }) => {
+    const before = ours.find((entry) => isSameParent(entry, { parentRef }));
+    return { parentRef, controllerName, conditions: mergeConditions(conditions, before?.conditions, context) };
   });
-  return [...own, ...seen.filter(({ type }) => !ownTypes.has(type))];
+  if (parents.length === 0 && ours.length === 0) return undefined;
+  return compare({ parents: mergeEntries(parents, status.parents, isOurs, isSameParent) }, status);
+}
+
+function contextOf(generation: number | undefined, now: Date): ConditionContext {
+  return { now: writeTime(now), generation, ownTypes };
 }
 
 /** @param before the status that is there; keys of it that are not in `next` stay */
-function compare(
-  next: Readonly<Record<string, unknown>>,
-  before: Readonly<Record<string, unknown>>,
-): StatusChange | undefined {
-  if (Object.keys(next).every((key) => isSame(next[key], before[key]))) return undefined;
+function compare(next: Status, before: Status): StatusChange | undefined {
+  if (Object.keys(next).every((key) => isDeepStrictEqual(next[key], before[key]))) return undefined;
   // Times differ between two tries for the same.
   const wanted = JSON.stringify(next, (key, value: unknown) => (key === 'lastTransitionTime' ? undefined : value));
   return { status: next, wanted };
-}
-
-/** Whether two JSON values are equal, whatever the order of keys. */
-function isSame(one: unknown, other: unknown): boolean {
-  if (Array.isArray(one) && Array.isArray(other)) {
-    return one.length === other.length && one.every((value, index) => isSame(value, other[index]));
-  }
-  if (!isRecord(one) || !isRecord(other)) return one === other;
-  const keys = new Set([...Object.keys(one), ...Object.keys(other)]);
-  return [...keys].every((key) => isSame(one[key], other[key]));
 }

@@ -1,6 +1,6 @@
-import { isRecord } from '../../base/read/shape.ts';
+import { type Json, mergeEntries, readRecords } from '../../base/kubernetes/conditions.ts';
+import type { SeenObject, StatusChange } from '../../base/kubernetes/status-writer.ts';
 import { makeIngress, type RouteIngress, type RouterIdentity, type RouteStatus } from './status.ts';
-import type { SeenObject, StatusChange } from './status-writer.ts';
 
 /**
  * What must be written of a Route's status: this router's entry in `status.ingress` beside those of other
@@ -12,18 +12,17 @@ export function planRoute(
   { status: written }: SeenObject,
   now: Date,
 ): StatusChange | undefined {
-  const seen: readonly unknown[] = Array.isArray(written.ingress) ? written.ingress : [];
-  const isOurs = (entry: unknown) => isRecord(entry) && entry.routerName === identity.routerName;
-  const before = seen.find(isOurs) as RouteIngress | undefined;
-  const others = seen.filter((entry) => !isOurs(entry));
-  if (status === undefined) return before === undefined ? undefined : { status: { ingress: others }, wanted: '' };
-  const readable = before !== undefined && Array.isArray(before.conditions) ? before : undefined;
-  const entry = makeIngress(status, identity, readable, now);
+  const isOurs = (entry: Json): boolean => entry.routerName === identity.routerName;
+  const before = readRecords(written.ingress).find(isOurs) as RouteIngress | undefined;
+  const merge = (entries: readonly RouteIngress[]): readonly Json[] =>
+    mergeEntries(entries as readonly object[] as readonly Json[], written.ingress, isOurs, () => true);
+  if (status === undefined) return before === undefined ? undefined : { status: { ingress: merge([]) }, wanted: '' };
+  const entry = makeIngress(status, identity, before, now);
   if (entry === before) return undefined;
-  const { reason, message, status: admitted } = entry.conditions[0] ?? {};
+  const { reason, message, admitted } = status;
   return {
-    status: { ingress: [...others, entry] },
+    status: { ingress: merge([entry]) },
     wanted: JSON.stringify([entry.host, admitted, reason, message]),
-    ...(status.reason !== undefined && { event: { reason: status.reason, message: status.message ?? '' } }),
+    ...(reason !== undefined && { event: { reason, message: message ?? '' } }),
   };
 }

@@ -1,3 +1,4 @@
+import { type Json, type LeastDraft, mergeConditions, saySame, writeTime } from '../../base/kubernetes/conditions.ts';
 import { escapeUnprintable } from '../../base/model/text.ts';
 import type { ObjectMeta } from '../../base/read/object-meta.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
@@ -20,23 +21,14 @@ export interface RouteStatus {
   readonly message?: string;
 }
 
-/** A condition of `status.ingress[]` (route.openshift.io/v1, RouteIngressCondition). */
-export interface RouteCondition {
-  readonly type: 'Admitted';
-  readonly status: 'True' | 'False';
-  readonly reason?: string;
-  readonly message?: string;
-  /** RFC 3339, UTC: when `status` last changed. */
-  readonly lastTransitionTime: string;
-}
-
 /** One router's entry in `status.ingress[]` of a Route. */
 export interface RouteIngress {
   readonly host: string;
   readonly routerName: string;
   readonly routerCanonicalHostname?: string;
   readonly wildcardPolicy: 'None' | 'Subdomain';
-  readonly conditions: readonly RouteCondition[];
+  /** Conditions without `observedGeneration` (route.openshift.io/v1, RouteIngressCondition). */
+  readonly conditions: readonly Json[];
 }
 
 /** How this router calls itself in statuses. */
@@ -117,37 +109,28 @@ export function makeIngress(
   before: RouteIngress | undefined,
   now: Date,
 ): RouteIngress {
-  const known = before?.conditions.find(({ type }) => type === 'Admitted');
-  const admitted = status.admitted ? 'True' : 'False';
-  const isSameStatus = known?.status === admitted;
+  const draft: LeastDraft = {
+    type: 'Admitted',
+    status: status.admitted ? 'True' : 'False',
+    ...(status.reason !== undefined && { reason: status.reason }),
+    ...(status.message !== undefined && { message: status.message }),
+  };
   const ingress: RouteIngress = {
     host: status.host ?? '',
     routerName,
     ...(canonicalHostname !== undefined && { routerCanonicalHostname: canonicalHostname }),
     wildcardPolicy: status.wildcardPolicy,
-    conditions: [
-      {
-        type: 'Admitted',
-        status: admitted,
-        ...(status.reason !== undefined && { reason: status.reason }),
-        ...(status.message !== undefined && { message: status.message }),
-        lastTransitionTime: isSameStatus ? known.lastTransitionTime : `${now.toISOString().slice(0, 19)}Z`,
-      },
-    ],
+    conditions: mergeConditions([draft], before?.conditions, { now: writeTime(now) }),
   };
   return before !== undefined && isSameIngress(ingress, before) ? before : ingress;
 }
 
 function isSameIngress(one: RouteIngress, other: RouteIngress): boolean {
-  const [a, b] = [one.conditions[0], other.conditions[0]];
   return (
-    other.conditions.length === 1 &&
     one.host === other.host &&
     one.routerName === other.routerName &&
     one.routerCanonicalHostname === other.routerCanonicalHostname &&
     one.wildcardPolicy === other.wildcardPolicy &&
-    a?.status === b?.status &&
-    a?.reason === b?.reason &&
-    a?.message === b?.message
+    saySame(one.conditions, other.conditions)
   );
 }

@@ -1,6 +1,7 @@
 import type { DaemonLog } from '../../../base/daemon/log.ts';
 import type { KubeApi } from '../../../base/kubernetes/cluster-api.ts';
 import type { EventRecorder } from '../../../base/kubernetes/events.ts';
+import { checkLeadership, type Leadership } from '../../../base/kubernetes/leadership.ts';
 import { isStatus } from '../../../base/kubernetes/status-patch.ts';
 import { keyOf } from '../../../base/read/object-meta.ts';
 import { pathOf, resources } from '../objects/resources.ts';
@@ -39,7 +40,7 @@ export interface DepartureParts {
   /** What the prober sees, by UID of the pod. */
   readonly departures: () => ReadonlyMap<string, Departure>;
   readonly count: (what: 'moved' | 'restrained', reason: Departure['reason'] | Restraint) => void;
-  readonly checkWriter: () => void;
+  readonly leadership: Leadership;
   readonly signal: AbortSignal;
 }
 
@@ -195,8 +196,8 @@ export class Departures {
   }
 
   async #remove({ meta }: Router, { name, uid }: RouterPod, graceSeconds: number | undefined): Promise<void> {
-    const { api, checkWriter, signal } = this.#parts;
-    checkWriter();
+    const { api, leadership, signal } = this.#parts;
+    checkLeadership(leadership);
     try {
       const options = { uid, ...(graceSeconds !== undefined && { graceSeconds }) };
       await api.remove(pathOf(resources.pods, meta.namespace, name), options, signal);

@@ -1,10 +1,11 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { DaemonLog } from '../../../base/daemon/log.ts';
 import type { KubeApi } from '../../../base/kubernetes/cluster-api.ts';
-import { dateConditions, readConditions, saySame, writeTime } from '../../../base/kubernetes/conditions.ts';
+import { mergeConditions, readRecords, saySame, writeTime } from '../../../base/kubernetes/conditions.ts';
 import type { EventRecorder } from '../../../base/kubernetes/events.ts';
+import type { Leadership } from '../../../base/kubernetes/leadership.ts';
 import { patchStatus } from '../../../base/kubernetes/status-patch.ts';
 import { keyOf } from '../../../base/read/object-meta.ts';
-import { isRecord } from '../../../base/read/shape.ts';
 import { pathOf, resources } from '../objects/resources.ts';
 import { objectOf, type Router, readRouter } from '../objects/router.ts';
 import type { RouterCondition } from './conditions.ts';
@@ -15,8 +16,7 @@ export interface StatusParts {
   readonly api: KubeApi;
   readonly log: DaemonLog;
   readonly events: EventRecorder;
-  /** Throws where this process may not write (any more). */
-  readonly checkWriter: () => void;
+  readonly leadership: Leadership;
   /** Is told of a request to be made; what it returns hears of the object as it was written. */
   readonly expect: (namespace: string, name: string) => (answer: unknown) => void;
   readonly signal: AbortSignal;
@@ -37,27 +37,22 @@ export class RouterStatusWriter {
    * it begins or ceases to be degraded or available. Rejects with a KubeError.
    */
   async write(router: Router, drafts: readonly RouterCondition[], summary: RouterSummary): Promise<void> {
-    const { api, log, checkWriter, expect, signal } = this.#parts;
+    const { api, log, leadership, expect, signal } = this.#parts;
     const { namespace, name, uid } = router.meta;
     const learn = expect(namespace, name);
     let before: unknown = router.conditions;
     const plan = (read: Router | undefined): Readonly<Record<string, unknown>> | undefined => {
-      // Another one of the same name has a status of its own.
-      if (read === undefined || read.meta.uid !== uid) return undefined;
+      if (read === undefined) return undefined;
       before = read.conditions;
-      const conditions = dateConditions(drafts, before, writeTime(), router.generation);
-      const isOurs = ({ type }: { readonly type?: unknown }): boolean => drafts.some((one) => one.type === type);
-      const others = readConditions(before).filter((one) => !isOurs(one));
-      const isTold = saySame(conditions, readConditions(before).filter(isOurs));
-      const isSame = isTold && (!this.#keepsSummary || isCurrent(summary, read.status));
-      // Conditions of other types are others', and stay: the patch replaces the list.
-      return isSame ? undefined : this.#compose([...conditions, ...others], summary, read.status);
+      const conditions = mergeConditions(drafts, before, { now: writeTime(), generation: router.generation });
+      const isSame = saySame(conditions, before) && (!this.#keepsSummary || isCurrent(summary, read.status));
+      return isSame ? undefined : this.#compose(conditions, summary, read.status);
     };
-    const seen = { metadata: { resourceVersion: router.version } };
+    const seen = { metadata: { uid, resourceVersion: router.version } };
     const outcome = await patchStatus(api, seen, {
       path: pathOf(resources.routers, namespace, name),
       plan: (object) => plan(object === seen ? router : readRouter(object)),
-      checkWriter,
+      leadership,
       signal,
     });
     if (typeof outcome === 'string') return;
@@ -83,7 +78,7 @@ export class RouterStatusWriter {
 
   #tellChanges(router: Router, drafts: readonly RouterCondition[], before: unknown): void {
     const { events, signal } = this.#parts;
-    const known = readConditions(before);
+    const known = readRecords(before);
     for (const { type, status, reason, message } of drafts) {
       const old = known.find((one) => one.type === type);
       const isBad = type === 'Degraded' && status === 'True' && old?.reason !== reason;
@@ -97,14 +92,5 @@ export class RouterStatusWriter {
 
 function isCurrent(summary: RouterSummary, status: Readonly<Record<string, unknown>>): boolean {
   const { conditions: _conditions, ...written } = status;
-  return isEqual(summary, written);
-}
-
-function isEqual(one: unknown, other: unknown): boolean {
-  if (Array.isArray(one) && Array.isArray(other)) {
-    return one.length === other.length && one.every((value, index) => isEqual(value, other[index]));
-  }
-  if (!isRecord(one) || !isRecord(other)) return one === other;
-  const keys = new Set([...Object.keys(one), ...Object.keys(other)]);
-  return [...keys].every((key) => isEqual(one[key], other[key]));
+  return isDeepStrictEqual(summary, written);
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { dateConditions, saySame } from '../../../../src/base/kubernetes/conditions.ts';
+import { mergeConditions, saySame } from '../../../../src/base/kubernetes/conditions.ts';
 import { isRecord } from '../../../../src/base/read/shape.ts';
 import { readRouterPod } from '../../../../src/egress/controller/failover/pods.ts';
 import { isCovered } from '../../../../src/egress/controller/objects/coverage.ts';
@@ -54,10 +54,10 @@ describe('conditions', () => {
   const drafts = describeRouter(situation);
 
   it('keep their time while their status stays, and are not written again', () => {
-    const first = dateConditions(drafts, [], '2026-01-01T00:00:00Z');
-    assert.equal(saySame(dateConditions(drafts, first, '2026-01-02T00:00:00Z'), first), true);
+    const first = mergeConditions(drafts, [], { now: '2026-01-01T00:00:00Z' });
+    assert.equal(saySame(mergeConditions(drafts, first, { now: '2026-01-02T00:00:00Z' }), first), true);
     const trouble = { reason: 'InvalidSpec', message: 'no' } as const;
-    const second = dateConditions(describeRouter({ ...situation, trouble }), first, '2026-01-02T00:00:00Z');
+    const second = mergeConditions(describeRouter({ ...situation, trouble }), first, { now: '2026-01-02T00:00:00Z' });
     assert.deepEqual(
       second.map(({ type, status, lastTransitionTime }) => [type, status, lastTransitionTime]),
       [
@@ -69,13 +69,13 @@ describe('conditions', () => {
   });
 
   it('are repaired where somebody wrote others beside them', () => {
-    const first = dateConditions(drafts, [], '2026-01-01T00:00:00Z');
+    const first = mergeConditions(drafts, [], { now: '2026-01-01T00:00:00Z' });
     assert.equal(saySame(first, [...first, { type: 'Other' }]), false);
   });
 
   it('tell of which generation they are, and are the same where a server does not keep that', () => {
-    const first = dateConditions(drafts, [], '2026-01-01T00:00:00Z', 1);
-    const second = dateConditions(drafts, first, '2026-01-02T00:00:00Z', 2);
+    const first = mergeConditions(drafts, [], { now: '2026-01-01T00:00:00Z', generation: 1 });
+    const second = mergeConditions(drafts, first, { now: '2026-01-02T00:00:00Z', generation: 2 });
     assert.deepEqual([saySame(first, first), saySame(second, first)], [true, false]);
     assert.equal(
       saySame(
