@@ -33,7 +33,7 @@ describe('Events', () => {
 
   const tell = (message: string, reason = 'Broken', object = pod) =>
     recorder.tell(object, { type: 'Warning', reason, message });
-  const told = () => server.all(events).map(({ message, count }) => `${message} x${count}`);
+  const told = () => server.all(events).map(({ message, count }) => `${String(message)} x${String(count)}`);
 
   it('are told once, on one line, and given up when they cannot be written', async () => {
     server.fail({ on: /POST/, answer: 403 });
