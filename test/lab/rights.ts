@@ -38,7 +38,7 @@ export interface ContainerRights {
 }
 
 /** The containers of a manifest. */
-export function readContainers(manifest: string): readonly ContainerRights[] {
+function readContainers(manifest: string): readonly ContainerRights[] {
   const text = readFileSync(new URL(`../../manifests/${manifest}`, import.meta.url), 'utf8');
   const objects = parseAllDocuments(text).map((document) => document.toJS());
   return objects.flatMap(({ spec }) => spec?.template?.spec?.containers ?? []);

@@ -3,7 +3,7 @@ import type { OptionReader } from './reader.ts';
 import { defineOptions } from './table.ts';
 
 /** How a daemon writes its log; `auto`: text when standard error is a terminal, else JSON. */
-export const logFormats = ['auto', 'text', 'json'] as const;
+const logFormats = ['auto', 'text', 'json'] as const;
 
 /** One of {@link logFormats}. */
 export type LogFormat = (typeof logFormats)[number];

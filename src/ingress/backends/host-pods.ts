@@ -196,7 +196,7 @@ export class ReviewedHostPods implements HostPods {
 }
 
 /** Addresses of a pod that runs with its node's network; only the kubelet writes a pod's status. */
-export function readHostAddresses(pod: unknown): ReadonlySet<string> {
+function readHostAddresses(pod: unknown): ReadonlySet<string> {
   if (!isRecord(pod) || !isRecord(pod.spec) || !isRecord(pod.status)) return noAddresses;
   if (pod.spec.hostNetwork !== true || pod.status.phase !== 'Running') return noAddresses;
   const { podIP, podIPs } = pod.status;

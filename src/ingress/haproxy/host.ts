@@ -123,7 +123,7 @@ export class LocalHost implements ProcessHost {
  * Memory of the container: the limit of its cgroup (version 2, else 1), and what is left of it or of the
  * node, whichever is less. Pages of files that the kernel can drop count as left.
  */
-export function readMemory(root = '/sys/fs/cgroup'): Pick<HostResources, 'memoryLimit' | 'memoryAvailable'> {
+function readMemory(root = '/sys/fs/cgroup'): Pick<HostResources, 'memoryLimit' | 'memoryAvailable'> {
   const free = 1024 * Number(/^MemAvailable:\s+(\d+)/m.exec(readText('/proc/meminfo'))?.[1] ?? Number.NaN);
   const limit = readNumber(`${root}/memory.max`) ?? readNumber(`${root}/memory/memory.limit_in_bytes`);
   const used = readNumber(`${root}/memory.current`) ?? readNumber(`${root}/memory/memory.usage_in_bytes`);

@@ -54,7 +54,7 @@ const secretTimeout = 5000;
 const silenceLimit = 5000;
 
 /** The namespace whose change waits for a reload; undefined for settings, and for what belongs to all. */
-export function reloadOwner(cause: ReloadCause, name: string): string | undefined {
+function reloadOwner(cause: ReloadCause, name: string): string | undefined {
   // Refused commands name no owner for sure: those that do not share one budget. Backends are KIND:NAMESPACE:NAME; certificates and authorities NAMESPACE:NAME, where they have an owner.
   if (cause === 'refused') return /\b(?:be_[a-z_]+:|certs\/)([a-z0-9-]+)[:+]/.exec(name)?.[1] ?? '(refused)';
   const parts = cause === 'settings' ? [] : name.split(':');

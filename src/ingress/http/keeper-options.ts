@@ -7,7 +7,7 @@ import type { KeeperOptions } from '../haproxy/keeper.ts';
 import { httpOptionTable as http } from './option-table.ts';
 
 /** The options of `ingress-haproxy`: those of the agent that concern HAProxy's processes. */
-export const keeperOptionTable = defineOptions({
+const keeperOptionTable = defineOptions({
   name: { value: 'NAME', help: 'the agent’s --name', initial: 'ingress' },
   'haproxy-directory': http['haproxy-directory'],
   'haproxy-binary': http['haproxy-binary'],
