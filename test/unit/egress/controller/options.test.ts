@@ -31,6 +31,7 @@ describe('options of the controller', () => {
       },
       lease: { namespace: 'default', name: 'egress-router-controller', duration: 15 },
       listen: { address: '0.0.0.0', port: 8080 },
+      logFormat: 'auto',
       logLevel: 'info',
     });
     assert.deepEqual(problemsOf([]), [
