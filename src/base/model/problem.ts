@@ -13,7 +13,7 @@ export type Parsed<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
-/** One line for a person: `ip.gateway "10.0.0.1": must be an address of 192.168.12.0/24`. */
+/** One line for a person: `ip.gateway "10.0.0.1": must be an address in 192.168.12.0/24`. */
 export function formatProblem(problem: Problem): string {
   return `${problem.path} ${problem.value}: ${problem.cure}`;
 }

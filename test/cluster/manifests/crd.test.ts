@@ -98,12 +98,12 @@ describe('the CRD of EgressRouter', () => {
     [
       'an address without a length',
       routerWith({ addresses: [{ ip: '192.168.12.99' }] }),
-      /spec\.addresses\[0\]\.ip: must be an address with its network’s length/,
+      /spec\.addresses\[0\]\.ip: must be an address with prefix length/,
     ],
     [
       'a name for an address',
       routerWith({ addresses: [{ ip: 'example.com/24' }] }),
-      /must be an address with its network’s length/,
+      /must be an address with prefix length/,
     ],
     [
       'families that do not pair',
@@ -113,12 +113,12 @@ describe('the CRD of EgressRouter', () => {
     [
       'the address as gateway',
       routerWith({ addresses: [{ ip: '192.168.12.99/24', gateway: '192.168.12.99' }] }),
-      /gateway must be another address than ip/,
+      /gateway must differ from ip/,
     ],
     [
       'a gateway of the other family',
       routerWith({ addresses: [{ ip: '192.168.12.99/24', gateway: '2001:db8::1' }] }),
-      /gateway must be of the family of ip/,
+      /gateway must be of the same family as ip/,
     ],
     ...(
       [
@@ -140,7 +140,7 @@ describe('the CRD of EgressRouter', () => {
     [
       'the address of the network',
       routerWith({ addresses: [{ ip: '192.168.12.0/24' }] }),
-      /must be an address that a host can have/,
+      /must be a host address/,
     ],
     ['300.0.0.1', withRule({ destinationIP: '300.0.0.1' }), /must be an IPv4 or IPv6 address/],
     ['leading zeros', withRule({ destinationIP: '10.0.0.099' }), /must be an IPv4 or IPv6 address/],
@@ -169,12 +169,12 @@ describe('the CRD of EgressRouter', () => {
     [
       'a destination of a family without address',
       withRule({ destinationIP: '2001:db8::9' }),
-      /every destinationIP must be of a family that has a reserved address/,
+      /every destinationIP needs a reserved address of the same family/,
     ],
     [
       'a fallback of a family without address',
       routerWith({ redirect: { fallbackIP: '2001:db8::9' } }),
-      /fallbackIP must be of a family/,
+      /fallbackIP needs a reserved address of the same family/,
     ],
     [
       'another macvlan mode',
@@ -195,14 +195,14 @@ describe('the CRD of EgressRouter', () => {
       // Inside an octet, or an octet of IPv6.
       /gateway .* must be an address of .*(:.*|\/(?!8,|16,|24,)\d+), the network of the reserved address$/,
       /ip .* must not be the (network|broadcast) address of its own network$/,
-      /gateway .* must not be the network or broadcast address of /,
+      /gateway .* must be a host address, not the network or broadcast address of /,
       // Addresses of many hosts, of none, or of this one.
       /address of a host that (others can reach|can be routed to, not ".*")$/,
       /gateway "(0|127|22[4-9]|2[3-5][0-9])\..*must be the IPv4 or IPv6 address of the gateway/,
       // IPv4 in the clothes of IPv6, and what else has a colon.
       /"[0-9a-f.]*:[^"]*".* (must be|needs) (an|the) IPv4 or IPv6 address/,
       // One address twice: a pool of 32 compared with itself is dear.
-      /ip .* is there twice; each router of a pool needs an address of its own$/,
+      /ip .* appears twice; each router of a pool needs its own address, so remove one of them$/,
       // One port twice.
       /redirects IPv. port .* a second time, after/,
     ];
