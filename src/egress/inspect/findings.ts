@@ -101,7 +101,7 @@ function listNotes({ state, isRemembered, pod, claimants, otherVariant }: Observ
   }
   if (otherVariant !== undefined) {
     notes.push(
-      `rules were not compared: ${otherVariant} installed them, but PATH here has another variant of iptables`,
+      `rules were not compared: only ${otherVariant} lists them, but PATH here has another variant of iptables`,
     );
   }
   if (pod.sysctls.get('net/netfilter/nf_conntrack_acct') === '0') {

@@ -108,7 +108,7 @@ describe('the CRD of EgressRouter', () => {
     [
       'families that do not pair',
       routerWith({ addresses: [{ ip: '192.168.12.98/24' }, { ip: '192.168.12.99/24' }, { ip: '2001:db8::9/64' }] }),
-      /as many of IPv4 as of IPv6/,
+      /equally many IPv4 and IPv6/,
     ],
     [
       'the address as gateway',
