@@ -2,28 +2,28 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type ConnectionLimits, guardConnections } from './connection-guard.ts';
 
-/** Who may read the statistics. */
+/** Credentials for statistics. */
 export interface Credentials {
   readonly username: string;
   readonly password: string;
 }
 
-/** Makes a document that is told as JSON. */
+/** Makes a document to serve as JSON. */
 export type DocumentMaker = (query: URLSearchParams) => unknown;
 
-/** What a daemon answers by HTTP. */
+/** Content of a daemon's HTTP server. */
 export interface HttpParts {
-  /** Prometheus' text, and its content type. */
+  /** Prometheus metrics and their content type. */
   readonly metrics: { readonly contentType: string; metrics(): Promise<string> };
   /** Why the daemon is not ready; undefined when it is. */
   readonly unreadiness: () => string | undefined;
-  /** What is not as it should be though the daemon is ready, a line each. */
+  /** Problems that do not affect readiness, one line each. */
   readonly remarks?: () => readonly string[];
-  /** Why one thing that the daemon serves is not ready, such as `tcp/13306`; undefined when it is. */
+  /** Why one part of the daemon's service, such as `tcp/13306`, is not ready; undefined when it is. */
   readonly partUnreadiness?: (part: string) => string | undefined;
-  /** Documents for programs, by path; undefined where there is nothing to tell yet. */
+  /** JSON documents by path; a maker returns undefined until it has data. */
   readonly documents?: Readonly<Record<string, DocumentMaker>>;
-  /** Absent: everybody may read the metrics and the documents. */
+  /** Absent: metrics and documents need no credentials. */
   readonly credentials?: Credentials;
 }
 
@@ -38,7 +38,7 @@ const requestLimits = {
 
 const connectionLimits: ConnectionLimits = { all: 200, fromOne: 100, answerTime: 10_000 };
 
-/** `/metrics` and documents, and `/healthz` and `/readyz` for a kubelet; only the former ask for credentials. */
+/** Creates a server for `/metrics` and documents, which may need credentials, and for `/healthz` and `/readyz`, which do not. */
 export function createDaemonServer(parts: HttpParts): Server {
   const { contentType } = parts.metrics;
   const shared = { ...parts, metrics: { contentType, metrics: shareRuns(() => parts.metrics.metrics()) } };
@@ -46,12 +46,12 @@ export function createDaemonServer(parts: HttpParts): Server {
     answer(shared, request, response).catch(() => response.destroy());
   });
   guardConnections(server, connectionLimits);
-  // Half a request, or none at all, and then an end: nobody waits for an answer.
+  // The client closed the connection without a complete request, so it expects no response.
   server.on('clientError', (_error, socket) => void socket.destroy());
   return server;
 }
 
-/** Many who ask at the same time cost one run. */
+/** Shares one run between concurrent callers. */
 function shareRuns<Value>(run: () => Promise<Value>): () => Promise<Value> {
   let running: Promise<Value> | undefined;
   return () => {
@@ -68,7 +68,7 @@ async function answer(parts: HttpParts, request: IncomingMessage, response: Serv
   switch (pathname) {
     case '/healthz':
       return send(response, 200, 'ok\n');
-    // The path that OpenShift's router has.
+    // The readiness path of OpenShift's router.
     case '/healthz/ready':
     case '/readyz': {
       const unreadiness = parts.unreadiness();
@@ -93,7 +93,7 @@ async function answer(parts: HttpParts, request: IncomingMessage, response: Serv
       if (make === undefined) return send(response, 404, listPaths(parts));
       if (!admit(parts, request, response)) return;
       const document = await make(searchParams);
-      if (document === undefined) return send(response, 503, 'nothing is known yet\n');
+      if (document === undefined) return send(response, 503, 'no data yet; retry later\n');
       return send(response, 200, `${JSON.stringify(document)}\n`, 'application/json');
     }
   }
@@ -104,9 +104,9 @@ function listPaths({ documents = {} }: HttpParts): string {
 }
 
 /**
- * Listens. Rejects with an Error that names the options by which address and port were chosen.
+ * Listens. Rejects with an Error that names the options for address and port.
  *
- * @param options names of the two, such as `--listen-address` and `--listen-port`
+ * @param options names of these options, such as `--listen-address` and `--listen-port`
  */
 export function listen(
   server: Server,
@@ -130,7 +130,7 @@ function send(response: ServerResponse, code: number, text: string, type = 'text
   response.writeHead(code, { 'content-type': type, 'cache-control': 'no-store' }).end(text);
 }
 
-/** Whether the client may read statistics; one that may not is told so. */
+/** Returns whether the client may read statistics; otherwise responds with 401. */
 function admit({ credentials }: HttpParts, request: IncomingMessage, response: ServerResponse): boolean {
   if (isAllowed(credentials, request.headers.authorization)) return true;
   response.setHeader('www-authenticate', 'Basic realm="statistics", charset="UTF-8"');
@@ -141,7 +141,7 @@ function admit({ credentials }: HttpParts, request: IncomingMessage, response: S
 function isAllowed(credentials: Credentials | undefined, header: string | undefined): boolean {
   if (credentials === undefined) return true;
   const wanted = `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`).toString('base64')}`;
-  // Digests, since they have one length: the time of the comparison tells nothing about the password.
+  // Digests have equal lengths, so that timingSafeEqual can compare them.
   const [one, other] = [header ?? '', wanted].map((text) => hash('sha256', text, 'buffer'));
   return one !== undefined && other !== undefined && timingSafeEqual(one, other);
 }
