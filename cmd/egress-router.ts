@@ -5,7 +5,6 @@
  * few seconds.
  */
 import { writeSync } from 'node:fs';
-import { basename } from 'node:path';
 import manifest from '../package.json' with { type: 'json' };
 import { identifyNamespace } from '../src/base/linux/namespace.ts';
 import { chooseBackend } from '../src/base/linux/rule-tools.ts';
@@ -17,7 +16,7 @@ import { listNodeLinks, openLinuxKernel } from '../src/egress/linux/parts.ts';
 import { readStandardInput } from '../src/egress/linux/standard-input.ts';
 import { FileStateStore } from '../src/egress/linux/state/state-store.ts';
 
-if (basename(process.argv0) === 'egress-router-pod') void runInPod();
+if (/(?:^|\/)egress-router-pod$/.test(process.argv0)) void runInPod();
 else process.exit(runAsPlugin());
 
 /** Loaded when it is needed: the plugin need not pay for it. */

@@ -8,13 +8,17 @@ import { optionTable as installOptions } from '../src/egress/node/options.ts';
 import { optionTable as agentOptions } from '../src/ingress/agent/option-table.ts';
 import { httpOptionTable as httpOptions } from '../src/ingress/http/option-table.ts';
 import { makeRouteDefinition } from '../src/ingress/route/crd.ts';
+import { makeSecurityConstraints } from './scc-tool.ts';
 
 /** Every generated file, by its path in the repository. */
 export function generateFiles(): ReadonlyMap<string, string> {
   const write = (definition: object) => stringify(definition, { lineWidth: 120, aliasDuplicateObjects: false });
-  const notice = '# Made by hack/generate from the schemas of src/api: change those.\n';
+  const notice = '# Made by hack/generate from the schemas of src/egress/api: change those.\n';
+  const constraintsNotice =
+    '# Made by hack/generate from the pod templates of manifests/node and manifests/ingress: change those.\n';
   return new Map([
     ['manifests/crd/egressrouters.yaml', notice + write(makeEgressRouterDefinition())],
+    ['manifests/overlays/openshift/security.yaml', constraintsNotice + makeSecurityConstraints()],
     ['manifests/route-crd/routes.yaml', notice + write(makeRouteDefinition())],
     ...Object.entries(pages).map(([path, tables]) => [path, fillTables(path, tables)] as const),
   ]);

@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import manifest from '../package.json' with { type: 'json' };
 
 interface LockedPackage {
@@ -14,14 +15,18 @@ interface LockedPackage {
 const runtime = 'bun';
 
 /**
- * What the executables hold, from the lock file: SPDX 2.3, JSON. Packages that only build and test are not in
- * it, but for the runtime.
+ * What the executables hold, from the lock file, and what the image's base holds, from dpkg's list: SPDX 2.3, JSON.
+ * Packages that only build and test are not in it, but for the runtime.
+ *
+ * @param status text of dpkg's `status` file; empty: nothing is known of a base
  */
-export function makeSbom(lock: { readonly packages: Readonly<Record<string, LockedPackage>> }): object {
-  const packages = Object.entries(lock.packages)
+export function makeSbom(lock: { readonly packages: Readonly<Record<string, LockedPackage>> }, status = ''): object {
+  const locked = Object.entries(lock.packages)
     .filter(([path, { dev }]) => path !== '' && (dev !== true || path === `node_modules/${runtime}`))
-    .map(([path, locked]) => describe(path.slice(path.lastIndexOf('node_modules/') + 13), locked))
-    .toSorted((one, other) => (one.SPDXID < other.SPDXID ? -1 : 1));
+    .map(([path, one]) => describe(path.slice(path.lastIndexOf('node_modules/') + 13), one));
+  const packages = [...locked, ...readDebianPackages(status).map(describeDebian)].toSorted((one, other) =>
+    one.SPDXID < other.SPDXID ? -1 : 1,
+  );
   const root = 'SPDXRef-egress-router';
   return {
     spdxVersion: 'SPDX-2.3',
@@ -73,8 +78,65 @@ function describe(name: string, { version = '', resolved, integrity, license }: 
   };
 }
 
+/** A package that dpkg has installed. */
+interface DebianPackage {
+  readonly name: string;
+  readonly version: string;
+  readonly architecture: string;
+  /** Name of the source package, and its version where it has one of its own. */
+  readonly source: string;
+}
+
+/** The installed packages of dpkg's `status` (deb-control(5)): those whose files are there. */
+function readDebianPackages(status: string): DebianPackage[] {
+  return status.split(/\n{2,}/).flatMap((paragraph) => {
+    const fields = Object.fromEntries(
+      paragraph.split('\n').flatMap((line) => {
+        const [, key, value] = /^([\w-]+): (.*)$/.exec(line) ?? [];
+        return key === undefined ? [] : [[key, value ?? '']];
+      }),
+    );
+    const {
+      Package: name = '',
+      Version: version = '',
+      Architecture: architecture = '',
+      Source: source = name,
+    } = fields;
+    // Distroless images have a file without states for each package.
+    const isInstalled = (fields.Status ?? 'install ok installed').endsWith(' installed');
+    return name === '' || version === '' || !isInstalled ? [] : [{ name, version, architecture, source }];
+  });
+}
+
+function describeDebian({ name, version, architecture, source }: DebianPackage) {
+  const purl = `pkg:deb/debian/${encodeURIComponent(name)}@${encodeURIComponent(version)}?arch=${architecture}`;
+  return {
+    SPDXID: `SPDXRef-deb-${[name, version, architecture].join('-').replaceAll(/[^a-zA-Z0-9.-]/g, '-')}`,
+    name,
+    versionInfo: version,
+    downloadLocation: 'NOASSERTION',
+    licenseDeclared: 'NOASSERTION',
+    sourceInfo: `built from: ${source}`,
+    externalRefs: [{ referenceCategory: 'PACKAGE-MANAGER', referenceType: 'purl', referenceLocator: purl }],
+  };
+}
+
+/** dpkg's lists below the root of an image's files; empty where it has none. */
+function readStatus(root: string): string {
+  const folder = join(root, 'var/lib/dpkg');
+  const parts = join(folder, 'status.d');
+  const files = [
+    join(folder, 'status'),
+    ...(existsSync(parts) ? readdirSync(parts).filter((name) => !name.endsWith('.md5sums')) : []).map((name) =>
+      join(parts, name),
+    ),
+  ];
+  return files.flatMap((file) => (existsSync(file) ? [readFileSync(file, 'utf8')] : [])).join('\n\n');
+}
+
 if (import.meta.main) {
-  const [path = 'dist/sbom.spdx.json'] = process.argv.slice(2);
-  const sbom = makeSbom(JSON.parse(readFileSync('package-lock.json', 'utf8')));
+  const [path = 'dist/sbom.spdx.json', root] = process.argv.slice(2);
+  const status = root === undefined ? '' : readStatus(root);
+  const sbom = makeSbom(JSON.parse(readFileSync('package-lock.json', 'utf8')), status);
   writeFileSync(path, `${JSON.stringify(sbom, undefined, 2)}\n`);
 }

@@ -1,3 +1,7 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { pathFor, pluginCommand, type Variant, variants } from '../lab/plugin.ts';
 import { inNamespace } from '../netns/base/linux/wire.ts';
 import { SmallWorld } from '../netns/egress/linux/world.ts';
@@ -102,21 +106,53 @@ function runForMemory(world: SmallWorld, { program, config, path }: Contestant):
   });
 }
 
-/** An empty run of each executable: what a start alone costs. */
+/** A start alone, beside an empty program that is compiled the same way: the difference is what our modules cost. */
 export function benchStart(): string {
   const [program] = pluginCommand();
   const config = JSON.stringify({ cniVersion: '1.0.0' });
-  const ours: number[] = [];
-  const go: number[] = [];
-  for (let round = 0; round < 15; round++) {
-    ours.push(timeProcess(program, config, { CNI_COMMAND: 'VERSION' }));
-    go.push(timeProcess(goPlugin, config, { CNI_COMMAND: 'VERSION' }));
+  const folder = mkdtempSync(join(tmpdir(), 'erstart-'));
+  try {
+    const empty = compileEmpty(folder);
+    const version = { CNI_COMMAND: 'VERSION' };
+    const contestants: readonly [string, string, Readonly<Record<string, string>>][] = [
+      ['an empty program, compiled the same way', empty, {}],
+      ['egress-router without CNI_COMMAND', program, {}],
+      ['egress-router, VERSION', program, version],
+      ['Go `macvlan`, VERSION', goPlugin, version],
+    ];
+    const figures = contestants.map((): number[] => []);
+    for (let round = 0; round < 15; round++) {
+      for (const [index, [, path, environment]] of contestants.entries()) {
+        figures[index]?.push(timeProcess(path, config, environment));
+      }
+    }
+    const base = median(figures[0] ?? []);
+    return formatTable(
+      ['Start', 'ms', '÷ empty'],
+      contestants.map(([name], index) => {
+        const time = median(figures[index] ?? []);
+        return [name, time.toFixed(1), (time / base).toFixed(2)];
+      }),
+    );
+  } finally {
+    rmSync(folder, { recursive: true });
   }
-  return formatTable(
-    ['VERSION', 'ms'],
-    [
-      ['egress-router', median(ours).toFixed(1)],
-      ['Go `macvlan`', median(go).toFixed(1)],
-    ],
-  );
+}
+
+/** Compiles a program that only ends, with the options that hack/build compiles the plugin with. */
+function compileEmpty(folder: string): string {
+  const source = join(folder, 'empty.ts');
+  const executable = join(folder, 'empty');
+  writeFileSync(source, 'process.exit(0);\n');
+  const options = [
+    '--compile',
+    '--minify',
+    '--bytecode',
+    '--no-compile-autoload-dotenv',
+    '--no-compile-autoload-bunfig',
+  ];
+  const plugin = ['--compile-exec-argv=--no-orphans', '--compile-jit-policy=10'];
+  const bun = join('node_modules', '.bin', 'bun');
+  execFileSync(bun, ['build', ...options, ...plugin, '--outfile', executable, source]);
+  return executable;
 }

@@ -44,6 +44,12 @@ export interface Words extends Partial<Omit<HttpQuestion, 'path' | 'headers'>> {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** The process that works: `unshare` waits for it in a namespace outside, and passes no signals on. */
+export function childOf({ pid = 0, spawnargs }: ChildProcess): number {
+  if (!spawnargs.includes('unshare')) return pid;
+  return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
+}
+
 /** A node that runs the ingress agent as built, with servers and a client in the same namespace. */
 export class HttpNode {
   readonly folder = mkdtempSync(join(tmpdir(), 'erht-'));
@@ -89,8 +95,33 @@ export class HttpNode {
     await this.ready();
   }
 
+  /** Starts the agent as in its container beside HAProxy's, in a process namespace of its own. */
+  launchBesideHaproxy(...options: readonly string[]): void {
+    const alone = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
+    const rights = asPrivileged('ingress/daemonset.yaml', 'ingress-agent');
+    this.#launch([...alone, ...rights], ['--haproxy-container', ...options]);
+  }
+
+  /** Starts the keeper of HAProxy as in its container; the process that ends with it. */
+  keepHaproxy(...options: readonly string[]): ChildProcess {
+    const keeper = fileURLToPath(new URL('../../dist/ingress-haproxy', import.meta.url));
+    const alone = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
+    const rights = asPrivileged('ingress/daemonset.yaml', 'haproxy');
+    const words = ['--haproxy-directory', join(this.folder, 'haproxy'), ...options];
+    const child = spawn('ip', ['netns', 'exec', this.#netns, ...alone, ...rights, keeper, ...words], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { PATH: process.env.PATH },
+    });
+    this.#listen(child);
+    return child;
+  }
+
   /** Starts the agent. */
   launch(...options: readonly string[]): void {
+    this.#launch(asPrivileged('ingress/daemonset.yaml'), options);
+  }
+
+  #launch(rights: readonly string[], options: readonly string[]): void {
     const words = [
       '--manifests',
       this.manifests,
@@ -99,7 +130,7 @@ export class HttpNode {
       '--name',
       'erht',
     ];
-    const command = [...asPrivileged('ingress/daemonset.yaml'), ingressAgent, ...words, ...options];
+    const command = [...rights, ingressAgent, ...words, ...options];
     this.#agent = spawn('ip', ['netns', 'exec', this.#netns, ...command], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
@@ -110,7 +141,11 @@ export class HttpNode {
         ...this.#environment,
       },
     });
-    for (const stream of [this.#agent.stdout, this.#agent.stderr]) {
+    this.#listen(this.#agent);
+  }
+
+  #listen({ stdout, stderr }: ChildProcess): void {
+    for (const stream of [stdout, stderr]) {
       stream?.on('data', (data: Buffer) => {
         this.log += data.toString();
       });
@@ -135,7 +170,7 @@ export class HttpNode {
     if (agent === undefined || agent.exitCode !== null) return;
     await new Promise<void>((resolve) => {
       agent.once('exit', () => resolve());
-      agent.kill(signal);
+      process.kill(childOf(agent), signal);
     });
   }
 

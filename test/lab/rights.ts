@@ -15,13 +15,31 @@ export function asManifestRuns(path: string): readonly string[] {
   return manifest === undefined ? [] : asPrivileged(manifest);
 }
 
-/** The command that runs another as root with the capabilities that the container of a manifest has, and no others. */
-export function asPrivileged(manifest: string): readonly string[] {
+/**
+ * The command that runs another as root with the capabilities that a container of a manifest has, and no
+ * others. @param name the container; absent: what all of the pod have together, as one that does their work alone
+ */
+export function asPrivileged(manifest: string, name?: string): readonly string[] {
+  const rights = new Set<string>();
+  for (const container of readContainers(manifest)) {
+    if (name !== undefined && container.name !== name) continue;
+    const { drop, add = [] } = container.securityContext.capabilities;
+    if (drop.join() !== 'ALL') throw new Error(`${manifest} keeps capabilities of the runtime`);
+    for (const right of add) rights.add(`+${right.toLowerCase()}`);
+  }
+  return ['setpriv', `--bounding-set=${['-all', ...rights].join()}`, '--inh-caps=-all', '--no-new-privs'];
+}
+
+/** What tests look at of a container. */
+export interface ContainerRights {
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly securityContext: { readonly capabilities: { readonly drop: string[]; readonly add?: string[] } };
+}
+
+/** The containers of a manifest. */
+export function readContainers(manifest: string): readonly ContainerRights[] {
   const text = readFileSync(new URL(`../../manifests/${manifest}`, import.meta.url), 'utf8');
   const objects = parseAllDocuments(text).map((document) => document.toJS());
-  const [container] = objects.flatMap(({ spec }) => spec?.template?.spec?.containers ?? []);
-  const { drop, add = [] } = container.securityContext.capabilities as { drop: string[]; add?: string[] };
-  if (drop.join() !== 'ALL') throw new Error(`${manifest} keeps capabilities of the runtime`);
-  const rights = add.map((name) => `+${name.toLowerCase()}`);
-  return ['setpriv', `--bounding-set=${['-all', ...rights].join()}`, '--inh-caps=-all', '--no-new-privs'];
+  return objects.flatMap(({ spec }) => spec?.template?.spec?.containers ?? []);
 }

@@ -1,18 +1,14 @@
-import { hash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type ConnectionLimits, guardConnections } from './connection-guard.ts';
+import { type AccessRules, refuse } from './metrics-access.ts';
 
-/** Credentials for statistics. */
-export interface Credentials {
-  readonly username: string;
-  readonly password: string;
-}
+export type { Credentials } from './metrics-access.ts';
 
 /** Makes a document to serve as JSON. */
 export type DocumentMaker = (query: URLSearchParams) => unknown;
 
 /** Content of a daemon's HTTP server. */
-export interface HttpParts {
+export interface HttpParts extends AccessRules {
   /** Prometheus metrics and their content type. */
   readonly metrics: { readonly contentType: string; metrics(): Promise<string> };
   /** Why the daemon is not ready; undefined when it is. */
@@ -23,8 +19,6 @@ export interface HttpParts {
   readonly partUnreadiness?: (part: string) => string | undefined;
   /** JSON documents by path; a maker returns undefined until it has data. */
   readonly documents?: Readonly<Record<string, DocumentMaker>>;
-  /** Absent: metrics and documents need no credentials. */
-  readonly credentials?: Credentials;
 }
 
 /** Times in milliseconds, sizes in bytes. */
@@ -38,7 +32,10 @@ const requestLimits = {
 
 const connectionLimits: ConnectionLimits = { all: 200, fromOne: 100, answerTime: 10_000 };
 
-/** Creates a server for `/metrics` and documents, which may need credentials, and for `/healthz` and `/readyz`, which do not. */
+/**
+ * Creates a server for `/metrics` and documents, which may need credentials or a token, and for `/healthz` and
+ * `/readyz`, which do not.
+ */
 export function createDaemonServer(parts: HttpParts): Server {
   const { contentType } = parts.metrics;
   const shared = { ...parts, metrics: { contentType, metrics: shareRuns(() => parts.metrics.metrics()) } };
@@ -76,7 +73,7 @@ async function answer(parts: HttpParts, request: IncomingMessage, response: Serv
       return send(response, 200, ['ok', ...(parts.remarks?.() ?? [])].map((line) => `${line}\n`).join(''));
     }
     case '/metrics':
-      if (!admit(parts, request, response)) return;
+      if (!(await admit(parts, request, response))) return;
       try {
         return send(response, 200, await parts.metrics.metrics(), parts.metrics.contentType);
       } catch (error) {
@@ -91,7 +88,7 @@ async function answer(parts: HttpParts, request: IncomingMessage, response: Serv
       const { documents = {} } = parts;
       const make = Object.hasOwn(documents, pathname) ? documents[pathname] : undefined;
       if (make === undefined) return send(response, 404, listPaths(parts));
-      if (!admit(parts, request, response)) return;
+      if (!(await admit(parts, request, response))) return;
       const document = await make(searchParams);
       if (document === undefined) return send(response, 503, 'no data yet; retry later\n');
       return send(response, 200, `${JSON.stringify(document)}\n`, 'application/json');
@@ -130,18 +127,11 @@ function send(response: ServerResponse, code: number, text: string, type = 'text
   response.writeHead(code, { 'content-type': type, 'cache-control': 'no-store' }).end(text);
 }
 
-/** Returns whether the client may read statistics; otherwise responds with 401. */
-function admit({ credentials }: HttpParts, request: IncomingMessage, response: ServerResponse): boolean {
-  if (isAllowed(credentials, request.headers.authorization)) return true;
-  response.setHeader('www-authenticate', 'Basic realm="statistics", charset="UTF-8"');
-  send(response, 401, 'username and password are needed\n');
+/** Returns whether the client may read statistics; otherwise sends the refusal. */
+async function admit(parts: HttpParts, request: IncomingMessage, response: ServerResponse): Promise<boolean> {
+  const refusal = await refuse(parts, request.headers.authorization);
+  if (refusal === undefined) return true;
+  if (refusal.challenge !== undefined) response.setHeader('www-authenticate', refusal.challenge);
+  send(response, refusal.status, `${refusal.text}\n`);
   return false;
-}
-
-function isAllowed(credentials: Credentials | undefined, header: string | undefined): boolean {
-  if (credentials === undefined) return true;
-  const wanted = `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`).toString('base64')}`;
-  // Digests have equal lengths, so that timingSafeEqual can compare them.
-  const [one, other] = [header ?? '', wanted].map((text) => hash('sha256', text, 'buffer'));
-  return one !== undefined && other !== undefined && timingSafeEqual(one, other);
 }

@@ -46,11 +46,11 @@ export class NamespaceLock {
   }
 
   #acquire(netns: string): number {
-    for (const deadline = Date.now() + waitMilliseconds; ; pause(pollMilliseconds)) {
+    for (const deadline = performance.now() + waitMilliseconds; ; pause(pollMilliseconds)) {
       const fd = this.#open(netns);
       // One wait for each file: a released lock's file is another one.
       while (!tryLock(fd)) {
-        if (Date.now() > deadline) {
+        if (performance.now() > deadline) {
           closeSync(fd);
           throw new KernelError(
             'busy',
@@ -94,7 +94,8 @@ function sweepLocks(): void {
   try {
     for (const name of readdirSync(lockFolder)) {
       const path = `${lockFolder}/${name}`;
-      if (Date.now() - lstatSync(path).mtimeMs < abandonedMilliseconds) continue;
+      // A time in the future is one from before the clock was set back; a lock that is held is left in any case.
+      if (Math.abs(Date.now() - lstatSync(path).mtimeMs) < abandonedMilliseconds) continue;
       const fd = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
       try {
         // Who waits for it sees that its file is gone.

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import type { RuleBackend, RuleBackendChoice, RuleScript, RuleTransaction } from '../rules/transaction.ts';
 import { KernelError } from './kernel-error.ts';
@@ -81,7 +80,8 @@ export function runTool(tool: string, args: readonly string[], input = ''): stri
     throw new KernelError('no-rule-backend', `Cannot run ${tool}: it is not in PATH; install it on the node`);
   }
   const lock = lockForChildren();
-  const result = spawnSync(path, args, {
+  // Not imported: calls that run no program, such as VERSION, do not pay for it.
+  const result = process.getBuiltinModule('node:child_process').spawnSync(path, args, {
     input,
     ...(lock !== undefined && { stdio: ['pipe', 'pipe', 'pipe', lock] }),
     timeout: deadlineMilliseconds,

@@ -1,24 +1,26 @@
 import { closeSync, readSync, writeSync } from 'node:fs';
-import { type Address, addressBytes, addressFromBytes, type Family } from '../model/address.ts';
+import { type Address, addressBytes, type Family } from '../model/address.ts';
 import type { Link } from '../model/network.ts';
 import type { Claimant } from '../model/observed.ts';
 import { attachFilter, bindSocket, type FilterStep, openSocket, setSocketOption } from './libc/calls.ts';
+import {
+  arpAnnouncement,
+  arpRequest,
+  etherType,
+  neighbourSolicitation,
+  readAdvertisement,
+  readArp,
+  unsolicitedAdvertisement,
+  type WireQuestion,
+} from './neighbour-message.ts';
 import { littleEndian } from './netlink/attributes.ts';
-import { formatMac } from './netlink/neighbour.ts';
 
-/** A question to everybody on the wire: who has this address? */
-export interface WireQuestion {
-  readonly address: Address;
-  /** Who asks; absent: nobody yet, as one asks for an address that one means to take (RFC 5227, RFC 4862). */
-  readonly asker?: Address;
-}
+export type { WireQuestion } from './neighbour-message.ts';
 
 const packetDomain = 17;
 const rawSocket = 3;
 /** `SOCK_NONBLOCK`. */
 const nonBlocking = 0o4000;
-const etherType = { arp: 0x0806, ipv6: 0x86dd } as const;
-const everybody = Buffer.alloc(6, 0xff);
 
 /**
  * Asks questions by a link of the namespace that the thread is in, by ARP and neighbour discovery, and
@@ -31,7 +33,7 @@ export function askOnWire(link: Link, questions: readonly WireQuestion[], millis
     // Twice: one frame may be lost, and a bridge may still have to learn us.
     for (let attempt = 0; attempt < 2; attempt++) {
       conversation.ask();
-      for (const end = Date.now() + milliseconds / 2; Date.now() < end; ) conversation.listen();
+      for (const end = performance.now() + milliseconds / 2; performance.now() < end; ) conversation.listen();
     }
     return conversation.claimants;
   } finally {
@@ -179,33 +181,42 @@ function openPacketSocket(linkIndex: number, type: number, receiveTimeout: numbe
   }
 }
 
-const load = { word: 0x20, byte: 0x30 } as const;
+const load = { word: 0x20, half: 0x28, byte: 0x30 } as const;
 const isEqual = 0x15;
+const isAtLeast = 0x35;
 const verdict = 0x06;
+/** `SKF_AD_OFF + SKF_AD_PKTTYPE`: whom a frame is for; 0–2 are this host, everybody, and a group. */
+const packetType = 0xfffff004;
+const otherHost = 3;
 
 /**
- * What can be an answer. Everybody on a wire asks everybody: of 100 routers on a node each would be woken
- * by the questions of the 99 others.
+ * What can be an answer. All hosts of a wire ask each other: of 100 routers on a node each would be woken by the
+ * questions of the 99 others. The fixed fields that {@link readArp} and {@link readAdvertisement} check are checked
+ * here, too, so that the kernel drops a forged message before it takes a place in the buffer. A frame for another
+ * host, or of a VLAN that this link is not in, is none of ours: the kernel's own stack drops it as well.
  */
 function answersOf(family: Family, questions: readonly WireQuestion[]): FilterStep[] {
-  // The end of an address says enough; the whole is compared by who reads the frame.
+  // The end of an address says enough; the whole is compared when the frame is read.
   const ends = new Set(
     questions.map(({ address }) => Buffer.from(addressBytes(address)).readUInt32BE(family === 4 ? 0 : 12)),
   );
   const accept = { code: verdict, k: 0xffff };
   const refuse = { code: verdict, k: 0 };
-  // Pairs, so that no jump is longer than its byte.
-  const compare = [...ends].flatMap((k) => [{ code: isEqual, jf: 1, k }, accept]);
-  if (family === 4) return [{ code: load.word, k: 28 }, ...compare, refuse];
-  const neighbourAdvertisement = [
-    { code: load.byte, k: 20 },
-    { code: isEqual, jt: 1, k: 58 },
-    refuse,
-    { code: load.byte, k: 54 },
-    { code: isEqual, jt: 1, k: 136 },
+  const demand = (code: number, offset: number, value: number): FilterStep[] => [
+    { code, k: offset },
+    { code: isEqual, jt: 1, k: value },
     refuse,
   ];
-  return [...neighbourAdvertisement, { code: load.word, k: 74 }, ...compare, refuse];
+  const forUs = [{ code: load.word, k: packetType }, { code: isAtLeast, jf: 1, k: otherHost }, refuse];
+  // Pairs, so that no jump is longer than its byte.
+  const compare = [...ends].flatMap((k) => [{ code: isEqual, jf: 1, k }, accept]);
+  const fixed =
+    family === 4
+      ? // Ethernet and IPv4, with their lengths.
+        [...demand(load.word, 14, 0x0001_0800), ...demand(load.half, 18, 0x0604)]
+      : // ICMPv6 that no router forwarded; a neighbour advertisement, code 0.
+        [...demand(load.half, 20, (58 << 8) | 255), ...demand(load.half, 54, 136 << 8)];
+  return [...forUs, ...fixed, { code: load.word, k: family === 4 ? 28 : 74 }, ...compare, refuse];
 }
 
 function receive(fd: number): Buffer | undefined {
@@ -217,82 +228,4 @@ function receive(fd: number): Buffer | undefined {
     if (code === 'EAGAIN' || code === 'EINTR') return undefined;
     throw error;
   }
-}
-
-/** RFC 826; without an asker a probe of RFC 5227. */
-function arpRequest(mac: Buffer, { address, asker }: WireQuestion): Buffer {
-  return Buffer.concat([
-    everybody,
-    mac,
-    Buffer.from([0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1]),
-    mac,
-    asker === undefined ? Buffer.alloc(4) : addressBytes(asker),
-    Buffer.alloc(6),
-    addressBytes(address),
-  ]);
-}
-
-/** Who asks for the own address tells everybody where it is. */
-function arpAnnouncement(mac: Buffer, address: Address): Buffer {
-  return arpRequest(mac, { address, asker: address });
-}
-
-/** Any ARP packet names the sender's own address, a reply as well as a question. */
-function readArp(frame: Buffer): Claimant | undefined {
-  if (frame.length < 42 || frame.readUInt16BE(12) !== etherType.arp) return undefined;
-  return { address: addressFromBytes(frame.subarray(28, 32)), mac: formatMac(frame.subarray(22, 28)) };
-}
-
-/** RFC 4861 §4.3; without an asker a probe of RFC 4862 §5.4. */
-function neighbourSolicitation(mac: Buffer, { address, asker }: WireQuestion): Buffer {
-  const target = addressBytes(address);
-  const group = Buffer.from('ff0200000000000000000001ff000000', 'hex');
-  group.set(target.subarray(13), 13);
-  const source = asker === undefined ? Buffer.alloc(16) : Buffer.from(addressBytes(asker));
-  const option = asker === undefined ? Buffer.alloc(0) : Buffer.concat([Buffer.from([1, 1]), mac]);
-  const message = Buffer.concat([Buffer.from([135, 0, 0, 0, 0, 0, 0, 0]), target, option]);
-  return neighbourMessage(mac, source, group, message);
-}
-
-/** RFC 4861 §4.4: of a router, since the pod forwards; not solicited; overrides what is known. */
-function unsolicitedAdvertisement(mac: Buffer, address: Address): Buffer {
-  const target = Buffer.from(addressBytes(address));
-  const allNodes = Buffer.from('ff020000000000000000000000000001', 'hex');
-  const message = Buffer.concat([Buffer.from([136, 0, 0, 0, 0xa0, 0, 0, 0]), target, Buffer.from([2, 1]), mac]);
-  return neighbourMessage(mac, target, allNodes, message);
-}
-
-/** A frame with a message of neighbour discovery to a multicast group. */
-function neighbourMessage(mac: Buffer, source: Buffer, group: Buffer, message: Buffer): Buffer {
-  message.writeUInt16BE(checksum(source, group, message), 2);
-  const header = Buffer.from([0x60, 0, 0, 0, 0, message.length, 58, 255]);
-  return Buffer.concat([
-    Buffer.from([0x33, 0x33, ...group.subarray(12)]),
-    mac,
-    Buffer.from([0x86, 0xdd]),
-    header,
-    source,
-    group,
-    message,
-  ]);
-}
-
-/** RFC 8200 §8.1 */
-function checksum(source: Buffer, destination: Buffer, message: Buffer): number {
-  const pseudo = Buffer.concat([source, destination, Buffer.from([0, 0, 0, message.length, 0, 0, 0, 58]), message]);
-  let sum = 0;
-  for (let at = 0; at < pseudo.length; at += 2) sum += pseudo.readUInt16BE(at);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  return ~sum & 0xffff;
-}
-
-/** A neighbour advertisement names its target; the option has the hardware address, else the frame. */
-function readAdvertisement(frame: Buffer): Claimant | undefined {
-  const isAdvertisement = frame.length >= 78 && frame[20] === 58 && frame[54] === 136;
-  if (!isAdvertisement) return undefined;
-  const hasOption = frame.length >= 86 && frame[78] === 2 && frame[79] === 1;
-  return {
-    address: addressFromBytes(frame.subarray(62, 78)),
-    mac: formatMac(hasOption ? frame.subarray(80, 86) : frame.subarray(6, 12)),
-  };
 }

@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import type { Family } from '../../base/model/address.ts';
 import type { MacvlanMode } from '../../base/model/network.ts';
 import { presentText } from '../../base/read/choice.ts';
+import { lazily } from '../../base/read/lazily.ts';
 import type { ProblemList } from '../../base/read/problem-list.ts';
 import type { Readable } from '../../base/read/shape.ts';
 import { text } from '../../base/read/text.ts';
@@ -14,17 +15,19 @@ export const modeCure = `must be one of ${macvlanModes.join(', ')}`;
 const mtuCure = 'must be a whole number of bytes, such as 1500';
 
 /** Schema of `interfaceArgs` of the network configuration, the settings of the macvlan. */
-export const interfaceArgsSchema = z.object(
-  {
-    master: z.nullish(text('must be the name of a network interface of the node')),
-    mode: z.nullish(text(modeCure)),
-    // OpenShift's plugin reads strings, but users write numbers.
-    mtu: z.nullish(z.union([z.number(), text(mtuCure)], mtuCure)),
-  },
-  'must be an object with master, mode and mtu',
+export const getInterfaceArgsSchema = lazily(() =>
+  z.object(
+    {
+      master: z.nullish(text('must be the name of a network interface of the node')),
+      mode: z.nullish(text(modeCure)),
+      // OpenShift's plugin reads strings, but users write numbers.
+      mtu: z.nullish(z.union([z.number(), text(mtuCure)], mtuCure)),
+    },
+    'must be an object with master, mode and mtu',
+  ),
 );
 
-export type InterfaceArgs = Readable<z.output<typeof interfaceArgsSchema>>;
+export type InterfaceArgs = Readable<z.output<ReturnType<typeof getInterfaceArgsSchema>>>;
 
 /** Minimum MTU of each family in bytes (RFC 791, RFC 8200 §5). */
 const leastMtu: Readonly<Record<Family, number>> = { 4: 68, 6: 1280 };

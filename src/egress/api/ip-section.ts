@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import type { Address, Family, Prefix } from '../../base/model/address.ts';
 import type { RedirectSet } from '../../base/model/redirect.ts';
+import { lazily } from '../../base/read/lazily.ts';
 import type { ProblemList } from '../../base/read/problem-list.ts';
 import type { Readable } from '../../base/read/shape.ts';
 import { maxTextCharacters, text } from '../../base/read/text.ts';
@@ -23,7 +24,7 @@ export interface RouterSpec {
 }
 
 const listCure = 'must be an address, or a list of one IPv4 and one IPv6 address';
-const addressList = z.nullish(z.custom<string | readonly string[]>(isAddressList, listCure));
+const getAddressList = lazily(() => z.nullish(z.custom<string | readonly string[]>(isAddressList, listCure)));
 
 function isAddressList(value: unknown): boolean {
   const list: readonly unknown[] = Array.isArray(value) ? value : [value];
@@ -34,20 +35,22 @@ function isAddressList(value: unknown): boolean {
  * Schema of `ip` of the network configuration, as the Cluster Network Operator writes it. For dual stack,
  * `gateway` and `fallbackIP` may hold one address of each family, as an array or separated by commas.
  */
-export const ipSchema = z.object(
-  {
-    addresses: z.array(text('must be an address such as "192.168.12.99/24"'), 'must be a list of addresses'),
-    gateway: addressList,
-    // Checks only that it is a list: for 10,000 entries zod takes longer than parseDestination.
-    destinations: z.nullish(z.custom<readonly unknown[]>(Array.isArray, 'must be a list of destinations')),
-    fallbackIP: addressList,
-  },
-  'must be an object with addresses, gateway and destinations',
+export const getIpSchema = lazily(() =>
+  z.object(
+    {
+      addresses: z.array(text('must be an address such as "192.168.12.99/24"'), 'must be a list of addresses'),
+      gateway: getAddressList(),
+      // Checks only that it is a list: for 10,000 entries zod takes longer than parseDestination.
+      destinations: z.nullish(z.custom<readonly unknown[]>(Array.isArray, 'must be a list of destinations')),
+      fallbackIP: getAddressList(),
+    },
+    'must be an object with addresses, gateway and destinations',
+  ),
 );
 
 /** Reads `ip` at the JSON path `path` and adds problems. */
 export function readIpSection(
-  ip: Readable<z.output<typeof ipSchema>>,
+  ip: Readable<z.output<ReturnType<typeof getIpSchema>>>,
   path: string,
   problems: ProblemList,
 ): RouterSpec {

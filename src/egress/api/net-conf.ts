@@ -2,40 +2,43 @@ import * as z from 'zod/mini';
 import { type Family, formatPrefix, networkOf, type Prefix, parsePrefix } from '../../base/model/address.ts';
 import type { Parsed } from '../../base/model/problem.ts';
 import { readChoice } from '../../base/read/choice.ts';
+import { lazily } from '../../base/read/lazily.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord, type Readable, readShape } from '../../base/read/shape.ts';
 import { text } from '../../base/read/text.ts';
 import type { RuleBackendChoice } from '../../base/rules/transaction.ts';
 import type { AttachmentSpec } from '../model/attachment.ts';
 import { type EgressRouterSpec, readEgressRouter } from './egress-router.ts';
-import { type InterfaceArgs, interfaceArgsSchema, macvlanModes, readMaster, readMtu } from './interface-args.ts';
-import { ipSchema, readIpSection } from './ip-section.ts';
+import { getInterfaceArgsSchema, type InterfaceArgs, macvlanModes, readMaster, readMtu } from './interface-args.ts';
+import { getIpSchema, readIpSection } from './ip-section.ts';
 import { logLevels, readLogSettings } from './log-settings.ts';
-import { argsSchema, readMac, runtimeConfigSchema } from './runtime-config.ts';
+import { getArgsSchema, getRuntimeConfigSchema, readMac } from './runtime-config.ts';
 
 const ruleBackends: readonly RuleBackendChoice[] = ['auto', 'iptables', 'nftables'];
 
-const netConfSchema = z.object(
-  {
-    name: text('must be the name of the network'),
-    interfaceType: z.nullish(text('must be "macvlan"')),
-    interfaceArgs: z.nullish(interfaceArgsSchema),
-    ip: z.nullish(ipSchema),
-    // readEgressRouter parses it, because it may be the whole object or its spec.
-    egressRouter: z.unknown(),
-    clusterNetworks: z.nullish(
-      z.array(text('must be a network such as "10.128.0.0/14"'), 'must be a list of networks'),
-    ),
-    ruleBackend: z.nullish(text(`must be one of ${ruleBackends.join(', ')}`)),
-    log_file: z.nullish(text('must be the absolute path of a file')),
-    log_level: z.nullish(text(`must be one of ${logLevels.join(', ')}`)),
-    runtimeConfig: z.nullish(runtimeConfigSchema),
-    args: z.nullish(argsSchema),
-  },
-  'must be an object: the network configuration',
+const getNetConfSchema = lazily(() =>
+  z.object(
+    {
+      name: text('must be the name of the network'),
+      interfaceType: z.nullish(text('must be "macvlan"')),
+      interfaceArgs: z.nullish(getInterfaceArgsSchema()),
+      ip: z.nullish(getIpSchema()),
+      // readEgressRouter parses it, because it may be the whole object or its spec.
+      egressRouter: z.unknown(),
+      clusterNetworks: z.nullish(
+        z.array(text('must be a network such as "10.128.0.0/14"'), 'must be a list of networks'),
+      ),
+      ruleBackend: z.nullish(text(`must be one of ${ruleBackends.join(', ')}`)),
+      log_file: z.nullish(text('must be the absolute path of a file')),
+      log_level: z.nullish(text(`must be one of ${logLevels.join(', ')}`)),
+      runtimeConfig: z.nullish(getRuntimeConfigSchema()),
+      args: z.nullish(getArgsSchema()),
+    },
+    'must be an object: the network configuration',
+  ),
 );
 
-type NetConf = Readable<z.output<typeof netConfSchema>>;
+type NetConf = Readable<z.output<ReturnType<typeof getNetConfSchema>>>;
 
 /**
  * Parses the plugin's network configuration (CNI spec 1.1.0 §1); returns the attachment or all problems.
@@ -46,7 +49,7 @@ type NetConf = Readable<z.output<typeof netConfSchema>>;
  */
 export function parseNetConf(input: unknown, mac?: string): Parsed<AttachmentSpec> {
   const problems = new ProblemList();
-  const conf = readShape(netConfSchema, input, '', problems) ?? {};
+  const conf = readShape(getNetConfSchema(), input, '', problems) ?? {};
   if (conf.name !== undefined) checkName(conf.name, problems);
   readChoice(conf.interfaceType, ['macvlan'], 'macvlan', 'interfaceType', problems);
   const router = readRouter(input, conf, problems);

@@ -2,10 +2,12 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createDaemonServer, listen } from '../../base/daemon/http-server.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
+import { isLoopback } from '../../base/daemon/metrics-access.ts';
 import type { RunningDaemon } from '../../base/daemon/run.ts';
 import type { KubeApi } from '../../base/kubernetes/cluster-api.ts';
 import { KubeLease } from '../../base/kubernetes/lease.ts';
 import { ProblemLog } from '../../base/kubernetes/problem-log.ts';
+import { judgeTokens } from '../../base/kubernetes/token-access.ts';
 import { describeError } from '../../base/model/text.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import { RouterController } from './controller.ts';
@@ -27,6 +29,8 @@ export async function startController(
   const metrics = new ControllerMetrics(() => (running?.lease.isHeld === true ? running.controller.routers : []));
   const server = createDaemonServer({
     metrics: metrics.registry,
+    ...(options.listen !== undefined &&
+      !isLoopback(options.listen.address) && { judgeToken: judgeTokens(api, '/metrics', log) }),
     unreadiness: () =>
       running === undefined
         ? (problems.lines[0] ?? 'the image of this pod is not known yet')

@@ -69,7 +69,11 @@ export const optionTable = defineOptions({
     help: 'another controller takes over when the Lease was not renewed for so long (us ms s m h d, none: ms)',
     initial: '15s',
   },
-  'listen-address': { value: 'IP', help: 'address of /metrics, /healthz and /readyz', initial: '0.0.0.0' },
+  'listen-address': {
+    value: 'IP',
+    help: 'address of /metrics, /healthz and /readyz; on any but a loopback address /metrics asks for a token',
+    initial: '0.0.0.0',
+  },
   'listen-port': { value: 'PORT', help: 'their TCP port; 0: none', initial: '8080' },
   'log-level': { value: 'LEVEL', help: 'debug, info, warn or error', initial: 'info' },
   help: { help: 'show this' },

@@ -182,7 +182,7 @@ function reading<T>(what: string, read: () => T): T {
 function kindOf(error: unknown): KernelError['kind'] {
   const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
   if (code === 'EEXIST') return 'exists';
-  if (code === 'ENOENT' || code === 'ESRCH' || code === 'ENODEV') return 'missing';
+  if (code === 'ENOENT' || code === 'ESRCH' || code === 'ENODEV' || code === 'EADDRNOTAVAIL') return 'missing';
   if (code === 'EBUSY') return 'busy';
   return 'refused';
 }

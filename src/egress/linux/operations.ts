@@ -1,4 +1,4 @@
-import { addAddress } from '../../base/linux/netlink/address.ts';
+import { addAddress, deleteAddress } from '../../base/linux/netlink/address.ts';
 import {
   claimLink,
   createMacvlan,
@@ -86,6 +86,9 @@ function change(operation: Exclude<Operation, { do: 'guard-link' }>, context: Op
     case 'add-address':
       addAddress(pod, links.indexOf(operation.link), operation.prefix);
       break;
+    case 'delete-address':
+      deleteAddress(pod, links.indexOf(operation.link), operation.prefix);
+      break;
     case 'add-route':
       addRoute(pod, operation.route, links);
       break;
@@ -150,6 +153,8 @@ export function describeOperation(operation: Operation): string {
       return `delete ${operation.link}`;
     case 'add-address':
       return `add address ${formatPrefix(operation.prefix)} to ${operation.link}`;
+    case 'delete-address':
+      return `delete address ${formatPrefix(operation.prefix)} from ${operation.link}`;
     case 'add-route':
       return `add route ${formatRoute(operation.route)}`;
     case 'delete-route':

@@ -9,6 +9,12 @@ export const appliedAnnotation = 'egress-router.io/applied';
 /** The configuration that could not be applied, and the reason. */
 export const refusedAnnotation = 'egress-router.io/refused';
 
+/**
+ * Address conflicts that keep routers of the pod closed, by interface: `net1: 192.168.12.99 is in use by 02:…`.
+ * Absent if there are none.
+ */
+export const closedAnnotation = 'egress-router.io/closed';
+
 /** A configuration that could not be applied to a running router. */
 export interface LiveRefusal {
   /** Digest of the definition's text, as in {@link appliedAnnotation}. */

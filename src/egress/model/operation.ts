@@ -44,7 +44,7 @@ export type Operation =
   /** Blocks traffic in both directions and removes the addresses, before the link is deleted. */
   | { readonly do: 'close-link'; readonly link: string; readonly addresses: readonly Prefix[] }
   | { readonly do: 'delete-link'; readonly link: string }
-  | { readonly do: 'add-address'; readonly link: string; readonly prefix: Prefix }
+  | { readonly do: 'add-address' | 'delete-address'; readonly link: string; readonly prefix: Prefix }
   | { readonly do: 'add-route' | 'delete-route'; readonly route: Route }
   | { readonly do: 'add-policy-rule' | 'delete-policy-rule'; readonly rule: PolicyRule }
   /** `key` is a path below `/proc/sys`; `was` is the value to restore. */

@@ -35,6 +35,13 @@ export interface RememberedRouter extends RememberedRedirects {
   readonly logFile: string;
 }
 
+/** Another host that uses a reserved address. */
+export interface AddressRival {
+  readonly address: string;
+  /** Lower-case `aa:bb:…`. */
+  readonly mac: string;
+}
+
 /** State saved at ADD for later calls, one file per attachment. Only what the kernel and the configuration do not show. */
 export interface AttachmentState {
   /** 1. Later compatible versions may add keys, which are preserved. */
@@ -69,4 +76,6 @@ export interface AttachmentState {
    * `router` or these. The next change handles both.
    */
   readonly pending?: RememberedRedirects;
+  /** Present while the node daemon keeps the interface closed, because another host uses its address. */
+  readonly closed?: AddressRival;
 }

@@ -2,12 +2,15 @@ import { type FSWatcher, mkdirSync, watch } from 'node:fs';
 import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runner.ts';
 import { createDaemonServer, listen } from '../../base/daemon/http-server.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
+import { isLoopback } from '../../base/daemon/metrics-access.ts';
 import type { RunningDaemon } from '../../base/daemon/run.ts';
 import type { KubeApi, Query } from '../../base/kubernetes/cluster-api.ts';
 import { EventRecorder } from '../../base/kubernetes/events.ts';
 import { clusterNames } from '../../base/kubernetes/names.ts';
 import { ProblemLog } from '../../base/kubernetes/problem-log.ts';
 import { reflect } from '../../base/kubernetes/reflector.ts';
+import { judgeTokens } from '../../base/kubernetes/token-access.ts';
+import { ClosureReport } from './closure-report.ts';
 import { Installer } from './installer.ts';
 import { LiveRouters } from './live-routers.ts';
 import { NodeMetrics } from './metrics.ts';
@@ -44,6 +47,7 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
   const count = (outcome: string): void => metrics.changes.inc({ outcome });
   const live = new LiveRouters({ api, routers, events, log, count, signal: end.signal });
   const installer = new Installer(options.installer, log);
+  const closures = new ClosureReport({ api, log, signal: end.signal, podOf: (state) => live.podOf(state) });
   const watcher = new RouterWatch({
     routers,
     metrics,
@@ -52,6 +56,7 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
     times: options.times,
     routersOf: () => live.known,
     uidOf: (state) => live.podOf(state)?.uid,
+    showClosure: (state, rival) => closures.show(state, rival),
     standingOf: async (state) => {
       const pod = live.podOf(state);
       if (state.pod === undefined || pod === undefined || pod.isEnding) return 'replaced';
@@ -61,6 +66,8 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
   });
   const server = createDaemonServer({
     metrics: metrics.registry,
+    ...(options.listen !== undefined &&
+      !isLoopback(options.listen.address) && { judgeToken: judgeTokens(api, '/metrics', log) }),
     unreadiness: () => {
       const [first] = waiting;
       const place = first === undefined ? undefined : `${first} are not listed yet`;

@@ -5,10 +5,11 @@ import { identifyNamespace } from '../../base/linux/namespace.ts';
 import { NetlinkSocket, netlinkFamily } from '../../base/linux/netlink/socket.ts';
 import { readRuleGeneration } from '../../base/linux/rule-generation.ts';
 import { WireConversation, type WireQuestion } from '../../base/linux/wire-probe.ts';
-import type { Link } from '../../base/model/network.ts';
+import type { Link, NamespaceSnapshot } from '../../base/model/network.ts';
 import type { Claimant, Flow } from '../../base/model/observed.ts';
 import { formatProblem } from '../../base/model/problem.ts';
 import { type ChangeParts, changeAttachment } from '../cni/change.ts';
+import { runRemoval, runSteps } from '../cni/steps.ts';
 import { flowsOf } from '../inspect/flows.ts';
 import { resolveRemembered } from '../inspect/remembered.ts';
 import { NamespaceInspector } from '../linux/inspection.ts';
@@ -19,10 +20,12 @@ import { openLinuxKernel } from '../linux/parts.ts';
 import { listRules } from '../linux/rule-listing.ts';
 import { FileStateStore } from '../linux/state/state-store.ts';
 import type { AttachmentId } from '../model/attachment.ts';
-import type { AttachmentState } from '../model/state.ts';
+import type { AddressRival, AttachmentState } from '../model/state.ts';
 import { listDeviations } from '../plan/check.ts';
-import { describeDesired, ownerOf } from '../plan/desired.ts';
-import type { ApplyOutcome, NodeRouters, WireAnswer } from './routers-api.ts';
+import { type Desired, describeDesired, ownerOf } from '../plan/desired.ts';
+import { listClosing, planReopening } from '../plan/reopen.ts';
+import type { Resolved } from '../plan/resolve.ts';
+import type { ApplyOutcome, AskingManner, NodeRouters, WireAnswer } from './routers-api.ts';
 import { RuleVariants, readVariant } from './rule-variant.ts';
 
 /** Milliseconds between two looks at what was answered, and in all. */
@@ -100,13 +103,7 @@ export class LinuxRouters implements NodeRouters {
       const seen = JSON.stringify([identifyRules(state), state.router?.destinations, state.router?.fallbacks]);
       const isKnown = this.#checked.get(key) === seen;
       const rules = isKnown && state.router !== undefined ? [] : listOwnRules(state);
-      const resolved = resolveRemembered(
-        state,
-        kernel.readNode({ routes: false, ...(state.master !== '' && { master: state.master }) }),
-        pod,
-        rules,
-      );
-      const desired = describeDesired(state.id, state.link, resolved, pod);
+      const { resolved, desired } = describeRouter(kernel, state, pod, rules);
       const others = this.#living.filter((one) => one.netns.inode === state.netns.inode && keyOf(one) !== key);
       const differences = isKnown ? [] : kernel.compareRules(desired.program, desired.guard);
       if (differences.length === 0) this.#checked.set(key, seen);
@@ -127,8 +124,8 @@ export class LinuxRouters implements NodeRouters {
     }
   }
 
-  async ask(state: AttachmentState): Promise<WireAnswer> {
-    const claimants = await this.#converse(state);
+  async ask(state: AttachmentState, manner: AskingManner = 'open'): Promise<WireAnswer> {
+    const claimants = await this.#converse(state, manner);
     const isClaimed = (text: string): boolean => claimants.some(({ address }) => address.text === text);
     const gateways = (state.router?.gateways ?? []).map(({ text }) => ({ address: text, answers: isClaimed(text) }));
     const conflicts = claimants
@@ -142,10 +139,10 @@ export class LinuxRouters implements NodeRouters {
    * where nobody else has an address: to ask under it would lead its packets here, and whoever was cut off
    * may find that another machine has it by now.
    */
-  async #converse(state: AttachmentState): Promise<readonly Claimant[]> {
+  async #converse(state: AttachmentState, manner: AskingManner): Promise<readonly Claimant[]> {
     const questions = [
       ...(state.router?.gateways ?? []).map((gateway, index) => {
-        const asker = state.addresses[index]?.address;
+        const asker = manner === 'open' ? state.addresses[index]?.address : undefined;
         return { address: gateway, ...(asker !== undefined && { asker }) };
       }),
       // Without an asker: nobody believes that we mean to take it from them (RFC 5227 §2.1.1).
@@ -194,8 +191,29 @@ export class LinuxRouters implements NodeRouters {
     this.#conversations.delete(key);
   }
 
-  close(state: AttachmentState): void {
-    this.#withKernel(state, (kernel) => kernel.apply({ do: 'set-link-down', link: state.link }));
+  close(state: AttachmentState, rival: AddressRival): void {
+    this.#release(keyOf(state));
+    this.#withKernel(state, (kernel) => runRemoval(kernel, listClosing(this.#newest(state), rival)));
+  }
+
+  listen(state: AttachmentState): void {
+    this.#release(keyOf(state));
+    this.#withKernel(state, (kernel) => kernel.apply({ do: 'set-link-up', link: state.link }));
+  }
+
+  reopen(state: AttachmentState): void {
+    this.#release(keyOf(state));
+    this.#withKernel(state, (kernel) => {
+      const newest = this.#newest(state);
+      const pod = kernel.readNamespace();
+      const { desired } = describeRouter(kernel, newest, pod, newest.router === undefined ? listOwnRules(newest) : []);
+      runSteps(kernel, planReopening(newest, desired, pod));
+    });
+  }
+
+  /** What is remembered now: redirects may have changed since somebody looked. Call it under the lock of the namespace. */
+  #newest(state: AttachmentState): AttachmentState {
+    return this.#store.find(state.id) ?? state;
   }
 
   #withKernel<T>(state: AttachmentState, use: (kernel: Kernel) => T): T {
@@ -213,6 +231,18 @@ export class LinuxRouters implements NodeRouters {
     if (state.backend !== 'iptables') return run();
     return this.#variants.within((read) => within(state, read), run);
   }
+}
+
+/** A router as ADD left it, from what is remembered. */
+function describeRouter(
+  kernel: Kernel,
+  state: AttachmentState,
+  pod: NamespaceSnapshot,
+  rules: readonly string[],
+): { readonly resolved: Resolved; readonly desired: Desired } {
+  const node = kernel.readNode({ routes: false, ...(state.master !== '' && { master: state.master }) });
+  const resolved = resolveRemembered(state, node, pod, rules);
+  return { resolved, desired: describeDesired(state.id, state.link, resolved, pod) };
 }
 
 /** No gateway answers. */

@@ -108,7 +108,7 @@ export class LiveRouters {
   }
 
   /** The pod of a router; undefined where the API server has none of its name. */
-  podOf({ pod }: AttachmentState): { readonly uid: string; readonly isEnding: boolean } | undefined {
+  podOf({ pod }: AttachmentState): NodePod | undefined {
     return pod && this.#pods.get(`${pod.namespace}/${pod.name}`);
   }
 

@@ -48,7 +48,16 @@ export class NodeMetrics {
     router,
   );
   readonly lastCheck = this.#gauge('last_check_timestamp_seconds', 'When the last CHECK ended.', router);
-  readonly closed = this.#gauge('closed', '1: the interface was closed since the address is somebody else’s.', router);
+  readonly closed = this.#gauge(
+    'closed',
+    '1: the interface is closed because another machine has the address.',
+    router,
+  );
+  readonly reopened = this.#counter(
+    'reopenings_total',
+    'Times that a closed interface was opened again because no machine claimed the address any more.',
+    router,
+  );
 
   constructor(count: () => number) {
     collectProcessMetrics(this.registry);
@@ -81,6 +90,7 @@ export class NodeMetrics {
       this.rulesRight,
       this.lastCheck,
       this.closed,
+      this.reopened,
     ];
     await Promise.all(all.map((metric) => removeWhere(metric, labels)));
   }

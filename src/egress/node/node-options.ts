@@ -45,9 +45,9 @@ export const nodeOptionTable = defineOptions({
   },
   'listen-address': {
     value: 'IP',
-    help: 'address of /metrics, /healthz and /readyz',
+    help: 'address of /metrics, /healthz and /readyz; on any but a loopback address /metrics asks for a token',
     variable: 'LISTEN_ADDRESS',
-    initial: '0.0.0.0',
+    initial: '127.0.0.1',
   },
   'listen-port': { value: 'PORT', help: 'their TCP port; 0: none', variable: 'LISTEN_PORT', initial: '9463' },
   'log-level': { value: 'LEVEL', help: 'debug, info, warn or error', variable: 'LOG_LEVEL', initial: 'info' },

@@ -1,6 +1,6 @@
 import type { Flow } from '../../base/model/observed.ts';
 import type { AttachmentId } from '../model/attachment.ts';
-import type { AttachmentState } from '../model/state.ts';
+import type { AddressRival, AttachmentState } from '../model/state.ts';
 
 /** What came of a configuration for a living router. */
 export type ApplyOutcome =
@@ -17,10 +17,16 @@ export interface WireAnswer {
   /** Gateways that answered, of those that were asked. */
   readonly gateways: readonly { readonly address: string; readonly answers: boolean }[];
   /** Who else says that a reserved address is theirs. */
-  readonly conflicts: readonly { readonly address: string; readonly mac: string }[];
+  readonly conflicts: readonly AddressRival[];
   /** There are gateways, and none answered: another node may have the addresses by now. */
   readonly isCutOff: boolean;
 }
+
+/**
+ * How the wire is asked: `open` by a router that has its addresses, `unnamed` by one that has none and must not say
+ * that it has (an ARP probe of RFC 5227, a neighbour solicitation of RFC 4862 §5.4).
+ */
+export type AskingManner = 'open' | 'unnamed';
 
 /** All that the daemon does to routers of its node, and sees of them. Calls block for milliseconds. */
 export interface NodeRouters {
@@ -40,9 +46,16 @@ export interface NodeRouters {
    * Asks gateways and everybody else on the wire, and tells the answer after some milliseconds, in which
    * nothing blocks. Rejects with an Error.
    */
-  ask(state: AttachmentState): Promise<WireAnswer>;
+  ask(state: AttachmentState, manner?: AskingManner): Promise<WireAnswer>;
   /** Lets go of all that is kept of other routers than these. */
   retain(states: readonly AttachmentState[]): void;
-  /** Closes its interface to the outside: the address is somebody else's. Throws an Error. */
-  close(state: AttachmentState): void;
+  /**
+   * Closes its interface to the outside, which has no address afterwards: another machine has it. That is
+   * remembered, also by the next daemon. Throws an Error.
+   */
+  close(state: AttachmentState, rival: AddressRival): void;
+  /** Lets a closed interface hear and ask, without an address and without a route. Throws an Error. */
+  listen(state: AttachmentState): void;
+  /** Gives a closed interface its addresses and routes back, and announces them. Throws an Error; then it is as before. */
+  reopen(state: AttachmentState): void;
 }

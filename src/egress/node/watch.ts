@@ -1,9 +1,10 @@
 import type { DaemonLog } from '../../base/daemon/log.ts';
-import type { EventRecorder } from '../../base/kubernetes/events.ts';
+import type { EventRecorder, EventWords } from '../../base/kubernetes/events.ts';
 import { ProblemLog } from '../../base/kubernetes/problem-log.ts';
-import type { AttachmentState } from '../model/state.ts';
+import type { AddressRival, AttachmentState } from '../model/state.ts';
+import { Closure } from './closure.ts';
 import type { NodeMetrics, RouterLabels } from './metrics.ts';
-import type { NodeRouters, WireAnswer } from './routers-api.ts';
+import type { NodeRouters } from './routers-api.ts';
 import { TrafficCounter } from './traffic.ts';
 
 /** How often routers are looked at, in milliseconds. */
@@ -44,6 +45,8 @@ export interface WatchParts {
   readonly standingOf: (state: AttachmentState) => Promise<Standing>;
   /** UID of a router's pod; undefined where it is not known. */
   readonly uidOf: (state: AttachmentState) => string | undefined;
+  /** Writes on a router's pod whose claim keeps it closed, unless that is there; undefined: none does. Never throws. */
+  readonly showClosure: (state: AttachmentState, rival: AddressRival | undefined) => void;
 }
 
 interface Watched {
@@ -56,13 +59,13 @@ interface Watched {
   conflicts: number;
   /** No gateway answered when it was last asked. */
   isCutOff: boolean;
-  isClosed: boolean;
+  readonly closure: Closure;
   isBusy: boolean;
 }
 
 /**
  * Measures the routers of this node, tells their neighbours where they are, and closes one whose address
- * another machine has. Nothing is repaired silently. The routers come one after the other, each with what
+ * another machine has, until that is silent. Nothing is repaired silently. The routers come one after the other, each with what
  * is due, so that a hundred cost no more at once than one.
  */
 export class RouterWatch {
@@ -137,6 +140,12 @@ export class RouterWatch {
       interface: state.link,
     };
     const due = { ask: now, count: now, announce: spread(times.announce), check: spread(times.check) };
+    const closure = new Closure(times.ask);
+    // A daemon before this one closed it.
+    if (state.closed !== undefined) {
+      closure.close(state.closed, now);
+      this.#reportClosed(state, labels, state.closed);
+    }
     return {
       state,
       labels,
@@ -145,7 +154,7 @@ export class RouterWatch {
       aliveUntil: spread(aliveFor),
       conflicts: 0,
       isCutOff: false,
-      isClosed: false,
+      closure,
       isBusy: false,
     };
   }
@@ -163,8 +172,13 @@ export class RouterWatch {
       if (isDue('check')) await this.#check(watched);
       const [asks, announces] = [isDue('ask'), isDue('announce')];
       // Never announced without asking first: another machine may have the address.
-      if ((asks || announces) && !watched.isClosed) await this.#ask(watched);
-      if (announces && !watched.isCutOff && watched.conflicts === 0) this.#parts.routers.announce(watched.state);
+      if (watched.closure.rival !== undefined) {
+        if (asks) await this.#tryAgain(watched);
+        return;
+      }
+      if (asks || announces) await this.#ask(watched);
+      const isOurs = !watched.isCutOff && watched.conflicts === 0;
+      if (announces && isOurs) this.#parts.routers.announce(watched.state);
     } catch (error) {
       // It may have ended meanwhile, which the next look at the list tells.
       this.#parts.log.debug({ err: error, ...watched.labels }, 'Cannot look at a router');
@@ -189,10 +203,10 @@ export class RouterWatch {
     for (const { destination, ratio } of sourcePorts) metrics.sourcePorts.set({ ...labels, destination }, ratio);
   }
 
-  async #check({ state, labels, isClosed }: Watched): Promise<void> {
+  async #check({ state, labels, closure }: Watched): Promise<void> {
     const { metrics, routers, log } = this.#parts;
     // What we closed ourselves is told already.
-    if (isClosed) return;
+    if (closure.rival !== undefined) return;
     const differences = routers.check(state);
     metrics.rulesRight.set(labels, differences.length === 0 ? 1 : 0);
     metrics.lastCheck.set(labels, Date.now() / 1000);
@@ -207,6 +221,7 @@ export class RouterWatch {
   async #ask(watched: Watched): Promise<void> {
     const { metrics, routers, times } = this.#parts;
     const { state, labels } = watched;
+    this.#parts.showClosure(state, undefined);
     // Until it is known better: asked again at the next turn, so that a router that comes back soon meets its successor.
     watched.isCutOff = true;
     watched.due.ask = 0;
@@ -231,8 +246,8 @@ export class RouterWatch {
    * current is likely to meet its predecessor, which yields as soon as it hears of this one: it says again
    * where the address is, and yields when that does not help.
    */
-  async #yield(watched: Watched, { address, mac }: WireAnswer['conflicts'][number]): Promise<void> {
-    const { routers, metrics, standingOf, log } = this.#parts;
+  async #yield(watched: Watched, { address, mac }: AddressRival): Promise<void> {
+    const { routers, standingOf, log } = this.#parts;
     const { state, labels } = watched;
     watched.conflicts++;
     const { conflicts } = watched;
@@ -241,22 +256,79 @@ export class RouterWatch {
       routers.announce(state);
       return;
     }
-    routers.close(state);
-    metrics.closed.set(labels, 1);
-    const message = `${state.link} was closed: ${address} is in use by another machine, ${mac}; take it away from there, or delete this pod`;
-    this.#problems.report(placeOf(labels), message);
-    watched.isClosed = true;
-    await this.#tell(state, 'AddressConflict', message);
+    await this.#close(watched, { address, mac });
   }
 
-  async #tell(state: AttachmentState, reason: string, message: string): Promise<void> {
+  async #close({ state, labels, closure }: Watched, rival: AddressRival): Promise<void> {
+    this.#parts.routers.close(state, rival);
+    closure.close(rival, performance.now());
+    await this.#tell(state, 'AddressConflict', this.#reportClosed(state, labels, rival));
+  }
+
+  /** Returns what is wrong and how it is cured. */
+  #reportClosed(state: AttachmentState, labels: RouterLabels, rival: AddressRival): string {
+    const message =
+      `${state.link} was closed: ${rival.address} is in use by another machine, ${rival.mac}; ` +
+      'take it away from there, or delete this pod; it opens again when that machine is silent';
+    this.#parts.metrics.closed.set(labels, 1);
+    this.#problems.report(placeOf(labels), message);
+    return message;
+  }
+
+  /**
+   * Opens a closed router when the API server says that its pod is the current one, and no machine has claimed its
+   * address for some rounds. While it listens it has no address, and asks without naming one: a machine that has the
+   * address loses nothing by it.
+   */
+  async #tryAgain(watched: Watched): Promise<void> {
+    const { routers, metrics, standingOf, showClosure, log } = this.#parts;
+    const { state, labels, closure } = watched;
+    const { rival } = closure;
+    if (rival === undefined) return;
+    showClosure(state, rival);
+    const step = closure.next(performance.now());
+    if (step === 'wait') return;
+    if (step === 'begin') {
+      if ((await standingOf(state)) !== 'current') return;
+      routers.listen(state);
+      closure.listen();
+    }
+    const { conflicts, isCutOff } = await routers.ask(state, 'unnamed');
+    const [conflict] = conflicts;
+    if (conflict !== undefined) {
+      metrics.conflicts.inc({ ...labels, address: conflict.address });
+      await this.#close(watched, conflict);
+      const retryMilliseconds = Math.round(closure.remaining(performance.now()));
+      log.info({ ...labels, ...conflict, retryMilliseconds }, 'The address is still in use; the router stays closed');
+      return;
+    }
+    if (!closure.hearSilence(isCutOff)) return;
+    if ((await standingOf(state)) !== 'current') {
+      await this.#close(watched, rival);
+      return;
+    }
+    routers.reopen(state);
+    closure.open(performance.now());
+    watched.conflicts = 0;
+    metrics.closed.set(labels, 0);
+    metrics.reopened.inc(labels);
+    this.#problems.report(placeOf(labels), undefined);
+    showClosure(state, undefined);
+    log.info({ ...labels, ...rival }, 'The address is free again; the router was opened');
+    const message = `${state.link} was opened again: ${rival.mac} no longer answers for ${rival.address}`;
+    await this.#tell(state, 'AddressRegained', message, 'Normal');
+  }
+
+  async #tell(
+    state: AttachmentState,
+    reason: string,
+    message: string,
+    type: EventWords['type'] = 'Warning',
+  ): Promise<void> {
     const uid = this.#parts.uidOf(state);
     if (state.pod === undefined || uid === undefined) return;
     const { namespace, name } = state.pod;
-    await this.#parts.events.tell(
-      { apiVersion: 'v1', kind: 'Pod', namespace, name, uid },
-      { type: 'Warning', reason, message },
-    );
+    await this.#parts.events.tell({ apiVersion: 'v1', kind: 'Pod', namespace, name, uid }, { type, reason, message });
   }
 }
 

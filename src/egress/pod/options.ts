@@ -1,4 +1,3 @@
-import { parseArgs } from 'node:util';
 import { type Address, type Prefix, parseAddress, parsePrefix } from '../../base/model/address.ts';
 import type { PodExpectation } from './readiness.ts';
 
@@ -56,6 +55,8 @@ function parseWords(args: readonly string[]) {
     help: { type: 'boolean' },
   } as const;
   try {
+    // Not imported: the plugin is the same executable, and would load it at every start.
+    const { parseArgs } = process.getBuiltinModule('node:util');
     return parseArgs({ args: [...args], options, strict: true, allowPositionals: true });
   } catch (error) {
     throw new PodArgumentsError(error instanceof Error ? error.message : String(error));

@@ -1,5 +1,3 @@
-import { createSocket } from 'node:dgram';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '../../base/model/address.ts';
 import type { PodView } from '../../base/model/observed.ts';
 import { findUnreadiness, isUndecided, listUncertain, type PodExpectation } from './readiness.ts';
@@ -21,7 +19,8 @@ export async function probePod(expected: PodExpectation, look: () => PodView): P
   const uncertain = listUncertain(expected, view);
   await Promise.all(uncertain.map(stir));
   for (let waited = 0; isUndecided(uncertain, view) && waited < waits.longest; waited += waits.between) {
-    await sleep(waits.between);
+    // Neither this nor node:dgram is imported: the plugin is the same executable, and would load them at every start.
+    await process.getBuiltinModule('node:timers/promises').setTimeout(waits.between);
     view = look();
   }
   return findUnreadiness(expected, view);
@@ -30,7 +29,7 @@ export async function probePod(expected: PodExpectation, look: () => PodView): P
 /** Sends an empty datagram, which makes the kernel resolve the neighbor. */
 function stir({ family, text }: Address): Promise<void> {
   return new Promise((resolve) => {
-    const socket = createSocket(family === 4 ? 'udp4' : 'udp6');
+    const socket = process.getBuiltinModule('node:dgram').createSocket(family === 4 ? 'udp4' : 'udp6');
     const finish = (): void => {
       socket.close();
       resolve();

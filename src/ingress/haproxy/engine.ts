@@ -1,5 +1,7 @@
+import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import type { Server } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findBulk, readNewVersion, renderContent, renderNewVersion } from './bulk.ts';
 import { type Command, renderCommand } from './command.ts';
@@ -7,12 +9,16 @@ import { applyToMaps, planChange } from './difference.ts';
 import { Disk } from './disk.ts';
 import { allEntries, type MapName, type Maps } from './entries.ts';
 import { Generations } from './generations.ts';
+import { askHealth, isFull } from './health.ts';
+import { type HostResources, LocalHost, type ProcessPlace } from './host.ts';
 import { freeSections, type InForce, lacksSpares } from './layout.ts';
 import { lockFolder } from './lock.ts';
 import { recall } from './memory.ts';
 import type { HttpState } from './model.ts';
 import { changedFiles } from './pending-files.ts';
 import { HaproxyProcess } from './process.ts';
+import { ReloadBudget } from './reload-budget.ts';
+import { dueOwners, reloadWait } from './reload-owners.ts';
 import type { ApplyOutcome, EngineOptions, EngineReport } from './report.ts';
 import { makeSection } from './section.ts';
 import { siftState } from './sift.ts';
@@ -25,6 +31,15 @@ const oldWorkerTimeout = 10_000;
 
 /** In ms, how long a master may read its configuration without an answer to anybody. */
 const masterTimeout = 60_000;
+
+/** Milliseconds between two questions whether HAProxy answers requests, and without an answer until it is killed. */
+const healthInterval = 1000;
+const defaultHangTimeout = 30_000;
+
+/** Milliseconds until a reload is tried again for which there is no memory. */
+const memoryWait = 5000;
+
+const defaultBudget = { burst: 5, refill: 60_000 };
 
 /**
  * One HAProxy that serves what a state says. Changes go to the running process and to its files; what it
@@ -47,8 +62,13 @@ export class HaproxyEngine {
   #problem: string | undefined;
   #restarts = 0;
   #queue: Promise<unknown> = Promise.resolve();
-  #lastReload = 0;
+  #lastReload = Number.NEGATIVE_INFINITY;
+  readonly #budget: ReloadBudget;
   #reloadTimer: NodeJS.Timeout | undefined;
+  #reloadAt = Number.POSITIVE_INFINITY;
+  #healthTimer: NodeJS.Timeout | undefined;
+  /** When HAProxy was last known to answer requests. */
+  #answeredAt = performance.now();
   #flushTimer: NodeJS.Timeout | undefined;
   #janitor: NodeJS.Timeout | undefined;
   /** Commands that HAProxy refused since it read its files, and why; the next reload does what they were to do. */
@@ -60,12 +80,9 @@ export class HaproxyEngine {
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#disk = new Disk(options.directory);
-    this.#process = new HaproxyProcess({
-      binary: options.binary,
-      configuration: this.#disk.path('current', 'conf'),
-      masterSocket: this.#disk.path('master.sock'),
-      log: this.#disk.path('haproxy.log'),
-    });
+    const place = placeOf(options);
+    this.#process = new HaproxyProcess(place, options.host ?? new LocalHost(place));
+    this.#budget = new ReloadBudget(options.budget ?? defaultBudget);
     this.#generations = new Generations(options, this.#disk, this.#process, (problem) => this.#tell(problem));
   }
 
@@ -75,17 +92,36 @@ export class HaproxyEngine {
    * and `describe` tells why.
    */
   async start(state: HttpState): Promise<ApplyOutcome> {
-    await mkdir(this.#disk.directory, { recursive: true, mode: 0o700 });
-    await chmod(this.#disk.directory, 0o700);
-    await mkdir(this.#disk.path('jail'), { recursive: true, mode: 0o711 });
-    this.#lock = await lockFolder(this.#disk.directory);
     return await this.#enqueue(async () => {
+      await this.#takeFolder();
       this.#wanted = state;
       if (!(await this.#adopt())) await this.#bringUp();
+      this.#askHealthSoon();
       this.#janitor = setInterval(() => void this.#enqueue(async () => await this.#tidy()).catch(() => {}), 1000);
       this.#janitor.unref();
       return this.#inForce === undefined ? this.#outcome : await this.#applyNow();
     });
+  }
+
+  /**
+   * Lets HAProxy serve what an earlier supervisor left in the folder, while no state is known yet. Does
+   * nothing where one runs, or where there is nothing to serve.
+   */
+  async resume(): Promise<void> {
+    await this.#enqueue(async () => {
+      if (this.#stopped || this.#wanted !== undefined || (await this.#disk.current()) === undefined) return;
+      await this.#takeFolder();
+      if ((await this.#process.awaitMaster(masterTimeout)) === undefined) await this.#process.spawn();
+    });
+  }
+
+  /** Throws where another process supervises it. */
+  async #takeFolder(): Promise<void> {
+    if (this.#lock !== undefined) return;
+    await mkdir(this.#disk.directory, { recursive: true, mode: 0o700 });
+    await chmod(this.#disk.directory, 0o700);
+    await mkdir(this.#disk.path('jail'), { recursive: true, mode: 0o711 });
+    this.#lock = await lockFolder(this.#disk.directory);
   }
 
   /** Brings a state into force as far as that goes without a reload; the rest waits for one. */
@@ -97,6 +133,16 @@ export class HaproxyEngine {
   /** Whether HAProxy serves what we know of; what waits or was refused is another matter. */
   get isServing(): boolean {
     return this.#inForce !== undefined;
+  }
+
+  /** Milliseconds since HAProxy last answered a request. */
+  get silence(): number {
+    return performance.now() - this.#answeredAt;
+  }
+
+  /** What the container that HAProxy runs in has for it. */
+  async resources(): Promise<HostResources> {
+    return await this.#process.resources();
   }
 
   /** Statistics by the state's names; servers only when asked for. */
@@ -130,14 +176,9 @@ export class HaproxyEngine {
    */
   async stop({ delay, drain }: { readonly delay: number; readonly drain: number }): Promise<void> {
     await sleep(delay);
-    await this.release();
-    await this.#process.notePid();
-    this.#process.signal('SIGUSR1');
-    const until = Date.now() + drain;
-    while (Date.now() < until && this.#process.signal(0)) await sleep(20);
-    if (!this.#process.signal('SIGTERM')) return;
-    for (let i = 0; i < 250 && this.#process.signal(0); i++) await sleep(20);
-    this.#process.signal('SIGKILL');
+    await this.#release();
+    await this.#process.end(drain);
+    this.#process.close();
   }
 
   /** Resolves when the files are those of what is in force. */
@@ -147,10 +188,16 @@ export class HaproxyEngine {
 
   /** Lets HAProxy serve on by itself, for the next supervisor to take over. */
   async release(): Promise<void> {
+    await this.#release();
+    this.#process.close();
+  }
+
+  async #release(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#reloadTimer);
     clearTimeout(this.#flushTimer);
     clearInterval(this.#janitor);
+    clearTimeout(this.#healthTimer);
     this.#process.unwatch();
     // Files that cannot be written say so themselves (`state/changing`): the next supervisor reloads.
     await this.#enqueue(async () => await this.#flush()).catch((error: unknown) => this.#tell(String(error)));
@@ -211,9 +258,10 @@ export class HaproxyEngine {
     this.#unwritten = [];
     this.#refusals = [];
     this.#since.clear();
-    for (const key of inForce.layout.leaving.keys()) this.#since.set(key, Date.now());
+    for (const key of inForce.layout.leaving.keys()) this.#since.set(key, performance.now());
     this.#socket?.close();
     this.#socket = undefined;
+    this.#answeredAt = performance.now();
   }
 
   async #applyNow(): Promise<ApplyOutcome> {
@@ -230,14 +278,14 @@ export class HaproxyEngine {
       this.#refusals = [...this.#refusals, ...(await this.#give(commands, bulk))].slice(0, 20);
       // Not by push: hundreds of thousands are more than a call has arguments.
       this.#unwritten = this.#unwritten.concat(commands);
-      for (const key of after.layout.leaving.keys()) if (!this.#since.has(key)) this.#since.set(key, Date.now());
+      for (const key of after.layout.leaving.keys()) if (!this.#since.has(key)) this.#since.set(key, performance.now());
       this.#flushSoon();
     }
     this.#inForce = after;
     if (this.#refusals.length > 0) causes.set('refused', this.#refusals);
     const pendingReload = causes.size > 0 || lacksSpares(after.layout, after.state.settings.spareBackends);
-    if (pendingReload) this.#scheduleReload();
     this.#outcome = { refused, waiting: causes, pendingReload };
+    if (pendingReload) this.#scheduleReload();
     return this.#outcome;
   }
 
@@ -298,18 +346,81 @@ export class HaproxyEngine {
     return failures;
   }
 
-  #scheduleReload(): void {
-    if (this.#reloadTimer !== undefined || this.#stopped) return;
-    const wait = Math.max(0, this.#lastReload + this.#options.reloadInterval - Date.now());
+  /** @param least milliseconds to wait at least */
+  #scheduleReload(least = 0): void {
+    if (this.#stopped) return;
+    const now = performance.now();
+    const wait = Math.max(least, this.#lastReload + this.#options.reloadInterval - now, this.#budgetWait(now));
+    // A change that need not wait as long brings the others into force, too.
+    if (now + wait >= this.#reloadAt) return;
+    clearTimeout(this.#reloadTimer);
+    this.#reloadAt = now + wait;
     this.#reloadTimer = setTimeout(() => {
       void this.#enqueue(async () => {
-        this.#reloadTimer = undefined;
+        this.#reloadAt = Number.POSITIVE_INFINITY;
         if (!this.#stopped) await this.#reload();
       }).catch((error: unknown) => {
         this.#tell(`Cannot reload HAProxy: ${String(error)}`);
-        this.#scheduleReload();
+        this.#scheduleReload(1000);
       });
     }, wait);
+  }
+
+  #budgetWait(now: number): number {
+    const { ownerOf } = this.#options;
+    if (ownerOf === undefined || this.#inForce === undefined) return 0;
+    return reloadWait(this.#outcome.waiting, this.#inForce.layout, ownerOf, this.#budget, now);
+  }
+
+  /** Whether memory allows one more worker beside the old ones, whose connections go on. */
+  async #hasRoom(): Promise<boolean> {
+    const { oldWorkers = [] } = (await this.#process.processes()) ?? {};
+    if (oldWorkers.length === 0) return true;
+    const { memoryAvailable, workerMemory } = await this.#process.resources();
+    if (memoryAvailable === undefined || workerMemory === undefined || memoryAvailable > 1.5 * workerMemory)
+      return true;
+    this.#tell(
+      `Memory allows no further worker of HAProxy beside ${oldWorkers.length} old ones, which still have connections; ` +
+        'the reload waits: raise the memory limit, or end them in time with --hard-stop-after',
+    );
+    return false;
+  }
+
+  /** Asks again and again whether HAProxy answers; starts it again when it has not for too long. */
+  #askHealthSoon(): void {
+    clearTimeout(this.#healthTimer);
+    if (this.#stopped) return;
+    this.#healthTimer = setTimeout(() => {
+      void this.#checkHealth()
+        .catch((error: unknown) => this.#tell(`Cannot ask HAProxy whether it answers: ${String(error)}`))
+        .finally(() => this.#askHealthSoon());
+    }, healthInterval);
+    this.#healthTimer.unref();
+  }
+
+  async #checkHealth(): Promise<void> {
+    const asked = performance.now();
+    if (this.#inForce === undefined || (await askHealth(this.#disk.path('health.sock'))) || (await this.#isFull())) {
+      this.#answeredAt = asked;
+      return;
+    }
+    const limit = this.#options.hangTimeout ?? defaultHangTimeout;
+    if (this.silence < limit || this.#stopped) return;
+    this.#tell(`HAProxy has answered no request for ${Math.round(this.silence / 1000)} s; it is started again`);
+    this.#answeredAt = performance.now();
+    // Not in the queue: what waits there may wait for the very worker that hangs.
+    await this.#process.destroy();
+  }
+
+  /** Clients may take every connection that is allowed: the listeners rest then, and HAProxy does not hang. */
+  async #isFull(): Promise<boolean> {
+    try {
+      const socket = await RuntimeSocket.open(this.#disk.path('admin.sock'), 1000);
+      const [info = ''] = await socket.run(['show info']).finally(() => socket.close());
+      return isFull(info);
+    } catch {
+      return false;
+    }
   }
 
   async #reload(): Promise<void> {
@@ -317,9 +428,19 @@ export class HaproxyEngine {
     if (this.#inForce === undefined) return;
     const causes = [...this.#outcome.waiting.keys()];
     if (!this.#outcome.pendingReload) return;
-    this.#lastReload = Date.now();
+    const now = performance.now();
+    const { ownerOf } = this.#options;
+    const owners =
+      ownerOf === undefined
+        ? [undefined]
+        : dueOwners(this.#outcome.waiting, this.#inForce.layout, ownerOf, this.#budget, now);
+    // Who had to wait when this was planned may have withdrawn the change, or another may have none left.
+    if (owners.length === 0) return this.#scheduleReload();
+    if (!owners.includes(undefined) && !(await this.#hasRoom())) return this.#scheduleReload(memoryWait);
+    this.#lastReload = now;
+    for (const owner of owners) if (owner !== undefined) this.#budget.spend(owner, now);
     if (!(await this.#activate('reload'))) {
-      setTimeout(() => this.#scheduleReload(), this.#options.reloadInterval).unref();
+      this.#scheduleReload(this.#options.reloadInterval);
       return;
     }
     for (const cause of causes.length > 0 ? causes : (['spares'] as const)) this.#reloads[cause]++;
@@ -330,13 +451,13 @@ export class HaproxyEngine {
   async #bringUp(): Promise<void> {
     const runs = (await this.#process.awaitMaster(masterTimeout)) !== undefined;
     if (runs) await this.#process.notePid();
-    this.#lastReload = Date.now();
+    this.#lastReload = performance.now();
     try {
       if (await this.#activate(runs ? 'reload' : 'start')) return this.#watch();
     } catch (error) {
       this.#tell(`Cannot write the files of HAProxy: ${String(error)}`);
       // Where there is no room for new files, those of before serve until there is.
-      if (!runs && (await this.#disk.current()) !== undefined) this.#process.spawn();
+      if (!runs && (await this.#disk.current()) !== undefined) await this.#process.spawn();
     }
     this.#retry();
   }
@@ -379,12 +500,12 @@ export class HaproxyEngine {
     const wanted = this.#wanted;
     if (wanted === undefined) return false;
     const previous = await this.#disk.current();
-    const generation = `gen-${Date.now().toString(36)}-${process.pid}`;
+    const generation = `gen-${randomBytes(6).toString('hex')}-${process.pid}`;
     const prepared = await this.#prepare(wanted, generation);
     if (prepared === undefined) return false;
     const failed = (await this.#process.processes())?.failed ?? 0;
     try {
-      if (how === 'start') this.#process.spawn();
+      if (how === 'start') await this.#process.spawn();
       else await this.#process.reload();
     } catch (error) {
       this.#tell(`Cannot start HAProxy: ${String(error)}`);
@@ -421,15 +542,15 @@ export class HaproxyEngine {
 
   /** Waits until the process that answers has read a generation, or will not. */
   async #becomes(generation: string, how: 'start' | 'reload', failed: number): Promise<boolean> {
-    const until = Date.now() + 120_000;
-    while (Date.now() < until) {
+    const until = performance.now() + 120_000;
+    while (performance.now() < until) {
       // The master listens a little later than its first worker.
       const answers = (await this.#answering()) === generation;
       if (answers && (await this.#process.processes()) !== undefined) return true;
-      if (how === 'start' && !this.#process.spawned) return false;
+      if (how === 'start' && !(await this.#process.isSpawned())) return false;
       if (how === 'reload') {
         const processes = await this.#process.processes();
-        if (processes === undefined ? this.#process.isGone : processes.failed > failed) return false;
+        if (processes === undefined ? await this.#process.isGone() : processes.failed > failed) return false;
       }
       await sleep(10);
     }
@@ -471,7 +592,7 @@ export class HaproxyEngine {
     const leaving = new Map(inForce.layout.leaving);
     const some = [...leaving].slice(0, 1000);
     const socket = await this.#open();
-    const now = Date.now();
+    const now = performance.now();
     const late = some.filter(([key]) => now - (this.#since.get(key) ?? now) > this.#options.drainTimeout);
     await socket.run(late.map(([key]) => `shutdown sessions server ${key}`));
     const answers = await socket.run(some.map(([key]) => `del server ${key}`));
@@ -482,6 +603,16 @@ export class HaproxyEngine {
     }
     this.#inForce = { ...inForce, layout: freeSections({ ...inForce.layout, leaving }) };
   }
+}
+
+/** Where the HAProxy of a folder is. */
+export function placeOf({ directory, binary }: Pick<EngineOptions, 'directory' | 'binary'>): ProcessPlace {
+  return {
+    binary,
+    configuration: join(directory, 'current', 'conf'),
+    masterSocket: join(directory, 'master.sock'),
+    log: join(directory, 'haproxy.log'),
+  };
 }
 
 function noReloads(): Record<ReloadCause, number> {

@@ -9,6 +9,8 @@ import { headerRule, milliseconds } from './section.ts';
 export interface Loopback {
   readonly bind: (name: string) => string;
   readonly connect: (name: string) => string;
+  /** The socket by which the supervisor asks whether requests are answered. */
+  readonly health: string;
 }
 
 /** Frontends and the backends that belong to them, by the names that OpenShift's dashboards know. */
@@ -19,6 +21,7 @@ export function renderFrontends(settings: Settings, loopback: Loopback): string 
     secureFrontend('fe_sni', settings, loopback),
     secureFrontend('fe_no_sni', settings, loopback),
     innerBackends(settings, loopback),
+    healthFrontend(loopback),
     settings.stats === undefined ? '' : statsFrontend(settings.stats),
   ].join('\n');
 }
@@ -181,6 +184,15 @@ backend redirect from http
 # No Route fits.
 backend openshift_default from base
   http-request deny deny_status ${own ? 404 : 503}
+`;
+}
+
+/** Asked by the supervisor every second; without the log of requests. */
+function healthFrontend({ health }: Loopback): string {
+  return `frontend health from base
+  bind ${health}
+  http-request set-log-level silent
+  http-request return status 200
 `;
 }
 

@@ -101,6 +101,7 @@ export class Generations {
     const jail = this.#disk.path('jail');
     return {
       bind: (name) => `unix@${jail}/${name}.sock${user === undefined ? '' : ` user ${user}`} mode 600`,
+      health: `unix@${this.#disk.path('health.sock')} mode 600`,
       connect: (name) => `unix@${user === undefined ? jail : ''}/${name}.sock`,
     };
   }

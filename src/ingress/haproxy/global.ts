@@ -29,7 +29,8 @@ export function renderGlobal(settings: Settings, place: Place, generation: strin
     process.maxconn !== undefined && `maxconn ${process.maxconn}`,
     process.threads !== undefined && `nbthread ${process.threads}`,
     hardStop !== undefined && `hard-stop-after ${milliseconds(hardStop)}`,
-    'mworker-max-reloads 2',
+    // Newer versions end old workers after 50 reloads, with the connections of everybody.
+    'mworker-max-reloads 1000000',
     // A limit of files that is too low for everything at once is no reason not to serve.
     'no strict-limits',
     `tune.bufsize ${process.bufsize}`,

@@ -1,30 +1,20 @@
-import { spawn } from 'node:child_process';
-import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
+import type { HostResources, ProcessHost, ProcessPlace, ProcessSignal } from './host.ts';
 import { askMaster, type Processes, readProcesses } from './master.ts';
-
-/** Where one HAProxy is and how it is started. */
-export interface ProcessPlace {
-  readonly binary: string;
-  /** The folder of configuration files that it reads. */
-  readonly configuration: string;
-  readonly masterSocket: string;
-  /** What it writes to stderr. */
-  readonly log: string;
-}
 
 /** One HAProxy in master-worker mode; it outlives its supervisor. */
 export class HaproxyProcess {
   readonly #place: ProcessPlace;
+  readonly #host: ProcessHost;
   #watched = false;
-  #spawned = false;
   #pid: number | undefined;
 
-  constructor(place: ProcessPlace) {
+  constructor(place: ProcessPlace, host: ProcessHost) {
     this.#place = place;
+    this.#host = host;
   }
 
   /** What HAProxy says against a configuration; undefined when it takes it. */
@@ -37,26 +27,10 @@ export class HaproxyProcess {
     return exitCode === 0 ? undefined : all || (message ?? 'no answer');
   }
 
-  /** Starts it; while {@link spawned}, it may yet answer. Throws when there is no such program. */
-  spawn(): void {
-    const { binary, configuration, masterSocket, log } = this.#place;
-    const stderr = openSync(log, 'w', 0o600);
-    // Not execa: it keeps pipes and handlers of its own for a child that should outlive us.
-    const child = spawn(binary, ['-W', '-S', `${masterSocket},mode,600`, '-f', configuration], {
-      detached: true,
-      cwd: '/',
-      stdio: ['ignore', 'inherit', stderr],
-    });
-    closeSync(stderr);
-    this.#pid = child.pid;
-    this.#spawned = true;
-    child.on('error', () => {
-      this.#spawned = false;
-    });
-    child.on('exit', () => {
-      this.#spawned = false;
-    });
-    child.unref();
+  /** Starts it; while it {@link isSpawned}, it may yet answer. Throws where it cannot be started. */
+  async spawn(): Promise<void> {
+    this.#pid = undefined;
+    await this.#host.spawn();
   }
 
   /** What it wrote since it was started, at most so much as a message can bear. */
@@ -88,35 +62,17 @@ export class HaproxyProcess {
    * that stays silent for `timeout` ms is killed, and its workers with it. Undefined when there is none.
    */
   async awaitMaster(timeout: number): Promise<Processes | undefined> {
-    const until = Date.now() + timeout;
+    const until = performance.now() + timeout;
     for (;;) {
       const processes = await this.processes();
-      const silent = processes === undefined ? this.#findMasters() : [];
+      const silent = processes === undefined ? await this.#host.findMasters() : [];
       if (silent.length === 0) return processes;
-      if (Date.now() > until) {
-        for (const pid of silent) kill(pid, 'SIGKILL');
+      if (performance.now() > until) {
+        for (const pid of silent) await this.#host.kill(pid, 'SIGKILL');
         return undefined;
       }
       await sleep(20);
     }
-  }
-
-  /**
-   * Masters that have our socket on their command line; a worker has it too, but leads no session. While a
-   * process starts itself again it has none for a moment: then its name has to do.
-   */
-  #findMasters(): number[] {
-    const ours = `\0-S\0${this.#place.masterSocket},`;
-    const program = basename(this.#place.binary).slice(0, 15);
-    return readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name))
-      .map(Number)
-      .filter((pid) => {
-        const commandLine = readProc(pid, 'cmdline');
-        if (commandLine !== '' && !commandLine.includes(ours)) return false;
-        const { name, state, session } = readStat(readProc(pid, 'stat'));
-        return session === pid && state !== 'Z' && (commandLine !== '' || name === program);
-      });
   }
 
   async reload(): Promise<void> {
@@ -129,12 +85,12 @@ export class HaproxyProcess {
    * our own commands could reach the wrong worker.
    */
   async untilOldStop(timeout: number): Promise<void> {
-    const until = Date.now() + timeout;
+    const until = performance.now() + timeout;
     const stopping = new Set<number>();
     for (;;) {
       const old = ((await this.processes())?.oldWorkers ?? []).filter((pid) => !stopping.has(pid));
       for (const pid of old) if (await this.#isStopping(pid)) stopping.add(pid);
-      if (old.every((pid) => stopping.has(pid)) || Date.now() > until) return;
+      if (old.every((pid) => stopping.has(pid)) || performance.now() > until) return;
       await sleep(10);
     }
   }
@@ -149,8 +105,8 @@ export class HaproxyProcess {
   }
 
   /** Whether the child that was spawned last is still there; an adopted one is asked by its socket. */
-  get spawned(): boolean {
-    return this.#spawned;
+  async isSpawned(): Promise<boolean> {
+    return await this.#host.isSpawned();
   }
 
   /** Calls once when the master is gone; a reload, in which it starts itself again, does not count. */
@@ -160,9 +116,9 @@ export class HaproxyProcess {
     while (this.#watched) {
       await this.#untilClosed();
       // A master that reads a large configuration, or is short of time, answers nobody for long.
-      const deadline = Date.now() + 60_000;
+      const deadline = performance.now() + 60_000;
       while (this.#watched && (await this.processes()) === undefined) {
-        if (Date.now() > deadline || this.isGone) {
+        if (performance.now() > deadline || (await this.isGone())) {
           this.#watched = false;
           gone();
           return;
@@ -177,8 +133,8 @@ export class HaproxyProcess {
   }
 
   /** While a master starts itself again its socket refuses for a moment; it is gone when its process is. */
-  get isGone(): boolean {
-    return this.#pid !== undefined && !kill(this.#pid, 0);
+  async isGone(): Promise<boolean> {
+    return this.#pid !== undefined && !(await this.#host.kill(this.#pid, 0));
   }
 
   /** Remembers which process to look for. */
@@ -197,33 +153,43 @@ export class HaproxyProcess {
   }
 
   /** Sends a signal to the master; false when it is gone. */
-  signal(signal: 'SIGUSR1' | 'SIGTERM' | 'SIGKILL' | 0): boolean {
-    return this.#pid !== undefined && kill(this.#pid, signal);
+  async signal(signal: ProcessSignal | 0): Promise<boolean> {
+    return this.#pid !== undefined && (await this.#host.kill(this.#pid, signal));
   }
-}
 
-/** False when there is no such process. */
-function kill(pid: number, signal: NodeJS.Signals | 0): boolean {
-  try {
-    process.kill(pid, signal);
-    return true;
-  } catch {
-    return false;
+  /** Lets HAProxy take no new connections, and ends it when the last is over, or after `drain` ms. */
+  async end(drain: number): Promise<void> {
+    await this.notePid();
+    const [silent] = this.#pid === undefined ? await this.#host.findMasters() : [];
+    this.#pid ??= silent;
+    await this.signal('SIGUSR1');
+    const until = performance.now() + drain;
+    while (performance.now() < until && (await this.signal(0))) await sleep(20);
+    if (!(await this.signal('SIGTERM'))) return;
+    for (let i = 0; i < 250 && (await this.signal(0)); i++) await sleep(20);
+    await this.signal('SIGKILL');
   }
-}
 
-/** Empty for a process that has ended. */
-function readProc(pid: number, file: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
-  } catch {
-    return '';
+  /** Ends a HAProxy that answers nobody: workers that hang react to no other signal. */
+  async destroy(): Promise<void> {
+    const { workers = [], pid } = (await this.processes()) ?? {};
+    for (const one of workers) await this.#host.kill(one, 'SIGKILL');
+    // A master ends by itself when its worker is gone; one that hangs does not.
+    const masters = pid === undefined ? await this.#host.findMasters() : [pid];
+    const until = performance.now() + 5000;
+    for (const master of masters) {
+      while (performance.now() < until && (await this.#host.kill(master, 0))) await sleep(50);
+      await this.#host.kill(master, 'SIGKILL');
+    }
   }
-}
 
-/** Of proc(5), `stat`: the name is in parentheses, and may itself hold some. */
-function readStat(stat: string): { readonly name: string; readonly state: string; readonly session: number } {
-  const end = stat.lastIndexOf(')');
-  const [state = '', , , session] = stat.slice(end + 2).split(' ');
-  return { name: stat.slice(stat.indexOf('(') + 1, end), state, session: Number(session) };
+  async resources(): Promise<HostResources> {
+    return await this.#host.resources();
+  }
+
+  /** Lets the host go; HAProxy goes on. */
+  close(): void {
+    this.unwatch();
+    this.#host.close();
+  }
 }

@@ -1,3 +1,5 @@
+import type { ProcessHost } from './host.ts';
+import type { BudgetLimits } from './reload-budget.ts';
 import type { Refusal } from './sift.ts';
 import type { ReloadCause } from './steps.ts';
 
@@ -16,6 +18,14 @@ export interface EngineOptions {
   readonly hardStopAfter?: number;
   /** Connections to a removed server are ended after this. */
   readonly drainTimeout: number;
+  /** Where HAProxy's processes are; absent: started here. */
+  readonly host?: ProcessHost;
+  /** Whose change waits for a reload, by its cause and name; undefined: the administrator's. Absent: all are. */
+  readonly ownerOf?: (cause: ReloadCause, name: string) => string | undefined;
+  /** Reloads that each owner may cause; absent: five at once, and one a minute. */
+  readonly budget?: BudgetLimits;
+  /** HAProxy is started again when no request was answered for this long; absent: 30 s. */
+  readonly hangTimeout?: number;
   /** Told of what an operator should know, and that is tried again; undefined: it is over. */
   readonly onProblem?: (message: string | undefined) => void;
   /** Told when a reload has brought what waited into force. */

@@ -23,7 +23,7 @@ export function readStatRows(text: string, inForce: InForce): StatRow[] {
     const [section = '', server = ''] = cells;
     if (cells.length < 3) return [];
     const fields = new Map(names.map((name, i) => [name, cells[i] ?? '']));
-    if (server === 'FRONTEND') return [{ kind: 'frontend', name: section, fields }];
+    if (server === 'FRONTEND') return section === 'health' ? [] : [{ kind: 'frontend', name: section, fields }];
     const id = backends.get(section);
     if (id === undefined)
       return inner.has(section) && server === 'BACKEND' ? [{ kind: 'backend', name: section, fields }] : [];

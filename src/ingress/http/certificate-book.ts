@@ -3,7 +3,7 @@ import { formatProblem, type Parsed } from '../../base/model/problem.ts';
 import type { Secret } from '../objects/secret.ts';
 import type { HttpDemand, RouteTls } from '../route/http-demand.ts';
 import type { Route } from '../route/route.ts';
-import { checkAuthorities, checkKeyPair, type KeyPair } from './certificate.ts';
+import { checkAuthorities, checkKeyPair, type KeyLimits, type KeyPair, usualKeys } from './certificate.ts';
 
 /** What is known of a Secret that a Route refers to. */
 export type SecretState =
@@ -39,9 +39,15 @@ export class CertificateBook {
   readonly #pairs = new Map<string, Parsed<KeyPair>>();
   readonly #authorities = new Map<string, Parsed<string>>();
 
-  /** @param secrets absent: Secrets are not looked at */
-  constructor(secrets: SecretLookup | undefined) {
+  readonly #limits: KeyLimits;
+
+  /**
+   * @param secrets absent: Secrets are not looked at
+   * @param limits of the keys of every certificate
+   */
+  constructor(secrets: SecretLookup | undefined, limits = usualKeys) {
     this.#secrets = secrets;
+    this.#limits = limits;
   }
 
   /**
@@ -141,6 +147,7 @@ export class CertificateBook {
         checkKeyPair({
           certificate,
           paths,
+          limits: this.#limits,
           ...(key !== undefined && { key }),
           ...(caCertificate !== undefined && { caCertificate }),
         }),
@@ -150,7 +157,9 @@ export class CertificateBook {
 
   #checkAuthorities(written: string): Parsed<string> {
     const path = 'spec.tls.destinationCACertificate';
-    return remember(this.#authorities, [written], () => attempt(path, () => checkAuthorities(written, path)));
+    return remember(this.#authorities, [written], () =>
+      attempt(path, () => checkAuthorities(written, path, this.#limits)),
+    );
   }
 }
 

@@ -18,7 +18,26 @@ export interface WrittenKeyPair {
   readonly key?: string;
   readonly caCertificate?: string;
   readonly paths: { readonly certificate: string; readonly key: string; readonly caCertificate: string };
+  /** Absent: {@link usualKeys}. */
+  readonly limits?: KeyLimits;
 }
+
+/** Which keys certificates may be for. A handshake costs HAProxy one private operation, on the thread that serves everybody. */
+export interface KeyLimits {
+  /** Most bits of an RSA modulus. */
+  readonly rsaBits: number;
+  /** Elliptic curves by OpenSSL's name; `ed25519` and `ed448` too. */
+  readonly curves: ReadonlySet<string>;
+}
+
+/** RSA-4096 costs five times as much as RSA-2048, RSA-8192 thirty times; other curves are no faster than these. */
+export const usualKeys: KeyLimits = {
+  rsaBits: 4096,
+  curves: new Set(['secp224r1', 'prime256v1', 'secp384r1', 'secp521r1', 'ed25519', 'ed448']),
+};
+
+/** OpenSSL itself accepts no larger exponent with a modulus of more than 3072 bits (`OPENSSL_RSA_MAX_PUBEXP_BITS`). */
+const largestExponent = 2n ** 64n;
 
 const keyLabels = ['PRIVATE KEY', 'RSA PRIVATE KEY', 'EC PRIVATE KEY'];
 /** What tools write beside keys, and nobody needs. */
@@ -29,7 +48,13 @@ const ignoredLabels = ['EC PARAMETERS', 'DH PARAMETERS'];
  * read, leaf first, a key that fits, no MD5 or SHA-1 but on what signs itself, and with a CA a chain that
  * leads to it; expiry and host names are not looked at. No problem repeats what was written.
  */
-export function checkKeyPair({ certificate, key, caCertificate, paths }: WrittenKeyPair): Parsed<KeyPair> {
+export function checkKeyPair({
+  certificate,
+  key,
+  caCertificate,
+  paths,
+  limits = usualKeys,
+}: WrittenKeyPair): Parsed<KeyPair> {
   const blocks = readPem(certificate);
   if (blocks === undefined) return fail(paths.certificate, 'must be a certificate in PEM');
   const keys = blocks.filter(({ label }) => keyLabels.includes(label));
@@ -41,6 +66,9 @@ export function checkKeyPair({ certificate, key, caCertificate, paths }: Written
   const leaf = chain?.[0];
   if (chain === undefined || leaf === undefined)
     return fail(paths.certificate, 'must be a certificate that can be read');
+  // First: what follows computes with the keys.
+  const unfit = findUnfitKey(chain, paths.certificate, limits);
+  if (unfit !== undefined) return { ok: false, problems: [unfit] };
   const keyBlock = key === undefined ? keys[0] : readPem(key)?.find(({ label }) => keyLabels.includes(label));
   const keyPath = key === undefined ? paths.certificate : paths.key;
   if (keyBlock === undefined)
@@ -52,19 +80,12 @@ export function checkKeyPair({ certificate, key, caCertificate, paths }: Written
   if (weak !== undefined) return { ok: false, problems: [weak] };
   let authorities: readonly ReadCertificate[] = [];
   if (caCertificate !== undefined) {
-    const read = readAuthorities(caCertificate, paths.caCertificate);
+    const read = readAuthorities(caCertificate, paths.caCertificate, limits);
     if (!read.ok) return read;
     authorities = read.value;
     if (!leadsTo(leaf, chain.slice(1), authorities)) {
       return fail(paths.caCertificate, 'must be the authority that signed the certificate, or its chain');
     }
-  }
-  const unfit = chain.some(hasUnfitKey) ? paths.certificate : paths.caCertificate;
-  if ([...chain, ...authorities].some(hasUnfitKey)) {
-    return fail(
-      unfit,
-      'must have keys that can be read, of at least 2048 bits (RSA) or 224 bits (EC), as HAProxy needs them',
-    );
   }
   const pem = [keyBlock, ...chain, ...authorities].map(({ text }) => text).join('');
   const expires = Date.parse(leaf.x509.validTo);
@@ -72,8 +93,8 @@ export function checkKeyPair({ certificate, key, caCertificate, paths }: Written
 }
 
 /** Checks certificates of authorities; their PEM, written anew. */
-export function checkAuthorities(written: string, path: string): Parsed<string> {
-  const read = readAuthorities(written, path);
+export function checkAuthorities(written: string, path: string, limits = usualKeys): Parsed<string> {
+  const read = readAuthorities(written, path, limits);
   return read.ok ? { ok: true, value: read.value.map(({ text }) => text).join('') } : read;
 }
 
@@ -81,11 +102,11 @@ interface ReadCertificate extends PemBlock {
   readonly x509: X509Certificate;
 }
 
-function readAuthorities(written: string, path: string): Parsed<readonly ReadCertificate[]> {
+function readAuthorities(written: string, path: string, limits: KeyLimits): Parsed<readonly ReadCertificate[]> {
   const blocks = readPem(written);
   const read = blocks?.every(({ label }) => label === 'CERTIFICATE') === true ? readCertificates(blocks) : undefined;
   if (read === undefined || read.length === 0) return fail(path, 'must be certificates in PEM, and nothing else');
-  const weak = findWeak(read, path);
+  const weak = findUnfitKey(read, path, limits) ?? findWeak(read, path);
   return weak === undefined ? { ok: true, value: read } : { ok: false, problems: [weak] };
 }
 
@@ -122,15 +143,48 @@ function publicKeyOf({ x509 }: ReadCertificate): KeyObject | undefined {
 }
 
 /**
- * Whether OpenSSL would not show a certificate for its key, at the level that distributions set (2: as
- * hard to break as 112 bits). Each that came as far as HAProxy would cost a reload, and many all of them.
+ * The first key that is too weak, too costly or of a kind that ends no handshake. OpenSSL shows no certificate
+ * whose key is weaker than 112 bits (level 2, which distributions set), and each that came as far as HAProxy
+ * would cost a reload.
  */
-function hasUnfitKey(certificate: ReadCertificate): boolean {
+function findUnfitKey(certificates: readonly ReadCertificate[], path: string, limits: KeyLimits): Problem | undefined {
+  for (const certificate of certificates) {
+    const found = describeUnfitKey(certificate, limits);
+    if (found !== undefined) return { path, value: `(${found.seen})`, cure: found.cure };
+  }
+  return undefined;
+}
+
+/** What key was seen, and what it must be; undefined where it is fit. */
+function describeUnfitKey(
+  certificate: ReadCertificate,
+  { rsaBits, curves }: KeyLimits,
+): { readonly seen: string; readonly cure: string } | undefined {
   const key = publicKeyOf(certificate);
-  if (key === undefined) return true;
-  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
-  if (type === 'ec') return Number(/\d{3}/.exec(details?.namedCurve ?? '')?.[0] ?? 224) < 224;
-  return (type === 'rsa' || type === 'rsa-pss' || type === 'dsa') && (details?.modulusLength ?? 2048) < 2048;
+  const kinds = `RSA of 2048 to ${rsaBits} bits, or one of ${[...curves].join(', ')}`;
+  if (key === undefined) return { seen: 'a key of an unknown kind', cure: `must have a key of ${kinds}` };
+  const { asymmetricKeyType: type = 'unknown', asymmetricKeyDetails: details } = key;
+  switch (type) {
+    case 'rsa':
+    case 'rsa-pss': {
+      const bits = details?.modulusLength ?? 0;
+      if (bits < 2048 || bits > rsaBits) {
+        const cure = `must have keys of at least 2048 bits and at most ${rsaBits} (RSA); administrators can allow more with --max-rsa-bits`;
+        return { seen: `an RSA key of ${bits} bits`, cure };
+      }
+      if ((details?.publicExponent ?? 0n) < largestExponent) return undefined;
+      return { seen: 'an RSA key with a large exponent', cure: 'must have the exponent 65537' };
+    }
+    case 'ec': {
+      const curve = details?.namedCurve ?? 'without a name';
+      if (curves.has(curve)) return undefined;
+      const cure = `must have a key of ${kinds}; administrators can allow others with --key-curves`;
+      return { seen: `a key on the curve ${curve}`, cure };
+    }
+    default:
+      if (curves.has(type)) return undefined;
+      return { seen: `a ${type.toUpperCase()} key`, cure: `must have a key of ${kinds}, as TLS clients do` };
+  }
 }
 
 function fits({ x509 }: ReadCertificate, key: KeyObject): boolean {

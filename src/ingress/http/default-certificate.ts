@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatProblem } from '../../base/model/problem.ts';
-import { checkKeyPair } from './certificate.ts';
+import { checkKeyPair, usualKeys } from './certificate.ts';
 
 /** Where the default certificate is; the first that is given counts (OpenShift's DEFAULT_CERTIFICATE*). */
 export interface DefaultCertificateSources {
@@ -12,6 +12,9 @@ export interface DefaultCertificateSources {
   /** A folder with `tls.crt`, and `tls.key` where the key is not in the first. */
   readonly directory?: string;
 }
+
+/** Bits; OpenSSL works with none larger. */
+const largestRsa = 16_384;
 
 /** Milliseconds between two looks at the files. */
 const pollInterval = 5000;
@@ -67,7 +70,9 @@ export class DefaultCertificate {
     }
     this.#written = written;
     const paths = { certificate: 'certificate', key: 'key', caCertificate: 'CA' };
-    const read = checkKeyPair({ certificate: written, paths });
+    // Its size is the administrator's choice: only Routes are held to a limit.
+    const limits = { ...usualKeys, rsaBits: largestRsa };
+    const read = checkKeyPair({ certificate: written, paths, limits });
     if (!read.ok) {
       const kept = this.#pem === undefined ? 'using one made at start' : 'the last good one stays in use';
       this.#fault = `Cannot use the default certificate, ${kept}: ${read.problems.map(formatProblem).join('; ')}`;

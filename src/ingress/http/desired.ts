@@ -8,7 +8,7 @@ import type { Changes, Inventory } from '../objects/inventory.ts';
 import type { HttpDemand } from '../route/http-demand.ts';
 import type { Route } from '../route/route.ts';
 import { type HttpDefaults, makeBackend } from './backend.ts';
-import type { KeyPair } from './certificate.ts';
+import type { KeyLimits, KeyPair } from './certificate.ts';
 import { CertificateBook, type SecretLookup } from './certificate-book.ts';
 import { CertificateList } from './certificate-list.ts';
 import type { ServedRoute, UnfitRoute } from './served-route.ts';
@@ -26,6 +26,8 @@ export interface HttpDesiredSettings {
   readonly hasHttp2: boolean;
   /** Certificates are taken from Secrets that Routes name; else such a Route has the default certificate. */
   readonly readsSecrets: boolean;
+  /** Which keys certificates of Routes may have. */
+  readonly keys?: KeyLimits;
 }
 
 /** What became of one group of Routes. */
@@ -79,7 +81,7 @@ export class SitePlanner {
     this.#inventory = inventory;
     this.#settings = settings;
     this.finder = new EndpointFinder(inventory, settings.node);
-    this.#book = new CertificateBook(settings.readsSecrets ? secrets : undefined);
+    this.#book = new CertificateBook(settings.readsSecrets ? secrets : undefined, settings.keys);
     this.#hostGroups = new HostGroups(settings.hosts);
     this.#certificates = new CertificateList(settings.hasHttp2);
   }

@@ -1,12 +1,15 @@
+import { join } from 'node:path';
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import { HaproxyEngine } from '../haproxy/engine.ts';
 import type { HttpState, Settings } from '../haproxy/model.ts';
+import { hostSocket, RemoteHost } from '../haproxy/remote-host.ts';
 import type { ApplyOutcome } from '../haproxy/report.ts';
+import type { ReloadCause } from '../haproxy/steps.ts';
 import type { DataPlane, PlaneHost, PlaneReport } from '../intent/plane.ts';
 import type { Inventory, Journal } from '../objects/inventory.ts';
 import type { DefaultCertificate } from './default-certificate.ts';
 import { type DesiredSites, type HttpDesiredSettings, SitePlanner } from './desired.ts';
-import { readConnectionLimit } from './file-limit.ts';
+import { type ConnectionLimit, findConnectionLimit } from './file-limit.ts';
 import type { Secrets } from './secrets.ts';
 import { VerdictWriter } from './verdicts.ts';
 
@@ -25,6 +28,8 @@ export interface HttpSettings extends HttpDesiredSettings {
   readonly reloadInterval: number;
   /** Milliseconds after which connections to a removed endpoint are ended. */
   readonly drainTime: number;
+  /** HAProxy runs in another container that shares the folder, kept by `ingress-haproxy`. */
+  readonly hasContainer?: boolean;
   /** Milliseconds that the router goes on serving, not ready, before it ends (ROUTER_GRACEFUL_SHUTDOWN_DELAY). */
   readonly shutdownDelay: number;
   /** Milliseconds that connections may take to end then (ROUTER_MAX_SHUTDOWN_TIMEOUT). */
@@ -42,6 +47,17 @@ export interface HttpParts {
 /** Milliseconds that Secrets may take to be read before Routes are served without them. */
 const secretTimeout = 5000;
 
+/** Milliseconds without an answer of HAProxy after which clients should go to another node. */
+const silenceLimit = 5000;
+
+/** The namespace whose change waits for a reload; undefined for settings, and for what belongs to all. */
+export function reloadOwner(cause: ReloadCause, name: string): string | undefined {
+  // Refused commands name no owner for sure: those that do not share one budget. Backends are KIND:NAMESPACE:NAME; certificates and authorities NAMESPACE:NAME, where they have an owner.
+  if (cause === 'refused') return /\b(?:be_[a-z_]+:|certs\/)([a-z0-9-]+)[:+]/.exec(name)?.[1] ?? '(refused)';
+  const parts = cause === 'settings' ? [] : name.split(':');
+  return parts.length < 2 ? undefined : parts.at(-2);
+}
+
 /** Hosts and paths, by a HAProxy that it drives: HTTP, edge, re-encrypt and passthrough Routes. */
 export class HttpPlane implements DataPlane {
   readonly name = 'http';
@@ -57,6 +73,8 @@ export class HttpPlane implements DataPlane {
   #desired: DesiredSites | undefined;
   #outcome: ApplyOutcome | undefined;
   #hasStarted = false;
+  /** Read once: another number of connections is a reload. */
+  #limit: ConnectionLimit | undefined;
   #isStopping = false;
   #problem: string | undefined;
 
@@ -73,6 +91,8 @@ export class HttpPlane implements DataPlane {
       ...(settings.group !== undefined && { group: settings.group }),
       reloadInterval: settings.reloadInterval,
       drainTimeout: settings.drainTime,
+      ...(settings.hasContainer === true && { host: new RemoteHost(join(settings.directory, hostSocket)) }),
+      ownerOf: reloadOwner,
       onProblem: (problem) => this.#note(problem),
       onReload: (outcome) => this.#finishReload(outcome),
     });
@@ -80,6 +100,16 @@ export class HttpPlane implements DataPlane {
 
   start(host: PlaneHost): void {
     this.#host = host;
+    // In a container of its own HAProxy is started from the disk there.
+    if (this.#settings.hasContainer !== true) {
+      this.#engine
+        .resume()
+        .catch((error: unknown) =>
+          this.#note(
+            `Failed to resume the configuration on disk: ${error instanceof Error ? error.message : String(error)}`,
+          ),
+        );
+    }
     this.#parts.secrets.start((key) => {
       this.#changedSecrets.add(key);
       host.requestSync();
@@ -93,7 +123,9 @@ export class HttpPlane implements DataPlane {
   get unreadiness(): string | undefined {
     if (this.#isStopping) return 'the router is shutting down';
     // Not every problem: a Route that HAProxy refuses must not take the node from the others.
-    return this.#engine.isServing ? undefined : `HAProxy: ${this.#problem ?? 'not started yet'}`;
+    if (!this.#engine.isServing) return `HAProxy: ${this.#problem ?? 'not started yet'}`;
+    const { silence } = this.#engine;
+    return silence < silenceLimit ? undefined : `HAProxy has answered no request for ${Math.round(silence / 1000)} s`;
   }
 
   /** What was last decided; undefined before the first sync. */
@@ -124,7 +156,7 @@ export class HttpPlane implements DataPlane {
     const changes = this.#journal.take();
     const desired = this.#planner.compute(changes, new Set([...this.#changedSecrets, ...changes.of('Secret')]));
     this.#changedSecrets.clear();
-    const haproxy = this.#fitConnections();
+    const haproxy = await this.#fitConnections();
     const { sites, passthrough, backends, certificates, authorities } = desired;
     const state: HttpState = {
       settings: { ...haproxy, tls: { ...haproxy.tls, defaultCertificate: await certificate.get() } },
@@ -156,22 +188,30 @@ export class HttpPlane implements DataPlane {
     this.#isStopping = true;
     this.#parts.secrets.close();
     this.#parts.certificate.close();
-    if (!this.#hasStarted) return;
+    if (!this.#hasStarted && this.#settings.hasContainer === true) return;
     const { shutdownDelay: delay, shutdownTimeout: drain } = this.#settings;
-    // The first process of a container takes all others along: nothing could serve on.
-    if (removes || process.pid === 1) await this.#engine.stop({ delay, drain });
+    // The first process of a container takes all others along: nothing could serve on. Another container
+    // ends HAProxy itself when the pod ends.
+    const takesAlong = removes || process.pid === 1;
+    if (takesAlong && this.#settings.hasContainer !== true) await this.#engine.stop({ delay, drain });
     else await this.#engine.release();
   }
 
-  /** HAProxy does not start with more connections than its files allow: it serves fewer, and that is told. */
-  #fitConnections(): HttpSettings['haproxy'] {
+  /**
+   * HAProxy does not start with more connections than its files allow, and is killed where they take more
+   * memory than its container has: it serves fewer, and that is told.
+   */
+  async #fitConnections(): Promise<HttpSettings['haproxy']> {
     const { haproxy } = this.#settings;
     const { maxconn } = haproxy.process;
-    const limit = readConnectionLimit();
-    if (maxconn === undefined || limit === undefined || maxconn <= limit) return haproxy;
-    const cure = `the limit of open files allows ${limit} of ${maxconn} connections: raise it, or set --max-connections`;
-    this.#host?.report('haproxy connections', cure);
-    return { ...haproxy, process: { ...haproxy.process, maxconn: limit } };
+    this.#limit ??= findConnectionLimit(await this.#engine.resources());
+    const { connections, what } = this.#limit;
+    const isAuto = maxconn === undefined;
+    if (connections === undefined || (!isAuto && maxconn <= connections)) return haproxy;
+    const wish = isAuto ? '' : ` of ${maxconn}`;
+    const cure = `the limit of ${what} allows ${connections}${wish} connections: raise it, or set --max-connections`;
+    if (!isAuto) this.#host?.report('haproxy connections', cure);
+    return { ...haproxy, process: { ...haproxy.process, maxconn: connections } };
   }
 
   #listSecrets(): ReadonlySet<string> {

@@ -138,7 +138,7 @@ export const httpOptionTable = {
   },
   'max-connections': {
     value: 'NUMBER',
-    help: 'connections at a time; auto: as many as files allow',
+    help: 'connections at a time, and no more than memory and files allow; auto: that many',
     variable: 'ROUTER_MAX_CONNECTIONS',
     initial: '50000',
     fallsBack: true,
@@ -247,6 +247,16 @@ export const httpOptionTable = {
     variable: 'ROUTER_COOKIE_NAME',
     fallsBack: true,
   },
+  'max-rsa-bits': {
+    value: 'NUMBER',
+    help: 'largest RSA key of certificates that Routes bring, and of authorities; larger ones slow down every handshake',
+    initial: '4096',
+  },
+  'key-curves': {
+    value: 'NAME,...',
+    help: 'elliptic curves of such keys',
+    initial: 'secp224r1,prime256v1,secp384r1,secp521r1,ed25519,ed448',
+  },
   'forwarded-headers': {
     value: 'HOW',
     help: 'append, replace, if-none or never',
@@ -345,6 +355,9 @@ export const httpOptionTable = {
   },
   'spare-backends': { value: 'NUMBER', help: 'backends kept ready for new Routes, of each kind', initial: '100' },
   'haproxy-binary': { value: 'FILE', help: 'HAProxy, 2.6 or newer', initial: '/usr/sbin/haproxy' },
+  'haproxy-container': {
+    help: 'HAProxy runs in another container that shares --haproxy-directory, started by ingress-haproxy',
+  },
   'haproxy-user': { value: 'NAME', help: 'as whom its worker runs; root: as the agent', initial: 'haproxy' },
   'haproxy-directory': { value: 'DIR', help: 'private folder of its files; default /run/egress-router/ingress-NAME' },
 } as const satisfies Readonly<Record<string, OptionRow>>;
@@ -363,7 +376,7 @@ export const unservedVariables: Readonly<Record<string, string>> = {
   ROUTER_BLUEPRINT_ROUTE_NAMESPACE: 'spare backends need no blueprints: see --spare-backends',
   ROUTER_BLUEPRINT_ROUTE_LABELS: 'spare backends need no blueprints: see --spare-backends',
   ROUTER_BLUEPRINT_ROUTE_POOL_SIZE: 'spare backends need no blueprints: see --spare-backends',
-  ROUTER_HAPROXY_ADMIN_UNIX_SOCKET: 'HAProxy runs beside the agent, not in a container of its own',
+  ROUTER_HAPROXY_ADMIN_UNIX_SOCKET: 'its place is fixed: see --haproxy-container for HAProxy in a container of its own',
   ROUTER_BIND_PORTS_AFTER_SYNC: 'ports are always bound after the first sync',
   ROUTER_BACKEND_PROCESS_ENDPOINTS: 'the order of endpoints does not matter',
   ROUTER_WATCH_ENDPOINTS: 'EndpointSlices are always watched',

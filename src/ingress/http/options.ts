@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import type { OptionReader } from '../../base/daemon/reader.ts';
 import { parseAddress } from '../../base/model/address.ts';
+import { formatProblem } from '../../base/model/problem.ts';
 import { optionTimeCure, parseOptionTime } from '../../base/read/duration.ts';
 import { isHostName } from '../../base/read/object-meta.ts';
 import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
 import { parsePort } from '../../base/read/parse-port.ts';
 import type { HostClaimPolicy } from '../claims/hosts.ts';
 import type { Balance, Settings } from '../haproxy/model.ts';
-import { checkAuthorities } from './certificate.ts';
+import { checkAuthorities, type KeyLimits, usualKeys } from './certificate.ts';
 import { parseCiphers } from './ciphers.ts';
 import type { DefaultCertificateSources } from './default-certificate.ts';
 import type { HttpDesiredSettings } from './desired.ts';
@@ -48,6 +49,7 @@ export function readHttpOptions(reader: Reader, shared: SharedOptions): HttpOpti
   }
   const { policy, node, name, balance, tcpBalance, checkInterval, drainTime } = shared;
   const cookieName = reader.read('cookie-name', matching(/^[A-Za-z0-9_-]+$/), 'must be letters, digits, "_" and "-"');
+  const keys = readKeyLimits(reader);
   const serviceAuthorities = readFileOption(reader, 'default-destination-ca-path');
   const user =
     reader.read('haproxy-user', matching(/^[a-z_][a-z0-9_-]{0,31}$/), 'must be the name of a user') ?? 'root';
@@ -57,13 +59,17 @@ export function readHttpOptions(reader: Reader, shared: SharedOptions): HttpOpti
       node,
       hosts: readHostPolicy(reader),
       defaults: { balance, tcpBalance, checkInterval, ...(cookieName !== undefined && { cookieName }) },
-      ...(serviceAuthorities !== undefined && { serviceAuthorities: checkedAuthorities(reader, serviceAuthorities) }),
+      ...(serviceAuthorities !== undefined && {
+        serviceAuthorities: checkedAuthorities(reader, 'default-destination-ca-path', serviceAuthorities, keys),
+      }),
+      keys,
       hasHttp2: !reader.isSet('disable-http2'),
       readsSecrets: reader.read('enable-external-certificate', parseBool, boolCure) ?? true,
-      haproxy: readHaproxySettings(reader, httpPort, httpsPort),
+      haproxy: readHaproxySettings(reader, httpPort, httpsPort, keys),
       directory: reader.read('haproxy-directory', (text) => text) ?? `/run/egress-router/ingress-${name}`,
       binary: reader.read('haproxy-binary', (text) => text) ?? '/usr/sbin/haproxy',
       ...(user !== 'root' && { user, group: user }),
+      hasContainer: reader.isSet('haproxy-container'),
       reloadInterval: Math.max(1000, readTime(reader, 'reload-interval')),
       drainTime,
       shutdownDelay: readTime(reader, 'shutdown-delay'),
@@ -95,7 +101,12 @@ function readHostPolicy(reader: Reader): HostClaimPolicy {
   };
 }
 
-function readHaproxySettings(reader: Reader, httpPort: number, httpsPort: number): HttpSettings['haproxy'] {
+function readHaproxySettings(
+  reader: Reader,
+  httpPort: number,
+  httpsPort: number,
+  keys: KeyLimits,
+): HttpSettings['haproxy'] {
   const address = reader.read('http-address', parseAddress, 'must be an address of this node');
   const family = reader.read('ip-mode', oneOf(['v4', 'v6', 'v4v6']), 'must be v4, v6 or v4v6') ?? 'v4';
   const uniqueName = reader.read(
@@ -106,7 +117,7 @@ function readHaproxySettings(reader: Reader, httpPort: number, httpsPort: number
   const compression = reader.isSet('enable-compression')
     ? (reader.read('compression-mime', (text) => text.split(/\s+/).filter((word) => word !== '')) ?? [])
     : undefined;
-  const clientTls = readClientTls(reader);
+  const clientTls = readClientTls(reader, keys);
   const log = readLog(reader);
   const healthUri = reader.read('health-uri', matching(/^\/[\x21-\x7e]*$/), 'must be a path that begins with "/"');
   const actions = (name: 'http-request-headers' | 'http-response-headers') =>
@@ -196,7 +207,7 @@ function readTls(reader: Reader): HttpSettings['haproxy']['tls'] {
   };
 }
 
-function readClientTls(reader: Reader): Settings['clientTls'] {
+function readClientTls(reader: Reader, keys: KeyLimits): Settings['clientTls'] {
   const verify = reader.read(
     'mutual-tls-auth',
     oneOf(['none', 'optional', 'required']),
@@ -212,7 +223,7 @@ function readClientTls(reader: Reader): Settings['clientTls'] {
   }
   return {
     verify,
-    authorities: checkedAuthorities(reader, authorities),
+    authorities: checkedAuthorities(reader, 'mutual-tls-auth-ca', authorities, keys),
     ...(revocations !== undefined && { revocations }),
     ...(subjectFilter !== undefined && { subjectFilter }),
   };
@@ -265,11 +276,22 @@ function readCertificateSources(reader: Reader): DefaultCertificateSources {
   };
 }
 
-function checkedAuthorities(reader: Reader, text: string): string {
-  const checked = checkAuthorities(text, '');
+function checkedAuthorities(reader: Reader, name: HttpOptionName, text: string, keys: KeyLimits): string {
+  const checked = checkAuthorities(text, `--${name}`, keys);
   if (checked.ok) return checked.value;
-  reader.problems.push('a file of certificates of authorities: must have certificates in PEM, and nothing else');
+  reader.problems.push(...checked.problems.map(formatProblem));
   return '';
+}
+
+function readKeyLimits(reader: Reader): KeyLimits {
+  const parseCurves = (text: string) => {
+    const names = text.split(',').map((word) => word.trim());
+    return names.every((name) => /^[A-Za-z0-9-]+$/.test(name)) ? new Set(names) : undefined;
+  };
+  return {
+    rsaBits: readNumber(reader, 'max-rsa-bits', 2048, 16_384) ?? usualKeys.rsaBits,
+    curves: reader.read('key-curves', parseCurves, 'must be names of OpenSSL, separated by commas') ?? usualKeys.curves,
+  };
 }
 
 /** The text of a file that an option names. */

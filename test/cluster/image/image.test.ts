@@ -72,6 +72,7 @@ describe('the container image', function () {
   it('holds two executables, and links to them for all the other names', () => {
     const links = [
       'ingress-agent',
+      'ingress-haproxy',
       'egress-router-controller',
       'egress-router-node',
       'install-cni',
@@ -79,12 +80,13 @@ describe('the container image', function () {
       'egress-router-pod',
     ];
     const targets = links.map((name) => readlinkSync(join(root, 'usr/local/bin', name)));
-    assert.deepEqual(targets, ['tools', 'tools', 'tools', 'tools', 'tools', 'egress-router']);
+    assert.deepEqual(targets, ['tools', 'tools', 'tools', 'tools', 'tools', 'tools', 'egress-router']);
   });
 
   const helped: readonly (readonly [name: string, args: readonly string[], says: RegExp])[] = [
     ['egress-router-controller', ['--help'], /^Usage: egress-router-controller /],
     ['ingress-agent', ['--help'], /^Usage: ingress-agent /],
+    ['ingress-haproxy', ['--help'], /^Usage: ingress-haproxy /],
     ['install-cni', ['--help'], /^Usage: install-cni /],
     ['egress-router-node', ['--help'], /^Usage: egress-router-node /],
     ['egress-router-pod', ['--help'], /^Usage: egress-router-pod run/],

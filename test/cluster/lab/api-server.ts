@@ -82,6 +82,10 @@ export class TestApiServer {
   end: ((collection: string, key: string, graceSeconds: number | undefined) => boolean) | undefined;
   /** What a SelfSubjectAccessReview is answered. */
   mayDo: (attributes: Readonly<Record<string, unknown>>) => boolean = () => true;
+  /** Users by their tokens, for TokenReviews. */
+  readonly tokens = new Map<string, string>();
+  /** Users that may get paths that are no resources, as `USER PATH`. */
+  readonly readers = new Set<string>();
   /** How many connections were made to it. */
   connections = 0;
   /** How many requests were answered 401. */
@@ -302,6 +306,19 @@ export class TestApiServer {
     if (url.pathname === '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews') {
       const { resourceAttributes } = (body as { spec: { resourceAttributes: Readonly<Record<string, unknown>> } }).spec;
       send(response, 201, { ...(body as object), status: { allowed: this.mayDo(resourceAttributes) } });
+      return;
+    }
+    if (url.pathname === '/apis/authentication.k8s.io/v1/tokenreviews') {
+      const username = this.tokens.get((body as { spec: { token: string } }).spec.token);
+      const status = username === undefined ? { authenticated: false } : { authenticated: true, user: { username } };
+      send(response, 201, { ...(body as object), status });
+      return;
+    }
+    if (url.pathname === '/apis/authorization.k8s.io/v1/subjectaccessreviews') {
+      const { user, nonResourceAttributes: on } = (body as { spec: { user: string; nonResourceAttributes: object } })
+        .spec;
+      const allowed = this.readers.has(`${user} ${(on as { path: string }).path}`);
+      send(response, 201, { ...(body as object), status: { allowed } });
       return;
     }
     const inNamespace = /^(\/api\/v1)\/namespaces\/([^/]+)\/events$/.exec(url.pathname);

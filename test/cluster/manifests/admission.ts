@@ -72,8 +72,8 @@ function applyRules(schema: Schema, value: unknown, before: unknown, path: strin
   return [...own, ...below];
 }
 
-/** Whole numbers are integers in CEL. */
-function toCel(value: unknown): unknown {
+/** A value as CEL has it: whole numbers are integers, and what is null is absent. */
+export function toCel(value: unknown): unknown {
   if (typeof value === 'number') return BigInt(value);
   if (Array.isArray(value)) return value.map(toCel);
   if (!isRecord(value)) return value;

@@ -137,11 +137,7 @@ describe('the CRD of EgressRouter', () => {
           /gateway must be in the network of ip/,
         ] as const,
     ),
-    [
-      'the address of the network',
-      routerWith({ addresses: [{ ip: '192.168.12.0/24' }] }),
-      /must be a host address/,
-    ],
+    ['the address of the network', routerWith({ addresses: [{ ip: '192.168.12.0/24' }] }), /must be a host address/],
     ['300.0.0.1', withRule({ destinationIP: '300.0.0.1' }), /must be an IPv4 or IPv6 address/],
     ['leading zeros', withRule({ destinationIP: '10.0.0.099' }), /must be an IPv4 or IPv6 address/],
     [

@@ -7,9 +7,11 @@ import { assignMembers } from '../../../src/egress/controller/objects/members.ts
 import { namesOf } from '../../../src/egress/controller/objects/names.ts';
 import { makeDeployment } from '../../../src/egress/controller/objects/objects.ts';
 import { readRouter } from '../../../src/egress/controller/objects/router.ts';
+import { findConnectionLimit } from '../../../src/ingress/http/file-limit.ts';
+import { httpOptionTable } from '../../../src/ingress/http/option-table.ts';
 import { readObject } from '../../../src/ingress/objects/kinds.ts';
 import { documentedEgressRouter } from '../../unit/egress/api/samples.ts';
-import { type KubeDocument, overlays, readExamples, render } from './rendered.ts';
+import { type KubeDocument, overlays, readExamples, render, renderFolder } from './rendered.ts';
 import { findMistakes, hasSchema } from './strict.ts';
 
 /** Kinds without a published schema of Kubernetes: others' resources. */
@@ -62,27 +64,59 @@ describe('manifests', function () {
   it('use the image that the overlay names, and run nothing with more than it needs', () => {
     for (const { kind, metadata, spec } of render('default')) {
       if (kind !== 'Deployment' && kind !== 'DaemonSet') continue;
-      for (const { image, securityContext, resources } of spec.template.spec.containers) {
+      for (const { name, image, securityContext, resources } of spec.template.spec.containers) {
         assert.equal(image, 'registry.example/egress-router:0.1.0');
         assert.deepEqual(securityContext.capabilities.drop, ['ALL'], metadata.name);
         assert.equal(securityContext.allowPrivilegeEscalation, false);
         assert.equal(securityContext.readOnlyRootFilesystem, true);
-        const added = {
-          'ingress-agent': [
-            'NET_ADMIN',
-            'NET_BIND_SERVICE',
-            'SETUID',
-            'SETGID',
-            'SYS_CHROOT',
-            'CHOWN',
-            'FOWNER',
-            'KILL',
-          ],
+        const rights: Readonly<Record<string, readonly string[]>> = {
+          'ingress-agent': ['NET_ADMIN'],
+          haproxy: ['NET_BIND_SERVICE', 'SETUID', 'SETGID', 'SYS_CHROOT', 'CHOWN', 'FOWNER', 'KILL'],
           'egress-router-node': ['SYS_ADMIN', 'NET_ADMIN', 'NET_RAW'],
-        }[metadata.name];
-        assert.deepEqual(securityContext.capabilities.add, added, metadata.name);
+        };
+        const added: readonly string[] | undefined = rights[name === 'haproxy' ? name : metadata.name];
+        assert.deepEqual(securityContext.capabilities.add, added, name);
         assert.match(resources.limits.memory, /^\d+[MG]i$/, metadata.name);
       }
+    }
+  });
+
+  it('give HAProxy memory for the connections that it may have, and a container that the agent does not end', () => {
+    const { spec } = render('default').find(
+      ({ metadata, kind }) => kind === 'DaemonSet' && metadata.name === 'ingress-agent',
+    ) as KubeDocument;
+    const [agent, haproxy] = ['ingress-agent', 'haproxy'].map((name) =>
+      spec.template.spec.containers.find((one: { name: string }) => one.name === name),
+    );
+    assert.deepEqual([agent.command, haproxy.command], [['ingress-agent', '--haproxy-container'], ['ingress-haproxy']]);
+    assert.equal(spec.template.spec.shareProcessNamespace, undefined);
+    assert.deepEqual(agent.volumeMounts, haproxy.volumeMounts);
+    const [, gigabytes] = /^(\d+)Gi$/.exec(haproxy.resources.limits.memory) ?? [];
+    const { connections = 0 } = findConnectionLimit({ memoryLimit: Number(gigabytes) * 2 ** 30, files: 1_048_576 });
+    assert.ok(connections >= Number(httpOptionTable['max-connections'].initial), `${connections}`);
+  });
+
+  it('let a kubelet probe every program where it listens', () => {
+    for (const { kind, metadata, spec } of render('default')) {
+      if (kind !== 'Deployment' && kind !== 'DaemonSet') continue;
+      for (const { livenessProbe, readinessProbe } of spec.template.spec.containers) {
+        // HAProxy's container has none: it must not end for want of an agent.
+        for (const { httpGet } of [livenessProbe, readinessProbe].filter((probe) => probe !== undefined)) {
+          // Programs on the node's network answer on its loopback; a pod has an address of its own.
+          const host = spec.template.spec.hostNetwork === true ? '127.0.0.1' : undefined;
+          if (httpGet !== undefined) assert.equal(httpGet.host, host, metadata.name);
+        }
+      }
+    }
+  });
+
+  it('for scrapers are right by Kubernetes’ schemas, and name accounts that there are', async () => {
+    const accounts = new Set(
+      render('default').flatMap(({ kind, metadata }) => (kind === 'ServiceAccount' ? [metadata.name] : [])),
+    );
+    for (const object of renderFolder('metrics')) {
+      assert.deepEqual(await findMistakes(object), [], object.metadata.name);
+      for (const { name } of object.subjects ?? []) assert.ok(accounts.has(name), name);
     }
   });
 

@@ -181,4 +181,10 @@ class OneRouter implements NodeRouters {
   close(): void {
     // It has no interface.
   }
+  listen(): void {
+    // Nothing is heard.
+  }
+  reopen(): void {
+    // It was never closed.
+  }
 }

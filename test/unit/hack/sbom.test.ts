@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { describe, it } from 'mocha';
 import { makeSbom } from '../../../hack/sbom-tool.ts';
 import manifest from '../../../package.json' with { type: 'json' };
@@ -22,5 +25,41 @@ describe('makeSbom', () => {
     assert.equal(new Set(ids).size, ids.length);
     const [, ...packages] = sbom.packages;
     assert.ok(packages.every(({ checksums }) => Array.isArray(checksums)));
+  });
+
+  it('names the packages of the base that are installed, with their versions and architectures', () => {
+    const status = [
+      'Package: libstdc++6\nStatus: install ok installed\nArchitecture: amd64\nSource: gcc-12 (12.2.0-14)\nVersion: 12.2.0-14+deb12u1\nDescription: x\n Package: no\n',
+      'Package: nftables\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1:1.0.6-2~x',
+      'Package: gone\nStatus: deinstall ok config-files\nArchitecture: amd64\nVersion: 1',
+      '',
+    ].join('\n\n');
+    const { packages, relationships } = makeSbom({ packages: {} }, status) as {
+      packages: readonly { name: string; SPDXID: string; externalRefs?: readonly { referenceLocator: string }[] }[];
+      relationships: readonly { relatedSpdxElement: string }[];
+    };
+    const [, ...debian] = packages;
+    assert.deepEqual(
+      debian.map(({ name, externalRefs }) => [name, externalRefs?.[0]?.referenceLocator]),
+      [
+        ['libstdc++6', 'pkg:deb/debian/libstdc%2B%2B6@12.2.0-14%2Bdeb12u1?arch=amd64'],
+        ['nftables', 'pkg:deb/debian/nftables@1%3A1.0.6-2~x?arch=amd64'],
+      ],
+    );
+    for (const { SPDXID } of debian) {
+      assert.match(SPDXID, /^SPDXRef-[a-zA-Z0-9.-]+$/);
+      assert.ok(relationships.some(({ relatedSpdxElement }) => relatedSpdxElement === SPDXID));
+    }
+  });
+
+  it('is written with the packages of a base whose files are given', () => {
+    const path = join(mkdtempSync(join(tmpdir(), 'sbom-')), 'sbom.json');
+    // This machine is a base, too.
+    execFileSync(process.execPath, ['hack/sbom-tool.ts', path, '/']);
+    const { packages } = JSON.parse(readFileSync(path, 'utf8')) as Sbom;
+    rmSync(dirname(path), { recursive: true });
+    const names = packages.map(({ name }) => name);
+    for (const name of ['libc6', 'nftables', 'haproxy', 'pino']) assert.ok(names.includes(name), name);
+    assert.equal(new Set(packages.map(({ SPDXID }) => SPDXID)).size, packages.length);
   });
 });

@@ -1,4 +1,4 @@
-import { constants } from 'node:os';
+import { lazily } from '../../read/lazily.ts';
 import { littleEndian } from '../netlink/attributes.ts';
 import { type LoadedLibc, loadLibc } from './runtime.ts';
 
@@ -20,15 +20,18 @@ class SystemCallError extends Error {
 }
 
 // Reversed, so that of two names for one number the elder stays: EAGAIN, not EWOULDBLOCK.
-const namesByErrno = new Map<number, string>(
-  Object.entries(constants.errno)
-    .reverse()
-    .map(([name, value]) => [value, name]),
+const namesByErrno = lazily(
+  () =>
+    new Map<number, string>(
+      Object.entries(process.getBuiltinModule('node:os').constants.errno)
+        .reverse()
+        .map(([name, value]) => [value, name]),
+    ),
 );
 
 /** libc's name of an error number: 17 is `EEXIST`. */
 export function errnoName(errno: number): string {
-  return namesByErrno.get(errno) ?? `errno ${errno}`;
+  return namesByErrno().get(errno) ?? `errno ${errno}`;
 }
 
 /** The name of the reason for a failed system call, if that is what an error is. */

@@ -63,6 +63,7 @@ function makeSchemas() {
     pod: z.object({ namespace: z.string(), name: z.string() }),
     router,
     pending: z.object(redirects),
+    closed: z.object({ address: z.string(), mac: z.string() }),
   };
 
   /** A file as this version writes it, and as later ones do that only add to it: what they add is kept. */
@@ -80,6 +81,7 @@ function makeSchemas() {
     pod: z.optional(extras.pod),
     router: z.optional(extras.router),
     pending: z.optional(extras.pending),
+    closed: z.optional(extras.closed),
   });
   return { whole: stateSchema, core: z.object(needed), needed, extras, lists };
 }

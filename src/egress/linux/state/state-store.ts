@@ -155,7 +155,9 @@ export class FileStateStore implements StateStore {
   #removeForgotten(name: string): void {
     try {
       const path = this.#path(name);
-      if (Date.now() - lstatSync(path).mtimeMs > temporaryLifetimeMilliseconds) rmSync(path, { force: true });
+      // A time in the future is one from before the clock was set back.
+      const age = Math.abs(Date.now() - lstatSync(path).mtimeMs);
+      if (age > temporaryLifetimeMilliseconds) rmSync(path, { force: true });
     } catch {
       // Its writer was quicker.
     }

@@ -35,4 +35,31 @@ describe('the controller as built', () => {
     child.kill('SIGTERM');
     assert.deepEqual((await once(child, 'exit'))[0], 0);
   }).timeout(30_000);
+
+  it('shows its metrics beyond its own host to those alone whose token may read them, and health to all', async () => {
+    lab = new ControllerLab();
+    const kubeconfig = await lab.up();
+    lab.putRouter('web');
+    lab.server.tokens.set('good', 'prometheus');
+    lab.server.tokens.set('other', 'jane');
+    lab.server.readers.add('prometheus /metrics');
+    const port = 20_000 + (process.pid % 10_000);
+    const options = ['--image', 'registry.example/egress-router:1', '--kubeconfig', kubeconfig];
+    child = spawn(program, [...options, '--listen-port', `${port}`], { stdio: 'ignore' });
+    const ask = async (path: string, token?: string): Promise<number> => {
+      const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+      return (await fetch(`http://127.0.0.1:${port}${path}`, { headers })).status;
+    };
+    await until(
+      () => lab.conditionsOf('web')[0] === 'Available=True RouterReady',
+      () => lab.server.requests.slice(-5),
+      20_000,
+    );
+    assert.equal(await ask('/healthz'), 200);
+    assert.equal(await ask('/readyz'), 200);
+    assert.equal(await ask('/metrics'), 401);
+    assert.equal(await ask('/metrics', 'forged'), 401);
+    assert.equal(await ask('/metrics', 'other'), 403);
+    assert.equal(await ask('/metrics', 'good'), 200);
+  }).timeout(30_000);
 });

@@ -245,6 +245,56 @@ describe('the daemon of a node as built', () => {
     assert.match(await ask('/metrics'), /egress_router_closed\{.*pod="router".*\} 1/);
   }).timeout(20_000);
 
+  it('opens a closed router again when the machine that had its address is silent, with all that ADD had left', async () => {
+    await start('--conflict-interval', '300ms', '--announce-interval', '1s');
+    const config = JSON.stringify(
+      configure(
+        [4, 6],
+        { destinations: [`8080 TCP ${at.web[4]} 80`, `8081 TCP ${at.web[6]} 80`] },
+        { log_file: '/var/log/egress-router/ernode' },
+      ),
+    );
+    await addRouter(config);
+    await applied(config);
+    const net1 = (): Promise<string> => lab.run('pod', 'ip', ['-br', 'link', 'show', 'net1']);
+    const describePod = async (): Promise<string> => (await lab.describe('pod')).replaceAll(/ state (UP|UNKNOWN)/g, '');
+    const awaitLink = async (state: RegExp): Promise<void> => {
+      for (const end = performance.now() + 15_000; performance.now() < end && !state.test(await net1()); )
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      assert.match(await net1(), state, daemon?.output.slice(-3000) ?? '');
+    };
+    const before = await describePod();
+    await lab.ip('outsider', `address add ${at.reserved[4]}/24 dev eth0`);
+    await awaitLink(/DOWN/);
+    await until(
+      () => /^net1: .* is in use by /.test(String(annotations()['egress-router.io/closed'])),
+      annotations,
+      5000,
+    );
+    // Its state outlives the daemon, which finds it closed.
+    await daemon?.end();
+    await start('--conflict-interval', '300ms', '--announce-interval', '1s');
+    // While the other machine answers, nothing with the address leaves.
+    const [, , mac] = (await net1()).split(/\s+/);
+    const own = await lab.capture('outsider', 'eth0', `arp and ether src ${mac} and arp[14:4] = 0xc0a80c63`);
+    await until(
+      () => daemon?.output.includes('still in use') === true,
+      () => daemon?.output.slice(-3000),
+      10_000,
+    );
+    assert.deepEqual(await own.stop(), []);
+    await lab.ip('outsider', `address del ${at.reserved[4]}/24 dev eth0`);
+    await awaitLink(/UP/);
+    await until(() => (annotations()['egress-router.io/closed'] ?? null) === null, annotations, 15_000);
+    assert.equal(await describePod(), before);
+    const client = await lab.agent('far');
+    assert.equal(await client.reach('tcp', at.pod[4], 8080), `${at.reserved[4]} ${at.web[4]} 80`);
+    assert.equal(await client.reach('tcp', at.pod[6], 8081), `${at.reserved[6]} ${at.web[6]} 80`);
+    const metrics = await ask('/metrics');
+    assert.match(metrics, /egress_router_closed\{.*pod="router".*\} 0/);
+    assert.match(metrics, /egress_router_reopenings_total\{.*pod="router".*\} 1/);
+  }).timeout(60_000);
+
   it('never says where its address is after it was cut off, before it has heard who has it now', async () => {
     await start('--conflict-interval', '1s', '--announce-interval', '1s');
     const config = writeConfig([`8080 TCP ${at.web[4]} 80`]);

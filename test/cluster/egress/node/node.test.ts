@@ -36,6 +36,8 @@ class RecordedRouters implements NodeRouters {
   ask = () => Promise.resolve(this.answer);
   retain = () => undefined;
   close = ({ link }: AttachmentState): void => void this.done.push(`close ${link}`);
+  listen = ({ link }: AttachmentState): void => void this.done.push(`listen ${link}`);
+  reopen = ({ link }: AttachmentState): void => void this.done.push(`reopen ${link}`);
 }
 
 describe('The daemon of a node', () => {
@@ -57,17 +59,23 @@ describe('The daemon of a node', () => {
     rmSync(folder, { recursive: true });
   });
 
-  async function start(conflicts = 30): Promise<void> {
-    const api = openKubeApi(writeKubeconfig(folder, await server.start()));
-    const times = { ask: conflicts, count: 60_000, announce: 60_000, check: 60_000 };
-    const installation = { source: join(folder, 'plugin'), target: folder, name: 'egress-router' };
-    const installer = { installation, interval: 60_000, uninstallsOnExit: false };
-    const options = { node: 'n1', logLevel: 'info', times, installer };
-    daemon = await startNode(options, { api, routers, log: silentLog, stateFolder: join(folder, 'states') });
+  async function start(): Promise<void> {
+    writeKubeconfig(folder, await server.start());
+    await run();
     await until(
       () => server.watchCount === 2,
       () => server.requests,
     );
+  }
+
+  /** Starts the daemon alone. */
+  async function run(): Promise<void> {
+    const api = openKubeApi(join(folder, 'kubeconfig'));
+    const times = { ask: 30, count: 60_000, announce: 60_000, check: 60_000 };
+    const installation = { source: join(folder, 'plugin'), target: folder, name: 'egress-router' };
+    const installer = { installation, interval: 60_000, uninstallsOnExit: false };
+    const options = { node: 'n1', logLevel: 'info', times, installer };
+    daemon = await startNode(options, { api, routers, log: silentLog, stateFolder: join(folder, 'states') });
   }
 
   /** A router's pod with an interface of each definition. */
@@ -160,6 +168,70 @@ describe('The daemon of a node', () => {
       () => routers.done,
     );
     assert.deepEqual(routers.done, ['announce net1']);
+  });
+
+  describe('once another machine had the address of a router that is current', () => {
+    const rival = { address: '192.168.12.99', mac: '02:00:00:00:00:01' };
+    const claim = (): void => {
+      routers.answer = { ...routers.answer, conflicts: [rival] };
+    };
+    const silence = (): void => {
+      routers.answer = { ...routers.answer, conflicts: [] };
+    };
+    const happened = (what: string): Promise<void> =>
+      until(
+        () => routers.done.includes(what),
+        () => [routers.done, annotations()],
+        15_000,
+      );
+    const closed = (): string | undefined => annotations()['egress-router.io/closed'];
+
+    beforeEach(async () => {
+      putPod({ net1: 'nad' });
+      await start();
+      claim();
+      await happened('close net1');
+      routers.done.length = 0;
+    });
+
+    it('opens it when that machine is silent, and says both on the pod, by Events and by metrics', async () => {
+      await until(() => closed() === `net1: ${rival.address} is in use by ${rival.mac}`, closed, 5000);
+      silence();
+      await happened('reopen net1');
+      assert.deepEqual(routers.done.slice(-2), ['listen net1', 'reopen net1']);
+      await until(() => closed() === undefined, closed, 5000);
+      const reasons = server.all(paths.events).map(({ reason }) => reason);
+      assert.ok(reasons.includes('AddressConflict') && reasons.includes('AddressRegained'), reasons.join());
+    }).timeout(20_000);
+
+    it('closes it again where that machine still has it, and opens nothing', async () => {
+      await happened('close net1');
+      assert.deepEqual(routers.done, ['listen net1', 'close net1']);
+    }).timeout(20_000);
+
+    it('opens nothing while the API server does not say that the pod is current', async () => {
+      silence();
+      for (let count = 0; count < 50; count++) server.fail({ on: /pods\?fieldSelector=metadata/, answer: 503 });
+      await pause(4000);
+      assert.deepEqual(routers.done, []);
+    }).timeout(20_000);
+
+    it('opens nothing while no gateway answers', async () => {
+      routers.answer = { gateways: [{ address: '192.168.12.1', answers: false }], conflicts: [], isCutOff: true };
+      await happened('listen net1');
+      await pause(4500);
+      assert.deepEqual(routers.done, ['listen net1']);
+    }).timeout(20_000);
+
+    it('knows after a restart that it is closed, and opens it then', async () => {
+      await daemon?.stop();
+      routers.states = routers.states.map((one) => ({ ...one, closed: rival }));
+      routers.done.length = 0;
+      silence();
+      await run();
+      await happened('reopen net1');
+      assert.deepEqual(routers.done.slice(0, 2), ['listen net1', 'reopen net1']);
+    }).timeout(20_000);
   });
 
   it('says once what is in force in a pod that has two routers', async () => {

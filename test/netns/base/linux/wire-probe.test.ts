@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { after, before, describe, it } from 'mocha';
+import { readAdvertisement, readArp } from '../../../../src/base/linux/neighbour-message.ts';
 import { askOnWire, WireConversation } from '../../../../src/base/linux/wire-probe.ts';
 import { parseAddress } from '../../../../src/base/model/address.ts';
 import type { Link } from '../../../../src/base/model/network.ts';
-import { inNamespace } from './wire.ts';
+import { forgedAdvertisement, forgedArp } from './forged-neighbours.ts';
+import { inNamespace, Wire } from './wire.ts';
 
 const here = 'erwire-here';
 const there = 'erwire-there';
@@ -91,4 +93,108 @@ describe('questions on the wire', () => {
       }
     });
   }
+
+  describe('take for an answer what the RFCs let a host take', () => {
+    const marks = { 4: '192.0.2.200', 6: '2001:db8::200' } as const;
+    const rival = '02:00:00:00:00:66';
+    const arp = (change: Parameters<typeof forgedArp>[0] = {}): Buffer => forgedArp({ sender: '192.0.2.9', ...change });
+    const advertisement = (change: Parameters<typeof forgedAdvertisement>[0] = {}): Buffer =>
+      forgedAdvertisement({ target: '2001:db8::9', ...change });
+    const cases: readonly (readonly [what: string, family: 4 | 6, frame: Buffer, isHeard: boolean])[] = [
+      ['an ARP reply', 4, arp(), true],
+      ['an ARP request, padded to the least length of a frame', 4, arp({ operation: 1, padding: 18 }), true],
+      ['an ARP reply of a virtual router, whose frame comes from its own address', 4, arp({ frameSource: 7 }), true],
+      ['RARP', 4, arp({ operation: 3 }), false],
+      ['an InARP reply', 4, arp({ operation: 9 }), false],
+      ['ARP of another kind of hardware', 4, arp({ hardware: 15 }), false],
+      ['ARP of another protocol', 4, arp({ protocol: 0x86dd }), false],
+      ['ARP with hardware addresses of eight bytes', 4, arp({ hardwareLength: 8 }), false],
+      ['ARP with addresses of sixteen bytes', 4, arp({ protocolLength: 16 }), false],
+      ['ARP that is cut short', 4, arp().subarray(0, 41), false],
+      ['ARP whose sender is a group', 4, arp({ mac: 'ff:ff:ff:ff:ff:ff' }), false],
+      ['ARP whose sender has no hardware address', 4, arp({ mac: '00:00:00:00:00:00' }), false],
+      ['ARP for another host', 4, arp({ frameDestination: '02:00:00:00:00:55' }), false],
+      ['ARP of a VLAN that the link is not in', 4, arp({ vlan: 7 }), false],
+      ['a neighbour advertisement', 6, advertisement(), true],
+      ['a solicited one to one host', 6, advertisement({ destination: '2001:db8::1', flags: 0x60 }), true],
+      ['one without an option', 6, advertisement({ options: '' }), true],
+      ['one with another option first', 6, advertisement({ options: `0e01000000000000${'0201020000000066'}` }), true],
+      ['one in a frame that is filled up', 6, advertisement({ padding: 8 }), true],
+      ['one that a router forwarded', 6, advertisement({ hopLimit: 254 }), false],
+      ['one with hop limit 64', 6, advertisement({ hopLimit: 64 }), false],
+      ['one with a wrong checksum', 6, advertisement({ checksum: 1 }), false],
+      ['one without a checksum', 6, advertisement({ checksum: 'none' }), false],
+      ['one of another code', 6, advertisement({ code: 1 }), false],
+      ['one that is shorter than its target', 6, advertisement({ length: 20 }), false],
+      ['one that is longer than its frame', 6, advertisement({ length: 64 }), false],
+      ['a solicited one to everybody', 6, advertisement({ flags: 0x60 }), false],
+      ['one with an option of no length', 6, advertisement({ options: '0200020000000066' }), false],
+      ['one with an option that is longer than it', 6, advertisement({ options: '0202020000000066' }), false],
+      ['one with bytes behind its last option', 6, advertisement({ options: '02010200000000660e01' }), false],
+      ['one from a group', 6, advertisement({ source: 'ff02::1' }), false],
+      ['one from the unspecified address', 6, advertisement({ source: '::' }), false],
+      ['one of a group’s hardware address', 6, advertisement({ options: '0201330000000001' }), false],
+      ['one behind another header', 6, advertisement({ nextHeader: 0 }), false],
+      ['one of IP version 4', 6, advertisement({ version: 4 }), false],
+      ['one of a VLAN that the link is not in', 6, advertisement({ vlan: 7 }), false],
+    ];
+    for (const [what, family, frame, isHeard] of cases) {
+      it(`${what}: ${isHeard ? 'yes' : 'no'}`, () => {
+        const asked = { 4: '192.0.2.9', 6: '2001:db8::9' }[family];
+        const wire = new Wire(there, linkOf(there).index);
+        const conversation = inNamespace(
+          here,
+          () => new WireConversation(link, [address(asked), address(marks[family])], 200),
+        );
+        try {
+          wire.send(frame);
+          // What was sent before this one was heard before it, or never will be.
+          wire.send(family === 4 ? forgedArp({ sender: marks[4] }) : forgedAdvertisement({ target: marks[6] }));
+          const isMarked = (): boolean => conversation.claimants.some((one) => one.address.text === marks[family]);
+          for (const end = performance.now() + 5000; !isMarked() && performance.now() < end; ) conversation.listen();
+          assert.ok(isMarked());
+          const heard = conversation.claimants.filter((one) => one.address.text === asked);
+          assert.deepEqual(
+            heard.map(({ mac }) => mac),
+            isHeard ? [rival] : [],
+          );
+        } finally {
+          conversation.close();
+          wire.close();
+        }
+      });
+    }
+
+    it('and read no frame otherwise than the filter of the socket lets it through', () => {
+      // Frames of VLANs and for others never get as far as here: the kernel knows them.
+      const elsewhere = /VLAN|another host/;
+      for (const [what, family, frame, isHeard] of cases) {
+        if (elsewhere.test(what)) continue;
+        const read = (family === 4 ? readArp : readAdvertisement)(frame);
+        assert.equal(read?.mac, isHeard ? rival : undefined, what);
+      }
+      for (const [, family, frame] of cases) {
+        for (let length = 0; length < frame.length; length++)
+          assert.doesNotThrow(() => (family === 4 ? readArp : readAdvertisement)(frame.subarray(0, length)));
+      }
+    });
+  });
+
+  it('wait for answers as long as they say when the clock is set', () => {
+    const { now } = Date;
+    let day = now();
+    Date.now = () => {
+      day += 86_400_000;
+      return day;
+    };
+    try {
+      const claimants = inNamespace(here, () => askOnWire(link, [address('192.0.2.2')], 400));
+      assert.deepEqual(
+        claimants.map(({ mac }) => mac),
+        [theirs],
+      );
+    } finally {
+      Date.now = now;
+    }
+  });
 });

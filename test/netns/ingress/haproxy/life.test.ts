@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, request } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, describe, it } from 'mocha';
 import { askMaster, readProcesses } from '../../../../src/ingress/haproxy/master.ts';
@@ -167,6 +167,143 @@ describe('The life of a HAProxy', () => {
     for (let i = 0; i < 12; i++) assert.equal(await status(`h${i}.test`), 200);
     assert.equal((await world.engine.describe()).reloads.spares, 1);
   });
+
+  it('reloads on time after the clock was set back a day', async () => {
+    await world.engine.start(state);
+    const apply = async (forwarded: 'never' | 'append') => {
+      const reloaded = new Promise<void>((resolve) => world.once(resolve));
+      await world.engine.apply({ ...state, settings: { ...state.settings, forwarded } });
+      await Promise.race([
+        reloaded,
+        new Promise((_, reject) => setTimeout(() => reject(new Error('no reload in 20 s')), 20_000).unref()),
+      ]);
+    };
+    await apply('never');
+    const clock = Date.now;
+    closing.push(() => {
+      Date.now = clock;
+    });
+    Date.now = () => clock() - 86_400_000;
+    await apply('append');
+    assert.equal((await world.engine.describe()).reloads.settings, 2);
+  }).timeout(60_000);
+
+  /** Applies a state and waits for the reload that it needs. */
+  async function reloadWith(next: HttpState): Promise<void> {
+    const reloaded = new Promise<void>((resolve) => world.once(resolve));
+    await world.engine.apply(next);
+    await reloaded;
+  }
+
+  it('one owner’s reloads end no connection of another, however many there are', async () => {
+    state = withHost('echo.test', await echoServer());
+    await world.engine.start(state);
+    const connections = [await upgrade('echo.test')];
+    for (let i = 0; i < 4; i++) {
+      await reloadWith(
+        withHost('other.test', port, { http: { requestHeaders: [{ name: 'x', action: 'set', value: `${i}` }] } }),
+      );
+      connections.push(await upgrade('echo.test'));
+    }
+    for (const { echo } of connections) assert.equal(await echo('still'), 'still');
+    const { oldWorkers, reloads } = await world.engine.describe();
+    assert.deepEqual([oldWorkers, reloads.shape], [4, 4]);
+  }).timeout(60_000);
+
+  it('an owner whose reloads are used up waits, and others do not', async () => {
+    world.engine = world.makeEngine({
+      ownerOf: (_, name) => name.split(':').at(-1)?.split('.')[0],
+      budget: { burst: 2, refill: 600_000 },
+    });
+    await world.engine.start(state);
+    const withHeader = (host: string, value: string) =>
+      withHost(host, port, { http: { requestHeaders: [{ name: 'x', action: 'set', value }] } });
+    const seen = async (host: string) => (await world.get(host, '/')).echo?.headers.x;
+    for (const value of ['1', '2']) {
+      state = withHeader('greedy.test', value);
+      await reloadWith(state);
+      assert.equal(await seen('greedy.test'), value);
+    }
+    state = withHeader('greedy.test', '3');
+    const { waiting } = await world.engine.apply(state);
+    assert.deepEqual([...waiting], [['shape', ['be_http:t:greedy.test']]]);
+    // Twice as long as any other change waits.
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    assert.equal(await seen('greedy.test'), '2');
+    await reloadWith(withHeader('modest.test', '1'));
+    assert.deepEqual([await seen('modest.test'), await seen('greedy.test')], ['1', '3']);
+  }).timeout(60_000);
+
+  it('an owner who takes one spare section after the other waits for new ones, and others do not', async () => {
+    world.engine = world.makeEngine({
+      ownerOf: (_, name) => name.split(':').at(-1)?.split('.').at(-2),
+      budget: { burst: 1, refill: 600_000 },
+    });
+    await world.engine.start(state);
+    const add = (host: string) => {
+      state = withHost(host);
+      return world.engine.apply(state);
+    };
+    const { spareBackends } = state.settings;
+    const first = new Promise<void>((resolve) => world.once(resolve));
+    for (let i = 0; i <= spareBackends; i++) await add(`a${i}.greedy.test`);
+    await first;
+    for (let i = 0; i <= spareBackends; i++) await add(`b${i}.greedy.test`);
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    assert.equal((await world.engine.describe()).reloads.spares, 1);
+    const second = new Promise<void>((resolve) => world.once(resolve));
+    await add('a.modest.test');
+    await second;
+    assert.equal(await status('a.modest.test'), 200);
+  }).timeout(60_000);
+
+  it('HAProxy that hangs is noticed, killed and started again', async () => {
+    world.engine = world.makeEngine({ hangTimeout: 6000 });
+    state = withHost('it.test');
+    await world.engine.start(state);
+    const worker = await workerPid();
+    await eventually(async () => world.engine.silence < 1500);
+    process.kill(worker, 'SIGSTOP');
+    await eventually(async () => world.engine.silence > 4000);
+    await eventually(async () => (await status('it.test')) === 200);
+    await eventually(async () => (await workerPid().catch(() => worker)) !== worker);
+    assert.equal((await world.engine.describe()).restarts, 1);
+    assert.match(world.problems.join(), /answered no request for \d+ s/);
+  }).timeout(60_000);
+
+  it('HAProxy whose connections are all taken does not count as hanging', async () => {
+    state = makeState({
+      settings: await world.settings({ process: { ...state.settings.process, maxconn: 20 } }),
+    });
+    world.engine = world.makeEngine({ hangTimeout: 4000 });
+    await world.engine.start(state);
+    const worker = await workerPid();
+    const flood = Array.from({ length: 40 }, () => connect(world.httpPort, '127.0.0.1').on('error', () => {}));
+    closing.push(() => {
+      for (const socket of flood) socket.destroy();
+    });
+    // Longer than HAProxy may be silent.
+    await new Promise((resolve) => setTimeout(resolve, 9000));
+    assert.ok(world.engine.silence < 4500);
+    assert.equal(await workerPid(), worker);
+  }).timeout(60_000);
+
+  it('serves what an earlier supervisor left while no state is known', async () => {
+    state = withHost('it.test');
+    await world.engine.start(state);
+    await world.engine.settle();
+    const { pid } = await world.engine.describe();
+    await world.engine.release();
+    process.kill(pid ?? 0, 'SIGKILL');
+    await eventually(async () => (await status('it.test')) !== 200);
+    world.engine = world.makeEngine();
+    await world.engine.resume();
+    await eventually(async () => (await status('it.test')) === 200);
+    await eventually(async () => (await workerPid().catch(() => 0)) > 0);
+    const worker = await workerPid();
+    await world.engine.start(state);
+    assert.equal(await workerPid(), worker);
+  }).timeout(60_000);
 
   it('a reload is done when no worker of before takes connections', async () => {
     state = withHost('it.test');

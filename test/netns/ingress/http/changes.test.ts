@@ -134,6 +134,28 @@ describe('hosts and paths while they change, by the agent as built', () => {
     await expectServer('web.test', 's8001');
   }).timeout(30_000);
 
+  it('refuses keys that would slow down every handshake, and DSA keys, which complete none', async () => {
+    const run = (words: string) =>
+      execFileSync('/usr/bin/openssl', words.split(' '), { stdio: ['ignore', 'pipe', 'ignore'] }).toString();
+    const tls = (name: string, pem: string) =>
+      node.write(name, route(name, `${name}.test`, { spec: { tls: { termination: 'edge', certificate: pem } } }));
+    tls('large', run('req -x509 -newkey rsa:8192 -nodes -days 2 -keyout - -out - -subj /CN=large.test'));
+    const key = join(node.folder, 'dsa.key');
+    run(`genpkey -genparam -algorithm DSA -pkeyopt dsa_paramgen_bits:2048 -out ${key}.parameters`);
+    run(`genpkey -paramfile ${key}.parameters -out ${key}`);
+    tls('dsa', `${run(`req -x509 -key ${key} -days 2 -subj /CN=dsa.test`)}${readFileSync(key, 'utf8')}`);
+    for (const [name, message] of [
+      ['large', /an RSA key of 8192 bits.*--max-rsa-bits/],
+      ['dsa', /\(a(?: DSA key| key of an unknown kind)\): must have a key of RSA/],
+    ] as const) {
+      for (const deadline = Date.now() + 8000; Date.now() < deadline && node.status(name) === undefined; )
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      assert.equal(node.status(name)?.verdict, 'False ExtendedValidationFailed');
+      assert.match(node.status(name)?.message ?? '', message);
+    }
+    await expectServer('web.test', 's8001');
+  }).timeout(60_000);
+
   it('does not change what is served where the directory of manifests has a broken file', async () => {
     writeFileSync(join(node.manifests, 'web.json'), '{');
     node.write('more', route('more', 'more.test'));

@@ -67,7 +67,7 @@ describe('Variables of OpenShift’s router, by the agent as built', () => {
       route('mixed', 'mixed.apps.test', {
         service: 'modern',
         annotations: { disable_cookies: 'true' },
-        spec: { alternateBackends: [{ kind: 'Service', name: 'web', weight: 1 }] },
+        spec: { alternateBackends: [{ kind: 'Service', name: 'web', weight: 100 }] },
       }),
       route('six', 'six.apps.test', { service: 'six' }),
       route('slow', 'slow.apps.test', { annotations: { timeout: '1s' } }),

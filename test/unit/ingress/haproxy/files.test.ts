@@ -12,6 +12,7 @@ function render(state: HttpState): string {
   const place = { adminSocket: '/run/h/admin.sock', jail: '/run/h/jail', user: 'haproxy', group: 'haproxy' };
   const loopback = {
     bind: (name: string) => `unix@/run/h/jail/${name}.sock user haproxy mode 600`,
+    health: 'unix@/run/health.sock mode 600',
     connect: (name: string) => `unix@/${name}.sock`,
   };
   const files = renderFiles(inForce, allEntries(inForce), place, loopback, 'gen-1');

@@ -1,0 +1,154 @@
+import { type Address, addressBytes, addressFromBytes } from '../model/address.ts';
+import type { Claimant } from '../model/observed.ts';
+import { formatMac } from './netlink/neighbour.ts';
+
+/** A question to all hosts on the wire: who has this address? */
+export interface WireQuestion {
+  readonly address: Address;
+  /** The address that asks; absent: none yet, as one asks for an address that one means to take (RFC 5227, RFC 4862). */
+  readonly asker?: Address;
+}
+
+/** Types of Ethernet frames. */
+export const etherType = { arp: 0x0806, ipv6: 0x86dd } as const;
+
+const allHosts = Buffer.alloc(6, 0xff);
+const icmpv6 = 58;
+const advertisement = 136;
+/** Bytes of an Ethernet header, of one with an IPv6 header, and of a neighbour advertisement without options. */
+const lengths = { ethernet: 14, ipv6: 54, advertisement: 24, arp: 28 } as const;
+
+/** A frame that asks by ARP (RFC 826); without an asker a probe of RFC 5227. */
+export function arpRequest(mac: Buffer, { address, asker }: WireQuestion): Buffer {
+  return Buffer.concat([
+    allHosts,
+    mac,
+    Buffer.from([0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1]),
+    mac,
+    asker === undefined ? Buffer.alloc(4) : addressBytes(asker),
+    Buffer.alloc(6),
+    addressBytes(address),
+  ]);
+}
+
+/** A frame that announces an address (RFC 5227 §2.3): a request for one's own address. */
+export function arpAnnouncement(mac: Buffer, address: Address): Buffer {
+  return arpRequest(mac, { address, asker: address });
+}
+
+/**
+ * Reads who has an address from a frame with ARP: any packet names the sender's own, a reply as well as a request
+ * (RFC 5227 §2.4). Undefined for what is no valid ARP of IPv4 on Ethernet (RFC 826), and for hardware addresses that
+ * no single station has. The sender's hardware address need not be the frame's: virtual routers (RFC 5798) answer so.
+ */
+export function readArp(frame: Buffer): Claimant | undefined {
+  if (frame.length < lengths.ethernet + lengths.arp || frame.readUInt16BE(12) !== etherType.arp) return undefined;
+  const arp = frame.subarray(lengths.ethernet);
+  const isOfIpv4 = arp.readUInt16BE(0) === 1 && arp.readUInt16BE(2) === 0x0800 && arp[4] === 6 && arp[5] === 4;
+  const operation = arp.readUInt16BE(6);
+  // The others of this format are not ARP: RARP, InARP, and what ATM needs (RFC 5494).
+  if (!isOfIpv4 || (operation !== 1 && operation !== 2)) return undefined;
+  const sender = arp.subarray(8, 14);
+  if (!isOneStation(sender) || !isOneStation(frame.subarray(6, 12))) return undefined;
+  return { address: addressFromBytes(arp.subarray(14, 18)), mac: formatMac(sender) };
+}
+
+/** A frame that solicits a neighbour (RFC 4861 §4.3); without an asker a probe of RFC 4862 §5.4. */
+export function neighbourSolicitation(mac: Buffer, { address, asker }: WireQuestion): Buffer {
+  const target = addressBytes(address);
+  const group = Buffer.from('ff0200000000000000000001ff000000', 'hex');
+  group.set(target.subarray(13), 13);
+  const source = asker === undefined ? Buffer.alloc(16) : Buffer.from(addressBytes(asker));
+  const option = asker === undefined ? Buffer.alloc(0) : Buffer.concat([Buffer.from([1, 1]), mac]);
+  const message = Buffer.concat([Buffer.from([135, 0, 0, 0, 0, 0, 0, 0]), target, option]);
+  return neighbourMessage(mac, source, group, message);
+}
+
+/** A frame that announces an address (RFC 4861 §4.4): of a router, since the pod forwards; overrides what is known. */
+export function unsolicitedAdvertisement(mac: Buffer, address: Address): Buffer {
+  const target = Buffer.from(addressBytes(address));
+  const allNodes = Buffer.from('ff020000000000000000000000000001', 'hex');
+  const message = Buffer.concat([
+    Buffer.from([advertisement, 0, 0, 0, 0xa0, 0, 0, 0]),
+    target,
+    Buffer.from([2, 1]),
+    mac,
+  ]);
+  return neighbourMessage(mac, target, allNodes, message);
+}
+
+/** A frame with a message of neighbour discovery to a multicast group. */
+function neighbourMessage(mac: Buffer, source: Buffer, group: Buffer, message: Buffer): Buffer {
+  message.writeUInt16BE(checksum(source, group, message), 2);
+  const header = Buffer.from([0x60, 0, 0, 0, 0, message.length, icmpv6, 255]);
+  return Buffer.concat([
+    Buffer.from([0x33, 0x33, ...group.subarray(12)]),
+    mac,
+    Buffer.from([0x86, 0xdd]),
+    header,
+    source,
+    group,
+    message,
+  ]);
+}
+
+/** The checksum of a message (RFC 8200 §8.1); 0 where the message has the right one in its place. */
+function checksum(source: Buffer, destination: Buffer, message: Buffer): number {
+  const { length } = message;
+  const pseudo = [source, destination, Buffer.from([0, 0, length >>> 8, length & 0xff, 0, 0, 0, icmpv6]), message];
+  // An odd last byte counts as if a zero followed.
+  const bytes = Buffer.concat([...pseudo, Buffer.alloc(length % 2)]);
+  let sum = 0;
+  for (let at = 0; at < bytes.length; at += 2) sum += bytes.readUInt16BE(at);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  return ~sum & 0xffff;
+}
+
+/**
+ * Reads who has an address from a frame with a neighbour advertisement: its target, at the hardware address of its
+ * option, else of the frame. Undefined for what is none, and for each that RFC 4861 §7.1.2 makes a host discard: above
+ * all one whose hop limit is not 255, which a router may have brought here from another network.
+ */
+export function readAdvertisement(frame: Buffer): Claimant | undefined {
+  if (frame.length < lengths.ipv6 + lengths.advertisement || frame.readUInt16BE(12) !== etherType.ipv6)
+    return undefined;
+  const isIcmp = frame.readUInt8(14) >>> 4 === 6 && frame[20] === icmpv6;
+  if (!isIcmp || frame[21] !== 255) return undefined;
+  // What follows the packet fills the frame up. A packet that the frame does not hold is not whole.
+  const message = frame.subarray(lengths.ipv6, lengths.ipv6 + frame.readUInt16BE(18));
+  if (message.length !== frame.readUInt16BE(18) || message.length < lengths.advertisement) return undefined;
+  if (message[0] !== advertisement || message[1] !== 0) return undefined;
+  const [source, destination, target] = [frame.subarray(22, 38), frame.subarray(38, 54), message.subarray(8, 24)];
+  if (checksum(source, destination, message) !== 0) return undefined;
+  // The source is an address of the interface (§4.4): neither a group nor the unspecified address.
+  if (isMulticast(target) || isMulticast(source) || source.every((byte) => byte === 0)) return undefined;
+  const isSolicited = (message.readUInt8(4) & 0x40) !== 0;
+  if (isSolicited && isMulticast(destination)) return undefined;
+  const options = readOptions(message.subarray(lengths.advertisement));
+  const station = frame.subarray(6, 12);
+  const mac = options?.find(({ type, value }) => type === 2 && value.length === 6)?.value ?? station;
+  if (options === undefined || !isOneStation(mac) || !isOneStation(station)) return undefined;
+  return { address: addressFromBytes(target), mac: formatMac(mac) };
+}
+
+/** Options of neighbour discovery (RFC 4861 §4.6); undefined where one has no length, or more than there is. */
+function readOptions(bytes: Buffer): { readonly type: number; readonly value: Buffer }[] | undefined {
+  const options = [];
+  for (let at = 0; at < bytes.length; ) {
+    const [type = 0, units = 0] = bytes.subarray(at);
+    const end = at + units * 8;
+    if (units === 0 || end > bytes.length) return undefined;
+    options.push({ type, value: bytes.subarray(at + 2, end) });
+    at = end;
+  }
+  return options;
+}
+
+function isMulticast(address: Buffer): boolean {
+  return address[0] === 0xff;
+}
+
+/** Whether a hardware address is one station's: neither a group's, nor everybody's, nor none. */
+function isOneStation(mac: Buffer): boolean {
+  return (mac.readUInt8(0) & 1) === 0 && mac.some((byte) => byte !== 0);
+}

@@ -1,0 +1,62 @@
+import type { DaemonLog } from '../../base/daemon/log.ts';
+import type { KubeApi } from '../../base/kubernetes/cluster-api.ts';
+import { closedAnnotation } from '../model/live-change.ts';
+import type { AddressRival, AttachmentState } from '../model/state.ts';
+import type { NodePod } from './objects.ts';
+
+/** What the report is made with. */
+export interface ClosureReportParts {
+  readonly api: KubeApi;
+  readonly log: DaemonLog;
+  readonly signal: AbortSignal;
+  readonly podOf: (state: AttachmentState) => NodePod | undefined;
+}
+
+/** Milliseconds after which what was written is written again, if the API server still does not show it. */
+const repeatAfter = 30_000;
+
+/**
+ * Writes on a pod which of its routers are closed, and whose claims keep them so. Level-triggered: it is called at
+ * every round, and writes where the pod says something else. A write that fails is made again at a later round.
+ */
+export class ClosureReport {
+  readonly #parts: ClosureReportParts;
+  /** Words by interface, by UID of the pod. */
+  readonly #words = new Map<string, Map<string, string>>();
+  readonly #written = new Map<string, { readonly text: string | null; readonly at: number }>();
+
+  constructor(parts: ClosureReportParts) {
+    this.#parts = parts;
+  }
+
+  /** Says of one router whose claim keeps it closed; undefined: it is open. Never throws. */
+  show(state: AttachmentState, rival: AddressRival | undefined): void {
+    const pod = this.#parts.podOf(state);
+    if (pod === undefined || pod.isEnding) return;
+    const words = this.#words.get(pod.uid) ?? new Map<string, string>();
+    if (rival === undefined) words.delete(state.link);
+    else words.set(state.link, `${state.link}: ${rival.address} is in use by ${rival.mac}`);
+    if (words.size === 0) this.#words.delete(pod.uid);
+    else this.#words.set(pod.uid, words);
+    const text = words.size === 0 ? null : [...words.values()].sort().join('; ');
+    if ((pod.annotations[closedAnnotation] ?? null) === text) {
+      this.#written.delete(pod.uid);
+      return;
+    }
+    const written = this.#written.get(pod.uid);
+    if (written?.text === text && performance.now() - written.at < repeatAfter) return;
+    void this.#write(pod, text);
+  }
+
+  async #write({ namespace, name, uid }: NodePod, text: string | null): Promise<void> {
+    const { api, log, signal } = this.#parts;
+    this.#written.set(uid, { text, at: performance.now() });
+    const metadata = { uid, annotations: { [closedAnnotation]: text } };
+    try {
+      await api.mergePatch(`/api/v1/namespaces/${namespace}/pods/${name}`, { metadata }, signal);
+    } catch (error) {
+      this.#written.delete(uid);
+      log.debug({ err: error, pod: `${namespace}/${name}` }, 'Failed to write on a pod that its router is closed');
+    }
+  }
+}

@@ -1,0 +1,50 @@
+import { daemonLogLevels } from '../../base/daemon/log.ts';
+import { type Environment, OptionReader } from '../../base/daemon/reader.ts';
+import { defineOptions, formatOptionHelp } from '../../base/daemon/table.ts';
+import { durationCure, parseDuration } from '../../base/read/duration.ts';
+import { isLabelName } from '../../base/read/object-meta.ts';
+import type { KeeperOptions } from '../haproxy/keeper.ts';
+import { httpOptionTable as http } from './option-table.ts';
+
+/** The options of `ingress-haproxy`: those of the agent that concern HAProxy's processes. */
+export const keeperOptionTable = defineOptions({
+  name: { value: 'NAME', help: 'the agent’s --name', initial: 'ingress' },
+  'haproxy-directory': http['haproxy-directory'],
+  'haproxy-binary': http['haproxy-binary'],
+  'shutdown-delay': { ...http['shutdown-delay'], help: 'go on taking connections for this long after SIGTERM' },
+  'shutdown-timeout': http['shutdown-timeout'],
+  'log-level': { value: 'LEVEL', help: 'debug, info, warn or error', initial: 'info' },
+  help: { help: 'this text' },
+});
+
+/** Reads them; undefined when help was asked for. Throws an {@link OptionsError}. */
+export function parseKeeperOptions(
+  args: readonly string[],
+  environment: Environment,
+): (Omit<KeeperOptions, 'onProblem'> & { readonly logLevel: string }) | undefined {
+  const reader = new OptionReader(keeperOptionTable, args, environment);
+  if (reader.isSet('help')) return undefined;
+  const time = (name: 'shutdown-delay' | 'shutdown-timeout') =>
+    reader.read(name, (text) => (text === '0' ? 0 : parseDuration(text)), durationCure) ?? 0;
+  const name = reader.read('name', (text) => (isLabelName(text) ? text : undefined), 'must be a name') ?? '';
+  const options = {
+    directory: reader.read('haproxy-directory', (text) => text) ?? `/run/egress-router/ingress-${name}`,
+    binary: reader.read('haproxy-binary', (text) => text) ?? '/usr/sbin/haproxy',
+    shutdownDelay: time('shutdown-delay'),
+    shutdownTimeout: time('shutdown-timeout'),
+    logLevel:
+      reader.read('log-level', (text) => daemonLogLevels.find((level) => level === text), 'must be a level') ?? 'info',
+  };
+  reader.finish();
+  return options;
+}
+
+export function formatKeeperHelp(): string {
+  return formatOptionHelp(
+    [
+      'Usage: ingress-haproxy [OPTION]...',
+      'Keeps HAProxy running in a container of its own, for an ingress agent with --haproxy-container.',
+    ],
+    keeperOptionTable,
+  );
+}
