@@ -1,19 +1,16 @@
-/**
- * Runs something soon after it was asked for, however often it is asked meanwhile, and not more often
- * than an interval allows.
- */
+/** Runs a function soon after a request, once for all requests until then, and at most once per interval. */
 export class BoundedFrequencyRunner {
   readonly #run: () => void;
   readonly #delay: number;
   readonly #interval: number;
   #timer: NodeJS.Timeout | undefined;
-  /** When the timer runs, if there is one. */
+  /** Time of the pending run, if any. */
   #due = 0;
   #ranAt = Number.NEGATIVE_INFINITY;
 
   /**
-   * @param delay milliseconds between asking and running; what is asked in between is one
-   * @param interval milliseconds between two runs, at least
+   * @param delay milliseconds between request and run; combines the requests in between
+   * @param interval minimum milliseconds between two runs
    */
   constructor(run: () => void, delay: number, interval: number) {
     this.#run = run;
@@ -21,7 +18,7 @@ export class BoundedFrequencyRunner {
     this.#interval = interval;
   }
 
-  /** Asks for a run, `atLeast` milliseconds from now; the earliest of several requests counts. */
+  /** Requests a run at least `atLeast` milliseconds from now; the earliest of several requests counts. */
   request(atLeast = 0): void {
     const now = performance.now();
     const due = Math.max(now + Math.max(this.#delay, atLeast), this.#ranAt + this.#interval);
@@ -31,14 +28,14 @@ export class BoundedFrequencyRunner {
     this.#timer = setTimeout(() => this.runNow(), due - now);
   }
 
-  /** Runs at once, for all that was asked. */
+  /** Runs immediately for all pending requests. */
   runNow(): void {
     this.cancel();
     this.#ranAt = performance.now();
     this.#run();
   }
 
-  /** Forgets what was asked. */
+  /** Cancels pending requests. */
   cancel(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -4,10 +4,10 @@ import { type Environment, OptionsError } from './reader.ts';
 import { version } from './version.ts';
 
 /**
- * The options of this process. Ends it where help or the version was asked for (0), and where options cannot be
- * followed (2), which is told on standard error.
+ * Returns the options of this process. Exits with 0 after printing help or the version, or with 2 after printing
+ * invalid options to standard error.
  *
- * @param parse throws an {@link OptionsError}; undefined: help was asked for
+ * @param parse throws an {@link OptionsError}; returns undefined for --help
  */
 export function readCommandLine<Options>(
   parse: (args: readonly string[], environment: Environment) => Options | undefined,

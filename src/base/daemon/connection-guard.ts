@@ -1,23 +1,23 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** What a server allows its clients. */
+/** Limits of a server for its clients. */
 export interface ConnectionLimits {
-  /** Connections at once. */
+  /** Maximum number of connections. */
   readonly all: number;
-  /** Of these from one address. */
+  /** Maximum number of connections from one address. */
   readonly fromOne: number;
-  /** Milliseconds for a client to take an answer. */
+  /** Milliseconds in which a client must receive a response. */
   readonly answerTime: number;
 }
 
 /**
- * Keeps slow clients from shutting others out. A new connection is always accepted; where there are too
- * many, the one goes that has been without a whole request for longest: a kubelet, which sends its request
- * at once, is answered however many connections others hold.
+ * Prevents slow clients from blocking others. Always accepts a new connection, and above the limits closes the
+ * one that has been without a complete request for longest. A kubelet sends its request at once, so it is
+ * answered however many connections other clients hold.
  */
 export function guardConnections(server: Server, limits: ConnectionLimits): void {
-  /** Open connections, the one first that has waited longest for a request. */
+  /** Open connections, the longest without a request first. */
   const waiting = new Set<Socket>();
   const busy = new Set<Socket>();
 
@@ -31,7 +31,7 @@ export function guardConnections(server: Server, limits: ConnectionLimits): void
       waiting.delete(socket);
       busy.delete(socket);
     });
-    // Those that are answered go last.
+    // Connections with a request in progress are closed last.
     const inOrder = [...waiting, ...busy].filter((one) => !one.destroyed);
     makeRoom(
       inOrder.filter((one) => one.remoteAddress === socket.remoteAddress),
@@ -50,7 +50,7 @@ export function guardConnections(server: Server, limits: ConnectionLimits): void
     response.once('close', () => {
       clearTimeout(timer);
       busy.delete(socket);
-      // It waits for another request, as the youngest.
+      // The connection is idle again, and the youngest one.
       if (!socket.destroyed) waiting.add(socket);
     });
   });

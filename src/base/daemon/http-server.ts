@@ -4,20 +4,20 @@ import { type AccessRules, refuse } from './metrics-access.ts';
 
 export type { Credentials } from './metrics-access.ts';
 
-/** Makes a document that is told as JSON. */
+/** Makes a document to serve as JSON. */
 export type DocumentMaker = (query: URLSearchParams) => unknown;
 
-/** What a daemon answers by HTTP. */
+/** Content of a daemon's HTTP server. */
 export interface HttpParts extends AccessRules {
-  /** Prometheus' text, and its content type. */
+  /** Prometheus metrics and their content type. */
   readonly metrics: { readonly contentType: string; metrics(): Promise<string> };
   /** Why the daemon is not ready; undefined when it is. */
   readonly unreadiness: () => string | undefined;
-  /** What is not as it should be though the daemon is ready, a line each. */
+  /** Problems that do not affect readiness, one line each. */
   readonly remarks?: () => readonly string[];
-  /** Why one thing that the daemon serves is not ready, such as `tcp/13306`; undefined when it is. */
+  /** Why one part of the daemon's service, such as `tcp/13306`, is not ready; undefined when it is. */
   readonly partUnreadiness?: (part: string) => string | undefined;
-  /** Documents for programs, by path; undefined where there is nothing to tell yet. */
+  /** JSON documents by path; a maker returns undefined until it has data. */
   readonly documents?: Readonly<Record<string, DocumentMaker>>;
 }
 
@@ -32,7 +32,10 @@ const requestLimits = {
 
 const connectionLimits: ConnectionLimits = { all: 200, fromOne: 100, answerTime: 10_000 };
 
-/** `/metrics` and documents, and `/healthz` and `/readyz` for a kubelet; only the former ask for credentials or tokens. */
+/**
+ * Creates a server for `/metrics` and documents, which may need credentials or a token, and for `/healthz` and
+ * `/readyz`, which do not.
+ */
 export function createDaemonServer(parts: HttpParts): Server {
   const { contentType } = parts.metrics;
   const shared = { ...parts, metrics: { contentType, metrics: shareRuns(() => parts.metrics.metrics()) } };
@@ -40,12 +43,12 @@ export function createDaemonServer(parts: HttpParts): Server {
     answer(shared, request, response).catch(() => response.destroy());
   });
   guardConnections(server, connectionLimits);
-  // Half a request, or none at all, and then an end: nobody waits for an answer.
+  // The client closed the connection without a complete request, so it expects no response.
   server.on('clientError', (_error, socket) => void socket.destroy());
   return server;
 }
 
-/** Many who ask at the same time cost one run. */
+/** Shares one run between concurrent callers. */
 function shareRuns<Value>(run: () => Promise<Value>): () => Promise<Value> {
   let running: Promise<Value> | undefined;
   return () => {
@@ -62,7 +65,7 @@ async function answer(parts: HttpParts, request: IncomingMessage, response: Serv
   switch (pathname) {
     case '/healthz':
       return send(response, 200, 'ok\n');
-    // The path that OpenShift's router has.
+    // The readiness path of OpenShift's router.
     case '/healthz/ready':
     case '/readyz': {
       const unreadiness = parts.unreadiness();
@@ -87,7 +90,7 @@ async function answer(parts: HttpParts, request: IncomingMessage, response: Serv
       if (make === undefined) return send(response, 404, listPaths(parts));
       if (!(await admit(parts, request, response))) return;
       const document = await make(searchParams);
-      if (document === undefined) return send(response, 503, 'nothing is known yet\n');
+      if (document === undefined) return send(response, 503, 'no data yet; retry later\n');
       return send(response, 200, `${JSON.stringify(document)}\n`, 'application/json');
     }
   }
@@ -98,9 +101,9 @@ function listPaths({ documents = {} }: HttpParts): string {
 }
 
 /**
- * Listens. Rejects with an Error that names the options by which address and port were chosen.
+ * Listens. Rejects with an Error that names the options for address and port.
  *
- * @param options names of the two, such as `--listen-address` and `--listen-port`
+ * @param options names of these options, such as `--listen-address` and `--listen-port`
  */
 export function listen(
   server: Server,
@@ -124,7 +127,7 @@ function send(response: ServerResponse, code: number, text: string, type = 'text
   response.writeHead(code, { 'content-type': type, 'cache-control': 'no-store' }).end(text);
 }
 
-/** Whether the client may read statistics; one that may not is answered. */
+/** Returns whether the client may read statistics; otherwise sends the refusal. */
 async function admit(parts: HttpParts, request: IncomingMessage, response: ServerResponse): Promise<boolean> {
   const refusal = await refuse(parts, request.headers.authorization);
   if (refusal === undefined) return true;

@@ -2,7 +2,7 @@ import pino, { type Logger } from 'pino';
 import { describeError, escapeJson } from '../model/text.ts';
 import { formatLogLine, type LogFormat, writesText } from './log-format.ts';
 
-/** A daemon's log: what pino's loggers are, as far as daemons write. */
+/** The subset of pino's logger that daemons use. */
 export interface DaemonLog {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
@@ -10,12 +10,12 @@ export interface DaemonLog {
   error(fields: object, message: string): void;
 }
 
-/** Levels that a daemon's log can have, the most talkative first. */
+/** Log levels of daemons, most verbose first. */
 export const daemonLogLevels = ['debug', 'info', 'warn', 'error'] as const;
 
 /**
- * The log of a daemon: lines of JSON or text on standard output, written at once, so that the last words
- * before an end are there.
+ * Opens a daemon's log: lines of JSON or text on standard output, written synchronously so that none is lost at
+ * exit.
  */
 export function openDaemonLog(
   level = 'info',
@@ -33,13 +33,13 @@ export interface LogOutput {
   write(line: string): unknown;
 }
 
-/** As pino writes an error, but for causes that its message has already. */
+/** Serializes an error like pino, without causes that the message already contains. */
 function describe(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   return { ...pino.stdSerializers.err(error), message: describeError(error) };
 }
 
-/** A log that keeps nothing. */
+/** A log that discards everything. */
 export const silentLog: DaemonLog = {
   debug: () => undefined,
   info: () => undefined,

@@ -1,9 +1,9 @@
 import { collectDefaultMetrics, type Registry } from 'prom-client';
 
-/** Milliseconds between two looks at how late timers are. Each wakes the process, which else may sleep. */
+/** Milliseconds between samples of the event loop lag. Each one wakes an idle process. */
 const eventLoopMonitoringPrecision = 1000;
 
-/** What a daemon's process itself costs: CPU, memory, files, how late its timers are. */
+/** Collects metrics of the process: CPU, memory, open files, event loop lag. */
 export function collectProcessMetrics(register: Registry): void {
   collectDefaultMetrics({ register, eventLoopMonitoringPrecision });
 }

@@ -6,15 +6,15 @@ import type { OptionTable } from './table.ts';
 /** Environment variables of a process. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Thrown for options that cannot be followed; the message has one line for each. */
+/** Thrown for invalid options; the message has one line for each. */
 export class OptionsError extends Error {}
 
 type Flags = Readonly<Record<string, string | boolean | undefined>>;
 
-/** Reads options one by one: the flag, else the variable, else the default. Gathers what is wrong with them. */
+/** Reads options from the flag, the environment variable or the default, in this order. Collects problems. */
 export class OptionReader<Name extends string> {
   readonly problems: string[] = [];
-  /** Variables that count as absent because their values are wrong, a line each. */
+  /** Variables that are ignored because their values are invalid, one line each. */
   readonly warnings: string[] = [];
   readonly #table: OptionTable<Name>;
   readonly #flags: Flags;
@@ -27,11 +27,11 @@ export class OptionReader<Name extends string> {
     this.#environment = environment;
   }
 
-  /** The value, or undefined where there is none, or where it is wrong: then `cure` says what would be right. */
+  /** Returns the value; undefined if it is absent or invalid. `cure` states the expected value. */
   read<Value>(name: Name, parse: (text: string) => Value | undefined, cure = ''): Value | undefined {
     const { variable, initial, fallsBack } = this.#table[name];
     const flag = this.#flags[name];
-    // An empty variable is what manifests write for "not set".
+    // Manifests write an empty variable for "not set".
     const fromVariable = variable === undefined ? undefined : this.#environment[variable] || undefined;
     const text = typeof flag === 'string' ? flag : (fromVariable ?? initial);
     if (text === undefined) return undefined;
@@ -58,7 +58,7 @@ export class OptionReader<Name extends string> {
     return value === true;
   }
 
-  /** Throws an {@link OptionsError} that names every wrong option, what was given and what was expected. */
+  /** Throws an {@link OptionsError} that names each invalid option, its value and the expected value. */
   finish(): void {
     if (this.problems.length > 0) throw new OptionsError(this.problems.join('\n'));
   }

@@ -2,25 +2,24 @@ import { constants } from 'node:os';
 import type { DaemonLog } from './log.ts';
 import { OptionsError } from './reader.ts';
 
-/** A signal that ends a daemon in order; a terminal's Ctrl-C sends SIGINT. */
+/** A signal that ends a daemon in order; Ctrl-C in a terminal sends SIGINT. */
 export type EndSignal = 'SIGTERM' | 'SIGINT';
 
-/** A daemon that runs. */
+/** A running daemon. */
 export interface RunningDaemon {
-  /** Ends it; what takes longer than the timeout is cut off. */
+  /** Stops the daemon within the timeout of {@link runDaemon}. */
   stop(signal?: EndSignal): void | Promise<void>;
   /** What it serves, and where, for the log: `{ statistics: '127.0.0.1:1936' }`. */
   readonly serves?: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Runs a daemon until SIGTERM or SIGINT, which end the process with 0. One that cannot start ends it with 1,
- * one with wrong options with 2, each with the reason in the log. A second signal ends it at once. An
- * error that nobody caught is told in the log and ends the process with 1: a daemon in an unknown state is
- * worse than one that its supervisor starts again.
+ * Runs a daemon until SIGTERM or SIGINT, and then exits with 0. A second signal exits immediately. If the daemon
+ * cannot start, logs the reason and exits with 1, or with 2 for invalid options. An uncaught error is logged and
+ * exits with 1, because a restart is safer than an unknown state.
  *
- * @param name for the log: `The controller`
- * @param stopTimeout milliseconds that a daemon may take to end
+ * @param name subject of log messages, such as `The controller`
+ * @param stopTimeout milliseconds in which the daemon must stop
  */
 export async function runDaemon(
   name: string,
@@ -30,7 +29,7 @@ export async function runDaemon(
 ): Promise<void> {
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(event, (error: unknown) => {
-      log.error({ err: error, event }, `${name} ends: an error that nobody caught`);
+      log.error({ err: error, event }, `${name} exits: uncaught error`);
       process.exit(1);
     });
   }
@@ -47,7 +46,7 @@ export async function runDaemon(
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       end(signal).catch((error: unknown) => {
-        log.error({ err: error }, `${name} did not end in order`);
+        log.error({ err: error }, `${name} failed to stop cleanly`);
         process.exit(1);
       });
     });

@@ -1,26 +1,26 @@
 /** One option of a command line. */
 export interface OptionRow {
-  /** What stands for the value in `--help`, with its unit; absent: a switch. */
+  /** Placeholder of the value in `--help`, with its unit; absent for a switch. */
   readonly value?: string;
-  /** What it does. */
+  /** What the option does. */
   readonly help: string;
-  /** The environment variable that is its default. */
+  /** Environment variable that supplies the default. */
   readonly variable?: string;
-  /** The default, in the form in which it would be written. */
+  /** Default value, as written on the command line. */
   readonly initial?: string;
-  /** A wrong value of the variable counts as absent, with a warning, as in the program that defined the variable. */
+  /** An invalid variable is ignored with a warning, as in the program that defined the variable. */
   readonly fallsBack?: true;
 }
 
-/** Every option of a program by name, without the dashes, in the order of `--help`. */
+/** Options of a program by name, without dashes, in the order of `--help`. */
 export type OptionTable<Name extends string> = Readonly<Record<Name, OptionRow>>;
 
-/** A table whose keys are the names of the options: `keyof typeof table` is their type. */
+/** Defines a table and infers the type of its option names. */
 export function defineOptions<Name extends string>(table: Record<Name, OptionRow>): OptionTable<Name> {
   return table;
 }
 
-/** The text of `--help`: `usage` and what the program does, then a line for each option. */
+/** Formats the text of `--help`: the head, then a line for each option. */
 export function formatOptionHelp(head: readonly string[], table: OptionTable<string>): string {
   const rows = Object.entries(table).map(([name, row]) => {
     const left = row.value === undefined ? `--${name}` : `--${name} ${row.value}`;

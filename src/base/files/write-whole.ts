@@ -13,11 +13,11 @@ import {
 import { basename, dirname, join } from 'node:path';
 
 /**
- * Writes a file whole: under a temporary name beside it, synced, renamed, and the folder synced. A reader
- * sees the old or the new, also after a power cut; a link that stands there is replaced, never followed.
- * Temporary files that an earlier run left are removed. Throws what the system says.
+ * Writes a file atomically: to a temporary file, synced, renamed, and the folder synced. Readers see the old
+ * or the new content, even after a power failure. Replaces a symbolic link and never follows it. Removes
+ * temporary files of earlier runs. Throws the system's error.
  *
- * @param mode permissions, whatever the umask
+ * @param mode permissions, regardless of the umask
  */
 export function writeWhole(path: string, content: string | Uint8Array, mode: number): void {
   const folder = dirname(path);
@@ -25,7 +25,7 @@ export function writeWhole(path: string, content: string | Uint8Array, mode: num
   for (const name of readdirSync(folder)) {
     if (name.startsWith(prefix) && name.endsWith('.new')) rmSync(join(folder, name), { force: true });
   }
-  // A name that nobody could guess.
+  // An unpredictable name.
   const temporary = join(folder, `${prefix}${randomUUID()}.new`);
   try {
     writeNew(temporary, content, mode);
@@ -38,9 +38,9 @@ export function writeWhole(path: string, content: string | Uint8Array, mode: num
 }
 
 /**
- * Writes a file that must not be there, and syncs it; no link is followed. Throws what the system says.
+ * Creates a file that must not exist, and syncs it. Follows no symbolic link. Throws the system's error.
  *
- * @param mode permissions, whatever the umask
+ * @param mode permissions, regardless of the umask
  */
 export function writeNew(path: string, content: string | Uint8Array, mode: number): void {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
@@ -54,7 +54,7 @@ export function writeNew(path: string, content: string | Uint8Array, mode: numbe
   }
 }
 
-/** Makes what was renamed or removed in a folder last through a power cut. Throws what the system says. */
+/** Syncs a folder, so that renames and removals in it survive a power failure. Throws the system's error. */
 export function syncFolder(folder: string): void {
   const handle = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
   try {

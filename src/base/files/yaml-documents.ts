@@ -1,27 +1,27 @@
 import { LineCounter, parseAllDocuments } from 'yaml';
 import { isRecord } from '../read/shape.ts';
 
-/** One document of a file, as it was written. */
+/** A document of a file. */
 export interface WrittenDocument {
   readonly value: unknown;
-  /** The line where the value of a JSON path stands, counted from 1; where it is missing, that of its nearest parent. */
+  /** Returns the line of the value at a JSON path, counted from 1, or of its nearest existing parent. */
   readonly lineOf: (path: string) => number | undefined;
 }
 
-/** The documents of a file, or why it cannot be read. */
+/** Documents of a file, or the reason why it cannot be parsed. */
 export type WrittenFile =
   | { readonly ok: true; readonly documents: readonly WrittenDocument[] }
   | { readonly ok: false; readonly line: number; readonly reason: string };
 
-/** More aliases than this in one document are an attempt to fill the memory ("billion laughs"). */
+/** Limits aliases in a document, which could fill the memory ("billion laughs"). */
 const maxAliases = 100;
 
-/** Reads YAML, of which JSON is a part; lists of Kubernetes are unfolded. */
+/** Parses YAML or JSON; expands Kubernetes lists into their items. */
 export function readDocuments(text: string): WrittenFile {
   const lines = new LineCounter();
   const parsed = parseAllDocuments(text, { lineCounter: lines, uniqueKeys: true });
   const written: WrittenDocument[] = [];
-  // Of an empty text the parser returns no documents, but a mark of that.
+  // For empty text, the parser returns a marker instead of documents.
   for (const document of Array.isArray(parsed) ? parsed : []) {
     const [error] = document.errors;
     if (error !== undefined) {
@@ -56,14 +56,14 @@ function unfold(value: unknown, lineAt: (keys: readonly (string | number)[]) => 
   const kind = listed.slice(0, -'List'.length);
   return value.items.map(
     (item: unknown, index): WrittenDocument => ({
-      // Items of a typed list do not say their kind.
+      // Items of a typed list have no kind.
       value: kind === '' || !isRecord(item) ? item : { apiVersion, kind, ...item },
       lineOf: (path) => lineAt(['items', index, ...splitPath(path)]),
     }),
   );
 }
 
-/** `spec.addresses[0].ip` as its keys. */
+/** Splits a path such as `spec.addresses[0].ip` into keys. */
 function splitPath(path: string): (string | number)[] {
   return Array.from(path.matchAll(/\[(\d+)\]|([^.[\]]+)/g), ([, index, key]) =>
     index === undefined ? (key ?? '') : Number(index),

@@ -12,7 +12,7 @@ export interface Address {
   readonly text: string;
 }
 
-/** An address with the length of its network, as in `192.168.12.99/24`; the host bits are kept. */
+/** An address with prefix length, such as `192.168.12.99/24`; host bits are kept. */
 export interface Prefix {
   readonly address: Address;
   /** Bits of the network part: 0–32 for IPv4, 0–128 for IPv6. */
@@ -22,15 +22,14 @@ export interface Prefix {
 const ipv4Pattern = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 
 /**
- * Reads one address: dotted quad, IPv6, or IPv6 in brackets. Short forms (`10.1`), leading zeros,
- * hexadecimal quads and zone identifiers are not addresses here: they mean different things to
- * different programs.
+ * Parses an address: dotted quad, IPv6, or IPv6 in brackets. Rejects short forms (`10.1`), leading zeros,
+ * hexadecimal quads and zone identifiers, because programs disagree about their meaning.
  */
 export function parseAddress(text: string): Address | undefined {
   if (ipv4Pattern.test(text)) return { family: 4, text };
   const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text;
   const groups = bare.includes(':') ? parseIpv6Groups(bare) : undefined;
-  // An IPv4-mapped address is an IPv4 host to the kernel; as IPv6 it would never be on the wire.
+  // The kernel treats an IPv4-mapped address as IPv4 and never sends it as IPv6.
   if (groups === undefined || isIpv4Mapped(groups)) return undefined;
   return { family: 6, text: formatIpv6Groups(groups) };
 }
@@ -40,7 +39,7 @@ function isIpv4Mapped(groups: readonly number[]): boolean {
   return groups[5] === 0xffff && groups.slice(0, 5).every((group) => group === 0);
 }
 
-/** Reads `ADDRESS/LENGTH`; the length is decimal and within the family's bits. */
+/** Parses `ADDRESS/LENGTH` with a decimal length within the family's bits. */
 export function parsePrefix(text: string): Prefix | undefined {
   const slash = text.lastIndexOf('/');
   if (slash < 0) return undefined;
@@ -51,25 +50,25 @@ export function parsePrefix(text: string): Prefix | undefined {
   return length <= addressBits(address.family) ? { address, length } : undefined;
 }
 
-/** Length of an address in bits. */
+/** Returns the length of an address in bits. */
 export function addressBits(family: Family): 32 | 128 {
   return family === 4 ? 32 : 128;
 }
 
-/** The address in network byte order: 4 or 16 bytes. */
+/** Returns the address in network byte order: 4 or 16 bytes. */
 export function addressBytes(address: Address): Uint8Array {
   if (address.family === 4) return Uint8Array.from(address.text.split('.'), Number);
   const groups = parseIpv6Groups(address.text) ?? [];
   return Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 0xff]));
 }
 
-/** Writes the address in network byte order at a place of a buffer; returns the place behind it. */
+/** Writes the address in network byte order at an offset of a buffer; returns the offset after it. */
 export function writeAddressBytes(address: Address, target: Uint8Array, at: number): number {
   if (address.family === 6) {
     target.set(addressBytes(address), at);
     return at + 16;
   }
-  // Digit by digit: an ingress node's table has hundreds of thousands of addresses.
+  // Without intermediate strings: an ingress node may have hundreds of thousands of addresses.
   const { text } = address;
   let place = at;
   let byte = 0;
@@ -84,7 +83,7 @@ export function writeAddressBytes(address: Address, target: Uint8Array, at: numb
   return at + 4;
 }
 
-/** Reads 4 or 16 bytes in network byte order. Throws a RangeError for any other length. */
+/** Parses 4 or 16 bytes in network byte order. Throws a RangeError for any other length. */
 export function addressFromBytes(bytes: Uint8Array): Address {
   if (bytes.length === 4) return { family: 4, text: bytes.join('.') };
   if (bytes.length !== 16) throw new RangeError(`Cannot read an IP address from ${bytes.length} bytes`);
@@ -92,17 +91,17 @@ export function addressFromBytes(bytes: Uint8Array): Address {
   return { family: 6, text: formatIpv6Groups(groups) };
 }
 
-/** `ADDRESS/LENGTH`, host bits kept. */
+/** Returns `ADDRESS/LENGTH` with the host bits. */
 export function formatPrefix(prefix: Prefix): string {
   return `${prefix.address.text}/${prefix.length}`;
 }
 
-/** The network of a prefix: host bits cleared. */
+/** Returns the network of a prefix, with host bits cleared. */
 export function networkOf(prefix: Prefix): Prefix {
   return { address: withHostBits(prefix, 0x00), length: prefix.length };
 }
 
-/** The address with every host bit set: IPv4's directed broadcast. */
+/** Returns the address with all host bits set, the directed broadcast address of IPv4. */
 export function lastAddressOf(prefix: Prefix): Address {
   return withHostBits(prefix, 0xff);
 }
@@ -125,29 +124,29 @@ function withHostBits(prefix: Prefix, fill: 0x00 | 0xff): Address {
   return addressFromBytes(filled);
 }
 
-/** Whether the address lies in the prefix's network; never true across families. */
+/** Returns whether the address is in the prefix's network; false for different families. */
 export function containsAddress(prefix: Prefix, address: Address): boolean {
   if (prefix.address.family !== address.family) return false;
   const network = networkOf(prefix).address.text;
   return networkOf({ address, length: prefix.length }).address.text === network;
 }
 
-/** The prefix that holds this address alone: /32 or /128. */
+/** Returns the /32 or /128 prefix of an address. */
 export function hostPrefix(address: Address): Prefix {
   return { address, length: addressBits(address.family) };
 }
 
-/** The whole family: `0.0.0.0/0` or `::/0`. */
+/** Returns `0.0.0.0/0` or `::/0`. */
 export function defaultPrefix(family: Family): Prefix {
   return { address: { family, text: family === 4 ? '0.0.0.0' : '::' }, length: 0 };
 }
 
-/** Whether an IPv6 address is link-local (`fe80::/10`, RFC 4291 §2.5.6). */
+/** Returns whether an IPv6 address is link-local (`fe80::/10`, RFC 4291 §2.5.6). */
 export function isLinkLocal(address: Address): boolean {
   return address.family === 6 && /^fe[89ab][0-9a-f]:/.test(address.text);
 }
 
-/** Whether an address names no single host that could be spoken to: unspecified, loopback, multicast, broadcast. */
+/** Returns whether an address is not a unicast host address: unspecified, loopback, multicast or broadcast. */
 export function isUnusable(address: Address): boolean {
   if (address.family === 4) {
     const first = Number(address.text.slice(0, address.text.indexOf('.')));

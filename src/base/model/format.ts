@@ -2,7 +2,7 @@ import { formatPrefix } from './address.ts';
 import { mainTable, type PolicyRule, type Route } from './network.ts';
 import type { Redirect } from './redirect.ts';
 
-/** A route in the words of `ip route`. */
+/** Formats a route in the syntax of `ip route`. */
 export function formatRoute(route: Route): string {
   const { destination } = route;
   const words = [
@@ -16,14 +16,14 @@ export function formatRoute(route: Route): string {
   return words.join(' ');
 }
 
-/** A policy rule in the words of `ip rule`. */
+/** Formats a policy rule in the syntax of `ip rule`. */
 export function formatPolicyRule(rule: PolicyRule): string {
   const mark = `fwmark 0x${rule.mark.toString(16)}/0x${rule.mask.toString(16)}`;
   const incoming = rule.incoming === undefined ? '' : ` iif ${rule.incoming}`;
   return `${rule.priority}: from all ${mark}${incoming} lookup ${rule.table}`;
 }
 
-/** A destination as the Cluster Network Operator writes it: `8080 TCP 203.0.113.26 80`. */
+/** Formats a destination as the Cluster Network Operator does: `8080 TCP 203.0.113.26 80`. */
 export function formatDestination(redirect: Redirect): string {
   const { port, protocol, target, targetPort } = redirect;
   const words = `${port} ${protocol.toUpperCase()} ${target.text}`;

@@ -1,4 +1,4 @@
-/** The eight groups of an IPv6 address in text (RFC 4291 §2.2), its last 32 bits perhaps as IPv4; no zone, no brackets. */
+/** Parses an IPv6 address (RFC 4291 §2.2) into its eight groups; the last 32 bits may be a dotted quad. Rejects zones and brackets. */
 export function parseIpv6Groups(text: string): number[] | undefined {
   const groups: number[] = [];
   let gap = -1;
@@ -63,7 +63,7 @@ function parseIpv4Tail(text: string): number | undefined {
   return value >>> 0;
 }
 
-/** The canonical text of an address (RFC 5952): lower case, no leading zeros, the first longest run of zeros as `::`. */
+/** Formats an address in canonical form (RFC 5952). */
 export function formatIpv6Groups(groups: ArrayLike<number>): string {
   let start = -1;
   let length = 1;

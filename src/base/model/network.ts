@@ -3,24 +3,24 @@ import type { Address, Family, Prefix } from './address.ts';
 /** macvlan modes of Linux that an egress router may use (`ip link add … type macvlan mode …`). */
 export type MacvlanMode = 'bridge' | 'private' | 'vepa' | 'passthru';
 
-/** A network interface as the kernel shows it. */
+/** A network interface. */
 export interface Link {
   readonly index: number;
   readonly name: string;
   readonly up: boolean;
-  /** Present where the link is up and what is below it is not: no cable, or a master that is down. */
+  /** Present if the link is up but has no carrier: no cable, or its master is down. */
   readonly carrier?: false;
   /** Bytes. */
   readonly mtu: number;
-  /** Lower-case `aa:bb:…`; empty for interfaces without one. */
+  /** Lower-case `aa:bb:…`; empty if the interface has none. */
   readonly mac: string;
-  /** `ip link … alias`: where we write the owner. */
+  /** `ip link … alias`, which holds the owner of a router's link. */
   readonly alias?: string;
   /** `macvlan`, `veth`, …; absent for physical interfaces. */
   readonly kind?: string;
   /** Present for macvlan links. */
   readonly macvlanMode?: MacvlanMode;
-  /** Index of the master, in the namespace where the master lives. */
+  /** Index of the master in the master's namespace. */
   readonly parentIndex?: number;
 }
 
@@ -30,10 +30,10 @@ export interface InterfaceAddress {
   readonly prefix: Prefix;
 }
 
-/** How far a route's destination is: `universe` is anywhere, `link` is on the wire (`ip route … scope`). */
+/** Scope of a route (`ip route … scope`): `universe` is global, `link` is directly connected. */
 export type RouteScope = 'universe' | 'link' | 'host';
 
-/** One route of one table, complete enough to be put back as it was. */
+/** A route with all attributes that are needed to restore it. */
 export interface Route {
   readonly family: Family;
   readonly table: number;
@@ -48,15 +48,15 @@ export interface Route {
   readonly source?: Address;
   /** Priority; lower wins. IPv6 routes without one have 1024. */
   readonly metric?: number;
-  /** Who made it (`RTPROT_*`): 2 is the kernel, 3 boot, 4 static. */
+  /** Origin of the route (`RTPROT_*`): 2 is kernel, 3 boot, 4 static. */
   readonly protocol: number;
-  /** The gateway is reachable though no route says so. */
+  /** Whether the gateway is reachable without a route to it. */
   readonly onlink: boolean;
-  /** Attributes that mean nothing to us, kept so that the route can be put back: type and hexadecimal bytes. */
+  /** Other attributes, kept to restore the route: type and hexadecimal bytes. */
   readonly others?: readonly (readonly [type: number, bytes: string])[];
 }
 
-/** A policy rule (`ip rule`): packets that match look their route up in `table`. */
+/** A policy rule (`ip rule`): matching packets use `table`. */
 export interface PolicyRule {
   readonly family: Family;
   readonly priority: number;
@@ -69,14 +69,14 @@ export interface PolicyRule {
 /** The main routing table, which `ip route` shows. */
 export const mainTable = 254;
 
-/** A network namespace, recognisable after its path was given to another. */
+/** Identifies a network namespace, even after its path was reused. */
 export interface NamespaceId {
   readonly path: string;
   /** Inode of the namespace's file; unique while it lives. */
   readonly inode: number;
 }
 
-/** Everything about one network namespace that a decision may need. */
+/** State of a network namespace. */
 export interface NamespaceSnapshot {
   readonly links: readonly Link[];
   readonly addresses: readonly InterfaceAddress[];
@@ -84,11 +84,11 @@ export interface NamespaceSnapshot {
   readonly routes: readonly Route[];
   /** Rules with a firewall mark. */
   readonly policyRules: readonly PolicyRule[];
-  /** Values below `/proc/sys`, by path, of the settings that an egress router depends on. */
+  /** Sysctls that an egress router depends on, by path below `/proc/sys`. */
   readonly sysctls: ReadonlyMap<string, string>;
 }
 
-/** What of the node matters: where the master is and how it reaches the outside. */
+/** Relevant state of the node: the master and its routes to the outside. */
 export interface NodeSnapshot {
   readonly links: readonly Link[];
   readonly addresses: readonly InterfaceAddress[];
@@ -96,9 +96,9 @@ export interface NodeSnapshot {
   readonly defaultRoutes: readonly Route[];
 }
 
-/** What of the node is to be read. */
+/** Parts of the node's state to read. */
 export interface NodeReading {
   readonly routes: boolean;
-  /** The name of the only link that matters; not with routes. */
+  /** Name of the only link to read; ignored with routes. */
   readonly master?: string;
 }

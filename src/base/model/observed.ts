@@ -1,7 +1,7 @@
 import type { Address } from './address.ts';
 import type { InterfaceAddress, Link, Route } from './network.ts';
 
-/** What the kernel believes about a neighbour (`ip neigh`): `NUD_*`. */
+/** State of a neighbor entry (`ip neigh`): `NUD_*`. */
 export type NeighbourState =
   | 'incomplete'
   | 'reachable'
@@ -13,16 +13,16 @@ export type NeighbourState =
   | 'permanent'
   | 'none';
 
-/** An entry of a namespace's neighbour table. */
+/** An entry of a namespace's neighbor table. */
 export interface Neighbour {
   readonly linkIndex: number;
   readonly address: Address;
   readonly state: NeighbourState;
-  /** Lower-case `aa:bb:…`; absent while it is not known. */
+  /** Lower-case `aa:bb:…`; absent while unknown. */
   readonly mac?: string;
 }
 
-/** Somebody on the wire who says that an address is theirs. */
+/** A host on the network that claims an address. */
 export interface Claimant {
   readonly address: Address;
   /** Lower-case `aa:bb:…`. */
@@ -35,34 +35,34 @@ export interface Amount {
   readonly bytes: number;
 }
 
-/** A connection that the namespace tracks, with what passed by it. */
+/** A tracked connection with its counters. */
 export interface Flow {
   /** `IPPROTO_*`. */
   readonly protocol: number;
-  /** The client, and what it connected to. */
+  /** The client, and the destination it connected to. */
   readonly source: Address;
   readonly sourcePort: number;
   readonly destination: Address;
   readonly destinationPort: number;
-  /** Who answers: the target, where the destination was translated. */
+  /** Source of the replies: the target, if the destination was translated. */
   readonly target: Address;
   readonly targetPort: number;
-  /** Whom the target sees. */
+  /** Source address that the target sees. */
   readonly seenAs: Address;
   readonly mark: number;
   readonly destinationTranslated: boolean;
-  /** Whether the target ever answered. */
+  /** Whether the target has answered. */
   readonly answered: boolean;
-  /** Of TCP, in the words of `conntrack -L`. */
+  /** TCP state in the syntax of `conntrack -L`. */
   readonly tcpState?: string;
-  /** Seconds until it is forgotten. */
+  /** Seconds until the entry expires. */
   readonly timeout: number;
-  /** Absent where the namespace does not count (`nf_conntrack_acct`). */
+  /** Absent if connection accounting is off (`nf_conntrack_acct`). */
   readonly sent?: Amount;
   readonly received?: Amount;
 }
 
-/** What the kernel would do with a packet: `ip route get`. */
+/** Result of a route lookup (`ip route get`). */
 export type RouteAnswer =
   | {
       readonly kind: 'unicast' | 'local';
@@ -70,19 +70,19 @@ export type RouteAnswer =
       readonly gateway?: Address;
       readonly table: number;
     }
-  /** Nowhere; the reason is the kernel's, such as `ENETUNREACH` or `EXDEV` (the reverse path). */
+  /** No route; the kernel's reason, such as `ENETUNREACH` or `EXDEV` (reverse-path check). */
   | { readonly kind: 'none'; readonly reason: string };
 
-/** A packet whose way is asked for. */
+/** A packet to look up a route for. */
 export interface RouteQuestion {
   readonly destination: Address;
   readonly source?: Address;
   readonly mark: number;
-  /** The link it comes in by; absent: it is made here. */
+  /** Incoming link; absent for a locally generated packet. */
   readonly incoming?: string;
 }
 
-/** What there is in the pod's namespace. */
+/** State of the pod's namespace that its readiness depends on. */
 export interface PodView {
   readonly links: readonly Link[];
   readonly addresses: readonly InterfaceAddress[];

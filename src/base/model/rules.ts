@@ -1,7 +1,7 @@
 import type { Address, Family, Prefix } from './address.ts';
 import type { Protocol } from './redirect.ts';
 
-/** Where in a packet's way a chain stands: a table of iptables and a netfilter hook. */
+/** Position of a chain: a table of iptables and a netfilter hook. */
 export type Hook =
   | 'mangle-prerouting'
   | 'nat-prerouting'
@@ -11,18 +11,18 @@ export type Hook =
   | 'mangle-postrouting'
   | 'nat-postrouting';
 
-/** States of connection tracking. */
+/** Connection tracking states. */
 export type ConnectionState = 'new' | 'established' | 'related' | 'invalid' | 'untracked';
 
-/** One condition on a packet. All conditions of a rule must hold. */
+/** A condition on a packet. A rule matches if all its conditions hold. */
 export type Match =
   | { readonly on: 'incoming' | 'outgoing'; readonly link: string; readonly not?: true }
   | { readonly on: 'protocol'; readonly protocol: Protocol | 'icmpv6'; readonly not?: true }
   | { readonly on: 'ports'; readonly protocol: Protocol; readonly from: number; readonly to: number }
   | { readonly on: 'source'; readonly prefix: Prefix; readonly not?: true }
-  /** Addressed to an address of this namespace. */
+  /** The destination is an address of this namespace. */
   | { readonly on: 'local-destination' }
-  /** Bits of the packet's mark, or of its connection's. Packets without a connection have no connection mark. */
+  /** Masked bits of the packet's or the connection's mark. Packets without a connection have no connection mark. */
   | {
       readonly on: 'mark' | 'connection-mark';
       readonly value: number;
@@ -32,13 +32,13 @@ export type Match =
   | { readonly on: 'state'; readonly states: readonly ConnectionState[] }
   /** Whether the connection's destination or source was translated. */
   | { readonly on: 'translated'; readonly part: 'destination' | 'source'; readonly not?: true }
-  /** Whether this is not the first packet of its connection, whatever its state: what is translated was decided then. */
+  /** Not the first packet of its connection, whatever its state; NAT was decided at the first packet. */
   | { readonly on: 'confirmed' }
   | { readonly on: 'direction'; readonly direction: 'original' | 'reply' }
   /** ICMPv6 message types, by number. */
   | { readonly on: 'icmpv6-type'; readonly type: number };
 
-/** What happens to a packet that matches. */
+/** Action on a matching packet. */
 export type Action =
   | { readonly do: 'accept' | 'drop' | 'return' }
   | { readonly do: 'reject'; readonly with: 'tcp-reset' | 'port-unreachable' }
@@ -47,50 +47,50 @@ export type Action =
   /** Sets the masked bits of the connection's mark. */
   | { readonly do: 'set-connection-mark'; readonly value: number; readonly mask: number }
   | { readonly do: 'dnat' | 'snat'; readonly address: Address; readonly port?: number }
-  /** Looks the packet's port up in a redirect table and translates the destination; goes on where there is no entry. */
+  /** Looks up the packet's port in a redirect table and translates the destination; continues if there is no entry. */
   | { readonly do: 'redirect'; readonly table: RedirectTableKey };
 
-/** Which redirect table: one for each protocol and family. */
+/** Identifies a redirect table: one for each protocol and family. */
 export interface RedirectTableKey {
   readonly family: Family;
   readonly protocol: Protocol;
 }
 
-/** A condition and its consequence. */
+/** A rule: conditions and an action. */
 export interface Rule {
-  /** Absent: both families. */
+  /** Default: both families. */
   readonly family?: Family;
   readonly matches: readonly Match[];
   readonly action: Action;
-  /** Said beside the rule to those who read the ruleset. */
+  /** Comment in the ruleset. */
   readonly comment?: string;
 }
 
-/** The rules of ours at one hook, in order. */
+/** The router's or agent's rules at one hook, in order. */
 export interface Chain {
   readonly hook: Hook;
   readonly rules: readonly Rule[];
 }
 
-/** Where a port leads. */
+/** Target of a port. */
 export interface RedirectEntry {
   readonly address: Address;
   readonly port: number;
 }
 
-/** All ports of one protocol and family that lead somewhere. */
+/** All redirected ports of a protocol and family. */
 export interface RedirectTable extends RedirectTableKey {
   /** By port, ascending. */
   readonly entries: ReadonlyMap<number, RedirectEntry>;
 }
 
-/** Everything that one owner wants installed, in a form that no backend prefers. */
+/** All rules of one owner, independent of the backend. */
 export interface RuleProgram {
-  /** Part of every chain's and table's name: the interface's name for an attachment. */
+  /** Part of every chain and table name; for an attachment, the interface name. */
   readonly name: string;
-  /** Whose rules these are; written beside them, so that nobody removes another's. */
+  /** Owner of the rules, stored in their comments, so that no other owner removes them. */
   readonly owner: string;
-  /** Families that have rules; a family that is missing is left alone. */
+  /** Families that have rules; other families are not touched. */
   readonly families: readonly Family[];
   readonly chains: readonly Chain[];
   readonly tables: readonly RedirectTable[];

@@ -1,14 +1,13 @@
 /**
- * Controls, invisible format characters (among them those that turn the direction of writing),
- * lone surrogates and line separators: whoever writes them into a name or a setting could forge
- * lines of a log or hide what stands in a message.
+ * Control characters, invisible format characters (including bidirectional controls), lone surrogates and line
+ * separators. In a name or a setting they could forge log lines or hide parts of a message.
  */
 const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
-/** Nearly all text is this, and is told apart ten times faster than by the classes of Unicode. */
+/** Fast path for nearly all text: ten times faster than Unicode classes. */
 const plain = /^[\x20-\x7e]*$/;
 
-/** The text on one line, with every character that cannot be seen written as `\uXXXX`. */
+/** Returns the text on one line, with unprintable characters as `\uXXXX`. */
 export function escapeUnprintable(text: string): string {
   if (plain.test(text)) return text;
   return text.replace(unprintable, (character) => {
@@ -17,14 +16,14 @@ export function escapeUnprintable(text: string): string {
   });
 }
 
-/** One or several lines without anything to escape. */
+/** Printable text of one or several lines. */
 const plainLines = /^[\x20-\x7e\n]*$/;
 
-/** JSON, with every character that cannot be seen escaped as JSON does it: the same document, safe on a terminal. */
+/** Returns an equivalent JSON document with unprintable characters escaped, safe on a terminal. */
 export function escapeJson(json: string): string {
   if (plainLines.test(json)) return json;
   return json.replace(unprintable, (character) =>
-    // A line break can only be white space between the parts here.
+    // JSON strings contain no raw line breaks, so this one is white space.
     character === '\n'
       ? character
       : Array.from({ length: character.length }, (_, at) => escapeUnit(character, at)).join(''),
@@ -35,7 +34,7 @@ function escapeUnit(text: string, at: number): string {
   return `\\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`;
 }
 
-/** As {@link escapeUnprintable}, but line breaks and tabs stay: for text of several lines that we laid out. */
+/** Escapes like {@link escapeUnprintable} but keeps line breaks and tabs, for laid-out text. */
 export function escapeLines(text: string): string {
   return text
     .split('\n')
@@ -43,10 +42,10 @@ export function escapeLines(text: string): string {
     .join('\n');
 }
 
-/** No error has more causes, unless it is its own. */
+/** Limit for chains of causes, which may be circular. */
 const mostCauses = 10;
 
-/** An error and its causes in one line, nothing of it twice. */
+/** Returns an error and its causes on one line, without repetitions. */
 export function describeError(error: unknown): string {
   const messages: string[] = [];
   for (let one = error; one instanceof Error && messages.length < mostCauses; one = one.cause)

@@ -1,8 +1,8 @@
 import type { ProblemList } from './problem-list.ts';
 
 /**
- * Reads one of a few words, in any case. An absent or empty text is the default: writers in Go
- * leave unset fields as empty strings.
+ * Reads one of several words, case-insensitively. Absent or empty means the default, because Go programs write
+ * unset fields as empty strings.
  */
 export function readChoice<Word extends string>(
   text: string | undefined,
@@ -19,7 +19,7 @@ export function readChoice<Word extends string>(
   return word ?? defaultWord;
 }
 
-/** The text, unless it is empty: an empty setting is an absent one. */
+/** Returns the text, or undefined if it is empty: an empty setting counts as absent. */
 export function presentText(text: string | undefined): string | undefined {
   return text === '' ? undefined : text;
 }

@@ -1,4 +1,4 @@
-/** HAProxy's units of time, in microseconds. */
+/** HAProxy's time units in microseconds. */
 const units: Readonly<Record<string, number>> = {
   us: 1,
   ms: 1000,
@@ -8,18 +8,18 @@ const units: Readonly<Record<string, number>> = {
   d: 86_400_000_000,
 };
 
-/** The longest time that HAProxy counts (and OpenShift's router passes on), in milliseconds: 24.8 days. */
+/** Maximum time of HAProxy, which OpenShift's router also uses, in milliseconds: 24.8 days. */
 export const maxDuration = 2_147_483_647;
 
-/** What a time must look like, for messages. */
+/** Expected form of a time, for messages. */
 export const durationCure = 'must be a time such as "30s": a number above 0 and us, ms, s, m, h, d or nothing (ms)';
 
 /**
- * Reads a time in HAProxy's form into milliseconds: without a unit milliseconds, never less than one,
- * capped at {@link maxDuration}. Undefined for anything else, zero and leading zeros included.
+ * Parses a time in HAProxy's syntax into milliseconds, the default unit. The result is at least 1 and at most
+ * {@link maxDuration}. Undefined for any other text, including zero and leading zeros.
  */
 export function parseDuration(text: string): number | undefined {
-  // The bound keeps a text of millions of digits from being looked at.
+  // The bound limits the cost of text with millions of digits.
   const [, digits, unit = 'ms'] = (text.length <= 32 && /^([1-9]\d*)(us|ms|s|m|h|d)?$/.exec(text)) || [];
   if (digits === undefined) return undefined;
   return Math.min(maxDuration, Math.max(1, Math.round((Number(digits) * (units[unit] ?? 1000)) / 1000)));
@@ -37,7 +37,7 @@ export function parseCheckInterval(text: string): number | undefined {
   return interval !== undefined && interval >= minCheckInterval ? interval : undefined;
 }
 
-/** Units of Go's durations, in milliseconds. */
+/** Units of Go durations in milliseconds. */
 const goUnits: Readonly<Record<string, number>> = {
   ns: 1e-6,
   us: 1e-3,
@@ -51,13 +51,13 @@ const goUnits: Readonly<Record<string, number>> = {
 
 const goDuration = /^\+?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/;
 
-/** What the time of an option must look like, for messages. */
+/** Expected form of an option's time, for messages. */
 export const optionTimeCure = 'must be a time such as "30s", "1m30s" or "1.5s" (ns us ms s m h d; no unit: ms)';
 
 /**
- * Reads the time of an option or a variable into milliseconds: HAProxy's form, as {@link parseDuration}, or that
- * of Go's `time.ParseDuration`, in which OpenShift's programs write their variables. Zero is `0` with any unit.
- * A time above zero is at least one millisecond; capped at {@link maxDuration}. Undefined for any other text.
+ * Parses the time of an option or variable into milliseconds, in the syntax of {@link parseDuration} or of Go's
+ * `time.ParseDuration`, which OpenShift's programs use. Zero is `0` with any unit. Other times are at least one
+ * millisecond and at most {@link maxDuration}. Undefined for any other text.
  */
 export function parseOptionTime(text: string): number | undefined {
   if (text.length > 64) return undefined;

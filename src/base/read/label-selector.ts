@@ -1,6 +1,6 @@
 import { isRecord } from './shape.ts';
 
-/** One condition on a label. */
+/** A condition on a label. */
 export type LabelRequirement =
   | { readonly key: string; readonly is: 'in' | 'notin'; readonly values: readonly string[] }
   | { readonly key: string; readonly is: 'present' | 'absent' };
@@ -13,8 +13,8 @@ const operators: Readonly<Record<string, LabelRequirement['is']>> = {
 };
 
 /**
- * Reads a LabelSelector of the API (meta/v1): all conditions must hold, and without any everything
- * matches. Undefined for what is none.
+ * Parses a LabelSelector (meta/v1): all conditions must hold, and an empty selector matches everything.
+ * Undefined for an invalid selector.
  */
 export function readLabelSelector(input: unknown): readonly LabelRequirement[] | undefined {
   if (!isRecord(input)) return undefined;

@@ -1,6 +1,6 @@
 /**
- * Makes something when it is first asked for, once. For schemas that most runs of the CNI executable
- * never use: to make one costs up to a millisecond, which every pod would pay.
+ * Returns a function that creates a value on first use. Creating a schema takes up to a millisecond, which the
+ * CNI plugin would spend for every pod, although most calls use only a few schemas.
  */
 export function lazily<T extends object>(make: () => T): () => T {
   let made: T | undefined;

@@ -4,17 +4,17 @@ import type { ProblemList } from './problem-list.ts';
 import { isRecord, type Readable } from './shape.ts';
 import { text } from './text.ts';
 
-/** Who an object is: what every kind of Kubernetes has in common. */
+/** Metadata that all Kubernetes kinds share. */
 export interface ObjectMeta {
-  /** Empty for objects without one (Namespace). */
+  /** Empty for cluster-scoped objects. */
   readonly namespace: string;
   readonly name: string;
-  /** Unique in the cluster's whole history; `NAMESPACE/NAME` for objects that no API server has seen. */
+  /** Unique over time; `NAMESPACE/NAME` for objects that do not come from an API server. */
   readonly uid: string;
-  /** Milliseconds since 1970; Infinity for objects that no API server has seen: they are the youngest. */
+  /** Milliseconds since 1970; Infinity, the youngest, for objects that do not come from an API server. */
   readonly created: number;
   readonly labels: Labels;
-  /** Counts changes of what its author wrote; absent for objects that no API server has seen. */
+  /** Counts changes of the spec; absent for objects that do not come from an API server. */
   readonly generation?: number;
 }
 
@@ -24,7 +24,7 @@ const metaSchema = z.object(
   {
     namespace: z.nullish(text('must be the name of a namespace')),
     name: text('must be the name of the object'),
-    uid: z.nullish(text('must be a text')),
+    uid: z.nullish(text('must be a string')),
     creationTimestamp: z.nullish(text(createdCure())),
   },
   'must be an object with namespace and name',
@@ -34,12 +34,12 @@ function createdCure(): string {
   return 'must be a time such as "2026-01-31T12:00:00Z"';
 }
 
-const labelCure = 'must be a text of at most 63 characters';
+const labelCure = 'must be a string of at most 63 characters';
 const noLabels: Labels = Object.freeze({});
 
 /**
- * Reads `metadata` of an object in a namespace. Undefined when the object cannot be told from others;
- * the problems say why. A manifest without a namespace is in `default`, as for `kubectl`.
+ * Reads `metadata` of an object. Returns undefined and adds problems if the object cannot be identified. A
+ * manifest without a namespace is in `default`, as with `kubectl`.
  */
 export function readMeta(input: unknown, problems: ProblemList, scope: 'namespaced' | 'cluster' = 'namespaced') {
   const before = problems.count;
@@ -47,15 +47,15 @@ export function readMeta(input: unknown, problems: ProblemList, scope: 'namespac
   const read = readFlat(metadata, problems);
   const namespace = scope === 'cluster' ? '' : read?.namespace || 'default';
   if (read?.name !== undefined && !isName(read.name)) {
-    problems.add('metadata.name', read.name, 'must be lower-case letters, digits, "-" and ".", at most 253');
+    problems.add('metadata.name', read.name, 'must be at most 253 lower-case letters, digits, "-" and "."');
   }
   if (scope === 'namespaced' && !isLabelName(namespace)) {
-    problems.add('metadata.namespace', namespace, 'must be lower-case letters, digits and "-", at most 63');
+    problems.add('metadata.namespace', namespace, 'must be at most 63 lower-case letters, digits and "-"');
   }
   const created = readCreated(read?.creationTimestamp, problems);
   const labels = readLabels(isRecord(metadata) ? metadata.labels : undefined, 'metadata.labels', problems);
   const uid = read?.uid || `${namespace}/${read?.name}`;
-  if (!/^[\x21-\x7e]{1,320}$/.test(uid)) problems.add('metadata.uid', uid, 'must be printable, at most 320 characters');
+  if (!/^[\x21-\x7e]{1,320}$/.test(uid)) problems.add('metadata.uid', uid, 'must be at most 320 printable characters');
   if (problems.count > before || read?.name === undefined) return undefined;
   const generation = isRecord(metadata) ? metadata.generation : undefined;
   const meta: ObjectMeta = {
@@ -69,7 +69,7 @@ export function readMeta(input: unknown, problems: ProblemList, scope: 'namespac
   return meta;
 }
 
-/** Nearly all metadata is right: zod's parse of the whole is the fast way, field by field the one that explains. */
+/** Parses the whole at once, which is fast and nearly always succeeds, and field by field only to find problems. */
 function readFlat(metadata: unknown, problems: ProblemList): Readable<z.output<typeof metaSchema>> | undefined {
   const result = z.safeParse(metaSchema, metadata);
   if (result.success) {
@@ -98,14 +98,14 @@ function readCreated(written: string | undefined, problems: ProblemList): number
   return Number.POSITIVE_INFINITY;
 }
 
-/** Reads labels; what is no label is noted. */
+/** Reads labels and adds problems for invalid ones. */
 function readLabels(input: unknown, path: string, problems: ProblemList): Labels {
   if (input === undefined || input === null) return noLabels;
   if (!isRecord(input)) {
-    problems.add(path, input, 'must be an object of texts');
+    problems.add(path, input, 'must be an object with string values');
     return noLabels;
   }
-  // No prototype, so that a label named `constructor` is missing where it is missing.
+  // No prototype, so that a lookup of the label `constructor` finds no inherited property.
   const labels: Record<string, string> = Object.create(null);
   for (const key in input) {
     const value = input[key];
@@ -116,23 +116,23 @@ function readLabels(input: unknown, path: string, problems: ProblemList): Labels
   return labels;
 }
 
-/** A DNS subdomain (RFC 1123), as the names of most objects are. */
+/** Returns whether a text is a DNS subdomain (RFC 1123), like the names of most objects. */
 export function isName(name: string): boolean {
   return name.length <= 253 && /^[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?$/.test(name);
 }
 
-/** A DNS label (RFC 1123), as the names of namespaces and Services are. */
+/** Returns whether a text is a DNS label (RFC 1123), like the names of namespaces and Services. */
 export function isLabelName(name: string): boolean {
   return name.length <= 63 && /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$/.test(name);
 }
 
-/** A host name that a Route may carry: labels of letters, digits, `-`; never an address. */
+/** Returns whether a text is a valid host of a Route: labels of letters, digits and `-`, not an IP address. */
 export function isHostName(host: string): boolean {
   const isLabels = host.length <= 253 && host.toLowerCase().split('.').every(isLabelName);
   return isLabels && parseAddress(host) === undefined;
 }
 
-/** `NAMESPACE/NAME`, or the name alone: how an object is found among those of its kind. */
+/** Returns the key of an object within its kind: `NAMESPACE/NAME`, or the name alone if cluster-scoped. */
 export function keyOf(meta: Pick<ObjectMeta, 'namespace' | 'name'>): string {
   return meta.namespace === '' ? meta.name : `${meta.namespace}/${meta.name}`;
 }

@@ -13,10 +13,10 @@ const words: Readonly<Record<string, boolean>> = {
   False: false,
 };
 
-/** Returns the boolean that a text means to Go's `strconv.ParseBool`, which OpenShift's programs use; undefined for any other text. */
+/** Parses a boolean like Go's `strconv.ParseBool`, which OpenShift's programs use; undefined for any other text. */
 export function parseBool(text: string): boolean | undefined {
   return Object.hasOwn(words, text) ? words[text] : undefined;
 }
 
-/** What a boolean must look like, for messages. */
+/** Expected form of a boolean, for messages. */
 export const boolCure = 'must be true or false';

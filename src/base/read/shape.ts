@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import type { ProblemList } from './problem-list.ts';
 
-/** What could be read of a `T`: whatever was of the wrong type or missing is undefined, at any depth. */
+/** The valid parts of a `T`: invalid or missing values are undefined, at any depth. */
 export type Readable<T> = T extends readonly (infer Element)[]
   ? readonly (Readable<Element> | undefined)[]
   : T extends object
@@ -9,9 +9,9 @@ export type Readable<T> = T extends readonly (infer Element)[]
     : T;
 
 /**
- * Reads a document by its zod schema as far as it goes: what fits is returned, what does not is
- * noted with its JSON path and the schema's message as the cure. zod's own parse would return
- * nothing at the first wrong type, and the author would learn of the other mistakes one at a time.
+ * Reads the valid parts of a document by its zod schema, and adds a problem with JSON path and the schema's
+ * message for each invalid one. zod's own parse returns no value for a document with any wrong type, so the
+ * author would see only one group of mistakes at a time.
  */
 export function readShape<Schema extends z.core.$ZodType>(
   schema: Schema,
@@ -51,9 +51,9 @@ function readFields(shape: z.core.$ZodShape, input: Record<string, unknown>, pat
 function readElements(schema: z.core.$ZodType, input: readonly unknown[], path: string, problems: ProblemList) {
   const elements: unknown[] = [];
   for (const [index, element] of input.entries()) {
-    // A list of millions of wrong things must not cost more than one of a hundred.
+    // Limits the cost of a list with millions of invalid entries.
     if (problems.isFull) break;
-    // Nearly all are right, and zod is fastest on a whole element.
+    // Nearly all elements are valid, and zod is fastest on a whole element.
     const result = z.safeParse(schema, element);
     elements.push(result.success ? result.data : readPart(schema, element, `${path}[${index}]`, problems));
   }
@@ -67,7 +67,7 @@ function readLeaf(schema: z.core.$ZodType, input: unknown, path: string, problem
   return undefined;
 }
 
-/** Whether a value is a JSON object. */
+/** Returns whether a value is a JSON object. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,11 +1,11 @@
 import { escapeUnprintable } from '../model/text.ts';
 
-/** Characters of a value that an error message repeats. */
+/** Maximum length of a value in an error message. */
 const shownCharacters = 80;
 
 /**
- * What somebody wrote, as JSON on one line, cut to `limit` characters; `missing` for an absent value.
- * Costs the same for a value of any size or depth: nothing beyond the limit is looked at.
+ * Formats a value as JSON on one line, cut to `limit` characters; `missing` for an absent value. The cost does
+ * not depend on the size or depth of the value.
  */
 export function showValue(value: unknown, limit = shownCharacters): string {
   if (value === undefined) return 'missing';
@@ -13,7 +13,7 @@ export function showValue(value: unknown, limit = shownCharacters): string {
   return text.length > limit ? `${text.slice(0, limit - 1).toWellFormed()}…` : text;
 }
 
-/** JSON of about the first `room` characters; each level takes at least one, so depth is bounded too. */
+/** Returns about the first `room` characters of the JSON; each level uses at least one, which bounds the depth. */
 function writeJson(value: unknown, room: number): string {
   if (room <= 0) return '';
   if (typeof value === 'string') return JSON.stringify(value.slice(0, room));

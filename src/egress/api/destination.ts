@@ -10,38 +10,38 @@ import type { Protocol, Redirect } from '../../base/model/redirect.ts';
 import { parsePort, parseProtocol } from '../../base/read/parse-port.ts';
 import { showValue } from '../../base/read/show-value.ts';
 
-/** What one line of `destinations` says. */
+/** A parsed line of `destinations`. */
 export type Destination =
   | { readonly kind: 'redirect'; readonly redirect: Redirect }
-  /** A bare address: where everything goes that no redirect matches. */
+  /** A bare address: the target of all connections that match no redirect. */
   | { readonly kind: 'fallback'; readonly target: Address }
-  /** Nothing but blanks or a comment. */
+  /** Only white space or a comment. */
   | { readonly kind: 'blank' }
   | { readonly kind: 'error'; readonly expected: string };
 
-/** The forms of a destination, for messages. */
+/** The accepted forms, for messages. */
 const grammar = '"IP", "PORT PROTOCOL IP" or "PORT PROTOCOL IP TARGETPORT"';
 
 /**
- * Optional port and protocol, target, optional target port, optional comment. Only blanks and tabs
- * separate: a line break inside would be a second destination that nobody reads.
+ * Optional port and protocol, target, optional target port, optional comment. Only spaces and tabs separate
+ * words: a line break would hide a second destination.
  */
 const form = /^[ \t]*(?:([^\s#]+)[ \t]+([^\s#]+)[ \t]+)?([^\s#]+)(?:[ \t]+([^\s#]+))?[ \t]*(?:#.*)?$/;
 
 const blank = /^[ \t]*(?:#.*)?$/;
 
-/** Longer lines are no destinations; the bound keeps the cost of hostile ones down. */
+/** Limits the cost of hostile input. */
 const maxCharacters = 1024;
 
 /**
- * Reads one destination: `IP[/MASK]`, `PORT PROTOCOL IP[/MASK]` or `PORT PROTOCOL IP[/MASK] TARGETPORT`,
- * words separated by blanks or tabs, the protocol in any case, IPv6 with or without brackets, a
- * trailing `#` comment. A mask is checked and dropped: OpenShift's documentation shows destinations
- * such as `203.0.113.26/30`, where the address itself is meant.
+ * Parses a destination: `IP[/MASK]`, `PORT PROTOCOL IP[/MASK]` or `PORT PROTOCOL IP[/MASK] TARGETPORT`,
+ * separated by spaces or tabs, with an optional `#` comment. The protocol is case-insensitive; IPv6 may have
+ * brackets. The mask is checked and ignored: OpenShift's documentation shows destinations such as
+ * `203.0.113.26/30` that mean the address itself.
  */
 export function parseDestination(text: unknown): Destination {
-  if (typeof text !== 'string') return failed(`must be a text: ${grammar}`);
-  if (text.length > maxCharacters) return failed(`must be ${grammar}, of at most ${maxCharacters} characters`);
+  if (typeof text !== 'string') return failed(`must be a string: ${grammar}`);
+  if (text.length > maxCharacters) return failed(`must be ${grammar}, with at most ${maxCharacters} characters`);
   const [, port, protocol, target, targetPort] = form.exec(text) ?? [];
   if (target === undefined) return blank.test(text) ? { kind: 'blank' } : failed(`must be ${grammar}`);
   if (port !== undefined && protocol !== undefined) return readRedirect(port, protocol, target, targetPort);
@@ -69,7 +69,7 @@ function readRedirect(
   return { kind: 'redirect', redirect: makeRedirect(protocol, port, target, targetPort) };
 }
 
-/** A redirect in its one form: a target port equal to the port says nothing, so it is left out. */
+/** Makes a redirect in canonical form: without a target port that equals the port. */
 export function makeRedirect(
   protocol: Protocol,
   port: number,
@@ -85,20 +85,17 @@ function failed(expected: string): Destination {
   return { kind: 'error', expected };
 }
 
-/**
- * Reads the address of a target, `IP` or `IP/MASK` with the mask dropped. Otherwise says what was
- * expected.
- */
+/** Parses a target, `IP` or `IP/MASK` with the mask ignored. Returns the expected form as a string on failure. */
 export function parseTarget(word: string): Address | string {
   const slash = word.indexOf('/');
   const address = parseAddress(slash < 0 ? word : word.slice(0, slash));
-  if (address === undefined) return `needs an IPv4 or IPv6 address, not ${showValue(word, 48)}`;
+  if (address === undefined) return `must contain an IPv4 or IPv6 address, not ${showValue(word, 48)}`;
   if (slash >= 0 && !isMask(word.slice(slash + 1), address.family)) {
-    return `needs a mask from 0 to ${addressBits(address.family)} after the address, not ${showValue(word, 48)}`;
+    return `must have a mask from 0 to ${addressBits(address.family)} after the address, not ${showValue(word, 48)}`;
   }
-  // Link-local targets are refused because no router may forward to them (RFC 4291 §2.5.6).
+  // Routers must not forward to link-local addresses (RFC 4291 §2.5.6).
   if (isUnusable(address) || isLinkLocal(address)) {
-    return `needs the address of a host that can be routed to, not ${showValue(word, 48)}`;
+    return `must contain a routable unicast address, not ${showValue(word, 48)}`;
   }
   return address;
 }

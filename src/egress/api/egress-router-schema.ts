@@ -20,7 +20,7 @@ const getRedirectRuleSchema = lazily(() =>
   ),
 );
 
-/** `spec` of an EgressRouter (network.operator.openshift.io/v1), as OpenShift's documentation has it. */
+/** Schema of the `spec` of an EgressRouter (network.operator.openshift.io/v1), as OpenShift documents it. */
 export const getEgressRouterSpecSchema = lazily(() =>
   z.object(
     {

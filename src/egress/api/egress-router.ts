@@ -22,9 +22,9 @@ import {
   type Written,
 } from './reserved.ts';
 
-/** An EgressRouter, validated. */
+/** A validated EgressRouter. */
 export interface EgressRouterSpec extends RouterSpec {
-  /** `networkInterface.macvlan.mode`; absent: the configuration's own, or bridge. */
+  /** `networkInterface.macvlan.mode`; default: that of interfaceArgs, or bridge. */
   readonly mode?: MacvlanMode;
   /** `networkInterface.macvlan.master`. */
   readonly master?: string;
@@ -37,8 +37,8 @@ type WrittenRule = NonNullable<NonNullable<NonNullable<WrittenSpec['redirect']>[
 const apiVersion = 'network.operator.openshift.io/v1';
 
 /**
- * Reads an EgressRouter, the whole object or its `spec` alone. `path` is where it stands in a larger
- * document, and the beginning of every problem's path.
+ * Parses an EgressRouter, the whole object or only its `spec`. `path` is its place in a larger document, the
+ * prefix of all paths in problems.
  */
 export function parseEgressRouter(input: unknown, path = ''): Parsed<EgressRouterSpec> {
   const problems = new ProblemList();
@@ -47,9 +47,9 @@ export function parseEgressRouter(input: unknown, path = ''): Parsed<EgressRoute
 }
 
 /**
- * Reads an EgressRouter as a pool: several addresses of one family are as many routers, which differ in
- * nothing else; those of IPv4 and IPv6 are paired by position. One address, or one of each family, is a pool
- * of one. Contract part 7.
+ * Parses an EgressRouter as a pool of routers that differ only in their addresses: one router for each address
+ * of a family. IPv4 and IPv6 addresses are paired by position. One address, or one of each family, is a pool
+ * of one router.
  */
 export function parseEgressRouterPool(input: unknown, path = ''): Parsed<readonly EgressRouterSpec[]> {
   const problems = new ProblemList();
@@ -62,7 +62,7 @@ export function parseEgressRouterPool(input: unknown, path = ''): Parsed<readonl
     problems.add(
       join(path, 'addresses'),
       seen,
-      'must be as many of one family as of the other: they are paired by position',
+      'must be one family only, or equally many IPv4 and IPv6 addresses, which are paired by position',
     );
   }
   return problems.finish(() =>
@@ -73,7 +73,7 @@ export function parseEgressRouterPool(input: unknown, path = ''): Parsed<readonl
   );
 }
 
-/** As {@link parseEgressRouter}, for a part of a larger document; the value counts only without problems. */
+/** Reads an EgressRouter inside a larger document. The value is only valid if no problem was added. */
 export function readEgressRouter(input: unknown, path: string, problems: ProblemList): EgressRouterSpec {
   const isWhole = isRecord(input) && ['spec', 'kind', 'apiVersion'].some((key) => Object.hasOwn(input, key));
   if (!isWhole) return readSpec(input, path, problems);
@@ -122,7 +122,7 @@ function readInterface(
   return { ...(hasMode && { mode }), ...(master !== undefined && { master }) };
 }
 
-/** Whether an address may follow those that were read; notes a problem where not. */
+/** Returns whether an address may follow the previous ones; otherwise adds a problem. */
 type MayFollow = (read: readonly ReservedAddress[], one: Placed, problems: ProblemList) => boolean;
 type Placed = { readonly prefix: Prefix; readonly place: Written };
 
@@ -133,18 +133,24 @@ function isOneOfFamily(read: readonly ReservedAddress[], { prefix, place }: Plac
 
 function checkDistinct(read: readonly ReservedAddress[], { prefix, place }: Placed, problems: ProblemList): boolean {
   const isNew = !read.some((one) => one.prefix.address.text === prefix.address.text);
-  if (!isNew) problems.add(place.path, place.text, 'is there twice; each router of a pool needs an address of its own');
+  if (!isNew)
+    problems.add(
+      place.path,
+      place.text,
+      'appears twice; each router of a pool needs its own address, so remove one of them',
+    );
   return isNew;
 }
 
-/** `families` is undefined when an address could not be read: nothing can be said about its family then. */
+/** `families` is undefined if an address is invalid, because its family is unknown. */
 function readAddresses(
   addresses: readonly (WrittenAddress | undefined)[] | undefined,
   path: string,
   problems: ProblemList,
   mayFollow: MayFollow,
 ): { reserved: readonly ReservedAddress[]; families: ReadonlySet<Family> | undefined } {
-  if (addresses?.length === 0) problems.add(path, addresses, 'must name a reserved address');
+  if (addresses?.length === 0)
+    problems.add(path, addresses, 'must contain a reserved address such as "192.168.12.99/24"');
   const reserved: ReservedAddress[] = [];
   for (const [index, address] of (addresses ?? []).entries()) {
     const read = address && readAddress(address, `${path}[${index}]`, reserved, problems, mayFollow);

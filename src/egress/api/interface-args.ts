@@ -7,20 +7,20 @@ import type { ProblemList } from '../../base/read/problem-list.ts';
 import type { Readable } from '../../base/read/shape.ts';
 import { text } from '../../base/read/text.ts';
 
-/** The modes of macvlan that a router may use. */
+/** Supported macvlan modes. */
 export const macvlanModes: readonly MacvlanMode[] = ['bridge', 'private', 'vepa', 'passthru'];
 
 export const modeCure = `must be one of ${macvlanModes.join(', ')}`;
 
 const mtuCure = 'must be a whole number of bytes, such as 1500';
 
-/** `interfaceArgs` of the network configuration: how the macvlan is made. */
+/** Schema of `interfaceArgs` of the network configuration, the settings of the macvlan. */
 export const getInterfaceArgsSchema = lazily(() =>
   z.object(
     {
       master: z.nullish(text('must be the name of a network interface of the node')),
       mode: z.nullish(text(modeCure)),
-      // The Go plugin reads strings, people write numbers.
+      // OpenShift's plugin reads strings, but users write numbers.
       mtu: z.nullish(z.union([z.number(), text(mtuCure)], mtuCure)),
     },
     'must be an object with master, mode and mtu',
@@ -29,13 +29,13 @@ export const getInterfaceArgsSchema = lazily(() =>
 
 export type InterfaceArgs = Readable<z.output<ReturnType<typeof getInterfaceArgsSchema>>>;
 
-/** The least MTU that a family works with (RFC 791, RFC 8200 §5), in bytes. */
+/** Minimum MTU of each family in bytes (RFC 791, RFC 8200 §5). */
 const leastMtu: Readonly<Record<Family, number>> = { 4: 68, 6: 1280 };
 
-/** No packet of IP is larger, in bytes. */
+/** Maximum size of an IP packet in bytes. */
 const largestMtu = 65535;
 
-/** Reads the MTU in bytes; absent: the master's. */
+/** Reads the MTU in bytes; undefined: use the MTU of the master. */
 export function readMtu(
   value: string | number | undefined,
   families: Iterable<Family>,
@@ -53,22 +53,22 @@ export function readMtu(
   return undefined;
 }
 
-/** Bytes of an interface name that Linux keeps (IFNAMSIZ less the final zero). */
+/** Maximum length of an interface name in bytes (IFNAMSIZ without the terminating zero). */
 const maxNameBytes = 15;
 
-/** Reads the name of the master; absent: found by the reserved address. */
+/** Reads the name of the master; undefined: find the master by the reserved address. */
 export function readMaster(text: string | undefined, path: string, problems: ProblemList): string | undefined {
   const name = presentText(text);
   if (name === undefined || isInterfaceName(name)) return name;
   problems.add(
     path,
     name,
-    `must be the name of a network interface: at most ${maxNameBytes} bytes, no "/", ":" or blanks`,
+    `must be the name of a network interface: at most ${maxNameBytes} bytes, without "/", ":" or white space`,
   );
   return undefined;
 }
 
-/** Whether Linux takes the text as an interface's name (dev_valid_name), and people can read it. */
+/** Returns whether Linux accepts the interface name (dev_valid_name) and it is printable. */
 function isInterfaceName(name: string): boolean {
   if (name === '.' || name === '..' || Buffer.byteLength(name) > maxNameBytes) return false;
   return /^[^/:\s\p{C}]+$/u.test(name);

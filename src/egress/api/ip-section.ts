@@ -17,13 +17,13 @@ import {
   type Written,
 } from './reserved.ts';
 
-/** What a router is, in either of its two written forms: its addresses and where it leads. */
+/** Addresses and redirects of a router, common to both configuration forms. */
 export interface RouterSpec {
   readonly reserved: readonly ReservedAddress[];
   readonly redirects: RedirectSet;
 }
 
-const listCure = 'must be an address, or for two families a list of two';
+const listCure = 'must be an address, or a list of one IPv4 and one IPv6 address';
 const getAddressList = lazily(() => z.nullish(z.custom<string | readonly string[]>(isAddressList, listCure)));
 
 function isAddressList(value: unknown): boolean {
@@ -32,16 +32,15 @@ function isAddressList(value: unknown): boolean {
 }
 
 /**
- * `ip` of the network configuration, as the Cluster Network Operator writes it. For dual stack,
- * `gateway` and `fallbackIP` may name one address of each family: as an array, or in one string
- * separated by commas.
+ * Schema of `ip` of the network configuration, as the Cluster Network Operator writes it. For dual stack,
+ * `gateway` and `fallbackIP` may hold one address of each family, as an array or separated by commas.
  */
 export const getIpSchema = lazily(() =>
   z.object(
     {
       addresses: z.array(text('must be an address such as "192.168.12.99/24"'), 'must be a list of addresses'),
       gateway: getAddressList(),
-      // Only the list as such: zod takes longer to look at 10,000 texts than their reader to read them.
+      // Checks only that it is a list: for 10,000 entries zod takes longer than parseDestination.
       destinations: z.nullish(z.custom<readonly unknown[]>(Array.isArray, 'must be a list of destinations')),
       fallbackIP: getAddressList(),
     },
@@ -49,7 +48,7 @@ export const getIpSchema = lazily(() =>
   ),
 );
 
-/** Reads `ip`, found at the JSON path `path`; what is wrong is noted. */
+/** Reads `ip` at the JSON path `path` and adds problems. */
 export function readIpSection(
   ip: Readable<z.output<ReturnType<typeof getIpSchema>>>,
   path: string,
@@ -67,14 +66,14 @@ export function readIpSection(
   };
 }
 
-/** Undefined when one could not be read: then nothing can be said about what belongs to its family. */
+/** Returns undefined families if an address is invalid, because its family is unknown. */
 function readAddresses(
   texts: readonly (string | undefined)[] | undefined,
   path: string,
   problems: ProblemList,
 ): Prefix[] | undefined {
   if (texts === undefined) return undefined;
-  if (texts.length === 0) problems.add(path, texts, 'must name a reserved address such as "192.168.12.99/24"');
+  if (texts.length === 0) problems.add(path, texts, 'must contain a reserved address such as "192.168.12.99/24"');
   const prefixes: Prefix[] = [];
   const taken = new Set<Family>();
   for (const [index, text] of texts.entries()) {
@@ -104,7 +103,7 @@ function readGateways(
       problems.add(
         written.path,
         written.text,
-        `has no reserved IPv${gateway.family} address beside it; add one, or remove this`,
+        `needs a reserved IPv${gateway.family} address in the same network; add one or remove this gateway`,
       );
     } else if (checkGateway(prefix, gateway, written, problems)) gateways.set(gateway.family, gateway);
   }
@@ -126,7 +125,7 @@ function readDestinations(
   }
 }
 
-/** Reads fallbacks written as addresses of their own. */
+/** Reads fallbacks from a separate list of addresses. */
 export function readFallbacks(list: readonly Written[], redirects: RedirectCollector, problems: ProblemList): void {
   for (const { path, text } of list) {
     const target = parseTarget(text);
@@ -135,7 +134,7 @@ export function readFallbacks(list: readonly Written[], redirects: RedirectColle
   }
 }
 
-/** The members of a setting that is one text, several separated by commas, or an array of texts. */
+/** Returns the entries of a setting that is a string, a comma-separated list or an array. */
 export function listWritten(
   value: string | readonly (string | undefined)[] | undefined,
   path: string,

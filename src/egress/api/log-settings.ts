@@ -3,13 +3,13 @@ import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import type { LogLevel, LogSettings } from '../model/attachment.ts';
 
-/** Where OpenShift's documentation tells people to look. */
+/** The log file in OpenShift's documentation. */
 export const defaultLog: LogSettings = { file: '/tmp/egress-router-log', level: 'debug' };
 
-/** Every level, the gravest first. */
+/** All levels, most severe first. */
 export const logLevels: readonly LogLevel[] = ['panic', 'error', 'verbose', 'debug'];
 
-/** Reads `log_file` and `log_level`; what is wrong is noted and replaced by the default. */
+/** Reads `log_file` and `log_level`; replaces invalid values by the default and adds problems. */
 export function readLogSettings(
   file: string | undefined,
   level: string | undefined,
@@ -29,8 +29,8 @@ function readLogFile(file: string | undefined, problems: ProblemList): string {
 }
 
 /**
- * The log settings of a configuration of which nothing else is known: where a configuration's own
- * mistakes are logged. Never fails; what cannot be read is the default.
+ * Returns the log settings of a configuration that may be invalid otherwise, so that its errors can be logged.
+ * Uses the default for invalid values.
  */
 export function findLogSettings(configuration: unknown): LogSettings {
   const { log_file: file, log_level: level } = isRecord(configuration) ? configuration : {};

@@ -1,11 +1,11 @@
 const pattern = /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/;
 
-/** What a MAC address must be, for messages. */
-export const macCure = 'must be the MAC address of one host, such as "02:00:00:12:34:56"';
+/** The expected form of a MAC address, for messages. */
+export const macCure = 'must be a unicast MAC address such as "02:00:00:12:34:56"';
 
 /**
- * Reads a MAC address, octets separated by `:` or `-`, into lower case with `:`. Group addresses and
- * all zeros are no host's.
+ * Parses a MAC address with octets separated by `:` or `-`; returns it in lower case with `:`. Rejects group
+ * addresses and all zeros.
  */
 export function parseMac(text: string): string | undefined {
   if (text.length !== 17) return undefined;

@@ -2,19 +2,16 @@ import { formatPrefix } from '../../base/model/address.ts';
 import { formatDestination } from '../../base/model/format.ts';
 import type { RouterSpec } from './ip-section.ts';
 
-/** `ip` of a network configuration. */
+/** The `ip` section of a network configuration. */
 export interface NetConfIp {
   readonly addresses: readonly string[];
-  /** One text for one family, as OpenShift writes it; an array for two. */
+  /** A string for one family, as OpenShift writes it; an array for two. */
   readonly gateway?: string | readonly string[];
   readonly destinations: readonly string[];
   readonly fallbackIP?: string | readonly string[];
 }
 
-/**
- * Writes `ip` of a network configuration as the Cluster Network Operator does; read again it is the
- * same router.
- */
+/** Renders the `ip` section as the Cluster Network Operator does. Parsing it returns the same router. */
 export function toNetConfIp({ reserved, redirects }: RouterSpec): NetConfIp {
   const gateway = oneOrList(reserved.flatMap((address) => address.gateway?.text ?? []));
   const fallbackIP = oneOrList(redirects.fallbacks.map(({ text }) => text));

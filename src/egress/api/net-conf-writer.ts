@@ -4,19 +4,19 @@ import type { LogSettings } from '../model/attachment.ts';
 import type { EgressRouterSpec } from './egress-router.ts';
 import { toNetConfIp } from './net-conf-ip.ts';
 
-/** What of a network configuration an EgressRouter does not say. */
+/** Settings of a network configuration that an EgressRouter does not contain. */
 export interface NetConfSettings {
-  /** Networks reached by the pod's old gateway. */
+  /** Networks that stay routed through the pod's old gateway. */
   readonly clusterNetworks: readonly Prefix[];
   readonly ruleBackend: RuleBackendChoice;
   readonly log: LogSettings;
 }
 
 /**
- * Writes the network configuration of an EgressRouter as the Cluster Network Operator does, with the
- * interface's settings that it leaves out. Read again it is the same router.
+ * Renders the network configuration of an EgressRouter as the Cluster Network Operator does, and adds the
+ * interface settings that the operator omits. Parsing it returns the same router.
  *
- * @param name the network's
+ * @param name name of the network
  */
 export function writeNetConf(
   name: string,

@@ -24,7 +24,7 @@ export const getNetConfSchema = lazily(() =>
       interfaceType: z.nullish(text('must be "macvlan"')),
       interfaceArgs: z.nullish(getInterfaceArgsSchema()),
       ip: z.nullish(getIpSchema()),
-      // Read by the reader of the resource, which knows both of its forms.
+      // readEgressRouter parses it, because it may be the whole object or its spec.
       egressRouter: z.unknown(),
       clusterNetworks: z.nullish(
         z.array(text('must be a network such as "10.128.0.0/14"'), 'must be a list of networks'),
@@ -42,12 +42,11 @@ export const getNetConfSchema = lazily(() =>
 type NetConf = Readable<z.output<ReturnType<typeof getNetConfSchema>>>;
 
 /**
- * Reads the network configuration of the plugin (CNI spec 1.1.0 §1) into what the attachment should
- * be, or everything that is wrong with it. Unknown keys are ignored, as CNI demands; `null` and
- * empty texts are absent settings, as writers in Go leave them. `cniVersion` and `prevResult` are
- * read elsewhere.
+ * Parses the plugin's network configuration (CNI spec 1.1.0 §1); returns the attachment or all problems.
+ * Ignores unknown keys, as CNI requires, and treats `null` and empty strings as absent, because Go programs
+ * write them for unset fields. `cniVersion` and `prevResult` are parsed elsewhere.
  *
- * @param mac the MAC address of `CNI_ARGS`, which any other way to give one overrules
+ * @param mac MAC address from `CNI_ARGS`; the configuration overrides it
  */
 export function parseNetConf(input: unknown, mac?: string): Parsed<AttachmentSpec> {
   const problems = new ProblemList();
@@ -72,10 +71,14 @@ export function parseNetConf(input: unknown, mac?: string): Parsed<AttachmentSpe
   }));
 }
 
-/** Network names are as container IDs are (CNI spec 1.1.0 §1). */
+/** Network names have the syntax of container IDs (CNI spec 1.1.0 §1). */
 function checkName(name: string, problems: ProblemList): void {
   if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name) && name.length <= 253) return;
-  problems.add('name', name, 'must be a network name: letters, digits, "_", "." and "-", a letter or digit first');
+  problems.add(
+    'name',
+    name,
+    'must be a network name: letters, digits, "_", "." and "-", starting with a letter or digit',
+  );
 }
 
 const nowhere: EgressRouterSpec = { reserved: [], redirects: { redirects: [], fallbacks: [] } };
@@ -88,13 +91,13 @@ function readRouter(input: unknown, conf: NetConf, problems: ProblemList): Egres
     problems.add('egressRouter', written.egressRouter, 'cannot be combined with "ip"; remove one of them');
   }
   if (!hasIp && !hasRouter && isRecord(input)) {
-    problems.add('ip', undefined, 'must be given, or else "egressRouter": a router needs a reserved address');
+    problems.add('ip', undefined, 'is required unless "egressRouter" is set; a router needs a reserved address');
   }
   if (hasRouter) return readEgressRouter(written.egressRouter, 'egressRouter', problems);
   return conf.ip === undefined ? nowhere : readIpSection(conf.ip, 'ip', problems);
 }
 
-/** What the macvlan is made from; an EgressRouter may say it too, but not otherwise. */
+/** Merges the macvlan settings of interfaceArgs and the EgressRouter; contradictions are problems. */
 function readLink(args: InterfaceArgs, router: EgressRouterSpec, problems: ProblemList) {
   const master = readMaster(args.master, 'interfaceArgs.master', problems);
   const mode = readChoice(args.mode, macvlanModes, router.mode ?? 'bridge', 'interfaceArgs.mode', problems);
@@ -118,18 +121,14 @@ function readLink(args: InterfaceArgs, router: EgressRouterSpec, problems: Probl
   return { mode, ...(finalMaster !== undefined && { master: finalMaster }), ...(mtu !== undefined && { mtu }) };
 }
 
-/** Host bits are cleared and repetitions dropped, since the kernel takes neither. */
+/** Clears host bits and drops duplicates, because the kernel rejects both. */
 function readClusterNetworks(texts: readonly (string | undefined)[], problems: ProblemList): Prefix[] {
   const networks = new Map<string, Prefix>();
   for (const [index, text] of texts.entries()) {
     if (text === undefined) continue;
     const prefix = parsePrefix(text);
     if (prefix === undefined || prefix.length === 0) {
-      problems.add(
-        `clusterNetworks[${index}]`,
-        text,
-        'must be a network with its prefix length, such as "10.128.0.0/14"',
-      );
+      problems.add(`clusterNetworks[${index}]`, text, 'must be a network with prefix length, such as "10.128.0.0/14"');
     } else {
       const network = networkOf(prefix);
       networks.set(formatPrefix(network), network);

@@ -7,26 +7,26 @@ import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord, type Readable, readShape } from '../../base/read/shape.ts';
 import { text } from '../../base/read/text.ts';
 
-/** What ADD, and the plugins before and after us in a chain, said they made (CNI spec 1.1.0 §5). */
+/** Result of the ADD of all plugins in the chain (CNI spec 1.1.0 §5). */
 export interface PreviousResult {
   readonly interfaces: readonly PreviousInterface[];
   readonly ips: readonly PreviousAddress[];
   readonly routes: readonly PreviousRoute[];
-  /** As it was written, to be handed on: a chained plugin must not lose what it does not know. */
+  /** The original document; a chained plugin must pass on keys that it does not know. */
   readonly written: Readonly<Record<string, unknown>>;
 }
 
-/** An interface that some plugin made. */
+/** An interface in the result. */
 export interface PreviousInterface {
   readonly name: string;
   readonly mac?: string;
   /** Bytes. */
   readonly mtu?: number;
-  /** The path of the network namespace; absent: an interface of the node. */
+  /** Path of the network namespace; absent for an interface of the node. */
   readonly sandbox?: string;
 }
 
-/** An address that some plugin gave. */
+/** An address in the result. */
 export interface PreviousAddress {
   readonly address: Prefix;
   readonly gateway?: Address;
@@ -34,7 +34,7 @@ export interface PreviousAddress {
   readonly interface?: number;
 }
 
-/** A route that some plugin made. */
+/** A route in the result. */
 export interface PreviousRoute {
   readonly destination: Prefix;
   readonly gateway?: Address;
@@ -43,7 +43,7 @@ export interface PreviousRoute {
 const listCure = 'must be a list of objects';
 
 const getPreviousResultSchema = lazily(() => {
-  const word = text('must be a text');
+  const word = text('must be a string');
   const wholeNumber = z.number('must be a whole number').check(z.int('must be a whole number'));
   return z.object(
     {
@@ -71,9 +71,8 @@ const getPreviousResultSchema = lazily(() => {
 type Written = Readable<z.output<ReturnType<typeof getPreviousResultSchema>>>;
 
 /**
- * Reads `prevResult` of the network configuration `configuration`, in any of the versions 0.3.0 to
- * 1.1.0: they differ only in keys that are of no use to us. Undefined if there is none. Multus writes
- * the default route of IPv6 as `::0/0`; it is `::/0` here.
+ * Parses `prevResult` of a network configuration, versions 0.3.0 to 1.1.0, which do not differ in the keys
+ * used here. Undefined if there is none. Normalizes the IPv6 default route, which Multus writes as `::0/0`.
  */
 export function parsePreviousResult(configuration: unknown): Parsed<PreviousResult | undefined> {
   const written = isRecord(configuration) ? (configuration.prevResult ?? undefined) : undefined;
@@ -102,7 +101,7 @@ function readInterface(item: NonNullable<NonNullable<Written['interfaces']>[numb
   if (name === undefined) return undefined;
   return {
     name,
-    // Compared with the kernel's, which is lower case.
+    // The kernel's MAC addresses, to which it is compared, are lower case.
     ...(presentText(mac) !== undefined && mac !== undefined && { mac: mac.toLowerCase() }),
     ...(mtu !== undefined && { mtu }),
     ...(sandbox !== undefined && sandbox !== '' && { sandbox }),
@@ -137,7 +136,7 @@ function readRoute(
 function readPrefix(written: string | undefined, path: string, problems: ProblemList): Prefix | undefined {
   if (written === undefined) return undefined;
   const prefix = parsePrefix(written);
-  if (prefix === undefined) problems.add(path, written, 'must be an address with its prefix length');
+  if (prefix === undefined) problems.add(path, written, 'must be an address with prefix length');
   return prefix;
 }
 

@@ -3,29 +3,28 @@ import { protocols, type Redirect, type RedirectSet } from '../../base/model/red
 import type { ProblemList } from '../../base/read/problem-list.ts';
 
 /**
- * Gathers all that a document redirects into one set. Notes a problem for a second redirect of one
- * family, protocol and port, a second fallback of one family, and a target whose family has no
- * reserved address.
+ * Collects the redirects of a document. Adds a problem for a duplicate family, protocol and port, a second
+ * fallback of a family, and a target whose family has no reserved address.
  */
 export class RedirectCollector {
   readonly #redirects: Redirect[] = [];
   readonly #fallbacks: Address[] = [];
-  /** Where each family, protocol and port was redirected first: an index into the list. */
+  /** Index of the first redirect for each family, protocol and port. */
   readonly #firstRedirects = new Map<number, number>();
   readonly #firstFallbacks = new Map<Family, string>();
   readonly #families: ReadonlySet<Family> | undefined;
   readonly #problems: ProblemList;
 
   /**
-   * @param families those of the reserved addresses; undefined when they could not be read, so that
-   *   one mistake is not told many times
+   * @param families families of the reserved addresses; undefined if an address is invalid, to avoid
+   *   follow-up problems
    */
   constructor(families: ReadonlySet<Family> | undefined, problems: ProblemList) {
     this.#families = families;
     this.#problems = problems;
   }
 
-  /** Adds what stands at `list[index]`. Paths are only put together for problems: 10,000 take time. */
+  /** Adds the entry `list[index]`. Builds paths only for problems, because there may be 10,000 entries. */
   addRedirect(redirect: Redirect, list: string, index: number, written: unknown): void {
     const { family } = redirect.target;
     if (!this.#hasFamily(family)) this.#problems.add(`${list}[${index}]`, written, cureForFamily(family));
@@ -61,15 +60,15 @@ export class RedirectCollector {
 }
 
 function cureForFamily(family: Family): string {
-  return `needs a reserved IPv${family} address to leave from; add one, or remove this`;
+  return `needs a reserved IPv${family} address as its source; add one or remove this destination`;
 }
 
 function describeRepetition({ port, protocol, target }: Redirect, firstPath: string): string {
   const what = `IPv${target.family} port ${port}/${protocol.toUpperCase()}`;
-  return `redirects ${what} a second time, after ${firstPath}; remove one of them`;
+  return `redirects ${what} again, after ${firstPath}; remove one of them`;
 }
 
-/** A number for each family, protocol and port: cheaper than text for 10,000 redirects. */
+/** Returns a number for a family, protocol and port, which is cheaper than a string for 10,000 redirects. */
 function keyOf({ port, protocol, target }: Redirect): number {
   return (target.family * protocols.length + protocols.indexOf(protocol)) * 65536 + port;
 }

@@ -6,15 +6,15 @@ import type { Readable } from '../../base/read/shape.ts';
 import { text } from '../../base/read/text.ts';
 import { macCure, parseMac } from './mac.ts';
 
-/** `runtimeConfig`, filled by the runtime for plugins that declare the capability `mac`. */
+/** Schema of `runtimeConfig`, which the runtime sets for plugins with the capability `mac`. */
 export const getRuntimeConfigSchema = lazily(() => z.object({ mac: z.nullish(text(macCure)) }, 'must be an object'));
 
-/** `args`: Multus puts a pod's `cni-args` into `args.cni` (CNI conventions). */
+/** Schema of `args`; Multus copies a pod's `cni-args` into `args.cni` (CNI conventions). */
 export const getArgsSchema = lazily(() => z.object({ cni: z.nullish(getRuntimeConfigSchema()) }, 'must be an object'));
 
 /**
- * The MAC address that the interface should have; undefined: the kernel's choice. The runtime's own
- * word counts first, then the pod's arguments, then `CNI_ARGS`, which is the oldest way of all.
+ * Returns the configured MAC address; undefined lets the kernel choose. Precedence: `runtimeConfig`, `args.cni`,
+ * `CNI_ARGS`.
  */
 export function readMac(
   runtimeConfig: Readable<z.output<ReturnType<typeof getRuntimeConfigSchema>>> | undefined,

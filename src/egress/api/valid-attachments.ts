@@ -16,8 +16,8 @@ const getSchema = lazily(() =>
 );
 
 /**
- * Reads which attachments of the network GC must keep (CNI spec 1.1.0 §4, GC). A configuration
- * without the list is refused: taking it for an empty one would remove every router on the node.
+ * Parses the attachments that GC must keep (CNI spec 1.1.0 §4, GC). Rejects a configuration without the list:
+ * an empty list would remove every router on the node.
  */
 export function parseValidAttachments(configuration: unknown): Parsed<readonly AttachmentId[]> {
   const problems = new ProblemList();

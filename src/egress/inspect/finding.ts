@@ -1,4 +1,4 @@
-/** What can be found; the names are part of the documented output. */
+/** Codes of findings; part of the documented output. */
 export const findingCodes = [
   'state-missing',
   'link-missing',
@@ -38,27 +38,27 @@ export const findingCodes = [
 
 export type FindingCode = (typeof findingCodes)[number];
 
-/** One thing that is wrong, and what helps. */
+/** A problem with a router, and how to fix it. */
 export interface Finding {
   readonly code: FindingCode;
-  /** One sentence without a full stop. */
+  /** What is wrong: one sentence without a full stop. */
   readonly what: string;
-  /** What to do, in the imperative; commands are complete. */
+  /** What to do, in the imperative; commands can be pasted as they are. */
   readonly cure: string;
 }
 
-/** The cure for whatever only an ADD can make. */
-export const recreate = 'delete the pod, so that the router is created again';
+/** The cure for anything that only a CNI ADD can create. */
+export const recreate = 'delete the pod to recreate the router';
 
 /**
- * A command that works in the pod's namespace, for people to copy. `command` must not repeat anything
- * that others chose: what they put into a rule or a name must not be run by a shell.
+ * Returns an instruction to run a command in the pod's network namespace. Users paste it into a root
+ * shell, so `command` must not contain text from foreign rules or names.
  */
 export function inNamespace(netns: string, command: string): string {
   return `run "nsenter --net=${quoteWord(netns)} ${command}"`;
 }
 
-/** A word as a shell takes it literally. */
+/** Quotes a word for a shell. */
 function quoteWord(text: string): string {
   return /^[\w./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -8,15 +8,15 @@ import { findRuleProblems } from './findings/rules.ts';
 import { findTrafficProblems } from './findings/traffic.ts';
 import type { Observation } from './observation.ts';
 
-/** What is wrong, and what is only worth knowing. */
+/** Problems of a router, and notes on the limits of the inspection. */
 export interface Verdict {
   readonly problems: readonly Finding[];
   readonly notes: readonly string[];
 }
 
 /**
- * Says what is wrong with a router, causes only: what follows from a cause (a link that is down has no
- * routes and hears no gateway) is not told beside it.
+ * Returns the problems of a router. Only causes are reported: a link that is down explains its missing
+ * routes and its silent gateway.
  */
 export function judge(observation: Observation): Verdict {
   const deviations = listDeviations(observation);
@@ -38,7 +38,7 @@ export function judge(observation: Observation): Verdict {
   return {
     problems: [
       ...findStateProblems(observation),
-      // A link on a renamed master is told once, by the master's own name.
+      // The finding about the renamed master already covers this link.
       ...link.filter(({ code }) => code !== 'link-master' || master.length === 0),
       ...master,
       ...podLink,
@@ -53,7 +53,7 @@ export function judge(observation: Observation): Verdict {
   };
 }
 
-/** What leaves no way out. */
+/** Findings without which no traffic can leave the router. */
 const fatal: ReadonlySet<string> = new Set([
   'link-missing',
   'link-renamed',
@@ -64,11 +64,11 @@ const fatal: ReadonlySet<string> = new Set([
 
 function listDeviations({ desired, resolved, state, pod, others }: Observation): Deviation[] {
   const deviations = findDeviations(desired, resolved, state, pod, others);
-  // Where nothing is remembered, nobody knows how the link should be.
+  // Without a state file, the intended mode, master, MTU and MAC address are unknown.
   return state.router === undefined ? deviations.filter(({ kind }) => !kind.startsWith('link-m')) : deviations;
 }
 
-/** Whether a deviation follows from a link that is not there. */
+/** Returns whether a dead link explains the deviation. */
 function follows(
   { kind, subject }: Deviation,
   { state }: Observation,
@@ -86,8 +86,8 @@ function findStateProblems({ isRemembered, state }: Observation): Finding[] {
   return [
     {
       code: 'state-missing',
-      what: `nothing is remembered of ${state.link}: its file in /run/egress-router is gone, so that nobody knows what it should redirect`,
-      cure: `${recreate}, and find out who empties /run/egress-router`,
+      what: `the state file of ${state.link} in /run/egress-router is missing, so its configured redirects are unknown`,
+      cure: `${recreate}, and find out what removes files from /run/egress-router`,
     },
   ];
 }
@@ -96,18 +96,19 @@ function listNotes({ state, isRemembered, pod, claimants, otherVariant }: Observ
   const notes: string[] = [];
   if (isRemembered && state.router === undefined) {
     notes.push(
-      'an older version made this router: what it should redirect is not remembered, so rules were not compared',
+      'rules were not compared: an older version created this router and did not record its configured redirects',
     );
   }
   if (otherVariant !== undefined) {
-    notes.push(`the rules were not compared: they are by ${otherVariant}, which is not the iptables in PATH here`);
+    notes.push(
+      `rules were not compared: only ${otherVariant} lists them, but PATH here has another variant of iptables`,
+    );
   }
   if (pod.sysctls.get('net/netfilter/nf_conntrack_acct') === '0') {
     notes.push(
-      'connections are not counted here (net.netfilter.nf_conntrack_acct is 0), so packets and bytes are not known',
+      'packets and bytes are unknown: connection accounting is off in this namespace (net.netfilter.nf_conntrack_acct is 0)',
     );
   }
-  if (claimants === undefined)
-    notes.push('nobody was asked on the wire whether the gateway answers and the address is free');
+  if (claimants === undefined) notes.push('the gateway and the reserved address were not probed on the network');
   return notes;
 }

@@ -3,23 +3,23 @@ import { protocolNumbers, type Redirect } from '../../base/model/redirect.ts';
 import { inwardMark, markMask } from '../plan/marks.ts';
 import type { Observation } from './observation.ts';
 
-/** The connections that this attachment redirected. */
+/** Returns the connections that this attachment redirected. */
 export function flowsOf({ flows, state }: Pick<Observation, 'flows' | 'state'>): Flow[] {
   const mark = inwardMark(state.slot);
   return flows.filter((flow) => (flow.mark & markMask) === mark && flow.destinationTranslated);
 }
 
-/** What lives of one redirect now. */
+/** Live connections of one redirect. */
 export interface LiveCount {
   readonly connections: number;
-  /** Both directions of the connections that live; absent where the namespace does not count. */
+  /** Both directions together; absent when connection accounting is off. */
   readonly packets?: number;
   readonly bytes?: number;
 }
 
 const nothing: LiveCount = { connections: 0, packets: 0, bytes: 0 };
 
-/** Sums up connections. */
+/** Sums the counters of connections. */
 export function countFlows(flows: readonly Flow[]): LiveCount {
   return flows.reduce<LiveCount>((sum, { sent, received }) => {
     const connections = sum.connections + 1;
@@ -32,12 +32,12 @@ export function countFlows(flows: readonly Flow[]): LiveCount {
   }, nothing);
 }
 
-/** By what a connection and its redirect recognise each other. */
+/** Returns the key that a connection shares with its redirect. */
 export function flowKey(flow: Flow): string {
   return `${flow.protocol} ${flow.destination.family} ${flow.destinationPort}`;
 }
 
-/** As {@link flowKey}, of a redirect. */
+/** Returns the {@link flowKey} of a redirect's connections. */
 export function redirectKey({ protocol, port, target }: Redirect): string {
   return `${protocolNumbers[protocol]} ${target.family} ${port}`;
 }

@@ -9,12 +9,12 @@ const iptablesRedirect =
 /** `map tcp4: 8080 : 203.0.113.26 . 80` */
 const nftRedirect = /^map (tcp|udp|sctp)[46]: (\d+) : (\S+) \. (\d+)$/;
 
-/** Whether a line of a listing is a redirect's own. */
+/** Returns whether a line of a rule listing is a redirect. */
 export function isRedirectLine(line: string): boolean {
   return iptablesRedirect.test(line) || nftRedirect.test(line);
 }
 
-/** The redirects among the lines of our own rules, as the backends list them. */
+/** Parses the redirects in the router's own rules, as the backends list them. */
 export function readInstalledRedirects(lines: readonly string[]): InstalledRedirect[] {
   return lines.flatMap((line): InstalledRedirect[] => {
     const iptables = iptablesRedirect.exec(line);

@@ -1,25 +1,25 @@
 import * as z from 'zod/mini';
 
-/** Where an attachment stands, as far as it can be told without looking into its namespace. */
+/** States of an attachment that can be determined without entering its namespace. */
 const attachmentStates = ['attached', 'namespace-gone', 'earlier-boot'] as const;
 
-/** One attachment of the node. */
+/** An attachment on the node. */
 const listedAttachmentSchema = z.object({
   container: z.string(),
   interface: z.string(),
-  /** `NAMESPACE/NAME`; absent where the runtime did not tell. */
+  /** `NAMESPACE/NAME`; absent if the container runtime did not pass it. */
   pod: z.optional(z.string()),
   network: z.string(),
   netns: z.string(),
   addresses: z.array(z.string()),
   master: z.string(),
   backend: z.enum(['iptables', 'nftables']),
-  /** How many ports are redirected; absent where it is not remembered. */
+  /** Number of redirected ports; absent if the state file does not record it. */
   redirects: z.optional(z.number()),
   state: z.enum(attachmentStates),
 });
 
-/** What `erctl list --output json` prints. */
+/** Output of `erctl list --output json`. */
 export const listDocumentSchema = z.object({
   schema: z.literal('erctl.list/v1'),
   attachments: z.array(listedAttachmentSchema),

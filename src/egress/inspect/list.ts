@@ -3,7 +3,7 @@ import type { NamespaceId } from '../../base/model/network.ts';
 import type { AttachmentState } from '../model/state.ts';
 import type { ListDocument, ListedAttachment } from './list-document.ts';
 
-/** Lists attachments by what is remembered of them, ordered by pod and container. */
+/** Lists attachments from their state files, ordered by pod and container. */
 export function describeList(
   states: readonly AttachmentState[],
   bootId: string,

@@ -7,30 +7,30 @@ import type { AttachmentState } from '../model/state.ts';
 import type { Desired } from '../plan/desired.ts';
 import type { Resolved } from '../plan/resolve.ts';
 
-/** A way that the kernel was asked for. */
+/** A route lookup and its result. */
 export interface Way {
   readonly family: Family;
-  /** From a client to a destination, or back; `own` is what the pod itself sends to a destination. */
+  /** Client to destination, the replies, or (`own`) the pod's own traffic to a destination. */
   readonly direction: 'outward' | 'inward' | 'own';
   readonly question: RouteQuestion;
   readonly answer: RouteAnswer;
 }
 
-/** What came of a connection that was tried from the pod to a target. */
+/** Result of a test connection from the pod to a target. */
 export interface Attempt {
   readonly target: string;
-  /** `connected`, of a datagram `answered` or `no answer`, or the reason why not, such as `ETIMEDOUT`, `ECONNREFUSED` or `EHOSTUNREACH`. */
+  /** `connected`; for UDP `answered` or `no answer`; or the error, such as `ETIMEDOUT` or `ECONNREFUSED`. */
   readonly outcome: string;
   /** Milliseconds. */
   readonly took: number;
 }
 
-/** Everything that was seen of one attachment, at one moment. Whatever is said about it follows from this. */
+/** Everything observed of one attachment at one moment; the only input of findings, traces and reports. */
 export interface Observation {
-  /** What is remembered; where nothing is, what could be reconstructed. */
+  /** From the state file, or reconstructed from the namespace if there is none. */
   readonly state: AttachmentState;
   readonly isRemembered: boolean;
-  /** Path by which the namespace was entered, for commands in cures. */
+  /** Path of the network namespace, for commands in cures. */
   readonly netns: string;
   readonly resolved: Resolved;
   readonly desired: Desired;
@@ -38,29 +38,29 @@ export interface Observation {
   readonly node: NodeSnapshot;
   /** The other attachments in the namespace. */
   readonly others: readonly AttachmentState[];
-  /** Our own rules as the backend lists them, and how they differ from what they should be. */
+  /** The router's own rules as the backend lists them, and their differences from the desired ones. */
   readonly rules: readonly string[];
   readonly ruleDifferences: readonly string[];
-  /** The program that lists the rules, where it is not the one in PATH: then they cannot be compared. */
+  /** The iptables variant that installed the rules, if PATH has another one; then rules cannot be compared. */
   readonly otherVariant?: string;
   readonly ruleset: Ruleset;
   readonly neighbours: readonly Neighbour[];
-  /** Absent where nobody was asked. */
+  /** Absent if the network was not probed. */
   readonly claimants?: readonly Claimant[];
   readonly ways: readonly Way[];
   readonly flows: readonly Flow[];
-  /** Connections tracked and the most that can be; absent where the kernel does not say. */
+  /** Tracked connections and their limit; absent if the kernel does not report them. */
   readonly tracking?: {
     readonly count: number;
     readonly maximum: number;
-    /** Seconds after which a connection that nobody answers is forgotten. */
+    /** Timeout of an unanswered TCP connection, in seconds. */
     readonly synSentTimeout: number;
   };
   readonly attempts: readonly Attempt[];
 }
 
-/** A redirect that is installed, with what its rule counted. */
+/** An installed redirect with the counter of its rule. */
 export interface InstalledRedirect extends Redirect {
-  /** Connections opened since the rule was installed; absent where the backend does not count. */
+  /** Connections opened since the rule was installed; absent if the backend does not count them. */
   readonly opened?: number;
 }

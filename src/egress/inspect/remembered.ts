@@ -5,12 +5,12 @@ import type { AttachmentState } from '../model/state.ts';
 import type { Resolved, ResolvedAddress } from '../plan/resolve.ts';
 import { readInstalledRedirects } from './installed.ts';
 
-/** Where the node has no such interface: an index that no interface has. */
+/** Index for a master that the node does not have; no interface has it. */
 const nowhere = -1;
 
 /**
- * The attachment as ADD resolved it, from what is remembered; what is not remembered is taken from what
- * is there, and then cannot be found wrong. `rules` are our own as the backend lists them.
+ * Rebuilds the resolved attachment from its state file. Values that the file lacks are taken from the
+ * namespace, so no deviation can be found in them. `rules` are the router's own, as the backend lists them.
  */
 export function resolveRemembered(
   state: AttachmentState,
@@ -60,7 +60,7 @@ function readRedirect(line: string): Redirect[] {
   return destination.kind === 'redirect' ? [destination.redirect] : [];
 }
 
-/** Each address with its gateway; of an attachment that nobody remembers, by the private table's default. */
+/** Returns the addresses with their gateways; without a state file, the gateway of the default route in the private table. */
 function listReserved(state: AttachmentState, pod: NamespaceSnapshot): ResolvedAddress[] {
   const { router } = state;
   if (router !== undefined) {

@@ -9,14 +9,14 @@ const findingSchema = z.object({
 
 const gatewaySchema = z.object({
   address: z.string(),
-  /** `silent`: asked on the wire, no answer; `unasked`: nobody was asked. */
+  /** `silent`: probed on the network without an answer; `unasked`: not probed. */
   answer: z.enum(['answers', 'silent', 'unasked']),
   mac: z.optional(z.string()),
-  /** What the kernel believes (`ip neigh`). */
+  /** State of the kernel's neighbor entry (`ip neigh`). */
   neighbour: z.optional(z.string()),
 });
 
-/** Of the connections that live now, both directions; packets and bytes absent where nobody counts them. */
+/** Live connections, both directions; packets and bytes are absent when connection accounting is off. */
 const liveSchema = z.object({
   connections: z.number(),
   packets: z.optional(z.number()),
@@ -39,14 +39,14 @@ const connectionSchema = z.object({
   client: z.string(),
   port: z.number(),
   target: z.string(),
-  /** The address that the target sees. */
+  /** Source address that the target sees. */
   source: z.string(),
   state: z.string(),
   packets: z.optional(z.number()),
   bytes: z.optional(z.number()),
 });
 
-/** One router, as it was seen. */
+/** State of one router. */
 const routerReportSchema = z.object({
   container: z.string(),
   pod: z.optional(z.string()),
@@ -54,7 +54,7 @@ const routerReportSchema = z.object({
   interface: z.object({
     name: z.string(),
     master: z.string(),
-    /** Absent where there is no such interface. */
+    /** Absent if the interface does not exist. */
     up: z.optional(z.boolean()),
     mode: z.optional(z.string()),
     mtu: z.optional(z.number()),
@@ -74,7 +74,7 @@ const routerReportSchema = z.object({
   notes: z.array(z.string()),
 });
 
-/** What `erctl inspect --output json` prints. */
+/** Output of `erctl inspect --output json`. */
 export const inspectDocumentSchema = z.object({
   schema: z.literal('erctl.inspect/v1'),
   healthy: z.boolean(),

@@ -11,10 +11,10 @@ import { readInstalledRedirects } from './installed.ts';
 import type { Observation } from './observation.ts';
 import type { InspectDocument, RouterReport } from './report-document.ts';
 
-/** Connections that are listed one by one; all are counted. */
+/** How many connections are listed; all of them are counted. */
 const listedConnections = 1000;
 
-/** Says of each router what was seen, and what is wrong with it. */
+/** Describes the state and the problems of each router. */
 export function describeInspection(observations: readonly Observation[]): InspectDocument {
   const routers = observations.map(describeRouter);
   return { schema: 'erctl.inspect/v1', healthy: routers.every(({ problems }) => problems.length === 0), routers };
@@ -77,7 +77,7 @@ function describeGateway({ claimants, neighbours, pod, state }: Observation, add
   };
 }
 
-/** The main table and the router's own; of policy rules the router's own and what else looks at marks. */
+/** Returns the routes of the main table and the router's tables, and all policy rules that match marks. */
 function describeRoutes({ pod, state }: Observation): Pick<RouterReport, 'routes' | 'policyRules'> {
   const tables = [mainTable, ...numbersOf(state.slot).tables];
   return {
@@ -89,7 +89,7 @@ function describeRoutes({ pod, state }: Observation): Pick<RouterReport, 'routes
   };
 }
 
-/** Routes that every interface has for itself, and that say nothing about a router. */
+/** Returns whether the kernel adds the route to every interface. */
 function isPassing(destination: string): boolean {
   return destination.startsWith('fe80:') || destination.startsWith('ff00:');
 }

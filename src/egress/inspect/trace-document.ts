@@ -3,7 +3,7 @@ import { findingCodes } from './finding.ts';
 
 const attemptSchema = z.object({ target: z.string(), outcome: z.string(), milliseconds: z.number() });
 
-/** What `erctl trace --output json` prints. */
+/** Output of `erctl trace --output json`. */
 export const traceDocumentSchema = z.object({
   schema: z.literal('erctl.trace/v1'),
   packet: z.object({
@@ -13,18 +13,18 @@ export const traceDocumentSchema = z.object({
     port: z.number(),
     incoming: z.string(),
   }),
-  /** Redirected, taken by the pod itself, refused or dropped: by the rules as they should be. */
+  /** What the desired rules do with the connection; `delivered`: the pod itself receives it. */
   goes: z.enum(['redirected', 'delivered', 'refused', 'dropped']),
-  /** Of a redirected connection. */
+  /** Present for a redirected connection. */
   target: z.optional(z.string()),
   source: z.optional(z.string()),
   by: z.optional(z.enum(['redirect', 'fallback'])),
-  /** How it goes, a sentence a step. */
+  /** The path of the connection, one sentence per step. */
   steps: z.array(z.string()),
   attempt: z.optional(attemptSchema),
-  /** What keeps it from getting there. */
+  /** Problems that block the connection. */
   problems: z.array(z.object({ code: z.enum(findingCodes), what: z.string(), cure: z.string() })),
-  /** Whether a connection gets to its target, as far as can be told. */
+  /** Whether the connection reaches its target, as far as can be determined. */
   arrives: z.boolean(),
 });
 

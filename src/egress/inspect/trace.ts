@@ -8,22 +8,22 @@ import { judge } from './findings.ts';
 import type { Observation } from './observation.ts';
 import type { TraceDocument } from './trace-document.ts';
 
-/** A connection that a person asks about. */
+/** The connection to trace. */
 export interface TraceQuestion {
   readonly protocol: Protocol;
   /** 1–65535. */
   readonly port: number;
-  /** Absent: the first that clients come in by. */
+  /** Default: the family of the first pod interface. */
   readonly family?: Family;
-  /** Absent: any client of the cluster. */
+  /** Default: any client in the cluster. */
   readonly client?: Address;
-  /** Absent: the pod's own address. */
+  /** Default: the pod's own address. */
   readonly destination?: Address;
-  /** The interface it comes in by; absent: that of clients. */
+  /** Incoming interface. Default: the pod interface. */
   readonly incoming?: string;
 }
 
-/** Where the rules send a connection, by the model alone. Undefined where the pod has no address to connect to. */
+/** Traces a connection through the rule model. Returns undefined if the pod has no address to connect to. */
 export function followRules(
   observation: Observation,
   question: TraceQuestion,
@@ -55,7 +55,7 @@ export function followRules(
   return { trace, destination, incoming };
 }
 
-/** Says how a connection goes, and what keeps it from getting there. */
+/** Describes the path of a connection and the problems that block it. */
 export function describeTrace(observation: Observation, question: TraceQuestion): TraceDocument | undefined {
   const followed = followRules(observation, question);
   if (followed === undefined) return undefined;
@@ -79,7 +79,7 @@ export function describeTrace(observation: Observation, question: TraceQuestion)
       by: trace.by,
     }),
     steps: [
-      `It comes in by ${incoming}, for ${renderEndpoint({ address: destination, port: question.port })} by ${question.protocol}.`,
+      `The connection to ${renderEndpoint({ address: destination, port: question.port })}/${question.protocol} arrives on ${incoming}.`,
       ...describeSteps(observation, question, trace),
     ],
     ...(attempt !== undefined && {
@@ -97,18 +97,18 @@ function describeSteps(observation: Observation, question: TraceQuestion, trace:
       return describeRedirected(observation, question, trace);
     case 'delivered':
       return [
-        `No redirect is for ${question.port}/${question.protocol}, and there is no fallback: it is for the pod itself.`,
+        'No redirect matches this port and there is no fallback, so the pod itself receives the connection.',
         ...describeOtherProtocols(observation, question),
-        'Where nothing listens in the pod, it is refused at once.',
+        'If nothing in the pod listens on the port, the kernel refuses the connection.',
       ];
     case 'refused':
       return [
-        `It is not addressed to the pod: the router is no gateway for others, and refuses it (${
+        `The connection is not addressed to the pod, and the router rejects transit traffic (${
           trace.with === 'tcp-reset' ? 'TCP reset' : 'ICMP port unreachable'
         }).`,
       ];
     case 'dropped':
-      return [`What comes in by ${state.link} from outside and is no answer is dropped.`];
+      return [`The router drops packets that arrive on ${state.link} and are not replies.`];
   }
 }
 
@@ -128,24 +128,22 @@ function describeRedirected(
   { target, port: targetPort, source, by }: Extract<Trace, { kind: 'redirected' }>,
 ): string[] {
   const endpoint = renderEndpoint({ address: target, port: targetPort });
-  const rule = by === 'redirect' ? `the redirect of ${port}/${protocol}` : 'the fallback';
+  const rule = by === 'redirect' ? `The redirect for ${port}/${protocol}` : 'The fallback';
   const outward = ways.find((way) => way.direction === 'outward' && way.question.destination.text === target.text);
   const inward = ways.find((way) => way.direction === 'inward' && way.question.source?.text === target.text);
   const asked =
-    client === undefined && inward !== undefined
-      ? ` (the way to ${inward.question.destination.text} was looked up)`
-      : '';
+    client === undefined && inward !== undefined ? ` (route looked up for ${inward.question.destination.text})` : '';
   return [
-    `By ${rule} it goes on to ${endpoint} (DNAT).`,
+    `${rule} sends it to ${endpoint} (DNAT).`,
     `It leaves ${describeAnswer(outward?.answer)}.`,
-    `${target.text} sees ${source.text} (SNAT).`,
-    `The answer comes in by ${state.link}, and leaves for the client ${describeAnswer(inward?.answer)}${asked}.`,
+    `${target.text} sees the source address ${source.text} (SNAT).`,
+    `The reply arrives on ${state.link} and returns to the client ${describeAnswer(inward?.answer)}${asked}.`,
   ];
 }
 
 function describeAnswer(answer: RouteAnswer | undefined): string {
-  if (answer === undefined) return 'by a way that could not be looked up';
-  if (answer.kind === 'none') return `by no way (${answer.reason})`;
-  const via = answer.gateway === undefined ? ', which is on its wire' : ` via ${answer.gateway.text}`;
-  return `by ${answer.link ?? 'an unknown interface'}${via}, table ${answer.table}`;
+  if (answer === undefined) return 'by a route that could not be looked up';
+  if (answer.kind === 'none') return `by no route (${answer.reason})`;
+  const via = answer.gateway === undefined ? ', directly connected' : ` via ${answer.gateway.text}`;
+  return `through ${answer.link ?? 'an unknown interface'}${via}, table ${answer.table}`;
 }

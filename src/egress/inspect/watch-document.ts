@@ -1,28 +1,28 @@
 import * as z from 'zod/mini';
 
-/** One line of `erctl watch --output json`: what passed between two looks. */
+/** One line of `erctl watch --output json`: traffic between two samples. */
 export const watchDocumentSchema = z.object({
   schema: z.literal('erctl.watch/v1'),
   container: z.string(),
   pod: z.optional(z.string()),
   interface: z.string(),
-  /** Seconds between the looks. */
+  /** Seconds between the samples. */
   seconds: z.number(),
   rows: z.array(
     z.object({
       /** `8080/tcp`, or `other` for the fallback. */
       rule: z.string(),
       target: z.string(),
-      /** Living now. */
+      /** Live connections. */
       connections: z.number(),
-      /** Seen for the first time in this look. */
+      /** Connections first seen in this sample. */
       opened: z.number(),
-      /** Towards the target, and back. */
+      /** Sent to the target, and received from it. */
       bytesOutPerSecond: z.number(),
       bytesInPerSecond: z.number(),
     }),
   ),
-  /** Whether the namespace counts bytes; otherwise all rates are 0. */
+  /** Whether connection accounting is on; otherwise all rates are 0. */
   counted: z.boolean(),
 });
 

@@ -5,16 +5,16 @@ import type { AttachmentState } from '../model/state.ts';
 import { flowKey, flowsOf, redirectKey } from './flows.ts';
 import type { WatchDocument } from './watch-document.ts';
 
-/** The connections of a namespace at one moment. */
+/** Connections of a namespace at one moment. */
 export interface Sample {
   readonly flows: readonly Flow[];
-  /** Milliseconds of a clock that only goes forward. */
+  /** Monotonic time in milliseconds. */
   readonly at: number;
 }
 
 type Row = WatchDocument['rows'][number];
 
-/** What passed by each rule of a router between two looks. Connections that ended meanwhile take their last bytes along. */
+/** Returns the traffic of each rule between two samples. The last bytes of connections that ended in between are lost. */
 export function compareSamples(state: AttachmentState, before: Sample | undefined, after: Sample): WatchDocument {
   const seconds = before === undefined ? 0 : (after.at - before.at) / 1000;
   const known = new Map((before?.flows ?? []).map((flow) => [identify(flow), flow]));
@@ -70,7 +70,7 @@ function countRow(
   let back = 0;
   for (const flow of flows) {
     const earlier = known.get(identify(flow));
-    // The same client port may have been used again: then it is another connection.
+    // Lower counters: the client reused its port for another connection.
     const isSame = earlier !== undefined && (earlier.sent?.bytes ?? 0) <= (flow.sent?.bytes ?? 0);
     if (!isSame) opened++;
     out += (flow.sent?.bytes ?? 0) - (isSame ? (earlier.sent?.bytes ?? 0) : 0);

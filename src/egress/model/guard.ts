@@ -1,13 +1,13 @@
 import type { Address } from '../../base/model/address.ts';
 
 /**
- * What may leave by a link, and who answers for its addresses: frames with the link's own hardware
- * address and one of these addresses, and what address resolution needs.
+ * Restricts the frames that leave a link to its own MAC address and these IP addresses, plus the packets that
+ * address resolution needs.
  */
 export interface LinkGuard {
   readonly link: string;
-  /** Whose guard it is; written beside the rules, so that nobody removes another's. */
+  /** Owner, stored with the rules, so that no other owner removes them. */
   readonly owner: string;
-  /** At most one a family. */
+  /** At most one per family. */
   readonly addresses: readonly Address[];
 }

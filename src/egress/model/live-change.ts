@@ -1,32 +1,31 @@
-/**
- * What node daemon and controller tell each other of a router that changes while it lives: by annotations of
- * its pod.
- */
+/** Pod annotations by which the node daemon reports live configuration changes to the controller. */
 
 /**
- * The configuration that is in force: the digest of the definition's text; of a pod with several routers all
- * digests, in the order of their interfaces, by commas. Whoever may write a pod may write this: the daemon never
- * takes it for what it did.
+ * Applied configuration: the digests of the network definitions, separated by commas in the order of the pod's
+ * interfaces. Anyone who can patch the pod can forge it, so the daemon never relies on it.
  */
 export const appliedAnnotation = 'egress-router.io/applied';
 
-/** The configuration that is not, and why. */
+/** The configuration that could not be applied, and the reason. */
 export const refusedAnnotation = 'egress-router.io/refused';
 
-/** Whose claim keeps the router of a pod closed, by interface: `net1: 192.168.12.99 is in use by 02:…`. Absent: none's. */
+/**
+ * Address conflicts that keep routers of the pod closed, by interface: `net1: 192.168.12.99 is in use by 02:…`.
+ * Absent if there are none.
+ */
 export const closedAnnotation = 'egress-router.io/closed';
 
-/** A configuration that could not be applied to a living router. */
+/** A configuration that could not be applied to a running router. */
 export interface LiveRefusal {
   /** Digest of the definition's text, as in {@link appliedAnnotation}. */
   readonly configuration: string;
-  /** Whether another pod may have it: its address, gateway or interface is another. */
+  /** Whether it requires a new pod, because the address, gateway or interface differs. */
   readonly needsReplacement: boolean;
-  /** For the router's author. */
+  /** Message for the author of the configuration. */
   readonly message: string;
 }
 
-/** Reads {@link refusedAnnotation}; undefined for what is none. */
+/** Parses {@link refusedAnnotation}; undefined if it is invalid. */
 export function readRefusal(text: unknown): LiveRefusal | undefined {
   if (typeof text !== 'string') return undefined;
   try {

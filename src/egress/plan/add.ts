@@ -11,23 +11,23 @@ import { type Desired, describeDesired, ownerOf, temporaryLinkOf } from './desir
 import { inwardMark, markMask } from './marks.ts';
 import type { Resolved } from './resolve.ts';
 
-/** What an ADD is about. */
+/** Input of {@link planAdd}. */
 export interface AddRequest {
   readonly id: AttachmentId;
-  /** The interface to make. */
+  /** Name of the interface to create. */
   readonly link: string;
   readonly resolved: Resolved;
   readonly pod: NamespaceSnapshot;
   readonly netns: NamespaceId;
   readonly bootId: string;
   readonly backend: RuleBackend;
-  /** The log that this call writes. */
+  /** Absolute path of the plugin's log. */
   readonly logFile: string;
-  /** As the runtime told. */
+  /** From CNI_ARGS; absent if the runtime did not pass it. */
   readonly podName?: PodName;
 }
 
-/** The steps of an ADD, and what will be remembered of it. */
+/** Steps of an ADD, and the state to save. */
 export interface AddPlan {
   readonly steps: readonly Step[];
   readonly state: AttachmentState;
@@ -35,10 +35,9 @@ export interface AddPlan {
 }
 
 /**
- * Plans an ADD into a namespace where nothing of this attachment is. The order is the promise that
- * no packet leaves with a wrong source: what is remembered first, then the rules with the door
- * closed, then the link with its guard, the routes, and forwarding at the very end. Connections
- * that were seen before are forgotten once no packet can make another one of the kind.
+ * Plans an ADD in a namespace that holds nothing of this attachment. The order guarantees that no packet
+ * leaves with a wrong source address: state file, rules that block forwarding, link and guard, routes, and
+ * forwarding last. Conntrack entries from before are deleted once no packet can create another untranslated one.
  */
 export function planAdd(request: AddRequest): AddPlan {
   const { id, link, resolved, pod } = request;
@@ -76,19 +75,19 @@ export function planAdd(request: AddRequest): AddPlan {
         ),
         kept: [...pod.routes.filter(isKept), ...desired.cluster].map(({ destination }) => destination),
       },
-      // Taken back: connections made meanwhile must not go on by rules that are gone.
+      // On undo, connections created in the meantime must not outlive the rules.
       { do: 'forget-marked', value: inwardMark(resolved.slot), mask: markMask, seenAs: desired.guard.addresses },
     ),
     ...changes.filter(({ key }) => isForwarding(desired, key)).map(setSysctl),
-    // The kernel announced when the link went up; a router that moved must not hang on one frame.
+    // The kernel's own announcement may be lost; neighbors of a moved router need a second one.
     { operation: { do: 'announce', link } },
-    // Finished: what is killed before this line may be taken away by the next ADD.
+    // Marks the link as finished. If the plugin is killed before this, the next ADD may delete the link.
     { operation: { do: 'set-link-alias', link, alias: ownerComment(ownerOf(id)) } },
   ];
   return { steps, state, desired };
 }
 
-/** Whether a route still leads where it led when the default route has changed. */
+/** Returns whether a route is unaffected by a change of the default route. */
 function isKept(route: Route): boolean {
   return route.table === mainTable && route.destination.length > 0 && route.type === 'unicast';
 }
@@ -109,7 +108,7 @@ function setSysctl({ key, value, was }: ChangedSysctl & { value: string }): Step
   return step({ do: 'set-sysctl', key, value, was }, { do: 'set-sysctl', key, value: was });
 }
 
-/** The link with all that goes with it: deleting it is the undo of every step. */
+/** Returns the steps for the link and its settings; deleting the link undoes all of them. */
 function planLink({ link, resolved, id }: AddRequest, desired: Desired): Step[] {
   const { spec, master, mtu, reserved } = resolved;
   const temporary = temporaryLinkOf(id);
@@ -124,9 +123,9 @@ function planLink({ link, resolved, id }: AddRequest, desired: Desired): Step[] 
       { do: 'delete-link', link },
     ),
     ...desired.linkSysctls.map(({ key, value }): Step => ({ operation: { do: 'set-sysctl', key, value } })),
-    // Addresses before the link is up: the kernel announces what is there when it goes up.
+    // The kernel announces the addresses that a link has when it comes up.
     ...reserved.map(({ prefix }): Step => ({ operation: { do: 'add-address', link, prefix } })),
-    // Before it is up, so that it never carries a frame unguarded.
+    // Before the link is up, so that no frame leaves it unguarded.
     step({ do: 'guard-link', guard: desired.guard }, { do: 'remove-guard', link, owner: ownerOf(id) }),
     step({ do: 'set-link-up', link }, { do: 'set-link-down', link }),
   ];
@@ -161,7 +160,7 @@ function describeState(
   };
 }
 
-/** Redirects as they are remembered. */
+/** Converts redirects to the form of the state file. */
 export function rememberRedirects({ redirects, fallbacks }: RedirectSet): RememberedRedirects {
   return { destinations: redirects.map(formatDestination), fallbacks };
 }

@@ -10,26 +10,24 @@ import { describeProgram, ownerOf } from './desired.ts';
 import { PlanError } from './error.ts';
 import { inwardMark, markMask } from './marks.ts';
 
-/** What a change of a living attachment comes to. */
+/** Plan for changing a live attachment. */
 export interface ChangePlan {
-  /** Empty where everything is in force already. */
+  /** Empty if the configuration is already applied. */
   readonly steps: readonly Step[];
-  /** What is remembered afterwards. */
+  /** State after the change. */
   readonly state: AttachmentState;
   readonly added: RedirectSet;
   readonly removed: RedirectSet;
 }
 
 /**
- * Plans other redirects and fallbacks for an attachment that stands: the smallest change of the rules
- * in one transaction, and the end of connections whose redirect is gone. What is to be is remembered
- * before, so that a call after one that was killed finishes the change, or makes another one.
+ * Plans new redirects and fallbacks for a live attachment: the smallest rule change, in one transaction, and
+ * the removal of connections whose redirect is gone. The new configuration is saved first, so that after a
+ * kill the next call can complete the change or replace it. Throws {@link PlanError}.
  *
- * @param state what is remembered; a change that was interrupted is part of it
- * @param pod the pod's namespace as it is
- * @param logFile the log that this call writes
- *
- * Throws {@link PlanError}.
+ * @param state saved state, including an interrupted change
+ * @param pod current state of the pod's namespace
+ * @param logFile absolute path of the plugin's log
  */
 export function planChange(
   state: AttachmentState,
@@ -39,7 +37,10 @@ export function planChange(
 ): ChangePlan {
   const { router } = state;
   if (router === undefined) {
-    throw new PlanError('environment', `nothing is remembered of the redirects of ${state.link}; replace the pod`);
+    throw new PlanError(
+      'environment',
+      `the state file does not record the redirects of ${state.link}; replace the pod`,
+    );
   }
   checkPlace(state, next, pod);
   const { pending, ...settled } = state;
@@ -52,7 +53,7 @@ export function planChange(
   return { steps: listSteps({ state, after, router, wanted, next, added, removed }), state: after, added, removed };
 }
 
-/** A change with what was worked out of it. */
+/** A change and the values derived from it. */
 interface Change {
   readonly state: AttachmentState;
   readonly after: AttachmentState;
@@ -73,7 +74,7 @@ function listSteps({ state, after, router, wanted, next, added, removed }: Chang
   };
   const { pending } = state;
   const before = readRedirects(router);
-  // An interrupted change may have left either of two programs: one with the ports of both knows all their names.
+  // An interrupted change may have left either program; one with the ports of both covers all chain names.
   const known = pending === undefined ? before : union(before, readRedirects(pending));
   const gone = pending === undefined ? removed : union(removed, listNew(pending, wanted));
   const to = describeProgram(place, next);
@@ -100,7 +101,7 @@ function listSteps({ state, after, router, wanted, next, added, removed }: Chang
         do: 'forget-untranslated',
         redirects: added.redirects,
         fallback: added.fallbacks.length > 0,
-        // Whatever leaves the pod is translated since ADD.
+        // Since ADD, everything that leaves the pod is translated.
         kept: [defaultPrefix(4), defaultPrefix(6)],
       },
     },
@@ -111,7 +112,7 @@ function listSteps({ state, after, router, wanted, next, added, removed }: Chang
 function checkPlace(state: AttachmentState, next: RedirectSet, pod: NamespaceSnapshot): void {
   const link = pod.links.find((one) => one.name === state.link);
   if (link?.alias !== ownerComment(ownerOf(state.id))) {
-    throw new PlanError('environment', `interface ${state.link} is missing, or not finished; replace the pod`);
+    throw new PlanError('environment', `interface ${state.link} is missing or incomplete; replace the pod`);
   }
   const served = (family: Family): boolean => state.podLinks.some((one) => one.family === family);
   for (const family of [4, 6] as const) {
@@ -120,13 +121,13 @@ function checkPlace(state: AttachmentState, next: RedirectSet, pod: NamespaceSna
     if (!isWanted || served(family)) continue;
     throw new PlanError(
       'environment',
-      `the pod has no interface with an IPv${family} address for clients to come in by, but there are redirects to ` +
-        `IPv${family} destinations; give the pod an IPv${family} address on the cluster network or remove them`,
+      `the pod has no IPv${family} address on which clients can connect, but the configuration has redirects to ` +
+        `IPv${family} destinations; give the pod an IPv${family} address on the cluster network or remove the redirects`,
     );
   }
 }
 
-/** Redirects as they are remembered; a line that cannot be read is none. */
+/** Parses the redirects of a state file; skips lines that it cannot parse. */
 function readRedirects({ destinations, fallbacks }: RememberedRedirects): RedirectSet {
   const redirects = destinations.flatMap((line) => {
     const destination = parseDestination(line);
@@ -135,7 +136,7 @@ function readRedirects({ destinations, fallbacks }: RememberedRedirects): Redire
   return { redirects, fallbacks };
 }
 
-/** What of a set is not, or not so, in another: by their lines, of which only those that differ are read. */
+/** Returns the entries of one set that the other lacks. Compares lines, so that only differing ones are parsed. */
 function listNew(set: RememberedRedirects, other: RememberedRedirects): RedirectSet {
   const lines = new Set(other.destinations);
   const addresses = new Set(other.fallbacks.map(({ text }) => text));

@@ -7,7 +7,7 @@ import { type Desired, ownerOf } from './desired.ts';
 import { isSameRoute } from './remove.ts';
 import type { Resolved } from './resolve.ts';
 
-/** What kind of thing is not as it should be. */
+/** Kinds of deviations. */
 export type DeviationKind =
   | 'link-missing'
   | 'link-kind'
@@ -23,27 +23,27 @@ export type DeviationKind =
   | 'policy-rule-missing'
   | 'sysctl';
 
-/** One thing that is not as it should be. */
+/** A difference between the desired and the actual state. */
 export interface Deviation {
   readonly kind: DeviationKind;
-  /** The thing, in the words of `ip` or `sysctl`: what is missing or must go, or `KEY=VALUE` to be set. */
+  /** In the syntax of `ip` or `sysctl`: the object to add or delete, or the `KEY=VALUE` to set. */
   readonly subject: string;
-  /** Of a route or policy rule, where its words do not say it. */
+  /** Family of a route or policy rule. */
   readonly family?: Family;
-  /** One line for a person. */
+  /** One line for messages. */
   readonly text: string;
 }
 
 /**
- * Names everything of an attachment that is not as it should be, a line each: link, addresses, routes,
- * policy rules and settings. The rules are the backend's to compare. Routes that others added are
- * no deviation (CNI spec 1.1.0 §CHECK).
+ * Returns the deviations of an attachment, one line each: link, addresses, routes, policy rules and sysctls.
+ * The backend compares the firewall rules. Routes that other programs added are no deviation (CNI spec 1.1.0
+ * §CHECK).
  */
 export function listDeviations(...words: Parameters<typeof findDeviations>): string[] {
   return findDeviations(...words).map(({ text }) => text);
 }
 
-/** As {@link listDeviations}, with the kind of each. */
+/** Returns the same deviations as {@link listDeviations}, with their kinds. */
 export function findDeviations(
   desired: Desired,
   resolved: Resolved,
@@ -88,10 +88,11 @@ function checkLink(
   if (link.kind !== 'macvlan') add('link-kind', `is a ${link.kind ?? 'device'}, not a macvlan`);
   else if (link.macvlanMode !== spec.mode) add('link-mode', `has mode ${link.macvlanMode}, not ${spec.mode}`);
   if (link.parentIndex !== master.index) add('link-master', `is not on master ${master.name}`);
-  if (link.alias !== ownerComment(ownerOf(state.id))) add('link-alias', 'was replaced: its alias is not ours');
+  if (link.alias !== ownerComment(ownerOf(state.id)))
+    add('link-alias', 'was replaced: its alias does not name this router');
   if (link.mtu !== mtu) add('link-mtu', `has MTU ${link.mtu}, not ${mtu}`);
   if (spec.mac !== undefined && link.mac !== spec.mac) {
-    add('link-mac', `has hardware address ${link.mac}, not ${spec.mac}`);
+    add('link-mac', `has MAC address ${link.mac}, not ${spec.mac}`);
   }
   if (!link.up) add('link-down', 'is down');
   for (const { prefix } of reserved) {
@@ -108,9 +109,9 @@ function checkRoutes(
   pod: NamespaceSnapshot,
   others: readonly AttachmentState[],
 ): Deviation[] {
-  // Somebody may have set the default of the main table again, with another metric, and another router
-  // of the pod may have taken it over: each has a table of its own, and only one can have this one.
-  const stands = (one: Route, wanted: Route): boolean =>
+  // A default route with another metric is equivalent. Another router of the pod may have taken over the
+  // default route of the main table; every router keeps its own in its private table.
+  const isEquivalent = (one: Route, wanted: Route): boolean =>
     one.family === wanted.family &&
     one.table === wanted.table &&
     one.destination.length === wanted.destination.length &&
@@ -118,7 +119,9 @@ function checkRoutes(
     ((one.link === wanted.link && one.gateway?.text === wanted.gateway?.text) ||
       (wanted.destination.length === 0 && others.some((other) => other.link === one.link)));
   const present = (wanted: Route): boolean =>
-    pod.routes.some((one) => isSameRoute(one, wanted) || (desired.outward.includes(wanted) && stands(one, wanted)));
+    pod.routes.some(
+      (one) => isSameRoute(one, wanted) || (desired.outward.includes(wanted) && isEquivalent(one, wanted)),
+    );
   const missing = [...desired.outward, ...state.clusterRoutes, ...desired.privateOutward, ...state.inwardRoutes].filter(
     (route) => !present(route),
   );

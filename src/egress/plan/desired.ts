@@ -9,41 +9,41 @@ import { numbersOf } from './numbers.ts';
 import type { Resolved, ResolvedAddress } from './resolve.ts';
 import { compileEgress } from './rules.ts';
 
-/** `RTPROT_BOOT`: what `ip route add` writes, and `ip route` does not print. */
+/** `RTPROT_BOOT`, the protocol that `ip route add` sets and `ip route` hides. */
 const bootProtocol = 3;
 /**
- * Marks routes to the cluster in the main table as ours, so that they are found again when what was
- * remembered is lost. Routing daemons use numbers from 8 to 42 and from 186.
+ * Protocol number of the router's cluster routes in the main table, which identifies them after the state
+ * file is lost. Routing daemons use 8 to 42 and 186 and up.
  */
 export const clusterProtocol = 69;
-/** Worse than any route that people write, better than none. */
+/** Metric that loses against any other route. */
 const lastMetric = 4278198272;
 
-/** Everything that should be in the pod's namespace once the attachment is there. */
+/** Desired state of the pod's namespace. */
 export interface Desired {
   readonly link: string;
   readonly program: RuleProgram;
   readonly guard: LinkGuard;
-  /** Routes of the main table that leave by the attachment. */
+  /** Routes of the main table through the egress interface. */
   readonly outward: readonly Route[];
-  /** The private table of what enters on the pod interface. */
+  /** Private table for packets that arrive on the pod interface. */
   readonly privateOutward: readonly Route[];
-  /** The private table of what goes back there. */
+  /** Private table for replies to the pod interface. */
   readonly inward: readonly Route[];
-  /** Routes of the main table to what is reached by the pod interface. */
+  /** Routes of the main table to networks behind the pod interface. */
   readonly cluster: readonly Route[];
   readonly policyRules: readonly PolicyRule[];
-  /** Settings of the namespace, without those of the link. */
+  /** Sysctls of the namespace, without those of the link. */
   readonly sysctls: readonly { readonly key: string; readonly value: string }[];
-  /** Settings without which all works, but nobody can say how much passed. */
+  /** Sysctls that only enable traffic counters. */
   readonly accounting: readonly { readonly key: string; readonly value: string }[];
-  /** Settings that let packets pass; last to be made, first to be taken back. */
+  /** Sysctls that enable forwarding; applied last, reverted first. */
   readonly forwarding: readonly { readonly key: string; readonly value: string }[];
-  /** Settings of the link itself, which go with it. */
+  /** Sysctls of the link, which disappear with it. */
   readonly linkSysctls: readonly { readonly key: string; readonly value: string }[];
 }
 
-/** Derives everything from a resolved attachment; `pod` is the namespace as it was before. */
+/** Derives the desired state of a resolved attachment; `pod` is the namespace before ADD. */
 export function describeDesired(id: AttachmentId, link: string, resolved: Resolved, pod: NamespaceSnapshot): Desired {
   const { spec, reserved, slot, podLinks } = resolved;
   const families = reserved.map(({ prefix }) => prefix.address.family);
@@ -68,7 +68,7 @@ export function describeDesired(id: AttachmentId, link: string, resolved: Resolv
   };
 }
 
-/** What the rules of an attachment depend on besides its redirects: known of one that stands as of one to be made. */
+/** Inputs of an attachment's rules besides its redirects, both at ADD and later. */
 export interface RouterPlace {
   readonly id: AttachmentId;
   readonly link: string;
@@ -77,7 +77,7 @@ export interface RouterPlace {
   readonly slot: number;
 }
 
-/** The rules of an attachment: ADD installs them, a change leads from one such program to another. */
+/** Compiles the rules of an attachment. */
 export function describeProgram(
   { id, link, podLinks, reserved, slot }: RouterPlace,
   redirects: RedirectSet,
@@ -92,32 +92,32 @@ export function describeProgram(
   });
 }
 
-/** Whose rules and links these are; long container IDs are cut to what a rule's comment can hold. */
+/** Returns the owner of an attachment's rules and links: its container ID, cut to fit a rule's comment. */
 export function ownerOf(id: AttachmentId): string {
   return id.containerId.slice(0, 64);
 }
 
 /**
- * The name under which an attachment's link is made, before it has an alias that tells its owner: whoever
- * is killed in between leaves a link that the next call knows by its name.
+ * Returns the temporary name of an attachment's link until its alias names the owner. If the plugin is killed
+ * in between, the next call recognizes the link by this name.
  */
 export function temporaryLinkOf({ containerId, ifname }: AttachmentId): string {
   return `er-${hashOf(`${containerId} ${ifname}`).toString(16).padStart(12, '0')}`;
 }
 
-/** 48 bits of FNV-1a (64 bits): enough to tell a pod's attachments apart. node:crypto would take a millisecond to load. */
+/** Returns 48 bits of 64-bit FNV-1a, enough to distinguish the attachments of a pod. Loading node:crypto takes a millisecond. */
 function hashOf(text: string): bigint {
   let hash = 0xcbf29ce484222325n;
   for (const byte of Buffer.from(text)) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
   return hash >> 16n;
 }
 
-/** Whether a link is one that some call left half made; while its namespace is locked, nobody makes one. */
+/** Returns whether an interrupted call left this link. The caller holds the namespace lock, so no call is creating one. */
 export function isHalfMade(link: Link): boolean {
   return link.kind === 'macvlan' && /^er-[0-9a-f]{12}$/.test(link.name);
 }
 
-/** `GW dev net1` and `default via GW dev net1`, as OpenShift's router has them. */
+/** Returns `GW dev net1` and `default via GW dev net1`, the routes of OpenShift's egress router. */
 function outwardRoutes({ prefix, gateway }: ResolvedAddress, link: string, table: number): Route[] {
   const { family } = prefix.address;
   const common = { family, table, link, type: 'unicast', protocol: bootProtocol, onlink: false } as const;
@@ -132,7 +132,7 @@ function defaultOf(family: Family): Route['destination'] {
   return { address: { family, text: family === 4 ? '0.0.0.0' : '::' }, length: 0 };
 }
 
-/** The attachment's own way out, whatever others do to the main table; where it is gone, there is none. */
+/** Returns the private default route, which does not depend on the main table; below it, packets are unreachable. */
 function privateOutwardRoutes(reserved: ResolvedAddress, link: string, table: number): Route[] {
   const { prefix } = reserved;
   const { family } = prefix.address;
@@ -158,7 +158,7 @@ function privateOutwardRoutes(reserved: ResolvedAddress, link: string, table: nu
   ];
 }
 
-/** The pod interface's routes, so that replies go back as if the attachment were not there. */
+/** Copies the pod interface's routes, so that replies take the same path as without the attachment. */
 function inwardRoutes(family: Family, { podLinks, podDefaults, slot }: Resolved, pod: NamespaceSnapshot): Route[] {
   const podLink = podLinks[family];
   if (podLink === undefined) return [];
@@ -172,7 +172,7 @@ function inwardRoutes(family: Family, { podLinks, podDefaults, slot }: Resolved,
       route.type === 'unicast',
   );
   const defaults = podDefaults.filter((route) => route.family === family);
-  // Routes to gateways first: the kernel wants to know the way to a next hop.
+  // The kernel rejects a route whose next hop is unreachable, so routes to gateways come first.
   return [
     ...own.filter((route) => route.gateway === undefined),
     ...own.filter((route) => route.gateway !== undefined),
@@ -180,7 +180,7 @@ function inwardRoutes(family: Family, { podLinks, podDefaults, slot }: Resolved,
   ].map((route) => ({ ...route, table, protocol: bootProtocol }));
 }
 
-/** What the pod itself must reach by the cluster network: given networks, and the node. */
+/** Returns routes through the cluster network to the configured cluster networks and the node. */
 function clusterRoutes(family: Family, resolved: Resolved, pod: NamespaceSnapshot): Route[] {
   const podLink = resolved.podLinks[family];
   const old = resolved.podDefaults.find((route) => route.family === family);
@@ -232,7 +232,7 @@ function namespaceSysctls(
   const strict =
     pod.sysctls.get('net/ipv4/conf/all/rp_filter') === '1' ||
     pod.sysctls.get(`net/ipv4/conf/${podLinks[4]}/rp_filter`) === '1';
-  // Loose: clients come from networks whose way back only the private table knows.
+  // Only the private table has routes to the networks of clients, so the strict check would drop their packets.
   if (podLinks[4] !== undefined && strict) settings.push({ key: `net/ipv4/conf/${podLinks[4]}/rp_filter`, value: '2' });
   return settings;
 }
@@ -244,25 +244,25 @@ function linkSysctls(
 ): { key: string; value: string }[] {
   const settings: { key: string; value: string }[] = [];
   if (families.includes(4)) settings.push({ key: `net/ipv4/conf/${link}/arp_notify`, value: '1' });
-  // Only for the link's own address: another router of the pod may be on the same wire, and the
-  // pod's address on the cluster network is nobody's business out there.
+  // Answer only for the link's own address. Another router of the pod may be on the same network, and the
+  // pod's cluster address must not be visible there.
   settings.push({ key: `net/ipv4/conf/${link}/arp_ignore`, value: '1' });
   settings.push({ key: `net/ipv4/conf/${link}/arp_announce`, value: '2' });
-  // Answers come from anywhere, also where the main table has no way: where the namespace is strict
-  // the link is loose, and the private tables count as ways.
+  // Replies may come from addresses for which the main table has no route. If the namespace is strict, make
+  // the link loose; the private tables then count as routes.
   const strict = pod.sysctls.get('net/ipv4/conf/all/rp_filter') === '1';
   settings.push({ key: `net/ipv4/conf/${link}/rp_filter`, value: strict ? '2' : '0' });
   settings.push({ key: `net/ipv4/conf/${link}/src_valid_mark`, value: '1' });
-  // A kernel without IPv6 has no such settings, and nothing to close.
+  // A kernel without IPv6 has no such sysctls.
   if (!pod.sysctls.has('net/ipv6/conf/all/forwarding')) return settings;
   if (!families.includes(6)) return [...settings, { key: `net/ipv6/conf/${link}/disable_ipv6`, value: '1' }];
   return [
     ...settings,
     { key: `net/ipv6/conf/${link}/disable_ipv6`, value: '0' },
-    // Whoever is on the physical network must not give the router addresses or routes.
+    // Hosts on the physical network must not give the router addresses or routes.
     { key: `net/ipv6/conf/${link}/accept_ra`, value: '0' },
     { key: `net/ipv6/conf/${link}/accept_dad`, value: '0' },
-    // The link-local address is made from the hardware address: the guard lets no other out.
+    // EUI-64: the guard admits only the link-local address derived from the MAC address.
     { key: `net/ipv6/conf/${link}/addr_gen_mode`, value: '0' },
     { key: `net/ipv6/conf/${link}/ndisc_notify`, value: '1' },
   ];

@@ -1,7 +1,7 @@
-/** Why a configuration cannot be carried out on this node or in this pod. */
+/** Why a configuration cannot be applied on this node or in this pod. */
 export type PlanErrorKind = 'configuration' | 'environment' | 'exists';
 
-/** A plan that cannot be made; the message names the field or thing, what was seen, and the cure. */
+/** Thrown if no plan is possible; the message names the field or object, the observed value and the cure. */
 export class PlanError extends Error {
   readonly kind: PlanErrorKind;
 

@@ -1,19 +1,19 @@
-/** The routing tables and rule priorities of an attachment, by its slot. */
+/** Routing tables and rule priorities of an attachment. */
 export interface SlotNumbers {
-  /** Routes towards the outside, for what enters on the pod interface. */
+  /** Table with routes to the outside, for packets that arrive on the pod interface. */
   readonly outwardTable: number;
-  /** Routes towards the cluster, for what goes back there. */
+  /** Table with routes to the cluster, for replies. */
   readonly inwardTable: number;
   readonly tables: readonly number[];
-  /** Priorities of the policy rules that lead to the tables. */
+  /** Priorities of the policy rules that select the tables. */
   readonly outwardPriority: number;
   readonly inwardPriority: number;
   readonly priorities: readonly number[];
 }
 
 /**
- * Far from what distributions and other network plugins take: tables 1–252 are people's, `sbr`
- * counts up from 100, and rules from 32764 are near the kernel's own.
+ * Returns the numbers of a slot. They avoid tables 1–252, which administrators use, the `sbr` plugin (from
+ * 100) and the kernel's rules (from 32764).
  */
 export function numbersOf(slot: number): SlotNumbers {
   const outward = 5200 + slot;

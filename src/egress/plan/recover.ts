@@ -8,15 +8,15 @@ import { numbersOf } from './numbers.ts';
 
 const ownerPattern = /^egress-router (\S+)(?: \(unfinished\))?$/;
 
-/** The owner that a link's alias names, finished or not; undefined for links that are not ours. */
+/** Returns the owner in a link's alias, whether or not the link is finished; undefined for foreign links. */
 export function ownerOfAlias(alias: string | undefined): string | undefined {
   return ownerPattern.exec(alias ?? '')?.[1];
 }
 
 /**
- * Reconstructs what was remembered of an attachment from what it left in the namespace: the link's
- * alias names the owner, the private tables show the slot, and the inward one still holds the old
- * default routes. For when the file is lost. Settings cannot be known and stay as they are.
+ * Reconstructs a lost state file from the namespace: the link's alias names the owner, the private tables
+ * show the slot, and the inward table holds the old default routes. The original sysctls are unknown, so
+ * removal does not restore them.
  */
 export function recoverState(
   link: string,

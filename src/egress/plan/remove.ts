@@ -10,11 +10,10 @@ import { numbersOf } from './numbers.ts';
 import { ownerOfAlias } from './recover.ts';
 
 /**
- * Plans what takes an attachment away and puts back what was there before, from whatever of it is
- * still there. `others` are the other attachments in the namespace: what they still need stays,
- * and becomes theirs to put back. The door is closed first, by forwarding and by the link itself, so
- * that no packet leaves with a wrong source meanwhile; what the kernel takes its time for comes
- * next, and the old default route only when no connection is translated any more.
+ * Plans the removal of an attachment, complete or partial, and the restoration of the previous state. Settings
+ * that `others`, the remaining attachments in the namespace, still need are left to them to restore. Forwarding
+ * and the link are closed first, so that no packet leaves with a wrong source address. Slow kernel operations
+ * follow. The old default route returns only when no connection is translated any more.
  */
 export function planRemoval(
   state: AttachmentState,
@@ -27,7 +26,7 @@ export function planRemoval(
   const last = others.length === 0;
   const owner = ownerOf(state.id);
   return [
-    // From now on an ADD may finish what a kill interrupts.
+    // If the plugin is killed after this, the next ADD may complete the removal.
     ...links
       .filter(({ alias }) => alias === ownerComment(owner))
       .map(({ name }): Operation => ({ do: 'set-link-alias', link: name, alias: unfinishedComment(owner) })),
@@ -63,9 +62,8 @@ function addressesOf(pod: NamespaceSnapshot, link: string): Prefix[] {
 }
 
 /**
- * Whether a link is the one that a state speaks of: by its alias, or by the name under which it was made
- * before it had one. Earlier versions made it under its final name: killed at the wrong moment, they
- * left a macvlan that is down and says nothing of its owner.
+ * Returns whether a link belongs to a state, by its alias or its temporary name. Earlier versions created the
+ * link under its final name; if they were killed, they left a macvlan that is down and has no alias.
  */
 function isOwnLink(state: AttachmentState, link: Link): boolean {
   if (link.name === temporaryLinkOf(state.id)) return true;
@@ -76,7 +74,7 @@ function isOwnLink(state: AttachmentState, link: Link): boolean {
   );
 }
 
-/** Settings back to what they were, forwarding first; those that somebody changed since are that one's. */
+/** Restores sysctls, forwarding first. */
 function restoreSysctls(state: AttachmentState, pod: NamespaceSnapshot): Operation[] {
   return state.sysctls
     .toReversed()
@@ -84,7 +82,7 @@ function restoreSysctls(state: AttachmentState, pod: NamespaceSnapshot): Operati
     .map(({ key, was }) => ({ do: 'set-sysctl', key, value: was }));
 }
 
-/** The old default routes, unless somebody set another in their place. */
+/** Restores the old default routes, unless another one has taken their place. */
 function restoreDefaults(state: AttachmentState, pod: NamespaceSnapshot): Operation[] {
   return state.oldDefaults
     .filter(
@@ -106,7 +104,7 @@ function hasRoute(pod: NamespaceSnapshot, route: Route): boolean {
   return pod.routes.some((one) => isSameRoute(one, route));
 }
 
-/** Whether two routes lead the same packets the same way. */
+/** Returns whether two routes are equivalent. */
 export function isSameRoute(one: Route, other: Route): boolean {
   return (
     one.family === other.family &&
@@ -120,13 +118,13 @@ export function isSameRoute(one: Route, other: Route): boolean {
   );
 }
 
-/** Hands what this attachment would have put back to one that stays, which puts it back in its turn. */
+/** Transfers the settings that this attachment would restore to a remaining attachment. */
 function bequeath(state: AttachmentState, others: readonly AttachmentState[]): Operation[] {
   const [heir] = others;
   if (heir === undefined) return [];
   const inherited: AttachmentState = {
     ...heir,
-    // A default that led out by the link that goes now is replaced by the one before it.
+    // The remaining attachment must not restore a default route through the deleted link, but the one before it.
     oldDefaults: [
       ...heir.oldDefaults.filter((route) => route.link !== state.link),
       ...state.oldDefaults.filter((route) =>
@@ -139,7 +137,7 @@ function bequeath(state: AttachmentState, others: readonly AttachmentState[]): O
   return [{ do: 'save-state', state: inherited }];
 }
 
-/** Of one setting, the value before the first change counts. */
+/** Merges saved sysctls; the value from before the first change wins. */
 function mergeSysctls(heir: readonly ChangedSysctl[], gone: readonly ChangedSysctl[]): ChangedSysctl[] {
   return [...heir.filter(({ key }) => !gone.some((one) => one.key === key)), ...gone];
 }

@@ -21,31 +21,31 @@ import { PlanError } from './error.ts';
 import { maximumSlot } from './marks.ts';
 import { numbersOf } from './numbers.ts';
 
-/** A reserved address whose way out is known. */
+/** A reserved address and its gateway. */
 export interface ResolvedAddress {
   readonly prefix: Prefix;
   readonly gateway: Address;
 }
 
-/** An attachment with everything decided that depends on the node and the pod. */
+/** An attachment with all values that depend on the node and the pod. */
 export interface Resolved {
   readonly spec: AttachmentSpec;
   readonly master: Link;
   /** Bytes. */
   readonly mtu: number;
   readonly reserved: readonly ResolvedAddress[];
-  /** Addresses of the node on the master: a macvlan cannot reach them. */
+  /** The node's addresses on the master, which a macvlan cannot reach. */
   readonly nodeAddresses: readonly Address[];
-  /** The interface towards the cluster, by family. */
+  /** Pod interface, by family. */
   readonly podLinks: Readonly<Partial<Record<Family, string>>>;
-  /** The default routes that make way. */
+  /** Default routes that the attachment replaces. */
   readonly oldDefaults: readonly Route[];
-  /** The default routes by which replies go back to the cluster. */
+  /** Default routes for replies to the cluster. */
   readonly podDefaults: readonly Route[];
   readonly slot: number;
 }
 
-/** What of the node {@link resolveMaster} must see. */
+/** Returns which parts of the node {@link resolveMaster} needs. */
 export function nodeReadingFor({ master, reserved }: AttachmentSpec): NodeReading {
   const routes = master === undefined || reserved.some(({ gateway }) => gateway === undefined);
   return { routes, ...(master !== undefined && { master }) };
@@ -79,8 +79,8 @@ function refuseNodeAddress(path: string, address: Address, master: Link, taken: 
   if (!taken.some((one) => one.text === address.text)) return;
   throw new PlanError(
     'configuration',
-    `${path} "${address.text}": is the node's own address on master ${master.name}, ` +
-      'which a macvlan cannot reach; use another address of the network',
+    `${path} "${address.text}": belongs to the node itself on master ${master.name}, and a macvlan cannot reach it; ` +
+      'use another address of the network',
   );
 }
 
@@ -98,7 +98,7 @@ function findMaster(spec: AttachmentSpec, node: NodeSnapshot): Link {
   const wanted = spec.reserved.map(({ prefix }) => formatPrefix(prefix)).join(', ');
   throw new PlanError(
     'configuration',
-    `interfaceArgs.master: is not set, no interface of the node has a network with ${wanted}, ` +
+    `interfaceArgs.master: is not set, no interface of the node is in the network of ${wanted}, ` +
       'and the node has no default route; set interfaceArgs.master to an interface of the node',
   );
 }
@@ -139,15 +139,15 @@ function resolveGateway({ prefix, gateway }: ReservedAddress, master: Link, node
     throw new PlanError(
       'configuration',
       `ip.gateway: is not set, and master ${master.name} ${seen} in ${formatPrefix(prefix)}; ` +
-        'set ip.gateway to the address of the next hop',
+        'set ip.gateway to the IP address of the next hop',
     );
   }
   return { prefix, gateway: { family: prefix.address.family, text: only } };
 }
 
 /**
- * Finds the pod interface and the default routes that make way, and a free slot. `others` are the
- * attachments of ours that are in this namespace already. Throws {@link PlanError}.
+ * Finds the pod interface, the default routes to replace, and a free slot. `others` are the existing
+ * attachments in this namespace. Throws {@link PlanError}.
  */
 export function resolvePod(
   spec: AttachmentSpec,
@@ -168,16 +168,16 @@ export function resolvePod(
     } else if (needsPodLink(spec, family)) {
       throw new PlanError(
         'environment',
-        `the pod has no interface with an IPv${family} address for clients to come in by, ` +
-          `but there are redirects to IPv${family} destinations; give the pod an IPv${family} address ` +
-          'on the cluster network or remove them',
+        `the pod has no IPv${family} address on which clients can connect, ` +
+          `but the configuration has redirects to IPv${family} destinations; give the pod an IPv${family} address ` +
+          'on the cluster network or remove the redirects',
       );
     }
   }
   return { podLinks, oldDefaults, podDefaults, slot: freeSlot(pod, others) };
 }
 
-/** Default routes of the main table, the preferred one first. */
+/** Returns the default routes of the main table by ascending metric. */
 function defaultRoutes(pod: NamespaceSnapshot, family: Family): Route[] {
   return pod.routes
     .filter(
@@ -197,8 +197,8 @@ function needsPodLink(spec: AttachmentSpec, family: Family): boolean {
 }
 
 /**
- * The interface of the pod's default route. Where that leads out by another router of ours, the one
- * that router found; where somebody took it away, the first interface with an address of the family.
+ * Returns the interface of the pod's default route. If another router in the pod replaced that route, uses
+ * the interface in its state; without a default route, the first interface with an address of the family.
  */
 function findPodLink(
   family: Family,
@@ -222,7 +222,7 @@ function findPodLink(
   )?.name;
 }
 
-/** Where another router of ours took the pod interface's default route already, it remembers it. */
+/** Returns the pod interface's default routes, if necessary from the state of the router that replaced them. */
 function findPodDefaults(
   family: Family,
   link: string,
@@ -245,6 +245,6 @@ function freeSlot(pod: NamespaceSnapshot, others: readonly AttachmentState[]): n
   }
   throw new PlanError(
     'environment',
-    `the pod has ${others.length} egress routers already; at most ${maximumSlot} fit into one network namespace`,
+    `the pod already has ${others.length} egress routers, or their tables and priorities are taken; a network namespace holds at most ${maximumSlot}: remove a router from the pod`,
   );
 }

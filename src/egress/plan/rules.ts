@@ -3,29 +3,29 @@ import { fallbackOf, protocols, type RedirectSet } from '../../base/model/redire
 import type { Action, Chain, Match, RedirectEntry, RedirectTable, Rule, RuleProgram } from '../../base/model/rules.ts';
 import { inwardMark, markMask, outwardMark } from './marks.ts';
 
-/** What the rules of an egress router depend on. */
+/** Input of {@link compileEgress}. */
 export interface EgressRules {
   readonly owner: string;
-  /** The interface on the physical network, `net1`. */
+  /** Interface on the physical network, such as `net1`. */
   readonly egressLink: string;
-  /** The interface towards the cluster, by family; a family without one redirects nothing. */
+  /** Pod interface, by family; a family without one redirects nothing. */
   readonly podLinks: Readonly<Partial<Record<Family, string>>>;
-  /** Reserved addresses, at most one a family. */
+  /** Reserved addresses, at most one per family. */
   readonly reserved: readonly Address[];
   readonly redirects: RedirectSet;
-  /** 1–15, another one for each attachment in a namespace. */
+  /** 1–15, unique among the attachments in a namespace. */
   readonly slot: number;
 }
 
 /**
- * The rules of one egress router. A packet's way through them:
+ * Compiles the rules of one egress router:
  *
- * - what enters on the pod interface is marked, so that its replies (and errors about it) return
- *   there whatever the routing table says;
- * - what is addressed to the pod and has a redirect, or meets the fallback, gets its destination;
- * - only that may pass from the pod interface to the egress interface, and only its replies back:
- *   everything else is refused, and nothing new enters from outside;
- * - what leaves by the egress interface has the reserved address, or does not leave.
+ * - Packets that arrive on the pod interface are marked, so that replies and ICMP errors return through it
+ *   regardless of the main routing table.
+ * - Connections to the pod that match a redirect or the fallback get a new destination.
+ * - Only these connections are forwarded from the pod interface to the egress interface, and only their
+ *   replies back. Everything else is rejected, and no new connection enters from outside.
+ * - Packets that leave through the egress interface have the reserved source address or are dropped.
  */
 export function compileEgress(rules: EgressRules): RuleProgram {
   const families = ([4, 6] as const).filter(
@@ -64,7 +64,7 @@ function redirectTable(set: RedirectSet, family: Family, protocol: RedirectTable
 
 type ChainBuilder = (rules: EgressRules, families: readonly Family[]) => Chain;
 
-/** The families that really redirect, with the interface that their traffic enters by. */
+/** Returns the families that have redirects, with their pod interfaces. */
 function routed(rules: EgressRules, families: readonly Family[]): { family: Family; podLink: string }[] {
   return families.flatMap((family) => {
     const podLink = rules.podLinks[family];
@@ -94,9 +94,9 @@ const closeForwarding: ChainBuilder = (rules, families) => {
             ],
             action: { do: 'accept' },
           },
-          // Redirected by us, but routed elsewhere: it would leave with the client's own address.
+          // Redirected but routed to another interface: it would leave with the client's own address.
           ...refuse(family, [fromPod, ours, redirected]),
-          // Another attachment's redirect is for that one's chain to judge, unless it comes our way.
+          // The chain of another attachment decides on its redirects, unless they leave through this interface.
           {
             family,
             matches: [fromPod, { on: 'outgoing', link: rules.egressLink, not: true }, redirected],
@@ -113,8 +113,8 @@ const closeForwarding: ChainBuilder = (rules, families) => {
 };
 
 /**
- * Forwarding is on for the router's sake: whatever other interfaces there are, or come later, nothing
- * passes from them but replies. Another attachment's connections are for that one's chain to judge.
+ * Drops packets from all other interfaces, present and future, except replies: forwarding is on only for the
+ * router. The chain of another attachment decides on its own connections.
  */
 function closeOthers(rules: EgressRules, family: Family): Rule[] {
   if (reservedOf(rules, family) === undefined) return [];
@@ -141,7 +141,7 @@ function closeOthers(rules: EgressRules, family: Family): Rule[] {
   ];
 }
 
-/** A refusal that the client sees at once: a reset for TCP, port unreachable for the rest. */
+/** Rejects with an immediate answer: a TCP reset, or port unreachable for other protocols. */
 function refuse(family: Family, matches: readonly Match[]): Rule[] {
   return [
     {
@@ -153,7 +153,7 @@ function refuse(family: Family, matches: readonly Match[]): Rule[] {
   ];
 }
 
-/** Neighbour discovery and multicast listener discovery, without which IPv6 does not work (RFC 4890 §4.4.1). */
+/** Neighbor discovery and multicast listener discovery, which IPv6 requires (RFC 4890 §4.4.1). */
 const neededIcmpv6Types = [130, 131, 132, 135, 136] as const;
 
 const closeInput: ChainBuilder = (rules, families) => {
@@ -188,10 +188,10 @@ const markIncoming: ChainBuilder = (rules, families) => {
         const unmarked: Match = { on: 'connection-mark', value: 0, mask: markMask };
         const setMark: Action = { do: 'set-mark', value: mark, mask: markMask };
         return [
-          // Connections of another attachment are that one's to mark.
+          // Another attachment marks its own connections.
           { family, matches: [fromPod, connectionMark(rules)], action: setMark },
           { family, matches: [fromPod, unmarked], action: setMark },
-          // Packets without a connection are answered too: their resets and errors must return.
+          // Packets without a connection are answered, too, and the resets and errors must return to the client.
           { family, matches: [fromPod, { on: 'state', states: ['invalid', 'untracked'] }], action: setMark },
           {
             family,
@@ -216,7 +216,7 @@ const markOwnReplies: ChainBuilder = (rules, families) => ({
       matches: [connectionMark(rules), { on: 'direction', direction: 'reply' }],
       action: { do: 'set-mark', value: inwardMark(rules.slot), mask: markMask },
     },
-    // Errors about a reply, such as "too big for the pod interface", are for the destination.
+    // ICMP errors about a reply, such as "packet too big" for the pod interface, go to the destination.
     {
       family,
       matches: [connectionMark(rules), { on: 'direction', direction: 'original' }],
@@ -225,7 +225,7 @@ const markOwnReplies: ChainBuilder = (rules, families) => ({
   ]),
 });
 
-/** Nothing leaves by the egress interface that has neither the reserved address nor will get it. */
+/** Drops packets to the egress interface that neither have the reserved source address nor get it by SNAT. */
 const guardSource: ChainBuilder = (rules, families) => ({
   hook: 'mangle-postrouting',
   rules: families.flatMap((family): Rule[] => {
@@ -234,7 +234,7 @@ const guardSource: ChainBuilder = (rules, families) => ({
     const foreign: Match[] =
       reserved === undefined ? [outbound] : [outbound, { on: 'source', prefix: hostPrefix(reserved), not: true }];
     if (reserved === undefined) return [{ family, matches: foreign, action: { do: 'drop' } }];
-    // Neighbour discovery is not tracked and has link-local sources.
+    // Neighbor discovery is not tracked and uses link-local sources.
     const notDiscovery: Match[] = family === 6 ? [{ on: 'protocol', protocol: 'icmpv6', not: true }] : [];
     return [
       {
@@ -242,7 +242,7 @@ const guardSource: ChainBuilder = (rules, families) => ({
         matches: [...foreign, { on: 'state', states: ['invalid', 'untracked'] }, ...notDiscovery],
         action: { do: 'drop' },
       },
-      // By what it is, not by its state: a flow that nobody answered stays "new" for ever.
+      // Not by state: an unanswered flow stays "new".
       {
         family,
         matches: [...foreign, { on: 'confirmed' }, { on: 'translated', part: 'source', not: true }],

@@ -2,36 +2,33 @@ import type { Address } from '../../base/model/address.ts';
 import { fallbackOf, type Protocol } from '../../base/model/redirect.ts';
 import type { EgressRules } from './rules.ts';
 
-/** The first packet of a connection, as it comes to the router. */
+/** The first packet of a connection to the router. */
 export interface FirstPacket {
   readonly protocol: Protocol;
   readonly destination: Address;
   readonly port: number;
-  /** The interface it comes in by. */
+  /** Incoming interface. */
   readonly incoming: string;
   /** Whether the destination is an address of the pod. */
   readonly local: boolean;
 }
 
-/** Where a connection goes, and why. */
+/** Where the rules send a connection. */
 export type Trace =
   | {
       readonly kind: 'redirected';
       readonly target: Address;
       readonly port: number;
-      /** The address that the target sees. */
+      /** Source address that the target sees. */
       readonly source: Address;
       readonly by: 'redirect' | 'fallback';
     }
-  /** To whatever listens in the pod itself; where nothing does, its kernel refuses. */
+  /** Delivered to the pod itself; if nothing listens there, the kernel refuses it. */
   | { readonly kind: 'delivered' }
   | { readonly kind: 'refused'; readonly with: 'tcp-reset' | 'port-unreachable' }
   | { readonly kind: 'dropped' };
 
-/**
- * Follows a connection's first packet through an egress router, by the model alone: what both
- * backends are held to, and what a person is told.
- */
+/** Traces a connection's first packet through the rules of an egress router. Both backends must behave the same. */
 export function traceEgress(rules: EgressRules, packet: FirstPacket): Trace {
   const { family } = packet.destination;
   if (packet.incoming === rules.egressLink) return { kind: 'dropped' };

@@ -4,8 +4,7 @@ import { PodArgumentsError, type PodCommand, parsePodCommand, podHelp } from './
 import { probePod } from './probe.ts';
 
 /**
- * The program of a router's pod: waits for its end, or tells whether the pod is ready. Sets the exit
- * code.
+ * Runs the program of a router's pod: waits for termination, or checks readiness. Sets the exit code.
  *
  * @param look reads the namespace; may throw
  */
@@ -19,12 +18,12 @@ export async function runPodProgram(args: readonly string[], look: () => PodView
       writeSync(1, podHelp);
       break;
     case 'ready':
-      process.exitCode = await tellReadiness(command, look);
+      process.exitCode = await printReadiness(command, look);
       break;
     case 'run':
-      // The first process of a pod gets no signal that it does not ask for.
+      // PID 1 receives only signals for which it has a handler.
       for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(0));
-      // Nothing is to be done: the kernel does the work. A timer of a day keeps the process.
+      // The kernel forwards the traffic; a timer keeps the process alive.
       setInterval(() => undefined, 24 * 60 * 60 * 1000);
   }
 }
@@ -39,7 +38,7 @@ function readCommand(args: readonly string[]): PodCommand | undefined {
   }
 }
 
-async function tellReadiness(
+async function printReadiness(
   { expected }: Extract<PodCommand, { command: 'ready' }>,
   look: () => PodView,
 ): Promise<number> {
@@ -48,7 +47,7 @@ async function tellReadiness(
     for (const problem of problems) writeSync(1, `${problem}\n`);
     return problems.length === 0 ? 0 : 1;
   } catch (error) {
-    writeSync(2, `Cannot look: ${error instanceof Error ? error.message : String(error)}\n`);
+    writeSync(2, `Cannot read the network namespace: ${error instanceof Error ? error.message : String(error)}\n`);
     return 2;
   }
 }

@@ -1,7 +1,7 @@
 import { type Address, type Prefix, parseAddress, parsePrefix } from '../../base/model/address.ts';
 import type { PodExpectation } from './readiness.ts';
 
-/** What the program is asked to do. */
+/** Parsed command line. */
 export type PodCommand =
   | { readonly command: 'run' }
   | { readonly command: 'ready'; readonly expected: PodExpectation }
@@ -11,35 +11,39 @@ export type PodCommand =
 export const podHelp = `Usage: egress-router-pod run
        egress-router-pod ready --interface NAME --address IP/LENGTH... [--gateway IP]...
 
-The program of a router's pod: "run" waits until the pod is to end, "ready" is its readiness probe.
+Runs in an egress router's pod: "run" waits for termination, "ready" is the readiness probe.
 
-  --interface NAME      the interface to the outside
-  --address IP/LENGTH   a reserved address that it must have; once for each family
-  --gateway IP          a gateway that must answer; once for each family
+  --interface NAME      interface on the external network
+  --address IP/LENGTH   reserved address of the interface; once per family
+  --gateway IP          gateway that must answer; once per family
   --version             print the version
-  --help                show this
+  --help                print this help
 
-"ready" prints what is wrong, a line each, and ends with 1; with 0 where all is well; with 2 where it
-cannot look.
+"ready" exits with 0 if the router is ready, with 1 after printing one problem per line, and with 2 if it
+cannot read the network namespace.
 `;
 
-/** Thrown for arguments that cannot be followed. */
+/** Thrown for invalid arguments. */
 export class PodArgumentsError extends Error {}
 
-/** Reads the command line. Throws a {@link PodArgumentsError} that names what is wrong and what was expected. */
+/** Parses the command line. Throws a {@link PodArgumentsError} that names the argument and the expected value. */
 export function parsePodCommand(args: readonly string[]): PodCommand {
   const { values, positionals } = parseWords(args);
   if (values.help === true) return { command: 'help' };
   const [command, ...more] = positionals;
-  if (more.length > 0) throw new PodArgumentsError(`"${more[0]}": there is one command, "run" or "ready"`);
+  if (more.length > 0)
+    throw new PodArgumentsError(`"${more[0]}": unexpected argument; give one command, "run" or "ready"`);
   if (command === 'run') return { command };
   if (command !== 'ready') throw new PodArgumentsError(`"${command ?? ''}": must be "run" or "ready" (see --help)`);
   const { interface: name, address = [], gateway = [] } = values;
   if (name === undefined || !/^[^/:\s]{1,15}$/.test(name)) {
-    throw new PodArgumentsError(`--interface "${name ?? ''}": must be the name of an interface`);
+    throw new PodArgumentsError(`--interface "${name ?? ''}": must be the name of a network interface`);
   }
-  if (address.length === 0) throw new PodArgumentsError('--address missing: must be such as 192.168.12.99/24');
-  const addresses = address.map((text): Prefix => read('--address', text, parsePrefix, 'such as 192.168.12.99/24'));
+  if (address.length === 0)
+    throw new PodArgumentsError('--address missing: must be an address with prefix length, such as 192.168.12.99/24');
+  const addresses = address.map(
+    (text): Prefix => read('--address', text, parsePrefix, 'an address with prefix length, such as 192.168.12.99/24'),
+  );
   const gateways = gateway.map((text): Address => read('--gateway', text, parseAddress, 'an IPv4 or IPv6 address'));
   return { command, expected: { interface: name, addresses, gateways } };
 }

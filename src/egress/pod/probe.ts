@@ -2,15 +2,15 @@ import type { Address } from '../../base/model/address.ts';
 import type { PodView } from '../../base/model/observed.ts';
 import { findUnreadiness, isUndecided, listUncertain, type PodExpectation } from './readiness.ts';
 
-/** RFC 863: what comes there is thrown away; where nobody listens the answer is as good. */
+/** Discard protocol (RFC 863); an ICMP error is just as good as an answer. */
 const discardPort = 9;
 
 /** Milliseconds. */
 const waits = { between: 50, longest: 1500 };
 
 /**
- * Looks at the pod's namespace; where the kernel does not know whether a gateway answers, has it ask.
- * Resolves to what is wrong, a line each.
+ * Checks the pod's namespace. Makes the kernel probe gateways whose state is uncertain. Resolves to the
+ * problems, one line each.
  *
  * @param look reads the namespace; may throw
  */
@@ -26,7 +26,7 @@ export async function probePod(expected: PodExpectation, look: () => PodView): P
   return findUnreadiness(expected, view);
 }
 
-/** One empty datagram: before it can go, the kernel must know who the neighbour is. */
+/** Sends an empty datagram, which makes the kernel resolve the neighbor. */
 function stir({ family, text }: Address): Promise<void> {
   return new Promise((resolve) => {
     const socket = process.getBuiltinModule('node:dgram').createSocket(family === 4 ? 'udp4' : 'udp6');
@@ -34,7 +34,7 @@ function stir({ family, text }: Address): Promise<void> {
       socket.close();
       resolve();
     };
-    // Where there is no way at all, the look says so.
+    // findUnreadiness reports missing routes.
     socket.once('error', finish);
     socket.send(Buffer.alloc(0), discardPort, text, finish);
   });

@@ -3,24 +3,24 @@ import type { FindingCode } from '../../../src/egress/inspect/finding.ts';
 import type { Lab } from '../../lab/lab.ts';
 import type { Variant } from '../../lab/plugin.ts';
 
-/** What somebody did to a router, and what `erctl inspect` must say: these problems and no others. */
+/** Damage to a router, and the exact problems that `erctl inspect` must report. */
 export interface Damage {
   readonly name: string;
   readonly damage: (lab: Lab, variant: Variant) => Promise<unknown>;
   readonly codes: readonly FindingCode[];
-  /** Some problem's sentence. */
+  /** Matches the description of at least one problem. */
   readonly says: RegExp;
-  /** Some problem's cure. */
+  /** Matches the cure of at least one problem. */
   readonly cure: RegExp;
-  /** Of `erctl inspect`. */
+  /** Arguments of `erctl inspect`. */
   readonly args?: readonly string[];
-  /** Undoes what was done to others than the pod. */
+  /** Reverts changes outside the pod. */
   readonly mend?: (lab: Lab, variant: Variant) => Promise<unknown>;
 }
 
 const table = ['inet', 'egress-router-net1'];
 
-/** Does something to the rules, by whatever variant installed them. */
+/** Changes the rules with the tool of the variant that installed them. */
 async function alterRules(lab: Lab, variant: Variant, nft: string[], iptables: string[]): Promise<void> {
   if (variant === 'nftables') await lab.run('pod', 'nft', nft);
   else await lab.run('pod', variant, iptables);
@@ -36,7 +36,7 @@ function moveState(lab: Lab, away: boolean): void {
   }
 }
 
-/** Damages that have nothing to do with how rules are installed. */
+/** Damage that does not depend on the rule backend. */
 export const damages: readonly Damage[] = [
   {
     name: 'a link that is down',
@@ -46,14 +46,14 @@ export const damages: readonly Damage[] = [
     cure: /delete the pod/,
   },
   {
-    name: 'a link that is gone',
+    name: 'a missing link',
     damage: (lab) => lab.ip('pod', 'link delete net1'),
     codes: ['link-missing'],
     says: /net1 is missing/,
     cure: /delete the pod/,
   },
   {
-    name: 'a link that was renamed',
+    name: 'a renamed link',
     damage: (lab) => lab.ip('pod', 'link set net1 down', 'link set net1 name wan0', 'link set wan0 up'),
     codes: ['link-renamed'],
     says: /net1 was renamed to wan0/,
@@ -61,21 +61,21 @@ export const damages: readonly Damage[] = [
     mend: (lab) => lab.ip('pod', 'link delete wan0'),
   },
   {
-    name: 'a link that somebody replaced',
+    name: 'a replaced link',
     damage: (lab) => lab.ip('pod', 'link delete net1', 'link add net1 type veth peer name other'),
     codes: ['link-replaced'],
     says: /net1 .*replaced|not a macvlan/,
     cure: /delete the pod/,
   },
   {
-    name: 'another mode',
+    name: 'a wrong macvlan mode',
     damage: (lab) => lab.ip('pod', 'link set net1 type macvlan mode private'),
     codes: ['link-mode'],
     says: /mode private, not bridge/,
     cure: /ip link set net1 type macvlan mode bridge/,
   },
   {
-    name: 'another MTU',
+    name: 'a wrong MTU',
     damage: (lab) => lab.ip('pod', 'link set net1 mtu 1400'),
     codes: ['link-mtu'],
     says: /MTU 1400, not 1500/,
@@ -85,7 +85,7 @@ export const damages: readonly Damage[] = [
     name: 'a master with a smaller MTU',
     damage: (lab) => lab.ip('node', 'link set eth1 mtu 1300'),
     codes: ['link-mtu'],
-    says: /master eth1 has only 1300/,
+    says: /master eth1 has MTU 1300/,
     cure: /ip link set eth1 mtu 1500/,
     mend: (lab) => lab.ip('node', 'link set eth1 mtu 1500'),
   },
@@ -98,7 +98,7 @@ export const damages: readonly Damage[] = [
     mend: (lab) => lab.ip('node', 'link set eth1 up', 'route replace default via 192.168.12.1'),
   },
   {
-    name: 'a master without a cable',
+    name: 'a master without a carrier',
     damage: (lab) => lab.ip('phys', 'link set to-node down'),
     codes: ['master-down'],
     says: /eth1, .* has no carrier/,
@@ -106,15 +106,15 @@ export const damages: readonly Damage[] = [
     mend: (lab) => lab.ip('phys', 'link set to-node up'),
   },
   {
-    name: 'a master that was renamed',
+    name: 'a renamed master',
     damage: (lab) => lab.ip('node', 'link set eth1 name uplink'),
     codes: ['master-missing'],
-    says: /no interface eth1.*sits on uplink now/,
+    says: /no interface eth1.*the master is now uplink/,
     cure: /interfaceArgs\.master/,
     mend: (lab) => lab.ip('node', 'link set uplink name eth1'),
   },
   {
-    name: 'a gateway that is silent',
+    name: 'a silent gateway',
     damage: (lab) => lab.ip('outside', 'address delete 192.168.12.1/24 dev eth0'),
     codes: ['gateway-silent'],
     says: /gateway 192\.168\.12\.1 does not answer on net1/,
@@ -123,22 +123,22 @@ export const damages: readonly Damage[] = [
       lab.ip('outside', 'address add 192.168.12.1/24 dev eth0', 'route replace 10.128.0.0/14 via 192.168.12.5'),
   },
   {
-    name: 'a gateway whose hardware address was nailed down wrongly',
+    name: 'a permanent neighbor entry with a wrong MAC address',
     damage: (lab) => lab.ip('pod', 'neigh replace 192.168.12.1 lladdr 02:00:00:00:00:99 dev net1 nud permanent'),
     codes: ['gateway-mac'],
-    says: /02:00:00:00:00:99, permanently/,
+    says: /permanent neighbor entry 02:00:00:00:00:99/,
     cure: /ip neigh delete 192\.168\.12\.1 dev net1/,
   },
   {
-    name: 'a reserved address that another host took',
+    name: 'a reserved address that another host uses',
     damage: (lab) => lab.ip('outsider', 'address add 192.168.12.99/32 dev eth0'),
     codes: ['address-taken'],
-    says: /192\.168\.12\.99 is in use by another host too, ([0-9a-f]{2}:){5}/,
+    says: /another host, ([0-9a-f]{2}:){5}.* also uses the reserved address 192\.168\.12\.99/,
     cure: /find that host/,
     mend: (lab) => lab.ip('outsider', 'address delete 192.168.12.99/32 dev eth0'),
   },
   {
-    name: 'a reserved address that was removed',
+    name: 'a removed reserved address',
     damage: (lab) => lab.ip('pod', 'address delete 192.168.12.99/24 dev net1'),
     codes: ['address-missing'],
     says: /192\.168\.12\.99\/24 is missing on net1/,
@@ -148,7 +148,7 @@ export const damages: readonly Damage[] = [
     name: 'a wrong gateway in the default route',
     damage: (lab) => lab.ip('pod', 'route replace default via 192.168.12.66'),
     codes: ['route-missing'],
-    says: /route is missing: default via 192\.168\.12\.1 dev net1; instead there is default via 192\.168\.12\.66/,
+    says: /route is missing: default via 192\.168\.12\.1 dev net1; found default via 192\.168\.12\.66.* instead/,
     cure: /ip route replace default via 192\.168\.12\.1 dev net1"/,
   },
   {
@@ -159,25 +159,25 @@ export const damages: readonly Damage[] = [
     cure: /ip route delete default via 10\.128\.10\.1 dev eth0/,
   },
   {
-    name: 'a private table without its default',
+    name: 'a private table without its default route',
     damage: (lab) => lab.ip('pod', 'route delete default via 192.168.12.1 table 5201'),
     codes: ['route-missing'],
     says: /default via 192\.168\.12\.1 dev net1 table 5201/,
     cure: /ip route add default via 192\.168\.12\.1 dev net1 table 5201/,
   },
   {
-    name: 'a private table that somebody flushed',
+    name: 'a flushed private table',
     damage: (lab) => lab.ip('pod', 'route flush table 5201'),
     codes: ['route-missing'],
-    says: /4 routes of the router are missing, such as /,
-    cure: /who flushed them/,
+    says: /4 of the router's routes are missing, for example /,
+    cure: /what flushed the routes/,
   },
   {
-    name: 'a route of somebody else in the private table',
+    name: 'a foreign route in the private table',
     damage: (lab) => lab.ip('pod', 'route add unreachable 203.0.113.26/32 table 5201'),
     codes: ['way-diverted'],
-    says: /connections to 203\.0\.113\.26 are sent nowhere \(EHOSTUNREACH\), not by net1/,
-    cure: /a route of somebody else/,
+    says: /connections to 203\.0\.113\.26 go nowhere \(EHOSTUNREACH\) instead of through net1/,
+    cure: /foreign policy rule or route/,
   },
   {
     name: 'a destination that the gateway cannot reach',
@@ -190,30 +190,30 @@ export const damages: readonly Damage[] = [
     mend: (lab) => lab.ip('outside', 'route delete unreachable 203.0.113.26/32', 'address add 203.0.113.26/32 dev lo'),
   },
   {
-    name: 'a policy rule that is gone',
+    name: 'a missing policy rule',
     damage: (lab) => lab.ip('pod', 'rule delete pref 5301'),
     codes: ['policy-rule-missing'],
     says: /5301: from all fwmark/,
     cure: /ip rule add pref 5301 fwmark 0x1000000\/0x1f000000 lookup 5301/,
   },
   {
-    name: "a policy rule of somebody else that comes before the router's own",
+    name: "a foreign policy rule that takes precedence over the router's own",
     damage: (lab) =>
       lab.ip('pod', 'route add default via 10.128.10.1 table 77', 'rule add pref 100 from all lookup 77'),
     codes: ['way-diverted'],
-    says: /connections to .* are sent by eth0 via 10\.128\.10\.1 \(table 77\), not by net1/,
+    says: /connections to .* go through eth0 via 10\.128\.10\.1 \(table 77\) instead of through net1/,
     cure: /ip rule/,
     mend: (lab) => lab.ip('pod', 'rule delete pref 100', 'route flush table 77'),
   },
   {
-    name: 'forwarding that is off',
+    name: 'disabled forwarding',
     damage: (lab) => lab.run('pod', 'sysctl', ['-qw', 'net.ipv4.ip_forward=0']),
     codes: ['sysctl'],
-    says: /ip_forward is 0, not 1: nothing passes/,
+    says: /ip_forward is 0, not 1, so the pod forwards no packets/,
     cure: /sysctl -w net\/ipv4\/ip_forward=1/,
   },
   {
-    name: 'a strict reverse path on the pod interface',
+    name: 'strict reverse-path filtering on the pod interface',
     damage: (lab) => lab.run('pod', 'sysctl', ['-qw', 'net.ipv4.conf.eth0.rp_filter=1']),
     codes: ['sysctl'],
     says: /eth0\/rp_filter is 1, not 2/,
@@ -221,14 +221,14 @@ export const damages: readonly Damage[] = [
     mend: (lab) => lab.run('pod', 'sysctl', ['-qw', 'net.ipv4.conf.eth0.rp_filter=0']),
   },
   {
-    name: 'refusals that do not find their way back',
+    name: 'rejections that do not reach clients',
     damage: (lab) => lab.run('pod', 'sysctl', ['-qw', 'net.ipv4.fwmark_reflect=0']),
     codes: ['sysctl'],
     says: /fwmark_reflect is 0, not 1/,
     cure: /fwmark_reflect=1/,
   },
   {
-    name: 'IPv6 on a link that has none',
+    name: 'IPv6 enabled on an IPv4-only link',
     damage: (lab) => lab.run('pod', 'sysctl', ['-qw', 'net.ipv6.conf.net1.disable_ipv6=0']),
     codes: ['sysctl'],
     says: /disable_ipv6 is 0, not 1/,
@@ -238,7 +238,7 @@ export const damages: readonly Damage[] = [
     name: 'a pod interface that is down',
     damage: (lab) => lab.ip('pod', 'link set eth0 down'),
     codes: ['pod-link'],
-    says: /eth0, by which clients come in, is down/,
+    says: /eth0, on which clients connect, is down/,
     cure: /ip link set eth0 up/,
     mend: (lab) => lab.ip('pod', 'link set eth0 up'),
   },
@@ -246,20 +246,20 @@ export const damages: readonly Damage[] = [
     name: 'a pod interface that lost its address',
     damage: (lab) => lab.ip('pod', 'address delete 10.128.10.18/23 dev eth0'),
     codes: ['pod-link'],
-    says: /eth0 has lost its IPv4 address/,
+    says: /eth0 lost its IPv4 address/,
     cure: /delete the pod/,
     mend: (lab) => lab.ip('pod', 'address add 10.128.10.18/23 dev eth0'),
   },
   {
-    name: 'a file of state that was removed',
+    name: 'a missing state file',
     damage: async (lab) => moveState(lab, true),
     codes: ['state-missing'],
-    says: /nothing is remembered of net1/,
+    says: /the state file of net1 .* is missing/,
     cure: /\/run\/egress-router/,
     mend: async (lab) => moveState(lab, false),
   },
   {
-    name: "a firewall's drop in a table of its own",
+    name: "a firewall's drop rule in its own table",
     damage: (lab) =>
       lab.run(
         'pod',
@@ -281,7 +281,7 @@ export const damages: readonly Damage[] = [
     mend: (lab) => lab.run('pod', 'nft', ['delete', 'table', 'inet', 'firewalld']),
   },
   {
-    name: "a firewall's policy of drop",
+    name: "a firewall's drop policy",
     damage: (lab) =>
       lab.run(
         'pod',
@@ -296,10 +296,10 @@ export const damages: readonly Damage[] = [
   },
 ];
 
-/** Damages to the rules themselves, for every way to install them. */
+/** Damage to the rules, for each backend. */
 export const ruleDamages: readonly Damage[] = [
   {
-    name: 'a redirect that was deleted',
+    name: 'a deleted redirect',
     damage: (lab, variant) =>
       alterRules(
         lab,
@@ -308,11 +308,11 @@ export const ruleDamages: readonly Damage[] = [
         ['-t', 'nat', '-D', 'ER-net1-T', '2'],
       ),
     codes: ['redirect-missing'],
-    says: /rule is missing for "8443 TCP 203\.0\.113\.27 443"/,
+    says: /rule for "8443 TCP 203\.0\.113\.27 443" is missing/,
     cure: /delete the pod/,
   },
   {
-    name: 'a redirect that leads elsewhere',
+    name: 'a redirect with a changed destination',
     damage: async (lab, variant) => {
       if (variant !== 'nftables') {
         return lab.run('pod', variant, [
@@ -342,11 +342,11 @@ export const ruleDamages: readonly Damage[] = [
       );
     },
     codes: ['redirect-changed'],
-    says: /"8443 TCP 203\.0\.113\.27 443" is "8443 TCP 198\.51\.100\.1 443"/,
+    says: /"8443 TCP 203\.0\.113\.27 443" is installed as "8443 TCP 198\.51\.100\.1 443"/,
     cure: /delete the pod/,
   },
   {
-    name: 'a redirect that nobody configured',
+    name: 'a redirect that is not configured',
     damage: (lab, variant) =>
       alterRules(
         lab,
@@ -374,15 +374,15 @@ export const ruleDamages: readonly Damage[] = [
     cure: /delete the pod/,
   },
   {
-    name: 'a source translation that was deleted',
+    name: 'a deleted source translation',
     damage: (lab, variant) =>
       alterRules(lab, variant, ['flush', 'chain', ...table, 'nat-postrouting'], ['-t', 'nat', '-F', 'ER-net1-POST']),
     codes: ['rule-missing'],
     says: /rule is missing: .*192\.168\.12\.99/,
-    cure: /who removes rules/,
+    cure: /what removes rules/,
   },
   {
-    name: 'a rule that somebody added',
+    name: "a foreign rule in the router's chain",
     damage: (lab, variant) =>
       alterRules(
         lab,
@@ -392,10 +392,10 @@ export const ruleDamages: readonly Damage[] = [
       ),
     codes: ['rule-foreign'],
     says: /rule does not belong: .*accept/i,
-    cure: /who adds rules/,
+    cure: /what adds rules/,
   },
   {
-    name: 'rules in another order',
+    name: 'reordered rules',
     damage: async (lab, variant) => {
       if (variant === 'nftables') {
         const listed = await lab.run('pod', 'nft', ['-a', 'list', 'chain', ...table, 'filter-input']);
@@ -420,10 +420,10 @@ export const ruleDamages: readonly Damage[] = [
     },
     codes: ['rule-order'],
     says: /out of order/,
-    cure: /who moves rules/,
+    cure: /what moves rules/,
   },
   {
-    name: 'a flush of everything',
+    name: 'a complete flush',
     damage: async (lab, variant) => {
       if (variant === 'nftables') return lab.run('pod', 'nft', ['flush', 'ruleset']);
       for (const name of ['filter', 'mangle', 'nat']) {
@@ -433,8 +433,8 @@ export const ruleDamages: readonly Damage[] = [
       return undefined;
     },
     codes: ['rules-gone'],
-    says: /all rules of the router are gone/,
-    cure: /who flushes/,
+    says: /all of the router's rules are gone/,
+    cure: /what flushes/,
   },
   {
     name: 'rules of the other backend',
@@ -448,7 +448,7 @@ export const ruleDamages: readonly Damage[] = [
           )
         : lab.run('pod', 'nft', ['add', 'table', ...table, '{', 'comment', '"egress-router gone"', ';', '}']),
     codes: ['rules-stale'],
-    says: /rules of the other backend, \w+, stand beside/,
+    says: /the other backend, \w+, also has rules/,
     cure: /nft delete table inet egress-router-net1|iptables-save/,
     mend: (lab, variant) =>
       variant === 'nftables'
@@ -462,22 +462,22 @@ export const ruleDamages: readonly Damage[] = [
   },
 ];
 
-/** Damages that only iptables knows, where all share a chain. */
+/** Damage that only affects iptables, where all programs share the built-in chains. */
 export const iptablesDamages: readonly Damage[] = [
   {
-    name: "somebody's accept before the router's door",
+    name: "a foreign accept rule before the router's own chain",
     damage: (lab, variant) => lab.run('pod', variant, ['-I', 'FORWARD', '1', '-j', 'ACCEPT']),
     codes: ['foreign-accept'],
-    says: /stands before the router's door/,
+    says: /accepts traffic before the router's own rules/,
     cure: /iptables\S* -S -t filter", delete that rule/,
     mend: (lab, variant) => lab.run('pod', variant, ['-D', 'FORWARD', '-j', 'ACCEPT']),
   },
   {
-    name: "somebody's drop before the router's door",
+    name: "a foreign drop rule before the router's own chain",
     damage: (lab, variant) => lab.run('pod', variant, ['-I', 'FORWARD', '1', '-i', 'eth0', '-p', 'tcp', '-j', 'DROP']),
     codes: ['foreign-drop'],
     says: /chain FORWARD at forward, by the rule "-A FORWARD -i eth0 -p tcp -j DROP"/,
-    cure: /let it pass/,
+    cure: /allow the traffic/,
     mend: (lab, variant) => lab.run('pod', variant, ['-D', 'FORWARD', '-i', 'eth0', '-p', 'tcp', '-j', 'DROP']),
   },
 ];

@@ -43,7 +43,7 @@ const route = (port: string): string =>
     spec: { to: { kind: 'Service', name: 's' } },
   });
 
-const gateway13 = /gateway "192\.168\.13\.1": must be an address of 192\.168\.12\.0\/24/;
+const gateway13 = /gateway "192\.168\.13\.1": must be an address in 192\.168\.12\.0\/24/;
 
 const shopRoute = (annotation: string, value: string, spec: object = {}): string =>
   JSON.stringify({

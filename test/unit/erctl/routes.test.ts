@@ -84,7 +84,7 @@ describe('erctl routes', () => {
 
   it('says that an agent knows nothing yet, or is none', async () => {
     await open({ documents: { '/claims': () => undefined } });
-    assert.match((await call(['routes', '--agent', url])).err, /answers 503: nothing is known yet/);
+    assert.match((await call(['routes', '--agent', url])).err, /answers 503: no data yet/);
     server.close();
     server.closeAllConnections();
     await open({ documents: { '/claims': () => ({ other: true }) } });

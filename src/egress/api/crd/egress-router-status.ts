@@ -1,13 +1,13 @@
 const text = (description: string): object => ({ type: 'string', description });
 
-/** `status` of an EgressRouter: OpenShift's conditions, and where each address is. */
+/** Schema of the `status` of an EgressRouter: OpenShift's conditions and the location of each address. */
 export const statusSchema = {
   type: 'object',
-  description: 'What became of it.',
+  description: 'Observed state of the egress router.',
   properties: {
     conditions: {
       type: 'array',
-      description: 'Available, Progressing and Degraded.',
+      description: 'Conditions Available, Progressing and Degraded.',
       'x-kubernetes-list-type': 'map',
       'x-kubernetes-list-map-keys': ['type'],
       items: {
@@ -21,35 +21,40 @@ export const statusSchema = {
           message: { type: 'string' },
           observedGeneration: {
             type: 'integer',
-            description: 'Available tells of a generation once that is in force in every router.',
+            description:
+              'Generation that the condition describes; Available describes a generation once every router has applied it.',
           },
         },
       },
     },
     routers: {
       type: 'array',
-      description: 'The routers of the pool, in the order of spec.addresses.',
+      description: 'Routers of the pool, in the order of spec.addresses.',
       items: {
         type: 'object',
         properties: {
-          addresses: { type: 'array', description: 'Its addresses, one a family.', items: { type: 'string' } },
+          addresses: {
+            type: 'array',
+            description: 'Reserved addresses of the router, one per family.',
+            items: { type: 'string' },
+          },
           state: {
             type: 'string',
-            description: 'Changing: it serves, with an older configuration.',
+            description: 'Changing means that the router serves with an older configuration.',
             enum: ['Ready', 'Changing', 'NotReady'],
           },
-          pod: text('Its pod.'),
-          node: text('The node of its pod.'),
+          pod: text('Pod of the router.'),
+          node: text('Node of the pod.'),
         },
       },
     },
-    addresses: text('All addresses in one line.'),
-    nodes: text('All nodes with a router in one line.'),
+    addresses: text('All addresses, for kubectl get.'),
+    nodes: text('All nodes with a router, for kubectl get.'),
     configuredSince: {
       type: 'string',
       format: 'date-time',
-      description: 'Since when the configuration is in force in every router.',
+      description: 'Time since which every router has the current configuration applied.',
     },
-    configuration: text('Which configuration that is: a digest for each router.'),
+    configuration: text('Digests of the applied configuration, one per router.'),
   },
 };

@@ -6,17 +6,17 @@ import { ownerOf } from '../../plan/desired.ts';
 import { type Finding, inNamespace } from '../finding.ts';
 import type { Observation } from '../observation.ts';
 
-/** A packet of a router on its way, and what is lost when it is. */
+/** A router's packet at one hook, and the traffic that is lost if it is dropped. */
 interface Stage {
   readonly hook: ForeignHook;
   readonly probe: Probe;
   readonly what: string;
 }
 
-/** More redirects than these are not followed: rules that single out one port of thousands are rare. */
+/** How many redirects are traced. Rules that single out one port among thousands are rare. */
 const followed = 256;
 
-/** What rules of others do to the router's packets, and rules of ours that nobody owns any more. */
+/** Finds foreign rules that affect the router's packets, and stale rules left by removed routers. */
 export function findForeignProblems(observation: Observation): { findings: Finding[]; notes: string[] } {
   const drops = new Map<string, { fate: Fate; table: ForeignTable; hook: ForeignHook; what: Set<string> }>();
   const notes = new Set<string>();
@@ -26,7 +26,7 @@ export function findForeignProblems(observation: Observation): { findings: Findi
       if (fate.kind !== 'drop') continue;
       const title = `${table.title}, chain ${fate.chain}`;
       if (!fate.isCertain) {
-        notes.add(`rules of somebody else may drop what the router redirects: ${title}`);
+        notes.add(`foreign rules may drop redirected traffic: ${title}`);
         continue;
       }
       const key = `${title} ${fate.rule?.text ?? 'policy'}`;
@@ -51,7 +51,10 @@ function chainsAt(
     );
 }
 
-/** iptables: what our own chain lets through at the door ends the built-in chain; elsewhere it goes on. */
+/**
+ * Replaces jumps to the router's own iptables chains by their outcome: in FORWARD they accept, elsewhere they
+ * return to the built-in chain.
+ */
 function passOurs(chain: ForeignChain, hook: ForeignHook): ForeignChain {
   return {
     ...chain,
@@ -63,14 +66,14 @@ function passOurs(chain: ForeignChain, hook: ForeignHook): ForeignChain {
   };
 }
 
-/** The first packet of each redirect and its reply, at every hook that they pass. */
+/** Lists the first packet of each redirect and its reply, at every hook that they traverse. */
 function listStages({ resolved, state, pod }: Observation): Stage[] {
   return state.podLinks.flatMap(({ family, link: podLink }) => {
     const own = pod.addresses.find((one) => one.link === podLink && one.prefix.address.family === family)?.prefix
       .address;
     const redirects = resolved.spec.redirects.redirects.filter(({ target }) => target.family === family);
     const fallback = fallbackOf(resolved.spec.redirects, family);
-    // Any port will do for what everything else goes by.
+    // Any port without a redirect represents the fallback.
     const samples: Redirect[] = [
       ...redirects.slice(0, followed),
       ...(fallback === undefined ? [] : [{ protocol: 'tcp', port: 65535, target: fallback } satisfies Redirect]),
@@ -128,30 +131,33 @@ function describeDrop(
   const by = fate.rule === undefined ? 'by its policy' : `by the rule "${fate.rule.text}"`;
   return {
     code: 'foreign-drop',
-    what: `rules of somebody else drop what the router redirects (${first}${rest}): ${table.title}, chain ${fate.chain} at ${hook}, ${by}`,
-    cure: `let it pass there, or keep that firewall out of the pod; to see the rules, ${inNamespace(netns, showRules(table))}`,
+    what: `foreign rules drop redirected traffic (${first}${rest}): ${table.title}, chain ${fate.chain} at ${hook}, ${by}`,
+    cure: `allow the traffic there, or keep that firewall out of the pod; to list the rules, ${inNamespace(netns, showRules(table))}`,
   };
 }
 
-/** What shows a table; names that somebody else chose are left out where a shell might run them. */
+/** Returns the command that lists a table, without foreign names that a shell could expand. */
 function showRules({ tool, title }: ForeignTable): string {
   if (tool === 'iptables') return title.replace('-save -t', ' -S -t');
   return /^table \w+ [\w.-]+$/.test(title) ? `nft list ${title}` : 'nft list ruleset';
 }
 
-/** Rules before our own door that let through what it would refuse; only iptables has one list for all. */
+/**
+ * Finds foreign rules that accept packets before the router's own chain can reject them. Only iptables is
+ * affected: nftables evaluates each base chain, whatever another one accepted.
+ */
 function findOpenDoors(observation: Observation): Finding[] {
   const { state, netns } = observation;
   return state.podLinks.flatMap(({ family, link: podLink }) => {
     const common = { family, protocol: 'tcp', state: 'new', isRedirected: false } as const;
     const strangers: Stage[] = [
-      { hook: 'forward', what: 'from the cluster out', probe: { ...common, incoming: podLink, outgoing: state.link } },
+      { hook: 'forward', what: 'cluster to outside', probe: { ...common, incoming: podLink, outgoing: state.link } },
       {
         hook: 'forward',
-        what: 'from outside into the cluster',
+        what: 'outside to cluster',
         probe: { ...common, incoming: state.link, outgoing: podLink },
       },
-      { hook: 'input', what: 'from outside into the pod', probe: { ...common, incoming: state.link } },
+      { hook: 'input', what: 'outside to pod', probe: { ...common, incoming: state.link } },
     ];
     const opened = strangers.flatMap(({ hook, probe, what }) =>
       observation.ruleset.tables
@@ -176,14 +182,14 @@ function findOpenDoors(observation: Observation): Finding[] {
     return [
       {
         code: 'foreign-accept' as const,
-        what: `a rule of somebody else stands before the router's door and opens it (${ways}): ${first.table.title}, "${first.fate.rule?.text ?? ''}"`,
-        cure: `${inNamespace(netns, showRules(first.table))}, delete that rule, and find out who adds it`,
+        what: `a foreign rule accepts traffic before the router's own rules can reject it (${ways}): ${first.table.title}, "${first.fate.rule?.text ?? ''}"`,
+        cure: `${inNamespace(netns, showRules(first.table))}, delete that rule, and find out what adds it`,
       },
     ];
   });
 }
 
-/** Rules under a name of ours by the other backend, or of an owner who is not attached here. */
+/** Finds rules under the router's names from the other backend, or of an owner that is not attached here. */
 function findStaleRules({ ruleset, state, others, netns }: Observation): Finding[] {
   const living = [state, ...others];
   return ruleset.ours.flatMap(({ backend, name, owner }): Finding[] => {
@@ -193,14 +199,14 @@ function findStaleRules({ ruleset, state, others, netns }: Observation): Finding
     if (isLiving) return [];
     const isBeside = living.some((one) => one.link === name);
     const what = isBeside
-      ? `rules of the other backend, ${backend}, stand beside the router's own under the name ${name}`
-      : `rules of a router that is gone stand under the name ${name} (${backend})`;
+      ? `the other backend, ${backend}, also has rules under the router's name ${name}`
+      : `rules of a removed router are left under the name ${name} (${backend})`;
     const cure =
       backend === 'nftables'
         ? /^[\w.-]+$/.test(name)
           ? inNamespace(netns, `nft delete table inet egress-router-${name}`)
-          : `delete that table; to see it, ${inNamespace(netns, 'nft list ruleset')}`
-        : `delete the chains ER-${name}-… and the rules that lead to them; to see them, ${inNamespace(netns, 'iptables-save')}`;
+          : `delete that table; to list it, ${inNamespace(netns, 'nft list ruleset')}`
+        : `delete the chains ER-${name}-… and the rules that jump to them; to list them, ${inNamespace(netns, 'iptables-save')}`;
     return [{ code: 'rules-stale', what, cure }];
   });
 }

@@ -6,13 +6,13 @@ import { ownerOf } from '../../plan/desired.ts';
 import { type Finding, inNamespace, recreate } from '../finding.ts';
 import type { Observation } from '../observation.ts';
 
-/** What is wrong with the router's own interface. */
+/** Finds problems with the router's own interface. */
 export function findLinkProblems(observation: Observation, deviations: readonly Deviation[]): Finding[] {
   const findings = deviations.flatMap((deviation): Finding[] => {
     const finding = describeLink(observation, deviation);
     return finding === undefined ? [] : [finding];
   });
-  // How somebody else's interface is made is nobody's fault.
+  // The settings of a replacement interface say nothing about the router.
   const replaced = findings.find(({ code }) => code === 'link-replaced');
   return replaced === undefined ? findings : [replaced];
 }
@@ -25,7 +25,7 @@ function describeLink(observation: Observation, { kind, text, subject }: Deviati
       return describeMissing(observation);
     case 'link-kind':
     case 'link-alias':
-      return { code: 'link-replaced', what: `${text}; somebody put another in its place`, cure: recreate };
+      return { code: 'link-replaced', what: `${text}; another interface took its place`, cure: recreate };
     case 'link-mode':
       return {
         code: 'link-mode',
@@ -34,7 +34,7 @@ function describeLink(observation: Observation, { kind, text, subject }: Deviati
       };
     case 'link-master': {
       const there = nodeLink(node.links, pod.links.find((one) => one.name === link)?.parentIndex);
-      const seen = there === undefined ? '' : `, but on ${there.name}`;
+      const seen = there === undefined ? '' : ` but on ${there.name}`;
       return { code: 'link-master', what: `${text}${seen}`, cure: recreate };
     }
     case 'link-mtu':
@@ -48,14 +48,14 @@ function describeLink(observation: Observation, { kind, text, subject }: Deviati
     case 'link-down':
       return {
         code: 'link-down',
-        what: `${text}, and its routes went with it`,
-        cure: `${recreate}; setting it up does not bring the routes back`,
+        what: `${text}, so the kernel removed its routes`,
+        cure: `${recreate}; setting the interface up does not restore the routes`,
       };
     case 'address-missing':
       return {
         code: 'address-missing',
-        what: `the reserved ${text}: nothing can leave with it`,
-        cure: `${recreate}, and find out who removed the address ${subject}`,
+        what: `the reserved ${text}, so no traffic can use it as its source`,
+        cure: `${recreate}, and find out what removed the address ${subject}`,
       };
     default:
       return undefined;
@@ -69,7 +69,7 @@ function describeMissing({ state, pod }: Observation): Finding {
   }
   return {
     code: 'link-renamed',
-    what: `interface ${state.link} was renamed to ${renamed.name}: rules and routes no longer find it`,
+    what: `interface ${state.link} was renamed to ${renamed.name}, so rules and routes no longer match it`,
     cure: recreate,
   };
 }
@@ -79,25 +79,25 @@ function describeMtu({ netns, state, resolved }: Observation, text: string): Fin
   if (master.mtu < mtu) {
     return {
       code: 'link-mtu',
-      what: `${text}: master ${master.name} has only ${master.mtu}`,
-      cure: `run "ip link set ${master.name} mtu ${mtu}" on the node, or delete the pod to go on with ${master.mtu}`,
+      what: `${text}, because master ${master.name} has MTU ${master.mtu}`,
+      cure: `run "ip link set ${master.name} mtu ${mtu}" on the node, or delete the pod to recreate the router with MTU ${master.mtu}`,
     };
   }
   return { code: 'link-mtu', what: text, cure: inNamespace(netns, `ip link set ${state.link} mtu ${mtu}`) };
 }
 
-/** What is wrong with the interface of the node that the router sits on. */
+/** Finds problems with the router's master interface on the node. */
 export function findMasterProblems({ state, node, pod }: Observation): Finding[] {
   if (state.master === '') return [];
   const master = node.links.find((one) => one.name === state.master);
   if (master === undefined) {
     const now = nodeLink(node.links, pod.links.find((one) => one.name === state.link)?.parentIndex);
-    const renamed = now === undefined ? '' : `; the router sits on ${now.name} now`;
+    const renamed = now === undefined ? '' : `; the master is now ${now.name}`;
     return [
       {
         code: 'master-missing',
         what: `the node has no interface ${state.master}, the master of ${state.link}${renamed}`,
-        cure: `look from the node's own network namespace; if it was renamed, set interfaceArgs.master and ${recreate}`,
+        cure: `run erctl in the node's own network namespace; if the interface was renamed, update interfaceArgs.master and ${recreate}`,
       },
     ];
   }
@@ -115,7 +115,7 @@ export function findMasterProblems({ state, node, pod }: Observation): Finding[]
       {
         code: 'master-down',
         what: `${master.name}, the master of ${state.link} on the node, has no carrier`,
-        cure: 'check the cable, the port of the switch and what the interface is made of',
+        cure: 'check the cable, the switch port and the interfaces below it (bond, VLAN)',
       },
     ];
   }
@@ -126,19 +126,19 @@ function nodeLink(links: readonly Link[], index: number | undefined): Link | und
   return links.find((one) => one.index === index);
 }
 
-/** What is wrong with the interfaces that clients come in by. */
+/** Finds problems with the pod interfaces on which clients connect. */
 export function findPodLinkProblems({ state, pod, netns }: Observation): Finding[] {
   const problems = state.podLinks.flatMap(({ family, link: name }): Finding[] => {
     const link = pod.links.find((one) => one.name === name);
     if (link === undefined) {
-      return [{ code: 'pod-link', what: `interface ${name}, by which clients come in, is missing`, cure: recreate }];
+      return [{ code: 'pod-link', what: `interface ${name}, on which clients connect, is missing`, cure: recreate }];
     }
     if (!link.up) {
       return [
         {
           code: 'pod-link',
-          what: `interface ${name}, by which clients come in, is down`,
-          cure: `${inNamespace(netns, `ip link set ${name} up`)}; if routes went with it, ${recreate}`,
+          what: `interface ${name}, on which clients connect, is down`,
+          cure: `${inNamespace(netns, `ip link set ${name} up`)}; if its routes are gone, ${recreate}`,
         },
       ];
     }
@@ -149,11 +149,11 @@ export function findPodLinkProblems({ state, pod, netns }: Observation): Finding
     return [
       {
         code: 'pod-link',
-        what: `interface ${name} has lost its IPv${family} address: no client reaches the router`,
+        what: `interface ${name} lost its IPv${family} address, so clients cannot reach the router`,
         cure: recreate,
       },
     ];
   });
-  // Both families by one interface is one problem.
+  // One interface that serves both families is one problem.
   return problems.filter(({ what }, index) => problems.findIndex((one) => one.what === what) === index);
 }

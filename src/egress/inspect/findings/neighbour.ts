@@ -1,7 +1,7 @@
 import { type Finding, inNamespace } from '../finding.ts';
 import type { Observation } from '../observation.ts';
 
-/** What is wrong beyond the interface: gateways that are silent, addresses that somebody else has. */
+/** Finds problems on the attached network: gateways that do not answer, reserved addresses in use elsewhere. */
 export function findNeighbourProblems(observation: Observation): Finding[] {
   const { claimants, resolved, state } = observation;
   if (claimants === undefined) return [];
@@ -10,8 +10,8 @@ export function findNeighbourProblems(observation: Observation): Finding[] {
     const taken = thieves.map(
       ({ mac }): Finding => ({
         code: 'address-taken',
-        what: `the reserved address ${prefix.address.text} is in use by another host too, ${mac}`,
-        cure: `find that host (the switch knows the port of ${mac}) and take the address away from it, or reserve another`,
+        what: `another host, ${mac}, also uses the reserved address ${prefix.address.text}`,
+        cure: `find that host by the switch port of ${mac} and remove the address from it, or reserve another address`,
       }),
     );
     const answers = claimants.filter(({ address }) => address.text === gateway.text);
@@ -21,13 +21,13 @@ export function findNeighbourProblems(observation: Observation): Finding[] {
       {
         code: 'gateway-silent',
         what: `the gateway ${gateway.text} does not answer on ${state.link}`,
-        cure: `check that it is up, that master ${state.master} is in its network (VLAN, cable, port security), and that ip.gateway is right`,
+        cure: `check that the gateway is up, that master ${state.master} is connected to its network (VLAN, cable, port security), and that ip.gateway is correct`,
       },
     ];
   });
 }
 
-/** An entry that somebody nailed down, and that is not what the gateway says itself. */
+/** Finds a permanent neighbor entry that contradicts the gateway's own answer. */
 function findWrongMac({ claimants = [], neighbours, state, pod, netns }: Observation, gateway: string): Finding[] {
   const index = pod.links.find((one) => one.name === state.link)?.index;
   const entry = neighbours.find((one) => one.linkIndex === index && one.address.text === gateway);
@@ -37,7 +37,7 @@ function findWrongMac({ claimants = [], neighbours, state, pod, netns }: Observa
   return [
     {
       code: 'gateway-mac',
-      what: `the pod believes that the gateway ${gateway} is ${entry.mac}, permanently, but ${said.join(' and ')} answers for it`,
+      what: `the pod has a permanent neighbor entry ${entry.mac} for the gateway ${gateway}, but the gateway answers from ${said.join(' and ')}`,
       cure: inNamespace(netns, `ip neigh delete ${gateway} dev ${state.link}`),
     },
   ];

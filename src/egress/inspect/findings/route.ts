@@ -5,10 +5,10 @@ import type { Deviation } from '../../plan/check.ts';
 import { type Finding, inNamespace, recreate } from '../finding.ts';
 import type { Observation, Way } from '../observation.ts';
 
-/** From so many missing routes on, somebody flushed them or set the link down and up. */
+/** From this number of missing routes, the cause is a flush or a link that went down. */
 const manyRoutes = 3;
 
-/** What is wrong with routes, policy rules and settings. */
+/** Finds problems with routes, policy rules and sysctls. */
 export function findRouteProblems(observation: Observation, deviations: readonly Deviation[]): Finding[] {
   const missing = deviations.filter(({ kind }) => kind === 'route-missing');
   const rest = missing.length < manyRoutes ? deviations : deviations.filter((one) => !missing.includes(one));
@@ -19,8 +19,8 @@ export function findRouteProblems(observation: Observation, deviations: readonly
       : [
           {
             code: 'route-missing',
-            what: `${missing.length} routes of the router are missing, such as ${first.subject}`,
-            cure: `${recreate}, and find out who flushed them or set ${observation.state.link} down and up`,
+            what: `${missing.length} of the router's routes are missing, for example ${first.subject}`,
+            cure: `${recreate}, and find out what flushed the routes or set ${observation.state.link} down`,
           },
         ];
   return [
@@ -37,17 +37,17 @@ function describeDeviation(observation: Observation, { kind, subject, text, fami
   const ip = family === 6 ? 'ip -6' : 'ip';
   switch (kind) {
     case 'route-missing': {
-      const instead = standsInstead(observation, subject, family);
+      const instead = findOtherDefault(observation, subject, family);
       return {
         code: 'route-missing',
-        what: instead === undefined ? text : `${text}; instead there is ${formatRoute(instead)}`,
+        what: instead === undefined ? text : `${text}; found ${formatRoute(instead)} instead`,
         cure: inNamespace(netns, `${ip} route ${instead === undefined ? 'add' : 'replace'} ${subject}`),
       };
     }
     case 'old-default':
       return {
         code: 'old-default',
-        what: `${text}: what the pod sends itself leaves by the cluster network`,
+        what: `${text}, so the pod's own traffic leaves through the cluster network`,
         cure: inNamespace(netns, `${ip} route delete ${subject}`),
       };
     case 'policy-rule-missing': {
@@ -62,8 +62,8 @@ function describeDeviation(observation: Observation, { kind, subject, text, fami
       const [key = '', value = ''] = subject.split('=');
       return {
         code: 'sysctl',
-        what: `the setting ${text}${explain(key)}`,
-        cure: `${inNamespace(netns, `sysctl -w ${key}=${value}`)}, and find out who changed it`,
+        what: `the sysctl ${text}${explain(key)}`,
+        cure: `${inNamespace(netns, `sysctl -w ${key}=${value}`)}, and find out what changed it`,
       };
     }
     default:
@@ -71,8 +71,8 @@ function describeDeviation(observation: Observation, { kind, subject, text, fami
   }
 }
 
-/** Another default route where the router's own is missing. */
-function standsInstead({ pod }: Observation, subject: string, family: Family | undefined): Route | undefined {
+/** Returns the default route that took the place of the router's own. */
+function findOtherDefault({ pod }: Observation, subject: string, family: Family | undefined): Route | undefined {
   if (!subject.startsWith('default ') || subject.includes(' table ')) return undefined;
   return pod.routes.find(
     (one) => one.table === mainTable && one.family === family && one.destination.length === 0 && one.type === 'unicast',
@@ -80,17 +80,17 @@ function standsInstead({ pod }: Observation, subject: string, family: Family | u
 }
 
 function explain(key: string): string {
-  if (key.endsWith('forward') || key.endsWith('forwarding')) return ': nothing passes through the pod';
-  if (key.endsWith('rp_filter')) return ': packets from clients or destinations are dropped by the reverse path';
-  if (key.endsWith('fwmark_reflect')) return ': refusals do not find their way back to clients';
-  if (key.endsWith('src_valid_mark')) return ': the reverse path is checked without the mark';
-  if (key.endsWith('disable_ipv6')) return ': the interface speaks IPv6 when it should not, or does not when it should';
-  if (key.endsWith('accept_ra')) return ': hosts outside can give the pod addresses and routes';
-  if (/arp_|ndisc_/.test(key)) return ': neighbours outside may learn a wrong hardware address';
+  if (key.endsWith('forward') || key.endsWith('forwarding')) return ', so the pod forwards no packets';
+  if (key.endsWith('rp_filter')) return ', so reverse-path filtering drops packets from clients or destinations';
+  if (key.endsWith('fwmark_reflect')) return ', so rejections do not reach clients';
+  if (key.endsWith('src_valid_mark')) return ', so the reverse-path check ignores the packet mark';
+  if (key.endsWith('disable_ipv6')) return ', which does not match the IP families of the router';
+  if (key.endsWith('accept_ra')) return ', so hosts on the external network can give the pod addresses and routes';
+  if (/arp_|ndisc_/.test(key)) return ', so neighbors on the external network may learn a wrong MAC address';
   return '';
 }
 
-/** Ways that lead elsewhere though every route and rule of ours is there: somebody's own come first. */
+/** Finds lookups that end at the wrong interface although the router's own routes and policy rules are present. */
 export function findDivertedWays({ ways, state, netns }: Observation): Finding[] {
   const seen = new Set<string>();
   return ways.flatMap((way): Finding[] => {
@@ -102,16 +102,16 @@ export function findDivertedWays({ ways, state, netns }: Observation): Finding[]
     seen.add(key);
     const { destination } = way.question;
     const what = {
-      outward: `connections to ${destination.text} are sent`,
-      inward: `replies to ${destination.text} are sent`,
-      own: `what the pod itself sends to ${destination.text} goes`,
+      outward: `connections to ${destination.text} go`,
+      inward: `replies to ${destination.text} go`,
+      own: `the pod's own packets to ${destination.text} go`,
     }[way.direction];
-    const look = way.family === 6 ? 'ip -6 rule' : 'ip rule';
+    const list = way.family === 6 ? 'ip -6 rule' : 'ip rule';
     return [
       {
         code: 'way-diverted',
-        what: `${what} ${describeAnswer(way)}, not by ${expected}`,
-        cure: `look for a policy rule or a route of somebody else that comes first: ${inNamespace(netns, look)}`,
+        what: `${what} ${describeAnswer(way)} instead of through ${expected}`,
+        cure: `find the foreign policy rule or route that takes precedence: ${inNamespace(netns, list)}`,
       },
     ];
   });
@@ -123,9 +123,9 @@ function leadsTo({ answer }: Way, link: string): boolean {
 
 function describeAnswer({ answer }: Way): string {
   if (answer.kind === 'none') {
-    return answer.reason === 'EXDEV' ? 'nowhere (the reverse path is refused)' : `nowhere (${answer.reason})`;
+    return answer.reason === 'EXDEV' ? 'nowhere (rejected by the reverse-path check)' : `nowhere (${answer.reason})`;
   }
   if (answer.kind === 'local') return 'to the pod itself';
   const gateway = answer.gateway === undefined ? '' : ` via ${answer.gateway.text}`;
-  return `by ${answer.link ?? 'an unknown interface'}${gateway} (table ${answer.table})`;
+  return `through ${answer.link ?? 'an unknown interface'}${gateway} (table ${answer.table})`;
 }

@@ -5,20 +5,20 @@ import { redirectKey } from '../flows.ts';
 import { isRedirectLine, readInstalledRedirects } from '../installed.ts';
 import type { Observation } from '../observation.ts';
 
-/** So many of one kind are named; the rest are counted. */
+/** How many findings of one kind are listed; the rest are counted. */
 const named = 5;
 
-/** How the rules in the kernel differ from what they should be, redirects in the words of their configuration. */
+/** Compares the installed rules with the desired ones; redirects are shown in the form of their configuration. */
 export function findRuleProblems(observation: Observation): Finding[] {
   const { rules, ruleDifferences, state, resolved, desired } = observation;
-  // Nothing is known of how they should be.
+  // Without a record of the router, the desired rules are unknown.
   if (state.router === undefined) return [];
   if (rules.length === 0 && ruleDifferences.length > 0) {
     return [
       {
         code: 'rules-gone',
-        what: `all rules of the router are gone (${state.backend}): it redirects nothing, and its door is open`,
-        cure: `${recreate}, and find out who flushes ${state.backend === 'nftables' ? 'the nftables ruleset' : 'iptables'} in the pod`,
+        what: `all of the router's rules are gone (${state.backend}), so it redirects and filters nothing`,
+        cure: `${recreate}, and find out what flushes ${state.backend === 'nftables' ? 'the nftables ruleset' : 'iptables'} in the pod`,
       },
     ];
   }
@@ -38,22 +38,28 @@ function compareRedirects(wanted: readonly Redirect[], installed: readonly Redir
     const there = present.get(redirectKey(redirect));
     const words = formatDestination(redirect);
     if (there === undefined) missing.push(words);
-    else if (formatDestination(there) !== words) changed.push(`"${words}" is "${formatDestination(there)}"`);
+    else if (formatDestination(there) !== words)
+      changed.push(`"${words}" is installed as "${formatDestination(there)}"`);
   }
   const foreign = installed.filter((one) => !known.has(redirectKey(one))).map(formatDestination);
   return [
-    ...summarise(missing, 'redirect-missing', (list) => `the rule is missing for ${list}: its port is refused`, true),
-    ...summarise(changed, 'redirect-changed', (list) => `a redirect leads elsewhere than configured: ${list}`, false),
     ...summarise(
-      foreign,
-      'redirect-foreign',
-      (list) => `somebody added a redirect that is not configured: ${list}`,
+      missing,
+      'redirect-missing',
+      (list) => `the rule for ${list} is missing, so connections to its port are refused`,
       true,
     ),
+    ...summarise(
+      changed,
+      'redirect-changed',
+      (list) => `an installed redirect differs from its configuration: ${list}`,
+      false,
+    ),
+    ...summarise(foreign, 'redirect-foreign', (list) => `an installed redirect is not configured: ${list}`, true),
   ];
 }
 
-/** One finding each, up to a limit; behind it one for the rest. */
+/** Returns a finding for each item up to the limit, and one for the rest. */
 function summarise(
   items: readonly string[],
   code: Finding['code'],
@@ -82,20 +88,20 @@ function describeOthers(differences: readonly string[]): Finding[] {
     const lines = differences.filter((line) => line.startsWith(start));
     const cure = cureOf(code);
     const [first = ''] = lines;
-    // So many have one cause, which the first of them shows as well as all.
+    // Many differences of one kind have one cause, which the first one shows.
     if (lines.length > named) {
-      return [{ code, what: `among the router's rules, ${lines.length} like this: ${first}`, cure }];
+      return [{ code, what: `${lines.length} of the router's rules differ, the first one: ${first}`, cure }];
     }
-    return lines.map((line) => ({ code, what: `among the router's rules, ${line}`, cure }));
+    return lines.map((line) => ({ code, what: `the router's rules differ: ${line}`, cure }));
   });
 }
 
 function cureOf(code: 'rule-missing' | 'rule-foreign' | 'rule-order'): string {
   const what = { 'rule-missing': 'removes', 'rule-foreign': 'adds', 'rule-order': 'moves' }[code];
-  return `${recreate}, and find out who ${what} rules in the pod`;
+  return `${recreate}, and find out what ${what} rules in the pod`;
 }
 
-/** The rule that a line about a difference speaks of. */
+/** Returns the rule of a difference line. */
 function ruleOf(line: string): string {
   return line.replace(/^rule (?:is missing|does not belong): /, '');
 }

@@ -4,12 +4,12 @@ import type { Finding } from '../finding.ts';
 import { flowsOf } from '../flows.ts';
 import type { Observation } from '../observation.ts';
 
-/** From this share on, connections are about to be refused. */
+/** From this share of the limit, the table counts as nearly full. */
 const nearlyFull = 0.95;
-/** Seconds without an answer after which a client waits in vain rather than for a moment. */
+/** Seconds without an answer after which the target counts as silent. */
 const longWait = 3;
 
-/** What the connections tell: a table that is full, targets that do not answer. */
+/** Finds problems that connections show: a full conntrack table, targets that do not answer. */
 export function findTrafficProblems(observation: Observation): Finding[] {
   return [...findFullTable(observation), ...findSilentTargets(observation), ...findFailedAttempts(observation)];
 }
@@ -20,13 +20,13 @@ function findFullTable({ tracking }: Observation): Finding[] {
   return [
     {
       code: 'tracking-full',
-      what: `connection tracking is ${count >= maximum ? 'full' : 'nearly full'}: ${count} of ${maximum}; new connections are dropped`,
-      cure: `run "sysctl -w net.netfilter.nf_conntrack_max=${maximum * 2}" on the node, or shorten its timeouts`,
+      what: `the connection tracking table is ${count >= maximum ? 'full' : 'nearly full'} (${count} of ${maximum} entries); the kernel drops new connections when it is full`,
+      cure: `run "sysctl -w net.netfilter.nf_conntrack_max=${maximum * 2}" on the node, or shorten the conntrack timeouts`,
     },
   ];
 }
 
-/** Targets that clients wait for, and that answered nobody. Of UDP nothing follows from silence. */
+/** Finds TCP targets with waiting clients and no answered connection. For UDP, silence proves nothing. */
 function findSilentTargets(observation: Observation): Finding[] {
   const targets = new Map<string, { waiting: number; answered: number }>();
   for (const flow of flowsOf(observation)) {
@@ -41,12 +41,12 @@ function findSilentTargets(observation: Observation): Finding[] {
   }
   return [...targets].flatMap(([target, { waiting, answered }]): Finding[] => {
     if (waiting === 0 || answered > 0) return [];
-    const words = waiting === 1 ? 'a connection waits' : `${waiting} connections wait`;
+    const words = waiting === 1 ? '1 connection is waiting' : `${waiting} connections are waiting`;
     return [
       {
         code: 'target-silent',
-        what: `the destination ${target} answers nobody: ${words}`,
-        cure: `check that it is up and that firewalls on the way let ${sources(observation)} through to it`,
+        what: `the destination ${target} answers no client: ${words}`,
+        cure: `check that it is up and that firewalls on the path allow traffic from ${sources(observation)}`,
       },
     ];
   });
@@ -58,14 +58,14 @@ function sources({ resolved }: Observation): string {
 
 function findFailedAttempts(observation: Observation): Finding[] {
   return observation.attempts.flatMap(({ target, outcome }): Finding[] => {
-    // Silence says nothing about a datagram.
+    // A UDP server may have no reason to answer.
     if (outcome === 'connected' || outcome === 'answered' || outcome === 'no answer') return [];
     if (outcome === 'ECONNREFUSED') {
       return [
         {
           code: 'target-refuses',
           what: `the destination ${target} refuses connections`,
-          cure: 'start the server there, or correct the address and port in the destinations',
+          cure: 'start the server, or correct the address and port of the destination in the configuration',
         },
       ];
     }
@@ -74,7 +74,7 @@ function findFailedAttempts(observation: Observation): Finding[] {
       {
         code: 'target-silent',
         what: `the destination ${target} ${noRoute ? 'cannot be reached' : 'does not answer'} (${outcome})`,
-        cure: `check that it is up, that the gateway has a route to it, and that firewalls on the way let ${sources(observation)} through`,
+        cure: `check that it is up, that the gateway has a route to it, and that firewalls on the path allow traffic from ${sources(observation)}`,
       },
     ];
   });

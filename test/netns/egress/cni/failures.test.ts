@@ -34,13 +34,13 @@ const failures: readonly Failure[] = [
     name: "the node's own address",
     config: configure([4], { addresses: [`${at.node[4]}/24`] }),
     code: 7,
-    says: /ip\.addresses "192\.168\.12\.5": is the node's own address on master eth1/,
+    says: /ip\.addresses "192\.168\.12\.5": belongs to the node itself on master eth1/,
   },
   {
     name: 'the node as gateway',
     config: configure([4], { gateway: at.node[4] }),
     code: 7,
-    says: /ip\.gateway "192\.168\.12\.5": is the node's own address/,
+    says: /ip\.gateway "192\.168\.12\.5": belongs to the node itself/,
   },
   {
     name: 'a gateway that cannot be derived',

@@ -44,27 +44,27 @@ describe('the program of a router’s pod, as built, without any privilege', () 
   });
 
   const damages: readonly (readonly [name: string, damage: () => Promise<unknown>, says: RegExp])[] = [
-    ['a link that is gone', () => lab.ip('pod', 'link delete net1'), /^there is no interface net1: does Multus run/],
+    ['a missing link', () => lab.ip('pod', 'link delete net1'), /^interface net1 is missing: check that Multus runs/],
     ['a link that is down', () => lab.ip('pod', 'link set net1 down'), /^net1 is down/],
     [
       'a lost address',
       () => lab.ip('pod', `address delete ${at.reserved[4]}/24 dev net1`),
-      /^net1 has not the reserved address/,
+      /^net1 lacks the reserved address/,
     ],
     [
       'another default route',
       () => lab.ip('pod', 'route replace default via 10.128.10.1 dev eth0'),
-      /^the default route for IPv4 goes by eth0, not by net1/,
+      /^the IPv4 default route uses eth0, not net1/,
     ],
     [
       'another gateway',
       () => lab.ip('pod', 'route replace default via 192.168.12.77 dev net1'),
-      /^the default route for IPv4 goes to 192\.168\.12\.77, not to 192\.168\.12\.1/,
+      /^the IPv4 default route uses gateway 192\.168\.12\.77, not 192\.168\.12\.1/,
     ],
-    ['no default route', () => lab.ip('pod', 'route delete default'), /^there is no default route for IPv4/],
+    ['no default route', () => lab.ip('pod', 'route delete default'), /^the IPv4 default route is missing/],
   ];
   for (const [name, damage, says] of damages) {
-    it(`says so with ${name}`, async () => {
+    it(`reports ${name}`, async () => {
       await damage();
       const { code, text } = await probe();
       assert.equal(code, 1);
@@ -72,7 +72,7 @@ describe('the program of a router’s pod, as built, without any privilege', () 
     });
   }
 
-  it('says so when the gateway does not answer', async () => {
+  it('reports a gateway that does not answer', async () => {
     await lab.ip('pod', 'neighbour flush dev net1');
     const silent = `${at.reserved[4].replace(/\d+$/, '')}200`;
     await lab.ip('pod', `route replace default via ${silent} dev net1`);
@@ -86,7 +86,7 @@ describe('the program of a router’s pod, as built, without any privilege', () 
   const wrong: readonly (readonly [args: readonly string[], says: RegExp])[] = [
     [['ready', '--address', '192.168.12.99/24'], /--interface "": must be/],
     [['ready', '--interface', 'net1'], /--address missing/],
-    [['ready', '--interface', 'net1', '--address', 'x'], /--address "x": must be such as/],
+    [['ready', '--interface', 'net1', '--address', 'x'], /--address "x": must be an address with prefix length/],
     [['ready', '--interface', 'net1', '--address', '10.0.0.1/8', '--gateway', 'x'], /--gateway "x"/],
     [['walk'], /"walk": must be "run" or "ready"/],
     [['run', '--fast'], /--fast/],

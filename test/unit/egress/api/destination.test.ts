@@ -6,7 +6,7 @@ import { hosts, ports, redirects } from '../../arbitraries.ts';
 
 const forms = '"IP", "PORT PROTOCOL IP" or "PORT PROTOCOL IP TARGETPORT"';
 
-/** What a destination means, in words. */
+/** Formats a parsed destination for comparison. */
 function describeDestination(destination: Destination): string {
   switch (destination.kind) {
     case 'redirect':
@@ -48,27 +48,27 @@ describe('parseDestination', () => {
     ['http TCP 10.0.0.1', 'error: must begin with a port from 1 to 65535, not "http"'],
     ['80 ICMP 10.0.0.1', 'error: must name TCP, UDP or SCTP, not "ICMP"'],
     ['80 toString 10.0.0.1', 'error: must name TCP, UDP or SCTP, not "toString"'],
-    ['80 TCP 10.0.0', 'error: needs an IPv4 or IPv6 address, not "10.0.0"'],
-    ['80 TCP example.com', 'error: needs an IPv4 or IPv6 address, not "example.com"'],
-    ['80 TCP /24', 'error: needs an IPv4 or IPv6 address, not "/24"'],
-    ['80 TCP 10.0.0.1/33', 'error: needs a mask from 0 to 32 after the address, not "10.0.0.1/33"'],
-    ['80 TCP 10.0.0.1/', 'error: needs a mask from 0 to 32 after the address, not "10.0.0.1/"'],
-    ['80 TCP 2001:db8::1/129', 'error: needs a mask from 0 to 128 after the address, not "2001:db8::1/129"'],
-    ['80 TCP 0.0.0.0', 'error: needs the address of a host that can be routed to, not "0.0.0.0"'],
-    ['80 TCP 127.0.0.1', 'error: needs the address of a host that can be routed to, not "127.0.0.1"'],
-    ['80 TCP 224.0.0.1', 'error: needs the address of a host that can be routed to, not "224.0.0.1"'],
-    ['80 TCP fe80::1', 'error: needs the address of a host that can be routed to, not "fe80::1"'],
+    ['80 TCP 10.0.0', 'error: must contain an IPv4 or IPv6 address, not "10.0.0"'],
+    ['80 TCP example.com', 'error: must contain an IPv4 or IPv6 address, not "example.com"'],
+    ['80 TCP /24', 'error: must contain an IPv4 or IPv6 address, not "/24"'],
+    ['80 TCP 10.0.0.1/33', 'error: must have a mask from 0 to 32 after the address, not "10.0.0.1/33"'],
+    ['80 TCP 10.0.0.1/', 'error: must have a mask from 0 to 32 after the address, not "10.0.0.1/"'],
+    ['80 TCP 2001:db8::1/129', 'error: must have a mask from 0 to 128 after the address, not "2001:db8::1/129"'],
+    ['80 TCP 0.0.0.0', 'error: must contain a routable unicast address, not "0.0.0.0"'],
+    ['80 TCP 127.0.0.1', 'error: must contain a routable unicast address, not "127.0.0.1"'],
+    ['80 TCP 224.0.0.1', 'error: must contain a routable unicast address, not "224.0.0.1"'],
+    ['80 TCP fe80::1', 'error: must contain a routable unicast address, not "fe80::1"'],
     ['80 TCP 10.0.0.1 0', 'error: must end with a target port from 1 to 65535, not "0"'],
     ['80 TCP 10.0.0.1 80 90', `error: must be ${forms}`],
     ['80 TCP', `error: must be ${forms}`],
     ['80 10.0.0.1', `error: must be ${forms}`],
-    ['nowhere', `error: must be ${forms}; needs an IPv4 or IPv6 address, not "nowhere"`],
+    ['nowhere', `error: must be ${forms}; must contain an IPv4 or IPv6 address, not "nowhere"`],
     ['80 TCP 10.0.0.1\n90 TCP 10.0.0.2', `error: must be ${forms}`],
     ['80\u00a0TCP\u00a010.0.0.1', `error: must be ${forms}`],
     ['80 TCP 10.0.0.1 # one\n90 TCP 10.0.0.2', `error: must be ${forms}`],
-    [8080, `error: must be a text: ${forms}`],
-    [null, `error: must be a text: ${forms}`],
-    ['x'.repeat(2000), `error: must be ${forms}, of at most 1024 characters`],
+    [8080, `error: must be a string: ${forms}`],
+    [null, `error: must be a string: ${forms}`],
+    ['x'.repeat(2000), `error: must be ${forms}, with at most 1024 characters`],
   ];
   for (const [text, want] of cases) {
     it(`reads ${JSON.stringify(text).slice(0, 60)}`, () => {
@@ -76,7 +76,7 @@ describe('parseDestination', () => {
     });
   }
 
-  it('reads back every redirect that formatDestination wrote', () => {
+  it('parses every redirect that formatDestination writes', () => {
     fc.assert(
       fc.property(redirects([4, 6]), (redirect) => {
         assert.deepEqual(parseDestination(formatDestination(redirect)), { kind: 'redirect', redirect });
@@ -84,7 +84,7 @@ describe('parseDestination', () => {
     );
   });
 
-  it('reads the same whatever the blanks, the case, the mask, the brackets and the comment', () => {
+  it('ignores white space, case, masks, brackets and comments', () => {
     const blanks = fc.stringMatching(/^[ \t]{1,4}$/);
     const decorated = fc.record({
       redirect: redirects([4, 6]),
@@ -106,7 +106,7 @@ describe('parseDestination', () => {
     );
   });
 
-  it('reads a bare address as the fallback', () => {
+  it('parses a bare address as the fallback', () => {
     fc.assert(
       fc.property(fc.oneof(hosts(4), hosts(6)), (target) => {
         assert.deepEqual(parseDestination(target.text), { kind: 'fallback', target });
@@ -114,7 +114,7 @@ describe('parseDestination', () => {
     );
   });
 
-  it('never throws, and never mistakes one port for another', () => {
+  it('never throws and never confuses ports', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => void parseDestination(text)));
     fc.assert(
       fc.property(ports, (port) => {

@@ -20,12 +20,12 @@ function confOf(egressRouter: unknown, more: object = {}): unknown {
 }
 
 describe('parseEgressRouter', () => {
-  it('reads the object of the documentation as what the Cluster Network Operator makes of it', () => {
+  it('parses the documented object into the configuration that the Cluster Network Operator writes', () => {
     const { fallbackIP: _, ...ip } = clusterNetworkOperatorConf.ip;
     assert.deepEqual(parseNetConf(confOf(documentedEgressRouter)), parseNetConf({ name: 'net', ip }));
   });
 
-  it('reads the spec alone as the whole object', () => {
+  it('parses the spec alone like the whole object', () => {
     const parsed = parseEgressRouter(spec);
     assert.ok(parsed.ok);
     assert.deepEqual(parsed, parseEgressRouter(documentedEgressRouter));
@@ -40,7 +40,7 @@ describe('parseEgressRouter', () => {
     });
   });
 
-  it('takes the interface from the resource, and from interfaceArgs what it does not say', () => {
+  it('takes interface settings from the resource first, then from interfaceArgs', () => {
     const macvlan = { mode: 'VEPA', master: 'eth1' };
     const parsed = parseNetConf(confOf({ ...spec, networkInterface: { macvlan } }, { interfaceArgs: { mtu: 1400 } }));
     assert.ok(parsed.ok);
@@ -69,7 +69,11 @@ describe('parseEgressRouter', () => {
       ],
     ],
     ['another mode', { ...spec, mode: 'DNSProxy' }, ['egressRouter.mode "DNSProxy": must be one of redirect']],
-    ['no addresses', { addresses: [] }, ['egressRouter.addresses []: must name a reserved address']],
+    [
+      'no addresses',
+      { addresses: [] },
+      ['egressRouter.addresses []: must contain a reserved address such as "192.168.12.99/24"'],
+    ],
     [
       'an address without ip',
       { addresses: [{ gateway: '192.168.12.1' }] },
@@ -79,21 +83,21 @@ describe('parseEgressRouter', () => {
       'a gateway outside its network',
       { addresses: [{ ip: '192.168.12.99/24', gateway: '192.168.13.1' }] },
       [
-        'egressRouter.addresses[0].gateway "192.168.13.1": must be an address of 192.168.12.0/24, the network of the reserved address',
+        'egressRouter.addresses[0].gateway "192.168.13.1": must be an address in 192.168.12.0/24, the network of the reserved address',
       ],
     ],
     [
       'a gateway of the other family',
       { addresses: [{ ip: '192.168.12.99/24', gateway: 'fe80::1' }] },
       [
-        'egressRouter.addresses[0].gateway "fe80::1": must be an address of 192.168.12.0/24, the network of the reserved address',
+        'egressRouter.addresses[0].gateway "fe80::1": must be an address in 192.168.12.0/24, the network of the reserved address',
       ],
     ],
     [
       'two addresses of one family',
       { addresses: [{ ip: '192.168.12.99/24' }, { ip: '192.168.13.99/24' }] },
       [
-        'egressRouter.addresses[1].ip "192.168.13.99/24": is a second IPv4 address; only one IPv4 and one IPv6 is allowed',
+        'egressRouter.addresses[1].ip "192.168.13.99/24": is a second IPv4 address; only one IPv4 and one IPv6 address is allowed',
       ],
     ],
     [
@@ -110,7 +114,7 @@ describe('parseEgressRouter', () => {
         'egressRouter.redirect.redirectRules[1].destinationIP missing: must be the IPv4 or IPv6 address of the destination',
         'egressRouter.redirect.redirectRules[1].port 1.5: must be a port from 1 to 65535',
         'egressRouter.redirect.redirectRules[1].protocol missing: must be TCP, UDP or SCTP',
-        'egressRouter.redirect.redirectRules[0].destinationIP "x": needs an IPv4 or IPv6 address, not "x"',
+        'egressRouter.redirect.redirectRules[0].destinationIP "x": must contain an IPv4 or IPv6 address, not "x"',
         'egressRouter.redirect.redirectRules[0].protocol "ICMP": must be TCP, UDP or SCTP',
       ],
     ],
@@ -121,13 +125,13 @@ describe('parseEgressRouter', () => {
         redirect: { redirectRules: [0, 1].map(() => ({ destinationIP: '10.0.0.1', port: 80, protocol: 'TCP' })) },
       },
       [
-        'egressRouter.redirect.redirectRules[1] {"destinationIP":"10.0.0.1","port":80,"protocol":"TCP"}: redirects IPv4 port 80/TCP a second time, after egressRouter.redirect.redirectRules[0]; remove one of them',
+        'egressRouter.redirect.redirectRules[1] {"destinationIP":"10.0.0.1","port":80,"protocol":"TCP"}: redirects IPv4 port 80/TCP again, after egressRouter.redirect.redirectRules[0]; remove one of them',
       ],
     ],
     [
       'a bad fallback',
       { ...spec, redirect: { fallbackIP: '10.0.0' } },
-      ['egressRouter.redirect.fallbackIP "10.0.0": needs an IPv4 or IPv6 address, not "10.0.0"'],
+      ['egressRouter.redirect.fallbackIP "10.0.0": must contain an IPv4 or IPv6 address, not "10.0.0"'],
     ],
     [
       'a bad mode of macvlan',
@@ -136,7 +140,7 @@ describe('parseEgressRouter', () => {
     ],
   ];
   for (const [name, input, want] of cases) {
-    it(`refuses ${name}`, () => assert.deepEqual(problemsOf(input, 'egressRouter'), want));
+    it(`rejects ${name}`, () => assert.deepEqual(problemsOf(input, 'egressRouter'), want));
   }
 
   it('names the path inside the whole object', () => {
@@ -147,7 +151,7 @@ describe('parseEgressRouter', () => {
     assert.deepEqual(problemsOf(wrong), ['spec.redirect.redirectRules[0].port 70000: must be a port from 1 to 65535']);
   });
 
-  it('is told when interfaceArgs says otherwise', () => {
+  it('rejects interfaceArgs that contradict the resource', () => {
     const parsed = parseNetConf(
       confOf(
         { ...spec, networkInterface: { macvlan: { mode: 'Bridge', master: 'eth1' } } },
@@ -160,7 +164,7 @@ describe('parseEgressRouter', () => {
     ]);
   });
 
-  it('is the same router in both forms', () => {
+  it('parses both configuration forms into the same router', () => {
     fc.assert(
       fc.property(routers, (router) => {
         const addresses = router.reserved.map(({ prefix, gateway }) => ({
@@ -184,7 +188,7 @@ describe('parseEgressRouter', () => {
     );
   });
 
-  it('never throws, whatever the JSON', () => {
+  it('never throws for any JSON', () => {
     fc.assert(fc.property(fc.jsonValue(), (value) => void parseEgressRouter(value)));
     fc.assert(
       fc.property(

@@ -10,6 +10,6 @@ describe('findLogSettings', () => {
     ['no object', null, defaultLog],
   ];
   for (const [name, configuration, want] of cases) {
-    it(`finds what can be found in ${name}`, () => assert.deepEqual(findLogSettings(configuration), want));
+    it(`reads the settings of ${name}`, () => assert.deepEqual(findLogSettings(configuration), want));
   }
 });

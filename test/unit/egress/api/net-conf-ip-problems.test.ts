@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { confWith, confWithIp, problemsOfNetConf } from './samples.ts';
 
-describe('parseNetConf, on what is wrong in ip', () => {
-  const address = 'must be an IPv4 or IPv6 address with its prefix length, such as "192.168.12.99/24"';
-  const host = 'must be the address of a host that others can reach';
+describe('parseNetConf with an invalid ip section', () => {
+  const address = 'must be an IPv4 or IPv6 address with prefix length, such as "192.168.12.99/24"';
+  const host = 'must be a routable unicast address';
   const cases: readonly (readonly [name: string, conf: unknown, want: readonly string[]])[] = [
     [
       'ip of the wrong type',
@@ -14,7 +14,7 @@ describe('parseNetConf, on what is wrong in ip', () => {
     [
       'an empty list of addresses',
       confWithIp({ addresses: [] }),
-      ['ip.addresses []: must name a reserved address such as "192.168.12.99/24"'],
+      ['ip.addresses []: must contain a reserved address such as "192.168.12.99/24"'],
     ],
     [
       'an address of the wrong type',
@@ -24,33 +24,35 @@ describe('parseNetConf, on what is wrong in ip', () => {
     [
       'an address without length',
       confWithIp({ addresses: ['192.168.12.99'] }),
-      ['ip.addresses[0] "192.168.12.99": must have the prefix length of its network, such as "192.168.12.99/24"'],
+      ['ip.addresses[0] "192.168.12.99": must include the prefix length of its network, such as "192.168.12.99/24"'],
     ],
     [
       'an IPv6 address without length',
       confWithIp({ addresses: ['2001:db8::9'] }),
-      ['ip.addresses[0] "2001:db8::9": must have the prefix length of its network, such as "2001:db8::9/64"'],
+      ['ip.addresses[0] "2001:db8::9": must include the prefix length of its network, such as "2001:db8::9/64"'],
     ],
     ['no address', confWithIp({ addresses: ['router/24'] }), [`ip.addresses[0] "router/24": ${address}`]],
     [
       'a length of zero',
       confWithIp({ addresses: ['192.168.12.99/0'] }),
-      ['ip.addresses[0] "192.168.12.99/0": must have the prefix length of its network, 1 to 32'],
+      ['ip.addresses[0] "192.168.12.99/0": must have a prefix length from 1 to 32'],
     ],
     [
       'the network address',
       confWithIp({ addresses: ['192.168.12.0/24'] }),
-      ['ip.addresses[0] "192.168.12.0/24": must not be the network address of its own network'],
+      ['ip.addresses[0] "192.168.12.0/24": must be a host address, not the network address'],
     ],
     [
       'the broadcast address',
       confWithIp({ addresses: ['192.168.12.255/24'] }),
-      ['ip.addresses[0] "192.168.12.255/24": must not be the broadcast address of its own network'],
+      ['ip.addresses[0] "192.168.12.255/24": must be a host address, not the broadcast address'],
     ],
     [
       'the anycast address',
       confWithIp({ addresses: ['2001:db8::/64'] }),
-      ['ip.addresses[0] "2001:db8::/64": must not be the anycast address of its own network (all host bits zero)'],
+      [
+        'ip.addresses[0] "2001:db8::/64": must be a host address, not the subnet-router anycast address (all host bits zero)',
+      ],
     ],
     ['a loopback address', confWithIp({ addresses: ['127.0.0.2/8'] }), [`ip.addresses[0] "127.0.0.2/8": ${host}`]],
     ['an address of nobody', confWithIp({ addresses: ['0.0.0.0/24'] }), [`ip.addresses[0] "0.0.0.0/24": ${host}`]],
@@ -58,22 +60,22 @@ describe('parseNetConf, on what is wrong in ip', () => {
     [
       'two addresses of one family',
       confWithIp({ addresses: ['192.168.12.99/24', '192.168.12.100/24'] }),
-      ['ip.addresses[1] "192.168.12.100/24": is a second IPv4 address; only one IPv4 and one IPv6 is allowed'],
+      ['ip.addresses[1] "192.168.12.100/24": is a second IPv4 address; only one IPv4 and one IPv6 address is allowed'],
     ],
     [
       'the address as gateway',
       confWithIp({ gateway: '192.168.12.99' }),
-      ['ip.gateway "192.168.12.99": must not be the reserved address itself'],
+      ['ip.gateway "192.168.12.99": must differ from the reserved address'],
     ],
     [
       'a gateway outside',
       confWithIp({ gateway: '192.168.13.1' }),
-      ['ip.gateway "192.168.13.1": must be an address of 192.168.12.0/24, the network of the reserved address'],
+      ['ip.gateway "192.168.13.1": must be an address in 192.168.12.0/24, the network of the reserved address'],
     ],
     [
       'a broadcast gateway',
       confWithIp({ gateway: '192.168.12.255' }),
-      ['ip.gateway "192.168.12.255": must not be the network or broadcast address of 192.168.12.0/24'],
+      ['ip.gateway "192.168.12.255": must be a host address, not the network or broadcast address of 192.168.12.0/24'],
     ],
     [
       'a multicast gateway',
@@ -88,17 +90,17 @@ describe('parseNetConf, on what is wrong in ip', () => {
     [
       'a gateway of another family',
       confWithIp({ gateway: '2001:db8::1' }),
-      ['ip.gateway "2001:db8::1": has no reserved IPv6 address beside it; add one, or remove this'],
+      ['ip.gateway "2001:db8::1": needs a reserved IPv6 address in the same network; add one or remove this gateway'],
     ],
     [
       'two gateways of one family',
       confWithIp({ gateway: '192.168.12.1,192.168.12.2' }),
-      ['ip.gateway "192.168.12.2": is a second IPv4 gateway; only one IPv4 and one IPv6 is allowed'],
+      ['ip.gateway "192.168.12.2": is a second IPv4 gateway; only one IPv4 and one IPv6 gateway is allowed'],
     ],
     [
       'a gateway of the wrong type',
       confWithIp({ gateway: 1 }),
-      ['ip.gateway 1: must be an address, or for two families a list of two'],
+      ['ip.gateway 1: must be an address, or a list of one IPv4 and one IPv6 address'],
     ],
     [
       'destinations of the wrong type',
@@ -109,7 +111,7 @@ describe('parseNetConf, on what is wrong in ip', () => {
       'a destination of the wrong type',
       confWithIp({ destinations: [['80 TCP 10.0.0.1']] }),
       [
-        'ip.destinations[0] ["80 TCP 10.0.0.1"]: must be a text: "IP", "PORT PROTOCOL IP" or "PORT PROTOCOL IP TARGETPORT"',
+        'ip.destinations[0] ["80 TCP 10.0.0.1"]: must be a string: "IP", "PORT PROTOCOL IP" or "PORT PROTOCOL IP TARGETPORT"',
       ],
     ],
     [
@@ -121,23 +123,25 @@ describe('parseNetConf, on what is wrong in ip', () => {
       'a port used twice',
       confWithIp({ destinations: ['80 TCP 10.0.0.1', '80 UDP 10.0.0.1', '80 tcp 10.0.0.2 81'] }),
       [
-        'ip.destinations[2] "80 tcp 10.0.0.2 81": redirects IPv4 port 80/TCP a second time, after ip.destinations[0]; remove one of them',
+        'ip.destinations[2] "80 tcp 10.0.0.2 81": redirects IPv4 port 80/TCP again, after ip.destinations[0]; remove one of them',
       ],
     ],
     [
       'a destination of another family',
       confWithIp({ destinations: ['80 TCP 2001:db8::1'] }),
-      ['ip.destinations[0] "80 TCP 2001:db8::1": needs a reserved IPv6 address to leave from; add one, or remove this'],
+      [
+        'ip.destinations[0] "80 TCP 2001:db8::1": needs a reserved IPv6 address as its source; add one or remove this destination',
+      ],
     ],
     [
       'a fallback of another family',
       confWithIp({ fallbackIP: '2001:db8::1' }),
-      ['ip.fallbackIP "2001:db8::1": needs a reserved IPv6 address to leave from; add one, or remove this'],
+      ['ip.fallbackIP "2001:db8::1": needs a reserved IPv6 address as its source; add one or remove this destination'],
     ],
     [
       'a bad fallback',
       confWithIp({ fallbackIP: 'all' }),
-      ['ip.fallbackIP "all": needs an IPv4 or IPv6 address, not "all"'],
+      ['ip.fallbackIP "all": must contain an IPv4 or IPv6 address, not "all"'],
     ],
     [
       'two fallbacks',
@@ -156,19 +160,19 @@ describe('parseNetConf, on what is wrong in ip', () => {
         gateway: '2001:db8::1',
         destinations: ['80 TCP 2001:db8:1::1'],
       }),
-      ['ip.addresses[1] "2001:db8::9": must have the prefix length of its network, such as "2001:db8::9/64"'],
+      ['ip.addresses[1] "2001:db8::9": must include the prefix length of its network, such as "2001:db8::9/64"'],
     ],
     [
       'three gateways',
       confWithIp({ gateway: ['192.168.12.1', '192.168.12.2', '192.168.12.3'] }),
       [
-        'ip.gateway ["192.168.12.1","192.168.12.2","192.168.12.3"]: must be an address, or for two families a list of two',
+        'ip.gateway ["192.168.12.1","192.168.12.2","192.168.12.3"]: must be an address, or a list of one IPv4 and one IPv6 address',
       ],
     ],
     [
       'a list of no texts',
       confWithIp({ fallbackIP: [1] }),
-      ['ip.fallbackIP [1]: must be an address, or for two families a list of two'],
+      ['ip.fallbackIP [1]: must be an address, or a list of one IPv4 and one IPv6 address'],
     ],
     [
       'a comma too many',
@@ -177,6 +181,6 @@ describe('parseNetConf, on what is wrong in ip', () => {
     ],
   ];
   for (const [name, conf, want] of cases) {
-    it(`refuses ${name}`, () => assert.deepEqual(problemsOfNetConf(conf), want));
+    it(`rejects ${name}`, () => assert.deepEqual(problemsOfNetConf(conf), want));
   }
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { confWith, confWithIp, problemsOfNetConf } from './samples.ts';
 
-describe('parseNetConf, on what is wrong', () => {
+describe('parseNetConf with an invalid configuration', () => {
   const cases: readonly (readonly [name: string, conf: unknown, want: readonly string[]])[] = [
     ['no object', 7, ['(document) 7: must be an object: the network configuration']],
     ['a list', [], ['(document) []: must be an object: the network configuration']],
@@ -10,13 +10,13 @@ describe('parseNetConf, on what is wrong', () => {
       {},
       [
         'name missing: must be the name of the network',
-        'ip missing: must be given, or else "egressRouter": a router needs a reserved address',
+        'ip missing: is required unless "egressRouter" is set; a router needs a reserved address',
       ],
     ],
     [
       'a name with a slash',
       confWith({ name: '../x' }),
-      ['name "../x": must be a network name: letters, digits, "_", "." and "-", a letter or digit first'],
+      ['name "../x": must be a network name: letters, digits, "_", "." and "-", starting with a letter or digit'],
     ],
     [
       'ip and egressRouter together',
@@ -70,19 +70,21 @@ describe('parseNetConf, on what is wrong', () => {
       'a long master',
       confWith({ interfaceArgs: { master: 'a'.repeat(16) } }),
       [
-        'interfaceArgs.master "aaaaaaaaaaaaaaaa": must be the name of a network interface: at most 15 bytes, no "/", ":" or blanks',
+        'interfaceArgs.master "aaaaaaaaaaaaaaaa": must be the name of a network interface: at most 15 bytes, without "/", ":" or white space',
       ],
     ],
     [
       'a master that is a folder',
       confWith({ interfaceArgs: { master: '..' } }),
-      ['interfaceArgs.master "..": must be the name of a network interface: at most 15 bytes, no "/", ":" or blanks'],
+      [
+        'interfaceArgs.master "..": must be the name of a network interface: at most 15 bytes, without "/", ":" or white space',
+      ],
     ],
     [
       'a master with a slash',
       confWith({ interfaceArgs: { master: '../eth0' } }),
       [
-        'interfaceArgs.master "../eth0": must be the name of a network interface: at most 15 bytes, no "/", ":" or blanks',
+        'interfaceArgs.master "../eth0": must be the name of a network interface: at most 15 bytes, without "/", ":" or white space',
       ],
     ],
     [
@@ -109,12 +111,12 @@ describe('parseNetConf, on what is wrong', () => {
     [
       'a cluster network without length',
       confWith({ clusterNetworks: ['10.0.0.0'] }),
-      ['clusterNetworks[0] "10.0.0.0": must be a network with its prefix length, such as "10.128.0.0/14"'],
+      ['clusterNetworks[0] "10.0.0.0": must be a network with prefix length, such as "10.128.0.0/14"'],
     ],
     [
       'the whole world as cluster network',
       confWith({ clusterNetworks: ['0.0.0.0/0'] }),
-      ['clusterNetworks[0] "0.0.0.0/0": must be a network with its prefix length, such as "10.128.0.0/14"'],
+      ['clusterNetworks[0] "0.0.0.0/0": must be a network with prefix length, such as "10.128.0.0/14"'],
     ],
     [
       'cluster networks of the wrong type',
@@ -124,12 +126,12 @@ describe('parseNetConf, on what is wrong', () => {
     [
       'a group MAC',
       confWith({ runtimeConfig: { mac: '01:00:5e:00:00:01' } }),
-      ['runtimeConfig.mac "01:00:5e:00:00:01": must be the MAC address of one host, such as "02:00:00:12:34:56"'],
+      ['runtimeConfig.mac "01:00:5e:00:00:01": must be a unicast MAC address such as "02:00:00:12:34:56"'],
     ],
     [
       'half a MAC',
       confWith({ args: { cni: { mac: '02:00:00' } } }),
-      ['args.cni.mac "02:00:00": must be the MAC address of one host, such as "02:00:00:12:34:56"'],
+      ['args.cni.mac "02:00:00": must be a unicast MAC address such as "02:00:00:12:34:56"'],
     ],
     ['args of the wrong type', confWith({ args: { cni: [] } }), ['args.cni []: must be an object']],
     [
@@ -142,9 +144,9 @@ describe('parseNetConf, on what is wrong', () => {
       },
       [
         'name 5: must be the name of the network',
-        'ip.gateway "10.0.0.1": must be an address of 192.168.12.0/24, the network of the reserved address',
-        'ip.destinations[0] "x": must be "IP", "PORT PROTOCOL IP" or "PORT PROTOCOL IP TARGETPORT"; needs an IPv4 or IPv6 address, not "x"',
-        'ip.destinations[1] "80 TCP ::1": needs the address of a host that can be routed to, not "::1"',
+        'ip.gateway "10.0.0.1": must be an address in 192.168.12.0/24, the network of the reserved address',
+        'ip.destinations[0] "x": must be "IP", "PORT PROTOCOL IP" or "PORT PROTOCOL IP TARGETPORT"; must contain an IPv4 or IPv6 address, not "x"',
+        'ip.destinations[1] "80 TCP ::1": must contain a routable unicast address, not "::1"',
         'interfaceArgs.mode "none": must be one of bridge, private, vepa, passthru',
         'interfaceArgs.mtu "12": must be at least 68',
         'log_level "loud": must be one of panic, error, verbose, debug',
@@ -153,10 +155,10 @@ describe('parseNetConf, on what is wrong', () => {
     [
       'one bad address, without its consequences',
       confWithIp({ addresses: ['192.168.12.99'], gateway: '192.168.12.1', destinations: ['80 TCP 10.0.0.1'] }),
-      ['ip.addresses[0] "192.168.12.99": must have the prefix length of its network, such as "192.168.12.99/24"'],
+      ['ip.addresses[0] "192.168.12.99": must include the prefix length of its network, such as "192.168.12.99/24"'],
     ],
   ];
   for (const [name, conf, want] of cases) {
-    it(`refuses ${name}`, () => assert.deepEqual(problemsOfNetConf(conf), want));
+    it(`rejects ${name}`, () => assert.deepEqual(problemsOfNetConf(conf), want));
   }
 });

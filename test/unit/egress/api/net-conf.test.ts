@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import type { AttachmentSpec } from '../../../../src/egress/model/attachment.ts';
 import { clusterNetworkOperatorConf, confWith, confWithIp, readNetConf } from './samples.ts';
 
-describe('parseNetConf, on what is right', () => {
-  it('reads what the Cluster Network Operator writes', () => {
+describe('parseNetConf with a valid configuration', () => {
+  it('parses the configuration of the Cluster Network Operator', () => {
     const v4 = (text: string) => ({ family: 4, text });
     assert.deepEqual(readNetConf(clusterNetworkOperatorConf), {
       network: 'egress-router-cni-nad',
@@ -111,13 +111,13 @@ describe('parseNetConf, on what is right', () => {
     ],
   ];
   for (const [name, conf, want] of settings) {
-    it(`takes ${name}`, () => {
+    it(`accepts ${name}`, () => {
       const spec = readNetConf(conf);
       for (const [key, value] of Object.entries(want)) assert.deepEqual(spec[key as keyof AttachmentSpec], value);
     });
   }
 
-  it('takes the MAC of CNI_ARGS when nothing else names one', () => {
+  it('uses the MAC address of CNI_ARGS if the configuration has none', () => {
     assert.equal(readNetConf(confWith({}), '02:ab:00:00:00:03').mac, '02:ab:00:00:00:03');
     const args = { cni: { mac: '02:ab:00:00:00:02' } };
     assert.equal(readNetConf(confWith({ args }), '02:ab:00:00:00:03').mac, '02:ab:00:00:00:02');
@@ -128,7 +128,7 @@ describe('parseNetConf, on what is right', () => {
     ['a list', ['192.168.12.1', '2001:db8::1']],
     ['one text', ' 2001:db8::1 , 192.168.12.1'],
   ] as const) {
-    it(`takes two gateways as ${form}`, () => {
+    it(`accepts two gateways as ${form}`, () => {
       const { reserved } = readNetConf(confWithIp({ addresses: ['2001:db8::9/64', '192.168.12.99/24'], gateway }));
       assert.deepEqual(
         reserved.map((address) => address.gateway?.text),
@@ -137,7 +137,7 @@ describe('parseNetConf, on what is right', () => {
     });
   }
 
-  it('takes a gateway of one family only', () => {
+  it('accepts a gateway for one family only', () => {
     const { reserved } = readNetConf(
       confWithIp({ addresses: ['2001:db8::9/64', '192.168.12.99/24'], gateway: '192.168.12.1' }),
     );
@@ -147,7 +147,7 @@ describe('parseNetConf, on what is right', () => {
     );
   });
 
-  it('ignores what it does not know', () => {
+  it('ignores unknown keys', () => {
     const strange = JSON.parse('{"__proto__": {"mode": 1}, "constructor": 5, "ipam": {}, "dns": 1, "extra": []}');
     assert.deepEqual(
       readNetConf({ ...clusterNetworkOperatorConf, ...strange }),

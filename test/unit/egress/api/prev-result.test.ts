@@ -9,7 +9,7 @@ function problemsOf(prevResult: unknown): string[] {
 }
 
 describe('parsePreviousResult', () => {
-  it('reads a result of CNI 0.4.0', () => {
+  it('parses a result of CNI 0.4.0', () => {
     const prevResult = {
       cniVersion: '0.4.0',
       interfaces: [{ name: 'net1', mac: '02:AB:00:00:00:01', sandbox: '/run/netns/x' }],
@@ -39,7 +39,7 @@ describe('parsePreviousResult', () => {
     });
   });
 
-  it('reads a result of CNI 1.1.0, with the IPv6 default as Multus writes it', () => {
+  it('parses a result of CNI 1.1.0 with the IPv6 default route that Multus writes', () => {
     const parsed = parsePreviousResult({
       prevResult: { interfaces: [{ name: 'net1', mtu: 1500 }], routes: [{ dst: '::0/0', gw: 'fe80::1', priority: 5 }] },
     });
@@ -61,14 +61,14 @@ describe('parsePreviousResult', () => {
     [
       'an address without length',
       { ips: [{ address: '10.0.0.1' }] },
-      ['prevResult.ips[0].address "10.0.0.1": must be an address with its prefix length'],
+      ['prevResult.ips[0].address "10.0.0.1": must be an address with prefix length'],
     ],
     [
       'a gateway that is none',
       { routes: [{ dst: '0.0.0.0/0', gw: 'x' }] },
       ['prevResult.routes[0].gw "x": must be an IPv4 or IPv6 address'],
     ],
-    ['an interface without name', { interfaces: [{}] }, ['prevResult.interfaces[0].name missing: must be a text']],
+    ['an interface without name', { interfaces: [{}] }, ['prevResult.interfaces[0].name missing: must be a string']],
     [
       'half an index',
       { ips: [{ address: '10.0.0.1/24', interface: 0.5 }] },
@@ -77,10 +77,10 @@ describe('parsePreviousResult', () => {
     ['routes of the wrong type', { routes: {} }, ['prevResult.routes {}: must be a list of objects']],
   ];
   for (const [name, prevResult, want] of cases) {
-    it(`refuses ${name}`, () => assert.deepEqual(problemsOf(prevResult), want));
+    it(`rejects ${name}`, () => assert.deepEqual(problemsOf(prevResult), want));
   }
 
-  it('never throws, whatever the JSON', () => {
+  it('never throws for any JSON', () => {
     fc.assert(
       fc.property(fc.constantFrom('interfaces', 'ips', 'routes'), fc.jsonValue(), (key, value) => {
         parsePreviousResult({ prevResult: value });

@@ -17,7 +17,7 @@ export const clusterNetworkOperatorConf = {
   log_level: 'debug',
 };
 
-/** The EgressRouter of OpenShift's documentation, word for word. */
+/** The EgressRouter of OpenShift's documentation, verbatim. */
 export const documentedEgressRouter = {
   apiVersion: 'network.operator.openshift.io/v1',
   kind: 'EgressRouter',
@@ -36,7 +36,7 @@ export const documentedEgressRouter = {
   },
 };
 
-/** A right configuration with some keys replaced. */
+/** Returns a valid configuration with some keys replaced. */
 export function confWith(changes: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return {
     cniVersion: '1.1.0',
@@ -47,19 +47,19 @@ export function confWith(changes: Readonly<Record<string, unknown>>): Record<str
   };
 }
 
-/** A right configuration with some keys of `ip` replaced. */
+/** Returns a valid configuration with some keys of `ip` replaced. */
 export function confWithIp(changes: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return confWith({ ip: { addresses: ['192.168.12.99/24'], ...changes } });
 }
 
-/** Reads a configuration that must be right. */
+/** Parses a configuration that must be valid. */
 export function readNetConf(conf: unknown, mac?: string): AttachmentSpec {
   const parsed = parseNetConf(conf, mac);
   if (!parsed.ok) throw new Error(parsed.problems.map(formatProblem).join('\n'));
   return parsed.value;
 }
 
-/** What is wrong with a configuration, a line each. */
+/** Returns the problems of a configuration, one line each. */
 export function problemsOfNetConf(conf: unknown): string[] {
   const parsed = parseNetConf(conf);
   return parsed.ok ? [] : parsed.problems.map(formatProblem);

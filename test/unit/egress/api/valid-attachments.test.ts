@@ -3,7 +3,7 @@ import { formatProblem } from '../../../../src/base/model/problem.ts';
 import { parseValidAttachments } from '../../../../src/egress/api/valid-attachments.ts';
 
 describe('parseValidAttachments', () => {
-  it('reads the list', () => {
+  it('parses the list', () => {
     const list = [
       { containerID: 'a', ifname: 'net1' },
       { containerID: 'b', ifname: 'net2', extra: 1 },
@@ -17,7 +17,7 @@ describe('parseValidAttachments', () => {
     });
   });
 
-  it('reads an empty list: nothing is to be kept', () => {
+  it('accepts an empty list', () => {
     assert.deepEqual(parseValidAttachments({ 'cni.dev/valid-attachments': [] }), { ok: true, value: [] });
   });
 
@@ -35,7 +35,7 @@ describe('parseValidAttachments', () => {
     ],
   ];
   for (const [name, configuration, want] of cases) {
-    it(`refuses ${name}, so that GC removes nothing by mistake`, () => {
+    it(`rejects ${name}, so that GC removes nothing by mistake`, () => {
       const parsed = parseValidAttachments(configuration);
       assert.deepEqual(parsed.ok ? [] : parsed.problems.map(formatProblem), [want]);
     });

@@ -67,7 +67,7 @@ describe('parseEnvironment', () => {
     'must be the name of an interface: at most 15 letters, digits, "_", "." and "-", not "-" first, not "." or ".."';
   const container = 'must be a container ID: letters, digits, "_", "." and "-", a letter or digit first';
   const path = 'must be the absolute path of a network namespace';
-  const mac = 'must be the MAC address of one host, such as "02:00:00:12:34:56"';
+  const mac = 'must be a unicast MAC address such as "02:00:00:12:34:56"';
   const bad: readonly (readonly [name: string, changes: Environment, want: string])[] = [
     [
       'an unknown command',

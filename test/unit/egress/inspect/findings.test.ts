@@ -18,71 +18,71 @@ const waiting = {
 };
 const { router: _, ...elder } = state;
 
-/** What is seen, and what must be said: these codes and no others. What needs a lab is tried in one. */
+/** Observations and the exact findings they must produce. test/netns/erctl covers the rest on a real kernel. */
 const cases: { name: string; seen: Partial<Observation>; codes: readonly FindingCode[]; says?: RegExp }[] = [
-  { name: 'nothing of a healthy router', seen: {}, codes: [] },
+  { name: 'nothing for a healthy router', seen: {}, codes: [] },
   {
-    name: 'a full table of connections',
+    name: 'a full connection tracking table',
     seen: { tracking: { count: 1000, maximum: 1000, synSentTimeout: 120 } },
     codes: ['tracking-full'],
-    says: /connection tracking is full: 1000 of 1000.*nf_conntrack_max=2000/,
+    says: /connection tracking table is full \(1000 of 1000 entries\).*nf_conntrack_max=2000/,
   },
   {
-    name: 'a table of connections that is nearly full',
+    name: 'a nearly full connection tracking table',
     seen: { tracking: { count: 950, maximum: 1000, synSentTimeout: 120 } },
     codes: ['tracking-full'],
     says: /nearly full/,
   },
   {
-    name: 'nothing of a table without a limit',
+    name: 'nothing for a connection tracking table without a limit',
     seen: { tracking: { count: 1000, maximum: 0, synSentTimeout: 120 } },
     codes: [],
   },
   {
-    name: 'a destination that answers nobody',
+    name: 'a destination that answers no client',
     seen: { flows: [flow(waiting), flow({ ...waiting, sourcePort: 41235 })] },
     codes: ['target-silent'],
-    says: /203\.0\.113\.26:80 answers nobody: 2 connections wait.*let 192\.168\.12\.99 through/,
+    says: /203\.0\.113\.26:80 answers no client: 2 connections are waiting.*allow traffic from 192\.168\.12\.99/,
   },
   {
-    name: 'nothing of a destination that answers others',
+    name: 'nothing for a destination that answers other clients',
     seen: { flows: [flow(waiting), flow({ sourcePort: 41235 })] },
     codes: [],
   },
   {
-    name: 'nothing of a connection that was opened just now',
+    name: 'nothing for a connection that was just opened',
     seen: { flows: [flow({ ...waiting, sent: { packets: 1, bytes: 60 }, timeout: 119 })] },
     codes: [],
   },
   {
-    name: 'a destination that lets a client wait, though it asked once',
+    name: 'a silent destination even if the client sent one packet',
     seen: { flows: [flow({ ...waiting, sent: { packets: 1, bytes: 60 }, timeout: 116 })] },
     codes: ['target-silent'],
   },
   {
-    name: 'nothing of connections that are not its own',
+    name: 'nothing for connections of other attachments',
     seen: { flows: [flow({ ...waiting, mark: 0 })] },
     codes: [],
   },
   {
-    name: 'a destination that refuses',
+    name: 'a destination that refuses connections',
     seen: { attempts: [{ target: '203.0.113.26:80', outcome: 'ECONNREFUSED', took: 1 }] },
     codes: ['target-refuses'],
     says: /start the server/,
   },
   {
-    name: 'a destination that nobody can reach',
+    name: 'an unreachable destination',
     seen: { attempts: [{ target: '203.0.113.26:80', outcome: 'EHOSTUNREACH', took: 3000 }] },
     codes: ['target-silent'],
     says: /cannot be reached \(EHOSTUNREACH\).*gateway has a route/,
   },
   {
-    name: 'a silent gateway alone, not what follows from it',
+    name: 'a silent gateway but not its consequences',
     seen: { claimants: [], flows: [flow(waiting)] },
     codes: ['gateway-silent'],
   },
   {
-    name: 'an address of two hosts',
+    name: 'a reserved address that another host uses',
     seen: {
       claimants: [
         { address: address('192.168.12.1'), mac: '02:00:00:00:00:01' },
@@ -93,34 +93,34 @@ const cases: { name: string; seen: Partial<Observation>; codes: readonly Finding
     says: /02:00:00:00:00:66/,
   },
   {
-    name: 'a master that went, without what follows from it',
+    name: 'a missing master but not its consequences',
     seen: { node: { links: [], addresses: [], defaultRoutes: [] }, claimants: [] },
     codes: ['master-missing'],
   },
   {
-    name: 'rules that are gone, in one sentence',
+    name: 'missing rules in one finding',
     seen: { rules: [], ruleDifferences: Array.from({ length: 30 }, (__, index) => `rule is missing: ${index}`) },
     codes: ['rules-gone'],
   },
   {
-    name: 'five of many missing redirects by name, and the rest by number',
+    name: 'five of many missing redirects by name and the number of the rest',
     seen: manyMissing(9),
     codes: Array.from({ length: 6 }, (): FindingCode => 'redirect-missing'),
     says: /4 more/,
   },
   {
-    name: 'nothing of the rules of a router whose file an older version wrote',
+    name: 'no rule differences for a state file of an older version',
     seen: { state: elder, ruleDifferences: ['rule is missing: x'] },
     codes: [],
   },
   {
-    name: 'a router that nobody remembers',
+    name: 'a missing state file',
     seen: { state: elder, isRemembered: false },
     codes: ['state-missing'],
   },
 ];
 
-/** A router with so many redirects, none of them installed. */
+/** Returns an observation with `count` configured redirects, none of them installed. */
 function manyMissing(count: number): Partial<Observation> {
   const { resolved, desired } = observe();
   const redirects = Array.from({ length: count }, (__, index) => ({
@@ -137,7 +137,7 @@ function manyMissing(count: number): Partial<Observation> {
 
 describe('judge', () => {
   for (const { name, seen, codes, says } of cases) {
-    it(`tells ${name}`, () => {
+    it(`reports ${name}`, () => {
       const { problems } = judge(observe(seen));
       assert.deepEqual(
         problems.map(({ code }) => code),
@@ -150,15 +150,15 @@ describe('judge', () => {
     });
   }
 
-  it('tells nothing of a gateway that nobody was asked about, but that nobody was asked', () => {
+  it('adds a note instead of a finding when the network was not probed', () => {
     const { claimants: __, ...unasked } = observe();
     assert.deepEqual(judge(unasked).problems, []);
-    assert.match(judge(unasked).notes.join('\n'), /nobody was asked/);
+    assert.match(judge(unasked).notes.join('\n'), /were not probed/);
   });
 });
 
 describe('cures', () => {
-  it('repeat nothing in a command that somebody else chose', () => {
+  it('contain no foreign text in commands', () => {
     const evil = '"; $(reboot) `reboot`';
     const { tables: ofIptables } = readIptables(
       `*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -m comment --comment "$(reboot)" -j DROP\n-A FORWARD -j ER-net1-FORWARD\nCOMMIT\n`,
@@ -178,7 +178,7 @@ describe('cures', () => {
     const cures = judge(seen).problems.map(({ cure }) => cure);
     assert.equal(cures.length, 3);
     for (const cure of cures) {
-      // In single quotes nothing is run.
+      // The shell expands nothing in single quotes.
       assert.match(cure, /nsenter --net='\/run\/x\$\(reboot\)'\\''y' (?:iptables -S -t filter|nft list ruleset)"/);
       assert.equal(cure.split('reboot').length, 2);
     }
@@ -186,7 +186,7 @@ describe('cures', () => {
 });
 
 describe('describeInspection', () => {
-  it('counts the live connections of each rule, by the document that programs rely on', () => {
+  it('counts the live connections of each rule and matches the documented schema', () => {
     const flows = [flow(), flow({ sourcePort: 2 }), flow({ destinationPort: 8443, sourcePort: 3 }), flow({ mark: 0 })];
     const document = inspectDocumentSchema.parse(describeInspection([observe({ flows })]));
     assert.equal(document.healthy, true);
@@ -200,7 +200,7 @@ describe('describeInspection', () => {
     );
   });
 
-  it('gives no sum where a connection is not counted', () => {
+  it('omits the sum if one connection has no counters', () => {
     const { sent: __, received: ___, ...uncounted } = flow({ sourcePort: 2 });
     for (const flows of [
       [flow(), uncounted],
@@ -211,7 +211,7 @@ describe('describeInspection', () => {
     }
   });
 
-  it('shows a fallback with what no redirect took', () => {
+  it('counts connections without a redirect for the fallback', () => {
     const withFallback: AttachmentState = {
       ...state,
       router: { ...(state.router ?? assert.fail()), fallbacks: [address('203.0.113.30')] },

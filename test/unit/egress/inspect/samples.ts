@@ -84,7 +84,7 @@ const bare: NamespaceSnapshot = {
   sysctls: new Map([['net/ipv4/conf/all/rp_filter', '0']]),
 };
 
-/** A router as ADD leaves it, seen by somebody who asked on the wire. */
+/** Returns the observation of a healthy router after ADD, with the network probed. */
 export function observe(changes: Partial<Observation> = {}): Observation {
   const rules = [
     'map udp4: 80 : 10.0.0.99 . 80',
@@ -122,7 +122,7 @@ export function observe(changes: Partial<Observation> = {}): Observation {
   };
 }
 
-/** A client's connection to a port of the router. */
+/** Returns a client's connection to a port of the router. */
 export function flow(changes: Partial<Flow> = {}): Flow {
   return {
     protocol: 6,

@@ -89,7 +89,7 @@ function plan(): ReturnType<typeof planAdd> {
 }
 
 describe('resolveMaster', () => {
-  it('takes the interface whose network holds the reserved address, not that of the default route', () => {
+  it('prefers the interface in the network of the reserved address to that of the default route', () => {
     assert.equal(resolveMaster(spec, node).master.name, 'eth1');
   });
 
@@ -104,13 +104,13 @@ describe('resolveMaster', () => {
 
   const refusals: { name: string; spec: AttachmentSpec; node: NodeSnapshot; says: RegExp }[] = [
     {
-      name: 'two gateways',
+      name: 'two default gateways',
       spec,
       node: { ...node, defaultRoutes: [...node.defaultRoutes, defaultVia('192.168.12.2', 'eth1', 300)] },
       says: /^ip\.gateway: is not set, and master eth1 has 2 default gateways in 192\.168\.12\.99\/24/,
     },
     {
-      name: 'no gateway',
+      name: 'a missing gateway',
       spec,
       node: { ...node, defaultRoutes: [] },
       says: /^ip\.gateway: is not set.* has no default gateway/,
@@ -122,20 +122,20 @@ describe('resolveMaster', () => {
       says: /^interfaceArgs\.master "eth2": the interface is down; set it up with "ip link set eth2 up"$/,
     },
     {
-      name: 'an MTU above the master’s',
+      name: "an MTU above the master's",
       spec: { ...spec, mtu: 1501 },
       node,
       says: /^interfaceArgs\.mtu "1501": must be at most 1500/,
     },
     {
-      name: 'no master at all',
+      name: 'a node without a usable master',
       spec: { ...spec, reserved: [{ prefix: prefix('172.16.0.9/24'), gateway: address('172.16.0.1') }] },
       node: { ...node, defaultRoutes: [] },
-      says: /^interfaceArgs\.master: is not set, no interface of the node has a network with 172\.16\.0\.9\/24/,
+      says: /^interfaceArgs\.master: is not set, no interface of the node is in the network of 172\.16\.0\.9\/24/,
     },
   ];
   for (const refusal of refusals) {
-    it(`refuses ${refusal.name}`, () => {
+    it(`rejects ${refusal.name}`, () => {
       assert.throws(() => resolveMaster(refusal.spec, refusal.node), { name: 'PlanError', message: refusal.says });
     });
   }
@@ -144,7 +144,7 @@ describe('resolveMaster', () => {
 describe('planAdd', () => {
   const order = plan().steps.map(({ operation }) => operation.do);
 
-  it('remembers first, then closes the door, then makes the link, then the routes, and forwards last', () => {
+  it('saves the state, blocks forwarding, creates the link, adds routes and enables forwarding, in this order', () => {
     const first = (name: string): number => order.indexOf(name as (typeof order)[number]);
     const milestones = [
       'save-state',
@@ -169,7 +169,7 @@ describe('planAdd', () => {
     assert.equal(forwarding, order.length - 3);
   });
 
-  it('gives every lasting step but those of the link an undo', () => {
+  it('gives each lasting step outside the link an undo', () => {
     const without = plan()
       .steps.filter(({ undo }) => undo === undefined)
       .map(({ operation }) => operation.do);
@@ -183,14 +183,14 @@ describe('planAdd', () => {
     }
   });
 
-  it('reaches cluster networks and the node by the old gateway', () => {
+  it('routes cluster networks and the node through the old gateway', () => {
     const routes = plan().desired.cluster.map(
       (route) => `${route.destination.address.text} via ${route.gateway?.text}`,
     );
     assert.deepEqual(routes, ['172.30.0.0 via 10.128.10.1', '192.168.12.5 via 10.128.10.1']);
   });
 
-  it('loosens a strict pod interface, and remembers what it was', () => {
+  it('sets loose reverse-path filtering on a strict pod interface and saves the old value', () => {
     assert.deepEqual(
       plan().state.sysctls.find(({ key }) => key.endsWith('eth0/rp_filter')),
       { key: 'net/ipv4/conf/eth0/rp_filter', was: '1' },
@@ -198,7 +198,7 @@ describe('planAdd', () => {
   });
 });
 
-describe('what is remembered of an ADD', () => {
+describe('the saved state of an ADD', () => {
   const named = planAdd({
     id,
     link: 'net1',
@@ -211,7 +211,7 @@ describe('what is remembered of an ADD', () => {
     podName: { namespace: 'shop', name: 'egress-1' },
   });
 
-  it('says what was asked for, in the words of the configuration, and for which pod', () => {
+  it('records the configuration and the pod', () => {
     assert.deepEqual(named.state.pod, { namespace: 'shop', name: 'egress-1' });
     assert.deepEqual(named.state.router, {
       mode: 'bridge',
@@ -225,7 +225,7 @@ describe('what is remembered of an ADD', () => {
     assert.equal('pod' in plan().state, false);
   });
 
-  it('has connections counted, and remembers how it was; nothing where the kernel cannot', () => {
+  it('enables connection accounting and saves the old value, if the kernel supports it', () => {
     const counting = { key: 'net/netfilter/nf_conntrack_acct', was: '0' };
     assert.deepEqual(
       named.state.sysctls.find(({ key }) => key === counting.key),
@@ -239,12 +239,12 @@ describe('what is remembered of an ADD', () => {
 });
 
 describe('planRemoval', () => {
-  it('plans next to nothing where nothing is left', () => {
+  it('plans almost nothing if nothing is left', () => {
     const operations = planRemoval(plan().state, pod, []).map((operation) => operation.do);
     assert.deepEqual(operations, ['remove-rules', 'forget-marked', 'remove-state']);
   });
 
-  it('closes the door before it takes rules away, and leads out the old way only when nothing is translated', () => {
+  it('blocks forwarding before it removes rules and restores the old default route last', () => {
     const after: NamespaceSnapshot = {
       ...pod,
       links: [
@@ -278,7 +278,7 @@ describe('planRemoval', () => {
     assert.ok(operations.some((operation) => operation.do === 'add-route' && operation.route.link === 'eth0'));
   });
 
-  it('knows the link by the name under which it was made, and by nothing where another has its name', () => {
+  it('recognizes the link by its temporary name but not a foreign link with its final name', () => {
     const link = { index: 3, name: 'net1', up: true, mtu: 1500, mac: '02:00:00:00:00:99', kind: 'macvlan' };
     const deleted = (one: Link): readonly string[] =>
       planRemoval(plan().state, { ...pod, links: [one] }, []).flatMap((operation) =>
