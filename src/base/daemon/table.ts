@@ -8,6 +8,8 @@ export interface OptionRow {
   readonly variable?: string;
   /** Default value, as written on the command line. */
   readonly initial?: string;
+  /** Heading in `--help` above this option and those that follow. */
+  readonly heading?: string;
   /** An invalid variable is ignored with a warning, as in the program that defined the variable. */
   readonly fallsBack?: true;
 }
@@ -20,17 +22,22 @@ export function defineOptions<Name extends string>(table: Record<Name, OptionRow
   return table;
 }
 
+/** The format of durations. */
+const timeHelp = 'TIME is a duration such as 30s or 1m30s, in us, ms, s, m, h or d; without a unit in milliseconds.';
+
 /** Formats the text of `--help`: the head, then a line for each option. */
 export function formatOptionHelp(head: readonly string[], table: OptionTable<string>): string {
-  const rows = Object.entries(table).map(([name, row]) => {
+  const rows = Object.entries(table).flatMap(([name, row]) => {
     const left = row.value === undefined ? `--${name}` : `--${name} ${row.value}`;
     const notes = [
       ...(row.initial === undefined ? [] : [`default ${row.initial}`]),
       ...(row.variable === undefined ? [] : [`$${row.variable}`]),
     ];
-    return `  ${left.padEnd(32)} ${row.help}${notes.length === 0 ? '' : ` (${notes.join(', ')})`}`;
+    const line = `  ${left.padEnd(32)} ${row.help}${notes.length === 0 ? '' : ` (${notes.join(', ')})`}`;
+    return row.heading === undefined ? [line] : ['', `${row.heading}:`, line];
   });
-  return [...head, '', 'A flag takes precedence over its environment variable, shown as $NAME.', '', ...rows, ''].join(
-    '\n',
-  );
+  const times = Object.values(table).some(({ value }) => value === 'TIME') ? [timeHelp] : [];
+  const notes = ['A flag takes precedence over its environment variable, shown as $NAME.', ...times];
+  const isGrouped = Object.values(table)[0]?.heading !== undefined;
+  return [...head, '', ...notes, ...(isGrouped ? [] : ['']), ...rows, ''].join('\n');
 }

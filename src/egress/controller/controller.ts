@@ -49,7 +49,7 @@ export class RouterController {
   readonly #prober: RouterProber;
   readonly #targets = new ProbeTargets();
   readonly #work: RouterWork;
-  /** Nodes tell of themselves all the time: what matters is which are to be left, and where routers can go. */
+  /** Nodes update their status all the time; only a node that routers must leave, or can move to, matters. */
   #nodeStates = '';
   #verdict: Verdict = { departures: new Map(), restraint: undefined };
 
@@ -186,7 +186,7 @@ export class RouterController {
   async #reconcile(namespace: string): Promise<number | undefined> {
     if (this.unreadiness !== undefined) return undefined;
     const living = this.#routersIn(namespace).filter(({ isDeleting }) => !isDeleting);
-    // One that waits for leadership knocks, too: it must know whom it has heard.
+    // A standby controller probes too: only a router that has answered before can be found dead.
     const { pods, deployments, definitions } = this.#stores;
     this.#prober.set(this.#targets.update(namespace, living, pods.in(namespace), this.#nodes));
     // What was silent may be another pod's place now.

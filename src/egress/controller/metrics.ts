@@ -12,7 +12,7 @@ export class ControllerMetrics {
   readonly registry = new Registry();
   readonly reconciles = new Counter({
     name: `${prefix}reconciles_total`,
-    help: 'Times that a namespace was put right, by outcome.',
+    help: 'Reconciliations of a namespace by outcome.',
     labelNames: ['outcome'],
     registers: [this.registry],
   });

@@ -38,13 +38,13 @@ export const optionTable = defineOptions({
   },
   'node-failure-time': {
     value: 'TIME',
-    help: 'evict a router from a node that has not been ready for so long (us ms s m h d, none: ms), whole seconds',
+    help: 'evict a router from a node that has not been ready for this long, whole seconds',
     variable: 'NODE_FAILURE_TIME',
     initial: '30s',
   },
   'live-change-timeout': {
     value: 'TIME',
-    help: "replace a router's pod when its node's daemon has not applied changed redirects for so long (us ms s m h d, none: ms)",
+    help: "replace a router's pod when its node's daemon has not applied changed redirects within this time",
     variable: 'LIVE_CHANGE_TIMEOUT',
     initial: '10s',
   },
@@ -67,7 +67,7 @@ export const optionTable = defineOptions({
   'lease-name': { value: 'NAME', help: 'its name', initial: clusterNames.controller },
   'lease-duration': {
     value: 'TIME',
-    help: 'another controller takes over when the Lease was not renewed for so long (us ms s m h d, none: ms)',
+    help: 'another controller takes over when the Lease was not renewed for this long',
     initial: '15s',
   },
   'listen-address': {

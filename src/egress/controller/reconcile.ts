@@ -18,7 +18,7 @@ import type { Router } from './objects/router.ts';
 import type { ObjectStore } from './objects/store.ts';
 import type { Trouble, Wait } from './status/conditions.ts';
 
-/** With what objects are put right. */
+/** Dependencies of a reconciliation. */
 export interface ReconcileParts {
   readonly api: KubeApi;
   readonly settings: ObjectSettings;
@@ -36,7 +36,7 @@ export type Outcome =
   | { readonly kind: 'waiting'; readonly wait: Wait }
   | { readonly kind: 'trouble'; readonly trouble: Trouble };
 
-/** Thrown where a router turns out to be deleted: nothing is to be done for it any more. */
+/** Thrown when a router turns out to be deleted and needs no more work. */
 export class RouterGone extends Error {}
 
 /** Why an object is not as it is wanted. */
@@ -182,7 +182,7 @@ function explain(resource: Resource, name: string, error: unknown): Trouble {
       if (!error.causes.includes('FieldManagerConflict')) break;
       return {
         reason: 'Conflict',
-        message: `${what}: somebody else sets what this controller sets; undo that, or delete the object: ${error.message}`,
+        message: `${what}: another field manager owns fields that this controller sets; release them or delete the object: ${error.message}`,
       };
     case 404:
       if (resource !== resources.definitions) break;

@@ -30,7 +30,7 @@ import { findRefusal, PodEvents } from './status/pod-events.ts';
 import { summarize } from './status/router-status.ts';
 import { RouterStatusWriter } from './status/status.ts';
 
-/** With what the routers of a cluster are worked on. */
+/** Dependencies of {@link RouterWork}. */
 export interface WorkParts {
   readonly api: KubeApi;
   readonly settings: ObjectSettings;
@@ -50,7 +50,7 @@ const freshness = 1500;
 
 /** Brings one router at a time to what its EgressRouter says, and tells how it goes. */
 export class RouterWork {
-  /** To be told when pods cannot be followed. */
+  /** Called when watching pods fails. */
   readonly sight = new Sight();
   readonly #parts: WorkParts;
   readonly #leftovers = new Leftovers();
@@ -70,7 +70,7 @@ export class RouterWork {
   }
 
   /**
-   * Resolves to the milliseconds after which the router is to be looked at again; undefined: when something
+   * Resolves to the milliseconds after which the router must be reconciled again; undefined: when something
    * changes. Rejects where trying again may help.
    */
   async run(router: Router, names: RouterNames | 'wait'): Promise<number | undefined> {
@@ -113,7 +113,7 @@ export class RouterWork {
     const soonest = (next: number | undefined) =>
       isHeldBack ? Math.min(again.heldBack, next ?? again.heldBack) : next;
     if (failure !== undefined) throw new PartialFailure(failure, soonest(lookAgain(situations)));
-    // Nobody is moved later because of what is told.
+    // Reporting does not delay moves.
     const told = await Promise.all(situations.map((situation) => this.#addPodEvent(router, situation)));
     return soonest(await this.#tell(router, { members: told }));
   }
@@ -197,7 +197,7 @@ export class RouterWork {
     return { api, settings, definitions, deployments, leadership, signal, findLeftover: () => undefined };
   }
 
-  /** Writes the status; how soon the router is to be looked at again follows from it. */
+  /** Writes the status, which determines when the router must be reconciled again. */
   async #tell(
     router: Router,
     words: { readonly trouble?: Trouble; readonly wait?: Wait; readonly members?: readonly MemberSituation[] },
@@ -215,7 +215,7 @@ export class RouterWork {
     return trouble === undefined ? lookAgain(members) : again.trouble;
   }
 
-  /** What serves of a router whose spec nobody can read: as it was made. */
+  /** Members of a router whose spec is unreadable, as they were created. */
   #describeAsTheyAre(pods: readonly RouterPod[]): readonly MemberSituation[] {
     return pods
       .filter(({ isEnding }) => !isEnding)
@@ -243,7 +243,7 @@ export class RouterWork {
     });
   }
 
-  /** Whoever may create pods may give them a router's labels: those of its Deployments alone are meant. */
+  /** Only pods of the router's own Deployments count, because any pod can carry a router's labels. */
   #podsOf({ meta }: Router, { identity, deployment: own }: RouterNames): RouterPod[] {
     const isOurs = (object: unknown): boolean => {
       const labels = isRecord(object) && isRecord(object.metadata) ? object.metadata.labels : undefined;
@@ -263,7 +263,7 @@ export class RouterWork {
   }
 }
 
-/** Milliseconds after which members are to be looked at again; undefined: when something changes. */
+/** Milliseconds after which members must be checked again; undefined: when something changes. */
 function lookAgain(members: readonly MemberSituation[]): number | undefined {
   if (members.some(({ wait, trouble }) => wait !== undefined || trouble?.reason === 'AddressTaken'))
     return again.waiting;
@@ -273,7 +273,7 @@ function lookAgain(members: readonly MemberSituation[]): number | undefined {
   return members.every(isSettled) ? undefined : again.starting;
 }
 
-/** Which generation `Available` tells of. */
+/** The generation that `Available` refers to. */
 function generationOf(conditions: readonly unknown[]): number | undefined {
   const available = conditions.filter(isRecord).find(({ type }) => type === 'Available');
   return typeof available?.observedGeneration === 'number' ? available.observedGeneration : undefined;

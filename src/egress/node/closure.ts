@@ -14,7 +14,7 @@ export type ClosureStep = 'wait' | 'begin' | 'ask';
 
 /**
  * When a router that another machine's claim closed may open again: after a pause that grows with every claim, it
- * listens without an address, and opens when nobody claims the address for some rounds. A round is the interval at
+ * listens without an address, and opens when no machine claims the address for some rounds. A round is the interval at
  * which routers ask who has their addresses. Times are milliseconds of a monotonic clock.
  */
 export class Closure {
@@ -26,7 +26,7 @@ export class Closure {
   #due = 0;
   #openedAt = 0;
 
-  /** @param round milliseconds between two questions who has the address */
+  /** @param round milliseconds between two probes for the owner of the address */
   constructor(round: number) {
     this.#round = round;
   }

@@ -19,7 +19,7 @@ import type { NodeRouters } from './routers-api.ts';
 import { isStillThere } from './standing.ts';
 import { RouterWatch } from './watch.ts';
 
-/** With what the daemon works. */
+/** Dependencies of the daemon. */
 export interface NodeParts {
   readonly api: KubeApi;
   readonly routers: NodeRouters;

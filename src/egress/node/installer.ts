@@ -7,7 +7,7 @@ import { type Installation, install, uninstall } from './install.ts';
 /** How the plugin is kept on a node. */
 export interface InstallerSettings {
   readonly installation: Installation;
-  /** Milliseconds between two looks whether it is still there. */
+  /** Milliseconds between two checks that the plugin is still installed. */
   readonly interval: number;
   readonly uninstallsOnExit: boolean;
 }
@@ -30,7 +30,7 @@ export class Installer {
     return this.#problem;
   }
 
-  /** Whether the plugin is in its place now. A problem is told once, until it is another. */
+  /** Returns whether the plugin is installed now. Logs a problem once until it changes. */
   keep(): boolean {
     const { installation } = this.#settings;
     // To compare a hundred megabytes takes a second of a core: what was right and was not touched is right.
@@ -63,7 +63,7 @@ export class Installer {
   }
 }
 
-/** What changes when somebody changes a file: nobody can set the time of its last change of state. */
+/** Identity of a file's content: the time of its last status change cannot be forged. */
 function fingerprint({ source, target, name }: Installation): string | undefined {
   try {
     return [source, join(target, name)]

@@ -28,7 +28,7 @@ import type { Resolved } from '../plan/resolve.ts';
 import type { ApplyOutcome, AskingManner, NodeRouters, WireAnswer } from './routers-api.ts';
 import { RuleVariants, readVariant } from './rule-variant.ts';
 
-/** Milliseconds between two looks at what was answered, and in all. */
+/** Milliseconds between two reads of answers, and in total. */
 const wire = { step: 75, whole: 375 };
 
 /** Frames that are taken in at one look: a wire full of questions of others must not hold us up. */
@@ -135,7 +135,7 @@ export class LinuxRouters implements NodeRouters {
   }
 
   /**
-   * A round of questions; nobody answers where the link has no carrier. Gateways are asked last, and only
+   * One round of probes; without a carrier no machine answers. Gateways are asked last, and only
    * where nobody else has an address: to ask under it would lead its packets here, and whoever was cut off
    * may find that another machine has it by now.
    */
@@ -145,7 +145,7 @@ export class LinuxRouters implements NodeRouters {
         const asker = manner === 'open' ? state.addresses[index]?.address : undefined;
         return { address: gateway, ...(asker !== undefined && { asker }) };
       }),
-      // Without an asker: nobody believes that we mean to take it from them (RFC 5227 §2.1.1).
+      // With an empty sender address, so that the probe claims nothing (RFC 5227 §2.1.1).
       ...state.addresses.map(({ address }) => ({ address })),
     ];
     const own = new Set(state.addresses.map(({ address }) => address.text));
@@ -154,7 +154,7 @@ export class LinuxRouters implements NodeRouters {
     if (conversation === undefined) return [];
     this.#conversations.set(key, conversation);
     try {
-      // What was said since the last round counts: somebody may have announced that an address is theirs.
+      // Announcements since the last round count: another machine may have claimed an address.
       conversation.ask('anonymous');
       for (let waited = 0; waited < wire.whole; waited += wire.step) {
         await sleep(wire.step);
@@ -211,7 +211,7 @@ export class LinuxRouters implements NodeRouters {
     });
   }
 
-  /** What is remembered now: redirects may have changed since somebody looked. Call it under the lock of the namespace. */
+  /** Reads the state again, because redirects may have changed. Call it under the lock of the namespace. */
   #newest(state: AttachmentState): AttachmentState {
     return this.#store.find(state.id) ?? state;
   }

@@ -12,7 +12,7 @@ import { findDefinition } from './networks.ts';
 import { type NodePod, readConfig, readDefinition, readPod } from './objects.ts';
 import type { ApplyOutcome, NodeRouters } from './routers-api.ts';
 
-/** With what routers are kept at their definitions. */
+/** Dependencies of {@link LiveRouters}. */
 export interface LiveParts {
   readonly api: KubeApi;
   readonly routers: NodeRouters;
@@ -31,7 +31,7 @@ const longestSilence = 2000;
 /** Milliseconds until what the kernel refused is tried again, the first time and at most. */
 const retry = { first: 500, last: 60_000 };
 
-/** What came of a definition for an attachment, by this process's own doing: of a pod's annotations anybody may be the author. */
+/** What this process applied to an attachment. Pod annotations are not trusted, because any author of the pod can forge them. */
 interface Tried {
   readonly configuration: string;
   readonly refusal?: Omit<LiveRefusal, 'configuration'>;
@@ -45,7 +45,7 @@ interface Tried {
  */
 const foreignWords = 'the definition, of another namespace, cannot be applied to a router that lives';
 
-/** What a router is to be, and what it is to be called. */
+/** Desired configuration of a router and its digest. */
 interface Wanted {
   readonly name: string;
   /** The definition is of another namespace than the pod. */
@@ -248,7 +248,7 @@ export class LiveRouters {
 
   /**
    * Writes on the pod what is in force, or what is not and why, unless it is there. A pod with several routers
-   * has the digests of all, in the order of their interfaces. Resolves to when it is to be looked at again.
+   * has the digests of all, in the order of their interfaces. Resolves to the time of the next check.
    */
   async #say(pod: NodePod): Promise<number | undefined> {
     const annotations = this.#composeWords(pod);
@@ -303,7 +303,7 @@ export class LiveRouters {
     this.#tell(pod, { type: 'Warning', reason, message });
   }
 
-  /** Nobody waits for an Event. */
+  /** The change does not wait for the Event. */
   #tell({ namespace, name, uid }: NodePod, words: EventWords): void {
     const { events, signal } = this.#parts;
     void events.tell({ apiVersion: 'v1', kind: 'Pod', namespace, name, uid }, words, signal);

@@ -112,5 +112,5 @@ async function removeWhere(metric: Counter<string> | Gauge<string>, labels: Rout
   }
 }
 
-/** By which a router is told from others. */
+/** Labels that identify a router. */
 export type RouterLabels = Readonly<Record<(typeof router)[number], string>>;

@@ -22,7 +22,7 @@ export const installTable = defineOptions({
   name: { value: 'NAME', help: 'its name there', variable: 'CNI_NAME', initial: 'egress-router' },
   interval: {
     value: 'TIME',
-    help: 'time between two looks whether it is still there (us ms s m h d, none: ms)',
+    help: 'how often to check that the plugin is still installed',
     variable: 'CNI_INTERVAL',
     initial: '30s',
   },

@@ -47,7 +47,7 @@ export interface NodeRouters {
    * nothing blocks. Rejects with an Error.
    */
   ask(state: AttachmentState, manner?: AskingManner): Promise<WireAnswer>;
-  /** Lets go of all that is kept of other routers than these. */
+  /** Releases everything that is kept for other routers. */
   retain(states: readonly AttachmentState[]): void;
   /**
    * Closes its interface to the outside, which has no address afterwards: another machine has it. That is

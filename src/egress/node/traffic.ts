@@ -5,7 +5,7 @@ import type { AttachmentState } from '../model/state.ts';
 /** Redirects of a router that have series of their own; all others are one. */
 const mostRedirects = 200;
 
-/** Destinations whose use of source ports is told. */
+/** Destinations whose use of source ports is exported. */
 const mostDestinations = 10;
 
 /** Ports that a translated connection may have as its source. */

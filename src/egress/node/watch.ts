@@ -17,7 +17,7 @@ export interface WatchTimes {
   readonly check: number;
 }
 
-/** So many answers in a row that say that an address is another's, and the interface is closed whatever the API server says. */
+/** Consecutive claims of an address by another machine after which the interface is closed, whatever the API server says. */
 const mostConflicts = 3;
 
 /**
@@ -30,10 +30,10 @@ const aliveFor = 5_000;
 export type Standing =
   /** It is there, by a view that is fresh. */
   | 'current'
-  /** It is gone or ending, or nobody can tell: another one may have its address. */
+  /** The pod is gone, ending or unknown: another pod may have its address. */
   | 'replaced';
 
-/** With what routers are watched. */
+/** Dependencies of {@link RouterWatch}. */
 export interface WatchParts {
   readonly routers: NodeRouters;
   readonly metrics: NodeMetrics;

@@ -9,7 +9,11 @@ import type { StatsOptionName } from './stats-options.ts';
 
 /** Every option, in the order of `--help`. */
 export const optionTable: OptionTable<OptionName> = {
-  manifests: { value: 'DIR', help: 'take objects from YAML and JSON files; without it, from Kubernetes' },
+  manifests: {
+    heading: 'Source of objects',
+    value: 'DIR',
+    help: 'take objects from YAML and JSON files; without it, from Kubernetes',
+  },
   'status-file': { value: 'FILE', help: 'write statuses to FILE (with --manifests; default DIR.status.json)' },
   kubeconfig: {
     value: 'FILE',
@@ -22,7 +26,12 @@ export const optionTable: OptionTable<OptionName> = {
     variable: 'POD_NAMESPACE',
     initial: 'default',
   },
-  name: { value: 'NAME', help: "part of the names of the agent's rules", initial: 'ingress' },
+  name: {
+    heading: 'Node and router',
+    value: 'NAME',
+    help: "part of the names of the agent's rules",
+    initial: 'ingress',
+  },
   'node-name': { value: 'NODE', help: 'name of this node; default the host name', variable: 'NODE_NAME' },
   addresses: { value: 'IP,...', help: "addresses that are served; default all of the node's" },
   'router-name': { value: 'NAME', help: 'only Routes whose annotation names this router; default all' },
@@ -46,7 +55,12 @@ export const optionTable: OptionTable<OptionName> = {
     value: 'IP,...',
     help: "addresses in Gateways' statuses; default --addresses, else the node's",
   },
-  'route-labels': { value: 'SELECTOR', help: 'only Routes with these labels', variable: 'ROUTE_LABELS' },
+  'route-labels': {
+    heading: 'Selection of Routes',
+    value: 'SELECTOR',
+    help: 'only Routes with these labels',
+    variable: 'ROUTE_LABELS',
+  },
   'namespace-labels': {
     value: 'SELECTOR',
     help: 'only Routes of namespaces with these labels',
@@ -73,6 +87,7 @@ export const optionTable: OptionTable<OptionName> = {
     variable: 'ROUTER_DENIED_DOMAINS',
   },
   'allowed-ports': {
+    heading: 'Ports',
     value: 'PORTS',
     help: 'ports that Routes may have',
     initial: formatPortRanges(defaultPolicy.allowedPorts),
@@ -106,6 +121,7 @@ export const optionTable: OptionTable<OptionName> = {
     help: 'what one namespace may have; default as much as it asks for',
   },
   'tcp-balance': {
+    heading: 'Balancing and health',
     value: 'HOW',
     help: 'source, roundrobin or random, for Routes that say nothing',
     variable: 'ROUTER_TCP_BALANCE_SCHEME',
@@ -119,30 +135,31 @@ export const optionTable: OptionTable<OptionName> = {
   },
   'tunnel-timeout': {
     value: 'TIME',
-    help: "forget connections that are silent so long (us ms s m h d, none: ms); default the kernel's",
+    help: "delete connections that are silent for this long; default the kernel's",
     variable: 'ROUTER_DEFAULT_TUNNEL_TIMEOUT',
     fallsBack: true,
   },
   'check-interval': {
     value: 'TIME',
-    help: 'time between two checks of an endpoint (us ms s m h d, none: ms); 0: no checks',
+    help: 'time between two checks of an endpoint; 0: no checks',
     variable: 'ROUTER_BACKEND_CHECK_INTERVAL',
     initial: '5000ms',
     fallsBack: true,
   },
   'drain-time': {
     value: 'TIME',
-    help: 'forget established connections so long after their endpoint is gone (us ms s m h d, none: ms); 0: at once',
+    help: 'delete established connections this long after their endpoint is gone; 0: at once',
     initial: '10s',
   },
   'strict-allow-lists': { help: 'end connections of clients that an allow-list no longer names' },
   'sync-interval': {
     value: 'TIME',
-    help: 'least time between two changes of ports (us ms s m h d, none: ms); 0: none',
+    help: 'least time between two changes of ports; 0: none',
     initial: '0',
   },
   ...httpOptionTable,
   'update-status': {
+    heading: 'Status',
     value: 'BOOL',
     help: 'write statuses',
     variable: 'ROUTER_UPDATE_STATUS',
@@ -150,6 +167,7 @@ export const optionTable: OptionTable<OptionName> = {
     fallsBack: true,
   },
   'stats-address': {
+    heading: 'Statistics',
     value: 'IP',
     help: 'address of /metrics, /healthz and /readyz; default all with a password, otherwise 127.0.0.1',
   },
@@ -160,7 +178,7 @@ export const optionTable: OptionTable<OptionName> = {
   'stats-password': { value: 'TEXT', help: 'with this password', variable: 'STATS_PASSWORD' },
   'stats-username-file': { value: 'FILE', help: 'the name from a file', variable: 'STATS_USERNAME_FILE' },
   'stats-password-file': { value: 'FILE', help: 'the password from a file', variable: 'STATS_PASSWORD_FILE' },
-  'log-level': { value: 'LEVEL', help: 'debug, info, warn or error', initial: 'info' },
+  'log-level': { heading: 'General', value: 'LEVEL', help: 'debug, info, warn or error', initial: 'info' },
   'cleanup-on-exit': { help: 'take the rules away at the end; without it they stay in force' },
   'dry-run': { help: 'decide and tell, but change nothing on the node' },
   ...daemonTable,

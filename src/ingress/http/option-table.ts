@@ -8,6 +8,7 @@ const time = 'TIME';
  */
 export const httpOptionTable = {
   'http-port': {
+    heading: 'HTTP listeners',
     value: 'PORT',
     help: 'serve HTTP Routes on this port; without it and --https-port only ports are served',
     variable: 'ROUTER_SERVICE_HTTP_PORT',
@@ -22,7 +23,12 @@ export const httpOptionTable = {
   },
   'http-address': { value: 'IP', help: 'address to listen on; default all' },
   'use-proxy-protocol': { help: 'expect the PROXY protocol from clients', variable: 'ROUTER_USE_PROXY_PROTOCOL' },
-  domain: { value: 'DOMAIN', help: 'domain of Routes with spec.subdomain', variable: 'ROUTER_DOMAIN' },
+  domain: {
+    heading: 'Hosts',
+    value: 'DOMAIN',
+    help: 'domain of Routes with spec.subdomain',
+    variable: 'ROUTER_DOMAIN',
+  },
   'subdomain-template': {
     value: 'TEMPLATE',
     // biome-ignore lint/suspicious/noTemplateCurlyInString: OpenShift's own form of a template
@@ -47,6 +53,7 @@ export const httpOptionTable = {
     variable: 'ROUTER_DISABLE_NAMESPACE_OWNERSHIP_CHECK',
   },
   'connect-timeout': {
+    heading: 'Timeouts',
     value: time,
     help: 'for a connection to a server',
     variable: 'ROUTER_DEFAULT_CONNECT_TIMEOUT',
@@ -116,6 +123,7 @@ export const httpOptionTable = {
     fallsBack: true,
   },
   'reload-interval': {
+    heading: 'HAProxy process',
     value: time,
     help: 'least time between two reloads of HAProxy',
     variable: 'RELOAD_INTERVAL',
@@ -187,6 +195,7 @@ export const httpOptionTable = {
     initial: 'text/html text/plain text/css',
   },
   'ssl-min-version': {
+    heading: 'TLS',
     value: 'VERSION',
     help: 'lowest version of TLS',
     variable: 'SSL_MIN_VERSION',
@@ -247,6 +256,7 @@ export const httpOptionTable = {
     fallsBack: true,
   },
   'cookie-name': {
+    heading: 'Cookies and headers',
     value: 'NAME',
     help: 'name of every sticky cookie',
     variable: 'ROUTER_COOKIE_NAME',
@@ -296,6 +306,7 @@ export const httpOptionTable = {
     variable: 'ROUTER_HTTP_RESPONSE_HEADERS',
   },
   'errorfile-503': {
+    heading: 'Error pages and health',
     value: 'FILE',
     help: 'whole HTTP answer where no server can answer',
     variable: 'ROUTER_ERRORFILE_503',
@@ -307,6 +318,7 @@ export const httpOptionTable = {
     initial: '/_______internal_router_healthz',
   },
   'syslog-address': {
+    heading: 'Access log',
     value: 'ADDRESS',
     help: 'access log: host:port or a socket of syslog, or stdout; default none',
     variable: 'ROUTER_SYSLOG_ADDRESS',
@@ -352,6 +364,7 @@ export const httpOptionTable = {
     fallsBack: true,
   },
   'metrics-server-threshold': {
+    heading: 'HAProxy',
     value: 'NUMBER',
     help: 'servers have series of their own up to so many',
     variable: 'ROUTER_METRICS_HAPROXY_SERVER_THRESHOLD',

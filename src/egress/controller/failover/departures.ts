@@ -11,7 +11,7 @@ import { type Departure, MoveLimit, type Restraint } from './failover.ts';
 import { type ClusterNode, hasRefuge } from './nodes.ts';
 import type { RouterPod } from './pods.ts';
 import { kubeletPort } from './probe-targets.ts';
-import { knockByConnecting } from './prober.ts';
+import { probeByConnecting } from './prober.ts';
 
 /** A pod that is to go now. */
 interface Move {
@@ -19,7 +19,7 @@ interface Move {
   readonly departure: Departure;
 }
 
-/** What is to be done about the place of a router. */
+/** A decision about where a router runs. */
 export interface DeparturePlan {
   readonly move?: Move;
   /** Other nodes than before that its pods are to stay away from: it needs another template. */
@@ -28,7 +28,7 @@ export interface DeparturePlan {
   readonly isHeldBack: boolean;
 }
 
-/** With what pods are moved. */
+/** Dependencies of {@link Departures}. */
 export interface DepartureParts {
   readonly api: KubeApi;
   readonly events: EventRecorder;
@@ -59,7 +59,7 @@ const words: Readonly<Record<Departure['reason'], string>> = {
   NodeLeft: 'the node is cordoned or about to be removed',
 };
 
-/** Moves routers from nodes that died or are to be left, within limits. */
+/** Moves routers off nodes that are dead, drained or cordoned, within limits. */
 export class Departures {
   readonly #parts: DepartureParts;
   readonly #limit = new MoveLimit();
@@ -135,7 +135,7 @@ export class Departures {
   async #answers(name: string): Promise<boolean> {
     const node = this.#parts.nodes().find((one) => one.name === name);
     if (node?.address === undefined || !node.isReady) return false;
-    return (await knockByConnecting({ host: node.address, port: kubeletPort }, answerTime)) === 'answer';
+    return (await probeByConnecting({ host: node.address, port: kubeletPort }, answerTime)) === 'answer';
   }
 
   async #findRestraint({ meta }: Router, pod: RouterPod, departure: Departure): Promise<Restraint | undefined> {
@@ -151,11 +151,11 @@ export class Departures {
   }
 
   /**
-   * Ends what cannot end by itself: a pod whose node is dead, and which was told to go before this could be done.
+   * Deletes pods that cannot end themselves, because their node died after their deletion was requested.
    * Its Deployment would wait for it for ever. Resolves to whether one is left that may be such a pod. Rejects with
    * a KubeError.
    *
-   * @param avoidedBy which nodes the Deployment of a pod avoids: its pods there are of before, and their node was dead
+   * @param avoidedBy nodes that the pod's Deployment avoids: pods there are from an earlier rollout, and their node was dead
    */
   async endLost(
     router: Router,
@@ -184,14 +184,14 @@ export class Departures {
     return now - since >= this.#parts.nodeFailureSeconds * 1000;
   }
 
-  /** Lets a pod go: at once where its node cannot tell of its end. Rejects with a KubeError. */
+  /** Deletes a pod, without grace if its node cannot confirm its end. Rejects with a KubeError. */
   async carryOut(router: Router, { pod, departure }: Move): Promise<void> {
     const { events, log, count, signal } = this.#parts;
     await this.#remove(router, pod, departure.reason === 'NodeLeft' ? undefined : 0);
     count('moved', departure.reason);
     const message = `pod ${pod.name} leaves node ${departure.node}: ${words[departure.reason]}`;
     log.warn({ router: keyOf(router.meta), pod: pod.name, ...departure }, 'A router is moved to another node');
-    // Nobody waits for an Event.
+    // The move does not wait for the Event.
     void events.tell(objectOf(router), { type: 'Warning', reason: departure.reason, message }, signal);
   }
 

@@ -38,7 +38,7 @@ export function judgePresences(presences: readonly Probed[]): Verdict {
   const since = Math.max(...silent.map(({ goneAt }) => goneAt));
   const nodesOf = (some: readonly Probed[]): Set<string> => new Set(some.map(({ target }) => target.node));
   const alive = nodesOf(answering.filter(({ answeredAt }) => answeredAt > since));
-  // One that could not be asked for long holds up nobody.
+  // A target that could not be probed for a long time does not block the decision.
   const heard = answering.filter(({ answeredAt }) => answeredAt > since - longestDoubt);
   const unsure = new Set([...nodesOf(heard)].filter((node) => !alive.has(node)));
   const gone = new Set([...nodesOf(silent)].filter((node) => !alive.has(node) && !unsure.has(node)));
@@ -51,7 +51,7 @@ export function judgePresences(presences: readonly Probed[]): Verdict {
   return { departures: new Map(departures), restraint: undefined };
 }
 
-/** So many departures in so many milliseconds: whatever we believe to see, we do not stir up a cluster. */
+/** The limit of departures per interval in milliseconds, which protects the cluster from wrong observations. */
 const limit = { departures: 10, ofOne: 3, window: 60_000 };
 
 /** Counts departures. A node that died is one, however many routers were on it: they must all go at once. */
@@ -79,7 +79,7 @@ export class MoveLimit {
   }
 }
 
-/** Ports that hardly anybody redirects, for a knock that is answered by a refusal. */
+/** Ports that are rarely redirected; a probe of a closed port gets a reset. */
 const quietPorts = [9, 11, 17, 19, 37, 1, 2, 3];
 
 /** A port of a router that no redirect has; undefined where they have all. */

@@ -5,7 +5,7 @@ import { memberLabel } from '../objects/names.ts';
 import { appliedAnnotation, configurationAnnotation, egressInterface, networksAnnotation } from '../objects/objects.ts';
 import type { Toleration } from './nodes.ts';
 
-/** A router's pod, as far as its router's status tells of it. */
+/** A router's pod, with the fields that the router's status shows. */
 export interface RouterPod {
   readonly name: string;
   readonly uid: string;
@@ -14,7 +14,7 @@ export interface RouterPod {
   readonly node: string | undefined;
   /** Ours, and what namespace and admission plugins gave it. */
   readonly tolerations: readonly Toleration[];
-  /** Which router of a pool it is; undefined: of before there were pools. */
+  /** Which router of a pool it is; undefined: created by a version without pools. */
   readonly member: string | undefined;
   /** Of which configuration it was made. */
   readonly configuration: string | undefined;
@@ -97,7 +97,7 @@ function readNetworkName(text: unknown): string | undefined {
     const [network] = typeof text === 'string' ? JSON.parse(text) : [];
     return isRecord(network) && typeof network.name === 'string' ? network.name : undefined;
   } catch {
-    // Written by somebody else, in Multus's short form.
+    // Written by another program, in Multus's short form.
     return undefined;
   }
 }

@@ -9,7 +9,7 @@ import type { ProbeTarget } from './prober.ts';
 /** The port of every kubelet. */
 export const kubeletPort = 10_250;
 
-/** Where to knock to learn whether routers live, in every namespace. */
+/** Addresses to probe to learn whether routers are alive, in every namespace. */
 export class ProbeTargets {
   readonly #byNamespace = new Map<string, readonly ProbeTarget[]>();
 
@@ -31,7 +31,7 @@ export class ProbeTargets {
         const key = memberKeyOf(member);
         const { redirects, fallbacks } = member.redirects;
         const port = fallbacks.length > 0 ? undefined : pickQuietPort(new Set(redirects.map((one) => one.port)));
-        // One, so that nobody has more votes on which nodes are dead than he has routers.
+        // One per router, so that no tenant has more votes about dead nodes than routers.
         const pod = read.find((one) => one.member === key && (one.isReady || known.has(one.uid)));
         return (pod && findTarget(namespace, pod, port, nodes)) ?? [];
       }),
@@ -47,7 +47,7 @@ function isRouter({ deployment, isEnding, hasEnded }: RouterPod): boolean {
   return deployment?.startsWith(plainDeployment) === true && !isEnding && !hasEnded;
 }
 
-/** A router that leads every port to the outside is asked by its node: what it answers is another's word. */
+/** Probes the node of a router that forwards every port, because the answer would come from the destination. */
 function findTarget(
   namespace: string,
   { uid, node, clusterAddresses }: RouterPod,

@@ -8,7 +8,7 @@ export interface ProbeTarget {
   /** Namespace of the pod. */
   readonly namespace: string;
   readonly node: string;
-  /** Where to knock: any answer counts, a refusal first of all. */
+  /** Address to probe; any answer counts, a reset included. */
   readonly host: string;
   readonly port: number;
 }
@@ -22,7 +22,7 @@ export interface ProbeTimes {
 
 const ordinaryTimes: ProbeTimes = { interval: 1000, timeout: 330 };
 
-/** So many probes in a row without an answer, and a router is gone. */
+/** Consecutive unanswered probes after which a router is dead. */
 const missesUntilGone = 3;
 
 /** Milliseconds in which the answers of one moment come. */
@@ -30,17 +30,17 @@ const soon = 20;
 
 /** What is known of a target. */
 export type Presence =
-  /** It never answered: nothing can be told by its silence (a NetworkPolicy may drop what we send). */
+  /** It never answered, so its silence means nothing: a NetworkPolicy may drop the probes. */
   'unknown' | 'answers' | 'gone';
 
-/** What came of one knock; `unable`: this machine could not ask, which says nothing of the other. */
-export type Knock = 'answer' | 'silence' | 'unable';
+/** Result of one probe; `unable`: this machine could not send it, which says nothing about the target. */
+export type ProbeResult = 'answer' | 'silence' | 'unable';
 
-/** A target with what is known of it. */
+/** A target and its observed state. */
 export interface Probed {
   readonly target: ProbeTarget;
   readonly presence: Presence;
-  /** When it last answered, and when the knock began by which it was found gone; milliseconds of a clock that only goes forward. */
+  /** Time of the last answer, and start of the probe that found it dead; monotonic milliseconds. */
   readonly answeredAt: number;
   readonly goneAt: number;
 }
@@ -48,29 +48,29 @@ export interface Probed {
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /**
- * Knocks at routers every second, and at one that does not answer twice more at once: death is seen
+ * Probes routers every second, and a silent one twice more at once: death is observed
  * within two seconds, whatever the node's last word to the API server was.
  */
 export class RouterProber {
   readonly #times: ProbeTimes;
   readonly #onChange: () => void;
-  readonly #knock: (target: ProbeTarget, timeout: number) => Promise<Knock>;
+  readonly #probeOnce: (target: ProbeTarget, timeout: number) => Promise<ProbeResult>;
   #targets = new Map<string, Mutable<Probed>>();
   #timer: NodeJS.Timeout | undefined;
   #soon: NodeJS.Timeout | undefined;
 
   /**
    * @param onChange called when the presence of a target is another
-   * @param knock never rejects
+   * @param probeOnce never rejects
    */
   constructor(
     onChange: () => void,
     times: ProbeTimes = ordinaryTimes,
-    knock: (target: ProbeTarget, timeout: number) => Promise<Knock> = knockByConnecting,
+    probeOnce: (target: ProbeTarget, timeout: number) => Promise<ProbeResult> = probeByConnecting,
   ) {
     this.#onChange = onChange;
     this.#times = times;
-    this.#knock = knock;
+    this.#probeOnce = probeOnce;
   }
 
   start(): void {
@@ -97,7 +97,7 @@ export class RouterProber {
     );
   }
 
-  /** Every target with what is known of it. */
+  /** Every target and its observed state. */
   get presences(): readonly Probed[] {
     return [...this.#targets.values()];
   }
@@ -107,10 +107,10 @@ export class RouterProber {
     let begun = performance.now();
     for (let misses = 0; misses < missesUntilGone; misses++) {
       begun = performance.now();
-      const came = await this.#knock(target, this.#times.timeout);
+      const came = await this.#probeOnce(target, this.#times.timeout);
       if (came === 'answer') return this.#note(probed, 'answers');
       if (came === 'unable' || probed.presence !== 'answers') return;
-      // Without a route a knock fails at once: three within a moment are one moment, in which a route is replaced.
+      // Without a route a probe fails at once; three failures within a moment can be one route that is being replaced.
       await sleep(Math.max(0, begun + this.#times.timeout - performance.now()));
     }
     // It may have answered another round meanwhile.
@@ -140,12 +140,15 @@ export class RouterProber {
 const ownErrors = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL', 'EAGAIN', 'EPERM', 'EACCES']);
 
 /** Whether a host says anything to an attempt to connect: an acceptance or a refusal. Never rejects. */
-export function knockByConnecting({ host, port }: Pick<ProbeTarget, 'host' | 'port'>, timeout: number): Promise<Knock> {
+export function probeByConnecting(
+  { host, port }: Pick<ProbeTarget, 'host' | 'port'>,
+  timeout: number,
+): Promise<ProbeResult> {
   return new Promise((resolve) => {
     const socket = connect({ host, port });
-    const end = (knock: Knock): void => {
+    const end = (result: ProbeResult): void => {
       socket.destroy();
-      resolve(knock);
+      resolve(result);
     };
     socket.setTimeout(timeout, () => end('silence'));
     socket.once('connect', () => end('answer'));

@@ -21,7 +21,7 @@ interface Read {
   readonly claims: readonly Claim[];
 }
 
-/** With what claims are judged. */
+/** Inputs of the decision about claims. */
 export interface ClaimStores {
   readonly routers: ObjectStore;
   readonly deployments: ObjectStore;
@@ -94,7 +94,7 @@ export class AddressClaims {
     });
   }
 
-  /** Another router that keeps what it has: nobody can read its spec now, or something holds its deletion up. */
+  /** Another router that keeps its addresses although its spec is unreadable or its deletion is blocked. */
   #findFrozen({ meta }: Router, key: string): Router | undefined {
     const owners = new Set([...this.#stores.deployments.all].filter((one) => isOf(one, key)).map(controllerOf));
     owners.delete(meta.uid);
@@ -141,7 +141,7 @@ function compareAge({ meta: one }: Router, { meta: other }: Router): number {
   return one.created - other.created || (one.uid < other.uid ? -1 : 1);
 }
 
-/** What a router's author is told of the one that has its address: no names of other namespaces. */
+/** Describes the owner of an address to another router's author, without names of other namespaces. */
 export function describeHolder({ meta }: Router, address: string, holder: Router): string {
   const isNear = holder.meta.namespace === meta.namespace;
   const who = isNear ? `EgressRouter ${holder.meta.name}` : 'an EgressRouter of another namespace';

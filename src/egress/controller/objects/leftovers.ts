@@ -2,7 +2,7 @@ import type { ObjectMeta } from '../../../base/read/object-meta.ts';
 import { isRecord } from '../../../base/read/shape.ts';
 import { memberLabel, type RouterNames } from './names.ts';
 
-/** Milliseconds. A pod that has not ended by then is on a node that died, or belongs to nobody. */
+/** Milliseconds after which a pod that has not ended is on a dead node, or has no owner. */
 const longestWait = 30_000;
 
 /**

@@ -16,7 +16,7 @@ export function inForce({ applied, configuration }: RouterPod): string | undefin
   return applied ?? configuration;
 }
 
-/** Since when pods are seen as the API server has them: nobody's silence counts while he could not be heard. */
+/** Start of the current view of pods: silence does not count while the API server was unreachable. */
 export class Sight {
   #isLost = false;
   #since = 0;
@@ -70,7 +70,7 @@ export class LiveChanges {
     const known = this.#since.get(pod.uid);
     const since = known?.wanted === wanted ? known.at : now;
     this.#since.set(pod.uid, { wanted, at: since });
-    // Of pods that are gone, nobody says so.
+    // No event reports pods that are gone.
     if (this.#since.size > mostRemembered) this.#since.clear();
     const left = Math.max(since, seenSince) + this.#timeout - now;
     if (left > 0) return { kind: 'pending', left };

@@ -29,7 +29,7 @@ export function memberKeyOf({ reserved }: EgressRouterSpec): string {
 /**
  * Gives each member of a pool its names. One of them has the router's own, the others have their address in
  * them. A member keeps the names that its objects have, however others come and go: to rename is to restart.
- * The router's own names, when nobody of the pool has them, go to the first that has none.
+ * The router's own names, if no member of the pool has them, go to the first member without names.
  *
  * @param held objects that the router has, by their names
  */

@@ -69,7 +69,7 @@ export interface NameClaimant {
 /**
  * Gives each router of a namespace its names. A router keeps the names that its objects have, however
  * others come and go: to rename is to restart. Of those without objects the oldest (then the lower
- * UID) is the first, when nobody has the first one's names. `wait`: they are about to become free.
+ * UID) is the first, if no router has the first one's names. `wait`: they are about to become free.
  *
  * @param ownerOf who owns an object of this name, by UID; undefined where there is none
  */

@@ -14,7 +14,7 @@ export interface ObjectSettings extends NetConfSettings {
   readonly image: string;
   /** Whole seconds after which a pod leaves a node that is not ready or not reachable. */
   readonly nodeFailureSeconds: number;
-  /** Whether Multus is told the gateway, as OpenShift's operator does; the plugin does without. */
+  /** Whether the Multus annotation contains the gateway, as OpenShift's operator writes it; the plugin does not need it. */
   readonly hasDefaultRouteAnnotation: boolean;
   readonly nodeSelector: Readonly<Record<string, string>>;
   /** Milliseconds that a node's daemon has to apply a configuration to a living router. */
@@ -54,7 +54,7 @@ export const networksAnnotation = 'k8s.v1.cni.cncf.io/networks';
 /** The first of Multus's interfaces; a router pod has no other. */
 export const egressInterface = 'net1';
 
-/** Nobody: an image's user that owns nothing. */
+/** An unprivileged user that owns no files. */
 const user = 65532;
 
 /** The NetworkAttachmentDefinition of a router of a pool. */
@@ -109,7 +109,7 @@ export function readTemplate(deployment: unknown): Template | undefined {
  * The template that a member's Deployment is to have. One whose structure stays, stays: its pods learn of
  * redirects while they live.
  *
- * @param replaces the pod is to be replaced all the same
+ * @param replaces whether the pod must be replaced although only its redirects changed
  * @param avoidedNodes where the pods of another template are not to run
  */
 export function chooseTemplate(
@@ -242,7 +242,7 @@ function seal(
     namespace: meta.namespace,
     name,
     labels: { ...managedLabels, [memberLabel]: key },
-    // With the owner goes the object, and nobody else may have it.
+    // The object is deleted with its owner, and cannot be adopted.
     ownerReferences: [
       {
         apiVersion: 'network.operator.openshift.io/v1',

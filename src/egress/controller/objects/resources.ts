@@ -20,7 +20,7 @@ const managed = {
 
 /**
  * All that the controller asks of the API: EgressRouters get, list, watch, and patch of their status
- * (and update of their finalizers, which OpenShift asks of whoever blocks an owner's deletion);
+ * (and update of their finalizers, which OpenShift requires from a client that sets blockOwnerDeletion);
  * definitions and Deployments get, list, watch, create, patch (server-side apply is both) and delete (an
  * address that left a pool); pods get, list, watch and delete (routers of nodes that died or are to be
  * left); nodes list and watch; Events list and create; Leases get, create and update in its own namespace.

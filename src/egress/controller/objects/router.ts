@@ -26,7 +26,7 @@ export function objectOf({ meta: { namespace, name, uid } }: Router): EventObjec
   return { apiVersion: 'network.operator.openshift.io/v1', kind: 'EgressRouter', namespace, name, uid };
 }
 
-/** Reads an EgressRouter; undefined for what cannot even be told from others. */
+/** Reads an EgressRouter; undefined without a usable identity. */
 export function readRouter(input: unknown): Router | undefined {
   const meta = readMeta(input, new ProblemList());
   if (meta === undefined || !isRecord(input)) return undefined;

@@ -13,7 +13,7 @@ const telling = new Set([
   'FailedMount',
 ]);
 
-/** Milliseconds for an answer: no router is to wait for what is told of another. */
+/** Milliseconds to wait for Events, so that no router waits for the Events of another. */
 const patience = 1000;
 
 /** Milliseconds for which a server that took longer is not asked again. */
@@ -33,7 +33,7 @@ export class PodEvents {
     this.#api = api;
   }
 
-  /** The newest word about a pod; where nobody tells, what was known before. Never rejects. */
+  /** Resolves to the newest message about a pod, or to the previous one if Events are unavailable. Never rejects. */
   async latest(namespace: string, uid: string, signal: AbortSignal): Promise<string | undefined> {
     if (performance.now() < this.#restsUntil) return this.#known.get(uid);
     const limit = AbortSignal.timeout(patience);

@@ -11,7 +11,7 @@ import { objectOf, type Router, readRouter } from '../objects/router.ts';
 import type { RouterCondition } from './conditions.ts';
 import type { RouterSummary } from './router-status.ts';
 
-/** With what statuses are written. */
+/** Dependencies of the status writer. */
 export interface StatusParts {
   readonly api: KubeApi;
   readonly log: DaemonLog;
@@ -84,7 +84,7 @@ export class RouterStatusWriter {
       const isBad = type === 'Degraded' && status === 'True' && old?.reason !== reason;
       const isGood = type === 'Available' && status === 'True' && old?.status !== 'True';
       if (!isBad && !isGood) continue;
-      // Nobody waits for an Event.
+      // The status does not wait for the Event.
       void events.tell(objectOf(router), { type: isBad ? 'Warning' : 'Normal', reason, message }, signal);
     }
   }

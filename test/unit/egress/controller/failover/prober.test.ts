@@ -4,9 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, it } from 'mocha';
 import { judgePresences } from '../../../../../src/egress/controller/failover/failover.ts';
 import {
-  type Knock,
-  knockByConnecting,
+  type ProbeResult,
   type ProbeTarget,
+  probeByConnecting,
   RouterProber,
 } from '../../../../../src/egress/controller/failover/prober.ts';
 import { until } from '../../../../until.ts';
@@ -18,9 +18,9 @@ describe('A router that is knocked at', () => {
   afterEach(() => prober?.close());
 
   /** A prober whose target has answered, and does from now on what `knock` says. */
-  async function start(knock: () => Knock): Promise<() => string[]> {
+  async function start(knock: () => ProbeResult): Promise<() => string[]> {
     const seen: string[] = [];
-    let says = (): Knock => 'answer';
+    let says = (): ProbeResult => 'answer';
     const onChange = (): void => void seen.push(started.presences[0]?.presence ?? '');
     const started = new RouterProber(onChange, { interval: 30, timeout: 60 }, async () => says());
     prober = started;
@@ -59,9 +59,9 @@ describe('A router that is knocked at', () => {
     await new Promise((resolve) => server.once('listening', resolve));
     const address = server.address();
     const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
-    assert.equal(await knockByConnecting({ ...target, port }, 1000), 'answer');
+    assert.equal(await probeByConnecting({ ...target, port }, 1000), 'answer');
     await new Promise((resolve) => server.close(resolve));
-    assert.equal(await knockByConnecting({ ...target, port }, 1000), 'answer');
+    assert.equal(await probeByConnecting({ ...target, port }, 1000), 'answer');
   });
 
   /** Routers, by their nodes, that have answered and from now on do not, one a little later than the other. */
@@ -73,7 +73,7 @@ describe('A router that is knocked at', () => {
       const { departures, restraint } = judgePresences(started.presences);
       verdicts.push(restraint ?? [...departures.values()].map(({ reason, node }) => `${reason} ${node}`).join());
     };
-    const knock = async ({ uid }: ProbeTarget): Promise<Knock> => {
+    const knock = async ({ uid }: ProbeTarget): Promise<ProbeResult> => {
       if (!isDead) return 'answer';
       await sleep(20 + all.findIndex((one) => one.uid === uid) * 5);
       return 'silence';
@@ -106,7 +106,8 @@ describe('A router that is knocked at', () => {
     const all = ['one', 'two'].map((uid) => ({ ...target, uid }));
     let isDead = false;
     const seen: string[] = [];
-    const knock = async ({ uid }: ProbeTarget): Promise<Knock> => (isDead && uid === 'one' ? 'silence' : 'answer');
+    const knock = async ({ uid }: ProbeTarget): Promise<ProbeResult> =>
+      isDead && uid === 'one' ? 'silence' : 'answer';
     const onChange = (): void =>
       void seen.push(judgePresences(started.presences).departures.get('one')?.reason ?? 'stays');
     const started = new RouterProber(onChange, { interval: 60, timeout: 10 }, knock);
