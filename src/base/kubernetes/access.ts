@@ -25,7 +25,7 @@ export interface Identity {
   readonly impersonation?: Readonly<Record<string, string | readonly string[]>>;
 }
 
-/** How an API server is reached, and as whom. */
+/** Address and credentials of an API server. */
 export interface ClusterAccess {
   readonly server: URL;
   /** Whom to trust; absent: the system's authorities. */

@@ -35,7 +35,7 @@ export interface WatchEvent {
 export interface DeleteOptions {
   /** Only the object of this UID: another of its name stays. */
   readonly uid?: string;
-  /** Seconds that a pod has to end; 0: it is forgotten at once, since its node cannot tell of its end. */
+  /** Grace period in seconds; 0 removes the pod at once, because its node cannot confirm its end. */
   readonly graceSeconds?: number;
 }
 

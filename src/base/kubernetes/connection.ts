@@ -70,7 +70,7 @@ export class ConnectionPool {
     return requestSecure({ ...options, ...tlsOptionsOf(this.#access, credentials) });
   }
 
-  /** Lets go of connections that carry nothing: the server behind them may be gone, and the next request needs another. */
+  /** Closes idle connections, because their server may be gone and the next request needs another one. */
   dropIdle(): void {
     for (const sockets of Object.values(this.#agent?.agent.freeSockets ?? {})) {
       for (const socket of sockets ?? []) socket.destroy();

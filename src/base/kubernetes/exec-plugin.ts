@@ -89,7 +89,7 @@ function run({ command, args, installHint }: ExecPlugin, environment: NodeJS.Pro
           (error.killed ? `it took longer than ${longestRun / 1000} s` : `it ended with ${error.code}`);
       reject(new Error(`Cannot get credentials from ${command}: ${reason}`));
     });
-    // It asks nobody anything.
+    // The plugin runs without a terminal.
     child.stdin?.end();
   });
 }

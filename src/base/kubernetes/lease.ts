@@ -66,7 +66,7 @@ export class KubeLease {
       }
       this.#report(undefined);
     } catch (error) {
-      // Somebody else was quicker (409): no trouble, but the order of things.
+      // Another candidate was faster (409), which is expected.
       const isRace = error instanceof KubeError && error.status === 409;
       if (wasHeld) pause = this.#duration / 15;
       this.#report(isRace ? undefined : error instanceof Error ? error.message : String(error));
@@ -92,7 +92,7 @@ export class KubeLease {
     return true;
   }
 
-  /** Whether nobody has renewed since we first saw this renewal, for the whole duration. */
+  /** Whether the Lease was not renewed for its whole duration since this renewal was first observed. */
   #isStale(renewal: string): boolean {
     const now = performance.now();
     if (this.#seen?.renewal !== renewal) this.#seen = { renewal, at: now };

@@ -26,7 +26,7 @@ export class Limit {
     return this.#isTimeout;
   }
 
-  /** Gives it so many milliseconds from now. */
+  /** Restarts the limit, in milliseconds from now. */
   extend(milliseconds: number): void {
     clearTimeout(this.#timer);
     if (this.signal.aborted) return;
@@ -36,7 +36,7 @@ export class Limit {
     }, milliseconds);
   }
 
-  /** Ends what still runs, and lets go of the caller's signal. */
+  /** Ends what still runs, and removes the listener from the caller's signal. */
   close(): void {
     clearTimeout(this.#timer);
     this.#parent?.removeEventListener('abort', this.#follow);

@@ -3,7 +3,7 @@ import { isRecord } from '../read/shape.ts';
 import { backoff } from './backoff.ts';
 import { type KubeApi, KubeError, type Query, versionOf, type WatchEvent } from './cluster-api.ts';
 
-/** Who is told what a {@link reflect} sees. */
+/** Receives what {@link reflect} observes. */
 export interface ReflectorHandler {
   /** All objects of the kind; never a part of them. */
   replace(objects: readonly unknown[]): void;
@@ -20,7 +20,7 @@ export interface ReflectorTimes {
   /** The first pause after a failure; each further one is twice as long. */
   readonly firstPause: number;
   readonly longestPause: number;
-  /** Between two looks for a kind that the server does not know. */
+  /** Between two checks for a kind that the server does not serve. */
   readonly absentPause: number;
 }
 
@@ -84,7 +84,7 @@ export async function reflect(
       }
       if (status === 404) {
         handler.absent();
-        // Spread, and never longer: an API that appears is to be noticed within ten seconds.
+        // Jittered, and never longer: an API that appears must be noticed within ten seconds.
         await pause(times.absentPause * (0.75 + 0.25 * random()), signal);
         continue;
       }

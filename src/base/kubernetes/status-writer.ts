@@ -52,7 +52,7 @@ export interface StatusWriterParts<Kind extends string> {
 /** Milliseconds. */
 const retries = { first: 1000, last: 60_000 };
 
-/** So often a status that somebody else changed is written back; after that the other one means it. */
+/** How often a status that another writer changed is written back before this writer gives way. */
 const maxRepairs = 5;
 
 /** Requests at a time. */
@@ -130,7 +130,7 @@ export class StatusWriter<Kind extends string> {
       try {
         await this.#write(place);
       } catch (error) {
-        // Whoever becomes the leader again reviews everything.
+        // A process that becomes the leader again reviews everything.
         if (!(error instanceof LeadershipLost)) this.#fail(place, error);
       }
     }

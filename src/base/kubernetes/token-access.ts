@@ -88,7 +88,7 @@ async function review(api: KubeApi, token: string, path: string): Promise<TokenV
   return isAllowed ? { kind: 'allowed' } : { kind: 'forbidden', user: user.user };
 }
 
-/** The user of a token, in the words of a SubjectAccessReview; undefined where the token is nobody's. */
+/** The user of a token, in the words of a SubjectAccessReview; undefined for an invalid token. */
 async function findUser(api: KubeApi, token: string, signal: AbortSignal) {
   const answer = await api.create(
     '/apis/authentication.k8s.io/v1/tokenreviews',

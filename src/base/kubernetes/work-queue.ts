@@ -30,7 +30,7 @@ export class WorkQueue {
   #isClosed = false;
 
   /**
-   * @param work may resolve to the milliseconds after which the key is to be looked at again; see {@link PartialFailure}
+   * @param work may resolve to the milliseconds after which the key must be processed again; see {@link PartialFailure}
    * @param longest milliseconds between two tries
    */
   constructor(
@@ -43,7 +43,7 @@ export class WorkQueue {
     this.#onFailure = onFailure;
   }
 
-  /** Asks for work on a key, in so many milliseconds; the earliest of several requests counts. */
+  /** Requests work on a key after a delay in milliseconds; the earliest of several requests counts. */
   add(key: string, delay = 0): void {
     if (this.#isClosed) return;
     if (this.#running.has(key)) {

@@ -113,7 +113,7 @@ export class IngressAgent implements SourceSink {
 
   /** Off the way of changes: of 10,000 Routes this takes longer than a change of one. */
   #runPublish(): void {
-    // A Route of which a plane has not spoken yet would lose what its status says of before a restart.
+    // A Route without a verdict of every plane would lose the status it had before a restart.
     if (!this.#runners.every(({ hasRun }) => hasRun)) return;
     const reports = this.#parts.planes.map((plane) => plane.report());
     const statuses = mergeReports(reports);

@@ -30,7 +30,7 @@ export function hostOf(
   return expandTemplate(template, meta) ?? written;
 }
 
-/** Undefined for a template with a key that nobody knows: it is not used. */
+/** Undefined for a template with an unknown key, which is not used. */
 function expandTemplate(
   template: string,
   { name, namespace }: { readonly name: string; readonly namespace: string },

@@ -50,7 +50,7 @@ interface Ownership {
   readonly namespace: string;
   /** Owners of paths, by path. */
   readonly paths: Map<string, Route>;
-  /** Some Route that ends TLS here, and one that does not; the two cannot be told apart by a ClientHello. */
+  /** A Route whose TLS ends here, and one whose TLS does not: a ClientHello cannot distinguish them. */
   ending?: Route;
   passing?: Route;
 }

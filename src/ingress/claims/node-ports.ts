@@ -51,5 +51,5 @@ const nodeServices: readonly NodeService[] = [
   range(29000, 29009, 'Multus and network probes of OpenShift'),
 ];
 
-/** The ports that no Route gets unless the administrator says so. */
+/** Ports that no Route gets unless an administrator allows them. */
 export const nodeServicePorts: readonly PortRange[] = nodeServices.map(({ ports }) => ports);

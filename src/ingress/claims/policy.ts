@@ -41,11 +41,11 @@ export interface AdmissionPolicy {
   /** Domains that no host may be in; comes before `allowedDomains`. */
   readonly deniedDomains: readonly string[];
   readonly allowedPorts: readonly PortRange[];
-  /** Ports that nobody gets, whatever else allows them. */
+  /** Ports that no object gets, whatever else allows them. */
   readonly reservedPorts: readonly PortRange[];
-  /** Ports of programs that nodes run themselves; nobody gets them either. */
+  /** Ports of the node's own programs, which no object gets either. */
   readonly nodeServicePorts: readonly PortRange[];
-  /** Ports that Kubernetes hands out itself; nobody gets them either. */
+  /** Ports that Kubernetes assigns itself, which no object gets either. */
   readonly nodePorts: readonly PortRange[];
   /** Ports that belong to one namespace alone, beside the allowed ones. */
   readonly namespacePorts: ReadonlyMap<string, readonly PortRange[]>;

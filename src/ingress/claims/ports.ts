@@ -6,7 +6,7 @@ import type { AdmissionPolicy } from './policy.ts';
 import { formatPortRanges, includesPort } from './port-ranges.ts';
 import { findDomainProblem } from './selection.ts';
 
-/** Why nobody gets the ports that are asked for, as statuses say it. */
+/** Why a request for ports is rejected, as statuses show it. */
 export type PortRefusalReason =
   | 'HostNotAllowed'
   | 'ExtendedValidationFailed'
@@ -47,7 +47,7 @@ export interface PortContext {
   readonly policy: AdmissionPolicy;
   /** Ports with a listener on the node, as {@link portKey} writes them. */
   readonly listeners: ReadonlySet<string>;
-  /** Those of them where nobody listens at the moment: they are kept for who did. */
+  /** Those of them without a listener now, which are kept for their previous listener. */
   readonly held?: ReadonlySet<string>;
   /** Ports that rules of other programs translate, such as those of a pod's `hostPort`. */
   readonly translated?: PortClaimant;
@@ -154,7 +154,7 @@ function nameOwner(owner: PortRequest, loser: PortRequest): string {
   return owner.meta.namespace === loser.meta.namespace ? `the older ${kind} ${owner.meta.name}` : 'an older claim';
 }
 
-/** Status messages are short: an author of 100 mistakes is told of the first few. */
+/** Status messages are short: of 100 mistakes the first few are listed. */
 const toldProblems = 3;
 
 function describeProblems(problems: readonly string[]): string {

@@ -169,7 +169,7 @@ function makeRequest(
   return request;
 }
 
-/** Whether a route may use a Service: one of its own namespace, or one whose namespace says so. */
+/** Whether a route may use a Service: of its own namespace, or granted by a ReferenceGrant. */
 export function isGranted(
   { meta, protocol }: L4Route,
   { namespace, service }: RouteBackend,

@@ -65,7 +65,7 @@ function listOf(value: unknown): readonly unknown[] {
 /** Of the API: `parentRefs` has at most 32 items, `rules` and `backendRefs` 16. */
 const maxItems = 64;
 
-/** Nothing for what is no Gateway: other controllers serve that, and without a name there is nobody to tell. */
+/** Skips parents that are no Gateways, which other controllers serve, and parents without a name. */
 function readParent(written: unknown, home: string): readonly ParentRef[] {
   if (!isRecord(written)) return [];
   const { group, kind, namespace, name, sectionName, port } = written;

@@ -81,7 +81,7 @@ function describeReferences(route: L4Route, { grants, serviceOf }: GatewayObject
   return yes('ResolvedRefs', 'ResolvedRefs', '');
 }
 
-/** Of rules, those that can be read are served, and the others are told. */
+/** Readable rules are served, and the others reported. */
 function describeDropped({ dropped }: L4Route): readonly ConditionDraft[] {
   if (dropped.length === 0) return [];
   return [yes('PartiallyInvalid', 'UnsupportedValue', dropped.slice(0, 3).join('; '))];

@@ -3,12 +3,12 @@ import type { MapName, Maps } from './entries.ts';
 
 /**
  * HAProxy 2.6 looks for an entry that it deletes from the first one on, about 30 ns for each: an
- * allow-list of 8,000 networks takes it a minute, in which nothing else changes. Beyond so many steps a
- * map is given anew as a whole, which takes as long as its entries are many.
+ * allow-list of 8,000 networks takes it a minute, in which nothing else changes. Beyond this limit a
+ * map is replaced as a whole, which takes time linear in its entries.
  */
 const mostSteps = 10_000_000;
 
-/** Which maps are given anew in place of the deletions that are among commands. `maps` are those of before. */
+/** Returns the maps to replace instead of running their deletions. `maps` are the previous ones. */
 export function findBulk(commands: readonly Command[], maps: Maps): ReadonlySet<MapName> {
   const deletions = new Map<MapName, number>();
   for (const command of commands) {
@@ -18,7 +18,7 @@ export function findBulk(commands: readonly Command[], maps: Maps): ReadonlySet<
   return new Set(bulk.map(([map]) => map));
 }
 
-/** Asks for a new version of a map, which nobody sees before it is whole. */
+/** Prepares a new version of a map, which takes effect when it is complete. */
 export function renderNewVersion(map: MapName): string {
   return `prepare map maps/${map}.map`;
 }

@@ -3,7 +3,7 @@ import type { Certificate } from './model.ts';
 import { asPayload, checkHost, fileName, quoteArgument } from './quote.ts';
 import { type ServerLine, serverWords } from './section.ts';
 
-/** One thing that the running HAProxy is told. */
+/** One runtime command for HAProxy. */
 export type Command =
   | { readonly kind: 'add-entry' | 'set-entry'; readonly map: MapName; readonly key: string; readonly value: string }
   | { readonly kind: 'delete-entry'; readonly map: MapName; readonly key: string }

@@ -7,7 +7,7 @@ import { placeBackends } from './placement.ts';
 import { authorityFile } from './section.ts';
 import { changedKeys, diffEntries, type ReloadCause, type Steps, type Wait } from './steps.ts';
 
-/** What the running HAProxy is told, and what is in force then. */
+/** Runtime commands, and the state that they lead to. */
 export interface Change {
   readonly commands: readonly Command[];
   readonly after: InForce;

@@ -4,7 +4,7 @@ import type { Files } from './files.ts';
 
 /**
  * The folder of one HAProxy: `current` is a link to the generation of files that it has read, written on
- * as it is changed. Nobody but the supervisor can look into it.
+ * as it is changed. Only the supervisor can read it.
  */
 export class Disk {
   readonly directory: string;

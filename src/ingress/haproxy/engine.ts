@@ -26,7 +26,7 @@ import { isDone, RuntimeSocket } from './socket.ts';
 import { countUsers, readStatRows, type StatRow } from './stats.ts';
 import { type ReloadCause, reloadCauses } from './steps.ts';
 
-/** In ms, how long a reload waits for a worker of before that does not react to its signal. */
+/** In ms, how long a reload waits for a previous worker that does not react to its signal. */
 const oldWorkerTimeout = 10_000;
 
 /**
@@ -35,10 +35,10 @@ const oldWorkerTimeout = 10_000;
  */
 const retryPause = 2000;
 
-/** In ms, how long a master may read its configuration without an answer to anybody. */
+/** In ms, how long a master may read its configuration without answering. */
 const masterTimeout = 60_000;
 
-/** Milliseconds between two questions whether HAProxy answers requests, and without an answer until it is killed. */
+/** Milliseconds between two probes of HAProxy, and without an answer until it is killed. */
 const healthInterval = 1000;
 const defaultHangTimeout = 30_000;
 
@@ -205,7 +205,7 @@ export class HaproxyEngine {
     clearInterval(this.#janitor);
     clearTimeout(this.#healthTimer);
     this.#process.unwatch();
-    // Files that cannot be written say so themselves (`state/changing`): the next supervisor reloads.
+    // `state/changing` marks files that could not be written, so that the next supervisor reloads.
     await this.#enqueue(async () => await this.#flush()).catch((error: unknown) => this.#tell(String(error)));
     this.#socket?.close();
     this.#lock?.close();
@@ -295,7 +295,7 @@ export class HaproxyEngine {
     return this.#outcome;
   }
 
-  /** Files are written a moment after HAProxy was told; what cannot be written is tried again. */
+  /** Files are written shortly after the runtime commands; failed writes are retried. */
   #flushSoon(wait = 250): void {
     if (this.#stopped) return;
     this.#flushTimer ??= setTimeout(() => {
@@ -320,7 +320,7 @@ export class HaproxyEngine {
   /**
    * Gives commands to the worker; says which were refused, and why.
    *
-   * @param bulk maps that are given whole, as they are to be, in place of what is deleted from them
+   * @param bulk maps that are replaced as a whole instead of deleting entries
    */
   async #give(commands: readonly Command[], bulk: ReadonlySet<MapName>): Promise<string[]> {
     const failures: string[] = [];
@@ -462,7 +462,7 @@ export class HaproxyEngine {
       if (await this.#activate(runs ? 'reload' : 'start')) return this.#watch();
     } catch (error) {
       this.#tell(`Cannot write the files of HAProxy: ${String(error)}`);
-      // Where there is no room for new files, those of before serve until there is.
+      // Without room for new files, the previous ones serve.
       if (!runs && (await this.#disk.current()) !== undefined) await this.#process.spawn();
     }
     this.#retry();
@@ -563,7 +563,7 @@ export class HaproxyEngine {
     return false;
   }
 
-  /** Every server could be checked; those that should not be are told so. */
+  /** Every server has a check; it is disabled where it is not wanted. */
   async #quieten(inForce: InForce): Promise<void> {
     const lines: string[] = [];
     for (const [id, section] of inForce.layout.sections) {
@@ -591,7 +591,7 @@ export class HaproxyEngine {
     this.#writtenAt = inForce;
   }
 
-  /** Deletes servers that have no connection any more; makes sections available again that nobody is in. */
+  /** Deletes servers that have no connection any more; frees sections without requests. */
   async #tidy(): Promise<void> {
     const inForce = this.#inForce;
     if (inForce === undefined || this.#stopped) return;
@@ -619,8 +619,8 @@ export class HaproxyEngine {
   }
 
   /**
-   * Sections that can be reused. Their use has ended in `tenancies.map`, so that nobody enters any more, and
-   * whoever entered before is among the section's sessions until it ends, also while it waits for a retry.
+   * Sections that can be reused. Their use has ended in `tenancies.map`, so that no request enters any more, and
+   * a request that entered before counts among the section's sessions until it ends, also while it waits for a retry.
    */
   async #idleSections(socket: RuntimeSocket, layout: Layout): Promise<string[]> {
     // The end of a use may be among the commands that HAProxy refused; the reload that follows makes new sections.

@@ -95,7 +95,7 @@ export function backendEntries(inForce: InForce, id: string, section: string): M
   const tenancy = section === id ? undefined : inForce.layout.tenancies.get(section);
   if (tenancy !== undefined) maps.set('tenancies', new Map([[section, String(tenancy.number)]]));
   if (inForce.state.settings.log === undefined) return maps;
-  // What the log calls sections and servers; without a log, nobody asks.
+  // Names of sections and servers for the log; without a log they are not needed.
   if (section !== id) maps.set('log-backends', new Map([[section, id]]));
   const servers = [...makeSection(backend, inForce.state.authorities).servers.values()];
   maps.set('log-servers', new Map(servers.map((server) => [`${section}/${server.name}`, server.id])));

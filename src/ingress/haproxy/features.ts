@@ -131,7 +131,7 @@ export function featureEntries(backend: Backend, section: string): Map<FeatureMa
   return entries;
 }
 
-/** Nobody reaches this: what stands for a limit that is not set. */
+/** A limit that is never reached; used where none is set. */
 const unlimited = 2_000_000_000;
 
 function limitsValue(backend: Backend): string {

@@ -10,7 +10,7 @@ import { authorityFile, makeSection, renderServer, type Section } from './sectio
 /** Content by path below the folder of a generation. */
 export type Files = Map<string, string>;
 
-/** Sections are spread over so many files that a change rewrites little. */
+/** Number of files for sections, large enough that a change rewrites little. */
 export const shardCount = 64;
 
 /** Its configuration, without what that refers to. Throws {@link UnfitValue}. */

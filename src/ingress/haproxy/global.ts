@@ -2,7 +2,7 @@ import type { Settings } from './model.ts';
 import { checkToken, quoteWord } from './quote.ts';
 import { milliseconds } from './section.ts';
 
-/** Where HAProxy keeps what it needs at run time, and as whom it runs. */
+/** HAProxy's runtime folder and user. */
 export interface Place {
   /** The stats socket of the worker. */
   readonly adminSocket: string;

@@ -55,7 +55,7 @@ export class HaproxyKeeper {
     this.#look();
   }
 
-  /** Ends HAProxy in order, whoever is connected. */
+  /** Ends HAProxy gracefully, even while an agent is connected. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     clearTimeout(this.#timer);
@@ -66,7 +66,7 @@ export class HaproxyKeeper {
     this.#server?.close();
   }
 
-  /** Starts HAProxy where it does not run and nobody else would start it. */
+  /** Starts HAProxy if it does not run and no agent would start it. */
   #look(): void {
     clearTimeout(this.#timer);
     if (this.#isStopping) return;

@@ -79,13 +79,13 @@ export function spareSections(inForce: InForce): Map<string, { readonly shape: s
   return found;
 }
 
-/** Resting sections without a server: they can be reused once HAProxy counts nobody in them. */
+/** Resting sections without a server: they can be reused once HAProxy counts no request in them. */
 export function emptySections(layout: Layout): string[] {
   const busy = new Set([...layout.leaving.keys()].map((key) => key.slice(0, key.lastIndexOf('/'))));
   return [...layout.resting.keys()].filter((section) => !busy.has(section));
 }
 
-/** Makes resting sections available again, which nobody is in any more. */
+/** Frees resting sections without requests. */
 export function freeSections(layout: Layout, idle: Iterable<string>): Layout {
   const resting = new Map(layout.resting);
   const spares = new Map(layout.spares);

@@ -70,7 +70,7 @@ export interface Backend {
   readonly timeoutServer?: number;
   /** Of upgraded connections and passthrough; absent as in {@link Timeouts.tunnel}. */
   readonly timeoutTunnel?: number;
-  /** Who may come: addresses and networks; absent is everybody, empty nobody. The others' connections are closed. */
+  /** Clients that may connect: addresses and networks; absent: any client, empty: none. Other connections are closed. */
   readonly allowList?: readonly string[];
   readonly limits?: Limits;
   readonly http?: HttpBackend;
@@ -150,7 +150,7 @@ export interface Certificate {
   readonly pem: string;
   /** Hosts, or `*.` and a parent domain; no host is in two certificates. */
   readonly hosts: readonly string[];
-  /** HTTP/2 is offered: nobody else has this certificate. */
+  /** HTTP/2 is offered, because no other host has this certificate. */
   readonly http2: boolean;
 }
 

@@ -80,7 +80,7 @@ export class HaproxyProcess {
   }
 
   /**
-   * Waits until no worker of before a reload takes connections, at most `timeout` ms. The new worker
+   * Waits until no previous worker accepts connections, at most `timeout` ms. The new worker
    * answers while the old one has yet to read its signal: until it has, clients get the old answers, and
    * our own commands could reach the wrong worker.
    */
@@ -115,7 +115,7 @@ export class HaproxyProcess {
     this.#watched = true;
     while (this.#watched) {
       await this.#untilClosed();
-      // A master that reads a large configuration, or is short of time, answers nobody for long.
+      // A master that reads a large configuration, or lacks CPU time, does not answer for long.
       const deadline = performance.now() + 60_000;
       while (this.#watched && (await this.processes()) === undefined) {
         if (performance.now() > deadline || (await this.isGone())) {
@@ -170,7 +170,7 @@ export class HaproxyProcess {
     await this.signal('SIGKILL');
   }
 
-  /** Ends a HAProxy that answers nobody: workers that hang react to no other signal. */
+  /** Kills a hung HAProxy, whose workers react to no other signal. */
   async destroy(): Promise<void> {
     const { workers = [], pid } = (await this.processes()) ?? {};
     for (const one of workers) await this.#host.kill(one, 'SIGKILL');

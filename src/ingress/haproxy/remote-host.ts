@@ -69,7 +69,7 @@ export class RemoteHost implements ProcessHost {
     return reply.answer;
   }
 
-  /** One connection for as long as it lasts: the other side leaves HAProxy to whoever is connected. */
+  /** One connection for as long as it lasts: the other side leaves HAProxy to the connected agent. */
   #open(): Socket {
     if (this.#socket !== undefined) return this.#socket;
     const socket = connect(this.#path);

@@ -9,7 +9,7 @@ export interface EngineOptions {
   readonly directory: string;
   /** Path or name of the program. */
   readonly binary: string;
-  /** As whom the worker runs, chrooted; absent: as this process, without chroot. */
+  /** User of the worker, in a chroot; absent: this process's user, without a chroot. */
   readonly user?: string;
   readonly group?: string;
   /** From the start of one reload to the next, at least. */

@@ -16,7 +16,7 @@ export interface Refusal {
 
 type Part = Backend | Site | Certificate | { readonly host: string };
 
-/** Parts that were found fit: a state of 10,000 shares most of them with the one before. */
+/** Parts that passed the check: a state of 10,000 shares most of them with the previous state. */
 const fit = new WeakSet<object>();
 
 /** The part of a state that can be written, and what is left out. `banned` are parts that HAProxy refused before. */

@@ -12,7 +12,7 @@ export interface KeyPair {
   readonly expires: number;
 }
 
-/** What is to be checked, as its author wrote it, with the paths under which problems are told. */
+/** Certificate and key as their author wrote them, with the paths for messages. */
 export interface WrittenKeyPair {
   readonly certificate: string;
   readonly key?: string;
@@ -40,7 +40,7 @@ export const usualKeys: KeyLimits = {
 const largestExponent = 2n ** 64n;
 
 const keyLabels = ['PRIVATE KEY', 'RSA PRIVATE KEY', 'EC PRIVATE KEY'];
-/** What tools write beside keys, and nobody needs. */
+/** Blocks that tools write next to keys and that are not needed. */
 const ignoredLabels = ['EC PARAMETERS', 'DH PARAMETERS'];
 
 /**
@@ -92,7 +92,7 @@ export function checkKeyPair({
   return { ok: true, value: { pem, fingerprint: leaf.x509.fingerprint256, expires } };
 }
 
-/** Checks certificates of authorities; their PEM, written anew. */
+/** Checks CA certificates and returns normalized PEM. */
 export function checkAuthorities(written: string, path: string, limits = usualKeys): Parsed<string> {
   const read = readAuthorities(written, path, limits);
   return read.ok ? { ok: true, value: read.value.map(({ text }) => text).join('') } : read;

@@ -16,7 +16,7 @@ export interface DefaultCertificateSources {
 /** Bits; OpenSSL works with none larger. */
 const largestRsa = 16_384;
 
-/** Milliseconds between two looks at the files. */
+/** Milliseconds between two checks of the files. */
 const pollInterval = 5000;
 
 /**
@@ -29,7 +29,7 @@ export class DefaultCertificate {
   #timer: NodeJS.Timeout | undefined;
   #report: (problem: string | undefined) => void = () => undefined;
   #written = '';
-  /** What is wrong with what was last read. */
+  /** Problem of the last read. */
   #fault: string | undefined;
   #pem: string | undefined;
   #made: Promise<string> | undefined;
@@ -102,7 +102,7 @@ export class DefaultCertificate {
   }
 }
 
-/** A certificate that only encrypts: nobody trusts it. */
+/** A self-signed certificate, which encrypts but is not trusted. */
 async function makeSelfSigned(): Promise<string> {
   // Loaded when it is needed: few routers are without a certificate.
   const { generate } = await import('selfsigned');

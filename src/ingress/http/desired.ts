@@ -50,7 +50,7 @@ export interface DesiredSites {
   readonly authorities: ReadonlyMap<string, string>;
 }
 
-/** Name of the certificates that stand in for a Route's own destination CA. */
+/** Name of the CA certificates that are used instead of a Route's own destination CA. */
 const serviceAuthority = 'service-ca';
 
 const noGroup: Group = { served: [], unfit: [], refused: [] };

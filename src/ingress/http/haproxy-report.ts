@@ -6,7 +6,7 @@ import type { HaproxyReport } from './haproxy-report-document.ts';
 /** More old workers than these are not left by reloads that end in time. */
 const maxOldWorkers = 2;
 
-/** How HAProxy fares, with what is wrong and what helps. */
+/** State of HAProxy, with problems and cures. */
 export function describeHaproxy(report: EngineReport, directory: string): HaproxyReport {
   const { pid, version, workers, oldWorkers, reloads, restarts, waiting } = report;
   return {
@@ -47,7 +47,7 @@ function judgeProcess({ pid, workers, oldWorkers, problem, refused }: EngineRepo
   return problems;
 }
 
-/** Keys and the runtime socket are in the folder: nobody else may look into it. */
+/** The folder contains keys and the runtime socket, so only root may read it. */
 function judgeFiles(directory: string): Problems {
   const problems: { what: string; cure: string }[] = [];
   const inspect = (path: string, isFolder: boolean) => {

@@ -89,7 +89,7 @@ export class HttpMetrics {
     });
   }
 
-  /** Reads HAProxy's statistics: to be called before the metrics are told. Never rejects. */
+  /** Reads HAProxy's statistics; call it before exporting metrics. Never rejects. */
   async refresh(engine: HaproxyEngine, desired: DesiredSites | undefined): Promise<void> {
     this.#scrapes.inc();
     for (const metric of this.#metrics.values()) metric.reset();

@@ -22,7 +22,7 @@ export interface HttpSettings extends HttpDesiredSettings {
   readonly directory: string;
   /** Path or name of HAProxy. */
   readonly binary: string;
-  /** As whom HAProxy's worker runs; absent: as the agent. */
+  /** User of the HAProxy worker; absent: the agent's. */
   readonly user?: string;
   readonly group?: string;
   /** Milliseconds from one reload to the next, at least. */
@@ -174,7 +174,7 @@ export class HttpPlane implements DataPlane {
       this.#noteOutcome(this.#hasStarted ? await this.#engine.apply(state) : await this.#engine.start(state));
       this.#hasStarted = true;
     } finally {
-      // Not before: what HAProxy refuses must not be told as admitted meanwhile.
+      // Not earlier: a Route that HAProxy rejects must not be reported as admitted.
       this.#desired = desired;
     }
     const { problem } = await this.#engine.describe();

@@ -132,14 +132,14 @@ export const httpOptionTable = {
   },
   'shutdown-delay': {
     value: time,
-    help: 'go on serving for so long after SIGTERM, not ready (with --cleanup-on-exit)',
+    help: 'how long to keep serving, not ready, after SIGTERM (with --cleanup-on-exit)',
     variable: 'ROUTER_GRACEFUL_SHUTDOWN_DELAY',
     initial: '45s',
     fallsBack: true,
   },
   'shutdown-timeout': {
     value: time,
-    help: 'then wait so long for connections to end',
+    help: 'how long to wait for connections to end after that',
     variable: 'ROUTER_MAX_SHUTDOWN_TIMEOUT',
     initial: '1h',
     fallsBack: true,
@@ -366,7 +366,7 @@ export const httpOptionTable = {
   'metrics-server-threshold': {
     heading: 'HAProxy',
     value: 'NUMBER',
-    help: 'servers have series of their own up to so many',
+    help: 'largest number of servers with metrics of their own',
     variable: 'ROUTER_METRICS_HAPROXY_SERVER_THRESHOLD',
     initial: '500',
     fallsBack: true,
@@ -376,13 +376,17 @@ export const httpOptionTable = {
   'haproxy-container': {
     help: 'HAProxy runs in another container that shares --haproxy-directory, started by ingress-haproxy',
   },
-  'haproxy-user': { value: 'NAME', help: 'as whom its worker runs; root: as the agent', initial: 'haproxy' },
+  'haproxy-user': {
+    value: 'NAME',
+    help: 'user the HAProxy worker runs as; "root" keeps the user of the agent',
+    initial: 'haproxy',
+  },
   'haproxy-directory': { value: 'DIR', help: 'private folder of its files; default /run/egress-router/ingress-NAME' },
 } as const satisfies Readonly<Record<string, OptionRow>>;
 
 export type HttpOptionName = keyof typeof httpOptionTable;
 
-/** Variables of OpenShift's router that mean nothing here, and why; whoever sets one is told at start. */
+/** Variables of OpenShift's router without effect, and why; the agent logs those that are set. */
 export const unservedVariables: Readonly<Record<string, string>> = {
   TEMPLATE_FILE: 'the configuration is not made from a template',
   RELOAD_SCRIPT: 'the agent itself reloads HAProxy',

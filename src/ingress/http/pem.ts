@@ -4,7 +4,7 @@ import type { X509Certificate } from 'node:crypto';
 export interface PemBlock {
   /** Such as `CERTIFICATE`. */
   readonly label: string;
-  /** The whole block, written anew: lines of 64 characters, nothing before or after. */
+  /** The block in normalized form: lines of 64 characters, nothing before or after. */
   readonly text: string;
   readonly der: Buffer;
 }
@@ -34,7 +34,7 @@ export function readPem(text: string): readonly PemBlock[] | undefined {
   return blocks.length === 0 ? undefined : blocks;
 }
 
-/** Object identifiers of signatures that nobody may rely on: with MD2, MD5 and SHA-1 (RFC 8017, RFC 5758, RFC 3279). */
+/** Object identifiers of broken signature algorithms: with MD2, MD5 and SHA-1 (RFC 8017, RFC 5758, RFC 3279). */
 const weakSignatures = [
   '1.2.840.113549.1.1.2',
   '1.2.840.113549.1.1.4',

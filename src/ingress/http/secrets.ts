@@ -12,12 +12,12 @@ export interface Secrets {
   /** Keys (`NAMESPACE/NAME`) of all Secrets that are needed; what is known of others is forgotten. */
   want(keys: ReadonlySet<string>): void;
   get(key: string): SecretState;
-  /** Resolves when each Secret that is wanted was read or could not be, or after so many milliseconds. */
+  /** Resolves when each wanted Secret was read or failed, or after a time-out in milliseconds. */
   settle(timeout: number): Promise<void>;
   close(): void;
 }
 
-/** Secrets from manifests: whoever may write those may read them. */
+/** Secrets from manifests, whose author can read them. */
 export class InventorySecrets implements Secrets {
   readonly #inventory: Inventory;
   readonly #seen = new Set<string>();
@@ -56,7 +56,7 @@ interface Followed {
   readonly end: AbortController;
 }
 
-/** Milliseconds between two looks at whether a Secret may be read. */
+/** Milliseconds between two reviews of the right to read a Secret. */
 const reviewInterval = 10_000;
 
 /**
@@ -71,7 +71,7 @@ export class ClusterSecrets implements Secrets {
   #onChange: (key: string) => void = () => undefined;
   #waiters: (() => void)[] = [];
 
-  /** @param reviewTime milliseconds between two looks at whether a Secret may be read */
+  /** @param reviewTime milliseconds between two reviews of the right to read a Secret */
   constructor(api: KubeApi, reviewTime = reviewInterval) {
     this.#api = api;
     this.#reviewInterval = reviewTime;

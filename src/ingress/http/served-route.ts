@@ -3,7 +3,7 @@ import type { Backend } from '../haproxy/model.ts';
 import type { KeyPair } from './certificate.ts';
 import type { CertificateRefusal } from './certificate-book.ts';
 
-/** A Route with what HAProxy needs of it. */
+/** A Route with what HAProxy needs to serve it. */
 export interface ServedRoute extends AdmittedHost {
   readonly backend: Backend;
   readonly keyPair?: KeyPair;

@@ -14,7 +14,7 @@ import { type PortDefaults, PortResolver } from './resolve.ts';
 export interface NodeView {
   /** Ports that the node has for itself; another set when anything in it changed. */
   readonly listeners: ReadonlySet<string>;
-  /** Those of them where nobody listens at the moment. */
+  /** Those of them without a listener now. */
   readonly held?: ReadonlySet<string>;
   /** Ports that rules of other programs translate; another value when anything in it changed. */
   readonly translated?: PortClaimant;

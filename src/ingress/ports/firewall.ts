@@ -36,5 +36,5 @@ export function describeFirewall(tables: readonly ForeignTable[], ports: readonl
   const [first, ...more] = found;
   if (first === undefined) return undefined;
   const rest = more.length === 0 ? '' : ` and ${more.length} more`;
-  return `rules of somebody else drop what is handed to endpoints: ${first}${rest}; let connections whose destination was translated pass there ("ct status dnat accept")`;
+  return `rules of another program drop connections to endpoints: ${first}${rest}; let connections whose destination was translated pass there ("ct status dnat accept")`;
 }

@@ -16,7 +16,7 @@ export interface CheckTarget {
 /** Opens a connection and closes it again; false when that fails within `timeout` milliseconds. */
 export type Probe = (target: CheckTarget, timeout: number) => Promise<boolean>;
 
-/** As HAProxy: so many failures in a row make an endpoint dead, so many successes bring it back. */
+/** As in HAProxy: consecutive failures that make an endpoint dead, and successes that restore it. */
 const failuresToDie = 3;
 const successesToLive = 2;
 
@@ -64,7 +64,7 @@ export class HealthChecks {
       if (targets.has(key)) continue;
       clearTimeout(timer);
       this.#watched.delete(key);
-      // Not told: nobody asks about an endpoint that is no longer there.
+      // Not reported, because the endpoint no longer exists.
       if (isDead) this.#dead = new Set([...this.#dead].filter((other) => other !== key));
     }
     for (const [key, target] of targets) {
@@ -112,7 +112,7 @@ export class HealthChecks {
   }
 }
 
-/** Checks by one TCP connection, closed by a reset: so many closed in order would fill TIME_WAIT. */
+/** Checks by one TCP connection, closed by a reset, because orderly closes would fill TIME_WAIT. */
 export function probeByConnecting({ address, port }: CheckTarget, timeout: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: address.text, port });

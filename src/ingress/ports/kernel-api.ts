@@ -26,7 +26,7 @@ export interface PortKernel {
    * before the next change.
    */
   cleanUp(): Promise<number | undefined>;
-  /** What `nft -j` lists of others' tables that forwarded packets pass; undefined where that cannot be told. */
+  /** Lists other programs' tables on the forward path, as `nft -j` does; undefined if that fails. */
   listForeignTables(): Promise<unknown>;
   /** What others translate before routing: as {@link listForeignTables}, and what `iptables-save -t nat` prints. */
   listForeignNat(): Promise<ForeignNat>;
@@ -34,7 +34,7 @@ export interface PortKernel {
   readGeneration(): number | undefined;
   /** Whether the node hands on packets that are not for itself. */
   readForwarding(): Forwarding;
-  /** What went through each port, by `tcp 13306`. Rejects with an Error where that cannot be told. */
+  /** Traffic of each port, by `tcp 13306`. Rejects with an Error if it is unavailable. */
   readTraffic(): Promise<ReadonlyMap<string, PortTraffic>>;
   /** Takes away everything that {@link apply} made. */
   remove(): void;

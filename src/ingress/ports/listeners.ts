@@ -46,7 +46,7 @@ const shareForClaims = 0.2;
 export interface NodePorts {
   /** With a listener, or held for one. */
   readonly taken: ReadonlySet<string>;
-  /** Those of {@link taken} where nobody listens at the moment. */
+  /** Those of {@link taken} without a listener now. */
   readonly held: ReadonlySet<string>;
 }
 

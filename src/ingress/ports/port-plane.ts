@@ -237,7 +237,7 @@ export class PortPlane implements DataPlane {
     });
   }
 
-  /** A program that began to listen has the port; the node's administrator is told of Routes that lost it. */
+  /** A program that starts to listen gets the port; the log reports the Routes that lost it. */
   #tellTaken(before: PortAdmissions | undefined, after: PortAdmissions): void {
     if (before === after) return;
     const refused = new Map(

@@ -158,7 +158,7 @@ interface Share extends Omit<WeightedEndpoint, 'weight'> {
   readonly share: number;
 }
 
-/** Scales shares so that the largest is {@link maxWeight}; whoever has a share at all gets at least 1. */
+/** Scales shares so that the largest is {@link maxWeight}; every share above zero gets at least 1. */
 function scaleShares(
   shares: readonly Share[],
   refusing: number,

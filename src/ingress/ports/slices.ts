@@ -2,7 +2,7 @@ import { protocolNumbers } from '../../base/model/redirect.ts';
 import type { DesiredState } from './endpoint-quota.ts';
 import type { IngressPort } from './model.ts';
 
-/** So many ports, and endpoints of them, are put in force at a time. */
+/** Limits of ports and endpoints that are applied at once. */
 const limits = { ports: 500, endpoints: 20_000 } as const;
 
 /** Ports to be put in force now, and whether more wait. */

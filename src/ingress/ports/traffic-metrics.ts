@@ -24,7 +24,7 @@ export interface NamedEndpoint {
 export interface TrafficSource {
   readTraffic(): Promise<ReadonlyMap<string, PortTraffic>>;
   listPorts(): readonly NamedPort[];
-  /** At most so many. */
+  /** The limit. */
   listDead(limit: number): readonly NamedEndpoint[];
 }
 

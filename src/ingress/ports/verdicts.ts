@@ -4,7 +4,7 @@ import type { Verdict } from '../intent/plane.ts';
 import type { PortRequest } from '../route/port-demand.ts';
 import type { IngressPort } from './model.ts';
 
-/** What authors are told of beside the decisions about their ports. */
+/** What verdicts report besides the decisions about ports. */
 export interface VerdictContext {
   readonly finder: EndpointFinder;
   /** This node's name. */

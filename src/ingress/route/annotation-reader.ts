@@ -5,7 +5,7 @@ import { isRecord } from '../../base/read/shape.ts';
 export const haproxyPrefix = 'haproxy.router.openshift.io/';
 export const routerPrefix = 'router.openshift.io/';
 
-/** More names than this are not told: nobody reads them. */
+/** The limit of reported names. */
 const maxIgnored = 20;
 
 /** Says what was expected instead of a value; the annotation then counts as absent. */
@@ -38,7 +38,7 @@ export class AnnotationReader {
     return typeof written === 'string' ? parse(written, refuse) : refuse('must be a text: write it in quotes');
   }
 
-  /** Leaves an annotation to somebody else. */
+  /** Leaves an annotation to another reader. */
   skip(key: string): void {
     this.#known.add(key);
   }
@@ -53,7 +53,7 @@ export class AnnotationReader {
     return [...this.#asked];
   }
 
-  /** Names of the annotations for routers that nobody read, sorted. */
+  /** Names of annotations for routers without a reader, sorted. */
   listIgnored(): readonly string[] {
     const names: string[] = [];
     for (const key in this.#annotations) {

@@ -58,7 +58,7 @@ const remarks: Remarks = {
   alternateBackends: { maxItems: 3, description: 'More Services that share them, by weight.' },
   ...under('alternateBackends[]', backend),
   tls: {
-    description: 'Who ends TLS, and with which certificate; absent: nobody speaks it.',
+    description: 'Where TLS ends, and with which certificate; absent: plain HTTP.',
     ...rules(
       {
         rule: "!has(self.termination) || self.termination != 'passthrough' || !has(self.insecureEdgeTerminationPolicy) || self.insecureEdgeTerminationPolicy != 'Allow'",

@@ -27,7 +27,7 @@ export interface HttpAnnotations {
   readonly hasCookies: boolean;
   readonly cookieName?: string;
   readonly sameSite: 'Lax' | 'Strict' | 'None';
-  /** Networks that may connect, sorted; absent: everybody. Empty: nobody. */
+  /** Networks that may connect, sorted; absent: any client, empty: none. */
   readonly allowed?: readonly Prefix[];
   /** Milliseconds. */
   readonly serverTimeout?: number;
@@ -165,7 +165,7 @@ function readAllowed(reader: AnnotationReader): readonly Prefix[] | undefined {
 function readNetworks(text: string, refuse: Refuse): readonly Prefix[] {
   const words = text.split(/[\s,]+/).filter((word) => word !== '');
   const { networks, wrong } = collectNetworks(words, 3);
-  if (networks.length === 0) refuse('must have an address or CIDR: without a readable entry nobody may connect');
+  if (networks.length === 0) refuse('must have an address or CIDR; without a valid entry no client can connect');
   else if (wrong.length > 0)
     refuse(`must be addresses and CIDRs: left out ${wrong.map((word) => word.slice(0, 48)).join(' ')}`);
   return networks;

@@ -6,7 +6,7 @@ import { type HeaderActions, readHeaderActions } from './header-actions.ts';
 import { type HttpAnnotations, readHttpAnnotations } from './http-annotations.ts';
 import type { RouteParts, WrittenRouteSpec } from './spec.ts';
 
-/** Who ends TLS: nobody speaks it (`none`), the router (`edge`, `reencrypt`), or the endpoint (`passthrough`). */
+/** Where TLS ends: there is none (`none`), the router (`edge`, `reencrypt`), or the endpoint (`passthrough`). */
 export type Termination = 'none' | 'edge' | 'reencrypt' | 'passthrough';
 
 /** The TLS part of a Route: PEM texts as written, not yet checked. */
@@ -54,7 +54,7 @@ export function readHttpDemand(parts: RouteParts, problems: ProblemList): HttpDe
   const isWildcard = readWildcard(spec, problems);
   const headers = readHeaderActions(parts.httpHeaders, problems);
   if (tls?.termination === 'passthrough' && headers.request.length + headers.response.length > 0) {
-    problems.add('spec.httpHeaders', 'given', 'must be absent: nobody but the endpoint reads a passthrough connection');
+    problems.add('spec.httpHeaders', 'given', 'must be absent: only the endpoint can read a passthrough connection');
   }
   const annotations = readHttpAnnotations(parts.annotations, parts.routerNameKey, warnings);
   return {
@@ -72,11 +72,7 @@ export function readHttpDemand(parts: RouteParts, problems: ProblemList): HttpDe
 function readPath(written: string | undefined, termination: Termination | undefined, problems: ProblemList): string {
   if (written === undefined || written === '') return '';
   if (termination === 'passthrough') {
-    problems.add(
-      'spec.path',
-      written,
-      'must be absent: nobody but the endpoint sees the path of a passthrough connection',
-    );
+    problems.add('spec.path', written, 'must be absent: only the endpoint sees the path of a passthrough connection');
     return '';
   }
   // What no request line can hold would keep the paths of all Routes of the host from being written.

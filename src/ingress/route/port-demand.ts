@@ -6,7 +6,7 @@ import type { AskedPort, PortAnnotations } from './port-annotations.ts';
 
 export type { AskedPort };
 
-/** What somebody wants for the ports that are asked for. */
+/** What an object requests for its ports. */
 export interface PortDemand extends PortAnnotations {
   readonly backends: readonly RouteBackend[];
   /** Name or number of the endpoints' port; absent: every port of the Service. */

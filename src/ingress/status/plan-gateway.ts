@@ -14,7 +14,7 @@ type Status = SeenObject['status'];
 
 const group = 'gateway.networking.k8s.io';
 
-/** The types of conditions that are this controller's; others of an object are somebody else's and stay. */
+/** The types of conditions that are this controller's; others belong to other controllers and stay. */
 const ownTypes: ReadonlySet<unknown> = new Set([
   'Accepted',
   'SupportedVersion',

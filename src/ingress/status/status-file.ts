@@ -113,7 +113,7 @@ export class StatusFile implements StatusSink {
   }
 }
 
-/** The text of a status, with what it is sorted by. */
+/** The text of a status and its sort key. */
 interface Entry {
   readonly uid: string;
   readonly place: string;

@@ -109,7 +109,7 @@ export class NftablesIngress {
     }
   }
 
-  /** What `nft -j` lists of others' tables that forwarded packets pass; undefined where that cannot be told. */
+  /** Lists other programs' tables on the forward path, as `nft -j` does; undefined if that fails. */
   listForeignTables(): Promise<unknown> {
     return listForeignTables();
   }

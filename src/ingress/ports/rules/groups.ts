@@ -10,7 +10,7 @@ export interface Targets {
   readonly slots: readonly Slot[];
 }
 
-/** So many ports with the same targets, and so many slots, are worth a map of their own; more maps than this are not. */
+/** Ports and slots above which a group gets a map of its own, and the largest number of such maps. */
 const limits = { users: 3, slots: 32, groups: 128 } as const;
 
 interface Group {
@@ -81,7 +81,7 @@ export class TargetGroups {
     return isMany && !this.#groups.has(slots);
   }
 
-  /** Gives the map of targets that nobody has any more to those that come in their place. */
+  /** Reuses the map of targets without users for the targets that replace them. */
   #move(was: readonly Slot[] | undefined, slots: readonly Slot[], gone: NftElement[], come: NftElement[]): void {
     const group = was === undefined || this.#users.has(was) ? undefined : this.#groups.get(was);
     if (was === undefined || group === undefined) return;

@@ -7,7 +7,7 @@ const slotsPerEndpoint = 4;
 /** Few sizes, far apart: another size moves most clients, so endpoints that come and go must seldom change it. */
 const sourceSizes = [64, 256, 1024] as const;
 
-/** What a slot holds: an endpoint, or nobody, which refuses. */
+/** Content of a slot: an endpoint, or none, which refuses. */
 export type Slot = WeightedEndpoint | undefined;
 
 interface Candidate {
@@ -85,7 +85,7 @@ function shareOut(shares: readonly number[], total: number): number[] {
 export function interleave(slots: readonly Slot[]): Slot[] {
   const counts = new Map<Slot, number>();
   for (const slot of slots) counts.set(slot, (counts.get(slot) ?? 0) + 1);
-  // Each of an endpoint's slots stands in the middle of its part of the circle.
+  // Each slot of an endpoint is in the middle of its part of the circle.
   return Array.from(counts)
     .flatMap(([slot, count], order) =>
       Array.from({ length: count }, (_, index) => ({ slot, order, place: (index + 0.5) / count })),

@@ -19,7 +19,7 @@ export type Verdict =
   | 'keep'
   /** Its endpoint is gone, but may be finishing: forgotten when the drain time is over. */
   | 'drain'
-  /** The client's next packet would go to a place where nobody answers. */
+  /** The client's next packet would go to an address that does not answer. */
   | 'forget';
 
 /**

@@ -28,7 +28,7 @@ export interface IngressUpdate {
   readonly isTooLarge: boolean;
 }
 
-/** So many chains and the like may stay that no port needs: to take them away, the kernel looks at the whole table. */
+/** Limit of unused chains and maps that are kept, because deleting them makes the kernel walk the whole table. */
 const maxIdle = 50;
 
 /**
@@ -306,7 +306,7 @@ function isLong(thing: SharedThing): boolean {
   return thing.kind === 'collection' && thing.collection.elements.size > 0;
 }
 
-/** Whether connections are to be spread in turn, over more than one place. */
+/** Whether connections are spread in turn over several targets. */
 export function needsTurns({ balance, endpoints }: IngressPort): boolean {
   return balance === 'roundrobin' && endpoints.length > 1;
 }

@@ -251,7 +251,7 @@ describe('Routes with hosts and paths, by the agent as built', () => {
     ['warned', 'True', /balance\] "sideways": must be .*timeout\] "5 minutes": must be/],
     ['hsts-lines', 'True', /hsts_header\].*must be such as/],
     ['listed', 'True', /left out garbage$/],
-    ['garbled', 'True', /without a readable entry nobody may connect$/],
+    ['garbled', 'True', /without a valid entry no client can connect$/],
   ];
   for (const [name, verdict, message, namespace] of verdicts) {
     it(`tells the author of ${name} "${verdict}"`, () => {

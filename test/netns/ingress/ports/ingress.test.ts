@@ -288,7 +288,10 @@ describe('open ports of an ingress node', () => {
     ]);
     try {
       assert.equal(await reach(), 'timeout');
-      assert.match((await look()) ?? '', /^rules of somebody else drop .*table inet fire, chain f \(port 13306\/tcp\)/);
+      assert.match(
+        (await look()) ?? '',
+        /^rules of another program drop .*table inet fire, chain f \(port 13306\/tcp\)/,
+      );
       await lab.run('node', 'nft', [
         'add rule inet fire f ct state established,related accept; add rule inet fire f ct status dnat accept',
       ]);
