@@ -9,12 +9,12 @@ export class Limit {
   #timer: NodeJS.Timeout | undefined;
   #isTimeout = false;
 
-  /** @param milliseconds time until {@link extend} says otherwise */
-  constructor(milliseconds: number, parent: AbortSignal | undefined) {
+  /** @param milliseconds time until {@link extend} says otherwise; undefined: no limit until {@link endIn} */
+  constructor(milliseconds: number | undefined, parent: AbortSignal | undefined) {
     this.#parent = parent;
     if (parent?.aborted === true) this.#follow();
     else parent?.addEventListener('abort', this.#follow, { once: true });
-    this.extend(milliseconds);
+    if (milliseconds !== undefined) this.extend(milliseconds);
   }
 
   get signal(): AbortSignal {
@@ -36,10 +36,29 @@ export class Limit {
     }, milliseconds);
   }
 
+  /** Sets a limit, in milliseconds from now, if there is none. */
+  endIn(milliseconds: number): void {
+    if (this.#timer === undefined) this.extend(milliseconds);
+  }
+
   /** Ends what still runs, and removes the listener from the caller's signal. */
   close(): void {
     clearTimeout(this.#timer);
     this.#parent?.removeEventListener('abort', this.#follow);
     this.#controller.abort();
+  }
+}
+
+/** Runs a request that ends after so many milliseconds, or when `parent` aborts. */
+export async function within<T>(
+  milliseconds: number,
+  parent: AbortSignal,
+  run: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const limit = new Limit(milliseconds, parent);
+  try {
+    return await run(limit.signal);
+  } finally {
+    limit.close();
   }
 }

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { pause } from '../daemon/pause.ts';
 import { isRecord } from '../read/shape.ts';
 import { backoff } from './backoff.ts';
 import { type KubeApi, KubeError, type Query, versionOf, type WatchEvent } from './cluster-api.ts';
@@ -140,9 +140,4 @@ async function listWhole(
 function pauseAfter(failures: number, times: ReflectorTimes, random: () => number): number {
   const full = backoff(failures, { first: times.firstPause, last: times.longestPause });
   return full / 2 + (full / 2) * random();
-}
-
-async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  // An aborted pause is the end, which the loop sees by itself.
-  await sleep(milliseconds, undefined, { signal }).catch(() => undefined);
 }

@@ -1,8 +1,8 @@
 import { hostname } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { createDaemonServer, listen } from '../../base/daemon/http-server.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import { isLoopback } from '../../base/daemon/metrics-access.ts';
+import { pause } from '../../base/daemon/pause.ts';
 import type { RunningDaemon } from '../../base/daemon/run.ts';
 import type { KubeApi } from '../../base/kubernetes/cluster-api.ts';
 import { KubeLease } from '../../base/kubernetes/lease.ts';
@@ -95,7 +95,7 @@ async function findOwnImage(
       return container.image;
     } catch (error) {
       problems.report(place, describeError(error));
-      await sleep(retryInterval, undefined, { signal }).catch(() => undefined);
+      await pause(retryInterval, signal);
     }
   }
   return undefined;

@@ -6,10 +6,10 @@ import { isRecord } from '../../base/read/shape.ts';
 import { controllerOf, isCovered } from './objects/coverage.ts';
 import type { Member } from './objects/members.ts';
 import {
-  appliedAnnotation,
   type DesiredObject,
   makeDefinition,
   makeDeployment,
+  manifestAnnotation,
   type ObjectSettings,
   type Template,
 } from './objects/objects.ts';
@@ -168,7 +168,7 @@ function judge(current: unknown, { meta }: Router): 'ours' | 'foreign' | 'waitin
 function isApplied(wanted: DesiredObject, current: unknown): boolean {
   const metadata = isRecord(current) && isRecord(current.metadata) ? current.metadata : {};
   const annotations = isRecord(metadata.annotations) ? metadata.annotations : {};
-  const isNewest = annotations[appliedAnnotation] === wanted.metadata.annotations[appliedAnnotation];
+  const isNewest = annotations[manifestAnnotation] === wanted.metadata.annotations[manifestAnnotation];
   return isNewest && isCovered(wanted, current);
 }
 
@@ -188,18 +188,22 @@ function explain(resource: Resource, name: string, error: unknown): Trouble {
       if (resource !== resources.definitions) break;
       return { reason: 'MultusMissing', message: `the cluster has no ${resource.kind} API: install Multus` };
   }
-  if (isRefusal(error)) return { reason: 'ApplyFailed', message: error.message };
+  if (isRefusal(error)) return describeRefusal(error);
   throw error;
 }
 
-/** Statuses of the client's side that are races, or about who asks and how often: over by themselves. */
-const passing = new Set([401, 404, 408, 409, 410, 429]);
+/** Statuses that are races, or about who asks and how often, or a server that cannot be asked: over by themselves. */
+const passing = new Set([401, 404, 408, 409, 410, 429, 502, 503, 504]);
 
 /**
- * Whether somebody refuses a request for what it asks: validation, a right, a quota, or an admission webhook, which
- * may choose any status, and be out of order for hours, which is a 500.
+ * Whether a request was refused for what it asks: by validation, a right, a quota, or an admission webhook, which may
+ * choose any status and, while it is out of order, makes the API server answer 500.
  */
 export function isRefusal(error: unknown): error is KubeError {
-  if (!(error instanceof KubeError) || error.status < 400) return false;
-  return error.status < 500 ? !passing.has(error.status) : /\bwebhook\b/.test(error.message);
+  return error instanceof KubeError && error.status >= 400 && !passing.has(error.status);
+}
+
+/** Returns what the author of a router reads of a refusal. A fault of the server (500) may be over in a moment. */
+export function describeRefusal(error: KubeError): Trouble {
+  return { reason: 'ApplyFailed', message: error.message, ...(error.status >= 500 && { fault: error }) };
 }

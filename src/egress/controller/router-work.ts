@@ -3,6 +3,7 @@ import { type KubeApi, KubeError } from '../../base/kubernetes/cluster-api.ts';
 import { writeTime } from '../../base/kubernetes/conditions.ts';
 import type { EventRecorder } from '../../base/kubernetes/events.ts';
 import type { Leadership } from '../../base/kubernetes/leadership.ts';
+import { within } from '../../base/kubernetes/limit.ts';
 import { PartialFailure } from '../../base/kubernetes/work-queue.ts';
 import { formatProblem } from '../../base/model/problem.ts';
 import { isRecord } from '../../base/read/shape.ts';
@@ -24,7 +25,15 @@ import {
 import { pathOf, type ResourceName, resources } from './objects/resources.ts';
 import type { Router } from './objects/router.ts';
 import type { ObjectStore } from './objects/store.ts';
-import { applyMember, isRefusal, type Outcome, pruneMembers, type ReconcileParts, waitForNames } from './reconcile.ts';
+import {
+  applyMember,
+  describeRefusal,
+  isRefusal,
+  type Outcome,
+  pruneMembers,
+  type ReconcileParts,
+  waitForNames,
+} from './reconcile.ts';
 import { describeRouter, isSettled, type MemberSituation, type Trouble, type Wait } from './status/conditions.ts';
 import { findRefusal, PodEvents } from './status/pod-events.ts';
 import { summarize } from './status/router-status.ts';
@@ -91,10 +100,9 @@ export class RouterWork {
     } catch (error) {
       if (!isRefusal(error)) throw error;
       // What cannot be deleted may have an address that is wanted.
-      return this.#tell(router, {
-        trouble: { reason: 'ApplyFailed', message: error.message },
-        members: this.#describeAsTheyAre(pods),
-      });
+      const trouble = describeRefusal(error);
+      const next = await this.#tell(router, { trouble, members: this.#describeAsTheyAre(pods) });
+      return orRetry([trouble], next);
     }
     const situations: MemberSituation[] = [];
     let isHeldBack = await this.#parts.departures.endLost(router, pods, (pod) => this.#avoidedBy(router, pod));
@@ -115,7 +123,11 @@ export class RouterWork {
     if (failure !== undefined) throw new PartialFailure(failure, soonest(lookAgain(situations)));
     // Reporting does not delay moves.
     const told = await Promise.all(situations.map((situation) => this.#addPodEvent(router, situation)));
-    return soonest(await this.#tell(router, { members: told }));
+    const next = soonest(await this.#tell(router, { members: told }));
+    return orRetry(
+      told.map(({ trouble }) => trouble),
+      next,
+    );
   }
 
   async #runMember(
@@ -162,8 +174,8 @@ export class RouterWork {
     const progress = judge();
     if (progress.kind !== 'replace' || pod.refused?.configuration === wanted) return progress;
     const { api, signal } = this.#parts;
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(freshness)]);
-    const found = await api.get(pathOf(resources.pods, meta.namespace, pod.name), {}, limit).catch(() => undefined);
+    const path = pathOf(resources.pods, meta.namespace, pod.name);
+    const found = await within(freshness, signal, (limit) => api.get(path, {}, limit)).catch(() => undefined);
     const now = readRouterPod(found);
     if (now === undefined || inForce(now) === wanted) return { kind: 'pending', left: again.heldBack };
     this.sight.confirm(performance.now());
@@ -261,6 +273,13 @@ export class RouterWork {
     if (failing === undefined) return situation;
     return { ...situation, podEvent: await this.#podEvents.latest(meta.namespace, failing.uid, this.#parts.signal) };
   }
+}
+
+/** Returns `next`; throws a PartialFailure where the API server itself failed, so that the next attempt is soon. */
+function orRetry(troubles: readonly (Trouble | undefined)[], next: number | undefined): number | undefined {
+  const failed = troubles.find((trouble) => trouble?.fault !== undefined);
+  if (failed !== undefined) throw new PartialFailure(failed.fault, next);
+  return next;
 }
 
 /** Milliseconds after which members must be checked again; undefined: when something changes. */

@@ -1,6 +1,6 @@
 import { KernelError } from '../../base/linux/kernel-error.ts';
 import { nftFamily } from '../../base/linux/netlink/nft-socket.ts';
-import type { NftTables } from '../../base/linux/netlink/nft-tables.ts';
+import { hasTable, type NftTables } from '../../base/linux/netlink/nft-tables.ts';
 import { reasonOf } from '../../base/linux/reason.ts';
 import { findTool, runTool, runTransaction } from '../../base/linux/rule-tools.ts';
 import type { Family } from '../../base/model/address.ts';
@@ -47,7 +47,7 @@ export function changeRules(
     runTransaction(comparePrograms(backend, from, to, unsure));
   } catch (error) {
     const program = to ?? from;
-    if (backend === 'nftables' && from === undefined && to !== undefined && isTaken(error)) {
+    if (backend === 'nftables' && from === undefined && to !== undefined && isTaken(error, to)) {
       // What another owner left under our name, and nobody remembers.
       runTransaction({
         scripts: [{ tool: 'nft', input: removeTable(tableName(to.name)) }, ...compareNftables(undefined, to).scripts],
@@ -86,8 +86,13 @@ function changeElements(tables: NftTables, from: RuleProgram, to: RuleProgram): 
   }
 }
 
-function isTaken(error: unknown): boolean {
-  return error instanceof KernelError && error.message.includes('File exists');
+/** Whether nft failed where a table has the name of a program: it does not say why in a form for programs. */
+function isTaken(error: unknown, program: RuleProgram): boolean {
+  return isRefused(error) && hasTable(nftFamily.inet, tableNameOf(program.name));
+}
+
+function isRefused(error: unknown): boolean {
+  return error instanceof KernelError && error.kind === 'refused';
 }
 
 function takeBack(program: RuleProgram, from: RuleProgram | undefined): void {
@@ -153,7 +158,7 @@ export function listRules(backend: RuleBackend, program: RuleProgram): string[] 
   try {
     return readListedTable(runTool('nft', ['-s', 'list', 'table', ...tableName(program.name).split(' ')]));
   } catch (error) {
-    if (error instanceof KernelError && error.message.includes('No such file or directory')) return [];
+    if (isRefused(error) && !hasTable(nftFamily.inet, tableNameOf(program.name))) return [];
     throw error;
   }
 }

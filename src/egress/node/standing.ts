@@ -1,4 +1,5 @@
 import type { KubeApi } from '../../base/kubernetes/cluster-api.ts';
+import { within } from '../../base/kubernetes/limit.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import type { PodName } from '../model/state.ts';
 
@@ -18,11 +19,11 @@ export async function isStillThere(
   uid: string,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(patience)]);
   try {
     // The daemon may list pods, and not get one.
     const query = { fieldSelector: `metadata.name=${name}`, limit: 1 };
-    const list = await api.get(`/api/v1/namespaces/${namespace}/pods`, query, limit);
+    const path = `/api/v1/namespaces/${namespace}/pods`;
+    const list = await within(patience, signal, (limit) => api.get(path, query, limit));
     const [pod] = isRecord(list) && Array.isArray(list.items) ? list.items : [];
     const metadata = isRecord(pod) && isRecord(pod.metadata) ? pod.metadata : {};
     return metadata.uid === uid && (metadata.deletionTimestamp ?? undefined) === undefined;

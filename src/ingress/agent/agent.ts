@@ -7,7 +7,7 @@ import type { Inventory } from '../objects/inventory.ts';
 import type { ClusterObject, Kind } from '../objects/kinds.ts';
 import type { ObjectSource, SourceSink } from '../objects/source/source.ts';
 import type { AgentMetrics } from '../status/metrics.ts';
-import { mergeReports, type StatusSink } from '../status/status.ts';
+import { ReportMerger, type StatusSink } from '../status/status.ts';
 import { PlaneRunner } from './plane-runner.ts';
 
 /** What an agent works with. */
@@ -35,6 +35,7 @@ export class IngressAgent implements SourceSink {
   readonly #runners: readonly PlaneRunner[];
   readonly #publish: BoundedFrequencyRunner;
   readonly #problems: ProblemBook;
+  readonly #merger = new ReportMerger();
   readonly #refusals = new Map<string, string>();
   #isSynced = false;
   #isListed = false;
@@ -116,7 +117,7 @@ export class IngressAgent implements SourceSink {
     // A Route without a verdict of every plane would lose the status it had before a restart.
     if (!this.#runners.every(({ hasRun }) => hasRun)) return;
     const reports = this.#parts.planes.map((plane) => plane.report());
-    const statuses = mergeReports(reports);
+    const statuses = this.#merger.merge(reports);
     const { metrics, log } = this.#parts;
     metrics.routes.reset();
     const refusals = new Map<string, string>();

@@ -57,22 +57,53 @@ export function isConflicted(gateway: Gateway, listener: GatewayListener): boole
 /**
  * What the listeners of all Gateways of served classes ask for, so that one decision is made about every
  * port. A listener belongs to its Gateway, as old as that; connections go to the backends of the oldest
- * route attached to it (then by namespace and name), and nowhere when there is none.
+ * route attached to it (then by namespace and name), and nowhere when there is none. The same listener,
+ * attached route and permissions give the same request.
  */
-export function listListenerRequests(objects: GatewayObjects, className: string | undefined): readonly PortRequest[] {
-  const isServed = chooseClasses(objects.classes, className);
-  const attachable = [...objects.l4Routes].sort(byAgeAndName);
-  const requests: PortRequest[] = [];
-  for (const gateway of objects.gateways) {
-    if (!isServed(gateway.className) || gateway.hasParameters) continue;
-    if (judgeAddresses(gateway.addresses, objects.addresses).refusal !== undefined) continue;
-    for (const listener of listL4Listeners(gateway)) {
-      if (isConflicted(gateway, listener)) continue;
-      const attached = attachable.find((route) => isAttached(route, gateway, listener, objects.labelsOfNamespace));
-      requests.push(makeRequest(gateway, listener, attached, objects.grants));
+export class ListenerRequests {
+  readonly #made = new WeakMap<
+    GatewayListener,
+    { readonly attached: L4Route | undefined; readonly forbidden: string; readonly request: PortRequest }
+  >();
+
+  list(objects: GatewayObjects, className: string | undefined): readonly PortRequest[] {
+    const isServed = chooseClasses(objects.classes, className);
+    const attachable = [...objects.l4Routes].sort(byAgeAndName);
+    const requests: PortRequest[] = [];
+    for (const gateway of objects.gateways) {
+      if (!isServed(gateway.className) || gateway.hasParameters) continue;
+      if (judgeAddresses(gateway.addresses, objects.addresses).refusal !== undefined) continue;
+      for (const listener of listL4Listeners(gateway)) {
+        if (isConflicted(gateway, listener)) continue;
+        const attached = attachable.find((route) => isAttached(route, gateway, listener, objects.labelsOfNamespace));
+        requests.push(this.#make(gateway, listener, attached, objects.grants));
+      }
     }
+    return requests;
   }
-  return requests;
+
+  #make(
+    { meta }: Gateway,
+    listener: GatewayListener,
+    attached: L4Route | undefined,
+    grants: readonly ReferenceGrant[],
+  ): PortRequest {
+    const backends = (attached?.backends ?? []).map(({ refusal, ...backend }): RouteBackend => {
+      const isUsable = refusal === undefined && (attached === undefined || isGranted(attached, backend, grants));
+      return isUsable ? backend : { ...backend, isForbidden: true };
+    });
+    const forbidden = backends.map(({ isForbidden }) => isForbidden === true).join();
+    const known = this.#made.get(listener);
+    if (known !== undefined && known.attached === attached && known.forbidden === forbidden) return known.request;
+    const { name, protocol, port } = listener;
+    const request: PortRequest = {
+      meta: { ...meta, uid: `${meta.uid}/${name}` },
+      listener: name,
+      demand: { ok: true, value: { ports: [{ protocol, port }], limits: {}, ignored: [], backends } },
+    };
+    this.#made.set(listener, { attached, forbidden, request });
+    return request;
+  }
 }
 
 /** Whether a route is attached to a listener: it asks for that, and the listener takes it. */
@@ -138,35 +169,6 @@ export function isAllowed(
       return labels !== undefined && matchesLabels(allowed.selector, labels);
     }
   }
-}
-
-/** Requests by listener, attached route and what that may use, so that the same objects give the same value. */
-const made = new WeakMap<
-  GatewayListener,
-  { readonly attached: L4Route | undefined; readonly forbidden: string; readonly request: PortRequest }
->();
-
-function makeRequest(
-  { meta }: Gateway,
-  listener: GatewayListener,
-  attached: L4Route | undefined,
-  grants: readonly ReferenceGrant[],
-): PortRequest {
-  const backends = (attached?.backends ?? []).map(({ refusal, ...backend }): RouteBackend => {
-    const isUsable = refusal === undefined && (attached === undefined || isGranted(attached, backend, grants));
-    return isUsable ? backend : { ...backend, isForbidden: true };
-  });
-  const forbidden = backends.map(({ isForbidden }) => isForbidden === true).join();
-  const known = made.get(listener);
-  if (known !== undefined && known.attached === attached && known.forbidden === forbidden) return known.request;
-  const { name, protocol, port } = listener;
-  const request: PortRequest = {
-    meta: { ...meta, uid: `${meta.uid}/${name}` },
-    listener: name,
-    demand: { ok: true, value: { ports: [{ protocol, port }], limits: {}, ignored: [], backends } },
-  };
-  made.set(listener, { attached, forbidden, request });
-  return request;
 }
 
 /** Whether a route may use a Service: of its own namespace, or granted by a ReferenceGrant. */

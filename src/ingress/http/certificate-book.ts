@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import { formatProblem, type Parsed } from '../../base/model/problem.ts';
 import type { Secret } from '../objects/secret.ts';
 import type { HttpDemand, RouteTls } from '../route/http-demand.ts';
@@ -33,11 +34,14 @@ export type CheckedCertificates =
   | { readonly ok: true; readonly keyPair?: KeyPair; readonly destinationCa?: string }
   | { readonly ok: false; readonly refusal: CertificateRefusal };
 
+/** More results than these are not kept: they are as many as Routes may have. */
+const maxKept = 50_000;
+
 /** Checks certificates of Routes, each text once: many Routes carry the same, and a check takes long. */
 export class CertificateBook {
   readonly #secrets: SecretLookup | undefined;
-  readonly #pairs = new Map<string, Parsed<KeyPair>>();
-  readonly #authorities = new Map<string, Parsed<string>>();
+  readonly #pairs = new LRUCache<string, Parsed<KeyPair>>({ max: maxKept });
+  readonly #authorities = new LRUCache<string, Parsed<string>>({ max: maxKept });
 
   readonly #limits: KeyLimits;
 
@@ -172,16 +176,12 @@ function attempt<T>(path: string, check: () => Parsed<T>): Parsed<T> {
   }
 }
 
-/** More results than these are not kept: they are as many as Routes may have. */
-const maxKept = 50_000;
-
-function remember<T>(known: Map<string, T>, parts: readonly string[], make: () => T): T {
+function remember<T extends object>(known: LRUCache<string, T>, parts: readonly string[], make: () => T): T {
   const digest = createHash('sha256');
   for (const part of parts) digest.update(`${part.length} `).update(part);
   const key = digest.digest('base64');
   const found = known.get(key);
   if (found !== undefined) return found;
-  if (known.size >= maxKept) known.clear();
   const made = make();
   known.set(key, made);
   return made;

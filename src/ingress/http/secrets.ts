@@ -1,4 +1,6 @@
+import { pause } from '../../base/daemon/pause.ts';
 import { type KubeApi, KubeError } from '../../base/kubernetes/cluster-api.ts';
+import { Limit } from '../../base/kubernetes/limit.ts';
 import { reflect } from '../../base/kubernetes/reflector.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import type { Inventory } from '../objects/inventory.ts';
@@ -140,7 +142,7 @@ export class ClusterSecrets implements Secrets {
         await pause(this.#reviewInterval, signal);
         continue;
       }
-      const lost = new AbortController();
+      const lost = new Limit(undefined, signal);
       await reflect(
         this.#api,
         `/api/v1/namespaces/${namespace}/secrets`,
@@ -151,14 +153,15 @@ export class ClusterSecrets implements Secrets {
           absent: () => this.#set(followed, gone(followed)),
           report: (_, status) => {
             // The right may have been taken away: ask again.
-            if (status === 403) setTimeout(() => lost.abort(), this.#reviewInterval).unref();
+            if (status === 403) lost.endIn(this.#reviewInterval);
           },
         },
-        AbortSignal.any([signal, lost.signal]),
+        lost.signal,
         undefined,
         undefined,
         { fieldSelector: `metadata.name=${name}` },
       );
+      lost.close();
     }
   }
 
@@ -195,14 +198,4 @@ function gone({ state }: Followed): SecretState {
 function read(object: unknown): SecretState {
   const parsed = parseSecret(object);
   return parsed.ok ? { state: 'found', secret: parsed.value } : { state: 'missing' };
-}
-
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }

@@ -3,7 +3,7 @@ import type { HostGuard } from '../backends/host-guard.ts';
 import type { AdmissionPolicy } from '../claims/policy.ts';
 import { decidePorts, type PortAdmissions, type PortClaimant } from '../claims/ports.ts';
 import { isSelected } from '../claims/selection.ts';
-import { type GatewayObjects, listListenerRequests } from '../gateway/gateways.ts';
+import { type GatewayObjects, ListenerRequests } from '../gateway/gateways.ts';
 import type { Changes, Inventory } from '../objects/inventory.ts';
 import type { PortDemand, PortRequest } from '../route/port-demand.ts';
 import { type DesiredState, limitEndpoints } from './endpoint-quota.ts';
@@ -44,6 +44,7 @@ export interface DesiredSettings {
  */
 export class DesiredPorts {
   readonly finder: EndpointFinder;
+  readonly #listenerRequests = new ListenerRequests();
   readonly #inventory: Inventory;
   readonly #settings: DesiredSettings;
   readonly #resolver: PortResolver;
@@ -123,7 +124,7 @@ export class DesiredPorts {
     for (const route of inventory.all('Route')) {
       if (route.ports !== undefined && isSelected(route, policy, labelsOf)) requests.push(route.ports);
     }
-    requests.push(...listListenerRequests(collectGatewayObjects(inventory, addresses), policy.gatewayClass));
+    requests.push(...this.#listenerRequests.list(collectGatewayObjects(inventory, addresses), policy.gatewayClass));
     return decidePorts(requests, {
       policy,
       listeners,

@@ -51,24 +51,26 @@ export interface StatusSink {
  * The statuses of all Routes for this router, from what each data plane says: a Route is admitted when
  * it has all that it asks for, and the first refusal gives the reason.
  */
-export function mergeReports(reports: readonly PlaneReport[]): readonly RouteStatus[] {
-  const verdicts = new Map<string, Verdict[]>();
-  for (const verdict of reports.flatMap((report) => report.verdicts)) {
-    const known = verdicts.get(verdict.meta.uid);
-    if (known === undefined) verdicts.set(verdict.meta.uid, [verdict]);
-    else known.push(verdict);
-  }
-  return Array.from(verdicts.values(), (list) => {
-    const [first] = list as [Verdict];
-    if (list.length > 1) return mergeVerdicts(list);
-    // Of 10,000 Routes few change: the others' statuses are the very same objects.
-    const status = known.get(first) ?? mergeVerdicts(list);
-    known.set(first, status);
-    return status;
-  });
-}
+export class ReportMerger {
+  /** Of 10,000 Routes few change: the others' statuses are the very same objects. */
+  readonly #known = new WeakMap<Verdict, RouteStatus>();
 
-const known = new WeakMap<Verdict, RouteStatus>();
+  merge(reports: readonly PlaneReport[]): readonly RouteStatus[] {
+    const verdicts = new Map<string, Verdict[]>();
+    for (const verdict of reports.flatMap((report) => report.verdicts)) {
+      const known = verdicts.get(verdict.meta.uid);
+      if (known === undefined) verdicts.set(verdict.meta.uid, [verdict]);
+      else known.push(verdict);
+    }
+    return Array.from(verdicts.values(), (list) => {
+      const [first] = list as [Verdict];
+      if (list.length > 1) return mergeVerdicts(list);
+      const status = this.#known.get(first) ?? mergeVerdicts(list);
+      this.#known.set(first, status);
+      return status;
+    });
+  }
+}
 
 function mergeVerdicts(verdicts: readonly Verdict[]): RouteStatus {
   const { meta, listener } = verdicts[0] as Verdict;

@@ -3,7 +3,7 @@ import { pushText, readAttributes } from './attributes.ts';
 import { NftSocket, writeNftMessage } from './nft-socket.ts';
 import { NftWriter } from './nft-writer.ts';
 import { ElementSocket } from './nftables.ts';
-import { NetlinkError, NetlinkSocket, netlinkFamily } from './socket.ts';
+import { NetlinkError, type NetlinkReply, NetlinkSocket, netlinkFamily } from './socket.ts';
 
 /** `NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_*`. */
 const type = { getTable: 0xa01, deleteTable: 0xa02 } as const;
@@ -20,6 +20,28 @@ export function orUnsupported<T>(run: () => T): T | undefined {
     if (error instanceof NetlinkError && unsupported.has(error.code)) return undefined;
     throw error;
   }
+}
+
+/**
+ * Whether the namespace that the thread is in has a table; false where the kernel has no nf_tables. Throws
+ * {@link NetlinkError}.
+ */
+export function hasTable(family: number, name: string): boolean {
+  const socket = new NetlinkSocket(netlinkFamily.netfilter);
+  try {
+    return orUnsupported(() => requestTable(socket, family, name)) !== undefined;
+  } finally {
+    socket.close();
+  }
+}
+
+/** The kernel's reply of a table. Throws {@link NetlinkError} with the code `ENOENT` where there is none. */
+function requestTable(socket: NetlinkSocket, family: number, name: string): NetlinkReply | undefined {
+  const [reply] = socket.request(type.getTable, 0, (out) => {
+    out.emit(Buffer.from([family, 0, 0, 0]));
+    pushText(out, tableAttribute.name, name);
+  });
+  return reply;
 }
 
 /**
@@ -85,10 +107,7 @@ export class NftTables {
   /** Whom a table's comment names as its owner; empty where it names nobody. Throws {@link NetlinkError}. */
   #readOwner(family: number, name: string): string {
     this.#reader ??= new NetlinkSocket(netlinkFamily.netfilter);
-    const [reply] = this.#reader.request(type.getTable, 0, (out) => {
-      out.emit(Buffer.from([family, 0, 0, 0]));
-      pushText(out, tableAttribute.name, name);
-    });
+    const reply = requestTable(this.#reader, family, name);
     const userdata = readAttributes(reply?.data.subarray(4) ?? Buffer.alloc(0)).get(tableAttribute.userdata);
     return /egress-router ([^\0]+)/.exec(userdata?.toString('latin1') ?? '')?.[1] ?? '';
   }

@@ -1,7 +1,9 @@
+import { LRUCache } from 'lru-cache';
 import type { DaemonLog } from '../../../base/daemon/log.ts';
 import type { KubeApi } from '../../../base/kubernetes/cluster-api.ts';
 import type { EventRecorder } from '../../../base/kubernetes/events.ts';
 import { checkLeadership, type Leadership } from '../../../base/kubernetes/leadership.ts';
+import { within } from '../../../base/kubernetes/limit.ts';
 import { isStatus } from '../../../base/kubernetes/status-patch.ts';
 import { keyOf } from '../../../base/read/object-meta.ts';
 import { pathOf, resources } from '../objects/resources.ts';
@@ -64,10 +66,10 @@ export class Departures {
   readonly #parts: DepartureParts;
   readonly #limit = new MoveLimit();
   /** Since when pods on failed nodes have been ending, by UID. */
-  readonly #ending = new Map<string, number>();
+  readonly #ending = new LRUCache<string, number>({ max: mostRemembered });
   readonly #dead = new DeadNodes();
   /** Why pods were left alone when they were last looked at, by UID: told once. */
-  readonly #restrained = new Map<string, Restraint>();
+  readonly #restrained = new LRUCache<string, Restraint>({ max: mostRemembered });
 
   constructor(parts: DepartureParts) {
     this.#parts = parts;
@@ -141,7 +143,7 @@ export class Departures {
   async #findRestraint({ meta }: Router, pod: RouterPod, departure: Departure): Promise<Restraint | undefined> {
     const { api, signal } = this.#parts;
     const path = pathOf(resources.pods, meta.namespace, pod.name);
-    const isFresh = await api.get(path, {}, AbortSignal.any([signal, AbortSignal.timeout(freshness)])).then(
+    const isFresh = await within(freshness, signal, (limit) => api.get(path, {}, limit)).then(
       () => true,
       (error: unknown) => isStatus(error, 404),
     );
@@ -179,7 +181,6 @@ export class Departures {
   #isOverdue(uid: string): boolean {
     const now = performance.now();
     const since = this.#ending.get(uid) ?? now;
-    if (this.#ending.size >= mostRemembered) this.#ending.clear();
     this.#ending.set(uid, since);
     return now - since >= this.#parts.nodeFailureSeconds * 1000;
   }
@@ -209,7 +210,6 @@ export class Departures {
 
   #restrain(router: Router, uid: string, restraint: Restraint, departure: Departure): void {
     if (this.#restrained.get(uid) === restraint) return;
-    if (this.#restrained.size >= mostRemembered) this.#restrained.clear();
     this.#restrained.set(uid, restraint);
     this.#parts.count('restrained', restraint);
     this.#parts.log.warn(

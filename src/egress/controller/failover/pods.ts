@@ -1,8 +1,8 @@
 import { isRecord } from '../../../base/read/shape.ts';
-import { type LiveRefusal, readRefusal, refusedAnnotation } from '../../model/live-change.ts';
+import { appliedAnnotation, type LiveRefusal, readRefusal, refusedAnnotation } from '../../model/live-change.ts';
 import { controllerKindOf, controllerNameOf } from '../objects/coverage.ts';
 import { memberLabel } from '../objects/names.ts';
-import { appliedAnnotation, configurationAnnotation, egressInterface, networksAnnotation } from '../objects/objects.ts';
+import { configurationAnnotation, egressInterface, networksAnnotation } from '../objects/objects.ts';
 import type { Toleration } from './nodes.ts';
 
 /** A router's pod, with the fields that the router's status shows. */

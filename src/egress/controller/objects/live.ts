@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { RouterPod } from '../failover/pods.ts';
 
 /** How far a configuration has come in a router's pod. */
@@ -44,8 +45,8 @@ const mostRemembered = 10_000;
 /** Watches how long pods have been without a configuration that they could have. */
 export class LiveChanges {
   readonly #timeout: number;
-  /** Which configuration a pod is without, and since when. */
-  readonly #since = new Map<string, { readonly wanted: string; readonly at: number }>();
+  /** Which configuration a pod is without, and since when; no event says that a pod is gone. */
+  readonly #since = new LRUCache<string, { readonly wanted: string; readonly at: number }>({ max: mostRemembered });
 
   /** @param timeout milliseconds that a node's daemon has to apply a configuration to a living router */
   constructor(timeout: number) {
@@ -70,8 +71,6 @@ export class LiveChanges {
     const known = this.#since.get(pod.uid);
     const since = known?.wanted === wanted ? known.at : now;
     this.#since.set(pod.uid, { wanted, at: since });
-    // No event reports pods that are gone.
-    if (this.#since.size > mostRemembered) this.#since.clear();
     const left = Math.max(since, seenSince) + this.#timeout - now;
     if (left > 0) return { kind: 'pending', left };
     return {

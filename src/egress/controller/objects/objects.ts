@@ -3,7 +3,6 @@ import { clusterNames } from '../../../base/kubernetes/names.ts';
 import { formatPrefix } from '../../../base/model/address.ts';
 import { isRecord } from '../../../base/read/shape.ts';
 import { type NetConfSettings, writeNetConf } from '../../api/net-conf-writer.ts';
-import { appliedAnnotation } from '../../model/live-change.ts';
 import type { Member } from './members.ts';
 import { memberLabel, type RouterNames } from './names.ts';
 import type { Router } from './router.ts';
@@ -45,8 +44,12 @@ const structureAnnotation = 'egress-router.io/structure';
 /** Of a pod's template: nodes that its pods stay away from, after one died or was to be left. */
 const avoidedAnnotation = 'egress-router.io/avoided-nodes';
 
-/** Of an object: what was last applied, so that a field that is no longer wanted is noticed. */
-export { appliedAnnotation };
+/**
+ * Of an object that this controller made: the digest of what it last applied, so that a field that is no longer
+ * wanted is noticed. Objects of version 0.1.0 have it as `egress-router.io/applied`, and get this in its place by
+ * an update that does not touch their pods.
+ */
+export const manifestAnnotation = 'egress-router.io/manifest';
 
 /** Of a pod: which definitions Multus makes further interfaces of. */
 export const networksAnnotation = 'k8s.v1.cni.cncf.io/networks';
@@ -255,5 +258,5 @@ function seal(
     ],
   };
   const applied = hash('sha256', JSON.stringify([metadata, object])).slice(0, 16);
-  return { ...object, metadata: { ...metadata, annotations: { [appliedAnnotation]: applied } } };
+  return { ...object, metadata: { ...metadata, annotations: { [manifestAnnotation]: applied } } };
 }

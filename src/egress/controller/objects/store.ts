@@ -1,15 +1,11 @@
 import { versionOf } from '../../../base/kubernetes/cluster-api.ts';
 import { isRecord } from '../../../base/read/shape.ts';
 
-/** Places of which something was heard. */
-const mostRemembered = 100_000;
-
 /** Objects of one kind as they were last seen, by `NAMESPACE/NAME`; nodes have no namespace. */
 export class ObjectStore {
   readonly #objects = new Map<string, unknown>();
-  /** How often anything was heard when a place was last heard of. */
-  readonly #heard = new Map<string, number>();
-  #count = 0;
+  /** The newest request at a place, as long as the watch told nothing of that since. */
+  readonly #expected = new Map<string, symbol>();
   readonly #onChange: (namespace: string) => void;
   #isListed = false;
 
@@ -31,7 +27,7 @@ export class ObjectStore {
   replace(objects: readonly unknown[]): void {
     const next = new Map(objects.map((object) => [keyOf(object), object] as const));
     const namespaces = new Set([...this.#objects.keys(), ...next.keys()].map(namespaceOf));
-    for (const key of [...this.#objects.keys(), ...next.keys()]) this.#note(key);
+    for (const key of [...this.#objects.keys(), ...next.keys()]) this.#expected.delete(key);
     this.#objects.clear();
     for (const [key, object] of next) if (key !== '') this.#objects.set(key, object);
     this.#isListed = true;
@@ -41,7 +37,7 @@ export class ObjectStore {
   put(object: unknown): void {
     const key = keyOf(object);
     if (key === '') return;
-    this.#note(key);
+    this.#expected.delete(key);
     const before = this.#objects.get(key);
     if (before !== undefined && versionOf(before) === versionOf(object)) return;
     this.#objects.set(key, object);
@@ -54,20 +50,18 @@ export class ObjectStore {
    */
   expect(namespace: string, name: string): (answer: unknown) => void {
     const place = `${namespace}/${name}`;
-    const heard = this.#heard.get(place);
+    const request = Symbol(place);
+    this.#expected.set(place, request);
     return (answer) => {
-      if (keyOf(answer) === place && this.#heard.get(place) === heard) this.#objects.set(place, answer);
+      if (keyOf(answer) !== place || this.#expected.get(place) !== request) return;
+      this.#expected.delete(place);
+      this.#objects.set(place, answer);
     };
-  }
-
-  #note(key: string): void {
-    if (this.#heard.size >= mostRemembered) this.#heard.clear();
-    this.#heard.set(key, ++this.#count);
   }
 
   remove(object: unknown): void {
     const key = keyOf(object);
-    this.#note(key);
+    this.#expected.delete(key);
     if (this.#objects.delete(key)) this.#onChange(namespaceOf(key));
   }
 

@@ -1,3 +1,4 @@
+import type { KubeError } from '../../../base/kubernetes/cluster-api.ts';
 import type { ConditionDraft } from '../../../base/kubernetes/conditions.ts';
 import type { RouterPod } from '../failover/pods.ts';
 import { inForce, type Progress } from '../objects/live.ts';
@@ -8,6 +9,8 @@ export interface Trouble {
   readonly reason: 'InvalidSpec' | 'AddressTaken' | 'NameTaken' | 'Conflict' | 'ApplyFailed' | 'MultusMissing';
   /** For the router's author, with the cure. */
   readonly message: string;
+  /** The API server itself failed: the next attempt is soon, and later after each failure. */
+  readonly fault?: KubeError;
 }
 
 /** What is waited for before a router's objects can be made. */

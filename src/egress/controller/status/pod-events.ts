@@ -1,4 +1,6 @@
+import { LRUCache } from 'lru-cache';
 import type { KubeApi } from '../../../base/kubernetes/cluster-api.ts';
+import { Limit } from '../../../base/kubernetes/limit.ts';
 import { escapeUnprintable } from '../../../base/model/text.ts';
 import { isRecord } from '../../../base/read/shape.ts';
 import { extractPluginWords } from './plugin-words.ts';
@@ -25,8 +27,8 @@ const mostRemembered = 1000;
 /** Asks what Kubernetes says of pods that do not come up. Events may have a store of their own, and it may be down. */
 export class PodEvents {
   readonly #api: KubeApi;
-  /** By UID. */
-  readonly #known = new Map<string, string | undefined>();
+  /** By UID; empty: nothing is said. */
+  readonly #known = new LRUCache<string, string>({ max: mostRemembered });
   #restsUntil = 0;
 
   constructor(api: KubeApi) {
@@ -35,18 +37,19 @@ export class PodEvents {
 
   /** Resolves to the newest message about a pod, or to the previous one if Events are unavailable. Never rejects. */
   async latest(namespace: string, uid: string, signal: AbortSignal): Promise<string | undefined> {
-    if (performance.now() < this.#restsUntil) return this.#known.get(uid);
-    const limit = AbortSignal.timeout(patience);
+    if (performance.now() < this.#restsUntil) return this.#known.get(uid) || undefined;
+    const limit = new Limit(patience, signal);
     try {
       const query = { fieldSelector: `involvedObject.uid=${uid}`, limit: 100 };
       const path = `/api/v1/namespaces/${namespace}/events`;
-      const list = await this.#api.get(path, query, AbortSignal.any([signal, limit]));
-      if (this.#known.size >= mostRemembered) this.#known.clear();
-      this.#known.set(uid, latestMessage(isRecord(list) && Array.isArray(list.items) ? list.items : []));
+      const list = await this.#api.get(path, query, limit.signal);
+      this.#known.set(uid, latestMessage(isRecord(list) && Array.isArray(list.items) ? list.items : []) ?? '');
     } catch {
-      if (limit.aborted) this.#restsUntil = performance.now() + rest;
+      if (limit.isTimeout) this.#restsUntil = performance.now() + rest;
+    } finally {
+      limit.close();
     }
-    return this.#known.get(uid);
+    return this.#known.get(uid) || undefined;
   }
 }
 

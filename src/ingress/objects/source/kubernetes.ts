@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { type KubeApi, versionOf } from '../../../base/kubernetes/cluster-api.ts';
+import { Limit } from '../../../base/kubernetes/limit.ts';
 import { ordinaryTimes, type ReflectorTimes, reflect } from '../../../base/kubernetes/reflector.ts';
 import { formatProblem } from '../../../base/model/problem.ts';
 import { isRecord } from '../../../base/read/shape.ts';
@@ -80,7 +81,7 @@ export class KubernetesSource implements ObjectSource {
     for (let index = 0; !this.#end.signal.aborted; index = (index + 1) % versions.length) {
       const version = versions[index] as string;
       const isLast = index === versions.length - 1;
-      const gone = new AbortController();
+      const gone = new Limit(undefined, this.#end.signal);
       await reflect(
         this.#api,
         listPath(kind, version),
@@ -98,13 +99,14 @@ export class KubernetesSource implements ObjectSource {
           absent: () => {
             if (isLast) this.#noteAbsent(kind, sink);
             // With one version there is nothing else to look for, and the reflector looks again by itself.
-            if (versions.length > 1) setTimeout(() => gone.abort(), isLast ? times.absentPause : 0);
+            if (versions.length > 1) gone.endIn(isLast ? times.absentPause : 0);
           },
           report: (problem, status) => this.#reportTrouble(kind, problem, status, sink),
         },
-        AbortSignal.any([this.#end.signal, gone.signal]),
+        gone.signal,
         times,
       );
+      gone.close();
     }
   }
 

@@ -92,6 +92,31 @@ for (const subject of ['source', 'executable'] as const)
       assert.ok(lab.server.requests.length - reads < 30, lab.server.requests.slice(reads).join('\n'));
     });
 
+    it('renames the annotation of objects that an earlier version made, and leaves their pods', async () => {
+      lab.putRouter('web');
+      const first = lab.start();
+      await expect('web');
+      first.stop();
+      const pods = lab.names('pods');
+      const places = [
+        [paths.definitions, 'shop/egress-router-cni-nad'],
+        [paths.deployments, 'shop/egress-router-cni-deployment'],
+      ] as const;
+      const annotationsOf = ([path, key]: (typeof places)[number]) =>
+        lab.server.get(path, key)?.metadata.annotations as Record<string, string>;
+      const template = JSON.stringify(deployment()?.spec);
+      for (const place of places) {
+        const annotations = { 'egress-router.io/applied': annotationsOf(place)['egress-router.io/manifest'] };
+        const change = { metadata: { annotations: { ...annotations, 'egress-router.io/manifest': null } } };
+        lab.server.edit(place[0], place[1], change, 'egress-router-controller');
+      }
+      lab.start();
+      const names = () => places.map((place) => Object.keys(annotationsOf(place)).join());
+      await until(() => names().every((name) => name === 'egress-router.io/manifest'), names, 6000);
+      await expect('web');
+      assert.deepEqual([lab.names('pods'), JSON.stringify(deployment()?.spec)], [pods, template]);
+    });
+
     it('leaves conditions of other types to those who write them', async () => {
       lab.putRouter('web');
       lab.start();

@@ -31,6 +31,8 @@ describe('A router whose objects somebody refuses', () => {
       500,
       'Internal error occurred: failed calling webhook "policy.example": no endpoints available for service "policy"',
     ],
+    [500, 'etcdserver: mvcc: database space exceeded'],
+    [500, 'admission webhook "policy.example" denied the request: its own store is down'],
     [413, 'Request entity too large: limit is 3145728'],
     [406, 'admission webhook "policy.example" denied the request: no'],
   ] as const) {
@@ -41,6 +43,19 @@ describe('A router whose objects somebody refuses', () => {
       await isTold(message);
     });
   }
+
+  it('tries again soon where the API server itself failed', async () => {
+    refuse(/PATCH .*\/deployments\//, 500, 'etcdserver: no leader');
+    lab.putRouter('web');
+    lab.start();
+    await isTold('no leader');
+    lab.server.clearFaults();
+    await until(
+      () => lab.conditionsOf('web').join() === well.join(),
+      () => lab.conditionsOf('web'),
+      5000,
+    );
+  });
 
   it('says so where what is left of an address may not be deleted', async () => {
     lab.putRouter('web', { spec: { addresses: two } });

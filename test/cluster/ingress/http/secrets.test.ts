@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -70,6 +71,28 @@ describe('Secrets that Routes of a cluster refer to', () => {
       server.requests.filter((line) => line.includes('/secrets')),
       [],
     );
+  });
+
+  it('leave no listeners behind however often the right to them is reviewed', async () => {
+    const signals: AbortSignal[] = [];
+    const { AbortController: original } = globalThis;
+    globalThis.AbortController = class extends original {
+      constructor() {
+        super();
+        signals.push(this.signal);
+      }
+    };
+    try {
+      server.mayDo = () => false;
+      secrets.want(new Set(['shop/pair']));
+      const reviews = () => server.requests.filter((line) => line.includes('selfsubjectaccessreviews')).length;
+      await until(() => reviews() >= 45, reviews, 10_000);
+    } finally {
+      globalThis.AbortController = original;
+    }
+    const most = Math.max(...signals.map((signal) => getEventListeners(signal, 'abort').length));
+    // A pause, or three requests at once.
+    assert.equal(most <= 4, true, `${most} listeners`);
   });
 
   it('stay in use while the API server is away', async () => {
