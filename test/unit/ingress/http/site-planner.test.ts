@@ -124,5 +124,5 @@ describe('SitePlanner', () => {
       }),
       { numRuns: 200 },
     );
-  }).timeout(20_000);
+  }).timeout(120_000);
 });
