@@ -100,8 +100,8 @@ describe('erctl on a node', function () {
       assert.equal(document.target, target);
       assert.equal(document.source, at.reserved[family]);
       assert.equal(document.attempt?.outcome, 'connected');
-      assert.match(document.steps.join('\n'), /leaves by net1 via .*, table 5201\.\n/);
-      assert.match(document.steps.join('\n'), /leaves for the client by eth0 via .*, table 5301\.$/);
+      assert.match(document.steps.join('\n'), /leaves through net1 via .*, table 5201\.\n/);
+      assert.match(document.steps.join('\n'), /returns to the client through eth0 via .*, table 5301\.$/);
       assert.equal(status, 0);
       // What was said is what happens.
       const far = await lab.agent('far');

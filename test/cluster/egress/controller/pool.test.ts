@@ -116,12 +116,12 @@ for (const subject of ['source', 'executable'] as const) {
           () => message.test(lab.messageOf('web', 'Degraded')),
           () => lab.messageOf('web', 'Degraded'),
         );
-      await expect(/addresses\[1\]\.ip "192\.168\.12\.99\/24": is there twice/);
+      await expect(/addresses\[1\]\.ip "192\.168\.12\.99\/24": appears twice/);
       const two = addresses(99, 100);
       lab.putRouter('web', {
         spec: { ...two, addresses: [...two.addresses, { ip: 'fd00::9/64', gateway: 'fd00::1' }] },
       });
-      await expect(/addresses "2 of IPv4, 1 of IPv6": must be as many of one family/);
+      await expect(/addresses "2 of IPv4, 1 of IPv6": must be one family only/);
       assert.deepEqual(lab.names('pods'), []);
     });
   });
