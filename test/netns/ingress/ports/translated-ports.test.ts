@@ -84,7 +84,8 @@ COMMIT
   },
 ];
 
-describe('a port that another program translates', () => {
+describe('a port that another program translates', function () {
+  this.timeout(90_000);
   let lab: Lab;
   let folder: string;
   let manifests: Manifests;
@@ -124,7 +125,7 @@ describe('a port that another program translates', () => {
 
   async function expectReply(port: number, expected: string): Promise<void> {
     let reply = '';
-    for (const deadline = Date.now() + 8000; Date.now() < deadline; ) {
+    for (const deadline = Date.now() + 40_000; Date.now() < deadline; ) {
       reply = await reach(port);
       if (reply.includes(expected)) return;
     }
@@ -132,7 +133,7 @@ describe('a port that another program translates', () => {
   }
 
   async function expectReason(name: string, reason: string): Promise<void> {
-    for (const deadline = Date.now() + 8000; manifests.reasonOf(name) !== reason; ) {
+    for (const deadline = Date.now() + 40_000; manifests.reasonOf(name) !== reason; ) {
       assert.ok(Date.now() < deadline, `${name}: ${manifests.reasonOf(name)}, not ${reason}`);
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
