@@ -143,10 +143,10 @@ function openHttp({ http, dryRun }: AgentOptions, parts: Omit<HttpParts, 'certif
 
 /** Every claim of hosts and of ports; undefined before the first decision. */
 function describeClaims(ports: PortPlane, http: HttpPlane | undefined): ClaimsDocument | undefined {
-  const { admissions } = ports;
+  const { admissions, pending } = ports;
   if (admissions === undefined || (http !== undefined && http.desired === undefined)) return undefined;
   const hosts = http?.desired === undefined ? [] : describeHostClaims(http.desired);
-  return { schema: 'ingress-agent.claims/v1', claims: [...hosts, ...describePortClaims(admissions)] };
+  return { schema: 'ingress-agent.claims/v1', claims: [...hosts, ...describePortClaims(admissions, pending)] };
 }
 
 function readTraced(query: URLSearchParams): TracedRequest {
