@@ -15,6 +15,7 @@ import {
   listenerId,
 } from './gateways.ts';
 import type { L4Route } from './l4-route.ts';
+import { maxGatewayAddresses } from './node-addresses.ts';
 import { type ParentReport, reportParents, type ServiceLookup } from './parent-status.ts';
 
 /** What became of one listener (Gateway API, ListenerStatus). */
@@ -170,7 +171,7 @@ function reportGateway(
     uid: gateway.meta.uid,
     generation: gateway.meta.generation,
     ...(isPending ? { isPending } : {}),
-    addresses,
+    addresses: addresses.slice(0, maxGatewayAddresses),
     listeners,
     conditions: describeGateway(gateway, listeners, refusal),
   };

@@ -18,7 +18,7 @@ export interface GatewayObjects {
   readonly grants: readonly ReferenceGrant[];
   /** Labels of a namespace; undefined when it does not exist. */
   readonly labelsOfNamespace: (namespace: string) => Labels | undefined;
-  /** Addresses of the ingress node. */
+  /** Addresses of the ingress nodes. */
   readonly addresses: readonly string[];
 }
 

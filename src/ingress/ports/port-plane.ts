@@ -1,23 +1,25 @@
 import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runner.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { HostGuard } from '../backends/host-guard.ts';
-import { type PortAdmissions, portKey } from '../claims/ports.ts';
-import { readNodeAddresses } from '../gateway/addresses.ts';
+import type { PortAdmissions } from '../claims/ports.ts';
 import type { DataPlane, Pending, PlaneHost, PlaneReport } from '../intent/plane.ts';
 import type { Changes, Inventory, Journal } from '../objects/inventory.ts';
 import type { AgentMetrics } from '../status/metrics.ts';
+import type { Roster } from '../status/node-roster.ts';
 import { AppliedPorts } from './applied.ts';
 import { DesiredPorts, type DesiredSettings } from './desired.ts';
 import type { DesiredState } from './endpoint-quota.ts';
+import { GatewayAddresses } from './gateway-addresses.ts';
 import { collectTargets, HealthChecks, type Probe } from './health.ts';
 import { ListenerWatch } from './listeners.ts';
 import { LostPorts } from './lost-ports.ts';
 import type { IngressPort, IngressRules } from './model.ts';
 import { listNamedDead, listNamedPorts } from './named.ts';
 import { NodeWatch, type NodeWatchParts } from './node-watch.ts';
+import { describeIdleness, describeOpenPort, listRemarks } from './readiness.ts';
 import { cutSlice, groupByNamespace, isSmall } from './slices.ts';
 import { TrafficMetrics } from './traffic-metrics.ts';
-import { lacksLocalEndpoint, listVerdicts } from './verdicts.ts';
+import { listVerdicts } from './verdicts.ts';
 
 /** How ports are served. */
 export interface PortSettings extends DesiredSettings {
@@ -44,6 +46,8 @@ export interface PortParts extends NodeWatchParts {
   readonly guard?: HostGuard;
   /** Addresses by which clients reach the node. */
   readonly nodeAddresses?: () => readonly string[];
+  /** The other ingress nodes; absent: none is known. */
+  readonly roster?: Roster;
 }
 
 /** Milliseconds. */
@@ -51,9 +55,6 @@ const times = { cleanUp: 200, cleanUpRetry: 10_000, check: 100, firewallDelay: 1
 
 /** More ports than this, or endpoints of one, are not put in force in one go at a start. */
 const muchAtOnce = 500;
-
-/** Ports that readiness names at most. */
-const maxRemarks = 20;
 
 /** Ports of the node, in the kernel: TCP, UDP and SCTP that Routes and listeners of Gateways ask for. */
 export class PortPlane implements DataPlane {
@@ -77,7 +78,8 @@ export class PortPlane implements DataPlane {
   #isSure = false;
   /** Ports that are not as they should be yet, of a large change. */
   #waiting = 0;
-  #addresses: readonly string[] = [];
+  readonly #addresses: GatewayAddresses;
+  #hasNewAddresses = false;
   readonly #lost = new LostPorts();
   #isCleaningUp = false;
   #isStopped = false;
@@ -93,6 +95,13 @@ export class PortPlane implements DataPlane {
     this.#check = new BoundedFrequencyRunner(() => this.#updateChecks(), times.check, times.check);
     this.#cleanUp = new BoundedFrequencyRunner(() => void this.#runCleanUp(), 0, times.cleanUp);
     this.#firewall = new BoundedFrequencyRunner(() => void this.#lookAtRules(), times.firewallDelay, times.firewall);
+    this.#addresses = new GatewayAddresses({
+      node: settings.node,
+      fixed: settings.gatewayAddresses ?? settings.addresses,
+      nodeAddresses: parts.nodeAddresses,
+      roster: parts.roster,
+      isNeeded: () => !parts.inventory.isEmpty('Gateway'),
+    });
     const served = settings.addresses === undefined ? {} : { servedAddresses: settings.addresses };
     this.#node = new NodeWatch({ ...parts, ...served }, (place, problem) => this.#host?.report(place, problem));
     void new TrafficMetrics(parts.metrics.registry, {
@@ -111,35 +120,25 @@ export class PortPlane implements DataPlane {
       if (this.#node.translations.isStale(false)) host.requestSync();
     }, times.node);
     this.#nodeTimer.unref();
+    this.#addresses.start(() => {
+      this.#hasNewAddresses = true;
+      host.requestSync();
+    });
   }
 
   get unreadiness(): string | undefined {
     if (this.#waiting > 0) return `${this.#waiting} ports are not in force yet`;
-    const unforwarded = this.#node.unreadiness;
-    if (unforwarded !== undefined) return unforwarded;
-    // A node that serves something is ready: one tenant's Service must not take it from all others.
-    const { ports } = this.#applied;
-    const isIdle = ports.length > 0 && ports.every(lacksLocalEndpoint);
-    return isIdle ? this.remarks.join('; ') : undefined;
+    return this.#node.unreadiness ?? describeIdleness(this.#applied.ports);
   }
 
   /** What is not as authors may expect though the node is ready, a line each. */
   get remarks(): readonly string[] {
-    const lacking = this.#applied.ports.filter(lacksLocalEndpoint);
-    const names = lacking
-      .slice(0, maxRemarks)
-      .map(
-        (port) => `${portKey(port)}: no ready endpoint on this node, and only such count (externalTrafficPolicy Local)`,
-      );
-    return lacking.length > names.length ? [...names, `and ${lacking.length - names.length} more ports`] : names;
+    return listRemarks(this.#applied.ports);
   }
 
   /** Why connections to a port, `tcp/13306`, would be refused here: for health checks of load balancers. */
   describePort(part: string): string | undefined {
-    const port = this.#applied.ports.find(({ protocol, port: number }) => `${protocol}/${number}` === part);
-    if (port === undefined) return `${part} is not open on this node`;
-    if (lacksLocalEndpoint(port)) return `${part} has no ready endpoint on this node`;
-    return port.endpoints.some(({ weight }) => weight > 0) ? undefined : `${part} has no ready endpoint`;
+    return describeOpenPort(this.#applied.ports, part);
   }
 
   /** What became of every request for a port; undefined before the first sync. */
@@ -165,12 +164,16 @@ export class PortPlane implements DataPlane {
 
   #fail(error: unknown): never {
     this.#applied.fail();
+    this.#addresses.announce(false);
     throw error;
   }
 
   #sync(): undefined | Promise<void> {
     const changes = this.#journal.take();
-    const isAboutClaims = this.#desired === undefined || changes.has('Route', 'Namespace', 'Gateway', 'GatewayClass');
+    const isAboutClaims =
+      this.#desired === undefined ||
+      this.#hasNewAddresses ||
+      changes.has('Route', 'Namespace', 'Gateway', 'GatewayClass');
     if (!this.#node.translations.isStale(isAboutClaims)) return this.#syncPorts(changes, isAboutClaims);
     // Rules of other programs decide about claims, and only about claims: endpoints do not wait for them.
     const reading = this.#node.lookAtTranslations();
@@ -183,14 +186,14 @@ export class PortPlane implements DataPlane {
     const { kernel } = this.#parts;
     const { name, addresses } = this.#settings;
     // On a node with very many sockets it takes a while to look; endpoints that change need no look.
-    if (isAboutClaims) this.#updateAddresses();
+    if (isAboutClaims) this.#refreshAddresses();
     const { taken, held } = isAboutClaims ? this.#listeners.refresh() : this.#listeners.current;
     const desired = this.#desiredPorts.compute(changes, {
       listeners: taken,
       held,
       translated: this.#node.translations.current,
       dead: this.#health.dead,
-      addresses: this.#addresses,
+      addresses: this.#addresses.current,
     });
     const before = this.#desired?.admissions;
     if (before !== desired.admissions) {
@@ -213,6 +216,7 @@ export class PortPlane implements DataPlane {
       : cutSlice(inForce, groupByNamespace(desired));
     if (isSameList(inForce, ports)) {
       this.#applied.confirm(inForce);
+      this.#addresses.announce(true);
       return undefined;
     }
     this.#isSure = false;
@@ -224,6 +228,7 @@ export class PortPlane implements DataPlane {
   #finish(ports: readonly IngressPort[], waiting: number): undefined {
     this.#applied.confirm(ports);
     this.#isSure = true;
+    this.#addresses.announce(true);
     this.#waiting = waiting;
     // Others come in between: events, questions about health, Routes of smaller namespaces.
     if (waiting > 0) this.#host?.requestSync();
@@ -231,6 +236,12 @@ export class PortPlane implements DataPlane {
     this.#node.lookAtForwarding(ports);
     this.#check.request();
     this.#firewall.request();
+  }
+
+  #refreshAddresses(): void {
+    this.#hasNewAddresses = false;
+    this.#addresses.refresh();
+    this.#host?.report('gateway addresses', this.#addresses.problem);
   }
 
   report(): PlaneReport {
@@ -258,14 +269,6 @@ export class PortPlane implements DataPlane {
     for (const runner of [this.#check, this.#cleanUp, this.#firewall]) runner.cancel();
     this.#health.close();
     if (removes) this.#parts.kernel.remove();
-  }
-
-  /** Looks which addresses Gateways can have: a node can get and lose some. */
-  #updateAddresses(): void {
-    const { gatewayAddresses, addresses } = this.#settings;
-    const told = (gatewayAddresses ?? addresses)?.map(({ text }) => text);
-    const next = told ?? (this.#parts.nodeAddresses ?? readNodeAddresses)();
-    if (!isSameList(this.#addresses, next)) this.#addresses = next;
   }
 
   /** Off the way of changes: looking at every connection takes longer than a change. */
