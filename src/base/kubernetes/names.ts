@@ -14,4 +14,6 @@ export const clusterNames = {
   gatewayController: 'egress-router.io/ingress-agent',
   /** Lease by which one of the agents of a router name writes statuses. */
   agentLease: (routerName: string): string => `ingress-agent-${routerName}`,
+  /** Lease whose annotations list the nodes whose agents serve, with their addresses. */
+  agentRoster: (routerName: string): string => `ingress-agent-${routerName}-nodes`,
 } as const;
