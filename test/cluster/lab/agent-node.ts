@@ -1,4 +1,3 @@
-import { silentLog } from '../../../src/base/daemon/log.ts';
 import type { KubeApi } from '../../../src/base/kubernetes/cluster-api.ts';
 import { KubeLease } from '../../../src/base/kubernetes/lease.ts';
 import { clusterNames } from '../../../src/base/kubernetes/names.ts';
@@ -18,6 +17,7 @@ import { ListenerWatch } from '../../../src/ingress/ports/listeners.ts';
 import { PortPlane } from '../../../src/ingress/ports/port-plane.ts';
 import { ClusterStatus } from '../../../src/ingress/status/cluster-status.ts';
 import { AgentMetrics } from '../../../src/ingress/status/metrics.ts';
+import { silentLog } from '../../lab/silent-log.ts';
 
 /** Paths of the lists that a cluster with Routes and Gateways has. */
 export const agentPaths = {

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { silentLog } from '../../../../src/base/daemon/log.ts';
 import { IngressAgent } from '../../../../src/ingress/agent/agent.ts';
 import { defaultPolicy } from '../../../../src/ingress/claims/policy.ts';
 import type { DataPlane } from '../../../../src/ingress/intent/plane.ts';
@@ -12,6 +11,7 @@ import { ListenerWatch } from '../../../../src/ingress/ports/listeners.ts';
 import { PortPlane, type PortSettings } from '../../../../src/ingress/ports/port-plane.ts';
 import { AgentMetrics } from '../../../../src/ingress/status/metrics.ts';
 import type { RouteStatus } from '../../../../src/ingress/status/status.ts';
+import { silentLog } from '../../../lab/silent-log.ts';
 import { until } from '../../../until.ts';
 import { writeRoute, writeSlice } from '../samples.ts';
 
