@@ -114,7 +114,7 @@ describe('The controllers of a cluster', () => {
             one.key === `node.kubernetes.io/${state}` && one.effect === 'NoExecute',
         )?.tolerationSeconds,
     );
-    for (const time of seconds) assert.ok(time <= 30, `${seconds}`);
+    for (const time of seconds) assert.ok(time <= 30, seconds.join());
     assert.equal(pod.priorityClassName, 'system-cluster-critical');
     assert.deepEqual(pod.nodeSelector, { 'kubernetes.io/os': 'linux' });
     const budget = render('default').find(({ kind }) => kind === 'PodDisruptionBudget');
