@@ -67,8 +67,8 @@ export const optionTable = defineOptions({
   'lease-name': { value: 'NAME', help: 'its name', initial: clusterNames.controller },
   'lease-duration': {
     value: 'TIME',
-    help: 'another controller takes over when the Lease was not renewed for this long',
-    initial: '15s',
+    help: 'another controller takes over when the Lease was not renewed for this long; longer while the API server is slow',
+    initial: '2s',
   },
   'listen-address': {
     value: 'IP',
