@@ -1,19 +1,19 @@
 import { isRecord } from '../read/shape.ts';
 import { type KubeApi, KubeError, versionOf } from './cluster-api.ts';
 
-/** Who holds a lease, and how it is renewed. */
+/** Identity and duration of a lease. */
 export interface LeaseSettings {
   readonly namespace: string;
   readonly name: string;
-  /** Who we are: no two processes have the same. */
+  /** Identity of this process, unique among all candidates. */
   readonly holder: string;
-  /** Seconds for which a lease holds without renewal; 15 unless told. */
+  /** Seconds for which a lease is valid without renewal. Default: 15. */
   readonly duration?: number;
 }
 
 /**
- * One process at a time does something: a Lease (coordination.k8s.io/v1) that is renewed every third of
- * its time. Judges the age of others' renewals by its own clock alone, since clocks of nodes differ.
+ * Leader election with a Lease (coordination.k8s.io/v1) that is renewed every third of its duration. The age of
+ * another holder's renewal is measured with the local clock only, because the clocks of nodes differ.
  */
 export class KubeLease {
   readonly #api: KubeApi;
@@ -26,7 +26,7 @@ export class KubeLease {
   #seen: { readonly renewal: string; readonly at: number } | undefined;
   #isClosed = false;
 
-  /** @param onChange called when the lease was taken */
+  /** @param onChange called when the lease is acquired */
   constructor(
     api: KubeApi,
     settings: LeaseSettings,
@@ -58,15 +58,15 @@ export class KubeLease {
     const begun = performance.now();
     let pause = this.#duration / 3;
     try {
-      // A connection whose server died without a word must not cost us the lease: the next request makes a new one.
+      // A half-open connection must not cost us the lease: the next request opens a new connection.
       if (await this.#acquire(AbortSignal.timeout(Math.ceil(this.#duration / 3)))) {
-        // Counted from before the request: the server's clock started at the latest then.
+        // Measured from before the request, because the server's clock cannot have started later.
         this.#heldUntil = begun + (this.#duration * 2) / 3;
         if (!wasHeld) this.#onChange();
       }
       this.#report(undefined);
     } catch (error) {
-      // Another candidate was faster (409), which is expected.
+      // Another candidate was faster (409), which is normal.
       const isRace = error instanceof KubeError && error.status === 409;
       if (wasHeld) pause = this.#duration / 15;
       this.#report(isRace ? undefined : error instanceof Error ? error.message : String(error));
@@ -92,7 +92,7 @@ export class KubeLease {
     return true;
   }
 
-  /** Whether the Lease was not renewed for its whole duration since this renewal was first observed. */
+  /** Returns whether the Lease has not been renewed for its whole duration since this renewal was first observed. */
   #isStale(renewal: string): boolean {
     const now = performance.now();
     if (this.#seen?.renewal !== renewal) this.#seen = { renewal, at: now };
@@ -108,7 +108,7 @@ export class KubeLease {
       spec: {
         holderIdentity: holder,
         leaseDurationSeconds: Math.ceil(this.#duration / 1000),
-        // MicroTime has six digits.
+        // A MicroTime has six digits.
         renewTime: new Date().toISOString().replace('Z', '000Z'),
       },
     };
