@@ -43,7 +43,7 @@ export function formatKeeperHelp(): string {
   return formatOptionHelp(
     [
       'Usage: ingress-haproxy [OPTION]...',
-      'Keeps HAProxy running in a container of its own, for an ingress agent with --haproxy-container.',
+      'Keeps HAProxy running in its own container for an ingress agent with --haproxy-container.',
     ],
     keeperOptionTable,
   );
