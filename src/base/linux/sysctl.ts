@@ -4,7 +4,7 @@ import type { Link } from '../model/network.ts';
 
 const root = '/proc/sys';
 
-/** The value of a setting in the namespace that the thread is in; undefined where the kernel has none such. */
+/** Returns the value of a setting in the current network namespace, or undefined if the kernel does not have it. */
 export function readSysctl(key: string): string | undefined {
   try {
     return readFileSync(`${root}/${key}`, 'utf8').trim();
@@ -13,14 +13,14 @@ export function readSysctl(key: string): string | undefined {
   }
 }
 
-/** Sets a setting of the namespace that the thread is in. Throws the file system's error. */
+/** Sets a value in the current network namespace. Throws the file system's error. */
 export function writeSysctl(key: string, value: string): void {
   writeFileSync(`${root}/${key}`, value, { flag: 'r+' });
 }
 
 /**
- * The settings that an egress router depends on, for the links of a namespace: of those that may be a
- * router's all that it sets, of the others the reverse-path filter. Each is a file to be read.
+ * Returns the settings that an egress router depends on for the links of a namespace: all that it sets for possible
+ * router links, and the reverse-path filter of the others. Each setting is read from a file.
  */
 export function routerSysctls(links: readonly Pick<Link, 'name' | 'kind'>[]): string[] {
   return [

@@ -1,4 +1,4 @@
-// A codec of our own, because the package's takes longer to load than an ADD can spare: README.md.
+// A separate codec, because loading the package's takes too long for an ADD: README.md.
 import type { AttrStream } from 'netlink/dist/structs.js';
 import { isLinkType, type LinkKind } from '../../model/link-kind.ts';
 import type { Link } from '../../model/network.ts';
@@ -8,10 +8,10 @@ import { flag, NetlinkError, type NetlinkReply, type NetlinkSocket } from './soc
 
 const type = { newLink: 16, deleteLink: 17, getLink: 18 } as const;
 const attribute = { address: 1, name: 3, mtu: 4, link: 5, info: 18, alias: 20, netnsFd: 28, extendedMask: 29 } as const;
-/** Statistics make most of a link's message and nobody here reads them. */
+/** `RTEXT_FILTER_SKIP_STATS`: statistics make up most of a link message, and nothing here uses them. */
 const skipStatistics = 8;
 const interfaceUp = 1;
-/** `IFF_LOWER_UP`: the wire, or what is below the link, is there. */
+/** `IFF_LOWER_UP`: the link has a carrier. */
 const lowerUp = 0x10000;
 
 /** All links of the socket's namespace. Throws {@link NetlinkError}. */
@@ -24,7 +24,7 @@ export function listLinks(socket: NetlinkSocket): Link[] {
     .map(parseLink);
 }
 
-/** The link of a name; undefined where the socket's namespace has none. Throws {@link NetlinkError}. */
+/** Returns the link with this name, or undefined if the socket's namespace has none. Throws {@link NetlinkError}. */
 export function findLink(socket: NetlinkSocket, name: string): Link | undefined {
   try {
     const [reply] = socket.request(type.getLink, 0, (out) => {
@@ -33,7 +33,7 @@ export function findLink(socket: NetlinkSocket, name: string): Link | undefined 
       pushText(out, attribute.name, name);
     });
     const link = reply && parseLink(reply);
-    // The kernel finds a link by its other names, too.
+    // The kernel also finds links by their alternative names.
     return link?.name === name ? link : undefined;
   } catch (error) {
     if (error instanceof NetlinkError && (error.code === 'ENODEV' || error.code === 'ERANGE')) return undefined;
@@ -44,12 +44,12 @@ export function findLink(socket: NetlinkSocket, name: string): Link | undefined 
 /** A new link on a master. */
 export interface LinkRequest {
   readonly name: string;
-  /** The master's index in the socket's namespace. */
+  /** Index of the master in the socket's namespace. */
   readonly masterIndex: number;
   readonly kind: LinkKind;
   readonly mtu: number;
   readonly mac?: string;
-  /** Open file of the namespace where the link should appear. */
+  /** Open file of the namespace in which the link is created. */
   readonly netnsFd: number;
 }
 
@@ -70,12 +70,12 @@ export function createLink(socket: NetlinkSocket, link: LinkRequest): void {
   });
 }
 
-/** Deletes a link. Throws {@link NetlinkError} (`ENODEV`: there is none). */
+/** Deletes a link. Throws {@link NetlinkError} (`ENODEV`: it does not exist). */
 export function deleteLink(socket: NetlinkSocket, index: number): void {
   socket.request(type.deleteLink, 0, (out) => writeHeader(out, index, 0, 0));
 }
 
-/** Writes a link's alias. Throws {@link NetlinkError}. */
+/** Sets a link's alias. Throws {@link NetlinkError}. */
 export function setLinkAlias(socket: NetlinkSocket, index: number, alias: string): void {
   socket.request(type.newLink, 0, (out) => {
     writeHeader(out, index, 0, 0);
@@ -83,7 +83,10 @@ export function setLinkAlias(socket: NetlinkSocket, index: number, alias: string
   });
 }
 
-/** Gives a link that is down a name and an alias, in one request. Throws {@link NetlinkError} (`EEXIST`: the name is taken). */
+/**
+ * Sets name and alias of a link that is down, in one request. Throws {@link NetlinkError} (`EEXIST`: the name is in
+ * use).
+ */
 export function claimLink(socket: NetlinkSocket, index: number, alias: string, name: string): void {
   socket.request(type.newLink, 0, (out) => {
     writeHeader(out, index, 0, 0);
@@ -93,8 +96,8 @@ export function claimLink(socket: NetlinkSocket, index: number, alias: string, n
 }
 
 /**
- * Sets a link's hardware address, also to the one it has: the kernel then announces the link's
- * addresses to the neighbours where `arp_notify` and `ndisc_notify` say so. Throws {@link NetlinkError}.
+ * Sets a link's hardware address. Setting the current one is useful, too: the kernel then announces the link's
+ * addresses if `arp_notify` and `ndisc_notify` are set. Throws {@link NetlinkError}.
  */
 export function setLinkMac(socket: NetlinkSocket, index: number, mac: string): void {
   socket.request(type.newLink, 0, (out) => {
