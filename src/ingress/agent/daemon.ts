@@ -25,6 +25,7 @@ import type { StatusSink } from '../status/status.ts';
 import { StatusFile } from '../status/status-file.ts';
 import { IngressAgent } from './agent.ts';
 import type { AgentOptions } from './options.ts';
+import { openSiteSources } from './site-sources.ts';
 
 /** Where objects come from and statuses go to. */
 export interface Cluster {
@@ -139,10 +140,14 @@ function describeServing({ manifests, ports, http, stats }: AgentOptions): Reado
 }
 
 /** A dry run starts no HAProxy: nothing but claims of ports can be decided without one. */
-function openHttp({ http, dryRun }: AgentOptions, parts: Omit<HttpParts, 'certificate'>): HttpPlane | undefined {
+function openHttp(
+  { http, dryRun }: AgentOptions,
+  parts: Omit<HttpParts, 'certificate' | 'sources'>,
+): HttpPlane | undefined {
   if (http === undefined || dryRun) return undefined;
   const certificate = new DefaultCertificate(http.certificate);
-  return new HttpPlane(http.settings, { ...parts, certificate });
+  const sources = openSiteSources(parts.inventory, http);
+  return new HttpPlane(http.settings, { ...parts, sources, certificate });
 }
 
 /** Every claim of hosts and of ports; undefined before the first decision. */

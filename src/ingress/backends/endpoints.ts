@@ -1,9 +1,9 @@
 import type { Address } from '../../base/model/address.ts';
 import type { Protocol } from '../../base/model/redirect.ts';
+import type { ServiceShare } from '../intent/service-share.ts';
 import type { EndpointSlice, EndpointState, SlicePort } from '../objects/endpoint-slice.ts';
 import type { Inventory } from '../objects/inventory.ts';
 import type { Service, ServicePort } from '../objects/service.ts';
-import type { RouteBackend } from '../route/backend.ts';
 import type { HostGuard } from './host-guard.ts';
 
 /** One place of a Service that connections can go to. */
@@ -37,7 +37,7 @@ export function endpointKey({ address, port }: Pick<Endpoint, 'address' | 'port'
 }
 
 /** `NAMESPACE/NAME` of the Service that a backend means. */
-export function serviceKeyOf({ namespace, service }: RouteBackend, home: string): string {
+export function serviceKeyOf({ namespace, service }: ServiceShare, home: string): string {
   return `${namespace ?? home}/${service}`;
 }
 
@@ -66,32 +66,32 @@ export class EndpointFinder {
     for (const service of services) this.#found.delete(service);
   }
 
-  serviceOf(backend: RouteBackend, home: string): Service | undefined {
+  serviceOf(backend: ServiceShare, home: string): Service | undefined {
     return this.#inventory.get('Service', serviceKeyOf(backend, home));
   }
 
-  slicesOf(backend: RouteBackend, home: string): readonly EndpointSlice[] {
+  slicesOf(backend: ServiceShare, home: string): readonly EndpointSlice[] {
     return this.#inventory.slicesOf(serviceKeyOf(backend, home));
   }
 
   /** Endpoints of a backend, each place once; none where its Service is missing, an ExternalName, or not to be used. */
-  find(backend: RouteBackend, home: string, choice: PortChoice): readonly Endpoint[] {
+  find(backend: ServiceShare, home: string, choice: PortChoice): readonly Endpoint[] {
     return this.#look(backend, home, choice).endpoints;
   }
 
   /** Endpoints of a backend that the guard refuses, a few of them, a sentence each. */
-  listRefusals(backend: RouteBackend, home: string, choice: PortChoice): readonly string[] {
+  listRefusals(backend: ServiceShare, home: string, choice: PortChoice): readonly string[] {
     const { refusals } = this.#look(backend, home, choice);
     if (refusals.length > 0) return refusals;
     return listIdledPorts(this, backend, home, choice).flatMap((one) => this.refusalOf(one, backend, home) ?? []);
   }
 
   /** Returns why an endpoint must not be connected to; undefined where it may. */
-  refusalOf(endpoint: Endpoint, backend: RouteBackend, home: string): string | undefined {
+  refusalOf(endpoint: Endpoint, backend: ServiceShare, home: string): string | undefined {
     return this.#guard?.refusalOf(endpoint, serviceKeyOf(backend, home));
   }
 
-  #look(backend: RouteBackend, home: string, choice: PortChoice): Found {
+  #look(backend: ServiceShare, home: string, choice: PortChoice): Found {
     const service = this.serviceOf(backend, home);
     if (service === undefined || service.isExternalName || backend.isForbidden === true) return nothing;
     const key = serviceKeyOf(backend, home);
@@ -134,7 +134,7 @@ const maxRefusals = 3;
  */
 export function listIdled(
   finder: EndpointFinder,
-  backend: RouteBackend,
+  backend: ServiceShare,
   home: string,
   choice: PortChoice,
 ): readonly Endpoint[] {
@@ -144,7 +144,7 @@ export function listIdled(
 
 function listIdledPorts(
   finder: EndpointFinder,
-  backend: RouteBackend,
+  backend: ServiceShare,
   home: string,
   { protocol, targetPort }: PortChoice,
 ): readonly Endpoint[] {
@@ -162,7 +162,7 @@ function listIdledPorts(
 
 /** Tells the ports of a Service's slices that are meant from the others. */
 function selectPorts(
-  { servicePort }: RouteBackend,
+  { servicePort }: ServiceShare,
   service: Service | undefined,
   { protocol, targetPort }: PortChoice,
 ): (port: SlicePort) => boolean {
@@ -213,7 +213,7 @@ export function usedState(endpoints: readonly Endpoint[]): EndpointState {
 
 /** What an author should know about the Services named, one sentence each. */
 export function describeBackends(
-  backends: readonly RouteBackend[],
+  backends: readonly ServiceShare[],
   home: string,
   choices: readonly PortChoice[],
   finder: EndpointFinder,

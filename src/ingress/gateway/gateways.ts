@@ -2,7 +2,7 @@ import { clusterNames } from '../../base/kubernetes/names.ts';
 import type { Labels } from '../../base/read/object-meta.ts';
 import { matchesLabels } from '../claims/label-selector.ts';
 import { byAgeAndName } from '../claims/order.ts';
-import type { RouteBackend } from '../route/backend.ts';
+import type { ServiceShare } from '../intent/service-share.ts';
 import type { PortRequest } from '../route/port-demand.ts';
 import { judgeAddresses } from './addresses.ts';
 import type { Gateway, GatewayListener } from './gateway.ts';
@@ -94,7 +94,7 @@ export class ListenerRequests {
     attached: L4Route | undefined,
     grants: readonly ReferenceGrant[],
   ): PortRequest {
-    const backends = (attached?.backends ?? []).map(({ refusal, ...backend }): RouteBackend => {
+    const backends = (attached?.backends ?? []).map(({ refusal, ...backend }): ServiceShare => {
       const isUsable = refusal === undefined && (attached === undefined || isGranted(attached, backend, grants));
       return isUsable ? backend : { ...backend, isForbidden: true };
     });
@@ -185,7 +185,7 @@ export function isAllowed(
 /** Whether a route may use a Service: of its own namespace, or granted by a ReferenceGrant. */
 export function isGranted(
   { meta, protocol }: L4Route,
-  { namespace, service }: RouteBackend,
+  { namespace, service }: ServiceShare,
   grants: readonly ReferenceGrant[],
 ): boolean {
   if (namespace === undefined || namespace === meta.namespace) return true;

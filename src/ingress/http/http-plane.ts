@@ -7,6 +7,7 @@ import { hostSocket, RemoteHost } from '../haproxy/remote-host.ts';
 import type { ApplyOutcome } from '../haproxy/report.ts';
 import type { ReloadCause } from '../haproxy/steps.ts';
 import type { DataPlane, PlaneHost, PlaneReport } from '../intent/plane.ts';
+import type { SiteSource } from '../intent/site-source.ts';
 import type { Inventory, Journal } from '../objects/inventory.ts';
 import type { DefaultCertificate } from './default-certificate.ts';
 import { type DesiredSites, type HttpDesiredSettings, SitePlanner } from './desired.ts';
@@ -43,6 +44,8 @@ export interface HttpSettings extends HttpDesiredSettings {
 /** Dependencies of the data plane. */
 export interface HttpParts {
   readonly inventory: Inventory;
+  /** Objects that request hosts and paths. */
+  readonly sources: readonly SiteSource[];
   readonly secrets: Secrets;
   readonly certificate: DefaultCertificate;
   readonly log: DaemonLog;
@@ -93,7 +96,13 @@ export class HttpPlane implements DataPlane {
     this.#settings = settings;
     this.#parts = parts;
     this.#journal = parts.inventory.openJournal();
-    this.#planner = new SitePlanner(parts.inventory, settings, (key) => parts.secrets.get(key), parts.guard);
+    this.#planner = new SitePlanner(
+      parts.inventory,
+      parts.sources,
+      settings,
+      (key) => parts.secrets.get(key),
+      parts.guard,
+    );
     this.#verdicts = new VerdictWriter(this.#planner.finder);
     this.#engine = new HaproxyEngine({
       directory: settings.directory,
@@ -236,10 +245,7 @@ export class HttpPlane implements DataPlane {
 
   #listSecrets(): ReadonlySet<string> {
     const keys = new Set<string>();
-    for (const { meta, http } of this.#parts.inventory.all('Route')) {
-      const name = http.ok ? http.value.tls?.externalCertificate : undefined;
-      if (name !== undefined) keys.add(`${meta.namespace}/${name}`);
-    }
+    for (const source of this.#parts.sources) for (const key of source.listSecrets()) keys.add(key);
     return keys;
   }
 

@@ -1,7 +1,7 @@
 import type { Family } from '../../base/model/address.ts';
 import type { Protocol } from '../../base/model/redirect.ts';
 import { type EndpointFinder, endpointKey, serviceKeyOf, usedState } from '../backends/endpoints.ts';
-import type { RouteBackend } from '../route/backend.ts';
+import type { ServiceShare } from '../intent/service-share.ts';
 import type { PortDemand } from '../route/port-demand.ts';
 import type { Balance, IngressPort, WeightedEndpoint } from './model.ts';
 
@@ -106,7 +106,7 @@ export class PortResolver {
 
   #compute(
     protocol: Protocol,
-    backends: readonly RouteBackend[],
+    backends: readonly ServiceShare[],
     targetPort: string | number | undefined,
     home: string,
   ): Omit<Targets, 'services'> {
@@ -140,12 +140,12 @@ export class PortResolver {
 }
 
 /** Turns are the only way to keep weights between Services, as in OpenShift. */
-function defaultBalance(backends: readonly RouteBackend[], defaults: PortDefaults): Balance {
+function defaultBalance(backends: readonly ServiceShare[], defaults: PortDefaults): Balance {
   return backends.filter(({ weight }) => weight > 0).length > 1 ? 'roundrobin' : defaults.balance;
 }
 
 /** Whether a backend that cannot be used keeps its share of connections, and refuses them (Gateway API, BackendRef). */
-function isRefusing(backend: RouteBackend, protocol: Protocol, home: string, finder: EndpointFinder): boolean {
+function isRefusing(backend: ServiceShare, protocol: Protocol, home: string, finder: EndpointFinder): boolean {
   if (backend.isForbidden === true) return true;
   const { servicePort } = backend;
   if (servicePort === undefined) return false;

@@ -1,7 +1,8 @@
 import type { Problem } from '../../base/model/problem.ts';
 import { isLabelName } from '../../base/read/object-meta.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
-import type { RouteBackend } from './backend.ts';
+import type { ServiceShare } from '../intent/service-share.ts';
+import { longestHostAndPath } from '../intent/site-request.ts';
 import { type HeaderActions, readHeaderActions } from './header-actions.ts';
 import { type HttpAnnotations, readHttpAnnotations } from './http-annotations.ts';
 import type { RouteParts, WrittenRouteSpec } from './spec.ts';
@@ -22,9 +23,6 @@ export interface RouteTls {
   readonly externalCertificate?: string;
 }
 
-/** Characters of host and path together: HAProxy compares at most 4,095 bytes, of which it needs four itself. */
-export const longestHostAndPath = 4091;
-
 /** Characters of a path: with the shortest host. */
 const longestPath = longestHostAndPath - 1;
 
@@ -36,7 +34,7 @@ export interface HttpDemand {
   readonly isWildcard: boolean;
   readonly tls?: RouteTls;
   /** The first is `spec.to`. */
-  readonly backends: readonly RouteBackend[];
+  readonly backends: readonly ServiceShare[];
   /** Name or number of the endpoints' port; absent: every port of the Service but those of UDP. */
   readonly targetPort?: string | number;
   readonly headers: HeaderActions;

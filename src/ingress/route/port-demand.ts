@@ -1,6 +1,6 @@
 import type { Parsed } from '../../base/model/problem.ts';
 import type { ObjectMeta } from '../../base/read/object-meta.ts';
-import type { RouteBackend } from './backend.ts';
+import type { ServiceShare } from '../intent/service-share.ts';
 import type { Termination } from './http-demand.ts';
 import type { AskedPort, PortAnnotations } from './port-annotations.ts';
 
@@ -8,7 +8,7 @@ export type { AskedPort };
 
 /** What an object requests for its ports. */
 export interface PortDemand extends PortAnnotations {
-  readonly backends: readonly RouteBackend[];
+  readonly backends: readonly ServiceShare[];
   /** Name or number of the endpoints' port; absent: every port of the Service. */
   readonly targetPort?: string | number;
   /** Who ends TLS on the connections. */
