@@ -79,6 +79,7 @@ export async function startDaemon(
     source,
     inventory,
     planes: http === undefined ? [ports] : [ports, http],
+    gateways: () => ports.gateways,
     guard,
     status: options.dryRun || !options.updatesStatus ? noStatus : status,
     log,

@@ -1,5 +1,11 @@
 import { formatProblem } from '../../base/model/problem.ts';
-import { longestHostAndPath, type SiteDemand, type SiteOwner, type SiteRequest } from '../intent/site-request.ts';
+import {
+  longestHostAndPath,
+  type PathMatch,
+  type SiteDemand,
+  type SiteOwner,
+  type SiteRequest,
+} from '../intent/site-request.ts';
 import { findDomainProblem } from './domains.ts';
 import { isServableHost, parentOf } from './host.ts';
 import { byAge } from './order.ts';
@@ -138,7 +144,7 @@ class HostClaims {
     const blocker = this.#policy.sharesHosts ? undefined : this.#findBlocker(owner, name, isWildcard, parent);
     if (blocker !== undefined) return blocker;
     const known = claims.get(name);
-    const places = matches.map(({ path }) => ({ path: path.value, place: placeOf(path.value) }));
+    const places = matches.map(({ path }) => ({ path: path.value, place: placeOf(path) }));
     for (const { path, place } of places) {
       const rival = known?.paths.get(place);
       if (rival === undefined || merges(rival, owner)) continue;
@@ -176,9 +182,10 @@ class HostClaims {
   }
 }
 
-/** Returns a path as the key of its claim: slashes only mean every path, like no path. */
-function placeOf(path: string): string {
-  return /^\/*$/.test(path) ? '' : path;
+/** Returns a path as the key of its claim. A prefix of slashes only means every path, like no path. */
+function placeOf({ type, value }: PathMatch): string {
+  if (type === 'exact') return `=${value}`;
+  return /^\/*$/.test(value) ? '' : value;
 }
 
 function merges(one: SiteOwner, other: SiteOwner): boolean {

@@ -1,6 +1,5 @@
 import { formatProblem } from '../../base/model/problem.ts';
-import type { AskedPort } from '../route/port-annotations.ts';
-import type { PortDemand, PortRequest } from '../route/port-demand.ts';
+import type { AskedPort, PortDemand, PortRequest } from '../intent/port-request.ts';
 import { findDomainProblem } from './domains.ts';
 import { byClaim } from './order.ts';
 import type { AdmissionPolicy } from './policy.ts';

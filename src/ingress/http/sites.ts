@@ -33,7 +33,14 @@ function listPaths({ demand: { matches, tls }, backends }: ServedSite): SitePath
     const backend = backends[group];
     if (backend === undefined) return [];
     const target = { secure: tls?.end === 'router', backend: backend.id };
-    return [{ path: path.value, ...(plain !== undefined && { plain }), ...target }];
+    return [
+      {
+        path: path.value,
+        ...(path.type === 'exact' && { exact: true as const }),
+        ...(plain !== undefined && { plain }),
+        ...target,
+      },
+    ];
   });
 }
 
@@ -58,6 +65,7 @@ function isSame({ paths: before }: Site, { paths: now }: Site): boolean {
       const other = now[index];
       return (
         one.path === other?.path &&
+        one.exact === other.exact &&
         one.backend === other.backend &&
         one.plain === other.plain &&
         one.secure === other.secure

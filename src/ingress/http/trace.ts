@@ -75,11 +75,17 @@ export function traceRequest(
 interface MatchedSite {
   readonly site: ServedSite;
   readonly path: string;
+  readonly isExact: boolean;
   readonly backend: Backend | undefined;
 }
 
 function listMatches(site: ServedSite): readonly MatchedSite[] {
-  return site.demand.matches.map(({ path, group }) => ({ site, path: path.value, backend: site.backends[group] }));
+  return site.demand.matches.map(({ path, group }) => ({
+    site,
+    path: path.value,
+    isExact: path.type === 'exact',
+    backend: site.backends[group],
+  }));
 }
 
 function endsTls({ site }: MatchedSite): boolean {
@@ -90,10 +96,16 @@ function isPlain({ site: { demand } }: MatchedSite): boolean {
   return demand.tls === undefined || demand.tls.plain === 'serve';
 }
 
-/** Returns the longest path that matches a request's path. */
+/** Returns the exact path of a request, or the longest prefix that matches it. */
 function findLongest(matches: readonly MatchedSite[], path: string): MatchedSite | undefined {
-  const fitting = matches.filter((one) => isBelow(path, one.path));
-  return fitting.toSorted((one, other) => other.path.length - one.path.length)[0];
+  const fitting = matches.filter((one) => fits(path, one));
+  return fitting.toSorted(
+    (one, other) => Number(other.isExact) - Number(one.isExact) || other.path.length - one.path.length,
+  )[0];
+}
+
+function fits(path: string, { path: own, isExact }: MatchedSite): boolean {
+  return isExact ? path === own : isBelow(path, own);
 }
 
 function isBelow(path: string, prefix: string): boolean {
@@ -107,13 +119,13 @@ const policies = { reject: 'None', serve: 'Allow', redirect: 'Redirect' } as con
 
 function explainOther(one: MatchedSite, chosen: MatchedSite | undefined, { path, tls }: TracedRequest): string {
   const own = one.site.demand.tls;
-  if (!isBelow(path, one.path)) return `its path ${one.path} does not match`;
+  if (!fits(path, one)) return `its path ${one.path} does not match`;
   if (tls && own === undefined) return 'it serves no TLS';
   if (!tls && own !== undefined && !isPlain(one)) return `insecureEdgeTerminationPolicy is ${policies[own.plain]}`;
   if (chosen?.site.request.isWildcard === false && one.site.request.isWildcard) {
     return 'a host takes precedence over a wildcard';
   }
-  return 'another Route has a longer path';
+  return chosen?.isExact === true ? 'another Route has this exact path' : 'another Route has a longer path';
 }
 
 function listUnserved({ unfit, refused }: DesiredSites, host: string): RequestTrace['others'] {

@@ -1,5 +1,4 @@
 import type { ObjectMeta } from '../../base/read/object-meta.ts';
-import type { GatewaySnapshot } from '../gateway/gateways.ts';
 
 /** What of a request a data plane has not applied. */
 export interface Pending {
@@ -41,8 +40,6 @@ export interface Verdict {
 /** What one data plane has to say to authors. */
 export interface PlaneReport {
   readonly verdicts: readonly Verdict[];
-  /** Of the plane that serves Gateways: the objects that the verdicts are about. */
-  readonly gateways?: GatewaySnapshot;
 }
 
 /** What a data plane may do to the agent. */

@@ -70,10 +70,10 @@ export interface Match {
 
 /**
  * `prefix` matches whole segments, as OpenShift's router does: `/a` matches `/a` and `/a/b`, `/a/` only what is below
- * it, and an empty value every path.
+ * it, and an empty value every path. `exact` matches the whole path and takes precedence.
  */
 export interface PathMatch {
-  readonly type: 'prefix';
+  readonly type: 'prefix' | 'exact';
   readonly value: string;
 }
 

@@ -1,5 +1,6 @@
 import type { Address, Family, Prefix } from '../../base/model/address.ts';
 import type { Protocol } from '../../base/model/redirect.ts';
+import type { SourceLimits } from '../intent/port-request.ts';
 
 /** How new connections are spread over endpoints. */
 export type Balance = 'roundrobin' | 'random' | 'source';
@@ -13,14 +14,6 @@ export interface WeightedEndpoint {
   readonly weight: number;
   /** Runs on this node: the client's source address can stay. */
   readonly local: boolean;
-}
-
-/** What one client address may do; counted as HAProxy counts (`rate-limit-connections`). */
-export interface SourceLimits {
-  /** Connections open at a time: as many as this are too many. */
-  readonly concurrent?: number;
-  /** Attempts in three seconds: as many as this are too many; refused ones count. */
-  readonly rate?: number;
 }
 
 /** One port of the node that is open, and where it leads. */

@@ -1,8 +1,8 @@
 import type { Family } from '../../base/model/address.ts';
 import type { Protocol } from '../../base/model/redirect.ts';
 import { type EndpointFinder, endpointKey, serviceKeyOf, usedState } from '../backends/endpoints.ts';
+import type { PortDemand } from '../intent/port-request.ts';
 import type { ServiceShare } from '../intent/service-share.ts';
-import type { PortDemand } from '../route/port-demand.ts';
 import type { Balance, IngressPort, WeightedEndpoint } from './model.ts';
 
 /** What the router does where a Route says nothing. */
