@@ -66,13 +66,7 @@ const folders = {
   ],
   'ingress/objects': ['ingress/gateway', 'ingress/route', 'base/files', 'base/kubernetes', 'base/read', 'base/model'],
   'ingress/claims': ['ingress/intent', 'base/read', 'base/model'],
-  'ingress/backends': [
-    'ingress/claims',
-    'ingress/intent',
-    'ingress/objects',
-    'base/read',
-    'base/model',
-  ],
+  'ingress/backends': ['ingress/claims', 'ingress/intent', 'ingress/objects', 'base/read', 'base/model'],
   'ingress/ports': [
     'ingress/backends',
     'ingress/claims',

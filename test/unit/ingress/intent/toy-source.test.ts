@@ -157,12 +157,7 @@ describe('A second source of requests at layer 7', () => {
     );
     assert.deepEqual(
       sites.get('a.test')?.paths.map(({ path, backend }) => `${path} ${backend}`),
-      [
-        '/x be_http:shop:toy.one',
-        '/x be_http:bank:toy.two',
-        '/y be_http:bank:toy.two:1',
-        ' be_http:shop:route',
-      ],
+      ['/x be_http:shop:toy.one', '/x be_http:bank:toy.two', '/y be_http:bank:toy.two:1', ' be_http:shop:route'],
     );
     assert.deepEqual(refused, []);
   });
