@@ -27,7 +27,7 @@ function describeClaim(claim: Claim): Cell[] {
     claim.admitted ? { text: 'yes', style: 'green' } : { text: 'no', style: 'red' },
     claim.owner ?? '-',
     claim.certificateExpires === undefined ? '-' : `until ${claim.certificateExpires.slice(0, 10)}`,
-    claim.admitted ? '' : `${claim.reason}: ${claim.message}`,
+    claim.admitted ? (claim.message ?? '') : `${claim.reason}: ${claim.message}`,
   ];
 }
 

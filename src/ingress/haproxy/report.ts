@@ -28,8 +28,18 @@ export interface EngineOptions {
   readonly hangTimeout?: number;
   /** Told of what an operator should know, and that is tried again; undefined: it is over. */
   readonly onProblem?: (message: string | undefined) => void;
+  /** Told when allow-lists were loaded and what waited for them is in force. */
+  readonly onProgress?: (outcome: ApplyOutcome) => void;
   /** Told when a reload has brought what waited into force. */
   readonly onReload?: (outcome: ApplyOutcome) => void;
+}
+
+/** A change that is not in force yet. */
+export interface Pending {
+  /** Whether HAProxy serves a previous state of it. */
+  readonly isServed: boolean;
+  /** It waits for its allow-list to be loaded, for a reload, or for a reload that its owner's budget allows. */
+  readonly cause: 'list' | 'reload' | 'budget';
 }
 
 /** What became of a state. */
@@ -38,6 +48,8 @@ export interface ApplyOutcome {
   readonly refused: readonly Refusal[];
   /** What waits for a reload, by cause. */
   readonly waiting: ReadonlyMap<ReloadCause, readonly string[]>;
+  /** Changes that are not in force yet, by the name of a backend, certificate or authority. */
+  readonly pending: ReadonlyMap<string, Pending>;
   /** A reload will come; `onReload` tells when it is done. */
   readonly pendingReload: boolean;
 }

@@ -1,15 +1,25 @@
 import type { Claim } from '../claims/claims-document.ts';
+import type { Pending } from '../haproxy/report.ts';
 import type { HttpDemand } from '../route/http-demand.ts';
 import type { Route } from '../route/route.ts';
 import type { DesiredSites } from './desired.ts';
+import { describePending, findPending } from './pending.ts';
 
-/** Every claim of a host and path, winners and losers, by host. */
-export function describeHostClaims({ served, unfit, refused }: DesiredSites): readonly Claim[] {
+/**
+ * Every claim of a host and path, winners and losers, by host.
+ *
+ * @param pending changes that are not in force yet
+ */
+export function describeHostClaims(
+  { served, unfit, refused }: DesiredSites,
+  pending: ReadonlyMap<string, Pending>,
+): readonly Claim[] {
   const claims = [
     ...served.map(
-      ({ route, host, demand, keyPair }): Claim => ({
+      ({ route, host, demand, keyPair, backend }): Claim => ({
         ...describe(route, host, demand),
         admitted: true,
+        ...describePending(findPending({ route, backend }, pending)),
         ...(keyPair !== undefined && { certificateExpires: new Date(keyPair.expires).toISOString() }),
       }),
     ),

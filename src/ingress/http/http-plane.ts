@@ -4,13 +4,15 @@ import type { HostGuard } from '../backends/host-guard.ts';
 import { HaproxyEngine } from '../haproxy/engine.ts';
 import type { HttpState, Settings } from '../haproxy/model.ts';
 import { hostSocket, RemoteHost } from '../haproxy/remote-host.ts';
-import type { ApplyOutcome } from '../haproxy/report.ts';
+import type { ApplyOutcome, Pending } from '../haproxy/report.ts';
 import type { ReloadCause } from '../haproxy/steps.ts';
 import type { DataPlane, PlaneHost, PlaneReport } from '../intent/plane.ts';
 import type { Inventory, Journal } from '../objects/inventory.ts';
+import type { Route } from '../route/route.ts';
 import type { DefaultCertificate } from './default-certificate.ts';
 import { type DesiredSites, type HttpDesiredSettings, SitePlanner } from './desired.ts';
 import { type ConnectionLimit, findConnectionLimit } from './file-limit.ts';
+import { RouteTurns } from './route-turns.ts';
 import type { Secrets } from './secrets.ts';
 import { VerdictWriter } from './verdicts.ts';
 
@@ -61,6 +63,13 @@ function reloadOwner(cause: ReloadCause, name: string): string | undefined {
   return parts.length < 2 ? undefined : parts.at(-2);
 }
 
+/** What deciding about a Route costs, as a share of checking a certificate. */
+function costOf(route: Route | undefined): number {
+  const tls = route?.http.ok === true ? route.http.value.tls : undefined;
+  const certificates = [tls?.certificate, tls?.destinationCaCertificate, tls?.externalCertificate];
+  return 0.1 + certificates.filter((one) => one !== undefined).length;
+}
+
 /** Hosts and paths, by a HAProxy that it drives: HTTP, edge, re-encrypt and passthrough Routes. */
 export class HttpPlane implements DataPlane {
   readonly name = 'http';
@@ -70,6 +79,7 @@ export class HttpPlane implements DataPlane {
   readonly #journal: Journal;
   readonly #planner: SitePlanner;
   readonly #verdicts: VerdictWriter;
+  readonly #turns: RouteTurns;
   readonly #engine: HaproxyEngine;
   readonly #changedSecrets = new Set<string>();
   #host: PlaneHost | undefined;
@@ -88,6 +98,7 @@ export class HttpPlane implements DataPlane {
     this.#journal = parts.inventory.openJournal();
     this.#planner = new SitePlanner(parts.inventory, settings, (key) => parts.secrets.get(key), parts.guard);
     this.#verdicts = new VerdictWriter(this.#planner.finder);
+    this.#turns = new RouteTurns((key) => costOf(parts.inventory.get('Route', key)));
     this.#engine = new HaproxyEngine({
       directory: settings.directory,
       binary: settings.binary,
@@ -99,6 +110,7 @@ export class HttpPlane implements DataPlane {
       ownerOf: reloadOwner,
       onProblem: (problem) => this.#note(problem),
       onReload: (outcome) => this.#finishReload(outcome),
+      onProgress: (outcome) => this.#noteProgress(outcome),
     });
   }
 
@@ -137,6 +149,11 @@ export class HttpPlane implements DataPlane {
     return this.#desired;
   }
 
+  /** Changes that are not in force yet, by the name of a backend, certificate or authority. */
+  get pending(): ReadonlyMap<string, Pending> {
+    return this.#outcome?.pending ?? new Map();
+  }
+
   /** Where HAProxy's files are. */
   get directory(): string {
     return this.#settings.directory;
@@ -157,7 +174,9 @@ export class HttpPlane implements DataPlane {
     secrets.want(this.#listSecrets());
     // At the start only: later a Secret that is not there yet holds up its own Route alone.
     if (!this.#hasStarted) await secrets.settle(secretTimeout);
-    const changes = this.#journal.take();
+    const taken = this.#journal.take();
+    // All at once at the start: HAProxy must not serve a part of the Routes.
+    const changes = this.#desired === undefined ? taken : this.#turns.cut(taken);
     const desired = this.#planner.compute(changes, new Set([...this.#changedSecrets, ...changes.of('Secret')]));
     this.#changedSecrets.clear();
     const haproxy = await this.#fitConnections();
@@ -177,6 +196,7 @@ export class HttpPlane implements DataPlane {
       // Not earlier: a Route that HAProxy rejects must not be reported as admitted.
       this.#desired = desired;
     }
+    if (this.#turns.hasMore) this.#host?.requestSync();
     const { problem } = await this.#engine.describe();
     this.#note(problem);
   }
@@ -184,7 +204,7 @@ export class HttpPlane implements DataPlane {
   report(): PlaneReport {
     if (this.#desired === undefined) return { verdicts: [] };
     const faults = new Map(this.#outcome?.refused.map(({ name, reason }) => [name, reason]));
-    return { verdicts: this.#verdicts.list(this.#desired, faults) };
+    return { verdicts: this.#verdicts.list(this.#desired, faults, this.pending) };
   }
 
   /** From now on {@link stop} ends HAProxy at once, with its connections: a person waits for it at a terminal. */
@@ -245,9 +265,13 @@ export class HttpPlane implements DataPlane {
     }
   }
 
-  #finishReload(outcome: ApplyOutcome): void {
+  #noteProgress(outcome: ApplyOutcome): void {
     this.#outcome = outcome;
-    this.#parts.log.info({}, 'HAProxy reloaded');
     this.#host?.requestReport();
+  }
+
+  #finishReload(outcome: ApplyOutcome): void {
+    this.#parts.log.info({}, 'HAProxy reloaded');
+    this.#noteProgress(outcome);
   }
 }

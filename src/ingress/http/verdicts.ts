@@ -1,8 +1,10 @@
 import { formatProblem } from '../../base/model/problem.ts';
 import { describeBackends, type EndpointFinder } from '../backends/endpoints.ts';
+import type { Pending } from '../haproxy/report.ts';
 import type { Verdict } from '../intent/plane.ts';
 import type { HttpDemand } from '../route/http-demand.ts';
 import type { DesiredSites } from './desired.ts';
+import { describePending, findPending } from './pending.ts';
 import type { ServedRoute } from './served-route.ts';
 
 /** What is said of each Route, made once: a Route for which nothing changed is the very same object. */
@@ -14,10 +16,22 @@ export class VerdictWriter {
     this.#finder = finder;
   }
 
-  /** @param faults what HAProxy does not take, by the name of a backend or a certificate, with the reason */
-  list({ served, unfit, refused }: DesiredSites, faults: ReadonlyMap<string, string>): readonly Verdict[] {
+  /**
+   * @param faults what HAProxy does not take, by the name of a backend or a certificate, with the reason
+   * @param pending changes that are not in force yet, by the same names
+   */
+  list(
+    { served, unfit, refused }: DesiredSites,
+    faults: ReadonlyMap<string, string>,
+    pending: ReadonlyMap<string, Pending> = new Map(),
+  ): readonly Verdict[] {
     return [
-      ...served.map((one) => this.#describeFault(one, faults) ?? this.#remember(one, () => this.#describeServed(one))),
+      ...served.map(
+        (one) =>
+          this.#describeFault(one, faults) ??
+          this.#describePending(one, pending) ??
+          this.#remember(one, () => this.#describeServed(one)),
+      ),
       ...unfit.map((one) =>
         this.#remember(one, () => ({
           ...describeHost(one.route, one.host, one.demand.isWildcard),
@@ -61,6 +75,16 @@ export class VerdictWriter {
       notes: [],
       ignored: demand.annotations.ignored,
     };
+  }
+
+  /** A Route that is not served yet is not admitted; of one that is, the author learns that its change waits. */
+  #describePending(one: ServedRoute, pending: ReadonlyMap<string, Pending>): Verdict | undefined {
+    const found = findPending(one, pending);
+    if (found === undefined) return undefined;
+    const { message, reason } = describePending(found);
+    const verdict = this.#describeServed(one);
+    if (found.isServed) return { ...verdict, notes: [message, ...verdict.notes] };
+    return { ...verdict, ...(reason !== undefined && { reason }), message };
   }
 
   #describeServed({ route, host, demand }: ServedRoute): Verdict {
