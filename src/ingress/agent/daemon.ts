@@ -96,7 +96,8 @@ export async function startDaemon(
         '/claims': () => describeClaims(ports, http),
         ...(http !== undefined && {
           '/trace': (query) => http.desired && traceRequest(http.desired, readTraced(query), http.ports),
-          '/haproxy': async () => describeHaproxy(await http.engine.describe(), http.directory),
+          '/haproxy': async () =>
+            describeHaproxy(await http.engine.describe(), await http.engine.countBlockingWorkers(), http.directory),
         }),
       },
       remarks: () => ports.remarks,

@@ -310,15 +310,23 @@ export class HaproxyEngine {
     return reloadWait(this.#outcome.waiting, inForce.layout, ownerOf, this.#budget, now);
   }
 
-  /** Whether memory allows one more worker beside the old ones, whose connections go on. */
-  async #hasRoom(): Promise<boolean> {
+  /**
+   * Number of old workers, whose connections go on, if they leave too little memory for another worker: reloads of
+   * namespaces wait then. Otherwise 0.
+   */
+  async countBlockingWorkers(): Promise<number> {
     const { oldWorkers = [] } = (await this.#process.processes()) ?? {};
-    if (oldWorkers.length === 0) return true;
+    if (oldWorkers.length === 0) return 0;
     const { memoryAvailable, workerMemory } = await this.#process.resources();
-    if (memoryAvailable === undefined || workerMemory === undefined || memoryAvailable > 1.5 * workerMemory)
-      return true;
+    if (memoryAvailable === undefined || workerMemory === undefined) return 0;
+    return memoryAvailable > 1.5 * workerMemory ? 0 : oldWorkers.length;
+  }
+
+  async #hasRoom(): Promise<boolean> {
+    const count = await this.countBlockingWorkers();
+    if (count === 0) return true;
     this.#report(
-      `Memory allows no further worker of HAProxy beside ${oldWorkers.length} old ones, which still have connections; ` +
+      `Memory allows no further worker of HAProxy beside ${count} old ones, which still have connections; ` +
         'the reload waits: raise the memory limit, or end them in time with --hard-stop-after',
     );
     return false;

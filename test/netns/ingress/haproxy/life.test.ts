@@ -6,6 +6,8 @@ import { createServer, request } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, describe, it } from 'mocha';
+import { placeOf } from '../../../../src/ingress/haproxy/engine.ts';
+import { type HostResources, LocalHost } from '../../../../src/ingress/haproxy/host.ts';
 import { askMaster, readProcesses } from '../../../../src/ingress/haproxy/master.ts';
 import type { HttpState } from '../../../../src/ingress/haproxy/model.ts';
 import { RuntimeSocket } from '../../../../src/ingress/haproxy/socket.ts';
@@ -208,6 +210,43 @@ describe('The life of a HAProxy', () => {
     for (const { echo } of connections) assert.equal(await echo('still'), 'still');
     const { oldWorkers, reloads } = await world.engine.describe();
     assert.deepEqual([oldWorkers, reloads.shape], [4, 4]);
+  }).timeout(60_000);
+
+  it('memory bounds the number of old workers: a reload waits for it, and ends nobody’s connections', async () => {
+    let share = 10;
+    class SmallHost extends LocalHost {
+      override async resources(): Promise<HostResources> {
+        const { workerMemory = 0, ...rest } = await super.resources();
+        return { ...rest, workerMemory, memoryAvailable: share * workerMemory };
+      }
+    }
+    const host = new SmallHost(placeOf({ directory: world.directory, binary: 'haproxy' }));
+    world.engine = world.makeEngine({ host, ownerOf: () => 't', budget: { burst: 100, refill: 1000 } });
+    state = withHost('echo.test', await echoServer());
+    await world.engine.start(state);
+    const withHeader = (value: string) =>
+      withHost('it.test', port, { http: { requestHeaders: [{ name: 'x', action: 'set', value }] } });
+    const seen = async () => (await world.get('it.test', '/')).echo?.headers.x;
+    const connections = [await upgrade('echo.test')];
+    for (const value of ['1', '2', '3']) {
+      await reloadWith(withHeader(value));
+      connections.push(await upgrade('echo.test'));
+    }
+    assert.equal(await world.engine.countBlockingWorkers(), 0);
+    share = 1.4;
+    await world.engine.apply(withHeader('4'));
+    await eventually(async () =>
+      /Memory allows no further worker .* 3 old/.test((await world.engine.describe()).problem ?? ''),
+    );
+    assert.deepEqual([await seen(), await world.engine.countBlockingWorkers()], ['3', 3]);
+    for (const { echo } of connections) assert.equal(await echo('still'), 'still');
+    const reloaded = new Promise<void>((resolve) => world.once(resolve));
+    // The first two end the server.
+    for (const close of closing.splice(2)) close();
+    await reloaded;
+    assert.equal(await seen(), '4');
+    const { problem, reloads } = await world.engine.describe();
+    assert.deepEqual([problem, reloads.shape, await world.engine.countBlockingWorkers()], [undefined, 4, 0]);
   }).timeout(60_000);
 
   it('an owner whose reloads are used up waits, and others do not', async () => {
