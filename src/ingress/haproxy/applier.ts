@@ -24,7 +24,7 @@ const flushWait = 250;
 const flushRetry = 1000;
 
 /** Milliseconds while more lists are to come: each time, the file of all networks is written. */
-const longFlushWait = 3000;
+const longFlushWait = 15_000;
 
 /** What an applier needs of its engine. Times are milliseconds. */
 export interface ApplierOptions {
@@ -55,6 +55,8 @@ export class Applier {
   #writtenAt: InForce | undefined;
   #flushTimer: NodeJS.Timeout | undefined;
   #janitor: NodeJS.Timeout | undefined;
+  /** Whether backends wait for their allow-lists. */
+  #isLoading = false;
   #isStopped = false;
 
   constructor(options: ApplierOptions) {
@@ -133,6 +135,7 @@ export class Applier {
    * @param isPart whether more follows soon
    */
   async apply(before: InForce, state: HttpState, isPart = false): Promise<ReadonlyMap<ReloadCause, readonly string[]>> {
+    this.#isLoading = isPart;
     const { commands, after, waiting } = planChange(before, state);
     const causes = new Map(waiting);
     if (commands.length > 0) {
@@ -252,7 +255,7 @@ export class Applier {
   /** Removes lists that nothing uses, in slices between other tasks. */
   async #tidyLists(): Promise<void> {
     if (this.#inForce === undefined || this.#isStopped || this.isStuck) return;
-    if (!(await this.#lists.tidy(this.#inForce.state.backends.values()))) return;
+    if (!(await this.#lists.tidy(this.#inForce.state.backends.values(), this.#isLoading))) return;
     void this.#options.enqueue(async () => await this.#tidyLists()).catch(() => {});
   }
 

@@ -8,7 +8,7 @@ import { UnfitValue } from './quote.ts';
 const shortList = 200;
 
 /** Unused entries that are tolerated, and as a share of those in use. */
-const tolerated = { entries: 5000, share: 0.5 };
+const tolerated = { entries: 5000, share: 0.5, shareWhileLoading: 2 };
 
 /** What a loader works with. */
 export interface ListLoaderParts {
@@ -100,7 +100,7 @@ export class ListLoader {
     }
     if (lines.length === 0) return [];
     this.#hasGarbage = true;
-    return await this.#parts.give(this.#commands(lines));
+    return await this.#give(lines);
   }
 
   /**
@@ -136,11 +136,15 @@ export class ListLoader {
     return { isComplete, failures };
   }
 
-  /** Removes lists that nothing uses, step by step; resolves to whether there is more to do. Throws SocketError. */
-  async tidy(backends: Iterable<Backend>): Promise<boolean> {
+  /**
+   * Removes lists that nothing uses, step by step; resolves to whether there is more to do. Throws SocketError.
+   *
+   * @param isLoading whether backends wait for their lists, which come first while memory allows
+   */
+  async tidy(backends: Iterable<Backend>, isLoading: boolean): Promise<boolean> {
     if (!this.#hasGarbage || this.#hasFailed) return false;
     const used = listsOf(backends);
-    this.#rebuild ??= await this.#beginRebuild(used);
+    this.#rebuild ??= await this.#beginRebuild(used, isLoading);
     const rebuild = this.#rebuild;
     if (rebuild === undefined) return false;
     for (const [id, list] of used) {
@@ -162,14 +166,15 @@ export class ListLoader {
     return false;
   }
 
-  async #beginRebuild(used: ReadonlyMap<string, readonly string[]>): Promise<Rebuild | undefined> {
+  async #beginRebuild(used: ReadonlyMap<string, readonly string[]>, isLoading: boolean): Promise<Rebuild | undefined> {
     const entries = Number(
       new RegExp(`\\(${networksMap}\\).*entry_cnt=(\\d+)`).exec(await this.#parts.ask('show map'))?.[1],
     );
     // A network has one entry, or a few where its length is no multiple of four.
     const needed = [...used.values()].reduce((sum, { length }) => sum + length, 0);
-    if (!(entries > needed * (1 + tolerated.share) + tolerated.entries)) {
-      this.#hasGarbage = false;
+    const share = isLoading ? tolerated.shareWhileLoading : tolerated.share;
+    if (!(entries > needed * (1 + share) + tolerated.entries)) {
+      this.#hasGarbage = isLoading;
       return undefined;
     }
     const version = readNewVersion(await this.#parts.ask(`prepare map ${networksMap}`));
@@ -184,22 +189,25 @@ export class ListLoader {
   ): Promise<{ readonly isComplete: boolean; readonly failures: readonly string[] }> {
     const from = progress.get(id) ?? 0;
     const lines = renderNetworks(id, list.slice(from, from + sliceSize));
-    const failures = await this.#parts.give(this.#commands(lines, version));
+    const failures = await this.#give(lines, version);
     const isComplete = from + sliceSize >= list.length;
     if (isComplete) progress.delete(id);
     else progress.set(id, from + sliceSize);
     return { isComplete, failures };
   }
 
-  /** Commands that add lines, as few as the buffer allows. */
-  #commands(lines: readonly string[], version?: string): string[] {
+  /**
+   * Adds lines with as few commands as the buffer allows, one after the other: HAProxy takes ten times as long for
+   * commands that do not fit its buffer together.
+   */
+  async #give(lines: readonly string[], version?: string): Promise<readonly string[]> {
     const begin = `add map ${version === undefined ? '' : `@${version} `}${networksMap} <<\n`;
     const perCommand = Math.max(1, Math.floor(this.#parts.room() / longestLine));
-    const commands: string[] = [];
+    const failures: string[] = [];
     for (let at = 0; at < lines.length; at += perCommand) {
-      commands.push(`${begin}${lines.slice(at, at + perCommand).join('')}`);
+      failures.push(...(await this.#parts.give([`${begin}${lines.slice(at, at + perCommand).join('')}`])));
     }
-    return commands;
+    return failures;
   }
 }
 
