@@ -17,6 +17,8 @@ const claimSchema = z.object({
   name: z.string(),
   listener: z.optional(z.string()),
   admitted: z.boolean(),
+  /** What of an admitted claim is not in force; absent: nothing. */
+  pending: z.optional(z.enum(['all', 'change', 'endpoints'])),
   /** Of a refusal, as in the Route's status. */
   reason: z.optional(z.string()),
   message: z.optional(z.string()),

@@ -1,7 +1,7 @@
 import { formatProblem } from '../../base/model/problem.ts';
 import type { AskedPort } from '../route/port-annotations.ts';
 import type { PortDemand, PortRequest } from '../route/port-demand.ts';
-import { byAge } from './order.ts';
+import { byClaim } from './order.ts';
 import type { AdmissionPolicy } from './policy.ts';
 import { formatPortRanges, includesPort } from './port-ranges.ts';
 import { findDomainProblem } from './selection.ts';
@@ -59,7 +59,7 @@ export function portKey({ protocol, port }: AskedPort): string {
 }
 
 /**
- * Decides who owns the ports that are asked for: the oldest, then the one with the lower UID. A request
+ * Decides who owns the ports that are asked for: the oldest, then as {@link byClaim} orders. A request
  * gets all of its ports or none, and one that is refused for any reason holds nothing, so that a mistake
  * of one never keeps a port from another. Depends on the requests alone, not on their order.
  */
@@ -69,7 +69,7 @@ export function decidePorts(requests: Iterable<PortRequest>, context: PortContex
   const refused: RefusedPorts[] = [];
   const quota = context.policy.namespaceQuota?.ports ?? Number.POSITIVE_INFINITY;
   const counts = new Map<string, number>();
-  for (const request of [...requests].sort(byAge)) {
+  for (const request of [...requests].sort(byClaim)) {
     const { namespace } = request.meta;
     const had = counts.get(namespace) ?? 0;
     const judged = judge(request, context, owners);

@@ -11,13 +11,13 @@ import { authorityFile, makeSection, renderServer, type Section } from './sectio
 /** Content of a file, or what makes it in pieces when it is written: files of long lists take their time. */
 export type Content = string | (() => Iterable<string>);
 
-/** Content by path below the folder of a generation. */
+/** Content by path relative to the generation's folder. */
 export type Files = Map<string, Content>;
 
-/** Number of files for sections, large enough that a change rewrites little. */
+/** Number of files for sections, large enough that a change rewrites few of them. */
 export const shardCount = 64;
 
-/** Its configuration, without what that refers to. Throws {@link UnfitValue}. */
+/** Renders the configuration without the files that it refers to. Throws {@link UnfitValue}. */
 export function renderConfiguration(
   inForce: InForce,
   place: Place,
@@ -33,7 +33,7 @@ export function renderConfiguration(
   ]);
 }
 
-/** Everything that a fresh HAProxy reads. Throws {@link UnfitValue}. */
+/** Renders all files that a new HAProxy reads. Throws {@link UnfitValue}. */
 export function renderFiles(inForce: InForce, maps: Maps, place: Place, loopback: Loopback, generation: string): Files {
   const { state } = inForce;
   const files: Files = new Map([
@@ -49,12 +49,12 @@ export function renderFiles(inForce: InForce, maps: Maps, place: Place, loopback
   return files;
 }
 
-/** The file of a map. */
+/** Returns the file of a map. */
 export function mapFile(name: MapName): string {
   return `maps/${name}.map`;
 }
 
-/** Sorted, so that a person finds what they look for. */
+/** Renders a map, sorted for human readers. */
 export function renderMap(maps: Maps, name: MapName): string {
   const entries = maps.get(name) ?? new Map<string, string>();
   return [...entries.keys()]
@@ -63,7 +63,7 @@ export function renderMap(maps: Maps, name: MapName): string {
     .join('');
 }
 
-/** The certificates that are chosen by name. */
+/** Renders the list of certificates that are selected by name. */
 export function renderCertificateList(inForce: InForce): string {
   return [...inForce.state.certificates.values()]
     .map((certificate) => `${listLine(certificate)}\n`)
@@ -71,10 +71,10 @@ export function renderCertificateList(inForce: InForce): string {
     .join('');
 }
 
-/** Names that were asked for before: all 10,000 are, whenever files are written. */
+/** A cache, because all 10,000 names are needed whenever files are written. */
 const shards = new Map<string, number>();
 
-/** Which file a section is in. */
+/** Returns the number of the file that contains a section. */
 export function shardOf(section: string): number {
   const known = shards.get(section);
   if (known !== undefined) return known;
@@ -86,7 +86,7 @@ export function shardOf(section: string): number {
   return shard;
 }
 
-/** The files of some shards. */
+/** Renders the files of some shards. */
 export function renderShards(inForce: InForce, some: ReadonlySet<number>): Map<string, string> {
   const texts = new Map<number, string[]>([...some].map((shard) => [shard, []]));
   for (const [id, section] of inForce.layout.sections) {

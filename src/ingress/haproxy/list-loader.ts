@@ -1,4 +1,4 @@
-import { FairTurns } from '../../base/daemon/fair-turns.ts';
+import { FairTurns } from '../../base/model/fair-turns.ts';
 import { readNewVersion } from './bulk.ts';
 import type { Backend, HttpState } from './model.ts';
 import { checkNetworks, hasListId, listIdOf, listsOf, networksMap, renderNetworks, sliceSize } from './networks.ts';

@@ -6,7 +6,7 @@ import type { DesiredSites } from './desired.ts';
 import { describePending, findPending } from './pending.ts';
 
 /**
- * Every claim of a host and path, winners and losers, by host.
+ * Returns every claim of a host and path, accepted and rejected, sorted by host.
  *
  * @param pending changes that are not in force yet
  */
@@ -18,8 +18,7 @@ export function describeHostClaims(
     ...served.map(
       ({ route, host, demand, keyPair, backend }): Claim => ({
         ...describe(route, host, demand),
-        admitted: true,
-        ...describePending(findPending({ route, backend }, pending)),
+        ...describeState(findPending({ route, backend }, pending)),
         ...(keyPair !== undefined && { certificateExpires: new Date(keyPair.expires).toISOString() }),
       }),
     ),
@@ -36,6 +35,10 @@ export function describeHostClaims(
     ),
   ];
   return claims.sort((one, other) => (placeOf(one) < placeOf(other) ? -1 : 1));
+}
+
+function describeState(pending: Pending | undefined): Pick<Claim, 'admitted'> & Partial<Claim> {
+  return pending === undefined ? { admitted: true } : describePending(pending);
 }
 
 function describe({ meta }: Route, host: string | undefined, demand: HttpDemand | undefined): Omit<Claim, 'admitted'> {

@@ -17,17 +17,20 @@ export function findPending(
   return pending.get(backend.id) ?? pending.get(`${route.meta.namespace}:${route.meta.name}`);
 }
 
-/** What is said of such a Route. It is admitted only while a previous state of it is served. */
-export function describePending(pending: Pending): {
+/** What claims and statuses say of such a Route. */
+export interface PendingWords {
   readonly admitted: boolean;
+  readonly pending?: 'all' | 'change';
   readonly reason?: 'Pending';
   readonly message: string;
-};
-export function describePending(pending: Pending | undefined): object;
-export function describePending(pending: Pending | undefined): object {
-  if (pending === undefined) return {};
-  const { isServed, cause } = pending;
-  return isServed
-    ? { admitted: true, message: `the last change is not in force yet: ${causes[cause]}` }
-    : { admitted: false, reason: 'Pending', message: `not served yet: ${causes[cause]}` };
+}
+
+/** Describes a pending change. Only a Route that must wait for its namespace's budget is not admitted because of it: other changes follow at once. */
+export function describePending({ isServed, cause }: Pending): PendingWords {
+  if (isServed)
+    return { admitted: true, pending: 'change', message: `the last change is not in force yet: ${causes[cause]}` };
+  const message = `not served yet: ${causes[cause]}`;
+  return cause === 'budget'
+    ? { admitted: false, reason: 'Pending', message }
+    : { admitted: true, pending: 'all', message };
 }

@@ -1,4 +1,4 @@
-import { FairTurns } from '../../base/daemon/fair-turns.ts';
+import { FairTurns } from '../../base/model/fair-turns.ts';
 import type { Changes } from '../objects/inventory.ts';
 import type { Kind } from '../objects/kinds.ts';
 

@@ -7,7 +7,7 @@ import type { DesiredSites } from './desired.ts';
 import { describePending, findPending } from './pending.ts';
 import type { ServedRoute } from './served-route.ts';
 
-/** What is said of each Route, made once: a Route for which nothing changed is the very same object. */
+/** Creates the verdicts of Routes. An unchanged Route reuses the previous object. */
 export class VerdictWriter {
   readonly #finder: EndpointFinder;
   readonly #known = new WeakMap<object, Verdict>();
@@ -17,7 +17,7 @@ export class VerdictWriter {
   }
 
   /**
-   * @param faults what HAProxy does not take, by the name of a backend or a certificate, with the reason
+   * @param faults parts that HAProxy rejects, by the name of a backend or certificate, with the reason
    * @param pending changes that are not in force yet, by the same names
    */
   list(
@@ -71,7 +71,7 @@ export class VerdictWriter {
     return {
       ...describeHost(route, host, demand.isWildcard),
       reason: 'ExtendedValidationFailed',
-      message: `HAProxy does not take it: ${fault}`,
+      message: `HAProxy rejects it: ${fault}`,
       notes: [],
       ignored: demand.annotations.ignored,
     };
@@ -81,10 +81,12 @@ export class VerdictWriter {
   #describePending(one: ServedRoute, pending: ReadonlyMap<string, Pending>): Verdict | undefined {
     const found = findPending(one, pending);
     if (found === undefined) return undefined;
-    const { message, reason } = describePending(found);
+    const { message, reason, pending: what } = describePending(found);
     const verdict = this.#describeServed(one);
-    if (found.isServed) return { ...verdict, notes: [message, ...verdict.notes] };
-    return { ...verdict, ...(reason !== undefined && { reason }), message };
+    if (reason !== undefined) return { ...verdict, reason, message };
+    // A short wait is no news: what is written of the Route stays until it is over.
+    if (found.cause !== 'budget' && what !== undefined) return { ...verdict, pending: { what } };
+    return { ...verdict, notes: [message, ...verdict.notes] };
   }
 
   #describeServed({ route, host, demand }: ServedRoute): Verdict {
@@ -101,9 +103,9 @@ export class VerdictWriter {
 
 function describeWarnings({ warnings }: HttpDemand): readonly string[] {
   return warnings.slice(0, 5).map((problem) => {
-    // A list of who may connect fails closed; its problem says what became of it.
+    // An allow-list fails closed, and its message describes the effect.
     const isList = /\/ip_(?:allow|white)list\]$/.test(problem.path);
-    return isList ? formatProblem(problem) : `${formatProblem(problem)}; it counts as absent`;
+    return isList ? formatProblem(problem) : `${formatProblem(problem)}; it is ignored`;
   });
 }
 

@@ -1,9 +1,26 @@
 import type { ObjectMeta } from '../../base/read/object-meta.ts';
-import type { GatewayReports } from '../gateway/gateway-status.ts';
+import type { GatewaySnapshot } from '../gateway/gateways.ts';
 
-/** What became of one object's wish, as one data plane sees it. */
+/** What of a request a data plane has not applied. */
+export interface Pending {
+  /**
+   * `all`: nothing of the request is in force. `change`: an earlier state of it is. `endpoints`: it is, with earlier
+   * endpoints.
+   */
+  readonly what: 'all' | 'change' | 'endpoints';
+  /** For the author, after a failure. Absent: the change waits for its turn, and statuses stay as they are. */
+  readonly problem?: string;
+}
+
+/** The reason of a request that was accepted and could not be applied, as statuses of Routes show it. */
+export const notApplied = 'NotApplied';
+
+/** What became of one object's request, as one data plane sees it: from what it applied, not from what it wants. */
 export interface Verdict {
+  /** Of a listener, `uid` is `GATEWAY-UID/LISTENER`. */
   readonly meta: ObjectMeta;
+  /** Absent: all of the decision is in force. */
+  readonly pending?: Pending;
   /** Name of the listener, when this is about one of a Gateway. */
   readonly listener?: string;
   /** Of a Route that has one, also where the router made it. */
@@ -24,7 +41,8 @@ export interface Verdict {
 /** What one data plane has to say to authors. */
 export interface PlaneReport {
   readonly verdicts: readonly Verdict[];
-  readonly gateways?: GatewayReports;
+  /** Of the plane that serves Gateways: the objects that the verdicts are about. */
+  readonly gateways?: GatewaySnapshot;
 }
 
 /** What a data plane may do to the agent. */

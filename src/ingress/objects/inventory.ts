@@ -82,6 +82,11 @@ export class Inventory {
     return (this.#objects.get(kind)?.values() ?? []) as Iterable<ValueOfKind[K]>;
   }
 
+  /** Whether there is no object of a kind. */
+  isEmpty(kind: Kind): boolean {
+    return this.#objects.get(kind)?.size === 0;
+  }
+
   /** `NAMESPACE/NAME` of every object of a kind. */
   keys(kind: Kind): Iterable<string> {
     return this.#objects.get(kind)?.keys() ?? [];

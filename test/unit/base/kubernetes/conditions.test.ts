@@ -37,7 +37,7 @@ describe('mergeConditions', () => {
     assert.equal(written?.message, escaped);
     assert.equal(saySame(mergeConditions(conditions, [written], { now: 'later' }), [written]), true);
     const listeners = [{ name: 'l', kinds: [], attachedRoutes: 0, conditions }];
-    const change = planGateway({ generation: 1, addresses: [], conditions, listeners }, { status: {} }, now);
+    const change = planGateway({ uid: 'u', generation: 1, addresses: [], conditions, listeners }, { status: {} }, now);
     assert.doesNotMatch(JSON.stringify(change?.status), /[\p{Cc}\p{Cf}]/u);
     assert.ok(JSON.stringify(change?.status).includes('u202e'));
   });
@@ -107,6 +107,7 @@ describe('statuses that several controllers write', () => {
       parent('b', 'example.com/c', written('Accepted', 'False', 9)),
     ];
     const report = {
+      uid: 'a',
       generation: 2,
       parents: ['b', 'a'].map((name) => ({ parentRef: { name }, conditions: [draft('Accepted', 'True')] })),
     };
@@ -120,7 +121,7 @@ describe('statuses that several controllers write', () => {
         ['b', 'example.com/c', 'Accepted False 9'],
       ],
     );
-    const gateway = { generation: 2, conditions: [draft('Accepted', 'True')], addresses: [], listeners: [] };
+    const gateway = { uid: 'g', generation: 2, conditions: [draft('Accepted', 'True')], addresses: [], listeners: [] };
     const conditions = [written('Theirs', 'True'), written('Accepted', 'False', 3)];
     assert.deepEqual(planGateway(gateway, { status: { conditions } }, now)?.status.conditions, conditions);
   });

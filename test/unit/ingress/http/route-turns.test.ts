@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import { FairTurns } from '../../../../src/base/daemon/fair-turns.ts';
+import { FairTurns } from '../../../../src/base/model/fair-turns.ts';
 import { RouteTurns } from '../../../../src/ingress/http/route-turns.ts';
 import type { Changes } from '../../../../src/ingress/objects/inventory.ts';
 
