@@ -3,7 +3,7 @@ import type { PortDemand, PortRequest } from '../route/port-demand.ts';
 import type { Claim } from './claims-document.ts';
 import { type PortAdmissions, portKey } from './ports.ts';
 
-/** Every claim, winners and losers, by port; of one port the winner first. */
+/** Returns every claim, sorted by port, with the accepted claim first. */
 export function describePortClaims({ admitted, refused }: PortAdmissions): readonly Claim[] {
   const owners = new Map(
     admitted.flatMap(({ request, demand }) => demand.ports.map((port) => [portKey(port), nameOf(request)] as const)),
@@ -30,7 +30,7 @@ export function describePortClaims({ admitted, refused }: PortAdmissions): reado
 }
 
 function listPorts(demand: PortDemand | undefined): Pick<Claim, 'protocol' | 'port'>[] {
-  // One whose demand cannot be read is listed all the same.
+  // An object with an invalid request is listed, too.
   if (demand === undefined || demand.ports.length === 0) return [{}];
   return demand.ports.map(({ protocol, port }) => ({ protocol, port }));
 }

@@ -167,6 +167,6 @@ function readNetworks(text: string, refuse: Refuse): readonly Prefix[] {
   const { networks, wrong } = collectNetworks(words, 3);
   if (networks.length === 0) refuse('must have an address or CIDR; without a valid entry no client can connect');
   else if (wrong.length > 0)
-    refuse(`must be addresses and CIDRs: left out ${wrong.map((word) => word.slice(0, 48)).join(' ')}`);
+    refuse(`must be addresses and CIDRs; ignored ${wrong.map((word) => word.slice(0, 48)).join(' ')}`);
   return networks;
 }

@@ -233,7 +233,7 @@ describe('Routes with hosts and paths, by the agent as built', () => {
       /^host plain\.test belongs to an older Route of another namespace$/,
       'bank',
     ],
-    ['nohost', 'False NoHostValue', /spec\.host missing/],
+    ['nohost', 'False NoHostValue', /spec\.host is missing/],
     ['badhost', 'False InvalidHost', /spec\.host "not_a_host": must be a host name/],
     ['badpath', 'False ExtendedValidationFailed', /spec\.path "x": must begin with "\/"/],
     ['passpath', 'False ExtendedValidationFailed', /spec\.path "\/x": must be absent/],
@@ -246,11 +246,11 @@ describe('Routes with hosts and paths, by the agent as built', () => {
     ['no-secret', 'False ExternalCertificateGetFailed', /spec\.tls\.externalCertificate "gone"/],
     ['empty', 'True', /Service none has no endpoints/],
     ['missing', 'True', /Service nowhere does not exist/],
-    ['unready', 'True', /Service unready has no endpoint that is ready/],
-    ['weightless', 'True', /every weight is 0, so nobody is served/],
+    ['unready', 'True', /Service unready has no ready endpoint/],
+    ['weightless', 'True', /every weight is 0, so no connection is served/],
     ['warned', 'True', /balance\] "sideways": must be .*timeout\] "5 minutes": must be/],
     ['hsts-lines', 'True', /hsts_header\].*must be such as/],
-    ['listed', 'True', /left out garbage$/],
+    ['listed', 'True', /ignored garbage$/],
     ['garbled', 'True', /without a valid entry no client can connect$/],
   ];
   for (const [name, verdict, message, namespace] of verdicts) {

@@ -166,7 +166,7 @@ describe('parseOptions', () => {
     ],
     [
       ['--namespace-quota', 'ports=1,ports=2'],
-      '--namespace-quota "ports=1,ports=2": must be such as "ports=500,endpoints=10000", or one of the two',
+      '--namespace-quota "ports=1,ports=2": must be like "ports=500,endpoints=10000", or one of the two',
     ],
     [
       ['--namespace-ports', 'a=1;a=2'],
