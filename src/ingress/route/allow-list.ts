@@ -8,25 +8,25 @@ import {
 } from '../../base/model/address.ts';
 import { showValue } from '../../base/read/show-value.ts';
 
-/** All annotations of an object together have no more (Kubernetes' limit), in characters. */
+/** Maximum size in characters of all annotations of an object (Kubernetes' limit). */
 const maxCharacters = 256 * 1024;
 
 /**
- * Reads addresses and CIDRs separated by blanks into networks, sorted, each once. Otherwise says what
- * was expected. One bad entry spoils the list: OpenShift's router drops it, and a list of nothing but
- * bad entries then admits everybody.
+ * Parses addresses and CIDRs separated by blanks into sorted networks without duplicates, or returns what was
+ * expected. One invalid entry invalidates the list: OpenShift's router ignores the entry, and a list of only invalid
+ * entries then admits every client.
  */
 export function parseAllowList(text: string): readonly Prefix[] | string {
   if (text.length > maxCharacters) return `must have at most ${maxCharacters} characters`;
   const words = text.split(/[ \t]+/).filter((word) => word !== '');
-  if (words.length === 0) return 'must name an address or CIDR; without the annotation everybody may connect';
+  if (words.length === 0) return 'must contain an address or CIDR; remove the annotation to admit every client';
   const { networks, wrong } = collectNetworks(words, 1);
   return wrong[0] === undefined
     ? networks
     : `must be addresses and CIDRs separated by blanks, not ${showValue(wrong[0], 48)}`;
 }
 
-/** Addresses and CIDRs as networks, sorted, each once. */
+/** Sorted networks without duplicates, from addresses and CIDRs. */
 export interface NetworkList {
   readonly networks: readonly Prefix[];
   /** The first words that are neither. */
@@ -34,7 +34,7 @@ export interface NetworkList {
 }
 
 /**
- * Reads words into networks.
+ * Parses words into networks.
  *
  * @param limit number of wrong words to return
  */
@@ -43,7 +43,7 @@ export function collectNetworks(words: readonly string[], limit: number): Networ
   const wrong: string[] = [];
   for (const word of words) {
     const address = parseAddress(word);
-    // An address alone has no host bits to clear, which is most of the time that a long list takes.
+    // An address alone has no host bits to clear, which is most of the cost of a long list.
     const written = address === undefined ? parsePrefix(word) : undefined;
     const network = address === undefined ? written && networkOf(written) : hostPrefix(address);
     if (network !== undefined) networks.set(formatPrefix(network), network);
