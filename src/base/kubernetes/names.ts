@@ -17,4 +17,6 @@ export const clusterNames = {
   gatewayController: 'egress-router.io/ingress-agent',
   /** Lease of the agents of one router name. Its holder writes statuses. */
   agentLease: (routerName: string): string => `ingress-agent-${routerName}`,
+  /** Lease whose annotations list the nodes whose agents serve, with their addresses. */
+  agentRoster: (routerName: string): string => `ingress-agent-${routerName}-nodes`,
 } as const;

@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { isLinkType } from '../model/link-kind.ts';
 import type { Link } from '../model/network.ts';
 
 const root = '/proc/sys';
@@ -31,7 +32,7 @@ export function routerSysctls(links: readonly Pick<Link, 'name' | 'kind'>[]): st
     'net/netfilter/nf_conntrack_acct',
     ...links.map(({ name }) => `net/ipv4/conf/${name}/rp_filter`),
     ...links
-      .filter(({ kind }) => kind === 'macvlan')
+      .filter(({ kind }) => isLinkType(kind))
       .flatMap(({ name: link }) => [
         `net/ipv4/conf/${link}/src_valid_mark`,
         `net/ipv4/conf/${link}/arp_notify`,

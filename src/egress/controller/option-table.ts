@@ -67,8 +67,8 @@ export const optionTable = defineOptions({
   'lease-name': { value: 'NAME', help: 'name of the Lease', initial: clusterNames.controller },
   'lease-duration': {
     value: 'TIME',
-    help: 'let another controller take over if the Lease is not renewed for this long',
-    initial: '15s',
+    help: 'let another controller take over if the Lease is not renewed for this long; longer while the API server is slow',
+    initial: '2s',
   },
   'listen-address': {
     value: 'IP',

@@ -53,7 +53,7 @@ function describeHead(router: RouterReport): Cell[][] {
   const { interface: link } = router;
   const words = [
     link.up === undefined ? 'missing' : link.up ? 'up' : 'down',
-    ...(link.mode === undefined ? [] : [`macvlan ${link.mode} on ${link.master || '?'}`]),
+    ...(link.mode === undefined ? [] : [`${link.kind ?? 'macvlan'} ${link.mode} on ${link.master || '?'}`]),
     ...(link.mtu === undefined ? [] : [`MTU ${link.mtu}`]),
     ...(link.mac === undefined ? [] : [link.mac]),
   ];

@@ -24,11 +24,21 @@ function describeClaim(claim: Claim): Cell[] {
     describePlace(claim),
     claim.kind,
     `${claim.namespace}/${claim.name}${listener}`,
-    claim.admitted ? { text: 'yes', style: 'green' } : { text: 'no', style: 'red' },
+    describeAdmission(claim),
     claim.owner ?? '-',
     claim.certificateExpires === undefined ? '-' : `until ${claim.certificateExpires.slice(0, 10)}`,
-    claim.admitted ? '' : `${claim.reason}: ${claim.message}`,
+    claim.admitted ? explainPending(claim) : `${claim.reason}: ${claim.message}`,
   ];
+}
+
+function describeAdmission({ admitted, pending }: Claim): Cell {
+  if (!admitted) return { text: 'no', style: 'red' };
+  return pending === 'all' ? { text: 'pending', style: 'yellow' } : { text: 'yes', style: 'green' };
+}
+
+function explainPending({ pending }: Claim): string {
+  if (pending === undefined) return '';
+  return { all: 'not in force', change: 'last change not in force', endpoints: 'last endpoints not in force' }[pending];
 }
 
 /** Formats `13306/tcp`, or `shop.example/cart (edge)`. */

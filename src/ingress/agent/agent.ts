@@ -2,7 +2,8 @@ import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runn
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import { ProblemBook } from '../../base/kubernetes/problem-book.ts';
 import type { HostGuard } from '../backends/host-guard.ts';
-import type { DataPlane } from '../intent/plane.ts';
+import { reportGateways } from '../gateway/gateway-status.ts';
+import { type DataPlane, notApplied } from '../intent/plane.ts';
 import type { Inventory } from '../objects/inventory.ts';
 import type { ClusterObject, Kind } from '../objects/kinds.ts';
 import type { ObjectSource, SourceSink } from '../objects/source/source.ts';
@@ -121,18 +122,21 @@ export class IngressAgent implements SourceSink {
     const { metrics, log } = this.#parts;
     metrics.routes.reset();
     const refusals = new Map<string, string>();
-    for (const { meta, reason, message } of statuses) {
-      metrics.routes.inc({ outcome: reason ?? 'Admitted' });
+    for (const { meta, reason, message, isPending } of statuses) {
+      metrics.routes.inc({ outcome: isPending ? 'Pending' : (reason ?? 'Admitted') });
       if (reason === undefined) continue;
       refusals.set(meta.uid, reason);
       if (this.#refusals.get(meta.uid) === reason) continue;
       const { namespace, name } = meta;
       metrics.refusals.inc({ reason });
-      log.warn({ namespace, route: name, reason, message }, 'Route not admitted');
+      // One failure concerns every Route, and is logged where it happens.
+      if (reason !== notApplied) log.warn({ namespace, route: name, reason, message }, 'Route not admitted');
     }
     this.#refusals.clear();
     for (const [uid, reason] of refusals) this.#refusals.set(uid, reason);
-    const gateways = reports.find((report) => report.gateways !== undefined)?.gateways;
-    this.#parts.status.publish(statuses, gateways);
+    const objects = reports.find(({ gateways }) => gateways !== undefined)?.gateways;
+    const verdicts = reports.flatMap((report) => report.verdicts);
+    const serviceOf = (key: string) => this.#parts.inventory.get('Service', key);
+    this.#parts.status.publish(statuses, objects && reportGateways({ ...objects, verdicts, serviceOf }));
   }
 }

@@ -9,6 +9,7 @@ import { ClusterSecrets } from '../http/secrets.ts';
 import type { Inventory } from '../objects/inventory.ts';
 import { gatewayKinds, KubernetesSource, nodeKinds, ordinaryKinds } from '../objects/source/kubernetes.ts';
 import { ClusterStatus } from '../status/cluster-status.ts';
+import { NodeRoster } from '../status/node-roster.ts';
 import type { Cluster, Report } from './daemon.ts';
 import type { AgentOptions } from './options.ts';
 
@@ -27,6 +28,8 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
     () => status.review(),
     (problem) => report('lease', problem),
   );
+  const settings = { namespace: leaseNamespace, name: clusterNames.agentRoster(identity.routerName), node: ports.node };
+  const roster = new NodeRoster(api, settings, (problem) => report('node addresses', problem));
   const status = new ClusterStatus(api, identity, lease, log);
   // Without the option a cluster may have no Gateways, or let the agent see none.
   const optionalKinds = [...nodeKinds, ...(ports.policy.gatewayClass === undefined ? gatewayKinds : [])];
@@ -48,6 +51,7 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
       },
     },
     status,
+    ...(!dryRun && { roster }),
     secrets: new ClusterSecrets(api),
     pods: openHostPods(api, inventory, (problem) => report('host network pods', problem)),
   };

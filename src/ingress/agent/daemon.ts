@@ -20,6 +20,7 @@ import { describeEphemeralOverlap, readEphemeralPorts } from '../ports/ephemeral
 import type { PortKernel } from '../ports/kernel-api.ts';
 import { PortPlane } from '../ports/port-plane.ts';
 import { AgentMetrics } from '../status/metrics.ts';
+import type { NodeRoster } from '../status/node-roster.ts';
 import type { StatusSink } from '../status/status.ts';
 import { StatusFile } from '../status/status-file.ts';
 import { IngressAgent } from './agent.ts';
@@ -33,6 +34,8 @@ export interface Cluster {
   readonly secrets: Secrets;
   /** Running pods with their node's network; absent: none is known. */
   readonly pods?: HostPods;
+  /** The other ingress nodes; absent: none is known. */
+  readonly roster?: NodeRoster;
 }
 
 /** Tells what is wrong at a place, or, with undefined, that nothing is any more. */
@@ -63,12 +66,12 @@ export async function startDaemon(
   const inventory = new Inventory();
   // Sources and statuses report to the agent, which is made of them.
   const report: Report = (place, problem) => agent.report(place, problem);
-  const { source, status, secrets, pods } =
+  const { source, status, secrets, pods, roster } =
     options.manifests === undefined
       ? await openCluster(options, inventory, log, report)
       : openManifests(options, options.manifests, inventory, (problem) => report('status', problem));
   const guard = new HostGuard(options.guard, { inventory, ...(pods !== undefined && { pods }) });
-  const ports = new PortPlane(options.ports, { inventory, kernel, log, metrics, guard });
+  const ports = new PortPlane(options.ports, { inventory, kernel, log, metrics, guard, ...(roster && { roster }) });
   const http = openHttp(options, { inventory, secrets, log, guard });
   const httpMetrics = http && new HttpMetrics(metrics.registry, options.http?.serverThreshold ?? 0);
   const agent: IngressAgent = new IngressAgent({
@@ -117,6 +120,7 @@ export async function startDaemon(
       // A service's HAProxy serves on until the next agent takes over; one that a person started ends with it.
       if (signal === 'SIGINT' || process.stderr.isTTY) http?.endAtStop();
       await agent.stop(options.cleanupOnExit);
+      await roster?.close(options.cleanupOnExit);
     },
   };
 }
@@ -143,10 +147,10 @@ function openHttp({ http, dryRun }: AgentOptions, parts: Omit<HttpParts, 'certif
 
 /** Every claim of hosts and of ports; undefined before the first decision. */
 function describeClaims(ports: PortPlane, http: HttpPlane | undefined): ClaimsDocument | undefined {
-  const { admissions } = ports;
+  const { admissions, pending } = ports;
   if (admissions === undefined || (http !== undefined && http.desired === undefined)) return undefined;
   const hosts = http?.desired === undefined ? [] : describeHostClaims(http.desired);
-  return { schema: 'ingress-agent.claims/v1', claims: [...hosts, ...describePortClaims(admissions)] };
+  return { schema: 'ingress-agent.claims/v1', claims: [...hosts, ...describePortClaims(admissions, pending)] };
 }
 
 function readTraced(query: URLSearchParams): TracedRequest {

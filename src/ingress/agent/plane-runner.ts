@@ -12,7 +12,7 @@ export class PlaneRunner {
   readonly plane: DataPlane;
   readonly #log: DaemonLog;
   readonly #metrics: AgentMetrics;
-  readonly #onSynced: () => void;
+  readonly #onRun: () => void;
   readonly #runner: BoundedFrequencyRunner;
   #changedAt: number | undefined;
   #failures = 0;
@@ -22,12 +22,12 @@ export class PlaneRunner {
   #isAskedAgain = false;
   #isStopped = false;
 
-  /** @param onSynced called after each sync that went well, and after the first however it went */
-  constructor(plane: DataPlane, log: DaemonLog, metrics: AgentMetrics, onSynced: () => void) {
+  /** @param onRun called after each sync, also one that failed */
+  constructor(plane: DataPlane, log: DaemonLog, metrics: AgentMetrics, onRun: () => void) {
     this.plane = plane;
     this.#log = log;
     this.#metrics = metrics;
-    this.#onSynced = onSynced;
+    this.#onRun = onRun;
     this.#runner = new BoundedFrequencyRunner(() => void this.#run(), 0, plane.syncInterval);
   }
 
@@ -82,10 +82,8 @@ export class PlaneRunner {
     this.#isRunning = false;
     if (this.#isStopped) return;
     if (retry !== undefined) this.#runner.request(retry);
-    if (retry === undefined || !this.#hasRun) {
-      this.#hasRun = true;
-      this.#onSynced();
-    }
+    this.#hasRun = true;
+    this.#onRun();
     if (this.#isAskedAgain) this.request();
     this.#isAskedAgain = false;
   }

@@ -17,6 +17,8 @@ const claimSchema = z.object({
   name: z.string(),
   listener: z.optional(z.string()),
   admitted: z.boolean(),
+  /** The part of an admitted claim that is not applied. Absent: none. */
+  pending: z.optional(z.enum(['all', 'change', 'endpoints'])),
   /** Reason of a rejection, as in the Route's status. */
   reason: z.optional(z.string()),
   message: z.optional(z.string()),

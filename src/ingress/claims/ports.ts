@@ -1,7 +1,7 @@
 import { formatProblem } from '../../base/model/problem.ts';
 import type { AskedPort } from '../route/port-annotations.ts';
 import type { PortDemand, PortRequest } from '../route/port-demand.ts';
-import { byAge } from './order.ts';
+import { byClaim } from './order.ts';
 import type { AdmissionPolicy } from './policy.ts';
 import { formatPortRanges, includesPort } from './port-ranges.ts';
 import { findDomainProblem } from './selection.ts';
@@ -59,7 +59,7 @@ export function portKey({ protocol, port }: AskedPort): string {
 }
 
 /**
- * Decides who owns the requested ports: the oldest request, then the one with the lower UID. A request gets all its
+ * Decides who owns the requested ports: the first request in the order of {@link byClaim}. A request gets all its
  * ports or none. A rejected request owns nothing, so a mistake in one never keeps a port from another. The result
  * depends on the requests only, not on their order.
  */
@@ -69,7 +69,7 @@ export function decidePorts(requests: Iterable<PortRequest>, context: PortContex
   const refused: RefusedPorts[] = [];
   const quota = context.policy.namespaceQuota?.ports ?? Number.POSITIVE_INFINITY;
   const counts = new Map<string, number>();
-  for (const request of [...requests].sort(byAge)) {
+  for (const request of [...requests].sort(byClaim)) {
     const { namespace } = request.meta;
     const had = counts.get(namespace) ?? 0;
     const judged = judge(request, context, owners);

@@ -1,19 +1,21 @@
 import { keyOf } from '../../base/read/object-meta.ts';
-import type { PortAdmissions } from '../claims/ports.ts';
+import { notApplied, type Verdict } from '../intent/plane.ts';
 import { judgeAddresses } from './addresses.ts';
 import { type ConditionDraft, no, yes } from './conditions.ts';
 import type { Gateway, GatewayListener, ListenerReading } from './gateway.ts';
 import type { GatewayClass } from './gateway-class.ts';
 import {
   chooseClasses,
-  type GatewayObjects,
+  type GatewaySnapshot,
   isAttached,
   isConflicted,
   isKindOf,
   isOurs,
   kindOfRoute,
+  listenerId,
 } from './gateways.ts';
 import type { L4Route } from './l4-route.ts';
+import { maxGatewayAddresses } from './node-addresses.ts';
 import { type ParentReport, reportParents, type ServiceLookup } from './parent-status.ts';
 
 /** What became of one listener (Gateway API, ListenerStatus). */
@@ -25,9 +27,18 @@ export interface ListenerReport {
   readonly conditions: readonly ConditionDraft[];
 }
 
-/** What became of an object of the Gateway API, as of the generation that was looked at. */
-interface Report {
+/** The object that a report is about. */
+interface Subject {
+  /** Another object of the same name has another one. */
+  readonly uid: string;
+  /** The generation that was looked at. */
   readonly generation: number | undefined;
+  /** A data plane has not finished with the object yet: what is written of it stays. */
+  readonly isPending?: true;
+}
+
+/** What became of an object of the Gateway API. */
+interface Report extends Subject {
   readonly conditions: readonly ConditionDraft[];
 }
 
@@ -45,8 +56,7 @@ export interface GatewayReport extends Report {
 }
 
 /** What became of a route's wishes to be attached (Gateway API, RouteStatus). */
-export interface RouteReport {
-  readonly generation: number | undefined;
+export interface RouteReport extends Subject {
   /** Empty for routes that want nothing of ours. */
   readonly parents: readonly ParentReport[];
 }
@@ -59,11 +69,13 @@ export interface GatewayReports {
 }
 
 /** What reports are made of. */
-export interface GatewayContext extends GatewayObjects, ServiceLookup {
-  /** The only class that is served; absent: all of ours. */
-  readonly className: string | undefined;
-  readonly admissions: PortAdmissions;
+export interface GatewayContext extends GatewaySnapshot, ServiceLookup {
+  /** Of all data planes. */
+  readonly verdicts: readonly Verdict[];
 }
+
+/** Finds the verdict about a listener by {@link listenerId}. */
+type VerdictOf = (id: string) => Verdict | undefined;
 
 /** Features that this data plane has, by their names in the API (`pkg/features`), sorted as the API asks. */
 const supportedFeatures = ['Gateway', 'ReferenceGrant', 'TCPRoute', 'UDPRoute'] as const;
@@ -73,14 +85,25 @@ export function reportGateways(context: GatewayContext): GatewayReports {
   const isServed = chooseClasses(context.classes, context.className);
   const gateways = context.gateways.filter(({ className }) => isServed(className));
   const routes = context.l4Routes;
-  const refusals = new Map(context.admissions.refused.map(({ request, message }) => [request.meta.uid, message]));
+  const verdicts = new Map(
+    context.verdicts.flatMap((verdict) =>
+      verdict.listener === undefined ? [] : [[verdict.meta.uid, verdict] as const],
+    ),
+  );
+  const verdictOf: VerdictOf = (id) => verdicts.get(id);
   const byKey = new Map(gateways.map((gateway) => [keyOf(gateway.meta), gateway]));
   const parents = { tcp: new Map<string, RouteReport>(), udp: new Map<string, RouteReport>() };
   for (const route of routes) {
     const { meta, protocol } = route;
+    const reports = reportParents(route, byKey, {
+      ...context,
+      pendingOf: (gateway, name) => verdictOf(listenerId(gateway.meta, name))?.pending,
+    });
     parents[protocol].set(keyOf(meta), {
+      uid: meta.uid,
       generation: meta.generation,
-      parents: reportParents(route, byKey, context),
+      ...(reports.some(({ isPending }) => isPending) && { isPending: true }),
+      parents: reports,
     });
   }
   const routesOf = groupByGateway(routes);
@@ -90,7 +113,7 @@ export function reportGateways(context: GatewayContext): GatewayReports {
   return {
     classes: new Map(classes.map((one) => [keyOf(one.meta), reportClass(one)])),
     gateways: new Map(
-      Array.from(byKey, ([key, gateway]) => [key, reportGateway(gateway, routesOf.get(key) ?? [], refusals, context)]),
+      Array.from(byKey, ([key, gateway]) => [key, reportGateway(gateway, routesOf.get(key) ?? [], verdictOf, context)]),
     ),
     routes: parents,
   };
@@ -114,6 +137,7 @@ function reportClass({ meta, hasParameters }: GatewayClass): GatewayClassReport 
     ? no('Accepted', 'InvalidParameters', 'spec.parametersRef: must be absent: this controller has no parameters')
     : yes('Accepted', 'Accepted', '');
   return {
+    uid: meta.uid,
     generation: meta.generation,
     conditions: [accepted, yes('SupportedVersion', 'SupportedVersion', '')],
     supportedFeatures,
@@ -123,27 +147,31 @@ function reportClass({ meta, hasParameters }: GatewayClass): GatewayClassReport 
 function reportGateway(
   gateway: Gateway,
   routes: readonly L4Route[],
-  refusals: ReadonlyMap<string, string>,
+  verdictOf: VerdictOf,
   { labelsOfNamespace, addresses: available }: GatewayContext,
 ): GatewayReport {
   const { addresses, refusal } = judgeAddresses(gateway.addresses, available);
   const withheld = gateway.hasParameters || refusal !== undefined ? 'the Gateway is not served' : undefined;
+  let isPending = false;
   const listeners = gateway.listeners.map((reading) => {
     if (reading.kind !== 'l4') return reportUnserved(reading);
     const { listener } = reading;
     const attachedRoutes = routes.filter((route) => isAttached(route, gateway, listener, labelsOfNamespace)).length;
     const { name } = listener;
     const kinds = listKinds(listener);
-    const state: ListenerState = {
-      isConflicted: isConflicted(gateway, listener),
-      refusal: refusals.get(`${gateway.meta.uid}/${name}`),
-      withheld,
-    };
+    const hasConflict = isConflicted(gateway, listener);
+    const verdict = verdictOf(listenerId(gateway.meta, name));
+    // Without a verdict no data plane has decided about the listener.
+    const isAsked = !hasConflict && withheld === undefined;
+    isPending ||= isAsked && (verdict === undefined || isWaiting(verdict));
+    const state: ListenerState = { isConflicted: hasConflict, verdict, withheld };
     return { name, kinds, attachedRoutes, conditions: describeListener(listener, kinds, state) };
   });
   return {
+    uid: gateway.meta.uid,
     generation: gateway.meta.generation,
-    addresses,
+    ...(isPending ? { isPending } : {}),
+    addresses: addresses.slice(0, maxGatewayAddresses),
     listeners,
     conditions: describeGateway(gateway, listeners, refusal),
   };
@@ -176,11 +204,20 @@ function describeGateway(
         ? yes('Accepted', 'Accepted', '')
         : yes('Accepted', 'ListenersNotValid', told);
   if (refusal !== undefined) return [acceptance, no('Programmed', refusal.reason, refusal.message)];
-  const isServed = listeners.some((one) => isTrue(one, 'Programmed'));
-  return [
-    acceptance,
-    isServed ? yes('Programmed', 'Programmed', '') : no('Programmed', 'Invalid', 'no listener is in force'),
-  ];
+  return [acceptance, describeProgress(listeners)];
+}
+
+function describeProgress(listeners: readonly ListenerReport[]): ConditionDraft {
+  if (listeners.some((one) => isTrue(one, 'Programmed'))) return yes('Programmed', 'Programmed', '');
+  const failed = listeners
+    .flatMap(({ conditions }) => conditions)
+    .find(({ type, reason }) => type === 'Programmed' && reason === 'Pending');
+  return failed ?? no('Programmed', 'Invalid', 'no listener is in force');
+}
+
+/** Whether a verdict will follow without anything being wrong. */
+function isWaiting({ pending }: Verdict): boolean {
+  return pending?.what === 'all' && pending.problem === undefined;
 }
 
 function isTrue({ conditions }: ListenerReport, type: string): boolean {
@@ -214,8 +251,8 @@ function listKinds({ protocol, kinds }: GatewayListener): readonly string[] {
 
 interface ListenerState {
   readonly isConflicted: boolean;
-  /** Why the listener has not got its port. */
-  readonly refusal: string | undefined;
+  /** Of the data plane that serves the listener. */
+  readonly verdict: Verdict | undefined;
   /** Why no listener of the Gateway is served. */
   readonly withheld: string | undefined;
 }
@@ -223,7 +260,7 @@ interface ListenerState {
 function describeListener(
   { protocol, kinds }: GatewayListener,
   taken: readonly string[],
-  { isConflicted: hasConflict, refusal, withheld }: ListenerState,
+  { isConflicted: hasConflict, verdict, withheld }: ListenerState,
 ): readonly ConditionDraft[] {
   const foreign = (kinds ?? []).filter((one) => !isKindOf(one, protocol));
   const refs =
@@ -240,7 +277,11 @@ function describeListener(
     ];
   }
   const conflict = no('Conflicted', 'NoConflicts', '');
-  if (refusal !== undefined) {
+  const refusal = verdict?.message ?? '';
+  if (verdict?.reason === notApplied) {
+    return [yes('Accepted', 'Accepted', ''), no('Programmed', 'Pending', refusal), refs, conflict];
+  }
+  if (verdict?.reason !== undefined) {
     return [
       no('Accepted', 'PortUnavailable', refusal),
       no('Programmed', 'Invalid', 'the listener is not accepted'),
@@ -249,6 +290,7 @@ function describeListener(
     ];
   }
   const idle = withheld ?? (taken.length === 0 ? 'the listener takes no kind of routes that is served' : undefined);
-  const programmed = idle === undefined ? yes('Programmed', 'Programmed', '') : no('Programmed', 'Invalid', idle);
+  const told = verdict?.pending?.problem ?? '';
+  const programmed = idle === undefined ? yes('Programmed', 'Programmed', told) : no('Programmed', 'Invalid', idle);
   return [yes('Accepted', 'Accepted', ''), programmed, refs, conflict];
 }

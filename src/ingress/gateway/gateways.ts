@@ -18,8 +18,14 @@ export interface GatewayObjects {
   readonly grants: readonly ReferenceGrant[];
   /** Labels of a namespace; undefined when it does not exist. */
   readonly labelsOfNamespace: (namespace: string) => Labels | undefined;
-  /** Addresses of the ingress node. */
+  /** Addresses of the ingress nodes. */
   readonly addresses: readonly string[];
+}
+
+/** What Gateways were made of when a data plane decided about them. */
+export interface GatewaySnapshot extends GatewayObjects {
+  /** The only class that is served; absent: all of ours. */
+  readonly className: string | undefined;
 }
 
 /**
@@ -66,8 +72,8 @@ export class ListenerRequests {
     { readonly attached: L4Route | undefined; readonly forbidden: string; readonly request: PortRequest }
   >();
 
-  list(objects: GatewayObjects, className: string | undefined): readonly PortRequest[] {
-    const isServed = chooseClasses(objects.classes, className);
+  list(objects: GatewaySnapshot): readonly PortRequest[] {
+    const isServed = chooseClasses(objects.classes, objects.className);
     const attachable = [...objects.l4Routes].sort(byAgeAndName);
     const requests: PortRequest[] = [];
     for (const gateway of objects.gateways) {
@@ -97,13 +103,18 @@ export class ListenerRequests {
     if (known !== undefined && known.attached === attached && known.forbidden === forbidden) return known.request;
     const { name, protocol, port } = listener;
     const request: PortRequest = {
-      meta: { ...meta, uid: `${meta.uid}/${name}` },
+      meta: { ...meta, uid: listenerId(meta, name) },
       listener: name,
       demand: { ok: true, value: { ports: [{ protocol, port }], limits: {}, ignored: [], backends } },
     };
     this.#made.set(listener, { attached, forbidden, request });
     return request;
   }
+}
+
+/** Identifies the request of a listener among those of all objects. */
+export function listenerId({ uid }: Gateway['meta'], listener: string): string {
+  return `${uid}/${listener}`;
 }
 
 /** Whether a route is attached to a listener: it asks for that, and the listener takes it. */

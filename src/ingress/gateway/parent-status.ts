@@ -1,3 +1,4 @@
+import type { Pending } from '../intent/plane.ts';
 import type { Service } from '../objects/service.ts';
 import { type ConditionDraft, no, yes } from './conditions.ts';
 import type { Gateway } from './gateway.ts';
@@ -8,6 +9,13 @@ import type { L4Route, ParentRef } from './l4-route.ts';
 export interface ParentReport {
   readonly parentRef: Readonly<Record<string, unknown>>;
   readonly conditions: readonly ConditionDraft[];
+  /** A data plane has not applied the route yet: what is written of it stays. */
+  readonly isPending?: true;
+}
+
+/** Finds what of a listener is not in force. */
+interface PendingLookup {
+  readonly pendingOf: (gateway: Gateway, listener: string) => Pending | undefined;
 }
 
 /** Finds Services by `NAMESPACE/NAME`. */
@@ -19,17 +27,14 @@ export interface ServiceLookup {
 export function reportParents(
   route: L4Route,
   gateways: ReadonlyMap<string, Gateway>,
-  context: GatewayObjects & ServiceLookup,
+  context: GatewayObjects & ServiceLookup & PendingLookup,
 ): readonly ParentReport[] {
   return route.parents.flatMap((parent): ParentReport[] => {
     const gateway = gateways.get(`${parent.namespace}/${parent.name}`);
     if (gateway === undefined) return [];
-    const conditions = [
-      describeAttachment(route, parent, gateway, context),
-      describeReferences(route, context),
-      ...describeDropped(route),
-    ];
-    return [{ parentRef: parent.written, conditions }];
+    const attachment = describeAttachment(route, parent, gateway, context);
+    const conditions = [attachment.condition, describeReferences(route, context), ...describeDropped(route)];
+    return [{ parentRef: parent.written, conditions, ...(attachment.isPending && { isPending: true }) }];
   });
 }
 
@@ -37,23 +42,30 @@ function describeAttachment(
   route: L4Route,
   parent: ParentRef,
   gateway: Gateway,
-  { labelsOfNamespace }: GatewayObjects,
-): ConditionDraft {
+  { labelsOfNamespace, pendingOf }: GatewayObjects & PendingLookup,
+): { readonly condition: ConditionDraft; readonly isPending: boolean } {
+  const decide = (condition: ConditionDraft, isPending = false) => ({ condition, isPending });
   const meant = gateway.listeners.filter((reading) => isMeant(parent, gateway, placeOf(reading)));
   const what = `${kindOfRoute(route.protocol)}s`;
   if (meant.length === 0) {
-    return no('Accepted', 'NoMatchingParent', 'the Gateway has no such listener: see sectionName and port');
+    return decide(no('Accepted', 'NoMatchingParent', 'the Gateway has no such listener: see sectionName and port'));
   }
   const l4 = meant.flatMap((reading) => (reading.kind === 'l4' ? [reading.listener] : []));
   const fitting = l4.filter((listener) => takesKind(listener, route.protocol));
   if (fitting.length === 0) {
     const message = `the listener does not take ${what}: see its protocol and allowedRoutes.kinds`;
-    return no('Accepted', 'NotAllowedByListeners', message);
+    return decide(no('Accepted', 'NotAllowedByListeners', message));
   }
-  const isTaken = fitting.some((listener) => isAllowed(route, gateway.meta.namespace, listener, labelsOfNamespace));
-  return isTaken
-    ? yes('Accepted', 'Accepted', '')
-    : no('Accepted', 'NotAllowedByListeners', 'the listener does not take routes of this namespace: see allowedRoutes');
+  const taking = fitting.filter((listener) => isAllowed(route, gateway.meta.namespace, listener, labelsOfNamespace));
+  if (taking.length === 0) {
+    const message = 'the listener does not take routes of this namespace: see allowedRoutes';
+    return decide(no('Accepted', 'NotAllowedByListeners', message));
+  }
+  const pending = taking.flatMap(({ name }) => pendingOf(gateway, name) ?? []);
+  const problem = pending.map((one) => one.problem).find((one) => one !== undefined);
+  const isWhole = pending.every(({ what }) => what === 'endpoints');
+  if (isWhole) return decide(yes('Accepted', 'Accepted', problem ?? ''));
+  return decide(no('Accepted', 'Pending', problem ?? ''), problem === undefined);
 }
 
 function placeOf(reading: Gateway['listeners'][number]): { readonly name: string; readonly port?: number } {

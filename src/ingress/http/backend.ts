@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { formatPrefix } from '../../base/model/address.ts';
 import { type Endpoint, type EndpointFinder, listIdled, usedState } from '../backends/endpoints.ts';
 import type { Backend, Balance, HttpBackend, Server } from '../haproxy/model.ts';
 import type { RouteBackend } from '../route/backend.ts';
@@ -65,7 +64,7 @@ export function makeBackend(
     ...(serverConnections !== undefined && { serverMaxconn: serverConnections }),
     ...(serverTimeout !== undefined && !isPassthrough && { timeoutServer: serverTimeout }),
     ...(timeoutTunnel !== undefined && { timeoutTunnel }),
-    ...(allowed !== undefined && { allowList: allowed.map(formatPrefix) }),
+    ...(allowed !== undefined && { allowList: allowed }),
     ...(isLimited && {
       limits: {
         ...(limits.concurrentTcp !== undefined && { concurrent: limits.concurrentTcp }),

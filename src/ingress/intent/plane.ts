@@ -1,9 +1,26 @@
 import type { ObjectMeta } from '../../base/read/object-meta.ts';
-import type { GatewayReports } from '../gateway/gateway-status.ts';
+import type { GatewaySnapshot } from '../gateway/gateways.ts';
 
-/** Result of one object's request in one data plane. */
+/** The part of a request that a data plane has not applied. */
+export interface Pending {
+  /**
+   * `all`: nothing of the request is applied. `change`: an earlier state of it is. `endpoints`: the request is applied
+   * with earlier endpoints.
+   */
+  readonly what: 'all' | 'change' | 'endpoints';
+  /** Message for the author after a failure. Absent: the change waits for its turn, and statuses do not change. */
+  readonly problem?: string;
+}
+
+/** Status reason of a request that was accepted but could not be applied. */
+export const notApplied = 'NotApplied';
+
+/** Result of one object's request in one data plane, derived from the applied state, not the desired one. */
 export interface Verdict {
+  /** For a listener, `uid` is `GATEWAY-UID/LISTENER`. */
   readonly meta: ObjectMeta;
+  /** Absent: the decision is applied completely. */
+  readonly pending?: Pending;
   /** Name of the listener, if this concerns one of a Gateway. */
   readonly listener?: string;
   /** Host of a Route that has one, also if the router derived it. */
@@ -24,7 +41,8 @@ export interface Verdict {
 /** Report of one data plane. */
 export interface PlaneReport {
   readonly verdicts: readonly Verdict[];
-  readonly gateways?: GatewayReports;
+  /** Of the plane that serves Gateways: the objects that the verdicts are about. */
+  readonly gateways?: GatewaySnapshot;
 }
 
 /** The agent as a data plane sees it. */

@@ -79,6 +79,11 @@ export class Inventory {
     return (this.#objects.get(kind)?.values() ?? []) as Iterable<ValueOfKind[K]>;
   }
 
+  /** Returns whether there is no object of a kind. */
+  isEmpty(kind: Kind): boolean {
+    return this.#objects.get(kind)?.size === 0;
+  }
+
   /** Returns `NAMESPACE/NAME` of every object of a kind. */
   keys(kind: Kind): Iterable<string> {
     return this.#objects.get(kind)?.keys() ?? [];

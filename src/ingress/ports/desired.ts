@@ -1,9 +1,9 @@
 import { EndpointFinder, serviceKeyOf } from '../backends/endpoints.ts';
 import type { HostGuard } from '../backends/host-guard.ts';
 import type { AdmissionPolicy } from '../claims/policy.ts';
-import { decidePorts, type PortAdmissions, type PortClaimant } from '../claims/ports.ts';
+import { type AdmittedPorts, decidePorts, type PortAdmissions, type PortClaimant } from '../claims/ports.ts';
 import { isSelected } from '../claims/selection.ts';
-import { type GatewayObjects, ListenerRequests } from '../gateway/gateways.ts';
+import { type GatewaySnapshot, ListenerRequests } from '../gateway/gateways.ts';
 import type { Changes, Inventory } from '../objects/inventory.ts';
 import type { PortDemand, PortRequest } from '../route/port-demand.ts';
 import { type DesiredState, limitEndpoints } from './endpoint-quota.ts';
@@ -51,6 +51,8 @@ export class DesiredPorts {
   /** Ports of requests for which nothing changed but who else there is. */
   #portsOf = new Map<PortDemand, readonly IngressPort[]>();
   #computed: Computed | undefined;
+  readonly #owners = new WeakMap<IngressPort, AdmittedPorts>();
+  #gateways: GatewaySnapshot | undefined;
   /** What was last computed, without what is beyond quotas. */
   #limited: { readonly of: DesiredState; readonly value: DesiredState } | undefined;
   #listeners: ReadonlySet<string> | undefined;
@@ -63,6 +65,14 @@ export class DesiredPorts {
     this.finder = new EndpointFinder(inventory, settings.node, guard);
     this.#resolver = new PortResolver(this.finder, settings.defaults);
   }
+
+  /** The objects of the Gateway API that the last decision was about; undefined before the first. */
+  get gateways(): GatewaySnapshot | undefined {
+    return this.#gateways;
+  }
+
+  /** Returns whose port this is. */
+  readonly ownerOf = (port: IngressPort): AdmittedPorts | undefined => this.#owners.get(port);
 
   /** @param changes since the last call */
   compute(changes: Changes, view: NodeView): DesiredState {
@@ -124,7 +134,8 @@ export class DesiredPorts {
     for (const route of inventory.all('Route')) {
       if (route.ports !== undefined && isSelected(route, policy, labelsOf)) requests.push(route.ports);
     }
-    requests.push(...this.#listenerRequests.list(collectGatewayObjects(inventory, addresses), policy.gatewayClass));
+    this.#gateways = { ...collectGatewayObjects(inventory), addresses, className: policy.gatewayClass };
+    requests.push(...this.#listenerRequests.list(this.#gateways));
     return decidePorts(requests, {
       policy,
       listeners,
@@ -133,15 +144,17 @@ export class DesiredPorts {
     });
   }
 
-  #resolve({ request, demand }: PortAdmissions['admitted'][number]): readonly IngressPort[] {
+  #resolve(admitted: AdmittedPorts): readonly IngressPort[] {
+    const { request, demand } = admitted;
     const ports = this.#resolver.resolve(demand, request.meta.namespace);
+    for (const port of ports) this.#owners.set(port, admitted);
     this.#portsOf.set(demand, ports);
     return ports;
   }
 }
 
 /** What Gateways are made of, as it is now. */
-export function collectGatewayObjects(inventory: Inventory, addresses: readonly string[]): GatewayObjects {
+function collectGatewayObjects(inventory: Inventory): Omit<GatewaySnapshot, 'addresses' | 'className'> {
   return {
     // Lists, since an iterator can be gone through only once.
     classes: [...inventory.all('GatewayClass')],
@@ -149,7 +162,6 @@ export function collectGatewayObjects(inventory: Inventory, addresses: readonly 
     l4Routes: [...inventory.all('TCPRoute'), ...inventory.all('UDPRoute')],
     grants: [...inventory.all('ReferenceGrant')],
     labelsOfNamespace: (namespace) => inventory.labelsOf(namespace),
-    addresses,
   };
 }
 

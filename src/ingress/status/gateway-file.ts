@@ -45,13 +45,14 @@ export class GatewayFileStatuses {
       add('GatewayClass', key, (seen) => planGatewayClass(report, seen, now));
     }
     for (const [key, report] of reports?.gateways ?? []) {
-      add('Gateway', key, (seen) => planGateway(report, seen, now));
+      add('Gateway', key, (seen) => (report.isPending ? undefined : planGateway(report, seen, now)));
     }
     for (const protocol of ['tcp', 'udp'] as const) {
       for (const [key, report] of reports?.routes[protocol] ?? []) {
         if (report.parents.length === 0) continue;
         const kind = protocol === 'tcp' ? 'TCPRoute' : 'UDPRoute';
-        add(kind, key, (seen) => planL4Route(report, this.#controllerName, seen, now));
+        const plan: Planner = (seen) => planL4Route(report, this.#controllerName, seen, now);
+        add(kind, key, report.isPending ? () => undefined : plan);
       }
     }
     this.#entries = statuses;

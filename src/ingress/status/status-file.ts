@@ -69,7 +69,7 @@ export class StatusFile implements StatusSink {
 
   publish(statuses: readonly RouteStatus[], reports?: GatewayReports): void {
     const now = new Date(this.#clock());
-    const entries = statuses.map((status) => this.#makeEntry(status, now));
+    const entries = statuses.flatMap((status) => this.#makeEntry(status, now) ?? []);
     this.#entries = new Map(entries.map(({ uid, ingress }) => [uid, ingress]));
     entries.sort((one, other) => (one.place < other.place ? -1 : 1));
     const gateways = this.#gateways.list(reports, now);
@@ -87,12 +87,14 @@ export class StatusFile implements StatusSink {
   }
 
   /** Few of 10,000 Routes change, so the text of an unchanged status is cached. */
-  #makeEntry(status: RouteStatus, now: Date): Entry {
+  #makeEntry(status: RouteStatus, now: Date): Entry | undefined {
     const known = this.#made.get(status);
     if (known !== undefined) return known;
     const { namespace, name, uid } = status.meta;
     const { listener, ports } = status;
-    const ingress = makeIngress(status, this.#identity, this.#entries.get(uid), now);
+    const before = this.#entries.get(uid);
+    const ingress = status.isPending ? before : makeIngress(status, this.#identity, before, now);
+    if (ingress === undefined) return undefined;
     const document = {
       kind: listener === undefined ? 'Route' : 'Gateway',
       namespace,

@@ -15,6 +15,8 @@ export interface RouteStatus {
   /** `tcp 13306`, of an admitted Route. */
   readonly ports: readonly string[];
   readonly admitted: boolean;
+  /** A data plane has not finished with the Route yet, so its written status is preserved. */
+  readonly isPending?: true;
   /** Reason of a rejection. */
   readonly reason?: string;
   /** Message of a rejection, or notes for the author of an admitted Route. */
@@ -80,6 +82,7 @@ function mergeVerdicts(verdicts: readonly Verdict[]): RouteStatus {
   const notes = describeNotes(verdicts);
   const sentences = refused.length > 0 ? refused.flatMap(({ message }) => message ?? []) : notes;
   const reason = refused[0]?.reason;
+  const isPending = verdicts.some(({ pending }) => pending !== undefined && pending.problem === undefined);
   return {
     meta,
     ...(host !== undefined && { host }),
@@ -87,6 +90,8 @@ function mergeVerdicts(verdicts: readonly Verdict[]): RouteStatus {
     ...(listener !== undefined && { listener }),
     ports: verdicts.flatMap(({ ports }) => ports ?? []),
     admitted: refused.length === 0,
+    // A refusal is certain, whatever else is to come.
+    ...(isPending && refused.length === 0 && { isPending }),
     ...(reason !== undefined && { reason }),
     ...(sentences.length > 0 && { message: escapeUnprintable([...new Set(sentences)].join('; ')) }),
   };

@@ -254,9 +254,9 @@ describe('erctl render', () => {
     assert.deepEqual(rendered?.scripts, []);
     const read = parseNetConf(JSON.parse(rendered?.definition?.spec.config ?? ''));
     assert.ok(read.ok);
-    const { mode, master, redirects, reserved } = read.value;
+    const { kind, master, redirects, reserved } = read.value;
     assert.deepEqual(
-      [mode, master, redirects.redirects.length, redirects.fallbacks.length, reserved.length],
+      [kind.mode, master, redirects.redirects.length, redirects.fallbacks.length, reserved.length],
       ['private', 'eth1', 2, 1, 1],
     );
     const again = await call(['validate', '-'], {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createDaemonServer, type HttpParts } from '../../../src/base/daemon/http-server.ts';
+import { renderRoutes } from '../../../src/erctl/screens/routes.ts';
 import { claimsDocumentSchema } from '../../../src/ingress/claims/claims-document.ts';
 import { describePortClaims } from '../../../src/ingress/claims/describe-claims.ts';
 import { defaultPolicy } from '../../../src/ingress/claims/policy.ts';
@@ -20,6 +21,16 @@ const admissions = decidePorts(
   { policy: defaultPolicy, listeners: new Set() },
 );
 
+describe('renderRoutes', () => {
+  it('says of a claim that is not in force that it is pending', () => {
+    const [first, ...rest] = describePortClaims(admissions, [{ what: 'all' }]).filter(({ admitted }) => admitted);
+    assert.deepEqual([first?.pending, rest], ['all', []]);
+    const screen = { width: 200, colour: false };
+    const text = renderRoutes({ schema: 'ingress-agent.claims/v1', claims: first ? [first] : [] }, screen);
+    assert.match(text, /^13306\/tcp {2}Route {2}shop\/first {2}pending {3}- +- +not in force$/m);
+  });
+});
+
 describe('erctl routes', () => {
   let server: Server;
   let url: string;
@@ -31,7 +42,7 @@ describe('erctl routes', () => {
       metrics,
       unreadiness: () => undefined,
       documents: {
-        '/claims': () => ({ schema: 'ingress-agent.claims/v1', claims: describePortClaims(admissions) }),
+        '/claims': () => ({ schema: 'ingress-agent.claims/v1', claims: describePortClaims(admissions, []) }),
       },
       ...parts,
     });

@@ -1,23 +1,20 @@
 // A separate codec, because loading the package's takes too long for an ADD: README.md.
 import type { AttrStream } from 'netlink/dist/structs.js';
-import type { Link, MacvlanMode } from '../../model/network.ts';
+import { isLinkType, type LinkKind } from '../../model/link-kind.ts';
+import type { Link } from '../../model/network.ts';
 import { littleEndian, pushNumber, pushText, readAttributes, readNumber, readText } from './attributes.ts';
+import { pushLinkKind, readLinkKind, readLinkType } from './link-kinds.ts';
 import { flag, NetlinkError, type NetlinkReply, type NetlinkSocket } from './socket.ts';
 
 const type = { newLink: 16, deleteLink: 17, getLink: 18 } as const;
 const attribute = { address: 1, name: 3, mtu: 4, link: 5, info: 18, alias: 20, netnsFd: 28, extendedMask: 29 } as const;
 /** `RTEXT_FILTER_SKIP_STATS`: statistics make up most of a link message, and nothing here uses them. */
 const skipStatistics = 8;
-const infoAttribute = { kind: 1, data: 2 } as const;
-const macvlanModeAttribute = 1;
 const interfaceUp = 1;
 /** `IFF_LOWER_UP`: the link has a carrier. */
 const lowerUp = 0x10000;
 
-/** `MACVLAN_MODE_*` of `<linux/if_link.h>`. */
-const modeNumbers: Readonly<Record<MacvlanMode, number>> = { private: 1, vepa: 2, bridge: 4, passthru: 8 };
-
-/** Returns all links of the socket's namespace. Throws {@link NetlinkError}. */
+/** All links of the socket's namespace. Throws {@link NetlinkError}. */
 export function listLinks(socket: NetlinkSocket): Link[] {
   return socket
     .request(type.getLink, flag.dump, (out) => {
@@ -44,12 +41,12 @@ export function findLink(socket: NetlinkSocket, name: string): Link | undefined 
   }
 }
 
-/** Settings of a new macvlan. */
-export interface MacvlanRequest {
+/** A new link on a master. */
+export interface LinkRequest {
   readonly name: string;
   /** Index of the master in the socket's namespace. */
   readonly masterIndex: number;
-  readonly mode: MacvlanMode;
+  readonly kind: LinkKind;
   readonly mtu: number;
   readonly mac?: string;
   /** Open file of the namespace in which the link is created. */
@@ -57,11 +54,11 @@ export interface MacvlanRequest {
 }
 
 /**
- * Creates a macvlan on a master of the socket's namespace directly in another namespace, so that it never appears on
- * the node. Throws {@link NetlinkError} (`EEXIST`: the name is in use there; `EBUSY`: a passthru link occupies the
- * master).
+ * Creates a link on a master of the socket's namespace directly in another namespace, so that it never appears
+ * on the node. Throws {@link NetlinkError} (`EEXIST`: the name is taken there; `EBUSY`: a passthru link uses
+ * the whole master).
  */
-export function createMacvlan(socket: NetlinkSocket, link: MacvlanRequest): void {
+export function createLink(socket: NetlinkSocket, link: LinkRequest): void {
   socket.request(type.newLink, flag.create | flag.exclusive, (out) => {
     writeHeader(out, 0, 0, 0);
     pushText(out, attribute.name, link.name);
@@ -69,12 +66,7 @@ export function createMacvlan(socket: NetlinkSocket, link: MacvlanRequest): void
     pushNumber(out, attribute.mtu, link.mtu);
     if (link.mac !== undefined) out.push(attribute.address, parseMacBytes(link.mac));
     pushNumber(out, attribute.netnsFd, link.netnsFd);
-    out.push(attribute.info, (info: AttrStream) => {
-      pushText(info, infoAttribute.kind, 'macvlan');
-      info.push(infoAttribute.data, (data: AttrStream) =>
-        pushNumber(data, macvlanModeAttribute, modeNumbers[link.mode]),
-      );
-    });
+    out.push(attribute.info, (info: AttrStream) => pushLinkKind(info, link.kind));
   });
 }
 
@@ -137,10 +129,10 @@ function parseLink({ data }: NetlinkReply): Link {
   const view = new DataView(data.buffer, data.byteOffset, 16);
   const attributes = readAttributes(data.subarray(16));
   const info = readAttributes(attributes.get(attribute.info) ?? Buffer.alloc(0));
-  const kind = readText(info, infoAttribute.kind);
+  const kind = readLinkType(info);
   const alias = readText(attributes, attribute.alias);
   const parentIndex = readNumber(attributes, attribute.link);
-  const macvlanMode = kind === 'macvlan' ? parseMode(info) : undefined;
+  const settings = isLinkType(kind) ? readLinkKind(kind, info) : undefined;
   const flags = view.getUint32(8, littleEndian);
   const up = (flags & interfaceUp) !== 0;
   return {
@@ -152,12 +144,7 @@ function parseLink({ data }: NetlinkReply): Link {
     ...(up && (flags & lowerUp) === 0 ? { carrier: false } : {}),
     ...(alias === undefined ? {} : { alias }),
     ...(kind === undefined ? {} : { kind }),
-    ...(macvlanMode === undefined ? {} : { macvlanMode }),
+    ...(settings === undefined ? {} : { settings }),
     ...(parentIndex === undefined ? {} : { parentIndex }),
   };
-}
-
-function parseMode(info: ReadonlyMap<number, Buffer>): MacvlanMode | undefined {
-  const mode = readNumber(readAttributes(info.get(infoAttribute.data) ?? Buffer.alloc(0)), macvlanModeAttribute);
-  return (Object.keys(modeNumbers) as MacvlanMode[]).find((name) => modeNumbers[name] === mode);
 }

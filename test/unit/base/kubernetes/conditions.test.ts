@@ -94,6 +94,7 @@ describe('statuses that several controllers write', () => {
       parent('b', 'example.com/c', written('Accepted', 'False', 9)),
     ];
     const report = {
+      uid: 'a',
       generation: 2,
       parents: ['b', 'a'].map((name) => ({ parentRef: { name }, conditions: [draft('Accepted', 'True')] })),
     };
@@ -107,7 +108,7 @@ describe('statuses that several controllers write', () => {
         ['b', 'example.com/c', 'Accepted False 9'],
       ],
     );
-    const gateway = { generation: 2, conditions: [draft('Accepted', 'True')], addresses: [], listeners: [] };
+    const gateway = { uid: 'g', generation: 2, conditions: [draft('Accepted', 'True')], addresses: [], listeners: [] };
     const conditions = [written('Theirs', 'True'), written('Accepted', 'False', 3)];
     assert.deepEqual(planGateway(gateway, { status: { conditions } }, now)?.status.conditions, conditions);
   });

@@ -65,6 +65,24 @@ describe('PortPlane', () => {
     plane.stop(false);
   });
 
+  it('reports ports of a large change as pending until their slice is in force', async () => {
+    const { plane, put, kernel } = startPlane();
+    put(service(), writeSlice('web', [{ address: '10.0.0.1' }]), writeRoute({ name: 'first', port: 2000 }));
+    await plane.sync();
+    for (let port = 3000; port < 3700; port++) put(writeRoute({ name: `r${port}`, port }));
+    await plane.sync();
+    const open = new Set(kernel.rules?.ports.map(({ port }) => `tcp ${port}`));
+    const { verdicts } = plane.report();
+    assert.deepEqual([verdicts.length, open.size], [701, 501]);
+    for (const { ports, pending, reason } of verdicts) {
+      const want = open.has(ports?.[0] ?? '') ? undefined : { what: 'all' };
+      assert.deepEqual([pending, reason], [want, undefined]);
+    }
+    await plane.sync();
+    assert.ok(plane.report().verdicts.every(({ pending }) => pending === undefined));
+    plane.stop(false);
+  });
+
   const off = { ownAddresses: () => [] };
 
   it('is not ready where the node forwards nothing, and says so to everybody', async () => {

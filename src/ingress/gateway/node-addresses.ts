@@ -1,0 +1,20 @@
+/** The API takes no more addresses in `status.addresses` of a Gateway. */
+export const maxGatewayAddresses = 16;
+
+/**
+ * Returns the addresses of all ingress nodes, each once: the first of every node, then the second of every node, so
+ * that a limited list has addresses of as many nodes as possible. Nodes come in the order of their names, so that all
+ * agents agree.
+ */
+export function mergeNodeAddresses(nodes: ReadonlyMap<string, readonly string[]>): readonly string[] {
+  const lists = [...nodes].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, addresses]) => addresses);
+  const longest = Math.max(0, ...lists.map(({ length }) => length));
+  const merged = new Set<string>();
+  for (let index = 0; index < longest; index++) {
+    for (const list of lists) {
+      const address = list[index];
+      if (address !== undefined) merged.add(address);
+    }
+  }
+  return [...merged];
+}
