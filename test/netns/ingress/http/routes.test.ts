@@ -249,7 +249,7 @@ describe('Routes with hosts and paths, by the agent as built', () => {
     ['unready', 'True', /Service unready has no ready endpoint/],
     ['weightless', 'True', /every weight is 0, so no connection is served/],
     ['warned', 'True', /balance\] "sideways": must be .*timeout\] "5 minutes": must be/],
-    ['hsts-lines', 'True', /hsts_header\].*must be such as/],
+    ['hsts-lines', 'True', /hsts_header\].*must be like/],
     ['listed', 'True', /ignored garbage$/],
     ['garbled', 'True', /without a valid entry no client can connect$/],
   ];
