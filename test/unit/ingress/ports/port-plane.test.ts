@@ -25,7 +25,7 @@ describe('PortPlane', () => {
     put(writeRoute({ name: 'other', port: 2000 }));
     await plane.sync();
     assert.deepEqual(verdicts(), ['other Admitted', 'web PortInUseOnNode']);
-    assert.match(problems.get('node ports') ?? '', /^programs on the node listen where Routes were .*: tcp 13306; /);
+    assert.match(problems.get('node ports') ?? '', /^programs on the node took ports of admitted Routes: tcp 13306; /);
     pass(400_000);
     put(writeRoute({ name: 'other', port: 2001 }));
     await plane.sync();
