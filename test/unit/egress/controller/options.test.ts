@@ -35,7 +35,7 @@ describe('options of the controller', () => {
       logLevel: 'info',
     });
     assert.deepEqual(problemsOf([]), [
-      '--image missing: must be the name of the image that holds this program, or --pod-name be given',
+      '--image is missing: set the image that contains this program, or --pod-name',
     ]);
   });
 
