@@ -12,15 +12,16 @@ import { ClusterStatus } from '../status/cluster-status.ts';
 import { NodeRoster } from '../status/node-roster.ts';
 import type { Cluster, Report } from './daemon.ts';
 import type { AgentOptions } from './options.ts';
+import { isBeingRemoved } from './removal.ts';
 
 /** Kubernetes as source and as place of statuses. Throws an Error when no API server is configured. */
 export function openCluster(options: AgentOptions, inventory: Inventory, log: DaemonLog, report: Report): Cluster {
   const api = openKubeApi(options.kubeconfig);
-  const { identity, ports, leaseNamespace, routerNameKey, dryRun } = options;
+  const { identity, ports, leaseNamespace: namespace, routerNameKey, dryRun, daemonSet } = options;
   const lease: KubeLease = new KubeLease(
     api,
     {
-      namespace: leaseNamespace,
+      namespace,
       name: clusterNames.agentLease(identity.routerName),
       // A restarted agent is another holder, since its predecessor may still be writing.
       holder: `${ports.node}_${hostname()}_${process.pid}`,
@@ -28,19 +29,33 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
     () => status.review(),
     (problem) => report('lease', problem),
   );
-  const settings = { namespace: leaseNamespace, name: clusterNames.agentRoster(identity.routerName), node: ports.node };
+  const settings = { namespace, name: clusterNames.agentRoster(identity.routerName), node: ports.node };
   const roster = new NodeRoster(api, settings, (problem) => report('node addresses', problem));
   const status = new ClusterStatus(api, identity, lease, log);
   // Without the option a cluster may have no Gateways, or let the agent see none.
   const optionalKinds = [...nodeKinds, ...(ports.policy.gatewayClass === undefined ? gatewayKinds : [])];
   const kinds = [...ordinaryKinds, ...nodeKinds, ...gatewayKinds];
   const source = new KubernetesSource(api, { routerNameKey, kinds, optionalKinds }, status);
+  const isRemoved = async (): Promise<boolean> => {
+    if (daemonSet === undefined || dryRun) return false;
+    // Pods may go before the DaemonSet when their namespace is deleted.
+    if (inventory.get('Namespace', namespace)?.isTerminating === true) return true;
+    return await isBeingRemoved(api, { namespace, name: daemonSet });
+  };
+  const checkDaemonSet = async (): Promise<void> => {
+    if (!(await isRemoved())) return;
+    log.warn(
+      { namespace, daemonSet },
+      'DaemonSet is gone or being deleted; the rules will go with this agent. Check --daemon-set',
+    );
+  };
   return {
     source: {
       start: (sink) => {
         // A dry run writes nothing, so it must not keep another agent from writing either.
         if (!dryRun) lease.start();
         source.start(sink);
+        void checkDaemonSet();
       },
       get waitingFor() {
         return source.waitingFor;
@@ -52,6 +67,7 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
     },
     status,
     ...(!dryRun && { roster }),
+    isRemoved,
     secrets: new ClusterSecrets(api),
     pods: openHostPods(api, inventory, (problem) => report('host network pods', problem)),
   };

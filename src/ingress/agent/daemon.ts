@@ -36,6 +36,8 @@ export interface Cluster {
   readonly pods?: HostPods;
   /** The other ingress nodes; absent: none is known. */
   readonly roster?: NodeRoster;
+  /** Resolves to whether no next agent will take over, because the cluster removes the agent. Never rejects. */
+  readonly isRemoved?: () => Promise<boolean>;
 }
 
 /** Tells what is wrong at a place, or, with undefined, that nothing is any more. */
@@ -66,7 +68,7 @@ export async function startDaemon(
   const inventory = new Inventory();
   // Sources and statuses report to the agent, which is made of them.
   const report: Report = (place, problem) => agent.report(place, problem);
-  const { source, status, secrets, pods, roster } =
+  const { source, status, secrets, pods, roster, isRemoved } =
     options.manifests === undefined
       ? await openCluster(options, inventory, log, report)
       : openManifests(options, options.manifests, inventory, (problem) => report('status', problem));
@@ -119,8 +121,10 @@ export async function startDaemon(
       server?.closeAllConnections();
       // A service's HAProxy serves on until the next agent takes over; one that a person started ends with it.
       if (signal === 'SIGINT' || process.stderr.isTTY) http?.endAtStop();
-      await agent.stop(options.cleanupOnExit);
-      await roster?.close(options.cleanupOnExit);
+      const removes = options.cleanupOnExit || (await isRemoved?.()) === true;
+      if (removes) log.info({}, 'Removing the rules');
+      await agent.stop(removes);
+      await roster?.close(removes);
     },
   };
 }

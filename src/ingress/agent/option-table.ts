@@ -179,7 +179,14 @@ export const optionTable: OptionTable<OptionName> = {
   'stats-username-file': { value: 'FILE', help: 'the name from a file', variable: 'STATS_USERNAME_FILE' },
   'stats-password-file': { value: 'FILE', help: 'the password from a file', variable: 'STATS_PASSWORD_FILE' },
   'log-level': { heading: 'General', value: 'LEVEL', help: 'debug, info, warn or error', initial: 'info' },
-  'cleanup-on-exit': { help: 'take the rules away at the end; without it they stay in force' },
+  'cleanup-on-exit': {
+    help: 'remove the rules when the agent ends; by default they stay in force for up to 10 minutes',
+  },
+  'daemon-set': {
+    value: 'NAME',
+    help: 'remove the rules when the agent ends and this DaemonSet in the namespace of the Lease is gone or being deleted',
+    variable: 'DAEMON_SET',
+  },
   'dry-run': { help: 'decide and tell, but change nothing on the node' },
   ...daemonTable,
   help: { help: 'show this' },
@@ -227,6 +234,7 @@ export type OptionName =
   | 'log-level'
   | keyof typeof daemonTable
   | 'cleanup-on-exit'
+  | 'daemon-set'
   | 'dry-run'
   | 'help';
 
