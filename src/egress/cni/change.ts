@@ -118,7 +118,8 @@ function listReplacements(
     compare('ip.gateway', router.gateways[index]?.text ?? '', gateway?.text);
   }
   compare('interfaceArgs.master', master, spec.master);
-  compare('interfaceArgs.mode', router.mode, spec.mode);
+  compare('interfaceType', router.linkType ?? 'macvlan', spec.kind.type);
+  compare('interfaceArgs.mode', router.mode, spec.kind.mode);
   compare('interfaceArgs.mtu', `${router.mtu}`, `${spec.mtu ?? readMasterMtu() ?? router.mtu}`);
   if (router.mac !== undefined) compare('mac', router.mac, spec.mac);
   else if (spec.mac !== undefined) reasons.push(`mac was the kernel's choice and cannot become "${spec.mac}"`);

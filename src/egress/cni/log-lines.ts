@@ -18,7 +18,7 @@ export function describeRequest(resolved: Resolved, destinations: readonly strin
 /** The line for an operation that was done, where OpenShift's log has one. */
 export function describeDone(operation: Operation, pod: NamespaceSnapshot): string[] {
   switch (operation.do) {
-    case 'create-macvlan':
+    case 'create-link':
       return ['Created macvlan interface'];
     case 'claim-link':
       return [`Renamed macvlan to "${operation.name}"`];

@@ -1,7 +1,7 @@
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { KubeApi } from '../../base/kubernetes/cluster-api.ts';
 import { EventRecorder } from '../../base/kubernetes/events.ts';
-import { type Leadership, LeadershipLost } from '../../base/kubernetes/leadership.ts';
+import { fenceWrites, LeadershipLost, type TimedLeadership } from '../../base/kubernetes/leadership.ts';
 import { clusterNames } from '../../base/kubernetes/names.ts';
 import { ProblemBook } from '../../base/kubernetes/problem-book.ts';
 import { ordinaryTimes, type ReflectorTimes, reflect } from '../../base/kubernetes/reflector.ts';
@@ -25,7 +25,7 @@ import { RouterWork } from './router-work.ts';
 export interface ControllerParts {
   readonly api: KubeApi;
   readonly settings: ObjectSettings;
-  readonly leadership: Leadership;
+  readonly leadership: TimedLeadership;
   readonly log: DaemonLog;
   readonly times?: ReflectorTimes;
   readonly probeTimes?: ProbeTimes;
@@ -52,9 +52,12 @@ export class RouterController {
   /** Nodes update their status all the time; only a node that routers must leave, or can move to, matters. */
   #nodeStates = '';
   #verdict: Verdict = { departures: new Map(), restraint: undefined };
+  /** Namespaces whose routers the prober knows, until it has probed every router of the cluster once. */
+  #surveyed: Set<string> | undefined = new Set();
 
   constructor(parts: ControllerParts) {
-    const { api, log, settings, leadership } = parts;
+    const { log, settings, leadership } = parts;
+    const api = fenceWrites(parts.api, leadership);
     this.#parts = parts;
     this.#metrics = parts.metrics ?? new ControllerMetrics(() => []);
     this.#problems = new ProblemBook(log, 'The API server cannot be followed');
@@ -112,8 +115,22 @@ export class RouterController {
     return [...this.#stores.routers.namespaces].flatMap((namespace) => this.#routersIn(namespace));
   }
 
-  /** Why the controller is not ready, in words; undefined when it is. */
+  /**
+   * Why the controller is not ready, in words; undefined when it is. One that has not probed the routers yet would
+   * not notice that a node dies, so an upgrade must not end the previous controller.
+   */
   get unreadiness(): string | undefined {
+    const missing = this.#missing;
+    if (missing !== undefined || this.#surveyed === undefined) return missing;
+    const known = this.#surveyed;
+    const isSurveyed = [...this.#stores.routers.namespaces].every((namespace) => known.has(namespace));
+    if (!isSurveyed || !this.#prober.hasProbedAll) return 'routers are not probed yet';
+    this.#surveyed = undefined;
+    return undefined;
+  }
+
+  /** What is not listed yet, in words. */
+  get #missing(): string | undefined {
     const missing = Object.entries(this.#stores).find(([, store]) => !store.isListed)?.[0];
     if (missing === undefined) return undefined;
     const [problem] = this.#problems.lines;
@@ -184,11 +201,12 @@ export class RouterController {
   }
 
   async #reconcile(namespace: string): Promise<number | undefined> {
-    if (this.unreadiness !== undefined) return undefined;
+    if (this.#missing !== undefined) return undefined;
     const living = this.#routersIn(namespace).filter(({ isDeleting }) => !isDeleting);
     // A standby controller probes too: only a router that has answered before can be found dead.
     const { pods, deployments, definitions } = this.#stores;
     this.#prober.set(this.#targets.update(namespace, living, pods.in(namespace), this.#nodes));
+    this.#surveyed?.add(namespace);
     // What was silent may be another pod's place now.
     this.#verdict = judgePresences(this.#prober.presences);
     if (!this.#parts.leadership.isHeld) return undefined;

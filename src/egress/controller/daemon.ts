@@ -61,12 +61,13 @@ export async function startController(
   // Nothing in it rejects but by a mistake of ours, which is for the process to tell.
   void start();
   return {
-    stop: () => {
+    stop: async () => {
       end.abort();
-      running?.controller.stop();
-      running?.lease.close();
       server.close();
       server.closeAllConnections();
+      running?.controller.stop();
+      // The other controller need not wait until the Lease ends.
+      await running?.lease.release();
     },
   };
 }

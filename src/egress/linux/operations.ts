@@ -1,7 +1,7 @@
 import { addAddress, deleteAddress } from '../../base/linux/netlink/address.ts';
 import {
   claimLink,
-  createMacvlan,
+  createLink,
   deleteLink,
   setLinkAlias,
   setLinkMac,
@@ -55,9 +55,9 @@ function change(operation: Exclude<Operation, { do: 'guard-link' }>, context: Op
     case 'remove-rules':
       removeRules(operation, context.tables);
       break;
-    case 'create-macvlan':
+    case 'create-link':
       links.forget();
-      createMacvlan(context.node, { ...operation, netnsFd: context.netnsFd });
+      createLink(context.node, { ...operation, netnsFd: context.netnsFd });
       break;
     case 'claim-link': {
       claimLink(pod, links.indexOf(operation.link), operation.alias, operation.name);
@@ -134,10 +134,10 @@ export function describeOperation(operation: Operation): string {
       return 'install the rules';
     case 'remove-rules':
       return `remove the rules of ${operation.name}`;
-    case 'create-macvlan':
-      return `create macvlan ${operation.becomes} (mode ${operation.mode}, MTU ${operation.mtu})`;
+    case 'create-link':
+      return `create ${operation.kind.type} ${operation.becomes} (mode ${operation.kind.mode}, MTU ${operation.mtu})`;
     case 'claim-link':
-      return `give the new macvlan the name ${operation.name}`;
+      return `rename the new link to ${operation.name}`;
     case 'set-link-alias':
       return `write the owner into the alias of ${operation.link}`;
     case 'guard-link':

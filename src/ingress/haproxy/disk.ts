@@ -3,8 +3,8 @@ import { dirname, join } from 'node:path';
 import type { Files } from './files.ts';
 
 /**
- * The folder of one HAProxy: `current` is a link to the generation of files that it has read, written on
- * as it is changed. Only the supervisor can read it.
+ * The folder of one HAProxy. `current` is a link to the generation of files that HAProxy has loaded; the supervisor
+ * keeps it up to date. Only the supervisor can read the folder.
  */
 export class Disk {
   readonly directory: string;
@@ -17,7 +17,7 @@ export class Disk {
     return join(this.directory, ...parts);
   }
 
-  /** The folder of the generation in use, or undefined. */
+  /** Returns the folder of the current generation, or undefined. */
   async current(): Promise<string | undefined> {
     try {
       return await readlink(this.path('current'));
@@ -26,7 +26,7 @@ export class Disk {
     }
   }
 
-  /** Writes a generation beside the others. */
+  /** Writes a new generation next to the others. */
   async create(generation: string, files: Files): Promise<void> {
     await rm(this.path(generation), { recursive: true, force: true });
     for (const folder of ['conf', 'maps', 'certs', 'ca', 'pages', 'state']) {
@@ -37,7 +37,7 @@ export class Disk {
     });
   }
 
-  /** Makes a generation the one that HAProxy reads next. */
+  /** Makes a generation the one that HAProxy loads next. */
   async use(generation: string): Promise<void> {
     const link = this.path(`current.${process.pid}`);
     await rm(link, { force: true });
@@ -49,13 +49,13 @@ export class Disk {
     await rm(this.path(generation), { recursive: true, force: true });
   }
 
-  /** Removes all generations but one, those of supervisors that were killed included. */
+  /** Deletes all generations but one, including those of killed supervisors. */
   async removeOthers(generation: string): Promise<void> {
     const names = await readdir(this.directory);
     for (const name of names) if (name.startsWith('gen-') && name !== generation) await this.remove(name);
   }
 
-  /** Replaces files of a generation, each wholly or not at all; undefined removes one. */
+  /** Replaces files of a generation, each atomically. Undefined deletes a file. */
   async update(generation: string, files: ReadonlyMap<string, string | undefined>): Promise<void> {
     await this.#each(files, async (path, content) => {
       const target = this.path(generation, path);
@@ -66,7 +66,7 @@ export class Disk {
     });
   }
 
-  /** A few at a time: 5,000 certificates would otherwise take as many file descriptors. */
+  /** Writes a few files at a time: 5,000 certificates would otherwise need as many file descriptors. */
   async #each<T>(files: ReadonlyMap<string, T>, write: (path: string, content: T) => Promise<void>): Promise<void> {
     const entries = [...files];
     const lanes = Array.from({ length: 8 }, async () => {

@@ -7,13 +7,13 @@ import { type InForce, spareSections } from './layout.ts';
 import type { Settings } from './model.ts';
 import { authorityFile, makeSection, renderServer, type Section } from './section.ts';
 
-/** Content by path below the folder of a generation. */
+/** Content by path relative to the generation's folder. */
 export type Files = Map<string, string>;
 
-/** Number of files for sections, large enough that a change rewrites little. */
+/** Number of files for sections, large enough that a change rewrites few of them. */
 export const shardCount = 64;
 
-/** Its configuration, without what that refers to. Throws {@link UnfitValue}. */
+/** Renders the configuration without the files that it refers to. Throws {@link UnfitValue}. */
 export function renderConfiguration(inForce: InForce, place: Place, loopback: Loopback, generation: string): Files {
   const { settings } = inForce.state;
   return new Map([
@@ -24,7 +24,7 @@ export function renderConfiguration(inForce: InForce, place: Place, loopback: Lo
   ]);
 }
 
-/** Everything that a fresh HAProxy reads. Throws {@link UnfitValue}. */
+/** Renders all files that a new HAProxy reads. Throws {@link UnfitValue}. */
 export function renderFiles(inForce: InForce, maps: Maps, place: Place, loopback: Loopback, generation: string): Files {
   const { state } = inForce;
   const files: Files = new Map([
@@ -39,12 +39,12 @@ export function renderFiles(inForce: InForce, maps: Maps, place: Place, loopback
   return files;
 }
 
-/** The file of a map. */
+/** Returns the file of a map. */
 export function mapFile(name: MapName): string {
   return `maps/${name}.map`;
 }
 
-/** Sorted, so that a person finds what they look for. */
+/** Renders a map, sorted for human readers. */
 export function renderMap(maps: Maps, name: MapName): string {
   const entries = maps.get(name) ?? new Map<string, string>();
   return [...entries.keys()]
@@ -53,7 +53,7 @@ export function renderMap(maps: Maps, name: MapName): string {
     .join('');
 }
 
-/** The certificates that are chosen by name. */
+/** Renders the list of certificates that are selected by name. */
 export function renderCertificateList(inForce: InForce): string {
   return [...inForce.state.certificates.values()]
     .map((certificate) => `${listLine(certificate)}\n`)
@@ -61,10 +61,10 @@ export function renderCertificateList(inForce: InForce): string {
     .join('');
 }
 
-/** Names that were asked for before: all 10,000 are, whenever files are written. */
+/** A cache, because all 10,000 names are needed whenever files are written. */
 const shards = new Map<string, number>();
 
-/** Which file a section is in. */
+/** Returns the number of the file that contains a section. */
 export function shardOf(section: string): number {
   const known = shards.get(section);
   if (known !== undefined) return known;
@@ -76,7 +76,7 @@ export function shardOf(section: string): number {
   return shard;
 }
 
-/** The files of some shards. */
+/** Renders the files of some shards. */
 export function renderShards(inForce: InForce, some: ReadonlySet<number>): Files {
   const texts = new Map<number, string[]>([...some].map((shard) => [shard, []]));
   for (const [id, section] of inForce.layout.sections) {

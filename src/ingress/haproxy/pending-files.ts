@@ -5,7 +5,7 @@ import type { InForce } from './layout.ts';
 import { rememberMain, rememberShards } from './memory.ts';
 import { changedKeys } from './steps.ts';
 
-/** The files that commands make differ from what is written; undefined for those that are to go. */
+/** Returns the files that differ after commands; undefined marks files to delete. */
 export function changedFiles(
   before: InForce,
   after: InForce,
@@ -33,7 +33,7 @@ export function changedFiles(
     }
   }
   for (const name of touched) files.set(mapFile(name), renderMap(maps, name));
-  // A certificate that went and came again is there.
+  // The file of a certificate that was removed and added again exists.
   for (const [name, { pem }] of after.state.certificates) {
     const path = certificateFile(name);
     if (files.has(path) && files.get(path) === undefined) files.set(path, pem);
@@ -47,7 +47,7 @@ export function changedFiles(
   return files;
 }
 
-/** Shards of the sections whose content differs. */
+/** Returns the shards of the sections whose content differs. */
 function changedSections(before: InForce, after: InForce): Set<number> {
   const shards = new Set<number>();
   const add = (section: string | undefined): void => {

@@ -6,20 +6,23 @@ import { plainEntries, secureEntries } from './paths.ts';
 import { checkHost, UnfitValue } from './quote.ts';
 import { authorityFile, makeSection } from './section.ts';
 
-/** A part of a state that cannot be served. */
+/** A part of a state that cannot be served, with the reason. */
 export interface Refusal {
   readonly kind: 'backend' | 'site' | 'passthrough' | 'certificate' | 'authority';
-  /** Id, host or name. */
+  /** ID, host or name. */
   readonly name: string;
   readonly reason: string;
 }
 
 type Part = Backend | Site | Certificate | { readonly host: string };
 
-/** Parts that passed the check: a state of 10,000 shares most of them with the previous state. */
+/** Parts that passed the check. Consecutive states share most of their parts. */
 const fit = new WeakSet<object>();
 
-/** The part of a state that can be written, and what is left out. `banned` are parts that HAProxy refused before. */
+/**
+ * Returns the part of a state that can be rendered, and the rejected parts. `banned` are parts that HAProxy has
+ * rejected.
+ */
 export function siftState(
   state: HttpState,
   banned: ReadonlyMap<object, Refusal> = new Map(),
@@ -50,7 +53,7 @@ export function siftState(
     const authority = backend.http?.tls?.authority;
     return authority !== undefined && !authorities.has(authority);
   });
-  for (const { id } of orphans) refused.push({ kind: 'backend', name: id, reason: 'its authority is not there' });
+  for (const { id } of orphans) refused.push({ kind: 'backend', name: id, reason: 'its authority does not exist' });
   const lost = new Set(orphans);
   return {
     state: {
@@ -77,12 +80,12 @@ function checkSite(site: Site): void {
 }
 
 function checkCertificate(certificate: Certificate): void {
-  if (certificate.hosts.length === 0) throw new UnfitValue('a certificate for no host');
+  if (certificate.hosts.length === 0) throw new UnfitValue('the certificate has no host');
   listLine(certificate);
   certificateEntries(certificate);
 }
 
-/** The message of an {@link UnfitValue}; other errors are faults of ours. */
+/** Returns the message of an {@link UnfitValue}. Other errors are bugs and propagate. */
 function reasonOf(check: () => void): string | undefined {
   try {
     check();

@@ -3,7 +3,7 @@ import type { HttpDemand } from '../route/http-demand.ts';
 import type { Route } from '../route/route.ts';
 import type { DesiredSites } from './desired.ts';
 
-/** Every claim of a host and path, winners and losers, by host. */
+/** Returns every claim of a host and path, accepted and rejected, sorted by host. */
 export function describeHostClaims({ served, unfit, refused }: DesiredSites): readonly Claim[] {
   const claims = [
     ...served.map(

@@ -5,7 +5,7 @@ import type { HttpDemand } from '../route/http-demand.ts';
 import type { DesiredSites } from './desired.ts';
 import type { ServedRoute } from './served-route.ts';
 
-/** What is said of each Route, made once: a Route for which nothing changed is the very same object. */
+/** Creates the verdicts of Routes. An unchanged Route reuses the previous object. */
 export class VerdictWriter {
   readonly #finder: EndpointFinder;
   readonly #known = new WeakMap<object, Verdict>();
@@ -14,7 +14,7 @@ export class VerdictWriter {
     this.#finder = finder;
   }
 
-  /** @param faults what HAProxy does not take, by the name of a backend or a certificate, with the reason */
+  /** @param faults parts that HAProxy rejects, by the name of a backend or certificate, with the reason */
   list({ served, unfit, refused }: DesiredSites, faults: ReadonlyMap<string, string>): readonly Verdict[] {
     return [
       ...served.map((one) => this.#describeFault(one, faults) ?? this.#remember(one, () => this.#describeServed(one))),
@@ -57,7 +57,7 @@ export class VerdictWriter {
     return {
       ...describeHost(route, host, demand.isWildcard),
       reason: 'ExtendedValidationFailed',
-      message: `HAProxy does not take it: ${fault}`,
+      message: `HAProxy rejects it: ${fault}`,
       notes: [],
       ignored: demand.annotations.ignored,
     };
@@ -77,9 +77,9 @@ export class VerdictWriter {
 
 function describeWarnings({ warnings }: HttpDemand): readonly string[] {
   return warnings.slice(0, 5).map((problem) => {
-    // A list of who may connect fails closed; its problem says what became of it.
+    // An allow-list fails closed, and its message describes the effect.
     const isList = /\/ip_(?:allow|white)list\]$/.test(problem.path);
-    return isList ? formatProblem(problem) : `${formatProblem(problem)}; it counts as absent`;
+    return isList ? formatProblem(problem) : `${formatProblem(problem)}; it is ignored`;
   });
 }
 

@@ -1,4 +1,3 @@
-import type { Prefix } from '../../base/model/address.ts';
 import { checkIntervalCure, durationCure, parseCheckInterval, parseDuration } from '../../base/read/duration.ts';
 import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
@@ -27,8 +26,8 @@ export interface HttpAnnotations {
   readonly hasCookies: boolean;
   readonly cookieName?: string;
   readonly sameSite: 'Lax' | 'Strict' | 'None';
-  /** Networks that may connect, sorted; absent: any client, empty: none. */
-  readonly allowed?: readonly Prefix[];
+  /** Networks that may connect (`10.0.0.0/8`), sorted; absent: any client, empty: none. */
+  readonly allowed?: readonly string[];
   /** Milliseconds. */
   readonly serverTimeout?: number;
   /** Milliseconds. */
@@ -154,7 +153,7 @@ function readLimits(reader: AnnotationReader): HttpLimits {
  * The networks that may connect. Entries that cannot be read are left out and told; a list with none
  * that can be admits nobody, where OpenShift's router would admit everybody.
  */
-function readAllowed(reader: AnnotationReader): readonly Prefix[] | undefined {
+function readAllowed(reader: AnnotationReader): readonly string[] | undefined {
   const lists = ['ip_allowlist', 'ip_whitelist'].flatMap((name) => {
     const list = reader.read(`${haproxyPrefix}${name}`, readNetworks);
     return list === undefined ? [] : [list];
@@ -162,9 +161,8 @@ function readAllowed(reader: AnnotationReader): readonly Prefix[] | undefined {
   return lists.find((list) => list.length > 0) ?? lists[0];
 }
 
-function readNetworks(text: string, refuse: Refuse): readonly Prefix[] {
-  const words = text.split(/[\s,]+/).filter((word) => word !== '');
-  const { networks, wrong } = collectNetworks(words, 3);
+function readNetworks(text: string, refuse: Refuse): readonly string[] {
+  const { networks, wrong } = collectNetworks(text, 'commas');
   if (networks.length === 0) refuse('must have an address or CIDR; without a valid entry no client can connect');
   else if (wrong.length > 0)
     refuse(`must be addresses and CIDRs: left out ${wrong.map((word) => word.slice(0, 48)).join(' ')}`);

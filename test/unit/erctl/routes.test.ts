@@ -87,7 +87,7 @@ describe('erctl routes', () => {
   it('shows its credentials to an agent that asks for them', async () => {
     await open({ credentials: { username: 'u', password: 'p' } });
     const refused = await call(['routes', '--agent', url]);
-    assert.match(refused.err, /asks for credentials: set STATS_USERNAME and STATS_PASSWORD/);
+    assert.match(refused.err, /requires credentials; set STATS_USERNAME and STATS_PASSWORD/);
     assert.equal(refused.status, 2);
     Object.assign(process.env, { STATS_USERNAME: 'u', STATS_PASSWORD: 'p' });
     assert.equal((await call(['routes', '--agent', url])).status, 0);
@@ -95,12 +95,12 @@ describe('erctl routes', () => {
 
   it('says that an agent knows nothing yet, or is none', async () => {
     await open({ documents: { '/claims': () => undefined } });
-    assert.match((await call(['routes', '--agent', url])).err, /answers 503: no data yet/);
+    assert.match((await call(['routes', '--agent', url])).err, /returned 503: no data yet/);
     server.close();
     server.closeAllConnections();
     await open({ documents: { '/claims': () => ({ other: true }) } });
     const { status, err } = await call(['routes', '--agent', url]);
-    assert.match(err, /is no ingress agent that this erctl knows/);
+    assert.match(err, /returned an unknown format/);
     assert.equal(status, 2);
   });
 });

@@ -43,6 +43,8 @@ export interface Probed {
   /** Time of the last answer, and start of the probe that found it dead; monotonic milliseconds. */
   readonly answeredAt: number;
   readonly goneAt: number;
+  /** Whether a probe has ended, whatever its result. */
+  readonly isProbed: boolean;
 }
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
@@ -92,9 +94,20 @@ export class RouterProber {
       targets.map((target) => {
         const known = before.get(target.uid);
         const isSame = known?.target.host === target.host && known.target.port === target.port;
-        return [target.uid, isSame ? known : { target, presence: 'unknown', answeredAt: 0, goneAt: 0 }];
+        return [
+          target.uid,
+          isSame ? known : { target, presence: 'unknown', answeredAt: 0, goneAt: 0, isProbed: false },
+        ];
       }),
     );
+    // A target counts from its first answer on, so that comes as early as possible.
+    if (this.#timer === undefined) return;
+    for (const [uid, probed] of this.#targets) if (before.get(uid) !== probed) void this.#probe(probed);
+  }
+
+  /** Whether every target has been probed at least once. */
+  get hasProbedAll(): boolean {
+    return this.presences.every(({ isProbed }) => isProbed);
   }
 
   /** Every target and its observed state. */
@@ -108,6 +121,7 @@ export class RouterProber {
     for (let misses = 0; misses < missesUntilGone; misses++) {
       begun = performance.now();
       const came = await this.#probeOnce(target, this.#times.timeout);
+      probed.isProbed = true;
       if (came === 'answer') return this.#note(probed, 'answers');
       if (came === 'unable' || probed.presence !== 'answers') return;
       // Without a route a probe fails at once; three failures within a moment can be one route that is being replaced.

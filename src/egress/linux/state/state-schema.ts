@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { type LinkType, linkModes } from '../../../base/model/link-kind.ts';
 import type { AttachmentState } from '../../model/state.ts';
 
 /** The schemas, made when a state is read first: the plugin need not pay for them where there is none. */
@@ -26,7 +27,8 @@ function makeSchemas() {
   const redirects = { destinations: z.array(z.string()), fallbacks: z.array(address) };
 
   const router = z.looseObject({
-    mode: z.enum(['bridge', 'private', 'vepa', 'passthru']),
+    linkType: z.optional(z.enum(Object.keys(linkModes) as LinkType[])),
+    mode: z.enum(Object.values(linkModes).flat()),
     mtu: number,
     mac: z.optional(z.string()),
     gateways: z.array(address),

@@ -239,7 +239,7 @@ describe('Routes with hosts and paths, by the agent as built', () => {
     ['passpath', 'False ExtendedValidationFailed', /spec\.path "\/x": must be absent/],
     ['umlaut', 'False ExtendedValidationFailed', /spec\.path .*percent-encoded/],
     ['denied', 'False RouteNotAdmitted', /is in a domain that this router denies/],
-    ['bad-pair', 'False ExtendedValidationFailed', /spec\.tls\.key .*must fit the certificate/],
+    ['bad-pair', 'False ExtendedValidationFailed', /spec\.tls\.key .*must match the certificate/],
     ['bad-pem', 'False ExtendedValidationFailed', /spec\.tls\.certificate .*must be a certificate in PEM/],
     ['bad-ca', 'False ExtendedValidationFailed', /spec\.tls\.caCertificate .*must be the authority/],
     ['bad-destination', 'False ExtendedValidationFailed', /spec\.tls\.destinationCACertificate/],

@@ -29,7 +29,7 @@ describe('options of the controller', () => {
         nodeSelector: {},
         liveTimeout: 10_000,
       },
-      lease: { namespace: 'default', name: 'egress-router-controller', duration: 15 },
+      lease: { namespace: 'default', name: 'egress-router-controller', duration: 2 },
       listen: { address: '0.0.0.0', port: 8080 },
       logFormat: 'auto',
       logLevel: 'info',

@@ -173,7 +173,7 @@ describe('parseOptions', () => {
       '--namespace-ports "a=1;a=2": must be such as "team-a=20000-20999,443;team-b=21000"',
     ],
     [['--tcp-balance', 'leastconn'], '--tcp-balance "leastconn": must be source, roundrobin or random'],
-    [['--stats-port', 'x'], '--stats-port "x": must be a port, or 0 for none'],
+    [['--stats-port', 'x'], '--stats-port "x": must be a port, or 0 to disable it'],
     [['--name', 'a;b'], '--name "a;b": must be at most 20 lower-case letters, digits and "-"'],
     [['--addresses', '10.0.0'], '--addresses "10.0.0": must be addresses separated by commas'],
     [['--log-level', 'loud'], '--log-level "loud": must be one of debug, info, warn, error'],
