@@ -36,6 +36,8 @@ export interface Cluster {
   readonly pods?: HostPods;
   /** The other ingress nodes. Absent: none is known. */
   readonly roster?: NodeRoster;
+  /** Resolves to whether no next agent will take over, because the cluster removes the agent. Never rejects. */
+  readonly isRemoved?: () => Promise<boolean>;
 }
 
 /** Reports a problem at a place, or with undefined that it is solved. */
@@ -66,7 +68,7 @@ export async function startDaemon(
   const inventory = new Inventory();
   // Sources and statuses report to the agent, which is created from them.
   const report: Report = (place, problem) => agent.report(place, problem);
-  const { source, status, secrets, pods, roster } =
+  const { source, status, secrets, pods, roster, isRemoved } =
     options.manifests === undefined
       ? await openCluster(options, inventory, log, report)
       : openManifests(options, options.manifests, inventory, (problem) => report('status', problem));
@@ -121,8 +123,10 @@ export async function startDaemon(
       // HAProxy of a service keeps serving until the next agent takes over. If a person started the agent at a
       // terminal, HAProxy ends with it.
       if (signal === 'SIGINT' || process.stderr.isTTY) http?.endAtStop();
-      await agent.stop(options.cleanupOnExit);
-      await roster?.close(options.cleanupOnExit);
+      const removes = options.cleanupOnExit || (await isRemoved?.()) === true;
+      if (removes) log.info({}, 'Removing the rules');
+      await agent.stop(removes);
+      await roster?.close(removes);
     },
   };
 }
