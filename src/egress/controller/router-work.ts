@@ -51,13 +51,13 @@ export interface WorkParts {
   readonly signal: AbortSignal;
 }
 
-/** Milliseconds after which a router is looked at again, whatever happens. */
+/** Milliseconds after which a router is reconciled again without an event. */
 const again = { heldBack: 1_000, waiting: 2_000, starting: 10_000, trouble: 30_000 };
 
-/** Milliseconds for the API server to say how a pod is now. */
+/** Milliseconds for the API server to return the current state of a pod. */
 const freshness = 1500;
 
-/** Brings one router at a time to what its EgressRouter says, and tells how it goes. */
+/** Reconciles one router at a time and reports the result. */
 export class RouterWork {
   /** Called when watching pods fails. */
   readonly sight = new Sight();
@@ -79,14 +79,14 @@ export class RouterWork {
   }
 
   /**
-   * Resolves to the milliseconds after which the router must be reconciled again; undefined: when something
-   * changes. Rejects where trying again may help.
+   * Resolves to the milliseconds after which the router must be reconciled again, or undefined to wait for a change.
+   * Rejects if a retry may help.
    */
   async run(router: Router, names: RouterNames | 'wait'): Promise<number | undefined> {
     if (names === 'wait') return this.#tell(router, { wait: waitForNames });
     const pods = this.#podsOf(router, names);
     if (!router.spec.ok) {
-      // Objects of an earlier, right spec stay: a mistake must not cut connections.
+      // Objects of an earlier valid spec are kept, so that a mistake does not cut connections.
       const message = router.spec.problems.slice(0, 5).map(formatProblem).join('; ');
       return this.#tell(router, {
         trouble: { reason: 'InvalidSpec', message },
@@ -99,7 +99,7 @@ export class RouterWork {
       await pruneMembers(router, members, parts);
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      // What cannot be deleted may have an address that is wanted.
+      // An object that cannot be deleted may have a desired address.
       const trouble = describeRefusal(error);
       const next = await this.#tell(router, { trouble, members: this.#describeAsTheyAre(pods) });
       return orRetry([trouble], next);
@@ -113,7 +113,7 @@ export class RouterWork {
         situations.push(done.situation);
         isHeldBack ||= done.isHeldBack;
       } catch (error) {
-        // The others of the pool go on.
+        // Continue with the other routers of the pool.
         if (!(error instanceof KubeError)) throw error;
         failure ??= error;
       }
@@ -166,8 +166,8 @@ export class RouterWork {
   }
 
   /**
-   * How far a configuration has come in a pod. Before it is given up, the API server is asked: its daemon may have
-   * said so by now, or have had nobody to say it to.
+   * Returns the progress of a configuration in a pod. Before it gives up, it asks the API server, because the
+   * daemon's report may not have arrived yet.
    */
   async #judgeLive({ meta }: Router, pod: RouterPod, wanted: string): Promise<Progress> {
     const judge = (): Progress => this.#live.judge(pod, wanted, performance.now(), this.sight.since);
@@ -182,7 +182,7 @@ export class RouterWork {
     return judge();
   }
 
-  /** Nodes that the Deployment of a pod avoids now. */
+  /** Returns the nodes that the Deployment of a pod avoids. */
   #avoidedBy({ meta }: Router, { deployment }: RouterPod): readonly string[] {
     const made = deployment && this.#parts.stores.deployments.get(meta.namespace, deployment);
     return readTemplate(made)?.avoidedNodes ?? [];
@@ -227,7 +227,7 @@ export class RouterWork {
     return trouble === undefined ? lookAgain(members) : again.trouble;
   }
 
-  /** Members of a router whose spec is unreadable, as they were created. */
+  /** Returns the members of a router with an invalid spec, as they were created. */
   #describeAsTheyAre(pods: readonly RouterPod[]): readonly MemberSituation[] {
     return pods
       .filter(({ isEnding }) => !isEnding)
@@ -275,14 +275,14 @@ export class RouterWork {
   }
 }
 
-/** Returns `next`; throws a PartialFailure where the API server itself failed, so that the next attempt is soon. */
+/** Returns `next`, or throws a PartialFailure if the API server itself failed, so that the next attempt is soon. */
 function orRetry(troubles: readonly (Trouble | undefined)[], next: number | undefined): number | undefined {
   const failed = troubles.find((trouble) => trouble?.fault !== undefined);
   if (failed !== undefined) throw new PartialFailure(failed.fault, next);
   return next;
 }
 
-/** Milliseconds after which members must be checked again; undefined: when something changes. */
+/** Returns the milliseconds after which members must be checked again, or undefined to wait for a change. */
 function lookAgain(members: readonly MemberSituation[]): number | undefined {
   if (members.some(({ wait, trouble }) => wait !== undefined || trouble?.reason === 'AddressTaken'))
     return again.waiting;
@@ -292,7 +292,7 @@ function lookAgain(members: readonly MemberSituation[]): number | undefined {
   return members.every(isSettled) ? undefined : again.starting;
 }
 
-/** The generation that `Available` refers to. */
+/** Returns the generation that `Available` refers to. */
 function generationOf(conditions: readonly unknown[]): number | undefined {
   const available = conditions.filter(isRecord).find(({ type }) => type === 'Available');
   return typeof available?.observedGeneration === 'number' ? available.observedGeneration : undefined;

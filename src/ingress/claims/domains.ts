@@ -15,7 +15,7 @@ export function findDomainProblem(
     return `${field} "${host}": is in a domain that this router denies`;
   }
   if (allowedDomains.length === 0) return undefined;
-  if (host === undefined) return `${field} missing: must be in a domain that this router allows`;
+  if (host === undefined) return `${field} is missing: must be in a domain that this router allows`;
   if (allowedDomains.some((domain) => isWithin(host, domain))) return undefined;
   return `${field} "${host}": must be in a domain that this router allows`;
 }

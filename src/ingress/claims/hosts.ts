@@ -45,7 +45,7 @@ export interface HostAdmissions {
 export interface HostClaimPolicy {
   /** Serves wildcards (ROUTER_ALLOW_WILDCARD_ROUTES). */
   readonly allowsWildcards: boolean;
-  /** Namespaces may share a host with different paths (ROUTER_DISABLE_NAMESPACE_OWNERSHIP_CHECK). */
+  /** Whether namespaces may share a host with different paths (ROUTER_DISABLE_NAMESPACE_OWNERSHIP_CHECK). */
   readonly sharesHosts: boolean;
 }
 
@@ -97,7 +97,7 @@ function judge(
 ): Valid | Invalid {
   const { fields } = owner;
   if (host === undefined) {
-    const message = `${fields.host} missing: must be set, or spec.subdomain where the router has a domain`;
+    const message = `${fields.host} is missing: set it, or spec.subdomain if the router has a domain`;
     return { reason: 'NoHostValue', message };
   }
   if (!isServableHost(host)) {

@@ -1,17 +1,26 @@
 import type { Claim } from '../claims/claims-document.ts';
+import type { Pending } from '../haproxy/report.ts';
 import type { SiteDemand, SiteRequest } from '../intent/site-request.ts';
 import type { DesiredSites } from './desired.ts';
+import { describePending, findPending } from './pending.ts';
 import { terminationOf } from './termination.ts';
 
-/** Returns every claim of a host and path, accepted and rejected, sorted by host. */
-export function describeHostClaims({ served, unfit, refused }: DesiredSites): readonly Claim[] {
+/**
+ * Returns every claim of a host and path, accepted and rejected, sorted by host.
+ *
+ * @param pending changes that are not in force yet
+ */
+export function describeHostClaims(
+  { served, unfit, refused }: DesiredSites,
+  pending: ReadonlyMap<string, Pending>,
+): readonly Claim[] {
   const claims = [
-    ...served.flatMap(({ request, demand, keyPair }) =>
-      describe(request, demand).map(
+    ...served.flatMap((one) =>
+      describe(one.request, one.demand).map(
         (claim): Claim => ({
           ...claim,
-          admitted: true,
-          ...(keyPair !== undefined && { certificateExpires: new Date(keyPair.expires).toISOString() }),
+          ...describeState(findPending(one, pending)),
+          ...(one.keyPair !== undefined && { certificateExpires: new Date(one.keyPair.expires).toISOString() }),
         }),
       ),
     ),
@@ -37,6 +46,10 @@ function describe({ owner, host }: SiteRequest, demand: SiteDemand | undefined):
     path: path.value,
     termination: terminationOf(demand, demand.groups[group]),
   }));
+}
+
+function describeState(pending: Pending | undefined): Pick<Claim, 'admitted'> & Partial<Claim> {
+  return pending === undefined ? { admitted: true } : describePending(pending);
 }
 
 function placeOf({ host, path, admitted, namespace, name }: Claim): string {

@@ -5,8 +5,8 @@ import { type AdmittedHost, decideHosts, type HostClaimPolicy, type RefusedHost 
 import type { AdmissionPolicy } from '../claims/policy.ts';
 import type { Backend, Certificate, Passthrough, Site } from '../haproxy/model.ts';
 import type { SiteRequest } from '../intent/site-request.ts';
-import type { SiteSource } from '../intent/site-source.ts';
-import type { Changes, Inventory } from '../objects/inventory.ts';
+import type { ChangedObjects, SiteSource } from '../intent/site-source.ts';
+import type { Inventory } from '../objects/inventory.ts';
 import { type HttpDefaults, makeBackend } from './backend.ts';
 import type { KeyLimits, KeyPair } from './certificate.ts';
 import { CertificateBook, type CertificateRefusal, type SecretLookup } from './certificate-book.ts';
@@ -96,7 +96,7 @@ export class SitePlanner {
    * @param changes since the last call
    * @param secrets names (`NAMESPACE/NAME`) of Secrets that changed
    */
-  compute(changes: Changes, secrets: ReadonlySet<string>): DesiredSites {
+  compute(changes: ChangedObjects, secrets: ReadonlySet<string>): DesiredSites {
     for (const source of this.#sources) {
       for (const key of source.listChanged(this.#desired === undefined ? undefined : changes))
         this.#select(source, key);

@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { escapeUnprintable } from '../../base/model/text.ts';
 import type { ObjectMeta } from '../../base/read/object-meta.ts';
 import type { HaproxyEngine } from '../haproxy/engine.ts';
 import type { StatRow } from '../haproxy/stats.ts';
@@ -175,7 +176,8 @@ function describeBackend(name: string, route: ObjectMeta | undefined): Labels {
 
 /** Returns the labels of `pod:NAME:SERVICE:PORT:IP:PORT`. */
 function describeServer(id: string): Labels {
-  const parts = id.split(':');
+  // Authors of EndpointSlices name ports and pods.
+  const parts = escapeUnprintable(id).split(':');
   const [kind = ''] = parts;
   const place = kind === 'pod' ? parts.slice(4) : parts.slice(3);
   return {

@@ -1,8 +1,10 @@
 import { formatProblem } from '../../base/model/problem.ts';
 import { describeBackends, type EndpointFinder } from '../backends/endpoints.ts';
+import type { Pending } from '../haproxy/report.ts';
 import type { Verdict } from '../intent/plane.ts';
 import type { SiteDemand, SiteRequest } from '../intent/site-request.ts';
 import type { DesiredSites } from './desired.ts';
+import { describePending, findPending } from './pending.ts';
 import type { ServedSite } from './served-site.ts';
 
 /** Creates the verdicts of requests. An unchanged request reuses the previous object. */
@@ -14,10 +16,22 @@ export class VerdictWriter {
     this.#finder = finder;
   }
 
-  /** @param faults parts that HAProxy rejects, by the name of a backend or certificate, with the reason */
-  list({ served, unfit, refused }: DesiredSites, faults: ReadonlyMap<string, string>): readonly Verdict[] {
+  /**
+   * @param faults parts that HAProxy rejects, by the name of a backend or certificate, with the reason
+   * @param pending changes that are not in force yet, by the same names
+   */
+  list(
+    { served, unfit, refused }: DesiredSites,
+    faults: ReadonlyMap<string, string>,
+    pending: ReadonlyMap<string, Pending> = new Map(),
+  ): readonly Verdict[] {
     return [
-      ...served.map((one) => this.#describeFault(one, faults) ?? this.#remember(one, () => this.#describeServed(one))),
+      ...served.map(
+        (one) =>
+          this.#describeFault(one, faults) ??
+          this.#describePending(one, pending) ??
+          this.#remember(one, () => this.#describeServed(one)),
+      ),
       ...unfit.map((one) =>
         this.#remember(one, () => ({
           ...describeRequest(one.request),
@@ -61,6 +75,18 @@ export class VerdictWriter {
       notes: [],
       ignored: demand.ignored,
     };
+  }
+
+  /** A request that is not served yet is not admitted. If an earlier state of it is served, a note reports the waiting change. */
+  #describePending(one: ServedSite, pending: ReadonlyMap<string, Pending>): Verdict | undefined {
+    const found = findPending(one, pending);
+    if (found === undefined) return undefined;
+    const { message, reason, pending: what } = describePending(found);
+    const verdict = this.#describeServed(one);
+    if (reason !== undefined) return { ...verdict, reason, message };
+    // A short wait is no news: what is written of the Route stays until it is over.
+    if (found.cause !== 'budget' && what !== undefined) return { ...verdict, pending: { what } };
+    return { ...verdict, notes: [message, ...verdict.notes] };
   }
 
   #describeServed({ request, demand }: ServedSite): Verdict {

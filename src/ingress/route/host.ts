@@ -1,20 +1,20 @@
 import type { Route } from './route.ts';
 
-/** How hosts are made and changed by the router (OpenShift's ROUTER_DOMAIN, ROUTER_SUBDOMAIN, ROUTER_OVERRIDE_*). */
+/** How the router derives and changes hosts (OpenShift's ROUTER_DOMAIN, ROUTER_SUBDOMAIN, ROUTER_OVERRIDE_*). */
 export interface HostPolicy {
-  /** The domain below which `spec.subdomain` is. */
+  /** The domain that `spec.subdomain` is relative to. */
   readonly domain?: string;
-  /** Makes a host of a Route: `${name}-${namespace}.apps.example.com`. */
+  /** Template for hosts: `${name}-${namespace}.apps.example.com`. */
   readonly template?: string;
-  /** The template makes every host, whatever a Route says. */
+  /** Whether the template replaces every host. */
   readonly overridesAll: boolean;
-  /** The template makes the hosts in these domains. */
+  /** Domains in which the template replaces hosts. */
   readonly overriddenDomains: readonly string[];
 }
 
 /**
- * The host that a Route is served under, in lower case; undefined where it has none. What the router
- * makes is only shown in the status, never written to the Route.
+ * Returns the host of a Route in lower case, or undefined if it has none. A derived host appears only in the status
+ * and is never written to the Route.
  */
 export function hostOf(
   { meta, host, subdomain }: Pick<Route, 'meta' | 'host' | 'subdomain'>,
@@ -29,7 +29,7 @@ export function hostOf(
   return expandTemplate(template, meta) ?? written;
 }
 
-/** Undefined for a template with an unknown key, which is not used. */
+/** Returns undefined for a template with an unknown key, which is ignored. */
 function expandTemplate(
   template: string,
   { name, namespace }: { readonly name: string; readonly namespace: string },

@@ -4,10 +4,13 @@ import { matchesLabels } from '../claims/label-selector.ts';
 import type { AdmissionPolicy } from '../claims/policy.ts';
 import type { Route } from './route.ts';
 
-/** Labels of a namespace; undefined when it does not exist. */
+/** Returns the labels of a namespace, or undefined if it does not exist. */
 export type LabelsOfNamespace = (namespace: string) => Labels | undefined;
 
-/** Returns whether a Route is for this router: by the router it names, its labels and fields, and its namespace's labels. */
+/**
+ * Returns whether this router serves a Route, by the router that it names, its labels and fields, and the labels of
+ * its namespace.
+ */
 export function isSelected(
   { routerName, meta, fields }: Pick<Route, 'routerName' | 'meta' | 'fields'>,
   policy: AdmissionPolicy,

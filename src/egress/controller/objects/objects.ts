@@ -7,16 +7,16 @@ import type { Member } from './members.ts';
 import { memberLabel, type RouterNames } from './names.ts';
 import type { Router } from './router.ts';
 
-/** What of a router's objects its EgressRouter does not say. */
+/** Settings of a router's objects that are not in its EgressRouter. */
 export interface ObjectSettings extends NetConfSettings {
-  /** Image of the router's pod: this project's. */
+  /** Image of the router pod: that of this project. */
   readonly image: string;
-  /** Whole seconds after which a pod leaves a node that is not ready or not reachable. */
+  /** Whole seconds after which a pod leaves a node that is not ready or unreachable. */
   readonly nodeFailureSeconds: number;
   /** Whether the Multus annotation contains the gateway, as OpenShift's operator writes it; the plugin does not need it. */
   readonly hasDefaultRouteAnnotation: boolean;
   readonly nodeSelector: Readonly<Record<string, string>>;
-  /** Milliseconds that a node's daemon has to apply a configuration to a living router. */
+  /** Milliseconds for a node daemon to apply a configuration to a running router. */
   readonly liveTimeout: number;
 }
 
@@ -34,33 +34,36 @@ export interface DesiredObject {
   readonly [part: string]: unknown;
 }
 
-/** Marks what this controller made. */
+/** Marks objects that this controller created. */
 export const managedLabels = { 'app.kubernetes.io/managed-by': clusterNames.controller } as const;
 
-/** Of a pod's template: the configuration that its pods begin with; of a pod: the same, as long as nothing is applied. */
+/** In a pod template: the initial configuration of its pods. In a pod: the same, until another one is applied. */
 export const configurationAnnotation = 'egress-router.io/configuration';
-/** Of a pod's template: all of a configuration that cannot change while a pod lives. Another value is another pod. */
+/**
+ * In a pod template: everything in a configuration that cannot change while a pod runs. Another value creates another
+ * pod.
+ */
 const structureAnnotation = 'egress-router.io/structure';
-/** Of a pod's template: nodes that its pods stay away from, after one died or was to be left. */
+/** In a pod template: nodes that its pods avoid, because they died or were cordoned. */
 const avoidedAnnotation = 'egress-router.io/avoided-nodes';
 
 /**
- * Of an object that this controller made: the digest of what it last applied, so that a field that is no longer
- * wanted is noticed. Objects of version 0.1.0 have it as `egress-router.io/applied`, and get this in its place by
- * an update that does not touch their pods.
+ * In an object of this controller: the digest of what it last applied, which reveals fields that are no longer
+ * desired. Objects of version 0.1.0 have `egress-router.io/applied` instead, and get this annotation by an update
+ * that does not affect their pods.
  */
 export const manifestAnnotation = 'egress-router.io/manifest';
 
-/** Of a pod: which definitions Multus makes further interfaces of. */
+/** In a pod: the definitions from which Multus creates additional interfaces. */
 export const networksAnnotation = 'k8s.v1.cni.cncf.io/networks';
 
-/** The first of Multus's interfaces; a router pod has no other. */
+/** The first interface that Multus creates; a router pod has no other. */
 export const egressInterface = 'net1';
 
 /** An unprivileged user that owns no files. */
 const user = 65532;
 
-/** The NetworkAttachmentDefinition of a router of a pool. */
+/** Returns the NetworkAttachmentDefinition of a router of a pool. */
 export function makeDefinition(router: Router, member: Member, settings: ObjectSettings): DesiredObject {
   return seal(router, member, member.names.definition, {
     apiVersion: 'k8s.cni.cncf.io/v1',
@@ -69,17 +72,17 @@ export function makeDefinition(router: Router, member: Member, settings: ObjectS
   });
 }
 
-/** The network configuration of a router of a pool, as its definition has it. */
+/** Renders the network configuration of a router of a pool. */
 function writeConfig({ names, spec }: Member, settings: ObjectSettings): string {
   return JSON.stringify(writeNetConf(names.definition, spec, settings));
 }
 
-/** Tells one configuration from another: the digest of the definition's text, which the node's daemon makes, too. */
+/** Identifies a configuration: the digest of the definition's text, which the node daemon computes, too. */
 export function hashConfiguration(member: Member, settings: ObjectSettings): string {
   return hashText(writeConfig(member, settings));
 }
 
-/** As {@link hashConfiguration}, of what a living pod cannot change: everything but redirects and fallback. */
+/** Like {@link hashConfiguration}, for what a running pod cannot change: everything except redirects and fallback. */
 function hashStructure(member: Member, settings: ObjectSettings): string {
   const spec = { ...member.spec, redirects: { redirects: [], fallbacks: [] } };
   return hashText(writeConfig({ ...member, spec }, settings));
@@ -89,15 +92,15 @@ function hashText(text: string): string {
   return hash('sha256', text).slice(0, 16);
 }
 
-/** What of a Deployment's template is as it was until its pod must be replaced. */
+/** The parts of a Deployment's template that stay unchanged until its pod must be replaced. */
 export interface Template {
-  /** The configuration that its pods began with. */
+  /** The initial configuration of its pods. */
   readonly configuration: string;
   readonly structure: string;
   readonly avoidedNodes: readonly string[];
 }
 
-/** The template of a Deployment that is there; undefined where there is none of this version. */
+/** Returns the template of an existing Deployment, or undefined if none of this version exists. */
 export function readTemplate(deployment: unknown): Template | undefined {
   const spec = isRecord(deployment) && isRecord(deployment.spec) ? deployment.spec : {};
   const template = isRecord(spec.template) && isRecord(spec.template.metadata) ? spec.template.metadata : {};
@@ -109,11 +112,11 @@ export function readTemplate(deployment: unknown): Template | undefined {
 }
 
 /**
- * The template that a member's Deployment is to have. One whose structure stays, stays: its pods learn of
- * redirects while they live.
+ * Returns the desired template of a member's Deployment. If the structure is unchanged, the template is, too: running
+ * pods get new redirects from their node daemon.
  *
  * @param replaces whether the pod must be replaced although only its redirects changed
- * @param avoidedNodes where the pods of another template are not to run
+ * @param avoidedNodes nodes that the pods of another template must avoid
  */
 export function chooseTemplate(
   member: Member,
@@ -127,7 +130,7 @@ export function chooseTemplate(
   return { configuration: hashConfiguration(member, settings), structure, avoidedNodes };
 }
 
-/** The Deployment of a router of a pool: one pod at a time, which leaves at once, also a node that died. */
+/** Returns the Deployment of a router of a pool: one pod at a time, which leaves its node quickly, even a dead one. */
 export function makeDeployment(
   router: Router,
   member: Member,
@@ -146,7 +149,7 @@ export function makeDeployment(
     spec: {
       replicas: 1,
       revisionHistoryLimit: 2,
-      // Two pods must not have one address.
+      // Two pods must not have the same address.
       strategy: { type: 'Recreate' },
       selector: { matchLabels: names.selector },
       template: {
@@ -165,7 +168,7 @@ export function makeDeployment(
   });
 }
 
-/** Routers of a pool on as many nodes as there are, and away from some. */
+/** Spreads the routers of a pool over nodes, and away from some. */
 function placePod({ identity }: RouterNames, avoidedNodes: readonly string[]): object {
   const terms = avoidedNodes.map((name) => ({ key: 'metadata.name', operator: 'NotIn', values: [name] }));
   const nodeAffinity = {
@@ -197,7 +200,8 @@ function makePod(
   return {
     automountServiceAccountToken: false,
     enableServiceLinks: false,
-    // One second, not none: with none the pod is forgotten before it has ended, and the next takes its address.
+    // One second instead of zero: with zero, Kubernetes forgets the pod before it has ended, and the next one takes
+    // its address.
     terminationGracePeriodSeconds: 1,
     tolerations: ['not-ready', 'unreachable'].map((state) => ({
       key: `node.kubernetes.io/${state}`,
@@ -245,7 +249,7 @@ function seal(
     namespace: meta.namespace,
     name,
     labels: { ...managedLabels, [memberLabel]: key },
-    // The object is deleted with its owner, and cannot be adopted.
+    // The object is deleted with its owner and cannot be adopted.
     ownerReferences: [
       {
         apiVersion: 'network.operator.openshift.io/v1',

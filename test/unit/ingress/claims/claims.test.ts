@@ -115,7 +115,7 @@ describe('decidePorts', () => {
     assert.deepEqual(lines, [
       'shop/good: 13306',
       'shop/bad: ExtendedValidationFailed: metadata.annotations[haproxy.router.openshift.io/balance] "sideways": must be source, roundrobin or random',
-      'shop/edge: UnsupportedTermination: spec.tls.termination "edge": must be "passthrough", or tls absent: TLS does not end at a port',
+      'shop/edge: UnsupportedTermination: spec.tls.termination "edge": must be "passthrough", or tls must be absent, because ports do not terminate TLS',
     ]);
   });
 

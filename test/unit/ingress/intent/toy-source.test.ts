@@ -113,7 +113,7 @@ describe('A second source of requests at layer 7', () => {
       ],
     );
     assert.deepEqual(
-      describeHostClaims(desired).map(({ kind, name, path, admitted }) => [kind, name, path, admitted]),
+      describeHostClaims(desired, new Map()).map(({ kind, name, path, admitted }) => [kind, name, path, admitted]),
       [
         ['Toy', 'one', '', true],
         ['Toy', 'one', '/api', true],
