@@ -10,21 +10,17 @@ import { isRecord } from '../../base/read/shape.ts';
 import type { Departures } from './failover/departures.ts';
 import { type RouterPod, readRouterPod } from './failover/pods.ts';
 import { AddressClaims, describeHolder } from './objects/address-claims.ts';
+import { hashConfiguration, type ObjectSettings } from './objects/configuration.ts';
 import { controllerOf } from './objects/coverage.ts';
 import { Leftovers } from './objects/leftovers.ts';
 import { inForce, LiveChanges, type Progress, Sight } from './objects/live.ts';
 import { assignMembers, type HeldName, type Member } from './objects/members.ts';
 import { memberLabel, type RouterNames } from './objects/names.ts';
-import {
-  chooseTemplate,
-  hashConfiguration,
-  type ObjectSettings,
-  readTemplate,
-  type Template,
-} from './objects/objects.ts';
 import { pathOf, type ResourceName, resources } from './objects/resources.ts';
+import { judgeChange, judgeRollout, lacksImage, type RolloutMember } from './objects/rollouts.ts';
 import type { Router } from './objects/router.ts';
 import type { ObjectStore } from './objects/store.ts';
+import { chooseTemplate, readTemplate, type Template } from './objects/templates.ts';
 import {
   applyMember,
   describeRefusal,
@@ -109,7 +105,7 @@ export class RouterWork {
     let failure: KubeError | undefined;
     for (const member of members) {
       try {
-        const done = await this.#runMember(router, member, pods, parts);
+        const done = await this.#runMember(router, member, members, pods, parts);
         situations.push(done.situation);
         isHeldBack ||= done.isHeldBack;
       } catch (error) {
@@ -133,22 +129,30 @@ export class RouterWork {
   async #runMember(
     router: Router,
     member: Member,
+    members: readonly Member[],
     all: readonly RouterPod[],
     parts: ReconcileParts,
   ): Promise<{ readonly situation: MemberSituation; readonly isHeldBack: boolean }> {
     const { settings, stores, departures } = this.#parts;
     const { meta } = router;
     const configuration = hashConfiguration(member, settings);
-    const pods = all.filter((pod) => pod.member === undefined || pod.member === member.key);
-    const current = readTemplate(stores.deployments.get(meta.namespace, member.names.deployment));
+    const own = this.#lookAt(router, member, all);
+    const { template: current, pods } = own;
     const avoidedNodes = current?.avoidedNodes ?? [];
-    const kept = chooseTemplate(member, settings, current, false, departures.deadNodes);
+    const kept = chooseTemplate(member, settings, current, 'none', departures.deadNodes);
     const living = pods.find((pod) => !pod.isEnding && pod.configuration === kept.configuration);
     const progress: Progress =
       living === undefined ? { kind: 'settled' } : await this.#judgeLive(router, living, configuration);
     const { move, avoidedNodes: avoided, isHeldBack } = await departures.plan(router, pods, avoidedNodes);
-    const isReplaced = progress.kind === 'replace' || avoided !== undefined;
-    const template = chooseTemplate(member, settings, current, isReplaced, avoided ?? departures.deadNodes);
+    const rollout = judgeRollout(
+      router.rollout,
+      own,
+      members.map((one) => this.#lookAt(router, one, all)),
+    );
+    const isReplaced = progress.kind === 'replace' || rollout === 'now' || lacksImage(pods, settings.image);
+    const change = judgeChange(isReplaced, avoided !== undefined);
+    const avoids = avoided ?? departures.deadNodes;
+    const template = chooseTemplate(member, settings, current, change, avoids, router.rollout);
     const outcome = await this.#apply(router, member, template, parts);
     if (outcome.kind === 'applied' && move !== undefined) await departures.carryOut(router, move);
     const situation: MemberSituation = {
@@ -161,8 +165,16 @@ export class RouterWork {
       progress,
       podEvent: undefined,
       refusal: findRefusal(stores.deployments.get(meta.namespace, member.names.deployment)),
+      image: settings.image,
+      isRolloutWaiting: rollout === 'waiting',
     };
     return { situation, isHeldBack };
+  }
+
+  #lookAt({ meta }: Router, member: Member, all: readonly RouterPod[]): RolloutMember {
+    const deployment = this.#parts.stores.deployments.get(meta.namespace, member.names.deployment);
+    const pods = all.filter((pod) => pod.member === undefined || pod.member === member.key);
+    return { member, template: readTemplate(deployment), pods };
   }
 
   /**

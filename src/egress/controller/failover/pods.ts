@@ -1,8 +1,13 @@
 import { isRecord } from '../../../base/read/shape.ts';
 import { appliedAnnotation, type LiveRefusal, readRefusal, refusedAnnotation } from '../../model/live-change.ts';
+import {
+  configurationAnnotation,
+  egressInterface,
+  networksAnnotation,
+  rolloutAnnotation,
+} from '../objects/configuration.ts';
 import { controllerKindOf, controllerNameOf } from '../objects/coverage.ts';
 import { memberLabel } from '../objects/names.ts';
-import { configurationAnnotation, egressInterface, networksAnnotation } from '../objects/objects.ts';
 import type { Toleration } from './nodes.ts';
 
 /** A router's pod, with the fields that the router's status shows. */
@@ -18,6 +23,10 @@ export interface RouterPod {
   readonly member: string | undefined;
   /** Of which configuration it was made. */
   readonly configuration: string | undefined;
+  /** The explicit rollout for which it was made. */
+  readonly rollout: string | undefined;
+  /** Image of its container. */
+  readonly image: string | undefined;
   /** Which is in force, by the word of its node's daemon. */
   readonly applied: string | undefined;
   /** What its node's daemon did not apply, and why. */
@@ -55,6 +64,8 @@ export function readRouterPod(input: unknown): RouterPod | undefined {
     tolerations: Array.isArray(spec.tolerations) ? spec.tolerations.filter(isRecord) : [],
     member: text(labels[memberLabel]),
     configuration: text(annotations[configurationAnnotation]),
+    rollout: text(annotations[rolloutAnnotation]),
+    image: readImage(spec.containers),
     applied: text(annotations[appliedAnnotation]),
     refused: readRefusal(annotations[refusedAnnotation]),
     clusterAddresses: ips.flatMap(({ ip }) => text(ip) ?? []),
@@ -78,6 +89,12 @@ function readDeployment(pod: unknown): string | undefined {
 
 function text(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
+}
+
+/** A router's pod has one container of ours; admission plugins may add others behind it. */
+function readImage(containers: unknown): string | undefined {
+  const [own] = Array.isArray(containers) ? containers.filter(isRecord) : [];
+  return text(own?.image);
 }
 
 function readTrouble(statuses: unknown): string | undefined {

@@ -4,6 +4,7 @@ import { type ObjectMeta, readMeta } from '../../../base/read/object-meta.ts';
 import { ProblemList } from '../../../base/read/problem-list.ts';
 import { isRecord } from '../../../base/read/shape.ts';
 import { type EgressRouterSpec, parseEgressRouterPool } from '../../api/egress-router.ts';
+import { readRollout } from './templates.ts';
 
 /** An EgressRouter as the API server has it. */
 export interface Router {
@@ -19,6 +20,8 @@ export interface Router {
   /** `status` as it is written. */
   readonly status: Readonly<Record<string, unknown>>;
   readonly version: string | undefined;
+  /** The rollout of its pods that an administrator asks for. */
+  readonly rollout: string | undefined;
 }
 
 /** What Events about a router are about. */
@@ -41,5 +44,6 @@ export function readRouter(input: unknown): Router | undefined {
     conditions: Array.isArray(conditions) ? conditions : [],
     status: isRecord(input.status) ? input.status : {},
     version: typeof resourceVersion === 'string' ? resourceVersion : undefined,
+    rollout: readRollout(isRecord(metadata.annotations) ? metadata.annotations : {}),
   };
 }

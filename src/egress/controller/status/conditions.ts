@@ -1,6 +1,7 @@
 import type { KubeError } from '../../../base/kubernetes/cluster-api.ts';
 import type { ConditionDraft } from '../../../base/kubernetes/conditions.ts';
 import type { RouterPod } from '../failover/pods.ts';
+import { rolloutAnnotation } from '../objects/configuration.ts';
 import { inForce, type Progress } from '../objects/live.ts';
 
 /** Why a router's objects are not as they should be. */
@@ -39,6 +40,10 @@ export interface MemberSituation {
   readonly podEvent: string | undefined;
   /** Why Kubernetes makes no pod, in its own words. */
   readonly refusal: string | undefined;
+  /** The image that new pods get; absent: it is not compared. */
+  readonly image?: string;
+  /** Whether an explicit rollout waits for other routers of the pool. */
+  readonly isRolloutWaiting?: boolean;
 }
 
 /** What is known of a router when its status is written. */
@@ -143,8 +148,26 @@ function describeProgressing({ members, wait, trouble }: RouterSituation): Route
       );
     if (progress.kind === 'replace') return yes('RollingOut', `pod ${pods[0]?.name} is replaced: ${progress.reason}`);
   }
+  const waiting = members.find(({ isRolloutWaiting }) => isRolloutWaiting === true)?.addresses.join(' and ');
+  if (waiting !== undefined)
+    return yes('RollingOut', `the router of ${waiting} is replaced when all others of its pool are ready`);
   const obstacle = members.find((member) => member.trouble !== undefined)?.trouble;
-  return draft('Progressing', 'False', obstacle?.reason ?? 'AsExpected', '');
+  return draft('Progressing', 'False', obstacle?.reason ?? 'AsExpected', describeImages(members));
+}
+
+/** Whether the pod of a member runs another image than new pods get; an upgrade leaves it running. */
+export function isOutdated({ image }: MemberSituation, pod: RouterPod | undefined): boolean {
+  return image !== undefined && pod?.image !== undefined && pod.image !== image;
+}
+
+/** Names the pods that keep an older image; empty where there are none. */
+function describeImages(members: readonly MemberSituation[]): string {
+  const lines = members.flatMap((member) => {
+    const pod = servingPod(member);
+    return pod !== undefined && isOutdated(member, pod) ? [`pod ${pod.name} runs image ${pod.image}`] : [];
+  });
+  if (lines.length === 0) return '';
+  return `${lines.join('; ')}; new pods get ${members[0]?.image}: set the annotation ${rolloutAnnotation} to a new value to replace running pods`;
 }
 
 function describeDegraded({ trouble, members }: RouterSituation): RouterCondition {
