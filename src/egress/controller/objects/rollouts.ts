@@ -18,18 +18,30 @@ export type Rollout =
   | 'waiting'
   | 'now';
 
+/** Whether a router of the pool has been given its turn in this pass; its pod does not show it yet. */
+export interface RolloutTurn {
+  isRollingOut: boolean;
+}
+
 /**
  * Whether a router's pod is to be replaced for an explicit rollout. Routers of a pool take turns: one that serves is
  * replaced only while all others serve and have finished theirs.
  *
  * @param wanted the rollout that the EgressRouter asks for
  */
-export function judgeRollout(wanted: string | undefined, own: RolloutMember, all: readonly RolloutMember[]): Rollout {
+export function judgeRollout(
+  wanted: string | undefined,
+  own: RolloutMember,
+  turn: RolloutTurn,
+  all: readonly RolloutMember[],
+): Rollout {
   if (wanted === undefined || own.template === undefined || own.template.rollout === wanted) return 'none';
-  const isServing = own.pods.some(isServingPod);
-  return !isServing || all.every((other) => other.member.key === own.member.key || hasFinished(other))
-    ? 'now'
-    : 'waiting';
+  if (own.pods.some(isServingPod)) {
+    const others = all.filter(({ member }) => member.key !== own.member.key);
+    if (turn.isRollingOut || !others.every(hasFinished)) return 'waiting';
+  }
+  turn.isRollingOut = true;
+  return 'now';
 }
 
 function hasFinished({ template, pods }: RolloutMember): boolean {
