@@ -34,6 +34,8 @@ export interface RouterPod {
   /** Its addresses in the cluster. */
   readonly clusterAddresses: readonly string[];
   readonly isReady: boolean;
+  /** Its containers were started, so all its networks were made. */
+  readonly isRunning: boolean;
   readonly isEnding: boolean;
   /** All its containers ended, and its namespace with them. */
   readonly hasEnded: boolean;
@@ -41,9 +43,14 @@ export interface RouterPod {
   readonly isUnschedulable: boolean;
   /** Why its container does not run, in Kubernetes' words: `ImagePullBackOff: …`. */
   readonly trouble: string | undefined;
+  /** Whether Multus wrote anything about the pod's networks, which it does before the pod runs. */
+  readonly hasNetworkStatus: boolean;
   /** Addresses of `net1` by Multus's network-status; undefined where there is no such interface. */
   readonly egressAddresses: readonly string[] | undefined;
 }
+
+/** Of a pod: the interfaces that Multus added, in JSON. */
+const networkStatusAnnotation = 'k8s.v1.cni.cncf.io/network-status';
 
 /** Reads a pod; undefined for what is none. */
 export function readRouterPod(input: unknown): RouterPod | undefined {
@@ -70,12 +77,14 @@ export function readRouterPod(input: unknown): RouterPod | undefined {
     refused: readRefusal(annotations[refusedAnnotation]),
     clusterAddresses: ips.flatMap(({ ip }) => text(ip) ?? []),
     isReady: conditions.some((one) => one.type === 'Ready' && one.status === 'True'),
+    isRunning: status.phase === 'Running',
     isEnding: (deletionTimestamp ?? undefined) !== undefined,
     hasEnded: status.phase === 'Succeeded' || status.phase === 'Failed',
     isUnschedulable: conditions.some((one) => one.type === 'PodScheduled' && one.reason === 'Unschedulable'),
     trouble: readTrouble(status.containerStatuses),
+    hasNetworkStatus: annotations[networkStatusAnnotation] !== undefined,
     egressAddresses: readNetworkStatus(
-      annotations['k8s.v1.cni.cncf.io/network-status'],
+      annotations[networkStatusAnnotation],
       `${namespace}/${readNetworkName(annotations[networksAnnotation])}`,
     ),
   };

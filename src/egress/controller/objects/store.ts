@@ -21,7 +21,7 @@ export class ObjectStore {
 
   /** The kind does not exist in the cluster: there are none. */
   markAbsent(): void {
-    this.#isListed = true;
+    this.replace([]);
   }
 
   replace(objects: readonly unknown[]): void {

@@ -120,11 +120,29 @@ function describeUnavailable({ pods, addresses, trouble, podEvent, refusal }: Me
       `pod ${pod.name} has no net1 according to Multus's network-status: is Multus on its node?`,
     );
   }
+  return no('AddressMissing', describeMissing(pod, addresses));
+}
+
+function describeMissing(pod: RouterPod, addresses: readonly string[]): string {
   const missing = missingAddresses(pod, addresses).join(' and ');
-  return no(
-    'AddressMissing',
-    `net1 of pod ${pod.name} does not have ${missing} but ${pod.egressAddresses.join(' and ')}`,
-  );
+  return `net1 of pod ${pod.name} does not have ${missing} but ${pod.egressAddresses?.join(' and ')}`;
+}
+
+/** Why a pod that runs is no router; nobody else reports it, because Kubernetes considers the pod healthy. */
+function findInterfaceFault({ pods, template, addresses, podEvent }: MemberSituation) {
+  const pod = pods.find(({ isEnding, isReady, isRunning }) => !isEnding && (isReady || isRunning));
+  // One of another template is about to be replaced.
+  if (pod === undefined || (template !== undefined && pod.configuration !== template)) return undefined;
+  const { name, node, isReady, hasNetworkStatus, egressAddresses } = pod;
+  if (!hasNetworkStatus) {
+    const fault = `pod ${name} runs without net1, because Multus did not handle it: install Multus on node ${node}, or check that its configuration is the first in the node's CNI folder`;
+    return { reason: 'MultusMissing', message: podEvent === undefined ? fault : `${fault} (${podEvent})` };
+  }
+  if (!isReady) return undefined;
+  if (egressAddresses === undefined)
+    return { reason: 'InterfaceMissing', message: `Multus's network-status of pod ${name} has no net1` };
+  if (missingAddresses(pod, addresses).length === 0) return undefined;
+  return { reason: 'AddressMissing', message: describeMissing(pod, addresses) };
 }
 
 function missingAddresses({ egressAddresses }: RouterPod, addresses: readonly string[]): string[] {
@@ -174,9 +192,12 @@ function describeDegraded({ trouble, members }: RouterSituation): RouterConditio
   const yes = (reason: string, message: string): RouterCondition => draft('Degraded', 'True', reason, message);
   const obstacle = trouble ?? members.find((member) => member.trouble !== undefined)?.trouble;
   if (obstacle !== undefined) return yes(obstacle.reason, obstacle.message);
-  for (const { pods, podEvent, progress, refusal } of members) {
+  for (const member of members) {
+    const { pods, podEvent, progress, refusal } = member;
     // One that lives, or ends, says what matters.
     if (refusal !== undefined && pods.length === 0) return yes('PodRefused', refusal);
+    const fault = findInterfaceFault(member);
+    if (fault !== undefined) return yes(fault.reason, fault.message);
     if (progress.kind === 'refused') return yes('LiveChangeFailed', join(progress.reason, `pod ${pods[0]?.name}`));
     const failing = pods.find((pod) => !pod.isReady && !pod.isEnding && (pod.trouble ?? podEvent) !== undefined);
     if (failing !== undefined) return yes('PodFailing', join(failing.trouble ?? podEvent, `pod ${failing.name}`));
