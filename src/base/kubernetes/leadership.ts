@@ -6,10 +6,10 @@ export interface Leadership {
   readonly isHeld: boolean;
 }
 
-/** Thrown when another process may write now: what is left to do is up to that one. */
+/** Thrown when another process has become the writer, which will do the remaining work. */
 export class LeadershipLost extends Error {}
 
-/** Throws {@link LeadershipLost} where this process may not write (any more). */
+/** Throws {@link LeadershipLost} if this process may not write or no longer may. */
 export function checkLeadership({ isHeld }: Leadership): void {
   if (!isHeld) throw new LeadershipLost('another process is the leader');
 }

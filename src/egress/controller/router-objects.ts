@@ -11,7 +11,7 @@ import type { MemberSituation } from './status/conditions.ts';
 /** Objects of each kind as they were last seen. */
 export type Stores = Readonly<Record<ResourceName, ObjectStore>>;
 
-/** Members of a router whose spec is unreadable, as they were created. */
+/** Returns the members of a router with an invalid spec, as they were created. */
 export function describeAsTheyAre(pods: readonly RouterPod[]): readonly MemberSituation[] {
   return pods
     .filter(({ isEnding }) => !isEnding)
@@ -53,7 +53,7 @@ export function podsOf({ meta }: Router, { identity, deployment: own }: RouterNa
     .filter(({ deployment }) => deployment === own || deployment?.startsWith(`${own}-`) === true);
 }
 
-/** The generation that `Available` refers to. */
+/** Returns the generation that `Available` refers to. */
 export function generationOf(conditions: readonly unknown[]): number | undefined {
   const available = conditions.filter(isRecord).find(({ type }) => type === 'Available');
   return typeof available?.observedGeneration === 'number' ? available.observedGeneration : undefined;

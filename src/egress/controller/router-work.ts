@@ -47,7 +47,7 @@ export interface WorkParts {
   readonly signal: AbortSignal;
 }
 
-/** Milliseconds for the API server to say how a pod is now. */
+/** Milliseconds for the API server to return the current state of a pod. */
 const freshness = 1500;
 
 /** Members of one router that are worked on at a time. */
@@ -59,7 +59,7 @@ interface Pool extends RolloutTurn {
   readonly pods: readonly RouterPod[];
 }
 
-/** Brings one router at a time to what its EgressRouter says, and tells how it goes. */
+/** Reconciles one router at a time and reports the result. */
 export class RouterWork {
   /** Called when watching pods fails. */
   readonly sight = new Sight();
@@ -81,15 +81,15 @@ export class RouterWork {
   }
 
   /**
-   * Resolves to the milliseconds after which the router must be reconciled again; undefined: when something
-   * changes. Rejects where trying again may help.
+   * Resolves to the milliseconds after which the router must be reconciled again, or undefined to wait for a change.
+   * Rejects if a retry may help.
    */
   async run(router: Router, names: RouterNames | 'wait'): Promise<number | undefined> {
     if (names === 'wait') return this.#tell(router, { wait: waitForNames });
     const { stores } = this.#parts;
     const pods = podsOf(router, names, stores);
     if (!router.spec.ok) {
-      // Objects of an earlier, right spec stay: a mistake must not cut connections.
+      // Objects of an earlier valid spec are kept, so that a mistake does not cut connections.
       const message = router.spec.problems.slice(0, 5).map(formatProblem).join('; ');
       return this.#tell(router, {
         trouble: { reason: 'InvalidSpec', message },
@@ -102,7 +102,7 @@ export class RouterWork {
       await pruneMembers(router, members, parts);
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      // What cannot be deleted may have an address that is wanted.
+      // An object that cannot be deleted may have a desired address.
       const trouble = describeRefusal(error);
       const next = await this.#tell(router, { trouble, members: describeAsTheyAre(pods) });
       return orRetry([trouble], next);
@@ -117,7 +117,7 @@ export class RouterWork {
         isHeldBack ||= rest.isHeldBack;
         return [situation];
       } catch (error) {
-        // The others of the pool go on.
+        // Continue with the other routers of the pool.
         if (!(error instanceof KubeError)) throw error;
         failure ??= error;
         return [];
@@ -188,8 +188,8 @@ export class RouterWork {
   }
 
   /**
-   * How far a configuration has come in a pod. Before it is given up, the API server is asked: its daemon may have
-   * said so by now, or have had nobody to say it to.
+   * Returns the progress of a configuration in a pod. Before it gives up, it asks the API server, because the
+   * daemon's report may not have arrived yet.
    */
   async #judgeLive({ meta }: Router, pod: RouterPod, wanted: string): Promise<Progress> {
     const judge = (): Progress => this.#live.judge(pod, wanted, performance.now(), this.sight.since);
@@ -204,7 +204,7 @@ export class RouterWork {
     return judge();
   }
 
-  /** Nodes that the Deployment of a pod avoids now. */
+  /** Returns the nodes that the Deployment of a pod avoids. */
   #avoidedBy({ meta }: Router, { deployment }: RouterPod): readonly string[] {
     const made = deployment && this.#parts.stores.deployments.get(meta.namespace, deployment);
     return readTemplate(made)?.avoidedNodes ?? [];

@@ -3,16 +3,15 @@ import { hostOf, parentOf } from './host.ts';
 import type { HostClaimPolicy } from './hosts.ts';
 
 /**
- * Routes in groups that cannot concern one another: those of one host or, where a wildcard is asked for,
- * those of all hosts one label below its domain. One changed Route of 10,000 is decided about with the few
- * of its group.
+ * Groups of Routes that can affect each other: those of one host or, if there is a wildcard, those of all hosts one
+ * label below its domain. A changed Route among 10,000 is decided together with its group only.
  */
 export class HostGroups {
   readonly #policy: HostClaimPolicy;
   readonly #groups = new Map<string, Set<Route>>();
-  /** Routes by the domain above their host. */
+  /** Routes by the parent domain of their host. */
   readonly #byParent = new Map<string, Set<Route>>();
-  /** How many Routes ask for the names below a domain. */
+  /** Number of Routes that request the names below a domain. */
   readonly #wildcards = new Map<string, number>();
   readonly #dirty = new Set<string>();
 
@@ -41,19 +40,19 @@ export class HostGroups {
     else this.#regroup(parent, 0);
   }
 
-  /** Counts a group as changed. */
+  /** Marks a group as changed. */
   touch(name: string): void {
     this.#dirty.add(name);
   }
 
-  /** Groups that changed since this was last asked, by name, with their Routes; empty ones are gone. */
+  /** Returns the groups changed since the last call, by name, with their Routes. An empty group was removed. */
   takeDirty(): ReadonlyMap<string, ReadonlySet<Route>> {
     const dirty = new Map([...this.#dirty].map((name) => [name, this.#groups.get(name) ?? new Set<Route>()]));
     this.#dirty.clear();
     return dirty;
   }
 
-  /** Moves the Routes below a domain into one group, or apart again. */
+  /** Merges the Routes below a domain into one group, or separates them again. */
   #regroup(parent: string, wildcards: number): void {
     const routes = [...(this.#byParent.get(parent) ?? [])];
     for (const route of routes) this.#take(route);

@@ -1,21 +1,21 @@
 import { isHostName } from '../../base/read/object-meta.ts';
 import type { Route } from '../route/route.ts';
 
-/** How hosts are made and changed by the router (OpenShift's ROUTER_DOMAIN, ROUTER_SUBDOMAIN, ROUTER_OVERRIDE_*). */
+/** How the router derives and changes hosts (OpenShift's ROUTER_DOMAIN, ROUTER_SUBDOMAIN, ROUTER_OVERRIDE_*). */
 export interface HostPolicy {
-  /** The domain below which `spec.subdomain` is. */
+  /** The domain that `spec.subdomain` is relative to. */
   readonly domain?: string;
-  /** Makes a host of a Route: `${name}-${namespace}.apps.example.com`. */
+  /** Template for hosts: `${name}-${namespace}.apps.example.com`. */
   readonly template?: string;
-  /** The template makes every host, whatever a Route says. */
+  /** Whether the template replaces every host. */
   readonly overridesAll: boolean;
-  /** The template makes the hosts in these domains. */
+  /** Domains in which the template replaces hosts. */
   readonly overriddenDomains: readonly string[];
 }
 
 /**
- * The host that a Route is served under, in lower case; undefined where it has none. What the router
- * makes is only shown in the status, never written to the Route.
+ * Returns the host of a Route in lower case, or undefined if it has none. A derived host appears only in the status
+ * and is never written to the Route.
  */
 export function hostOf(
   { meta, host, subdomain }: Pick<Route, 'meta' | 'host' | 'subdomain'>,
@@ -30,7 +30,7 @@ export function hostOf(
   return expandTemplate(template, meta) ?? written;
 }
 
-/** Undefined for a template with an unknown key, which is not used. */
+/** Returns undefined for a template with an unknown key, which is ignored. */
 function expandTemplate(
   template: string,
   { name, namespace }: { readonly name: string; readonly namespace: string },
@@ -45,12 +45,12 @@ function expandTemplate(
   return isKnown ? host.toLowerCase() : undefined;
 }
 
-/** Whether a host can be served: a host name without a final dot. */
+/** Returns whether a host can be served: a host name without final dot. */
 export function isServableHost(host: string): boolean {
   return isHostName(host);
 }
 
-/** The domain one label above a host; undefined where there is none. */
+/** Returns the parent domain of a host, or undefined if there is none. */
 export function parentOf(host: string): string | undefined {
   const dot = host.indexOf('.');
   return dot < 0 || dot === host.length - 1 ? undefined : host.slice(dot + 1);

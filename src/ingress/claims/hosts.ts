@@ -6,7 +6,7 @@ import { byAge } from './order.ts';
 import type { AdmissionPolicy } from './policy.ts';
 import { findDomainProblem } from './selection.ts';
 
-/** Why a Route is not served under its host and path, in OpenShift's words. */
+/** Why a Route is not served with its host and path: OpenShift's reasons. */
 export type HostRefusalReason =
   | 'NoHostValue'
   | 'InvalidHost'
@@ -21,44 +21,44 @@ export interface AdmittedHost {
   readonly demand: HttpDemand;
 }
 
-/** A Route that is not served under a host. */
+/** A Route that is not served with a host. */
 export interface RefusedHost {
   readonly route: Route;
   readonly host?: string;
   readonly reason: HostRefusalReason;
-  /** For the Route's author: names nothing of other namespaces. */
+  /** Message for the Route's author. Names no objects of other namespaces. */
   readonly message: string;
 }
 
-/** What became of all Routes for this router. */
+/** Result for all Routes of this router. */
 export interface HostAdmissions {
-  /** The oldest first. */
+  /** Oldest first. */
   readonly admitted: readonly AdmittedHost[];
   readonly refused: readonly RefusedHost[];
 }
 
-/** What the administrator lets Routes have of hosts. */
+/** The administrator's rules for hosts. */
 export interface HostClaimPolicy extends HostPolicy {
-  /** Wildcard Routes are served (ROUTER_ALLOW_WILDCARD_ROUTES). */
+  /** Whether wildcard Routes are served (ROUTER_ALLOW_WILDCARD_ROUTES). */
   readonly allowsWildcards: boolean;
-  /** Namespaces may share a host with different paths (ROUTER_DISABLE_NAMESPACE_OWNERSHIP_CHECK). */
+  /** Whether namespaces may share a host with different paths (ROUTER_DISABLE_NAMESPACE_OWNERSHIP_CHECK). */
   readonly sharesHosts: boolean;
 }
 
-/** Who owns a host, or the names one label below a domain, and by which paths. */
+/** Owners of a host, or of the names one label below a domain, and their paths. */
 interface Ownership {
   readonly namespace: string;
-  /** Owners of paths, by path. */
+  /** Owner of each path. */
   readonly paths: Map<string, Route>;
-  /** A Route whose TLS ends here, and one whose TLS does not: a ClientHello cannot distinguish them. */
+  /** A Route whose TLS ends here, and one whose TLS is passed through: a ClientHello cannot distinguish them. */
   ending?: Route;
   passing?: Route;
 }
 
 /**
- * Decides who owns hosts and paths (reference: l7, claims): the oldest, then the one with the lower UID.
- * Unless hosts are shared, the namespace of the oldest Route owns the host, and its other Routes need
- * other paths. A Route that is refused holds nothing; depends on the Routes alone, not on their order.
+ * Decides who owns hosts and paths: the oldest Route, then the one with the lower UID. Unless hosts are shared, the
+ * namespace of the oldest Route owns the host, and its other Routes need other paths. A rejected Route owns nothing.
+ * The result depends on the Routes only, not on their order.
  */
 export function decideHosts(routes: Iterable<Route>, policy: AdmissionPolicy, hosts: HostClaimPolicy): HostAdmissions {
   const claims = new HostClaims(hosts);
@@ -69,7 +69,7 @@ export function decideHosts(routes: Iterable<Route>, policy: AdmissionPolicy, ho
     const refuse = (reason: HostRefusalReason, message: string) =>
       refused.push({ route, ...(host !== undefined && { host }), reason, message });
     if (host === undefined) {
-      refuse('NoHostValue', 'spec.host missing: must be set, or spec.subdomain where the router has a domain');
+      refuse('NoHostValue', 'spec.host is missing: set it, or spec.subdomain if the router has a domain');
       continue;
     }
     if (!isServableHost(host)) {
@@ -114,7 +114,7 @@ class HostClaims {
     this.#policy = policy;
   }
 
-  /** Claims what a Route asks for; what is in its way, in words, where it cannot have it. */
+  /** Claims what a Route requests. Returns the reason if it is not available. */
   claim(route: Route, host: string, { isWildcard, path, tls }: HttpDemand): string | undefined {
     const { namespace } = route.meta;
     const parent = parentOf(host);
@@ -124,7 +124,7 @@ class HostClaims {
     const blocker = this.#policy.sharesHosts ? undefined : this.#findBlocker(namespace, name, isWildcard, parent);
     if (blocker !== undefined) return blocker;
     const known = claims.get(name);
-    // Slashes alone mean every path, as no path does.
+    // A path of slashes only means all paths, like an empty path.
     const place = /^\/*$/.test(path) ? '' : path;
     const owner = known?.paths.get(place);
     if (owner !== undefined)
@@ -145,7 +145,10 @@ class HostClaims {
     return undefined;
   }
 
-  /** Another namespace that has the host, or a wildcard above it, or hosts below a wildcard. */
+  /**
+   * Returns why another namespace blocks the claim: it owns the host, a wildcard above it, or hosts below the
+   * wildcard.
+   */
   #findBlocker(namespace: string, name: string, isWildcard: boolean, parent: string | undefined): string | undefined {
     const known = (isWildcard ? this.#wildcards : this.#hosts).get(name);
     const taken = isWildcard ? `the names below ${name} belong` : `host ${name} belongs`;

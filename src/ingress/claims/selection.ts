@@ -4,10 +4,13 @@ import { matchesFields, type RouteField } from './field-selector.ts';
 import { matchesLabels } from './label-selector.ts';
 import type { AdmissionPolicy } from './policy.ts';
 
-/** Labels of a namespace; undefined when it does not exist. */
+/** Returns the labels of a namespace, or undefined if it does not exist. */
 export type LabelsOfNamespace = (namespace: string) => Labels | undefined;
 
-/** Returns whether a Route is for this router: by the router it names, its labels and fields, and its namespace's labels. */
+/**
+ * Returns whether this router serves a Route, by the router that it names, its labels and fields, and the labels of
+ * its namespace.
+ */
 export function isSelected(
   { routerName, meta, fields }: Pick<Route, 'routerName' | 'meta' | 'fields'>,
   policy: AdmissionPolicy,
@@ -27,7 +30,10 @@ function readField(field: RouteField, meta: Route['meta'], fields: Route['fields
   return field === 'metadata.namespace' ? meta.namespace : fields?.[field];
 }
 
-/** What is wrong with a host's domain; undefined where it may be served. A domain has itself and all below it. */
+/**
+ * Returns why the domain of a host is not served, or undefined if it is. A domain includes itself and everything
+ * below.
+ */
 export function findDomainProblem(
   host: string | undefined,
   { allowedDomains, deniedDomains }: Pick<AdmissionPolicy, 'allowedDomains' | 'deniedDomains'>,
@@ -36,12 +42,12 @@ export function findDomainProblem(
     return `spec.host "${host}": is in a domain that this router denies`;
   }
   if (allowedDomains.length === 0) return undefined;
-  if (host === undefined) return 'spec.host missing: must be in a domain that this router allows';
+  if (host === undefined) return 'spec.host is missing: must be in a domain that this router allows';
   if (allowedDomains.some((domain) => isWithin(host, domain))) return undefined;
   return `spec.host "${host}": must be in a domain that this router allows`;
 }
 
-/** Whether a host is the domain or below it: `b.a.com` is within `a.com`, `ba.com` is not. */
+/** Returns whether a host is the domain or below it: `b.a.com` is within `a.com`, `ba.com` is not. */
 function isWithin(host: string, domain: string): boolean {
   return host === domain || host.endsWith(`.${domain}`);
 }

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { formatPrefix } from '../../base/model/address.ts';
 import { type Endpoint, type EndpointFinder, listIdled, usedState } from '../backends/endpoints.ts';
 import type { Backend, Balance, HttpBackend, Server } from '../haproxy/model.ts';
 import type { RouteBackend } from '../route/backend.ts';
@@ -7,19 +6,19 @@ import type { HttpDemand, Termination } from '../route/http-demand.ts';
 import type { Route } from '../route/route.ts';
 import { rewriteOf } from './rewrite.ts';
 
-/** What the router does where a Route says nothing. */
+/** Defaults for Routes without the annotation. */
 export interface HttpDefaults {
-  /** ROUTER_LOAD_BALANCE_ALGORITHM. */
+  /** ROUTER_LOAD_BALANCE_ALGORITHM */
   readonly balance: Balance;
-  /** ROUTER_TCP_BALANCE_SCHEME, of passthrough. */
+  /** ROUTER_TCP_BALANCE_SCHEME, for passthrough. */
   readonly tcpBalance: Balance;
-  /** ROUTER_COOKIE_NAME. */
+  /** ROUTER_COOKIE_NAME */
   readonly cookieName?: string;
-  /** Milliseconds between two checks of a server. */
+  /** Interval between checks of a server, in milliseconds. */
   readonly checkInterval: number;
 }
 
-/** Where a termination's Routes are in logs and statistics, as in OpenShift. */
+/** Prefix of each termination's Routes in logs and statistics, as in OpenShift. */
 const prefixes: Readonly<Record<Termination, string>> = {
   none: 'be_http',
   edge: 'be_edge_http',
@@ -27,19 +26,18 @@ const prefixes: Readonly<Record<Termination, string>> = {
   passthrough: 'be_tcp',
 };
 
-/** The largest weight of a server that HAProxy knows. */
+/** Maximum weight of a server in HAProxy. */
 const maxWeight = 256;
 
-/** What logs and statistics call the backend of a Route: `be_edge_http:shop:cart`. */
+/** Returns the name of a Route's backend in logs and statistics: `be_edge_http:shop:cart`. */
 function backendIdOf({ meta }: Route, termination: Termination): string {
   return `${prefixes[termination]}:${meta.namespace}:${meta.name}`;
 }
 
 /**
- * Where the requests of a Route go, and what is done with them on the way (reference: l7, annotations and
- * servers).
+ * Builds the backend of a Route from its annotations and servers.
  *
- * @param authority the name of the certificates that servers of a re-encrypt Route are held to
+ * @param authority name of the certificates that verify the servers of a re-encrypt Route
  */
 export function makeBackend(
   route: Route,
@@ -66,7 +64,7 @@ export function makeBackend(
     ...(serverConnections !== undefined && { serverMaxconn: serverConnections }),
     ...(serverTimeout !== undefined && !isPassthrough && { timeoutServer: serverTimeout }),
     ...(timeoutTunnel !== undefined && { timeoutTunnel }),
-    ...(allowed !== undefined && { allowList: allowed.map(formatPrefix) }),
+    ...(allowed !== undefined && { allowList: allowed }),
     ...(isLimited && {
       limits: {
         ...(limits.concurrentTcp !== undefined && { concurrent: limits.concurrentTcp }),
@@ -83,7 +81,7 @@ function defaultBalance(
   isPassthrough: boolean,
   { balance, tcpBalance }: HttpDefaults,
 ): Balance {
-  // Turns are the only way to keep weights between Services.
+  // Only round robin preserves the weights between Services.
   if (backends.filter(({ weight }) => weight > 0).length > 1) return 'roundrobin';
   return isPassthrough ? tcpBalance : balance;
 }
@@ -118,7 +116,7 @@ function asAction({ name, value }: { readonly name: string; readonly value?: str
   return value === undefined ? { action: 'delete' as const, name } : { action: 'set' as const, name, value };
 }
 
-/** As OpenShift names it, so that a replaced router keeps its clients' sessions. */
+/** Named as in OpenShift, so that clients keep their sessions when the router is replaced. */
 function defaultCookieName({ meta }: Route): string {
   return createHash('md5').update(` ${meta.namespace}:${meta.name}`).digest('hex');
 }
@@ -139,12 +137,12 @@ function makeServers(
   const active = found.filter(({ backend, endpoints }) => backend.weight > 0 && endpoints.length > 0);
   const checked = active.reduce((sum, { endpoints }) => sum + endpoints.length, 0) > 1;
   const largest = Math.max(0, ...active.map(({ backend, endpoints }) => backend.weight / endpoints.length));
-  // A Route's own authority is all that counts; else the service CA signs for the Service's name.
+  // A Route's own authority takes precedence; otherwise the service CA signs for the Service's name.
   const verifiesService = tls?.termination === 'reencrypt' && tls.destinationCaCertificate === undefined;
   const speaksPlainHttp = !isPassthrough && tls?.termination !== 'reencrypt';
   const servers = new Map<string, Server>();
   for (const { backend, endpoints } of found) {
-    // HTTP keeps servers without a share for the clients whose cookie names them.
+    // HTTP keeps servers without a share, for clients whose cookie names them.
     if (backend.weight === 0 && isPassthrough) continue;
     const share = (backend.weight / endpoints.length / largest) * maxWeight;
     const scaled = active.length > 1 ? Math.max(1, Math.trunc(share)) : 1;
@@ -171,7 +169,7 @@ function isHttp2(appProtocol: string | undefined): boolean {
   return appProtocol === 'h2c' || appProtocol === 'kubernetes.io/h2c';
 }
 
-/** As OpenShift's router names servers: the value of a client's cookie is made of it. */
+/** Identical to the server names of OpenShift's router, because the value of a client's cookie is derived from it. */
 function serverIdOf({ service }: RouteBackend, { target, portName, address, port }: Endpoint): string {
   const place = `${service}:${portName}:${address.text}:${port}`;
   return target?.startsWith('pod:') ? `${target}:${place}` : `ept:${place}`;

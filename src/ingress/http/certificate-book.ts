@@ -6,20 +6,20 @@ import type { HttpDemand, RouteTls } from '../route/http-demand.ts';
 import type { Route } from '../route/route.ts';
 import { checkAuthorities, checkKeyPair, type KeyLimits, type KeyPair, usualKeys } from './certificate.ts';
 
-/** What is known of a Secret that a Route refers to. */
+/** State of a Secret that a Route refers to. */
 export type SecretState =
   | { readonly state: 'found'; readonly secret: Secret }
-  /** Not told yet. */
+  /** Not received yet. */
   | { readonly state: 'waiting' }
   | { readonly state: 'missing' }
   | { readonly state: 'deleted' }
   /** The router may not read it (SubjectAccessReview). */
   | { readonly state: 'forbidden' };
 
-/** Finds Secrets by `NAMESPACE/NAME`. */
+/** Looks up a Secret by `NAMESPACE/NAME`. */
 export type SecretLookup = (key: string) => SecretState;
 
-/** Why a Route's certificates keep it from being served, in OpenShift's words. */
+/** Why the certificates of a Route prevent it from being served, with OpenShift's reasons. */
 export interface CertificateRefusal {
   readonly reason:
     | 'ExtendedValidationFailed'
@@ -29,15 +29,18 @@ export interface CertificateRefusal {
   readonly message: string;
 }
 
-/** What the certificates of a Route come to. */
+/** Result of checking the certificates of a Route. */
 export type CheckedCertificates =
   | { readonly ok: true; readonly keyPair?: KeyPair; readonly destinationCa?: string }
   | { readonly ok: false; readonly refusal: CertificateRefusal };
 
-/** More results than these are not kept: they are as many as Routes may have. */
+/** Maximum number of cached results, as many as Routes may have. */
 const maxKept = 50_000;
 
-/** Checks certificates of Routes, each text once: many Routes carry the same, and a check takes long. */
+/**
+ * Checks certificates of Routes and caches the results, because many Routes contain the same certificate and a check
+ * is slow.
+ */
 export class CertificateBook {
   readonly #secrets: SecretLookup | undefined;
   readonly #pairs = new LRUCache<string, Parsed<KeyPair>>({ max: maxKept });
@@ -46,8 +49,8 @@ export class CertificateBook {
   readonly #limits: KeyLimits;
 
   /**
-   * @param secrets absent: Secrets are not looked at
-   * @param limits of the keys of every certificate
+   * @param secrets absent: Secrets are not used
+   * @param limits for the keys of every certificate
    */
   constructor(secrets: SecretLookup | undefined, limits = usualKeys) {
     this.#secrets = secrets;
@@ -55,8 +58,8 @@ export class CertificateBook {
   }
 
   /**
-   * @param before what the Route is served with: it stays while the Secret that it now names has not been
-   * read, so that an author can go from one Secret to another without an interruption
+   * @param before the certificate that the Route is served with. It stays in use until the Secret that the Route now
+   * names has been read, so changing the Secret causes no interruption.
    */
   check(
     { meta }: Route,
@@ -88,7 +91,7 @@ export class CertificateBook {
       if (key === undefined) return undefined;
       return {
         reason: 'ExtendedValidationFailed',
-        message: 'spec.tls.certificate missing: must be set beside spec.tls.key',
+        message: 'spec.tls.certificate: must be set together with spec.tls.key',
       };
     }
     const read = this.#checkPair(certificate, key, caCertificate, {
@@ -114,14 +117,14 @@ export class CertificateBook {
       case 'missing':
         return {
           reason: 'ExternalCertificateGetFailed',
-          message: `${where}: there is no such Secret in this namespace`,
+          message: `${where}: this Secret does not exist in the namespace of the Route`,
         };
       case 'deleted':
         return { reason: 'ExternalCertificateSecretDeleted', message: `${where}: the Secret was deleted` };
       case 'forbidden':
         return {
           reason: 'ExternalCertificateValidationFailed',
-          message: `${where}: the router may not read the Secret: allow its service account to get, list and watch it`,
+          message: `${where}: the router may not read this Secret; allow its service account to get, list and watch it`,
         };
       case 'found': {
         const { type, certificate, key } = found.secret;
@@ -167,12 +170,12 @@ export class CertificateBook {
   }
 }
 
-/** What a library throws over a certificate is said of that alone: it must not keep other Routes waiting. */
+/** Limits an exception of a library to one certificate, so that other Routes do not have to wait. */
 function attempt<T>(path: string, check: () => Parsed<T>): Parsed<T> {
   try {
     return check();
   } catch {
-    return { ok: false, problems: [{ path, value: '(hidden)', cure: 'must be certificates that can be read' }] };
+    return { ok: false, problems: [{ path, value: '(hidden)', cure: 'must be valid certificates' }] };
   }
 }
 

@@ -3,15 +3,15 @@ import type { ServedRoute } from './served-route.ts';
 import { nameOf } from './sites.ts';
 
 /**
- * The certificates of all Routes. HTTP/2 is offered where no other Route has the same certificate: else a
- * browser would ask for one Route's host on another's connection (reference: l7, maps). Of the Routes of
- * one host the oldest's certificate counts.
+ * The certificates of all Routes. HTTP/2 is offered if no other Route has the same certificate; otherwise a browser
+ * would send requests for one Route's host over another's connection. If several Routes have the same host, the
+ * certificate of the oldest counts.
  */
 export class CertificateList {
   readonly #hasHttp2: boolean;
   /** Routes with a certificate, by `NAMESPACE:NAME`. */
   readonly #routes = new Map<string, ServedRoute>();
-  /** How many Routes have a certificate, by its fingerprint. */
+  /** Number of Routes per certificate, by fingerprint. */
   readonly #users = new Map<string, number>();
   #isChanged = true;
 
@@ -30,7 +30,7 @@ export class CertificateList {
     this.#count(one.keyPair.fingerprint, -1);
   }
 
-  /** @param before the last list: what says the same is the very same */
+  /** @param before the previous list; equal entries reuse its objects */
   list(before: ReadonlyMap<string, Certificate> | undefined): ReadonlyMap<string, Certificate> {
     if (before !== undefined && !this.#isChanged) return before;
     this.#isChanged = false;

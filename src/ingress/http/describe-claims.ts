@@ -1,15 +1,24 @@
 import type { Claim } from '../claims/claims-document.ts';
+import type { Pending } from '../haproxy/report.ts';
 import type { HttpDemand } from '../route/http-demand.ts';
 import type { Route } from '../route/route.ts';
 import type { DesiredSites } from './desired.ts';
+import { describePending, findPending } from './pending.ts';
 
-/** Every claim of a host and path, winners and losers, by host. */
-export function describeHostClaims({ served, unfit, refused }: DesiredSites): readonly Claim[] {
+/**
+ * Returns every claim of a host and path, accepted and rejected, sorted by host.
+ *
+ * @param pending changes that are not in force yet
+ */
+export function describeHostClaims(
+  { served, unfit, refused }: DesiredSites,
+  pending: ReadonlyMap<string, Pending>,
+): readonly Claim[] {
   const claims = [
     ...served.map(
-      ({ route, host, demand, keyPair }): Claim => ({
+      ({ route, host, demand, keyPair, backend }): Claim => ({
         ...describe(route, host, demand),
-        admitted: true,
+        ...describeState(findPending({ route, backend }, pending)),
         ...(keyPair !== undefined && { certificateExpires: new Date(keyPair.expires).toISOString() }),
       }),
     ),
@@ -26,6 +35,10 @@ export function describeHostClaims({ served, unfit, refused }: DesiredSites): re
     ),
   ];
   return claims.sort((one, other) => (placeOf(one) < placeOf(other) ? -1 : 1));
+}
+
+function describeState(pending: Pending | undefined): Pick<Claim, 'admitted'> & Partial<Claim> {
+  return pending === undefined ? { admitted: true } : describePending(pending);
 }
 
 function describe({ meta }: Route, host: string | undefined, demand: HttpDemand | undefined): Omit<Claim, 'admitted'> {

@@ -15,30 +15,30 @@ import { CertificateList } from './certificate-list.ts';
 import type { ServedRoute, UnfitRoute } from './served-route.ts';
 import { makePassthrough, makeSites, nameOf } from './sites.ts';
 
-/** How hosts and paths are decided about. */
+/** Settings of the decisions about hosts and paths. */
 export interface HttpDesiredSettings {
   readonly policy: AdmissionPolicy;
   readonly hosts: HostClaimPolicy;
   readonly defaults: HttpDefaults;
-  /** This node's name, as EndpointSlices write it. */
+  /** Name of this node, as in EndpointSlices. */
   readonly node: string;
-  /** Certificates to which servers of re-encrypt Routes without their own are held, PEM; absent: to none. */
+  /** Certificates that verify the servers of re-encrypt Routes without their own, in PEM. Absent: no verification. */
   readonly serviceAuthorities?: string;
   readonly hasHttp2: boolean;
-  /** Certificates are taken from Secrets that Routes name; else such a Route has the default certificate. */
+  /** Whether Routes may name Secrets with their certificates. Otherwise such Routes use the default certificate. */
   readonly readsSecrets: boolean;
-  /** Which keys certificates of Routes may have. */
+  /** Allowed keys in certificates of Routes. */
   readonly keys?: KeyLimits;
 }
 
-/** What became of one group of Routes. */
+/** Result of deciding one group of Routes. */
 interface Group {
   readonly served: readonly ServedRoute[];
   readonly unfit: readonly UnfitRoute[];
   readonly refused: readonly RefusedHost[];
 }
 
-/** Everything about hosts and paths that follows from the objects, at one moment. */
+/** Everything about hosts and paths that follows from the objects at one moment. */
 export interface DesiredSites {
   readonly served: readonly ServedRoute[];
   readonly unfit: readonly UnfitRoute[];
@@ -50,15 +50,15 @@ export interface DesiredSites {
   readonly authorities: ReadonlyMap<string, string>;
 }
 
-/** Name of the CA certificates that are used instead of a Route's own destination CA. */
+/** Name of the CA certificates that are used for Routes without a destination CA. */
 const serviceAuthority = 'service-ca';
 
 const noGroup: Group = { served: [], unfit: [], refused: [] };
 
 /**
- * Computes what HAProxy serves from all objects, but works out only the groups of Routes that a change is
- * about. Objects of the value that did not change are the very same as before, so that whoever compares
- * finds one change among 10,000 quickly.
+ * Computes what HAProxy should serve from all objects, but recomputes only the groups of Routes that a change
+ * affects. Unchanged parts of the result reuse their objects, so that a comparison finds one change among 10,000
+ * quickly.
  */
 export class SitePlanner {
   readonly finder: EndpointFinder;
@@ -68,13 +68,13 @@ export class SitePlanner {
   readonly #hostGroups: HostGroups;
   readonly #certificates: CertificateList;
   readonly #groups = new Map<string, Group>();
-  /** Selected Routes by `NAMESPACE/NAME`, with the group that they were decided about in. */
+  /** Selected Routes by `NAMESPACE/NAME`, in the form in which their group was decided. */
   readonly #routes = new Map<string, Route>();
   readonly #groupOf = new Map<Route, string>();
   /** Routes by the Services and Secrets (`NAMESPACE/NAME`) that they use. */
   readonly #users = new Map<string, Set<Route>>();
   readonly #backends = new Map<Route, Backend>();
-  /** What Routes are served with, by UID. */
+  /** Served certificates of Routes by UID. */
   readonly #keyPairs = new Map<string, { readonly keyPair: KeyPair | undefined }>();
   #desired: DesiredSites | undefined;
 
@@ -95,7 +95,7 @@ export class SitePlanner {
     const isFirst = this.#desired === undefined;
     // Labels of a namespace may select all of its Routes.
     const isRelabelled = changes.has('Namespace') && this.#settings.policy.namespaceLabels.length > 0;
-    // Those that are gone, too: a namespace that is deleted changes while its Routes go.
+    // Deleted Routes are included: a namespace changes during its deletion.
     for (const key of changes.of('Route')) this.#select(key);
     if (isFirst || isRelabelled) for (const key of this.#inventory.keys('Route')) this.#select(key);
     const dirty = new Map(this.#hostGroups.takeDirty());
@@ -106,7 +106,7 @@ export class SitePlanner {
     try {
       this.#desired = this.#assemble(dirty);
     } catch (error) {
-      // A fault of ours; the next call must not take these groups for decided.
+      // A bug: the next call must not consider these groups decided.
       for (const name of dirty.keys()) this.#hostGroups.touch(name);
       throw error;
     }
@@ -135,7 +135,7 @@ export class SitePlanner {
     }
   }
 
-  /** Whether a Route is for this router, and for this data plane: one for a port alone has no host and gets none. */
+  /** Returns whether this router and this data plane serve a Route. A Route for a port only has no host. */
   #wants(route: Route): boolean {
     const { policy, hosts } = this.#settings;
     const { ports, host, subdomain } = route;
@@ -144,7 +144,7 @@ export class SitePlanner {
     return hasHost && isSelected(route, policy, (namespace) => this.#inventory.labelsOf(namespace));
   }
 
-  /** Groups with Routes that use Services or Secrets that changed. */
+  /** Returns the groups with Routes that use changed Services or Secrets. */
   #touch(services: ReadonlySet<string>, secrets: ReadonlySet<string>): ReadonlySet<string> {
     this.finder.forget(services);
     const groups = new Set<string>();
@@ -243,7 +243,7 @@ export class SitePlanner {
   }
 }
 
-/** `NAMESPACE/NAME` of the Services and the Secret that a Route uses. */
+/** Returns `NAMESPACE/NAME` of the Services and the Secret that a Route uses. */
 function listUsed({ meta, http }: Route): readonly string[] {
   if (!http.ok) return [];
   const { backends, tls } = http.value;

@@ -16,28 +16,31 @@ import { parseCaptures, parseCookieCapture, parseHeaderActions } from './header-
 import type { HttpSettings } from './http-plane.ts';
 import type { HttpOptionName } from './option-table.ts';
 
-/** What the options say of hosts and paths. */
+/** Options of hosts and paths. */
 export interface HttpOptions {
   readonly settings: HttpSettings;
   readonly certificate: DefaultCertificateSources;
-  /** More servers than these have no series of their own. */
+  /** With more servers than this, they have no individual series. */
   readonly serverThreshold: number;
 }
 
 type Reader = OptionReader<HttpOptionName>;
 
-/** What the agent's own options say that hosts and paths need too. */
+/** Options of the agent that hosts and paths also need. */
 export interface SharedOptions extends Pick<HttpDesiredSettings, 'policy' | 'node'> {
   readonly name: string;
   readonly balance: Balance;
   readonly tcpBalance: Balance;
-  /** Milliseconds between two checks of a server. */
+  /** Interval between checks of a server, in milliseconds. */
   readonly checkInterval: number;
-  /** Milliseconds that connections to a removed endpoint may go on. */
+  /** Milliseconds that connections to a removed endpoint may continue. */
   readonly drainTime: number;
 }
 
-/** Reads the options of hosts and paths; undefined without `--http-port` and `--https-port`: they are not served. */
+/**
+ * Reads the options of hosts and paths. Returns undefined without `--http-port` and `--https-port`: they are not
+ * served.
+ */
 export function readHttpOptions(reader: Reader, shared: SharedOptions): HttpOptions | undefined {
   const port = (name: 'http-port' | 'https-port') =>
     reader.read(name, (text) => (text === '0' ? 0 : parsePort(text)), 'must be a port from 1 to 65535');
@@ -122,7 +125,8 @@ function readHaproxySettings(
   const healthUri = reader.read('health-uri', matching(/^\/[\x21-\x7e]*$/), 'must be a path that begins with "/"');
   const routeConnections = readNumber(reader, 'max-connections-per-route', 1, 2_000_000);
   const actions = (name: 'http-request-headers' | 'http-response-headers') =>
-    reader.read(name, parseHeaderActions, 'must be url-coded name:value:Set or name:Delete, separated by commas') ?? [];
+    reader.read(name, parseHeaderActions, 'must be URL-encoded name:value:Set or name:Delete, separated by commas') ??
+    [];
   return {
     listen: {
       family,
@@ -194,7 +198,7 @@ const tlsVersions = ['TLSv1.0', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const;
 
 function readTls(reader: Reader): HttpSettings['haproxy']['tls'] {
   const cure = `must be one of ${tlsVersions.join(', ')}`;
-  const list = 'must be a list of OpenSSL, separated by ":"';
+  const list = 'must be a list in OpenSSL\'s format, separated by ":"';
   const maxVersion = reader.read('ssl-max-version', oneOf(tlsVersions), cure);
   const ciphers = reader.read('ciphers', parseCiphers, `${list}, or old, intermediate or modern`);
   const ciphersuites = reader.read('ciphersuites', matching(/^[A-Z0-9_:]+$/), list);
@@ -220,7 +224,7 @@ function readClientTls(reader: Reader, keys: KeyLimits): Settings['clientTls'] {
   const subjectFilter = reader.read('mutual-tls-auth-filter', parseExpression, 'must be a regular expression');
   if (verify === undefined || verify === 'none') return undefined;
   if (authorities === undefined) {
-    reader.problems.push('--mutual-tls-auth-ca: must be set, since certificates of clients are asked for');
+    reader.problems.push('--mutual-tls-auth-ca: must be set if --mutual-tls-auth requests client certificates');
     return undefined;
   }
   return {
@@ -246,8 +250,8 @@ function readLog(reader: Reader): Settings['log'] {
     captures('capture-http-response-headers'),
   ];
   const word = matching(/^[a-z0-9]{1,20}$/);
-  const facility = reader.read('log-facility', word, 'must be a facility of syslog') ?? 'local1';
-  const level = reader.read('access-log-level', word, 'must be a level of syslog') ?? 'warning';
+  const facility = reader.read('log-facility', word, 'must be a syslog facility') ?? 'local1';
+  const level = reader.read('access-log-level', word, 'must be a syslog level') ?? 'warning';
   const maxLength = readNumber(reader, 'log-max-length', 80, 65_535) ?? 1024;
   if (address === undefined) return undefined;
   return {
@@ -292,11 +296,13 @@ function readKeyLimits(reader: Reader): KeyLimits {
   };
   return {
     rsaBits: readNumber(reader, 'max-rsa-bits', 2048, 16_384) ?? usualKeys.rsaBits,
-    curves: reader.read('key-curves', parseCurves, 'must be names of OpenSSL, separated by commas') ?? usualKeys.curves,
+    curves:
+      reader.read('key-curves', parseCurves, "must be OpenSSL's names of curves, separated by commas") ??
+      usualKeys.curves,
   };
 }
 
-/** The text of a file that an option names. */
+/** Returns the text of a file that an option names. */
 function readFileOption(reader: Reader, name: HttpOptionName): string | undefined {
   const path = reader.read(name, (text) => text);
   if (path === undefined) return undefined;
@@ -308,7 +314,10 @@ function readFileOption(reader: Reader, name: HttpOptionName): string | undefine
   }
 }
 
-/** A timeout of HAProxy; zero would mean none, which OpenShift's router does not accept: it means the default. */
+/**
+ * Reads a timeout of HAProxy. Zero selects the default, as in OpenShift's router, because it would disable the
+ * timeout in HAProxy.
+ */
 function readTimeout(reader: Reader, name: HttpOptionName): number {
   const parse = (text: string) => parseOptionTime(text) || undefined;
   return reader.read(name, parse, optionTimeCure) ?? 0;

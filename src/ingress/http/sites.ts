@@ -2,12 +2,12 @@ import { parentOf } from '../claims/host.ts';
 import type { Passthrough, Site, SitePath } from '../haproxy/model.ts';
 import type { ServedRoute } from './served-route.ts';
 
-/** The host of a Route as HAProxy's values have it: `*.example.com` for the names one label below. */
+/** Returns the host of a Route in HAProxy's form: `*.example.com` for names one label below. */
 export function nameOf({ host, demand }: Pick<ServedRoute, 'host' | 'demand'>): string {
   return demand.isWildcard ? `*.${parentOf(host) ?? host}` : host;
 }
 
-/** The sites of Routes; one that says the same as before is the very same. */
+/** Returns the sites of Routes. Equal sites reuse the previous objects. */
 export function makeSites(
   served: readonly ServedRoute[],
   before: ReadonlyMap<string, Site> | undefined,
@@ -35,7 +35,7 @@ export function makeSites(
   });
 }
 
-/** The hosts whose TLS is not ended here; one that says the same as before is the very same. */
+/** Returns the passthrough hosts. Equal ones reuse the previous objects. */
 export function makePassthrough(
   served: readonly ServedRoute[],
   before: ReadonlyMap<string, Passthrough> | undefined,

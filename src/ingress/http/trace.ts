@@ -3,7 +3,7 @@ import type { DesiredSites } from './desired.ts';
 import type { RequestTrace } from './request-trace-document.ts';
 import type { ServedRoute } from './served-route.ts';
 
-/** A request that is asked about. */
+/** A request to trace. */
 export interface TracedRequest {
   /** As in the Host header. */
   readonly host: string;
@@ -13,8 +13,8 @@ export interface TracedRequest {
 }
 
 /**
- * Which Route answers a request, why no other, and where it goes, by the rules that HAProxy's maps are
- * made by (reference: l7, maps).
+ * Returns the Route that answers a request, its endpoints, and why no other Route answers, by the same rules as
+ * HAProxy's maps.
  */
 export function traceRequest(
   desired: DesiredSites,
@@ -43,13 +43,13 @@ export function traceRequest(
     const passed = [...ofHost, ...(ofHost.some(endsTls) ? [] : ofParent)].find(
       ({ demand }) => demand.tls?.termination === 'passthrough',
     );
-    if (passed !== undefined) return make('passthrough', 'the endpoint ends TLS itself', passed);
+    if (passed !== undefined) return make('passthrough', 'the endpoint terminates TLS', passed);
     const found =
       findLongest(ofHost.filter(endsTls), request.path) ?? findLongest(ofParent.filter(endsTls), request.path);
-    if (found === undefined) return make('error', 'no Route ends TLS for this host and path: 503');
+    if (found === undefined) return make('error', 'no Route terminates TLS for this host and path: 503');
     return make('served', describeEndpoints(found), found);
   }
-  // The longest path of all decides about the redirect, then the longest that is served without TLS.
+  // The longest path of all Routes decides about the redirect, then the longest path that is served without TLS.
   let isDecided = false;
   for (const routes of [ofHost, ofParent]) {
     const decider = findLongest(routes, request.path);
@@ -71,7 +71,7 @@ function isPlain({ demand }: ServedRoute): boolean {
   return demand.tls === undefined || demand.tls.insecure === 'Allow';
 }
 
-/** The Route with the longest path that a request's path is below. */
+/** Returns the Route with the longest path that matches a request's path. */
 function findLongest(routes: readonly ServedRoute[], path: string): ServedRoute | undefined {
   const fitting = routes.filter(({ demand }) => isBelow(path, demand.path));
   return fitting.toSorted((one, other) => other.demand.path.length - one.demand.path.length)[0];
@@ -88,7 +88,7 @@ function explainOther(route: ServedRoute, chosen: ServedRoute | undefined, { pat
   if (!isBelow(path, demand.path)) return `its path ${demand.path} does not match`;
   if (tls && demand.tls === undefined) return 'it serves no TLS';
   if (!tls && !isPlain(route)) return `insecureEdgeTerminationPolicy is ${demand.tls?.insecure}`;
-  if (chosen?.demand.isWildcard === false && demand.isWildcard) return 'a host comes before a wildcard';
+  if (chosen?.demand.isWildcard === false && demand.isWildcard) return 'a host takes precedence over a wildcard';
   return 'another Route has a longer path';
 }
 

@@ -1,11 +1,13 @@
 import { formatProblem } from '../../base/model/problem.ts';
 import { describeBackends, type EndpointFinder } from '../backends/endpoints.ts';
+import type { Pending } from '../haproxy/report.ts';
 import type { Verdict } from '../intent/plane.ts';
 import type { HttpDemand } from '../route/http-demand.ts';
 import type { DesiredSites } from './desired.ts';
+import { describePending, findPending } from './pending.ts';
 import type { ServedRoute } from './served-route.ts';
 
-/** What is said of each Route, made once: a Route for which nothing changed is the very same object. */
+/** Creates the verdicts of Routes. An unchanged Route reuses the previous object. */
 export class VerdictWriter {
   readonly #finder: EndpointFinder;
   readonly #known = new WeakMap<object, Verdict>();
@@ -14,10 +16,22 @@ export class VerdictWriter {
     this.#finder = finder;
   }
 
-  /** @param faults what HAProxy does not take, by the name of a backend or a certificate, with the reason */
-  list({ served, unfit, refused }: DesiredSites, faults: ReadonlyMap<string, string>): readonly Verdict[] {
+  /**
+   * @param faults parts that HAProxy rejects, by the name of a backend or certificate, with the reason
+   * @param pending changes that are not in force yet, by the same names
+   */
+  list(
+    { served, unfit, refused }: DesiredSites,
+    faults: ReadonlyMap<string, string>,
+    pending: ReadonlyMap<string, Pending> = new Map(),
+  ): readonly Verdict[] {
     return [
-      ...served.map((one) => this.#describeFault(one, faults) ?? this.#remember(one, () => this.#describeServed(one))),
+      ...served.map(
+        (one) =>
+          this.#describeFault(one, faults) ??
+          this.#describePending(one, pending) ??
+          this.#remember(one, () => this.#describeServed(one)),
+      ),
       ...unfit.map((one) =>
         this.#remember(one, () => ({
           ...describeHost(one.route, one.host, one.demand.isWildcard),
@@ -57,10 +71,22 @@ export class VerdictWriter {
     return {
       ...describeHost(route, host, demand.isWildcard),
       reason: 'ExtendedValidationFailed',
-      message: `HAProxy does not take it: ${fault}`,
+      message: `HAProxy rejects it: ${fault}`,
       notes: [],
       ignored: demand.annotations.ignored,
     };
+  }
+
+  /** A Route that is not served yet is not admitted; of one that is, the author learns that its change waits. */
+  #describePending(one: ServedRoute, pending: ReadonlyMap<string, Pending>): Verdict | undefined {
+    const found = findPending(one, pending);
+    if (found === undefined) return undefined;
+    const { message, reason, pending: what } = describePending(found);
+    const verdict = this.#describeServed(one);
+    if (reason !== undefined) return { ...verdict, reason, message };
+    // A short wait is no news: what is written of the Route stays until it is over.
+    if (found.cause !== 'budget' && what !== undefined) return { ...verdict, pending: { what } };
+    return { ...verdict, notes: [message, ...verdict.notes] };
   }
 
   #describeServed({ route, host, demand }: ServedRoute): Verdict {
@@ -77,9 +103,9 @@ export class VerdictWriter {
 
 function describeWarnings({ warnings }: HttpDemand): readonly string[] {
   return warnings.slice(0, 5).map((problem) => {
-    // A list of who may connect fails closed; its problem says what became of it.
+    // An allow-list fails closed, and its message describes the effect.
     const isList = /\/ip_(?:allow|white)list\]$/.test(problem.path);
-    return isList ? formatProblem(problem) : `${formatProblem(problem)}; it counts as absent`;
+    return isList ? formatProblem(problem) : `${formatProblem(problem)}; it is ignored`;
   });
 }
 

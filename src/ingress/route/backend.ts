@@ -1,12 +1,12 @@
-/** A Service that takes a share of connections. */
+/** A Service that gets a share of connections. */
 export interface RouteBackend {
   readonly service: string;
-  /** The Service's namespace; absent: the Route's. */
+  /** Namespace of the Service. Absent: that of the Route. */
   readonly namespace?: string;
-  /** Port of the Service, not of its endpoints (Gateway API); absent: the Route's target port decides. */
+  /** Port of the Service instead of its endpoints (Gateway API). Absent: the Route's target port applies. */
   readonly servicePort?: number;
-  /** Cannot be used whatever exists (another kind, not granted): its share of connections is refused. */
+  /** The backend may not be used (unsupported kind, or no grant), so its share of connections is rejected. */
   readonly isForbidden?: true;
-  /** Relative to the other backends; 0 gets nothing. Of a Route 0–256. */
+  /** Relative to the other backends; 0 gets nothing. For Routes 0–256. */
   readonly weight: number;
 }

@@ -9,19 +9,19 @@ export type { AskedPort };
 /** What an object requests for its ports. */
 export interface PortDemand extends PortAnnotations {
   readonly backends: readonly RouteBackend[];
-  /** Name or number of the endpoints' port; absent: every port of the Service. */
+  /** Name or number of the endpoints' port. Absent: every port of the Service. */
   readonly targetPort?: string | number;
-  /** Who ends TLS on the connections. */
+  /** Who terminates TLS. */
   readonly termination?: Exclude<Termination, 'none'>;
 }
 
-/** Who asks for ports of the node: a Route by annotation, or a listener of a Gateway. */
+/** A request for ports of the node: a Route with annotations, or a listener of a Gateway. */
 export interface PortRequest {
   readonly meta: ObjectMeta;
-  /** Of a Route, in lower case. */
+  /** Host of a Route in lower case. */
   readonly host?: string;
-  /** Name of the listener, of a Gateway's. */
+  /** Name of a Gateway's listener. */
   readonly listener?: string;
-  /** What is wanted, or everything that is wrong with it. */
+  /** What is requested, or all problems of the request. */
   readonly demand: Parsed<PortDemand>;
 }

@@ -132,6 +132,6 @@ describe('the container image', function () {
   it('refuses a name that is no program’s', () => {
     const { exitCode, stderr } = run(65532, 'tools', []);
     assert.equal(exitCode, 2);
-    assert.match(stderr, /must be called by the name of a program/);
+    assert.match(stderr, /must be invoked by the name of a program/);
   });
 });

@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLog } from '../../../src/base/daemon/log.ts';
 import { openKubeApi } from '../../../src/base/kubernetes/client.ts';
 import type { KubeApi } from '../../../src/base/kubernetes/cluster-api.ts';
 import { KubeLease } from '../../../src/base/kubernetes/lease.ts';
@@ -9,6 +8,7 @@ import { formatPrefix, parsePrefix } from '../../../src/base/model/address.ts';
 import { RouterController } from '../../../src/egress/controller/controller.ts';
 import type { ObjectSettings } from '../../../src/egress/controller/objects/objects.ts';
 import { executable } from '../../lab/executable.ts';
+import { silentLog } from '../../lab/silent-log.ts';
 import { documentedEgressRouter } from '../../unit/egress/api/samples.ts';
 import { type KubeObject, TestApiServer } from './api-server.ts';
 import { Cluster, clusterPaths as paths } from './cluster.ts';

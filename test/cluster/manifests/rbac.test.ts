@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLog } from '../../../src/base/daemon/log.ts';
 import { openKubeApi } from '../../../src/base/kubernetes/client.ts';
 import { clusterNames } from '../../../src/base/kubernetes/names.ts';
 import type { Flow } from '../../../src/base/model/observed.ts';
@@ -10,6 +9,8 @@ import type { AttachmentState } from '../../../src/egress/model/state.ts';
 import { startNode } from '../../../src/egress/node/daemon.ts';
 import { parseNodeOptions } from '../../../src/egress/node/node-options.ts';
 import type { ApplyOutcome, NodeRouters, WireAnswer } from '../../../src/egress/node/routers-api.ts';
+import { isBeingRemoved } from '../../../src/ingress/agent/removal.ts';
+import { silentLog } from '../../lab/silent-log.ts';
 import { writeRoute } from '../../unit/ingress/samples.ts';
 import { until } from '../../until.ts';
 import { AgentNode, agentPaths } from '../lab/agent-node.ts';
@@ -99,7 +100,9 @@ describe('RBAC allows what is asked for, and nothing to spare', () => {
     for (const plural of ['routes', 'gatewayclasses', 'gateways', 'tcproutes', 'udproutes']) {
       server.fail({ on: new RegExp(`PATCH .*/${plural}/[^/]+/status`), answer: 409 });
     }
-    const node = new AgentNode(openKubeApi(kubeconfig), 'n1');
+    const api = openKubeApi(kubeconfig);
+    const node = new AgentNode(api, 'n1');
+    await isBeingRemoved(api, { namespace: 'egress-router-system', name: 'ingress-agent' });
     try {
       await until(
         () =>

@@ -8,9 +8,9 @@ const kindAttribute = 1;
 const root = 0xff_ff_ff_ff;
 
 /**
- * Puts the queueing discipline `blackhole` on a link: from now on nothing leaves by it, and it goes with
- * the link. Takes microseconds, where taking a macvlan down waits for a grace period. Throws
- * {@link NetlinkError} where the kernel has no queueing disciplines.
+ * Attaches the queueing discipline `blackhole` to a link. From then on the link sends nothing; deleting the link
+ * deletes the discipline. This takes microseconds, whereas taking a macvlan down waits for a grace period. Throws
+ * {@link NetlinkError} if the kernel lacks queueing disciplines.
  */
 export function swallowEgress(socket: NetlinkSocket, linkIndex: number): void {
   socket.request(newQdisc, flag.create | flag.replace, (out: AttrStream) => {

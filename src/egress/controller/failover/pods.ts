@@ -14,22 +14,22 @@ import type { Toleration } from './nodes.ts';
 export interface RouterPod {
   readonly name: string;
   readonly uid: string;
-  /** The Deployment that made it, by the name of its ReplicaSet. */
+  /** Its Deployment, derived from the name of its ReplicaSet. */
   readonly deployment: string | undefined;
   readonly node: string | undefined;
-  /** Ours, and what namespace and admission plugins gave it. */
+  /** Our own, and those that the namespace and admission plugins added. */
   readonly tolerations: readonly Toleration[];
-  /** Which router of a pool it is; undefined: created by a version without pools. */
+  /** The router of a pool that it belongs to. Undefined: created by a version without pools. */
   readonly member: string | undefined;
-  /** Of which configuration it was made. */
+  /** The configuration that it was created with. */
   readonly configuration: string | undefined;
-  /** The explicit rollout for which it was made. */
+  /** The explicit rollout that it was created for. */
   readonly rollout: string | undefined;
   /** Image of its container. */
   readonly image: string | undefined;
-  /** Which is in force, by the word of its node's daemon. */
+  /** The applied configuration, as reported by its node daemon. */
   readonly applied: string | undefined;
-  /** What its node's daemon did not apply, and why. */
+  /** The configuration that its node daemon did not apply, with the reason. */
   readonly refused: LiveRefusal | undefined;
   /** Its addresses in the cluster. */
   readonly clusterAddresses: readonly string[];
@@ -37,22 +37,22 @@ export interface RouterPod {
   /** Its containers were started, so all its networks were made. */
   readonly isRunning: boolean;
   readonly isEnding: boolean;
-  /** All its containers ended, and its namespace with them. */
+  /** All its containers and its network namespace have ended. */
   readonly hasEnded: boolean;
-  /** No node may have it, by the scheduler's word. */
+  /** The scheduler found no node for it. */
   readonly isUnschedulable: boolean;
-  /** Why its container does not run, in Kubernetes' words: `ImagePullBackOff: …`. */
+  /** Why its container is not running, with Kubernetes' reason: `ImagePullBackOff: …`. */
   readonly trouble: string | undefined;
   /** Whether Multus wrote anything about the pod's networks, which it does before the pod runs. */
   readonly hasNetworkStatus: boolean;
-  /** Addresses of `net1` by Multus's network-status; undefined where there is no such interface. */
+  /** Addresses of `net1` in Multus's network-status. Undefined if there is no such interface. */
   readonly egressAddresses: readonly string[] | undefined;
 }
 
-/** Of a pod: the interfaces that Multus added, in JSON. */
+/** In a pod: the interfaces that Multus added, in JSON. */
 const networkStatusAnnotation = 'k8s.v1.cni.cncf.io/network-status';
 
-/** Reads a pod; undefined for what is none. */
+/** Parses a pod. Returns undefined if it is invalid. */
 export function readRouterPod(input: unknown): RouterPod | undefined {
   if (!isRecord(input) || !isRecord(input.metadata)) return undefined;
   const { namespace, name, uid, deletionTimestamp } = input.metadata;
@@ -90,7 +90,7 @@ export function readRouterPod(input: unknown): RouterPod | undefined {
   };
 }
 
-/** ReplicaSets are called as their Deployment, with a hash of the template behind it. */
+/** The name of a ReplicaSet is that of its Deployment followed by a hash of the template. */
 function readDeployment(pod: unknown): string | undefined {
   const name = controllerKindOf(pod) === 'ReplicaSet' ? controllerNameOf(pod) : undefined;
   return name?.slice(0, Math.max(0, name.lastIndexOf('-')));
@@ -117,24 +117,27 @@ function readTrouble(statuses: unknown): string | undefined {
   return undefined;
 }
 
-/** Which definition the pod's one further interface is made of. */
+/** Returns the definition of the pod's only additional interface. */
 function readNetworkName(text: unknown): string | undefined {
   try {
     const [network] = typeof text === 'string' ? JSON.parse(text) : [];
     return isRecord(network) && typeof network.name === 'string' ? network.name : undefined;
   } catch {
-    // Written by another program, in Multus's short form.
+    // Another program wrote it in Multus's short form.
     return undefined;
   }
 }
 
-/** What Multus says of the interfaces that it had made (Kubernetes Network Custom Resource Definition standard). */
+/**
+ * Returns the addresses of an interface in Multus's network-status (Kubernetes Network Custom Resource Definition
+ * standard).
+ */
 function readNetworkStatus(text: unknown, definition: string): readonly string[] | undefined {
   let networks: unknown;
   try {
     networks = typeof text === 'string' ? JSON.parse(text) : undefined;
   } catch {
-    // Not yet written, or not by Multus.
+    // Not written yet, or not by Multus.
   }
   const ours = (Array.isArray(networks) ? networks : []).find(
     (one: unknown) => isRecord(one) && one.name === definition && one.interface === egressInterface,

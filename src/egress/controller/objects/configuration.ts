@@ -2,57 +2,59 @@ import { hash } from 'node:crypto';
 import { type NetConfSettings, writeNetConf } from '../../api/net-conf-writer.ts';
 import type { Member } from './members.ts';
 
-/** What of a router's objects its EgressRouter does not say. */
+/** Settings of a router's objects that are not in its EgressRouter. */
 export interface ObjectSettings extends NetConfSettings {
-  /** Image of the router's pod: this project's. */
+  /** Image of the router pod: that of this project. */
   readonly image: string;
-  /** Whole seconds after which a pod leaves a node that is not ready or not reachable. */
+  /** Whole seconds after which a pod leaves a node that is not ready or unreachable. */
   readonly nodeFailureSeconds: number;
   /** Whether the Multus annotation contains the gateway, as OpenShift's operator writes it; the plugin does not need it. */
   readonly hasDefaultRouteAnnotation: boolean;
   readonly nodeSelector: Readonly<Record<string, string>>;
-  /** Milliseconds that a node's daemon has to apply a configuration to a living router. */
+  /** Milliseconds for a node daemon to apply a configuration to a running router. */
   readonly liveTimeout: number;
 }
 
-/** Of a pod's template: the configuration that its pods begin with; of a pod: the same, as long as nothing is applied. */
+/** In a pod template: the initial configuration of its pods. In a pod: the same, until another one is applied. */
 export const configurationAnnotation = 'egress-router.io/configuration';
-/** Of a pod's template: all of a configuration that cannot change while a pod lives. Another value is another pod. */
+/**
+ * In a pod template: everything in a configuration that cannot change while a pod runs. Another value creates another
+ * pod.
+ */
 export const structureAnnotation = 'egress-router.io/structure';
-/** Of a pod's template: nodes that its pods stay away from, after one died or was to be left. */
+/** In a pod template: nodes that its pods avoid, because they died or were cordoned. */
 export const avoidedAnnotation = 'egress-router.io/avoided-nodes';
 
 /**
- * Of an EgressRouter: another value replaces the pods of its routers, one at a time, by ones of this version and
- * image. Of a pod's template: the value for which it was made.
+ * In an EgressRouter: a new value replaces the pods of its routers, one at a time, with pods of this version and
+ * image. In a pod template: the value that it was created for.
  */
 export const rolloutAnnotation = 'egress-router.io/rollout';
 
 /**
- * Of an object that this controller made: the digest of what it last applied, so that a field that is no longer
- * wanted is noticed; of a Deployment, a blank and the pod template as it was applied, in JSON, behind it. Objects of
- * version 0.1.0 have the digest as `egress-router.io/applied`, and get this in its place by an update that does not
- * touch their pods.
+ * In an object of this controller: the digest of what it last applied, which reveals fields that are no longer
+ * desired. In a Deployment, a space and the applied pod template as JSON follow. Objects of version 0.1.0 have
+ * `egress-router.io/applied` instead, and get this annotation by an update that does not affect their pods.
  */
 export const manifestAnnotation = 'egress-router.io/manifest';
 
-/** Of a pod: which definitions Multus makes further interfaces of. */
+/** In a pod: the definitions from which Multus creates additional interfaces. */
 export const networksAnnotation = 'k8s.v1.cni.cncf.io/networks';
 
-/** The first of Multus's interfaces; a router pod has no other. */
+/** The first interface that Multus creates; a router pod has no other. */
 export const egressInterface = 'net1';
 
-/** The network configuration of a router of a pool, as its definition has it. */
+/** Renders the network configuration of a router of a pool. */
 export function writeConfig({ names, spec }: Member, settings: ObjectSettings): string {
   return JSON.stringify(writeNetConf(names.definition, spec, settings));
 }
 
-/** Tells one configuration from another: the digest of the definition's text, which the node's daemon makes, too. */
+/** Identifies a configuration: the digest of the definition's text, which the node daemon computes, too. */
 export function hashConfiguration(member: Member, settings: ObjectSettings): string {
   return hashText(writeConfig(member, settings));
 }
 
-/** As {@link hashConfiguration}, of what a living pod cannot change: everything but redirects and fallback. */
+/** Like {@link hashConfiguration}, for what a running pod cannot change: everything except redirects and fallback. */
 export function hashStructure(member: Member, settings: ObjectSettings): string {
   const spec = { ...member.spec, redirects: { redirects: [], fallbacks: [] } };
   return hashText(writeConfig({ ...member, spec }, settings));

@@ -32,13 +32,13 @@ export interface DesiredObject {
   readonly [part: string]: unknown;
 }
 
-/** Marks what this controller made. */
+/** Marks objects that this controller created. */
 export const managedLabels = { 'app.kubernetes.io/managed-by': clusterNames.controller } as const;
 
 /** An unprivileged user that owns no files. */
 const user = 65532;
 
-/** The NetworkAttachmentDefinition of a router of a pool. */
+/** Returns the NetworkAttachmentDefinition of a router of a pool. */
 export function makeDefinition(router: Router, member: Member, settings: ObjectSettings): DesiredObject {
   return seal(router, member, member.names.definition, {
     apiVersion: 'k8s.cni.cncf.io/v1',
@@ -47,7 +47,7 @@ export function makeDefinition(router: Router, member: Member, settings: ObjectS
   });
 }
 
-/** The Deployment of a router of a pool: one pod at a time, which leaves at once, also a node that died. */
+/** Returns the Deployment of a router of a pool: one pod at a time, which leaves its node quickly, even a dead one. */
 export function makeDeployment(
   router: Router,
   member: Member,
@@ -62,7 +62,7 @@ export function makeDeployment(
     spec: {
       replicas: 1,
       revisionHistoryLimit: 2,
-      // Two pods must not have one address.
+      // Two pods must not have the same address.
       strategy: { type: 'Recreate' },
       selector: { matchLabels: names.selector },
       template: pods,
@@ -89,7 +89,7 @@ function makeTemplate(member: Member, settings: ObjectSettings, template: Templa
   };
 }
 
-/** Routers of a pool on as many nodes as there are, and away from some. */
+/** Spreads the routers of a pool over nodes, and away from some. */
 function placePod({ identity }: RouterNames, avoidedNodes: readonly string[]): object {
   return {
     topologySpreadConstraints: [
@@ -117,7 +117,8 @@ function makePod(
   return {
     automountServiceAccountToken: false,
     enableServiceLinks: false,
-    // One second, not none: with none the pod is forgotten before it has ended, and the next takes its address.
+    // One second instead of zero: with zero, Kubernetes forgets the pod before it has ended, and the next one takes
+    // its address.
     terminationGracePeriodSeconds: 1,
     tolerations: ['not-ready', 'unreachable'].map((state) => ({
       key: `node.kubernetes.io/${state}`,
@@ -166,7 +167,7 @@ function seal(
     namespace: meta.namespace,
     name,
     labels: { ...managedLabels, [memberLabel]: key },
-    // The object is deleted with its owner, and cannot be adopted.
+    // The object is deleted with its owner and cannot be adopted.
     ownerReferences: [
       {
         apiVersion: 'network.operator.openshift.io/v1',

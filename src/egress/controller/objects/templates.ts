@@ -23,9 +23,9 @@ export interface PodTemplate {
   readonly spec: Json;
 }
 
-/** The parts of a Deployment's template that stay as they were until its pod must be replaced. */
+/** The parts of a Deployment's template that stay unchanged until its pod must be replaced. */
 export interface Template {
-  /** The configuration that its pods began with. */
+  /** The initial configuration of its pods. */
   readonly configuration: string;
   readonly structure: string;
   readonly avoidedNodes: readonly string[];

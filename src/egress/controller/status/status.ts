@@ -18,7 +18,7 @@ export interface StatusParts {
   readonly log: DaemonLog;
   readonly events: EventRecorder;
   readonly leadership: Leadership;
-  /** Is told of a request to be made; what it returns hears of the object as it was written. */
+  /** Called before a request; the returned function receives the written object. */
   readonly expect: (namespace: string, name: string) => (answer: unknown) => void;
   readonly signal: AbortSignal;
 }
@@ -29,7 +29,7 @@ const mostRemembered = 10_000;
 /** Writes statuses of routers. */
 export class RouterStatusWriter {
   readonly #parts: StatusParts;
-  /** False where the cluster's definition of EgressRouter, which may be OpenShift's, has conditions alone. */
+  /** False if the cluster's definition of EgressRouter, which may be OpenShift's, has only conditions. */
   #keepsSummary = true;
   /** Summaries as they were sent, and as the server keeps them: an older definition drops newer fields. By UID. */
   readonly #stored = new LRUCache<string, { readonly sent: RouterSummary; readonly kept: unknown }>({
@@ -41,8 +41,8 @@ export class RouterStatusWriter {
   }
 
   /**
-   * Writes the status of a router where it says something else than is written, and tells in an Event where
-   * it begins or ceases to be degraded or available. Rejects with a KubeError.
+   * Writes the status of a router if it has changed, and records an Event when the router becomes degraded or
+   * available, or ceases to be. Rejects with a KubeError.
    */
   async write(router: Router, drafts: readonly RouterCondition[], summary: RouterSummary): Promise<void> {
     const { api, log, leadership, expect, signal } = this.#parts;
@@ -67,7 +67,7 @@ export class RouterStatusWriter {
     const written = readRouter(outcome.written);
     this.#keepsSummary = written?.status.routers !== undefined;
     this.#stored.set(uid, { sent: summary, kept: summaryOf(written?.status ?? {}) });
-    // What others changed meanwhile must be met as news, with the watch's next event.
+    // Changes by others must be processed with the watch's next event.
     if (written?.generation === router.generation) learn(outcome.written);
     const conditions = drafts.map(({ type, status, reason }) => `${type}=${status} ${reason}`);
     log.info({ router: keyOf(router.meta), conditions }, 'The status changed');
@@ -80,7 +80,7 @@ export class RouterStatusWriter {
     before: Readonly<Record<string, unknown>>,
   ): Readonly<Record<string, unknown>> {
     if (!this.#keepsSummary) return { conditions };
-    // A merge patch leaves what it does not name.
+    // A merge patch keeps fields that it does not name.
     const gone = Object.keys(before).filter((key) => key !== 'conditions' && !Object.hasOwn(summary, key));
     return { ...Object.fromEntries(gone.map((key) => [key, null])), conditions, ...summary };
   }

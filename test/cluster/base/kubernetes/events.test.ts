@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLog } from '../../../../src/base/daemon/log.ts';
 import { openKubeApi } from '../../../../src/base/kubernetes/client.ts';
 import type { KubeApi } from '../../../../src/base/kubernetes/cluster-api.ts';
 import { EventRecorder } from '../../../../src/base/kubernetes/events.ts';
+import { silentLog } from '../../../lab/silent-log.ts';
 import { TestApiServer } from '../../lab/api-server.ts';
 import { writeKubeconfig } from '../../lab/kubeconfig.ts';
 

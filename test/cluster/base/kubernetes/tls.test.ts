@@ -132,7 +132,7 @@ const cases: readonly Case[] = [
     name: 'a certificate of tomorrow',
     server: { tls: authority.issue({ name: 'apiserver', hosts, from: new Date(Date.now() + 3_600_000) }) },
     kubeconfig: () => ({ cluster: trusted }),
-    refusal: /: it is not valid before .*; set the clock of this node right/,
+    refusal: /: it is not valid before .*; correct the clock of this node/,
   },
   {
     name: 'a token that the server does not accept',

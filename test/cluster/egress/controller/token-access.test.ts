@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'mocha';
-import { silentLog } from '../../../../src/base/daemon/log.ts';
 import { refuse, type TokenVerdict } from '../../../../src/base/daemon/metrics-access.ts';
 import { openKubeApi } from '../../../../src/base/kubernetes/client.ts';
 import { judgeTokens } from '../../../../src/base/kubernetes/token-access.ts';
+import { silentLog } from '../../../lab/silent-log.ts';
 import { TestApiServer } from '../../lab/api-server.ts';
 import { writeKubeconfig } from '../../lab/kubeconfig.ts';
 

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLog } from '../../../../src/base/daemon/log.ts';
 import { openKubeApi } from '../../../../src/base/kubernetes/client.ts';
 import type { KubeApi } from '../../../../src/base/kubernetes/cluster-api.ts';
 import { KubeLease } from '../../../../src/base/kubernetes/lease.ts';
@@ -10,6 +9,7 @@ import { type ClusterObject, objectKey } from '../../../../src/ingress/objects/k
 import { KubernetesSource, ordinaryKinds } from '../../../../src/ingress/objects/source/kubernetes.ts';
 import { ClusterStatus } from '../../../../src/ingress/status/cluster-status.ts';
 import type { RouteStatus } from '../../../../src/ingress/status/status.ts';
+import { silentLog } from '../../../lab/silent-log.ts';
 import { readRoute, writeRoute, writeSlice } from '../../../unit/ingress/samples.ts';
 import { until } from '../../../until.ts';
 import { type KubeObject, TestApiServer } from '../../lab/api-server.ts';
@@ -181,7 +181,7 @@ describe('A cluster', () => {
       () => syncs === 1,
       () => [...problems],
     );
-    assert.equal(problems.get('Route'), 'the cluster does not serve Route in v1: running without');
+    assert.equal(problems.get('Route'), 'the cluster does not serve Route in v1; running without it');
     server.addCollection(routes);
     server.put(routes, route('a'));
     await seen('a');

@@ -62,7 +62,7 @@ describe('Certificates that a Route brings', () => {
       const command = `req -x509 -newkey ${words} -nodes -keyout - -subj /CN=a.test -days 2`;
       const certificate = execFileSync('/usr/bin/openssl', command.split(' '), { stdio: 'pipe' }).toString();
       const read = checkKeyPair({ certificate, paths });
-      assert.match(read.ok ? '' : (read.problems[0]?.cure ?? ''), isTaken ? /^$/ : /^must have (?:keys|a key) of /);
+      assert.match(read.ok ? '' : (read.problems[0]?.cure ?? ''), isTaken ? /^$/ : /^must have (?:RSA keys|a key) of /);
       const folder = mkdtempSync(join(tmpdir(), 'erce-'));
       writeFileSync(join(folder, 'a.pem'), certificate);
       const rest = 'defaults\n mode http\n timeout connect 1s\n timeout client 1s\n timeout server 1s\n';

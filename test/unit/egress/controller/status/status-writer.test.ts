@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { silentLog } from '../../../../../src/base/daemon/log.ts';
 import type { KubeApi } from '../../../../../src/base/kubernetes/cluster-api.ts';
 import { EventRecorder } from '../../../../../src/base/kubernetes/events.ts';
 import { readRouter } from '../../../../../src/egress/controller/objects/router.ts';
 import type { RouterSummary } from '../../../../../src/egress/controller/status/router-status.ts';
 import { RouterStatusWriter } from '../../../../../src/egress/controller/status/status.ts';
+import { silentLog } from '../../../../lab/silent-log.ts';
 import { documentedEgressRouter } from '../../api/samples.ts';
 
 /** A writer that patches an object in memory. */
