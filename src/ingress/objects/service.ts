@@ -34,7 +34,7 @@ export interface ServicePort {
 }
 
 /** Written on a Service that has no pods until somebody wants it (OpenShift's unidling). */
-const idledAnnotation = 'idling.alpha.openshift.io/idled-at';
+export const idledAnnotation = 'idling.alpha.openshift.io/idled-at';
 
 const specSchema = z.object(
   {

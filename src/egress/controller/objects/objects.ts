@@ -40,9 +40,9 @@ export const managedLabels = { 'app.kubernetes.io/managed-by': clusterNames.cont
 /** Of a pod's template: the configuration that its pods begin with; of a pod: the same, as long as nothing is applied. */
 export const configurationAnnotation = 'egress-router.io/configuration';
 /** Of a pod's template: all of a configuration that cannot change while a pod lives. Another value is another pod. */
-const structureAnnotation = 'egress-router.io/structure';
+export const structureAnnotation = 'egress-router.io/structure';
 /** Of a pod's template: nodes that its pods stay away from, after one died or was to be left. */
-const avoidedAnnotation = 'egress-router.io/avoided-nodes';
+export const avoidedAnnotation = 'egress-router.io/avoided-nodes';
 
 /**
  * Of an object that this controller made: the digest of what it last applied, so that a field that is no longer
