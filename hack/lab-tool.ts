@@ -1,4 +1,4 @@
-/** Makes or removes the lab that people play with. */
+/** Creates or removes the lab for experiments. */
 import { writeFileSync } from 'node:fs';
 import { Lab } from '../test/lab/lab.ts';
 
@@ -7,7 +7,7 @@ const configuration = '/tmp/erlab.conf';
 
 if (process.argv[2] === 'down') {
   Lab.sweep(prefix);
-  console.log('The lab is gone.');
+  console.log('The lab was removed.');
   process.exit(0);
 }
 
