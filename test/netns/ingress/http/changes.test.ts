@@ -18,7 +18,7 @@ const websocket = [
   '\r\n',
 ].join('\r\n');
 
-describe('hosts and paths while they change, by the agent as built', () => {
+describe('changes of hosts and paths in the compiled agent', () => {
   let node: HttpNode;
 
   beforeEach(async function () {
@@ -64,7 +64,7 @@ describe('hosts and paths while they change, by the agent as built', () => {
     return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
   }
 
-  it('takes new Routes, endpoints, certificates and annotations without a reload, and WebSockets live on', async () => {
+  it('applies new Routes, endpoints, certificates and annotations without a reload, and keeps WebSockets', async () => {
     assert.match((await node.raw(websocket, 'socket')).body, /^HTTP\/1.1 101/);
     node.write('new', route('new', 'new.test'), route('late', 'late.test', { spec: { path: '/x' } }));
     await expectServer('new.test', 's8001');
@@ -92,7 +92,7 @@ describe('hosts and paths while they change, by the agent as built', () => {
     assert.equal(await countReloads(), 0, node.log);
   }).timeout(30_000);
 
-  it('is adopted by the next agent after kill -9, without a reload, and WebSockets live on', async () => {
+  it('is adopted by the next agent after kill -9 without a reload, and keeps WebSockets', async () => {
     assert.match((await node.raw(websocket, 'socket')).body, /^HTTP\/1.1 101/);
     await node.end('SIGKILL');
     assert.equal(await serverOf('web.test'), 's8001');
@@ -103,14 +103,14 @@ describe('hosts and paths while they change, by the agent as built', () => {
     assert.equal(await countReloads(), 0, node.log);
   }).timeout(30_000);
 
-  it('is judged healthy by the document behind erctl inspect --ingress', async () => {
+  it('is reported healthy by erctl inspect --ingress', async () => {
     const { body } = await node.ask('http', 'localhost', '/haproxy', { address: '127.0.0.1', port: 1936 });
     const { problems, workers, oldWorkers, version } = JSON.parse(body);
     assert.deepEqual([problems, workers, oldWorkers], [[], 1, 0]);
     assert.match(version, /^\d+\.\d+/);
   }).timeout(30_000);
 
-  it('comes back after HAProxy was killed, and is ready again without any other change', async () => {
+  it('recovers after HAProxy was killed, and is ready again without any other change', async () => {
     const pid = readFileSync(findPidOf('haproxy', node.folder), 'utf8');
     process.kill(Number(pid), 'SIGKILL');
     await expectServer('web.test', 's8001');
@@ -120,7 +120,7 @@ describe('hosts and paths while they change, by the agent as built', () => {
     assert.equal(last, 'ok');
   }).timeout(30_000);
 
-  it('stays ready while a Route’s certificate is refused that HAProxy would not take, and says why', async () => {
+  it('stays ready while a Route’s certificate is rejected that HAProxy would reject, and reports why', async () => {
     const words = 'req -x509 -newkey rsa:1024 -nodes -days 2 -keyout - -out - -subj /CN=short.test';
     const certificate = execFileSync('/usr/bin/openssl', words.split(' '), { stdio: ['ignore', 'pipe', 'ignore'] });
     const tls = { termination: 'edge', certificate: certificate.toString() };
@@ -134,7 +134,7 @@ describe('hosts and paths while they change, by the agent as built', () => {
     await expectServer('web.test', 's8001');
   }).timeout(30_000);
 
-  it('refuses keys that would slow down every handshake, and DSA keys, which complete none', async () => {
+  it('rejects keys that would slow down every handshake, and DSA keys, which complete none', async () => {
     const run = (words: string) =>
       execFileSync('/usr/bin/openssl', words.split(' '), { stdio: ['ignore', 'pipe', 'ignore'] }).toString();
     const tls = (name: string, pem: string) =>
@@ -156,14 +156,14 @@ describe('hosts and paths while they change, by the agent as built', () => {
     await expectServer('web.test', 's8001');
   }).timeout(60_000);
 
-  it('does not change what is served where the directory of manifests has a broken file', async () => {
+  it('does not change what is served if the directory of manifests has an invalid file', async () => {
     writeFileSync(join(node.manifests, 'web.json'), '{');
     node.write('more', route('more', 'more.test'));
     await expectServer('more.test', 's8001');
     assert.equal(await serverOf('web.test'), 's8001');
   }).timeout(30_000);
 
-  it('lets the older Route take a host, and the younger have it when that goes', async () => {
+  it('gives a host to the older Route, and to the younger one when that is deleted', async () => {
     node.write('young', route('young', 'shared.test', { age: 9 }), ...service('two', [8002]));
     await expectServer('shared.test', 's8001');
     node.write('old', route('old', 'shared.test', { age: 1, service: 'two' }));

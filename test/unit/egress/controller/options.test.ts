@@ -34,9 +34,7 @@ describe('options of the controller', () => {
       logFormat: 'auto',
       logLevel: 'info',
     });
-    assert.deepEqual(problemsOf([]), [
-      '--image is missing: set the image that contains this program, or --pod-name',
-    ]);
+    assert.deepEqual(problemsOf([]), ['--image is missing: set the image that contains this program, or --pod-name']);
   });
 
   it('may be flags or variables, and flags come first', () => {

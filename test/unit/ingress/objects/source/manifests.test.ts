@@ -191,7 +191,10 @@ describe('ManifestSource', () => {
       () => told.names,
     );
     assert.deepEqual(told.names, ['EndpointSlice shop/web-1', 'Route shop/new']);
-    assert.match(told.problems.get('a.yaml (objects)') ?? '', /ports 7: must be a list of ports; keeping its last valid state/);
+    assert.match(
+      told.problems.get('a.yaml (objects)') ?? '',
+      /ports 7: must be a list of ports; keeping its last valid state/,
+    );
   });
 
   it('takes an object that is in two files from the first, and says so', () => {
