@@ -6,20 +6,24 @@ import { clusterNames } from '../../base/kubernetes/names.ts';
 import { ProblemBook } from '../../base/kubernetes/problem-book.ts';
 import { ordinaryTimes, type ReflectorTimes, reflect } from '../../base/kubernetes/reflector.ts';
 import { PartialFailure, WorkQueue } from '../../base/kubernetes/work-queue.ts';
+import { forAll } from '../../base/model/for-all.ts';
 import { Departures } from './failover/departures.ts';
 import { judgePresences, type Verdict } from './failover/failover.ts';
 import { type ClusterNode, readNode } from './failover/nodes.ts';
 import { ProbeTargets } from './failover/probe-targets.ts';
 import { type ProbeTimes, RouterProber } from './failover/prober.ts';
 import { ControllerMetrics } from './metrics.ts';
+import type { ObjectSettings } from './objects/configuration.ts';
 import { listOwners } from './objects/members.ts';
 import { assignNames } from './objects/names.ts';
-import type { ObjectSettings } from './objects/objects.ts';
 import { type ResourceName, resources } from './objects/resources.ts';
 import { type Router, readRouter } from './objects/router.ts';
 import { ObjectStore } from './objects/store.ts';
 import { RouterGone } from './reconcile.ts';
 import { RouterWork } from './router-work.ts';
+
+/** Routers of one namespace that are worked on at a time. */
+const concurrency = 8;
 
 /** Dependencies of the controller. */
 export interface ControllerParts {
@@ -223,18 +227,17 @@ export class RouterController {
       if (delay !== undefined) next = Math.min(delay, next ?? delay);
     };
     let failure: { readonly error: unknown } | undefined;
-    for (const router of living) {
+    await forAll(living, concurrency, async (router) => {
       try {
         note(await this.#work.run(router, names.get(router.meta.uid) ?? 'wait'));
       } catch (error) {
-        if (error instanceof LeadershipLost) return undefined;
-        // The watch will deliver the deletion.
-        if (error instanceof RouterGone) continue;
+        // The watch will deliver the deletion; the new leader reviews everything.
+        if (error instanceof RouterGone || error instanceof LeadershipLost) return;
         // Continue with the other routers of the namespace.
         failure ??= { error: error instanceof PartialFailure ? error.cause : error };
         if (error instanceof PartialFailure) note(error.next);
       }
-    }
+    });
     if (failure !== undefined) throw new PartialFailure(failure.error, next);
     this.#metrics.reconciles.inc({ outcome: 'success' });
     return next;

@@ -8,7 +8,7 @@ import { parsePort } from '../../base/read/parse-port.ts';
 import type { RuleBackendChoice } from '../../base/rules/transaction.ts';
 import { defaultLog, logLevels } from '../api/log-settings.ts';
 import type { LogLevel } from '../model/attachment.ts';
-import type { ObjectSettings } from './objects/objects.ts';
+import type { ObjectSettings } from './objects/configuration.ts';
 import { type OptionName, optionTable } from './option-table.ts';
 
 /** Settings from the command line and the environment. */

@@ -3,19 +3,14 @@ import { checkLeadership, type Leadership } from '../../base/kubernetes/leadersh
 import { clusterNames } from '../../base/kubernetes/names.ts';
 import { isStatus } from '../../base/kubernetes/status-patch.ts';
 import { isRecord } from '../../base/read/shape.ts';
+import { manifestAnnotation, type ObjectSettings } from './objects/configuration.ts';
 import { controllerOf, isCovered } from './objects/coverage.ts';
 import type { Member } from './objects/members.ts';
-import {
-  type DesiredObject,
-  makeDefinition,
-  makeDeployment,
-  manifestAnnotation,
-  type ObjectSettings,
-  type Template,
-} from './objects/objects.ts';
+import { type DesiredObject, makeDefinition, makeDeployment } from './objects/objects.ts';
 import { pathOf, type Resource, resources } from './objects/resources.ts';
 import type { Router } from './objects/router.ts';
 import type { ObjectStore } from './objects/store.ts';
+import type { Template } from './objects/templates.ts';
 import type { Trouble, Wait } from './status/conditions.ts';
 
 /** Dependencies of a reconciliation. */

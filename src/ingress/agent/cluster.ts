@@ -12,6 +12,7 @@ import { ClusterStatus } from '../status/cluster-status.ts';
 import { NodeRoster } from '../status/node-roster.ts';
 import type { Cluster, Report } from './daemon.ts';
 import type { AgentOptions } from './options.ts';
+import { isBeingRemoved } from './removal.ts';
 
 /**
  * Opens Kubernetes as the source of objects and the destination of statuses. Throws an Error if no API server is
@@ -19,11 +20,11 @@ import type { AgentOptions } from './options.ts';
  */
 export function openCluster(options: AgentOptions, inventory: Inventory, log: DaemonLog, report: Report): Cluster {
   const api = openKubeApi(options.kubeconfig);
-  const { identity, ports, leaseNamespace, routerNameKey, dryRun } = options;
+  const { identity, ports, leaseNamespace: namespace, routerNameKey, dryRun, daemonSet } = options;
   const lease: KubeLease = new KubeLease(
     api,
     {
-      namespace: leaseNamespace,
+      namespace,
       name: clusterNames.agentLease(identity.routerName),
       // A restarted agent needs another identity, because its predecessor may still be writing.
       holder: `${ports.node}_${hostname()}_${process.pid}`,
@@ -31,19 +32,33 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
     () => status.review(),
     (problem) => report('lease', problem),
   );
-  const settings = { namespace: leaseNamespace, name: clusterNames.agentRoster(identity.routerName), node: ports.node };
+  const settings = { namespace, name: clusterNames.agentRoster(identity.routerName), node: ports.node };
   const roster = new NodeRoster(api, settings, (problem) => report('node addresses', problem));
   const status = new ClusterStatus(api, identity, lease, log);
   // Without the option, a cluster may lack Gateways or deny access to them.
   const optionalKinds = [...nodeKinds, ...(ports.policy.gatewayClass === undefined ? gatewayKinds : [])];
   const kinds = [...ordinaryKinds, ...nodeKinds, ...gatewayKinds];
   const source = new KubernetesSource(api, { routerNameKey, kinds, optionalKinds }, status);
+  const isRemoved = async (): Promise<boolean> => {
+    if (daemonSet === undefined || dryRun) return false;
+    // Pods may go before the DaemonSet when their namespace is deleted.
+    if (inventory.get('Namespace', namespace)?.isTerminating === true) return true;
+    return await isBeingRemoved(api, { namespace, name: daemonSet });
+  };
+  const checkDaemonSet = async (): Promise<void> => {
+    if (!(await isRemoved())) return;
+    log.warn(
+      { namespace, daemonSet },
+      'DaemonSet is gone or being deleted; the rules will go with this agent. Check --daemon-set',
+    );
+  };
   return {
     source: {
       start: (sink) => {
         // A dry run writes nothing, so it must not keep another agent from writing.
         if (!dryRun) lease.start();
         source.start(sink);
+        void checkDaemonSet();
       },
       get waitingFor() {
         return source.waitingFor;
@@ -55,6 +70,7 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
     },
     status,
     ...(!dryRun && { roster }),
+    isRemoved,
     secrets: new ClusterSecrets(api),
     pods: openHostPods(api, inventory, (problem) => report('host network pods', problem)),
   };

@@ -25,6 +25,7 @@ import type { StatusSink } from '../status/status.ts';
 import { StatusFile } from '../status/status-file.ts';
 import { IngressAgent } from './agent.ts';
 import type { AgentOptions } from './options.ts';
+import { openSiteSources } from './site-sources.ts';
 
 /** Source of objects and destination of statuses. */
 export interface Cluster {
@@ -36,6 +37,8 @@ export interface Cluster {
   readonly pods?: HostPods;
   /** The other ingress nodes. Absent: none is known. */
   readonly roster?: NodeRoster;
+  /** Resolves to whether no next agent will take over, because the cluster removes the agent. Never rejects. */
+  readonly isRemoved?: () => Promise<boolean>;
 }
 
 /** Reports a problem at a place, or with undefined that it is solved. */
@@ -66,7 +69,7 @@ export async function startDaemon(
   const inventory = new Inventory();
   // Sources and statuses report to the agent, which is created from them.
   const report: Report = (place, problem) => agent.report(place, problem);
-  const { source, status, secrets, pods, roster } =
+  const { source, status, secrets, pods, roster, isRemoved } =
     options.manifests === undefined
       ? await openCluster(options, inventory, log, report)
       : openManifests(options, options.manifests, inventory, (problem) => report('status', problem));
@@ -78,6 +81,7 @@ export async function startDaemon(
     source,
     inventory,
     planes: http === undefined ? [ports] : [ports, http],
+    gateways: () => ports.gateways,
     guard,
     status: options.dryRun || !options.updatesStatus ? noStatus : status,
     log,
@@ -99,7 +103,8 @@ export async function startDaemon(
         '/claims': () => describeClaims(ports, http),
         ...(http !== undefined && {
           '/trace': (query) => http.desired && traceRequest(http.desired, readTraced(query), http.ports),
-          '/haproxy': async () => describeHaproxy(await http.engine.describe(), http.directory),
+          '/haproxy': async () =>
+            describeHaproxy(await http.engine.describe(), await http.engine.countBlockingWorkers(), http.directory),
         }),
       },
       remarks: () => ports.remarks,
@@ -120,8 +125,10 @@ export async function startDaemon(
       // HAProxy of a service keeps serving until the next agent takes over. If a person started the agent at a
       // terminal, HAProxy ends with it.
       if (signal === 'SIGINT' || process.stderr.isTTY) http?.endAtStop();
-      await agent.stop(options.cleanupOnExit);
-      await roster?.close(options.cleanupOnExit);
+      const removes = options.cleanupOnExit || (await isRemoved?.()) === true;
+      if (removes) log.info({}, 'Removing the rules');
+      await agent.stop(removes);
+      await roster?.close(removes);
     },
   };
 }
@@ -140,17 +147,21 @@ function describeServing({ manifests, ports, http, stats }: AgentOptions): Reado
 }
 
 /** A dry run starts no HAProxy, and without one only claims of ports can be decided. */
-function openHttp({ http, dryRun }: AgentOptions, parts: Omit<HttpParts, 'certificate'>): HttpPlane | undefined {
+function openHttp(
+  { http, dryRun }: AgentOptions,
+  parts: Omit<HttpParts, 'certificate' | 'sources'>,
+): HttpPlane | undefined {
   if (http === undefined || dryRun) return undefined;
   const certificate = new DefaultCertificate(http.certificate);
-  return new HttpPlane(http.settings, { ...parts, certificate });
+  const sources = openSiteSources(parts.inventory, http);
+  return new HttpPlane(http.settings, { ...parts, sources, certificate });
 }
 
 /** Returns every claim of hosts and ports, or undefined before the first decision. */
 function describeClaims(ports: PortPlane, http: HttpPlane | undefined): ClaimsDocument | undefined {
   const { admissions, pending } = ports;
   if (admissions === undefined || (http !== undefined && http.desired === undefined)) return undefined;
-  const hosts = http?.desired === undefined ? [] : describeHostClaims(http.desired);
+  const hosts = http?.desired === undefined ? [] : describeHostClaims(http.desired, http.pending);
   return { schema: 'ingress-agent.claims/v1', claims: [...hosts, ...describePortClaims(admissions, pending)] };
 }
 

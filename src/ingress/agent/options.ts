@@ -4,7 +4,7 @@ import { type Environment, OptionReader } from '../../base/daemon/reader.ts';
 import { clusterNames } from '../../base/kubernetes/names.ts';
 import { type Address, hostPrefix, type Prefix, parseAddress, parsePrefix } from '../../base/model/address.ts';
 import { maxDuration, minCheckInterval, optionTimeCure, parseOptionTime } from '../../base/read/duration.ts';
-import { isHostName, isLabelName } from '../../base/read/object-meta.ts';
+import { isHostName, isLabelName, isName } from '../../base/read/object-meta.ts';
 import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
 import { defaultClosedPorts, type HostGuardSettings } from '../backends/host-guard.ts';
 import { fieldSelectorCure, parseFieldSelector } from '../claims/field-selector.ts';
@@ -12,9 +12,9 @@ import { labelSelectorCure, parseLabelSelector } from '../claims/label-selector.
 import { namespaceQuotaCure, parseNamespaceQuota } from '../claims/policy.ts';
 import { type PortRange, parsePortRanges, portRangesCure } from '../claims/port-ranges.ts';
 import { type HttpOptions, readHttpOptions } from '../http/options.ts';
+import type { SiteBalance } from '../intent/site-request.ts';
 import type { Balance } from '../ports/model.ts';
 import type { PortSettings } from '../ports/port-plane.ts';
-import type { HttpBalance } from '../route/http-annotations.ts';
 import { defaultRouterNameKey } from '../route/route.ts';
 import type { RouterIdentity } from '../status/status.ts';
 import { type OptionName, optionTable } from './option-table.ts';
@@ -36,6 +36,8 @@ export interface AgentOptions {
   readonly kubeconfig?: string;
   /** Namespace of the Lease of the agent that writes statuses. */
   readonly leaseNamespace: string;
+  /** Name of the DaemonSet that runs the agent; absent: none is known. */
+  readonly daemonSet?: string;
   readonly routerNameKey: string;
   readonly stats?: StatsOptions;
   /** Milliseconds that an established connection to a removed endpoint may continue. */
@@ -62,10 +64,10 @@ export function parseOptions(args: readonly string[], environment: Environment):
   return { ...options, warnings: reader.warnings };
 }
 
-/** Returns the milliseconds that the agent may take to stop, because HAProxy keeps serving for a while. */
+/** Returns the milliseconds that the agent may take to stop: it asks the API server, and HAProxy keeps serving for a while. */
 export function stopTimeoutOf({ http }: AgentOptions): number {
   const { shutdownDelay = 0, shutdownTimeout = 0 } = http?.settings ?? {};
-  return Math.min(maxDuration, 5000 + shutdownDelay + shutdownTimeout);
+  return Math.min(maxDuration, 8000 + shutdownDelay + shutdownTimeout);
 }
 
 type Reader = OptionReader<OptionName>;
@@ -78,6 +80,11 @@ function readOptions(reader: Reader): Omit<AgentOptions, 'warnings'> {
   const statusFile = reader.read('status-file', (text) => text);
   const kubeconfig = reader.read('kubeconfig', (text) => text);
   const stats = readStatsOptions(reader);
+  const daemonSet = reader.read(
+    'daemon-set',
+    (text) => (isName(text) ? text : undefined),
+    'must be the name of a DaemonSet',
+  );
   const ports = readPortSettings(reader, routerName);
   const drainTime = readTimeOrNone(reader, 'drain-time');
   const balances = readHttpBalances(reader);
@@ -102,6 +109,7 @@ function readOptions(reader: Reader): Omit<AgentOptions, 'warnings'> {
     leaseNamespace:
       reader.read('lease-namespace', (text) => (isLabelName(text) ? text : undefined), 'must be a namespace') ??
       'default',
+    ...(daemonSet !== undefined && { daemonSet }),
     routerNameKey: reader.read('router-name-annotation', (text) => text) ?? defaultRouterNameKey,
     ...(stats !== undefined && { stats }),
     drainTime,
@@ -180,7 +188,7 @@ function readBalance(reader: Reader): Balance {
 }
 
 /** OpenShift's defaults: random for HTTP, source for passthrough. */
-function readHttpBalances(reader: Reader): { readonly balance: HttpBalance; readonly tcpBalance: HttpBalance } {
+function readHttpBalances(reader: Reader): { readonly balance: SiteBalance; readonly tcpBalance: SiteBalance } {
   const cure = 'must be source, roundrobin, random or leastconn';
   const parse = (text: string) => (text === 'leastconn' ? text : parseBalance(text));
   return {

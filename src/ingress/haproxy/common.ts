@@ -1,5 +1,6 @@
 import { letters, withoutCookie } from './features.ts';
 import type { ForwardedMode, Settings } from './model.ts';
+import { networksMap } from './networks.ts';
 import { quoteWord } from './quote.ts';
 import { milliseconds } from './section.ts';
 
@@ -80,9 +81,10 @@ ${forwardedRules(settings, settings.forwarded, ordinary)}
 
   # From here on: requests of routes that ask for something unusual.
   http-request set-var(txn.section) var(txn.route),field(1,|)
-  http-request set-var(txn.address) src,hex
+  # An IPv4 client of a socket of both families, too.
+  http-request set-var(txn.address) 'src,hex,regsub("^0{20}FFFF","")'
   http-request set-var-fmt(txn.client) "%[var(txn.section)]/%[var(txn.address),length]:%[var(txn.address)]"
-  http-request reject if ${flagged(letters.allowList)} !{ var(txn.client),map_beg(maps/allow.map) -m found }
+${allowListRules('http-request')}
   http-request set-var(txn.limits) var(txn.section),map_str(maps/limits.map) if ${flagged(letters.limits)}
 ${limitRules('http-request', 'if', 'http')}
   # Found as it came: without port and final dot.
@@ -102,6 +104,14 @@ ${(['append', 'replace', 'if-none'] as const).map((mode) => forwardedRules(setti
   http-response add-header Cache-Control private if ${withoutCookie} !${flagged(letters.noCookie)}
 ${settings.log === undefined ? '' : logServer}  http-response set-header Strict-Transport-Security %[var(txn.section),map_str(maps/hsts.map)] if ${flagged(letters.hsts)}
 `;
+}
+
+/** Close the connections of clients that are in no network of the route's allow-list. */
+export function allowListRules(rule: 'http-request' | 'tcp-request content'): string {
+  const isListed = flagged(letters.allowList);
+  return `  ${rule} set-var(txn.list) var(txn.section),map_str(maps/allow.map) if ${isListed}
+  ${rule} set-var-fmt(txn.listed) "%[var(txn.list)]/%[var(txn.address),length]:%[var(txn.address)]" if ${isListed}
+  ${rule} reject if ${isListed} !{ var(txn.listed),map_beg(${networksMap}) -m found }`;
 }
 
 /** Sets the log's name of the server that answers. */

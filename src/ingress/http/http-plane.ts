@@ -4,14 +4,16 @@ import type { HostGuard } from '../backends/host-guard.ts';
 import { HaproxyEngine } from '../haproxy/engine.ts';
 import type { HttpState, Settings } from '../haproxy/model.ts';
 import { hostSocket, RemoteHost } from '../haproxy/remote-host.ts';
-import type { ApplyOutcome } from '../haproxy/report.ts';
+import type { ApplyOutcome, Pending } from '../haproxy/report.ts';
 import type { ReloadCause } from '../haproxy/steps.ts';
 import type { DataPlane, PlaneHost, PlaneReport } from '../intent/plane.ts';
+import type { SiteSource } from '../intent/site-source.ts';
 import type { Inventory, Journal } from '../objects/inventory.ts';
 import type { DefaultCertificate } from './default-certificate.ts';
 import { type DesiredSites, type HttpDesiredSettings, SitePlanner } from './desired.ts';
 import { type ConnectionLimit, findConnectionLimit } from './file-limit.ts';
 import type { Secrets } from './secrets.ts';
+import { SiteTurns } from './site-turns.ts';
 import { VerdictWriter } from './verdicts.ts';
 
 /** Settings of the data plane. */
@@ -43,6 +45,8 @@ export interface HttpSettings extends HttpDesiredSettings {
 /** Dependencies of the data plane. */
 export interface HttpParts {
   readonly inventory: Inventory;
+  /** Objects that request hosts and paths. */
+  readonly sources: readonly SiteSource[];
   readonly secrets: Secrets;
   readonly certificate: DefaultCertificate;
   readonly log: DaemonLog;
@@ -77,6 +81,7 @@ export class HttpPlane implements DataPlane {
   readonly #journal: Journal;
   readonly #planner: SitePlanner;
   readonly #verdicts: VerdictWriter;
+  readonly #turns: SiteTurns;
   readonly #engine: HaproxyEngine;
   readonly #changedSecrets = new Set<string>();
   #host: PlaneHost | undefined;
@@ -93,8 +98,15 @@ export class HttpPlane implements DataPlane {
     this.#settings = settings;
     this.#parts = parts;
     this.#journal = parts.inventory.openJournal();
-    this.#planner = new SitePlanner(parts.inventory, settings, (key) => parts.secrets.get(key), parts.guard);
+    this.#planner = new SitePlanner(
+      parts.inventory,
+      parts.sources,
+      settings,
+      (key) => parts.secrets.get(key),
+      parts.guard,
+    );
     this.#verdicts = new VerdictWriter(this.#planner.finder);
+    this.#turns = new SiteTurns(parts.sources);
     this.#engine = new HaproxyEngine({
       directory: settings.directory,
       binary: settings.binary,
@@ -106,6 +118,7 @@ export class HttpPlane implements DataPlane {
       ownerOf: reloadOwner,
       onProblem: (problem) => this.#note(problem),
       onReload: (outcome) => this.#finishReload(outcome),
+      onProgress: (outcome) => this.#noteProgress(outcome),
     });
   }
 
@@ -144,6 +157,11 @@ export class HttpPlane implements DataPlane {
     return this.#desired;
   }
 
+  /** Changes that are not in force yet, by the name of a backend, certificate or authority. */
+  get pending(): ReadonlyMap<string, Pending> {
+    return this.#outcome?.pending ?? new Map();
+  }
+
   /** Folder of HAProxy's files. */
   get directory(): string {
     return this.#settings.directory;
@@ -164,7 +182,9 @@ export class HttpPlane implements DataPlane {
     secrets.want(this.#listSecrets());
     // Only at the start: later a missing Secret delays only its own Route.
     if (!this.#hasStarted) await secrets.settle(secretTimeout);
-    const changes = this.#journal.take();
+    const taken = this.#journal.take();
+    // All at once at the start: HAProxy must not serve a part of the Routes.
+    const changes = this.#desired === undefined ? taken : this.#turns.cut(taken);
     const desired = this.#planner.compute(changes, new Set([...this.#changedSecrets, ...changes.of('Secret')]));
     this.#changedSecrets.clear();
     const haproxy = await this.#fitConnections();
@@ -184,6 +204,7 @@ export class HttpPlane implements DataPlane {
       // Not earlier: a Route that HAProxy rejects must not be reported as admitted.
       this.#desired = desired;
     }
+    if (this.#turns.hasMore) this.#host?.requestSync();
     const { problem } = await this.#engine.describe();
     this.#note(problem);
   }
@@ -191,7 +212,7 @@ export class HttpPlane implements DataPlane {
   report(): PlaneReport {
     if (this.#desired === undefined) return { verdicts: [] };
     const faults = new Map(this.#outcome?.refused.map(({ name, reason }) => [name, reason]));
-    return { verdicts: this.#verdicts.list(this.#desired, faults) };
+    return { verdicts: this.#verdicts.list(this.#desired, faults, this.pending) };
   }
 
   /**
@@ -236,10 +257,7 @@ export class HttpPlane implements DataPlane {
 
   #listSecrets(): ReadonlySet<string> {
     const keys = new Set<string>();
-    for (const { meta, http } of this.#parts.inventory.all('Route')) {
-      const name = http.ok ? http.value.tls?.externalCertificate : undefined;
-      if (name !== undefined) keys.add(`${meta.namespace}/${name}`);
-    }
+    for (const source of this.#parts.sources) for (const key of source.listSecrets()) keys.add(key);
     return keys;
   }
 
@@ -255,9 +273,13 @@ export class HttpPlane implements DataPlane {
     }
   }
 
-  #finishReload(outcome: ApplyOutcome): void {
+  #noteProgress(outcome: ApplyOutcome): void {
     this.#outcome = outcome;
-    this.#parts.log.info({}, 'HAProxy reloaded');
     this.#host?.requestReport();
+  }
+
+  #finishReload(outcome: ApplyOutcome): void {
+    this.#parts.log.info({}, 'HAProxy reloaded');
+    this.#noteProgress(outcome);
   }
 }

@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { type Address, parseAddress } from '../../base/model/address.ts';
 import type { Parsed } from '../../base/model/problem.ts';
 import type { Protocol } from '../../base/model/redirect.ts';
+import { escapeUnprintable } from '../../base/model/text.ts';
 import { type ObjectMeta, readMeta } from '../../base/read/object-meta.ts';
 import { parseProtocol } from '../../base/read/parse-port.ts';
 import { portNumber } from '../../base/read/port-number.ts';
@@ -153,7 +154,9 @@ function readEndpoint(written: WrittenEndpoint, leftOut: string[]): SliceEndpoin
     address,
     state: stateOf(conditions),
     ...(nodeName !== undefined && { node: nodeName }),
-    ...(targetRef?.name && { target: `${(targetRef.kind || 'Pod').toLowerCase()}:${targetRef.name}` }),
+    ...(targetRef?.name && {
+      target: escapeUnprintable(`${(targetRef.kind || 'Pod').toLowerCase()}:${targetRef.name}`),
+    }),
   };
 }
 

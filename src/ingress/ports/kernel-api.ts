@@ -38,6 +38,11 @@ export interface PortKernel {
   readForwarding(): Forwarding;
   /** Traffic of each port, by `tcp 13306`. Rejects with an Error if it is unavailable. */
   readTraffic(): Promise<ReadonlyMap<string, PortTraffic>>;
+  /**
+   * Keeps the rules in force: without this, they expire after ten minutes. Until the first {@link apply}, keeps those
+   * of an earlier agent. Throws where the rules are gone: they have to be applied again.
+   */
+  renew(): void;
   /** Removes everything that {@link apply} created. */
   remove(): void;
 }
@@ -98,6 +103,14 @@ export class MemoryKernel implements PortKernel {
 
   readTraffic(): Promise<ReadonlyMap<string, PortTraffic>> {
     return Promise.resolve(this.traffic);
+  }
+
+  /** How often rules were kept from expiring. */
+  renewed = 0;
+
+  renew(): void {
+    if (this.failure !== undefined) throw this.failure;
+    this.renewed++;
   }
 
   remove(): void {

@@ -2,6 +2,7 @@ import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runn
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { HostGuard } from '../backends/host-guard.ts';
 import type { PortAdmissions } from '../claims/ports.ts';
+import type { GatewaySnapshot } from '../gateway/gateways.ts';
 import type { DataPlane, Pending, PlaneHost, PlaneReport } from '../intent/plane.ts';
 import type { Changes, Inventory, Journal } from '../objects/inventory.ts';
 import type { AgentMetrics } from '../status/metrics.ts';
@@ -17,6 +18,7 @@ import type { IngressPort, IngressRules } from './model.ts';
 import { listNamedDead, listNamedPorts } from './named.ts';
 import { NodeWatch, type NodeWatchParts } from './node-watch.ts';
 import { describeIdleness, describeOpenPort, listRemarks } from './readiness.ts';
+import { Renewal } from './renewal.ts';
 import { cutSlice, groupByNamespace, isSmall } from './slices.ts';
 import { TrafficMetrics } from './traffic-metrics.ts';
 import { listVerdicts } from './verdicts.ts';
@@ -51,7 +53,14 @@ export interface PortParts extends NodeWatchParts {
 }
 
 /** Milliseconds. */
-const times = { cleanUp: 200, cleanUpRetry: 10_000, check: 100, firewallDelay: 1000, firewall: 300_000, node: 2000 };
+const times = {
+  cleanUp: 200,
+  cleanUpRetry: 10_000,
+  check: 100,
+  firewallDelay: 1000,
+  firewall: 300_000,
+  node: 2000,
+};
 
 /** With more ports than this, or more endpoints of one, the first load is done in slices. */
 const muchAtOnce = 500;
@@ -71,6 +80,7 @@ export class PortPlane implements DataPlane {
   readonly #firewall: BoundedFrequencyRunner;
   readonly #node: NodeWatch;
   #nodeTimer: NodeJS.Timeout | undefined;
+  readonly #renewal: Renewal;
   #host: PlaneHost | undefined;
   #desired: DesiredState | undefined;
   readonly #applied = new AppliedPorts();
@@ -104,6 +114,14 @@ export class PortPlane implements DataPlane {
     });
     const served = settings.addresses === undefined ? {} : { servedAddresses: settings.addresses };
     this.#node = new NodeWatch({ ...parts, ...served }, (place, problem) => this.#host?.report(place, problem));
+    this.#renewal = new Renewal({
+      renew: () => this.#node.translations.during(() => parts.kernel.renew()),
+      onLost: () => {
+        this.#isSure = false;
+        this.#host?.requestSync();
+      },
+      report: (problem) => this.#host?.report('rules', problem),
+    });
     void new TrafficMetrics(parts.metrics.registry, {
       readTraffic: () => parts.kernel.readTraffic(),
       listPorts: () => listNamedPorts(this.#desired?.admissions),
@@ -120,6 +138,7 @@ export class PortPlane implements DataPlane {
       if (this.#node.translations.isStale(false)) host.requestSync();
     }, times.node);
     this.#nodeTimer.unref();
+    this.#renewal.start();
     this.#addresses.start(() => {
       this.#hasNewAddresses = true;
       host.requestSync();
@@ -238,6 +257,11 @@ export class PortPlane implements DataPlane {
     this.#firewall.request();
   }
 
+  /** The objects of the Gateway API that the last decision was about. Undefined before the first. */
+  get gateways(): GatewaySnapshot | undefined {
+    return this.#desired === undefined ? undefined : this.#desiredPorts.gateways;
+  }
+
   #refreshAddresses(): void {
     this.#hasNewAddresses = false;
     this.#addresses.refresh();
@@ -250,7 +274,7 @@ export class PortPlane implements DataPlane {
     metrics.ports.set(ports.length);
     metrics.endpoints.set(ports.reduce((sum, { endpoints }) => sum + endpoints.length, 0));
     if (this.#desired === undefined) return { verdicts: [] };
-    const { finder, gateways } = this.#desiredPorts;
+    const { finder } = this.#desiredPorts;
     const { node } = this.#settings;
     const verdicts = listVerdicts(this.#desired.admissions, {
       finder,
@@ -259,7 +283,7 @@ export class PortPlane implements DataPlane {
       pending: this.pending,
       unreadiness: this.#node.unreadiness,
     });
-    return { verdicts, ...(gateways !== undefined && { gateways }) };
+    return { verdicts };
   }
 
   stop(removes: boolean): void {
@@ -268,6 +292,7 @@ export class PortPlane implements DataPlane {
     clearInterval(this.#nodeTimer);
     for (const runner of [this.#check, this.#cleanUp, this.#firewall]) runner.cancel();
     this.#health.close();
+    this.#renewal.stop();
     if (removes) this.#parts.kernel.remove();
   }
 

@@ -99,15 +99,28 @@ describe('manifests', function () {
   it('let a kubelet probe every program at its address', () => {
     for (const { kind, metadata, spec } of render('default')) {
       if (kind !== 'Deployment' && kind !== 'DaemonSet') continue;
-      for (const { livenessProbe, readinessProbe } of spec.template.spec.containers) {
+      for (const { livenessProbe, readinessProbe, startupProbe } of spec.template.spec.containers) {
         // HAProxy's container has none: it must not end for want of an agent.
-        for (const { httpGet } of [livenessProbe, readinessProbe].filter((probe) => probe !== undefined)) {
+        for (const { httpGet } of [livenessProbe, readinessProbe, startupProbe].filter(
+          (probe) => probe !== undefined,
+        )) {
           // Programs on the node's network answer on its loopback; a pod has an address of its own.
           const host = spec.template.spec.hostNetwork === true ? '127.0.0.1' : undefined;
           if (httpGet !== undefined) assert.equal(httpGet.host, host, metadata.name);
         }
       }
     }
+  });
+
+  it('run the agent on Linux nodes only, as critical, with two minutes to start', () => {
+    const agent = render('default').find(
+      ({ metadata, kind }) => kind === 'DaemonSet' && metadata.name === 'ingress-agent',
+    );
+    const { nodeSelector, priorityClassName, containers } = agent?.spec.template.spec ?? {};
+    assert.deepEqual(nodeSelector, { 'egress-router.io/ingress': '', 'kubernetes.io/os': 'linux' });
+    assert.equal(priorityClassName, 'system-node-critical');
+    const { startupProbe } = containers.find(({ name }: { name: string }) => name === 'ingress-agent');
+    assert.ok(startupProbe.periodSeconds * startupProbe.failureThreshold >= 120);
   });
 
   it('for scrapers match Kubernetes’ schemas, and name existing accounts', async () => {
@@ -160,6 +173,17 @@ describe('manifests', function () {
 });
 
 describe('examples', () => {
+  it('are of one namespace that -n chooses, or name the namespaces of all their objects', () => {
+    for (const [path, objects] of readExamples()) {
+      const own = objects.filter(({ kind, metadata }) => kind !== 'GatewayClass' && metadata.namespace === undefined);
+      const named = objects.filter(({ metadata }) => metadata.namespace !== undefined);
+      assert.ok(own.length === 0 || named.length === 0, path);
+      // References to a namespace would be wrong in every other one.
+      if (named.length === 0)
+        assert.doesNotMatch(JSON.stringify(objects.map(({ spec }) => spec)), /"namespace":/, path);
+    }
+  });
+
   for (const [path, objects] of readExamples()) {
     it(`in ${path} are valid for the programs`, async () => {
       for (const object of objects) {

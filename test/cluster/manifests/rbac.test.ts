@@ -9,6 +9,7 @@ import type { AttachmentState } from '../../../src/egress/model/state.ts';
 import { startNode } from '../../../src/egress/node/daemon.ts';
 import { parseNodeOptions } from '../../../src/egress/node/node-options.ts';
 import type { ApplyOutcome, NodeRouters, WireAnswer } from '../../../src/egress/node/routers-api.ts';
+import { isBeingRemoved } from '../../../src/ingress/agent/removal.ts';
 import { silentLog } from '../../lab/silent-log.ts';
 import { writeRoute } from '../../unit/ingress/samples.ts';
 import { until } from '../../until.ts';
@@ -99,7 +100,9 @@ describe('RBAC allows exactly what is requested', () => {
     for (const plural of ['routes', 'gatewayclasses', 'gateways', 'tcproutes', 'udproutes']) {
       server.fail({ on: new RegExp(`PATCH .*/${plural}/[^/]+/status`), answer: 409 });
     }
-    const node = new AgentNode(openKubeApi(kubeconfig), 'n1');
+    const api = openKubeApi(kubeconfig);
+    const node = new AgentNode(api, 'n1');
+    await isBeingRemoved(api, { namespace: 'egress-router-system', name: 'ingress-agent' });
     try {
       await until(
         () =>

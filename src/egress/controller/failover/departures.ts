@@ -49,6 +49,9 @@ export interface DepartureParts {
 /** Milliseconds for the API server to confirm that a pod exists. If it takes longer, our view may be outdated. */
 const freshness = 1500;
 
+/** Milliseconds for the API server to delete a pod: its connection may have died with the node. */
+const deletionTime = 3000;
+
 /** Milliseconds for a node to answer. */
 const answerTime = 500;
 
@@ -112,10 +115,30 @@ export class Departures {
         return { isHeldBack: true };
       }
       this.#restrained.delete(pod.uid);
-      const isOther = reason === 'NodeGone' || isOutdated;
+      const isOther = reason === 'NodeGone' || this.#needsTemplate(pod, departure, dead, avoidedNodes);
       return { move: { pod, departure }, isHeldBack: false, ...(isOther && { avoidedNodes: dead }) };
     }
     return { isHeldBack, ...(isStuck && isOutdated && { avoidedNodes: dead }) };
+  }
+
+  /**
+   * Whether a pod that leaves a living node needs another template. Without one its ReplicaSet makes the next pod at
+   * once; with one the Deployment waits until the old pod has ended.
+   */
+  #needsTemplate(
+    pod: RouterPod,
+    { reason, node }: Departure,
+    dead: readonly string[],
+    avoidedNodes: readonly string[],
+  ): boolean {
+    const { nodes, nodeSelector } = this.#parts;
+    const left = new Set([...(reason === 'NodeLeft' ? [node] : []), ...avoidedNodes, ...dead]);
+    if (!hasRefuge(nodes(), left, nodeSelector, pod.tolerations))
+      return avoidedNodes.some((one) => !dead.includes(one));
+    // The scheduler may still take a dead node for a healthy one.
+    return nodes().some(
+      ({ name, isReady, isLeft }) => dead.includes(name) && !avoidedNodes.includes(name) && isReady && !isLeft,
+    );
   }
 
   #departureOf({ uid, node, isEnding }: RouterPod): Departure | undefined {
@@ -207,7 +230,8 @@ export class Departures {
     checkLeadership(leadership);
     try {
       const options = { uid, ...(graceSeconds !== undefined && { graceSeconds }) };
-      await api.remove(pathOf(resources.pods, meta.namespace, name), options, signal);
+      const path = pathOf(resources.pods, meta.namespace, name);
+      await within(deletionTime, signal, (limit) => api.remove(path, options, limit));
     } catch (error) {
       // The pod is gone, or another pod has its name.
       if (!isStatus(error, 404) && !isStatus(error, 409)) throw error;

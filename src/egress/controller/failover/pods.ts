@@ -1,8 +1,13 @@
 import { isRecord } from '../../../base/read/shape.ts';
 import { appliedAnnotation, type LiveRefusal, readRefusal, refusedAnnotation } from '../../model/live-change.ts';
+import {
+  configurationAnnotation,
+  egressInterface,
+  networksAnnotation,
+  rolloutAnnotation,
+} from '../objects/configuration.ts';
 import { controllerKindOf, controllerNameOf } from '../objects/coverage.ts';
 import { memberLabel } from '../objects/names.ts';
-import { configurationAnnotation, egressInterface, networksAnnotation } from '../objects/objects.ts';
 import type { Toleration } from './nodes.ts';
 
 /** A router's pod, with the fields that the router's status shows. */
@@ -18,6 +23,10 @@ export interface RouterPod {
   readonly member: string | undefined;
   /** The configuration that it was created with. */
   readonly configuration: string | undefined;
+  /** The explicit rollout that it was created for. */
+  readonly rollout: string | undefined;
+  /** Image of its container. */
+  readonly image: string | undefined;
   /** The applied configuration, as reported by its node daemon. */
   readonly applied: string | undefined;
   /** The configuration that its node daemon did not apply, with the reason. */
@@ -25,6 +34,8 @@ export interface RouterPod {
   /** Its addresses in the cluster. */
   readonly clusterAddresses: readonly string[];
   readonly isReady: boolean;
+  /** Its containers were started, so all its networks were made. */
+  readonly isRunning: boolean;
   readonly isEnding: boolean;
   /** All its containers and its network namespace have ended. */
   readonly hasEnded: boolean;
@@ -32,9 +43,14 @@ export interface RouterPod {
   readonly isUnschedulable: boolean;
   /** Why its container is not running, with Kubernetes' reason: `ImagePullBackOff: …`. */
   readonly trouble: string | undefined;
+  /** Whether Multus wrote anything about the pod's networks, which it does before the pod runs. */
+  readonly hasNetworkStatus: boolean;
   /** Addresses of `net1` in Multus's network-status. Undefined if there is no such interface. */
   readonly egressAddresses: readonly string[] | undefined;
 }
+
+/** In a pod: the interfaces that Multus added, in JSON. */
+const networkStatusAnnotation = 'k8s.v1.cni.cncf.io/network-status';
 
 /** Parses a pod. Returns undefined if it is invalid. */
 export function readRouterPod(input: unknown): RouterPod | undefined {
@@ -55,16 +71,20 @@ export function readRouterPod(input: unknown): RouterPod | undefined {
     tolerations: Array.isArray(spec.tolerations) ? spec.tolerations.filter(isRecord) : [],
     member: text(labels[memberLabel]),
     configuration: text(annotations[configurationAnnotation]),
+    rollout: text(annotations[rolloutAnnotation]),
+    image: readImage(spec.containers),
     applied: text(annotations[appliedAnnotation]),
     refused: readRefusal(annotations[refusedAnnotation]),
     clusterAddresses: ips.flatMap(({ ip }) => text(ip) ?? []),
     isReady: conditions.some((one) => one.type === 'Ready' && one.status === 'True'),
+    isRunning: status.phase === 'Running',
     isEnding: (deletionTimestamp ?? undefined) !== undefined,
     hasEnded: status.phase === 'Succeeded' || status.phase === 'Failed',
     isUnschedulable: conditions.some((one) => one.type === 'PodScheduled' && one.reason === 'Unschedulable'),
     trouble: readTrouble(status.containerStatuses),
+    hasNetworkStatus: annotations[networkStatusAnnotation] !== undefined,
     egressAddresses: readNetworkStatus(
-      annotations['k8s.v1.cni.cncf.io/network-status'],
+      annotations[networkStatusAnnotation],
       `${namespace}/${readNetworkName(annotations[networksAnnotation])}`,
     ),
   };
@@ -78,6 +98,12 @@ function readDeployment(pod: unknown): string | undefined {
 
 function text(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
+}
+
+/** A router's pod has one container of ours; admission plugins may add others behind it. */
+function readImage(containers: unknown): string | undefined {
+  const [own] = Array.isArray(containers) ? containers.filter(isRecord) : [];
+  return text(own?.image);
 }
 
 function readTrouble(statuses: unknown): string | undefined {

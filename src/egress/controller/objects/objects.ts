@@ -1,24 +1,22 @@
 import { hash } from 'node:crypto';
 import { clusterNames } from '../../../base/kubernetes/names.ts';
 import { formatPrefix } from '../../../base/model/address.ts';
-import { isRecord } from '../../../base/read/shape.ts';
-import { type NetConfSettings, writeNetConf } from '../../api/net-conf-writer.ts';
+import {
+  configurationAnnotation,
+  egressInterface,
+  manifestAnnotation,
+  networksAnnotation,
+  type ObjectSettings,
+  rolloutAnnotation,
+  structureAnnotation,
+  writeConfig,
+} from './configuration.ts';
 import type { Member } from './members.ts';
 import { memberLabel, type RouterNames } from './names.ts';
 import type { Router } from './router.ts';
+import { avoidNodes, noteAvoided, type PodTemplate, type Template, writeNetworks } from './templates.ts';
 
-/** Settings of a router's objects that are not in its EgressRouter. */
-export interface ObjectSettings extends NetConfSettings {
-  /** Image of the router pod: that of this project. */
-  readonly image: string;
-  /** Whole seconds after which a pod leaves a node that is not ready or unreachable. */
-  readonly nodeFailureSeconds: number;
-  /** Whether the Multus annotation contains the gateway, as OpenShift's operator writes it; the plugin does not need it. */
-  readonly hasDefaultRouteAnnotation: boolean;
-  readonly nodeSelector: Readonly<Record<string, string>>;
-  /** Milliseconds for a node daemon to apply a configuration to a running router. */
-  readonly liveTimeout: number;
-}
+export type { ObjectSettings } from './configuration.ts';
 
 /** An object to be applied. */
 export interface DesiredObject {
@@ -37,29 +35,6 @@ export interface DesiredObject {
 /** Marks objects that this controller created. */
 export const managedLabels = { 'app.kubernetes.io/managed-by': clusterNames.controller } as const;
 
-/** In a pod template: the initial configuration of its pods. In a pod: the same, until another one is applied. */
-export const configurationAnnotation = 'egress-router.io/configuration';
-/**
- * In a pod template: everything in a configuration that cannot change while a pod runs. Another value creates another
- * pod.
- */
-const structureAnnotation = 'egress-router.io/structure';
-/** In a pod template: nodes that its pods avoid, because they died or were cordoned. */
-const avoidedAnnotation = 'egress-router.io/avoided-nodes';
-
-/**
- * In an object of this controller: the digest of what it last applied, which reveals fields that are no longer
- * desired. Objects of version 0.1.0 have `egress-router.io/applied` instead, and get this annotation by an update
- * that does not affect their pods.
- */
-export const manifestAnnotation = 'egress-router.io/manifest';
-
-/** In a pod: the definitions from which Multus creates additional interfaces. */
-export const networksAnnotation = 'k8s.v1.cni.cncf.io/networks';
-
-/** The first interface that Multus creates; a router pod has no other. */
-export const egressInterface = 'net1';
-
 /** An unprivileged user that owns no files. */
 const user = 65532;
 
@@ -72,64 +47,6 @@ export function makeDefinition(router: Router, member: Member, settings: ObjectS
   });
 }
 
-/** Renders the network configuration of a router of a pool. */
-function writeConfig({ names, spec }: Member, settings: ObjectSettings): string {
-  return JSON.stringify(writeNetConf(names.definition, spec, settings));
-}
-
-/** Identifies a configuration: the digest of the definition's text, which the node daemon computes, too. */
-export function hashConfiguration(member: Member, settings: ObjectSettings): string {
-  return hashText(writeConfig(member, settings));
-}
-
-/** Like {@link hashConfiguration}, for what a running pod cannot change: everything except redirects and fallback. */
-function hashStructure(member: Member, settings: ObjectSettings): string {
-  const spec = { ...member.spec, redirects: { redirects: [], fallbacks: [] } };
-  return hashText(writeConfig({ ...member, spec }, settings));
-}
-
-function hashText(text: string): string {
-  return hash('sha256', text).slice(0, 16);
-}
-
-/** The parts of a Deployment's template that stay unchanged until its pod must be replaced. */
-export interface Template {
-  /** The initial configuration of its pods. */
-  readonly configuration: string;
-  readonly structure: string;
-  readonly avoidedNodes: readonly string[];
-}
-
-/** Returns the template of an existing Deployment, or undefined if none of this version exists. */
-export function readTemplate(deployment: unknown): Template | undefined {
-  const spec = isRecord(deployment) && isRecord(deployment.spec) ? deployment.spec : {};
-  const template = isRecord(spec.template) && isRecord(spec.template.metadata) ? spec.template.metadata : {};
-  const annotations = isRecord(template.annotations) ? template.annotations : {};
-  const { [configurationAnnotation]: configuration, [structureAnnotation]: structure } = annotations;
-  if (typeof configuration !== 'string' || typeof structure !== 'string') return undefined;
-  const avoided = annotations[avoidedAnnotation];
-  return { configuration, structure, avoidedNodes: typeof avoided === 'string' ? avoided.split(',') : [] };
-}
-
-/**
- * Returns the desired template of a member's Deployment. If the structure is unchanged, the template is, too: running
- * pods get new redirects from their node daemon.
- *
- * @param replaces whether the pod must be replaced although only its redirects changed
- * @param avoidedNodes nodes that the pods of another template must avoid
- */
-export function chooseTemplate(
-  member: Member,
-  settings: ObjectSettings,
-  current: Template | undefined,
-  replaces: boolean,
-  avoidedNodes: readonly string[],
-): Template {
-  const structure = hashStructure(member, settings);
-  if (current?.structure === structure && !replaces) return current;
-  return { configuration: hashConfiguration(member, settings), structure, avoidedNodes };
-}
-
 /** Returns the Deployment of a router of a pool: one pod at a time, which leaves its node quickly, even a dead one. */
 export function makeDeployment(
   router: Router,
@@ -137,13 +54,9 @@ export function makeDeployment(
   settings: ObjectSettings,
   template: Template,
 ): DesiredObject {
-  const { names, spec } = member;
-  const gateways = spec.reserved.flatMap(({ gateway }) => gateway?.text ?? []);
-  const network = {
-    name: names.definition,
-    ...(settings.hasDefaultRouteAnnotation && gateways.length > 0 && { 'default-route': gateways }),
-  };
-  return seal(router, member, names.deployment, {
+  const { names } = member;
+  const pods = template.kept ?? makeTemplate(member, settings, template);
+  const deployment = {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
     spec: {
@@ -152,28 +65,32 @@ export function makeDeployment(
       // Two pods must not have the same address.
       strategy: { type: 'Recreate' },
       selector: { matchLabels: names.selector },
-      template: {
-        metadata: {
-          labels: { ...managedLabels, ...names.podLabels },
-          annotations: {
-            [networksAnnotation]: JSON.stringify([network]),
-            [configurationAnnotation]: template.configuration,
-            [structureAnnotation]: template.structure,
-            ...(template.avoidedNodes.length > 0 && { [avoidedAnnotation]: template.avoidedNodes.join() }),
-          },
-        },
-        spec: makePod(member, settings, template.avoidedNodes),
+      template: pods,
+    },
+  };
+  return seal(router, member, names.deployment, deployment, JSON.stringify(pods));
+}
+
+/** A pod template of this version. */
+function makeTemplate(member: Member, settings: ObjectSettings, template: Template): PodTemplate {
+  const { rollout, avoidedNodes } = template;
+  return {
+    metadata: {
+      labels: { ...managedLabels, ...member.names.podLabels },
+      annotations: {
+        [networksAnnotation]: writeNetworks(member, settings),
+        [configurationAnnotation]: template.configuration,
+        [structureAnnotation]: template.structure,
+        ...(rollout !== undefined && { [rolloutAnnotation]: rollout }),
+        ...noteAvoided(avoidedNodes),
       },
     },
-  });
+    spec: makePod(member, settings, avoidedNodes),
+  };
 }
 
 /** Spreads the routers of a pool over nodes, and away from some. */
 function placePod({ identity }: RouterNames, avoidedNodes: readonly string[]): object {
-  const terms = avoidedNodes.map((name) => ({ key: 'metadata.name', operator: 'NotIn', values: [name] }));
-  const nodeAffinity = {
-    requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchFields: terms }] },
-  };
   return {
     topologySpreadConstraints: [
       {
@@ -183,7 +100,7 @@ function placePod({ identity }: RouterNames, avoidedNodes: readonly string[]): o
         labelSelector: { matchLabels: identity },
       },
     ],
-    ...(terms.length > 0 && { affinity: { nodeAffinity } }),
+    ...avoidNodes(avoidedNodes),
   };
 }
 
@@ -191,7 +108,7 @@ function makePod(
   { spec, names }: Member,
   { image, nodeFailureSeconds, nodeSelector }: ObjectSettings,
   avoidedNodes: readonly string[],
-): object {
+): Readonly<Record<string, unknown>> {
   const checks = spec.reserved.flatMap(({ prefix, gateway }) => [
     '--address',
     formatPrefix(prefix),
@@ -244,6 +161,7 @@ function seal(
   { key }: Member,
   name: string,
   object: { readonly apiVersion: string; readonly kind: string; readonly [part: string]: unknown },
+  record?: string,
 ): DesiredObject {
   const metadata = {
     namespace: meta.namespace,
@@ -262,5 +180,6 @@ function seal(
     ],
   };
   const applied = hash('sha256', JSON.stringify([metadata, object])).slice(0, 16);
-  return { ...object, metadata: { ...metadata, annotations: { [manifestAnnotation]: applied } } };
+  const manifest = record === undefined ? applied : `${applied} ${record}`;
+  return { ...object, metadata: { ...metadata, annotations: { [manifestAnnotation]: manifest } } };
 }

@@ -4,6 +4,7 @@ import { type ObjectMeta, readMeta } from '../../../base/read/object-meta.ts';
 import { ProblemList } from '../../../base/read/problem-list.ts';
 import { isRecord } from '../../../base/read/shape.ts';
 import { type EgressRouterSpec, parseEgressRouterPool } from '../../api/egress-router.ts';
+import { readRollout } from './templates.ts';
 
 /** An EgressRouter as received from the API server. */
 export interface Router {
@@ -19,6 +20,8 @@ export interface Router {
   /** `status` as received. */
   readonly status: Readonly<Record<string, unknown>>;
   readonly version: string | undefined;
+  /** The rollout of its pods that an administrator asks for. */
+  readonly rollout: string | undefined;
 }
 
 /** Returns the object that Events of a router regard. */
@@ -41,5 +44,6 @@ export function readRouter(input: unknown): Router | undefined {
     conditions: Array.isArray(conditions) ? conditions : [],
     status: isRecord(input.status) ? input.status : {},
     version: typeof resourceVersion === 'string' ? resourceVersion : undefined,
+    rollout: readRollout(isRecord(metadata.annotations) ? metadata.annotations : {}),
   };
 }

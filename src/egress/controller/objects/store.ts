@@ -21,7 +21,7 @@ export class ObjectStore {
 
   /** Records that the cluster does not have the kind. */
   markAbsent(): void {
-    this.#isListed = true;
+    this.replace([]);
   }
 
   replace(objects: readonly unknown[]): void {

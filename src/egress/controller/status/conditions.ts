@@ -1,6 +1,7 @@
 import type { KubeError } from '../../../base/kubernetes/cluster-api.ts';
 import type { ConditionDraft } from '../../../base/kubernetes/conditions.ts';
 import type { RouterPod } from '../failover/pods.ts';
+import { rolloutAnnotation } from '../objects/configuration.ts';
 import { inForce, type Progress } from '../objects/live.ts';
 
 /** Why a router's objects are not in their desired state. */
@@ -39,6 +40,10 @@ export interface MemberSituation {
   readonly podEvent: string | undefined;
   /** Why Kubernetes creates no pod, in its own words. */
   readonly refusal: string | undefined;
+  /** The image that new pods get; absent: it is not compared. */
+  readonly image?: string;
+  /** Whether an explicit rollout waits for other routers of the pool. */
+  readonly isRolloutWaiting?: boolean;
 }
 
 /** Observed state of a router for its status. */
@@ -115,11 +120,29 @@ function describeUnavailable({ pods, addresses, trouble, podEvent, refusal }: Me
       `pod ${pod.name} has no net1 in Multus's network-status; check that Multus runs on its node`,
     );
   }
+  return no('AddressMissing', describeMissing(pod, addresses));
+}
+
+function describeMissing(pod: RouterPod, addresses: readonly string[]): string {
   const missing = missingAddresses(pod, addresses).join(' and ');
-  return no(
-    'AddressMissing',
-    `net1 of pod ${pod.name} does not have ${missing} but ${pod.egressAddresses.join(' and ')}`,
-  );
+  return `net1 of pod ${pod.name} does not have ${missing} but ${pod.egressAddresses?.join(' and ')}`;
+}
+
+/** Why a pod that runs is no router; nobody else reports it, because Kubernetes considers the pod healthy. */
+function findInterfaceFault({ pods, template, addresses, podEvent }: MemberSituation) {
+  const pod = pods.find(({ isEnding, isReady, isRunning }) => !isEnding && (isReady || isRunning));
+  // One of another template is about to be replaced.
+  if (pod === undefined || (template !== undefined && pod.configuration !== template)) return undefined;
+  const { name, node, isReady, hasNetworkStatus, egressAddresses } = pod;
+  if (!hasNetworkStatus) {
+    const fault = `pod ${name} runs without net1, because Multus did not handle it: install Multus on node ${node}, or check that its configuration is the first in the node's CNI folder`;
+    return { reason: 'MultusMissing', message: podEvent === undefined ? fault : `${fault} (${podEvent})` };
+  }
+  if (!isReady) return undefined;
+  if (egressAddresses === undefined)
+    return { reason: 'InterfaceMissing', message: `Multus's network-status of pod ${name} has no net1` };
+  if (missingAddresses(pod, addresses).length === 0) return undefined;
+  return { reason: 'AddressMissing', message: describeMissing(pod, addresses) };
 }
 
 function missingAddresses({ egressAddresses }: RouterPod, addresses: readonly string[]): string[] {
@@ -144,17 +167,38 @@ function describeProgressing({ members, wait, trouble }: RouterSituation): Route
     if (progress.kind === 'replace')
       return yes('RollingOut', `pod ${pods[0]?.name} is being replaced: ${progress.reason}`);
   }
+  const waiting = members.find(({ isRolloutWaiting }) => isRolloutWaiting === true)?.addresses.join(' and ');
+  if (waiting !== undefined)
+    return yes('RollingOut', `the router of ${waiting} is replaced when all others of its pool are ready`);
   const obstacle = members.find((member) => member.trouble !== undefined)?.trouble;
-  return draft('Progressing', 'False', obstacle?.reason ?? 'AsExpected', '');
+  return draft('Progressing', 'False', obstacle?.reason ?? 'AsExpected', describeImages(members));
+}
+
+/** Whether the pod of a member runs another image than new pods get; an upgrade leaves it running. */
+export function isOutdated({ image }: MemberSituation, pod: RouterPod | undefined): boolean {
+  return image !== undefined && pod?.image !== undefined && pod.image !== image;
+}
+
+/** Names the pods that keep an older image; empty where there are none. */
+function describeImages(members: readonly MemberSituation[]): string {
+  const lines = members.flatMap((member) => {
+    const pod = servingPod(member);
+    return pod !== undefined && isOutdated(member, pod) ? [`pod ${pod.name} runs image ${pod.image}`] : [];
+  });
+  if (lines.length === 0) return '';
+  return `${lines.join('; ')}; new pods get ${members[0]?.image}: set the annotation ${rolloutAnnotation} to a new value to replace running pods`;
 }
 
 function describeDegraded({ trouble, members }: RouterSituation): RouterCondition {
   const yes = (reason: string, message: string): RouterCondition => draft('Degraded', 'True', reason, message);
   const obstacle = trouble ?? members.find((member) => member.trouble !== undefined)?.trouble;
   if (obstacle !== undefined) return yes(obstacle.reason, obstacle.message);
-  for (const { pods, podEvent, progress, refusal } of members) {
+  for (const member of members) {
+    const { pods, podEvent, progress, refusal } = member;
     // A running or terminating pod is more informative.
     if (refusal !== undefined && pods.length === 0) return yes('PodRefused', refusal);
+    const fault = findInterfaceFault(member);
+    if (fault !== undefined) return yes(fault.reason, fault.message);
     if (progress.kind === 'refused') return yes('LiveChangeFailed', join(progress.reason, `pod ${pods[0]?.name}`));
     const failing = pods.find((pod) => !pod.isReady && !pod.isEnding && (pod.trouble ?? podEvent) !== undefined);
     if (failing !== undefined) return yes('PodFailing', join(failing.trouble ?? podEvent, `pod ${failing.name}`));

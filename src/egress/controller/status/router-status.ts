@@ -1,5 +1,5 @@
 import { isRecord } from '../../../base/read/shape.ts';
-import { isSettled, type MemberSituation, servingPod } from './conditions.ts';
+import { isOutdated, isSettled, type MemberSituation, servingPod } from './conditions.ts';
 
 /** The part of `status` other than conditions: each address with its node and state. */
 export interface RouterSummary {
@@ -19,6 +19,9 @@ interface MemberSummary {
   readonly state: 'Ready' | 'Changing' | 'NotReady';
   readonly pod?: string;
   readonly node?: string;
+  readonly image?: string;
+  /** Only where it is so. */
+  readonly outdated?: true;
 }
 
 /**
@@ -36,6 +39,8 @@ export function summarize(members: readonly MemberSituation[], before: unknown, 
       state: serving === undefined ? 'NotReady' : isSettled(member) ? 'Ready' : 'Changing',
       ...(pod !== undefined && { pod: pod.name }),
       ...(pod?.node !== undefined && { node: pod.node }),
+      ...(pod?.image !== undefined && { image: pod.image }),
+      ...(isOutdated(member, pod) && { outdated: true as const }),
     };
   });
   const isInForce = members.length > 0 && members.every(isSettled);

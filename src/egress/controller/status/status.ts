@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { LRUCache } from 'lru-cache';
 import type { DaemonLog } from '../../../base/daemon/log.ts';
 import type { KubeApi } from '../../../base/kubernetes/cluster-api.ts';
 import { mergeConditions, readRecords, saySame, writeTime } from '../../../base/kubernetes/conditions.ts';
@@ -22,11 +23,18 @@ export interface StatusParts {
   readonly signal: AbortSignal;
 }
 
+/** Statuses whose stored form is remembered. */
+const mostRemembered = 10_000;
+
 /** Writes statuses of routers. */
 export class RouterStatusWriter {
   readonly #parts: StatusParts;
   /** False if the cluster's definition of EgressRouter, which may be OpenShift's, has only conditions. */
   #keepsSummary = true;
+  /** Summaries as they were sent, and as the server keeps them: an older definition drops newer fields. By UID. */
+  readonly #stored = new LRUCache<string, { readonly sent: RouterSummary; readonly kept: unknown }>({
+    max: mostRemembered,
+  });
 
   constructor(parts: StatusParts) {
     this.#parts = parts;
@@ -45,7 +53,7 @@ export class RouterStatusWriter {
       if (read === undefined) return undefined;
       before = read.conditions;
       const conditions = mergeConditions(drafts, before, { now: writeTime(), generation: router.generation });
-      const isSame = saySame(conditions, before) && (!this.#keepsSummary || isCurrent(summary, read.status));
+      const isSame = saySame(conditions, before) && (!this.#keepsSummary || this.#isCurrent(uid, summary, read.status));
       return isSame ? undefined : this.#compose(conditions, summary, read.status);
     };
     const seen = { metadata: { uid, resourceVersion: router.version } };
@@ -58,6 +66,7 @@ export class RouterStatusWriter {
     if (typeof outcome === 'string') return;
     const written = readRouter(outcome.written);
     this.#keepsSummary = written?.status.routers !== undefined;
+    this.#stored.set(uid, { sent: summary, kept: summaryOf(written?.status ?? {}) });
     // Changes by others must be processed with the watch's next event.
     if (written?.generation === router.generation) learn(outcome.written);
     const conditions = drafts.map(({ type, status, reason }) => `${type}=${status} ${reason}`);
@@ -76,6 +85,13 @@ export class RouterStatusWriter {
     return { ...Object.fromEntries(gone.map((key) => [key, null])), conditions, ...summary };
   }
 
+  #isCurrent(uid: string, summary: RouterSummary, status: Readonly<Record<string, unknown>>): boolean {
+    const written = summaryOf(status);
+    if (isDeepStrictEqual(summary, written)) return true;
+    const stored = this.#stored.get(uid);
+    return stored !== undefined && isDeepStrictEqual(stored, { sent: summary, kept: written });
+  }
+
   #tellChanges(router: Router, drafts: readonly RouterCondition[], before: unknown): void {
     const { events, signal } = this.#parts;
     const known = readRecords(before);
@@ -90,7 +106,6 @@ export class RouterStatusWriter {
   }
 }
 
-function isCurrent(summary: RouterSummary, status: Readonly<Record<string, unknown>>): boolean {
-  const { conditions: _conditions, ...written } = status;
-  return isDeepStrictEqual(summary, written);
+function summaryOf({ conditions: _conditions, ...summary }: Readonly<Record<string, unknown>>): object {
+  return summary;
 }

@@ -7,7 +7,7 @@ import { removeTable } from '../../../base/rules/nftables/document.ts';
 import type { NftElement } from '../../../base/rules/nftables/element.ts';
 import type { Forwarding, IngressPort, IngressRules } from '../model.ts';
 import { families } from '../rules/families.ts';
-import { ingressTableName, type Side, sides } from '../rules/frame.ts';
+import { extendTable, ingressTableName, renewTable, type Side, sides } from '../rules/frame.ts';
 import { type ListedTable, StateTable, stateTableName } from '../rules/state-table.ts';
 import { IngressTable } from '../rules/table.ts';
 import type { PortTraffic } from '../traffic.ts';
@@ -129,6 +129,29 @@ export class NftablesIngress {
    */
   async listForeignNat(): Promise<{ readonly nft: unknown; readonly saved: readonly SavedRules[] }> {
     return { nft: await listForeignNatTables(), saved: await saveForeignNat() };
+  }
+
+  /**
+   * Keeps the rules from expiring for ten more minutes: those in force, or those that an earlier agent left until
+   * there are new ones. Throws {@link KernelError} where the rules in force are gone.
+   */
+  renew(): void {
+    const state = `inet ${stateTableName(this.#settings.name)}`;
+    const installed = this.#installed;
+    if (installed !== undefined) {
+      // Rules that another program removed are installed again by the next change.
+      this.#installed = undefined;
+      runNft(['-f', '-'], renewTable(this.#nameOf(installed.side)) + renewTable(state));
+      this.#installed = installed;
+      return;
+    }
+    for (const table of [...sides.map((side) => this.#nameOf(side)), state]) {
+      try {
+        runNft(['-f', '-'], extendTable(table));
+      } catch {
+        // There is no such table, or it has expired: what is stale by now stays out of force.
+      }
+    }
   }
 
   /** Removes everything, including the rules of earlier agents. Throws {@link KernelError}. */

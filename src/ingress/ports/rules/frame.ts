@@ -33,6 +33,29 @@ export function compileServed({ addresses }: FrameRules): ReadonlyMap<string, Nf
   );
 }
 
+/**
+ * Has an element while an agent renews it. All rules for new connections are behind it, so that rules whose agent is
+ * gone send nothing to addresses that other pods may have by then.
+ */
+export const aliveSet: NftCollection = {
+  kind: 'set',
+  head: ['type ct_state', 'flags timeout'],
+  elements: new Map([['new timeout 10m', '']]),
+};
+
+/** Lets new connections pass untouched when the agent is gone. Behind a match of `ct state new` where packets of others arrive. */
+export const requireAgent = 'ct state != @alive accept';
+
+/** For `nft -f -`: the rules of a table stay in force for ten more minutes. */
+export function renewTable(table: string): string {
+  return `flush set ${table} alive\nadd element ${table} alive { new timeout 10m }\n`;
+}
+
+/** As {@link renewTable}, but fails where the rules have expired. */
+export function extendTable(table: string): string {
+  return `delete element ${table} alive { new }\nadd element ${table} alive { new timeout 10m }\n`;
+}
+
 /** The node's connections to itself over loopback are not served. */
 export const passLoopback = ['ip daddr 127.0.0.0/8 accept', 'ip6 daddr ::1 accept'] as const;
 
@@ -61,6 +84,7 @@ export function compileFrame(rules: FrameRules, side: Side): NftDocument {
     declare(`bridged${family}`, 'set', 'type ifname . ifname');
   }
   for (const [one, collection] of compileServed(rules)) collections.set(one, collection);
+  collections.set('alive', aliveSet);
   declare('guarded', 'set', 'type inet_proto . inet_service');
   declare('lists', 'map', 'type inet_proto . inet_service : verdict');
   for (const one of ['unlisted', 'unserved']) collections.set(one, countingSet);
@@ -94,18 +118,18 @@ export function compileBases(rules: FrameRules): ReadonlyMap<string, NftChain> {
     // After the kernel's connection lookup, before NAT.
     [
       'filter-prerouting',
-      { base: 'type filter hook prerouting priority -110', rules: ['ct state != new accept', ...guard] },
+      { base: 'type filter hook prerouting priority -110', rules: ['ct state != new accept', requireAgent, ...guard] },
     ],
-    ['nat-prerouting', { base: 'type nat hook prerouting priority -100', rules: open }],
+    ['nat-prerouting', { base: 'type nat hook prerouting priority -100', rules: [requireAgent, ...open] }],
     // Allow-lists also apply to the node's own connections to its own addresses.
     [
       'filter-output',
       {
         base: 'type filter hook output priority -110',
-        rules: ['ct state != new accept', ...passLoopback, ...guard],
+        rules: ['ct state != new accept', requireAgent, ...passLoopback, ...guard],
       },
     ],
-    ['nat-output', { base: 'type nat hook output priority -100', rules: [...passLoopback, ...open] }],
+    ['nat-output', { base: 'type nat hook output priority -100', rules: [requireAgent, ...passLoopback, ...open] }],
     [
       'nat-postrouting',
       {

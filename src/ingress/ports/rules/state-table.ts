@@ -4,7 +4,15 @@ import type { NftChain, NftCollection } from '../../../base/rules/nftables/docum
 import type { NftElement } from '../../../base/rules/nftables/element.ts';
 import type { IngressPort } from '../model.ts';
 import { families } from './families.ts';
-import { compileServed, countingSet, type FrameRules, passLoopback, writeServed } from './frame.ts';
+import {
+  aliveSet,
+  compileServed,
+  countingSet,
+  type FrameRules,
+  passLoopback,
+  requireAgent,
+  writeServed,
+} from './frame.ts';
 import { writeMark } from './marks.ts';
 import { describePolicy, type Policy } from './policy.ts';
 
@@ -60,6 +68,7 @@ export class StateTable {
     const bases = compileStateBases(this.#rules);
     const collections = new Map<string, NftCollection>([
       ...compileServed(this.#rules),
+      ['alive', aliveSet],
       ['policies', { kind: 'map', head: ['type inet_proto . inet_service : verdict'], elements: new Map() }],
       ...trafficSets.map((name) => [name, countingSet] as const),
     ]);
@@ -81,7 +90,7 @@ export class StateTable {
       `add table ${table} { comment "ingress-agent ${this.#rules.name}, counters and limits"; }`,
       ...(listed?.chains ?? []).map((name) => `flush chain ${table} ${name}`),
       ...(listed?.collections ?? [])
-        .filter((one) => one === 'map policies' || one.startsWith('set served'))
+        .filter((one) => one === 'map policies' || one === 'set alive' || one.startsWith('set served'))
         .map((one) => `flush ${one.replace(' ', ` ${table} `)}`),
       ...(listed?.chains ?? []).filter((name) => !chains.includes(name)).map((name) => `delete chain ${table} ${name}`),
       ...(listed?.collections ?? [])
@@ -184,11 +193,14 @@ function compileStateBases(rules: FrameRules): ReadonlyMap<string, NftChain> {
   return new Map([
     [
       'limit-prerouting',
-      { base: 'type filter hook prerouting priority -109', rules: ['ct state != new accept', ...limits] },
+      { base: 'type filter hook prerouting priority -109', rules: ['ct state != new accept', requireAgent, ...limits] },
     ],
     [
       'limit-output',
-      { base: 'type filter hook output priority -109', rules: ['ct state != new accept', ...passLoopback, ...limits] },
+      {
+        base: 'type filter hook output priority -109',
+        rules: ['ct state != new accept', requireAgent, ...passLoopback, ...limits],
+      },
     ],
     [
       'count-forward',

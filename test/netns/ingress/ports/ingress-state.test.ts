@@ -115,6 +115,51 @@ describe('state and neighbors of an ingress node', () => {
     assert.match(await outsider.hold('l7', at.node[4], 13306, { from }), / 7000$/);
   });
 
+  it('rules expire if no agent renews them for ten minutes, except rules of a starting agent', async () => {
+    const limited = open({ endpoints: [endpoint('pod')], limits: { rate: 100 } });
+    apply(limited);
+    const outsider = await lab.agent('outsider');
+    assert.match(await outsider.hold('kept', at.node[4], 13306), / 7000$/);
+    const left = async (): Promise<readonly number[]> => {
+      const listed = await lab.run('node', 'nft', ['list', 'ruleset']);
+      return Array.from(
+        listed.matchAll(/new timeout (\d+m) expires (?:(\d+)m)?(?:(\d+)s)?/g),
+        ([, all, m = 0, s = 0]) => {
+          assert.equal(all, '10m');
+          return 60 * Number(m) + Number(s);
+        },
+      );
+    };
+    const age = (table: string) =>
+      lab.run('node', 'nft', [
+        `flush set inet ${table} alive; add element inet ${table} alive { new timeout 10m expires 5s }`,
+      ]);
+    const tables = ['ingress-agent-test-a', 'ingress-agent-test-state'];
+    // An agent with applied rules, then one that waits for its first complete list.
+    for (const agent of [ingress, new NftablesIngress(settings)]) {
+      for (const table of tables) await age(table);
+      assert.ok((await left()).every((seconds) => seconds <= 5));
+      onNode(() => agent.renew());
+      assert.deepEqual(
+        (await left()).map((seconds) => seconds > 590),
+        [true, true],
+      );
+    }
+    for (const table of tables) await lab.run('node', 'nft', [`flush set inet ${table} alive`]);
+    assert.equal(await reach(), 'ECONNREFUSED');
+    assert.equal(await outsider.say('kept', 'still here'), 'still here');
+    // Expired rules may lead to other pods by now.
+    onNode(() => new NftablesIngress(settings).renew());
+    assert.equal(await reach(), 'ECONNREFUSED');
+    ingress = new NftablesIngress(settings);
+    apply(limited);
+    assert.match(await reach(), / 7000$/);
+    await lab.run('node', 'nft', ['flush', 'ruleset']);
+    assert.throws(() => onNode(() => ingress.renew()), /No such file/);
+    apply(limited);
+    assert.match(await reach(), / 7000$/);
+  });
+
   it('Routes with the same endpoints share one map, and all keep working when those change', async () => {
     const share = (endpoints: WeightedEndpoint[]) =>
       [13306, 18080, 18081, 18082, 18083].map((port) => open({ port, endpoints, balance: 'source' }));
