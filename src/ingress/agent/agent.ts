@@ -3,6 +3,7 @@ import type { DaemonLog } from '../../base/daemon/log.ts';
 import { ProblemBook } from '../../base/kubernetes/problem-book.ts';
 import type { HostGuard } from '../backends/host-guard.ts';
 import { reportGateways } from '../gateway/gateway-status.ts';
+import type { GatewaySnapshot } from '../gateway/gateways.ts';
 import { type DataPlane, notApplied } from '../intent/plane.ts';
 import type { Inventory } from '../objects/inventory.ts';
 import type { ClusterObject, Kind } from '../objects/kinds.ts';
@@ -16,6 +17,8 @@ export interface AgentParts {
   readonly source: ObjectSource;
   readonly inventory: Inventory;
   readonly planes: readonly DataPlane[];
+  /** The Gateways and their routes that the planes decided about. Absent: none are served. */
+  readonly gateways?: () => GatewaySnapshot | undefined;
   /** Decides about endpoints with node addresses. */
   readonly guard?: HostGuard;
   readonly status: StatusSink;
@@ -133,7 +136,7 @@ export class IngressAgent implements SourceSink {
     }
     this.#refusals.clear();
     for (const [uid, reason] of refusals) this.#refusals.set(uid, reason);
-    const objects = reports.find(({ gateways }) => gateways !== undefined)?.gateways;
+    const objects = this.#parts.gateways?.();
     const verdicts = reports.flatMap((report) => report.verdicts);
     const serviceOf = (key: string) => this.#parts.inventory.get('Service', key);
     this.#parts.status.publish(statuses, objects && reportGateways({ ...objects, verdicts, serviceOf }));

@@ -25,6 +25,7 @@ import type { StatusSink } from '../status/status.ts';
 import { StatusFile } from '../status/status-file.ts';
 import { IngressAgent } from './agent.ts';
 import type { AgentOptions } from './options.ts';
+import { openSiteSources } from './site-sources.ts';
 
 /** Source of objects and destination of statuses. */
 export interface Cluster {
@@ -80,6 +81,7 @@ export async function startDaemon(
     source,
     inventory,
     planes: http === undefined ? [ports] : [ports, http],
+    gateways: () => ports.gateways,
     guard,
     status: options.dryRun || !options.updatesStatus ? noStatus : status,
     log,
@@ -145,10 +147,14 @@ function describeServing({ manifests, ports, http, stats }: AgentOptions): Reado
 }
 
 /** A dry run starts no HAProxy, and without one only claims of ports can be decided. */
-function openHttp({ http, dryRun }: AgentOptions, parts: Omit<HttpParts, 'certificate'>): HttpPlane | undefined {
+function openHttp(
+  { http, dryRun }: AgentOptions,
+  parts: Omit<HttpParts, 'certificate' | 'sources'>,
+): HttpPlane | undefined {
   if (http === undefined || dryRun) return undefined;
   const certificate = new DefaultCertificate(http.certificate);
-  return new HttpPlane(http.settings, { ...parts, certificate });
+  const sources = openSiteSources(parts.inventory, http);
+  return new HttpPlane(http.settings, { ...parts, sources, certificate });
 }
 
 /** Returns every claim of hosts and ports, or undefined before the first decision. */

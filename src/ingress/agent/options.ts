@@ -12,9 +12,9 @@ import { labelSelectorCure, parseLabelSelector } from '../claims/label-selector.
 import { namespaceQuotaCure, parseNamespaceQuota } from '../claims/policy.ts';
 import { type PortRange, parsePortRanges, portRangesCure } from '../claims/port-ranges.ts';
 import { type HttpOptions, readHttpOptions } from '../http/options.ts';
+import type { SiteBalance } from '../intent/site-request.ts';
 import type { Balance } from '../ports/model.ts';
 import type { PortSettings } from '../ports/port-plane.ts';
-import type { HttpBalance } from '../route/http-annotations.ts';
 import { defaultRouterNameKey } from '../route/route.ts';
 import type { RouterIdentity } from '../status/status.ts';
 import { type OptionName, optionTable } from './option-table.ts';
@@ -188,7 +188,7 @@ function readBalance(reader: Reader): Balance {
 }
 
 /** OpenShift's defaults: random for HTTP, source for passthrough. */
-function readHttpBalances(reader: Reader): { readonly balance: HttpBalance; readonly tcpBalance: HttpBalance } {
+function readHttpBalances(reader: Reader): { readonly balance: SiteBalance; readonly tcpBalance: SiteBalance } {
   const cure = 'must be source, roundrobin, random or leastconn';
   const parse = (text: string) => (text === 'leastconn' ? text : parseBalance(text));
   return {

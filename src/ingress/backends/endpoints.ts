@@ -1,9 +1,9 @@
 import type { Address } from '../../base/model/address.ts';
 import type { Protocol } from '../../base/model/redirect.ts';
+import type { ServiceShare } from '../intent/service-share.ts';
 import type { EndpointSlice, EndpointState, SlicePort } from '../objects/endpoint-slice.ts';
 import type { Inventory } from '../objects/inventory.ts';
 import type { Service, ServicePort } from '../objects/service.ts';
-import type { RouteBackend } from '../route/backend.ts';
 import type { HostGuard } from './host-guard.ts';
 
 /** One address and port of a Service that can receive connections. */
@@ -37,7 +37,7 @@ export function endpointKey({ address, port }: Pick<Endpoint, 'address' | 'port'
 }
 
 /** Returns `NAMESPACE/NAME` of the Service that a backend refers to. */
-export function serviceKeyOf({ namespace, service }: RouteBackend, home: string): string {
+export function serviceKeyOf({ namespace, service }: ServiceShare, home: string): string {
   return `${namespace ?? home}/${service}`;
 }
 
@@ -66,11 +66,11 @@ export class EndpointFinder {
     for (const service of services) this.#found.delete(service);
   }
 
-  serviceOf(backend: RouteBackend, home: string): Service | undefined {
+  serviceOf(backend: ServiceShare, home: string): Service | undefined {
     return this.#inventory.get('Service', serviceKeyOf(backend, home));
   }
 
-  slicesOf(backend: RouteBackend, home: string): readonly EndpointSlice[] {
+  slicesOf(backend: ServiceShare, home: string): readonly EndpointSlice[] {
     return this.#inventory.slicesOf(serviceKeyOf(backend, home));
   }
 
@@ -78,23 +78,23 @@ export class EndpointFinder {
    * Returns the endpoints of a backend without duplicates. Empty if its Service does not exist, is an ExternalName,
    * or may not be used.
    */
-  find(backend: RouteBackend, home: string, choice: PortChoice): readonly Endpoint[] {
+  find(backend: ServiceShare, home: string, choice: PortChoice): readonly Endpoint[] {
     return this.#look(backend, home, choice).endpoints;
   }
 
   /** Returns why the guard rejects endpoints of a backend: one sentence each, limited to a few. */
-  listRefusals(backend: RouteBackend, home: string, choice: PortChoice): readonly string[] {
+  listRefusals(backend: ServiceShare, home: string, choice: PortChoice): readonly string[] {
     const { refusals } = this.#look(backend, home, choice);
     if (refusals.length > 0) return refusals;
     return listIdledPorts(this, backend, home, choice).flatMap((one) => this.refusalOf(one, backend, home) ?? []);
   }
 
   /** Returns why connections to an endpoint are forbidden, or undefined if they are allowed. */
-  refusalOf(endpoint: Endpoint, backend: RouteBackend, home: string): string | undefined {
+  refusalOf(endpoint: Endpoint, backend: ServiceShare, home: string): string | undefined {
     return this.#guard?.refusalOf(endpoint, serviceKeyOf(backend, home));
   }
 
-  #look(backend: RouteBackend, home: string, choice: PortChoice): Found {
+  #look(backend: ServiceShare, home: string, choice: PortChoice): Found {
     const service = this.serviceOf(backend, home);
     if (service === undefined || service.isExternalName || backend.isForbidden === true) return nothing;
     const key = serviceKeyOf(backend, home);
@@ -137,7 +137,7 @@ const maxRefusals = 3;
  */
 export function listIdled(
   finder: EndpointFinder,
-  backend: RouteBackend,
+  backend: ServiceShare,
   home: string,
   choice: PortChoice,
 ): readonly Endpoint[] {
@@ -147,7 +147,7 @@ export function listIdled(
 
 function listIdledPorts(
   finder: EndpointFinder,
-  backend: RouteBackend,
+  backend: ServiceShare,
   home: string,
   { protocol, targetPort }: PortChoice,
 ): readonly Endpoint[] {
@@ -165,7 +165,7 @@ function listIdledPorts(
 
 /** Selects the matching ports of a Service's slices. */
 function selectPorts(
-  { servicePort }: RouteBackend,
+  { servicePort }: ServiceShare,
   service: Service | undefined,
   { protocol, targetPort }: PortChoice,
 ): (port: SlicePort) => boolean {
@@ -216,7 +216,7 @@ export function usedState(endpoints: readonly Endpoint[]): EndpointState {
 
 /** Returns notes about the Services for the author of the Route, one sentence each. */
 export function describeBackends(
-  backends: readonly RouteBackend[],
+  backends: readonly ServiceShare[],
   home: string,
   choices: readonly PortChoice[],
   finder: EndpointFinder,

@@ -1,6 +1,6 @@
 import { keyOf } from '../../base/read/object-meta.ts';
 import type { Pending } from '../intent/plane.ts';
-import type { PortDemand, PortRequest } from '../route/port-demand.ts';
+import type { PortDemand, PortRequest } from '../intent/port-request.ts';
 import type { Claim } from './claims-document.ts';
 import { type PortAdmissions, portKey } from './ports.ts';
 

@@ -1,10 +1,9 @@
 import { formatProblem } from '../../base/model/problem.ts';
-import type { AskedPort } from '../route/port-annotations.ts';
-import type { PortDemand, PortRequest } from '../route/port-demand.ts';
+import type { AskedPort, PortDemand, PortRequest } from '../intent/port-request.ts';
+import { findDomainProblem } from './domains.ts';
 import { byClaim } from './order.ts';
 import type { AdmissionPolicy } from './policy.ts';
 import { formatPortRanges, includesPort } from './port-ranges.ts';
-import { findDomainProblem } from './selection.ts';
 
 /** Why a request for ports is rejected, as statuses show it. */
 export type PortRefusalReason =
@@ -100,7 +99,7 @@ function judge(
   const refuse = (reason: PortRefusalReason, message: string): RefusedPorts => ({ request, reason, message });
   const { demand, host, listener, meta } = request;
   // Gateways have no host; their class selects them.
-  const hostProblem = listener === undefined ? findDomainProblem(host, policy) : undefined;
+  const hostProblem = listener === undefined ? findDomainProblem(host, 'spec.host', policy) : undefined;
   if (hostProblem !== undefined) return refuse('HostNotAllowed', hostProblem);
   if (!demand.ok) return refuse('ExtendedValidationFailed', describeProblems(demand.problems.map(formatProblem)));
   const { termination, ports } = demand.value;

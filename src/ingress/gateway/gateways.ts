@@ -2,8 +2,8 @@ import { clusterNames } from '../../base/kubernetes/names.ts';
 import type { Labels } from '../../base/read/object-meta.ts';
 import { matchesLabels } from '../claims/label-selector.ts';
 import { byAgeAndName } from '../claims/order.ts';
-import type { RouteBackend } from '../route/backend.ts';
-import type { PortRequest } from '../route/port-demand.ts';
+import type { PortRequest } from '../intent/port-request.ts';
+import type { ServiceShare } from '../intent/service-share.ts';
 import { judgeAddresses } from './addresses.ts';
 import type { Gateway, GatewayListener } from './gateway.ts';
 import type { GatewayClass } from './gateway-class.ts';
@@ -93,7 +93,7 @@ export class ListenerRequests {
     attached: L4Route | undefined,
     grants: readonly ReferenceGrant[],
   ): PortRequest {
-    const backends = (attached?.backends ?? []).map(({ refusal, ...backend }): RouteBackend => {
+    const backends = (attached?.backends ?? []).map(({ refusal, ...backend }): ServiceShare => {
       const isUsable = refusal === undefined && (attached === undefined || isGranted(attached, backend, grants));
       return isUsable ? backend : { ...backend, isForbidden: true };
     });
@@ -184,7 +184,7 @@ export function isAllowed(
 /** Returns whether a route may use a Service: one in its own namespace, or with a ReferenceGrant. */
 export function isGranted(
   { meta, protocol }: L4Route,
-  { namespace, service }: RouteBackend,
+  { namespace, service }: ServiceShare,
   grants: readonly ReferenceGrant[],
 ): boolean {
   if (namespace === undefined || namespace === meta.namespace) return true;

@@ -3,7 +3,7 @@ import { isLabelName, isName, type ObjectMeta, readMeta } from '../../base/read/
 import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import { showValue } from '../../base/read/show-value.ts';
-import type { RouteBackend } from '../route/backend.ts';
+import type { ServiceShare } from '../intent/service-share.ts';
 
 /** A listener of a Gateway, or all of them, that a route refers to. */
 export interface ParentRef {
@@ -24,7 +24,7 @@ export interface BackendRefusal {
 }
 
 /** A backend of a route. An unusable backend keeps its share of connections and rejects them. */
-export interface L4Backend extends RouteBackend {
+export interface L4Backend extends ServiceShare {
   readonly refusal?: BackendRefusal;
 }
 

@@ -100,13 +100,15 @@ export class HttpMetrics {
       for (const [cause, count] of Object.entries(reloads)) this.#reloads.set({ cause }, count);
       this.#workers.set({ generation: 'current' }, workers);
       this.#workers.set({ generation: 'old' }, oldWorkers);
-      const routes = new Map(desired?.served.map(({ route: { meta }, backend }) => [backend.id, meta]));
+      const owners = new Map(
+        desired?.served.flatMap(({ request, backends }) => backends.map(({ id }) => [id, request.owner.meta] as const)),
+      );
       const servers = [...(desired?.backends.values() ?? [])].reduce((sum, one) => sum + one.servers.length, 0);
       const rows = await engine.readStats({ servers: servers <= this.#serverThreshold });
       let backends = 0;
       for (const row of rows) {
         if (row.kind === 'backend' && ++backends > backendThreshold) continue;
-        this.#record(row, routes.get(row.name));
+        this.#record(row, owners.get(row.name));
       }
       this.#up.set(1);
     } catch {
@@ -116,9 +118,9 @@ export class HttpMetrics {
 
   #collectCertificates(desired: DesiredSites | undefined): void {
     this.#expiry.reset();
-    for (const { route, keyPair } of desired?.served ?? []) {
+    for (const { request, keyPair } of desired?.served ?? []) {
       if (keyPair === undefined) continue;
-      const { namespace, name } = route.meta;
+      const { namespace, name } = request.owner.meta;
       this.#expiry.set({ namespace, route: name }, keyPair.expires / 1000);
     }
   }

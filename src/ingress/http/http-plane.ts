@@ -7,13 +7,13 @@ import { hostSocket, RemoteHost } from '../haproxy/remote-host.ts';
 import type { ApplyOutcome, Pending } from '../haproxy/report.ts';
 import type { ReloadCause } from '../haproxy/steps.ts';
 import type { DataPlane, PlaneHost, PlaneReport } from '../intent/plane.ts';
+import type { SiteSource } from '../intent/site-source.ts';
 import type { Inventory, Journal } from '../objects/inventory.ts';
-import type { Route } from '../route/route.ts';
 import type { DefaultCertificate } from './default-certificate.ts';
 import { type DesiredSites, type HttpDesiredSettings, SitePlanner } from './desired.ts';
 import { type ConnectionLimit, findConnectionLimit } from './file-limit.ts';
-import { RouteTurns } from './route-turns.ts';
 import type { Secrets } from './secrets.ts';
+import { SiteTurns } from './site-turns.ts';
 import { VerdictWriter } from './verdicts.ts';
 
 /** Settings of the data plane. */
@@ -45,6 +45,8 @@ export interface HttpSettings extends HttpDesiredSettings {
 /** Dependencies of the data plane. */
 export interface HttpParts {
   readonly inventory: Inventory;
+  /** Objects that request hosts and paths. */
+  readonly sources: readonly SiteSource[];
   readonly secrets: Secrets;
   readonly certificate: DefaultCertificate;
   readonly log: DaemonLog;
@@ -67,13 +69,6 @@ function reloadOwner(cause: ReloadCause, name: string): string | undefined {
   return parts.length < 2 ? undefined : parts.at(-2);
 }
 
-/** What deciding about a Route costs, as a share of checking a certificate. */
-function costOf(route: Route | undefined): number {
-  const tls = route?.http.ok === true ? route.http.value.tls : undefined;
-  const certificates = [tls?.certificate, tls?.destinationCaCertificate, tls?.externalCertificate];
-  return 0.1 + certificates.filter((one) => one !== undefined).length;
-}
-
 /**
  * The data plane of hosts and paths: HTTP, edge, re-encrypt and passthrough Routes, served by a HAProxy that it
  * controls.
@@ -86,7 +81,7 @@ export class HttpPlane implements DataPlane {
   readonly #journal: Journal;
   readonly #planner: SitePlanner;
   readonly #verdicts: VerdictWriter;
-  readonly #turns: RouteTurns;
+  readonly #turns: SiteTurns;
   readonly #engine: HaproxyEngine;
   readonly #changedSecrets = new Set<string>();
   #host: PlaneHost | undefined;
@@ -103,9 +98,15 @@ export class HttpPlane implements DataPlane {
     this.#settings = settings;
     this.#parts = parts;
     this.#journal = parts.inventory.openJournal();
-    this.#planner = new SitePlanner(parts.inventory, settings, (key) => parts.secrets.get(key), parts.guard);
+    this.#planner = new SitePlanner(
+      parts.inventory,
+      parts.sources,
+      settings,
+      (key) => parts.secrets.get(key),
+      parts.guard,
+    );
     this.#verdicts = new VerdictWriter(this.#planner.finder);
-    this.#turns = new RouteTurns((key) => costOf(parts.inventory.get('Route', key)));
+    this.#turns = new SiteTurns(parts.sources);
     this.#engine = new HaproxyEngine({
       directory: settings.directory,
       binary: settings.binary,
@@ -256,10 +257,7 @@ export class HttpPlane implements DataPlane {
 
   #listSecrets(): ReadonlySet<string> {
     const keys = new Set<string>();
-    for (const { meta, http } of this.#parts.inventory.all('Route')) {
-      const name = http.ok ? http.value.tls?.externalCertificate : undefined;
-      if (name !== undefined) keys.add(`${meta.namespace}/${name}`);
-    }
+    for (const source of this.#parts.sources) for (const key of source.listSecrets()) keys.add(key);
     return keys;
   }
 

@@ -1,5 +1,5 @@
 import type { Pending } from '../haproxy/report.ts';
-import type { ServedRoute } from './served-route.ts';
+import type { ServedSite } from './served-site.ts';
 
 const causes: Readonly<Record<Pending['cause'], string>> = {
   list: 'its allow-list is still being loaded into HAProxy',
@@ -8,16 +8,17 @@ const causes: Readonly<Record<Pending['cause'], string>> = {
     'the change needs a reload of HAProxy, and the namespace has used up its reloads; it is allowed another one within a minute',
 };
 
-/** The change of a Route that is not in force yet: of its backend, its certificate or its destination CA. */
+/** Returns the change of a request that is not in force yet: of a backend, its certificate or its CA certificates. */
 export function findPending(
-  { route, backend }: Pick<ServedRoute, 'route' | 'backend'>,
+  { request, backends, authorities }: ServedSite,
   pending: ReadonlyMap<string, Pending>,
 ): Pending | undefined {
   if (pending.size === 0) return undefined;
-  return pending.get(backend.id) ?? pending.get(`${route.meta.namespace}:${route.meta.name}`);
+  const names = [...backends.map(({ id }) => id), request.owner.label, ...authorities.keys()];
+  return names.map((name) => pending.get(name)).find((one) => one !== undefined);
 }
 
-/** What claims and statuses say of such a Route. */
+/** How claims and statuses show a request with a pending change. */
 export interface PendingWords {
   readonly admitted: boolean;
   readonly pending?: 'all' | 'change';
@@ -25,7 +26,10 @@ export interface PendingWords {
   readonly message: string;
 }
 
-/** Describes a pending change. Only a Route that must wait for its namespace's budget is not admitted because of it: other changes follow at once. */
+/**
+ * Describes a pending change. Only a request that waits for the budget of its namespace is not admitted, because other
+ * changes follow at once.
+ */
 export function describePending({ isServed, cause }: Pending): PendingWords {
   if (isServed)
     return { admitted: true, pending: 'change', message: `the last change is not in force yet: ${causes[cause]}` };

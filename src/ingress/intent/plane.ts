@@ -1,5 +1,4 @@
 import type { ObjectMeta } from '../../base/read/object-meta.ts';
-import type { GatewaySnapshot } from '../gateway/gateways.ts';
 
 /** The part of a request that a data plane has not applied. */
 export interface Pending {
@@ -41,8 +40,6 @@ export interface Verdict {
 /** Report of one data plane. */
 export interface PlaneReport {
   readonly verdicts: readonly Verdict[];
-  /** Of the plane that serves Gateways: the objects that the verdicts are about. */
-  readonly gateways?: GatewaySnapshot;
 }
 
 /** The agent as a data plane sees it. */

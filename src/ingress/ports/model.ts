@@ -1,5 +1,6 @@
 import type { Address, Family, Prefix } from '../../base/model/address.ts';
 import type { Protocol } from '../../base/model/redirect.ts';
+import type { SourceLimits } from '../intent/port-request.ts';
 
 /** How new connections are distributed over endpoints. */
 export type Balance = 'roundrobin' | 'random' | 'source';
@@ -13,14 +14,6 @@ export interface WeightedEndpoint {
   readonly weight: number;
   /** Whether it runs on this node, so that the client's source address can be kept. */
   readonly local: boolean;
-}
-
-/** Limits of one client address, counted as in HAProxy (`rate-limit-connections`). */
-export interface SourceLimits {
-  /** Concurrent connections, exclusive. */
-  readonly concurrent?: number;
-  /** Attempts within three seconds, exclusive. Rejected ones count. */
-  readonly rate?: number;
 }
 
 /** One open port of the node, and its endpoints. */

@@ -2,6 +2,7 @@ import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runn
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { HostGuard } from '../backends/host-guard.ts';
 import type { PortAdmissions } from '../claims/ports.ts';
+import type { GatewaySnapshot } from '../gateway/gateways.ts';
 import type { DataPlane, Pending, PlaneHost, PlaneReport } from '../intent/plane.ts';
 import type { Changes, Inventory, Journal } from '../objects/inventory.ts';
 import type { AgentMetrics } from '../status/metrics.ts';
@@ -256,6 +257,11 @@ export class PortPlane implements DataPlane {
     this.#firewall.request();
   }
 
+  /** The objects of the Gateway API that the last decision was about. Undefined before the first. */
+  get gateways(): GatewaySnapshot | undefined {
+    return this.#desired === undefined ? undefined : this.#desiredPorts.gateways;
+  }
+
   #refreshAddresses(): void {
     this.#hasNewAddresses = false;
     this.#addresses.refresh();
@@ -268,7 +274,7 @@ export class PortPlane implements DataPlane {
     metrics.ports.set(ports.length);
     metrics.endpoints.set(ports.reduce((sum, { endpoints }) => sum + endpoints.length, 0));
     if (this.#desired === undefined) return { verdicts: [] };
-    const { finder, gateways } = this.#desiredPorts;
+    const { finder } = this.#desiredPorts;
     const { node } = this.#settings;
     const verdicts = listVerdicts(this.#desired.admissions, {
       finder,
@@ -277,7 +283,7 @@ export class PortPlane implements DataPlane {
       pending: this.pending,
       unreadiness: this.#node.unreadiness,
     });
-    return { verdicts, ...(gateways !== undefined && { gateways }) };
+    return { verdicts };
   }
 
   stop(removes: boolean): void {

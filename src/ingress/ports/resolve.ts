@@ -1,8 +1,8 @@
 import type { Family } from '../../base/model/address.ts';
 import type { Protocol } from '../../base/model/redirect.ts';
 import { type EndpointFinder, endpointKey, serviceKeyOf, usedState } from '../backends/endpoints.ts';
-import type { RouteBackend } from '../route/backend.ts';
-import type { PortDemand } from '../route/port-demand.ts';
+import type { PortDemand } from '../intent/port-request.ts';
+import type { ServiceShare } from '../intent/service-share.ts';
 import type { Balance, IngressPort, WeightedEndpoint } from './model.ts';
 
 /** Defaults for Routes without the annotation. */
@@ -106,7 +106,7 @@ export class PortResolver {
 
   #compute(
     protocol: Protocol,
-    backends: readonly RouteBackend[],
+    backends: readonly ServiceShare[],
     targetPort: string | number | undefined,
     home: string,
   ): Omit<Targets, 'services'> {
@@ -140,12 +140,12 @@ export class PortResolver {
 }
 
 /** Only round robin preserves weights between Services, as in OpenShift. */
-function defaultBalance(backends: readonly RouteBackend[], defaults: PortDefaults): Balance {
+function defaultBalance(backends: readonly ServiceShare[], defaults: PortDefaults): Balance {
   return backends.filter(({ weight }) => weight > 0).length > 1 ? 'roundrobin' : defaults.balance;
 }
 
 /** Returns whether an unusable backend keeps its share of connections and rejects them (Gateway API, BackendRef). */
-function isRefusing(backend: RouteBackend, protocol: Protocol, home: string, finder: EndpointFinder): boolean {
+function isRefusing(backend: ServiceShare, protocol: Protocol, home: string, finder: EndpointFinder): boolean {
   if (backend.isForbidden === true) return true;
   const { servicePort } = backend;
   if (servicePort === undefined) return false;

@@ -1,7 +1,7 @@
 import { describeBackends, type EndpointFinder } from '../backends/endpoints.ts';
 import { type AdmittedPorts, type PortAdmissions, portKey } from '../claims/ports.ts';
 import { notApplied, type Pending, type Verdict } from '../intent/plane.ts';
-import type { PortRequest } from '../route/port-demand.ts';
+import type { PortRequest } from '../intent/port-request.ts';
 import type { IngressPort } from './model.ts';
 
 /** Input of verdicts besides the decisions about ports. */

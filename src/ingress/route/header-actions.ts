@@ -1,17 +1,11 @@
 import type { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord } from '../../base/read/shape.ts';
-
-/** One change of a header (route.openshift.io/v1, RouteHTTPHeader). */
-export interface HeaderAction {
-  readonly name: string;
-  /** The new value in HAProxy's log format. Absent: the header is deleted. */
-  readonly value?: string;
-}
+import type { HeaderChange } from '../intent/site-request.ts';
 
 /** Changes of request and response headers, in order. */
 export interface HeaderActions {
-  readonly request: readonly HeaderAction[];
-  readonly response: readonly HeaderAction[];
+  readonly request: readonly HeaderChange[];
+  readonly response: readonly HeaderChange[];
 }
 
 /** Maximum per direction (OpenShift's API). */
@@ -49,14 +43,14 @@ function readSide(
   side: 'request' | 'response',
   path: string,
   problems: ProblemList,
-): readonly HeaderAction[] {
+): readonly HeaderChange[] {
   if (input === undefined || input === null) return [];
   if (!Array.isArray(input)) {
     problems.add(path, input, 'must be a list of actions');
     return [];
   }
   if (input.length > maxActions) problems.add(path, input.length, `must be at most ${maxActions}`);
-  const read = input.slice(0, maxActions).flatMap((one, index): HeaderAction[] => {
+  const read = input.slice(0, maxActions).flatMap((one, index): HeaderChange[] => {
     const action = readAction(one, side, `${path}[${index}]`, problems);
     return action === undefined ? [] : [action];
   });
@@ -72,7 +66,7 @@ function readAction(
   side: 'request' | 'response',
   path: string,
   problems: ProblemList,
-): HeaderAction | undefined {
+): HeaderChange | undefined {
   const { name, action } = isRecord(input) ? input : {};
   if (typeof name !== 'string' || !/^[0-9A-Za-z!#$%&'*+.^_`|~-]{1,255}$/.test(name)) {
     problems.add(`${path}.name`, name, 'must be the name of a header');

@@ -1,28 +1,13 @@
 import { checkIntervalCure, durationCure, parseCheckInterval, parseDuration } from '../../base/read/duration.ts';
 import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
+import type { ClientLimits, ForwardedMode, SiteBalance } from '../intent/site-request.ts';
 import { collectNetworks } from './allow-list.ts';
 import { AnnotationReader, haproxyPrefix, type Refuse, routerPrefix } from './annotation-reader.ts';
 
-/** Balance algorithms with HAProxy's names. */
-export type HttpBalance = 'roundrobin' | 'leastconn' | 'source' | 'random';
-
-/** Treatment of forwarded headers from clients. */
-export type ForwardedMode = 'append' | 'replace' | 'if-none' | 'never';
-
-/** Limits of one client address (`rate-limit-connections`), exclusive. */
-export interface HttpLimits {
-  /** Concurrent connections or requests. */
-  readonly concurrentTcp?: number;
-  /** Connections within 3 seconds. */
-  readonly rateTcp?: number;
-  /** Requests within 10 seconds. */
-  readonly rateHttp?: number;
-}
-
 /** Parsed annotations of a Route for its host and path. Absent fields use the router's default. */
 export interface HttpAnnotations {
-  readonly balance?: HttpBalance;
+  readonly balance?: SiteBalance;
   readonly hasCookies: boolean;
   readonly cookieName?: string;
   readonly sameSite: 'Lax' | 'Strict' | 'None';
@@ -32,7 +17,7 @@ export interface HttpAnnotations {
   readonly serverTimeout?: number;
   /** Milliseconds. */
   readonly tunnelTimeout?: number;
-  readonly limits: HttpLimits;
+  readonly limits: ClientLimits;
   /** Maximum concurrent connections per server. */
   readonly serverConnections?: number;
   readonly forwarded?: ForwardedMode;
@@ -135,11 +120,11 @@ function readHsts(text: string, refuse: Refuse): string | undefined {
 }
 
 /** Limits apply only if they are enabled; otherwise they are not read. */
-function readLimits(reader: AnnotationReader): HttpLimits {
+function readLimits(reader: AnnotationReader): ClientLimits {
   const isOn = reader.read(limitsKey, readFlag) ?? false;
   const names = ['concurrentTcp', 'rateTcp', 'rateHttp'] as const;
   const keys = [`${limitsKey}.concurrent-tcp`, `${limitsKey}.rate-tcp`, `${limitsKey}.rate-http`];
-  const limits: { -readonly [Key in keyof HttpLimits]: HttpLimits[Key] } = {};
+  const limits: { -readonly [Key in keyof ClientLimits]: ClientLimits[Key] } = {};
   for (const [index, name] of names.entries()) {
     const key = keys[index] as string;
     const limit = reader.read(key, (text, refuse) => (isOn ? readCount(text, refuse) : undefined));

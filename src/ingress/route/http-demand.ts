@@ -1,7 +1,8 @@
 import type { Problem } from '../../base/model/problem.ts';
 import { isLabelName } from '../../base/read/object-meta.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
-import type { RouteBackend } from './backend.ts';
+import type { ServiceShare } from '../intent/service-share.ts';
+import { longestHostAndPath } from '../intent/site-request.ts';
 import { type HeaderActions, readHeaderActions } from './header-actions.ts';
 import { type HttpAnnotations, readHttpAnnotations } from './http-annotations.ts';
 import type { RouteParts, WrittenRouteSpec } from './spec.ts';
@@ -24,12 +25,6 @@ export interface RouteTls {
   readonly externalCertificate?: string;
 }
 
-/**
- * Maximum length of host and path together in characters: HAProxy compares at most 4,095 bytes, of which it needs
- * four itself.
- */
-export const longestHostAndPath = 4091;
-
 /** Maximum length of a path in characters, with the shortest host. */
 const longestPath = longestHostAndPath - 1;
 
@@ -41,7 +36,7 @@ export interface HttpDemand {
   readonly isWildcard: boolean;
   readonly tls?: RouteTls;
   /** The first is `spec.to`. */
-  readonly backends: readonly RouteBackend[];
+  readonly backends: readonly ServiceShare[];
   /** Name or number of the endpoints' port. Absent: every port of the Service except UDP. */
   readonly targetPort?: string | number;
   readonly headers: HeaderActions;

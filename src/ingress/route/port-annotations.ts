@@ -1,39 +1,13 @@
 import type { Prefix } from '../../base/model/address.ts';
-import { type Protocol, protocols } from '../../base/model/redirect.ts';
+import { protocols } from '../../base/model/redirect.ts';
 import { checkIntervalCure, durationCure, parseCheckInterval, parseDuration } from '../../base/read/duration.ts';
 import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
 import { parsePort } from '../../base/read/parse-port.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord } from '../../base/read/shape.ts';
-import type { SourceLimits } from '../ports/model.ts';
+import type { PortBalance, PortSettings, SourceLimits } from '../intent/port-request.ts';
 import { parseAllowList } from './allow-list.ts';
 import { AnnotationReader, haproxyPrefix, type Refuse, routerPrefix } from './annotation-reader.ts';
-
-/** One port that a Route requests. */
-export interface AskedPort {
-  readonly protocol: Protocol;
-  /** 1–65535. */
-  readonly port: number;
-}
-
-/** Balance algorithms that a Route may select. */
-export type AskedBalance = 'source' | 'roundrobin' | 'random';
-
-/** Parsed annotations of a Route for its ports. */
-export interface PortAnnotations {
-  readonly ports: readonly AskedPort[];
-  /** Absent: the router's default. */
-  readonly balance?: AskedBalance;
-  readonly limits: SourceLimits;
-  /** Milliseconds. Absent: the router's default. */
-  readonly idleTimeout?: number;
-  /** Absent: any client. Never empty. */
-  readonly allowed?: readonly Prefix[];
-  /** Interval between checks of an endpoint, in milliseconds. Absent: the router's default. */
-  readonly checkInterval?: number;
-  /** Sorted names of router annotations without effect on ports. */
-  readonly ignored: readonly string[];
-}
 
 const limitsKey = `${haproxyPrefix}rate-limit-connections`;
 const checkKey = `${routerPrefix}haproxy.health.check.interval`;
@@ -45,7 +19,7 @@ const maxLimit = 1_000_000;
  * Parses the annotations of a Route that concern ports, and records each invalid one under its name. `routerNameKey`
  * is the annotation that {@link readRouterName} reads.
  */
-export function readPortAnnotations(input: unknown, routerNameKey: string, problems: ProblemList): PortAnnotations {
+export function readPortAnnotations(input: unknown, routerNameKey: string, problems: ProblemList): PortSettings {
   const reader = new AnnotationReader(input, problems);
   reader.skip(routerNameKey);
   return readAll(reader);
@@ -58,7 +32,7 @@ export function listPortAnnotations(): readonly string[] {
   return reader.asked;
 }
 
-function readAll(reader: AnnotationReader): PortAnnotations {
+function readAll(reader: AnnotationReader): PortSettings {
   const ports = protocols.flatMap((protocol) => {
     const port = reader.read(
       `${haproxyPrefix}external-${protocol}-port`,
@@ -99,7 +73,7 @@ export function asksForPort(input: unknown): boolean {
   );
 }
 
-function readBalance(text: string, refuse: Refuse): AskedBalance | undefined {
+function readBalance(text: string, refuse: Refuse): PortBalance | undefined {
   if (text === 'source' || text === 'roundrobin' || text === 'random') return text;
   const choices = 'must be source, roundrobin or random';
   return refuse(text === 'leastconn' ? `${choices}, because ports do not count connections` : choices);

@@ -2,9 +2,9 @@ import type { Parsed, Problem } from '../../base/model/problem.ts';
 import { isHostName, type ObjectMeta, readMeta } from '../../base/read/object-meta.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord, readShape } from '../../base/read/shape.ts';
+import type { PortDemand, PortRequest } from '../intent/port-request.ts';
 import { type HttpDemand, readHttpDemand } from './http-demand.ts';
 import { asksForPort, readPortAnnotations, readRouterName } from './port-annotations.ts';
-import type { PortDemand, PortRequest } from './port-demand.ts';
 import { type RouteParts, readBackends, readTargetPort, routeSpecSchema, type WrittenRouteSpec } from './spec.ts';
 
 /** A Route (route.openshift.io/v1). */

@@ -3,7 +3,7 @@ import { isLabelName } from '../../base/read/object-meta.ts';
 import type { ProblemList } from '../../base/read/problem-list.ts';
 import type { Readable } from '../../base/read/shape.ts';
 import { text } from '../../base/read/text.ts';
-import type { RouteBackend } from './backend.ts';
+import type { ServiceShare } from '../intent/service-share.ts';
 
 const weightCure = 'must be a weight from 0 to 256';
 
@@ -68,7 +68,7 @@ export interface RouteParts {
   readonly annotations: unknown;
   /** The annotation that names a Route's router. */
   readonly routerNameKey: string;
-  readonly backends: readonly RouteBackend[];
+  readonly backends: readonly ServiceShare[];
   readonly targetPort: string | number | undefined;
 }
 
@@ -79,12 +79,12 @@ const defaultWeight = 100;
 const maxAlternates = 3;
 
 /** Returns the Services of a Route, `spec.to` first. The default weight is 100, as in OpenShift's API server. */
-export function readBackends(spec: WrittenRouteSpec, problems: ProblemList): readonly RouteBackend[] {
+export function readBackends(spec: WrittenRouteSpec, problems: ProblemList): readonly ServiceShare[] {
   const alternates = spec.alternateBackends ?? [];
   if (alternates.length > maxAlternates) {
     problems.add('spec.alternateBackends', alternates, `must be at most ${maxAlternates}`);
   }
-  const backends = new Map<string, RouteBackend>();
+  const backends = new Map<string, ServiceShare>();
   for (const [index, written] of [spec.to, ...alternates.slice(0, maxAlternates)].entries()) {
     const path = index === 0 ? 'spec.to' : `spec.alternateBackends[${index - 1}]`;
     if (written?.name === undefined) continue;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type Environment, OptionsError } from '../../../../src/base/daemon/reader.ts';
 import { formatHelp, optionTable } from '../../../../src/ingress/agent/option-table.ts';
 import { type AgentOptions, parseOptions } from '../../../../src/ingress/agent/options.ts';
-import { isSelected } from '../../../../src/ingress/claims/selection.ts';
+import { isSelected } from '../../../../src/ingress/route/selection.ts';
 
 function parse(args: readonly string[], environment: Environment = {}): AgentOptions {
   const options = parseOptions(args, environment);

@@ -4,9 +4,9 @@ import { keyOf } from '../../../../src/base/read/object-meta.ts';
 import { parseLabelSelector } from '../../../../src/ingress/claims/label-selector.ts';
 import { type AdmissionPolicy, defaultPolicy } from '../../../../src/ingress/claims/policy.ts';
 import { decidePorts, type PortAdmissions } from '../../../../src/ingress/claims/ports.ts';
-import { isSelected, type LabelsOfNamespace } from '../../../../src/ingress/claims/selection.ts';
-import type { PortRequest } from '../../../../src/ingress/route/port-demand.ts';
+import type { PortRequest } from '../../../../src/ingress/intent/port-request.ts';
 import type { Route } from '../../../../src/ingress/route/route.ts';
+import { isSelected, type LabelsOfNamespace } from '../../../../src/ingress/route/selection.ts';
 import { type RouteWords, readRoute, writeRoute } from '../samples.ts';
 
 /** What decides about Routes beside themselves. */

@@ -90,7 +90,7 @@ describe('PortPlane', () => {
     kernel.forwarding = { 4: false, 6: true };
     put(service(), writeSlice('web', [{ address: '10.0.0.1' }]), writeRoute());
     await plane.sync();
-    const want = /^net\.ipv4\.ip_forward is 0 on the node, so no connection .*: set net\.ipv4\.ip_forward=1$/;
+    const want = /^net\.ipv4\.ip_forward is 0 on the node, so no connection .*; set net\.ipv4\.ip_forward=1$/;
     assert.match(plane.unreadiness ?? '', want);
     assert.match(problems.get('forwarding') ?? '', want);
     assert.match(plane.report().verdicts[0]?.notes.join() ?? '', /^node n1: net\.ipv4\.ip_forward is 0/);

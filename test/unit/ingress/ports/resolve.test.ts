@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describeBackends, EndpointFinder } from '../../../../src/ingress/backends/endpoints.ts';
+import type { PortDemand } from '../../../../src/ingress/intent/port-request.ts';
 import type { EndpointSlice } from '../../../../src/ingress/objects/endpoint-slice.ts';
 import { Inventory } from '../../../../src/ingress/objects/inventory.ts';
 import type { IngressPort } from '../../../../src/ingress/ports/model.ts';
 import { PortResolver } from '../../../../src/ingress/ports/resolve.ts';
-import type { PortDemand } from '../../../../src/ingress/route/port-demand.ts';
 import { makeService, makeSlice, type RouteWords, readRequest, writeRoute } from '../samples.ts';
 
 function demandOf(words: RouteWords = {}): PortDemand {

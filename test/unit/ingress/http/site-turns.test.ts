@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { FairTurns } from '../../../../src/base/model/fair-turns.ts';
-import { RouteTurns } from '../../../../src/ingress/http/route-turns.ts';
-import type { Changes } from '../../../../src/ingress/objects/inventory.ts';
+import { defaultPolicy } from '../../../../src/ingress/claims/policy.ts';
+import { SiteTurns } from '../../../../src/ingress/http/site-turns.ts';
+import type { SiteRequest } from '../../../../src/ingress/intent/site-request.ts';
+import type { SiteSource } from '../../../../src/ingress/intent/site-source.ts';
+import { type Changes, Inventory } from '../../../../src/ingress/objects/inventory.ts';
+import { readObject } from '../../../../src/ingress/objects/kinds.ts';
+import { RouteSites } from '../../../../src/ingress/route/sites.ts';
+import { route } from '../../../netns/ingress/http/objects.ts';
 
 function changesOf(...keys: readonly string[]): Changes {
   const kinds = { Route: new Set(keys), Service: new Set(['shop/web']) };
@@ -12,11 +18,24 @@ function changesOf(...keys: readonly string[]): Changes {
   };
 }
 
+/** A source whose Routes all have a certificate. */
+function source(): SiteSource {
+  const inventory = new Inventory();
+  const spec = { tls: { termination: 'edge', certificate: 'c', key: 'k' } };
+  const read = readObject(route('r', 'r.test', { spec }));
+  assert.ok('object' in read);
+  inventory.put(read.object);
+  const routes = new RouteSites(inventory, defaultPolicy, { overridesAll: false, overriddenDomains: [] });
+  const requests: readonly SiteRequest[] = routes.translate('shop/r');
+  assert.equal(requests.length, 1);
+  return { kind: 'Route', listChanged: () => [], translate: () => requests, listSecrets: () => [] };
+}
+
 const many = (namespace: string, count: number) => Array.from({ length: count }, (_, i) => `${namespace}/r${i}`);
 
-describe('Turns of changed Routes', () => {
+describe('Turns of changed objects', () => {
   it('decide about a namespace with one before the rest of one with thousands', () => {
-    const turns = new RouteTurns(() => 1);
+    const turns = new SiteTurns([source()]);
     assert.equal(turns.cut(changesOf(...many('large', 3000))).of('Route').size, 50);
     const due = turns.cut(changesOf('small/new')).of('Route');
     assert.ok(due.has('small/new'));
@@ -24,7 +43,7 @@ describe('Turns of changed Routes', () => {
   });
 
   it('leave nothing out, and name a Route that changes again once', () => {
-    const turns = new RouteTurns(() => 1);
+    const turns = new SiteTurns([source()]);
     const keys = many('a', 120).concat(many('b', 70));
     const seen: string[] = [...turns.cut(changesOf(...keys)).of('Route')];
     const last = keys.filter((key) => !seen.includes(key)).slice(0, 5);
@@ -34,7 +53,7 @@ describe('Turns of changed Routes', () => {
   });
 
   it('keep the changes of other kinds', () => {
-    const changes = new RouteTurns(() => 1).cut(changesOf());
+    const changes = new SiteTurns([source()]).cut(changesOf());
     assert.deepEqual(
       [changes.has('Route'), changes.has('Service'), [...changes.of('Service')]],
       [false, true, ['shop/web']],
