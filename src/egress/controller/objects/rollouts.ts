@@ -2,32 +2,32 @@ import type { RouterPod } from '../failover/pods.ts';
 import type { Member } from './members.ts';
 import type { Template, TemplateChange } from './templates.ts';
 
-/** A router of a pool, as far as a rollout goes by it. */
+/** The properties of a router of a pool that a rollout needs. */
 export interface RolloutMember {
   readonly member: Member;
-  /** The template of its Deployment; undefined where there is none. */
+  /** The template of its Deployment; undefined without one. */
   readonly template: Template | undefined;
   readonly pods: readonly RouterPod[];
 }
 
 /** Progress of an explicit rollout at one router of a pool. */
 export type Rollout =
-  /** None is asked for, or its pod is already of it. */
+  /** None is requested, or its pod already belongs to it. */
   | 'none'
-  /** Its turn has not come: another router of the pool is not ready. */
+  /** It waits because another router of the pool is not ready. */
   | 'waiting'
   | 'now';
 
-/** Whether a router of the pool has been given its turn in this pass; its pod does not show it yet. */
+/** Whether a router of the pool started its rollout in this pass, which its pod does not show yet. */
 export interface RolloutTurn {
   isRollingOut: boolean;
 }
 
 /**
- * Whether a router's pod is to be replaced for an explicit rollout. Routers of a pool take turns: one that serves is
- * replaced only while all others serve and have finished theirs.
+ * Decides whether to replace a router's pod for an explicit rollout. Routers of a pool take turns: a serving one is
+ * replaced only while all others serve and have finished their rollout.
  *
- * @param wanted the rollout that the EgressRouter asks for
+ * @param wanted the rollout that the EgressRouter requests
  */
 export function judgeRollout(
   wanted: string | undefined,
@@ -52,10 +52,10 @@ function isServingPod({ isReady, isEnding }: RouterPod): boolean {
   return isReady && !isEnding;
 }
 
-/** Reasons of a container that waits for an image that cannot be had. */
+/** Reasons of a container whose image is not available. */
 const imageTroubles = /^(?:ErrImagePull|ImagePullBackOff|InvalidImageName|ErrImageNeverPull)\b/;
 
-/** Whether a router's pod waits for an image that cannot be had, while this version has another. */
+/** Whether the image of a router's pod is not available while this version has another image. */
 export function lacksImage(pods: readonly RouterPod[], image: string): boolean {
   return pods.some((pod) => !pod.isEnding && pod.image !== image && imageTroubles.test(pod.trouble ?? ''));
 }

@@ -17,7 +17,7 @@ import type { Member } from './members.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** A pod template as this controller, or an older version of it, applied it. */
+/** A pod template as applied by this or an older version of the controller. */
 export interface PodTemplate {
   readonly metadata: Json & { readonly annotations: Json };
   readonly spec: Json;
@@ -29,21 +29,20 @@ export interface Template {
   readonly configuration: string;
   readonly structure: string;
   readonly avoidedNodes: readonly string[];
-  /** The explicit rollout for which it was made. */
+  /** The explicit rollout that it belongs to. */
   readonly rollout?: string | undefined;
-  /** The whole template, where it stays as an earlier version of this program made it. */
+  /** The whole template, if an earlier version of this program made it and it stays. */
   readonly kept?: PodTemplate | undefined;
 }
 
-/** What becomes of a template: it stays; its pods go to other nodes; or it is made by this version, with its image. */
+/** Changes of a template: it stays, its pods move to other nodes, or this version renders it with its own image. */
 export type TemplateChange = 'none' | 'move' | 'renew';
 
 /**
- * The template of a Deployment that is there; undefined where there is none of ours.
- *
- * What was applied is in an annotation, because the live template also has defaults and fields of other managers. It
- * counts only while the live template has it all, so the annotation cannot bring in anything. Deployments of
- * version 0.1.0 have no such record: of those, the live template counts.
+ * Returns the template of an existing Deployment, or undefined if it is not one of this controller's.
+ *   The applied template is in an annotation, because the live template also contains defaults and fields of other
+ * managers. The annotation counts only if the live template contains all of it, so it cannot add anything.
+ * Deployments of version 0.1.0 have no annotation; for those, the live template counts.
  */
 export function readTemplate(deployment: unknown): Template | undefined {
   const { metadata, spec } = isRecord(deployment) ? deployment : {};
@@ -76,19 +75,18 @@ function parsePodTemplate(text: string): PodTemplate | undefined {
 
 function readPodTemplate(input: unknown): PodTemplate | undefined {
   if (!isRecord(input) || !isRecord(input.metadata) || !isRecord(input.spec)) return undefined;
-  // API servers add a time that is null.
+  // API servers add a null time.
   const { creationTimestamp: _none, annotations, ...metadata } = input.metadata;
   if (!isRecord(annotations)) return undefined;
   return { metadata: { ...metadata, annotations }, spec: input.spec };
 }
 
 /**
- * The template that a member's Deployment is to have. It stays as it is, with the image and all that the version of
- * this program that made it wrote, until the configuration changes, an administrator asks for a rollout, or its pod
- * cannot run: pods learn of redirects while they live, and an upgrade must not interrupt connections.
- *
- * @param avoidedNodes where the pods of another template are not to run
- * @param rollout the rollout that is asked for, see {@link readRollout}
+ * Returns the desired template of a member's Deployment. The template, including the image, stays as an older version
+ * rendered it until the configuration changes, an administrator requests a rollout, or its pod cannot run. Running
+ * pods apply new redirects, and an upgrade must not interrupt connections.
+ *   @param avoidedNodes nodes that pods of a new template avoid
+ *   @param rollout the requested rollout, see {@link readRollout}
  */
 export function chooseTemplate(
   member: Member,
@@ -107,7 +105,7 @@ export function chooseTemplate(
   return { configuration, structure, avoidedNodes, rollout: rollout ?? current?.rollout };
 }
 
-/** Whether a template was made with the options that the controller has now, as far as they are not in the structure. */
+/** Whether a template was rendered with the current options of the controller, except those in the structure. */
 function isOfSettings(kept: PodTemplate | undefined, member: Member, settings: ObjectSettings): boolean {
   if (kept === undefined) return true;
   const { tolerations, nodeSelector } = kept.spec;
@@ -128,7 +126,7 @@ export function writeNetworks({ names, spec }: Member, { hasDefaultRouteAnnotati
   return JSON.stringify([{ name: names.definition, ...(hasRoute && { 'default-route': gateways }) }]);
 }
 
-/** The same template for pods that run on other nodes. */
+/** Returns the same template for pods on other nodes. */
 function moveTemplate(
   { metadata, spec }: PodTemplate,
   configuration: string,
@@ -145,12 +143,12 @@ function moveTemplate(
   };
 }
 
-/** The annotation that says which nodes a template's pods stay away from. */
+/** Returns the annotation with the nodes that a template's pods avoid. */
 export function noteAvoided(nodes: readonly string[]): Readonly<Record<string, string>> {
   return nodes.length > 0 ? { [avoidedAnnotation]: nodes.join() } : {};
 }
 
-/** The part of a pod that keeps it away from nodes. */
+/** Returns the part of a pod that avoids nodes. */
 export function avoidNodes(nodes: readonly string[]): object {
   if (nodes.length === 0) return {};
   const matchFields = nodes.map((name) => ({ key: 'metadata.name', operator: 'NotIn', values: [name] }));
@@ -158,10 +156,10 @@ export function avoidNodes(nodes: readonly string[]): object {
   return { affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: required } } };
 }
 
-/** Characters of a value that is recorded as it is. */
+/** Maximum characters of a recorded value. */
 const longestRollout = 63;
 
-/** The rollout that an EgressRouter's annotation asks for; undefined where it asks for none. */
+/** Returns the rollout that an EgressRouter's annotation requests, or undefined. */
 export function readRollout(annotations: Json): string | undefined {
   const value = annotations[rolloutAnnotation];
   if (typeof value !== 'string' || value === '') return undefined;

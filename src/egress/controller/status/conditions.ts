@@ -128,7 +128,7 @@ function describeMissing(pod: RouterPod, addresses: readonly string[]): string {
   return `net1 of pod ${pod.name} does not have ${missing} but ${pod.egressAddresses?.join(' and ')}`;
 }
 
-/** Why a pod that runs is no router; nobody else reports it, because Kubernetes considers the pod healthy. */
+/** Returns why a running pod is not a router. Only this controller reports it, because Kubernetes considers the pod healthy. */
 function findInterfaceFault({ pods, template, addresses, podEvent }: MemberSituation) {
   const pod = pods.find(({ isEnding, isReady, isRunning }) => !isEnding && (isReady || isRunning));
   // One of another template is about to be replaced.
