@@ -263,7 +263,7 @@ describe('A router that an older controller made', () => {
     assert.ok(lab.conditionsOf('web')[0]?.startsWith('Available=True PoolPartlyReady'));
   });
 
-  it('is not taken for its own template where somebody wrote another into its annotation', async () => {
+  it('ignores a template in its annotation that another client wrote', async () => {
     await upgrade();
     const deployment = lab.server.get(paths.deployments, key);
     assert.ok(deployment !== undefined);
