@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import type { OptionTable } from '../src/base/daemon/table.ts';
 import { makeEgressRouterDefinition } from '../src/egress/api/crd/egress-router.ts';
 import { optionTable as controllerOptions } from '../src/egress/controller/option-table.ts';
@@ -9,6 +9,7 @@ import { optionTable as agentOptions } from '../src/ingress/agent/option-table.t
 import { httpOptionTable as httpOptions } from '../src/ingress/http/option-table.ts';
 import { makeRouteDefinition } from '../src/ingress/route/crd.ts';
 import { makeAnnotationsPage } from './annotations-page.ts';
+import { makeDashboard } from './dashboard.ts';
 import { makeSecurityConstraints } from './scc-tool.ts';
 import { makeVariablesPage } from './variables-page.ts';
 
@@ -18,14 +19,27 @@ export function generateFiles(): ReadonlyMap<string, string> {
   const notice = '# Made by hack/generate from the schemas of src/egress/api: change those.\n';
   const constraintsNotice =
     '# Made by hack/generate from the pod templates of manifests/node and manifests/ingress: change those.\n';
+  const rulesNotice = '# Made by hack/generate from manifests/monitoring/alerts.yaml: change that.\n';
   return new Map([
     ['manifests/crd/egressrouters.yaml', notice + write(makeEgressRouterDefinition())],
+    ['manifests/monitoring/dashboard.json', makeDashboard()],
+    ['manifests/monitoring/operator/rules.yaml', rulesNotice + write(makePrometheusRule())],
     ['manifests/overlays/openshift/security.yaml', constraintsNotice + makeSecurityConstraints()],
     ['docs/annotations.md', makeAnnotationsPage()],
     ['docs/variables.md', makeVariablesPage()],
     ['manifests/route-crd/routes.yaml', notice + write(makeRouteDefinition())],
     ...Object.entries(pages).map(([path, tables]) => [path, fillTables(path, tables)] as const),
   ]);
+}
+
+/** The alerts as an object of the Prometheus operator. */
+function makePrometheusRule(): object {
+  return {
+    apiVersion: 'monitoring.coreos.com/v1',
+    kind: 'PrometheusRule',
+    metadata: { name: 'egress-router', namespace: 'egress-router-system' },
+    spec: parse(readFileSync('manifests/monitoring/alerts.yaml', 'utf8')),
+  };
 }
 
 /** Options that concern ports alone stand on the agent's page, those of HAProxy on their own. */
