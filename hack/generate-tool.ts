@@ -9,6 +9,7 @@ import { optionTable as agentOptions } from '../src/ingress/agent/option-table.t
 import { httpOptionTable as httpOptions } from '../src/ingress/http/option-table.ts';
 import { makeRouteDefinition } from '../src/ingress/route/crd.ts';
 import { makeAnnotationsPage } from './annotations-page.ts';
+import { makeChart } from './chart.ts';
 import { makeDashboard } from './dashboard.ts';
 import { makeSecurityConstraints } from './scc-tool.ts';
 import { makeVariablesPage } from './variables-page.ts';
@@ -21,6 +22,7 @@ export function generateFiles(): ReadonlyMap<string, string> {
     '# Made by hack/generate from the pod templates of manifests/node and manifests/ingress: change those.\n';
   const rulesNotice = '# Made by hack/generate from manifests/monitoring/alerts.yaml: change that.\n';
   return new Map([
+    ...makeChart(),
     ['manifests/crd/egressrouters.yaml', notice + write(makeEgressRouterDefinition())],
     ['manifests/monitoring/dashboard.json', makeDashboard()],
     ['manifests/monitoring/operator/rules.yaml', rulesNotice + write(makePrometheusRule())],
