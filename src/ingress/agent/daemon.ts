@@ -153,7 +153,7 @@ function openHttp({ http, dryRun }: AgentOptions, parts: Omit<HttpParts, 'certif
 function describeClaims(ports: PortPlane, http: HttpPlane | undefined): ClaimsDocument | undefined {
   const { admissions, pending } = ports;
   if (admissions === undefined || (http !== undefined && http.desired === undefined)) return undefined;
-  const hosts = http?.desired === undefined ? [] : describeHostClaims(http.desired);
+  const hosts = http?.desired === undefined ? [] : describeHostClaims(http.desired, http.pendingOf);
   return { schema: 'ingress-agent.claims/v1', claims: [...hosts, ...describePortClaims(admissions, pending)] };
 }
 

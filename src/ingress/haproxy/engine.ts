@@ -141,6 +141,16 @@ export class HaproxyEngine {
     return this.#applier.inForce !== undefined;
   }
 
+  /** Parts of the last state that HAProxy does not serve. */
+  get outcome(): ApplyOutcome {
+    return this.#outcome;
+  }
+
+  /** Returns whether HAProxy serves a backend of the last state or of an earlier one, by its ID. */
+  serves(backend: string): boolean {
+    return this.#applier.inForce?.state.backends.has(backend) === true;
+  }
+
   /** Milliseconds since HAProxy last answered a request. */
   get silence(): number {
     return this.#health.silence;

@@ -6,12 +6,15 @@ import type { HttpState, Settings } from '../haproxy/model.ts';
 import { hostSocket, RemoteHost } from '../haproxy/remote-host.ts';
 import type { ApplyOutcome } from '../haproxy/report.ts';
 import type { ReloadCause } from '../haproxy/steps.ts';
-import type { DataPlane, PlaneHost, PlaneReport } from '../intent/plane.ts';
+import type { DataPlane, Pending, PlaneHost, PlaneReport } from '../intent/plane.ts';
 import type { Inventory, Journal } from '../objects/inventory.ts';
 import type { DefaultCertificate } from './default-certificate.ts';
 import { type DesiredSites, type HttpDesiredSettings, SitePlanner } from './desired.ts';
 import { type ConnectionLimit, findConnectionLimit } from './file-limit.ts';
+import { Outage } from './outage.ts';
+import { findPending } from './pending.ts';
 import type { Secrets } from './secrets.ts';
+import type { ServedRoute } from './served-route.ts';
 import { VerdictWriter } from './verdicts.ts';
 
 /** Settings of the data plane. */
@@ -81,7 +84,9 @@ export class HttpPlane implements DataPlane {
   readonly #changedSecrets = new Set<string>();
   #host: PlaneHost | undefined;
   #desired: DesiredSites | undefined;
-  #outcome: ApplyOutcome | undefined;
+  #applied: ReadonlyMap<string, object> = new Map();
+  #failure: string | undefined;
+  readonly #outage: Outage;
   #hasStarted = false;
   /** Read once, because changing the number of connections needs a reload. */
   #limit: ConnectionLimit | undefined;
@@ -93,6 +98,7 @@ export class HttpPlane implements DataPlane {
     this.#settings = settings;
     this.#parts = parts;
     this.#journal = parts.inventory.openJournal();
+    this.#outage = new Outage(silenceLimit, () => this.#host?.requestReport());
     this.#planner = new SitePlanner(parts.inventory, settings, (key) => parts.secrets.get(key), parts.guard);
     this.#verdicts = new VerdictWriter(this.#planner.finder);
     this.#engine = new HaproxyEngine({
@@ -105,7 +111,7 @@ export class HttpPlane implements DataPlane {
       ...(settings.hasContainer === true && { host: new RemoteHost(join(settings.directory, hostSocket)) }),
       ownerOf: reloadOwner,
       onProblem: (problem) => this.#note(problem),
-      onReload: (outcome) => this.#finishReload(outcome),
+      onReload: () => this.#finishReload(),
     });
   }
 
@@ -180,6 +186,11 @@ export class HttpPlane implements DataPlane {
     try {
       this.#noteOutcome(this.#hasStarted ? await this.#engine.apply(state) : await this.#engine.start(state));
       this.#hasStarted = true;
+      this.#applied = backends;
+      this.#failure = undefined;
+    } catch (error) {
+      this.#failure = `node ${this.#settings.node} cannot apply the configuration of HAProxy and retries; the log of its agent gives the reason`;
+      throw error;
     } finally {
       // Not earlier: a Route that HAProxy rejects must not be reported as admitted.
       this.#desired = desired;
@@ -190,8 +201,22 @@ export class HttpPlane implements DataPlane {
 
   report(): PlaneReport {
     if (this.#desired === undefined) return { verdicts: [] };
-    const faults = new Map(this.#outcome?.refused.map(({ name, reason }) => [name, reason]));
-    return { verdicts: this.#verdicts.list(this.#desired, faults) };
+    const faults = new Map(this.#engine.outcome.refused.map(({ name, reason }) => [name, reason]));
+    return { verdicts: this.#verdicts.list(this.#desired, faults, this.pendingOf) };
+  }
+
+  /** Finds what of a Route HAProxy has not applied, at this moment. */
+  get pendingOf(): (route: ServedRoute) => Pending | undefined {
+    const { outcome, isServing } = this.#engine;
+    const isLong = this.#outage.note(!isServing);
+    const problem = `HAProxy does not run on node ${this.#settings.node}; the log of its agent gives the reason`;
+    return findPending({
+      down: isServing ? undefined : isLong ? problem : true,
+      failure: this.#failure,
+      outcome,
+      serves: (backend) => this.#engine.serves(backend),
+      applied: this.#applied,
+    });
   }
 
   /**
@@ -205,6 +230,7 @@ export class HttpPlane implements DataPlane {
   /** Stops the data plane. HAProxy keeps serving for the next agent unless `removes`, or if it cannot. */
   async stop(removes: boolean): Promise<void> {
     this.#isStopping = true;
+    this.#outage.close();
     this.#parts.secrets.close();
     this.#parts.certificate.close();
     if (!this.#hasStarted && this.#settings.hasContainer === true) return;
@@ -244,19 +270,18 @@ export class HttpPlane implements DataPlane {
   }
 
   #note(problem: string | undefined): void {
+    if (problem !== this.#problem) this.#host?.requestReport();
     this.#problem = problem;
     this.#host?.report('haproxy', problem);
   }
 
   #noteOutcome(outcome: ApplyOutcome): void {
-    this.#outcome = outcome;
     if (outcome.pendingReload && outcome.waiting.size > 0) {
       this.#parts.log.info({ causes: Object.fromEntries(outcome.waiting) }, 'Waiting for a reload of HAProxy');
     }
   }
 
-  #finishReload(outcome: ApplyOutcome): void {
-    this.#outcome = outcome;
+  #finishReload(): void {
     this.#parts.log.info({}, 'HAProxy reloaded');
     this.#host?.requestReport();
   }

@@ -1,6 +1,6 @@
 import { formatProblem } from '../../base/model/problem.ts';
 import { describeBackends, type EndpointFinder } from '../backends/endpoints.ts';
-import type { Verdict } from '../intent/plane.ts';
+import { notApplied, type Pending, type Verdict } from '../intent/plane.ts';
 import type { HttpDemand } from '../route/http-demand.ts';
 import type { DesiredSites } from './desired.ts';
 import type { ServedRoute } from './served-route.ts';
@@ -14,10 +14,23 @@ export class VerdictWriter {
     this.#finder = finder;
   }
 
-  /** @param faults parts that HAProxy rejects, by the name of a backend or certificate, with the reason */
-  list({ served, unfit, refused }: DesiredSites, faults: ReadonlyMap<string, string>): readonly Verdict[] {
+  /**
+   * @param faults parts that HAProxy rejects, by the name of a backend or certificate, with the reason
+   * @param pendingOf what of a Route HAProxy has not applied
+   */
+  list(
+    { served, unfit, refused }: DesiredSites,
+    faults: ReadonlyMap<string, string>,
+    pendingOf: (route: ServedRoute) => Pending | undefined,
+  ): readonly Verdict[] {
     return [
-      ...served.map((one) => this.#describeFault(one, faults) ?? this.#remember(one, () => this.#describeServed(one))),
+      ...served.map((one) => {
+        const fault = this.#describeFault(one, faults);
+        if (fault !== undefined) return fault;
+        const verdict = this.#remember(one, () => this.#describeServed(one));
+        const pending = pendingOf(one);
+        return pending === undefined ? verdict : describePending(verdict, pending);
+      }),
       ...unfit.map((one) =>
         this.#remember(one, () => ({
           ...describeHost(one.route, one.host, one.demand.isWildcard),
@@ -73,6 +86,13 @@ export class VerdictWriter {
       ignored: annotations.ignored,
     };
   }
+}
+
+function describePending(verdict: Verdict, pending: Pending): Verdict {
+  const { what, problem } = pending;
+  if (problem === undefined) return { ...verdict, pending };
+  if (what === 'all') return { ...verdict, pending, reason: notApplied, message: problem, notes: [] };
+  return { ...verdict, pending, notes: [...verdict.notes, problem] };
 }
 
 function describeWarnings({ warnings }: HttpDemand): readonly string[] {
