@@ -53,8 +53,8 @@ const folders = {
     'base/model',
   ],
 
-  'ingress/intent': ['ingress/gateway', 'base/read', 'base/model'],
-  'ingress/route': ['ingress/intent', 'ingress/ports', 'base/kubernetes', 'base/read', 'base/model'],
+  'ingress/intent': ['base/read', 'base/model'],
+  'ingress/route': ['ingress/claims', 'ingress/intent', 'base/kubernetes', 'base/read', 'base/model'],
   'ingress/gateway': [
     'ingress/intent',
     'ingress/claims',
@@ -65,15 +65,8 @@ const folders = {
     'base/model',
   ],
   'ingress/objects': ['ingress/gateway', 'ingress/route', 'base/files', 'base/kubernetes', 'base/read', 'base/model'],
-  'ingress/claims': ['ingress/intent', 'ingress/route', 'base/read', 'base/model'],
-  'ingress/backends': [
-    'ingress/claims',
-    'ingress/intent',
-    'ingress/objects',
-    'ingress/route',
-    'base/read',
-    'base/model',
-  ],
+  'ingress/claims': ['ingress/intent', 'base/read', 'base/model'],
+  'ingress/backends': ['ingress/claims', 'ingress/intent', 'ingress/objects', 'base/read', 'base/model'],
   'ingress/ports': [
     'ingress/backends',
     'ingress/claims',

@@ -8,7 +8,9 @@ import { optionTable as installOptions } from '../src/egress/node/options.ts';
 import { optionTable as agentOptions } from '../src/ingress/agent/option-table.ts';
 import { httpOptionTable as httpOptions } from '../src/ingress/http/option-table.ts';
 import { makeRouteDefinition } from '../src/ingress/route/crd.ts';
+import { makeAnnotationsPage } from './annotations-page.ts';
 import { makeSecurityConstraints } from './scc-tool.ts';
+import { makeVariablesPage } from './variables-page.ts';
 
 /** Every generated file, by its path in the repository. */
 export function generateFiles(): ReadonlyMap<string, string> {
@@ -19,6 +21,8 @@ export function generateFiles(): ReadonlyMap<string, string> {
   return new Map([
     ['manifests/crd/egressrouters.yaml', notice + write(makeEgressRouterDefinition())],
     ['manifests/overlays/openshift/security.yaml', constraintsNotice + makeSecurityConstraints()],
+    ['docs/annotations.md', makeAnnotationsPage()],
+    ['docs/variables.md', makeVariablesPage()],
     ['manifests/route-crd/routes.yaml', notice + write(makeRouteDefinition())],
     ...Object.entries(pages).map(([path, tables]) => [path, fillTables(path, tables)] as const),
   ]);

@@ -5,7 +5,8 @@ import { applyToMaps, planChange } from './difference.ts';
 import type { Disk } from './disk.ts';
 import { allEntries, type MapName, type Maps } from './entries.ts';
 import { emptySections, freeSections, type InForce, type Layout } from './layout.ts';
-import type { HttpState } from './model.ts';
+import { ListLoader, type Ready } from './list-loader.ts';
+import type { Backend, HttpState } from './model.ts';
 import { changedFiles } from './pending-files.ts';
 import { makeSection } from './section.ts';
 import { countUsers, readStatRows, type StatRow } from './stats.ts';
@@ -21,6 +22,9 @@ const retryPause = 2000;
 /** Milliseconds from a command until the files have it, and until a failed write is retried. */
 const flushWait = 250;
 const flushRetry = 1000;
+
+/** Milliseconds while more lists are to come: each time, the file of all networks is written. */
+const longFlushWait = 15_000;
 
 /** What an applier needs of its engine. Times are milliseconds. */
 export interface ApplierOptions {
@@ -39,6 +43,7 @@ export interface ApplierOptions {
  */
 export class Applier {
   readonly #options: ApplierOptions;
+  readonly #lists: ListLoader;
   #inForce: InForce | undefined;
   #generation = '';
   #maps: Maps = new Map();
@@ -50,10 +55,18 @@ export class Applier {
   #writtenAt: InForce | undefined;
   #flushTimer: NodeJS.Timeout | undefined;
   #janitor: NodeJS.Timeout | undefined;
+  /** Whether backends wait for their allow-lists. */
+  #isLoading = false;
   #isStopped = false;
 
   constructor(options: ApplierOptions) {
     this.#options = options;
+    const { worker } = options;
+    this.#lists = new ListLoader({
+      give: async (commands) => await worker.give(commands),
+      ask: async (command) => (await worker.run([command]))[0] ?? '',
+      room: () => (this.#inForce === undefined ? 0 : roomOf(this.#inForce)),
+    });
   }
 
   /** What HAProxy serves; undefined while it does not run, or by files that we do not know. */
@@ -71,6 +84,7 @@ export class Applier {
     this.#refusals = [];
     this.#since.clear();
     this.#noteLeaving(inForce.layout);
+    this.#lists.enter(inForce.state);
     this.#options.worker.close();
   }
 
@@ -93,19 +107,46 @@ export class Applier {
     clearInterval(this.#janitor);
   }
 
-  /** Applies a state as far as commands can, and returns what waits for a reload, by cause. */
-  async apply(before: InForce, state: HttpState): Promise<ReadonlyMap<ReloadCause, readonly string[]>> {
+  /** A state without the changes that wait until {@link loadLists} has loaded their allow-lists. */
+  holdBack(before: InForce, wanted: HttpState): Ready {
+    return this.#lists.holdBack(before.state, wanted);
+  }
+
+  /** Loads one slice for backends that are held back. Returns whether to apply the state again, or to load on. */
+  async loadLists(held: ReadonlyMap<string, Backend>): Promise<'apply' | 'load'> {
+    try {
+      const { isComplete, failures } = await this.#lists.load(held);
+      this.#noteRefusals(failures);
+      return isComplete || failures.length > 0 ? 'apply' : 'load';
+    } catch (error) {
+      this.#noteRefusals([String(error)]);
+      return 'apply';
+    }
+  }
+
+  /** Whether a rejected command keeps lists from being loaded until the next reload. */
+  get isStuck(): boolean {
+    return this.#refusals.length > 0;
+  }
+
+  /**
+   * Applies a state as far as commands can, and returns what waits for a reload, by cause.
+   *
+   * @param isPart whether more follows soon
+   */
+  async apply(before: InForce, state: HttpState, isPart = false): Promise<ReadonlyMap<ReloadCause, readonly string[]>> {
+    this.#isLoading = isPart;
     const { commands, after, waiting } = planChange(before, state);
     const causes = new Map(waiting);
     if (commands.length > 0) {
       await this.#markChanging();
       const bulk = findBulk(commands, this.#maps);
       applyToMaps(this.#maps, commands);
-      this.#refusals = [...this.#refusals, ...(await this.#give(commands, bulk, before))].slice(0, 20);
+      this.#noteRefusals(await this.#give(commands, bulk, before, state));
       // Not by push: hundreds of thousands are more than a call has arguments.
       this.#unwritten = this.#unwritten.concat(commands);
       this.#noteLeaving(after.layout);
-      this.#flushSoon();
+      this.#flushSoon(isPart ? longFlushWait : flushWait);
     }
     this.#inForce = after;
     if (this.#refusals.length > 0) causes.set('refused', this.#refusals);
@@ -182,11 +223,17 @@ export class Applier {
    *
    * @param bulk maps that are replaced as a whole instead of deleting entries
    */
-  async #give(commands: readonly Command[], bulk: ReadonlySet<MapName>, { state }: InForce): Promise<string[]> {
+  async #give(
+    commands: readonly Command[],
+    bulk: ReadonlySet<MapName>,
+    before: InForce,
+    { backends }: HttpState,
+  ): Promise<string[]> {
     const { worker } = this.#options;
-    const room = state.settings.process.bufsize - 1024;
+    const room = roomOf(before);
     const failures: string[] = [];
     try {
+      failures.push(...(await this.#lists.loadShort(backends.values())));
       const singly = commands.filter((command) => command.kind !== 'delete-entry' || !bulk.has(command.map));
       failures.push(...(await worker.give(singly.flatMap(renderCommand))));
       for (const map of bulk) {
@@ -201,8 +248,20 @@ export class Applier {
     return failures;
   }
 
+  #noteRefusals(failures: readonly string[]): void {
+    this.#refusals = [...this.#refusals, ...failures].slice(0, 20);
+  }
+
+  /** Removes lists that nothing uses, in slices between other tasks. */
+  async #tidyLists(): Promise<void> {
+    if (this.#inForce === undefined || this.#isStopped || this.isStuck) return;
+    if (!(await this.#lists.tidy(this.#inForce.state.backends.values(), this.#isLoading))) return;
+    void this.#options.enqueue(async () => await this.#tidyLists()).catch(() => {});
+  }
+
   /** Deletes servers that have no connection any more; frees sections without requests. */
   async #tidy(): Promise<void> {
+    await this.#tidyLists();
     const inForce = this.#inForce;
     if (inForce === undefined || this.#isStopped) return;
     if (inForce.layout.leaving.size === 0 && inForce.layout.resting.size === 0) return;
@@ -239,4 +298,9 @@ export class Applier {
     const answers = await this.#options.worker.run(some.map((section) => `show stat ${section} 2 -1`));
     return some.filter((_, i) => countUsers(answers[i] ?? '') === 0);
   }
+}
+
+/** Bytes of content that one command can have. */
+function roomOf({ state }: InForce): number {
+  return state.settings.process.bufsize - 1024;
 }

@@ -11,12 +11,12 @@ import { type HostResources, LocalHost, type ProcessPlace } from './host.ts';
 import { lacksSpares } from './layout.ts';
 import { lockFolder } from './lock.ts';
 import { recall } from './memory.ts';
-import type { HttpState } from './model.ts';
+import type { Backend, HttpState } from './model.ts';
 import { HaproxyProcess } from './process.ts';
 import { ReloadBudget } from './reload-budget.ts';
 import { dueOwners, reloadWait } from './reload-owners.ts';
 import { ReloadTimer } from './reload-timer.ts';
-import type { ApplyOutcome, EngineOptions, EngineReport } from './report.ts';
+import type { ApplyOutcome, EngineOptions, EngineReport, Pending } from './report.ts';
 import { siftState } from './sift.ts';
 import type { StatRow } from './stats.ts';
 import { type ReloadCause, reloadCauses } from './steps.ts';
@@ -60,7 +60,10 @@ export class HaproxyEngine {
   readonly #reloadTimer: ReloadTimer;
   #lock: Server | undefined;
   #wanted: HttpState | undefined;
-  #outcome: ApplyOutcome = { refused: [], waiting: new Map(), pendingReload: false };
+  #outcome: ApplyOutcome = { refused: [], waiting: new Map(), pending: new Map(), pendingReload: false };
+  /** Backends whose allow-lists are not loaded yet. */
+  #held: ReadonlyMap<string, Backend> = new Map();
+  #isLoading = false;
   #problem: string | undefined;
   #restarts = 0;
   #queue: Promise<unknown> = Promise.resolve();
@@ -144,11 +147,6 @@ export class HaproxyEngine {
   /** Parts of the last state that HAProxy does not serve. */
   get outcome(): ApplyOutcome {
     return this.#outcome;
-  }
-
-  /** Returns whether HAProxy serves a backend of the last state or of an earlier one, by its ID. */
-  serves(backend: string): boolean {
-    return this.#applier.inForce?.state.backends.has(backend) === true;
   }
 
   /** Milliseconds since HAProxy last answered a request. */
@@ -248,13 +246,49 @@ export class HaproxyEngine {
     const before = this.#applier.inForce;
     const wanted = this.#wanted;
     if (before === undefined || wanted === undefined) return this.#outcome;
-    const { state, refused } = siftState(wanted, this.#generations.banned);
-    const waiting = await this.#applier.apply(before, state);
+    const { state: ready, held } = this.#applier.holdBack(before, wanted);
+    const { state, refused } = siftState(ready, this.#generations.banned);
+    const waiting = await this.#applier.apply(before, state, held.size > 0);
     const { layout } = this.#applier.inForce ?? before;
     const pendingReload = waiting.size > 0 || lacksSpares(layout, state.settings.spareBackends);
-    this.#outcome = { refused, waiting, pendingReload };
+    const pending = this.#listPending(waiting, held);
+    this.#outcome = { refused, waiting, pending, pendingReload };
     if (pendingReload) this.#scheduleReload();
+    this.#held = held;
+    if (held.size > 0) this.#loadSoon();
     return this.#outcome;
+  }
+
+  /** Changes that are not in force yet. */
+  #listPending(waiting: ApplyOutcome['waiting'], held: ReadonlyMap<string, Backend>): ReadonlyMap<string, Pending> {
+    const pending = new Map<string, Pending>();
+    const state = this.#applier.inForce?.state;
+    const now = performance.now();
+    const isServed = (name: string): boolean =>
+      state !== undefined && (state.backends.has(name) || state.certificates.has(name) || state.authorities.has(name));
+    for (const id of held.keys()) pending.set(id, { isServed: isServed(id), cause: 'list' });
+    for (const [cause, names] of waiting) {
+      if (cause === 'refused') continue;
+      for (const name of names) {
+        const owner = this.#options.ownerOf?.(cause, name);
+        const mustWait = owner !== undefined && this.#budget.waitOf(owner, now) > 0;
+        pending.set(name, { isServed: isServed(name), cause: mustWait ? 'budget' : 'reload' });
+      }
+    }
+    return pending;
+  }
+
+  /** Loads allow-lists slice by slice; whatever else is asked for meanwhile comes first. */
+  #loadSoon(): void {
+    if (this.#isLoading || this.#stopped || this.#applier.isStuck) return;
+    this.#isLoading = true;
+    void this.#enqueue(async () => {
+      this.#isLoading = false;
+      if (this.#stopped || !this.isServing || this.#held.size === 0) return;
+      if ((await this.#applier.loadLists(this.#held)) === 'load') return this.#loadSoon();
+      await this.#applyNow();
+      this.#options.onProgress?.(this.#outcome);
+    }).catch((error: unknown) => this.#report(`Cannot load allow-lists into HAProxy: ${String(error)}`));
   }
 
   /** @param least milliseconds to wait at least */
@@ -281,15 +315,23 @@ export class HaproxyEngine {
     return reloadWait(this.#outcome.waiting, inForce.layout, ownerOf, this.#budget, now);
   }
 
-  /** Whether memory allows one more worker beside the old ones, whose connections go on. */
-  async #hasRoom(): Promise<boolean> {
+  /**
+   * Number of old workers, whose connections go on, if they leave too little memory for another worker: reloads of
+   * namespaces wait then. Otherwise 0.
+   */
+  async countBlockingWorkers(): Promise<number> {
     const { oldWorkers = [] } = (await this.#process.processes()) ?? {};
-    if (oldWorkers.length === 0) return true;
+    if (oldWorkers.length === 0) return 0;
     const { memoryAvailable, workerMemory } = await this.#process.resources();
-    if (memoryAvailable === undefined || workerMemory === undefined || memoryAvailable > 1.5 * workerMemory)
-      return true;
+    if (memoryAvailable === undefined || workerMemory === undefined) return 0;
+    return memoryAvailable > 1.5 * workerMemory ? 0 : oldWorkers.length;
+  }
+
+  async #hasRoom(): Promise<boolean> {
+    const count = await this.countBlockingWorkers();
+    if (count === 0) return true;
     this.#report(
-      `Memory allows no further worker of HAProxy beside ${oldWorkers.length} old ones, which still have connections; ` +
+      `Memory allows no further worker of HAProxy beside ${count} old ones, which still have connections; ` +
         'the reload waits: raise the memory limit, or end them in time with --hard-stop-after',
     );
     return false;
@@ -397,7 +439,8 @@ export class HaproxyEngine {
     await this.#process.untilOldStop(oldWorkerTimeout);
     this.#applier.enter(prepared.inForce, generation);
     this.#health.noteAnswer();
-    this.#outcome = { refused: prepared.refused, waiting: new Map(), pendingReload: false };
+    this.#outcome = { refused: prepared.refused, waiting: new Map(), pending: new Map(), pendingReload: false };
+    this.#held = new Map();
     this.#report(undefined);
     this.#backoff = firstBackoff;
     await this.#applier.quieten(prepared.inForce);

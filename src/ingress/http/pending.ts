@@ -1,40 +1,40 @@
-import type { ApplyOutcome } from '../haproxy/report.ts';
-import type { Pending } from '../intent/plane.ts';
-import type { ServedRoute } from './served-route.ts';
+import type { Pending } from '../haproxy/report.ts';
+import type { ServedSite } from './served-site.ts';
 
-/** What is known of HAProxy when verdicts are computed. */
-export interface HaproxyView {
-  /** HAProxy does not serve: true while it starts or restarts, a problem in words after a while. */
-  readonly down?: string | true | undefined;
-  /** Why the last state could not be applied, in words. */
-  readonly failure?: string | undefined;
-  readonly outcome: Pick<ApplyOutcome, 'waiting'>;
-  /** Whether HAProxy serves a backend, as it is or as it was, by its ID. */
-  readonly serves: (backend: string) => boolean;
-  /** Backends of the last state that was applied. */
-  readonly applied: ReadonlyMap<string, object>;
+const causes: Readonly<Record<Pending['cause'], string>> = {
+  list: 'its allow-list is still being loaded into HAProxy',
+  reload: 'the change needs a reload of HAProxy, which follows',
+  budget:
+    'the change needs a reload of HAProxy, and the namespace has used up its reloads; it is allowed another one within a minute',
+};
+
+/** Returns the change of a request that is not in force yet: of a backend, its certificate or its CA certificates. */
+export function findPending(
+  { request, backends, authorities }: ServedSite,
+  pending: ReadonlyMap<string, Pending>,
+): Pending | undefined {
+  if (pending.size === 0) return undefined;
+  const names = [...backends.map(({ id }) => id), request.owner.label, ...authorities.keys()];
+  return names.map((name) => pending.get(name)).find((one) => one !== undefined);
 }
 
-/** Returns what of a Route HAProxy has not applied. */
-export function findPending(view: HaproxyView): (route: ServedRoute) => Pending | undefined {
-  const { down, failure, outcome, serves, applied } = view;
-  if (down !== undefined) {
-    const pending: Pending = { what: 'all', ...(typeof down === 'string' && { problem: down }) };
-    return () => pending;
-  }
-  const describe = ({ backend }: ServedRoute): Pending => ({
-    what: serves(backend.id) ? 'change' : 'all',
-    ...(failure !== undefined && { problem: failure }),
-  });
-  if (failure !== undefined) return (one) => (applied.get(one.backend.id) === one.backend ? undefined : describe(one));
-  if (outcome.waiting.size === 0) return () => undefined;
-  const refused = outcome.waiting.get('refused') ?? [];
-  const waiting = new Set([...outcome.waiting].flatMap(([cause, names]) => (cause === 'refused' ? [] : names)));
-  return (one) => {
-    const { route, backend, authority } = one;
-    const names = [backend.id, `${route.meta.namespace}:${route.meta.name}`, ...(authority ?? []).slice(0, 1)];
-    // Rejected commands name what they were about.
-    const isWaiting = names.some((name) => waiting.has(name) || refused.some((text) => text.includes(name)));
-    return isWaiting ? describe(one) : undefined;
-  };
+/** How claims and statuses show a request with a pending change. */
+export interface PendingWords {
+  readonly admitted: boolean;
+  readonly pending?: 'all' | 'change';
+  readonly reason?: 'Pending';
+  readonly message: string;
+}
+
+/**
+ * Describes a pending change. Only a request that waits for the budget of its namespace is not admitted, because other
+ * changes follow at once.
+ */
+export function describePending({ isServed, cause }: Pending): PendingWords {
+  if (isServed)
+    return { admitted: true, pending: 'change', message: `the last change is not in force yet: ${causes[cause]}` };
+  const message = `not served yet: ${causes[cause]}`;
+  return cause === 'budget'
+    ? { admitted: false, reason: 'Pending', message }
+    : { admitted: true, pending: 'all', message };
 }

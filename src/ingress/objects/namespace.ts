@@ -3,14 +3,14 @@ import { type ObjectMeta, readMeta } from '../../base/read/object-meta.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord } from '../../base/read/shape.ts';
 
-/** A Namespace (v1), as far as it matters here. */
+/** A Namespace (v1) with its labels. */
 export interface Namespace {
   readonly meta: ObjectMeta;
   /** All that is in it will be deleted. */
   readonly isTerminating: boolean;
 }
 
-/** Reads a Namespace, or the Project of OpenShift, which has the same labels. */
+/** Parses a Namespace, or OpenShift's Project, which has the same labels. */
 export function parseNamespace(input: unknown): Parsed<Namespace> {
   const problems = new ProblemList();
   const meta = readMeta(input, problems, 'cluster');

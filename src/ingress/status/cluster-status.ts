@@ -11,7 +11,7 @@ import { planGateway, planGatewayClass, planL4Route } from './plan-gateway.ts';
 import { planRoute } from './plan-route.ts';
 import type { RouterIdentity, RouteStatus, StatusSink } from './status.ts';
 
-/** Writes all statuses to the API server: those of Routes, and those of Gateways and their routes. */
+/** Writes the statuses of Routes, Gateways and their routes to the API server. */
 export class ClusterStatus implements StatusSink, ObjectObserver {
   readonly #identity: RouterIdentity;
   readonly #writer: StatusWriter<Kind>;
@@ -48,7 +48,7 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
     this.#writer.reviewSome('Route', [...gone, ...changed]);
   }
 
-  /** Looks at everything again: this process may have become the writer. */
+  /** Plans every status again, because this process may have become the writer. */
   review(): void {
     if (this.#statuses !== undefined) this.#writer.review();
   }

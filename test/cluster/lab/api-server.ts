@@ -155,6 +155,16 @@ export class TestApiServer {
     this.#collections.set(collection, new Map());
   }
 
+  /** The kind is served no more, as when its definition was deleted; watches of it end. */
+  removeCollection(collection: string): void {
+    this.#collections.delete(collection);
+    for (const watcher of this.#watchers) {
+      if (watcher.collection !== collection) continue;
+      watcher.response.end();
+      this.#watchers.delete(watcher);
+    }
+  }
+
   /** Makes the next request that matches fail. */
   fail(fault: Fault): void {
     this.#faults.push(fault);

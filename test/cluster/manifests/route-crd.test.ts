@@ -54,7 +54,7 @@ const bad: readonly (readonly [RegExp, object])[] = [
   [/externalCertificate/, { tls: { ...edge, certificate: 'PEM', externalCertificate: { name: 'certificate' } } }],
   [/host must be set/, { host: '', wildcardPolicy: 'Subdomain' }],
   [/alternateBackends/, { alternateBackends: [1, 2, 3, 4].map((number) => ({ name: `web-${number}` })) }],
-  [/set must be given/, { httpHeaders: { actions: { request: [{ name: 'X', action: { type: 'Set' } }] } } }],
+  [/set is required for Set/, { httpHeaders: { actions: { request: [{ name: 'X', action: { type: 'Set' } }] } } }],
   [/\/name/, { httpHeaders: { actions: { request: [{ ...header, name: 'X Y' }] } } }],
 ];
 

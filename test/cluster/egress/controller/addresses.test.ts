@@ -51,7 +51,7 @@ describe('An address that two EgressRouters want', () => {
     const before = lab.names('pods');
     lab.putRouter('old', { seconds: 1, spec: spec([1]) });
     await expect('old', taken);
-    assert.match(lab.messageOf('old', 'Degraded'), /192\.168\.12\.11 is that of EgressRouter young/);
+    assert.match(lab.messageOf('old', 'Degraded'), /192\.168\.12\.11 belongs to EgressRouter young/);
     assert.deepEqual(lab.names('pods'), before);
     await expect('young');
     lab.server.remove(paths.routers, 'shop/young');
@@ -102,7 +102,7 @@ describe('An address that two EgressRouters want', () => {
       };
       return conditions.find(({ type }) => type === 'Degraded')?.message ?? '';
     };
-    await until(() => /192\.168\.12\.11 is that of an EgressRouter of another namespace/.test(degraded()), degraded);
+    await until(() => /192\.168\.12\.11 belongs to an EgressRouter of another namespace/.test(degraded()), degraded);
     assert.doesNotMatch(degraded(), /web|shop/);
   });
 

@@ -423,6 +423,49 @@ for (const subject of ['source', 'executable'] as const)
       });
     }
 
+    const running = { phase: 'Running', conditions: [{ type: 'Ready', status: 'False' }] };
+    const readyNow = { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] };
+    const otherNetworks = { 'k8s.v1.cni.cncf.io/network-status': '[{"name":"cluster","interface":"eth0"}]' };
+    for (const [what, status, annotations, reason, message] of [
+      ['runs and is not ready', running, {}, 'MultusMissing', /runs without net1, because Multus did not handle it/],
+      ['is ready', readyNow, {}, 'MultusMissing', /install Multus on node node-1/],
+      ['is ready on a node whose Multus made other networks', readyNow, otherNetworks, 'InterfaceMissing', /no net1/],
+    ] as const) {
+      it(`is degraded where Multus made no net1, though the pod ${what}`, async () => {
+        lab.cluster.podStatus = () => ({ status, annotations });
+        lab.putRouter('web');
+        lab.start();
+        await until(
+          () => lab.conditionsOf('web')[2] === `Degraded=True ${reason}`,
+          () => [lab.conditionsOf('web'), lab.messageOf('web', 'Degraded')],
+        );
+        assert.match(lab.messageOf('web', 'Degraded'), message);
+        assert.match(lab.conditionsOf('web')[0] ?? '', /^Available=False/);
+        lab.cluster.podStatus = (pod) => ready(pod);
+        lab.server.end?.(paths.pods, `shop/${lab.names('pods')[0]}`, 1);
+        await expect('web');
+      });
+    }
+
+    it('says that Multus is missing when its API goes away, and leaves the router running', async () => {
+      lab.putRouter('web');
+      lab.start();
+      await expect('web');
+      const pods = lab.names('pods');
+      const [definition] = lab.server.all(paths.definitions);
+      lab.server.removeCollection(paths.definitions);
+      await until(
+        () => lab.conditionsOf('web')[2] === 'Degraded=True MultusMissing',
+        () => [lab.conditionsOf('web'), lab.server.requests.slice(-3)],
+        6000,
+      );
+      assert.deepEqual(lab.names('pods'), pods);
+      lab.server.addCollection(paths.definitions);
+      if (definition !== undefined) lab.server.put(paths.definitions, definition);
+      await expect('web', well, 15_000);
+      assert.deepEqual(lab.names('pods'), pods);
+    }).timeout(30_000);
+
     it('is not available with another address than the reserved one', async () => {
       lab.cluster.podStatus = (pod) => ready(pod, ['192.168.12.98']);
       lab.putRouter('web');

@@ -58,7 +58,7 @@ describe('Routers of one namespace', () => {
     until(
       () => nodes().join() === where.join(),
       () => [nodes(), lab.server.requests.slice(-6)],
-      4000,
+      5000,
     );
 
   it('are all moved though no Event can be written', async () => {
@@ -77,6 +77,26 @@ describe('Routers of one namespace', () => {
     kill('n1');
     await areOn('n2', 'n2', 'n2');
   });
+
+  for (const [what, put] of [
+    [
+      'routers',
+      () => {
+        for (const one of [99, 100, 101]) lab.putRouter(`r${one}`, { spec: addresses(one) });
+      },
+    ],
+    ['a pool', () => lab.putRouter('web', { spec: addresses(99, 100, 101) })],
+  ] as const) {
+    it(`are moved though the server does not answer requests about another (${what})`, async () => {
+      lab.cluster.podStatus = (pod) => ready(pod, ['192.168.12.99', '192.168.12.100', '192.168.12.101']);
+      put();
+      await run(3);
+      lab.server.fail({ on: /DELETE .*\/pods\//, answer: 'silence' });
+      kill('n1');
+      await areOn('n2', 'n2');
+      await areOn('n2', 'n2', 'n2');
+    });
+  }
 
   it('are moved though no Event of another that does not come up can be read', async () => {
     // The first one's image cannot be pulled.

@@ -167,6 +167,45 @@ describe('A router that is moved', () => {
     );
   });
 
+  /** How often a Deployment was written. */
+  const templates = (): number => lab.server.requests.filter((line) => /^PATCH .*\/deployments\//.test(line)).length;
+
+  it('is replaced at once on a third node, without another template, though it avoids one that died once', async () => {
+    for (const node of ['n1', 'n2']) lab.cluster.putNode(node);
+    await start();
+    kill('n1');
+    await runsOn('n2');
+    network.revive(hostOf('n1'));
+    lab.cluster.deadNodes.delete('n1');
+    lab.cluster.putNode('n3');
+    const before = templates();
+    lab.cluster.putNode('n2', true);
+    await runsOn('n3');
+    assert.equal(templates(), before, 'the Deployment waits for the end of the old pod');
+  });
+
+  it('does not go from a cordoned node to one that has just died, though the scheduler takes it for healthy', async () => {
+    for (const node of ['n1', 'n2', 'n3']) lab.cluster.putNode(node);
+    lab.putRouter('web', {
+      spec: { addresses: [99, 98].map((one) => ({ ip: `192.168.12.${one}/24`, gateway: '192.168.12.1' })) },
+    });
+    lab.cluster.spread = true;
+    lab.cluster.podStatus = (pod) => ready(pod, ['192.168.12.99', '192.168.12.98']);
+    lab.start();
+    await until(() => nodes().join() === 'n1,n2', nodes, 5000);
+    await heard();
+    lab.cluster.spread = false;
+    kill('n1');
+    await until(() => !nodes().includes('n1') && nodes().length === 2, nodes, 5000);
+    // The first node of the list is the dead one.
+    lab.cluster.putNode('n2', true);
+    await until(
+      () => nodes().join() === 'n3,n3',
+      () => [nodes(), eventReasons()],
+      5000,
+    );
+  });
+
   it('stays on a node that was silent for a while, and lives', async () => {
     lab.cluster.putNode('n1');
     lab.cluster.putNode('n2', true);

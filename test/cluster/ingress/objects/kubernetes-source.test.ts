@@ -181,7 +181,7 @@ describe('A cluster', () => {
       () => syncs === 1,
       () => [...problems],
     );
-    assert.equal(problems.get('Route'), 'the cluster does not serve Route in v1: running without');
+    assert.equal(problems.get('Route'), 'the cluster does not serve Route in v1; running without it');
     server.addCollection(routes);
     server.put(routes, route('a'));
     await seen('a');

@@ -82,7 +82,7 @@ describe('a hostile neighbourhood', () => {
     const { stdout, stderr } = await call;
     const error = JSON.parse(stdout) as { code: number; msg: string };
     assert.equal(error.code, 6);
-    assert.match(error.msg, /^Cannot read the network configuration: standard input has more than 16777216 bytes/);
+    assert.match(error.msg, /^Cannot read the network configuration: standard input exceeds 16777216 bytes/);
     const peakKibibytes = Number(stderr.trim().split('\n').at(-1));
     assert.ok(peakKibibytes > 0 && peakKibibytes < 150 * 1024, stderr);
   });

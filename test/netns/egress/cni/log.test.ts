@@ -95,7 +95,7 @@ describe('the log of an ADD', () => {
       const { status, stdout } = await lab.plugin('ADD', config);
       assert.equal(status, 0, stdout);
       const [first, second] = readFileSync(defaultLog, 'utf8').split('\n');
-      assert.match(first ?? '', /^\S+Z \[error\] log_file "[^"]+": .*; these lines go to \/tmp\/egress-router-log$/);
+      assert.match(first ?? '', /^\S+Z \[error\] log_file "[^"]+": .*; writing to \/tmp\/egress-router-log instead$/);
       assert.match(second ?? '', /\[debug\] Called CNI ADD$/);
       await lab.plugin('DEL', config);
       // An invalid one must not write either.

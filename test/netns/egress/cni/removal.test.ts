@@ -104,7 +104,7 @@ for (const variant of variants) {
       assert.equal(await lab.describe('pod'), untouched);
       const { status, json } = await run('ADD');
       assert.equal(status, 1);
-      assert.match(json?.msg ?? '', /CNI_IFNAME "net1": the pod has an interface of this name that is not ours/);
+      assert.match(json?.msg ?? '', /CNI_IFNAME "net1": the pod already has an interface of this name/);
       assert.equal(await lab.describe('pod'), untouched);
     });
 

@@ -103,7 +103,7 @@ describe('what is remembered', () => {
     });
     assert.match(
       await succeed('DEL'),
-      /Cannot use the state .*erstate-container@net1\.json: what is needed of a state/,
+      /Cannot use the state .*erstate-container@net1\.json: required fields are missing/,
     );
     assert.equal(await lab.describe('pod'), untouched);
   });

@@ -35,7 +35,7 @@ describe('What a backend does with requests, by a real HAProxy', () => {
       sites: new Map([['it.test', makeSite('it.test', { path, backend: id })]]),
     };
     const outcome = await world.engine.apply(state);
-    assert.deepEqual(outcome, { refused: [], waiting: new Map(), pendingReload: false });
+    assert.deepEqual(outcome, { refused: [], waiting: new Map(), pending: new Map(), pendingReload: false });
   }
   const two = (weights: readonly [number, number] = [1, 1]): Partial<Backend> => ({
     servers: ports.map((port, i) => makeServer(`pod:${'ab'[i]}`, '127.0.0.1', port, { weight: weights[i] ?? 0 })),

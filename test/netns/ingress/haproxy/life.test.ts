@@ -6,6 +6,8 @@ import { createServer, request } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, describe, it } from 'mocha';
+import { placeOf } from '../../../../src/ingress/haproxy/engine.ts';
+import { type HostResources, LocalHost } from '../../../../src/ingress/haproxy/host.ts';
 import { askMaster, readProcesses } from '../../../../src/ingress/haproxy/master.ts';
 import type { HttpState } from '../../../../src/ingress/haproxy/model.ts';
 import { RuntimeSocket } from '../../../../src/ingress/haproxy/socket.ts';
@@ -208,6 +210,43 @@ describe('The life of a HAProxy', () => {
     for (const { echo } of connections) assert.equal(await echo('still'), 'still');
     const { oldWorkers, reloads } = await world.engine.describe();
     assert.deepEqual([oldWorkers, reloads.shape], [4, 4]);
+  }).timeout(60_000);
+
+  it('memory bounds the number of old workers: a reload waits for it, and ends nobody’s connections', async () => {
+    let share = 10;
+    class SmallHost extends LocalHost {
+      override async resources(): Promise<HostResources> {
+        const { workerMemory = 0, ...rest } = await super.resources();
+        return { ...rest, workerMemory, memoryAvailable: share * workerMemory };
+      }
+    }
+    const host = new SmallHost(placeOf({ directory: world.directory, binary: 'haproxy' }));
+    world.engine = world.makeEngine({ host, ownerOf: () => 't', budget: { burst: 100, refill: 1000 } });
+    state = withHost('echo.test', await echoServer());
+    await world.engine.start(state);
+    const withHeader = (value: string) =>
+      withHost('it.test', port, { http: { requestHeaders: [{ name: 'x', action: 'set', value }] } });
+    const seen = async () => (await world.get('it.test', '/')).echo?.headers.x;
+    const connections = [await upgrade('echo.test')];
+    for (const value of ['1', '2', '3']) {
+      await reloadWith(withHeader(value));
+      connections.push(await upgrade('echo.test'));
+    }
+    assert.equal(await world.engine.countBlockingWorkers(), 0);
+    share = 1.4;
+    await world.engine.apply(withHeader('4'));
+    await eventually(async () =>
+      /Memory allows no further worker .* 3 old/.test((await world.engine.describe()).problem ?? ''),
+    );
+    assert.deepEqual([await seen(), await world.engine.countBlockingWorkers()], ['3', 3]);
+    for (const { echo } of connections) assert.equal(await echo('still'), 'still');
+    const reloaded = new Promise<void>((resolve) => world.once(resolve));
+    // The first two end the server.
+    for (const close of closing.splice(2)) close();
+    await reloaded;
+    assert.equal(await seen(), '4');
+    const { problem, reloads } = await world.engine.describe();
+    assert.deepEqual([problem, reloads.shape, await world.engine.countBlockingWorkers()], [undefined, 4, 0]);
   }).timeout(60_000);
 
   it('an owner whose reloads are used up waits, and others do not', async () => {
@@ -559,7 +598,7 @@ describe('The life of a HAProxy', () => {
     const networks = Array.from({ length: 3000 }, (_, i) => `10.${i >> 8}.${i & 255}.128/25`);
     const listed = (...more: string[]) => withHost('it.test', port, { allowList: [...networks, ...more] });
     await world.engine.apply(listed('127.0.0.1'));
-    assert.equal(await status('it.test'), 200);
+    await eventually(async () => (await status('it.test')) === 200);
     state = withHost('it.test', port, { allowList: ['10.0.0.0/25', '192.0.2.1'] });
     await world.engine.apply(state);
     const { waiting } = await world.engine.apply(withHost('new.test'));
@@ -569,10 +608,47 @@ describe('The life of a HAProxy', () => {
     await world.engine.apply(state);
     assert.deepEqual([await status('it.test'), await status('other.test')], [200, 200]);
     await world.engine.settle();
-    const written = readFileSync(join(world.directory, 'current/maps/allow.map'), 'utf8');
-    const running = await tell('show map maps/allow.map');
-    assert.deepEqual(running.map((line) => line.replace(/^\S+ /, '')).sort(), written.trim().split('\n').sort());
+    const written = (map: string) =>
+      readFileSync(join(world.directory, `current/maps/${map}.map`), 'utf8')
+        .trim()
+        .split('\n')
+        .sort();
+    const running = async (map: string) =>
+      (await tell(`show map maps/${map}.map`)).map((line) => line.replace(/^\S+ /, '')).sort();
+    assert.deepEqual(await running('allow'), written('allow'));
+    // The long list goes when it is found unused; a few entries may stay.
+    await eventually(async () => (await running('networks')).length < 100);
+    assert.deepEqual(
+      written('networks'),
+      (await running('networks')).filter((line) => line.includes('/8:7F ')),
+    );
+    assert.equal(await status('it.test'), 200);
     assert.equal((await world.engine.describe()).reloads.refused, 0);
+  }).timeout(60_000);
+
+  it('the long allow-lists of one namespace let the changes of others pass', async () => {
+    const list = (first: number, length: number, ...more: string[]) => [
+      ...Array.from({ length }, (_, i) => `${first}.${i >> 16}.${(i >> 8) & 255}.${i & 255}`),
+      ...more,
+    ];
+    await world.engine.start(state);
+    for (let i = 0; i < 12; i++) {
+      state = withHost(`large-${i}.test`, port, { tenant: 'large', allowList: list(10 + i, 15_000, '127.0.0.1') });
+    }
+    const isWaiting = (pending: ReadonlyMap<string, unknown>) => pending.has('be_http:t:large-11.test');
+    const first = await world.engine.apply(state);
+    assert.deepEqual(first.pending.get('be_http:t:large-11.test'), { isServed: false, cause: 'list' });
+    state = withHost('plain.test', port, { tenant: 'small' });
+    assert.ok(isWaiting((await world.engine.apply(state)).pending));
+    assert.equal(await status('plain.test'), 200);
+    // Its own long list takes the next turns, and not those after all others.
+    state = withHost('small.test', port, { tenant: 'small', allowList: list(200, 1500, '127.0.0.1') });
+    await world.engine.apply(state);
+    await eventually(async () => (await status('small.test')) === 200);
+    assert.ok(isWaiting((await world.engine.apply(state)).pending), 'the small list came after the large ones');
+    await eventually(async () => (await status('large-11.test')) === 200);
+    const { pending, waiting } = await world.engine.apply(state);
+    assert.deepEqual([[...pending], [...waiting]], [[], []]);
   }).timeout(60_000);
 
   it('a command that HAProxy refused leads to a reload, whatever changes before it', async () => {

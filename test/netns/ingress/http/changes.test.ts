@@ -103,6 +103,51 @@ describe('hosts and paths while they change, by the agent as built', () => {
     assert.equal(await countReloads(), 0, node.log);
   }).timeout(30_000);
 
+  it('says that a change waits for a reload that its namespace has used up, and admits nothing early', async () => {
+    const withHeader = (name: string, value: string) =>
+      route(name, `${name}.test`, {
+        spec: { httpHeaders: { actions: { response: [{ name: 'x-seen', action: { type: 'Set', set: { value } } }] } } },
+      });
+    const seen = async () => (await node.ask('http', 'busy.test', '/')).headers['x-seen'];
+    // Five reloads at once belong to every namespace.
+    for (const value of ['1', '2', '3', '4', '5']) {
+      node.write('busy', withHeader('busy', value));
+      for (const deadline = Date.now() + 5000; (await seen()) !== value && Date.now() < deadline; );
+      assert.equal(await seen(), value);
+    }
+    await node.expectStatus('busy', 'True');
+    node.write('busy', withHeader('busy', '6'), withHeader('later', '1'));
+    await node.expectStatus('later', 'False Pending');
+    assert.match(node.status('later')?.message ?? '', /^not served yet: .* namespace has used up its reloads/);
+    assert.equal(node.status('busy')?.verdict, 'True');
+    assert.match(node.status('busy')?.message ?? '', /last change is not in force yet: .* used up its reloads/);
+    assert.deepEqual([await seen(), await serverOf('later.test')], ['5', '503']);
+    const { body } = await node.ask('http', 'localhost', '/claims', { address: '127.0.0.1', port: 1936 });
+    // biome-ignore lint/suspicious/noExplicitAny: the document's own shape
+    const claims = (JSON.parse(body).claims as any[]).filter(({ name }) => name === 'busy' || name === 'later');
+    assert.deepEqual(
+      claims.map(({ name, admitted, reason, message }) => [
+        name,
+        admitted,
+        reason,
+        /used up its reloads/.test(message),
+      ]),
+      [
+        ['busy', true, undefined, true],
+        ['later', false, 'Pending', true],
+      ],
+    );
+    // What another namespace changes needs no waiting, and its reload takes the others along.
+    const words = {
+      namespace: 'other',
+      spec: { ...(withHeader('x', '1') as { spec: object }).spec, host: 'other.test' },
+    };
+    node.write('other', ...service('web', [8001], { namespace: 'other' }), route('other', 'other.test', words));
+    await node.expectStatus('later', 'True');
+    await node.expectStatus('other', 'True', 'other');
+    assert.deepEqual([await seen(), await serverOf('later.test')], ['6', 's8001']);
+  }).timeout(60_000);
+
   it('is judged healthy by the document behind erctl inspect --ingress', async () => {
     const { body } = await node.ask('http', 'localhost', '/haproxy', { address: '127.0.0.1', port: 1936 });
     const { problems, workers, oldWorkers, version } = JSON.parse(body);

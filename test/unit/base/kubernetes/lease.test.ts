@@ -296,6 +296,23 @@ describe('Writes of a leader', () => {
     assert.equal(await lost.get('/a', {}), 'get');
   });
 
+  it('may take longer than a term that is renewed', async () => {
+    answers.set('apply /webhook', async (signal) => {
+      await sleep(200);
+      assert.equal(signal?.aborted, false);
+      return 'applied';
+    });
+    const until = performance.now() + 150;
+    const leadership = {
+      isHeld: true,
+      get remaining() {
+        // The second term begins before the first has ended.
+        return until + (performance.now() > until - 50 ? 10_000 : 0) - performance.now();
+      },
+    };
+    assert.equal(await fenceWrites(api, leadership).apply('/webhook', {}, 'me'), 'applied');
+  });
+
   it('end with it', async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     answers.set('apply /slow', async (signal) => {
@@ -304,7 +321,13 @@ describe('Writes of a leader', () => {
       throw new KubeError('aborted', 0);
     });
     const begun = performance.now();
-    await assert.rejects(fenceWrites(api, { isHeld: true, remaining: 80 }).apply('/slow', {}, 'me'), KubeError);
+    const leadership = {
+      isHeld: true,
+      get remaining() {
+        return begun + 80 - performance.now();
+      },
+    };
+    await assert.rejects(fenceWrites(api, leadership).apply('/slow', {}, 'me'), KubeError);
     assert.ok(performance.now() - begun >= 70);
   });
 });

@@ -34,9 +34,7 @@ describe('options of the controller', () => {
       logFormat: 'auto',
       logLevel: 'info',
     });
-    assert.deepEqual(problemsOf([]), [
-      '--image missing: must be the name of the image that holds this program, or --pod-name be given',
-    ]);
+    assert.deepEqual(problemsOf([]), ['--image is missing: set the image that contains this program, or --pod-name']);
   });
 
   it('may be flags or variables, and flags come first', () => {

@@ -51,6 +51,7 @@ function start(
     },
     inventory,
     planes: [plane, ...others],
+    gateways: () => plane.gateways,
     status: {
       publish: (all, ofGateways) => {
         publications++;

@@ -17,7 +17,7 @@ describe('allow-lists', () => {
       JSON.stringify(parseAllowList('10.0.0.1,10.0.0.2')),
       /must be addresses and CIDRs separated by blanks/,
     );
-    assert.match(JSON.stringify(parseAllowList(' \t')), /must name an address or CIDR/);
+    assert.match(JSON.stringify(parseAllowList(' \t')), /must contain an address or CIDR/);
   });
 
   it('that are long are not parsed again while the text is the same', () => {
