@@ -1,7 +1,7 @@
 /**
  * Every folder of src and the folders it may import, types included; everything else is an error.
  * src/base imports neither product, the two products do not import each other, and src/erctl may import both.
- * A new folder needs a line here: see ARCHITECTURE.md.
+ * A new folder needs a line here; see ARCHITECTURE.md.
  */
 const folders = {
   'base/model': [],

@@ -29,8 +29,8 @@ function compare(requests: readonly string[], name: string, unseen: readonly str
   assert.deepEqual([...allowed.difference(used)].sort(), [], 'is allowed and not asked for');
 }
 
-describe('RBAC allows what is asked for, and nothing to spare', () => {
-  it('of the controller', async () => {
+describe('RBAC allows exactly what is requested', () => {
+  it('by the controller', async () => {
     const lab = new ControllerLab();
     await lab.up();
     try {
@@ -68,7 +68,7 @@ describe('RBAC allows what is asked for, and nothing to spare', () => {
     ]);
   }).timeout(20_000);
 
-  it('of the agent', async () => {
+  it('by the agent', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'rbac-'));
     const server = new TestApiServer(Object.values(agentPaths));
     const url = await server.start();
@@ -124,7 +124,7 @@ describe('RBAC allows what is asked for, and nothing to spare', () => {
     compare(server.requests, 'ingress-agent', []);
   }).timeout(10_000);
 
-  it('of the node’s daemon', async () => {
+  it('by the node daemon', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'rbac-'));
     const [pods, definitions] = [clusterPaths.pods, clusterPaths.definitions];
     const server = new TestApiServer([pods, definitions, clusterPaths.events]);

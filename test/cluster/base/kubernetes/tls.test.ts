@@ -228,7 +228,7 @@ for (const [name, options] of Object.entries(programs)) {
       });
     }
 
-    it('a token in a file that is replaced when the server refuses the old one', async () => {
+    it('a token in a file that is replaced after the server rejected the old one', async () => {
       let accepted = 'old';
       const [made, running] = await start({
         name: '',

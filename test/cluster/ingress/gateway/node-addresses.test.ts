@@ -108,7 +108,7 @@ describe('addresses of a Gateway on several ingress nodes', () => {
     );
   }
 
-  it('are those of all nodes, whichever agent writes, and not those of a node that died', async () => {
+  it('include all nodes, regardless of the writing agent, but not a dead node', async () => {
     start('n1', '192.0.2.1', '2001:db8::1');
     await expect('192.0.2.1,2001:db8::1');
     start('n2', '192.0.2.2', '2001:db8::2');
@@ -120,7 +120,7 @@ describe('addresses of a Gateway on several ingress nodes', () => {
     await until(() => Object.keys(roster()?.metadata.annotations as object).length === 1, roster, 5000);
   }).timeout(15_000);
 
-  it('are not those of a node whose kernel rejects the rules', async () => {
+  it('exclude a node whose kernel rejects the rules', async () => {
     start('n1', '192.0.2.1');
     start('n2', '192.0.2.2');
     await expect('192.0.2.1,192.0.2.2');
@@ -132,7 +132,7 @@ describe('addresses of a Gateway on several ingress nodes', () => {
     await expect(left, 'other');
   }).timeout(15_000);
 
-  it('may be asked for on any node, and are at most 16, of as many nodes as possible', async () => {
+  it('may be requested on any node, and are at most 16, from as many nodes as possible', async () => {
     putGateway('static', ['192.0.2.2']);
     start('n1', ...Array.from({ length: 20 }, (_, index) => `198.51.100.${index + 1}`));
     await until(
