@@ -6,7 +6,7 @@ import { version } from '../../base/daemon/version.ts';
 import { renderEndpoint } from '../../base/model/endpoint.ts';
 import { HostGuard } from '../backends/host-guard.ts';
 import type { HostPods } from '../backends/host-pods.ts';
-import type { ClaimsDocument } from '../claims/claims-document.ts';
+import type { Claim, ClaimsDocument } from '../claims/claims-document.ts';
 import { describePortClaims } from '../claims/describe-claims.ts';
 import { portKey } from '../claims/ports.ts';
 import { DefaultCertificate } from '../http/default-certificate.ts';
@@ -204,8 +204,17 @@ async function renderPage({ agent, ports, http, node }: PageParts, filter: strin
 function describeClaims(ports: PortPlane, http: HttpPlane | undefined): ClaimsDocument | undefined {
   const { admissions, pending } = ports;
   if (admissions === undefined || (http !== undefined && http.desired === undefined)) return undefined;
-  const hosts = http?.desired === undefined ? [] : describeHostClaims(http.desired, http.pending);
+  const hosts =
+    http?.desired === undefined
+      ? []
+      : describeHostClaims(http.desired, http.pending).map((claim) =>
+          http.isServing ? claim : describeUnserved(claim),
+        );
   return { schema: 'ingress-agent.claims/v1', claims: [...hosts, ...describePortClaims(admissions, pending)] };
+}
+
+function describeUnserved(claim: Claim): Claim {
+  return claim.admitted ? { ...claim, pending: 'all' } : claim;
 }
 
 function readTraced(query: URLSearchParams): TracedRequest {
