@@ -16,19 +16,24 @@ import { LiveRouters } from './live-routers.ts';
 import { NodeMetrics } from './metrics.ts';
 import type { NodeOptions } from './node-options.ts';
 import type { NodeRouters } from './routers-api.ts';
-import { isStillThere } from './standing.ts';
+import { askStanding } from './standing.ts';
 import { RouterWatch } from './watch.ts';
+import type { Wires } from './wires-api.ts';
 
 /** Dependencies of the daemon. */
 export interface NodeParts {
   readonly api: KubeApi;
   readonly routers: NodeRouters;
+  readonly wires: Wires;
   readonly log: DaemonLog;
   /** Where the plugin remembers attachments. */
   readonly stateFolder: string;
 }
 
 const definitionPath = '/apis/k8s.cni.cncf.io/v1/network-attachment-definitions';
+
+/** Milliseconds for an answer: who cannot ask by then may be the one who is cut off. */
+const standingPatience = 1500;
 
 /** Milliseconds. */
 const rescan = { delay: 20, interval: 50, always: 30_000 };
@@ -38,7 +43,7 @@ const rescan = { delay: 20, interval: 50, always: 30_000 };
  * the pods and definitions are known. Rejects with an Error where its port cannot be listened on.
  */
 export async function startNode(options: NodeOptions, parts: NodeParts): Promise<RunningDaemon> {
-  const { api, routers, log } = parts;
+  const { api, routers, wires, log } = parts;
   const end = new AbortController();
   const problems = new ProblemBook(log, 'The API server cannot be followed');
   const waiting = new Set(['pods', 'definitions']);
@@ -50,6 +55,7 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
   const closures = new ClosureReport({ api, log, signal: end.signal, podOf: (state) => live.podOf(state) });
   const watcher = new RouterWatch({
     routers,
+    wires,
     metrics,
     events,
     log,
@@ -57,11 +63,13 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
     routersOf: () => live.known,
     uidOf: (state) => live.podOf(state)?.uid,
     showClosure: (state, rival) => closures.show(state, rival),
-    standingOf: async (state) => {
+    isMissing: (state) => !waiting.has('pods') && state.pod !== undefined && live.podOf(state) === undefined,
+    standingOf: (state, patience = standingPatience) => {
       const pod = live.podOf(state);
-      if (state.pod === undefined || pod === undefined || pod.isEnding) return 'replaced';
+      if (state.pod === undefined || pod?.isEnding === true) return Promise.resolve('replaced');
+      const meant = pod === undefined ? { node: options.node } : { uid: pod.uid };
       // A view that is old says nothing of a router that another node may have taken over.
-      return (await isStillThere(api, state.pod, pod.uid, end.signal)) ? 'current' : 'replaced';
+      return askStanding(api, state.pod, meant, patience, end.signal);
     },
   });
   const server = createDaemonServer({
@@ -113,8 +121,12 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
     },
     { fieldSelector: `spec.nodeName=${options.node}` },
   );
-  const states = watchStates(parts.stateFolder, () => live.rescan(), log);
   watcher.start();
+  const rescanAll = (): void => {
+    live.rescan();
+    watcher.look();
+  };
+  const states = watchStates(parts.stateFolder, rescanAll, log);
   return {
     stop: () => {
       end.abort();

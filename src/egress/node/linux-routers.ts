@@ -1,8 +1,6 @@
-import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { enterNetworkNamespace } from '../../base/linux/libc/calls.ts';
 import { identifyNamespace } from '../../base/linux/namespace.ts';
-import { NetlinkSocket, netlinkFamily } from '../../base/linux/netlink/socket.ts';
+import { releaseEgress, swallowEgress, swallowsEgress } from '../../base/linux/netlink/qdisc.ts';
 import { readRuleGeneration } from '../../base/linux/rule-generation.ts';
 import { WireConversation, type WireQuestion } from '../../base/linux/wire-probe.ts';
 import type { Link, NamespaceSnapshot } from '../../base/model/network.ts';
@@ -14,7 +12,6 @@ import { flowsOf } from '../inspect/flows.ts';
 import { resolveRemembered } from '../inspect/remembered.ts';
 import { NamespaceInspector } from '../linux/inspection.ts';
 import type { Kernel } from '../linux/kernel-api.ts';
-import { LinkDirectory } from '../linux/link-directory.ts';
 import { openLogSink } from '../linux/log/log-sink.ts';
 import { openLinuxKernel } from '../linux/parts.ts';
 import { listRules } from '../linux/rule-listing.ts';
@@ -25,8 +22,10 @@ import { listDeviations } from '../plan/check.ts';
 import { type Desired, describeDesired, ownerOf } from '../plan/desired.ts';
 import { listClosing, planReopening } from '../plan/reopen.ts';
 import type { Resolved } from '../plan/resolve.ts';
+import { findEthernetLink, keyOf, withinPod, withNetlink } from './pod-namespace.ts';
 import type { ApplyOutcome, AskingManner, NodeRouters, WireAnswer } from './routers-api.ts';
 import { RuleVariants, readVariant } from './rule-variant.ts';
+import { hasCarrier } from './wire.ts';
 
 /** Milliseconds between two reads of answers, and in total. */
 const wire = { step: 75, whole: 375 };
@@ -84,7 +83,7 @@ export class LinuxRouters implements NodeRouters {
   }
 
   listFlows(state: AttachmentState): readonly Flow[] {
-    return within(state, () => {
+    return withinPod(state, () => {
       const inspector = new NamespaceInspector();
       try {
         // The kernel walks its whole table, which takes milliseconds also where it is empty.
@@ -180,8 +179,8 @@ export class LinuxRouters implements NodeRouters {
   }
 
   #begin(state: AttachmentState, questions: readonly WireQuestion[]): WireConversation | undefined {
-    return within(state, () => {
-      const link = findLink(state.link);
+    return withinPod(state, () => {
+      const link = findOpenLink(state.link);
       return link && new WireConversation(link, questions, 0);
     });
   }
@@ -189,6 +188,25 @@ export class LinuxRouters implements NodeRouters {
   #release(key: string): void {
     this.#conversations.get(key)?.close();
     this.#conversations.delete(key);
+  }
+
+  suspend(state: AttachmentState): void {
+    withinPod(state, () => {
+      const link = findEthernetLink(state.link);
+      if (link !== undefined) withNetlink((socket) => swallowEgress(socket, link.index));
+    });
+  }
+
+  isSuspended(state: AttachmentState): boolean {
+    return withinPod(state, () => {
+      const link = findEthernetLink(state.link);
+      return link !== undefined && withNetlink((socket) => swallowsEgress(socket, link.index));
+    });
+  }
+
+  resume(state: AttachmentState): void {
+    // Under the lock: a DEL closes the link in the same way before it deletes it.
+    this.#withKernel(state, () => releaseLink(state));
   }
 
   close(state: AttachmentState, rival: AddressRival): void {
@@ -207,6 +225,8 @@ export class LinuxRouters implements NodeRouters {
       const newest = this.#newest(state);
       const pod = kernel.readNamespace();
       const { desired } = describeRouter(kernel, newest, pod, newest.router === undefined ? listOwnRules(newest) : []);
+      // It has no address yet.
+      releaseLink(newest);
       runSteps(kernel, planReopening(newest, desired, pod));
     });
   }
@@ -229,7 +249,7 @@ export class LinuxRouters implements NodeRouters {
 
   #withVariant<T>(state: AttachmentState, run: () => T): T {
     if (state.backend !== 'iptables') return run();
-    return this.#variants.within((read) => within(state, read), run);
+    return this.#variants.within((read) => withinPod(state, read), run);
   }
 }
 
@@ -250,10 +270,6 @@ function isCutOff(gateways: WireAnswer['gateways']): boolean {
   return gateways.length > 0 && gateways.every(({ answers }) => !answers);
 }
 
-function keyOf({ id }: AttachmentState): string {
-  return `${id.containerId}@${id.ifname}`;
-}
-
 /** What changes whenever a rule of the namespace that the thread is in does. */
 function identifyRules(state: AttachmentState): unknown {
   const generation = readVariant() === 'legacy' ? undefined : readRuleGeneration();
@@ -269,31 +285,14 @@ function sizeOf({ redirects, fallbacks }: { redirects: readonly unknown[]; fallb
   return redirects.length + fallbacks.length;
 }
 
-/** Looks at something in a router's namespace, without the lock that changes take. */
-function within<T>({ netns }: AttachmentState, look: () => T): T {
-  const home = openSync('/proc/self/ns/net', 'r');
-  try {
-    const there = openSync(netns.path, 'r');
-    try {
-      enterNetworkNamespace(there);
-      return look();
-    } finally {
-      enterNetworkNamespace(home);
-      closeSync(there);
-    }
-  } finally {
-    closeSync(home);
-  }
+/** Lets the kernel send by a link again, in the namespace that the thread is in. */
+function releaseLink({ link: name }: AttachmentState): void {
+  const link = findEthernetLink(name);
+  if (link !== undefined) withNetlink((socket) => releaseEgress(socket, link.index));
 }
 
 /** The link, if it can be asked on. */
-function findLink(name: string): Link | undefined {
-  const socket = new NetlinkSocket(netlinkFamily.route);
-  try {
-    const link = new LinkDirectory(socket).list().find((one) => one.name === name);
-    const isOpen = link?.up === true && link.carrier !== false && /^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(link.mac);
-    return isOpen ? link : undefined;
-  } finally {
-    socket.close();
-  }
+function findOpenLink(name: string): Link | undefined {
+  const link = findEthernetLink(name);
+  return hasCarrier(link) ? link : undefined;
 }

@@ -50,6 +50,15 @@ export interface NodeRouters {
   /** Releases everything that is kept for other routers. */
   retain(states: readonly AttachmentState[]): void;
   /**
+   * Lets nothing that the kernel sends leave by its interface; questions of {@link ask} do. It keeps addresses, routes
+   * and connections. Takes a millisecond, and waits for no other call. Throws an Error.
+   */
+  suspend(state: AttachmentState): void;
+  /** Whether a daemon suspended it. Throws an Error. */
+  isSuspended(state: AttachmentState): boolean;
+  /** Undoes {@link suspend}. Throws an Error. */
+  resume(state: AttachmentState): void;
+  /**
    * Closes its interface to the outside, which has no address afterwards: another machine has it. That is
    * remembered, also by the next daemon. Throws an Error.
    */

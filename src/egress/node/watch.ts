@@ -1,24 +1,16 @@
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { EventRecorder, EventWords } from '../../base/kubernetes/events.ts';
 import { ProblemBook } from '../../base/kubernetes/problem-book.ts';
-import type { AddressRival, AttachmentState } from '../model/state.ts';
+import type { AttachmentState } from '../model/state.ts';
+import { AddressKeeper, type KeeperParts } from './address-keeper.ts';
 import { Closure } from './closure.ts';
-import type { NodeMetrics, RouterLabels } from './metrics.ts';
+import type { NodeMetrics } from './metrics.ts';
+import { keyOf } from './pod-namespace.ts';
 import type { NodeRouters } from './routers-api.ts';
+import { Suspension } from './suspension.ts';
 import { TrafficCounter } from './traffic.ts';
-
-/** How often routers are looked at, in milliseconds. */
-export interface WatchTimes {
-  /** Gateways and other owners of the address are asked for. */
-  readonly ask: number;
-  /** Connections are counted. */
-  readonly count: number;
-  readonly announce: number;
-  readonly check: number;
-}
-
-/** Consecutive claims of an address by another machine after which the interface is closed, whatever the API server says. */
-const mostConflicts = 3;
+import { placeOf, type Watched, type WatchTimes } from './watched.ts';
+import type { Wires } from './wires-api.ts';
 
 /**
  * Milliseconds after which a router's namespace is looked for again, where nothing else is due: one that goes
@@ -26,41 +18,24 @@ const mostConflicts = 3;
  */
 const aliveFor = 5_000;
 
-/** What the cluster says of a router's pod. */
-export type Standing =
-  /** It is there, by a view that is fresh. */
-  | 'current'
-  /** The pod is gone, ending or unknown: another pod may have its address. */
-  | 'replaced';
+/** Milliseconds between two looks at the wires, and at which routers may have been replaced. */
+const pace = { wires: 50, addresses: 250 };
 
 /** Dependencies of {@link RouterWatch}. */
 export interface WatchParts {
   readonly routers: NodeRouters;
+  readonly wires: Wires;
   readonly metrics: NodeMetrics;
   readonly events: EventRecorder;
   readonly log: DaemonLog;
   readonly times: WatchTimes;
   /** Routers by keys of their own, as they were when somebody looked last; another map after another look. */
   readonly routersOf: () => ReadonlyMap<string, AttachmentState>;
-  readonly standingOf: (state: AttachmentState) => Promise<Standing>;
+  readonly standingOf: KeeperParts['standingOf'];
+  readonly isMissing: KeeperParts['isMissing'];
   /** UID of a router's pod; undefined where it is not known. */
   readonly uidOf: (state: AttachmentState) => string | undefined;
-  /** Writes on a router's pod whose claim keeps it closed, unless that is there; undefined: none does. Never throws. */
-  readonly showClosure: (state: AttachmentState, rival: AddressRival | undefined) => void;
-}
-
-interface Watched {
-  state: AttachmentState;
-  readonly labels: RouterLabels;
-  readonly traffic: TrafficCounter;
-  readonly due: Record<keyof WatchTimes, number>;
-  /** When its namespace is to be looked for. */
-  aliveUntil: number;
-  conflicts: number;
-  /** No gateway answered when it was last asked. */
-  isCutOff: boolean;
-  readonly closure: Closure;
-  isBusy: boolean;
+  readonly showClosure: KeeperParts['showClosure'];
 }
 
 /**
@@ -72,26 +47,47 @@ export class RouterWatch {
   readonly #parts: WatchParts;
   readonly #problems: ProblemBook;
   readonly #watched = new Map<string, Watched>();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #keeper: AddressKeeper;
+  readonly #timers: NodeJS.Timeout[] = [];
   #isFirst = true;
   #known: ReadonlyMap<string, AttachmentState> = new Map();
 
   constructor(parts: WatchParts) {
     this.#parts = parts;
-    this.#problems = new ProblemBook(parts.log, 'A router is not as it should be');
+    this.#problems = new ProblemBook(parts.log, 'Router failed its health check');
+    this.#keeper = new AddressKeeper({
+      ...parts,
+      problems: this.#problems,
+      tell: (...words) => this.#tell(...words),
+    });
   }
 
   start(): void {
-    this.#turn();
-    this.#timer = setInterval(() => this.#turn(), 1000);
+    this.look();
+    this.#timers.push(
+      setInterval(() => this.look(), 1000),
+      setInterval(() => this.#listen(), pace.wires),
+      setInterval(() => this.#keeper.look(this.#watched.values(), performance.now()), pace.addresses),
+    );
   }
 
   close(): void {
-    clearInterval(this.#timer);
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#parts.wires.close();
   }
 
-  /** Costs next to nothing where nothing is due: it happens each second, for every router. */
-  #turn(): void {
+  #listen(): void {
+    for (const { state, rival } of this.#parts.wires.turn(performance.now())) {
+      const watched = this.#watched.get(keyOf(state));
+      if (watched !== undefined) void this.#keeper.hear(watched, rival);
+    }
+  }
+
+  /**
+   * Looks at what is due, each second and when the list of routers changed. Costs next to nothing where nothing is
+   * due.
+   */
+  look(): void {
     const { routers, routersOf } = this.#parts;
     const now = performance.now();
     const known = routersOf();
@@ -127,7 +123,9 @@ export class RouterWatch {
   }
 
   #retain(): void {
-    this.#parts.routers.retain(Array.from(this.#watched.values(), ({ state }) => state));
+    const states = Array.from(this.#watched.values(), ({ state }) => state);
+    this.#parts.routers.retain(states);
+    this.#parts.wires.retain(states);
   }
 
   /** Spread over the first interval, so that those of one start do not stay together. */
@@ -140,13 +138,7 @@ export class RouterWatch {
       interface: state.link,
     };
     const due = { ask: now, count: now, announce: spread(times.announce), check: spread(times.check) };
-    const closure = new Closure(times.ask);
-    // A daemon before this one closed it.
-    if (state.closed !== undefined) {
-      closure.close(state.closed, now);
-      this.#reportClosed(state, labels, state.closed);
-    }
-    return {
+    const watched: Watched = {
       state,
       labels,
       traffic: new TrafficCounter(this.#isFirst),
@@ -154,9 +146,17 @@ export class RouterWatch {
       aliveUntil: spread(aliveFor),
       conflicts: 0,
       isCutOff: false,
-      closure,
+      wasQuiet: false,
+      closure: new Closure(times.ask),
+      suspension: new Suspension(),
       isBusy: false,
     };
+    try {
+      this.#keeper.adopt(watched, now);
+    } catch (error) {
+      this.#parts.log.debug({ err: error, ...labels }, 'Cannot look at a router');
+    }
+    return watched;
   }
 
   async #look(watched: Watched, now: number): Promise<void> {
@@ -173,11 +173,12 @@ export class RouterWatch {
       const [asks, announces] = [isDue('ask'), isDue('announce')];
       // Never announced without asking first: another machine may have the address.
       if (watched.closure.rival !== undefined) {
-        if (asks) await this.#tryAgain(watched);
+        if (asks) await this.#keeper.tryAgain(watched);
         return;
       }
+      if (watched.suspension.reason !== undefined) return;
       if (asks || announces) await this.#ask(watched);
-      const isOurs = !watched.isCutOff && watched.conflicts === 0;
+      const isOurs = !watched.isCutOff && watched.conflicts === 0 && watched.suspension.reason === undefined;
       if (announces && isOurs) this.#parts.routers.announce(watched.state);
     } catch (error) {
       // It may have ended meanwhile, which the next look at the list tells.
@@ -203,10 +204,10 @@ export class RouterWatch {
     for (const { destination, ratio } of sourcePorts) metrics.sourcePorts.set({ ...labels, destination }, ratio);
   }
 
-  async #check({ state, labels, closure }: Watched): Promise<void> {
+  async #check({ state, labels, closure, suspension }: Watched): Promise<void> {
     const { metrics, routers, log } = this.#parts;
-    // What we closed ourselves is told already.
-    if (closure.rival !== undefined) return;
+    // What the daemon closed itself is reported already.
+    if (closure.rival !== undefined || suspension.reason !== undefined) return;
     const differences = routers.check(state);
     metrics.rulesRight.set(labels, differences.length === 0 ? 1 : 0);
     metrics.lastCheck.set(labels, Date.now() / 1000);
@@ -222,101 +223,18 @@ export class RouterWatch {
     const { metrics, routers, times } = this.#parts;
     const { state, labels } = watched;
     this.#parts.showClosure(state, undefined);
-    // Until it is known better: asked again at the next turn, so that a router that comes back soon meets its successor.
+    // Until it is known better.
     watched.isCutOff = true;
-    watched.due.ask = 0;
-    const answer = await routers.ask(state);
-    if (!answer.isCutOff) {
-      watched.isCutOff = false;
-      watched.due.ask = performance.now() + times.ask;
-    }
-    for (const { address, answers } of answer.gateways)
+    // Asked under its address only while no other machine can have it.
+    const manner = this.#keeper.isConnected(state, performance.now()) ? 'open' : 'unnamed';
+    const { gateways, conflicts, isCutOff } = await routers.ask(state, manner);
+    watched.isCutOff = isCutOff;
+    watched.due.ask = performance.now() + times.ask;
+    for (const { address, answers } of gateways)
       metrics.gatewayUp.set({ ...labels, gateway: address }, answers ? 1 : 0);
-    const [conflict] = answer.conflicts;
-    if (conflict === undefined) {
-      watched.conflicts = 0;
-      return;
-    }
-    metrics.conflicts.inc({ ...labels, address: conflict.address });
-    await this.#yield(watched, conflict);
-  }
-
-  /**
-   * Another machine has the address. A router that the cluster has replaced yields at once. One that is
-   * current is likely to meet its predecessor, which yields as soon as it hears of this one: it says again
-   * where the address is, and yields when that does not help.
-   */
-  async #yield(watched: Watched, { address, mac }: AddressRival): Promise<void> {
-    const { routers, standingOf, log } = this.#parts;
-    const { state, labels } = watched;
-    watched.conflicts++;
-    const { conflicts } = watched;
-    log.warn({ ...labels, address, mac, conflicts }, 'Another machine has the address of a router');
-    if (conflicts < mostConflicts && (await standingOf(state)) === 'current') {
-      routers.announce(state);
-      return;
-    }
-    await this.#close(watched, { address, mac });
-  }
-
-  async #close({ state, labels, closure }: Watched, rival: AddressRival): Promise<void> {
-    this.#parts.routers.close(state, rival);
-    closure.close(rival, performance.now());
-    await this.#tell(state, 'AddressConflict', this.#reportClosed(state, labels, rival));
-  }
-
-  /** Returns what is wrong and how it is cured. */
-  #reportClosed(state: AttachmentState, labels: RouterLabels, rival: AddressRival): string {
-    const message =
-      `${state.link} was closed: ${rival.address} is in use by another machine, ${rival.mac}; ` +
-      'take it away from there, or delete this pod; it opens again when that machine is silent';
-    this.#parts.metrics.closed.set(labels, 1);
-    this.#problems.report(placeOf(labels), message);
-    return message;
-  }
-
-  /**
-   * Opens a closed router when the API server says that its pod is the current one, and no machine has claimed its
-   * address for some rounds. While it listens it has no address, and asks without naming one: a machine that has the
-   * address loses nothing by it.
-   */
-  async #tryAgain(watched: Watched): Promise<void> {
-    const { routers, metrics, standingOf, showClosure, log } = this.#parts;
-    const { state, labels, closure } = watched;
-    const { rival } = closure;
-    if (rival === undefined) return;
-    showClosure(state, rival);
-    const step = closure.next(performance.now());
-    if (step === 'wait') return;
-    if (step === 'begin') {
-      if ((await standingOf(state)) !== 'current') return;
-      routers.listen(state);
-      closure.listen();
-    }
-    const { conflicts, isCutOff } = await routers.ask(state, 'unnamed');
     const [conflict] = conflicts;
-    if (conflict !== undefined) {
-      metrics.conflicts.inc({ ...labels, address: conflict.address });
-      await this.#close(watched, conflict);
-      const retryMilliseconds = Math.round(closure.remaining(performance.now()));
-      log.info({ ...labels, ...conflict, retryMilliseconds }, 'The address is still in use; the router stays closed');
-      return;
-    }
-    if (!closure.hearSilence(isCutOff)) return;
-    if ((await standingOf(state)) !== 'current') {
-      await this.#close(watched, rival);
-      return;
-    }
-    routers.reopen(state);
-    closure.open(performance.now());
-    watched.conflicts = 0;
-    metrics.closed.set(labels, 0);
-    metrics.reopened.inc(labels);
-    this.#problems.report(placeOf(labels), undefined);
-    showClosure(state, undefined);
-    log.info({ ...labels, ...rival }, 'The address is free again; the router was opened');
-    const message = `${state.link} was opened again: ${rival.mac} no longer answers for ${rival.address}`;
-    await this.#tell(state, 'AddressRegained', message, 'Normal');
+    if (conflict === undefined) watched.conflicts = 0;
+    else if (watched.suspension.reason === undefined) await this.#keeper.meet(watched, conflict);
   }
 
   async #tell(
@@ -335,8 +253,4 @@ export class RouterWatch {
 /** Whether anything is: most of the time, of most routers, nothing. */
 function isDue({ due }: Watched, now: number): boolean {
   return due.ask <= now || due.count <= now || due.announce <= now || due.check <= now;
-}
-
-function placeOf({ namespace, pod, interface: link }: RouterLabels): string {
-  return `${namespace}/${pod} ${link}`;
 }

@@ -12,6 +12,7 @@ import { parseNodeOptions } from '../../../src/egress/node/node-options.ts';
 import type { ApplyOutcome, NodeRouters, WireAnswer } from '../../../src/egress/node/routers-api.ts';
 import { writeRoute } from '../../unit/ingress/samples.ts';
 import { until } from '../../until.ts';
+import { ScriptedWires } from '../egress/node/scripted-wires.ts';
 import { AgentNode, agentPaths } from '../lab/agent-node.ts';
 import { type KubeObject, TestApiServer } from '../lab/api-server.ts';
 import { clusterPaths } from '../lab/cluster.ts';
@@ -135,7 +136,13 @@ describe('RBAC allows what is asked for, and nothing to spare', () => {
       {},
     );
     assert.ok(options !== undefined);
-    const daemon = await startNode(options, { api, routers: new OneRouter(), log: silentLog, stateFolder: folder });
+    const daemon = await startNode(options, {
+      api,
+      routers: new OneRouter(),
+      wires: new ScriptedWires(),
+      log: silentLog,
+      stateFolder: folder,
+    });
     try {
       await until(
         () =>
@@ -187,6 +194,15 @@ class OneRouter implements NodeRouters {
   ask(): Promise<WireAnswer> {
     const conflicts = this.#questions++ === 0 ? [] : [{ address: '192.168.12.99', mac: '02:00:00:00:00:01' }];
     return Promise.resolve({ gateways: [], conflicts, isCutOff: false });
+  }
+  suspend(): void {
+    // It has no interface.
+  }
+  isSuspended(): boolean {
+    return false;
+  }
+  resume(): void {
+    // It has no interface.
   }
   close(): void {
     // It has no interface.

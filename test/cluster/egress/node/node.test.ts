@@ -15,6 +15,7 @@ import { state } from '../../../unit/egress/inspect/samples.ts';
 import { until } from '../../../until.ts';
 import { type KubeObject, TestApiServer } from '../../lab/api-server.ts';
 import { writeKubeconfig } from '../../lab/kubeconfig.ts';
+import { ScriptedWires } from './scripted-wires.ts';
 
 const paths = {
   pods: '/api/v1/pods',
@@ -35,6 +36,15 @@ class RecordedRouters implements NodeRouters {
   announce = ({ link }: AttachmentState): void => void this.done.push(`announce ${link}`);
   ask = () => Promise.resolve(this.answer);
   retain = () => undefined;
+  suspended = false;
+  suspend = (): void => {
+    this.suspended = true;
+  };
+  isSuspended = (): boolean => this.suspended;
+  resume = ({ link }: AttachmentState): void => {
+    this.suspended = false;
+    this.done.push(`resume ${link}`);
+  };
   close = ({ link }: AttachmentState): void => void this.done.push(`close ${link}`);
   listen = ({ link }: AttachmentState): void => void this.done.push(`listen ${link}`);
   reopen = ({ link }: AttachmentState): void => void this.done.push(`reopen ${link}`);
@@ -43,12 +53,14 @@ class RecordedRouters implements NodeRouters {
 describe('The daemon of a node', () => {
   let server: TestApiServer;
   let routers: RecordedRouters;
+  let wires: ScriptedWires;
   let folder: string;
   let daemon: RunningDaemon | undefined;
 
   beforeEach(async () => {
     server = new TestApiServer(Object.values(paths));
     routers = new RecordedRouters();
+    wires = new ScriptedWires();
     folder = mkdtempSync(join(tmpdir(), 'node-'));
     writeFileSync(join(folder, 'plugin'), 'plugin', { mode: 0o755 });
   });
@@ -75,7 +87,7 @@ describe('The daemon of a node', () => {
     const installation = { source: join(folder, 'plugin'), target: folder, name: 'egress-router' };
     const installer = { installation, interval: 60_000, uninstallsOnExit: false };
     const options = { node: 'n1', logFormat: 'auto' as const, logLevel: 'info', times, installer };
-    daemon = await startNode(options, { api, routers, log: silentLog, stateFolder: join(folder, 'states') });
+    daemon = await startNode(options, { api, routers, wires, log: silentLog, stateFolder: join(folder, 'states') });
   }
 
   /** A router's pod with an interface of each definition. */
