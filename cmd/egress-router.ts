@@ -26,7 +26,7 @@ async function runInPod(): Promise<void> {
     import('../src/egress/pod/main.ts'),
     import('../src/egress/linux/pod-view.ts'),
   ]);
-  await runPodProgram(process.argv.slice(2), readPodView);
+  runPodProgram(process.argv.slice(2), readPodView);
 }
 
 function runAsPlugin(): number {

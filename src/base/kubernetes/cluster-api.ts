@@ -50,6 +50,11 @@ export interface KubeApi {
   /** Changes what `patch` names (RFC 7396). Throws a {@link KubeError}; 409 as for `replace`. */
   mergePatch(path: string, patch: unknown, signal?: AbortSignal): Promise<unknown>;
   /**
+   * As {@link mergePatch}, but elements of lists that have a key, such as the conditions of a pod, are merged by it
+   * (strategic merge patch; not for custom resources). Throws a {@link KubeError}.
+   */
+  strategicPatch(path: string, patch: unknown, signal?: AbortSignal): Promise<unknown>;
+  /**
    * Makes an object be as given, by server-side apply; what others set stays. Throws a {@link KubeError}:
    * 409 with the cause `FieldManagerConflict` where others set a field otherwise, with their names.
    */

@@ -10,17 +10,21 @@ import type { Kernel, StateStore } from './kernel-api.ts';
 
 /**
  * Enters a pod's network namespace. Throws {@link KernelError}, also when it is the node's own: there
- * every rule and route would be the node's. `redirects`: how many there will be, for the choice of a backend.
+ * every rule and route would be the node's.
+ *
+ * @param redirects how many there will be, for the choice of a backend
+ * @param patience milliseconds to wait for another call; the lock's own by default
  */
 export function openLinuxKernel(
   path: string,
   choice: RuleBackendChoice,
   store: StateStore,
   redirects?: number,
+  patience?: number,
 ): Kernel {
   const backend = chooseBackend(choice, redirects);
   const own = identifyNamespace('/proc/self/ns/net');
-  const namespace = new PodNamespace(path);
+  const namespace = new PodNamespace(path, patience);
   try {
     if (own?.inode === namespace.id.inode) {
       throw new KernelError(

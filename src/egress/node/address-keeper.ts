@@ -55,9 +55,10 @@ export class AddressKeeper {
   readonly #parts: KeeperParts;
   /** Routers that answered a rival a moment ago, or are about to. */
   readonly #defending = new Set<Watched>();
-  /** When the API server was last asked for a sign of life, and when a question was that it answered. */
+  /** When the API server was last asked for a sign of life, and when a question was that it answered, or did not. */
   #askedAt = Number.NEGATIVE_INFINITY;
   #confirmedAt = Number.NEGATIVE_INFINITY;
+  #failedAt = Number.NEGATIVE_INFINITY;
   readonly #missingUntil = new WeakMap<Watched, number>();
 
   constructor(parts: KeeperParts) {
@@ -99,7 +100,7 @@ export class AddressKeeper {
       else if (watched.wasQuiet) watched.due.ask = now;
       watched.wasQuiet = isQuiet;
       if (silence === Number.POSITIVE_INFINITY) this.#suspend(watched, 'its wire has no carrier', now);
-      else if (silence > quiet.cutOff && now - this.#confirmedAt > confirmation.counts)
+      else if (silence > quiet.cutOff && this.#hasLostApi(now))
         this.#suspend(watched, 'neither a gateway nor the API server answers', now);
       else if (isMissing(state)) void this.#askForMissing(watched, now);
     }
@@ -109,7 +110,13 @@ export class AddressKeeper {
   /** One router stands for all: what matters is whether the API server can be reached, and so its watch. */
   async #confirm(state: AttachmentState, now: number): Promise<void> {
     this.#askedAt = now;
-    if ((await this.#parts.standingOf(state, confirmation.patience)) !== 'unknown') this.#confirmedAt = now;
+    if ((await this.#parts.standingOf(state, confirmation.patience)) === 'unknown') this.#failedAt = now;
+    else this.#confirmedAt = now;
+  }
+
+  /** A daemon that could not run for a while must ask before it believes that it is cut off. */
+  #hasLostApi(now: number): boolean {
+    return this.#failedAt > this.#confirmedAt && now - this.#confirmedAt > confirmation.counts;
   }
 
   async #askForMissing(watched: Watched, now: number): Promise<void> {

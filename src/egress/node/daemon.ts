@@ -15,6 +15,7 @@ import { Installer } from './installer.ts';
 import { LiveRouters } from './live-routers.ts';
 import { NodeMetrics } from './metrics.ts';
 import type { NodeOptions } from './node-options.ts';
+import { ReadinessReport } from './readiness-report.ts';
 import type { NodeRouters } from './routers-api.ts';
 import { askStanding } from './standing.ts';
 import { RouterWatch } from './watch.ts';
@@ -53,6 +54,20 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
   const live = new LiveRouters({ api, routers, events, log, count, signal: end.signal });
   const installer = new Installer(options.installer, log);
   const closures = new ClosureReport({ api, log, signal: end.signal, podOf: (state) => live.podOf(state) });
+  const readiness = new ReadinessReport({
+    api,
+    log,
+    signal: end.signal,
+    podOf: (state) => live.podOf(state),
+    // As the kubelet reports a probe that fails; the controller shows it in the router's status.
+    onUnready: (state, message) => {
+      const pod = live.podOf(state);
+      if (pod === undefined) return;
+      const { namespace, name, uid } = pod;
+      const about = { apiVersion: 'v1', kind: 'Pod', namespace, name, uid };
+      void events.tell(about, { type: 'Warning', reason: 'Unhealthy', message }, end.signal);
+    },
+  });
   const watcher = new RouterWatch({
     routers,
     wires,
@@ -63,6 +78,8 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
     routersOf: () => live.known,
     uidOf: (state) => live.podOf(state)?.uid,
     showClosure: (state, rival) => closures.show(state, rival),
+    showReadiness: (state, problems) => readiness.show(state, problems),
+    forgetReadiness: (state) => readiness.forget(state),
     isMissing: (state) => !waiting.has('pods') && state.pod !== undefined && live.podOf(state) === undefined,
     standingOf: (state, patience = standingPatience) => {
       const pod = live.podOf(state);

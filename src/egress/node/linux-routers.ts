@@ -1,30 +1,27 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { identifyNamespace } from '../../base/linux/namespace.ts';
 import { releaseEgress, swallowEgress, swallowsEgress } from '../../base/linux/netlink/qdisc.ts';
-import { readRuleGeneration } from '../../base/linux/rule-generation.ts';
 import { WireConversation, type WireQuestion } from '../../base/linux/wire-probe.ts';
-import type { Link, NamespaceSnapshot } from '../../base/model/network.ts';
+import type { Link } from '../../base/model/network.ts';
 import type { Claimant, Flow } from '../../base/model/observed.ts';
 import { formatProblem } from '../../base/model/problem.ts';
 import { type ChangeParts, changeAttachment } from '../cni/change.ts';
 import { runRemoval, runSteps } from '../cni/steps.ts';
 import { flowsOf } from '../inspect/flows.ts';
-import { resolveRemembered } from '../inspect/remembered.ts';
 import { NamespaceInspector } from '../linux/inspection.ts';
 import type { Kernel } from '../linux/kernel-api.ts';
 import { openLogSink } from '../linux/log/log-sink.ts';
 import { openLinuxKernel } from '../linux/parts.ts';
-import { listRules } from '../linux/rule-listing.ts';
 import { FileStateStore } from '../linux/state/state-store.ts';
 import type { AttachmentId } from '../model/attachment.ts';
 import type { AddressRival, AttachmentState } from '../model/state.ts';
 import { listDeviations } from '../plan/check.ts';
-import { type Desired, describeDesired, ownerOf } from '../plan/desired.ts';
 import { listClosing, planReopening } from '../plan/reopen.ts';
-import type { Resolved } from '../plan/resolve.ts';
+import { listKernelProblems, PodChanges } from './pod-changes.ts';
 import { findEthernetLink, keyOf, withinPod, withNetlink } from './pod-namespace.ts';
+import { describeRouter, identifyRules, listOwnRules } from './router-rules.ts';
 import type { ApplyOutcome, AskingManner, NodeRouters, WireAnswer } from './routers-api.ts';
-import { RuleVariants, readVariant } from './rule-variant.ts';
+import { RuleVariants } from './rule-variant.ts';
 import { hasCarrier } from './wire.ts';
 
 /** Milliseconds between two reads of answers, and in total. */
@@ -34,6 +31,12 @@ const wire = { step: 75, whole: 375 };
 const mostFrames = 64;
 
 /**
+ * Milliseconds to wait for a call of the plugin: the daemon does nothing else meanwhile, also for other routers. Who
+ * calls tries again.
+ */
+const lockPatience = 50;
+
+/**
  * The routers of this node as Linux has them. The process must be in the node's network namespace, to
  * which every call returns.
  */
@@ -41,7 +44,7 @@ export class LinuxRouters implements NodeRouters {
   readonly #store = new FileStateStore();
   readonly #parts: ChangeParts = {
     store: this.#store,
-    openKernel: (path, backend) => openLinuxKernel(path, backend, this.#store),
+    openKernel: (path, backend) => openLinuxKernel(path, backend, this.#store, undefined, lockPatience),
     identifyNamespace,
     openLog: openLogSink,
   };
@@ -51,6 +54,7 @@ export class LinuxRouters implements NodeRouters {
    * milliseconds each; they hold the namespace, so those of routers that are gone are closed at once.
    */
   readonly #conversations = new Map<string, WireConversation>();
+  readonly #changes = new PodChanges();
   #living: readonly AttachmentState[] = [];
   /** The rules that were last found right, by attachment: to see that they are still these is much cheaper. */
   readonly #checked = new Map<string, string>();
@@ -171,8 +175,17 @@ export class LinuxRouters implements NodeRouters {
     }
   }
 
+  listProblems(state: AttachmentState): readonly string[] {
+    return listKernelProblems(state);
+  }
+
+  listChanged(): readonly AttachmentState[] {
+    return this.#changes.list();
+  }
+
   retain(states: readonly AttachmentState[]): void {
     this.#living = states;
+    this.#changes.retain(states);
     const living = new Set(states.map(keyOf));
     for (const key of this.#conversations.keys()) if (!living.has(key)) this.#release(key);
     for (const key of this.#checked.keys()) if (!living.has(key)) this.#checked.delete(key);
@@ -238,7 +251,7 @@ export class LinuxRouters implements NodeRouters {
 
   #withKernel<T>(state: AttachmentState, use: (kernel: Kernel) => T): T {
     return this.#withVariant(state, () => {
-      const kernel = openLinuxKernel(state.netns.path, state.backend, this.#store);
+      const kernel = openLinuxKernel(state.netns.path, state.backend, this.#store, undefined, lockPatience);
       try {
         return use(kernel);
       } finally {
@@ -253,32 +266,9 @@ export class LinuxRouters implements NodeRouters {
   }
 }
 
-/** A router as ADD left it, from what is remembered. */
-function describeRouter(
-  kernel: Kernel,
-  state: AttachmentState,
-  pod: NamespaceSnapshot,
-  rules: readonly string[],
-): { readonly resolved: Resolved; readonly desired: Desired } {
-  const node = kernel.readNode({ routes: false, ...(state.master !== '' && { master: state.master }) });
-  const resolved = resolveRemembered(state, node, pod, rules);
-  return { resolved, desired: describeDesired(state.id, state.link, resolved, pod) };
-}
-
 /** No gateway answers. */
 function isCutOff(gateways: WireAnswer['gateways']): boolean {
   return gateways.length > 0 && gateways.every(({ answers }) => !answers);
-}
-
-/** What changes whenever a rule of the namespace that the thread is in does. */
-function identifyRules(state: AttachmentState): unknown {
-  const generation = readVariant() === 'legacy' ? undefined : readRuleGeneration();
-  return generation ?? listOwnRules(state);
-}
-
-function listOwnRules(state: AttachmentState): string[] {
-  const names = { name: state.link, owner: ownerOf(state.id), families: [4, 6] as const, chains: [], tables: [] };
-  return listRules(state.backend, names);
 }
 
 function sizeOf({ redirects, fallbacks }: { redirects: readonly unknown[]; fallbacks: readonly unknown[] }): number {

@@ -40,6 +40,10 @@ export interface NodeRouters {
   listFlows(state: AttachmentState): readonly Flow[];
   /** How the router differs from what ADD left, a line each. Throws an Error. */
   check(state: AttachmentState): readonly string[];
+  /** What of its interface, addresses and routes keeps the router from working, each with a cure. Throws an Error. */
+  listProblems(state: AttachmentState): readonly string[];
+  /** Routers whose interfaces, addresses or routes changed since the last call. Costs one system call. Never throws. */
+  listChanged(): readonly AttachmentState[];
   /** Tells the neighbours where its addresses are; a router that was never asked for, or has no carrier, says nothing. Throws an Error. */
   announce(state: AttachmentState): void;
   /**

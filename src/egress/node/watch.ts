@@ -6,6 +6,7 @@ import { AddressKeeper, type KeeperParts } from './address-keeper.ts';
 import { Closure } from './closure.ts';
 import type { NodeMetrics } from './metrics.ts';
 import { keyOf } from './pod-namespace.ts';
+import { Readiness } from './readiness.ts';
 import type { NodeRouters } from './routers-api.ts';
 import { Suspension } from './suspension.ts';
 import { TrafficCounter } from './traffic.ts';
@@ -36,7 +37,17 @@ export interface WatchParts {
   /** UID of a router's pod; undefined where it is not known. */
   readonly uidOf: (state: AttachmentState) => string | undefined;
   readonly showClosure: KeeperParts['showClosure'];
+  /** Reports what keeps a router from being ready: empty if nothing does, undefined if that is not known. Never throws. */
+  readonly showReadiness: (state: AttachmentState, problems: readonly string[] | undefined) => void;
+  /** Forgets a router that is gone. */
+  readonly forgetReadiness: (state: AttachmentState) => void;
 }
+
+/** Milliseconds after which a CHECK that could not be done is tried again. */
+const checkAgain = 5000;
+
+/** Milliseconds for which a gateway that does not answer a new router is asked again soon, and how soon. */
+const eager = { lasts: 60_000, interval: 1000 };
 
 /**
  * Measures the routers of this node, tells their neighbours where they are, and closes one whose address
@@ -67,13 +78,41 @@ export class RouterWatch {
     this.#timers.push(
       setInterval(() => this.look(), 1000),
       setInterval(() => this.#listen(), pace.wires),
-      setInterval(() => this.#keeper.look(this.#watched.values(), performance.now()), pace.addresses),
+      setInterval(() => this.#lookAtAddresses(), pace.addresses),
     );
   }
 
   close(): void {
     for (const timer of this.#timers) clearInterval(timer);
     this.#parts.wires.close();
+  }
+
+  #lookAtAddresses(): void {
+    this.#keeper.look(this.#watched.values(), performance.now());
+    for (const state of this.#parts.routers.listChanged()) {
+      const watched = this.#watched.get(keyOf(state));
+      if (watched !== undefined) this.#see(watched);
+    }
+    for (const watched of this.#watched.values()) this.#showReadiness(watched);
+  }
+
+  /** Reads what the kernel shows of a router. */
+  #see({ state, labels, readiness }: Watched): void {
+    try {
+      readiness.see(this.#parts.routers.listProblems(state));
+    } catch (error) {
+      this.#parts.log.debug({ err: error, ...labels }, 'Cannot look at a router');
+    }
+  }
+
+  #showReadiness({ state, closure: { rival }, suspension, readiness }: Watched): void {
+    const { link } = state;
+    const own = readiness.list(link);
+    if (rival !== undefined)
+      this.#parts.showReadiness(state, [`${link} is closed: ${rival.address} is in use by ${rival.mac}`]);
+    else if (suspension.reason !== undefined)
+      this.#parts.showReadiness(state, [`${link} is suspended: ${suspension.reason}`]);
+    else this.#parts.showReadiness(state, own);
   }
 
   #listen(): void {
@@ -114,8 +153,9 @@ export class RouterWatch {
     this.#retain();
   }
 
-  #forget(key: string, { labels }: Watched): void {
-    const { metrics, log } = this.#parts;
+  #forget(key: string, { state, labels }: Watched): void {
+    const { metrics, forgetReadiness, log } = this.#parts;
+    forgetReadiness(state);
     this.#watched.delete(key);
     this.#retain();
     this.#problems.report(placeOf(labels), undefined);
@@ -149,6 +189,8 @@ export class RouterWatch {
       wasQuiet: false,
       closure: new Closure(times.ask),
       suspension: new Suspension(),
+      readiness: new Readiness(),
+      eagerUntil: now + eager.lasts,
       isBusy: false,
     };
     try {
@@ -156,6 +198,7 @@ export class RouterWatch {
     } catch (error) {
       this.#parts.log.debug({ err: error, ...labels }, 'Cannot look at a router');
     }
+    this.#see(watched);
     return watched;
   }
 
@@ -204,11 +247,16 @@ export class RouterWatch {
     for (const { destination, ratio } of sourcePorts) metrics.sourcePorts.set({ ...labels, destination }, ratio);
   }
 
-  async #check({ state, labels, closure, suspension }: Watched): Promise<void> {
-    const { metrics, routers, log } = this.#parts;
+  async #check(watched: Watched): Promise<void> {
+    const { metrics, routers, times, log } = this.#parts;
+    const { state, labels, closure, suspension } = watched;
     // What the daemon closed itself is reported already.
     if (closure.rival !== undefined || suspension.reason !== undefined) return;
+    this.#see(watched);
+    // Until it is done: another call may have the lock.
+    watched.due.check = performance.now() + checkAgain;
     const differences = routers.check(state);
+    watched.due.check = performance.now() + times.check;
     metrics.rulesRight.set(labels, differences.length === 0 ? 1 : 0);
     metrics.lastCheck.set(labels, Date.now() / 1000);
     const [first, ...more] = differences;
@@ -229,7 +277,11 @@ export class RouterWatch {
     const manner = this.#keeper.isConnected(state, performance.now()) ? 'open' : 'unnamed';
     const { gateways, conflicts, isCutOff } = await routers.ask(state, manner);
     watched.isCutOff = isCutOff;
-    watched.due.ask = performance.now() + times.ask;
+    watched.readiness.hear(gateways);
+    const now = performance.now();
+    const isMissing = gateways.some(({ answers }) => !answers) && now < watched.eagerUntil;
+    watched.due.ask = now + (isMissing ? Math.min(eager.interval, times.ask) : times.ask);
+    if (conflicts.length === 0) this.#showReadiness(watched);
     for (const { address, answers } of gateways)
       metrics.gatewayUp.set({ ...labels, gateway: address }, answers ? 1 : 0);
     const [conflict] = conflicts;

@@ -1,6 +1,7 @@
 import type { AttachmentState } from '../model/state.ts';
 import type { Closure } from './closure.ts';
 import type { RouterLabels } from './metrics.ts';
+import type { Readiness } from './readiness.ts';
 import type { Suspension } from './suspension.ts';
 import type { TrafficCounter } from './traffic.ts';
 
@@ -30,6 +31,9 @@ export interface Watched {
   wasQuiet: boolean;
   readonly closure: Closure;
   readonly suspension: Suspension;
+  readonly readiness: Readiness;
+  /** Until then, a gateway that does not answer is asked again soon. */
+  readonly eagerUntil: number;
   isBusy: boolean;
 }
 

@@ -99,9 +99,11 @@ describe('manifests', function () {
   it('let a kubelet probe every program where it listens', () => {
     for (const { kind, metadata, spec } of render('default')) {
       if (kind !== 'Deployment' && kind !== 'DaemonSet') continue;
-      for (const { livenessProbe, readinessProbe } of spec.template.spec.containers) {
+      for (const { startupProbe, livenessProbe, readinessProbe } of spec.template.spec.containers) {
         // HAProxy's container has none: it must not end for want of an agent.
-        for (const { httpGet } of [livenessProbe, readinessProbe].filter((probe) => probe !== undefined)) {
+        for (const { httpGet } of [startupProbe, livenessProbe, readinessProbe].filter(
+          (probe) => probe !== undefined,
+        )) {
           // Programs on the node's network answer on its loopback; a pod has an address of its own.
           const host = spec.template.spec.hostNetwork === true ? '127.0.0.1' : undefined;
           if (httpGet !== undefined) assert.equal(httpGet.host, host, metadata.name);

@@ -130,7 +130,10 @@ describe('RBAC allows what is asked for, and nothing to spare', () => {
     const config = '{"type":"egress-router"}';
     server.put(definitions, { metadata: { namespace: 'shop', name: 'nad' }, spec: { config } });
     const annotations = { 'k8s.v1.cni.cncf.io/networks': 'nad' };
-    server.put(pods, { metadata: { namespace: 'shop', name: 'web', uid: 'u', annotations }, spec: {} });
+    server.put(pods, {
+      metadata: { namespace: 'shop', name: 'web', uid: 'u', annotations },
+      spec: { nodeName: 'n1', readinessGates: [{ conditionType: 'egress-router.io/router-ready' }] },
+    });
     const options = parseNodeOptions(
       ['--target', folder, '--listen-port', '0', '--node-name', 'n1', '--conflict-interval', '100ms'],
       {},
@@ -147,6 +150,7 @@ describe('RBAC allows what is asked for, and nothing to spare', () => {
       await until(
         () =>
           server.requests.includes('PATCH /api/v1/namespaces/shop/pods/web') &&
+          server.requests.includes('PATCH /api/v1/namespaces/shop/pods/web/status') &&
           server.requests.some((line) => line.includes('/pods?fieldSelector=metadata.name%3Dweb&')),
         () => server.requests,
       );
@@ -194,6 +198,12 @@ class OneRouter implements NodeRouters {
   ask(): Promise<WireAnswer> {
     const conflicts = this.#questions++ === 0 ? [] : [{ address: '192.168.12.99', mac: '02:00:00:00:00:01' }];
     return Promise.resolve({ gateways: [], conflicts, isCutOff: false });
+  }
+  listProblems(): readonly string[] {
+    return [];
+  }
+  listChanged(): readonly AttachmentState[] {
+    return [];
   }
   suspend(): void {
     // It has no interface.
