@@ -1,12 +1,14 @@
 import { KernelError } from '../../base/linux/kernel-error.ts';
 import { identifyNamespace, PodNamespace } from '../../base/linux/namespace.ts';
-import { listLinks } from '../../base/linux/netlink/link.ts';
+import { listAddresses } from '../../base/linux/netlink/address.ts';
 import { NetlinkSocket, netlinkFamily } from '../../base/linux/netlink/socket.ts';
 import { reasonOf } from '../../base/linux/reason.ts';
 import { chooseBackend } from '../../base/linux/rule-tools.ts';
+import type { NodeSnapshot } from '../../base/model/network.ts';
 import type { RuleBackendChoice } from '../../base/rules/transaction.ts';
 import { LinuxKernel } from './kernel.ts';
 import type { Kernel, StateStore } from './kernel-api.ts';
+import { LinkDirectory } from './link-directory.ts';
 
 /**
  * Enters a pod's network namespace. Throws {@link KernelError}, also when it is the node's own: there
@@ -39,12 +41,18 @@ export function openLinuxKernel(
   }
 }
 
-/** Names of the interfaces in the namespace of this process. Throws {@link KernelError}. */
-export function listNodeLinks(): string[] {
+/** The interfaces in the namespace of this process, and their addresses. Throws {@link KernelError}. */
+export function readNodeLinks(): Pick<NodeSnapshot, 'links' | 'addresses'> {
   try {
     const socket = new NetlinkSocket(netlinkFamily.route);
     try {
-      return listLinks(socket).map((link) => link.name);
+      const directory = new LinkDirectory(socket);
+      const links = directory.list();
+      const addresses = listAddresses(socket).flatMap(({ linkIndex, prefix }) => {
+        const link = directory.nameOf(linkIndex);
+        return link === undefined ? [] : [{ link, prefix }];
+      });
+      return { links, addresses };
     } finally {
       socket.close();
     }

@@ -96,7 +96,7 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
     unreadiness: () => {
       const [first] = waiting;
       const place = first === undefined ? undefined : `${first} are not listed yet`;
-      const reason = [place, installer.problem, problems.lines[0]].find((one) => one !== undefined);
+      const reason = [place, installer.problem, problems.lines[0], routers.blindness].find((one) => one !== undefined);
       return reason === place && problems.lines[0] !== undefined ? `${place}: ${problems.lines[0]}` : reason;
     },
   });
@@ -139,8 +139,10 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
     { fieldSelector: `spec.nodeName=${options.node}` },
   );
   watcher.start();
+  const blindness = new ProblemBook(log, 'Routers of this node cannot be seen');
   const rescanAll = (): void => {
     live.rescan();
+    blindness.report(parts.stateFolder, routers.blindness);
     watcher.look();
   };
   const states = watchStates(parts.stateFolder, rescanAll, log);

@@ -17,6 +17,7 @@ import type { AttachmentId } from '../model/attachment.ts';
 import type { AddressRival, AttachmentState } from '../model/state.ts';
 import { listDeviations } from '../plan/check.ts';
 import { listClosing, planReopening } from '../plan/reopen.ts';
+import { findBlindness } from './blindness.ts';
 import { listKernelProblems, PodChanges } from './pod-changes.ts';
 import { findEthernetLink, keyOf, withinPod, withNetlink } from './pod-namespace.ts';
 import { describeRouter, identifyRules, listOwnRules } from './router-rules.ts';
@@ -24,8 +25,8 @@ import type { ApplyOutcome, AskingManner, NodeRouters, WireAnswer } from './rout
 import { RuleVariants } from './rule-variant.ts';
 import { hasCarrier } from './wire.ts';
 
-/** Milliseconds between two reads of answers, and in total. */
-const wire = { step: 75, whole: 375 };
+/** Milliseconds until answers are read, and between the two times. */
+const wire = { first: 75, last: 300 };
 
 /** Frames that are taken in at one look: a wire full of questions of others must not hold us up. */
 const mostFrames = 64;
@@ -55,13 +56,16 @@ export class LinuxRouters implements NodeRouters {
    */
   readonly #conversations = new Map<string, WireConversation>();
   readonly #changes = new PodChanges();
+  blindness: string | undefined;
   #living: readonly AttachmentState[] = [];
   /** The rules that were last found right, by attachment: to see that they are still these is much cheaper. */
   readonly #checked = new Map<string, string>();
 
   list(): readonly AttachmentState[] {
     const bootId = this.#store.bootId();
-    return this.#store.list().filter((state) => state.bootId === bootId && this.isAlive(state));
+    const all = this.#store.list().filter((state) => state.bootId === bootId);
+    this.blindness = findBlindness(all);
+    return all.filter((state) => this.isAlive(state));
   }
 
   isAlive({ netns }: AttachmentState): boolean {
@@ -159,12 +163,14 @@ export class LinuxRouters implements NodeRouters {
     try {
       // Announcements since the last round count: another machine may have claimed an address.
       conversation.ask('anonymous');
-      for (let waited = 0; waited < wire.whole; waited += wire.step) {
-        await sleep(wire.step);
+      const listen = (): void => {
         for (let frames = 0; frames < mostFrames && conversation.listen(); frames++);
-        if (waited === 0 && !conversation.claimants.some(({ address }) => own.has(address.text)))
-          conversation.ask('named');
-      }
+      };
+      await sleep(wire.first);
+      listen();
+      if (!conversation.claimants.some(({ address }) => own.has(address.text))) conversation.ask('named');
+      await sleep(wire.last);
+      listen();
       const { claimants } = conversation;
       conversation.forget();
       return claimants;

@@ -32,6 +32,8 @@ export type AskingManner = 'open' | 'unnamed';
 export interface NodeRouters {
   /** Those that live: remembered since this boot, in a namespace that is still there. Never throws. */
   list(): readonly AttachmentState[];
+  /** Why routers may be missing from the last list; undefined: none is. Never throws. */
+  readonly blindness: string | undefined;
   /** Whether the namespace of a router is still there. Costs microseconds. */
   isAlive(state: AttachmentState): boolean;
   /** Leads a router to the redirects of a configuration. Throws an Error where the kernel refused: nothing was changed. */

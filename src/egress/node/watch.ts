@@ -19,8 +19,11 @@ import type { Wires } from './wires-api.ts';
  */
 const aliveFor = 5_000;
 
-/** Milliseconds between two looks at the wires, and at which routers may have been replaced. */
-const pace = { wires: 50, addresses: 250 };
+/**
+ * Milliseconds between two looks at the wires, where each look costs a wake-up, and looks after which it is seen which
+ * routers may have been replaced.
+ */
+const pace = { wires: 100, addresses: 3 };
 
 /** Dependencies of {@link RouterWatch}. */
 export interface WatchParts {
@@ -60,6 +63,7 @@ export class RouterWatch {
   readonly #watched = new Map<string, Watched>();
   readonly #keeper: AddressKeeper;
   readonly #timers: NodeJS.Timeout[] = [];
+  #looks = 0;
   #isFirst = true;
   #known: ReadonlyMap<string, AttachmentState> = new Map();
 
@@ -78,7 +82,6 @@ export class RouterWatch {
     this.#timers.push(
       setInterval(() => this.look(), 1000),
       setInterval(() => this.#listen(), pace.wires),
-      setInterval(() => this.#lookAtAddresses(), pace.addresses),
     );
   }
 
@@ -116,6 +119,9 @@ export class RouterWatch {
   }
 
   #listen(): void {
+    if (this.#watched.size === 0) return;
+    this.#looks = (this.#looks + 1) % pace.addresses;
+    if (this.#looks === 0) this.#lookAtAddresses();
     for (const { state, rival } of this.#parts.wires.turn(performance.now())) {
       const watched = this.#watched.get(keyOf(state));
       if (watched !== undefined) void this.#keeper.hear(watched, rival);

@@ -170,6 +170,7 @@ describe('RBAC allows what is asked for, and nothing to spare', () => {
 
 /** A node with one router, which takes every configuration. */
 class OneRouter implements NodeRouters {
+  readonly blindness = undefined;
   #questions = 0;
   list(): readonly AttachmentState[] {
     const id = { containerId: 'c', ifname: 'net1' };

@@ -36,6 +36,7 @@ class RecordedRouters implements NodeRouters {
   check = () => [];
   announce = ({ link }: AttachmentState): void => void this.done.push(`announce ${link}`);
   ask = () => Promise.resolve(this.answer);
+  blindness: string | undefined;
   problems: readonly string[] = [];
   listProblems = () => this.problems;
   changed: readonly AttachmentState[] = [];
