@@ -94,9 +94,10 @@ export class RouterWatch {
     this.#keeper.look(this.#watched.values(), performance.now());
     for (const state of this.#parts.routers.listChanged()) {
       const watched = this.#watched.get(keyOf(state));
-      if (watched !== undefined) this.#see(watched);
+      if (watched === undefined) continue;
+      this.#see(watched);
+      this.#showReadiness(watched);
     }
-    for (const watched of this.#watched.values()) this.#showReadiness(watched);
   }
 
   /** Reads what the kernel shows of a router. */
@@ -138,6 +139,7 @@ export class RouterWatch {
     const known = routersOf();
     if (known !== this.#known) this.#follow(known, now);
     for (const [key, watched] of this.#watched) {
+      this.#showReadiness(watched);
       if (watched.isBusy) continue;
       const due = isDue(watched, now);
       if (!due && watched.aliveUntil > now) continue;

@@ -100,7 +100,9 @@ export class Wire {
   /** Returns for how many milliseconds none of these gateways has answered. */
   quietFor(gateways: readonly Address[], now: number): number {
     if (!this.#hasCarrier) return Number.POSITIVE_INFINITY;
-    return gateways.length === 0 ? 0 : Math.min(...gateways.map((gateway) => this.#quiet(gateway, now)));
+    let least = gateways.length === 0 ? 0 : Number.POSITIVE_INFINITY;
+    for (const gateway of gateways) least = Math.min(least, this.#quiet(gateway, now));
+    return least;
   }
 
   #quiet({ text }: Address, now: number): number {
