@@ -2,7 +2,7 @@
 import { readCommandLine } from '../src/base/daemon/command-line.ts';
 import { openDaemonLog } from '../src/base/daemon/log.ts';
 import { runDaemon } from '../src/base/daemon/run.ts';
-/** The controller: reads its options, starts, and ends on a signal. */
+/** The controller: reads its options, starts, and stops on a signal. */
 import { openKubeApi } from '../src/base/kubernetes/client.ts';
 import { startController } from '../src/egress/controller/daemon.ts';
 import { formatHelp } from '../src/egress/controller/option-table.ts';

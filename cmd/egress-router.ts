@@ -1,8 +1,7 @@
 #!/usr/bin/env node
 /**
- * The CNI plugin: reads the call, runs it, prints its outcome. Called as `egress-router-pod` it is the
- * program of a router's pod, which needs little more and must start as quickly: a probe runs every
- * few seconds.
+ * The CNI plugin: reads the call, runs it, prints its result. Invoked as `egress-router-pod` it is the program of the
+ * router pod, which needs little more and must start equally fast, because a probe runs every few seconds.
  */
 import { writeSync } from 'node:fs';
 import { version } from '../src/base/daemon/version.ts';
@@ -21,7 +20,7 @@ if (process.argv[2] === '--version') writeSync(1, `${process.argv0.replace(/^.*\
 else if (/(?:^|\/)egress-router-pod$/.test(process.argv0)) void runInPod();
 else process.exit(runAsPlugin());
 
-/** Loaded when it is needed: the plugin need not pay for it. */
+/** Loaded on demand, so that the plugin does not pay for it. */
 async function runInPod(): Promise<void> {
   const [{ runPodProgram }, { readPodView }] = await Promise.all([
     import('../src/egress/pod/main.ts'),

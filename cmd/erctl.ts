@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The tool that looks at routers: reads the command line, runs it, ends with its status. */
+/** erctl: reads the command line, runs it, and exits with its status. */
 import { version } from '../src/base/daemon/version.ts';
 import { openConsole } from '../src/erctl/console.ts';
 import { runErctl } from '../src/erctl/program.ts';

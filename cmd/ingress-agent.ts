@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The ingress agent: reads its options, starts, and ends on a signal. */
+/** The ingress agent: reads its options, starts, and stops on a signal. */
 import { readCommandLine } from '../src/base/daemon/command-line.ts';
 import { openDaemonLog } from '../src/base/daemon/log.ts';
 import { runDaemon } from '../src/base/daemon/run.ts';
@@ -11,7 +11,7 @@ import { unservedVariables } from '../src/ingress/http/option-table.ts';
 import { MemoryKernel, type PortKernel } from '../src/ingress/ports/kernel-api.ts';
 import { NftablesIngress } from '../src/ingress/ports/linux/nftables-ingress.ts';
 
-/** Wiring: what puts open ports in force on this node. */
+/** Opens the kernel interface that applies ports on this node. */
 function openKernel(options: AgentOptions): PortKernel {
   if (options.dryRun) return new MemoryKernel();
   const { ports, drainTime, strictAllowLists } = options;

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The first process of HAProxy's container: keeps HAProxy running for the ingress agent in another one. */
+/** The first process of HAProxy's container: keeps HAProxy running for the ingress agent in another container. */
 import { readCommandLine } from '../src/base/daemon/command-line.ts';
 import { openDaemonLog } from '../src/base/daemon/log.ts';
 import { runDaemon } from '../src/base/daemon/run.ts';

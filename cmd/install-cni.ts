@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Puts the CNI plugin into a node, and keeps it there. */
+/** Installs the CNI plugin on a node and keeps it installed. */
 import { readCommandLine } from '../src/base/daemon/command-line.ts';
 import { openDaemonLog } from '../src/base/daemon/log.ts';
 import { runDaemon } from '../src/base/daemon/run.ts';

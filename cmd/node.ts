@@ -2,7 +2,7 @@
 import { readCommandLine } from '../src/base/daemon/command-line.ts';
 import { openDaemonLog } from '../src/base/daemon/log.ts';
 import { runDaemon } from '../src/base/daemon/run.ts';
-/** The daemon of a node: installs the plugin, applies changed redirects to living routers, measures them. */
+/** The node daemon: installs the plugin, applies changed redirects to running routers, and measures them. */
 import { openKubeApi } from '../src/base/kubernetes/client.ts';
 import { stateFolder } from '../src/base/linux/run-folder.ts';
 import { startNode } from '../src/egress/node/daemon.ts';

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The program of a router's pod. */
+/** The program of the router pod. */
 import { readPodView } from '../src/egress/linux/pod-view.ts';
 import { runPodProgram } from '../src/egress/pod/main.ts';
 

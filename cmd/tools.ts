@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * All programs but those that must start in no time, in one executable: each compiled alone carries
- * the whole runtime, a hundred megabytes. The name that it is called by says which is meant.
+ * All programs without special demands on their start time, in one executable: each one compiled separately would
+ * contain the whole runtime, a hundred megabytes. The name of the link selects the program.
  */
 import { writeSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -18,7 +18,7 @@ const programs: Readonly<Record<string, () => Promise<unknown>>> = {
 const name = basename(process.argv0);
 const program = Object.hasOwn(programs, name) ? programs[name] : undefined;
 if (program === undefined) {
-  writeSync(2, `${name}: must be called by the name of a program: ${Object.keys(programs).join(', ')}\n`);
+  writeSync(2, `${name}: must be invoked by the name of a program: ${Object.keys(programs).join(', ')}\n`);
   process.exit(2);
 }
 await program();

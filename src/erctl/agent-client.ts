@@ -1,16 +1,16 @@
 import { ErctlError } from './failure.ts';
 
-/** Where an agent answers unless told otherwise. */
+/** Default URL of the ingress agent. */
 export const defaultAgent = 'http://127.0.0.1:1936';
 
-/** Milliseconds. */
+/** Timeout in milliseconds. */
 const timeout = 5000;
 
 /**
- * What the ingress agent answers to a path, as JSON. Throws an {@link ErctlError} that says how to reach
- * it. Credentials come from STATS_USERNAME and STATS_PASSWORD.
+ * Returns the ingress agent's JSON answer for a path. Throws an {@link ErctlError} that explains how to reach the
+ * agent. Credentials come from STATS_USERNAME and STATS_PASSWORD.
  *
- * @param agent its URL
+ * @param agent URL of the agent
  */
 export async function askAgent(
   agent: string,
@@ -24,7 +24,7 @@ export async function askAgent(
   let response: Response;
   try {
     response = await fetch(url, {
-      // Credentials are for the agent that was named, and nobody it may point to.
+      // Credentials are for this agent only, not for a host that it redirects to.
       redirect: 'error',
       signal: AbortSignal.timeout(timeout),
       headers:
@@ -32,26 +32,26 @@ export async function askAgent(
     });
   } catch (cause) {
     throw new ErctlError(
-      `No ingress agent answers at ${url.origin}: ${reasonOf(cause)}; is it running, and is --agent its --stats-address and --stats-port?`,
+      `No ingress agent answers at ${url.origin}: ${reasonOf(cause)}; check that it is running and that --agent matches its --stats-address and --stats-port`,
     );
   }
   if (response.status === 401) {
     throw new ErctlError(
-      `${url.origin} asks for credentials: set STATS_USERNAME and STATS_PASSWORD as they are for the agent`,
+      `${url.origin} requires credentials; set STATS_USERNAME and STATS_PASSWORD to the agent's values`,
     );
   }
   const text = await response.text();
-  if (!response.ok) throw new ErctlError(`${url.origin} answers ${response.status}: ${text.slice(0, 200).trim()}`);
+  if (!response.ok) throw new ErctlError(`${url.origin} returned ${response.status}: ${text.slice(0, 200).trim()}`);
   return parseJson(text);
 }
 
-/** An answer that has another form than is known. */
+/** Returns the error for an answer with an unknown format. */
 export function unknownAnswer(agent: string): ErctlError {
   const { origin } = parseAgentUrl(agent, '/');
-  return new ErctlError(`${origin} is no ingress agent that this erctl knows: its answer has another form`);
+  return new ErctlError(`${origin} returned an unknown format: it is not an ingress agent, or one of another version`);
 }
 
-/** Throws an {@link ErctlError} for what is no URL. */
+/** Parses the URL of the agent. Throws an {@link ErctlError} if it is not an HTTP URL. */
 export function parseAgentUrl(agent: string, path: string): URL {
   const url = URL.parse(path, agent);
   if (url?.protocol === 'http:' || url?.protocol === 'https:') return url;
@@ -66,7 +66,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** The innermost reason: `fetch` wraps it. */
+/** Returns the innermost reason, which `fetch` wraps. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.cause instanceof Error) return reasonOf(error.cause);

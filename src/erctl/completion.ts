@@ -1,17 +1,17 @@
 import type { Argument, Command, Option } from 'commander';
 
-/** Shells that a completion can be written for. */
+/** Shells that have a completion script. */
 export const shells = ['bash', 'zsh', 'fish'] as const;
 
 export type Shell = (typeof shells)[number];
 
-/** The completion of a whole command line for a shell, to be sourced by it. */
+/** Renders the completion script of the whole command line for a shell. */
 export function renderCompletion(program: Command, shell: Shell): string {
   const commands = program.commands.filter((one) => one.name() !== 'help');
   return { bash: renderBash, zsh: renderZsh, fish: renderFish }[shell](program.name(), commands);
 }
 
-/** Values that an option or argument is chosen from; undefined where it takes anything else, such as a file. */
+/** Returns the allowed values of an option or argument, or undefined if it accepts anything, such as a file. */
 function choicesOf(one: Option | Argument): readonly string[] | undefined {
   return one.argChoices;
 }
@@ -20,7 +20,7 @@ function longOptions(command: Command): Option[] {
   return command.options.filter(({ long }) => long !== undefined && long !== null);
 }
 
-/** Whether the command's arguments are files. */
+/** Returns whether the command's arguments are files. */
 function takesFiles(command: Command): boolean {
   return command.registeredArguments.some((one) => choicesOf(one) === undefined);
 }

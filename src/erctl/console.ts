@@ -1,42 +1,42 @@
 import { readFileSync, writeSync } from 'node:fs';
 import { styleText } from 'node:util';
 
-/** What a terminal shows, or a pipe takes. */
+/** Properties of a terminal or pipe. */
 export interface Screen {
-  /** Columns; absent: lines may be as long as they are, as in a pipe. */
+  /** Columns. Absent: lines have no maximum length, as in a pipe. */
   readonly width?: number;
   readonly colour: boolean;
 }
 
-/** How a piece of text looks on a screen with colours. */
+/** Style of a text on a screen with colors. */
 export type Style = 'red' | 'green' | 'yellow' | 'cyan' | 'bold' | 'dim';
 
-/** Where a command reads and writes. */
+/** Input and output of a command. */
 export interface Console {
   readonly screen: Screen;
-  /** Lines of the terminal; of a pipe, as many as there are. */
+  /** Rows of the terminal; unlimited for a pipe. */
   readonly rows: number;
   /** Whether standard output is a terminal. */
   readonly isTerminal: boolean;
   out(text: string): void;
   err(text: string): void;
-  /** A file, or standard input for `-`. Throws the file system's error. */
+  /** Reads a file, or standard input for `-`. Throws the file system's error. */
   read(path: string): string;
 }
 
-/** Of terminals that do not tell their size. */
+/** Width of terminals that do not report one. */
 const usualWidth = 80;
 const usualHeight = 24;
 
-/** On narrower terminals lines are broken by the terminal. */
+/** Narrower terminals wrap the lines themselves. */
 const leastWidth = 40;
 
-/** Colours only on a terminal, and not when NO_COLOR is set to anything (no-color.org). */
+/** Opens the console. Colors are used on a terminal only, and not if NO_COLOR is set (no-color.org). */
 export function openConsole(environment: Readonly<Record<string, string | undefined>>): Console {
   const isTerminal = process.stdout.isTTY === true;
   const plain = (environment.NO_COLOR ?? '') !== '' || environment.TERM === 'dumb';
   return {
-    // Asked each time: a terminal changes its size while we watch.
+    // Read each time, because a terminal can be resized during `watch`.
     get screen() {
       return {
         ...(isTerminal && { width: Math.max(process.stdout.columns || usualWidth, leastWidth) }),
@@ -53,7 +53,7 @@ export function openConsole(environment: Readonly<Record<string, string | undefi
   };
 }
 
-/** Synchronously, so that nothing is lost when the process ends; a reader that went away ends us quietly. */
+/** Writes synchronously, so that nothing is lost on exit. If the reader has gone, the process exits silently. */
 function write(fd: 1 | 2, text: string): void {
   let rest = Buffer.from(text);
   while (rest.length > 0) {
@@ -67,7 +67,7 @@ function write(fd: 1 | 2, text: string): void {
   }
 }
 
-/** The text in a style, where the screen has colours. */
+/** Returns the text in a style if the screen has colors. */
 export function paint(screen: Screen, style: Style, text: string): string {
   return screen.colour ? styleText(style, text, { validateStream: false }) : text;
 }

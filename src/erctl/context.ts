@@ -1,9 +1,9 @@
 import type { Console } from './console.ts';
 import type { ExitCode } from './failure.ts';
 
-/** Everything that a command works with. */
+/** Dependencies of a command. */
 export interface CommandContext {
   readonly console: Console;
-  /** Tells how the command ended; the last word counts. */
+  /** Sets the exit code. The last call wins. */
   readonly finish: (code: ExitCode) => void;
 }

@@ -1,10 +1,10 @@
-/** A command that cannot do what it was asked to; the message says why, and what would help. */
+/** A command that failed. The message says why, and how to fix it. */
 export class ErctlError extends Error {
   override readonly name = 'ErctlError';
 }
 
-/** How a command ends: all is well, something is wrong, or nothing could be seen. */
+/** Exit codes: healthy, problems found, or not examined. */
 export const exitCodes = { healthy: 0, problems: 1, cannotLook: 2 } as const;
 
-/** One of them. */
+/** One of the {@link exitCodes}. */
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];

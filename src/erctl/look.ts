@@ -21,24 +21,24 @@ import type { Resolved } from '../egress/plan/resolve.ts';
 import { ErctlError } from './failure.ts';
 import type { Target } from './target.ts';
 
-/** How thoroughly a router is looked at. */
+/** How to examine a router. */
 export interface LookOptions {
-  /** Asks gateways and everybody else on the wire; else nothing is sent. */
+  /** Whether to probe gateways and the reserved address. Without it nothing is sent. */
   readonly asksOnWire: boolean;
-  /** What to try from the pod once all is seen. */
+  /** Returns the connections to try from the pod after the observation. */
   readonly listAttempts: (seen: Observation) => readonly ConnectionTarget[];
-  /** The client whose way is followed; absent: the pod's old gateway stands for it. */
+  /** The client whose way back is traced. Absent: the pod's previous gateway represents all clients. */
   readonly client?: Address;
 }
 
-/** Milliseconds in which a host on the wire answers, if it does. */
+/** Milliseconds to wait for answers on the wire. */
 const wireMilliseconds = 700;
-/** So many different destinations are looked up: the kernel answers in microseconds. */
+/** Maximum number of destinations whose route is looked up; each takes the kernel microseconds. */
 const mostTargets = 1024;
-/** So many destinations are tried at a time, and at all. */
+/** Maximum number of destinations that are tried, all at the same time. */
 const mostAttempts = 64;
 
-/** Looks at the attachments of a target, one after the other. Throws {@link KernelError} and {@link ErctlError}. */
+/** Observes the attachments of a target, one after another. Throws {@link KernelError} and {@link ErctlError}. */
 export function lookAt(target: Target, store: StateStore, options: LookOptions): Observation[] {
   const states = listStates(target, store);
   const observations: Observation[] = [];
@@ -58,7 +58,7 @@ interface Known {
   readonly isRemembered: boolean;
 }
 
-/** The attachments that are remembered of a namespace, and those that only left their traces there. */
+/** Returns the attachments with a state file in a namespace, and those that only left traces there. */
 function listStates(target: Target, store: StateStore): readonly Known[] {
   const bootId = store.bootId();
   const remembered = store
@@ -87,7 +87,7 @@ function listStates(target: Target, store: StateStore): readonly Known[] {
     if (all.length > 0) return all;
     throw new ErctlError(
       `There is no egress router in ${target.netns}${target.link === undefined ? '' : ` on ${target.link}`}: ` +
-        'nothing is remembered of one and no interface has its mark; "erctl list" shows those of this node',
+        'it has no state file, and no interface has the alias of one; "erctl list" lists the routers of this node',
     );
   } finally {
     kernel.close();
@@ -150,7 +150,7 @@ function withTracking(inspector: NamespaceInspector): Pick<Observation, 'trackin
   return tracking === undefined ? {} : { tracking };
 }
 
-/** All rules of the namespace, in the form in which others' are followed. */
+/** Parses all rules of the namespace into the form that a packet is traced through. */
 function readRuleset(text: RuleText): Ruleset {
   const parts = [
     ...text.iptables.map((one) => readIptables(withoutCounters(one.text), one.family, one.tool)),
@@ -159,7 +159,7 @@ function readRuleset(text: RuleText): Ruleset {
   return { tables: parts.flatMap(({ tables }) => tables), ours: parts.flatMap(({ ours }) => ours) };
 }
 
-/** The rules of an attachment as a variant of iptables lists them that is not the one in PATH. */
+/** Returns an attachment's rules that were installed with another variant of iptables than the one in PATH. */
 function findOtherVariant(text: RuleText, link: string): { tool: string; rules: string[] } | undefined {
   const found = text.iptables.flatMap(({ tool, family, text: saved }) => {
     const { tables } = readSavedRules(withoutCounters(saved), link);
@@ -177,7 +177,7 @@ function withoutCounters(saved: string): string {
   return saved.replaceAll(/^\[\d+:\d+\] /gm, '');
 }
 
-/** Puts the counters beside our own rules: iptables counts the connections that a rule of `nat` opened. */
+/** Adds counters to our own rules. iptables counts the connections that a `nat` rule opened. */
 function countRules(rules: readonly string[], text: RuleText): string[] {
   const counters = new Map<string, string>();
   for (const { family, text: saved } of text.iptables) {
@@ -200,7 +200,7 @@ function askNeighbours(inspector: NamespaceInspector, state: AttachmentState, { 
   return inspector.askOnWire(state.link, questions, wireMilliseconds);
 }
 
-/** The different places that redirects lead to. */
+/** Returns the distinct destinations of redirects. */
 function listTargets({ spec }: Resolved, family: Family): Address[] {
   const { redirects, fallbacks } = spec.redirects;
   const all = [...redirects.map(({ target }) => target), ...fallbacks].filter((one) => one.family === family);
@@ -230,7 +230,7 @@ function lookUpWays(
   });
 }
 
-/** The cluster's side of the pod stands for every client behind it. */
+/** Returns the pod's gateway to the cluster, which represents every client behind it. */
 function gatewayOf({ inwardRoutes }: AttachmentState, family: Family): Address | undefined {
   return inwardRoutes.find((route) => route.family === family && route.gateway !== undefined)?.gateway;
 }
@@ -243,7 +243,7 @@ function tryTargets(targets: readonly ConnectionTarget[]): Attempt[] {
   });
 }
 
-/** Every different place that TCP redirects lead to, as far as it is decent to try. */
+/** Returns the distinct destinations of TCP redirects, up to a limit. */
 export function listTcpTargets({ resolved }: Observation): ConnectionTarget[] {
   const { redirects } = resolved.spec.redirects;
   const targets = redirects

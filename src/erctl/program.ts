@@ -14,17 +14,17 @@ import type { Console } from './console.ts';
 import type { CommandContext } from './context.ts';
 import { ErctlError, type ExitCode, exitCodes } from './failure.ts';
 
-/** The whole command line; its commands say how they ended through the context. */
+/** Builds the whole command line. Commands report their exit code through the context. */
 export function makeProgram(version: string, context: CommandContext): Command {
   const { console } = context;
   const program = new Command('erctl')
-    .description('Looks at egress routers: what they are, what passes through them, and what is wrong with them.')
+    .description('Shows egress routers, their traffic and their problems.')
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help')
     .showHelpAfterError('(add --help for help)')
     .configureOutput({
       writeOut: (text) => console.out(text),
-      // It repeats what somebody typed, or a script passed on.
+      // The text repeats arguments, which may contain control characters.
       writeErr: (text) => console.err(escapeLines(text)),
       getOutHelpWidth: () => console.screen.width ?? 100,
       getErrHelpWidth: () => console.screen.width ?? 100,
@@ -44,7 +44,7 @@ export function makeProgram(version: string, context: CommandContext): Command {
     addCompletion,
   ];
   for (const add of commands) add(program, context);
-  // The list of commands has their first sentences; each command's own help has all.
+  // The list of commands shows the first sentence of each description; the command's own help shows all.
   for (const command of program.commands) command.summary(firstSentence(command.description()));
   return program;
 }
@@ -53,7 +53,7 @@ function firstSentence(text: string): string {
   return text.split(/[.:] /, 1)[0]?.replace(/\.$/, '') ?? '';
 }
 
-/** Runs one command line. Never throws: what cannot be done is told on standard error, with status 2. */
+/** Runs one command line. Never throws: errors are written to standard error with exit code 2. */
 export async function runErctl(args: readonly string[], version: string, console: Console): Promise<ExitCode> {
   let code: ExitCode = exitCodes.healthy;
   const program = makeProgram(version, {

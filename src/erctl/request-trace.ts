@@ -4,24 +4,24 @@ import { type RequestTrace, requestTraceSchema } from '../ingress/http/request-t
 import { askAgent, parseAgentUrl, unknownAnswer } from './agent-client.ts';
 import type { RequestAttempt } from './screens/request-trace.ts';
 
-/** A request that is asked about. */
+/** A request to trace. */
 export interface AskedRequest {
   readonly host: string;
   readonly path: string;
   readonly tls: boolean;
 }
 
-/** Milliseconds. */
+/** Timeout in milliseconds. */
 const timeout = 5000;
 
-/** What the agent says would become of a request. Throws an ErctlError where it cannot be asked. */
+/** Returns the agent's prediction for a request. Throws an ErctlError if the agent cannot be reached. */
 export async function fetchRequestTrace(agent: string, { host, path, tls }: AskedRequest): Promise<RequestTrace> {
   const read = requestTraceSchema.safeParse(await askAgent(agent, '/trace', { host, path, tls: `${tls}` }));
   if (read.success) return read.data;
   throw unknownAnswer(agent);
 }
 
-/** Asks the router for real, at the host of its agent. Never rejects. */
+/** Sends the request to the router on the agent's host. Never rejects. */
 export function sendRequest(
   agent: string,
   { host, path, tls }: AskedRequest,
@@ -31,7 +31,7 @@ export function sendRequest(
   const words = { host: hostname, path, headers: { host }, timeout, agent: false as const };
   return new Promise((resolve) => {
     const request: ClientRequest = tls
-      ? // What is tried is the way, not the certificate: that is what the table of routes shows.
+      ? // This tests the path of the request only; `erctl routes` shows the certificate.
         httpsRequest({ ...words, port: trace.ports.https, servername: host, rejectUnauthorized: false })
       : httpRequest({ ...words, port: trace.ports.http });
     request.on('timeout', () => request.destroy(new Error(`no answer within ${timeout / 1000} s`)));

@@ -3,27 +3,26 @@ import wrapAnsi from 'wrap-ansi';
 import { escapeUnprintable } from '../base/model/text.ts';
 import { paint, type Screen, type Style } from './console.ts';
 
-/** One piece of a table: text from anywhere, and how it looks. */
+/** A cell: text from any source, and its style. */
 export type Cell = string | number | { readonly text: string; readonly style: Style };
 
-/** A column: its head, on which side its cells begin, and what becomes of it on a narrow screen. */
+/** A column: its head, its alignment, and its behaviour on a narrow screen. */
 export interface Column {
   readonly head: string;
   readonly align?: 'right';
-  /** May be folded down to so many characters. */
+  /** The column may be folded to this width. */
   readonly fold?: number;
-  /** May be left out; the lowest number goes first. */
+  /** The column may be dropped; the lowest number is dropped first. */
   readonly drop?: number;
 }
 
 const gap = '  ';
-/** Where nothing else helps, every column is folded, but to no less than this. */
+/** If dropping and folding do not suffice, every column is folded to at least this width. */
 const leastWidth = 7;
 
 /**
- * A table of text. Where the screen is too narrow, columns that may be left out are, and then those
- * that may be folded are; in a pipe all is shown. Whatever is in the cells, no control character
- * reaches the screen.
+ * Renders a table of text. On a narrow screen, columns that may be dropped are dropped first, then columns are
+ * folded. In a pipe, everything is shown. No control character of a cell reaches the screen.
  */
 export function renderTable(
   columns: readonly Column[],
@@ -55,7 +54,7 @@ export function renderTable(
     .join('');
 }
 
-/** The columns that are shown, by their positions. */
+/** Returns the positions of the columns to show. */
 function chooseColumns(columns: readonly Column[], widths: readonly number[], room: number): number[] {
   let kept = columns.map((_, index) => index);
   const least = (): number =>
@@ -74,7 +73,7 @@ function chooseColumns(columns: readonly Column[], widths: readonly number[], ro
   return kept;
 }
 
-/** Takes from the widest column that may be folded until all fit; in need from any. */
+/** Narrows the widest column that may be folded until all columns fit, and if necessary any column. */
 function fitWidths(columns: readonly Column[], natural: readonly number[], room: number): number[] {
   const widths = [...natural];
   const { POSITIVE_INFINITY: unfolded } = Number;
@@ -130,7 +129,7 @@ function fold(text: string, width: number): string[] {
   return stringWidth(text) <= width ? [text] : wrapAnsi(text, width, { hard: true, trim: true }).split('\n');
 }
 
-/** A paragraph folded to the screen; what follows the first line is indented. */
+/** Folds a paragraph to the width of the screen. Lines after the first are indented. */
 export function renderText(text: string, screen: Screen, indent = '', style?: Style): string {
   const safe = escapeUnprintable(text);
   const lines =
@@ -139,14 +138,14 @@ export function renderText(text: string, screen: Screen, indent = '', style?: St
       : wrapAnsi(safe, screen.width - indent.length, { hard: true, trim: false }).split('\n');
   return lines
     .map((line, index) => {
-      // Blanks at the beginning are the first line's own; those at a fold are not.
+      // Leading blanks belong to the first line. Blanks at a fold are dropped.
       const part = index === 0 ? line.trimEnd() : line.trim();
       return `${index === 0 ? '' : indent}${style === undefined ? part : paint(screen, style, part)}\n`;
     })
     .join('');
 }
 
-/** The text as a sentence begins. */
+/** Returns the text with a capital first letter. */
 export function capitalise(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -1,11 +1,11 @@
 const steps = ['', ' k', ' M', ' G', ' T', ' P'] as const;
 
-/** A number of things, short: `1234`, `56.7 k`. */
+/** Formats a count: `1234`, `56.7 k`. */
 export function formatCount(count: number): string {
   return count < 10_000 ? `${count}` : scale(count);
 }
 
-/** Bytes in powers of 1000: `999 B`, `1.2 kB`, `34 MB`. */
+/** Formats bytes with powers of 1000: `999 B`, `1.2 kB`, `34 MB`. */
 export function formatBytes(bytes: number): string {
   return bytes < 999.5 ? `${Math.round(bytes)} B` : `${scale(bytes)}B`;
 }
@@ -13,7 +13,7 @@ export function formatBytes(bytes: number): string {
 function scale(value: number): string {
   let rest = value;
   let step = 0;
-  // What would be rounded to four digits belongs to the next step.
+  // A value that would be rounded to four digits uses the next unit.
   while (rest >= 999.5 && step < steps.length - 1) {
     rest /= 1000;
     step++;

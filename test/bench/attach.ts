@@ -8,6 +8,8 @@ import { SmallWorld } from '../netns/egress/linux/world.ts';
 import { formatTable, median, peakMemory, timeProcess } from './measure.ts';
 
 const goPlugin = '/usr/lib/cni/macvlan';
+/** OpenShift's egress-router-cni, built by hand; without it, only Go's macvlan is the measure. */
+const rival = process.env.OPENSHIFT_EGRESS_ROUTER;
 const rounds = 9;
 const sizes = [3, 1_000, 10_000] as const;
 
@@ -20,15 +22,17 @@ const goConfig = JSON.stringify({
   ipam: { type: 'static', addresses: [{ address: '192.168.12.99/24', gateway: '192.168.12.1' }] },
 });
 
-function ourConfig(rules: number): string {
+/** @param cniVersion OpenShift's plugin knows none later than 0.4.0 */
+function routerConfig(rules: number, cniVersion = '1.0.0'): string {
   const destinations = Array.from(
     { length: rules },
     (_, index) => `${10_000 + index} TCP 203.0.113.${(index % 250) + 1} 80`,
   );
   return JSON.stringify({
-    cniVersion: '1.0.0',
+    cniVersion,
     name: 'bench',
     type: 'egress-router',
+    interfaceType: 'macvlan',
     interfaceArgs: { master: 'eth1' },
     ip: { addresses: ['192.168.12.99/24'], gateway: '192.168.12.1', destinations },
   });
@@ -47,11 +51,22 @@ export function benchAttach(): string {
   const [program] = pluginCommand();
   const contestants: Contestant[] = [
     { name: 'Go `macvlan`, static address, no rules', program: goPlugin, config: goConfig, path: '/usr/sbin:/usr/bin' },
+    // It starts iptables for each rule, so that 1,000 of them take minutes.
+    ...(rival === undefined
+      ? []
+      : [
+          {
+            name: "OpenShift's egress-router, 3 rules",
+            program: rival,
+            config: routerConfig(3, '0.4.0'),
+            path: '/usr/sbin:/usr/bin',
+          },
+        ]),
     ...variants.flatMap((variant: Variant) =>
       sizes.map((size) => ({
         name: `${size.toLocaleString('en')} rules, ${variant}`,
         program,
-        config: ourConfig(size),
+        config: routerConfig(size),
         path: pathFor(variant),
       })),
     ),
@@ -66,13 +81,14 @@ export function benchAttach(): string {
       }
     }
     const memory = contestants.map((contestant) => runForMemory(world, contestant));
-    const go = median(figures[0]?.add ?? []);
+    const go = { add: median(figures[0]?.add ?? []), del: median(figures[0]?.del ?? []) };
     const rows = contestants.map(({ name }, index) => {
       const add = median(figures[index]?.add ?? []);
       const del = median(figures[index]?.del ?? []);
-      return [name, add.toFixed(1), (add / go).toFixed(2), del.toFixed(1), (memory[index] ?? 0).toFixed(0)];
+      const [addRatio, delRatio] = [(add / go.add).toFixed(2), (del / go.del).toFixed(2)];
+      return [name, add.toFixed(1), addRatio, del.toFixed(1), delRatio, (memory[index] ?? 0).toFixed(0)];
     });
-    return formatTable(['', 'ADD, ms', '÷ Go', 'DEL, ms', 'peak memory of ADD, MiB'], rows);
+    return formatTable(['', 'ADD, ms', '÷ Go', 'DEL, ms', '÷ Go', 'peak memory of ADD, MiB'], rows);
   } finally {
     world.drop();
   }

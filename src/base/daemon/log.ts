@@ -38,11 +38,3 @@ function describe(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   return { ...pino.stdSerializers.err(error), message: describeError(error) };
 }
-
-/** A log that discards everything. */
-export const silentLog: DaemonLog = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-};

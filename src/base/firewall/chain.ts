@@ -1,10 +1,10 @@
 import type { Address, Family } from '../model/address.ts';
 import type { ConnectionState } from '../model/rules.ts';
 
-/** Where a chain stands: the hooks of netfilter that routed packets pass. */
+/** Hooks of netfilter that routed packets pass. */
 export type ForeignHook = 'prerouting' | 'input' | 'forward' | 'output' | 'postrouting';
 
-/** A packet as far as others' rules can look at it; what is not here is not known. */
+/** The fields of a packet that rules can match. An absent field is unknown. */
 export interface Probe {
   readonly family: Family;
   readonly protocol: string;
@@ -15,68 +15,68 @@ export interface Probe {
   readonly sourcePort?: number;
   readonly destinationPort?: number;
   readonly state: ConnectionState;
-  /** Whether it is of a connection whose destination was translated. */
+  /** Whether the packet belongs to a connection with a translated destination. */
   readonly isRedirected: boolean;
 }
 
-/** A condition: holds, does not hold, or cannot be told. */
+/** A condition of a rule: true, false, or undefined if it cannot be decided. */
 export type Condition = (probe: Probe) => boolean | undefined;
 
 /** What a rule does with a packet that meets its conditions. */
 export type Verdict =
   | { readonly kind: 'drop' | 'return' }
-  /** Ends the chain; `translates` the destination, where it does. */
+  /** Ends the chain. `translates` is set if the rule also translates the destination. */
   | { readonly kind: 'accept'; readonly translates?: true }
   | { readonly kind: 'jump' | 'goto'; readonly chain: string }
-  /** Depends on a value that only the kernel looks up. */
+  /** Depends on a value that only the kernel can look up. */
   | {
       readonly kind: 'depends';
       readonly choose: (probe: Probe) => Verdict | undefined;
-      /** All that it can be, each with the condition of it. */
+      /** Every possible verdict, with its condition. */
       readonly choices: readonly { readonly condition: Condition; readonly verdict: Verdict }[];
     }
-  /** Goes on to the next rule. */
+  /** Continues with the next rule. */
   | { readonly kind: 'none' };
 
-/** A rule of somebody else. */
+/** A rule of another program. */
 export interface ForeignRule {
   readonly text: string;
   readonly conditions: readonly Condition[];
   readonly verdict: Verdict;
-  /** Destination ports that the rule names: `80`, `80-90` or `80:90`. Absent where it names none. */
+  /** Destination ports that the rule names: `80`, `80-90` or `80:90`. Absent if it names none. */
   readonly ports?: readonly string[];
 }
 
-/** A chain of somebody else, or of ours among theirs. */
+/** A chain of another program, or one of our chains in a table that other programs share. */
 export interface ForeignChain {
   readonly name: string;
   readonly rules: readonly ForeignRule[];
   readonly policy: 'accept' | 'drop';
-  /** Absent for chains that others lead to. */
+  /** Absent for chains that are reached only by a jump. */
   readonly hook?: ForeignHook;
 }
 
-/** All chains of one table of one tool; names lead only within it. */
+/** All chains of one table of one tool. Jumps cannot leave the table. */
 export interface ForeignTable {
-  /** As people call it: `table inet firewalld`, `iptables -t filter`. */
+  /** The usual name of the table: `table inet firewalld`, `iptables -t filter`. */
   readonly title: string;
   readonly families: readonly Family[];
   readonly tool: 'nft' | 'iptables';
   readonly chains: readonly ForeignChain[];
 }
 
-/** Every rule of a namespace but those of our own tables. */
+/** Every rule of a network namespace except those in our own tables. */
 export interface Ruleset {
   readonly tables: readonly ForeignTable[];
-  /** Tables and chains with our names, which may be stale: a title and the command that removes it. */
+  /** Tables and chains with our names, which may be stale. */
   readonly ours: readonly OwnRules[];
 }
 
-/** Rules under a name of ours, whoever's they are. */
+/** Rules under one of our names, regardless of who created them. */
 export interface OwnRules {
   readonly backend: 'iptables' | 'nftables';
-  /** The program's name: the interface. */
+  /** Name of the rule program, which is the interface. */
   readonly name: string;
-  /** Absent where none is written beside them. */
+  /** Absent if the rules have no owner comment. */
   readonly owner?: string;
 }

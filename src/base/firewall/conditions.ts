@@ -12,10 +12,13 @@ export type Field =
   | 'destinationPort'
   | 'state';
 
-/** A condition that nobody here can tell. */
+/** A condition that cannot be decided from a listing. */
 export const unknown: Condition = () => undefined;
 
-/** Whether a field is one of some values: names (with `+` or `*` at the end for any), ports, ranges, prefixes. */
+/**
+ * Returns a condition that compares a field with values: names (a final `+` or `*` matches any suffix), ports,
+ * ranges, prefixes.
+ */
 export function fieldIs(field: Field, values: readonly string[], negated = false): Condition {
   return (probe) => {
     const seen = probe[field];
@@ -42,6 +45,6 @@ function compare(field: Field, seen: NonNullable<Probe[Field]>, value: string): 
   if (field === 'incoming' || field === 'outgoing') {
     return /[+*]$/.test(value) ? seen.startsWith(value.slice(0, -1)) : seen === value;
   }
-  // Protocols may stand there by number.
+  // Rules may name a protocol by number.
   return /^\d+$/.test(value) ? undefined : value === 'all' || seen === value.toLowerCase();
 }

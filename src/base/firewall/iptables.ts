@@ -24,7 +24,7 @@ const fields: Readonly<Record<string, Field>> = {
   '--state': 'state',
 };
 
-/** Targets that let the packet go on. */
+/** Targets after which the packet continues with the next rule. */
 const passing = new Set([
   'LOG',
   'NFLOG',
@@ -37,15 +37,18 @@ const passing = new Set([
   'CONNSECMARK',
   'SECMARK',
 ]);
-/** Targets that end the chain and let the packet pass: translations. */
+/** Targets that translate the packet and end the chain. */
 const translating = new Set(['DNAT', 'SNAT', 'MASQUERADE', 'REDIRECT', 'NETMAP']);
 
-/** Words of a saved rule; texts in double quotes are one. */
+/** Splits a saved rule into words. A text in double quotes is one word. */
 function splitWords(line: string): string[] {
   return Array.from(line.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g), ([, quoted, word]) => quoted ?? word ?? '');
 }
 
-/** Reads what `iptables-save` or `ip6tables-save` printed. Chains of ours are kept as marks of where we stand. */
+/**
+ * Parses the output of `iptables-save` or `ip6tables-save`. Our own chains are kept only as markers of their
+ * position.
+ */
 export function readIptables(
   saved: string,
   family: Family,
@@ -99,7 +102,7 @@ function readRule(text: string, words: readonly string[]): ForeignRule {
     } else if (word === '-m' || word === '--comment') at++;
     else if (word === '-j' || word === '-g') {
       verdict = readTarget(word, next);
-      // What follows belongs to the target.
+      // The remaining words are options of the target.
       break;
     } else if (word.startsWith('-')) {
       conditions.push(unknown);

@@ -5,7 +5,7 @@ import { type Field, fieldIs, unknown } from './conditions.ts';
 
 const families: Readonly<Record<string, readonly Family[]>> = { ip: [4], ip6: [6], inet: [4, 6] };
 const hooks: readonly ForeignHook[] = ['prerouting', 'input', 'forward', 'output', 'postrouting'];
-/** Tables with these names are iptables-nft's, and read from its own listing. */
+/** Tables that iptables-nft creates. They are read from the listing of iptables instead. */
 const managed = new Set(['filter', 'nat', 'mangle', 'raw', 'security']);
 const ownPrefix = 'egress-router-';
 
@@ -30,7 +30,7 @@ interface MutableChain {
   readonly rules: ForeignRule[];
 }
 
-/** Reads what `nft -j list ruleset` printed; of tables of ours only whose they are. */
+/** Parses the output of `nft -j list ruleset`. Of our own tables it returns only the owner. */
 export function readNftables(listing: unknown): { tables: ForeignTable[]; ours: OwnRules[] } {
   const items = isRecord(listing) && Array.isArray(listing.nftables) ? listing.nftables : [];
   const tables = new Map<string, { title: string; families: readonly Family[]; chains: Map<string, MutableChain> }>();
@@ -91,10 +91,10 @@ function addTable(
   });
 }
 
-/** Elements of a named set or map; undefined where the listing does not have them. */
+/** Returns the elements of a named set or map, or undefined if the listing does not contain them. */
 type ElementsOf = (name: string) => readonly unknown[] | undefined;
 
-/** Elements of every named set and map of a listing, by family, table and name. */
+/** Returns the elements of every named set and map of a listing by family, table and name. */
 function readNamedElements(items: readonly unknown[]): ReadonlyMap<string, readonly unknown[]> {
   const named = new Map<string, readonly unknown[]>();
   for (const item of items) {
@@ -105,7 +105,7 @@ function readNamedElements(items: readonly unknown[]): ReadonlyMap<string, reado
   return named;
 }
 
-/** The elements of `{ … }` or `@name`; undefined where they are unknown. */
+/** Returns the elements of `{ … }` or `@name`, or undefined if they are unknown. */
 function elementsIn(value: unknown, elementsOf: ElementsOf): readonly unknown[] | undefined {
   if (isRecord(value) && Array.isArray(value.set)) return value.set;
   return typeof value === 'string' && value.startsWith('@') ? elementsOf(value.slice(1)) : undefined;
@@ -131,7 +131,7 @@ function readRule(expressions: readonly unknown[], elementsOf: ElementsOf): Fore
     verdict = readVerdict(expression, elementsOf) ?? verdict;
     for (const { key, data } of mapsOf(expression)) {
       const keys = elementsIn(data, elementsOf)?.map(keyOf);
-      // A key that the map does not have ends the rule.
+      // If the map does not contain the key, the kernel stops evaluating the rule.
       if (!('vmap' in expression)) conditions.push(keys === undefined ? unknown : isKey(key, keys));
       ports.push(...portsOf(key, keys ?? []));
     }
@@ -139,7 +139,7 @@ function readRule(expressions: readonly unknown[], elementsOf: ElementsOf): Fore
   return { text: describeVerdict(verdict), conditions, verdict, ...(ports.length > 0 && { ports }) };
 }
 
-/** The maps that an expression looks up, such as `dnat to tcp dport map { … }` or `vmap @name`. */
+/** Returns the maps that an expression looks up, such as `dnat to tcp dport map { … }` or `vmap @name`. */
 function mapsOf(value: unknown): { readonly key: unknown; readonly data: unknown }[] {
   if (Array.isArray(value)) return value.flatMap(mapsOf);
   if (!isRecord(value)) return [];
@@ -148,13 +148,13 @@ function mapsOf(value: unknown): { readonly key: unknown; readonly data: unknown
   );
 }
 
-/** The key of a map's element, without a comment or a timeout. */
+/** Returns the key of a map element without its comment and timeout. */
 function keyOf(element: unknown): unknown {
   const key = Array.isArray(element) ? element[0] : element;
   return isRecord(key) && isRecord(key.elem) ? key.elem.val : key;
 }
 
-/** The destination ports among keys of a match or a map. */
+/** Returns the destination ports among the keys of a match or a map. */
 function portsOf(left: unknown, keys: readonly unknown[]): string[] {
   const parts = isRecord(left) && Array.isArray(left.concat) ? left.concat : undefined;
   if (parts === undefined) return fieldOf(left) === 'destinationPort' ? keys.map(keyOf).flatMap(valuesOf) : [];
@@ -163,7 +163,7 @@ function portsOf(left: unknown, keys: readonly unknown[]): string[] {
   return keys.map(keyOf).flatMap((key) => (isRecord(key) && Array.isArray(key.concat) ? valuesOf(key.concat[at]) : []));
 }
 
-/** Whether what an expression yields is one of some keys. */
+/** Returns a condition: the value of an expression is one of these keys. */
 function isKey(left: unknown, keys: readonly unknown[]): Condition {
   const parts = isRecord(left) && Array.isArray(left.concat) ? left.concat : [left];
   const choices = keys.map((key) => {
@@ -238,7 +238,7 @@ function compareField(left: unknown, values: readonly string[], negated: boolean
   return andFamily(left, fieldIs(field, values, negated));
 }
 
-/** `ip saddr` is false of IPv6, not unknown. */
+/** `ip saddr` does not match IPv6 packets: the answer is false, not unknown. */
 function andFamily(left: unknown, condition: Condition): Condition {
   const protocol = isRecord(left) && isRecord(left.payload) ? left.payload.protocol : undefined;
   if (protocol === 'ip') return (probe) => probe.family === 4 && condition(probe);
@@ -270,7 +270,7 @@ function describeVerdict(verdict: Verdict): string {
   return 'chain' in verdict ? `${verdict.kind} ${verdict.chain}` : verdict.kind;
 }
 
-/** A text or number of nft's document; empty for anything else. */
+/** Returns a string or number of nft's JSON as text, and an empty string for anything else. */
 function word(value: unknown): string {
   return typeof value === 'string' || typeof value === 'number' ? `${value}` : '';
 }

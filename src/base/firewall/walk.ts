@@ -1,20 +1,22 @@
 import type { ForeignChain, ForeignRule, ForeignTable, Probe, Verdict } from './chain.ts';
 
-/** What becomes of a packet in a base chain, and by which rule; none: the policy. */
+/**
+ * The fate of a packet in a base chain and the rule that decides it. Without a rule, the policy of the chain decides.
+ */
 export interface Fate {
   readonly kind: 'accept' | 'drop';
-  /** Whether every condition on the way could be told. */
+  /** Whether every condition on the path could be decided. */
   readonly isCertain: boolean;
   readonly chain: string;
   readonly rule?: ForeignRule;
 }
 
-/** Chains that lead in circles are refused by the kernel; a table that changed while it was read must not hang us. */
+/** The kernel rejects loops of chains. This limit covers a table that changed while it was being listed. */
 const deepest = 32;
 
 /**
- * Follows a packet through a base chain. Where a condition cannot be told, both ways are followed:
- * the answer is certain only when no such rule could have decided otherwise.
+ * Follows a packet through a base chain. If a condition cannot be decided, both branches are followed; the answer is
+ * certain only if no undecided rule could have changed it.
  */
 export function walkChain(table: ForeignTable, base: ForeignChain, probe: Probe): Fate {
   const doubt = { seen: false };
@@ -42,7 +44,7 @@ function walk(
     }
     if (verdict.kind === 'none') continue;
     if (!isSure) {
-      // It may or may not be met: only what follows it for sure is told.
+      // The rule may or may not match, so only the part after it is decided.
       if (mayDecide(table, verdict)) doubt.seen = true;
       continue;
     }
@@ -59,7 +61,7 @@ function walk(
   return undefined;
 }
 
-/** Whether a verdict can be the last word on a packet. */
+/** Returns whether a verdict can decide the fate of a packet. */
 function mayDecide(table: ForeignTable, verdict: Verdict): boolean {
   if (verdict.kind !== 'jump' && verdict.kind !== 'goto') return verdict.kind !== 'none';
   const chain = table.chains.find((one) => one.name === verdict.chain);

@@ -1,20 +1,20 @@
-/** A certificate, key or token: written down, or in a file that may be replaced while we run. */
+/** A certificate, key or token: inline, or in a file that may be replaced at any time. */
 export type Material =
   | { readonly kind: 'data'; readonly text: string; readonly origin: string }
   | { readonly kind: 'file'; readonly path: string };
 
-/** A program that yields credentials (client.authentication.k8s.io). */
+/** A program that prints credentials (client.authentication.k8s.io). */
 export interface ExecPlugin {
   readonly apiVersion: string;
   readonly command: string;
   readonly args: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
-  /** Whether it is told of the cluster. */
+  /** Whether the plugin receives the cluster's data (`provideClusterInfo`). */
   readonly needsCluster: boolean;
   readonly installHint: string | undefined;
 }
 
-/** Who we are for the API server. */
+/** Credentials for the API server. */
 export interface Identity {
   /** A client certificate with its key. */
   readonly certificate?: { readonly certificate: Material; readonly key: Material };
@@ -28,30 +28,30 @@ export interface Identity {
 /** Address and credentials of an API server. */
 export interface ClusterAccess {
   readonly server: URL;
-  /** Whom to trust; absent: the system's authorities. */
+  /** The authority that must have signed the server's certificate. Absent: the system's authorities. */
   readonly authority?: Material;
-  /** The name that its certificate must be for, if not the server's own (`tls-server-name`). */
+  /** The name that the server's certificate must contain, if it differs from the host (`tls-server-name`). */
   readonly serverName?: string;
   /** `insecure-skip-tls-verify`. */
   readonly isUnverified: boolean;
-  /** An HTTP proxy that is asked to CONNECT. */
+  /** An HTTP proxy for CONNECT. */
   readonly proxy?: URL;
   readonly identity: Identity;
-  /** Where all this was read, for messages: `kubeconfig /root/.kube/config`. */
+  /** Source of this configuration, for messages: `kubeconfig /root/.kube/config`. */
   readonly origin: string;
 }
 
-/** Where a material is, for messages. */
+/** Describes where a material comes from, for messages. */
 export function describeMaterial(material: Material): string {
   return material.kind === 'file' ? material.path : material.origin;
 }
 
-/** A host as it is written in URLs: IPv6 addresses in brackets. */
+/** Formats a host for a URL: IPv6 addresses in brackets. */
 export function bracketHost(host: string): string {
   return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
 }
 
-/** The host of a URL as sockets and certificates know it: without brackets. */
+/** Returns the host of a URL without brackets, as sockets and certificates expect it. */
 export function plainHost(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '');
 }

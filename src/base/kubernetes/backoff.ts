@@ -1,21 +1,21 @@
 import { KubeError } from './cluster-api.ts';
 
-/** Pauses between attempts, in milliseconds. */
+/** Backoff between attempts, in milliseconds. */
 export interface BackoffTimes {
-  /** After the first failure; each further one doubles it. */
+  /** Delay after the first failure. Each further failure doubles it. */
   readonly first: number;
-  /** The longest one. */
+  /** Maximum delay. */
   readonly last: number;
 }
 
-/** Milliseconds: the longest wait that a server may ask for. */
+/** Maximum delay that a server may request, in milliseconds. */
 const longestAsked = 60_000;
 
 /**
  * Returns the milliseconds to wait before the next attempt.
  *
  * @param failures attempts that failed in a row, at least 1
- * @param error of the last attempt: a server that asks to wait (`Retry-After`) gets at least that, up to a minute
+ * @param error of the last attempt. If the server sent `Retry-After`, the delay is at least that, up to a minute.
  */
 export function backoff(failures: number, { first, last }: BackoffTimes, error?: unknown): number {
   const asked = error instanceof KubeError ? (error.retryAfter ?? 0) : 0;

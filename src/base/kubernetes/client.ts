@@ -12,27 +12,27 @@ import { Limit } from './limit.ts';
 import { readServiceAccount } from './service-account.ts';
 import { explainRefusal, isCertificateRefusal } from './tls-failure.ts';
 
-/** Times of a client, in milliseconds. */
+/** Timeouts of a client, in milliseconds. */
 export interface ClientTimes {
-  /** After which a request without an answer has failed. */
+  /** Timeout of a request without an answer. */
   readonly request: number;
-  /** After which a watch without a word is given up; servers send a bookmark every minute. */
+  /** Timeout of a silent watch. Servers send a bookmark every minute. */
   readonly silence: number;
 }
 
 const ordinaryTimes: ClientTimes = { request: 30_000, silence: 90_000 };
 
-/** Milliseconds of work on events after which other work of the process has its turn. */
+/** Milliseconds to process events before the process may do other work. */
 const longestTurn = 10;
 
-/** Characters of one event of a watch: objects have at most 1.5 MiB in etcd, and some more as JSON. */
+/** Maximum number of characters in one watch event: etcd limits objects to 1.5 MiB, and JSON adds some. */
 const longestEvent = 16 << 20;
 
 /**
- * The API server as kubeconfigs or, without any, a pod's service account describes it. Throws an Error
- * when neither does.
+ * Opens the API server that a kubeconfig or, without one, the pod's service account describes. Throws an Error if
+ * there is neither.
  *
- * @param kubeconfig a file, or several with ":" between them
+ * @param kubeconfig a file, or several separated by ":"
  */
 export function openKubeApi(kubeconfig: string | undefined, times: ClientTimes = ordinaryTimes): KubeApi {
   return new HttpsKubeApi(kubeconfig ? readKubeconfig(kubeconfig) : readServiceAccount(process.env), times);
@@ -112,8 +112,9 @@ class HttpsKubeApi implements KubeApi {
   }
 
   /**
-   * The answer to a request, as soon as its head is there. Throws a KubeError for a refusal. A request
-   * that meets 401 is sent again, once, with what token files and plugins say now.
+   * Sends a request and returns the response as soon as its headers have arrived. Throws a KubeError if the server
+   * rejects the request. After a 401, the request is sent once more with fresh credentials from token files and
+   * plugins.
    */
   async #open(words: Words, limit: Limit, action: string): Promise<IncomingMessage> {
     for (let attempt = 1; ; attempt++) {
@@ -175,7 +176,8 @@ class HttpsKubeApi implements KubeApi {
       try {
         return await promise;
       } catch (error) {
-        // The server closed a kept connection while we took it: nothing was read, and reading twice is harmless.
+        // The server closed an idle connection just as we reused it. Nothing was processed, and repeating a GET is
+        // harmless.
         const isStale = request.reusedSocket && isReset(error) && method === 'GET';
         if (!isStale || attempt > 2 || signal.aborted) throw error;
       }
@@ -196,12 +198,12 @@ class HttpsKubeApi implements KubeApi {
         limit.extend(this.#times.silence);
         tell(path, line, onEvent);
         if (performance.now() - begun < longestTurn) continue;
-        // Lines that came together are read without a pause; probes and other watches must have their turns.
+        // Buffered lines arrive without a pause; probes and other watches must get their turn.
         await turn();
         begun = performance.now();
       }
     } catch (error) {
-      // An end that was asked for, or a connection that says nothing more: the watch is over either way.
+      // The caller ended the watch, or the connection fell silent. The watch is over either way.
       if (signal.aborted || (hasBegun && limit.isTimeout)) return;
       if (error instanceof KubeError) throw error;
       throw new KubeError(`Watch of ${path} ended: ${describeError(error)}`, 0, undefined, { cause: error });
@@ -211,12 +213,12 @@ class HttpsKubeApi implements KubeApi {
   }
 }
 
-/** Milliseconds that a server can make its clients wait: a longer pause would outlive the reason for it. */
+/** Maximum delay that a server can request, in milliseconds. A longer delay would outlive its reason. */
 const longestRetryAfter = 30_000;
 
 /**
- * Reads `Retry-After` in seconds, as API servers write it (RFC 9110 §10.2.3). Returns at most 30,000 milliseconds;
- * undefined for a date, and for anything that is no number above zero.
+ * Parses `Retry-After` in seconds, as API servers send it (RFC 9110 §10.2.3). Returns at most 30,000 milliseconds,
+ * and undefined for a date or anything that is not a number above zero.
  */
 export function readRetryAfter(header: string | undefined): number | undefined {
   const seconds = Number(header);
@@ -227,7 +229,7 @@ function isSuccess({ statusCode = 0 }: IncomingMessage): boolean {
   return statusCode >= 200 && statusCode < 300;
 }
 
-/** Whether a request ended since its time was over, its own or its caller's. */
+/** Returns whether a request was aborted by a timeout, its own or the caller's. */
 function isTimeout({ aborted, reason }: AbortSignal): boolean {
   return aborted && reason instanceof Error && reason.name === 'TimeoutError';
 }
@@ -244,7 +246,7 @@ async function readText(response: IncomingMessage): Promise<string> {
   return text;
 }
 
-/** The lines of an answer as they come. */
+/** Yields the lines of a response as they arrive. */
 async function* readLines(response: IncomingMessage): AsyncGenerator<string> {
   response.setEncoding('utf8');
   let rest = '';
@@ -269,7 +271,7 @@ function tell(path: string, line: string, onEvent: (event: WatchEvent) => void):
   if (type === 'ADDED' || type === 'MODIFIED' || type === 'DELETED' || type === 'BOOKMARK') onEvent({ type, object });
 }
 
-/** An `ERROR` event carries a Status object. */
+/** Converts an `ERROR` event, which carries a Status object. */
 function toWatchError(path: string, object: unknown): KubeError {
   const { code, message } = isRecord(object) ? object : {};
   return new KubeError(

@@ -1,47 +1,50 @@
+import { escapeUnprintable } from '../model/text.ts';
 import { isRecord } from '../read/shape.ts';
 
-/** A condition without its time. */
+/** A condition without its transition time. */
 export interface ConditionDraft<Type extends string = string> {
   readonly type: Type;
   readonly status: 'True' | 'False' | 'Unknown';
   /** CamelCase. */
   readonly reason: string;
   readonly message: string;
-  /** Which `metadata.generation` it is about, where that is not the newest. */
+  /** The `metadata.generation` that the condition describes, if it is not the newest. */
   readonly observedGeneration?: number;
 }
 
-/** What every draft has; the Route API makes the rest optional. */
+/** The fields that every draft has. The Route API makes the others optional. */
 export type LeastDraft = Pick<ConditionDraft, 'type' | 'status'> & Partial<ConditionDraft>;
 
-/** JSON of an object, as the API server or its other writers have it. */
+/** JSON of an object, as received from the API server. */
 export type Json = Readonly<Record<string, unknown>>;
 
-/** Characters of a message: the API server refuses more than 32768, and no reader needs more than this. */
+/**
+ * Maximum length of a message. The API server rejects more than 32768 characters, and no reader needs more than this.
+ */
 const longestMessage = 2000;
 
-/** Returns a time as conditions and Events write it: RFC 3339, UTC, whole seconds. */
+/** Formats a time as conditions and Events require: RFC 3339, UTC, whole seconds. */
 export function writeTime(date = new Date()): string {
   return `${date.toISOString().slice(0, 19)}Z`;
 }
 
-/** Which conditions are ours, when they changed, and what they are about. */
+/** Context of a list of conditions: owned types, time and generation. */
 export interface ConditionContext {
   /** RFC 3339, UTC. */
   readonly now: string;
-  /** `metadata.generation` of what the conditions are about; absent: conditions get no `observedGeneration`. */
+  /** The `metadata.generation` that the conditions describe. Absent: conditions get no `observedGeneration`. */
   readonly generation?: number | undefined;
-  /** Types that this controller writes, where it does not write each of them every time; others are not touched. */
+  /** Types that this controller owns, if it does not write all of them each time. Other types are preserved. */
   readonly ownTypes?: ReadonlySet<unknown>;
 }
 
 /**
- * Returns the list of conditions to write, as a patch replaces the whole list. Conditions of other
- * controllers stay where they are. One of ours is replaced in its place, and keeps its time while its
- * status stays (Kubernetes API conventions); one that was written about a higher generation is newer than
- * the draft, and stays as it is (Gateway API, "Conditions").
+ * Returns the full list of conditions to write, because a patch replaces the whole list. Conditions of other
+ * controllers keep their place. A condition of ours is replaced in its place and keeps its transition time while its
+ * status does not change (Kubernetes API conventions). A condition with a higher observed generation is newer than
+ * the draft and is preserved (Gateway API, "Conditions").
  *
- * @param written `status.conditions` as the server has them, of any form
+ * @param written `status.conditions` as received, unvalidated
  */
 export function mergeConditions(
   drafts: readonly LeastDraft[],
@@ -55,7 +58,7 @@ export function mergeConditions(
     const time = before?.status === draft.status ? before.lastTransitionTime : undefined;
     return {
       ...draft,
-      ...(draft.message !== undefined && { message: draft.message.slice(0, longestMessage).toWellFormed() }),
+      ...(draft.message !== undefined && { message: writeMessage(draft.message) }),
       lastTransitionTime: typeof time === 'string' ? time : now,
       ...(observed !== undefined && { observedGeneration: observed }),
     };
@@ -65,15 +68,20 @@ export function mergeConditions(
   return mergeEntries(dated, written, isOurs, (one, other) => one.type === other.type);
 }
 
+/** Messages quote what authors of objects wrote: no character of it may hide or reorder the rest on a terminal. */
+function writeMessage(message: string): string {
+  return escapeUnprintable(message).slice(0, longestMessage);
+}
+
 function isNewer({ observedGeneration }: Json, generation: number | undefined): boolean {
   return typeof observedGeneration === 'number' && generation !== undefined && observedGeneration > generation;
 }
 
 /**
- * Returns a list that several controllers write, with our entries brought up to date: each takes the place of the
- * one that it replaces, new ones come last, and entries of others stay where they are.
+ * Returns a list that several controllers write, with our entries updated: each replaces its predecessor in place,
+ * new ones are appended, and entries of other controllers are preserved.
  *
- * @param written the list as the server has it, of any form
+ * @param written the list as received, unvalidated
  * @param isSame whether an entry of ours replaces a written one
  */
 export function mergeEntries(
@@ -94,9 +102,8 @@ export function mergeEntries(
 }
 
 /**
- * Returns whether conditions say what is written already, whenever they began to: then there is nothing to write.
- * A server whose schema has no `observedGeneration` drops it, which is no difference: it would be written without
- * end.
+ * Returns whether the written conditions already equal these, apart from their transition times. A server whose
+ * schema lacks `observedGeneration` drops that field; treating this as a difference would write forever.
  */
 export function saySame(conditions: readonly Json[], written: unknown): boolean {
   const known = readRecords(written);
@@ -109,7 +116,7 @@ export function saySame(conditions: readonly Json[], written: unknown): boolean 
   });
 }
 
-/** Returns the objects of a list that is of any form, such as `status.conditions`. */
+/** Returns the objects in a list that has not been validated, such as `status.conditions`. */
 export function readRecords(written: unknown): readonly Json[] {
   return Array.isArray(written) ? written.filter(isRecord) : [];
 }

@@ -6,7 +6,7 @@ import { bracketHost, type ClusterAccess, plainHost } from './access.ts';
 import type { Credentials } from './credentials.ts';
 import { openTunnel } from './proxy.ts';
 
-/** One request, ready to be sent. */
+/** One request, ready to send. */
 export interface RequestWords {
   readonly method: string;
   readonly path: string;
@@ -14,22 +14,25 @@ export interface RequestWords {
   readonly signal: AbortSignal;
 }
 
-/** Where a connection ends. */
+/** The remote end of a connection. */
 export interface Endpoint {
   readonly host: string;
   readonly port: number;
 }
 
-/** Connections that are kept for the next request. */
+/** Options of the pool of idle connections. */
 const keep = { keepAlive: true, keepAliveMsecs: 15_000, maxFreeSockets: 8, scheduling: 'lifo' } as const;
 
-/** Host and port of the API server; the host without brackets. */
+/** Returns host and port of the API server; the host has no brackets. */
 export function endpointOf({ server }: ClusterAccess): Endpoint {
   const port = server.port === '' ? (server.protocol === 'https:' ? 443 : 80) : Number(server.port);
   return { host: plainHost(server), port };
 }
 
-/** What TLS needs to know of an access. Throws where a certificate or key cannot be read, on its first use. */
+/**
+ * Returns the TLS options of a cluster. OpenSSL reports an unreadable certificate or key when the options are first
+ * used.
+ */
 function tlsOptionsOf(access: ClusterAccess, credentials: Credentials): ConnectionOptions {
   const { authority, certificate, key } = credentials;
   return {
@@ -42,9 +45,9 @@ function tlsOptionsOf(access: ClusterAccess, credentials: Credentials): Connecti
 }
 
 /**
- * Kept connections to one API server, by `node:https`: the one way in which both runtimes honour what
- * an access says of TLS (ARCHITECTURE.md). Other certificates are other connections; those that carry
- * requests go on to their end.
+ * A pool of connections to one API server, over `node:https`: the only client that honours all TLS settings on both
+ * runtimes (ARCHITECTURE.md). A changed certificate opens a new pool; connections with requests in flight finish
+ * them.
  */
 export class ConnectionPool {
   readonly #access: ClusterAccess;
@@ -54,13 +57,13 @@ export class ConnectionPool {
     this.#access = access;
   }
 
-  /** Makes a request; its body and end are the caller's. */
+  /** Creates a request. The caller writes its body and ends it. */
   request({ method, path, headers, signal }: RequestWords, credentials: Credentials): ClientRequest {
     const { server } = this.#access;
     const options: RequestOptions = {
       ...endpointOf(this.#access),
       method,
-      // The server may be behind a path, as Rancher's clusters are.
+      // The API server may be below a path, as Rancher's clusters are.
       path: `${server.pathname.replace(/\/$/, '')}${path}`,
       headers: { Host: server.host, ...headers },
       signal,
@@ -70,7 +73,7 @@ export class ConnectionPool {
     return requestSecure({ ...options, ...tlsOptionsOf(this.#access, credentials) });
   }
 
-  /** Closes idle connections, because their server may be gone and the next request needs another one. */
+  /** Closes idle connections, because their server may be gone and the next request needs a working one. */
   dropIdle(): void {
     for (const sockets of Object.values(this.#agent?.agent.freeSockets ?? {})) {
       for (const socket of sockets ?? []) socket.destroy();

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { type ClusterAccess, describeMaterial, type Material } from './access.ts';
 import { type ExecCredential, runExecPlugin } from './exec-plugin.ts';
 
-/** What of an access a connection and a request need, as it is now. */
+/** The current credentials for a connection and a request. */
 export interface Credentials {
   /** PEM. */
   readonly authority: string | undefined;
@@ -12,15 +12,15 @@ export interface Credentials {
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
 }
 
-/** Milliseconds for which a file's content counts as its newest: a kubelet rotates tokens long before they end. */
+/** Milliseconds for which a file is not read again. A kubelet rotates tokens long before they expire. */
 const fileAge = 10_000;
 
-/** Milliseconds before its end at which a plugin's credential is asked for again. */
+/** Milliseconds before expiry at which the plugin runs again. */
 const renewal = 10_000;
 
 /**
- * Certificates, keys and tokens of an access: files are read again when they may have changed, plugins
- * run again when what they gave is over. One object serves all requests.
+ * Certificates, keys and tokens of a cluster. Files are read again after a while, and plugins run again when their
+ * credential expires. One object serves all requests.
  */
 export class CredentialStore {
   readonly #access: ClusterAccess;
@@ -31,7 +31,7 @@ export class CredentialStore {
     this.#access = access;
   }
 
-  /** Rejects with an Error that names the file or the program that fails. */
+  /** Returns the current credentials. Rejects with an Error that names the file or program that failed. */
   async read(): Promise<Credentials> {
     const { authority, identity } = this.#access;
     const pem = await this.#load(authority);
@@ -48,13 +48,13 @@ export class CredentialStore {
     };
   }
 
-  /** The server refused what it was given: everything is read again the next time. */
+  /** Discards all cached credentials after the server rejected them. */
   forget(): void {
     this.#files.clear();
     this.#exec = undefined;
   }
 
-  /** Where our identity comes from, for messages. */
+  /** Describes the source of our identity, for messages. */
   describe(): string {
     const { identity, origin } = this.#access;
     if (identity.exec !== undefined) return `the credential of ${identity.exec.command}`;
@@ -82,13 +82,13 @@ export class CredentialStore {
     const { exec } = this.#access.identity;
     if (exec === undefined) return Promise.reject(new Error('there is no credential plugin'));
     if (this.#exec !== undefined && performance.now() < this.#exec.until - renewal) return this.#exec.credential;
-    // All requests of this moment wait for one run.
+    // Concurrent requests share one run.
     const credential = runExecPlugin(exec, this.#access, authority);
     const entry = { credential, until: Number.POSITIVE_INFINITY };
     this.#exec = entry;
     credential.then(
       ({ until }) => {
-        // The plugin writes a time of the wall clock, which may be set meanwhile.
+        // The plugin reports wall-clock time, and the clock may be set in the meantime.
         entry.until = until === undefined ? Number.POSITIVE_INFINITY : performance.now() + (until - Date.now());
       },
       () => {

@@ -5,17 +5,17 @@ import { escapeUnprintable } from '../model/text.ts';
 import type { KubeApi } from './cluster-api.ts';
 import { writeTime } from './conditions.ts';
 
-/** What an Event is about. */
+/** The object that an Event regards. */
 export interface EventObject {
   readonly apiVersion: string;
   readonly kind: string;
-  /** Empty: of the cluster. */
+  /** Empty for cluster-scoped objects. */
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
 }
 
-/** What an Event says. */
+/** Content of an Event. */
 export interface EventWords {
   readonly type: 'Normal' | 'Warning';
   /** CamelCase. */
@@ -23,37 +23,37 @@ export interface EventWords {
   readonly message: string;
 }
 
-/** Characters; the API server refuses more than 1024. */
+/** Maximum length of a message. The API server rejects more than 1024 characters. */
 const longestMessage = 1000;
 
-/** What is told of an object, and how often: an Event (core/v1) as it is created. */
+/** An Event (core/v1) to create, with its count. */
 interface Telling {
   readonly object: EventObject;
   readonly words: EventWords;
   readonly count: number;
-  /** RFC 3339, UTC: when the first of them was. */
+  /** Time of the first occurrence; RFC 3339, UTC. */
   readonly first: string;
 }
 
-/** Milliseconds for which the same is not told again. */
+/** Milliseconds during which the same Event is not repeated. */
 const quiet = 600_000;
 
-/** Different messages of one reason about one object within that time; after that they are told as one. */
+/** Number of different messages per reason and object within that time; further ones are combined. */
 const mostSimilar = 10;
 
-/** Events about one object at once, and milliseconds until one more: as many as client-go allows. */
+/** Token bucket per object: burst, and milliseconds per refilled token. The values are those of client-go. */
 const perObject = { burst: 25, refill: 300_000 };
 
-/** Requests at a time, and Events that wait for one. */
+/** Concurrent requests, and the maximum number of Events that wait for one. */
 const queue = { concurrency: 4, longest: 1000 };
 
-/** Objects and words that are remembered. */
+/** Maximum number of cached objects and messages. */
 const mostRemembered = 5000;
 
 /**
- * Tells Events. One that cannot be written is not retried: conditions and the log say the same. The same about one
- * object is told once in ten minutes, and then with how often it happened; many messages of one reason are told as
- * one; each object has a budget, so that no tenant fills the cluster's store of Events.
+ * Records Events. A failed write is not retried, because conditions and the log contain the same information.
+ * Repetitions within ten minutes are counted and written as one Event, many messages of one reason are combined, and
+ * each object has a budget, so no tenant can fill the cluster's Event store.
  */
 export class EventRecorder {
   readonly #api: KubeApi;
@@ -61,21 +61,21 @@ export class EventRecorder {
   readonly #host: string;
   readonly #log: Pick<DaemonLog, 'debug'>;
   readonly #clock: () => number;
-  /** When something was last told, and what was not told since. */
+  /** When each Event was last written, and how many were suppressed since. */
   readonly #told = new LRUCache<string, { at: number; missed: number; first: string }>({ max: mostRemembered });
-  /** Messages of one reason about one object since a time. */
+  /** Recent messages by reason and object. */
   readonly #similar = new LRUCache<string, { readonly since: number; readonly messages: Set<string> }>({
     max: mostRemembered,
   });
-  /** By UID. */
+  /** Token buckets by UID. */
   readonly #budgets = new LRUCache<string, { left: number; at: number }>({ max: mostRemembered });
   readonly #waiting: (() => void)[] = [];
   #running = 0;
 
   /**
-   * @param component the program that tells, such as `egress-router-controller`
-   * @param host the node that it tells from, where that matters
-   * @param clock milliseconds, only forward
+   * @param component the reporting program, such as `egress-router-controller`
+   * @param host the reporting node, if it matters
+   * @param clock monotonic milliseconds
    */
   constructor(
     api: KubeApi,
@@ -91,7 +91,7 @@ export class EventRecorder {
     this.#clock = clock;
   }
 
-  /** Resolves when the Event was written or left out. Never rejects. */
+  /** Resolves when the Event was written or suppressed. Never rejects. */
   async tell(object: EventObject, words: EventWords, signal?: AbortSignal): Promise<void> {
     const telling = this.#choose(object, words);
     if (telling === undefined) return;
@@ -104,13 +104,13 @@ export class EventRecorder {
       const home = object.namespace === '' ? 'default' : object.namespace;
       await this.#api.create(`/api/v1/namespaces/${home}/events`, this.#compose(telling, home), signal);
     } catch (error) {
-      this.#log.debug({ err: error }, 'Cannot write an Event');
+      this.#log.debug({ err: error }, 'Failed to write an Event');
     }
     this.#running--;
     this.#waiting.shift()?.();
   }
 
-  /** What to tell now; undefined: nothing. */
+  /** Returns the Event to write now, or undefined to suppress it. */
   #choose(object: EventObject, words: EventWords): Telling | undefined {
     const now = this.#clock();
     const message = this.#isOneOfMany(object, words, now)
@@ -147,7 +147,7 @@ export class EventRecorder {
     return filled >= 1;
   }
 
-  /** Its name says what and when, so that one told twice is one. */
+  /** The name contains reason and time, so a repeated request creates no second Event. */
   #compose({ object, words, count, first }: Telling, namespace: string): object {
     const now = writeTime();
     const message = escapeUnprintable(words.message).slice(0, longestMessage).toWellFormed();

@@ -2,16 +2,16 @@ import { execFile } from 'node:child_process';
 import * as z from 'zod/mini';
 import { bracketHost, type ClusterAccess, type ExecPlugin, plainHost } from './access.ts';
 
-/** What a plugin answered (client.authentication.k8s.io, ExecCredential). */
+/** Output of a plugin (client.authentication.k8s.io, ExecCredential). */
 export interface ExecCredential {
   readonly token: string | undefined;
   readonly certificate: string | undefined;
   readonly key: string | undefined;
-  /** Milliseconds since 1970 after which it is no good; undefined: until the server refuses it. */
+  /** Expiry in milliseconds since 1970. Undefined: valid until the server rejects it. */
   readonly until: number | undefined;
 }
 
-/** Milliseconds. */
+/** Timeout of a plugin, in milliseconds. */
 const longestRun = 60_000;
 
 const text = z.optional(z.nullable(z.string()));
@@ -27,10 +27,10 @@ const schema = z.object({
 });
 
 /**
- * Runs a credential plugin. Rejects with an Error that names the program and what it wrote on standard
- * error; its output, which is secret, is in no message.
+ * Runs a credential plugin. Rejects with an Error that names the program and quotes its standard error. Its standard
+ * output is secret and never appears in a message.
  *
- * @param authority the certificates of the cluster's authority, PEM
+ * @param authority PEM certificates of the cluster's authority
  */
 export async function runExecPlugin(
   plugin: ExecPlugin,
@@ -65,7 +65,7 @@ export async function runExecPlugin(
   const { apiVersion, status } = result.data;
   if (apiVersion !== plugin.apiVersion) {
     throw new Error(
-      `Cannot get credentials from ${plugin.command}: it answers in ${apiVersion}, and the kubeconfig asks for ${plugin.apiVersion}`,
+      `Cannot get credentials from ${plugin.command}: it printed ${apiVersion}, but the kubeconfig requests ${plugin.apiVersion}`,
     );
   }
   const until = status.expirationTimestamp ? Date.parse(status.expirationTimestamp) : Number.NaN;

@@ -1,20 +1,20 @@
 import { escapeUnprintable } from '../model/text.ts';
 import { isRecord } from '../read/shape.ts';
 
-/** What a Status object (meta/v1) says of a refused request. */
+/** Content of a Status object (meta/v1) of a rejected request. */
 export interface StatusWords {
   readonly message: string;
-  /** Reasons of its causes. */
+  /** Reasons of the causes. */
   readonly causes: readonly string[];
 }
 
-/** Reads the body of a refusal: a Status object, or whatever a proxy on the way wrote. */
+/** Parses the body of an error response: a Status object, or the page of a proxy. */
 export function readStatus(text: string): StatusWords {
   let status: unknown;
   try {
     status = JSON.parse(text);
   } catch {
-    // Proxies answer with pages of their own.
+    // Proxies return pages of their own.
   }
   const details = isRecord(status) && isRecord(status.details) ? status.details : {};
   const causes = Array.isArray(details.causes) ? details.causes.filter(isRecord) : [];

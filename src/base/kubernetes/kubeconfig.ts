@@ -42,7 +42,7 @@ const userSchema = z.object({
   'auth-provider': z.optional(z.unknown()),
 });
 
-/** A kubeconfig (client.authentication and clientcmd v1), as far as it says how a server is reached. */
+/** The connection settings of a kubeconfig (clientcmd v1). */
 const schema = z.object({
   'current-context': text,
   contexts: z.optional(
@@ -55,17 +55,17 @@ const schema = z.object({
 type Kubeconfig = z.output<typeof schema>;
 type UserWords = z.output<typeof userSchema>;
 
-/** Something that a file says, with the file: relative paths are relative to it. */
+/** A value with the file that contains it. Relative paths are relative to that file. */
 interface Said<Value> {
   readonly value: Value;
   readonly file: string;
 }
 
 /**
- * Reads how a kubeconfig says that the API server is reached: the cluster and the user of the current
- * context. Throws an Error that names the file and the field; never with a value, since values are secrets.
+ * Reads the cluster and user of the current context. Throws an Error that names file and field but never a value,
+ * because values are secrets.
  *
- * @param paths one file, or several with ":" between them as in KUBECONFIG: what the first says, counts
+ * @param paths one file, or several separated by ":" as in KUBECONFIG. The first file that sets a value wins.
  */
 export function readKubeconfig(paths: string): ClusterAccess {
   const files = paths.split(':').filter((path) => path !== '');
@@ -76,7 +76,7 @@ export function readKubeconfig(paths: string): ClusterAccess {
   };
   const contextName = configs.map(({ value }) => value['current-context']).find(Boolean);
   const context = find(configs, ({ contexts }) => contexts, contextName)?.value.context;
-  // A file with one cluster and no context can mean nothing else.
+  // A file with one cluster and no context is unambiguous.
   const clusterName = context?.cluster ?? onlyName(configs.flatMap(({ value }) => value.clusters ?? []));
   if (context === undefined && contextName) fail(`current-context "${contextName}" is not among its contexts`);
   if (clusterName === undefined) fail('it has no current-context; set one with "kubectl config use-context"');
@@ -119,7 +119,7 @@ function readFile(file: string, mayBeMissing: boolean): Said<Kubeconfig> | undef
   try {
     document = parse(content);
   } catch {
-    // The parser's message repeats the line, which may hold a key.
+    // The parser's message quotes the line, which may contain a key.
     throw new Error(`Cannot read kubeconfig ${file}: it is not YAML`);
   }
   const result = z.safeParse(schema, document ?? {});
@@ -147,11 +147,11 @@ function onlyName(entries: readonly { readonly name: string }[]): string | undef
 function readUrl(words: string, protocols: readonly string[], place: string): URL {
   const url = URL.canParse(words) ? new URL(words) : undefined;
   if (url !== undefined && protocols.includes(url.protocol)) return url;
-  const seen = url === undefined ? 'it is no URL' : `${url.protocol.slice(0, -1)} is not supported`;
+  const seen = url === undefined ? 'it is not a URL' : `${url.protocol.slice(0, -1)} is not supported`;
   throw new Error(`Cannot use ${place}: ${seen}; write ${protocols.map((one) => `${one}//HOST:PORT`).join(' or ')}`);
 }
 
-/** Data come before files, as in client-go. */
+/** Inline data take precedence over files, as in client-go. */
 function readMaterial(
   { data, path }: { readonly data: string | null | undefined; readonly path: string | null | undefined },
   file: string,
@@ -181,7 +181,7 @@ function readIdentity(words: UserWords, file: string, place: string): Identity {
       `Cannot use ${place}: it has a client ${key ? 'key' : 'certificate'} without its ${key ? 'certificate' : 'key'}`,
     );
   }
-  // A file comes before the token beside it, which is of the time when the file was written.
+  // A token file takes precedence over an inline token, which dates from when the kubeconfig was written.
   const token: Material | undefined = words.tokenFile
     ? readMaterial({ data: undefined, path: words.tokenFile }, file, '')
     : words.token
@@ -214,7 +214,9 @@ function readExec(words: z.output<typeof execSchema>, file: string, place: strin
     throw new Error(`Cannot use exec of ${place}: apiVersion must be client.authentication.k8s.io/v1 or v1beta1`);
   }
   if (words.interactiveMode === 'Always') {
-    throw new Error(`Cannot use exec of ${place}: interactiveMode Always needs a terminal, which a daemon has not`);
+    throw new Error(
+      `Cannot use exec of ${place}: interactiveMode Always requires a terminal, which a daemon does not have`,
+    );
   }
   const isRelative = words.command.includes('/') && !isAbsolute(words.command);
   return {

@@ -1,6 +1,6 @@
 /**
- * The end of one request: when its time is over, or when the caller does not want it any more. Not
- * `AbortSignal.any`, whose parts stay with a signal that lives as long as the daemon.
+ * A timeout of one request that also ends it when the caller aborts. `AbortSignal.any` does not fit, because its
+ * parts stay attached to a signal that lives as long as the daemon.
  */
 export class Limit {
   readonly #controller = new AbortController();
@@ -9,7 +9,7 @@ export class Limit {
   #timer: NodeJS.Timeout | undefined;
   #isTimeout = false;
 
-  /** @param milliseconds time until {@link extend} says otherwise; undefined: no limit until {@link endIn} */
+  /** @param milliseconds timeout until {@link extend} changes it; undefined: none until {@link endIn} */
   constructor(milliseconds: number | undefined, parent: AbortSignal | undefined) {
     this.#parent = parent;
     if (parent?.aborted === true) this.#follow();
@@ -21,12 +21,12 @@ export class Limit {
     return this.#controller.signal;
   }
 
-  /** Whether the time was over before anything else ended the request. */
+  /** Whether the timeout ended the request. */
   get isTimeout(): boolean {
     return this.#isTimeout;
   }
 
-  /** Restarts the limit, in milliseconds from now. */
+  /** Restarts the timeout, in milliseconds from now. */
   extend(milliseconds: number): void {
     clearTimeout(this.#timer);
     if (this.signal.aborted) return;
@@ -36,12 +36,12 @@ export class Limit {
     }, milliseconds);
   }
 
-  /** Sets a limit, in milliseconds from now, if there is none. */
+  /** Sets a timeout, in milliseconds from now, unless there is one. */
   endIn(milliseconds: number): void {
     if (this.#timer === undefined) this.extend(milliseconds);
   }
 
-  /** Ends what still runs, and removes the listener from the caller's signal. */
+  /** Stops the timer and removes the listener from the caller's signal. */
   close(): void {
     clearTimeout(this.#timer);
     this.#parent?.removeEventListener('abort', this.#follow);
@@ -49,7 +49,7 @@ export class Limit {
   }
 }
 
-/** Runs a request that ends after so many milliseconds, or when `parent` aborts. */
+/** Runs a request that ends after a timeout in milliseconds, or when `parent` aborts. */
 export async function within<T>(
   milliseconds: number,
   parent: AbortSignal,

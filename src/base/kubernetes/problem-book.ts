@@ -1,9 +1,6 @@
 import type { DaemonLog } from '../daemon/log.ts';
 
-/**
- * Problems that come and go, by place: each is logged when it comes, when it becomes another and when it is
- * over, not each time that it is met.
- */
+/** Current problems by place. Logs each problem once: when it appears, when it changes and when it is solved. */
 export class ProblemBook {
   readonly #problems = new Map<string, string>();
   readonly #log: Pick<DaemonLog, 'info' | 'warn'>;
@@ -11,8 +8,8 @@ export class ProblemBook {
   readonly #onCount: (count: number) => void;
 
   /**
-   * @param message what all of them mean, for the log: `The API server cannot be followed`
-   * @param onCount called with the number of problems whenever that may have changed
+   * @param message common log message of all problems: `The API server cannot be followed`
+   * @param onCount called with the number of problems whenever it may have changed
    */
   constructor(
     log: Pick<DaemonLog, 'info' | 'warn'>,
@@ -24,7 +21,7 @@ export class ProblemBook {
     this.#onCount = onCount;
   }
 
-  /** Notes what is wrong at a place (a file, an object, a connection); `undefined`: nothing any more. */
+  /** Records the problem of a place (a file, an object, a connection), or `undefined` if there is none any more. */
   report(place: string, problem: string | undefined): void {
     if (this.#problems.get(place) === problem) return;
     if (problem === undefined) {
@@ -41,7 +38,7 @@ export class ProblemBook {
     return this.#problems.get(place);
   }
 
-  /** `PLACE: PROBLEM`, in the order in which they came. */
+  /** `PLACE: PROBLEM` for each problem, oldest first. */
   get lines(): readonly string[] {
     return Array.from(this.#problems, ([place, problem]) => `${place}: ${problem}`);
   }

@@ -3,12 +3,12 @@ import { request as requestSecure } from 'node:https';
 import type { Socket } from 'node:net';
 import { plainHost } from './access.ts';
 
-/** Milliseconds for a proxy to answer. */
+/** Milliseconds to wait for a proxy's answer. */
 const answerTimeout = 10_000;
 
 /**
- * A connection through an HTTP proxy (CONNECT, RFC 9110 §9.3.6). Rejects with an Error that names the
- * proxy, without its password.
+ * Opens a connection through an HTTP proxy (CONNECT, RFC 9110 §9.3.6). Rejects with an Error that names the proxy
+ * without its password.
  *
  * @param target `HOST:PORT`, an IPv6 address in brackets
  */
@@ -23,7 +23,7 @@ export function openTunnel(proxy: URL, target: string): Promise<Socket> {
     method: 'CONNECT',
     path: target,
     headers: { Host: target, ...readCredentials(proxy) },
-    // Each tunnel is a connection of its own.
+    // Each tunnel has its own connection.
     agent: false,
     timeout: answerTimeout,
   });
@@ -32,7 +32,7 @@ export function openTunnel(proxy: URL, target: string): Promise<Socket> {
     socket.destroy();
     reject(fail(`${statusCode} ${statusMessage}${statusCode === 407 ? '; write USER:PASSWORD@ into proxy-url' : ''}`));
   });
-  // An answer without a tunnel.
+  // The proxy answered without opening a tunnel.
   connect.on('response', (response) => {
     response.destroy();
     reject(fail(`${response.statusCode} ${response.statusMessage}`));

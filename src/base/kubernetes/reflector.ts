@@ -5,40 +5,40 @@ import { type KubeApi, KubeError, type Query, versionOf, type WatchEvent } from 
 
 /** Receives what {@link reflect} observes. */
 export interface ReflectorHandler {
-  /** All objects of the kind; never a part of them. */
+  /** All objects of the kind, never a partial list. */
   replace(objects: readonly unknown[]): void;
   put(object: unknown): void;
   remove(object: unknown): void;
   /** The server does not know the kind. */
   absent(): void;
-  /** What keeps the newest state from being known, and HTTP's status; undefined: nothing any more. */
+  /** What prevents an up-to-date view, with the HTTP status. Undefined: nothing any more. */
   report(problem: string | undefined, status?: number): void;
 }
 
-/** Times of a reflector, in milliseconds. */
+/** Delays of a reflector, in milliseconds. */
 export interface ReflectorTimes {
-  /** The first pause after a failure; each further one is twice as long. */
+  /** Delay after the first failure. Each further failure doubles it. */
   readonly firstPause: number;
   readonly longestPause: number;
-  /** Between two checks for a kind that the server does not serve. */
+  /** Interval between checks for a kind that the server does not serve. */
   readonly absentPause: number;
 }
 
 export const ordinaryTimes: ReflectorTimes = { firstPause: 200, longestPause: 30_000, absentPause: 8_000 };
 
-/** Objects of one page of a list. */
+/** Number of objects per page of a list. */
 const pageSize = 500;
 
 /** Seconds after which the server ends a watch. */
 const watchSeconds = 290;
 
 /**
- * Follows all objects of a kind for ever: lists them whole, then watches from there; goes on from the
- * last event or bookmark after an interruption, and lists again when the server has forgotten that
- * (410). Returns when `signal` says so; never throws.
+ * Follows all objects of a kind: lists them, then watches. After an interruption it resumes from the last event or
+ * bookmark, and lists again if the server has compacted that version (410). Returns when `signal` aborts; never
+ * throws.
  *
- * @param random 0–1, spreads the agents of many nodes after the server was away
- * @param selection parameters such as `labelSelector`, for lists and watches
+ * @param random 0–1, spreads the requests of many nodes after an outage of the server
+ * @param selection parameters such as `labelSelector` for lists and watches
  */
 export async function reflect(
   api: KubeApi,
@@ -68,7 +68,7 @@ export async function reflect(
       };
       await api.watch(path, query, onEvent, signal);
       handler.report(undefined);
-      // A server that ends every watch at once must not be asked in a circle.
+      // A server that ends every watch at once must not cause a busy loop.
       if (version === before) failures++;
       else failures = 0;
       await pause(failures === 0 ? 0 : pauseAfter(Math.min(failures, 3), times, random), signal);
@@ -78,13 +78,13 @@ export async function reflect(
       failures++;
       if (status === 410) {
         version = undefined;
-        // The first time is part of the protocol, and no reason to wait.
+        // The first failure may be a regular end of the watch, so it causes no delay.
         await pause(failures === 1 ? 0 : pauseAfter(failures, times, random), signal);
         continue;
       }
       if (status === 404) {
         handler.absent();
-        // Jittered, and never longer: an API that appears must be noticed within ten seconds.
+        // Jitter only shortens the delay, because a new API must be noticed within ten seconds.
         await pause(times.absentPause * (0.75 + 0.25 * random()), signal);
         continue;
       }
@@ -94,7 +94,7 @@ export async function reflect(
   }
 }
 
-/** Tells an event; returns the version from which a watch can go on. */
+/** Passes on an event. Returns the version from which a watch can resume. */
 function follow({ type, object }: WatchEvent, handler: ReflectorHandler): string | undefined {
   switch (type) {
     case 'ADDED':
@@ -110,7 +110,7 @@ function follow({ type, object }: WatchEvent, handler: ReflectorHandler): string
   return versionOf(object);
 }
 
-/** All pages of a list, of one version. A page that comes too late (410) fails the whole. */
+/** Returns all pages of a list at one version. If a page has expired (410), the whole list fails. */
 async function listWhole(
   api: KubeApi,
   path: string,
@@ -128,7 +128,7 @@ async function listWhole(
     );
     version = versionOf(page);
     if (!isRecord(page) || !Array.isArray(page.items) || version === undefined) {
-      throw new KubeError(`Cannot list ${path}: the answer is no list`, 0);
+      throw new KubeError(`Cannot list ${path}: the response is not a list`, 0);
     }
     for (const item of page.items) items.push(item);
     const next = isRecord(page.metadata) ? page.metadata.continue : undefined;

@@ -2,14 +2,14 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { bracketHost, type ClusterAccess } from './access.ts';
 
-/** Where Kubernetes mounts the account of a pod. */
+/** Mount point of a pod's service account. */
 const accountFolder = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 /**
- * The API server as a pod's service account describes it. Throws an Error where this is no pod, or one
- * without an account.
+ * Returns the API server and credentials of the pod's service account. Throws an Error outside a pod, or if the pod
+ * has no service account token.
  *
- * @param folder where the token and the authority's certificate are
+ * @param folder contains the token and the authority's certificate
  */
 export function readServiceAccount(
   environment: Readonly<Record<string, string | undefined>>,
@@ -18,17 +18,17 @@ export function readServiceAccount(
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = '443' } = environment;
   if (host === undefined || host === '') {
     throw new Error(
-      'Cannot find the API server: KUBERNETES_SERVICE_HOST is not set, so this is no pod; name a kubeconfig with --kubeconfig',
+      'Cannot find the API server: KUBERNETES_SERVICE_HOST is not set, so this process does not run in a pod; name a kubeconfig with --kubeconfig',
     );
   }
   const token = join(folder, 'token');
   if (!existsSync(token)) {
     throw new Error(
-      `Cannot authenticate to the API server: there is no ${token}; set automountServiceAccountToken or name a kubeconfig with --kubeconfig`,
+      `Cannot authenticate to the API server: ${token} does not exist; set automountServiceAccountToken or name a kubeconfig with --kubeconfig`,
     );
   }
   return {
-    // Kubernetes sets an IPv6 address without brackets.
+    // Kubernetes sets IPv6 addresses without brackets.
     server: new URL(`https://${bracketHost(host)}:${port}`),
     authority: { kind: 'file', path: join(folder, 'ca.crt') },
     isUnverified: false,

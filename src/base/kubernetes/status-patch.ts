@@ -2,27 +2,26 @@ import { isRecord } from '../read/shape.ts';
 import { type KubeApi, KubeError, versionOf } from './cluster-api.ts';
 import { checkLeadership, type Leadership } from './leadership.ts';
 
-/** Attempts at one status while other writers change the object, too. */
+/** Attempts per status while other writers change the object. */
 const attempts = 5;
 
-/** Where a status is, and what may be written of it. */
+/** A status to write and how to compute it. */
 export interface StatusPatch {
-  /** Of the object, without `/status`. */
+  /** Path of the object, without `/status`. */
   readonly path: string;
-  /** Returns what to write, given the object as the server has it; undefined: it is as it should be. */
+  /** Returns the patch for the object as received, or undefined if its status is up to date. */
   readonly plan: (object: unknown) => Readonly<Record<string, unknown>> | undefined;
-  /** Asked before each write. */
+  /** Checked before each write. */
   readonly leadership: Leadership;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Writes a status against the version of the object that was seen; when that is not the newest any more
- * (409), reads the object and plans again. Resolves to the object as it was written, `unchanged` where
- * nothing was to be written, `gone` where the object does not exist or another of its name does. Rejects with a
- * KubeError, 409 where others wrote in between each time, and with LeadershipLost.
+ * Writes a status against the observed version of the object. On a conflict (409) it reads the object and plans
+ * again. Resolves to the written object, to `unchanged` if the status was up to date, or to `gone` if the object no
+ * longer exists or has been recreated. Rejects with a KubeError (409 if every attempt conflicted) or LeadershipLost.
  *
- * @param seen the object as it was last seen
+ * @param seen the object as last observed
  */
 export async function patchStatus(
   api: KubeApi,
@@ -47,7 +46,7 @@ export async function patchStatus(
       if (isStatus(error, 404)) return 'gone';
       throw error;
     }
-    // Its status is planned when the watch shows it: what is known is about the object that it replaced.
+    // The plan was computed for the previous object; the watch will deliver the new one.
     if (uidOf(current) !== uidOf(seen)) return 'gone';
   }
 }
@@ -56,7 +55,7 @@ function uidOf(object: unknown): unknown {
   return isRecord(object) && isRecord(object.metadata) ? object.metadata.uid : undefined;
 }
 
-/** Whether a request was refused with an HTTP status. */
+/** Returns whether a request failed with this HTTP status. */
 export function isStatus(error: unknown, status: number): boolean {
   return error instanceof KubeError && error.status === status;
 }

@@ -6,25 +6,25 @@ import type { EventObject, EventRecorder } from './events.ts';
 import { type Leadership, LeadershipLost } from './leadership.ts';
 import { patchStatus } from './status-patch.ts';
 
-/** A warning to people who look at an object. */
+/** A Warning Event for an object. */
 export interface ObjectEvent {
   readonly reason: string;
   readonly message: string;
 }
 
-/** What must be written of an object's status. */
+/** A change of an object's status. */
 export interface StatusChange {
-  /** For a merge patch of `status`. */
+  /** A merge patch for `status`. */
   readonly status: Readonly<Record<string, unknown>>;
-  /** Equal for two changes that want the same. */
+  /** Equal for two changes with the same desired state. */
   readonly wanted: string;
   readonly event?: ObjectEvent;
 }
 
-/** An object as the API server last showed it, as far as its status goes: all of 10,000 would fill the memory. */
+/** The parts of an observed object that its status needs. Whole objects of 10,000 Routes would need too much memory. */
 export interface SeenObject<Kind extends string = string> {
   readonly kind: Kind;
-  /** As it is served: `gateway.networking.k8s.io/v1`. */
+  /** API version of the object: `gateway.networking.k8s.io/v1`. */
   readonly apiVersion: string;
   readonly metadata: {
     readonly namespace: string;
@@ -35,13 +35,13 @@ export interface SeenObject<Kind extends string = string> {
   readonly status: Readonly<Record<string, unknown>>;
 }
 
-/** What must be written of an object as the API server last showed it; undefined when all is as it should be. */
+/** Returns the status change that an observed object needs, or undefined if it needs none. */
 export type StatusPlanner<Kind extends string> = (key: string, object: SeenObject<Kind>) => StatusChange | undefined;
 
 /** Dependencies of a {@link StatusWriter}. */
 export interface StatusWriterParts<Kind extends string> {
   readonly api: KubeApi;
-  /** API group and name in paths of every kind. */
+  /** API group and plural name of every kind. */
   readonly kinds: { readonly [K in Kind]: { readonly group: string; readonly plural: string } };
   readonly plan: StatusPlanner<Kind>;
   readonly leadership: Leadership;
@@ -49,19 +49,18 @@ export interface StatusWriterParts<Kind extends string> {
   readonly log: DaemonLog;
 }
 
-/** Milliseconds. */
+/** Backoff in milliseconds. */
 const retries = { first: 1000, last: 60_000 };
 
-/** How often a status that another writer changed is written back before this writer gives way. */
+/** How many times a status that another writer changed is restored before this writer yields. */
 const maxRepairs = 5;
 
-/** Requests at a time. */
+/** Concurrent requests. */
 const concurrency = 4;
 
 /**
- * Writes statuses of objects, each when it is not as planned, against the version that was seen. One
- * process of all nodes writes. An object whose status cannot be written holds up no other: it is tried
- * again later and later.
+ * Writes statuses that differ from their plan, against the observed version. One process in the cluster writes. An
+ * object whose status cannot be written does not delay others; it is retried with backoff.
  */
 export class StatusWriter<Kind extends string> {
   readonly #parts: StatusWriterParts<Kind>;
@@ -77,7 +76,7 @@ export class StatusWriter<Kind extends string> {
     this.#parts = parts;
   }
 
-  /** Hears of an object as the API server shows it. `key` is `NAMESPACE/NAME`. */
+  /** Records an object as observed. `key` is `NAMESPACE/NAME`. */
   observe(kind: Kind, key: string, object: unknown, version: string): void {
     const place = `${kind} ${key}`;
     const apiVersion = `${this.#parts.kinds[kind].group}/${version}`;
@@ -85,18 +84,18 @@ export class StatusWriter<Kind extends string> {
     this.#add(place);
   }
 
-  /** Hears that an object is gone. */
+  /** Records the deletion of an object. */
   forget(kind: Kind, key: string): void {
     this.#drop(`${kind} ${key}`);
   }
 
-  /** Looks at every object again: plans have changed, or this process may have become the writer. */
+  /** Plans every object again, after plans have changed or this process has become the writer. */
   review(): void {
     this.#isReady = true;
     for (const place of this.#seen.keys()) this.#add(place);
   }
 
-  /** Looks at some objects of a kind again. */
+  /** Plans some objects of a kind again. */
   reviewSome(kind: Kind, keys: Iterable<string>): void {
     this.#isReady = true;
     for (const key of keys) if (this.#seen.has(`${kind} ${key}`)) this.#add(`${kind} ${key}`);
@@ -115,7 +114,8 @@ export class StatusWriter<Kind extends string> {
   }
 
   #add(place: string): void {
-    // One that failed waits for its time: news must not make a server that refuses be asked without end.
+    // A failed object waits for its backoff: new events must not send requests without pause to a server that rejects
+    // them.
     if (!this.#isReady || this.#failures.get(place)?.timer !== undefined) return;
     this.#pending.add(place);
     if (this.#running < concurrency) setImmediate(() => void this.#work());
@@ -130,7 +130,7 @@ export class StatusWriter<Kind extends string> {
       try {
         await this.#write(place);
       } catch (error) {
-        // A process that becomes the leader again reviews everything.
+        // A process that becomes the leader again plans everything.
         if (!(error instanceof LeadershipLost)) this.#fail(place, error);
       }
     }
@@ -154,7 +154,7 @@ export class StatusWriter<Kind extends string> {
     const first = this.#seen.get(place);
     if (first === undefined) return;
     let current = first;
-    // What the watch told meanwhile is as new or newer.
+    // The watch may have delivered a newer version in the meantime.
     const learn = (object: SeenObject<Kind>): SeenObject<Kind> => {
       if (this.#seen.get(place) === current) this.#seen.set(place, object);
       current = object;
@@ -183,19 +183,19 @@ export class StatusWriter<Kind extends string> {
     }
   }
 
-  /** Two writers that want different things would otherwise write against each other for ever. */
+  /** Prevents two writers with different desired states from overwriting each other forever. */
   #mayWrite(place: string, wanted: string): boolean {
     const known = this.#repairs.get(place);
     return known?.wanted !== wanted || known.count < maxRepairs;
   }
 
-  /** What failed may be tried as often as news come again. */
+  /** Resets the limit of a status, because there is new information. */
   #forgive(place: string): void {
     clearTimeout(this.#failures.get(place)?.timer);
     this.#failures.delete(place);
   }
 
-  /** Counts what was written, not what was tried: a server that refuses is no other writer. */
+  /** Counts successful writes only: a server that rejects requests is not another writer. */
   #noteWritten(place: string, wanted: string): void {
     this.#forgive(place);
     const known = this.#repairs.get(place);
@@ -204,12 +204,12 @@ export class StatusWriter<Kind extends string> {
     if (count === maxRepairs) {
       this.#parts.log.warn(
         { object: place },
-        'Another writer keeps changing this status under our name; leaving it alone',
+        'Another writer keeps changing this status under the name of this controller; giving up until the object changes',
       );
     }
   }
 
-  /** Statuses do not wait for Events, whose store may be another and out of order. */
+  /** Statuses do not wait for Events, which may be slow or unavailable. */
   #tellEvent({ apiVersion, kind, metadata }: SeenObject, event: ObjectEvent | undefined): void {
     if (event === undefined) return;
     const { namespace, name, uid } = metadata;

@@ -1,14 +1,14 @@
 import { isRecord } from '../read/shape.ts';
 
-/** A JSON schema as Kubernetes takes it in a CustomResourceDefinition ("structural schema"). */
+/** A structural schema of a CustomResourceDefinition. */
 export type StructuralSchema = { [keyword: string]: unknown };
 
 /**
- * Turns zod's JSON schema into Kubernetes' form: no `anyOf` with null but `nullable`, no `$schema`,
- * no length of texts: the one of the schemas only keeps attacks away.
+ * Converts zod's JSON schema into a structural schema: `nullable` instead of `anyOf` with null, no `$schema`, no
+ * string lengths (they only protect the parser).
  */
 export function toStructural(schema: unknown): StructuralSchema {
-  if (!isRecord(schema)) throw new TypeError('Cannot read a schema that is no object');
+  if (!isRecord(schema)) throw new TypeError('Cannot read a schema that is not an object');
   const { anyOf, $schema: _dialect, ...rest } = schema;
   if (Array.isArray(anyOf)) {
     const [only, ...others] = anyOf.filter((one: unknown) => !isRecord(one) || one.type !== 'null');
@@ -25,13 +25,13 @@ export function toStructural(schema: unknown): StructuralSchema {
   };
 }
 
-/** What a schema says beside its type, by path: `addresses[].ip`; the whole is ``. */
+/** Additional keywords by path: `addresses[].ip`; the empty path is the whole schema. */
 export type Remarks = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
 /**
- * Adds remarks to a schema and to all below it. Throws an Error where a remark is on what the schema has not.
+ * Adds remarks to a schema and its parts. Throws an Error if a remark names a path that does not exist.
  *
- * @param remarkOn what one part becomes; its properties and items come after it
+ * @param remarkOn returns the keywords of one part; its properties and items follow
  */
 export function remark(
   schema: StructuralSchema,
@@ -55,11 +55,11 @@ export function remark(
   };
   const remarked = walk(schema, '');
   const unused = Object.keys(remarks).filter((path) => !used.has(path));
-  if (unused.length > 0) throw new Error(`Cannot remark on what the schema has not: ${unused.join(', ')}`);
+  if (unused.length > 0) throw new Error(`Cannot add remarks: the schema has no ${unused.join(', ')}`);
   return remarked;
 }
 
-/** A rule in the Common Expression Language: what must hold, and what a person reads where it does not. */
+/** A CEL validation rule and the message shown when it fails. */
 export interface ValidationRule {
   readonly rule: string;
   readonly message: string;

@@ -6,10 +6,10 @@ import { bracketHost, type ClusterAccess, describeMaterial } from './access.ts';
 import { endpointOf } from './connection.ts';
 import { openTunnel } from './proxy.ts';
 
-/** Milliseconds for a server to show its certificate. */
+/** Milliseconds to wait for a server's certificate. */
 const answerTimeout = 3000;
 
-/** What a runtime calls a certificate that it does not trust; OpenSSL's and BoringSSL's names. */
+/** Error codes of OpenSSL and BoringSSL for an untrusted certificate. */
 const untrusted = new Set([
   'SELF_SIGNED_CERT_IN_CHAIN',
   'DEPTH_ZERO_SELF_SIGNED_CERT',
@@ -21,16 +21,15 @@ const untrusted = new Set([
   'INVALID_CA',
 ]);
 
-/** Whether a request failed because the server's certificate was refused. */
+/** Returns whether a request failed because the server's certificate was rejected. */
 export function isCertificateRefusal(error: unknown): boolean {
   const code = codeOf(error);
   return code === 'ERR_TLS_CERT_ALTNAME_INVALID' || code.startsWith('CERT_') || untrusted.has(code);
 }
 
 /**
- * Why the server's certificate was refused, which certificate that is, and the cure: in words for the
- * one who wrote the kubeconfig. Looks at the certificate by a connection of its own, over which nothing is
- * sent. Never rejects.
+ * Explains to the author of the kubeconfig why the server's certificate was rejected, which certificate it is, and
+ * how to fix it. Fetches the certificate over a separate connection that sends nothing. Never rejects.
  */
 export async function explainRefusal(access: ClusterAccess, error: unknown): Promise<string> {
   const { host, port } = endpointOf(access);
@@ -51,33 +50,33 @@ function explain(access: ClusterAccess, code: string, seen: DetailedPeerCertific
       return `it is for ${escapeUnprintable(names)}, not for ${name}; ${cure}`;
     }
     case 'CERT_HAS_EXPIRED': {
-      // It may be an authority's own that has.
+      // An intermediate or root certificate may have expired instead.
       const over =
         seen === undefined ? undefined : chainOf(seen).find(({ valid_to }) => Date.parse(valid_to) < Date.now());
       const whose = over === undefined || over === seen ? 'it' : describeCertificate(over);
-      return `${whose} expired${over === undefined ? '' : ` on ${formatDate(over.valid_to)}`}; renew it, or set the clock of this node right (${formatDate(new Date())})`;
+      return `${whose} expired${over === undefined ? '' : ` on ${formatDate(over.valid_to)}`}; renew it, or correct the clock of this node (${formatDate(new Date())})`;
     }
     case 'CERT_NOT_YET_VALID': {
       const from = seen === undefined ? '' : ` before ${formatDate(seen.valid_from)}`;
-      return `it is not valid${from}; set the clock of this node right (${formatDate(new Date())})`;
+      return `it is not valid${from}; correct the clock of this node (${formatDate(new Date())})`;
     }
     default: {
       const cure =
         authority === undefined
           ? `add certificate-authority-data to ${origin}`
-          : `put the certificate of the authority that signed it there${describeTrusted(access)}`;
+          : `add the certificate of its issuing authority there${describeTrusted(access)}`;
       return `it is not signed by an authority in ${trusted} (${code}); ${cure}`;
     }
   }
 }
 
-/** Which authorities are trusted, where that is written down and readable. */
+/** Names the trusted authority, if its certificate is inline and readable. */
 function describeTrusted({ authority }: ClusterAccess): string {
   if (authority?.kind !== 'data') return '';
   try {
-    return `, which has ${new X509Certificate(authority.text).subject.replaceAll('\n', ', ')}`;
+    return `, which contains ${new X509Certificate(authority.text).subject.replaceAll('\n', ', ')}`;
   } catch {
-    return ', which is no certificate';
+    return ', which is not a certificate';
   }
 }
 

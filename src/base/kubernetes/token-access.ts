@@ -6,20 +6,20 @@ import { isRecord } from '../read/shape.ts';
 import type { KubeApi } from './cluster-api.ts';
 import { ProblemBook } from './problem-book.ts';
 
-/** Milliseconds for which an answer counts, and for which the API server is waited for. */
+/** Milliseconds for which an answer is cached, and the timeout of a review. */
 const times = { allowed: 60_000, refused: 10_000, answer: 5000 } as const;
 
-/** Tokens that are remembered, by digests. */
+/** Maximum number of cached tokens, by digest. */
 const mostRemembered = 200;
 
-/** Tokens a second of which nothing is known that the API server is asked about: any client can make them up. */
+/** Maximum number of unknown tokens per second to review, because any client can invent tokens. */
 const mostUnknown = 5;
 
-const unavailable = 'tokens cannot be reviewed now';
+const unavailable = 'tokens cannot be reviewed at the moment';
 
 /**
- * Makes a judge of bearer tokens: a token may do what the API server says that its user may do with a path that is no
- * resource (TokenReview and SubjectAccessReview, as kube-rbac-proxy asks). The answer never rejects.
+ * Returns a function that judges bearer tokens. A token is allowed if its user may access a non-resource path
+ * (TokenReview and SubjectAccessReview, as in kube-rbac-proxy). The function never rejects.
  *
  * @param path such as `/metrics`; the verb is `get`
  */
@@ -29,7 +29,7 @@ export function judgeTokens(api: KubeApi, path: string, log: DaemonLog): (token:
     'Tokens of clients cannot be reviewed; bind the service account to system:auth-delegator',
   );
   const known = new Map<string, { readonly verdict: Promise<TokenVerdict>; until: number }>();
-  /** Tokens that were allowed once: they are asked about again however many others come. */
+  /** Tokens that were allowed before. They are reviewed again regardless of the limit for unknown tokens. */
   const trusted = new Set<string>();
   let second = { begun: 0, count: 0 };
 
@@ -54,7 +54,7 @@ export function judgeTokens(api: KubeApi, path: string, log: DaemonLog): (token:
         return { kind: 'unknown', why: unavailable };
       },
     );
-    // Many who ask with one token at the same time cost one review.
+    // Concurrent requests with one token share one review.
     const entry = { verdict, until: now + times.answer };
     remember(known, key, entry);
     void verdict.then(({ kind }) => {
@@ -88,7 +88,7 @@ async function review(api: KubeApi, token: string, path: string): Promise<TokenV
   return isAllowed ? { kind: 'allowed' } : { kind: 'forbidden', user: user.user };
 }
 
-/** The user of a token, in the words of a SubjectAccessReview; undefined for an invalid token. */
+/** Returns the user of a token in the form of a SubjectAccessReview, or undefined if the token is invalid. */
 async function findUser(api: KubeApi, token: string, signal: AbortSignal) {
   const answer = await api.create(
     '/apis/authentication.k8s.io/v1/tokenreviews',

@@ -1,12 +1,12 @@
 import { backoff } from './backoff.ts';
 
-/** Milliseconds. */
+/** Backoff in milliseconds. */
 const firstRetry = 500;
 const lastRetry = 60_000;
 
-/** Thrown by work that failed in part: what did not fail may have to be looked at before the rest is tried again. */
+/** Thrown by work that failed in part. The part that succeeded may need attention before the next retry. */
 export class PartialFailure extends Error {
-  /** Milliseconds after which to look again; undefined: that is as for any failure. */
+  /** Milliseconds until the next run that the successful part needs. Undefined: the backoff decides. */
   readonly next: number | undefined;
 
   constructor(cause: unknown, next: number | undefined) {
@@ -16,8 +16,8 @@ export class PartialFailure extends Error {
 }
 
 /**
- * Keys to be worked on: each once at a time, however often it is asked for meanwhile, and again after
- * a failure, each time later.
+ * A queue of keys. Each key is processed by one worker at a time, however often it is added, and is retried with
+ * backoff after a failure.
  */
 export class WorkQueue {
   readonly #work: (key: string) => Promise<number | undefined>;
@@ -31,7 +31,7 @@ export class WorkQueue {
 
   /**
    * @param work may resolve to the milliseconds after which the key must be processed again; see {@link PartialFailure}
-   * @param longest milliseconds between two tries
+   * @param longest maximum backoff in milliseconds
    */
   constructor(
     work: (key: string) => Promise<number | undefined>,
@@ -43,7 +43,7 @@ export class WorkQueue {
     this.#onFailure = onFailure;
   }
 
-  /** Requests work on a key after a delay in milliseconds; the earliest of several requests counts. */
+  /** Adds a key after a delay in milliseconds. If a key is added several times, the earliest time wins. */
   add(key: string, delay = 0): void {
     if (this.#isClosed) return;
     if (this.#running.has(key)) {
@@ -75,10 +75,10 @@ export class WorkQueue {
       this.#failures.set(key, failures);
       const isPartial = error instanceof PartialFailure;
       const cause = isPartial ? error.cause : error;
-      // What did not fail does not wait for what did.
+      // The successful part does not wait for the backoff of the failed one.
       const soonest = (isPartial ? error.next : undefined) ?? lastRetry;
       next = Math.min(soonest, backoff(failures, { first: firstRetry, last: this.#longest }, cause));
-      // News must not make a server that refuses be asked without end.
+      // New events must not send requests without pause to a server that rejects them.
       this.#again.delete(key);
       this.#onFailure(key, cause, next);
     }

@@ -1,7 +1,7 @@
-/** Why the kernel, or a program that speaks for it, did not do as asked. */
+/** Kinds of failures of the kernel or a rule tool. */
 export type KernelErrorKind = 'namespace-gone' | 'busy' | 'exists' | 'missing' | 'refused' | 'no-rule-backend' | 'io';
 
-/** A failure with the action that led to it in its message. */
+/** A failure whose message begins with the failed action. */
 export class KernelError extends Error {
   readonly kind: KernelErrorKind;
 

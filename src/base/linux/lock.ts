@@ -4,7 +4,7 @@ import { tryLock } from './libc/calls.ts';
 import { reasonOf } from './reason.ts';
 import { ensureFolder, stateFolder } from './run-folder.ts';
 
-/** Root's alone: whoever could open a lock could hold it, and so keep a pod from ending. */
+/** Accessible to root only: a process that can open a lock can hold it and so keep a pod from terminating. */
 const lockFolder = `${stateFolder}/locks`;
 const waitMilliseconds = 20_000;
 const pollMilliseconds = 20;
@@ -12,19 +12,18 @@ const abandonedMilliseconds = 600_000;
 
 let held: number | undefined;
 
-/** Whether the programs that this process starts end with it, as the plugin's executable is built (`hack/build`). */
+/** Whether child processes end with this process, as in the plugin's executable (`hack/build`). */
 const childrenEndWithUs = process.execArgv.includes('--no-orphans');
 
 /**
- * The lock that this process holds, for programs that may outlive it: they hold it, too, so that the next
- * call waits for a program whose caller was killed, and never works beside it. Costs two milliseconds
- * a program.
+ * Returns the lock of this process for child processes that may outlive it. They inherit the lock, so the next call
+ * waits for a child of a killed caller and never runs concurrently with it. Costs two milliseconds per child.
  */
 export function lockForChildren(): number | undefined {
   return childrenEndWithUs ? undefined : held;
 }
 
-/** Keeps all other calls out of one network namespace; ends with the process and its children. */
+/** An exclusive lock on one network namespace. It ends with the process and its children. */
 export class NamespaceLock {
   readonly #path: string;
   readonly #fd: number;
@@ -40,10 +39,10 @@ export class NamespaceLock {
     held = this.#fd;
   }
 
-  /** Lets the next one in. */
+  /** Releases the lock. */
   release(): void {
     held = undefined;
-    // While we hold it: who waits for it sees that its file is gone, and takes a new one.
+    // Deleted while the lock is held: a waiting process notices that the file is gone and creates a new one.
     rmSync(this.#path, { force: true });
     closeSync(this.#fd);
     sweepLocks();
@@ -52,7 +51,7 @@ export class NamespaceLock {
   #acquire(netns: string, patience: number): number {
     for (const deadline = performance.now() + patience; ; pause(pollMilliseconds)) {
       const fd = this.#open(netns);
-      // One wait for each file: a released lock's file is another one.
+      // Each file is awaited separately, because a released lock is followed by another file.
       while (!tryLock(fd)) {
         if (performance.now() > deadline) {
           closeSync(fd);
@@ -73,7 +72,7 @@ export class NamespaceLock {
     try {
       return openSync(this.#path, flags, 0o600);
     } catch {
-      // The folder is made for the first lock since the node started.
+      // The first lock after a reboot creates the folder.
     }
     try {
       ensureFolder(stateFolder);
@@ -93,23 +92,23 @@ export class NamespaceLock {
   }
 }
 
-/** Removes the locks of calls that were killed, and whose namespace nobody worked in since. */
+/** Deletes the locks of killed calls whose namespace has not been used since. */
 function sweepLocks(): void {
   try {
     for (const name of readdirSync(lockFolder)) {
       const path = `${lockFolder}/${name}`;
-      // A time in the future is one from before the clock was set back; a lock that is held is left in any case.
+      // A time in the future dates from before the clock was set back. Held locks are kept in any case.
       if (Math.abs(Date.now() - lstatSync(path).mtimeMs) < abandonedMilliseconds) continue;
       const fd = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
       try {
-        // Who waits for it sees that its file is gone.
+        // A waiting process notices that the file is gone.
         if (tryLock(fd)) rmSync(path, { force: true });
       } finally {
         closeSync(fd);
       }
     }
   } catch {
-    // Another call was quicker.
+    // Another call deleted it first.
   }
 }
 

@@ -8,9 +8,8 @@ import { reasonOf } from './reason.ts';
 const ownNamespace = '/proc/self/ns/net';
 
 /**
- * A pod's network namespace, held open and locked against other calls for the same pod. Between
- * {@link enter} and {@link leave} this thread is in it: sockets opened and programs started then
- * belong to it.
+ * A pod's network namespace, kept open and locked against other calls for the same pod. Between {@link enter} and
+ * {@link leave} this thread is in the namespace: sockets opened and programs started then belong to it.
  */
 export class PodNamespace {
   readonly id: NamespaceId;
@@ -40,12 +39,12 @@ export class PodNamespace {
     enterBy(this.fd, `the network namespace ${this.id.path}`);
   }
 
-  /** Moves this thread back to where it came from. Throws {@link KernelError}. */
+  /** Moves this thread back to its original namespace. Throws {@link KernelError}. */
   leave(): void {
     enterBy(this.#home, 'the network namespace of the container runtime');
   }
 
-  /** Runs something in a new, empty namespace that vanishes afterwards, and returns to the pod's. */
+  /** Runs a function in a new, empty namespace that vanishes afterwards, and returns to the pod's namespace. */
   tryElsewhere<T>(run: () => T): T {
     createNetworkNamespace();
     try {
@@ -55,7 +54,7 @@ export class PodNamespace {
     }
   }
 
-  /** Gives the namespace free for other calls. */
+  /** Unlocks the namespace for other calls. */
   close(): void {
     closeSync(this.fd);
     closeSync(this.#home);
@@ -63,7 +62,7 @@ export class PodNamespace {
   }
 }
 
-/** Which namespace a path leads to now; undefined where it leads to none. */
+/** Returns the namespace that a path currently refers to, or undefined if there is none. */
 export function identifyNamespace(path: string): NamespaceId | undefined {
   try {
     return { path, inode: statSync(path).ino };

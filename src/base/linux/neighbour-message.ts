@@ -2,10 +2,10 @@ import { type Address, addressBytes, addressFromBytes } from '../model/address.t
 import type { Claimant } from '../model/observed.ts';
 import { formatMac } from './netlink/neighbour.ts';
 
-/** A question to all hosts on the wire: who has this address? */
+/** A request to all hosts on the link for the owner of an address. */
 export interface WireQuestion {
   readonly address: Address;
-  /** The address that asks; absent: none yet, as one asks for an address that one means to take (RFC 5227, RFC 4862). */
+  /** Source address of the request. Absent for a probe of an address that is not in use yet (RFC 5227, RFC 4862). */
   readonly asker?: Address;
   /**
    * `all`, the default: every message that claims the address counts. `answers`: ARP requests do not, of which a
@@ -14,7 +14,7 @@ export interface WireQuestion {
   readonly hears?: 'all' | 'answers' | 'claims';
 }
 
-/** Types of Ethernet frames. */
+/** EtherTypes. */
 export const etherType = { arp: 0x0806, ipv6: 0x86dd } as const;
 
 const allHosts = Buffer.alloc(6, 0xff);
@@ -24,7 +24,7 @@ const advertisement = 136;
 /** Bytes of an Ethernet header, of one with an IPv6 header, of a neighbour message without options, and of ARP. */
 const lengths = { ethernet: 14, ipv6: 54, neighbour: 24, arp: 28 } as const;
 
-/** A frame that asks by ARP (RFC 826); without an asker a probe of RFC 5227. */
+/** Builds an ARP request (RFC 826), or without an asker an ARP probe (RFC 5227). */
 export function arpRequest(mac: Buffer, { address, asker }: WireQuestion): Buffer {
   return Buffer.concat([
     allHosts,
@@ -37,29 +37,30 @@ export function arpRequest(mac: Buffer, { address, asker }: WireQuestion): Buffe
   ]);
 }
 
-/** A frame that announces an address (RFC 5227 §2.3): a request for one's own address. */
+/** Builds an ARP announcement (RFC 5227 §2.3): a request for the sender's own address. */
 export function arpAnnouncement(mac: Buffer, address: Address): Buffer {
   return arpRequest(mac, { address, asker: address });
 }
 
 /**
- * Reads who has an address from a frame with ARP: any packet names the sender's own, a reply as well as a request
- * (RFC 5227 §2.4). Undefined for what is no valid ARP of IPv4 on Ethernet (RFC 826), and for hardware addresses that
- * no single station has. The sender's hardware address need not be the frame's: virtual routers (RFC 5798) answer so.
+ * Reads the owner of an address from an ARP frame. Requests as well as replies name the sender's own address (RFC
+ * 5227 §2.4). Returns undefined for anything but valid ARP for IPv4 on Ethernet (RFC 826), and for hardware addresses
+ * that no single station has. The sender's hardware address may differ from the frame's, as with virtual routers (RFC
+ * 5798).
  */
 export function readArp(frame: Buffer): Claimant | undefined {
   if (frame.length < lengths.ethernet + lengths.arp || frame.readUInt16BE(12) !== etherType.arp) return undefined;
   const arp = frame.subarray(lengths.ethernet);
   const isOfIpv4 = arp.readUInt16BE(0) === 1 && arp.readUInt16BE(2) === 0x0800 && arp[4] === 6 && arp[5] === 4;
   const operation = arp.readUInt16BE(6);
-  // The others of this format are not ARP: RARP, InARP, and what ATM needs (RFC 5494).
+  // Other operations of this format are not ARP: RARP, InARP, and those for ATM (RFC 5494).
   if (!isOfIpv4 || (operation !== 1 && operation !== 2)) return undefined;
   const sender = arp.subarray(8, 14);
   if (!isOneStation(sender) || !isOneStation(frame.subarray(6, 12))) return undefined;
   return { address: addressFromBytes(arp.subarray(14, 18)), mac: formatMac(sender) };
 }
 
-/** A frame that solicits a neighbour (RFC 4861 §4.3); without an asker a probe of RFC 4862 §5.4. */
+/** Builds a neighbor solicitation (RFC 4861 §4.3), or without an asker a probe for duplicates (RFC 4862 §5.4). */
 export function neighbourSolicitation(mac: Buffer, { address, asker }: WireQuestion): Buffer {
   const target = addressBytes(address);
   const group = Buffer.from('ff0200000000000000000001ff000000', 'hex');
@@ -70,7 +71,10 @@ export function neighbourSolicitation(mac: Buffer, { address, asker }: WireQuest
   return neighbourMessage(mac, source, group, message);
 }
 
-/** A frame that announces an address (RFC 4861 §4.4): of a router, since the pod forwards; overrides what is known. */
+/**
+ * Builds an unsolicited neighbor advertisement (RFC 4861 §4.4). It has the router flag, because the pod forwards, and
+ * overrides cached entries.
+ */
 export function unsolicitedAdvertisement(mac: Buffer, address: Address): Buffer {
   const target = Buffer.from(addressBytes(address));
   const allNodes = Buffer.from('ff020000000000000000000000000001', 'hex');
@@ -83,7 +87,7 @@ export function unsolicitedAdvertisement(mac: Buffer, address: Address): Buffer 
   return neighbourMessage(mac, target, allNodes, message);
 }
 
-/** A frame with a message of neighbour discovery to a multicast group. */
+/** Builds a frame with a neighbor discovery message to a multicast group. */
 function neighbourMessage(mac: Buffer, source: Buffer, group: Buffer, message: Buffer): Buffer {
   message.writeUInt16BE(checksum(source, group, message), 2);
   const header = Buffer.from([0x60, 0, 0, 0, 0, message.length, icmpv6, 255]);
@@ -98,11 +102,11 @@ function neighbourMessage(mac: Buffer, source: Buffer, group: Buffer, message: B
   ]);
 }
 
-/** The checksum of a message (RFC 8200 §8.1); 0 where the message has the right one in its place. */
+/** Returns the checksum of a message (RFC 8200 §8.1), or 0 if the message contains the correct one. */
 function checksum(source: Buffer, destination: Buffer, message: Buffer): number {
   const { length } = message;
   const pseudo = [source, destination, Buffer.from([0, 0, length >>> 8, length & 0xff, 0, 0, 0, icmpv6]), message];
-  // An odd last byte counts as if a zero followed.
+  // A missing last byte counts as zero.
   const bytes = Buffer.concat([...pseudo, Buffer.alloc(length % 2)]);
   let sum = 0;
   for (let at = 0; at < bytes.length; at += 2) sum += bytes.readUInt16BE(at);
@@ -131,7 +135,7 @@ function readNeighbourMessage(frame: Buffer): NeighbourMessage | undefined {
   if (frame.length < lengths.ipv6 + lengths.neighbour || frame.readUInt16BE(12) !== etherType.ipv6) return undefined;
   const isIcmp = frame.readUInt8(14) >>> 4 === 6 && frame[20] === icmpv6;
   if (!isIcmp || frame[21] !== 255) return undefined;
-  // What follows the packet fills the frame up. A packet that the frame does not hold is not whole.
+  // Bytes after the packet are padding. A packet that is longer than the frame is truncated.
   const message = frame.subarray(lengths.ipv6, lengths.ipv6 + frame.readUInt16BE(18));
   if (message.length !== frame.readUInt16BE(18) || message.length < lengths.neighbour) return undefined;
   const [type = 0, code] = message;
@@ -195,7 +199,7 @@ function isMulticast(address: Buffer): boolean {
   return address[0] === 0xff;
 }
 
-/** Whether a hardware address is one station's: neither a group's, nor everybody's, nor none. */
+/** Returns whether a hardware address belongs to one station: neither multicast nor broadcast nor zero. */
 function isOneStation(mac: Buffer): boolean {
   return (mac.readUInt8(0) & 1) === 0 && mac.some((byte) => byte !== 0);
 }

@@ -1,4 +1,4 @@
-/** What an error is about, in few words: its code, or its message. */
+/** Returns a short description of an error: its code and message. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code } = error as { code?: unknown };

@@ -7,9 +7,9 @@ const getGeneration = 0x0a10;
 const generationAttribute = 1;
 
 /**
- * The number that the kernel gives to the nf_tables rules of the namespace that the thread is in: with every
- * change it is another. Asking costs microseconds, listing rules milliseconds and a process. Undefined where
- * the kernel does not say.
+ * Returns the generation of the nf_tables rules of the current network namespace, which differs after every change.
+ * Reading it takes microseconds; listing the rules takes milliseconds and a process. Undefined if the kernel does not
+ * report one.
  */
 export function readRuleGeneration(): number | undefined {
   const socket = new NetlinkSocket(netlinkFamily.netfilter);

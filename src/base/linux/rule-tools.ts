@@ -4,14 +4,14 @@ import { KernelError } from './kernel-error.ts';
 import { lockForChildren } from './lock.ts';
 import { NetlinkSocket, netlinkFamily } from './netlink/socket.ts';
 
-/** Seconds that a rule program waits for the lock that all iptables of a node share. */
+/** Seconds that a rule tool waits for the xtables lock, which all iptables processes of a node share. */
 const lockWaitSeconds = 10;
 
 const deadlineMilliseconds = 60_000;
 const lockHeldStatus = 4;
 const standardPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** Finds the program that a backend needs; undefined where it is not installed. */
+/** Finds the executable that a backend needs. Undefined if it is not installed. */
 export function findTool(name: string): string | undefined {
   for (const folder of (process.env.PATH ?? standardPath).split(':')) {
     if (!folder.startsWith('/')) continue;
@@ -26,12 +26,12 @@ export function findTool(name: string): string | undefined {
   return undefined;
 }
 
-/** Beyond so many redirects `auto` prefers nftables: nf_tables takes iptables rules one by one. */
+/** Above this number of redirects `auto` prefers nftables, because iptables loads its rules one by one. */
 const fewForIptables = 500;
 
 /**
- * Decides which backend installs rules, `redirects` many. Throws {@link KernelError} (`no-rule-backend`)
- * naming what is missing.
+ * Selects the backend for a number of redirects. Throws {@link KernelError} (`no-rule-backend`) with the name of the
+ * missing program.
  */
 export function chooseBackend(choice: RuleBackendChoice, redirects = 0): RuleBackend {
   const iptables = findTool('iptables-restore') !== undefined;
@@ -47,7 +47,10 @@ export function chooseBackend(choice: RuleBackendChoice, redirects = 0): RuleBac
   );
 }
 
-/** Whether the kernel has nf_tables: nft may be there without, and then iptables is of the older kind. */
+/**
+ * Returns whether the kernel has nf_tables. `nft` may be installed on kernels without it; iptables is then the legacy
+ * variant.
+ */
 function hasNftables(): boolean {
   try {
     const socket = new NetlinkSocket(netlinkFamily.netfilter);
@@ -63,7 +66,7 @@ function hasNftables(): boolean {
   }
 }
 
-/** Runs every script of a transaction in the namespace that the thread is in. Throws {@link KernelError}. */
+/** Runs every script of a transaction in the current network namespace. Throws {@link KernelError}. */
 export function runTransaction(transaction: RuleTransaction): void {
   for (const script of transaction.scripts) runScript(script);
 }
@@ -73,14 +76,14 @@ function runScript(script: RuleScript): void {
   runTool(script.tool, args, script.input);
 }
 
-/** Runs a rule program and returns what it printed. Throws {@link KernelError} with its last words. */
+/** Runs a rule tool and returns its output. Throws {@link KernelError} with the end of its standard error. */
 export function runTool(tool: string, args: readonly string[], input = ''): string {
   const path = findTool(tool);
   if (path === undefined) {
     throw new KernelError('no-rule-backend', `Cannot run ${tool}: it is not in PATH; install it on the node`);
   }
   const lock = lockForChildren();
-  // Not imported: calls that run no program, such as VERSION, do not pay for it.
+  // Loaded only when needed: calls that run no program, such as VERSION, avoid its cost.
   const result = process.getBuiltinModule('node:child_process').spawnSync(path, args, {
     input,
     ...(lock !== undefined && { stdio: ['pipe', 'pipe', 'pipe', lock] }),
@@ -101,8 +104,8 @@ export function runTool(tool: string, args: readonly string[], input = ''): stri
   throw new KernelError('refused', `${command} failed with status ${result.status ?? result.signal}: ${words}`);
 }
 
-/** The end of what a program said on stderr, in one line. */
+/** Returns the end of a program's standard error in one line. */
 function lastWords(stderr: string): string {
   const words = stderr.trim().replaceAll(/\s+/g, ' ');
-  return words.length > 400 ? `…${words.slice(-400)}` : words || 'it said nothing';
+  return words.length > 400 ? `…${words.slice(-400)}` : words || 'no output';
 }

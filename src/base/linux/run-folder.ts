@@ -1,9 +1,12 @@
 import { lstatSync, mkdirSync } from 'node:fs';
 
-/** Where states and locks live; gone after a reboot, as the namespaces are that they are about. */
+/** Folder of states and locks. It is lost on reboot, as are the namespaces that its files describe. */
 export const stateFolder = '/run/egress-router';
 
-/** Makes a folder, which must be root's alone: who can write here decides what DEL does. Throws where it is not. */
+/**
+ * Creates a folder that only root may access, because a writer in this folder controls what DEL does. Throws if
+ * others can write to it.
+ */
 export function ensureFolder(folder: string): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const { uid, mode } = lstatSync(folder);

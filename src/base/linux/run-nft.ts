@@ -4,9 +4,9 @@ import { NamespaceLock } from './lock.ts';
 import { runTool } from './rule-tools.ts';
 
 /**
- * Runs nft in the namespace that the thread is in, after one that an agent started which was killed
- * meanwhile: it would put its table in the place of the one that we have just read to be in force. What
- * runs holds the lock, so that the next agent waits for it. Throws {@link KernelError}.
+ * Runs nft in the current network namespace, after any nft that a killed agent has left running: that process could
+ * otherwise replace the table that we just read. The process holds the lock, so the next agent waits for it. Throws
+ * {@link KernelError}.
  */
 export function runNft(args: readonly string[], input?: string): string {
   const lock = acquire();
@@ -17,7 +17,7 @@ export function runNft(args: readonly string[], input?: string): string {
   }
 }
 
-/** Undefined where there is no place for locks: ports are worth more than the wait. */
+/** Returns undefined if locks cannot be created: serving ports matters more than waiting. */
 function acquire(): NamespaceLock | undefined {
   try {
     return new NamespaceLock(statSync('/proc/thread-self/ns/net').ino, 'of the node');

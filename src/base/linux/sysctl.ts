@@ -1,9 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { isLinkType } from '../model/link-kind.ts';
 import type { Link } from '../model/network.ts';
 
 const root = '/proc/sys';
 
-/** The value of a setting in the namespace that the thread is in; undefined where the kernel has none such. */
+/** Returns the value of a setting in the current network namespace, or undefined if the kernel does not have it. */
 export function readSysctl(key: string): string | undefined {
   try {
     return readFileSync(`${root}/${key}`, 'utf8').trim();
@@ -12,14 +13,14 @@ export function readSysctl(key: string): string | undefined {
   }
 }
 
-/** Sets a setting of the namespace that the thread is in. Throws the file system's error. */
+/** Sets a value in the current network namespace. Throws the file system's error. */
 export function writeSysctl(key: string, value: string): void {
   writeFileSync(`${root}/${key}`, value, { flag: 'r+' });
 }
 
 /**
- * The settings that an egress router depends on, for the links of a namespace: of those that may be a
- * router's all that it sets, of the others the reverse-path filter. Each is a file to be read.
+ * Returns the settings that an egress router depends on for the links of a namespace: all that it sets for possible
+ * router links, and the reverse-path filter of the others. Each setting is read from a file.
  */
 export function routerSysctls(links: readonly Pick<Link, 'name' | 'kind'>[]): string[] {
   return [
@@ -31,7 +32,7 @@ export function routerSysctls(links: readonly Pick<Link, 'name' | 'kind'>[]): st
     'net/netfilter/nf_conntrack_acct',
     ...links.map(({ name }) => `net/ipv4/conf/${name}/rp_filter`),
     ...links
-      .filter(({ kind }) => kind === 'macvlan')
+      .filter(({ kind }) => isLinkType(kind))
       .flatMap(({ name: link }) => [
         `net/ipv4/conf/${link}/src_valid_mark`,
         `net/ipv4/conf/${link}/arp_notify`,

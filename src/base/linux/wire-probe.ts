@@ -32,14 +32,14 @@ const rawSocket = 3;
 const nonBlocking = 0o4000;
 
 /**
- * Asks questions by a link of the namespace that the thread is in, by ARP and neighbour discovery, and
- * returns everybody who answered within `milliseconds` after the first question. What the kernel
- * believes about its neighbours is not touched. Throws the system's error, such as a link that is down.
+ * Sends ARP requests and neighbor solicitations on a link of the current network namespace, and returns all hosts
+ * that answer within `milliseconds` after the first request. The kernel's neighbor table is not changed. Throws the
+ * system's error, for example if the link is down.
  */
 export function askOnWire(link: Link, questions: readonly WireQuestion[], milliseconds: number): Claimant[] {
   const conversation = new WireConversation(link, questions, 20);
   try {
-    // Twice: one frame may be lost, and a bridge may still have to learn us.
+    // Sent twice, because one frame may be lost and a bridge may first have to learn our address.
     for (let attempt = 0; attempt < 2; attempt++) {
       conversation.ask();
       for (const end = performance.now() + milliseconds / 2; performance.now() < end; ) conversation.listen();
@@ -51,8 +51,8 @@ export function askOnWire(link: Link, questions: readonly WireQuestion[], millis
 }
 
 /**
- * Questions to everybody on a wire, and what is answered. Its sockets belong to the namespace that the
- * thread was in when it began; afterwards it may be anywhere.
+ * Requests on a link and the answers to them. The sockets belong to the namespace in which this object was created;
+ * afterwards the thread may be in any namespace.
  */
 export class WireConversation {
   readonly #channels: Channel[] = [];
@@ -63,9 +63,9 @@ export class WireConversation {
   readonly #claimants = new Map<string, Claimant>();
 
   /**
-   * Opens the sockets. Throws the system's error, such as a link that is down.
+   * Opens the sockets. Throws the system's error, for example if the link is down.
    *
-   * @param receiveTimeout milliseconds that {@link listen} waits for a frame where there is none; 0: it never blocks
+   * @param receiveTimeout milliseconds that {@link listen} waits for a frame; 0: do not block
    */
   constructor(link: Pick<Link, 'index' | 'mac'>, questions: readonly WireQuestion[], receiveTimeout: number) {
     this.#link = link;
@@ -106,8 +106,8 @@ export class WireConversation {
   }
 
   /**
-   * Tells everybody that the link has an address, as the kernel does when it comes up (RFC 5227 §2.3, RFC 4861
-   * §7.2.6). Nothing is said of a family in which nothing was asked. Throws the system's error.
+   * Announces that the link has an address, as the kernel does when a link comes up (RFC 5227 §2.3, RFC 4861 §7.2.6).
+   * Families without requests are not announced. Throws the system's error.
    */
   announce(address: Address): void {
     const channel = this.#channels.find(({ family }) => family === address.family);
@@ -116,7 +116,7 @@ export class WireConversation {
     send(channel.fd, write(this.#mac, address));
   }
 
-  /** Takes in one frame of each family; returns whether there was any. */
+  /** Processes one frame per family. Returns whether there was any. */
   listen(): boolean {
     let isAny = false;
     // An exception for each that has none costs more.
@@ -133,23 +133,23 @@ export class WireConversation {
     return isAny;
   }
 
-  /** Everybody else who said that an address that was asked for is theirs. */
+  /** Other hosts that claim a requested address. */
   get claimants(): Claimant[] {
     return [...this.#claimants.values()];
   }
 
-  /** Forgets who said so, for another round. */
+  /** Discards the claims before another round. */
   forget(): void {
     this.#claimants.clear();
   }
 
-  /** Takes the kernel some milliseconds: it waits until nobody looks at a socket any more. */
+  /** Closes the sockets. This takes the kernel some milliseconds, because it waits until no CPU uses them. */
   close(): void {
     for (const { fd } of this.#channels.splice(0)) closeSync(fd);
   }
 }
 
-/** An open socket for one family, with what is sent by it. */
+/** The open socket of one family and the frames that it sends. */
 interface Channel {
   readonly family: Family;
   readonly fd: number;
@@ -203,7 +203,7 @@ function openPacketSocket(linkIndex: number, type: number, receiveTimeout: numbe
       setSocketOption(fd, 1, 8, Buffer.from(littleEndian ? [0, 0, 1, 0] : [0, 1, 0, 0]));
       return fd;
     }
-    // struct timeval: short, so that the end of the wait is noticed.
+    // struct timeval. Short, so that the end of the wait is noticed.
     const timeout = Buffer.alloc(16);
     new DataView(timeout.buffer, timeout.byteOffset, 16).setBigInt64(8, BigInt(receiveTimeout * 1000), littleEndian);
     setSocketOption(fd, 1, 20, timeout);
@@ -219,15 +219,15 @@ const jump = 0x05;
 const isEqual = 0x15;
 const isAtLeast = 0x35;
 const verdict = 0x06;
-/** `SKF_AD_OFF + SKF_AD_PKTTYPE`: whom a frame is for; 0–2 are this host, everybody, and a group. */
+/** `SKF_AD_OFF + SKF_AD_PKTTYPE`: packet type. 0–2 are this host, broadcast and multicast. */
 const packetType = 0xfffff004;
 const otherHost = 3;
 
 /**
- * What can be an answer. All hosts of a wire ask each other: of 100 routers on a node each would be woken by the
- * questions of the 99 others. The fixed fields that {@link readArp} and {@link readAdvertisement} check are checked
- * here, too, so that the kernel drops a forged message before it takes a place in the buffer. A frame for another
- * host, or of a VLAN that this link is not in, is none of ours: the kernel's own stack drops it as well.
+ * Returns a filter for possible answers. All hosts of a link send requests: each of 100 routers on a node would be
+ * woken by the requests of the other 99. The filter also checks the fixed fields that {@link readArp} and {@link
+ * readAdvertisement} check, so the kernel drops forged messages before they use buffer space. Frames for other hosts,
+ * or of a VLAN that this link does not belong to, are dropped as in the kernel's own stack.
  */
 function answersOf(family: Family, questions: readonly WireQuestion[]): FilterStep[] {
   const accept = { code: verdict, k: 0xffff };

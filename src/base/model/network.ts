@@ -1,7 +1,5 @@
 import type { Address, Family, Prefix } from './address.ts';
-
-/** macvlan modes of Linux that an egress router may use (`ip link add … type macvlan mode …`). */
-export type MacvlanMode = 'bridge' | 'private' | 'vepa' | 'passthru';
+import type { LinkKind } from './link-kind.ts';
 
 /** A network interface. */
 export interface Link {
@@ -16,10 +14,10 @@ export interface Link {
   readonly mac: string;
   /** `ip link … alias`, which holds the owner of a router's link. */
   readonly alias?: string;
-  /** `macvlan`, `veth`, …; absent for physical interfaces. */
+  /** The kernel's name of its kind: `macvlan`, `veth`, …; absent for physical interfaces. */
   readonly kind?: string;
-  /** Present for macvlan links. */
-  readonly macvlanMode?: MacvlanMode;
+  /** Present if a router's link can be of this kind. */
+  readonly settings?: LinkKind;
   /** Index of the master in the master's namespace. */
   readonly parentIndex?: number;
 }

@@ -1,12 +1,12 @@
 /**
- * The owner of a link that is not finished, or not any more: whoever is killed leaves it so, and the next
- * ADD may take it away.
+ * Returns the alias of a link whose setup or removal is not complete. A killed plugin leaves such a link behind, and
+ * the next ADD may delete it.
  */
 export function unfinishedComment(owner: string): string {
   return `${ownerComment(owner)} (unfinished)`;
 }
 
-/** The owner as it is written beside rules and links, for people and for those who come later. */
+/** Returns the owner comment that rules and links carry, for administrators and for later invocations. */
 export function ownerComment(owner: string): string {
   return `egress-router ${owner}`;
 }

@@ -9,18 +9,18 @@ export type PortNode =
       readonly children: readonly { readonly from: number; readonly to: number; readonly node: PortNode }[];
     };
 
-/** Most comparisons that one chain may cost a packet. */
+/** Maximum number of comparisons per packet in one chain. */
 const leafSize = 16;
 const portBits = 16;
 const bitsPerLevel = 4;
 
 /**
- * Arranges ports as a tree of chains for a backend that can only compare one rule after the other.
- * Every level decides four bits of the port, so that 65,535 redirects cost a packet at most 64
- * comparisons, and each chain covers a fixed range: a changed redirect changes one chain and
- * leaves the names of all others.
+ * Arranges ports as a tree of chains for a backend that can only compare one rule after another. Every level decides
+ * four bits of the port, so 65,535 redirects cost a packet at most 64 comparisons. Each chain covers a fixed range: a
+ * changed redirect changes one chain and keeps the names of all others.
  *
- * `ports` ascend; `name` begins the name of each chain and is followed by the range's leading digits.
+ * @param name prefix of each chain's name; the leading digits of its range follow
+ * @param ports in ascending order
  */
 export function buildPortTree(name: string, ports: readonly (readonly [number, RedirectEntry])[]): PortNode {
   return buildNode(name, ports, 0, 0);

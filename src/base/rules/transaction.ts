@@ -1,16 +1,16 @@
-/** A program that installs rules, and what it is given on its standard input. */
+/** A rule tool and its standard input. */
 export interface RuleScript {
   readonly tool: 'iptables-restore' | 'ip6tables-restore' | 'nft';
   readonly input: string;
 }
 
-/** What leads from one state of the rules to another: scripts, each of which is all or nothing, in order. */
+/** The change from one state of the rules to another: scripts in order, each of them atomic. */
 export interface RuleTransaction {
   readonly scripts: readonly RuleScript[];
 }
 
-/** Which family of programs installs rules. */
+/** The family of tools that installs rules. */
 export type RuleBackend = 'iptables' | 'nftables';
 
-/** Which program installs the rules; `auto`: iptables where it is installed, else nftables. */
+/** The configured backend. `auto` selects iptables if it is installed, otherwise nftables. */
 export type RuleBackendChoice = 'auto' | 'iptables' | 'nftables';

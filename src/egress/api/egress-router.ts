@@ -1,6 +1,6 @@
 import type * as z from 'zod/mini';
 import type { Family, Prefix } from '../../base/model/address.ts';
-import type { MacvlanMode } from '../../base/model/network.ts';
+import { linkModes, type MacvlanMode } from '../../base/model/link-kind.ts';
 import type { Parsed } from '../../base/model/problem.ts';
 import type { Redirect } from '../../base/model/redirect.ts';
 import { presentText, readChoice } from '../../base/read/choice.ts';
@@ -10,7 +10,7 @@ import { isRecord, type Readable, readShape } from '../../base/read/shape.ts';
 import type { ReservedAddress } from '../model/attachment.ts';
 import { makeRedirect, parseTarget } from './destination.ts';
 import { getEgressRouterSpecSchema } from './egress-router-schema.ts';
-import { macvlanModes, readMaster } from './interface-args.ts';
+import { readMaster } from './interface-args.ts';
 import { listWritten, type RouterSpec, readFallbacks } from './ip-section.ts';
 import { RedirectCollector } from './redirects.ts';
 import {
@@ -117,7 +117,7 @@ function readInterface(
   problems: ProblemList,
 ): { mode?: MacvlanMode; master?: string } {
   const hasMode = presentText(macvlan?.mode) !== undefined;
-  const mode = readChoice(macvlan?.mode, macvlanModes, 'bridge', `${path}.mode`, problems);
+  const mode = readChoice(macvlan?.mode, linkModes.macvlan, 'bridge', `${path}.mode`, problems);
   const master = readMaster(macvlan?.master, `${path}.master`, problems);
   return { ...(hasMode && { mode }), ...(master !== undefined && { master }) };
 }

@@ -1,16 +1,13 @@
 import * as z from 'zod/mini';
 import type { Family } from '../../base/model/address.ts';
-import type { MacvlanMode } from '../../base/model/network.ts';
+import { linkModes } from '../../base/model/link-kind.ts';
 import { presentText } from '../../base/read/choice.ts';
 import { lazily } from '../../base/read/lazily.ts';
 import type { ProblemList } from '../../base/read/problem-list.ts';
 import type { Readable } from '../../base/read/shape.ts';
 import { text } from '../../base/read/text.ts';
 
-/** Supported macvlan modes. */
-export const macvlanModes: readonly MacvlanMode[] = ['bridge', 'private', 'vepa', 'passthru'];
-
-export const modeCure = `must be one of ${macvlanModes.join(', ')}`;
+export const modeCure = `must be one of ${linkModes.macvlan.join(', ')}`;
 
 const mtuCure = 'must be a whole number of bytes, such as 1500';
 

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { type Family, formatPrefix, networkOf, type Prefix, parsePrefix } from '../../base/model/address.ts';
+import { type LinkKind, linkModes } from '../../base/model/link-kind.ts';
 import type { Parsed } from '../../base/model/problem.ts';
 import { readChoice } from '../../base/read/choice.ts';
 import { lazily } from '../../base/read/lazily.ts';
@@ -9,7 +10,7 @@ import { text } from '../../base/read/text.ts';
 import type { RuleBackendChoice } from '../../base/rules/transaction.ts';
 import type { AttachmentSpec } from '../model/attachment.ts';
 import { type EgressRouterSpec, readEgressRouter } from './egress-router.ts';
-import { getInterfaceArgsSchema, type InterfaceArgs, macvlanModes, readMaster, readMtu } from './interface-args.ts';
+import { getInterfaceArgsSchema, type InterfaceArgs, readMaster, readMtu } from './interface-args.ts';
 import { getIpSchema, readIpSection } from './ip-section.ts';
 import { logLevels, readLogSettings } from './log-settings.ts';
 import { getArgsSchema, getRuntimeConfigSchema, readMac } from './runtime-config.ts';
@@ -52,9 +53,8 @@ export function parseNetConf(input: unknown, mac?: string): Parsed<AttachmentSpe
   const problems = new ProblemList();
   const conf = readShape(getNetConfSchema(), input, '', problems) ?? {};
   if (conf.name !== undefined) checkName(conf.name, problems);
-  readChoice(conf.interfaceType, ['macvlan'], 'macvlan', 'interfaceType', problems);
   const router = readRouter(input, conf, problems);
-  const link = readLink(conf.interfaceArgs ?? {}, router, problems);
+  const link = readLink(conf, router, problems);
   const finalMac = readMac(conf.runtimeConfig, conf.args, mac, problems);
   const clusterNetworks = readClusterNetworks(conf.clusterNetworks ?? [], problems);
   const ruleBackend = readChoice(conf.ruleBackend, ruleBackends, 'auto', 'ruleBackend', problems);
@@ -98,9 +98,11 @@ function readRouter(input: unknown, conf: NetConf, problems: ProblemList): Egres
 }
 
 /** Merges the macvlan settings of interfaceArgs and the EgressRouter; contradictions are problems. */
-function readLink(args: InterfaceArgs, router: EgressRouterSpec, problems: ProblemList) {
+function readLink(conf: NetConf, router: EgressRouterSpec, problems: ProblemList) {
+  const args: InterfaceArgs = conf.interfaceArgs ?? {};
+  const type = readChoice(conf.interfaceType, ['macvlan'], 'macvlan', 'interfaceType', problems);
   const master = readMaster(args.master, 'interfaceArgs.master', problems);
-  const mode = readChoice(args.mode, macvlanModes, router.mode ?? 'bridge', 'interfaceArgs.mode', problems);
+  const mode = readChoice(args.mode, linkModes[type], router.mode ?? 'bridge', 'interfaceArgs.mode', problems);
   if (router.mode !== undefined && mode !== router.mode) {
     problems.add(
       'interfaceArgs.mode',
@@ -118,7 +120,8 @@ function readLink(args: InterfaceArgs, router: EgressRouterSpec, problems: Probl
   const families = router.reserved.map(({ prefix }): Family => prefix.address.family);
   const mtu = readMtu(args.mtu, families, 'interfaceArgs.mtu', problems);
   const finalMaster = router.master ?? master;
-  return { mode, ...(finalMaster !== undefined && { master: finalMaster }), ...(mtu !== undefined && { mtu }) };
+  const kind: LinkKind = { type, mode };
+  return { kind, ...(finalMaster !== undefined && { master: finalMaster }), ...(mtu !== undefined && { mtu }) };
 }
 
 /** Clears host bits and drops duplicates, because the kernel rejects both. */

@@ -12,28 +12,28 @@ export const optionTable = defineOptions({
   },
   'pod-name': {
     value: 'NAME',
-    help: 'the pod that this controller runs in, in --lease-namespace',
+    help: 'pod that this controller runs in, in --lease-namespace',
     variable: 'POD_NAME',
   },
   'cluster-networks': {
     value: 'CIDR,...',
-    help: "networks of the cluster's pods and Services, which routers reach by the pod's own interface",
+    help: "networks of pods and Services, which routers reach through the pod's own interface",
     variable: 'CLUSTER_NETWORKS',
   },
   'rule-backend': {
     value: 'BACKEND',
-    help: 'auto, iptables or nftables: what installs rules in routers',
+    help: 'tool that installs rules in routers: auto, iptables or nftables',
     variable: 'RULE_BACKEND',
     initial: 'auto',
   },
   'router-log-level': {
     value: 'LEVEL',
-    help: `panic, error, verbose or debug: what the plugin writes to ${defaultLog.file}`,
+    help: `level of the plugin's log ${defaultLog.file}: panic, error, verbose or debug`,
     variable: 'ROUTER_LOG_LEVEL',
     initial: defaultLog.level,
   },
   'default-route-annotation': {
-    help: "tell Multus the gateway, as OpenShift's operator does; the plugin does without",
+    help: "pass the gateway to Multus, as OpenShift's operator does; the plugin does not need it",
     variable: 'DEFAULT_ROUTE_ANNOTATION',
   },
   'node-failure-time': {
@@ -55,7 +55,7 @@ export const optionTable = defineOptions({
   },
   kubeconfig: {
     value: 'FILE',
-    help: 'reach Kubernetes as FILE says; without it, as a pod does',
+    help: "kubeconfig file; default the pod's service account",
     variable: 'KUBECONFIG',
   },
   'lease-namespace': {
@@ -64,21 +64,25 @@ export const optionTable = defineOptions({
     variable: 'POD_NAMESPACE',
     initial: 'default',
   },
-  'lease-name': { value: 'NAME', help: 'its name', initial: clusterNames.controller },
+  'lease-name': { value: 'NAME', help: 'name of the Lease', initial: clusterNames.controller },
   'lease-duration': {
     value: 'TIME',
-    help: 'another controller takes over when the Lease was not renewed for this long',
-    initial: '15s',
+    help: 'let another controller take over if the Lease is not renewed for this long; longer while the API server is slow',
+    initial: '2s',
   },
   'listen-address': {
     value: 'IP',
-    help: 'address of /metrics, /healthz and /readyz; on any but a loopback address /metrics asks for a token',
+    help: 'address of /metrics, /healthz and /readyz; /metrics requires a token unless this is a loopback address',
     initial: '0.0.0.0',
   },
-  'listen-port': { value: 'PORT', help: 'their TCP port; 0: none', initial: '8080' },
-  'log-level': { value: 'LEVEL', help: 'debug, info, warn or error', initial: 'info' },
+  'listen-port': {
+    value: 'PORT',
+    help: 'TCP port of /metrics, /healthz and /readyz; 0 disables them',
+    initial: '8080',
+  },
+  'log-level': { value: 'LEVEL', help: 'level of the log: debug, info, warn or error', initial: 'info' },
   ...daemonTable,
-  help: { help: 'show this' },
+  help: { help: 'print this help' },
 });
 
 /** The names of all options, without the dashes. */

@@ -27,7 +27,10 @@ export function resolveRemembered(
   return {
     spec: {
       network: state.network,
-      mode: router?.mode ?? link?.macvlanMode ?? 'bridge',
+      kind:
+        router === undefined
+          ? (link?.settings ?? { type: 'macvlan', mode: 'bridge' })
+          : { type: router.linkType ?? 'macvlan', mode: router.mode },
       mtu,
       ...(router?.mac !== undefined && { mac: router.mac }),
       reserved,

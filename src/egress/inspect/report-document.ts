@@ -56,6 +56,7 @@ const routerReportSchema = z.object({
     master: z.string(),
     /** Absent if the interface does not exist. */
     up: z.optional(z.boolean()),
+    kind: z.optional(z.string()),
     mode: z.optional(z.string()),
     mtu: z.optional(z.number()),
     mac: z.optional(z.string()),

@@ -55,8 +55,8 @@ function describeLink({ state, pod, resolved }: Observation): RouterReport['inte
   const link = pod.links.find((one) => one.name === state.link);
   const names = { name: state.link, master: resolved.master.name };
   if (link === undefined) return names;
-  const { up, mtu, mac, macvlanMode } = link;
-  return { ...names, up, ...(macvlanMode !== undefined && { mode: macvlanMode }), mtu, mac };
+  const { up, mtu, mac, settings } = link;
+  return { ...names, up, ...(settings !== undefined && { kind: settings.type, mode: settings.mode }), mtu, mac };
 }
 
 function describeGateway({ claimants, neighbours, pod, state }: Observation, address: string) {

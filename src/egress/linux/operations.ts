@@ -1,7 +1,7 @@
 import { addAddress, deleteAddress } from '../../base/linux/netlink/address.ts';
 import {
   claimLink,
-  createMacvlan,
+  createLink,
   deleteLink,
   setLinkAlias,
   setLinkMac,
@@ -23,7 +23,7 @@ import type { StateStore } from './kernel-api.ts';
 import type { LinkDirectory } from './link-directory.ts';
 import { changeRules, removeRules } from './rule-listing.ts';
 
-/** What operations are done with. */
+/** Dependencies of operations. */
 export interface OperationContext {
   readonly node: NetlinkSocket;
   readonly pod: NetlinkSocket;
@@ -35,8 +35,8 @@ export interface OperationContext {
 }
 
 /**
- * Does one operation in the pod's namespace. Returns what of it this kernel cannot do, a sentence each.
- * Throws what the kernel, a program or the file system says.
+ * Executes one operation in the pod's namespace. Returns the parts that this kernel does not support, one sentence
+ * each. Throws errors of the kernel, a tool or the file system.
  */
 export function applyOperation(operation: Operation, context: OperationContext): readonly string[] {
   if (operation.do === 'guard-link') {
@@ -55,9 +55,9 @@ function change(operation: Exclude<Operation, { do: 'guard-link' }>, context: Op
     case 'remove-rules':
       removeRules(operation, context.tables);
       break;
-    case 'create-macvlan':
+    case 'create-link':
       links.forget();
-      createMacvlan(context.node, { ...operation, netnsFd: context.netnsFd });
+      createLink(context.node, { ...operation, netnsFd: context.netnsFd });
       break;
     case 'claim-link': {
       claimLink(pod, links.indexOf(operation.link), operation.alias, operation.name);
@@ -127,19 +127,19 @@ function change(operation: Exclude<Operation, { do: 'guard-link' }>, context: Op
   }
 }
 
-/** What an operation does, to follow "Cannot". */
+/** Describes an operation, to follow "Cannot". */
 export function describeOperation(operation: Operation): string {
   switch (operation.do) {
     case 'change-rules':
       return 'install the rules';
     case 'remove-rules':
       return `remove the rules of ${operation.name}`;
-    case 'create-macvlan':
-      return `create macvlan ${operation.becomes} (mode ${operation.mode}, MTU ${operation.mtu})`;
+    case 'create-link':
+      return `create ${operation.kind.type} ${operation.becomes} (mode ${operation.kind.mode}, MTU ${operation.mtu})`;
     case 'claim-link':
-      return `give the new macvlan the name ${operation.name}`;
+      return `rename the new link to ${operation.name}`;
     case 'set-link-alias':
-      return `write the owner into the alias of ${operation.link}`;
+      return `set the alias of ${operation.link}`;
     case 'guard-link':
       return `install the guard of ${operation.guard.link}`;
     case 'remove-guard':
@@ -168,7 +168,7 @@ export function describeOperation(operation: Operation): string {
     case 'forget-untranslated':
     case 'forget-redirected':
     case 'forget-marked':
-      return 'forget tracked connections';
+      return 'delete tracked connections';
     case 'announce':
       return `announce the addresses of ${operation.link}`;
     case 'save-state':

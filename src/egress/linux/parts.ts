@@ -57,6 +57,6 @@ export function readNodeLinks(): Pick<NodeSnapshot, 'links' | 'addresses'> {
       socket.close();
     }
   } catch (cause) {
-    throw new KernelError('refused', `Cannot speak netlink: ${reasonOf(cause)}`, { cause });
+    throw new KernelError('refused', `Cannot use netlink: ${reasonOf(cause)}`, { cause });
   }
 }

@@ -1,5 +1,5 @@
 import type { Address, Prefix } from '../../base/model/address.ts';
-import type { MacvlanMode } from '../../base/model/network.ts';
+import type { LinkKind } from '../../base/model/link-kind.ts';
 import type { RedirectSet } from '../../base/model/redirect.ts';
 import type { RuleBackendChoice } from '../../base/rules/transaction.ts';
 
@@ -20,7 +20,7 @@ export interface AttachmentSpec {
   readonly network: string;
   /** Name of the master; default: the interface in the network of the reserved address, then that of the default route. */
   readonly master?: string;
-  readonly mode: MacvlanMode;
+  readonly kind: LinkKind;
   /** Bytes; default: the MTU of the master. */
   readonly mtu?: number;
   /** Lower-case `aa:bb:…`; default: chosen by the kernel. */

@@ -1,5 +1,6 @@
 import type { Address, Prefix } from '../../base/model/address.ts';
-import type { MacvlanMode, PolicyRule, Route } from '../../base/model/network.ts';
+import type { LinkKind } from '../../base/model/link-kind.ts';
+import type { PolicyRule, Route } from '../../base/model/network.ts';
 import type { Redirect } from '../../base/model/redirect.ts';
 import type { RuleProgram } from '../../base/model/rules.ts';
 import type { AttachmentId } from './attachment.ts';
@@ -25,12 +26,12 @@ export type Operation =
       readonly guardOf?: string;
     }
   | {
-      readonly do: 'create-macvlan';
+      readonly do: 'create-link';
       readonly name: string;
       /** Name that the link gets together with its owner. */
       readonly becomes: string;
       readonly masterIndex: number;
-      readonly mode: MacvlanMode;
+      readonly kind: LinkKind;
       readonly mtu: number;
       readonly mac?: string;
     }

@@ -1,5 +1,6 @@
 import type { Address, Prefix } from '../../base/model/address.ts';
-import type { MacvlanMode, NamespaceId, Route } from '../../base/model/network.ts';
+import type { LinkKind, LinkType } from '../../base/model/link-kind.ts';
+import type { NamespaceId, Route } from '../../base/model/network.ts';
 import type { AttachmentId } from './attachment.ts';
 
 /** A sysctl that an attachment changed, and the value to restore. */
@@ -22,7 +23,9 @@ export interface RememberedRedirects {
 
 /** Desired state of a router as decided at ADD, for CHECK and erctl. */
 export interface RememberedRouter extends RememberedRedirects {
-  readonly mode: MacvlanMode;
+  /** Kind of the link; absent in files of earlier versions: macvlan. */
+  readonly linkType?: LinkType;
+  readonly mode: LinkKind['mode'];
   /** Bytes. */
   readonly mtu: number;
   /** Lower-case `aa:bb:…`; absent if the kernel chose it. */

@@ -242,7 +242,7 @@ export class AddressKeeper {
   #reportClosed(state: AttachmentState, labels: RouterLabels, rival: AddressRival): string {
     const message =
       `${state.link} was closed: ${rival.address} is in use by another machine, ${rival.mac}; ` +
-      'take it away from there, or delete this pod; it opens again when that machine is silent';
+      'remove it there, or delete this pod; the interface opens again when that machine is silent';
     this.#parts.metrics.closed.set(labels, 1);
     this.#parts.problems.report(placeOf(labels), message);
     return message;

@@ -27,7 +27,7 @@ export interface NodeParts {
   readonly routers: NodeRouters;
   readonly wires: Wires;
   readonly log: DaemonLog;
-  /** Where the plugin remembers attachments. */
+  /** Folder of the plugin's state files. */
   readonly stateFolder: string;
 }
 
@@ -40,8 +40,8 @@ const standingPatience = 1500;
 const rescan = { delay: 20, interval: 50, always: 30_000 };
 
 /**
- * Starts the daemon of a node. It answers by HTTP at once; it is ready when the plugin is in its place and
- * the pods and definitions are known. Rejects with an Error where its port cannot be listened on.
+ * Starts the node daemon. It serves HTTP at once, and is ready when the plugin is installed and the pods and
+ * definitions are listed. Rejects with an Error if it cannot listen on its port.
  */
 export async function startNode(options: NodeOptions, parts: NodeParts): Promise<RunningDaemon> {
   const { api, routers, wires, log } = parts;
@@ -165,18 +165,19 @@ interface Sink {
   readonly remove: (object: unknown) => void;
 }
 
-/** Calls `look` soon after the plugin wrote or removed a state, and every few seconds, whatever the file system tells. */
+/**
+ * Calls `look` soon after the plugin wrote or deleted a state file, and every few seconds regardless of file system
+ * notifications.
+ */
 function watchStates(folder: string, look: () => void, log: DaemonLog): { close(): void } {
   const runner = new BoundedFrequencyRunner(look, rescan.delay, rescan.interval);
   let watching: FSWatcher | undefined;
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     watching = watch(folder, () => runner.request());
-    watching.on('error', (error) =>
-      log.debug({ err: error }, 'The folder of states cannot be watched; it is looked at'),
-    );
+    watching.on('error', (error) => log.debug({ err: error }, 'Failed to watch the folder of state files; polling it'));
   } catch (error) {
-    log.warn({ err: error, folder }, 'The folder of states cannot be watched; it is looked at every few seconds');
+    log.warn({ err: error, folder }, 'Failed to watch the folder of state files; polling it every few seconds');
   }
   const timer = setInterval(look, rescan.always);
   look();

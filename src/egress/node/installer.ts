@@ -7,7 +7,7 @@ import { clearRemovalMark, hasRouters, markForRemoval } from '../linux/state/rem
 import { FileStateStore } from '../linux/state/state-store.ts';
 import { type Installation, install, uninstall } from './install.ts';
 
-/** How the plugin is kept on a node. */
+/** Settings of the plugin's installation on a node. */
 export interface InstallerSettings {
   readonly installation: Installation;
   /** Milliseconds between two checks that the plugin is still installed. */
@@ -48,7 +48,7 @@ export class Installer {
     this.#removal = removal;
   }
 
-  /** Why the plugin is not in its place; undefined when it is. */
+  /** Why the plugin is not installed, or undefined if it is. */
   get problem(): string | undefined {
     return this.#problem;
   }
@@ -56,7 +56,7 @@ export class Installer {
   /** Returns whether the plugin is installed now. Logs a problem once until it changes. */
   keep(): boolean {
     const { installation } = this.#settings;
-    // To compare a hundred megabytes takes a second of a core: what was right and was not touched is right.
+    // Comparing a hundred megabytes takes a second of CPU, so unchanged files are not compared again.
     if (this.#problem === undefined && this.#right !== undefined && this.#right === fingerprint(installation))
       return true;
     this.#right = undefined;

@@ -28,7 +28,7 @@ import { hasCarrier } from './wire.ts';
 /** Milliseconds until answers are read, and between the two times. */
 const wire = { first: 75, last: 300 };
 
-/** Frames that are taken in at one look: a wire full of questions of others must not hold us up. */
+/** Maximum number of frames processed at once, so that a busy link does not delay the daemon. */
 const mostFrames = 64;
 
 /**
@@ -51,14 +51,17 @@ export class LinuxRouters implements NodeRouters {
   };
   readonly #variants = new RuleVariants();
   /**
-   * Sockets on the wires of routers. They are kept, since to open and to close one takes the kernel ten
-   * milliseconds each; they hold the namespace, so those of routers that are gone are closed at once.
+   * Sockets on the links of routers. They are kept open, because opening and closing one takes the kernel ten
+   * milliseconds each. Open sockets keep the namespace alive, so those of removed routers are closed at once.
    */
   readonly #conversations = new Map<string, WireConversation>();
   readonly #changes = new PodChanges();
   blindness: string | undefined;
   #living: readonly AttachmentState[] = [];
-  /** The rules that were last found right, by attachment: to see that they are still these is much cheaper. */
+  /**
+   * The rules that were last found correct, by attachment. Detecting that they are unchanged is much cheaper than
+   * checking them.
+   */
   readonly #checked = new Map<string, string>();
 
   list(): readonly AttachmentState[] {
@@ -94,7 +97,7 @@ export class LinuxRouters implements NodeRouters {
     return withinPod(state, () => {
       const inspector = new NamespaceInspector();
       try {
-        // The kernel walks its whole table, which takes milliseconds also where it is empty.
+        // The kernel walks its whole table, which takes milliseconds even if it is empty.
         if (inspector.readTracking()?.count === 0) return [];
         return flowsOf({ flows: inspector.listFlows(), state });
       } finally {
@@ -125,7 +128,7 @@ export class LinuxRouters implements NodeRouters {
     try {
       for (const { address } of state.addresses) conversation?.announce(address);
     } catch (error) {
-      // The link may be another one now.
+      // The link may have been replaced.
       this.#release(key);
       throw error;
     }
@@ -142,9 +145,9 @@ export class LinuxRouters implements NodeRouters {
   }
 
   /**
-   * One round of probes; without a carrier no machine answers. Gateways are asked last, and only
-   * where nobody else has an address: to ask under it would lead its packets here, and whoever was cut off
-   * may find that another machine has it by now.
+   * Performs one round of probes. Without a carrier no machine answers. Gateways are probed last, and only if no
+   * other machine has the address: a probe with the address as sender would redirect its packets here, and after a
+   * disconnection another machine may have the address.
    */
   async #converse(state: AttachmentState, manner: AskingManner): Promise<readonly Claimant[]> {
     const questions = [
@@ -161,7 +164,7 @@ export class LinuxRouters implements NodeRouters {
     if (conversation === undefined) return [];
     this.#conversations.set(key, conversation);
     try {
-      // Announcements since the last round count: another machine may have claimed an address.
+      // Announcements since the last round count, because another machine may have claimed an address.
       conversation.ask('anonymous');
       const listen = (): void => {
         for (let frames = 0; frames < mostFrames && conversation.listen(); frames++);
@@ -175,7 +178,7 @@ export class LinuxRouters implements NodeRouters {
       conversation.forget();
       return claimants;
     } catch (error) {
-      // The link may be another one now.
+      // The link may have been replaced.
       this.#release(key);
       throw error;
     }

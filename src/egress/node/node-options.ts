@@ -17,7 +17,7 @@ export const nodeOptionTable = defineOptions({
   'node-name': { value: 'NODE', help: 'name of this node; default the host name', variable: 'NODE_NAME' },
   kubeconfig: {
     value: 'FILE',
-    help: 'reach Kubernetes as FILE says; without it, as a pod does',
+    help: "kubeconfig file; default the pod's service account",
     variable: 'KUBECONFIG',
   },
   'check-interval': {
@@ -34,33 +34,43 @@ export const nodeOptionTable = defineOptions({
   },
   'announce-interval': {
     value: 'TIME',
-    help: "time between two announcements of a router's addresses",
+    help: "how often to announce a router's addresses",
     variable: 'ANNOUNCE_INTERVAL',
     initial: '30s',
   },
   'conflict-interval': {
     value: 'TIME',
-    help: 'how often to probe for rivals of an address and for gateways',
+    help: 'how often to probe gateways and other owners of an address',
     variable: 'CONFLICT_INTERVAL',
     initial: '10s',
   },
   'listen-address': {
     value: 'IP',
-    help: 'address of /metrics, /healthz and /readyz; on any but a loopback address /metrics asks for a token',
+    help: 'address of /metrics, /healthz and /readyz; /metrics requires a token unless this is a loopback address',
     variable: 'LISTEN_ADDRESS',
     initial: '127.0.0.1',
   },
-  'listen-port': { value: 'PORT', help: 'their TCP port; 0: none', variable: 'LISTEN_PORT', initial: '9463' },
-  'log-level': { value: 'LEVEL', help: 'debug, info, warn or error', variable: 'LOG_LEVEL', initial: 'info' },
+  'listen-port': {
+    value: 'PORT',
+    help: 'TCP port of /metrics, /healthz and /readyz; 0 disables them',
+    variable: 'LISTEN_PORT',
+    initial: '9463',
+  },
+  'log-level': {
+    value: 'LEVEL',
+    help: 'level of the log: debug, info, warn or error',
+    variable: 'LOG_LEVEL',
+    initial: 'info',
+  },
   ...daemonTable,
-  help: { help: 'show this' },
+  help: { help: 'print this help' },
 });
 
-/** What the command line and the environment ask for. */
+/** Settings from the command line and the environment. */
 export interface NodeOptions {
   readonly installer: InstallerSettings;
   readonly node: string;
-  /** Path of a kubeconfig; absent: the pod's own account. */
+  /** Path of a kubeconfig. Absent: the pod's service account. */
   readonly kubeconfig?: string;
   readonly times: WatchTimes;
   readonly listen?: { readonly address: string; readonly port: number };
@@ -73,12 +83,14 @@ export function formatNodeHelp(): string {
   const head = [
     'Usage: egress-router-node [OPTION]...',
     '',
-    'Installs the CNI plugin on a node, applies changed redirects to its living routers, and measures them.',
+    'Installs the CNI plugin on a node, applies changed redirects to its running routers, and measures them.',
   ];
   return formatOptionHelp(head, nodeOptionTable);
 }
 
-/** Reads flags, and for those not given environment variables. Undefined when help was asked for. Throws an OptionsError. */
+/**
+ * Reads flags and, for those not given, environment variables. Returns undefined for --help. Throws an OptionsError.
+ */
 export function parseNodeOptions(args: readonly string[], environment: Environment): NodeOptions | undefined {
   const reader = new OptionReader(nodeOptionTable, args, environment);
   if (reader.isSet('help')) return undefined;
@@ -88,7 +100,7 @@ export function parseNodeOptions(args: readonly string[], environment: Environme
   const port = reader.read(
     'listen-port',
     (text) => (text === '0' ? 0 : parsePort(text)),
-    'must be a port, or 0 for none',
+    'must be a port, or 0 to disable it',
   );
   const address = reader.read('listen-address', (text) => parseAddress(text)?.text, 'must be an address of this host');
   const level = reader.read(

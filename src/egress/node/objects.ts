@@ -1,7 +1,7 @@
 import { isRecord } from '../../base/read/shape.ts';
 import { readinessCondition } from '../model/readiness.ts';
 
-/** A pod of this node, as far as its router's configuration goes. */
+/** The parts of a pod of this node that concern its router's configuration. */
 export interface NodePod {
   readonly namespace: string;
   readonly name: string;
@@ -21,7 +21,7 @@ export interface ShownCondition {
   readonly lastTransitionTime: string | undefined;
 }
 
-/** Reads a pod; undefined for what is none. */
+/** Parses a pod. Returns undefined if it is invalid. */
 export function readPod(object: unknown): NodePod | undefined {
   const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
   const { namespace, name, uid, deletionTimestamp, annotations } = metadata;
@@ -49,7 +49,10 @@ function readCondition(condition: Record<string, unknown> | undefined): ShownCon
   return { status, message: text(condition.message), lastTransitionTime: text(condition.lastTransitionTime) };
 }
 
-/** Only definitions that name our plugin are kept: others may be large, and hold what is not for us. */
+/**
+ * Parses a definition. The configuration is kept only if it names our plugin; others may be large and are not
+ * relevant.
+ */
 export function readDefinition(object: unknown): { readonly key?: string; readonly config?: string } {
   const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
   const { namespace, name } = metadata;
@@ -60,15 +63,15 @@ export function readDefinition(object: unknown): { readonly key?: string; readon
 }
 
 /**
- * The configuration as Multus hands it to the plugin: with the definition's name where it has none; of a list of
- * plugins (CNI spec 1.1.0 §1) the one of ours, with the list's name and version.
+ * Returns the configuration as Multus passes it to the plugin: with the definition's name if it has none; from a
+ * plugin list (CNI spec 1.1.0 §1) our own entry with the list's name and version.
  */
 export function readConfig(text: string, name: string): unknown {
   let config: unknown;
   try {
     config = JSON.parse(text);
   } catch {
-    // The plugin's own parser says what is wrong with it.
+    // The plugin's own parser reports the problem.
     return text;
   }
   if (!isRecord(config)) return config;

@@ -5,21 +5,21 @@ import { defineOptions, formatOptionHelp } from '../../base/daemon/table.ts';
 import { durationCure, parseDuration } from '../../base/read/duration.ts';
 import type { InstallerSettings } from './installer.ts';
 
-/** Options of what installs the plugin: alone, and as a part of the node's daemon. */
+/** Options of the plugin's installation, in `install-cni` and in the node daemon. */
 export const installTable = defineOptions({
   source: {
     value: 'FILE',
-    help: 'the executable to be installed',
+    help: 'executable to install',
     variable: 'CNI_SOURCE',
     initial: '/usr/local/bin/egress-router',
   },
   target: {
     value: 'DIR',
-    help: "the node's folder of CNI plugins, as it is mounted here",
+    help: "mount point of the node's CNI plugin folder",
     variable: 'CNI_TARGET',
     initial: '/host/opt/cni/bin',
   },
-  name: { value: 'NAME', help: 'its name there', variable: 'CNI_NAME', initial: 'egress-router' },
+  name: { value: 'NAME', help: 'file name of the installed plugin', variable: 'CNI_NAME', initial: 'egress-router' },
   interval: {
     value: 'TIME',
     help: 'how often to check that the plugin is still installed',
@@ -27,7 +27,7 @@ export const installTable = defineOptions({
     initial: '30s',
   },
   'uninstall-on-exit': {
-    help: "remove it at the end, or after the last router's DEL",
+    help: "remove the plugin on exit, or after the last router's DEL",
     variable: 'CNI_UNINSTALL_ON_EXIT',
   },
 });
@@ -35,12 +35,12 @@ export const installTable = defineOptions({
 /** Every option of `install-cni`, in the order of `--help`. */
 export const optionTable = defineOptions({
   ...installTable,
-  once: { help: 'install and end' },
+  once: { help: 'install the plugin and exit' },
   ...daemonTable,
-  help: { help: 'show this' },
+  help: { help: 'print this help' },
 });
 
-/** What the command line and the environment ask for. */
+/** Settings from the command line and the environment. */
 export interface InstallOptions extends InstallerSettings {
   readonly isOnce: boolean;
   readonly logFormat: LogFormat;
@@ -48,11 +48,13 @@ export interface InstallOptions extends InstallerSettings {
 
 /** The text of `--help`. */
 export function formatHelp(): string {
-  const head = ['Usage: install-cni [OPTION]...', '', 'Installs the CNI plugin on a node, and keeps it there.'];
+  const head = ['Usage: install-cni [OPTION]...', '', 'Installs the CNI plugin on a node and keeps it installed.'];
   return formatOptionHelp(head, optionTable);
 }
 
-/** Reads flags, and for those not given environment variables. Undefined when help was asked for. Throws an OptionsError. */
+/**
+ * Reads flags and, for those not given, environment variables. Returns undefined for --help. Throws an OptionsError.
+ */
 export function parseOptions(args: readonly string[], environment: Environment): InstallOptions | undefined {
   const reader = new OptionReader(optionTable, args, environment);
   if (reader.isSet('help')) return undefined;
@@ -61,7 +63,7 @@ export function parseOptions(args: readonly string[], environment: Environment):
   return options;
 }
 
-/** The options of {@link installTable}; what is wrong with them is in the reader. */
+/** Reads the options of {@link installTable}. The reader collects problems. */
 export function readInstallOptions(reader: OptionReader<keyof typeof installTable>): InstallerSettings {
   const path = (text: string) => (isAbsolute(text) ? text : undefined);
   const name = (text: string) => (/^[a-z0-9][\w.-]{0,63}$/.test(text) ? text : undefined);

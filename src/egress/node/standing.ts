@@ -27,7 +27,7 @@ export async function askStanding(
   signal: AbortSignal,
 ): Promise<Standing> {
   try {
-    // The daemon may list pods, and not get one.
+    // The daemon may list pods, but not get one.
     const query = { fieldSelector: `metadata.name=${name}`, limit: 1 };
     const path = `/api/v1/namespaces/${namespace}/pods`;
     const list = await within(patience, signal, (limit) => api.get(path, query, limit));

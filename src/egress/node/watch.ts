@@ -14,8 +14,8 @@ import { placeOf, type Watched, type WatchTimes } from './watched.ts';
 import type { Wires } from './wires-api.ts';
 
 /**
- * Milliseconds after which a router's namespace is looked for again, where nothing else is due: one that goes
- * without a DEL lives on by the sockets that are held in it.
+ * Milliseconds after which a router's namespace is checked if nothing else is due: a namespace that disappears
+ * without a DEL stays alive through open sockets.
  */
 const aliveFor = 5_000;
 
@@ -33,7 +33,7 @@ export interface WatchParts {
   readonly events: EventRecorder;
   readonly log: DaemonLog;
   readonly times: WatchTimes;
-  /** Routers by keys of their own, as they were when somebody looked last; another map after another look. */
+  /** Routers at the last scan by key. Every scan creates a new map. */
   readonly routersOf: () => ReadonlyMap<string, AttachmentState>;
   readonly standingOf: KeeperParts['standingOf'];
   readonly isMissing: KeeperParts['isMissing'];
@@ -53,9 +53,9 @@ const checkAgain = 5000;
 const eager = { lasts: 60_000, interval: 1000 };
 
 /**
- * Measures the routers of this node, tells their neighbours where they are, and closes one whose address
- * another machine has, until that is silent. Nothing is repaired silently. The routers come one after the other, each with what
- * is due, so that a hundred cost no more at once than one.
+ * Measures the routers of this node, announces their addresses to neighbors, and closes a router while another
+ * machine has its address. Nothing is repaired silently. Routers are processed one after another, each with the tasks
+ * that are due, so that a hundred routers cause no load peak.
  */
 export class RouterWatch {
   readonly #parts: WatchParts;
@@ -167,7 +167,7 @@ export class RouterWatch {
     this.#watched.delete(key);
     this.#retain();
     this.#problems.report(placeOf(labels), undefined);
-    metrics.remove(labels).catch((error: unknown) => log.debug({ err: error }, 'Cannot forget series'));
+    metrics.remove(labels).catch((error: unknown) => log.debug({ err: error }, 'Failed to remove series'));
   }
 
   #retain(): void {
@@ -176,7 +176,7 @@ export class RouterWatch {
     this.#parts.wires.retain(states);
   }
 
-  /** Spread over the first interval, so that those of one start do not stay together. */
+  /** Spread over the first interval, so that routers that started together do not stay in step. */
   #begin(state: AttachmentState, now: number): Watched {
     const { times } = this.#parts;
     const spread = (interval: number): number => now + interval * Math.random();
@@ -222,7 +222,7 @@ export class RouterWatch {
       if (isDue('count')) await this.#count(watched);
       if (isDue('check')) await this.#check(watched);
       const [asks, announces] = [isDue('ask'), isDue('announce')];
-      // Never announced without asking first: another machine may have the address.
+      // Never announced without a probe, because another machine may have the address.
       if (watched.closure.rival !== undefined) {
         if (asks) await this.#keeper.tryAgain(watched);
         return;
@@ -232,8 +232,8 @@ export class RouterWatch {
       const isOurs = !watched.isCutOff && watched.conflicts === 0 && watched.suspension.reason === undefined;
       if (announces && isOurs) this.#parts.routers.announce(watched.state);
     } catch (error) {
-      // It may have ended meanwhile, which the next look at the list tells.
-      this.#parts.log.debug({ err: error, ...watched.labels }, 'Cannot look at a router');
+      // It may have ended, which the next scan detects.
+      this.#parts.log.debug({ err: error, ...watched.labels }, 'Failed to check a router');
     } finally {
       watched.isBusy = false;
     }
@@ -272,7 +272,7 @@ export class RouterWatch {
     this.#problems.report(placeOf(labels), text);
     if (text === undefined) return;
     log.debug({ ...labels, differences }, 'CHECK found differences');
-    await this.#tell(state, 'RouterChanged', `${text}; delete the pod to have it made again`);
+    await this.#tell(state, 'RouterChanged', `${text}; delete the pod to have it recreated`);
   }
 
   async #ask(watched: Watched): Promise<void> {
@@ -310,7 +310,7 @@ export class RouterWatch {
   }
 }
 
-/** Whether anything is: most of the time, of most routers, nothing. */
+/** Returns whether any task is due. Usually none is. */
 function isDue({ due }: Watched, now: number): boolean {
   return due.ask <= now || due.count <= now || due.announce <= now || due.check <= now;
 }

@@ -122,7 +122,7 @@ function planLink({ link, resolved, id }: AddRequest, desired: Desired): Step[] 
   const mac = spec.mac === undefined ? {} : { mac: spec.mac };
   return [
     step(
-      { do: 'create-macvlan', name: temporary, becomes: link, masterIndex: master.index, mode: spec.mode, mtu, ...mac },
+      { do: 'create-link', name: temporary, becomes: link, masterIndex: master.index, kind: spec.kind, mtu, ...mac },
       { do: 'delete-link', link: temporary },
     ),
     step(
@@ -174,7 +174,8 @@ export function rememberRedirects({ redirects, fallbacks }: RedirectSet): Rememb
 
 function describeRouter({ spec, mtu, reserved }: Resolved, logFile: string): RememberedRouter {
   return {
-    mode: spec.mode,
+    linkType: spec.kind.type,
+    mode: spec.kind.mode,
     mtu,
     ...(spec.mac === undefined ? {} : { mac: spec.mac }),
     gateways: reserved.map(({ gateway }) => gateway),

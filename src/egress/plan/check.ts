@@ -85,8 +85,9 @@ function checkLink(
   const add = (kind: DeviationKind, words: string): void => {
     problems.push({ kind, subject: name, text: `interface ${name} ${words}` });
   };
-  if (link.kind !== 'macvlan') add('link-kind', `is a ${link.kind ?? 'device'}, not a macvlan`);
-  else if (link.macvlanMode !== spec.mode) add('link-mode', `has mode ${link.macvlanMode}, not ${spec.mode}`);
+  const { type, mode } = spec.kind;
+  if (link.kind !== type) add('link-kind', `is a ${link.kind ?? 'device'}, not a ${type}`);
+  else if (link.settings?.mode !== mode) add('link-mode', `has mode ${link.settings?.mode}, not ${mode}`);
   if (link.parentIndex !== master.index) add('link-master', `is not on master ${master.name}`);
   if (link.alias !== ownerComment(ownerOf(state.id)))
     add('link-alias', 'was replaced: its alias does not name this router');

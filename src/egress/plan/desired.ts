@@ -1,4 +1,5 @@
 import { type Family, hostPrefix, networkOf, type Prefix } from '../../base/model/address.ts';
+import { isLinkType } from '../../base/model/link-kind.ts';
 import { type Link, mainTable, type NamespaceSnapshot, type PolicyRule, type Route } from '../../base/model/network.ts';
 import type { RedirectSet } from '../../base/model/redirect.ts';
 import type { RuleProgram } from '../../base/model/rules.ts';
@@ -114,7 +115,7 @@ function hashOf(text: string): bigint {
 
 /** Returns whether an interrupted call left this link. The caller holds the namespace lock, so no call is creating one. */
 export function isHalfMade(link: Link): boolean {
-  return link.kind === 'macvlan' && /^er-[0-9a-f]{12}$/.test(link.name);
+  return isLinkType(link.kind) && /^er-[0-9a-f]{12}$/.test(link.name);
 }
 
 /** Returns `GW dev net1` and `default via GW dev net1`, the routes of OpenShift's egress router. */

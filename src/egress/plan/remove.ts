@@ -1,4 +1,5 @@
 import type { Prefix } from '../../base/model/address.ts';
+import { isLinkType } from '../../base/model/link-kind.ts';
 import type { Link, NamespaceSnapshot, Route } from '../../base/model/network.ts';
 import { ownerComment, unfinishedComment } from '../../base/rules/owner.ts';
 import type { RuleBackend } from '../../base/rules/transaction.ts';
@@ -70,7 +71,7 @@ function isOwnLink(state: AttachmentState, link: Link): boolean {
   if (link.name !== state.link) return false;
   return (
     ownerOfAlias(link.alias) === ownerOf(state.id) ||
-    (link.kind === 'macvlan' && link.alias === undefined && !link.up && state.network !== '')
+    (isLinkType(link.kind) && link.alias === undefined && !link.up && state.network !== '')
   );
 }
 
@@ -124,7 +125,7 @@ function bequeath(state: AttachmentState, others: readonly AttachmentState[]): O
   if (heir === undefined) return [];
   const inherited: AttachmentState = {
     ...heir,
-    // The remaining attachment must not restore a default route through the deleted link, but the one before it.
+    // The remaining attachment must not restore a default route through the deleted link, but the previous one it.
     oldDefaults: [
       ...heir.oldDefaults.filter((route) => route.link !== state.link),
       ...state.oldDefaults.filter((route) =>

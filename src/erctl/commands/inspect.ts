@@ -21,26 +21,26 @@ interface InspectOptions extends TargetOptions {
   readonly agent: string;
 }
 
-/** `erctl inspect`: everything about a router, and what is wrong with it. */
+/** `erctl inspect`: shows a router and its problems. */
 export function addInspect(program: Command, { console, finish }: CommandContext): void {
   const command = withTarget(
     program
       .command('inspect')
       .description(
-        'look at a router: interface, gateway, routes, rules, connections, and a verdict. ' +
-          'Ends with 0 when it is healthy, 1 when it has problems, 2 when it cannot be looked at.',
+        'show a router and its problems: interface, gateway, routes, rules, connections. ' +
+          'Exits with 0 if the router is healthy, 1 if it has problems, 2 if it cannot be examined.',
       ),
   )
-    .option('--connect', 'try a TCP connection from the pod to every destination, too')
-    .option('--no-probe', 'send nothing: do not ask on the wire for the gateway and the reserved address')
+    .option('--connect', 'also try a TCP connection from the pod to every destination')
+    .option('--no-probe', 'do not probe the gateway and the reserved address')
     .option('--all', 'show every redirect and connection')
-    .option('--ingress', 'instead: the HAProxy of the ingress agent of this node')
-    .option('--agent <url>', 'where the agent answers (with --ingress)', defaultAgent);
+    .option('--ingress', 'show the HAProxy of the ingress agent on this node instead')
+    .option('--agent <url>', 'URL of the agent (with --ingress)', defaultAgent);
   withOutput(command, [
     ['inspect', "the node's only router"],
-    ['inspect --pod shop/egress-router-cni-deployment-575465c75c-qkq6m', 'by the name of its pod'],
-    ['inspect --pid 68857', 'by a process in the pod'],
-    ['inspect --netns /var/run/netns/cni-1234 --connect', 'by its namespace; try the destinations'],
+    ['inspect --pod shop/egress-router-cni-deployment-575465c75c-qkq6m', 'the router of a pod'],
+    ['inspect --pid 68857', 'the router of a process'],
+    ['inspect --netns /var/run/netns/cni-1234 --connect', 'the router of a network namespace; try its destinations'],
     ['inspect --output json | jq .routers[].problems', 'for programs'],
     ['inspect --ingress', 'on an ingress node'],
   ]).action(async (options: InspectOptions) => {

@@ -8,10 +8,10 @@ import { renderList } from '../screens/list.ts';
 import { requireRoot } from '../target.ts';
 import { type OutputFormat, withOutput } from './options.ts';
 
-/** `erctl list`: every attachment on the node. */
+/** `erctl list`: lists every attachment on the node. */
 export function addList(program: Command, { console }: CommandContext): void {
   withOutput(program.command('list').description('list every egress router attached on this node'), [
-    ['list', 'one line each'],
+    ['list', 'one line per router'],
     ['list --output json', 'for programs'],
   ]).action(({ output }: { output: OutputFormat }) => {
     requireRoot();

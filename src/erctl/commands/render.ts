@@ -20,19 +20,21 @@ interface RenderOptions {
   readonly podInterface: string;
 }
 
-/** `erctl render`: what becomes of a router's file, without a cluster. */
+/** `erctl render`: prints what a router's file becomes, without a cluster. */
 export function addRender(program: Command, { console }: CommandContext): void {
   const command = program
     .command('render')
     .argument('<file...>', 'YAML or JSON; "-" reads standard input')
     .description(
-      'print the NetworkAttachmentDefinition of an EgressRouter, and the rules that the plugin would install. ' +
-        'Ends with 2 when a file cannot be read or is not valid.',
+      'print the NetworkAttachmentDefinition of an EgressRouter and the rules that the plugin would install. ' +
+        'Exits with 2 if a file cannot be read or is invalid.',
     )
-    .addOption(new Option('--backend <name>', 'whose rules').choices(['iptables', 'nftables']).default('nftables'))
-    .addOption(new Option('--only <part>', 'only one of the two').choices(['nad', 'rules']))
-    .option('--interface <name>', 'the interface that is made', readInterface, 'net1')
-    .option('--pod-interface <name>', 'the interface that clients come in by', readInterface, 'eth0');
+    .addOption(
+      new Option('--backend <name>', 'format of the rules').choices(['iptables', 'nftables']).default('nftables'),
+    )
+    .addOption(new Option('--only <part>', 'print only one of the two').choices(['nad', 'rules']))
+    .option('--interface <name>', 'name of the interface that the router adds', readInterface, 'net1')
+    .option('--pod-interface <name>', 'interface that clients use', readInterface, 'eth0');
   withOutput(command, [
     ['render router.yaml', 'the definition and the rules of nftables'],
     ['render router.yaml --backend iptables --only rules', 'for iptables-restore'],
@@ -60,7 +62,7 @@ function renderFile(file: string, console: Console, settings: RenderSettings): R
   });
   if (routers.length > 0) return routers;
   throw new ErctlError(
-    `${file} has nothing to render: it must hold an EgressRouter, a NetworkAttachmentDefinition or a network configuration of the plugin`,
+    `${file} has nothing to render; it must contain an EgressRouter, a NetworkAttachmentDefinition or a network configuration of the plugin`,
   );
 }
 
@@ -75,11 +77,13 @@ function refuseInvalid(file: string, part: Written): void {
       : [];
   const [first] = problems;
   if (first === undefined) return;
-  throw new ErctlError(`${file}: ${part.title} is not valid: ${formatProblem(first)}; "erctl validate" tells all`);
+  throw new ErctlError(
+    `${file}: ${part.title} is invalid: ${formatProblem(first)}; "erctl validate" lists all problems`,
+  );
 }
 
-/** As names of interfaces stand in rules: without anything that a rule program takes for a pattern. */
+/** Parses the name of an interface as rules contain it: no character that a rule tool treats as a pattern. */
 function readInterface(text: string): string {
   if (/^[a-zA-Z0-9._][a-zA-Z0-9._-]{0,14}$/.test(text)) return text;
-  throw new InvalidArgumentError('It must be the name of an interface.');
+  throw new InvalidArgumentError('Must be the name of an interface.');
 }

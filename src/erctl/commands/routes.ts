@@ -6,18 +6,18 @@ import { renderJson } from '../json.ts';
 import { renderRoutes } from '../screens/routes.ts';
 import { type OutputFormat, withOutput } from './options.ts';
 
-/** `erctl routes`: who has the hosts, paths and ports of the ingress agent, and who has not. */
+/** `erctl routes`: lists the owners of the ingress agent's hosts, paths and ports, and the rejected claims. */
 export function addRoutes(program: Command, { console }: CommandContext): void {
   const command = program
     .command('routes')
     .description(
-      'list what Routes and Gateways ask of the ingress agent on this node: who has each host, path and port, who was refused, and why. ' +
-        'STATS_USERNAME and STATS_PASSWORD are read from the environment when the agent asks for them.',
+      'list the claims on the ingress agent of this node: the owner of each host, path and port, and the rejected Routes and Gateways with the reason. ' +
+        'If the agent requires credentials, set STATS_USERNAME and STATS_PASSWORD in the environment.',
     )
-    .option('--agent <url>', 'where the agent answers: its --stats-address and --stats-port', defaultAgent);
+    .option('--agent <url>', 'URL of the agent, from its --stats-address and --stats-port', defaultAgent);
   withOutput(command, [
     ['routes', 'the agent of this node'],
-    ['routes --agent http://192.168.12.5:1936', 'another one'],
+    ['routes --agent http://192.168.12.5:1936', 'another agent'],
     ['routes --output json', 'for programs'],
   ]).action(async ({ agent, output }: { agent: string; output: OutputFormat }) => {
     const document = await fetchClaims(agent);

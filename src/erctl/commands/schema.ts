@@ -10,7 +10,7 @@ import { renderJson } from '../json.ts';
 import { renderDocumentSchema } from '../manifests/render-document.ts';
 import { validateDocumentSchema } from '../manifests/validate-document.ts';
 
-/** The document of each command that has one. */
+/** Schema of the JSON document of each command. */
 const schemas = {
   inspect: inspectDocumentSchema,
   list: listDocumentSchema,
@@ -21,12 +21,12 @@ const schemas = {
   watch: watchDocumentSchema,
 } as const;
 
-/** `erctl schema`: what programs may rely on. */
+/** `erctl schema`: prints the JSON Schema of a command's output. */
 export function addSchema(program: Command, { console }: CommandContext): void {
   program
     .command('schema')
-    .description('print the JSON Schema of what a command prints with --output json')
-    .addArgument(new Argument('<command>', 'whose answer').choices(Object.keys(schemas)))
+    .description('print the JSON Schema of the output of a command')
+    .addArgument(new Argument('<command>', 'the command').choices(Object.keys(schemas)))
     .addHelpText('after', '\nExamples:\n  $ erctl schema inspect > erctl-inspect.schema.json\n')
     .action((name: keyof typeof schemas) => console.out(renderJson(toJSONSchema(schemas[name]))));
 }

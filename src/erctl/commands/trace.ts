@@ -29,36 +29,36 @@ interface TraceOptions extends TargetOptions {
   readonly send?: true;
 }
 
-/** `erctl trace`: where a connection would go, and why. */
+/** `erctl trace`: shows where a connection goes, and why. */
 export function addTrace(program: Command, { console, finish }: CommandContext): void {
   const command = withTarget(
     program
       .command('trace')
       .description(
-        'follow a connection through a router: which rule takes it, where it goes, with which source, and where its ' +
-          'answer leaves. Ends with 0 when it gets to a destination, 1 when it does not, 2 when that cannot be told.',
+        'follow a connection through a router: the rule that matches it, its target, its source address, and the way back. ' +
+          'Exits with 0 if it reaches a destination, 1 if it does not, 2 if that is unknown.',
       ),
   )
-    .option('--port <number>', 'the port of the router', readPort)
-    .option('--host <name>', 'instead: the host of a request to the ingress agent of this node')
-    .option('--path <path>', 'its path (with --host)', '/')
-    .option('--tls', 'it comes over TLS (with --host)')
-    .option('--agent <url>', 'where the agent answers (with --host)', defaultAgent)
+    .option('--port <number>', 'port of the router', readPort)
+    .option('--host <name>', 'trace a request for this host through the ingress agent on this node instead')
+    .option('--path <path>', 'path of the request (with --host)', '/')
+    .option('--tls', 'the request uses TLS (with --host)')
+    .option('--agent <url>', 'URL of the agent (with --host)', defaultAgent)
     .option('--proto <name>', 'tcp, udp or sctp', readProtocol, 'tcp')
-    .option('--from <address>', 'the client', readAddress)
-    .option('--to <address>', "the address that the client connects to (default: the pod's own)", readAddress)
-    .option('--incoming <interface>', 'where it comes in (default: the interface of clients)')
-    .option('--send', 'try it: connect, or send a datagram, from the pod to the destination');
+    .option('--from <address>', 'address of the client', readAddress)
+    .option('--to <address>', 'address that the client connects to (default: the address of the pod)', readAddress)
+    .option('--incoming <interface>', 'incoming interface (default: the interface that clients use)')
+    .option('--send', 'also connect, or send a datagram, from the pod to the destination');
   withOutput(command, [
     ['trace --port 8080', 'TCP, any client'],
-    ['trace --proto udp --port 80 --from 10.128.20.30', 'and its way back to this client'],
-    ['trace --pod shop/egress-1 --port 8443 --send', 'try the rest of the way'],
-    ['trace --port 22 --incoming net1', 'what somebody outside meets'],
+    ['trace --proto udp --port 80 --from 10.128.20.30', 'with the way back to this client'],
+    ['trace --pod shop/egress-1 --port 8443 --send', 'try the connection to the destination'],
+    ['trace --port 22 --incoming net1', 'a connection from outside'],
     ['trace --host shop.example --path /cart --tls', 'which Route answers a request, and why'],
   ]).action(async (options: TraceOptions) => {
     const { host, port } = options;
     if (host !== undefined) return traceHost(host, options);
-    if (port === undefined) throw new ErctlError('--port missing: must be the port of the router; or name a --host');
+    if (port === undefined) throw new ErctlError('--port is missing: set the port of the router, or --host');
     const store = new FileStateStore();
     const { from, to, incoming } = options;
     const family = (from ?? to)?.family;
@@ -71,7 +71,7 @@ export function addTrace(program: Command, { console, finish }: CommandContext):
       ...(incoming !== undefined && { incoming }),
     };
     if (options.send === true && options.proto === 'sctp') {
-      throw new ErctlError('--send: SCTP cannot be tried from here; leave --send out');
+      throw new ErctlError('--send: not supported for SCTP; remove --send');
     }
     const observations = lookAt(findTarget(options, store), store, {
       asksOnWire: true,
@@ -85,11 +85,11 @@ export function addTrace(program: Command, { console, finish }: CommandContext):
     const documents = observations
       .map((observed) => describeTrace(observed, question))
       .filter((one) => one !== undefined);
-    // Of several routers in one pod the first that redirects it takes it.
+    // If a pod has several routers, the first one that redirects the connection handles it.
     const document = documents.find(({ goes }) => goes === 'redirected') ?? documents[0];
     if (document === undefined) {
       throw new ErctlError(
-        `The pod has no ${family === undefined ? '' : `IPv${family} `}address that a client could connect to; name one by --to`,
+        `The pod has no ${family === undefined ? '' : `IPv${family} `}address that a client could connect to; set one with --to`,
       );
     }
     console.out(options.output === 'json' ? renderJson(document) : renderTrace(document, console.screen));
@@ -112,18 +112,18 @@ export function addTrace(program: Command, { console, finish }: CommandContext):
 
 function readPort(text: string): number {
   const port = parsePort(text);
-  if (port === undefined) throw new InvalidArgumentError('It must be a port from 1 to 65535.');
+  if (port === undefined) throw new InvalidArgumentError('Must be a port from 1 to 65535.');
   return port;
 }
 
 function readProtocol(text: string): Protocol {
   const protocol = parseProtocol(text);
-  if (protocol === undefined) throw new InvalidArgumentError('It must be tcp, udp or sctp.');
+  if (protocol === undefined) throw new InvalidArgumentError('Must be tcp, udp or sctp.');
   return protocol;
 }
 
 function readAddress(text: string): Address {
   const address = parseAddress(text);
-  if (address === undefined) throw new InvalidArgumentError('It must be an IPv4 or IPv6 address.');
+  if (address === undefined) throw new InvalidArgumentError('Must be an IPv4 or IPv6 address.');
   return address;
 }

@@ -10,19 +10,19 @@ import { readWritten, type Written } from '../manifests/written.ts';
 import { renderValidation } from '../screens/validate.ts';
 import { type OutputFormat, withOutput } from './options.ts';
 
-/** `erctl validate`: what the plugin and the agent would say about files, without a cluster. */
+/** `erctl validate`: checks files as the plugin and the agent do, without a cluster. */
 export function addValidate(program: Command, { console, finish }: CommandContext): void {
   const command = program
     .command('validate')
     .argument('<file...>', 'YAML or JSON; "-" reads standard input')
     .description(
-      'check EgressRouters, NetworkAttachmentDefinitions, network configurations and lists of them, and the Routes and ' +
-        'Gateways of the ingress agent. Ends with 0 when all are valid, 1 when one is not, 2 when a file cannot be read.',
+      'check EgressRouters, NetworkAttachmentDefinitions, network configurations and configuration lists, and Routes and ' +
+        'Gateways of the ingress agent. Exits with 0 if all are valid, 1 if one is invalid, 2 if a file cannot be read.',
     );
   withOutput(command, [
     ['validate router.yaml', 'with line numbers'],
     ['validate *.yaml --output json', 'for programs'],
-    ['validate -', 'what is piped in'],
+    ['validate -', 'standard input'],
   ]).action((files: readonly string[], { output }: { output: OutputFormat }) => {
     const validated = files.map((file) => validateFile(file, console));
     const valid = validated.every(({ documents }) => documents.every(({ outcome }) => outcome !== 'invalid'));
@@ -32,7 +32,7 @@ export function addValidate(program: Command, { console, finish }: CommandContex
   });
 }
 
-/** The text of a file. Throws {@link ErctlError} where there is none. */
+/** Returns the text of a file. Throws {@link ErctlError} if it cannot be read. */
 export function readText(file: string, console: Console): string {
   try {
     return console.read(file);
@@ -56,7 +56,7 @@ function validateFile(file: string, console: Console): ValidatedFile {
     file,
     documents: written.documents.flatMap(({ value, lineOf }) => {
       const parts = readWritten(value);
-      // A list of plugins without one of ours.
+      // A plugin list without this plugin.
       if (parts.length === 0)
         return [{ title: 'network configuration list', outcome: 'skipped' as const, problems: [] }];
       return parts.map((part) => ({

@@ -19,26 +19,24 @@ interface WatchOptions extends TargetOptions {
   readonly count?: number;
 }
 
-/** Clears the terminal from its upper left corner. */
+/** Clears the terminal and moves the cursor to the upper left corner. */
 const clear = '\u001b[H\u001b[J';
-/** Lines of a frame that are not rows. */
+/** Lines of a frame that are not table rows. */
 const frameLines = 4;
 
-/** `erctl watch`: connections and bytes a second, rule by rule, until it is interrupted. */
+/** `erctl watch`: shows connections and bytes per second of each rule until interrupted. */
 export function addWatch(program: Command, { console }: CommandContext): void {
   const command = withTarget(
     program
       .command('watch')
-      .description(
-        'watch what passes through a router: connections and bytes a second for each rule, the busiest first.',
-      ),
+      .description('watch the traffic of a router: connections and bytes per second of each rule, the busiest first.'),
   )
-    .option('--interval <seconds>', 'time between two looks', readSeconds, 2)
-    .option('--count <number>', 'end after so many looks', readCount);
+    .option('--interval <seconds>', 'interval between samples', readSeconds, 2)
+    .option('--count <number>', 'exit after this number of samples', readCount);
   withOutput(command, [
     ['watch', "the node's only router; Ctrl-C ends it"],
-    ['watch --pod shop/egress-1 --interval 0.5', 'twice a second'],
-    ['watch --count 2 --output json', 'a line of JSON for each look, for programs'],
+    ['watch --pod shop/egress-1 --interval 0.5', 'two samples per second'],
+    ['watch --count 2 --output json', 'one line of JSON per sample, for programs'],
   ]).action(async (options: WatchOptions) => {
     const store = new FileStateStore();
     const target = findTarget(options, store);
@@ -67,15 +65,15 @@ function listWatched(target: Target, store: StateStore): readonly AttachmentStat
     .filter((state) => state.netns.inode === target.inode && state.bootId === bootId)
     .filter((state) => target.link === undefined || state.link === target.link);
   if (states.length > 0) return states;
-  throw new ErctlError(`Nothing is remembered of a router in ${target.netns}; "erctl inspect" says more`);
+  throw new ErctlError(`No state file describes a router in ${target.netns}; run "erctl inspect" for details`);
 }
 
-/** The namespace is entered for each look alone, so that a DEL never waits for us. */
+/** Enters the namespace for each sample only, so that a DEL never waits for this process. */
 function takeSample(target: Target, [state]: readonly AttachmentState[], store: StateStore): Sample {
   const kernel = openLinuxKernel(target.netns, state?.backend ?? 'auto', store);
   try {
     if (kernel.netns.inode !== target.inode)
-      throw new ErctlError(`The network namespace ${target.netns} is another one now: the pod ended`);
+      throw new ErctlError(`The network namespace ${target.netns} has been replaced: the pod has ended`);
     const inspector = new NamespaceInspector();
     try {
       return { flows: inspector.listFlows(), at: performance.now() };
@@ -89,11 +87,11 @@ function takeSample(target: Target, [state]: readonly AttachmentState[], store: 
 
 function readSeconds(text: string): number {
   const seconds = /^\d{1,4}(?:\.\d{1,3})?$/.test(text) ? Number(text) : 0;
-  if (seconds < 0.1 || seconds > 3600) throw new InvalidArgumentError('It must be seconds, from 0.1 to 3600.');
+  if (seconds < 0.1 || seconds > 3600) throw new InvalidArgumentError('Must be a number of seconds from 0.1 to 3600.');
   return seconds;
 }
 
 function readCount(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 1.');
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('Must be a whole number of at least 1.');
   return Number(text);
 }

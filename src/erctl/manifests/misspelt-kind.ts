@@ -3,7 +3,7 @@ import { findClosest } from '../../base/read/closest.ts';
 import { showValue } from '../../base/read/show-value.ts';
 import { kindNames, kinds } from '../../ingress/objects/kinds.ts';
 
-/** Kinds of the groups below that other programs act on. */
+/** Kinds of these groups that other programs handle. */
 const otherKinds = [
   'HTTPRoute',
   'GRPCRoute',
@@ -19,7 +19,7 @@ const otherKinds = [
   'OperatorPKI',
 ];
 
-/** Kinds that this product reads, by their API group. */
+/** Kinds that this project reads, by API group. */
 const ownKinds: Readonly<Record<string, readonly string[]>> = {
   'network.operator.openshift.io': ['EgressRouter'],
   'k8s.cni.cncf.io': ['NetworkAttachmentDefinition'],
@@ -27,12 +27,12 @@ const ownKinds: Readonly<Record<string, readonly string[]>> = {
   'gateway.networking.k8s.io': kindNames.filter((kind) => kinds[kind].group === 'gateway.networking.k8s.io'),
 };
 
-/** Kinds with names that nothing else in a cluster is close to. */
+/** Kinds whose names resemble no other kind. */
 const rareKinds = ['EgressRouter', 'NetworkAttachmentDefinition'];
 
 /**
- * What is wrong with an object that is nearly one of ours: its kind, or the version of its API. Undefined for
- * objects that are for other programs.
+ * Returns the problem of an object that almost matches one of our kinds: a misspelt kind or API version. Undefined
+ * for objects of other programs.
  */
 export function findMisspeltKind({ kind, apiVersion }: Record<string, unknown>): Problem | undefined {
   if (typeof kind !== 'string' || typeof apiVersion !== 'string') return undefined;
@@ -40,7 +40,7 @@ export function findMisspeltKind({ kind, apiVersion }: Record<string, unknown>):
   const own = Object.hasOwn(ownKinds, group) ? (ownKinds[group] ?? []) : rareKinds;
   const meant = otherKinds.includes(kind) || own.includes(kind) ? undefined : findClosest(kind, own);
   if (meant !== undefined) {
-    return { path: 'kind', value: showValue(kind), cure: `is no kind of ${group}; did you mean "${meant}"?` };
+    return { path: 'kind', value: showValue(kind), cure: `is not a kind of ${group}; did you mean "${meant}"?` };
   }
   const known = kindNames.find((one) => one === kind);
   if (known === undefined) return undefined;
@@ -49,5 +49,5 @@ export function findMisspeltKind({ kind, apiVersion }: Record<string, unknown>):
   );
   const version = findClosest(apiVersion, versions);
   if (version === undefined) return undefined;
-  return { path: 'apiVersion', value: showValue(apiVersion), cure: `cannot be read; did you mean "${version}"?` };
+  return { path: 'apiVersion', value: showValue(apiVersion), cure: `is not supported; did you mean "${version}"?` };
 }

@@ -10,13 +10,13 @@ const definitionSchema = z.object({
 
 const renderedRouterSchema = z.object({
   title: z.string(),
-  /** Of an EgressRouter. */
+  /** Only for an EgressRouter. */
   definition: z.optional(definitionSchema),
-  /** Rule programs with what they are given on standard input. */
+  /** Rule tools with their standard input. */
   scripts: z.array(z.object({ tool: z.enum(['iptables-restore', 'ip6tables-restore', 'nft']), input: z.string() })),
 });
 
-/** What `erctl render --output json` prints. */
+/** Document of `erctl render --output json`. */
 export const renderDocumentSchema = z.object({
   schema: z.literal('erctl.render/v1'),
   routers: z.array(renderedRouterSchema),

@@ -9,21 +9,21 @@ import { compileEgress } from '../../egress/plan/rules.ts';
 import type { RenderedRouter } from './render-document.ts';
 import type { Written } from './written.ts';
 
-/** What a file does not say, and a node would decide. */
+/** Settings that a file does not contain and a node would determine. */
 export interface RenderSettings {
-  /** The interface that clients come in by. */
+  /** The interface that clients use. */
   readonly podInterface: string;
-  /** The interface that is made. */
+  /** The router's interface. */
   readonly interface: string;
   /** Absent: no rules. */
   readonly backend?: RuleBackend;
   readonly withDefinition: boolean;
 }
 
-/** Names of the Cluster Network Operator's objects. */
+/** Names of the objects that the Cluster Network Operator creates. */
 const definitionName = 'egress-router-cni-nad';
 
-/** What becomes of a router's document: the NetworkAttachmentDefinition, and the rules in the pod. */
+/** Renders a router's document: its NetworkAttachmentDefinition and the rules in the pod. */
 export function renderRouter(written: Written, settings: RenderSettings): RenderedRouter | undefined {
   if ((written.kind !== 'egress-router' && written.kind !== 'net-conf') || !written.read.ok) return undefined;
   const { reserved, redirects } = written.read.value;
@@ -42,7 +42,7 @@ export function renderRouter(written: Written, settings: RenderSettings): Render
   };
 }
 
-/** As the Cluster Network Operator writes it, with the interface's settings that it leaves out. */
+/** Builds the definition as the Cluster Network Operator does, plus the interface settings that it omits. */
 function makeDefinition({
   namespace,
   read,

@@ -13,7 +13,7 @@ const any: FieldSchema = {};
 const fields = (...names: readonly string[]): Readonly<Record<string, FieldSchema>> =>
   Object.fromEntries(names.map((name) => [name, any]));
 
-/** Of Kubernetes' ObjectMeta. */
+/** Fields of Kubernetes' ObjectMeta. */
 const metadata: FieldSchema = {
   properties: {
     ...fields('name', 'generateName', 'namespace', 'labels', 'annotations', 'finalizers', 'ownerReferences', 'uid'),
@@ -22,7 +22,7 @@ const metadata: FieldSchema = {
   },
 };
 
-/** The whole object as its CustomResourceDefinition describes it. */
+/** Returns the schema of the whole object from its CustomResourceDefinition. */
 function schemaOf(definition: object): FieldSchema {
   const { spec } = definition as { spec: { versions: readonly { schema: { openAPIV3Schema: FieldSchema } }[] } };
   const { properties = {} } = spec.versions[0]?.schema.openAPIV3Schema ?? {};
@@ -36,7 +36,7 @@ const getSchemas = lazily(
   }),
 );
 
-/** Fields that an object of a kind of ours has and its API has not, and annotations that begin as ours and are not. */
+/** Returns unknown fields of an object, and annotations that have our prefix but are unknown. */
 export function listStrangeParts(document: Record<string, unknown>): readonly Problem[] {
   const problems = new ProblemList();
   const kind = String(document.kind);
@@ -46,13 +46,13 @@ export function listStrangeParts(document: Record<string, unknown>): readonly Pr
   if (kind === 'Route' && isRecord(annotations)) {
     for (const [key, value] of Object.entries(annotations)) {
       if (!isUnknownAnnotation(key)) continue;
-      problems.add(`metadata.annotations[${key}]`, value, `is no annotation of routers${suggestAnnotation(key)}`);
+      problems.add(`metadata.annotations[${key}]`, value, `is not a known annotation${suggestAnnotation(key)}`);
     }
   }
   return problems.list;
 }
 
-/** Keys that the CNI specification, containerd or Multus put into a configuration beside the plugin's own. */
+/** Keys that the CNI specification, containerd or Multus add to a configuration. */
 const runtimeKeys = fields(
   'cniVersion',
   'cniVersions',
@@ -75,7 +75,7 @@ const getConfiguration = lazily(
   (): FieldSchema => ({
     properties: {
       ...fieldsOf(getNetConfSchema()).properties,
-      // An EgressRouter, or its spec alone.
+      // A whole EgressRouter, or only its spec.
       egressRouter: any,
       ...runtimeKeys,
     },
@@ -83,7 +83,7 @@ const getConfiguration = lazily(
 );
 const getRouterSpec = lazily(() => fieldsOf(getEgressRouterSpecSchema()));
 
-/** Keys of a network configuration that neither the plugin nor a runtime reads. */
+/** Returns keys of a network configuration that neither the plugin nor a runtime reads. */
 export function listStrangeSettings(conf: Record<string, unknown>): readonly Problem[] {
   const problems = new ProblemList();
   findUnknownFields(getConfiguration(), conf, '', problems);

@@ -3,19 +3,19 @@ import { suggest } from '../../base/read/closest.ts';
 import type { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord } from '../../base/read/shape.ts';
 
-/** A JSON schema, as far as it names fields; a part without fields has any. */
+/** The field names of a JSON schema. A part without fields accepts any. */
 export interface FieldSchema {
   readonly properties?: Readonly<Record<string, FieldSchema>>;
   readonly items?: FieldSchema;
   readonly anyOf?: readonly FieldSchema[];
 }
 
-/** The fields of a zod schema. */
+/** Returns the fields of a zod schema. */
 export function fieldsOf(schema: z.core.$ZodType): FieldSchema {
   return z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as FieldSchema;
 }
 
-/** Notes every field that the schema does not name: most are misspelt, and none has an effect. */
+/** Records every field that the schema does not define. Most are misspelt, and all are ignored. */
 export function findUnknownFields(schema: FieldSchema, input: unknown, path: string, problems: ProblemList): void {
   const { properties, items, anyOf } = schema;
   for (const part of anyOf ?? []) if (part.properties ?? part.items) findUnknownFields(part, input, path, problems);
@@ -25,7 +25,7 @@ export function findUnknownFields(schema: FieldSchema, input: unknown, path: str
       const place = path === '' ? key : `${path}.${key}`;
       const known = Object.hasOwn(properties, key) ? properties[key] : undefined;
       if (known !== undefined) findUnknownFields(known, value, place, problems);
-      else problems.add(place, value, `is no field here${suggest(key, names)}`);
+      else problems.add(place, value, `is not a known field${suggest(key, names)}`);
     }
   }
   if (items !== undefined && Array.isArray(input)) {

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 
-/** What `erctl validate --output json` prints. */
+/** Document of `erctl validate --output json`. */
 export const validateDocumentSchema = z.object({
   schema: z.literal('erctl.validate/v1'),
   valid: z.boolean(),
@@ -10,14 +10,14 @@ export const validateDocumentSchema = z.object({
       documents: z.array(
         z.object({
           title: z.string(),
-          /** `skipped`: nothing that an egress router or the ingress agent reads. */
+          /** `skipped`: the object concerns neither an egress router nor the ingress agent. */
           outcome: z.enum(['valid', 'invalid', 'skipped']),
           problems: z.array(
             z.object({
               path: z.string(),
               value: z.string(),
               cure: z.string(),
-              /** Counted from 1; absent where it is not known. */
+              /** Line number, starting at 1. Absent if unknown. */
               line: z.optional(z.number()),
             }),
           ),

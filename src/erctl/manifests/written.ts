@@ -9,7 +9,7 @@ import { type ClusterObject, readObject } from '../../ingress/objects/kinds.ts';
 import { findMisspeltKind } from './misspelt-kind.ts';
 import { listStrangeParts, listStrangeSettings } from './strange.ts';
 
-/** What a document that somebody wrote is to us. */
+/** A document by its meaning for this project. */
 export type Written =
   | {
       readonly kind: 'egress-router';
@@ -18,16 +18,16 @@ export type Written =
       readonly name: string;
       readonly read: Parsed<EgressRouterSpec>;
     }
-  /** A network configuration, by itself, in a list, or in a NetworkAttachmentDefinition; `path` leads to it. */
+  /** A network configuration: on its own, in a list, or in a NetworkAttachmentDefinition. `path` is its position. */
   | { readonly kind: 'net-conf'; readonly title: string; readonly path: string; readonly read: Parsed<AttachmentSpec> }
-  /** Something that the ingress agent acts on. */
+  /** An object for the ingress agent. */
   | { readonly kind: 'ingress'; readonly title: string; readonly problems: readonly Problem[] }
   | { readonly kind: 'unreadable'; readonly title: string; readonly problems: readonly Problem[] }
   | { readonly kind: 'other'; readonly title: string };
 
 const ownType = 'egress-router';
 
-/** Recognises a document by its kind or shape, and reads it as the plugin and the agent would. */
+/** Recognizes a document by its kind or shape and parses it as the plugin and the agent do. */
 export function readWritten(document: unknown): Written[] {
   if (!isRecord(document)) {
     return [
@@ -74,7 +74,7 @@ function readRouter(document: Record<string, unknown>, title: string): Written {
   };
 }
 
-/** Problems beside those that the reader found. */
+/** Adds problems to those of the parser. */
 function withMore<T>(read: Parsed<T>, more: readonly Problem[]): Parsed<T> {
   if (more.length === 0) return read;
   return { ok: false, problems: [...(read.ok ? [] : read.problems), ...more] };
@@ -106,7 +106,7 @@ function readDefinition(document: Record<string, unknown>, title: string): Writt
       { kind: 'unreadable', title, problems: [{ path, value: showValue(value), cure: 'must be a JSON object' }] },
     ];
   }
-  // Multus gives a configuration without a name that of the definition.
+  // Multus gives an unnamed configuration the name of its definition.
   const metadata = isRecord(document.metadata) ? document.metadata : {};
   return readConfiguration({ name: metadata.name, ...value }, path, title);
 }
@@ -155,12 +155,12 @@ function readForAgent(document: Record<string, unknown>, title: string): Written
   return { kind: 'ingress', title, problems: [...listRouteProblems(reading.object), ...listStrangeParts(document)] };
 }
 
-/** What is wrong with what a Route asks for, in either data plane, each once. */
+/** Returns the problems of a Route in both data planes, without duplicates. */
 function listRouteProblems(object: ClusterObject): readonly Problem[] {
   if (object.kind !== 'Route') return [];
   const { ports, http } = object.value;
   const found = [ports?.demand, http].flatMap((part) => (part === undefined || part.ok ? [] : part.problems));
-  // In a cluster an annotation that cannot be read counts as absent, and the status tells.
+  // In a cluster, an invalid annotation is ignored and reported in the status.
   const warnings = http.ok ? http.value.warnings : [];
   const problems = [...found, ...warnings.filter(({ path }) => !found.some((one) => one.path === path))];
   return problems.filter(

@@ -2,7 +2,7 @@ import type { HaproxyReport } from '../../ingress/http/haproxy-report-document.t
 import type { Screen } from '../console.ts';
 import { capitalise, renderText } from '../table.ts';
 
-/** The screen of `erctl inspect --ingress`. */
+/** Renders `erctl inspect --ingress`. */
 export function renderHaproxy(report: HaproxyReport, screen: Screen): string {
   const { pid, version, workers, oldWorkers, reloads, restarts, waiting, directory, problems } = report;
   const reloaded = Object.entries(reloads).filter(([, count]) => count > 0);

@@ -4,10 +4,10 @@ import { type Cell, type Column, capitalise, renderTable, renderText } from '../
 import { formatBytes, formatCount } from '../units.ts';
 
 const unnamed: readonly Column[] = [{ head: '' }, { head: '', fold: 20 }];
-/** Rows of redirects and of connections that are shown; `--all` shows every one. */
+/** Rows of redirects and connections that are shown without `--all`. */
 const shownRows = 20;
 
-/** The screen of `erctl inspect`. The verdict stands last, where a terminal ends. */
+/** Renders `erctl inspect`. The verdict comes last, because that is what remains visible on a terminal. */
 export function renderInspection({ routers }: InspectDocument, screen: Screen, showsAll: boolean): string {
   return routers.map((router) => renderRouter(router, screen, showsAll)).join('\n');
 }
@@ -53,7 +53,7 @@ function describeHead(router: RouterReport): Cell[][] {
   const { interface: link } = router;
   const words = [
     link.up === undefined ? 'missing' : link.up ? 'up' : 'down',
-    ...(link.mode === undefined ? [] : [`macvlan ${link.mode} on ${link.master || '?'}`]),
+    ...(link.mode === undefined ? [] : [`${link.kind ?? 'macvlan'} ${link.mode} on ${link.master || '?'}`]),
     ...(link.mtu === undefined ? [] : [`MTU ${link.mtu}`]),
     ...(link.mac === undefined ? [] : [link.mac]),
   ];
@@ -74,7 +74,7 @@ function describeHead(router: RouterReport): Cell[][] {
 }
 
 function describeGateway({ address, answer, mac, neighbour }: RouterReport['addresses'][number]['gateway']): Cell {
-  const words = { answers: 'answers', silent: 'silent', unasked: 'was not asked' }[answer];
+  const words = { answers: 'answers', silent: 'silent', unasked: 'was not probed' }[answer];
   const details = [mac, neighbour === undefined ? undefined : `neighbour ${neighbour}`].filter(
     (one) => one !== undefined,
   );
@@ -158,7 +158,7 @@ function renderAttempts({ attempts }: RouterReport, screen: Screen): string {
 
 function renderVerdict({ problems, notes }: RouterReport, screen: Screen): string {
   const told = notes.map((note) => renderText(`Note: ${note}.`, screen, '  ')).join('');
-  if (problems.length === 0) return `${told}${paint(screen, 'green', 'Healthy: nothing is wrong with this router.')}\n`;
+  if (problems.length === 0) return `${told}${paint(screen, 'green', 'Healthy: no problems found.')}\n`;
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
   const lines = problems.map(({ what, cure }, index) =>
     renderText(`${index + 1}. ${capitalise(what)}. Cure: ${cure}.`, screen, '   ', 'red'),

@@ -13,10 +13,10 @@ const columns: readonly Column[] = [
   { head: 'STATE' },
 ];
 
-/** Container IDs are shown as `crictl ps` shows them. */
+/** Length of a container ID, as in `crictl ps`. */
 const shownId = 13;
 
-/** The screen of `erctl list`. */
+/** Renders `erctl list`. */
 export function renderList({ attachments }: ListDocument, screen: Screen): string {
   if (attachments.length === 0) return 'No egress router is attached on this node.\n';
   return renderTable(columns, attachments.map(listRow), screen);

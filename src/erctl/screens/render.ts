@@ -2,7 +2,7 @@ import { stringify } from 'yaml';
 import { escapeLines, escapeUnprintable } from '../../base/model/text.ts';
 import type { RenderDocument } from '../manifests/render-document.ts';
 
-/** The screen of `erctl render`: YAML that `kubectl` takes, and the rule programs' input behind comments. */
+/** Renders `erctl render`: YAML for `kubectl`, and the input of the rule tools after comments. */
 export function renderRendering({ routers }: RenderDocument): string {
   return routers
     .map(({ title, definition, scripts }) => {

@@ -2,14 +2,14 @@ import type { RequestTrace } from '../../ingress/http/request-trace-document.ts'
 import type { Screen } from '../console.ts';
 import { renderText } from '../table.ts';
 
-/** What came back when it was tried. */
+/** Result of a real request. */
 export interface RequestAttempt {
-  /** In words: `200 OK`, or why there was no answer. */
+  /** For example `200 OK`, or the reason for a missing answer. */
   readonly outcome: string;
   readonly isAnswered: boolean;
 }
 
-/** The screen of `erctl trace --host`. */
+/** Renders `erctl trace --host`. */
 export function renderRequestTrace(trace: RequestTrace, attempt: RequestAttempt | undefined, screen: Screen): string {
   const { host, path, tls, route, endpoints, others, explanation, outcome } = trace;
   const title = `${tls ? 'https' : 'http'}://${host}${path}`;

@@ -3,7 +3,7 @@ import type { Screen } from '../console.ts';
 import { type Cell, type Column, renderTable } from '../table.ts';
 
 const columns: readonly Column[] = [
-  { head: 'ASKS FOR', fold: 16 },
+  { head: 'REQUESTS', fold: 16 },
   { head: 'KIND', drop: 1 },
   { head: 'NAME', fold: 14 },
   { head: 'ADMITTED' },
@@ -12,9 +12,9 @@ const columns: readonly Column[] = [
   { head: 'WHY', fold: 20 },
 ];
 
-/** The screen of `erctl routes`. */
+/** Renders `erctl routes`. */
 export function renderRoutes({ claims }: ClaimsDocument, screen: Screen): string {
-  if (claims.length === 0) return 'No Route asks anything of this agent.\n';
+  if (claims.length === 0) return 'No Route requests anything from this agent.\n';
   return renderTable(columns, claims.map(describeClaim), screen);
 }
 
@@ -24,14 +24,24 @@ function describeClaim(claim: Claim): Cell[] {
     describePlace(claim),
     claim.kind,
     `${claim.namespace}/${claim.name}${listener}`,
-    claim.admitted ? { text: 'yes', style: 'green' } : { text: 'no', style: 'red' },
+    describeAdmission(claim),
     claim.owner ?? '-',
     claim.certificateExpires === undefined ? '-' : `until ${claim.certificateExpires.slice(0, 10)}`,
-    claim.admitted ? '' : `${claim.reason}: ${claim.message}`,
+    claim.admitted ? (claim.message ?? explainPending(claim)) : `${claim.reason}: ${claim.message}`,
   ];
 }
 
-/** `13306/tcp`, or `shop.example/cart (edge)`. */
+function describeAdmission({ admitted, pending }: Claim): Cell {
+  if (!admitted) return { text: 'no', style: 'red' };
+  return pending === 'all' ? { text: 'pending', style: 'yellow' } : { text: 'yes', style: 'green' };
+}
+
+function explainPending({ pending }: Claim): string {
+  if (pending === undefined) return '';
+  return { all: 'not in force', change: 'last change not in force', endpoints: 'last endpoints not in force' }[pending];
+}
+
+/** Formats `13306/tcp`, or `shop.example/cart (edge)`. */
 function describePlace({ port, protocol, host, path = '', termination }: Claim): string {
   if (port !== undefined) return `${port}/${protocol}`;
   if (host === undefined) return '-';

@@ -2,7 +2,7 @@ import type { TraceDocument } from '../../egress/inspect/trace-document.ts';
 import type { Screen } from '../console.ts';
 import { capitalise, renderText } from '../table.ts';
 
-/** The screen of `erctl trace`. */
+/** Renders `erctl trace`. */
 export function renderTrace(document: TraceDocument, screen: Screen): string {
   const { packet, steps, attempt, problems, arrives, target } = document;
   const title = `${packet.protocol} ${packet.port} from ${packet.client}`;
@@ -18,14 +18,14 @@ export function renderTrace(document: TraceDocument, screen: Screen): string {
     ...steps.map((step) => renderText(`  → ${step}`, screen, '    ')),
     tried,
     arrives
-      ? renderText(`It gets to ${target}.`, screen, '', 'green')
+      ? renderText(`The connection reaches ${target}.`, screen, '', 'green')
       : renderText(describeFailure(document), screen, '', 'red'),
     ...trouble,
   ].join('');
 }
 
 function describeFailure({ goes, problems, attempt, target }: TraceDocument): string {
-  if (goes !== 'redirected') return 'It goes to no destination.';
-  if (problems.length > 0) return 'It does not get there, or is at risk:';
-  return `It does not get there: ${attempt?.outcome ?? 'unknown'} from ${target}.`;
+  if (goes !== 'redirected') return 'The connection reaches no destination.';
+  if (problems.length > 0) return 'The connection does not reach its destination, or is at risk:';
+  return `The connection does not reach ${target}: ${attempt?.outcome ?? 'unknown'}.`;
 }

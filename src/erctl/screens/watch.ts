@@ -12,7 +12,7 @@ const columns: readonly Column[] = [
   { head: 'IN/s', align: 'right' },
 ];
 
-/** One frame of `erctl watch`; `rows` fit on the screen, the busiest first. */
+/** Renders one frame of `erctl watch`. `rows` is the number of rows that fit on the screen; the busiest come first. */
 export function renderWatch(document: WatchDocument, screen: Screen, rows: number): string {
   const { pod, container, interface: link, seconds, counted } = document;
   const busiest = document.rows.toSorted((one, other) => weightOf(other) - weightOf(one));

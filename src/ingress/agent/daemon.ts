@@ -20,22 +20,28 @@ import { describeEphemeralOverlap, readEphemeralPorts } from '../ports/ephemeral
 import type { PortKernel } from '../ports/kernel-api.ts';
 import { PortPlane } from '../ports/port-plane.ts';
 import { AgentMetrics } from '../status/metrics.ts';
+import type { NodeRoster } from '../status/node-roster.ts';
 import type { StatusSink } from '../status/status.ts';
 import { StatusFile } from '../status/status-file.ts';
 import { IngressAgent } from './agent.ts';
 import type { AgentOptions } from './options.ts';
+import { openSiteSources } from './site-sources.ts';
 
-/** Where objects come from and statuses go to. */
+/** Source of objects and destination of statuses. */
 export interface Cluster {
   readonly source: ObjectSource;
   readonly status: StatusSink;
   /** Secrets that Routes refer to. */
   readonly secrets: Secrets;
-  /** Running pods with their node's network; absent: none is known. */
+  /** Running pods with hostNetwork. Absent: none is known. */
   readonly pods?: HostPods;
+  /** The other ingress nodes. Absent: none is known. */
+  readonly roster?: NodeRoster;
+  /** Resolves to whether no next agent will take over, because the cluster removes the agent. Never rejects. */
+  readonly isRemoved?: () => Promise<boolean>;
 }
 
-/** Tells what is wrong at a place, or, with undefined, that nothing is any more. */
+/** Reports a problem at a place, or with undefined that it is solved. */
 export type Report = SourceSink['report'];
 
 /** A running agent. */
@@ -43,15 +49,15 @@ export interface IngressDaemon {
   readonly agent: IngressAgent;
   /** Undefined without `--stats-port`. */
   readonly server: Server | undefined;
-  /** Ends everything; what is in force goes too when `--cleanup-on-exit` asks for it. */
+  /** Stops everything. The applied state is removed if `--cleanup-on-exit` is set. */
   stop(signal?: EndSignal): Promise<void>;
-  /** For the log: what it serves, and where. */
+  /** What the agent serves and where, for the log. */
   readonly serves: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Starts an agent. `openCluster` is called when the objects come from Kubernetes; `report` tells its
- * troubles. Rejects with an Error where the port of the statistics cannot be listened on.
+ * Starts an agent. `openCluster` is called if the objects come from Kubernetes, and `report` receives its problems.
+ * Rejects with an Error if the port of the statistics is not available.
  */
 export async function startDaemon(
   options: AgentOptions,
@@ -61,20 +67,21 @@ export async function startDaemon(
 ): Promise<IngressDaemon> {
   const metrics = new AgentMetrics();
   const inventory = new Inventory();
-  // Sources and statuses report to the agent, which is made of them.
+  // Sources and statuses report to the agent, which is created from them.
   const report: Report = (place, problem) => agent.report(place, problem);
-  const { source, status, secrets, pods } =
+  const { source, status, secrets, pods, roster, isRemoved } =
     options.manifests === undefined
       ? await openCluster(options, inventory, log, report)
       : openManifests(options, options.manifests, inventory, (problem) => report('status', problem));
   const guard = new HostGuard(options.guard, { inventory, ...(pods !== undefined && { pods }) });
-  const ports = new PortPlane(options.ports, { inventory, kernel, log, metrics, guard });
+  const ports = new PortPlane(options.ports, { inventory, kernel, log, metrics, guard, ...(roster && { roster }) });
   const http = openHttp(options, { inventory, secrets, log, guard });
   const httpMetrics = http && new HttpMetrics(metrics.registry, options.http?.serverThreshold ?? 0);
   const agent: IngressAgent = new IngressAgent({
     source,
     inventory,
     planes: http === undefined ? [ports] : [ports, http],
+    gateways: () => ports.gateways,
     guard,
     status: options.dryRun || !options.updatesStatus ? noStatus : status,
     log,
@@ -96,7 +103,8 @@ export async function startDaemon(
         '/claims': () => describeClaims(ports, http),
         ...(http !== undefined && {
           '/trace': (query) => http.desired && traceRequest(http.desired, readTraced(query), http.ports),
-          '/haproxy': async () => describeHaproxy(await http.engine.describe(), http.directory),
+          '/haproxy': async () =>
+            describeHaproxy(await http.engine.describe(), await http.engine.countBlockingWorkers(), http.directory),
         }),
       },
       remarks: () => ports.remarks,
@@ -114,9 +122,13 @@ export async function startDaemon(
     stop: async (signal) => {
       server?.close();
       server?.closeAllConnections();
-      // A service's HAProxy serves on until the next agent takes over; one that a person started ends with it.
+      // HAProxy of a service keeps serving until the next agent takes over. If a person started the agent at a
+      // terminal, HAProxy ends with it.
       if (signal === 'SIGINT' || process.stderr.isTTY) http?.endAtStop();
-      await agent.stop(options.cleanupOnExit);
+      const removes = options.cleanupOnExit || (await isRemoved?.()) === true;
+      if (removes) log.info({}, 'Removing the rules');
+      await agent.stop(removes);
+      await roster?.close(removes);
     },
   };
 }
@@ -134,19 +146,23 @@ function describeServing({ manifests, ports, http, stats }: AgentOptions): Reado
   };
 }
 
-/** A dry run starts no HAProxy: nothing but claims of ports can be decided without one. */
-function openHttp({ http, dryRun }: AgentOptions, parts: Omit<HttpParts, 'certificate'>): HttpPlane | undefined {
+/** A dry run starts no HAProxy, and without one only claims of ports can be decided. */
+function openHttp(
+  { http, dryRun }: AgentOptions,
+  parts: Omit<HttpParts, 'certificate' | 'sources'>,
+): HttpPlane | undefined {
   if (http === undefined || dryRun) return undefined;
   const certificate = new DefaultCertificate(http.certificate);
-  return new HttpPlane(http.settings, { ...parts, certificate });
+  const sources = openSiteSources(parts.inventory, http);
+  return new HttpPlane(http.settings, { ...parts, sources, certificate });
 }
 
-/** Every claim of hosts and of ports; undefined before the first decision. */
+/** Returns every claim of hosts and ports, or undefined before the first decision. */
 function describeClaims(ports: PortPlane, http: HttpPlane | undefined): ClaimsDocument | undefined {
-  const { admissions } = ports;
+  const { admissions, pending } = ports;
   if (admissions === undefined || (http !== undefined && http.desired === undefined)) return undefined;
-  const hosts = http?.desired === undefined ? [] : describeHostClaims(http.desired);
-  return { schema: 'ingress-agent.claims/v1', claims: [...hosts, ...describePortClaims(admissions)] };
+  const hosts = http?.desired === undefined ? [] : describeHostClaims(http.desired, http.pending);
+  return { schema: 'ingress-agent.claims/v1', claims: [...hosts, ...describePortClaims(admissions, pending)] };
 }
 
 function readTraced(query: URLSearchParams): TracedRequest {
@@ -158,7 +174,7 @@ function readTraced(query: URLSearchParams): TracedRequest {
   };
 }
 
-/** Writes no status: a dry run changes nothing anywhere. */
+/** A dry run writes no statuses. */
 const noStatus: StatusSink = { publish: () => undefined, close: () => undefined };
 
 function openManifests(
@@ -167,7 +183,7 @@ function openManifests(
   inventory: Inventory,
   report: (problem: string | undefined) => void,
 ): Cluster {
-  // Beside the directory, not in it: there it would be taken for a manifest.
+  // Next to the directory, because inside it would be read as a manifest.
   const path = statusFile ?? `${directory.replace(/\/+$/, '')}.status.json`;
   return {
     source: new ManifestSource({

@@ -12,32 +12,32 @@ export const optionTable: OptionTable<OptionName> = {
   manifests: {
     heading: 'Source of objects',
     value: 'DIR',
-    help: 'take objects from YAML and JSON files; without it, from Kubernetes',
+    help: 'read objects from YAML and JSON files in DIR; default from Kubernetes',
   },
   'status-file': { value: 'FILE', help: 'write statuses to FILE (with --manifests; default DIR.status.json)' },
   kubeconfig: {
     value: 'FILE',
-    help: 'reach Kubernetes as FILE says; without it, as a pod does',
+    help: "kubeconfig file; default the pod's service account",
     variable: 'KUBECONFIG',
   },
   'lease-namespace': {
     value: 'NAMESPACE',
-    help: 'namespace of the Lease that elects the agent which writes statuses',
+    help: 'namespace of the Lease of the agent that writes statuses',
     variable: 'POD_NAMESPACE',
     initial: 'default',
   },
   name: {
     heading: 'Node and router',
     value: 'NAME',
-    help: "part of the names of the agent's rules",
+    help: 'name of the agent, used in the names of its rules',
     initial: 'ingress',
   },
   'node-name': { value: 'NODE', help: 'name of this node; default the host name', variable: 'NODE_NAME' },
-  addresses: { value: 'IP,...', help: "addresses that are served; default all of the node's" },
-  'router-name': { value: 'NAME', help: 'only Routes whose annotation names this router; default all' },
+  addresses: { value: 'IP,...', help: "serve these addresses; default all of the node's" },
+  'router-name': { value: 'NAME', help: 'serve only Routes whose annotation names this router; default all' },
   'router-name-annotation': {
     value: 'KEY',
-    help: 'the annotation that names the router',
+    help: 'annotation that names the router',
     initial: defaultRouterNameKey,
   },
   'status-router-name': {
@@ -58,103 +58,103 @@ export const optionTable: OptionTable<OptionName> = {
   'route-labels': {
     heading: 'Selection of Routes',
     value: 'SELECTOR',
-    help: 'only Routes with these labels',
+    help: 'serve only Routes with these labels',
     variable: 'ROUTE_LABELS',
   },
   'namespace-labels': {
     value: 'SELECTOR',
-    help: 'only Routes of namespaces with these labels',
+    help: 'serve only Routes of namespaces with these labels',
     variable: 'NAMESPACE_LABELS',
   },
   'project-labels': {
     value: 'SELECTOR',
-    help: 'the same; both must match when both are set',
+    help: 'same as --namespace-labels; if both are set, both must match',
     variable: 'PROJECT_LABELS',
   },
   'route-fields': {
     value: 'SELECTOR',
-    help: 'only Routes whose fields match, such as spec.path=/api',
+    help: 'serve only Routes whose fields match, for example spec.path=/api',
     variable: 'ROUTE_FIELDS',
   },
   'allowed-domains': {
     value: 'DOMAIN,...',
-    help: 'only hosts in these domains',
+    help: 'serve only hosts in these domains',
     variable: 'ROUTER_ALLOWED_DOMAINS',
   },
   'denied-domains': {
     value: 'DOMAIN,...',
-    help: 'no hosts in these domains, whatever is allowed',
+    help: 'serve no hosts in these domains; takes precedence over --allowed-domains',
     variable: 'ROUTER_DENIED_DOMAINS',
   },
   'allowed-ports': {
     heading: 'Ports',
     value: 'PORTS',
-    help: 'ports that Routes may have',
+    help: 'ports that Routes may open',
     initial: formatPortRanges(defaultPolicy.allowedPorts),
   },
-  'reserved-ports': { value: 'PORTS', help: 'ports that no Route gets' },
+  'reserved-ports': { value: 'PORTS', help: 'ports that no Route may open' },
   'node-service-ports': {
     value: 'PORTS',
-    help: 'ports of programs that nodes run themselves, which no Route gets',
+    help: "ports of the node's own programs, which no Route may open",
     initial: formatPortRanges(defaultPolicy.nodeServicePorts).replaceAll(' ', ''),
   },
   'node-ports': {
     value: 'PORTS',
-    help: "the cluster's range of NodePorts, which no Route gets",
+    help: 'NodePort range of the cluster, which no Route may open',
     initial: formatPortRanges(defaultPolicy.nodePorts),
   },
   'node-endpoint-networks': {
     value: 'NETWORK,...',
-    help: 'addresses of nodes that every endpoint may have; without it only running pods with hostNetwork',
+    help: 'node addresses that any endpoint may have; default only those of running pods with hostNetwork',
   },
   'closed-node-ports': {
     value: 'PORTS',
-    help: "ports on nodes' addresses that no endpoint may have, pods with hostNetwork included; none: no port",
+    help: 'ports of node addresses that no endpoint may have, not even pods with hostNetwork; "none" allows all',
     initial: formatPortRanges(defaultClosedPorts).replaceAll(' ', ''),
   },
   'namespace-ports': {
     value: 'NS=PORTS;...',
-    help: 'ports that belong to one namespace alone, beside the allowed ones',
+    help: 'additional ports reserved for one namespace',
   },
   'namespace-quota': {
     value: 'ports=N,endpoints=N',
-    help: 'what one namespace may have; default as much as it asks for',
+    help: 'limits of a namespace; default none',
   },
   'tcp-balance': {
     heading: 'Balancing and health',
     value: 'HOW',
-    help: 'source, roundrobin or random, for Routes that say nothing',
+    help: 'default balance of ports: source, roundrobin or random',
     variable: 'ROUTER_TCP_BALANCE_SCHEME',
     fallsBack: true,
   },
   balance: {
     value: 'HOW',
-    help: 'the same for HTTP (also leastconn; default random), and for ports when --tcp-balance is not set (leastconn means source)',
+    help: 'default balance of HTTP (also leastconn; default random), and of ports without --tcp-balance (leastconn means source)',
     variable: 'ROUTER_LOAD_BALANCE_ALGORITHM',
     fallsBack: true,
   },
   'tunnel-timeout': {
     value: 'TIME',
-    help: "delete connections that are silent for this long; default the kernel's",
+    help: 'delete connections that are silent for this long; default the timeouts of the kernel',
     variable: 'ROUTER_DEFAULT_TUNNEL_TIMEOUT',
     fallsBack: true,
   },
   'check-interval': {
     value: 'TIME',
-    help: 'time between two checks of an endpoint; 0: no checks',
+    help: 'interval between checks of an endpoint; 0 disables them',
     variable: 'ROUTER_BACKEND_CHECK_INTERVAL',
     initial: '5000ms',
     fallsBack: true,
   },
   'drain-time': {
     value: 'TIME',
-    help: 'delete established connections this long after their endpoint is gone; 0: at once',
+    help: 'delete established connections this long after the removal of their endpoint',
     initial: '10s',
   },
-  'strict-allow-lists': { help: 'end connections of clients that an allow-list no longer names' },
+  'strict-allow-lists': { help: 'close connections of clients that are removed from an allow-list' },
   'sync-interval': {
     value: 'TIME',
-    help: 'least time between two changes of ports; 0: none',
+    help: 'minimum interval between changes of ports',
     initial: '0',
   },
   ...httpOptionTable,
@@ -169,20 +169,51 @@ export const optionTable: OptionTable<OptionName> = {
   'stats-address': {
     heading: 'Statistics',
     value: 'IP',
-    help: 'address of /metrics, /healthz and /readyz; default all with a password, otherwise 127.0.0.1',
+    help: 'address of /metrics, /healthz and /readyz; default all addresses if a password is set, otherwise 127.0.0.1',
   },
-  'stats-port': { value: 'PORT', help: 'their TCP port; 0: none', variable: 'STATS_PORT', initial: '1936' },
-  'stats-listen': { value: 'IP:PORT', help: 'both in one', variable: 'ROUTER_LISTEN_ADDR' },
-  'stats-username': { value: 'NAME', help: 'who may read /metrics; default everybody', variable: 'STATS_USERNAME' },
-  // No default of a flag shows a password; better set as a variable, which no list of processes shows.
-  'stats-password': { value: 'TEXT', help: 'with this password', variable: 'STATS_PASSWORD' },
-  'stats-username-file': { value: 'FILE', help: 'the name from a file', variable: 'STATS_USERNAME_FILE' },
-  'stats-password-file': { value: 'FILE', help: 'the password from a file', variable: 'STATS_PASSWORD_FILE' },
-  'log-level': { heading: 'General', value: 'LEVEL', help: 'debug, info, warn or error', initial: 'info' },
-  'cleanup-on-exit': { help: 'take the rules away at the end; without it they stay in force' },
-  'dry-run': { help: 'decide and tell, but change nothing on the node' },
+  'stats-port': {
+    value: 'PORT',
+    help: 'TCP port of /metrics, /healthz and /readyz; 0 disables them',
+    variable: 'STATS_PORT',
+    initial: '1936',
+  },
+  'stats-listen': {
+    value: 'IP:PORT',
+    help: '--stats-address and --stats-port in one option',
+    variable: 'ROUTER_LISTEN_ADDR',
+  },
+  'stats-username': {
+    value: 'NAME',
+    help: 'user name for /metrics; default no authentication',
+    variable: 'STATS_USERNAME',
+  },
+  // No flag shows a password as its default. A variable is preferable, because process lists do not show it.
+  'stats-password': { value: 'TEXT', help: 'password for /metrics', variable: 'STATS_PASSWORD' },
+  'stats-username-file': {
+    value: 'FILE',
+    help: 'file with the user name for /metrics',
+    variable: 'STATS_USERNAME_FILE',
+  },
+  'stats-password-file': {
+    value: 'FILE',
+    help: 'file with the password for /metrics',
+    variable: 'STATS_PASSWORD_FILE',
+  },
+  'log-level': {
+    heading: 'General',
+    value: 'LEVEL',
+    help: 'level of the log: debug, info, warn or error',
+    initial: 'info',
+  },
+  'cleanup-on-exit': { help: 'remove the rules on exit; default they stay active for 10 minutes' },
+  'daemon-set': {
+    value: 'NAME',
+    help: 'remove the rules on exit if this DaemonSet, in --lease-namespace, is gone or being deleted',
+    variable: 'DAEMON_SET',
+  },
+  'dry-run': { help: 'compute and report changes without applying them' },
   ...daemonTable,
-  help: { help: 'show this' },
+  help: { help: 'print this help' },
 };
 
 /** The names of all options, without the dashes. */
@@ -227,6 +258,7 @@ export type OptionName =
   | 'log-level'
   | keyof typeof daemonTable
   | 'cleanup-on-exit'
+  | 'daemon-set'
   | 'dry-run'
   | 'help';
 
@@ -236,7 +268,7 @@ export function formatHelp(): string {
     [
       'Usage: ingress-agent [--manifests DIR] [OPTION]...',
       '',
-      'Serves Routes: their ports in the kernel, their hosts and paths by HAProxy.',
+      'Serves Routes: their ports in the kernel, their hosts and paths with HAProxy.',
     ],
     optionTable,
   );

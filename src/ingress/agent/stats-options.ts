@@ -4,14 +4,14 @@ import type { OptionReader } from '../../base/daemon/reader.ts';
 import { parseAddress } from '../../base/model/address.ts';
 import { parsePort } from '../../base/read/parse-port.ts';
 
-/** Where metrics, health and documents are, and who may read them. */
+/** Address of metrics, health checks and documents, and their credentials. */
 export interface StatsOptions {
   readonly address: string;
   readonly port: number;
   readonly credentials?: Credentials;
 }
 
-/** The options that say it. */
+/** Names of these options. */
 export type StatsOptionName =
   | 'stats-address'
   | 'stats-port'
@@ -21,9 +21,9 @@ export type StatsOptionName =
   | 'stats-username-file'
   | 'stats-password-file';
 
-/** Undefined where there is no port: nothing is served. */
+/** Returns undefined if the port is 0 and nothing is served. */
 export function readStatsOptions(reader: OptionReader<StatsOptionName>): StatsOptions | undefined {
-  const port = reader.read('stats-port', parseStatsPort, 'must be a port, or 0 for none');
+  const port = reader.read('stats-port', parseStatsPort, 'must be a port, or 0 to disable it');
   const address = reader.read('stats-address', (text) => parseAddress(text)?.text, 'must be an address of this node');
   const listen = reader.read('stats-listen', parseListen, 'must be IP:PORT, [IPv6]:PORT or :PORT');
   const username = readText(reader, 'stats-username', 'stats-username-file');
@@ -37,12 +37,12 @@ export function readStatsOptions(reader: OptionReader<StatsOptionName>): StatsOp
   return { address: place.address, port: place.port, ...(credentials !== undefined && { credentials }) };
 }
 
-/** All addresses of both families. */
+/** Returns the wildcard address of both families. */
 function anyAddress(): string {
   return existsSync('/proc/net/if_inet6') ? '::' : '0.0.0.0';
 }
 
-/** A text itself, or from a file, as Secrets are mounted. */
+/** Returns a text, or the content of a file as Secrets are mounted. */
 function readText(
   reader: OptionReader<StatsOptionName>,
   name: StatsOptionName,

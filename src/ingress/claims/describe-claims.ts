@@ -1,17 +1,27 @@
 import { keyOf } from '../../base/read/object-meta.ts';
-import type { PortDemand, PortRequest } from '../route/port-demand.ts';
+import type { Pending } from '../intent/plane.ts';
+import type { PortDemand, PortRequest } from '../intent/port-request.ts';
 import type { Claim } from './claims-document.ts';
 import { type PortAdmissions, portKey } from './ports.ts';
 
-/** Every claim, winners and losers, by port; of one port the winner first. */
-export function describePortClaims({ admitted, refused }: PortAdmissions): readonly Claim[] {
+/**
+ * Returns every claim, sorted by port, with the accepted claim first.
+ *
+ * @param pending the part of each admitted request that is not applied, in the order of the admissions
+ */
+export function describePortClaims(
+  { admitted, refused }: PortAdmissions,
+  pending: readonly (Pending | undefined)[],
+): readonly Claim[] {
   const owners = new Map(
     admitted.flatMap(({ request, demand }) => demand.ports.map((port) => [portKey(port), nameOf(request)] as const)),
   );
   const claims = [
-    ...admitted.flatMap(({ request, demand }) =>
-      listPorts(demand).map((port): Claim => ({ ...port, ...describeRequest(request), admitted: true })),
-    ),
+    ...admitted.flatMap(({ request, demand }, index) => {
+      const what = pending[index]?.what;
+      const state = { admitted: true, ...(what !== undefined && { pending: what }) };
+      return listPorts(demand).map((port): Claim => ({ ...port, ...describeRequest(request), ...state }));
+    }),
     ...refused.flatMap(({ request, reason, message }) =>
       listPorts(request.demand.ok ? request.demand.value : undefined).map((port): Claim => {
         const owner = port.protocol === undefined ? undefined : owners.get(`${port.protocol} ${port.port}`);
@@ -30,7 +40,7 @@ export function describePortClaims({ admitted, refused }: PortAdmissions): reado
 }
 
 function listPorts(demand: PortDemand | undefined): Pick<Claim, 'protocol' | 'port'>[] {
-  // One whose demand cannot be read is listed all the same.
+  // An object with an invalid request is listed, too.
   if (demand === undefined || demand.ports.length === 0) return [{}];
   return demand.ports.map(({ protocol, port }) => ({ protocol, port }));
 }

@@ -1,22 +1,24 @@
 import { keyOf } from '../../base/read/object-meta.ts';
-import type { PortAdmissions } from '../claims/ports.ts';
+import { notApplied, type Verdict } from '../intent/plane.ts';
 import { judgeAddresses } from './addresses.ts';
 import { type ConditionDraft, no, yes } from './conditions.ts';
 import type { Gateway, GatewayListener, ListenerReading } from './gateway.ts';
 import type { GatewayClass } from './gateway-class.ts';
 import {
   chooseClasses,
-  type GatewayObjects,
+  type GatewaySnapshot,
   isAttached,
   isConflicted,
   isKindOf,
   isOurs,
   kindOfRoute,
+  listenerId,
 } from './gateways.ts';
 import type { L4Route } from './l4-route.ts';
+import { maxGatewayAddresses } from './node-addresses.ts';
 import { type ParentReport, reportParents, type ServiceLookup } from './parent-status.ts';
 
-/** What became of one listener (Gateway API, ListenerStatus). */
+/** Result of one listener (Gateway API, ListenerStatus). */
 export interface ListenerReport {
   readonly name: string;
   /** Kinds of routes that can be attached. */
@@ -25,62 +27,83 @@ export interface ListenerReport {
   readonly conditions: readonly ConditionDraft[];
 }
 
-/** What became of an object of the Gateway API, as of the generation that was looked at. */
-interface Report {
+/** The object that a report describes. */
+interface Subject {
+  /** Distinguishes it from other objects with the same name. */
+  readonly uid: string;
+  /** The observed generation. */
   readonly generation: number | undefined;
+  /** A data plane has not finished with the object yet, so its written status is preserved. */
+  readonly isPending?: true;
+}
+
+/** Result of an object of the Gateway API. */
+interface Report extends Subject {
   readonly conditions: readonly ConditionDraft[];
 }
 
-/** What became of one GatewayClass of ours (Gateway API, GatewayClassStatus). */
+/** Result of one GatewayClass of this controller (Gateway API, GatewayClassStatus). */
 export interface GatewayClassReport extends Report {
   /** Names of the API's features, sorted. */
   readonly supportedFeatures: readonly string[];
 }
 
-/** What became of one Gateway of our classes (Gateway API, GatewayStatus). */
+/** Result of one Gateway of our classes (Gateway API, GatewayStatus). */
 export interface GatewayReport extends Report {
   readonly addresses: readonly string[];
   /** In the order of the spec. */
   readonly listeners: readonly ListenerReport[];
 }
 
-/** What became of a route's wishes to be attached (Gateway API, RouteStatus). */
-export interface RouteReport {
-  readonly generation: number | undefined;
-  /** Empty for routes that want nothing of ours. */
+/** Result of a route's attachments (Gateway API, RouteStatus). */
+export interface RouteReport extends Subject {
+  /** Empty for routes that do not refer to our Gateways. */
   readonly parents: readonly ParentReport[];
 }
 
-/** All that authors of Gateways and of their routes should know, by `NAMESPACE/NAME`. */
+/** Reports for the authors of Gateways and their routes, by `NAMESPACE/NAME`. */
 export interface GatewayReports {
   readonly classes: ReadonlyMap<string, GatewayClassReport>;
   readonly gateways: ReadonlyMap<string, GatewayReport>;
   readonly routes: Readonly<Record<'tcp' | 'udp', ReadonlyMap<string, RouteReport>>>;
 }
 
-/** What reports are made of. */
-export interface GatewayContext extends GatewayObjects, ServiceLookup {
-  /** The only class that is served; absent: all of ours. */
-  readonly className: string | undefined;
-  readonly admissions: PortAdmissions;
+/** Input of the reports. */
+export interface GatewayContext extends GatewaySnapshot, ServiceLookup {
+  /** Verdicts of all data planes. */
+  readonly verdicts: readonly Verdict[];
 }
 
-/** Features that this data plane has, by their names in the API (`pkg/features`), sorted as the API asks. */
+/** Returns the verdict of a listener by {@link listenerId}. */
+type VerdictOf = (id: string) => Verdict | undefined;
+
+/** Supported features by their names in the API (`pkg/features`), sorted as the API requires. */
 const supportedFeatures = ['Gateway', 'ReferenceGrant', 'TCPRoute', 'UDPRoute'] as const;
 
-/** Reports on every class of ours, every Gateway of those, and every route that wants to be attached to one. */
+/** Reports on every class of ours, their Gateways, and every route that refers to one of these. */
 export function reportGateways(context: GatewayContext): GatewayReports {
   const isServed = chooseClasses(context.classes, context.className);
   const gateways = context.gateways.filter(({ className }) => isServed(className));
   const routes = context.l4Routes;
-  const refusals = new Map(context.admissions.refused.map(({ request, message }) => [request.meta.uid, message]));
+  const verdicts = new Map(
+    context.verdicts.flatMap((verdict) =>
+      verdict.listener === undefined ? [] : [[verdict.meta.uid, verdict] as const],
+    ),
+  );
+  const verdictOf: VerdictOf = (id) => verdicts.get(id);
   const byKey = new Map(gateways.map((gateway) => [keyOf(gateway.meta), gateway]));
   const parents = { tcp: new Map<string, RouteReport>(), udp: new Map<string, RouteReport>() };
   for (const route of routes) {
     const { meta, protocol } = route;
+    const reports = reportParents(route, byKey, {
+      ...context,
+      pendingOf: (gateway, name) => verdictOf(listenerId(gateway.meta, name))?.pending,
+    });
     parents[protocol].set(keyOf(meta), {
+      uid: meta.uid,
       generation: meta.generation,
-      parents: reportParents(route, byKey, context),
+      ...(reports.some(({ isPending }) => isPending) && { isPending: true }),
+      parents: reports,
     });
   }
   const routesOf = groupByGateway(routes);
@@ -90,13 +113,13 @@ export function reportGateways(context: GatewayContext): GatewayReports {
   return {
     classes: new Map(classes.map((one) => [keyOf(one.meta), reportClass(one)])),
     gateways: new Map(
-      Array.from(byKey, ([key, gateway]) => [key, reportGateway(gateway, routesOf.get(key) ?? [], refusals, context)]),
+      Array.from(byKey, ([key, gateway]) => [key, reportGateway(gateway, routesOf.get(key) ?? [], verdictOf, context)]),
     ),
     routes: parents,
   };
 }
 
-/** Routes by the Gateways that they name: of thousands, each Gateway looks at its own alone. */
+/** Groups routes by the Gateways that they name, so that each Gateway processes only its own. */
 function groupByGateway(routes: readonly L4Route[]): ReadonlyMap<string, readonly L4Route[]> {
   const groups = new Map<string, L4Route[]>();
   for (const route of routes) {
@@ -111,9 +134,14 @@ function groupByGateway(routes: readonly L4Route[]): ReadonlyMap<string, readonl
 
 function reportClass({ meta, hasParameters }: GatewayClass): GatewayClassReport {
   const accepted = hasParameters
-    ? no('Accepted', 'InvalidParameters', 'spec.parametersRef: must be absent: this controller has no parameters')
+    ? no(
+        'Accepted',
+        'InvalidParameters',
+        'spec.parametersRef: must be absent, because this controller has no parameters',
+      )
     : yes('Accepted', 'Accepted', '');
   return {
+    uid: meta.uid,
     generation: meta.generation,
     conditions: [accepted, yes('SupportedVersion', 'SupportedVersion', '')],
     supportedFeatures,
@@ -123,27 +151,31 @@ function reportClass({ meta, hasParameters }: GatewayClass): GatewayClassReport 
 function reportGateway(
   gateway: Gateway,
   routes: readonly L4Route[],
-  refusals: ReadonlyMap<string, string>,
+  verdictOf: VerdictOf,
   { labelsOfNamespace, addresses: available }: GatewayContext,
 ): GatewayReport {
   const { addresses, refusal } = judgeAddresses(gateway.addresses, available);
   const withheld = gateway.hasParameters || refusal !== undefined ? 'the Gateway is not served' : undefined;
+  let isPending = false;
   const listeners = gateway.listeners.map((reading) => {
     if (reading.kind !== 'l4') return reportUnserved(reading);
     const { listener } = reading;
     const attachedRoutes = routes.filter((route) => isAttached(route, gateway, listener, labelsOfNamespace)).length;
     const { name } = listener;
     const kinds = listKinds(listener);
-    const state: ListenerState = {
-      isConflicted: isConflicted(gateway, listener),
-      refusal: refusals.get(`${gateway.meta.uid}/${name}`),
-      withheld,
-    };
+    const hasConflict = isConflicted(gateway, listener);
+    const verdict = verdictOf(listenerId(gateway.meta, name));
+    // Without a verdict, no data plane has decided about the listener.
+    const isAsked = !hasConflict && withheld === undefined;
+    isPending ||= isAsked && (verdict === undefined || isWaiting(verdict));
+    const state: ListenerState = { isConflicted: hasConflict, verdict, withheld };
     return { name, kinds, attachedRoutes, conditions: describeListener(listener, kinds, state) };
   });
   return {
+    uid: gateway.meta.uid,
     generation: gateway.meta.generation,
-    addresses,
+    ...(isPending ? { isPending } : {}),
+    addresses: addresses.slice(0, maxGatewayAddresses),
     listeners,
     conditions: describeGateway(gateway, listeners, refusal),
   };
@@ -155,7 +187,7 @@ function describeGateway(
   refusal: ReturnType<typeof judgeAddresses>['refusal'],
 ): readonly ConditionDraft[] {
   if (hasParameters) {
-    const message = 'spec.infrastructure.parametersRef: must be absent: this controller has no parameters';
+    const message = 'spec.infrastructure.parametersRef: must be absent, because this controller has no parameters';
     return [no('Accepted', 'InvalidParameters', message), no('Programmed', 'Invalid', message)];
   }
   if (refusal?.reason === 'UnsupportedAddress') {
@@ -164,34 +196,43 @@ function describeGateway(
   const accepted = listeners.filter((one) => isTrue(one, 'Accepted'));
   const sound = accepted.filter((one) => isTrue(one, 'ResolvedRefs'));
   const isWhole = sound.length === listeners.length && problems.length === 0;
-  const told = ['some listeners are not valid; their conditions say why', ...problems.slice(0, 3)].join('; ');
+  const told = ['some listeners are invalid; see their conditions', ...problems.slice(0, 3)].join('; ');
   const acceptance =
     accepted.length === 0
       ? no(
           'Accepted',
           'ListenersNotValid',
-          ['no listener is accepted; their conditions say why', ...problems.slice(0, 3)].join('; '),
+          ['no listener is accepted; see their conditions', ...problems.slice(0, 3)].join('; '),
         )
       : isWhole
         ? yes('Accepted', 'Accepted', '')
         : yes('Accepted', 'ListenersNotValid', told);
   if (refusal !== undefined) return [acceptance, no('Programmed', refusal.reason, refusal.message)];
-  const isServed = listeners.some((one) => isTrue(one, 'Programmed'));
-  return [
-    acceptance,
-    isServed ? yes('Programmed', 'Programmed', '') : no('Programmed', 'Invalid', 'no listener is in force'),
-  ];
+  return [acceptance, describeProgress(listeners)];
+}
+
+function describeProgress(listeners: readonly ListenerReport[]): ConditionDraft {
+  if (listeners.some((one) => isTrue(one, 'Programmed'))) return yes('Programmed', 'Programmed', '');
+  const failed = listeners
+    .flatMap(({ conditions }) => conditions)
+    .find(({ type, reason }) => type === 'Programmed' && reason === 'Pending');
+  return failed ?? no('Programmed', 'Invalid', 'no listener is programmed');
+}
+
+/** Returns whether a verdict is still pending without a failure. */
+function isWaiting({ pending }: Verdict): boolean {
+  return pending?.what === 'all' && pending.problem === undefined;
 }
 
 function isTrue({ conditions }: ListenerReport, type: string): boolean {
   return conditions.some((one) => one.type === type && one.status === 'True');
 }
 
-/** A listener of a protocol that is not served, or one that cannot be read. */
+/** Reports on a listener that is invalid or has an unsupported protocol. */
 function reportUnserved(reading: Exclude<ListenerReading, { readonly kind: 'l4' }>): ListenerReport {
   const refused =
     reading.kind === 'other'
-      ? no('Accepted', 'UnsupportedProtocol', `protocol ${reading.protocol} is not served: must be TCP or UDP`)
+      ? no('Accepted', 'UnsupportedProtocol', `protocol ${reading.protocol} is not supported; it must be TCP or UDP`)
       : no('Accepted', 'Invalid', reading.problem);
   return {
     name: reading.name,
@@ -206,7 +247,7 @@ function reportUnserved(reading: Exclude<ListenerReading, { readonly kind: 'l4' 
   };
 }
 
-/** The kinds of routes that a listener takes: of those that it names, the one that fits its protocol. */
+/** Returns the kinds of routes that a listener accepts: of those that it names, the one that fits its protocol. */
 function listKinds({ protocol, kinds }: GatewayListener): readonly string[] {
   const isTaken = kinds === undefined || kinds.some((one) => isKindOf(one, protocol));
   return isTaken ? [kindOfRoute(protocol)] : [];
@@ -214,8 +255,8 @@ function listKinds({ protocol, kinds }: GatewayListener): readonly string[] {
 
 interface ListenerState {
   readonly isConflicted: boolean;
-  /** Why the listener has not got its port. */
-  readonly refusal: string | undefined;
+  /** Verdict of the data plane that serves the listener. */
+  readonly verdict: Verdict | undefined;
   /** Why no listener of the Gateway is served. */
   readonly withheld: string | undefined;
 }
@@ -223,13 +264,13 @@ interface ListenerState {
 function describeListener(
   { protocol, kinds }: GatewayListener,
   taken: readonly string[],
-  { isConflicted: hasConflict, refusal, withheld }: ListenerState,
+  { isConflicted: hasConflict, verdict, withheld }: ListenerState,
 ): readonly ConditionDraft[] {
   const foreign = (kinds ?? []).filter((one) => !isKindOf(one, protocol));
   const refs =
     foreign.length === 0
       ? yes('ResolvedRefs', 'ResolvedRefs', '')
-      : no('ResolvedRefs', 'InvalidRouteKinds', `allowedRoutes.kinds: must be ${kindOfRoute(protocol)} alone`);
+      : no('ResolvedRefs', 'InvalidRouteKinds', `allowedRoutes.kinds: must be ${kindOfRoute(protocol)} only`);
   if (hasConflict) {
     const message = 'another listener of the Gateway has the same port and protocol';
     return [
@@ -240,7 +281,11 @@ function describeListener(
     ];
   }
   const conflict = no('Conflicted', 'NoConflicts', '');
-  if (refusal !== undefined) {
+  const refusal = verdict?.message ?? '';
+  if (verdict?.reason === notApplied) {
+    return [yes('Accepted', 'Accepted', ''), no('Programmed', 'Pending', refusal), refs, conflict];
+  }
+  if (verdict?.reason !== undefined) {
     return [
       no('Accepted', 'PortUnavailable', refusal),
       no('Programmed', 'Invalid', 'the listener is not accepted'),
@@ -248,7 +293,8 @@ function describeListener(
       conflict,
     ];
   }
-  const idle = withheld ?? (taken.length === 0 ? 'the listener takes no kind of routes that is served' : undefined);
-  const programmed = idle === undefined ? yes('Programmed', 'Programmed', '') : no('Programmed', 'Invalid', idle);
+  const idle = withheld ?? (taken.length === 0 ? 'the listener accepts no supported kind of routes' : undefined);
+  const told = verdict?.pending?.problem ?? '';
+  const programmed = idle === undefined ? yes('Programmed', 'Programmed', told) : no('Programmed', 'Invalid', idle);
   return [yes('Accepted', 'Accepted', ''), programmed, refs, conflict];
 }

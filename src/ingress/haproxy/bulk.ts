@@ -2,9 +2,9 @@ import type { Command } from './command.ts';
 import type { MapName, Maps } from './entries.ts';
 
 /**
- * HAProxy 2.6 looks for an entry that it deletes from the first one on, about 30 ns for each: an
- * allow-list of 8,000 networks takes it a minute, in which nothing else changes. Beyond this limit a
- * map is replaced as a whole, which takes time linear in its entries.
+ * HAProxy 2.6 searches for a deleted entry from the beginning of the map, about 30 ns per entry: deleting an
+ * allow-list of 8,000 networks takes a minute, during which nothing else changes. Beyond this number of steps the map
+ * is replaced as a whole, in time linear in its entries.
  */
 const mostSteps = 10_000_000;
 
@@ -23,12 +23,12 @@ export function renderNewVersion(map: MapName): string {
   return `prepare map maps/${map}.map`;
 }
 
-/** The number of the new version; undefined where the answer is another. */
+/** Returns the number of the new version, or undefined for any other answer. */
 export function readNewVersion(answer: string): string | undefined {
   return /^New version created: (\d+)$/.exec(answer)?.[1];
 }
 
-/** The commands that fill a version of a map and put it in force, each of at most `room` bytes. */
+/** Returns the commands that fill a version of a map and activate it, each of at most `room` bytes. */
 export function renderContent(
   map: MapName,
   version: string,

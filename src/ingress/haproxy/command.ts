@@ -7,14 +7,14 @@ import { type ServerLine, serverWords } from './section.ts';
 export type Command =
   | { readonly kind: 'add-entry' | 'set-entry'; readonly map: MapName; readonly key: string; readonly value: string }
   | { readonly kind: 'delete-entry'; readonly map: MapName; readonly key: string }
-  /** Adds a server, or calls one back that is leaving. */
+  /** Adds a server, or reactivates one that is leaving. */
   | { readonly kind: 'add-server' | 'recall-server'; readonly section: string; readonly server: ServerLine }
-  /** Nothing new goes to it; it is deleted when it has no connection. */
+  /** Stops new connections to a server, which is deleted after its last connection. */
   | { readonly kind: 'retire-server'; readonly section: string; readonly server: ServerLine }
   | { readonly kind: 'delete-server'; readonly section: string; readonly server: ServerLine }
   | { readonly kind: 'end-sessions'; readonly section: string; readonly server: ServerLine }
   | { readonly kind: 'change-server'; readonly section: string; readonly from: ServerLine; readonly server: ServerLine }
-  /** Puts content into a file that HAProxy has; `new` when it has not. */
+  /** Replaces the content of a file that HAProxy has loaded, or adds the file if it is `new`. */
   | {
       readonly kind: 'load-certificate' | 'load-authority';
       readonly file: string;
@@ -24,20 +24,20 @@ export type Command =
   | { readonly kind: 'list-certificate' | 'unlist-certificate'; readonly certificate: Certificate }
   | { readonly kind: 'forget-certificate'; readonly file: string };
 
-/** Where a certificate is, seen from HAProxy. */
+/** Returns the file of a certificate as HAProxy refers to it. */
 export function certificateFile(name: string): string {
   return `certs/${fileName('certificate', name)}.pem`;
 }
 export const certificateList = 'certs/certificates.list';
 export const defaultCertificateFile = 'certs/default.pem';
 
-/** The line of a certificate in the list that HAProxy chooses from by name. */
+/** Returns a certificate's line in the list from which HAProxy selects by name. */
 export function listLine(certificate: Certificate): string {
   const hosts = certificate.hosts.map(checkHost);
   return `${certificateFile(certificate.name)}${certificate.http2 ? ' [alpn h2,http/1.1]' : ''} ${hosts.join(' ')}`;
 }
 
-/** The lines that are sent for a command, each with an answer of its own. Throws {@link UnfitValue}. */
+/** Returns the lines to send for a command. Each has an answer. Throws {@link UnfitValue}. */
 export function renderCommand(command: Command): string[] {
   switch (command.kind) {
     case 'add-entry':
@@ -92,7 +92,7 @@ function recallServer(section: string, server: ServerLine): string[] {
   ];
 }
 
-/** A server is added without checks, and up. */
+/** Servers are added without checks, and up. */
 function checks(section: string, server: ServerLine): string[] {
   return server.checked ? [`enable health ${section}/${server.name}`] : [];
 }

@@ -1,22 +1,23 @@
 import { letters, withoutCookie } from './features.ts';
 import type { ForwardedMode, Settings } from './model.ts';
+import { networksMap } from './networks.ts';
 import { quoteWord } from './quote.ts';
 import { milliseconds } from './section.ts';
 
 /**
- * The sections that others are made from. What a Route asks for stands here once, as rules that look into
- * maps, and not in 10,000 backends; the order of rules is that of a request.
+ * Renders the `defaults` sections that other sections inherit from. The rules for features of Routes exist here once
+ * and look up maps, instead of 10,000 times in backends. Their order is the order in which a request meets them.
  */
 export function renderDefaults(settings: Settings): string {
   return [base(settings), plainBackends(settings), httpBackends(settings), tcpBackends(settings)].join('\n');
 }
 
-/** Whether the flags of a route have a letter; absent flags have none. */
+/** Returns a condition: the flags of a route contain a letter. An ordinary route has no flags. */
 export function flagged(letter: string): string {
   return `{ var(txn.flags) -m sub ${letter} }`;
 }
 
-/** Of an ordinary request: no flags. */
+/** Matches an ordinary request, which has no flags. */
 const ordinary = '!{ var(txn.flags) -m found }';
 
 function base(settings: Settings): string {
@@ -51,7 +52,7 @@ function base(settings: Settings): string {
 ${options.map((line) => `  ${line}\n`).join('')}`;
 }
 
-/** The server that the client's cookie names; the cookie is not for servers. */
+/** Renders the rules that select the server named by the client's cookie and remove the cookie from the request. */
 function cookieRules(unless: string): string {
   return `  http-request set-var-fmt(txn.cookies) "%[var(txn.route),field(2,|)] %[req.fhdr(cookie)]" if { req.fhdr(cookie) -m found }${unless}
   http-request set-var(txn.server) 'var(txn.cookies),regsub("^([^ ]+) (?:.*; *)?\\\\1=([^;]*).*$","\\\\2")'
@@ -60,7 +61,7 @@ function cookieRules(unless: string): string {
 }
 
 function plainBackends(settings: Settings): string {
-  return `# Backends that HAProxy has read and whose routes ask for nothing unusual: a request pays for no question.
+  return `# Backends in the configuration without unusual features: requests evaluate no extra rules.
 defaults plain from base
 ${connectionLimit(settings, 'http')}
 ${cookieRules('')}
@@ -70,7 +71,7 @@ ${settings.log === undefined ? '' : logServer}`;
 }
 
 function httpBackends(settings: Settings): string {
-  return `# Every other backend of HTTP: its route says what is done, "SECTION|COOKIE|ATTRIBUTES|!LETTERS".
+  return `# All other HTTP backends. Their route selects the rules: "SECTION|COOKIE|ATTRIBUTES|!LETTERS".
 defaults http from base
 ${connectionLimit(settings, 'http')}
 ${tenancyRules('http-request', 'deny deny_status 503')}
@@ -80,9 +81,10 @@ ${forwardedRules(settings, settings.forwarded, ordinary)}
 
   # From here on: requests of routes that ask for something unusual.
   http-request set-var(txn.section) var(txn.route),field(1,|)
-  http-request set-var(txn.address) src,hex
+  # An IPv4 client of a socket of both families, too.
+  http-request set-var(txn.address) 'src,hex,regsub("^0{20}FFFF","")'
   http-request set-var-fmt(txn.client) "%[var(txn.section)]/%[var(txn.address),length]:%[var(txn.address)]"
-  http-request reject if ${flagged(letters.allowList)} !{ var(txn.client),map_beg(maps/allow.map) -m found }
+${allowListRules('http-request')}
   http-request set-var(txn.limits) var(txn.section),map_str(maps/limits.map) if ${flagged(letters.limits)}
 ${limitRules('http-request', 'if', 'http')}
   # Found as it came: without port and final dot.
@@ -104,14 +106,22 @@ ${settings.log === undefined ? '' : logServer}  http-response set-header Strict-
 `;
 }
 
-/** The log's name of the server that answers. */
+/** Close the connections of clients that are in no network of the route's allow-list. */
+export function allowListRules(rule: 'http-request' | 'tcp-request content'): string {
+  const isListed = flagged(letters.allowList);
+  return `  ${rule} set-var(txn.list) var(txn.section),map_str(maps/allow.map) if ${isListed}
+  ${rule} set-var-fmt(txn.listed) "%[var(txn.list)]/%[var(txn.address),length]:%[var(txn.address)]" if ${isListed}
+  ${rule} reject if ${isListed} !{ var(txn.listed),map_beg(${networksMap}) -m found }`;
+}
+
+/** Sets the log's name of the server that answers. */
 const logServer = `  http-response set-var-fmt(txn.log_server) "%[be_name]/%[srv_name]"
   http-response set-var(txn.log_server) var(txn.log_server),map_str(maps/log-servers.map)
 `;
 
 /**
- * A backend's share of all connections. A header ends loops of requests; a passthrough Route whose endpoint
- * leads back to the router is a loop that only this ends.
+ * Limits the share of all connections that a backend may use. A header ends loops of HTTP requests; only this limit
+ * ends a loop through a passthrough Route whose endpoint leads back to the router.
  */
 function connectionLimit({ process, routeConnections }: Settings, mode: 'http' | 'tcp'): string {
   const all = process.maxconn ?? 50_000;
@@ -122,8 +132,19 @@ function connectionLimit({ process, routeConnections }: Settings, mode: 'http' |
 }
 
 /**
- * Refuse what was routed to an earlier use of a spare section. Whoever passes is counted in the section's
- * sessions until it ends, and the section is not reused before.
+ * Renders rules that limit all passthrough connections of a tenant to half of the allowed connections. Several Routes
+ * that loop through each other would otherwise reach the limit of all together.
+ */
+export function tenantRules({ process }: Settings): string {
+  const limit = Math.max(1, Math.floor((process.maxconn ?? 50_000) / 2));
+  return `  tcp-request content track-sc1 var(txn.section),map_str(maps/tenants.map) table tenants if { var(txn.section) -m found }
+  tcp-request content reject if { sc1_conn_cur(tenants) gt ${limit} }
+`;
+}
+
+/**
+ * Renders rules that reject requests routed to an earlier use of a spare section. The section's session counter
+ * includes accepted requests until they end, and the section is not reused before.
  */
 function tenancyRules(rule: 'http-request' | 'tcp-request content', refuse: string): string {
   const spare = '{ var(txn.route) -m beg spare- }';
@@ -131,13 +152,13 @@ function tenancyRules(rule: 'http-request' | 'tcp-request content', refuse: stri
   ${rule} ${refuse} if ${spare} !{ var(txn.route),field(1,|),map_str(maps/tenancies.map),strcmp(txn.tenancy) eq 0 }`;
 }
 
-/** What servers are told of the client, for requests for which `condition` holds, or all. */
+/** Renders the headers that describe the client, for requests that match `condition` or for all. */
 function forwardedRules(settings: Settings, mode: ForwardedMode, condition = ''): string {
   if (mode === 'never') return '';
   const host = '%[req.hdr(host)]';
-  // A client that said the scheme itself, and is believed, is believed in both headers.
+  // A scheme that a trusted client reported is used in both headers.
   const scheme = mode === 'if-none' ? '%[req.hdr(X-Forwarded-Proto)]' : '%[ssl_fc,iif(https,http)]';
-  // What was just said need not be formatted again; with if-none, it may be what the client said.
+  // The header was just set, so it need not be formatted again. With if-none it may contain the client's value.
   const client = mode === 'if-none' ? '%[src]' : '%[req.hdr(X-Forwarded-For)]';
   const forwarded: readonly (readonly [header: string, value: string, only?: string])[] = [
     ['X-Forwarded-For', '%[src]'],
@@ -152,7 +173,7 @@ function forwardedRules(settings: Settings, mode: ForwardedMode, condition = '')
           ['Forwarded', `'for="[${client}]";host=${host};proto=${scheme}'`, '{ src -m sub : }'],
         ] as const)),
   ];
-  // Servers that follow CGI read "_" as "-".
+  // Servers that follow CGI treat "_" as "-".
   const replaced = [
     `  http-request del-header '^x[-_]forwarded[-_](for|host|port|proto|proto[-_]version)$' -m reg if ${`${condition} { req.hdr_names -m sub _ }`.trim()}`,
     `  http-request del-header X-Forwarded-Proto-Version${condition === '' ? '' : ` if ${condition}`}`,
@@ -166,14 +187,14 @@ function forwardedRules(settings: Settings, mode: ForwardedMode, condition = '')
   return [...(mode === 'replace' ? replaced : []), ...set].join('\n');
 }
 
-/** Whether no client can have an IPv6 address, so that none is looked for. */
+/** Returns whether no client can have an IPv6 address, so that no rule needs to check it. */
 function onlyIpv4({ listen }: Settings): boolean {
   return !listen.proxyProtocol && (listen.address?.family ?? (listen.family === 'v4' ? 4 : 6)) === 4;
 }
 
 /**
- * Limits of a client at a backend, for those whose route has the letter; `txn.limits` says them,
- * `txn.client` who it is.
+ * Renders the limits of a client at a backend, for routes with the letter. `txn.limits` contains the limits,
+ * `txn.client` the client.
  */
 export function limitRules(rule: 'http-request' | 'tcp-request content', when: string, mode: 'http' | 'tcp'): string {
   const reached = (counter: string, field: number): string =>
@@ -183,7 +204,7 @@ export function limitRules(rule: 'http-request' | 'tcp-request content', when: s
       (field) =>
         `  ${rule} set-var(txn.limit${field}) var(txn.limits),field(${field},|) ${when} { var(txn.limits) -m found }`,
     ),
-    // The counters of a spare section's previous use are not its own.
+    // A spare section does not inherit the counters of its previous use.
     `  ${rule} track-sc2 var(txn.client),concat(/,txn.tenancy),digest(md5) table limits ${when} { var(txn.limits) -m found }`,
     reached('sc_conn_cur', 1),
     reached('sc_conn_rate', 2),
@@ -193,7 +214,7 @@ export function limitRules(rule: 'http-request' | 'tcp-request content', when: s
 }
 
 function tcpBackends(settings: Settings): string {
-  return `# Backends of passthrough.
+  return `# Passthrough backends.
 defaults passthrough from base
   mode tcp
 ${connectionLimit(settings, 'tcp')}
@@ -201,6 +222,10 @@ ${tenancyRules('tcp-request content', 'reject')}
 
 defaults tcp from base
   mode tcp
+
+# Passthrough connections of each tenant.
+backend tenants from base
+  stick-table type string len 64 size 100k store conn_cur
 
 # Clients at backends with limits, by a hash of both.
 backend limits from base

@@ -3,13 +3,13 @@ import type { Files } from './files.ts';
 import type { Certificate, HttpState } from './model.ts';
 import type { Refusal } from './sift.ts';
 
-/** A part of a state, and what it is called in a refusal. */
+/** A part of a state with its name in error messages. */
 export interface Suspect {
   readonly refusal: Omit<Refusal, 'reason'>;
   readonly part: object;
 }
 
-/** What HAProxy says where it refuses a configuration, without what is about the process. */
+/** Returns HAProxy's messages about an invalid configuration, without those about the process. */
 export function readAlerts(output: string): string[] {
   return output
     .split('\n')
@@ -18,13 +18,14 @@ export function readAlerts(output: string): string[] {
     .filter((line) => !/^(?:Error\(s\) found in|Fatal errors found)/.test(line));
 }
 
-/** Parts that HAProxy names by file and line, or by the file of a certificate. */
+/** Returns the parts that HAProxy names by file and line, or by certificate file. */
 export function accuse(alerts: readonly string[], files: Files, state: HttpState): Map<object, Refusal> {
   const accused = new Map<object, Refusal>();
   let certificates: Map<string, Certificate> | undefined;
   for (const alert of alerts) {
     const place = /parsing \[[^\]]*?(conf\/30-backends-\d+\.cfg):(\d+)\]/.exec(alert);
-    const id = place === null ? undefined : sectionAt(files.get(place[1] ?? '') ?? '', Number(place[2]));
+    const content = place === null ? undefined : files.get(place[1] ?? '');
+    const id = typeof content === 'string' ? sectionAt(content, Number(place?.[2])) : undefined;
     const backend = id === undefined ? undefined : state.backends.get(id);
     const reason = alert.replace(/^parsing \[[^\]]*\] ?: ?/, '').slice(0, 500);
     if (backend !== undefined) accused.set(backend, { kind: 'backend', name: backend.id, reason });
@@ -39,7 +40,7 @@ export function accuse(alerts: readonly string[], files: Files, state: HttpState
   return accused;
 }
 
-/** The section that a line is in; a spare one has its backend's id in a comment. */
+/** Returns the section that contains a line. A spare section has its backend's ID in a comment. */
 function sectionAt(text: string, line: number): string | undefined {
   const lines = text.split('\n').slice(0, line).reverse();
   const found = lines.map((each) => /^backend (\S+) from \S+(?: # (\S+))?/.exec(each)).find((each) => each !== null);
@@ -47,8 +48,8 @@ function sectionAt(text: string, line: number): string | undefined {
 }
 
 /**
- * One part without which the others pass, found by halving; undefined when it is none of them. `passes`
- * tells whether HAProxy takes a state that has only these suspects.
+ * Finds by bisection one part that makes HAProxy reject the rest, or undefined if there is none. `passes` checks a
+ * state with only these suspects.
  */
 export async function findCulprit(
   suspects: readonly Suspect[],
@@ -63,7 +64,7 @@ export async function findCulprit(
   return last !== undefined && !(await passes([last])) ? last : undefined;
 }
 
-/** Everything in a state that could be at fault. */
+/** Returns all parts of a state that could be invalid. */
 export function listSuspects(state: HttpState): Suspect[] {
   return [
     ...[...state.certificates.values()].map(
@@ -74,7 +75,7 @@ export function listSuspects(state: HttpState): Suspect[] {
   ];
 }
 
-/** A state that has, of its suspects, only some. */
+/** Returns a state with only some of its suspects. */
 export function keepOnly(state: HttpState, some: readonly Suspect[]): HttpState {
   const kept = new Set(some.map(({ part }) => part));
   const filter = <V extends object>(parts: ReadonlyMap<string, V>): ReadonlyMap<string, V> =>

@@ -7,18 +7,18 @@ import { placeBackends } from './placement.ts';
 import { authorityFile } from './section.ts';
 import { changedKeys, diffEntries, type ReloadCause, type Steps, type Wait } from './steps.ts';
 
-/** Runtime commands, and the state that they lead to. */
+/** Runtime commands and the resulting state. */
 export interface Change {
   readonly commands: readonly Command[];
   readonly after: InForce;
-  /** What must wait for a reload, by cause: backends, certificates and authorities by name, or `settings`. */
+  /** Changes that need a reload, by cause: names of backends, certificates and authorities, or `settings`. */
   readonly waiting: ReadonlyMap<ReloadCause, readonly string[]>;
 }
 
 /**
- * Leads from what is in force to a wanted state without a reload, as far as that goes: what HAProxy
- * cannot change while it runs stays as it is and is named. Throws {@link UnfitValue} for values that
- * cannot be written.
+ * Plans the change from the applied state to a desired state without a reload, as far as possible. What HAProxy
+ * cannot change at run time stays as it is and is listed. Throws {@link UnfitValue} for values that cannot be
+ * rendered.
  */
 export function planChange(before: InForce, wanted: HttpState): Change {
   const steps: Steps = { prepare: [], route: [], unroute: [], adjust: [], remove: [] };
@@ -29,7 +29,7 @@ export function planChange(before: InForce, wanted: HttpState): Change {
     else names.push(name);
   };
   const settings = planSettings(before.state.settings, wanted.settings, steps, wait);
-  // A command has to fit a buffer, with room for what stands before the content.
+  // A command must fit into a buffer, with room for the words before the content.
   const room = settings.process.bufsize - 1024;
   const authorities = planAuthorities(before, wanted, room, steps, wait);
   const certificates = planCertificates(before.state.certificates, wanted.certificates, room, steps, wait);
@@ -53,7 +53,7 @@ export function planChange(before: InForce, wanted: HttpState): Change {
 function planSettings(before: Settings, wanted: Settings, steps: Steps, wait: Wait): Settings {
   if (before === wanted) return before;
   const pem = wanted.tls.defaultCertificate;
-  // The default certificate is the one setting that changes by itself, every few weeks.
+  // The default certificate is the only setting that changes on its own, every few weeks.
   const renewed = { ...before, tls: { ...before.tls, defaultCertificate: pem } };
   if (!isDeepStrictEqual(renewed, wanted) || pem.length > before.process.bufsize - 1024) {
     if (isDeepStrictEqual(before, wanted)) return before;
@@ -132,7 +132,7 @@ function planCertificates(
       { kind: 'forget-certificate', file: certificateFile(name) },
     );
   }
-  // All at once: a host that goes from one certificate to another keeps its entry.
+  // Compared as a whole: a host that moves between certificates keeps its entry.
   diffEntries(http2Entries(listed), http2Entries(relisted), steps, 'feature');
   return inForce;
 }
@@ -142,7 +142,7 @@ function http2Entries(certificates: readonly Certificate[]): Maps {
   return new Map([['http2', new Map(entries)]]);
 }
 
-/** Hosts and names whose entries may differ: those that changed, and those of backends that are elsewhere now. */
+/** Plans the entries of hosts and names that may differ: those that changed, and those of backends that moved. */
 function planRoutes(before: InForce, after: InForce, rerouted: ReadonlySet<string>, steps: Steps): void {
   const hosts = changedKeys(before.state.sites, after.state.sites);
   const names = changedKeys(before.state.passthrough, after.state.passthrough);
@@ -162,7 +162,7 @@ function planRoutes(before: InForce, after: InForce, rerouted: ReadonlySet<strin
   for (const name of names) diffEntries(nameEntries(before, name), nameEntries(after, name), steps, 'route');
 }
 
-/** Entries of maps after commands, for the files. */
+/** Applies commands to the map entries, for the files. */
 export function applyToMaps(maps: Maps, commands: readonly Command[]): void {
   for (const command of commands) {
     if (command.kind === 'add-entry' || command.kind === 'set-entry')

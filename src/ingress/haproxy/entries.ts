@@ -2,16 +2,17 @@ import { cookieAttributes, type FeatureMap, featureEntries, featureMaps, makeRou
 import type { InForce } from './layout.ts';
 import type { Certificate, SitePath } from './model.ts';
 import { onward, plainEntries, secureEntries } from './paths.ts';
-import { checkHost } from './quote.ts';
+import { checkHost, checkMapValue } from './quote.ts';
 import { makeSection } from './section.ts';
 
-/** Files that HAProxy looks into: keys and values that can change while it runs. */
+/** Maps that HAProxy looks up: keys and values that can change at run time. */
 export type MapName =
   | 'plain'
   | 'secure'
   | 'passthrough'
   | 'http2'
   | 'tenancies'
+  | 'tenants'
   | 'cookie-attributes'
   | 'log-backends'
   | 'log-servers'
@@ -22,6 +23,7 @@ export const mapNames: readonly MapName[] = [
   'passthrough',
   'http2',
   'tenancies',
+  'tenants',
   'cookie-attributes',
   'log-backends',
   'log-servers',
@@ -31,7 +33,7 @@ export const mapNames: readonly MapName[] = [
 /** Keys and values by map. */
 export type Maps = Map<MapName, Map<string, string>>;
 
-/** What a state puts into all maps. Throws {@link UnfitValue}. */
+/** Returns the entries of all maps for a state. Throws {@link UnfitValue}. */
 export function allEntries(inForce: InForce): Maps {
   const maps: Maps = new Map(mapNames.map((name) => [name, new Map<string, string>()]));
   const merge = (part: ReadonlyMap<MapName, ReadonlyMap<string, string>>): void => {
@@ -46,12 +48,12 @@ export function allEntries(inForce: InForce): Maps {
   return maps;
 }
 
-/** Of a host's paths. */
+/** Returns the entries for the paths of a host. */
 export function siteEntries(inForce: InForce, host: string): Maps {
   const site = inForce.state.sites.get(host);
   if (site === undefined) return new Map();
   const route = (path: SitePath, redirect: boolean): string | undefined => {
-    // What is passed through can be sent to https, and decides that a wildcard above is not asked.
+    // A passthrough host can be redirected to https, and takes precedence over a wildcard.
     const isPassed = inForce.state.backends.get(path.backend)?.mode === 'tcp';
     if (isPassed && (path.secure || path.plain === 'serve')) return undefined;
     return routeOf(inForce, path.backend, redirect || isPassed);
@@ -62,7 +64,9 @@ export function siteEntries(inForce: InForce, host: string): Maps {
   ]);
 }
 
-/** Of a name that a ClientHello asks for: passed through, or ours although a wildcard is passed through. */
+/**
+ * Returns the entries for a name in a ClientHello: passthrough, or TLS that ends here despite a passthrough wildcard.
+ */
 export function nameEntries(inForce: InForce, host: string): Maps {
   const { passthrough, sites, backends } = inForce.state;
   const own = passthrough.get(host);
@@ -77,7 +81,7 @@ export function nameEntries(inForce: InForce, host: string): Maps {
     : new Map();
 }
 
-/** Of the hosts that HTTP/2 connections may carry. */
+/** Returns the entries for the hosts that HTTP/2 connections may carry. */
 export function certificateEntries(certificate: Certificate): Maps {
   if (!certificate.http2) return new Map();
   const hosts = certificate.hosts.map((host): [string, string] => [
@@ -87,22 +91,25 @@ export function certificateEntries(certificate: Certificate): Maps {
   return new Map([['http2', new Map(hosts)]]);
 }
 
-/** Of what a backend does in a section. */
+/** Returns the entries for the features of a backend in a section. */
 export function backendEntries(inForce: InForce, id: string, section: string): Maps {
   const backend = inForce.state.backends.get(id);
   if (backend === undefined) return new Map();
   const maps: Maps = new Map(featureEntries(backend, section));
   const tenancy = section === id ? undefined : inForce.layout.tenancies.get(section);
   if (tenancy !== undefined) maps.set('tenancies', new Map([[section, String(tenancy.number)]]));
+  if (backend.mode === 'tcp' && backend.tenant !== undefined) {
+    maps.set('tenants', new Map([[section, checkMapValue('tenants', backend.tenant)]]));
+  }
   if (inForce.state.settings.log === undefined) return maps;
-  // Names of sections and servers for the log; without a log they are not needed.
+  // The log needs the names of sections and servers; without a log they are omitted.
   if (section !== id) maps.set('log-backends', new Map([[section, id]]));
   const servers = [...makeSection(backend, inForce.state.authorities).servers.values()];
   maps.set('log-servers', new Map(servers.map((server) => [`${section}/${server.name}`, server.id])));
   return maps;
 }
 
-/** The route of a backend, or undefined where no section stands for it. */
+/** Returns the route of a backend, or undefined if it has no section. */
 export function routeOf({ state, layout }: InForce, id: string, redirect = false): string | undefined {
   const backend = state.backends.get(id);
   const section = layout.sections.get(id);
@@ -111,7 +118,7 @@ export function routeOf({ state, layout }: InForce, id: string, redirect = false
   return makeRoute(backend, section, state.settings.forwarded, { redirect, tenancy: tenancy?.number });
 }
 
-/** The domain that a host is a label below. */
+/** Returns the parent domain of a host. */
 export function parentOf(host: string): string {
   return host.slice(host.indexOf('.') + 1);
 }

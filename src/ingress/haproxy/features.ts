@@ -1,16 +1,15 @@
-import { addressBytes, parseAddress, parsePrefix } from '../../base/model/address.ts';
 import type { Backend, ForwardedMode, StickyCookie } from './model.ts';
+import { listIdOf } from './networks.ts';
 import { checkMapValue, checkToken, UnfitValue } from './quote.ts';
 
 /**
- * What a backend does beyond passing requests on, as values of maps, so that it can change while HAProxy
- * runs. The answer of a host's map is a *route*: `SECTION|COOKIE|ATTRIBUTES`, and only where something
- * unusual is to be done `|!` and letters that say which rules look further. An ordinary request pays for none.
- * The route of a spare section has a fifth field, the number of its use ({@link Tenancy}), which the section
- * compares with `tenancies.map` before anything else.
+ * The features of a backend as map values, so that they can change at run time. The value of a host's entry is a
+ * *route*: `SECTION|COOKIE|ATTRIBUTES`, and for unusual features `|!` and letters that select further rules. Ordinary
+ * requests evaluate none of these rules. The route of a spare section has a fifth field, the number of its use
+ * ({@link Tenancy}), which the section first compares with `tenancies.map`.
  */
 
-/** Maps by section; the letter of a route says that a rule should look into it. */
+/** Maps by section. A letter in a route selects the rule that looks up the map. */
 export const featureMaps = [
   'allow',
   'limits',
@@ -37,7 +36,7 @@ export const letters = {
   forwarded: { append: 'A', replace: 'R', 'if-none': 'I', never: 'N' } satisfies Record<ForwardedMode, string>,
 } as const;
 
-/** Set-Cookie's attributes by their code in a route; the same in every configuration. */
+/** Attributes of Set-Cookie by their code in a route. Identical in every configuration. */
 export const cookieAttributes: ReadonlyMap<string, string> = new Map(
   (
     [
@@ -56,15 +55,15 @@ function attributesCode({ secure, sameSite }: StickyCookie): string {
   return `c${secure ? 'S' : ''}${sameSite ?? ''}`;
 }
 
-/** Of a client that came without the cookie of the server that answers: it gets it. */
+/** Matches a client without the cookie of the answering server; the response sets it. */
 export const withoutCookie = '!{ srv_name,strcmp(txn.server) eq 0 }';
 
-/** What a client gets that has no cookie of a plain backend's server, as a format of HAProxy. */
+/** Returns the Set-Cookie value for a plain backend, in HAProxy's log format. */
 export function cookieFormat(cookie: StickyCookie): string {
   return `${cookie.name}=%[srv_name]; path=/${cookieAttributes.get(attributesCode(cookie)) ?? ''}`;
 }
 
-/** The route of a backend in a section. Throws {@link UnfitValue}. */
+/** Returns the route of a backend in a section. Throws {@link UnfitValue}. */
 export function makeRoute(
   backend: Backend,
   section: string,
@@ -73,7 +72,7 @@ export function makeRoute(
 ): string {
   const cookie = backend.mode === 'http' && !redirect ? backend.http?.cookie : undefined;
   const name = cookie === undefined ? '' : checkToken('cookie', cookie.name);
-  if (name.includes('|')) throw new UnfitValue(`cookie ${JSON.stringify(name)}: holds "|"`);
+  if (name.includes('|')) throw new UnfitValue(`cookie ${JSON.stringify(name)}: contains "|"`);
   const attributes = cookie === undefined ? '' : attributesCode(cookie);
   const flags = flagsOf(backend, forwarded, redirect);
   const letters = flags === '' ? '' : `!${flags}`;
@@ -81,14 +80,14 @@ export function makeRoute(
   return `${section}|${name}|${attributes}${letters === '' ? '' : `|${letters}`}`;
 }
 
-/** Whether requests of a backend meet no rule that only some need; its sticky cookie's name stands for itself in a rule. */
+/** Returns whether a backend needs none of the optional rules. The name of its sticky cookie is part of its section. */
 export function isPlain(backend: Backend): boolean {
   if (backend.mode !== 'http' || backend.http?.forwarded !== undefined) return false;
   return /^[\w.-]+$/.test(backend.http?.cookie?.name ?? '') && flagsOf(backend, 'append', false) === '';
 }
 
 function flagsOf(backend: Backend, forwarded: ForwardedMode, redirect: boolean): string {
-  // Who may not come is not redirected; a redirect has nothing else of its backend.
+  // A rejected client is not redirected; a redirect uses no other feature of its backend.
   if (redirect) return `${letters.redirect}${backend.allowList === undefined ? '' : letters.allowList}`;
   const http = backend.mode === 'http' ? (backend.http ?? {}) : {};
   const rewrite = http.rewrite;
@@ -106,20 +105,18 @@ function flagsOf(backend: Backend, forwarded: ForwardedMode, redirect: boolean):
     http.forwarded !== undefined && http.forwarded !== forwarded && letters.forwarded[http.forwarded],
   ].filter((flag): flag is string => flag !== false);
   if (flags.length === 0) return '';
-  // The rules for unusual requests look at the mode's letter alone.
+  // The rules for unusual requests check only the letter of the mode.
   if (backend.mode === 'http' && (http.forwarded ?? forwarded) === forwarded) flags.push(letters.forwarded[forwarded]);
   return flags.join('');
 }
 
-/** What the maps hold for a backend in a section. Throws {@link UnfitValue}. */
+/** Returns the map entries of a backend in a section. Throws {@link UnfitValue}. */
 export function featureEntries(backend: Backend, section: string): Map<FeatureMap, Map<string, string>> {
   const entries = new Map<FeatureMap, Map<string, string>>();
   const add = (map: FeatureMap, value: string | undefined): void => {
     if (value !== undefined) entries.set(map, new Map([[section, checkMapValue(map, value)]]));
   };
-  if (backend.allowList !== undefined) {
-    entries.set('allow', new Map(backend.allowList.flatMap(allowKeys).map((key) => [`${section}/${key}`, '1'])));
-  }
+  add('allow', backend.allowList && listIdOf(backend.allowList));
   add('limits', backend.limits && limitsValue(backend));
   if (backend.mode === 'tcp') return entries;
   add('timeout-server', backend.timeoutServer?.toFixed(0));
@@ -131,7 +128,7 @@ export function featureEntries(backend: Backend, section: string): Map<FeatureMa
   return entries;
 }
 
-/** A limit that is never reached; used where none is set. */
+/** A limit that is never reached, used if none is configured. */
 const unlimited = 2_000_000_000;
 
 function limitsValue(backend: Backend): string {
@@ -139,27 +136,4 @@ function limitsValue(backend: Backend): string {
   return [concurrent, connectionRate, backend.mode === 'http' ? requestRate : undefined]
     .map((limit) => Math.min(limit ?? unlimited, unlimited))
     .join('|');
-}
-
-/**
- * An address or network as beginnings of a client's address in hexadecimal, which is searched for the
- * longest prefix: the last digit of a network whose length is no multiple of four stands for 2, 4 or 8.
- * The number of digits before it tells the families apart. IPv4 also as a socket of both families has it.
- */
-export function allowKeys(text: string): string[] {
-  const prefix = text.includes('/') ? parsePrefix(text) : undefined;
-  const address = prefix?.address ?? parseAddress(text);
-  if (address === undefined)
-    throw new UnfitValue(`allow-list entry ${JSON.stringify(text)}: not an address or network`);
-  const bytes = addressBytes(address);
-  const bits = prefix?.length ?? bytes.length * 8;
-  const hex = Buffer.from(bytes).toString('hex').toUpperCase();
-  const whole = hex.slice(0, Math.floor(bits / 4));
-  const rest = bits % 4;
-  const first = rest === 0 ? 0 : Number.parseInt(hex[whole.length] ?? '0', 16) & ~(0xf >> rest);
-  const digits =
-    rest === 0 ? [''] : Array.from({ length: 16 >> rest }, (_, i) => (first + i).toString(16).toUpperCase());
-  const beginnings = digits.map((digit) => `${whole}${digit}`);
-  if (address.family === 6) return beginnings.map((each) => `32:${each}`);
-  return beginnings.flatMap((each) => [`8:${each}`, `32:00000000000000000000FFFF${each}`]);
 }

@@ -5,16 +5,25 @@ import { type Loopback, renderFrontends } from './frontends.ts';
 import { type Place, renderGlobal } from './global.ts';
 import { type InForce, spareSections } from './layout.ts';
 import type { Settings } from './model.ts';
+import { listsOf, networksMap, renderNetworksFile } from './networks.ts';
 import { authorityFile, makeSection, renderServer, type Section } from './section.ts';
 
-/** Content by path below the folder of a generation. */
-export type Files = Map<string, string>;
+/** Content of a file, or what makes it in pieces when it is written: files of long lists take their time. */
+export type Content = string | (() => Iterable<string>);
 
-/** Number of files for sections, large enough that a change rewrites little. */
+/** Content by path relative to the generation's folder. */
+export type Files = Map<string, Content>;
+
+/** Number of files for sections, large enough that a change rewrites few of them. */
 export const shardCount = 64;
 
-/** Its configuration, without what that refers to. Throws {@link UnfitValue}. */
-export function renderConfiguration(inForce: InForce, place: Place, loopback: Loopback, generation: string): Files {
+/** Renders the configuration without the files that it refers to. Throws {@link UnfitValue}. */
+export function renderConfiguration(
+  inForce: InForce,
+  place: Place,
+  loopback: Loopback,
+  generation: string,
+): Map<string, string> {
   const { settings } = inForce.state;
   return new Map([
     ['conf/00-global.cfg', renderGlobal(settings, place, generation)],
@@ -24,7 +33,7 @@ export function renderConfiguration(inForce: InForce, place: Place, loopback: Lo
   ]);
 }
 
-/** Everything that a fresh HAProxy reads. Throws {@link UnfitValue}. */
+/** Renders all files that a new HAProxy reads. Throws {@link UnfitValue}. */
 export function renderFiles(inForce: InForce, maps: Maps, place: Place, loopback: Loopback, generation: string): Files {
   const { state } = inForce;
   const files: Files = new Map([
@@ -34,17 +43,18 @@ export function renderFiles(inForce: InForce, maps: Maps, place: Place, loopback
     ...settingsFiles(state.settings),
   ]);
   for (const name of maps.keys()) files.set(mapFile(name), renderMap(maps, name));
+  files.set(networksMap, () => renderNetworksFile(listsOf(state.backends.values())));
   for (const { name, pem } of state.certificates.values()) files.set(certificateFile(name), pem);
   for (const [name, pem] of state.authorities) files.set(authorityFile(name, pem), pem);
   return files;
 }
 
-/** The file of a map. */
+/** Returns the file of a map. */
 export function mapFile(name: MapName): string {
   return `maps/${name}.map`;
 }
 
-/** Sorted, so that a person finds what they look for. */
+/** Renders a map, sorted for human readers. */
 export function renderMap(maps: Maps, name: MapName): string {
   const entries = maps.get(name) ?? new Map<string, string>();
   return [...entries.keys()]
@@ -53,7 +63,7 @@ export function renderMap(maps: Maps, name: MapName): string {
     .join('');
 }
 
-/** The certificates that are chosen by name. */
+/** Renders the list of certificates that are selected by name. */
 export function renderCertificateList(inForce: InForce): string {
   return [...inForce.state.certificates.values()]
     .map((certificate) => `${listLine(certificate)}\n`)
@@ -61,10 +71,10 @@ export function renderCertificateList(inForce: InForce): string {
     .join('');
 }
 
-/** Names that were asked for before: all 10,000 are, whenever files are written. */
+/** A cache, because all 10,000 names are needed whenever files are written. */
 const shards = new Map<string, number>();
 
-/** Which file a section is in. */
+/** Returns the number of the file that contains a section. */
 export function shardOf(section: string): number {
   const known = shards.get(section);
   if (known !== undefined) return known;
@@ -76,8 +86,8 @@ export function shardOf(section: string): number {
   return shard;
 }
 
-/** The files of some shards. */
-export function renderShards(inForce: InForce, some: ReadonlySet<number>): Files {
+/** Renders the files of some shards. */
+export function renderShards(inForce: InForce, some: ReadonlySet<number>): Map<string, string> {
   const texts = new Map<number, string[]>([...some].map((shard) => [shard, []]));
   for (const [id, section] of inForce.layout.sections) {
     if (id === section) texts.get(shardOf(section))?.push(renderSection(inForce, section, id));

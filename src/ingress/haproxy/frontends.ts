@@ -1,19 +1,19 @@
-import { flagged, limitRules } from './common.ts';
+import { allowListRules, flagged, limitRules, tenantRules } from './common.ts';
 import { letters } from './features.ts';
 import type { LogSettings, Settings } from './model.ts';
 import { absent, mark, onward, servedOnly } from './paths.ts';
 import { checkToken, hopHeader, quoteWord } from './quote.ts';
 import { headerRule, milliseconds } from './section.ts';
 
-/** Where the sockets between the ports and the frontends that end TLS are, seen before and after chroot. */
+/** Sockets between the public frontends and those that end TLS, with their paths before and after chroot. */
 export interface Loopback {
   readonly bind: (name: string) => string;
   readonly connect: (name: string) => string;
-  /** The socket by which the supervisor asks whether requests are answered. */
+  /** The socket that the supervisor probes. */
   readonly health: string;
 }
 
-/** Frontends and the backends that belong to them, by the names that OpenShift's dashboards know. */
+/** Renders the frontends and their backends, with the names that OpenShift's dashboards expect. */
 export function renderFrontends(settings: Settings, loopback: Loopback): string {
   return [
     plainFrontend(settings),
@@ -37,10 +37,10 @@ ${logNames(settings)}  use_backend redirect if ${flagged(letters.redirect)}
 `;
 }
 
-/** Passes through a router of this kind until a request is taken for one in a loop. */
+/** Number of routers that a request may pass before it is considered a loop. */
 const maxHops = 10;
 
-/** Looks at the name that a ClientHello asks for: some hosts' TLS is not ours to end. */
+/** Reads the name in a ClientHello: the TLS of passthrough hosts does not end here. */
 function tlsFrontend(settings: Settings): string {
   return `frontend public_ssl from tcp
 ${binds(settings, settings.listen.httpsPort)}${logLines(settings.log, 'tcp')}  tcp-request inspect-delay ${milliseconds(settings.timeouts.inspect)}
@@ -48,11 +48,11 @@ ${binds(settings, settings.listen.httpsPort)}${logLines(settings.log, 'tcp')}  t
   tcp-request content set-var(txn.route) var(txn.sni),map_str(maps/passthrough.map) if { var(txn.sni) -m found }
   tcp-request content set-var(txn.route) 'var(txn.sni),regsub("^[^.]*","*"),map_str(maps/passthrough.map)' if { var(txn.sni) -m found } !{ var(txn.route) -m found }
   tcp-request content set-var(txn.section) var(txn.route),field(1,|) if { var(txn.route) -m len gt 1 }
-  tcp-request content set-var(txn.flags) var(txn.route),field(4,|) if { var(txn.route) -m sub |! }
+${tenantRules(settings)}  tcp-request content set-var(txn.flags) var(txn.route),field(4,|) if { var(txn.route) -m sub |! }
   tcp-request content set-var(txn.tenancy) var(txn.route),field(5,|) if { var(txn.flags) -m found }
-  tcp-request content set-var(txn.address) src,hex if { var(txn.flags) -m found }
+  tcp-request content set-var(txn.address) 'src,hex,regsub("^0{20}FFFF","")' if { var(txn.flags) -m found }
   tcp-request content set-var-fmt(txn.client) "%[var(txn.section)]/%[var(txn.address),length]:%[var(txn.address)]" if { var(txn.flags) -m found }
-  tcp-request content reject if ${flagged(letters.allowList)} !{ var(txn.client),map_beg(maps/allow.map) -m found }
+${allowListRules('tcp-request content')}
   tcp-request content set-var(txn.limits) var(txn.section),map_str(maps/limits.map) if ${flagged(letters.limits)}
 ${limitRules('tcp-request content', 'if', 'tcp')}
   tcp-request content accept if { req.ssl_hello_type 1 }
@@ -82,7 +82,7 @@ ${name === 'fe_sni' ? misdirected : ''}${logNames(settings)}  use_backend %[var(
 `;
 }
 
-/** A connection of HTTP/2 carries every host that its certificate covers, and no other. */
+/** An HTTP/2 connection may carry only the hosts that its certificate covers. */
 const misdirected = `
   # HTTP/2: a host that is not the connection's own needs the same certificate.
   http-request set-var(txn.sni) ssl_fc_sni,lower if { fc_http_major 2 }
@@ -93,7 +93,7 @@ const misdirected = `
   http-request return status 421 if { var(txn.sni) -m found } !{ var(txn.host),strcmp(txn.sni) eq 0 } !{ var(txn.wanted),strcmp(txn.theirs) eq 0 }
 `;
 
-/** Servers that follow CGI read `X_SSL…` as `X-SSL…`. */
+/** Servers that follow CGI treat `X_SSL…` as `X-SSL…`. */
 const sslHeaderFilter = `  http-request del-header X-SSL -m beg
   http-request del-header X_SSL -m beg
 `;
@@ -101,7 +101,7 @@ const sslHeaderFilter = `  http-request del-header X-SSL -m beg
 /** The headers that {@link clientCertificates} sets, with any mixture of "-" and "_". */
 const sslHeaders = '^x[-_]ssl([-_](issuer|client[-_](verify|serial|version|sha1|dn|cn|notbefore|notafter|der)))?$';
 
-/** What is taken from a request, or refuses it, whatever it asks for. */
+/** Renders rules that clean or reject every request, regardless of its host. */
 function hygiene(settings: Settings): string {
   return `  http-request return status 508 if { req.hdr_cnt(${hopHeader}) ge ${maxHops} }
   http-request deny if { req.fhdr(content-length) -m len 0 }
@@ -138,7 +138,7 @@ function globalHeaders(settings: Settings): string {
     unique && `unique-id-header ${quoteWord(checkToken('header', unique.name))}`,
     ...settings.requestHeaders.map((action) => `http-request ${headerRule(action)}`),
     ...settings.responseHeaders.map((action) => `http-response ${headerRule(action)}`),
-    // Last, so that no setting removes it.
+    // Comes last, so that no setting removes the header.
     `http-request add-header ${hopHeader} 1`,
   ]
     .filter((line) => line !== undefined)
@@ -146,20 +146,20 @@ function globalHeaders(settings: Settings): string {
     .join('');
 }
 
-/** Whether a search found what answers, and not only a mark. */
+/** Matches if the lookup found a route, and not only a mark. */
 const found = '{ var(txn.route) -m len gt 1 }';
 
-/** The letters of what was found. */
+/** Extracts the letters of the route. */
 const setFlags = '  http-request set-var(txn.flags) var(txn.route),field(4,|) if { var(txn.route) -m sub |! }';
 
 /**
- * One search for host and path as they come; only where it finds nothing, a second without port and final
- * dot, and a third below the wildcard of the parent domain. HTTP/2 always goes the long way: the host is
- * compared with the connection's.
+ * Looks up host and path as received. Only if that finds nothing, a second lookup uses the host without port and
+ * final dot, and a third one the wildcard of the parent domain. HTTP/2 requests always use all lookups, because the
+ * host is compared with that of the connection.
  */
 function lookUp(map: 'plain' | 'secure', settings: Settings): string {
   const servedOnlyRule = `  http-request set-var-fmt(txn.key2) "${servedOnly}%[var(txn.key2)]" if { var(txn.key2) -m found } { var(txn.route) -m beg ${onward} }\n`;
-  return `  # Host, path, and the mark "${mark}" that no request can hold.
+  return `  # Host, path, and the mark "${mark}", which no request can contain.
   http-request set-var(txn.route) base,concat(/${mark}),map_beg(maps/${map}.map)
 ${setFlags}
 ${logNames(settings)}  http-request allow if ${found}${map === 'secure' ? ' !{ fc_http_major 2 }' : ''}
@@ -169,14 +169,14 @@ ${logNames(settings)}  http-request allow if ${found}${map === 'secure' ? ' !{ f
   http-request set-var(txn.host) 'var(txn.host),regsub("\\\\.$","")' if { var(txn.host) -m end . }
   http-request set-var-fmt(txn.key) "%[var(txn.host)]%[path]/${mark}"
   http-request set-var(txn.route) var(txn.key),map_beg(maps/${map}.map)
-  # "${absent}" as if nothing were found${map === 'plain' ? `; "${onward}" the same, but no redirect` : ''}.
+  # "${absent}": treat as not found${map === 'plain' ? `; "${onward}": likewise, but without redirects` : ''}.
   http-request set-var(txn.key2) 'var(txn.key),regsub("^[^./]*","*")' if !${found}
 ${map === 'plain' ? servedOnlyRule : ''}  http-request set-var(txn.route) var(txn.key2),map_beg(maps/${map}.map)
 ${setFlags}
 `;
 }
 
-/** What the log calls the backend and, until one answers, the server. */
+/** Sets the log's name of the backend and, until a server answers, of the server. */
 function logNames({ log }: Settings): string {
   if (log === undefined) return '';
   return `  http-request set-var(txn.log_backend) str(openshift_default)
@@ -203,7 +203,7 @@ backend openshift_default from base
 `;
 }
 
-/** Asked by the supervisor every second; without the log of requests. */
+/** Renders the listener that the supervisor probes every second. Its requests are not logged. */
 function healthFrontend({ health }: Loopback): string {
   return `frontend health from base
   bind ${health}
@@ -236,11 +236,11 @@ function binds(settings: Settings, port: number): string {
   return lines.map((line) => `  bind ${line}${proxy}\n`).join('');
 }
 
-/** HAProxy's `option httplog`, word by word. */
+/** HAProxy's `option httplog`, spelled out. */
 const httpLog =
   '%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r';
 
-/** A log format with the state's names of backend and server in place of HAProxy's. */
+/** Replaces HAProxy's names of backend and server in a log format with the names of the state. */
 function nameFormat(format: string): string {
   return format.replaceAll(
     /%(?:%|(\{[^}]*\})?([bs])(?![A-Za-z]))/g,

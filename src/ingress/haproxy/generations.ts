@@ -12,13 +12,13 @@ import type { HaproxyProcess } from './process.ts';
 import type { EngineOptions } from './report.ts';
 import { type Refusal, siftState } from './sift.ts';
 
-/** Makes the files that a fresh HAProxy reads, and finds what it would not take. */
+/** Renders the files for a new HAProxy and finds the parts that it rejects. */
 export class Generations {
   readonly #options: EngineOptions;
   readonly #disk: Disk;
   readonly #process: HaproxyProcess;
   readonly #tell: (problem: string) => void;
-  /** Parts that HAProxy refused. */
+  /** Parts that HAProxy has rejected. */
   readonly banned = new Map<object, Refusal>();
 
   constructor(options: EngineOptions, disk: Disk, process: HaproxyProcess, tell: (problem: string) => void) {
@@ -28,7 +28,10 @@ export class Generations {
     this.#tell = tell;
   }
 
-  /** Files of a generation that HAProxy takes, without the parts that it does not; undefined when the settings are at fault. */
+  /**
+   * Writes the files of a generation that HAProxy accepts, without the parts that it rejects. Returns undefined if
+   * the settings are at fault.
+   */
   async prepare(
     wanted: HttpState,
     generation: string,
@@ -55,18 +58,20 @@ export class Generations {
             : undefined;
         const culprit = await find().finally(async () => await this.#disk.remove(trial));
         if (culprit === undefined) {
-          this.#tell(`HAProxy refuses the settings: ${alerts.join('; ').slice(0, 1000) || output.slice(0, 1000)}`);
+          this.#tell(`HAProxy rejects the settings: ${alerts.join('; ').slice(0, 1000) || output.slice(0, 1000)}`);
           return undefined;
         }
         accused.set(culprit.part, { ...culprit.refusal, reason: alerts.join('; ').slice(0, 500) });
       }
       for (const [part, refusal] of accused) this.banned.set(part, refusal);
     }
-    this.#tell('HAProxy refuses one part after the other');
+    this.#tell('HAProxy rejects the configuration for several reasons; giving up on this change');
     return undefined;
   }
 
-  /** Whether a generation is written as we would write it: another version of this program has other rules. */
+  /**
+   * Returns whether a generation is identical to what this version would write: another version may use other rules.
+   */
   async isOurs(inForce: InForce, generation: string): Promise<boolean> {
     const files = renderConfiguration(inForce, this.#place(), this.#loopback(), generation);
     for (const [path, content] of files) {

@@ -2,20 +2,20 @@ import type { Settings } from './model.ts';
 import { checkToken, quoteWord } from './quote.ts';
 import { milliseconds } from './section.ts';
 
-/** HAProxy's runtime folder and user. */
+/** Folder and user of HAProxy at run time. */
 export interface Place {
-  /** The stats socket of the worker. */
+  /** Path of the worker's stats socket. */
   readonly adminSocket: string;
-  /** Root of the worker once it has started; absent: no chroot. */
+  /** Root of the worker after its start. Absent: no chroot. */
   readonly jail?: string;
-  /** Absent: as the supervisor. */
+  /** Absent: the supervisor's user. */
   readonly user?: string;
   readonly group?: string;
-  /** Absent in settings too: old workers live as long as their connections. */
+  /** Absent here and in the settings: old workers live as long as their connections. */
   readonly hardStopAfter?: number;
 }
 
-/** The section `global`; `generation` tells which files a running process has read. */
+/** Renders the section `global`. `generation` identifies the files that a running process has loaded. */
 export function renderGlobal(settings: Settings, place: Place, generation: string): string {
   const { process, tls, log } = settings;
   const hardStop = process.hardStopAfter ?? place.hardStopAfter;
@@ -29,9 +29,9 @@ export function renderGlobal(settings: Settings, place: Place, generation: strin
     process.maxconn !== undefined && `maxconn ${process.maxconn}`,
     process.threads !== undefined && `nbthread ${process.threads}`,
     hardStop !== undefined && `hard-stop-after ${milliseconds(hardStop)}`,
-    // Newer versions end old workers after 50 reloads, with the connections of everybody.
+    // Newer versions terminate old workers after 50 reloads, with the connections of all tenants.
     'mworker-max-reloads 1000000',
-    // A limit of files that is too low for everything at once is no reason not to serve.
+    // A file limit that is too low for full load must not prevent the start.
     'no strict-limits',
     `tune.bufsize ${process.bufsize}`,
     `tune.maxrewrite ${process.maxrewrite}`,

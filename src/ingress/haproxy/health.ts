@@ -1,11 +1,11 @@
 import { connect } from 'node:net';
 
-/** Milliseconds that an answer may take. */
+/** Milliseconds to wait for an answer. */
 const answerTimeout = 3000;
 
 /**
- * Asks HAProxy's own listener for an answer, which a worker gives in the same loop that serves clients. Only
- * the supervisor can connect to the socket, so clients cannot fill its queue.
+ * Probes an internal listener of HAProxy, which a worker serves in the same loop as its clients. Only the supervisor
+ * can connect to the socket, so clients cannot fill its queue.
  */
 export async function askHealth(path: string): Promise<boolean> {
   return await new Promise((resolve) => {
@@ -16,7 +16,7 @@ export async function askHealth(path: string): Promise<boolean> {
       socket.destroy();
       resolve(isHealthy);
     };
-    // One limit for all of it: a trickle of bytes is no answer.
+    // One time limit for the whole answer, so that single bytes do not extend it.
     const timer = setTimeout(() => end(false), answerTimeout);
     socket.setEncoding('utf8');
     socket.on('data', (chunk: string) => {
@@ -29,9 +29,9 @@ export async function askHealth(path: string): Promise<boolean> {
   });
 }
 
-/** Whether a worker serves as many connections as it may, so that its listeners rest (`show info`). */
+/** Returns whether a worker has reached its connection limit and therefore paused its listeners (`show info`). */
 export function isFull(info: string): boolean {
   const read = (name: string): number => Number(new RegExp(`^${name}: (\\d+)`, 'm').exec(info)?.[1] ?? Number.NaN);
-  // Some below the limit: connections end and come while it is asked.
+  // Slightly below the limit, because connections come and go during the check.
   return read('CurrConns') >= 0.95 * read('Maxconn');
 }

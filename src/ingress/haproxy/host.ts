@@ -2,46 +2,46 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
-/** Where one HAProxy is and how it is started. */
+/** Paths and program of one HAProxy. */
 export interface ProcessPlace {
   readonly binary: string;
-  /** The folder of configuration files that it reads. */
+  /** The folder of its configuration files. */
   readonly configuration: string;
   readonly masterSocket: string;
-  /** What it writes to stderr. */
+  /** The file for its standard error. */
   readonly log: string;
 }
 
-/** What the container that HAProxy runs in has for it; what cannot be read is absent. */
+/** Resources of HAProxy's container. Absent if they cannot be read. */
 export interface HostResources {
-  /** Bytes that the container may have. */
+  /** Memory limit of the container in bytes. */
   readonly memoryLimit?: number;
-  /** Bytes that it may still take. */
+  /** Bytes that the container can still allocate. */
   readonly memoryAvailable?: number;
-  /** Bytes that the largest process of HAProxy has. */
+  /** Memory of the largest HAProxy process in bytes. */
   readonly workerMemory?: number;
-  /** Open files that a process may have. */
+  /** Open file limit of a process. */
   readonly files?: number;
 }
 
 export type ProcessSignal = 'SIGUSR1' | 'SIGTERM' | 'SIGKILL';
 
-/** Starts and ends the processes of one HAProxy: in this container, or through the socket of another. */
+/** Starts and terminates the processes of one HAProxy, in this container or through the socket of another. */
 export interface ProcessHost {
-  /** Starts HAProxy where none runs that was started here. */
+  /** Starts HAProxy unless one started here is running. */
   spawn(): Promise<void>;
-  /** Whether what was spawned last still runs. */
+  /** Returns whether the last started process is running. */
   isSpawned(): Promise<boolean>;
-  /** Masters that have our socket, whether they answer or not. */
+  /** Returns the masters that use our socket, whether or not they answer. */
   findMasters(): Promise<number[]>;
-  /** Sends a signal; false when there is no such process. */
+  /** Sends a signal. Returns false if the process does not exist. */
   kill(pid: number, signal: ProcessSignal | 0): Promise<boolean>;
   resources(): Promise<HostResources>;
-  /** Forgets connections; HAProxy goes on. */
+  /** Closes connections. HAProxy keeps running. */
   close(): void;
 }
 
-/** HAProxy in this very container. */
+/** HAProxy in this container. */
 export class LocalHost implements ProcessHost {
   readonly #place: ProcessPlace;
   #spawned = false;
@@ -54,7 +54,7 @@ export class LocalHost implements ProcessHost {
     if (this.#spawned) return;
     const { binary, configuration, masterSocket, log } = this.#place;
     const stderr = openSync(log, 'w', 0o600);
-    // Not execa: it keeps pipes and handlers of its own for a child that should outlive us.
+    // Not execa, which keeps pipes and handlers for a child that should outlive this process.
     const child = spawn(binary, ['-W', '-S', `${masterSocket},mode,600`, '-f', configuration], {
       detached: true,
       cwd: '/',
@@ -75,8 +75,8 @@ export class LocalHost implements ProcessHost {
   }
 
   /**
-   * A worker has our socket on its command line too, but leads no session. While a process starts itself
-   * again it has no command line for a moment: then its name has to do.
+   * A worker has our socket on its command line, too, but is not a session leader. A process that re-executes itself
+   * has no command line for a moment; then its name must suffice.
    */
   async findMasters(): Promise<number[]> {
     const ours = `\0-S\0${this.#place.masterSocket},`;
@@ -120,8 +120,8 @@ export class LocalHost implements ProcessHost {
 }
 
 /**
- * Memory of the container: the limit of its cgroup (version 2, else 1), and what is left of it or of the
- * node, whichever is less. Pages of files that the kernel can drop count as left.
+ * Returns the memory limit of the cgroup (version 2, otherwise 1), and the memory that is left of it or of the node,
+ * whichever is less. File pages that the kernel can drop count as free.
  */
 function readMemory(root = '/sys/fs/cgroup'): Pick<HostResources, 'memoryLimit' | 'memoryAvailable'> {
   const free = 1024 * Number(/^MemAvailable:\s+(\d+)/m.exec(readText('/proc/meminfo'))?.[1] ?? Number.NaN);
@@ -129,7 +129,7 @@ function readMemory(root = '/sys/fs/cgroup'): Pick<HostResources, 'memoryLimit' 
   const used = readNumber(`${root}/memory.current`) ?? readNumber(`${root}/memory/memory.usage_in_bytes`);
   const stat = readText(`${root}/memory.stat`) || readText(`${root}/memory/memory.stat`);
   const droppable = Number(/^(?:total_)?inactive_file (\d+)/m.exec(stat)?.[1] ?? 0);
-  // Version 1 writes "none" as a number near 2⁶³.
+  // Version 1 represents "none" as a number near 2⁶³.
   const isLimited = limit !== undefined && limit < 2 ** 60;
   const left = isLimited && used !== undefined ? Math.max(0, limit - used + droppable) : Number.NaN;
   const available = Math.min(...[free, left].filter((value) => !Number.isNaN(value)));
@@ -150,7 +150,7 @@ function listProcesses(): number[] {
     .map(Number);
 }
 
-/** Empty for a process that has ended. */
+/** Returns an empty string for a process that has exited. */
 function readProc(pid: number | 'self', file: string): string {
   return readText(`/proc/${pid}/${file}`);
 }
@@ -163,7 +163,7 @@ function readText(path: string): string {
   }
 }
 
-/** Of proc(5), `stat`: the name is in parentheses, and may itself hold some. */
+/** Parses `stat` of proc(5). The name is in parentheses and may contain some itself. */
 function readStat(stat: string): { readonly name: string; readonly state: string; readonly session: number } {
   const end = stat.lastIndexOf(')');
   const [state = '', , , session] = stat.slice(end + 2).split(' ');

@@ -6,14 +6,14 @@ import { LocalHost, type ProcessHost } from './host.ts';
 import { HaproxyProcess } from './process.ts';
 import { hostSocket, serveHost } from './remote-host.ts';
 
-/** How HAProxy is kept in a container of its own. Times are milliseconds. */
+/** Options of HAProxy in its own container. Times are in milliseconds. */
 export interface KeeperOptions {
-  /** The folder that this container shares with the supervisor. */
+  /** The folder shared with the supervisor's container. */
   readonly directory: string;
   readonly binary: string;
-  /** HAProxy goes on taking connections for this long after {@link HaproxyKeeper.stop}. */
+  /** How long HAProxy keeps accepting connections after {@link HaproxyKeeper.stop}. */
   readonly shutdownDelay: number;
-  /** Then connections may take this long to end. */
+  /** How long connections may take to end after that. */
   readonly shutdownTimeout: number;
   readonly onProblem: (message: string) => void;
 }
@@ -23,8 +23,8 @@ const firstWait = 500;
 const longestWait = 10_000;
 
 /**
- * The first process of HAProxy's container. It starts and signals HAProxy for the supervisor in the other
- * container; while none is connected, it lets HAProxy serve what is on the disk, and starts it again.
+ * The first process of HAProxy's container. It starts and signals HAProxy for the supervisor in the other container.
+ * While none is connected, it runs HAProxy with the configuration on disk and restarts it when it exits.
  */
 export class HaproxyKeeper {
   readonly #options: KeeperOptions;
@@ -55,7 +55,7 @@ export class HaproxyKeeper {
     this.#look();
   }
 
-  /** Ends HAProxy gracefully, even while an agent is connected. */
+  /** Stops HAProxy gracefully, even while an agent is connected. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     clearTimeout(this.#timer);
@@ -66,7 +66,7 @@ export class HaproxyKeeper {
     this.#server?.close();
   }
 
-  /** Starts HAProxy if it does not run and no agent would start it. */
+  /** Starts HAProxy if it is not running and no agent is connected that would start it. */
   #look(): void {
     clearTimeout(this.#timer);
     if (this.#isStopping) return;
@@ -83,11 +83,13 @@ export class HaproxyKeeper {
     try {
       await access(`${this.#options.directory}/current/conf`);
     } catch {
-      // Nothing to serve yet.
+      // There is no configuration yet.
       return;
     }
     if (this.#supervisors > 0 || this.#isStopping) return;
-    this.#options.onProblem('HAProxy does not run, and no agent is connected: serving what is on the disk');
+    this.#options.onProblem(
+      'HAProxy is not running and no agent is connected; starting HAProxy with the configuration on disk',
+    );
     this.#wait = Math.min(longestWait, this.#wait * 2);
     await this.#host.spawn();
   }

@@ -2,42 +2,45 @@ import type { HttpState } from './model.ts';
 import { authorityFile, makeSection, type ServerLine, spareShapes } from './section.ts';
 
 /**
- * Which section of HAProxy's configuration stands for which backend. Sections cannot be made while
- * HAProxy runs: backends that it has read have sections of their name, newer ones take a spare one.
+ * Assigns sections of HAProxy's configuration to backends. Sections cannot be created at run time: backends in the
+ * loaded configuration have sections with their name, newer ones use spare sections.
  */
 export interface Layout {
-  /** Section by backend. */
+  /** Section of each backend. */
   readonly sections: ReadonlyMap<string, string>;
-  /** Empty sections that can be taken, by shape. */
+  /** Free spare sections by shape. */
   readonly spares: ReadonlyMap<string, readonly string[]>;
-  /** Spare sections that were given back and may still have servers, requests or connections, with their shape. */
+  /** Released spare sections that may still have servers, requests or connections, with their shape. */
   readonly resting: ReadonlyMap<string, string>;
-  /** Servers that get nothing new and go when their last connection ends, by `SECTION/SERVER`. */
+  /** Servers without new connections, deleted after their last connection, by `SECTION/SERVER`. */
   readonly leaving: ReadonlyMap<string, ServerLine>;
-  /** Latest use of each spare section that was ever taken. */
+  /** Latest use of each spare section that was ever used. */
   readonly tenancies: ReadonlyMap<string, Tenancy>;
-  /** Files of authorities that HAProxy has, used or not. */
+  /** Authority files that HAProxy has loaded, used or not. */
   readonly authorities: ReadonlySet<string>;
 }
 
 /** One use of a spare section. */
 export interface Tenancy {
-  /** Counts the uses of the section, from 1: a request that was routed by an earlier number is refused. */
+  /** Number of the use, counted per section from 1. A request routed with an earlier number is rejected. */
   readonly number: number;
   /** {@link Backend.tenant} */
   readonly tenant?: string;
 }
 
-/** What runs: a state and the sections that stand for its backends. */
+/** The applied state and the sections of its backends. */
 export interface InForce {
   readonly state: HttpState;
   readonly layout: Layout;
 }
 
-/** How many spare sections of a shape, of those that the settings ask for: balance random and source are the defaults. */
+/**
+ * Share of spare sections per shape, relative to the configured number. The balances random and source are the
+ * defaults.
+ */
 const shares: Readonly<Record<string, number>> = { 'http-random': 1, 'http-roundrobin': 1, 'tcp-source': 0.5 };
 
-/** The layout that HAProxy has after it has read everything again. */
+/** Returns the layout after HAProxy has loaded a complete configuration. */
 export function freshLayout(state: HttpState): Layout {
   const spares = new Map<string, readonly string[]>();
   for (const [kind, shape] of spareShapes) {
@@ -57,7 +60,10 @@ export function freshLayout(state: HttpState): Layout {
   };
 }
 
-/** Whether so few spare sections of some shape are left that a reload should make new ones when it is convenient. */
+/**
+ * Returns whether some shape has so few spare sections left that a reload should create new ones at the next
+ * opportunity.
+ */
 export function lacksSpares(layout: Layout, wanted: number): boolean {
   for (const [kind, shape] of spareShapes) {
     const left = layout.spares.get(shape)?.length ?? 0;
@@ -66,7 +72,7 @@ export function lacksSpares(layout: Layout, wanted: number): boolean {
   return false;
 }
 
-/** Every spare section, taken or not, with its shape and the backend that has it. */
+/** Returns every spare section, used or not, with its shape and backend. */
 export function spareSections(inForce: InForce): Map<string, { readonly shape: string; readonly backend?: string }> {
   const found = new Map<string, { readonly shape: string; readonly backend?: string }>();
   for (const [shape, names] of inForce.layout.spares) for (const name of names) found.set(name, { shape });
@@ -79,7 +85,7 @@ export function spareSections(inForce: InForce): Map<string, { readonly shape: s
   return found;
 }
 
-/** Resting sections without a server: they can be reused once HAProxy counts no request in them. */
+/** Returns resting sections without servers. They can be reused when HAProxy counts no request in them. */
 export function emptySections(layout: Layout): string[] {
   const busy = new Set([...layout.leaving.keys()].map((key) => key.slice(0, key.lastIndexOf('/'))));
   return [...layout.resting.keys()].filter((section) => !busy.has(section));
@@ -97,7 +103,10 @@ export function freeSections(layout: Layout, idle: Iterable<string>): Layout {
   return { ...layout, resting, spares };
 }
 
-/** The spare section that a tenant takes: its own last one, else one that was never used, else the one that rested longest. */
+/**
+ * Returns the spare section for a tenant: the one that it used last, otherwise one never used, otherwise the one that
+ * has rested longest.
+ */
 export function chooseSpare(
   spares: readonly string[],
   tenancies: Layout['tenancies'],

@@ -1,19 +1,19 @@
 import { connect } from 'node:net';
 import { SocketError } from './socket.ts';
 
-/** What HAProxy's master says of its processes. */
+/** HAProxy's processes as reported by its master. */
 export interface Processes {
   readonly pid: number;
   readonly version: string;
-  /** Reloads that did not lead to a new worker. */
+  /** Reloads that did not start a new worker. */
   readonly failed: number;
   readonly workers: readonly number[];
   readonly oldWorkers: readonly number[];
 }
 
 /**
- * Asks the master one thing, `@!PID …` a worker through it; it closes the connection after its answer.
- * Throws {@link SocketError}, also when no answer comes within `timeout` ms.
+ * Sends one command to the master, or with `@!PID …` to a worker through it. The master closes the connection after
+ * its answer. Throws {@link SocketError}, also if there is no answer within `timeout` ms.
  */
 export async function askMaster(path: string, command: string, timeout = 5000): Promise<string> {
   const socket = connect(path);
@@ -24,12 +24,12 @@ export async function askMaster(path: string, command: string, timeout = 5000): 
     socket.on('data', (chunk: string) => chunks.push(chunk));
     socket.on('error', (cause) => reject(new SocketError(`Cannot ask HAProxy’s master at ${path}`, { cause })));
     socket.on('close', () => resolve(chunks.join('')));
-    // The master answers, and closes when we have.
+    // The master answers, and closes after we have closed.
     socket.end(`${command}\n`);
   });
 }
 
-/** Reads `show proc`; undefined when it is something else. */
+/** Parses `show proc`. Returns undefined for anything else. */
 export function readProcesses(text: string): Processes | undefined {
   const rows = text.split('\n').map((line) => line.trim());
   const master = rows.map((row) => /^(\d+)\s+master\s+\d+ \[failed: (\d+)\]\s+\S+\s+(\S+)/.exec(row)).find(Boolean);

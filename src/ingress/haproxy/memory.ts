@@ -8,9 +8,9 @@ import type { Backend, Certificate, HttpState, Passthrough, Settings, Site } fro
 import type { ServerLine } from './section.ts';
 
 /**
- * What is in force, beside the files that HAProxy reads, so that a restarted supervisor can go on from
- * there. Spread over as many files as the sections are. A file that is not whole, or of another version
- * of this program, makes the supervisor reload instead.
+ * Version of the state files. They describe the applied state next to the files that HAProxy reads, so that a
+ * restarted supervisor can resume. The state is distributed over as many files as the sections. If a file is
+ * incomplete, or of another version of this program, the supervisor reloads HAProxy instead.
  */
 const version = 2;
 
@@ -31,7 +31,7 @@ interface ShardFile {
   readonly passthrough: readonly Passthrough[];
 }
 
-/** The file that all share. */
+/** Renders the file with the common part. */
 export function rememberMain({ state, layout }: InForce): Files {
   const { defaultCertificate: _, ...tls } = state.settings.tls;
   const main: MainFile = {
@@ -47,7 +47,7 @@ export function rememberMain({ state, layout }: InForce): Files {
   return new Map([['state/main.json', seal(main)]]);
 }
 
-/** The files of some shards: backends by their section, hosts by their name. */
+/** Renders the files of some shards: backends by their section, hosts by their name. */
 export function rememberShards({ state, layout }: InForce, shards: ReadonlySet<number>): Files {
   const files = new Map<number, { backends: [string, Backend][]; sites: Site[]; passthrough: Passthrough[] }>();
   for (const shard of shards) files.set(shard, { backends: [], sites: [], passthrough: [] });
@@ -57,10 +57,10 @@ export function rememberShards({ state, layout }: InForce, shards: ReadonlySet<n
   }
   for (const site of state.sites.values()) files.get(shardOf(site.host))?.sites.push(site);
   for (const name of state.passthrough.values()) files.get(shardOf(name.host))?.passthrough.push(name);
-  return new Map([...files].map(([shard, content]) => [`state/${shard}.json`, seal(content)]));
+  return new Map([...files].map(([shard, content]) => [`state/${shard}.json`, () => [seal(content)]]));
 }
 
-/** What the folder of a generation remembers; undefined where it is not whole. */
+/** Reads the state in the folder of a generation. Returns undefined if it is incomplete. */
 export async function recall(folder: string): Promise<InForce | undefined> {
   try {
     const names = await readdir(join(folder, 'state'));
@@ -106,10 +106,10 @@ function seal(content: unknown): string {
   return `${version} ${createHash('sha256').update(body).digest('hex')}\n${body}`;
 }
 
-/** Throws when the content is not what was sealed. */
+/** Throws if the content does not match its checksum. */
 function open<T>(text: string): T {
   const end = text.indexOf('\n');
   const content: T = JSON.parse(text.slice(end + 1));
-  if (text !== seal(content)) throw new Error('Not what was written');
+  if (text !== seal(content)) throw new Error('The checksum does not match');
   return content;
 }

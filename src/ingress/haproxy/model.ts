@@ -1,9 +1,9 @@
 import type { Address } from '../../base/model/address.ts';
 
 /**
- * Everything that HAProxy should serve, as values. Whoever makes a new state keeps the objects that did
- * not change: equal references are compared first, so that one change among 10,000 backends is found
- * quickly. Times are whole milliseconds throughout.
+ * Everything that HAProxy should serve, as values. A new state should reuse the objects that did not change:
+ * references are compared first, so that one change among 10,000 backends is found quickly. Times are whole
+ * milliseconds.
  */
 export interface HttpState {
   readonly settings: Settings;
@@ -15,32 +15,34 @@ export interface HttpState {
   readonly backends: ReadonlyMap<string, Backend>;
   /** By {@link Certificate.name}. */
   readonly certificates: ReadonlyMap<string, Certificate>;
-  /** Certificate authorities that servers are held to, PEM by name; {@link ServerTls.authority} refers to them. */
+  /** Certificate authorities for servers, as PEM by name. {@link ServerTls.authority} refers to them. */
   readonly authorities: ReadonlyMap<string, string>;
 }
 
-/** A host, lower case and without port or final dot; `*.example.com` stands for every name one label below. */
+/** A host in lower case, without port and final dot. `*.example.com` matches every name one label below. */
 export interface Site {
   readonly host: string;
   readonly paths: readonly SitePath[];
 }
 
 /**
- * What is asked for below one path of a host. The path is case-sensitive and taken literally: of
- * slashes only (or empty) it means everything, with a slash at the end everything below it but not
- * itself, else itself and what is below. The longest path that matches decides; where none does, the
- * wildcard of the parent domain.
+ * Behaviour below one path of a host. The path is case-sensitive and literal. An empty path, or one of slashes only,
+ * matches everything. A path with a final slash matches everything below it but not itself; any other path matches
+ * itself and everything below. The longest matching path wins; without a match, the wildcard of the parent domain
+ * applies.
  */
 export interface SitePath {
   readonly path: string;
-  /** Over plain HTTP: answered by the backend, sent to https, or neither. */
+  /** Matches only this path, and takes precedence over any that matches what is below. */
+  readonly exact?: true;
+  /** Over plain HTTP: served by the backend, redirected to https, or neither. */
   readonly plain?: 'serve' | 'redirect';
-  /** Answered by the backend when it comes over TLS that ends here. */
+  /** Whether the backend serves requests over TLS that ends here. */
   readonly secure: boolean;
   readonly backend: string;
 }
 
-/** A host, or `*.` and a parent domain, whose TLS connections go to a backend of mode `tcp` as they are. */
+/** A host, or `*.` and a parent domain, whose TLS connections are forwarded unchanged to a backend of mode `tcp`. */
 export interface Passthrough {
   readonly host: string;
   readonly backend: string;
@@ -48,56 +50,56 @@ export interface Passthrough {
 
 export type Balance = 'roundrobin' | 'leastconn' | 'source' | 'random';
 
-/** What becomes of the X-Forwarded headers and Forwarded that a client sent. */
+/** How X-Forwarded headers and Forwarded of clients are treated. */
 export type ForwardedMode = 'append' | 'replace' | 'if-none' | 'never';
 
-/** Where requests or connections go, and what is done with them on the way. */
+/** A target of requests or connections, with its features. */
 export interface Backend {
-  /** What statistics and the log call it, as `be_edge_http:shop:cart`. */
+  /** Its name in statistics and in the log, such as `be_edge_http:shop:cart`. */
   readonly id: string;
-  /** What it was made for, such as a UID: another owner under the same id gets another section. */
+  /** The object that it belongs to, such as a UID. Another owner with the same ID gets another section. */
   readonly owner?: string;
-  /** A section that is reused goes to its previous tenant first. */
+  /** A reused section preferably returns to its previous tenant. */
   readonly tenant?: string;
   readonly mode: 'http' | 'tcp';
   readonly balance: Balance;
   readonly servers: readonly Server[];
-  /** Between two health checks of a server. */
+  /** Interval between health checks of a server. */
   readonly checkInterval: number;
-  /** Connections that one server gets at a time; the others queue. */
+  /** Maximum concurrent connections per server. Further ones queue. */
   readonly serverMaxconn?: number;
-  /** Waiting for the server; absent as in {@link Timeouts.server}. */
+  /** Timeout of the server. Absent: {@link Timeouts.server}. */
   readonly timeoutServer?: number;
-  /** Of upgraded connections and passthrough; absent as in {@link Timeouts.tunnel}. */
+  /** Timeout of upgraded and passthrough connections. Absent: {@link Timeouts.tunnel}. */
   readonly timeoutTunnel?: number;
-  /** Clients that may connect: addresses and networks; absent: any client, empty: none. Other connections are closed. */
+  /** Addresses and networks of allowed clients. Absent: any client; empty: none. Other connections are closed. */
   readonly allowList?: readonly string[];
   readonly limits?: Limits;
   readonly http?: HttpBackend;
 }
 
-/** Of one client address at one backend; what reaches the limit is refused by closing the connection. */
+/** Limits of one client address at one backend. Connections beyond the limit are closed. */
 export interface Limits {
-  /** Requests (mode `tcp`: connections) in progress. */
+  /** Concurrent requests; in mode `tcp` connections. */
   readonly concurrent?: number;
-  /** New ones in 3 s. */
+  /** New ones within 3 s. */
   readonly connectionRate?: number;
-  /** Requests in 10 s; mode `http` only. */
+  /** Requests within 10 s; mode `http` only. */
   readonly requestRate?: number;
 }
 
-/** What only a backend of mode `http` has. */
+/** Features of backends of mode `http`. */
 export interface HttpBackend {
-  /** Keeps a client at its server. */
+  /** Keeps a client on its server. */
   readonly cookie?: StickyCookie;
-  /** Absent as in {@link Settings.forwarded}. */
+  /** Absent: {@link Settings.forwarded}. */
   readonly forwarded?: ForwardedMode;
   readonly rewrite?: Rewrite;
-  /** Strict-Transport-Security of answers. */
+  /** Strict-Transport-Security header of responses. */
   readonly hsts?: string;
   readonly requestHeaders?: readonly HeaderAction[];
   readonly responseHeaders?: readonly HeaderAction[];
-  /** Writes header names toward the server as {@link Settings.headerCases} says. */
+  /** Applies {@link Settings.headerCases} to requests to the servers. */
   readonly adjustCase?: boolean;
   /** TLS to the servers. */
   readonly tls?: ServerTls;
@@ -109,52 +111,55 @@ export interface StickyCookie {
   readonly sameSite?: 'Lax' | 'Strict' | 'None';
 }
 
-/** The path's `prefix`, taken literally, is replaced by `target`; a target `/` takes the slash after the prefix too. */
+/** Replaces the path's literal `prefix` with `target`. A target `/` also replaces the slash after the prefix. */
 export interface Rewrite {
   readonly prefix: string;
   readonly target: string;
-  /** Ends the path after `target`. */
+  /** Drops the rest of the path after `target`. */
   readonly dropRest?: boolean;
 }
 
-/** TLS to servers, with HTTP/2 offered. Without authority nothing is verified. */
+/** TLS to servers, offering HTTP/2. Without an authority, certificates are not verified. */
 export interface ServerTls {
   /** A name of {@link HttpState.authorities}. */
   readonly authority?: string;
 }
 
-/** Values are HAProxy's log format: `%%`, and `%[…]` or `%{+Q}[…]` of req.hdr or res.hdr, ssl_c_der, with lower or base64. */
+/**
+ * Values are in HAProxy's log format: `%%`, and `%[…]` or `%{+Q}[…]` with req.hdr or res.hdr, ssl_c_der, lower or
+ * base64.
+ */
 export type HeaderAction =
   | { readonly action: 'set'; readonly name: string; readonly value: string }
   | { readonly action: 'delete'; readonly name: string };
 
 export interface Server {
-  /** Unique in its backend, as `pod:web-1:web:http:10.1.2.3:8080`; the cookie's value is its MD5. */
+  /** Unique in its backend, such as `pod:web-1:web:http:10.1.2.3:8080`. The value of the cookie is its MD5. */
   readonly id: string;
   readonly address: Address;
   readonly port: number;
-  /** 0–256; 0 gets only clients whose cookie names it. */
+  /** 0–256. With 0 it serves only clients whose cookie names it. */
   readonly weight: number;
   readonly checked: boolean;
-  /** It is spoken to by HTTP/2 without TLS; not where the backend has TLS. */
+  /** Uses HTTP/2 without TLS. Ignored if the backend has TLS. */
   readonly h2c?: boolean;
-  /** The name that its certificate must have, where it is held to an authority. */
+  /** Name that its certificate must contain, if there is an authority. */
   readonly verifyHost?: string;
 }
 
-/** A certificate for hosts that name it by SNI. */
+/** A certificate for hosts selected by SNI. */
 export interface Certificate {
-  /** Of its file: letters, digits and `.:_-`. */
+  /** Name of its file: letters, digits and `.:_-`. */
   readonly name: string;
   /** Key, certificate and chain. */
   readonly pem: string;
-  /** Hosts, or `*.` and a parent domain; no host is in two certificates. */
+  /** Hosts, or `*.` and a parent domain. No host is in two certificates. */
   readonly hosts: readonly string[];
-  /** HTTP/2 is offered, because no other host has this certificate. */
+  /** Whether to offer HTTP/2, because no other host uses this certificate. */
   readonly http2: boolean;
 }
 
-/** What is fixed when HAProxy starts: a change of any of it reloads. */
+/** Settings that are fixed when HAProxy starts. Any change needs a reload. */
 export interface Settings {
   readonly listen: Listen;
   readonly timeouts: Timeouts;
@@ -163,45 +168,45 @@ export interface Settings {
   readonly clientTls?: ClientTls;
   readonly log?: LogSettings;
   readonly stats?: StatsSettings;
-  /** X-SSL headers that a client sends are removed (ROUTER_MUTUAL_TLS_HEADER_FILTER). */
+  /** Removes X-SSL headers of clients (ROUTER_MUTUAL_TLS_HEADER_FILTER). */
   readonly removeSslHeaders: boolean;
   readonly forwarded: ForwardedMode;
-  /** Made into the header `name` of each request by a log format. */
+  /** Adds the header `name` with a unique ID in a log format to each request. */
   readonly uniqueId?: { readonly name: string; readonly format: string };
-  /** How header names are written to HTTP/1 clients, and to servers where a backend asks for it. */
+  /** Case of header names for HTTP/1 clients, and for servers of backends that request it. */
   readonly headerCases: readonly string[];
   readonly requestHeaders: readonly HeaderAction[];
   readonly responseHeaders: readonly HeaderAction[];
-  /** Media types that are compressed; absent: none. */
+  /** Media types to compress. Absent: none. */
   readonly compression?: readonly string[];
-  /** Whole HTTP answers (status line, headers, body) in place of the built-in ones. */
+  /** Complete HTTP responses (status line, headers, body) that replace the built-in ones. */
   readonly errorPages: { readonly 503?: string; readonly 404?: string };
-  /** Answered 200 on the plain port whatever the host. */
+  /** Path that answers 200 on the plain port for any host. */
   readonly healthUri?: string;
-  /** Connections on which nothing was sent end without an answer and are not logged. */
+  /** Closes connections without data silently and does not log them. */
   readonly ignoreProbes: boolean;
-  /** Connections without data are not logged. */
+  /** Does not log connections without data. */
   readonly ignoreEmptyInLog: boolean;
-  /** Idle connections outlive a reload for their next answer, which closes them. */
+  /** Keeps idle connections across a reload until their next response, which closes them. */
   readonly idleCloseOnResponse: boolean;
-  /** What a client left waiting before it closed is not sent to servers. */
+  /** Drops queued requests of clients that have disconnected. */
   readonly abortOnClose: boolean;
-  /** Counters of long transfers move while they last. */
+  /** Updates counters during long transfers. */
   readonly continuousStats: boolean;
-  /** Requests and connections in progress at one backend; absent: half of all, for passthrough a tenth. */
+  /** Maximum concurrent requests or connections per backend. Absent: half of all, a tenth for passthrough. */
   readonly routeConnections?: number;
-  /** Backends kept ready for new hosts, of each of the common kinds. */
+  /** Number of spare backends for new hosts, for each of the common kinds. */
   readonly spareBackends: number;
 }
 
 /** Addresses and ports that HAProxy listens on. */
 export interface Listen {
   readonly family: 'v4' | 'v6' | 'v4v6';
-  /** Absent: every address. */
+  /** Absent: all addresses. */
   readonly address?: Address;
   readonly httpPort: number;
   readonly httpsPort: number;
-  /** Connections begin with a PROXY protocol header (v1 or v2). */
+  /** Whether connections begin with a PROXY protocol header (v1 or v2). */
   readonly proxyProtocol: boolean;
 }
 
@@ -213,46 +218,46 @@ export interface Timeouts {
   readonly serverFin: number;
   readonly tunnel: number;
   readonly check: number;
-  /** A whole request header must have come. */
+  /** Time limit for the complete header of a request. */
   readonly request: number;
-  /** Between two requests of a connection. */
+  /** Time limit between two requests of a connection. */
   readonly keepAlive: number;
-  /** A whole TLS ClientHello must have come. */
+  /** Time limit for the complete TLS ClientHello. */
   readonly inspect: number;
 }
 
 export interface ProcessSettings {
-  /** Connections at a time; absent: as many as the limit of files allows. */
+  /** Maximum concurrent connections. Absent: as many as the file limit allows. */
   readonly maxconn?: number;
   /** Absent: one per CPU. */
   readonly threads?: number;
-  /** Bytes of a buffer, and those of it that are kept for changed headers. */
+  /** Size of a buffer in bytes, and the part that is reserved for header rewrites. */
   readonly bufsize: number;
   readonly maxrewrite: number;
-  /** An old worker ends after this with whatever it still has. */
+  /** An old worker ends after this time, even with connections. */
   readonly hardStopAfter?: number;
 }
 
 export interface TlsSettings {
-  /** Key and certificate for connections that no certificate of the state fits. */
+  /** Key and certificate for connections that match no certificate of the state. */
   readonly defaultCertificate: string;
   readonly minVersion: 'TLSv1.0' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
   readonly maxVersion?: 'TLSv1.0' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
-  /** Up to TLS 1.2, OpenSSL's colon list. */
+  /** Up to TLS 1.2, in OpenSSL's format. */
   readonly ciphers?: string;
   /** TLS 1.3. */
   readonly ciphersuites?: string;
   readonly curves?: string;
-  /** A name without a certificate of its own ends the handshake. */
+  /** Rejects the handshake for a name without a certificate of its own. */
   readonly strictSni: boolean;
 }
 
-/** Certificates of clients. */
+/** Client certificates. */
 export interface ClientTls {
   readonly verify: 'optional' | 'required';
   readonly authorities: string;
   readonly revocations?: string;
-  /** A regular expression for the subject; 403 for the others. */
+  /** A regular expression for the subject. Other clients get 403. */
   readonly subjectFilter?: string;
 }
 
@@ -260,9 +265,9 @@ export interface LogSettings {
   readonly target: { readonly kind: 'stdout' } | { readonly kind: 'syslog'; readonly address: string };
   readonly facility: string;
   readonly level: string;
-  /** Bytes of a line. */
+  /** Maximum length of a line in bytes. */
   readonly maxLength: number;
-  /** Of requests; absent: HAProxy's own. */
+  /** Format for requests. Absent: HAProxy's own. */
   readonly httpFormat?: string;
   readonly tcpFormat?: string;
   readonly captureRequestHeaders: readonly Capture[];
@@ -275,7 +280,7 @@ export interface Capture {
   readonly length: number;
 }
 
-/** HAProxy's own page and Prometheus exporter (`/metrics`). */
+/** HAProxy's statistics page and Prometheus exporter (`/metrics`). */
 export interface StatsSettings {
   readonly listen: { readonly kind: 'tcp'; readonly port: number } | { readonly kind: 'unix'; readonly path: string };
   readonly username?: string;

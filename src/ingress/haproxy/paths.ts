@@ -2,43 +2,45 @@ import type { Site, SitePath } from './model.ts';
 import { checkHost, checkPath, checkPrefixKey } from './quote.ts';
 
 /**
- * Hosts and paths as keys of a map that HAProxy searches for the longest prefix (`map_beg`). What is
- * looked up is host, path, `/` and {@link mark}, so that a key that ends in `/` matches at a boundary:
+ * Hosts and paths as keys of a map that HAProxy searches for the longest prefix (`map_beg`). A lookup
+ * consists of host, path, `/` and {@link mark}, so a key that ends in `/` matches at a boundary:
  *
- * - path `/a` is the key `host/a/`: found by `/a` and `/a/b`, not by `/ab`;
- * - path `/a/` does not hold for `/a` itself, which would be found by the same key; a second key,
- *   `host/a/` and the mark, catches exactly that request and has the answer without path `/a/`;
- * - a wildcard's keys begin with `*.parent/`, and are looked up where the host has no key that matches.
+ * - path `/a` is the key `host/a/`: it matches `/a` and `/a/b`, but not `/ab`;
+ * - path `/a/` does not match `/a` itself, which the same key would match; a second key, `host/a/` and
+ *   the mark, matches exactly that request and has the value that applies without path `/a/`;
+ * - an exact path `/a` is only the key `host/a/` and the mark;
+ * - keys of a wildcard begin with `*.parent/`, and are looked up if no key of the host matches.
  */
 
-/** Ends what is looked up. No request line can hold it, so that only the whole path is before it. */
+/** Ends a lookup. No request line can contain it, so only the whole path precedes it. */
 export const mark = '¶';
 
-/** The answer that says: as if this host had no key that matches. */
+/** Value with the meaning: as if no key of this host matched. */
 export const absent = '*';
 
-/** The answer that sends a plain request to the wildcard's served paths, whatever redirects it has. */
+/** Value that sends a plain request to the served paths of the wildcard, ignoring its redirects. */
 export const onward = '~';
 
-/** Before the keys of a wildcard's served paths without its redirects, where {@link onward} leads. */
+/** Prefix of the keys for a wildcard's served paths without its redirects, to which {@link onward} leads. */
 export const servedOnly = '+';
 
-/** A path that was asked for: itself, or whatever is below it. */
+/** A requested path: the path itself, or anything below it. */
 interface RequestPath {
   readonly path: string;
   readonly exact: boolean;
 }
 
-/** Says the value for a path, or undefined where its backend is not there: such paths do not count. */
+/** Returns the value for a path, or undefined if its backend does not exist. Such paths are ignored. */
 export type RouteOf = (path: SitePath) => string | undefined;
 
 interface RoutedPath {
   readonly path: string;
+  readonly exact: boolean;
   readonly plain: SitePath['plain'];
   readonly route: string;
 }
 
-/** Keys and values of one host for requests over plain HTTP; redirects have `redirect` before. Throws {@link UnfitValue}. */
+/** Returns keys and values of one host for plain HTTP. Redirects begin with `redirect`. Throws {@link UnfitValue}. */
 export function plainEntries(site: Site, routeOf: RouteOf): Map<string, string> {
   const paths = sortPaths(site, site.paths, routeOf);
   const served = paths.filter((each) => each.plain === 'serve');
@@ -50,14 +52,14 @@ export function plainEntries(site: Site, routeOf: RouteOf): Map<string, string> 
     return decider.plain === 'redirect' ? decider.route : (serve(request) ?? onward);
   });
   if (!site.host.startsWith('*.')) return entries;
-  // The served paths of a wildcard whose redirects differ are looked up apart; few wildcards have both.
+  // The served paths of a wildcard with other redirects have separate keys; few wildcards have both.
   for (const [key, value] of makeEntries(site.host, served, (request) => serve(request) ?? absent)) {
     entries.set(`${servedOnly}${key}`, value);
   }
   return entries;
 }
 
-/** Keys and values of one host for requests over TLS that ends here. Throws {@link UnfitValue}. */
+/** Returns keys and values of one host for TLS that ends here. Throws {@link UnfitValue}. */
 export function secureEntries(site: Site, routeOf: RouteOf): Map<string, string> {
   const secure = site.paths.filter((each) => each.secure);
   const paths = sortPaths(site, secure, routeOf);
@@ -65,27 +67,37 @@ export function secureEntries(site: Site, routeOf: RouteOf): Map<string, string>
   return makeEntries(site.host, paths, (request) => find(request)?.route ?? absent);
 }
 
-/** Longest first; paths of slashes only are the empty path. */
+/**
+ * Sorts paths, longest first; of equal ones the first of the site counts. Prefixes of slashes only become the empty
+ * path.
+ */
 function sortPaths(site: Site, paths: readonly SitePath[], routeOf: RouteOf): RoutedPath[] {
   checkHost(site.host);
   return paths
     .flatMap((each) => {
       const route = routeOf(each);
-      const path = /^\/*$/.test(each.path) ? '' : checkPath(each.path);
-      return route === undefined ? [] : [{ path, plain: each.plain, route }];
+      const exact = each.exact === true;
+      const path = !exact && /^\/*$/.test(each.path) ? '' : checkPath(each.path);
+      return route === undefined ? [] : [{ path, exact, plain: each.plain, route }];
     })
-    .sort((a, b) => b.path.length - a.path.length || (a.path < b.path ? -1 : 1));
+    .sort((a, b) => b.path.length - a.path.length || (a.path === b.path ? 0 : a.path < b.path ? -1 : 1));
 }
 
 /**
- * Finds the longest path that holds for a request, by the beginnings of what is asked for: a host may have
- * thousands of paths, each of which is asked for.
+ * Returns a function that finds the longest matching path. It looks up prefixes of the requested path, because a host
+ * may have thousands of paths and each of them is requested.
  */
 function indexPaths(paths: readonly RoutedPath[]): (request: RequestPath) => RoutedPath | undefined {
   const known = new Map<string, RoutedPath>();
-  for (const each of paths) if (!known.has(each.path)) known.set(each.path, each);
+  const whole = new Map<string, RoutedPath>();
+  for (const each of paths) {
+    const index = each.exact ? whole : known;
+    if (!index.has(each.path)) index.set(each.path, each);
+  }
   return ({ path, exact }) => {
-    // A path that ends in a slash holds below itself; any other for itself, and below at a slash.
+    const equal = exact ? whole.get(path) : undefined;
+    if (equal !== undefined) return equal;
+    // A path with a final slash matches below itself; any other matches itself, and below at a slash.
     const below = known.get(`${path}/`);
     if (!exact && below !== undefined) return below;
     for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) {
@@ -104,7 +116,12 @@ function makeEntries(
   answer: (request: RequestPath) => string,
 ): Map<string, string> {
   const entries = new Map<string, string>();
-  for (const { path } of paths) {
+  for (const { path, exact } of paths) {
+    if (exact) {
+      checkPrefixKey(`${servedOnly}${host}${path}/${mark}`);
+      entries.set(`${host}${path}/${mark}`, answer({ path, exact }));
+      continue;
+    }
     const bare = path.endsWith('/') ? path.slice(0, -1) : path;
     checkPrefixKey(`${servedOnly}${host}${bare}/${mark}`);
     entries.set(`${host}${bare}/`, answer({ path: bare, exact: false }));

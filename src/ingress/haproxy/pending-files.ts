@@ -1,18 +1,19 @@
 import { type Command, certificateFile, certificateList } from './command.ts';
 import type { MapName, Maps } from './entries.ts';
-import { mapFile, renderCertificateList, renderMap, renderShards, shardOf } from './files.ts';
+import { type Content, mapFile, renderCertificateList, renderMap, renderShards, shardOf } from './files.ts';
 import type { InForce } from './layout.ts';
 import { rememberMain, rememberShards } from './memory.ts';
+import { listsOf, networksMap, renderNetworksFile } from './networks.ts';
 import { changedKeys } from './steps.ts';
 
-/** The files that commands make differ from what is written; undefined for those that are to go. */
+/** Returns the files that differ after commands; undefined marks files to delete. */
 export function changedFiles(
   before: InForce,
   after: InForce,
   maps: Maps,
   commands: readonly Command[],
-): Map<string, string | undefined> {
-  const files = new Map<string, string | undefined>(rememberMain(after));
+): Map<string, Content | undefined> {
+  const files = new Map<string, Content | undefined>(rememberMain(after));
   const touched = new Set<MapName>();
   for (const command of commands) {
     switch (command.kind) {
@@ -33,7 +34,10 @@ export function changedFiles(
     }
   }
   for (const name of touched) files.set(mapFile(name), renderMap(maps, name));
-  // A certificate that went and came again is there.
+  const lists = listsOf(after.state.backends.values());
+  if (changedKeys(listsOf(before.state.backends.values()), lists).size > 0)
+    files.set(networksMap, () => renderNetworksFile(lists));
+  // The file of a certificate that was removed and added again exists.
   for (const [name, { pem }] of after.state.certificates) {
     const path = certificateFile(name);
     if (files.has(path) && files.get(path) === undefined) files.set(path, pem);
@@ -47,7 +51,7 @@ export function changedFiles(
   return files;
 }
 
-/** Shards of the sections whose content differs. */
+/** Returns the shards of the sections whose content differs. */
 function changedSections(before: InForce, after: InForce): Set<number> {
   const shards = new Set<number>();
   const add = (section: string | undefined): void => {

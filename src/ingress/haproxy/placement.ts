@@ -5,18 +5,18 @@ import type { Backend } from './model.ts';
 import { makeSection, type Section, type ServerLine, spareShapes } from './section.ts';
 import { changedKeys, diffEntries, type Steps, type Wait } from './steps.ts';
 
-/** What became of the backends. */
+/** Result of placing backends. */
 export interface Placed {
-  /** Those in force, by id: a backend that must wait is absent, or as it was. */
+  /** Applied backends by ID. A waiting backend is absent, or in its previous form. */
   readonly backends: ReadonlyMap<string, Backend>;
   readonly layout: Layout;
-  /** Backends that routes lead to elsewhere, or otherwise. */
+  /** Backends whose routes have changed. */
   readonly rerouted: ReadonlySet<string>;
 }
 
 /**
- * Brings backends into the sections that HAProxy has: in place where servers and features are all that
- * changed, else in a spare section of the right shape; where there is none, the backend waits.
+ * Places backends in HAProxy's sections: in place if only servers and features have changed, otherwise in a spare
+ * section of the right shape. If there is none, the backend waits.
  */
 export function placeBackends(
   before: InForce,
@@ -115,7 +115,7 @@ class Placement {
     this.#move(id, backend, makeSection(backend, this.#authorities));
   }
 
-  /** Into a spare section. */
+  /** Moves a backend to a spare section. */
   #move(id: string, backend: Backend, next: Section): void {
     const spares = this.#spares.get(next.shape) ?? [];
     const spare = chooseSpare(spares, this.#tenancies, backend.tenant);
@@ -140,7 +140,7 @@ class Placement {
     diffEntries(new Map(), backendEntries(this.#draft(), id, spare), this.#steps, 'feature');
   }
 
-  /** Gives up a backend's section: its servers leave, what it had in maps goes. */
+  /** Releases a backend's section: its servers leave, and its map entries are removed. */
   #leave(id: string): void {
     const section = this.#sections.get(id);
     const old = this.#before.state.backends.get(id);
@@ -156,7 +156,10 @@ class Placement {
     this.#steps.remove.push({ kind: 'retire-server', section, server });
   }
 
-  /** A server's options are fixed: one that has others, or comes back with others, needs another section. */
+  /**
+   * Returns whether a backend fits into its section. Options of a server are fixed: a server with other options, even
+   * a returning one, needs another section.
+   */
   #fitsInPlace(section: string, last: Section, next: Section): boolean {
     if (last.shape !== next.shape) return false;
     for (const [name, server] of next.servers) {

@@ -5,7 +5,7 @@ import { execa } from 'execa';
 import type { HostResources, ProcessHost, ProcessPlace, ProcessSignal } from './host.ts';
 import { askMaster, type Processes, readProcesses } from './master.ts';
 
-/** One HAProxy in master-worker mode; it outlives its supervisor. */
+/** One HAProxy in master-worker mode. It outlives its supervisor. */
 export class HaproxyProcess {
   readonly #place: ProcessPlace;
   readonly #host: ProcessHost;
@@ -17,7 +17,7 @@ export class HaproxyProcess {
     this.#host = host;
   }
 
-  /** What HAProxy says against a configuration; undefined when it takes it. */
+  /** Returns HAProxy's error messages about a configuration, or undefined if it is valid. */
   async check(configuration: string): Promise<string | undefined> {
     const { exitCode, all, message } = await execa(this.#place.binary, ['-c', '-f', configuration], {
       reject: false,
@@ -27,13 +27,13 @@ export class HaproxyProcess {
     return exitCode === 0 ? undefined : all || (message ?? 'no answer');
   }
 
-  /** Starts it; while it {@link isSpawned}, it may yet answer. Throws where it cannot be started. */
+  /** Starts HAProxy. While {@link isSpawned} is true, it may still become ready. Throws if it cannot be started. */
   async spawn(): Promise<void> {
     this.#pid = undefined;
     await this.#host.spawn();
   }
 
-  /** What it wrote since it was started, at most so much as a message can bear. */
+  /** Returns its output since the start, limited to the length of a message. */
   lastWords(): string {
     try {
       const lines = readFileSync(this.#place.log, 'utf8').split('\n');
@@ -47,7 +47,7 @@ export class HaproxyProcess {
     }
   }
 
-  /** Undefined when no master answers. */
+  /** Returns undefined if no master answers. */
   async processes(): Promise<Processes | undefined> {
     try {
       return readProcesses(await askMaster(this.#place.masterSocket, 'show proc'));
@@ -57,9 +57,10 @@ export class HaproxyProcess {
   }
 
   /**
-   * Waits for a master that cannot be asked because it reads its configuration, as after the supervisor
-   * died in a reload: a second one beside it would share its ports and serve what it served for ever. One
-   * that stays silent for `timeout` ms is killed, and its workers with it. Undefined when there is none.
+   * Waits for a master that does not answer because it is reading its configuration, for example after the supervisor
+   * was killed during a reload: a second master would share its ports, and the old configuration would be served
+   * forever. A master that stays silent for `timeout` ms is killed together with its workers. Returns undefined if
+   * there is none.
    */
   async awaitMaster(timeout: number): Promise<Processes | undefined> {
     const until = performance.now() + timeout;
@@ -80,9 +81,8 @@ export class HaproxyProcess {
   }
 
   /**
-   * Waits until no previous worker accepts connections, at most `timeout` ms. The new worker
-   * answers while the old one has yet to read its signal: until it has, clients get the old answers, and
-   * our own commands could reach the wrong worker.
+   * Waits at most `timeout` ms until no previous worker accepts connections. A new worker may answer before the old
+   * one has received its signal. Until then clients get old answers, and our commands could reach the wrong worker.
    */
   async untilOldStop(timeout: number): Promise<void> {
     const until = performance.now() + timeout;
@@ -104,18 +104,21 @@ export class HaproxyProcess {
     }
   }
 
-  /** Whether the child that was spawned last is still there; an adopted one is asked by its socket. */
+  /** Returns whether the last started child is running. An adopted process is checked through its socket. */
   async isSpawned(): Promise<boolean> {
     return await this.#host.isSpawned();
   }
 
-  /** Calls once when the master is gone; a reload, in which it starts itself again, does not count. */
+  /**
+   * Calls `gone` once when the master has exited. A reload, during which the master re-executes itself, does not
+   * count.
+   */
   async watch(gone: () => void): Promise<void> {
     if (this.#watched) return;
     this.#watched = true;
     while (this.#watched) {
       await this.#untilClosed();
-      // A master that reads a large configuration, or lacks CPU time, does not answer for long.
+      // A master that reads a large configuration, or lacks CPU time, may not answer for a while.
       const deadline = performance.now() + 60_000;
       while (this.#watched && (await this.processes()) === undefined) {
         if (performance.now() > deadline || (await this.isGone())) {
@@ -132,12 +135,14 @@ export class HaproxyProcess {
     this.#watched = false;
   }
 
-  /** While a master starts itself again its socket refuses for a moment; it is gone when its process is. */
+  /**
+   * Returns whether the master has exited. While it re-executes itself, its socket rejects connections for a moment.
+   */
   async isGone(): Promise<boolean> {
     return this.#pid !== undefined && !(await this.#host.kill(this.#pid, 0));
   }
 
-  /** Remembers which process to look for. */
+  /** Records the process ID to check. */
   async notePid(): Promise<void> {
     this.#pid = (await this.processes())?.pid ?? this.#pid;
   }
@@ -152,12 +157,12 @@ export class HaproxyProcess {
     });
   }
 
-  /** Sends a signal to the master; false when it is gone. */
+  /** Sends a signal to the master. Returns false if it has exited. */
   async signal(signal: ProcessSignal | 0): Promise<boolean> {
     return this.#pid !== undefined && (await this.#host.kill(this.#pid, signal));
   }
 
-  /** Lets HAProxy take no new connections, and ends it when the last is over, or after `drain` ms. */
+  /** Stops accepting connections, and terminates HAProxy after the last connection or after `drain` ms. */
   async end(drain: number): Promise<void> {
     await this.notePid();
     const [silent] = this.#pid === undefined ? await this.#host.findMasters() : [];
@@ -170,11 +175,11 @@ export class HaproxyProcess {
     await this.signal('SIGKILL');
   }
 
-  /** Kills a hung HAProxy, whose workers react to no other signal. */
+  /** Kills a hung HAProxy, whose workers ignore other signals. */
   async destroy(): Promise<void> {
     const { workers = [], pid } = (await this.processes()) ?? {};
     for (const one of workers) await this.#host.kill(one, 'SIGKILL');
-    // A master ends by itself when its worker is gone; one that hangs does not.
+    // A master exits after its worker has exited, unless it hangs itself.
     const masters = pid === undefined ? await this.#host.findMasters() : [pid];
     const until = performance.now() + 5000;
     for (const master of masters) {
@@ -187,7 +192,7 @@ export class HaproxyProcess {
     return await this.#host.resources();
   }
 
-  /** Lets the host go; HAProxy goes on. */
+  /** Closes the host. HAProxy keeps running. */
   close(): void {
     this.unwatch();
     this.#host.close();

@@ -5,7 +5,7 @@ import type { ReloadCause } from './steps.ts';
 type Waiting = ReadonlyMap<ReloadCause, readonly string[]>;
 type OwnerOf = (cause: ReloadCause, name: string) => string | undefined;
 
-/** How long a reload for what waits must wait because of budgets: as long as the owner who waits least. */
+/** Returns how long a reload must wait because of budgets: until the first of the owners may cause one. */
 export function reloadWait(
   waiting: Waiting,
   layout: Layout,
@@ -19,7 +19,10 @@ export function reloadWait(
   return Math.min(...waits);
 }
 
-/** Owners who have a reload left for what waits, each once; undefined is the administrator. */
+/**
+ * Returns the owners of waiting changes that may cause a reload now, without duplicates. Undefined is the
+ * administrator.
+ */
 export function dueOwners(
   waiting: Waiting,
   layout: Layout,
@@ -30,7 +33,10 @@ export function dueOwners(
   return ownersOf(waiting, layout, ownerOf).filter((owner) => owner === undefined || budget.waitOf(owner, now) === 0);
 }
 
-/** Whose changes wait. Where only spare sections run short, the one who has most of them pays. */
+/**
+ * Returns the owners of the waiting changes. If only spare sections run short, the owner that uses most of them is
+ * charged.
+ */
 function ownersOf(waiting: Waiting, layout: Layout, ownerOf: OwnerOf): readonly (string | undefined)[] {
   const owners = new Set<string | undefined>();
   for (const [cause, names] of waiting) for (const name of names) owners.add(ownerOf(cause, name));

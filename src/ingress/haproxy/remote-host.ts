@@ -3,7 +3,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { HostResources, ProcessHost, ProcessSignal } from './host.ts';
 
-/** What is asked of the other container, one JSON object a line, answered in order. */
+/** Requests to the other container, one JSON object per line, answered in order. */
 type Question =
   | { readonly ask: 'spawn' | 'spawned' | 'masters' | 'resources' }
   | { readonly ask: 'kill'; readonly pid: number; readonly signal: ProcessSignal | 0 };
@@ -17,16 +17,15 @@ const answerTimeout = 10_000;
 export const hostSocket = 'host.sock';
 
 /**
- * HAProxy in another container, reached through a socket in the folder that both share. Process ids are
- * those of that container. The first process there is whoever answers, so where nobody does, HAProxy has
- * ended, too.
+ * HAProxy in another container, controlled through a socket in the shared folder. Process IDs are those of that
+ * container. The process that answers is the first one there, so if there is none, HAProxy has ended, too.
  */
 export class RemoteHost implements ProcessHost {
   readonly #path: string;
   #socket: Socket | undefined;
   #waiting: ((reply: Reply) => void)[] = [];
 
-  /** @param path the socket */
+  /** @param path path of the socket */
   constructor(path: string) {
     this.#path = path;
   }
@@ -69,7 +68,7 @@ export class RemoteHost implements ProcessHost {
     return reply.answer;
   }
 
-  /** One connection for as long as it lasts: the other side leaves HAProxy to the connected agent. */
+  /** Keeps one connection open: while an agent is connected, the other side leaves HAProxy to it. */
   #open(): Socket {
     if (this.#socket !== undefined) return this.#socket;
     const socket = connect(this.#path);
@@ -96,13 +95,14 @@ function readReply(line: string): Reply {
   try {
     return JSON.parse(line) as Reply;
   } catch {
-    return { error: 'it answered no JSON' };
+    return { error: 'its answer is not JSON' };
   }
 }
 
 /**
- * Answers for a host on a socket that only this user can reach. Replaces a socket that an earlier process
- * left. @param connections called with how many are connected, whenever that changes
+ * Serves requests for a host on a socket that only this user can reach. Replaces the socket of an earlier process.
+ *
+ * @param connections called with the number of connections whenever it changes
  */
 export async function serveHost(
   path: string,

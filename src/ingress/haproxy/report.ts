@@ -3,58 +3,73 @@ import type { BudgetLimits } from './reload-budget.ts';
 import type { Refusal } from './sift.ts';
 import type { ReloadCause } from './steps.ts';
 
-/** How one HAProxy is kept. Times are milliseconds. */
+/** Options of one HAProxy. Times are in milliseconds. */
 export interface EngineOptions {
-  /** A folder of its own; what HAProxy reads, its sockets, and what is remembered of it. */
+  /** A private folder for HAProxy's files, its sockets, and its recorded state. */
   readonly directory: string;
-  /** Path or name of the program. */
+  /** Path or name of the executable. */
   readonly binary: string;
-  /** User of the worker, in a chroot; absent: this process's user, without a chroot. */
+  /** User of the worker, which runs in a chroot. Absent: this process's user, without a chroot. */
   readonly user?: string;
   readonly group?: string;
-  /** From the start of one reload to the next, at least. */
+  /** Minimum time between the starts of two reloads. */
   readonly reloadInterval: number;
-  /** An old worker ends after this, unless the settings say otherwise. */
+  /** An old worker ends after this time unless the settings override it. */
   readonly hardStopAfter?: number;
-  /** Connections to a removed server are ended after this. */
+  /** Connections to a removed server end after this time. */
   readonly drainTimeout: number;
-  /** Where HAProxy's processes are; absent: started here. */
+  /** Host of HAProxy's processes. Absent: this process. */
   readonly host?: ProcessHost;
-  /** Whose change waits for a reload, by its cause and name; undefined: the administrator's. Absent: all are. */
+  /**
+   * Returns the owner of a change that waits for a reload, by cause and name. Undefined: the administrator. Absent:
+   * the administrator owns all changes.
+   */
   readonly ownerOf?: (cause: ReloadCause, name: string) => string | undefined;
-  /** Reloads that each owner may cause; absent: five at once, and one a minute. */
+  /** Reload budget of each owner. Absent: five in a row, and one per minute. */
   readonly budget?: BudgetLimits;
-  /** HAProxy is started again when no request was answered for this long; absent: 30 s. */
+  /** HAProxy is restarted if no probe was answered for this long. Absent: 30 s. */
   readonly hangTimeout?: number;
-  /** Told of what an operator should know, and that is tried again; undefined: it is over. */
+  /** Called with a problem that an operator should know and that is retried, and with undefined when it is solved. */
   readonly onProblem?: (message: string | undefined) => void;
-  /** Told when a reload has brought what waited into force. */
+  /** Called when allow-lists are loaded and the changes that waited for them are applied. */
+  readonly onProgress?: (outcome: ApplyOutcome) => void;
+  /** Called when a reload has applied the waiting changes. */
   readonly onReload?: (outcome: ApplyOutcome) => void;
 }
 
-/** What became of a state. */
+/** A change that is not in force yet. */
+export interface Pending {
+  /** Whether HAProxy serves a previous state of it. */
+  readonly isServed: boolean;
+  /** It waits for its allow-list to be loaded, for a reload, or for a reload that its owner's budget allows. */
+  readonly cause: 'list' | 'reload' | 'budget';
+}
+
+/** Result of applying a state. */
 export interface ApplyOutcome {
   /** Parts that are not served. */
   readonly refused: readonly Refusal[];
-  /** What waits for a reload, by cause. */
+  /** Changes that wait for a reload, by cause. */
   readonly waiting: ReadonlyMap<ReloadCause, readonly string[]>;
-  /** A reload will come; `onReload` tells when it is done. */
+  /** Changes that are not in force yet, by the name of a backend, certificate or authority. */
+  readonly pending: ReadonlyMap<string, Pending>;
+  /** A reload is pending; `onReload` is called when it has finished. */
   readonly pendingReload: boolean;
 }
 
-/** What there is to say about the engine. */
+/** Report about the engine. */
 export interface EngineReport {
-  /** Of the master; absent while there is none. */
+  /** Process ID of the master. Absent if there is none. */
   readonly pid?: number;
   readonly version?: string;
   readonly workers: number;
   readonly oldWorkers: number;
-  /** Reloads that were done, by cause. */
+  /** Number of reloads by cause. */
   readonly reloads: Readonly<Record<ReloadCause, number>>;
   readonly restarts: number;
   readonly refused: readonly Refusal[];
   readonly waiting: ReadonlyMap<ReloadCause, readonly string[]>;
   readonly pendingReload: boolean;
-  /** What is wrong now; absent when nothing is. */
+  /** The current problem, if any. */
   readonly problem?: string;
 }

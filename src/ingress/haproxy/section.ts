@@ -3,31 +3,31 @@ import { cookieFormat, isPlain, withoutCookie } from './features.ts';
 import type { Backend, HeaderAction, HttpBackend, Server } from './model.ts';
 import { checkName, checkToken, fileName, hopHeader, quoteHeaderValue, quoteWord, UnfitValue } from './quote.ts';
 
-/** A server as its section and the runtime socket know it. */
+/** A server as its section and the runtime socket represent it. */
 export interface ServerLine {
-  /** MD5 of the id: what a sticky cookie says, so that it need not be looked up. */
+  /** MD5 of the ID, which is the value of a sticky cookie, so no lookup is needed. */
   readonly name: string;
   readonly id: string;
   /** `ADDRESS:PORT`. */
   readonly address: string;
   readonly weight: number;
-  /** Connections at a time; 0: no limit. */
+  /** Maximum concurrent connections; 0: no limit. */
   readonly maxconn: number;
   readonly checked: boolean;
-  /** Words that are fixed when the server is made. */
+  /** Options that are fixed when the server is created. */
   readonly options: string;
 }
 
-/** A backend as a section: `shape` is fixed when HAProxy starts, servers come and go. */
+/** A backend as a section. `shape` is fixed when HAProxy starts; servers can change. */
 export interface Section {
-  /** The `defaults` that it is made from. */
+  /** The `defaults` section that it inherits from. */
   readonly from: 'plain' | 'http' | 'passthrough';
-  /** Lines below `backend NAME`; equal shapes can stand for each other. */
+  /** Lines below `backend NAME`. Sections with equal shapes are interchangeable. */
   readonly shape: string;
   readonly servers: ReadonlyMap<string, ServerLine>;
 }
 
-/** Shapes of which spare sections are kept: those without anything of their own. */
+/** Shapes of spare sections: those without individual rules. */
 export const spareShapes: ReadonlyMap<string, string> = new Map(
   (['http', 'tcp'] as const).flatMap((mode) =>
     (['random', 'roundrobin', 'leastconn', 'source'] as const).map((balance): [string, string] => [
@@ -40,12 +40,12 @@ export const spareShapes: ReadonlyMap<string, string> = new Map(
 const ownSections = /^(?:spare-.*|limits|redirect|be_sni|be_no_sni|openshift_default)$/;
 
 /**
- * A backend as a section: `own` when it is one of its name, which HAProxy read when it was already as it
- * is; a spare section has to fit all. Throws {@link UnfitValue}.
+ * Returns a backend as a section. `own` means a section with the backend's name, which HAProxy loaded with the
+ * backend's current features; a spare section must fit any backend. Throws {@link UnfitValue}.
  */
 export function makeSection(backend: Backend, authorities: ReadonlyMap<string, string>, own = false): Section {
   checkName('backend', backend.id);
-  if (ownSections.test(backend.id)) throw new UnfitValue(`backend ${backend.id}: a name of our own`);
+  if (ownSections.test(backend.id)) throw new UnfitValue(`backend ${backend.id}: this name is reserved`);
   const servers = new Map<string, ServerLine>();
   const options = serverOptions(backend, authorities);
   for (const server of backend.servers) {
@@ -59,17 +59,17 @@ export function makeSection(backend: Backend, authorities: ReadonlyMap<string, s
   return { from: 'plain', shape: `${shape}${line}`, servers };
 }
 
-/** Name of a server's entry: what OpenShift's router puts into its cookies. */
+/** Returns the name of a server: the value that OpenShift's router uses in cookies. */
 export function serverName(id: string): string {
   return createHash('md5').update(id).digest('hex');
 }
 
-/** The server's line in a section. */
+/** Renders the server's line in a section. */
 export function renderServer(server: ServerLine): string {
   return `  server ${server.name} ${server.address} ${serverWords(server)} # ${server.id}`;
 }
 
-/** What follows the address, in a line and in `add server`. */
+/** Returns the words after the address, in a line and in `add server`. */
 export function serverWords(server: ServerLine): string {
   const maxconn = server.maxconn > 0 ? ` maxconn ${server.maxconn}` : '';
   return `weight ${server.weight}${maxconn} ${server.options}`;
@@ -77,9 +77,9 @@ export function serverWords(server: ServerLine): string {
 
 function serverLine(server: Server, backend: Backend, options: string): ServerLine {
   if (!/^[\x21-\x7e]{1,1024}$/.test(server.id))
-    throw new UnfitValue(`server ${JSON.stringify(server.id)}: not printable`);
+    throw new UnfitValue(`server ${JSON.stringify(server.id)}: must be printable`);
   if (!Number.isInteger(server.port) || server.port < 1 || server.port > 65535) {
-    throw new UnfitValue(`server ${server.id}: port ${server.port}`);
+    throw new UnfitValue(`server ${server.id}: port ${server.port} is not 1–65535`);
   }
   if (!Number.isInteger(server.weight) || server.weight < 0 || server.weight > 256) {
     throw new UnfitValue(`server ${server.id}: weight ${server.weight} is not 0–256`);
@@ -98,7 +98,10 @@ function serverLine(server: Server, backend: Backend, options: string): ServerLi
   };
 }
 
-/** Every server could be checked, so that a second one can switch it on; the supervisor switches it off for the others. */
+/**
+ * Every server has a check, so that it can be enabled when a second server appears. The supervisor disables it for
+ * the others.
+ */
 function serverOptions(backend: Backend, authorities: ReadonlyMap<string, string>): string {
   const words = [`check inter ${milliseconds(backend.checkInterval)}`];
   const tls = backend.http?.tls;
@@ -111,8 +114,8 @@ function serverOptions(backend: Backend, authorities: ReadonlyMap<string, string
 }
 
 /**
- * Where the authorities of a name are, seen from HAProxy. Another content is another file: 2.6 does not
- * tell servers without a certificate of their own of new content (`commit ssl ca-file` says done).
+ * Returns the file of a named authority as HAProxy refers to it. New content is another file: 2.6 does not pass new
+ * content to servers without a certificate of their own, although `commit ssl ca-file` reports success.
  */
 export function authorityFile(name: string, pem: string): string {
   const hash = createHash('sha256').update(pem).digest('hex').slice(0, 16);
@@ -138,16 +141,16 @@ function httpLines(http: HttpBackend): string[] {
   return lines;
 }
 
-/** What follows `http-request` or `http-response`. Throws {@link UnfitValue}. */
+/** Returns the words after `http-request` or `http-response`. Throws {@link UnfitValue}. */
 export function headerRule(action: HeaderAction): string {
   if (action.name.toLowerCase() === hopHeader.toLowerCase()) {
-    throw new UnfitValue(`header ${hopHeader}: ends loops of requests, and cannot be set or deleted`);
+    throw new UnfitValue(`header ${hopHeader}: protects against request loops and cannot be set or deleted`);
   }
   const name = quoteWord(checkToken('header', action.name));
   return action.action === 'set' ? `set-header ${name} ${quoteHeaderValue(action.value)}` : `del-header ${name}`;
 }
 
-/** HAProxy's timers are 32 bits of milliseconds, signed. */
+/** HAProxy's timers are signed 32-bit numbers of milliseconds. */
 export function milliseconds(time: number): string {
   return `${Math.max(0, Math.min(Math.round(time), 2_147_483_647))}ms`;
 }

@@ -2,24 +2,28 @@ import { listLine } from './command.ts';
 import { certificateEntries } from './entries.ts';
 import { featureEntries, makeRoute } from './features.ts';
 import type { Backend, Certificate, HttpState, Site } from './model.ts';
+import { checkNetworks } from './networks.ts';
 import { plainEntries, secureEntries } from './paths.ts';
 import { checkHost, UnfitValue } from './quote.ts';
 import { authorityFile, makeSection } from './section.ts';
 
-/** A part of a state that cannot be served. */
+/** A part of a state that cannot be served, with the reason. */
 export interface Refusal {
   readonly kind: 'backend' | 'site' | 'passthrough' | 'certificate' | 'authority';
-  /** Id, host or name. */
+  /** ID, host or name. */
   readonly name: string;
   readonly reason: string;
 }
 
 type Part = Backend | Site | Certificate | { readonly host: string };
 
-/** Parts that passed the check: a state of 10,000 shares most of them with the previous state. */
+/** Parts that passed the check. Consecutive states share most of their parts. */
 const fit = new WeakSet<object>();
 
-/** The part of a state that can be written, and what is left out. `banned` are parts that HAProxy refused before. */
+/**
+ * Returns the part of a state that can be rendered, and the rejected parts. `banned` are parts that HAProxy has
+ * rejected.
+ */
 export function siftState(
   state: HttpState,
   banned: ReadonlyMap<object, Refusal> = new Map(),
@@ -50,7 +54,7 @@ export function siftState(
     const authority = backend.http?.tls?.authority;
     return authority !== undefined && !authorities.has(authority);
   });
-  for (const { id } of orphans) refused.push({ kind: 'backend', name: id, reason: 'its authority is not there' });
+  for (const { id } of orphans) refused.push({ kind: 'backend', name: id, reason: 'its authority does not exist' });
   const lost = new Set(orphans);
   return {
     state: {
@@ -69,6 +73,7 @@ function checkBackend(backend: Backend): void {
   makeSection(backend, new Map());
   makeRoute(backend, backend.id, 'append');
   featureEntries(backend, backend.id);
+  if (backend.allowList !== undefined) checkNetworks(backend.allowList);
 }
 
 function checkSite(site: Site): void {
@@ -77,12 +82,12 @@ function checkSite(site: Site): void {
 }
 
 function checkCertificate(certificate: Certificate): void {
-  if (certificate.hosts.length === 0) throw new UnfitValue('a certificate for no host');
+  if (certificate.hosts.length === 0) throw new UnfitValue('the certificate has no host');
   listLine(certificate);
   certificateEntries(certificate);
 }
 
-/** The message of an {@link UnfitValue}; other errors are faults of ours. */
+/** Returns the message of an {@link UnfitValue}. Other errors are bugs and propagate. */
 function reasonOf(check: () => void): string | undefined {
   try {
     check();

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 
-/** A connection to one of HAProxy's command sockets broke, or could not be made. */
+/** A connection to one of HAProxy's command sockets failed. */
 export class SocketError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -8,12 +8,12 @@ export class SocketError extends Error {
   }
 }
 
-/** Ends every answer of an interactive session; no answer holds it. */
+/** Ends every answer of an interactive session. Answers do not contain it. */
 const prompt = '\n> ';
 
 /**
- * An interactive session on HAProxy's runtime socket: many commands on one connection, each answered in
- * turn. It belongs to the worker that accepted it: after a reload, open another.
+ * An interactive session on HAProxy's runtime socket: many commands on one connection, answered in order. It belongs
+ * to the worker that accepted it, so a reload requires a new one.
  */
 export class RuntimeSocket {
   readonly #socket: Socket;
@@ -34,7 +34,7 @@ export class RuntimeSocket {
     socket.on('close', () => this.#fail(new SocketError('HAProxy closed its runtime socket')));
   }
 
-  /** Commands fail when nothing comes for `timeout` ms while they wait. Throws {@link SocketError}. */
+  /** Opens a session. Commands fail if nothing arrives for `timeout` ms. Throws {@link SocketError}. */
   static async open(path: string, timeout = 30_000): Promise<RuntimeSocket> {
     const socket = connect(path);
     await new Promise<void>((resolve, reject) => {
@@ -42,7 +42,7 @@ export class RuntimeSocket {
       socket.once('error', (cause) => reject(new SocketError(`Cannot connect to ${path}`, { cause })));
     });
     const session = new RuntimeSocket(socket, timeout);
-    // Without a limit of its own, a session that is quiet for 10 s would be closed.
+    // Without this, HAProxy closes a session that is idle for 10 s.
     await session.run(['prompt', 'set timeout cli 86400']);
     return session;
   }
@@ -51,14 +51,14 @@ export class RuntimeSocket {
     return this.#closed === undefined;
   }
 
-  /** Sends commands at once and gives their answers in order, without the blanks around them. Throws {@link SocketError}. */
+  /** Sends commands together and returns their trimmed answers in order. Throws {@link SocketError}. */
   async run(commands: readonly string[]): Promise<string[]> {
     if (this.#closed !== undefined) throw this.#closed;
     if (commands.length === 0) return [];
     const answers = commands.map(
       () => new Promise<string>((resolve, reject) => this.#waiting.push({ resolve, reject })),
     );
-    // Set each time: the clock starts with the question.
+    // Set for each request, because the timeout starts with it.
     this.#socket.setTimeout(this.#timeout);
     this.#socket.write(commands.map((command) => `${command}\n`).join(''));
     return await Promise.all(answers);
@@ -73,7 +73,7 @@ export class RuntimeSocket {
     if (!chunk.includes('> ') && !chunk.startsWith(' ')) return;
     const parts = this.#chunks.join('').split(prompt);
     this.#chunks = [parts.pop() ?? ''];
-    // Lines of a payload are answered by "+ ".
+    // HAProxy prompts with "+ " for each line of a payload.
     for (const part of parts) this.#waiting.shift()?.resolve(part.replace(/^(?:\+ )+/, '').trim());
   }
 
@@ -96,7 +96,7 @@ const successes = [
   /^no need to change /,
 ];
 
-/** Whether an answer to a command that changes something says that it was done. */
+/** Returns whether HAProxy's answer to a modifying command reports success. */
 export function isDone(answer: string): boolean {
   return answer === '' || successes.some((pattern) => pattern.test(answer));
 }

@@ -1,18 +1,18 @@
 import type { InForce } from './layout.ts';
 import { makeSection } from './section.ts';
 
-/** A row of HAProxy's statistics by the names that the state uses. */
+/** A row of HAProxy's statistics with the names of the state. */
 export interface StatRow {
   readonly kind: 'frontend' | 'backend' | 'server';
-  /** Of the frontend, or of the backend: its id. */
+  /** Name of the frontend, or ID of the backend. */
   readonly name: string;
-  /** Its id. */
+  /** ID of the server. */
   readonly server?: string;
-  /** HAProxy's fields (management guide, 9.1) as they are: `scur`, `bin`, `hrsp_2xx`, `status`…. */
+  /** HAProxy's fields (management guide, 9.1): `scur`, `bin`, `hrsp_2xx`, `status`…. */
   readonly fields: ReadonlyMap<string, string>;
 }
 
-/** Reads `show stat` (CSV). Sections that stand for no backend are left out. */
+/** Parses `show stat` (CSV). Sections without a backend are omitted. */
 export function readStatRows(text: string, inForce: InForce): StatRow[] {
   const [header = '', ...lines] = text.split('\n');
   const names = header.replace(/^# /, '').split(',');
@@ -39,7 +39,10 @@ export function readStatRows(text: string, inForce: InForce): StatRow[] {
   });
 }
 
-/** How many requests and connections a section has, waiting ones included, by its answer to `show stat SECTION 2 -1`. */
+/**
+ * Returns the number of requests and connections in a section, including queued ones, from the answer to `show stat
+ * SECTION 2 -1`.
+ */
 export function countUsers(text: string): number | undefined {
   const [header = '', line = ''] = text.split('\n');
   const names = header.replace(/^# /, '').split(',');

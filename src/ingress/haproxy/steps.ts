@@ -1,25 +1,25 @@
 import type { Command } from './command.ts';
 import type { MapName, Maps } from './entries.ts';
 
-/** Why a change waits for a reload; what metrics and the log call it. */
+/** Causes of reloads, as named in metrics and the log. */
 export const reloadCauses = [
-  /** Of {@link Settings}. */
+  /** {@link Settings} changed. */
   'settings',
-  /** A backend has something of its own in its section: header actions, header case, timeouts of passthrough. */
+  /** A backend needs individual rules in its section: header actions, header case, passthrough timeouts. */
   'shape',
-  /** No spare section of the kind was left, or few are. */
+  /** Few or no spare sections of the kind are left. */
   'spares',
-  /** A certificate or authority larger than the runtime socket takes. */
+  /** A certificate or authority exceeds the limit of the runtime socket. */
   'size',
-  /** HAProxy refused a command; it must have been in another state than we thought. */
+  /** HAProxy rejected a command, so its state differed from the expected one. */
   'refused',
 ] as const;
 export type ReloadCause = (typeof reloadCauses)[number];
 
-/** Notes that something must wait for a reload. */
+/** Records that a change must wait for a reload. */
 export type Wait = (cause: ReloadCause, name: string) => void;
 
-/** Commands by the order in which they are given: nothing is pointed at before it is there, or taken away before it is unused. */
+/** Commands in their order: objects exist before something refers to them, and are removed after their last use. */
 export interface Steps {
   readonly prepare: Command[];
   readonly route: Command[];
@@ -30,7 +30,10 @@ export interface Steps {
 
 const nothing: ReadonlyMap<string, string> = new Map();
 
-/** What leads from some entries of maps to others: routes are pointed elsewhere, features are there before and after. */
+/**
+ * Adds the commands between two versions of map entries. Features are added before routes change and removed
+ * afterwards.
+ */
 export function diffEntries(before: Maps, after: Maps, steps: Steps, kind: 'route' | 'feature'): void {
   const [added, changed, deleted] =
     kind === 'route' ? [steps.route, steps.route, steps.unroute] : [steps.prepare, steps.adjust, steps.remove];
@@ -47,7 +50,7 @@ export function diffEntries(before: Maps, after: Maps, steps: Steps, kind: 'rout
   }
 }
 
-/** Keys whose value is another object, or that only one has. */
+/** Returns the keys whose value is another object, or that only one map contains. */
 export function changedKeys<V>(before: ReadonlyMap<string, V>, after: ReadonlyMap<string, V>): Set<string> {
   const changed = new Set<string>();
   if (before === after) return changed;

@@ -2,17 +2,17 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import type { Parsed, Problem } from '../../base/model/problem.ts';
 import { hasWeakSignature, type PemBlock, readPem } from './pem.ts';
 
-/** A key with its certificate and chain, checked. */
+/** A validated key with its certificate and chain. */
 export interface KeyPair {
-  /** Key, certificate, intermediates and CA, as HAProxy reads them from one file. */
+  /** Key, certificate, intermediates and CA in one file, as HAProxy expects them. */
   readonly pem: string;
-  /** Of the certificate, SHA-256. */
+  /** SHA-256 fingerprint of the certificate. */
   readonly fingerprint: string;
-  /** When the certificate expires, in milliseconds since 1970. */
+  /** Expiry of the certificate in milliseconds since 1970. */
   readonly expires: number;
 }
 
-/** Certificate and key as their author wrote them, with the paths for messages. */
+/** Certificate and key as received, with their paths for messages. */
 export interface WrittenKeyPair {
   readonly certificate: string;
   readonly key?: string;
@@ -22,31 +22,34 @@ export interface WrittenKeyPair {
   readonly limits?: KeyLimits;
 }
 
-/** Which keys certificates may be for. A handshake costs HAProxy one private operation, on the thread that serves everybody. */
+/**
+ * Allowed keys of certificates. Each handshake costs HAProxy one private key operation on a thread that serves all
+ * tenants.
+ */
 export interface KeyLimits {
-  /** Most bits of an RSA modulus. */
+  /** Maximum bits of an RSA modulus. */
   readonly rsaBits: number;
-  /** Elliptic curves by OpenSSL's name; `ed25519` and `ed448` too. */
+  /** Elliptic curves by OpenSSL's name, including `ed25519` and `ed448`. */
   readonly curves: ReadonlySet<string>;
 }
 
-/** RSA-4096 costs five times as much as RSA-2048, RSA-8192 thirty times; other curves are no faster than these. */
+/** RSA-4096 costs five times as much as RSA-2048, RSA-8192 thirty times. Other curves are no faster than these. */
 export const usualKeys: KeyLimits = {
   rsaBits: 4096,
   curves: new Set(['secp224r1', 'prime256v1', 'secp384r1', 'secp521r1', 'ed25519', 'ed448']),
 };
 
-/** OpenSSL itself accepts no larger exponent with a modulus of more than 3072 bits (`OPENSSL_RSA_MAX_PUBEXP_BITS`). */
+/** OpenSSL rejects larger exponents with a modulus of more than 3072 bits (`OPENSSL_RSA_MAX_PUBEXP_BITS`). */
 const largestExponent = 2n ** 64n;
 
 const keyLabels = ['PRIVATE KEY', 'RSA PRIVATE KEY', 'EC PRIVATE KEY'];
-/** Blocks that tools write next to keys and that are not needed. */
+/** Blocks that tools add to keys and that are not needed. */
 const ignoredLabels = ['EC PARAMETERS', 'DH PARAMETERS'];
 
 /**
- * Checks a certificate and its key as OpenShift's extended validation does (reference: l7): PEM that can be
- * read, leaf first, a key that fits, no MD5 or SHA-1 but on what signs itself, and with a CA a chain that
- * leads to it; expiry and host names are not looked at. No problem repeats what was written.
+ * Validates a certificate and its key as OpenShift's extended validation does: readable PEM, leaf first, a matching
+ * key, no MD5 or SHA-1 except in self-signed certificates, and a chain to the CA if there is one. Expiry and host
+ * names are not checked. Problems never quote the input.
  */
 export function checkKeyPair({
   certificate,
@@ -64,9 +67,8 @@ export function checkKeyPair({
   if (others.length > 0) return fail(paths.certificate, 'must have only blocks of type CERTIFICATE and PRIVATE KEY');
   const chain = readCertificates(blocks);
   const leaf = chain?.[0];
-  if (chain === undefined || leaf === undefined)
-    return fail(paths.certificate, 'must be a certificate that can be read');
-  // First: what follows computes with the keys.
+  if (chain === undefined || leaf === undefined) return fail(paths.certificate, 'must be a valid certificate');
+  // Checked first, because the following steps compute with the keys.
   const unfit = findUnfitKey(chain, paths.certificate, limits);
   if (unfit !== undefined) return { ok: false, problems: [unfit] };
   const keyBlock = key === undefined ? keys[0] : readPem(key)?.find(({ label }) => keyLabels.includes(label));
@@ -74,8 +76,8 @@ export function checkKeyPair({
   if (keyBlock === undefined)
     return fail(paths.key, 'must be the private key of the certificate, in PEM, without a passphrase');
   const keyObject = readKey(keyBlock.text);
-  if (keyObject === undefined) return fail(keyPath, 'must be a private key that can be read, without a passphrase');
-  if (!fits(leaf, keyObject)) return fail(keyPath, 'must fit the certificate, which comes first of its chain');
+  if (keyObject === undefined) return fail(keyPath, 'must be a valid private key without a passphrase');
+  if (!fits(leaf, keyObject)) return fail(keyPath, 'must match the certificate, which must be the first of its chain');
   const weak = findWeak(chain, paths.certificate);
   if (weak !== undefined) return { ok: false, problems: [weak] };
   let authorities: readonly ReadCertificate[] = [];
@@ -92,7 +94,7 @@ export function checkKeyPair({
   return { ok: true, value: { pem, fingerprint: leaf.x509.fingerprint256, expires } };
 }
 
-/** Checks CA certificates and returns normalized PEM. */
+/** Validates CA certificates and returns normalized PEM. */
 export function checkAuthorities(written: string, path: string, limits = usualKeys): Parsed<string> {
   const read = readAuthorities(written, path, limits);
   return read.ok ? { ok: true, value: read.value.map(({ text }) => text).join('') } : read;
@@ -105,7 +107,7 @@ interface ReadCertificate extends PemBlock {
 function readAuthorities(written: string, path: string, limits: KeyLimits): Parsed<readonly ReadCertificate[]> {
   const blocks = readPem(written);
   const read = blocks?.every(({ label }) => label === 'CERTIFICATE') === true ? readCertificates(blocks) : undefined;
-  if (read === undefined || read.length === 0) return fail(path, 'must be certificates in PEM, and nothing else');
+  if (read === undefined || read.length === 0) return fail(path, 'must contain only certificates in PEM');
   const weak = findUnfitKey(read, path, limits) ?? findWeak(read, path);
   return weak === undefined ? { ok: true, value: read } : { ok: false, problems: [weak] };
 }
@@ -133,7 +135,7 @@ function findWeak(certificates: readonly ReadCertificate[], path: string): Probl
   return weak ? { path, value: '(a certificate)', cure } : undefined;
 }
 
-/** The key that a certificate is for; undefined for a kind that this program does not know, such as curves of Brainpool. */
+/** Returns the public key of a certificate, or undefined for an unsupported kind, such as Brainpool curves. */
 function publicKeyOf({ x509 }: ReadCertificate): KeyObject | undefined {
   try {
     return x509.publicKey;
@@ -143,9 +145,9 @@ function publicKeyOf({ x509 }: ReadCertificate): KeyObject | undefined {
 }
 
 /**
- * The first key that is too weak, too costly or of a kind that ends no handshake. OpenSSL shows no certificate
- * whose key is weaker than 112 bits (level 2, which distributions set), and each that came as far as HAProxy
- * would cost a reload.
+ * Returns the first key that is too weak, too costly or unusable in a handshake. OpenSSL rejects certificates with
+ * keys weaker than 112 bits (level 2, the default of distributions), and each that reached HAProxy would cost a
+ * reload.
  */
 function findUnfitKey(certificates: readonly ReadCertificate[], path: string, limits: KeyLimits): Problem | undefined {
   for (const certificate of certificates) {
@@ -155,7 +157,7 @@ function findUnfitKey(certificates: readonly ReadCertificate[], path: string, li
   return undefined;
 }
 
-/** What key was seen, and what it must be; undefined where it is fit. */
+/** Describes an unsuitable key and what is required. Returns undefined if the key is suitable. */
 function describeUnfitKey(
   certificate: ReadCertificate,
   { rsaBits, curves }: KeyLimits,
@@ -169,7 +171,7 @@ function describeUnfitKey(
     case 'rsa-pss': {
       const bits = details?.modulusLength ?? 0;
       if (bits < 2048 || bits > rsaBits) {
-        const cure = `must have keys of at least 2048 bits and at most ${rsaBits} (RSA); administrators can allow more with --max-rsa-bits`;
+        const cure = `must have RSA keys of 2048 to ${rsaBits} bits; administrators can raise the limit with --max-rsa-bits`;
         return { seen: `an RSA key of ${bits} bits`, cure };
       }
       if ((details?.publicExponent ?? 0n) < largestExponent) return undefined;
@@ -183,7 +185,7 @@ function describeUnfitKey(
     }
     default:
       if (curves.has(type)) return undefined;
-      return { seen: `a ${type.toUpperCase()} key`, cure: `must have a key of ${kinds}, as TLS clients do` };
+      return { seen: `a ${type.toUpperCase()} key`, cure: `must have a key of ${kinds}, which TLS clients support` };
   }
 }
 
@@ -195,10 +197,10 @@ function fits({ x509 }: ReadCertificate, key: KeyObject): boolean {
   }
 }
 
-/** More signatures than these are not checked: a chain has a few, and whoever writes a Route chooses how long each takes. */
+/** Maximum number of signatures to verify. Chains have a few, and the author of a Route controls the cost of each. */
 const maxSignatures = 200;
 
-/** Whether a chain of signatures leads from a certificate, by intermediates, to an authority. */
+/** Returns whether a chain of signatures leads from a certificate over intermediates to an authority. */
 function leadsTo(
   leaf: ReadCertificate,
   intermediates: readonly ReadCertificate[],
@@ -210,7 +212,7 @@ function leadsTo(
     const key = publicKeyOf(signer);
     return key !== undefined && signed.x509.verify(key);
   };
-  // Each once, those included that are found on the way.
+  // Visits each certificate once, including those found on the way.
   const reached = new Set([leaf]);
   for (const end of reached) {
     if (authorities.some((one) => one.der.equals(end.der) || isSigner(one, end))) return true;

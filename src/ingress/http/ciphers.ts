@@ -1,4 +1,4 @@
-/** Ciphers up to TLS 1.2 by the profiles of Mozilla's server side TLS, version 5, as OpenShift names them. */
+/** Ciphers up to TLS 1.2 of the profiles in Mozilla's Server Side TLS, version 5, with OpenShift's names. */
 const profiles: Readonly<Record<string, string>> = {
   modern:
     'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305',
@@ -7,7 +7,7 @@ const profiles: Readonly<Record<string, string>> = {
   old: 'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:DHE-RSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256:ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA:DHE-RSA-AES128-SHA256:DHE-RSA-AES256-SHA256:AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA256:AES256-SHA256:AES128-SHA:AES256-SHA:DES-CBC3-SHA',
 };
 
-/** A profile's ciphers, or the list itself. Undefined for what is no list of OpenSSL. */
+/** Returns the ciphers of a profile, or the given list. Undefined if it is not a list in OpenSSL's format. */
 export function parseCiphers(text: string): string | undefined {
   if (Object.hasOwn(profiles, text)) return profiles[text];
   return text.length <= 4096 && /^[A-Za-z0-9!+@=:_-]+$/.test(text) ? text : undefined;

@@ -3,26 +3,25 @@ import { join } from 'node:path';
 import { formatProblem } from '../../base/model/problem.ts';
 import { checkKeyPair, usualKeys } from './certificate.ts';
 
-/** Where the default certificate is; the first that is given counts (OpenShift's DEFAULT_CERTIFICATE*). */
+/** Sources of the default certificate; the first one given is used (OpenShift's DEFAULT_CERTIFICATE*). */
 export interface DefaultCertificateSources {
-  /** Certificate and key themselves, PEM. */
+  /** Certificate and key in PEM. */
   readonly text?: string;
   /** A file with both. */
   readonly path?: string;
-  /** A folder with `tls.crt`, and `tls.key` where the key is not in the first. */
+  /** A folder with `tls.crt`, and `tls.key` unless `tls.crt` contains the key. */
   readonly directory?: string;
 }
 
-/** Bits; OpenSSL works with none larger. */
+/** Maximum RSA bits that OpenSSL supports. */
 const largestRsa = 16_384;
 
-/** Milliseconds between two checks of the files. */
+/** Interval between checks of the files, in milliseconds. */
 const pollInterval = 5000;
 
 /**
- * The certificate for clients whose host has none of its own. Files are looked at again and again: one
- * that cannot be read leaves the last good one in use, and without any there is one made at start, which
- * nobody trusts.
+ * The certificate for hosts without one of their own. Files are checked periodically. If they become invalid, the
+ * last valid certificate stays in use; without any, a self-signed one is created at start.
  */
 export class DefaultCertificate {
   readonly #sources: DefaultCertificateSources;
@@ -38,7 +37,11 @@ export class DefaultCertificate {
     this.#sources = sources;
   }
 
-  /** Looks for changes from now on. @param onChange called when {@link get} answers something else */
+  /**
+   * Starts watching for changes.
+   *
+   * @param onChange called when {@link get} returns another value
+   */
   start(onChange: () => void, report: (problem: string | undefined) => void): void {
     this.#report = report;
     this.#read();
@@ -52,29 +55,29 @@ export class DefaultCertificate {
     clearInterval(this.#timer);
   }
 
-  /** Key and certificate, PEM. */
+  /** Returns key and certificate in PEM. */
   async get(): Promise<string> {
     if (this.#pem === undefined) this.#read();
     this.#made ??= this.#pem === undefined ? makeSelfSigned() : undefined;
     return this.#pem ?? (await (this.#made as Promise<string>));
   }
 
-  /** Whether there is another certificate than before. */
+  /** Returns whether the certificate has changed. */
   #read(): boolean {
     const written = this.#readSource();
     if (written === undefined) return false;
     if (written === this.#written) {
-      // It may be there again after it could not be read.
+      // The file may have become readable again without a change.
       this.#report(this.#fault);
       return false;
     }
     this.#written = written;
     const paths = { certificate: 'certificate', key: 'key', caCertificate: 'CA' };
-    // Its size is the administrator's choice: only Routes are held to a limit.
+    // The administrator chooses its size; the limit applies to Routes only.
     const limits = { ...usualKeys, rsaBits: largestRsa };
     const read = checkKeyPair({ certificate: written, paths, limits });
     if (!read.ok) {
-      const kept = this.#pem === undefined ? 'using one made at start' : 'the last good one stays in use';
+      const kept = this.#pem === undefined ? 'using a self-signed one' : 'keeping the last valid one';
       this.#fault = `Cannot use the default certificate, ${kept}: ${read.problems.map(formatProblem).join('; ')}`;
       this.#report(this.#fault);
       return false;
@@ -102,9 +105,9 @@ export class DefaultCertificate {
   }
 }
 
-/** A self-signed certificate, which encrypts but is not trusted. */
+/** Creates a self-signed certificate, which clients do not trust. */
 async function makeSelfSigned(): Promise<string> {
-  // Loaded when it is needed: few routers are without a certificate.
+  // Loaded on demand, because few routers have no certificate.
   const { generate } = await import('selfsigned');
   const now = Date.now();
   const { private: key, cert } = await generate([{ name: 'commonName', value: 'ingress-agent default certificate' }], {

@@ -1,19 +1,19 @@
 import * as z from 'zod/mini';
 
-/** What the agent answers to `/haproxy`: how its HAProxy fares. */
+/** The agent's answer to `/haproxy`: the state of its HAProxy. */
 export const haproxyReportSchema = z.object({
   schema: z.literal('ingress-agent.haproxy/v1'),
   directory: z.string(),
-  /** Of the master; absent while none runs. */
+  /** Process ID of the master. Absent if none is running. */
   pid: z.optional(z.number()),
   version: z.optional(z.string()),
   workers: z.number(),
   oldWorkers: z.number(),
   reloads: z.record(z.string(), z.number()),
   restarts: z.number(),
-  /** What waits for a reload, by cause. */
+  /** Changes that wait for a reload, by cause. */
   waiting: z.record(z.string(), z.array(z.string())),
-  /** Sockets and files with more rights than they need, and such. */
+  /** Problems, for example excessive permissions of sockets and files. */
   problems: z.array(z.object({ what: z.string(), cure: z.string() })),
 });
 

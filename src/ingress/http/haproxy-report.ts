@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import type { EngineReport } from '../haproxy/report.ts';
 import type { HaproxyReport } from './haproxy-report-document.ts';
 
-/** More old workers than these are not left by reloads that end in time. */
-const maxOldWorkers = 2;
-
-/** State of HAProxy, with problems and cures. */
-export function describeHaproxy(report: EngineReport, directory: string): HaproxyReport {
+/**
+ * Describes the state of HAProxy, with problems and how to fix them.
+ *
+ * @param blockingWorkers old workers that leave too little memory for another worker
+ */
+export function describeHaproxy(report: EngineReport, blockingWorkers: number, directory: string): HaproxyReport {
   const { pid, version, workers, oldWorkers, reloads, restarts, waiting } = report;
   return {
     schema: 'ingress-agent.haproxy/v1',
@@ -19,29 +20,29 @@ export function describeHaproxy(report: EngineReport, directory: string): Haprox
     reloads,
     restarts,
     waiting: Object.fromEntries(Array.from(waiting, ([cause, parts]) => [cause, [...parts]])),
-    problems: [...judgeProcess(report), ...judgeFiles(directory)],
+    problems: [...judgeProcess(report, blockingWorkers), ...judgeFiles(directory)],
   };
 }
 
 type Problems = HaproxyReport['problems'];
 
-function judgeProcess({ pid, workers, oldWorkers, problem, refused }: EngineReport): Problems {
+function judgeProcess({ pid, workers, problem, refused }: EngineReport, blockingWorkers: number): Problems {
   const problems: { what: string; cure: string }[] = [];
-  if (problem !== undefined) problems.push({ what: problem, cure: 'the agent tries again by itself; see its log' });
+  if (problem !== undefined) problems.push({ what: problem, cure: 'wait until the agent retries, and read its log' });
   if (pid === undefined || workers === 0) {
     problems.push({
-      what: 'no worker of HAProxy runs',
-      cure: 'the agent starts one again; see haproxy.log in the folder',
+      what: 'no HAProxy worker is running',
+      cure: 'wait until the agent restarts it, and read haproxy.log in the folder',
     });
   }
-  if (oldWorkers > maxOldWorkers) {
-    const cure = 'connections keep them: set --hard-stop-after to end them after a time';
-    problems.push({ what: `${oldWorkers} old workers still run`, cure });
+  if (blockingWorkers > 0) {
+    const what = `${blockingWorkers} old workers still have connections and leave too little memory for another worker`;
+    problems.push({ what, cure: 'raise the memory limit, or end old workers after a time with --hard-stop-after' });
   }
   for (const { kind, name, reason } of refused.slice(0, 10)) {
     problems.push({
       what: `${kind} ${name} is not served: ${reason}`,
-      cure: 'mend the Route, whose status says the same',
+      cure: 'fix the Route, whose status has the same message',
     });
   }
   return problems;
@@ -55,8 +56,8 @@ function judgeFiles(directory: string): Problems {
     if (stats === undefined) {
       problems.push({ what: `${path} is missing`, cure: 'restart the agent' });
     } else if ((stats.mode & 0o077) !== 0 || stats.isSymbolicLink()) {
-      const cure = `chmod ${isFolder ? '0700' : '0600'} ${path}, and find out who changed it`;
-      problems.push({ what: `${path} can be reached by others`, cure });
+      const cure = `chmod ${isFolder ? '0700' : '0600'} ${path}and find out what changed it`;
+      problems.push({ what: `${path} is accessible to other users`, cure });
     }
   };
   inspect(directory, true);

@@ -2,7 +2,7 @@ import type { Capture, HeaderAction } from '../haproxy/model.ts';
 
 const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,255}$/;
 
-/** Reads ROUTER_HTTP_REQUEST_HEADERS: url-coded `name:value:Set` and `name:Delete`, separated by commas. */
+/** Parses ROUTER_HTTP_REQUEST_HEADERS: URL-encoded `name:value:Set` and `name:Delete`, separated by commas. */
 export function parseHeaderActions(text: string): readonly HeaderAction[] | undefined {
   const actions: HeaderAction[] = [];
   for (const word of text.split(',')) {
@@ -17,7 +17,7 @@ export function parseHeaderActions(text: string): readonly HeaderAction[] | unde
   return actions;
 }
 
-/** Reads ROUTER_CAPTURE_HTTP_REQUEST_HEADERS: `name:length`, separated by commas. */
+/** Parses ROUTER_CAPTURE_HTTP_REQUEST_HEADERS: `name:length`, separated by commas. */
 export function parseCaptures(text: string): readonly Capture[] | undefined {
   const captures: Capture[] = [];
   for (const word of text.split(',')) {
@@ -28,7 +28,7 @@ export function parseCaptures(text: string): readonly Capture[] | undefined {
   return captures;
 }
 
-/** Reads ROUTER_CAPTURE_HTTP_COOKIE: `name:length` for cookies that begin so, `name=:length` for just that one. */
+/** Parses ROUTER_CAPTURE_HTTP_COOKIE: `name:length` for cookies with this prefix, `name=:length` for the exact name. */
 export function parseCookieCapture(
   text: string,
 ): { readonly name: string; readonly prefix: boolean; readonly length: number } | undefined {

@@ -1,10 +1,11 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { escapeUnprintable } from '../../base/model/text.ts';
 import type { ObjectMeta } from '../../base/read/object-meta.ts';
 import type { HaproxyEngine } from '../haproxy/engine.ts';
 import type { StatRow } from '../haproxy/stats.ts';
 import type { DesiredSites } from './desired.ts';
 
-/** What HAProxy counts, by the names of OpenShift's router: the field of its statistics, and what it means. */
+/** HAProxy's statistics under the names of OpenShift's router: name, field, type and meaning. */
 const fields: readonly (readonly [name: string, field: string, kind: 'gauge' | 'counter', help: string])[] = [
   ['current_sessions', 'scur', 'gauge', 'Current number of active sessions.'],
   ['max_sessions', 'smax', 'gauge', 'Maximum observed number of active sessions.'],
@@ -35,7 +36,7 @@ const serverFields: typeof fields = [
 
 const codes = ['1xx', '2xx', '3xx', '4xx', '5xx', 'other'];
 
-/** More backends than these have none either: Prometheus must not pay for one router's Routes. */
+/** With more backends than this, they have no series either, so that one router's Routes do not overload Prometheus. */
 const backendThreshold = 10_000;
 
 type Labels = Readonly<Record<string, string>>;
@@ -45,12 +46,12 @@ interface Metric {
   set(labels: Labels, value: number): void;
 }
 
-/** What is counted of hosts and paths, in the form of Prometheus, under the names of OpenShift's router. */
+/** Metrics of hosts and paths with the names of OpenShift's router. */
 export class HttpMetrics {
   readonly #registry: Registry;
   readonly #serverThreshold: number;
   readonly #metrics = new Map<string, Metric>();
-  /** What counters had before HAProxy's last reload, which begins at 0. */
+  /** Values of counters before HAProxy's last reload, which restarts them at 0. */
   readonly #bases = new Map<string, { base: number; last: number }>();
   readonly #up: Gauge;
   readonly #reloads: Gauge;
@@ -58,7 +59,7 @@ export class HttpMetrics {
   readonly #expiry: Gauge;
   readonly #scrapes: Counter;
 
-  /** @param serverThreshold more servers than these have no series of their own */
+  /** @param serverThreshold with more servers than this, they have no individual series */
   constructor(registry: Registry, serverThreshold: number) {
     this.#registry = registry;
     this.#serverThreshold = serverThreshold;
@@ -89,7 +90,7 @@ export class HttpMetrics {
     });
   }
 
-  /** Reads HAProxy's statistics; call it before exporting metrics. Never rejects. */
+  /** Reads HAProxy's statistics. Call it before exporting metrics. Never rejects. */
   async refresh(engine: HaproxyEngine, desired: DesiredSites | undefined): Promise<void> {
     this.#scrapes.inc();
     for (const metric of this.#metrics.values()) metric.reset();
@@ -99,13 +100,15 @@ export class HttpMetrics {
       for (const [cause, count] of Object.entries(reloads)) this.#reloads.set({ cause }, count);
       this.#workers.set({ generation: 'current' }, workers);
       this.#workers.set({ generation: 'old' }, oldWorkers);
-      const routes = new Map(desired?.served.map(({ route: { meta }, backend }) => [backend.id, meta]));
+      const owners = new Map(
+        desired?.served.flatMap(({ request, backends }) => backends.map(({ id }) => [id, request.owner.meta] as const)),
+      );
       const servers = [...(desired?.backends.values() ?? [])].reduce((sum, one) => sum + one.servers.length, 0);
       const rows = await engine.readStats({ servers: servers <= this.#serverThreshold });
       let backends = 0;
       for (const row of rows) {
         if (row.kind === 'backend' && ++backends > backendThreshold) continue;
-        this.#record(row, routes.get(row.name));
+        this.#record(row, owners.get(row.name));
       }
       this.#up.set(1);
     } catch {
@@ -115,9 +118,9 @@ export class HttpMetrics {
 
   #collectCertificates(desired: DesiredSites | undefined): void {
     this.#expiry.reset();
-    for (const { route, keyPair } of desired?.served ?? []) {
+    for (const { request, keyPair } of desired?.served ?? []) {
       if (keyPair === undefined) continue;
-      const { namespace, name } = route.meta;
+      const { namespace, name } = request.owner.meta;
       this.#expiry.set({ namespace, route: name }, keyPair.expires / 1000);
     }
   }
@@ -154,7 +157,7 @@ export class HttpMetrics {
     metric.set(labels, type === 'counter' ? this.#accumulate(name, labels, value) : value);
   }
 
-  /** Counters begin at 0 in a new worker; they go on here. */
+  /** Continues counters that restart at 0 in a new worker. */
   #accumulate(name: string, labels: Labels, value: number): number {
     const key = `${name} ${Object.values(labels).join(' ')}`;
     const known = this.#bases.get(key) ?? { base: 0, last: 0 };
@@ -165,15 +168,16 @@ export class HttpMetrics {
   }
 }
 
-/** OpenShift's labels: the kind of backend, and whose it is. */
+/** Returns OpenShift's labels: the kind of backend and its Route. */
 function describeBackend(name: string, route: ObjectMeta | undefined): Labels {
   const backend = route === undefined ? name : name.slice(0, name.indexOf(':'));
   return { backend, namespace: route?.namespace ?? '', route: route?.name ?? '' };
 }
 
-/** `pod:NAME:SERVICE:PORT:IP:PORT` as labels. */
+/** Returns the labels of `pod:NAME:SERVICE:PORT:IP:PORT`. */
 function describeServer(id: string): Labels {
-  const parts = id.split(':');
+  // Authors of EndpointSlices name ports and pods.
+  const parts = escapeUnprintable(id).split(':');
   const [kind = ''] = parts;
   const place = kind === 'pod' ? parts.slice(4) : parts.slice(3);
   return {

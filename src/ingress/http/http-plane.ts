@@ -4,64 +4,75 @@ import type { HostGuard } from '../backends/host-guard.ts';
 import { HaproxyEngine } from '../haproxy/engine.ts';
 import type { HttpState, Settings } from '../haproxy/model.ts';
 import { hostSocket, RemoteHost } from '../haproxy/remote-host.ts';
-import type { ApplyOutcome } from '../haproxy/report.ts';
+import type { ApplyOutcome, Pending } from '../haproxy/report.ts';
 import type { ReloadCause } from '../haproxy/steps.ts';
 import type { DataPlane, PlaneHost, PlaneReport } from '../intent/plane.ts';
+import type { SiteSource } from '../intent/site-source.ts';
 import type { Inventory, Journal } from '../objects/inventory.ts';
 import type { DefaultCertificate } from './default-certificate.ts';
 import { type DesiredSites, type HttpDesiredSettings, SitePlanner } from './desired.ts';
 import { type ConnectionLimit, findConnectionLimit } from './file-limit.ts';
 import type { Secrets } from './secrets.ts';
+import { SiteTurns } from './site-turns.ts';
 import { VerdictWriter } from './verdicts.ts';
 
-/** How hosts and paths are served. */
+/** Settings of the data plane. */
 export interface HttpSettings extends HttpDesiredSettings {
-  /** Everything that is fixed when HAProxy starts, but for the default certificate. */
+  /** Settings that are fixed when HAProxy starts, except the default certificate. */
   readonly haproxy: Omit<Settings, 'tls'> & { readonly tls: Omit<Settings['tls'], 'defaultCertificate'> };
-  /** A private folder: configuration, sockets, what is remembered. */
+  /** A private folder for configuration, sockets and recorded state. */
   readonly directory: string;
-  /** Path or name of HAProxy. */
+  /** Path or name of HAProxy's executable. */
   readonly binary: string;
-  /** User of the HAProxy worker; absent: the agent's. */
+  /** User of the HAProxy worker. Absent: the agent's. */
   readonly user?: string;
   readonly group?: string;
-  /** Milliseconds from one reload to the next, at least. */
+  /** Minimum interval between reloads in milliseconds. */
   readonly reloadInterval: number;
-  /** Milliseconds after which connections to a removed endpoint are ended. */
+  /** Milliseconds after which connections to a removed endpoint end. */
   readonly drainTime: number;
-  /** HAProxy runs in another container that shares the folder, kept by `ingress-haproxy`. */
+  /** HAProxy runs in another container with the same folder, managed by `ingress-haproxy`. */
   readonly hasContainer?: boolean;
-  /** Milliseconds that the router goes on serving, not ready, before it ends (ROUTER_GRACEFUL_SHUTDOWN_DELAY). */
+  /**
+   * Milliseconds during which the router keeps serving, not ready, before it shuts down
+   * (ROUTER_GRACEFUL_SHUTDOWN_DELAY).
+   */
   readonly shutdownDelay: number;
-  /** Milliseconds that connections may take to end then (ROUTER_MAX_SHUTDOWN_TIMEOUT). */
+  /** Milliseconds that connections may take to end after that (ROUTER_MAX_SHUTDOWN_TIMEOUT). */
   readonly shutdownTimeout: number;
 }
 
-/** What the data plane works with. */
+/** Dependencies of the data plane. */
 export interface HttpParts {
   readonly inventory: Inventory;
+  /** Objects that request hosts and paths. */
+  readonly sources: readonly SiteSource[];
   readonly secrets: Secrets;
   readonly certificate: DefaultCertificate;
   readonly log: DaemonLog;
-  /** Decides about endpoints on addresses of nodes. */
+  /** Decides about endpoints with node addresses. */
   readonly guard?: HostGuard;
 }
 
-/** Milliseconds that Secrets may take to be read before Routes are served without them. */
+/** Milliseconds to wait for Secrets before Routes are served without them. */
 const secretTimeout = 5000;
 
-/** Milliseconds without an answer of HAProxy after which clients should go to another node. */
+/** Milliseconds without an answer of HAProxy after which clients should use another node. */
 const silenceLimit = 5000;
 
-/** The namespace whose change waits for a reload; undefined for settings, and for what belongs to all. */
+/** Returns the namespace whose change waits for a reload. Undefined for settings and shared objects. */
 function reloadOwner(cause: ReloadCause, name: string): string | undefined {
-  // Refused commands name no owner for sure: those that do not share one budget. Backends are KIND:NAMESPACE:NAME; certificates and authorities NAMESPACE:NAME, where they have an owner.
+  // A rejected command does not always reveal its owner; those without share one budget. Names of backends are
+  // KIND:NAMESPACE:NAME; those of certificates and authorities with an owner are NAMESPACE:NAME.
   if (cause === 'refused') return /\b(?:be_[a-z_]+:|certs\/)([a-z0-9-]+)[:+]/.exec(name)?.[1] ?? '(refused)';
   const parts = cause === 'settings' ? [] : name.split(':');
   return parts.length < 2 ? undefined : parts.at(-2);
 }
 
-/** Hosts and paths, by a HAProxy that it drives: HTTP, edge, re-encrypt and passthrough Routes. */
+/**
+ * The data plane of hosts and paths: HTTP, edge, re-encrypt and passthrough Routes, served by a HAProxy that it
+ * controls.
+ */
 export class HttpPlane implements DataPlane {
   readonly name = 'http';
   readonly syncInterval = 0;
@@ -70,13 +81,14 @@ export class HttpPlane implements DataPlane {
   readonly #journal: Journal;
   readonly #planner: SitePlanner;
   readonly #verdicts: VerdictWriter;
+  readonly #turns: SiteTurns;
   readonly #engine: HaproxyEngine;
   readonly #changedSecrets = new Set<string>();
   #host: PlaneHost | undefined;
   #desired: DesiredSites | undefined;
   #outcome: ApplyOutcome | undefined;
   #hasStarted = false;
-  /** Read once: another number of connections is a reload. */
+  /** Read once, because changing the number of connections needs a reload. */
   #limit: ConnectionLimit | undefined;
   #isStopping = false;
   #endsAtStop = false;
@@ -86,8 +98,15 @@ export class HttpPlane implements DataPlane {
     this.#settings = settings;
     this.#parts = parts;
     this.#journal = parts.inventory.openJournal();
-    this.#planner = new SitePlanner(parts.inventory, settings, (key) => parts.secrets.get(key), parts.guard);
+    this.#planner = new SitePlanner(
+      parts.inventory,
+      parts.sources,
+      settings,
+      (key) => parts.secrets.get(key),
+      parts.guard,
+    );
     this.#verdicts = new VerdictWriter(this.#planner.finder);
+    this.#turns = new SiteTurns(parts.sources);
     this.#engine = new HaproxyEngine({
       directory: settings.directory,
       binary: settings.binary,
@@ -99,12 +118,13 @@ export class HttpPlane implements DataPlane {
       ownerOf: reloadOwner,
       onProblem: (problem) => this.#note(problem),
       onReload: (outcome) => this.#finishReload(outcome),
+      onProgress: (outcome) => this.#noteProgress(outcome),
     });
   }
 
   start(host: PlaneHost): void {
     this.#host = host;
-    // In a container of its own HAProxy is started from the disk there.
+    // In its own container, HAProxy is started there with the configuration on disk.
     if (this.#settings.hasContainer !== true) {
       this.#engine
         .resume()
@@ -126,23 +146,28 @@ export class HttpPlane implements DataPlane {
 
   get unreadiness(): string | undefined {
     if (this.#isStopping) return 'the router is shutting down';
-    // Not every problem: a Route that HAProxy refuses must not take the node from the others.
+    // Not every problem counts: a Route that HAProxy rejects must not take the node away from the others.
     if (!this.#engine.isServing) return `HAProxy: ${this.#problem ?? 'not started yet'}`;
     const { silence } = this.#engine;
     return silence < silenceLimit ? undefined : `HAProxy has answered no request for ${Math.round(silence / 1000)} s`;
   }
 
-  /** What was last decided; undefined before the first sync. */
+  /** The last decision. Undefined before the first sync. */
   get desired(): DesiredSites | undefined {
     return this.#desired;
   }
 
-  /** Where HAProxy's files are. */
+  /** Changes that are not in force yet, by the name of a backend, certificate or authority. */
+  get pending(): ReadonlyMap<string, Pending> {
+    return this.#outcome?.pending ?? new Map();
+  }
+
+  /** Folder of HAProxy's files. */
   get directory(): string {
     return this.#settings.directory;
   }
 
-  /** Where HAProxy listens. */
+  /** Ports of HAProxy. */
   get ports(): { readonly http: number; readonly https: number } {
     const { httpPort: http, httpsPort: https } = this.#settings.haproxy.listen;
     return { http, https };
@@ -155,9 +180,11 @@ export class HttpPlane implements DataPlane {
   async sync(): Promise<void> {
     const { secrets, certificate } = this.#parts;
     secrets.want(this.#listSecrets());
-    // At the start only: later a Secret that is not there yet holds up its own Route alone.
+    // Only at the start: later a missing Secret delays only its own Route.
     if (!this.#hasStarted) await secrets.settle(secretTimeout);
-    const changes = this.#journal.take();
+    const taken = this.#journal.take();
+    // All at once at the start: HAProxy must not serve a part of the Routes.
+    const changes = this.#desired === undefined ? taken : this.#turns.cut(taken);
     const desired = this.#planner.compute(changes, new Set([...this.#changedSecrets, ...changes.of('Secret')]));
     this.#changedSecrets.clear();
     const haproxy = await this.#fitConnections();
@@ -177,6 +204,7 @@ export class HttpPlane implements DataPlane {
       // Not earlier: a Route that HAProxy rejects must not be reported as admitted.
       this.#desired = desired;
     }
+    if (this.#turns.hasMore) this.#host?.requestSync();
     const { problem } = await this.#engine.describe();
     this.#note(problem);
   }
@@ -184,23 +212,26 @@ export class HttpPlane implements DataPlane {
   report(): PlaneReport {
     if (this.#desired === undefined) return { verdicts: [] };
     const faults = new Map(this.#outcome?.refused.map(({ name, reason }) => [name, reason]));
-    return { verdicts: this.#verdicts.list(this.#desired, faults) };
+    return { verdicts: this.#verdicts.list(this.#desired, faults, this.pending) };
   }
 
-  /** From now on {@link stop} ends HAProxy at once, with its connections: a person waits for it at a terminal. */
+  /**
+   * From now on {@link stop} terminates HAProxy at once with its connections, because an operator waits at a
+   * terminal.
+   */
   endAtStop(): void {
     this.#endsAtStop = true;
   }
 
-  /** Ends the agent's part; HAProxy serves on for the next agent unless `removes`, or where it cannot. */
+  /** Stops the data plane. HAProxy keeps serving for the next agent unless `removes`, or if it cannot. */
   async stop(removes: boolean): Promise<void> {
     this.#isStopping = true;
     this.#parts.secrets.close();
     this.#parts.certificate.close();
     if (!this.#hasStarted && this.#settings.hasContainer === true) return;
     const { shutdownDelay: delay, shutdownTimeout: drain } = this.#settings;
-    // The first process of a container takes all others along: nothing could serve on. Another container
-    // ends HAProxy itself when the pod ends.
+    // The end of the first process in a container ends all others, so HAProxy could not keep serving. Another
+    // container stops HAProxy itself when the pod terminates.
     const takesAlong = (removes || process.pid === 1) && this.#settings.hasContainer !== true;
     if (this.#endsAtStop) await this.#engine.stop({ delay: 0, drain: 0 });
     else if (takesAlong) await this.#engine.stop({ delay, drain });
@@ -208,8 +239,8 @@ export class HttpPlane implements DataPlane {
   }
 
   /**
-   * HAProxy does not start with more connections than its files allow, and is killed where they take more
-   * memory than its container has: it serves fewer, and that is told.
+   * HAProxy does not start with more connections than its file limit allows, and is killed if they need more memory
+   * than its container has. It then serves fewer, and the agent reports it.
    */
   async #fitConnections(): Promise<HttpSettings['haproxy']> {
     const { haproxy } = this.#settings;
@@ -219,17 +250,14 @@ export class HttpPlane implements DataPlane {
     const isAuto = maxconn === undefined;
     if (connections === undefined || (!isAuto && maxconn <= connections)) return haproxy;
     const wish = isAuto ? '' : ` of ${maxconn}`;
-    const cure = `the limit of ${what} allows ${connections}${wish} connections: raise it, or set --max-connections`;
+    const cure = `the limit of ${what} allows ${connections}${wish} connections; raise it, or set --max-connections`;
     if (!isAuto) this.#host?.report('haproxy connections', cure);
     return { ...haproxy, process: { ...haproxy.process, maxconn: connections } };
   }
 
   #listSecrets(): ReadonlySet<string> {
     const keys = new Set<string>();
-    for (const { meta, http } of this.#parts.inventory.all('Route')) {
-      const name = http.ok ? http.value.tls?.externalCertificate : undefined;
-      if (name !== undefined) keys.add(`${meta.namespace}/${name}`);
-    }
+    for (const source of this.#parts.sources) for (const key of source.listSecrets()) keys.add(key);
     return keys;
   }
 
@@ -245,9 +273,13 @@ export class HttpPlane implements DataPlane {
     }
   }
 
-  #finishReload(outcome: ApplyOutcome): void {
+  #noteProgress(outcome: ApplyOutcome): void {
     this.#outcome = outcome;
-    this.#parts.log.info({}, 'HAProxy reloaded');
     this.#host?.requestReport();
+  }
+
+  #finishReload(outcome: ApplyOutcome): void {
+    this.#parts.log.info({}, 'HAProxy reloaded');
+    this.#noteProgress(outcome);
   }
 }

@@ -6,18 +6,18 @@ import { isLabelName } from '../../base/read/object-meta.ts';
 import type { KeeperOptions } from '../haproxy/keeper.ts';
 import { httpOptionTable as http } from './option-table.ts';
 
-/** The options of `ingress-haproxy`: those of the agent that concern HAProxy's processes. */
+/** Options of `ingress-haproxy`: those options of the agent that concern HAProxy's processes. */
 const keeperOptionTable = defineOptions({
-  name: { value: 'NAME', help: 'the agent’s --name', initial: 'ingress' },
+  name: { value: 'NAME', help: '--name of the agent', initial: 'ingress' },
   'haproxy-directory': http['haproxy-directory'],
   'haproxy-binary': http['haproxy-binary'],
-  'shutdown-delay': { ...http['shutdown-delay'], help: 'go on taking connections for this long after SIGTERM' },
+  'shutdown-delay': { ...http['shutdown-delay'], help: 'how long to keep accepting connections after SIGTERM' },
   'shutdown-timeout': http['shutdown-timeout'],
-  'log-level': { value: 'LEVEL', help: 'debug, info, warn or error', initial: 'info' },
-  help: { help: 'this text' },
+  'log-level': { value: 'LEVEL', help: 'level of the log: debug, info, warn or error', initial: 'info' },
+  help: { help: 'print this help' },
 });
 
-/** Reads them; undefined when help was asked for. Throws an {@link OptionsError}. */
+/** Reads the options. Returns undefined for --help. Throws an {@link OptionsError}. */
 export function parseKeeperOptions(
   args: readonly string[],
   environment: Environment,
@@ -43,7 +43,7 @@ export function formatKeeperHelp(): string {
   return formatOptionHelp(
     [
       'Usage: ingress-haproxy [OPTION]...',
-      'Keeps HAProxy running in a container of its own, for an ingress agent with --haproxy-container.',
+      'Keeps HAProxy running in its own container for an ingress agent with --haproxy-container.',
     ],
     keeperOptionTable,
   );

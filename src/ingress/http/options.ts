@@ -6,8 +6,8 @@ import { optionTimeCure, parseOptionTime } from '../../base/read/duration.ts';
 import { isHostName } from '../../base/read/object-meta.ts';
 import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
 import { parsePort } from '../../base/read/parse-port.ts';
-import type { HostClaimPolicy } from '../claims/hosts.ts';
 import type { Balance, Settings } from '../haproxy/model.ts';
+import type { HostPolicy } from '../route/host.ts';
 import { checkAuthorities, type KeyLimits, usualKeys } from './certificate.ts';
 import { parseCiphers } from './ciphers.ts';
 import type { DefaultCertificateSources } from './default-certificate.ts';
@@ -16,28 +16,33 @@ import { parseCaptures, parseCookieCapture, parseHeaderActions } from './header-
 import type { HttpSettings } from './http-plane.ts';
 import type { HttpOptionName } from './option-table.ts';
 
-/** What the options say of hosts and paths. */
+/** Options of hosts and paths. */
 export interface HttpOptions {
+  /** How the router creates and changes hosts of Routes. */
+  readonly hosts: HostPolicy;
   readonly settings: HttpSettings;
   readonly certificate: DefaultCertificateSources;
-  /** More servers than these have no series of their own. */
+  /** With more servers than this, they have no individual series. */
   readonly serverThreshold: number;
 }
 
 type Reader = OptionReader<HttpOptionName>;
 
-/** What the agent's own options say that hosts and paths need too. */
+/** Options of the agent that hosts and paths also need. */
 export interface SharedOptions extends Pick<HttpDesiredSettings, 'policy' | 'node'> {
   readonly name: string;
   readonly balance: Balance;
   readonly tcpBalance: Balance;
-  /** Milliseconds between two checks of a server. */
+  /** Interval between checks of a server, in milliseconds. */
   readonly checkInterval: number;
-  /** Milliseconds that connections to a removed endpoint may go on. */
+  /** Milliseconds that connections to a removed endpoint may continue. */
   readonly drainTime: number;
 }
 
-/** Reads the options of hosts and paths; undefined without `--http-port` and `--https-port`: they are not served. */
+/**
+ * Reads the options of hosts and paths. Returns undefined without `--http-port` and `--https-port`: they are not
+ * served.
+ */
 export function readHttpOptions(reader: Reader, shared: SharedOptions): HttpOptions | undefined {
   const port = (name: 'http-port' | 'https-port') =>
     reader.read(name, (text) => (text === '0' ? 0 : parsePort(text)), 'must be a port from 1 to 65535');
@@ -57,7 +62,10 @@ export function readHttpOptions(reader: Reader, shared: SharedOptions): HttpOpti
     settings: {
       policy,
       node,
-      hosts: readHostPolicy(reader),
+      hosts: {
+        allowsWildcards: reader.isSet('allow-wildcard-routes'),
+        sharesHosts: reader.isSet('disable-namespace-ownership-check'),
+      },
       defaults: { balance, tcpBalance, checkInterval, ...(cookieName !== undefined && { cookieName }) },
       ...(serviceAuthorities !== undefined && {
         serviceAuthorities: checkedAuthorities(reader, 'default-destination-ca-path', serviceAuthorities, keys),
@@ -75,12 +83,13 @@ export function readHttpOptions(reader: Reader, shared: SharedOptions): HttpOpti
       shutdownDelay: readTime(reader, 'shutdown-delay'),
       shutdownTimeout: readTime(reader, 'shutdown-timeout'),
     },
+    hosts: readHostPolicy(reader),
     certificate: readCertificateSources(reader),
     serverThreshold: readNumber(reader, 'metrics-server-threshold', 0, 100_000) ?? 500,
   };
 }
 
-function readHostPolicy(reader: Reader): HostClaimPolicy {
+function readHostPolicy(reader: Reader): HostPolicy {
   const domain = reader.read(
     'domain',
     (text) => (isHostName(text) ? text.toLowerCase() : undefined),
@@ -96,8 +105,6 @@ function readHostPolicy(reader: Reader): HostClaimPolicy {
     ...(template !== undefined && { template }),
     overridesAll: reader.isSet('override-hostname'),
     overriddenDomains: reader.read('override-domains', parseDomains, 'must be domains separated by commas') ?? [],
-    allowsWildcards: reader.isSet('allow-wildcard-routes'),
-    sharesHosts: reader.isSet('disable-namespace-ownership-check'),
   };
 }
 
@@ -122,7 +129,8 @@ function readHaproxySettings(
   const healthUri = reader.read('health-uri', matching(/^\/[\x21-\x7e]*$/), 'must be a path that begins with "/"');
   const routeConnections = readNumber(reader, 'max-connections-per-route', 1, 2_000_000);
   const actions = (name: 'http-request-headers' | 'http-response-headers') =>
-    reader.read(name, parseHeaderActions, 'must be url-coded name:value:Set or name:Delete, separated by commas') ?? [];
+    reader.read(name, parseHeaderActions, 'must be URL-encoded name:value:Set or name:Delete, separated by commas') ??
+    [];
   return {
     listen: {
       family,
@@ -194,7 +202,7 @@ const tlsVersions = ['TLSv1.0', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const;
 
 function readTls(reader: Reader): HttpSettings['haproxy']['tls'] {
   const cure = `must be one of ${tlsVersions.join(', ')}`;
-  const list = 'must be a list of OpenSSL, separated by ":"';
+  const list = 'must be a list in OpenSSL\'s format, separated by ":"';
   const maxVersion = reader.read('ssl-max-version', oneOf(tlsVersions), cure);
   const ciphers = reader.read('ciphers', parseCiphers, `${list}, or old, intermediate or modern`);
   const ciphersuites = reader.read('ciphersuites', matching(/^[A-Z0-9_:]+$/), list);
@@ -220,7 +228,7 @@ function readClientTls(reader: Reader, keys: KeyLimits): Settings['clientTls'] {
   const subjectFilter = reader.read('mutual-tls-auth-filter', parseExpression, 'must be a regular expression');
   if (verify === undefined || verify === 'none') return undefined;
   if (authorities === undefined) {
-    reader.problems.push('--mutual-tls-auth-ca: must be set, since certificates of clients are asked for');
+    reader.problems.push('--mutual-tls-auth-ca: must be set if --mutual-tls-auth requests client certificates');
     return undefined;
   }
   return {
@@ -246,8 +254,8 @@ function readLog(reader: Reader): Settings['log'] {
     captures('capture-http-response-headers'),
   ];
   const word = matching(/^[a-z0-9]{1,20}$/);
-  const facility = reader.read('log-facility', word, 'must be a facility of syslog') ?? 'local1';
-  const level = reader.read('access-log-level', word, 'must be a level of syslog') ?? 'warning';
+  const facility = reader.read('log-facility', word, 'must be a syslog facility') ?? 'local1';
+  const level = reader.read('access-log-level', word, 'must be a syslog level') ?? 'warning';
   const maxLength = readNumber(reader, 'log-max-length', 80, 65_535) ?? 1024;
   if (address === undefined) return undefined;
   return {
@@ -292,11 +300,13 @@ function readKeyLimits(reader: Reader): KeyLimits {
   };
   return {
     rsaBits: readNumber(reader, 'max-rsa-bits', 2048, 16_384) ?? usualKeys.rsaBits,
-    curves: reader.read('key-curves', parseCurves, 'must be names of OpenSSL, separated by commas') ?? usualKeys.curves,
+    curves:
+      reader.read('key-curves', parseCurves, "must be OpenSSL's names of curves, separated by commas") ??
+      usualKeys.curves,
   };
 }
 
-/** The text of a file that an option names. */
+/** Returns the text of a file that an option names. */
 function readFileOption(reader: Reader, name: HttpOptionName): string | undefined {
   const path = reader.read(name, (text) => text);
   if (path === undefined) return undefined;
@@ -308,7 +318,10 @@ function readFileOption(reader: Reader, name: HttpOptionName): string | undefine
   }
 }
 
-/** A timeout of HAProxy; zero would mean none, which OpenShift's router does not accept: it means the default. */
+/**
+ * Reads a timeout of HAProxy. Zero selects the default, as in OpenShift's router, because it would disable the
+ * timeout in HAProxy.
+ */
 function readTimeout(reader: Reader, name: HttpOptionName): number {
   const parse = (text: string) => parseOptionTime(text) || undefined;
   return reader.read(name, parse, optionTimeCure) ?? 0;

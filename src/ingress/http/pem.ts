@@ -2,21 +2,21 @@ import type { X509Certificate } from 'node:crypto';
 
 /** One block of a PEM text (RFC 7468). */
 export interface PemBlock {
-  /** Such as `CERTIFICATE`. */
+  /** For example `CERTIFICATE`. */
   readonly label: string;
-  /** The block in normalized form: lines of 64 characters, nothing before or after. */
+  /** The block in normalized form: lines of 64 characters, without surrounding text. */
   readonly text: string;
   readonly der: Buffer;
 }
 
-/** More blocks than these in one text are no chain. */
+/** Maximum number of blocks in one text. */
 const maxBlocks = 100;
 
-/** Reads PEM; text between blocks is left out. Undefined for anything else. */
+/** Parses PEM and ignores text between blocks. Returns undefined for anything else. */
 export function readPem(text: string): readonly PemBlock[] | undefined {
   const blocks: PemBlock[] = [];
   let open: { readonly label: string; readonly start: number } | undefined;
-  // Mark by mark: to look for the end of each beginning would take minutes where a text is full of beginnings.
+  // One pass over all marks: searching the end of each beginning would take minutes for a text with many beginnings.
   for (const { 0: mark, 1: word, 2: label = '', index } of text.matchAll(/-----(BEGIN|END) ([A-Z0-9 ]{1,60})-----/g)) {
     if (word === 'BEGIN') {
       if (open?.label === label) return undefined;
@@ -34,7 +34,7 @@ export function readPem(text: string): readonly PemBlock[] | undefined {
   return blocks.length === 0 ? undefined : blocks;
 }
 
-/** Object identifiers of broken signature algorithms: with MD2, MD5 and SHA-1 (RFC 8017, RFC 5758, RFC 3279). */
+/** Object identifiers of broken signature algorithms with MD2, MD5 and SHA-1 (RFC 8017, RFC 5758, RFC 3279). */
 const weakSignatures = [
   '1.2.840.113549.1.1.2',
   '1.2.840.113549.1.1.4',
@@ -43,7 +43,7 @@ const weakSignatures = [
   '1.2.840.10040.4.3',
 ];
 
-/** Whether a certificate is signed with MD2, MD5 or SHA-1 (RFC 5280 §4.1.1.2). */
+/** Returns whether a certificate is signed with MD2, MD5 or SHA-1 (RFC 5280 §4.1.1.2). */
 export function hasWeakSignature({ signatureAlgorithmOid }: X509Certificate): boolean {
   return weakSignatures.includes(signatureAlgorithmOid);
 }

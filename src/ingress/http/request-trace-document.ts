@@ -2,21 +2,21 @@ import * as z from 'zod/mini';
 
 const routeSchema = z.object({ namespace: z.string(), name: z.string(), host: z.string(), path: z.string() });
 
-/** What the agent answers to `/trace`: what would become of a request for a host and path. */
+/** The agent's answer to `/trace`: the fate of a request for a host and path. */
 export const requestTraceSchema = z.object({
   schema: z.literal('ingress-agent.trace/v1'),
   host: z.string(),
   path: z.string(),
   tls: z.boolean(),
-  /** Where the router listens. */
+  /** Ports of the router. */
   ports: z.object({ http: z.number(), https: z.number() }),
-  /** What the client gets: an answer of an endpoint, its TLS handed on, a redirect, or an error of the router. */
+  /** What the client gets: an endpoint's response, its forwarded TLS, a redirect, or an error of the router. */
   outcome: z.enum(['served', 'passthrough', 'redirect', 'error']),
-  /** In words. */
+  /** Explanation in one sentence. */
   explanation: z.string(),
   route: z.optional(routeSchema),
   endpoints: z.array(z.object({ id: z.string(), address: z.string(), port: z.number(), weight: z.number() })),
-  /** Other Routes of the host, and why each does not answer. */
+  /** Other Routes of the host, each with the reason why it does not answer. */
   others: z.array(z.extend(routeSchema, { why: z.string() })),
 });
 

@@ -1,9 +1,9 @@
 import type { Rewrite } from '../haproxy/model.ts';
 
 /**
- * What `rewrite-target` means on OpenShift's router, where the value is pasted into a line of HAProxy's
- * configuration (reference: l7, annotations): an unescaped `#` cuts the rest and what was kept of the
- * path, bare quotes vanish, an odd run of `%` stays, an even one is halved, and a backslash escapes.
+ * Interprets `rewrite-target` as OpenShift's router does, which pastes the value into a line of HAProxy's
+ * configuration: an unescaped `#` removes the rest and the remaining path, unescaped quotes vanish, an odd run of `%`
+ * stays, an even one is halved, and a backslash escapes.
  *
  * @param prefix the Route's path, which the target replaces
  */

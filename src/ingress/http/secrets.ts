@@ -9,17 +9,17 @@ import type { SecretState } from './certificate-book.ts';
 
 /** Secrets that Routes refer to. */
 export interface Secrets {
-  /** @param onChange called with the key of a Secret for which {@link get} answers something else */
+  /** @param onChange called with the key of a Secret when {@link get} returns another value for it */
   start(onChange: (key: string) => void): void;
-  /** Keys (`NAMESPACE/NAME`) of all Secrets that are needed; what is known of others is forgotten. */
+  /** Sets the keys (`NAMESPACE/NAME`) of all required Secrets. Other Secrets are forgotten. */
   want(keys: ReadonlySet<string>): void;
   get(key: string): SecretState;
-  /** Resolves when each wanted Secret was read or failed, or after a time-out in milliseconds. */
+  /** Resolves when each required Secret was read or has failed, or after a timeout in milliseconds. */
   settle(timeout: number): Promise<void>;
   close(): void;
 }
 
-/** Secrets from manifests, whose author can read them. */
+/** Secrets from manifests, readable by the author of the manifests. */
 export class InventorySecrets implements Secrets {
   readonly #inventory: Inventory;
   readonly #seen = new Set<string>();
@@ -29,11 +29,11 @@ export class InventorySecrets implements Secrets {
   }
 
   start(): void {
-    // The inventory's own changes tell.
+    // The inventory reports changes.
   }
 
   want(): void {
-    // All that there are are known.
+    // All existing Secrets are known.
   }
 
   get(key: string): SecretState {
@@ -44,7 +44,7 @@ export class InventorySecrets implements Secrets {
   }
 
   async settle(): Promise<void> {
-    // Nothing to wait for.
+    // There is nothing to wait for.
   }
 
   close(): void {
@@ -58,13 +58,13 @@ interface Followed {
   readonly end: AbortController;
 }
 
-/** Milliseconds between two reviews of the right to read a Secret. */
+/** Interval between reviews of the permission to read a Secret, in milliseconds. */
 const reviewInterval = 10_000;
 
 /**
- * Secrets of a cluster, each followed by itself and only where the router may: a namespace's
- * administrator allows it by a Role for that Secret, so that nobody serves a key by the router's rights
- * that nobody gave it (reference: l7, externalCertificate).
+ * Secrets of a cluster, each followed separately and only if the router may read it. An administrator of the
+ * namespace grants this with a Role for that Secret, so the router's own rights never serve a key that its owner did
+ * not share.
  */
 export class ClusterSecrets implements Secrets {
   readonly #api: KubeApi;
@@ -73,7 +73,7 @@ export class ClusterSecrets implements Secrets {
   #onChange: (key: string) => void = () => undefined;
   #waiters: (() => void)[] = [];
 
-  /** @param reviewTime milliseconds between two reviews of the right to read a Secret */
+  /** @param reviewTime interval between reviews of the permission to read a Secret, in milliseconds */
   constructor(api: KubeApi, reviewTime = reviewInterval) {
     this.#api = api;
     this.#reviewInterval = reviewTime;
@@ -137,7 +137,7 @@ export class ClusterSecrets implements Secrets {
     while (!signal.aborted) {
       const mayRead = await this.#mayRead(namespace, name, signal);
       if (mayRead !== true) {
-        // An API server that cannot be asked has taken no right away: what was read stays in use.
+        // An unreachable API server has not revoked any permission, so the last content stays in use.
         if (mayRead === false) this.#set(followed, { state: 'forbidden' });
         await pause(this.#reviewInterval, signal);
         continue;
@@ -152,7 +152,7 @@ export class ClusterSecrets implements Secrets {
           remove: () => this.#set(followed, { state: 'deleted' }),
           absent: () => this.#set(followed, gone(followed)),
           report: (_, status) => {
-            // The right may have been taken away: ask again.
+            // The permission may have been revoked: check again.
             if (status === 403) lost.endIn(this.#reviewInterval);
           },
         },
@@ -165,7 +165,7 @@ export class ClusterSecrets implements Secrets {
     }
   }
 
-  /** Undefined when the API server does not say. */
+  /** Returns undefined if the API server does not answer. */
   async #mayRead(namespace: string, name: string, signal: AbortSignal): Promise<boolean | undefined> {
     try {
       const answers = await Promise.all(

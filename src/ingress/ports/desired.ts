@@ -1,46 +1,46 @@
 import { EndpointFinder, serviceKeyOf } from '../backends/endpoints.ts';
 import type { HostGuard } from '../backends/host-guard.ts';
 import type { AdmissionPolicy } from '../claims/policy.ts';
-import { decidePorts, type PortAdmissions, type PortClaimant } from '../claims/ports.ts';
-import { isSelected } from '../claims/selection.ts';
-import { type GatewayObjects, ListenerRequests } from '../gateway/gateways.ts';
+import { type AdmittedPorts, decidePorts, type PortAdmissions, type PortClaimant } from '../claims/ports.ts';
+import { type GatewaySnapshot, ListenerRequests } from '../gateway/gateways.ts';
+import type { PortDemand, PortRequest } from '../intent/port-request.ts';
 import type { Changes, Inventory } from '../objects/inventory.ts';
-import type { PortDemand, PortRequest } from '../route/port-demand.ts';
+import { isSelected } from '../route/selection.ts';
 import { type DesiredState, limitEndpoints } from './endpoint-quota.ts';
 import type { IngressPort } from './model.ts';
 import { type PortDefaults, PortResolver } from './resolve.ts';
 
-/** What is known of the node and its endpoints when ports are computed. */
+/** Observed state of the node and its endpoints. */
 export interface NodeView {
-  /** Ports that the node has for itself; another set when anything in it changed. */
+  /** Ports that the node itself uses. A new set after every change. */
   readonly listeners: ReadonlySet<string>;
-  /** Those of them without a listener now. */
+  /** Those without a current listener. */
   readonly held?: ReadonlySet<string>;
-  /** Ports that rules of other programs translate; another value when anything in it changed. */
+  /** Ports that rules of other programs translate. A new value after every change. */
   readonly translated?: PortClaimant;
-  /** Dead endpoints, by key; another set when anything in it changed. */
+  /** Keys of dead endpoints. A new set after every change. */
   readonly dead: ReadonlySet<string>;
-  /** Addresses of the node that Gateways can have; another list when anything in it changed. */
+  /** Addresses of the node for Gateways. A new list after every change. */
   readonly addresses?: readonly string[];
 }
 
-/** What was last computed, and what decides whether it still holds. */
+/** The last result, with the data that decides whether it is still valid. */
 interface Computed extends DesiredState {
-  /** Where in `admitted` the users of a Service are, by its `NAMESPACE/NAME`. */
+  /** Positions in `admitted` of the users of a Service, by its `NAMESPACE/NAME`. */
   readonly users: ReadonlyMap<string, readonly number[]>;
 }
 
-/** How ports are decided about. */
+/** Settings of the decisions about ports. */
 export interface DesiredSettings {
   readonly policy: AdmissionPolicy;
   readonly defaults: PortDefaults;
-  /** This node's name, as EndpointSlices write it. */
+  /** Name of this node, as in EndpointSlices. */
   readonly node: string;
 }
 
 /**
- * Computes which ports are desired from all objects, but works out only what a change is about: of
- * 10,000 Routes one change costs one.
+ * Computes the desired ports from all objects, but recomputes only what a change affects: one change among 10,000
+ * Routes costs one.
  */
 export class DesiredPorts {
   readonly finder: EndpointFinder;
@@ -48,10 +48,12 @@ export class DesiredPorts {
   readonly #inventory: Inventory;
   readonly #settings: DesiredSettings;
   readonly #resolver: PortResolver;
-  /** Ports of requests for which nothing changed but who else there is. */
+  /** Ports of unchanged requests. */
   #portsOf = new Map<PortDemand, readonly IngressPort[]>();
   #computed: Computed | undefined;
-  /** What was last computed, without what is beyond quotas. */
+  readonly #owners = new WeakMap<IngressPort, AdmittedPorts>();
+  #gateways: GatewaySnapshot | undefined;
+  /** The last result after the quotas were applied. */
   #limited: { readonly of: DesiredState; readonly value: DesiredState } | undefined;
   #listeners: ReadonlySet<string> | undefined;
   #translated: PortClaimant | undefined;
@@ -63,6 +65,14 @@ export class DesiredPorts {
     this.finder = new EndpointFinder(inventory, settings.node, guard);
     this.#resolver = new PortResolver(this.finder, settings.defaults);
   }
+
+  /** The Gateway API objects of the last decision. Undefined before the first. */
+  get gateways(): GatewaySnapshot | undefined {
+    return this.#gateways;
+  }
+
+  /** Returns the owner of a port. */
+  readonly ownerOf = (port: IngressPort): AdmittedPorts | undefined => this.#owners.get(port);
 
   /** @param changes since the last call */
   compute(changes: Changes, view: NodeView): DesiredState {
@@ -124,7 +134,8 @@ export class DesiredPorts {
     for (const route of inventory.all('Route')) {
       if (route.ports !== undefined && isSelected(route, policy, labelsOf)) requests.push(route.ports);
     }
-    requests.push(...this.#listenerRequests.list(collectGatewayObjects(inventory, addresses), policy.gatewayClass));
+    this.#gateways = { ...collectGatewayObjects(inventory), addresses, className: policy.gatewayClass };
+    requests.push(...this.#listenerRequests.list(this.#gateways));
     return decidePorts(requests, {
       policy,
       listeners,
@@ -133,23 +144,24 @@ export class DesiredPorts {
     });
   }
 
-  #resolve({ request, demand }: PortAdmissions['admitted'][number]): readonly IngressPort[] {
+  #resolve(admitted: AdmittedPorts): readonly IngressPort[] {
+    const { request, demand } = admitted;
     const ports = this.#resolver.resolve(demand, request.meta.namespace);
+    for (const port of ports) this.#owners.set(port, admitted);
     this.#portsOf.set(demand, ports);
     return ports;
   }
 }
 
-/** What Gateways are made of, as it is now. */
-export function collectGatewayObjects(inventory: Inventory, addresses: readonly string[]): GatewayObjects {
+/** Returns the current objects of the Gateway API. */
+function collectGatewayObjects(inventory: Inventory): Omit<GatewaySnapshot, 'addresses' | 'className'> {
   return {
-    // Lists, since an iterator can be gone through only once.
+    // Lists, because an iterator can be used only once.
     classes: [...inventory.all('GatewayClass')],
     gateways: [...inventory.all('Gateway')],
     l4Routes: [...inventory.all('TCPRoute'), ...inventory.all('UDPRoute')],
     grants: [...inventory.all('ReferenceGrant')],
     labelsOfNamespace: (namespace) => inventory.labelsOf(namespace),
-    addresses,
   };
 }
 

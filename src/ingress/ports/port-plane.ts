@@ -1,60 +1,71 @@
 import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runner.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { HostGuard } from '../backends/host-guard.ts';
-import { type PortAdmissions, portKey } from '../claims/ports.ts';
-import { readNodeAddresses } from '../gateway/addresses.ts';
-import { type GatewayReports, reportGateways } from '../gateway/gateway-status.ts';
-import type { DataPlane, PlaneHost, PlaneReport } from '../intent/plane.ts';
+import type { PortAdmissions } from '../claims/ports.ts';
+import type { GatewaySnapshot } from '../gateway/gateways.ts';
+import type { DataPlane, Pending, PlaneHost, PlaneReport } from '../intent/plane.ts';
 import type { Changes, Inventory, Journal } from '../objects/inventory.ts';
 import type { AgentMetrics } from '../status/metrics.ts';
-import { collectGatewayObjects, DesiredPorts, type DesiredSettings } from './desired.ts';
+import type { Roster } from '../status/node-roster.ts';
+import { AppliedPorts } from './applied.ts';
+import { DesiredPorts, type DesiredSettings } from './desired.ts';
 import type { DesiredState } from './endpoint-quota.ts';
+import { GatewayAddresses } from './gateway-addresses.ts';
 import { collectTargets, HealthChecks, type Probe } from './health.ts';
 import { ListenerWatch } from './listeners.ts';
+import { LostPorts } from './lost-ports.ts';
 import type { IngressPort, IngressRules } from './model.ts';
 import { listNamedDead, listNamedPorts } from './named.ts';
 import { NodeWatch, type NodeWatchParts } from './node-watch.ts';
+import { describeIdleness, describeOpenPort, listRemarks } from './readiness.ts';
+import { Renewal } from './renewal.ts';
 import { cutSlice, groupByNamespace, isSmall } from './slices.ts';
 import { TrafficMetrics } from './traffic-metrics.ts';
-import { lacksLocalEndpoint, listVerdicts } from './verdicts.ts';
+import { listVerdicts } from './verdicts.ts';
 
-/** How ports are served. */
+/** Settings of the data plane. */
 export interface PortSettings extends DesiredSettings {
-  /** The agent's name: part of every table's and chain's name. */
+  /** Name of the agent, part of the names of tables and chains. */
   readonly name: string;
-  /** Milliseconds between two checks of an endpoint whose Route says nothing; 0: such are not checked. */
+  /** Interval between checks of endpoints whose Route sets none, in milliseconds; 0: no checks. */
   readonly checkInterval: number;
-  /** Milliseconds between two changes of the rules, at least. */
+  /** Minimum interval between changes of the rules, in milliseconds. */
   readonly syncInterval: number;
-  /** Addresses that are served; absent: all of the node's. */
+  /** Addresses to serve. Absent: all of the node's. */
   readonly addresses?: IngressRules['addresses'];
-  /** Addresses that Gateways have; absent: those that are served, or else the node's. */
+  /** Addresses of Gateways. Absent: the served ones, or else the node's. */
   readonly gatewayAddresses?: IngressRules['addresses'];
 }
 
-/** What the data plane works with. */
+/** Dependencies of the data plane. */
 export interface PortParts extends NodeWatchParts {
   readonly inventory: Inventory;
   readonly log: DaemonLog;
   readonly metrics: AgentMetrics;
   readonly listeners?: ListenerWatch;
   readonly probe?: Probe;
-  /** Decides about endpoints on addresses of nodes. */
+  /** Decides about endpoints with node addresses. */
   readonly guard?: HostGuard;
   /** Addresses by which clients reach the node. */
   readonly nodeAddresses?: () => readonly string[];
+  /** The other ingress nodes. Absent: none is known. */
+  readonly roster?: Roster;
 }
 
 /** Milliseconds. */
-const times = { cleanUp: 200, cleanUpRetry: 10_000, check: 100, firewallDelay: 1000, firewall: 300_000, node: 2000 };
+const times = {
+  cleanUp: 200,
+  cleanUpRetry: 10_000,
+  check: 100,
+  firewallDelay: 1000,
+  firewall: 300_000,
+  node: 2000,
+};
 
-/** More ports than this, or endpoints of one, are not put in force in one go at a start. */
+/** With more ports than this, or more endpoints of one, the first load is done in slices. */
 const muchAtOnce = 500;
 
-/** Ports that readiness names at most. */
-const maxRemarks = 20;
-
-/** Ports of the node, in the kernel: TCP, UDP and SCTP that Routes and listeners of Gateways ask for. */
+/** The data plane of ports in the kernel: TCP, UDP and SCTP ports that Routes and Gateway listeners request. */
 export class PortPlane implements DataPlane {
   readonly name = 'ports';
   readonly syncInterval: number;
@@ -69,14 +80,17 @@ export class PortPlane implements DataPlane {
   readonly #firewall: BoundedFrequencyRunner;
   readonly #node: NodeWatch;
   #nodeTimer: NodeJS.Timeout | undefined;
+  readonly #renewal: Renewal;
   #host: PlaneHost | undefined;
   #desired: DesiredState | undefined;
-  #ports: readonly IngressPort[] | undefined;
-  /** Ports that are not as they should be yet, of a large change. */
+  readonly #applied = new AppliedPorts();
+  /** Whether the kernel is known to have the applied state. Otherwise the next change rebuilds it. */
+  #isSure = false;
+  /** Ports of a large change that are not applied yet. */
   #waiting = 0;
-  #addresses: readonly string[] = [];
-  /** Ports of Routes that a program of the node took from them, by the Route. */
-  readonly #lost = new Map<string, string>();
+  readonly #addresses: GatewayAddresses;
+  #hasNewAddresses = false;
+  readonly #lost = new LostPorts();
   #isCleaningUp = false;
   #isStopped = false;
 
@@ -91,8 +105,23 @@ export class PortPlane implements DataPlane {
     this.#check = new BoundedFrequencyRunner(() => this.#updateChecks(), times.check, times.check);
     this.#cleanUp = new BoundedFrequencyRunner(() => void this.#runCleanUp(), 0, times.cleanUp);
     this.#firewall = new BoundedFrequencyRunner(() => void this.#lookAtRules(), times.firewallDelay, times.firewall);
+    this.#addresses = new GatewayAddresses({
+      node: settings.node,
+      fixed: settings.gatewayAddresses ?? settings.addresses,
+      nodeAddresses: parts.nodeAddresses,
+      roster: parts.roster,
+      isNeeded: () => !parts.inventory.isEmpty('Gateway'),
+    });
     const served = settings.addresses === undefined ? {} : { servedAddresses: settings.addresses };
     this.#node = new NodeWatch({ ...parts, ...served }, (place, problem) => this.#host?.report(place, problem));
+    this.#renewal = new Renewal({
+      renew: () => this.#node.translations.during(() => parts.kernel.renew()),
+      onLost: () => {
+        this.#isSure = false;
+        this.#host?.requestSync();
+      },
+      report: (problem) => this.#host?.report('rules', problem),
+    });
     void new TrafficMetrics(parts.metrics.registry, {
       readTraffic: () => parts.kernel.readTraffic(),
       listPorts: () => listNamedPorts(this.#desired?.admissions),
@@ -105,97 +134,122 @@ export class PortPlane implements DataPlane {
     // A program on the node may take a port, or free one that a Route waits for.
     this.#listeners.start(() => host.requestSync());
     this.#nodeTimer = setInterval(() => {
-      if (this.#node.lookAtForwarding(this.#ports ?? [])) host.requestReport();
+      if (this.#node.lookAtForwarding(this.#applied.ports)) host.requestReport();
       if (this.#node.translations.isStale(false)) host.requestSync();
     }, times.node);
     this.#nodeTimer.unref();
+    this.#renewal.start();
+    this.#addresses.start(() => {
+      this.#hasNewAddresses = true;
+      host.requestSync();
+    });
   }
 
   get unreadiness(): string | undefined {
-    if (this.#waiting > 0) return `${this.#waiting} ports are not in force yet`;
-    const unforwarded = this.#node.unreadiness;
-    if (unforwarded !== undefined) return unforwarded;
-    // A node that serves something is ready: one tenant's Service must not take it from all others.
-    const ports = this.#ports ?? [];
-    const isIdle = ports.length > 0 && ports.every(lacksLocalEndpoint);
-    return isIdle ? this.remarks.join('; ') : undefined;
+    if (this.#waiting > 0) return `${this.#waiting} ports are not applied yet`;
+    return this.#node.unreadiness ?? describeIdleness(this.#applied.ports);
   }
 
-  /** What is not as authors may expect though the node is ready, a line each. */
+  /** Restrictions that authors should know although the node is ready, one line each. */
   get remarks(): readonly string[] {
-    const lacking = (this.#ports ?? []).filter(lacksLocalEndpoint);
-    const names = lacking
-      .slice(0, maxRemarks)
-      .map(
-        (port) => `${portKey(port)}: no ready endpoint on this node, and only such count (externalTrafficPolicy Local)`,
-      );
-    return lacking.length > names.length ? [...names, `and ${lacking.length - names.length} more ports`] : names;
+    return listRemarks(this.#applied.ports);
   }
 
-  /** Why connections to a port, `tcp/13306`, would be refused here: for health checks of load balancers. */
+  /** Returns why connections to a port, `tcp/13306`, would be rejected here, for health checks of load balancers. */
   describePort(part: string): string | undefined {
-    const port = this.#ports?.find(({ protocol, port: number }) => `${protocol}/${number}` === part);
-    if (port === undefined) return `${part} is not open on this node`;
-    if (lacksLocalEndpoint(port)) return `${part} has no ready endpoint on this node`;
-    return port.endpoints.some(({ weight }) => weight > 0) ? undefined : `${part} has no ready endpoint`;
+    return describeOpenPort(this.#applied.ports, part);
   }
 
-  /** What became of every request for a port; undefined before the first sync. */
+  /** Result of every request for a port. Undefined before the first sync. */
   get admissions(): PortAdmissions | undefined {
     return this.#desired?.admissions;
   }
 
+  /** The part of each admitted request that is not applied, in the order of the admissions. */
+  get pending(): readonly (Pending | undefined)[] {
+    const { node } = this.#settings;
+    return this.#desired === undefined
+      ? []
+      : this.#applied.listPending(this.#desired, this.#desiredPorts.ownerOf, node);
+  }
+
   sync(): void | Promise<void> {
+    try {
+      return this.#sync()?.catch((error: unknown) => this.#fail(error));
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): never {
+    this.#applied.fail();
+    this.#addresses.announce(false);
+    throw error;
+  }
+
+  #sync(): undefined | Promise<void> {
     const changes = this.#journal.take();
-    const isAboutClaims = this.#desired === undefined || changes.has('Route', 'Namespace', 'Gateway', 'GatewayClass');
+    const isAboutClaims =
+      this.#desired === undefined ||
+      this.#hasNewAddresses ||
+      changes.has('Route', 'Namespace', 'Gateway', 'GatewayClass');
     if (!this.#node.translations.isStale(isAboutClaims)) return this.#syncPorts(changes, isAboutClaims);
-    // Rules of other programs decide about claims, and only about claims: endpoints do not wait for them.
+    // Rules of other programs affect only claims, so changes of endpoints do not wait for them.
     const reading = this.#node.lookAtTranslations();
     if (isAboutClaims) return reading.then(() => this.#syncPorts(changes, isAboutClaims));
     void reading.then((isNew) => isNew && this.#host?.requestSync());
     return this.#syncPorts(changes, isAboutClaims);
   }
 
-  #syncPorts(changes: Changes, isAboutClaims: boolean): void | Promise<void> {
+  #syncPorts(changes: Changes, isAboutClaims: boolean): undefined | Promise<void> {
     const { kernel } = this.#parts;
     const { name, addresses } = this.#settings;
-    // On a node with very many sockets it takes a while to look; endpoints that change need no look.
-    if (isAboutClaims) this.#updateAddresses();
+    // Reading sockets is slow on a node with very many of them, and changes of endpoints do not need it.
+    if (isAboutClaims) this.#refreshAddresses();
     const { taken, held } = isAboutClaims ? this.#listeners.refresh() : this.#listeners.current;
     const desired = this.#desiredPorts.compute(changes, {
       listeners: taken,
       held,
       translated: this.#node.translations.current,
       dead: this.#health.dead,
-      addresses: this.#addresses,
+      addresses: this.#addresses.current,
     });
-    this.#tellTaken(this.#desired?.admissions, desired.admissions);
+    const before = this.#desired?.admissions;
+    if (before !== desired.admissions) {
+      // A program that starts to listen gets the port.
+      this.#host?.report('node ports', this.#lost.follow(before, desired.admissions));
+    }
     this.#desired = desired;
     const rules = { name, ...(addresses !== undefined && { addresses }) };
-    const inForce = this.#ports;
-    if (inForce === undefined) {
+    const inForce = this.#applied.ports;
+    if (!this.#isSure) {
       const ports = desired.portsOfRequests.flat();
       const isMuch = ports.length > muchAtOnce || ports.some(({ endpoints }) => endpoints.length > muchAtOnce);
       if (isMuch) return kernel.load({ ...rules, ports }).then(() => this.#finish(ports, 0));
       this.#node.translations.during(() => kernel.apply({ ...rules, ports }));
-      this.#finish(ports, 0);
-      return;
+      return this.#finish(ports, 0);
     }
     const all = desired.portsOfRequests.flat();
     const { ports, waiting } = isSmall(inForce, all)
       ? { ports: all, waiting: 0 }
       : cutSlice(inForce, groupByNamespace(desired));
-    if (isSameList(inForce, ports)) return;
-    this.#ports = undefined;
+    if (isSameList(inForce, ports)) {
+      this.#applied.confirm(inForce);
+      this.#addresses.announce(true);
+      return undefined;
+    }
+    this.#isSure = false;
     this.#node.translations.during(() => kernel.apply({ ...rules, ports }));
-    this.#finish(ports, waiting);
+    return this.#finish(ports, waiting);
   }
 
-  /** What comes after ports are in force. */
-  #finish(ports: readonly IngressPort[], waiting: number): void {
-    this.#ports = ports;
+  /** Completes a sync after ports were applied. */
+  #finish(ports: readonly IngressPort[], waiting: number): undefined {
+    this.#applied.confirm(ports);
+    this.#isSure = true;
+    this.#addresses.announce(true);
     this.#waiting = waiting;
-    // Others come in between: events, questions about health, Routes of smaller namespaces.
+    // Other work runs in between: events, health checks, Routes of smaller namespaces.
     if (waiting > 0) this.#host?.requestSync();
     this.#cleanUp.request();
     this.#node.lookAtForwarding(ports);
@@ -203,19 +257,33 @@ export class PortPlane implements DataPlane {
     this.#firewall.request();
   }
 
+  /** The objects of the Gateway API that the last decision was about. Undefined before the first. */
+  get gateways(): GatewaySnapshot | undefined {
+    return this.#desired === undefined ? undefined : this.#desiredPorts.gateways;
+  }
+
+  #refreshAddresses(): void {
+    this.#hasNewAddresses = false;
+    this.#addresses.refresh();
+    this.#host?.report('gateway addresses', this.#addresses.problem);
+  }
+
   report(): PlaneReport {
     const { metrics } = this.#parts;
-    metrics.ports.set(this.#ports?.length ?? 0);
-    metrics.endpoints.set(this.#ports?.reduce((sum, { endpoints }) => sum + endpoints.length, 0) ?? 0);
-    const admissions = this.#desired?.admissions;
-    if (admissions === undefined) return { verdicts: [] };
-    const verdicts = listVerdicts(admissions, {
-      finder: this.#desiredPorts.finder,
-      node: this.#settings.node,
-      portsOfRequests: this.#desired?.portsOfRequests ?? [],
+    const { ports } = this.#applied;
+    metrics.ports.set(ports.length);
+    metrics.endpoints.set(ports.reduce((sum, { endpoints }) => sum + endpoints.length, 0));
+    if (this.#desired === undefined) return { verdicts: [] };
+    const { finder } = this.#desiredPorts;
+    const { node } = this.#settings;
+    const verdicts = listVerdicts(this.#desired.admissions, {
+      finder,
+      node,
+      portsOfRequests: this.#desired.portsOfRequests,
+      pending: this.pending,
       unreadiness: this.#node.unreadiness,
     });
-    return { verdicts, gateways: this.#reportGateways(admissions) };
+    return { verdicts };
   }
 
   stop(removes: boolean): void {
@@ -224,50 +292,11 @@ export class PortPlane implements DataPlane {
     clearInterval(this.#nodeTimer);
     for (const runner of [this.#check, this.#cleanUp, this.#firewall]) runner.cancel();
     this.#health.close();
+    this.#renewal.stop();
     if (removes) this.#parts.kernel.remove();
   }
 
-  #reportGateways(admissions: PortAdmissions): GatewayReports {
-    const { inventory } = this.#parts;
-    return reportGateways({
-      ...collectGatewayObjects(inventory, this.#addresses),
-      className: this.#settings.policy.gatewayClass,
-      admissions,
-      serviceOf: (key) => inventory.get('Service', key),
-    });
-  }
-
-  /** A program that starts to listen gets the port; the log reports the Routes that lost it. */
-  #tellTaken(before: PortAdmissions | undefined, after: PortAdmissions): void {
-    if (before === after) return;
-    const refused = new Map(
-      after.refused
-        .filter(({ reason }) => reason === 'PortInUseOnNode')
-        .map(({ request }) => [request.meta.uid, request] as const),
-    );
-    for (const { request, demand } of before?.admitted ?? []) {
-      if (refused.has(request.meta.uid)) this.#lost.set(request.meta.uid, demand.ports.map(portKey).join(', '));
-    }
-    for (const uid of this.#lost.keys()) if (!refused.has(uid)) this.#lost.delete(uid);
-    const [first, ...more] = this.#lost.values();
-    const rest = more.length === 0 ? '' : ` and those of ${more.length} more`;
-    this.#host?.report(
-      'node ports',
-      first === undefined
-        ? undefined
-        : `programs on the node listen where Routes were admitted before, and have the ports now: ${first}${rest}; end the programs, or reserve the ports (--reserved-ports)`,
-    );
-  }
-
-  /** Looks which addresses Gateways can have: a node can get and lose some. */
-  #updateAddresses(): void {
-    const { gatewayAddresses, addresses } = this.#settings;
-    const told = (gatewayAddresses ?? addresses)?.map(({ text }) => text);
-    const next = told ?? (this.#parts.nodeAddresses ?? readNodeAddresses)();
-    if (!isSameList(this.#addresses, next)) this.#addresses = next;
-  }
-
-  /** Off the way of changes: looking at every connection takes longer than a change. */
+  /** Runs separately from changes, because checking every connection takes longer than a change. */
   async #runCleanUp(): Promise<void> {
     if (this.#isCleaningUp) return this.#cleanUp.request(times.cleanUp);
     this.#isCleaningUp = true;
@@ -277,18 +306,18 @@ export class PortPlane implements DataPlane {
       this.#host?.report('connections', undefined);
     } catch (error) {
       if (this.#isStopped) return;
-      this.#host?.report('connections', `Stale connections could not be removed, retrying: ${messageOf(error)}`);
-      // Has the rules put in force again, which costs nothing where they are.
-      this.#ports = undefined;
+      this.#host?.report('connections', `Failed to delete stale connections; retrying: ${messageOf(error)}`);
+      // The rules are applied again, which costs nothing if they are unchanged.
+      this.#isSure = false;
       setTimeout(() => this.#host?.requestSync(), times.cleanUpRetry).unref();
     } finally {
       this.#isCleaningUp = false;
     }
   }
 
-  /** From time to time, because rules of other programs may drop what the agent accepts. */
+  /** Runs periodically, because rules of other programs may drop what the agent accepts. */
   async #lookAtRules(): Promise<void> {
-    await this.#node.lookAtRules(this.#ports ?? []);
+    await this.#node.lookAtRules(this.#applied.ports);
     if (!this.#isStopped) this.#firewall.request();
   }
 

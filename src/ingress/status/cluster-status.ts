@@ -11,7 +11,7 @@ import { planGateway, planGatewayClass, planL4Route } from './plan-gateway.ts';
 import { planRoute } from './plan-route.ts';
 import type { RouterIdentity, RouteStatus, StatusSink } from './status.ts';
 
-/** Writes all statuses to the API server: those of Routes, and those of Gateways and their routes. */
+/** Writes the statuses of Routes, Gateways and their routes to the API server. */
 export class ClusterStatus implements StatusSink, ObjectObserver {
   readonly #identity: RouterIdentity;
   readonly #writer: StatusWriter<Kind>;
@@ -48,7 +48,7 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
     this.#writer.reviewSome('Route', [...gone, ...changed]);
   }
 
-  /** Looks at everything again: this process may have become the writer. */
+  /** Plans every status again, because this process may have become the writer. */
   review(): void {
     if (this.#statuses !== undefined) this.#writer.review();
   }
@@ -59,21 +59,42 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
 
   #plan(key: string, object: SeenObject<Kind>): StatusChange | undefined {
     const now = new Date();
+    const { controllerName } = this.#identity;
     switch (object.kind) {
       case 'Route':
-        return planRoute(this.#statuses?.get(key), this.#identity, object, now);
+        return this.#planRoute(key, object, now);
       case 'GatewayClass':
-        return planGatewayClass(this.#gateways?.classes.get(key), object, now);
+        return planGatewayClass(pick(this.#gateways?.classes.get(key), object), object, now);
       case 'Gateway':
-        return planGateway(this.#gateways?.gateways.get(key), object, now);
+        return planGateway(pick(this.#gateways?.gateways.get(key), object), object, now);
       case 'TCPRoute':
-        return planL4Route(this.#gateways?.routes.tcp.get(key), this.#identity.controllerName, object, now);
+        return planL4Route(pick(this.#gateways?.routes.tcp.get(key), object), controllerName, object, now);
       case 'UDPRoute':
-        return planL4Route(this.#gateways?.routes.udp.get(key), this.#identity.controllerName, object, now);
+        return planL4Route(pick(this.#gateways?.routes.udp.get(key), object), controllerName, object, now);
       default:
         return undefined;
     }
   }
+
+  #planRoute(key: string, object: SeenObject<Kind>, now: Date): StatusChange | undefined {
+    const status = this.#statuses?.get(key);
+    // There is no decision yet about a Route that has replaced another of its name.
+    if (status !== undefined && (status.isPending || isOther(status.meta.uid, object))) return undefined;
+    return planRoute(status, this.#identity, object, now);
+  }
+}
+
+/** Returns whether an object has replaced the one of the decision. */
+function isOther(uid: string, { metadata }: SeenObject<Kind>): boolean {
+  return typeof metadata.uid === 'string' && metadata.uid !== '' && metadata.uid !== uid;
+}
+
+/** Returns the report if it concerns this object and is final. */
+function pick<Report extends { readonly uid: string; readonly isPending?: true }>(
+  report: Report | undefined,
+  object: SeenObject<Kind>,
+): Report | undefined {
+  return report === undefined || report.isPending || isOther(report.uid, object) ? undefined : report;
 }
 
 function hasStatus(kind: Kind): boolean {

@@ -6,7 +6,7 @@ import { planGateway, planGatewayClass, planL4Route } from './plan-gateway.ts';
 type Status = Readonly<Record<string, unknown>>;
 type Planner = (seen: { readonly status: Status }) => StatusChange | undefined;
 
-/** The status of one object of the Gateway API, as its file has it. */
+/** The status of one object of the Gateway API in the status file. */
 export interface GatewayFileEntry {
   readonly kind: string;
   /** Absent for a GatewayClass. */
@@ -16,20 +16,20 @@ export interface GatewayFileEntry {
 }
 
 /**
- * Statuses of GatewayClasses, Gateways and their routes in the form that an API server would have them, for
- * a file. Remembers what it said, so that times of transitions stay while conditions do.
+ * Statuses of GatewayClasses, Gateways and their routes for a file, in the form of the API. It keeps previous
+ * statuses, so that transition times change only with their conditions.
  */
 export class GatewayFileStatuses {
   readonly #controllerName: string;
   #entries: ReadonlyMap<string, Status>;
 
-  /** @param before what an earlier file had under `gateways` */
+  /** @param before `gateways` of an earlier file */
   constructor(controllerName: string, before: unknown) {
     this.#controllerName = controllerName;
     this.#entries = new Map(readEntries(before));
   }
 
-  /** Sorted by kind, namespace and name. */
+  /** Returns the statuses sorted by kind, namespace and name. */
   list(reports: GatewayReports | undefined, now: Date): readonly GatewayFileEntry[] {
     const statuses = new Map<string, Status>();
     const entries: GatewayFileEntry[] = [];
@@ -45,13 +45,14 @@ export class GatewayFileStatuses {
       add('GatewayClass', key, (seen) => planGatewayClass(report, seen, now));
     }
     for (const [key, report] of reports?.gateways ?? []) {
-      add('Gateway', key, (seen) => planGateway(report, seen, now));
+      add('Gateway', key, (seen) => (report.isPending ? undefined : planGateway(report, seen, now)));
     }
     for (const protocol of ['tcp', 'udp'] as const) {
       for (const [key, report] of reports?.routes[protocol] ?? []) {
         if (report.parents.length === 0) continue;
         const kind = protocol === 'tcp' ? 'TCPRoute' : 'UDPRoute';
-        add(kind, key, (seen) => planL4Route(report, this.#controllerName, seen, now));
+        const plan: Planner = (seen) => planL4Route(report, this.#controllerName, seen, now);
+        add(kind, key, report.isPending ? () => undefined : plan);
       }
     }
     this.#entries = statuses;

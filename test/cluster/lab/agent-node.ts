@@ -1,4 +1,3 @@
-import { silentLog } from '../../../src/base/daemon/log.ts';
 import type { KubeApi } from '../../../src/base/kubernetes/cluster-api.ts';
 import { KubeLease } from '../../../src/base/kubernetes/lease.ts';
 import { clusterNames } from '../../../src/base/kubernetes/names.ts';
@@ -18,6 +17,8 @@ import { ListenerWatch } from '../../../src/ingress/ports/listeners.ts';
 import { PortPlane } from '../../../src/ingress/ports/port-plane.ts';
 import { ClusterStatus } from '../../../src/ingress/status/cluster-status.ts';
 import { AgentMetrics } from '../../../src/ingress/status/metrics.ts';
+import { NodeRoster } from '../../../src/ingress/status/node-roster.ts';
+import { silentLog } from '../../lab/silent-log.ts';
 
 /** Paths of the lists that a cluster with Routes and Gateways has. */
 export const agentPaths = {
@@ -42,13 +43,32 @@ export class AgentNode {
   readonly kernel = new MemoryKernel();
   readonly lease: KubeLease;
   readonly #agent: IngressAgent;
+  readonly #roster: NodeRoster;
 
-  /** @param gatewayClass the only one that is served, or all of ours */
-  constructor(api: KubeApi, name: string, gatewayClass = 'ours') {
+  /**
+   * @param gatewayClass the only one that is served, or all of ours
+   * @param addresses of the node, for Gateways
+   */
+  constructor(
+    api: KubeApi,
+    name: string,
+    gatewayClass = 'ours',
+    addresses: readonly string[] = ['192.0.2.10', '2001:db8::10'],
+  ) {
     this.lease = new KubeLease(
       api,
       { namespace: 'egress-router-system', name: 'ingress-agent-public', holder: name, duration: 0.6 },
       () => status.review(),
+      () => undefined,
+    );
+    this.#roster = new NodeRoster(
+      api,
+      {
+        namespace: 'egress-router-system',
+        name: clusterNames.agentRoster('public'),
+        node: name,
+        times: { beat: 100, lifetime: 600, removal: 2000 },
+      },
       () => undefined,
     );
     const identity = { routerName: 'tcp', controllerName: clusterNames.gatewayController };
@@ -75,7 +95,8 @@ export class AgentNode {
         metrics,
         guard,
         listeners: new ListenerWatch(() => new Set()),
-        nodeAddresses: () => ['192.0.2.10', '2001:db8::10'],
+        nodeAddresses: () => addresses,
+        roster: this.#roster,
       },
     );
     this.#agent = new IngressAgent({
@@ -102,6 +123,7 @@ export class AgentNode {
 
   stop(): void {
     void this.#agent.stop(false);
+    void this.#roster.close(false);
     this.lease.close();
   }
 }

@@ -29,6 +29,7 @@ interface Watcher {
   readonly collection: string;
   readonly selector: LabelSelector;
   readonly response: ServerResponse;
+  readonly token: string;
 }
 
 /** A fault for one request that matches: an answer instead of the right one, or a connection cut. */
@@ -80,6 +81,10 @@ export class TestApiServer {
   readonly mute = new Set<string>();
   /** Ends an object that does not go at once when it is deleted; returns whether it does. */
   end: ((collection: string, key: string, graceSeconds: number | undefined) => boolean) | undefined;
+  /** Tokens of clients that are cut off: nothing from them arrives, and nothing is sent to them. */
+  readonly cut = new Set<string>();
+  /** Hears of every request that arrives, with its client's token. */
+  onRequest: (line: string, token: string) => void = () => undefined;
   /** What a SelfSubjectAccessReview is answered. */
   mayDo: (attributes: Readonly<Record<string, unknown>>) => boolean = () => true;
   /** Users by their tokens, for TokenReviews. */
@@ -148,6 +153,16 @@ export class TestApiServer {
 
   addCollection(collection: string): void {
     this.#collections.set(collection, new Map());
+  }
+
+  /** The kind is served no more, as when its definition was deleted; watches of it end. */
+  removeCollection(collection: string): void {
+    this.#collections.delete(collection);
+    for (const watcher of this.#watchers) {
+      if (watcher.collection !== collection) continue;
+      watcher.response.end();
+      this.#watchers.delete(watcher);
+    }
   }
 
   /** Makes the next request that matches fail. */
@@ -266,8 +281,8 @@ export class TestApiServer {
 
   #tell(event: LoggedEvent): void {
     this.#log.push(event);
-    for (const { collection, selector, response } of this.isMute ? [] : this.#watchers) {
-      if (this.mute.has(collection)) continue;
+    for (const { collection, selector, response, token } of this.isMute ? [] : this.#watchers) {
+      if (this.mute.has(collection) || this.cut.has(token)) continue;
       if (collection === event.collection && selector(event.object)) response.write(`${JSON.stringify(event)}\n`);
     }
     for (const listener of this.#listeners) listener(event.collection);
@@ -275,7 +290,9 @@ export class TestApiServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const line = `${request.method} ${request.url}`;
-    if (this.isSilent || this.#lost.has(request.socket)) return;
+    const token = tokenOf(request);
+    if (this.isSilent || this.#lost.has(request.socket) || this.cut.has(token)) return;
+    this.onRequest(line, token);
     if (this.#words.admits?.(request) === false) {
       this.refusals++;
       refuse(response, 401, 'Unauthorized');
@@ -338,7 +355,7 @@ export class TestApiServer {
       return;
     }
     if (this.#collections.has(url.pathname) && request.method === 'GET') {
-      if (url.searchParams.get('watch') === 'true') this.#watch(url, response);
+      if (url.searchParams.get('watch') === 'true') this.#watch(url, response, token);
       else this.#list(url, response);
       return;
     }
@@ -383,7 +400,7 @@ export class TestApiServer {
     send(response, 200, { kind: 'List', metadata: { resourceVersion: `${snapshot.version}`, ...token }, items });
   }
 
-  #watch(url: URL, response: ServerResponse): void {
+  #watch(url: URL, response: ServerResponse, token: string): void {
     const from = Number(url.searchParams.get('resourceVersion'));
     const selector = parseSelector(url);
     response.writeHead(200, { 'content-type': 'application/json' });
@@ -397,7 +414,7 @@ export class TestApiServer {
       if (event.collection !== url.pathname || event.version <= from || !selector(event.object)) continue;
       response.write(`${JSON.stringify(event)}\n`);
     }
-    const watcher = { collection: url.pathname, selector, response };
+    const watcher = { collection: url.pathname, selector, response, token };
     this.#watchers.add(watcher);
     response.on('close', () => this.#watchers.delete(watcher));
   }
@@ -511,6 +528,10 @@ export class TestApiServer {
     const created = { ...object, metadata: { ...object.metadata, namespace, name } };
     send(response, 201, this.#store(collection, key, created, 'ADDED'));
   }
+}
+
+function tokenOf({ headers }: IncomingMessage): string {
+  return headers.authorization?.replace(/^Bearer /, '') ?? '';
 }
 
 function send(response: ServerResponse, code: number, body: unknown): void {

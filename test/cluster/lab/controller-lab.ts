@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLog } from '../../../src/base/daemon/log.ts';
 import { openKubeApi } from '../../../src/base/kubernetes/client.ts';
 import type { KubeApi } from '../../../src/base/kubernetes/cluster-api.ts';
 import { KubeLease } from '../../../src/base/kubernetes/lease.ts';
@@ -9,6 +8,7 @@ import { formatPrefix, parsePrefix } from '../../../src/base/model/address.ts';
 import { RouterController } from '../../../src/egress/controller/controller.ts';
 import type { ObjectSettings } from '../../../src/egress/controller/objects/objects.ts';
 import { executable } from '../../lab/executable.ts';
+import { silentLog } from '../../lab/silent-log.ts';
 import { documentedEgressRouter } from '../../unit/egress/api/samples.ts';
 import { type KubeObject, TestApiServer } from './api-server.ts';
 import { Cluster, clusterPaths as paths } from './cluster.ts';
@@ -30,6 +30,16 @@ const objectSettings: ObjectSettings = {
 /** Seconds. */
 const leaseDuration = 1;
 
+/** How one executable of several runs. */
+export interface ExecutableWords {
+  /** By which the API server knows it. */
+  readonly token?: string;
+  /** Of `/readyz` on the loopback. */
+  readonly port?: number;
+  /** Options that replace those of the tests. */
+  readonly options?: Readonly<Record<string, string>>;
+}
+
 const times = { firstPause: 5, longestPause: 50, absentPause: 50 };
 
 /** What is tested: the sources in this process, or the executable that ships. */
@@ -39,6 +49,8 @@ export type Subject = 'source' | 'executable';
 export interface StartedController {
   stop(): void;
   readonly isLeading: boolean;
+  /** Sends a signal to an executable. */
+  signal?(name: NodeJS.Signals): void;
 }
 
 /** An API server with a cluster behind it, and controllers that work on it. */
@@ -49,6 +61,7 @@ export class ControllerLab {
   readonly #stops: (() => void)[] = [];
   readonly #subject: Subject;
   #kubeconfig = '';
+  #url = '';
   #api: KubeApi | undefined;
   #count = 0;
 
@@ -62,6 +75,7 @@ export class ControllerLab {
   /** Starts the server; returns the path of a kubeconfig. */
   async up(): Promise<string> {
     const url = await this.server.start();
+    this.#url = url;
     const kubeconfig = writeKubeconfig(this.folder, url);
     this.#api = openKubeApi(kubeconfig);
     this.#kubeconfig = kubeconfig;
@@ -75,8 +89,8 @@ export class ControllerLab {
   }
 
   /** Starts a controller. */
-  start(settings: Partial<ObjectSettings> = {}): StartedController {
-    const started = this.#subject === 'source' ? this.#startSource(settings) : this.#startExecutable(settings);
+  start(settings: Partial<ObjectSettings> = {}, words: ExecutableWords = {}): StartedController {
+    const started = this.#subject === 'source' ? this.#startSource(settings) : this.#startExecutable(settings, words);
     this.#stops.push(() => started.stop());
     return started;
   }
@@ -111,29 +125,39 @@ export class ControllerLab {
     };
   }
 
-  #startExecutable(changes: Partial<ObjectSettings>): StartedController {
+  #startExecutable(changes: Partial<ObjectSettings>, words: ExecutableWords): StartedController {
+    const { token, port = 0 } = words;
+    const kubeconfig =
+      token === undefined
+        ? this.#kubeconfig
+        : writeKubeconfig(mkdtempSync(join(this.folder, 'user-')), this.#url, { user: { token } });
     const settings = { ...objectSettings, ...changes };
     const labels = Object.entries(settings.nodeSelector).map(([key, value]) => `${key}=${value}`);
     const options = {
       image: settings.image,
-      'cluster-networks': settings.clusterNetworks.map(formatPrefix).join(),
+      ...(settings.clusterNetworks.length > 0 && {
+        'cluster-networks': settings.clusterNetworks.map(formatPrefix).join(),
+      }),
       'rule-backend': settings.ruleBackend,
       'router-log-level': settings.log.level,
       'live-change-timeout': `${settings.liveTimeout}ms`,
       'node-failure-time': `${settings.nodeFailureSeconds}s`,
-      kubeconfig: this.#kubeconfig,
+      kubeconfig,
       'lease-namespace': 'system',
       'lease-name': 'controller',
       'lease-duration': `${leaseDuration * 1000}ms`,
-      'listen-port': '0',
+      'listen-address': '127.0.0.1',
+      'listen-port': `${port}`,
       ...(labels.length > 0 && { 'node-selector': labels.join() }),
+      ...words.options,
     };
-    const words = Object.entries(options).flatMap(([key, value]) => [`--${key}`, value]);
+    const args = Object.entries(options).flatMap(([key, value]) => [`--${key}`, value]);
     const switches = settings.hasDefaultRouteAnnotation ? ['--default-route-annotation'] : [];
-    const program = new Program(executable('egress-router-controller'), [...words, ...switches]);
+    const program = new Program(executable('egress-router-controller'), [...args, ...switches]);
     const { server } = this;
     return {
       stop: () => void program.end(),
+      signal: (name) => void program.end(name),
       get isLeading() {
         const spec = server.get(paths.leases, 'system/controller')?.spec as { holderIdentity?: string } | undefined;
         return spec?.holderIdentity?.endsWith(`_${program.pid}`) === true;
@@ -142,7 +166,7 @@ export class ControllerLab {
   }
 
   /** Writes an EgressRouter; `spec` replaces parts of the documented one. */
-  putRouter(name: string, words: { seconds?: number; spec?: object; uid?: string } = {}): void {
+  putRouter(name: string, words: { seconds?: number; spec?: object; uid?: string; annotations?: object } = {}): void {
     const known = this.server.get(paths.routers, `shop/${name}`);
     const generation = Number(known?.metadata.generation ?? 0) + 1;
     this.server.put(paths.routers, {
@@ -153,6 +177,7 @@ export class ControllerLab {
         uid: words.uid ?? known?.metadata.uid ?? `uid-${name}`,
         creationTimestamp: new Date(Date.UTC(2026, 0, 1) + (words.seconds ?? 0) * 1000).toISOString(),
         generation,
+        ...(words.annotations !== undefined && { annotations: words.annotations }),
       },
       spec: { ...documentedEgressRouter.spec, ...words.spec },
       ...(known?.status !== undefined && { status: known.status }),

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLog } from '../../../src/base/daemon/log.ts';
 import { openKubeApi } from '../../../src/base/kubernetes/client.ts';
 import { clusterNames } from '../../../src/base/kubernetes/names.ts';
 import type { Flow } from '../../../src/base/model/observed.ts';
@@ -10,6 +9,8 @@ import type { AttachmentState } from '../../../src/egress/model/state.ts';
 import { startNode } from '../../../src/egress/node/daemon.ts';
 import { parseNodeOptions } from '../../../src/egress/node/node-options.ts';
 import type { ApplyOutcome, NodeRouters, WireAnswer } from '../../../src/egress/node/routers-api.ts';
+import { isBeingRemoved } from '../../../src/ingress/agent/removal.ts';
+import { silentLog } from '../../lab/silent-log.ts';
 import { writeRoute } from '../../unit/ingress/samples.ts';
 import { until } from '../../until.ts';
 import { ScriptedWires } from '../egress/node/scripted-wires.ts';
@@ -29,8 +30,8 @@ function compare(requests: readonly string[], name: string, unseen: readonly str
   assert.deepEqual([...allowed.difference(used)].sort(), [], 'is allowed and not asked for');
 }
 
-describe('RBAC allows what is asked for, and nothing to spare', () => {
-  it('of the controller', async () => {
+describe('RBAC allows exactly what is requested', () => {
+  it('by the controller', async () => {
     const lab = new ControllerLab();
     await lab.up();
     try {
@@ -68,7 +69,7 @@ describe('RBAC allows what is asked for, and nothing to spare', () => {
     ]);
   }).timeout(20_000);
 
-  it('of the agent', async () => {
+  it('by the agent', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'rbac-'));
     const server = new TestApiServer(Object.values(agentPaths));
     const url = await server.start();
@@ -100,7 +101,9 @@ describe('RBAC allows what is asked for, and nothing to spare', () => {
     for (const plural of ['routes', 'gatewayclasses', 'gateways', 'tcproutes', 'udproutes']) {
       server.fail({ on: new RegExp(`PATCH .*/${plural}/[^/]+/status`), answer: 409 });
     }
-    const node = new AgentNode(openKubeApi(kubeconfig), 'n1');
+    const api = openKubeApi(kubeconfig);
+    const node = new AgentNode(api, 'n1');
+    await isBeingRemoved(api, { namespace: 'egress-router-system', name: 'ingress-agent' });
     try {
       await until(
         () =>
@@ -122,7 +125,7 @@ describe('RBAC allows what is asked for, and nothing to spare', () => {
     compare(server.requests, 'ingress-agent', []);
   }).timeout(10_000);
 
-  it('of the node’s daemon', async () => {
+  it('by the node daemon', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'rbac-'));
     const [pods, definitions] = [clusterPaths.pods, clusterPaths.definitions];
     const server = new TestApiServer([pods, definitions, clusterPaths.events]);

@@ -7,6 +7,7 @@ const schemas: Readonly<Record<string, string>> = {
   'v1 Service': 'IoK8sApiCoreV1Service',
   'apps/v1 Deployment': 'IoK8sApiAppsV1Deployment',
   'apps/v1 DaemonSet': 'IoK8sApiAppsV1DaemonSet',
+  'policy/v1 PodDisruptionBudget': 'IoK8sApiPolicyV1PodDisruptionBudget',
   'rbac.authorization.k8s.io/v1 ClusterRole': 'IoK8sApiRbacV1ClusterRole',
   'rbac.authorization.k8s.io/v1 ClusterRoleBinding': 'IoK8sApiRbacV1ClusterRoleBinding',
   'rbac.authorization.k8s.io/v1 Role': 'IoK8sApiRbacV1Role',

@@ -3,15 +3,15 @@
 _erctl() {
   local -a commands
   commands=(
-    'inspect:look at a router'
+    'inspect:show a router and its problems'
     'trace:follow a connection through a router'
     'list:list every egress router attached on this node'
-    'watch:watch what passes through a router'
-    'routes:list what Routes and Gateways ask of the ingress agent on this node'
-    'validate:check EgressRouters, NetworkAttachmentDefinitions, network configurations and lists of them, and the Routes and Gateways of the ingress agent'
-    'render:print the NetworkAttachmentDefinition of an EgressRouter, and the rules that the plugin would install'
-    'schema:print the JSON Schema of what a command prints with --output json'
-    'completion:print the completion of commands and options for a shell'
+    'watch:watch the traffic of a router'
+    'routes:list the claims on the ingress agent of this node'
+    'validate:check EgressRouters, NetworkAttachmentDefinitions, network configurations and configuration lists, and Routes and Gateways of the ingress agent'
+    'render:print the NetworkAttachmentDefinition of an EgressRouter and the rules that the plugin would install'
+    'schema:print the JSON Schema of the output of a command'
+    'completion:print a completion script for a shell'
   )
   if (( CURRENT == 2 )); then
     _describe command commands
@@ -23,62 +23,62 @@ _erctl() {
   case $command in
     inspect) _arguments \
       '--pod[the router of this pod]:value:_files' \
-      '--attachment[the container, or the beginning of its ID; CONTAINER@INTERFACE for one of several]:value:_files' \
-      '--netns[the network namespace, as a path or as "ip netns" names it]:value:_files' \
-      '--pid[a process in the pod]:value:_files' \
+      '--attachment[container ID or its beginning; CONTAINER@INTERFACE selects one of several routers]:value:_files' \
+      '--netns[path of the network namespace, or its name in "ip netns"]:value:_files' \
+      '--pid[process ID in the pod]:value:_files' \
       '--interface[only the router of this interface]:value:_files' \
-      '--connect[try a TCP connection from the pod to every destination, too]' \
-      '--no-probe[send nothing  do not ask on the wire for the gateway and the reserved address]' \
+      '--connect[also try a TCP connection from the pod to every destination]' \
+      '--no-probe[do not probe the gateway and the reserved address]' \
       '--all[show every redirect and connection]' \
-      '--ingress[instead  the HAProxy of the ingress agent of this node]' \
-      '--agent[where the agent answers (with --ingress)]:value:_files' \
-      '--output[how to write the answer]:value:(text json)' \
+      '--ingress[show the HAProxy of the ingress agent on this node instead]' \
+      '--agent[URL of the agent (with --ingress)]:value:_files' \
+      '--output[output format]:value:(text json)' \
       '--help[print help]' ;;
     trace) _arguments \
       '--pod[the router of this pod]:value:_files' \
-      '--attachment[the container, or the beginning of its ID; CONTAINER@INTERFACE for one of several]:value:_files' \
-      '--netns[the network namespace, as a path or as "ip netns" names it]:value:_files' \
-      '--pid[a process in the pod]:value:_files' \
+      '--attachment[container ID or its beginning; CONTAINER@INTERFACE selects one of several routers]:value:_files' \
+      '--netns[path of the network namespace, or its name in "ip netns"]:value:_files' \
+      '--pid[process ID in the pod]:value:_files' \
       '--interface[only the router of this interface]:value:_files' \
-      '--port[the port of the router]:value:_files' \
-      '--host[instead  the host of a request to the ingress agent of this node]:value:_files' \
-      '--path[its path (with --host)]:value:_files' \
-      '--tls[it comes over TLS (with --host)]' \
-      '--agent[where the agent answers (with --host)]:value:_files' \
+      '--port[port of the router]:value:_files' \
+      '--host[trace a request for this host through the ingress agent on this node instead]:value:_files' \
+      '--path[path of the request (with --host)]:value:_files' \
+      '--tls[the request uses TLS (with --host)]' \
+      '--agent[URL of the agent (with --host)]:value:_files' \
       '--proto[tcp, udp or sctp]:value:_files' \
-      '--from[the client]:value:_files' \
-      '--to[the address that the client connects to (default  the pod s own)]:value:_files' \
-      '--incoming[where it comes in (default  the interface of clients)]:value:_files' \
-      '--send[try it  connect, or send a datagram, from the pod to the destination]' \
-      '--output[how to write the answer]:value:(text json)' \
+      '--from[address of the client]:value:_files' \
+      '--to[address that the client connects to (default  the address of the pod)]:value:_files' \
+      '--incoming[incoming interface (default  the interface that clients use)]:value:_files' \
+      '--send[also connect, or send a datagram, from the pod to the destination]' \
+      '--output[output format]:value:(text json)' \
       '--help[print help]' ;;
     list) _arguments \
-      '--output[how to write the answer]:value:(text json)' \
+      '--output[output format]:value:(text json)' \
       '--help[print help]' ;;
     watch) _arguments \
       '--pod[the router of this pod]:value:_files' \
-      '--attachment[the container, or the beginning of its ID; CONTAINER@INTERFACE for one of several]:value:_files' \
-      '--netns[the network namespace, as a path or as "ip netns" names it]:value:_files' \
-      '--pid[a process in the pod]:value:_files' \
+      '--attachment[container ID or its beginning; CONTAINER@INTERFACE selects one of several routers]:value:_files' \
+      '--netns[path of the network namespace, or its name in "ip netns"]:value:_files' \
+      '--pid[process ID in the pod]:value:_files' \
       '--interface[only the router of this interface]:value:_files' \
-      '--interval[time between two looks]:value:_files' \
-      '--count[end after so many looks]:value:_files' \
-      '--output[how to write the answer]:value:(text json)' \
+      '--interval[interval between samples]:value:_files' \
+      '--count[exit after this number of samples]:value:_files' \
+      '--output[output format]:value:(text json)' \
       '--help[print help]' ;;
     routes) _arguments \
-      '--agent[where the agent answers  its --stats-address and --stats-port]:value:_files' \
-      '--output[how to write the answer]:value:(text json)' \
+      '--agent[URL of the agent, from its --stats-address and --stats-port]:value:_files' \
+      '--output[output format]:value:(text json)' \
       '--help[print help]' ;;
     validate) _arguments \
-      '--output[how to write the answer]:value:(text json)' \
+      '--output[output format]:value:(text json)' \
       '*:file:_files' \
       '--help[print help]' ;;
     render) _arguments \
-      '--backend[whose rules]:value:(iptables nftables)' \
-      '--only[only one of the two]:value:(nad rules)' \
-      '--interface[the interface that is made]:value:_files' \
-      '--pod-interface[the interface that clients come in by]:value:_files' \
-      '--output[how to write the answer]:value:(text json)' \
+      '--backend[format of the rules]:value:(iptables nftables)' \
+      '--only[print only one of the two]:value:(nad rules)' \
+      '--interface[name of the interface that the router adds]:value:_files' \
+      '--pod-interface[interface that clients use]:value:_files' \
+      '--output[output format]:value:(text json)' \
       '*:file:_files' \
       '--help[print help]' ;;
     schema) _arguments \

@@ -65,7 +65,7 @@ const files: { name: string; text: string; status: 0 | 1; says: RegExp }[] = [
     name: 'a misspelt kind',
     text: router.replace('kind: EgressRouter', 'kind: EgresRouter'),
     status: 1,
-    says: /kind "EgresRouter": is no kind of .*did you mean "EgressRouter"\?/,
+    says: /kind "EgresRouter": is not a kind of .*did you mean "EgressRouter"\?/,
   },
   {
     name: 'a misspelt field of metadata',
@@ -83,7 +83,7 @@ const files: { name: string; text: string; status: 0 | 1; says: RegExp }[] = [
     name: 'a misspelt field of a Route',
     text: shopRoute('x', 'y', { hots: 'a.example' }),
     status: 1,
-    says: /spec\.hots "a\.example": is no field here; did you mean "host"\?/,
+    says: /spec\.hots "a\.example": is not a known field; did you mean "host"\?/,
   },
   {
     name: 'a misspelt annotation',
@@ -107,7 +107,7 @@ const files: { name: string; text: string; status: 0 | 1; says: RegExp }[] = [
     name: 'a key that belongs below another',
     text: JSON.stringify({ ...conf, master: 'eth1' }),
     status: 1,
-    says: /master "eth1": is no field here/,
+    says: /master "eth1": is not a known field/,
   },
   {
     name: 'keys that a runtime adds to a network configuration',
@@ -119,13 +119,13 @@ const files: { name: string; text: string; status: 0 | 1; says: RegExp }[] = [
     name: 'a kind of another program',
     text: 'apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\n',
     status: 0,
-    says: /is not for/,
+    says: /skipped: not for/,
   },
   {
     name: 'a kind of another program in an API group that we read',
     text: 'apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: { name: a }\n',
     status: 0,
-    says: /is not for/,
+    says: /skipped: not for/,
   },
   {
     name: 'an EgressRouter',
@@ -194,7 +194,7 @@ const files: { name: string; text: string; status: 0 | 1; says: RegExp }[] = [
     name: 'what is none of our business',
     text: 'apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: d }\n',
     status: 0,
-    says: /Deployment d is not for an egress router/,
+    says: /Deployment d: skipped: not for an egress router/,
   },
   {
     name: 'several documents and a list',
@@ -209,7 +209,7 @@ const files: { name: string; text: string; status: 0 | 1; says: RegExp }[] = [
     says: /^standard input:\d: document: .*must be YAML or JSON/m,
   },
   { name: 'a document that is no object', text: '- 1\n', status: 1, says: /must be an object/ },
-  { name: 'nothing', text: '', status: 0, says: /nothing is in it/ },
+  { name: 'nothing', text: '', status: 0, says: /contains no documents/ },
   {
     name: 'a bomb of aliases',
     text: `a: &a [1]\n${Array.from({ length: 9 }, (_, index) => `b${index}: &b${index} [${`*${index === 0 ? 'a' : `b${index - 1}`},`.repeat(20)}]`).join('\n')}\n`,
@@ -254,9 +254,9 @@ describe('erctl render', () => {
     assert.deepEqual(rendered?.scripts, []);
     const read = parseNetConf(JSON.parse(rendered?.definition?.spec.config ?? ''));
     assert.ok(read.ok);
-    const { mode, master, redirects, reserved } = read.value;
+    const { kind, master, redirects, reserved } = read.value;
     assert.deepEqual(
-      [mode, master, redirects.redirects.length, redirects.fallbacks.length, reserved.length],
+      [kind.mode, master, redirects.redirects.length, redirects.fallbacks.length, reserved.length],
       ['private', 'eth1', 2, 1, 1],
     );
     const again = await call(['validate', '-'], {
@@ -278,7 +278,7 @@ describe('erctl render', () => {
     {
       name: 'a wrong router',
       text: JSON.stringify(wrong),
-      says: /is not valid: ip\.gateway "192\.168\.13\.1".*erctl validate/,
+      says: /is invalid: ip\.gateway "192\.168\.13\.1".*erctl validate/,
     },
     { name: 'nothing to render', text: 'kind: Deployment\napiVersion: apps/v1\n', says: /nothing to render/ },
     { name: 'no YAML', text: 'a: [', says: /line 1/ },
@@ -286,7 +286,7 @@ describe('erctl render', () => {
       name: 'an interface that is a pattern',
       args: ['--interface', 'net+'],
       text: router,
-      says: /must be the name of an interface/,
+      says: /Must be the name of an interface/,
     },
   ];
   for (const { name, args = [], text, says } of refusals) {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createDaemonServer, type HttpParts } from '../../../src/base/daemon/http-server.ts';
+import { renderRoutes } from '../../../src/erctl/screens/routes.ts';
 import { claimsDocumentSchema } from '../../../src/ingress/claims/claims-document.ts';
 import { describePortClaims } from '../../../src/ingress/claims/describe-claims.ts';
 import { defaultPolicy } from '../../../src/ingress/claims/policy.ts';
@@ -20,6 +21,16 @@ const admissions = decidePorts(
   { policy: defaultPolicy, listeners: new Set() },
 );
 
+describe('renderRoutes', () => {
+  it('says of a claim that is not in force that it is pending', () => {
+    const [first, ...rest] = describePortClaims(admissions, [{ what: 'all' }]).filter(({ admitted }) => admitted);
+    assert.deepEqual([first?.pending, rest], ['all', []]);
+    const screen = { width: 200, colour: false };
+    const text = renderRoutes({ schema: 'ingress-agent.claims/v1', claims: first ? [first] : [] }, screen);
+    assert.match(text, /^13306\/tcp {2}Route {2}shop\/first {2}pending {3}- +- +not in force$/m);
+  });
+});
+
 describe('erctl routes', () => {
   let server: Server;
   let url: string;
@@ -31,7 +42,7 @@ describe('erctl routes', () => {
       metrics,
       unreadiness: () => undefined,
       documents: {
-        '/claims': () => ({ schema: 'ingress-agent.claims/v1', claims: describePortClaims(admissions) }),
+        '/claims': () => ({ schema: 'ingress-agent.claims/v1', claims: describePortClaims(admissions, []) }),
       },
       ...parts,
     });
@@ -76,7 +87,7 @@ describe('erctl routes', () => {
   it('shows its credentials to an agent that asks for them', async () => {
     await open({ credentials: { username: 'u', password: 'p' } });
     const refused = await call(['routes', '--agent', url]);
-    assert.match(refused.err, /asks for credentials: set STATS_USERNAME and STATS_PASSWORD/);
+    assert.match(refused.err, /requires credentials; set STATS_USERNAME and STATS_PASSWORD/);
     assert.equal(refused.status, 2);
     Object.assign(process.env, { STATS_USERNAME: 'u', STATS_PASSWORD: 'p' });
     assert.equal((await call(['routes', '--agent', url])).status, 0);
@@ -84,12 +95,12 @@ describe('erctl routes', () => {
 
   it('says that an agent knows nothing yet, or is none', async () => {
     await open({ documents: { '/claims': () => undefined } });
-    assert.match((await call(['routes', '--agent', url])).err, /answers 503: no data yet/);
+    assert.match((await call(['routes', '--agent', url])).err, /returned 503: no data yet/);
     server.close();
     server.closeAllConnections();
     await open({ documents: { '/claims': () => ({ other: true }) } });
     const { status, err } = await call(['routes', '--agent', url]);
-    assert.match(err, /is no ingress agent that this erctl knows/);
+    assert.match(err, /returned an unknown format/);
     assert.equal(status, 2);
   });
 });

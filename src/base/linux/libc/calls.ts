@@ -2,10 +2,10 @@ import { lazily } from '../../read/lazily.ts';
 import { littleEndian } from '../netlink/attributes.ts';
 import { type LoadedLibc, loadLibc } from './runtime.ts';
 
-/** `CLONE_NEWNET` of `<sched.h>`: a network namespace. */
+/** `CLONE_NEWNET` (`<sched.h>`): a network namespace. */
 const cloneNewNet = 0x40000000;
 
-/** A system call that failed, with libc's name for the reason, such as `EPERM`. */
+/** A failed system call with libc's error name, such as `EPERM`. */
 class SystemCallError extends Error {
   readonly call: string;
   readonly code: string;
@@ -19,7 +19,7 @@ class SystemCallError extends Error {
   }
 }
 
-// Reversed, so that of two names for one number the elder stays: EAGAIN, not EWOULDBLOCK.
+// Reversed, so that the older of two names for one number wins: EAGAIN, not EWOULDBLOCK.
 const namesByErrno = lazily(
   () =>
     new Map<number, string>(
@@ -29,12 +29,12 @@ const namesByErrno = lazily(
     ),
 );
 
-/** libc's name of an error number: 17 is `EEXIST`. */
+/** Returns libc's name of an error number: `EEXIST` for 17. */
 export function errnoName(errno: number): string {
   return namesByErrno().get(errno) ?? `errno ${errno}`;
 }
 
-/** The name of the reason for a failed system call, if that is what an error is. */
+/** Returns the error name of a failed system call, or undefined for any other error. */
 export function codeOf(error: unknown): string | undefined {
   const { code } = error as { code?: unknown };
   return typeof code === 'string' ? code : undefined;
@@ -64,7 +64,7 @@ const definitions = {
   prctl: { args: ['int', 'int', 'int', 'int', 'int'] },
   capget: { args: ['buffer', 'buffer'] },
   capset: { args: ['buffer', 'buffer'] },
-  // As `openat2` needs it, for which libc has no function.
+  // For `openat2`, which has no wrapper in libc.
   syscall: { args: ['int', 'int', 'buffer', 'buffer', 'int'] },
 } as const;
 
@@ -114,16 +114,19 @@ export function pollReadable(fds: readonly number[]): readonly number[] {
 /** An instruction of the classic BPF machine (`struct sock_filter`). */
 export interface FilterStep {
   readonly code: number;
-  /** Steps to skip where a comparison holds, and where it does not. */
+  /** Number of instructions to skip if a comparison is true, and if it is false. */
   readonly jt?: number;
   readonly jf?: number;
   readonly k: number;
 }
 
-/** Lets only frames through to a socket that a filter accepts (`SO_ATTACH_FILTER`). Throws {@link SystemCallError}. */
+/**
+ * Attaches a filter to a socket, which then receives only the frames that the filter accepts (`SO_ATTACH_FILTER`).
+ * Throws {@link SystemCallError}.
+ */
 export function attachFilter(fd: number, steps: readonly FilterStep[]): void {
   loaded ??= loadLibc(definitions);
-  // struct sock_fprog, and behind it what it points to: one piece of memory, so that the call keeps both.
+  // struct sock_fprog followed by the instructions that it points to: one buffer keeps both alive during the call.
   const bytes = new Uint8Array(16 + steps.length * 8);
   const view = new DataView(bytes.buffer);
   view.setUint16(0, steps.length, littleEndian);
@@ -139,8 +142,8 @@ export function attachFilter(fd: number, steps: readonly FilterStep[]): void {
 }
 
 /**
- * Connects a socket that does not block to a raw `struct sockaddr`. Returns libc's name of what stands in
- * the way, such as `EINPROGRESS`; undefined once it is connected. May be called again to learn more.
+ * Connects a non-blocking socket to a raw `struct sockaddr`. Returns libc's error name, such as `EINPROGRESS`, or
+ * undefined once it is connected. Call it again to poll the state.
  */
 export function connectSocket(fd: number, address: Uint8Array): string | undefined {
   try {
@@ -152,7 +155,7 @@ export function connectSocket(fd: number, address: Uint8Array): string | undefin
   }
 }
 
-/** Takes an exclusive advisory lock on an open file without waiting; false when somebody else has it. */
+/** Takes an exclusive advisory lock on an open file without waiting. Returns false if another process holds it. */
 export function tryLock(fd: number): boolean {
   const lockExclusive = 2;
   const lockNonBlocking = 4;

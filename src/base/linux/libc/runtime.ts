@@ -1,20 +1,20 @@
 import type { FFIFunction } from './types.ts';
 
 /**
- * Loads libc through the FFI of whichever runtime this is: Bun in the compiled executable, Node
- * from source. Only this file knows which one it stands on. Both are loaded synchronously, because
- * the executable's byte code cannot hold a top-level await.
+ * Loads libc through the FFI of the current runtime: Bun in the compiled executable, Node from source. This file is
+ * the only one that knows the runtime. Both variants load synchronously, because the executable's byte code cannot
+ * contain a top-level await.
  */
 export function loadLibc(definitions: Readonly<Record<string, FFIFunction>>): LoadedLibc {
   return process.versions.bun === undefined ? loadByNode(definitions) : loadByBun(definitions);
 }
 
-/** The functions asked for, called with numbers and byte arrays, and a way to read `errno`. */
+/** The loaded functions, which take numbers and byte arrays, and access to `errno`. */
 export interface LoadedLibc {
   readonly functions: Readonly<Record<string, (...args: (number | Uint8Array)[]) => number>>;
   /** `errno` of the last failed call on this thread. */
   readonly errno: () => number;
-  /** Where bytes are, for a structure that points to them; true as long as they are kept. */
+  /** Address of a byte array, for a structure that points to it. Valid while the array is referenced. */
   readonly addressOf: (bytes: Uint8Array) => bigint;
 }
 
@@ -79,7 +79,7 @@ interface NodeFfi {
 }
 
 function loadNodeFfi(): NodeFfi {
-  // Node announces on stderr that its FFI is experimental; a runtime would take that for our words.
+  // Node warns on stderr that its FFI is experimental; a container runtime would treat that as the plugin's output.
   const emitWarning = process.emitWarning.bind(process);
   process.emitWarning = () => {};
   try {

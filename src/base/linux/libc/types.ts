@@ -1,4 +1,4 @@
-/** A libc function that takes integers and buffers and returns -1 with `errno`, or something else. */
+/** A libc function that takes integers and buffers and returns -1 with `errno` on failure. */
 export interface FFIFunction {
   readonly args: readonly ('int' | 'buffer')[];
 }

@@ -1,4 +1,4 @@
-// A codec of our own, because the package's takes longer to load than an ADD can spare: README.md.
+// A separate codec, because loading the package's takes too long for an ADD: README.md.
 import type { AttrStream } from 'netlink/dist/structs.js';
 import { addressFromBytes, lastAddressOf, type Prefix } from '../../model/address.ts';
 import { familyNumber, littleEndian, pushAddress, pushNumber, readAttributes } from './attributes.ts';
@@ -15,8 +15,8 @@ export interface IndexedAddress {
 }
 
 /**
- * All addresses of the socket's namespace; where the socket checks strictly and the kernel can, only those
- * of one link. Throws {@link NetlinkError}.
+ * Returns the addresses of the socket's namespace. If the socket uses strict checking and the kernel supports it,
+ * only those of one link. Throws {@link NetlinkError}.
  */
 export function listAddresses(socket: NetlinkSocket, linkIndex = 0): IndexedAddress[] {
   return socket
@@ -28,7 +28,7 @@ export function listAddresses(socket: NetlinkSocket, linkIndex = 0): IndexedAddr
     })
     .flatMap(({ data }) => {
       const attributes = readAttributes(data.subarray(8));
-      // On point-to-point links `address` is the peer; `local` is ours.
+      // On point-to-point links `address` is the peer's and `local` is ours.
       const bytes = attributes.get(attribute.local) ?? attributes.get(attribute.address);
       if (bytes === undefined) return [];
       const linkIndex = new DataView(data.buffer, data.byteOffset, 8).getUint32(4, littleEndian);
@@ -37,9 +37,8 @@ export function listAddresses(socket: NetlinkSocket, linkIndex = 0): IndexedAddr
 }
 
 /**
- * Adds an address. An IPv6 address is usable at once: waiting for duplicate address detection would
- * hold up the pod for a second or more, and the address is reserved for us. Throws
- * {@link NetlinkError} (`EEXIST`: it is there already).
+ * Adds an address. An IPv6 address is usable at once: duplicate address detection would delay the pod by a second or
+ * more, and the address is reserved for this router. Throws {@link NetlinkError} (`EEXIST`: the address exists).
  */
 export function addAddress(socket: NetlinkSocket, linkIndex: number, prefix: Prefix): void {
   socket.request(type.newAddress, flag.create | flag.exclusive, (out: AttrStream) => {
@@ -49,7 +48,7 @@ export function addAddress(socket: NetlinkSocket, linkIndex: number, prefix: Pre
   });
 }
 
-/** Deletes an address. Throws {@link NetlinkError} (`EADDRNOTAVAIL`: there is none such on the link). */
+/** Deletes an address. Throws {@link NetlinkError} (`EADDRNOTAVAIL`: the link does not have this address). */
 export function deleteAddress(socket: NetlinkSocket, linkIndex: number, prefix: Prefix): void {
   socket.request(type.deleteAddress, 0, (out: AttrStream) => writeAddress(out, linkIndex, prefix));
 }

@@ -42,25 +42,25 @@ export interface Tuple {
   readonly destinationPort?: number;
 }
 
-/** A connection as the kernel tells of it. */
+/** A connection as the kernel reports it. */
 export interface Tracked {
   /** `AF_INET` or `AF_INET6`. */
   readonly family: number;
-  /** As its first packet was seen, before any translation. */
+  /** The original direction: the first packet before any translation. */
   readonly original: Tuple;
-  /** As an answer looks, before it is translated back. */
+  /** The reply direction: a reply before it is translated back. */
   readonly reply: Tuple;
   readonly answered: boolean;
-  /** Packets went both ways often enough: an established connection for TCP. */
+  /** Whether the kernel saw enough packets in both directions; for TCP an established connection. */
   readonly assured: boolean;
   readonly sourceTranslated: boolean;
   readonly destinationTranslated: boolean;
   readonly mark: number;
-  /** Everything, by {@link conntrackAttribute}. */
+  /** All attributes by {@link conntrackAttribute}. */
   readonly attributes: ReadonlyMap<number, Buffer>;
 }
 
-/** Reads one message about a connection; undefined where it lacks addresses. */
+/** Parses one connection message. Returns undefined if it lacks addresses. */
 export function parseTracked({ data }: NetlinkReply): Tracked | undefined {
   const attributes = readAttributes(data.subarray(4));
   const four = familyOf(data[0]) === 4;

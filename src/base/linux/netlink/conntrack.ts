@@ -11,10 +11,10 @@ import {
 } from './conntrack-message.ts';
 import { flag, type NetlinkReply, type NetlinkSocket, type WriteRequest } from './socket.ts';
 
-/** What names a connection: the same addresses may be tracked once in each zone. */
+/** The key of a connection. Each zone may track the same addresses once. */
 const keyAttributes = [attribute.original, attribute.zone] as const;
 
-/** A connection as its first packet was seen, before any translation. */
+/** A connection as seen by its first packet, before any translation. */
 export interface Connection {
   readonly source: Address;
   readonly destination: Address;
@@ -23,25 +23,25 @@ export interface Connection {
   readonly sourcePort: number;
   readonly destinationPort: number;
   readonly translated: boolean;
-  /** Packets went both ways often enough: an established connection for TCP. */
+  /** Whether the kernel saw enough packets in both directions; for TCP an established connection. */
   readonly assured: boolean;
-  /** Who answers: the endpoint, where the destination was translated. */
+  /** The host that replies: the endpoint if the destination was translated. */
   readonly answeredBy: { readonly address: Address; readonly port: number };
 }
 
-/** A value of connection marks, in some of their bits. */
+/** A value of selected bits of the connection mark. */
 export interface Marked {
   readonly value: number;
   readonly mask: number;
 }
 
-/** A connection of any protocol of which an end was not translated. */
+/** A connection of any protocol with at least one untranslated end. */
 export interface UntranslatedFlow {
   readonly family: number;
   readonly destination: Address;
-  /** Who answers: another than the destination where that was translated. */
+  /** The host that replies. Differs from the destination if that was translated. */
   readonly target: Address;
-  /** Whom the target sees. */
+  /** The source address that the target sees. */
   readonly seenAs: Address;
   /** `IPPROTO_*`. */
   readonly protocol: number;
@@ -49,11 +49,14 @@ export interface UntranslatedFlow {
   readonly destinationPort?: number;
   readonly sourceTranslated: boolean;
   readonly destinationTranslated: boolean;
-  /** The original direction as the kernel wrote it, by which it finds the connection again, with its zone. */
+  /** The original direction in the kernel's format, with its zone. The kernel finds the connection by it. */
   readonly key: readonly (readonly [type: number, value: Buffer])[];
 }
 
-/** Connections that the namespace tracks without a translation of both ends. Throws {@link NetlinkError}. */
+/**
+ * Returns the tracked connections of the namespace that lack a translation of either end. Throws {@link
+ * NetlinkError}.
+ */
 export function listUntranslated(socket: NetlinkSocket): UntranslatedFlow[] {
   return socket.request(type.get, flag.dump, writeFilter(undefined)).flatMap((message) => {
     const tracked = parseTracked(message);
@@ -79,7 +82,10 @@ export function listUntranslated(socket: NetlinkSocket): UntranslatedFlow[] {
   });
 }
 
-/** Forgets a connection as {@link listUntranslated} found it. Throws {@link NetlinkError} (`ENOENT`: it is gone). */
+/**
+ * Deletes a connection returned by {@link listUntranslated}. Throws {@link NetlinkError} (`ENOENT`: it no longer
+ * exists).
+ */
 export function deleteTracked(socket: NetlinkSocket, { family, key }: UntranslatedFlow): void {
   socket.request(type.delete, 0, (out) => {
     writeHeader(out, family);
@@ -87,12 +93,12 @@ export function deleteTracked(socket: NetlinkSocket, { family, key }: Untranslat
   });
 }
 
-/** Connections with ports that the namespace tracks, those with a mark or all. Throws {@link NetlinkError}. */
+/** Returns the tracked connections with ports, optionally only those with a mark. Throws {@link NetlinkError}. */
 export function listConnections(socket: NetlinkSocket, marked?: Marked): Connection[] {
   return socket.request(type.get, flag.dump, writeFilter(marked)).flatMap(parseConnection);
 }
 
-/** As {@link listConnections}, a few at a time: whatever else waits comes in between. Throws {@link NetlinkError}. */
+/** Like {@link listConnections}, but yields between batches so that other work can run. Throws {@link NetlinkError}. */
 export async function* listConnectionsInSteps(socket: NetlinkSocket, marked: Marked): AsyncGenerator<Connection[]> {
   for await (const replies of socket.requestInSteps(type.get, flag.dump, writeFilter(marked))) {
     yield replies.flatMap(parseConnection);
@@ -108,7 +114,10 @@ function writeFilter(marked: Marked | undefined): WriteRequest {
   };
 }
 
-/** Forgets a connection; the next packet of it is a first one. Throws {@link NetlinkError} (`ENOENT`: it is gone). */
+/**
+ * Deletes a connection; its next packet starts a new one. Throws {@link NetlinkError} (`ENOENT`: it no longer
+ * exists).
+ */
 export function deleteConnection(socket: NetlinkSocket, connection: Connection): void {
   const { family } = connection.source;
   socket.request(type.delete, 0, (out) => {
@@ -127,7 +136,7 @@ export function deleteConnection(socket: NetlinkSocket, connection: Connection):
   });
 }
 
-/** Forgets every connection of both families whose masked mark has this value. Throws {@link NetlinkError}. */
+/** Deletes all connections of both families whose masked mark has this value. Throws {@link NetlinkError}. */
 export function deleteMarkedConnections(socket: NetlinkSocket, value: number, mask: number): void {
   socket.request(type.delete, 0, (out) => {
     writeHeader(out, 0);

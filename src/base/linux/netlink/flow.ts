@@ -20,7 +20,7 @@ const tcpStates = [
   'SYN_SENT2',
 ] as const;
 
-/** All connections with ports that the namespace tracks, with their counters. Throws {@link NetlinkError}. */
+/** Returns all tracked connections with ports and their counters. Throws {@link NetlinkError}. */
 export function listFlows(socket: NetlinkSocket): Flow[] {
   return socket.request(conntrackType.get, flag.dump, (out) => out.emit(Buffer.alloc(4))).flatMap(parseFlow);
 }
@@ -60,7 +60,7 @@ function parseTcpState(data: Buffer | undefined): string | undefined {
   return state === undefined ? undefined : (tcpStates[state] ?? `${state}`);
 }
 
-/** Counters stay exact up to 2^53, which is nine petabytes. */
+/** Counters are exact up to 2^53, nine petabytes. */
 function parseAmount(data: Buffer | undefined): Amount | undefined {
   if (data === undefined) return undefined;
   const parts = readAttributes(data);

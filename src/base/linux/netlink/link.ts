@@ -1,21 +1,18 @@
-// A codec of our own, because the package's takes longer to load than an ADD can spare: README.md.
+// A separate codec, because loading the package's takes too long for an ADD: README.md.
 import type { AttrStream } from 'netlink/dist/structs.js';
-import type { Link, MacvlanMode } from '../../model/network.ts';
+import { isLinkType, type LinkKind } from '../../model/link-kind.ts';
+import type { Link } from '../../model/network.ts';
 import { littleEndian, pushNumber, pushText, readAttributes, readNumber, readText } from './attributes.ts';
+import { pushLinkKind, readLinkKind, readLinkType } from './link-kinds.ts';
 import { flag, NetlinkError, type NetlinkReply, type NetlinkSocket } from './socket.ts';
 
 const type = { newLink: 16, deleteLink: 17, getLink: 18 } as const;
 const attribute = { address: 1, name: 3, mtu: 4, link: 5, info: 18, alias: 20, netnsFd: 28, extendedMask: 29 } as const;
-/** Statistics make most of a link's message and nobody here reads them. */
+/** `RTEXT_FILTER_SKIP_STATS`: statistics make up most of a link message, and nothing here uses them. */
 const skipStatistics = 8;
-const infoAttribute = { kind: 1, data: 2 } as const;
-const macvlanModeAttribute = 1;
 const interfaceUp = 1;
-/** `IFF_LOWER_UP`: the wire, or what is below the link, is there. */
+/** `IFF_LOWER_UP`: the link has a carrier. */
 const lowerUp = 0x10000;
-
-/** `MACVLAN_MODE_*` of `<linux/if_link.h>`. */
-const modeNumbers: Readonly<Record<MacvlanMode, number>> = { private: 1, vepa: 2, bridge: 4, passthru: 8 };
 
 /** All links of the socket's namespace. Throws {@link NetlinkError}. */
 export function listLinks(socket: NetlinkSocket): Link[] {
@@ -27,7 +24,7 @@ export function listLinks(socket: NetlinkSocket): Link[] {
     .map(parseLink);
 }
 
-/** The link of a name; undefined where the socket's namespace has none. Throws {@link NetlinkError}. */
+/** Returns the link with this name, or undefined if the socket's namespace has none. Throws {@link NetlinkError}. */
 export function findLink(socket: NetlinkSocket, name: string): Link | undefined {
   try {
     const [reply] = socket.request(type.getLink, 0, (out) => {
@@ -36,7 +33,7 @@ export function findLink(socket: NetlinkSocket, name: string): Link | undefined 
       pushText(out, attribute.name, name);
     });
     const link = reply && parseLink(reply);
-    // The kernel finds a link by its other names, too.
+    // The kernel also finds links by their alternative names.
     return link?.name === name ? link : undefined;
   } catch (error) {
     if (error instanceof NetlinkError && (error.code === 'ENODEV' || error.code === 'ERANGE')) return undefined;
@@ -44,24 +41,24 @@ export function findLink(socket: NetlinkSocket, name: string): Link | undefined 
   }
 }
 
-/** What a new macvlan should be. */
-export interface MacvlanRequest {
+/** A new link on a master. */
+export interface LinkRequest {
   readonly name: string;
-  /** The master's index in the socket's namespace. */
+  /** Index of the master in the socket's namespace. */
   readonly masterIndex: number;
-  readonly mode: MacvlanMode;
+  readonly kind: LinkKind;
   readonly mtu: number;
   readonly mac?: string;
-  /** Open file of the namespace where the link should appear. */
+  /** Open file of the namespace in which the link is created. */
   readonly netnsFd: number;
 }
 
 /**
- * Creates a macvlan on a master of the socket's namespace straight in another one: it is never to be
- * seen on the node. Throws {@link NetlinkError} (`EEXIST`: the name is
- * taken there; `EBUSY`: the master is taken whole by a passthru link).
+ * Creates a link on a master of the socket's namespace directly in another namespace, so that it never appears
+ * on the node. Throws {@link NetlinkError} (`EEXIST`: the name is taken there; `EBUSY`: a passthru link uses
+ * the whole master).
  */
-export function createMacvlan(socket: NetlinkSocket, link: MacvlanRequest): void {
+export function createLink(socket: NetlinkSocket, link: LinkRequest): void {
   socket.request(type.newLink, flag.create | flag.exclusive, (out) => {
     writeHeader(out, 0, 0, 0);
     pushText(out, attribute.name, link.name);
@@ -69,21 +66,16 @@ export function createMacvlan(socket: NetlinkSocket, link: MacvlanRequest): void
     pushNumber(out, attribute.mtu, link.mtu);
     if (link.mac !== undefined) out.push(attribute.address, parseMacBytes(link.mac));
     pushNumber(out, attribute.netnsFd, link.netnsFd);
-    out.push(attribute.info, (info: AttrStream) => {
-      pushText(info, infoAttribute.kind, 'macvlan');
-      info.push(infoAttribute.data, (data: AttrStream) =>
-        pushNumber(data, macvlanModeAttribute, modeNumbers[link.mode]),
-      );
-    });
+    out.push(attribute.info, (info: AttrStream) => pushLinkKind(info, link.kind));
   });
 }
 
-/** Deletes a link. Throws {@link NetlinkError} (`ENODEV`: there is none). */
+/** Deletes a link. Throws {@link NetlinkError} (`ENODEV`: it does not exist). */
 export function deleteLink(socket: NetlinkSocket, index: number): void {
   socket.request(type.deleteLink, 0, (out) => writeHeader(out, index, 0, 0));
 }
 
-/** Writes a link's alias. Throws {@link NetlinkError}. */
+/** Sets a link's alias. Throws {@link NetlinkError}. */
 export function setLinkAlias(socket: NetlinkSocket, index: number, alias: string): void {
   socket.request(type.newLink, 0, (out) => {
     writeHeader(out, index, 0, 0);
@@ -91,7 +83,10 @@ export function setLinkAlias(socket: NetlinkSocket, index: number, alias: string
   });
 }
 
-/** Gives a link that is down a name and an alias, in one request. Throws {@link NetlinkError} (`EEXIST`: the name is taken). */
+/**
+ * Sets name and alias of a link that is down, in one request. Throws {@link NetlinkError} (`EEXIST`: the name is in
+ * use).
+ */
 export function claimLink(socket: NetlinkSocket, index: number, alias: string, name: string): void {
   socket.request(type.newLink, 0, (out) => {
     writeHeader(out, index, 0, 0);
@@ -101,8 +96,8 @@ export function claimLink(socket: NetlinkSocket, index: number, alias: string, n
 }
 
 /**
- * Sets a link's hardware address, also to the one it has: the kernel then announces the link's
- * addresses to the neighbours where `arp_notify` and `ndisc_notify` say so. Throws {@link NetlinkError}.
+ * Sets a link's hardware address. Setting the current one is useful, too: the kernel then announces the link's
+ * addresses if `arp_notify` and `ndisc_notify` are set. Throws {@link NetlinkError}.
  */
 export function setLinkMac(socket: NetlinkSocket, index: number, mac: string): void {
   socket.request(type.newLink, 0, (out) => {
@@ -134,10 +129,10 @@ function parseLink({ data }: NetlinkReply): Link {
   const view = new DataView(data.buffer, data.byteOffset, 16);
   const attributes = readAttributes(data.subarray(16));
   const info = readAttributes(attributes.get(attribute.info) ?? Buffer.alloc(0));
-  const kind = readText(info, infoAttribute.kind);
+  const kind = readLinkType(info);
   const alias = readText(attributes, attribute.alias);
   const parentIndex = readNumber(attributes, attribute.link);
-  const macvlanMode = kind === 'macvlan' ? parseMode(info) : undefined;
+  const settings = isLinkType(kind) ? readLinkKind(kind, info) : undefined;
   const flags = view.getUint32(8, littleEndian);
   const up = (flags & interfaceUp) !== 0;
   return {
@@ -149,12 +144,7 @@ function parseLink({ data }: NetlinkReply): Link {
     ...(up && (flags & lowerUp) === 0 ? { carrier: false } : {}),
     ...(alias === undefined ? {} : { alias }),
     ...(kind === undefined ? {} : { kind }),
-    ...(macvlanMode === undefined ? {} : { macvlanMode }),
+    ...(settings === undefined ? {} : { settings }),
     ...(parentIndex === undefined ? {} : { parentIndex }),
   };
-}
-
-function parseMode(info: ReadonlyMap<number, Buffer>): MacvlanMode | undefined {
-  const mode = readNumber(readAttributes(info.get(infoAttribute.data) ?? Buffer.alloc(0)), macvlanModeAttribute);
-  return (Object.keys(modeNumbers) as MacvlanMode[]).find((name) => modeNumbers[name] === mode);
 }

@@ -1,4 +1,4 @@
-// A codec of our own, because the package's takes longer to load than an ADD can spare: README.md.
+// A separate codec, because loading the package's takes too long for an ADD: README.md.
 import type { Neighbour, NeighbourState } from '../../model/observed.ts';
 import { littleEndian, readAddress, readAttributes } from './attributes.ts';
 import { flag, type NetlinkSocket } from './socket.ts';
@@ -19,7 +19,7 @@ const states: readonly (readonly [bit: number, name: NeighbourState])[] = [
   [0x80, 'permanent'],
 ];
 
-/** The neighbours of the socket's namespace, of both families. Throws {@link NetlinkError}. */
+/** Returns the neighbor entries of both families in the socket's namespace. Throws {@link NetlinkError}. */
 export function listNeighbours(socket: NetlinkSocket): Neighbour[] {
   return socket
     .request(getNeighbour, flag.dump, (out) => out.emit(Buffer.alloc(headerLength)))
@@ -43,7 +43,7 @@ export function listNeighbours(socket: NetlinkSocket): Neighbour[] {
     });
 }
 
-/** A hardware address as `ip` prints it. */
+/** Formats a hardware address as `ip` does. */
 export function formatMac(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
 }

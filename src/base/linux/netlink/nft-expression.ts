@@ -1,12 +1,12 @@
 import { NftWriter } from './nft-writer.ts';
 
-/** `NFT_META_*`: what of a packet is looked at besides its bytes. */
+/** `NFT_META_*`: metadata of a packet. */
 const metaKeys = { protocol: 1, mark: 3, incoming: 6, outgoing: 7, family: 15, transport: 16 } as const;
-/** `NFT_CT_*`: what of its connection is. */
+/** `NFT_CT_*`: properties of a packet's connection. */
 const connectionKeys = { state: 0, direction: 1, status: 2, mark: 3 } as const;
 /** `NFT_PAYLOAD_*_HEADER`. */
 const headers = { link: 0, network: 1, transport: 2 } as const;
-/** `NFT_REG_1`, `NFT_REG_2`: 16 bytes each; `NFT_REG32_01`: the second four bytes of the first. */
+/** `NFT_REG_1` and `NFT_REG_2` have 16 bytes each. `NFT_REG32_01` is the second four bytes of the first. */
 const register = { first: 1, second: 2, behindFour: 9 } as const;
 /** `NF_DROP`, `NF_ACCEPT`, `NFT_RETURN`. */
 const verdicts = { drop: 0, accept: 1, return: -5 } as const;
@@ -21,7 +21,7 @@ const portSpecified = 2;
 /** `NFPROTO_IPV4`, `NFPROTO_IPV6`. */
 const familyNumbers = { 4: 2, 6: 10 } as const;
 
-/** A condition or a consequence of a rule, which writes itself as the kernel reads it. */
+/** A match or statement of a rule that writes itself in the kernel's format. */
 export type NftExpression = (out: NftWriter) => void;
 
 type ExpressionName =
@@ -36,7 +36,7 @@ type ExpressionName =
   | 'nat'
   | 'payload'
   | 'reject';
-/** Zero-terminated, made once: a router has hundreds of expressions of a dozen names. */
+/** Zero-terminated and cached: a router has hundreds of expressions but only a dozen names. */
 const expressionNames = new Map<ExpressionName, Uint8Array>();
 
 function bytesOfName(name: ExpressionName): Uint8Array {
@@ -47,7 +47,7 @@ function bytesOfName(name: ExpressionName): Uint8Array {
   return bytes;
 }
 
-/** An expression's name, and its data as `write` writes them. */
+/** Writes an expression: its name, and the data that `write` adds. */
 function writeExpression(out: NftWriter, name: ExpressionName, write: () => void): void {
   const element = out.begin(1);
   out.bytes(1, bytesOfName(name));
@@ -57,7 +57,7 @@ function writeExpression(out: NftWriter, name: ExpressionName, write: () => void
   out.end(element);
 }
 
-/** A value within an attribute (`NFTA_DATA_VALUE`). */
+/** Writes a value inside an attribute (`NFTA_DATA_VALUE`). */
 function writeData(out: NftWriter, type: number, value: Uint8Array): void {
   const data = out.begin(type);
   out.bytes(1, value);
@@ -72,7 +72,7 @@ function writeCompare(out: NftWriter, value: Uint8Array, not: boolean): void {
   });
 }
 
-/** What is in the register: masked, then changed by exclusive or. */
+/** Masks the register and applies exclusive or. */
 function writeBitwise(out: NftWriter, mask: Uint8Array, xor: Uint8Array): void {
   writeExpression(out, 'bitwise', () => {
     out.number(1, register.first);
@@ -99,7 +99,7 @@ function writeLoad(out: NftWriter, name: 'meta' | 'ct', key: number): void {
   });
 }
 
-/** Bytes of a packet, at an offset of one of its headers, are these, or are not. */
+/** Matches bytes at an offset of a packet header, optionally negated. */
 export function matchBytes(
   header: keyof typeof headers,
   offset: number,
@@ -112,7 +112,7 @@ export function matchBytes(
   };
 }
 
-/** Something about a packet has this value, or has not. */
+/** Matches a metadata value of a packet, optionally negated. */
 export function matchMeta(key: keyof typeof metaKeys, value: Uint8Array, { not = false } = {}): NftExpression {
   return (out) => {
     writeLoad(out, 'meta', metaKeys[key]);
@@ -120,7 +120,7 @@ export function matchMeta(key: keyof typeof metaKeys, value: Uint8Array, { not =
   };
 }
 
-/** Something about its connection has this value. */
+/** Matches a property of the packet's connection. */
 export function matchConnection(key: 'direction', value: Uint8Array): NftExpression {
   return (out) => {
     writeLoad(out, 'ct', connectionKeys[key]);
@@ -128,7 +128,7 @@ export function matchConnection(key: 'direction', value: Uint8Array): NftExpress
   };
 }
 
-/** Bits of a number about a packet, or about its connection, are these, or are not. */
+/** Matches bits of a numeric property of a packet or its connection, optionally negated. */
 export function matchBits(
   of: 'mark' | 'connection-mark' | 'connection-state' | 'connection-status',
   mask: number,
@@ -142,7 +142,7 @@ export function matchBits(
   };
 }
 
-/** Sets bits of a packet's mark, or of its connection's; the others stay. */
+/** Sets bits of a packet's or connection's mark and keeps the others. */
 export function setBits(of: 'mark' | 'connection-mark', mask: number, value: number): NftExpression {
   return (out) => {
     loadNumber(out, of);
@@ -160,12 +160,12 @@ function loadNumber(out: NftWriter, of: Parameters<typeof matchBits>[0]): void {
   else writeLoad(out, 'ct', of === 'connection-state' ? connectionKeys.state : connectionKeys.status);
 }
 
-/** 32 bits as the machine has them: so are marks and bits of connections compared. */
+/** Returns a 32-bit number in host byte order, in which marks and connection bits are compared. */
 function hostNumber(value: number): Uint8Array {
   return new Uint8Array(Uint32Array.of(value >>> 0).buffer);
 }
 
-/** The destination is an address of this namespace (`RTN_LOCAL`). */
+/** Matches packets whose destination is an address of this namespace (`RTN_LOCAL`). */
 export const matchLocalDestination: NftExpression = (out) => {
   writeExpression(out, 'fib', () => {
     out.number(1, register.first);
@@ -176,14 +176,14 @@ export const matchLocalDestination: NftExpression = (out) => {
   writeCompare(out, hostNumber(2), false);
 };
 
-/** The name of a link as the kernel compares it. */
+/** Returns the name of a link in the format that the kernel compares. */
 export function linkNameBytes(name: string): Uint8Array {
   const bytes = Buffer.alloc(16);
   bytes.write(name);
   return bytes;
 }
 
-/** What happens to a packet that met all conditions before. */
+/** Returns the verdict for a packet that matched all previous expressions. */
 export function decide(verdict: keyof typeof verdicts): NftExpression {
   return (out) =>
     writeExpression(out, 'immediate', () => {
@@ -196,7 +196,7 @@ export function decide(verdict: keyof typeof verdicts): NftExpression {
     });
 }
 
-/** Refuses a packet, so that its sender sees it. */
+/** Rejects a packet and notifies its sender. */
 export function reject(how: keyof typeof rejections): NftExpression {
   return (out) =>
     writeExpression(out, 'reject', () => {
@@ -205,7 +205,7 @@ export function reject(how: keyof typeof rejections): NftExpression {
     });
 }
 
-/** Translates a packet's connection to an address, and a port in network order where there is one. */
+/** Translates a packet's connection to an address, and to a port in network byte order if there is one. */
 export function translate(
   to: keyof typeof translations,
   family: 4 | 6,
@@ -224,10 +224,13 @@ export function translate(
   };
 }
 
-/** Translates a packet's destination to what a map has for its port: an address and a port. Goes on where it has nothing. */
+/**
+ * Translates a packet's destination to the address and port that a map contains for its port. Without an entry,
+ * evaluation continues with the next rule.
+ */
 export function translateByMap(family: 4 | 6, map: string): NftExpression {
   return (out) => {
-    // The destination port of every protocol with ports.
+    // The destination port is at the same offset in every protocol with ports.
     writePayload(out, 'transport', 2, 2);
     writeExpression(out, 'lookup', () => {
       out.text(1, map);
@@ -254,17 +257,17 @@ function writeImmediate(out: NftWriter, target: number, value: Uint8Array): void
   });
 }
 
-/** Counts packets, for people to see. */
+/** Counts packets, for administrators. */
 export const count: NftExpression = (out) => writeExpression(out, 'counter', () => {});
 
-/** A rule's expressions as an attribute. */
+/** Writes a rule's expressions as an attribute. */
 export function writeRuleExpressions(out: NftWriter, type: number, expressions: readonly NftExpression[]): void {
   const nest = out.begin(type);
   for (const write of expressions) write(out);
   out.end(nest);
 }
 
-/** A rule's expressions as the kernel reads them. */
+/** Returns a rule's expressions in the kernel's format. */
 export function writeExpressions(expressions: readonly NftExpression[]): Buffer {
   const out = new NftWriter();
   for (const write of expressions) write(out);

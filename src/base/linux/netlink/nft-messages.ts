@@ -26,33 +26,33 @@ const isMap = 0x8;
 /** `NF_ACCEPT`. */
 const accept = 1;
 
-/** Which table. */
+/** Identifies a table. */
 export interface TableKey {
   readonly family: number;
   readonly name: string;
 }
 
-/** A base chain: it lets pass what none of its rules drops. */
+/** A base chain with the policy accept. */
 export interface BaseChain {
   readonly name: string;
   readonly type: 'filter' | 'route' | 'nat';
   readonly hook: number;
   readonly priority: number;
-  /** Of the hooks of a device. */
+  /** For device hooks only. */
   readonly device?: string;
 }
 
-/** Makes a table; refused where there is one of the name. */
+/** Creates a table. Fails if the name exists. */
 export function writeNewTable({ family, name }: TableKey, comment: string): Buffer {
   return message(type.newTable, flag.create | flag.exclusive, family, (out) => {
     out.text(tableAttribute.name, name);
-    // A comment as nft writes it: type 0, length, text.
+    // A comment in nft's format: type 0, length, text.
     const text = Buffer.from(`${comment}\0`);
     out.bytes(tableAttribute.userdata, Buffer.concat([Buffer.from([0, text.length]), text]));
   });
 }
 
-/** Makes a base chain; refused where there is one of the name. */
+/** Creates a base chain. Fails if the name exists. */
 export function writeNewChain(table: TableKey, chain: BaseChain): Buffer {
   return message(type.newChain, flag.create | flag.exclusive, table.family, (out) => {
     out.text(chainAttribute.table, table.name);
@@ -76,13 +76,13 @@ export function writeNewRule(table: TableKey, chain: string, expressions: readon
   });
 }
 
-/** The types of a map's key and of its values, as nft numbers them, with their lengths in bytes. */
+/** Types of a map's keys and values, with nft's type numbers and their lengths in bytes. */
 export interface MapTypes {
   readonly key: { readonly type: number; readonly length: number };
   readonly data: { readonly type: number; readonly length: number };
 }
 
-/** Makes a map. `id` is any number that no other set of the transaction has. */
+/** Creates a map. `id` is unique among the sets of the transaction. */
 export function writeNewMap(table: TableKey, name: string, id: number, { key, data }: MapTypes): Buffer {
   return message(type.newSet, flag.create, table.family, (out) => {
     out.text(setAttribute.table, table.name);
@@ -97,7 +97,7 @@ export function writeNewMap(table: TableKey, name: string, id: number, { key, da
   });
 }
 
-/** For nft, to list elements right (`NFTNL_UDATA_SET_*`): keys are in network order, values of several fields in none. */
+/** Byte orders for nft's listing (`NFTNL_UDATA_SET_*`): keys use network byte order; concatenated values have none. */
 const byteOrders = Buffer.concat([
   Uint8Array.of(0, 4),
   new Uint8Array(Uint32Array.of(2).buffer),
@@ -105,7 +105,7 @@ const byteOrders = Buffer.concat([
   new Uint8Array(Uint32Array.of(0).buffer),
 ]);
 
-/** One for all: a buffer for each of a hundred rules has the runtime collect garbage in the midst of an ADD. */
+/** Shared, because a buffer for each of a hundred rules triggers garbage collection during an ADD. */
 const scratch = new NftWriter();
 
 function message(kind: number, flags: number, family: number, write: (out: NftWriter) => void): Buffer {

@@ -12,27 +12,27 @@ const batchType = { begin: 0x10, end: 0x11 } as const;
 export const nftFamily = { inet: 1, arp: 3, netdev: 5 } as const;
 
 /**
- * Transactions of nf_tables over netlink: all of one or nothing. `nft` does the same, but its start
- * alone costs more than most changes, and its end waits for a grace period.
+ * Transactions of nf_tables over netlink, which succeed or fail as a whole. `nft` does the same, but its start alone
+ * costs more than most changes, and its exit waits for a grace period.
  *
- * The socket belongs to the network namespace in which it was opened. Closing it after something was
- * deleted waits for a grace period, unless that is over by then.
+ * The socket belongs to the network namespace in which it was opened. Closing it after a deletion waits for a grace
+ * period unless that has already ended.
  */
 export class NftSocket {
   readonly #fd: number;
   readonly #buffer = Buffer.allocUnsafe(64 * 1024);
 
-  /** Throws a system call's error where the kernel has no nfnetlink. */
+  /** Throws a system call's error if the kernel lacks nfnetlink. */
   constructor() {
     const netlinkDomain = 16;
     const rawSocket = 3;
     const nonBlocking = 0o4000;
     this.#fd = openSocket(netlinkDomain, rawSocket | nonBlocking, netlinkFamily.netfilter);
-    // NETLINK_CAP_ACK, NETLINK_EXT_ACK: refusals without our request, with the kernel's explanation.
+    // NETLINK_CAP_ACK and NETLINK_EXT_ACK: errors without a copy of the request, but with the kernel's explanation.
     for (const option of [10, 11]) setSocketOption(this.#fd, 270, option, Buffer.from([1, 0, 0, 0]));
   }
 
-  /** Does what the messages say. Throws {@link NetlinkError}, and then nothing changed. */
+  /** Commits the messages in one transaction. Throws {@link NetlinkError}, in which case nothing has changed. */
   commit(messages: readonly Buffer[]): void {
     if (messages.length === 0) return;
     const batch = Buffer.concat([writeMark(batchType.begin), ...messages, writeMark(batchType.end)]);
@@ -45,7 +45,7 @@ export class NftSocket {
     closeSync(this.#fd);
   }
 
-  /** The kernel takes a transaction in one datagram only. */
+  /** The kernel accepts a transaction only as one datagram. */
   #allowDatagram(length: number): void {
     const socketLevel = 1;
     const sendBufferForce = 32;
@@ -53,7 +53,7 @@ export class NftSocket {
     setSocketOption(this.#fd, socketLevel, sendBufferForce, new Uint8Array(size.buffer));
   }
 
-  /** Whatever the kernel has to say about a batch is there when sending it returns; of a success nothing is. */
+  /** When the send returns, all errors of a batch are available. The kernel does not confirm success. */
   #throwRefusal(): void {
     let refusal: NetlinkError | undefined;
     for (;;) {
@@ -77,13 +77,13 @@ export class NftSocket {
 }
 
 function writeMark(which: number): Buffer {
-  // res_id is the subsystem, in network order.
+  // res_id is the subsystem, in network byte order.
   const payload = Buffer.from([0, 0, 0, subsystem]);
   const header = { length: HEADER_LENGTH + payload.length, type: which, flags: flag.request, seq: 0, port: 0 };
   return Buffer.concat([formatHeader(header), payload]);
 }
 
-/** One message of a transaction; `body` are attributes. */
+/** Builds one message of a transaction; `body` contains its attributes. */
 export function writeNftMessage(type: number, flags: number, family: number, ...body: readonly Buffer[]): Buffer {
   const payload = Buffer.concat([Buffer.from([family, 0, 0, 0]), ...body]);
   const header = { length: HEADER_LENGTH + payload.length, type, flags: flags | flag.request, seq: 1, port: 0 };

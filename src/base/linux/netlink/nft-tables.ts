@@ -9,10 +9,10 @@ import { NetlinkError, type NetlinkReply, NetlinkSocket, netlinkFamily } from '.
 const type = { getTable: 0xa01, deleteTable: 0xa02 } as const;
 const tableAttribute = { name: 1, userdata: 6 } as const;
 
-/** Kernels that have no such hook or family, or no nf_tables, and those that have no such table, say one of these. */
+/** Error codes of kernels without the hook, the family or nf_tables, or without the requested table. */
 const unsupported = new Set(['EOPNOTSUPP', 'ENOTSUP', 'EAFNOSUPPORT', 'EPROTONOSUPPORT', 'EINVAL', 'ENOENT']);
 
-/** The result, or undefined where the kernel cannot do this, or has not what is asked for. */
+/** Returns the result, or undefined if the kernel does not support the operation or lacks the object. */
 export function orUnsupported<T>(run: () => T): T | undefined {
   try {
     return run();
@@ -23,8 +23,8 @@ export function orUnsupported<T>(run: () => T): T | undefined {
 }
 
 /**
- * Whether the namespace that the thread is in has a table; false where the kernel has no nf_tables. Throws
- * {@link NetlinkError}.
+ * Returns whether the current network namespace has a table; false if the kernel lacks nf_tables. Throws {@link
+ * NetlinkError}.
  */
 export function hasTable(family: number, name: string): boolean {
   const socket = new NetlinkSocket(netlinkFamily.netfilter);
@@ -35,7 +35,7 @@ export function hasTable(family: number, name: string): boolean {
   }
 }
 
-/** The kernel's reply of a table. Throws {@link NetlinkError} with the code `ENOENT` where there is none. */
+/** Returns the kernel's reply for a table. Throws {@link NetlinkError} with the code `ENOENT` if there is none. */
 function requestTable(socket: NetlinkSocket, family: number, name: string): NetlinkReply | undefined {
   const [reply] = socket.request(type.getTable, 0, (out) => {
     out.emit(Buffer.from([family, 0, 0, 0]));
@@ -45,9 +45,8 @@ function requestTable(socket: NetlinkSocket, family: number, name: string): Netl
 }
 
 /**
- * Whole tables of nf_tables, of the namespace that the thread is in when they are first spoken of.
- * The kernel waits for a grace period when a socket is closed by which something was deleted: so it
- * stays open until the end, and what takes long comes in between.
+ * Manages whole tables of nf_tables in the namespace of the first access. Closing a socket after a deletion waits for
+ * a grace period, so the socket stays open until the end and the wait overlaps with other work.
  */
 export class NftTables {
   #socket: NftSocket | undefined;
@@ -55,9 +54,9 @@ export class NftTables {
   #elements: ElementSocket | undefined;
 
   /**
-   * Does what the messages say; where they make a table that is there already, that is deleted in the
-   * same transaction: another owner left it under our name, and nobody remembers. False where the
-   * kernel cannot do it. Throws {@link NetlinkError}.
+   * Commits the messages. If they create a table that exists, the same transaction deletes the old one: a previous
+   * owner left it under our name without a state file. Returns false if the kernel does not support it. Throws {@link
+   * NetlinkError}.
    */
   replace(family: number, name: string, messages: readonly Buffer[]): boolean {
     const done = orUnsupported(() => {
@@ -73,8 +72,8 @@ export class NftTables {
   }
 
   /**
-   * The messages that remove tables of a name, as far as they are there and the owner's, or nobody's.
-   * Throws {@link NetlinkError}.
+   * Returns messages that delete the existing tables of a name that belong to the owner or have no owner. Throws
+   * {@link NetlinkError}.
    */
   listRemovals(families: readonly number[], name: string, owner: string): Buffer[] {
     const present = families.filter((family) => {
@@ -84,12 +83,12 @@ export class NftTables {
     return present.map((family) => writeDeletion(family, name));
   }
 
-  /** As {@link NftSocket.commit}. */
+  /** Like {@link NftSocket.commit}. */
   commit(messages: readonly Buffer[]): void {
     if (messages.length > 0) this.#open().commit(messages);
   }
 
-  /** As {@link ElementSocket.change}. */
+  /** Like {@link ElementSocket.change}. */
   changeElements(table: string, gone: readonly NftElement[], come: readonly NftElement[]): void {
     this.#elements ??= new ElementSocket();
     this.#elements.change(table, gone, come);
@@ -104,7 +103,7 @@ export class NftTables {
     this.#reader = undefined;
   }
 
-  /** Whom a table's comment names as its owner; empty where it names nobody. Throws {@link NetlinkError}. */
+  /** Returns the owner in a table's comment, or an empty string if there is none. Throws {@link NetlinkError}. */
   #readOwner(family: number, name: string): string {
     this.#reader ??= new NetlinkSocket(netlinkFamily.netfilter);
     const reply = requestTable(this.#reader, family, name);

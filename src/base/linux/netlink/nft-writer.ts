@@ -1,17 +1,20 @@
 import { littleEndian } from './attributes.ts';
 
 /**
- * Writes attributes of nf_tables, one within another, into one buffer, 32 bits at once: an ADD writes five
- * thousand of them with code that has never run before. The package's own streams make buffers of every
- * part, which costs more than the kernel takes for the whole.
+ * Writes nested attributes of nf_tables into one buffer, 32 bits at a time. An ADD writes five thousand of them with
+ * code that has never run before; the package's streams allocate a buffer per part, which costs more than the
+ * kernel's own work.
  */
 export class NftWriter {
   #words = new Uint32Array(1024);
   #bytes = new Uint8Array(this.#words.buffer);
-  /** In words. */
+  /** Length in 32-bit words. */
   #length = 0;
 
-  /** Begins an attribute with others within; returns what {@link end} wants. Without NLA_F_NESTED, as the kernel writes them. */
+  /**
+   * Starts a nested attribute and returns the argument for {@link end}. NLA_F_NESTED is omitted, as in the kernel's
+   * own messages.
+   */
   begin(type: number): number {
     const start = this.#length;
     this.#reserve(1);
@@ -20,7 +23,7 @@ export class NftWriter {
     return start;
   }
 
-  /** Ends the attribute that began there. */
+  /** Ends a nested attribute. */
   end(start: number): void {
     this.#words[start] = head(this.#words[start] ?? 0, (this.#length - start) * 4);
   }
@@ -30,13 +33,13 @@ export class NftWriter {
     const next = at + 1 + ((value.length + 3) >> 2);
     this.#reserve(next - at);
     this.#words[at] = head(type, 4 + value.length);
-    // What pads it to 32 bits.
+    // Zeroes the padding to 32 bits.
     this.#words[next - 1] = next - 1 === at ? (this.#words[at] ?? 0) : 0;
     this.#bytes.set(value, (at + 1) * 4);
     this.#length = next;
   }
 
-  /** 32 bits in network order, as nf_tables wants numbers; of a negative one its two's complement. */
+  /** Writes 32 bits in network byte order, as nf_tables expects numbers. Negative numbers use two's complement. */
   number(type: number, value: number): void {
     const at = this.#length;
     this.#reserve(2);
@@ -45,17 +48,17 @@ export class NftWriter {
     this.#length = at + 2;
   }
 
-  /** A zero-terminated text. */
+  /** Writes a zero-terminated string. */
   text(type: number, value: string): void {
     this.bytes(type, Buffer.from(`${value}\0`));
   }
 
-  /** Forgets what was written. */
+  /** Discards everything written. */
   clear(): void {
     this.#length = 0;
   }
 
-  /** All that was written, until the next {@link clear}. */
+  /** Returns everything written. Valid until the next {@link clear}. */
   take(): Buffer {
     return Buffer.from(this.#bytes.buffer, 0, this.#length * 4);
   }
@@ -70,12 +73,12 @@ export class NftWriter {
   }
 }
 
-/** `struct nlattr`: a length and a type of 16 bits each, as the machine has them. */
+/** `struct nlattr`: length and type, 16 bits each in host byte order. */
 function head(type: number, length: number): number {
   return littleEndian ? (type << 16) | length : (length << 16) | type;
 }
 
-/** The other order of bytes. */
+/** Returns a 32-bit number in the opposite byte order. */
 function swap(value: number): number {
   return (value << 24) | ((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24);
 }

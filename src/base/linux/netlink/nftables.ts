@@ -22,23 +22,23 @@ const attribute = {
 const gotoCode = -4;
 const nested = 0x8000;
 
-/** An attribute's length is a 16-bit number: a longer list of elements is a second message. */
+/** Attribute lengths have 16 bits, so a longer list needs another message. */
 const longestList = 60_000;
 
 /**
- * Changes elements of one table of family `inet`, in one transaction of the kernel: all of them or
- * none. The socket belongs to the network namespace in which it was opened.
+ * Changes elements of one table of family `inet` in one atomic transaction. The socket belongs to the network
+ * namespace in which it was opened.
  */
 export class ElementSocket {
   readonly #socket: NftSocket;
 
-  /** Throws a system call's error where the kernel has no nfnetlink. */
+  /** Throws a system call's error if the kernel lacks nfnetlink. */
   constructor() {
     this.#socket = new NftSocket();
   }
 
   /**
-   * Takes elements away and then adds others. Throws {@link NetlinkError}, and then nothing changed.
+   * Removes elements and then adds others. Throws {@link NetlinkError}, in which case nothing has changed.
    *
    * @param table its name, without the family
    */
@@ -52,12 +52,12 @@ export class ElementSocket {
   }
 }
 
-/** The messages that add elements to a table of family `inet`. */
+/** Returns the messages that add elements to a table of family `inet`. */
 export function writeElements(table: string, elements: Iterable<NftElement>): Buffer[] {
   return writeLists(table, type.newElements, flag.create, elements);
 }
 
-/** Messages with the elements of each collection, as few as can be. */
+/** Returns as few messages as possible with the elements of each collection. */
 function writeLists(table: string, which: number, flags: number, elements: Iterable<NftElement>): Buffer[] {
   const messages: Buffer[] = [];
   const open = new Map<string, ElementList>();
@@ -99,7 +99,10 @@ function writeText(kind: number, text: string): Buffer {
   return Buffer.concat([writeAttributeHead(kind, bytes.length), bytes, Buffer.alloc(-bytes.length & 3)]);
 }
 
-/** Elements as `NFTA_SET_ELEM_LIST_ELEMENTS` holds them, written straight into one buffer: there can be 100,000. */
+/**
+ * The content of `NFTA_SET_ELEM_LIST_ELEMENTS`, written directly into one buffer, because there can be 100,000
+ * elements.
+ */
 class ElementList {
   readonly #buffer = Buffer.allocUnsafe(64 * 1024);
   readonly #words = new Uint16Array(this.#buffer.buffer, this.#buffer.byteOffset, this.#buffer.length / 2);
@@ -123,7 +126,7 @@ class ElementList {
     this.#end(start);
   }
 
-  /** All that was pushed; the list is empty then. */
+  /** Returns everything pushed and empties the list. */
   take(): Buffer {
     const items = Buffer.from(this.#buffer.subarray(0, this.length));
     this.length = 0;
@@ -135,7 +138,7 @@ class ElementList {
     const value = this.#begin(attribute.data.value);
     const begin = this.length;
     this.length = writeFieldBytes(fields, this.#buffer, begin);
-    // Only fields of several are padded.
+    // Only concatenated fields are padded.
     if (fields.length === 1 && fields[0]?.type === 'inet_service') this.length = begin + 2;
     this.#end(value);
     this.#end(start);

@@ -1,4 +1,4 @@
-// A codec of our own, because the package's takes longer to load than an ADD can spare: README.md.
+// A separate codec, because loading the package's takes too long for an ADD: README.md.
 import type { AttrStream } from 'netlink/dist/structs.js';
 import type { Family } from '../../model/address.ts';
 import type { PolicyRule } from '../../model/network.ts';
@@ -11,7 +11,7 @@ const toTable = 1;
 const protocolStatic = 4;
 const headerLength = 12;
 
-/** The rules with a firewall mark that lead to a table. Throws {@link NetlinkError}. */
+/** Returns the policy rules that match a firewall mark and lead to a table. Throws {@link NetlinkError}. */
 export function listPolicyRules(socket: NetlinkSocket, family: Family): PolicyRule[] {
   return socket
     .request(type.getRule, flag.dump, (out) => writeHeader(out, family, 0))
@@ -19,7 +19,7 @@ export function listPolicyRules(socket: NetlinkSocket, family: Family): PolicyRu
       const attributes = readAttributes(data.subarray(headerLength));
       const mark = readNumber(attributes, attribute.mark);
       const seen = familyOf(data[0]);
-      // A kernel without IPv6 answers for all families.
+      // A kernel without IPv6 replies with the rules of all families.
       if (mark === undefined || seen !== family || data[7] !== toTable) return [];
       const incoming = readText(attributes, attribute.incoming);
       return [
@@ -35,12 +35,12 @@ export function listPolicyRules(socket: NetlinkSocket, family: Family): PolicyRu
     });
 }
 
-/** Adds a rule. Throws {@link NetlinkError} (`EEXIST`: this very rule is there). */
+/** Adds a rule. Throws {@link NetlinkError} (`EEXIST`: the same rule exists). */
 export function addPolicyRule(socket: NetlinkSocket, rule: PolicyRule): void {
   socket.request(type.newRule, flag.create | flag.exclusive, (out) => writeRule(out, rule));
 }
 
-/** Deletes a rule. Throws {@link NetlinkError} (`ENOENT`: there is none). */
+/** Deletes a rule. Throws {@link NetlinkError} (`ENOENT`: it does not exist). */
 export function deletePolicyRule(socket: NetlinkSocket, rule: PolicyRule): void {
   socket.request(type.deleteRule, 0, (out) => writeRule(out, rule));
 }

@@ -16,10 +16,10 @@ const getRoute = 26;
 const attribute = { destination: 1, source: 2, incoming: 3, outgoing: 4, gateway: 5, table: 15, mark: 16 } as const;
 const headerLength = 12;
 const routeTypes = { unicast: 1, local: 2 } as const;
-/** `RTM_F_LOOKUP_TABLE`: the answer names the table. */
+/** `RTM_F_LOOKUP_TABLE`: the reply contains the table. */
 const tellTable = 0x1000;
 
-/** Asks the kernel what it would do with a packet, as `ip route get` does. Throws {@link NetlinkError}. */
+/** Asks the kernel for the route of a packet, as `ip route get` does. Throws {@link NetlinkError}. */
 export function lookUpRoute(socket: NetlinkSocket, question: RouteQuestion, names: LinkNames): RouteAnswer {
   const { family } = question.destination;
   try {
@@ -37,7 +37,7 @@ export function lookUpRoute(socket: NetlinkSocket, question: RouteQuestion, name
     });
     return reply === undefined ? { kind: 'none', reason: 'no answer' } : parseAnswer(reply.data, names);
   } catch (error) {
-    // The refusal is the answer.
+    // The kernel's error is the answer.
     if (error instanceof NetlinkError) return { kind: 'none', reason: error.code };
     throw error;
   }

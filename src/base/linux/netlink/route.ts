@@ -1,4 +1,4 @@
-// A codec of our own, because the package's takes longer to load than an ADD can spare: README.md.
+// A separate codec, because loading the package's takes too long for an ADD: README.md.
 import type { AttrStream } from 'netlink/dist/structs.js';
 import { defaultPrefix, type Family } from '../../model/address.ts';
 import type { Route, RouteScope } from '../../model/network.ts';
@@ -32,19 +32,19 @@ const clonedFlag = 0x200;
 const headerLength = 12;
 const localTable = 255;
 
-/** How a link's name and index are exchanged: routes name links, the kernel numbers them. */
+/** Translates between names and indexes of links: our routes contain names, the kernel's contain indexes. */
 export interface LinkNames {
   nameOf(index: number): string | undefined;
-  /** Throws where there is no such link. */
+  /** Throws if there is no such link. */
   indexOf(name: string): number;
 }
 
-/** Which routes are asked for; the kernel filters, so that a node with a full Internet table is no burden. */
+/** Selects routes. The kernel filters, so a full Internet routing table on the node costs nothing. */
 export interface RouteFilter {
   readonly table?: number;
 }
 
-/** Unicast and unreachable routes of every table but `local`. Throws {@link NetlinkError}. */
+/** Returns unicast and unreachable routes of every table except `local`. Throws {@link NetlinkError}. */
 export function listRoutes(socket: NetlinkSocket, family: Family, names: LinkNames, filter: RouteFilter = {}): Route[] {
   return (
     socket
@@ -55,15 +55,15 @@ export function listRoutes(socket: NetlinkSocket, family: Family, names: LinkNam
         if (filter.table !== undefined) pushNumber(out, attribute.table, filter.table);
       })
       .flatMap((reply) => parseRoute(reply, names))
-      // A kernel without IPv6 answers for all families.
+      // A kernel without IPv6 replies with the routes of all families.
       .filter((route) => route.family === family)
   );
 }
 
 /**
- * Adds a route. Throws {@link NetlinkError} (`EEXIST`: one with this destination and metric is there;
- * without a gateway only if it has the same link: two routers may share a gateway, and each needs
- * its own way to it).
+ * Adds a route. Throws {@link NetlinkError} (`EEXIST`: there is a route with this destination and metric; without a
+ * gateway only if it also has the same link, because two routers may share a gateway and each needs its own route to
+ * it).
  */
 export function addRoute(socket: NetlinkSocket, route: Route, names: LinkNames): void {
   const beside = route.family === 4 ? flag.append : 0;
@@ -72,7 +72,7 @@ export function addRoute(socket: NetlinkSocket, route: Route, names: LinkNames):
   );
 }
 
-/** Deletes the route that has all the given attributes. Throws {@link NetlinkError} (`ESRCH`: there is none). */
+/** Deletes the route with all these attributes. Throws {@link NetlinkError} (`ESRCH`: it does not exist). */
 export function deleteRoute(socket: NetlinkSocket, route: Route, names: LinkNames): void {
   socket.request(type.deleteRoute, 0, (out) => writeRoute(out, route, names));
 }
@@ -131,7 +131,10 @@ function parseRoute({ data }: NetlinkReply, names: LinkNames): Route[] {
   ];
 }
 
-/** RTA_METRICS (MTU, window, …), RTA_MULTIPATH, RTA_PREF, RTA_ENCAP_TYPE, RTA_ENCAP, RTA_VIA: what makes a route what it is. */
+/**
+ * RTA_METRICS (MTU, window, …), RTA_MULTIPATH, RTA_PREF, RTA_ENCAP_TYPE, RTA_ENCAP, RTA_VIA: attributes that are
+ * preserved when a route is restored.
+ */
 const keptAttributes: ReadonlySet<number> = new Set([8, 9, 18, 20, 21, 22]);
 
 function parseScope(value: number | undefined): RouteScope {

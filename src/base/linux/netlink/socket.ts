@@ -2,7 +2,7 @@ import { closeSync, readSync, writeSync } from 'node:fs';
 import { AttrStream, formatHeader, HEADER_LENGTH, parseMessages, readS32 } from 'netlink/dist/structs.js';
 import { errnoName, openSocket, setSocketOption } from '../libc/calls.ts';
 
-/** Netlink families used here (`<linux/netlink.h>`). */
+/** Netlink families in use (`<linux/netlink.h>`). */
 export const netlinkFamily = { route: 0, netfilter: 12 } as const;
 
 /** Message flags (`<linux/netlink.h>`). */
@@ -19,7 +19,7 @@ export const flag = {
 const messageType = { noop: 1, error: 2, done: 3 } as const;
 const headerFlag = { dumpInterrupted: 0x10, capped: 0x100, tlvs: 0x200 } as const;
 
-/** The kernel's refusal of a request: `code` is libc's name, the message is the kernel's own where it gave one. */
+/** An error reply of the kernel. `code` is libc's error name; the message contains the kernel's explanation, if any. */
 export class NetlinkError extends Error {
   readonly code: string;
 
@@ -30,19 +30,19 @@ export class NetlinkError extends Error {
   }
 }
 
-/** One message of a reply: its type and its payload behind the header. */
+/** One message of a reply: its type, and its payload after the header. */
 export interface NetlinkReply {
   readonly type: number;
   readonly data: Buffer;
 }
 
-/** Fills a request's payload. */
+/** Writes the payload of a request. */
 export type WriteRequest = (out: AttrStream) => void;
 
 /**
- * A blocking netlink socket, bound to the network namespace in which it was opened. The codecs are
- * those of the `netlink` package; its own sockets are asynchronous and need an addon, which a
- * single executable cannot carry.
+ * A blocking netlink socket, bound to the network namespace in which it was opened. The codecs come from the
+ * `netlink` package. The package's own sockets are asynchronous and need a native addon, which a single executable
+ * cannot contain.
  */
 export class NetlinkSocket {
   readonly #fd: number;
@@ -55,9 +55,9 @@ export class NetlinkSocket {
     this.#fd = openSocket(netlinkDomain, rawSocket, family);
     const netlinkLevel = 270;
     const on = Buffer.from([1, 0, 0, 0]);
-    // NETLINK_CAP_ACK, NETLINK_EXT_ACK: refusals without our request, with the kernel's explanation.
+    // NETLINK_CAP_ACK and NETLINK_EXT_ACK: errors without a copy of the request, but with the kernel's explanation.
     for (const option of [10, 11]) setSocketOption(this.#fd, netlinkLevel, option, on);
-    // A kernel that never answers must not hold a pod's start for ever: 10 s (struct timeval).
+    // A kernel that does not reply must not block a pod's start forever: 10 s (struct timeval).
     const timeout = Buffer.alloc(16);
     timeout.writeUInt8(10, 0);
     const socketLevel = 1;
@@ -65,15 +65,14 @@ export class NetlinkSocket {
     setSocketOption(this.#fd, socketLevel, receiveTimeout, timeout);
   }
 
-  /** Makes the kernel check dump requests strictly and so honour their filters (`NETLINK_GET_STRICT_CHK`). */
+  /** Makes the kernel check dump requests strictly and apply their filters (`NETLINK_GET_STRICT_CHK`). */
   checkStrictly(): void {
     setSocketOption(this.#fd, 270, 12, Buffer.from([1, 0, 0, 0]));
   }
 
   /**
-   * Sends one request and returns the messages of its reply; a request with `flag.dump` returns all
-   * parts, again from the start when the kernel says that they changed meanwhile. Throws
-   * {@link NetlinkError}.
+   * Sends one request and returns the messages of its reply. A request with `flag.dump` returns all parts, and is
+   * repeated if the kernel reports that the data changed during the dump. Throws {@link NetlinkError}.
    */
   request(type: number, flags: number, write: WriteRequest): NetlinkReply[] {
     for (let attempt = 1; ; attempt++) {
@@ -86,7 +85,7 @@ export class NetlinkSocket {
     closeSync(this.#fd);
   }
 
-  /** One datagram. With a time limit, a signal ends the wait, whatever its handler asked for. */
+  /** Receives one datagram. With a timeout set, a signal interrupts the wait even if its handler requests a restart. */
   #receive(): number {
     for (;;) {
       try {
@@ -98,9 +97,9 @@ export class NetlinkSocket {
   }
 
   /**
-   * As {@link request}, but hands over each part of a reply as it comes, and lets everything else run
-   * in between. A reply that changed meanwhile is not asked for again. Nothing else may be asked of
-   * the socket before the end. Throws {@link NetlinkError}.
+   * Like {@link request}, but yields the parts of a reply as they arrive and lets other work run in between. A reply
+   * that changed meanwhile is not requested again. The socket accepts no other request until the end. Throws {@link
+   * NetlinkError}.
    */
   async *requestInSteps(type: number, flags: number, write: WriteRequest): AsyncGenerator<NetlinkReply[]> {
     const sequence = this.#send(type, flags, write);
@@ -142,7 +141,7 @@ export class NetlinkSocket {
     return sequence;
   }
 
-  /** One datagram of the reply to a request. */
+  /** Receives one datagram of the reply to a request. */
   #receivePart(sequence: number): { replies: NetlinkReply[]; interrupted: boolean; isLast: boolean } {
     const received = this.#receive();
     const replies: NetlinkReply[] = [];
@@ -167,7 +166,7 @@ function throwRefusal(data: Buffer, flags: number): void {
   throw new NetlinkError(errnoName(errno), explanationOf(data, flags));
 }
 
-/** The kernel's sentence about its refusal (NLMSGERR_ATTR_MSG), if it gave one. */
+/** Returns the kernel's explanation of an error (NLMSGERR_ATTR_MSG), if any. */
 export function explanationOf(data: Buffer, flags: number): string | undefined {
   if ((flags & headerFlag.tlvs) === 0 || (flags & headerFlag.capped) === 0) return undefined;
   let rest = data.subarray(4 + HEADER_LENGTH);

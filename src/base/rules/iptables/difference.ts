@@ -5,11 +5,10 @@ import { type HookRule, type IptablesTable, iptablesTables, type LoweredProgram,
 import { renderHook, renderRule } from './render.ts';
 
 /**
- * The smallest `iptables-restore --noflush` input that leads from one program to another: chains
- * that did not change are not named, since naming one empties it. Either may be absent. Within a
- * table all of it happens at once; the tables follow each other so that the door is closed first
- * and opened last. Where it is unsure which of the two is installed, both having the same hooks, every
- * chain of either is named.
+ * Returns the smallest `iptables-restore --noflush` input that changes one program into another. Unchanged chains are
+ * not named, because naming a chain empties it. Either program may be absent. Each table changes atomically, and the
+ * order of the tables closes the filter first and opens it last. If it is not certain which of the two programs is
+ * installed, and both have the same hooks, the input names every chain of both.
  */
 export function compareIptables(
   from: RuleProgram | undefined,
@@ -49,7 +48,7 @@ function compareTable(table: IptablesTable, before: LoweredProgram, after: Lower
     .filter((line) => !newHooks.includes(line))
     .map((line) => line.replace(/^-[AI] (\S+)( 1)?/, '-D $1'));
   const hook = newHooks.filter((line) => !oldHooks.includes(line));
-  // A chain that goes is emptied first: others that go with it may refer to it.
+  // Empties a removed chain first, because other removed chains may refer to it.
   const lines = [
     ...declared,
     ...gone.map((name) => `:${name} - [0:0]\n`),

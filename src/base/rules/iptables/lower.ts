@@ -2,48 +2,48 @@ import type { Family } from '../../model/address.ts';
 import type { Action, Hook, Match, RedirectTable, Rule, RuleProgram } from '../../model/rules.ts';
 import { buildPortTree, type PortNode } from '../port-tree.ts';
 
-/** Tables of iptables, in the order in which they are put in force: the door is closed before anything is redirected. */
+/** Tables of iptables in the order of installation: `filter` blocks new connections before `nat` redirects any. */
 export const iptablesTables = ['filter', 'mangle', 'nat'] as const;
 
 /** A table of iptables. */
 export type IptablesTable = (typeof iptablesTables)[number];
 
-/** What an iptables rule can do: our actions, or going to another chain. */
+/** Actions of an iptables rule: those of the rule model, and jumps to other chains. */
 export type LoweredAction =
   | Exclude<Action, { do: 'redirect' }>
   | { readonly do: 'jump' | 'goto'; readonly chain: string };
 
-/** A rule in a chain of iptables. */
+/** A rule in an iptables chain. */
 export interface LoweredRule {
   readonly matches: readonly Match[];
   readonly action: LoweredAction;
 }
 
-/** A chain of ours in one table. */
+/** One of our chains in one table. */
 export interface LoweredChain {
   readonly table: IptablesTable;
   readonly name: string;
   readonly rules: readonly LoweredRule[];
 }
 
-/** The one rule that leads from a built-in chain to ours. */
+/** The only rule that jumps from a built-in chain to ours. */
 export interface HookRule {
   readonly table: IptablesTable;
   readonly builtin: string;
   readonly chain: string;
   readonly owner: string;
-  /** The door stands before everybody's rules, so that none can open it first. */
+  /** Whether the rule comes before all others, so that no other rule can accept a packet first. */
   readonly first: boolean;
 }
 
-/** A program as iptables of one family sees it. */
+/** A program as iptables of one family represents it. */
 export interface LoweredProgram {
   readonly family: Family;
   readonly chains: readonly LoweredChain[];
   readonly hooks: readonly HookRule[];
 }
 
-/** Every chain of ours begins so, followed by the program's name and a dash. */
+/** Prefix of every chain of ours, followed by the program's name and a dash. */
 export const chainPrefix = 'ER-';
 
 const places: Readonly<Record<Hook, { table: IptablesTable; builtin: string; suffix: string; first: boolean }>> = {
@@ -56,7 +56,7 @@ const places: Readonly<Record<Hook, { table: IptablesTable; builtin: string; suf
   'nat-postrouting': { table: 'nat', builtin: 'POSTROUTING', suffix: 'POST', first: false },
 };
 
-/** Lays a program out for iptables: chains of our own, and redirect tables as trees of chains. */
+/** Lays out a program for iptables: our own chains, with redirect tables as trees of chains. */
 export function lowerProgram(program: RuleProgram, family: Family): LoweredProgram {
   const chains: LoweredChain[] = [];
   const hooks: HookRule[] = [];

@@ -4,12 +4,12 @@ import { renderEndpoint } from '../endpoint.ts';
 import { ownerComment } from '../owner.ts';
 import type { HookRule, LoweredAction, LoweredRule } from './lower.ts';
 
-/** A rule as `iptables-restore` reads it behind `-A CHAIN`. Nothing in it needs quoting: names are validated. */
+/** Renders a rule as `iptables-restore` expects it after `-A CHAIN`. Names are validated, so nothing needs quoting. */
 export function renderRule(rule: LoweredRule, family: Family): string {
   return [...rule.matches.map((match) => renderMatch(match)), renderAction(rule.action, family)].join(' ');
 }
 
-/** The hook's rule behind `-A BUILTIN`; its comment names the owner. */
+/** Renders the hook rule after `-A BUILTIN`. Its comment names the owner. */
 export function renderHook(hook: HookRule): string {
   return `-m comment --comment "${ownerComment(hook.owner)}" -j ${hook.chain}`;
 }

@@ -1,21 +1,21 @@
 import { chainPrefix, type IptablesTable, iptablesTables } from './lower.ts';
 
-/** What of ours `iptables-save` shows, table by table. */
+/** Our part of the output of `iptables-save`, by table. */
 export interface SavedRules {
   readonly tables: readonly SavedTable[];
 }
 
-/** What of ours stands in one table. */
+/** Our part of one table. */
 export interface SavedTable {
   readonly table: IptablesTable;
   readonly chains: readonly string[];
-  /** Rules of built-in chains that lead to ours, as saved: `-A FORWARD …`. */
+  /** Rules of built-in chains that jump to our chains, as saved: `-A FORWARD …`. */
   readonly hooks: readonly string[];
   /** Rules in our chains, as saved. */
   readonly rules: readonly string[];
 }
 
-/** Picks a program's chains out of what `iptables-save` printed. */
+/** Extracts the chains of a program from the output of `iptables-save`. */
 export function readSavedRules(saved: string, program: string): SavedRules {
   const ours = `${chainPrefix}${program}-`;
   const tables: SavedTable[] = [];
@@ -36,7 +36,7 @@ export function readSavedRules(saved: string, program: string): SavedRules {
   return { tables };
 }
 
-/** The owner written beside the hooks, or undefined where nothing of this program is installed. */
+/** Returns the owner named in the hook comments, or undefined if nothing of this program is installed. */
 export function ownerOfSaved(saved: SavedRules): string | undefined {
   for (const { hooks } of saved.tables) {
     for (const hook of hooks) {
@@ -47,7 +47,10 @@ export function ownerOfSaved(saved: SavedRules): string | undefined {
   return undefined;
 }
 
-/** The `iptables-restore --noflush` input that removes just what was saved; empty where there is nothing. */
+/**
+ * Returns the `iptables-restore --noflush` input that removes exactly the saved rules, or an empty string if there
+ * are none.
+ */
 export function removeSavedRules(saved: SavedRules): string {
   return saved.tables
     .toSorted((one, other) => iptablesTables.indexOf(other.table) - iptablesTables.indexOf(one.table))

@@ -5,9 +5,9 @@ import { compareTables, type NftDocument, removeTable, writeTable } from './docu
 import { mapName, mapType, renderBase, renderEntry, renderRule, tableName } from './render.ts';
 
 /**
- * The smallest `nft -f` input that leads from one program to another, in one transaction of the
- * kernel. Either may be absent; a program that appears fails where a table of its name stands. Where
- * it is unsure which of the two is installed, the whole table is replaced, in one transaction, too.
+ * Returns the smallest `nft -f` input that changes one program into another in one transaction. Either program may be
+ * absent. Creating a program fails if a table of its name exists. If it is not certain which of the two programs is
+ * installed, the transaction replaces the whole table.
  */
 export function compareNftables(
   from: RuleProgram | undefined,
@@ -21,7 +21,7 @@ export function compareNftables(
   return { scripts: input === '' ? [] : [{ tool: 'nft', input }] };
 }
 
-/** The same for tables that are laid out already. */
+/** Does the same for tables that are already laid out. */
 export function compareDocuments(from: NftDocument | undefined, to: NftDocument | undefined): string {
   if (to === undefined) return from === undefined ? '' : removeTable(from.table);
   if (from === undefined) return writeTable(to);
@@ -29,7 +29,7 @@ export function compareDocuments(from: NftDocument | undefined, to: NftDocument 
   return compareTables(from, to);
 }
 
-/** Lays a program out for nftables: a base chain for each hook, a map for each redirect table. */
+/** Lays out a program for nftables: one base chain per hook, one map per redirect table. */
 function layOut(program: RuleProgram): NftDocument {
   return {
     table: tableName(program.name),

@@ -1,6 +1,6 @@
 import { withTable, writeObject } from './changes.ts';
 
-/** A map or set of a table: its declaration, and its elements by key; a set's elements have no value. */
+/** A map or set of a table: its declaration and its elements by key. Elements of a set have no value. */
 export interface NftCollection {
   readonly kind: 'map' | 'set';
   /** Lines such as `type inet_service : ipv4_addr` and `flags interval`. */
@@ -8,27 +8,27 @@ export interface NftCollection {
   readonly elements: ReadonlyMap<string, string>;
 }
 
-/** A chain: at a hook if it has a base, else to be gone to. */
+/** A chain: attached to a hook if it has a base, otherwise the target of jumps. */
 export interface NftChain {
   /** `type … hook … priority …`. */
   readonly base?: string;
   readonly rules: readonly string[];
 }
 
-/** One table of nftables in nft's own words, ready to be written or compared. */
+/** One nftables table in nft's syntax, ready to be rendered or compared. */
 export interface NftDocument {
   /** With its family: `inet egress-router-net1`. */
   readonly table: string;
   readonly comment: string;
-  /** Stateful objects by kind and name, such as `ct timeout idle`, with what stands between their braces. */
+  /** Stateful objects by kind and name, such as `ct timeout idle`, with the lines of their bodies. */
   readonly objects: ReadonlyMap<string, readonly string[]>;
   readonly collections: ReadonlyMap<string, NftCollection>;
   readonly chains: ReadonlyMap<string, NftChain>;
 }
 
 /**
- * A whole table, which must not be there yet. Deleting one first would make it sure, but costs the
- * kernel a grace period of ten milliseconds and more.
+ * Renders a whole table that must not exist yet. Deleting an existing table first would be safer, but it costs a
+ * grace period of 10 ms or more in the kernel.
  */
 export function writeTable(document: NftDocument): string {
   const blocks = [
@@ -40,7 +40,7 @@ export function writeTable(document: NftDocument): string {
       writeBlock(`chain ${name}`, base === undefined ? rules : [`${base}; policy accept;`, ...rules]),
     ),
   ];
-  // A comment is taken only of what makes a table.
+  // nft accepts a comment only in the command that creates the table.
   return `create table ${document.table} { comment "${document.comment}"; }\ntable ${document.table} {\n${blocks.join('')}}\n`;
 }
 
@@ -54,14 +54,15 @@ function writeElements(elements: ReadonlyMap<string, string>): string {
   return `{ ${written.join(', ')} }`;
 }
 
-/** Removes a table that may not be there: adding it first makes that no error. */
+/** Renders the removal of a table that may not exist: adding it first avoids an error. */
 export function removeTable(table: string): string {
   return `add table ${table}\ndelete table ${table}\n`;
 }
 
 /**
- * The smallest input that leads from one state of a table to another in one transaction: elements
- * and chains that did not change are not named. Names come before what refers to them, and go after.
+ * Returns the smallest input that changes a table from one state to another in one transaction. It does not name
+ * unchanged elements and chains. Objects are added before the rules that refer to them, and deleted after those
+ * rules.
  */
 export function compareTables(from: NftDocument, to: NftDocument): string {
   const { table } = to;

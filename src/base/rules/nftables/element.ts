@@ -8,33 +8,33 @@ import {
 } from '../../model/address.ts';
 import { type Protocol, protocolNumbers } from '../../model/redirect.ts';
 
-/** One field of a key or of a value, by its type in nftables. */
+/** One field of a key or a value, by its nftables type. */
 export type NftField =
   | { readonly type: 'inet_proto'; readonly protocol: Protocol }
   /** 1–65535. */
   | { readonly type: 'inet_service'; readonly port: number }
-  /** What `numgen` and `jhash` yield. */
+  /** Result of `numgen` or `jhash`. */
   | { readonly type: 'slot'; readonly slot: number }
   | { readonly type: 'addr'; readonly address: Address }
   /** Only in keys of interval sets. */
   | { readonly type: 'prefix'; readonly prefix: Prefix };
 
-/** Where an element of a map leads: fields, or a chain. */
+/** The value of a map element: fields, or a chain. */
 export type NftValue = readonly NftField[] | { readonly goto: string };
 
-/** An element of a map or set of a table; a set's have no value. */
+/** An element of a map or set. Elements of sets have no value. */
 export interface NftElement {
   readonly collection: string;
   readonly key: readonly NftField[];
   readonly value?: NftValue;
 }
 
-/** The key in nft's words: `tcp . 13306`. */
+/** Renders the key in nft's syntax: `tcp . 13306`. */
 export function writeKey({ key }: NftElement): string {
   return key.map(writeField).join(' . ');
 }
 
-/** The value in nft's words; empty for a set's element. */
+/** Renders the value in nft's syntax; empty for an element of a set. */
 export function writeValue({ value }: NftElement): string {
   if (value === undefined) return '';
   return 'goto' in value ? `goto ${value.goto}` : value.map(writeField).join(' . ');
@@ -55,15 +55,14 @@ function writeField(field: NftField): string {
   }
 }
 
-/** Whether the key is of an interval: it has a last value, too, which {@link writeLastKeyBytes} writes. */
+/** Returns whether the key is an interval. Its last key is then written by {@link writeLastKeyBytes}. */
 export function isInterval({ key }: NftElement): boolean {
   return key.some(({ type }) => type === 'prefix');
 }
 
 /**
- * Writes fields as the kernel compares them, at a place of a buffer: network order, but slots, which
- * are numbers of the machine; each padded to 32 bits. Of a prefix its first address. Returns the
- * place behind them.
+ * Writes fields in the kernel's format, each padded to 32 bits: network byte order, except slots, which use the byte
+ * order of the host. A prefix is written as its first address. Returns the position after the last field.
  */
 export function writeFieldBytes(fields: readonly NftField[], target: Buffer, at: number): number {
   let next = at;
@@ -71,7 +70,7 @@ export function writeFieldBytes(fields: readonly NftField[], target: Buffer, at:
   return next;
 }
 
-/** As {@link writeFieldBytes}, of an interval's last key. */
+/** Writes the last key of an interval; otherwise like {@link writeFieldBytes}. */
 export function writeLastKeyBytes({ key }: NftElement, target: Buffer, at: number): number {
   return writeFieldBytes(key.map(lastOf), target, at);
 }

@@ -2,22 +2,22 @@ import type { RedirectEntry, RedirectTable, RuleProgram } from '../../model/rule
 import type { NftElement } from './element.ts';
 import { mapName } from './render.ts';
 
-/** Elements of one table that go and come. */
+/** Elements that one table loses and gains. */
 export interface ElementChange {
   readonly gone: readonly NftElement[];
   readonly come: readonly NftElement[];
 }
 
 /**
- * What leads from one program to another where they differ in entries of their redirect tables alone;
- * undefined where more is different. A changed entry goes and comes.
+ * Returns the change from one program to another if only entries of redirect tables differ, otherwise undefined. A
+ * changed entry is removed and added.
  */
 export function compareElements(from: RuleProgram, to: RuleProgram): ElementChange | undefined {
   const hasSameFrame =
     from.owner === to.owner &&
     from.tables.length === to.tables.length &&
     from.tables.every((table, index) => isOfSameKind(table, to.tables[index])) &&
-    // A few dozen rules; every backend's text is made from them alone.
+    // The chains have only a few dozen rules, and both backends render nothing else.
     JSON.stringify(from.chains) === JSON.stringify(to.chains);
   if (!hasSameFrame) return undefined;
   const gone: NftElement[] = [];
@@ -34,7 +34,7 @@ export function compareElements(from: RuleProgram, to: RuleProgram): ElementChan
   return { gone, come };
 }
 
-/** The program with empty redirect tables, and what fills them. */
+/** Splits a program into the same program with empty redirect tables and the elements that fill them. */
 export function splitElements(program: RuleProgram): { frame: RuleProgram; elements: readonly NftElement[] } {
   const frame = { ...program, tables: program.tables.map((table) => ({ ...table, entries: new Map() })) };
   return { frame, elements: compareElements(frame, program)?.come ?? [] };

@@ -1,6 +1,6 @@
 /**
- * Reads what `nft -s list table` printed into lines that can be compared: each rule with its chain,
- * each map element by itself, elements sorted, since the kernel lists them in no order.
+ * Splits the output of `nft -s list table` into lines that can be compared: each rule with its chain, each map
+ * element on its own. Elements are sorted, because the kernel lists them in no order.
  */
 export function readListedTable(listed: string): string[] {
   const lines: string[] = [];

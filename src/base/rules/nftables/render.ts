@@ -2,52 +2,55 @@ import type { Address, Family } from '../../model/address.ts';
 import type { Action, Chain, Hook, Match, RedirectEntry, RedirectTableKey, Rule } from '../../model/rules.ts';
 import { renderEndpoint } from '../endpoint.ts';
 
-/** Every table of ours begins so, followed by the program's name. */
+/** Prefix of every table of ours, followed by the program's name. */
 const tablePrefix = 'egress-router-';
 
-/** The table of a program, with its family: `inet egress-router-net1`. */
+/** Returns the table of a program with its family: `inet egress-router-net1`. */
 export function tableName(program: string): string {
   return `inet ${tableNameOf(program)}`;
 }
 
-/** The same without its family. */
+/** Returns the table of a program without its family. */
 export function tableNameOf(program: string): string {
   return `${tablePrefix}${program}`;
 }
 
-/** Type, hook and priority of each of our base chains; priorities as numbers, since not every hook knows every name. */
+/**
+ * Type, hook and priority of our base chains. Priorities are numbers, because not every hook accepts every priority
+ * name.
+ */
 const bases: Readonly<Record<Hook, string>> = {
   'mangle-prerouting': 'type filter hook prerouting priority -150',
   'nat-prerouting': 'type nat hook prerouting priority -100',
   'filter-input': 'type filter hook input priority 0',
   'filter-forward': 'type filter hook forward priority 0',
-  // `route`: a changed mark looks the route up again.
+  // Type `route`: the kernel looks up the route again when the mark changes.
   'mangle-output': 'type route hook output priority -150',
   'mangle-postrouting': 'type filter hook postrouting priority -150',
   'nat-postrouting': 'type nat hook postrouting priority 100',
 };
 
-/** The head of a base chain, as it stands between braces. */
+/** Returns the type, hook and priority of a base chain, as written inside its braces. */
 export function renderBase(chain: Chain): string {
   return bases[chain.hook];
 }
 
-/** The name of a redirect table's map: `tcp4`. */
+/** Returns the name of the map of a redirect table: `tcp4`. */
 export function mapName(key: RedirectTableKey): string {
   return `${key.protocol}${key.family}`;
 }
 
-/** The type of a redirect table's map. */
+/** Returns the type of the map of a redirect table. */
 export function mapType(key: RedirectTableKey): string {
   return `type inet_service : ipv${key.family}_addr . inet_service`;
 }
 
-/** Where an entry of a redirect table leads. */
+/** Renders the target of a redirect table's entry. */
 export function renderEntry(entry: RedirectEntry): string {
   return `${entry.address.text} . ${entry.port}`;
 }
 
-/** A rule as `nft` reads it. Nothing in it needs escaping: names are validated. */
+/** Renders a rule in nft's syntax. Names are validated, so nothing needs escaping. */
 export function renderRule(rule: Rule): string {
   const family = rule.family === undefined ? [] : [`meta nfproto ipv${rule.family}`];
   const matches = rule.matches.map(renderMatch);

@@ -1,4 +1,5 @@
 import { isLinkLocal } from '../../../base/model/address.ts';
+import { formatLinkKind } from '../../../base/model/link-kind.ts';
 import type { Link } from '../../../base/model/network.ts';
 import { ownerComment } from '../../../base/rules/owner.ts';
 import type { Deviation } from '../../plan/check.ts';
@@ -30,7 +31,7 @@ function describeLink(observation: Observation, { kind, text, subject }: Deviati
       return {
         code: 'link-mode',
         what: text,
-        cure: inNamespace(netns, `ip link set ${link} type macvlan mode ${resolved.spec.mode}`),
+        cure: inNamespace(netns, `ip link set ${link} type ${formatLinkKind(resolved.spec.kind)}`),
       };
     case 'link-master': {
       const there = nodeLink(node.links, pod.links.find((one) => one.name === link)?.parentIndex);

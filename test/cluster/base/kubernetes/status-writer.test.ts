@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLog } from '../../../../src/base/daemon/log.ts';
 import { openKubeApi } from '../../../../src/base/kubernetes/client.ts';
 import { EventRecorder } from '../../../../src/base/kubernetes/events.ts';
 import type { Leadership } from '../../../../src/base/kubernetes/leadership.ts';
 import { type StatusPlanner, StatusWriter } from '../../../../src/base/kubernetes/status-writer.ts';
+import { silentLog } from '../../../lab/silent-log.ts';
 import { until } from '../../../until.ts';
 import { TestApiServer } from '../../lab/api-server.ts';
 import { writeKubeconfig } from '../../lab/kubeconfig.ts';
@@ -95,7 +95,7 @@ describe('StatusWriter', () => {
     await isWritten('web');
   });
 
-  it('writes what failed before it lost and regained the leadership', async () => {
+  it('retries a failed write after it lost and regained the leadership', async () => {
     server.fail({ on: /PATCH/, answer: 422 });
     put('web');
     writer.review();

@@ -132,7 +132,7 @@ const cases: readonly Case[] = [
     name: 'a certificate of tomorrow',
     server: { tls: authority.issue({ name: 'apiserver', hosts, from: new Date(Date.now() + 3_600_000) }) },
     kubeconfig: () => ({ cluster: trusted }),
-    refusal: /: it is not valid before .*; set the clock of this node right/,
+    refusal: /: it is not valid before .*; correct the clock of this node/,
   },
   {
     name: 'a token that the server does not accept',
@@ -228,7 +228,7 @@ for (const [name, options] of Object.entries(programs)) {
       });
     }
 
-    it('a token in a file that is replaced when the server refuses the old one', async () => {
+    it('a token in a file that is replaced after the server rejected the old one', async () => {
       let accepted = 'old';
       const [made, running] = await start({
         name: '',

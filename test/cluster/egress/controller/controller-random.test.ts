@@ -134,8 +134,8 @@ function owned(lab: ControllerLab, model: ReadonlyMap<string, unknown>): string[
   });
 }
 
-describe('The controller, whatever happens in whatever order', () => {
-  it('comes to the end that the last words of all routers demand', async () => {
+describe('The controller after random events in random order', () => {
+  it('reaches the state that the final specs demand', async () => {
     await fc.assert(fc.asyncProperty(fc.array(happening, { minLength: 3, maxLength: 14 }), play), {
       numRuns: 25,
       interruptAfterTimeLimit: 60_000,

@@ -8,7 +8,7 @@ import { ControllerLab } from '../../lab/controller-lab.ts';
 const well = ['Available=True RouterReady', 'Progressing=False AsExpected', 'Degraded=False AsExpected'];
 
 /** Each kind has a connection of its own, and one may be lost for a minute and a half before anybody knows. */
-describe('A controller whose watch of routers says nothing', () => {
+describe('A controller with a silent watch of routers', () => {
   let lab: ControllerLab;
 
   beforeEach(async () => {
@@ -33,12 +33,12 @@ describe('A controller whose watch of routers says nothing', () => {
     assert.equal(lab.writes, writes, 'it still writes');
   }
 
-  it('does not make the objects again of one that was deleted', async () => {
+  it('does not recreate the objects of a deleted router', async () => {
     await expectQuiet();
     assert.deepEqual([lab.names('deployments'), lab.names('definitions'), lab.names('pods')], [[], [], []]);
   });
 
-  it('makes those of another of its name, once it hears of it', async () => {
+  it('creates those of a new router with the same name once it is observed', async () => {
     lab.putRouter('web', { uid: 'uid-next' });
     await expectQuiet();
     assert.deepEqual(lab.names('pods'), []);

@@ -72,7 +72,7 @@ function arbitraryState(base: HttpState, ports: readonly number[]): fc.Arbitrary
     }));
 }
 
-describe('A running HAProxy and a fresh one of its files', () => {
+describe('A running HAProxy and a new one with its files', () => {
   const world = new World({ user: 'haproxy', reloadInterval: 50 });
   const fresh = new World();
   const ports: number[] = [];
@@ -163,7 +163,7 @@ describe('A running HAProxy and a fresh one of its files', () => {
     }
   }
 
-  it('answer alike after any series of changes', async function () {
+  it('answer identically after any series of changes', async function () {
     this.timeout(120_000);
     await fc.assert(
       fc.asyncProperty(fc.array(arbitraryState(base, ports), { minLength: 2, maxLength: 8 }), async (states) => {

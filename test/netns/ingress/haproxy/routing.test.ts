@@ -47,7 +47,7 @@ const cases: readonly (readonly [what: string, host: string, path: string, plain
   ['the empty part of a slash path falls to the wildcard', 'slash.wild.test', '/d', 'wild', 'wild'],
 ];
 
-describe('Hosts and paths, by a real HAProxy', () => {
+describe('Hosts and paths in a real HAProxy', () => {
   const world = new World();
   after(() => world.close());
 

@@ -166,7 +166,7 @@ const nftables: { name: string; table: ForeignTable | undefined; goes: string; p
   { name: 'a counter', table: nft([[{ counter: { packets: 0, bytes: 0 } }]]), goes: 'accept' },
 ];
 
-describe('rules of others', () => {
+describe('rules of other programs', () => {
   for (const { name, rules, goes, probe } of iptables) {
     it(`follows ${name} of iptables`, () => assert.equal(follow(rules, probe), goes));
   }
@@ -174,7 +174,7 @@ describe('rules of others', () => {
     it(`follows ${name} of nftables`, () => assert.equal(followTable(table, 'c', probe), goes));
   }
 
-  it('knows the tables of ours, and whose they are', () => {
+  it('recognizes our tables and their owners', () => {
     const saved =
       '*filter\n:FORWARD ACCEPT [0:0]\n:ER-net1-FORWARD - [0:0]\n-A FORWARD -m comment --comment "egress-router c0ffee" -j ER-net1-FORWARD\n-A ER-net1-FORWARD -j DROP\nCOMMIT\n';
     assert.deepEqual(readIptables(saved, 4, 'iptables-save').ours, [
@@ -189,7 +189,7 @@ describe('rules of others', () => {
     });
   });
 
-  it('takes whatever is no listing for an empty one', () => {
+  it('treats an invalid listing as empty', () => {
     for (const listing of [
       undefined,
       null,

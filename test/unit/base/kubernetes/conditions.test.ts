@@ -29,6 +29,19 @@ describe('mergeConditions', () => {
     assert.equal(saySame(mergeConditions(drafts, after, { now: 'later', generation: 2 }), after), true);
   });
 
+  it('escapes characters that would hide or reorder a message, also of Gateways and their listeners', () => {
+    const message = 'protocol "a\u202eb\u009b31m\nc\u0000" is not served';
+    const escaped = 'protocol "a\\u202eb\\u009b31m\\u000ac\\u0000" is not served';
+    const conditions = [{ ...draft('Accepted', 'False'), message }];
+    const [written] = mergeConditions(conditions, [], { now: later });
+    assert.equal(written?.message, escaped);
+    assert.equal(saySame(mergeConditions(conditions, [written], { now: 'later' }), [written]), true);
+    const listeners = [{ name: 'l', kinds: [], attachedRoutes: 0, conditions }];
+    const change = planGateway({ uid: 'u', generation: 1, addresses: [], conditions, listeners }, { status: {} }, now);
+    assert.doesNotMatch(JSON.stringify(change?.status), /[\p{Cc}\p{Cf}]/u);
+    assert.ok(JSON.stringify(change?.status).includes('u202e'));
+  });
+
   it('never overwrites a condition about a higher generation', () => {
     const before = [written('Available', 'False', 3), written('Degraded', 'True', 2)];
     const drafts = [draft('Available', 'True'), draft('Degraded', 'False')];
@@ -94,6 +107,7 @@ describe('statuses that several controllers write', () => {
       parent('b', 'example.com/c', written('Accepted', 'False', 9)),
     ];
     const report = {
+      uid: 'a',
       generation: 2,
       parents: ['b', 'a'].map((name) => ({ parentRef: { name }, conditions: [draft('Accepted', 'True')] })),
     };
@@ -107,7 +121,7 @@ describe('statuses that several controllers write', () => {
         ['b', 'example.com/c', 'Accepted False 9'],
       ],
     );
-    const gateway = { generation: 2, conditions: [draft('Accepted', 'True')], addresses: [], listeners: [] };
+    const gateway = { uid: 'g', generation: 2, conditions: [draft('Accepted', 'True')], addresses: [], listeners: [] };
     const conditions = [written('Theirs', 'True'), written('Accepted', 'False', 3)];
     assert.deepEqual(planGateway(gateway, { status: { conditions } }, now)?.status.conditions, conditions);
   });

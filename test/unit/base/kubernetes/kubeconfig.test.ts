@@ -78,9 +78,9 @@ describe('readKubeconfig', () => {
     ['a cluster that is not there', config({ more: { clusters: [] } }), /cluster "c" is not among its clusters$/],
     ['a user that is not there', config({ more: { users: [] } }), /user "u" is not among its users$/],
     [
-      'a server that is no URL',
+      'a server that is not a URL',
       config({ cluster: { server: '10.0.0.1' } }),
-      /server of clusters "c" .*: it is no URL; write/,
+      /server of clusters "c" .*: it is not a URL; write/,
     ],
     [
       'a SOCKS proxy',
@@ -99,7 +99,7 @@ describe('readKubeconfig', () => {
       config({
         user: { exec: { apiVersion: 'client.authentication.k8s.io/v1', command: 'x', interactiveMode: 'Always' } },
       }),
-      /interactiveMode Always needs a terminal/,
+      /interactiveMode Always requires a terminal/,
     ],
   ];
   for (const [name, content, message] of mistakes) {
@@ -121,7 +121,7 @@ describe('readServiceAccount', () => {
     );
     assert.throws(
       () => readServiceAccount({ KUBERNETES_SERVICE_HOST: '10.0.0.1' }, '/nowhere'),
-      /there is no \/nowhere\/token; set automountServiceAccountToken or/,
+      /\/nowhere\/token does not exist; set automountServiceAccountToken or/,
     );
   });
 });

@@ -44,12 +44,12 @@ describe('parseEgressRouter', () => {
     const macvlan = { mode: 'VEPA', master: 'eth1' };
     const parsed = parseNetConf(confOf({ ...spec, networkInterface: { macvlan } }, { interfaceArgs: { mtu: 1400 } }));
     assert.ok(parsed.ok);
-    assert.deepEqual([parsed.value.mode, parsed.value.master, parsed.value.mtu], ['vepa', 'eth1', 1400]);
+    assert.deepEqual([parsed.value.kind.mode, parsed.value.master, parsed.value.mtu], ['vepa', 'eth1', 1400]);
     const other = parseNetConf(
       confOf({ addresses: spec.addresses }, { interfaceArgs: { mode: 'private', master: 'eth2' } }),
     );
     assert.ok(other.ok);
-    assert.deepEqual([other.value.mode, other.value.master], ['private', 'eth2']);
+    assert.deepEqual([other.value.kind.mode, other.value.master], ['private', 'eth2']);
   });
 
   const cases: readonly (readonly [name: string, input: unknown, want: readonly string[]])[] = [

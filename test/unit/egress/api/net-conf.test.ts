@@ -7,7 +7,7 @@ describe('parseNetConf with a valid configuration', () => {
     const v4 = (text: string) => ({ family: 4, text });
     assert.deepEqual(readNetConf(clusterNetworkOperatorConf), {
       network: 'egress-router-cni-nad',
-      mode: 'bridge',
+      kind: { type: 'macvlan', mode: 'bridge' },
       reserved: [{ prefix: { address: v4('192.168.12.99'), length: 24 }, gateway: v4('192.168.12.1') }],
       redirects: {
         redirects: [
@@ -24,7 +24,11 @@ describe('parseNetConf with a valid configuration', () => {
   });
 
   const settings: readonly (readonly [name: string, conf: unknown, want: Partial<AttachmentSpec>])[] = [
-    ['the mode in any case', confWith({ interfaceArgs: { mode: 'VEPA' } }), { mode: 'vepa' }],
+    [
+      'the mode in any case',
+      confWith({ interfaceArgs: { mode: 'VEPA' } }),
+      { kind: { type: 'macvlan', mode: 'vepa' } },
+    ],
     ['the MTU as a text', confWith({ interfaceArgs: { mtu: '1400' } }), { mtu: 1400 }],
     ['the MTU as a number', confWith({ interfaceArgs: { mtu: 68 } }), { mtu: 68 }],
     ['the master', confWith({ interfaceArgs: { master: 'bond0.100' } }), { master: 'bond0.100' }],
@@ -32,9 +36,13 @@ describe('parseNetConf with a valid configuration', () => {
     [
       'empty settings as absent',
       confWith({ interfaceType: '', interfaceArgs: { mode: '', mtu: '' } }),
-      { mode: 'bridge' },
+      { kind: { type: 'macvlan', mode: 'bridge' } },
     ],
-    ['null settings as absent', confWith({ interfaceArgs: null, log_file: null, args: null }), { mode: 'bridge' }],
+    [
+      'null settings as absent',
+      confWith({ interfaceArgs: null, log_file: null, args: null }),
+      { kind: { type: 'macvlan', mode: 'bridge' } },
+    ],
     ['the rule backend', confWith({ ruleBackend: 'nftables' }), { ruleBackend: 'nftables' }],
     [
       'the log settings',

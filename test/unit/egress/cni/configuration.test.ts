@@ -18,10 +18,10 @@ describe('decodeConfiguration', () => {
       ' \n',
       /^Cannot read the network configuration: standard input is empty; pass the configuration as JSON$/,
     ],
-    ['a list', '[{}]', /: standard input must hold a JSON object, not \[\{\}\]$/],
-    ['null', 'null', /: standard input must hold a JSON object, not null$/],
-    ['half an object', '{"name": ', /: standard input must hold a JSON object: .+/],
-    ['a long text', 'x'.repeat(1_000_000), /: standard input must hold a JSON object: .{1,200}$/],
+    ['a list', '[{}]', /: standard input must contain a JSON object, not \[\{\}\]$/],
+    ['null', 'null', /: standard input must contain a JSON object, not null$/],
+    ['half an object', '{"name": ', /: standard input must contain a JSON object: .+/],
+    ['a long text', 'x'.repeat(1_000_000), /: standard input must contain a JSON object: .{1,200}$/],
     ['a long list', `[${'1,'.repeat(100_000)}1]`, /not \[1,.{1,80}…$/],
   ];
   for (const [name, text, want] of cases) {

@@ -64,8 +64,8 @@ describe('parseEnvironment', () => {
   }
 
   const ifname =
-    'must be the name of an interface: at most 15 letters, digits, "_", "." and "-", not "-" first, not "." or ".."';
-  const container = 'must be a container ID: letters, digits, "_", "." and "-", a letter or digit first';
+    'must be the name of an interface: at most 15 letters, digits, "_", "." and "-", not beginning with "-", and not "." or ".."';
+  const container = 'must be a container ID: letters, digits, "_", "." and "-", beginning with a letter or digit';
   const path = 'must be the absolute path of a network namespace';
   const mac = 'must be a unicast MAC address such as "02:00:00:12:34:56"';
   const bad: readonly (readonly [name: string, changes: Environment, want: string])[] = [

@@ -252,7 +252,7 @@ describe('the plugin log', () => {
         const path = `${folder}/${wanted}`;
         const head = `${time} [error] log_file ${JSON.stringify(path)}: is not in a folder that this node allows`;
         assert.ok(asked(path).startsWith(head));
-        assert.match(readFileSync(file, 'utf8'), /; these lines go to \S+\n\S+ \[panic\] x\n$/);
+        assert.match(readFileSync(file, 'utf8'), /; writing to \S+ instead\n\S+ \[panic\] x\n$/);
         assert.equal(existsSync(join(folder, 'victim')), false);
         assert.equal(existsSync(join(folder, 'own')), false);
       });
@@ -273,7 +273,7 @@ describe('the plugin log', () => {
       {
         name: 'that others may write',
         make: () => configure(folders(), 0o666),
-        says: /counts for nothing: it must be/,
+        says: /is ignored: it must be/,
       },
       {
         name: 'of another user',
@@ -281,9 +281,9 @@ describe('the plugin log', () => {
           configure(folders());
           chownSync(join(folder, 'config.json'), 65534, 65534);
         },
-        says: /counts for nothing: it must be/,
+        says: /is ignored: it must be/,
       },
-      { name: 'that is no JSON', make: () => configure('{'), says: /counts for nothing/ },
+      { name: 'that is no JSON', make: () => configure('{'), says: /is ignored/ },
       { name: 'with relative paths', make: () => configure('{"logFolders":["../x"]}'), says: /absolute paths/ },
       {
         name: 'that is a link',
@@ -291,7 +291,7 @@ describe('the plugin log', () => {
           writeFileSync(join(folder, 'other.json'), folders());
           symlinkSync(join(folder, 'other.json'), join(folder, 'config.json'));
         },
-        says: /counts for nothing: .*ELOOP/,
+        says: /is ignored: .*ELOOP/,
       },
     ];
     for (const { name, make, says } of unusable) {

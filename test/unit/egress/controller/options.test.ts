@@ -29,14 +29,12 @@ describe('options of the controller', () => {
         nodeSelector: {},
         liveTimeout: 10_000,
       },
-      lease: { namespace: 'default', name: 'egress-router-controller', duration: 15 },
+      lease: { namespace: 'default', name: 'egress-router-controller', duration: 2 },
       listen: { address: '0.0.0.0', port: 8080 },
       logFormat: 'auto',
       logLevel: 'info',
     });
-    assert.deepEqual(problemsOf([]), [
-      '--image missing: must be the name of the image that holds this program, or --pod-name be given',
-    ]);
+    assert.deepEqual(problemsOf([]), ['--image is missing: set the image that contains this program, or --pod-name']);
   });
 
   it('may be flags or variables, and flags come first', () => {

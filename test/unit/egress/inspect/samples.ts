@@ -70,7 +70,7 @@ const bare: NamespaceSnapshot = {
       mtu: 1500,
       mac: '02:00:00:00:00:99',
       kind: 'macvlan',
-      macvlanMode: 'bridge',
+      settings: { type: 'macvlan', mode: 'bridge' },
       parentIndex: 3,
       alias: 'egress-router c0ffee',
     },

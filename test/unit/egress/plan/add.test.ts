@@ -17,7 +17,7 @@ function prefix(text: string): NonNullable<ReturnType<typeof parsePrefix>> {
 
 const spec: AttachmentSpec = {
   network: 'net',
-  mode: 'bridge',
+  kind: { type: 'macvlan', mode: 'bridge' },
   reserved: [{ prefix: prefix('192.168.12.99/24') }],
   redirects: documented.redirects,
   clusterNetworks: [prefix('172.30.0.0/16')],
@@ -149,7 +149,7 @@ describe('planAdd', () => {
     const milestones = [
       'save-state',
       'change-rules',
-      'create-macvlan',
+      'create-link',
       'claim-link',
       'guard-link',
       'set-link-up',
@@ -214,6 +214,7 @@ describe('the saved state of an ADD', () => {
   it('records the configuration and the pod', () => {
     assert.deepEqual(named.state.pod, { namespace: 'shop', name: 'egress-1' });
     assert.deepEqual(named.state.router, {
+      linkType: 'macvlan',
       mode: 'bridge',
       mtu: 1500,
       gateways: [address('192.168.12.1')],

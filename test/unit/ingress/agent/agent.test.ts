@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { silentLog } from '../../../../src/base/daemon/log.ts';
+import type { ConditionDraft } from '../../../../src/base/kubernetes/conditions.ts';
 import { IngressAgent } from '../../../../src/ingress/agent/agent.ts';
 import { defaultPolicy } from '../../../../src/ingress/claims/policy.ts';
+import type { GatewayReports } from '../../../../src/ingress/gateway/gateway-status.ts';
 import type { DataPlane } from '../../../../src/ingress/intent/plane.ts';
 import { Inventory } from '../../../../src/ingress/objects/inventory.ts';
 import { type Kind, readObject } from '../../../../src/ingress/objects/kinds.ts';
@@ -12,6 +13,7 @@ import { ListenerWatch } from '../../../../src/ingress/ports/listeners.ts';
 import { PortPlane, type PortSettings } from '../../../../src/ingress/ports/port-plane.ts';
 import { AgentMetrics } from '../../../../src/ingress/status/metrics.ts';
 import type { RouteStatus } from '../../../../src/ingress/status/status.ts';
+import { silentLog } from '../../../lab/silent-log.ts';
 import { until } from '../../../until.ts';
 import { writeRoute, writeSlice } from '../samples.ts';
 
@@ -23,6 +25,7 @@ function start(
   const kernel = new MemoryKernel();
   let sink: SourceSink | undefined;
   let statuses: readonly RouteStatus[] = [];
+  let gateways: GatewayReports | undefined;
   let publications = 0;
   let listeners: ReadonlySet<string> = new Set();
   const inventory = new Inventory();
@@ -48,10 +51,12 @@ function start(
     },
     inventory,
     planes: [plane, ...others],
+    gateways: () => plane.gateways,
     status: {
-      publish: (all) => {
+      publish: (all, ofGateways) => {
         publications++;
         statuses = all;
+        gateways = ofGateways;
       },
       close: () => undefined,
     },
@@ -81,8 +86,21 @@ function start(
     publications: () => publications,
     statuses: () => statuses.map(({ meta, reason = 'Admitted' }) => `${meta.name} ${reason}`),
     messages: () => statuses.map(({ message }) => message),
+    /** `Programmed True Programmed` and so on: of the Gateway, its listeners, and the routes attached to it. */
+    gateways: () =>
+      [...(gateways?.gateways.values() ?? [])].flatMap(({ conditions, listeners }) => [
+        conditions.flatMap(describeProgress),
+        ...listeners.map((one) => one.conditions.flatMap(describeProgress)),
+      ]),
+    routes: () =>
+      [...(gateways?.routes.tcp.values() ?? [])].map(({ parents }) =>
+        parents.flatMap(({ conditions }) => conditions.slice(0, 1).map(show)),
+      ),
   };
 }
+
+const show = ({ type, status, reason }: ConditionDraft): string => `${type} ${status} ${reason}`;
+const describeProgress = (one: ConditionDraft): string[] => (one.type === 'Programmed' ? [show(one)] : []);
 
 const service = { apiVersion: 'v1', kind: 'Service', metadata: { namespace: 'shop', name: 'web' } };
 
@@ -189,6 +207,59 @@ describe('IngressAgent', () => {
     await agent.stop(false);
   });
 
+  it('says that ports are open when the kernel has them, and what is missing while it refuses', async () => {
+    const policy = { ...defaultPolicy, gatewayClass: 'ours' };
+    const { agent, kernel, put, sync, statuses, messages, gateways, routes } = start({ policy });
+    put({ ...service, spec: { ports: [{ name: 'main', port: 3306 }] } });
+    put(writeSlice('web', [{ address: '10.0.0.1' }]));
+    put(writeRoute({ name: 'a', port: 2001 }));
+    put(writeGateway(5000));
+    put(writeL4Route('one'));
+    kernel.failure = new Error('not permitted');
+    sync();
+    const pending = [['Programmed False Pending'], ['Programmed False Pending']];
+    await until(() => gateways().length > 0, gateways);
+    assert.deepEqual(
+      [statuses(), gateways(), routes()],
+      [['a NotApplied', 'gw NotApplied'], pending, [['Accepted False Pending']]],
+    );
+    assert.match(messages()[0] ?? '', /^node n1 cannot apply the rules of its ports and retries; /);
+    kernel.failure = undefined;
+    const served = [['Programmed True Programmed'], ['Programmed True Programmed']];
+    await until(() => statuses()[0] === 'a Admitted', statuses);
+    assert.deepEqual(
+      [statuses(), gateways(), routes()],
+      [['a Admitted', 'gw Admitted'], served, [['Accepted True Accepted']]],
+    );
+    // What is in force stays so; a change of it is not.
+    kernel.failure = new Error('busy');
+    put(writeRoute({ name: 'a', port: 2001, annotations: { ip_whitelist: '192.0.2.1' } }));
+    put(writeRoute({ name: 'b', port: 2002 }));
+    put(writeL4Route('one', 2));
+    await until(() => statuses().length === 3, statuses);
+    assert.deepEqual([statuses().sort(), gateways()], [['a Admitted', 'b NotApplied', 'gw Admitted'], served]);
+    assert.match(messages()[0] ?? '', /node n1 cannot apply/);
+    assert.deepEqual(routes(), [['Accepted False Pending']]);
+    put(writeGateway(5001));
+    await until(() => gateways()[0]?.[0] === pending[0]?.[0], gateways);
+    kernel.failure = undefined;
+    await until(() => statuses().includes('b Admitted'), statuses);
+    assert.deepEqual([gateways(), routes()], [served, [['Accepted True Accepted']]]);
+    await agent.stop(false);
+  });
+
+  it('does not admit a Route whose port still leads to its previous owner', async () => {
+    const { agent, kernel, put, remove, sync, statuses } = start();
+    put(writeRoute({ name: 'old' }));
+    sync();
+    await until(() => statuses()[0] === 'old Admitted', statuses);
+    kernel.failure = new Error('busy');
+    put(writeRoute({ name: 'young', created: 2 }));
+    remove('Route', 'shop/old');
+    await until(() => statuses()[0] === 'young NotApplied', statuses);
+    await agent.stop(false);
+  });
+
   it('leaves a port to a program of the node', async () => {
     const { agent, put, sync, statuses, listen } = start();
     listen('tcp 13306');
@@ -248,6 +319,24 @@ describe('IngressAgent', () => {
     );
   }).timeout(20_000);
 });
+
+function writeGateway(port: number) {
+  return {
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'Gateway',
+    metadata: { namespace: 'shop', name: 'gw', creationTimestamp: '2026-02-01T00:00:00Z' },
+    spec: { gatewayClassName: 'ours', listeners: [{ name: 'mysql', protocol: 'TCP', port }] },
+  };
+}
+
+function writeL4Route(name: string, weight = 1) {
+  return {
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'TCPRoute',
+    metadata: { namespace: 'shop', name },
+    spec: { parentRefs: [{ name: 'gw' }], rules: [{ backendRefs: [{ name: 'web', port: 3306, weight }] }] },
+  };
+}
 
 function tenEndpoints(seed: number) {
   return Array.from({ length: 10 }, (_, index) => ({

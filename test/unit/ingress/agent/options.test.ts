@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type Environment, OptionsError } from '../../../../src/base/daemon/reader.ts';
 import { formatHelp, optionTable } from '../../../../src/ingress/agent/option-table.ts';
 import { type AgentOptions, parseOptions } from '../../../../src/ingress/agent/options.ts';
-import { isSelected } from '../../../../src/ingress/claims/selection.ts';
+import { isSelected } from '../../../../src/ingress/route/selection.ts';
 
 function parse(args: readonly string[], environment: Environment = {}): AgentOptions {
   const options = parseOptions(args, environment);
@@ -162,18 +162,18 @@ describe('parseOptions', () => {
     ],
     [
       ['--allowed-domains', 'a b'],
-      '--allowed-domains "a b": must be domains separated by commas, such as "a.com,b.org"',
+      '--allowed-domains "a b": must be domains separated by commas, for example "a.com,b.org"',
     ],
     [
       ['--namespace-quota', 'ports=1,ports=2'],
-      '--namespace-quota "ports=1,ports=2": must be such as "ports=500,endpoints=10000", or one of the two',
+      '--namespace-quota "ports=1,ports=2": must be like "ports=500,endpoints=10000", or one of the two',
     ],
     [
       ['--namespace-ports', 'a=1;a=2'],
-      '--namespace-ports "a=1;a=2": must be such as "team-a=20000-20999,443;team-b=21000"',
+      '--namespace-ports "a=1;a=2": must be like "team-a=20000-20999,443;team-b=21000"',
     ],
     [['--tcp-balance', 'leastconn'], '--tcp-balance "leastconn": must be source, roundrobin or random'],
-    [['--stats-port', 'x'], '--stats-port "x": must be a port, or 0 for none'],
+    [['--stats-port', 'x'], '--stats-port "x": must be a port, or 0 to disable it'],
     [['--name', 'a;b'], '--name "a;b": must be at most 20 lower-case letters, digits and "-"'],
     [['--addresses', '10.0.0'], '--addresses "10.0.0": must be addresses separated by commas'],
     [['--log-level', 'loud'], '--log-level "loud": must be one of debug, info, warn, error'],

@@ -1,4 +1,3 @@
-import { silentLog } from '../../../../src/base/daemon/log.ts';
 import { defaultPolicy } from '../../../../src/ingress/claims/policy.ts';
 import { Inventory } from '../../../../src/ingress/objects/inventory.ts';
 import { readObject } from '../../../../src/ingress/objects/kinds.ts';
@@ -6,6 +5,7 @@ import { MemoryKernel } from '../../../../src/ingress/ports/kernel-api.ts';
 import { ListenerWatch } from '../../../../src/ingress/ports/listeners.ts';
 import { type PortParts, PortPlane, type PortSettings } from '../../../../src/ingress/ports/port-plane.ts';
 import { AgentMetrics } from '../../../../src/ingress/status/metrics.ts';
+import { silentLog } from '../../../lab/silent-log.ts';
 
 /** A data plane of ports that is driven by hand. */
 export function startPlane(settings: Partial<PortSettings> = {}, parts: Partial<PortParts> = {}) {

@@ -97,7 +97,7 @@ describe('Endpoints on addresses of nodes', () => {
       world.node('n2', '10.0.0.2', '203.0.113.7', 'n2.example');
       world.slice(address, port);
       assert.deepEqual(world.found, []);
-      assert.match(world.notes, /^Service web: left out .*:22: the address of a node/);
+      assert.match(world.notes, /^Service web: ignored .*:22: is an address of a node/);
     });
   }
 
@@ -137,7 +137,7 @@ describe('Endpoints on addresses of nodes', () => {
     assert.deepEqual(world.found, ['10.0.0.1 8080']);
     world.slice('10.0.0.1', 10250);
     assert.deepEqual(world.found, []);
-    assert.match(world.notes, /10\.0\.0\.1:10250: a port of the node itself/);
+    assert.match(world.notes, /10\.0\.0\.1:10250: is a port of the node itself/);
   });
 
   const pods: readonly (readonly [string, unknown, boolean])[] = [
@@ -186,6 +186,6 @@ describe('Endpoints on addresses of nodes', () => {
     assert.deepEqual(idle('10.96.0.5'), ['10.96.0.5']);
     assert.deepEqual(idle('10.96.0.9'), ['10.96.0.9']);
     assert.deepEqual(idle('10.0.0.1'), []);
-    assert.match(world.notes, /left out 10\.0\.0\.1:80: the address of a node/);
+    assert.match(world.notes, /ignored 10\.0\.0\.1:80: is an address of a node/);
   });
 });

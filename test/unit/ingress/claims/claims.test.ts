@@ -4,9 +4,9 @@ import { keyOf } from '../../../../src/base/read/object-meta.ts';
 import { parseLabelSelector } from '../../../../src/ingress/claims/label-selector.ts';
 import { type AdmissionPolicy, defaultPolicy } from '../../../../src/ingress/claims/policy.ts';
 import { decidePorts, type PortAdmissions } from '../../../../src/ingress/claims/ports.ts';
-import { isSelected, type LabelsOfNamespace } from '../../../../src/ingress/claims/selection.ts';
-import type { PortRequest } from '../../../../src/ingress/route/port-demand.ts';
+import type { PortRequest } from '../../../../src/ingress/intent/port-request.ts';
 import type { Route } from '../../../../src/ingress/route/route.ts';
+import { isSelected, type LabelsOfNamespace } from '../../../../src/ingress/route/selection.ts';
 import { type RouteWords, readRoute, writeRoute } from '../samples.ts';
 
 /** What decides about Routes beside themselves. */
@@ -50,6 +50,22 @@ function selector(text: string) {
 }
 
 describe('decidePorts', () => {
+  it('orders Gateways of the same second by namespace and name, whatever their UIDs', () => {
+    const ask = (namespace: string, name: string, uid: string): PortRequest => ({
+      meta: { ...readRoute(writeRoute({ namespace, name, uid })).meta, uid: `${uid}/l` },
+      listener: 'l',
+      demand: {
+        ok: true,
+        value: { ports: [{ protocol: 'tcp', port: 13_306 }], limits: {}, ignored: [], backends: [] },
+      },
+    });
+    const requests = [ask('shop', 'b', '1'), ask('shop', 'a', '2'), ask('bank', 'z', '3')];
+    const winners = [requests, requests.slice(0, 2)].map((some) =>
+      decidePorts(some, contextWith()).admitted.map(({ request }) => keyOf(request.meta)),
+    );
+    assert.deepEqual(winners, [['bank/z'], ['shop/a']]);
+  });
+
   it('gives a port to the oldest, names the owner within its namespace only', () => {
     const routes = [
       { name: 'young', created: 2 },
@@ -99,7 +115,7 @@ describe('decidePorts', () => {
     assert.deepEqual(lines, [
       'shop/good: 13306',
       'shop/bad: ExtendedValidationFailed: metadata.annotations[haproxy.router.openshift.io/balance] "sideways": must be source, roundrobin or random',
-      'shop/edge: UnsupportedTermination: spec.tls.termination "edge": must be "passthrough", or tls absent: TLS does not end at a port',
+      'shop/edge: UnsupportedTermination: spec.tls.termination "edge": must be "passthrough", or tls must be absent, because ports do not terminate TLS',
     ]);
   });
 

@@ -19,7 +19,7 @@ function render(state: HttpState): string {
   return [...files]
     .filter(([path, content]) => !path.endsWith('.pem') && content !== '')
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([path, content]) => `=== ${path}\n${content}`)
+    .map(([path, content]) => `=== ${path}\n${typeof content === 'string' ? content : [...content()].join('')}`)
     .join('\n');
 }
 

@@ -23,6 +23,13 @@ function holds(path: string, request: string): boolean {
   return path.endsWith('/') ? request.startsWith(path) : request === path || request.startsWith(`${path}/`);
 }
 
+/** A site with exact paths and prefixes. */
+function mixedSite(exact: readonly string[], prefixes: readonly string[]): Site {
+  const { host, paths } = siteOf(prefixes);
+  const whole = exact.map((path) => ({ path, exact: true as const, secure: true, backend: `=${path}` }));
+  return { host, paths: [...whole, ...paths] };
+}
+
 describe('Paths of a host as keys', () => {
   const part = fc.constantFrom('/', '/a', '/b', '/ab', '//');
   const path = fc.array(part, { maxLength: 5 }).map((some) => some.join(''));
@@ -37,6 +44,26 @@ describe('Paths of a host as keys', () => {
         const [want] = some
           .filter((one) => holds(one, request))
           .toSorted((one, other) => byLength(fold(one), fold(other)));
+        assert.equal(entries.get(key) ?? absent, want === undefined ? absent : `to ${want}`);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('lead to an exact path only from that path, and from there first', () => {
+    const exact = fc.uniqueArray(
+      path.filter((one) => one.startsWith('/')),
+      { maxLength: 4 },
+    );
+    fc.assert(
+      fc.property(exact, paths, path, (whole, some, request) => {
+        const entries = secureEntries(mixedSite(whole, some), ({ backend }) => `to ${backend}`);
+        const asked = `a.test${request}/${mark}`;
+        const [key = ''] = [...entries.keys()].filter((one) => asked.startsWith(one)).toSorted(byLength);
+        const [longest] = some
+          .filter((one) => holds(one, request))
+          .toSorted((one, other) => byLength(fold(one), fold(other)));
+        const want = whole.includes(request) ? `=${request}` : longest;
         assert.equal(entries.get(key) ?? absent, want === undefined ? absent : `to ${want}`);
       }),
       { numRuns: 1000 },

@@ -25,7 +25,7 @@ describe('PortPlane', () => {
     put(writeRoute({ name: 'other', port: 2000 }));
     await plane.sync();
     assert.deepEqual(verdicts(), ['other Admitted', 'web PortInUseOnNode']);
-    assert.match(problems.get('node ports') ?? '', /^programs on the node listen where Routes were .*: tcp 13306; /);
+    assert.match(problems.get('node ports') ?? '', /^programs on the node took ports of admitted Routes: tcp 13306; /);
     pass(400_000);
     put(writeRoute({ name: 'other', port: 2001 }));
     await plane.sync();
@@ -56,12 +56,30 @@ describe('PortPlane', () => {
     await plane.sync();
     assert.deepEqual(verdicts(), ['a Admitted', 'b Admitted', 'e Admitted', 'd QuotaExceeded', 'c QuotaExceeded']);
     const messages = plane.report().verdicts.flatMap(({ message }) => message ?? []);
-    assert.match(messages[0] ?? '', /^the namespace may have 3 ports on this router: /);
-    assert.match(messages[1] ?? '', /^the namespace may have 5 endpoints on this router: /);
+    assert.match(messages[0] ?? '', /^the namespace may have 3 ports on this router; /);
+    assert.match(messages[1] ?? '', /^the namespace may have 5 endpoints on this router; /);
     assert.deepEqual(
       kernel.rules?.ports.map(({ port }) => port),
       [2000, 2001, 2004],
     );
+    plane.stop(false);
+  });
+
+  it('reports ports of a large change as pending until their slice is in force', async () => {
+    const { plane, put, kernel } = startPlane();
+    put(service(), writeSlice('web', [{ address: '10.0.0.1' }]), writeRoute({ name: 'first', port: 2000 }));
+    await plane.sync();
+    for (let port = 3000; port < 3700; port++) put(writeRoute({ name: `r${port}`, port }));
+    await plane.sync();
+    const open = new Set(kernel.rules?.ports.map(({ port }) => `tcp ${port}`));
+    const { verdicts } = plane.report();
+    assert.deepEqual([verdicts.length, open.size], [701, 501]);
+    for (const { ports, pending, reason } of verdicts) {
+      const want = open.has(ports?.[0] ?? '') ? undefined : { what: 'all' };
+      assert.deepEqual([pending, reason], [want, undefined]);
+    }
+    await plane.sync();
+    assert.ok(plane.report().verdicts.every(({ pending }) => pending === undefined));
     plane.stop(false);
   });
 
@@ -72,7 +90,7 @@ describe('PortPlane', () => {
     kernel.forwarding = { 4: false, 6: true };
     put(service(), writeSlice('web', [{ address: '10.0.0.1' }]), writeRoute());
     await plane.sync();
-    const want = /^net\.ipv4\.ip_forward is 0 on the node, so no connection .*: set net\.ipv4\.ip_forward=1$/;
+    const want = /^net\.ipv4\.ip_forward is 0 on the node, so no connection .*; set net\.ipv4\.ip_forward=1$/;
     assert.match(plane.unreadiness ?? '', want);
     assert.match(problems.get('forwarding') ?? '', want);
     assert.match(plane.report().verdicts[0]?.notes.join() ?? '', /^node n1: net\.ipv4\.ip_forward is 0/);

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describeBackends, EndpointFinder } from '../../../../src/ingress/backends/endpoints.ts';
+import type { PortDemand } from '../../../../src/ingress/intent/port-request.ts';
 import type { EndpointSlice } from '../../../../src/ingress/objects/endpoint-slice.ts';
 import { Inventory } from '../../../../src/ingress/objects/inventory.ts';
 import type { IngressPort } from '../../../../src/ingress/ports/model.ts';
 import { PortResolver } from '../../../../src/ingress/ports/resolve.ts';
-import type { PortDemand } from '../../../../src/ingress/route/port-demand.ts';
 import { makeService, makeSlice, type RouteWords, readRequest, writeRoute } from '../samples.ts';
 
 function demandOf(words: RouteWords = {}): PortDemand {
@@ -212,8 +212,8 @@ describe('describeBackends', () => {
     [{ slices: [], weight: 1 }, ['Service s0 does not exist']],
     [backend([], 1, { type: 'ExternalName' }), ['Service s0 is an ExternalName, which has no endpoints']],
     [backend([]), ['Service s0 has no endpoints']],
-    [backend([makeSlice('web', pods(1))]), ['Service s0 has no endpoints with the port that is asked for']],
-    [backend([bad]), ['Service s0: left out "169.254.169.254": no pod has such an address']],
+    [backend([makeSlice('web', pods(1))]), ['Service s0 has no endpoints with the requested port']],
+    [backend([bad]), ['Service s0: ignored "169.254.169.254": no pod has such an address']],
     [backend([makeSlice('web', pods(1), [{ name: 'admin', port: 1 }])]), []],
   ];
   for (const [each, want] of cases) {

@@ -114,7 +114,7 @@ describe('parseRoute', () => {
     ['spec.to.kind', 'Secret', 'must be "Service"'],
     ['spec.port.targetPort', 65536, 'must be the name of a port, or its number from 1 to 65535'],
     ['spec.port.targetPort', 'a\nb', 'must be the name of a port, or its number from 1 to 65535'],
-    ['spec.tls.termination', 'sni', 'must be "passthrough", or tls absent'],
+    ['spec.tls.termination', 'sni', 'must be "passthrough", or tls must be absent'],
     ['spec.host', 'a b', 'must be a host name'],
   ];
   for (const [path, value, cure] of wrong) {
@@ -159,7 +159,7 @@ describe('parseRoute', () => {
     const annotations = { 'external-tcp-port': '0', balance: 'leastconn', ip_whitelist: '10.0.0.0/8 nobody' };
     assert.deepEqual(problemsOfRoute(writeRoute({ annotations })), [
       `metadata.annotations[haproxy.router.openshift.io/external-tcp-port] "0": ${portCure}`,
-      'metadata.annotations[haproxy.router.openshift.io/balance] "leastconn": must be source, roundrobin or random: this router does not count connections',
+      'metadata.annotations[haproxy.router.openshift.io/balance] "leastconn": must be source, roundrobin or random, because ports do not count connections',
       'metadata.annotations[haproxy.router.openshift.io/ip_whitelist] "10.0.0.0/8 nobody": must be addresses and CIDRs separated by blanks, not "nobody"',
     ]);
   });

@@ -101,6 +101,17 @@ describe('StatusFile', () => {
     }
   });
 
+  it('keeps what it said of a Route that is pending, and says nothing of a new one', () => {
+    const file = open(noon);
+    const pending = { ...admitted, isPending: true } as const;
+    file.publish([pending]);
+    assert.deepEqual(JSON.parse(readFileSync(path, 'utf8')).routes, []);
+    file.publish([refused]);
+    file.publish([{ ...pending }]);
+    const [{ status }] = JSON.parse(readFileSync(path, 'utf8')).routes;
+    assert.equal(status.ingress[0].conditions[0].reason, 'PortNotAllowed');
+  });
+
   it('says that it cannot write, and goes on', () => {
     path = join(folder, 'none', 'status.json');
     open(noon).publish([refused]);
@@ -110,14 +121,17 @@ describe('StatusFile', () => {
   it('holds what became of classes, Gateways and routes, and keeps the times of their transitions', () => {
     const condition = { type: 'Accepted', status: 'True', reason: 'Accepted', message: '' } as const;
     const report = (generation: number) => ({
-      classes: new Map([['ours', { generation, conditions: [condition], supportedFeatures: ['TCPRoute'] }]]),
+      classes: new Map([['ours', { uid: 'c', generation, conditions: [condition], supportedFeatures: ['TCPRoute'] }]]),
       gateways: new Map([
-        ['shop/gw', { generation, conditions: [condition], addresses: ['192.0.2.1', '2001:db8::1'], listeners: [] }],
+        [
+          'shop/gw',
+          { uid: 'g', generation, conditions: [condition], addresses: ['192.0.2.1', '2001:db8::1'], listeners: [] },
+        ],
       ]),
       routes: {
         tcp: new Map([
-          ['shop/a', { generation, parents: [{ parentRef: { name: 'gw' }, conditions: [condition] }] }],
-          ['shop/theirs', { generation, parents: [] }],
+          ['shop/a', { uid: 'a', generation, parents: [{ parentRef: { name: 'gw' }, conditions: [condition] }] }],
+          ['shop/theirs', { uid: 't', generation, parents: [] }],
         ]),
         udp: new Map(),
       },

@@ -117,8 +117,8 @@ describe('ManifestSource', () => {
   });
 
   const broken: readonly (readonly [name: string, text: string, problem: RegExp])[] = [
-    ['bad YAML', 'kind: [', /^cannot be read, its last good state stays: line 1: /],
-    ['bad JSON in YAML', '{"kind": "Route"', /its last good state stays: line 1: /],
+    ['bad YAML', 'kind: [', /^cannot be read; keeping its last valid state: line 1: /],
+    ['bad JSON in YAML', '{"kind": "Route"', /keeping its last valid state: line 1: /],
     ['a double key', 'kind: Route\nkind: Route\n', /line 2: Map keys must be unique/],
     ['a list without items', 'kind: List\napiVersion: v1', /List: items must be a list/],
     [
@@ -191,7 +191,10 @@ describe('ManifestSource', () => {
       () => told.names,
     );
     assert.deepEqual(told.names, ['EndpointSlice shop/web-1', 'Route shop/new']);
-    assert.match(told.problems.get('a.yaml (objects)') ?? '', /ports 7: must be a list of ports; its last state stays/);
+    assert.match(
+      told.problems.get('a.yaml (objects)') ?? '',
+      /ports 7: must be a list of ports; keeping its last valid state/,
+    );
   });
 
   it('takes an object that is in two files from the first, and says so', () => {
@@ -208,7 +211,7 @@ describe('ManifestSource', () => {
   it('keeps its state when the directory is gone for a moment, and never syncs without one', () => {
     rmSync(folder, { recursive: true });
     source.start(told);
-    assert.match(told.problems.get(folder) ?? '', /^cannot be listed, its last state stays: ENOENT/);
+    assert.match(told.problems.get(folder) ?? '', /^cannot be listed; keeping its last state: ENOENT/);
     assert.equal(told.syncs, 0);
     folder = mkdtempSync(join(tmpdir(), 'manifests-'));
   });
@@ -257,7 +260,7 @@ describe('ManifestSource, started anew', () => {
     write('a.json', '{ half');
     const told = live();
     assert.deepEqual(told.names, ['Route shop/db', 'Route shop/web']);
-    assert.match(told.problems.get('a.json') ?? '', /^cannot be read, its last good state stays: /);
+    assert.match(told.problems.get('a.json') ?? '', /^cannot be read; keeping its last valid state: /);
     // However often it starts.
     assert.deepEqual(live().names, ['Route shop/db', 'Route shop/web']);
   });
@@ -274,7 +277,7 @@ describe('ManifestSource, started anew', () => {
     assert.deepEqual(route?.kind === 'Route' && route.value.ports?.demand.ok && route.value.ports.demand.value.ports, [
       { protocol: 'tcp', port: 13399 },
     ]);
-    assert.match(told.problems.get('a.json (objects)') ?? '', /its last state stays$/);
+    assert.match(told.problems.get('a.json (objects)') ?? '', /keeping its last valid state$/);
   });
 
   it('has nothing of a file that is gone, and keeps no copy of it', () => {

@@ -1,0 +1,225 @@
+import { FairTurns } from '../../base/model/fair-turns.ts';
+import { readNewVersion } from './bulk.ts';
+import type { Backend, HttpState } from './model.ts';
+import { checkNetworks, hasListId, listIdOf, listsOf, networksMap, renderNetworks, sliceSize } from './networks.ts';
+import { UnfitValue } from './quote.ts';
+
+/** Lists of so many networks go to HAProxy with the change that needs them; longer ones in slices before it. */
+const shortList = 200;
+
+/** Unused entries that are tolerated, and as a share of those in use. */
+const tolerated = { entries: 5000, share: 0.5, shareWhileLoading: 2 };
+
+/** What a loader works with. */
+export interface ListLoaderParts {
+  /** Gives commands to the worker; resolves to those that it rejected, with reasons. Throws SocketError. */
+  give(commands: readonly string[]): Promise<readonly string[]>;
+  /** Asks the worker. Throws SocketError. */
+  ask(command: string): Promise<string>;
+  /** Bytes of content that one command may have. */
+  room(): number;
+}
+
+/** A state as far as its lists are loaded, and the backends that wait for theirs, by id. */
+export interface Ready {
+  readonly state: HttpState;
+  readonly held: ReadonlyMap<string, Backend>;
+}
+
+/** A new version of `networks.map` without the lists that nothing uses. */
+interface Rebuild {
+  readonly version: string;
+  readonly done: Set<string>;
+  readonly progress: Map<string, number>;
+}
+
+/**
+ * Loads the networks of allow-lists into HAProxy, long lists in slices between which other changes are applied,
+ * and the namespaces that have some in turn. A backend whose list is not loaded stays as it is in force.
+ */
+export class ListLoader {
+  readonly #parts: ListLoaderParts;
+  readonly #turns = new FairTurns();
+  /** Lists that are complete in HAProxy, used or not. */
+  readonly #loaded = new Set<string>();
+  /** Networks of each incomplete list that HAProxy has. */
+  readonly #progress = new Map<string, number>();
+  #rebuild: Rebuild | undefined;
+  #hasGarbage = false;
+  #hasFailed = false;
+
+  constructor(parts: ListLoaderParts) {
+    this.#parts = parts;
+  }
+
+  /** Goes on from a worker that has read the lists of a state. */
+  enter({ backends }: HttpState): void {
+    this.#loaded.clear();
+    for (const id of listsOf(backends.values()).keys()) this.#loaded.add(id);
+    this.#progress.clear();
+    this.#rebuild = undefined;
+    // An earlier supervisor may have left some.
+    this.#hasGarbage = true;
+    this.#hasFailed = false;
+  }
+
+  /** Takes back what cannot be applied before {@link load} has loaded its list. */
+  holdBack(before: HttpState, wanted: HttpState): Ready {
+    const held = new Map<string, Backend>();
+    for (const [id, backend] of wanted.backends) if (!this.#isReady(backend.allowList)) held.set(id, backend);
+    if (held.size === 0) return { state: wanted, held };
+    const backends = new Map(wanted.backends);
+    const authorities = new Map(wanted.authorities);
+    for (const [id, { owner }] of held) {
+      const old = before.backends.get(id);
+      if (old === undefined || old.owner !== owner) {
+        backends.delete(id);
+        continue;
+      }
+      backends.set(id, old);
+      const authority = old.http?.tls?.authority;
+      const pem = authority === undefined ? undefined : before.authorities.get(authority);
+      if (authority !== undefined && pem !== undefined && !authorities.has(authority)) authorities.set(authority, pem);
+    }
+    return { state: { ...wanted, backends, authorities }, held };
+  }
+
+  #isReady(list: readonly string[] | undefined): boolean {
+    if (list === undefined || list.length <= shortList) return true;
+    return hasListId(list) && this.#loaded.has(listIdOf(list));
+  }
+
+  /** Loads lists that are not held back and not loaded yet. Resolves to rejected commands. Throws SocketError. */
+  async loadShort(backends: Iterable<Backend>): Promise<readonly string[]> {
+    const lines: string[] = [];
+    for (const { allowList } of backends) {
+      if (allowList === undefined || this.#loaded.has(listIdOf(allowList))) continue;
+      const id = listIdOf(allowList);
+      this.#loaded.add(id);
+      lines.push(...renderNetworks(id, allowList));
+    }
+    if (lines.length === 0) return [];
+    this.#hasGarbage = true;
+    return await this.#give(lines);
+  }
+
+  /**
+   * Loads one slice for backends that are held back. Resolves to whether a list is complete now, and to rejected
+   * commands: after those nothing more is loaded until the worker reads its files again. Throws SocketError.
+   */
+  async load(
+    held: ReadonlyMap<string, Backend>,
+  ): Promise<{ readonly isComplete: boolean; readonly failures: readonly string[] }> {
+    if (this.#hasFailed) return { isComplete: false, failures: [] };
+    const waiting = new Map<string, readonly string[]>();
+    // The first of each namespace, so that its lists take effect one after the other.
+    for (const { tenant = '', allowList } of held.values()) {
+      if (allowList !== undefined && !waiting.has(tenant)) waiting.set(tenant, allowList);
+    }
+    const [tenant] = this.#turns.order(waiting.keys());
+    const list = tenant === undefined ? undefined : waiting.get(tenant);
+    if (tenant === undefined || list === undefined) return { isComplete: false, failures: [] };
+    const id = listIdOf(list);
+    if (!isFit(list)) {
+      // Whoever checks the backend says why.
+      this.#loaded.add(id);
+      return { isComplete: true, failures: [] };
+    }
+    this.#hasGarbage = true;
+    const { isComplete, failures } = await this.#loadSlice(id, list, this.#progress).catch((error: unknown) => {
+      this.#hasFailed = true;
+      throw error;
+    });
+    this.#hasFailed = failures.length > 0;
+    this.#turns.spend(tenant, sliceSize);
+    if (isComplete) this.#loaded.add(id);
+    return { isComplete, failures };
+  }
+
+  /**
+   * Removes lists that nothing uses, step by step; resolves to whether there is more to do. Throws SocketError.
+   *
+   * @param isLoading whether backends wait for their lists, which come first while memory allows
+   */
+  async tidy(backends: Iterable<Backend>, isLoading: boolean): Promise<boolean> {
+    if (!this.#hasGarbage || this.#hasFailed) return false;
+    const used = listsOf(backends);
+    this.#rebuild ??= await this.#beginRebuild(used, isLoading);
+    const rebuild = this.#rebuild;
+    if (rebuild === undefined) return false;
+    for (const [id, list] of used) {
+      if (rebuild.done.has(id)) continue;
+      const { isComplete, failures } = await this.#loadSlice(id, list, rebuild.progress, rebuild.version);
+      if (isComplete) rebuild.done.add(id);
+      // The old version stays in force; the next reload makes up for it.
+      if (failures.length > 0) this.#hasGarbage = false;
+      return failures.length === 0;
+    }
+    this.#rebuild = undefined;
+    this.#hasGarbage = false;
+    const failures = await this.#parts.give([`commit map @${rebuild.version} ${networksMap}`]);
+    if (failures.length > 0) return false;
+    this.#loaded.clear();
+    for (const id of rebuild.done) this.#loaded.add(id);
+    // What was loaded of others went with the old version.
+    this.#progress.clear();
+    return false;
+  }
+
+  async #beginRebuild(used: ReadonlyMap<string, readonly string[]>, isLoading: boolean): Promise<Rebuild | undefined> {
+    const entries = Number(
+      new RegExp(`\\(${networksMap}\\).*entry_cnt=(\\d+)`).exec(await this.#parts.ask('show map'))?.[1],
+    );
+    // A network has one entry, or a few where its length is no multiple of four.
+    const needed = [...used.values()].reduce((sum, { length }) => sum + length, 0);
+    const share = isLoading ? tolerated.shareWhileLoading : tolerated.share;
+    if (!(entries > needed * (1 + share) + tolerated.entries)) {
+      this.#hasGarbage = isLoading;
+      return undefined;
+    }
+    const version = readNewVersion(await this.#parts.ask(`prepare map ${networksMap}`));
+    return version === undefined ? undefined : { version, done: new Set(), progress: new Map() };
+  }
+
+  async #loadSlice(
+    id: string,
+    list: readonly string[],
+    progress: Map<string, number>,
+    version?: string,
+  ): Promise<{ readonly isComplete: boolean; readonly failures: readonly string[] }> {
+    const from = progress.get(id) ?? 0;
+    const lines = renderNetworks(id, list.slice(from, from + sliceSize));
+    const failures = await this.#give(lines, version);
+    const isComplete = from + sliceSize >= list.length;
+    if (isComplete) progress.delete(id);
+    else progress.set(id, from + sliceSize);
+    return { isComplete, failures };
+  }
+
+  /**
+   * Adds lines with as few commands as the buffer allows, one after the other: HAProxy takes ten times as long for
+   * commands that do not fit its buffer together.
+   */
+  async #give(lines: readonly string[], version?: string): Promise<readonly string[]> {
+    const begin = `add map ${version === undefined ? '' : `@${version} `}${networksMap} <<\n`;
+    const perCommand = Math.max(1, Math.floor(this.#parts.room() / longestLine));
+    const failures: string[] = [];
+    for (let at = 0; at < lines.length; at += perCommand) {
+      failures.push(...(await this.#parts.give([`${begin}${lines.slice(at, at + perCommand).join('')}`])));
+    }
+    return failures;
+  }
+}
+
+/** Of an IPv6 address: id, slash, `32:`, digits, ` 1`, line end. */
+const longestLine = 20 + 1 + 3 + 32 + 3;
+
+function isFit(list: readonly string[]): boolean {
+  try {
+    checkNetworks(list);
+    return true;
+  } catch (error) {
+    if (error instanceof UnfitValue) return false;
+    throw error;
+  }
+}
