@@ -8,7 +8,7 @@ export interface NodePod {
   readonly uid: string;
   readonly isEnding: boolean;
   readonly annotations: Readonly<Record<string, unknown>>;
-  /** It is ready only when the daemon says so. */
+  /** The daemon reports its readiness (pod readiness gate). */
   readonly hasReadinessGate: boolean;
   /** What the daemon said; undefined before it did. */
   readonly readiness: ShownCondition | undefined;

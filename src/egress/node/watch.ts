@@ -20,7 +20,7 @@ import type { Wires } from './wires-api.ts';
 const aliveFor = 5_000;
 
 /**
- * Milliseconds between two looks at the wires, where each look costs a wake-up, and looks after which it is seen which
+ * Milliseconds between two checks of the wires, each of which costs a wake-up, and checks after which it is seen which
  * routers may have been replaced.
  */
 const pace = { wires: 100, addresses: 3 };

@@ -288,7 +288,7 @@ describe('The node daemon', () => {
       assert.match(condition()?.lastTransitionTime ?? '', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
     });
 
-    it('with what the kernel shows, as soon as it says that something changed, and tells it by an Event', async () => {
+    it('by the state of the kernel, as soon as it reports a change, with an Event', async () => {
       putGatedPod();
       await start();
       await shows('True', /^$/);
