@@ -36,7 +36,7 @@ export function describeHostClaims(
   return claims.sort((one, other) => (placeOf(one) < placeOf(other) ? -1 : 1));
 }
 
-/** Describes each match of a request; one that is not valid has none. */
+/** Describes each match of a request. An invalid request has none. */
 function describe({ owner, host }: SiteRequest, demand: SiteDemand | undefined): Omit<Claim, 'admitted'>[] {
   const { kind, meta } = owner;
   const common = { kind, namespace: meta.namespace, name: meta.name, ...(host !== undefined && { host }) };

@@ -40,7 +40,7 @@ export interface MemberSituation {
   readonly podEvent: string | undefined;
   /** Why Kubernetes creates no pod, in its own words. */
   readonly refusal: string | undefined;
-  /** The image that new pods get; absent: it is not compared. */
+  /** The image of new pods. Absent: not compared. */
   readonly image?: string;
   /** Whether an explicit rollout waits for other routers of the pool. */
   readonly isRolloutWaiting?: boolean;
@@ -131,7 +131,7 @@ function describeMissing(pod: RouterPod, addresses: readonly string[]): string {
 /** Returns why a running pod is not a router. Only this controller reports it, because Kubernetes considers the pod healthy. */
 function findInterfaceFault({ pods, template, addresses, podEvent }: MemberSituation) {
   const pod = pods.find(({ isEnding, isReady, isRunning }) => !isEnding && (isReady || isRunning));
-  // One of another template is about to be replaced.
+  // A pod of another template is about to be replaced.
   if (pod === undefined || (template !== undefined && pod.configuration !== template)) return undefined;
   const { name, node, isReady, hasNetworkStatus, egressAddresses } = pod;
   if (!hasNetworkStatus) {
@@ -169,17 +169,17 @@ function describeProgressing({ members, wait, trouble }: RouterSituation): Route
   }
   const waiting = members.find(({ isRolloutWaiting }) => isRolloutWaiting === true)?.addresses.join(' and ');
   if (waiting !== undefined)
-    return yes('RollingOut', `the router of ${waiting} is replaced when all others of its pool are ready`);
+    return yes('RollingOut', `the router of ${waiting} will be replaced when all others of its pool are ready`);
   const obstacle = members.find((member) => member.trouble !== undefined)?.trouble;
   return draft('Progressing', 'False', obstacle?.reason ?? 'AsExpected', describeImages(members));
 }
 
-/** Whether the pod of a member runs another image than new pods get; an upgrade leaves it running. */
+/** Whether a member's pod runs another image than new pods get. An upgrade does not replace it. */
 export function isOutdated({ image }: MemberSituation, pod: RouterPod | undefined): boolean {
   return image !== undefined && pod?.image !== undefined && pod.image !== image;
 }
 
-/** Names the pods that keep an older image; empty where there are none. */
+/** Lists pods with an older image. Empty without any. */
 function describeImages(members: readonly MemberSituation[]): string {
   const lines = members.flatMap((member) => {
     const pod = servingPod(member);
