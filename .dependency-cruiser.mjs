@@ -96,6 +96,7 @@ const folders = {
     'base/model',
   ],
   'ingress/status': [
+    'ingress/claims',
     'ingress/gateway',
     'ingress/intent',
     'ingress/objects',

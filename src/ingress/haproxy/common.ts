@@ -132,6 +132,17 @@ function connectionLimit({ process, routeConnections }: Settings, mode: 'http' |
 }
 
 /**
+ * Renders rules that limit all passthrough connections of a tenant to half of the allowed connections. Several Routes
+ * that loop through each other would otherwise reach the limit of all together.
+ */
+export function tenantRules({ process }: Settings): string {
+  const limit = Math.max(1, Math.floor((process.maxconn ?? 50_000) / 2));
+  return `  tcp-request content track-sc1 var(txn.section),map_str(maps/tenants.map) table tenants if { var(txn.section) -m found }
+  tcp-request content reject if { sc1_conn_cur(tenants) gt ${limit} }
+`;
+}
+
+/**
  * Renders rules that reject requests routed to an earlier use of a spare section. The section's session counter
  * includes accepted requests until they end, and the section is not reused before.
  */
@@ -211,6 +222,10 @@ ${tenancyRules('tcp-request content', 'reject')}
 
 defaults tcp from base
   mode tcp
+
+# Passthrough connections of each tenant.
+backend tenants from base
+  stick-table type string len 64 size 100k store conn_cur
 
 # Clients at backends with limits, by a hash of both.
 backend limits from base

@@ -49,7 +49,7 @@ export interface DepartureParts {
 /** Milliseconds for the API server to confirm that a pod exists. If it takes longer, our view may be outdated. */
 const freshness = 1500;
 
-/** Timeout in milliseconds for the API server to delete a pod, since its connection may have died with the node. */
+/** Milliseconds for a deletion request, because its connection may have died with the node. */
 const deletionTime = 3000;
 
 /** Milliseconds for a node to answer. */
@@ -122,8 +122,8 @@ export class Departures {
   }
 
   /**
-   * Whether a pod that leaves a healthy node needs another template. Without one, its ReplicaSet creates the next pod
-   * at once. With one, the Deployment waits until the old pod has ended.
+   * Whether a pod that leaves a working node needs another template. Without one, its ReplicaSet creates the next pod
+   * at once; with one, the Deployment waits until the old pod has ended.
    */
   #needsTemplate(
     pod: RouterPod,

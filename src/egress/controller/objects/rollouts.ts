@@ -2,30 +2,30 @@ import type { RouterPod } from '../failover/pods.ts';
 import type { Member } from './members.ts';
 import type { Template, TemplateChange } from './templates.ts';
 
-/** The properties of a router of a pool that a rollout needs. */
+/** Observed state of a router of a pool that a rollout depends on. */
 export interface RolloutMember {
   readonly member: Member;
-  /** The template of its Deployment; undefined without one. */
+  /** The template of its Deployment. Undefined if there is no Deployment. */
   readonly template: Template | undefined;
   readonly pods: readonly RouterPod[];
 }
 
 /** Progress of an explicit rollout at one router of a pool. */
 export type Rollout =
-  /** None is requested, or its pod already belongs to it. */
+  /** None is requested, or its Deployment already has it. */
   | 'none'
-  /** It waits because another router of the pool is not ready. */
+  /** Another router of the pool is not ready or is being replaced. */
   | 'waiting'
   | 'now';
 
-/** Whether a router of the pool started its rollout in this pass, which its pod does not show yet. */
+/** Whether this pass already replaces a router of the pool, which its pods do not show yet. */
 export interface RolloutTurn {
   isRollingOut: boolean;
 }
 
 /**
- * Decides whether to replace a router's pod for an explicit rollout. Routers of a pool take turns: a serving one is
- * replaced only while all others serve and have finished their rollout.
+ * Decides whether to replace a router's pod for an explicit rollout. Routers of a pool take turns: a serving router is
+ * replaced only if all others serve and have finished the rollout of their Deployments.
  *
  * @param wanted the rollout that the EgressRouter requests
  */
@@ -52,15 +52,15 @@ function isServingPod({ isReady, isEnding }: RouterPod): boolean {
   return isReady && !isEnding;
 }
 
-/** Reasons of a container whose image is not available. */
+/** Reasons of a container that waits for an image that cannot be pulled. */
 const imageTroubles = /^(?:ErrImagePull|ImagePullBackOff|InvalidImageName|ErrImageNeverPull)\b/;
 
-/** Whether the image of a router's pod is not available while this version has another image. */
+/** Whether a router's pod waits for an image that cannot be pulled and that is not the controller's. */
 export function lacksImage(pods: readonly RouterPod[], image: string): boolean {
   return pods.some((pod) => !pod.isEnding && pod.image !== image && imageTroubles.test(pod.trouble ?? ''));
 }
 
-/** Combines the reasons for another template; see {@link TemplateChange}. */
+/** Returns the change of a template: replacing it includes moving it. */
 export function judgeChange(isReplaced: boolean, isMoved: boolean): TemplateChange {
   if (isReplaced) return 'renew';
   return isMoved ? 'move' : 'none';

@@ -17,7 +17,7 @@ import type { Member } from './members.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** A pod template as applied by this or an older version of the controller. */
+/** A pod template that this controller, or another version of it, applied. */
 export interface PodTemplate {
   readonly metadata: Json & { readonly annotations: Json };
   readonly spec: Json;
@@ -29,20 +29,21 @@ export interface Template {
   readonly configuration: string;
   readonly structure: string;
   readonly avoidedNodes: readonly string[];
-  /** The explicit rollout that it belongs to. */
+  /** The explicit rollout that it was created for. */
   readonly rollout?: string | undefined;
-  /** The whole template, if an earlier version of this program made it and it stays. */
+  /** The whole template as it was applied. Undefined: render it again. */
   readonly kept?: PodTemplate | undefined;
 }
 
-/** Changes of a template: it stays, its pods move to other nodes, or this version renders it with its own image. */
+/** A change of a template: `move` sends its pods to other nodes; `renew` renders it with this version and image. */
 export type TemplateChange = 'none' | 'move' | 'renew';
 
 /**
- * Returns the template of an existing Deployment, or undefined if it is not one of this controller's.
- *   The applied template is in an annotation, because the live template also contains defaults and fields of other
- * managers. The annotation counts only if the live template contains all of it, so it cannot add anything.
- * Deployments of version 0.1.0 have no annotation; for those, the live template counts.
+ * Returns the template of an existing Deployment, or undefined if it is not one of this controller.
+ *
+ * An annotation records what was applied, because the live template also contains defaults and fields of other
+ * managers. The record is used only if the live template contains all of it, so editing the annotation cannot
+ * introduce anything. Deployments of version 0.1.0 have no record; their live template is used.
  */
 export function readTemplate(deployment: unknown): Template | undefined {
   const { metadata, spec } = isRecord(deployment) ? deployment : {};
@@ -68,25 +69,26 @@ function parsePodTemplate(text: string): PodTemplate | undefined {
   try {
     return readPodTemplate(JSON.parse(text));
   } catch {
-    // Another program wrote it.
+    // Another program edited the annotation.
     return undefined;
   }
 }
 
 function readPodTemplate(input: unknown): PodTemplate | undefined {
   if (!isRecord(input) || !isRecord(input.metadata) || !isRecord(input.spec)) return undefined;
-  // API servers add a null time.
+  // API servers add a null creationTimestamp.
   const { creationTimestamp: _none, annotations, ...metadata } = input.metadata;
   if (!isRecord(annotations)) return undefined;
   return { metadata: { ...metadata, annotations }, spec: input.spec };
 }
 
 /**
- * Returns the desired template of a member's Deployment. The template, including the image, stays as an older version
- * rendered it until the configuration changes, an administrator requests a rollout, or its pod cannot run. Running
- * pods apply new redirects, and an upgrade must not interrupt connections.
- *   @param avoidedNodes nodes that pods of a new template avoid
- *   @param rollout the requested rollout, see {@link readRollout}
+ * Returns the desired template of a member's Deployment. The template stays unchanged, including image and shape, until
+ * the configuration changes, an administrator requests a rollout, or its pod cannot run: running pods get new redirects
+ * from their node daemon, and an upgrade must not interrupt connections.
+ *
+ * @param avoidedNodes nodes that the pods of another template must avoid
+ * @param rollout the requested rollout, see {@link readRollout}
  */
 export function chooseTemplate(
   member: Member,
@@ -105,7 +107,7 @@ export function chooseTemplate(
   return { configuration, structure, avoidedNodes, rollout: rollout ?? current?.rollout };
 }
 
-/** Whether a template was rendered with the current options of the controller, except those in the structure. */
+/** Whether a template matches the controller's options that are not part of the structure. */
 function isOfSettings(kept: PodTemplate | undefined, member: Member, settings: ObjectSettings): boolean {
   if (kept === undefined) return true;
   const { tolerations, nodeSelector } = kept.spec;
@@ -119,14 +121,14 @@ function isOfSettings(kept: PodTemplate | undefined, member: Member, settings: O
   );
 }
 
-/** Value of Multus's annotation for a member. */
+/** Renders the value of Multus's annotation for a member. */
 export function writeNetworks({ names, spec }: Member, { hasDefaultRouteAnnotation }: ObjectSettings): string {
   const gateways = spec.reserved.flatMap(({ gateway }) => gateway?.text ?? []);
   const hasRoute = hasDefaultRouteAnnotation && gateways.length > 0;
   return JSON.stringify([{ name: names.definition, ...(hasRoute && { 'default-route': gateways }) }]);
 }
 
-/** Returns the same template for pods on other nodes. */
+/** Returns the same template with other avoided nodes. */
 function moveTemplate(
   { metadata, spec }: PodTemplate,
   configuration: string,
@@ -143,12 +145,12 @@ function moveTemplate(
   };
 }
 
-/** Returns the annotation with the nodes that a template's pods avoid. */
+/** Returns the annotation that records the avoided nodes of a template. */
 export function noteAvoided(nodes: readonly string[]): Readonly<Record<string, string>> {
   return nodes.length > 0 ? { [avoidedAnnotation]: nodes.join() } : {};
 }
 
-/** Returns the part of a pod that avoids nodes. */
+/** Returns the fields of a pod spec that keep the pod away from nodes. */
 export function avoidNodes(nodes: readonly string[]): object {
   if (nodes.length === 0) return {};
   const matchFields = nodes.map((name) => ({ key: 'metadata.name', operator: 'NotIn', values: [name] }));
@@ -156,10 +158,10 @@ export function avoidNodes(nodes: readonly string[]): object {
   return { affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: required } } };
 }
 
-/** Maximum characters of a recorded value. */
+/** Characters; longer values are recorded as digests. */
 const longestRollout = 63;
 
-/** Returns the rollout that an EgressRouter's annotation requests, or undefined. */
+/** Returns the rollout that an EgressRouter's annotation requests, or undefined if it requests none. */
 export function readRollout(annotations: Json): string | undefined {
   const value = annotations[rolloutAnnotation];
   if (typeof value !== 'string' || value === '') return undefined;

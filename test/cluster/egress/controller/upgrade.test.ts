@@ -91,7 +91,7 @@ for (const subject of ['source', 'executable'] as const)
         status().routers.map(({ image, outdated }) => [image, outdated]),
         [[oldImage, true]],
       );
-      assert.match(lab.messageOf('web', 'Progressing'), /runs image .*:0\.1\.0; new pods get .*:0\.2\.0: set/);
+      assert.match(lab.messageOf('web', 'Progressing'), /runs image .*:0\.1\.0; new pods get .*:0\.2\.0; to replace/);
     });
 
     it('does not replace it when its redirects change, and does when its address does', async () => {

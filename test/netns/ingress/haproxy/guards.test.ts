@@ -132,6 +132,38 @@ describe('Protection of the router and its pods from requests', () => {
     });
   });
 
+  it('passthrough Routes of a namespace that loop together leave half of all connections to others', async () => {
+    // Chooses the ports.
+    const settings = await world.settings();
+    const loops = Array.from({ length: 12 }, (_, i) =>
+      makeBackend(`be_tcp:t:loop${i}`, [makeServer(`pod:loop${i}`, '127.0.0.1', world.httpsPort)], {
+        mode: 'tcp',
+        tenant: 't',
+      }),
+    );
+    const [good, passed] = [
+      makeBackend('be_http:u:it', [makeServer('pod:a', '127.0.0.1', port)]),
+      makeBackend('be_tcp:u:it', [makeServer('pod:a', '127.0.0.1', port)], { mode: 'tcp', tenant: 'u' }),
+    ];
+    await world.engine.start(
+      makeState({
+        settings,
+        backends: [...loops, good, passed],
+        passthrough: [
+          ...loops.map(({ id }, i) => ({ host: `loop${i}.test`, backend: id })),
+          { host: 'passed.test', backend: passed.id },
+        ],
+        sites: [makeSite('it.test', { backend: good.id })],
+      }),
+    );
+    // Each connection goes round until a limit ends it.
+    await Promise.all(loops.map(async (_, i) => await passThrough(`loop${i}.test`)));
+    const counts = await Promise.all(loops.map(async ({ id }) => await total(id)));
+    const all = counts.reduce((sum, count) => sum + count, 0);
+    assert.ok(all > 900 && all <= 1000 + loops.length, `${all} of 2,000 connections`);
+    assert.equal((await world.get('it.test', '/')).status, 200);
+  }).timeout(60_000);
+
   it('a Route has at most its number of concurrent requests', async () => {
     const silent: Socket[] = [];
     const server = createServer((socket) => void silent.push(socket));
