@@ -30,7 +30,7 @@ export function fenceWrites(api: KubeApi, leadership: TimedLeadership): KubeApi 
     checkLeadership(leadership);
     const limit = new Limit(undefined, signal);
     let timer: NodeJS.Timeout | undefined;
-    // An admission webhook may take longer than a term: what counts is whether the term is renewed.
+    // An admission webhook may take longer than a term. The write continues while the term is renewed.
     const look = (): void => {
       if (leadership.remaining > 0) timer = setTimeout(look, leadership.remaining);
       else limit.extend(0);

@@ -20,13 +20,13 @@ const quiet = {
   cutOff: 2000,
 };
 
-/** Milliseconds: how long an answer of the API server counts, its time limit, and the interval of requests. */
+/** Milliseconds that an answer of the API server is valid, timeout of a request, and interval of requests. */
 const confirmation = { counts: 1500, patience: 700, interval: 500 };
 
 /** Milliseconds between two answers to a rival, and that the API server has before the router is suspended meanwhile. */
 const defence = { interval: 1000, verdict: 150 };
 
-/** Milliseconds between two requests for a router whose pod is not among the pods of this node. */
+/** Milliseconds between requests for a router whose pod is not among the pods of this node. */
 const missingInterval = 5000;
 
 /** Dependencies of {@link AddressKeeper}. */

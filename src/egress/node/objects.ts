@@ -8,7 +8,7 @@ export interface NodePod {
   readonly uid: string;
   readonly isEnding: boolean;
   readonly annotations: Readonly<Record<string, unknown>>;
-  /** The daemon reports its readiness (pod readiness gate). */
+  /** Whether it is ready only if the daemon reports it ready. */
   readonly hasReadinessGate: boolean;
   /** What the daemon said; undefined before it did. */
   readonly readiness: ShownCondition | undefined;

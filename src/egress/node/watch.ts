@@ -20,8 +20,8 @@ import type { Wires } from './wires-api.ts';
 const aliveFor = 5_000;
 
 /**
- * Milliseconds between two checks of the wires, each of which costs a wake-up, and checks after which it is seen which
- * routers may have been replaced.
+ * Milliseconds between checks of the wires, each of which costs a wake-up, and checks after which the daemon determines
+ * which routers may have been replaced.
  */
 const pace = { wires: 100, addresses: 3 };
 

@@ -15,7 +15,7 @@ export interface WatchTimes {
   readonly check: number;
 }
 
-/** A router that the daemon watches, and its observed state. Times are milliseconds of a monotonic clock. */
+/** State of a watched router. Times are in milliseconds of a monotonic clock. */
 export interface Watched {
   state: AttachmentState;
   readonly labels: RouterLabels;

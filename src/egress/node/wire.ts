@@ -4,7 +4,7 @@ import type { Address } from '../../base/model/address.ts';
 import type { Link } from '../../base/model/network.ts';
 import type { Claimant } from '../../base/model/observed.ts';
 
-/** Milliseconds between probes of a gateway that answers, and of one that did not answer the last probe. */
+/** Milliseconds between probes of a gateway that answers, and of one that missed the last probe. */
 const pace = { calm: 1000, eager: 300 };
 
 /** Milliseconds after which a gateway that does not answer is asked at the calm pace again. */

@@ -41,7 +41,7 @@ export class NetworkEvents {
     }
   }
 
-  /** Reads the events since the last call. Returns whether there were any. */
+  /** Reads pending notifications. Returns whether there were any. */
   drain(): boolean {
     for (let isAny = false; ; isAny = true) {
       try {
@@ -49,7 +49,7 @@ export class NetworkEvents {
       } catch (error) {
         const code = codeOf(error);
         if (code === 'EAGAIN') return isAny;
-        // The socket lost events (ENOBUFS): something changed, and the next read continues.
+        // Notifications exceeded the socket buffer (ENOBUFS): something changed, and the next read continues.
         if (code !== 'ENOBUFS' && code !== 'EINTR') throw error;
       }
     }

@@ -5,7 +5,7 @@ import { identifyNamespace } from '../../../base/linux/namespace.ts';
 import { ensureFolder, stateFolder } from '../../../base/linux/run-folder.ts';
 import type { StateStore } from '../kernel-api.ts';
 
-/** A file beside the states: the last router's DEL removes the plugin of this name. */
+/** A file next to the states: the last router's DEL must remove the plugin of this name. */
 const markName = 'remove-plugin';
 
 /** Whether a router still needs the plugin for its DEL: remembered since this boot, in a namespace that is still there. */

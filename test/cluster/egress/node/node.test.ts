@@ -288,7 +288,7 @@ describe('The node daemon', () => {
       assert.match(condition()?.lastTransitionTime ?? '', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
     });
 
-    it('by the state of the kernel, as soon as it reports a change, with an Event', async () => {
+    it('from the state of the kernel, immediately after a notification, and reports it in an Event', async () => {
       putGatedPod();
       await start();
       await shows('True', /^$/);
