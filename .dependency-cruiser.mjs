@@ -36,6 +36,7 @@ const folders = {
     'egress/linux',
     'egress/model',
     'egress/plan',
+    'egress/pod',
     'base/daemon',
     'base/files',
     'base/kubernetes',
@@ -96,6 +97,7 @@ const folders = {
     'base/model',
   ],
   'ingress/status': [
+    'ingress/claims',
     'ingress/gateway',
     'ingress/intent',
     'ingress/objects',
