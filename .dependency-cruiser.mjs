@@ -97,6 +97,7 @@ const folders = {
     'base/model',
   ],
   'ingress/status': [
+    'ingress/claims',
     'ingress/gateway',
     'ingress/intent',
     'ingress/objects',

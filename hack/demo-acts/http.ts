@@ -63,7 +63,7 @@ async function playBrowser(stage: Stage, node: HttpNode): Promise<void> {
     ['https', 'shop.example', '/sale?x=1', '200 from web-8001, certificate "shop.example, first"'],
     ['https', 'bank.example', '/', /^200 from secure-8443, certificate "ingress-agent default certificate"$/],
     ['https', 'vault.example', '/', '200 from secure-8443, certificate "secure pod"'],
-    ['http', 'nobody.example', '/', '503'],
+    ['http', 'unknown.example', '/', '503'],
   ] as const;
   for (const [scheme, host, path, expected] of visits) {
     stage.claim(`${scheme}://${host}${path}`, describe(await node.ask(scheme, host, path)), expected);

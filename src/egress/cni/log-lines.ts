@@ -1,7 +1,7 @@
 import { formatPrefix } from '../../base/model/address.ts';
+import { renderEndpoint } from '../../base/model/endpoint.ts';
 import type { NamespaceSnapshot, Route } from '../../base/model/network.ts';
 import { fallbackOf, type Redirect, type RedirectSet } from '../../base/model/redirect.ts';
-import { renderEndpoint } from '../../base/rules/endpoint.ts';
 import type { RuleBackend } from '../../base/rules/transaction.ts';
 import type { Operation } from '../model/operation.ts';
 import type { Resolved } from '../plan/resolve.ts';

@@ -143,6 +143,11 @@ export class HaproxyEngine {
     return this.#applier.inForce !== undefined;
   }
 
+  /** Parts of the last state that HAProxy does not serve. */
+  get outcome(): ApplyOutcome {
+    return this.#outcome;
+  }
+
   /** Milliseconds since HAProxy last answered a probe. */
   get silence(): number {
     return this.#health.silence;

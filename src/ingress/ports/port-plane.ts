@@ -257,6 +257,11 @@ export class PortPlane implements DataPlane {
     this.#firewall.request();
   }
 
+  /** The ports that the kernel has. */
+  get open(): readonly IngressPort[] {
+    return this.#applied.ports;
+  }
+
   /** The objects of the Gateway API that the last decision was about. Undefined before the first. */
   get gateways(): GatewaySnapshot | undefined {
     return this.#desired === undefined ? undefined : this.#desiredPorts.gateways;

@@ -22,7 +22,7 @@ import { writeKubeconfig } from '../lab/kubeconfig.ts';
 import { listPermissions, permissionOf } from './rbac.ts';
 import { render } from './rendered.ts';
 
-/** Compares what was asked with what is allowed; `unseen` is what no request shows. */
+/** Compares requests with permissions; `unseen` lists permissions that no request uses here. */
 function compare(requests: readonly string[], name: string, unseen: readonly string[]): void {
   const used = new Set([...requests.map(permissionOf), ...unseen]);
   const allowed = listPermissions(render('default'), name);
@@ -36,7 +36,7 @@ describe('RBAC allows exactly what is requested', () => {
     await lab.up();
     try {
       lab.cluster.podStatus = () => ({ status: { conditions: [{ type: 'Ready', status: 'False' }] }, annotations: {} });
-      // Somebody else changed the status meanwhile, which makes it read the object.
+      // Another client changed the status meanwhile, so the controller reads the object.
       lab.server.fail({ on: /PATCH .*status/, answer: 409 });
       lab.putRouter('web');
       lab.putRouter('bad', { spec: { addresses: [] } });
@@ -196,9 +196,9 @@ class OneRouter implements NodeRouters {
     return [];
   }
   announce(): void {
-    // Nobody hears.
+    // No client receives it.
   }
-  /** Somebody else has its address, once its pod is known. */
+  /** Another host has its address, once its pod is known. */
   ask(): Promise<WireAnswer> {
     const conflicts = this.#questions++ === 0 ? [] : [{ address: '192.168.12.99', mac: '02:00:00:00:00:01' }];
     return Promise.resolve({ gateways: [], conflicts, isCutOff: false });

@@ -50,7 +50,7 @@ function findErctlMistakes(command: string): readonly string[] {
 function findVariableMistakes(command: string): readonly string[] {
   const [, object = '', words = ''] = /set env (\S+) (.*)$/.exec(command) ?? [];
   const table = objects.get(object);
-  if (table === undefined) return [];
+  if (table === undefined || /--(?:from|list)\b/.test(words)) return [];
   const known = new Set(Object.values(table).map(({ variable }) => variable));
   const names = [...words.matchAll(/\b([A-Z][A-Z_0-9]+)=/g)].map(([, name = '']) => name);
   if (names.length === 0) return ['sets nothing'];

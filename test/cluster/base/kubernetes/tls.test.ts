@@ -64,7 +64,7 @@ const cases: readonly Case[] = [
     kubeconfig: () => ({ cluster: { ...trusted, 'tls-server-name': 'api.example' } }),
   },
   {
-    name: 'a certificate that nobody is to look at',
+    name: 'a certificate that the client does not verify',
     server: { tls: new TestAuthority('other').issue({ name: 'x' }) },
     kubeconfig: () => ({ cluster: { 'insecure-skip-tls-verify': true } }),
   },

@@ -110,7 +110,7 @@ async function play(happenings: readonly Happening[]): Promise<void> {
     );
     // Whatever is there belongs to a router that is there, and says what that last said.
     await until(
-      () => owned(lab, model).every((line) => !line.startsWith('nobody')),
+      () => owned(lab, model).every((line) => !line.startsWith('no owner')),
       () => owned(lab, model),
     );
     assert.equal(new Set(owned(lab, model)).size, owned(lab, model).length);
@@ -130,7 +130,7 @@ function owned(lab: ControllerLab, model: ReadonlyMap<string, unknown>): string[
     const [owner] = (metadata.ownerReferences ?? []) as readonly { readonly name: string; readonly uid: string }[];
     const living =
       owner !== undefined && lab.server.get(paths.routers, `shop/${owner.name}`)?.metadata.uid === owner.uid;
-    return living && model.has(owner.name) ? owner.name : `nobody ${metadata.name}`;
+    return living && model.has(owner.name) ? owner.name : `no owner ${metadata.name}`;
   });
 }
 

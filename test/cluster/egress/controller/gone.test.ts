@@ -7,7 +7,7 @@ import { ControllerLab } from '../../lab/controller-lab.ts';
 
 const well = ['Available=True RouterReady', 'Progressing=False AsExpected', 'Degraded=False AsExpected'];
 
-/** Each kind has a connection of its own, and one may be lost for a minute and a half before anybody knows. */
+/** Each kind has its own connection. A lost one may stay undetected for a minute and a half. */
 describe('A controller with a silent watch of routers', () => {
   let lab: ControllerLab;
 
@@ -25,7 +25,7 @@ describe('A controller with a silent watch of routers', () => {
   });
   afterEach(() => lab.down());
 
-  /** The garbage collector has ended what was there, and nobody writes any more. */
+  /** The garbage collector deleted the objects, and no client writes any more. */
   async function expectQuiet(): Promise<void> {
     await sleep(300);
     const { writes } = lab;

@@ -144,7 +144,7 @@ describe('A router that is moved', () => {
   it("is moved regardless of foreign pods with its namespace's labels", async () => {
     for (const node of ['n1', 'n2', 'n3', 'n4', 'n5']) lab.cluster.putNode(node);
     await start();
-    // Whoever may create pods may give them labels.
+    // Any user that can create pods can set their labels.
     const [router] = lab.server.all(paths.pods);
     const forge = (node: string): KubeObject =>
       lab.server.put(paths.pods, {
@@ -158,7 +158,7 @@ describe('A router that is moved', () => {
     for (const node of forged) network.silence(hostOf(node));
     await heard();
     const living = () => forged.filter((node) => lab.server.get(paths.pods, `shop/forged-${node}`) !== undefined);
-    assert.deepEqual(living(), forged, 'a pod that is nobody’s was deleted');
+    assert.deepEqual(living(), forged, 'a pod without owner was deleted');
     kill('n1');
     await until(
       () => lab.server.get(paths.pods, `shop/${router?.metadata.name}`) === undefined,

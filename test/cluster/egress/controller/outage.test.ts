@@ -31,7 +31,7 @@ describe('A router that changes during an outage of the API server', () => {
     lab.putRouter('web', { spec: { redirect: { redirectRules } } });
   }
 
-  /** Nobody reaches the server for a while. */
+  /** Makes the server unreachable for some time. */
   async function beAway(milliseconds: number): Promise<void> {
     for (let count = 0; count < 10_000; count++) lab.server.fail({ on: /./, answer: 'cut' });
     lab.server.dropConnections();

@@ -165,7 +165,7 @@ for (const subject of ['source', 'executable'] as const) {
       );
     }
 
-    /** Nobody answers any more at the addresses of a node's pods, and its kubelet does nothing. */
+    /** Silences the addresses of a node's pods, and stops its kubelet. */
     function kill(node: string): void {
       lab.cluster.deadNodes.add(node);
       network.silence(hostOf(node));
@@ -253,7 +253,7 @@ for (const subject of ['source', 'executable'] as const) {
 
     for (const [what, leave] of [
       ['cordoned', () => undefined],
-      // By somebody else, as a drain does it.
+      // By another client, like a drain.
       ['drained', () => lab.server.end?.(paths.pods, podKey(), 1)],
     ] as const) {
       it(`may return to a node that died and recovered when its next one is ${what}`, async () => {

@@ -233,7 +233,7 @@ describe('the compiled node daemon', () => {
     await applied(config);
     await new Promise((resolve) => setTimeout(resolve, 600));
     assert.match(await lab.run('pod', 'ip', ['-br', 'link', 'show', 'net1']), /UP/);
-    // The API server has another pod in its place, and somebody outside has the address.
+    // The API server has another pod in its place, and an outside host has the address.
     server.remove(pods, 'shop/router');
     await lab.ip('outsider', `address add ${at.reserved[4]}/24 dev eth0`);
     let state = '';

@@ -129,7 +129,7 @@ describe('The node daemon', () => {
     const secret = 'ip.addresses is "192.0.2.1/24" and cannot become "198.51.100.9/24"';
     routers.apply = () => ({ kind: 'needs-replacement', message: secret });
     putPod({ net1: 'bank/nad' });
-    // Whoever may write a pod's annotations.
+    // Any user that can write a pod's annotations.
     const pod = server.get(paths.pods, 'shop/router');
     assert.ok(pod);
     const networks = JSON.stringify([{ name: 'nad', namespace: 'bank', interface: 'net1' }]);

@@ -35,7 +35,7 @@ describe('Secrets that Routes of a cluster refer to', () => {
 
   const stateOf = (key: string) => secrets.get(key).state;
 
-  /** Follows the Secret, and forgets what was told until it was read. */
+  /** Follows the Secret, and discards events until it was read. */
   async function readPair(): Promise<void> {
     server.put(list, pair);
     secrets.want(new Set(['shop/pair']));

@@ -55,7 +55,7 @@ describe('address probes', () => {
   it('are answered by the owner of an address, who may also announce it unasked', () => {
     const [four, six] = ['192.0.2.9', '2001:db8::9'].map(address);
     assert.ok(four && six);
-    // Somebody believes that they are elsewhere.
+    // Another host has wrong neighbour entries.
     for (const { address: one } of [four, six])
       ip('-n', there, 'neighbour', 'replace', one.text, 'lladdr', '02:00:00:00:00:66', 'dev', 'eth0', 'nud', 'stale');
     const telling = inNamespace(here, () => new WireConversation(link, [four, six], 0));
@@ -76,8 +76,8 @@ describe('address probes', () => {
   });
 
   for (const [what, asked, stranger, isHeard] of [
-    ['wake nobody whom they do not concern', '192.0.2.9', '192.0.2.77', false],
-    ['of somebody who has the address are heard', '192.0.2.2', '192.0.2.78', true],
+    ['wake no other waiter', '192.0.2.9', '192.0.2.77', false],
+    ['of a host with the address are received', '192.0.2.2', '192.0.2.78', true],
   ] as const) {
     it(`of others ${what}`, async () => {
       const conversation = inNamespace(here, () => new WireConversation(link, [address(asked)], 0));

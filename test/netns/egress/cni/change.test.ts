@@ -171,7 +171,7 @@ for (const variant of variants) {
             if (key !== 'apply') return typeof value === 'function' ? value.bind(target) : value;
             return (...args: Parameters<Kernel['apply']>) => {
               count++;
-              if (count === step || (killed && count > step)) throw new KernelError('refused', 'the test says so');
+              if (count === step || (killed && count > step)) throw new KernelError('refused', 'fault of the test');
               return target.apply(...args);
             };
           },
@@ -186,7 +186,7 @@ for (const variant of variants) {
       change(config(one));
       const untouched = await describePod();
       for (let step = 1; step <= steps; step++) {
-        assert.throws(() => change(config(two), disturbed(step, false)), /the test says so/, `step ${step}`);
+        assert.throws(() => change(config(two), disturbed(step, false)), /fault of the test/, `step ${step}`);
         assert.equal(await describePod(), untouched, `step ${step}`);
         assert.equal(store.find(id)?.pending, undefined, `step ${step}`);
         await check(config(one));
@@ -199,7 +199,7 @@ for (const variant of variants) {
       for (let step = 1; step <= steps; step++) {
         for (const following of [two, one, three]) {
           change(config(one));
-          assert.throws(() => change(config(two), disturbed(step, true)), /the test says so/);
+          assert.throws(() => change(config(two), disturbed(step, true)), /fault of the test/);
           const { kind } = change(config(following));
           assert.ok(kind === 'changed' || (kind === 'unchanged' && step === 1), `step ${step}: ${kind}`);
           await check(config(following));

@@ -4,7 +4,7 @@ import { Lab } from '../../../lab/lab.ts';
 import { type PluginAnswer, type Variant, variants } from '../../../lab/plugin.ts';
 import { configure } from './configurations.ts';
 
-/** What somebody did to a router, and how CHECK must name it. */
+/** A manual change of a router, and how CHECK must report it. */
 interface Damage {
   readonly name: string;
   readonly damage: (lab: Lab, variant: Variant) => Promise<unknown>;

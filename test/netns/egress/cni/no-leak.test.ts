@@ -48,7 +48,7 @@ for (const variant of variants) {
         await near.stopHammer('tcp6');
         for (const report of reports) {
           const reached = Object.entries(report).filter(([outcome]) => outcome.startsWith(`${at.reserved[4]} `));
-          assert.equal(reached.length, 1, `nobody got through: ${JSON.stringify(report)}`);
+          assert.equal(reached.length, 1, `not exactly one connection: ${JSON.stringify(report)}`);
         }
         assert.ok((await through.stop()).length > 0);
         assert.deepEqual((await strangers.stop()).slice(0, 5), []);

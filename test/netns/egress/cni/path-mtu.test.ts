@@ -31,7 +31,7 @@ for (const variant of variants) {
       const far = await lab.agent('far');
       await far.reach('udp', at.pod[4], 80, { timeout: 500 });
       const told = await errors.stop();
-      assert.ok(told.length > 0, 'nobody was told');
+      assert.ok(told.length > 0, 'no sender got a message');
       for (const line of told)
         assert.match(line, new RegExp(`${at.reserved[4]} > ${at.datagrams[4]}: ICMP .*need to frag \\(mtu 1300\\)`));
       assert.match(await lab.run('outside', 'ip', ['route', 'get', at.reserved[4]]), /mtu 1300/);

@@ -28,7 +28,7 @@ for (const variant of variants) {
         'pod',
         'nft',
         ['-f', '-'],
-        'table inet somebody {\n chain input {\n type filter hook input priority 5;\n tcp dport 22 drop\n }\n}\n',
+        'table inet other {\n chain input {\n type filter hook input priority 5;\n tcp dport 22 drop\n }\n}\n',
       );
       await lab.run('pod', 'iptables-nft', [
         '-t',

@@ -115,7 +115,7 @@ describe('a state file', () => {
     utimesSync(stale, new Date(0), new Date(0));
     await succeed('ADD');
     assert.equal(existsSync(stale), false);
-    assert.equal(existsSync(fresh), true, 'somebody may be writing it');
+    assert.equal(existsSync(fresh), true, 'another process may be writing it');
     rmSync(fresh);
     await succeed('DEL');
   });

@@ -13,7 +13,7 @@ const mac = '02:00:00:00:00:99';
 const everybody = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
 const strangeMac = '02:00:00:00:00:66';
 
-/** Frames from the pod that say that they are of somebody else, by tcpdump's words. */
+/** Frames from the pod with another host's source address, in tcpdump's format. */
 const honest = [
   `ether src ${mac} and src host ${at.reserved[4]}`,
   `ether src ${mac} and arp and arp[14:4] = 0xc0a80c63`,
@@ -38,7 +38,7 @@ for (const variant of variants) {
     };
 
     it('is translated or forgotten, including unanswered flows from the pod that were tracked before', async () => {
-      // Somebody tracks connections before we come: a mesh, a NetworkPolicy of a sidecar.
+      // Another program tracks connections before the plugin runs: a mesh, a NetworkPolicy of a sidecar.
       await lab.run(
         'pod',
         'nft',
@@ -173,7 +173,7 @@ for (const variant of variants) {
   });
 }
 
-/** Five seconds of datagrams to a port that nobody answers at, from one port, fifty a second. */
+/** Five seconds of datagrams to a silent port, from one port, fifty per second. */
 function sendFor(family: 4 | 6): string {
   return `exec ${process.execPath} -e '
     const socket = require("node:dgram").createSocket("udp${family}");
@@ -196,8 +196,8 @@ const othersTranslation = `table inet mesh {
 }
 `;
 
-/** Translates sources to something else, before our rules have a chance to. */
-const earlierTranslation = `table inet somebody {
+/** Translates sources before this project's rules can. */
+const earlierTranslation = `table inet other {
  chain post {
   type nat hook postrouting priority 50;
   oifname "net1" meta nfproto ipv4 snat ip to 10.128.10.18

@@ -29,7 +29,7 @@ for (const backend of ['iptables', 'nftables']) {
         assert.equal(outcome.exitCode, 1, step);
         const error = JSON.parse(outcome.stdout) as { code: number; msg: string };
         assert.equal(error.code, 101, step);
-        assert.equal(error.msg, `Cannot ${name}: the test says so`, step);
+        assert.equal(error.msg, `Cannot ${name}: fault of the test`, step);
         assert.equal(world.describePod(), untouched, step);
         assert.deepEqual(faults.storedStates(), [], step);
       }

@@ -9,7 +9,7 @@ import { addresses as at } from '../../../lab/names.ts';
 import { configure } from '../cni/configurations.ts';
 
 const program = executable('egress-router-pod');
-/** As the pod's container runs: nobody, without any capability. */
+/** Like the pod's container: an unprivileged user without capabilities. */
 const asNobody = ['--reuid', '65532', '--regid', '65532', '--clear-groups', '--bounding-set=-all', '--no-new-privs'];
 
 describe('the compiled program of the router pod without privileges', () => {

@@ -88,7 +88,7 @@ describe('A running HAProxy and a new one with its files', () => {
     await world.engine.start(base);
   });
 
-  /** Everything that a client can tell of an HAProxy, but for which of several servers it takes. */
+  /** Everything that a client can observe of HAProxy, except which of several servers it uses. */
   async function ask(which: World): Promise<unknown[]> {
     const said: unknown[] = [];
     for (const host of ['a.test', 'b.test', 'c.test', 'a.w.test', 'b.w.test', 'x.y.w.test']) {
@@ -149,7 +149,7 @@ describe('A running HAProxy and a new one with its files', () => {
     });
     try {
       for (let i = 0; ; i++) {
-        const answer = await fresh.get('nobody.example', '/').catch(() => undefined);
+        const answer = await fresh.get('unknown.example', '/').catch(() => undefined);
         if (answer !== undefined) break;
         assert.ok(i < 200 && child.exitCode === null, errors);
         await new Promise((resolve) => setTimeout(resolve, 10));

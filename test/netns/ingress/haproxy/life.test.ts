@@ -717,7 +717,7 @@ describe('The access log', () => {
   });
 
   it('names backends and servers as in the state, including spare sections', async () => {
-    // HAProxy also tells of servers that come and go.
+    // HAProxy also logs servers that are added and deleted.
     syslog.on('message', (message) => {
       if (message.includes('.test')) lines.push(message.toString());
     });

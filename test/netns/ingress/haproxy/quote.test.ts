@@ -22,7 +22,7 @@ import {
 import { siftState } from '../../../../src/ingress/haproxy/sift.ts';
 import { makeBackend, makeServer, makeSite, makeState } from '../../../netns/ingress/haproxy/fixtures.ts';
 
-/** What tenants may write, with what grammars trip over. */
+/** Values that tenants can write, including special characters of grammars. */
 const nasty = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 40 }),
   fc
@@ -79,7 +79,7 @@ describe('Values that tenants choose', () => {
       `defaults\n  mode http\n  timeout client 1s\n  timeout server 1s\n  timeout connect 1s\nbackend b\n${lines}`,
     );
     const { status, stderr } = spawnSync('/usr/sbin/haproxy', ['-c', '-f', path]);
-    // 2: nothing wrong, but nobody listens.
+    // 2: valid, but without a listener.
     assert.ok(status === 0 || status === 2, stderr.toString());
   }
 

@@ -121,7 +121,7 @@ const objects: Readonly<Record<string, readonly object[]>> = {
     route('nocookie', 'nocookie.test', { annotations: { disable_cookies: 'true' } }),
     route('listed', 'listed.test', { annotations: { ip_allowlist: '10.97.0.0/16 garbage' } }),
     route('unlisted', 'unlisted.test', { annotations: { ip_whitelist: '192.0.2.1,192.0.2.2' } }),
-    route('garbled', 'garbled.test', { annotations: { ip_whitelist: 'nobody knows' } }),
+    route('garbled', 'garbled.test', { annotations: { ip_whitelist: 'not an address' } }),
     route('limited', 'limited.test', {
       annotations: { 'rate-limit-connections': 'true', 'rate-limit-connections.rate-http': '4' },
     }),
@@ -187,7 +187,7 @@ describe('Routes with hosts and paths in the compiled agent', () => {
     ['TLS beside plain HTTP', 'https', 'allow.test', '/', '200 one /'],
     ['no plain Route over TLS', 'https', 'plain.test', '/', '503'],
     ['TLS to a server that is trusted', 'https', 'reencrypt.test', '/', '200 tls /'],
-    ['TLS to a server that nobody checks', 'https', 'blind.test', '/', '200 tls /'],
+    ['TLS to an unverified server', 'https', 'blind.test', '/', '200 tls /'],
     ['no server of another authority', 'https', 'distrust.test', '/', '503'],
     ['TLS that the server ends', 'https', 'pass.test', '/', '200 tls /'],
     [
@@ -210,8 +210,8 @@ describe('Routes with hosts and paths in the compiled agent', () => {
     ['a path that is stripped whole', 'http', 'root.test', '/api', '200 one /'],
     ['a path that is replaced', 'http', 'moved.test', '/api/x', '200 one /v2/x'],
     ['whom the list has', 'http', 'listed.test', '/', '200 one /'],
-    ['nobody else', 'http', 'unlisted.test', '/', 'closed'],
-    ['nobody by a list that cannot be read', 'http', 'garbled.test', '/', 'closed'],
+    ['no other client', 'http', 'unlisted.test', '/', 'closed'],
+    ['no client if the list is invalid', 'http', 'garbled.test', '/', 'closed'],
     ['a denied domain not', 'http', 'denied.evil.test', '/', '503'],
   ];
   for (const [name, scheme, host, path, want] of answers) {

@@ -37,7 +37,7 @@ describe('Variables of OpenShift’s router in the compiled agent', () => {
     ROUTER_HTTP_REQUEST_HEADERS:
       'X-Cluster:a%20b:Set,X-Secret:Delete,X-Client:%25%7B%2BQ%7D%5Bssl_c_der%2Cbase64%5D:Set',
     ROUTER_HTTP_RESPONSE_HEADERS: 'X-Frame-Options:DENY:Set',
-    ROUTER_ERRORFILE_503: write('503.http', 'HTTP/1.0 503 Nobody\r\nContent-Type: text/plain\r\n\r\nnobody here'),
+    ROUTER_ERRORFILE_503: write('503.http', 'HTTP/1.0 503 Unavailable\r\nContent-Type: text/plain\r\n\r\nnobody here'),
     ROUTER_ERRORFILE_404: write('404.http', 'HTTP/1.0 404 None\r\nContent-Type: text/plain\r\n\r\nno such route'),
     ROUTER_STRICT_SNI: 'true',
     DEFAULT_CERTIFICATE: `${standard.certificate}\n${standard.key}`,
@@ -96,7 +96,7 @@ describe('Variables of OpenShift’s router in the compiled agent', () => {
   });
 
   it('logs each request with the captured headers and cookie', async () => {
-    const headers = { 'x-trace': 'trace-me-1', 'user-agent': 'browser-of-somebody', cookie: 'basket=full' };
+    const headers = { 'x-trace': 'trace-me-1', 'user-agent': 'browser-of-a-client', cookie: 'basket=full' };
     await node.ask('http', 'plain.apps.test', '/logged?x=1', { headers });
     await until(
       () => node.log.includes('/logged?x=1'),

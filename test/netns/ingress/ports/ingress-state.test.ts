@@ -214,7 +214,7 @@ describe('state and neighbors of an ingress node', () => {
     assert.equal(await reach(18080, '192.168.12.150'), 'timeout');
     assert.match(await reach(18080, '192.168.12.151'), / 7000$/);
     const sets = (await lab.run('node', 'nft', ['list', 'ruleset'])).match(/set list4-/g);
-    assert.equal(sets?.length, 1, 'the one before is gone');
+    assert.equal(sets?.length, 1, 'the previous one is gone');
   });
 
   it('allow-lists apply to processes of the node itself', async () => {

@@ -16,7 +16,7 @@ const packet: Probe = {
   isRedirected: true,
 };
 
-/** What becomes of the packet at FORWARD, with a question mark where that cannot be told. */
+/** Returns the verdict about the packet at FORWARD, with a question mark if it is uncertain. */
 function follow(rules: string, probe: Partial<Probe> = {}): string {
   const { tables } = readIptables(`*filter\n${rules}\nCOMMIT\n`, 4, 'iptables-save');
   return followTable(tables[0], 'FORWARD', probe);
@@ -71,12 +71,12 @@ const iptables: { name: string; rules: string; goes: string; probe?: Partial<Pro
     goes: 'accept',
   },
   {
-    name: 'a condition that nobody can tell',
+    name: 'an unknown condition',
     rules: ':FORWARD ACCEPT [0:0]\n-A FORWARD -m time --timestart 10:00 -j DROP',
     goes: 'accept?',
   },
   {
-    name: 'an exception that nobody can tell',
+    name: 'an unknown exception',
     rules: ':FORWARD DROP [0:0]\n-A FORWARD -m set --match-set friends src -j ACCEPT',
     goes: 'drop?',
   },
