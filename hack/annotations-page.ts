@@ -4,8 +4,9 @@ import {
   configurationAnnotation,
   manifestAnnotation,
   networksAnnotation,
+  rolloutAnnotation,
   structureAnnotation,
-} from '../src/egress/controller/objects/objects.ts';
+} from '../src/egress/controller/objects/configuration.ts';
 import { appliedAnnotation, closedAnnotation, refusedAnnotation } from '../src/egress/model/live-change.ts';
 import { optionTable as agentOptions } from '../src/ingress/agent/option-table.ts';
 import { httpOptionTable } from '../src/ingress/http/option-table.ts';
@@ -125,6 +126,12 @@ const otherWords: readonly (readonly [key: string, object: string, writer: strin
     'router pod',
     'controller',
     'digest of what a running pod cannot change; another value replaces the pod',
+  ],
+  [
+    rolloutAnnotation,
+    'EgressRouter',
+    'administrators',
+    'a new value replaces the pods with ones of the current version and image',
   ],
   [avoidedAnnotation, 'router pod', 'controller', 'nodes that the pod avoids after a failure or a cordon'],
   [manifestAnnotation, 'objects of the controller', 'controller', 'digest of what the controller last applied'],

@@ -7,7 +7,7 @@ const configuration = '/tmp/erlab.conf';
 
 if (process.argv[2] === 'down') {
   Lab.sweep(prefix);
-  console.log('The lab is gone.');
+  console.log('The lab was removed.');
   process.exit(0);
 }
 

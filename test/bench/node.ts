@@ -46,7 +46,7 @@ export async function benchNode(): Promise<string> {
       60_000,
     );
     const start = performance.now() - began;
-    // Each is compared with what ADD left for the first time within a minute.
+    // The daemon compares each with the result of ADD within a minute.
     await sleep(65_000);
     const shares: number[] = [];
     for (let i = 0; i < rests; i++) {

@@ -3,25 +3,25 @@ import type { RuleBackendChoice } from '../../base/rules/transaction.ts';
 import type { Kernel, LogSink, StateStore } from '../linux/kernel-api.ts';
 import type { PluginLog } from './log/log.ts';
 
-/** The parts that the verbs work with; wired in `cmd`. */
+/** Dependencies of the verbs, wired in `cmd`. */
 export interface PluginParts {
   readonly store: StateStore;
   /**
-   * Enters a namespace; the caller closes the kernel. `redirects`: how many there will be, for the choice
-   * of a backend. Throws {@link KernelError}.
+   * Enters a namespace. The caller closes the kernel. `redirects` is their number, for the choice of a backend.
+   * Throws {@link KernelError}.
    */
   openKernel(path: string, backend: RuleBackendChoice, redirects?: number): Kernel;
-  /** Which namespace a path leads to, if any. */
+  /** Returns the namespace that a path refers to, if any. */
   identifyNamespace(path: string): NamespaceId | undefined;
-  /** Throws {@link KernelError} where rules cannot be installed. */
+  /** Throws {@link KernelError} if rules cannot be installed. */
   checkBackend(choice: RuleBackendChoice): void;
-  /** The log that a configuration asks for, or where its lines go instead. Never throws. */
+  /** Opens the configured log, or the default one instead. Never throws. */
   openLog(file: string): LogSink;
-  /** Names of the node's interfaces. Throws {@link KernelError} where netlink does not answer. */
+  /** Returns the names of the node's interfaces. Throws {@link KernelError} if netlink fails. */
   listNodeLinks(): readonly string[];
 }
 
-/** One call with what every verb has at hand. */
+/** One call with everything that the verbs need. */
 export interface VerbContext {
   readonly parts: PluginParts;
   readonly configuration: Readonly<Record<string, unknown>>;

@@ -9,8 +9,8 @@ import { LinuxKernel } from './kernel.ts';
 import type { Kernel, StateStore } from './kernel-api.ts';
 
 /**
- * Enters a pod's network namespace. Throws {@link KernelError}, also when it is the node's own: there
- * every rule and route would be the node's. `redirects`: how many there will be, for the choice of a backend.
+ * Enters a pod's network namespace. Throws {@link KernelError}, also for the node's own namespace, where every rule
+ * and route would affect the node. `redirects` is their number, for the choice of a backend.
  */
 export function openLinuxKernel(
   path: string,
@@ -35,7 +35,7 @@ export function openLinuxKernel(
   }
 }
 
-/** Names of the interfaces in the namespace of this process. Throws {@link KernelError}. */
+/** Returns the names of the interfaces in the namespace of this process. Throws {@link KernelError}. */
 export function listNodeLinks(): string[] {
   try {
     const socket = new NetlinkSocket(netlinkFamily.route);
@@ -45,6 +45,6 @@ export function listNodeLinks(): string[] {
       socket.close();
     }
   } catch (cause) {
-    throw new KernelError('refused', `Cannot speak netlink: ${reasonOf(cause)}`, { cause });
+    throw new KernelError('refused', `Cannot use netlink: ${reasonOf(cause)}`, { cause });
   }
 }

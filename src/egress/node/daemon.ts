@@ -24,7 +24,7 @@ export interface NodeParts {
   readonly api: KubeApi;
   readonly routers: NodeRouters;
   readonly log: DaemonLog;
-  /** Where the plugin remembers attachments. */
+  /** Folder of the plugin's state files. */
   readonly stateFolder: string;
 }
 
@@ -34,8 +34,8 @@ const definitionPath = '/apis/k8s.cni.cncf.io/v1/network-attachment-definitions'
 const rescan = { delay: 20, interval: 50, always: 30_000 };
 
 /**
- * Starts the daemon of a node. It answers by HTTP at once; it is ready when the plugin is in its place and
- * the pods and definitions are known. Rejects with an Error where its port cannot be listened on.
+ * Starts the node daemon. It serves HTTP at once, and is ready when the plugin is installed and the pods and
+ * definitions are listed. Rejects with an Error if it cannot listen on its port.
  */
 export async function startNode(options: NodeOptions, parts: NodeParts): Promise<RunningDaemon> {
   const { api, routers, log } = parts;
@@ -60,7 +60,7 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
     standingOf: async (state) => {
       const pod = live.podOf(state);
       if (state.pod === undefined || pod === undefined || pod.isEnding) return 'replaced';
-      // A view that is old says nothing of a router that another node may have taken over.
+      // An outdated view proves nothing about a router that another node may have taken over.
       return (await isStillThere(api, state.pod, pod.uid, end.signal)) ? 'current' : 'replaced';
     },
   });
@@ -134,18 +134,19 @@ interface Sink {
   readonly remove: (object: unknown) => void;
 }
 
-/** Calls `look` soon after the plugin wrote or removed a state, and every few seconds, whatever the file system tells. */
+/**
+ * Calls `look` soon after the plugin wrote or deleted a state file, and every few seconds regardless of file system
+ * notifications.
+ */
 function watchStates(folder: string, look: () => void, log: DaemonLog): { close(): void } {
   const runner = new BoundedFrequencyRunner(look, rescan.delay, rescan.interval);
   let watching: FSWatcher | undefined;
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     watching = watch(folder, () => runner.request());
-    watching.on('error', (error) =>
-      log.debug({ err: error }, 'The folder of states cannot be watched; it is looked at'),
-    );
+    watching.on('error', (error) => log.debug({ err: error }, 'Failed to watch the folder of state files; polling it'));
   } catch (error) {
-    log.warn({ err: error, folder }, 'The folder of states cannot be watched; it is looked at every few seconds');
+    log.warn({ err: error, folder }, 'Failed to watch the folder of state files; polling it every few seconds');
   }
   const timer = setInterval(look, rescan.always);
   look();

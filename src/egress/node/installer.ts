@@ -4,7 +4,7 @@ import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { RunningDaemon } from '../../base/daemon/run.ts';
 import { type Installation, install, uninstall } from './install.ts';
 
-/** How the plugin is kept on a node. */
+/** Settings of the plugin's installation on a node. */
 export interface InstallerSettings {
   readonly installation: Installation;
   /** Milliseconds between two checks that the plugin is still installed. */
@@ -12,12 +12,12 @@ export interface InstallerSettings {
   readonly uninstallsOnExit: boolean;
 }
 
-/** Keeps the plugin on the node: what removes or replaces it is undone at the next look. */
+/** Keeps the plugin installed: a removed or replaced file is restored at the next check. */
 export class Installer {
   readonly #settings: InstallerSettings;
   readonly #log: DaemonLog;
   #problem: string | undefined;
-  /** Both files as they were when they were found equal. */
+  /** Fingerprints of both files when they were last found equal. */
   #right: string | undefined;
 
   constructor(settings: InstallerSettings, log: DaemonLog) {
@@ -25,7 +25,7 @@ export class Installer {
     this.#log = log;
   }
 
-  /** Why the plugin is not in its place; undefined when it is. */
+  /** Why the plugin is not installed, or undefined if it is. */
   get problem(): string | undefined {
     return this.#problem;
   }
@@ -33,7 +33,7 @@ export class Installer {
   /** Returns whether the plugin is installed now. Logs a problem once until it changes. */
   keep(): boolean {
     const { installation } = this.#settings;
-    // To compare a hundred megabytes takes a second of a core: what was right and was not touched is right.
+    // Comparing a hundred megabytes takes a second of CPU, so unchanged files are not compared again.
     if (this.#problem === undefined && this.#right !== undefined && this.#right === fingerprint(installation))
       return true;
     this.#right = undefined;

@@ -28,15 +28,15 @@ import type { Resolved } from '../plan/resolve.ts';
 import type { ApplyOutcome, AskingManner, NodeRouters, WireAnswer } from './routers-api.ts';
 import { RuleVariants, readVariant } from './rule-variant.ts';
 
-/** Milliseconds between two reads of answers, and in total. */
+/** Interval between reads of answers, and total time, in milliseconds. */
 const wire = { step: 75, whole: 375 };
 
-/** Frames that are taken in at one look: a wire full of questions of others must not hold us up. */
+/** Maximum number of frames processed at once, so that a busy link does not delay the daemon. */
 const mostFrames = 64;
 
 /**
- * The routers of this node as Linux has them. The process must be in the node's network namespace, to
- * which every call returns.
+ * The routers of this node in the kernel. The process must be in the node's network namespace, to which every call
+ * returns.
  */
 export class LinuxRouters implements NodeRouters {
   readonly #store = new FileStateStore();
@@ -48,12 +48,15 @@ export class LinuxRouters implements NodeRouters {
   };
   readonly #variants = new RuleVariants();
   /**
-   * Sockets on the wires of routers. They are kept, since to open and to close one takes the kernel ten
-   * milliseconds each; they hold the namespace, so those of routers that are gone are closed at once.
+   * Sockets on the links of routers. They are kept open, because opening and closing one takes the kernel ten
+   * milliseconds each. Open sockets keep the namespace alive, so those of removed routers are closed at once.
    */
   readonly #conversations = new Map<string, WireConversation>();
   #living: readonly AttachmentState[] = [];
-  /** The rules that were last found right, by attachment: to see that they are still these is much cheaper. */
+  /**
+   * The rules that were last found correct, by attachment. Detecting that they are unchanged is much cheaper than
+   * checking them.
+   */
   readonly #checked = new Map<string, string>();
 
   list(): readonly AttachmentState[] {
@@ -87,7 +90,7 @@ export class LinuxRouters implements NodeRouters {
     return within(state, () => {
       const inspector = new NamespaceInspector();
       try {
-        // The kernel walks its whole table, which takes milliseconds also where it is empty.
+        // The kernel walks its whole table, which takes milliseconds even if it is empty.
         if (inspector.readTracking()?.count === 0) return [];
         return flowsOf({ flows: inspector.listFlows(), state });
       } finally {
@@ -118,7 +121,7 @@ export class LinuxRouters implements NodeRouters {
     try {
       for (const { address } of state.addresses) conversation?.announce(address);
     } catch (error) {
-      // The link may be another one now.
+      // The link may have been replaced.
       this.#release(key);
       throw error;
     }
@@ -135,9 +138,9 @@ export class LinuxRouters implements NodeRouters {
   }
 
   /**
-   * One round of probes; without a carrier no machine answers. Gateways are asked last, and only
-   * where nobody else has an address: to ask under it would lead its packets here, and whoever was cut off
-   * may find that another machine has it by now.
+   * Performs one round of probes. Without a carrier no machine answers. Gateways are probed last, and only if no
+   * other machine has the address: a probe with the address as sender would redirect its packets here, and after a
+   * disconnection another machine may have the address.
    */
   async #converse(state: AttachmentState, manner: AskingManner): Promise<readonly Claimant[]> {
     const questions = [
@@ -154,7 +157,7 @@ export class LinuxRouters implements NodeRouters {
     if (conversation === undefined) return [];
     this.#conversations.set(key, conversation);
     try {
-      // Announcements since the last round count: another machine may have claimed an address.
+      // Announcements since the last round count, because another machine may have claimed an address.
       conversation.ask('anonymous');
       for (let waited = 0; waited < wire.whole; waited += wire.step) {
         await sleep(wire.step);
@@ -166,7 +169,7 @@ export class LinuxRouters implements NodeRouters {
       conversation.forget();
       return claimants;
     } catch (error) {
-      // The link may be another one now.
+      // The link may have been replaced.
       this.#release(key);
       throw error;
     }
@@ -233,7 +236,7 @@ export class LinuxRouters implements NodeRouters {
   }
 }
 
-/** A router as ADD left it, from what is remembered. */
+/** Describes a router as ADD installed it, from its state file. */
 function describeRouter(
   kernel: Kernel,
   state: AttachmentState,
@@ -245,7 +248,7 @@ function describeRouter(
   return { resolved, desired: describeDesired(state.id, state.link, resolved, pod) };
 }
 
-/** No gateway answers. */
+/** Returns whether no gateway answers. */
 function isCutOff(gateways: WireAnswer['gateways']): boolean {
   return gateways.length > 0 && gateways.every(({ answers }) => !answers);
 }
@@ -254,7 +257,7 @@ function keyOf({ id }: AttachmentState): string {
   return `${id.containerId}@${id.ifname}`;
 }
 
-/** What changes whenever a rule of the namespace that the thread is in does. */
+/** Returns a value that changes whenever a rule in the current network namespace changes. */
 function identifyRules(state: AttachmentState): unknown {
   const generation = readVariant() === 'legacy' ? undefined : readRuleGeneration();
   return generation ?? listOwnRules(state);
@@ -269,7 +272,7 @@ function sizeOf({ redirects, fallbacks }: { redirects: readonly unknown[]; fallb
   return redirects.length + fallbacks.length;
 }
 
-/** Looks at something in a router's namespace, without the lock that changes take. */
+/** Runs a read in a router's namespace, without the lock that changes take. */
 function within<T>({ netns }: AttachmentState, look: () => T): T {
   const home = openSync('/proc/self/ns/net', 'r');
   try {
@@ -286,7 +289,7 @@ function within<T>({ netns }: AttachmentState, look: () => T): T {
   }
 }
 
-/** The link, if it can be asked on. */
+/** Returns the link if it can send probes. */
 function findLink(name: string): Link | undefined {
   const socket = new NetlinkSocket(netlinkFamily.route);
   try {

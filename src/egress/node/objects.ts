@@ -1,6 +1,6 @@
 import { isRecord } from '../../base/read/shape.ts';
 
-/** A pod of this node, as far as its router's configuration goes. */
+/** The parts of a pod of this node that concern its router's configuration. */
 export interface NodePod {
   readonly namespace: string;
   readonly name: string;
@@ -9,7 +9,7 @@ export interface NodePod {
   readonly annotations: Readonly<Record<string, unknown>>;
 }
 
-/** Reads a pod; undefined for what is none. */
+/** Parses a pod. Returns undefined if it is invalid. */
 export function readPod(object: unknown): NodePod | undefined {
   const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
   const { namespace, name, uid, deletionTimestamp, annotations } = metadata;
@@ -18,7 +18,10 @@ export function readPod(object: unknown): NodePod | undefined {
   return { namespace, name, uid, isEnding, annotations: isRecord(annotations) ? annotations : {} };
 }
 
-/** Only definitions that name our plugin are kept: others may be large, and hold what is not for us. */
+/**
+ * Parses a definition. The configuration is kept only if it names our plugin; others may be large and are not
+ * relevant.
+ */
 export function readDefinition(object: unknown): { readonly key?: string; readonly config?: string } {
   const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
   const { namespace, name } = metadata;
@@ -29,15 +32,15 @@ export function readDefinition(object: unknown): { readonly key?: string; readon
 }
 
 /**
- * The configuration as Multus hands it to the plugin: with the definition's name where it has none; of a list of
- * plugins (CNI spec 1.1.0 §1) the one of ours, with the list's name and version.
+ * Returns the configuration as Multus passes it to the plugin: with the definition's name if it has none; from a
+ * plugin list (CNI spec 1.1.0 §1) our own entry with the list's name and version.
  */
 export function readConfig(text: string, name: string): unknown {
   let config: unknown;
   try {
     config = JSON.parse(text);
   } catch {
-    // The plugin's own parser says what is wrong with it.
+    // The plugin's own parser reports the problem.
     return text;
   }
   if (!isRecord(config)) return config;

@@ -3,15 +3,14 @@ import { within } from '../../base/kubernetes/limit.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import type { PodName } from '../model/state.ts';
 
-/** Milliseconds for an answer: who cannot be asked by then may be the one who is cut off. */
+/** Milliseconds to wait for an answer. If there is none, this node may be disconnected. */
 const patience = 1500;
 
 /**
- * Whether the API server has a pod now, and is not ending it. It is asked, since a watch may have been lost without
- * a word: for a minute and a half it looks like one that has nothing to tell. Never rejects; where nobody answers,
- * false.
+ * Resolves to whether the API server has a pod that is not being deleted. It sends a request, because a watch may
+ * have been lost silently and looks idle for a minute and a half. Never rejects; resolves to false without an answer.
  *
- * @param uid of the pod that is meant: another of its name is its successor
+ * @param uid of the pod; another pod with its name is its successor
  */
 export async function isStillThere(
   api: KubeApi,
@@ -20,7 +19,7 @@ export async function isStillThere(
   signal: AbortSignal,
 ): Promise<boolean> {
   try {
-    // The daemon may list pods, and not get one.
+    // The daemon may list pods, but not get one.
     const query = { fieldSelector: `metadata.name=${name}`, limit: 1 };
     const path = `/api/v1/namespaces/${namespace}/pods`;
     const list = await within(patience, signal, (limit) => api.get(path, query, limit));

@@ -7,30 +7,33 @@ import type { NodeMetrics, RouterLabels } from './metrics.ts';
 import type { NodeRouters } from './routers-api.ts';
 import { TrafficCounter } from './traffic.ts';
 
-/** How often routers are looked at, in milliseconds. */
+/** Intervals in milliseconds. */
 export interface WatchTimes {
-  /** Gateways and other owners of the address are asked for. */
+  /** Interval of probes for gateways and other owners of the address. */
   readonly ask: number;
-  /** Connections are counted. */
+  /** Interval of counting connections. */
   readonly count: number;
   readonly announce: number;
   readonly check: number;
 }
 
-/** Consecutive claims of an address by another machine after which the interface is closed, whatever the API server says. */
+/**
+ * Consecutive claims of an address by another machine after which the interface is closed regardless of the API
+ * server.
+ */
 const mostConflicts = 3;
 
 /**
- * Milliseconds after which a router's namespace is looked for again, where nothing else is due: one that goes
- * without a DEL lives on by the sockets that are held in it.
+ * Milliseconds after which a router's namespace is checked if nothing else is due: a namespace that disappears
+ * without a DEL stays alive through open sockets.
  */
 const aliveFor = 5_000;
 
-/** What the cluster says of a router's pod. */
+/** State of a router's pod according to the cluster. */
 export type Standing =
-  /** It is there, by a view that is fresh. */
+  /** It exists according to a current view. */
   | 'current'
-  /** The pod is gone, ending or unknown: another pod may have its address. */
+  /** The pod is gone, terminating or unknown, so another pod may have its address. */
   | 'replaced';
 
 /** Dependencies of {@link RouterWatch}. */
@@ -40,12 +43,15 @@ export interface WatchParts {
   readonly events: EventRecorder;
   readonly log: DaemonLog;
   readonly times: WatchTimes;
-  /** Routers by keys of their own, as they were when somebody looked last; another map after another look. */
+  /** Routers at the last scan by key. Every scan creates a new map. */
   readonly routersOf: () => ReadonlyMap<string, AttachmentState>;
   readonly standingOf: (state: AttachmentState) => Promise<Standing>;
-  /** UID of a router's pod; undefined where it is not known. */
+  /** Returns the UID of a router's pod, or undefined if it is unknown. */
   readonly uidOf: (state: AttachmentState) => string | undefined;
-  /** Writes on a router's pod whose claim keeps it closed, unless that is there; undefined: none does. Never throws. */
+  /**
+   * Writes to a router's pod whose claim keeps it closed, or undefined if none does, unless the pod shows it already.
+   * Never throws.
+   */
   readonly showClosure: (state: AttachmentState, rival: AddressRival | undefined) => void;
 }
 
@@ -54,19 +60,19 @@ interface Watched {
   readonly labels: RouterLabels;
   readonly traffic: TrafficCounter;
   readonly due: Record<keyof WatchTimes, number>;
-  /** When its namespace is to be looked for. */
+  /** When to check its namespace. */
   aliveUntil: number;
   conflicts: number;
-  /** No gateway answered when it was last asked. */
+  /** No gateway answered the last probe. */
   isCutOff: boolean;
   readonly closure: Closure;
   isBusy: boolean;
 }
 
 /**
- * Measures the routers of this node, tells their neighbours where they are, and closes one whose address
- * another machine has, until that is silent. Nothing is repaired silently. The routers come one after the other, each with what
- * is due, so that a hundred cost no more at once than one.
+ * Measures the routers of this node, announces their addresses to neighbors, and closes a router while another
+ * machine has its address. Nothing is repaired silently. Routers are processed one after another, each with the tasks
+ * that are due, so that a hundred routers cause no load peak.
  */
 export class RouterWatch {
   readonly #parts: WatchParts;
@@ -78,7 +84,7 @@ export class RouterWatch {
 
   constructor(parts: WatchParts) {
     this.#parts = parts;
-    this.#problems = new ProblemBook(parts.log, 'A router is not as it should be');
+    this.#problems = new ProblemBook(parts.log, 'Router failed its health check');
   }
 
   start(): void {
@@ -90,7 +96,7 @@ export class RouterWatch {
     clearInterval(this.#timer);
   }
 
-  /** Costs next to nothing where nothing is due: it happens each second, for every router. */
+  /** Runs every second for every router, and costs next to nothing if nothing is due. */
   #turn(): void {
     const { routers, routersOf } = this.#parts;
     const now = performance.now();
@@ -123,14 +129,14 @@ export class RouterWatch {
     this.#watched.delete(key);
     this.#retain();
     this.#problems.report(placeOf(labels), undefined);
-    metrics.remove(labels).catch((error: unknown) => log.debug({ err: error }, 'Cannot forget series'));
+    metrics.remove(labels).catch((error: unknown) => log.debug({ err: error }, 'Failed to remove series'));
   }
 
   #retain(): void {
     this.#parts.routers.retain(Array.from(this.#watched.values(), ({ state }) => state));
   }
 
-  /** Spread over the first interval, so that those of one start do not stay together. */
+  /** Spread over the first interval, so that routers that started together do not stay in step. */
   #begin(state: AttachmentState, now: number): Watched {
     const { times } = this.#parts;
     const spread = (interval: number): number => now + interval * Math.random();
@@ -141,7 +147,7 @@ export class RouterWatch {
     };
     const due = { ask: now, count: now, announce: spread(times.announce), check: spread(times.check) };
     const closure = new Closure(times.ask);
-    // A daemon before this one closed it.
+    // A previous daemon closed it.
     if (state.closed !== undefined) {
       closure.close(state.closed, now);
       this.#reportClosed(state, labels, state.closed);
@@ -171,7 +177,7 @@ export class RouterWatch {
       if (isDue('count')) await this.#count(watched);
       if (isDue('check')) await this.#check(watched);
       const [asks, announces] = [isDue('ask'), isDue('announce')];
-      // Never announced without asking first: another machine may have the address.
+      // Never announced without a probe, because another machine may have the address.
       if (watched.closure.rival !== undefined) {
         if (asks) await this.#tryAgain(watched);
         return;
@@ -180,8 +186,8 @@ export class RouterWatch {
       const isOurs = !watched.isCutOff && watched.conflicts === 0;
       if (announces && isOurs) this.#parts.routers.announce(watched.state);
     } catch (error) {
-      // It may have ended meanwhile, which the next look at the list tells.
-      this.#parts.log.debug({ err: error, ...watched.labels }, 'Cannot look at a router');
+      // It may have ended, which the next scan detects.
+      this.#parts.log.debug({ err: error, ...watched.labels }, 'Failed to check a router');
     } finally {
       watched.isBusy = false;
     }
@@ -205,7 +211,7 @@ export class RouterWatch {
 
   async #check({ state, labels, closure }: Watched): Promise<void> {
     const { metrics, routers, log } = this.#parts;
-    // What we closed ourselves is told already.
+    // Differences of a closed router are expected.
     if (closure.rival !== undefined) return;
     const differences = routers.check(state);
     metrics.rulesRight.set(labels, differences.length === 0 ? 1 : 0);
@@ -215,14 +221,14 @@ export class RouterWatch {
     this.#problems.report(placeOf(labels), text);
     if (text === undefined) return;
     log.debug({ ...labels, differences }, 'CHECK found differences');
-    await this.#tell(state, 'RouterChanged', `${text}; delete the pod to have it made again`);
+    await this.#tell(state, 'RouterChanged', `${text}; delete the pod to have it recreated`);
   }
 
   async #ask(watched: Watched): Promise<void> {
     const { metrics, routers, times } = this.#parts;
     const { state, labels } = watched;
     this.#parts.showClosure(state, undefined);
-    // Until it is known better: asked again at the next turn, so that a router that comes back soon meets its successor.
+    // Until more is known: probed again in the next turn, so that a router that returns soon meets its successor.
     watched.isCutOff = true;
     watched.due.ask = 0;
     const answer = await routers.ask(state);
@@ -242,9 +248,9 @@ export class RouterWatch {
   }
 
   /**
-   * Another machine has the address. A router that the cluster has replaced yields at once. One that is
-   * current is likely to meet its predecessor, which yields as soon as it hears of this one: it says again
-   * where the address is, and yields when that does not help.
+   * Handles a claim of the address by another machine. A router that the cluster has replaced yields at once. A
+   * current router probably meets its predecessor, which yields as soon as it hears an announcement: the router
+   * announces its address again, and yields if that does not help.
    */
   async #yield(watched: Watched, { address, mac }: AddressRival): Promise<void> {
     const { routers, standingOf, log } = this.#parts;
@@ -265,20 +271,20 @@ export class RouterWatch {
     await this.#tell(state, 'AddressConflict', this.#reportClosed(state, labels, rival));
   }
 
-  /** Returns what is wrong and how it is cured. */
+  /** Returns the problem and how to fix it. */
   #reportClosed(state: AttachmentState, labels: RouterLabels, rival: AddressRival): string {
     const message =
       `${state.link} was closed: ${rival.address} is in use by another machine, ${rival.mac}; ` +
-      'take it away from there, or delete this pod; it opens again when that machine is silent';
+      'remove it there, or delete this pod; the interface opens again when that machine is silent';
     this.#parts.metrics.closed.set(labels, 1);
     this.#problems.report(placeOf(labels), message);
     return message;
   }
 
   /**
-   * Opens a closed router when the API server says that its pod is the current one, and no machine has claimed its
-   * address for some rounds. While it listens it has no address, and asks without naming one: a machine that has the
-   * address loses nothing by it.
+   * Opens a closed router when the API server confirms that its pod is the current one and no machine has claimed its
+   * address for some rounds. While it listens it has no address and its probes name none, so that a machine with the
+   * address is not disturbed.
    */
   async #tryAgain(watched: Watched): Promise<void> {
     const { routers, metrics, standingOf, showClosure, log } = this.#parts;
@@ -332,7 +338,7 @@ export class RouterWatch {
   }
 }
 
-/** Whether anything is: most of the time, of most routers, nothing. */
+/** Returns whether any task is due. Usually none is. */
 function isDue({ due }: Watched, now: number): boolean {
   return due.ask <= now || due.count <= now || due.announce <= now || due.check <= now;
 }

@@ -1,6 +1,6 @@
 import type { Address, Family } from '../../model/address.ts';
+import { renderEndpoint } from '../../model/endpoint.ts';
 import type { Action, Chain, Hook, Match, RedirectEntry, RedirectTableKey, Rule } from '../../model/rules.ts';
-import { renderEndpoint } from '../endpoint.ts';
 
 /** Prefix of every table of ours, followed by the program's name. */
 const tablePrefix = 'egress-router-';

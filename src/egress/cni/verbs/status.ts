@@ -3,7 +3,7 @@ import type { VerbContext } from '../context.ts';
 import { demand } from '../demand.ts';
 import { CniError, errorCodes } from '../error.ts';
 
-/** STATUS (CNI spec 1.1.0 §4): a {@link CniError} 50 with the reason where ADD could not work now. */
+/** STATUS (CNI spec 1.1.0 §4): throws a {@link CniError} 50 with the reason if ADD cannot succeed at the moment. */
 export function runStatus({ parts, configuration }: VerbContext): void {
   const spec = demand(parseNetConf(configuration));
   const links = orUnavailable(() => {

@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 import { type LinkType, linkModes } from '../../../base/model/link-kind.ts';
 import type { AttachmentState } from '../../model/state.ts';
 
-/** The schemas, made when a state is read first: the plugin need not pay for them where there is none. */
+/** Returns the schemas, created when the first state is read, so that the plugin does not pay for them without one. */
 function makeSchemas() {
   const family = z.union([z.literal(4), z.literal(6)]);
   const address = z.object({ family, text: z.string() });
@@ -39,7 +39,7 @@ function makeSchemas() {
 
   const sysctl = z.object({ key: z.string().check(z.regex(/^net\/[^\0]+$/)), was: z.string() });
 
-  /** Without these nobody can say what a file is about. */
+  /** Required fields, without which the subject of a file is unknown. */
   const needed = {
     id: z.object({ containerId: z.string(), ifname: z.string() }),
     netns: z.object({ path: z.string(), inode: number }),
@@ -49,7 +49,7 @@ function makeSchemas() {
     backend: z.enum(['iptables', 'nftables']),
   };
 
-  /** What can be done without; each is read for itself, and of a list each element. */
+  /** Optional lists. Each is parsed separately, as is each of their elements. */
   const lists = {
     podLinks: z.object({ family, link: z.string() }),
     oldDefaults: route,
@@ -68,7 +68,7 @@ function makeSchemas() {
     closed: z.object({ address: z.string(), mac: z.string() }),
   };
 
-  /** A file as this version writes it, and as later ones do that only add to it: what they add is kept. */
+  /** A file of this version, or of later versions that only add fields; additional fields are preserved. */
   const stateSchema = z.looseObject({
     ...needed,
     version: extras.version,
@@ -96,9 +96,8 @@ function schemas(): ReturnType<typeof makeSchemas> {
 }
 
 /**
- * The state that a document describes; undefined where it says too little to be one. Files of earlier and
- * later versions, and damaged ones, are read as far as they go: what is missing is nothing to put
- * back.
+ * Parses a state, or returns undefined if required fields are missing. Files of other versions and damaged files are
+ * parsed as far as possible; DEL then cannot restore what is missing.
  */
 export function parseState(document: unknown): AttachmentState | undefined {
   const { whole: wholeSchema, core: coreSchema } = schemas();
@@ -121,7 +120,7 @@ export function parseState(document: unknown): AttachmentState | undefined {
   return { ...nothing, ...parts, ...core.data } as AttachmentState;
 }
 
-/** Whatever of a state can be read of a document, each part for itself. */
+/** Returns every part of a state that can be parsed. */
 export function salvageState(document: unknown): Partial<AttachmentState> {
   if (typeof document !== 'object' || document === null) return {};
   const { needed, extras, lists } = schemas();

@@ -40,7 +40,7 @@ class RecordedRouters implements NodeRouters {
   reopen = ({ link }: AttachmentState): void => void this.done.push(`reopen ${link}`);
 }
 
-describe('The daemon of a node', () => {
+describe('The node daemon', () => {
   let server: TestApiServer;
   let routers: RecordedRouters;
   let folder: string;
@@ -107,11 +107,11 @@ describe('The daemon of a node', () => {
   const patches = (): number => server.requests.filter((line) => line.startsWith('PATCH ')).length;
   const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-  it('tells nobody what a definition of another namespace says', async () => {
+  it('reveals nothing about a definition of another namespace', async () => {
     const secret = 'ip.addresses is "192.0.2.1/24" and cannot become "198.51.100.9/24"';
     routers.apply = () => ({ kind: 'needs-replacement', message: secret });
     putPod({ net1: 'bank/nad' });
-    // Whoever may write a pod's annotations.
+    // Any user that can write a pod's annotations.
     const pod = server.get(paths.pods, 'shop/router');
     assert.ok(pod);
     const networks = JSON.stringify([{ name: 'nad', namespace: 'bank', interface: 'net1' }]);
@@ -131,7 +131,7 @@ describe('The daemon of a node', () => {
     assert.match(said, /of another namespace/);
   });
 
-  it('says what is in force as soon as an API server that was away takes it', async () => {
+  it('reports the applied configuration as soon as the API server is available again', async () => {
     putPod({ net1: 'nad' });
     putDefinition('nad', writeConfig(1));
     await start();
@@ -142,7 +142,7 @@ describe('The daemon of a node', () => {
     await until(() => annotations()['egress-router.io/applied'] === digest(writeConfig(2)), annotations, 9000);
   });
 
-  it('closes a router that was replaced while its own view of the cluster was old, and does not fight', async () => {
+  it('closes a router that was replaced while its view of the cluster was outdated, and does not fight', async () => {
     putPod({ net1: 'nad' });
     putDefinition('nad', writeConfig(1));
     await start();
@@ -170,7 +170,7 @@ describe('The daemon of a node', () => {
     assert.deepEqual(routers.done, ['announce net1']);
   });
 
-  describe('once another machine had the address of a router that is current', () => {
+  describe('after another machine had the address of a current router', () => {
     const rival = { address: '192.168.12.99', mac: '02:00:00:00:00:01' };
     const claim = (): void => {
       routers.answer = { ...routers.answer, conflicts: [rival] };
@@ -194,7 +194,7 @@ describe('The daemon of a node', () => {
       routers.done.length = 0;
     });
 
-    it('opens it when that machine is silent, and says both on the pod, by Events and by metrics', async () => {
+    it('opens it when that machine is silent, and reports both on the pod, in Events and in metrics', async () => {
       await until(() => closed() === `net1: ${rival.address} is in use by ${rival.mac}`, closed, 5000);
       silence();
       await happened('reopen net1');
@@ -204,12 +204,12 @@ describe('The daemon of a node', () => {
       assert.ok(reasons.includes('AddressConflict') && reasons.includes('AddressRegained'), reasons.join());
     }).timeout(20_000);
 
-    it('closes it again where that machine still has it, and opens nothing', async () => {
+    it('closes it again if that machine still has the address, and opens nothing', async () => {
       await happened('close net1');
       assert.deepEqual(routers.done, ['listen net1', 'close net1']);
     }).timeout(20_000);
 
-    it('opens nothing while the API server does not say that the pod is current', async () => {
+    it('opens nothing until the API server confirms that the pod is current', async () => {
       silence();
       for (let count = 0; count < 50; count++) server.fail({ on: /pods\?fieldSelector=metadata/, answer: 503 });
       await pause(4000);
@@ -223,7 +223,7 @@ describe('The daemon of a node', () => {
       assert.deepEqual(routers.done, ['listen net1']);
     }).timeout(20_000);
 
-    it('knows after a restart that it is closed, and opens it then', async () => {
+    it('detects after a restart that it is closed, and opens it then', async () => {
       await daemon?.stop();
       routers.states = routers.states.map((one) => ({ ...one, closed: rival }));
       routers.done.length = 0;
@@ -234,7 +234,7 @@ describe('The daemon of a node', () => {
     }).timeout(20_000);
   });
 
-  it('says once what is in force in a pod that has two routers', async () => {
+  it('reports the applied configuration of a pod with two routers once', async () => {
     putPod({ net1: 'one', net2: 'two' });
     const [one, two] = [putDefinition('one', writeConfig(1)), putDefinition('two', writeConfig(2))].map(
       ({ spec }) => (spec as { config: string }).config,
@@ -253,7 +253,7 @@ describe('The daemon of a node', () => {
     assert.ok(patches() <= 5, `${patches()} patches`);
   });
 
-  it('applies a configuration that somebody else says is in force', async () => {
+  it('applies a configuration that another client claims to be applied', async () => {
     const [first, second] = [writeConfig(1), writeConfig(2)];
     // The pod's namespace has people who may write its annotations, and not its EgressRouter.
     putPod({ net1: 'nad' }, { 'egress-router.io/applied': digest(second) });
@@ -273,7 +273,7 @@ describe('The daemon of a node', () => {
     );
   });
 
-  it('tries again what the kernel refused at first', async () => {
+  it('retries what the kernel rejected at first', async () => {
     putPod({ net1: 'nad' });
     putDefinition('nad', writeConfig(1));
     let tries = 0;
@@ -287,7 +287,7 @@ describe('The daemon of a node', () => {
     assert.equal(annotations()['egress-router.io/refused'], undefined);
   });
 
-  it('hands a router the part of a list of plugins that is its own, as a runtime does', async () => {
+  it('passes a router its own part of a plugin list, as a runtime does', async () => {
     putPod({ net1: 'nad' });
     const own = { type: 'egress-router', ip: { addresses: ['192.168.12.99/24'] } };
     putDefinition('nad', JSON.stringify({ cniVersion: '1.1.0', plugins: [{ type: 'tuning' }, own] }));

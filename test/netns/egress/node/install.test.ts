@@ -38,7 +38,7 @@ describe('install', () => {
   const run = (): string => install({ source, target, name: 'egress-router' });
   const place = (): string => join(target, 'egress-router');
 
-  it('puts a program in its place, for everybody to run, and then leaves it alone', () => {
+  it('installs a program that everyone can execute, and then leaves it unchanged', () => {
     assert.equal(run(), 'installed');
     assert.equal(readFileSync(place(), 'utf8'), readFileSync(source, 'utf8'));
     const { mode, ino } = statSync(place());
@@ -48,7 +48,7 @@ describe('install', () => {
     assert.deepEqual(readdirSync(target), ['egress-router']);
   });
 
-  it('replaces an old version while that runs', async () => {
+  it('replaces an old version while it is running', async () => {
     run();
     const child = spawn(place(), [], { stdio: 'ignore' });
     await once(child, 'spawn');
@@ -60,7 +60,7 @@ describe('install', () => {
     await once(child, 'exit');
   });
 
-  it('puts right what somebody changed: content, mode, or all of it', () => {
+  it('repairs changed content, mode, or both', () => {
     for (const damage of [
       () => writeFileSync(place(), 'changed'),
       () => chmodSync(place(), 0o600),
@@ -73,7 +73,7 @@ describe('install', () => {
     }
   });
 
-  it('replaces a link in its place, and does not follow it', () => {
+  it('replaces a link without following it', () => {
     const elsewhere = join(folder, 'elsewhere');
     writeFileSync(elsewhere, 'precious');
     symlinkSync(elsewhere, place());
@@ -82,14 +82,14 @@ describe('install', () => {
     assert.equal(lstatSync(place()).isSymbolicLink(), false);
   });
 
-  it('sweeps what a run that was cut off left, and no links', () => {
+  it('deletes leftovers of an interrupted run, but no links', () => {
     writeFileSync(join(target, '.egress-router-old'), 'half');
     symlinkSync(source, join(target, '.egress-router-link'));
     run();
     assert.deepEqual(readdirSync(target).sort(), ['.egress-router-link', 'egress-router']);
   });
 
-  it('says what is wrong, and leaves nothing half done', () => {
+  it('reports errors, and leaves no partial installation', () => {
     const cases: readonly (readonly [change: () => void, says: RegExp])[] = [
       [() => rmSync(source), /^Cannot read .*source: ENOENT/],
       [() => rmSync(target, { recursive: true }), /^Cannot list .*bin: ENOENT/],
@@ -105,7 +105,7 @@ describe('install', () => {
     }
   });
 
-  it('leaves nothing where the disk is full', () => {
+  it('leaves nothing if the disk is full', () => {
     const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', target]);
     assert.equal(mounted.status, 0, mounted.stderr.toString());
     try {
@@ -117,18 +117,18 @@ describe('install', () => {
     }
   });
 
-  it('takes the program away, and is content when it is gone', () => {
+  it('removes the program, and accepts that it is missing', () => {
     run();
     for (let count = 0; count < 2; count++) uninstall({ source, target, name: 'egress-router' });
     assert.deepEqual(readdirSync(target), []);
   });
 
-  describe('as built', () => {
+  describe('as compiled', () => {
     const program = executable('install-cni');
     let child: ChildProcess | undefined;
     afterEach(() => child?.kill('SIGKILL'));
 
-    it('keeps the plugin there until SIGTERM, and takes it away when told to', async () => {
+    it('keeps the plugin installed until SIGTERM, and removes it if configured', async () => {
       const words = ['--source', source, '--target', target, '--interval', '20ms', '--uninstall-on-exit'];
       child = spawn(program, words, { stdio: 'ignore' });
       const isThere = (): boolean => existsSync(place());
@@ -140,7 +140,7 @@ describe('install', () => {
       assert.equal(isThere(), false);
     });
 
-    it('ends after the first time, with 1 where that failed', () => {
+    it('exits after the first installation, with 1 if it failed', () => {
       const words = ['--source', source, '--target', target, '--once'];
       assert.equal(spawnSync(program, words).status, 0);
       rmSync(source);
@@ -158,7 +158,7 @@ describe('install', () => {
     ['--fast', '', /--fast/],
   ] as const;
   for (const [flag, value, says] of wrong) {
-    it(`refuses ${flag} ${value}`, () => {
+    it(`rejects ${flag} ${value}`, () => {
       assert.throws(
         () => parseOptions(value === '' ? [flag] : [flag, value], {}),
         (error) => error instanceof OptionsError && says.test(error.message),
