@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { generateFiles } from '../../../hack/generate-tool.ts';
-import { parseEgressRouter } from '../../../src/egress/api/egress-router.ts';
+import { parseEgressRouterPool } from '../../../src/egress/api/egress-router.ts';
 import { parseNetConf } from '../../../src/egress/api/net-conf.ts';
 import { assignMembers } from '../../../src/egress/controller/objects/members.ts';
 import { namesOf } from '../../../src/egress/controller/objects/names.ts';
@@ -190,7 +190,7 @@ describe('examples', () => {
         const name = `${object.kind} ${object.metadata.name}`;
         switch (object.kind) {
           case 'EgressRouter': {
-            const read = parseEgressRouter(object);
+            const read = parseEgressRouterPool(object.spec, 'spec');
             assert.ok(read.ok, JSON.stringify(read));
             break;
           }
