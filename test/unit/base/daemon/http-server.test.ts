@@ -103,8 +103,6 @@ describe('probeByConnecting', () => {
     server.close();
     await once(server, 'close');
     assert.equal(await probeByConnecting({ address, port, interval: 1 }, 1000), false);
-    const start = performance.now();
     assert.equal(await probeByConnecting({ address: silent, port: 9, interval: 1 }, 50), false);
-    assert.ok(performance.now() - start < 500);
   });
 });

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import { type KubeApi, KubeError } from '../../../../src/base/kubernetes/cluster-api.ts';
 import { fenceWrites, LeadershipLost } from '../../../../src/base/kubernetes/leadership.ts';
 import { KubeLease } from '../../../../src/base/kubernetes/lease.ts';
 import { LeaseTerm } from '../../../../src/base/kubernetes/lease-term.ts';
-import { until } from '../../../until.ts';
+import { FakeClock } from '../../../clock.ts';
+
+const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 interface StoredLease {
   metadata: { resourceVersion: string; labels?: object };
@@ -77,13 +78,16 @@ describe('A Lease of several processes', () => {
   let server: LeaseServer;
   const leases: KubeLease[] = [];
   let changes: string[] = [];
+  let clock: FakeClock;
 
   beforeEach(() => {
+    clock = new FakeClock();
     server = new LeaseServer();
     changes = [];
   });
   afterEach(() => {
     for (const lease of leases.splice(0)) lease.close();
+    clock.restore();
   });
 
   /** A process that wants the Lease; `duration` in seconds. */
@@ -101,7 +105,7 @@ describe('A Lease of several processes', () => {
   }
 
   const isHeld = (lease: KubeLease): Promise<void> =>
-    until(
+    clock.until(
       () => lease.isHeld,
       () => server.stored,
       6000,
@@ -112,22 +116,22 @@ describe('A Lease of several processes', () => {
     await isHeld(lease);
     server.delays = () => [60_000, 0];
     // One that is under way may still have been processed at once.
-    const begun = performance.now();
-    await until(
+    const begun = clock.now;
+    await clock.until(
       () => !lease.isHeld,
       () => lease.remaining,
     );
-    assert.ok(performance.now() - begun <= 760, `${performance.now() - begun}`);
+    assert.ok(clock.now - begun <= 760, `${clock.now - begun}`);
   });
 
   it('is kept even if each answer takes a third of its duration', async () => {
     server.delays = () => [60, 60];
     const lease = start('a');
     await isHeld(lease);
-    const since = performance.now();
-    while (performance.now() - since < 1500) {
+    const since = clock.now;
+    while (clock.now - since < 1500) {
       assert.ok(lease.isHeld, 'lost');
-      await sleep(5);
+      await clock.advance(1);
     }
     assert.deepEqual(changes, ['a']);
   });
@@ -138,7 +142,7 @@ describe('A Lease of several processes', () => {
     // Processed at once, and answered when the term of the last one has ended.
     let isLate = true;
     server.delays = () => (isLate ? [0, 2000] : [0, 0]);
-    await until(
+    await clock.until(
       () => !lease.isHeld,
       () => lease.remaining,
     );
@@ -151,12 +155,12 @@ describe('A Lease of several processes', () => {
     const first = start('a');
     await isHeld(first);
     const second = start('b');
-    await sleep(600);
+    await clock.advance(600);
     assert.ok(first.isHeld && !second.isHeld);
     first.close();
-    const begun = performance.now();
+    const begun = clock.now;
     await isHeld(second);
-    const took = performance.now() - begun;
+    const took = clock.now - begun;
     assert.ok(took >= 700, `${took}`);
     // A quarter until the renewal was seen, and the whole time.
     assert.ok(took < 2500, `${took}`);
@@ -166,9 +170,9 @@ describe('A Lease of several processes', () => {
     const spec = { holderIdentity: 'older-version', leaseDurationSeconds: 3, renewTime: '2026-01-01T00:00:00.000000Z' };
     await server.api.create('', { metadata: {}, spec });
     const lease = start('a', 0.5);
-    const begun = performance.now();
+    const begun = clock.now;
     await isHeld(lease);
-    assert.ok(performance.now() - begun >= 3000);
+    assert.ok(clock.now - begun >= 3000);
   });
 
   it('counts as renewed even if the clock of its holder stops or goes back', async () => {
@@ -179,7 +183,7 @@ describe('A Lease of several processes', () => {
       if (known === undefined) await server.api.create('', { metadata: {}, spec }).catch(() => undefined);
       else if (known.spec.holderIdentity === 'a') await server.api.replace('', { ...known, spec });
       else break;
-      await sleep(150);
+      await clock.advance(150);
       if (count > 0) assert.equal(lease.isHeld, false);
     }
   });
@@ -188,12 +192,12 @@ describe('A Lease of several processes', () => {
     const first = start('a', 10);
     await isHeld(first);
     const second = start('b', 10);
-    await sleep(50);
+    await clock.advance(50);
     await first.release();
     assert.equal(first.isHeld, false);
-    const begun = performance.now();
+    const begun = clock.now;
     await isHeld(second);
-    assert.ok(performance.now() - begun < 4000);
+    assert.ok(clock.now - begun < 4000);
     assert.equal(server.stored?.spec.holderIdentity, 'b');
   });
 
@@ -201,7 +205,7 @@ describe('A Lease of several processes', () => {
     const first = start('a');
     await isHeld(first);
     server.delays = () => [60_000, 0];
-    await until(
+    await clock.until(
       () => !first.isHeld,
       () => first.remaining,
     );
@@ -219,7 +223,7 @@ describe('A Lease of several processes', () => {
     assert.ok(known !== undefined);
     server.stored = { ...known, metadata: { resourceVersion: 'x', labels: { team: 'net' } } };
     const { writes } = server;
-    await until(
+    await clock.until(
       () => server.writes > writes + 1,
       () => server.stored,
     );
@@ -238,19 +242,19 @@ describe('A Lease of several processes', () => {
       return [random() * 40, random() * 40];
     };
     const all = ['a', 'b', 'c'].map((name) => start(name));
-    const end = performance.now() + 12_000;
-    let turn = performance.now() + 1000;
-    while (performance.now() < end) {
+    const end = clock.now + 12_000;
+    let turn = clock.now + 1000;
+    while (clock.now < end) {
       const holders = all.filter((lease) => lease.isHeld).length;
       assert.ok(holders <= 1, `${holders} holders`);
       // The holder alone is cut off, until another has taken over.
       const holder = server.stored?.spec.holderIdentity ?? '';
-      if (holders === 1 && performance.now() > turn && !server.cut.has(holder)) {
+      if (holders === 1 && clock.now > turn && !server.cut.has(holder)) {
         server.cut.clear();
         server.cut.add(holder);
-        turn = performance.now() + 500 + random() * 500;
+        turn = clock.now + 500 + random() * 500;
       }
-      await sleep(2);
+      await clock.advance(2);
     }
     assert.ok(new Set(changes).size > 1, changes.join());
   }).timeout(20_000);
@@ -275,6 +279,12 @@ describe('The term of a Lease', () => {
 });
 
 describe('Writes of a leader', () => {
+  let clock: FakeClock;
+  beforeEach(() => {
+    clock = new FakeClock();
+  });
+  afterEach(() => clock.restore());
+
   const answers = new Map<string, (signal: AbortSignal | undefined) => Promise<unknown>>();
   const api = new Proxy({} as KubeApi, {
     get: (_, verb: string) => (path: string, _second: unknown, third: AbortSignal | string, fourth?: AbortSignal) =>
@@ -302,15 +312,17 @@ describe('Writes of a leader', () => {
       assert.equal(signal?.aborted, false);
       return 'applied';
     });
-    const until = performance.now() + 150;
+    const until = clock.now + 150;
     const leadership = {
       isHeld: true,
       get remaining() {
         // The second term begins before the first has ended.
-        return until + (performance.now() > until - 50 ? 10_000 : 0) - performance.now();
+        return until + (clock.now > until - 50 ? 10_000 : 0) - clock.now;
       },
     };
-    assert.equal(await fenceWrites(api, leadership).apply('/webhook', {}, 'me'), 'applied');
+    const applied = fenceWrites(api, leadership).apply('/webhook', {}, 'me');
+    await clock.advance(200);
+    assert.equal(await applied, 'applied');
   });
 
   it('are aborted when it stops leading', async () => {
@@ -320,14 +332,21 @@ describe('Writes of a leader', () => {
       await promise;
       throw new KubeError('aborted', 0);
     });
-    const begun = performance.now();
+    const begun = clock.now;
     const leadership = {
       isHeld: true,
       get remaining() {
-        return begun + 80 - performance.now();
+        return begun + 80 - clock.now;
       },
     };
-    await assert.rejects(fenceWrites(api, leadership).apply('/slow', {}, 'me'), KubeError);
-    assert.ok(performance.now() - begun >= 70);
+    const rejected = assert.rejects(fenceWrites(api, leadership).apply('/slow', {}, 'me'), KubeError);
+    let isAborted = false;
+    void promise.then(() => {
+      isAborted = true;
+    });
+    await clock.advance(79);
+    assert.equal(isAborted, false);
+    await clock.advance(2);
+    await rejected;
   });
 });

@@ -13,8 +13,8 @@ import { ListenerWatch } from '../../../../src/ingress/ports/listeners.ts';
 import { PortPlane, type PortSettings } from '../../../../src/ingress/ports/port-plane.ts';
 import { AgentMetrics } from '../../../../src/ingress/status/metrics.ts';
 import type { RouteStatus } from '../../../../src/ingress/status/status.ts';
+import { FakeClock } from '../../../clock.ts';
 import { silentLog } from '../../../lab/silent-log.ts';
-import { until } from '../../../until.ts';
 import { writeRoute, writeSlice } from '../samples.ts';
 
 function start(
@@ -105,16 +105,22 @@ const describeProgress = (one: ConditionDraft): string[] => (one.type === 'Progr
 const service = { apiVersion: 'v1', kind: 'Service', metadata: { namespace: 'shop', name: 'web' } };
 
 describe('IngressAgent', () => {
+  let clock: FakeClock;
+  beforeEach(() => {
+    clock = new FakeClock();
+  });
+  afterEach(() => clock.restore());
+
   it('changes nothing before the source has synced, then everything at once', async () => {
     const { agent, kernel, put, sync, rules } = start();
     put(writeRoute());
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await clock.advance(20);
     assert.equal(kernel.applied, 0);
     assert.equal(agent.unreadiness, 'waiting for the first complete list of objects');
     put(service);
     put(writeSlice('web', [{ address: '10.0.0.1' }]));
     sync();
-    await until(() => kernel.applied > 0, rules);
+    await clock.until(() => kernel.applied > 0, rules);
     assert.deepEqual([rules(), kernel.applied, agent.unreadiness], [['tcp 13306 > 10.0.0.1=256'], 1, undefined]);
     await agent.stop(false);
     assert.notEqual(kernel.rules, undefined);
@@ -141,12 +147,12 @@ describe('IngressAgent', () => {
       const { agent, kernel, put, sync, rules, publications, statuses } = start({}, undefined, [slow]);
       put(writeRoute());
       sync();
-      await until(() => kernel.applied > 0, rules);
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await clock.until(() => kernel.applied > 0, rules);
+      await clock.advance(100);
       // A status that is missing here is taken away from the Route.
       assert.equal(publications(), 0);
       finish();
-      await until(() => publications() > 0, statuses);
+      await clock.until(() => publications() > 0, statuses);
       assert.deepEqual(statuses(), ['web Admitted']);
       await agent.stop(true);
     });
@@ -155,12 +161,12 @@ describe('IngressAgent', () => {
   it('makes one change for many events, and none for events that change nothing', async () => {
     const { agent, kernel, put, sync, rules } = start();
     sync();
-    await until(() => kernel.applied === 1, rules);
+    await clock.until(() => kernel.applied === 1, rules);
     for (let port = 2000; port < 2100; port++) put(writeRoute({ name: `r${port}`, port }));
-    await until(() => kernel.rules?.ports.length === 100, rules);
+    await clock.until(() => kernel.rules?.ports.length === 100, rules);
     assert.equal(kernel.applied, 2);
     put(writeSlice('nobody', [{ address: '10.0.0.1' }]));
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await clock.advance(20);
     assert.equal(kernel.applied, 2);
     await agent.stop(true);
     assert.equal(kernel.rules, undefined);
@@ -172,10 +178,10 @@ describe('IngressAgent', () => {
     put(writeRoute({ name: 'a', port: 2001 }));
     put(writeRoute({ name: 'b', port: 2002, spec: { to: { kind: 'Service', name: 'other' } } }));
     sync();
-    await until(() => kernel.applied === 1, rules);
+    await clock.until(() => kernel.applied === 1, rules);
     const before = kernel.rules?.ports;
     put(writeSlice('web', [{ address: '10.0.0.1' }]));
-    await until(() => kernel.applied === 2, rules);
+    await clock.until(() => kernel.applied === 2, rules);
     assert.equal(kernel.rules?.ports[1], before?.[1]);
     assert.notEqual(kernel.rules?.ports[0], before?.[0]);
     await agent.stop(false);
@@ -186,11 +192,11 @@ describe('IngressAgent', () => {
     put(writeRoute({ name: 'young', created: 2 }));
     put(writeRoute({ name: 'old', created: 1 }));
     sync();
-    await until(() => statuses().length === 2, statuses);
+    await clock.until(() => statuses().length === 2, statuses);
     assert.deepEqual(statuses(), ['old Admitted', 'young PortAlreadyClaimed']);
     assert.equal(messages()[0], 'Service web does not exist');
     remove('Route', 'shop/old');
-    await until(() => statuses().length === 1, statuses);
+    await clock.until(() => statuses().length === 1, statuses);
     assert.deepEqual([statuses(), rules()], [['young Admitted'], ['tcp 13306 > ']]);
     await agent.stop(false);
   });
@@ -200,9 +206,9 @@ describe('IngressAgent', () => {
     kernel.failure = new Error('busy');
     put(writeRoute());
     sync();
-    await until(() => agent.unreadiness === 'the last change of ports failed; retrying', rules);
+    await clock.until(() => agent.unreadiness === 'the last change of ports failed; retrying', rules);
     kernel.failure = undefined;
-    await until(() => agent.unreadiness === undefined, rules);
+    await clock.until(() => agent.unreadiness === undefined, rules);
     assert.deepEqual(rules(), ['tcp 13306 > ']);
     await agent.stop(false);
   });
@@ -218,7 +224,7 @@ describe('IngressAgent', () => {
     kernel.failure = new Error('not permitted');
     sync();
     const pending = [['Programmed False Pending'], ['Programmed False Pending']];
-    await until(() => gateways().length > 0, gateways);
+    await clock.until(() => gateways().length > 0, gateways);
     assert.deepEqual(
       [statuses(), gateways(), routes()],
       [['a NotApplied', 'gw NotApplied'], pending, [['Accepted False Pending']]],
@@ -226,7 +232,7 @@ describe('IngressAgent', () => {
     assert.match(messages()[0] ?? '', /^node n1 cannot apply the rules of its ports and retries; /);
     kernel.failure = undefined;
     const served = [['Programmed True Programmed'], ['Programmed True Programmed']];
-    await until(() => statuses()[0] === 'a Admitted', statuses);
+    await clock.until(() => statuses()[0] === 'a Admitted', statuses);
     assert.deepEqual(
       [statuses(), gateways(), routes()],
       [['a Admitted', 'gw Admitted'], served, [['Accepted True Accepted']]],
@@ -236,14 +242,14 @@ describe('IngressAgent', () => {
     put(writeRoute({ name: 'a', port: 2001, annotations: { ip_whitelist: '192.0.2.1' } }));
     put(writeRoute({ name: 'b', port: 2002 }));
     put(writeL4Route('one', 2));
-    await until(() => statuses().length === 3, statuses);
+    await clock.until(() => statuses().length === 3, statuses);
     assert.deepEqual([statuses().sort(), gateways()], [['a Admitted', 'b NotApplied', 'gw Admitted'], served]);
     assert.match(messages()[0] ?? '', /node n1 cannot apply/);
     assert.deepEqual(routes(), [['Accepted False Pending']]);
     put(writeGateway(5001));
-    await until(() => gateways()[0]?.[0] === pending[0]?.[0], gateways);
+    await clock.until(() => gateways()[0]?.[0] === pending[0]?.[0], gateways);
     kernel.failure = undefined;
-    await until(() => statuses().includes('b Admitted'), statuses);
+    await clock.until(() => statuses().includes('b Admitted'), statuses);
     assert.deepEqual([gateways(), routes()], [served, [['Accepted True Accepted']]]);
     await agent.stop(false);
   });
@@ -252,11 +258,11 @@ describe('IngressAgent', () => {
     const { agent, kernel, put, remove, sync, statuses } = start();
     put(writeRoute({ name: 'old' }));
     sync();
-    await until(() => statuses()[0] === 'old Admitted', statuses);
+    await clock.until(() => statuses()[0] === 'old Admitted', statuses);
     kernel.failure = new Error('busy');
     put(writeRoute({ name: 'young', created: 2 }));
     remove('Route', 'shop/old');
-    await until(() => statuses()[0] === 'young NotApplied', statuses);
+    await clock.until(() => statuses()[0] === 'young NotApplied', statuses);
     await agent.stop(false);
   });
 
@@ -265,7 +271,7 @@ describe('IngressAgent', () => {
     listen('tcp 13306');
     put(writeRoute());
     sync();
-    await until(() => statuses().length === 1, statuses);
+    await clock.until(() => statuses().length === 1, statuses);
     assert.deepEqual(statuses(), ['web PortInUseOnNode']);
     await agent.stop(false);
   });
@@ -279,14 +285,14 @@ describe('IngressAgent', () => {
     put(writeSlice('web', [{ address: '10.0.0.1' }, { address: '10.0.0.2' }]));
     sync();
     dead.add('10.0.0.1');
-    await until(() => rules()?.[0] === 'tcp 13306 > 10.0.0.1=0 10.0.0.2=256', rules);
+    await clock.until(() => rules()?.[0] === 'tcp 13306 > 10.0.0.1=0 10.0.0.2=256', rules);
     dead.add('10.0.0.2');
-    await until(() => rules()?.[0] === 'tcp 13306 > 10.0.0.1=256 10.0.0.2=256', rules);
+    await clock.until(() => rules()?.[0] === 'tcp 13306 > 10.0.0.1=256 10.0.0.2=256', rules);
     dead.clear();
     dead.add('10.0.0.1');
-    await until(() => rules()?.[0] === 'tcp 13306 > 10.0.0.1=0 10.0.0.2=256', rules);
+    await clock.until(() => rules()?.[0] === 'tcp 13306 > 10.0.0.1=0 10.0.0.2=256', rules);
     dead.clear();
-    await until(() => rules()?.[0] === 'tcp 13306 > 10.0.0.1=256 10.0.0.2=256', rules);
+    await clock.until(() => rules()?.[0] === 'tcp 13306 > 10.0.0.1=256 10.0.0.2=256', rules);
     await agent.stop(false);
   });
 
@@ -299,14 +305,14 @@ describe('IngressAgent', () => {
       put(writeSlice(name, tenEndpoints(index)));
     }
     sync();
-    await until(
+    await clock.until(
       () => kernel.rules?.ports.length === 10_000,
       () => kernel.rules?.ports.length,
       20_000,
     );
     const before = new Set(kernel.rules?.ports);
     put(writeSlice('s5000', tenEndpoints(5001)));
-    await until(
+    await clock.until(
       () => kernel.applied === 2,
       () => kernel.applied,
       20_000,

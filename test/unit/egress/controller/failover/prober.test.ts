@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, it } from 'mocha';
+import { afterEach, beforeEach, describe, it } from 'mocha';
 import { judgePresences } from '../../../../../src/egress/controller/failover/failover.ts';
 import {
   type ProbeResult,
@@ -9,13 +8,20 @@ import {
   probeByConnecting,
   RouterProber,
 } from '../../../../../src/egress/controller/failover/prober.ts';
-import { until } from '../../../../until.ts';
+import { FakeClock } from '../../../../clock.ts';
 
 const target: ProbeTarget = { uid: 'pod', namespace: 'shop', node: 'n1', host: '127.0.0.1', port: 9 };
 
 describe('A probed router', () => {
   let prober: RouterProber | undefined;
-  afterEach(() => prober?.close());
+  let clock: FakeClock;
+  beforeEach(() => {
+    clock = new FakeClock();
+  });
+  afterEach(() => {
+    prober?.close();
+    clock.restore();
+  });
 
   /** Starts a prober whose target has answered, with results of `probe` from now on. */
   async function start(probe: () => ProbeResult): Promise<() => string[]> {
@@ -26,7 +32,7 @@ describe('A probed router', () => {
     prober = started;
     started.set([target]);
     started.start();
-    await until(
+    await clock.until(
       () => seen.join() === 'answers',
       () => seen,
     );
@@ -35,33 +41,23 @@ describe('A probed router', () => {
   }
 
   it('is not gone after three refused connections within a moment, because routes are being replaced', async () => {
-    const begun = performance.now();
-    const seen = await start(() => (performance.now() - begun < 120 ? 'silence' : 'answer'));
-    await sleep(300);
+    const begun = clock.now;
+    const seen = await start(() => (clock.now - begun < 120 ? 'silence' : 'answer'));
+    await clock.advance(300);
     assert.deepEqual(seen(), ['answers']);
   });
 
   it('is gone when its address is unreachable for the time of three probes', async () => {
     const seen = await start(() => 'silence');
-    const begun = performance.now();
-    await until(() => seen().at(-1) === 'gone', seen);
-    assert.ok(performance.now() - begun >= 150);
+    const begun = clock.now;
+    await clock.until(() => seen().at(-1) === 'gone', seen);
+    assert.ok(clock.now - begun >= 150);
   });
 
   it('is not gone if this machine has no network', async () => {
     const seen = await start(() => 'unable');
-    await sleep(400);
+    await clock.advance(400);
     assert.deepEqual(seen(), ['answers']);
-  });
-
-  it('counts as alive after a connection and after a refusal', async () => {
-    const server = createServer().listen(0, '127.0.0.1');
-    await new Promise((resolve) => server.once('listening', resolve));
-    const address = server.address();
-    const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
-    assert.equal(await probeByConnecting({ ...target, port }, 1000), 'answer');
-    await new Promise((resolve) => server.close(resolve));
-    assert.equal(await probeByConnecting({ ...target, port }, 1000), 'answer');
   });
 
   /** Routers, by their nodes, that have answered and from now on do not, one a little later than the other. */
@@ -75,19 +71,20 @@ describe('A probed router', () => {
     };
     const probe = async ({ uid }: ProbeTarget): Promise<ProbeResult> => {
       if (!isDead) return 'answer';
-      await sleep(20 + all.findIndex((one) => one.uid === uid) * 5);
+      const delay = 20 + all.findIndex((one) => one.uid === uid) * 5;
+      await new Promise((resolve) => setTimeout(resolve, delay));
       return 'silence';
     };
     const started = new RouterProber(onChange, { interval: 60, timeout: 20 }, probe);
     prober = started;
     started.set(all);
     started.start();
-    await until(
+    await clock.until(
       () => started.presences.every(({ presence }) => presence === 'answers'),
       () => started.presences,
     );
     isDead = true;
-    await until(
+    await clock.until(
       () => started.presences.every(({ presence }) => presence === 'gone'),
       () => started.presences,
     );
@@ -114,14 +111,26 @@ describe('A probed router', () => {
     prober = started;
     started.set(all);
     started.start();
-    await until(
+    await clock.until(
       () => seen.length === 2,
       () => seen,
     );
     isDead = true;
-    await until(
+    await clock.until(
       () => seen.at(-1) === 'RouterSilent',
       () => seen,
     );
+  });
+});
+
+describe('A probe', () => {
+  it('counts as an answer after a connection and after a refusal', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const address = server.address();
+    const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+    assert.equal(await probeByConnecting({ ...target, port }, 1000), 'answer');
+    await new Promise((resolve) => server.close(resolve));
+    assert.equal(await probeByConnecting({ ...target, port }, 1000), 'answer');
   });
 });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { ClusterObject } from '../../../../../src/ingress/objects/kinds.ts';
 import { nameOfObject, readManifestFile } from '../../../../../src/ingress/objects/source/manifest-file.ts';
 import { ManifestSource } from '../../../../../src/ingress/objects/source/manifests.ts';
+import { until } from '../../../../until.ts';
 import { writeRoute, writeSlice } from '../../samples.ts';
 
 /** Everything that a source told, as one state. */
@@ -34,15 +35,6 @@ class Recorder {
 
   get names(): readonly string[] {
     return [...this.objects.keys()].sort();
-  }
-}
-
-/** Waits until a condition holds. Fails after a second with a description. */
-async function until(isSo: () => boolean, describe: () => unknown): Promise<void> {
-  const start = performance.now();
-  while (!isSo()) {
-    if (performance.now() - start > 1000) assert.fail(`not after a second: ${JSON.stringify(describe())}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 
