@@ -75,6 +75,8 @@ export class TestApiServer {
   readonly requests: string[] = [];
   /** Whether it answers no request, like an overloaded server. */
   isSilent = false;
+  /** Requests that arrived meanwhile. */
+  readonly unanswered: string[] = [];
   /** Whether watches get no events, like over a connection whose loss is not detected yet. */
   isMute = false;
   /** Collections whose watches get no events, while others get all. */
@@ -291,6 +293,7 @@ export class TestApiServer {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const line = `${request.method} ${request.url}`;
     const token = tokenOf(request);
+    if (this.isSilent) this.unanswered.push(line);
     if (this.isSilent || this.#lost.has(request.socket) || this.cut.has(token)) return;
     this.onRequest(line, token);
     if (this.#words.admits?.(request) === false) {

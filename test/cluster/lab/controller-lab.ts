@@ -10,10 +10,23 @@ import type { ObjectSettings } from '../../../src/egress/controller/objects/obje
 import { executable } from '../../lab/executable.ts';
 import { silentLog } from '../../lab/silent-log.ts';
 import { documentedEgressRouter } from '../../unit/egress/api/samples.ts';
+import { until } from '../../until.ts';
 import { type KubeObject, TestApiServer } from './api-server.ts';
 import { Cluster, clusterPaths as paths } from './cluster.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
 import { Program } from './program.ts';
+
+/** Conditions of a router that works. */
+export const well = ['Available=True RouterReady', 'Progressing=False AsExpected', 'Degraded=False AsExpected'];
+
+/** Parts of a spec with one router for each address, given by its last byte. */
+export const addresses = (...last: readonly number[]) => ({
+  addresses: last.map((one) => ({ ip: `192.168.12.${one}/24`, gateway: '192.168.12.1' })),
+  redirect: { redirectRules: [{ destinationIP: '203.0.113.26', port: 8080, protocol: 'TCP' }] },
+});
+
+/** The EgressRouter of {@link ControllerLab.settle}. */
+const marker = 'marker';
 
 /** Settings of the controllers of these tests. */
 const objectSettings: ObjectSettings = {
@@ -184,6 +197,43 @@ export class ControllerLab {
     } as unknown as KubeObject);
   }
 
+  /** Waits until an EgressRouter works, and every condition is about this generation if one is given. */
+  async works(name = 'web', generation?: number): Promise<void> {
+    await until(
+      () =>
+        this.conditionsOf(name).join() === well.join() &&
+        (generation === undefined || this.generationsOf(name).every((one) => one === generation)),
+      () => [this.conditionsOf(name), this.generationsOf(name), this.messageOf(name, 'Degraded')],
+      8000,
+    );
+  }
+
+  /**
+   * Waits until the controller has reconciled everything that was there when this was called: it reconciles the
+   * routers of a namespace together, so its second answer to a changed router follows a complete run for the others.
+   */
+  async settle(): Promise<void> {
+    for (let count = 0; count < 2; count++) {
+      this.putRouter(marker, { seconds: 1_000_000, spec: { redirect: { redirectRules: [{ port: 0 }] } } });
+      const generation = this.server.get(paths.routers, `shop/${marker}`)?.metadata.generation as number;
+      await until(
+        () => this.generationsOf(marker).includes(generation) && this.#markerEvents > 0,
+        () => [this.conditionsOf(marker), this.generationsOf(marker), generation],
+        8000,
+      );
+    }
+  }
+
+  /** The address that a pod's network requests. */
+  addressOf(pod: KubeObject): string {
+    const annotations = pod.metadata.annotations as Record<string, string>;
+    const [network] = JSON.parse(annotations['k8s.v1.cni.cncf.io/networks'] ?? '[]') as { name: string }[];
+    const definition = this.server.get(paths.definitions, `${pod.metadata.namespace}/${network?.name}`);
+    const { config = '{}' } = (definition?.spec ?? {}) as { config?: string };
+    const { ip } = JSON.parse(config) as { ip?: { addresses: string[] } };
+    return ip?.addresses[0]?.split('/')[0] ?? '';
+  }
+
   /** `Available=True RouterReady` of each condition. */
   conditionsOf(name: string): string[] {
     const status = this.server.get(paths.routers, `shop/${name}`)?.status;
@@ -213,9 +263,16 @@ export class ControllerLab {
       .sort();
   }
 
-  /** How many requests wrote something other than the Lease. */
+  /** How many requests wrote something other than the Lease, without those of {@link settle}. */
   get writes(): number {
-    return this.server.requests.filter((line) => /^(PATCH|POST|PUT|DELETE) /.test(line) && !line.includes('/leases'))
-      .length;
+    const written = this.server.requests.filter(
+      (line) => /^(PATCH|POST|PUT|DELETE) /.test(line) && !line.includes('/leases') && !line.includes(`/${marker}`),
+    );
+    return written.length - this.#markerEvents;
+  }
+
+  get #markerEvents(): number {
+    const objects = this.server.all(paths.events).map(({ involvedObject }) => involvedObject as { name?: string });
+    return objects.filter(({ name }) => name === marker).length;
   }
 }

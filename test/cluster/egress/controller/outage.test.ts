@@ -5,8 +5,6 @@ import { until } from '../../../until.ts';
 import { clusterPaths as paths } from '../../lab/cluster.ts';
 import { ControllerLab } from '../../lab/controller-lab.ts';
 
-const well = ['Available=True RouterReady', 'Progressing=False AsExpected', 'Degraded=False AsExpected'];
-
 describe('A router that changes during an outage of the API server', () => {
   let lab: ControllerLab;
 
@@ -15,16 +13,9 @@ describe('A router that changes during an outage of the API server', () => {
     await lab.up();
     lab.putRouter('web');
     lab.start();
-    await isWell();
+    await lab.works();
   });
   afterEach(() => lab.down());
-
-  const isWell = (generation = 1): Promise<void> =>
-    until(
-      () => lab.conditionsOf('web').join() === well.join() && lab.generationsOf('web')[0] === generation,
-      () => [lab.conditionsOf('web'), lab.generationsOf('web')],
-      8000,
-    );
 
   function change(): void {
     const redirectRules = [{ destinationIP: '203.0.113.40', port: 9000, protocol: 'TCP' }];
@@ -53,7 +44,7 @@ describe('A router that changes during an outage of the API server', () => {
     await sleep(500);
     lab.cluster.hasNodeDaemon = true;
     lab.cluster.act();
-    await isWell(2);
+    await lab.works('web', 2);
     assert.deepEqual(lab.names('pods'), [pod]);
   });
 
@@ -64,7 +55,7 @@ describe('A router that changes during an outage of the API server', () => {
     await sleep(2000);
     lab.server.mute.clear();
     lab.server.dropWatches();
-    await isWell(2);
+    await lab.works('web', 2);
     assert.deepEqual(lab.names('pods'), [pod]);
   });
 });
