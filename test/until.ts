@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 
-/** Waits until a condition holds. Fails after `longest` milliseconds with a description. */
+/**
+ * Waits until a condition holds. Fails after `longest` milliseconds with a description; the default is long, because
+ * a compiled program takes seconds to start on a busy machine.
+ */
 export async function until(
   isSo: () => boolean | Promise<boolean>,
   describe: () => unknown,
-  longest = 3000,
+  longest = 10_000,
 ): Promise<void> {
   const start = performance.now();
   while (!(await isSo())) {

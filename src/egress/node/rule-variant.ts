@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -11,7 +11,8 @@ const verbs = ['save', 'restore'] as const;
  * variant. This process has both, and checks in each namespace which one has rules there.
  */
 export class RuleVariants {
-  #folder: string | undefined;
+  /** One per process, removed when it exits. */
+  static #folder: string | undefined;
 
   /**
    * Runs a function with the plain names of iptables in PATH referring to the variant of a namespace.
@@ -34,8 +35,8 @@ export class RuleVariants {
   #folderOf(variant: Variant): string | undefined {
     const program = `/usr/sbin/xtables-${variant}-multi`;
     if (!existsSync(program)) return undefined;
-    this.#folder ??= mkdtempSync(join(tmpdir(), 'egress-router-node-'));
-    const folder = join(this.#folder, variant);
+    RuleVariants.#folder ??= makeFolder();
+    const folder = join(RuleVariants.#folder, variant);
     if (existsSync(folder)) return folder;
     mkdirSync(folder, { mode: 0o755 });
     for (const family of ['iptables', 'ip6tables']) {
@@ -43,6 +44,12 @@ export class RuleVariants {
     }
     return folder;
   }
+}
+
+function makeFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'egress-router-node-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
 }
 
 /** Returns the variant with tables in the current network namespace. The kernel lists the tables of the legacy one. */

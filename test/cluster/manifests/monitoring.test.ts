@@ -235,7 +235,7 @@ async function scrapeNodeDaemon(): Promise<string> {
     const options = ['--kubeconfig', kubeconfig, '--node-name', 'n1', '--target', folder];
     const install = ['--source', executable('egress-router'), '--count-interval', '100ms'];
     const program = [...asPrivileged('node/daemonset.yaml'), executable('egress-router-node'), ...options, ...install];
-    daemon = new Program('/sbin/ip', ['netns', 'exec', lab.netns('node'), ...program]);
+    daemon = new Program('/sbin/ip', ['netns', 'exec', lab.netns('node'), ...program], { TMPDIR: folder });
     let text = '';
     await lab.serveOutside({ tcp: [80], udp: [] });
     const client = await lab.agent('far');

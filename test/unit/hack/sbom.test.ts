@@ -54,12 +54,15 @@ describe('makeSbom', () => {
 
   it('includes the packages of a base image whose files are given', () => {
     const path = join(mkdtempSync(join(tmpdir(), 'sbom-')), 'sbom.json');
-    // This machine is a base, too.
-    execFileSync(process.execPath, ['hack/sbom-tool.ts', path, '/']);
-    const { packages } = JSON.parse(readFileSync(path, 'utf8')) as Sbom;
-    rmSync(dirname(path), { recursive: true });
-    const names = packages.map(({ name }) => name);
-    for (const name of ['libc6', 'nftables', 'haproxy', 'pino']) assert.ok(names.includes(name), name);
-    assert.equal(new Set(packages.map(({ SPDXID }) => SPDXID)).size, packages.length);
+    try {
+      // This machine is a base, too.
+      execFileSync(process.execPath, ['hack/sbom-tool.ts', path, '/']);
+      const { packages } = JSON.parse(readFileSync(path, 'utf8')) as Sbom;
+      const names = packages.map(({ name }) => name);
+      for (const name of ['libc6', 'nftables', 'haproxy', 'pino']) assert.ok(names.includes(name), name);
+      assert.equal(new Set(packages.map(({ SPDXID }) => SPDXID)).size, packages.length);
+    } finally {
+      rmSync(dirname(path), { recursive: true });
+    }
   });
 });

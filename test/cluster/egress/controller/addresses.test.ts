@@ -2,9 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import { until } from '../../../until.ts';
 import { clusterPaths as paths, ready } from '../../lab/cluster.ts';
-import { ControllerLab } from '../../lab/controller-lab.ts';
-
-const well = ['Available=True RouterReady', 'Progressing=False AsExpected', 'Degraded=False AsExpected'];
+import { ControllerLab, well } from '../../lab/controller-lab.ts';
 
 /** A spec with addresses that end so. */
 const spec = (last: readonly number[], master?: string): object => ({
@@ -81,7 +79,7 @@ describe('An address that two EgressRouters request', () => {
       () => lab.conditionsOf('web')[2] === 'Degraded=True InvalidSpec',
       () => lab.conditionsOf('web'),
     );
-    await new Promise((resolve) => setTimeout(resolve, 2500));
+    await lab.settle();
     await expect('next', taken);
     assert.equal(lab.names('pods').length, 1);
   }).timeout(10_000);

@@ -4,9 +4,7 @@ import { parseNetConf } from '../../../../src/egress/api/net-conf.ts';
 import { until } from '../../../until.ts';
 import type { KubeObject } from '../../lab/api-server.ts';
 import { clusterPaths as paths, ready } from '../../lab/cluster.ts';
-import { ControllerLab } from '../../lab/controller-lab.ts';
-
-const well = ['Available=True RouterReady', 'Progressing=False AsExpected', 'Degraded=False AsExpected'];
+import { ControllerLab, well } from '../../lab/controller-lab.ts';
 
 for (const subject of ['source', 'executable'] as const)
   describe(`The controller (${subject})`, () => {
@@ -72,16 +70,19 @@ for (const subject of ['source', 'executable'] as const)
       lab.putRouter('web');
       lab.start();
       await expect('web');
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await lab.settle();
       const { writes } = lab;
       assert.ok(writes <= 8, `${writes} writes for one router: ${lab.server.requests.join('\n')}`);
-      const reads = lab.server.requests.length;
+      const before = lab.server.requests.length;
+      const requests = (): string[] => lab.server.requests.slice(before).filter((line) => !line.includes('/marker'));
       // The same again, as after a lost connection.
       lab.server.compact();
       lab.server.dropWatches();
-      await new Promise((resolve) => setTimeout(resolve, 600));
+      const watches = (): number => requests().filter((line) => line.includes('watch=')).length;
+      await until(() => watches() >= 5, requests);
+      await lab.settle();
       assert.equal(lab.writes, writes);
-      assert.ok(lab.server.requests.length - reads < 30, lab.server.requests.slice(reads).join('\n'));
+      assert.ok(requests().length < 30, requests().join('\n'));
     });
 
     it('renames the annotation of objects of an earlier version without touching their pods', async () => {
@@ -113,7 +114,7 @@ for (const subject of ['source', 'executable'] as const)
       lab.putRouter('web');
       lab.start();
       await expect('web');
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await lab.settle();
       const router = lab.server.get(paths.routers, 'shop/web');
       assert.ok(router);
       const { conditions } = router.status as { conditions: object[] };
@@ -129,7 +130,7 @@ for (const subject of ['source', 'executable'] as const)
         status: { ...(router.status as object), conditions: [other, ...conditions] },
       });
       const { writes } = lab;
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await lab.settle();
       assert.equal(lab.writes, writes, 'it was written again though it says what it is to say');
       lab.putRouter('web', {
         spec: { redirect: { redirectRules: [{ destinationIP: '203.0.113.9', port: 81, protocol: 'TCP' }] } },
@@ -228,7 +229,7 @@ for (const subject of ['source', 'executable'] as const)
       lab.server.remove(paths.routers, 'shop/web');
       const left = (): string[] => [...lab.names('definitions'), ...lab.names('deployments'), ...lab.names('pods')];
       await until(() => left().length === 0, left);
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await lab.settle();
       assert.deepEqual(left(), []);
     });
 
@@ -536,10 +537,10 @@ for (const subject of ['source', 'executable'] as const)
         () => lab.names('deployments').length === 0,
         () => lab.names('deployments'),
       );
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await lab.settle();
       assert.deepEqual([lab.names('deployments'), lab.names('pods')], [[], []]);
       const { writes } = lab;
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await lab.settle();
       assert.equal(lab.writes, writes, 'it still writes');
     });
 

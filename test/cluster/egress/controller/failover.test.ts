@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, it } from 'mocha';
-import { SilentAddresses } from '../../../lab/silence.ts';
 import { until } from '../../../until.ts';
-import type { KubeObject } from '../../lab/api-server.ts';
-import { clusterPaths as paths, ready } from '../../lab/cluster.ts';
-import { ControllerLab, type StartedController } from '../../lab/controller-lab.ts';
+import { addresses, type StartedController } from '../../lab/controller-lab.ts';
+import { FailoverLab } from '../../lab/failover-lab.ts';
 
 /** Milliseconds from a node's death until its router runs elsewhere, with that of the leader on it. */
 const longestOutage = 5000;
@@ -24,37 +21,23 @@ interface Competitor {
 }
 
 describe('A router on the node of the leading controller', () => {
-  let lab: ControllerLab;
-  let network: SilentAddresses;
+  let lab: FailoverLab;
+  /** Requests of each controller for the Lease, by its token. */
+  let leaseRequests: Record<string, number> = {};
   let writes: Write[] = [];
 
   beforeEach(async () => {
-    lab = new ControllerLab('executable');
-    network = new SilentAddresses();
-    lab.cluster.podAddress = (pod) => hostOf(nodeOf(pod));
-    lab.cluster.nodeAddress = (node) => hostOf(node);
-    lab.cluster.podStatus = (pod) => ready(pod);
+    lab = new FailoverLab('executable');
+    leaseRequests = {};
     writes = [];
     lab.server.onRequest = (line, token) => {
-      if (/^(PATCH|POST|PUT|DELETE) /.test(line) && !line.includes('/leases'))
-        writes.push({ at: performance.now(), token, line });
+      if (line.includes('/leases')) leaseRequests[token] = (leaseRequests[token] ?? 0) + 1;
+      else if (/^(PATCH|POST|PUT|DELETE) /.test(line)) writes.push({ at: performance.now(), token, line });
     };
     await lab.up();
     for (const node of ['n1', 'n2', 'n3']) lab.cluster.putNode(node);
   });
-  afterEach(async () => {
-    network.close();
-    await lab.down();
-  });
-
-  /** Where the pods of a node are: a closed port answers there. */
-  const hostOf = (node: string): string => `127.79.0.${node.slice(1)}`;
-  const nodeOf = (pod: KubeObject): string => (pod.spec as { nodeName: string }).nodeName;
-  const nodes = (): string[] =>
-    lab.server
-      .all(paths.pods)
-      .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
-      .map(nodeOf);
+  afterEach(() => lab.down());
 
   function compete(index: number): Competitor {
     const [token, port] = [`controller-${index}`, 20_000 + (process.pid % 10_000) + index];
@@ -63,12 +46,11 @@ describe('A router on the node of the leading controller', () => {
 
   /** A controller is ready when it has probed the routers. */
   async function isReady({ port }: Competitor): Promise<void> {
-    for (let attempt = 0; attempt < 400; attempt++) {
-      const answer = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined);
-      if (answer?.status === 200) return;
-      await sleep(25);
-    }
-    assert.fail('not ready');
+    await until(
+      async () => (await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined))?.status === 200,
+      () => 'not ready',
+      10_000,
+    );
   }
 
   /** Two controllers; the first leads, and its router runs on the first node. */
@@ -83,7 +65,7 @@ describe('A router on the node of the leading controller', () => {
     const standby = compete(2);
     await isReady(leader);
     await isReady(standby);
-    assert.deepEqual(nodes(), ['n1']);
+    assert.deepEqual(lab.nodes, ['n1']);
     assert.ok(!standby.controller.isLeading);
     return [leader, standby];
   }
@@ -91,14 +73,29 @@ describe('A router on the node of the leading controller', () => {
   /** Milliseconds until the router runs elsewhere. */
   async function die(node: string): Promise<number> {
     const begun = performance.now();
-    lab.cluster.deadNodes.add(node);
-    network.silence(hostOf(node));
+    lab.kill(node);
     await until(
-      () => nodes().join() === 'n2' && !lab.names('pods').some((name) => name.endsWith('-pod-1')),
-      () => [nodes(), writes.slice(-5), lab.server.requests.slice(-5)],
+      () => lab.nodes.join() === 'n2' && !lab.names('pods').some((name) => name.endsWith('-pod-1')),
+      () => [lab.nodes, writes.slice(-5), lab.server.requests.slice(-5)],
       longestOutage,
     );
     return performance.now() - begun;
+  }
+
+  /** Waits until an old leader has heard of a change: it takes part again. */
+  async function isBack({ token }: Competitor): Promise<void> {
+    lab.putRouter('other', { spec: addresses(77) });
+    await until(
+      () => lab.names('deployments').length === 2,
+      () => lab.names('deployments'),
+    );
+    const before = leaseRequests[token] ?? 0;
+    // It reads the Lease twice a second.
+    await until(
+      () => (leaseRequests[token] ?? 0) >= before + 3,
+      () => leaseRequests,
+      10_000,
+    );
   }
 
   /** The old leader writes nothing once the new one has begun to. */
@@ -124,12 +121,7 @@ describe('A router on the node of the leading controller', () => {
     assert.ok(took <= longestOutage, `${took} ms`);
     lab.server.cut.clear();
     // It hears of everything that happened, and may not act on it.
-    lab.putRouter('other', { spec: { addresses: [{ ip: '192.168.12.77/24', gateway: '192.168.12.1' }] } });
-    await until(
-      () => lab.names('deployments').length === 2,
-      () => lab.names('deployments'),
-    );
-    await sleep(1000);
+    await isBack(leader);
     assertOneWriter(leader, standby);
   }).timeout(30_000);
 
@@ -139,12 +131,7 @@ describe('A router on the node of the leading controller', () => {
     const took = await die('n1');
     assert.ok(took <= longestOutage, `${took} ms`);
     leader.controller.signal?.('SIGCONT');
-    lab.putRouter('other', { spec: { addresses: [{ ip: '192.168.12.77/24', gateway: '192.168.12.1' }] } });
-    await until(
-      () => lab.names('deployments').length === 2,
-      () => lab.names('deployments'),
-    );
-    await sleep(1000);
+    await isBack(leader);
     assertOneWriter(leader, standby);
   }).timeout(30_000);
 

@@ -38,10 +38,13 @@ describe('A router that changes during an outage of the API server', () => {
       () => JSON.stringify(lab.server.all(paths.definitions)).includes('203.0.113.40'),
       () => lab.server.all(paths.definitions),
     );
-    await sleep(50);
+    await until(
+      () => lab.conditionsOf('web')[1] === 'Progressing=True ApplyingLive',
+      () => lab.conditionsOf('web'),
+    );
     // Longer than a daemon has for its answer.
     await beAway(1500);
-    await sleep(500);
+    await lab.settle();
     lab.cluster.hasNodeDaemon = true;
     lab.cluster.act();
     await lab.works('web', 2);

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import { until } from '../../../until.ts';
-import { ControllerLab } from '../../lab/controller-lab.ts';
+import { ControllerLab, well } from '../../lab/controller-lab.ts';
 
-const well = ['Available=True RouterReady', 'Progressing=False AsExpected', 'Degraded=False AsExpected'];
 const two = ['99', '100'].map((last) => ({ ip: `192.168.12.${last}/24`, gateway: '192.168.12.1' }));
 
 describe('A router with rejected objects', () => {

@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, it } from 'mocha';
-import { SilentAddresses } from '../../../lab/silence.ts';
 import { until } from '../../../until.ts';
 import type { KubeObject } from '../../lab/api-server.ts';
 import { clusterPaths as paths, ready } from '../../lab/cluster.ts';
-import { ControllerLab } from '../../lab/controller-lab.ts';
+import { addresses, ControllerLab, well } from '../../lab/controller-lab.ts';
+import { FailoverLab } from '../../lab/failover-lab.ts';
 
-const well = ['Available=True RouterReady', 'Progressing=False AsExpected', 'Degraded=False AsExpected'];
 const [oldImage, newImage] = ['registry.example/egress-router:0.1.0', 'registry.example/egress-router:0.2.0'];
 const settings = { image: newImage, clusterNetworks: [] };
 const key = 'shop/egress-router-cni-deployment';
@@ -86,7 +84,7 @@ for (const subject of ['source', 'executable'] as const)
 
     it('does not replace the pod of a router that version 0.1.0 made, and says which image it has', async () => {
       const pod = await upgrade();
-      await sleep(300);
+      await lab.settle();
       assert.deepEqual([lab.names('pods'), images()], [[pod], [oldImage]]);
       assert.deepEqual(
         status().routers.map(({ image, outdated }) => [image, outdated]),
@@ -126,7 +124,7 @@ for (const subject of ['source', 'executable'] as const)
       // Neither the same value nor none is a request.
       lab.putRouter('web', { annotations: { 'egress-router.io/rollout': '0.2.0' }, spec: { redirect: {} } });
       lab.putRouter('web');
-      await sleep(300);
+      await lab.settle();
       await isWell();
       assert.deepEqual(lab.names('pods'), [second]);
       lab.putRouter('web', { annotations: { 'egress-router.io/rollout': 'x'.repeat(300) } });
@@ -140,27 +138,16 @@ for (const subject of ['source', 'executable'] as const)
   });
 
 describe('A router that an older controller made', () => {
-  let lab: ControllerLab;
-  let network: SilentAddresses;
+  let lab: FailoverLab;
   beforeEach(async () => {
-    lab = new ControllerLab();
-    network = new SilentAddresses();
-    lab.cluster.podAddress = (pod) => hostOf(nodeOf(pod));
-    lab.cluster.nodeAddress = (node) => hostOf(node);
+    lab = new FailoverLab();
     await lab.up();
   });
-  afterEach(async () => {
-    network.close();
-    await lab.down();
-  });
+  afterEach(() => lab.down());
 
-  const hostOf = (node: string): string => `127.80.0.${node.slice(1)}`;
-  const nodeOf = (pod: KubeObject): string => (pod.spec as { nodeName?: string }).nodeName ?? 'none';
-  const living = (): KubeObject[] =>
-    lab.server.all(paths.pods).filter(({ metadata }) => metadata.deletionTimestamp === undefined);
   const imageOf = (pod: KubeObject): string =>
     (pod.spec as { containers: { image: string }[] }).containers[0]?.image ?? '';
-  const images = (): string[] => living().map(imageOf).sort();
+  const images = (): string[] => lab.pods.map(imageOf).sort();
 
   async function isWell(): Promise<void> {
     await until(
@@ -169,10 +156,6 @@ describe('A router that an older controller made', () => {
       6000,
     );
   }
-
-  const pool = (...last: readonly number[]) => ({
-    addresses: last.map((one) => ({ ip: `192.168.12.${one}/24`, gateway: '192.168.12.1' })),
-  });
 
   /** One controller makes the router, and another of a newer image follows it. */
   async function upgrade(spec: object = {}, changes: object = {}): Promise<void> {
@@ -191,14 +174,9 @@ describe('A router that an older controller made', () => {
     for (const node of ['n1', 'n2']) lab.cluster.putNode(node);
     await upgrade();
     // It answers to the new controller.
-    await sleep(300);
-    lab.cluster.deadNodes.add('n1');
-    network.silence(hostOf('n1'));
-    await until(
-      () => living().map(nodeOf).join() === 'n2',
-      () => living().map(nodeOf),
-      5000,
-    );
+    await lab.probed();
+    lab.kill('n1');
+    await lab.areOn('n2');
     await isWell();
     assert.deepEqual(images(), [oldImage]);
   });
@@ -230,13 +208,12 @@ describe('A router that an older controller made', () => {
   });
 
   it('takes turns with the others of its pool in a rollout', async () => {
-    lab.cluster.podStatus = (pod) => ready(pod, ['192.168.12.99', '192.168.12.100', '192.168.12.101']);
-    await upgrade(pool(99, 100, 101));
+    await upgrade(addresses(99, 100, 101));
     let fewest = 3;
     lab.server.onChange(() => {
-      fewest = Math.min(fewest, living().filter((pod) => JSON.stringify(pod.status).includes('"True"')).length);
+      fewest = Math.min(fewest, lab.pods.filter((pod) => JSON.stringify(pod.status).includes('"True"')).length);
     });
-    lab.putRouter('web', { spec: pool(99, 100, 101), annotations: { 'egress-router.io/rollout': '1' } });
+    lab.putRouter('web', { spec: addresses(99, 100, 101), annotations: { 'egress-router.io/rollout': '1' } });
     await until(
       () => images().join() === [newImage, newImage, newImage].join(),
       () => [images(), lab.messageOf('web', 'Progressing')],
@@ -247,19 +224,17 @@ describe('A router that an older controller made', () => {
   });
 
   it('waits in a rollout while another router of its pool is not ready', async () => {
-    const address = (pod: KubeObject): string =>
-      (pod.metadata.labels as Record<string, string>)['egress-router-member'] ?? '';
     lab.cluster.podStatus = (pod) =>
-      address(pod).endsWith('-100') && imageOf(pod) === newImage
+      lab.addressOf(pod).endsWith('.100') && imageOf(pod) === newImage
         ? { status: { conditions: [] }, annotations: {} }
-        : ready(pod, ['192.168.12.99', '192.168.12.100']);
-    await upgrade(pool(100, 99));
-    lab.putRouter('web', { spec: pool(100, 99), annotations: { 'egress-router.io/rollout': '1' } });
+        : ready(pod, [lab.addressOf(pod)]);
+    await upgrade(addresses(100, 99));
+    lab.putRouter('web', { spec: addresses(100, 99), annotations: { 'egress-router.io/rollout': '1' } });
     await until(
       () => images().join() === [oldImage, newImage].join(),
       () => images(),
     );
-    await sleep(300);
+    await lab.settle();
     assert.deepEqual(images(), [oldImage, newImage]);
     assert.ok(lab.conditionsOf('web')[0]?.startsWith('Available=True PoolPartlyReady'));
   });

@@ -63,7 +63,7 @@ describe('the compiled node daemon', () => {
     const rights = asPrivileged('node/daemonset.yaml');
     const program = [...rights, executable('egress-router-node'), ...options, ...install];
     const command = ['netns', 'exec', lab.netns('node'), ...program];
-    daemon = new Program('/sbin/ip', command);
+    daemon = new Program('/sbin/ip', command, { TMPDIR: folder });
     await until(
       () => daemon?.output.includes('The node daemon runs') === true && server.watchCount === 2,
       () => daemon?.output,

@@ -126,6 +126,7 @@ describe('a node that returns after its router was moved, as built', () => {
     const daemon = new Program(
       '/sbin/ip',
       onNode(node, [...rights, executable('egress-router-node'), ...options, ...install]),
+      { TMPDIR: folder },
     );
     daemons.push(daemon);
     const watches = daemons.length * 2;
