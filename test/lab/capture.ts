@@ -2,6 +2,8 @@ import { execa } from 'execa';
 
 /** A running `tcpdump`. */
 export interface Capture {
+  /** How many packets it has shown so far. */
+  readonly seen: number;
   /** Ends it; returns one line for each packet. */
   stop(): Promise<string[]>;
 }
@@ -24,7 +26,14 @@ export async function startCapture(netns: string, link: string, filter: string):
     });
     void child.then(() => reject(new Error(`Cannot capture on ${link} in ${netns}: ${said}`)));
   });
+  let seen = 0;
+  child.stdout.on('data', (data: Buffer) => {
+    seen += data.toString().split('\n').length - 1;
+  });
   return {
+    get seen() {
+      return seen;
+    },
     stop: async () => {
       // What is on its way through the kernel's ring must arrive first.
       await new Promise((resolve) => setTimeout(resolve, 150));

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import { addressBytes, parseAddress } from '../../../../src/base/model/address.ts';
+import type { Capture } from '../../../lab/capture.ts';
 import { Lab } from '../../../lab/lab.ts';
 import { addresses as at } from '../../../lab/names.ts';
 import { variants } from '../../../lab/plugin.ts';
+import { until } from '../../../until.ts';
 import { openingFrame } from '../../base/linux/frames.ts';
 import { Wire } from '../../base/linux/wire.ts';
 import { configure } from './configurations.ts';
@@ -55,18 +57,19 @@ for (const variant of variants) {
       const wrong = await lab.capture('outside', 'eth0', dishonest);
       await lab.run('pod', 'sh', ['-c', sendFor(4)]);
       await lab.run('pod', 'sh', ['-c', sendFor(6)]);
-      await new Promise((resolve) => setTimeout(resolve, 150));
-      const before = (await wrong.stop()).length;
-      assert.ok(before > 0, 'without the router the flows leave with their own address');
+      // Without the router the flows leave with their own address.
+      await shows(wrong);
+      await wrong.stop();
       const after = await lab.capture('outside', 'eth0', `ether src ${mac} and ${dishonest}`);
       const translated = await lab.capture('outside', 'eth0', `src host ${at.reserved[4]} and udp port 9`);
       const translated6 = await lab.capture('outside', 'eth0', `src host ${at.reserved[6]} and udp port 9`);
       await add();
-      await new Promise((resolve) => setTimeout(resolve, 400));
-      assert.deepEqual((await after.stop()).slice(0, 5), []);
       // Forgotten, so that they go on as flows of the router: not cut off for ever.
-      assert.ok((await translated.stop()).length > 0, 'the IPv4 flow goes on with the reserved address');
-      assert.ok((await translated6.stop()).length > 0, 'the IPv6 flow goes on with the reserved address');
+      await shows(translated);
+      await shows(translated6);
+      await translated.stop();
+      await translated6.stop();
+      assert.deepEqual((await after.stop()).slice(0, 5), []);
     });
 
     it('has no packet with the reserved address after DEL, while other programs translate', async () => {
@@ -78,15 +81,18 @@ for (const variant of variants) {
         'table inet quiet {\n chain in {\n type filter hook input priority 0;\n udp dport 9 drop\n }\n}\n',
       );
       await add();
+      const begun = await lab.capture('outside', 'eth0', `src host ${at.reserved[4]} and udp port 9`);
       await lab.run('pod', 'sh', ['-c', sendFor(4)]);
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await shows(begun);
+      await begun.stop();
       const deleted = await lab.plugin('DEL', configure([4, 6]), { variant });
       assert.equal(deleted.status, 0, deleted.stdout);
       const astray = await lab.capture('node', 'to-pod', `inbound and src host ${at.reserved[4]}`);
       const restored = await lab.capture('node', 'to-pod', `inbound and src host ${at.pod[4]} and udp port 9`);
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      // The flow goes on with the address of the pod.
+      await shows(restored);
+      await restored.stop();
       assert.deepEqual((await astray.stop()).slice(0, 3), []);
-      assert.ok((await restored.stop()).length > 0, 'the flow goes on with the address of the pod');
     });
 
     it('has the reserved address regardless of earlier rules of other programs', async () => {
@@ -119,7 +125,7 @@ for (const variant of variants) {
       } finally {
         wire.close();
       }
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await shows(seen, 1);
       const lines = await seen.stop();
       assert.ok(
         lines.some((line) => line.includes(`${at.reserved[4]}.5000 >`)),
@@ -173,13 +179,21 @@ for (const variant of variants) {
   });
 }
 
-/** Five seconds of datagrams to a silent port, from one port, fifty per second. */
+/** Waits until a capture has shown packets: several, so that others would have been captured, too. */
+async function shows(capture: Capture, packets = 5): Promise<void> {
+  await until(
+    () => capture.seen >= packets,
+    () => capture.seen,
+  );
+}
+
+/** Ten seconds of datagrams to a silent port, from one port, fifty per second. */
 function sendFor(family: 4 | 6): string {
   return `exec ${process.execPath} -e '
     const socket = require("node:dgram").createSocket("udp${family}");
     socket.on("error", () => {});
     socket.bind(45454, "${at.pod[family]}", () => setInterval(() => socket.send("steady", 9, "${at.web[family]}"), 20));
-    setTimeout(() => process.exit(), 5000);
+    setTimeout(() => process.exit(), 10000);
   ' >/dev/null 2>&1 &`;
 }
 
