@@ -36,6 +36,7 @@ const folders = {
     'egress/linux',
     'egress/model',
     'egress/plan',
+    'egress/pod',
     'base/daemon',
     'base/files',
     'base/kubernetes',

@@ -1,4 +1,4 @@
-import type { NamespaceId } from '../../base/model/network.ts';
+import type { NamespaceId, NodeSnapshot } from '../../base/model/network.ts';
 import type { RuleBackendChoice } from '../../base/rules/transaction.ts';
 import type { Kernel, LogSink, StateStore } from '../linux/kernel-api.ts';
 import type { PluginLog } from './log/log.ts';
@@ -17,8 +17,8 @@ export interface PluginParts {
   checkBackend(choice: RuleBackendChoice): void;
   /** Opens the configured log, or the default one instead. Never throws. */
   openLog(file: string): LogSink;
-  /** Returns the names of the node's interfaces. Throws {@link KernelError} if netlink fails. */
-  listNodeLinks(): readonly string[];
+  /** The node's interfaces and their addresses. Throws {@link KernelError} where netlink does not answer. */
+  readNodeLinks(): Pick<NodeSnapshot, 'links' | 'addresses'>;
 }
 
 /** One call with everything that the verbs need. */

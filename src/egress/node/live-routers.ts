@@ -5,11 +5,13 @@ import type { KubeApi } from '../../base/kubernetes/cluster-api.ts';
 import type { EventRecorder, EventWords } from '../../base/kubernetes/events.ts';
 import { isStatus } from '../../base/kubernetes/status-patch.ts';
 import { WorkQueue } from '../../base/kubernetes/work-queue.ts';
+import { KernelError } from '../../base/linux/kernel-error.ts';
 import { describeError } from '../../base/model/text.ts';
 import { appliedAnnotation, type LiveRefusal, refusedAnnotation } from '../model/live-change.ts';
 import type { AttachmentState } from '../model/state.ts';
 import { findDefinition } from './networks.ts';
 import { type NodePod, readConfig, readDefinition, readPod } from './objects.ts';
+import { keyOf } from './pod-namespace.ts';
 import type { ApplyOutcome, NodeRouters } from './routers-api.ts';
 
 /** Dependencies of {@link LiveRouters}. */
@@ -31,10 +33,16 @@ const longestSilence = 2000;
 /** Initial and maximum backoff in milliseconds after the kernel rejected a change. */
 const retry = { first: 500, last: 60_000 };
 
+/** How often a call that works in a namespace is waited for without a word, and milliseconds in between. */
+const mostBusy = 20;
+const busyPause = 500;
+
 /** What this process applied to an attachment. Pod annotations are not trusted, because any author of the pod can forge them. */
 interface Tried {
   readonly configuration: string;
   readonly refusal?: Omit<LiveRefusal, 'configuration'>;
+  /** Another call works in its namespace: nothing is known yet. */
+  readonly isPending?: true;
   /** A retry may succeed. */
   readonly failed?: { readonly times: number; readonly retryAt: number };
 }
@@ -210,9 +218,17 @@ export class LiveRouters {
     try {
       outcome = routers.apply(state.id, readConfig(text, name));
     } catch (error) {
-      count('failed');
       const times = known?.configuration === configuration ? (known.failed?.times ?? 0) + 1 : 1;
       const milliseconds = backoff(times, retry);
+      // ADD or DEL is at work there. Nothing is wrong with the configuration, and that is over in a moment.
+      if (isBusy(error) && times <= mostBusy) {
+        return {
+          configuration,
+          isPending: true,
+          failed: { times, retryAt: performance.now() + Math.min(milliseconds, busyPause) },
+        };
+      }
+      count('failed');
       log.warn(
         { err: error, attachment: keyOf(state), retryMilliseconds: milliseconds },
         'Failed to apply a configuration; retrying',
@@ -286,7 +302,9 @@ export class LiveRouters {
     }
     const all = [...byLink].toSorted(([one], [other]) => one.localeCompare(other, 'en', { numeric: true }));
     if (all.length === 0) return undefined;
-    if (all.some(([, { wanted, tried }]) => tried?.configuration !== wanted.configuration)) return undefined;
+    const isKnown = ({ wanted, tried }: { readonly wanted: Wanted; readonly tried: Tried | undefined }): boolean =>
+      tried?.configuration === wanted.configuration && tried.isPending !== true;
+    if (!all.every(([, one]) => isKnown(one))) return undefined;
     const configuration = all.map(([, { wanted }]) => wanted.configuration).join();
     const refusals = all.flatMap(([, { tried }]) => tried?.refusal ?? []);
     const [refusal] = refusals;
@@ -311,6 +329,6 @@ export class LiveRouters {
   }
 }
 
-function keyOf({ id }: AttachmentState): string {
-  return `${id.containerId}@${id.ifname}`;
+function isBusy(error: unknown): boolean {
+  return error instanceof KernelError && error.kind === 'busy';
 }

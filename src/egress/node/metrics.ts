@@ -52,6 +52,11 @@ export class NodeMetrics {
     '1 if the interface is closed because another machine has the address.',
     router,
   );
+  readonly suspended = this.#gauge(
+    'suspended',
+    '1: nothing leaves by the interface, because the router may have been replaced while it was cut off.',
+    router,
+  );
   readonly reopened = this.#counter(
     'reopenings_total',
     'Times that a closed interface was reopened after the conflict had ended.',
@@ -89,6 +94,7 @@ export class NodeMetrics {
       this.rulesRight,
       this.lastCheck,
       this.closed,
+      this.suspended,
       this.reopened,
     ];
     await Promise.all(all.map((metric) => removeWhere(metric, labels)));

@@ -9,7 +9,7 @@ import { isName } from '../../base/read/object-meta.ts';
 import { parsePort } from '../../base/read/parse-port.ts';
 import type { InstallerSettings } from './installer.ts';
 import { installTable, readInstallOptions } from './options.ts';
-import type { WatchTimes } from './watch.ts';
+import type { WatchTimes } from './watched.ts';
 
 /** Every option, in the order of `--help`. */
 export const nodeOptionTable = defineOptions({

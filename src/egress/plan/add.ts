@@ -6,7 +6,14 @@ import { ownerComment, unfinishedComment } from '../../base/rules/owner.ts';
 import type { RuleBackend } from '../../base/rules/transaction.ts';
 import type { AttachmentId } from '../model/attachment.ts';
 import type { Operation, Step } from '../model/operation.ts';
-import type { AttachmentState, ChangedSysctl, PodName, RememberedRedirects, RememberedRouter } from '../model/state.ts';
+import {
+  type AttachmentState,
+  type ChangedSysctl,
+  type PodName,
+  type RememberedRedirects,
+  type RememberedRouter,
+  stateVersion,
+} from '../model/state.ts';
 import { type Desired, describeDesired, ownerOf, temporaryLinkOf } from './desired.ts';
 import { inwardMark, markMask } from './marks.ts';
 import type { Resolved } from './resolve.ts';
@@ -137,7 +144,7 @@ function describeState(
   changes: readonly ChangedSysctl[],
 ): AttachmentState {
   return {
-    version: 1,
+    version: stateVersion,
     id,
     network: resolved.spec.network,
     netns,

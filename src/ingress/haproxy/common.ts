@@ -106,7 +106,7 @@ ${settings.log === undefined ? '' : logServer}  http-response set-header Strict-
 `;
 }
 
-/** Close the connections of clients that are in no network of the route's allow-list. */
+/** Closes connections of clients that are not in the route's allow-list. */
 export function allowListRules(rule: 'http-request' | 'tcp-request content'): string {
   const isListed = flagged(letters.allowList);
   return `  ${rule} set-var(txn.list) var(txn.section),map_str(maps/allow.map) if ${isListed}

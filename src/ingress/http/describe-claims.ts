@@ -55,7 +55,7 @@ function keyOfClaim({ kind, namespace, name, host, path }: Omit<Claim, 'admitted
   return `${kind} ${namespace}/${name} ${host} ${path}`;
 }
 
-/** Describes each match of a request; one that is not valid has none. */
+/** Describes each match of a request. An invalid request has none. */
 function describe({ owner, host }: SiteRequest, demand: SiteDemand | undefined): Omit<Claim, 'admitted'>[] {
   const { kind, meta } = owner;
   const common = { kind, namespace: meta.namespace, name: meta.name, ...(host !== undefined && { host }) };

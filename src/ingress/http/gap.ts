@@ -8,7 +8,7 @@ export interface Gap {
   readonly problem?: string;
 }
 
-/** Returns the verdicts with what a gap means for them. Rejected objects stay rejected. */
+/** Returns the verdicts, corrected for a gap. Rejected objects stay rejected. */
 export function correctVerdicts(verdicts: readonly Verdict[], gap: Gap | undefined): readonly Verdict[] {
   if (gap === undefined) return verdicts;
   const { served, problem } = gap;

@@ -368,7 +368,21 @@ export class TestApiServer {
       send(response, 200, { kind: 'List', metadata: { resourceVersion: `${this.#version}` }, items });
       return;
     }
-    this.#answerObject(request.method ?? '', url.pathname, body, response);
+    const isStrategic = request.headers['content-type'] === 'application/strategic-merge-patch+json';
+    this.#answerObject(request.method ?? '', url.pathname, isStrategic ? this.#resolve(url, body) : body, response);
+  }
+
+  /** The merge patch that does what a strategic one does, whose lists of conditions are merged by type. */
+  #resolve(url: URL, patch: unknown): unknown {
+    const { root, namespace, plural, name } = parsePath(url.pathname);
+    const known = this.#collections.get(`${root}/${plural}`)?.get(`${namespace}/${name}`)?.status;
+    type Status = { conditions?: readonly { readonly type: string }[] } | undefined;
+    const status = (patch as { status?: Status }).status;
+    const written = status?.conditions ?? [];
+    const others = ((known as Status)?.conditions ?? []).filter(
+      (one) => !written.some(({ type }) => type === one.type),
+    );
+    return { ...(patch as object), status: { ...status, conditions: [...others, ...written] } };
   }
 
   #list(url: URL, response: ServerResponse): void {

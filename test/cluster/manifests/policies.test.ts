@@ -19,7 +19,10 @@ describe('admission policies', () => {
   const pod = {
     metadata: { labels: { app: 'x' }, annotations: { other: '1', 'egress-router.io/applied': 'a' } },
     spec: { nodeName: 'n1', containers: [{ image: 'i' }] },
+    status: { phase: 'Running', podIP: '10.128.10.18', conditions: [{ type: 'Ready', status: 'False' }] },
   };
+  const withStatus = (status: object): object => ({ ...pod, status: { ...pod.status, ...status } });
+  const routerReady = { type: 'egress-router.io/router-ready', status: 'True' };
   const daemon = {
     userInfo: {
       username: 'system:serviceaccount:egress-router-system:egress-router-node',
@@ -35,6 +38,12 @@ describe('admission policies', () => {
       0,
     ],
     ['that a router is closed', withAnnotations({ ...pod.metadata.annotations, 'egress-router.io/closed': 'net1' }), 0],
+    ['that a router is ready', withStatus({ conditions: [...pod.status.conditions, routerReady] }), 0],
+    ['that a pod is ready', withStatus({ conditions: [{ type: 'Ready', status: 'True' }, routerReady] }), 1],
+    ['a condition away', withStatus({ conditions: [routerReady] }), 1],
+    ['the address of a pod', withStatus({ podIP: '10.128.10.19' }), 1],
+    ['addresses of a pod', withStatus({ podIPs: [{ ip: '10.128.10.19' }] }), 1],
+    ['the phase of a pod', withStatus({ phase: 'Failed' }), 1],
     ['another annotation', withAnnotations({ other: '2' }), 1],
     ['one that is new', withAnnotations({ other: '1', 'k8s.v1.cni.cncf.io/networks': 'x' }), 1],
     ['one away', withAnnotations({ 'egress-router.io/applied': 'a' }), 1],

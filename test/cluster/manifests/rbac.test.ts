@@ -13,6 +13,7 @@ import { isBeingRemoved } from '../../../src/ingress/agent/removal.ts';
 import { silentLog } from '../../lab/silent-log.ts';
 import { writeRoute } from '../../unit/ingress/samples.ts';
 import { until } from '../../until.ts';
+import { ScriptedWires } from '../egress/node/scripted-wires.ts';
 import { AgentNode, agentPaths } from '../lab/agent-node.ts';
 import { type KubeObject, TestApiServer } from '../lab/api-server.ts';
 import { clusterPaths } from '../lab/cluster.ts';
@@ -132,17 +133,27 @@ describe('RBAC allows exactly what is requested', () => {
     const config = '{"type":"egress-router"}';
     server.put(definitions, { metadata: { namespace: 'shop', name: 'nad' }, spec: { config } });
     const annotations = { 'k8s.v1.cni.cncf.io/networks': 'nad' };
-    server.put(pods, { metadata: { namespace: 'shop', name: 'web', uid: 'u', annotations }, spec: {} });
+    server.put(pods, {
+      metadata: { namespace: 'shop', name: 'web', uid: 'u', annotations },
+      spec: { nodeName: 'n1', readinessGates: [{ conditionType: 'egress-router.io/router-ready' }] },
+    });
     const options = parseNodeOptions(
       ['--target', folder, '--listen-port', '0', '--node-name', 'n1', '--conflict-interval', '100ms'],
       {},
     );
     assert.ok(options !== undefined);
-    const daemon = await startNode(options, { api, routers: new OneRouter(), log: silentLog, stateFolder: folder });
+    const daemon = await startNode(options, {
+      api,
+      routers: new OneRouter(),
+      wires: new ScriptedWires(),
+      log: silentLog,
+      stateFolder: folder,
+    });
     try {
       await until(
         () =>
           server.requests.includes('PATCH /api/v1/namespaces/shop/pods/web') &&
+          server.requests.includes('PATCH /api/v1/namespaces/shop/pods/web/status') &&
           server.requests.some((line) => line.includes('/pods?fieldSelector=metadata.name%3Dweb&')),
         () => server.requests,
       );
@@ -162,6 +173,7 @@ describe('RBAC allows exactly what is requested', () => {
 
 /** A node with one router, which takes every configuration. */
 class OneRouter implements NodeRouters {
+  readonly blindness = undefined;
   #questions = 0;
   list(): readonly AttachmentState[] {
     const id = { containerId: 'c', ifname: 'net1' };
@@ -190,6 +202,21 @@ class OneRouter implements NodeRouters {
   ask(): Promise<WireAnswer> {
     const conflicts = this.#questions++ === 0 ? [] : [{ address: '192.168.12.99', mac: '02:00:00:00:00:01' }];
     return Promise.resolve({ gateways: [], conflicts, isCutOff: false });
+  }
+  listProblems(): readonly string[] {
+    return [];
+  }
+  listChanged(): readonly AttachmentState[] {
+    return [];
+  }
+  suspend(): void {
+    // It has no interface.
+  }
+  isSuspended(): boolean {
+    return false;
+  }
+  resume(): void {
+    // It has no interface.
   }
   close(): void {
     // It has no interface.

@@ -6,8 +6,8 @@ import { generateFiles } from '../../../hack/generate-tool.ts';
 /** Texts of our annotations, and of others' that the programs read. */
 const annotation = /['"`]((?:egress-router\.io|k8s\.v1\.cni\.cncf\.io|idling\.alpha\.openshift\.io)\/[a-z-]+)['"`]/g;
 
-/** Names with these prefixes that are no annotations: a label of nodes, and the controller of GatewayClasses. */
-const others = new Set(['egress-router.io/ingress', 'egress-router.io/ingress-agent']);
+/** Names that are no annotations: a label of nodes, the controller of GatewayClasses, and a condition of pods. */
+const others = new Set(['egress-router.io/ingress', 'egress-router.io/ingress-agent', 'egress-router.io/router-ready']);
 
 function readAll(folder: string, ending: string): readonly string[] {
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith(ending));

@@ -20,7 +20,7 @@ export interface Router {
   /** `status` as received. */
   readonly status: Readonly<Record<string, unknown>>;
   readonly version: string | undefined;
-  /** The rollout of its pods that an administrator asks for. */
+  /** The rollout that an administrator requests. */
   readonly rollout: string | undefined;
 }
 

@@ -23,7 +23,7 @@ export interface StatusParts {
   readonly signal: AbortSignal;
 }
 
-/** Statuses whose stored form is remembered. */
+/** Maximum number of statuses whose stored form is cached. */
 const mostRemembered = 10_000;
 
 /** Writes statuses of routers. */

@@ -52,16 +52,8 @@ for (const subject of ['source', 'executable'] as const)
         pod.tolerations.map((one: { tolerationSeconds: number }) => one.tolerationSeconds),
         [30, 30],
       );
-      assert.deepEqual(pod.containers[0].readinessProbe.exec.command, [
-        'egress-router-pod',
-        'ready',
-        '--interface',
-        'net1',
-        '--address',
-        '192.168.12.99/24',
-        '--gateway',
-        '192.168.12.1',
-      ]);
+      assert.deepEqual(pod.readinessGates, [{ conditionType: 'egress-router.io/router-ready' }]);
+      assert.equal(pod.containers[0].readinessProbe, undefined);
       const reasons = (): unknown[] => lab.server.all(paths.events).map(({ reason, type }) => [type, reason]);
       await until(() => reasons().join() === 'Normal,RouterReady', reasons);
     });

@@ -33,7 +33,8 @@ function addDefaults(deployment: KubeObject): KubeObject {
   for (const container of template.spec.containers) {
     container.imagePullPolicy = 'IfNotPresent';
     container.terminationMessagePath = '/dev/termination-log';
-    container.readinessProbe.successThreshold = 1;
+    // Of earlier versions alone.
+    if (container.readinessProbe !== undefined) container.readinessProbe.successThreshold = 1;
   }
   return copy;
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import type { RunningDaemon } from '../../../../src/base/daemon/run.ts';
 import { openKubeApi } from '../../../../src/base/kubernetes/client.ts';
+import { KernelError } from '../../../../src/base/linux/kernel-error.ts';
 import type { AttachmentId } from '../../../../src/egress/model/attachment.ts';
 import type { AttachmentState } from '../../../../src/egress/model/state.ts';
 import { startNode } from '../../../../src/egress/node/daemon.ts';
@@ -15,6 +16,7 @@ import { state } from '../../../unit/egress/inspect/samples.ts';
 import { until } from '../../../until.ts';
 import { type KubeObject, TestApiServer } from '../../lab/api-server.ts';
 import { writeKubeconfig } from '../../lab/kubeconfig.ts';
+import { ScriptedWires } from './scripted-wires.ts';
 
 const paths = {
   pods: '/api/v1/pods',
@@ -34,7 +36,21 @@ class RecordedRouters implements NodeRouters {
   check = () => [];
   announce = ({ link }: AttachmentState): void => void this.done.push(`announce ${link}`);
   ask = () => Promise.resolve(this.answer);
+  blindness: string | undefined;
+  problems: readonly string[] = [];
+  listProblems = () => this.problems;
+  changed: readonly AttachmentState[] = [];
+  listChanged = (): readonly AttachmentState[] => this.changed;
   retain = () => undefined;
+  suspended = false;
+  suspend = (): void => {
+    this.suspended = true;
+  };
+  isSuspended = (): boolean => this.suspended;
+  resume = ({ link }: AttachmentState): void => {
+    this.suspended = false;
+    this.done.push(`resume ${link}`);
+  };
   close = ({ link }: AttachmentState): void => void this.done.push(`close ${link}`);
   listen = ({ link }: AttachmentState): void => void this.done.push(`listen ${link}`);
   reopen = ({ link }: AttachmentState): void => void this.done.push(`reopen ${link}`);
@@ -43,12 +59,14 @@ class RecordedRouters implements NodeRouters {
 describe('The node daemon', () => {
   let server: TestApiServer;
   let routers: RecordedRouters;
+  let wires: ScriptedWires;
   let folder: string;
   let daemon: RunningDaemon | undefined;
 
   beforeEach(async () => {
     server = new TestApiServer(Object.values(paths));
     routers = new RecordedRouters();
+    wires = new ScriptedWires();
     folder = mkdtempSync(join(tmpdir(), 'node-'));
     writeFileSync(join(folder, 'plugin'), 'plugin', { mode: 0o755 });
   });
@@ -75,7 +93,7 @@ describe('The node daemon', () => {
     const installation = { source: join(folder, 'plugin'), target: folder, name: 'egress-router' };
     const installer = { installation, interval: 60_000, uninstallsOnExit: false };
     const options = { node: 'n1', logFormat: 'auto' as const, logLevel: 'info', times, installer };
-    daemon = await startNode(options, { api, routers, log: silentLog, stateFolder: join(folder, 'states') });
+    daemon = await startNode(options, { api, routers, wires, log: silentLog, stateFolder: join(folder, 'states') });
   }
 
   /** A router's pod with an interface of each definition. */
@@ -234,6 +252,154 @@ describe('The node daemon', () => {
     }).timeout(20_000);
   });
 
+  describe('says by a condition of its pod whether a router is ready', () => {
+    const gateway = { address: '192.168.12.1', answers: true };
+
+    function putGatedPod(links: Readonly<Record<string, string>> = { net1: 'nad' }): void {
+      putPod(links);
+      const pod = server.get(paths.pods, 'shop/router');
+      assert.ok(pod);
+      const readinessGates = [{ conditionType: 'egress-router.io/router-ready' }];
+      const conditions = [{ type: 'PodScheduled', status: 'True' }];
+      server.put(paths.pods, {
+        ...pod,
+        spec: { nodeName: 'n1', readinessGates },
+        status: { phase: 'Running', conditions },
+      });
+    }
+    const status = () => server.get(paths.pods, 'shop/router')?.status as { conditions: Record<string, string>[] };
+    const condition = () => status().conditions.find(({ type }) => type === 'egress-router.io/router-ready');
+    const shows = (is: string, message: RegExp): Promise<void> =>
+      until(
+        () => condition()?.status === is && message.test(condition()?.message ?? ''),
+        () => status(),
+        5000,
+      );
+
+    it('as soon as its gateways answered, and leaves other conditions alone', async () => {
+      routers.answer = { gateways: [gateway], conflicts: [], isCutOff: false };
+      putGatedPod();
+      await start();
+      await shows('True', /^$/);
+      assert.deepEqual(
+        status().conditions.map(({ type }) => type),
+        ['PodScheduled', 'egress-router.io/router-ready'],
+      );
+      assert.match(condition()?.lastTransitionTime ?? '', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+    });
+
+    it('from the state of the kernel, immediately after a notification, and reports it in an Event', async () => {
+      putGatedPod();
+      await start();
+      await shows('True', /^$/);
+      routers.problems = ['net1 is down: delete the pod'];
+      routers.changed = routers.states;
+      await shows('False', /^net1 is down: delete the pod$/);
+      await until(
+        () =>
+          server
+            .all(paths.events)
+            .some(({ reason, message }) => reason === 'Unhealthy' && /net1 is down/.test(String(message))),
+        () => server.all(paths.events),
+      );
+      routers.problems = [];
+      await shows('True', /^$/);
+    });
+
+    it('with a gateway that never answered, and with one that stopped', async () => {
+      routers.answer = { gateways: [{ ...gateway, answers: false }], conflicts: [], isCutOff: true };
+      putGatedPod();
+      await start();
+      await shows('False', /^the gateway 192\.168\.12\.1 does not answer on net1/);
+      routers.answer = { gateways: [gateway], conflicts: [], isCutOff: false };
+      await shows('True', /^$/);
+    });
+
+    it('when all routers of the pod are', async () => {
+      putGatedPod({ net1: 'one', net2: 'two' });
+      routers.listProblems = ((state: AttachmentState) => (state.link === 'net2' ? ['net2 is down'] : [])) as never;
+      await start();
+      await shows('False', /^net2 is down$/);
+    });
+
+    it('as it was, while no daemon runs, and again what is true when one does', async () => {
+      putGatedPod();
+      await start();
+      await shows('True', /^$/);
+      await daemon?.stop();
+      const before = patches();
+      await run();
+      await pause(1500);
+      assert.equal(patches(), before);
+      routers.problems = ['net1 is down: delete the pod'];
+      routers.changed = routers.states;
+      await shows('False', /^net1 is down/);
+    });
+
+    it('when it is suspended, and when it is closed', async () => {
+      putGatedPod();
+      await start();
+      await shows('True', /^$/);
+      wires.silence = Number.POSITIVE_INFINITY;
+      await shows('False', /^net1 is suspended: its wire has no carrier$/);
+      wires.claims = [{ address: '192.168.12.99', mac: '02:00:00:00:00:01' }];
+      await shows('False', /^net1 is closed: 192\.168\.12\.99 is in use by 02:00:00:00:00:01$/);
+    });
+  });
+
+  describe('suspends a router that may have been replaced', () => {
+    beforeEach(async () => {
+      putPod({ net1: 'nad' });
+      await start();
+      await pause(100);
+      routers.done.length = 0;
+    });
+    const isSuspended = (): Promise<void> =>
+      until(
+        () => routers.suspended,
+        () => routers.done,
+        5000,
+      );
+
+    it('whose gateways do not answer while the API server does not either, until one does', async () => {
+      server.isSilent = true;
+      wires.silence = 2500;
+      await isSuspended();
+      wires.silence = 0;
+      server.isSilent = false;
+      await until(
+        () => !routers.suspended,
+        () => routers.done,
+        15_000,
+      );
+      assert.deepEqual(routers.done.slice(0, 2), ['resume net1', 'announce net1']);
+    }).timeout(20_000);
+
+    it('but not one whose gateways are silent while the API server says that it is current', async () => {
+      wires.silence = 2500;
+      await pause(3000);
+      assert.equal(routers.suspended, false);
+    });
+
+    it('whose pod is gone, and does not resume it', async () => {
+      server.remove(paths.pods, 'shop/router');
+      await isSuspended();
+      await pause(1000);
+      assert.equal(routers.suspended, true);
+    });
+
+    it('that an earlier daemon suspended, and resumes it', async () => {
+      await daemon?.stop();
+      routers.suspended = true;
+      await run();
+      await until(
+        () => !routers.suspended,
+        () => routers.done,
+        5000,
+      );
+    });
+  });
+
   it('reports the applied configuration of a pod with two routers once', async () => {
     putPod({ net1: 'one', net2: 'two' });
     const [one, two] = [putDefinition('one', writeConfig(1)), putDefinition('two', writeConfig(2))].map(
@@ -285,6 +451,24 @@ describe('The node daemon', () => {
     await until(() => annotations()['egress-router.io/refused'] !== undefined, annotations);
     await until(() => annotations()['egress-router.io/applied'] === digest(writeConfig(1)), annotations, 5000);
     assert.equal(annotations()['egress-router.io/refused'], undefined);
+  });
+
+  it('says nothing while a call of the plugin works in the namespace, and then what is in force', async () => {
+    putPod({ net1: 'nad' });
+    putDefinition('nad', writeConfig(1));
+    let isBusy = true;
+    routers.apply = () => {
+      if (isBusy) throw new KernelError('busy', 'another call has worked in it');
+      return { kind: 'applied', added: 1, removed: 0 };
+    };
+    await start();
+    await pause(1200);
+    assert.deepEqual(
+      [annotations()['egress-router.io/applied'], annotations()['egress-router.io/refused']],
+      [undefined, undefined],
+    );
+    isBusy = false;
+    await until(() => annotations()['egress-router.io/applied'] === digest(writeConfig(1)), annotations, 5000);
   });
 
   it('passes a router its own part of a plugin list, as a runtime does', async () => {

@@ -7,7 +7,7 @@ import { type Outcome, runPlugin } from '../../../../src/egress/cni/main.ts';
 import type { Kernel } from '../../../../src/egress/linux/kernel-api.ts';
 import { nodeLogPolicy } from '../../../../src/egress/linux/log/log-policy.ts';
 import { openLogSink } from '../../../../src/egress/linux/log/log-sink.ts';
-import { listNodeLinks, openLinuxKernel } from '../../../../src/egress/linux/parts.ts';
+import { openLinuxKernel, readNodeLinks } from '../../../../src/egress/linux/parts.ts';
 import { FileStateStore } from '../../../../src/egress/linux/state/state-store.ts';
 import type { Operation } from '../../../../src/egress/model/operation.ts';
 import { SmallWorld } from './world.ts';
@@ -56,7 +56,7 @@ export class FaultWorld {
       openKernel: (path, choice) => disturb(openLinuxKernel(path, choice, store), step, seen, fault),
       identifyNamespace,
       checkBackend: () => {},
-      listNodeLinks,
+      readNodeLinks,
       openLog: (file) => openLogSink(file, { ...nodeLogPolicy, ownFolder: world.folder }),
     };
     const environment = {

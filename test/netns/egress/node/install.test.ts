@@ -18,8 +18,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { OptionsError } from '../../../../src/base/daemon/reader.ts';
 import { install, uninstall } from '../../../../src/egress/node/install.ts';
+import { Installer } from '../../../../src/egress/node/installer.ts';
 import { parseOptions } from '../../../../src/egress/node/options.ts';
 import { executable } from '../../../lab/executable.ts';
+import { silentLog } from '../../../lab/silent-log.ts';
 import { until } from '../../../until.ts';
 
 describe('install', () => {
@@ -121,6 +123,37 @@ describe('install', () => {
     run();
     for (let count = 0; count < 2; count++) uninstall({ source, target, name: 'egress-router' });
     assert.deepEqual(readdirSync(target), []);
+  });
+
+  describe('kept by an installer', () => {
+    const quiet = { ...silentLog };
+    const settings = () => ({
+      installation: { source, target, name: 'egress-router' },
+      interval: 60_000,
+      uninstallsOnExit: true,
+    });
+    const removal = { hasRouters: () => false, mark: () => undefined, clearMark: () => undefined };
+
+    it('is installed soon after what kept it away is gone, long before the next look', async () => {
+      rmSync(target, { recursive: true });
+      const running = new Installer(settings(), quiet, removal).start();
+      mkdirSync(target);
+      await until(
+        () => existsSync(place()),
+        () => 'not installed',
+        10_000,
+      );
+      await running.stop();
+      assert.equal(existsSync(place()), false);
+    }).timeout(15_000);
+
+    it('stays at the end while a router needs it for its DEL', async () => {
+      const marks: string[] = [];
+      const busy = { ...removal, hasRouters: () => true, mark: (name: string) => void marks.push(name) };
+      await new Installer(settings(), quiet, busy).start().stop();
+      assert.equal(existsSync(place()), true);
+      assert.deepEqual(marks, ['egress-router']);
+    });
   });
 
   describe('as compiled', () => {

@@ -31,7 +31,7 @@ describe('statuses of hosts and paths, by the agent as built', () => {
     }
   }
 
-  it('admit no Route while HAProxy does not run, say so, and correct themselves when it does', async () => {
+  it('admit no Route while HAProxy is down, report it, and recover with it', async () => {
     const broken = join(node.folder, 'broken');
     const binary = join(node.folder, 'haproxy-or-not');
     writeFileSync(broken, '');

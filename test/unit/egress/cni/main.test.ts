@@ -21,7 +21,10 @@ const parts: PluginParts = {
   },
   identifyNamespace: () => ({ path: '/var/run/netns/x', inode: 1 }),
   checkBackend: () => {},
-  listNodeLinks: () => ['eth1'],
+  readNodeLinks: () => ({
+    links: [{ index: 2, name: 'eth1', up: true, mtu: 1500, mac: '02:00:00:00:00:02' }],
+    addresses: [],
+  }),
   openLog: (path) => ({ path, problem: undefined, append: () => {}, close: () => {} }),
 };
 
