@@ -16,6 +16,8 @@ export interface ObjectSettings extends NetConfSettings {
   /** Whether the Multus annotation contains the gateway, as OpenShift's operator writes it; the plugin does not need it. */
   readonly hasDefaultRouteAnnotation: boolean;
   readonly nodeSelector: Readonly<Record<string, string>>;
+  /** Names inside the cluster that are allowed as destinations: suffixes such as `db.svc.cluster.local`. */
+  readonly allowedNames: readonly string[];
   /** Milliseconds that a node's daemon has to apply a configuration to a living router. */
   readonly liveTimeout: number;
 }
