@@ -58,6 +58,13 @@ export interface RedirectSet {
   readonly sharing?: Sharing;
 }
 
+/** Returns a redirect for each address of each name. */
+export function expandNames(named: readonly NamedRedirect[] = []): readonly Redirect[] {
+  return named.flatMap(({ protocol, port, targetPort, targets }) =>
+    targets.map((target) => ({ protocol, port, target, ...(targetPort !== undefined && { targetPort }) })),
+  );
+}
+
 /** Returns the distinct names of a set, in order of appearance. */
 export function namesOf({ named = [], fallbackName }: RedirectSet): readonly string[] {
   return [...new Set([...named.map(({ name }) => name), ...(fallbackName === undefined ? [] : [fallbackName.name])])];

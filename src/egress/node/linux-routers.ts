@@ -8,6 +8,7 @@ import { WireConversation, type WireQuestion } from '../../base/linux/wire-probe
 import type { Link, NamespaceSnapshot } from '../../base/model/network.ts';
 import type { Claimant, Flow } from '../../base/model/observed.ts';
 import { formatProblem } from '../../base/model/problem.ts';
+import type { RedirectSet } from '../../base/model/redirect.ts';
 import { type ChangeParts, changeAttachment } from '../cni/change.ts';
 import { runRemoval, runSteps } from '../cni/steps.ts';
 import { flowsOf } from '../inspect/flows.ts';
@@ -265,8 +266,8 @@ function listOwnRules(state: AttachmentState): string[] {
   return listRules(state.backend, names);
 }
 
-function sizeOf({ redirects, fallbacks }: { redirects: readonly unknown[]; fallbacks: readonly unknown[] }): number {
-  return redirects.length + fallbacks.length;
+function sizeOf({ redirects, named = [], fallbacks, fallbackName }: RedirectSet): number {
+  return redirects.length + named.length + fallbacks.length + (fallbackName === undefined ? 0 : 1);
 }
 
 /** Looks at something in a router's namespace, without the lock that changes take. */

@@ -1,3 +1,4 @@
+import { everySuffix } from '../../api/dns-name.ts';
 import { parseNetConf } from '../../api/net-conf.ts';
 import type { VerbContext } from '../context.ts';
 import { demand } from '../demand.ts';
@@ -5,7 +6,7 @@ import { CniError, errorCodes } from '../error.ts';
 
 /** STATUS (CNI spec 1.1.0 §4): a {@link CniError} 50 with the reason where ADD could not work now. */
 export function runStatus({ parts, configuration }: VerbContext): void {
-  const spec = demand(parseNetConf(configuration));
+  const spec = demand(parseNetConf(configuration, undefined, everySuffix));
   const links = orUnavailable(() => {
     parts.checkBackend(spec.ruleBackend);
     return parts.listNodeLinks();
