@@ -9,11 +9,13 @@ import { identifyNamespace } from '../src/base/linux/namespace.ts';
 import { chooseBackend } from '../src/base/linux/rule-tools.ts';
 import { stateFolder } from '../src/base/linux/run-folder.ts';
 import { runPlugin } from '../src/egress/cni/main.ts';
+import { askNames } from '../src/egress/linux/ask-names.ts';
 import { confine, outliveParent } from '../src/egress/linux/confine.ts';
 import { openLogSink } from '../src/egress/linux/log/log-sink.ts';
 import { listNodeLinks, openLinuxKernel } from '../src/egress/linux/parts.ts';
 import { readStandardInput } from '../src/egress/linux/standard-input.ts';
 import { FileStateStore } from '../src/egress/linux/state/state-store.ts';
+import { namesSocket } from '../src/egress/model/name-request.ts';
 
 if (process.argv[2] === '--version') writeSync(1, `${process.argv0.replace(/^.*\//s, '')} ${version}\n`);
 else if (/(?:^|\/)egress-router-pod$/.test(process.argv0)) void runInPod();
@@ -45,6 +47,7 @@ function runAsPlugin(): number {
       checkBackend: (choice) => void chooseBackend(choice),
       openLog: openLogSink,
       listNodeLinks,
+      askNames: (request) => askNames(namesSocket, request),
     },
   );
   if (outcome.stderr !== '') writeSync(2, outcome.stderr);

@@ -1,7 +1,7 @@
 import type { Address } from '../../base/model/address.ts';
 import { formatPrefix } from '../../base/model/address.ts';
 import type { Problem } from '../../base/model/problem.ts';
-import { type RedirectSet, withAnswers } from '../../base/model/redirect.ts';
+import { type Redirect, type RedirectSet, withAnswers } from '../../base/model/redirect.ts';
 import { everySuffix } from '../api/dns-name.ts';
 import { parseNetConf } from '../api/net-conf.ts';
 import { recallAnswers, recallRedirects } from '../api/remembered.ts';
@@ -22,6 +22,8 @@ export type ChangeOutcome =
       readonly state: AttachmentState;
       readonly added: RedirectSet;
       readonly removed: RedirectSet;
+      /** Addresses that names lost, as redirects. Connections to them stay. */
+      readonly lost: readonly Redirect[];
     }
   /** It was in force already. */
   | { readonly kind: 'unchanged'; readonly state: AttachmentState }
@@ -125,7 +127,8 @@ function carryOut(
     log.debug('Changing the redirects of a running egress router');
     runSteps(kernel, plan.steps);
     tellChange(log, plan);
-    return { kind: 'changed', state: plan.state, added: plan.added, removed: plan.removed };
+    const { added, removed, answers } = plan;
+    return { kind: 'changed', state: plan.state, added, removed, lost: answers.removed };
   } catch (error) {
     log.error(
       `Cannot change the redirects of ${state.link}: ${error instanceof Error ? error.message : String(error)}`,

@@ -1,6 +1,8 @@
 import type { NamespaceId } from '../../base/model/network.ts';
 import type { RuleBackendChoice } from '../../base/rules/transaction.ts';
+import type { AskedNames } from '../linux/ask-names.ts';
 import type { Kernel, LogSink, StateStore } from '../linux/kernel-api.ts';
+import type { NameRequest } from '../model/name-request.ts';
 import type { PluginLog } from './log/log.ts';
 
 /** The parts that the verbs work with; wired in `cmd`. */
@@ -19,6 +21,8 @@ export interface PluginParts {
   openLog(file: string): LogSink;
   /** Names of the node's interfaces. Throws {@link KernelError} where netlink does not answer. */
   listNodeLinks(): readonly string[];
+  /** Asks the node daemon for addresses of DNS names. Blocks for two seconds at most; never throws. */
+  askNames(request: NameRequest): AskedNames;
 }
 
 /** One call with what every verb has at hand. */

@@ -15,6 +15,7 @@ import { Installer } from './installer.ts';
 import { LiveRouters } from './live-routers.ts';
 import { NodeMetrics } from './metrics.ts';
 import type { NodeOptions } from './node-options.ts';
+import { RouterNames } from './router-names.ts';
 import type { NodeRouters } from './routers-api.ts';
 import { isStillThere } from './standing.ts';
 import { RouterWatch } from './watch.ts';
@@ -45,7 +46,29 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
   const events = new EventRecorder(api, clusterNames.node, log, options.node);
   const metrics = new NodeMetrics(() => live.attachments.length);
   const count = (outcome: string): void => metrics.changes.inc({ outcome });
-  const live = new LiveRouters({ api, routers, events, log, count, signal: end.signal });
+  const names = new RouterNames({
+    settings: options.names,
+    routers,
+    metrics,
+    log,
+    stateFolder: parts.stateFolder,
+    tell: (state, words) => {
+      const pod = live.podOf(state);
+      if (pod === undefined) return;
+      const { namespace, name, uid } = pod;
+      void events.tell({ apiVersion: 'v1', kind: 'Pod', namespace, name, uid }, words, end.signal);
+    },
+  });
+  const live: LiveRouters = new LiveRouters({
+    api,
+    routers,
+    events,
+    log,
+    count,
+    prepare: (key, state, configuration) => names.prepare(key, state, configuration),
+    answerNames: names.answerNames,
+    signal: end.signal,
+  });
   const installer = new Installer(options.installer, log);
   const closures = new ClosureReport({ api, log, signal: end.signal, podOf: (state) => live.podOf(state) });
   const watcher = new RouterWatch({
@@ -113,7 +136,12 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
     },
     { fieldSelector: `spec.nodeName=${options.node}` },
   );
-  const states = watchStates(parts.stateFolder, () => live.rescan(), log);
+  await names.start();
+  const look = (): void => {
+    live.rescan();
+    names.follow(live.known);
+  };
+  const states = watchStates(parts.stateFolder, look, log);
   watcher.start();
   return {
     stop: () => {
@@ -121,6 +149,7 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
       states.close();
       watcher.close();
       live.close();
+      names.close();
       server.close();
       server.closeAllConnections();
       return installing.stop();

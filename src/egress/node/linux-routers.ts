@@ -8,8 +8,8 @@ import { WireConversation, type WireQuestion } from '../../base/linux/wire-probe
 import type { Link, NamespaceSnapshot } from '../../base/model/network.ts';
 import type { Claimant, Flow } from '../../base/model/observed.ts';
 import { formatProblem } from '../../base/model/problem.ts';
-import type { RedirectSet } from '../../base/model/redirect.ts';
-import { type ChangeParts, changeAttachment } from '../cni/change.ts';
+import type { Redirect, RedirectSet } from '../../base/model/redirect.ts';
+import { type AnswerNames, type ChangeParts, changeAnswers, changeAttachment } from '../cni/change.ts';
 import { runRemoval, runSteps } from '../cni/steps.ts';
 import { flowsOf } from '../inspect/flows.ts';
 import { resolveRemembered } from '../inspect/remembered.ts';
@@ -24,9 +24,10 @@ import type { AttachmentId } from '../model/attachment.ts';
 import type { AddressRival, AttachmentState } from '../model/state.ts';
 import { listDeviations } from '../plan/check.ts';
 import { type Desired, describeDesired, ownerOf } from '../plan/desired.ts';
+import { inwardMark, markMask } from '../plan/marks.ts';
 import { listClosing, planReopening } from '../plan/reopen.ts';
 import type { Resolved } from '../plan/resolve.ts';
-import type { ApplyOutcome, AskingManner, NodeRouters, WireAnswer } from './routers-api.ts';
+import type { AnswersOutcome, ApplyOutcome, AskingManner, NodeRouters, WireAnswer } from './routers-api.ts';
 import { RuleVariants, readVariant } from './rule-variant.ts';
 
 /** Milliseconds between two reads of answers, and in total. */
@@ -66,10 +67,10 @@ export class LinuxRouters implements NodeRouters {
     return identifyNamespace(netns.path)?.inode === netns.inode;
   }
 
-  apply(id: AttachmentId, configuration: unknown): ApplyOutcome {
+  apply(id: AttachmentId, configuration: unknown, answerNames?: AnswerNames): ApplyOutcome {
     const state = this.#store.find(id);
     if (state === undefined) return { kind: 'gone' };
-    const outcome = this.#withVariant(state, () => changeAttachment(this.#parts, id, configuration));
+    const outcome = this.#withVariant(state, () => changeAttachment(this.#parts, id, configuration, answerNames));
     switch (outcome.kind) {
       case 'unchanged':
         return { kind: 'applied', added: 0, removed: 0 };
@@ -82,6 +83,27 @@ export class LinuxRouters implements NodeRouters {
       case 'gone':
         return { kind: 'gone' };
     }
+  }
+
+  applyAnswers(id: AttachmentId, answerNames: AnswerNames): AnswersOutcome {
+    const state = this.#store.find(id);
+    if (state === undefined) return { kind: 'gone' };
+    const outcome = this.#withVariant(state, () => changeAnswers(this.#parts, id, answerNames));
+    if (outcome.kind === 'changed') return { kind: 'changed', lost: outcome.lost };
+    return { kind: outcome.kind === 'unchanged' ? 'unchanged' : 'gone' };
+  }
+
+  endConnections(state: AttachmentState, redirects: readonly Redirect[]): void {
+    this.#withKernel(state, (kernel) => {
+      kernel.apply({
+        do: 'forget-redirected',
+        value: inwardMark(state.slot),
+        mask: markMask,
+        redirects,
+        fallbacks: [],
+        ports: new Set(),
+      });
+    });
   }
 
   listFlows(state: AttachmentState): readonly Flow[] {
@@ -97,11 +119,18 @@ export class LinuxRouters implements NodeRouters {
     });
   }
 
-  check(state: AttachmentState): readonly string[] {
-    return this.#withKernel(state, (kernel) => {
+  check(known: AttachmentState): readonly string[] {
+    return this.#withKernel(known, (kernel) => {
+      // Addresses of names may have changed since the last look.
+      const state = this.#newest(known);
       const pod = kernel.readNamespace();
       const key = keyOf(state);
-      const seen = JSON.stringify([identifyRules(state), state.router?.destinations, state.router?.fallbacks]);
+      const seen = JSON.stringify([
+        identifyRules(state),
+        state.router?.destinations,
+        state.router?.fallbacks,
+        state.router?.answers,
+      ]);
       const isKnown = this.#checked.get(key) === seen;
       const rules = isKnown && state.router !== undefined ? [] : listOwnRules(state);
       const { resolved, desired } = describeRouter(kernel, state, pod, rules);

@@ -1,4 +1,6 @@
 import type { Flow } from '../../base/model/observed.ts';
+import type { Redirect } from '../../base/model/redirect.ts';
+import type { AnswerNames } from '../cni/change.ts';
 import type { AttachmentId } from '../model/attachment.ts';
 import type { AddressRival, AttachmentState } from '../model/state.ts';
 
@@ -9,6 +11,14 @@ export type ApplyOutcome =
   | { readonly kind: 'needs-replacement'; readonly message: string }
   /** It is wrong; nothing was changed. */
   | { readonly kind: 'invalid'; readonly message: string }
+  /** There is no such router any more. */
+  | { readonly kind: 'gone' };
+
+/** What came of new addresses for a living router. */
+export type AnswersOutcome =
+  /** `lost`: addresses that its names no longer have, as redirects. */
+  | { readonly kind: 'changed'; readonly lost: readonly Redirect[] }
+  | { readonly kind: 'unchanged' }
   /** There is no such router any more. */
   | { readonly kind: 'gone' };
 
@@ -35,7 +45,14 @@ export interface NodeRouters {
   /** Whether the namespace of a router is still there. Costs microseconds. */
   isAlive(state: AttachmentState): boolean;
   /** Leads a router to the redirects of a configuration. Throws an Error where the kernel refused: nothing was changed. */
-  apply(id: AttachmentId, configuration: unknown): ApplyOutcome;
+  apply(id: AttachmentId, configuration: unknown, answerNames?: AnswerNames): ApplyOutcome;
+  /**
+   * Leads a router to new addresses of its DNS names; established connections stay. Throws an Error where the kernel
+   * refused: nothing was changed.
+   */
+  applyAnswers(id: AttachmentId, answerNames: AnswerNames): AnswersOutcome;
+  /** Ends connections of redirects to these targets. Throws an Error. */
+  endConnections(state: AttachmentState, redirects: readonly Redirect[]): void;
   /** Connections that the router redirected and that its namespace still tracks. Throws an Error. */
   listFlows(state: AttachmentState): readonly Flow[];
   /** How the router differs from what ADD left, a line each. Throws an Error. */

@@ -21,6 +21,7 @@ const parts: PluginParts = {
   },
   identifyNamespace: () => ({ path: '/var/run/netns/x', inode: 1 }),
   checkBackend: () => {},
+  askNames: () => 'absent',
   listNodeLinks: () => ['eth1'],
   openLog: (path) => ({ path, problem: undefined, append: () => {}, close: () => {} }),
 };
