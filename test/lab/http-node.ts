@@ -28,7 +28,7 @@ export interface Echo {
   readonly mostOpen: number;
 }
 
-/** An answer, with what the server saw where one of ours answered. */
+/** An answer, with the request as the server received it if it was a test server. */
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[]>>;
@@ -121,18 +121,19 @@ export class HttpNode {
     this.#launch(asPrivileged('ingress/daemonset.yaml'), options);
   }
 
-  #launch(rights: readonly string[], options: readonly string[]): void {
-    const words = [
-      '--manifests',
-      this.manifests,
-      '--haproxy-directory',
-      join(this.folder, 'haproxy'),
-      '--name',
-      'erht',
-      // The servers of tests are in the node's own network namespace.
-      '--node-endpoint-networks',
-      '10.97.0.0/24,fd97::/64',
-    ];
+  /** Starts the agent with the objects of an API server, and nothing that a node protects open to endpoints. */
+  launchInCluster(kubeconfig: string, ...options: readonly string[]): void {
+    const rights = asPrivileged('ingress/daemonset.yaml');
+    this.#launch(rights, ['--node-name', 'n1', ...options], ['--kubeconfig', kubeconfig]);
+  }
+
+  #launch(
+    rights: readonly string[],
+    options: readonly string[],
+    // The servers of tests are in the node's own network namespace.
+    source = ['--manifests', this.manifests, '--node-endpoint-networks', '10.97.0.0/24,fd97::/64'],
+  ): void {
+    const words = [...source, '--haproxy-directory', join(this.folder, 'haproxy'), '--name', 'erht'];
     const command = [...rights, ingressAgent, ...words, ...options];
     this.#agent = spawn('ip', ['netns', 'exec', this.#netns, ...command], {
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,3 +1,4 @@
+import { escapeUnprintable } from '../model/text.ts';
 import { isRecord } from '../read/shape.ts';
 
 /** A condition without its transition time. */
@@ -57,7 +58,7 @@ export function mergeConditions(
     const time = before?.status === draft.status ? before.lastTransitionTime : undefined;
     return {
       ...draft,
-      ...(draft.message !== undefined && { message: draft.message.slice(0, longestMessage).toWellFormed() }),
+      ...(draft.message !== undefined && { message: writeMessage(draft.message) }),
       lastTransitionTime: typeof time === 'string' ? time : now,
       ...(observed !== undefined && { observedGeneration: observed }),
     };
@@ -65,6 +66,11 @@ export function mergeConditions(
   const types = new Set<unknown>([...(ownTypes ?? []), ...drafts.map(({ type }) => type)]);
   const isOurs = ({ type }: Json): boolean => types.has(type);
   return mergeEntries(dated, written, isOurs, (one, other) => one.type === other.type);
+}
+
+/** Messages may quote text of objects' authors, so no character may hide or reorder the rest on a terminal. */
+function writeMessage(message: string): string {
+  return escapeUnprintable(message).slice(0, longestMessage);
 }
 
 function isNewer({ observedGeneration }: Json, generation: number | undefined): boolean {

@@ -1,5 +1,5 @@
 import type { KubeApi } from './cluster-api.ts';
-import { within } from './limit.ts';
+import { Limit } from './limit.ts';
 
 /** Whether this process may write: one of several does, such as the holder of a Lease. */
 export interface Leadership {
@@ -26,11 +26,22 @@ export interface TimedLeadership extends Leadership {
  * reject with {@link LeadershipLost} where they may not start.
  */
 export function fenceWrites(api: KubeApi, leadership: TimedLeadership): KubeApi {
-  const never = new AbortController().signal;
-  const write = (send: (signal: AbortSignal) => Promise<unknown>, signal: AbortSignal = never): Promise<unknown> => {
-    const { remaining } = leadership;
-    if (remaining <= 0) return Promise.reject(new LeadershipLost('another process is the leader'));
-    return within(remaining, signal, send);
+  const write = async (send: (signal: AbortSignal) => Promise<unknown>, signal?: AbortSignal): Promise<unknown> => {
+    checkLeadership(leadership);
+    const limit = new Limit(undefined, signal);
+    let timer: NodeJS.Timeout | undefined;
+    // An admission webhook may take longer than a term. The write continues while the term is renewed.
+    const look = (): void => {
+      if (leadership.remaining > 0) timer = setTimeout(look, leadership.remaining);
+      else limit.extend(0);
+    };
+    look();
+    try {
+      return await send(limit.signal);
+    } finally {
+      clearTimeout(timer);
+      limit.close();
+    }
   };
   return {
     get: (path, query, signal) => api.get(path, query, signal),
@@ -38,6 +49,7 @@ export function fenceWrites(api: KubeApi, leadership: TimedLeadership): KubeApi 
     create: (path, object, signal) => write((limit) => api.create(path, object, limit), signal),
     replace: (path, object, signal) => write((limit) => api.replace(path, object, limit), signal),
     mergePatch: (path, patch, signal) => write((limit) => api.mergePatch(path, patch, limit), signal),
+    strategicPatch: (path, patch, signal) => write((limit) => api.strategicPatch(path, patch, limit), signal),
     apply: (path, object, manager, signal) => write((limit) => api.apply(path, object, manager, limit), signal),
     remove: (path, options, signal) => write((limit) => api.remove(path, options, limit), signal),
   };

@@ -1,7 +1,7 @@
 import { showValue } from '../../base/read/show-value.ts';
 import { macCure, parseMac } from '../api/mac.ts';
 
-/** What of `CNI_ARGS` is of use here. */
+/** The relevant part of `CNI_ARGS`. */
 export interface CniArgs {
   /** Lower-case `aa:bb:…`. */
   readonly mac?: string;
@@ -10,7 +10,7 @@ export interface CniArgs {
   readonly podName?: string;
 }
 
-/** Names that runtimes are known to pass; `IP` is accepted and unused: the reserved address is configured. */
+/** Names that runtimes pass. `IP` is accepted but unused, because the reserved address is configured. */
 const knownNames = new Set([
   'IgnoreUnknown',
   'IP',
@@ -21,12 +21,12 @@ const knownNames = new Set([
   'K8S_POD_UID',
 ]);
 
-/** Words that Go's plugins take for true (CNI's UnmarshallableBool). */
+/** Values that Go plugins treat as true (CNI's UnmarshallableBool). */
 const trueWords = new Set(['1', 'true']);
 
 /**
- * Reads `CNI_ARGS`, `KEY=VALUE` pairs joined by `;` (CNI spec 1.1.0 §2). An unknown key is a problem
- * unless `IgnoreUnknown=1` stands among them. Problems are appended to `problems`.
+ * Parses `CNI_ARGS`, `KEY=VALUE` pairs separated by `;` (CNI spec 1.1.0 §2). An unknown key is a problem unless
+ * `IgnoreUnknown=1` is set. Problems are appended to `problems`.
  */
 export function parseCniArgs(text: string, problems: string[]): CniArgs {
   const pairs = new Map<string, string>();

@@ -9,7 +9,7 @@ import { ownerOfAlias, recoverState } from '../plan/recover.ts';
 import { planRemoval } from '../plan/remove.ts';
 import { runRemoval } from './steps.ts';
 
-/** The other attachments that stand in a namespace, by what is remembered. */
+/** Returns the other attachments in a namespace according to the state files. */
 export function attachmentsIn(store: StateStore, netns: NamespaceId, except: AttachmentId): AttachmentState[] {
   const bootId = store.bootId();
   return store
@@ -18,15 +18,15 @@ export function attachmentsIn(store: StateStore, netns: NamespaceId, except: Att
     .filter(({ id }) => id.containerId !== except.containerId || id.ifname !== except.ifname);
 }
 
-/** Whether the link that a state speaks of stands in the namespace, finished, and is its own. */
+/** Returns whether the namespace contains the link of a state, completely set up and with the state's alias. */
 function hasOwnLink(state: AttachmentState, pod: NamespaceSnapshot): boolean {
   return pod.links.some((link) => link.name === state.link && link.alias === ownerComment(ownerOf(state.id)));
 }
 
 /**
- * Removes what earlier calls left in the way of a new attachment: a DEL that never came, an ADD that
- * died. Returns whether anything was removed. Throws {@link PlanError} where the attachment is there
- * already, or the link's name is taken by somebody else, and {@link KernelError}.
+ * Removes leftovers of earlier calls that block a new attachment: after a missing DEL, or an ADD that was killed.
+ * Returns whether anything was removed. Throws {@link PlanError} if the attachment exists or another interface has
+ * the link's name, and {@link KernelError}.
  */
 export function removeLeftovers(
   kernel: Kernel,
@@ -49,7 +49,7 @@ export function removeLeftovers(
     ...(ownIsHere ? [own] : []),
     ...others.filter((state) => state.link === link || !hasOwnLink(state, pod)),
   ];
-  // What goes may be of a family that the caller did not look at.
+  // The removed part may belong to a family that the caller did not read.
   let now = stale.length > 0 ? kernel.readNamespace() : pod;
   for (const state of stale) {
     const staying = others.filter((other) => !stale.includes(other));
@@ -84,8 +84,8 @@ function removeUnremembered(
   if (owner === undefined) {
     throw new PlanError(
       'environment',
-      `CNI_IFNAME "${link}": the pod has an interface of this name that is not ours; ` +
-        'delete it, or name the attachment otherwise',
+      `CNI_IFNAME "${link}": the pod already has an interface of this name; ` +
+        'delete it, or choose another name for the attachment',
     );
   }
   const now = kernel.readNamespace();
@@ -94,14 +94,14 @@ function removeUnremembered(
   return true;
 }
 
-/** What can still be read of a broken state, unless it is of another namespace. */
+/** Returns what can be read of a broken state, unless it belongs to another namespace. */
 function remainsHere(kernel: Kernel, store: StateStore, id: AttachmentId): Partial<AttachmentState> {
   const remains = store.remains(id);
   const isHere = (remains.netns?.inode ?? kernel.netns.inode) === kernel.netns.inode;
   return isHere && (remains.bootId ?? store.bootId()) === store.bootId() ? remains : {};
 }
 
-/** Removes an attachment from the namespace it is in; what is missing is no error. Throws {@link KernelError}. */
+/** Removes an attachment from its namespace. Missing parts are not an error. Throws {@link KernelError}. */
 export function removeAttachment(
   kernel: Kernel,
   store: StateStore,
@@ -116,7 +116,7 @@ export function removeAttachment(
   }
   const link = pod.links.find((one) => ownerOfAlias(one.alias) === ownerOf(id))?.name ?? id.ifname;
   const foreign = pod.links.some((one) => one.name === link && ownerOfAlias(one.alias) !== ownerOf(id));
-  // Somebody else's interface has the name, or another attachment of ours: not this container's.
+  // The name belongs to another interface, or to another attachment of this plugin.
   if (foreign || others.some((other) => other.link === link)) return;
   const state = {
     ...recoverState(link, ownerOf(id), id.ifname, pod, kernel.netns),

@@ -14,9 +14,9 @@ import { openPluginLog, type PluginLog } from './log/log.ts';
 import { describeChangedRules } from './log-lines.ts';
 import { runSteps } from './steps.ts';
 
-/** What came of a new configuration for a living attachment. */
+/** Result of applying a new configuration to a running attachment. */
 export type ChangeOutcome =
-  /** It is in force, and remembered. */
+  /** Applied and recorded in the state file. */
   | {
       readonly kind: 'changed';
       readonly state: AttachmentState;
@@ -25,16 +25,16 @@ export type ChangeOutcome =
       /** Addresses that names lost, as redirects. Connections to them stay. */
       readonly lost: readonly Redirect[];
     }
-  /** It was in force already. */
+  /** The configuration was already applied. */
   | { readonly kind: 'unchanged'; readonly state: AttachmentState }
-  /** It asks for more than other redirects: the pod has to be replaced. Nothing was changed. */
+  /** The change is not limited to redirects, so the pod must be replaced. Nothing was changed. */
   | { readonly kind: 'needs-replacement'; readonly reasons: readonly string[] }
-  /** It is wrong. Nothing was changed. */
+  /** The configuration is invalid. Nothing was changed. */
   | { readonly kind: 'invalid'; readonly problems: readonly Problem[] }
-  /** Nothing is remembered of the attachment, or its namespace is gone. */
+  /** The attachment has no state file, or its namespace does not exist. */
   | { readonly kind: 'gone' };
 
-/** What a change works with: a part of {@link PluginParts}. */
+/** Dependencies of a change: a part of {@link PluginParts}. */
 export type ChangeParts = Pick<PluginParts, 'store' | 'openKernel' | 'identifyNamespace' | 'openLog'>;
 
 /** Usable addresses of DNS names, by name. A name without an entry has none. */
@@ -44,14 +44,14 @@ export type NameAnswers = ReadonlyMap<string, readonly Address[]>;
 export type AnswerNames = (set: RedirectSet, state: AttachmentState) => NameAnswers;
 
 /**
- * Leads a living attachment to the redirects and fallbacks of a new network configuration, in one
- * transaction and under the lock of its namespace. Connections whose redirect is still there lose
- * nothing; those of one that is gone are ended. Called again after it was killed, it finishes.
+ * Applies the redirects and fallbacks of a new network configuration to a running attachment, in one transaction and
+ * under the lock of its namespace. Connections of kept redirects are not affected; those of removed redirects end. If
+ * it was killed, the next call completes it.
  *
- * Throws {@link KernelError} where the kernel refused or another call holds the lock, and `PlanError`
- * where the pod cannot carry it; both leave what was there before.
+ * Throws {@link KernelError} if the kernel rejects the change or another call holds the lock, and `PlanError` if the
+ * pod does not support it. Both leave the previous state.
  *
- * @param configuration the whole network configuration, as the plugin gets it on standard input
+ * @param configuration the whole network configuration, as the plugin receives it on standard input
  * @param answerNames default: the answers that the attachment has
  */
 export function changeAttachment(
@@ -97,7 +97,7 @@ function changeLiving(
   if (known === undefined) return { kind: 'gone' };
   const kernel = parts.openKernel(known.netns.path, known.backend);
   try {
-    // Another call may have changed or removed it before we had the lock.
+    // Another call may have changed or removed it before we acquired the lock.
     const state = findLiving(parts, id);
     if (state === undefined || state.netns.inode !== kernel.netns.inode) return { kind: 'gone' };
     return change(kernel, state);
@@ -151,13 +151,14 @@ function masterMtu(kernel: Kernel, state: AttachmentState): number | undefined {
   return kernel.readNode({ routes: false, master: state.master }).links.find(({ name }) => name === state.master)?.mtu;
 }
 
-/** What of a configuration cannot be changed while the pod runs, a sentence each. */
+/** Returns the parts of a configuration that cannot change while the pod runs, one sentence each. */
 function listReplacements(
   { router, addresses, master, backend, network }: AttachmentState,
   spec: AttachmentSpec,
   readMasterMtu: () => number | undefined,
 ): string[] {
-  if (router === undefined) return ['the attachment was made by a version that did not remember its configuration'];
+  if (router === undefined)
+    return ['the attachment was created by an earlier version that did not record its configuration'];
   const reasons: string[] = [];
   const compare = (path: string, is: string, wanted: string | undefined): void => {
     if (wanted !== undefined && wanted !== is) reasons.push(`${path} is "${is}" and cannot become "${wanted}"`);
@@ -176,7 +177,7 @@ function listReplacements(
   compare('interfaceArgs.mode', router.mode, spec.kind.mode);
   compare('interfaceArgs.mtu', `${router.mtu}`, `${spec.mtu ?? readMasterMtu() ?? router.mtu}`);
   if (router.mac !== undefined) compare('mac', router.mac, spec.mac);
-  else if (spec.mac !== undefined) reasons.push(`mac was the kernel's choice and cannot become "${spec.mac}"`);
+  else if (spec.mac !== undefined) reasons.push(`mac was chosen by the kernel and cannot become "${spec.mac}"`);
   if (router.clusterNetworks !== undefined) {
     compare('clusterNetworks', list(router.clusterNetworks), list(spec.clusterNetworks.map(formatPrefix)));
   }

@@ -3,10 +3,10 @@ import type { AttachmentId } from '../model/attachment.ts';
 import { type CniArgs, parseCniArgs } from './args.ts';
 import { CniError, errorCodes } from './error.ts';
 
-/** What a runtime can ask for (CNI spec 1.1.0 §2). */
+/** Commands of a runtime (CNI spec 1.1.0 §2). */
 export type Verb = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS' | 'VERSION';
 
-/** What a runtime asks for, with all that the verb needs. */
+/** A command with its parameters. */
 export type Call =
   | {
       readonly verb: 'ADD' | 'CHECK';
@@ -15,7 +15,7 @@ export type Call =
       readonly netns: string;
       readonly args: CniArgs;
     }
-  /** Without `netns` when the namespace is gone already. */
+  /** Without `netns` if the namespace no longer exists. */
   | { readonly verb: 'DEL'; readonly id: AttachmentId; readonly netns?: string }
   | { readonly verb: 'GC' | 'STATUS' | 'VERSION' };
 
@@ -24,9 +24,9 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 const verbs: readonly Verb[] = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION'];
 
 /**
- * Reads the `CNI_*` variables (CNI spec 1.1.0 §2, Parameters). Undefined without `CNI_COMMAND`:
- * then a person called, not a runtime. Throws a {@link CniError} 4 that names every bad variable.
- * `CNI_PATH` is not needed, since no other plugin is called.
+ * Parses the `CNI_*` variables (CNI spec 1.1.0 §2, Parameters). Returns undefined without `CNI_COMMAND`: then the
+ * caller is a person, not a runtime. Throws a {@link CniError} 4 that names every invalid variable. `CNI_PATH` is not
+ * needed, because this plugin calls no other.
  */
 export function parseEnvironment(environment: Environment): Call | undefined {
   const command = environment.CNI_COMMAND;
@@ -55,7 +55,7 @@ function readContainerCall(verb: 'ADD' | 'CHECK' | 'DEL', environment: Environme
   };
   const isDel = verb === 'DEL';
   const netns = read('CNI_NETNS', netnsCure, (path) => (isDel && path === '') || isNetnsPath(path));
-  // DEL must succeed whatever else changed since ADD, and needs nothing of these.
+  // DEL needs none of these, and must succeed regardless of what has changed since ADD.
   const args = isDel ? {} : parseCniArgs(environment.CNI_ARGS ?? '', problems);
   if (problems.length > 0) throw invalidEnvironment(problems);
   if (verb !== 'DEL') return { verb, id, netns, args };
@@ -68,9 +68,9 @@ function invalidEnvironment(problems: readonly string[]): CniError {
   return new CniError(errorCodes.invalidEnvironment, `Invalid environment: ${problems[0]}${more}`, details);
 }
 
-const containerIdCure = 'must be a container ID: letters, digits, "_", "." and "-", a letter or digit first';
+const containerIdCure = 'must be a container ID: letters, digits, "_", "." and "-", beginning with a letter or digit';
 
-/** The spec sets no length; ours become file names, which have one. */
+/** The specification sets no limit, but file names have one. */
 const maxContainerId = 200;
 
 function isContainerId(value: string): boolean {
@@ -78,11 +78,11 @@ function isContainerId(value: string): boolean {
 }
 
 const ifnameCure =
-  'must be the name of an interface: at most 15 letters, digits, "_", "." and "-", not "-" first, not "." or ".."';
+  'must be the name of an interface: at most 15 letters, digits, "_", "." and "-", not beginning with "-", and not "." or ".."';
 
 /**
- * Stricter than the spec and Linux, which forbid only `/`, `:` and blanks: rule programs read `+`,
- * `*` and `"` in a name as patterns or quotes, and a leading `-` as an option.
+ * Stricter than the specification and Linux, which forbid only `/`, `:` and blanks: rule tools interpret `+`, `*` and
+ * `"` in a name as patterns or quotes, and a leading `-` as an option.
  */
 function isAttachmentName(value: string): boolean {
   return /^[a-zA-Z0-9._][a-zA-Z0-9._-]{0,14}$/.test(value) && value !== '.' && value !== '..';

@@ -18,7 +18,7 @@ const planCodes: Readonly<Record<PlanErrorKind, ErrorCode>> = {
   exists: errorCodes.attachmentExists,
 };
 
-/** A failure of planning or of the kernel as CNI reports it; anything else is returned as it is. */
+/** Translates a failure of planning or of the kernel to a CNI error. Other errors are returned unchanged. */
 export function translateFailure(error: unknown): unknown {
   if (error instanceof KernelError) return new CniError(kernelCodes[error.kind], error.message, '', { cause: error });
   if (error instanceof PlanError) {

@@ -1,12 +1,12 @@
 import { formatPrefix } from '../../base/model/address.ts';
+import { renderEndpoint } from '../../base/model/endpoint.ts';
 import type { NamespaceSnapshot, Route } from '../../base/model/network.ts';
 import { expandNames, fallbackOf, type Redirect, type RedirectSet } from '../../base/model/redirect.ts';
-import { renderEndpoint } from '../../base/rules/endpoint.ts';
 import type { RuleBackend } from '../../base/rules/transaction.ts';
 import type { Operation } from '../model/operation.ts';
 import type { Resolved } from '../plan/resolve.ts';
 
-/** The lines with which OpenShift's log begins an ADD; `destinations` as they were written. */
+/** Returns the lines with which OpenShift's log begins an ADD; `destinations` as written in the configuration. */
 export function describeRequest(resolved: Resolved, destinations: readonly string[]): string[] {
   return [
     ...resolved.reserved.map(({ gateway }) => `Gateway: ${gateway.text}`),
@@ -15,7 +15,7 @@ export function describeRequest(resolved: Resolved, destinations: readonly strin
   ];
 }
 
-/** The line for an operation that was done, where OpenShift's log has one. */
+/** Returns the line for a completed operation, if OpenShift's log has one. */
 export function describeDone(operation: Operation, pod: NamespaceSnapshot): string[] {
   switch (operation.do) {
     case 'create-link':
@@ -41,7 +41,7 @@ function describeAddedRoute(route: Route): string[] {
   return [`Added route to ${formatPrefix(route.destination)} by ${route.gateway.text} on ${route.link}`];
 }
 
-/** A route as Go's netlink library prints it, since scripts grep for that. */
+/** Formats a route as Go's netlink library does, because scripts search for it. */
 function describeGoRoute(route: Route, pod: NamespaceSnapshot): string {
   const index = pod.links.find((link) => link.name === route.link)?.index ?? 0;
   return (
@@ -50,7 +50,7 @@ function describeGoRoute(route: Route, pod: NamespaceSnapshot): string {
   );
 }
 
-/** One line for each redirect, the fallback and the source, as OpenShift's log names them. */
+/** Yields one line for each redirect, the fallback and the source address, in the format of OpenShift's log. */
 export function* describeRules(resolved: Resolved, link: string, backend: RuleBackend): Generator<string> {
   const { podLinks, reserved, spec } = resolved;
   const all = [...spec.redirects.redirects, ...expandNames(spec.redirects.named)];
@@ -69,10 +69,10 @@ export function* describeRules(resolved: Resolved, link: string, backend: RuleBa
 }
 
 type PodLinks = Resolved['podLinks'];
-/** What happened to a rule. */
+/** Change of a rule. */
 type Change = 'Added' | 'Removed';
 
-/** One line for each redirect and fallback that came or went, in the words of {@link describeRules}. */
+/** Yields one line for each added or removed redirect and fallback, in the format of {@link describeRules}. */
 export function* describeChangedRules(
   change: Change,
   { redirects, fallbacks }: RedirectSet,

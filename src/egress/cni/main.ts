@@ -14,24 +14,24 @@ import { runGc } from './verbs/gc.ts';
 import { runStatus } from './verbs/status.ts';
 import { formatVersionAnswer, negotiateVersion, requireVerb } from './version.ts';
 
-/** What a call prints and how it ends. */
+/** Output and exit code of a call. */
 export interface Outcome {
   readonly exitCode: 0 | 1;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Everything that a call comes with. */
+/** Input of a call. */
 export interface Invocation {
   readonly environment: Environment;
-  /** Read only when a runtime calls; undefined where it is longer than so many bytes. */
+  /** Read only if a runtime calls. Undefined if the input exceeds `limit` bytes. */
   readonly readInput: (limit: number) => string | undefined;
   readonly programVersion: string;
 }
 
 /**
- * Runs the plugin once (CNI spec 1.1.0). Nothing but a result or an error object is ever on stdout,
- * and every failure ends with 1. Never throws.
+ * Runs the plugin once (CNI spec 1.1.0). Standard output contains only a result or an error object, and every failure
+ * exits with 1. Never throws.
  */
 export function runPlugin(invocation: Invocation, parts: PluginParts): Outcome {
   let version: string = latestVersion;
@@ -40,7 +40,7 @@ export function runPlugin(invocation: Invocation, parts: PluginParts): Outcome {
     const call = parseEnvironment(invocation.environment);
     if (call === undefined) return introduce(invocation.programVersion);
     const input = requireInput(invocation.readInput(maxInputBytes));
-    // A runtime that asks for the versions need not say anything about itself.
+    // A runtime that asks for the versions need not pass anything else.
     if (call.verb === 'VERSION')
       return succeed(formatVersionAnswer(input.trim() === '' ? {} : decodeConfiguration(input)));
     const configuration = decodeConfiguration(input);
@@ -82,15 +82,15 @@ function runVerb(call: Call, version: ReturnType<typeof negotiateVersion>, conte
   }
 }
 
-/** For a person who starts the program by hand. */
+/** Returns an introduction for a person who starts the program manually. */
 function introduce(programVersion: string): Outcome {
   return {
     exitCode: 0,
     stdout: '',
     stderr:
-      `egress-router ${programVersion}: a CNI plugin that gives pods a fixed source IP\n` +
+      `egress-router ${programVersion}: CNI plugin that gives pods a reserved source IP\n` +
       `CNI versions supported: ${supportedVersions.join(', ')}\n` +
-      'It is called by container runtimes: set CNI_COMMAND and pass the network configuration on standard input.\n',
+      'Container runtimes call it: set CNI_COMMAND and pass the network configuration on standard input.\n',
   };
 }
 
@@ -98,7 +98,7 @@ function succeed(stdout: string, problems: readonly string[] = []): Outcome {
   return { exitCode: 0, stdout: stdout === '' ? '' : `${escapeJson(stdout)}\n`, stderr: tell(problems) };
 }
 
-/** Logs what is wrong with what is remembered; returns that, and what is wrong with the log, for standard error. */
+/** Logs the problems of state files. Returns them and the problem of the log for standard error. */
 function tellProblems({ store }: PluginParts, log: PluginLog): string[] {
   for (const problem of store.problems) log.error(problem);
   return [...store.problems, ...(log.problem === undefined ? [] : [log.problem])];

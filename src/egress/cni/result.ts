@@ -3,7 +3,7 @@ import type { CniVersion } from '../api/cni-version.ts';
 import type { PreviousResult } from '../api/prev-result.ts';
 import { isAtLeast } from './version.ts';
 
-/** What ADD made, in no version's shape yet. */
+/** Result of ADD, independent of the CNI version. */
 export interface Attached {
   readonly ifname: string;
   /** Lower-case `aa:bb:…`. */
@@ -17,10 +17,9 @@ export interface Attached {
 }
 
 /**
- * The result for standard output, in the shape of the version asked for (CNI spec 1.1.0 §5, and of
- * the older versions): `ips[].version` only up to 0.4.0, `interfaces[].mtu` only from 1.1.0.
- * What plugins before us in a chain made comes first and as they wrote it, so that the runtime still
- * finds the pod's own address.
+ * Formats the result for standard output in the requested version (CNI spec 1.1.0 §5, and earlier versions):
+ * `ips[].version` only up to 0.4.0, `interfaces[].mtu` only from 1.1.0. Results of earlier plugins in a chain come
+ * first and unchanged, so that the runtime still finds the pod's own address.
  */
 export function formatResult(version: CniVersion, attached: Attached, previous?: PreviousResult): string {
   const written = previous?.written ?? {};

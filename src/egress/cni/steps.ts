@@ -2,13 +2,13 @@ import { KernelError } from '../../base/linux/kernel-error.ts';
 import type { Kernel } from '../linux/kernel-api.ts';
 import type { Operation, Step } from '../model/operation.ts';
 
-/** Does operations, whatever they are done to. */
+/** Executes operations. */
 export type Apply = Pick<Kernel, 'apply'>;
 
 /**
- * Runs the steps in order. At the first failure everything done is undone in reverse, and the
- * failure is thrown; what could not be undone is named in its message. `done` hears of each step, with
- * what of it this kernel cannot do.
+ * Executes the steps in order. After a failure, the completed steps are undone in reverse and the failure is thrown;
+ * its message names what could not be undone. `done` is called for each step with the parts that this kernel does not
+ * support.
  */
 export function runSteps(
   kernel: Apply,
@@ -28,14 +28,14 @@ export function runSteps(
   }
 }
 
-/** Undoes in reverse, going on after failures; returns what could not be undone. */
+/** Undoes operations in reverse, and continues after failures. Returns what could not be undone. */
 function undoAll(kernel: Apply, undos: readonly Operation[]): string[] {
   const failures: string[] = [];
   for (const undo of undos.toReversed()) {
     try {
       kernel.apply(undo);
     } catch (error) {
-      // What a later undo took with it (a link its routes) is undone.
+      // An earlier undo may have removed it, for example a link its routes.
       if (!isAlreadySo(error)) failures.push(error instanceof Error ? error.message : String(error));
     }
   }
@@ -45,14 +45,14 @@ function undoAll(kernel: Apply, undos: readonly Operation[]): string[] {
 function withFailures(error: unknown, failures: readonly string[]): unknown {
   if (failures.length === 0 || !(error instanceof Error)) return error;
   const kind = error instanceof KernelError ? error.kind : 'refused';
-  return new KernelError(kind, `${error.message}; besides, this could not be undone: ${failures.join('; ')}`, {
+  return new KernelError(kind, `${error.message}; in addition, this could not be undone: ${failures.join('; ')}`, {
     cause: error,
   });
 }
 
 /**
- * Runs operations that take things away: what is gone already is no failure. Stops at the first real
- * one, so that what is remembered stays for the next try. Throws {@link KernelError}.
+ * Executes removals. Missing objects are not a failure. Stops at the first real failure, so that the state file
+ * remains for the next attempt. Throws {@link KernelError}.
  */
 export function runRemoval(kernel: Apply, operations: readonly Operation[]): void {
   for (const operation of operations) {

@@ -3,12 +3,12 @@ import { type CniVersion, latestVersion, supportedVersions } from '../api/cni-ve
 import type { Verb } from './environment.ts';
 import { CniError, errorCodes } from './error.ts';
 
-/** The version that brought a verb; those not named here have always been there. */
+/** The version that introduced a verb. Other verbs have always existed. */
 const verbSince: Partial<Readonly<Record<Verb, CniVersion>>> = { CHECK: '0.4.0', GC: '1.1.0', STATUS: '1.1.0' };
 
 /**
- * The version that the configuration asks for. Throws a {@link CniError} 1 for any that is not
- * supported; a missing one means 0.1.0 or 0.2.0, whose results have another shape.
+ * Returns the version that the configuration requests. Throws a {@link CniError} 1 for an unsupported version. A
+ * missing version means 0.1.0 or 0.2.0, whose results have another format.
  */
 export function negotiateVersion(configuration: Readonly<Record<string, unknown>>): CniVersion {
   const asked = configuration.cniVersion;
@@ -33,14 +33,14 @@ export function requireVerb(verb: Verb, version: CniVersion): void {
   );
 }
 
-/** Whether one version is the other or came after it. */
+/** Returns whether a version is equal to or later than another. */
 export function isAtLeast(version: CniVersion, other: CniVersion): boolean {
   return supportedVersions.indexOf(version) >= supportedVersions.indexOf(other);
 }
 
 /**
- * The answer to VERSION: the version asked, whether supported or not, and the list (CNI spec 1.1.0
- * §5, VERSION).
+ * Returns the answer to VERSION: the requested version, supported or not, and the list of supported versions (CNI
+ * spec 1.1.0 §5, VERSION).
  */
 export function formatVersionAnswer(configuration: unknown): string {
   const asked = typeof configuration === 'object' && configuration !== null && 'cniVersion' in configuration;

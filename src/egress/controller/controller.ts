@@ -6,22 +6,26 @@ import { clusterNames } from '../../base/kubernetes/names.ts';
 import { ProblemBook } from '../../base/kubernetes/problem-book.ts';
 import { ordinaryTimes, type ReflectorTimes, reflect } from '../../base/kubernetes/reflector.ts';
 import { PartialFailure, WorkQueue } from '../../base/kubernetes/work-queue.ts';
+import { forAll } from '../../base/model/for-all.ts';
 import { Departures } from './failover/departures.ts';
 import { judgePresences, type Verdict } from './failover/failover.ts';
 import { type ClusterNode, readNode } from './failover/nodes.ts';
 import { ProbeTargets } from './failover/probe-targets.ts';
 import { type ProbeTimes, RouterProber } from './failover/prober.ts';
 import { ControllerMetrics } from './metrics.ts';
+import type { ObjectSettings } from './objects/configuration.ts';
 import { listOwners } from './objects/members.ts';
 import { assignNames } from './objects/names.ts';
-import type { ObjectSettings } from './objects/objects.ts';
 import { type ResourceName, resources } from './objects/resources.ts';
 import { type Router, readRouter } from './objects/router.ts';
 import { ObjectStore } from './objects/store.ts';
 import { RouterGone } from './reconcile.ts';
 import { RouterWork } from './router-work.ts';
 
-/** What a controller works with. */
+/** Maximum number of routers of one namespace that are reconciled at a time. */
+const concurrency = 8;
+
+/** Dependencies of the controller. */
 export interface ControllerParts {
   readonly api: KubeApi;
   readonly settings: ObjectSettings;
@@ -29,15 +33,15 @@ export interface ControllerParts {
   readonly log: DaemonLog;
   readonly times?: ReflectorTimes;
   readonly probeTimes?: ProbeTimes;
-  /** Where it counts what it does; absent: nowhere. */
+  /** Metrics of the controller. Absent: none. */
   readonly metrics?: ControllerMetrics;
 }
 
 /**
- * Makes a NetworkAttachmentDefinition and a Deployment for every address of every EgressRouter, moves them
- * from nodes that die, and tells in conditions and in Events how it goes. Level-triggered: whatever
- * happened, a namespace is brought to what is wanted from what is there. Routers of one namespace are
- * worked on together, since the first one's names are for one of them.
+ * Creates a NetworkAttachmentDefinition and a Deployment for every address of every EgressRouter, moves routers off
+ * dead nodes, and reports in conditions and Events. It is level-triggered: it reconciles a namespace from its current
+ * state, whatever happened before. Routers of one namespace are reconciled together, because only one of them gets
+ * the names of the first router.
  */
 export class RouterController {
   readonly #parts: ControllerParts;
@@ -49,7 +53,10 @@ export class RouterController {
   readonly #prober: RouterProber;
   readonly #targets = new ProbeTargets();
   readonly #work: RouterWork;
-  /** Nodes update their status all the time; only a node that routers must leave, or can move to, matters. */
+  /**
+   * Nodes update their status all the time. Only changes that make routers leave a node, or allow them to move there,
+   * matter.
+   */
   #nodeStates = '';
   #verdict: Verdict = { departures: new Map(), restraint: undefined };
   /** Namespaces whose routers the prober knows, until it has probed every router of the cluster once. */
@@ -75,7 +82,7 @@ export class RouterController {
         this.#metrics.reconciles.inc({ outcome: 'failure' });
         log.warn(
           { err: error, namespace, retryMilliseconds: retry },
-          'Cannot reconcile the routers of a namespace; retrying',
+          'Failed to reconcile the routers of a namespace; retrying',
         );
       },
     );
@@ -98,26 +105,26 @@ export class RouterController {
     this.#prober.start();
   }
 
-  /** Ends; what runs is not waited for. */
+  /** Stops without waiting for work in progress. */
   stop(): void {
     this.#prober.close();
     this.#queue.close();
     this.#end.abort();
   }
 
-  /** Looks at everything: we may have become the one that writes. */
+  /** Reconciles everything, because this process may have become the leader. */
   review(): void {
     for (const namespace of this.#stores.routers.namespaces) this.#queue.add(namespace);
   }
 
-  /** Every EgressRouter as it was last seen. */
+  /** Every observed EgressRouter. */
   get routers(): readonly Router[] {
     return [...this.#stores.routers.namespaces].flatMap((namespace) => this.#routersIn(namespace));
   }
 
   /**
-   * Why the controller is not ready, in words; undefined when it is. One that has not probed the routers yet would
-   * not notice that a node dies, so an upgrade must not end the previous controller.
+   * Why the controller is not ready, or undefined if it is. A controller that has not probed the routers yet would
+   * not notice the death of a node, so an upgrade must not stop its predecessor.
    */
   get unreadiness(): string | undefined {
     const missing = this.#missing;
@@ -129,7 +136,7 @@ export class RouterController {
     return undefined;
   }
 
-  /** What is not listed yet, in words. */
+  /** Kinds that are not listed yet, for messages. */
   get #missing(): string | undefined {
     const missing = Object.entries(this.#stores).find(([, store]) => !store.isListed)?.[0];
     if (missing === undefined) return undefined;
@@ -151,7 +158,7 @@ export class RouterController {
         const isNew = !store.isListed || isAbsent;
         isAbsent = false;
         store.replace(objects);
-        // What came of the other kinds had to wait for this one.
+        // Reconciliations for the other kinds had to wait for this one.
         if (isNew) this.review();
       },
       put: (object: unknown) => store.put(object),
@@ -180,7 +187,7 @@ export class RouterController {
     this.review();
   }
 
-  /** What the prober sees has changed. */
+  /** Evaluates the changed observations of the prober. */
   #judge(): void {
     const before = this.#verdict;
     this.#verdict = judgePresences(this.#prober.presences);
@@ -189,7 +196,7 @@ export class RouterController {
       this.#metrics.restraints.inc({ reason: restraint });
       this.#parts.log.warn(
         { restraint },
-        'Most routers are silent at once: this controller may be cut off, and leaves them',
+        'Most routers are silent at the same time; this controller may be disconnected and does not move them',
       );
     }
     const silent = this.#prober.presences.filter(({ target }) => departures.has(target.uid));
@@ -204,11 +211,11 @@ export class RouterController {
   async #reconcile(namespace: string): Promise<number | undefined> {
     if (this.#missing !== undefined) return undefined;
     const living = this.#routersIn(namespace).filter(({ isDeleting }) => !isDeleting);
-    // A standby controller probes too: only a router that has answered before can be found dead.
+    // A standby controller probes, too, because only a router that has answered before can be found dead.
     const { pods, deployments, definitions } = this.#stores;
     this.#prober.set(this.#targets.update(namespace, living, pods.in(namespace), this.#nodes));
     this.#surveyed?.add(namespace);
-    // What was silent may be another pod's place now.
+    // Another pod may have taken the place of a silent one.
     this.#verdict = judgePresences(this.#prober.presences);
     if (!this.#parts.leadership.isHeld) return undefined;
     const owners = listOwners([...definitions.in(namespace), ...deployments.in(namespace)]);
@@ -221,18 +228,17 @@ export class RouterController {
       if (delay !== undefined) next = Math.min(delay, next ?? delay);
     };
     let failure: { readonly error: unknown } | undefined;
-    for (const router of living) {
+    await forAll(living, concurrency, async (router) => {
       try {
         note(await this.#work.run(router, names.get(router.meta.uid) ?? 'wait'));
       } catch (error) {
-        if (error instanceof LeadershipLost) return undefined;
-        // The watch will tell.
-        if (error instanceof RouterGone) continue;
-        // The others of the namespace go on.
+        // The watch will deliver the deletion; the new leader reviews everything.
+        if (error instanceof RouterGone || error instanceof LeadershipLost) return;
+        // Continue with the other routers of the namespace.
         failure ??= { error: error instanceof PartialFailure ? error.cause : error };
         if (error instanceof PartialFailure) note(error.next);
       }
-    }
+    });
     if (failure !== undefined) throw new PartialFailure(failure.error, next);
     this.#metrics.reconciles.inc({ outcome: 'success' });
     return next;

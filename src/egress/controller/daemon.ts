@@ -15,8 +15,8 @@ import { ControllerMetrics } from './metrics.ts';
 import type { ControllerOptions } from './options.ts';
 
 /**
- * Starts a controller that works while it holds the Lease. Answers by HTTP at once, and is ready when it
- * knows its image and all objects. Rejects with an Error where its port cannot be listened on.
+ * Starts a controller that works while it holds the Lease. It serves HTTP at once, and is ready when it knows its
+ * image and all objects. Rejects with an Error if it cannot listen on its port.
  */
 export async function startController(
   options: ControllerOptions,
@@ -44,7 +44,7 @@ export async function startController(
     if (image === undefined) return;
     const lease: KubeLease = new KubeLease(
       api,
-      // A restarted controller is another holder: its predecessor may still be writing.
+      // A restarted controller needs another identity, because its predecessor may still be writing.
       { ...options.lease, holder: `${hostname()}_${process.pid}` },
       () => {
         log.info({}, 'This controller is the leader');
@@ -58,7 +58,7 @@ export async function startController(
     lease.start();
     controller.start();
   };
-  // Nothing in it rejects but by a mistake of ours, which is for the process to tell.
+  // It rejects only because of a bug, which the process reports.
   void start();
   return {
     stop: async () => {
@@ -66,18 +66,18 @@ export async function startController(
       server.close();
       server.closeAllConnections();
       running?.controller.stop();
-      // The other controller need not wait until the Lease ends.
+      // The next controller need not wait until the Lease expires.
       await running?.lease.release();
     },
   };
 }
 
-/** Milliseconds between two tries to read our own pod. */
+/** Interval between attempts to read our own pod, in milliseconds. */
 const retryInterval = 2000;
 
 /**
- * The image that this process runs from, which is the routers' too: as the API server knows its pod. Tries
- * until `signal`; undefined then.
+ * Returns the image of this process, which routers use, too, from its pod in the API server. Retries until `signal`
+ * aborts, and then returns undefined.
  */
 async function findOwnImage(
   { lease, podName = '' }: ControllerOptions,

@@ -7,37 +7,37 @@ const prefix = 'egress_router_controller_';
 
 const conditionTypes = ['Available', 'Progressing', 'Degraded'];
 
-/** What the controller counts, in the form of Prometheus. */
+/** The controller's Prometheus metrics. */
 export class ControllerMetrics {
   readonly registry = new Registry();
   readonly reconciles = new Counter({
     name: `${prefix}reconciles_total`,
-    help: 'Reconciliations of a namespace by outcome.',
+    help: 'Reconciliations of a namespace, by outcome.',
     labelNames: ['outcome'],
     registers: [this.registry],
   });
 
-  /** Routers that were moved from a node, and those that were left alone though they seemed gone. */
+  /** Routers moved off a node, and routers that seemed dead but were not moved. */
   readonly moves = new Counter({
     name: `${prefix}router_moves_total`,
-    help: 'Routers that were moved to another node, by reason.',
+    help: 'Routers moved to another node, by reason.',
     labelNames: ['reason'],
     registers: [this.registry],
   });
   readonly restraints = new Counter({
     name: `${prefix}router_moves_suppressed_total`,
-    help: 'Times that a router which seemed gone was left where it was, by reason.',
+    help: 'Moves of silent routers that were suppressed, by reason.',
     labelNames: ['reason'],
     registers: [this.registry],
   });
 
-  /** @param listRouters every EgressRouter as it was last seen; none where another process is the one that tells */
+  /** @param listRouters returns every observed EgressRouter; none if another process is the leader */
   constructor(listRouters: () => readonly Router[]) {
-    // Looked at ten times a second instead of a hundred: a controller at rest should cost nothing.
+    // Sampled ten times per second instead of a hundred, because an idle controller should cost nothing.
     collectProcessMetrics(this.registry);
     new Gauge({
       name: `${prefix}routers`,
-      help: 'EgressRouters by namespace and by condition that is True; of the controller that works.',
+      help: 'EgressRouters by namespace and condition that is True; reported by the leader.',
       labelNames: ['namespace', 'condition'],
       registers: [this.registry],
       collect() {

@@ -9,16 +9,16 @@ import type { RuleBackendChoice } from '../../base/rules/transaction.ts';
 import { parseSuffixes, suffixesCure } from '../api/dns-name.ts';
 import { defaultLog, logLevels } from '../api/log-settings.ts';
 import type { LogLevel } from '../model/attachment.ts';
-import type { ObjectSettings } from './objects/objects.ts';
+import type { ObjectSettings } from './objects/configuration.ts';
 import { type OptionName, optionTable } from './option-table.ts';
 
-/** What the command line and the environment ask for. */
+/** Settings from the command line and the environment. */
 export interface ControllerOptions {
-  /** Of the routers' objects; without an image that of {@link podName}. */
+  /** Settings of the routers' objects. Without an image, that of {@link podName}. */
   readonly objects: Omit<ObjectSettings, 'image'> & { readonly image?: string };
   /** The pod that this process runs in. */
   readonly podName?: string;
-  /** Path of a kubeconfig; absent: the pod's own account. */
+  /** Path of a kubeconfig. Absent: the pod's service account. */
   readonly kubeconfig?: string;
   readonly lease: {
     readonly namespace: string;
@@ -34,8 +34,8 @@ export interface ControllerOptions {
 const backends: readonly RuleBackendChoice[] = ['auto', 'iptables', 'nftables'];
 
 /**
- * Reads flags, and for those not given environment variables. Undefined when help was asked for.
- * Throws an OptionsError that names every wrong option, what was given and what was expected.
+ * Reads flags and, for those not given, environment variables. Returns undefined for --help. Throws an OptionsError
+ * that names every invalid option, its value and what was expected.
  */
 export function parseOptions(args: readonly string[], environment: Environment): ControllerOptions | undefined {
   const reader = new OptionReader(optionTable, args, environment);
@@ -43,15 +43,13 @@ export function parseOptions(args: readonly string[], environment: Environment):
   const image = reader.read('image', parseImage, 'must be the name of an image');
   const podName = reader.read('pod-name', (text) => (isName(text) ? text : undefined), 'must be the name of a pod');
   if (image === undefined && podName === undefined && reader.problems.length === 0) {
-    reader.problems.push(
-      '--image missing: must be the name of the image that holds this program, or --pod-name be given',
-    );
+    reader.problems.push('--image is missing: set the image that contains this program, or --pod-name');
   }
   const kubeconfig = reader.read('kubeconfig', (text) => text);
   const port = reader.read(
     'listen-port',
     (text) => (text === '0' ? 0 : parsePort(text)),
-    'must be a port, or 0 for none',
+    'must be a port, or 0 to disable it',
   );
   const address = reader.read('listen-address', (text) => parseAddress(text)?.text, 'must be an address of this host');
   const options: ControllerOptions = {
@@ -77,15 +75,18 @@ function readObjectSettings(reader: OptionReader<OptionName>): Omit<ObjectSettin
   const level = reader.read('router-log-level', oneOf<LogLevel>(logLevels), `must be one of ${logLevels.join(', ')}`);
   return {
     clusterNetworks:
-      reader.read('cluster-networks', parseNetworks, 'must be networks separated by commas, such as "10.128.0.0/14"') ??
-      [],
+      reader.read(
+        'cluster-networks',
+        parseNetworks,
+        'must be networks separated by commas, for example "10.128.0.0/14"',
+      ) ?? [],
     ruleBackend: reader.read('rule-backend', oneOf(backends), `must be one of ${backends.join(', ')}`) ?? 'auto',
     log: { ...defaultLog, level: level ?? defaultLog.level },
     allowedNames: reader.read('allow-names', parseSuffixes, suffixesCure) ?? [],
     nodeFailureSeconds: time ?? 30,
     liveTimeout: reader.read('live-change-timeout', parseDuration, durationCure) ?? 0,
     hasDefaultRouteAnnotation: reader.isSet('default-route-annotation'),
-    nodeSelector: reader.read('node-selector', parseLabels, 'must be labels such as "zone=a,egress="') ?? {},
+    nodeSelector: reader.read('node-selector', parseLabels, 'must be labels, for example "zone=a,egress="') ?? {},
   };
 }
 
@@ -93,7 +94,7 @@ function oneOf<Word extends string>(words: readonly Word[]): (text: string) => W
   return (text) => words.find((word) => word === text);
 }
 
-/** An image's name, as far as it can be wrong on a command line: registries have their own rules. */
+/** Validates an image name as far as a command line can; registries have their own rules. */
 function parseImage(text: string): string | undefined {
   return /^[a-zA-Z0-9][\w.:/@-]{0,511}$/.test(text) ? text : undefined;
 }

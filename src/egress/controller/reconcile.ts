@@ -3,19 +3,14 @@ import { checkLeadership, type Leadership } from '../../base/kubernetes/leadersh
 import { clusterNames } from '../../base/kubernetes/names.ts';
 import { isStatus } from '../../base/kubernetes/status-patch.ts';
 import { isRecord } from '../../base/read/shape.ts';
+import { manifestAnnotation, type ObjectSettings } from './objects/configuration.ts';
 import { controllerOf, isCovered } from './objects/coverage.ts';
 import type { Member } from './objects/members.ts';
-import {
-  type DesiredObject,
-  makeDefinition,
-  makeDeployment,
-  manifestAnnotation,
-  type ObjectSettings,
-  type Template,
-} from './objects/objects.ts';
+import { type DesiredObject, makeDefinition, makeDeployment } from './objects/objects.ts';
 import { pathOf, type Resource, resources } from './objects/resources.ts';
 import type { Router } from './objects/router.ts';
 import type { ObjectStore } from './objects/store.ts';
+import type { Template } from './objects/templates.ts';
 import type { Trouble, Wait } from './status/conditions.ts';
 
 /** Dependencies of a reconciliation. */
@@ -24,13 +19,13 @@ export interface ReconcileParts {
   readonly settings: ObjectSettings;
   readonly definitions: ObjectStore;
   readonly deployments: ObjectStore;
-  /** Name of a pod that must end before a Deployment is made. */
+  /** Name of a pod that must terminate before a Deployment is created. */
   readonly findLeftover: () => string | undefined;
   readonly leadership: Leadership;
   readonly signal: AbortSignal;
 }
 
-/** How it went with the objects of a router, or of one of a pool. */
+/** Result for the objects of a router, or of one router of a pool. */
 export type Outcome =
   | { readonly kind: 'applied' }
   | { readonly kind: 'waiting'; readonly wait: Wait }
@@ -39,19 +34,19 @@ export type Outcome =
 /** Thrown when a router turns out to be deleted and needs no more work. */
 export class RouterGone extends Error {}
 
-/** Why an object is not as it is wanted. */
+/** Why an object is not in its desired state. */
 type Obstacle = Exclude<Outcome, { readonly kind: 'applied' }>;
 
-/** What the names of a router that was deleted are waited for with. */
+/** Reported while the names of a deleted router are not free yet. */
 export const waitForNames: Wait = {
   reason: 'WaitingForNames',
-  message: 'the objects of the router before this one are being deleted',
+  message: 'the objects of the previous router are being deleted',
 };
 
 /**
- * Makes the objects of one router of a pool be as they are wanted, the definition first: a pod reads it
- * when it starts. What is right is left alone; what is somebody else's, too. Rejects with a
- * {@link KubeError} where trying again may help, with RouterGone where the router was deleted.
+ * Applies the objects of one router of a pool, the definition first, because a pod reads it when it starts. Objects
+ * that are up to date, and those of other owners, are not touched. Rejects with a {@link KubeError} if a retry may
+ * help, and with RouterGone if the router was deleted.
  */
 export async function applyMember(
   router: Router,
@@ -68,8 +63,8 @@ export async function applyMember(
 }
 
 /**
- * Deletes what a router has and its pool does not want any more, the Deployment first. Rejects with a
- * {@link KubeError} where trying again may help.
+ * Deletes objects of a router that its pool no longer needs, the Deployment first. Rejects with a {@link KubeError}
+ * if a retry may help.
  */
 export async function pruneMembers(
   router: Router,
@@ -91,7 +86,7 @@ export async function pruneMembers(
       try {
         await api.remove(pathOf(resource, namespace, name), { uid: own }, signal);
       } catch (error) {
-        // It is gone, or another is there now.
+        // The object is gone, or has been replaced.
         if (!isStatus(error, 404) && !isStatus(error, 409)) throw error;
       }
     }
@@ -107,20 +102,20 @@ async function ensure(
 ): Promise<Obstacle | undefined> {
   const { namespace, name } = wanted.metadata;
   const path = pathOf(resource, namespace, name);
-  // One that does not bear our label is in no watch.
+  // An object without our label is in no watch.
   const current = store.get(namespace, name) ?? (await find(api, path, signal));
   if (current !== undefined) {
     const place = judge(current, router);
     if (place === 'waiting') return { kind: 'waiting', wait: waitForNames };
     if (place === 'foreign') {
-      const message = `${resource.kind} ${name} exists and is not this router's: delete it, or move the router to another namespace`;
+      const message = `${resource.kind} ${name} exists and belongs to another owner; delete it, or move the router to another namespace`;
       return { kind: 'trouble', trouble: { reason: 'NameTaken', message } };
     }
     if (isApplied(wanted, current)) return undefined;
   } else if (resource === resources.deployments) {
     const pod = findLeftover();
     if (pod !== undefined) {
-      const message = `pod ${pod} of a Deployment that was deleted must end first: it has the address`;
+      const message = `pod ${pod} of a deleted Deployment must terminate first, because it has the address`;
       return { kind: 'waiting', wait: { reason: 'WaitingForPod', message } };
     }
   }
@@ -136,9 +131,9 @@ async function ensure(
 }
 
 /**
- * Throws RouterGone unless the API server still has a router. It is asked before anything is made: the watch of
- * routers may be behind that of their objects, or be silent, and whatever is made for one that was deleted takes its
- * address from whoever has it now until the garbage collector comes, and again after that.
+ * Throws RouterGone unless the API server still has a router. Checked before anything is created: the watch of
+ * routers may be behind that of their objects, or be silent, and objects of a deleted router would take its address
+ * from the current owner until the garbage collector deletes them.
  */
 async function checkRouter({ meta }: Router, api: KubeApi, signal: AbortSignal): Promise<void> {
   const found = await find(api, pathOf(resources.routers, meta.namespace, meta.name), signal);
@@ -161,7 +156,7 @@ function judge(current: unknown, { meta }: Router): 'ours' | 'foreign' | 'waitin
   const owner = controllerOf(current);
   if (owner === meta.uid) return (metadata.deletionTimestamp ?? undefined) === undefined ? 'ours' : 'waiting';
   const owners = Array.isArray(metadata.ownerReferences) ? metadata.ownerReferences.filter(isRecord) : [];
-  // One of an EgressRouter that is gone is about to go, too.
+  // An object of a deleted EgressRouter will be deleted, too.
   return owners.some((one) => one.kind === 'EgressRouter' && one.controller === true) ? 'waiting' : 'foreign';
 }
 
@@ -172,13 +167,13 @@ function isApplied(wanted: DesiredObject, current: unknown): boolean {
   return isNewest && isCovered(wanted, current);
 }
 
-/** What the author of a router should know of a refusal; throws where it is not about the router. */
+/** Returns the message for the author of a router, or throws if the error does not concern the router. */
 function explain(resource: Resource, name: string, error: unknown): Trouble {
   if (!(error instanceof KubeError)) throw error;
   const what = `${resource.kind} ${name}`;
   switch (error.status) {
     case 409:
-      // Any other conflict is a race, and over when it is tried again.
+      // Any other conflict is a race that a retry resolves.
       if (!error.causes.includes('FieldManagerConflict')) break;
       return {
         reason: 'Conflict',
@@ -186,24 +181,24 @@ function explain(resource: Resource, name: string, error: unknown): Trouble {
       };
     case 404:
       if (resource !== resources.definitions) break;
-      return { reason: 'MultusMissing', message: `the cluster has no ${resource.kind} API: install Multus` };
+      return { reason: 'MultusMissing', message: `the cluster has no ${resource.kind} API; install Multus` };
   }
   if (isRefusal(error)) return describeRefusal(error);
   throw error;
 }
 
-/** Statuses that are races, or about who asks and how often, or a server that cannot be asked: over by themselves. */
+/** HTTP statuses of races, of authentication and rate limits, and of an unavailable server: temporary. */
 const passing = new Set([401, 404, 408, 409, 410, 429, 502, 503, 504]);
 
 /**
- * Whether a request was refused for what it asks: by validation, a right, a quota, or an admission webhook, which may
- * choose any status and, while it is out of order, makes the API server answer 500.
+ * Returns whether a request was rejected for its content: by validation, missing permissions, a quota, or an
+ * admission webhook. A webhook may return any status, and while it is broken the API server answers 500.
  */
 export function isRefusal(error: unknown): error is KubeError {
   return error instanceof KubeError && error.status >= 400 && !passing.has(error.status);
 }
 
-/** Returns what the author of a router reads of a refusal. A fault of the server (500) may be over in a moment. */
+/** Returns the message about a rejected request for the author of a router. A server fault (500) may be temporary. */
 export function describeRefusal(error: KubeError): Trouble {
   return { reason: 'ApplyFailed', message: error.message, ...(error.status >= 500 && { fault: error }) };
 }

@@ -5,26 +5,20 @@ import type { EventRecorder } from '../../base/kubernetes/events.ts';
 import type { Leadership } from '../../base/kubernetes/leadership.ts';
 import { within } from '../../base/kubernetes/limit.ts';
 import { PartialFailure } from '../../base/kubernetes/work-queue.ts';
+import { forAll } from '../../base/model/for-all.ts';
 import { formatProblem } from '../../base/model/problem.ts';
-import { isRecord } from '../../base/read/shape.ts';
 import type { Departures } from './failover/departures.ts';
 import { type RouterPod, readRouterPod } from './failover/pods.ts';
 import { AddressClaims, describeHolder } from './objects/address-claims.ts';
-import { controllerOf } from './objects/coverage.ts';
+import { hashConfiguration, type ObjectSettings } from './objects/configuration.ts';
 import { Leftovers } from './objects/leftovers.ts';
 import { inForce, LiveChanges, type Progress, Sight } from './objects/live.ts';
-import { assignMembers, type HeldName, type Member } from './objects/members.ts';
-import { memberLabel, type RouterNames } from './objects/names.ts';
-import {
-  chooseTemplate,
-  hashConfiguration,
-  type ObjectSettings,
-  readTemplate,
-  type Template,
-} from './objects/objects.ts';
-import { pathOf, type ResourceName, resources } from './objects/resources.ts';
+import { assignMembers, type Member } from './objects/members.ts';
+import type { RouterNames } from './objects/names.ts';
+import { pathOf, resources } from './objects/resources.ts';
+import { judgeChange, judgeRollout, lacksImage, type RolloutMember, type RolloutTurn } from './objects/rollouts.ts';
 import type { Router } from './objects/router.ts';
-import type { ObjectStore } from './objects/store.ts';
+import { chooseTemplate, readTemplate, type Template } from './objects/templates.ts';
 import {
   applyMember,
   describeRefusal,
@@ -34,7 +28,9 @@ import {
   type ReconcileParts,
   waitForNames,
 } from './reconcile.ts';
-import { describeRouter, isSettled, type MemberSituation, type Trouble, type Wait } from './status/conditions.ts';
+import { describeAsTheyAre, generationOf, listHeld, podsOf, type Stores } from './router-objects.ts';
+import { again, lookAgain, orRetry } from './schedule.ts';
+import { describeRouter, type MemberSituation, type Trouble, type Wait } from './status/conditions.ts';
 import { findRefusal, PodEvents } from './status/pod-events.ts';
 import { summarize } from './status/router-status.ts';
 import { RouterStatusWriter } from './status/status.ts';
@@ -43,7 +39,7 @@ import { RouterStatusWriter } from './status/status.ts';
 export interface WorkParts {
   readonly api: KubeApi;
   readonly settings: ObjectSettings;
-  readonly stores: Readonly<Record<ResourceName, ObjectStore>>;
+  readonly stores: Stores;
   readonly events: EventRecorder;
   readonly log: DaemonLog;
   readonly departures: Departures;
@@ -51,13 +47,19 @@ export interface WorkParts {
   readonly signal: AbortSignal;
 }
 
-/** Milliseconds after which a router is looked at again, whatever happens. */
-const again = { heldBack: 1_000, waiting: 2_000, starting: 10_000, trouble: 30_000 };
-
-/** Milliseconds for the API server to say how a pod is now. */
+/** Milliseconds for the API server to return the current state of a pod. */
 const freshness = 1500;
 
-/** Brings one router at a time to what its EgressRouter says, and tells how it goes. */
+/** Maximum number of members of one router that are reconciled at a time. */
+const concurrency = 8;
+
+/** The members of one router and their operations in progress. */
+interface Pool extends RolloutTurn {
+  readonly members: readonly Member[];
+  readonly pods: readonly RouterPod[];
+}
+
+/** Reconciles one router at a time and reports the result. */
 export class RouterWork {
   /** Called when watching pods fails. */
   readonly sight = new Sight();
@@ -79,45 +81,49 @@ export class RouterWork {
   }
 
   /**
-   * Resolves to the milliseconds after which the router must be reconciled again; undefined: when something
-   * changes. Rejects where trying again may help.
+   * Resolves to the milliseconds after which the router must be reconciled again, or undefined to wait for a change.
+   * Rejects if a retry may help.
    */
   async run(router: Router, names: RouterNames | 'wait'): Promise<number | undefined> {
     if (names === 'wait') return this.#tell(router, { wait: waitForNames });
-    const pods = this.#podsOf(router, names);
+    const { stores } = this.#parts;
+    const pods = podsOf(router, names, stores);
     if (!router.spec.ok) {
-      // Objects of an earlier, right spec stay: a mistake must not cut connections.
+      // Objects of an earlier valid spec are kept, so that a mistake does not cut connections.
       const message = router.spec.problems.slice(0, 5).map(formatProblem).join('; ');
       return this.#tell(router, {
         trouble: { reason: 'InvalidSpec', message },
-        members: this.#describeAsTheyAre(pods),
+        members: describeAsTheyAre(pods),
       });
     }
-    const members = assignMembers(names, router.spec.value, this.#listHeld(router));
+    const members = assignMembers(names, router.spec.value, listHeld(router, stores));
     const parts = this.#reconcileParts();
     try {
       await pruneMembers(router, members, parts);
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      // What cannot be deleted may have an address that is wanted.
+      // An object that cannot be deleted may have a desired address.
       const trouble = describeRefusal(error);
-      const next = await this.#tell(router, { trouble, members: this.#describeAsTheyAre(pods) });
+      const next = await this.#tell(router, { trouble, members: describeAsTheyAre(pods) });
       return orRetry([trouble], next);
     }
-    const situations: MemberSituation[] = [];
     let isHeldBack = await this.#parts.departures.endLost(router, pods, (pod) => this.#avoidedBy(router, pod));
     let failure: KubeError | undefined;
-    for (const member of members) {
+    const pool = { members, pods, isRollingOut: false };
+    // No router waits for requests of another, because all may have to leave a dead node.
+    const done = await forAll(members, concurrency, async (member) => {
       try {
-        const done = await this.#runMember(router, member, pods, parts);
-        situations.push(done.situation);
-        isHeldBack ||= done.isHeldBack;
+        const { situation, ...rest } = await this.#runMember(router, member, pool, parts);
+        isHeldBack ||= rest.isHeldBack;
+        return [situation];
       } catch (error) {
-        // The others of the pool go on.
+        // Continue with the other routers of the pool.
         if (!(error instanceof KubeError)) throw error;
         failure ??= error;
+        return [];
       }
-    }
+    });
+    const situations = done.flat();
     const soonest = (next: number | undefined) =>
       isHeldBack ? Math.min(again.heldBack, next ?? again.heldBack) : next;
     if (failure !== undefined) throw new PartialFailure(failure, soonest(lookAgain(situations)));
@@ -133,22 +139,30 @@ export class RouterWork {
   async #runMember(
     router: Router,
     member: Member,
-    all: readonly RouterPod[],
+    pool: Pool,
     parts: ReconcileParts,
   ): Promise<{ readonly situation: MemberSituation; readonly isHeldBack: boolean }> {
     const { settings, stores, departures } = this.#parts;
     const { meta } = router;
     const configuration = hashConfiguration(member, settings);
-    const pods = all.filter((pod) => pod.member === undefined || pod.member === member.key);
-    const current = readTemplate(stores.deployments.get(meta.namespace, member.names.deployment));
+    const own = this.#lookAt(router, member, pool.pods);
+    const { template: current, pods } = own;
     const avoidedNodes = current?.avoidedNodes ?? [];
-    const kept = chooseTemplate(member, settings, current, false, departures.deadNodes);
+    const kept = chooseTemplate(member, settings, current, 'none', departures.deadNodes);
     const living = pods.find((pod) => !pod.isEnding && pod.configuration === kept.configuration);
     const progress: Progress =
       living === undefined ? { kind: 'settled' } : await this.#judgeLive(router, living, configuration);
     const { move, avoidedNodes: avoided, isHeldBack } = await departures.plan(router, pods, avoidedNodes);
-    const isReplaced = progress.kind === 'replace' || avoided !== undefined;
-    const template = chooseTemplate(member, settings, current, isReplaced, avoided ?? departures.deadNodes);
+    const rollout = judgeRollout(
+      router.rollout,
+      own,
+      pool,
+      pool.members.map((one) => this.#lookAt(router, one, pool.pods)),
+    );
+    const isReplaced = progress.kind === 'replace' || rollout === 'now' || lacksImage(pods, settings.image);
+    const change = judgeChange(isReplaced, avoided !== undefined);
+    const avoids = avoided ?? departures.deadNodes;
+    const template = chooseTemplate(member, settings, current, change, avoids, router.rollout);
     const outcome = await this.#apply(router, member, template, parts);
     if (outcome.kind === 'applied' && move !== undefined) await departures.carryOut(router, move);
     const situation: MemberSituation = {
@@ -161,13 +175,21 @@ export class RouterWork {
       progress,
       podEvent: undefined,
       refusal: findRefusal(stores.deployments.get(meta.namespace, member.names.deployment)),
+      image: settings.image,
+      isRolloutWaiting: rollout === 'waiting',
     };
     return { situation, isHeldBack };
   }
 
+  #lookAt({ meta }: Router, member: Member, all: readonly RouterPod[]): RolloutMember {
+    const deployment = this.#parts.stores.deployments.get(meta.namespace, member.names.deployment);
+    const pods = all.filter((pod) => pod.member === undefined || pod.member === member.key);
+    return { member, template: readTemplate(deployment), pods };
+  }
+
   /**
-   * How far a configuration has come in a pod. Before it is given up, the API server is asked: its daemon may have
-   * said so by now, or have had nobody to say it to.
+   * Returns the progress of a configuration in a pod. Before it gives up, it asks the API server, because the
+   * daemon's report may not have arrived yet.
    */
   async #judgeLive({ meta }: Router, pod: RouterPod, wanted: string): Promise<Progress> {
     const judge = (): Progress => this.#live.judge(pod, wanted, performance.now(), this.sight.since);
@@ -182,7 +204,7 @@ export class RouterWork {
     return judge();
   }
 
-  /** Nodes that the Deployment of a pod avoids now. */
+  /** Returns the nodes that the Deployment of a pod avoids. */
   #avoidedBy({ meta }: Router, { deployment }: RouterPod): readonly string[] {
     const made = deployment && this.#parts.stores.deployments.get(meta.namespace, deployment);
     return readTemplate(made)?.avoidedNodes ?? [];
@@ -227,73 +249,9 @@ export class RouterWork {
     return trouble === undefined ? lookAgain(members) : again.trouble;
   }
 
-  /** Members of a router whose spec is unreadable, as they were created. */
-  #describeAsTheyAre(pods: readonly RouterPod[]): readonly MemberSituation[] {
-    return pods
-      .filter(({ isEnding }) => !isEnding)
-      .map((pod) => ({
-        addresses: pod.egressAddresses ?? [],
-        trouble: undefined,
-        wait: undefined,
-        configuration: '',
-        template: undefined,
-        pods: [pod],
-        progress: { kind: 'settled' },
-        podEvent: undefined,
-        refusal: undefined,
-      }));
-  }
-
-  #listHeld({ meta }: Router): HeldName[] {
-    const { deployments, definitions } = this.#parts.stores;
-    return [...deployments.in(meta.namespace), ...definitions.in(meta.namespace)].flatMap((object) => {
-      if (controllerOf(object) !== meta.uid || !isRecord(object) || !isRecord(object.metadata)) return [];
-      const { name, labels, deletionTimestamp } = object.metadata;
-      if (typeof name !== 'string' || (deletionTimestamp ?? undefined) !== undefined) return [];
-      const key = isRecord(labels) ? labels[memberLabel] : undefined;
-      return [{ name, member: typeof key === 'string' ? key : undefined }];
-    });
-  }
-
-  /** Only pods of the router's own Deployments count, because any pod can carry a router's labels. */
-  #podsOf({ meta }: Router, { identity, deployment: own }: RouterNames): RouterPod[] {
-    const isOurs = (object: unknown): boolean => {
-      const labels = isRecord(object) && isRecord(object.metadata) ? object.metadata.labels : undefined;
-      return isRecord(labels) && Object.entries(identity).every(([key, value]) => labels[key] === value);
-    };
-    return this.#parts.stores.pods
-      .in(meta.namespace)
-      .filter(isOurs)
-      .flatMap((object) => readRouterPod(object) ?? [])
-      .filter(({ deployment }) => deployment === own || deployment?.startsWith(`${own}-`) === true);
-  }
-
   async #addPodEvent({ meta }: Router, situation: MemberSituation): Promise<MemberSituation> {
     const failing = situation.pods.find(({ isReady, isEnding }) => !isReady && !isEnding);
     if (failing === undefined) return situation;
     return { ...situation, podEvent: await this.#podEvents.latest(meta.namespace, failing.uid, this.#parts.signal) };
   }
-}
-
-/** Returns `next`; throws a PartialFailure where the API server itself failed, so that the next attempt is soon. */
-function orRetry(troubles: readonly (Trouble | undefined)[], next: number | undefined): number | undefined {
-  const failed = troubles.find((trouble) => trouble?.fault !== undefined);
-  if (failed !== undefined) throw new PartialFailure(failed.fault, next);
-  return next;
-}
-
-/** Milliseconds after which members must be checked again; undefined: when something changes. */
-function lookAgain(members: readonly MemberSituation[]): number | undefined {
-  if (members.some(({ wait, trouble }) => wait !== undefined || trouble?.reason === 'AddressTaken'))
-    return again.waiting;
-  if (members.some(({ trouble }) => trouble !== undefined)) return again.trouble;
-  const pending = members.flatMap(({ progress }) => (progress.kind === 'pending' ? [progress.left] : []));
-  if (pending.length > 0) return Math.min(...pending) + 1;
-  return members.every(isSettled) ? undefined : again.starting;
-}
-
-/** The generation that `Available` refers to. */
-function generationOf(conditions: readonly unknown[]): number | undefined {
-  const available = conditions.filter(isRecord).find(({ type }) => type === 'Available');
-  return typeof available?.observedGeneration === 'number' ? available.observedGeneration : undefined;
 }

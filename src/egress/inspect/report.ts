@@ -1,9 +1,9 @@
 import { formatPrefix } from '../../base/model/address.ts';
+import { renderEndpoint } from '../../base/model/endpoint.ts';
 import { formatPolicyRule, formatRoute } from '../../base/model/format.ts';
 import { mainTable } from '../../base/model/network.ts';
 import type { Flow } from '../../base/model/observed.ts';
 import { type NamedRedirect, protocolNumbers } from '../../base/model/redirect.ts';
-import { renderEndpoint } from '../../base/rules/endpoint.ts';
 import { numbersOf } from '../plan/numbers.ts';
 import { judge } from './findings.ts';
 import { countFlows, flowKey, flowsOf, redirectKey } from './flows.ts';

@@ -1,7 +1,7 @@
 import type { Address, Family } from '../../base/model/address.ts';
+import { renderEndpoint } from '../../base/model/endpoint.ts';
 import type { RouteAnswer } from '../../base/model/observed.ts';
 import type { Protocol } from '../../base/model/redirect.ts';
-import { renderEndpoint } from '../../base/rules/endpoint.ts';
 import { ownerOf } from '../plan/desired.ts';
 import { type Trace, traceEgress } from '../plan/trace.ts';
 import { judge } from './findings.ts';

@@ -6,16 +6,16 @@ import { readSysctl, writeSysctl } from '../../base/linux/sysctl.ts';
 import type { Prefix } from '../../base/model/address.ts';
 
 /**
- * Closes a link that is about to be deleted, both ways: nothing leaves by it, nothing that comes in by it
- * is forwarded, and no other link answers for its addresses. It stays up, because the kernel waits for
- * a grace period when a macvlan goes down and for another when it is deleted, but only for one when it
- * is deleted while up. Throws {@link NetlinkError}.
+ * Closes a link that is about to be deleted in both directions: it sends nothing, nothing received on it is
+ * forwarded, and no other link answers for its addresses. The link stays up, because the kernel waits for a grace
+ * period when a macvlan goes down and for another when it is deleted, but only for one when it is deleted while up.
+ * Throws {@link NetlinkError}.
  */
 export function closeLink(pod: NetlinkSocket, name: string, index: number, addresses: readonly Prefix[]): void {
   try {
     swallowEgress(pod, index);
   } catch (error) {
-    // A kernel without queueing disciplines.
+    // The kernel has no queueing disciplines.
     if (!(error instanceof NetlinkError) || error.code === 'ENODEV') throw error;
     setLinkUp(pod, index, false);
     return;
@@ -27,7 +27,7 @@ export function closeLink(pod: NetlinkSocket, name: string, index: number, addre
   for (const prefix of addresses) removeAddress(pod, index, prefix);
 }
 
-/** Others on the link may have gone with one that went before them. */
+/** Removes an address. The kernel may have removed it together with a previous one. */
 function removeAddress(pod: NetlinkSocket, index: number, prefix: Prefix): void {
   try {
     deleteAddress(pod, index, prefix);

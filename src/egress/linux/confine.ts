@@ -4,21 +4,20 @@ import { call } from '../../base/linux/libc/calls.ts';
 /** `PR_*` of `<linux/prctl.h>`. */
 const control = { parentDeathSignal: 1, dropFromBounds: 24, noNewPrivileges: 38 } as const;
 
-/** `CAP_*` of `<linux/capability.h>`: what this program or a rule program that it starts needs. */
+/** `CAP_*` of `<linux/capability.h>` that this program or its rule tools need. */
 const neededCapabilities: readonly number[] = [
-  1, // DAC_OVERRIDE: runtimes keep namespaces where they like, files of root without rights for root among them
+  1, // DAC_OVERRIDE: runtimes may store namespaces in files without permissions for root
   2, // DAC_READ_SEARCH
   12, // NET_ADMIN
-  13, // NET_RAW: the legacy variant of iptables speaks by a raw socket
-  16, // SYS_MODULE: rule programs load the modules of what they match
+  13, // NET_RAW: the legacy variant of iptables uses a raw socket
+  16, // SYS_MODULE: rule tools load kernel modules
   19, // SYS_PTRACE: a namespace given as /proc/PID/ns/net
   21, // SYS_ADMIN: to enter a namespace
 ];
 
 /**
- * Gives up what is not needed, before anything is read that others wrote: no program that is started can
- * gain privileges, and neither has this thread nor they a capability that is of no use here. Where the
- * kernel refuses, all goes on as before.
+ * Drops unneeded privileges before any external input is read: child processes cannot gain privileges, and neither
+ * they nor this thread have unneeded capabilities. If the kernel refuses, execution continues unchanged.
  */
 export function confine(): void {
   attempt(() => setControl(control.noNewPrivileges, 1));
@@ -31,8 +30,8 @@ export function confine(): void {
 }
 
 /**
- * The executable's runtime has itself killed when the thread that started it ends, which of a container
- * runtime in Go may be any; the programs that it starts still end with it.
+ * Disables the parent death signal. The executable's runtime requests to be killed when the thread that started it
+ * ends, and in a container runtime written in Go that can be any thread. Child processes still end with this process.
  */
 export function outliveParent(): void {
   attempt(() => setControl(control.parentDeathSignal, 0));
@@ -42,7 +41,7 @@ function setControl(option: number, value: number): void {
   call('prctl', option, value, 0, 0, 0);
 }
 
-/** `capset`: permitted and effective are what is needed of what there is; nothing is inheritable. */
+/** `capset`: keeps only the needed capabilities as permitted and effective, and makes none inheritable. */
 function dropCapabilities(): void {
   const version3 = 0x20080522;
   const header = new Uint8Array(Uint32Array.of(version3, 0).buffer);
@@ -74,6 +73,6 @@ function attempt(run: () => void): void {
   try {
     run();
   } catch {
-    // Less is given up; nothing that is needed is missing.
+    // Fewer capabilities are dropped; no needed one is missing.
   }
 }

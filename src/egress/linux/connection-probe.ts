@@ -3,7 +3,7 @@ import { connectSocket, openSocket } from '../../base/linux/libc/calls.ts';
 import { familyNumber, littleEndian } from '../../base/linux/netlink/attributes.ts';
 import { type Address, addressBytes } from '../../base/model/address.ts';
 
-/** Where to connect, or to send to. */
+/** Target of a connection or datagram. */
 export interface ConnectionTarget {
   readonly protocol: 'tcp' | 'udp';
   readonly address: Address;
@@ -11,9 +11,9 @@ export interface ConnectionTarget {
   readonly port: number;
 }
 
-/** What came of it. */
+/** Result of an attempt. */
 export interface ConnectionOutcome {
-  /** `connected`, `answered` or `no answer` of a datagram, or libc's name of the reason, such as `ETIMEDOUT`. */
+  /** `connected`, for a datagram `answered` or `no answer`, or libc's error name, such as `ETIMEDOUT`. */
   readonly outcome: string;
   /** Milliseconds. */
   readonly took: number;
@@ -23,10 +23,10 @@ const socketType = { tcp: 1, udp: 2 } as const;
 const nonBlocking = 0o4000;
 const pauseMilliseconds = 5;
 
-/** Milliseconds: two repetitions of a SYN; many services do not answer a datagram that they do not understand. */
+/** Milliseconds to wait: two retransmissions of a SYN. Many services do not answer an unknown datagram. */
 const longestWaits = { tcp: 3500, udp: 1000 } as const;
 
-/** One attempt on its way. */
+/** One attempt in progress. */
 interface Attempt {
   readonly target: ConnectionTarget;
   readonly fd: number;
@@ -35,9 +35,9 @@ interface Attempt {
 }
 
 /**
- * Opens TCP connections from the namespace that the thread is in, all at once, and closes each without
- * a byte; or sends one datagram with a line break. Ends when each has an outcome, after 3.5 s at most.
- * By libc itself: what runtimes say of a failed connection is not always its reason.
+ * Opens TCP connections from the current network namespace, all at once, and closes each without sending data; or
+ * sends one datagram with a line break. Returns when each has a result, after 3.5 s at most. Uses libc directly,
+ * because runtimes do not always report the actual error.
  */
 export function tryConnections(targets: readonly ConnectionTarget[]): ConnectionOutcome[] {
   const attempts: Attempt[] = [];
@@ -69,7 +69,7 @@ function begin(target: ConnectionTarget): Attempt {
   return attempt;
 }
 
-/** One datagram, connected, so that an ICMP error is told. */
+/** Sends one datagram on a connected socket, so that ICMP errors are reported. */
 function send(attempt: Attempt): void {
   try {
     writeSync(attempt.fd, '\n');
@@ -78,7 +78,7 @@ function send(attempt: Attempt): void {
   }
 }
 
-/** What came of an attempt by now; undefined while it may still become something. */
+/** Returns the result of an attempt, or undefined while it is in progress. */
 function look({ target, fd, address }: Attempt, took: number): string | undefined {
   const isLate = took >= longestWaits[target.protocol];
   if (target.protocol === 'udp') return receive(fd) ?? (isLate ? 'no answer' : undefined);

@@ -13,10 +13,10 @@ import { portKey, protocolNumbers, type Redirect } from '../../base/model/redire
 import type { Operation } from '../model/operation.ts';
 
 /**
- * Forgets connections that were seen before they could be translated: whoever keeps sending would keep
- * such a one alive, and it would never be. Those to this namespace that now have a redirect, and
- * those from it, or through it, that are not to a network that is reached as before. Throws
- * {@link NetlinkError}.
+ * Deletes connections that were tracked before they could be translated: a client that keeps sending would keep such
+ * an entry alive, and its packets would never be translated. This concerns connections to this namespace that now
+ * have a redirect, and connections from or through it to networks that are now routed differently. Throws {@link
+ * NetlinkError}.
  */
 export function forgetUntranslated(
   pod: NetlinkSocket,
@@ -39,8 +39,8 @@ export function forgetUntranslated(
 }
 
 /**
- * Ends the connections, of those with a mark, that these redirects or fallbacks made: what comes of them
- * next is no part of a connection any more. Throws {@link NetlinkError}.
+ * Deletes the marked connections that these redirects or fallbacks created. Their next packets belong to no
+ * connection. Throws {@link NetlinkError}.
  */
 export function forgetRedirected({
   value,
@@ -79,9 +79,9 @@ function endOf(redirect: Redirect): string {
 }
 
 /**
- * Forgets every connection whose masked mark has this value, and what left the namespace itself under
- * these addresses: while others translate, it would go on under an address that is gone. Throws
- * {@link NetlinkError}.
+ * Deletes every connection whose masked mark has this value, and connections that left the namespace with these
+ * source addresses: other translations would keep using an address that no longer exists. Throws {@link
+ * NetlinkError}.
  */
 export function forgetMarked({ value, mask, seenAs }: Extract<Operation, { do: 'forget-marked' }>): void {
   if (!tracksAny()) return;
@@ -95,7 +95,7 @@ export function forgetMarked({ value, mask, seenAs }: Extract<Operation, { do: '
   });
 }
 
-/** Whether the namespace tracks any connection; walking its table costs milliseconds even when it is empty. */
+/** Returns whether the namespace tracks any connection. Walking the table takes milliseconds even if it is empty. */
 function tracksAny(): boolean {
   return readSysctl('net/netfilter/nf_conntrack_count') !== '0';
 }

@@ -13,11 +13,11 @@ const etherTypes = { 4: Buffer.from([0x08, 0x00]), 6: Buffer.from([0x86, 0xdd]),
 const icmpv6 = Buffer.from([58]);
 const nowhere = { 4: Buffer.alloc(4), 6: Buffer.alloc(16) } as const;
 const neighbourMessages = { solicitation: 135, advertisement: 136 } as const;
-/** Reports and done messages of MLD (RFC 2710, RFC 3810): switches that snoop need them. */
+/** MLD reports and done messages (RFC 2710, RFC 3810), which snooping switches need. */
 const listenerMessages = [131, 132, 143] as const;
 
 /**
- * The rules of the egress hook of a link, in order; what none accepts is dropped. `mac` is the link's
+ * Returns the rules of a link's egress hook, in order. Packets that no rule accepts are dropped. `mac` is the link's
  * hardware address, six bytes.
  */
 export function listEgressRules({ addresses }: LinkGuard, mac: Uint8Array): NftExpression[][] {
@@ -32,7 +32,7 @@ function listRules4(address: Address, mac: Uint8Array): NftExpression[][] {
   const own = addressBytes(address);
   const arp = (sender: Uint8Array): NftExpression[] => [
     matchMeta('protocol', etherTypes.arp),
-    // Behind hardware and protocol types, lengths and operation: the sender's two addresses (RFC 826).
+    // Offset 8, after hardware and protocol types, lengths and operation: the sender's two addresses (RFC 826).
     matchBytes('network', 8, mac),
     matchBytes('network', 14, sender),
     decide('accept'),
@@ -40,7 +40,7 @@ function listRules4(address: Address, mac: Uint8Array): NftExpression[][] {
   return [
     [matchMeta('protocol', etherTypes[4]), matchBytes('network', 12, own), decide('accept')],
     arp(own),
-    // A probe claims nothing (RFC 5227): erctl asks so whether somebody else has the address.
+    // A probe claims no address (RFC 5227). erctl uses it to find other owners of the address.
     arp(nowhere[4]),
   ];
 }
@@ -59,7 +59,7 @@ function listRules6(address: Address, mac: Uint8Array): NftExpression[][] {
   const from = (source: Uint8Array): NftExpression => matchBytes('network', 8, source);
   const target = (value: Uint8Array): NftExpression => matchBytes('transport', 8, value, { not: true });
   return [
-    // Nobody is told that another's address is here (RFC 4861 §4.4).
+    // The pod must not advertise addresses of other hosts (RFC 4861 §4.4).
     [...advertisement, target(own), target(linkLocal), count, decide('drop')],
     [six, from(own), decide('accept')],
     ...[linkLocal, nowhere[6]].flatMap((source) => [
@@ -74,13 +74,13 @@ function listRules6(address: Address, mac: Uint8Array): NftExpression[][] {
   ];
 }
 
-/** The link's own link-local address, made from its hardware address (RFC 4291, Appendix A). */
+/** Returns the link-local address derived from the link's hardware address (RFC 4291, Appendix A). */
 function linkLocalBytes(mac: Uint8Array): Uint8Array {
   const [first = 0, ...rest] = mac;
   return Buffer.from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, first ^ 2, ...rest.slice(0, 2), 0xff, 0xfe, ...rest.slice(2)]);
 }
 
-/** The rules for ARP that comes in: who asks on another link for the guarded link's address gets no answer. */
+/** Returns the rules for incoming ARP: requests on other links for the guarded link's address get no answer. */
 export function listArpRules({ link, addresses }: LinkGuard): NftExpression[][] {
   return addresses
     .filter(({ family }) => family === 4)

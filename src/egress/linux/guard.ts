@@ -13,16 +13,16 @@ const getRule = 0xa07;
 const ruleAttribute = { table: 1, expressions: 4 } as const;
 /** `NF_NETDEV_EGRESS`; `NF_ARP_IN` is 0. */
 const egressHook = 1;
-/** After every other chain of the hook: nothing that somebody adds can change a packet behind it. */
+/** After every other chain of the hook, so that no other rule can change a packet afterwards. */
 const lastPriority = 0x7fffffff;
 const chainName = 'guard';
 
-/** A table with its one chain. */
+/** A table with its only chain. */
 interface GuardTable {
   readonly family: number;
   readonly hook: { readonly number: number; readonly priority: number; readonly device?: string };
   readonly rules: readonly (readonly NftExpression[])[];
-  /** What the kernel lacks where it does not take the table, and what that means. */
+  /** What the kernel lacks if it rejects the table, and the consequence. */
   readonly without: string;
 }
 
@@ -41,12 +41,15 @@ function listTables(guard: LinkGuard, mac: string): GuardTable[] {
       family: nftFamily.arp,
       hook: { number: 0, priority: 0 },
       rules: listArpRules(guard),
-      without: `The kernel filters no ARP (CONFIG_NF_TABLES_ARP): other interfaces may answer for the addresses of ${guard.link}`,
+      without: `The kernel cannot filter ARP (CONFIG_NF_TABLES_ARP): other interfaces may answer for the addresses of ${guard.link}`,
     },
   ].filter(({ rules }) => rules.length > 0);
 }
 
-/** Whether the kernel takes a table of the guard, tried on the link `lo` of an empty namespace. Throws {@link NetlinkError}. */
+/**
+ * Returns whether the kernel accepts a table of the guard, tested on the link `lo` of an empty namespace. Throws
+ * {@link NetlinkError}.
+ */
 function tryTable(guard: LinkGuard, mac: string, family: number): boolean {
   const onLoopback = { ...guard, link: 'lo' };
   const table = listTables(onLoopback, mac).find((one) => one.family === family);
@@ -58,14 +61,14 @@ function tryTable(guard: LinkGuard, mac: string, family: number): boolean {
   }
 }
 
-/** The name of both tables. */
+/** Returns the name of both tables. */
 function nameOf({ link }: Pick<LinkGuard, 'link'>): string {
   return `egress-router-${link}`;
 }
 
 /**
- * Installs the guard of a link, which must be there. Returns what the kernel cannot do of it, a
- * sentence each. What stands under its name is replaced. Throws {@link NetlinkError}.
+ * Installs the guard of an existing link and replaces any previous table of its name. Returns the parts that the
+ * kernel does not support, one sentence each. Throws {@link NetlinkError}.
  *
  * @param mac the link's hardware address, `aa:bb:…`
  */
@@ -87,19 +90,22 @@ function writeTable(guard: LinkGuard, { family, hook, rules }: GuardTable): Buff
   ];
 }
 
-/** Removes the guard of a link if it is the owner's; none there is no error. Throws {@link NetlinkError}. */
+/**
+ * Removes the guard of a link if it belongs to the owner. A missing guard is not an error. Throws {@link
+ * NetlinkError}.
+ */
 export function removeGuard(tables: NftTables, link: string, owner: string): void {
   tables.commit(listGuardRemovals(tables, link, owner));
 }
 
-/** The messages that do what {@link removeGuard} does. Throws {@link NetlinkError}. */
+/** Returns the messages of {@link removeGuard}. Throws {@link NetlinkError}. */
 export function listGuardRemovals(tables: NftTables, link: string, owner: string): Buffer[] {
   return tables.listRemovals([nftFamily.netdev, nftFamily.arp], nameOf({ link }), owner);
 }
 
 /**
- * Says how the guard that is there differs from what it should be, a line each. `isPossible` is asked
- * whether the kernel can do a part that is missing. Throws {@link NetlinkError}.
+ * Returns the differences between the installed and the expected guard, one line each. `isPossible` checks whether
+ * the kernel supports a missing part. Throws {@link NetlinkError}.
  */
 export function compareGuard(guard: LinkGuard, mac: string, isPossible: (install: () => boolean) => boolean): string[] {
   return listTables(guard, mac).flatMap((table) => {
@@ -109,7 +115,7 @@ export function compareGuard(guard: LinkGuard, mac: string, isPossible: (install
     const expected = rules.map((expressions) => keyOf(writeExpressions(expressions)));
     if (actual !== undefined && expected.join() === actual.join()) return [];
     if ((actual ?? []).length === 0 && !isPossible(() => tryTable(guard, mac, family))) return [];
-    return [`rules of table ${word} ${nameOf(guard)} are missing or not as they were made`];
+    return [`rules of table ${word} ${nameOf(guard)} are missing or were changed`];
   });
 }
 
@@ -131,14 +137,14 @@ function listRuleKeys(family: number, table: string): string[] {
   }
 }
 
-/** What makes a rule what it is: its expressions, without what they have counted. */
+/** Returns the identity of a rule: its expressions without counter values. */
 function keyOf(expressions: Buffer): string {
   const keys: string[] = [];
   for (let rest = expressions; rest.length >= 4; ) {
     const length = (new DataView(rest.buffer, rest.byteOffset, 2).getUint16(0, littleEndian) + 3) & ~3;
     const parts = readAttributes(rest.subarray(4, length));
     const name = readText(parts, 1) ?? '';
-    // Versions of the kernel write the parts of an expression in an order of their own.
+    // The order of an expression's attributes depends on the kernel version.
     const values = [...readAttributes(parts.get(2) ?? Buffer.alloc(0))].sort(([one], [other]) => one - other);
     keys.push(
       name === 'counter'

@@ -9,7 +9,7 @@ import { askOnWire, type WireQuestion } from '../../base/linux/wire-probe.ts';
 import type { Claimant, Flow, Neighbour, RouteAnswer, RouteQuestion } from '../../base/model/observed.ts';
 import { LinkDirectory } from './link-directory.ts';
 
-/** What of a namespace is looked at besides what plans need. The thread must be in the namespace. */
+/** Reads what observations need beyond the snapshots of plans. The thread must be in the namespace. */
 export class NamespaceInspector {
   readonly #socket: NetlinkSocket;
   readonly #links: LinkDirectory;
@@ -25,12 +25,12 @@ export class NamespaceInspector {
     return reading('neighbours', () => listNeighbours(this.#socket));
   }
 
-  /** Asks the kernel which way a packet would go. Throws {@link KernelError}. */
+  /** Asks the kernel for the route of a packet. Throws {@link KernelError}. */
   lookUpRoute(question: RouteQuestion): RouteAnswer {
     return reading('routes', () => lookUpRoute(this.#socket, question, this.#links));
   }
 
-  /** The connections tracked here. Throws {@link KernelError}. */
+  /** Returns the connections tracked in the namespace. Throws {@link KernelError}. */
   listFlows(): Flow[] {
     return reading('connections', () => {
       const socket = new NetlinkSocket(netlinkFamily.netfilter);
@@ -43,8 +43,8 @@ export class NamespaceInspector {
   }
 
   /**
-   * How many connections are tracked here, how many can be, and after how many seconds one that nobody
-   * answers is forgotten; absent where nothing is tracked.
+   * Returns the number of tracked connections, the maximum, and the timeout in seconds of an unanswered SYN.
+   * Undefined if the namespace tracks no connections.
    */
   readTracking(): { count: number; maximum: number; synSentTimeout: number } | undefined {
     const [count, maximum, synSentTimeout = '120'] = ['count', 'max', 'tcp_timeout_syn_sent'].map((word) =>
@@ -54,7 +54,7 @@ export class NamespaceInspector {
     return { count: Number(count), maximum: Number(maximum), synSentTimeout: Number(synSentTimeout) };
   }
 
-  /** Who on the wire has these addresses; undefined where the link cannot be asked on. */
+  /** Returns the hosts on the link that claim these addresses, or undefined if the link cannot send probes. */
   askOnWire(linkName: string, questions: readonly WireQuestion[], milliseconds: number): Claimant[] | undefined {
     const link = this.#links.list().find((one) => one.name === linkName);
     if (

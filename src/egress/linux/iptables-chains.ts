@@ -10,17 +10,17 @@ import { chainPrefix } from '../../base/rules/iptables/lower.ts';
 const type = { getChain: 0xa04, deleteChain: 0xa05, getRule: 0xa07, deleteRule: 0xa08 } as const;
 const chainAttribute = { table: 1, name: 3 } as const;
 const ruleAttribute = { table: 1, chain: 2, handle: 3, expressions: 4 } as const;
-/** `NFPROTO_IPV4`, `NFPROTO_IPV6`: the tables of iptables and of ip6tables. */
+/** `NFPROTO_IPV4`, `NFPROTO_IPV6`: tables of iptables and ip6tables. */
 const families = [2, 10] as const;
 const builtins = ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'] as const;
 
-/** A chain of ours in a table that iptables' newer variant made. */
+/** One of our chains in a table that iptables-nft created. */
 interface OwnChain {
   readonly table: string;
   readonly name: string;
 }
 
-/** A rule of a built-in chain that leads to one of ours. */
+/** A rule of a built-in chain that jumps to one of ours. */
 interface OwnHook {
   readonly table: string;
   readonly chain: string;
@@ -29,15 +29,15 @@ interface OwnHook {
 }
 
 /**
- * The messages that remove what iptables' newer variant installed under a name, if it is the owner's, for
- * one transaction of both families: its own programs would each wait for the kernel, one after the
- * other. Throws {@link NetlinkError}.
+ * Returns the messages that remove the rules that iptables-nft installed under a name, if they belong to the owner,
+ * in one transaction for both families. Its own tools would wait for the kernel one after another. Throws {@link
+ * NetlinkError}.
  */
 export function listChainRemovals(name: string, owner: string): Buffer[] {
   return orUnsupported(() => listRemovals(name, owner)) ?? [];
 }
 
-/** Whether the older variant of iptables has tables in the namespace that the thread is in. */
+/** Returns whether iptables-legacy has tables in the current network namespace. */
 export function hasLegacyTables(): boolean {
   return ['ip_tables_names', 'ip6_tables_names'].some((file) => {
     try {
@@ -56,7 +56,7 @@ function listRemovals(name: string, owner: string): Buffer[] {
       const hooks = [...new Set(chains.map(({ table }) => table))].flatMap((table) =>
         builtins.flatMap((chain) => listHooks(netfilter, family, table, chain, `${chainPrefix}${name}-`)),
       );
-      // Chains without a hook are what a torn removal left.
+      // Chains without a hook remain after an interrupted removal.
       if (hooks.some((hook) => hook.owner !== undefined && hook.owner !== owner)) return [];
       return writeRemoval(family, chains, hooks);
     });
@@ -92,7 +92,7 @@ function listHooks(netfilter: NetlinkSocket, family: number, table: string, chai
     });
 }
 
-/** First what leads to the chains, then what is in them, then they themselves. */
+/** Removes the jumps to the chains first, then their rules, then the chains. */
 function writeRemoval(family: number, chains: readonly OwnChain[], hooks: readonly OwnHook[]): Buffer[] {
   const message = (kind: number, write: (out: NftWriter) => void): Buffer => {
     const out = new NftWriter();

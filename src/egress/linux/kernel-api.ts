@@ -7,56 +7,56 @@ import type { LinkGuard } from '../model/guard.ts';
 import type { Operation } from '../model/operation.ts';
 import type { AttachmentState } from '../model/state.ts';
 
-/** Everything that a plan may do to a pod's namespace and see of it. Calls block; nothing is half done. */
+/** Everything that a plan may do in a pod's namespace and read from it. Calls block and are atomic. */
 export interface Kernel {
   readonly netns: NamespaceId;
-  /** Which programs install rules here. */
+  /** The backend that installs rules. */
   readonly backend: RuleBackend;
   /**
-   * The namespace of the container runtime, where masters live; its routes only when asked for,
-   * since a node may have very many. Where only `master` is of interest and is there, nothing else is read: a
-   * node has a link for each of its pods. Throws {@link KernelError}.
+   * Reads the namespace of the container runtime, which contains the masters. Routes are read only on request,
+   * because a node may have very many. If only `master` is needed and exists, nothing else is read, because a node
+   * has a link for each pod. Throws {@link KernelError}.
    */
   readNode(options: NodeReading): NodeSnapshot;
-  /** The pod's namespace; routes and policy rules of these families, or both. Throws {@link KernelError}. */
+  /** Reads the pod's namespace, with routes and policy rules of these families, or both. Throws {@link KernelError}. */
   readNamespace(families?: readonly Family[]): NamespaceSnapshot;
-  /** One link of the pod's namespace. Throws {@link KernelError} (`missing`). */
+  /** Reads one link of the pod's namespace. Throws {@link KernelError} (`missing`). */
   readLink(name: string): Link;
   /**
-   * Does one thing, wholly or not at all. Returns what of it this kernel cannot do and need not, a
-   * sentence each. Throws {@link KernelError}.
+   * Executes one operation atomically. Returns optional parts that this kernel does not support, one sentence each.
+   * Throws {@link KernelError}.
    */
   apply(operation: Operation): readonly string[];
-  /** Says how the rules installed differ from a program and a guard, a line each; empty where they do not. */
+  /** Returns the differences between the installed rules and a program and guard, one line each. */
   compareRules(program: RuleProgram, guard?: LinkGuard): readonly string[];
   /** Returns to the namespace of the container runtime. */
   close(): void;
 }
 
-/** Where states are kept between calls. */
+/** Storage of states between calls. */
 export interface StateStore {
-  /** All states that can be read; what cannot is a problem, never a stop for the others. */
+  /** Returns all readable states. An unreadable one is recorded as a problem and does not stop the others. */
   list(): readonly AttachmentState[];
   find(id: AttachmentId): AttachmentState | undefined;
-  /** What can still be read of a state that {@link find} could not. */
+  /** Returns what can be read of a state that {@link find} could not read. */
   remains(id: AttachmentId): Partial<AttachmentState>;
-  /** What is wrong with states that were looked at, a sentence each. */
+  /** Problems of the states read so far, one sentence each. */
   readonly problems: readonly string[];
   save(state: AttachmentState): void;
-  /** No error where there is none. */
+  /** Removes a state. A missing state is not an error. */
   remove(id: AttachmentId): void;
   bootId(): string;
 }
 
-/** Where the lines of the plugin's log go. No method throws. */
+/** Destination of the plugin's log. No method throws. */
 export interface LogSink {
-  /** The file that is written, if any is. */
+  /** Path of the file, if one is written. */
   readonly path: string;
-  /** Why the lines go elsewhere than was asked for; to be their first. */
+  /** Why the lines are not written to the configured file. Becomes the first line. */
   readonly notice?: string;
   /** Why nothing, or not everything, is written. */
   readonly problem: string | undefined;
-  /** Appends whole lines in one write; after a failure the rest is dropped. */
+  /** Appends whole lines in one write. After a failure the rest is dropped. */
   append(text: string): void;
   close(): void;
 }

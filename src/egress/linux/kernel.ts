@@ -27,7 +27,7 @@ import { LinkDirectory } from './link-directory.ts';
 import { applyOperation, describeOperation } from './operations.ts';
 import { changeRules, describeDifferences, listRules } from './rule-listing.ts';
 
-/** The kernel of this machine, seen from a pod's network namespace, in which the thread stays until `close`. */
+/** The kernel seen from a pod's network namespace, in which the thread stays until `close`. */
 export class LinuxKernel implements Kernel {
   readonly netns: NamespaceId;
   readonly backend: RuleBackend;
@@ -73,7 +73,7 @@ export class LinuxKernel implements Kernel {
   #readMaster(master: Link): NodeSnapshot {
     this.#node.checkStrictly();
     const addresses = listAddresses(this.#node, master.index)
-      // Kernels before 5.0 know no such filter.
+      // Kernels before 5.0 do not support this filter.
       .filter(({ linkIndex }) => linkIndex === master.index)
       .map(({ prefix }) => ({ link: master.name, prefix }));
     return { links: [master], addresses, defaultRoutes: [] };
@@ -125,7 +125,8 @@ export class LinuxKernel implements Kernel {
   compareRules(program: RuleProgram, guard?: LinkGuard): readonly string[] {
     const actual = listRules(this.backend, program);
     const differences = describeDifferences(this.#listElsewhere(program, new NftTables()), actual);
-    // Made by the backend's program, as a live change makes them: it may have words of its own for the same.
+    // Compared with a listing of the backend's own tool, which live changes use and which may print the same rule
+    // differently.
     const isSpelling =
       differences.length > 0 &&
       this.backend === 'nftables' &&
@@ -134,8 +135,8 @@ export class LinuxKernel implements Kernel {
   }
 
   /**
-   * The backend's own listing of a program in an empty namespace: no version of it can make us see a
-   * difference that is only one of spelling.
+   * Returns the backend's own listing of a program in an empty namespace, so that a version that prints rules
+   * differently causes no difference.
    */
   #listElsewhere(program: RuleProgram, tables?: NftTables): string[] {
     return this.#namespace.tryElsewhere(() => {
@@ -150,7 +151,7 @@ export class LinuxKernel implements Kernel {
 
   #compareGuard(guard: LinkGuard): string[] {
     const link = this.#links.list().find((one) => one.name === guard.link);
-    // That the link is missing is told by itself.
+    // The missing link is reported separately.
     if (link === undefined) return [];
     return reading(`the guard of ${guard.link}`, () =>
       compareGuard(guard, link.mac, (install) => this.#namespace.tryElsewhere(install)),

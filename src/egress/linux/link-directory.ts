@@ -4,7 +4,7 @@ import type { LinkNames } from '../../base/linux/netlink/route.ts';
 import type { NetlinkSocket } from '../../base/linux/netlink/socket.ts';
 import type { Link } from '../../base/model/network.ts';
 
-/** Names and indexes of a namespace's links, read again when a name is not known yet. */
+/** Names and indexes of a namespace's links, read again for unknown names. */
 export class LinkDirectory implements LinkNames {
   readonly #socket: NetlinkSocket;
   #links: readonly Link[] = [];
@@ -27,14 +27,14 @@ export class LinkDirectory implements LinkNames {
     return this.find(name).index;
   }
 
-  /** The link of this name. Throws {@link KernelError} (`missing`). */
+  /** Returns the link with this name. Throws {@link KernelError} (`missing`). */
   find(name: string): Link {
     const link = this.#named(name) ?? this.list().find((one) => one.name === name);
-    if (link === undefined) throw new KernelError('missing', `there is no interface ${name}`);
+    if (link === undefined) throw new KernelError('missing', `interface ${name} does not exist`);
     return link;
   }
 
-  /** Forgets what was read: a link came or went. */
+  /** Invalidates the cache after a link was added or removed. */
   forget(): void {
     this.#links = [];
   }

@@ -23,7 +23,7 @@ import type { StateStore } from './kernel-api.ts';
 import type { LinkDirectory } from './link-directory.ts';
 import { changeRules, removeRules } from './rule-listing.ts';
 
-/** What operations are done with. */
+/** Dependencies of operations. */
 export interface OperationContext {
   readonly node: NetlinkSocket;
   readonly pod: NetlinkSocket;
@@ -35,8 +35,8 @@ export interface OperationContext {
 }
 
 /**
- * Does one operation in the pod's namespace. Returns what of it this kernel cannot do, a sentence each.
- * Throws what the kernel, a program or the file system says.
+ * Executes one operation in the pod's namespace. Returns the parts that this kernel does not support, one sentence
+ * each. Throws errors of the kernel, a tool or the file system.
  */
 export function applyOperation(operation: Operation, context: OperationContext): readonly string[] {
   if (operation.do === 'guard-link') {
@@ -127,7 +127,7 @@ function change(operation: Exclude<Operation, { do: 'guard-link' }>, context: Op
   }
 }
 
-/** What an operation does, to follow "Cannot". */
+/** Describes an operation, to follow "Cannot". */
 export function describeOperation(operation: Operation): string {
   switch (operation.do) {
     case 'change-rules':
@@ -139,7 +139,7 @@ export function describeOperation(operation: Operation): string {
     case 'claim-link':
       return `rename the new link to ${operation.name}`;
     case 'set-link-alias':
-      return `write the owner into the alias of ${operation.link}`;
+      return `set the alias of ${operation.link}`;
     case 'guard-link':
       return `install the guard of ${operation.guard.link}`;
     case 'remove-guard':
@@ -168,7 +168,7 @@ export function describeOperation(operation: Operation): string {
     case 'forget-untranslated':
     case 'forget-redirected':
     case 'forget-marked':
-      return 'forget tracked connections';
+      return 'delete tracked connections';
     case 'announce':
       return `announce the addresses of ${operation.link}`;
     case 'save-state':

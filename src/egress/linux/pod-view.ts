@@ -5,7 +5,7 @@ import { NetlinkSocket, netlinkFamily } from '../../base/linux/netlink/socket.ts
 import type { PodView } from '../../base/model/observed.ts';
 import { LinkDirectory } from './link-directory.ts';
 
-/** Reads what a router's pod is judged by, in the namespace that the thread is in. Needs no privilege. Throws NetlinkError. */
+/** Reads the current namespace for the readiness probe. Needs no privileges. Throws NetlinkError. */
 export function readPodView(): PodView {
   const socket = new NetlinkSocket(netlinkFamily.route);
   try {

@@ -39,24 +39,24 @@ import { splitElements } from '../../base/rules/nftables/elements.ts';
 import { mapName, tableNameOf } from '../../base/rules/nftables/render.ts';
 import { ownerComment } from '../../base/rules/owner.ts';
 
-/** Types as nft numbers them, from `inet_service` to `ipv6_addr`; of several fields, the numbers follow each other in six bits each. */
+/** nft's type numbers, from `inet_service` to `ipv6_addr`. Concatenated types combine their numbers, six bits each. */
 const service = 13;
 const addressTypes = { 4: 7, 6: 8 } as const;
 const typeBits = 6;
 
-/** `NF_INET_*`, and the priorities at which nft has the same chains (`render.ts`). */
+/** `NF_INET_*`, and the priorities of the same chains in `render.ts`. */
 const bases: Readonly<Record<Hook, Omit<BaseChain, 'name'>>> = {
   'mangle-prerouting': { type: 'filter', hook: 0, priority: -150 },
   'nat-prerouting': { type: 'nat', hook: 0, priority: -100 },
   'filter-input': { type: 'filter', hook: 1, priority: 0 },
   'filter-forward': { type: 'filter', hook: 2, priority: 0 },
-  // A changed mark looks the route up again.
+  // Type `route`: the kernel looks up the route again when the mark changes.
   'mangle-output': { type: 'route', hook: 3, priority: -150 },
   'mangle-postrouting': { type: 'filter', hook: 4, priority: -150 },
   'nat-postrouting': { type: 'nat', hook: 4, priority: 100 },
 };
 
-/** `NF_CT_STATE_BIT` and its two relatives. */
+/** `NF_CT_STATE_BIT` and related values. */
 const stateBits: Readonly<Record<ConnectionState, number>> = {
   invalid: 1,
   established: 2,
@@ -70,9 +70,9 @@ const nftFamilies = { 4: 2, 6: 10 } as const;
 const icmpv6 = 58;
 
 /**
- * The messages that make a program's table, redirects included, in one transaction: what `nft -f` makes of
- * `compareNftables`, expression by expression, without a process to start. Refused where a table of the
- * name stands. Undefined where the program has what is not known here.
+ * Returns the messages that create a program's table with its redirects in one transaction: the same expressions that
+ * `nft -f` creates from `compareNftables`, without starting a process. The kernel rejects them if a table of this
+ * name exists. Returns undefined if the program contains an unsupported rule.
  */
 export function writeProgram(program: RuleProgram): Buffer[] | undefined {
   const table: TableKey = { family: nftFamily.inet, name: tableNameOf(program.name) };
@@ -106,7 +106,7 @@ function expressionsOf({ family, matches, action }: Rule): NftExpression[] | und
   let known = family;
   const expressions: (NftExpression | undefined)[] = family === undefined ? [] : [isOfFamily(family)];
   for (const match of matches) {
-    // A field of one family's header says which family first.
+    // A field of one family's header requires a match on the family first.
     const needed = familyOf(match);
     if (needed !== undefined && known === undefined) {
       expressions.push(isOfFamily(needed));
@@ -165,7 +165,7 @@ function protocolNumberOf(protocol: Extract<Match, { on: 'protocol' }>['protocol
   return protocol === 'icmpv6' ? icmpv6 : protocolNumbers[protocol];
 }
 
-/** Only whole addresses: nothing that asks for networks is written here. */
+/** Matches whole addresses only, because no rule here matches networks. */
 function matchSource({ address, length }: Prefix, not: boolean): NftExpression | undefined {
   const bytes = addressBytes(address);
   if (length !== bytes.length * 8) return undefined;

@@ -18,7 +18,7 @@ import { listGuardRemovals } from './guard.ts';
 import { hasLegacyTables, listChainRemovals } from './iptables-chains.ts';
 import { writeProgram } from './program-table.ts';
 
-/** The scripts that lead from one program to another, for a backend. */
+/** Returns a backend's scripts that change one program into another. */
 function comparePrograms(
   backend: RuleBackend,
   from: RuleProgram | undefined,
@@ -29,9 +29,9 @@ function comparePrograms(
 }
 
 /**
- * Leads the rules from one program to another; where a later script of a first program fails, what the
- * earlier ones did is taken back. `unsure`: either of the two is installed. `tables`: by which elements
- * are changed without a program. Throws {@link KernelError}.
+ * Changes the rules from one program to another. If a later script of a first program fails, the earlier ones are
+ * undone. `unsure` means that either of the two programs is installed. `tables` changes elements without starting a
+ * process. Throws {@link KernelError}.
  */
 export function changeRules(
   backend: RuleBackend,
@@ -48,21 +48,21 @@ export function changeRules(
   } catch (error) {
     const program = to ?? from;
     if (backend === 'nftables' && from === undefined && to !== undefined && isTaken(error, to)) {
-      // What another owner left under our name, and nobody remembers.
+      // Removes the rules that a previous owner left under our name without a state file.
       runTransaction({
         scripts: [{ tool: 'nft', input: removeTable(tableName(to.name)) }, ...compareNftables(undefined, to).scripts],
       });
       return;
     }
-    // nft is all or nothing by itself; iptables is so for each table only. What stood before is not opened.
+    // nft is atomic; iptables is atomic per table only. Rules that existed before are not opened.
     if (backend === 'iptables' && program !== undefined) takeBack(program, from);
     throw error;
   }
 }
 
 /**
- * Makes a program's table over netlink, in place of one that another owner left under its name. False where
- * the kernel cannot do it so, or we cannot say it: nft tells best what is missing.
+ * Creates a program's table over netlink, and replaces one that another owner left under its name. Returns false if
+ * the kernel or this code does not support it; nft then reports best what is missing.
  */
 function makeTable(tables: NftTables, program: RuleProgram): boolean {
   const messages = writeProgram(program);
@@ -70,11 +70,14 @@ function makeTable(tables: NftTables, program: RuleProgram): boolean {
   try {
     return tables.replace(nftFamily.inet, tableNameOf(program.name), messages);
   } catch (cause) {
-    throw new KernelError('refused', `Cannot make ${tableName(program.name)}: ${reasonOf(cause)}`, { cause });
+    throw new KernelError('refused', `Cannot create ${tableName(program.name)}: ${reasonOf(cause)}`, { cause });
   }
 }
 
-/** Changes redirects alone over netlink: nft would read the whole table first. False where more is to be done. */
+/**
+ * Changes only redirects, over netlink, because nft would read the whole table first. Returns false if more has
+ * changed.
+ */
 function changeElements(tables: NftTables, from: RuleProgram, to: RuleProgram): boolean {
   const change = compareElements(from, to);
   if (change === undefined) return false;
@@ -86,7 +89,10 @@ function changeElements(tables: NftTables, from: RuleProgram, to: RuleProgram): 
   }
 }
 
-/** Whether nft failed where a table has the name of a program: it does not say why in a form for programs. */
+/**
+ * Returns whether nft failed because the program's table exists. nft does not report the reason in a machine-readable
+ * form.
+ */
 function isTaken(error: unknown, program: RuleProgram): boolean {
   return isRefused(error) && hasTable(nftFamily.inet, tableNameOf(program.name));
 }
@@ -100,14 +106,14 @@ function takeBack(program: RuleProgram, from: RuleProgram | undefined): void {
     if (from === undefined) removeIptables(program.name, program.owner);
     else runTransaction(compareIptables(program, from, true));
   } catch {
-    // The first failure is the one to report; DEL tries again.
+    // The first failure is reported; DEL tries again.
   }
 }
 
 /**
- * Removes the rules under a name if they are the owner's, and a link's guard; none there is no error. Of several
- * backends, one that is not installed has installed nothing. What is in nf_tables goes in one
- * transaction. Throws {@link KernelError}, {@link NetlinkError}.
+ * Removes the rules under a name if they belong to the owner, and a link's guard. Missing rules are not an error. A
+ * backend that is not installed has no rules. Everything in nf_tables is removed in one transaction. Throws {@link
+ * KernelError}, {@link NetlinkError}.
  */
 export function removeRules({ backends, name, owner, guardOf }: RuleRemoval, tables: NftTables): void {
   const chains = backends.includes('iptables') ? listChainRemovals(name, owner) : [];
@@ -121,7 +127,10 @@ export function removeRules({ backends, name, owner, guardOf }: RuleRemoval, tab
 
 type RuleRemoval = Extract<Operation, { do: 'remove-rules' }>;
 
-/** By the programs of the older variant, which alone can; where nobody remembers, they may be missing. */
+/**
+ * Removes rules with the tools of iptables-legacy, the only way to reach them. Without a state file the rules may be
+ * missing.
+ */
 function removeLegacy(backends: readonly RuleBackend[], name: string, owner: string): void {
   if (backends.length === 1 || findTool('iptables-save') !== undefined) removeIptables(name, owner);
 }
@@ -130,14 +139,14 @@ function removeIptables(name: string, owner: string): void {
   for (const family of [4, 6] as const) {
     const saved = saveIptables(family, name);
     const found = ownerOfSaved(saved);
-    // Chains without a hook are what a torn removal left.
+    // Chains without a hook remain after an interrupted removal.
     if (saved.tables.length === 0 || (found !== undefined && found !== owner)) continue;
     runTool(familyTool('restore', family), ['--noflush', '-w', '10'], removeSavedRules(saved));
   }
 }
 
 function saveIptables(family: Family, name: string): SavedRules {
-  // A node without ip6tables has no IPv6 rules of ours either.
+  // A node without ip6tables cannot have our IPv6 rules.
   if (findTool(familyTool('save', family)) === undefined) return { tables: [] };
   return readSavedRules(runTool(familyTool('save', family), []), name);
 }
@@ -146,7 +155,7 @@ function familyTool(verb: 'save' | 'restore', family: Family): string {
   return `${family === 4 ? 'iptables' : 'ip6tables'}-${verb}`;
 }
 
-/** The rules under a name as the backend's own listing shows them, a line each, in a stable order. */
+/** Returns the rules under a name from the backend's own listing, one per line in a stable order. */
 export function listRules(backend: RuleBackend, program: RuleProgram): string[] {
   if (backend === 'iptables') {
     return program.families.flatMap((family) =>
@@ -163,10 +172,10 @@ export function listRules(backend: RuleBackend, program: RuleProgram): string[] 
   }
 }
 
-/** What a listing lacks and has too much, in words; a changed rule shows as both. */
+/** Describes missing and additional rules of a listing. A changed rule appears as both. */
 export function describeDifferences(expected: readonly string[], actual: readonly string[]): string[] {
   const missing = without(expected, actual).map((rule) => `rule is missing: ${rule}`);
-  const foreign = without(actual, expected).map((rule) => `rule does not belong: ${rule}`);
+  const foreign = without(actual, expected).map((rule) => `unexpected rule: ${rule}`);
   if (missing.length + foreign.length > 0) return [...missing, ...foreign];
   const moved = expected.findIndex((rule, index) => rule !== actual[index]);
   return moved < 0 ? [] : [`rules are out of order, beginning with: ${actual[moved]}`];

@@ -4,7 +4,7 @@ import { codeOf } from '../../base/linux/libc/calls.ts';
 const chunkBytes = 64 * 1024;
 const pollMilliseconds = 5;
 
-/** Reads standard input to its end; undefined where there is more than `limit` bytes, of which no more is read. */
+/** Reads standard input to its end. Returns undefined, without reading further, if it exceeds `limit` bytes. */
 export function readStandardInput(limit: number): string | undefined {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -24,7 +24,7 @@ function readChunk(): Buffer {
       return buffer.subarray(0, readSync(0, buffer));
     } catch (error) {
       const code = codeOf(error);
-      // A pipe that somebody made non-blocking has nothing yet.
+      // The pipe is non-blocking and empty.
       if (code === 'EAGAIN') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pollMilliseconds);
       else if (code === 'EOF') return Buffer.alloc(0);
       else if (code !== 'EINTR') throw error;

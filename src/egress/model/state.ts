@@ -52,9 +52,16 @@ export interface AddressRival {
   readonly mac: string;
 }
 
+/**
+ * Version of the format of state files. A program reads of every file what it can, whatever its number, and keeps what it
+ * does not know or cannot read when it writes the file again. The number rises when a program that does so with a
+ * newer file would do harm; that program leaves a file that it cannot read in its place, for the newer one.
+ */
+export const stateVersion = 1;
+
 /** State saved at ADD for later calls, one file per attachment. Only what the kernel and the configuration do not show. */
 export interface AttachmentState {
-  /** 1. Later compatible versions may add keys, which are preserved. */
+  /** Of the file's format: {@link stateVersion}. */
   readonly version: number;
   readonly id: AttachmentId;
   readonly network: string;

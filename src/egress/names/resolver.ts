@@ -92,7 +92,9 @@ export class NameResolver {
     const remaining = entries.flatMap((entry) => entry.remaining(now) ?? []);
     const changes = entries.flatMap((entry) => entry.sinceChange(now) ?? []);
     const addresses = entries.flatMap((entry) => entry.addresses);
-    const problems = entries.flatMap((entry) => entry.problem ?? []);
+    // That one family has no address is no problem of a name that has one of the other.
+    const troubled = entries.filter((entry) => addresses.length === 0 || entry.hasFailed || entry.refused.length > 0);
+    const [problem] = troubled.flatMap((entry) => entry.problem ?? []);
     return {
       name,
       addresses,

@@ -4,7 +4,7 @@ import { closedAnnotation } from '../model/live-change.ts';
 import type { AddressRival, AttachmentState } from '../model/state.ts';
 import type { NodePod } from './objects.ts';
 
-/** What the report is made with. */
+/** Dependencies of the report. */
 export interface ClosureReportParts {
   readonly api: KubeApi;
   readonly log: DaemonLog;
@@ -12,16 +12,16 @@ export interface ClosureReportParts {
   readonly podOf: (state: AttachmentState) => NodePod | undefined;
 }
 
-/** Milliseconds after which what was written is written again, if the API server still does not show it. */
+/** Milliseconds after which a write is repeated if the API server still does not show it. */
 const repeatAfter = 30_000;
 
 /**
- * Writes on a pod which of its routers are closed, and whose claims keep them so. Level-triggered: it is called at
- * every round, and writes where the pod says something else. A write that fails is made again at a later round.
+ * Writes to a pod which of its routers are closed and whose claims keep them closed. It is level-triggered: it is
+ * called in every round, and writes if the pod's annotation differs. A failed write is repeated in a later round.
  */
 export class ClosureReport {
   readonly #parts: ClosureReportParts;
-  /** Words by interface, by UID of the pod. */
+  /** Texts by interface, by UID of the pod. */
   readonly #words = new Map<string, Map<string, string>>();
   readonly #written = new Map<string, { readonly text: string | null; readonly at: number }>();
 
@@ -29,7 +29,7 @@ export class ClosureReport {
     this.#parts = parts;
   }
 
-  /** Says of one router whose claim keeps it closed; undefined: it is open. Never throws. */
+  /** Records the claim that keeps a router closed, or undefined if it is open. Never throws. */
   show(state: AttachmentState, rival: AddressRival | undefined): void {
     const pod = this.#parts.podOf(state);
     if (pod === undefined || pod.isEnding) return;
@@ -56,7 +56,7 @@ export class ClosureReport {
       await api.mergePatch(`/api/v1/namespaces/${namespace}/pods/${name}`, { metadata }, signal);
     } catch (error) {
       this.#written.delete(uid);
-      log.debug({ err: error, pod: `${namespace}/${name}` }, 'Failed to write on a pod that its router is closed');
+      log.debug({ err: error, pod: `${namespace}/${name}` }, 'Failed to write to a pod that its router is closed');
     }
   }
 }

@@ -15,31 +15,37 @@ import { Installer } from './installer.ts';
 import { LiveRouters } from './live-routers.ts';
 import { NodeMetrics } from './metrics.ts';
 import type { NodeOptions } from './node-options.ts';
+import { ReadinessReport } from './readiness-report.ts';
 import { RouterNames } from './router-names.ts';
 import type { NodeRouters } from './routers-api.ts';
-import { isStillThere } from './standing.ts';
+import { askStanding } from './standing.ts';
 import { RouterWatch } from './watch.ts';
+import type { Wires } from './wires-api.ts';
 
 /** Dependencies of the daemon. */
 export interface NodeParts {
   readonly api: KubeApi;
   readonly routers: NodeRouters;
+  readonly wires: Wires;
   readonly log: DaemonLog;
-  /** Where the plugin remembers attachments. */
+  /** Folder of the plugin's state files. */
   readonly stateFolder: string;
 }
 
 const definitionPath = '/apis/k8s.cni.cncf.io/v1/network-attachment-definitions';
 
+/** Milliseconds for an answer: who cannot ask by then may be the one who is cut off. */
+const standingPatience = 1500;
+
 /** Milliseconds. */
 const rescan = { delay: 20, interval: 50, always: 30_000 };
 
 /**
- * Starts the daemon of a node. It answers by HTTP at once; it is ready when the plugin is in its place and
- * the pods and definitions are known. Rejects with an Error where its port cannot be listened on.
+ * Starts the node daemon. It serves HTTP at once, and is ready when the plugin is installed and the pods and
+ * definitions are listed. Rejects with an Error if it cannot listen on its port.
  */
 export async function startNode(options: NodeOptions, parts: NodeParts): Promise<RunningDaemon> {
-  const { api, routers, log } = parts;
+  const { api, routers, wires, log } = parts;
   const end = new AbortController();
   const problems = new ProblemBook(log, 'The API server cannot be followed');
   const waiting = new Set(['pods', 'definitions']);
@@ -71,8 +77,23 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
   });
   const installer = new Installer(options.installer, log);
   const closures = new ClosureReport({ api, log, signal: end.signal, podOf: (state) => live.podOf(state) });
+  const readiness = new ReadinessReport({
+    api,
+    log,
+    signal: end.signal,
+    podOf: (state) => live.podOf(state),
+    // As the kubelet reports a probe that fails; the controller shows it in the router's status.
+    onUnready: (state, message) => {
+      const pod = live.podOf(state);
+      if (pod === undefined) return;
+      const { namespace, name, uid } = pod;
+      const about = { apiVersion: 'v1', kind: 'Pod', namespace, name, uid };
+      void events.tell(about, { type: 'Warning', reason: 'Unhealthy', message }, end.signal);
+    },
+  });
   const watcher = new RouterWatch({
     routers,
+    wires,
     metrics,
     events,
     log,
@@ -80,11 +101,15 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
     routersOf: () => live.known,
     uidOf: (state) => live.podOf(state)?.uid,
     showClosure: (state, rival) => closures.show(state, rival),
-    standingOf: async (state) => {
+    showReadiness: (state, problems) => readiness.show(state, problems),
+    forgetReadiness: (state) => readiness.forget(state),
+    isMissing: (state) => !waiting.has('pods') && state.pod !== undefined && live.podOf(state) === undefined,
+    standingOf: (state, patience = standingPatience) => {
       const pod = live.podOf(state);
-      if (state.pod === undefined || pod === undefined || pod.isEnding) return 'replaced';
+      if (state.pod === undefined || pod?.isEnding === true) return Promise.resolve('replaced');
+      const meant = pod === undefined ? { node: options.node } : { uid: pod.uid };
       // A view that is old says nothing of a router that another node may have taken over.
-      return (await isStillThere(api, state.pod, pod.uid, end.signal)) ? 'current' : 'replaced';
+      return askStanding(api, state.pod, meant, patience, end.signal);
     },
   });
   const server = createDaemonServer({
@@ -94,7 +119,7 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
     unreadiness: () => {
       const [first] = waiting;
       const place = first === undefined ? undefined : `${first} are not listed yet`;
-      const reason = [place, installer.problem, problems.lines[0]].find((one) => one !== undefined);
+      const reason = [place, installer.problem, problems.lines[0], routers.blindness].find((one) => one !== undefined);
       return reason === place && problems.lines[0] !== undefined ? `${place}: ${problems.lines[0]}` : reason;
     },
   });
@@ -137,12 +162,15 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
     { fieldSelector: `spec.nodeName=${options.node}` },
   );
   await names.start();
-  const look = (): void => {
+  watcher.start();
+  const blindness = new ProblemBook(log, 'Routers of this node cannot be seen');
+  const rescanAll = (): void => {
     live.rescan();
     names.follow(live.known);
+    blindness.report(parts.stateFolder, routers.blindness);
+    watcher.look();
   };
-  const states = watchStates(parts.stateFolder, look, log);
-  watcher.start();
+  const states = watchStates(parts.stateFolder, rescanAll, log);
   return {
     stop: () => {
       end.abort();
@@ -163,18 +191,19 @@ interface Sink {
   readonly remove: (object: unknown) => void;
 }
 
-/** Calls `look` soon after the plugin wrote or removed a state, and every few seconds, whatever the file system tells. */
+/**
+ * Calls `look` soon after the plugin wrote or deleted a state file, and every few seconds regardless of file system
+ * notifications.
+ */
 function watchStates(folder: string, look: () => void, log: DaemonLog): { close(): void } {
   const runner = new BoundedFrequencyRunner(look, rescan.delay, rescan.interval);
   let watching: FSWatcher | undefined;
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     watching = watch(folder, () => runner.request());
-    watching.on('error', (error) =>
-      log.debug({ err: error }, 'The folder of states cannot be watched; it is looked at'),
-    );
+    watching.on('error', (error) => log.debug({ err: error }, 'Failed to watch the folder of state files; polling it'));
   } catch (error) {
-    log.warn({ err: error, folder }, 'The folder of states cannot be watched; it is looked at every few seconds');
+    log.warn({ err: error, folder }, 'Failed to watch the folder of state files; polling it every few seconds');
   }
   const timer = setInterval(look, rescan.always);
   look();

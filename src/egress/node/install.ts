@@ -13,29 +13,30 @@ import {
 import { join } from 'node:path';
 import { writeNew } from '../../base/files/write-whole.ts';
 
-/** Which program goes where. */
+/** A program and its destination. */
 export interface Installation {
-  /** The executable to be installed. */
+  /** The executable to install. */
   readonly source: string;
-  /** The folder of CNI plugins, as this process sees it. */
+  /** The folder of CNI plugins, as mounted for this process. */
   readonly target: string;
-  /** Its name there. */
+  /** File name of the installed program. */
   readonly name: string;
 }
 
-/** Temporary names begin so, and are swept: they are left-overs of a run that was cut off. */
+/** Prefix of temporary files. Leftovers of interrupted installations are deleted. */
 const temporaryPrefix = '.egress-router-';
 
 /**
- * Puts a program into a folder of the node, unless the very same is there. It is written under a
- * temporary name, synced and renamed: a runtime finds either the old one or the new one, whole, and
- * one that runs goes on. What stands there under the name is replaced, a link too, and never followed.
- * Returns whether something was done. Throws an Error that names the file and the reason.
+ * Installs a program into a folder of the node, unless an identical file exists. It is written to a temporary file,
+ * synced and renamed: a runtime finds either the complete old or the complete new file, and running processes
+ * continue. An existing file or link with this name is replaced, and links are never followed. Returns whether
+ * anything was done. Throws an Error that names the file and the reason.
  */
 export function install({ source, target, name }: Installation): 'installed' | 'current' {
   const place = join(target, name);
-  const content = attempt(`read ${source}`, () => readFileSync(source));
+  // First, because it costs nothing: a folder that is not there yet is asked for often.
   sweep(target);
+  const content = attempt(`read ${source}`, () => readFileSync(source));
   if (isCurrent(place, content)) return 'current';
   const temporary = join(target, `${temporaryPrefix}${randomUUID()}`);
   try {
@@ -48,7 +49,7 @@ export function install({ source, target, name }: Installation): 'installed' | '
   return 'installed';
 }
 
-/** Takes the program away; no error where it is not there. Throws an Error that names the file and the reason. */
+/** Removes the program. A missing file is not an error. Throws an Error that names the file and the reason. */
 export function uninstall({ target, name }: Installation): void {
   attempt(`remove ${join(target, name)}`, () => rmSync(join(target, name), { force: true }));
 }
@@ -58,7 +59,7 @@ function isCurrent(place: string, content: Buffer): boolean {
   try {
     file = openSync(place, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch {
-    // Missing, a link, or not for us to read: it is written again.
+    // The file is missing, a link, or unreadable, and will be replaced.
     return false;
   }
   try {

@@ -5,12 +5,14 @@ import type { KubeApi } from '../../base/kubernetes/cluster-api.ts';
 import type { EventRecorder, EventWords } from '../../base/kubernetes/events.ts';
 import { isStatus } from '../../base/kubernetes/status-patch.ts';
 import { WorkQueue } from '../../base/kubernetes/work-queue.ts';
+import { KernelError } from '../../base/linux/kernel-error.ts';
 import { describeError } from '../../base/model/text.ts';
 import type { AnswerNames } from '../cni/change.ts';
 import { appliedAnnotation, type LiveRefusal, refusedAnnotation } from '../model/live-change.ts';
 import type { AttachmentState } from '../model/state.ts';
 import { findDefinition } from './networks.ts';
 import { type NodePod, readConfig, readDefinition, readPod } from './objects.ts';
+import { keyOf } from './pod-namespace.ts';
 import type { ApplyOutcome, NodeRouters } from './routers-api.ts';
 
 /** Dependencies of {@link LiveRouters}. */
@@ -26,42 +28,48 @@ export interface LiveParts {
   readonly signal: AbortSignal;
 }
 
-/** Milliseconds after which what was said on a pod is said again, if the API server still does not show it. */
+/** Milliseconds after which a write to a pod is repeated if the API server still does not show it. */
 const repeatAfter = 30_000;
 
-/** Milliseconds between two tries to say it: the controller waits ten seconds for it, and then replaces the pod. */
+/** Maximum milliseconds between attempts to write: the controller waits ten seconds before it replaces the pod. */
 const longestSilence = 2000;
 
-/** Milliseconds until what the kernel refused is tried again, the first time and at most. */
+/** Initial and maximum backoff in milliseconds after the kernel rejected a change. */
 const retry = { first: 500, last: 60_000 };
+
+/** How often a call that works in a namespace is waited for without a word, and milliseconds in between. */
+const mostBusy = 20;
+const busyPause = 500;
 
 /** What this process applied to an attachment. Pod annotations are not trusted, because any author of the pod can forge them. */
 interface Tried {
   readonly configuration: string;
   readonly refusal?: Omit<LiveRefusal, 'configuration'>;
-  /** It may go well another time. */
+  /** Another call works in its namespace: nothing is known yet. */
+  readonly isPending?: true;
+  /** A retry may succeed. */
   readonly failed?: { readonly times: number; readonly retryAt: number };
 }
 
 /**
- * What a pod is told of a definition of another namespace in place of reasons: whoever may write the pod's
- * annotations can name any, and reasons name what it says.
+ * Replaces the reasons in the annotation if the definition belongs to another namespace: anyone who can write the
+ * pod's annotations can name any definition, and the reasons would reveal its content.
  */
-const foreignWords = 'the definition, of another namespace, cannot be applied to a router that lives';
+const foreignWords = 'the definition of another namespace cannot be applied to a running router';
 
 /** Desired configuration of a router and its digest. */
 interface Wanted {
   readonly name: string;
-  /** The definition is of another namespace than the pod. */
+  /** Whether the definition is in another namespace than the pod. */
   readonly isForeign: boolean;
   readonly text: string;
   readonly configuration: string;
 }
 
 /**
- * Leads the living routers of this node to what their definitions say now, and says on their pods which
- * configuration is in force. Level-triggered: what a pod says is compared with its definition, whatever
- * happened in between.
+ * Applies the current definitions to the running routers of this node, and writes the applied configuration to their
+ * pods. It is level-triggered: the pod's annotation is compared with its definition, regardless of what happened in
+ * between.
  */
 export class LiveRouters {
   readonly #parts: LiveParts;
@@ -72,7 +80,7 @@ export class LiveRouters {
   readonly #queue: WorkQueue;
   /** By attachment. */
   readonly #tried = new Map<string, Tried>();
-  /** What was last said on each pod, by UID: the API server shows it a little later. */
+  /** The last text written to each pod, by UID, because the API server shows it with a delay. */
   readonly #said = new Map<string, { readonly words: string; readonly at: number }>();
 
   constructor(parts: LiveParts) {
@@ -82,13 +90,13 @@ export class LiveRouters {
       (key, error, milliseconds) =>
         parts.log.warn(
           { err: error, attachment: key, retryMilliseconds: milliseconds },
-          'Cannot say on a pod what is in force; retrying',
+          'Failed to update the pod annotation with the applied configuration; retrying',
         ),
       longestSilence,
     );
   }
 
-  /** Looks at which routers live on this node. */
+  /** Updates the list of routers that run on this node. */
   rescan(): void {
     const states = this.#parts.routers.list();
     const before = this.#attachments;
@@ -97,27 +105,27 @@ export class LiveRouters {
     for (const [key, { pod }] of before) {
       if (this.#attachments.has(key)) continue;
       this.#tried.delete(key);
-      // What is said of its pod is about the others now.
+      // The pod's annotation now describes its other routers.
       if (pod !== undefined) this.#addOf(`${pod.namespace}/${pod.name}`);
     }
   }
 
-  /** Those that lived at the last look, by a key of their own; after the next look another map. */
+  /** Routers at the last scan by key. Every scan creates a new map. */
   get known(): ReadonlyMap<string, AttachmentState> {
     return this.#attachments;
   }
 
-  /** Those that live now; one whose namespace is gone is not, whatever is remembered. */
+  /** Currently running routers. One whose namespace is gone is not included, even if it has a state file. */
   get attachments(): readonly AttachmentState[] {
     return [...this.#attachments.values()].filter((state) => this.#parts.routers.isAlive(state));
   }
 
-  /** The pod of a router; undefined where the API server has none of its name. */
+  /** Returns the pod of a router, or undefined if the API server has no pod of its name. */
   podOf({ pod }: AttachmentState): NodePod | undefined {
     return pod && this.#pods.get(`${pod.namespace}/${pod.name}`);
   }
 
-  /** Hears of a pod of this node. */
+  /** Records a pod of this node. */
   putPod(object: unknown): void {
     const pod = readPod(object);
     if (pod === undefined) return;
@@ -138,7 +146,7 @@ export class LiveRouters {
     for (const object of objects) this.putPod(object);
   }
 
-  /** Hears of a NetworkAttachmentDefinition. */
+  /** Records a NetworkAttachmentDefinition. */
   putDefinition(object: unknown): void {
     const { key, config } = readDefinition(object);
     if (key === undefined || this.#definitions.get(key) === config) return;
@@ -147,7 +155,7 @@ export class LiveRouters {
     this.#addWhere((state) => this.#definitionOf(state) === key);
   }
 
-  /** One that is gone leaves its routers as they are. */
+  /** Records the deletion of a definition. Its routers stay unchanged. */
   removeDefinition(object: unknown): void {
     const { key } = readDefinition(object);
     if (key !== undefined) this.#definitions.delete(key);
@@ -202,7 +210,7 @@ export class LiveRouters {
     return next.length === 0 ? undefined : Math.max(0, Math.min(...next) - performance.now());
   }
 
-  /** Applies a definition; undefined where the router is gone. */
+  /** Applies a definition. Returns undefined if the router is gone. */
   #apply(
     state: AttachmentState,
     pod: NodePod,
@@ -215,12 +223,20 @@ export class LiveRouters {
     try {
       outcome = routers.apply(state.id, readConfig(text, name), answerNames);
     } catch (error) {
-      count('failed');
       const times = known?.configuration === configuration ? (known.failed?.times ?? 0) + 1 : 1;
       const milliseconds = backoff(times, retry);
+      // ADD or DEL is at work there. Nothing is wrong with the configuration, and that is over in a moment.
+      if (isBusy(error) && times <= mostBusy) {
+        return {
+          configuration,
+          isPending: true,
+          failed: { times, retryAt: performance.now() + Math.min(milliseconds, busyPause) },
+        };
+      }
+      count('failed');
       log.warn(
         { err: error, attachment: keyOf(state), retryMilliseconds: milliseconds },
-        'Cannot apply a configuration; retrying',
+        'Failed to apply a configuration; retrying',
       );
       const refusal = { needsReplacement: false, message: isForeign ? foreignWords : describeError(error) };
       this.#tellRefusal(pod, refusal);
@@ -232,7 +248,7 @@ export class LiveRouters {
         const { added, removed } = outcome;
         const milliseconds = Math.round(performance.now() - begun);
         const words = { pod: `${pod.namespace}/${pod.name}`, configuration, added, removed, milliseconds };
-        log.info(words, 'A configuration is in force');
+        log.info(words, 'Applied a configuration');
         if (added + removed > 0) {
           const message = `${added} redirects added, ${removed} removed; ${configuration}`;
           this.#tell(pod, { type: 'Normal', reason: 'ConfigurationApplied', message });
@@ -252,13 +268,14 @@ export class LiveRouters {
   }
 
   /**
-   * Writes on the pod what is in force, or what is not and why, unless it is there. A pod with several routers
-   * has the digests of all, in the order of their interfaces. Resolves to the time of the next check.
+   * Writes to the pod which configuration is applied, or which one is not and why, if its annotations differ. A pod
+   * with several routers has the digests of all, in the order of their interfaces. Resolves to the time of the next
+   * check.
    */
   async #say(pod: NodePod): Promise<number | undefined> {
     const annotations = this.#composeWords(pod);
     const { namespace, name, uid } = pod;
-    // What it says now, not when this began.
+    // The current text, not that of the start of this call.
     const shown = this.#pods.get(`${namespace}/${name}`)?.annotations ?? pod.annotations;
     if (annotations === undefined) return undefined;
     if (Object.entries(annotations).every(([key, value]) => (shown[key] ?? null) === value)) return undefined;
@@ -272,14 +289,14 @@ export class LiveRouters {
       await api.mergePatch(`/api/v1/namespaces/${namespace}/pods/${name}`, { metadata: { uid, annotations } }, signal);
     } catch (error) {
       this.#said.delete(uid);
-      // It is gone, or another has its name now.
+      // The pod is gone, or another pod has its name.
       if (isStatus(error, 404) || isStatus(error, 409)) return undefined;
       throw error;
     }
     return at + repeatAfter;
   }
 
-  /** Annotations of a pod; null: none. Undefined while one of its routers was not looked at yet. */
+  /** Returns annotations of a pod; null removes one. Returns undefined until all its routers have been processed. */
   #composeWords({ namespace, name }: NodePod): Readonly<Record<string, string | null>> | undefined {
     const byLink = new Map<string, { readonly wanted: Wanted; readonly tried: Tried | undefined }>();
     for (const [key, state] of this.#attachments) {
@@ -290,7 +307,9 @@ export class LiveRouters {
     }
     const all = [...byLink].toSorted(([one], [other]) => one.localeCompare(other, 'en', { numeric: true }));
     if (all.length === 0) return undefined;
-    if (all.some(([, { wanted, tried }]) => tried?.configuration !== wanted.configuration)) return undefined;
+    const isKnown = ({ wanted, tried }: { readonly wanted: Wanted; readonly tried: Tried | undefined }): boolean =>
+      tried?.configuration === wanted.configuration && tried.isPending !== true;
+    if (!all.every(([, one]) => isKnown(one))) return undefined;
     const configuration = all.map(([, { wanted }]) => wanted.configuration).join();
     const refusals = all.flatMap(([, { tried }]) => tried?.refusal ?? []);
     const [refusal] = refusals;
@@ -315,6 +334,6 @@ export class LiveRouters {
   }
 }
 
-function keyOf({ id }: AttachmentState): string {
-  return `${id.containerId}@${id.ifname}`;
+function isBusy(error: unknown): boolean {
+  return error instanceof KernelError && error.kind === 'busy';
 }

@@ -6,17 +6,17 @@ const prefix = 'egress_router_';
 const router = ['namespace', 'pod', 'interface'] as const;
 const redirect = [...router, 'redirect'] as const;
 
-/** What the daemon of a node measures, in the form of Prometheus. Series of a router go with it. */
+/** Prometheus metrics of the node daemon. Series of a router are removed with it. */
 export class NodeMetrics {
   readonly registry = new Registry();
   readonly changes = new Counter({
     name: `${prefix}live_changes_total`,
-    help: 'Configurations for living routers, by outcome.',
+    help: 'Configurations applied to running routers, by outcome.',
     labelNames: ['outcome'],
     registers: [this.registry],
   });
   readonly connections = this.#counter('connections_total', 'New connections seen, by redirect.', redirect);
-  readonly open = this.#gauge('connections', 'Connections that are tracked now, by redirect.', redirect);
+  readonly open = this.#gauge('connections', 'Tracked connections, by redirect.', redirect);
   readonly sent = this.#counter('sent_bytes_total', 'Bytes from clients to destinations, by redirect.', redirect);
   readonly received = this.#counter(
     'received_bytes_total',
@@ -25,37 +25,41 @@ export class NodeMetrics {
   );
   readonly refusals = this.#counter(
     'refusals_total',
-    'Connections that the destination refused or did not answer, by redirect.',
+    'Connections that the destination rejected or did not answer, by redirect.',
     [...redirect, 'kind'],
   );
   readonly sourcePorts = this.#gauge(
     'source_port_use_ratio',
-    'Share of the source ports (1024-65535) in use towards one destination; the ten fullest of each router.',
+    'Share of source ports (1024-65535) in use per destination; the ten highest of each router.',
     [...router, 'destination'],
   );
-  readonly gatewayUp = this.#gauge('gateway_reachable', '1: the gateway answered when it was last asked.', [
+  readonly gatewayUp = this.#gauge('gateway_reachable', '1 if the gateway answered the last probe.', [
     ...router,
     'gateway',
   ]);
-  readonly conflicts = this.#counter(
-    'address_conflicts_total',
-    'Times that another machine said that a reserved address is its own.',
-    [...router, 'address'],
-  );
+  readonly conflicts = this.#counter('address_conflicts_total', 'Claims of a reserved address by another machine.', [
+    ...router,
+    'address',
+  ]);
   readonly rulesRight = this.#gauge(
     'state_right',
-    '1: interface, routes and rules were as ADD left them at the last CHECK; 0: not, see the log and Events.',
+    '1 if the last CHECK found no differences; otherwise see the log and Events.',
     router,
   );
-  readonly lastCheck = this.#gauge('last_check_timestamp_seconds', 'When the last CHECK ended.', router);
+  readonly lastCheck = this.#gauge('last_check_timestamp_seconds', 'Time of the last CHECK.', router);
   readonly closed = this.#gauge(
     'closed',
-    '1: the interface is closed because another machine has the address.',
+    '1 if the interface is closed because another machine has the address.',
+    router,
+  );
+  readonly suspended = this.#gauge(
+    'suspended',
+    '1: nothing leaves by the interface, because the router may have been replaced while it was cut off.',
     router,
   );
   readonly reopened = this.#counter(
     'reopenings_total',
-    'Times that a closed interface was opened again because no machine claimed the address any more.',
+    'Times that a closed interface was reopened after the conflict had ended.',
     router,
   );
 
@@ -75,7 +79,7 @@ export class NodeMetrics {
     collectProcessMetrics(this.registry);
     new Gauge({
       name: `${prefix}routers`,
-      help: 'Routers that live on this node.',
+      help: 'Running routers on this node.',
       registers: [this.registry],
       collect() {
         this.set(count());
@@ -83,12 +87,12 @@ export class NodeMetrics {
     });
   }
 
-  /** Forgets how many connections each redirect of a router has: those without any have no series. */
+  /** Removes the connection series of a router's redirects. Redirects without connections have no series. */
   async forgetCounts(labels: RouterLabels): Promise<void> {
     await Promise.all([removeWhere(this.open, labels), removeWhere(this.sourcePorts, labels)]);
   }
 
-  /** Forgets the series of a router that is gone. */
+  /** Removes the series of a deleted router. */
   async remove(labels: RouterLabels): Promise<void> {
     const all = [
       this.connections,
@@ -102,6 +106,7 @@ export class NodeMetrics {
       this.rulesRight,
       this.lastCheck,
       this.closed,
+      this.suspended,
       this.reopened,
     ];
     await Promise.all(all.map((metric) => removeWhere(metric, labels)));
@@ -116,7 +121,7 @@ export class NodeMetrics {
   }
 }
 
-/** Forgets the series of one router. */
+/** Removes the series of one router. */
 async function removeWhere(metric: Counter<string> | Gauge<string>, labels: RouterLabels): Promise<void> {
   for (const { labels: own } of (await metric.get()).values) {
     const words = own as Readonly<Record<string, string>>;

@@ -1,11 +1,11 @@
 import { isRecord } from '../../base/read/shape.ts';
 
 /**
- * Which definition an interface of a pod was made of, by Multus's annotation: JSON, or
- * `NAMESPACE/NAME@INTERFACE` separated by commas. Interfaces without a name are net1, net2 and so on by their
- * position (Kubernetes Network Custom Resource Definition standard §4.1.2).
+ * Returns the definition of a pod's interface from Multus's annotation, which is JSON or `NAMESPACE/NAME@INTERFACE`
+ * separated by commas. Unnamed interfaces are net1, net2 and so on by position (Kubernetes Network Custom Resource
+ * Definition standard §4.1.2).
  *
- * @returns `NAMESPACE/NAME`; undefined where it says nothing of such an interface
+ * @returns `NAMESPACE/NAME`, or undefined if the annotation does not contain the interface
  */
 export function findDefinition(annotation: unknown, podNamespace: string, ifname: string): string | undefined {
   if (typeof annotation !== 'string') return undefined;

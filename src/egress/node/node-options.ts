@@ -12,7 +12,7 @@ import { parseServers, serversCure } from '../names/resolv-conf.ts';
 import type { InstallerSettings } from './installer.ts';
 import { installTable, readInstallOptions } from './options.ts';
 import type { NameSettings } from './router-names.ts';
-import type { WatchTimes } from './watch.ts';
+import type { WatchTimes } from './watched.ts';
 
 /** Every option, in the order of `--help`. */
 export const nodeOptionTable = defineOptions({

@@ -1,24 +1,58 @@
 import { isRecord } from '../../base/read/shape.ts';
+import { readinessCondition } from '../model/readiness.ts';
 
-/** A pod of this node, as far as its router's configuration goes. */
+/** The parts of a pod of this node that concern its router's configuration. */
 export interface NodePod {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
   readonly isEnding: boolean;
   readonly annotations: Readonly<Record<string, unknown>>;
+  /** Whether it is ready only if the daemon reports it ready. */
+  readonly hasReadinessGate: boolean;
+  /** What the daemon said; undefined before it did. */
+  readonly readiness: ShownCondition | undefined;
 }
 
-/** Reads a pod; undefined for what is none. */
+/** A condition of a pod, as the API server shows it. */
+export interface ShownCondition {
+  readonly status: string;
+  readonly message: string | undefined;
+  readonly lastTransitionTime: string | undefined;
+}
+
+/** Parses a pod. Returns undefined if it is invalid. */
 export function readPod(object: unknown): NodePod | undefined {
   const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
   const { namespace, name, uid, deletionTimestamp, annotations } = metadata;
   if (typeof namespace !== 'string' || typeof name !== 'string' || typeof uid !== 'string') return undefined;
   const isEnding = (deletionTimestamp ?? undefined) !== undefined;
-  return { namespace, name, uid, isEnding, annotations: isRecord(annotations) ? annotations : {} };
+  const spec = isRecord(object) && isRecord(object.spec) ? object.spec : {};
+  const status = isRecord(object) && isRecord(object.status) ? object.status : {};
+  const find = (list: unknown, key: string): Record<string, unknown> | undefined =>
+    (Array.isArray(list) ? list : []).filter(isRecord).find((one) => one[key] === readinessCondition);
+  return {
+    namespace,
+    name,
+    uid,
+    isEnding,
+    annotations: isRecord(annotations) ? annotations : {},
+    hasReadinessGate: find(spec.readinessGates, 'conditionType') !== undefined,
+    readiness: readCondition(find(status.conditions, 'type')),
+  };
 }
 
-/** Only definitions that name our plugin are kept: others may be large, and hold what is not for us. */
+function readCondition(condition: Record<string, unknown> | undefined): ShownCondition | undefined {
+  const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+  const status = text(condition?.status);
+  if (condition === undefined || status === undefined) return undefined;
+  return { status, message: text(condition.message), lastTransitionTime: text(condition.lastTransitionTime) };
+}
+
+/**
+ * Parses a definition. The configuration is kept only if it names our plugin; others may be large and are not
+ * relevant.
+ */
 export function readDefinition(object: unknown): { readonly key?: string; readonly config?: string } {
   const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
   const { namespace, name } = metadata;
@@ -29,15 +63,15 @@ export function readDefinition(object: unknown): { readonly key?: string; readon
 }
 
 /**
- * The configuration as Multus hands it to the plugin: with the definition's name where it has none; of a list of
- * plugins (CNI spec 1.1.0 §1) the one of ours, with the list's name and version.
+ * Returns the configuration as Multus passes it to the plugin: with the definition's name if it has none; from a
+ * plugin list (CNI spec 1.1.0 §1) our own entry with the list's name and version.
  */
 export function readConfig(text: string, name: string): unknown {
   let config: unknown;
   try {
     config = JSON.parse(text);
   } catch {
-    // The plugin's own parser says what is wrong with it.
+    // The plugin's own parser reports the problem.
     return text;
   }
   if (!isRecord(config)) return config;

@@ -7,16 +7,16 @@ type Variant = 'nft' | 'legacy';
 const verbs = ['save', 'restore'] as const;
 
 /**
- * iptables has two variants that do not see each other's rules, and the plugin took the node's. This process
- * brings both, and looks in each namespace which one has rules there.
+ * Selects the variant of iptables. The two variants do not see each other's rules, and the plugin used the node's
+ * variant. This process has both, and checks in each namespace which one has rules there.
  */
 export class RuleVariants {
   #folder: string | undefined;
 
   /**
-   * Runs something with the plain names of iptables in PATH meaning the variant of a namespace.
+   * Runs a function with the plain names of iptables in PATH referring to the variant of a namespace.
    *
-   * @param look runs what it is given in the namespace
+   * @param look runs its argument in the namespace
    */
   within<T>(look: <R>(read: () => R) => R, run: () => T): T {
     const path = process.env.PATH;
@@ -30,7 +30,7 @@ export class RuleVariants {
     }
   }
 
-  /** A folder of links to one variant; undefined where it is not installed: then PATH must do. */
+  /** Returns a folder of links to one variant, or undefined if it is not installed. Then PATH decides. */
   #folderOf(variant: Variant): string | undefined {
     const program = `/usr/sbin/xtables-${variant}-multi`;
     if (!existsSync(program)) return undefined;
@@ -45,13 +45,13 @@ export class RuleVariants {
   }
 }
 
-/** Which variant has tables in the namespace that the thread is in; the kernel lists those of the older one. */
+/** Returns the variant with tables in the current network namespace. The kernel lists the tables of the legacy one. */
 export function readVariant(): Variant {
   const hasTables = ['ip', 'ip6'].some((family) => {
     try {
       return readFileSync(`/proc/self/net/${family}_tables_names`, 'utf8').includes('nat');
     } catch {
-      // Not even the module is there.
+      // The module is not loaded.
       return false;
     }
   });

@@ -2,33 +2,33 @@ import type { Flow } from '../../base/model/observed.ts';
 import { parseDestination } from '../api/destination.ts';
 import type { AttachmentState } from '../model/state.ts';
 
-/** Redirects of a router that have series of their own; all others are one. */
+/** Maximum number of redirects with individual series; the others share one. */
 const mostRedirects = 200;
 
-/** Destinations whose use of source ports is exported. */
+/** Maximum number of destinations whose source port usage is exported. */
 const mostDestinations = 10;
 
-/** Ports that a translated connection may have as its source. */
+/** Number of source ports for translated connections. */
 const sourcePortCount = 65_535 - 1024 + 1;
 
-/** What passed by one redirect since the last look. */
+/** Traffic of one redirect since the last count. */
 export interface RedirectTraffic {
-  /** `8080/tcp`, or `other` for the fallback and for redirects without series of their own. */
+  /** `8080/tcp`, or `other` for the fallback and for redirects without individual series. */
   readonly redirect: string;
-  /** Connections that are tracked now. */
+  /** Currently tracked connections. */
   open: number;
   opened: number;
   sent: number;
   received: number;
-  /** New ones that the destination refused by a reset, and those that it never answered. */
+  /** New connections that the destination rejected with a reset or never answered. */
   refused: number;
   unanswered: number;
 }
 
-/** What is seen of a router's connections at one moment. */
+/** Connections of a router at one moment. */
 export interface Traffic {
   readonly redirects: readonly RedirectTraffic[];
-  /** Share of source ports in use, 0–1, by destination; the fullest first. */
+  /** Share of source ports in use, 0–1, by destination, highest first. */
   readonly sourcePorts: readonly { readonly destination: string; readonly ratio: number }[];
 }
 
@@ -38,24 +38,24 @@ interface Known {
   readonly isRefusal: boolean;
 }
 
-/** `IPPROTO_*` of protocols whose refusals can be told. */
+/** `IPPROTO_*` of the protocol with detectable rejections. */
 const tcp = 6;
 const protocolNames: Readonly<Record<number, string>> = { 6: 'tcp', 17: 'udp', 132: 'sctp' };
 
 /**
- * Counts what passes by a router, from one look at its connections to the next. Those that came and went in
- * between are not seen; TCP stays tracked for two minutes, so that looks every half minute see it.
+ * Counts the traffic of a router between two reads of its connections. Connections that began and ended in between
+ * are missed; TCP connections stay tracked for two minutes, so reads every half minute find them.
  */
 export class TrafficCounter {
   #known = new Map<string, Known>();
   #isFirst: boolean;
 
-  /** @param isOld the router was there before this process: what is there at the first look is not new */
+  /** @param isOld the router existed before this process, so connections of the first read are not new */
   constructor(isOld: boolean) {
     this.#isFirst = isOld;
   }
 
-  /** Takes in the connections as they are now. */
+  /** Processes the current connections. */
   count(state: AttachmentState, flows: readonly Flow[]): Traffic {
     const named = nameRedirects(state);
     const rows = new Map<string, RedirectTraffic>();
@@ -70,7 +70,7 @@ export class TrafficCounter {
       const sent = flow.sent?.bytes ?? 0;
       const received = flow.received?.bytes ?? 0;
       const earlier = this.#known.get(key);
-      // The same client port may have been used again: then it is another connection.
+      // The client port may have been reused, which makes it another connection.
       const before =
         earlier !== undefined && earlier.sent <= sent && earlier.received <= received ? earlier : undefined;
       const isNew = before === undefined && !this.#isFirst;
@@ -98,12 +98,12 @@ export class TrafficCounter {
   }
 }
 
-/** A reset as the only answer: conntrack calls it CLOSE, and nothing but that one packet came back. */
+/** Returns whether a reset was the only reply: conntrack reports CLOSE, and only that one packet was received. */
 function wasRefused({ protocol, tcpState, received }: Flow): boolean {
   return protocol === tcp && tcpState === 'CLOSE' && (received?.packets ?? 0) === 1;
 }
 
-/** Names of the redirects that have series of their own, by protocol, family and port. */
+/** Returns the names of redirects with individual series, by protocol, family and port. */
 function nameRedirects({ router }: AttachmentState): ReadonlyMap<string, string> {
   const lines = router?.destinations.slice(0, mostRedirects) ?? [];
   return new Map(

@@ -6,7 +6,13 @@ import type { RuleBackend } from '../../base/rules/transaction.ts';
 import { rememberRedirects } from '../api/remembered.ts';
 import type { AttachmentId } from '../model/attachment.ts';
 import type { Operation, Step } from '../model/operation.ts';
-import type { AttachmentState, ChangedSysctl, PodName, RememberedRouter } from '../model/state.ts';
+import {
+  type AttachmentState,
+  type ChangedSysctl,
+  type PodName,
+  type RememberedRouter,
+  stateVersion,
+} from '../model/state.ts';
 import { type Desired, describeDesired, ownerOf, temporaryLinkOf } from './desired.ts';
 import { inwardMark, markMask } from './marks.ts';
 import type { Resolved } from './resolve.ts';
@@ -139,7 +145,7 @@ function describeState(
   changes: readonly ChangedSysctl[],
 ): AttachmentState {
   return {
-    version: 1,
+    version: stateVersion,
     id,
     network: resolved.spec.network,
     netns,

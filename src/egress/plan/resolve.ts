@@ -6,6 +6,7 @@ import {
   isLinkLocal,
   type Prefix,
 } from '../../base/model/address.ts';
+import { listMasterCandidates } from '../../base/model/master.ts';
 import {
   type Link,
   mainTable,
@@ -109,10 +110,7 @@ function namedMaster(name: string, node: NodeSnapshot): Link {
     throw new PlanError(
       'configuration',
       `interfaceArgs.master "${name}": the node has no such interface; ` +
-        `it has ${node.links
-          .map((link) => link.name)
-          .slice(0, 8)
-          .join(', ')}`,
+        `it has ${listMasterCandidates(node.links, node.addresses)}`,
     );
   }
   if (!master.up) {

@@ -27,7 +27,7 @@ function describeClaim(claim: Claim): Cell[] {
     describeAdmission(claim),
     claim.owner ?? '-',
     claim.certificateExpires === undefined ? '-' : `until ${claim.certificateExpires.slice(0, 10)}`,
-    claim.admitted ? explainPending(claim) : `${claim.reason}: ${claim.message}`,
+    claim.admitted ? (claim.message ?? explainPending(claim)) : `${claim.reason}: ${claim.message}`,
   ];
 }
 

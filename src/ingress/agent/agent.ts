@@ -3,6 +3,7 @@ import type { DaemonLog } from '../../base/daemon/log.ts';
 import { ProblemBook } from '../../base/kubernetes/problem-book.ts';
 import type { HostGuard } from '../backends/host-guard.ts';
 import { reportGateways } from '../gateway/gateway-status.ts';
+import type { GatewaySnapshot } from '../gateway/gateways.ts';
 import { type DataPlane, notApplied } from '../intent/plane.ts';
 import type { Inventory } from '../objects/inventory.ts';
 import type { ClusterObject, Kind } from '../objects/kinds.ts';
@@ -11,12 +12,14 @@ import type { AgentMetrics } from '../status/metrics.ts';
 import { ReportMerger, type StatusSink } from '../status/status.ts';
 import { PlaneRunner } from './plane-runner.ts';
 
-/** What an agent works with. */
+/** Dependencies of the agent. */
 export interface AgentParts {
   readonly source: ObjectSource;
   readonly inventory: Inventory;
   readonly planes: readonly DataPlane[];
-  /** Decides about endpoints on addresses of nodes. */
+  /** The Gateways and their routes that the planes decided about. Absent: none are served. */
+  readonly gateways?: () => GatewaySnapshot | undefined;
+  /** Decides about endpoints with node addresses. */
   readonly guard?: HostGuard;
   readonly status: StatusSink;
   readonly log: DaemonLog;
@@ -27,9 +30,8 @@ export interface AgentParts {
 const publishing = { delay: 20, interval: 500 };
 
 /**
- * The agent: whatever happens, each data plane puts in force what the whole of the objects asks for, and
- * authors are told. Until the source has told everything once it touches nothing, so that what an earlier
- * agent left stays in force.
+ * The agent: each data plane applies the desired state of all objects, and the results are published to their
+ * authors. Until the source is complete nothing is changed, so that the state of an earlier agent stays active.
  */
 export class IngressAgent implements SourceSink {
   readonly #parts: AgentParts;
@@ -65,7 +67,7 @@ export class IngressAgent implements SourceSink {
     this.#parts.source.start(this);
   }
 
-  /** Stops; what is in force stays unless `removes`. */
+  /** Stops the agent. The applied state stays active unless `removes`. */
   async stop(removes: boolean): Promise<void> {
     this.#parts.source.close();
     this.#parts.guard?.close();
@@ -75,7 +77,7 @@ export class IngressAgent implements SourceSink {
     await Promise.all(this.#parts.planes.map(async (plane) => plane.stop(removes)));
   }
 
-  /** Why the agent is not ready, in words; undefined when all that is asked for is in force. */
+  /** Why the agent is not ready. Undefined if everything requested is applied. */
   get unreadiness(): string | undefined {
     if (!this.#isSynced) return `waiting for ${this.#parts.source.waitingFor ?? 'the first complete list of objects'}`;
     return this.#runners.map(({ unreadiness }) => unreadiness).find((reason) => reason !== undefined);
@@ -113,7 +115,7 @@ export class IngressAgent implements SourceSink {
     if (this.#isSynced) for (const runner of this.#runners) runner.request();
   }
 
-  /** Off the way of changes: of 10,000 Routes this takes longer than a change of one. */
+  /** Runs separately from changes, because publishing 10,000 Routes takes longer than changing one. */
   #runPublish(): void {
     // A Route without a verdict of every plane would lose the status it had before a restart.
     if (!this.#runners.every(({ hasRun }) => hasRun)) return;
@@ -129,12 +131,12 @@ export class IngressAgent implements SourceSink {
       if (this.#refusals.get(meta.uid) === reason) continue;
       const { namespace, name } = meta;
       metrics.refusals.inc({ reason });
-      // One failure concerns every Route, and is logged where it happens.
+      // Such a failure concerns every Route and is logged where it happens.
       if (reason !== notApplied) log.warn({ namespace, route: name, reason, message }, 'Route not admitted');
     }
     this.#refusals.clear();
     for (const [uid, reason] of refusals) this.#refusals.set(uid, reason);
-    const objects = reports.find(({ gateways }) => gateways !== undefined)?.gateways;
+    const objects = this.#parts.gateways?.();
     const verdicts = reports.flatMap((report) => report.verdicts);
     const serviceOf = (key: string) => this.#parts.inventory.get('Service', key);
     this.#parts.status.publish(statuses, objects && reportGateways({ ...objects, verdicts, serviceOf }));

@@ -12,35 +12,53 @@ import { ClusterStatus } from '../status/cluster-status.ts';
 import { NodeRoster } from '../status/node-roster.ts';
 import type { Cluster, Report } from './daemon.ts';
 import type { AgentOptions } from './options.ts';
+import { isBeingRemoved } from './removal.ts';
 
-/** Kubernetes as source and as place of statuses. Throws an Error when no API server is configured. */
+/**
+ * Opens Kubernetes as the source of objects and the destination of statuses. Throws an Error if no API server is
+ * configured.
+ */
 export function openCluster(options: AgentOptions, inventory: Inventory, log: DaemonLog, report: Report): Cluster {
   const api = openKubeApi(options.kubeconfig);
-  const { identity, ports, leaseNamespace, routerNameKey, dryRun } = options;
+  const { identity, ports, leaseNamespace: namespace, routerNameKey, dryRun, daemonSet } = options;
   const lease: KubeLease = new KubeLease(
     api,
     {
-      namespace: leaseNamespace,
+      namespace,
       name: clusterNames.agentLease(identity.routerName),
-      // A restarted agent is another holder, since its predecessor may still be writing.
+      // A restarted agent needs another identity, because its predecessor may still be writing.
       holder: `${ports.node}_${hostname()}_${process.pid}`,
     },
     () => status.review(),
     (problem) => report('lease', problem),
   );
-  const settings = { namespace: leaseNamespace, name: clusterNames.agentRoster(identity.routerName), node: ports.node };
+  const settings = { namespace, name: clusterNames.agentRoster(identity.routerName), node: ports.node };
   const roster = new NodeRoster(api, settings, (problem) => report('node addresses', problem));
   const status = new ClusterStatus(api, identity, lease, log);
-  // Without the option a cluster may have no Gateways, or let the agent see none.
+  // Without the option, a cluster may lack Gateways or deny access to them.
   const optionalKinds = [...nodeKinds, ...(ports.policy.gatewayClass === undefined ? gatewayKinds : [])];
   const kinds = [...ordinaryKinds, ...nodeKinds, ...gatewayKinds];
   const source = new KubernetesSource(api, { routerNameKey, kinds, optionalKinds }, status);
+  const isRemoved = async (): Promise<boolean> => {
+    if (daemonSet === undefined || dryRun) return false;
+    // Pods may be deleted before the DaemonSet when their namespace is deleted.
+    if (inventory.get('Namespace', namespace)?.isTerminating === true) return true;
+    return await isBeingRemoved(api, { namespace, name: daemonSet });
+  };
+  const checkDaemonSet = async (): Promise<void> => {
+    if (!(await isRemoved())) return;
+    log.warn(
+      { namespace, daemonSet },
+      'DaemonSet is gone or being deleted; this agent will remove its rules on exit. Check --daemon-set',
+    );
+  };
   return {
     source: {
       start: (sink) => {
-        // A dry run writes nothing, so it must not keep another agent from writing either.
+        // A dry run writes nothing, so it must not keep another agent from writing.
         if (!dryRun) lease.start();
         source.start(sink);
+        void checkDaemonSet();
       },
       get waitingFor() {
         return source.waitingFor;
@@ -52,12 +70,13 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
     },
     status,
     ...(!dryRun && { roster }),
+    isRemoved,
     secrets: new ClusterSecrets(api),
     pods: openHostPods(api, inventory, (problem) => report('host network pods', problem)),
   };
 }
 
-/** Running pods with their node's network, read one by one. */
+/** Running pods with hostNetwork, read one by one. */
 export function openHostPods(
   api: Pick<KubeApi, 'get'>,
   inventory: Inventory,
@@ -66,7 +85,7 @@ export function openHostPods(
   return new ReviewedHostPods(
     async (namespace, name) => {
       try {
-        // From the server's cache: the kubelet's report is not newer than that by much.
+        // Read from the server's cache, which is hardly older than the kubelet's report.
         return await api.get(`/api/v1/namespaces/${namespace}/pods/${name}`, { resourceVersion: '0' });
       } catch (error) {
         if (error instanceof KubeError && error.status === 404) return undefined;

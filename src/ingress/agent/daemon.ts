@@ -2,13 +2,17 @@ import type { Server } from 'node:http';
 import { createDaemonServer, listen } from '../../base/daemon/http-server.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { EndSignal } from '../../base/daemon/run.ts';
+import { version } from '../../base/daemon/version.ts';
+import { renderEndpoint } from '../../base/model/endpoint.ts';
 import { HostGuard } from '../backends/host-guard.ts';
 import type { HostPods } from '../backends/host-pods.ts';
-import type { ClaimsDocument } from '../claims/claims-document.ts';
+import type { Claim, ClaimsDocument } from '../claims/claims-document.ts';
 import { describePortClaims } from '../claims/describe-claims.ts';
+import { portKey } from '../claims/ports.ts';
 import { DefaultCertificate } from '../http/default-certificate.ts';
-import { describeHostClaims } from '../http/describe-claims.ts';
+import { describeHostClaims, indexEndpoints } from '../http/describe-claims.ts';
 import { describeHaproxy } from '../http/haproxy-report.ts';
+import type { HaproxyReport } from '../http/haproxy-report-document.ts';
 import { HttpMetrics } from '../http/http-metrics.ts';
 import { type HttpParts, HttpPlane } from '../http/http-plane.ts';
 import { InventorySecrets, type Secrets } from '../http/secrets.ts';
@@ -23,22 +27,26 @@ import { AgentMetrics } from '../status/metrics.ts';
 import type { NodeRoster } from '../status/node-roster.ts';
 import type { StatusSink } from '../status/status.ts';
 import { StatusFile } from '../status/status-file.ts';
+import { renderStatusPage } from '../status/status-page.ts';
 import { IngressAgent } from './agent.ts';
 import type { AgentOptions } from './options.ts';
+import { openSiteSources } from './site-sources.ts';
 
-/** Where objects come from and statuses go to. */
+/** Source of objects and destination of statuses. */
 export interface Cluster {
   readonly source: ObjectSource;
   readonly status: StatusSink;
   /** Secrets that Routes refer to. */
   readonly secrets: Secrets;
-  /** Running pods with their node's network; absent: none is known. */
+  /** Running pods with hostNetwork. Absent: none is known. */
   readonly pods?: HostPods;
-  /** The other ingress nodes; absent: none is known. */
+  /** The other ingress nodes. Absent: none is known. */
   readonly roster?: NodeRoster;
+  /** Resolves to whether no next agent will take over, because the cluster removes the agent. Never rejects. */
+  readonly isRemoved?: () => Promise<boolean>;
 }
 
-/** Tells what is wrong at a place, or, with undefined, that nothing is any more. */
+/** Reports a problem at a place, or with undefined that it is solved. */
 export type Report = SourceSink['report'];
 
 /** A running agent. */
@@ -46,15 +54,15 @@ export interface IngressDaemon {
   readonly agent: IngressAgent;
   /** Undefined without `--stats-port`. */
   readonly server: Server | undefined;
-  /** Ends everything; what is in force goes too when `--cleanup-on-exit` asks for it. */
+  /** Stops everything. The applied state is removed if `--cleanup-on-exit` is set. */
   stop(signal?: EndSignal): Promise<void>;
-  /** For the log: what it serves, and where. */
+  /** What the agent serves and where, for the log. */
   readonly serves: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Starts an agent. `openCluster` is called when the objects come from Kubernetes; `report` tells its
- * troubles. Rejects with an Error where the port of the statistics cannot be listened on.
+ * Starts an agent. `openCluster` is called if the objects come from Kubernetes, and `report` receives its problems.
+ * Rejects with an Error if the port of the statistics is not available.
  */
 export async function startDaemon(
   options: AgentOptions,
@@ -64,9 +72,9 @@ export async function startDaemon(
 ): Promise<IngressDaemon> {
   const metrics = new AgentMetrics();
   const inventory = new Inventory();
-  // Sources and statuses report to the agent, which is made of them.
+  // Sources and statuses report to the agent, which is created from them.
   const report: Report = (place, problem) => agent.report(place, problem);
-  const { source, status, secrets, pods, roster } =
+  const { source, status, secrets, pods, roster, isRemoved } =
     options.manifests === undefined
       ? await openCluster(options, inventory, log, report)
       : openManifests(options, options.manifests, inventory, (problem) => report('status', problem));
@@ -78,6 +86,7 @@ export async function startDaemon(
     source,
     inventory,
     planes: http === undefined ? [ports] : [ports, http],
+    gateways: () => ports.gateways,
     guard,
     status: options.dryRun || !options.updatesStatus ? noStatus : status,
     log,
@@ -99,10 +108,11 @@ export async function startDaemon(
         '/claims': () => describeClaims(ports, http),
         ...(http !== undefined && {
           '/trace': (query) => http.desired && traceRequest(http.desired, readTraced(query), http.ports),
-          '/haproxy': async () => describeHaproxy(await http.engine.describe(), http.directory),
+          '/haproxy': async () => await reportHaproxy(http),
         }),
       },
       remarks: () => ports.remarks,
+      page: (query) => renderPage({ agent, ports, http, node: options.ports.node }, query.get('q') ?? ''),
       partUnreadiness: (part) => agent.unreadiness ?? ports.describePort(part),
       ...(stats.credentials !== undefined && { credentials: stats.credentials }),
     });
@@ -117,10 +127,13 @@ export async function startDaemon(
     stop: async (signal) => {
       server?.close();
       server?.closeAllConnections();
-      // A service's HAProxy serves on until the next agent takes over; one that a person started ends with it.
+      // HAProxy of a service keeps serving until the next agent takes over. If a person started the agent at a
+      // terminal, HAProxy ends with it.
       if (signal === 'SIGINT' || process.stderr.isTTY) http?.endAtStop();
-      await agent.stop(options.cleanupOnExit);
-      await roster?.close(options.cleanupOnExit);
+      const removes = options.cleanupOnExit || (await isRemoved?.()) === true;
+      if (removes) log.info({}, 'Removing the rules');
+      await agent.stop(removes);
+      await roster?.close(removes);
     },
   };
 }
@@ -138,19 +151,70 @@ function describeServing({ manifests, ports, http, stats }: AgentOptions): Reado
   };
 }
 
-/** A dry run starts no HAProxy: nothing but claims of ports can be decided without one. */
-function openHttp({ http, dryRun }: AgentOptions, parts: Omit<HttpParts, 'certificate'>): HttpPlane | undefined {
+/** A dry run starts no HAProxy, and without one only claims of ports can be decided. */
+function openHttp(
+  { http, dryRun }: AgentOptions,
+  parts: Omit<HttpParts, 'certificate' | 'sources'>,
+): HttpPlane | undefined {
   if (http === undefined || dryRun) return undefined;
   const certificate = new DefaultCertificate(http.certificate);
-  return new HttpPlane(http.settings, { ...parts, certificate });
+  const sources = openSiteSources(parts.inventory, http);
+  return new HttpPlane(http.settings, { ...parts, sources, certificate });
 }
 
-/** Every claim of hosts and of ports; undefined before the first decision. */
+async function reportHaproxy({ engine, directory }: HttpPlane): Promise<HaproxyReport> {
+  return describeHaproxy(await engine.describe(), await engine.countBlockingWorkers(), directory);
+}
+
+/** Sources of the status page. */
+interface PageParts {
+  readonly agent: IngressAgent;
+  readonly ports: PortPlane;
+  readonly http: HttpPlane | undefined;
+  readonly node: string;
+}
+
+/** Renders the status page, or returns undefined before the first decision. */
+async function renderPage({ agent, ports, http, node }: PageParts, filter: string): Promise<string | undefined> {
+  const document = describeClaims(ports, http);
+  if (document === undefined) return undefined;
+  const open = new Map(ports.open.map((one) => [portKey(one), one.endpoints]));
+  const sites = http?.desired === undefined ? undefined : indexEndpoints(http.desired);
+  const haproxy = http && (await reportHaproxy(http));
+  const { unreadiness } = agent;
+  return renderStatusPage(
+    {
+      node,
+      version,
+      ...(unreadiness !== undefined && { unreadiness }),
+      remarks: ports.remarks,
+      claims: document.claims,
+      endpointsOf: (claim) => {
+        if (claim.port === undefined || claim.protocol === undefined) return sites?.(claim) ?? [];
+        const endpoints = open.get(portKey({ protocol: claim.protocol, port: claim.port })) ?? [];
+        return endpoints.map(({ address, port }) => renderEndpoint({ address, port }));
+      },
+      ...(haproxy !== undefined && { haproxy }),
+    },
+    filter,
+  );
+}
+
+/** Returns every claim of hosts and ports, or undefined before the first decision. */
 function describeClaims(ports: PortPlane, http: HttpPlane | undefined): ClaimsDocument | undefined {
   const { admissions, pending } = ports;
   if (admissions === undefined || (http !== undefined && http.desired === undefined)) return undefined;
-  const hosts = http?.desired === undefined ? [] : describeHostClaims(http.desired);
+  const hosts =
+    http?.desired === undefined
+      ? []
+      : describeHostClaims(http.desired, http.pending).map((claim) =>
+          http.isServing ? claim : describeUnserved(claim),
+        );
   return { schema: 'ingress-agent.claims/v1', claims: [...hosts, ...describePortClaims(admissions, pending)] };
+}
+
+function describeUnserved(claim: Claim): Claim {
+  return claim.admitted ? { ...claim, pending: 'all' } : claim;
 }
 
 function readTraced(query: URLSearchParams): TracedRequest {
@@ -162,7 +226,7 @@ function readTraced(query: URLSearchParams): TracedRequest {
   };
 }
 
-/** Writes no status: a dry run changes nothing anywhere. */
+/** A dry run writes no statuses. */
 const noStatus: StatusSink = { publish: () => undefined, close: () => undefined };
 
 function openManifests(
@@ -171,7 +235,7 @@ function openManifests(
   inventory: Inventory,
   report: (problem: string | undefined) => void,
 ): Cluster {
-  // Beside the directory, not in it: there it would be taken for a manifest.
+  // Next to the directory, because inside it would be read as a manifest.
   const path = statusFile ?? `${directory.replace(/\/+$/, '')}.status.json`;
   return {
     source: new ManifestSource({

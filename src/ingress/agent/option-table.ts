@@ -205,7 +205,12 @@ export const optionTable: OptionTable<OptionName> = {
     help: 'level of the log: debug, info, warn or error',
     initial: 'info',
   },
-  'cleanup-on-exit': { help: 'remove the rules on exit; default they stay active' },
+  'cleanup-on-exit': { help: 'remove the rules on exit; default they stay active for 10 minutes' },
+  'daemon-set': {
+    value: 'NAME',
+    help: 'remove the rules on exit if this DaemonSet, in --lease-namespace, is gone or being deleted',
+    variable: 'DAEMON_SET',
+  },
   'dry-run': { help: 'compute and report changes without applying them' },
   ...daemonTable,
   help: { help: 'print this help' },
@@ -253,6 +258,7 @@ export type OptionName =
   | 'log-level'
   | keyof typeof daemonTable
   | 'cleanup-on-exit'
+  | 'daemon-set'
   | 'dry-run'
   | 'help';
 

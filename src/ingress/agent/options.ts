@@ -4,7 +4,7 @@ import { type Environment, OptionReader } from '../../base/daemon/reader.ts';
 import { clusterNames } from '../../base/kubernetes/names.ts';
 import { type Address, hostPrefix, type Prefix, parseAddress, parsePrefix } from '../../base/model/address.ts';
 import { maxDuration, minCheckInterval, optionTimeCure, parseOptionTime } from '../../base/read/duration.ts';
-import { isHostName, isLabelName } from '../../base/read/object-meta.ts';
+import { isHostName, isLabelName, isName } from '../../base/read/object-meta.ts';
 import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
 import { defaultClosedPorts, type HostGuardSettings } from '../backends/host-guard.ts';
 import { fieldSelectorCure, parseFieldSelector } from '../claims/field-selector.ts';
@@ -12,15 +12,15 @@ import { labelSelectorCure, parseLabelSelector } from '../claims/label-selector.
 import { namespaceQuotaCure, parseNamespaceQuota } from '../claims/policy.ts';
 import { type PortRange, parsePortRanges, portRangesCure } from '../claims/port-ranges.ts';
 import { type HttpOptions, readHttpOptions } from '../http/options.ts';
+import type { SiteBalance } from '../intent/site-request.ts';
 import type { Balance } from '../ports/model.ts';
 import type { PortSettings } from '../ports/port-plane.ts';
-import type { HttpBalance } from '../route/http-annotations.ts';
 import { defaultRouterNameKey } from '../route/route.ts';
 import type { RouterIdentity } from '../status/status.ts';
 import { type OptionName, optionTable } from './option-table.ts';
 import { readStatsOptions, type StatsOptions } from './stats-options.ts';
 
-/** What the command line and the environment ask for. */
+/** Settings from the command line and the environment. */
 export interface AgentOptions {
   readonly ports: PortSettings;
   readonly guard: HostGuardSettings;
@@ -32,28 +32,29 @@ export interface AgentOptions {
   /** Directory of manifests; absent: Kubernetes. */
   readonly manifests?: string;
   readonly statusFile?: string;
-  /** Path of a kubeconfig; absent: the one of the pod. */
+  /** Path of a kubeconfig. Absent: the pod's service account. */
   readonly kubeconfig?: string;
-  /** Namespace of the Lease by which one agent of all writes statuses. */
+  /** Namespace of the Lease of the agent that writes statuses. */
   readonly leaseNamespace: string;
+  /** Name of the DaemonSet that runs the agent; absent: none is known. */
+  readonly daemonSet?: string;
   readonly routerNameKey: string;
   readonly stats?: StatsOptions;
-  /** Milliseconds that an established connection may go on when its endpoint is gone. */
+  /** Milliseconds that an established connection to a removed endpoint may continue. */
   readonly drainTime: number;
-  /** Whether clients that an allow-list no longer names lose their connections. */
+  /** Whether clients that are removed from an allow-list lose their connections. */
   readonly strictAllowLists: boolean;
   readonly cleanupOnExit: boolean;
   readonly dryRun: boolean;
   readonly logLevel: string;
   readonly logFormat: LogFormat;
-  /** Variables that were ignored, a line each. */
+  /** Ignored variables, one line each. */
   readonly warnings: readonly string[];
 }
 
 /**
- * Reads flags, and for those not given the environment variables of OpenShift's router. Undefined when
- * help was asked for. Throws an {@link OptionsError} that names every wrong option, what was given and
- * what was expected.
+ * Reads flags and, for those not given, the environment variables of OpenShift's router. Returns undefined for
+ * --help. Throws an {@link OptionsError} that names every invalid option, its value and what was expected.
  */
 export function parseOptions(args: readonly string[], environment: Environment): AgentOptions | undefined {
   const reader = new OptionReader(optionTable, args, environment);
@@ -63,10 +64,10 @@ export function parseOptions(args: readonly string[], environment: Environment):
   return { ...options, warnings: reader.warnings };
 }
 
-/** Milliseconds that the agent may take to end: HAProxy serves on for a while. */
+/** Returns the milliseconds that the agent may take to stop: it asks the API server, and HAProxy keeps serving for a while. */
 export function stopTimeoutOf({ http }: AgentOptions): number {
   const { shutdownDelay = 0, shutdownTimeout = 0 } = http?.settings ?? {};
-  return Math.min(maxDuration, 5000 + shutdownDelay + shutdownTimeout);
+  return Math.min(maxDuration, 8000 + shutdownDelay + shutdownTimeout);
 }
 
 type Reader = OptionReader<OptionName>;
@@ -79,6 +80,11 @@ function readOptions(reader: Reader): Omit<AgentOptions, 'warnings'> {
   const statusFile = reader.read('status-file', (text) => text);
   const kubeconfig = reader.read('kubeconfig', (text) => text);
   const stats = readStatsOptions(reader);
+  const daemonSet = reader.read(
+    'daemon-set',
+    (text) => (isName(text) ? text : undefined),
+    'must be the name of a DaemonSet',
+  );
   const ports = readPortSettings(reader, routerName);
   const drainTime = readTimeOrNone(reader, 'drain-time');
   const balances = readHttpBalances(reader);
@@ -103,6 +109,7 @@ function readOptions(reader: Reader): Omit<AgentOptions, 'warnings'> {
     leaseNamespace:
       reader.read('lease-namespace', (text) => (isLabelName(text) ? text : undefined), 'must be a namespace') ??
       'default',
+    ...(daemonSet !== undefined && { daemonSet }),
     routerNameKey: reader.read('router-name-annotation', (text) => text) ?? defaultRouterNameKey,
     ...(stats !== undefined && { stats }),
     drainTime,
@@ -118,9 +125,9 @@ function readPortSettings(reader: Reader, routerName: string | undefined): PortS
   const ranges = (name: OptionName) => reader.read(name, parsePortRanges, portRangesCure) ?? [];
   const selector = (name: OptionName) => reader.read(name, parseLabelSelector, labelSelectorCure) ?? [];
   const domains = (name: OptionName) =>
-    reader.read(name, parseDomains, 'must be domains separated by commas, such as "a.com,b.org"') ?? [];
+    reader.read(name, parseDomains, 'must be domains separated by commas, for example "a.com,b.org"') ?? [];
   const gatewayClass = reader.read('gateway-class', (text) => text);
-  // Zero means the default, as in OpenShift's router.
+  // Zero selects the default, as in OpenShift's router.
   const idleTimeout = reader.read('tunnel-timeout', parseOptionTime, optionTimeCure) || undefined;
   const addresses = reader.read('addresses', parseAddresses, 'must be addresses separated by commas');
   const namespaceQuota = reader.read('namespace-quota', parseNamespaceQuota, namespaceQuotaCure);
@@ -134,7 +141,7 @@ function readPortSettings(reader: Reader, routerName: string | undefined): PortS
       routeLabels: selector('route-labels'),
       namespaceLabels: [
         ...selector('namespace-labels'),
-        // OpenShift's word for every project.
+        // OpenShift's name for all projects.
         ...(reader.read(
           'project-labels',
           (text) => (text === '*' ? [] : parseLabelSelector(text)),
@@ -149,7 +156,7 @@ function readPortSettings(reader: Reader, routerName: string | undefined): PortS
       nodeServicePorts: ranges('node-service-ports'),
       nodePorts: ranges('node-ports'),
       namespacePorts:
-        reader.read('namespace-ports', parseNamespacePorts, 'must be such as "team-a=20000-20999,443;team-b=21000"') ??
+        reader.read('namespace-ports', parseNamespacePorts, 'must be like "team-a=20000-20999,443;team-b=21000"') ??
         new Map(),
       ...(namespaceQuota !== undefined && { namespaceQuota }),
     },
@@ -175,13 +182,13 @@ function parseOptionCheckInterval(text: string): number | undefined {
 function readBalance(reader: Reader): Balance {
   const cure = 'must be source, roundrobin or random';
   const tcp = reader.read('tcp-balance', parseBalance, cure);
-  // OpenShift's own default for HTTP; where only that is set, TCP keeps its own.
+  // OpenShift's default for HTTP. If only that is set, TCP keeps its own default.
   const any = reader.read('balance', (text) => (text === 'leastconn' ? 'source' : parseBalance(text)), cure);
   return tcp ?? any ?? 'source';
 }
 
 /** OpenShift's defaults: random for HTTP, source for passthrough. */
-function readHttpBalances(reader: Reader): { readonly balance: HttpBalance; readonly tcpBalance: HttpBalance } {
+function readHttpBalances(reader: Reader): { readonly balance: SiteBalance; readonly tcpBalance: SiteBalance } {
   const cure = 'must be source, roundrobin, random or leastconn';
   const parse = (text: string) => (text === 'leastconn' ? text : parseBalance(text));
   return {
@@ -204,7 +211,7 @@ function parseAddresses(text: string): readonly Address[] | undefined {
   return addresses.every((address) => address !== undefined) ? addresses : undefined;
 }
 
-const networksCure = 'must be addresses and networks separated by commas, such as "192.168.1.5,10.0.0.0/24"';
+const networksCure = 'must be addresses and networks separated by commas, for example "192.168.1.5,10.0.0.0/24"';
 
 function parseNetworks(text: string): readonly Prefix[] | undefined {
   const networks = text.split(',').map((word) => {

@@ -7,7 +7,7 @@ import type { AgentMetrics } from '../status/metrics.ts';
 /** Milliseconds. */
 const retries = { first: 200, last: 10_000 };
 
-/** Runs the syncs of one data plane: soon after a change, one at a time, again after a failure. */
+/** Runs the syncs of one data plane: soon after a change, one at a time, and again after a failure. */
 export class PlaneRunner {
   readonly plane: DataPlane;
   readonly #log: DaemonLog;
@@ -22,7 +22,7 @@ export class PlaneRunner {
   #isAskedAgain = false;
   #isStopped = false;
 
-  /** @param onRun called after each sync, also one that failed */
+  /** @param onRun called after each sync, even a failed one */
   constructor(plane: DataPlane, log: DaemonLog, metrics: AgentMetrics, onRun: () => void) {
     this.plane = plane;
     this.#log = log;
@@ -31,20 +31,20 @@ export class PlaneRunner {
     this.#runner = new BoundedFrequencyRunner(() => void this.#run(), 0, plane.syncInterval);
   }
 
-  /** Asks for a sync. */
+  /** Requests a sync. */
   request(): void {
     this.#changedAt ??= performance.now();
     if (this.#isRunning) this.#isAskedAgain = true;
-    // Something new may be the cure, but must not make a kernel that refuses be asked without end.
+    // A change may fix the failure, but must not cause requests without pause to a kernel that rejects them.
     else this.#runner.request(this.#failures > 0 ? retries.first : 0);
   }
 
-  /** Whether a first sync has ended, well or not: before, the plane has nothing to say of any Route. */
+  /** Whether the first sync has ended, successfully or not. Before, the plane has no verdicts. */
   get hasRun(): boolean {
     return this.#hasRun;
   }
 
-  /** Why what is asked for is not in force, in words; undefined where it is. */
+  /** Why the desired state is not applied, or undefined if it is. */
   get unreadiness(): string | undefined {
     if (this.#failures > 0) return `the last change of ${this.plane.name} failed; retrying`;
     return this.#hasSynced ? this.plane.unreadiness : `${this.plane.name} not configured yet`;
@@ -63,11 +63,11 @@ export class PlaneRunner {
     this.#isRunning = true;
     let retry: number | undefined;
     try {
-      // No await where there is nothing to wait for: a change of ports is in force when this returns.
+      // Awaited only if necessary: a change of ports is applied when this returns.
       const running = this.plane.sync();
       if (running !== undefined) await running;
       if (changedAt !== undefined) this.#metrics.delay.observe({ plane: name }, (performance.now() - changedAt) / 1000);
-      if (this.#failures > 0) this.#log.info({ plane: name, failures: this.#failures }, 'Changes are in force again');
+      if (this.#failures > 0) this.#log.info({ plane: name, failures: this.#failures }, 'Changes are applied again');
       this.#failures = 0;
       this.#hasSynced = true;
       this.#metrics.syncs.inc({ plane: name, outcome: 'success' });

@@ -1,49 +1,49 @@
 import type { Address } from '../../base/model/address.ts';
 import type { Protocol } from '../../base/model/redirect.ts';
+import type { ServiceShare } from '../intent/service-share.ts';
 import type { EndpointSlice, EndpointState, SlicePort } from '../objects/endpoint-slice.ts';
 import type { Inventory } from '../objects/inventory.ts';
 import type { Service, ServicePort } from '../objects/service.ts';
-import type { RouteBackend } from '../route/backend.ts';
 import type { HostGuard } from './host-guard.ts';
 
-/** One place of a Service that connections can go to. */
+/** One address and port of a Service that can receive connections. */
 export interface Endpoint {
   readonly address: Address;
   /** 1–65535. */
   readonly port: number;
   readonly state: EndpointState;
-  /** Runs on this node. */
+  /** Whether it runs on this node. */
   readonly local: boolean;
-  /** Name of the Service's port; empty for the only one. */
+  /** Name of the Service's port; empty for a single unnamed port. */
   readonly portName: string;
-  /** What is spoken there (KEP-3726). */
+  /** Application protocol (KEP-3726). */
   readonly appProtocol?: string;
-  /** Kind and name of what is behind it, such as `pod:web-1`. */
+  /** Kind and name of its object, such as `pod:web-1`. */
   readonly target?: string;
-  /** The address of a Service without pods, by which it is woken. */
+  /** The Service's own address, if it has no pods and a connection unidles it. */
   readonly isIdled?: true;
 }
 
-/** Which ports of a Service's endpoints are meant. */
+/** Selects ports of a Service's endpoints. */
 export interface PortChoice {
   readonly protocol: Protocol;
-  /** Name or number of the endpoints' port; absent: all of the protocol. */
+  /** Name or number of the endpoints' port. Absent: all ports of the protocol. */
   readonly targetPort?: string | number;
 }
 
-/** `10.128.0.5 3306`: one place that can be checked. */
+/** Returns the key of an endpoint: `10.128.0.5 3306`. */
 export function endpointKey({ address, port }: Pick<Endpoint, 'address' | 'port'>): string {
   return `${address.text} ${port}`;
 }
 
-/** `NAMESPACE/NAME` of the Service that a backend means. */
-export function serviceKeyOf({ namespace, service }: RouteBackend, home: string): string {
+/** Returns `NAMESPACE/NAME` of the Service that a backend refers to. */
+export function serviceKeyOf({ namespace, service }: ServiceShare, home: string): string {
   return `${namespace ?? home}/${service}`;
 }
 
 /**
- * Finds the endpoints of Services, once for each Service and choice of port, however many Routes use
- * them: the same array is given out until the Service or one of its slices changes.
+ * Resolves Services to endpoints, once per Service and choice of port, regardless of the number of Routes. It returns
+ * the same array until the Service or one of its slices changes.
  */
 export class EndpointFinder {
   readonly #inventory: Inventory;
@@ -52,8 +52,8 @@ export class EndpointFinder {
   readonly #found = new Map<string, Map<string, Found>>();
 
   /**
-   * @param node name of this node, as EndpointSlices write it
-   * @param guard decides about endpoints on addresses of nodes; absent: they are endpoints like any other
+   * @param node name of this node, as in EndpointSlices
+   * @param guard decides about endpoints with node addresses; absent: they are treated like any other
    */
   constructor(inventory: Inventory, node: string, guard?: HostGuard) {
     this.#inventory = inventory;
@@ -61,37 +61,40 @@ export class EndpointFinder {
     this.#guard = guard;
   }
 
-  /** Forgets what was found for Services (`NAMESPACE/NAME`) that changed. */
+  /** Forgets the endpoints of changed Services (`NAMESPACE/NAME`). */
   forget(services: Iterable<string>): void {
     for (const service of services) this.#found.delete(service);
   }
 
-  serviceOf(backend: RouteBackend, home: string): Service | undefined {
+  serviceOf(backend: ServiceShare, home: string): Service | undefined {
     return this.#inventory.get('Service', serviceKeyOf(backend, home));
   }
 
-  slicesOf(backend: RouteBackend, home: string): readonly EndpointSlice[] {
+  slicesOf(backend: ServiceShare, home: string): readonly EndpointSlice[] {
     return this.#inventory.slicesOf(serviceKeyOf(backend, home));
   }
 
-  /** Endpoints of a backend, each place once; none where its Service is missing, an ExternalName, or not to be used. */
-  find(backend: RouteBackend, home: string, choice: PortChoice): readonly Endpoint[] {
+  /**
+   * Returns the endpoints of a backend without duplicates. Empty if its Service does not exist, is an ExternalName,
+   * or may not be used.
+   */
+  find(backend: ServiceShare, home: string, choice: PortChoice): readonly Endpoint[] {
     return this.#look(backend, home, choice).endpoints;
   }
 
-  /** Endpoints of a backend that the guard refuses, a few of them, a sentence each. */
-  listRefusals(backend: RouteBackend, home: string, choice: PortChoice): readonly string[] {
+  /** Returns why the guard rejects endpoints of a backend: one sentence each, limited to a few. */
+  listRefusals(backend: ServiceShare, home: string, choice: PortChoice): readonly string[] {
     const { refusals } = this.#look(backend, home, choice);
     if (refusals.length > 0) return refusals;
     return listIdledPorts(this, backend, home, choice).flatMap((one) => this.refusalOf(one, backend, home) ?? []);
   }
 
-  /** Returns why an endpoint must not be connected to; undefined where it may. */
-  refusalOf(endpoint: Endpoint, backend: RouteBackend, home: string): string | undefined {
+  /** Returns why connections to an endpoint are forbidden, or undefined if they are allowed. */
+  refusalOf(endpoint: Endpoint, backend: ServiceShare, home: string): string | undefined {
     return this.#guard?.refusalOf(endpoint, serviceKeyOf(backend, home));
   }
 
-  #look(backend: RouteBackend, home: string, choice: PortChoice): Found {
+  #look(backend: ServiceShare, home: string, choice: PortChoice): Found {
     const service = this.serviceOf(backend, home);
     if (service === undefined || service.isExternalName || backend.isForbidden === true) return nothing;
     const key = serviceKeyOf(backend, home);
@@ -117,7 +120,7 @@ export class EndpointFinder {
   }
 }
 
-/** The endpoints of a backend, and why others are not among them. */
+/** The endpoints of a backend, and why others are excluded. */
 interface Found {
   readonly endpoints: readonly Endpoint[];
   readonly refusals: readonly string[];
@@ -125,16 +128,16 @@ interface Found {
 
 const nothing: Found = { endpoints: [], refusals: [] };
 
-/** Further refusals are not kept: a status names a few. */
+/** Maximum number of recorded rejections, because a status lists only a few. */
 const maxRefusals = 3;
 
 /**
- * The ports of a Service that was idled, at its own address: who connects there wakes it (reference: l7, servers).
- * None where it has endpoints, or was not idled.
+ * Returns the ports of an idled Service at its own address; a connection there unidles it. Empty if it has endpoints
+ * or is not idled.
  */
 export function listIdled(
   finder: EndpointFinder,
-  backend: RouteBackend,
+  backend: ServiceShare,
   home: string,
   choice: PortChoice,
 ): readonly Endpoint[] {
@@ -144,7 +147,7 @@ export function listIdled(
 
 function listIdledPorts(
   finder: EndpointFinder,
-  backend: RouteBackend,
+  backend: ServiceShare,
   home: string,
   { protocol, targetPort }: PortChoice,
 ): readonly Endpoint[] {
@@ -160,9 +163,9 @@ function listIdledPorts(
     .map(({ name, port }) => ({ address, port, state: 'ready', local: false, portName: name, isIdled: true }));
 }
 
-/** Tells the ports of a Service's slices that are meant from the others. */
+/** Selects the matching ports of a Service's slices. */
 function selectPorts(
-  { servicePort }: RouteBackend,
+  { servicePort }: ServiceShare,
   service: Service | undefined,
   { protocol, targetPort }: PortChoice,
 ): (port: SlicePort) => boolean {
@@ -171,14 +174,14 @@ function selectPorts(
     return (port) => meant !== undefined && port.protocol === protocol && port.name === meant.name;
   }
   if (targetPort === undefined) return (port) => port.protocol === protocol;
-  // As OpenShift: a number in quotes means the number as well as the name.
+  // As in OpenShift, a quoted number matches the number as well as the name.
   const number = typeof targetPort === 'number' || /^\d+$/.test(targetPort) ? Number(targetPort) : undefined;
   return (port) => port.protocol === protocol && (port.name === targetPort || port.port === number);
 }
 
 const rank = { ready: 2, draining: 1, unready: 0 } as const;
 
-/** Every endpoint once: while slices are rearranged one can be in two of them. */
+/** Returns every endpoint once. While slices are rebalanced, an endpoint may be in two of them. */
 function collectEndpoints(
   slices: readonly EndpointSlice[],
   matches: (port: SlicePort) => boolean,
@@ -206,20 +209,20 @@ function collectEndpoints(
   return [...found.values()];
 }
 
-/** The state of the endpoints that are used: a pod that shuts down is when nothing else is there (KEP-1669). */
+/** Returns the state of the endpoints to use: terminating pods are used if there are no others (KEP-1669). */
 export function usedState(endpoints: readonly Endpoint[]): EndpointState {
   return endpoints.some(({ state }) => state === 'ready') ? 'ready' : 'draining';
 }
 
-/** What an author should know about the Services named, one sentence each. */
+/** Returns notes about the Services for the author of the Route, one sentence each. */
 export function describeBackends(
-  backends: readonly RouteBackend[],
+  backends: readonly ServiceShare[],
   home: string,
   choices: readonly PortChoice[],
   finder: EndpointFinder,
 ): readonly string[] {
   const isWeightless = backends.length > 0 && backends.every(({ weight }) => weight === 0);
-  const weightless = isWeightless ? ['every weight is 0, so nobody is served'] : [];
+  const weightless = isWeightless ? ['every weight is 0, so no connection is served'] : [];
   const sentences = backends.flatMap((backend) => {
     const service = finder.serviceOf(backend, home);
     const name = `Service ${backend.service}`;
@@ -231,18 +234,19 @@ export function describeBackends(
     const notes = [
       ...(leftOut.length === 0
         ? []
-        : [`${name}: left out ${leftOut.slice(0, 3).join(', ')}: no pod has such an address`]),
-      ...Array.from(refusals, (refusal) => `${name}: left out ${refusal}`),
+        : [`${name}: ignored ${leftOut.slice(0, 3).join(', ')}: no pod has such an address`]),
+      ...Array.from(refusals, (refusal) => `${name}: ignored ${refusal}`),
     ];
     if (slices.every(({ endpoints }) => endpoints.length === 0)) {
-      const why = service.idled === undefined ? 'has no endpoints' : 'is idled: it has no endpoints until it is woken';
+      const why =
+        service.idled === undefined ? 'has no endpoints' : 'is idled and has no endpoints until it is unidled';
       return [...notes, `${name} ${why}`];
     }
     const selects = choices.map((choice) => selectPorts(backend, service, choice));
     const hasPort = slices.some(({ ports }) => ports.some((port) => selects.some((select) => select(port))));
-    if (!hasPort) return [...notes, `${name} has no endpoints with the port that is asked for`];
+    if (!hasPort) return [...notes, `${name} has no endpoints with the requested port`];
     const isServing = slices.some(({ endpoints }) => endpoints.some(({ state }) => state !== 'unready'));
-    return isServing ? notes : [...notes, `${name} has no endpoint that is ready`];
+    return isServing ? notes : [...notes, `${name} has no ready endpoint`];
   });
   return [...weightless, ...sentences];
 }

@@ -5,18 +5,18 @@ import type { Inventory, Journal } from '../objects/inventory.ts';
 import { type HostPods, noPods } from './host-pods.ts';
 import { readInterfaceAddresses } from './own-addresses.ts';
 
-/** What administrators decide about endpoints on addresses of nodes. */
+/** The administrator's rules for endpoints with node addresses. */
 export interface HostGuardSettings {
-  /** Networks whose addresses endpoints may have although nodes have them. */
+  /** Networks whose addresses endpoints may have although they belong to nodes. */
   readonly openNetworks: readonly Prefix[];
-  /** Ports that no endpoint on a node's address may have, pods included. */
+  /** Ports of node addresses that no endpoint may have, not even a pod. */
   readonly closedPorts: readonly PortRange[];
 }
 
 /**
- * Ports by which the components of a node are controlled: etcd (2379–2381), kubelet (10248, 10250, 10255), kube-proxy
- * (10249, 10256), controller manager, cloud controller and scheduler (10257–10259), and Calico's Felix (9099). The API server is not among them: it authenticates every request,
- * and only pods of its own namespace can be its endpoints.
+ * Control ports of a node's components: etcd (2379–2381), kubelet (10248, 10250, 10255), kube-proxy (10249, 10256),
+ * controller manager, cloud controller and scheduler (10257–10259), and Calico's Felix (9099). The API server is not
+ * included: it authenticates every request, and only Services of its own namespace can have it as endpoint.
  */
 export const defaultClosedPorts: readonly PortRange[] = [
   { from: 2379, to: 2381 },
@@ -25,31 +25,31 @@ export const defaultClosedPorts: readonly PortRange[] = [
   { from: 10255, to: 10259 },
 ];
 
-/** An endpoint, as far as the guard decides about it. */
+/** The parts of an endpoint that the guard checks. */
 export interface GuardedEndpoint {
   readonly address: Address;
   /** 1–65535. */
   readonly port: number;
-  /** Kind and name of what is behind it, such as `pod:web-1`. */
+  /** Kind and name of its object, such as `pod:web-1`. */
   readonly target?: string;
-  /** The cluster address of an idled Service. */
+  /** Whether this is the cluster address of an idled Service. */
   readonly isIdled?: true;
 }
 
-/** What a guard works with. */
+/** Dependencies of a guard. */
 export interface HostGuardParts {
   readonly inventory: Inventory;
-  /** Running pods with the node's network; absent: none is known. */
+  /** Running pods with hostNetwork. Absent: none is known. */
   readonly pods?: HostPods;
   readonly readInterfaces?: typeof readInterfaceAddresses;
 }
 
-/** Milliseconds between two reads of the node's interfaces and of what changed of Nodes. */
+/** Interval between reads of the node's interfaces and of changed Nodes, in milliseconds. */
 const interval = 1000;
 
 /**
- * Decides about endpoints on addresses of nodes. Authors of EndpointSlices can write any address, and
- * what listens on a node trusts its network: kubelets, daemons, HAProxy itself.
+ * Decides about endpoints with node addresses. Authors of EndpointSlices can write any address, and programs on a
+ * node trust its network: kubelets, daemons, HAProxy itself.
  */
 export class HostGuard {
   readonly #settings: HostGuardSettings;
@@ -57,7 +57,7 @@ export class HostGuard {
   readonly #pods: HostPods;
   readonly #readInterfaces: typeof readInterfaceAddresses;
   readonly #journal: Journal;
-  /** Addresses of nodes that are not on IPVS's interface of this node. */
+  /** Addresses of nodes, except those on this node's IPVS interface. */
   #hosts: ReadonlySet<string> = new Set();
   #virtual: ReadonlySet<string> = new Set();
   #own: readonly string[] = [];
@@ -74,7 +74,10 @@ export class HostGuard {
     this.refresh();
   }
 
-  /** Follows addresses and pods; `onChange` is called after Services whose endpoints changed were marked in the inventory. */
+  /**
+   * Follows addresses and pods. `onChange` is called after the Services with changed endpoints have been marked in
+   * the inventory.
+   */
   start(onChange: () => void): void {
     this.#onChange = onChange;
     this.#pods.start((service) => {
@@ -91,8 +94,8 @@ export class HostGuard {
   }
 
   /**
-   * Resolves when the pods that endpoints on nodes' addresses name have been looked up, so that the first
-   * decisions after a start do not drop their connections. Never takes longer than the pods' own limit.
+   * Resolves when the pods of endpoints with node addresses have been looked up, so that the first decisions after a
+   * start do not drop their connections. Limited by the timeout of the pod lookups.
    */
   async settle(): Promise<void> {
     this.refresh();
@@ -105,7 +108,7 @@ export class HostGuard {
     await this.#pods.settle();
   }
 
-  /** Reads addresses again, and marks the Services that have endpoints on those that changed. */
+  /** Reads addresses again and marks the Services with endpoints on changed addresses. */
   refresh(): void {
     const before = this.#hosts.union(this.#virtual);
     const isOther = this.#readOwn();
@@ -131,21 +134,21 @@ export class HostGuard {
   }
 
   /**
-   * Returns why an endpoint of a Service (`NAMESPACE/NAME`) must not be connected to; undefined where it may.
-   * The sentence begins with the endpoint.
+   * Returns why connections to an endpoint of a Service (`NAMESPACE/NAME`) are forbidden, or undefined if they are
+   * allowed. The sentence begins with the endpoint.
    */
   refusalOf({ address, port, target, isIdled }: GuardedEndpoint, service: string): string | undefined {
     const plain = carriedAddress(address) ?? address;
     if (!this.#isHost(plain)) return undefined;
     const place = address.family === 4 ? `${address.text}:${port}` : `[${address.text}]:${port}`;
     if (includesPort(this.#settings.closedPorts, port)) {
-      return `${place}: a port of the node itself (--closed-node-ports)`;
+      return `${place}: is a port of the node itself (--closed-node-ports)`;
     }
     if (this.#settings.openNetworks.some((network) => containsAddress(network, plain))) return undefined;
-    // By IPVS a cluster address is this node's, and the Service's own port on it leads to the Service.
+    // In IPVS mode a cluster address belongs to this node, and the Service's own port on it leads to the Service.
     if (isIdled === true && !this.#hosts.has(plain.text)) return undefined;
     if (address === plain && this.#isPod(plain, target, service)) return undefined;
-    return `${place}: the address of a node, and targetRef names no running pod with hostNetwork there`;
+    return `${place}: is an address of a node, but targetRef names no running pod with hostNetwork there`;
   }
 
   #isHost(address: Address): boolean {
@@ -158,7 +161,7 @@ export class HostGuard {
     return this.#pods.addressesOf(target.slice('pod:'.length), service).has(text);
   }
 
-  /** Returns whether the node's own addresses are others than before. */
+  /** Returns whether the node's own addresses have changed. */
   #readOwn(): boolean {
     const { own, virtual } = this.#readInterfaces();
     const texts = own.map(({ text }) => text);

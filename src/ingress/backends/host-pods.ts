@@ -1,20 +1,23 @@
 import { parseAddress } from '../../base/model/address.ts';
 import { isRecord } from '../../base/read/shape.ts';
 
-/** Running pods with their node's network, as far as endpoints name them. */
+/** Running pods with hostNetwork that endpoints refer to. */
 export interface HostPods {
-  /** `onChange` is called with a Service (`NAMESPACE/NAME`) when {@link addressesOf} has another answer for it. */
+  /** Calls `onChange` with a Service (`NAMESPACE/NAME`) when {@link addressesOf} returns another value for it. */
   start(onChange: (service: string) => void): void;
   close(): void;
-  /** Addresses of a pod in the namespace of a Service; none while it is not known to run with the node's network. */
+  /**
+   * Returns the addresses of a pod in the namespace of a Service. Empty until the pod is known to run with
+   * hostNetwork.
+   */
   addressesOf(pod: string, service: string): ReadonlySet<string>;
-  /** Resolves when every pod that was asked for is known, or after a while. */
+  /** Resolves when every requested pod is known, or after a timeout. */
   settle(): Promise<void>;
 }
 
 const noAddresses: ReadonlySet<string> = new Set();
 
-/** Without a cluster no pod is known. */
+/** Used without a cluster: no pod is known. */
 export const noPods: HostPods = {
   start: () => undefined,
   close: () => undefined,
@@ -22,7 +25,7 @@ export const noPods: HostPods = {
   settle: () => Promise.resolve(),
 };
 
-/** Reads a pod; resolves to undefined where there is none, and rejects where that cannot be said. */
+/** Reads a pod. Resolves to undefined if it does not exist, and rejects if that is unknown. */
 export type PodReader = (namespace: string, name: string) => Promise<unknown>;
 
 interface Entry {
@@ -31,29 +34,29 @@ interface Entry {
   readonly services: Set<string>;
   /** Undefined until the first answer. */
   addresses: ReadonlySet<string> | undefined;
-  /** When somebody last asked for it, and when it is to be read again: milliseconds of the monotonic clock. */
+  /** When it was last requested and when to read it again, in monotonic milliseconds. */
   due: number;
   isQueued: boolean;
 }
 
-/** Pods of one namespace that are looked up: further ones are not, and their endpoints are refused. */
+/** Maximum number of pods per namespace that are looked up. Endpoints of further pods are rejected. */
 const maxPods = 1000;
 
 /** Milliseconds. */
 const times = { tick: 1000, settle: 5000, retry: 5000, review: 60_000, perPod: 1000 };
 
-/** Reads at once after a pause, and reads a second after that. */
+/** Reads in a row after a pause, and reads per second after that. */
 const burst = 200;
 const perSecond = 20;
 const maxParallel = 4;
 
-/** Names of pods (DNS subdomains, RFC 1123): anything else would be another path of the API. */
+/** Names of pods (DNS subdomains, RFC 1123). Anything else could be another path of the API. */
 const podName = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
 
 /**
- * Looks pods up one by one, so that the agent needs no right to list the pods of the cluster, and only those that
- * endpoints on nodes' addresses name. Namespaces take turns. What is known is read again every minute, or more
- * rarely for many pods: an EndpointSlice that nobody maintains outlives its pod.
+ * Looks up pods one by one, so that the agent needs no permission to list the pods of the cluster, and only those of
+ * endpoints with node addresses. Namespaces take turns. Known pods are read again every minute, or less often if
+ * there are many, because an unmaintained EndpointSlice outlives its pod.
  */
 export class ReviewedHostPods implements HostPods {
   readonly #read: PodReader;
@@ -70,8 +73,8 @@ export class ReviewedHostPods implements HostPods {
   #settled: (() => void) | undefined;
 
   /**
-   * @param isUsed whether an endpoint of a Service names a pod still
-   * @param report is called with why pods cannot be read, and with undefined when they can
+   * @param isUsed returns whether an endpoint of a Service still refers to a pod
+   * @param report called with the reason why pods cannot be read, and with undefined when they can
    */
   constructor(
     read: PodReader,
@@ -107,7 +110,7 @@ export class ReviewedHostPods implements HostPods {
       this.#entries.set(key, entry);
     }
     entry.services.add(service);
-    // A slice that changes while its pod starts is news of the pod.
+    // A slice that changes while its pod starts may mean that the pod has changed.
     if ((entry.addresses?.size ?? 0) === 0) this.#enqueue(entry);
     return entry.addresses ?? noAddresses;
   }
@@ -161,7 +164,7 @@ export class ReviewedHostPods implements HostPods {
       const [namespace, queue] = this.#queues.entries().next().value ?? [];
       const entry = queue?.shift();
       if (namespace === undefined || queue === undefined || entry === undefined) break;
-      // The namespace goes to the end, so that one with many pods does not keep others waiting.
+      // The namespace moves to the end of the queue, so that one with many pods does not delay others.
       this.#queues.delete(namespace);
       if (queue.length > 0) this.#queues.set(namespace, queue);
       this.#tokens--;
@@ -179,7 +182,8 @@ export class ReviewedHostPods implements HostPods {
       entry.addresses = readHostAddresses(pod);
       this.#report(undefined);
     } catch (error) {
-      // What was true is likelier to be true still than a pod to be gone while the API server is away.
+      // The last known state is more likely to be true than the deletion of the pod during an outage of the API
+      // server.
       this.#report(error instanceof Error ? error.message : String(error));
     }
     const isKnown = (entry.addresses?.size ?? 0) > 0;
@@ -195,7 +199,7 @@ export class ReviewedHostPods implements HostPods {
   }
 }
 
-/** Addresses of a pod that runs with its node's network; only the kubelet writes a pod's status. */
+/** Returns the addresses of a pod with hostNetwork. Only the kubelet writes a pod's status. */
 function readHostAddresses(pod: unknown): ReadonlySet<string> {
   if (!isRecord(pod) || !isRecord(pod.spec) || !isRecord(pod.status)) return noAddresses;
   if (pod.spec.hostNetwork !== true || pod.status.phase !== 'Running') return noAddresses;

@@ -1,32 +1,33 @@
 import * as z from 'zod/mini';
 
-/** One port that a Route or a listener asks for, and what became of it. */
+/** One port or host that a Route or listener requests, with the result. */
 const claimSchema = z.object({
   protocol: z.optional(z.enum(['tcp', 'udp', 'sctp'])),
-  /** Absent where a host is asked for, or what is asked for cannot be read. */
+  /** Absent if a host is requested, or if the request is invalid. */
   port: z.optional(z.number()),
-  /** Of a Route that asks for one, or was given one by the router. */
+  /** Host of a Route, also if the router derived it. */
   host: z.optional(z.string()),
-  /** Empty: every path. */
+  /** Empty: all paths. */
   path: z.optional(z.string()),
   termination: z.optional(z.enum(['none', 'edge', 'reencrypt', 'passthrough'])),
-  /** When its certificate expires, RFC 3339. */
+  /** Expiry of its certificate, RFC 3339. */
   certificateExpires: z.optional(z.string()),
-  kind: z.enum(['Route', 'Gateway']),
+  /** Kind of the object of the claim: `Route`, `Gateway`, or another source. */
+  kind: z.string(),
   namespace: z.string(),
   name: z.string(),
   listener: z.optional(z.string()),
   admitted: z.boolean(),
-  /** What of an admitted claim is not in force; absent: nothing. */
+  /** The part of an admitted claim that is not applied. Absent: none. */
   pending: z.optional(z.enum(['all', 'change', 'endpoints'])),
-  /** Of a refusal, as in the Route's status. */
+  /** Reason of a rejection, as in the Route's status. */
   reason: z.optional(z.string()),
   message: z.optional(z.string()),
-  /** Who has the port instead: for administrators, who may see every namespace. */
+  /** Owner of the port. Administrators see this, who may see every namespace. */
   owner: z.optional(z.string()),
 });
 
-/** What the agent answers to `/claims`. */
+/** The agent's answer to `/claims`. */
 export const claimsDocumentSchema = z.object({
   schema: z.literal('ingress-agent.claims/v1'),
   claims: z.array(claimSchema),

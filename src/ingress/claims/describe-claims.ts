@@ -1,13 +1,13 @@
 import { keyOf } from '../../base/read/object-meta.ts';
 import type { Pending } from '../intent/plane.ts';
-import type { PortDemand, PortRequest } from '../route/port-demand.ts';
+import type { PortDemand, PortRequest } from '../intent/port-request.ts';
 import type { Claim } from './claims-document.ts';
 import { type PortAdmissions, portKey } from './ports.ts';
 
 /**
- * Every claim, winners and losers, by port; of one port the winner first.
+ * Returns every claim, sorted by port, with the accepted claim first.
  *
- * @param pending what of each admitted request is not in force, in the order of the admissions
+ * @param pending the part of each admitted request that is not applied, in the order of the admissions
  */
 export function describePortClaims(
   { admitted, refused }: PortAdmissions,
@@ -40,7 +40,7 @@ export function describePortClaims(
 }
 
 function listPorts(demand: PortDemand | undefined): Pick<Claim, 'protocol' | 'port'>[] {
-  // One whose demand cannot be read is listed all the same.
+  // An object with an invalid request is listed, too.
   if (demand === undefined || demand.ports.length === 0) return [{}];
   return demand.ports.map(({ protocol, port }) => ({ protocol, port }));
 }

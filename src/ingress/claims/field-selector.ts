@@ -5,16 +5,19 @@ export interface FieldRequirement {
   readonly isNegated: boolean;
 }
 
-/** Fields that OpenShift's API lets a field selector of Routes name. */
+/** Fields that OpenShift's API supports in field selectors of Routes. */
 const fields = ['metadata.name', 'metadata.namespace', 'spec.host', 'spec.path', 'spec.to.name'] as const;
 
 /** A field that a selector can name. */
 export type RouteField = (typeof fields)[number];
 
-/** What a field selector must look like, for messages. */
+/** Expected format of a field selector, for messages. */
 export const fieldSelectorCure = `must be conditions such as "metadata.namespace!=test,spec.path=/api" on ${fields.join(', ')}`;
 
-/** Reads a selector in the form of `kubectl --field-selector`; empty: every Route. Undefined for any other text. */
+/**
+ * Parses a selector in the format of `kubectl --field-selector`. An empty text selects every Route. Returns undefined
+ * for any other text.
+ */
 export function parseFieldSelector(text: string): readonly FieldRequirement[] | undefined {
   const requirements: FieldRequirement[] = [];
   for (const part of text.split(',').map((word) => word.trim())) {
@@ -27,7 +30,7 @@ export function parseFieldSelector(text: string): readonly FieldRequirement[] | 
   return requirements;
 }
 
-/** Returns whether the fields of a Route meet every condition; a field that is absent is empty, as in Kubernetes. */
+/** Returns whether the fields of a Route meet every condition. An absent field is empty, as in Kubernetes. */
 export function matchesFields(
   selector: readonly FieldRequirement[],
   readField: (field: RouteField) => string | undefined,

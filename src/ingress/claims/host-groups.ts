@@ -1,18 +1,17 @@
-import type { Route } from '../route/route.ts';
-import { hostOf, parentOf } from './host.ts';
+import type { SiteRequest } from '../intent/site-request.ts';
+import { parentOf } from './host.ts';
 import type { HostClaimPolicy } from './hosts.ts';
 
 /**
- * Routes in groups that cannot concern one another: those of one host or, where a wildcard is asked for,
- * those of all hosts one label below its domain. One changed Route of 10,000 is decided about with the few
- * of its group.
+ * Requests in groups that do not affect each other: those for one host or, if one of them is for a wildcard, those for
+ * all hosts one label below its domain. A change of one request among 10,000 affects only the few of its group.
  */
 export class HostGroups {
   readonly #policy: HostClaimPolicy;
-  readonly #groups = new Map<string, Set<Route>>();
-  /** Routes by the domain above their host. */
-  readonly #byParent = new Map<string, Set<Route>>();
-  /** How many Routes ask for the names below a domain. */
+  readonly #groups = new Map<string, Set<SiteRequest>>();
+  /** Requests by the domain above their host. */
+  readonly #byParent = new Map<string, Set<SiteRequest>>();
+  /** Number of requests for the names below a domain. */
   readonly #wildcards = new Map<string, number>();
   readonly #dirty = new Set<string>();
 
@@ -20,84 +19,79 @@ export class HostGroups {
     this.#policy = policy;
   }
 
-  add(route: Route): void {
-    const parent = this.#parentOf(route);
-    const isFirst = isWildcard(route) && parent !== undefined && (this.#wildcards.get(parent) ?? 0) === 0;
+  add(request: SiteRequest): void {
+    const parent = this.#parentOf(request);
+    const isFirst = request.isWildcard && parent !== undefined && (this.#wildcards.get(parent) ?? 0) === 0;
     if (isFirst) this.#regroup(parent, 1);
-    else if (isWildcard(route) && parent !== undefined)
+    else if (request.isWildcard && parent !== undefined)
       this.#wildcards.set(parent, (this.#wildcards.get(parent) ?? 0) + 1);
-    if (parent !== undefined) addTo(this.#byParent, parent, route);
-    this.#put(route);
+    if (parent !== undefined) addTo(this.#byParent, parent, request);
+    this.#put(request);
   }
 
-  remove(route: Route): void {
-    this.#take(route);
-    const parent = this.#parentOf(route);
+  remove(request: SiteRequest): void {
+    this.#take(request);
+    const parent = this.#parentOf(request);
     if (parent === undefined) return;
-    removeFrom(this.#byParent, parent, route);
-    if (!isWildcard(route)) return;
+    removeFrom(this.#byParent, parent, request);
+    if (!request.isWildcard) return;
     const count = (this.#wildcards.get(parent) ?? 0) - 1;
     if (count > 0) this.#wildcards.set(parent, count);
     else this.#regroup(parent, 0);
   }
 
-  /** Counts a group as changed. */
+  /** Marks a group as changed. */
   touch(name: string): void {
     this.#dirty.add(name);
   }
 
-  /** Groups that changed since this was last asked, by name, with their Routes; empty ones are gone. */
-  takeDirty(): ReadonlyMap<string, ReadonlySet<Route>> {
-    const dirty = new Map([...this.#dirty].map((name) => [name, this.#groups.get(name) ?? new Set<Route>()]));
+  /** Returns the groups that changed since the last call, by name, with their requests. Empty ones are gone. */
+  takeDirty(): ReadonlyMap<string, ReadonlySet<SiteRequest>> {
+    const dirty = new Map([...this.#dirty].map((name) => [name, this.#groups.get(name) ?? new Set<SiteRequest>()]));
     this.#dirty.clear();
     return dirty;
   }
 
-  /** Moves the Routes below a domain into one group, or apart again. */
+  /** Moves the requests below a domain into one group, or apart again. */
   #regroup(parent: string, wildcards: number): void {
-    const routes = [...(this.#byParent.get(parent) ?? [])];
-    for (const route of routes) this.#take(route);
+    const requests = [...(this.#byParent.get(parent) ?? [])];
+    for (const request of requests) this.#take(request);
     if (wildcards === 0) this.#wildcards.delete(parent);
     else this.#wildcards.set(parent, wildcards);
-    for (const route of routes) this.#put(route);
+    for (const request of requests) this.#put(request);
   }
 
-  #put(route: Route): void {
-    const name = this.#nameOf(route);
-    addTo(this.#groups, name, route);
+  #put(request: SiteRequest): void {
+    const name = this.#nameOf(request);
+    addTo(this.#groups, name, request);
     this.#dirty.add(name);
   }
 
-  #take(route: Route): void {
-    const name = this.#nameOf(route);
-    removeFrom(this.#groups, name, route);
+  #take(request: SiteRequest): void {
+    const name = this.#nameOf(request);
+    removeFrom(this.#groups, name, request);
     this.#dirty.add(name);
   }
 
-  #nameOf(route: Route): string {
-    const parent = this.#parentOf(route);
-    return parent !== undefined && this.#wildcards.has(parent) ? `*.${parent}` : (hostOf(route, this.#policy) ?? '');
+  #nameOf(request: SiteRequest): string {
+    const parent = this.#parentOf(request);
+    return parent !== undefined && this.#wildcards.has(parent) ? `*.${parent}` : (request.host ?? '');
   }
 
-  #parentOf(route: Route): string | undefined {
+  #parentOf(request: SiteRequest): string | undefined {
     if (!this.#policy.allowsWildcards) return undefined;
-    const host = hostOf(route, this.#policy);
-    return host === undefined ? undefined : parentOf(host);
+    return request.host === undefined ? undefined : parentOf(request.host);
   }
 }
 
-function isWildcard({ http }: Route): boolean {
-  return http.ok && http.value.isWildcard;
+function addTo(sets: Map<string, Set<SiteRequest>>, key: string, request: SiteRequest): void {
+  const set = sets.get(key);
+  if (set === undefined) sets.set(key, new Set([request]));
+  else set.add(request);
 }
 
-function addTo(sets: Map<string, Set<Route>>, key: string, route: Route): void {
+function removeFrom(sets: Map<string, Set<SiteRequest>>, key: string, request: SiteRequest): void {
   const set = sets.get(key);
-  if (set === undefined) sets.set(key, new Set([route]));
-  else set.add(route);
-}
-
-function removeFrom(sets: Map<string, Set<Route>>, key: string, route: Route): void {
-  const set = sets.get(key);
-  set?.delete(route);
+  set?.delete(request);
   if (set?.size === 0) sets.delete(key);
 }

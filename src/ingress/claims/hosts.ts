@@ -1,12 +1,17 @@
 import { formatProblem } from '../../base/model/problem.ts';
-import { type HttpDemand, longestHostAndPath } from '../route/http-demand.ts';
-import type { Route } from '../route/route.ts';
-import { type HostPolicy, hostOf, isServableHost, parentOf } from './host.ts';
+import {
+  longestHostAndPath,
+  type PathMatch,
+  type SiteDemand,
+  type SiteOwner,
+  type SiteRequest,
+} from '../intent/site-request.ts';
+import { findDomainProblem } from './domains.ts';
+import { isServableHost, parentOf } from './host.ts';
 import { byAge } from './order.ts';
 import type { AdmissionPolicy } from './policy.ts';
-import { findDomainProblem } from './selection.ts';
 
-/** Why a Route is not served under its host and path, in OpenShift's words. */
+/** Why a request for a host is rejected, with OpenShift's reasons. */
 export type HostRefusalReason =
   | 'NoHostValue'
   | 'InvalidHost'
@@ -14,153 +19,188 @@ export type HostRefusalReason =
   | 'HostAlreadyClaimed'
   | 'ExtendedValidationFailed';
 
-/** A Route that owns its host and path. */
+/** A request that owns its host and paths. */
 export interface AdmittedHost {
-  readonly route: Route;
+  readonly request: SiteRequest;
   readonly host: string;
-  readonly demand: HttpDemand;
+  readonly demand: SiteDemand;
 }
 
-/** A Route that is not served under a host. */
+/** A request that is not served. */
 export interface RefusedHost {
-  readonly route: Route;
-  readonly host?: string;
+  readonly request: SiteRequest;
   readonly reason: HostRefusalReason;
-  /** For the Route's author: names nothing of other namespaces. */
+  /** For the author of the object. Names nothing of other namespaces. */
   readonly message: string;
 }
 
-/** What became of all Routes for this router. */
+/** Outcome of all requests. */
 export interface HostAdmissions {
-  /** The oldest first. */
+  /** Oldest first. */
   readonly admitted: readonly AdmittedHost[];
   readonly refused: readonly RefusedHost[];
 }
 
-/** What the administrator lets Routes have of hosts. */
-export interface HostClaimPolicy extends HostPolicy {
-  /** Wildcard Routes are served (ROUTER_ALLOW_WILDCARD_ROUTES). */
+/** The administrator's policy for hosts. */
+export interface HostClaimPolicy {
+  /** Serves wildcards (ROUTER_ALLOW_WILDCARD_ROUTES). */
   readonly allowsWildcards: boolean;
-  /** Namespaces may share a host with different paths (ROUTER_DISABLE_NAMESPACE_OWNERSHIP_CHECK). */
+  /** Whether namespaces may share a host with different paths (ROUTER_DISABLE_NAMESPACE_OWNERSHIP_CHECK). */
   readonly sharesHosts: boolean;
 }
 
-/** Who owns a host, or the names one label below a domain, and by which paths. */
+/** Owner of a host, or of the names one label below a domain, and owners of its paths. */
 interface Ownership {
-  readonly namespace: string;
+  readonly owner: SiteOwner;
   /** Owners of paths, by path. */
-  readonly paths: Map<string, Route>;
-  /** A Route whose TLS ends here, and one whose TLS does not: a ClientHello cannot distinguish them. */
-  ending?: Route;
-  passing?: Route;
+  readonly paths: Map<string, SiteOwner>;
+  /** A request whose TLS the router terminates, and a passthrough one: a ClientHello cannot distinguish them. */
+  ending?: SiteOwner;
+  passing?: SiteOwner;
 }
 
 /**
- * Decides who owns hosts and paths (reference: l7, claims): the oldest, then the one with the lower UID.
- * Unless hosts are shared, the namespace of the oldest Route owns the host, and its other Routes need
- * other paths. A Route that is refused holds nothing; depends on the Routes alone, not on their order.
+ * Decides who owns hosts and paths, for all kinds of objects together: the oldest object, then the one with the lower
+ * UID. Unless hosts are shared, the namespace of the oldest object owns the host, and its other objects need other
+ * paths. Requests that merge with each other share hosts and paths. A rejected request owns nothing; one with
+ * several paths gets all of them or none. The result does not depend on the order of the requests.
  */
-export function decideHosts(routes: Iterable<Route>, policy: AdmissionPolicy, hosts: HostClaimPolicy): HostAdmissions {
+export function decideHosts(
+  requests: Iterable<SiteRequest>,
+  policy: AdmissionPolicy,
+  hosts: HostClaimPolicy,
+): HostAdmissions {
   const claims = new HostClaims(hosts);
   const admitted: AdmittedHost[] = [];
   const refused: RefusedHost[] = [];
-  for (const route of [...routes].sort(byAge)) {
-    const host = hostOf(route, hosts);
-    const refuse = (reason: HostRefusalReason, message: string) =>
-      refused.push({ route, ...(host !== undefined && { host }), reason, message });
-    if (host === undefined) {
-      refuse('NoHostValue', 'spec.host missing: must be set, or spec.subdomain where the router has a domain');
+  for (const request of [...requests].sort((one, other) => byAge(one.owner, other.owner))) {
+    const judged = judge(request, policy, hosts);
+    if ('reason' in judged) {
+      refused.push({ request, ...judged });
       continue;
     }
-    if (!isServableHost(host)) {
-      refuse('InvalidHost', `spec.host "${host.slice(0, 80)}": must be a host name: labels of letters, digits and "-"`);
-      continue;
-    }
-    const domainProblem = findDomainProblem(host, policy);
-    if (domainProblem !== undefined) {
-      refuse('RouteNotAdmitted', domainProblem);
-      continue;
-    }
-    if (!route.http.ok) {
-      refuse('ExtendedValidationFailed', route.http.problems.slice(0, 3).map(formatProblem).join('; '));
-      continue;
-    }
-    const demand = route.http.value;
-    if (demand.isWildcard && !hosts.allowsWildcards) {
-      refuse('RouteNotAdmitted', 'spec.wildcardPolicy "Subdomain": wildcard Routes are not allowed by this router');
-      continue;
-    }
-    const longestPath = longestHostAndPath - host.length;
-    if (demand.path.length > longestPath) {
-      const seen = `${demand.path.length} characters`;
-      refuse('ExtendedValidationFailed', `spec.path of ${seen}: must be at most ${longestPath} with host ${host}`);
-      continue;
-    }
-    const problem = claims.claim(route, host, demand);
-    if (problem !== undefined) refuse('HostAlreadyClaimed', problem);
-    else admitted.push({ route, host, demand });
+    const problem = claims.claim(request, judged);
+    if (problem === undefined) admitted.push({ request, ...judged });
+    else refused.push({ request, reason: 'HostAlreadyClaimed', message: problem });
   }
   return { admitted, refused };
+}
+
+type Valid = Pick<AdmittedHost, 'host' | 'demand'>;
+type Invalid = Pick<RefusedHost, 'reason' | 'message'>;
+
+/** Validates a request by itself. */
+function judge(
+  { owner, host, isWildcard, demand }: SiteRequest,
+  policy: AdmissionPolicy,
+  hosts: HostClaimPolicy,
+): Valid | Invalid {
+  const { fields } = owner;
+  if (host === undefined) {
+    const message = `${fields.host} is missing: set it, or spec.subdomain if the router has a domain`;
+    return { reason: 'NoHostValue', message };
+  }
+  if (!isServableHost(host)) {
+    const cure = 'must be a host name: labels of letters, digits and "-"';
+    return { reason: 'InvalidHost', message: `${fields.host} "${host.slice(0, 80)}": ${cure}` };
+  }
+  const domainProblem = findDomainProblem(host, fields.host, policy);
+  if (domainProblem !== undefined) return { reason: 'RouteNotAdmitted', message: domainProblem };
+  if (!demand.ok) {
+    const message = demand.problems.slice(0, 3).map(formatProblem).join('; ');
+    return { reason: 'ExtendedValidationFailed', message };
+  }
+  if (isWildcard && !hosts.allowsWildcards) {
+    const message = `${fields.wildcard}: wildcard ${owner.kind}s are not allowed by this router`;
+    return { reason: 'RouteNotAdmitted', message };
+  }
+  const longestPath = longestHostAndPath - host.length;
+  const long = demand.value.matches.find(({ path }) => path.value.length > longestPath);
+  if (long !== undefined) {
+    const seen = `${long.path.value.length} characters`;
+    const message = `${fields.path} of ${seen}: must be at most ${longestPath} with host ${host}`;
+    return { reason: 'ExtendedValidationFailed', message };
+  }
+  return { host, demand: demand.value };
 }
 
 class HostClaims {
   readonly #policy: HostClaimPolicy;
   readonly #hosts = new Map<string, Ownership>();
   readonly #wildcards = new Map<string, Ownership>();
-  /** Namespaces of hosts one label below a domain, by domain. */
-  readonly #below = new Map<string, Map<string, Route>>();
+  /** Owners of hosts one label below a domain, by domain; one of each namespace and kind of merging. */
+  readonly #below = new Map<string, Map<string, SiteOwner>>();
 
   constructor(policy: HostClaimPolicy) {
     this.#policy = policy;
   }
 
-  /** Claims what a Route asks for; what is in its way, in words, where it cannot have it. */
-  claim(route: Route, host: string, { isWildcard, path, tls }: HttpDemand): string | undefined {
-    const { namespace } = route.meta;
+  /** Claims what a request needs. Returns a description of the obstacle, or undefined. */
+  claim({ owner, isWildcard }: SiteRequest, { host, demand: { matches, tls } }: Valid): string | undefined {
     const parent = parentOf(host);
     if (isWildcard && parent === undefined) return 'spec.host: must have a domain for wildcardPolicy Subdomain';
     const claims = isWildcard ? this.#wildcards : this.#hosts;
     const name = isWildcard ? (parent as string) : host;
-    const blocker = this.#policy.sharesHosts ? undefined : this.#findBlocker(namespace, name, isWildcard, parent);
+    const blocker = this.#policy.sharesHosts ? undefined : this.#findBlocker(owner, name, isWildcard, parent);
     if (blocker !== undefined) return blocker;
     const known = claims.get(name);
-    // Slashes alone mean every path, as no path does.
-    const place = /^\/*$/.test(path) ? '' : path;
-    const owner = known?.paths.get(place);
-    if (owner !== undefined)
-      return describeOwner(owner, route, place === '' ? `host ${host}` : `host ${host} and path ${path}`);
-    const isPassing = tls?.termination === 'passthrough';
+    const places = matches.map(({ path }) => ({ path: path.value, place: placeOf(path) }));
+    for (const { path, place } of places) {
+      const rival = known?.paths.get(place);
+      if (rival === undefined || merges(rival, owner)) continue;
+      return describeOwner(rival, owner, place === '' ? `host ${host}` : `host ${host} and path ${path}`);
+    }
+    const isPassing = tls?.end === 'endpoint';
     const rival = tls === undefined ? undefined : isPassing ? known?.ending : known?.passing;
-    if (rival !== undefined) return describeOwner(rival, route, `TLS of host ${host}`);
-    const ownership: Ownership = known ?? { namespace, paths: new Map() };
-    ownership.paths.set(place, route);
-    if (isPassing) ownership.passing ??= route;
-    else if (tls !== undefined) ownership.ending ??= route;
+    if (rival !== undefined) return describeOwner(rival, owner, `TLS of host ${host}`);
+    const ownership: Ownership = known ?? { owner, paths: new Map() };
+    for (const { place } of places) if (!ownership.paths.has(place)) ownership.paths.set(place, owner);
+    if (isPassing) ownership.passing ??= owner;
+    else if (tls !== undefined) ownership.ending ??= owner;
     claims.set(name, ownership);
     if (!isWildcard && parent !== undefined) {
-      const namespaces = this.#below.get(parent) ?? new Map<string, Route>();
-      if (!namespaces.has(namespace)) namespaces.set(namespace, route);
-      this.#below.set(parent, namespaces);
+      const owners = this.#below.get(parent) ?? new Map<string, SiteOwner>();
+      const key = `${owner.meta.namespace} ${owner.merge ?? ''}`;
+      if (!owners.has(key)) owners.set(key, owner);
+      this.#below.set(parent, owners);
     }
     return undefined;
   }
 
-  /** Another namespace that has the host, or a wildcard above it, or hosts below a wildcard. */
-  #findBlocker(namespace: string, name: string, isWildcard: boolean, parent: string | undefined): string | undefined {
-    const known = (isWildcard ? this.#wildcards : this.#hosts).get(name);
+  /** Returns another namespace's claim of the host, of a wildcard above it, or of hosts below a wildcard. */
+  #findBlocker(owner: SiteOwner, name: string, isWildcard: boolean, parent: string | undefined): string | undefined {
+    const known = (isWildcard ? this.#wildcards : this.#hosts).get(name)?.owner;
     const taken = isWildcard ? `the names below ${name} belong` : `host ${name} belongs`;
-    if (known !== undefined && known.namespace !== namespace) return `${taken} to an older Route of another namespace`;
+    if (known !== undefined && blocks(known, owner)) return `${taken} to ${foreign(known)}`;
     if (isWildcard) {
-      const others = [...(this.#below.get(name)?.keys() ?? [])].some((other) => other !== namespace);
-      return others ? `a host below ${name} belongs to an older Route of another namespace` : undefined;
+      const other = [...(this.#below.get(name)?.values() ?? [])].find((one) => blocks(one, owner));
+      return other === undefined ? undefined : `a host below ${name} belongs to ${foreign(other)}`;
     }
-    const above = parent === undefined ? undefined : this.#wildcards.get(parent);
-    if (above === undefined || above.namespace === namespace) return undefined;
-    return `the names below ${parent} belong to an older Route of another namespace`;
+    const above = parent === undefined ? undefined : this.#wildcards.get(parent)?.owner;
+    if (above === undefined || !blocks(above, owner)) return undefined;
+    return `the names below ${parent} belong to ${foreign(above)}`;
   }
 }
 
-function describeOwner(owner: Route, loser: Route, what: string): string {
+/** Returns a path as the key of its claim. A prefix of slashes only means every path, like no path. */
+function placeOf({ type, value }: PathMatch): string {
+  if (type === 'exact') return `=${value}`;
+  return /^\/*$/.test(value) ? '' : value;
+}
+
+function merges(one: SiteOwner, other: SiteOwner): boolean {
+  return one.merge !== undefined && one.merge === other.merge;
+}
+
+function blocks(one: SiteOwner, other: SiteOwner): boolean {
+  return one.meta.namespace !== other.meta.namespace && !merges(one, other);
+}
+
+function foreign({ kind }: { readonly kind: string }): string {
+  return `an older ${kind} of another namespace`;
+}
+
+function describeOwner(owner: SiteOwner, loser: SiteOwner, what: string): string {
   const isOwn = owner.meta.namespace === loser.meta.namespace;
-  return `${what} belongs to ${isOwn ? `the older Route ${owner.meta.name}` : 'an older Route of another namespace'}`;
+  return `${what} belongs to ${isOwn ? `the older ${owner.kind} ${owner.meta.name}` : foreign(owner)}`;
 }

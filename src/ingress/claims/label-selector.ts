@@ -1,10 +1,10 @@
 import type { LabelRequirement as Requirement } from '../../base/read/label-selector.ts';
 import type { Labels } from '../../base/read/object-meta.ts';
 
-/** All conditions must hold; without any everything matches. */
+/** All conditions must hold. An empty selector matches everything. */
 export type LabelSelector = readonly Requirement[];
 
-/** What a selector must look like, for messages. */
+/** Expected format of a label selector, for messages. */
 export const labelSelectorCure = 'must be a label selector such as "app=web,tier!=test,zone in (a,b),!old"';
 
 const key = String.raw`(?:[a-zA-Z0-9.-]+\/)?[a-zA-Z0-9](?:[\w.-]*[a-zA-Z0-9])?`;
@@ -13,11 +13,14 @@ const equality = new RegExp(`^(${key})\\s*(==|=|!=)\\s*(${value})$`);
 const set = new RegExp(`^(${key})\\s+(in|notin)\\s*\\(([\\s\\w.,-]*)\\)$`);
 const existence = new RegExp(`^(!?)\\s*(${key})$`);
 
-/** Reads a selector in the form of `kubectl --selector`; empty: everything. Undefined for anything else. */
+/**
+ * Parses a selector in the format of `kubectl --selector`. An empty text selects everything. Returns undefined for
+ * anything else.
+ */
 export function parseLabelSelector(text: string): LabelSelector | undefined {
   if (text.length > 4096) return undefined;
   const selector: Requirement[] = [];
-  // Commas inside of parentheses separate values, not conditions.
+  // Commas inside parentheses separate values, not conditions.
   for (const part of text.trim() === '' ? [] : text.split(/,(?![^(]*\))/)) {
     const requirement = parseRequirement(part.trim());
     if (requirement === undefined) return undefined;
@@ -39,7 +42,7 @@ function parseRequirement(text: string): Requirement | undefined {
   return present === undefined ? undefined : { key: present, is: not === '!' ? 'absent' : 'present' };
 }
 
-/** Whether labels satisfy a selector; a missing label satisfies `!=` and `notin`, as in Kubernetes. */
+/** Returns whether labels match a selector. A missing label matches `!=` and `notin`, as in Kubernetes. */
 export function matchesLabels(selector: LabelSelector, labels: Labels): boolean {
   return selector.every((requirement) => isMet(requirement, labels[requirement.key]));
 }

@@ -1,6 +1,6 @@
 import type { PortRange } from './port-ranges.ts';
 
-/** Ports of programs that a node runs for its cluster, and whose they are. */
+/** Ports of a program that nodes run for their cluster. */
 interface NodeService {
   readonly ports: PortRange;
   readonly program: string;
@@ -10,9 +10,9 @@ const one = (port: number, program: string): NodeService => ({ ports: { from: po
 const range = (from: number, to: number, program: string): NodeService => ({ ports: { from, to }, program });
 
 /**
- * Ports of well-known programs of nodes, from 1024 on: those that Kubernetes lists ("Ports and Protocols"), and
- * the defaults of what clusters commonly run on the network of their nodes. A Route that got one while the
- * program starts again would answer for it: a kubelet's clients would trust a tenant's pod.
+ * Ports of well-known programs of nodes, from 1024 on: those in Kubernetes' "Ports and Protocols", and defaults of
+ * common programs with hostNetwork. A Route that obtained such a port during a restart of the program would answer in
+ * its place: clients of a kubelet would trust a tenant's pod.
  */
 const nodeServices: readonly NodeService[] = [
   one(1936, 'statistics of routers, and of this agent'),
@@ -51,5 +51,5 @@ const nodeServices: readonly NodeService[] = [
   range(29000, 29009, 'Multus and network probes of OpenShift'),
 ];
 
-/** Ports that no Route gets unless an administrator allows them. */
+/** Ports that no Route may open unless an administrator allows them. */
 export const nodeServicePorts: readonly PortRange[] = nodeServices.map(({ ports }) => ports);

@@ -1,18 +1,18 @@
 import type { ObjectMeta } from '../../base/read/object-meta.ts';
 
-/** The order of claims: the oldest first, then the lower UID (reference: ingress, claims). */
+/** Compares claims: oldest first, then lower UID. */
 export function byAge(
   { meta: one }: { readonly meta: ObjectMeta },
   { meta: other }: { readonly meta: ObjectMeta },
 ): number {
-  // Undated ones are Infinity, and Infinity - Infinity is no number.
+  // Objects without a date have Infinity, and Infinity - Infinity is NaN.
   if (one.created !== other.created) return one.created < other.created ? -1 : 1;
   return one.uid < other.uid ? -1 : 1;
 }
 
 /**
- * The order of claims of Routes and of listeners: the oldest first. Of equal age, Routes come first, by UID, and
- * then Gateways, by `NAMESPACE/NAME` (Gateway API, conflict resolution).
+ * Compares claims of Routes and listeners: oldest first. At equal age, Routes come first, ordered by UID, then
+ * Gateways, ordered by `NAMESPACE/NAME` (Gateway API, conflict resolution).
  */
 export function byClaim(one: Claimant, other: Claimant): number {
   if (one.meta.created !== other.meta.created) return one.meta.created < other.meta.created ? -1 : 1;
@@ -28,7 +28,7 @@ interface Claimant {
   readonly listener?: string;
 }
 
-/** As {@link byAge}, of objects of the Gateway API: of equal age by `NAMESPACE/NAME`. */
+/** Compares objects of the Gateway API: like {@link byAge}, but equal age is ordered by `NAMESPACE/NAME`. */
 export function byAgeAndName(
   { meta: one }: { readonly meta: ObjectMeta },
   { meta: other }: { readonly meta: ObjectMeta },

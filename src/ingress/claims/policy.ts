@@ -3,18 +3,18 @@ import type { LabelSelector } from './label-selector.ts';
 import { nodeServicePorts } from './node-ports.ts';
 import type { PortRange } from './port-ranges.ts';
 
-/** What one namespace may have of a router; absent: as much as it asks for. */
+/** Limits of one namespace. Absent: none. */
 export interface NamespaceQuota {
-  /** Open ports. */
+  /** Maximum number of open ports. */
   readonly ports?: number;
-  /** Endpoints of its ports; those of ports with the same backends count once. */
+  /** Maximum number of endpoints of its ports. Ports with the same backends count once. */
   readonly endpoints?: number;
 }
 
-/** What a quota must look like, for messages. */
-export const namespaceQuotaCure = 'must be such as "ports=500,endpoints=10000", or one of the two';
+/** Expected format of a quota, for messages. */
+export const namespaceQuotaCure = 'must be like "ports=500,endpoints=10000", or one of the two';
 
-/** Reads a quota. Undefined for anything else. */
+/** Parses a quota. Returns undefined for anything else. */
 export function parseNamespaceQuota(text: string): NamespaceQuota | undefined {
   const quota: { ports?: number; endpoints?: number } = {};
   for (const part of text.split(',').map((word) => word.trim())) {
@@ -25,34 +25,34 @@ export function parseNamespaceQuota(text: string): NamespaceQuota | undefined {
   return quota;
 }
 
-/** What the administrator lets Routes have. */
+/** The administrator's rules for Routes and Gateways. */
 export interface AdmissionPolicy {
-  /** Only Routes that name this router; absent: whatever they name. */
+  /** Selects Routes that name this router. Absent: all Routes. */
   readonly routerName?: string;
-  /** The only class of Gateways that is served; absent: every class whose controller this is. */
+  /** The only class of Gateways that is served. Absent: every class of this controller. */
   readonly gatewayClass?: string;
   readonly routeLabels: LabelSelector;
   /** Labels that a Route's namespace must have. */
   readonly namespaceLabels: LabelSelector;
   /** Conditions on fields of a Route. */
   readonly routeFields?: readonly FieldRequirement[];
-  /** Domains that hosts must be in; empty: any. */
+  /** Domains that hosts must be in. Empty: any. */
   readonly allowedDomains: readonly string[];
-  /** Domains that no host may be in; comes before `allowedDomains`. */
+  /** Domains that no host may be in. Takes precedence over `allowedDomains`. */
   readonly deniedDomains: readonly string[];
   readonly allowedPorts: readonly PortRange[];
-  /** Ports that no object gets, whatever else allows them. */
+  /** Ports that no object may open, even if another rule allows them. */
   readonly reservedPorts: readonly PortRange[];
-  /** Ports of the node's own programs, which no object gets either. */
+  /** Ports of the node's own programs, which no object may open either. */
   readonly nodeServicePorts: readonly PortRange[];
-  /** Ports that Kubernetes assigns itself, which no object gets either. */
+  /** The NodePort range of Kubernetes, which no object may open either. */
   readonly nodePorts: readonly PortRange[];
-  /** Ports that belong to one namespace alone, beside the allowed ones. */
+  /** Additional ports that are reserved for one namespace. */
   readonly namespacePorts: ReadonlyMap<string, readonly PortRange[]>;
   readonly namespaceQuota?: NamespaceQuota;
 }
 
-/** A policy that takes every Route, with the ports that are free on an ordinary node. */
+/** A policy that selects every Route and allows the ports that are free on a typical node. */
 export const defaultPolicy: AdmissionPolicy = {
   routeLabels: [],
   namespaceLabels: [],

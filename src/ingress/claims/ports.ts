@@ -1,10 +1,9 @@
 import { formatProblem } from '../../base/model/problem.ts';
-import type { AskedPort } from '../route/port-annotations.ts';
-import type { PortDemand, PortRequest } from '../route/port-demand.ts';
+import type { AskedPort, PortDemand, PortRequest } from '../intent/port-request.ts';
+import { findDomainProblem } from './domains.ts';
 import { byClaim } from './order.ts';
 import type { AdmissionPolicy } from './policy.ts';
 import { formatPortRanges, includesPort } from './port-ranges.ts';
-import { findDomainProblem } from './selection.ts';
 
 /** Why a request for ports is rejected, as statuses show it. */
 export type PortRefusalReason =
@@ -16,23 +15,23 @@ export type PortRefusalReason =
   | 'PortAlreadyClaimed'
   | 'QuotaExceeded';
 
-/** One that has all the ports it asks for. */
+/** A request that got all its ports. */
 export interface AdmittedPorts {
   readonly request: PortRequest;
   readonly demand: PortDemand;
 }
 
-/** One that has none of its ports. */
+/** A request that got none of its ports. */
 export interface RefusedPorts {
   readonly request: PortRequest;
   readonly reason: PortRefusalReason;
-  /** For the author: names nothing of other namespaces. */
+  /** Message for the author. Names no objects of other namespaces. */
   readonly message: string;
 }
 
-/** What became of all requests for ports. */
+/** Result of all requests for ports. */
 export interface PortAdmissions {
-  /** The oldest first; no two share protocol and port. */
+  /** Oldest first. No two share protocol and port. */
   readonly admitted: readonly AdmittedPorts[];
   readonly refused: readonly RefusedPorts[];
 }
@@ -42,26 +41,26 @@ export interface PortClaimant {
   has(protocol: AskedPort['protocol'], port: number): boolean;
 }
 
-/** What besides the requests decides about them. */
+/** Everything else that the decision depends on. */
 export interface PortContext {
   readonly policy: AdmissionPolicy;
-  /** Ports with a listener on the node, as {@link portKey} writes them. */
+  /** Ports with a listener on the node, as {@link portKey} formats them. */
   readonly listeners: ReadonlySet<string>;
-  /** Those of them without a listener now, which are kept for their previous listener. */
+  /** Those of them without a current listener, which are kept for their previous one. */
   readonly held?: ReadonlySet<string>;
-  /** Ports that rules of other programs translate, such as those of a pod's `hostPort`. */
+  /** Ports that rules of other programs translate, such as a pod's `hostPort`. */
   readonly translated?: PortClaimant;
 }
 
-/** `tcp 13306`: what no two requests can own. */
+/** Returns the key of a port: `tcp 13306`. Only one request can own it. */
 export function portKey({ protocol, port }: AskedPort): string {
   return `${protocol} ${port}`;
 }
 
 /**
- * Decides who owns the ports that are asked for: the oldest, then as {@link byClaim} orders. A request
- * gets all of its ports or none, and one that is refused for any reason holds nothing, so that a mistake
- * of one never keeps a port from another. Depends on the requests alone, not on their order.
+ * Decides who owns the requested ports: the first request in the order of {@link byClaim}. A request gets all its
+ * ports or none. A rejected request owns nothing, so a mistake in one never keeps a port from another. The result
+ * depends on the requests only, not on their order.
  */
 export function decidePorts(requests: Iterable<PortRequest>, context: PortContext): PortAdmissions {
   const owners = new Map<string, PortRequest>();
@@ -86,9 +85,9 @@ export function decidePorts(requests: Iterable<PortRequest>, context: PortContex
   return { admitted, refused };
 }
 
-/** The answer to a request that would give its namespace more than its quota of something. */
+/** Rejects a request that would exceed a quota of its namespace. */
 export function refuseQuota(request: PortRequest, what: 'ports' | 'endpoints', quota: number): RefusedPorts {
-  const message = `the namespace may have ${quota} ${what} on this router: remove older Routes, or ask the administrator for more`;
+  const message = `the namespace may have ${quota} ${what} on this router; remove older Routes, or ask the administrator to raise the quota`;
   return { request, reason: 'QuotaExceeded', message };
 }
 
@@ -99,13 +98,13 @@ function judge(
 ): AdmittedPorts | RefusedPorts {
   const refuse = (reason: PortRefusalReason, message: string): RefusedPorts => ({ request, reason, message });
   const { demand, host, listener, meta } = request;
-  // Gateways have no host: their class says whose they are.
-  const hostProblem = listener === undefined ? findDomainProblem(host, policy) : undefined;
+  // Gateways have no host; their class selects them.
+  const hostProblem = listener === undefined ? findDomainProblem(host, 'spec.host', policy) : undefined;
   if (hostProblem !== undefined) return refuse('HostNotAllowed', hostProblem);
   if (!demand.ok) return refuse('ExtendedValidationFailed', describeProblems(demand.problems.map(formatProblem)));
   const { termination, ports } = demand.value;
   if (termination === 'edge' || termination === 'reencrypt') {
-    const message = `spec.tls.termination "${termination}": must be "passthrough", or tls absent: TLS does not end at a port`;
+    const message = `spec.tls.termination "${termination}": must be "passthrough", or tls must be absent, because ports do not terminate TLS`;
     return refuse('UnsupportedTermination', message);
   }
   for (const asked of ports) {
@@ -138,7 +137,7 @@ function findPortProblem(port: number, namespace: string, policy: AdmissionPolic
   const own = policy.namespacePorts.get(namespace) ?? [];
   if (includesPort(own, port)) return undefined;
   for (const [other, ranges] of policy.namespacePorts) {
-    // Not said to be another namespace's: that would tell which ports others were given.
+    // Does not mention the other namespace, because that would reveal its ports.
     if (other !== namespace && includesPort(ranges, port)) return 'is reserved by the administrator';
   }
   if (includesPort(policy.allowedPorts, port)) return undefined;
@@ -154,7 +153,7 @@ function nameOwner(owner: PortRequest, loser: PortRequest): string {
   return owner.meta.namespace === loser.meta.namespace ? `the older ${kind} ${owner.meta.name}` : 'an older claim';
 }
 
-/** Status messages are short: of 100 mistakes the first few are listed. */
+/** Maximum number of problems in a status message. */
 const toldProblems = 3;
 
 function describeProblems(problems: readonly string[]): string {

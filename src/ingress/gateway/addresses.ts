@@ -3,19 +3,19 @@ import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import { isLinkLocal, parseAddress } from '../../base/model/address.ts';
 import type { GatewayAddress } from './gateway.ts';
 
-/** Which addresses a Gateway has, and why it cannot have those that it asks for. */
+/** The addresses of a Gateway, or why it cannot have the requested ones. */
 export interface AddressVerdict {
   readonly addresses: readonly string[];
   readonly refusal?: {
-    /** As conditions of a Gateway say it. */
+    /** Reason of the Gateway's condition. */
     readonly reason: 'UnsupportedAddress' | 'AddressNotUsable' | 'AddressNotAssigned';
     readonly message: string;
   };
 }
 
 /**
- * The addresses of a Gateway: those that it asks for where the ingress node has them all, or all that the
- * node has where it asks for none. An address without a value is any.
+ * Returns the addresses of a Gateway: the requested ones if the ingress nodes have all of them, otherwise all
+ * addresses of the nodes if it requests none. An address without a value matches any.
  */
 export function judgeAddresses(asked: readonly GatewayAddress[], available: readonly string[]): AddressVerdict {
   for (const [index, { type, value }] of asked.entries()) {
@@ -27,18 +27,18 @@ export function judgeAddresses(asked: readonly GatewayAddress[], available: read
   const values = asked.flatMap(({ value }) => (value === undefined ? [] : (parseAddress(value)?.text ?? value)));
   const foreign = values.find((value) => !available.includes(value));
   if (foreign !== undefined) {
-    const message = `spec.addresses: ${foreign} is no address of an ingress node; leave addresses out, or ask the administrator which there are`;
+    const message = `spec.addresses: ${foreign} is not an address of an ingress node; remove addresses, or ask the administrator for the available ones`;
     return { addresses: [], refusal: { reason: 'AddressNotUsable', message } };
   }
   return { addresses: values.length === asked.length && values.length > 0 ? values : available };
 }
 
-/** Names of interfaces that containers hang on: their addresses are of no use to clients elsewhere. */
+/** Names of interfaces for containers, whose addresses are useless to external clients. */
 const inner = /^(lo|veth|cni|cali|flannel|cilium|lxc|docker|br-|virbr|kube-|nodelocaldns|tunl|vxlan|ovn|ovs|genev_|wg)/;
 
 /**
- * Addresses by which clients reach this node: those of the interfaces that default routes use, or else of
- * all that are not for containers. Link-local ones are not among them.
+ * Returns the addresses of this node for clients: those of the interfaces of default routes, otherwise those of all
+ * interfaces that are not for containers. Link-local addresses are excluded.
  */
 export function readNodeAddresses(
   folder = '/proc/net',
@@ -55,7 +55,10 @@ export function readNodeAddresses(
   );
 }
 
-/** Interfaces of default routes: destination and mask are zero (proc(5), `/proc/net/route` and `ipv6_route`). */
+/**
+ * Returns the interfaces of default routes, whose destination and mask are zero (proc(5), `/proc/net/route` and
+ * `ipv6_route`).
+ */
 function readDefaultLinks(folder: string): ReadonlySet<string> {
   const links = new Set<string>();
   for (const line of readLines(`${folder}/route`).slice(1)) {
@@ -74,7 +77,7 @@ function readLines(path: string): readonly string[] {
   try {
     return readFileSync(path, 'latin1').split('\n');
   } catch {
-    // A kernel without IPv6 has no such table.
+    // A kernel without IPv6 does not have this table.
     return [];
   }
 }

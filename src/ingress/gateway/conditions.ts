@@ -2,12 +2,12 @@ import type { ConditionDraft } from '../../base/kubernetes/conditions.ts';
 
 export type { ConditionDraft };
 
-/** A condition that holds. */
+/** Returns a condition that is true. */
 export function yes(type: string, reason: string, message: string): ConditionDraft {
   return { type, status: 'True', reason, message };
 }
 
-/** A condition that does not hold. */
+/** Returns a condition that is false. */
 export function no(type: string, reason: string, message: string): ConditionDraft {
   return { type, status: 'False', reason, message };
 }

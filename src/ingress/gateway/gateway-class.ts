@@ -5,7 +5,7 @@ import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord, readShape } from '../../base/read/shape.ts';
 import { text } from '../../base/read/text.ts';
 
-/** A GatewayClass (gateway.networking.k8s.io): whose Gateways are whose. */
+/** A GatewayClass (gateway.networking.k8s.io), which assigns Gateways to a controller. */
 export interface GatewayClass {
   readonly meta: ObjectMeta;
   /** The controller that serves Gateways of the class. */
@@ -19,7 +19,7 @@ const specSchema = z.object(
   'must be the spec of a GatewayClass',
 );
 
-/** Reads a GatewayClass. */
+/** Parses a GatewayClass. */
 export function parseGatewayClass(input: unknown): Parsed<GatewayClass> {
   const problems = new ProblemList();
   const meta = readMeta(input, problems, 'cluster');

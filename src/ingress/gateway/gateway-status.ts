@@ -18,7 +18,7 @@ import type { L4Route } from './l4-route.ts';
 import { maxGatewayAddresses } from './node-addresses.ts';
 import { type ParentReport, reportParents, type ServiceLookup } from './parent-status.ts';
 
-/** What became of one listener (Gateway API, ListenerStatus). */
+/** Result of one listener (Gateway API, ListenerStatus). */
 export interface ListenerReport {
   readonly name: string;
   /** Kinds of routes that can be attached. */
@@ -27,60 +27,60 @@ export interface ListenerReport {
   readonly conditions: readonly ConditionDraft[];
 }
 
-/** The object that a report is about. */
+/** The object that a report describes. */
 interface Subject {
-  /** Another object of the same name has another one. */
+  /** Distinguishes it from other objects with the same name. */
   readonly uid: string;
-  /** The generation that was looked at. */
+  /** The observed generation. */
   readonly generation: number | undefined;
-  /** A data plane has not finished with the object yet: what is written of it stays. */
+  /** A data plane has not finished with the object yet, so its written status is preserved. */
   readonly isPending?: true;
 }
 
-/** What became of an object of the Gateway API. */
+/** Result of an object of the Gateway API. */
 interface Report extends Subject {
   readonly conditions: readonly ConditionDraft[];
 }
 
-/** What became of one GatewayClass of ours (Gateway API, GatewayClassStatus). */
+/** Result of one GatewayClass of this controller (Gateway API, GatewayClassStatus). */
 export interface GatewayClassReport extends Report {
   /** Names of the API's features, sorted. */
   readonly supportedFeatures: readonly string[];
 }
 
-/** What became of one Gateway of our classes (Gateway API, GatewayStatus). */
+/** Result of one Gateway of our classes (Gateway API, GatewayStatus). */
 export interface GatewayReport extends Report {
   readonly addresses: readonly string[];
   /** In the order of the spec. */
   readonly listeners: readonly ListenerReport[];
 }
 
-/** What became of a route's wishes to be attached (Gateway API, RouteStatus). */
+/** Result of a route's attachments (Gateway API, RouteStatus). */
 export interface RouteReport extends Subject {
-  /** Empty for routes that want nothing of ours. */
+  /** Empty for routes that do not refer to our Gateways. */
   readonly parents: readonly ParentReport[];
 }
 
-/** All that authors of Gateways and of their routes should know, by `NAMESPACE/NAME`. */
+/** Reports for the authors of Gateways and their routes, by `NAMESPACE/NAME`. */
 export interface GatewayReports {
   readonly classes: ReadonlyMap<string, GatewayClassReport>;
   readonly gateways: ReadonlyMap<string, GatewayReport>;
   readonly routes: Readonly<Record<'tcp' | 'udp', ReadonlyMap<string, RouteReport>>>;
 }
 
-/** What reports are made of. */
+/** Input of the reports. */
 export interface GatewayContext extends GatewaySnapshot, ServiceLookup {
-  /** Of all data planes. */
+  /** Verdicts of all data planes. */
   readonly verdicts: readonly Verdict[];
 }
 
-/** Finds the verdict about a listener by {@link listenerId}. */
+/** Returns the verdict of a listener by {@link listenerId}. */
 type VerdictOf = (id: string) => Verdict | undefined;
 
-/** Features that this data plane has, by their names in the API (`pkg/features`), sorted as the API asks. */
+/** Supported features by their names in the API (`pkg/features`), sorted as the API requires. */
 const supportedFeatures = ['Gateway', 'ReferenceGrant', 'TCPRoute', 'UDPRoute'] as const;
 
-/** Reports on every class of ours, every Gateway of those, and every route that wants to be attached to one. */
+/** Reports on every class of ours, their Gateways, and every route that refers to one of these. */
 export function reportGateways(context: GatewayContext): GatewayReports {
   const isServed = chooseClasses(context.classes, context.className);
   const gateways = context.gateways.filter(({ className }) => isServed(className));
@@ -119,7 +119,7 @@ export function reportGateways(context: GatewayContext): GatewayReports {
   };
 }
 
-/** Routes by the Gateways that they name: of thousands, each Gateway looks at its own alone. */
+/** Groups routes by the Gateways that they name, so that each Gateway processes only its own. */
 function groupByGateway(routes: readonly L4Route[]): ReadonlyMap<string, readonly L4Route[]> {
   const groups = new Map<string, L4Route[]>();
   for (const route of routes) {
@@ -134,7 +134,11 @@ function groupByGateway(routes: readonly L4Route[]): ReadonlyMap<string, readonl
 
 function reportClass({ meta, hasParameters }: GatewayClass): GatewayClassReport {
   const accepted = hasParameters
-    ? no('Accepted', 'InvalidParameters', 'spec.parametersRef: must be absent: this controller has no parameters')
+    ? no(
+        'Accepted',
+        'InvalidParameters',
+        'spec.parametersRef: must be absent, because this controller has no parameters',
+      )
     : yes('Accepted', 'Accepted', '');
   return {
     uid: meta.uid,
@@ -161,7 +165,7 @@ function reportGateway(
     const kinds = listKinds(listener);
     const hasConflict = isConflicted(gateway, listener);
     const verdict = verdictOf(listenerId(gateway.meta, name));
-    // Without a verdict no data plane has decided about the listener.
+    // Without a verdict, no data plane has decided about the listener.
     const isAsked = !hasConflict && withheld === undefined;
     isPending ||= isAsked && (verdict === undefined || isWaiting(verdict));
     const state: ListenerState = { isConflicted: hasConflict, verdict, withheld };
@@ -183,7 +187,7 @@ function describeGateway(
   refusal: ReturnType<typeof judgeAddresses>['refusal'],
 ): readonly ConditionDraft[] {
   if (hasParameters) {
-    const message = 'spec.infrastructure.parametersRef: must be absent: this controller has no parameters';
+    const message = 'spec.infrastructure.parametersRef: must be absent, because this controller has no parameters';
     return [no('Accepted', 'InvalidParameters', message), no('Programmed', 'Invalid', message)];
   }
   if (refusal?.reason === 'UnsupportedAddress') {
@@ -192,13 +196,13 @@ function describeGateway(
   const accepted = listeners.filter((one) => isTrue(one, 'Accepted'));
   const sound = accepted.filter((one) => isTrue(one, 'ResolvedRefs'));
   const isWhole = sound.length === listeners.length && problems.length === 0;
-  const told = ['some listeners are not valid; their conditions say why', ...problems.slice(0, 3)].join('; ');
+  const told = ['some listeners are invalid; see their conditions', ...problems.slice(0, 3)].join('; ');
   const acceptance =
     accepted.length === 0
       ? no(
           'Accepted',
           'ListenersNotValid',
-          ['no listener is accepted; their conditions say why', ...problems.slice(0, 3)].join('; '),
+          ['no listener is accepted; see their conditions', ...problems.slice(0, 3)].join('; '),
         )
       : isWhole
         ? yes('Accepted', 'Accepted', '')
@@ -212,10 +216,10 @@ function describeProgress(listeners: readonly ListenerReport[]): ConditionDraft 
   const failed = listeners
     .flatMap(({ conditions }) => conditions)
     .find(({ type, reason }) => type === 'Programmed' && reason === 'Pending');
-  return failed ?? no('Programmed', 'Invalid', 'no listener is in force');
+  return failed ?? no('Programmed', 'Invalid', 'no listener is programmed');
 }
 
-/** Whether a verdict will follow without anything being wrong. */
+/** Returns whether a verdict is still pending without a failure. */
 function isWaiting({ pending }: Verdict): boolean {
   return pending?.what === 'all' && pending.problem === undefined;
 }
@@ -224,11 +228,11 @@ function isTrue({ conditions }: ListenerReport, type: string): boolean {
   return conditions.some((one) => one.type === type && one.status === 'True');
 }
 
-/** A listener of a protocol that is not served, or one that cannot be read. */
+/** Reports on a listener that is invalid or has an unsupported protocol. */
 function reportUnserved(reading: Exclude<ListenerReading, { readonly kind: 'l4' }>): ListenerReport {
   const refused =
     reading.kind === 'other'
-      ? no('Accepted', 'UnsupportedProtocol', `protocol ${reading.protocol} is not served: must be TCP or UDP`)
+      ? no('Accepted', 'UnsupportedProtocol', `protocol ${reading.protocol} is not supported; it must be TCP or UDP`)
       : no('Accepted', 'Invalid', reading.problem);
   return {
     name: reading.name,
@@ -243,7 +247,7 @@ function reportUnserved(reading: Exclude<ListenerReading, { readonly kind: 'l4' 
   };
 }
 
-/** The kinds of routes that a listener takes: of those that it names, the one that fits its protocol. */
+/** Returns the kinds of routes that a listener accepts: of those that it names, the one that fits its protocol. */
 function listKinds({ protocol, kinds }: GatewayListener): readonly string[] {
   const isTaken = kinds === undefined || kinds.some((one) => isKindOf(one, protocol));
   return isTaken ? [kindOfRoute(protocol)] : [];
@@ -251,7 +255,7 @@ function listKinds({ protocol, kinds }: GatewayListener): readonly string[] {
 
 interface ListenerState {
   readonly isConflicted: boolean;
-  /** Of the data plane that serves the listener. */
+  /** Verdict of the data plane that serves the listener. */
   readonly verdict: Verdict | undefined;
   /** Why no listener of the Gateway is served. */
   readonly withheld: string | undefined;
@@ -266,7 +270,7 @@ function describeListener(
   const refs =
     foreign.length === 0
       ? yes('ResolvedRefs', 'ResolvedRefs', '')
-      : no('ResolvedRefs', 'InvalidRouteKinds', `allowedRoutes.kinds: must be ${kindOfRoute(protocol)} alone`);
+      : no('ResolvedRefs', 'InvalidRouteKinds', `allowedRoutes.kinds: must be ${kindOfRoute(protocol)} only`);
   if (hasConflict) {
     const message = 'another listener of the Gateway has the same port and protocol';
     return [
@@ -289,7 +293,7 @@ function describeListener(
       conflict,
     ];
   }
-  const idle = withheld ?? (taken.length === 0 ? 'the listener takes no kind of routes that is served' : undefined);
+  const idle = withheld ?? (taken.length === 0 ? 'the listener accepts no supported kind of routes' : undefined);
   const told = verdict?.pending?.problem ?? '';
   const programmed = idle === undefined ? yes('Programmed', 'Programmed', told) : no('Programmed', 'Invalid', idle);
   return [yes('Accepted', 'Accepted', ''), programmed, refs, conflict];

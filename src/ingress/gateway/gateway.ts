@@ -7,58 +7,58 @@ import { showValue } from '../../base/read/show-value.ts';
 
 const gatewayGroup = 'gateway.networking.k8s.io';
 
-/** Which namespaces' routes a listener takes. */
+/** Namespaces from which a listener accepts routes. */
 export type AllowedNamespaces =
   | { readonly from: 'Same' | 'All' | 'None' }
   | { readonly from: 'Selector'; readonly selector: readonly LabelRequirement[] };
 
-/** A kind of routes, as a listener names it. */
+/** A kind of routes that a listener names. */
 export interface RouteKind {
   readonly group: string;
   readonly kind: string;
 }
 
-/** A listener of a protocol that needs no more than a port. */
+/** A listener of a protocol that needs only a port. */
 export interface GatewayListener {
   readonly name: string;
   readonly protocol: 'tcp' | 'udp';
   /** 1–65535. */
   readonly port: number;
   readonly allowed: AllowedNamespaces;
-  /** Kinds of routes that it takes; absent: those that fit its protocol. */
+  /** Kinds of routes that it accepts. Absent: those that fit its protocol. */
   readonly kinds?: readonly RouteKind[];
 }
 
-/** A listener as far as it could be read. */
+/** A listener, as far as it is valid. */
 export type ListenerReading =
   | { readonly kind: 'l4'; readonly listener: GatewayListener }
-  /** Of a protocol that needs more than a port, or of none that is known. */
+  /** A protocol that needs more than a port, or is unknown. */
   | { readonly kind: 'other'; readonly name: string; readonly protocol: string; readonly port: number }
   | { readonly kind: 'unreadable'; readonly name: string; readonly port?: number; readonly problem: string };
 
-/** An address that a Gateway asks for. */
+/** An address that a Gateway requests. */
 export interface GatewayAddress {
-  /** `IPAddress`, `Hostname`, or a type of some controller's own. */
+  /** `IPAddress`, `Hostname`, or a controller-specific type. */
   readonly type: string;
   /** Absent: any of the type. */
   readonly value?: string;
 }
 
-/** A Gateway (gateway.networking.k8s.io/v1). One listener that cannot be read takes nothing else with it. */
+/** A Gateway (gateway.networking.k8s.io/v1). An invalid listener does not affect the others. */
 export interface Gateway {
   readonly meta: ObjectMeta;
   readonly className: string;
-  /** In the order of the spec, each name once. */
+  /** In the order of the spec, without duplicate names. */
   readonly listeners: readonly ListenerReading[];
-  /** Addresses that are asked for; empty: any. */
+  /** Requested addresses. Empty: any. */
   readonly addresses: readonly GatewayAddress[];
   /** Whether it refers to parameters of its controller. */
   readonly hasParameters: boolean;
-  /** What is wrong with listeners that cannot even be named. */
+  /** Problems of listeners without a usable name. */
   readonly problems: readonly string[];
 }
 
-/** Reads a Gateway. */
+/** Parses a Gateway. */
 export function parseGateway(input: unknown): Parsed<Gateway> {
   const problems = new ProblemList();
   const meta = readMeta(input, problems);
@@ -92,7 +92,7 @@ function readListeners(written: readonly unknown[]): Pick<Gateway, 'listeners' |
   return { listeners: [...listeners.values()], problems };
 }
 
-/** Of the API: `spec.listeners` has at most 64 items. */
+/** Limit of the API: `spec.listeners` has at most 64 items. */
 const maxListeners = 64;
 
 function readListener(name: string, written: Record<string, unknown>, path: string): ListenerReading {
@@ -148,11 +148,11 @@ function readAllowed(
   };
 }
 
-/** Otherwise says which of the two is wrong. */
+/** Otherwise returns which of the two is invalid. */
 function readNamespaces(from: unknown, selector: unknown): AllowedNamespaces | 'from' | 'selector' {
   if (from === 'Same' || from === 'All' || from === 'None') return { from };
   if (from !== 'Selector') return 'from';
-  // As everywhere in the API: no selector matches nothing, an empty one everything.
+  // As everywhere in the API, a missing selector matches nothing and an empty one everything.
   if (selector === undefined || selector === null) return { from: 'None' };
   const requirements = readLabelSelector(selector);
   return requirements === undefined ? 'selector' : { from, selector: requirements };

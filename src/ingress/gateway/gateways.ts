@@ -2,36 +2,36 @@ import { clusterNames } from '../../base/kubernetes/names.ts';
 import type { Labels } from '../../base/read/object-meta.ts';
 import { matchesLabels } from '../claims/label-selector.ts';
 import { byAgeAndName } from '../claims/order.ts';
-import type { RouteBackend } from '../route/backend.ts';
-import type { PortRequest } from '../route/port-demand.ts';
+import type { PortRequest } from '../intent/port-request.ts';
+import type { ServiceShare } from '../intent/service-share.ts';
 import { judgeAddresses } from './addresses.ts';
 import type { Gateway, GatewayListener } from './gateway.ts';
 import type { GatewayClass } from './gateway-class.ts';
 import type { L4Route, ParentRef } from './l4-route.ts';
 import type { ReferenceGrant } from './reference-grant.ts';
 
-/** What the ports of Gateways are made of. */
+/** Input of the ports of Gateways. */
 export interface GatewayObjects {
   readonly classes: readonly GatewayClass[];
   readonly gateways: readonly Gateway[];
   readonly l4Routes: readonly L4Route[];
   readonly grants: readonly ReferenceGrant[];
-  /** Labels of a namespace; undefined when it does not exist. */
+  /** Returns the labels of a namespace, or undefined if it does not exist. */
   readonly labelsOfNamespace: (namespace: string) => Labels | undefined;
   /** Addresses of the ingress nodes. */
   readonly addresses: readonly string[];
 }
 
-/** What Gateways were made of when a data plane decided about them. */
+/** The input when a data plane decided about the Gateways. */
 export interface GatewaySnapshot extends GatewayObjects {
-  /** The only class that is served; absent: all of ours. */
+  /** The only class that is served. Absent: all classes of this controller. */
   readonly className: string | undefined;
 }
 
 /**
- * Tells whether Gateways of a class are served: those whose controller this is, and of them only
- * `narrowedTo` where that is given. A class that is given and that nobody has defined counts too: with
- * manifests alone a Gateway needs no GatewayClass.
+ * Returns a function that decides whether Gateways of a class are served: classes of this controller, and only
+ * `narrowedTo` if it is given. A class that is given but does not exist counts, too: with manifests a Gateway needs
+ * no GatewayClass.
  */
 export function chooseClasses(
   classes: readonly GatewayClass[],
@@ -43,17 +43,17 @@ export function chooseClasses(
   return (name) => name === narrowedTo && (served.has(name) || !isDefined);
 }
 
-/** Whether a class names this controller. */
+/** Returns whether a class names this controller. */
 export function isOurs({ controllerName }: GatewayClass): boolean {
   return controllerName === clusterNames.gatewayController;
 }
 
-/** The listeners of a Gateway that can be served, in the order of its spec. */
+/** Returns the supported listeners of a Gateway in the order of its spec. */
 function listL4Listeners({ listeners }: Gateway): readonly GatewayListener[] {
   return listeners.flatMap((reading) => (reading.kind === 'l4' ? [reading.listener] : []));
 }
 
-/** Whether another listener of the Gateway has the same protocol and port: then none of them may be served. */
+/** Returns whether another listener of the Gateway has the same protocol and port. Then none of them is served. */
 export function isConflicted(gateway: Gateway, listener: GatewayListener): boolean {
   return listL4Listeners(gateway).some(
     (other) => other !== listener && other.port === listener.port && other.protocol === listener.protocol,
@@ -61,10 +61,9 @@ export function isConflicted(gateway: Gateway, listener: GatewayListener): boole
 }
 
 /**
- * What the listeners of all Gateways of served classes ask for, so that one decision is made about every
- * port. A listener belongs to its Gateway, as old as that; connections go to the backends of the oldest
- * route attached to it (then by namespace and name), and nowhere when there is none. The same listener,
- * attached route and permissions give the same request.
+ * Returns the requests of the listeners of all served Gateways, so that one decision covers every port. A listener
+ * has the age of its Gateway. Its connections go to the backends of the oldest attached route (then by namespace and
+ * name), or nowhere if there is none. Equal listeners, routes and grants return the same request object.
  */
 export class ListenerRequests {
   readonly #made = new WeakMap<
@@ -94,7 +93,7 @@ export class ListenerRequests {
     attached: L4Route | undefined,
     grants: readonly ReferenceGrant[],
   ): PortRequest {
-    const backends = (attached?.backends ?? []).map(({ refusal, ...backend }): RouteBackend => {
+    const backends = (attached?.backends ?? []).map(({ refusal, ...backend }): ServiceShare => {
       const isUsable = refusal === undefined && (attached === undefined || isGranted(attached, backend, grants));
       return isUsable ? backend : { ...backend, isForbidden: true };
     });
@@ -112,12 +111,12 @@ export class ListenerRequests {
   }
 }
 
-/** Identifies the request of a listener among those of all objects. */
+/** Returns the identity of a listener's request. */
 export function listenerId({ uid }: Gateway['meta'], listener: string): string {
   return `${uid}/${listener}`;
 }
 
-/** Whether a route is attached to a listener: it asks for that, and the listener takes it. */
+/** Returns whether a route is attached to a listener: the route refers to it, and the listener accepts it. */
 export function isAttached(
   route: L4Route,
   gateway: Gateway,
@@ -131,23 +130,23 @@ export function isAttached(
   );
 }
 
-/** The kind of routes of a protocol. */
+/** Returns the kind of routes of a protocol. */
 export function kindOfRoute(protocol: 'tcp' | 'udp'): string {
   return protocol === 'tcp' ? 'TCPRoute' : 'UDPRoute';
 }
 
-/** Whether a listener takes routes of a protocol: its own, unless `allowedRoutes.kinds` leaves that out. */
+/** Returns whether a listener accepts routes of a protocol: its own, unless `allowedRoutes.kinds` excludes it. */
 export function takesKind({ protocol, kinds }: GatewayListener, wanted: 'tcp' | 'udp'): boolean {
   if (protocol !== wanted) return false;
   return kinds === undefined || kinds.some((one) => isKindOf(one, protocol));
 }
 
-/** Whether a kind that a listener names is the one that fits its protocol. */
+/** Returns whether a kind in a listener is the one that fits its protocol. */
 export function isKindOf(one: { readonly group: string; readonly kind: string }, protocol: 'tcp' | 'udp'): boolean {
   return one.group === 'gateway.networking.k8s.io' && one.kind === kindOfRoute(protocol);
 }
 
-/** Whether a route asks to be attached to a listener. */
+/** Returns whether a route refers to a listener. */
 export function isMeant(
   { namespace, name, section, port }: ParentRef,
   { meta }: Gateway,
@@ -161,7 +160,7 @@ export function isMeant(
   );
 }
 
-/** Whether a listener takes routes of the namespace that a route is in; `home` is the Gateway's. */
+/** Returns whether a listener accepts routes from a route's namespace; `home` is the Gateway's. */
 export function isAllowed(
   { meta }: L4Route,
   home: string,
@@ -182,10 +181,10 @@ export function isAllowed(
   }
 }
 
-/** Whether a route may use a Service: of its own namespace, or granted by a ReferenceGrant. */
+/** Returns whether a route may use a Service: one in its own namespace, or with a ReferenceGrant. */
 export function isGranted(
   { meta, protocol }: L4Route,
-  { namespace, service }: RouteBackend,
+  { namespace, service }: ServiceShare,
   grants: readonly ReferenceGrant[],
 ): boolean {
   if (namespace === undefined || namespace === meta.namespace) return true;

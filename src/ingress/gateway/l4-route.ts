@@ -3,28 +3,28 @@ import { isLabelName, isName, type ObjectMeta, readMeta } from '../../base/read/
 import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import { showValue } from '../../base/read/show-value.ts';
-import type { RouteBackend } from '../route/backend.ts';
+import type { ServiceShare } from '../intent/service-share.ts';
 
-/** A listener, or all of them, of a Gateway that a route wants to be attached to. */
+/** A listener of a Gateway, or all of them, that a route refers to. */
 export interface ParentRef {
   readonly namespace: string;
   readonly name: string;
-  /** Name of one listener; absent: all of the route's protocol. */
+  /** Name of one listener. Absent: all of the route's protocol. */
   readonly section?: string;
-  /** Port of one listener; 0, which none has, for what is no port. */
+  /** Port of one listener. An invalid port becomes 0, which no listener has. */
   readonly port?: number;
-  /** As its author wrote it: statuses repeat it. */
+  /** As written by the author, because statuses repeat it. */
   readonly written: Readonly<Record<string, unknown>>;
 }
 
-/** Why a backend cannot be used whatever exists, as `ResolvedRefs` says it. */
+/** Why a backend can never be used, for the condition `ResolvedRefs`. */
 export interface BackendRefusal {
   readonly reason: 'InvalidKind' | 'BackendNotFound';
   readonly message: string;
 }
 
-/** A backend of a route: one that cannot be used keeps its share of connections, and refuses them. */
-export interface L4Backend extends RouteBackend {
+/** A backend of a route. An unusable backend keeps its share of connections and rejects them. */
+export interface L4Backend extends ServiceShare {
   readonly refusal?: BackendRefusal;
 }
 
@@ -34,14 +34,13 @@ export interface L4Route {
   readonly protocol: 'tcp' | 'udp';
   readonly parents: readonly ParentRef[];
   readonly backends: readonly L4Backend[];
-  /** What is wrong with rules that were left out, one sentence each. */
+  /** Problems of ignored rules, one sentence each. */
   readonly dropped: readonly string[];
 }
 
 /**
- * Reads a TCPRoute or UDPRoute. Without conditions to choose by, only the first rule can ever apply: of
- * those that can be read. Whether it may use Services of other namespaces is for their ReferenceGrants to
- * say.
+ * Parses a TCPRoute or UDPRoute. Rules have no conditions, so only the first valid one can apply. ReferenceGrants
+ * decide whether it may use Services of other namespaces.
  */
 export function parseL4Route(input: unknown, protocol: 'tcp' | 'udp'): Parsed<L4Route> {
   const problems = new ProblemList();
@@ -62,10 +61,10 @@ function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value.slice(0, maxItems) : [];
 }
 
-/** Of the API: `parentRefs` has at most 32 items, `rules` and `backendRefs` 16. */
+/** The API's limits are 32 items for `parentRefs`, and 16 for `rules` and `backendRefs`. */
 const maxItems = 64;
 
-/** Skips parents that are no Gateways, which other controllers serve, and parents without a name. */
+/** Parses a parent. Skips parents without a name and those that are not Gateways, which other controllers serve. */
 function readParent(written: unknown, home: string): readonly ParentRef[] {
   if (!isRecord(written)) return [];
   const { group, kind, namespace, name, sectionName, port } = written;
@@ -133,7 +132,7 @@ function isPort(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 65_535;
 }
 
-/** 0–1000000; what is none counts as the default of the API. */
+/** Returns the weight, 0–1000000, or the API's default if it is invalid. */
 function readWeight(weight: unknown): number {
   const isWeight = typeof weight === 'number' && Number.isInteger(weight) && weight >= 0 && weight <= 1_000_000;
   return isWeight ? weight : 1;

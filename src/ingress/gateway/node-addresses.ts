@@ -1,10 +1,10 @@
-/** The API takes no more addresses in `status.addresses` of a Gateway. */
+/** Maximum number of addresses in `status.addresses` of a Gateway. */
 export const maxGatewayAddresses = 16;
 
 /**
- * Returns the addresses of all ingress nodes, each once: the first of every node, then the second of every node, so
- * that a limited list has addresses of as many nodes as possible. Nodes come in the order of their names, so that all
- * agents agree.
+ * Returns the addresses of all ingress nodes without duplicates: the first address of every node, then the second of
+ * every node, so that a limited list contains addresses of as many nodes as possible. Nodes are sorted by name, so
+ * that all agents agree.
  */
 export function mergeNodeAddresses(nodes: ReadonlyMap<string, readonly string[]>): readonly string[] {
   const lists = [...nodes].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, addresses]) => addresses);

@@ -5,25 +5,25 @@ import type { Gateway } from './gateway.ts';
 import { type GatewayObjects, isAllowed, isGranted, isMeant, kindOfRoute, takesKind } from './gateways.ts';
 import type { L4Route, ParentRef } from './l4-route.ts';
 
-/** What became of a route's wish to be attached (Gateway API, RouteParentStatus). */
+/** Result of a route's attachment (Gateway API, RouteParentStatus). */
 export interface ParentReport {
   readonly parentRef: Readonly<Record<string, unknown>>;
   readonly conditions: readonly ConditionDraft[];
-  /** A data plane has not applied the route yet: what is written of it stays. */
+  /** A data plane has not applied the route yet, so its written status is preserved. */
   readonly isPending?: true;
 }
 
-/** Finds what of a listener is not in force. */
+/** Returns the part of a listener that is not applied. */
 interface PendingLookup {
   readonly pendingOf: (gateway: Gateway, listener: string) => Pending | undefined;
 }
 
-/** Finds Services by `NAMESPACE/NAME`. */
+/** Returns Services by `NAMESPACE/NAME`. */
 export interface ServiceLookup {
   readonly serviceOf: (key: string) => Service | undefined;
 }
 
-/** Reports on each Gateway of ours that a route names; `gateways` are by `NAMESPACE/NAME`. */
+/** Reports on each of our Gateways that a route names; `gateways` is keyed by `NAMESPACE/NAME`. */
 export function reportParents(
   route: L4Route,
   gateways: ReadonlyMap<string, Gateway>,
@@ -48,17 +48,17 @@ function describeAttachment(
   const meant = gateway.listeners.filter((reading) => isMeant(parent, gateway, placeOf(reading)));
   const what = `${kindOfRoute(route.protocol)}s`;
   if (meant.length === 0) {
-    return decide(no('Accepted', 'NoMatchingParent', 'the Gateway has no such listener: see sectionName and port'));
+    return decide(no('Accepted', 'NoMatchingParent', 'the Gateway has no such listener; check sectionName and port'));
   }
   const l4 = meant.flatMap((reading) => (reading.kind === 'l4' ? [reading.listener] : []));
   const fitting = l4.filter((listener) => takesKind(listener, route.protocol));
   if (fitting.length === 0) {
-    const message = `the listener does not take ${what}: see its protocol and allowedRoutes.kinds`;
+    const message = `the listener does not accept ${what}; check its protocol and allowedRoutes.kinds`;
     return decide(no('Accepted', 'NotAllowedByListeners', message));
   }
   const taking = fitting.filter((listener) => isAllowed(route, gateway.meta.namespace, listener, labelsOfNamespace));
   if (taking.length === 0) {
-    const message = 'the listener does not take routes of this namespace: see allowedRoutes';
+    const message = 'the listener does not accept routes from this namespace; check allowedRoutes';
     return decide(no('Accepted', 'NotAllowedByListeners', message));
   }
   const pending = taking.flatMap(({ name }) => pendingOf(gateway, name) ?? []);
@@ -77,7 +77,7 @@ function describeReferences(route: L4Route, { grants, serviceOf }: GatewayObject
   for (const backend of route.backends) {
     if (backend.refusal !== undefined) return no('ResolvedRefs', backend.refusal.reason, backend.refusal.message);
     const key = `${backend.namespace ?? route.meta.namespace}/${backend.service}`;
-    // Whether a Service exists where one may not look is not said.
+    // Without a grant, the status does not reveal whether the Service exists.
     if (!isGranted(route, backend, grants)) {
       return no('ResolvedRefs', 'RefNotPermitted', `Service ${key}: no ReferenceGrant of its namespace allows it`);
     }
@@ -93,7 +93,7 @@ function describeReferences(route: L4Route, { grants, serviceOf }: GatewayObject
   return yes('ResolvedRefs', 'ResolvedRefs', '');
 }
 
-/** Readable rules are served, and the others reported. */
+/** Valid rules are served, and the others are reported. */
 function describeDropped({ dropped }: L4Route): readonly ConditionDraft[] {
   if (dropped.length === 0) return [];
   return [yes('PartiallyInvalid', 'UnsupportedValue', dropped.slice(0, 3).join('; '))];

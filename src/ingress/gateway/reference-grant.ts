@@ -5,12 +5,12 @@ import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord, readShape } from '../../base/read/shape.ts';
 import { text } from '../../base/read/text.ts';
 
-/** A ReferenceGrant (gateway.networking.k8s.io), as far as it is about routes that use Services. */
+/** The part of a ReferenceGrant (gateway.networking.k8s.io) that lets routes use Services. */
 export interface ReferenceGrant {
   readonly meta: ObjectMeta;
-  /** Who may refer to what is in the grant's namespace: kinds of `gateway.networking.k8s.io` by namespace. */
+  /** Kinds of `gateway.networking.k8s.io` by namespace that may refer to objects in the grant's namespace. */
   readonly from: readonly { readonly kind: string; readonly namespace: string }[];
-  /** To which Services: names, or all of them. */
+  /** Names of the Services, or all of them. */
   readonly services: readonly string[] | 'all';
 }
 
@@ -36,7 +36,7 @@ const specSchema = z.object(
   'must be the spec of a ReferenceGrant',
 );
 
-/** Reads a ReferenceGrant. */
+/** Parses a ReferenceGrant. */
 export function parseReferenceGrant(input: unknown): Parsed<ReferenceGrant> {
   const problems = new ProblemList();
   const meta = readMeta(input, problems);

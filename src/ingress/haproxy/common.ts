@@ -1,5 +1,6 @@
 import { letters, withoutCookie } from './features.ts';
 import type { ForwardedMode, Settings } from './model.ts';
+import { networksMap } from './networks.ts';
 import { quoteWord } from './quote.ts';
 import { milliseconds } from './section.ts';
 
@@ -80,9 +81,10 @@ ${forwardedRules(settings, settings.forwarded, ordinary)}
 
   # From here on: requests of routes that ask for something unusual.
   http-request set-var(txn.section) var(txn.route),field(1,|)
-  http-request set-var(txn.address) src,hex
+  # An IPv4 client of a socket of both families, too.
+  http-request set-var(txn.address) 'src,hex,regsub("^0{20}FFFF","")'
   http-request set-var-fmt(txn.client) "%[var(txn.section)]/%[var(txn.address),length]:%[var(txn.address)]"
-  http-request reject if ${flagged(letters.allowList)} !{ var(txn.client),map_beg(maps/allow.map) -m found }
+${allowListRules('http-request')}
   http-request set-var(txn.limits) var(txn.section),map_str(maps/limits.map) if ${flagged(letters.limits)}
 ${limitRules('http-request', 'if', 'http')}
   # Found as it came: without port and final dot.
@@ -104,6 +106,14 @@ ${settings.log === undefined ? '' : logServer}  http-response set-header Strict-
 `;
 }
 
+/** Closes connections of clients that are not in the route's allow-list. */
+export function allowListRules(rule: 'http-request' | 'tcp-request content'): string {
+  const isListed = flagged(letters.allowList);
+  return `  ${rule} set-var(txn.list) var(txn.section),map_str(maps/allow.map) if ${isListed}
+  ${rule} set-var-fmt(txn.listed) "%[var(txn.list)]/%[var(txn.address),length]:%[var(txn.address)]" if ${isListed}
+  ${rule} reject if ${isListed} !{ var(txn.listed),map_beg(${networksMap}) -m found }`;
+}
+
 /** Sets the log's name of the server that answers. */
 const logServer = `  http-response set-var-fmt(txn.log_server) "%[be_name]/%[srv_name]"
   http-response set-var(txn.log_server) var(txn.log_server),map_str(maps/log-servers.map)
@@ -119,6 +129,17 @@ function connectionLimit({ process, routeConnections }: Settings, mode: 'http' |
   return mode === 'http'
     ? `  http-request deny deny_status 503 if { be_conn gt ${limit} }`
     : `  tcp-request content reject if { be_conn gt ${limit} }`;
+}
+
+/**
+ * Renders rules that limit all passthrough connections of a tenant to half of the allowed connections. Several Routes
+ * that loop through each other would otherwise reach the limit of all together.
+ */
+export function tenantRules({ process }: Settings): string {
+  const limit = Math.max(1, Math.floor((process.maxconn ?? 50_000) / 2));
+  return `  tcp-request content track-sc1 var(txn.section),map_str(maps/tenants.map) table tenants if { var(txn.section) -m found }
+  tcp-request content reject if { sc1_conn_cur(tenants) gt ${limit} }
+`;
 }
 
 /**
@@ -201,6 +222,10 @@ ${tenancyRules('tcp-request content', 'reject')}
 
 defaults tcp from base
   mode tcp
+
+# Passthrough connections of each tenant.
+backend tenants from base
+  stick-table type string len 64 size 100k store conn_cur
 
 # Clients at backends with limits, by a hash of both.
 backend limits from base

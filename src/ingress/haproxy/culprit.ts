@@ -24,7 +24,8 @@ export function accuse(alerts: readonly string[], files: Files, state: HttpState
   let certificates: Map<string, Certificate> | undefined;
   for (const alert of alerts) {
     const place = /parsing \[[^\]]*?(conf\/30-backends-\d+\.cfg):(\d+)\]/.exec(alert);
-    const id = place === null ? undefined : sectionAt(files.get(place[1] ?? '') ?? '', Number(place[2]));
+    const content = place === null ? undefined : files.get(place[1] ?? '');
+    const id = typeof content === 'string' ? sectionAt(content, Number(place?.[2])) : undefined;
     const backend = id === undefined ? undefined : state.backends.get(id);
     const reason = alert.replace(/^parsing \[[^\]]*\] ?: ?/, '').slice(0, 500);
     if (backend !== undefined) accused.set(backend, { kind: 'backend', name: backend.id, reason });

@@ -1,6 +1,6 @@
-import { mkdir, readdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Files } from './files.ts';
+import type { Content, Files } from './files.ts';
 
 /**
  * The folder of one HAProxy. `current` is a link to the generation of files that HAProxy has loaded; the supervisor
@@ -33,7 +33,7 @@ export class Disk {
       await mkdir(this.path(generation, folder), { recursive: true, mode: 0o700 });
     }
     await this.#each(files, async (path, content) => {
-      await writeFile(this.path(generation, path), content, { mode: 0o600 });
+      await writeContent(this.path(generation, path), content);
     });
   }
 
@@ -56,12 +56,12 @@ export class Disk {
   }
 
   /** Replaces files of a generation, each atomically. Undefined deletes a file. */
-  async update(generation: string, files: ReadonlyMap<string, string | undefined>): Promise<void> {
+  async update(generation: string, files: ReadonlyMap<string, Content | undefined>): Promise<void> {
     await this.#each(files, async (path, content) => {
       const target = this.path(generation, path);
       if (content === undefined) return await rm(target, { force: true });
       const temporary = join(dirname(target), `.new-${process.pid}`.concat(path.replaceAll('/', '-')));
-      await writeFile(temporary, content, { mode: 0o600 });
+      await writeContent(temporary, content);
       await rename(temporary, target);
     });
   }
@@ -73,5 +73,16 @@ export class Disk {
       for (let entry = entries.pop(); entry !== undefined; entry = entries.pop()) await write(...entry);
     });
     await Promise.all(lanes);
+  }
+}
+
+/** Writes a file that only this user can read, piece by piece, with other tasks in between. */
+async function writeContent(path: string, content: Content): Promise<void> {
+  if (typeof content === 'string') return await writeFile(path, content, { mode: 0o600 });
+  const file = await open(path, 'w', 0o600);
+  try {
+    for (const piece of content()) await file.writeFile(piece);
+  } finally {
+    await file.close();
   }
 }

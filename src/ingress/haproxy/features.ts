@@ -1,5 +1,5 @@
-import { addressBytes, parseAddress, parsePrefix } from '../../base/model/address.ts';
 import type { Backend, ForwardedMode, StickyCookie } from './model.ts';
+import { listIdOf } from './networks.ts';
 import { checkMapValue, checkToken, UnfitValue } from './quote.ts';
 
 /**
@@ -116,9 +116,7 @@ export function featureEntries(backend: Backend, section: string): Map<FeatureMa
   const add = (map: FeatureMap, value: string | undefined): void => {
     if (value !== undefined) entries.set(map, new Map([[section, checkMapValue(map, value)]]));
   };
-  if (backend.allowList !== undefined) {
-    entries.set('allow', new Map(backend.allowList.flatMap(allowKeys).map((key) => [`${section}/${key}`, '1'])));
-  }
+  add('allow', backend.allowList && listIdOf(backend.allowList));
   add('limits', backend.limits && limitsValue(backend));
   if (backend.mode === 'tcp') return entries;
   add('timeout-server', backend.timeoutServer?.toFixed(0));
@@ -138,27 +136,4 @@ function limitsValue(backend: Backend): string {
   return [concurrent, connectionRate, backend.mode === 'http' ? requestRate : undefined]
     .map((limit) => Math.min(limit ?? unlimited, unlimited))
     .join('|');
-}
-
-/**
- * Returns an address or network as prefixes of a client's address in hexadecimal, for a longest-prefix lookup. If the
- * prefix length is not a multiple of four, the last digit has 2, 4 or 8 variants. The number of digits identifies the
- * family. IPv4 is included in the form that dual-stack sockets report.
- */
-export function allowKeys(text: string): string[] {
-  const prefix = text.includes('/') ? parsePrefix(text) : undefined;
-  const address = prefix?.address ?? parseAddress(text);
-  if (address === undefined)
-    throw new UnfitValue(`allow-list entry ${JSON.stringify(text)}: not an address or network`);
-  const bytes = addressBytes(address);
-  const bits = prefix?.length ?? bytes.length * 8;
-  const hex = Buffer.from(bytes).toString('hex').toUpperCase();
-  const whole = hex.slice(0, Math.floor(bits / 4));
-  const rest = bits % 4;
-  const first = rest === 0 ? 0 : Number.parseInt(hex[whole.length] ?? '0', 16) & ~(0xf >> rest);
-  const digits =
-    rest === 0 ? [''] : Array.from({ length: 16 >> rest }, (_, i) => (first + i).toString(16).toUpperCase());
-  const beginnings = digits.map((digit) => `${whole}${digit}`);
-  if (address.family === 6) return beginnings.map((each) => `32:${each}`);
-  return beginnings.flatMap((each) => [`8:${each}`, `32:00000000000000000000FFFF${each}`]);
 }

@@ -5,16 +5,28 @@ import { type Loopback, renderFrontends } from './frontends.ts';
 import { type Place, renderGlobal } from './global.ts';
 import { type InForce, spareSections } from './layout.ts';
 import type { Settings } from './model.ts';
+import { listsOf, networksMap, renderNetworksFile } from './networks.ts';
 import { authorityFile, makeSection, renderServer, type Section } from './section.ts';
 
+/**
+ * Content of a file, or a function that renders it in pieces while it is written, because files of long lists take
+ * time.
+ */
+export type Content = string | (() => Iterable<string>);
+
 /** Content by path relative to the generation's folder. */
-export type Files = Map<string, string>;
+export type Files = Map<string, Content>;
 
 /** Number of files for sections, large enough that a change rewrites few of them. */
 export const shardCount = 64;
 
 /** Renders the configuration without the files that it refers to. Throws {@link UnfitValue}. */
-export function renderConfiguration(inForce: InForce, place: Place, loopback: Loopback, generation: string): Files {
+export function renderConfiguration(
+  inForce: InForce,
+  place: Place,
+  loopback: Loopback,
+  generation: string,
+): Map<string, string> {
   const { settings } = inForce.state;
   return new Map([
     ['conf/00-global.cfg', renderGlobal(settings, place, generation)],
@@ -34,6 +46,7 @@ export function renderFiles(inForce: InForce, maps: Maps, place: Place, loopback
     ...settingsFiles(state.settings),
   ]);
   for (const name of maps.keys()) files.set(mapFile(name), renderMap(maps, name));
+  files.set(networksMap, () => renderNetworksFile(listsOf(state.backends.values())));
   for (const { name, pem } of state.certificates.values()) files.set(certificateFile(name), pem);
   for (const [name, pem] of state.authorities) files.set(authorityFile(name, pem), pem);
   return files;
@@ -77,7 +90,7 @@ export function shardOf(section: string): number {
 }
 
 /** Renders the files of some shards. */
-export function renderShards(inForce: InForce, some: ReadonlySet<number>): Files {
+export function renderShards(inForce: InForce, some: ReadonlySet<number>): Map<string, string> {
   const texts = new Map<number, string[]>([...some].map((shard) => [shard, []]));
   for (const [id, section] of inForce.layout.sections) {
     if (id === section) texts.get(shardOf(section))?.push(renderSection(inForce, section, id));

@@ -57,7 +57,7 @@ export function rememberShards({ state, layout }: InForce, shards: ReadonlySet<n
   }
   for (const site of state.sites.values()) files.get(shardOf(site.host))?.sites.push(site);
   for (const name of state.passthrough.values()) files.get(shardOf(name.host))?.passthrough.push(name);
-  return new Map([...files].map(([shard, content]) => [`state/${shard}.json`, seal(content)]));
+  return new Map([...files].map(([shard, content]) => [`state/${shard}.json`, () => [seal(content)]]));
 }
 
 /** Reads the state in the folder of a generation. Returns undefined if it is incomplete. */

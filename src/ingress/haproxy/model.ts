@@ -33,6 +33,8 @@ export interface Site {
  */
 export interface SitePath {
   readonly path: string;
+  /** Matches only this path, and takes precedence over prefixes. */
+  readonly exact?: true;
   /** Over plain HTTP: served by the backend, redirected to https, or neither. */
   readonly plain?: 'serve' | 'redirect';
   /** Whether the backend serves requests over TLS that ends here. */

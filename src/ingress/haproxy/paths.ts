@@ -8,6 +8,7 @@ import { checkHost, checkPath, checkPrefixKey } from './quote.ts';
  * - path `/a` is the key `host/a/`: it matches `/a` and `/a/b`, but not `/ab`;
  * - path `/a/` does not match `/a` itself, which the same key would match; a second key, `host/a/` and
  *   the mark, matches exactly that request and has the value that applies without path `/a/`;
+ * - an exact path `/a` is only the key `host/a/` and the mark;
  * - keys of a wildcard begin with `*.parent/`, and are looked up if no key of the host matches.
  */
 
@@ -34,6 +35,7 @@ export type RouteOf = (path: SitePath) => string | undefined;
 
 interface RoutedPath {
   readonly path: string;
+  readonly exact: boolean;
   readonly plain: SitePath['plain'];
   readonly route: string;
 }
@@ -65,16 +67,20 @@ export function secureEntries(site: Site, routeOf: RouteOf): Map<string, string>
   return makeEntries(site.host, paths, (request) => find(request)?.route ?? absent);
 }
 
-/** Sorts paths, longest first. Paths of slashes only become the empty path. */
+/**
+ * Sorts paths, longest first. The first of equal paths counts. Prefixes that consist of slashes become the empty
+ * path.
+ */
 function sortPaths(site: Site, paths: readonly SitePath[], routeOf: RouteOf): RoutedPath[] {
   checkHost(site.host);
   return paths
     .flatMap((each) => {
       const route = routeOf(each);
-      const path = /^\/*$/.test(each.path) ? '' : checkPath(each.path);
-      return route === undefined ? [] : [{ path, plain: each.plain, route }];
+      const exact = each.exact === true;
+      const path = !exact && /^\/*$/.test(each.path) ? '' : checkPath(each.path);
+      return route === undefined ? [] : [{ path, exact, plain: each.plain, route }];
     })
-    .sort((a, b) => b.path.length - a.path.length || (a.path < b.path ? -1 : 1));
+    .sort((a, b) => b.path.length - a.path.length || (a.path === b.path ? 0 : a.path < b.path ? -1 : 1));
 }
 
 /**
@@ -83,8 +89,14 @@ function sortPaths(site: Site, paths: readonly SitePath[], routeOf: RouteOf): Ro
  */
 function indexPaths(paths: readonly RoutedPath[]): (request: RequestPath) => RoutedPath | undefined {
   const known = new Map<string, RoutedPath>();
-  for (const each of paths) if (!known.has(each.path)) known.set(each.path, each);
+  const whole = new Map<string, RoutedPath>();
+  for (const each of paths) {
+    const index = each.exact ? whole : known;
+    if (!index.has(each.path)) index.set(each.path, each);
+  }
   return ({ path, exact }) => {
+    const equal = exact ? whole.get(path) : undefined;
+    if (equal !== undefined) return equal;
     // A path with a final slash matches below itself; any other matches itself, and below at a slash.
     const below = known.get(`${path}/`);
     if (!exact && below !== undefined) return below;
@@ -104,7 +116,12 @@ function makeEntries(
   answer: (request: RequestPath) => string,
 ): Map<string, string> {
   const entries = new Map<string, string>();
-  for (const { path } of paths) {
+  for (const { path, exact } of paths) {
+    if (exact) {
+      checkPrefixKey(`${servedOnly}${host}${path}/${mark}`);
+      entries.set(`${host}${path}/${mark}`, answer({ path, exact }));
+      continue;
+    }
     const bare = path.endsWith('/') ? path.slice(0, -1) : path;
     checkPrefixKey(`${servedOnly}${host}${bare}/${mark}`);
     entries.set(`${host}${bare}/`, answer({ path: bare, exact: false }));

@@ -1,8 +1,9 @@
 import { type Command, certificateFile, certificateList } from './command.ts';
 import type { MapName, Maps } from './entries.ts';
-import { mapFile, renderCertificateList, renderMap, renderShards, shardOf } from './files.ts';
+import { type Content, mapFile, renderCertificateList, renderMap, renderShards, shardOf } from './files.ts';
 import type { InForce } from './layout.ts';
 import { rememberMain, rememberShards } from './memory.ts';
+import { listsOf, networksMap, renderNetworksFile } from './networks.ts';
 import { changedKeys } from './steps.ts';
 
 /** Returns the files that differ after commands; undefined marks files to delete. */
@@ -11,8 +12,8 @@ export function changedFiles(
   after: InForce,
   maps: Maps,
   commands: readonly Command[],
-): Map<string, string | undefined> {
-  const files = new Map<string, string | undefined>(rememberMain(after));
+): Map<string, Content | undefined> {
+  const files = new Map<string, Content | undefined>(rememberMain(after));
   const touched = new Set<MapName>();
   for (const command of commands) {
     switch (command.kind) {
@@ -33,6 +34,9 @@ export function changedFiles(
     }
   }
   for (const name of touched) files.set(mapFile(name), renderMap(maps, name));
+  const lists = listsOf(after.state.backends.values());
+  if (changedKeys(listsOf(before.state.backends.values()), lists).size > 0)
+    files.set(networksMap, () => renderNetworksFile(lists));
   // The file of a certificate that was removed and added again exists.
   for (const [name, { pem }] of after.state.certificates) {
     const path = certificateFile(name);

@@ -31,8 +31,18 @@ export interface EngineOptions {
   readonly hangTimeout?: number;
   /** Called with a problem that an operator should know and that is retried, and with undefined when it is solved. */
   readonly onProblem?: (message: string | undefined) => void;
+  /** Called after allow-lists were loaded and the waiting changes were applied. */
+  readonly onProgress?: (outcome: ApplyOutcome) => void;
   /** Called when a reload has applied the waiting changes. */
   readonly onReload?: (outcome: ApplyOutcome) => void;
+}
+
+/** A change that is not in force yet. */
+export interface Pending {
+  /** Whether HAProxy serves a previous state of it. */
+  readonly isServed: boolean;
+  /** It waits for its allow-list to be loaded, for a reload, or for a reload that its owner's budget allows. */
+  readonly cause: 'list' | 'reload' | 'budget';
 }
 
 /** Result of applying a state. */
@@ -41,6 +51,8 @@ export interface ApplyOutcome {
   readonly refused: readonly Refusal[];
   /** Changes that wait for a reload, by cause. */
   readonly waiting: ReadonlyMap<ReloadCause, readonly string[]>;
+  /** Changes that are not in force yet, by the name of a backend, certificate or authority. */
+  readonly pending: ReadonlyMap<string, Pending>;
   /** A reload is pending; `onReload` is called when it has finished. */
   readonly pendingReload: boolean;
 }

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { type Endpoint, type EndpointFinder, listIdled, usedState } from '../backends/endpoints.ts';
 import type { Backend, Balance, HttpBackend, Server } from '../haproxy/model.ts';
-import type { RouteBackend } from '../route/backend.ts';
-import type { HttpDemand, Termination } from '../route/http-demand.ts';
-import type { Route } from '../route/route.ts';
+import type { ServiceShare } from '../intent/service-share.ts';
+import type { Filters, Group, HeaderChange, SiteDemand, SiteOwner } from '../intent/site-request.ts';
 import { rewriteOf } from './rewrite.ts';
+import { type Termination, terminationOf } from './termination.ts';
 
-/** Defaults for Routes without the annotation. */
+/** Defaults for objects that do not set the value. */
 export interface HttpDefaults {
   /** ROUTER_LOAD_BALANCE_ALGORITHM */
   readonly balance: Balance;
@@ -18,7 +18,7 @@ export interface HttpDefaults {
   readonly checkInterval: number;
 }
 
-/** Prefix of each termination's Routes in logs and statistics, as in OpenShift. */
+/** Prefix of each termination in logs and statistics, as in OpenShift. */
 const prefixes: Readonly<Record<Termination, string>> = {
   none: 'be_http',
   edge: 'be_edge_http',
@@ -29,38 +29,45 @@ const prefixes: Readonly<Record<Termination, string>> = {
 /** Maximum weight of a server in HAProxy. */
 const maxWeight = 256;
 
-/** Returns the name of a Route's backend in logs and statistics: `be_edge_http:shop:cart`. */
-function backendIdOf({ meta }: Route, termination: Termination): string {
-  return `${prefixes[termination]}:${meta.namespace}:${meta.name}`;
+/** A group of a request, for which a backend is built. */
+export interface GroupOfSite {
+  readonly owner: SiteOwner;
+  readonly demand: SiteDemand;
+  readonly group: Group;
+  /** Index in the demand. */
+  readonly index: number;
+}
+
+/** Returns the name of a backend in logs and statistics: `be_edge_http:shop:cart`. */
+function backendIdOf({ owner, demand, group, index }: GroupOfSite): string {
+  return `${prefixes[terminationOf(demand, group)]}:${owner.label}${index === 0 ? '' : `:${index}`}`;
 }
 
 /**
- * Builds the backend of a Route from its annotations and servers.
+ * Builds the backend of a group.
  *
- * @param authority name of the certificates that verify the servers of a re-encrypt Route
+ * @param authority name of the certificates that verify servers with TLS
  */
 export function makeBackend(
-  route: Route,
-  demand: HttpDemand,
+  site: GroupOfSite,
   finder: EndpointFinder,
   defaults: HttpDefaults,
   authority: string | undefined,
 ): Backend {
-  const { annotations, tls } = demand;
-  const termination = tls?.termination ?? 'none';
-  const isPassthrough = termination === 'passthrough';
-  const { limits, serverTimeout, tunnelTimeout, serverConnections, allowed } = annotations;
+  const { owner, demand, group, index } = site;
+  const isPassthrough = demand.tls?.end === 'endpoint';
+  const { serverTimeout, tunnelTimeout, serverConnections } = group;
+  const { allowed, limits } = demand.access;
   const timeoutTunnel = tunnelTimeout ?? (isPassthrough ? serverTimeout : undefined);
-  const servers = makeServers(route, demand, finder, isPassthrough);
   const isLimited = limits.concurrentTcp !== undefined || limits.rateTcp !== undefined || limits.rateHttp !== undefined;
   return {
-    id: backendIdOf(route, termination),
-    owner: route.meta.uid,
-    tenant: route.meta.namespace,
+    id: backendIdOf(site),
+    owner: owner.meta.uid,
+    tenant: owner.meta.namespace,
     mode: isPassthrough ? 'tcp' : 'http',
-    balance: annotations.balance ?? defaultBalance(demand.backends, isPassthrough, defaults),
-    servers,
-    checkInterval: annotations.checkInterval ?? defaults.checkInterval,
+    balance: group.balance ?? defaultBalance(group.shares, isPassthrough, defaults),
+    servers: makeServers(site, finder, isPassthrough),
+    checkInterval: group.checkInterval ?? defaults.checkInterval,
     ...(serverConnections !== undefined && { serverMaxconn: serverConnections }),
     ...(serverTimeout !== undefined && !isPassthrough && { timeoutServer: serverTimeout }),
     ...(timeoutTunnel !== undefined && { timeoutTunnel }),
@@ -72,85 +79,91 @@ export function makeBackend(
         ...(limits.rateHttp !== undefined && !isPassthrough && { requestRate: limits.rateHttp }),
       },
     }),
-    ...(!isPassthrough && { http: makeHttp(route, demand, defaults, authority) }),
+    ...(!isPassthrough && { http: makeHttp(site, findMatch(demand, index), defaults, authority) }),
   };
 }
 
+/** Returns the path and filters of the match that leads to a group. */
+function findMatch({ matches }: SiteDemand, index: number): { readonly path: string; readonly filters?: Filters } {
+  const match = matches.find(({ group }) => group === index);
+  return match === undefined ? { path: '' } : { path: match.path.value, filters: match.filters };
+}
+
 function defaultBalance(
-  backends: readonly RouteBackend[],
+  shares: readonly ServiceShare[],
   isPassthrough: boolean,
   { balance, tcpBalance }: HttpDefaults,
 ): Balance {
   // Only round robin preserves the weights between Services.
-  if (backends.filter(({ weight }) => weight > 0).length > 1) return 'roundrobin';
+  if (shares.filter(({ weight }) => weight > 0).length > 1) return 'roundrobin';
   return isPassthrough ? tcpBalance : balance;
 }
 
 function makeHttp(
-  route: Route,
-  { annotations, path, tls, headers }: HttpDemand,
+  { owner, demand: { tls }, group }: GroupOfSite,
+  { path, filters }: ReturnType<typeof findMatch>,
   defaults: HttpDefaults,
   authority: string | undefined,
 ): HttpBackend {
-  const { hasCookies, cookieName, sameSite, forwarded, rewriteTarget, hsts, adjustsCase } = annotations;
-  const isSecure = tls !== undefined && tls.insecure !== 'Allow';
+  const { forwarded, rewriteTarget, hsts, adjustsCase, requestHeaders = [], responseHeaders = [] } = filters ?? {};
+  const isSecure = tls !== undefined && tls.plain !== 'serve';
+  const { cookie } = group;
   return {
-    ...(hasCookies && {
+    ...(cookie !== undefined && {
       cookie: {
-        name: cookieName ?? defaults.cookieName ?? defaultCookieName(route),
+        name: cookie.name ?? defaults.cookieName ?? defaultCookieName(owner),
         secure: isSecure,
-        ...(isSecure && { sameSite }),
+        ...(isSecure && { sameSite: cookie.sameSite }),
       },
     }),
     ...(forwarded !== undefined && { forwarded }),
     ...(rewriteTarget !== undefined && { rewrite: rewriteOf(path, rewriteTarget) }),
     ...(hsts !== undefined && tls !== undefined && { hsts }),
-    ...(headers.request.length > 0 && { requestHeaders: headers.request.map(asAction) }),
-    ...(headers.response.length > 0 && { responseHeaders: headers.response.map(asAction) }),
-    ...(adjustsCase && { adjustCase: true }),
-    ...(tls?.termination === 'reencrypt' && { tls: authority === undefined ? {} : { authority } }),
+    ...(requestHeaders.length > 0 && { requestHeaders: requestHeaders.map(asAction) }),
+    ...(responseHeaders.length > 0 && { responseHeaders: responseHeaders.map(asAction) }),
+    ...(adjustsCase === true && { adjustCase: true }),
+    ...(group.tls !== undefined && { tls: authority === undefined ? {} : { authority } }),
   };
 }
 
-function asAction({ name, value }: { readonly name: string; readonly value?: string }) {
+function asAction({ name, value }: HeaderChange) {
   return value === undefined ? { action: 'delete' as const, name } : { action: 'set' as const, name, value };
 }
 
 /** Named as in OpenShift, so that clients keep their sessions when the router is replaced. */
-function defaultCookieName({ meta }: Route): string {
-  return createHash('md5').update(` ${meta.namespace}:${meta.name}`).digest('hex');
+function defaultCookieName({ label }: SiteOwner): string {
+  return createHash('md5').update(` ${label}`).digest('hex');
 }
 
 function makeServers(
-  { meta }: Route,
-  { backends, targetPort, tls }: HttpDemand,
+  { owner: { meta }, group: { shares, targetPort, tls } }: GroupOfSite,
   finder: EndpointFinder,
   isPassthrough: boolean,
 ): readonly Server[] {
   const choice = { protocol: 'tcp' as const, ...(targetPort !== undefined && { targetPort }) };
-  const found = backends.map((backend) => {
-    const there = finder.find(backend, meta.namespace, choice);
-    const all = there.length > 0 ? there : listIdled(finder, backend, meta.namespace, choice);
+  const found = shares.map((share) => {
+    const there = finder.find(share, meta.namespace, choice);
+    const all = there.length > 0 ? there : listIdled(finder, share, meta.namespace, choice);
     const used = usedState(all);
-    return { backend, endpoints: all.filter(({ state }) => state === used) };
+    return { share, endpoints: all.filter(({ state }) => state === used) };
   });
-  const active = found.filter(({ backend, endpoints }) => backend.weight > 0 && endpoints.length > 0);
+  const active = found.filter(({ share, endpoints }) => share.weight > 0 && endpoints.length > 0);
   const checked = active.reduce((sum, { endpoints }) => sum + endpoints.length, 0) > 1;
-  const largest = Math.max(0, ...active.map(({ backend, endpoints }) => backend.weight / endpoints.length));
-  // A Route's own authority takes precedence; otherwise the service CA signs for the Service's name.
-  const verifiesService = tls?.termination === 'reencrypt' && tls.destinationCaCertificate === undefined;
-  const speaksPlainHttp = !isPassthrough && tls?.termination !== 'reencrypt';
+  const largest = Math.max(0, ...active.map(({ share, endpoints }) => share.weight / endpoints.length));
+  // The object's own authority takes precedence; otherwise the service CA signs for the Service's name.
+  const verifiesService = tls !== undefined && tls.authorities === undefined;
+  const speaksPlainHttp = !isPassthrough && tls === undefined;
   const servers = new Map<string, Server>();
-  for (const { backend, endpoints } of found) {
+  for (const { share, endpoints } of found) {
     // HTTP keeps servers without a share, for clients whose cookie names them.
-    if (backend.weight === 0 && isPassthrough) continue;
-    const share = (backend.weight / endpoints.length / largest) * maxWeight;
-    const scaled = active.length > 1 ? Math.max(1, Math.trunc(share)) : 1;
-    const weight = backend.weight === 0 ? 0 : scaled;
+    if (share.weight === 0 && isPassthrough) continue;
+    const part = (share.weight / endpoints.length / largest) * maxWeight;
+    const scaled = active.length > 1 ? Math.max(1, Math.trunc(part)) : 1;
+    const weight = share.weight === 0 ? 0 : scaled;
     for (const endpoint of endpoints) {
-      const id = serverIdOf(backend, endpoint);
+      const id = serverIdOf(share, endpoint);
       const { address, port, appProtocol } = endpoint;
-      const verifyHost = verifiesService ? `${backend.service}.${meta.namespace}.svc` : undefined;
+      const verifyHost = verifiesService ? `${share.service}.${meta.namespace}.svc` : undefined;
       servers.set(id, {
         id,
         address,
@@ -170,7 +183,7 @@ function isHttp2(appProtocol: string | undefined): boolean {
 }
 
 /** Identical to the server names of OpenShift's router, because the value of a client's cookie is derived from it. */
-function serverIdOf({ service }: RouteBackend, { target, portName, address, port }: Endpoint): string {
+function serverIdOf({ service }: ServiceShare, { target, portName, address, port }: Endpoint): string {
   const place = `${service}:${portName}:${address.text}:${port}`;
   return target?.startsWith('pod:') ? `${target}:${place}` : `ept:${place}`;
 }

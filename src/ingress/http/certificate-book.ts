@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { formatProblem, type Parsed } from '../../base/model/problem.ts';
+import type { CertificateSource, PemText, SiteTls } from '../intent/site-request.ts';
 import type { Secret } from '../objects/secret.ts';
-import type { HttpDemand, RouteTls } from '../route/http-demand.ts';
-import type { Route } from '../route/route.ts';
 import { checkAuthorities, checkKeyPair, type KeyLimits, type KeyPair, usualKeys } from './certificate.ts';
 
-/** State of a Secret that a Route refers to. */
+/** State of a Secret that an object refers to. */
 export type SecretState =
   | { readonly state: 'found'; readonly secret: Secret }
   /** Not received yet. */
@@ -19,7 +18,7 @@ export type SecretState =
 /** Looks up a Secret by `NAMESPACE/NAME`. */
 export type SecretLookup = (key: string) => SecretState;
 
-/** Why the certificates of a Route prevent it from being served, with OpenShift's reasons. */
+/** Why the certificates of a request prevent it from being served, with OpenShift's reasons. */
 export interface CertificateRefusal {
   readonly reason:
     | 'ExtendedValidationFailed'
@@ -29,17 +28,21 @@ export interface CertificateRefusal {
   readonly message: string;
 }
 
-/** Result of checking the certificates of a Route. */
-export type CheckedCertificates =
-  | { readonly ok: true; readonly keyPair?: KeyPair; readonly destinationCa?: string }
+/** Result of checking the certificate of a request. */
+export type CheckedCertificate =
+  | { readonly ok: true; readonly keyPair?: KeyPair }
   | { readonly ok: false; readonly refusal: CertificateRefusal };
 
-/** Maximum number of cached results, as many as Routes may have. */
+/** Result of checking CA certificates. */
+export type CheckedAuthorities =
+  | { readonly ok: true; readonly pem: string }
+  | { readonly ok: false; readonly refusal: CertificateRefusal };
+
+/** Maximum number of cached results, enough for all objects. */
 const maxKept = 50_000;
 
 /**
- * Checks certificates of Routes and caches the results, because many Routes contain the same certificate and a check
- * is slow.
+ * Checks certificates and caches the results, because many objects contain the same certificate and a check is slow.
  */
 export class CertificateBook {
   readonly #secrets: SecretLookup | undefined;
@@ -58,58 +61,59 @@ export class CertificateBook {
   }
 
   /**
-   * @param before the certificate that the Route is served with. It stays in use until the Secret that the Route now
+   * Checks the certificate of a request. Without TLS at the router, or without a certificate of its own, there is
+   * nothing to check.
+   *
+   * @param before the certificate that the request is served with. It stays in use until the Secret that the object now
    * names has been read, so changing the Secret causes no interruption.
    */
-  check(
-    { meta }: Route,
-    { tls }: HttpDemand,
+  checkCertificate(
+    namespace: string,
+    tls: SiteTls | undefined,
     before?: { readonly keyPair?: KeyPair | undefined },
-  ): CheckedCertificates {
-    if (tls === undefined || tls.termination === 'passthrough') return { ok: true };
-    const isOwn = tls.externalCertificate === undefined || this.#secrets === undefined;
-    const pair = isOwn ? this.#checkOwn(tls) : this.#checkSecret(meta.namespace, tls, this.#secrets, before);
+  ): CheckedCertificate {
+    const source = tls?.end === 'router' ? tls.certificate : undefined;
+    if (source === undefined) return { ok: true };
+    const pair =
+      source.from === 'text'
+        ? this.#checkText(source)
+        : this.#secrets && this.#checkSecret(namespace, source, this.#secrets, before);
     if (pair !== undefined && !('keyPair' in pair)) return { ok: false, refusal: pair };
-    const written = tls.destinationCaCertificate;
-    const authorities = written === undefined ? undefined : this.#checkAuthorities(written);
-    if (authorities !== undefined && !authorities.ok) {
-      return { ok: false, refusal: refuse('ExtendedValidationFailed', authorities) };
-    }
-    return {
-      ok: true,
-      ...(pair !== undefined && { keyPair: pair.keyPair }),
-      ...(authorities !== undefined && { destinationCa: authorities.value }),
-    };
+    return { ok: true, ...(pair !== undefined && { keyPair: pair.keyPair }) };
   }
 
-  #checkOwn({
+  /** Checks CA certificates for servers. */
+  checkAuthorities({ pem, field }: PemText): CheckedAuthorities {
+    const read = remember(this.#authorities, [pem, field], () =>
+      attempt(field, () => checkAuthorities(pem, field, this.#limits)),
+    );
+    return read.ok ? { ok: true, pem: read.value } : { ok: false, refusal: refuse('ExtendedValidationFailed', read) };
+  }
+
+  #checkText({
     certificate,
     key,
-    caCertificate,
-  }: RouteTls): { readonly keyPair: KeyPair } | CertificateRefusal | undefined {
+    chain,
+    fields,
+  }: Extract<CertificateSource, { from: 'text' }>): { readonly keyPair: KeyPair } | CertificateRefusal {
     if (certificate === undefined) {
-      if (key === undefined) return undefined;
       return {
         reason: 'ExtendedValidationFailed',
-        message: 'spec.tls.certificate: must be set together with spec.tls.key',
+        message: `${fields.certificate}: must be set together with ${fields.key}`,
       };
     }
-    const read = this.#checkPair(certificate, key, caCertificate, {
-      certificate: 'spec.tls.certificate',
-      key: 'spec.tls.key',
-      caCertificate: 'spec.tls.caCertificate',
-    });
+    const read = this.#checkPair(certificate.pem, key?.pem, chain, fields);
     return read.ok ? { keyPair: read.value } : refuse('ExtendedValidationFailed', read);
   }
 
   #checkSecret(
     namespace: string,
-    { externalCertificate, caCertificate }: RouteTls,
+    { name, field, chain }: Extract<CertificateSource, { from: 'secret' }>,
     secrets: SecretLookup,
     before: { readonly keyPair?: KeyPair | undefined } | undefined,
   ): { readonly keyPair: KeyPair } | CertificateRefusal | undefined {
-    const found = secrets(`${namespace}/${externalCertificate}`);
-    const where = `spec.tls.externalCertificate "${externalCertificate}"`;
+    const found = secrets(`${namespace}/${name}`);
+    const where = `${field} "${name}"`;
     switch (found.state) {
       case 'waiting':
         if (before !== undefined) return before.keyPair && { keyPair: before.keyPair };
@@ -132,11 +136,8 @@ export class CertificateBook {
           const message = `${where}: the Secret must be of type kubernetes.io/tls`;
           return { reason: 'ExternalCertificateValidationFailed', message };
         }
-        const read = this.#checkPair(certificate, key, caCertificate, {
-          certificate: `${where} tls.crt`,
-          key: `${where} tls.key`,
-          caCertificate: 'spec.tls.caCertificate',
-        });
+        const fields = { certificate: `${where} tls.crt`, key: `${where} tls.key` };
+        const read = this.#checkPair(certificate, key, chain, fields);
         return read.ok ? { keyPair: read.value } : refuse('ExternalCertificateValidationFailed', read);
       }
     }
@@ -145,27 +146,22 @@ export class CertificateBook {
   #checkPair(
     certificate: string,
     key: string | undefined,
-    caCertificate: string | undefined,
-    paths: { readonly certificate: string; readonly key: string; readonly caCertificate: string },
+    chain: PemText | undefined,
+    fields: { readonly certificate: string; readonly key: string },
   ): Parsed<KeyPair> {
-    const parts = [certificate, key ?? '', caCertificate ?? '', paths.certificate];
+    const parts = [certificate, key ?? '', chain?.pem ?? '', fields.certificate];
+    // Without a chain, no message names its field.
+    const paths = { ...fields, caCertificate: chain?.field ?? '' };
     return remember(this.#pairs, parts, () =>
-      attempt(paths.certificate, () =>
+      attempt(fields.certificate, () =>
         checkKeyPair({
           certificate,
           paths,
           limits: this.#limits,
           ...(key !== undefined && { key }),
-          ...(caCertificate !== undefined && { caCertificate }),
+          ...(chain !== undefined && { caCertificate: chain.pem }),
         }),
       ),
-    );
-  }
-
-  #checkAuthorities(written: string): Parsed<string> {
-    const path = 'spec.tls.destinationCACertificate';
-    return remember(this.#authorities, [written], () =>
-      attempt(path, () => checkAuthorities(written, path, this.#limits)),
     );
   }
 }

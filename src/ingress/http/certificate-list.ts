@@ -1,17 +1,18 @@
+import { byAge } from '../claims/order.ts';
 import type { Certificate } from '../haproxy/model.ts';
-import type { ServedRoute } from './served-route.ts';
+import type { ServedSite } from './served-site.ts';
 import { nameOf } from './sites.ts';
 
 /**
- * The certificates of all Routes. HTTP/2 is offered if no other Route has the same certificate; otherwise a browser
- * would send requests for one Route's host over another's connection. If several Routes have the same host, the
+ * The certificates of all requests. HTTP/2 is offered if no other request has the same certificate; otherwise a browser
+ * would send requests for one host over the connection of another. If several requests have the same host, the
  * certificate of the oldest counts.
  */
 export class CertificateList {
   readonly #hasHttp2: boolean;
-  /** Routes with a certificate, by `NAMESPACE:NAME`. */
-  readonly #routes = new Map<string, ServedRoute>();
-  /** Number of Routes per certificate, by fingerprint. */
+  /** Requests with a certificate, by label. */
+  readonly #sites = new Map<string, ServedSite>();
+  /** Number of requests per certificate, by fingerprint. */
   readonly #users = new Map<string, number>();
   #isChanged = true;
 
@@ -19,14 +20,14 @@ export class CertificateList {
     this.#hasHttp2 = hasHttp2;
   }
 
-  add(one: ServedRoute): void {
+  add(one: ServedSite): void {
     if (one.keyPair === undefined) return;
-    this.#routes.set(keyOf(one), one);
+    this.#sites.set(keyOf(one), one);
     this.#count(one.keyPair.fingerprint, 1);
   }
 
-  remove(one: ServedRoute): void {
-    if (one.keyPair === undefined || !this.#routes.delete(keyOf(one))) return;
+  remove(one: ServedSite): void {
+    if (one.keyPair === undefined || !this.#sites.delete(keyOf(one))) return;
     this.#count(one.keyPair.fingerprint, -1);
   }
 
@@ -36,10 +37,10 @@ export class CertificateList {
     this.#isChanged = false;
     const hosts = new Map<string, string>();
     const certificates = new Map<string, Certificate>();
-    for (const [name, one] of this.#routes) {
+    for (const [name, one] of this.#sites) {
       const host = nameOf(one);
       const rival = hosts.get(host);
-      if (rival !== undefined && isOlder(this.#routes.get(rival), one)) continue;
+      if (rival !== undefined && isOlder(this.#sites.get(rival), one)) continue;
       if (rival !== undefined) certificates.delete(rival);
       hosts.set(host, name);
       const { pem = '', fingerprint = '' } = one.keyPair ?? {};
@@ -59,12 +60,10 @@ export class CertificateList {
   }
 }
 
-function keyOf({ route: { meta } }: ServedRoute): string {
-  return `${meta.namespace}:${meta.name}`;
+function keyOf({ request: { owner } }: ServedSite): string {
+  return owner.label;
 }
 
-function isOlder(one: ServedRoute | undefined, other: ServedRoute): boolean {
-  if (one === undefined) return false;
-  const [a, b] = [one.route.meta, other.route.meta];
-  return a.created === b.created ? a.uid < b.uid : a.created < b.created;
+function isOlder(one: ServedSite | undefined, other: ServedSite): boolean {
+  return one !== undefined && byAge(one.request.owner, other.request.owner) < 0;
 }

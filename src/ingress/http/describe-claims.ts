@@ -1,41 +1,74 @@
+import { renderEndpoint } from '../../base/model/endpoint.ts';
 import type { Claim } from '../claims/claims-document.ts';
-import type { HttpDemand } from '../route/http-demand.ts';
-import type { Route } from '../route/route.ts';
+import type { Pending } from '../haproxy/report.ts';
+import type { SiteDemand, SiteRequest } from '../intent/site-request.ts';
 import type { DesiredSites } from './desired.ts';
+import { describePending, findPending } from './pending.ts';
+import { terminationOf } from './termination.ts';
 
-/** Returns every claim of a host and path, accepted and rejected, sorted by host. */
-export function describeHostClaims({ served, unfit, refused }: DesiredSites): readonly Claim[] {
+/**
+ * Returns every claim of a host and path, accepted and rejected, sorted by host.
+ *
+ * @param pending changes that are not in force yet
+ */
+export function describeHostClaims(
+  { served, unfit, refused }: DesiredSites,
+  pending: ReadonlyMap<string, Pending>,
+): readonly Claim[] {
   const claims = [
-    ...served.map(
-      ({ route, host, demand, keyPair }): Claim => ({
-        ...describe(route, host, demand),
-        admitted: true,
-        ...(keyPair !== undefined && { certificateExpires: new Date(keyPair.expires).toISOString() }),
-      }),
+    ...served.flatMap((one) =>
+      describe(one.request, one.demand).map(
+        (claim): Claim => ({
+          ...claim,
+          ...describeState(findPending(one, pending)),
+          ...(one.keyPair !== undefined && { certificateExpires: new Date(one.keyPair.expires).toISOString() }),
+        }),
+      ),
     ),
-    ...unfit.map(
-      ({ route, host, demand, refusal }): Claim => ({ ...describe(route, host, demand), admitted: false, ...refusal }),
+    ...unfit.flatMap(({ request, demand, refusal }) =>
+      describe(request, demand).map((claim): Claim => ({ ...claim, admitted: false, ...refusal })),
     ),
-    ...refused.map(
-      ({ route, host, reason, message }): Claim => ({
-        ...describe(route, host, route.http.ok ? route.http.value : undefined),
-        admitted: false,
-        reason,
-        message,
-      }),
+    ...refused.flatMap(({ request, reason, message }) =>
+      describe(request, request.demand.ok ? request.demand.value : undefined).map(
+        (claim): Claim => ({ ...claim, admitted: false, reason, message }),
+      ),
     ),
   ];
   return claims.sort((one, other) => (placeOf(one) < placeOf(other) ? -1 : 1));
 }
 
-function describe({ meta }: Route, host: string | undefined, demand: HttpDemand | undefined): Omit<Claim, 'admitted'> {
-  return {
-    kind: 'Route',
-    namespace: meta.namespace,
-    name: meta.name,
-    ...(host !== undefined && { host }),
-    ...(demand !== undefined && { path: demand.path, termination: demand.tls?.termination ?? 'none' }),
-  };
+/** Returns a function that lists the endpoints of a claim of a host, such as `10.1.2.3:8080`. */
+export function indexEndpoints({ served }: DesiredSites): (claim: Claim) => readonly string[] {
+  const byPlace = new Map<string, readonly string[]>();
+  for (const { request, demand, backends } of served) {
+    const claims = describe(request, demand);
+    for (const [index, { group }] of demand.matches.entries()) {
+      const claim = claims[index];
+      const servers = (backends[group]?.servers ?? []).filter(({ weight }) => weight > 0);
+      if (claim !== undefined) byPlace.set(keyOfClaim(claim), servers.map(renderEndpoint));
+    }
+  }
+  return (claim) => byPlace.get(keyOfClaim(claim)) ?? [];
+}
+
+function keyOfClaim({ kind, namespace, name, host, path }: Omit<Claim, 'admitted'>): string {
+  return `${kind} ${namespace}/${name} ${host} ${path}`;
+}
+
+/** Describes each match of a request. An invalid request has none. */
+function describe({ owner, host }: SiteRequest, demand: SiteDemand | undefined): Omit<Claim, 'admitted'>[] {
+  const { kind, meta } = owner;
+  const common = { kind, namespace: meta.namespace, name: meta.name, ...(host !== undefined && { host }) };
+  if (demand === undefined) return [common];
+  return demand.matches.map(({ path, group }) => ({
+    ...common,
+    path: path.value,
+    termination: terminationOf(demand, demand.groups[group]),
+  }));
+}
+
+function describeState(pending: Pending | undefined): Pick<Claim, 'admitted'> & Partial<Claim> {
+  return pending === undefined ? { admitted: true } : describePending(pending);
 }
 
 function placeOf({ host, path, admitted, namespace, name }: Claim): string {

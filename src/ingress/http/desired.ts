@@ -1,18 +1,17 @@
 import { EndpointFinder, serviceKeyOf } from '../backends/endpoints.ts';
 import type { HostGuard } from '../backends/host-guard.ts';
 import { HostGroups } from '../claims/host-groups.ts';
-import { decideHosts, type HostClaimPolicy, type RefusedHost } from '../claims/hosts.ts';
+import { type AdmittedHost, decideHosts, type HostClaimPolicy, type RefusedHost } from '../claims/hosts.ts';
 import type { AdmissionPolicy } from '../claims/policy.ts';
-import { isSelected } from '../claims/selection.ts';
 import type { Backend, Certificate, Passthrough, Site } from '../haproxy/model.ts';
-import type { Changes, Inventory } from '../objects/inventory.ts';
-import type { HttpDemand } from '../route/http-demand.ts';
-import type { Route } from '../route/route.ts';
+import type { SiteRequest } from '../intent/site-request.ts';
+import type { ChangedObjects, SiteSource } from '../intent/site-source.ts';
+import type { Inventory } from '../objects/inventory.ts';
 import { type HttpDefaults, makeBackend } from './backend.ts';
 import type { KeyLimits, KeyPair } from './certificate.ts';
-import { CertificateBook, type SecretLookup } from './certificate-book.ts';
+import { CertificateBook, type CertificateRefusal, type SecretLookup } from './certificate-book.ts';
 import { CertificateList } from './certificate-list.ts';
-import type { ServedRoute, UnfitRoute } from './served-route.ts';
+import type { ServedSite, UnfitSite } from './served-site.ts';
 import { makePassthrough, makeSites, nameOf } from './sites.ts';
 
 /** Settings of the decisions about hosts and paths. */
@@ -22,26 +21,26 @@ export interface HttpDesiredSettings {
   readonly defaults: HttpDefaults;
   /** Name of this node, as in EndpointSlices. */
   readonly node: string;
-  /** Certificates that verify the servers of re-encrypt Routes without their own, in PEM. Absent: no verification. */
+  /** Certificates that verify servers with TLS without their own, in PEM. Absent: no verification. */
   readonly serviceAuthorities?: string;
   readonly hasHttp2: boolean;
-  /** Whether Routes may name Secrets with their certificates. Otherwise such Routes use the default certificate. */
+  /** Whether objects may name Secrets with their certificates. Otherwise they use the default certificate. */
   readonly readsSecrets: boolean;
-  /** Allowed keys in certificates of Routes. */
+  /** Allowed keys in certificates. */
   readonly keys?: KeyLimits;
 }
 
-/** Result of deciding one group of Routes. */
+/** Result of deciding one group of requests. */
 interface Group {
-  readonly served: readonly ServedRoute[];
-  readonly unfit: readonly UnfitRoute[];
+  readonly served: readonly ServedSite[];
+  readonly unfit: readonly UnfitSite[];
   readonly refused: readonly RefusedHost[];
 }
 
 /** Everything about hosts and paths that follows from the objects at one moment. */
 export interface DesiredSites {
-  readonly served: readonly ServedRoute[];
-  readonly unfit: readonly UnfitRoute[];
+  readonly served: readonly ServedSite[];
+  readonly unfit: readonly UnfitSite[];
   readonly refused: readonly RefusedHost[];
   readonly sites: ReadonlyMap<string, Site>;
   readonly passthrough: ReadonlyMap<string, Passthrough>;
@@ -50,36 +49,42 @@ export interface DesiredSites {
   readonly authorities: ReadonlyMap<string, string>;
 }
 
-/** Name of the CA certificates that are used for Routes without a destination CA. */
+/** Name of the CA certificates for servers of requests without their own. */
 const serviceAuthority = 'service-ca';
 
 const noGroup: Group = { served: [], unfit: [], refused: [] };
 
 /**
- * Computes what HAProxy should serve from all objects, but recomputes only the groups of Routes that a change
- * affects. Unchanged parts of the result reuse their objects, so that a comparison finds one change among 10,000
+ * Computes what HAProxy should serve from the requests of all sources, but recomputes only the groups of requests that
+ * a change affects. Unchanged parts of the result reuse their objects, so that a comparison finds one change among 10,000
  * quickly.
  */
 export class SitePlanner {
   readonly finder: EndpointFinder;
-  readonly #inventory: Inventory;
   readonly #settings: HttpDesiredSettings;
   readonly #book: CertificateBook;
   readonly #hostGroups: HostGroups;
   readonly #certificates: CertificateList;
+  readonly #sources: readonly SiteSource[];
   readonly #groups = new Map<string, Group>();
-  /** Selected Routes by `NAMESPACE/NAME`, in the form in which their group was decided. */
-  readonly #routes = new Map<string, Route>();
-  readonly #groupOf = new Map<Route, string>();
-  /** Routes by the Services and Secrets (`NAMESPACE/NAME`) that they use. */
-  readonly #users = new Map<string, Set<Route>>();
-  readonly #backends = new Map<Route, Backend>();
-  /** Served certificates of Routes by UID. */
-  readonly #keyPairs = new Map<string, { readonly keyPair: KeyPair | undefined }>();
+  /** Requests by `KIND/NAMESPACE/NAME` of their object, in the form in which their group was decided. */
+  readonly #requests = new Map<string, readonly SiteRequest[]>();
+  readonly #groupOf = new Map<SiteRequest, string>();
+  /** Requests by the Services and Secrets (`NAMESPACE/NAME`) that they use. */
+  readonly #users = new Map<string, Set<SiteRequest>>();
+  readonly #backends = new Map<SiteRequest, readonly Backend[]>();
+  /** Served certificates by label of the request. */
+  readonly #keyPairs = new Map<string, { readonly uid: string; readonly keyPair: KeyPair | undefined }>();
   #desired: DesiredSites | undefined;
 
-  constructor(inventory: Inventory, settings: HttpDesiredSettings, secrets: SecretLookup, guard?: HostGuard) {
-    this.#inventory = inventory;
+  constructor(
+    inventory: Inventory,
+    sources: readonly SiteSource[],
+    settings: HttpDesiredSettings,
+    secrets: SecretLookup,
+    guard?: HostGuard,
+  ) {
+    this.#sources = sources;
     this.#settings = settings;
     this.finder = new EndpointFinder(inventory, settings.node, guard);
     this.#book = new CertificateBook(settings.readsSecrets ? secrets : undefined, settings.keys);
@@ -91,16 +96,14 @@ export class SitePlanner {
    * @param changes since the last call
    * @param secrets names (`NAMESPACE/NAME`) of Secrets that changed
    */
-  compute(changes: Changes, secrets: ReadonlySet<string>): DesiredSites {
-    const isFirst = this.#desired === undefined;
-    // Labels of a namespace may select all of its Routes.
-    const isRelabelled = changes.has('Namespace') && this.#settings.policy.namespaceLabels.length > 0;
-    // Deleted Routes are included: a namespace changes during its deletion.
-    for (const key of changes.of('Route')) this.#select(key);
-    if (isFirst || isRelabelled) for (const key of this.#inventory.keys('Route')) this.#select(key);
+  compute(changes: ChangedObjects, secrets: ReadonlySet<string>): DesiredSites {
+    for (const source of this.#sources) {
+      for (const key of source.listChanged(this.#desired === undefined ? undefined : changes))
+        this.#select(source, key);
+    }
     const dirty = new Map(this.#hostGroups.takeDirty());
     for (const name of this.#touch(changes.of('Service'), secrets)) {
-      if (!dirty.has(name)) dirty.set(name, new Set(this.#listRoutes(name)));
+      if (!dirty.has(name)) dirty.set(name, new Set(this.#listRequests(name)));
     }
     if (this.#desired !== undefined && dirty.size === 0) return this.#desired;
     try {
@@ -113,57 +116,52 @@ export class SitePlanner {
     return this.#desired;
   }
 
-  #select(key: string): void {
-    const route = this.#inventory.get('Route', key);
-    const known = this.#routes.get(key);
-    if (known === route && known !== undefined && this.#wants(known)) return;
-    if (known !== undefined) {
-      this.#hostGroups.remove(known);
-      this.#routes.delete(key);
-      this.#backends.delete(known);
-      for (const name of listUsed(known)) this.#users.get(name)?.delete(known);
+  #select(source: SiteSource, key: string): void {
+    const name = `${source.kind}/${key}`;
+    const known = this.#requests.get(name) ?? [];
+    const requests = source.translate(key);
+    if (known === requests || (known.length === 0 && requests.length === 0)) return;
+    for (const request of known) {
+      this.#hostGroups.remove(request);
+      this.#backends.delete(request);
+      for (const used of listUsed(request)) this.#users.get(used)?.delete(request);
     }
-    const isWanted = route !== undefined && this.#wants(route);
-    if (known !== undefined && !(isWanted && route.meta.uid === known.meta.uid)) this.#keyPairs.delete(known.meta.uid);
-    if (!isWanted) return;
-    this.#hostGroups.add(route);
-    this.#routes.set(key, route);
-    for (const name of listUsed(route)) {
-      const users = this.#users.get(name);
-      if (users === undefined) this.#users.set(name, new Set([route]));
-      else users.add(route);
+    for (const { owner } of known) {
+      const isKept = requests.some((one) => one.owner.label === owner.label && one.owner.meta.uid === owner.meta.uid);
+      if (!isKept) this.#keyPairs.delete(owner.label);
+    }
+    if (requests.length === 0) this.#requests.delete(name);
+    else this.#requests.set(name, requests);
+    for (const request of requests) {
+      this.#hostGroups.add(request);
+      for (const used of listUsed(request)) {
+        const users = this.#users.get(used);
+        if (users === undefined) this.#users.set(used, new Set([request]));
+        else users.add(request);
+      }
     }
   }
 
-  /** Returns whether this router and this data plane serve a Route. A Route for a port only has no host. */
-  #wants(route: Route): boolean {
-    const { policy, hosts } = this.#settings;
-    const { ports, host, subdomain } = route;
-    const makesHosts = hosts.template !== undefined || hosts.domain !== undefined;
-    const hasHost = ports === undefined || host !== undefined || (subdomain !== undefined && makesHosts);
-    return hasHost && isSelected(route, policy, (namespace) => this.#inventory.labelsOf(namespace));
-  }
-
-  /** Returns the groups with Routes that use changed Services or Secrets. */
+  /** Returns the groups with requests that use changed Services or Secrets. */
   #touch(services: ReadonlySet<string>, secrets: ReadonlySet<string>): ReadonlySet<string> {
     this.finder.forget(services);
     const groups = new Set<string>();
     for (const name of [...services, ...secrets]) {
-      for (const route of this.#users.get(name) ?? []) {
-        this.#backends.delete(route);
-        const group = this.#groupOf.get(route);
+      for (const request of this.#users.get(name) ?? []) {
+        this.#backends.delete(request);
+        const group = this.#groupOf.get(request);
         if (group !== undefined) groups.add(group);
       }
     }
     return groups;
   }
 
-  #listRoutes(group: string): readonly Route[] {
+  #listRequests(group: string): readonly SiteRequest[] {
     const { served, unfit, refused } = this.#groups.get(group) ?? noGroup;
-    return [...served, ...unfit, ...refused].map(({ route }) => route);
+    return [...served, ...unfit, ...refused].map(({ request }) => request);
   }
 
-  #assemble(dirty: ReadonlyMap<string, ReadonlySet<Route>>): DesiredSites {
+  #assemble(dirty: ReadonlyMap<string, ReadonlySet<SiteRequest>>): DesiredSites {
     const before = this.#desired;
     const sites = new Map(before?.sites);
     const passthrough = new Map(before?.passthrough);
@@ -173,22 +171,22 @@ export class SitePlanner {
     if (serviceAuthorities !== undefined) authorities.set(serviceAuthority, serviceAuthorities);
     for (const name of dirty.keys()) {
       for (const one of this.#groups.get(name)?.served ?? []) {
-        backends.delete(one.backend.id);
-        if (one.authority !== undefined) authorities.delete(one.authority[0]);
+        for (const { id } of one.backends) backends.delete(id);
+        for (const authority of one.authorities.keys()) authorities.delete(authority);
         sites.delete(nameOf(one));
         passthrough.delete(nameOf(one));
         this.#certificates.remove(one);
       }
-      for (const route of this.#listRoutes(name)) this.#groupOf.delete(route);
+      for (const request of this.#listRequests(name)) this.#groupOf.delete(request);
     }
-    for (const [name, routes] of dirty) {
-      const group = this.#decide(routes);
-      if (routes.size === 0) this.#groups.delete(name);
+    for (const [name, requests] of dirty) {
+      const group = this.#decide(requests);
+      if (requests.size === 0) this.#groups.delete(name);
       else this.#groups.set(name, group);
-      for (const route of routes) this.#groupOf.set(route, name);
+      for (const request of requests) this.#groupOf.set(request, name);
       for (const one of group.served) {
-        backends.set(one.backend.id, one.backend);
-        if (one.authority !== undefined) authorities.set(...one.authority);
+        for (const backend of one.backends) backends.set(backend.id, backend);
+        for (const [authority, pem] of one.authorities) authorities.set(authority, pem);
         this.#certificates.add(one);
       }
       for (const site of makeSites(group.served, before?.sites)) sites.set(site.host, site);
@@ -207,49 +205,77 @@ export class SitePlanner {
     };
   }
 
-  #decide(routes: ReadonlySet<Route>): Group {
+  #decide(requests: ReadonlySet<SiteRequest>): Group {
     const { policy, hosts } = this.#settings;
-    const { admitted, refused } = decideHosts(routes, policy, hosts);
-    const served: ServedRoute[] = [];
-    const unfit: UnfitRoute[] = [];
+    const { admitted, refused } = decideHosts(requests, policy, hosts);
+    const served: ServedSite[] = [];
+    const unfit: UnfitSite[] = [];
     for (const one of admitted) {
-      const { uid } = one.route.meta;
-      const checked = this.#book.check(one.route, one.demand, this.#keyPairs.get(uid));
-      if (!checked.ok) {
-        this.#keyPairs.delete(uid);
-        unfit.push({ ...one, refusal: checked.refusal });
+      const { label, meta } = one.request.owner;
+      const checked = this.#check(one);
+      if ('reason' in checked) {
+        this.#keyPairs.delete(label);
+        unfit.push({ ...one, refusal: checked });
         continue;
       }
-      const { keyPair, destinationCa } = checked;
-      this.#keyPairs.set(uid, { keyPair });
-      const name = this.#authorityOf(one.route, one.demand, destinationCa);
-      const backend =
-        this.#backends.get(one.route) ?? makeBackend(one.route, one.demand, this.finder, this.#settings.defaults, name);
-      this.#backends.set(one.route, backend);
-      served.push({
-        ...one,
-        backend,
-        ...(keyPair !== undefined && { keyPair }),
-        ...(destinationCa !== undefined && name !== undefined && { authority: [name, destinationCa] as const }),
-      });
+      const { keyPair, own } = checked;
+      this.#keyPairs.set(label, { uid: meta.uid, keyPair });
+      const authorities = new Map<string, string>();
+      for (const [index, pem] of own) authorities.set(authorityOf(label, index), pem);
+      const backends = this.#backends.get(one.request) ?? this.#makeBackends(one);
+      this.#backends.set(one.request, backends);
+      served.push({ ...one, backends, ...(keyPair !== undefined && { keyPair }), authorities });
     }
     return { served, unfit, refused };
   }
 
-  #authorityOf({ meta }: Route, { tls }: HttpDemand, own: string | undefined): string | undefined {
-    if (tls?.termination !== 'reencrypt') return undefined;
-    if (own !== undefined) return `${meta.namespace}:${meta.name}`;
-    return this.#settings.serviceAuthorities === undefined ? undefined : serviceAuthority;
+  /** Checks the certificate of a request, and the CA certificates of its groups, by their index. */
+  #check({ request: { owner }, demand }: AdmittedHost): Checked | CertificateRefusal {
+    const { meta, label } = owner;
+    const known = this.#keyPairs.get(label);
+    const before = known?.uid === meta.uid ? known : undefined;
+    const checked = this.#book.checkCertificate(meta.namespace, demand.tls, before);
+    if (!checked.ok) return checked.refusal;
+    const own: [index: number, pem: string][] = [];
+    for (const [index, { tls }] of demand.groups.entries()) {
+      if (tls?.authorities === undefined) continue;
+      const read = this.#book.checkAuthorities(tls.authorities);
+      if (!read.ok) return read.refusal;
+      own.push([index, read.pem]);
+    }
+    return { keyPair: checked.keyPair, own };
+  }
+
+  #makeBackends({ request: { owner }, demand }: AdmittedHost): readonly Backend[] {
+    const { defaults, serviceAuthorities } = this.#settings;
+    return demand.groups.map((group, index) => {
+      const shared = serviceAuthorities === undefined ? undefined : serviceAuthority;
+      const authority = group.tls?.authorities === undefined ? shared : authorityOf(owner.label, index);
+      const name = group.tls === undefined ? undefined : authority;
+      return makeBackend({ owner, demand, group, index }, this.finder, defaults, name);
+    });
   }
 }
 
-/** Returns `NAMESPACE/NAME` of the Services and the Secret that a Route uses. */
-function listUsed({ meta, http }: Route): readonly string[] {
-  if (!http.ok) return [];
-  const { backends, tls } = http.value;
-  const secret = tls?.externalCertificate;
+/** Valid certificates of a request. */
+interface Checked {
+  readonly keyPair: KeyPair | undefined;
+  /** CA certificates by index of their group. */
+  readonly own: readonly (readonly [index: number, pem: string])[];
+}
+
+/** Returns the name of the CA certificates of a group. */
+function authorityOf(label: string, index: number): string {
+  return index === 0 ? label : `${label}:${index}`;
+}
+
+/** Returns `NAMESPACE/NAME` of the Services and the Secret that a request uses. */
+function listUsed({ owner: { meta }, demand }: SiteRequest): readonly string[] {
+  if (!demand.ok) return [];
+  const { groups, tls } = demand.value;
+  const secret = tls?.certificate?.from === 'secret' ? tls.certificate.name : undefined;
   return [
-    ...backends.map((backend) => serviceKeyOf(backend, meta.namespace)),
+    ...groups.flatMap(({ shares }) => shares.map((share) => serviceKeyOf(share, meta.namespace))),
     ...(secret === undefined ? [] : [`${meta.namespace}/${secret}`]),
   ];
 }

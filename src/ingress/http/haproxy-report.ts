@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import type { EngineReport } from '../haproxy/report.ts';
 import type { HaproxyReport } from './haproxy-report-document.ts';
 
-/** Reloads whose connections end in time leave no more old workers than this. */
-const maxOldWorkers = 2;
-
-/** Describes the state of HAProxy, with problems and how to fix them. */
-export function describeHaproxy(report: EngineReport, directory: string): HaproxyReport {
+/**
+ * Describes the state of HAProxy, with problems and how to fix them.
+ *
+ * @param blockingWorkers old workers that leave too little memory for another worker
+ */
+export function describeHaproxy(report: EngineReport, blockingWorkers: number, directory: string): HaproxyReport {
   const { pid, version, workers, oldWorkers, reloads, restarts, waiting } = report;
   return {
     schema: 'ingress-agent.haproxy/v1',
@@ -19,13 +20,13 @@ export function describeHaproxy(report: EngineReport, directory: string): Haprox
     reloads,
     restarts,
     waiting: Object.fromEntries(Array.from(waiting, ([cause, parts]) => [cause, [...parts]])),
-    problems: [...judgeProcess(report), ...judgeFiles(directory)],
+    problems: [...judgeProcess(report, blockingWorkers), ...judgeFiles(directory)],
   };
 }
 
 type Problems = HaproxyReport['problems'];
 
-function judgeProcess({ pid, workers, oldWorkers, problem, refused }: EngineReport): Problems {
+function judgeProcess({ pid, workers, problem, refused }: EngineReport, blockingWorkers: number): Problems {
   const problems: { what: string; cure: string }[] = [];
   if (problem !== undefined) problems.push({ what: problem, cure: 'wait until the agent retries, and read its log' });
   if (pid === undefined || workers === 0) {
@@ -34,9 +35,9 @@ function judgeProcess({ pid, workers, oldWorkers, problem, refused }: EngineRepo
       cure: 'wait until the agent restarts it, and read haproxy.log in the folder',
     });
   }
-  if (oldWorkers > maxOldWorkers) {
-    const cure = 'set --hard-stop-after to limit how long connections keep them';
-    problems.push({ what: `${oldWorkers} old workers are still running`, cure });
+  if (blockingWorkers > 0) {
+    const what = `${blockingWorkers} old workers still have connections and leave too little memory for another worker`;
+    problems.push({ what, cure: 'raise the memory limit, or end old workers after a time with --hard-stop-after' });
   }
   for (const { kind, name, reason } of refused.slice(0, 10)) {
     problems.push({

@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { escapeUnprintable } from '../../base/model/text.ts';
 import type { ObjectMeta } from '../../base/read/object-meta.ts';
 import type { HaproxyEngine } from '../haproxy/engine.ts';
 import type { StatRow } from '../haproxy/stats.ts';
@@ -99,13 +100,15 @@ export class HttpMetrics {
       for (const [cause, count] of Object.entries(reloads)) this.#reloads.set({ cause }, count);
       this.#workers.set({ generation: 'current' }, workers);
       this.#workers.set({ generation: 'old' }, oldWorkers);
-      const routes = new Map(desired?.served.map(({ route: { meta }, backend }) => [backend.id, meta]));
+      const owners = new Map(
+        desired?.served.flatMap(({ request, backends }) => backends.map(({ id }) => [id, request.owner.meta] as const)),
+      );
       const servers = [...(desired?.backends.values() ?? [])].reduce((sum, one) => sum + one.servers.length, 0);
       const rows = await engine.readStats({ servers: servers <= this.#serverThreshold });
       let backends = 0;
       for (const row of rows) {
         if (row.kind === 'backend' && ++backends > backendThreshold) continue;
-        this.#record(row, routes.get(row.name));
+        this.#record(row, owners.get(row.name));
       }
       this.#up.set(1);
     } catch {
@@ -115,9 +118,9 @@ export class HttpMetrics {
 
   #collectCertificates(desired: DesiredSites | undefined): void {
     this.#expiry.reset();
-    for (const { route, keyPair } of desired?.served ?? []) {
+    for (const { request, keyPair } of desired?.served ?? []) {
       if (keyPair === undefined) continue;
-      const { namespace, name } = route.meta;
+      const { namespace, name } = request.owner.meta;
       this.#expiry.set({ namespace, route: name }, keyPair.expires / 1000);
     }
   }
@@ -173,7 +176,8 @@ function describeBackend(name: string, route: ObjectMeta | undefined): Labels {
 
 /** Returns the labels of `pod:NAME:SERVICE:PORT:IP:PORT`. */
 function describeServer(id: string): Labels {
-  const parts = id.split(':');
+  // Authors of EndpointSlices name ports and pods.
+  const parts = escapeUnprintable(id).split(':');
   const [kind = ''] = parts;
   const place = kind === 'pod' ? parts.slice(4) : parts.slice(3);
   return {

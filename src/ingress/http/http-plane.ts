@@ -4,14 +4,18 @@ import type { HostGuard } from '../backends/host-guard.ts';
 import { HaproxyEngine } from '../haproxy/engine.ts';
 import type { HttpState, Settings } from '../haproxy/model.ts';
 import { hostSocket, RemoteHost } from '../haproxy/remote-host.ts';
-import type { ApplyOutcome } from '../haproxy/report.ts';
+import type { ApplyOutcome, Pending } from '../haproxy/report.ts';
 import type { ReloadCause } from '../haproxy/steps.ts';
 import type { DataPlane, PlaneHost, PlaneReport } from '../intent/plane.ts';
+import type { SiteSource } from '../intent/site-source.ts';
 import type { Inventory, Journal } from '../objects/inventory.ts';
 import type { DefaultCertificate } from './default-certificate.ts';
 import { type DesiredSites, type HttpDesiredSettings, SitePlanner } from './desired.ts';
 import { type ConnectionLimit, findConnectionLimit } from './file-limit.ts';
+import { correctVerdicts, type Gap } from './gap.ts';
+import { Outage } from './outage.ts';
 import type { Secrets } from './secrets.ts';
+import { SiteTurns } from './site-turns.ts';
 import { VerdictWriter } from './verdicts.ts';
 
 /** Settings of the data plane. */
@@ -43,6 +47,8 @@ export interface HttpSettings extends HttpDesiredSettings {
 /** Dependencies of the data plane. */
 export interface HttpParts {
   readonly inventory: Inventory;
+  /** Objects that request hosts and paths. */
+  readonly sources: readonly SiteSource[];
   readonly secrets: Secrets;
   readonly certificate: DefaultCertificate;
   readonly log: DaemonLog;
@@ -77,11 +83,15 @@ export class HttpPlane implements DataPlane {
   readonly #journal: Journal;
   readonly #planner: SitePlanner;
   readonly #verdicts: VerdictWriter;
+  readonly #turns: SiteTurns;
   readonly #engine: HaproxyEngine;
   readonly #changedSecrets = new Set<string>();
   #host: PlaneHost | undefined;
   #desired: DesiredSites | undefined;
-  #outcome: ApplyOutcome | undefined;
+  /** The last decision that was applied. */
+  #applied: DesiredSites | undefined;
+  #hasFailed = false;
+  readonly #outage: Outage;
   #hasStarted = false;
   /** Read once, because changing the number of connections needs a reload. */
   #limit: ConnectionLimit | undefined;
@@ -93,8 +103,16 @@ export class HttpPlane implements DataPlane {
     this.#settings = settings;
     this.#parts = parts;
     this.#journal = parts.inventory.openJournal();
-    this.#planner = new SitePlanner(parts.inventory, settings, (key) => parts.secrets.get(key), parts.guard);
+    this.#outage = new Outage(silenceLimit, () => this.#host?.requestReport());
+    this.#planner = new SitePlanner(
+      parts.inventory,
+      parts.sources,
+      settings,
+      (key) => parts.secrets.get(key),
+      parts.guard,
+    );
     this.#verdicts = new VerdictWriter(this.#planner.finder);
+    this.#turns = new SiteTurns(parts.sources);
     this.#engine = new HaproxyEngine({
       directory: settings.directory,
       binary: settings.binary,
@@ -105,7 +123,8 @@ export class HttpPlane implements DataPlane {
       ...(settings.hasContainer === true && { host: new RemoteHost(join(settings.directory, hostSocket)) }),
       ownerOf: reloadOwner,
       onProblem: (problem) => this.#note(problem),
-      onReload: (outcome) => this.#finishReload(outcome),
+      onReload: () => this.#finishReload(),
+      onProgress: () => this.#host?.requestReport(),
     });
   }
 
@@ -144,6 +163,11 @@ export class HttpPlane implements DataPlane {
     return this.#desired;
   }
 
+  /** Changes that are not in force yet, by the name of a backend, certificate or authority. */
+  get pending(): ReadonlyMap<string, Pending> {
+    return this.#engine.outcome.pending;
+  }
+
   /** Folder of HAProxy's files. */
   get directory(): string {
     return this.#settings.directory;
@@ -164,7 +188,9 @@ export class HttpPlane implements DataPlane {
     secrets.want(this.#listSecrets());
     // Only at the start: later a missing Secret delays only its own Route.
     if (!this.#hasStarted) await secrets.settle(secretTimeout);
-    const changes = this.#journal.take();
+    const taken = this.#journal.take();
+    // All at once at the start: HAProxy must not serve a part of the Routes.
+    const changes = this.#desired === undefined ? taken : this.#turns.cut(taken);
     const desired = this.#planner.compute(changes, new Set([...this.#changedSecrets, ...changes.of('Secret')]));
     this.#changedSecrets.clear();
     const haproxy = await this.#fitConnections();
@@ -180,18 +206,42 @@ export class HttpPlane implements DataPlane {
     try {
       this.#noteOutcome(this.#hasStarted ? await this.#engine.apply(state) : await this.#engine.start(state));
       this.#hasStarted = true;
+      this.#applied = desired;
+      this.#hasFailed = false;
+    } catch (error) {
+      this.#hasFailed = true;
+      throw error;
     } finally {
       // Not earlier: a Route that HAProxy rejects must not be reported as admitted.
       this.#desired = desired;
     }
+    if (this.#turns.hasMore) this.#host?.requestSync();
     const { problem } = await this.#engine.describe();
     this.#note(problem);
   }
 
   report(): PlaneReport {
     if (this.#desired === undefined) return { verdicts: [] };
-    const faults = new Map(this.#outcome?.refused.map(({ name, reason }) => [name, reason]));
-    return { verdicts: this.#verdicts.list(this.#desired, faults) };
+    const faults = new Map(this.#engine.outcome.refused.map(({ name, reason }) => [name, reason]));
+    const verdicts = this.#verdicts.list(this.#desired, faults, this.pending);
+    return { verdicts: correctVerdicts(verdicts, this.#findGap()) };
+  }
+
+  /** What no single change explains: HAProxy does not run, or the last state could not be applied. */
+  #findGap(): Gap | undefined {
+    const { node } = this.#settings;
+    const isLong = this.#outage.note(!this.isServing);
+    const cure = 'the log of its agent gives the reason';
+    if (!this.isServing)
+      return { served: new Set(), ...(isLong && { problem: `HAProxy does not run on node ${node}; ${cure}` }) };
+    if (!this.#hasFailed) return undefined;
+    const served = new Set(this.#applied?.served.map(({ request }) => request.owner.meta.uid));
+    return { served, problem: `node ${node} cannot apply the configuration of HAProxy and retries; ${cure}` };
+  }
+
+  /** Whether HAProxy runs with a configuration of this agent. */
+  get isServing(): boolean {
+    return this.#engine.isServing;
   }
 
   /**
@@ -205,6 +255,7 @@ export class HttpPlane implements DataPlane {
   /** Stops the data plane. HAProxy keeps serving for the next agent unless `removes`, or if it cannot. */
   async stop(removes: boolean): Promise<void> {
     this.#isStopping = true;
+    this.#outage.close();
     this.#parts.secrets.close();
     this.#parts.certificate.close();
     if (!this.#hasStarted && this.#settings.hasContainer === true) return;
@@ -236,27 +287,24 @@ export class HttpPlane implements DataPlane {
 
   #listSecrets(): ReadonlySet<string> {
     const keys = new Set<string>();
-    for (const { meta, http } of this.#parts.inventory.all('Route')) {
-      const name = http.ok ? http.value.tls?.externalCertificate : undefined;
-      if (name !== undefined) keys.add(`${meta.namespace}/${name}`);
-    }
+    for (const source of this.#parts.sources) for (const key of source.listSecrets()) keys.add(key);
     return keys;
   }
 
   #note(problem: string | undefined): void {
+    // HAProxy stopped or started serving, possibly without a change of objects.
+    if (problem !== this.#problem) this.#host?.requestReport();
     this.#problem = problem;
     this.#host?.report('haproxy', problem);
   }
 
   #noteOutcome(outcome: ApplyOutcome): void {
-    this.#outcome = outcome;
     if (outcome.pendingReload && outcome.waiting.size > 0) {
       this.#parts.log.info({ causes: Object.fromEntries(outcome.waiting) }, 'Waiting for a reload of HAProxy');
     }
   }
 
-  #finishReload(outcome: ApplyOutcome): void {
-    this.#outcome = outcome;
+  #finishReload(): void {
     this.#parts.log.info({}, 'HAProxy reloaded');
     this.#host?.requestReport();
   }

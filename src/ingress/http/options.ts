@@ -6,8 +6,8 @@ import { optionTimeCure, parseOptionTime } from '../../base/read/duration.ts';
 import { isHostName } from '../../base/read/object-meta.ts';
 import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
 import { parsePort } from '../../base/read/parse-port.ts';
-import type { HostClaimPolicy } from '../claims/hosts.ts';
 import type { Balance, Settings } from '../haproxy/model.ts';
+import type { HostPolicy } from '../route/host.ts';
 import { checkAuthorities, type KeyLimits, usualKeys } from './certificate.ts';
 import { parseCiphers } from './ciphers.ts';
 import type { DefaultCertificateSources } from './default-certificate.ts';
@@ -18,6 +18,8 @@ import type { HttpOptionName } from './option-table.ts';
 
 /** Options of hosts and paths. */
 export interface HttpOptions {
+  /** How the router creates and changes hosts of Routes. */
+  readonly hosts: HostPolicy;
   readonly settings: HttpSettings;
   readonly certificate: DefaultCertificateSources;
   /** With more servers than this, they have no individual series. */
@@ -60,7 +62,10 @@ export function readHttpOptions(reader: Reader, shared: SharedOptions): HttpOpti
     settings: {
       policy,
       node,
-      hosts: readHostPolicy(reader),
+      hosts: {
+        allowsWildcards: reader.isSet('allow-wildcard-routes'),
+        sharesHosts: reader.isSet('disable-namespace-ownership-check'),
+      },
       defaults: { balance, tcpBalance, checkInterval, ...(cookieName !== undefined && { cookieName }) },
       ...(serviceAuthorities !== undefined && {
         serviceAuthorities: checkedAuthorities(reader, 'default-destination-ca-path', serviceAuthorities, keys),
@@ -78,12 +83,13 @@ export function readHttpOptions(reader: Reader, shared: SharedOptions): HttpOpti
       shutdownDelay: readTime(reader, 'shutdown-delay'),
       shutdownTimeout: readTime(reader, 'shutdown-timeout'),
     },
+    hosts: readHostPolicy(reader),
     certificate: readCertificateSources(reader),
     serverThreshold: readNumber(reader, 'metrics-server-threshold', 0, 100_000) ?? 500,
   };
 }
 
-function readHostPolicy(reader: Reader): HostClaimPolicy {
+function readHostPolicy(reader: Reader): HostPolicy {
   const domain = reader.read(
     'domain',
     (text) => (isHostName(text) ? text.toLowerCase() : undefined),
@@ -99,8 +105,6 @@ function readHostPolicy(reader: Reader): HostClaimPolicy {
     ...(template !== undefined && { template }),
     overridesAll: reader.isSet('override-hostname'),
     overriddenDomains: reader.read('override-domains', parseDomains, 'must be domains separated by commas') ?? [],
-    allowsWildcards: reader.isSet('allow-wildcard-routes'),
-    sharesHosts: reader.isSet('disable-namespace-ownership-check'),
   };
 }
 

@@ -1,32 +1,23 @@
 import { parentOf } from '../claims/host.ts';
 import type { Passthrough, Site, SitePath } from '../haproxy/model.ts';
-import type { ServedRoute } from './served-route.ts';
+import type { ServedSite } from './served-site.ts';
 
-/** Returns the host of a Route in HAProxy's form: `*.example.com` for names one label below. */
-export function nameOf({ host, demand }: Pick<ServedRoute, 'host' | 'demand'>): string {
-  return demand.isWildcard ? `*.${parentOf(host) ?? host}` : host;
+/** Returns the host of a request in HAProxy's form: `*.example.com` for names one label below. */
+export function nameOf({ host, request }: Pick<ServedSite, 'host' | 'request'>): string {
+  return request.isWildcard ? `*.${parentOf(host) ?? host}` : host;
 }
 
-/** Returns the sites of Routes. Equal sites reuse the previous objects. */
+/** Returns the sites of requests. Equal sites reuse the previous objects. */
 export function makeSites(
-  served: readonly ServedRoute[],
+  served: readonly ServedSite[],
   before: ReadonlyMap<string, Site> | undefined,
 ): readonly Site[] {
   const paths = new Map<string, SitePath[]>();
   for (const one of served) {
-    const { tls, path } = one.demand;
-    const isPlain = tls === undefined || tls.insecure === 'Allow';
-    const plain = isPlain ? 'serve' : tls.insecure === 'Redirect' ? 'redirect' : undefined;
-    const entry: SitePath = {
-      path,
-      ...(plain !== undefined && { plain }),
-      secure: tls?.termination === 'edge' || tls?.termination === 'reencrypt',
-      backend: one.backend.id,
-    };
     const host = nameOf(one);
     const list = paths.get(host);
-    if (list === undefined) paths.set(host, [entry]);
-    else list.push(entry);
+    if (list === undefined) paths.set(host, listPaths(one));
+    else list.push(...listPaths(one));
   }
   return Array.from(paths, ([host, list]) => {
     const site = { host, paths: list };
@@ -35,18 +26,36 @@ export function makeSites(
   });
 }
 
+function listPaths({ demand: { matches, tls }, backends }: ServedSite): SitePath[] {
+  const plain =
+    tls === undefined || tls.plain === 'serve' ? 'serve' : tls.plain === 'redirect' ? 'redirect' : undefined;
+  return matches.flatMap(({ path, group }) => {
+    const backend = backends[group];
+    if (backend === undefined) return [];
+    const target = { secure: tls?.end === 'router', backend: backend.id };
+    return [
+      {
+        path: path.value,
+        ...(path.type === 'exact' && { exact: true as const }),
+        ...(plain !== undefined && { plain }),
+        ...target,
+      },
+    ];
+  });
+}
+
 /** Returns the passthrough hosts. Equal ones reuse the previous objects. */
 export function makePassthrough(
-  served: readonly ServedRoute[],
+  served: readonly ServedSite[],
   before: ReadonlyMap<string, Passthrough> | undefined,
 ): readonly Passthrough[] {
-  return served
-    .filter(({ demand }) => demand.tls?.termination === 'passthrough')
-    .map((one) => {
-      const host = nameOf(one);
-      const known = before?.get(host);
-      return known?.backend === one.backend.id ? known : { host, backend: one.backend.id };
-    });
+  return served.flatMap((one) => {
+    const [backend] = one.backends;
+    if (one.demand.tls?.end !== 'endpoint' || backend === undefined) return [];
+    const host = nameOf(one);
+    const known = before?.get(host);
+    return [known?.backend === backend.id ? known : { host, backend: backend.id }];
+  });
 }
 
 function isSame({ paths: before }: Site, { paths: now }: Site): boolean {
@@ -56,6 +65,7 @@ function isSame({ paths: before }: Site, { paths: now }: Site): boolean {
       const other = now[index];
       return (
         one.path === other?.path &&
+        one.exact === other.exact &&
         one.backend === other.backend &&
         one.plain === other.plain &&
         one.secure === other.secure

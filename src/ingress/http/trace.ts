@@ -1,7 +1,9 @@
 import { parentOf } from '../claims/host.ts';
+import type { Backend } from '../haproxy/model.ts';
+import type { SiteRequest } from '../intent/site-request.ts';
 import type { DesiredSites } from './desired.ts';
 import type { RequestTrace } from './request-trace-document.ts';
-import type { ServedRoute } from './served-route.ts';
+import type { ServedSite } from './served-site.ts';
 
 /** A request to trace. */
 export interface TracedRequest {
@@ -23,25 +25,31 @@ export function traceRequest(
 ): RequestTrace {
   const host = request.host.toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '');
   const parent = parentOf(host);
-  const ofHost = desired.served.filter((one) => !one.demand.isWildcard && one.host === host);
-  const ofParent = desired.served.filter((one) => one.demand.isWildcard && parentOf(one.host) === parent);
+  const candidates = desired.served.filter(({ request: { isWildcard }, host: own }) =>
+    isWildcard ? parentOf(own) === parent : own === host,
+  );
+  const listOf = (isWildcard: boolean) =>
+    candidates.filter((one) => one.request.isWildcard === isWildcard).flatMap(listMatches);
+  const [ofHost, ofParent] = [listOf(false), listOf(true)];
   const all = [...ofHost, ...ofParent];
-  const make = (outcome: RequestTrace['outcome'], explanation: string, route?: ServedRoute): RequestTrace => ({
+  const make = (outcome: RequestTrace['outcome'], explanation: string, chosen?: MatchedSite): RequestTrace => ({
     schema: 'ingress-agent.trace/v1',
     ...request,
     ports,
     outcome,
     explanation,
-    ...(route !== undefined && { route: nameOf(route) }),
-    endpoints: outcome === 'redirect' ? [] : listEndpoints(route),
+    ...(chosen !== undefined && { route: nameOf(chosen) }),
+    endpoints: outcome === 'redirect' ? [] : listEndpoints(chosen),
     others: [
-      ...all.filter((one) => one !== route).map((one) => ({ ...nameOf(one), why: explainOther(one, route, request) })),
+      ...all
+        .filter((one) => one !== chosen)
+        .map((one) => ({ ...nameOf(one), why: explainOther(one, chosen, request) })),
       ...listUnserved(desired, host),
     ],
   });
   if (request.tls) {
     const passed = [...ofHost, ...(ofHost.some(endsTls) ? [] : ofParent)].find(
-      ({ demand }) => demand.tls?.termination === 'passthrough',
+      ({ site }) => site.demand.tls?.end === 'endpoint',
     );
     if (passed !== undefined) return make('passthrough', 'the endpoint terminates TLS', passed);
     const found =
@@ -49,32 +57,55 @@ export function traceRequest(
     if (found === undefined) return make('error', 'no Route terminates TLS for this host and path: 503');
     return make('served', describeEndpoints(found), found);
   }
-  // The longest path of all Routes decides about the redirect, then the longest path that is served without TLS.
+  // The longest path of all decides about the redirect, then the longest path that is served without TLS.
   let isDecided = false;
-  for (const routes of [ofHost, ofParent]) {
-    const decider = findLongest(routes, request.path);
-    if (!isDecided && decider?.demand.tls?.insecure === 'Redirect') {
+  for (const matches of [ofHost, ofParent]) {
+    const decider = findLongest(matches, request.path);
+    if (!isDecided && decider?.site.demand.tls?.plain === 'redirect') {
       return make('redirect', `302 to https://${host}${request.path}`, decider);
     }
     isDecided ||= decider !== undefined;
-    const found = findLongest(routes.filter(isPlain), request.path);
+    const found = findLongest(matches.filter(isPlain), request.path);
     if (found !== undefined) return make('served', describeEndpoints(found), found);
   }
   return make('error', 'no Route answers plain HTTP for this host and path: 503');
 }
 
-function endsTls({ demand }: ServedRoute): boolean {
-  return demand.tls?.termination === 'edge' || demand.tls?.termination === 'reencrypt';
+/** A path of a served request, and its target. */
+interface MatchedSite {
+  readonly site: ServedSite;
+  readonly path: string;
+  readonly isExact: boolean;
+  readonly backend: Backend | undefined;
 }
 
-function isPlain({ demand }: ServedRoute): boolean {
-  return demand.tls === undefined || demand.tls.insecure === 'Allow';
+function listMatches(site: ServedSite): readonly MatchedSite[] {
+  return site.demand.matches.map(({ path, group }) => ({
+    site,
+    path: path.value,
+    isExact: path.type === 'exact',
+    backend: site.backends[group],
+  }));
 }
 
-/** Returns the Route with the longest path that matches a request's path. */
-function findLongest(routes: readonly ServedRoute[], path: string): ServedRoute | undefined {
-  const fitting = routes.filter(({ demand }) => isBelow(path, demand.path));
-  return fitting.toSorted((one, other) => other.demand.path.length - one.demand.path.length)[0];
+function endsTls({ site }: MatchedSite): boolean {
+  return site.demand.tls?.end === 'router';
+}
+
+function isPlain({ site: { demand } }: MatchedSite): boolean {
+  return demand.tls === undefined || demand.tls.plain === 'serve';
+}
+
+/** Returns the exact path of a request, or the longest prefix that matches it. */
+function findLongest(matches: readonly MatchedSite[], path: string): MatchedSite | undefined {
+  const fitting = matches.filter((one) => fits(path, one));
+  return fitting.toSorted(
+    (one, other) => Number(other.isExact) - Number(one.isExact) || other.path.length - one.path.length,
+  )[0];
+}
+
+function fits(path: string, { path: own, isExact }: MatchedSite): boolean {
+  return isExact ? path === own : isBelow(path, own);
 }
 
 function isBelow(path: string, prefix: string): boolean {
@@ -83,36 +114,43 @@ function isBelow(path: string, prefix: string): boolean {
   return path === prefix || path.startsWith(`${prefix}/`);
 }
 
-function explainOther(route: ServedRoute, chosen: ServedRoute | undefined, { path, tls }: TracedRequest): string {
-  const { demand } = route;
-  if (!isBelow(path, demand.path)) return `its path ${demand.path} does not match`;
-  if (tls && demand.tls === undefined) return 'it serves no TLS';
-  if (!tls && !isPlain(route)) return `insecureEdgeTerminationPolicy is ${demand.tls?.insecure}`;
-  if (chosen?.demand.isWildcard === false && demand.isWildcard) return 'a host takes precedence over a wildcard';
-  return 'another Route has a longer path';
+/** Names of the treatments of plain HTTP, in OpenShift's words. */
+const policies = { reject: 'None', serve: 'Allow', redirect: 'Redirect' } as const;
+
+function explainOther(one: MatchedSite, chosen: MatchedSite | undefined, { path, tls }: TracedRequest): string {
+  const own = one.site.demand.tls;
+  if (!fits(path, one)) return `its path ${one.path} does not match`;
+  if (tls && own === undefined) return 'it serves no TLS';
+  if (!tls && own !== undefined && !isPlain(one)) return `insecureEdgeTerminationPolicy is ${policies[own.plain]}`;
+  if (chosen?.site.request.isWildcard === false && one.site.request.isWildcard) {
+    return 'a host takes precedence over a wildcard';
+  }
+  return chosen?.isExact === true ? 'another Route has this exact path' : 'another Route has a longer path';
 }
 
 function listUnserved({ unfit, refused }: DesiredSites, host: string): RequestTrace['others'] {
   return [
-    ...unfit.filter((one) => one.host === host).map((one) => ({ ...nameOf(one), why: one.refusal.message })),
-    ...refused
+    ...unfit
       .filter((one) => one.host === host)
-      .map(({ route, message }) => ({
-        namespace: route.meta.namespace,
-        name: route.meta.name,
-        host,
-        path: route.http.ok ? route.http.value.path : '',
-        why: message,
-      })),
+      .map(({ request, refusal }) => ({ ...nameRequest(request), host, why: refusal.message })),
+    ...refused
+      .filter(({ request }) => request.host === host)
+      .map(({ request, message }) => ({ ...nameRequest(request), host, why: message })),
   ];
 }
 
-function nameOf({ route, host, demand }: Pick<ServedRoute, 'route' | 'host' | 'demand'>) {
-  return { namespace: route.meta.namespace, name: route.meta.name, host, path: demand.path };
+function nameRequest({ owner: { meta }, demand }: SiteRequest): { namespace: string; name: string; path: string } {
+  const path = demand.ok ? (demand.value.matches[0]?.path.value ?? '') : '';
+  return { namespace: meta.namespace, name: meta.name, path };
 }
 
-function listEndpoints(route: ServedRoute | undefined): RequestTrace['endpoints'] {
-  return (route?.backend.servers ?? []).map(({ id, address, port, weight }) => ({
+function nameOf({ site: { request, host }, path }: MatchedSite) {
+  const { namespace, name } = request.owner.meta;
+  return { namespace, name, host, path };
+}
+
+function listEndpoints(chosen: MatchedSite | undefined): RequestTrace['endpoints'] {
+  return (chosen?.backend?.servers ?? []).map(({ id, address, port, weight }) => ({
     id,
     address: address.text,
     port,
@@ -120,8 +158,8 @@ function listEndpoints(route: ServedRoute | undefined): RequestTrace['endpoints'
   }));
 }
 
-function describeEndpoints({ backend }: ServedRoute): string {
-  const many = backend.servers.filter(({ weight }) => weight > 0).length;
+function describeEndpoints({ backend }: MatchedSite): string {
+  const many = (backend?.servers ?? []).filter(({ weight }) => weight > 0).length;
   if (many === 0) return 'the Route has no endpoint: 503';
-  return `one of ${many} ${many === 1 ? 'endpoint' : 'endpoints'} answers (${backend.balance})`;
+  return `one of ${many} ${many === 1 ? 'endpoint' : 'endpoints'} answers (${backend?.balance})`;
 }

@@ -1,11 +1,13 @@
 import { formatProblem } from '../../base/model/problem.ts';
 import { describeBackends, type EndpointFinder } from '../backends/endpoints.ts';
+import type { Pending } from '../haproxy/report.ts';
 import type { Verdict } from '../intent/plane.ts';
-import type { HttpDemand } from '../route/http-demand.ts';
+import type { SiteDemand, SiteRequest } from '../intent/site-request.ts';
 import type { DesiredSites } from './desired.ts';
-import type { ServedRoute } from './served-route.ts';
+import { describePending, findPending } from './pending.ts';
+import type { ServedSite } from './served-site.ts';
 
-/** Creates the verdicts of Routes. An unchanged Route reuses the previous object. */
+/** Creates the verdicts of requests. An unchanged request reuses the previous object. */
 export class VerdictWriter {
   readonly #finder: EndpointFinder;
   readonly #known = new WeakMap<object, Verdict>();
@@ -14,21 +16,33 @@ export class VerdictWriter {
     this.#finder = finder;
   }
 
-  /** @param faults parts that HAProxy rejects, by the name of a backend or certificate, with the reason */
-  list({ served, unfit, refused }: DesiredSites, faults: ReadonlyMap<string, string>): readonly Verdict[] {
+  /**
+   * @param faults parts that HAProxy rejects, by the name of a backend or certificate, with the reason
+   * @param pending changes that are not in force yet, by the same names
+   */
+  list(
+    { served, unfit, refused }: DesiredSites,
+    faults: ReadonlyMap<string, string>,
+    pending: ReadonlyMap<string, Pending> = new Map(),
+  ): readonly Verdict[] {
     return [
-      ...served.map((one) => this.#describeFault(one, faults) ?? this.#remember(one, () => this.#describeServed(one))),
+      ...served.map(
+        (one) =>
+          this.#describeFault(one, faults) ??
+          this.#describePending(one, pending) ??
+          this.#remember(one, () => this.#describeServed(one)),
+      ),
       ...unfit.map((one) =>
         this.#remember(one, () => ({
-          ...describeHost(one.route, one.host, one.demand.isWildcard),
+          ...describeRequest(one.request),
           ...one.refusal,
           notes: [],
-          ignored: one.demand.annotations.ignored,
+          ignored: one.demand.ignored,
         })),
       ),
       ...refused.map((one) =>
         this.#remember(one, () => ({
-          ...describeHost(one.route, one.host, one.route.http.ok && one.route.http.value.isWildcard),
+          ...describeRequest(one.request),
           reason: one.reason,
           message: one.message,
           notes: [],
@@ -47,35 +61,52 @@ export class VerdictWriter {
   }
 
   #describeFault(
-    { route, host, demand, backend }: ServedRoute,
+    { request, host, demand, backends }: ServedSite,
     faults: ReadonlyMap<string, string>,
   ): Verdict | undefined {
     if (faults.size === 0) return undefined;
-    const fault =
-      faults.get(backend.id) ?? faults.get(`${route.meta.namespace}:${route.meta.name}`) ?? faults.get(host);
+    const names = [...backends.map(({ id }) => id), request.owner.label, host];
+    const fault = names.map((name) => faults.get(name)).find((one) => one !== undefined);
     if (fault === undefined) return undefined;
     return {
-      ...describeHost(route, host, demand.isWildcard),
+      ...describeRequest(request),
       reason: 'ExtendedValidationFailed',
       message: `HAProxy rejects it: ${fault}`,
       notes: [],
-      ignored: demand.annotations.ignored,
+      ignored: demand.ignored,
     };
   }
 
-  #describeServed({ route, host, demand }: ServedRoute): Verdict {
-    const { targetPort, backends, annotations } = demand;
-    const choice = { protocol: 'tcp' as const, ...(targetPort !== undefined && { targetPort }) };
-    const notes = describeBackends(backends, route.meta.namespace, [choice], this.#finder);
+  /**
+   * Does not admit a request that is not served yet. If an earlier state of it is served, a note reports the waiting
+   * change.
+   */
+  #describePending(one: ServedSite, pending: ReadonlyMap<string, Pending>): Verdict | undefined {
+    const found = findPending(one, pending);
+    if (found === undefined) return undefined;
+    const { message, reason, pending: what } = describePending(found);
+    const verdict = this.#describeServed(one);
+    if (reason !== undefined) return { ...verdict, reason, message };
+    // A short wait is not reported; the written status of the Route stays until it is over.
+    if (found.cause !== 'budget' && what !== undefined) return { ...verdict, pending: { what } };
+    return { ...verdict, notes: [message, ...verdict.notes] };
+  }
+
+  #describeServed({ request, demand }: ServedSite): Verdict {
+    const { namespace } = request.owner.meta;
+    const notes = demand.groups.flatMap(({ shares, targetPort }) => {
+      const choice = { protocol: 'tcp' as const, ...(targetPort !== undefined && { targetPort }) };
+      return describeBackends(shares, namespace, [choice], this.#finder);
+    });
     return {
-      ...describeHost(route, host, demand.isWildcard),
+      ...describeRequest(request),
       notes: [...describeWarnings(demand), ...notes],
-      ignored: annotations.ignored,
+      ignored: demand.ignored,
     };
   }
 }
 
-function describeWarnings({ warnings }: HttpDemand): readonly string[] {
+function describeWarnings({ warnings }: SiteDemand): readonly string[] {
   return warnings.slice(0, 5).map((problem) => {
     // An allow-list fails closed, and its message describes the effect.
     const isList = /\/ip_(?:allow|white)list\]$/.test(problem.path);
@@ -83,10 +114,6 @@ function describeWarnings({ warnings }: HttpDemand): readonly string[] {
   });
 }
 
-function describeHost(
-  { meta }: { readonly meta: Verdict['meta'] },
-  host: string | undefined,
-  isWildcard: boolean,
-): Pick<Verdict, 'meta' | 'host' | 'wildcardPolicy'> {
-  return { meta, ...(host !== undefined && { host }), wildcardPolicy: isWildcard ? 'Subdomain' : 'None' };
+function describeRequest({ owner, host, isWildcard }: SiteRequest): Pick<Verdict, 'meta' | 'host' | 'wildcardPolicy'> {
+  return { meta: owner.meta, ...(host !== undefined && { host }), wildcardPolicy: isWildcard ? 'Subdomain' : 'None' };
 }

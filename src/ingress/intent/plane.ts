@@ -1,77 +1,73 @@
 import type { ObjectMeta } from '../../base/read/object-meta.ts';
-import type { GatewaySnapshot } from '../gateway/gateways.ts';
 
-/** What of a request a data plane has not applied. */
+/** The part of a request that a data plane has not applied. */
 export interface Pending {
   /**
-   * `all`: nothing of the request is in force. `change`: an earlier state of it is. `endpoints`: it is, with earlier
-   * endpoints.
+   * `all`: nothing of the request is applied. `change`: an earlier state of it is. `endpoints`: the request is applied
+   * with earlier endpoints.
    */
   readonly what: 'all' | 'change' | 'endpoints';
-  /** For the author, after a failure. Absent: the change waits for its turn, and statuses stay as they are. */
+  /** Message for the author after a failure. Absent: the change waits for its turn, and statuses do not change. */
   readonly problem?: string;
 }
 
-/** The reason of a request that was accepted and could not be applied, as statuses of Routes show it. */
+/** Status reason of a request that was accepted but could not be applied. */
 export const notApplied = 'NotApplied';
 
-/** What became of one object's request, as one data plane sees it: from what it applied, not from what it wants. */
+/** Result of one object's request in one data plane, derived from the applied state, not the desired one. */
 export interface Verdict {
-  /** Of a listener, `uid` is `GATEWAY-UID/LISTENER`. */
+  /** For a listener, `uid` is `GATEWAY-UID/LISTENER`. */
   readonly meta: ObjectMeta;
-  /** Absent: all of the decision is in force. */
+  /** Absent: the decision is applied completely. */
   readonly pending?: Pending;
-  /** Name of the listener, when this is about one of a Gateway. */
+  /** Name of the listener, if this concerns one of a Gateway. */
   readonly listener?: string;
-  /** Of a Route that has one, also where the router made it. */
+  /** Host of a Route that has one, also if the router derived it. */
   readonly host?: string;
   readonly wildcardPolicy?: 'None' | 'Subdomain';
-  /** `tcp 13306`, where ports were got. */
+  /** `tcp 13306`, if ports were assigned. */
   readonly ports?: readonly string[];
-  /** Of a refusal. */
+  /** Reason of a rejection. */
   readonly reason?: string;
-  /** Of a refusal: names nothing of other namespaces. */
+  /** Message of a rejection. Names no objects of other namespaces. */
   readonly message?: string;
-  /** What the author should know all the same, one sentence each. */
+  /** Notes for the author, one sentence each. */
   readonly notes: readonly string[];
-  /** Annotations for routers that mean nothing to this data plane. */
+  /** Annotations for routers that have no effect in this data plane. */
   readonly ignored: readonly string[];
 }
 
-/** What one data plane has to say to authors. */
+/** Report of one data plane. */
 export interface PlaneReport {
   readonly verdicts: readonly Verdict[];
-  /** Of the plane that serves Gateways: the objects that the verdicts are about. */
-  readonly gateways?: GatewaySnapshot;
 }
 
-/** What a data plane may do to the agent. */
+/** The agent as a data plane sees it. */
 export interface PlaneHost {
-  /** Asks for a {@link DataPlane.sync}: something changed that is not an object. */
+  /** Requests a {@link DataPlane.sync} after a change that is not an object. */
   requestSync(): void;
-  /** Asks for a {@link DataPlane.report}. */
+  /** Requests a {@link DataPlane.report}. */
   requestReport(): void;
-  /** Something is wrong at a place, or, with undefined, no longer is. */
+  /** Something is wrong at a place, or with undefined no longer is. */
   report(place: string, problem: string | undefined): void;
 }
 
-/** One way in: brings what the objects ask for into force, and says what became of it. */
+/** A data plane: applies what the objects request and reports the result. */
 export interface DataPlane {
-  /** For logs and messages: `ports`. */
+  /** Name in logs and messages: `ports`. */
   readonly name: string;
-  /** Milliseconds between two syncs, at least. */
+  /** Minimum interval between two syncs, in milliseconds. */
   readonly syncInterval: number;
   start(host: PlaneHost): void;
   /**
-   * Puts in force what the inventory asks for now, all of the change or none. Throws where that fails;
-   * it is called again then, later and later. What was in force stays until the source has told everything
-   * once.
+   * Applies the current inventory, completely or not at all. Throws on failure and is then called again with backoff.
+   * The previous state stays active until the source is complete.
    */
   sync(): void | Promise<void>;
-  /** Called after a sync, and not too often. */
+  /** Called after a sync, at a limited rate. */
   report(): PlaneReport;
-  /** Why it cannot be relied on though the last sync went well; undefined where it can. */
+  /** Why the data plane is not ready although the last sync succeeded. Undefined if it is ready. */
   readonly unreadiness: string | undefined;
-  /** Ends; what is in force stays unless `removes`. */
+  /** Stops the data plane. The applied state stays active unless `removes`. */
   stop(removes: boolean): void | Promise<void>;
 }

@@ -1,9 +1,14 @@
 import { type Address, addressBytes, addressFromBytes, isLinkLocal, isUnusable } from '../../base/model/address.ts';
 
-/** Metadata services of clouds outside of the link-local networks: whoever reaches them has the node's credentials. */
+/**
+ * Metadata services of clouds outside the link-local networks. Clients of these services get the node's credentials.
+ */
 const metadataServices = ['fd00:ec2::254', 'fd20:ce::254', '100.100.100.200', '192.0.0.192', '168.63.129.16'];
 
-/** IPv6 networks that carry an IPv4 address, and the byte it begins at (RFC 4291 §2.5.5, RFC 6052, RFC 3056). */
+/**
+ * IPv6 networks that embed an IPv4 address, with the position of its first byte (RFC 4291 §2.5.5, RFC 6052, RFC
+ * 3056).
+ */
 const embedded: readonly { readonly prefix: readonly number[]; readonly at: number }[] = [
   { prefix: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], at: 12 },
   { prefix: [0x00, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0], at: 12 },
@@ -11,8 +16,8 @@ const embedded: readonly { readonly prefix: readonly number[]; readonly at: numb
 ];
 
 /**
- * Whether an address can be an endpoint's. Whoever may write EndpointSlices must not lead connections
- * to the node itself, to all of its network, or to the cloud's metadata service, in whatever disguise.
+ * Returns whether an address can belong to an endpoint. Authors of EndpointSlices must not direct connections to the
+ * node itself, to its broadcast address, or to the cloud's metadata service, in any notation.
  */
 export function isEndpointAddress(address: Address): boolean {
   if (isUnusable(address) || isLinkLocal(address) || metadataServices.includes(address.text)) return false;
@@ -21,7 +26,7 @@ export function isEndpointAddress(address: Address): boolean {
   return carried === undefined || isEndpointAddress(carried);
 }
 
-/** The IPv4 address that an IPv6 address carries (compatible, NAT64, 6to4); undefined where it carries none. */
+/** Returns the IPv4 address embedded in an IPv6 address (compatible, NAT64, 6to4), or undefined if there is none. */
 export function carriedAddress(address: Address): Address | undefined {
   if (address.family === 4) return undefined;
   const bytes = addressBytes(address);

@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { type Address, parseAddress } from '../../base/model/address.ts';
 import type { Parsed } from '../../base/model/problem.ts';
 import type { Protocol } from '../../base/model/redirect.ts';
+import { escapeUnprintable } from '../../base/model/text.ts';
 import { type ObjectMeta, readMeta } from '../../base/read/object-meta.ts';
 import { parseProtocol } from '../../base/read/parse-port.ts';
 import { portNumber } from '../../base/read/port-number.ts';
@@ -11,43 +12,43 @@ import { showValue } from '../../base/read/show-value.ts';
 import { text } from '../../base/read/text.ts';
 import { isEndpointAddress } from './endpoint-address.ts';
 
-/** Whether an endpoint takes connections (KEP-1672). */
+/** Whether an endpoint accepts connections (KEP-1672). */
 export type EndpointState =
   | 'ready'
-  /** Shutting down, but still answering: used when nothing is ready. */
+  /** Terminating but still serving: used if no endpoint is ready. */
   | 'draining'
-  /** Takes no new connections; those it has go on. */
+  /** Gets no new connections; existing ones continue. */
   | 'unready';
 
-/** One pod behind a Service. */
+/** One pod of a Service. */
 export interface SliceEndpoint {
   readonly address: Address;
   readonly state: EndpointState;
-  /** The node it runs on, when that is known. */
+  /** Its node, if known. */
   readonly node?: string;
-  /** Kind and name of what is behind it, usually a pod. */
+  /** Kind and name of its object, usually a pod. */
   readonly target?: string;
 }
 
-/** One port that every endpoint of the slice has. */
+/** One port of every endpoint in the slice. */
 export interface SlicePort {
-  /** The name of the Service's port; empty for the only one. */
+  /** Name of the Service's port; empty for a single unnamed port. */
   readonly name: string;
   readonly protocol: Protocol;
   /** 1–65535. */
   readonly port: number;
-  /** What is spoken there, such as `kubernetes.io/h2c` (KEP-3726). */
+  /** Application protocol, such as `kubernetes.io/h2c` (KEP-3726). */
   readonly appProtocol?: string;
 }
 
 /** An EndpointSlice (discovery.k8s.io/v1). */
 export interface EndpointSlice {
   readonly meta: ObjectMeta;
-  /** `NAMESPACE/NAME` of its Service; absent: nobody's. */
+  /** `NAMESPACE/NAME` of its Service. Absent: it belongs to none. */
   readonly service?: string;
   readonly ports: readonly SlicePort[];
   readonly endpoints: readonly SliceEndpoint[];
-  /** Addresses that no endpoint may have and that were left out, a few of them, for messages. */
+  /** Some of the invalid addresses that were ignored, for messages. */
   readonly leftOut: readonly string[];
 }
 
@@ -94,13 +95,13 @@ const sliceSchema = z.object(
 
 type WrittenEndpoint = Readable<z.output<typeof endpointSchema>>;
 
-/** The label that ties a slice to its Service (KEP-752). */
+/** The label that associates a slice with its Service (KEP-752). */
 const serviceLabel = 'kubernetes.io/service-name';
 
 /**
- * Reads an EndpointSlice. Slices of host names (`FQDN`) have no endpoints for a kernel. Addresses
- * that no pod can have are left out, one by one: connections sent there would reach the node itself, all
- * of its network, or the cloud's metadata service.
+ * Parses an EndpointSlice. Slices of host names (`FQDN`) have no endpoints for a kernel. Addresses that no pod can
+ * have are ignored individually: connections to them would reach the node itself, its broadcast address, or the
+ * cloud's metadata service.
  */
 export function parseEndpointSlice(input: unknown): Parsed<EndpointSlice> {
   const problems = new ProblemList();
@@ -136,11 +137,11 @@ export function parseEndpointSlice(input: unknown): Parsed<EndpointSlice> {
   });
 }
 
-/** More addresses than these are not named: nobody reads them. */
+/** Maximum number of ignored addresses in a message. */
 const maxLeftOut = 5;
 
 function readEndpoint(written: WrittenEndpoint, leftOut: string[]): SliceEndpoint | undefined {
-  // All addresses of one endpoint are the same pod; kube-proxy takes the first one too.
+  // All addresses of one endpoint belong to the same pod; kube-proxy uses the first one, too.
   const first = written.addresses?.[0];
   if (first === undefined) return undefined;
   const address = parseAddress(first);
@@ -153,13 +154,15 @@ function readEndpoint(written: WrittenEndpoint, leftOut: string[]): SliceEndpoin
     address,
     state: stateOf(conditions),
     ...(nodeName !== undefined && { node: nodeName }),
-    ...(targetRef?.name && { target: `${(targetRef.kind || 'Pod').toLowerCase()}:${targetRef.name}` }),
+    ...(targetRef?.name && {
+      target: escapeUnprintable(`${(targetRef.kind || 'Pod').toLowerCase()}:${targetRef.name}`),
+    }),
   };
 }
 
 /**
- * Unknown is ready, and serving as long as nothing else is said. A terminating endpoint is ready only
- * when it says so itself: then its Service publishes unready addresses on purpose.
+ * An unknown condition means ready, and serving defaults to ready. A terminating endpoint is ready only if it says
+ * so: then its Service publishes unready addresses on purpose.
  */
 function stateOf(conditions: WrittenEndpoint['conditions']): EndpointState {
   const terminating = conditions?.terminating ?? false;

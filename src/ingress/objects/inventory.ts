@@ -4,10 +4,10 @@ import { type ClusterObject, type Kind, kindNames, objectKey, type ValueOfKind }
 
 const noSlices: readonly EndpointSlice[] = [];
 
-/** What changed since somebody last asked: keys (`NAMESPACE/NAME`) by kind. */
+/** Changes since the reader's last request: keys (`NAMESPACE/NAME`) by kind. */
 export interface Changes {
   has(...kinds: readonly Kind[]): boolean;
-  /** Keys of a kind; of Services also those whose slices changed. */
+  /** Keys of a kind. Services are included if their slices changed. */
   of(kind: Kind): ReadonlySet<string>;
 }
 
@@ -29,21 +29,18 @@ class ChangeSet implements Changes {
   }
 }
 
-/** Remembers for one reader what changed since it last asked. */
+/** Collects changes for one reader. */
 export interface Journal {
   take(): Changes;
 }
 
-/**
- * All objects as they are now. Values are never changed in place: whoever kept one can see by
- * identity whether it is still the same.
- */
+/** All current objects. Values are immutable: a reader that kept one can detect changes by identity. */
 export class Inventory {
   readonly #objects = new Map<Kind, Map<string, ValueOfKind[Kind]>>(kindNames.map((kind) => [kind, new Map()]));
   readonly #slicesOfServices = new Map<string, readonly EndpointSlice[]>();
   readonly #journals: { changes: ChangeSet }[] = [];
 
-  /** Opens a journal; what is there already counts as no change. */
+  /** Opens a journal. Existing objects do not count as changes. */
   openJournal(): Journal {
     const journal = { changes: new ChangeSet() };
     this.#journals.push(journal);
@@ -58,7 +55,7 @@ export class Inventory {
 
   put(object: ClusterObject): void {
     const key = objectKey(object);
-    // The label that ties a slice to a Service can change.
+    // The label that associates a slice with a Service can change.
     if (object.kind === 'EndpointSlice') this.#dropSlice(key);
     this.#objects.get(object.kind)?.set(key, object.value);
     this.#note(object.kind, key);
@@ -72,37 +69,37 @@ export class Inventory {
     if (this.#objects.get(kind)?.delete(key) === true) this.#note(kind, key);
   }
 
-  /** Marks an object as changed although it is the same: something that it depends on is another. */
+  /** Marks an unchanged object as changed, because something that it depends on has changed. */
   touch(kind: Kind, key: string): void {
     this.#note(kind, key);
   }
 
-  /** Every object of a kind. */
+  /** Returns every object of a kind. */
   all<K extends Kind>(kind: K): Iterable<ValueOfKind[K]> {
     return (this.#objects.get(kind)?.values() ?? []) as Iterable<ValueOfKind[K]>;
   }
 
-  /** Whether there is no object of a kind. */
+  /** Returns whether there is no object of a kind. */
   isEmpty(kind: Kind): boolean {
     return this.#objects.get(kind)?.size === 0;
   }
 
-  /** `NAMESPACE/NAME` of every object of a kind. */
+  /** Returns `NAMESPACE/NAME` of every object of a kind. */
   keys(kind: Kind): Iterable<string> {
     return this.#objects.get(kind)?.keys() ?? [];
   }
 
-  /** An object by `NAMESPACE/NAME`. */
+  /** Returns an object by `NAMESPACE/NAME`. */
   get<K extends Kind>(kind: K, key: string): ValueOfKind[K] | undefined {
     return this.#objects.get(kind)?.get(key) as ValueOfKind[K] | undefined;
   }
 
-  /** Labels of a namespace, by name; undefined when it does not exist. */
+  /** Returns the labels of a namespace, or undefined if it does not exist. */
   labelsOf(namespace: string): Labels | undefined {
     return this.get('Namespace', namespace)?.meta.labels;
   }
 
-  /** All slices of a Service, by its `NAMESPACE/NAME`; the same array until one of them changes. */
+  /** Returns all slices of a Service by its `NAMESPACE/NAME`: the same array until one of them changes. */
   slicesOf(service: string): readonly EndpointSlice[] {
     return this.#slicesOfServices.get(service) ?? noSlices;
   }

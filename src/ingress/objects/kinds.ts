@@ -12,7 +12,7 @@ import { type Node, nodeAddressesOf, parseNode } from './node.ts';
 import { parseSecret, type Secret } from './secret.ts';
 import { parseService, type Service } from './service.ts';
 
-/** What an object of each kind is once it is read. */
+/** The parsed value of an object of each kind. */
 export interface ValueOfKind {
   readonly Route: Route;
   readonly Service: Service;
@@ -27,34 +27,34 @@ export interface ValueOfKind {
   readonly ReferenceGrant: ReferenceGrant;
 }
 
-/** The kinds that the way in is made of. */
+/** The kinds that this product reads. */
 export type Kind = keyof ValueOfKind;
 
-/** An object, read. */
+/** A parsed object. */
 export type ClusterObject = { [K in Kind]: { readonly kind: K; readonly value: ValueOfKind[K] } }[Kind];
 
-/** What reading may depend on beside the object. */
+/** Settings that parsing depends on. */
 export interface ReadingContext {
   /** The annotation of a Route that names its router. */
   readonly routerNameKey?: string;
 }
 
-/** One kind of object: where an API server has it, and how it is read. */
+/** One kind of object: its place in the API, and its parser. */
 export interface KindRow<Value> {
-  /** API group; empty for the core. */
+  /** API group; empty for the core group. */
   readonly group: string;
-  /** Versions that can be read, the preferred first. */
+  /** Supported versions, most preferred first. */
   readonly versions: readonly string[];
-  /** Name in paths of the API. */
+  /** Plural name in API paths. */
   readonly plural: string;
   readonly parse: (input: unknown, context: ReadingContext) => Parsed<Value>;
-  /** The part of the object's status that is read; absent: none. */
+  /** Returns the part of the object's status that is read. Absent: none. */
   readonly statusOf?: (input: unknown) => unknown;
 }
 
 const gateway = 'gateway.networking.k8s.io';
 
-/** Every kind; a new one is one row here and its parser. */
+/** Every kind. A new kind is one row here and its parser. */
 export const kinds: { readonly [K in Kind]: KindRow<ValueOfKind[K]> } = {
   Route: {
     group: 'route.openshift.io',
@@ -96,14 +96,14 @@ export const kinds: { readonly [K in Kind]: KindRow<ValueOfKind[K]> } = {
 
 export const kindNames = Object.keys(kinds) as readonly Kind[];
 
-/** What an object is to a reader. */
+/** Result of reading an object. */
 export type ObjectReading =
   | { readonly outcome: 'object'; readonly object: ClusterObject }
-  /** Of a kind that is none of {@link kinds}. */
+  /** Its kind is not in {@link kinds}. */
   | { readonly outcome: 'other' }
   | { readonly outcome: 'unreadable'; readonly problems: readonly Problem[] };
 
-/** Reads an object by its `kind` and `apiVersion`. */
+/** Parses an object by its `kind` and `apiVersion`. */
 export function readObject(input: unknown, context: ReadingContext = {}): ObjectReading {
   if (!isRecord(input) || typeof input.kind !== 'string' || typeof input.apiVersion !== 'string') {
     return {
@@ -116,20 +116,20 @@ export function readObject(input: unknown, context: ReadingContext = {}): Object
   return kind === undefined ? { outcome: 'other' } : readKind(kind, input, context);
 }
 
-/** As {@link readObject}, of a kind that is known: items of a list do not say theirs. */
+/** Like {@link readObject}, for a known kind: items of a list do not contain their kind. */
 export function readKind(kind: Kind, input: unknown, context: ReadingContext = {}): ObjectReading {
   const read = kinds[kind].parse(input, context);
   if (!read.ok) return { outcome: 'unreadable', problems: read.problems };
   return { outcome: 'object', object: { kind, value: read.value } as ClusterObject };
 }
 
-/** `apiVersion`s of a kind; a manifest of another group with the same kind is something else. */
+/** Returns the `apiVersion`s of a kind. A manifest with the same kind in another group is a different object. */
 function listApiVersions(kind: Kind): readonly string[] {
   const { group, versions } = kinds[kind];
   return versions.map((version) => (group === '' ? version : `${group}/${version}`));
 }
 
-/** `NAMESPACE/NAME` of an object. */
+/** Returns `NAMESPACE/NAME` of an object. */
 export function objectKey({ value }: { readonly value: { readonly meta: ObjectMeta } }): string {
   return keyOf(value.meta);
 }

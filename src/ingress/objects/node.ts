@@ -6,10 +6,10 @@ import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord, readShape } from '../../base/read/shape.ts';
 import { text } from '../../base/read/text.ts';
 
-/** A Node (v1): only its addresses matter. */
+/** A Node (v1) with its addresses. */
 export interface Node {
   readonly meta: ObjectMeta;
-  /** Every IP address of `status.addresses`, whatever its type; names are left out. */
+  /** Every IP address of `status.addresses`, regardless of its type. Names are ignored. */
   readonly addresses: readonly Address[];
 }
 
@@ -20,7 +20,7 @@ const addressesSchema = z.nullish(
   ),
 );
 
-/** Reads a Node, whose `status` is written by its kubelet or the cloud provider. */
+/** Parses a Node, whose `status` is written by its kubelet or the cloud provider. */
 export function parseNode(input: unknown): Parsed<Node> {
   const problems = new ProblemList();
   const meta = readMeta(input, problems, 'cluster');
@@ -31,7 +31,7 @@ export function parseNode(input: unknown): Parsed<Node> {
   }));
 }
 
-/** `status.addresses` as written: all of a Node's status that the agent reads. */
+/** Returns `status.addresses` as received, the only part of a Node's status that the agent reads. */
 export function nodeAddressesOf(input: unknown): unknown {
   return isRecord(input) && isRecord(input.status) ? input.status.addresses : undefined;
 }

@@ -4,23 +4,26 @@ import { type ObjectMeta, readMeta } from '../../base/read/object-meta.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord } from '../../base/read/shape.ts';
 
-/** A Secret (v1), as far as it carries a certificate. Never log one. */
+/** The certificate of a Secret (v1). Never log one. */
 export interface Secret {
   readonly meta: ObjectMeta;
   readonly type: string;
-  /** PEM of `tls.crt`; empty without one. */
+  /** PEM of `tls.crt`; empty if absent. */
   readonly certificate: string;
-  /** PEM of `tls.key`; empty without one. */
+  /** PEM of `tls.key`; empty if absent. */
   readonly key: string;
 }
 
-const valueSchema = z.nullish(z.string('must be a text'));
+const valueSchema = z.nullish(z.string('must be a string'));
 const dataSchema = z.nullish(
-  z.object({ 'tls.crt': valueSchema, 'tls.key': valueSchema }, 'must be an object of texts'),
+  z.object({ 'tls.crt': valueSchema, 'tls.key': valueSchema }, 'must be an object of strings'),
 );
 const secretSchema = z.object({ type: valueSchema, data: dataSchema, stringData: dataSchema }, 'must be a Secret');
 
-/** Reads a Secret; `stringData`, which only manifests have, comes before `data`. No problem repeats a value. */
+/**
+ * Parses a Secret. `stringData`, which only manifests have, takes precedence over `data`. Problems never quote a
+ * value.
+ */
 export function parseSecret(input: unknown): Parsed<Secret> {
   const problems = new ProblemList();
   const meta = readMeta(input, problems);

@@ -10,31 +10,31 @@ import { isRecord, readShape } from '../../base/read/shape.ts';
 import { text } from '../../base/read/text.ts';
 import { isEndpointAddress } from './endpoint-address.ts';
 
-/** A Service (v1), as far as it decides where connections go; the endpoints are in its EndpointSlices. */
+/** The parts of a Service (v1) that decide where connections go. Its endpoints are in EndpointSlices. */
 export interface Service {
   readonly meta: ObjectMeta;
-  /** An alias of a name elsewhere: it has no endpoints. */
+  /** Whether it is an alias of an external name, without endpoints. */
   readonly isExternalName: boolean;
-  /** `externalTrafficPolicy: Local`: only endpoints of the node that the client reached. */
+  /** `externalTrafficPolicy: Local`: only endpoints on the node that the client connected to. */
   readonly localOnly: boolean;
   readonly ports: readonly ServicePort[];
-  /** It was idled by `oc idle`: its own address, by which a connection wakes it. */
+  /** Its own address if `oc idle` has idled it. A connection to it unidles the Service. */
   readonly idled?: Address;
 }
 
 /** A port of a Service. */
 export interface ServicePort {
-  /** As in its EndpointSlices; empty for the only one. */
+  /** As in its EndpointSlices; empty for a single unnamed port. */
   readonly name: string;
   readonly protocol: Protocol;
   /** 1–65535. */
   readonly port: number;
-  /** Name or number of the endpoints' port, where it is written. */
+  /** Name or number of the endpoints' port, if set. */
   readonly targetPort?: string | number;
 }
 
-/** Written on a Service that has no pods until somebody wants it (OpenShift's unidling). */
-const idledAnnotation = 'idling.alpha.openshift.io/idled-at';
+/** Set on a Service without pods until a connection unidles it (OpenShift). */
+export const idledAnnotation = 'idling.alpha.openshift.io/idled-at';
 
 const specSchema = z.object(
   {
@@ -59,7 +59,7 @@ const specSchema = z.object(
   'must be the spec of a Service',
 );
 
-/** Reads a Service. Keys that do not concern an ingress node are not looked at. */
+/** Parses a Service. Fields that do not concern an ingress node are ignored. */
 export function parseService(input: unknown): Parsed<Service> {
   const problems = new ProblemList();
   const meta = readMeta(input, problems);
@@ -72,7 +72,7 @@ export function parseService(input: unknown): Parsed<Service> {
     localOnly: spec?.externalTrafficPolicy === 'Local',
     ports: (spec?.ports ?? []).flatMap((written) => {
       const protocol = parseProtocol(written?.protocol ?? 'TCP');
-      // A protocol that is none of ours needs no message: nothing can be asked for by it.
+      // An unsupported protocol needs no message, because no request can use it.
       return protocol === undefined || written?.port === undefined
         ? []
         : [{ name: written.name ?? '', protocol, port: written.port, ...readTargetPort(written.targetPort) }];

@@ -2,45 +2,45 @@ import { EndpointFinder, serviceKeyOf } from '../backends/endpoints.ts';
 import type { HostGuard } from '../backends/host-guard.ts';
 import type { AdmissionPolicy } from '../claims/policy.ts';
 import { type AdmittedPorts, decidePorts, type PortAdmissions, type PortClaimant } from '../claims/ports.ts';
-import { isSelected } from '../claims/selection.ts';
 import { type GatewaySnapshot, ListenerRequests } from '../gateway/gateways.ts';
+import type { PortDemand, PortRequest } from '../intent/port-request.ts';
 import type { Changes, Inventory } from '../objects/inventory.ts';
-import type { PortDemand, PortRequest } from '../route/port-demand.ts';
+import { isSelected } from '../route/selection.ts';
 import { type DesiredState, limitEndpoints } from './endpoint-quota.ts';
 import type { IngressPort } from './model.ts';
 import { type PortDefaults, PortResolver } from './resolve.ts';
 
-/** What is known of the node and its endpoints when ports are computed. */
+/** Observed state of the node and its endpoints. */
 export interface NodeView {
-  /** Ports that the node has for itself; another set when anything in it changed. */
+  /** Ports that the node itself uses. A new set after every change. */
   readonly listeners: ReadonlySet<string>;
-  /** Those of them without a listener now. */
+  /** Those without a current listener. */
   readonly held?: ReadonlySet<string>;
-  /** Ports that rules of other programs translate; another value when anything in it changed. */
+  /** Ports that rules of other programs translate. A new value after every change. */
   readonly translated?: PortClaimant;
-  /** Dead endpoints, by key; another set when anything in it changed. */
+  /** Keys of dead endpoints. A new set after every change. */
   readonly dead: ReadonlySet<string>;
-  /** Addresses of the node that Gateways can have; another list when anything in it changed. */
+  /** Addresses of the node for Gateways. A new list after every change. */
   readonly addresses?: readonly string[];
 }
 
-/** What was last computed, and what decides whether it still holds. */
+/** The last result, with the data that decides whether it is still valid. */
 interface Computed extends DesiredState {
-  /** Where in `admitted` the users of a Service are, by its `NAMESPACE/NAME`. */
+  /** Positions in `admitted` of the users of a Service, by its `NAMESPACE/NAME`. */
   readonly users: ReadonlyMap<string, readonly number[]>;
 }
 
-/** How ports are decided about. */
+/** Settings of the decisions about ports. */
 export interface DesiredSettings {
   readonly policy: AdmissionPolicy;
   readonly defaults: PortDefaults;
-  /** This node's name, as EndpointSlices write it. */
+  /** Name of this node, as in EndpointSlices. */
   readonly node: string;
 }
 
 /**
- * Computes which ports are desired from all objects, but works out only what a change is about: of
- * 10,000 Routes one change costs one.
+ * Computes the desired ports from all objects, but recomputes only what a change affects: one change among 10,000
+ * Routes costs one.
  */
 export class DesiredPorts {
   readonly finder: EndpointFinder;
@@ -48,12 +48,12 @@ export class DesiredPorts {
   readonly #inventory: Inventory;
   readonly #settings: DesiredSettings;
   readonly #resolver: PortResolver;
-  /** Ports of requests for which nothing changed but who else there is. */
+  /** Ports of unchanged requests. */
   #portsOf = new Map<PortDemand, readonly IngressPort[]>();
   #computed: Computed | undefined;
   readonly #owners = new WeakMap<IngressPort, AdmittedPorts>();
   #gateways: GatewaySnapshot | undefined;
-  /** What was last computed, without what is beyond quotas. */
+  /** The last result after the quotas were applied. */
   #limited: { readonly of: DesiredState; readonly value: DesiredState } | undefined;
   #listeners: ReadonlySet<string> | undefined;
   #translated: PortClaimant | undefined;
@@ -66,12 +66,12 @@ export class DesiredPorts {
     this.#resolver = new PortResolver(this.finder, settings.defaults);
   }
 
-  /** The objects of the Gateway API that the last decision was about; undefined before the first. */
+  /** The Gateway API objects of the last decision. Undefined before the first. */
   get gateways(): GatewaySnapshot | undefined {
     return this.#gateways;
   }
 
-  /** Returns whose port this is. */
+  /** Returns the owner of a port. */
   readonly ownerOf = (port: IngressPort): AdmittedPorts | undefined => this.#owners.get(port);
 
   /** @param changes since the last call */
@@ -153,10 +153,10 @@ export class DesiredPorts {
   }
 }
 
-/** What Gateways are made of, as it is now. */
+/** Returns the current objects of the Gateway API. */
 function collectGatewayObjects(inventory: Inventory): Omit<GatewaySnapshot, 'addresses' | 'className'> {
   return {
-    // Lists, since an iterator can be gone through only once.
+    // Lists, because an iterator can be used only once.
     classes: [...inventory.all('GatewayClass')],
     gateways: [...inventory.all('Gateway')],
     l4Routes: [...inventory.all('TCPRoute'), ...inventory.all('UDPRoute')],

@@ -1,7 +1,7 @@
 import { type AdmittedPorts, type PortAdmissions, type RefusedPorts, refuseQuota } from '../claims/ports.ts';
 import type { IngressPort } from './model.ts';
 
-/** Everything about ports that follows from the objects, at one moment. */
+/** Everything about ports that follows from the objects at one moment. */
 export interface DesiredState {
   readonly admissions: PortAdmissions;
   /** Ports of each admitted request, in the order of `admissions.admitted`. */
@@ -9,8 +9,8 @@ export interface DesiredState {
 }
 
 /**
- * Refuses the youngest requests of namespaces whose ports lead to more endpoints than the quota; those of
- * ports with the same backends count once.
+ * Rejects the youngest requests of namespaces whose ports have more endpoints than the quota. Endpoints of ports with
+ * the same backends count once.
  */
 export function limitEndpoints(desired: DesiredState, quota: number | undefined): DesiredState {
   if (quota === undefined) return desired;

@@ -2,14 +2,14 @@ import { readFileSync } from 'node:fs';
 import type { AdmissionPolicy } from '../claims/policy.ts';
 import { formatPortRanges, includesPort, type PortRange, parsePortRanges } from '../claims/port-ranges.ts';
 
-/** Ports that the kernel takes for connections of the node itself. */
+/** Ports that the kernel assigns to connections of the node itself. */
 export interface EphemeralPorts {
   readonly range: PortRange;
-  /** Those of them that it leaves alone. */
+  /** Those that it does not assign. */
   readonly reserved: readonly PortRange[];
 }
 
-/** Reads them from `/proc/sys`; undefined where there are none to read. */
+/** Reads the settings from `/proc/sys`. Returns undefined if they are not available. */
 export function readEphemeralPorts(folder = '/proc/sys/net/ipv4'): EphemeralPorts | undefined {
   try {
     const [from, to] = readFileSync(`${folder}/ip_local_port_range`, 'utf8').trim().split(/\s+/).map(Number);
@@ -22,8 +22,8 @@ export function readEphemeralPorts(folder = '/proc/sys/net/ipv4'): EphemeralPort
 }
 
 /**
- * Whether Routes may have ports that the kernel may take for the node's own connections: the answer to
- * such a connection would be led to an endpoint. Says what to do; undefined where all is well.
+ * Returns a warning if Routes may open ports that the kernel may assign to the node's own connections: replies to
+ * such a connection would be forwarded to an endpoint. Returns undefined if there is no overlap.
  */
 export function describeEphemeralOverlap(
   { allowedPorts, namespacePorts }: Pick<AdmissionPolicy, 'allowedPorts' | 'namespacePorts'>,
@@ -38,5 +38,5 @@ export function describeEphemeralOverlap(
     });
   if (common.length === 0) return undefined;
   const ports = formatPortRanges(common).replaceAll(' ', '');
-  return `Routes may have ports that the node takes for its own connections: ${ports}; set net.ipv4.ip_local_reserved_ports=${ports} on the node`;
+  return `Routes may open ports that the kernel assigns to the node's own connections: ${ports}; set net.ipv4.ip_local_reserved_ports=${ports} on the node`;
 }

@@ -2,14 +2,16 @@ import type { ForeignTable } from '../../base/firewall/chain.ts';
 import { walkChain } from '../../base/firewall/walk.ts';
 import type { IngressPort } from './model.ts';
 
-/** More ports than these, and endpoints of each, are not followed: a firewall that singles out one of thousands is rare. */
+/**
+ * Maximum number of ports, and endpoints of each, that are traced. A firewall that affects only one of thousands is
+ * rare.
+ */
 const followed = 64;
 const followedEndpoints = 8;
 
 /**
- * Rules of others on the node that are sure to drop what the agent hands to endpoints: a port would be
- * open by all that the agent knows, and nobody would get through. Says which; undefined where there
- * are none.
+ * Returns a description of other programs' rules that certainly drop connections to endpoints: the port would be open
+ * for the agent, but no client would get through. Undefined if there are none.
  */
 export function describeFirewall(tables: readonly ForeignTable[], ports: readonly IngressPort[]): string | undefined {
   const found = new Set<string>();
@@ -36,5 +38,5 @@ export function describeFirewall(tables: readonly ForeignTable[], ports: readonl
   const [first, ...more] = found;
   if (first === undefined) return undefined;
   const rest = more.length === 0 ? '' : ` and ${more.length} more`;
-  return `rules of another program drop connections to endpoints: ${first}${rest}; let connections whose destination was translated pass there ("ct status dnat accept")`;
+  return `rules of another program drop connections to endpoints: ${first}${rest}; accept connections with a translated destination there ("ct status dnat accept")`;
 }

@@ -3,7 +3,7 @@ import type { Forwarding, IngressPort } from './model.ts';
 
 const settings = { 4: 'net.ipv4.ip_forward', 6: 'net.ipv6.conf.all.forwarding' } as const;
 
-/** Families that connections to these ports need forwarded and that the node does not forward. */
+/** Returns the families that these ports need but the node does not forward. */
 export function listUnforwarded(
   ports: readonly IngressPort[],
   forwarding: Forwarding,
@@ -17,11 +17,11 @@ export function listUnforwarded(
   );
 }
 
-/** What is wrong, and the cure; undefined where nothing is. The setting is the administrator's: it is not changed. */
+/** Returns the problem and how to fix it, or undefined. The setting belongs to the administrator and is not changed. */
 export function describeUnforwarded(families: readonly Family[]): string | undefined {
   if (families.length === 0) return undefined;
   const names = families.map((family) => settings[family]);
   const verb = names.length === 1 ? 'is' : 'are';
   const cure = names.map((name) => `${name}=1`).join(' and ');
-  return `${names.join(' and ')} ${verb} 0 on the node, so no connection reaches an endpoint: set ${cure}`;
+  return `${names.join(' and ')} ${verb} 0 on the node, so no connection reaches an endpoint; set ${cure}`;
 }

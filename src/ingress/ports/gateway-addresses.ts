@@ -3,21 +3,21 @@ import { readNodeAddresses } from '../gateway/addresses.ts';
 import { maxGatewayAddresses, mergeNodeAddresses } from '../gateway/node-addresses.ts';
 import type { Roster } from '../status/node-roster.ts';
 
-/** Where the addresses of Gateways come from. */
+/** Sources of the addresses of Gateways. */
 export interface GatewayAddressParts {
-  /** This node's name. */
+  /** Name of this node. */
   readonly node: string;
-  /** Addresses that this node has for Gateways; absent: those by which clients reach it. */
+  /** Addresses of this node for Gateways. Absent: those by which clients reach it. */
   readonly fixed?: readonly Address[] | undefined;
   /** Addresses by which clients reach the node. */
   readonly nodeAddresses?: (() => readonly string[]) | undefined;
-  /** The other ingress nodes; absent: none is known. */
+  /** The other ingress nodes. Absent: none is known. */
   readonly roster?: Roster | undefined;
   /** Whether there is a Gateway. */
   readonly isNeeded: () => boolean;
 }
 
-/** The addresses that Gateways have: those of all ingress nodes. */
+/** The addresses of Gateways: those of all ingress nodes. */
 export class GatewayAddresses {
   readonly #parts: GatewayAddressParts;
   #own: readonly string[] = [];
@@ -29,7 +29,7 @@ export class GatewayAddresses {
     this.#parts = parts;
   }
 
-  /** Of all ingress nodes; another list when one changed. */
+  /** Addresses of all ingress nodes. A new list after every change. */
   get current(): readonly string[] {
     return this.#current;
   }
@@ -44,7 +44,7 @@ export class GatewayAddresses {
     }, onChange);
   }
 
-  /** Reads the addresses of this node again, since a node gets and loses some. */
+  /** Reads the addresses of this node again, because they may change. */
   refresh(): readonly string[] {
     this.#own = this.#readOwn();
     const { roster, node } = this.#parts;
@@ -53,7 +53,7 @@ export class GatewayAddresses {
     return this.#current;
   }
 
-  /** Reports to the other nodes whether this one serves what it was last asked for. */
+  /** Reports to the other nodes whether this one serves the requested addresses. */
   announce(isServing: boolean): void {
     this.#isServing = isServing;
     const announced = `${this.#parts.isNeeded()} ${isServing} ${this.#own.join()}`;
@@ -62,7 +62,7 @@ export class GatewayAddresses {
     this.#parts.roster?.request();
   }
 
-  /** What the administrator should know; undefined: nothing. */
+  /** What the administrator should know. Undefined: nothing. */
   get problem(): string | undefined {
     const { length } = this.#current;
     if (length <= maxGatewayAddresses || !this.#parts.isNeeded()) return undefined;

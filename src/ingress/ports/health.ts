@@ -4,37 +4,40 @@ import { endpointKey } from '../backends/endpoints.ts';
 import type { DesiredState } from './endpoint-quota.ts';
 import type { IngressPort } from './model.ts';
 
-/** One endpoint to be checked. */
+/** An endpoint to check. */
 export interface CheckTarget {
   readonly address: Address;
   /** TCP, 1–65535. */
   readonly port: number;
-  /** Milliseconds between two checks. */
+  /** Interval between checks in milliseconds. */
   readonly interval: number;
 }
 
-/** Opens a connection and closes it again; false when that fails within `timeout` milliseconds. */
+/** Opens a connection and closes it again. Returns false if that fails within `timeout` milliseconds. */
 export type Probe = (target: CheckTarget, timeout: number) => Promise<boolean>;
 
-/** As in HAProxy: consecutive failures that make an endpoint dead, and successes that restore it. */
+/** As in HAProxy: consecutive failures until an endpoint is dead, and successes until it is restored. */
 const failuresToDie = 3;
 const successesToLive = 2;
 
-/** After a failure, and while dead, the next check comes sooner, by this factor: the verdict should not take 15 s. */
+/**
+ * Factor by which checks are faster after a failure and while an endpoint is dead, so that the verdict does not take
+ * 15 s.
+ */
 const hurry = 5;
 
-/** More checks a second than this are stretched: 100,000 endpoints must not keep a node busy. */
+/** Maximum checks per second; more are delayed, because 100,000 endpoints must not keep a node busy. */
 const maxChecksPerSecond = 1000;
 
 interface Watched {
   target: CheckTarget;
   timer: NodeJS.Timeout | undefined;
-  /** Checks in a row that say the opposite of `isDead`. */
+  /** Consecutive checks that contradict `isDead`. */
   contrary: number;
   isDead: boolean;
 }
 
-/** Checks endpoints by connecting to them, and knows which are dead. */
+/** Checks endpoints by connecting to them, and records the dead ones. */
 export class HealthChecks {
   readonly #probe: Probe;
   readonly #onChange: () => void;
@@ -49,7 +52,7 @@ export class HealthChecks {
     this.#random = random;
   }
 
-  /** Keys of the endpoints that are dead; never changed in place. */
+  /** Keys of dead endpoints. The set is immutable. */
   get dead(): ReadonlySet<string> {
     return this.#dead;
   }
@@ -58,7 +61,7 @@ export class HealthChecks {
     return this.#watched.size;
   }
 
-  /** Checks these endpoints from now on, and no others. What is known of the others is forgotten. */
+  /** Checks exactly these endpoints from now on. The state of others is discarded. */
   watch(targets: ReadonlyMap<string, CheckTarget>): void {
     for (const [key, { timer, isDead }] of this.#watched) {
       if (targets.has(key)) continue;
@@ -75,7 +78,7 @@ export class HealthChecks {
       }
       const watched: Watched = { target, timer: undefined, contrary: 0, isDead: false };
       this.#watched.set(key, watched);
-      // Spread over the first interval, so that a start is no burst.
+      // Spread over the first interval, so that a start causes no burst.
       this.#schedule(key, watched, this.#pace(target.interval) * this.#random());
     }
   }
@@ -90,7 +93,7 @@ export class HealthChecks {
 
   #schedule(key: string, watched: Watched, delay: number): void {
     watched.timer = setTimeout(() => void this.#check(key, watched), delay);
-    // Checks alone are no reason to go on living.
+    // Checks alone must not keep the process running.
     watched.timer.unref();
   }
 
@@ -112,14 +115,14 @@ export class HealthChecks {
   }
 }
 
-/** Checks by one TCP connection, closed by a reset, because orderly closes would fill TIME_WAIT. */
+/** Checks with one TCP connection that is closed by a reset, because orderly closes would fill TIME_WAIT. */
 export function probeByConnecting({ address, port }: CheckTarget, timeout: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: address.text, port });
     const finish = (isAlive: boolean) => {
       clearTimeout(timer);
       socket.removeAllListeners();
-      // A late error after the verdict must not end the process.
+      // A late error after the verdict must not terminate the process.
       socket.on('error', () => undefined);
       if (isAlive) socket.resetAndDestroy();
       else socket.destroy();
@@ -132,8 +135,8 @@ export function probeByConnecting({ address, port }: CheckTarget, timeout: numbe
 }
 
 /**
- * The endpoints of an admitted Route's ports that are worth a check: those of TCP that get
- * connections, or would if they were not dead, where there is another to go to.
+ * Returns the endpoints of an admitted Route's ports that are worth a check: TCP endpoints that get connections, or
+ * would if they were not dead, if there is an alternative.
  */
 function listTargets(
   ports: readonly IngressPort[],
@@ -151,9 +154,9 @@ function listTargets(
 }
 
 /**
- * Everything that is worth a check, each once, as often as the Route that wants it most often.
+ * Returns all endpoints to check without duplicates, each with the shortest interval of its Routes.
  *
- * @param defaultInterval milliseconds, of Routes that say nothing; 0: such are not checked
+ * @param defaultInterval milliseconds for Routes without an interval; 0: no checks
  */
 export function collectTargets(
   desired: DesiredState | undefined,
@@ -161,7 +164,7 @@ export function collectTargets(
   dead: ReadonlySet<string>,
 ): ReadonlyMap<string, CheckTarget> {
   const targets = new Map<string, CheckTarget>();
-  // Ports that share their endpoints are looked at once: there can be thousands of them.
+  // Ports that share their endpoints are processed once, because there can be thousands of them.
   const looked = new Map<IngressPort['endpoints'], number>();
   for (const [index, { demand }] of desired?.admissions.admitted.entries() ?? []) {
     const interval = demand.checkInterval ?? defaultInterval;

@@ -2,51 +2,58 @@ import type { Family } from '../../base/model/address.ts';
 import type { Forwarding, IngressRules } from './model.ts';
 import type { PortTraffic } from './traffic.ts';
 
-/** Translations of others, as their tools print them. */
+/** Translations of other programs, as printed by their tools. */
 export interface ForeignNat {
   readonly nft: unknown;
   readonly saved: readonly { readonly family: Family; readonly text: string }[];
 }
 
-/** Puts open ports in force on the node: what the data plane of ports needs of the kernel. */
+/** The kernel interface of the port data plane: applies open ports on the node. */
 export interface PortKernel {
   /**
-   * Makes exactly these rules be in force, all of them or, when it throws, none of the change. Finds
-   * and takes over what an earlier agent of the same name left. Connections that the change does not
-   * concern go on: those of an endpoint that is still there, even with weight 0, in any case.
+   * Applies exactly these rules: all of them or, if it throws, none of the change. Takes over the rules of an earlier
+   * agent of the same name. Connections that the change does not affect continue; those of an existing endpoint
+   * always do, even with weight 0.
    *
-   * A port whose value is the very object of the last call has not changed.
+   * A port whose value is the same object as in the last call has not changed.
    */
   apply(rules: IngressRules): void;
-  /** As {@link apply}, for very many ports at a first time: other work of the process comes in between. */
+  /** Like {@link apply}, for very many ports at the first time: other work of the process runs in between. */
   load(rules: IngressRules): Promise<void>;
   /**
-   * Does what need not be done at once, such as forgetting connections that have no way any more.
-   * Resolves to the milliseconds after which it wants to be called again, undefined where it need not
-   * before the next change.
+   * Performs deferred work, such as deleting connections without an endpoint. Resolves to the milliseconds until the
+   * next call, or undefined if it can wait for the next change.
    */
   cleanUp(): Promise<number | undefined>;
-  /** Lists other programs' tables on the forward path, as `nft -j` does; undefined if that fails. */
+  /** Lists other programs' tables on the forward path, as `nft -j` does. Undefined if that fails. */
   listForeignTables(): Promise<unknown>;
-  /** What others translate before routing: as {@link listForeignTables}, and what `iptables-save -t nat` prints. */
+  /**
+   * Returns translations of other programs before routing: like {@link listForeignTables}, and the output of
+   * `iptables-save -t nat`.
+   */
   listForeignNat(): Promise<ForeignNat>;
-  /** A number that differs after every change of the node's rules; undefined where the kernel has none. */
+  /** Returns a number that differs after every change of the node's rules, or undefined if the kernel has none. */
   readGeneration(): number | undefined;
-  /** Whether the node hands on packets that are not for itself. */
+  /** Returns whether the node forwards packets. */
   readForwarding(): Forwarding;
   /** Traffic of each port, by `tcp 13306`. Rejects with an Error if it is unavailable. */
   readTraffic(): Promise<ReadonlyMap<string, PortTraffic>>;
-  /** Takes away everything that {@link apply} made. */
+  /**
+   * Keeps the rules active; without renewal, they expire after ten minutes. Until the first {@link apply}, it renews
+   * the rules of an earlier agent. Throws if the rules are gone and must be applied again.
+   */
+  renew(): void;
+  /** Removes everything that {@link apply} created. */
   remove(): void;
 }
 
-/** A kernel that only remembers, for tests and for `--dry-run`. */
+/** A kernel that only stores the rules, for tests and for `--dry-run`. */
 export class MemoryKernel implements PortKernel {
-  /** What is in force; undefined: nothing is. */
+  /** The applied rules, if any. */
   rules: IngressRules | undefined;
-  /** How often rules were put in force. */
+  /** Number of applied changes. */
   applied = 0;
-  /** Thrown by the next calls, as a kernel that refuses. */
+  /** Thrown by the next calls, to simulate a kernel that rejects changes. */
   failure: Error | undefined;
 
   apply(rules: IngressRules): void {
@@ -63,39 +70,47 @@ export class MemoryKernel implements PortKernel {
     return Promise.resolve(undefined);
   }
 
-  /** Told as others' tables. */
+  /** Returned as tables of other programs. */
   foreign: unknown;
 
   listForeignTables(): Promise<unknown> {
     return Promise.resolve(this.foreign);
   }
 
-  /** Told as others' translations. */
+  /** Returned as translations of other programs. */
   foreignNat: ForeignNat = { nft: undefined, saved: [] };
 
   listForeignNat(): Promise<ForeignNat> {
     return Promise.resolve(this.foreignNat);
   }
 
-  /** Told as the number of the rules. */
+  /** Returned as the generation of the rules. */
   generation = 0;
 
   readGeneration(): number {
     return this.generation;
   }
 
-  /** Told as whether the node forwards. */
+  /** Returned as the forwarding state. */
   forwarding: Forwarding = { 4: true, 6: true };
 
   readForwarding(): Forwarding {
     return this.forwarding;
   }
 
-  /** Told as what went through ports. */
+  /** Returned as the traffic of ports. */
   traffic: ReadonlyMap<string, PortTraffic> = new Map();
 
   readTraffic(): Promise<ReadonlyMap<string, PortTraffic>> {
     return Promise.resolve(this.traffic);
+  }
+
+  /** How many times the rules were renewed. */
+  renewed = 0;
+
+  renew(): void {
+    if (this.failure !== undefined) throw this.failure;
+    this.renewed++;
   }
 
   remove(): void {

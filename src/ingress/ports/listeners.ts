@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Protocol } from '../../base/model/redirect.ts';
 import { portKey } from '../claims/ports.ts';
 
-/** Tables of sockets below `/proc/net`, and the state in which each takes what comes from outside. */
+/** Tables of sockets below `/proc/net`, and the state in which each socket accepts traffic from outside. */
 const tables: readonly (readonly [file: string, protocol: Protocol, state: string])[] = [
   ['tcp', 'tcp', '0A'],
   ['tcp6', 'tcp', '0A'],
@@ -11,7 +11,10 @@ const tables: readonly (readonly [file: string, protocol: Protocol, state: strin
   ['udp6', 'udp', '07'],
 ];
 
-/** The ports of TCP and UDP with a listener in this network namespace, loopback included, as `portKey` writes them. */
+/**
+ * Returns the TCP and UDP ports with a listener in this network namespace, including loopback, as `portKey` formats
+ * them.
+ */
 export function readListeners(folder = '/proc/self/net'): ReadonlySet<string> {
   const listeners = new Set<string>();
   for (const [file, protocol, state] of tables) {
@@ -28,38 +31,37 @@ function readTable(path: string): readonly string[] {
   try {
     return readFileSync(path, 'latin1').split('\n').slice(1);
   } catch {
-    // A kernel without IPv6 has no such table.
+    // A kernel without IPv6 does not have this table.
     return [];
   }
 }
 
-/** Milliseconds between two scheduled readings, for which a reading counts as fresh at most, and for which a port is held. */
+/** Milliseconds: interval between scheduled reads, maximum age of a read, and time for which a port is held. */
 const times = { poll: 2000, fresh: 1000, hold: 300_000 } as const;
 
-/** Scheduled readings take at most this share of the time, so that a node with very many sockets is not kept busy. */
+/** Maximum share of time for scheduled reads, so that a node with very many sockets is not kept busy. */
 const shareOfTime = 0.02;
 
-/** Readings for a claim may take more: a program that has just started to listen must keep its port. */
+/** Maximum share for reads before a claim: a program that has just started to listen must keep its port. */
 const shareForClaims = 0.2;
 
-/** The ports of a node that are not to be had, at one moment. */
+/** Unavailable ports of a node at one moment. */
 export interface NodePorts {
   /** With a listener, or held for one. */
   readonly taken: ReadonlySet<string>;
-  /** Those of {@link taken} without a listener now. */
+  /** Those of {@link taken} without a current listener. */
   readonly held: ReadonlySet<string>;
 }
 
 /**
- * The listeners of the node. A port whose listener goes is held for minutes, so that a program that starts
- * again finds it free; one that had a listener when the agent started is held for good. The same value until
- * something changes.
+ * The listeners of the node. A port whose listener closes is held for minutes, so that a restarting program gets it
+ * back; a port with a listener at the agent's start is held forever. Returns the same value until something changes.
  */
 export class ListenerWatch {
   readonly #read: () => ReadonlySet<string>;
   readonly #clock: () => number;
   #current: NodePorts = { taken: new Set(), held: new Set() };
-  /** Those that were there at the first look. */
+  /** Ports of the first read. */
   #first: ReadonlySet<string> | undefined;
   /** When a listener was last seen, by port. */
   readonly #seen = new Map<string, number>();
@@ -67,13 +69,17 @@ export class ListenerWatch {
   #cost = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param clock milliseconds, monotonic */
+  /** @param clock monotonic milliseconds */
   constructor(read: () => ReadonlySet<string> = readListeners, clock: () => number = () => performance.now()) {
     this.#read = read;
     this.#clock = clock;
   }
 
-  /** Looks now and then from now on. @param onChange called when {@link current} is another value */
+  /**
+   * Reads periodically from now on.
+   *
+   * @param onChange called when {@link current} is another value
+   */
   start(onChange: () => void): void {
     const schedule = (): void => {
       this.#timer = setTimeout(
@@ -94,12 +100,12 @@ export class ListenerWatch {
     clearTimeout(this.#timer);
   }
 
-  /** The ports as they were last seen. */
+  /** The ports of the last read. */
   get current(): NodePorts {
     return this.#current;
   }
 
-  /** Reads the ports again, unless readings would take too much of the time: they are at most a second old. */
+  /** Reads the ports again, unless reads would take too much time. The result is at most a second old. */
   refresh(): NodePorts {
     const now = this.#clock();
     if (now - this.#readAt < Math.min(times.fresh, this.#cost / shareForClaims)) return this.#current;

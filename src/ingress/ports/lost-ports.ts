@@ -1,11 +1,11 @@
 import { type PortAdmissions, portKey } from '../claims/ports.ts';
 
-/** Ports of Routes that a program of the node took from them. */
+/** Ports that programs on the node took from admitted Routes. */
 export class LostPorts {
-  /** By the Route. */
+  /** By Route. */
   readonly #lost = new Map<string, string>();
 
-  /** Notes what a new decision took; returns a description for the administrator, undefined if no port is lost. */
+  /** Processes a new decision. Returns a description for the administrator, or undefined if no port is lost. */
   follow(before: PortAdmissions | undefined, after: PortAdmissions): string | undefined {
     const refused = new Map(
       after.refused
@@ -20,6 +20,6 @@ export class LostPorts {
     const rest = more.length === 0 ? '' : ` and those of ${more.length} more`;
     return first === undefined
       ? undefined
-      : `programs on the node listen where Routes were admitted before, and have the ports now: ${first}${rest}; end the programs, or reserve the ports (--reserved-ports)`;
+      : `programs on the node took ports of admitted Routes: ${first}${rest}; stop the programs, or reserve the ports (--reserved-ports)`;
   }
 }

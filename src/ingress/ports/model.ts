@@ -1,55 +1,48 @@
 import type { Address, Family, Prefix } from '../../base/model/address.ts';
 import type { Protocol } from '../../base/model/redirect.ts';
+import type { SourceLimits } from '../intent/port-request.ts';
 
-/** How new connections are spread over endpoints. */
+/** How new connections are distributed over endpoints. */
 export type Balance = 'roundrobin' | 'random' | 'source';
 
-/** One place that connections can go to. */
+/** An endpoint with its share of connections. */
 export interface WeightedEndpoint {
   readonly address: Address;
   /** 1–65535. */
   readonly port: number;
   /** Share of new connections, relative to the other endpoints of the port; 0 gets none. */
   readonly weight: number;
-  /** Runs on this node: the client's source address can stay. */
+  /** Whether it runs on this node, so that the client's source address can be kept. */
   readonly local: boolean;
 }
 
-/** What one client address may do; counted as HAProxy counts (`rate-limit-connections`). */
-export interface SourceLimits {
-  /** Connections open at a time: as many as this are too many. */
-  readonly concurrent?: number;
-  /** Attempts in three seconds: as many as this are too many; refused ones count. */
-  readonly rate?: number;
-}
-
-/** One port of the node that is open, and where it leads. */
+/** One open port of the node, and its endpoints. */
 export interface IngressPort {
   readonly protocol: Protocol;
   readonly port: number;
-  /** Of one or both families; empty: new connections are refused. */
+  /** Of one or both families. Empty: new connections are rejected. */
   readonly endpoints: readonly WeightedEndpoint[];
-  /** Share of new connections of a family that are refused, on the scale of its endpoints' weights. */
+  /** Share of new connections of a family that are rejected, on the scale of the endpoints' weights. */
   readonly refused?: Readonly<Partial<Record<Family, number>>>;
   readonly balance: Balance;
   readonly limits: SourceLimits;
-  /** Clients that may connect; absent: all. Empty: none. */
+  /** Networks of allowed clients. Absent: all; empty: none. */
   readonly allowed?: readonly Prefix[];
-  /** Milliseconds after which a silent established connection is forgotten; absent: the kernel's. */
+  /** Milliseconds after which a silent established connection is deleted. Absent: the kernel's timeout. */
   readonly idleTimeout?: number;
-  /** Only endpoints of this node, with the client's address kept; absent: any. */
+  /** Uses only endpoints of this node and keeps the client's address. Absent: any endpoint. */
   readonly localOnly?: true;
 }
 
-/** Everything that one ingress agent wants installed on its node. */
+/** Desired state of one ingress agent on its node. */
 export interface IngressRules {
-  /** The agent's name: part of every table's and chain's name. */
+  /** Name of the agent, part of the names of tables and chains. */
   readonly name: string;
   /** No two share protocol and port. */
   readonly ports: readonly IngressPort[];
-  /** Addresses of the node that are served; absent: all of them. */
+  /** Addresses of the node to serve. Absent: all of them. */
   readonly addresses?: readonly Address[];
 }
 
-/** Whether a node hands on packets that are not for itself, by family. */
+/** Whether a node forwards packets, by family. */
 export type Forwarding = Readonly<Record<Family, boolean>>;

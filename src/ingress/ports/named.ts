@@ -3,14 +3,14 @@ import { type PortAdmissions, portKey } from '../claims/ports.ts';
 import type { DesiredState } from './endpoint-quota.ts';
 import type { NamedEndpoint, NamedPort } from './traffic-metrics.ts';
 
-/** The open ports with whose they are. */
+/** Returns the open ports with their owners. */
 export function listNamedPorts(admissions: PortAdmissions | undefined): readonly NamedPort[] {
   return (admissions?.admitted ?? []).flatMap(({ request: { meta }, demand }) =>
     demand.ports.map((port) => ({ namespace: meta.namespace, name: meta.name, key: portKey(port) })),
   );
 }
 
-/** Endpoints that are dead, by the Routes that have them; at most `limit`. */
+/** Returns dead endpoints by their Routes; at most `limit`. */
 export function listNamedDead(
   desired: DesiredState | undefined,
   dead: ReadonlySet<string>,

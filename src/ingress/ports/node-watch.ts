@@ -7,15 +7,15 @@ import type { PortKernel } from './kernel-api.ts';
 import type { IngressPort } from './model.ts';
 import { TranslationWatch } from './translation-watch.ts';
 
-/** What a {@link NodeWatch} looks at. */
+/** Dependencies of a {@link NodeWatch}. */
 export interface NodeWatchParts {
   readonly kernel: PortKernel;
   readonly ownAddresses?: () => readonly Address[];
-  /** Addresses that clients connect to; absent: all of the node's. */
+  /** Addresses that clients connect to. Absent: all of the node's. */
   readonly servedAddresses?: readonly Address[];
 }
 
-/** What of the node around the agent keeps connections from endpoints, or takes them. */
+/** Watches the node for settings and rules that block or divert connections to endpoints. */
 export class NodeWatch {
   readonly #parts: NodeWatchParts;
   readonly #report: (place: string, problem: string | undefined) => void;
@@ -23,19 +23,19 @@ export class NodeWatch {
   /** Ports that rules of other programs translate. */
   readonly translations: TranslationWatch;
 
-  /** @param report tells the node's administrator what is wrong at a place, or that nothing is any more */
+  /** @param report reports a problem at a place to the node's administrator, or that it is solved */
   constructor(parts: NodeWatchParts, report: (place: string, problem: string | undefined) => void) {
     this.#parts = parts;
     this.translations = new TranslationWatch(parts.kernel, () => parts.servedAddresses ?? this.#ownAddresses());
     this.#report = report;
   }
 
-  /** Why connections to endpoints do not arrive; undefined where they do. */
+  /** Why connections do not reach endpoints. Undefined if they do. */
   get unreadiness(): string | undefined {
     return describeUnforwarded(this.#unforwarded);
   }
 
-  /** Looks whether what these ports need is forwarded. Returns whether anything changed. */
+  /** Checks that what these ports need is forwarded. Returns whether anything changed. */
   lookAtForwarding(ports: readonly IngressPort[]): boolean {
     const forwarding = this.#parts.kernel.readForwarding();
     const isAllOn = forwarding[4] && forwarding[6];
@@ -47,7 +47,7 @@ export class NodeWatch {
     return true;
   }
 
-  /** Reads rules of other programs that may drop what the ports need, and reports them. Never rejects. */
+  /** Reads rules of other programs that may drop connections to these ports, and reports them. Never rejects. */
   async lookAtRules(ports: readonly IngressPort[]): Promise<void> {
     try {
       const listing = await this.#parts.kernel.listForeignTables();

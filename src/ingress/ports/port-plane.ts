@@ -2,6 +2,7 @@ import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runn
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { HostGuard } from '../backends/host-guard.ts';
 import type { PortAdmissions } from '../claims/ports.ts';
+import type { GatewaySnapshot } from '../gateway/gateways.ts';
 import type { DataPlane, Pending, PlaneHost, PlaneReport } from '../intent/plane.ts';
 import type { Changes, Inventory, Journal } from '../objects/inventory.ts';
 import type { AgentMetrics } from '../status/metrics.ts';
@@ -17,46 +18,54 @@ import type { IngressPort, IngressRules } from './model.ts';
 import { listNamedDead, listNamedPorts } from './named.ts';
 import { NodeWatch, type NodeWatchParts } from './node-watch.ts';
 import { describeIdleness, describeOpenPort, listRemarks } from './readiness.ts';
+import { Renewal } from './renewal.ts';
 import { cutSlice, groupByNamespace, isSmall } from './slices.ts';
 import { TrafficMetrics } from './traffic-metrics.ts';
 import { listVerdicts } from './verdicts.ts';
 
-/** How ports are served. */
+/** Settings of the data plane. */
 export interface PortSettings extends DesiredSettings {
-  /** The agent's name: part of every table's and chain's name. */
+  /** Name of the agent, part of the names of tables and chains. */
   readonly name: string;
-  /** Milliseconds between two checks of an endpoint whose Route says nothing; 0: such are not checked. */
+  /** Interval between checks of endpoints whose Route sets none, in milliseconds; 0: no checks. */
   readonly checkInterval: number;
-  /** Milliseconds between two changes of the rules, at least. */
+  /** Minimum interval between changes of the rules, in milliseconds. */
   readonly syncInterval: number;
-  /** Addresses that are served; absent: all of the node's. */
+  /** Addresses to serve. Absent: all of the node's. */
   readonly addresses?: IngressRules['addresses'];
-  /** Addresses that Gateways have; absent: those that are served, or else the node's. */
+  /** Addresses of Gateways. Absent: the served ones, or else the node's. */
   readonly gatewayAddresses?: IngressRules['addresses'];
 }
 
-/** What the data plane works with. */
+/** Dependencies of the data plane. */
 export interface PortParts extends NodeWatchParts {
   readonly inventory: Inventory;
   readonly log: DaemonLog;
   readonly metrics: AgentMetrics;
   readonly listeners?: ListenerWatch;
   readonly probe?: Probe;
-  /** Decides about endpoints on addresses of nodes. */
+  /** Decides about endpoints with node addresses. */
   readonly guard?: HostGuard;
   /** Addresses by which clients reach the node. */
   readonly nodeAddresses?: () => readonly string[];
-  /** The other ingress nodes; absent: none is known. */
+  /** The other ingress nodes. Absent: none is known. */
   readonly roster?: Roster;
 }
 
 /** Milliseconds. */
-const times = { cleanUp: 200, cleanUpRetry: 10_000, check: 100, firewallDelay: 1000, firewall: 300_000, node: 2000 };
+const times = {
+  cleanUp: 200,
+  cleanUpRetry: 10_000,
+  check: 100,
+  firewallDelay: 1000,
+  firewall: 300_000,
+  node: 2000,
+};
 
-/** More ports than this, or endpoints of one, are not put in force in one go at a start. */
+/** With more ports than this, or more endpoints of one, the first load is done in slices. */
 const muchAtOnce = 500;
 
-/** Ports of the node, in the kernel: TCP, UDP and SCTP that Routes and listeners of Gateways ask for. */
+/** The data plane of ports in the kernel: TCP, UDP and SCTP ports that Routes and Gateway listeners request. */
 export class PortPlane implements DataPlane {
   readonly name = 'ports';
   readonly syncInterval: number;
@@ -71,12 +80,13 @@ export class PortPlane implements DataPlane {
   readonly #firewall: BoundedFrequencyRunner;
   readonly #node: NodeWatch;
   #nodeTimer: NodeJS.Timeout | undefined;
+  readonly #renewal: Renewal;
   #host: PlaneHost | undefined;
   #desired: DesiredState | undefined;
   readonly #applied = new AppliedPorts();
-  /** Whether the kernel has what was applied, as far as is known: otherwise the next change rebuilds it. */
+  /** Whether the kernel is known to have the applied state. Otherwise the next change rebuilds it. */
   #isSure = false;
-  /** Ports that are not as they should be yet, of a large change. */
+  /** Ports of a large change that are not applied yet. */
   #waiting = 0;
   readonly #addresses: GatewayAddresses;
   #hasNewAddresses = false;
@@ -104,6 +114,14 @@ export class PortPlane implements DataPlane {
     });
     const served = settings.addresses === undefined ? {} : { servedAddresses: settings.addresses };
     this.#node = new NodeWatch({ ...parts, ...served }, (place, problem) => this.#host?.report(place, problem));
+    this.#renewal = new Renewal({
+      renew: () => this.#node.translations.during(() => parts.kernel.renew()),
+      onLost: () => {
+        this.#isSure = false;
+        this.#host?.requestSync();
+      },
+      report: (problem) => this.#host?.report('rules', problem),
+    });
     void new TrafficMetrics(parts.metrics.registry, {
       readTraffic: () => parts.kernel.readTraffic(),
       listPorts: () => listNamedPorts(this.#desired?.admissions),
@@ -120,6 +138,7 @@ export class PortPlane implements DataPlane {
       if (this.#node.translations.isStale(false)) host.requestSync();
     }, times.node);
     this.#nodeTimer.unref();
+    this.#renewal.start();
     this.#addresses.start(() => {
       this.#hasNewAddresses = true;
       host.requestSync();
@@ -127,26 +146,26 @@ export class PortPlane implements DataPlane {
   }
 
   get unreadiness(): string | undefined {
-    if (this.#waiting > 0) return `${this.#waiting} ports are not in force yet`;
+    if (this.#waiting > 0) return `${this.#waiting} ports are not applied yet`;
     return this.#node.unreadiness ?? describeIdleness(this.#applied.ports);
   }
 
-  /** What is not as authors may expect though the node is ready, a line each. */
+  /** Restrictions that authors should know although the node is ready, one line each. */
   get remarks(): readonly string[] {
     return listRemarks(this.#applied.ports);
   }
 
-  /** Why connections to a port, `tcp/13306`, would be refused here: for health checks of load balancers. */
+  /** Returns why connections to a port, `tcp/13306`, would be rejected here, for health checks of load balancers. */
   describePort(part: string): string | undefined {
     return describeOpenPort(this.#applied.ports, part);
   }
 
-  /** What became of every request for a port; undefined before the first sync. */
+  /** Result of every request for a port. Undefined before the first sync. */
   get admissions(): PortAdmissions | undefined {
     return this.#desired?.admissions;
   }
 
-  /** What of each admitted request is not in force, in the order of the admissions. */
+  /** The part of each admitted request that is not applied, in the order of the admissions. */
   get pending(): readonly (Pending | undefined)[] {
     const { node } = this.#settings;
     return this.#desired === undefined
@@ -175,7 +194,7 @@ export class PortPlane implements DataPlane {
       this.#hasNewAddresses ||
       changes.has('Route', 'Namespace', 'Gateway', 'GatewayClass');
     if (!this.#node.translations.isStale(isAboutClaims)) return this.#syncPorts(changes, isAboutClaims);
-    // Rules of other programs decide about claims, and only about claims: endpoints do not wait for them.
+    // Rules of other programs affect only claims, so changes of endpoints do not wait for them.
     const reading = this.#node.lookAtTranslations();
     if (isAboutClaims) return reading.then(() => this.#syncPorts(changes, isAboutClaims));
     void reading.then((isNew) => isNew && this.#host?.requestSync());
@@ -185,7 +204,7 @@ export class PortPlane implements DataPlane {
   #syncPorts(changes: Changes, isAboutClaims: boolean): undefined | Promise<void> {
     const { kernel } = this.#parts;
     const { name, addresses } = this.#settings;
-    // On a node with very many sockets it takes a while to look; endpoints that change need no look.
+    // Reading sockets is slow on a node with very many of them, and changes of endpoints do not need it.
     if (isAboutClaims) this.#refreshAddresses();
     const { taken, held } = isAboutClaims ? this.#listeners.refresh() : this.#listeners.current;
     const desired = this.#desiredPorts.compute(changes, {
@@ -224,18 +243,28 @@ export class PortPlane implements DataPlane {
     return this.#finish(ports, waiting);
   }
 
-  /** What comes after ports are in force. */
+  /** Completes a sync after ports were applied. */
   #finish(ports: readonly IngressPort[], waiting: number): undefined {
     this.#applied.confirm(ports);
     this.#isSure = true;
     this.#addresses.announce(true);
     this.#waiting = waiting;
-    // Others come in between: events, questions about health, Routes of smaller namespaces.
+    // Other work runs in between: events, health checks, Routes of smaller namespaces.
     if (waiting > 0) this.#host?.requestSync();
     this.#cleanUp.request();
     this.#node.lookAtForwarding(ports);
     this.#check.request();
     this.#firewall.request();
+  }
+
+  /** The ports that the kernel serves. */
+  get open(): readonly IngressPort[] {
+    return this.#applied.ports;
+  }
+
+  /** The Gateway API objects of the last decision. Undefined before the first. */
+  get gateways(): GatewaySnapshot | undefined {
+    return this.#desired === undefined ? undefined : this.#desiredPorts.gateways;
   }
 
   #refreshAddresses(): void {
@@ -250,7 +279,7 @@ export class PortPlane implements DataPlane {
     metrics.ports.set(ports.length);
     metrics.endpoints.set(ports.reduce((sum, { endpoints }) => sum + endpoints.length, 0));
     if (this.#desired === undefined) return { verdicts: [] };
-    const { finder, gateways } = this.#desiredPorts;
+    const { finder } = this.#desiredPorts;
     const { node } = this.#settings;
     const verdicts = listVerdicts(this.#desired.admissions, {
       finder,
@@ -259,7 +288,7 @@ export class PortPlane implements DataPlane {
       pending: this.pending,
       unreadiness: this.#node.unreadiness,
     });
-    return { verdicts, ...(gateways !== undefined && { gateways }) };
+    return { verdicts };
   }
 
   stop(removes: boolean): void {
@@ -268,10 +297,11 @@ export class PortPlane implements DataPlane {
     clearInterval(this.#nodeTimer);
     for (const runner of [this.#check, this.#cleanUp, this.#firewall]) runner.cancel();
     this.#health.close();
+    this.#renewal.stop();
     if (removes) this.#parts.kernel.remove();
   }
 
-  /** Off the way of changes: looking at every connection takes longer than a change. */
+  /** Runs separately from changes, because checking every connection takes longer than a change. */
   async #runCleanUp(): Promise<void> {
     if (this.#isCleaningUp) return this.#cleanUp.request(times.cleanUp);
     this.#isCleaningUp = true;
@@ -281,8 +311,8 @@ export class PortPlane implements DataPlane {
       this.#host?.report('connections', undefined);
     } catch (error) {
       if (this.#isStopped) return;
-      this.#host?.report('connections', `Stale connections could not be removed, retrying: ${messageOf(error)}`);
-      // Has the rules put in force again, which costs nothing where they are.
+      this.#host?.report('connections', `Failed to delete stale connections; retrying: ${messageOf(error)}`);
+      // The rules are applied again, which costs nothing if they are unchanged.
       this.#isSure = false;
       setTimeout(() => this.#host?.requestSync(), times.cleanUpRetry).unref();
     } finally {
@@ -290,7 +320,7 @@ export class PortPlane implements DataPlane {
     }
   }
 
-  /** From time to time, because rules of other programs may drop what the agent accepts. */
+  /** Runs periodically, because rules of other programs may drop what the agent accepts. */
   async #lookAtRules(): Promise<void> {
     await this.#node.lookAtRules(this.#applied.ports);
     if (!this.#isStopped) this.#firewall.request();

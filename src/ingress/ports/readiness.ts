@@ -2,27 +2,25 @@ import { portKey } from '../claims/ports.ts';
 import type { IngressPort } from './model.ts';
 import { lacksLocalEndpoint } from './verdicts.ts';
 
-/** Ports that readiness names at most. */
+/** Maximum number of ports in the readiness report. */
 const maxRemarks = 20;
 
-/** What is not as authors may expect though the node is ready, a line each. */
+/** Returns restrictions that authors should know although the node is ready, one line each. */
 export function listRemarks(ports: readonly IngressPort[]): readonly string[] {
   const lacking = ports.filter(lacksLocalEndpoint);
   const names = lacking
     .slice(0, maxRemarks)
-    .map(
-      (port) => `${portKey(port)}: no ready endpoint on this node, and only such count (externalTrafficPolicy Local)`,
-    );
+    .map((port) => `${portKey(port)}: no ready endpoint on this node, which externalTrafficPolicy Local requires`);
   return lacking.length > names.length ? [...names, `and ${lacking.length - names.length} more ports`] : names;
 }
 
-/** Why a node that serves nothing should get no connections; undefined for one that serves something. */
+/** Returns why a node that serves nothing should get no connections, or undefined if it serves something. */
 export function describeIdleness(ports: readonly IngressPort[]): string | undefined {
-  // One tenant's Service must not take the node from all others.
+  // One tenant's Service must not take the node away from all others.
   return ports.length > 0 && ports.every(lacksLocalEndpoint) ? listRemarks(ports).join('; ') : undefined;
 }
 
-/** Why connections to a port, `tcp/13306`, would be refused here: for health checks of load balancers. */
+/** Returns why connections to a port, `tcp/13306`, would be rejected here, for health checks of load balancers. */
 export function describeOpenPort(ports: readonly IngressPort[], part: string): string | undefined {
   const port = ports.find(({ protocol, port: number }) => `${protocol}/${number}` === part);
   if (port === undefined) return `${part} is not open on this node`;

@@ -1,33 +1,33 @@
 import type { Family } from '../../base/model/address.ts';
 import type { Protocol } from '../../base/model/redirect.ts';
 import { type EndpointFinder, endpointKey, serviceKeyOf, usedState } from '../backends/endpoints.ts';
-import type { RouteBackend } from '../route/backend.ts';
-import type { PortDemand } from '../route/port-demand.ts';
+import type { PortDemand } from '../intent/port-request.ts';
+import type { ServiceShare } from '../intent/service-share.ts';
 import type { Balance, IngressPort, WeightedEndpoint } from './model.ts';
 
-/** What the router does where a Route says nothing. */
+/** Defaults for Routes without the annotation. */
 export interface PortDefaults {
   readonly balance: Balance;
-  /** Milliseconds; absent: the kernel's. */
+  /** Milliseconds. Absent: the kernel's timeout. */
   readonly idleTimeout?: number;
 }
 
-/** The largest weight of an endpoint: HAProxy's. */
+/** Maximum weight of an endpoint, as in HAProxy. */
 const maxWeight = 256;
 
 interface Targets extends Pick<IngressPort, 'endpoints' | 'refused'> {
-  /** The Services that they are made of. */
+  /** The Services that the targets depend on. */
   readonly services: readonly string[];
 }
 
 /**
- * Works out the ports of admitted requests. Requests with the same backends share one list of
- * endpoints, so that 3,000 Routes on one Service of 1,000 endpoints cost memory for 1,000.
+ * Resolves admitted requests to ports. Requests with the same backends share one list of endpoints, so 3,000 Routes
+ * on one Service with 1,000 endpoints need memory for 1,000.
  */
 export class PortResolver {
   readonly #finder: EndpointFinder;
   readonly #defaults: PortDefaults;
-  /** Lists by the Services they are made of, then by what was asked. */
+  /** Targets by their Services, then by request. */
   readonly #targets = new Map<string, Targets>();
   /** Keys in `#targets` by Service. */
   readonly #users = new Map<string, Set<string>>();
@@ -38,7 +38,7 @@ export class PortResolver {
     this.#defaults = defaults;
   }
 
-  /** Forgets what depends on Services (`NAMESPACE/NAME`) that changed. */
+  /** Discards what depends on changed Services (`NAMESPACE/NAME`). */
   forget(services: Iterable<string>): void {
     for (const service of services) {
       for (const key of this.#users.get(service) ?? []) this.#targets.delete(key);
@@ -47,15 +47,15 @@ export class PortResolver {
   }
 
   /**
-   * Sets which endpoints of TCP are dead, by {@link endpointKey}. Returns the Services that are concerned;
-   * what depends on them still has to be forgotten.
+   * Sets the dead TCP endpoints by {@link endpointKey}. Returns the affected Services, whose results must still be
+   * discarded.
    */
   setDead(dead: ReadonlySet<string>): ReadonlySet<string> {
     const services = new Set<string>();
     if (dead === this.#dead) return services;
     const changed = dead.symmetricDifference(this.#dead);
     this.#dead = dead;
-    // Their addresses first: to write the keys of all endpoints takes longer than all the rest.
+    // Compares addresses first, because building the keys of all endpoints is the most expensive part.
     const addresses = new Set(Array.from(changed, (key) => key.slice(0, key.indexOf(' '))));
     for (const { endpoints, services: mine } of this.#targets.values()) {
       const concerns = endpoints.some((one) => addresses.has(one.address.text) && changed.has(endpointKey(one)));
@@ -65,11 +65,11 @@ export class PortResolver {
   }
 
   /**
-   * The ports of one request with all their endpoints. An endpoint that exists but must get no new
-   * connections (not ready, terminating, dead, of a backend of weight 0) is there with weight 0, so that
-   * its connections can go on; one that is gone is not there.
+   * Returns the ports of one request with all their endpoints. An existing endpoint that must get no new connections
+   * (not ready, terminating, dead, or of a backend with weight 0) is included with weight 0, so that its connections
+   * continue. A removed endpoint is not included.
    *
-   * @param home namespace of who asks
+   * @param home namespace of the requesting object
    */
   resolve(demand: PortDemand, home: string): readonly IngressPort[] {
     const { idleTimeout = this.#defaults.idleTimeout, allowed, limits, backends } = demand;
@@ -106,14 +106,14 @@ export class PortResolver {
 
   #compute(
     protocol: Protocol,
-    backends: readonly RouteBackend[],
+    backends: readonly ServiceShare[],
     targetPort: string | number | undefined,
     home: string,
   ): Omit<Targets, 'services'> {
     const isDead = protocol === 'tcp' ? (key: string) => this.#dead.has(key) : () => false;
     const choice = { protocol, ...(targetPort !== undefined && { targetPort }) };
     const found = backends.map((backend) => ({ backend, all: this.#finder.find(backend, home, choice) }));
-    // Clients of one family see its endpoints only, so weights hold within each.
+    // Clients of one family see only its endpoints, so weights apply within each family.
     const refusing = backends
       .filter((backend) => isRefusing(backend, protocol, home, this.#finder))
       .reduce((sum, { weight }) => sum + weight, 0);
@@ -127,7 +127,7 @@ export class PortResolver {
         for (const { address, port, local, state } of ofFamily) {
           const key = endpointKey({ address, port });
           const share = state === used ? backend.weight / active : 0;
-          // Two Services can choose the same pod: it gets the share of both.
+          // Two Services may select the same pod, which then gets both shares.
           shares.set(key, { address, port, local, share: share + (shares.get(key)?.share ?? 0) });
         }
       }
@@ -139,13 +139,13 @@ export class PortResolver {
   }
 }
 
-/** Turns are the only way to keep weights between Services, as in OpenShift. */
-function defaultBalance(backends: readonly RouteBackend[], defaults: PortDefaults): Balance {
+/** Only round robin preserves weights between Services, as in OpenShift. */
+function defaultBalance(backends: readonly ServiceShare[], defaults: PortDefaults): Balance {
   return backends.filter(({ weight }) => weight > 0).length > 1 ? 'roundrobin' : defaults.balance;
 }
 
-/** Whether a backend that cannot be used keeps its share of connections, and refuses them (Gateway API, BackendRef). */
-function isRefusing(backend: RouteBackend, protocol: Protocol, home: string, finder: EndpointFinder): boolean {
+/** Returns whether an unusable backend keeps its share of connections and rejects them (Gateway API, BackendRef). */
+function isRefusing(backend: ServiceShare, protocol: Protocol, home: string, finder: EndpointFinder): boolean {
   if (backend.isForbidden === true) return true;
   const { servicePort } = backend;
   if (servicePort === undefined) return false;
@@ -153,19 +153,19 @@ function isRefusing(backend: RouteBackend, protocol: Protocol, home: string, fin
   return !ports.some((one) => one.port === servicePort && one.protocol === protocol);
 }
 
-/** An endpoint with the share of its Service's weight, before scaling. */
+/** An endpoint with its share of its Service's weight, before scaling. */
 interface Share extends Omit<WeightedEndpoint, 'weight'> {
   readonly share: number;
 }
 
-/** Scales shares so that the largest is {@link maxWeight}; every share above zero gets at least 1. */
+/** Scales shares so that the largest is {@link maxWeight}. Every share above zero gets at least 1. */
 function scaleShares(
   shares: readonly Share[],
   refusing: number,
   isDead: (key: string) => boolean,
 ): { readonly endpoints: WeightedEndpoint[]; readonly refused: number } {
   const alive = shares.filter((endpoint) => endpoint.share > 0 && !isDead(endpointKey(endpoint)));
-  // When all are dead, the check is likelier to be wrong than every endpoint.
+  // If all are dead, the check is more likely to be wrong than every endpoint.
   const counted = alive.length > 0 ? new Set(alive) : new Set(shares);
   let largest = refusing;
   for (const { share } of counted) largest = Math.max(largest, share);

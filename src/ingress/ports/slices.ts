@@ -5,19 +5,19 @@ import type { IngressPort } from './model.ts';
 /** Limits of ports and endpoints that are applied at once. */
 const limits = { ports: 500, endpoints: 20_000 } as const;
 
-/** Ports to be put in force now, and whether more wait. */
+/** Ports to apply now, and whether more are waiting. */
 export interface Slice {
   readonly ports: readonly IngressPort[];
-  /** Ports that are not as they should be yet. */
+  /** Number of ports that are not applied yet. */
   readonly waiting: number;
 }
 
 /**
- * Cuts a large change: what goes and what namespaces with little to do ask for comes first, so that a tenant
- * with thousands of Routes holds up his own alone. A port that waits stays as it is in force.
+ * Splits a large change: removals, and changes of namespaces with few of them, come first, so that a tenant with
+ * thousands of Routes delays only itself. A waiting port stays as it is applied.
  *
  * @param inForce the ports of the last slice
- * @param wanted all ports that are asked for, by the namespaces that ask
+ * @param wanted all requested ports by namespace
  */
 export function cutSlice(inForce: readonly IngressPort[], wanted: ReadonlyMap<string, readonly IngressPort[]>): Slice {
   const all = [...wanted.values()].flat();
@@ -30,7 +30,7 @@ export function cutSlice(inForce: readonly IngressPort[], wanted: ReadonlyMap<st
   const total = changed.reduce((sum, { ports }) => sum + ports.length, 0);
   const chosen = new Set<IngressPort>();
   let room = limits.endpoints;
-  // The smallest first; equal ones by name, so that it does not depend on the order of events.
+  // Smallest first, then by name, so that the result does not depend on the order of events.
   const bySize = changed.sort(
     (one, other) => one.ports.length - other.ports.length || (one.namespace < other.namespace ? -1 : 1),
   );
@@ -44,19 +44,19 @@ export function cutSlice(inForce: readonly IngressPort[], wanted: ReadonlyMap<st
   const known = new Map(inForce.map((port) => [keyOf(port), port]));
   const ports = all.flatMap((port) => {
     if (before.has(port) || chosen.has(port)) return [port];
-    // Until its turn, it is as it was.
+    // Unchanged until its turn.
     const old = known.get(keyOf(port));
     return old === undefined ? [] : [old];
   });
   return { ports, waiting: total - chosen.size };
 }
 
-/** Strings of 20,000 ports would take longer to make than a slice to apply. */
+/** Building strings for 20,000 ports would take longer than applying a slice. */
 function keyOf({ protocol, port }: IngressPort): number {
   return protocolNumbers[protocol] * 0x10000 + port;
 }
 
-/** Whether a change need not be cut. */
+/** Returns whether a change need not be split. */
 export function isSmall(inForce: readonly IngressPort[], wanted: readonly IngressPort[]): boolean {
   const before = new Set(inForce);
   const changed = wanted.filter((port) => !before.has(port));
@@ -65,7 +65,7 @@ export function isSmall(inForce: readonly IngressPort[], wanted: readonly Ingres
   return Array.from(lists).reduce((sum, { length }) => sum + length, 0) <= limits.endpoints;
 }
 
-/** Desired ports by the namespaces that ask for them. */
+/** Groups the desired ports by namespace. */
 export function groupByNamespace({
   admissions,
   portsOfRequests,

@@ -1,44 +1,46 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { PortTraffic } from './traffic.ts';
 
-/** One port of a Route, or of a listener of a Gateway, for labels. */
+/** One port of a Route or Gateway listener, for labels. */
 export interface NamedPort {
   readonly namespace: string;
-  /** Of the Route, or of the Gateway. */
+  /** Name of the Route or Gateway. */
   readonly name: string;
   /** `tcp 13306`. */
   readonly key: string;
 }
 
-/** One endpoint that health checks found dead. */
+/** An endpoint that failed its health checks. */
 export interface NamedEndpoint {
   readonly namespace: string;
   readonly name: string;
   /** `10.128.0.5:3306`. */
   readonly endpoint: string;
-  /** `pod:web-1`, where it is known. */
+  /** `pod:web-1`, if known. */
   readonly target: string;
 }
 
-/** Where the figures come from. */
+/** Source of the figures. */
 export interface TrafficSource {
   readTraffic(): Promise<ReadonlyMap<string, PortTraffic>>;
   listPorts(): readonly NamedPort[];
-  /** The limit. */
+  /** Returns at most `limit` dead endpoints. */
   listDead(limit: number): readonly NamedEndpoint[];
 }
 
-/** Ports with figures of their own; those of all others are summed up, so that tenants cannot fill a Prometheus. */
+/**
+ * Maximum number of ports with individual series; the others are summed, so that tenants cannot overload Prometheus.
+ */
 const maxPorts = 1000;
 const maxDead = 200;
-/** Milliseconds for which figures that were read count as new. */
+/** Milliseconds for which figures are cached. */
 const freshFor = 2000;
 const prefix = 'egress_router_ingress_route_';
 const labelNames = ['namespace', 'route', 'protocol', 'port'] as const;
 type Label = (typeof labelNames)[number];
 type Labels = Record<Label, string>;
 
-/** Traffic of every Route in the form of Prometheus, read from the kernel when it is asked for. */
+/** Prometheus metrics of every Route's traffic, read from the kernel for each scrape. */
 export class TrafficMetrics {
   readonly #source: TrafficSource;
   #rows: Promise<readonly (readonly [Labels, PortTraffic])[]> | undefined;
@@ -46,19 +48,24 @@ export class TrafficMetrics {
 
   constructor(registry: Registry, source: TrafficSource) {
     this.#source = source;
-    this.#count(registry, 'connections_total', 'Connections led to an endpoint.', ({ connections }) => connections);
+    this.#count(
+      registry,
+      'connections_total',
+      'Connections forwarded to an endpoint.',
+      ({ connections }) => connections,
+    );
     this.#countBy(registry, 'bytes_total', 'Bytes that the node forwarded.', 'direction', (traffic) => ({
       received: traffic.received,
       sent: traffic.sent,
     }));
-    this.#countBy(registry, 'refused_total', 'Attempts that were refused, by reason.', 'reason', (traffic) => ({
+    this.#countBy(registry, 'refused_total', 'Rejected connection attempts, by reason.', 'reason', (traffic) => ({
       limit: traffic.refusedByLimit,
       list: traffic.refusedByList,
       'no-endpoint': traffic.unserved,
     }));
     const dead = new Gauge({
       name: `${prefix}dead_endpoint`,
-      help: 'Endpoints that health checks found dead, by name.',
+      help: 'Endpoints that failed their health checks, by name.',
       labelNames: ['namespace', 'route', 'endpoint', 'target'],
       registers: [registry],
       collect: () => {
@@ -113,7 +120,7 @@ export class TrafficMetrics {
     const now = performance.now();
     if (this.#rows === undefined || now - this.#readAt > freshFor) {
       this.#readAt = now;
-      // Without figures there are none; other metrics must not go with them.
+      // If the figures are unavailable, other metrics must not fail with them.
       this.#rows = this.#source.readTraffic().then(
         (traffic) => nameRows(this.#source.listPorts(), traffic),
         () => [],
@@ -123,7 +130,7 @@ export class TrafficMetrics {
   }
 }
 
-/** Ports that are met no more are left out; those beyond the limit with the least traffic are one row. */
+/** Names the rows. Closed ports are omitted; ports beyond the limit with the least traffic share one row. */
 function nameRows(
   ports: readonly NamedPort[],
   traffic: ReadonlyMap<string, PortTraffic>,

@@ -12,7 +12,7 @@ export interface TranslatedSpan {
   readonly place: string;
 }
 
-/** Every port of the node that other programs translate; the same value until something changes. */
+/** Every port of the node that other programs translate. The same value until something changes. */
 export class TranslatedPorts implements PortClaimant {
   readonly spans: readonly TranslatedSpan[];
 
@@ -34,16 +34,16 @@ export class TranslatedPorts implements PortClaimant {
 }
 
 const protocols = ['tcp', 'udp', 'sctp'] as const;
-/** Chains that lead to chains this deep are not followed; kube-proxy and CNI plugins need four. */
+/** Maximum depth of jumps that are followed; kube-proxy and CNI plugins need four. */
 const deepest = 16;
-/** More spans than this are read as one from the lowest port to the highest. */
+/** More spans than this are merged into one from the lowest port to the highest. */
 const mostSpans = 20_000;
 
 /**
- * Returns the ports of the node that rules of other programs translate before routing: `hostPort` of CNI
- * plugins, NodePorts and external addresses of kube-proxy, container engines, forwarded ports of firewalls.
- * Which of two programs gets a connection depends on the order in which their hooks were registered, so such a
- * port belongs to the other program. A rule that translates every port is not about a port and is not returned.
+ * Returns the ports of the node that rules of other programs translate before routing: `hostPort` of CNI plugins,
+ * NodePorts and external addresses of kube-proxy, container engines, forwarded ports of firewalls. The registration
+ * order of hooks decides which of two programs gets a connection, so such a port is left to the other program. A rule
+ * that translates every port does not reserve a port and is not returned.
  *
  * @param own addresses of the node that clients connect to
  */
@@ -81,7 +81,7 @@ function makeProbe(protocol: Protocol, destination: Address, port: number): Prob
   return { family, protocol, destination, destinationPort: port, state: 'new', isRedirected: false };
 }
 
-/** The ports that rules of a table name, cut so that every rule treats all ports of a span alike. */
+/** Returns the ports that rules of a table name, split so that every rule treats all ports of a span alike. */
 function listSpans(table: ForeignTable): readonly { readonly first: number; readonly last: number }[] {
   const edges = new Map<string, readonly [first: number, last: number]>();
   for (const { rules } of table.chains) {
@@ -102,8 +102,8 @@ function listSpans(table: ForeignTable): readonly { readonly first: number; read
 }
 
 /**
- * The chain with a rule that translates the probe and asks for its port, in that rule or on the way to it.
- * A condition that is unknown may hold.
+ * Returns the chain with a rule that translates the probe and checks its port, in that rule or on the path to it. An
+ * unknown condition may be true.
  */
 function findTranslation(
   chains: ReadonlyMap<string, ForeignChain>,
@@ -139,7 +139,7 @@ function findTranslation(
 }
 
 function asksForPort({ conditions }: Pick<ForeignRule, 'conditions'>, probe: Probe): boolean {
-  // No client can ask for port 0.
+  // No client can connect to port 0.
   const other = { ...probe, destinationPort: 0 };
   return conditions.some((condition) => condition(probe) !== false && condition(other) === false);
 }

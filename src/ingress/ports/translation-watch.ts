@@ -4,10 +4,13 @@ import type { Address } from '../../base/model/address.ts';
 import type { PortKernel } from './kernel-api.ts';
 import { findTranslatedPorts, TranslatedPorts } from './translated-ports.ts';
 
-/** Milliseconds between two full readings although no change was seen: rules of iptables-legacy have no generation. */
+/**
+ * Maximum milliseconds between full reads without an observed change, because rules of iptables-legacy have no
+ * generation.
+ */
 const longest = 300_000;
 
-/** Reading rules may take this share of the time: more for a new claim, which must not take a port that is in use. */
+/** Maximum share of time for reading rules: larger for a new claim, which must not take a port that is in use. */
 const shareOfTime = { usual: 0.02, claims: 0.5 } as const;
 
 /** Translations of the node's ports by other programs, read again when the kernel's rules have changed. */
@@ -16,26 +19,26 @@ export class TranslationWatch {
   readonly #ownAddresses: () => readonly Address[];
   readonly #clock: () => number;
   #current = new TranslatedPorts();
-  /** Generation of the rules that {@link #current} was read from, or that an own change led to. */
+  /** Generation of the rules of {@link #current}, or after our own last change. */
   #generation: number | undefined;
   #readAt: number | undefined;
   #cost = 0;
 
-  /** @param clock milliseconds, monotonic */
+  /** @param clock monotonic milliseconds */
   constructor(kernel: PortKernel, ownAddresses: () => readonly Address[], clock = () => performance.now()) {
     this.#kernel = kernel;
     this.#ownAddresses = ownAddresses;
     this.#clock = clock;
   }
 
-  /** The ports as they were last read. */
+  /** The ports of the last read. */
   get current(): TranslatedPorts {
     return this.#current;
   }
 
   /**
-   * Whether another program may have changed rules since {@link refresh}, and reading them again is due. Before
-   * the first reading the answer is true.
+   * Returns whether another program may have changed rules since {@link refresh}, and a read is due. True before the
+   * first read.
    */
   isStale(isAboutClaims: boolean): boolean {
     if (this.#readAt === undefined) return true;
@@ -44,7 +47,7 @@ export class TranslationWatch {
     return age > longest || this.#kernel.readGeneration() !== this.#generation;
   }
 
-  /** Runs a change of our own rules, which is no reason to read those of others again. */
+  /** Runs a change of our own rules, which does not require reading those of others again. */
   during<T>(change: () => T): T {
     const isFresh = this.#readAt !== undefined && this.#kernel.readGeneration() === this.#generation;
     const result = change();
@@ -52,7 +55,7 @@ export class TranslationWatch {
     return result;
   }
 
-  /** Reads the rules. Resolves to whether the ports changed; rejects with an Error, and keeps the last ones. */
+  /** Reads the rules. Resolves to whether the ports changed. Rejects with an Error and keeps the last ones. */
   async refresh(): Promise<boolean> {
     const startedAt = this.#clock();
     const generation = this.#kernel.readGeneration();

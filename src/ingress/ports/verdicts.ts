@@ -1,23 +1,23 @@
 import { describeBackends, type EndpointFinder } from '../backends/endpoints.ts';
 import { type AdmittedPorts, type PortAdmissions, portKey } from '../claims/ports.ts';
 import { notApplied, type Pending, type Verdict } from '../intent/plane.ts';
-import type { PortRequest } from '../route/port-demand.ts';
+import type { PortRequest } from '../intent/port-request.ts';
 import type { IngressPort } from './model.ts';
 
-/** What verdicts report besides the decisions about ports. */
+/** Input of verdicts besides the decisions about ports. */
 export interface VerdictContext {
   readonly finder: EndpointFinder;
-  /** This node's name. */
+  /** Name of this node. */
   readonly node: string;
   /** Ports of each admitted request, in the order of the admissions. */
   readonly portsOfRequests: readonly (readonly IngressPort[])[];
-  /** What of each admitted request is not in force. */
+  /** The part of each admitted request that is not applied. */
   readonly pending: readonly (Pending | undefined)[];
-  /** Why no connection reaches an endpoint of this node's; undefined where they do. */
+  /** Why no connection reaches an endpoint through this node. Undefined if they do. */
   readonly unreadiness: string | undefined;
 }
 
-/** What became of every request for a port. */
+/** Returns the result of every request for a port. */
 export function listVerdicts({ admitted, refused }: PortAdmissions, context: VerdictContext): readonly Verdict[] {
   return [
     ...admitted.map((one, index) =>
@@ -49,7 +49,9 @@ function describeAdmitted(
   const choices = ports.map(({ protocol }) => ({ protocol, ...(targetPort !== undefined && { targetPort }) }));
   const notes = [...describeBackends(backends, request.meta.namespace, choices, finder)];
   if (open.some(lacksLocalEndpoint)) {
-    notes.push(`node ${node} has no ready endpoint, and a Service has externalTrafficPolicy Local: refused there`);
+    notes.push(
+      `node ${node} has no ready endpoint, which externalTrafficPolicy Local requires, and rejects connections`,
+    );
   }
   if (unreadiness !== undefined) notes.push(`node ${node}: ${unreadiness}`);
   if (problem !== undefined) notes.push(problem);
@@ -57,7 +59,7 @@ function describeAdmitted(
   return { ...describeRequest(request), ...state, notes, ignored };
 }
 
-/** Whether a port leads nowhere only because endpoints of other nodes do not count. */
+/** Returns whether a port has no target only because endpoints of other nodes do not count. */
 export function lacksLocalEndpoint({ localOnly, endpoints }: IngressPort): boolean {
   return localOnly === true && !endpoints.some(({ local, weight }) => local && weight > 0);
 }

@@ -11,18 +11,18 @@ import {
 import { formatIpv4Network, parseIpv4Network } from '../../base/model/ipv4.ts';
 import { showValue } from '../../base/read/show-value.ts';
 
-/** All annotations of an object together have no more (Kubernetes' limit), in characters. */
+/** Maximum size in characters of all annotations of an object (Kubernetes' limit). */
 const maxCharacters = 256 * 1024;
 
-/** Lists of more characters are kept by their digest, so that an object that changes otherwise does not parse them again. */
+/** Longer lists are cached by digest, so that other changes of an object do not parse them again. */
 const longList = 1000;
 const maxKept = 16 * 1024 * 1024;
 const kept = new LRUCache<string, NetworkList>({ maxSize: maxKept });
 
 /**
- * Reads addresses and CIDRs separated by blanks into networks, sorted, each once. Otherwise says what
- * was expected. One bad entry spoils the list: OpenShift's router drops it, and a list of nothing but
- * bad entries then admits everybody.
+ * Parses addresses and CIDRs separated by blanks into sorted networks without duplicates, or returns what was
+ * expected. One invalid entry invalidates the list: OpenShift's router ignores the entry, and a list of only invalid
+ * entries then admits every client.
  */
 export function parseAllowList(text: string): readonly Prefix[] | string {
   if (text.length > maxCharacters) return `must have at most ${maxCharacters} characters`;
@@ -30,23 +30,23 @@ export function parseAllowList(text: string): readonly Prefix[] | string {
   if (wrong[0] !== undefined) {
     return `must be addresses and CIDRs separated by blanks, not ${showValue(wrong[0], 48)}`;
   }
-  if (networks.length === 0) return 'must name an address or CIDR; without the annotation everybody may connect';
+  if (networks.length === 0) return 'must contain an address or CIDR; remove the annotation to admit every client';
   return networks.map((network) => parsePrefix(network) as Prefix);
 }
 
-/** Addresses and CIDRs as networks in canonical text (`10.0.0.0/8`), sorted, each once. */
+/** Sorted networks without duplicates in canonical text (`10.0.0.0/8`), from addresses and CIDRs. */
 export interface NetworkList {
   readonly networks: readonly string[];
   /** The first words that are neither. */
   readonly wrong: readonly string[];
 }
 
-/** Number of wrong words that are returned. */
+/** Maximum number of invalid words that are returned. */
 const maxWrong = 3;
 
 /**
- * Reads words into networks: IPv4 in the order of addresses, then IPv6. The same text gives the same object
- * for as long as that is kept, so that comparing lists is cheap.
+ * Parses words into networks: IPv4 in the order of addresses, then IPv6. The same text returns the same object while
+ * it is cached, which makes comparing lists cheap.
  *
  * @param separator between words
  */
@@ -65,7 +65,7 @@ function readNetworks(text: string, separator: 'blanks' | 'commas'): NetworkList
   const [numbers, others, wrong]: [number[], Set<string>, string[]] = [[], new Set(), []];
   for (const word of words) {
     if (word === '') continue;
-    // Nearly all words of long lists; numbers are sorted and compared faster than texts.
+    // Nearly all words of long lists are IPv4, and numbers are faster to sort and compare than texts.
     const number = parseIpv4Network(word);
     if (number >= 0) {
       numbers.push(number);

@@ -1,17 +1,17 @@
 import type { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord } from '../../base/read/shape.ts';
 
-/** Where the annotations of HAProxy's router begin. */
+/** Prefix of the annotations of HAProxy's router. */
 export const haproxyPrefix = 'haproxy.router.openshift.io/';
 export const routerPrefix = 'router.openshift.io/';
 
-/** The limit of reported names. */
+/** Maximum number of reported names. */
 const maxIgnored = 20;
 
-/** Says what was expected instead of a value; the annotation then counts as absent. */
+/** Reports what was expected instead of a value. The annotation is then ignored. */
 export type Refuse = (cure: string) => undefined;
 
-/** Reads annotations of a Route one by one and remembers which have no reader. */
+/** Reads annotations of a Route individually and records which ones have no reader. */
 export class AnnotationReader {
   readonly #annotations: Readonly<Record<string, unknown>>;
   readonly #problems: ProblemList;
@@ -20,13 +20,15 @@ export class AnnotationReader {
 
   constructor(input: unknown, problems: ProblemList) {
     if (input !== undefined && input !== null && !isRecord(input)) {
-      problems.add('metadata.annotations', input, 'must be an object of texts');
+      problems.add('metadata.annotations', input, 'must be an object of strings');
     }
     this.#annotations = isRecord(input) ? input : {};
     this.#problems = problems;
   }
 
-  /** What an annotation says; undefined where it is absent, or where `parse` refuses it, which is noted. */
+  /**
+   * Returns the parsed value of an annotation, or undefined if it is absent or `parse` rejects it, which is recorded.
+   */
   read<Value>(key: string, parse: (text: string, refuse: Refuse) => Value | undefined): Value | undefined {
     this.#known.add(key);
     this.#asked.add(key);
@@ -35,7 +37,7 @@ export class AnnotationReader {
     const refuse = (cure: string): undefined => {
       this.#problems.add(`metadata.annotations[${key}]`, written, cure);
     };
-    return typeof written === 'string' ? parse(written, refuse) : refuse('must be a text: write it in quotes');
+    return typeof written === 'string' ? parse(written, refuse) : refuse('must be a string; write it in quotes');
   }
 
   /** Leaves an annotation to another reader. */
@@ -43,17 +45,17 @@ export class AnnotationReader {
     this.#known.add(key);
   }
 
-  /** Counts an annotation that was read among those without effect. */
+  /** Adds an annotation that was read to those without effect. */
   ignore(key: string): void {
     this.#known.delete(key);
   }
 
-  /** Names that were read, whether they were there or not. */
+  /** Names that were requested, whether present or not. */
   get asked(): readonly string[] {
     return [...this.#asked];
   }
 
-  /** Names of annotations for routers without a reader, sorted. */
+  /** Returns the sorted names of router annotations without a reader. */
   listIgnored(): readonly string[] {
     const names: string[] = [];
     for (const key in this.#annotations) {

@@ -17,10 +17,10 @@ const backend: Remarks = {
   weight: { minimum: 0, maximum: 256, default: 100, description: 'Share of requests relative to the other Services.' },
 };
 
-/** Names and forms as OpenShift's API has them; longer texts than its own do not fit HAProxy. */
+/** Names and formats of OpenShift's API. Longer strings than its own limits do not fit into HAProxy. */
 const remarks: Remarks = {
   '': {
-    description: 'What the Route asks for.',
+    description: 'Desired state of the Route.',
     ...rules(
       {
         rule: "!has(self.tls) || !has(self.tls.termination) || self.tls.termination != 'passthrough' || !has(self.path) || self.path == ''",
@@ -43,22 +43,22 @@ const remarks: Remarks = {
   host: {
     maxLength: 253,
     pattern: '^([a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?(\\.[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?)*)?$',
-    description: 'The host name; empty: the router makes one.',
+    description: 'Host name. If empty, the router derives one.',
   },
-  subdomain: { maxLength: 253, description: 'First labels of the host, below the domain of the router.' },
-  path: { maxLength: 1024, pattern: '^(/[^#\\s]*)?$', description: 'Only requests at or below this path.' },
+  subdomain: { maxLength: 253, description: 'First labels of the host, relative to the domain of the router.' },
+  path: { maxLength: 1024, pattern: '^(/[^#\\s]*)?$', description: 'Serve only requests at or below this path.' },
   wildcardPolicy: {
     enum: ['None', 'Subdomain', ''],
     maxLength: 9,
     default: 'None',
     description: 'Subdomain: all hosts one label below the host’s domain.',
   },
-  to: { description: 'The Service that gets the requests.' },
+  to: { description: 'Service that receives the requests.' },
   ...under('to', backend),
-  alternateBackends: { maxItems: 3, description: 'More Services that share them, by weight.' },
+  alternateBackends: { maxItems: 3, description: 'Additional Services that share the requests by weight.' },
   ...under('alternateBackends[]', backend),
   tls: {
-    description: 'Where TLS ends, and with which certificate; absent: plain HTTP.',
+    description: 'TLS termination and certificate. If absent, the Route serves plain HTTP.',
     ...rules(
       {
         rule: "!has(self.termination) || self.termination != 'passthrough' || !has(self.insecureEdgeTerminationPolicy) || self.insecureEdgeTerminationPolicy != 'Allow'",
@@ -66,7 +66,7 @@ const remarks: Remarks = {
       },
       {
         rule: '!has(self.externalCertificate) || !has(self.externalCertificate.name) || ((!has(self.certificate) || self.certificate == "") && (!has(self.key) || self.key == ""))',
-        message: 'certificate and key must be absent beside externalCertificate',
+        message: 'certificate and key must be absent with externalCertificate',
       },
       {
         rule: "!has(self.termination) || self.termination != 'edge' || !has(self.destinationCACertificate) || self.destinationCACertificate == ''",
@@ -74,24 +74,29 @@ const remarks: Remarks = {
       },
     ),
   },
-  'tls.termination': { enum: ['edge', 'reencrypt', 'passthrough'], description: 'Where TLS ends.' },
+  'tls.termination': { enum: ['edge', 'reencrypt', 'passthrough'], description: 'Where TLS is terminated.' },
   'tls.insecureEdgeTerminationPolicy': {
     enum: ['None', 'Allow', 'Redirect', ''],
-    description: 'What becomes of plain HTTP.',
+    description: 'Treatment of plain HTTP requests.',
   },
   'tls.certificate': { description: 'Certificate and chain, PEM.' },
-  'tls.key': { description: 'Its private key, PEM.' },
-  'tls.caCertificate': { description: 'The authority that signed it, PEM.' },
-  'tls.destinationCACertificate': { description: 'Authorities that endpoints are held to (reencrypt), PEM.' },
-  'tls.externalCertificate': { description: 'A Secret of type kubernetes.io/tls that has the certificate instead.' },
-  'tls.externalCertificate.name': { maxLength: 253, description: 'Its name.' },
+  'tls.key': { description: 'Private key of the certificate, PEM.' },
+  'tls.caCertificate': { description: 'Authority that signed the certificate, PEM.' },
+  'tls.destinationCACertificate': {
+    description: 'Authorities that verify the certificates of endpoints (reencrypt), PEM.',
+  },
+  'tls.externalCertificate': { description: 'Secret of type kubernetes.io/tls that contains certificate and key.' },
+  'tls.externalCertificate.name': { maxLength: 253, description: 'Name of the Secret.' },
 };
 
 function under(path: string, list: Remarks): Remarks {
   return Object.fromEntries(Object.entries(list).map(([key, remark]) => [`${path}.${key}`, remark]));
 }
 
-/** The CustomResourceDefinition of Route, for clusters without OpenShift's API: the parser's own schema with OpenShift's rules. */
+/**
+ * Returns the CustomResourceDefinition of Route for clusters without OpenShift's API: the parser's own schema with
+ * OpenShift's rules.
+ */
 export function makeRouteDefinition(): object {
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
@@ -131,19 +136,19 @@ function makeSchema(): StructuralSchema {
   properties.port = {
     type: 'object',
     required: ['targetPort'],
-    description: 'Which port of the endpoints; absent: all.',
-    properties: { targetPort: { 'x-kubernetes-int-or-string': true, description: 'Name or number.' } },
+    description: 'Port of the endpoints. If absent, all ports.',
+    properties: { targetPort: { 'x-kubernetes-int-or-string': true, description: 'Name or number of the port.' } },
   };
   properties.httpHeaders = headers;
   return {
     type: 'object',
-    description: 'A Route leads clients outside of the cluster to Services, by host and path or by port.',
+    description: 'A Route exposes Services to clients outside the cluster by host and path or by port.',
     required: ['spec'],
     properties: { spec, status },
   };
 }
 
-/** A number or a text: structural schemas say that by a word of their own. */
+/** Removes a field that is a number or a string, for which structural schemas have a keyword of their own. */
 function withoutPort(schema: unknown): unknown {
   if (!isRecord(schema) || !isRecord(schema.properties)) throw new TypeError('Cannot read the schema of a Route');
   const { port: _port, ...properties } = schema.properties;
@@ -172,7 +177,7 @@ const header: StructuralSchema = {
       },
       ...rules({
         rule: "(self.type == 'Set') == has(self.set)",
-        message: 'set must be given for Set, and for nothing else',
+        message: 'set is required for Set and forbidden otherwise',
       }),
     },
   },
@@ -188,7 +193,7 @@ const actions: StructuralSchema = {
 
 const headers: StructuralSchema = {
   type: 'object',
-  description: 'Changes of headers.',
+  description: 'Changes of request and response headers.',
   properties: {
     actions: { type: 'object', properties: { request: actions, response: actions } },
   },
@@ -196,7 +201,7 @@ const headers: StructuralSchema = {
 
 const status: StructuralSchema = {
   type: 'object',
-  description: 'What each router made of it.',
+  description: 'Status of the Route in each router.',
   properties: {
     ingress: {
       type: 'array',

@@ -1,36 +1,30 @@
 import type { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord } from '../../base/read/shape.ts';
+import type { HeaderChange } from '../intent/site-request.ts';
 
-/** One change of a header (route.openshift.io/v1, RouteHTTPHeader). */
-export interface HeaderAction {
-  readonly name: string;
-  /** The new value, in HAProxy's log format; absent: the header is deleted. */
-  readonly value?: string;
-}
-
-/** Changes of the headers of requests and of responses, in order. */
+/** Changes of request and response headers, in order. */
 export interface HeaderActions {
-  readonly request: readonly HeaderAction[];
-  readonly response: readonly HeaderAction[];
+  readonly request: readonly HeaderChange[];
+  readonly response: readonly HeaderChange[];
 }
 
-/** More in one direction are not taken (OpenShift's API). */
+/** Maximum per direction (OpenShift's API). */
 const maxActions = 20;
 
-/** Headers that only the router itself may set. */
+/** Headers that only the router may set. */
 const protectedHeaders = ['strict-transport-security', 'proxy', 'cookie', 'set-cookie', 'egress-router-hop'];
 
-/** `%%`, or a sample that may be part of a value: a header, or the client's certificate, with flags such as `{+Q}`. */
+/** `%%`, or a sample allowed in a value: a header, or the client's certificate, with flags such as `{+Q}`. */
 const samples = { request: sampleOf('req'), response: sampleOf('res') };
 
-/** OpenShift's API, RouteHTTPHeaderActions. */
+/** Returns the samples that OpenShift's API allows (RouteHTTPHeaderActions). */
 function sampleOf(side: 'req' | 'res'): RegExp {
   const flags = String.raw`(?:\{[-+]?[QXE](?:,[-+]?[QXE])*\})?`;
   const source = String.raw`(?:${side}\.hdr\([0-9A-Za-z_-]{1,255}\)|ssl_c_der)(?:,(?:lower|base64))*`;
   return new RegExp(String.raw`%%|%${flags}\[${source}\]`, 'g');
 }
 
-/** Reads `spec.httpHeaders.actions`; what OpenShift's API would refuse is noted. */
+/** Parses `spec.httpHeaders.actions` and records what OpenShift's API would reject. */
 export function readHeaderActions(input: unknown, problems: ProblemList): HeaderActions {
   if (input === undefined || input === null) return { request: [], response: [] };
   const path = 'spec.httpHeaders.actions';
@@ -49,20 +43,20 @@ function readSide(
   side: 'request' | 'response',
   path: string,
   problems: ProblemList,
-): readonly HeaderAction[] {
+): readonly HeaderChange[] {
   if (input === undefined || input === null) return [];
   if (!Array.isArray(input)) {
     problems.add(path, input, 'must be a list of actions');
     return [];
   }
   if (input.length > maxActions) problems.add(path, input.length, `must be at most ${maxActions}`);
-  const read = input.slice(0, maxActions).flatMap((one, index): HeaderAction[] => {
+  const read = input.slice(0, maxActions).flatMap((one, index): HeaderChange[] => {
     const action = readAction(one, side, `${path}[${index}]`, problems);
     return action === undefined ? [] : [action];
   });
   for (const [index, { name }] of read.entries()) {
     const isDouble = read.findIndex((other) => other.name.toLowerCase() === name.toLowerCase()) < index;
-    if (isDouble) problems.add(`${path}[${index}].name`, name, 'must not be named twice');
+    if (isDouble) problems.add(`${path}[${index}].name`, name, 'must not appear twice');
   }
   return read;
 }
@@ -72,7 +66,7 @@ function readAction(
   side: 'request' | 'response',
   path: string,
   problems: ProblemList,
-): HeaderAction | undefined {
+): HeaderChange | undefined {
   const { name, action } = isRecord(input) ? input : {};
   if (typeof name !== 'string' || !/^[0-9A-Za-z!#$%&'*+.^_`|~-]{1,255}$/.test(name)) {
     problems.add(`${path}.name`, name, 'must be the name of a header');
@@ -100,7 +94,7 @@ function readAction(
 
 function isValue(value: string, side: 'request' | 'response'): boolean {
   if (value.length < 1 || value.length > 16_384) return false;
-  // A header's value has no control character but the tab (RFC 9110 §5.5).
+  // Header values contain no control character except the tab (RFC 9110 §5.5).
   if (/\p{Cc}/u.test(value.replaceAll('\t', ''))) return false;
   return !value.replace(samples[side], '').includes('%');
 }

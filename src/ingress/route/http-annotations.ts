@@ -1,39 +1,24 @@
 import { checkIntervalCure, durationCure, parseCheckInterval, parseDuration } from '../../base/read/duration.ts';
 import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
+import type { ClientLimits, ForwardedMode, SiteBalance } from '../intent/site-request.ts';
 import { collectNetworks } from './allow-list.ts';
 import { AnnotationReader, haproxyPrefix, type Refuse, routerPrefix } from './annotation-reader.ts';
 
-/** How requests are spread over servers, in HAProxy's words. */
-export type HttpBalance = 'roundrobin' | 'leastconn' | 'source' | 'random';
-
-/** What becomes of the forwarded headers that a client sent. */
-export type ForwardedMode = 'append' | 'replace' | 'if-none' | 'never';
-
-/** Limits of one client address (`rate-limit-connections`): as many as this are too many. */
-export interface HttpLimits {
-  /** Connections, or requests in progress. */
-  readonly concurrentTcp?: number;
-  /** Connections in 3 seconds. */
-  readonly rateTcp?: number;
-  /** Requests in 10 seconds. */
-  readonly rateHttp?: number;
-}
-
-/** What the annotations of a Route say of its host and path; absent: the router's default. */
+/** Parsed annotations of a Route for its host and path. Absent fields use the router's default. */
 export interface HttpAnnotations {
-  readonly balance?: HttpBalance;
+  readonly balance?: SiteBalance;
   readonly hasCookies: boolean;
   readonly cookieName?: string;
   readonly sameSite: 'Lax' | 'Strict' | 'None';
-  /** Networks that may connect (`10.0.0.0/8`), sorted; absent: any client, empty: none. */
+  /** Sorted networks of allowed clients (`10.0.0.0/8`). Absent: any client; empty: none. */
   readonly allowed?: readonly string[];
   /** Milliseconds. */
   readonly serverTimeout?: number;
   /** Milliseconds. */
   readonly tunnelTimeout?: number;
-  readonly limits: HttpLimits;
-  /** Connections to one server at a time. */
+  readonly limits: ClientLimits;
+  /** Maximum concurrent connections per server. */
   readonly serverConnections?: number;
   readonly forwarded?: ForwardedMode;
   /** Begins with `/`. */
@@ -41,9 +26,9 @@ export interface HttpAnnotations {
   /** Value of Strict-Transport-Security. */
   readonly hsts?: string;
   readonly adjustsCase: boolean;
-  /** Milliseconds between two checks of a server. */
+  /** Interval between checks of a server, in milliseconds. */
   readonly checkInterval?: number;
-  /** Names of annotations for routers without effect on hosts and paths, sorted. */
+  /** Sorted names of router annotations without effect on hosts and paths. */
   readonly ignored: readonly string[];
 }
 
@@ -52,12 +37,12 @@ const sameSiteWords = ['Lax', 'Strict', 'None'] as const;
 const balanceWords = ['roundrobin', 'leastconn', 'source', 'random'] as const;
 const forwardedWords = ['append', 'replace', 'if-none', 'never'] as const;
 
-/** Longer rewrite targets and HSTS headers do not fit a line of HAProxy's configuration. */
+/** Longer rewrite targets and HSTS headers do not fit into a line of HAProxy's configuration. */
 const maxText = 1024;
 
 /**
- * Reads the annotations of a Route as OpenShift's router does (reference: l7, annotations): a value
- * must match whole, and one that does not counts as absent; `problems` tells it.
+ * Parses the annotations of a Route as OpenShift's router does: a value must match completely, otherwise it is
+ * ignored and recorded in `problems`.
  */
 export function readHttpAnnotations(input: unknown, routerNameKey: string, problems: ProblemList): HttpAnnotations {
   const reader = new AnnotationReader(input, problems);
@@ -65,7 +50,7 @@ export function readHttpAnnotations(input: unknown, routerNameKey: string, probl
   return readAll(reader);
 }
 
-/** Names of all annotations that {@link readHttpAnnotations} reads. */
+/** Returns the names of all annotations that {@link readHttpAnnotations} reads. */
 export function listHttpAnnotations(): readonly string[] {
   const reader = new AnnotationReader({}, new ProblemList());
   readAll(reader);
@@ -120,13 +105,13 @@ function readCount(text: string, refuse: Refuse): number | undefined {
 
 function readRewriteTarget(text: string, refuse: Refuse): string | undefined {
   const isPath = text.length <= maxText && /^\/[\x21-\x7e]*$/.test(text);
-  return isPath ? text : refuse('must be a path that begins with "/", without blanks');
+  return isPath ? text : refuse('must be a path that begins with "/" and has no blanks');
 }
 
-/** RFC 6797 §6.1, as far as OpenShift's router takes it. */
+/** RFC 6797 §6.1, as far as OpenShift's router supports it. */
 function readHsts(text: string, refuse: Refuse): string | undefined {
-  const cure = 'must be such as "max-age=31536000;includeSubDomains;preload"';
-  // Blanks between directives, but nothing that ends a header's line.
+  const cure = 'must be like "max-age=31536000;includeSubDomains;preload"';
+  // Blanks are allowed between directives, but nothing that ends a header line.
   if (text.length > maxText || !/^[\x20-\x7e]*$/.test(text.trim())) return refuse(cure);
   const directives = text.split(';').map((part) => part.trim().toLowerCase());
   const ages = directives.filter((one) => /^max-age=(?:\d+|"\d+")$/.test(one));
@@ -134,12 +119,12 @@ function readHsts(text: string, refuse: Refuse): string | undefined {
   return ages.length === 1 && ages.length + others.length === directives.length ? text.trim() : refuse(cure);
 }
 
-/** The limits count only where they are switched on; what is switched off is not looked at. */
-function readLimits(reader: AnnotationReader): HttpLimits {
+/** Limits apply only if they are enabled; otherwise they are not read. */
+function readLimits(reader: AnnotationReader): ClientLimits {
   const isOn = reader.read(limitsKey, readFlag) ?? false;
   const names = ['concurrentTcp', 'rateTcp', 'rateHttp'] as const;
   const keys = [`${limitsKey}.concurrent-tcp`, `${limitsKey}.rate-tcp`, `${limitsKey}.rate-http`];
-  const limits: { -readonly [Key in keyof HttpLimits]: HttpLimits[Key] } = {};
+  const limits: { -readonly [Key in keyof ClientLimits]: ClientLimits[Key] } = {};
   for (const [index, name] of names.entries()) {
     const key = keys[index] as string;
     const limit = reader.read(key, (text, refuse) => (isOn ? readCount(text, refuse) : undefined));
@@ -150,8 +135,8 @@ function readLimits(reader: AnnotationReader): HttpLimits {
 }
 
 /**
- * The networks that may connect. Entries that cannot be read are left out and told; a list with none
- * that can be admits nobody, where OpenShift's router would admit everybody.
+ * Returns the networks of allowed clients. Invalid entries are ignored and reported. A list without valid entries
+ * admits no client, whereas OpenShift's router would admit every client.
  */
 function readAllowed(reader: AnnotationReader): readonly string[] | undefined {
   const lists = ['ip_allowlist', 'ip_whitelist'].flatMap((name) => {
@@ -163,8 +148,8 @@ function readAllowed(reader: AnnotationReader): readonly string[] | undefined {
 
 function readNetworks(text: string, refuse: Refuse): readonly string[] {
   const { networks, wrong } = collectNetworks(text, 'commas');
-  if (networks.length === 0) refuse('must have an address or CIDR; without a valid entry no client can connect');
+  if (networks.length === 0) refuse('must contain an address or CIDR; without a valid entry no client can connect');
   else if (wrong.length > 0)
-    refuse(`must be addresses and CIDRs: left out ${wrong.map((word) => word.slice(0, 48)).join(' ')}`);
+    refuse(`must be addresses and CIDRs; ignored ${wrong.map((word) => word.slice(0, 48)).join(' ')}`);
   return networks;
 }

@@ -1,51 +1,51 @@
 import type { Problem } from '../../base/model/problem.ts';
 import { isLabelName } from '../../base/read/object-meta.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
-import type { RouteBackend } from './backend.ts';
+import type { ServiceShare } from '../intent/service-share.ts';
+import { longestHostAndPath } from '../intent/site-request.ts';
 import { type HeaderActions, readHeaderActions } from './header-actions.ts';
 import { type HttpAnnotations, readHttpAnnotations } from './http-annotations.ts';
 import type { RouteParts, WrittenRouteSpec } from './spec.ts';
 
-/** Where TLS ends: there is none (`none`), the router (`edge`, `reencrypt`), or the endpoint (`passthrough`). */
+/**
+ * Where TLS is terminated: nowhere (`none`), at the router (`edge`, `reencrypt`), or at the endpoint (`passthrough`).
+ */
 export type Termination = 'none' | 'edge' | 'reencrypt' | 'passthrough';
 
-/** The TLS part of a Route: PEM texts as written, not yet checked. */
+/** The TLS settings of a Route: PEM as received, not yet validated. */
 export interface RouteTls {
   readonly termination: Exclude<Termination, 'none'>;
-  /** What becomes of clients without TLS. */
+  /** Treatment of clients without TLS. */
   readonly insecure: 'None' | 'Allow' | 'Redirect';
   readonly certificate?: string;
   readonly key?: string;
   readonly caCertificate?: string;
   readonly destinationCaCertificate?: string;
-  /** Name of a Secret of the Route's namespace, of type kubernetes.io/tls, that has the certificate instead. */
+  /** Name of a Secret of type kubernetes.io/tls in the Route's namespace that contains the certificate. */
   readonly externalCertificate?: string;
 }
 
-/** Characters of host and path together: HAProxy compares at most 4,095 bytes, of which it needs four itself. */
-export const longestHostAndPath = 4091;
-
-/** Characters of a path: with the shortest host. */
+/** Maximum length of a path in characters, with the shortest host. */
 const longestPath = longestHostAndPath - 1;
 
-/** What a Route wants for its host and path. */
+/** What a Route requests for its host and path. */
 export interface HttpDemand {
-  /** Begins with `/`; empty: every path. */
+  /** Begins with `/`. Empty: all paths. */
   readonly path: string;
-  /** Every host one label below the host's own domain (`wildcardPolicy: Subdomain`). */
+  /** Whether it requests every host one label below its host's domain (`wildcardPolicy: Subdomain`). */
   readonly isWildcard: boolean;
   readonly tls?: RouteTls;
   /** The first is `spec.to`. */
-  readonly backends: readonly RouteBackend[];
-  /** Name or number of the endpoints' port; absent: every port of the Service but those of UDP. */
+  readonly backends: readonly ServiceShare[];
+  /** Name or number of the endpoints' port. Absent: every port of the Service except UDP. */
   readonly targetPort?: string | number;
   readonly headers: HeaderActions;
   readonly annotations: HttpAnnotations;
-  /** Annotations that cannot be read, and so count as absent: told in the status. */
+  /** Invalid annotations, which are ignored and reported in the status. */
   readonly warnings: readonly Problem[];
 }
 
-/** Reads what a Route wants for its host and path; mistakes that OpenShift's API refuses are noted. */
+/** Parses what a Route requests for its host and path, and records mistakes that OpenShift's API rejects. */
 export function readHttpDemand(parts: RouteParts, problems: ProblemList): HttpDemand {
   const { spec, backends, targetPort } = parts;
   const warnings = new ProblemList();
@@ -75,10 +75,10 @@ function readPath(written: string | undefined, termination: Termination | undefi
     problems.add('spec.path', written, 'must be absent: only the endpoint sees the path of a passthrough connection');
     return '';
   }
-  // What no request line can hold would keep the paths of all Routes of the host from being written.
+  // A path that no request line can contain would prevent the paths of all Routes of the host from being rendered.
   const isPath = written.length <= longestPath && /^\/[\x21\x22\x24-\x7e]*$/.test(written);
   if (isPath) return written;
-  const cure = `must begin with "/" and have no blank and no "#", other letters than ASCII percent-encoded, at most ${longestPath} characters`;
+  const cure = `must begin with "/" and contain no blank, no "#" and no unencoded non-ASCII character, at most ${longestPath} characters`;
   problems.add('spec.path', written, cure);
   return '';
 }
@@ -91,7 +91,7 @@ function readWildcard({ wildcardPolicy, host }: WrittenRouteSpec, problems: Prob
   return policy === 'Subdomain';
 }
 
-/** Termination absent means edge, or re-encrypt where a destination CA is given, as OpenShift's API sets it. */
+/** Without termination the default is edge, or re-encrypt if there is a destination CA, as in OpenShift's API. */
 function readTls({ tls }: WrittenRouteSpec, problems: ProblemList): RouteTls | undefined {
   if (tls === undefined) return undefined;
   const termination = tls.termination || (tls.destinationCACertificate ? 'reencrypt' : 'edge');
@@ -105,21 +105,21 @@ function readTls({ tls }: WrittenRouteSpec, problems: ProblemList): RouteTls | u
     problems.add('spec.tls.insecureEdgeTerminationPolicy', insecure, `must be ${allowed.join(', ')}`);
   }
   const refuse = (key: keyof typeof tls, cure: string) => {
-    // Never the value: it may be a private key.
+    // Never quotes the value, which may be a private key.
     if (tls[key]) problems.add(`spec.tls.${key}`, 'given', cure);
   };
   if (termination === 'passthrough') {
     for (const key of ['certificate', 'key', 'caCertificate', 'destinationCACertificate'] as const) {
-      refuse(key, 'must be absent: the endpoint ends TLS');
+      refuse(key, 'must be absent: the endpoint terminates TLS');
     }
-    if (tls.externalCertificate) refuse('externalCertificate', 'must be absent: the endpoint ends TLS');
+    if (tls.externalCertificate) refuse('externalCertificate', 'must be absent: the endpoint terminates TLS');
   }
   if (termination === 'edge')
     refuse('destinationCACertificate', 'must be absent: connections to endpoints have no TLS');
   const secret = tls.externalCertificate?.name;
   if (secret && (tls.certificate || tls.key)) {
-    refuse('certificate', 'must be absent beside externalCertificate');
-    refuse('key', 'must be absent beside externalCertificate');
+    refuse('certificate', 'must be absent with externalCertificate');
+    refuse('key', 'must be absent with externalCertificate');
   }
   if (secret && !isSecretName(secret)) {
     problems.add('spec.tls.externalCertificate.name', secret, 'must be the name of a Secret');

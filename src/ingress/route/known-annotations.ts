@@ -9,12 +9,12 @@ const getNames = lazily(
   (): ReadonlySet<string> => new Set([...listPortAnnotations(), ...listHttpAnnotations(), defaultRouterNameKey]),
 );
 
-/** Whether an annotation begins as those of routers do and is none that any data plane reads. */
+/** Returns whether an annotation has a router's prefix but no data plane reads it. */
 export function isUnknownAnnotation(key: string): boolean {
   return (key.startsWith(haproxyPrefix) || key.startsWith(routerPrefix)) && !getNames().has(key);
 }
 
-/** `; did you mean "NAME"?` for a name that is close to a known annotation, or nothing. */
+/** Returns `; did you mean "NAME"?` for a name close to a known annotation, otherwise an empty string. */
 export function suggestAnnotation(key: string): string {
   return isUnknownAnnotation(key) ? suggest(key, getNames()) : '';
 }

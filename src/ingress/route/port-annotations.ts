@@ -1,64 +1,38 @@
 import type { Prefix } from '../../base/model/address.ts';
-import { type Protocol, protocols } from '../../base/model/redirect.ts';
+import { protocols } from '../../base/model/redirect.ts';
 import { checkIntervalCure, durationCure, parseCheckInterval, parseDuration } from '../../base/read/duration.ts';
 import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
 import { parsePort } from '../../base/read/parse-port.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord } from '../../base/read/shape.ts';
-import type { SourceLimits } from '../ports/model.ts';
+import type { PortBalance, PortSettings, SourceLimits } from '../intent/port-request.ts';
 import { parseAllowList } from './allow-list.ts';
 import { AnnotationReader, haproxyPrefix, type Refuse, routerPrefix } from './annotation-reader.ts';
-
-/** One port that a Route asks for. */
-export interface AskedPort {
-  readonly protocol: Protocol;
-  /** 1–65535. */
-  readonly port: number;
-}
-
-/** Ways to spread connections that a Route may name. */
-export type AskedBalance = 'source' | 'roundrobin' | 'random';
-
-/** What the annotations of a Route say of the ports that it asks for. */
-export interface PortAnnotations {
-  readonly ports: readonly AskedPort[];
-  /** Absent: the router's default. */
-  readonly balance?: AskedBalance;
-  readonly limits: SourceLimits;
-  /** Milliseconds; absent: the router's default. */
-  readonly idleTimeout?: number;
-  /** Absent: everybody. Never empty. */
-  readonly allowed?: readonly Prefix[];
-  /** Milliseconds between two checks of an endpoint; absent: the router's default. */
-  readonly checkInterval?: number;
-  /** Names of annotations for routers that have no effect on this one, sorted. */
-  readonly ignored: readonly string[];
-}
 
 const limitsKey = `${haproxyPrefix}rate-limit-connections`;
 const checkKey = `${routerPrefix}haproxy.health.check.interval`;
 
-/** More limits than this a second or at a time are none. */
+/** Larger limits per second or at the same time mean no limit. */
 const maxLimit = 1_000_000;
 
 /**
- * Reads the annotations of a Route that concern a router; each that is wrong is noted under its own
- * name. `routerNameKey` is the annotation that {@link readRouterName} reads.
+ * Parses the annotations of a Route that concern ports, and records each invalid one under its name. `routerNameKey`
+ * is the annotation that {@link readRouterName} reads.
  */
-export function readPortAnnotations(input: unknown, routerNameKey: string, problems: ProblemList): PortAnnotations {
+export function readPortAnnotations(input: unknown, routerNameKey: string, problems: ProblemList): PortSettings {
   const reader = new AnnotationReader(input, problems);
   reader.skip(routerNameKey);
   return readAll(reader);
 }
 
-/** Names of all annotations that {@link readPortAnnotations} reads. */
+/** Returns the names of all annotations that {@link readPortAnnotations} reads. */
 export function listPortAnnotations(): readonly string[] {
   const reader = new AnnotationReader({}, new ProblemList());
   readAll(reader);
   return reader.asked;
 }
 
-function readAll(reader: AnnotationReader): PortAnnotations {
+function readAll(reader: AnnotationReader): PortSettings {
   const ports = protocols.flatMap((protocol) => {
     const port = reader.read(
       `${haproxyPrefix}external-${protocol}-port`,
@@ -69,7 +43,7 @@ function readAll(reader: AnnotationReader): PortAnnotations {
   const balance = reader.read(`${haproxyPrefix}balance`, readBalance);
   const limits = readLimits(reader);
   const readTime = (key: string) => reader.read(key, (text, refuse) => parseDuration(text) ?? refuse(durationCure));
-  // HAProxy's `timeout tunnel` rules as soon as both sides have spoken, so it comes first.
+  // HAProxy's `timeout tunnel` applies as soon as both sides have sent data, so it takes precedence.
   const timeout = readTime(`${haproxyPrefix}timeout`);
   const idleTimeout = readTime(`${haproxyPrefix}timeout-tunnel`) ?? timeout;
   const oldList = reader.read(`${haproxyPrefix}ip_whitelist`, readAllowList);
@@ -86,23 +60,23 @@ function readAll(reader: AnnotationReader): PortAnnotations {
   };
 }
 
-/** Reads the annotation that names the router a Route is for; its key is the administrator's choice. */
+/** Returns the router that a Route names. The administrator chooses the annotation. */
 export function readRouterName(input: unknown, key: string): string | undefined {
   const value = isRecord(input) && Object.hasOwn(input, key) ? input[key] : undefined;
   return typeof value === 'string' && value.length <= 253 ? value : undefined;
 }
 
-/** Whether any annotation asks for a port: a Route without one is not for this router. */
+/** Returns whether an annotation requests a port. Without one, ports ignore the Route. */
 export function asksForPort(input: unknown): boolean {
   return (
     isRecord(input) && protocols.some((protocol) => Object.hasOwn(input, `${haproxyPrefix}external-${protocol}-port`))
   );
 }
 
-function readBalance(text: string, refuse: Refuse): AskedBalance | undefined {
+function readBalance(text: string, refuse: Refuse): PortBalance | undefined {
   if (text === 'source' || text === 'roundrobin' || text === 'random') return text;
   const choices = 'must be source, roundrobin or random';
-  return refuse(text === 'leastconn' ? `${choices}: this router does not count connections` : choices);
+  return refuse(text === 'leastconn' ? `${choices}, because ports do not count connections` : choices);
 }
 
 function readAllowList(text: string, refuse: Refuse): readonly Prefix[] | undefined {
@@ -110,7 +84,7 @@ function readAllowList(text: string, refuse: Refuse): readonly Prefix[] | undefi
   return typeof list === 'string' ? refuse(list) : list;
 }
 
-/** The limits count only when they are switched on, as in OpenShift. */
+/** Limits apply only if they are enabled, as in OpenShift. */
 function readLimits(reader: AnnotationReader): SourceLimits {
   const isOn = reader.read(limitsKey, readSwitch) ?? false;
   const concurrent = reader.read(`${limitsKey}.concurrent-tcp`, readLimit);

@@ -2,36 +2,36 @@ import type { Parsed, Problem } from '../../base/model/problem.ts';
 import { isHostName, type ObjectMeta, readMeta } from '../../base/read/object-meta.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord, readShape } from '../../base/read/shape.ts';
+import type { PortDemand, PortRequest } from '../intent/port-request.ts';
 import { type HttpDemand, readHttpDemand } from './http-demand.ts';
 import { asksForPort, readPortAnnotations, readRouterName } from './port-annotations.ts';
-import type { PortDemand, PortRequest } from './port-demand.ts';
 import { type RouteParts, readBackends, readTargetPort, routeSpecSchema, type WrittenRouteSpec } from './spec.ts';
 
 /** A Route (route.openshift.io/v1). */
 export interface Route {
   readonly meta: ObjectMeta;
-  /** `spec.host`, in lower case; one that is no host name is as it was written. */
+  /** `spec.host` in lower case, or as written if it is not a host name. */
   readonly host?: string;
-  /** First labels of the host, where the host is left to the router (`spec.subdomain`). */
+  /** First labels of the host if the router completes it (`spec.subdomain`). */
   readonly subdomain?: string;
-  /** The router that the Route is for, as its annotation says. */
+  /** The router that the Route's annotation names. */
   readonly routerName?: string;
-  /** Fields of the spec as they are written, for field selectors. */
+  /** Fields of the spec as written, for field selectors. */
   readonly fields?: Readonly<Partial<Record<'spec.host' | 'spec.path' | 'spec.to.name', string>>>;
-  /** Its wish for ports of the node; absent where it has none. */
+  /** Its request for ports of the node, if any. */
   readonly ports?: PortRequest;
-  /** What it wants for its host and path, or everything that is wrong with that. */
+  /** What it requests for its host and path, or all problems of that. */
   readonly http: Parsed<HttpDemand>;
 }
 
-/** The annotation that the TCP router of old read to know its own Routes. */
+/** The annotation that the previous TCP router used to select its Routes. */
 export const defaultRouterNameKey = 'haproxy.router.openshift.io/wzh-router-name';
 
 /**
- * Reads a Route. Mistakes in what it wants are part of the value, since its author is told in its
- * status; a Route that cannot be told from others fails.
+ * Parses a Route. Problems of its requests are part of the value, because the status reports them to its author.
+ * Fails only if the Route cannot be identified.
  *
- * @param routerNameKey the annotation that names the router a Route is for
+ * @param routerNameKey the annotation that names a Route's router
  */
 export function parseRoute(input: unknown, routerNameKey = defaultRouterNameKey): Parsed<Route> {
   const metadata = isRecord(input) && isRecord(input.metadata) ? input.metadata : {};
@@ -97,6 +97,6 @@ function readTermination({ tls }: WrittenRouteSpec, problems: ProblemList): Port
   const written = tls?.termination;
   if (written === undefined || written === '') return undefined;
   if (written === 'passthrough' || written === 'edge' || written === 'reencrypt') return written;
-  problems.add('spec.tls.termination', written, 'must be "passthrough", or tls absent');
+  problems.add('spec.tls.termination', written, 'must be "passthrough", or tls must be absent');
   return undefined;
 }

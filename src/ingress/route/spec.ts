@@ -3,7 +3,7 @@ import { isLabelName } from '../../base/read/object-meta.ts';
 import type { ProblemList } from '../../base/read/problem-list.ts';
 import type { Readable } from '../../base/read/shape.ts';
 import { text } from '../../base/read/text.ts';
-import type { RouteBackend } from './backend.ts';
+import type { ServiceShare } from '../intent/service-share.ts';
 
 const weightCure = 'must be a weight from 0 to 256';
 
@@ -18,7 +18,7 @@ const backendSchema = z.object(
 
 const targetPortCure = 'must be the name of a port, or its number from 1 to 65535';
 
-/** Certificates are long: as long as a whole object may be (etcd's limit of a request, 1.5 MiB). */
+/** Certificates may be long: up to the size of a whole object (etcd's request limit, 1.5 MiB). */
 const maxPem = 1_572_864;
 
 const pem = z.nullish(
@@ -56,50 +56,50 @@ export const routeSpecSchema = z.object(
   'must be the spec of a Route',
 );
 
-/** The spec of a Route as far as its types are right. */
+/** The spec of a Route with validated types. */
 export type WrittenRouteSpec = Readable<z.output<typeof routeSpecSchema>>;
 
-/** What the wishes of a Route are read from. */
+/** Input of the parsers of a Route's requests. */
 export interface RouteParts {
   readonly spec: WrittenRouteSpec;
-  /** `spec.httpHeaders` as it was written. */
+  /** `spec.httpHeaders` as received. */
   readonly httpHeaders: unknown;
-  /** `metadata.annotations` as they were written. */
+  /** `metadata.annotations` as received. */
   readonly annotations: unknown;
-  /** The annotation that names the router a Route is for. */
+  /** The annotation that names a Route's router. */
   readonly routerNameKey: string;
-  readonly backends: readonly RouteBackend[];
+  readonly backends: readonly ServiceShare[];
   readonly targetPort: string | number | undefined;
 }
 
 /** Weight of a Service without one. */
 const defaultWeight = 100;
 
-/** More alternatives than this OpenShift does not take either. */
+/** Maximum number of alternatives, as in OpenShift. */
 const maxAlternates = 3;
 
-/** The Services of a Route, `spec.to` first; each with weight 100 where none is written, the default of OpenShift's API server. */
-export function readBackends(spec: WrittenRouteSpec, problems: ProblemList): readonly RouteBackend[] {
+/** Returns the Services of a Route, `spec.to` first. The default weight is 100, as in OpenShift's API server. */
+export function readBackends(spec: WrittenRouteSpec, problems: ProblemList): readonly ServiceShare[] {
   const alternates = spec.alternateBackends ?? [];
   if (alternates.length > maxAlternates) {
     problems.add('spec.alternateBackends', alternates, `must be at most ${maxAlternates}`);
   }
-  const backends = new Map<string, RouteBackend>();
+  const backends = new Map<string, ServiceShare>();
   for (const [index, written] of [spec.to, ...alternates.slice(0, maxAlternates)].entries()) {
     const path = index === 0 ? 'spec.to' : `spec.alternateBackends[${index - 1}]`;
     if (written?.name === undefined) continue;
     if ((written.kind || 'Service') !== 'Service') problems.add(`${path}.kind`, written.kind, 'must be "Service"');
     if (!isLabelName(written.name)) problems.add(`${path}.name`, written.name, 'must be the name of a Service');
-    if (backends.has(written.name)) problems.add(`${path}.name`, written.name, 'must not be named twice');
+    if (backends.has(written.name)) problems.add(`${path}.name`, written.name, 'must not appear twice');
     backends.set(written.name, { service: written.name, weight: written.weight ?? defaultWeight });
   }
   return [...backends.values()];
 }
 
-/** The endpoints' port by name or number; undefined: every port of the Service. */
+/** Returns the endpoints' port by name or number, or undefined for every port of the Service. */
 export function readTargetPort({ port }: WrittenRouteSpec, problems: ProblemList): string | number | undefined {
   const written = port?.targetPort;
-  // A number of 0 or an empty name is what Go writes for "not set".
+  // Go writes 0 or an empty name for "not set".
   if (written === undefined || written === 0 || written === '') return undefined;
   if (typeof written === 'number') {
     if (Number.isInteger(written) && written >= 1 && written <= 65535) return written;

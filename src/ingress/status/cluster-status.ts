@@ -11,7 +11,7 @@ import { planGateway, planGatewayClass, planL4Route } from './plan-gateway.ts';
 import { planRoute } from './plan-route.ts';
 import type { RouterIdentity, RouteStatus, StatusSink } from './status.ts';
 
-/** Writes all statuses to the API server: those of Routes, and those of Gateways and their routes. */
+/** Writes the statuses of Routes, Gateways and their routes to the API server. */
 export class ClusterStatus implements StatusSink, ObjectObserver {
   readonly #identity: RouterIdentity;
   readonly #writer: StatusWriter<Kind>;
@@ -48,7 +48,7 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
     this.#writer.reviewSome('Route', [...gone, ...changed]);
   }
 
-  /** Looks at everything again: this process may have become the writer. */
+  /** Plans every status again, because this process may have become the writer. */
   review(): void {
     if (this.#statuses !== undefined) this.#writer.review();
   }
@@ -78,18 +78,18 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
 
   #planRoute(key: string, object: SeenObject<Kind>, now: Date): StatusChange | undefined {
     const status = this.#statuses?.get(key);
-    // Nothing is decided yet about a Route that took the name of another.
+    // There is no decision yet about a Route that has replaced another of its name.
     if (status !== undefined && (status.isPending || isOther(status.meta.uid, object))) return undefined;
     return planRoute(status, this.#identity, object, now);
   }
 }
 
-/** Whether an object has taken the name of the one that was decided about. */
+/** Returns whether an object has replaced the one of the decision. */
 function isOther(uid: string, { metadata }: SeenObject<Kind>): boolean {
   return typeof metadata.uid === 'string' && metadata.uid !== '' && metadata.uid !== uid;
 }
 
-/** The report where it is about this very object, and finished. */
+/** Returns the report if it concerns this object and is final. */
 function pick<Report extends { readonly uid: string; readonly isPending?: true }>(
   report: Report | undefined,
   object: SeenObject<Kind>,

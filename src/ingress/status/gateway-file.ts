@@ -6,7 +6,7 @@ import { planGateway, planGatewayClass, planL4Route } from './plan-gateway.ts';
 type Status = Readonly<Record<string, unknown>>;
 type Planner = (seen: { readonly status: Status }) => StatusChange | undefined;
 
-/** The status of one object of the Gateway API, as its file has it. */
+/** The status of one object of the Gateway API in the status file. */
 export interface GatewayFileEntry {
   readonly kind: string;
   /** Absent for a GatewayClass. */
@@ -16,20 +16,20 @@ export interface GatewayFileEntry {
 }
 
 /**
- * Statuses of GatewayClasses, Gateways and their routes in the form that an API server would have them, for
- * a file. Remembers what it said, so that times of transitions stay while conditions do.
+ * Statuses of GatewayClasses, Gateways and their routes for a file, in the form of the API. It keeps previous
+ * statuses, so that transition times change only with their conditions.
  */
 export class GatewayFileStatuses {
   readonly #controllerName: string;
   #entries: ReadonlyMap<string, Status>;
 
-  /** @param before what an earlier file had under `gateways` */
+  /** @param before `gateways` of an earlier file */
   constructor(controllerName: string, before: unknown) {
     this.#controllerName = controllerName;
     this.#entries = new Map(readEntries(before));
   }
 
-  /** Sorted by kind, namespace and name. */
+  /** Returns the statuses sorted by kind, namespace and name. */
   list(reports: GatewayReports | undefined, now: Date): readonly GatewayFileEntry[] {
     const statuses = new Map<string, Status>();
     const entries: GatewayFileEntry[] = [];

@@ -3,13 +3,13 @@ import { collectProcessMetrics } from '../../base/daemon/process-metrics.ts';
 
 const prefix = 'egress_router_ingress_';
 
-/** What the agent counts, in the form of Prometheus. No label names a namespace or a Route. */
+/** The agent's Prometheus metrics. No label names a namespace or a Route. */
 export class AgentMetrics {
   readonly registry = new Registry();
-  /** Routes for this router by `outcome`: `Admitted`, or the reason of the refusal. */
+  /** Routes of this router by `outcome`: `Admitted`, or the reason of the rejection. */
   readonly routes = new Gauge({
     name: `${prefix}routes`,
-    help: 'Routes for this router, by what became of them.',
+    help: 'Routes of this router, by outcome.',
     labelNames: ['outcome'],
     registers: [this.registry],
   });
@@ -21,7 +21,7 @@ export class AgentMetrics {
   });
   readonly deadEndpoints = new Gauge({
     name: `${prefix}dead_endpoints`,
-    help: 'Endpoints that health checks found dead.',
+    help: 'Endpoints that failed their health checks.',
     registers: [this.registry],
   });
   readonly problems = new Gauge({
@@ -31,7 +31,7 @@ export class AgentMetrics {
   });
   readonly refusals = new Counter({
     name: `${prefix}refusals_total`,
-    help: 'Times that a Route was newly refused, by reason.',
+    help: 'Rejections of Routes, by reason.',
     labelNames: ['reason'],
     registers: [this.registry],
   });
@@ -43,14 +43,14 @@ export class AgentMetrics {
   });
   readonly delay = new Histogram({
     name: `${prefix}change_delay_seconds`,
-    help: 'Time from an event to its effect in force, by data plane.',
+    help: 'Time from an event to its applied effect, by data plane.',
     labelNames: ['plane'],
     buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5],
     registers: [this.registry],
   });
 
   constructor() {
-    // Looked at ten times a second instead of a hundred: an agent at rest should cost nothing.
+    // Sampled ten times per second instead of a hundred, because an idle agent should cost nothing.
     collectProcessMetrics(this.registry);
   }
 }

@@ -14,7 +14,7 @@ type Status = SeenObject['status'];
 
 const group = 'gateway.networking.k8s.io';
 
-/** The types of conditions that are this controller's; others belong to other controllers and stay. */
+/** Types of conditions of this controller. Other types belong to other controllers and are preserved. */
 const ownTypes: ReadonlySet<unknown> = new Set([
   'Accepted',
   'SupportedVersion',
@@ -24,7 +24,7 @@ const ownTypes: ReadonlySet<unknown> = new Set([
   'PartiallyInvalid',
 ]);
 
-/** What must be written of a GatewayClass's status; of another controller's class (no report) nothing. */
+/** Returns the status change of a GatewayClass. Undefined for a class of another controller, which has no report. */
 export function planGatewayClass(
   report: GatewayClassReport | undefined,
   { status }: Pick<SeenObject, 'status'>,
@@ -38,7 +38,7 @@ export function planGatewayClass(
   return compare(next, status);
 }
 
-/** What must be written of a Gateway's status; of another controller's Gateway (no report) nothing. */
+/** Returns the status change of a Gateway. Undefined for a Gateway of another controller, which has no report. */
 export function planGateway(
   report: GatewayReport | undefined,
   { status }: Pick<SeenObject, 'status'>,
@@ -65,7 +65,7 @@ function typeOfAddress(value: string): string {
   return parseAddress(value) === undefined ? 'Hostname' : 'IPAddress';
 }
 
-/** What must be written of a route's status; entries of other controllers stay as they are. */
+/** Returns the status change of a route. Entries of other controllers are preserved. */
 export function planL4Route(
   report: RouteReport | undefined,
   controllerName: string,
@@ -89,10 +89,10 @@ function contextOf(generation: number | undefined, now: Date): ConditionContext 
   return { now: writeTime(now), generation, ownTypes };
 }
 
-/** @param before the status that is there; keys of it that are not in `next` stay */
+/** @param before the existing status; its keys that are not in `next` are preserved */
 function compare(next: Status, before: Status): StatusChange | undefined {
   if (Object.keys(next).every((key) => isDeepStrictEqual(next[key], before[key]))) return undefined;
-  // Times differ between two tries for the same.
+  // Times differ between two attempts at the same status.
   const wanted = JSON.stringify(next, (key, value: unknown) => (key === 'lastTransitionTime' ? undefined : value));
   return { status: next, wanted };
 }

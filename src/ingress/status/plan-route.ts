@@ -3,8 +3,8 @@ import type { SeenObject, StatusChange } from '../../base/kubernetes/status-writ
 import { makeIngress, type RouteIngress, type RouterIdentity, type RouteStatus } from './status.ts';
 
 /**
- * What must be written of a Route's status: this router's entry in `status.ingress` beside those of other
- * routers, or that it goes where the Route is no longer for this router.
+ * Returns the status change of a Route: this router's entry in `status.ingress` next to those of other routers, or
+ * its removal if this router no longer serves the Route.
  */
 export function planRoute(
   status: RouteStatus | undefined,

@@ -6,7 +6,7 @@ import type { GatewayReports } from '../gateway/gateway-status.ts';
 import { GatewayFileStatuses } from './gateway-file.ts';
 import { makeIngress, type RouteIngress, type RouterIdentity, type RouteStatus, type StatusSink } from './status.ts';
 
-/** Of an earlier file only what keeps the times of transition is read. */
+/** The parts of an earlier file that preserve transition times. */
 const fileSchema = z.object({
   gateways: z.optional(z.unknown()),
   routes: z.array(
@@ -38,8 +38,8 @@ const fileSchema = z.object({
 });
 
 /**
- * The statuses of all Routes, and of what Gateways are made of, in one JSON file, for sources that have no API server to write them to.
- * Written whole when something changed. What cannot be written is told to `report`.
+ * Writes the statuses of all Routes and Gateway API objects to one JSON file, for sources without an API server. The
+ * file is replaced atomically after a change. Errors go to `report`.
  */
 export class StatusFile implements StatusSink {
   readonly #path: string;
@@ -86,7 +86,7 @@ export class StatusFile implements StatusSink {
     }
   }
 
-  /** Of 10,000 Routes few change: the text of a status that is the very same object is made once. */
+  /** Few of 10,000 Routes change, so the text of an unchanged status is cached. */
   #makeEntry(status: RouteStatus, now: Date): Entry | undefined {
     const known = this.#made.get(status);
     if (known !== undefined) return known;
@@ -111,11 +111,11 @@ export class StatusFile implements StatusSink {
   }
 
   close(): void {
-    // Every change is on the disk already.
+    // Every change is already on disk.
   }
 }
 
-/** The text of a status and its sort key. */
+/** The text of a status, and its sort key. */
 interface Entry {
   readonly uid: string;
   readonly place: string;
@@ -127,7 +127,7 @@ function indent(text: string, blanks: number): string {
   return text.replaceAll('\n', `\n${' '.repeat(blanks)}`);
 }
 
-/** What an earlier file said. */
+/** Content of an earlier file. */
 interface EarlierFile {
   readonly entries: ReadonlyMap<string, RouteIngress>;
   readonly gateways?: unknown;
@@ -145,7 +145,7 @@ function readFile(path: string): EarlierFile {
       gateways: read.data.gateways,
     };
   } catch {
-    // No earlier file, or none of ours: all transitions are now.
+    // There is no earlier file of this agent, so all transitions happen now.
     return { entries: new Map() };
   }
 }

@@ -5,21 +5,21 @@ import type { GatewayReports } from '../gateway/gateway-status.ts';
 import type { PlaneReport, Verdict } from '../intent/plane.ts';
 import { suggestAnnotation } from '../route/known-annotations.ts';
 
-/** What became of one Route, for its author. */
+/** Status of one Route, for its author. */
 export interface RouteStatus {
   readonly meta: ObjectMeta;
   readonly host?: string;
   readonly wildcardPolicy: 'None' | 'Subdomain';
-  /** Name of the listener, when this is about one of a Gateway. */
+  /** Name of the listener, if this concerns one of a Gateway. */
   readonly listener?: string;
   /** `tcp 13306`, of an admitted Route. */
   readonly ports: readonly string[];
   readonly admitted: boolean;
-  /** A data plane has not finished with the Route yet: what is written of it stays. */
+  /** A data plane has not finished with the Route yet, so its written status is preserved. */
   readonly isPending?: true;
-  /** Of a refusal. */
+  /** Reason of a rejection. */
   readonly reason?: string;
-  /** Of a refusal, or what an admitted Route's author should know. */
+  /** Message of a rejection, or notes for the author of an admitted Route. */
   readonly message?: string;
 }
 
@@ -33,28 +33,28 @@ export interface RouteIngress {
   readonly conditions: readonly Json[];
 }
 
-/** How this router calls itself in statuses. */
+/** Identity of this router in statuses. */
 export interface RouterIdentity {
   readonly routerName: string;
-  /** The name under which clients reach the router. */
+  /** Host name of the router for clients. */
   readonly canonicalHostname?: string;
-  /** In statuses of the Gateway API. */
+  /** Used in statuses of the Gateway API. */
   readonly controllerName: string;
 }
 
-/** Where statuses go. */
+/** Receiver of statuses. */
 export interface StatusSink {
-  /** All Routes of this router, each time, and Gateways where they are served; never throws. */
+  /** Publishes all Routes of this router each time, and Gateways if they are served. Never throws. */
   publish(statuses: readonly RouteStatus[], gateways: GatewayReports | undefined): void;
   close(): void;
 }
 
 /**
- * The statuses of all Routes for this router, from what each data plane says: a Route is admitted when
- * it has all that it asks for, and the first refusal gives the reason.
+ * Merges the verdicts of the data planes into statuses: a Route is admitted if it has everything that it requests,
+ * and the first rejection gives the reason.
  */
 export class ReportMerger {
-  /** Of 10,000 Routes few change: the others' statuses are the very same objects. */
+  /** Few of 10,000 Routes change; the statuses of the others reuse their objects. */
   readonly #known = new WeakMap<Verdict, RouteStatus>();
 
   merge(reports: readonly PlaneReport[]): readonly RouteStatus[] {
@@ -97,7 +97,7 @@ function mergeVerdicts(verdicts: readonly Verdict[]): RouteStatus {
   };
 }
 
-/** An annotation is without effect when it means nothing to any data plane that serves the Route. */
+/** Lists annotations that have no effect in any data plane that serves the Route. */
 function describeNotes(verdicts: readonly Verdict[]): readonly string[] {
   const [first, ...rest] = verdicts.map(({ ignored }) => ignored);
   const names = (first ?? []).filter((name) => rest.every((other) => other.includes(name)));
@@ -107,8 +107,8 @@ function describeNotes(verdicts: readonly Verdict[]): readonly string[] {
 }
 
 /**
- * This router's entry for a Route. The time of the last transition stays while `status` does; an
- * entry that says the same as `before` is `before` itself.
+ * Returns this router's entry for a Route. The transition time is kept while `status` does not change. If nothing
+ * changed, it returns `before` itself.
  */
 export function makeIngress(
   status: RouteStatus,

@@ -136,7 +136,9 @@ export class ControllerLab {
     const labels = Object.entries(settings.nodeSelector).map(([key, value]) => `${key}=${value}`);
     const options = {
       image: settings.image,
-      'cluster-networks': settings.clusterNetworks.map(formatPrefix).join(),
+      ...(settings.clusterNetworks.length > 0 && {
+        'cluster-networks': settings.clusterNetworks.map(formatPrefix).join(),
+      }),
       'rule-backend': settings.ruleBackend,
       'router-log-level': settings.log.level,
       'live-change-timeout': `${settings.liveTimeout}ms`,
@@ -165,7 +167,7 @@ export class ControllerLab {
   }
 
   /** Writes an EgressRouter; `spec` replaces parts of the documented one. */
-  putRouter(name: string, words: { seconds?: number; spec?: object; uid?: string } = {}): void {
+  putRouter(name: string, words: { seconds?: number; spec?: object; uid?: string; annotations?: object } = {}): void {
     const known = this.server.get(paths.routers, `shop/${name}`);
     const generation = Number(known?.metadata.generation ?? 0) + 1;
     this.server.put(paths.routers, {
@@ -176,6 +178,7 @@ export class ControllerLab {
         uid: words.uid ?? known?.metadata.uid ?? `uid-${name}`,
         creationTimestamp: new Date(Date.UTC(2026, 0, 1) + (words.seconds ?? 0) * 1000).toISOString(),
         generation,
+        ...(words.annotations !== undefined && { annotations: words.annotations }),
       },
       spec: { ...documentedEgressRouter.spec, ...words.spec },
       ...(known?.status !== undefined && { status: known.status }),

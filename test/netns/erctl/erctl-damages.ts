@@ -391,7 +391,7 @@ export const ruleDamages: readonly Damage[] = [
         ['-t', 'filter', '-A', 'ER-net1-FORWARD', '-j', 'ACCEPT'],
       ),
     codes: ['rule-foreign'],
-    says: /rule does not belong: .*accept/i,
+    says: /unexpected rule: .*accept/i,
     cure: /what adds rules/,
   },
   {

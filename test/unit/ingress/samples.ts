@@ -1,7 +1,7 @@
 import { formatProblem } from '../../../src/base/model/problem.ts';
+import type { PortRequest } from '../../../src/ingress/intent/port-request.ts';
 import { type EndpointSlice, parseEndpointSlice } from '../../../src/ingress/objects/endpoint-slice.ts';
 import { parseService, type Service } from '../../../src/ingress/objects/service.ts';
-import type { PortRequest } from '../../../src/ingress/route/port-demand.ts';
 import { parseRoute, type Route } from '../../../src/ingress/route/route.ts';
 
 /** The Route of the TCP router's documentation, word for word. */
@@ -73,7 +73,7 @@ export function readRequest(input: unknown): PortRequest {
   return ports;
 }
 
-/** What is wrong with what a Route asks for, one line each. */
+/** Returns the problems of a Route, one line each. */
 export function problemsOfRoute(input: unknown): readonly string[] {
   const { demand } = readRequest(input);
   return demand.ok ? [] : demand.problems.map(formatProblem);

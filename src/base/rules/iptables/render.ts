@@ -1,6 +1,6 @@
 import { type Family, formatPrefix } from '../../model/address.ts';
+import { renderEndpoint } from '../../model/endpoint.ts';
 import type { Match } from '../../model/rules.ts';
-import { renderEndpoint } from '../endpoint.ts';
 import { ownerComment } from '../owner.ts';
 import type { HookRule, LoweredAction, LoweredRule } from './lower.ts';
 

@@ -1,4 +1,5 @@
 import type { Address, Family } from '../../model/address.ts';
+import { renderEndpoint } from '../../model/endpoint.ts';
 import type { Sharing } from '../../model/redirect.ts';
 import type {
   Action,
@@ -11,7 +12,6 @@ import type {
   SharedPort,
   SharedTarget,
 } from '../../model/rules.ts';
-import { renderEndpoint } from '../endpoint.ts';
 
 /** Prefix of every table of ours, followed by the program's name. */
 const tablePrefix = 'egress-router-';

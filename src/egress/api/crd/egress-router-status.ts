@@ -45,6 +45,12 @@ export const statusSchema = {
           },
           pod: text('Pod of the router.'),
           node: text('Node of the pod.'),
+          image: text('Image of the pod. A running pod keeps its image when the controller is upgraded.'),
+          outdated: {
+            type: 'boolean',
+            description:
+              'True if new pods would get another image. Set the annotation egress-router.io/rollout of the EgressRouter to a new value to replace the pods, one at a time.',
+          },
         },
       },
     },

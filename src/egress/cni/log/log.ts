@@ -1,30 +1,29 @@
-// The browser build of pino: levels, format and destination are the same, but it loads no worker
-// threads and no stream library. In the compiled executable the main build takes 5 ms to load, a
-// third of a whole ADD; this one takes less than 1.
+// The browser build of pino has the same levels, format and destination, but loads no worker threads and no stream
+// library. In the compiled executable it loads in less than 1 ms; the main build takes 5 ms, a third of an ADD.
 import pino from 'pino/browser.js';
 import { escapeUnprintable } from '../../../base/model/text.ts';
 import type { LogSink } from '../../linux/kernel-api.ts';
 import type { LogLevel } from '../../model/attachment.ts';
 
-/** The plugin's log of one process. No method ever throws. */
+/** The plugin's log for one process. No method throws. */
 export interface PluginLog {
   panic(message: string): void;
   error(message: string): void;
   verbose(message: string): void;
   debug(message: string): void;
-  /** Many lines by one write: 10,000 rules must not cost 10,000 system calls. */
+  /** Writes many lines at once: 10,000 rules must not cost 10,000 system calls. */
   debugAll(messages: Iterable<string>): void;
-  /** The file that the lines go to. */
+  /** The file that is written. */
   readonly file: string;
-  /** Why nothing, or not everything, is written; to be told on standard error. */
+  /** Why nothing, or not everything, is written; reported on standard error. */
   readonly problem: string | undefined;
   close(): void;
 }
 
-/** Higher is graver, as pino wants it; `debug` and `error` keep pino's own numbers. */
+/** pino requires higher values for more severe levels. `debug` and `error` keep pino's own numbers. */
 const levelValues: Readonly<Record<LogLevel, number>> = { panic: 60, error: 50, verbose: 30, debug: 20 };
 
-/** What pino hands to the destination. */
+/** A record that pino passes to the destination. */
 interface LogRecord {
   readonly time: string;
   readonly level: number;
@@ -32,10 +31,9 @@ interface LogRecord {
 }
 
 /**
- * The log that OpenShift's documentation tells people to read: lines such as
- * `2021-04-26T12:27:20Z [debug] Called CNI ADD`, UTC, whole seconds, each message on one line
- * whatever characters are in it. Where they cannot go to the file that was asked for, the first line
- * says so, at any level.
+ * Opens the log described in OpenShift's documentation: lines such as `2021-04-26T12:27:20Z [debug] Called CNI ADD`
+ * in UTC with whole seconds, each message on one line regardless of its characters. If the configured file cannot be
+ * used, the first line reports it at any level.
  *
  * @param clock milliseconds since 1970, UTC
  */
@@ -43,7 +41,7 @@ export function openPluginLog(sink: LogSink, level: LogLevel, clock: () => numbe
   const logger = pino<'panic' | 'verbose', false>({
     level,
     customLevels: levelValues,
-    // The declared type wants a piece of JSON; this build takes the value as it is.
+    // The declared type expects a fragment of JSON; this build takes the value itself.
     timestamp: () => formatTime(clock()),
     browser: { write: (record) => sink.append(formatRecord(record as LogRecord)) },
   });
@@ -58,7 +56,7 @@ export function openPluginLog(sink: LogSink, level: LogLevel, clock: () => numbe
     debug: (message) => logger.debug(escapeUnprintable(message)),
     debugAll: (messages) => {
       if (!logger.isLevelEnabled('debug')) return;
-      // One record of many lines; no message can hold a line break of its own any more.
+      // One record with many lines. Escaped messages contain no line breaks.
       const lines = Array.from(messages, escapeUnprintable).join('\n');
       if (lines !== '') logger.debug(lines);
     },

@@ -1,4 +1,4 @@
-/** pino's lean build has the same interface as the whole one, but no types of its own. */
+/** pino's browser build has the same interface as the main build, but no types. */
 declare module 'pino/browser.js' {
   import { type pino } from 'pino';
 

@@ -21,7 +21,7 @@ import { runSteps } from '../steps.ts';
 
 type ContainerCall = Extract<Call, { verb: 'ADD' | 'CHECK' }>;
 
-/** ADD (CNI spec 1.1.0 §4): makes the attachment wholly or not at all; returns the result to print. */
+/** ADD (CNI spec 1.1.0 §4): creates the attachment completely or not at all. Returns the result to print. */
 export function runAdd(call: ContainerCall, version: CniVersion, context: VerbContext): string {
   // The node daemon decides which names it resolves.
   const spec = demand(parseNetConf(context.configuration, call.args.mac, everySuffix));
@@ -57,7 +57,7 @@ function prepare(
   const link = chooseLink(call.id.ifname, previous, before);
   const master = resolveMaster(written, kernel.readNode(nodeReadingFor(written)));
   const removed = removeLeftovers(kernel, store, call.id, link, before);
-  if (removed) log.verbose(`Removed what an earlier attachment left behind in ${call.netns}`);
+  if (removed) log.verbose(`Removed leftovers of an earlier attachment in ${call.netns}`);
   const pod = removed ? kernel.readNamespace(families) : before;
   const inPod = resolvePod(written, pod, attachmentsIn(store, kernel.netns, call.id));
   const spec = answerNames(written, reply, { ...master, ...inPod }, pod, context);
@@ -66,7 +66,7 @@ function prepare(
   for (const { prefix } of resolved.reserved) {
     const { family } = prefix.address;
     if (inPod.podDefaults.some((route) => route.family === family)) continue;
-    log.verbose(`The pod has no IPv${family} default route; replies to clients go by the routes there are`);
+    log.verbose(`The pod has no IPv${family} default route; replies to clients use its other routes`);
   }
   const podName = podNameOf(call);
   const plan = planAdd({
@@ -88,8 +88,8 @@ function podNameOf({ args: { podNamespace, podName } }: ContainerCall): PodName 
 }
 
 /**
- * The interface's name: `CNI_IFNAME`, unless a plugin before us in a chain made the interface of that
- * name, as in a list where we stand behind the one that makes eth0; then the first free `netN`.
+ * Chooses the interface's name: `CNI_IFNAME`, unless an earlier plugin in a chain created that interface, as in a
+ * list after the plugin that creates eth0; then the first free `netN`.
  */
 function chooseLink(ifname: string, previous: PreviousResult | undefined, pod: NamespaceSnapshot): string {
   const taken = previous?.interfaces.some((one) => one.name === ifname && one.sandbox !== undefined) ?? false;
@@ -112,11 +112,11 @@ function execute(
     log.debugAll(describeDone(operation, pod));
     for (const shortcoming of shortcomings) log.verbose(shortcoming);
   });
-  // Installed first, told last: that is the order in which OpenShift's log has them.
+  // The rules are installed first but logged last, which is their order in OpenShift's log.
   log.debugAll(describeRules(resolved, link, kernel.backend));
 }
 
-/** Destinations as they stand in the configuration; of an EgressRouter object, as they would stand there. */
+/** Returns the destinations as written in the configuration. For an EgressRouter object, returns their equivalent. */
 function writtenDestinations(configuration: Readonly<Record<string, unknown>>, spec: AttachmentSpec): string[] {
   const ip = configuration.ip;
   const written = typeof ip === 'object' && ip !== null && 'destinations' in ip ? ip.destinations : undefined;

@@ -16,8 +16,8 @@ import type { Call } from '../environment.ts';
 import { CniError, errorCodes } from '../error.ts';
 
 /**
- * CHECK (CNI spec 1.1.0 §4): compares everything that ADD left with what the configuration and
- * `prevResult` demand. Throws a {@link CniError} whose details name each deviation on a line.
+ * CHECK (CNI spec 1.1.0 §4): compares everything that ADD installed with the configuration and `prevResult`. Throws a
+ * {@link CniError} whose details contain one line per difference.
  */
 export function runCheck(
   call: Extract<Call, { verb: 'ADD' | 'CHECK' }>,
@@ -36,7 +36,7 @@ export function runCheck(
   if (state === undefined) {
     throw new CniError(
       errorCodes.unknownContainer,
-      `Cannot check: nothing is known of an attachment ${call.id.ifname} of container ${call.id.containerId}; run ADD`,
+      `Cannot check: container ${call.id.containerId} has no attachment ${call.id.ifname}; run ADD`,
     );
   }
   // Names as they were answered when the rules were installed: CHECK asks no server.
@@ -50,7 +50,7 @@ export function runCheck(
       ...resolveMaster(spec, kernel.readNode(nodeReadingFor(spec))),
       podLinks: Object.fromEntries(state.podLinks.map(({ family, link }) => [family, link])),
       oldDefaults: state.oldDefaults,
-      // What it made of them is remembered with the routes themselves.
+      // ADD recorded its treatment of them together with the routes.
       podDefaults: [],
       slot: state.slot,
     };
@@ -68,7 +68,7 @@ export function runCheck(
   }
 }
 
-/** What the runtime believes must be so: the interface, its hardware address, its addresses. */
+/** Compares with the runtime's view: the interface, its hardware address, its addresses. */
 function comparePrevious(previous: PreviousResult, state: AttachmentState, pod: NamespaceSnapshot): string[] {
   const link = pod.links.find((one) => one.name === state.link);
   const told = previous.interfaces.find((one) => one.name === state.link && one.sandbox !== undefined);
@@ -82,7 +82,7 @@ function comparePrevious(previous: PreviousResult, state: AttachmentState, pod: 
     if (ip.interface !== index) continue;
     const text = formatPrefix(ip.address);
     const there = pod.addresses.some((one) => one.link === state.link && formatPrefix(one.prefix) === text);
-    // One that we reserved ourselves is named already.
+    // Reserved addresses have already been reported.
     const named = state.addresses.some((prefix) => formatPrefix(prefix) === text);
     if (!there && !named) problems.push(`address ${text} of prevResult is missing on ${state.link}`);
   }

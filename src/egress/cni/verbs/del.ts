@@ -5,15 +5,15 @@ import { removeAttachment } from '../attachments.ts';
 import type { PluginParts, VerbContext } from '../context.ts';
 import type { Call } from '../environment.ts';
 
-/** DEL (CNI spec 1.1.0 §4): any number of times, whatever is left; missing things are no error. */
+/** DEL (CNI spec 1.1.0 §4): can be repeated, and missing objects are not an error. */
 export function runDel(call: Extract<Call, { verb: 'DEL' }>, { parts, log }: VerbContext): void {
   log.debug('Called CNI DEL');
   detach(parts, call.id, call.netns);
 }
 
 /**
- * Removes an attachment from its namespace, found by the path given or else by what is remembered,
- * and forgets it. Throws {@link KernelError}.
+ * Removes an attachment from its namespace, found by the given path or by its state file, and deletes the state file.
+ * Throws {@link KernelError}.
  */
 export function detach(parts: PluginParts, id: AttachmentId, givenPath: string | undefined): void {
   const { store } = parts;
@@ -28,14 +28,14 @@ export function detach(parts: PluginParts, id: AttachmentId, givenPath: string |
   try {
     const kernel = parts.openKernel(path, remembered?.backend ?? 'auto');
     try {
-      // Another call may have changed it before we had the lock.
+      // Another call may have changed it before we acquired the lock.
       const now = store.find(id);
       removeAttachment(kernel, store, id, describesNamespace(now, netns.inode, store.bootId()) ? now : undefined);
     } finally {
       kernel.close();
     }
   } catch (error) {
-    // It went between our look and our entering.
+    // The namespace disappeared before we entered it.
     if (!(error instanceof KernelError) || error.kind !== 'namespace-gone') throw error;
   }
   store.remove(id);

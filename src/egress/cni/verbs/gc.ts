@@ -5,8 +5,8 @@ import { CniError, errorCodes } from '../error.ts';
 import { detach } from './del.ts';
 
 /**
- * GC (CNI spec 1.1.0 §4): removes the attachments of this network that the runtime does not know any
- * more. One that fails does not keep the others; all failures are reported.
+ * GC (CNI spec 1.1.0 §4): removes the attachments of this network that the runtime no longer knows. A failure does
+ * not stop the others; all failures are reported.
  */
 export function runGc({ parts, configuration, log }: VerbContext): void {
   const valid = demand(parseValidAttachments(configuration));

@@ -1,22 +1,22 @@
 /**
- * Milliseconds for which a scheduler may take a dead node for healthy: 40 s, since Kubernetes 1.32 50 s, until it
- * has its taints, and some for them.
+ * Milliseconds for which a scheduler may consider a dead node healthy: 40 s (50 s since Kubernetes 1.32) until the
+ * node gets its taints, and some more until the scheduler observes them.
  */
 const blindness = 60_000;
 
-/** Nodes that died of late: whatever leaves one of them must not be sent to another. */
+/** Nodes that died recently. A router that leaves one of them must not move to another. */
 export class DeadNodes {
   readonly #seen = new Map<string, number>();
   readonly #suspected = new Set<string>();
 
-  /** @param now milliseconds, of a clock that only goes forward */
+  /** @param now monotonic milliseconds */
   note(node: string, now: number): void {
     this.#seen.set(node, now);
   }
 
   /**
-   * A template names a node to stay away from: another controller may have seen it die just before. Counts the
-   * first time alone, since templates keep such names for ever.
+   * Records a node that a template avoids: another controller may have just observed its death. Only the first time
+   * counts, because templates keep such names forever.
    */
   suspect(node: string, now: number): void {
     if (this.#suspected.has(node)) return;
@@ -24,12 +24,12 @@ export class DeadNodes {
     if (!this.#seen.has(node)) this.note(node, now);
   }
 
-  /** It lives. */
+  /** Records that the node is alive. */
   forget(node: string): void {
     this.#seen.delete(node);
   }
 
-  /** Those of which the scheduler may not know yet, sorted. */
+  /** Returns the dead nodes that the scheduler may not know yet, sorted. */
   recent(now: number): readonly string[] {
     for (const [node, at] of this.#seen) if (now - at > blindness) this.#seen.delete(node);
     return [...this.#seen.keys()].sort();

@@ -15,18 +15,18 @@ import type { RouterPod } from './pods.ts';
 import { kubeletPort } from './probe-targets.ts';
 import { probeByConnecting } from './prober.ts';
 
-/** A pod that is to go now. */
+/** A pod to delete now. */
 interface Move {
   readonly pod: RouterPod;
   readonly departure: Departure;
 }
 
-/** A decision about where a router runs. */
+/** A decision about the node of a router. */
 export interface DeparturePlan {
   readonly move?: Move;
-  /** Other nodes than before that its pods are to stay away from: it needs another template. */
+  /** Nodes that its pods must avoid, if they differ from the previous ones and therefore need another template. */
   readonly avoidedNodes?: readonly string[];
-  /** It is to go, and is left where it is for a reason that passes by itself. */
+  /** The router should move, but stays for a temporary reason. */
   readonly isHeldBack: boolean;
 }
 
@@ -36,28 +36,31 @@ export interface DepartureParts {
   readonly events: EventRecorder;
   readonly log: DaemonLog;
   readonly nodeSelector: Readonly<Record<string, string>>;
-  /** Seconds after which a pod leaves a node that failed. */
+  /** Seconds after which a pod leaves a failed node. */
   readonly nodeFailureSeconds: number;
   readonly nodes: () => readonly ClusterNode[];
-  /** What the prober sees, by UID of the pod. */
+  /** Departures found by the prober, by UID of the pod. */
   readonly departures: () => ReadonlyMap<string, Departure>;
   readonly count: (what: 'moved' | 'restrained', reason: Departure['reason'] | Restraint) => void;
   readonly leadership: Leadership;
   readonly signal: AbortSignal;
 }
 
-/** Milliseconds for the API server to confirm that a pod is still there: longer, and our view may be old. */
+/** Milliseconds for the API server to confirm that a pod exists. If it takes longer, our view may be outdated. */
 const freshness = 1500;
+
+/** Milliseconds for a deletion request, because its connection may have died with the node. */
+const deletionTime = 3000;
 
 /** Milliseconds for a node to answer. */
 const answerTime = 500;
 
-/** Pods that are remembered. */
+/** Maximum number of cached pods. */
 const mostRemembered = 1000;
 
 const words: Readonly<Record<Departure['reason'], string>> = {
   NodeGone: 'no router on it answers',
-  RouterSilent: 'it does not answer, others on its node do',
+  RouterSilent: 'it does not answer, but other routers on its node do',
   NodeLeft: 'the node is cordoned or about to be removed',
 };
 
@@ -65,25 +68,25 @@ const words: Readonly<Record<Departure['reason'], string>> = {
 export class Departures {
   readonly #parts: DepartureParts;
   readonly #limit = new MoveLimit();
-  /** Since when pods on failed nodes have been ending, by UID. */
+  /** Since when pods on failed nodes have been terminating, by UID. */
   readonly #ending = new LRUCache<string, number>({ max: mostRemembered });
   readonly #dead = new DeadNodes();
-  /** Why pods were left alone when they were last looked at, by UID: told once. */
+  /** Why each pod was not moved at the last check, by UID, so that each reason is logged once. */
   readonly #restrained = new LRUCache<string, Restraint>({ max: mostRemembered });
 
   constructor(parts: DepartureParts) {
     this.#parts = parts;
   }
 
-  /** Nodes that died of late, which the scheduler may not know. */
+  /** Recently dead nodes that the scheduler may not know yet. */
   get deadNodes(): readonly string[] {
     return this.#dead.recent(performance.now());
   }
 
   /**
-   * Which of a router's pods is to go now, if any; nothing is done yet. Never rejects.
+   * Returns the pod of a router that must be deleted now, if any. Changes nothing. Never rejects.
    *
-   * @param avoidedNodes of the router's template as it is
+   * @param avoidedNodes of the router's current template
    */
   async plan(router: Router, pods: readonly RouterPod[], avoidedNodes: readonly string[]): Promise<DeparturePlan> {
     const { nodes, departures, nodeSelector } = this.#parts;
@@ -96,12 +99,12 @@ export class Departures {
     const isStuck = pods.some((pod) => pod.isUnschedulable) && pods.every((pod) => pod.isEnding || !pod.node);
     if (leaving.length === 0 && !isStuck) return { isHeldBack: false };
     const dead = await this.#findDead(new Set(leaving.map(({ departure }) => departure.node)), avoidedNodes);
-    // What was avoided once is no reason to stay away for ever: the node may be the only one that is left.
+    // A node that was avoided once is not avoided forever, because it may be the only one left.
     const isOutdated = avoidedNodes.some((node) => !dead.includes(node));
     let isHeldBack = false;
     for (const { pod, departure } of leaving) {
       const { reason, node } = departure;
-      // Where it could not run elsewhere, it is better left where it is.
+      // A router that could not run elsewhere stays where it is.
       if (reason !== 'RouterSilent' && !hasRefuge(nodes(), new Set([node, ...dead]), nodeSelector, pod.tolerations)) {
         isHeldBack ||= hasRefuge(nodes(), new Set([node]), nodeSelector, pod.tolerations);
         continue;
@@ -112,10 +115,30 @@ export class Departures {
         return { isHeldBack: true };
       }
       this.#restrained.delete(pod.uid);
-      const isOther = reason === 'NodeGone' || isOutdated;
+      const isOther = reason === 'NodeGone' || this.#needsTemplate(pod, departure, dead, avoidedNodes);
       return { move: { pod, departure }, isHeldBack: false, ...(isOther && { avoidedNodes: dead }) };
     }
     return { isHeldBack, ...(isStuck && isOutdated && { avoidedNodes: dead }) };
+  }
+
+  /**
+   * Whether a pod that leaves a working node needs another template. Without one, its ReplicaSet creates the next pod
+   * at once; with one, the Deployment waits until the old pod has ended.
+   */
+  #needsTemplate(
+    pod: RouterPod,
+    { reason, node }: Departure,
+    dead: readonly string[],
+    avoidedNodes: readonly string[],
+  ): boolean {
+    const { nodes, nodeSelector } = this.#parts;
+    const left = new Set([...(reason === 'NodeLeft' ? [node] : []), ...avoidedNodes, ...dead]);
+    if (!hasRefuge(nodes(), left, nodeSelector, pod.tolerations))
+      return avoidedNodes.some((one) => !dead.includes(one));
+    // The scheduler may still consider a dead node healthy.
+    return nodes().some(
+      ({ name, isReady, isLeft }) => dead.includes(name) && !avoidedNodes.includes(name) && isReady && !isLeft,
+    );
   }
 
   #departureOf({ uid, node, isEnding }: RouterPod): Departure | undefined {
@@ -124,7 +147,10 @@ export class Departures {
     return this.#parts.departures().get(uid) ?? (isLeft ? { reason: 'NodeLeft', node } : undefined);
   }
 
-  /** Nodes that died of late, without those that answer again: the only other one may be one that was away for seconds. */
+  /**
+   * Returns recently dead nodes, except those that answer again: the only other node may be one that was away for
+   * seconds.
+   */
   async #findDead(left: ReadonlySet<string>, avoidedNodes: readonly string[]): Promise<readonly string[]> {
     for (const node of avoidedNodes) this.#dead.suspect(node, performance.now());
     const others = this.deadNodes.filter((node) => !left.has(node));
@@ -133,7 +159,10 @@ export class Departures {
     return this.deadNodes;
   }
 
-  /** Whether a node is ready by its kubelet's word, which is old for 40 s after a death, and answers by itself. */
+  /**
+   * Returns whether a node is ready according to its kubelet, which is outdated for 40 s after a death, and answers a
+   * probe.
+   */
   async #answers(name: string): Promise<boolean> {
     const node = this.#parts.nodes().find((one) => one.name === name);
     if (node?.address === undefined || !node.isReady) return false;
@@ -153,11 +182,11 @@ export class Departures {
   }
 
   /**
-   * Deletes pods that cannot end themselves, because their node died after their deletion was requested.
-   * Its Deployment would wait for it for ever. Resolves to whether one is left that may be such a pod. Rejects with
-   * a KubeError.
+   * Deletes pods that cannot terminate, because their node died after their deletion was requested. Their Deployment
+   * would wait for them forever. Resolves to whether such a pod may be left. Rejects with a KubeError.
    *
-   * @param avoidedBy nodes that the pod's Deployment avoids: pods there are from an earlier rollout, and their node was dead
+   * @param avoidedBy nodes that the pod's Deployment avoids: pods there belong to an earlier rollout, and their node
+   * was dead
    */
   async endLost(
     router: Router,
@@ -177,7 +206,7 @@ export class Departures {
     return isWaiting;
   }
 
-  /** Whether a pod on a node that failed has been ending for as long as one may stay that is not. */
+  /** Returns whether a pod on a failed node has been terminating for as long as a running pod may stay there. */
   #isOverdue(uid: string): boolean {
     const now = performance.now();
     const since = this.#ending.get(uid) ?? now;
@@ -185,13 +214,13 @@ export class Departures {
     return now - since >= this.#parts.nodeFailureSeconds * 1000;
   }
 
-  /** Deletes a pod, without grace if its node cannot confirm its end. Rejects with a KubeError. */
+  /** Deletes a pod, without grace period if its node cannot confirm the termination. Rejects with a KubeError. */
   async carryOut(router: Router, { pod, departure }: Move): Promise<void> {
     const { events, log, count, signal } = this.#parts;
     await this.#remove(router, pod, departure.reason === 'NodeLeft' ? undefined : 0);
     count('moved', departure.reason);
     const message = `pod ${pod.name} leaves node ${departure.node}: ${words[departure.reason]}`;
-    log.warn({ router: keyOf(router.meta), pod: pod.name, ...departure }, 'A router is moved to another node');
+    log.warn({ router: keyOf(router.meta), pod: pod.name, ...departure }, 'Moving a router to another node');
     // The move does not wait for the Event.
     void events.tell(objectOf(router), { type: 'Warning', reason: departure.reason, message }, signal);
   }
@@ -201,9 +230,10 @@ export class Departures {
     checkLeadership(leadership);
     try {
       const options = { uid, ...(graceSeconds !== undefined && { graceSeconds }) };
-      await api.remove(pathOf(resources.pods, meta.namespace, name), options, signal);
+      const path = pathOf(resources.pods, meta.namespace, name);
+      await within(deletionTime, signal, (limit) => api.remove(path, options, limit));
     } catch (error) {
-      // It is gone, or another has its name now.
+      // The pod is gone, or another pod has its name.
       if (!isStatus(error, 404) && !isStatus(error, 409)) throw error;
     }
   }
@@ -212,9 +242,6 @@ export class Departures {
     if (this.#restrained.get(uid) === restraint) return;
     this.#restrained.set(uid, restraint);
     this.#parts.count('restrained', restraint);
-    this.#parts.log.warn(
-      { router: keyOf(router.meta), restraint, ...departure },
-      'A router that is gone is left alone',
-    );
+    this.#parts.log.warn({ router: keyOf(router.meta), restraint, ...departure }, 'A router is gone but is not moved');
   }
 }

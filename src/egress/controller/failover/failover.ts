@@ -1,25 +1,28 @@
 import type { Probed } from './prober.ts';
 
-/** Why a router's pod is to go. */
+/** Why a router's pod must leave its node. */
 export interface Departure {
-  /** `NodeGone`: its node and all routers on it are silent; `RouterSilent`: it alone; `NodeLeft`: cordoned or drained. */
+  /**
+   * `NodeGone`: its node and all routers on it are silent. `RouterSilent`: only this router is. `NodeLeft`: cordoned
+   * or drained.
+   */
   readonly reason: 'NodeGone' | 'RouterSilent' | 'NodeLeft';
   readonly node: string;
 }
 
-/** Why nothing is done though routers are gone. */
+/** Why dead routers are not moved. */
 export type Restraint =
-  /** Most nodes at once: it is likelier that we are cut off. */
+  /** Most nodes are silent at once, so this controller is more likely to be disconnected. */
   | 'MostGone'
-  /** The API server does not answer now: what we know may be old. */
+  /** The API server does not answer, so our view may be outdated. */
   | 'ApiStale'
-  /** There were too many of late. */
+  /** There were too many departures recently. */
   | 'RateLimited';
 
-/** Milliseconds in which everybody is heard or found silent. */
+/** Milliseconds within which every target answers or is found silent. */
 const longestDoubt = 5_000;
 
-/** Routers that are gone, or the reason to leave them alone. */
+/** Departures, or the reason for none. */
 export interface Verdict {
   /** By UID of the pod. */
   readonly departures: ReadonlyMap<string, Departure>;
@@ -27,10 +30,10 @@ export interface Verdict {
 }
 
 /**
- * What follows from what the prober sees. A node is gone when all routers on it are silent; a router is so
- * alone when another one on its node answers. Nothing is done when two or more nodes are gone, and they are
- * more than those that answer. Who has not answered since the last one fell silent may be as silent: that
- * is decided when he has, within a second.
+ * Derives departures from the observations of the prober. A node is dead if all routers on it are silent; only a
+ * router is dead if another one on its node answers. Nothing happens if two or more nodes are dead and they outnumber
+ * the nodes that answer. A target that has not answered since the last one fell silent may be silent, too; the
+ * decision waits for its next answer, within a second.
  */
 export function judgePresences(presences: readonly Probed[]): Verdict {
   const silent = presences.filter(({ presence }) => presence === 'gone');
@@ -54,17 +57,19 @@ export function judgePresences(presences: readonly Probed[]): Verdict {
 /** The limit of departures per interval in milliseconds, which protects the cluster from wrong observations. */
 const limit = { departures: 10, ofOne: 3, window: 60_000 };
 
-/** Counts departures. A node that died is one, however many routers were on it: they must all go at once. */
+/**
+ * Counts departures. A dead node counts once, regardless of the number of its routers, because all must move at once.
+ */
 export class MoveLimit {
   readonly #departures = new Map<string, { readonly at: number; readonly routers: Set<string> }>();
 
   /**
-   * Whether a router's pod may be moved now; its departure counts from then on. One router cannot use up what
-   * is for all.
+   * Returns whether a router's pod may be moved now, and counts its departure. One router cannot use up the limit of
+   * all.
    *
-   * @param router tells the members of a pool apart
+   * @param router distinguishes the members of a pool
    * @param uid of the pod
-   * @param now milliseconds, of a clock that only goes forward
+   * @param now monotonic milliseconds
    */
   take(router: string, uid: string, { reason, node }: Departure, now: number): boolean {
     for (const [key, { at }] of this.#departures) if (now - at >= limit.window) this.#departures.delete(key);
@@ -82,7 +87,7 @@ export class MoveLimit {
 /** Ports that are rarely redirected; a probe of a closed port gets a reset. */
 const quietPorts = [9, 11, 17, 19, 37, 1, 2, 3];
 
-/** A port of a router that no redirect has; undefined where they have all. */
+/** Returns a port of a router that no redirect uses, or undefined if redirects use all of them. */
 export function pickQuietPort(redirected: ReadonlySet<number>): number | undefined {
   return quietPorts.find((port) => !redirected.has(port));
 }

@@ -1,40 +1,40 @@
 import { isRecord } from '../../../base/read/shape.ts';
 
-/** A taint of a node, or what a pod says of one. */
+/** A taint of a node, or a part of a toleration. */
 interface Taint {
   readonly key: unknown;
   readonly value: unknown;
   readonly effect: unknown;
 }
 
-/** A toleration of a pod (core/v1), as it is written. */
+/** A toleration of a pod (core/v1), as received. */
 export type Toleration = Readonly<Record<string, unknown>>;
 
-/** A node, as far as routers are placed by it. */
+/** The parts of a node that the placement of routers depends on. */
 export interface ClusterNode {
   readonly name: string;
-  /** By its kubelet's word, which is old for 40 s after a death. */
+  /** As reported by its kubelet; outdated for 40 s after a death. */
   readonly isReady: boolean;
   /** Cordoned, or about to be removed. */
   readonly isLeft: boolean;
-  /** Those that keep pods away which do not tolerate them, as nodes of a control plane have. */
+  /** Taints that keep pods away unless they tolerate them, as on control plane nodes. */
   readonly taints: readonly Taint[];
   readonly labels: Readonly<Record<string, unknown>>;
   /** Its own address in the cluster. */
   readonly address: string | undefined;
 }
 
-/** Taints by which autoscalers say that a node is about to go. */
+/** Taints with which autoscalers announce the removal of a node. */
 const departures = new Set([
   'node.kubernetes.io/unschedulable',
   'ToBeDeletedByClusterAutoscaler',
   'karpenter.sh/disrupted',
 ]);
 
-/** Effects of taints that keep a pod away which does not tolerate them. */
+/** Effects of taints that keep pods away unless they tolerate them. */
 const closing = new Set(['NoSchedule', 'NoExecute']);
 
-/** Reads a node; undefined for what is none. */
+/** Parses a node. Returns undefined if it is invalid. */
 export function readNode(input: unknown): ClusterNode | undefined {
   if (!isRecord(input) || !isRecord(input.metadata) || typeof input.metadata.name !== 'string') return undefined;
   const spec = isRecord(input.spec) ? input.spec : {};
@@ -56,9 +56,9 @@ export function readNode(input: unknown): ClusterNode | undefined {
 }
 
 /**
- * Whether a router could run on another node than those that it is to leave.
+ * Returns whether a router could run on a node other than those that it must leave.
  *
- * @param tolerations of its pod, ours and what the cluster gave it
+ * @param tolerations of its pod, including those added by the cluster
  */
 export function hasRefuge(
   nodes: readonly ClusterNode[],
@@ -76,7 +76,10 @@ export function hasRefuge(
   );
 }
 
-/** core/v1, Toleration: without key all taints, without effect all effects, "Equal" unless it says "Exists". */
+/**
+ * Implements core/v1 Toleration: without key all taints, without effect all effects, "Equal" unless the operator is
+ * "Exists".
+ */
 function tolerates({ key, operator, value, effect }: Toleration, taint: Taint): boolean {
   if ((key ?? '') !== '' && key !== taint.key) return false;
   if ((effect ?? '') !== '' && effect !== taint.effect) return false;

@@ -1,42 +1,58 @@
 import { isRecord } from '../../../base/read/shape.ts';
 import { appliedAnnotation, type LiveRefusal, readRefusal, refusedAnnotation } from '../../model/live-change.ts';
+import {
+  configurationAnnotation,
+  egressInterface,
+  networksAnnotation,
+  rolloutAnnotation,
+} from '../objects/configuration.ts';
 import { controllerKindOf, controllerNameOf } from '../objects/coverage.ts';
 import { memberLabel } from '../objects/names.ts';
-import { configurationAnnotation, egressInterface, networksAnnotation } from '../objects/objects.ts';
 import type { Toleration } from './nodes.ts';
 
 /** A router's pod, with the fields that the router's status shows. */
 export interface RouterPod {
   readonly name: string;
   readonly uid: string;
-  /** The Deployment that made it, by the name of its ReplicaSet. */
+  /** Its Deployment, derived from the name of its ReplicaSet. */
   readonly deployment: string | undefined;
   readonly node: string | undefined;
-  /** Ours, and what namespace and admission plugins gave it. */
+  /** Our own, and those that the namespace and admission plugins added. */
   readonly tolerations: readonly Toleration[];
-  /** Which router of a pool it is; undefined: created by a version without pools. */
+  /** The router of a pool that it belongs to. Undefined: created by a version without pools. */
   readonly member: string | undefined;
-  /** Of which configuration it was made. */
+  /** The configuration that it was created with. */
   readonly configuration: string | undefined;
-  /** Which is in force, by the word of its node's daemon. */
+  /** The explicit rollout that it was created for. */
+  readonly rollout: string | undefined;
+  /** Image of its container. */
+  readonly image: string | undefined;
+  /** The applied configuration, as reported by its node daemon. */
   readonly applied: string | undefined;
-  /** What its node's daemon did not apply, and why. */
+  /** The configuration that its node daemon did not apply, with the reason. */
   readonly refused: LiveRefusal | undefined;
   /** Its addresses in the cluster. */
   readonly clusterAddresses: readonly string[];
   readonly isReady: boolean;
+  /** Whether its containers were started, so that all its networks exist. */
+  readonly isRunning: boolean;
   readonly isEnding: boolean;
-  /** All its containers ended, and its namespace with them. */
+  /** All its containers and its network namespace have ended. */
   readonly hasEnded: boolean;
-  /** No node may have it, by the scheduler's word. */
+  /** The scheduler found no node for it. */
   readonly isUnschedulable: boolean;
-  /** Why its container does not run, in Kubernetes' words: `ImagePullBackOff: …`. */
+  /** Why its container is not running, with Kubernetes' reason: `ImagePullBackOff: …`. */
   readonly trouble: string | undefined;
-  /** Addresses of `net1` by Multus's network-status; undefined where there is no such interface. */
+  /** Whether Multus annotated the pod, which it does before the pod runs. */
+  readonly hasNetworkStatus: boolean;
+  /** Addresses of `net1` in Multus's network-status. Undefined if there is no such interface. */
   readonly egressAddresses: readonly string[] | undefined;
 }
 
-/** Reads a pod; undefined for what is none. */
+/** In a pod: the interfaces that Multus added, in JSON. */
+const networkStatusAnnotation = 'k8s.v1.cni.cncf.io/network-status';
+
+/** Parses a pod. Returns undefined if it is invalid. */
 export function readRouterPod(input: unknown): RouterPod | undefined {
   if (!isRecord(input) || !isRecord(input.metadata)) return undefined;
   const { namespace, name, uid, deletionTimestamp } = input.metadata;
@@ -55,22 +71,26 @@ export function readRouterPod(input: unknown): RouterPod | undefined {
     tolerations: Array.isArray(spec.tolerations) ? spec.tolerations.filter(isRecord) : [],
     member: text(labels[memberLabel]),
     configuration: text(annotations[configurationAnnotation]),
+    rollout: text(annotations[rolloutAnnotation]),
+    image: readImage(spec.containers),
     applied: text(annotations[appliedAnnotation]),
     refused: readRefusal(annotations[refusedAnnotation]),
     clusterAddresses: ips.flatMap(({ ip }) => text(ip) ?? []),
     isReady: conditions.some((one) => one.type === 'Ready' && one.status === 'True'),
+    isRunning: status.phase === 'Running',
     isEnding: (deletionTimestamp ?? undefined) !== undefined,
     hasEnded: status.phase === 'Succeeded' || status.phase === 'Failed',
     isUnschedulable: conditions.some((one) => one.type === 'PodScheduled' && one.reason === 'Unschedulable'),
     trouble: readTrouble(status.containerStatuses),
+    hasNetworkStatus: annotations[networkStatusAnnotation] !== undefined,
     egressAddresses: readNetworkStatus(
-      annotations['k8s.v1.cni.cncf.io/network-status'],
+      annotations[networkStatusAnnotation],
       `${namespace}/${readNetworkName(annotations[networksAnnotation])}`,
     ),
   };
 }
 
-/** ReplicaSets are called as their Deployment, with a hash of the template behind it. */
+/** The name of a ReplicaSet is that of its Deployment followed by a hash of the template. */
 function readDeployment(pod: unknown): string | undefined {
   const name = controllerKindOf(pod) === 'ReplicaSet' ? controllerNameOf(pod) : undefined;
   return name?.slice(0, Math.max(0, name.lastIndexOf('-')));
@@ -78,6 +98,12 @@ function readDeployment(pod: unknown): string | undefined {
 
 function text(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
+}
+
+/** A router's pod has one container of this project. Admission plugins may append others. */
+function readImage(containers: unknown): string | undefined {
+  const [own] = Array.isArray(containers) ? containers.filter(isRecord) : [];
+  return text(own?.image);
 }
 
 function readTrouble(statuses: unknown): string | undefined {
@@ -91,24 +117,27 @@ function readTrouble(statuses: unknown): string | undefined {
   return undefined;
 }
 
-/** Which definition the pod's one further interface is made of. */
+/** Returns the definition of the pod's only additional interface. */
 function readNetworkName(text: unknown): string | undefined {
   try {
     const [network] = typeof text === 'string' ? JSON.parse(text) : [];
     return isRecord(network) && typeof network.name === 'string' ? network.name : undefined;
   } catch {
-    // Written by another program, in Multus's short form.
+    // Another program wrote it in Multus's short form.
     return undefined;
   }
 }
 
-/** What Multus says of the interfaces that it had made (Kubernetes Network Custom Resource Definition standard). */
+/**
+ * Returns the addresses of an interface in Multus's network-status (Kubernetes Network Custom Resource Definition
+ * standard).
+ */
 function readNetworkStatus(text: unknown, definition: string): readonly string[] | undefined {
   let networks: unknown;
   try {
     networks = typeof text === 'string' ? JSON.parse(text) : undefined;
   } catch {
-    // Not yet written, or not by Multus.
+    // Not written yet, or not by Multus.
   }
   const ours = (Array.isArray(networks) ? networks : []).find(
     (one: unknown) => isRecord(one) && one.name === definition && one.interface === egressInterface,

@@ -9,14 +9,14 @@ import type { ProbeTarget } from './prober.ts';
 /** The port of every kubelet. */
 export const kubeletPort = 10_250;
 
-/** Addresses to probe to learn whether routers are alive, in every namespace. */
+/** Addresses to probe in every namespace to observe whether routers are alive. */
 export class ProbeTargets {
   readonly #byNamespace = new Map<string, readonly ProbeTarget[]>();
 
   /**
-   * All targets of the cluster, those of one namespace as they are now.
+   * Updates the targets of one namespace and returns those of the whole cluster.
    *
-   * @param pods all of the namespace's routers, as the server has them
+   * @param pods all routers of the namespace, as received
    */
   update(
     namespace: string,
@@ -33,7 +33,7 @@ export class ProbeTargets {
         const hasFallback = fallbacks.length > 0 || fallbackName !== undefined;
         const ports = new Set([...redirects, ...named].map((one) => one.port));
         const port = hasFallback ? undefined : pickQuietPort(ports);
-        // One per router, so that no tenant has more votes about dead nodes than routers.
+        // One target per router, so that the vote of a tenant about dead nodes does not exceed its routers.
         const pod = read.find((one) => one.member === key && (one.isReady || known.has(one.uid)));
         return (pod && findTarget(namespace, pod, port, nodes)) ?? [];
       }),
@@ -44,7 +44,10 @@ export class ProbeTargets {
   }
 }
 
-/** Pods that Deployments of routers made, which have not ended. Who is silent stays one also when it is not ready. */
+/**
+ * Returns whether a pod belongs to a router's Deployment and has not ended. A silent pod remains a target even if it
+ * is not ready.
+ */
 function isRouter({ deployment, isEnding, hasEnded }: RouterPod): boolean {
   return deployment?.startsWith(plainDeployment) === true && !isEnding && !hasEnded;
 }

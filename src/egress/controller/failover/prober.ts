@@ -1,14 +1,14 @@
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** A place whose answer shows that a router's node lives. */
+/** A target whose answer shows that a router's node is alive. */
 export interface ProbeTarget {
   /** UID of the router's pod. */
   readonly uid: string;
   /** Namespace of the pod. */
   readonly namespace: string;
   readonly node: string;
-  /** Address to probe; any answer counts, a reset included. */
+  /** Address to probe. Any answer counts, including a reset. */
   readonly host: string;
   readonly port: number;
 }
@@ -16,7 +16,7 @@ export interface ProbeTarget {
 /** Times of a prober, in milliseconds. */
 export interface ProbeTimes {
   readonly interval: number;
-  /** For an answer; a closed port answers within a round trip. */
+  /** Timeout of an answer. A closed port answers within a round trip. */
   readonly timeout: number;
 }
 
@@ -25,15 +25,15 @@ const ordinaryTimes: ProbeTimes = { interval: 1000, timeout: 330 };
 /** Consecutive unanswered probes after which a router is dead. */
 const missesUntilGone = 3;
 
-/** Milliseconds in which the answers of one moment come. */
+/** Milliseconds during which simultaneous answers are collected. */
 const soon = 20;
 
-/** What is known of a target. */
+/** State of a target. */
 export type Presence =
   /** It never answered, so its silence means nothing: a NetworkPolicy may drop the probes. */
   'unknown' | 'answers' | 'gone';
 
-/** Result of one probe; `unable`: this machine could not send it, which says nothing about the target. */
+/** Result of one probe. `unable`: this machine could not send it, which means nothing for the target. */
 export type ProbeResult = 'answer' | 'silence' | 'unable';
 
 /** A target and its observed state. */
@@ -50,8 +50,8 @@ export interface Probed {
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /**
- * Probes routers every second, and a silent one twice more at once: death is observed
- * within two seconds, whatever the node's last word to the API server was.
+ * Probes routers every second, and a silent one twice more at once: a death is observed within two seconds,
+ * regardless of the node's last report to the API server.
  */
 export class RouterProber {
   readonly #times: ProbeTimes;
@@ -62,7 +62,7 @@ export class RouterProber {
   #soon: NodeJS.Timeout | undefined;
 
   /**
-   * @param onChange called when the presence of a target is another
+   * @param onChange called when the presence of a target has changed
    * @param probeOnce never rejects
    */
   constructor(
@@ -87,7 +87,7 @@ export class RouterProber {
     this.#targets.clear();
   }
 
-  /** Which targets there are now; what is known of those that stay, stays. */
+  /** Sets the targets. The state of remaining targets is kept. */
   set(targets: readonly ProbeTarget[]): void {
     const before = this.#targets;
     this.#targets = new Map(
@@ -100,7 +100,7 @@ export class RouterProber {
         ];
       }),
     );
-    // A target counts from its first answer on, so that comes as early as possible.
+    // A target counts from its first answer, so it is probed as early as possible.
     if (this.#timer === undefined) return;
     for (const [uid, probed] of this.#targets) if (before.get(uid) !== probed) void this.#probe(probed);
   }
@@ -124,10 +124,10 @@ export class RouterProber {
       probed.isProbed = true;
       if (came === 'answer') return this.#note(probed, 'answers');
       if (came === 'unable' || probed.presence !== 'answers') return;
-      // Without a route a probe fails at once; three failures within a moment can be one route that is being replaced.
+      // Without a route a probe fails at once, and three failures in a row may be caused by one route replacement.
       await sleep(Math.max(0, begun + this.#times.timeout - performance.now()));
     }
-    // It may have answered another round meanwhile.
+    // Another round may have got an answer in the meantime.
     if (probed.answeredAt < begun) this.#note(probed, 'gone', begun);
   }
 
@@ -141,7 +141,10 @@ export class RouterProber {
     else this.#tellSoon();
   }
 
-  /** What one that is gone means follows from who answers afterwards. Once for the answers of one moment. */
+  /**
+   * Reports changes. The meaning of a dead target depends on later answers, so simultaneous answers are reported
+   * together.
+   */
   #tellSoon(): void {
     this.#soon ??= setTimeout(() => {
       this.#soon = undefined;
@@ -150,10 +153,10 @@ export class RouterProber {
   }
 }
 
-/** Errors of our own machine: no descriptors, no ports, no memory, or a firewall that lets nothing out. */
+/** Errors of this machine: no descriptors, no ports, no memory, or a firewall that blocks outgoing traffic. */
 const ownErrors = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL', 'EAGAIN', 'EPERM', 'EACCES']);
 
-/** Whether a host says anything to an attempt to connect: an acceptance or a refusal. Never rejects. */
+/** Resolves to whether a host answers a connection attempt, either way. Never rejects. */
 export function probeByConnecting(
   { host, port }: Pick<ProbeTarget, 'host' | 'port'>,
   timeout: number,

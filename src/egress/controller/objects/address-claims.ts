@@ -6,16 +6,16 @@ import { memberLabel, namesOf, routerLabel } from './names.ts';
 import { type Router, readRouter } from './router.ts';
 import type { ObjectStore } from './store.ts';
 
-/** An address that a router wants on a network. */
+/** An address that a router requests on a network. */
 interface Claim {
   readonly router: Router;
-  /** Of the member of its pool. */
+  /** Key of the pool's member. */
   readonly key: string;
-  /** The address, and the master of the network where the router names one: two networks may have the same addresses. */
+  /** The address, with the master if the router names one, because two networks may use the same addresses. */
   readonly place: string;
 }
 
-/** What was read of an EgressRouter. */
+/** The parsed part of an EgressRouter. */
 interface Read {
   readonly router: Router | undefined;
   readonly claims: readonly Claim[];
@@ -28,7 +28,7 @@ export interface ClaimStores {
   readonly pods: ObjectStore;
 }
 
-/** Tells which of several EgressRouters of the cluster has an address: two that have it would take it from each other. */
+/** Decides which of several EgressRouters of the cluster owns an address. Two owners would take it from each other. */
 export class AddressClaims {
   readonly #stores: ClaimStores;
   readonly #read = new WeakMap<object, Read>();
@@ -38,8 +38,8 @@ export class AddressClaims {
   }
 
   /**
-   * The router that has an address of a member instead of its own; undefined where the member may have them all.
-   * It is the one that has it already, else the oldest, then the one of the lower UID.
+   * Returns the router that owns an address of a member, or undefined if the member may have all its addresses. The
+   * owner is the router that has the address already, otherwise the oldest, then the one with the lower UID.
    */
   findHolder(router: Router, member: Member): { readonly address: string; readonly holder: Router } | undefined {
     const frozen = this.#findFrozen(router, member.key);
@@ -58,7 +58,7 @@ export class AddressClaims {
     return undefined;
   }
 
-  /** A pod that has the addresses of a member, and whose router does not want them any more. */
+  /** Returns a pod that has addresses of a member although its router no longer requests them. */
   findLeaving(router: Router, { key, spec }: Member): string | undefined {
     const places = new Set(spec.reserved.map(({ prefix }) => placeOf(prefix.address.text, spec.master)));
     for (const namespace of this.#stores.pods.namespaces) {
@@ -74,7 +74,7 @@ export class AddressClaims {
             namesOf(claim.router.meta.name, false).identity[routerLabel] === label,
         );
         const isOwn = owner?.router.meta.uid === router.meta.uid;
-        // One that is still wanted is on another network: on this one its router would have the address.
+        // A pod that is still wanted must be on another network; on this one its router would own the address.
         if (!isOwn && (owner === undefined || places.has(owner.place)))
           return namespace === router.meta.namespace ? pod.name : '(of another namespace)';
       }
@@ -94,7 +94,7 @@ export class AddressClaims {
     });
   }
 
-  /** Another router that keeps its addresses although its spec is unreadable or its deletion is blocked. */
+  /** Returns another router that keeps its addresses because its spec is invalid or its deletion is blocked. */
   #findFrozen({ meta }: Router, key: string): Router | undefined {
     const owners = new Set([...this.#stores.deployments.all].filter((one) => isOf(one, key)).map(controllerOf));
     owners.delete(meta.uid);
@@ -109,7 +109,7 @@ export class AddressClaims {
   }
 }
 
-/** Whether an object is that of a member, and not about to go. */
+/** Returns whether an object belongs to a member and is not being deleted. */
 function isOf(object: unknown, key: string): boolean {
   const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
   const labels = isRecord(metadata.labels) ? metadata.labels : {};
@@ -145,5 +145,5 @@ function compareAge({ meta: one }: Router, { meta: other }: Router): number {
 export function describeHolder({ meta }: Router, address: string, holder: Router): string {
   const isNear = holder.meta.namespace === meta.namespace;
   const who = isNear ? `EgressRouter ${holder.meta.name}` : 'an EgressRouter of another namespace';
-  return `${address} is that of ${who}: take another address, or take it away there`;
+  return `${address} belongs to ${who}; choose another address, or remove it there`;
 }

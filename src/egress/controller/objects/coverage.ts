@@ -1,8 +1,8 @@
 import { isRecord } from '../../../base/read/shape.ts';
 
 /**
- * Whether an object has everything that is wanted of it; what else it has are defaults and others'
- * business. Elements of lists are compared one by one.
+ * Returns whether an object contains everything that is desired. Other fields are defaults or belong to other
+ * managers. List elements are compared one by one.
  */
 export function isCovered(wanted: unknown, actual: unknown): boolean {
   if (Array.isArray(wanted)) {
@@ -18,19 +18,19 @@ export function isCovered(wanted: unknown, actual: unknown): boolean {
   return wanted === actual;
 }
 
-/** UID of the object that owns another as its controller; undefined where there is none. */
+/** Returns the UID of an object's controller, or undefined if it has none. */
 export function controllerOf(object: unknown): string | undefined {
   const uid = readController(object)?.uid;
   return typeof uid === 'string' ? uid : undefined;
 }
 
-/** As {@link controllerOf}, its name. */
+/** Returns the name of an object's controller. */
 export function controllerNameOf(object: unknown): string | undefined {
   const name = readController(object)?.name;
   return typeof name === 'string' ? name : undefined;
 }
 
-/** As {@link controllerOf}, its kind. */
+/** Returns the kind of an object's controller. */
 export function controllerKindOf(object: unknown): string | undefined {
   const kind = readController(object)?.kind;
   return typeof kind === 'string' ? kind : undefined;

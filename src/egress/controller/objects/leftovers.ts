@@ -2,24 +2,24 @@ import type { ObjectMeta } from '../../../base/read/object-meta.ts';
 import { isRecord } from '../../../base/read/shape.ts';
 import { memberLabel, type RouterNames } from './names.ts';
 
-/** Milliseconds after which a pod that has not ended is on a dead node, or has no owner. */
+/** Milliseconds after which a pod that has not terminated is on a dead node or has no owner. */
 const longestWait = 30_000;
 
 /**
- * Pods of a Deployment that is gone: the garbage collector ends them after it, and until then they
- * have the address that the next one's pod would take.
+ * Pods of a deleted Deployment. The garbage collector deletes them later, and until then they have the address that
+ * the next pod needs.
  */
 export class Leftovers {
-  /** Since when a Deployment has not been made, by `NAMESPACE/NAME` of it, and for which router. */
+  /** When each Deployment began to wait, by its `NAMESPACE/NAME`, and for which router. */
   readonly #waits = new Map<string, { readonly router: string; readonly since: number }>();
 
   /**
-   * Name of a pod that must end before a router's Deployment may be made; undefined where none is in
-   * the way, or one has been for too long.
+   * Returns the name of a pod that must terminate before a router's Deployment may be created. Returns undefined if
+   * there is none, or after too long a wait.
    *
    * @param pods all pods of the namespace
-   * @param now milliseconds, of a clock that only goes forward
-   * @param findLeaving a pod of another router that has the addresses still
+   * @param now monotonic milliseconds
+   * @param findLeaving returns a pod of another router that still has the addresses
    */
   find(
     { uid, namespace }: ObjectMeta,
@@ -40,7 +40,7 @@ export class Leftovers {
     return now - wait.since < longestWait ? pod : undefined;
   }
 
-  /** There is a Deployment: the next wait is another one. */
+  /** Records that the Deployment exists, so the next wait starts from zero. */
   forget({ namespace }: ObjectMeta, names: RouterNames): void {
     this.#waits.delete(`${namespace}/${names.deployment}`);
   }
@@ -49,12 +49,12 @@ export class Leftovers {
 function nameIfOf(pod: unknown, { selector, podLabels, identity }: RouterNames): string | undefined {
   const metadata = isRecord(pod) && isRecord(pod.metadata) ? pod.metadata : {};
   const status = isRecord(pod) && isRecord(pod.status) ? pod.status : {};
-  // One that has ended holds no address, though it is still listed.
+  // A pod that has ended has no address, although it is still listed.
   if (status.phase === 'Succeeded' || status.phase === 'Failed') return undefined;
   const labels = isRecord(metadata.labels) ? metadata.labels : {};
   const has = (wanted: Readonly<Record<string, string>>): boolean =>
     Object.entries(wanted).every(([key, value]) => labels[key] === value);
-  // One that says which addresses it has is in the way of these addresses alone.
+  // A pod that names its addresses blocks only these addresses.
   const hasAddress = [undefined, podLabels[memberLabel]].includes(labels[memberLabel] as string | undefined);
   const isInTheWay = hasAddress && (has(selector) || has(identity));
   return isInTheWay && typeof metadata.name === 'string' ? metadata.name : undefined;

@@ -1,63 +1,63 @@
 import { LRUCache } from 'lru-cache';
 import type { RouterPod } from '../failover/pods.ts';
 
-/** How far a configuration has come in a router's pod. */
+/** Progress of a configuration in a router's pod. */
 export type Progress =
-  /** It is in force, or the pod that will have it is not ready yet. */
+  /** Applied, or the pod that will have it is not ready yet. */
   | { readonly kind: 'settled' }
-  /** Its node's daemon has some time left, in milliseconds. */
+  /** The node daemon has this many milliseconds left. */
   | { readonly kind: 'pending'; readonly left: number }
   /** The pod must be replaced. */
   | { readonly kind: 'replace'; readonly reason: string }
   /** The daemon could not apply it, and another pod could not either. */
   | { readonly kind: 'refused'; readonly reason: string };
 
-/** The configuration that is in force in a pod: what its daemon says, or what it began with. */
+/** Returns the applied configuration of a pod: the one that its daemon reported, otherwise the initial one. */
 export function inForce({ applied, configuration }: RouterPod): string | undefined {
   return applied ?? configuration;
 }
 
-/** Start of the current view of pods: silence does not count while the API server was unreachable. */
+/** Start of the current view of pods. Silence does not count while the API server was unreachable. */
 export class Sight {
   #isLost = false;
   #since = 0;
 
-  /** Milliseconds, of a clock that only goes forward. */
+  /** Monotonic milliseconds. */
   get since(): number {
     return this.#since;
   }
 
-  /** Pods cannot be followed: what their daemons say may not be heard. */
+  /** Records that pods cannot be followed, so reports of their daemons may be missed. */
   lose(): void {
     this.#isLost = true;
   }
 
-  /** The API server answers. */
+  /** Records that the API server answers. */
   confirm(now: number): void {
     if (this.#isLost) this.#since = now;
     this.#isLost = false;
   }
 }
 
-/** Pods that are waited for at once. */
+/** Maximum number of pods with a pending configuration. */
 const mostRemembered = 10_000;
 
-/** Watches how long pods have been without a configuration that they could have. */
+/** Tracks how long pods have been without the desired configuration. */
 export class LiveChanges {
   readonly #timeout: number;
-  /** Which configuration a pod is without, and since when; no event says that a pod is gone. */
+  /** The configuration that a pod lacks, and since when. No event reports the end of a pod. */
   readonly #since = new LRUCache<string, { readonly wanted: string; readonly at: number }>({ max: mostRemembered });
 
-  /** @param timeout milliseconds that a node's daemon has to apply a configuration to a living router */
+  /** @param timeout milliseconds for a node daemon to apply a configuration to a running router */
   constructor(timeout: number) {
     this.#timeout = timeout;
   }
 
   /**
-   * @param pod of the structure that is wanted
-   * @param wanted digest of the configuration
-   * @param now milliseconds, of a clock that only goes forward
-   * @param seenSince from when on a daemon could be heard, by the same clock
+   * @param pod with the desired structure
+   * @param wanted digest of the desired configuration
+   * @param now monotonic milliseconds
+   * @param seenSince since when reports of daemons can be received, by the same clock
    */
   judge(pod: RouterPod, wanted: string, now: number, seenSince = 0): Progress {
     if (!pod.isReady || pod.isEnding || inForce(pod) === wanted) {

@@ -6,20 +6,20 @@ import { memberLabel, namesOf, type RouterNames } from './names.ts';
 
 /** One router of a pool. */
 export interface Member {
-  /** Tells it from the others, by its addresses: value of {@link memberLabel}. */
+  /** Identifies the member by its addresses; value of {@link memberLabel}. */
   readonly key: string;
   readonly names: RouterNames;
   readonly spec: EgressRouterSpec;
 }
 
-/** An object of a router as it is there. */
+/** An existing object of a router. */
 export interface HeldName {
   readonly name: string;
-  /** Whose it is; undefined: made before there were pools. */
+  /** The member that it belongs to. Undefined: created by a version without pools. */
   readonly member: string | undefined;
 }
 
-/** What stands for the addresses of a member in labels and names: a lone IPv4 address can be read. */
+/** Returns the key of a member's addresses in labels and names. A single IPv4 address remains readable. */
 export function memberKeyOf({ reserved }: EgressRouterSpec): string {
   const [first, ...more] = reserved.map(({ prefix }) => prefix.address);
   if (first?.family === 4 && more.length === 0) return first.text.replaceAll('.', '-');
@@ -27,11 +27,11 @@ export function memberKeyOf({ reserved }: EgressRouterSpec): string {
 }
 
 /**
- * Gives each member of a pool its names. One of them has the router's own, the others have their address in
- * them. A member keeps the names that its objects have, however others come and go: to rename is to restart.
- * The router's own names, if no member of the pool has them, go to the first member without names.
+ * Assigns names to each member of a pool. One member has the router's own names, the names of the others contain
+ * their address. A member keeps the names of its objects when others are added or removed, because renaming means
+ * restarting. If no member has the router's own names, they go to the first member without names.
  *
- * @param held objects that the router has, by their names
+ * @param held existing objects of the router, by their names
  */
 export function assignMembers(
   own: RouterNames,
@@ -53,8 +53,8 @@ export function assignMembers(
 }
 
 /**
- * Who owns the objects of a namespace, by UID: by the names of routers, without what tells the members of a
- * pool apart. A pool keeps its names also while no member has them as they are.
+ * Returns the owners of a namespace's objects, by UID: by the names of routers, without the part that distinguishes
+ * members of a pool. A pool keeps its names even while no member uses them unchanged.
  */
 export function listOwners(objects: readonly unknown[]): ReadonlyMap<string, string> {
   const owners = new Map<string, string>();
@@ -70,12 +70,16 @@ export function listOwners(objects: readonly unknown[]): ReadonlyMap<string, str
   return new Map([...shared, ...owners]);
 }
 
-/** The name of an object without what tells the members of a pool apart; undefined where that is not in it. */
+/**
+ * Returns an object's name without the part that distinguishes members of a pool, or undefined if it has no such
+ * part.
+ */
 function poolNameOf(object: unknown, name: string): string | undefined {
   const { metadata, spec } = isRecord(object) ? object : {};
   const key = isRecord(metadata) && isRecord(metadata.labels) ? metadata.labels[memberLabel] : undefined;
   if (typeof key !== 'string' || !name.endsWith(`-${key}`)) return undefined;
-  // A router may be named after its address: then these are its own names, unless its pods are those of a first one.
+  // A router may be named after its address. Then these are its own names, unless its pods are those of a first
+  // router.
   const own = namesOf(controllerNameOf(object) ?? '', false);
   const selector = isRecord(spec) && isRecord(spec.selector) ? spec.selector.matchLabels : undefined;
   const isFirst = isRecord(selector) && selector.app !== undefined;

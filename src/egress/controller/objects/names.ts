@@ -6,32 +6,35 @@ export interface RouterNames {
   readonly deployment: string;
   /** Labels of its pods. */
   readonly podLabels: Readonly<Record<string, string>>;
-  /** By which its Deployment finds its pods. */
+  /** Selector of its Deployment. */
   readonly selector: Readonly<Record<string, string>>;
-  /** The label that no other router's pods have. */
+  /** The label that distinguishes its pods from those of all other routers. */
   readonly identity: Readonly<Record<string, string>>;
 }
 
-/** The label that every router's pods have; its value is the router's name. */
+/** Label of every router's pods; its value is the router's name. */
 export const routerLabel = 'egress-router';
 
-/** The label that tells the routers of a pool apart; its value stands for their addresses. */
+/** Label that distinguishes the routers of a pool; its value represents their addresses. */
 export const memberLabel = 'egress-router-member';
 
-/** The name of the first router's Deployment, with which those of all others begin. */
+/** Name of the first router's Deployment, and prefix of all others. */
 export const plainDeployment = 'egress-router-cni-deployment';
 
-/** Those of OpenShift: Services select by the label. */
+/** OpenShift's names; Services select pods by the label. */
 const plain = {
   definition: 'egress-router-cni-nad',
   deployment: plainDeployment,
   label: { app: 'egress-router-cni' },
 } as const;
 
-/** A label's value has at most 63 characters; names of pods begin with that of the Deployment. */
+/** Label values have at most 63 characters, and names of pods begin with that of the Deployment. */
 const longestSuffix = 40;
 
-/** Names of the first router of a namespace are OpenShift's; those of further ones have its own name in them. */
+/**
+ * Returns the names of a router: OpenShift's for the first router of a namespace, otherwise names that contain the
+ * router's name.
+ */
 export function namesOf(router: string, isFirst: boolean): RouterNames {
   const suffix = shorten(router);
   const own = { [routerLabel]: suffix };
@@ -58,7 +61,7 @@ function shorten(name: string): string {
   return `${name.slice(0, longestSuffix - 9).replace(/[.-]+$/, '')}-${hash('sha256', name).slice(0, 8)}`;
 }
 
-/** A router that names are for, as old as it is. */
+/** A router that needs names, with its age. */
 export interface NameClaimant {
   readonly uid: string;
   readonly name: string;
@@ -67,11 +70,11 @@ export interface NameClaimant {
 }
 
 /**
- * Gives each router of a namespace its names. A router keeps the names that its objects have, however
- * others come and go: to rename is to restart. Of those without objects the oldest (then the lower
- * UID) is the first, if no router has the first one's names. `wait`: they are about to become free.
+ * Assigns names to each router of a namespace. A router keeps the names of its objects when others are created or
+ * deleted, because renaming means restarting. Of the routers without objects, the oldest (then the lower UID) becomes
+ * the first, unless another router has those names. `wait`: the names are about to become free.
  *
- * @param ownerOf who owns an object of this name, by UID; undefined where there is none
+ * @param ownerOf returns the owner's UID of an object with this name, or undefined if there is none
  */
 export function assignNames(
   routers: readonly NameClaimant[],

@@ -2,13 +2,13 @@ import type { Query } from '../../../base/kubernetes/cluster-api.ts';
 import { routerLabel } from './names.ts';
 import { managedLabels } from './objects.ts';
 
-/** One kind that the controller looks at. */
+/** A kind that the controller follows. */
 export interface Resource {
   readonly kind: string;
-  /** Group and version in paths of the API. */
+  /** Group and version in API paths. */
   readonly root: string;
   readonly plural: string;
-  /** Which objects of it, for lists and watches. */
+  /** Selector for lists and watches. */
   readonly selection: Query;
 }
 
@@ -19,11 +19,11 @@ const managed = {
 };
 
 /**
- * All that the controller asks of the API: EgressRouters get, list, watch, and patch of their status
- * (and update of their finalizers, which OpenShift requires from a client that sets blockOwnerDeletion);
- * definitions and Deployments get, list, watch, create, patch (server-side apply is both) and delete (an
- * address that left a pool); pods get, list, watch and delete (routers of nodes that died or are to be
- * left); nodes list and watch; Events list and create; Leases get, create and update in its own namespace.
+ * All requests of the controller: EgressRouters get, list, watch, patch of their status, and update of their
+ * finalizers (which OpenShift requires for blockOwnerDeletion); definitions and Deployments get, list, watch, create,
+ * patch (server-side apply needs both) and delete (an address that left a pool); pods get, list, watch and delete
+ * (routers of dead or cordoned nodes); nodes list and watch; Events list and create; Leases get, create and update in
+ * its own namespace.
  */
 export const resources = {
   routers: {
@@ -50,7 +50,7 @@ export const resources = {
 
 export type ResourceName = keyof typeof resources;
 
-/** Path of one object. */
+/** Returns the path of one object. */
 export function pathOf({ root, plural }: Resource, namespace: string, name: string): string {
   return `${root}/namespaces/${namespace}/${plural}/${name}`;
 }

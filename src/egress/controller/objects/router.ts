@@ -5,30 +5,33 @@ import { ProblemList } from '../../../base/read/problem-list.ts';
 import { isRecord } from '../../../base/read/shape.ts';
 import { everySuffix } from '../../api/dns-name.ts';
 import { type EgressRouterSpec, parseEgressRouterPool } from '../../api/egress-router.ts';
+import { readRollout } from './templates.ts';
 
-/** An EgressRouter as the API server has it. */
+/** An EgressRouter as received from the API server. */
 export interface Router {
   readonly meta: ObjectMeta;
-  /** `metadata.generation`: of which spec a status tells. */
+  /** `metadata.generation`: the generation that a status describes. */
   readonly generation: number | undefined;
-  /** Deleted, but held by a finalizer. */
+  /** Deleted, but blocked by a finalizer. */
   readonly isDeleting: boolean;
-  /** What it wants, a router for each address of its pool, or everything that is wrong with it: the plugin's own words. */
+  /** Its desired state, one router per address of its pool, or its problems with the plugin's messages. */
   readonly spec: Parsed<readonly EgressRouterSpec[]>;
-  /** `status.conditions` as they are written. */
+  /** `status.conditions` as received. */
   readonly conditions: readonly unknown[];
-  /** `status` as it is written. */
+  /** `status` as received. */
   readonly status: Readonly<Record<string, unknown>>;
   readonly version: string | undefined;
+  /** The rollout that an administrator requests. */
+  readonly rollout: string | undefined;
 }
 
-/** What Events about a router are about. */
+/** Returns the object that Events of a router regard. */
 export function objectOf({ meta: { namespace, name, uid } }: Router): EventObject {
   return { apiVersion: 'network.operator.openshift.io/v1', kind: 'EgressRouter', namespace, name, uid };
 }
 
 /**
- * Reads an EgressRouter; undefined without a usable identity. `allowedSuffixes`: names inside the cluster that may be
+ * Parses an EgressRouter. Returns undefined without a usable identity. `allowedSuffixes`: names inside the cluster that may be
  * destinations.
  */
 export function readRouter(input: unknown, allowedSuffixes: readonly string[] = everySuffix): Router | undefined {
@@ -45,5 +48,6 @@ export function readRouter(input: unknown, allowedSuffixes: readonly string[] = 
     conditions: Array.isArray(conditions) ? conditions : [],
     status: isRecord(input.status) ? input.status : {},
     version: typeof resourceVersion === 'string' ? resourceVersion : undefined,
+    rollout: readRollout(isRecord(metadata.annotations) ? metadata.annotations : {}),
   };
 }

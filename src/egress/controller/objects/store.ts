@@ -1,27 +1,27 @@
 import { versionOf } from '../../../base/kubernetes/cluster-api.ts';
 import { isRecord } from '../../../base/read/shape.ts';
 
-/** Objects of one kind as they were last seen, by `NAMESPACE/NAME`; nodes have no namespace. */
+/** Observed objects of one kind by `NAMESPACE/NAME`. Nodes have no namespace. */
 export class ObjectStore {
   readonly #objects = new Map<string, unknown>();
-  /** The newest request at a place, as long as the watch told nothing of that since. */
+  /** The newest request for each object, unless the watch has delivered a change since. */
   readonly #expected = new Map<string, symbol>();
   readonly #onChange: (namespace: string) => void;
   #isListed = false;
 
-  /** @param onChange told the namespace of every change */
+  /** @param onChange called with the namespace of every change */
   constructor(onChange: (namespace: string) => void) {
     this.#onChange = onChange;
   }
 
-  /** Whether all objects are here. */
+  /** Whether all objects are listed. */
   get isListed(): boolean {
     return this.#isListed;
   }
 
-  /** The kind does not exist in the cluster: there are none. */
+  /** Records that the cluster does not have the kind. */
   markAbsent(): void {
-    this.#isListed = true;
+    this.replace([]);
   }
 
   replace(objects: readonly unknown[]): void {
@@ -45,8 +45,8 @@ export class ObjectStore {
   }
 
   /**
-   * To be called before a request of ours: takes in its answer, which needs no further thought. When the watch
-   * told of the same place meanwhile, that is as new or newer, and the answer is left.
+   * Call before a write: the returned function stores the response without a reconciliation. If the watch has
+   * delivered the object in the meantime, its version is as new or newer, and the response is ignored.
    */
   expect(namespace: string, name: string): (answer: unknown) => void {
     const place = `${namespace}/${name}`;

@@ -1,60 +1,65 @@
 import type { KubeError } from '../../../base/kubernetes/cluster-api.ts';
 import type { ConditionDraft } from '../../../base/kubernetes/conditions.ts';
 import type { RouterPod } from '../failover/pods.ts';
+import { rolloutAnnotation } from '../objects/configuration.ts';
 import { inForce, type Progress } from '../objects/live.ts';
 
-/** Why a router's objects are not as they should be. */
+/** Why a router's objects are not in their desired state. */
 export interface Trouble {
   /** CamelCase. */
   readonly reason: 'InvalidSpec' | 'AddressTaken' | 'NameTaken' | 'Conflict' | 'ApplyFailed' | 'MultusMissing';
-  /** For the router's author, with the cure. */
+  /** Message for the router's author, with the fix. */
   readonly message: string;
-  /** The API server itself failed: the next attempt is soon, and later after each failure. */
+  /** A failure of the API server itself: retried soon, with backoff. */
   readonly fault?: KubeError;
 }
 
-/** What is waited for before a router's objects can be made. */
+/** What must happen before a router's objects can be created. */
 export interface Wait {
   readonly reason: 'WaitingForNames' | 'WaitingForPod';
   readonly message: string;
 }
 
-/** A condition of an EgressRouter without its time. */
+/** A condition of an EgressRouter without its transition time. */
 export type RouterCondition = ConditionDraft<'Available' | 'Progressing' | 'Degraded'>;
 
-/** What is known of one router of a pool. */
+/** Observed state of one router of a pool. */
 export interface MemberSituation {
-  /** Addresses that `net1` must have, without lengths. */
+  /** Addresses that `net1` must have, without prefix lengths. */
   readonly addresses: readonly string[];
   readonly trouble: Trouble | undefined;
   readonly wait: Wait | undefined;
-  /** The configuration that is wanted. */
+  /** The desired configuration. */
   readonly configuration: string;
-  /** That of the Deployment's template: a pod of another is about to be replaced. */
+  /** The configuration of the Deployment's template. A pod with another one is about to be replaced. */
   readonly template: string | undefined;
   readonly pods: readonly RouterPod[];
-  /** How far the configuration has come in the pod that lives. */
+  /** Progress of the configuration in the running pod. */
   readonly progress: Progress;
-  /** What Kubernetes last said of a pod that is not ready: a failed probe, a network that could not be made. */
+  /** The last Event of a pod that is not ready: a failed probe, or a network that could not be set up. */
   readonly podEvent: string | undefined;
-  /** Why Kubernetes makes no pod, in its own words. */
+  /** Why Kubernetes creates no pod, in its own words. */
   readonly refusal: string | undefined;
+  /** Image of new pods. Absent: images are not compared. */
+  readonly image?: string;
+  /** Whether an explicit rollout waits for other routers of the pool. */
+  readonly isRolloutWaiting?: boolean;
 }
 
-/** What is known of a router when its status is written. */
+/** Observed state of a router for its status. */
 export interface RouterSituation {
-  /** Of the whole router. */
+  /** Concerns the whole router. */
   readonly trouble: Trouble | undefined;
   readonly wait: Wait | undefined;
   readonly members: readonly MemberSituation[];
   readonly generation: number | undefined;
-  /** Of which generation `Available` told last. */
+  /** The generation that `Available` described last. */
   readonly availableGeneration: number | undefined;
 }
 
 /**
- * The conditions of a router. Available only where a pod runs and has its address, by Multus's own word; it
- * tells of a generation once that is in force everywhere, so that `kubectl wait` waits for it.
+ * Returns the conditions of a router. It is Available only if a pod runs and has its address according to Multus. The
+ * observed generation advances when the generation is applied everywhere, so that `kubectl wait` waits for it.
  */
 export function describeRouter(situation: RouterSituation): readonly RouterCondition[] {
   const isInForce = situation.trouble === undefined && situation.members.every(isSettled);
@@ -68,12 +73,12 @@ export function describeRouter(situation: RouterSituation): readonly RouterCondi
   ];
 }
 
-/** The pod of a member that serves; undefined where none does. */
+/** Returns the pod of a member that serves, or undefined if none does. */
 export function servingPod({ pods, addresses }: MemberSituation): RouterPod | undefined {
   return pods.find((pod) => !pod.isEnding && pod.isReady && missingAddresses(pod, addresses).length === 0);
 }
 
-/** Whether a member serves with the configuration that is wanted. */
+/** Returns whether a member serves with the desired configuration. */
 export function isSettled(member: MemberSituation): boolean {
   const pod = servingPod(member);
   return pod !== undefined && member.trouble === undefined && inForce(pod) === member.configuration;
@@ -112,14 +117,32 @@ function describeUnavailable({ pods, addresses, trouble, podEvent, refusal }: Me
   if (pod.egressAddresses === undefined) {
     return no(
       'InterfaceMissing',
-      `pod ${pod.name} has no net1 according to Multus's network-status: is Multus on its node?`,
+      `pod ${pod.name} has no net1 in Multus's network-status; check that Multus runs on its node`,
     );
   }
+  return no('AddressMissing', describeMissing(pod, addresses));
+}
+
+function describeMissing(pod: RouterPod, addresses: readonly string[]): string {
   const missing = missingAddresses(pod, addresses).join(' and ');
-  return no(
-    'AddressMissing',
-    `net1 of pod ${pod.name} does not have ${missing} but ${pod.egressAddresses.join(' and ')}`,
-  );
+  return `net1 of pod ${pod.name} does not have ${missing} but ${pod.egressAddresses?.join(' and ')}`;
+}
+
+/** Returns why a running pod is not a router. Kubernetes may consider such a pod healthy and report nothing. */
+function findInterfaceFault({ pods, template, addresses, podEvent }: MemberSituation) {
+  const pod = pods.find(({ isEnding, isReady, isRunning }) => !isEnding && (isReady || isRunning));
+  // A pod of another template is about to be replaced.
+  if (pod === undefined || (template !== undefined && pod.configuration !== template)) return undefined;
+  const { name, node, isReady, hasNetworkStatus, egressAddresses } = pod;
+  if (!hasNetworkStatus) {
+    const fault = `pod ${name} runs without net1, because Multus did not handle it; install Multus on node ${node}, or check that its configuration is the first in the node's CNI folder`;
+    return { reason: 'MultusMissing', message: podEvent === undefined ? fault : `${fault} (${podEvent})` };
+  }
+  if (!isReady) return undefined;
+  if (egressAddresses === undefined)
+    return { reason: 'InterfaceMissing', message: `Multus's network-status of pod ${name} has no net1` };
+  if (missingAddresses(pod, addresses).length === 0) return undefined;
+  return { reason: 'AddressMissing', message: describeMissing(pod, addresses) };
 }
 
 function missingAddresses({ egressAddresses }: RouterPod, addresses: readonly string[]): string[] {
@@ -134,26 +157,48 @@ function describeProgressing({ members, wait, trouble }: RouterSituation): Route
     if (own !== undefined) return yes(own.reason, own.message);
     if (obstacle !== undefined) continue;
     const old = pods.find((pod) => (pod.configuration !== template && template !== undefined) || pod.isEnding);
-    if (old !== undefined) return yes('RollingOut', `pod ${old.name} ends before the next one starts`);
+    if (old !== undefined) return yes('RollingOut', `pod ${old.name} must terminate before the next one starts`);
     if (!pods.some((pod) => pod.isReady)) return yes('Starting', 'the pod is not ready yet');
     if (progress.kind === 'pending')
       return yes(
         'ApplyingLive',
-        `the daemon of node ${pods[0]?.node} is to apply the configuration to pod ${pods[0]?.name}`,
+        `the daemon of node ${pods[0]?.node} has not yet applied the configuration to pod ${pods[0]?.name}`,
       );
-    if (progress.kind === 'replace') return yes('RollingOut', `pod ${pods[0]?.name} is replaced: ${progress.reason}`);
+    if (progress.kind === 'replace')
+      return yes('RollingOut', `pod ${pods[0]?.name} is being replaced: ${progress.reason}`);
   }
+  const waiting = members.find(({ isRolloutWaiting }) => isRolloutWaiting === true)?.addresses.join(' and ');
+  if (waiting !== undefined)
+    return yes('RollingOut', `the rollout of ${waiting} waits until all other routers of the pool are ready`);
   const obstacle = members.find((member) => member.trouble !== undefined)?.trouble;
-  return draft('Progressing', 'False', obstacle?.reason ?? 'AsExpected', '');
+  return draft('Progressing', 'False', obstacle?.reason ?? 'AsExpected', describeImages(members));
+}
+
+/** Whether the pod of a member runs another image than new pods would. An upgrade leaves such a pod running. */
+export function isOutdated({ image }: MemberSituation, pod: RouterPod | undefined): boolean {
+  return image !== undefined && pod?.image !== undefined && pod.image !== image;
+}
+
+/** Describes the pods that run another image. Empty if there are none. */
+function describeImages(members: readonly MemberSituation[]): string {
+  const lines = members.flatMap((member) => {
+    const pod = servingPod(member);
+    return pod !== undefined && isOutdated(member, pod) ? [`pod ${pod.name} runs image ${pod.image}`] : [];
+  });
+  if (lines.length === 0) return '';
+  return `${lines.join('; ')}; new pods get ${members[0]?.image}; to replace running pods, set the annotation ${rolloutAnnotation} to a new value`;
 }
 
 function describeDegraded({ trouble, members }: RouterSituation): RouterCondition {
   const yes = (reason: string, message: string): RouterCondition => draft('Degraded', 'True', reason, message);
   const obstacle = trouble ?? members.find((member) => member.trouble !== undefined)?.trouble;
   if (obstacle !== undefined) return yes(obstacle.reason, obstacle.message);
-  for (const { pods, podEvent, progress, refusal } of members) {
-    // One that lives, or ends, says what matters.
+  for (const member of members) {
+    const { pods, podEvent, progress, refusal } = member;
+    // A running or terminating pod is more informative.
     if (refusal !== undefined && pods.length === 0) return yes('PodRefused', refusal);
+    const fault = findInterfaceFault(member);
+    if (fault !== undefined) return yes(fault.reason, fault.message);
     if (progress.kind === 'refused') return yes('LiveChangeFailed', join(progress.reason, `pod ${pods[0]?.name}`));
     const failing = pods.find((pod) => !pod.isReady && !pod.isEnding && (pod.trouble ?? podEvent) !== undefined);
     if (failing !== undefined) return yes('PodFailing', join(failing.trouble ?? podEvent, `pod ${failing.name}`));
@@ -161,7 +206,7 @@ function describeDegraded({ trouble, members }: RouterSituation): RouterConditio
   return draft('Degraded', 'False', 'AsExpected', '');
 }
 
-/** What went wrong comes first, in its own words; where, behind it. */
+/** The error comes first, in its own words, followed by its place. */
 function join(words: string | undefined, place: string): string {
   return words === undefined ? place : `${words} (${place})`;
 }

@@ -1,8 +1,8 @@
 import { escapeUnprintable } from '../../../base/model/text.ts';
 
 /**
- * What runtime and Multus put around an error of the plugin, the outermost first: sandbox identifiers,
- * arguments and paths, 400 characters before the first word that helps.
+ * Prefixes that the runtime and Multus add to an error of the plugin, outermost first: sandbox identifiers, arguments
+ * and paths, 400 characters before the first helpful word.
  */
 const heads: readonly RegExp[] = [
   /^.*\bplugin type="?egress-router"?[^:]*failed \(\w+\)[^:]*: /s,
@@ -12,10 +12,10 @@ const heads: readonly RegExp[] = [
   /^Readiness probe failed: /,
 ];
 
-/** What Multus's daemon puts behind it. */
+/** Suffix that Multus's daemon adds. */
 const tail = /['"]?\s*:? StdinData: .*$/s;
 
-/** An Event's message from the plugin's own first word on, on one line; of others, as it is. */
+/** Returns an Event's message from the plugin's first word, on one line. Other messages are returned unchanged. */
 export function extractPluginWords(message: string): string {
   const head = heads.find((one) => one.test(message));
   const words = head === undefined ? message : message.replace(head, '');

@@ -5,7 +5,7 @@ import { escapeUnprintable } from '../../../base/model/text.ts';
 import { isRecord } from '../../../base/read/shape.ts';
 import { extractPluginWords } from './plugin-words.ts';
 
-/** Why pods do not come up, as Kubernetes calls it in Events. */
+/** Reasons of Events for pods that do not start. */
 const telling = new Set([
   'Unhealthy',
   'FailedCreatePodSandBox',
@@ -18,16 +18,16 @@ const telling = new Set([
 /** Milliseconds to wait for Events, so that no router waits for the Events of another. */
 const patience = 1000;
 
-/** Milliseconds for which a server that took longer is not asked again. */
+/** Milliseconds for which a slow server is not asked again. */
 const rest = 10_000;
 
-/** Pods whose words are remembered. */
+/** Maximum number of pods with cached messages. */
 const mostRemembered = 1000;
 
-/** Asks what Kubernetes says of pods that do not come up. Events may have a store of their own, and it may be down. */
+/** Fetches Events of pods that do not start. Events may have a separate store, which may be unavailable. */
 export class PodEvents {
   readonly #api: KubeApi;
-  /** By UID; empty: nothing is said. */
+  /** By UID. Empty: there is none. */
   readonly #known = new LRUCache<string, string>({ max: mostRemembered });
   #restsUntil = 0;
 
@@ -54,8 +54,8 @@ export class PodEvents {
 }
 
 /**
- * The newest of the Events that say why a pod does not come up: what the readiness probe finds, and
- * the plugin's own error, are told there and nowhere else.
+ * Returns the newest Event that explains why a pod does not start. The findings of the readiness probe and the
+ * plugin's errors exist only in Events.
  */
 export function latestMessage(events: readonly unknown[]): string | undefined {
   let newest: { readonly time: string; readonly message: string } | undefined;
@@ -70,8 +70,8 @@ export function latestMessage(events: readonly unknown[]): string | undefined {
 }
 
 /**
- * Why no pod of a Deployment may be made: a quota, or an admission plugin or webhook. Its ReplicaSet's controller
- * tells it there and in Events of the ReplicaSet.
+ * Returns why no pod of a Deployment can be created: a quota, or an admission plugin or webhook. The ReplicaSet
+ * controller reports it in the Deployment and in Events of the ReplicaSet.
  */
 export function findRefusal(deployment: unknown): string | undefined {
   const status = isRecord(deployment) && isRecord(deployment.status) ? deployment.status : {};

@@ -1,16 +1,16 @@
 import { isRecord } from '../../../base/read/shape.ts';
-import { isSettled, type MemberSituation, servingPod } from './conditions.ts';
+import { isOutdated, isSettled, type MemberSituation, servingPod } from './conditions.ts';
 
-/** What `status` says beside conditions: each address with its node and state. */
+/** The part of `status` other than conditions: each address with its node and state. */
 export interface RouterSummary {
-  /** A router of the pool each, in the order of `spec.addresses`. */
+  /** One entry per router of the pool, in the order of `spec.addresses`. */
   readonly routers: readonly MemberSummary[];
   /** All addresses and nodes in one line, for `kubectl get`. */
   readonly addresses: string;
   readonly nodes: string;
-  /** Since when the configuration is in force everywhere; RFC 3339, UTC. */
+  /** Since when the configuration has been applied everywhere; RFC 3339, UTC. */
   readonly configuredSince?: string;
-  /** Which configuration that is. */
+  /** Digest of that configuration. */
   readonly configuration?: string;
 }
 
@@ -19,12 +19,15 @@ interface MemberSummary {
   readonly state: 'Ready' | 'Changing' | 'NotReady';
   readonly pod?: string;
   readonly node?: string;
+  readonly image?: string;
+  /** Present only if true. */
+  readonly outdated?: true;
 }
 
 /**
- * The part of a router's status that is for people and printer columns.
+ * Returns the part of a router's status for people and printer columns.
  *
- * @param before `status` as it is written
+ * @param before `status` as received
  * @param now RFC 3339, UTC
  */
 export function summarize(members: readonly MemberSituation[], before: unknown, now: string): RouterSummary {
@@ -36,6 +39,8 @@ export function summarize(members: readonly MemberSituation[], before: unknown, 
       state: serving === undefined ? 'NotReady' : isSettled(member) ? 'Ready' : 'Changing',
       ...(pod !== undefined && { pod: pod.name }),
       ...(pod?.node !== undefined && { node: pod.node }),
+      ...(pod?.image !== undefined && { image: pod.image }),
+      ...(isOutdated(member, pod) && { outdated: true as const }),
     };
   });
   const isInForce = members.length > 0 && members.every(isSettled);
@@ -46,14 +51,14 @@ export function summarize(members: readonly MemberSituation[], before: unknown, 
     routers,
     addresses: routers.map(({ addresses }) => addresses.join('+')).join(', '),
     nodes: [...new Set(routers.flatMap(({ node }) => node ?? []))].join(', '),
-    // While it is not in force everywhere, what was written stays: it is the age of what is.
+    // Until it is applied everywhere, the previous values are kept, because they describe the applied configuration.
     ...(isInForce
       ? { configuredSince: isSame ? configuredSince : now, configuration }
       : typeof configuredSince === 'string' && typeof known === 'string' && { configuredSince, configuration: known }),
   };
 }
 
-/** Tells one configuration of all members from another. */
+/** Identifies the configuration of all members. */
 function digest(members: readonly MemberSituation[]): string {
   return members.map(({ configuration }) => configuration).join();
 }

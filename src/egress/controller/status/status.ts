@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { LRUCache } from 'lru-cache';
 import type { DaemonLog } from '../../../base/daemon/log.ts';
 import type { KubeApi } from '../../../base/kubernetes/cluster-api.ts';
 import { mergeConditions, readRecords, saySame, writeTime } from '../../../base/kubernetes/conditions.ts';
@@ -17,24 +18,31 @@ export interface StatusParts {
   readonly log: DaemonLog;
   readonly events: EventRecorder;
   readonly leadership: Leadership;
-  /** Is told of a request to be made; what it returns hears of the object as it was written. */
+  /** Called before a request; the returned function receives the written object. */
   readonly expect: (namespace: string, name: string) => (answer: unknown) => void;
   readonly signal: AbortSignal;
 }
 
+/** Maximum number of statuses whose stored form is cached. */
+const mostRemembered = 10_000;
+
 /** Writes statuses of routers. */
 export class RouterStatusWriter {
   readonly #parts: StatusParts;
-  /** False where the cluster's definition of EgressRouter, which may be OpenShift's, has conditions alone. */
+  /** False if the cluster's definition of EgressRouter, which may be OpenShift's, has only conditions. */
   #keepsSummary = true;
+  /** Summaries as sent and as stored, by UID: an older definition of EgressRouter drops newer fields. */
+  readonly #stored = new LRUCache<string, { readonly sent: RouterSummary; readonly kept: unknown }>({
+    max: mostRemembered,
+  });
 
   constructor(parts: StatusParts) {
     this.#parts = parts;
   }
 
   /**
-   * Writes the status of a router where it says something else than is written, and tells in an Event where
-   * it begins or ceases to be degraded or available. Rejects with a KubeError.
+   * Writes the status of a router if it has changed, and records an Event when the router becomes degraded or
+   * available, or ceases to be. Rejects with a KubeError.
    */
   async write(router: Router, drafts: readonly RouterCondition[], summary: RouterSummary): Promise<void> {
     const { api, log, leadership, expect, signal } = this.#parts;
@@ -45,7 +53,7 @@ export class RouterStatusWriter {
       if (read === undefined) return undefined;
       before = read.conditions;
       const conditions = mergeConditions(drafts, before, { now: writeTime(), generation: router.generation });
-      const isSame = saySame(conditions, before) && (!this.#keepsSummary || isCurrent(summary, read.status));
+      const isSame = saySame(conditions, before) && (!this.#keepsSummary || this.#isCurrent(uid, summary, read.status));
       return isSame ? undefined : this.#compose(conditions, summary, read.status);
     };
     const seen = { metadata: { uid, resourceVersion: router.version } };
@@ -58,7 +66,8 @@ export class RouterStatusWriter {
     if (typeof outcome === 'string') return;
     const written = readRouter(outcome.written);
     this.#keepsSummary = written?.status.routers !== undefined;
-    // What others changed meanwhile must be met as news, with the watch's next event.
+    this.#stored.set(uid, { sent: summary, kept: summaryOf(written?.status ?? {}) });
+    // Changes by others must be processed with the watch's next event.
     if (written?.generation === router.generation) learn(outcome.written);
     const conditions = drafts.map(({ type, status, reason }) => `${type}=${status} ${reason}`);
     log.info({ router: keyOf(router.meta), conditions }, 'The status changed');
@@ -71,9 +80,16 @@ export class RouterStatusWriter {
     before: Readonly<Record<string, unknown>>,
   ): Readonly<Record<string, unknown>> {
     if (!this.#keepsSummary) return { conditions };
-    // A merge patch leaves what it does not name.
+    // A merge patch keeps fields that it does not name.
     const gone = Object.keys(before).filter((key) => key !== 'conditions' && !Object.hasOwn(summary, key));
     return { ...Object.fromEntries(gone.map((key) => [key, null])), conditions, ...summary };
+  }
+
+  #isCurrent(uid: string, summary: RouterSummary, status: Readonly<Record<string, unknown>>): boolean {
+    const written = summaryOf(status);
+    if (isDeepStrictEqual(summary, written)) return true;
+    const stored = this.#stored.get(uid);
+    return stored !== undefined && isDeepStrictEqual(stored, { sent: summary, kept: written });
   }
 
   #tellChanges(router: Router, drafts: readonly RouterCondition[], before: unknown): void {
@@ -90,7 +106,6 @@ export class RouterStatusWriter {
   }
 }
 
-function isCurrent(summary: RouterSummary, status: Readonly<Record<string, unknown>>): boolean {
-  const { conditions: _conditions, ...written } = status;
-  return isDeepStrictEqual(summary, written);
+function summaryOf({ conditions: _conditions, ...summary }: Readonly<Record<string, unknown>>): object {
+  return summary;
 }

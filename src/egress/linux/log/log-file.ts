@@ -2,29 +2,29 @@ import { closeSync, constants, fchmodSync, fstatSync, readSync, type Stats, writ
 import { codeOf } from '../../../base/linux/libc/calls.ts';
 import { openAt, openFolderWithoutLinks, renameAt } from '../../../base/linux/libc/files.ts';
 
-/** A file of more than this many bytes is set aside as `.1` when it is next opened. */
+/** Size in bytes above which a file is renamed to `.1` when it is next opened. */
 export const rotateAtBytes = 10 * 1024 * 1024;
 
-/** Everyone may read, since people look at it without being root; nobody else may write. */
+/** World-readable, because people read it without being root. Only the owner may write. */
 const mode = 0o644;
 
-/** What no log of ours has: rights to execute, to write for others, setuid and the like. */
+/** Permissions that our logs never have: execution, write access for others, setuid and the like. */
 const oddMode = 0o7133;
 
 /**
- * A pipe that somebody planted does not stop us (O_NONBLOCK), a terminal does not become ours
- * (O_NOCTTY), and every write goes to the end in one piece (O_APPEND), whoever else is writing.
+ * O_NONBLOCK: a planted pipe does not block us. O_NOCTTY: a terminal does not become ours. O_APPEND: every write is
+ * appended atomically, even with concurrent writers.
  */
 const openFlags = constants.O_RDWR | constants.O_APPEND | constants.O_NONBLOCK | constants.O_NOCTTY;
 
-/** How every line of ours begins: a file whose first line does not is somebody else's. */
+/** Start of every line. A file whose first line differs belongs to another program. */
 const ownLine = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ \[(?:panic|error|verbose|debug)\] /;
 const ownLineBytes = 40;
 
 /**
- * Opens a log to append to it, and sets it aside first when it is past {@link rotateAtBytes}. No link is
- * followed in any component of the path, and only a plain file that this program made is ever
- * written or renamed. Throws where there is something else, with the reason as the message.
+ * Opens a log for appending, and renames it first if it exceeds {@link rotateAtBytes}. No component of the path may
+ * be a symbolic link, and only regular files created by this program are written or renamed. Throws with the reason
+ * for anything else.
  */
 export function openLogFile(path: string, rotateAt = rotateAtBytes): number {
   const slash = path.lastIndexOf('/');
@@ -38,7 +38,9 @@ export function openLogFile(path: string, rotateAt = rotateAtBytes): number {
   }
 }
 
-/** Opens the file, or makes it: with O_CREAT alone, sysctls such as `fs.protected_regular` would refuse our own. */
+/**
+ * Opens or creates the file. O_CREAT alone would fail for our own files with sysctls such as `fs.protected_regular`.
+ */
 function openOwn(folder: number, name: string): number {
   for (let attempt = 0; ; attempt++) {
     try {
@@ -52,7 +54,7 @@ function openOwn(folder: number, name: string): number {
       fchmodSync(fd, mode);
       return fd;
     } catch (error) {
-      // Another call of ours was quicker, or somebody plants and removes without end.
+      // Another call was faster, or another process keeps creating and removing the file.
       if (codeOf(error) !== 'EEXIST' || attempt === 3) throw error;
     }
   }
@@ -68,11 +70,11 @@ function keepIfOwn(fd: number): number {
 
 const notOurs = 'its first line is not one of this log; remove the file';
 
-/** Why a file is not one that we made ourselves. */
+/** Returns why a file was not created by this program, or undefined. */
 function objectTo(stats: Stats): string | undefined {
   if (!stats.isFile()) return 'it is not a regular file; remove it';
   if (stats.uid !== process.geteuid?.()) return 'it belongs to another user; remove it';
-  // A second name may be a file of ours elsewhere that somebody linked here to have it written to.
+  // A second name may be a hard link that another user created to our file elsewhere.
   if (stats.nlink !== 1) return 'it has other names (hard links); remove it';
   if ((stats.mode & oddMode) !== 0) {
     return `its mode is ${(stats.mode & 0o7777).toString(8)}, not ${mode.toString(8)}; remove it`;
@@ -85,19 +87,19 @@ function beginsWithOwnLine(fd: number): boolean {
   return ownLine.test(bytes.toString('latin1', 0, readSync(fd, bytes, 0, bytes.length, 0)));
 }
 
-/** Whether the last line of a file lacks its end: its writer was killed, or the disk was full. */
+/** Returns whether the last line of a file is incomplete because its writer was killed or the disk was full. */
 export function endsWithinLine(fd: number): boolean {
   const { size } = fstatSync(fd);
   const last = Buffer.alloc(1);
   return size > 0 && readSync(fd, last, 0, 1, size - 1) === 1 && last[0] !== 0x0a;
 }
 
-/** Sets a large file aside and opens a new one; a failure leaves the large one in use. */
+/** Renames a large file and opens a new one. After a failure the large one stays in use. */
 function rotate(folder: number, name: string, fd: number, rotateAt: number): number {
   const stats = fstatSync(fd);
   if (stats.size <= rotateAt) return fd;
   try {
-    // Another process may have rotated since we opened: then the name is a fresh file already.
+    // Another process may have rotated the log since we opened it.
     if (isStill(folder, name, stats.ino) && isFreeForRotation(folder, `${name}.1`)) {
       renameAt(folder, name, `${name}.1`);
     }
@@ -118,7 +120,7 @@ function isStill(folder: number, name: string, inode: number): boolean {
   }
 }
 
-/** Whether nothing is lost by renaming to a name: only an older log of ours. */
+/** Returns whether a rename to a name loses nothing but an older log of ours. */
 function isFreeForRotation(folder: number, name: string): boolean {
   try {
     closeSync(keepIfOwn(openAt(folder, name, openFlags)));
@@ -129,7 +131,7 @@ function isFreeForRotation(folder: number, name: string): boolean {
   }
 }
 
-/** Writes all of the bytes, in one piece unless the disk is nearly full. Throws the file system's error. */
+/** Writes all bytes, in one call unless the disk is nearly full. Throws the file system's error. */
 export function writeWhole(fd: number, bytes: Buffer): void {
   for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
 }

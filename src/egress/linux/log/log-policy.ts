@@ -3,17 +3,17 @@ import * as z from 'zod/mini';
 import { codeOf } from '../../../base/linux/libc/calls.ts';
 import { openAt, openFolderWithoutLinks } from '../../../base/linux/libc/files.ts';
 
-/** Where on this node logs may be written. */
+/** Where logs may be written on this node. */
 export interface LogPolicy {
-  /** Where lines go that nobody wants elsewhere, or that may not go there. */
+  /** File for lines without another destination, or with a forbidden one. */
   readonly defaultFile: string;
-  /** A folder that is always allowed, and made when it is needed first. */
+  /** A folder that is always allowed, and created on demand. */
   readonly ownFolder: string;
-  /** What the node's administrator adds: `{ "logFolders": ["/var/log/routers"] }`. */
+  /** The administrator's additions: `{ "logFolders": ["/var/log/routers"] }`. */
   readonly configuration: string;
 }
 
-/** As the plugin has it. */
+/** The plugin's policy. */
 export const nodeLogPolicy: LogPolicy = {
   defaultFile: '/tmp/egress-router-log',
   ownFolder: '/var/log/egress-router',
@@ -22,15 +22,15 @@ export const nodeLogPolicy: LogPolicy = {
 
 const largestConfiguration = 64 * 1024;
 
-/** Made when it is needed: the plugin need not pay for it at every start. */
+/** Created on demand, so that the plugin does not pay for it at every start. */
 function makeSchema() {
   const absoluteFolder = z.string().check(z.regex(/^(?:\/(?!\.{1,2}(?:\/|$))[^/\p{C}]+)+\/?$/u));
   return z.object({ logFolders: z.optional(z.array(absoluteFolder)) });
 }
 
 /**
- * Why a log may not be written where a network configuration wants it; undefined where it may. A network
- * configuration is written by people who are not root on the node, so only what root allowed counts.
+ * Returns why a network configuration may not write its log to a file, or undefined if it may. Authors of network
+ * configurations are not root on the node, so only folders that root allowed are used.
  */
 export function objectToLogFile(file: string, policy: LogPolicy): string | undefined {
   if (file === policy.defaultFile || isInside(file, policy.ownFolder)) return undefined;
@@ -43,7 +43,7 @@ export function objectToLogFile(file: string, policy: LogPolicy): string | undef
   );
 }
 
-/** Whether a file is in a folder or below it, by its name alone: `..` leads nowhere. */
+/** Returns whether a file is in a folder or below it, judged by its path alone. `..` is never inside. */
 function isInside(file: string, folder: string): boolean {
   const head = folder.endsWith('/') ? folder : `${folder}/`;
   if (!file.startsWith(head)) return false;
@@ -53,21 +53,21 @@ function isInside(file: string, folder: string): boolean {
     .every((name) => name !== '' && name !== '.' && name !== '..');
 }
 
-/** The folders that the administrator added; of a file that is not root's alone, or cannot be read, none. */
+/** Returns the folders that the administrator added. Returns none if the file is writable by others or unreadable. */
 function readFolders(path: string): { folders: readonly string[]; problem?: string } {
   try {
     const text = readRootFile(path);
     if (text === undefined) return { folders: [] };
     const parsed = makeSchema().safeParse(JSON.parse(text));
     if (parsed.success) return { folders: parsed.data.logFolders ?? [] };
-    return { folders: [], problem: `${path} counts for nothing: logFolders must be a list of absolute paths` };
+    return { folders: [], problem: `${path} is ignored: logFolders must be a list of absolute paths` };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    return { folders: [], problem: `${path} counts for nothing: ${reason}` };
+    return { folders: [], problem: `${path} is ignored: ${reason}` };
   }
 }
 
-/** What stands in a file that only root can have written; undefined where there is none. */
+/** Returns the content of a file that only root can have written, or undefined if it does not exist. */
 function readRootFile(path: string): string | undefined {
   const slash = path.lastIndexOf('/');
   let fd: number;
@@ -85,7 +85,7 @@ function readRootFile(path: string): string | undefined {
   try {
     const stats = fstatSync(fd);
     if (!stats.isFile() || stats.uid !== 0 || (stats.mode & 0o022) !== 0) {
-      throw new Error('it must be a regular file of root that nobody else can write; run "chown 0:0", "chmod 0644"');
+      throw new Error('it must be a regular file that only root can write; run "chown 0:0", "chmod 0644"');
     }
     if (stats.size > largestConfiguration) throw new Error(`it has more than ${largestConfiguration} bytes`);
     return readFileSync(fd, 'utf8');

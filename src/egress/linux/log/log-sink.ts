@@ -5,8 +5,8 @@ import { endsWithinLine, openLogFile, rotateAtBytes, writeWhole } from './log-fi
 import { type LogPolicy, nodeLogPolicy, objectToLogFile } from './log-policy.ts';
 
 /**
- * Opens the log that a network configuration asks for, where this node allows it, else the default
- * one with a notice. Never throws: a log that cannot be written safely is not written.
+ * Opens the log that a network configuration requests if this node allows it, otherwise the default log with a
+ * notice. Never throws. A log that cannot be written safely is not written.
  */
 export function openLogSink(wanted: string, policy: LogPolicy = nodeLogPolicy, rotateAt = rotateAtBytes): LogSink {
   const objection = objectToLogFile(wanted, policy);
@@ -20,7 +20,7 @@ export function openLogSink(wanted: string, policy: LogPolicy = nodeLogPolicy, r
 
   function openDefault(why: string): LogSink {
     const file = policy.defaultFile;
-    const notice = `log_file ${JSON.stringify(wanted)}: ${why}; these lines go to ${file}`;
+    const notice = `log_file ${JSON.stringify(wanted)}: ${why}; writing to ${file} instead`;
     const opened = tryOpen(file, policy, rotateAt);
     if (typeof opened === 'number') return new FileSink(file, opened, undefined, notice);
     return new FileSink(file, undefined, describe(file, opened), notice);
@@ -31,7 +31,7 @@ function describe(file: string, reason: string): string {
   return `Cannot write the log ${file}: ${reason}`;
 }
 
-/** The open file, or the reason why there is none. */
+/** Returns the open file, or the reason why it cannot be opened. */
 function tryOpen(file: string, policy: LogPolicy, rotateAt: number): number | string {
   try {
     return openLogFile(file, rotateAt);
@@ -41,7 +41,7 @@ function tryOpen(file: string, policy: LogPolicy, rotateAt: number): number | st
   try {
     mkdirSync(policy.ownFolder, { mode: 0o755 });
   } catch {
-    // It was there, or the folder above is not: told by the second try.
+    // The folder exists, or its parent does not: the second attempt reports it.
   }
   try {
     return openLogFile(file, rotateAt);
@@ -55,7 +55,7 @@ class FileSink implements LogSink {
   readonly notice?: string;
   problem: string | undefined;
   #fd: number | undefined;
-  /** Ends the torn line of a writer that was killed. */
+  /** Ends the incomplete line of a killed writer. */
   #head = '';
 
   constructor(path: string, fd: number | undefined, problem?: string, notice?: string) {
@@ -84,7 +84,7 @@ class FileSink implements LogSink {
     try {
       closeSync(fd);
     } catch {
-      // Nothing is lost: what was written is written.
+      // No data is lost, because everything has been written.
     }
   }
 }

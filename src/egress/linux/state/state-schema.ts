@@ -1,12 +1,13 @@
 import * as z from 'zod/mini';
 import { type LinkType, linkModes } from '../../../base/model/link-kind.ts';
-import type { AttachmentState } from '../../model/state.ts';
+import { type AttachmentState, stateVersion } from '../../model/state.ts';
 
-/** The schemas, made when a state is read first: the plugin need not pay for them where there is none. */
+/** Returns the schemas, created when the first state is read, so that the plugin does not pay for them without one. */
 function makeSchemas() {
   const family = z.union([z.literal(4), z.literal(6)]);
-  const address = z.object({ family, text: z.string() });
-  const prefix = z.object({ address, length: z.number() });
+  // Loose all the way down: what a later version adds anywhere is kept when this one writes the file again.
+  const address = z.looseObject({ family, text: z.string() });
+  const prefix = z.looseObject({ address, length: z.number() });
   const number = z.number().check(z.int());
 
   const route = z.looseObject({
@@ -43,21 +44,21 @@ function makeSchemas() {
     logFile: z.string(),
   });
 
-  const sysctl = z.object({ key: z.string().check(z.regex(/^net\/[^\0]+$/)), was: z.string() });
+  const sysctl = z.looseObject({ key: z.string().check(z.regex(/^net\/[^\0]+$/)), was: z.string() });
 
-  /** Without these nobody can say what a file is about. */
+  /** Required fields, without which the subject of a file is unknown. */
   const needed = {
-    id: z.object({ containerId: z.string(), ifname: z.string() }),
-    netns: z.object({ path: z.string(), inode: number }),
+    id: z.looseObject({ containerId: z.string(), ifname: z.string() }),
+    netns: z.looseObject({ path: z.string(), inode: number }),
     bootId: z.string(),
     link: z.string(),
     slot: number.check(z.minimum(1), z.maximum(15)),
     backend: z.enum(['iptables', 'nftables']),
   };
 
-  /** What can be done without; each is read for itself, and of a list each element. */
+  /** Optional lists. Each is parsed separately, as is each of their elements. */
   const lists = {
-    podLinks: z.object({ family, link: z.string() }),
+    podLinks: z.looseObject({ family, link: z.string() }),
     oldDefaults: route,
     clusterRoutes: route,
     inwardRoutes: route,
@@ -68,13 +69,13 @@ function makeSchemas() {
     version: number,
     network: z.string(),
     master: z.string(),
-    pod: z.object({ namespace: z.string(), name: z.string() }),
+    pod: z.looseObject({ namespace: z.string(), name: z.string() }),
     router,
-    pending: z.object(redirects),
-    closed: z.object({ address: z.string(), mac: z.string() }),
+    pending: z.looseObject(redirects),
+    closed: z.looseObject({ address: z.string(), mac: z.string() }),
   };
 
-  /** A file as this version writes it, and as later ones do that only add to it: what they add is kept. */
+  /** A file of this version, or of later versions that only add fields; additional fields are preserved. */
   const stateSchema = z.looseObject({
     ...needed,
     version: extras.version,
@@ -102,9 +103,8 @@ function schemas(): ReturnType<typeof makeSchemas> {
 }
 
 /**
- * The state that a document describes; undefined where it says too little to be one. Files of earlier and
- * later versions, and damaged ones, are read as far as they go: what is missing is nothing to put
- * back.
+ * Parses a state, or returns undefined if required fields are missing. Files of other versions and damaged files are
+ * parsed as far as possible; DEL then cannot restore what is missing.
  */
 export function parseState(document: unknown): AttachmentState | undefined {
   const { whole: wholeSchema, core: coreSchema } = schemas();
@@ -124,14 +124,49 @@ export function parseState(document: unknown): AttachmentState | undefined {
     addresses: [],
     sysctls: [],
   };
-  return { ...nothing, ...parts, ...core.data } as AttachmentState;
+  return { ...listUnknown(document), ...nothing, ...parts, ...core.data } as AttachmentState;
 }
 
-/** Whatever of a state can be read of a document, each part for itself. */
-export function salvageState(document: unknown): Partial<AttachmentState> {
-  if (typeof document !== 'object' || document === null) return {};
+/** Whether a document was written by a later version: one that this one cannot read is not broken. */
+export function isOfLaterVersion(document: unknown): boolean {
+  const version = isRecord(document) ? document.version : undefined;
+  return typeof version === 'number' && version > stateVersion;
+}
+
+/**
+ * Returns the parts of a document that this version knows by name and cannot read, as a later version may write them.
+ * They are kept when the file is written again.
+ */
+export function listUnreadable(document: unknown): Readonly<Record<string, unknown>> {
+  if (!isRecord(document)) return {};
   const { needed, extras, lists } = schemas();
-  const written = document as Readonly<Record<string, unknown>>;
+  const all: Readonly<Record<string, z.ZodMiniType>> = {
+    ...needed,
+    ...extras,
+    ...Object.fromEntries(Object.entries(lists).map(([key, schema]) => [key, z.array(schema as z.ZodMiniType)])),
+  };
+  return Object.fromEntries(
+    Object.entries(document).filter(([key, value]) => all[key] !== undefined && !all[key].safeParse(value).success),
+  );
+}
+
+/** The parts of a document that this version does not know. */
+function listUnknown(document: unknown): Readonly<Record<string, unknown>> {
+  if (!isRecord(document)) return {};
+  const { needed, extras, lists } = schemas();
+  const known = { ...needed, ...extras, ...lists };
+  return Object.fromEntries(Object.entries(document).filter(([key]) => !Object.hasOwn(known, key)));
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Returns every part of a state that can be parsed. */
+export function salvageState(document: unknown): Partial<AttachmentState> {
+  if (!isRecord(document)) return {};
+  const { needed, extras, lists } = schemas();
+  const written = document;
   const parts: Record<string, unknown> = {};
   for (const [key, schema] of [...Object.entries(needed), ...Object.entries(extras)]) {
     const part = schema.safeParse(written[key]);

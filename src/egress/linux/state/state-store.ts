@@ -19,33 +19,33 @@ import { ensureFolder, stateFolder } from '../../../base/linux/run-folder.ts';
 import type { AttachmentId } from '../../model/attachment.ts';
 import type { AttachmentState } from '../../model/state.ts';
 import type { StateStore } from '../kernel-api.ts';
-import { parseState, salvageState } from './state-schema.ts';
+import { isOfLaterVersion, listUnreadable, parseState, salvageState } from './state-schema.ts';
 
-/** Bytes; 65,535 redirects of IPv6 for each protocol are about 12 MB. */
+/** Bytes. A state with 65,535 IPv6 redirects per protocol has about 12 MB. */
 const largestState = 16 * 1024 * 1024;
 
-/** After this long a temporary file's writer was killed. */
+/** Age after which the writer of a temporary file must have been killed. */
 const temporaryLifetimeMilliseconds = 60_000;
 
-/** What to do about files that are not as they were written. */
+/** Treatment of damaged files. */
 export interface StoreOptions {
-  /** Broken files get another name, so that they are told once, and those that a kill left are removed. */
+  /** Renames broken files, so that they are reported once, and deletes leftovers of killed writers. */
   readonly tidies?: boolean;
 }
 
-/** A file that is no state: why, and what it holds all the same. */
+/** A file without a valid state: the reason, and its readable content. */
 interface Broken {
   readonly why: string;
   readonly document?: unknown;
 }
 
-/** States as one JSON file each: mode 0600, written whole or not at all, readable by a person. */
+/** States as JSON files with mode 0600, replaced atomically and readable by people. */
 export class FileStateStore implements StateStore {
   readonly problems: string[] = [];
   readonly #folder: string;
   readonly #tidies: boolean;
   readonly #remains = new Map<string, Partial<AttachmentState>>();
-  /** The file that was read last: who looks again under a lock mostly finds the same. */
+  /** The last file read, because it is usually read again under the lock. */
   #last: { readonly name: string; readonly version: string; readonly state: AttachmentState } | undefined;
 
   constructor(folder: string = stateFolder, { tidies = false }: StoreOptions = {}) {
@@ -75,11 +75,11 @@ export class FileStateStore implements StateStore {
 
   save(state: AttachmentState): void {
     const path = this.#path(nameOf(state.id));
-    // Whoever saves has the lock of the namespace: nobody else writes this one.
+    // The caller holds the lock of the namespace, so no other process writes this file.
     const temporary = `${path}.tmp`;
     try {
       ensureFolder(this.#folder);
-      writeSynced(temporary, `${JSON.stringify(state, undefined, 2)}\n`);
+      writeSynced(temporary, `${JSON.stringify({ ...state, ...unreadableOf(path, state) }, undefined, 2)}\n`);
       renameSync(temporary, path);
       syncFolder(this.#folder);
     } catch (cause) {
@@ -110,7 +110,7 @@ export class FileStateStore implements StateStore {
     return `${this.#folder}/${name}`;
   }
 
-  /** The state in a file; undefined where there is none, and where the file is broken, which is told. */
+  /** Returns the state in a file. Returns undefined if there is none, or if the file is broken, which is reported. */
   #read(name: string): AttachmentState | undefined {
     let fd: number;
     try {
@@ -134,49 +134,51 @@ export class FileStateStore implements StateStore {
     }
   }
 
-  /** A broken file is told, and renamed so that it stands in nobody's way. */
+  /** Reports a broken file and renames it, so that it blocks nothing. */
   #setAside(name: string, { why, document }: Broken, inode: number | undefined): void {
     this.#remains.set(name, salvageState(document));
     const path = this.#path(name);
     let where = '';
     try {
-      // Another call may have written a good one meanwhile.
+      // Another call may have written a valid one in the meantime.
       if (inode !== undefined && lstatSync(path).ino !== inode) return;
-      if (this.#tidies) {
+      if (this.#tidies && !isOfLaterVersion(document)) {
         renameSync(path, `${path}.broken`);
         where = `; it is now ${path}.broken`;
       }
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return;
     }
-    this.problems.push(`Cannot use the state ${path}: ${why}${where}`);
+    const problem = `Cannot use the state ${path}: ${why}${where}`;
+    // A daemon that does not rename meets it again and again.
+    if (!this.problems.includes(problem)) this.problems.push(problem);
   }
 
   #removeForgotten(name: string): void {
     try {
       const path = this.#path(name);
-      // A time in the future is one from before the clock was set back.
+      // A time in the future dates from before the clock was set back.
       const age = Math.abs(Date.now() - lstatSync(path).mtimeMs);
       if (age > temporaryLifetimeMilliseconds) rmSync(path, { force: true });
     } catch {
-      // Its writer was quicker.
+      // The writer completed the file.
     }
   }
 }
 
-/** What changes whenever a file is written again. */
+/** Returns a value that changes whenever the file is rewritten. */
 function versionOf(fd: number): string {
   const { ino, size, mtimeNs, ctimeNs } = fstatSync(fd, { bigint: true });
   return [ino, size, mtimeNs, ctimeNs].join(' ');
 }
 
-/** Both parts are validated names without a slash. */
+/** Both parts are validated and contain no slash. */
 function nameOf({ containerId, ifname }: AttachmentId): string {
   return `${containerId}@${ifname}.json`;
 }
 
 function writeSynced(path: string, text: string): void {
-  // In a folder of root's alone, what is there already is what a kill left.
+  // In a folder that only root can access, an existing file is a leftover of a killed writer.
   const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, 0o600);
   try {
     writeFileSync(fd, text);
@@ -186,11 +188,34 @@ function writeSynced(path: string, text: string): void {
   }
 }
 
+/**
+ * What of the file that is about to be replaced a later version wrote in a form that this one cannot read, unless the
+ * new state has something else in its place.
+ */
+function unreadableOf(path: string, state: AttachmentState): Readonly<Record<string, unknown>> {
+  try {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      const document = JSON.parse(readFileSync(fd, 'utf8'));
+      const before = parseState(document);
+      if (before?.bootId !== state.bootId || nameOf(before.id) !== nameOf(state.id)) return {};
+      const isUnchanged = (key: string): boolean =>
+        JSON.stringify(before[key as keyof AttachmentState]) === JSON.stringify(state[key as keyof AttachmentState]);
+      return Object.fromEntries(Object.entries(listUnreadable(document)).filter(([key]) => isUnchanged(key)));
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    // There is none, as at every ADD.
+    return {};
+  }
+}
+
 function removeQuietly(path: string): void {
   try {
     rmSync(path, { force: true });
   } catch {
-    // What kept us from writing keeps us from removing, and is told already.
+    // The cause prevents the removal, too, and has been reported.
   }
 }
 
@@ -200,10 +225,13 @@ function readOpenState(fd: number): AttachmentState | Broken {
     const stats = fstatSync(fd);
     if (!stats.isFile()) return { why: 'it is not a regular file' };
     if (stats.uid !== process.getuid?.()) return { why: 'it belongs to another user' };
-    if (stats.size > largestState) return { why: `it has more than ${largestState} bytes` };
+    if (stats.size > largestState) return { why: `it exceeds ${largestState} bytes` };
     document = JSON.parse(readFileSync(fd, 'utf8'));
   } catch (error) {
     return { why: reasonOf(error) };
   }
-  return parseState(document) ?? { why: 'what is needed of a state is missing or of the wrong type', document };
+  const why = isOfLaterVersion(document)
+    ? 'a later version of this program wrote it in a form that this one cannot read; update this one'
+    : 'required fields are missing or have the wrong type';
+  return parseState(document) ?? { why, document };
 }

@@ -7,47 +7,46 @@ import { isRecord } from '../../../base/read/shape.ts';
 import { type Kind, kinds, readKind } from '../kinds.ts';
 import type { ObjectSource, SourceSink } from './source.ts';
 
-/** What is taken from a cluster. */
+/** What to read from a cluster. */
 export interface KubernetesSettings {
   readonly routerNameKey?: string;
   readonly kinds: readonly Kind[];
-  /** Those of them that a cluster may lack, or refuse to show, without that being a problem. */
+  /** Those kinds that a cluster may lack or deny access to without that being a problem. */
   readonly optionalKinds?: readonly Kind[];
   readonly times?: ReflectorTimes;
 }
 
-/** Hears of every object as it came, status included. */
+/** Receives every object as it arrived, including its status. */
 export interface ObjectObserver {
-  /** `key` is `NAMESPACE/NAME`; `version` the one of its API that the cluster serves it in. */
+  /** `key` is `NAMESPACE/NAME`; `version` is the API version in which the cluster serves it. */
   observe(kind: Kind, key: string, object: unknown, version: string): void;
   forget(kind: Kind, key: string): void;
 }
 
-/** The kinds that every agent needs. */
+/** Kinds that every agent needs. */
 export const ordinaryKinds: readonly Kind[] = ['Route', 'Service', 'EndpointSlice', 'Namespace'];
 
-/** Read where the cluster permits it, to protect what listens on the addresses of other nodes. */
+/** Read if the cluster permits it, to protect programs that listen on addresses of other nodes. */
 export const nodeKinds: readonly Kind[] = ['Node'];
 
 /** The kinds of the Gateway API. */
 export const gatewayKinds: readonly Kind[] = ['GatewayClass', 'Gateway', 'TCPRoute', 'UDPRoute', 'ReferenceGrant'];
 
-/** Milliseconds between two looks for a kind that the cluster does not serve. */
+/** Interval between checks for a kind that the cluster does not serve, in milliseconds. */
 const absentPause = 5000;
 
 /**
- * A cluster as a source of objects. Tells nothing as complete before every kind was listed whole; a
- * kind that the cluster does not serve in any version that can be read counts as empty, and that is
- * reported; it is looked for again every few seconds.
+ * A cluster as a source of objects. It is not complete before every kind has been listed. A kind that the cluster
+ * serves in no supported version counts as empty, which is reported; it is checked again every few seconds.
  */
 export class KubernetesSource implements ObjectSource {
   readonly #api: KubeApi;
   readonly #settings: KubernetesSettings;
   readonly #observer: ObjectObserver | undefined;
   readonly #end = new AbortController();
-  /** Versions of the objects that were told, by kind and key. */
+  /** Versions of the reported objects by kind and key. */
   readonly #versions = new Map<Kind, Map<string, string>>();
-  /** Digests of what matters of each object, by kind and key. */
+  /** Digests of the relevant content of each object, by kind and key. */
   readonly #contents = new Map<string, string>();
   readonly #waiting = new Set<Kind>();
   readonly #listed = new Set<Kind>();
@@ -74,7 +73,10 @@ export class KubernetesSource implements ObjectSource {
     this.#end.abort();
   }
 
-  /** Follows a kind in the first version that the cluster serves, and looks again when that is gone. Never rejects. */
+  /**
+   * Follows a kind in the first version that the cluster serves, and checks again when that version is removed. Never
+   * rejects.
+   */
   async #follow(kind: Kind, sink: SourceSink): Promise<void> {
     const { versions } = kinds[kind];
     const { times = { ...ordinaryTimes, absentPause } } = this.#settings;
@@ -98,7 +100,7 @@ export class KubernetesSource implements ObjectSource {
           },
           absent: () => {
             if (isLast) this.#noteAbsent(kind, sink);
-            // With one version there is nothing else to look for, and the reflector looks again by itself.
+            // With only one version there is nothing else to try, and the reflector retries on its own.
             if (versions.length > 1) gone.endIn(isLast ? times.absentPause : 0);
           },
           report: (problem, status) => this.#reportTrouble(kind, problem, status, sink),
@@ -111,12 +113,12 @@ export class KubernetesSource implements ObjectSource {
   }
 
   #noteAbsent(kind: Kind, sink: SourceSink): void {
-    // A kind that was there and is not any more is likelier a fault than the wish to close every port.
+    // The disappearance of a kind is more likely a fault than a request to close every port.
     const isNew = !this.#listed.has(kind);
     const served = kinds[kind].versions.join(' or ');
-    if (!isNew) sink.report(kind, 'the API is gone; its last objects stay in force');
+    if (!isNew) sink.report(kind, 'the API has disappeared; keeping its last objects');
     else if (!this.#isOptional(kind)) {
-      sink.report(kind, `the cluster does not serve ${kind} in ${served}: running without`);
+      sink.report(kind, `the cluster does not serve ${kind} in ${served}; running without it`);
     }
     this.#arrive(kind, sink);
   }
@@ -126,7 +128,7 @@ export class KubernetesSource implements ObjectSource {
   }
 
   #reportTrouble(kind: Kind, problem: string | undefined, status: number | undefined, sink: SourceSink): void {
-    // An agent of a release that did not look at the kind may have no right to: that must hold up nothing else.
+    // An agent upgraded from a release without this kind may lack the permission, which must not delay anything else.
     if (status === 403 && this.#isOptional(kind) && !this.#listed.has(kind)) this.#arrive(kind, sink);
     sink.report(kind, problem);
   }
@@ -150,7 +152,7 @@ export class KubernetesSource implements ObjectSource {
     known?.set(key, version ?? '');
     this.#observer?.observe(kind, key, object, apiVersion);
     const place = `${kind} ${key}`;
-    // A status, mostly our own, is no reason to think about 10,000 Routes again.
+    // A changed status, usually our own, is no reason to evaluate 10,000 Routes again.
     const content = digestContent(kind, object);
     if (this.#contents.get(place) === content) return;
     this.#contents.set(place, content);
@@ -160,7 +162,7 @@ export class KubernetesSource implements ObjectSource {
       sink.put(reading.object);
       sink.report(place, undefined);
     } else if (reading.outcome === 'unreadable') {
-      // The last good state stays: one bad object must not take its ports or endpoints away.
+      // Keeps the last valid state: one invalid object must not lose its ports or endpoints.
       sink.report(place, reading.problems.slice(0, 3).map(formatProblem).join('; '));
     }
   }
@@ -174,13 +176,13 @@ export class KubernetesSource implements ObjectSource {
   }
 }
 
-/** Where all objects of a kind are, in the whole cluster. */
+/** Returns the path of all objects of a kind in the whole cluster. */
 function listPath(kind: Kind, version: string): string {
   const { group, plural } = kinds[kind];
   return group === '' ? `/api/${version}/${plural}` : `/apis/${group}/${version}/${plural}`;
 }
 
-/** Equal for two states of an object between which only its version, or status that is not read, changed. */
+/** Returns equal digests for two states of an object that differ only in version or unread status. */
 function digestContent(kind: Kind, object: unknown): string {
   if (!isRecord(object)) return '';
   const { status: _status, metadata, ...rest } = object;
@@ -188,7 +190,7 @@ function digestContent(kind: Kind, object: unknown): string {
   return hash('sha1', JSON.stringify([meta, rest, kinds[kind].statusOf?.(object)]), 'base64');
 }
 
-/** `NAMESPACE/NAME` of an object that nobody has checked yet. */
+/** Returns `NAMESPACE/NAME` of an unvalidated object. */
 function rawKey(object: unknown): string | undefined {
   const metadata = isRecord(object) && isRecord(object.metadata) ? object.metadata : {};
   const { namespace, name } = metadata;

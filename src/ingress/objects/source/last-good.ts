@@ -3,27 +3,27 @@ import { join } from 'node:path';
 import { writeWhole } from '../../../base/files/write-whole.ts';
 import { versionOfFile } from './manifest-file.ts';
 
-/** Milliseconds after which a good file is copied: off the way of changes. */
+/** Delay in milliseconds before a valid file is copied, so that copying does not delay changes. */
 const delay = 500;
 
 /**
- * Copies of manifest files as they were last good, so that a file that is broken when the agent starts keeps
- * what is in force for it. They can hold keys, so nobody else may read them.
+ * Copies of the last valid state of manifest files, so that a file that is invalid when the agent starts keeps its
+ * objects. They may contain keys, so only the agent's user can read them.
  */
 export class LastGoodFiles {
   readonly #folder: string;
   readonly #report: (problem: string | undefined) => void;
-  /** Paths and versions of files that wait to be copied, by name. */
+  /** Paths and versions of files to copy, by name. */
   readonly #waiting = new Map<string, { readonly path: string; readonly version: string }>();
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param report tells why copies cannot be kept */
+  /** @param report called with the reason why copies cannot be stored */
   constructor(folder: string, report: (problem: string | undefined) => void) {
     this.#folder = folder;
     this.#report = report;
   }
 
-  /** Where the copy of a file is; undefined where there is none. */
+  /** Returns the path of a file's copy, or undefined if there is none. */
   find(name: string): string | undefined {
     const path = join(this.#folder, name);
     try {
@@ -33,14 +33,14 @@ export class LastGoodFiles {
     }
   }
 
-  /** Copies a file that is good as a whole, a little later, if it is still the same then. */
+  /** Copies a completely valid file after a delay, if it has not changed by then. */
   keep(name: string, path: string, version: string): void {
     this.#waiting.set(name, { path, version });
     this.#timer ??= setTimeout(() => this.flush(), delay);
     this.#timer.unref();
   }
 
-  /** Forgets copies of files that are none of these. */
+  /** Deletes copies of all other files. */
   retain(names: readonly string[]): void {
     for (const name of this.#waiting.keys()) if (!names.includes(name)) this.#waiting.delete(name);
     this.#attempt(() => {
@@ -48,7 +48,7 @@ export class LastGoodFiles {
     });
   }
 
-  /** Copies at once what waits. */
+  /** Copies pending files immediately. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -68,9 +68,9 @@ export class LastGoodFiles {
       work();
       this.#report(undefined);
     } catch (error) {
-      // A folder or file that is not there yet, or any more, is nothing to tell.
+      // A folder or file that does not exist yet, or no longer, is not an error.
       if ((error as { code?: unknown }).code === 'ENOENT') return;
-      this.#report(`Cannot keep copies of good files in ${this.#folder}: ${(error as Error).message}`);
+      this.#report(`Cannot store copies of valid files in ${this.#folder}: ${(error as Error).message}`);
     }
   }
 }

@@ -7,31 +7,33 @@ import { type ClusterObject, objectKey, type ReadingContext, readObject } from '
 
 /** The objects of one file. */
 export interface ManifestFile {
-  /** Changes whenever the file does. */
+  /** Changes whenever the file changes. */
   readonly version: string;
-  /** By kind, key and content, so that an object that did not change keeps its identity. */
+  /** By kind, key and content, so that an unchanged object keeps its identity. */
   readonly objects: ReadonlyMap<string, ClusterObject>;
-  /** What is wrong with objects that cannot be read, one sentence each. */
+  /** Problems of invalid objects, one sentence each. */
   readonly problems: readonly string[];
 }
 
-/** Larger files are not read, in bytes: 10,000 Routes with 100,000 endpoints are about 20 MB. */
+/** Maximum size in bytes. 10,000 Routes with 100,000 endpoints have about 20 MB. */
 const maxBytes = 256 * 1024 * 1024;
 
-/** More aliases than this in one document are an attempt to fill the memory ("billion laughs"). */
+/** Maximum number of aliases per document, against memory exhaustion ("billion laughs"). */
 const maxAliases = 100;
 
-/** What tells whether a file changed, without reading it; undefined when it is no file. Throws what `stat` throws. */
+/**
+ * Returns a value that changes with the file, without reading it, or undefined if it is not a file. Throws the error
+ * of `stat`.
+ */
 export function versionOfFile(path: string): string | undefined {
   const stat = statSync(path);
   return stat.isFile() ? `${stat.ino} ${stat.size} ${stat.mtimeMs} ${stat.ctimeMs}` : undefined;
 }
 
 /**
- * Reads a file of manifests: JSON or YAML, any number of documents, lists unfolded. Objects equal to
- * those of `before` are taken from there; one that cannot be read is left out, or stays as it was before,
- * and that is a problem of the file. Throws an Error that says what is wrong and where for a file whose
- * end cannot be known: half a file must never be taken for all of it.
+ * Parses a file of manifests: JSON or YAML, any number of documents, lists expanded. Objects equal to those of
+ * `before` are reused. An invalid object is skipped or keeps its previous state, and is a problem of the file. Throws
+ * an Error with reason and position if the file may be incomplete, so that half a file is never treated as the whole.
  */
 export function readManifestFile(
   path: string,
@@ -41,7 +43,7 @@ export function readManifestFile(
   const version = versionOfFile(path) ?? '';
   if (statSync(path).size > maxBytes) throw new Error(`is larger than ${maxBytes} bytes`);
   const text = readFileSync(path, 'utf8');
-  if (versionOfFile(path) !== version) throw new Error('changed while it was read');
+  if (versionOfFile(path) !== version) throw new Error('changed while it was being read');
   const objects = new Map<string, ClusterObject>();
   const problems: string[] = [];
   for (const document of path.endsWith('.json') ? [parseJson(text)] : parseYaml(text)) {
@@ -53,7 +55,7 @@ export function readManifestFile(
   return { version, objects, problems };
 }
 
-/** Returns what is wrong with an object that cannot be read. */
+/** Adds an object. Returns the problem if it is invalid. */
 function addObject(
   objects: Map<string, ClusterObject>,
   item: unknown,
@@ -72,11 +74,11 @@ function addObject(
   const last = before && findLast(item, before);
   if (last !== undefined) objects.set(last[0], last[1]);
   const [first] = reading.problems;
-  const problem = first === undefined ? 'cannot be read' : formatProblem(first);
-  return `${describe(item)}: ${problem}${last === undefined ? '' : '; its last state stays'}`;
+  const problem = first === undefined ? 'is invalid' : formatProblem(first);
+  return `${describe(item)}: ${problem}${last === undefined ? '' : '; keeping its last valid state'}`;
 }
 
-/** The object of that kind and name as it could last be read. */
+/** Returns the last valid state of the object with this kind and name. */
 function findLast(item: unknown, before: ManifestFile): readonly [identity: string, object: ClusterObject] | undefined {
   const { kind, metadata } = isRecord(item) ? item : {};
   const { namespace, name } = isRecord(metadata) ? metadata : {};
@@ -88,7 +90,7 @@ function findLast(item: unknown, before: ManifestFile): readonly [identity: stri
   );
 }
 
-/** Which object of a file is meant, for messages. */
+/** Describes an object of a file, for messages. */
 function describe(item: unknown): string {
   const { kind, metadata } = isRecord(item) ? item : {};
   const name = isRecord(metadata) ? metadata.name : undefined;
@@ -103,7 +105,7 @@ function parseJson(text: string): unknown {
 function parseYaml(text: string): readonly unknown[] {
   const lines = new LineCounter();
   const documents = parseAllDocuments(text, { lineCounter: lines, uniqueKeys: true });
-  // Of an empty text the parser returns no documents, but a mark of that.
+  // For an empty text the parser returns a marker instead of documents.
   if (!Array.isArray(documents)) return [];
   return documents.map((document) => {
     const [error] = document.errors;
@@ -114,18 +116,18 @@ function parseYaml(text: string): readonly unknown[] {
   });
 }
 
-/** The items of a list (`v1` List, RouteList, …), or the document itself; nothing of an empty one. */
+/** Returns the items of a list (`v1` List, RouteList, …), or the document itself; nothing for an empty one. */
 function unfold(document: unknown): readonly unknown[] {
   if (document === undefined || document === null) return [];
   if (!isRecord(document) || typeof document.kind !== 'string' || !document.kind.endsWith('List')) return [document];
   if (!Array.isArray(document.items)) throw new Error(`${describe(document)}: items must be a list`);
   const { apiVersion } = document;
   const kind = document.kind.slice(0, -'List'.length);
-  // Items of a typed list do not say their kind.
+  // Items of a typed list do not contain their kind.
   return document.items.map((item) => (kind === '' || !isRecord(item) ? item : { apiVersion, kind, ...item }));
 }
 
-/** `Route shop/web`: what two files must not both have. */
+/** Returns the unique name of an object: `Route shop/web`. */
 export function nameOfObject(object: ClusterObject): string {
   return `${object.kind} ${objectKey(object)}`;
 }

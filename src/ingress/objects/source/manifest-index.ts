@@ -1,23 +1,23 @@
 import type { ClusterObject } from '../kinds.ts';
 import { nameOfObject } from './manifest-file.ts';
 
-/** What became of an object when a file changed. */
+/** Effect of a changed file on an object. */
 export type ManifestChange =
   | { readonly kind: 'put'; readonly object: ClusterObject }
   | { readonly kind: 'remove'; readonly object: ClusterObject };
 
 /**
- * The objects of all files, by name: of two files with the same object the first by name counts. A changed
- * file costs what it has, not what all have.
+ * The objects of all files by name. If two files contain the same object, the first file name wins. The cost of a
+ * changed file depends on its own objects only.
  */
 export class ManifestIndex {
   readonly #files = new Map<string, ReadonlyMap<string, ClusterObject>>();
-  /** Files that have an object, sorted, by its name. */
+  /** Sorted files that contain an object, by its name. */
   readonly #places = new Map<string, string[]>();
-  /** Names that a file repeats. */
+  /** Names that a file contains more than once. */
   readonly #repeated = new Map<string, readonly string[]>();
 
-  /** Puts the objects of a file in the place of those it had; none: it is gone. Returns what that changes for the whole. */
+  /** Replaces the objects of a file; no objects means that it was deleted. Returns the resulting changes. */
   replace(file: string, objects: Iterable<ClusterObject>): readonly ManifestChange[] {
     const before = this.#files.get(file) ?? new Map<string, ClusterObject>();
     const now = new Map<string, ClusterObject>();
@@ -43,7 +43,7 @@ export class ManifestIndex {
     return changes;
   }
 
-  /** Names of a file that it repeats, or that an earlier file has. */
+  /** Returns names in a file that it repeats, or that an earlier file contains. */
   listDoubles(file: string): readonly string[] {
     const taken = [...(this.#files.get(file)?.keys() ?? [])].filter((name) => this.#places.get(name)?.[0] !== file);
     return [...(this.#repeated.get(file) ?? []), ...taken];

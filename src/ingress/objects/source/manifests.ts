@@ -6,36 +6,38 @@ import { type ManifestFile, readManifestFile, versionOfFile } from './manifest-f
 import { ManifestIndex } from './manifest-index.ts';
 import type { ObjectSource, SourceSink } from './source.ts';
 
-/** How a directory of manifests is watched. */
+/** How to watch a directory of manifests. */
 export interface ManifestSettings {
   readonly directory: string;
   /** The annotation of a Route that names its router. */
   readonly routerNameKey?: string;
-  /** Milliseconds between two looks at everything, for file systems that tell nothing; 10,000 unless told. */
+  /** Interval between full scans in milliseconds, for file systems without notifications. Default: 10,000. */
   readonly rescanInterval?: number;
-  /** Folder for copies of files as they were last good; absent: none are kept. */
+  /** Folder for copies of the last valid state of files. Absent: no copies. */
   readonly lastGood?: string;
 }
 
-/** Milliseconds of silence after which a file counts as written; one written in pieces is not read in between. */
+/**
+ * Milliseconds without changes after which a file is considered complete, so that a file is not read while it is
+ * being written.
+ */
 const quiet = 10;
 
-/** Milliseconds after which files are read even though they still change. */
+/** Milliseconds after which files are read even if they keep changing. */
 const longestWait = 200;
 
-/** Milliseconds of reading a file after which other work comes first. */
+/** Milliseconds of reading after which other work gets its turn. */
 const longRead = 20;
 
 /**
- * A directory of YAML and JSON files as a source of objects. A file that cannot be read whole keeps
- * what it last said, and that is reported; a file that is gone takes its objects with it. Of two files
- * with the same object the first by name counts.
+ * A directory of YAML and JSON files as a source of objects. An unreadable file keeps its last objects, which is
+ * reported; a deleted file removes its objects. If two files contain the same object, the first file name wins.
  */
 export class ManifestSource implements ObjectSource {
   readonly #settings: ManifestSettings;
   readonly #context: ReadingContext;
   readonly #files = new Map<string, ManifestFile>();
-  /** Versions of files that could not be read, so that they are not read again and again. */
+  /** Versions of unreadable files, so that they are not read repeatedly. */
   readonly #broken = new Map<string, string>();
   readonly #lastGood: LastGoodFiles | undefined;
   readonly #index = new ManifestIndex();
@@ -45,11 +47,11 @@ export class ManifestSource implements ObjectSource {
   #soon: NodeJS.Timeout | undefined;
   #firstEvent = 0;
   #isSynced = false;
-  /** Whether a file has changed since doubles were looked for. */
+  /** Whether a file has changed since the last search for duplicates. */
   #isChanged = false;
-  /** Counts looks that are made in steps. */
+  /** Number of the current incremental scan. */
   #turn = 0;
-  /** Names of the files there were at the last look. */
+  /** Names of the files in the last scan. */
   #names = '';
 
   constructor(settings: ManifestSettings) {
@@ -65,7 +67,7 @@ export class ManifestSource implements ObjectSource {
 
   start(sink: SourceSink): void {
     this.#sink = sink;
-    // Watched before it is read, so that nothing falls in between.
+    // Watching starts before the first read, so that no change is missed.
     this.#watch();
     this.#scan();
     this.#rescan = setInterval(() => {
@@ -88,7 +90,7 @@ export class ManifestSource implements ObjectSource {
       this.#watcher = watch(this.#settings.directory, () => this.#expectChange());
       this.#watcher.on('error', () => this.#unwatch());
     } catch {
-      // The scan reports what is wrong with the directory.
+      // The scan reports problems of the directory.
     }
   }
 
@@ -115,9 +117,9 @@ export class ManifestSource implements ObjectSource {
       names = readdirSync(directory);
       this.#sink?.report(directory, undefined);
     } catch (error) {
-      // A directory that is gone for a moment (a mount, a rename) must not close every port.
+      // A directory that disappears briefly (a mount, a rename) must not close every port.
       this.#unwatch();
-      this.#sink?.report(directory, `cannot be listed, its last state stays: ${messageOf(error)}`);
+      this.#sink?.report(directory, `cannot be listed; keeping its last state: ${messageOf(error)}`);
       return;
     }
     const files = names.filter((name) => /^[^.].*\.(ya?ml|json)$/.test(name)).sort();
@@ -131,7 +133,7 @@ export class ManifestSource implements ObjectSource {
     }
   }
 
-  /** Reads file by file and lets other work in between; what they say is told at once. Never rejects. */
+  /** Reads file by file, reports each at once, and lets other work run in between. Never rejects. */
   async #readInSteps(files: readonly string[]): Promise<void> {
     const turn = ++this.#turn;
     for (const name of files) {
@@ -139,7 +141,7 @@ export class ManifestSource implements ObjectSource {
       this.#readFile(name);
       if (performance.now() - start < longRead) continue;
       await new Promise((resolve) => setImmediate(resolve));
-      // A later look has begun meanwhile, or the end.
+      // A later scan has started in the meantime, or the source was closed.
       if (turn !== this.#turn || this.#sink === undefined) return;
     }
     this.#finish(files);
@@ -148,11 +150,11 @@ export class ManifestSource implements ObjectSource {
   #finish(files: readonly string[]): void {
     if (!this.#isSynced || files.join('/') !== this.#names) this.#lastGood?.retain(files);
     this.#names = files.join('/');
-    // A change of one file can make another's objects count, or not any more.
+    // A change of one file can affect whether the objects of another count.
     if (this.#isChanged) for (const name of files) this.#reportDoubles(name);
     this.#isChanged = false;
-    // A broken file without a last good state holds nobody up: one author's typing mistake must not
-    // keep all the others' ports closed after a reboot.
+    // An invalid file without a last valid state does not delay others: a typing mistake of one author must not keep
+    // the ports of all others closed after a reboot.
     if (this.#isSynced) return;
     this.#isSynced = true;
     this.#sink?.synced();
@@ -172,7 +174,7 @@ export class ManifestSource implements ObjectSource {
     let version = '';
     try {
       version = versionOfFile(path) ?? '';
-      if (version === '') throw new Error('is no file');
+      if (version === '') throw new Error('is not a regular file');
       if (this.#files.get(name)?.version === version || this.#broken.get(name) === version) return;
       const file = this.#readWithLast(name, path);
       this.#files.set(name, file);
@@ -186,17 +188,17 @@ export class ManifestSource implements ObjectSource {
     } catch (error) {
       this.#broken.set(name, version);
       const last = this.#files.has(name) ? undefined : this.#readLast(name);
-      // Its version is no file's: whatever stands there is read when it changes.
+      // This version matches no file, so the file is read when it changes.
       if (last !== undefined) {
         this.#files.set(name, { ...last, version: '' });
         this.#tell(name, last.objects.values());
       }
-      const kept = this.#files.has(name) ? ', its last good state stays' : '';
+      const kept = this.#files.has(name) ? '; keeping its last valid state' : '';
       this.#sink?.report(name, `cannot be read${kept}: ${messageOf(error)}`);
     }
   }
 
-  /** Reads a file; of one that is new to this process, objects that cannot be read are as in its last good copy. */
+  /** Reads a file. If it is new to this process, invalid objects are taken from its last valid copy. */
   #readWithLast(name: string, path: string): ManifestFile {
     const known = this.#files.get(name);
     const file = readManifestFile(path, known, this.#context);
@@ -204,18 +206,18 @@ export class ManifestSource implements ObjectSource {
     return last === undefined ? file : readManifestFile(path, last, this.#context);
   }
 
-  /** The last good copy of a file; undefined where there is none that can be read. */
+  /** Reads the last valid copy of a file. Returns undefined if there is none or it is unreadable. */
   #readLast(name: string): ManifestFile | undefined {
     const path = this.#lastGood?.find(name);
     try {
       return path === undefined ? undefined : readManifestFile(path, undefined, this.#context);
     } catch {
-      // A release before this one may have taken more for good.
+      // An earlier release may have accepted more.
       return undefined;
     }
   }
 
-  /** Tells what a file changes for the whole; none of its objects: it is gone. */
+  /** Reports the changes of a file. No objects means that it was deleted. */
   #tell(file: string, objects: Iterable<ClusterObject>): void {
     this.#isChanged = true;
     for (const { kind, object } of this.#index.replace(file, objects)) {

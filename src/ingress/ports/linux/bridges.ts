@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type { Family } from '../../../base/model/address.ts';
 
-/** Bridges by the families whose frames pass no rules while they stay on the bridge. */
+/** Bridges by the families whose frames bypass the rules while they stay on the bridge. */
 export type UnfilteredBridges = Readonly<Record<Family, readonly string[]>>;
 
 /** Settings of `br_netfilter`, for all bridges and for one. */
@@ -11,9 +11,9 @@ const settings = {
 } as const;
 
 /**
- * Reads which bridges of the namespace hand frames on without asking netfilter: without the module, or where
- * its settings are off (kernel: `Documentation/networking/bridge`, br_netfilter). An answer that stays on such
- * a bridge is never translated back.
+ * Returns the bridges of the namespace whose frames bypass netfilter: without the module, or if its settings are off
+ * (kernel: `Documentation/networking/bridge`, br_netfilter). A reply that stays on such a bridge is never translated
+ * back.
  */
 export function readUnfilteredBridges(links = '/sys/class/net', sysctls = '/proc/sys/net/bridge'): UnfilteredBridges {
   const bridges = listNames(links).filter((name) => existsSync(`${links}/${name}/bridge`));

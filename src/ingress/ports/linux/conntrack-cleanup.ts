@@ -11,22 +11,22 @@ const protocolsByNumber = new Map<number, Protocol>(
   Object.entries(protocolNumbers).map(([name, number]) => [number, name as Protocol]),
 );
 
-/** How connections are cleaned up. */
+/** Settings of the cleanup. */
 interface CleanupSettings {
   /** The agent's name, which marks its connections. */
   readonly name: string;
-  /** Milliseconds that an established connection may go on when its endpoint is gone. */
+  /** Milliseconds that an established connection to a removed endpoint may continue. */
   readonly drainTime: number;
-  /** Whether clients that an allow-list no longer names lose their connections. */
+  /** Whether clients that are removed from an allow-list lose their connections. */
   readonly isStrict?: boolean;
 }
 
 /**
- * Forgets connections that have no way any more. Looks at all of ours each time, so that nothing
- * must be remembered of the changes that led here, and after a restart all is as before; in steps,
- * so that a node with very many connections does not hold up anything else.
+ * Deletes tracked connections without an endpoint. Each run checks all connections of the agent, so no history is
+ * needed and a restart changes nothing. It works in steps, so that a node with very many connections does not delay
+ * other work.
  *
- * Its sockets belong to the network namespace in which it was made.
+ * The sockets belong to the network namespace in which the object was created.
  */
 export class ConntrackCleanup {
   readonly #conntrack = new NetlinkSocket(netlinkFamily.netfilter);
@@ -34,12 +34,12 @@ export class ConntrackCleanup {
   readonly #settings: CleanupSettings;
   readonly #mark: Marked;
   readonly #clock: () => number;
-  /** When the endpoint of a draining connection was first seen gone, by port and endpoint. */
+  /** When the endpoint of a draining connection was first missed, by port and endpoint. */
   #goneSince: ReadonlyMap<string, number> = new Map();
-  /** Ports of datagrams that had an endpoint when they were last looked at. */
+  /** UDP ports that had an endpoint at the last run. */
   #served: ReadonlySet<string> = new Set();
 
-  /** @param clock milliseconds, monotonic */
+  /** @param clock monotonic milliseconds */
   constructor(settings: CleanupSettings, clock: () => number = () => performance.now()) {
     this.#settings = settings;
     this.#mark = { value: ingressMark(settings.name), mask: ingressMarkMask };
@@ -47,15 +47,15 @@ export class ConntrackCleanup {
   }
 
   /**
-   * Forgets what these ports leave without a way. Returns the milliseconds until the next connection
-   * has drained; undefined where none does. Rejects with {@link NetlinkError}.
+   * Deletes connections for which these ports have no endpoint. Returns the milliseconds until the next connection
+   * has drained, or undefined if none is draining. Rejects with {@link NetlinkError}.
    */
   async run(ports: readonly IngressPort[]): Promise<number | undefined> {
     try {
       await this.#forgetUntranslated(ports);
       return await this.#forgetStale(ports);
     } catch (error) {
-      // A kernel without this interface tracks connections that nobody can delete: nothing to do for us.
+      // A kernel without this interface offers no way to delete tracked connections.
       if (error instanceof NetlinkError && (error.code === 'EINVAL' || error.code === 'ENOTSUP')) return undefined;
       throw error;
     }
@@ -93,8 +93,8 @@ export class ConntrackCleanup {
   }
 
   /**
-   * Datagrams that came before their port had an endpoint are tracked as going to the node itself; a
-   * client that keeps sending keeps that alive.
+   * Datagrams that arrived before their port had an endpoint are tracked as connections to the node itself, and a
+   * client that keeps sending keeps such an entry alive.
    */
   async #forgetUntranslated(ports: readonly IngressPort[]): Promise<void> {
     const served = new Set(

@@ -3,26 +3,26 @@ import { execa } from 'execa';
 import { findTool } from '../../../base/linux/rule-tools.ts';
 import type { Family } from '../../../base/model/address.ts';
 
-/** Milliseconds, and bytes of what one program prints. */
+/** Timeout in milliseconds, and maximum output of a program in bytes. */
 const limits = { timeout: 20_000, maxBuffer: 16 * 1024 * 1024 } as const;
 
 /**
- * Lists the nftables tables of other programs with a base chain in the hook `forward`, as `nft -j` prints them,
- * without the elements of sets. Undefined where nothing can be listed.
+ * Lists the nftables tables of other programs with a base chain in the hook `forward`, in the format of `nft -j`,
+ * without elements of sets. Undefined if they cannot be listed.
  */
 export function listForeignTables(): Promise<unknown> {
   return listTables(/\bhook forward\b/, ['-j', '-t']);
 }
 
 /**
- * Lists the nftables tables of other programs that translate before routing, with the elements of their sets
- * and maps, where ports often are. Undefined where nothing can be listed.
+ * Lists the nftables tables of other programs that translate before routing, with the elements of their sets and
+ * maps, which often contain the ports. Undefined if they cannot be listed.
  */
 export function listForeignNatTables(): Promise<unknown> {
   return listTables(/\btype nat hook prerouting\b/, ['-j']);
 }
 
-/** Reads table by table: a list of all would print every element of our own table. */
+/** Reads tables individually, because a list of all would print every element of our own table. */
 async function listTables(hook: RegExp, options: readonly string[]): Promise<unknown> {
   const nft = findTool('nft');
   if (nft === undefined) return undefined;
@@ -35,14 +35,14 @@ async function listTables(hook: RegExp, options: readonly string[]): Promise<unk
     }
     return { nftables: listings };
   } catch {
-    // A table was deleted meanwhile, or this nft cannot read its rules: the next reading may see more.
+    // A table was deleted in the meantime, or this nft cannot parse its rules; the next read may succeed.
     return undefined;
   }
 }
 
 /**
- * Returns the tables `nat` of iptables, as `iptables-save` and `ip6tables-save` print them: of nf_tables, and of
- * the legacy variant where its kernel modules are loaded.
+ * Returns the tables `nat` of iptables in the format of `iptables-save` and `ip6tables-save`: of nf_tables, and of
+ * the legacy variant if its kernel modules are loaded.
  */
 export async function saveForeignNat(): Promise<readonly SavedRules[]> {
   const saved: SavedRules[] = [];
@@ -56,7 +56,7 @@ export async function saveForeignNat(): Promise<readonly SavedRules[]> {
       try {
         saved.push({ family, text: (await execa(tool, ['-t', 'nat'], limits)).stdout });
       } catch {
-        // A kernel without that table.
+        // The kernel does not have that table.
       }
     }
   }
@@ -76,13 +76,13 @@ function hasLegacyNat(prefix: string): boolean {
   }
 }
 
-/** Rules of iptables, of one family. */
+/** Rules of iptables for one family. */
 export interface SavedRules {
   readonly family: Family;
   readonly text: string;
 }
 
-/** Family and name of the tables with a base chain at a hook, but for the agents'. */
+/** Returns family and name of the tables with a base chain at a hook, except those of agents. */
 function findTables(chains: string, hook: RegExp): [family: string, name: string][] {
   return chains.split(/^(?=table )/m).flatMap((text): [string, string][] => {
     const [, family, name] = /^table (\w+) (\S+) \{/.exec(text) ?? [];

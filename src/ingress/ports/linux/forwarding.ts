@@ -4,7 +4,7 @@ import type { Forwarding } from '../model.ts';
 
 const settings = { 4: 'ipv4/ip_forward', 6: 'ipv6/conf/all/forwarding' } as const;
 
-/** Reads whether the kernel forwards; what cannot be read counts as yes. */
+/** Reads whether the kernel forwards packets. Unreadable settings count as yes. */
 export function readForwarding(folder = '/proc/sys/net'): Forwarding {
   const isOn = (family: Family): boolean => {
     try {

@@ -1,6 +1,6 @@
 import type { ListedTable } from '../rules/state-table.ts';
 
-/** Names of what `nft -t list table` printed. */
+/** Parses the names in the output of `nft -t list table`. */
 export function parseListedTable(text: string): ListedTable {
   const heads = [...text.matchAll(/^\t(chain|set|map|ct timeout) (\S+) \{/gm)].map(
     ([, kind = '', name = '']) => [kind, name] as const,

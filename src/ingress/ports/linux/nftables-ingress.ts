@@ -7,7 +7,7 @@ import { removeTable } from '../../../base/rules/nftables/document.ts';
 import type { NftElement } from '../../../base/rules/nftables/element.ts';
 import type { Forwarding, IngressPort, IngressRules } from '../model.ts';
 import { families } from '../rules/families.ts';
-import { ingressTableName, type Side, sides } from '../rules/frame.ts';
+import { extendTable, ingressTableName, renewTable, type Side, sides } from '../rules/frame.ts';
 import { type ListedTable, StateTable, stateTableName } from '../rules/state-table.ts';
 import { IngressTable } from '../rules/table.ts';
 import type { PortTraffic } from '../traffic.ts';
@@ -19,13 +19,13 @@ import { parseListedTable } from './listed-table.ts';
 import { cutIntoParts, endOfSlice, estimateRoom } from './steps.ts';
 import { readTraffic } from './traffic.ts';
 
-/** How the open ports are kept. */
+/** Settings of the open ports. */
 export interface NftablesIngressSettings {
-  /** The agent's name: part of the table's name. */
+  /** Name of the agent, part of the table's name. */
   readonly name: string;
-  /** Milliseconds that an established connection may go on when its endpoint is gone. */
+  /** Milliseconds that an established connection to a removed endpoint may continue. */
   readonly drainTime: number;
-  /** Whether clients that an allow-list no longer names lose their connections. */
+  /** Whether clients that are removed from an allow-list lose their connections. */
   readonly isStrict?: boolean;
 }
 
@@ -38,18 +38,18 @@ interface Installed {
 }
 
 /**
- * The open ports of this node, in the kernel: one nftables table that an update changes by what
- * changed, in one transaction. A new one of the same name takes over what an earlier left, with no
- * moment in between, and disturbs no connection: those live in connection tracking.
+ * The open ports of this node in the kernel: one nftables table. An update changes only what differs, in one
+ * transaction. A new agent of the same name takes over the table of its predecessor without a gap and without
+ * affecting connections, which live in connection tracking.
  *
- * Works in the network namespace in which it is first used.
+ * Works in the network namespace of its first use.
  */
 export class NftablesIngress {
   readonly #settings: NftablesIngressSettings;
   #installed: Installed | undefined;
   #elements: ElementSocket | undefined;
   #conntrack: ConntrackCleanup | undefined;
-  /** Elements of the sets of bridges that the table in force has, as nft writes them. */
+  /** Elements of the bridge sets in the active table, in nft's syntax. */
   #bridges = '';
   #bridgesReadAt = Number.NEGATIVE_INFINITY;
 
@@ -57,10 +57,11 @@ export class NftablesIngress {
     this.#settings = settings;
   }
 
-  /** Puts the rules in force. Throws {@link KernelError}; then those before are still in force. */
+  /** Applies the rules. Throws {@link KernelError}; the previous rules then stay active. */
   apply(rules: IngressRules): void {
     const installed = this.#installed;
-    // What is kept runs ahead of the kernel until that has said yes: a failure makes the next call start again.
+    // The stored state is ahead of the kernel until the kernel confirms: after a failure the next call starts from
+    // scratch.
     this.#installed = undefined;
     if (installed === undefined || !isSameList(installed.addresses, rules.addresses)) {
       this.#installed = this.#install(rules, installed?.side);
@@ -72,7 +73,7 @@ export class NftablesIngress {
       }
       const limits = installed.state.update(rules.ports);
       if (structure + limits.structure !== '') runNft(['-f', '-'], structure + limits.structure);
-      // Limits come before the port that they are for.
+      // Limits are installed before the port that they apply to.
       this.#change(stateTableName(this.#settings.name), limits.gone, limits.come);
       if (!isEmpty) this.#change(ingressTableName(this.#settings.name, installed.side), gone, come);
       this.#installed = { ...installed, ports: rules.ports };
@@ -80,7 +81,7 @@ export class NftablesIngress {
     }
   }
 
-  /** What went through each port, by `tcp 13306`. Rejects with an Error where it cannot be read. */
+  /** Returns the traffic of each port, by `tcp 13306`. Rejects with an Error if it cannot be read. */
   async readTraffic(): Promise<ReadonlyMap<string, PortTraffic>> {
     const { name } = this.#settings;
     if (this.#installed === undefined) return new Map();
@@ -88,10 +89,9 @@ export class NftablesIngress {
   }
 
   /**
-   * Does what need not be done at once: forgets connections that have no way any more, and tidies the
-   * table. Returns the milliseconds after which it wants to be called again;
-   * undefined where it need not before the next change. Rejects with {@link KernelError}; the
-   * next {@link apply} then rebuilds the table if need be.
+   * Performs deferred work: deletes connections without an endpoint, and tidies the table. Returns the milliseconds
+   * until the next call, or undefined if it can wait for the next change. Rejects with {@link KernelError}; the next
+   * {@link apply} then rebuilds the table if necessary.
    */
   async cleanUp(): Promise<number | undefined> {
     const { ports, table } = this.#installed ?? {};
@@ -102,19 +102,19 @@ export class NftablesIngress {
       this.#updateBridges();
       return await this.#conntrack.run(ports);
     } catch (error) {
-      // A socket in the middle of an answer is of no use any more.
+      // A socket in the middle of a reply cannot be used again.
       this.#conntrack?.close();
       this.#conntrack = undefined;
-      throw asKernelError('forget connections that have no endpoint', error);
+      throw asKernelError('delete connections without an endpoint', error);
     }
   }
 
-  /** Lists other programs' tables on the forward path, as `nft -j` does; undefined if that fails. */
+  /** Lists other programs' tables on the forward path, as `nft -j` does. Undefined if that fails. */
   listForeignTables(): Promise<unknown> {
     return listForeignTables();
   }
 
-  /** Whether the node hands on packets that are not for itself. */
+  /** Returns whether the node forwards packets. */
   readForwarding(): Forwarding {
     return readForwarding();
   }
@@ -123,12 +123,38 @@ export class NftablesIngress {
     return readRuleGeneration();
   }
 
-  /** What others translate before routing: tables of nftables as `nft -j` lists them, and rules of iptables. */
+  /**
+   * Returns translations of other programs before routing: tables of nftables in the format of `nft -j`, and rules of
+   * iptables.
+   */
   async listForeignNat(): Promise<{ readonly nft: unknown; readonly saved: readonly SavedRules[] }> {
     return { nft: await listForeignNatTables(), saved: await saveForeignNat() };
   }
 
-  /** Takes everything away, also what an earlier one left. Throws {@link KernelError}. */
+  /**
+   * Renews the rules for ten more minutes: the applied ones, or those of an earlier agent until new ones are applied.
+   * Throws {@link KernelError} if the applied rules are gone.
+   */
+  renew(): void {
+    const state = `inet ${stateTableName(this.#settings.name)}`;
+    const installed = this.#installed;
+    if (installed !== undefined) {
+      // The next change restores rules that another program removed.
+      this.#installed = undefined;
+      runNft(['-f', '-'], renewTable(this.#nameOf(installed.side)) + renewTable(state));
+      this.#installed = installed;
+      return;
+    }
+    for (const table of [...sides.map((side) => this.#nameOf(side)), state]) {
+      try {
+        runNft(['-f', '-'], extendTable(table));
+      } catch {
+        // The table does not exist or has expired. Stale rules stay inactive.
+      }
+    }
+  }
+
+  /** Removes everything, including the rules of earlier agents. Throws {@link KernelError}. */
   remove(): void {
     const tables = [...sides.map((side) => this.#nameOf(side)), `inet ${stateTableName(this.#settings.name)}`];
     runNft(['-f', '-'], tables.map(removeTable).join(''));
@@ -152,12 +178,12 @@ export class NftablesIngress {
   }
 
   /**
-   * As {@link apply}, for very many ports where none are known to be in force: the table is filled in slices, so
-   * that other work of the process comes in between. Rejects with {@link KernelError}.
+   * Like {@link apply}, for very many ports if none are known to be applied: the table is filled in slices, so that
+   * other work of the process runs in between. Rejects with {@link KernelError}.
    */
   async load(rules: IngressRules): Promise<void> {
     const known = this.#installed?.side;
-    // What is known to be in force costs what changed.
+    // With a known state, the cost depends only on the change.
     if (this.#installed !== undefined && isSameList(this.#installed.addresses, rules.addresses))
       return this.apply(rules);
     this.#installed = undefined;
@@ -177,8 +203,8 @@ export class NftablesIngress {
   }
 
   /**
-   * Fills a table beside the one in force, if any, and puts it in its place. Filling is not one
-   * transaction, since that of very many ports would be very long; taking the place is.
+   * Fills a table next to the active one, if any, and replaces it. The replacement is one transaction; filling is
+   * not, because a transaction with very many ports would take very long.
    */
   *#installInSteps(rules: IngressRules, known: Side | undefined): Generator<void, Installed> {
     const before = known ?? this.#findSide();
@@ -197,7 +223,7 @@ export class NftablesIngress {
           yield;
         }
       }
-      // Limits are in force before the ports that they are for.
+      // Limits are active before the ports that they apply to.
       state = this.#installState(rules);
       const bridges = this.#writeBridges();
       runNft(['-f', '-'], fillBridges(this.#nameOf(side), bridges) + table.writeBases() + old);
@@ -209,7 +235,7 @@ export class NftablesIngress {
     return { table, side, addresses: rules.addresses, ports: rules.ports, state };
   }
 
-  /** Takes over the table of counters and limits, or makes it where there is none that fits. */
+  /** Takes over the table of counters and limits, or creates it if none is compatible. */
   #installState(rules: IngressRules): StateTable {
     const name = stateTableName(this.#settings.name);
     const known = new StateTable(rules);
@@ -218,7 +244,7 @@ export class NftablesIngress {
       runNft(['-f', '-'], known.install(rules.ports, listed));
       return known;
     } catch (error) {
-      // What another release left may not fit: then limits and counters begin again.
+      // The table of another release may be incompatible; then limits and counters start again.
       if (listed === undefined) throw error;
       const state = new StateTable(rules);
       runNft(['-f', '-'], removeTable(`inet ${name}`) + state.install(rules.ports, undefined));
@@ -237,7 +263,7 @@ export class NftablesIngress {
     return readUnfilteredBridges();
   }
 
-  /** Follows which bridges there are, at most once a second: a node gets its first with its first pod. */
+  /** Updates the set of bridges at most once per second: a node gets its first bridge with its first pod. */
   #updateBridges(): void {
     const installed = this.#installed;
     if (installed === undefined || performance.now() - this.#bridgesReadAt < 1000) return;
@@ -250,11 +276,11 @@ export class NftablesIngress {
     this.#bridges = text;
   }
 
-  /** Which table an earlier agent of the name left in force. */
+  /** Returns the active table of an earlier agent with this name. */
   #findSide(): Side | undefined {
-    // Chains alone: to list tables, nft reads all their elements, which takes it many seconds.
+    // Lists only chains: for a list of tables nft reads all their elements, which takes many seconds.
     const tables = runNft(['list', 'chains', 'inet']).split(/^(?=table )/m);
-    // One that was being filled when its agent died has no base chain yet.
+    // A table that was being filled when its agent was killed has no base chain yet.
     return sides.find((side) =>
       tables.some((text) => text.startsWith(`table ${this.#nameOf(side)} {`) && text.includes(' hook ')),
     );
@@ -281,7 +307,7 @@ function isSameList(one: IngressRules['addresses'], other: IngressRules['address
   return write(one) === write(other);
 }
 
-/** For `nft -f -`: names the bridges. */
+/** Renders the bridges for `nft -f -`. */
 function fillBridges(table: string, bridges: UnfilteredBridges): string {
   return families
     .filter((family) => bridges[family].length > 0)

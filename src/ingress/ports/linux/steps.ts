@@ -2,24 +2,24 @@ import type { NftElement } from '../../../base/rules/nftables/element.ts';
 import type { IngressPort } from '../model.ts';
 import { countSlotsAtMost } from '../rules/slots.ts';
 
-/** Ports, endpoints of them and elements that are worked on at a time, so that nothing else waits for long. */
+/** Ports, endpoints and elements that are processed at once, so that other work does not wait for long. */
 const slice = { ports: 2000, endpoints: 20_000, elements: 10_000 } as const;
 
-/** Elements that maps of targets must have room for to take all these ports, and as many again. */
+/** Returns the number of elements that maps of targets need room for: these ports, and as many again. */
 export function estimateRoom(ports: readonly IngressPort[]): number {
   let sum = 0;
   for (const { endpoints, balance, refused } of ports) {
     sum += countSlotsAtMost(endpoints, balance, refused !== undefined);
-    // Beyond that it makes no difference.
+    // Larger values make no difference.
     if (sum >= mostRoom) break;
   }
   return Math.min(2 * sum, mostRoom);
 }
 
-/** A map of more than this would cost its memory before it is needed; a larger one is made when it is. */
+/** A larger map would cost memory before it is needed, and is created on demand. */
 const mostRoom = 4_000_000;
 
-/** The end of the next slice of ports, at least one. */
+/** Returns the end of the next slice of ports, which contains at least one. */
 export function endOfSlice(ports: readonly IngressPort[], start: number): number {
   let endpoints = 0;
   let end = start;
@@ -30,7 +30,7 @@ export function endOfSlice(ports: readonly IngressPort[], start: number): number
   return end;
 }
 
-/** First what goes (undefined), then what comes, part by part. */
+/** Yields the removed elements (undefined) first, then the added ones, in parts. */
 export function* cutIntoParts(elements: Iterable<NftElement>): Generator<readonly NftElement[] | undefined> {
   yield undefined;
   let part: NftElement[] = [];

@@ -4,10 +4,10 @@ import { protocols } from '../../../base/model/redirect.ts';
 import { trafficSets } from '../rules/state-table.ts';
 import type { PortTraffic } from '../traffic.ts';
 
-/** Milliseconds, and bytes of what one program prints. */
+/** Timeout in milliseconds, and maximum output of a program in bytes. */
 const limits = { timeout: 10_000, maxBuffer: 64 * 1024 * 1024 } as const;
 
-/** One counter of an element, as `nft -j` writes it. */
+/** One counter of an element in nft's JSON. */
 interface Counted {
   readonly key: string;
   readonly packets: number;
@@ -15,16 +15,16 @@ interface Counted {
 }
 
 /**
- * Reads what went through each port, by `tcp 13306`. Rejects with an Error where nft cannot list it.
+ * Reads the traffic of each port, by `tcp 13306`. Rejects with an Error if nft cannot list it.
  *
- * @param tables names of the tables that hold the ports and that hold what has a memory
+ * @param tables names of the table of ports and of the table of counters
  */
 export async function readTraffic(tables: {
   readonly ports: string;
   readonly state: string;
 }): Promise<ReadonlyMap<string, PortTraffic>> {
   const nft = findTool('nft');
-  if (nft === undefined) throw new Error('Cannot read counters: there is no nft');
+  if (nft === undefined) throw new Error('Cannot read counters: nft is not installed');
   const read = async (table: string, set: string): Promise<readonly Counted[]> =>
     parseElements((await execa(nft, ['-j', 'list', 'set', 'inet', table, set], limits)).stdout);
   const traffic = new Map<string, { -readonly [Key in keyof PortTraffic]: number }>();
@@ -51,7 +51,7 @@ export async function readTraffic(tables: {
   return traffic;
 }
 
-/** Elements such as `{"elem":{"val":{"concat":["tcp",80]},"counter":{…}}}`; protocols by name or number. */
+/** Parses elements such as `{"elem":{"val":{"concat":["tcp",80]},"counter":{…}}}`, with protocols by name or number. */
 function parseElements(text: string): readonly Counted[] {
   const { nftables } = JSON.parse(text) as {
     readonly nftables: readonly { readonly set?: { readonly elem?: unknown } }[];

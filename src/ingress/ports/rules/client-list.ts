@@ -3,14 +3,14 @@ import { addressBytes, containsAddress, formatPrefix, networkOf, type Prefix } f
 import type { NftChain, NftCollection } from '../../../base/rules/nftables/document.ts';
 import { families } from './families.ts';
 
-/** A list of more networks than this has sets of its own: in the one that lists share, each costs all others time. */
+/** A longer list of networks has its own sets, because each network in the shared set slows down all others. */
 const longestShared = 32;
 
-/** Networks of an allow-list, as the kernel gets them. */
+/** Networks of an allow-list in the form for the kernel. */
 export interface ClientList {
-  /** Without repetition and overlap. */
+  /** Without duplicates and overlaps. */
   readonly networks: readonly Prefix[];
-  /** Of a long list: its chain and sets, by names that lists with the same networks share. */
+  /** Chain and sets of a long list, with names that lists with the same networks share. */
   readonly own?: {
     readonly name: string;
     readonly chain: NftChain;
@@ -20,7 +20,7 @@ export interface ClientList {
 
 const known = new WeakMap<readonly Prefix[], ClientList>();
 
-/** The same list gives the same value. */
+/** Equal lists return the same value. */
 export function describeClients(allowed: readonly Prefix[]): ClientList {
   const before = known.get(allowed);
   if (before !== undefined) return before;
@@ -47,9 +47,9 @@ function describeOwn(networks: readonly Prefix[]): NonNullable<ClientList['own']
 }
 
 /**
- * Networks without repetition and overlap, which interval sets do not take: what lies within another goes.
- * Networks are nested or apart, so in the order of their first addresses, the larger first, each one's
- * last cover is the only one to look at.
+ * Removes duplicates and overlaps, which interval sets reject: a network inside another is dropped. Networks are
+ * nested or disjoint, so when they are sorted by first address, larger ones first, only the last kept network can
+ * cover the next one.
  */
 function withoutCovered(prefixes: readonly Prefix[]): Prefix[] {
   const sorted = prefixes

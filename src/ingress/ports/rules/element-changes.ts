@@ -1,7 +1,7 @@
 import { type NftElement, writeKey, writeValue } from '../../../base/rules/nftables/element.ts';
 import { listOwnElements, type PortLayout, type SharedThing } from './layout.ts';
 
-/** Elements are made when they are asked for: all of a first load at a time would fill the memory. */
+/** Elements are created on demand, because all elements of a first load would fill the memory. */
 export function collect<T>(
   changes: readonly T[],
   list: (change: T) => Iterable<NftElement>,
@@ -25,7 +25,7 @@ export function listCome(before: PortLayout | undefined, after: PortLayout): Ite
   return before === undefined ? listOwnElements(after) : without(after, before);
 }
 
-/** The elements of one layout that are not, with the same value, in another. */
+/** Returns the elements of one layout that another lacks or has with a different value. */
 function without(one: PortLayout, other: PortLayout): NftElement[] {
   const known = new Set(Array.from(listOwnElements(other), identify));
   return Array.from(listOwnElements(one)).filter((element) => !known.has(identify(element)));

@@ -1,4 +1,4 @@
 import type { Family } from '../../../base/model/address.ts';
 
-/** Both families, in the order in which rules are written. */
+/** Both families in the order in which rules are written. */
 export const families: readonly Family[] = [4, 6];

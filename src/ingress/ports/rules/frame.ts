@@ -4,28 +4,25 @@ import type { IngressRules } from '../model.ts';
 import { families } from './families.ts';
 import { writeMark } from './marks.ts';
 
-/**
- * A table is filled while the one before it is still in force, so there are two names for it, taken
- * in turn.
- */
+/** A new table is filled while the previous one is still active, so there are two names, used alternately. */
 export const sides = ['a', 'b'] as const;
 export type Side = (typeof sides)[number];
 
-/** The name of an agent's table, without its family. */
+/** Returns the name of an agent's table without its family. */
 export function ingressTableName(agent: string, side: Side): string {
   return `ingress-agent-${agent}-${side}`;
 }
 
-/** What of an agent's rules is the same whatever ports are open. */
+/** The part of an agent's rules that does not depend on the open ports. */
 export type FrameRules = Pick<IngressRules, 'name' | 'addresses'>;
 
-/** Which packets an agent serves, in nft's words: those to the node's own addresses, or to some of them. */
+/** Renders a match for the packets that an agent serves: those to the node's own addresses, or to some of them. */
 export function writeServed({ addresses }: FrameRules, family: Family): string {
   const word = family === 4 ? 'ip' : 'ip6';
   return `meta nfproto ipv${family} ${addresses === undefined ? 'fib daddr type local' : `${word} daddr @served${family}`}`;
 }
 
-/** The sets that {@link writeServed} needs. */
+/** Returns the sets that {@link writeServed} refers to. */
 export function compileServed({ addresses }: FrameRules): ReadonlyMap<string, NftCollection> {
   if (addresses === undefined) return new Map();
   return new Map(
@@ -36,17 +33,42 @@ export function compileServed({ addresses }: FrameRules): ReadonlyMap<string, Nf
   );
 }
 
-/** Connections of the node to itself by loopback are not served. */
+/**
+ * Contains an element while an agent renews it. All rules for new connections follow a check of it, so that rules
+ * without an agent forward nothing to addresses that other pods may have by then.
+ */
+export const aliveSet: NftCollection = {
+  kind: 'set',
+  head: ['type ct_state', 'flags timeout'],
+  elements: new Map([['new timeout 10m', '']]),
+};
+
+/**
+ * Lets new connections pass untouched if no agent runs. Follows a match of `ct state new` where other packets arrive.
+ */
+export const requireAgent = 'ct state != @alive accept';
+
+/** Input of `nft -f -` that keeps the rules of a table active for ten more minutes. */
+export function renewTable(table: string): string {
+  return `flush set ${table} alive\nadd element ${table} alive { new timeout 10m }\n`;
+}
+
+/** Like {@link renewTable}, but fails if the rules have expired. */
+export function extendTable(table: string): string {
+  return `delete element ${table} alive { new }\nadd element ${table} alive { new timeout 10m }\n`;
+}
+
+/** The node's connections to itself over loopback are not served. */
 export const passLoopback = ['ip daddr 127.0.0.0/8 accept', 'ip6 daddr ::1 accept'] as const;
 
-/** A set that counts by protocol and port: one element for each port that was met. */
+/** A set with a counter per protocol and port. */
 export const countingSet: NftCollection = {
   kind: 'set',
   head: ['type inet_proto . inet_service', 'size 65535', 'flags dynamic', 'counter'],
   elements: new Map(),
 };
 
-/** The table without any port, and without the base chains that put it in force. */
+/** Returns the table without ports, and without the base chains that activate it. */
 export function compileFrame(rules: FrameRules, side: Side): NftDocument {
   const { name } = rules;
   const collections = new Map<string, NftCollection>();
@@ -60,10 +82,11 @@ export function compileFrame(rules: FrameRules, side: Side): NftDocument {
     declare(`allowed${family}`, 'set', `type inet_proto . inet_service . ${address}`, 'flags interval');
     declare(`local${family}`, 'set', `type ${address}`);
     declare(`hairpin${family}`, 'set', `type ${address} . ${address}`);
-    // Bridges whose frames pass no rules: what stays on one would be answered past the node.
+    // Bridges whose frames bypass the rules: replies that stay on one would bypass the node.
     declare(`bridged${family}`, 'set', 'type ifname . ifname');
   }
   for (const [one, collection] of compileServed(rules)) collections.set(one, collection);
+  collections.set('alive', aliveSet);
   declare('guarded', 'set', 'type inet_proto . inet_service');
   declare('lists', 'map', 'type inet_proto . inet_service : verdict');
   for (const one of ['unlisted', 'unserved']) collections.set(one, countingSet);
@@ -78,7 +101,7 @@ export function compileFrame(rules: FrameRules, side: Side): NftDocument {
   };
 }
 
-/** The base chains: the same whatever ports are open. With them a table is in force. */
+/** Returns the base chains, which do not depend on the open ports. They activate a table. */
 export function compileBases(rules: FrameRules): ReadonlyMap<string, NftChain> {
   const each = (write: (family: Family, word: 'ip' | 'ip6') => string[]): string[] =>
     families.flatMap((family) => write(family, family === 4 ? 'ip' : 'ip6'));
@@ -91,32 +114,32 @@ export function compileBases(rules: FrameRules): ReadonlyMap<string, NftChain> {
       `${served} ${port} @refused${family} update @unserved { ${port} } jump refuse`,
     ];
   });
-  // Last, since the chain of a list decides for good.
+  // Last, because the chain of a list gives the final verdict.
   guard.push(...each((family) => [`${writeServed(rules, family)} ${port} vmap @lists`]));
   return new Map([
-    // Behind the kernel's look-up of the connection, before NAT.
+    // After the kernel's connection lookup, before NAT.
     [
       'filter-prerouting',
-      { base: 'type filter hook prerouting priority -110', rules: ['ct state != new accept', ...guard] },
+      { base: 'type filter hook prerouting priority -110', rules: ['ct state != new accept', requireAgent, ...guard] },
     ],
-    ['nat-prerouting', { base: 'type nat hook prerouting priority -100', rules: open }],
-    // The node's own connections to its own addresses: lists hold for them, too.
+    ['nat-prerouting', { base: 'type nat hook prerouting priority -100', rules: [requireAgent, ...open] }],
+    // Allow-lists also apply to the node's own connections to its own addresses.
     [
       'filter-output',
       {
         base: 'type filter hook output priority -110',
-        rules: ['ct state != new accept', ...passLoopback, ...guard],
+        rules: ['ct state != new accept', requireAgent, ...passLoopback, ...guard],
       },
     ],
-    ['nat-output', { base: 'type nat hook output priority -100', rules: [...passLoopback, ...open] }],
+    ['nat-output', { base: 'type nat hook output priority -100', rules: [requireAgent, ...passLoopback, ...open] }],
     [
       'nat-postrouting',
       {
         base: 'type nat hook postrouting priority 100',
         rules: [
           `${writeMark(rules.name).isForeign} accept`,
-          // An endpoint elsewhere answers to the node; one here to the client, unless that is itself or
-          // its neighbour on a bridge.
+          // An endpoint on another node replies to the node; one on this node replies to the client, unless that is
+          // itself or its neighbor on a bridge.
           ...each((family, word) => [
             `meta nfproto ipv${family} ${word} daddr != @local${family} masquerade fully-random`,
             `${word} saddr . ${word} daddr @hairpin${family} masquerade`,

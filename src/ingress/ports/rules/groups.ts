@@ -3,14 +3,14 @@ import type { Protocol } from '../../../base/model/redirect.ts';
 import type { NftElement, NftField } from '../../../base/rules/nftables/element.ts';
 import type { Slot } from './slots.ts';
 
-/** Where a port leads in one family. */
+/** Targets of a port in one family. */
 export interface Targets {
   readonly family: Family;
-  /** Empty: nowhere. The same list for ports that share their endpoints. */
+  /** Empty: none. The same list for ports that share their endpoints. */
   readonly slots: readonly Slot[];
 }
 
-/** Ports and slots above which a group gets a map of its own, and the largest number of such maps. */
+/** Numbers of ports and slots above which a group gets its own map, and the maximum number of such maps. */
 const limits = { users: 3, slots: 32, groups: 128 } as const;
 
 interface Group {
@@ -18,7 +18,7 @@ interface Group {
   slots: readonly Slot[];
 }
 
-/** Ports of one change with where they led and lead. */
+/** Ports of one change, with their previous and next targets. */
 export interface TargetsChange {
   readonly protocol: Protocol;
   readonly before: readonly Targets[];
@@ -26,21 +26,21 @@ export interface TargetsChange {
 }
 
 /**
- * Targets that many ports share: 3,000 Routes on one Service of 1,000 endpoints are 3,000 elements and one map
- * of 1,000, not three million. A group keeps its map when its endpoints change, so that this costs what
- * changed.
+ * Targets that many ports share: 3,000 Routes on one Service with 1,000 endpoints are 3,000 elements and one map of
+ * 1,000 instead of three million. A group keeps its map when its endpoints change, so the cost depends only on the
+ * change.
  */
 export class TargetGroups {
   readonly #users = new Map<readonly Slot[], number>();
   readonly #groups = new Map<readonly Slot[], Group>();
   #count = 0;
 
-  /** The map that holds targets; undefined where each port has elements of its own. */
+  /** Returns the map that contains targets, or undefined if each port has its own elements. */
   mapOf({ slots }: Targets): string | undefined {
     return this.#groups.get(slots)?.name;
   }
 
-  /** Follows changes of ports; returns what changes in the maps of groups. */
+  /** Processes changes of ports. Returns the changes of the groups' maps. */
   follow(changes: readonly TargetsChange[]): { readonly gone: NftElement[]; readonly come: NftElement[] } {
     for (const { before, after } of changes) {
       for (const { slots } of after) this.#add(slots, 1);
@@ -105,7 +105,7 @@ function writeElement(collection: string, slot: number, target: NonNullable<Slot
   return { collection, key: [{ type: 'slot', slot }], value: listFields(target) };
 }
 
-/** An endpoint as a map has it. */
+/** Returns an endpoint as fields of a map. */
 export function listFields({ address, port }: NonNullable<Slot>): readonly NftField[] {
   return [
     { type: 'addr', address },

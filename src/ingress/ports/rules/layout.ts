@@ -8,63 +8,66 @@ import { listFields, type Targets } from './groups.ts';
 import { writeMark } from './marks.ts';
 import { assignSlots, interleave } from './slots.ts';
 
-/** A seed of our own, the same on every node, so that a client finds its endpoint by whichever it comes. */
+/** A fixed seed, identical on every node, so that a client gets the same endpoint through each of them. */
 const hashSeed = '0x65677265';
 
-/** One port, laid out: everything that it needs of the table. */
+/** The layout of one port: everything that it needs in the table. */
 export interface PortLayout {
   readonly port: IngressPort;
   readonly targets: readonly MappedTargets[];
   readonly context: LayoutContext;
 }
 
-/** Targets with the map that they are in, where others have it too. */
+/** Targets with their map, if other ports share it. */
 interface MappedTargets extends Targets {
   readonly map: string | undefined;
 }
 
-/** What a port's layout depends on beside the port. */
+/** Everything else that a port's layout depends on. */
 export interface LayoutContext {
-  /** The agent's name. */
+  /** Name of the agent. */
   readonly name: string;
-  /** Whether the port has a counter of its own for turns. */
+  /** Whether the port has its own counter for round robin. */
   readonly hasTurns: boolean;
-  /** The map that targets of the port are in, where it shares them; absent: each port has elements of its own. */
+  /** Returns the map of shared targets. Absent: each port has its own elements. */
   readonly mapOf?: (targets: Targets) => string | undefined;
 }
 
-/** What ports can share; equal ids mean equal things. */
+/** Structure that ports can share. Equal IDs mean equal content. */
 export type SharedThing =
   | {
       readonly kind: 'chain';
       readonly name: string;
       readonly chain: NftChain;
-      /** Chains that the ports will need when an endpoint comes or goes. */
+      /** Chains that the ports will need when an endpoint is added or removed. */
       readonly neighbours: readonly { readonly name: string; readonly chain: NftChain }[];
     }
   | {
       readonly kind: 'collection';
       readonly name: string;
       readonly collection: NftCollection;
-      /** Whether it has an element for each slot: very many. */
+      /** Whether it has an element per slot, which are very many. */
       readonly holdsTargets?: true;
     }
   | { readonly kind: 'element'; readonly element: NftElement };
 
 /**
- * Lays a port out. A route costs elements, not chains: a map from protocol and port to a chain for
- * its number of slots, and one map from port and slot to the endpoint. So an update costs what
- * changed, and the kernel never has to look at the rest.
+ * Computes the layout of a port. A Route costs elements, not chains: one map from protocol and port to a chain per
+ * number of slots, and one map from port and slot to the endpoint. The cost of an update therefore depends only on
+ * the change, and the kernel never has to inspect the rest.
  */
 export function layOutPort(port: IngressPort, context: LayoutContext): PortLayout {
   const targets = families.map((family) => spreadTargets(port, family, context.hasTurns));
   return { port, context, targets: targets.map((one) => ({ ...one, map: context.mapOf?.(one) })) };
 }
 
-/** Slots by the endpoints that they are of, and by how those are spread. */
+/** Slots by their endpoints and their distribution. */
 const spread = new WeakMap<readonly WeightedEndpoint[], Map<string, Targets>>();
 
-/** Where a port leads: the same value for ports that share their endpoints, since to spread 1,000 takes long. */
+/**
+ * Returns the targets of a port: the same value for ports that share their endpoints, because distributing 1,000 is
+ * slow.
+ */
 export function spreadTargets(port: IngressPort, family: Family, hasTurns: boolean): Targets {
   const { endpoints, protocol, balance, localOnly, refused } = port;
   const key = [protocol, family, balance === 'source', localOnly, refused?.[family], hasTurns].join(' ');
@@ -83,7 +86,7 @@ export function spreadTargets(port: IngressPort, family: Family, hasTurns: boole
   return targets;
 }
 
-/** The elements that no other port can have. */
+/** Yields the elements that belong to this port only. */
 export function* listOwnElements({ port, targets, context }: PortLayout): Generator<NftElement> {
   const key: readonly NftField[] = [
     { type: 'inet_proto', protocol: port.protocol },
@@ -100,7 +103,7 @@ export function* listOwnElements({ port, targets, context }: PortLayout): Genera
     const service: NftField = { type: 'inet_service', port: port.port };
     const values = new Map<WeightedEndpoint, readonly NftField[]>();
     for (const [slot, endpoint] of slots.entries()) {
-      // Without an element a connection comes to the node itself, which has no listener there and refuses it.
+      // Without an element the connection reaches the node itself, which has no listener there and rejects it.
       if (endpoint === undefined) continue;
       const value = values.get(endpoint) ?? listFields(endpoint);
       values.set(endpoint, value);
@@ -119,25 +122,25 @@ export function* listOwnElements({ port, targets, context }: PortLayout): Genera
   }
 }
 
-/** How many elements the port has in a map of targets, by the map's name. */
+/** Yields the number of the port's elements in each map of targets, by the map's name. */
 export function* countTargets({ port, targets }: PortLayout): Generator<[collection: string, count: number]> {
   for (const { family, slots, map } of targets) if (map === undefined) yield [targetMap(port, family), slots.length];
 }
 
-/** What the port needs and others may need too, by id. */
+/** Yields the structure that the port needs and others may share, by ID. */
 export function* listShared({ port, targets, context }: PortLayout): Generator<[id: string, thing: SharedThing]> {
   if (port.allowed !== undefined) yield* listSharedClients(port.allowed);
   for (const { family, slots, map } of targets) {
     if (slots.length === 0) continue;
     const word = family === 4 ? 'ip' : 'ip6';
     const name = map ?? targetMap(port, family);
-    // Only `typeof` can name the type of a slot.
+    // Only `typeof` can declare the type of a slot.
     const key = `${map === undefined ? `${port.protocol} dport . ` : ''}numgen random mod 65536`;
     const collection = emptyMap(`typeof ${key} : ${word} daddr . ${port.protocol} dport`);
     const thing = { kind: 'collection', name, collection } as const;
     yield [`collection ${name}`, map === undefined ? { ...thing, holdsTargets: true } : thing];
     const chain = describeChain(port, family, slots.length, context, map);
-    // Sizes of `source` change seldom, and far; a chain for turns is one port's alone.
+    // Sizes of `source` change rarely and by large steps; a chain for round robin belongs to one port.
     const isAlone = map !== undefined || isBySource(port, slots.length) || (context.hasTurns && slots.length > 1);
     const near = isAlone ? [] : [slots.length - 1, slots.length + 1].filter((size) => size > 0);
     const neighbours = near.map((size) =>
@@ -154,7 +157,7 @@ function* listSharedClients(allowed: readonly Prefix[]): Generator<[id: string, 
   yield [`chain ${own.name}`, { kind: 'chain', name: own.name, chain: own.chain, neighbours: [] }];
 }
 
-/** What the endpoints on this node need: their clients' sources can stay, but for their own. */
+/** Yields what endpoints on this node need: their clients' source addresses are kept, except their own. */
 export function* listPlaces(endpoints: readonly WeightedEndpoint[]): Generator<[id: string, thing: SharedThing]> {
   for (const { address, local } of endpoints) {
     if (!local) continue;
@@ -185,7 +188,7 @@ function chainName(
   return `${map}-${how}-${slots}`;
 }
 
-/** Of one slot there is nothing to choose. */
+/** A single slot leaves no choice. */
 function isBySource({ balance }: IngressPort, slots: number): boolean {
   return balance === 'source' && slots > 1;
 }

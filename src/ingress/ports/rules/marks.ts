@@ -1,19 +1,18 @@
 /**
- * The bits of connection marks that agents use on an ingress node: a field of 14, in which every agent has a
- * value of its own. Two agents of a node must not end each other's connections, nor may somebody else's
- * connection that has one of the bits be taken for an agent's.
+ * The bits of connection marks that agents use on an ingress node: a field of 14 bits, in which every agent has its
+ * own value. Agents must not affect connections of other agents, or of programs that use some of the bits.
  */
 export const ingressMarkMask = 0x3fff0000;
 
 const shift = 16;
 const width = 14;
 
-/** Fewer bits set than this in a value are what other programs use for themselves. */
+/** Values with fewer bits set are likely to be used by other programs. */
 const leastBits = 5;
 
 /**
- * The mark of an agent's connections, by its name: the same at every start. Of two names one in 13,000 have
- * the same; such an agent needs another `--name`.
+ * Returns the mark of an agent's connections, derived from its name, so that it is the same after every start. One in
+ * 13,000 pairs of names has the same mark; such an agent needs another `--name`.
  */
 export function ingressMark(agent: string): number {
   let hash = 0x811c9dc5;
@@ -29,15 +28,15 @@ function countBits(value: number): number {
   return count;
 }
 
-/** The mark as nft's rules write and compare it. */
+/** The mark in nft's syntax. */
 export interface MarkWords {
-  /** Holds for connections that are not the agent's. */
+  /** Matches connections of others. */
   readonly isForeign: string;
-  /** Gives a connection the mark; bits of others stay. */
+  /** Sets the mark of a connection and keeps the other bits. */
   readonly set: string;
 }
 
-/** Nft's words for the mark of an agent. */
+/** Returns the mark of an agent in nft's syntax. */
 export function writeMark(agent: string): MarkWords {
   const mask = `0x${ingressMarkMask.toString(16)}`;
   const rest = `0x${(~ingressMarkMask >>> 0).toString(16)}`;

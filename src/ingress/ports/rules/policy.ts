@@ -1,19 +1,22 @@
 import type { NftCollection } from '../../../base/rules/nftables/document.ts';
 import type { IngressPort } from '../model.ts';
 
-/** Addresses of clients that a limit remembers at a time. */
+/** Maximum number of client addresses that a limit tracks. */
 const rememberedClients = 65_535;
 
-/** What the new connections of some ports must pass, and what it needs: one for each distinct value. */
+/**
+ * The limits and timeouts of new connections to some ports, and the structure that they need. Equal policies are
+ * shared.
+ */
 export interface Policy {
-  /** The name of its chain. */
+  /** Name of its chain. */
   readonly name: string;
   readonly rules: readonly string[];
   readonly collections: ReadonlyMap<string, NftCollection>;
   readonly objects: ReadonlyMap<string, readonly string[]>;
 }
 
-/** The policy of a port; undefined where it has neither limits nor a timeout of its own. */
+/** Returns the policy of a port, or undefined if it has neither limits nor its own timeout. */
 export function describePolicy({ protocol, limits, idleTimeout }: IngressPort): Policy | undefined {
   const { concurrent, rate } = limits;
   const seconds = idleTimeout === undefined ? undefined : Math.max(1, Math.ceil(idleTimeout / 1000));
@@ -36,8 +39,8 @@ export function describePolicy({ protocol, limits, idleTimeout }: IngressPort): 
       });
       collections.set(paced, remember('10s'));
       collections.set(blocked, remember('3s'));
-      // HAProxy counts over three seconds, refused attempts too. A bucket of one less, filled in that time,
-      // finds who is too hasty; who is stays refused until three seconds after he last was.
+      // HAProxy counts over three seconds, including rejected attempts. A bucket of one less that refills in that
+      // time detects clients above the limit; they stay rejected until three seconds after their last excess.
       const over = `limit rate over ${(rate - 1) * 20}/minute burst ${rate - 1} packets`;
       rules.push(`${own} update @${paced} { ${client} ${over} } update @${blocked} { ${client} }`);
       rules.push(`${own} ${client} @${blocked} goto refuse`);
@@ -49,7 +52,7 @@ export function describePolicy({ protocol, limits, idleTimeout }: IngressPort): 
         head: [type, `size ${rememberedClients}`, 'flags dynamic'],
         elements: new Map(),
       });
-      // As many as this are too many, as HAProxy counts the one that asks.
+      // The limit is exclusive, because HAProxy counts the new connection, too.
       rules.push(
         `meta nfproto ipv${family} add @${set} { ${client} ct count over ${Math.max(0, concurrent - 1)} } goto refuse`,
       );

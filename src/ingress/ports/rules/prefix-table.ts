@@ -1,8 +1,8 @@
 import { type Address, addressBits, type Family, networkOf, type Prefix } from '../../../base/model/address.ts';
 
-/** Networks, asked for the address that lies in one: a question costs one look for each length there is. */
+/** A set of networks for address lookups. A lookup takes one step per distinct prefix length. */
 export class PrefixTable {
-  /** Networks by family, then by length. */
+  /** Networks by family, then by prefix length. */
   readonly #networks: Readonly<Record<Family, Map<number, Set<string>>>> = { 4: new Map(), 6: new Map() };
 
   constructor(prefixes: Iterable<Prefix>) {

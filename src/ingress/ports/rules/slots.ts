@@ -1,30 +1,29 @@
 import type { Balance, WeightedEndpoint } from '../model.ts';
 
-/** Most slots that one port may have: the finest share is a thousandth. */
+/** Maximum number of slots per port: the smallest share is about a thousandth. */
 const maximumSlots = 1024;
-/** Slots of a `source` port for each endpoint, at least: the more, the more evenly clients are spread. */
+/** Minimum number of slots per endpoint of a `source` port. More slots distribute clients more evenly. */
 const slotsPerEndpoint = 4;
-/** Few sizes, far apart: another size moves most clients, so endpoints that come and go must seldom change it. */
+/** Few sizes with large steps: another size moves most clients, so changes of endpoints should rarely change it. */
 const sourceSizes = [64, 256, 1024] as const;
 
-/** Content of a slot: an endpoint, or none, which refuses. */
+/** Content of a slot: an endpoint, or none, which rejects connections. */
 export type Slot = WeightedEndpoint | undefined;
 
 interface Candidate {
-  /** Its name in order and hash. */
+  /** Its name for sorting and hashing. */
   readonly name: string;
   readonly weight: number;
   readonly slot: Slot;
 }
 
 /**
- * Spreads endpoints over slots, of which the kernel picks one for each new connection. A share that is
- * `refused` gets slots like an endpoint of that weight.
+ * Distributes endpoints over slots, of which the kernel selects one for each new connection. A `refused` share gets
+ * slots like an endpoint of that weight.
  *
- * By weight, an endpoint has its share of the slots: exactly, where the weights reduce to at most
- * 1024 slots, else by largest remainder. By source, the number of slots is a power of two, and
- * each slot goes to the endpoint that wins it by weighted rendezvous hashing: the same on every
- * node, and an endpoint that leaves moves only the clients it had.
+ * By weight, an endpoint gets its share of the slots: exactly if the weights reduce to at most 1024 slots, otherwise
+ * by largest remainder. By source, the number of slots is a power of two, and weighted rendezvous hashing assigns
+ * each slot to an endpoint: identically on every node, and a removed endpoint moves only its own clients.
  */
 export function assignSlots(endpoints: readonly WeightedEndpoint[], balance: Balance, refused = 0): Slot[] {
   const usable = endpoints
@@ -36,7 +35,7 @@ export function assignSlots(endpoints: readonly WeightedEndpoint[], balance: Bal
   return balance === 'source' ? assignBySource(usable) : assignByWeight(usable);
 }
 
-/** Slots that endpoints have at most, without spreading them: what a map must have room for. */
+/** Returns the maximum number of slots of endpoints without distributing them, which a map must have room for. */
 export function countSlotsAtMost(
   endpoints: readonly WeightedEndpoint[],
   balance: Balance,
@@ -62,7 +61,7 @@ function assignByWeight(candidates: readonly Candidate[]): Slot[] {
   return candidates.flatMap(({ slot }, index) => Array.from({ length: counts[index] ?? 0 }, () => slot));
 }
 
-/** Whole numbers in the proportion of the shares that sum up to the maximum, none of them zero. */
+/** Returns whole numbers above zero, proportional to the shares, that add up to the total. */
 function shareOut(shares: readonly number[], total: number): number[] {
   const exact = shares.map((share) => (share / total) * maximumSlots);
   const counts = exact.map((one) => Math.max(1, Math.floor(one)));
@@ -79,13 +78,13 @@ function shareOut(shares: readonly number[], total: number): number[] {
 }
 
 /**
- * The same slots in an order that is fair at every moment: an endpoint with the n-th part of them comes about
- * every n-th time. For a kernel that takes them in turn, equal ones in a row would be bursts.
+ * Returns the same slots in an order that is fair at every moment: an endpoint with one n-th of the slots appears
+ * about every n-th time. A kernel that takes slots in turn would otherwise send bursts to one endpoint.
  */
 export function interleave(slots: readonly Slot[]): Slot[] {
   const counts = new Map<Slot, number>();
   for (const slot of slots) counts.set(slot, (counts.get(slot) ?? 0) + 1);
-  // Each slot of an endpoint is in the middle of its part of the circle.
+  // Each slot of an endpoint is in the middle of its section of the circle.
   return Array.from(counts)
     .flatMap(([slot, count], order) =>
       Array.from({ length: count }, (_, index) => ({ slot, order, place: (index + 0.5) / count })),
@@ -104,8 +103,8 @@ function assignBySource(candidates: readonly Candidate[]): Slot[] {
     let best: Slot;
     let bestScore = Number.NEGATIVE_INFINITY;
     for (const [index, candidate] of candidates.entries()) {
-      // Weighted rendezvous hashing: -w / ln(u) is won by each endpoint in proportion to its weight.
-      // Where all weights are equal, so is the order of u.
+      // Weighted rendezvous hashing: an endpoint wins -w / ln(u) in proportion to its weight. With equal weights,
+      // comparing u suffices.
       const uniform = (mix((seeds[index] ?? 0) ^ mix(slot)) + 0.5) / 2 ** 32;
       const score = isEven ? uniform : -candidate.weight / Math.log(uniform);
       if (score > bestScore) {
@@ -128,7 +127,7 @@ function hashText(text: string): number {
   return hash >>> 0;
 }
 
-/** The finaliser of MurmurHash3: every bit of the input moves half of the output's. */
+/** The finalizer of MurmurHash3: every input bit changes half of the output bits. */
 function mix(value: number): number {
   let hash = value;
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);

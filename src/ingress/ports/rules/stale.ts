@@ -3,30 +3,29 @@ import { type Protocol, protocolNumbers } from '../../../base/model/redirect.ts'
 import type { IngressPort, WeightedEndpoint } from '../model.ts';
 import { PrefixTable } from './prefix-table.ts';
 
-/** A tracked connection to an open port, as far as it matters here. */
+/** The relevant parts of a tracked connection to an open port. */
 export interface TrackedConnection {
   readonly protocol: Protocol;
   /** The node's port. */
   readonly port: number;
-  /** The endpoint that answers, `ADDRESS PORT`. */
+  /** The replying endpoint, `ADDRESS PORT`. */
   readonly endpoint: string;
   readonly established: boolean;
   readonly client: Address;
 }
 
-/** What should become of a tracked connection. */
+/** Treatment of a tracked connection. */
 export type Verdict =
   | 'keep'
-  /** Its endpoint is gone, but may be finishing: forgotten when the drain time is over. */
+  /** Its endpoint was removed but may be finishing: deleted after the drain time. */
   | 'drain'
-  /** The client's next packet would go to an address that does not answer. */
+  /** Its next packet would be sent to an address that does not reply. */
   | 'forget';
 
 /**
- * Judges tracked connections by the open ports. TCP that is established may go on for a while when
- * its endpoint goes; what is half open, and UDP, would be sent there for ever. UDP leaves an endpoint
- * that gets nothing new as soon as there is another. A client that the port's allow-list does not name may go
- * on, unless `isStrict`.
+ * Decides which tracked connections are stale. Established TCP connections to a removed endpoint may continue for a
+ * while. Half-open ones and UDP would be sent there forever. UDP leaves an endpoint without new connections as soon
+ * as there is another one. Clients that the port's allow-list does not name may continue, unless `isStrict`.
  */
 export function judgeConnections(
   ports: Iterable<IngressPort>,
@@ -34,7 +33,7 @@ export function judgeConnections(
 ): (connection: TrackedConnection) => Verdict {
   const wanted = new Map<number, IngressPort>();
   for (const port of ports) wanted.set(keyOf(port), port);
-  // Of most ports no connection is tracked: what is not asked for is not worked out.
+  // Computed on demand, because most ports have no tracked connections.
   const known = new Map<IngressPort, Places>();
   return ({ protocol, port, endpoint, established, client }) => {
     const open = wanted.get(keyOf({ protocol, port }));
@@ -52,9 +51,9 @@ export function judgeConnections(
 /** Endpoints of a port as `ADDRESS PORT`. */
 interface Places {
   readonly all: ReadonlySet<string>;
-  /** Those that get new connections. */
+  /** Endpoints that get new connections. */
   readonly active: ReadonlySet<string>;
-  /** Clients that may connect; absent: all. */
+  /** Networks of allowed clients. Absent: all. */
   readonly allowed?: PrefixTable;
 }
 

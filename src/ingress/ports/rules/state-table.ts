@@ -4,19 +4,27 @@ import type { NftChain, NftCollection } from '../../../base/rules/nftables/docum
 import type { NftElement } from '../../../base/rules/nftables/element.ts';
 import type { IngressPort } from '../model.ts';
 import { families } from './families.ts';
-import { compileServed, countingSet, type FrameRules, passLoopback, writeServed } from './frame.ts';
+import {
+  aliveSet,
+  compileServed,
+  countingSet,
+  type FrameRules,
+  passLoopback,
+  requireAgent,
+  writeServed,
+} from './frame.ts';
 import { writeMark } from './marks.ts';
 import { describePolicy, type Policy } from './policy.ts';
 
-/** The name of the table in which an agent's counters and limits are, without its family. */
+/** Returns the name of the table of an agent's counters and limits, without its family. */
 export function stateTableName(agent: string): string {
   return `ingress-agent-${agent}-state`;
 }
 
-/** The sets that count what goes through open ports, by protocol and port. */
+/** Sets that count the traffic of open ports, by protocol and port. */
 export const trafficSets = ['connections', 'received', 'sent', 'limited'] as const;
 
-/** What of a table there is already. */
+/** The existing part of a table. */
 export interface ListedTable {
   readonly chains: readonly string[];
   /** Sets and maps: `set open4-5`. */
@@ -27,23 +35,23 @@ export interface ListedTable {
 
 /** An update of the limits. */
 export interface StateUpdate {
-  /** For `nft -f -`; mostly empty. Comes before the elements. */
+  /** For `nft -f -`; usually empty. Precedes the elements. */
   readonly structure: string;
   readonly gone: readonly NftElement[];
   readonly come: readonly NftElement[];
 }
 
 /**
- * What has a memory: the limits on clients, and the counters of each port. It has a table of its own that is
- * never replaced, so that an agent that starts anew, or needs a larger table for its ports, goes on counting
- * where it was. Rules are written anew at a start; what sets remember stays.
+ * The stateful part: limits of clients, and counters of each port. It has a separate table that is never replaced, so
+ * that a restarted agent, or one that needs a larger table for its ports, continues to count from the previous
+ * values. A start rewrites the rules and keeps the contents of the sets.
  */
 export class StateTable {
   readonly #rules: FrameRules;
   readonly #table: string;
   readonly #policyOf = new Map<number, { readonly port: IngressPort; readonly policy: Policy | undefined }>();
   readonly #users = new Map<string, number>();
-  /** Structure that is in the kernel, needed or not. */
+  /** Structure in the kernel, needed or not. */
   readonly #present = new Set<string>();
 
   constructor(rules: FrameRules) {
@@ -52,14 +60,15 @@ export class StateTable {
   }
 
   /**
-   * For `nft -f -`: makes the table, or takes over what an earlier agent left of it, with the limits of
-   * these ports, in one transaction.
+   * Renders for `nft -f -`: creates the table, or takes over that of an earlier agent, with the limits of these
+   * ports, in one transaction.
    */
   install(ports: readonly IngressPort[], listed: ListedTable | undefined): string {
     const table = this.#table;
     const bases = compileStateBases(this.#rules);
     const collections = new Map<string, NftCollection>([
       ...compileServed(this.#rules),
+      ['alive', aliveSet],
       ['policies', { kind: 'map', head: ['type inet_proto . inet_service : verdict'], elements: new Map() }],
       ...trafficSets.map((name) => [name, countingSet] as const),
     ]);
@@ -81,7 +90,7 @@ export class StateTable {
       `add table ${table} { comment "ingress-agent ${this.#rules.name}, counters and limits"; }`,
       ...(listed?.chains ?? []).map((name) => `flush chain ${table} ${name}`),
       ...(listed?.collections ?? [])
-        .filter((one) => one === 'map policies' || one.startsWith('set served'))
+        .filter((one) => one === 'map policies' || one === 'set alive' || one.startsWith('set served'))
         .map((one) => `flush ${one.replace(' ', ` ${table} `)}`),
       ...(listed?.chains ?? []).filter((name) => !chains.includes(name)).map((name) => `delete chain ${table} ${name}`),
       ...(listed?.collections ?? [])
@@ -110,7 +119,10 @@ export class StateTable {
     ]);
   }
 
-  /** Leads to the limits of these ports. A port that is the very object of the last update has not changed. */
+  /**
+   * Computes the update to the limits of these ports. A port that is the same object as in the last update has not
+   * changed.
+   */
   update(ports: readonly IngressPort[]): StateUpdate {
     const gone: NftElement[] = [];
     const come: NftElement[] = [];
@@ -137,7 +149,7 @@ export class StateTable {
 
   #leave(port: IngressPort, policy: Policy): NftElement {
     const left = (this.#users.get(policy.name) ?? 1) - 1;
-    // The chain stays until the next start: to take it away, the kernel looks at the whole table.
+    // The chain stays until the next start, because deleting it makes the kernel inspect the whole table.
     if (left === 0) this.#users.delete(policy.name);
     else this.#users.set(policy.name, left);
     return writePolicyElement(port, policy);
@@ -168,12 +180,12 @@ const refuseRules = [
   'reject with icmpx port-unreachable',
 ] as const;
 
-/** The base chains of the table with a memory, behind allow-lists and refusals. */
+/** Returns the base chains of the stateful table, after allow-lists and rejections. */
 function compileStateBases(rules: FrameRules): ReadonlyMap<string, NftChain> {
   const port = 'meta l4proto . th dport';
   const limits = families.map((family) => `${writeServed(rules, family)} ${port} vmap @policies`);
   const { isForeign } = writeMark(rules.name);
-  // Only behind a match of the protocol nft knows the type of `proto-dst`.
+  // nft knows the type of `proto-dst` only after a match of the protocol.
   const count = (set: string, when = ''): string[] =>
     protocols.map(
       (protocol) => `meta l4proto ${protocol} ${when}update @${set} { meta l4proto . ct original proto-dst }`,
@@ -181,11 +193,14 @@ function compileStateBases(rules: FrameRules): ReadonlyMap<string, NftChain> {
   return new Map([
     [
       'limit-prerouting',
-      { base: 'type filter hook prerouting priority -109', rules: ['ct state != new accept', ...limits] },
+      { base: 'type filter hook prerouting priority -109', rules: ['ct state != new accept', requireAgent, ...limits] },
     ],
     [
       'limit-output',
-      { base: 'type filter hook output priority -109', rules: ['ct state != new accept', ...passLoopback, ...limits] },
+      {
+        base: 'type filter hook output priority -109',
+        rules: ['ct state != new accept', requireAgent, ...passLoopback, ...limits],
+      },
     ],
     [
       'count-forward',
@@ -198,7 +213,7 @@ function compileStateBases(rules: FrameRules): ReadonlyMap<string, NftChain> {
         ],
       },
     ],
-    // NAT looks at the first packet of a connection alone.
+    // NAT chains see only the first packet of a connection.
     [
       'count-postrouting',
       { base: 'type nat hook postrouting priority 90', rules: [`${isForeign} accept`, ...count('connections')] },

@@ -16,15 +16,15 @@ import {
   spreadTargets,
 } from './layout.ts';
 
-/** What an update of the open ports is. The structure comes first: elements refer to it. */
+/** An update of the open ports. The structure comes first, because elements refer to it. */
 export interface IngressUpdate {
-  /** Chains, maps and objects that are missing, for `nft -f -`; mostly empty. */
+  /** Missing chains, maps and objects for `nft -f -`; usually empty. */
   readonly structure: string;
   readonly gone: Iterable<NftElement>;
   readonly come: Iterable<NftElement>;
-  /** Whether there are elements to change at all. */
+  /** Whether there are no elements to change. */
   readonly isEmpty: boolean;
-  /** Whether the table cannot hold all that: another one is needed, made for as much. */
+  /** Whether the table is too small, so that a larger one is needed. */
   readonly isTooLarge: boolean;
 }
 
@@ -32,48 +32,48 @@ export interface IngressUpdate {
 const maxIdle = 50;
 
 /**
- * Ports that have a chain with a counter of their own, so that their connections are spread in turn. Each costs
- * every later change of a rule a look at its chain, so the others share chains, and are spread at random.
+ * Maximum number of ports with their own chain and counter for round robin. Each makes the kernel inspect its chain
+ * at every later change of a rule, so further ports share chains and use random distribution.
  */
 const maxTurns = 512;
 
-/** Elements that a map of targets has room for at least. */
+/** Minimum size of a map of targets, in elements. */
 const leastRoom = 16_384;
 
-/** One port that is not what it was. */
+/** A changed port. */
 interface Change {
   readonly before?: PortLayout;
   readonly after?: PortLayout;
 }
 
 /**
- * What is installed of an ingress node's ports, kept so that an update is computed from the ports
- * that changed and not from all of them. A port that is the very object of the last update has not
- * changed. Things that ports share are counted. Structure that nobody needs any more stays until
- * {@link tidy}, which also makes what will be needed next: so an update is elements alone, mostly.
+ * The installed structure of an ingress node's ports. It lets an update be computed from the changed ports only. A
+ * port that is the same object as in the last update has not changed. Shared structure is reference-counted. Unused
+ * structure stays until {@link tidy}, which also creates what will be needed next, so that an update usually consists
+ * of elements only.
  */
 export class IngressTable {
   readonly #rules: FrameRules;
   readonly #room: number;
   readonly #frame: NftDocument;
-  /** By {@link keyOf}: strings of 10,000 ports would take longer to make than an update. */
+  /** By {@link keyOf}, because building strings for 10,000 ports would take longer than an update. */
   readonly #ports = new Map<number, PortLayout>();
   readonly #shared = new Map<string, { count: number; readonly thing: SharedThing }>();
-  /** Shared structure that is in the kernel, needed or not. */
+  /** Shared structure in the kernel, needed or not. */
   readonly #present = new Map<string, SharedThing>();
   /** Targets that many ports share. */
   readonly #groups = new TargetGroups();
-  /** How many ports have a list of endpoints. */
+  /** Number of ports per list of endpoints. */
   readonly #places = new Map<readonly WeightedEndpoint[], number>();
-  /** Ports with a counter of their own. */
+  /** Ports with their own counter. */
   readonly #turns = new Set<number>();
-  /** Elements of each map of targets, and how many it was made for. */
+  /** Number of elements of each map of targets, and its size. */
   readonly #targets = new Map<string, { used: number; readonly room: number }>();
 
   /**
-   * A table that holds no port yet.
+   * Creates a table without ports.
    *
-   * @param room elements that a map of targets has room for at least
+   * @param room minimum size of a map of targets, in elements
    */
   constructor(rules: FrameRules, side: Side, room = leastRoom) {
     this.#room = Math.max(leastRoom, room);
@@ -81,12 +81,12 @@ export class IngressTable {
     this.#frame = compileFrame(rules, side);
   }
 
-  /** For `nft -f -`: makes the table, not yet in force. It must not be there. */
+  /** Renders for `nft -f -`: creates the table, which must not exist, without activating it. */
   writeFrame(): string {
     return writeTable(this.#frame);
   }
 
-  /** For `nft -f -`: puts the table in force. */
+  /** Renders for `nft -f -`: activates the table. */
   writeBases(): string {
     const { table } = this.#frame;
     return Array.from(compileBases(this.#rules), ([name, { base, rules }]) =>
@@ -97,12 +97,12 @@ export class IngressTable {
     ).join('');
   }
 
-  /** The open ports, as of the last update. */
+  /** The open ports of the last update. */
   get ports(): Iterable<IngressPort> {
     return Array.from(this.#ports.values(), ({ port }) => port);
   }
 
-  /** Leads to these ports, and tells how. */
+  /** Computes and records the update to these ports. */
   update(ports: readonly IngressPort[]): IngressUpdate {
     const wanted = new Map<number, IngressPort>();
     for (const port of ports) wanted.set(keyOf(port), port);
@@ -158,8 +158,8 @@ export class IngressTable {
   readonly #mapOf = (targets: Targets): string | undefined => this.#groups.mapOf(targets);
 
   /**
-   * For `nft -f -`: takes away structure that no port needs, and makes chains that are needed as soon
-   * as an endpoint comes or goes. Empty where there is nothing to do.
+   * Renders for `nft -f -`: deletes unused structure, and creates chains that will be needed when an endpoint is
+   * added or removed. Empty if there is nothing to do.
    */
   tidy(): string {
     const { table } = this.#frame;
@@ -171,7 +171,7 @@ export class IngressTable {
     }
     const supplied = this.#supply(spare);
     const idle = [...this.#present].filter(([id]) => !this.#shared.has(id) && !spare.has(id));
-    // A list that clients may come from can be very long.
+    // An allow-list can be very long.
     if (idle.length <= maxIdle && !idle.some(([, thing]) => isLong(thing))) return supplied;
     const lines = { chain: [] as string[], collection: [] as string[] };
     for (const [id, thing] of idle) {
@@ -185,17 +185,14 @@ export class IngressTable {
     return supplied + writeLines([...lines.chain, ...lines.collection]);
   }
 
-  /** Whether a port has a counter of its own for turns: the first {@link maxTurns} that ask for turns do. */
+  /** Returns whether a port has its own counter for round robin: the first {@link maxTurns} that request it do. */
   #takeTurns(key: number, port: IngressPort): boolean {
     if (!needsTurns(port)) this.#turns.delete(key);
     else if (this.#turns.size < maxTurns) this.#turns.add(key);
     return this.#turns.has(key);
   }
 
-  /**
-   * Counts targets. A map that is told how many elements it will have is filled twice as fast as one that
-   * grows, and looked up faster.
-   */
+  /** Counts targets. A map created with its size is filled twice as fast as one that grows, and lookups are faster. */
   #fill(changes: readonly Change[]): boolean {
     const sums = new Map<string, number>();
     for (const { before, after } of changes) {
@@ -232,7 +229,7 @@ export class IngressTable {
     return { come, gone };
   }
 
-  /** A list of endpoints counts once, however many ports have it. */
+  /** Counts a list of endpoints once, regardless of the number of its ports. */
   #recountPlaces(
     changes: readonly Change[],
     touched: Map<string, { readonly was: boolean; readonly thing: SharedThing }>,
@@ -242,7 +239,7 @@ export class IngressTable {
       if (after !== undefined) steps.set(after.port.endpoints, (steps.get(after.port.endpoints) ?? 0) + 1);
       if (before !== undefined) steps.set(before.port.endpoints, (steps.get(before.port.endpoints) ?? 0) - 1);
     }
-    // Those that come first: an address that two lists have must not go in between.
+    // Additions first: an address in two lists must not be removed in between.
     for (const [endpoints, step] of [...steps].sort(([, one], [, other]) => other - one)) {
       const was = this.#places.get(endpoints) ?? 0;
       const is = was + step;
@@ -266,7 +263,7 @@ export class IngressTable {
     else known.count += step;
   }
 
-  /** The structure that is needed and not there. */
+  /** Renders missing structure. */
   #supply(come: Iterable<readonly [string, SharedThing]>): string {
     const { table } = this.#frame;
     const lines = { collection: [] as string[], chain: [] as string[], rule: [] as string[] };
@@ -306,7 +303,7 @@ function isLong(thing: SharedThing): boolean {
   return thing.kind === 'collection' && thing.collection.elements.size > 0;
 }
 
-/** Whether connections are spread in turn over several targets. */
+/** Returns whether connections are distributed in turn over several targets. */
 export function needsTurns({ balance, endpoints }: IngressPort): boolean {
   return balance === 'roundrobin' && endpoints.length > 1;
 }

@@ -199,7 +199,7 @@ describe('model, iptables and nftables', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it('send every connection to the same place', function () {
+  it('send every connection to the same destination', function () {
     this.timeout(300_000);
     fc.assert(
       fc.property(ruleSets, probes, (rules, tries) => {
@@ -225,7 +225,7 @@ describe('model, iptables and nftables', () => {
     );
   });
 
-  it('come to the same rules by an update as from nothing', function () {
+  it('reach the same rules by an update as from scratch', function () {
     this.timeout(300_000);
     fc.assert(
       fc.property(ruleSets, ruleSets, probes, (first, second, tries) => {
@@ -337,7 +337,7 @@ describe('model, iptables and nftables', () => {
     }
   });
 
-  it('are in nftables over netlink, to the last expression, what nft makes of them', () => {
+  it('have identical nftables expressions over netlink and from nft', () => {
     const whole = fc.record({
       rules: ruleSets,
       families: familySets,

@@ -29,6 +29,19 @@ describe('mergeConditions', () => {
     assert.equal(saySame(mergeConditions(drafts, after, { now: 'later', generation: 2 }), after), true);
   });
 
+  it('escapes characters that would hide or reorder a message, also of Gateways and their listeners', () => {
+    const message = 'protocol "a\u202eb\u009b31m\nc\u0000" is not served';
+    const escaped = 'protocol "a\\u202eb\\u009b31m\\u000ac\\u0000" is not served';
+    const conditions = [{ ...draft('Accepted', 'False'), message }];
+    const [written] = mergeConditions(conditions, [], { now: later });
+    assert.equal(written?.message, escaped);
+    assert.equal(saySame(mergeConditions(conditions, [written], { now: 'later' }), [written]), true);
+    const listeners = [{ name: 'l', kinds: [], attachedRoutes: 0, conditions }];
+    const change = planGateway({ uid: 'u', generation: 1, addresses: [], conditions, listeners }, { status: {} }, now);
+    assert.doesNotMatch(JSON.stringify(change?.status), /[\p{Cc}\p{Cf}]/u);
+    assert.ok(JSON.stringify(change?.status).includes('u202e'));
+  });
+
   it('never overwrites a condition about a higher generation', () => {
     const before = [written('Available', 'False', 3), written('Degraded', 'True', 2)];
     const drafts = [draft('Available', 'True'), draft('Degraded', 'False')];

@@ -60,12 +60,12 @@ describe('parseEnvironment', () => {
     ],
   ];
   for (const [name, environment, want] of cases) {
-    it(`reads ${name}`, () => assert.deepEqual(parseEnvironment(environment), want));
+    it(`parses ${name}`, () => assert.deepEqual(parseEnvironment(environment), want));
   }
 
   const ifname =
-    'must be the name of an interface: at most 15 letters, digits, "_", "." and "-", not "-" first, not "." or ".."';
-  const container = 'must be a container ID: letters, digits, "_", "." and "-", a letter or digit first';
+    'must be the name of an interface: at most 15 letters, digits, "_", "." and "-", not beginning with "-", and not "." or ".."';
+  const container = 'must be a container ID: letters, digits, "_", "." and "-", beginning with a letter or digit';
   const path = 'must be the absolute path of a network namespace';
   const mac = 'must be a unicast MAC address such as "02:00:00:12:34:56"';
   const bad: readonly (readonly [name: string, changes: Environment, want: string])[] = [
@@ -106,14 +106,14 @@ describe('parseEnvironment', () => {
     ['a bad MAC', { CNI_ARGS: 'MAC=ff:ff:ff:ff:ff:ff' }, `CNI_ARGS MAC="ff:ff:ff:ff:ff:ff": ${mac}`],
   ];
   for (const [name, changes, want] of bad) {
-    it(`refuses ${name}`, () => {
+    it(`rejects ${name}`, () => {
       const error = errorOf({ ...good, ...changes });
       assert.equal(error.code, errorCodes.invalidEnvironment);
       assert.equal(error.msg, `Invalid environment: ${want}`);
     });
   }
 
-  it('names every bad variable', () => {
+  it('names every invalid variable', () => {
     const error = errorOf({ CNI_COMMAND: 'ADD', CNI_ARGS: 'x' });
     assert.equal(
       error.msg,
@@ -127,7 +127,7 @@ describe('parseEnvironment', () => {
     ]);
   });
 
-  it('yields a call or a CniError, whatever the variables', () => {
+  it('returns a call or a CniError for any variables', () => {
     const value = fc.string({ unit: 'binary' });
     fc.assert(
       fc.property(

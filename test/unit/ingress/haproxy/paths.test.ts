@@ -23,12 +23,19 @@ function holds(path: string, request: string): boolean {
   return path.endsWith('/') ? request.startsWith(path) : request === path || request.startsWith(`${path}/`);
 }
 
+/** A site with exact paths and prefixes. */
+function mixedSite(exact: readonly string[], prefixes: readonly string[]): Site {
+  const { host, paths } = siteOf(prefixes);
+  const whole = exact.map((path) => ({ path, exact: true as const, secure: true, backend: `=${path}` }));
+  return { host, paths: [...whole, ...paths] };
+}
+
 describe('Paths of a host as keys', () => {
   const part = fc.constantFrom('/', '/a', '/b', '/ab', '//');
   const path = fc.array(part, { maxLength: 5 }).map((some) => some.join(''));
   const paths = fc.uniqueArray(path, { maxLength: 6, selector: fold });
 
-  it('lead, by the longest that a request begins with, to the longest path that holds for it', () => {
+  it('lead from the longest prefix of a request to the longest matching path', () => {
     fc.assert(
       fc.property(paths, path, (some, request) => {
         const entries = secureEntries(siteOf(some), ({ backend }) => `to ${backend}`);
@@ -43,8 +50,28 @@ describe('Paths of a host as keys', () => {
     );
   });
 
+  it('lead to an exact path only from that path, which takes precedence', () => {
+    const exact = fc.uniqueArray(
+      path.filter((one) => one.startsWith('/')),
+      { maxLength: 4 },
+    );
+    fc.assert(
+      fc.property(exact, paths, path, (whole, some, request) => {
+        const entries = secureEntries(mixedSite(whole, some), ({ backend }) => `to ${backend}`);
+        const asked = `a.test${request}/${mark}`;
+        const [key = ''] = [...entries.keys()].filter((one) => asked.startsWith(one)).toSorted(byLength);
+        const [longest] = some
+          .filter((one) => holds(one, request))
+          .toSorted((one, other) => byLength(fold(one), fold(other)));
+        const want = whole.includes(request) ? `=${request}` : longest;
+        assert.equal(entries.get(key) ?? absent, want === undefined ? absent : `to ${want}`);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
   // Work that grows with the square of the paths would run into the time limit.
-  it('of 20,000 are made', () => {
+  it('are computed for 20,000 paths', () => {
     const site = siteOf(Array.from({ length: 20_000 }, (_, i) => `/p/${i}`));
     assert.equal(plainEntries(site, ({ backend }) => backend).get('a.test/p/19999/'), '/p/19999');
   }).timeout(20_000);

@@ -6,10 +6,11 @@ import { SitePlanner } from '../../../../src/ingress/http/desired.ts';
 import { Inventory } from '../../../../src/ingress/objects/inventory.ts';
 import { parseSecret } from '../../../../src/ingress/objects/secret.ts';
 import { parseRoute } from '../../../../src/ingress/route/route.ts';
+import { RouteSites } from '../../../../src/ingress/route/sites.ts';
 import { TestAuthority } from '../../../lab/certificates.ts';
 import { route } from '../../../netns/ingress/http/objects.ts';
 
-describe('What HAProxy is to serve', () => {
+describe('The desired state of HAProxy', () => {
   it('keeps a Route’s certificate until the Secret that it now names was read', () => {
     const authority = new TestAuthority('desired authority');
     const [first, second] = [authority.issue({ name: 'it.test' }), authority.issue({ name: 'it.test' })];
@@ -24,9 +25,10 @@ describe('What HAProxy is to serve', () => {
     const journal = inventory.openJournal();
     const planner = new SitePlanner(
       inventory,
+      [new RouteSites(inventory, defaultPolicy, { overridesAll: false, overriddenDomains: [] })],
       {
         policy: defaultPolicy,
-        hosts: { allowsWildcards: false, sharesHosts: false, overridesAll: false, overriddenDomains: [] },
+        hosts: { allowsWildcards: false, sharesHosts: false },
         defaults: { balance: 'random', tcpBalance: 'source', checkInterval: 5000 },
         node: 'a',
         hasHttp2: false,

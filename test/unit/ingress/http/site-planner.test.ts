@@ -1,17 +1,21 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { keyOf } from '../../../../src/base/read/object-meta.ts';
 import { parseLabelSelector } from '../../../../src/ingress/claims/label-selector.ts';
 import { defaultPolicy } from '../../../../src/ingress/claims/policy.ts';
 import { type DesiredSites, type HttpDesiredSettings, SitePlanner } from '../../../../src/ingress/http/desired.ts';
+import type { SiteRequest } from '../../../../src/ingress/intent/site-request.ts';
+import type { SiteSource } from '../../../../src/ingress/intent/site-source.ts';
 import { type Changes, Inventory } from '../../../../src/ingress/objects/inventory.ts';
 import { readObject } from '../../../../src/ingress/objects/kinds.ts';
+import { RouteSites } from '../../../../src/ingress/route/sites.ts';
 import { route, service } from '../../../netns/ingress/http/objects.ts';
 
 const namespaceLabels = parseLabelSelector('env=prod') ?? [];
 
 const settings: HttpDesiredSettings = {
   policy: { ...defaultPolicy, namespaceLabels },
-  hosts: { allowsWildcards: true, sharesHosts: false, overridesAll: false, overriddenDomains: [] },
+  hosts: { allowsWildcards: true, sharesHosts: false },
   defaults: { balance: 'random', tcpBalance: 'source', checkInterval: 5000 },
   node: 'node',
   hasHttp2: true,
@@ -20,7 +24,11 @@ const settings: HttpDesiredSettings = {
 const noChanges: Changes = { has: () => false, of: () => new Set() };
 
 function plannerOf(inventory: Inventory): SitePlanner {
-  return new SitePlanner(inventory, settings, () => ({ state: 'missing' }));
+  return new SitePlanner(inventory, sourcesOf(inventory), settings, () => ({ state: 'missing' }));
+}
+
+function sourcesOf(inventory: Inventory): readonly SiteSource[] {
+  return [new RouteSites(inventory, settings.policy, { overridesAll: false, overriddenDomains: [] })];
 }
 
 function put(inventory: Inventory, ...objects: readonly object[]): void {
@@ -37,8 +45,7 @@ function namespace(name: string, env: string): object {
 
 /** What is decided, in an order of its own. */
 function describeSites({ served, unfit, refused, sites, passthrough, backends }: DesiredSites): object {
-  const nameOf = ({ route: { meta } }: { readonly route: { readonly meta: { namespace: string; name: string } } }) =>
-    `${meta.namespace}/${meta.name}`;
+  const nameOf = ({ request }: { readonly request: SiteRequest }) => keyOf(request.owner.meta);
   const sort = (lines: readonly string[]) => lines.toSorted();
   return {
     served: sort(served.map((one) => `${nameOf(one)} ${one.host}`)),
@@ -51,24 +58,24 @@ function describeSites({ served, unfit, refused, sites, passthrough, backends }:
 }
 
 describe('SitePlanner', () => {
-  it('forgets a Route that goes while its namespace changes, as in a namespace that is deleted', () => {
+  it('forgets a Route that is deleted while its namespace changes, as in a deleted namespace', () => {
     const inventory = new Inventory();
     const journal = inventory.openJournal();
     const planner = plannerOf(inventory);
     put(inventory, namespace('shop', 'prod'), namespace('bank', 'prod'));
     put(inventory, route('old', 'web.test', { age: 1 }), route('young', 'web.test', { namespace: 'bank', age: 2 }));
-    const serving = () => planner.compute(journal.take(), new Set()).served.map((one) => one.route.meta.name);
+    const serving = () => planner.compute(journal.take(), new Set()).served.map((one) => one.request.owner.meta.name);
     assert.deepEqual(serving(), ['old']);
     put(inventory, namespace('shop', 'prod'));
     inventory.remove('Route', 'shop/old');
     assert.deepEqual(serving(), ['young']);
   });
 
-  it('decides again about what it failed at', () => {
+  it('retries after a failure', () => {
     const inventory = new Inventory();
     const journal = inventory.openJournal();
     let fails = true;
-    const planner = new SitePlanner(inventory, settings, () => {
+    const planner = new SitePlanner(inventory, sourcesOf(inventory), settings, () => {
       if (fails) throw new Error('a fault');
       return { state: 'missing' };
     });
@@ -80,12 +87,12 @@ describe('SitePlanner', () => {
     fails = false;
     const { served, unfit } = planner.compute(journal.take(), new Set());
     assert.deepEqual(
-      [...served, ...unfit].map((one) => one.route.meta.name),
+      [...served, ...unfit].map((one) => one.request.owner.meta.name),
       ['web', 'tls'],
     );
   });
 
-  it('decides by what changed as by everything anew', () => {
+  it('reaches the same result by increments as by planning from scratch', () => {
     const name = fc.constantFrom('a', 'b', 'c');
     const home = fc.constantFrom('shop', 'bank');
     const words = fc.record({

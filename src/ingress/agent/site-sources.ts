@@ -1,0 +1,16 @@
+import type { SiteSource } from '../intent/site-source.ts';
+import type { Inventory } from '../objects/inventory.ts';
+import { RouteSites } from '../route/sites.ts';
+import type { AgentOptions } from './options.ts';
+
+type HttpOptions = NonNullable<AgentOptions['http']>;
+
+/** The kinds of objects that request hosts and paths. A new kind is one row. */
+const kinds: readonly ((inventory: Inventory, options: HttpOptions) => SiteSource)[] = [
+  (inventory, { settings, hosts }) => new RouteSites(inventory, settings.policy, hosts),
+];
+
+/** Opens all sources of requests for hosts and paths. */
+export function openSiteSources(inventory: Inventory, options: HttpOptions): readonly SiteSource[] {
+  return kinds.map((open) => open(inventory, options));
+}

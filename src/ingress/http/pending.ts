@@ -1,0 +1,40 @@
+import type { Pending } from '../haproxy/report.ts';
+import type { ServedSite } from './served-site.ts';
+
+const causes: Readonly<Record<Pending['cause'], string>> = {
+  list: 'its allow-list is still being loaded into HAProxy',
+  reload: 'the change needs a reload of HAProxy, which follows',
+  budget:
+    'the change needs a reload of HAProxy, but the namespace has used up its reloads; it gets another one within a minute',
+};
+
+/** Returns the change of a request that is not in force yet: of a backend, its certificate or its CA certificates. */
+export function findPending(
+  { request, backends, authorities }: ServedSite,
+  pending: ReadonlyMap<string, Pending>,
+): Pending | undefined {
+  if (pending.size === 0) return undefined;
+  const names = [...backends.map(({ id }) => id), request.owner.label, ...authorities.keys()];
+  return names.map((name) => pending.get(name)).find((one) => one !== undefined);
+}
+
+/** How claims and statuses show a request with a pending change. */
+export interface PendingWords {
+  readonly admitted: boolean;
+  readonly pending?: 'all' | 'change';
+  readonly reason?: 'Pending';
+  readonly message: string;
+}
+
+/**
+ * Describes a pending change. Only a request that waits for the budget of its namespace is not admitted, because other
+ * changes follow at once.
+ */
+export function describePending({ isServed, cause }: Pending): PendingWords {
+  if (isServed)
+    return { admitted: true, pending: 'change', message: `the last change is not in force yet: ${causes[cause]}` };
+  const message = `not served yet: ${causes[cause]}`;
+  return cause === 'budget'
+    ? { admitted: false, reason: 'Pending', message }
+    : { admitted: true, pending: 'all', message };
+}

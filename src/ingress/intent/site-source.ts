@@ -1,0 +1,29 @@
+import type { SiteRequest } from './site-request.ts';
+
+/** Keys of the objects that changed, by kind. */
+export interface ChangedObjects {
+  has(...kinds: readonly string[]): boolean;
+  of(kind: string): ReadonlySet<string>;
+}
+
+/**
+ * A kind of object that requests hosts and paths. To add one, implement this in a folder of its own and add a row to
+ * `src/ingress/agent/site-sources.ts`.
+ */
+export interface SiteSource {
+  /** Name of the kind, for messages and as part of keys. */
+  readonly kind: string;
+  /**
+   * Returns the keys of the objects whose requests may have changed.
+   *
+   * @param changes since the last call; undefined at the first one, which returns all objects
+   */
+  listChanged(changes: ChangedObjects | undefined): Iterable<string>;
+  /**
+   * Returns the requests of an object, or none if it does not exist or does not select this router. Returns the same
+   * objects until something relevant changes.
+   */
+  translate(key: string): readonly SiteRequest[];
+  /** Returns the Secrets (`NAMESPACE/NAME`) that the objects refer to. */
+  listSecrets(): Iterable<string>;
+}
