@@ -19,7 +19,7 @@ export interface NameStatus {
   readonly addresses: readonly Address[];
   /** Addresses of the last answer that must not be destinations. */
   readonly refused: readonly RefusedAddress[];
-  /** Why the name has no current answer, if it has none. */
+  /** Why the name has no current answer, or which addresses of it are not used. */
   readonly problem: string | undefined;
   /** Whether every family that is wanted was answered, or failed, at least once. */
   readonly isSettled: boolean;
@@ -99,8 +99,7 @@ export class NameResolver {
       name,
       addresses,
       refused: entries.flatMap((entry) => entry.refused),
-      problem:
-        refusal ?? (addresses.length === 0 || entries.some(({ hasFailed }) => hasFailed) ? problems[0] : undefined),
+      problem: refusal ?? problem,
       isSettled: refusal !== undefined || (entries.length > 0 && entries.every((entry) => entry.isSettled)),
       ...(remaining.length > 0 && { remaining: Math.min(...remaining) }),
       ...(changes.length > 0 && { sinceChange: Math.min(...changes) }),

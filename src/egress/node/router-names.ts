@@ -171,8 +171,12 @@ export class RouterNames {
   }
 
   #hear(names: ReadonlySet<string>): void {
-    const { metrics } = this.#parts;
-    for (const name of names) metrics.nameAddresses.set({ name }, this.#resolver.find(name).addresses.length);
+    const { metrics, log } = this.#parts;
+    for (const name of names) {
+      const { addresses, problem } = this.#resolver.find(name);
+      metrics.nameAddresses.set({ name }, addresses.length);
+      if (problem !== undefined) log.warn({ name, problem, usable: addresses.length }, 'A DNS name has a problem');
+    }
     this.#writer.request();
     for (const [key, { router }] of this.#known) {
       if (router?.answers?.some(({ name }) => names.has(name)) === true) this.#request(key);

@@ -58,7 +58,8 @@ describe('names as destinations, on the compiled plugin and node daemon', functi
   const digest = (config: string): string => hash('sha256', config).slice(0, 16);
   const annotations = (): Record<string, string | null> =>
     (server.get(pods, 'shop/router')?.metadata.annotations ?? {}) as Record<string, string | null>;
-  const messages = (): string[] => server.all(events).map(({ reason, message }) => `${reason}: ${message}`);
+  const messages = (): string[] =>
+    server.all(events).map(({ reason, message }) => `${String(reason)}: ${String(message)}`);
   const pluginLog = (): string => (existsSync(log) ? readFileSync(log, 'utf8') : '');
 
   function writeConfig(ip: Readonly<Record<string, unknown>>, families: readonly (4 | 6)[] = [4]): string {
