@@ -154,6 +154,7 @@ describe('manifests', function () {
       ruleBackend: 'auto',
       log: { file: '/tmp/egress-router-log', level: 'debug' },
       nodeFailureSeconds: 30,
+      allowedNames: [],
       hasDefaultRouteAnnotation: false,
       nodeSelector: { zone: 'a' },
       liveTimeout: 10_000,
