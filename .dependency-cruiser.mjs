@@ -27,6 +27,7 @@ const folders = {
     'base/read',
     'base/model',
   ],
+  'egress/names': ['egress/api', 'egress/model', 'base/daemon', 'base/files', 'base/read', 'base/model'],
   'egress/inspect': ['egress/api', 'egress/plan', 'egress/model', 'base/firewall', 'base/rules', 'base/model'],
   'egress/pod': ['base/model'],
   'egress/node': [
@@ -35,6 +36,7 @@ const folders = {
     'egress/inspect',
     'egress/linux',
     'egress/model',
+    'egress/names',
     'egress/plan',
     'egress/pod',
     'base/daemon',

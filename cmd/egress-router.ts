@@ -9,12 +9,14 @@ import { identifyNamespace } from '../src/base/linux/namespace.ts';
 import { chooseBackend } from '../src/base/linux/rule-tools.ts';
 import { stateFolder } from '../src/base/linux/run-folder.ts';
 import { runPlugin } from '../src/egress/cni/main.ts';
+import { askNames } from '../src/egress/linux/ask-names.ts';
 import { confine, outliveParent } from '../src/egress/linux/confine.ts';
 import { openLogSink } from '../src/egress/linux/log/log-sink.ts';
 import { openLinuxKernel, readNodeLinks } from '../src/egress/linux/parts.ts';
 import { readStandardInput } from '../src/egress/linux/standard-input.ts';
 import { removeIfMarked } from '../src/egress/linux/state/removal-mark.ts';
 import { FileStateStore } from '../src/egress/linux/state/state-store.ts';
+import { namesSocket } from '../src/egress/model/name-request.ts';
 
 if (process.argv[2] === '--version') writeSync(1, `${process.argv0.replace(/^.*\//s, '')} ${version}\n`);
 else if (/(?:^|\/)egress-router-pod$/.test(process.argv0)) void runInPod();
@@ -46,6 +48,7 @@ function runAsPlugin(): number {
       checkBackend: (choice) => void chooseBackend(choice),
       openLog: openLogSink,
       readNodeLinks,
+      askNames: (request) => askNames(namesSocket, request),
     },
   );
   if (process.env.CNI_COMMAND === 'DEL') removeIfMarked(store, process.execPath);

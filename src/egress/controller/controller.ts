@@ -204,7 +204,8 @@ export class RouterController {
   }
 
   #routersIn(namespace: string): readonly Router[] {
-    return this.#stores.routers.in(namespace).flatMap((object) => readRouter(object) ?? []);
+    const { allowedNames } = this.#parts.settings;
+    return this.#stores.routers.in(namespace).flatMap((object) => readRouter(object, allowedNames) ?? []);
   }
 
   async #reconcile(namespace: string): Promise<number | undefined> {

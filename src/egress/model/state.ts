@@ -1,6 +1,7 @@
 import type { Address, Prefix } from '../../base/model/address.ts';
 import type { LinkKind, LinkType } from '../../base/model/link-kind.ts';
 import type { NamespaceId, Route } from '../../base/model/network.ts';
+import type { Sharing } from '../../base/model/redirect.ts';
 import type { AttachmentId } from './attachment.ts';
 
 /** A sysctl that an attachment changed, and the value to restore. */
@@ -19,6 +20,12 @@ export interface PodName {
 export interface RememberedRedirects {
   readonly destinations: readonly string[];
   readonly fallbacks: readonly Address[];
+  /** DNS name of the fallback, instead of `fallbacks`. */
+  readonly fallbackName?: string;
+  /** How addresses of names share connections; absent: roundrobin. */
+  readonly sharing?: Sharing;
+  /** Usable addresses of each name when the rules were installed. */
+  readonly answers?: readonly { readonly name: string; readonly addresses: readonly string[] }[];
 }
 
 /** Desired state of a router as decided at ADD, for CHECK and erctl. */

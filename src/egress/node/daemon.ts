@@ -16,6 +16,7 @@ import { LiveRouters } from './live-routers.ts';
 import { NodeMetrics } from './metrics.ts';
 import type { NodeOptions } from './node-options.ts';
 import { ReadinessReport } from './readiness-report.ts';
+import { RouterNames } from './router-names.ts';
 import type { NodeRouters } from './routers-api.ts';
 import { askStanding } from './standing.ts';
 import { RouterWatch } from './watch.ts';
@@ -51,7 +52,29 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
   const events = new EventRecorder(api, clusterNames.node, log, options.node);
   const metrics = new NodeMetrics(() => live.attachments.length);
   const count = (outcome: string): void => metrics.changes.inc({ outcome });
-  const live = new LiveRouters({ api, routers, events, log, count, signal: end.signal });
+  const names = new RouterNames({
+    settings: options.names,
+    routers,
+    metrics,
+    log,
+    stateFolder: parts.stateFolder,
+    tell: (state, words) => {
+      const pod = live.podOf(state);
+      if (pod === undefined) return;
+      const { namespace, name, uid } = pod;
+      void events.tell({ apiVersion: 'v1', kind: 'Pod', namespace, name, uid }, words, end.signal);
+    },
+  });
+  const live: LiveRouters = new LiveRouters({
+    api,
+    routers,
+    events,
+    log,
+    count,
+    prepare: (key, state, configuration) => names.prepare(key, state, configuration),
+    answerNames: names.answerNames,
+    signal: end.signal,
+  });
   const installer = new Installer(options.installer, log);
   const closures = new ClosureReport({ api, log, signal: end.signal, podOf: (state) => live.podOf(state) });
   const readiness = new ReadinessReport({
@@ -138,10 +161,12 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
     },
     { fieldSelector: `spec.nodeName=${options.node}` },
   );
+  await names.start();
   watcher.start();
   const blindness = new ProblemBook(log, 'Routers of this node cannot be seen');
   const rescanAll = (): void => {
     live.rescan();
+    names.follow(live.known);
     blindness.report(parts.stateFolder, routers.blindness);
     watcher.look();
   };
@@ -152,6 +177,7 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
       states.close();
       watcher.close();
       live.close();
+      names.close();
       server.close();
       server.closeAllConnections();
       return installing.stop();

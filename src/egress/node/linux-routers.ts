@@ -5,7 +5,8 @@ import { WireConversation, type WireQuestion } from '../../base/linux/wire-probe
 import type { Link } from '../../base/model/network.ts';
 import type { Claimant, Flow } from '../../base/model/observed.ts';
 import { formatProblem } from '../../base/model/problem.ts';
-import { type ChangeParts, changeAttachment } from '../cni/change.ts';
+import type { Redirect, RedirectSet } from '../../base/model/redirect.ts';
+import { type AnswerNames, type ChangeParts, changeAnswers, changeAttachment } from '../cni/change.ts';
 import { runRemoval, runSteps } from '../cni/steps.ts';
 import { flowsOf } from '../inspect/flows.ts';
 import { NamespaceInspector } from '../linux/inspection.ts';
@@ -16,12 +17,13 @@ import { FileStateStore } from '../linux/state/state-store.ts';
 import type { AttachmentId } from '../model/attachment.ts';
 import type { AddressRival, AttachmentState } from '../model/state.ts';
 import { listDeviations } from '../plan/check.ts';
+import { inwardMark, markMask } from '../plan/marks.ts';
 import { listClosing, planReopening } from '../plan/reopen.ts';
 import { findBlindness } from './blindness.ts';
 import { listKernelProblems, PodChanges } from './pod-changes.ts';
 import { findEthernetLink, keyOf, withinPod, withNetlink } from './pod-namespace.ts';
 import { describeRouter, identifyRules, listOwnRules } from './router-rules.ts';
-import type { ApplyOutcome, AskingManner, NodeRouters, WireAnswer } from './routers-api.ts';
+import type { AnswersOutcome, ApplyOutcome, AskingManner, NodeRouters, WireAnswer } from './routers-api.ts';
 import { RuleVariants } from './rule-variant.ts';
 import { hasCarrier } from './wire.ts';
 
@@ -75,10 +77,10 @@ export class LinuxRouters implements NodeRouters {
     return identifyNamespace(netns.path)?.inode === netns.inode;
   }
 
-  apply(id: AttachmentId, configuration: unknown): ApplyOutcome {
+  apply(id: AttachmentId, configuration: unknown, answerNames?: AnswerNames): ApplyOutcome {
     const state = this.#store.find(id);
     if (state === undefined) return { kind: 'gone' };
-    const outcome = this.#withVariant(state, () => changeAttachment(this.#parts, id, configuration));
+    const outcome = this.#withVariant(state, () => changeAttachment(this.#parts, id, configuration, answerNames));
     switch (outcome.kind) {
       case 'unchanged':
         return { kind: 'applied', added: 0, removed: 0 };
@@ -91,6 +93,27 @@ export class LinuxRouters implements NodeRouters {
       case 'gone':
         return { kind: 'gone' };
     }
+  }
+
+  applyAnswers(id: AttachmentId, answerNames: AnswerNames): AnswersOutcome {
+    const state = this.#store.find(id);
+    if (state === undefined) return { kind: 'gone' };
+    const outcome = this.#withVariant(state, () => changeAnswers(this.#parts, id, answerNames));
+    if (outcome.kind === 'changed') return { kind: 'changed', lost: outcome.lost };
+    return { kind: outcome.kind === 'unchanged' ? 'unchanged' : 'gone' };
+  }
+
+  endConnections(state: AttachmentState, redirects: readonly Redirect[]): void {
+    this.#withKernel(state, (kernel) => {
+      kernel.apply({
+        do: 'forget-redirected',
+        value: inwardMark(state.slot),
+        mask: markMask,
+        redirects,
+        fallbacks: [],
+        ports: new Set(),
+      });
+    });
   }
 
   listFlows(state: AttachmentState): readonly Flow[] {
@@ -106,11 +129,18 @@ export class LinuxRouters implements NodeRouters {
     });
   }
 
-  check(state: AttachmentState): readonly string[] {
-    return this.#withKernel(state, (kernel) => {
+  check(known: AttachmentState): readonly string[] {
+    return this.#withKernel(known, (kernel) => {
+      // Addresses of names may have changed since the last look.
+      const state = this.#newest(known);
       const pod = kernel.readNamespace();
       const key = keyOf(state);
-      const seen = JSON.stringify([identifyRules(state), state.router?.destinations, state.router?.fallbacks]);
+      const seen = JSON.stringify([
+        identifyRules(state),
+        state.router?.destinations,
+        state.router?.fallbacks,
+        state.router?.answers,
+      ]);
       const isKnown = this.#checked.get(key) === seen;
       const rules = isKnown && state.router !== undefined ? [] : listOwnRules(state);
       const { resolved, desired } = describeRouter(kernel, state, pod, rules);
@@ -280,8 +310,8 @@ function isCutOff(gateways: WireAnswer['gateways']): boolean {
   return gateways.length > 0 && gateways.every(({ answers }) => !answers);
 }
 
-function sizeOf({ redirects, fallbacks }: { redirects: readonly unknown[]; fallbacks: readonly unknown[] }): number {
-  return redirects.length + fallbacks.length;
+function sizeOf({ redirects, named = [], fallbacks, fallbackName }: RedirectSet): number {
+  return redirects.length + named.length + fallbacks.length + (fallbackName === undefined ? 0 : 1);
 }
 
 /** Lets the kernel send by a link again, in the namespace that the thread is in. */

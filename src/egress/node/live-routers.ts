@@ -7,6 +7,7 @@ import { isStatus } from '../../base/kubernetes/status-patch.ts';
 import { WorkQueue } from '../../base/kubernetes/work-queue.ts';
 import { KernelError } from '../../base/linux/kernel-error.ts';
 import { describeError } from '../../base/model/text.ts';
+import type { AnswerNames } from '../cni/change.ts';
 import { appliedAnnotation, type LiveRefusal, refusedAnnotation } from '../model/live-change.ts';
 import type { AttachmentState } from '../model/state.ts';
 import { findDefinition } from './networks.ts';
@@ -21,6 +22,9 @@ export interface LiveParts {
   readonly events: EventRecorder;
   readonly log: DaemonLog;
   readonly count: (outcome: ApplyOutcome['kind'] | 'failed') => void;
+  /** Resolves new DNS names of a configuration, for two seconds at most. Never rejects. */
+  readonly prepare: (key: string, state: AttachmentState, configuration: unknown) => Promise<void>;
+  readonly answerNames: AnswerNames;
   readonly signal: AbortSignal;
 }
 
@@ -197,6 +201,7 @@ export class LiveRouters {
     const known = this.#tried.get(key);
     const now = performance.now();
     if (known?.configuration !== wanted.configuration || (known.failed !== undefined && known.failed.retryAt <= now)) {
+      await this.#parts.prepare(key, state, readConfig(wanted.text, wanted.name));
       const tried = this.#apply(state, pod, wanted, known);
       if (tried === undefined) return undefined;
       this.#tried.set(key, tried);
@@ -212,11 +217,11 @@ export class LiveRouters {
     { name, isForeign, text, configuration }: Wanted,
     known: Tried | undefined,
   ): Tried | undefined {
-    const { routers, count, log } = this.#parts;
+    const { routers, count, log, answerNames } = this.#parts;
     const begun = performance.now();
     let outcome: ApplyOutcome;
     try {
-      outcome = routers.apply(state.id, readConfig(text, name));
+      outcome = routers.apply(state.id, readConfig(text, name), answerNames);
     } catch (error) {
       const times = known?.configuration === configuration ? (known.failed?.times ?? 0) + 1 : 1;
       const milliseconds = backoff(times, retry);

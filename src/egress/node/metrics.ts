@@ -63,6 +63,18 @@ export class NodeMetrics {
     router,
   );
 
+  readonly nameQueries = this.#counter(
+    'name_queries_total',
+    'DNS lookups for destinations, by outcome: addresses, none or failed.',
+    ['outcome'],
+  );
+  readonly nameChanges = this.#counter('name_changes_total', 'Times that a router got new addresses of DNS names.', []);
+  readonly nameAddresses = this.#gauge(
+    'name_addresses',
+    'Usable addresses of a DNS name that routers of this node redirect to; 0: its ports refuse connections.',
+    ['name'],
+  );
+
   constructor(count: () => number) {
     collectProcessMetrics(this.registry);
     new Gauge({

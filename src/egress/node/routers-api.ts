@@ -1,4 +1,6 @@
 import type { Flow } from '../../base/model/observed.ts';
+import type { Redirect } from '../../base/model/redirect.ts';
+import type { AnswerNames } from '../cni/change.ts';
 import type { AttachmentId } from '../model/attachment.ts';
 import type { AddressRival, AttachmentState } from '../model/state.ts';
 
@@ -10,6 +12,14 @@ export type ApplyOutcome =
   /** It is invalid. Nothing was changed. */
   | { readonly kind: 'invalid'; readonly message: string }
   /** The router no longer exists. */
+  | { readonly kind: 'gone' };
+
+/** What came of new addresses for a living router. */
+export type AnswersOutcome =
+  /** `lost`: addresses that its names no longer have, as redirects. */
+  | { readonly kind: 'changed'; readonly lost: readonly Redirect[] }
+  | { readonly kind: 'unchanged' }
+  /** There is no such router any more. */
   | { readonly kind: 'gone' };
 
 /** Result of probing the link of a router. */
@@ -40,7 +50,14 @@ export interface NodeRouters {
    * Applies the redirects of a configuration to a router. Throws an Error if the kernel rejects the change; nothing
    * was changed then.
    */
-  apply(id: AttachmentId, configuration: unknown): ApplyOutcome;
+  apply(id: AttachmentId, configuration: unknown, answerNames?: AnswerNames): ApplyOutcome;
+  /**
+   * Leads a router to new addresses of its DNS names; established connections stay. Throws an Error where the kernel
+   * refused: nothing was changed.
+   */
+  applyAnswers(id: AttachmentId, answerNames: AnswerNames): AnswersOutcome;
+  /** Ends connections of redirects to these targets. Throws an Error. */
+  endConnections(state: AttachmentState, redirects: readonly Redirect[]): void;
   /** Returns the tracked connections that the router redirected. Throws an Error. */
   listFlows(state: AttachmentState): readonly Flow[];
   /** Returns the differences between a router and what ADD installed, one line each. Throws an Error. */

@@ -15,7 +15,7 @@ import {
   type NodeSnapshot,
   type Route,
 } from '../../base/model/network.ts';
-import { fallbackOf } from '../../base/model/redirect.ts';
+import { fallbackOf, namesOf } from '../../base/model/redirect.ts';
 import type { AttachmentSpec, ReservedAddress } from '../model/attachment.ts';
 import type { AttachmentState } from '../model/state.ts';
 import { PlanError } from './error.ts';
@@ -191,6 +191,8 @@ function defaultRoutes(pod: NamespaceSnapshot, family: Family): Route[] {
 
 function needsPodLink(spec: AttachmentSpec, family: Family): boolean {
   const { redirects } = spec.redirects;
+  // A name needs one family that is served; of the other, its connections are refused.
+  if (spec.reserved.length === 1 && namesOf(spec.redirects).length > 0) return true;
   return redirects.some((one) => one.target.family === family) || fallbackOf(spec.redirects, family) !== undefined;
 }
 

@@ -25,6 +25,7 @@ function makeObjects(avoidedNodes: readonly string[] = []): { readonly deploymen
     ruleBackend: 'auto',
     log: { file: '/tmp/egress-router-log', level: 'debug' },
     nodeFailureSeconds: 30,
+    allowedNames: [],
     hasDefaultRouteAnnotation: false,
     nodeSelector: { zone: 'a' },
     liveTimeout: 10_000,

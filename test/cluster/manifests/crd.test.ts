@@ -79,6 +79,9 @@ describe('the CRD of EgressRouter', () => {
     ['no gateway', routerWith({ addresses: [{ ip: '192.168.12.99/24' }] })],
     ['an empty gateway', routerWith({ addresses: [{ ip: '192.168.12.99/24', gateway: '' }] })],
     ['a destination with a mask', withRule({ destinationIP: '10.0.0.99/30' })],
+    ['a name', withRule({ destinationIP: undefined, destinationName: 'api.partner.example' })],
+    ['a name beside an empty address', withRule({ destinationIP: '', destinationName: 'API.Partner.example.' })],
+    ['a fallback name', routerWith({ redirect: { fallbackName: 'rest.partner.example', balance: 'Source' } })],
     ['no rules', routerWith({ redirect: { fallbackIP: '203.0.113.30' } })],
   ];
   for (const [name, router] of good) {
@@ -138,6 +141,36 @@ describe('the CRD of EgressRouter', () => {
         ] as const,
     ),
     ['the address of the network', routerWith({ addresses: [{ ip: '192.168.12.0/24' }] }), /must be a host address/],
+    [
+      'a name beside an address',
+      withRule({ destinationName: 'api.partner.example' }),
+      /exactly one of destinationIP and destinationName is required/,
+    ],
+    [
+      'neither a name nor an address',
+      withRule({ destinationIP: undefined }),
+      /exactly one of destinationIP and destinationName is required/,
+    ],
+    [
+      'a name of one label',
+      withRule({ destinationIP: '', destinationName: 'partner' }),
+      /destinationName must match pattern/,
+    ],
+    [
+      'a mistyped address as name',
+      withRule({ destinationIP: '', destinationName: '10.0.0.256' }),
+      /destinationName must match pattern/,
+    ],
+    [
+      'a name of the host itself',
+      withRule({ destinationIP: '', destinationName: 'db.localhost' }),
+      /must not be a name of the router's own host/,
+    ],
+    [
+      'two fallbacks',
+      routerWith({ redirect: { fallbackIP: '203.0.113.30', fallbackName: 'rest.example' } }),
+      /only one of fallbackIP and fallbackName is allowed/,
+    ],
     ['300.0.0.1', withRule({ destinationIP: '300.0.0.1' }), /must be an IPv4 or IPv6 address/],
     ['leading zeros', withRule({ destinationIP: '10.0.0.099' }), /must be an IPv4 or IPv6 address/],
     [
@@ -255,6 +288,7 @@ describe('the CRD of EgressRouter', () => {
       'items',
       'required',
       'nullable',
+      'pattern',
       'enum',
       'format',
       'minimum',

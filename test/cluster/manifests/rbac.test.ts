@@ -186,6 +186,8 @@ class OneRouter implements NodeRouters {
   retain(): void {
     // It keeps nothing.
   }
+  applyAnswers = () => ({ kind: 'unchanged' as const });
+  endConnections = () => undefined;
   apply(): ApplyOutcome {
     return { kind: 'applied', added: 1, removed: 0 };
   }

@@ -25,7 +25,13 @@ function makeSchemas() {
     others: z.optional(z.array(z.tuple([number, z.string()]))),
   });
 
-  const redirects = { destinations: z.array(z.string()), fallbacks: z.array(address) };
+  const redirects = {
+    destinations: z.array(z.string()),
+    fallbacks: z.array(address),
+    fallbackName: z.optional(z.string()),
+    sharing: z.optional(z.enum(['roundrobin', 'source'])),
+    answers: z.optional(z.array(z.object({ name: z.string(), addresses: z.array(z.string()) }))),
+  };
 
   const router = z.looseObject({
     linkType: z.optional(z.enum(Object.keys(linkModes) as LinkType[])),

@@ -30,6 +30,8 @@ class RecordedRouters implements NodeRouters {
   readonly done: string[] = [];
   answer: WireAnswer = { gateways: [], conflicts: [], isCutOff: false };
   apply: (id: AttachmentId, configuration: unknown) => ApplyOutcome = () => ({ kind: 'applied', added: 1, removed: 0 });
+  applyAnswers = () => ({ kind: 'unchanged' as const });
+  endConnections = () => undefined;
   list = () => this.states;
   isAlive = () => true;
   listFlows = () => [];
@@ -92,7 +94,13 @@ describe('The node daemon', () => {
     const times = { ask: 30, count: 60_000, announce: 60_000, check: 60_000 };
     const installation = { source: join(folder, 'plugin'), target: folder, name: 'egress-router' };
     const installer = { installation, interval: 60_000, uninstallsOnExit: false };
-    const options = { node: 'n1', logFormat: 'auto' as const, logLevel: 'info', times, installer };
+    const names = {
+      policy: { clusterNetworks: [], allowedNetworks: [], allowedSuffixes: [] },
+      times: { shortest: 1000, longest: 10_000, stale: 10_000 },
+      mostNames: 10,
+      drainTime: 0,
+    };
+    const options = { node: 'n1', names, logFormat: 'auto' as const, logLevel: 'info', times, installer };
     daemon = await startNode(options, { api, routers, wires, log: silentLog, stateFolder: join(folder, 'states') });
   }
 

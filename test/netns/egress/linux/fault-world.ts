@@ -56,6 +56,7 @@ export class FaultWorld {
       openKernel: (path, choice) => disturb(openLinuxKernel(path, choice, store), step, seen, fault),
       identifyNamespace,
       checkBackend: () => {},
+      askNames: () => 'absent',
       readNodeLinks,
       openLog: (file) => openLogSink(file, { ...nodeLogPolicy, ownFolder: world.folder }),
     };

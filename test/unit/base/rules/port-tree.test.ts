@@ -7,7 +7,7 @@ import { address } from './examples.ts';
 
 const target: RedirectEntry = { address: address('203.0.113.1'), port: 80 };
 
-function build(ports: readonly number[]): PortNode {
+function build(ports: readonly number[]): PortNode<RedirectEntry> {
   return buildPortTree(
     'ER-x-T',
     ports.map((port) => [port, target] as const),
@@ -15,7 +15,7 @@ function build(ports: readonly number[]): PortNode {
 }
 
 /** Follows a port down as a packet goes; returns the comparisons it paid and whether it was found. */
-function walk(node: PortNode, port: number): { comparisons: number; found: boolean } {
+function walk(node: PortNode<RedirectEntry>, port: number): { comparisons: number; found: boolean } {
   if (node.kind === 'leaf') {
     const index = node.ports.findIndex(([one]) => one === port);
     return { comparisons: index < 0 ? node.ports.length : index + 1, found: index >= 0 };
@@ -28,7 +28,7 @@ function walk(node: PortNode, port: number): { comparisons: number; found: boole
   return { comparisons: node.children.length, found: false };
 }
 
-function names(node: PortNode): string[] {
+function names(node: PortNode<RedirectEntry>): string[] {
   return node.kind === 'leaf' ? [node.name] : [node.name, ...node.children.flatMap((child) => names(child.node))];
 }
 

@@ -141,7 +141,9 @@ describe('parseNetConf with an invalid ip section', () => {
     [
       'a bad fallback',
       confWithIp({ fallbackIP: 'all' }),
-      ['ip.fallbackIP "all": must contain an IPv4 or IPv6 address, not "all"'],
+      [
+        'ip.fallbackIP "all": must contain an IPv4 or IPv6 address, not "all", or a fully qualified DNS name without a mask',
+      ],
     ],
     [
       'two fallbacks',

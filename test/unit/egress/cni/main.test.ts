@@ -21,6 +21,7 @@ const parts: PluginParts = {
   },
   identifyNamespace: () => ({ path: '/var/run/netns/x', inode: 1 }),
   checkBackend: () => {},
+  askNames: () => 'absent',
   readNodeLinks: () => ({
     links: [{ index: 2, name: 'eth1', up: true, mtu: 1500, mac: '02:00:00:00:00:02' }],
     addresses: [],

@@ -25,6 +25,7 @@ describe('options of the controller', () => {
         ruleBackend: 'auto',
         log: { file: '/tmp/egress-router-log', level: 'debug' },
         nodeFailureSeconds: 30,
+        allowedNames: [],
         hasDefaultRouteAnnotation: false,
         nodeSelector: {},
         liveTimeout: 10_000,
