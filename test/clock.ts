@@ -6,7 +6,7 @@ import { mock } from 'node:test';
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /**
- * A clock that moves only when a test says so: it replaces the timers and the monotonic clock of this process. A
+ * A clock that moves only when a test advances it. It replaces the timers and the monotonic clock of this process. A
  * test can then wait for hours, and show that something happened at a certain time or not at all.
  */
 export class FakeClock {
@@ -24,7 +24,7 @@ export class FakeClock {
     return this.#now;
   }
 
-  /** Lets so many milliseconds pass, one by one. */
+  /** Lets this many milliseconds pass, one by one. */
   async advance(milliseconds: number): Promise<void> {
     await settle();
     for (let count = 0; count < milliseconds; count++) {

@@ -79,7 +79,7 @@ export class FailoverLab extends ControllerLab {
   }
 
   /**
-   * Waits until every pod on these nodes (default: every living pod) was probed so many times more. After two, the
+   * Waits until every pod on these nodes (default: every living pod) was probed this many times more. After two, the
    * controller has the answer to the first; a silent pod is dead after three. A dead one is probed once an interval.
    */
   async probed(times = 2, nodes: readonly string[] = this.nodes): Promise<void> {

@@ -303,8 +303,12 @@ describe('the compiled node daemon', () => {
     const net1 = async (): Promise<string> => lab.run('pod', 'ip', ['-br', 'link', 'show', 'net1']);
     const [, , mac] = (await net1()).split(/\s+/);
     const own = await lab.capture('outsider', 'eth0', `arp and ether src ${mac} and arp[14:4] = 0xc0a80c63`);
-    await new Promise((resolve) => setTimeout(resolve, 2500));
-    assert.ok((await own.stop()).length > 0, 'a router that is well announces itself');
+    // A router that is well announces itself.
+    await until(
+      () => own.seen > 0,
+      () => daemon?.output,
+    );
+    await own.stop();
     await lab.ip('phys', 'link set to-node down');
     server.remove(pods, 'shop/router');
     await new Promise((resolve) => setTimeout(resolve, 2500));
