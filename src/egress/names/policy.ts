@@ -14,7 +14,7 @@ export interface RefusedAddress {
   readonly reason: string;
 }
 
-/** Ranges that are not on the outside of any host. Whoever controls a zone must not reach inside. */
+/** Ranges that are not on the outside of any host. The owner of a zone must not reach inside. */
 const insideRanges: readonly (readonly [prefix: string, what: string])[] = [
   ['0.0.0.0/8', 'the unspecified network'],
   ['127.0.0.0/8', 'loopback'],
