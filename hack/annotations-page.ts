@@ -1,4 +1,5 @@
 import { ProblemList } from '../src/base/read/problem-list.ts';
+import { destinationsAnnotation } from '../src/egress/api/egress-router.ts';
 import {
   avoidedAnnotation,
   configurationAnnotation,
@@ -132,6 +133,12 @@ const otherWords: readonly (readonly [key: string, object: string, writer: strin
     'EgressRouter',
     'administrators',
     'a new value replaces the pods with ones of the current version and image',
+  ],
+  [
+    destinationsAnnotation,
+    'EgressRouter',
+    'administrators',
+    'further destinations, one per line, such as `8443 TCP api.partner.example 443`; for OpenShift, whose CRD has no field for names',
   ],
   [avoidedAnnotation, 'router pod', 'controller', 'nodes that the pod avoids after a failure or a cordon'],
   [manifestAnnotation, 'objects of the controller', 'controller', 'digest of what the controller last applied'],

@@ -28,6 +28,13 @@ const rows: Readonly<Record<string, readonly Panel[]>> = {
       description: 'Routers whose address another machine uses.',
     },
     {
+      title: 'Suspended after being cut off',
+      unit: 'short',
+      type: 'stat',
+      queries: { suspended: 'sum(egress_router_suspended) or vector(0)' },
+      description: 'Routers that send nothing, because they may have been replaced.',
+    },
+    {
       title: 'Different from their configuration',
       unit: 'short',
       type: 'stat',

@@ -15,7 +15,7 @@ export interface DnsAnswer {
   readonly isSilent?: true;
   /** Cuts off the answer by UDP, so that TCP is needed. */
   readonly isTruncated?: true;
-  /** Sends this many wrong answers, which name another address, before the right one. */
+  /** Sends `count` wrong answers with another address before the right one. */
   readonly forged?: { readonly count: number; readonly address: string; readonly by: 'id' | 'name' };
   /** Answers records of other names, too, as a poisoner does. */
   readonly also?: { readonly name: string; readonly address: string };
@@ -23,7 +23,7 @@ export interface DnsAnswer {
 
 const types = { a: 1, cname: 5, aaaa: 28 } as const;
 
-/** A DNS server of tests: gives the answers of a test, and counts queries. */
+/** A DNS server of tests: gives configured answers, and counts queries. */
 export class TestDns {
   /** By name in lower case; a name without an entry does not exist. */
   readonly names = new Map<string, DnsAnswer>();

@@ -10,7 +10,7 @@ export type Reading =
   | { readonly kind: 'addresses'; readonly addresses: readonly Address[]; readonly ttl: number }
   /** The response ends with an alias, which must be asked for. */
   | { readonly kind: 'alias'; readonly name: string; readonly ttl: number; readonly followed: number }
-  /** The name has no such address, or does not exist. `ttl`: seconds, if the server states it. */
+  /** The name has no such address, or does not exist. `ttl`: seconds, if the server gives it. */
   | { readonly kind: 'none'; readonly reason: string; readonly ttl: number | undefined }
   /** The server cannot answer; another one, or a later query, may. */
   | { readonly kind: 'failed'; readonly reason: string };

@@ -86,7 +86,7 @@ export class NameResolver {
     if (this.#users.delete(user)) this.#follow();
   }
 
-  /** Returns what is known about a name, without a query. */
+  /** Returns the known state of a name, without a query. */
   find(name: string): NameStatus {
     const refusal = refuseByPolicy(name, this.#settings.policy) ?? this.#overLimitReason(name);
     const entries = refusal === undefined ? this.#entriesOf(name) : [];

@@ -176,7 +176,9 @@ describe('manifests', function () {
 describe('examples', () => {
   it('are of one namespace that -n chooses, or name the namespaces of all their objects', () => {
     for (const [path, objects] of readExamples()) {
-      const own = objects.filter(({ kind, metadata }) => kind !== 'GatewayClass' && metadata.namespace === undefined);
+      const own = objects.filter(
+        ({ kind, metadata }) => !['GatewayClass', 'Namespace'].includes(kind) && metadata.namespace === undefined,
+      );
       const named = objects.filter(({ metadata }) => metadata.namespace !== undefined);
       assert.ok(own.length === 0 || named.length === 0, path);
       // References to a namespace would be wrong in every other one.

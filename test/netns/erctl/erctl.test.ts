@@ -156,6 +156,26 @@ describe('erctl on a node', function () {
     assert.equal(document.counted, true);
   });
 
+  it('shows the traffic of all routers of the node, and the log of one', async () => {
+    const far = await lab.agent('far');
+    assert.match(await far.reach('tcp', at.pod[4], 8080), /80$/);
+    const top = await runErctlOn(lab, ['top', '--count', '1', '--output', 'json']);
+    assert.equal(top.status, 0, top.stderr);
+    const documents = top.stdout
+      .trim()
+      .split('\n')
+      .map((line) => watchDocumentSchema.parse(JSON.parse(line)));
+    assert.ok(documents.some(({ pod }) => pod === 'erctln/egress-1'));
+    const table = await runErctlOn(lab, ['top', '--count', '1']);
+    assert.match(table.stdout, /erctln\/egress-1/);
+    const logs = await runErctlOn(lab, ['logs', '--pod', 'erctln/egress-1']);
+    assert.equal(logs.status, 0, logs.stderr);
+    assert.match(logs.stdout, /Called CNI ADD\n/);
+    assert.ok(logs.stdout.includes(`IP Source Addresses: [${at.reserved[4]}/24`));
+    const last = await runErctlOn(lab, ['logs', '--pod', 'erctln/egress-1', '--tail', '1']);
+    assert.match(last.stdout, /^\S+ \[\w+\] [^\n]+\n?$/);
+  });
+
   it('leaves the pod unchanged', async () => {
     const before = await lab.describe('pod');
     await runErctlOn(lab, ['inspect', '--pod', 'erctln/egress-1', '--connect']);

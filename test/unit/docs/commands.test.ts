@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, it } from 'mocha';
+import { parse, parseAllDocuments } from 'yaml';
 import type { OptionTable } from '../../../src/base/daemon/table.ts';
+import { parseEgressRouter } from '../../../src/egress/api/egress-router.ts';
 import { optionTable as controllerOptions } from '../../../src/egress/controller/option-table.ts';
 import { nodeOptionTable as nodeOptions } from '../../../src/egress/node/node-options.ts';
 import { makeProgram } from '../../../src/erctl/program.ts';
@@ -84,6 +87,28 @@ describe('commands of the documentation', () => {
       }
     });
   }
+
+  it('edit the example of an egress router into a valid one for kind', () => {
+    const command = listCommands('docs/first-router.md').find((one) => one.startsWith('sed '));
+    const [edit = ''] = command?.split(' > ') ?? [];
+    const text = execFileSync('sh', ['-c', edit], { encoding: 'utf8', env: { ...process.env, OUTSIDE: '172.18.0.9' } });
+    const [router] = parseAllDocuments(text).map((document) => document.toJS());
+    assert.ok(parseEgressRouter(router).ok);
+    const { addresses, redirect } = router.spec;
+    assert.deepEqual(addresses, [{ ip: '172.18.200.10/16', gateway: '172.18.0.1' }]);
+    const [{ destinationIP }] = redirect.redirectRules.filter(({ port }: { readonly port: number }) => port === 8080);
+    assert.equal(destinationIP, '172.18.0.9');
+  });
+
+  it('name another image in the overlays', () => {
+    const edits = listCommands('docs/install.md').filter((one) => one.startsWith('sed -i '));
+    assert.equal(edits.length, 2);
+    for (const edit of edits) {
+      const text = execFileSync('sh', ['-c', edit.replace('sed -i', 'sed')], { encoding: 'utf8' });
+      const [image] = parse(text).images;
+      assert.equal(image.newName, 'registry.internal/egress-router');
+    }
+  });
 
   it('that are wrong are found', () => {
     for (const command of [

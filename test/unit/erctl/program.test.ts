@@ -76,7 +76,7 @@ describe('the command line of erctl', () => {
       const { status, out } = await call(['schema', command.name()]);
       assert.equal(status, 0);
       const schema = JSON.parse(out) as { properties: { schema: { const: string } }; additionalProperties?: unknown };
-      assert.match(schema.properties.schema.const, new RegExp(`\\.(?:${command.name()}|claims)/v1$`));
+      assert.match(schema.properties.schema.const, new RegExp(`\\.(?:${command.name()}|claims|watch)/v1$`));
     }
     assertGolden('erctl/schema-inspect.txt', (await call(['schema', 'inspect'])).out);
   });
