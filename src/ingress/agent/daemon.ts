@@ -13,6 +13,7 @@ import { HttpMetrics } from '../http/http-metrics.ts';
 import { type HttpParts, HttpPlane } from '../http/http-plane.ts';
 import { InventorySecrets, type Secrets } from '../http/secrets.ts';
 import { type TracedRequest, traceRequest } from '../http/trace.ts';
+import type { PlaneReport } from '../intent/plane.ts';
 import { Inventory } from '../objects/inventory.ts';
 import { ManifestSource } from '../objects/source/manifests.ts';
 import type { ObjectSource, SourceSink } from '../objects/source/source.ts';
@@ -102,7 +103,8 @@ export async function startDaemon(
       documents: {
         '/claims': () => describeClaims(ports, http),
         ...(http !== undefined && {
-          '/trace': (query) => http.desired && traceRequest(http.desired, readTraced(query), http.ports),
+          '/trace': (query) =>
+            http.desired && traceRequest(http.desired, readTraced(query), http.ports, collectNotes(http.report())),
           '/haproxy': async () =>
             describeHaproxy(await http.engine.describe(), await http.engine.countBlockingWorkers(), http.directory),
         }),
@@ -161,8 +163,15 @@ function openHttp(
 function describeClaims(ports: PortPlane, http: HttpPlane | undefined): ClaimsDocument | undefined {
   const { admissions, pending } = ports;
   if (admissions === undefined || (http !== undefined && http.desired === undefined)) return undefined;
-  const hosts = http?.desired === undefined ? [] : describeHostClaims(http.desired, http.pending);
-  return { schema: 'ingress-agent.claims/v1', claims: [...hosts, ...describePortClaims(admissions, pending)] };
+  const hosts =
+    http?.desired === undefined ? [] : describeHostClaims(http.desired, http.pending, collectNotes(http.report()));
+  const claims = [...hosts, ...describePortClaims(admissions, pending, collectNotes(ports.report()))];
+  return { schema: 'ingress-agent.claims/v1', claims };
+}
+
+/** Returns the notes of the objects of a data plane, by UID. */
+function collectNotes({ verdicts }: PlaneReport): ReadonlyMap<string, readonly string[]> {
+  return new Map(verdicts.filter(({ notes }) => notes.length > 0).map(({ meta, notes }) => [meta.uid, notes]));
 }
 
 function readTraced(query: URLSearchParams): TracedRequest {

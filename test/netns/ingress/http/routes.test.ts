@@ -234,7 +234,7 @@ describe('Routes with hosts and paths, by the agent as built', () => {
       'bank',
     ],
     ['nohost', 'False NoHostValue', /spec\.host is missing/],
-    ['badhost', 'False InvalidHost', /spec\.host "not_a_host": must be a host name/],
+    ['badhost', 'False InvalidHost', /spec\.host "not_a_host": label "not_a_host" must consist of/],
     ['badpath', 'False ExtendedValidationFailed', /spec\.path "x": must begin with "\/"/],
     ['passpath', 'False ExtendedValidationFailed', /spec\.path "\/x": must be absent/],
     ['umlaut', 'False ExtendedValidationFailed', /spec\.path .*percent-encoded/],
