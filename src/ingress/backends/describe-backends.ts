@@ -21,9 +21,7 @@ export function describeBackends(
     const leftOut = slices.flatMap((slice) => slice.leftOut);
     const refusals = new Set(choices.flatMap((choice) => finder.listRefusals(backend, home, choice)));
     const notes = [
-      ...(leftOut.length === 0
-        ? []
-        : [`${name}: ignored ${leftOut.slice(0, 3).join(', ')}: no pod has such an address`]),
+      ...(leftOut.length === 0 ? [] : [`${name}: ignored endpoints ${leftOut.slice(0, 3).join(', ')}`]),
       ...Array.from(refusals, (refusal) => `${name}: ignored ${refusal}`),
     ];
     if (slices.every(({ endpoints }) => endpoints.length === 0)) {

@@ -217,7 +217,7 @@ describe('describeBackends', () => {
       backend([makeSlice('web', pods(1))]),
       ['Service s0 has no TCP port for spec.port.targetPort "admin"; ports of its endpoints: main 3306/TCP'],
     ],
-    [backend([bad]), ['Service s0: ignored "169.254.169.254": no pod has such an address']],
+    [backend([bad]), ['Service s0: ignored endpoints "169.254.169.254" (a link-local address)']],
     [backend([makeSlice('web', pods(1), [{ name: 'admin', port: 1 }])]), []],
   ];
   for (const [each, want] of cases) {
