@@ -6,6 +6,7 @@ import { findNeighbourProblems } from './findings/neighbour.ts';
 import { findDivertedWays, findRouteProblems } from './findings/route.ts';
 import { findRuleProblems } from './findings/rules.ts';
 import { findTrafficProblems } from './findings/traffic.ts';
+import { findTranslationProblems } from './findings/translation.ts';
 import type { Observation } from './observation.ts';
 
 /** Problems of a router, and notes on the limits of the inspection. */
@@ -30,7 +31,8 @@ export function judge(observation: Observation): Verdict {
     deviations.filter((one) => !follows(one, observation, isLinkDead, podLink.length > 0)),
   );
   const rules = findRuleProblems(observation);
-  const foreign = findForeignProblems(observation);
+  const found = findForeignProblems(observation);
+  const foreign = { ...found, findings: [...found.findings, ...findTranslationProblems(observation)] };
   const isWayKnown = isLinkDead || podLink.length > 0 || routes.length > 0;
   const neighbours = isCut ? [] : findNeighbourProblems(observation);
   const isWayOpen = !isWayKnown && !isCut && neighbours.length === 0 && foreign.findings.length === 0;

@@ -44,6 +44,8 @@ export interface Observation {
   /** The iptables variant that installed the rules, if PATH has another one; then rules cannot be compared. */
   readonly otherVariant?: string;
   readonly ruleset: Ruleset;
+  /** Rules of the node, which connections to the pod pass. Absent: not read. */
+  readonly nodeRuleset?: Ruleset;
   readonly neighbours: readonly Neighbour[];
   /** Absent if the network was not probed. */
   readonly claimants?: readonly Claimant[];
