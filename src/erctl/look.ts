@@ -1,6 +1,7 @@
 import type { ForeignTable, Ruleset } from '../base/firewall/chain.ts';
 import { readIptables } from '../base/firewall/iptables.ts';
 import { readNftables, readTableHandles } from '../base/firewall/nftables.ts';
+import { readUnfilteredBridges } from '../base/linux/bridges.ts';
 import type { Address, Family } from '../base/model/address.ts';
 import type { NamespaceSnapshot } from '../base/model/network.ts';
 import { renderEndpoint } from '../base/rules/endpoint.ts';
@@ -42,11 +43,16 @@ const mostAttempts = 64;
 export function lookAt(target: Target, store: StateStore, options: LookOptions): Observation[] {
   const states = listStates(target, store);
   const nodeRuleset = readRuleset(listRuleText());
+  const unfilteredBridges = readUnfilteredBridges();
   const observations: Observation[] = [];
   for (const { state, isRemembered } of states) {
     const kernel = openLinuxKernel(target.netns, state.backend, store);
     try {
-      observations.push({ ...observe(kernel, target, state, isRemembered, store, options), nodeRuleset });
+      observations.push({
+        ...observe(kernel, target, state, isRemembered, store, options),
+        nodeRuleset,
+        unfilteredBridges,
+      });
     } finally {
       kernel.close();
     }

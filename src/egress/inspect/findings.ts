@@ -94,8 +94,23 @@ function findStateProblems({ isRemembered, state }: Observation): Finding[] {
   ];
 }
 
-function listNotes({ state, isRemembered, pod, claimants, otherVariant }: Observation): string[] {
-  const notes: string[] = [];
+/** Names the bridge of the pod if replies that stay on it bypass the translation of Services. */
+function listBridgeNotes({ state, pod, node, unfilteredBridges }: Observation): string[] {
+  return state.podLinks.flatMap(({ family, link }) => {
+    const peer = pod.links.find(({ name }) => name === link)?.parentIndex;
+    const bridge = node.links.find(({ index }) => index === node.links.find((one) => one.index === peer)?.memberOf);
+    if (bridge === undefined || unfilteredBridges?.[family].includes(bridge.name) !== true) return [];
+    const setting = `bridge-nf-call-${family === 4 ? 'iptables' : 'ip6tables'}`;
+    return [
+      `pods on bridge ${bridge.name} of the node reach the router at its own address only, not through a Service: ` +
+        `their replies bypass the rules of the node; load br_netfilter and set net.bridge.${setting} to 1`,
+    ];
+  });
+}
+
+function listNotes(observation: Observation): string[] {
+  const { state, isRemembered, pod, claimants, otherVariant } = observation;
+  const notes: string[] = listBridgeNotes(observation);
   if (isRemembered && state.router === undefined) {
     notes.push(
       'rules were not compared: an older version created this router and did not record its configured redirects',
