@@ -3,4 +3,4 @@
 import { readPodView } from '../src/egress/linux/pod-view.ts';
 import { runPodProgram } from '../src/egress/pod/main.ts';
 
-await runPodProgram(process.argv.slice(2), readPodView);
+runPodProgram(process.argv.slice(2), readPodView);

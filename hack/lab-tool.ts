@@ -1,5 +1,5 @@
-/** Makes or removes the lab that people play with. */
-import { writeFileSync } from 'node:fs';
+/** Creates or removes the lab of hack/lab. */
+import { existsSync, writeFileSync } from 'node:fs';
 import { Lab } from '../test/lab/lab.ts';
 
 const prefix = 'erlab';
@@ -7,10 +7,11 @@ const configuration = '/tmp/erlab.conf';
 
 if (process.argv[2] === 'down') {
   Lab.sweep(prefix);
-  console.log('The lab is gone.');
+  console.log('The lab was removed.');
   process.exit(0);
 }
 
+if (existsSync(`/run/netns/${prefix}-node`)) console.log('There is a lab already: removing it and creating it again.');
 const lab = await Lab.up(prefix);
 lab.keep();
 writeFileSync(
@@ -43,6 +44,7 @@ Try:
     CNI_COMMAND=ADD CNI_CONTAINERID=${prefix}-1 CNI_NETNS=/var/run/netns/${prefix}-pod CNI_IFNAME=net1 \\
       dist/egress-router < ${configuration}
   hack/lab shell far                  # busybox wget -qO- 10.128.10.18:8080
+  hack/lab up                         # removes all that, and creates the lab again
   hack/lab down
 `);
 process.exit(0);

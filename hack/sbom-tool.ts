@@ -11,14 +11,14 @@ interface LockedPackage {
   readonly optional?: boolean;
 }
 
-/** Packages whose code is in an executable though they only build it: Bun is the runtime. */
+/** A development dependency whose code is in the executables: Bun is the runtime. */
 const runtime = 'bun';
 
 /**
- * What the executables hold, from the lock file, and what the image's base holds, from dpkg's list: SPDX 2.3, JSON.
- * Packages that only build and test are not in it, but for the runtime.
+ * Renders an SBOM (SPDX 2.3, JSON) of the executables' packages in the lock file and of the packages of the image's
+ * base in dpkg's list. Packages for building and testing are excluded, except the runtime.
  *
- * @param status text of dpkg's `status` file; empty: nothing is known of a base
+ * @param status text of dpkg's `status` file; empty: the base is unknown
  */
 export function makeSbom(lock: { readonly packages: Readonly<Record<string, LockedPackage>> }, status = ''): object {
   const locked = Object.entries(lock.packages)
@@ -34,7 +34,7 @@ export function makeSbom(lock: { readonly packages: Readonly<Record<string, Lock
     SPDXID: 'SPDXRef-DOCUMENT',
     name: `egress-router-${manifest.version}`,
     documentNamespace: `https://egress-router.io/spdx/${manifest.version}`,
-    // The same sources make the same document.
+    // Fixed, so that equal sources produce an equal document.
     creationInfo: { created: '2026-01-01T00:00:00Z', creators: ['Tool: hack/sbom-tool.ts'] },
     packages: [
       {
@@ -78,16 +78,16 @@ function describe(name: string, { version = '', resolved, integrity, license }: 
   };
 }
 
-/** A package that dpkg has installed. */
+/** An installed Debian package. */
 interface DebianPackage {
   readonly name: string;
   readonly version: string;
   readonly architecture: string;
-  /** Name of the source package, and its version where it has one of its own. */
+  /** Name of the source package, and its version if it differs. */
   readonly source: string;
 }
 
-/** The installed packages of dpkg's `status` (deb-control(5)): those whose files are there. */
+/** Returns the installed packages in dpkg's `status` (deb-control(5)). */
 function readDebianPackages(status: string): DebianPackage[] {
   return status.split(/\n{2,}/).flatMap((paragraph) => {
     const fields = Object.fromEntries(
@@ -102,7 +102,7 @@ function readDebianPackages(status: string): DebianPackage[] {
       Architecture: architecture = '',
       Source: source = name,
     } = fields;
-    // Distroless images have a file without states for each package.
+    // Distroless images have one file per package, without states.
     const isInstalled = (fields.Status ?? 'install ok installed').endsWith(' installed');
     return name === '' || version === '' || !isInstalled ? [] : [{ name, version, architecture, source }];
   });
@@ -121,7 +121,7 @@ function describeDebian({ name, version, architecture, source }: DebianPackage) 
   };
 }
 
-/** dpkg's lists below the root of an image's files; empty where it has none. */
+/** Returns dpkg's lists below the root of an image's files, or an empty string if there are none. */
 function readStatus(root: string): string {
   const folder = join(root, 'var/lib/dpkg');
   const parts = join(folder, 'status.d');

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parseAllDocuments, stringify } from 'yaml';
 
-/** A container, as far as OpenShift's admission looks at it. */
+/** The parts of a container that OpenShift's admission checks. */
 interface Container {
   readonly ports?: readonly { readonly containerPort: number; readonly hostPort?: number }[];
   readonly securityContext?: SecurityContext;
@@ -17,7 +17,7 @@ interface SecurityContext {
   readonly seccompProfile?: { readonly type: string; readonly localhostProfile?: string };
 }
 
-/** A pod's specification, as far as OpenShift's admission looks at it. */
+/** The parts of a pod's specification that OpenShift's admission checks. */
 interface PodSpec {
   readonly serviceAccountName: string;
   readonly hostNetwork?: boolean;
@@ -35,12 +35,12 @@ interface Workload {
   readonly spec: { readonly template: { readonly spec: PodSpec } };
 }
 
-/** Workloads of the overlay for OpenShift. */
+/** Workloads of the OpenShift overlay. */
 const workloads = ['manifests/node/daemonset.yaml', 'manifests/ingress/daemonset.yaml'];
 
 /**
- * Makes the SecurityContextConstraints of the overlay for OpenShift: one for each workload, which lets its service
- * account run just what its pod template asks for.
+ * Renders the SecurityContextConstraints of the OpenShift overlay: one per workload, which lets its service account
+ * run exactly what its pod template requests.
  */
 export function makeSecurityConstraints(): string {
   const objects = workloads
@@ -65,7 +65,7 @@ function describeConstraints({ metadata, spec }: Workload): object {
     allowHostIPC: pod.hostIPC === true,
     allowHostNetwork: pod.hostNetwork === true,
     allowHostPID: pod.hostPID === true,
-    // On the host's network every port of a container is one of the host.
+    // With hostNetwork every port of a container is a port of the host.
     allowHostPorts: containers.some(({ ports = [] }) =>
       ports.some(({ hostPort }) => hostPort !== undefined || pod.hostNetwork === true),
     ),
@@ -77,20 +77,23 @@ function describeConstraints({ metadata, spec }: Workload): object {
     readOnlyRootFilesystem: contexts.every(({ readOnlyRootFilesystem }) => readOnlyRootFilesystem === true),
     fsGroup: { type: 'RunAsAny' },
     runAsUser: describeUsers(contexts),
-    // What a node has in its folders has a label of SELinux that only this domain may write.
+    // Files in a node's folders have an SELinux label that only this domain may write.
     seLinuxContext: kinds.includes('hostPath')
       ? { type: 'MustRunAs', seLinuxOptions: { type: 'spc_t' } }
       : { type: 'MustRunAs' },
     seccompProfiles: unique(contexts.map(({ seccompProfile }) => nameSeccompProfile(seccompProfile))),
     supplementalGroups: { type: 'RunAsAny' },
-    // The token of the service account is a projected volume, which the API server adds.
+    // The API server adds the service account token as a projected volume.
     volumes: unique([...kinds, 'projected']),
     users: [`system:serviceaccount:${metadata.namespace}:${pod.serviceAccountName}`],
     groups: [],
   };
 }
 
-/** The users that all containers name; any but root, where one names none and must not be root; else any. */
+/**
+ * Returns the allowed users: those that all containers name; any except root if one names none and must not be root;
+ * otherwise any.
+ */
 function describeUsers(contexts: readonly SecurityContext[]): object {
   const users = contexts.map(({ runAsUser }) => runAsUser);
   const known = users.filter((user) => user !== undefined);
@@ -103,7 +106,7 @@ function describeUsers(contexts: readonly SecurityContext[]): object {
   return { type: 'MustRunAsRange', uidRangeMin: least, uidRangeMax: most };
 }
 
-/** A profile by the name that SecurityContextConstraints have for it. */
+/** Returns the name of a seccomp profile in SecurityContextConstraints. */
 function nameSeccompProfile(profile: SecurityContext['seccompProfile']): string {
   switch (profile?.type) {
     case 'RuntimeDefault':

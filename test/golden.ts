@@ -4,8 +4,8 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /**
- * Compares text with a file of `test/testdata`. UPDATE_GOLDEN=1 writes the file anew, for a person to
- * read in the commit; a file that is missing is a failure.
+ * Compares text with a file of `test/testdata`. UPDATE_GOLDEN=1 rewrites the file, for review
+ * in the commit. A missing file is a failure.
  */
 export function assertGolden(name: string, text: string): void {
   const path = fileURLToPath(new URL(`./testdata/${name}`, import.meta.url));

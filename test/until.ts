@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 
-/** Waits until something is so; fails with what is seen after so many milliseconds. */
+/** Waits until a condition holds. Fails after `longest` milliseconds with a description. */
 export async function until(isSo: () => boolean, describe: () => unknown, longest = 3000): Promise<void> {
   const start = performance.now();
   while (!isSo()) {

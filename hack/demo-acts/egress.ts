@@ -28,9 +28,9 @@ const egressRouter = {
   },
 };
 
-/** The first act: from nothing to traffic, and back. */
+/** First act: an egress router from installation to removal. */
 export async function playEgress(stage: Stage): Promise<void> {
-  stage.act('An egress router gives pods one source IP that firewalls outside can trust');
+  stage.act('An egress router gives pods one source IP that external firewalls can trust');
   stage.show(picture);
   const lab = await Lab.up('erdemo', { strictReversePath: true });
   try {
@@ -41,7 +41,7 @@ export async function playEgress(stage: Stage): Promise<void> {
   }
 }
 
-/** Where people look; other routers of this machine may have written there before. */
+/** The usual place of the log. Other routers on this machine may have written to it before. */
 const log = '/tmp/egress-router-log';
 
 function readLog(): string {
@@ -61,10 +61,12 @@ async function playRouter(stage: Stage, lab: Lab): Promise<void> {
   stage.step('The container runtime calls ADD with the EgressRouter of the documentation');
   stage.show(JSON.stringify(egressRouter.spec.redirect.redirectRules, undefined, 1).replaceAll(/\n\s+(?=["}])/g, ' '));
   const added = await lab.plugin('ADD', config);
-  stage.claim('ADD ends with status', `${added.status}`, '0');
+  stage.claim('ADD exits with status', `${added.status}`, '0');
   if (added.status !== 0) stage.show(added.stdout);
 
-  stage.step('Two clients in different subnets of the cluster connect to the router; the servers say whom they saw');
+  stage.step(
+    'Two clients in different subnets of the cluster connect to the router; the servers report the source addresses',
+  );
   for (const client of ['near', 'far'] as const) {
     const agent = await lab.agent(client);
     const reach = (protocol: 'tcp' | 'udp', port: number): Promise<string> => agent.reach(protocol, at.pod[4], port);
@@ -74,7 +76,7 @@ async function playRouter(stage: Stage, lab: Lab): Promise<void> {
     stage.claim(`${from} → udp 80  `, await reach('udp', 80), '192.168.12.99 10.0.0.99 80');
   }
 
-  stage.step('A port without a rule is refused at once, and nobody outside gets in');
+  stage.step('A port without a rule rejects connections at once, and no connection enters from outside');
   const far = await lab.agent('far');
   stage.claim('client → tcp 9999', await far.reach('tcp', at.pod[4], 9999), 'ECONNREFUSED');
   stage.claim('client → 203.0.113.26 through the pod', await refusedThrough(lab), 'ECONNREFUSED');
@@ -90,11 +92,11 @@ async function playRouter(stage: Stage, lab: Lab): Promise<void> {
     'timeout',
   );
 
-  stage.step("The log that OpenShift's documentation tells people to read");
+  stage.step("The log described in OpenShift's documentation");
   stage.show(`$ cat ${log}`);
   stage.show(readLog().slice(before.length));
 
-  stage.step('ip route in the pod, and the rules');
+  stage.step('Routes and rules in the pod');
   stage.show(await lab.run('pod', 'ip', ['route']));
   stage.show('');
   const rules = (await lab.run('pod', 'iptables-save', ['-t', 'nat']))
@@ -102,9 +104,9 @@ async function playRouter(stage: Stage, lab: Lab): Promise<void> {
     .filter((line) => line.startsWith('-A'));
   stage.show(rules.join('\n'));
 
-  stage.step('CHECK finds nothing wrong; with a rule missing it names the rule');
+  stage.step('CHECK finds no difference; when a rule is missing, it names the rule');
   const check = { ...config, prevResult: added.json };
-  stage.claim('CHECK ends with status', `${(await lab.plugin('CHECK', check)).status}`, '0');
+  stage.claim('CHECK exits with status', `${(await lab.plugin('CHECK', check)).status}`, '0');
   await lab.run('pod', 'iptables', ['-t', 'nat', '-D', 'ER-net1-T', '1']);
   const broken = await lab.plugin('CHECK', check);
   stage.claim(
@@ -113,15 +115,15 @@ async function playRouter(stage: Stage, lab: Lab): Promise<void> {
     /rule is missing: .* --dport 8080 .*203\.0\.113\.26:80/,
   );
 
-  stage.step('DEL puts everything back');
-  stage.claim('DEL ends with status', `${(await lab.plugin('DEL', config)).status}`, '0');
+  stage.step('DEL restores the previous state');
+  stage.claim('DEL exits with status', `${(await lab.plugin('DEL', config)).status}`, '0');
   stage.claim('DEL again', `${(await lab.plugin('DEL', config)).status}`, '0');
   const after = await lab.describe('pod');
   stage.claim('the namespace', after === untouched ? 'is as it was' : 'has changed', 'is as it was');
   stage.show(await lab.run('pod', 'ip', ['route']));
 }
 
-/** A client that makes the pod its router, to reach a destination that it is allowed only through a port. */
+/** Uses the pod as a router for a destination that the client may reach through a port only. */
 async function refusedThrough(lab: Lab): Promise<string> {
   await lab.ip('near', `route add ${at.web[4]} via ${at.pod[4]}`);
   const near = await lab.agent('near');

@@ -12,9 +12,9 @@ const picture = `
 
 const authority = new TestAuthority('demo authority');
 
-/** The third act: hosts and paths, by a HAProxy that the agent drives. */
+/** Third act: hosts and paths, with a HAProxy that the agent controls. */
 export async function playHttp(stage: Stage): Promise<void> {
-  stage.act('The same agent serves hosts and paths, by HAProxy');
+  stage.act('The same agent serves hosts and paths with HAProxy');
   stage.show(picture);
   const node = new HttpNode('erdemo-http', {
     ROUTER_GRACEFUL_SHUTDOWN_DELAY: '1ms',
@@ -47,7 +47,7 @@ export async function playHttp(stage: Stage): Promise<void> {
   }
 }
 
-/** A Route whose certificate has a name of its own, so that a change of it shows. */
+/** Writes a Route whose certificate has its own name, so that a change is visible. */
 function writeShop(node: HttpNode, subject: string): void {
   const { certificate, key } = authority.issue({ name: subject, hosts: ['shop.example'] });
   const tls = { termination: 'edge', insecureEdgeTerminationPolicy: 'Redirect', certificate, key };
@@ -55,7 +55,7 @@ function writeShop(node: HttpNode, subject: string): void {
 }
 
 async function playBrowser(stage: Stage, node: HttpNode): Promise<void> {
-  stage.step('A browser goes where the Routes say');
+  stage.step('Requests reach the endpoints of their Routes');
   const visits = [
     ['http', 'plain.example', '/', '200 from web-8001'],
     ['http', 'plain.example', '/cart/1', '200 from web-8002'],
@@ -63,7 +63,7 @@ async function playBrowser(stage: Stage, node: HttpNode): Promise<void> {
     ['https', 'shop.example', '/sale?x=1', '200 from web-8001, certificate "shop.example, first"'],
     ['https', 'bank.example', '/', /^200 from secure-8443, certificate "ingress-agent default certificate"$/],
     ['https', 'vault.example', '/', '200 from secure-8443, certificate "secure pod"'],
-    ['http', 'nobody.example', '/', '503'],
+    ['http', 'unknown.example', '/', '503'],
   ] as const;
   for (const [scheme, host, path, expected] of visits) {
     stage.claim(`${scheme}://${host}${path}`, describe(await node.ask(scheme, host, path)), expected);
@@ -125,7 +125,7 @@ function describe({ status, headers, echo, subject, error }: Answer): string {
   return headers.location === undefined ? `${status}` : `${status} to ${headers.location}`;
 }
 
-/** Waits until something is so, for a minute; what is claimed next tells that it never was. */
+/** Waits up to a minute for a condition. The following claim reports if it was never met. */
 async function until(isSo: () => Promise<boolean>): Promise<void> {
   for (const deadline = Date.now() + 60_000; Date.now() < deadline; ) if (await isSo()) return;
 }

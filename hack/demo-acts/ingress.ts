@@ -18,9 +18,9 @@ const picture = `
 
 const program = fileURLToPath(new URL('../../cmd/ingress-agent.ts', import.meta.url));
 
-/** The second act: the way in, for a web server and a database, by annotation. */
+/** Second act: ports of a web server and a database, opened by annotation. */
 export async function playIngress(stage: Stage): Promise<void> {
-  stage.act('An ingress agent opens the TCP ports that Routes ask for');
+  stage.act('An ingress agent opens the TCP ports that Routes request');
   stage.show(picture);
   const lab = await Lab.up('erdemo');
   const folder = mkdtempSync(join(tmpdir(), 'erdemo-'));
@@ -46,7 +46,7 @@ export async function playIngress(stage: Stage): Promise<void> {
   }
 }
 
-/** Waits until the agent is ready, however long its start takes here. Throws an Error where it ended instead. */
+/** Waits until the agent is ready. Throws an Error if it exits instead. */
 async function isReady(lab: Lab, agent: ChildProcess): Promise<void> {
   for (;;) {
     if (agent.exitCode !== null) throw new Error(`The ingress agent ended with ${agent.exitCode}`);
@@ -67,7 +67,7 @@ async function playPorts(stage: Stage, lab: Lab, manifests: Manifests): Promise<
   const outsider = await lab.agent('outsider');
   const reach = (port: number): Promise<string> => outsider.reach('tcp', at.node[4], port, { timeout: 500 });
 
-  stage.step('Two applications, each with a Route that asks for a port');
+  stage.step('Two applications, each with a Route that requests a port');
   const web = route({ name: 'web', port: 18080, service: 'web', created: '2026-01-01T00:00:00Z' });
   stage.show(JSON.stringify({ annotations: web.metadata.annotations, to: web.spec?.to }));
   manifests.write('web', web, service('web', 8080), endpointSlice('web', 8080, [{ address: at.pod[4], node: 'node' }]));
@@ -80,7 +80,7 @@ async function playPorts(stage: Stage, lab: Lab, manifests: Manifests): Promise<
   stage.claim('outside → node 18080', await until(() => reach(18080), /8080$/), `${at.outsider[4]} ${at.pod[4]} 8080`);
   stage.claim('outside → node 13306', await until(() => reach(13306), /3306$/), `${at.outsider[4]} ${at.near[4]} 3306`);
 
-  stage.step('A second database comes, and the first one goes, while a client stays connected');
+  stage.step('A second database replaces the first one while a client stays connected');
   stage.claim('the client connects', await outsider.hold('kept', at.node[4], 13306), / 3306$/);
   const endpoints = (...hosts: ('near' | 'far')[]): void =>
     manifests.write(
@@ -102,7 +102,7 @@ async function playPorts(stage: Stage, lab: Lab, manifests: Manifests): Promise<
   );
   stage.claim('the old connection', await say(outsider, 'SELECT 1'), 'SELECT 1');
 
-  stage.step('A younger Route of another namespace wants the same port: it is told why not');
+  stage.step('A younger Route of another namespace requests the same port and is rejected with the reason');
   manifests.write(
     'thief',
     route({ name: 'thief', namespace: 'other', port: 13306, service: 'x', created: '2026-06-01T00:00:00Z' }),
@@ -114,7 +114,7 @@ async function playPorts(stage: Stage, lab: Lab, manifests: Manifests): Promise<
   );
   stage.claim('outside → node 13306', await reach(13306), `10.128.20.1 ${at.far[4]} 3306`);
 
-  stage.step('An allow-list keeps everybody else out');
+  stage.step('An allow-list rejects all other clients');
   const guarded = route({
     name: 'web',
     port: 18080,
@@ -138,10 +138,10 @@ async function say(agent: Agent, text: string): Promise<string> {
   return agent.say('kept', text);
 }
 
-/** Milliseconds after which a claim that does not come true has failed; only a failure takes so long. */
+/** Milliseconds after which a claim has failed. Only a failure takes this long. */
 const patience = 60_000;
 
-/** Asks again until the answer is as hoped; returns the last answer. */
+/** Repeats a request until the answer matches. Returns the last answer. */
 async function until(ask: () => Promise<string>, hoped: RegExp): Promise<string> {
   for (const deadline = Date.now() + patience; ; ) {
     const answer = await ask();

@@ -21,14 +21,14 @@ interface Place {
 }
 
 const places: Readonly<Record<string, Place>> = {
-  // Pods go to the first that may have them.
+  // Pods are scheduled to the first available place.
   'node-b': { node: 'node2', pod: 'extra', address: '10.128.30.18' },
   'node-a': { node: 'node', pod: 'pod', address: at.pod[4] },
 };
 
 /**
- * Two nodes on a physical network, an API server on another machine, and the executables that ship:
- * the controller there, the daemon on node-b, the plugin on both, called for each pod as kubelets do.
+ * Two nodes on a physical network, an API server on another machine, and the shipped executables: the controller
+ * there, the node daemon on node-b, and the plugin on both, called for each pod as a kubelet does.
  */
 export class SmallCluster {
   readonly lab: Lab;
@@ -58,7 +58,7 @@ export class SmallCluster {
     rmSync(this.#folder, { recursive: true });
   }
 
-  /** The living pod of the router, with the place where it is. */
+  /** The running pod of the router and its place. */
   get router(): { readonly pod: KubeObject; readonly place: Place; readonly nodeName: string } | undefined {
     const [pod] = this.server
       .all(paths.pods)
@@ -68,12 +68,12 @@ export class SmallCluster {
     return pod && place && { pod, place, nodeName };
   }
 
-  /** What the programs said. */
+  /** Output of the programs. */
   get output(): string {
     return this.#programs.map(({ output }) => output).join('\n');
   }
 
-  /** Takes a node's cable out of the physical network, or puts it back. */
+  /** Disconnects or reconnects the node's cable. */
   async setCable(node: Host, state: 'up' | 'down'): Promise<void> {
     await this.lab.ip('phys', `link set to-${node} ${state}`);
     for (const [name, place] of Object.entries(places)) {
@@ -123,7 +123,7 @@ export class SmallCluster {
     this.#programs.push(new Program('/sbin/ip', command));
   }
 
-  /** What kubelets and Multus do: the plugin's ADD for each new pod, and what came of it in the pod's status. */
+  /** Plays kubelet and Multus: calls the plugin's ADD for each new pod and writes the result to the pod's status. */
   #runPods(): void {
     for (const pod of this.server.all(paths.pods)) {
       if (this.#begun.has(pod.metadata.uid)) continue;
@@ -151,7 +151,10 @@ export class SmallCluster {
     });
   }
 
-  /** The two nodes share this machine's files: node-a's state goes into a folder that only its call sees. */
+  /**
+   * Calls the plugin. Both nodes share this machine's files, so node-a's state is in a folder that only its call
+   * sees.
+   */
   async #callPlugin({ node, pod }: Place, name: string, config: string): Promise<void> {
     const variables = {
       CNI_COMMAND: 'ADD',

@@ -1,37 +1,37 @@
-/** What the demo says, and whether all of it was true. */
+/** Prints the demo and records whether every claim was true. */
 export class Stage {
   #failures = 0;
   #step = 0;
 
-  /** A headline. */
+  /** Prints a headline. */
   act(title: string): void {
     console.log(`\n${bold(`== ${title} ==`)}\n`);
   }
 
-  /** What happens next, in a sentence. */
+  /** Announces the next step in one sentence. */
   step(text: string): void {
     this.#step++;
     console.log(`\n${bold(`${this.#step}. ${text}`)}`);
   }
 
-  /** Text that a program printed, or a picture. */
+  /** Prints output of a program, or a picture. */
   show(text: string): void {
     for (const line of text.trimEnd().split('\n')) console.log(`     ${line}`);
   }
 
-  /** Something that must be so; what was seen is shown, and counts. */
+  /** Checks a claim and prints what was observed. */
   claim(text: string, seen: string, expected: string | RegExp): void {
     const holds = typeof expected === 'string' ? seen === expected : expected.test(seen);
     if (!holds) this.#failures++;
     console.log(`   ${holds ? green('✔') : red('✘')} ${text}: ${seen}${holds ? '' : ` (expected ${expected})`}`);
   }
 
-  /** The exit status that tells the truth: 0 where every claim held. */
+  /** Returns the exit status: 0 if every claim was true. */
   finish(): number {
     const verdict =
       this.#failures === 0
-        ? green('Everything shown here was checked, and held.')
-        : red(`${this.#failures} claims did not hold.`);
+        ? green('All claims above were checked and are true.')
+        : red(`${this.#failures} claims are false.`);
     console.log(`\n${verdict}`);
     return this.#failures === 0 ? 0 : 1;
   }

@@ -14,9 +14,9 @@ const picture = `
 const changes = 25;
 const connections = 50;
 
-/** The last act: a router that is changed while it works, and one whose node dies. */
+/** Last act: a router that changes under load, and one whose node dies. */
 export async function playStay(stage: Stage): Promise<void> {
-  stage.act('Routers stay: changed under load, and moved when their node dies');
+  stage.act('Routers change under load and move when their node dies');
   stage.show(picture);
   const cluster = await SmallCluster.up('erdemo-stay');
   try {
@@ -46,7 +46,7 @@ function makeRouter(generation: number, destination: string): KubeObject {
   } as unknown as KubeObject;
 }
 
-/** Every condition of the router, with the generation that it tells of. */
+/** Returns every condition of the router with its observed generation. */
 function readConditions(cluster: SmallCluster): string {
   const status = cluster.server.get(paths.routers, 'shop/web')?.status;
   const { conditions = [] } = (status ?? {}) as {
@@ -63,7 +63,7 @@ async function waitUntil(isSo: () => boolean, milliseconds = 60_000): Promise<bo
   return true;
 }
 
-/** Generation `generation` is in force, as `kubectl wait --for=condition=Available` sees it. */
+/** Returns whether a generation is applied, as `kubectl wait --for=condition=Available` sees it. */
 function isInForce(cluster: SmallCluster, generation: number): boolean {
   const words = readConditions(cluster);
   return words.startsWith(`Available=True (generation ${generation}), Progressing=False (generation ${generation})`);
@@ -71,7 +71,7 @@ function isInForce(cluster: SmallCluster, generation: number): boolean {
 
 async function playChanges(stage: Stage, cluster: SmallCluster): Promise<void> {
   const { lab, server } = cluster;
-  stage.step('Somebody applies an EgressRouter; the controller makes its objects, and a node runs the pod');
+  stage.step('A user applies an EgressRouter; the controller creates its objects, and a node runs the pod');
   server.put(paths.routers, makeRouter(1, at.secure[4]));
   await waitUntil(() => isInForce(cluster, 1));
   stage.claim('$ kubectl describe egressrouter', readConditions(cluster), /^Available=True .*Degraded=False/);
@@ -88,7 +88,7 @@ async function playChanges(stage: Stage, cluster: SmallCluster): Promise<void> {
     `${at.reserved[4]} ${at.web[4]} 80`,
   );
 
-  stage.step(`One of its redirects changes ${changes} times, while clients use the other`);
+  stage.step(`One of its redirects changes ${changes} times while clients use the other`);
   const names = Array.from({ length: connections }, (_, index) => `held-${index}`);
   await Promise.all(names.map((name) => client.hold(name, place.address, 8080)));
   await client.hammer('new', 'tcp', place.address, 8080, { timeout: 1000 });
@@ -101,7 +101,7 @@ async function playChanges(stage: Stage, cluster: SmallCluster): Promise<void> {
   }
   const each = Math.round((performance.now() - start) / changes);
   const { [`${at.reserved[4]} ${at.web[4]} 80`]: answered = 0, ...others } = await client.stopHammer('new');
-  stage.show(`${each} ms from the changed EgressRouter to "in force" in its status, on average`);
+  stage.show(`${each} ms on average from the changed EgressRouter to Available in its status`);
   stage.claim(
     'new connections meanwhile',
     `${answered} answered, others ${JSON.stringify(others)}`,
@@ -109,13 +109,9 @@ async function playChanges(stage: Stage, cluster: SmallCluster): Promise<void> {
   );
   const echoes = await Promise.all(names.map((name) => client.say(name, 'still there?')));
   const alive = echoes.filter((echo) => echo === 'still there?').length;
+  stage.claim('earlier connections that still work', `${alive} of ${connections}`, `${connections} of ${connections}`);
   stage.claim(
-    'connections from before that still speak',
-    `${alive} of ${connections}`,
-    `${connections} of ${connections}`,
-  );
-  stage.claim(
-    'client → tcp 9000 goes where the newest says',
+    'client → tcp 9000 reaches the newest destination',
     await client.reach('tcp', place.address, 9000),
     `${at.reserved[4]} ${destination} 443`,
   );
@@ -127,8 +123,8 @@ async function playDeath(stage: Stage, cluster: SmallCluster): Promise<void> {
   const client = await lab.agent('near');
   const expected = `${at.reserved[4]} ${at.web[4]} 80`;
 
-  stage.step("The router's node is cut off: its cable is pulled");
-  // The controller has seen the router alive.
+  stage.step("The cable of the router's node is disconnected");
+  // Gives the controller time to observe the running router.
   await new Promise((resolve) => setTimeout(resolve, 2500));
   const start = performance.now();
   await cluster.setCable('node2', 'down');
@@ -142,7 +138,7 @@ async function playDeath(stage: Stage, cluster: SmallCluster): Promise<void> {
     if (reason === 'NodeGone') stage.show(`Event ${reason}: ${message}`);
   }
 
-  stage.step('The cable is put back: the old router meets its address in use, and closes its interface');
+  stage.step('The cable is reconnected: the old router detects that its address is in use and closes its interface');
   await client.hammer('after', 'tcp', place?.address ?? '', 8080, { timeout: 1000 });
   await cluster.setCable('node2', 'up');
   let state = '';
@@ -156,5 +152,5 @@ async function playDeath(stage: Stage, cluster: SmallCluster): Promise<void> {
   const failed = Object.values(others).reduce((sum, count) => sum + count, 0);
   const few = failed * 1000 < answered;
   const seen = `${few ? 'yes' : 'no'}: ${answered} answered, others ${JSON.stringify(others)}`;
-  stage.claim('fewer than 1 in 1,000 connections fail meanwhile', seen, /^yes/);
+  stage.claim('fewer than 1 in 1,000 connections failed in the meantime', seen, /^yes/);
 }

@@ -3,8 +3,9 @@ import { readIptables } from '../base/firewall/iptables.ts';
 import { readNftables, readTableHandles } from '../base/firewall/nftables.ts';
 import { readUnfilteredBridges } from '../base/linux/bridges.ts';
 import type { Address, Family } from '../base/model/address.ts';
+import { renderEndpoint } from '../base/model/endpoint.ts';
 import type { NamespaceSnapshot } from '../base/model/network.ts';
-import { renderEndpoint } from '../base/rules/endpoint.ts';
+import { expandNames } from '../base/model/redirect.ts';
 import { readSavedRules } from '../base/rules/iptables/saved.ts';
 import type { Attempt, Observation, Way } from '../egress/inspect/observation.ts';
 import { resolveRemembered } from '../egress/inspect/remembered.ts';
@@ -217,8 +218,9 @@ function askNeighbours(inspector: NamespaceInspector, state: AttachmentState, { 
 
 /** Returns the distinct destinations of redirects. */
 function listTargets({ spec }: Resolved, family: Family): Address[] {
-  const { redirects, fallbacks } = spec.redirects;
-  const all = [...redirects.map(({ target }) => target), ...fallbacks].filter((one) => one.family === family);
+  const { redirects, fallbacks, named, fallbackName } = spec.redirects;
+  const targets = [...redirects, ...expandNames(named)].map(({ target }) => target);
+  const all = [...targets, ...fallbacks, ...(fallbackName?.targets ?? [])].filter((one) => one.family === family);
   return [...new Map(all.map((one) => [one.text, one])).values()].slice(0, mostTargets);
 }
 
@@ -260,8 +262,8 @@ function tryTargets(targets: readonly ConnectionTarget[]): Attempt[] {
 
 /** Returns the distinct destinations of TCP redirects, up to a limit. */
 export function listTcpTargets({ resolved }: Observation): ConnectionTarget[] {
-  const { redirects } = resolved.spec.redirects;
-  const targets = redirects
+  const { redirects, named } = resolved.spec.redirects;
+  const targets = [...redirects, ...expandNames(named)]
     .filter(({ protocol }) => protocol === 'tcp')
     .map(
       ({ target, port, targetPort }): ConnectionTarget => ({

@@ -4,12 +4,14 @@ import { escapeLines, escapeUnprintable } from '../base/model/text.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addInspect } from './commands/inspect.ts';
 import { addList } from './commands/list.ts';
+import { addLogs } from './commands/logs.ts';
 import { addRender } from './commands/render.ts';
 import { addRoutes } from './commands/routes.ts';
 import { addSchema } from './commands/schema.ts';
 import { addTrace } from './commands/trace.ts';
 import { addValidate } from './commands/validate.ts';
-import { addWatch } from './commands/watch.ts';
+import { addVersion } from './commands/version.ts';
+import { addTop, addWatch } from './commands/watch.ts';
 import type { Console } from './console.ts';
 import type { CommandContext } from './context.ts';
 import { ErctlError, type ExitCode, exitCodes } from './failure.ts';
@@ -37,11 +39,14 @@ export function makeProgram(version: string, context: CommandContext): Command {
     addTrace,
     addList,
     addWatch,
+    addTop,
+    addLogs,
     addRoutes,
     addValidate,
     addRender,
     addSchema,
     addCompletion,
+    addVersion,
   ];
   for (const add of commands) add(program, context);
   // The list of commands shows the first sentence of each description; the command's own help shows all.

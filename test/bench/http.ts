@@ -98,10 +98,10 @@ async function untilAnswers(port: number): Promise<void> {
     if (answers) return;
     await sleep(10);
   }
-  throw new Error(`nobody listens on ${port}`);
+  throw new Error(`no server listens on ${port}`);
 }
 
-/** 200 of the hosts, so that connections to servers are kept, and paths that nobody has seen. */
+/** 200 of the hosts, so that connections to servers are kept, and paths that were never requested. */
 function script(): string {
   return `local n = 0
 request = function()

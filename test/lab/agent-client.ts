@@ -34,7 +34,7 @@ export class Agent {
     return agent;
   }
 
-  /** Serves: whoever connects or sends is told the address that was seen. Throws where it cannot. */
+  /** Serves: each client gets its address as the server sees it. Throws if it cannot listen. */
   async serve(protocol: 'tcp' | 'udp', host: string, port: number): Promise<void> {
     const reply = await this.#ask({ do: 'serve', protocol, host, port });
     if ('error' in reply) throw new Error(`Cannot serve ${protocol} ${host} ${port}: ${reply.error}`);

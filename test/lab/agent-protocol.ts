@@ -1,4 +1,4 @@
-/** What an agent can be told. */
+/** Commands of an agent. */
 export type AgentCommand =
   | { readonly do: 'serve'; readonly protocol: 'tcp' | 'udp'; readonly host: string; readonly port: number }
   | ({ readonly do: 'reach' } & Reach)

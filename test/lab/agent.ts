@@ -1,12 +1,12 @@
 /**
- * A program that runs in one namespace of the lab and does there what it is told over its IPC
- * channel: serve, connect, send, hammer. It ends with its parent.
+ * A program that runs in one namespace of the lab and follows commands of its IPC channel:
+ * serve, connect, send, hammer. It ends with its parent.
  */
 import { createSocket } from 'node:dgram';
 import { connect, createServer, type Socket } from 'node:net';
 import type { AgentCommand, AgentRequest, HammerReport, Reach, Reply } from './agent-protocol.ts';
 
-/** Opens servers that answer everybody with what they saw: the peer's address, and their own. */
+/** Opens servers that answer each client with the client's address and their own. */
 function serveTcp(host: string, port: number): Promise<Reply> {
   return new Promise((resolve) => {
     const server = createServer((socket) => {

@@ -1,5 +1,5 @@
 /**
- * A program that serves and asks for HTTP in one namespace, as it is told over its IPC channel. It ends
+ * An HTTP server and client in one namespace, which follows commands of its IPC channel. It ends
  * with its parent.
  */
 import { createHash } from 'node:crypto';
@@ -17,7 +17,7 @@ import type { HttpAnswer, HttpCommand, HttpQuestion, HttpServing } from './http-
 
 const held = new Map<string, Socket>();
 
-/** Says who it is and what it saw, `/slow/N` after N milliseconds; upgrades whoever asks, and echoes. */
+/** Answers with its name and the request, for `/slow/N` after N milliseconds. Upgrades on request, and echoes. */
 function serve({ name, host, port, certificate, key, h2c }: HttpServing): Promise<void> {
   let [open, mostOpen] = [0, 0];
   const answer = async (

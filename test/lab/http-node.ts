@@ -28,7 +28,7 @@ export interface Echo {
   readonly mostOpen: number;
 }
 
-/** An answer, with what the server saw where one of ours answered. */
+/** An answer, with the request as the server received it if it was a test server. */
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[]>>;

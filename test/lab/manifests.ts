@@ -87,7 +87,7 @@ export class Manifests {
   }
 
   write(name: string, ...objects: KubernetesObject[]): void {
-    // JSON is YAML; a stream of documents is told apart by dashes.
+    // JSON is YAML; dashes separate documents.
     this.writeText(name, objects.map((object) => JSON.stringify(object, undefined, 1)).join('\n---\n'));
   }
 

@@ -82,7 +82,7 @@ export async function runPlugin(call: PluginCall): Promise<PluginOutcome> {
 
 let programs: string | undefined;
 
-/** A PATH in which the plain names mean one variant, and no other is to be found. */
+/** Returns a PATH in which the plain names are those of one variant, without another variant. */
 export function pathFor(variant: Variant): string {
   programs ??= makePrograms();
   return join(programs, variant);

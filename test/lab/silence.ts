@@ -18,7 +18,7 @@ export class SilentAddresses {
     execaSync('nft', ['-f', '-'], { input: `${lines.join('\n')}\n` });
   }
 
-  /** Of 127.0.0.0/8, and of nobody else. */
+  /** Silences an address of 127.0.0.0/8. */
   silence(address: string): void {
     execaSync('nft', ['add', 'element', 'ip', this.#table, 'silent', '{', address, '}']);
   }

@@ -6,7 +6,7 @@ export interface LabOptions {
   readonly secondNode?: boolean;
   /** `net.ipv4.conf.*.rp_filter` in the pod. */
   readonly strictReversePath?: boolean;
-  /** Whether the pod forwards before anybody asked for it. */
+  /** Whether the pod forwards initially. */
   readonly podForwards?: boolean;
   /** Whether the pod has IPv6 on the cluster network. */
   readonly podIpv6?: boolean;
@@ -123,7 +123,7 @@ function planOutsider(): HostPlan {
     commands: [
       ...up('lo', 'eth0'),
       ...give('eth0', at.outsider, 24, 64),
-      // Somebody outside who tries the reserved address as a way into the cluster.
+      // An outside host that uses the reserved address as a gateway to the cluster.
       `route add 10.128.0.0/14 via ${at.reserved[4]}`,
       `route add fd00:10:128::/48 via ${at.reserved[6]}`,
     ],

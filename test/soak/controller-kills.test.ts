@@ -3,7 +3,7 @@ import { describe, it } from 'mocha';
 import { killController } from './controller-kills.ts';
 
 describe('a controller that is killed at random moments', () => {
-  it('makes what EgressRouters say in the end, and never two pods of one router', async function () {
+  it('reaches the state of the EgressRouters, and never runs two pods of one router', async function () {
     this.timeout(60_000);
     const seed = Number(process.env.SOAK_SEED ?? Date.now());
     const { kills, changes, ...faults } = await killController({ seconds: 8, seed });

@@ -85,7 +85,7 @@ async function run(lab: Lab, variant: Variant, seconds: number, random: () => nu
 
 async function beginTraffic(lab: Lab) {
   await lab.serveOutside({ tcp: [80, 443], udp: [80] });
-  // Somebody in the pod tracks connections before we come; somebody outside does not answer.
+  // A program in the pod tracks connections before the plugin runs; an outside host does not answer.
   await lab.run('pod', 'nft', ['-f', '-'], trackAll);
   await lab.run('outside', 'nft', ['-f', '-'], silence);
   const clients = [at.near, at.far].flatMap((host) => [`src host ${host[4]}`, `src host ${host[6]}`]).join(' or ');
@@ -100,7 +100,7 @@ async function beginTraffic(lab: Lab) {
   return { wrong, through };
 }
 
-/** Starts a call and kills it after so many milliseconds, unless it ended before. */
+/** Starts a call and kills it after some milliseconds, unless it ended before. */
 async function killDuring(
   lab: Lab,
   variant: Variant,
@@ -141,7 +141,7 @@ function firstDifference(one: string, other: string): string {
 const trackAll = 'table inet mesh {\n chain out {\n type filter hook output priority 0;\n ct state new accept\n }\n}\n';
 const silence = 'table inet quiet {\n chain in {\n type filter hook input priority 0;\n udp dport 9 drop\n }\n}\n';
 
-/** Datagrams from the pod's own address to somebody who does not answer, until the lab goes. */
+/** Sends datagrams from the pod's own address to a silent host, until the lab is closed. */
 function sendSteadily(family: 4 | 6): string {
   return `exec ${process.execPath} -e '
     const socket = require("node:dgram").createSocket("udp${family}");

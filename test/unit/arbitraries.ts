@@ -46,7 +46,7 @@ export function redirects(families: readonly Family[]): fc.Arbitrary<Redirect> {
     .map(({ protocol, port, target, targetPort }) => makeRedirect(protocol, port, target, targetPort));
 }
 
-/** Redirects and fallbacks that can stand beside each other. */
+/** Redirects and fallbacks that are valid together. */
 function redirectSets(families: readonly Family[]): fc.Arbitrary<RedirectSet> {
   return fc
     .tuple(

@@ -19,6 +19,8 @@ export interface HttpParts extends AccessRules {
   readonly partUnreadiness?: (part: string) => string | undefined;
   /** JSON documents by path; a maker returns undefined until it has data. */
   readonly documents?: Readonly<Record<string, DocumentMaker>>;
+  /** HTML page at `/` for a person; undefined until there is data. */
+  readonly page?: (query: URLSearchParams) => string | undefined | Promise<string | undefined>;
 }
 
 /** Times in milliseconds, sizes in bytes. */
@@ -79,6 +81,19 @@ async function answer(parts: HttpParts, request: IncomingMessage, response: Serv
       } catch (error) {
         return send(response, 500, `${error instanceof Error ? error.message : String(error)}\n`);
       }
+    case '/': {
+      if (parts.page === undefined) return send(response, 404, listPaths(parts));
+      if (!(await admit(parts, request, response))) return;
+      const page = await parts.page(searchParams);
+      if (page === undefined) return send(response, 503, 'no data yet; retry later\n');
+      // The page shows texts of tenants: even a fault in escaping must not run a script.
+      response.setHeader(
+        'content-security-policy',
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
+      );
+      response.setHeader('x-content-type-options', 'nosniff');
+      return send(response, 200, page, 'text/html; charset=utf-8');
+    }
     default: {
       const part = /^\/readyz\/(.+)/.exec(pathname)?.[1];
       if (part !== undefined && parts.partUnreadiness !== undefined) {

@@ -75,6 +75,11 @@ class HttpsKubeApi implements KubeApi {
     return this.#send({ method: 'PATCH', path, body: patch, contentType: 'application/merge-patch+json' }, signal);
   }
 
+  strategicPatch(path: string, patch: unknown, signal?: AbortSignal): Promise<unknown> {
+    const contentType = 'application/strategic-merge-patch+json';
+    return this.#send({ method: 'PATCH', path, body: patch, contentType }, signal);
+  }
+
   apply(path: string, object: unknown, manager: string, signal?: AbortSignal): Promise<unknown> {
     // JSON is YAML.
     const contentType = 'application/apply-patch+yaml';

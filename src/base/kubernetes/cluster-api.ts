@@ -50,6 +50,11 @@ export interface KubeApi {
   /** Applies a merge patch (RFC 7396). Throws a {@link KubeError}: 409 as for `replace`. */
   mergePatch(path: string, patch: unknown, signal?: AbortSignal): Promise<unknown>;
   /**
+   * As {@link mergePatch}, but elements of lists that have a key, such as the conditions of a pod, are merged by it
+   * (strategic merge patch; not for custom resources). Throws a {@link KubeError}.
+   */
+  strategicPatch(path: string, patch: unknown, signal?: AbortSignal): Promise<unknown>;
+  /**
    * Applies an object server-side without force. Throws a {@link KubeError}: 409 with the cause
    * `FieldManagerConflict` if other managers own a field with another value; the message names them.
    */

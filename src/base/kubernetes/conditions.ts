@@ -68,7 +68,7 @@ export function mergeConditions(
   return mergeEntries(dated, written, isOurs, (one, other) => one.type === other.type);
 }
 
-/** Messages quote what authors of objects wrote: no character of it may hide or reorder the rest on a terminal. */
+/** Messages may quote text of objects' authors, so no character may hide or reorder the rest on a terminal. */
 function writeMessage(message: string): string {
   return escapeUnprintable(message).slice(0, longestMessage);
 }

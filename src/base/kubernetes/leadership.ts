@@ -30,7 +30,7 @@ export function fenceWrites(api: KubeApi, leadership: TimedLeadership): KubeApi 
     checkLeadership(leadership);
     const limit = new Limit(undefined, signal);
     let timer: NodeJS.Timeout | undefined;
-    // An admission webhook may take longer than a term: what counts is whether the term is renewed.
+    // An admission webhook may take longer than a term. The write continues while the term is renewed.
     const look = (): void => {
       if (leadership.remaining > 0) timer = setTimeout(look, leadership.remaining);
       else limit.extend(0);
@@ -49,6 +49,7 @@ export function fenceWrites(api: KubeApi, leadership: TimedLeadership): KubeApi 
     create: (path, object, signal) => write((limit) => api.create(path, object, limit), signal),
     replace: (path, object, signal) => write((limit) => api.replace(path, object, limit), signal),
     mergePatch: (path, patch, signal) => write((limit) => api.mergePatch(path, patch, limit), signal),
+    strategicPatch: (path, patch, signal) => write((limit) => api.strategicPatch(path, patch, limit), signal),
     apply: (path, object, manager, signal) => write((limit) => api.apply(path, object, manager, limit), signal),
     remove: (path, options, signal) => write((limit) => api.remove(path, options, limit), signal),
   };

@@ -28,10 +28,14 @@ export class NamespaceLock {
   readonly #path: string;
   readonly #fd: number;
 
-  /** Waits up to 20 s for the lock. Throws {@link KernelError} (`busy`, `io`). */
-  constructor(inode: number, netns: string) {
+  /**
+   * Waits for the lock. Throws {@link KernelError} (`busy`, `io`).
+   *
+   * @param patience milliseconds to wait, in which the thread does nothing else; 20 s by default
+   */
+  constructor(inode: number, netns: string, patience = waitMilliseconds) {
     this.#path = `${lockFolder}/net-${inode}`;
-    this.#fd = this.#acquire(netns);
+    this.#fd = this.#acquire(netns, patience);
     held = this.#fd;
   }
 
@@ -44,8 +48,8 @@ export class NamespaceLock {
     sweepLocks();
   }
 
-  #acquire(netns: string): number {
-    for (const deadline = performance.now() + waitMilliseconds; ; pause(pollMilliseconds)) {
+  #acquire(netns: string, patience: number): number {
+    for (const deadline = performance.now() + patience; ; pause(pollMilliseconds)) {
       const fd = this.#open(netns);
       // Each file is awaited separately, because a released lock is followed by another file.
       while (!tryLock(fd)) {
@@ -53,7 +57,7 @@ export class NamespaceLock {
           closeSync(fd);
           throw new KernelError(
             'busy',
-            `Cannot lock the network namespace ${netns}: another call has worked in it for ${waitMilliseconds / 1000} s`,
+            `Cannot lock the network namespace ${netns}: another call has worked in it for ${patience / 1000} s`,
           );
         }
         pause(pollMilliseconds);

@@ -17,12 +17,16 @@ export class PodNamespace {
   readonly #home: number;
   readonly #lock: NamespaceLock;
 
-  /** Opens the namespace. Throws {@link KernelError} (`namespace-gone`, `busy`). */
-  constructor(path: string) {
+  /**
+   * Opens the namespace. Throws {@link KernelError} (`namespace-gone`, `busy`).
+   *
+   * @param patience milliseconds to wait for another call; the lock's own by default
+   */
+  constructor(path: string, patience?: number) {
     this.fd = openNamespace(path);
     try {
       this.id = { path, inode: fstatSync(this.fd).ino };
-      this.#lock = new NamespaceLock(this.id.inode, path);
+      this.#lock = new NamespaceLock(this.id.inode, path, patience);
       this.#home = openSync(ownNamespace, constants.O_RDONLY);
     } catch (error) {
       closeSync(this.fd);

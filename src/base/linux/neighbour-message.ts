@@ -7,6 +7,11 @@ export interface WireQuestion {
   readonly address: Address;
   /** Source address of the request. Absent for a probe of an address that is not in use yet (RFC 5227, RFC 4862). */
   readonly asker?: Address;
+  /**
+   * `all`, the default: every message that claims the address counts. `answers`: ARP requests do not, of which a
+   * gateway sends many. `claims`: as `all`, and the question is never asked.
+   */
+  readonly hears?: 'all' | 'answers' | 'claims';
 }
 
 /** EtherTypes. */
@@ -14,9 +19,10 @@ export const etherType = { arp: 0x0806, ipv6: 0x86dd } as const;
 
 const allHosts = Buffer.alloc(6, 0xff);
 const icmpv6 = 58;
+const solicitation = 135;
 const advertisement = 136;
-/** Lengths in bytes: Ethernet header, Ethernet and IPv6 header, neighbor advertisement without options, ARP packet. */
-const lengths = { ethernet: 14, ipv6: 54, advertisement: 24, arp: 28 } as const;
+/** Bytes of an Ethernet header, of one with an IPv6 header, of a neighbour message without options, and of ARP. */
+const lengths = { ethernet: 14, ipv6: 54, neighbour: 24, arp: 28 } as const;
 
 /** Builds an ARP request (RFC 826), or without an asker an ARP probe (RFC 5227). */
 export function arpRequest(mac: Buffer, { address, asker }: WireQuestion): Buffer {
@@ -61,7 +67,7 @@ export function neighbourSolicitation(mac: Buffer, { address, asker }: WireQuest
   group.set(target.subarray(13), 13);
   const source = asker === undefined ? Buffer.alloc(16) : Buffer.from(addressBytes(asker));
   const option = asker === undefined ? Buffer.alloc(0) : Buffer.concat([Buffer.from([1, 1]), mac]);
-  const message = Buffer.concat([Buffer.from([135, 0, 0, 0, 0, 0, 0, 0]), target, option]);
+  const message = Buffer.concat([Buffer.from([solicitation, 0, 0, 0, 0, 0, 0, 0]), target, option]);
   return neighbourMessage(mac, source, group, message);
 }
 
@@ -108,38 +114,76 @@ function checksum(source: Buffer, destination: Buffer, message: Buffer): number 
   return ~sum & 0xffff;
 }
 
+/** A message of neighbour discovery that passed the checks that advertisements and solicitations share. */
+interface NeighbourMessage {
+  readonly type: number;
+  readonly source: Buffer;
+  readonly destination: Buffer;
+  readonly target: Buffer;
+  /** The flags of an advertisement. */
+  readonly flags: number;
+  readonly options: readonly NeighbourOption[];
+  /** The sender of the frame. */
+  readonly station: Buffer;
+}
+
 /**
- * Reads the owner of an address from a neighbor advertisement: its target, with the hardware address of its option,
- * or of the frame. Returns undefined for other frames and for advertisements that RFC 4861 §7.1.2 requires a host to
- * discard, above all those with a hop limit other than 255, which a router may have forwarded from another network.
+ * Reads a neighbour solicitation or advertisement. Undefined for what is none, and for each that RFC 4861 §7.1 makes
+ * a host discard: above all one whose hop limit is not 255, which a router may have brought here from another network.
  */
-export function readAdvertisement(frame: Buffer): Claimant | undefined {
-  if (frame.length < lengths.ipv6 + lengths.advertisement || frame.readUInt16BE(12) !== etherType.ipv6)
-    return undefined;
+function readNeighbourMessage(frame: Buffer): NeighbourMessage | undefined {
+  if (frame.length < lengths.ipv6 + lengths.neighbour || frame.readUInt16BE(12) !== etherType.ipv6) return undefined;
   const isIcmp = frame.readUInt8(14) >>> 4 === 6 && frame[20] === icmpv6;
   if (!isIcmp || frame[21] !== 255) return undefined;
   // Bytes after the packet are padding. A packet that is longer than the frame is truncated.
   const message = frame.subarray(lengths.ipv6, lengths.ipv6 + frame.readUInt16BE(18));
-  if (message.length !== frame.readUInt16BE(18) || message.length < lengths.advertisement) return undefined;
-  if (message[0] !== advertisement || message[1] !== 0) return undefined;
+  if (message.length !== frame.readUInt16BE(18) || message.length < lengths.neighbour) return undefined;
+  const [type = 0, code] = message;
+  if ((type !== advertisement && type !== solicitation) || code !== 0) return undefined;
   const [source, destination, target] = [frame.subarray(22, 38), frame.subarray(38, 54), message.subarray(8, 24)];
   if (checksum(source, destination, message) !== 0) return undefined;
-  // The source must be an address of the interface (§4.4), neither a group nor the unspecified address.
+  // Who claims an address has one: the source is neither a group nor the unspecified address (§4.3, §4.4).
   if (isMulticast(target) || isMulticast(source) || source.every((byte) => byte === 0)) return undefined;
-  const isSolicited = (message.readUInt8(4) & 0x40) !== 0;
-  if (isSolicited && isMulticast(destination)) return undefined;
-  const options = readOptions(message.subarray(lengths.advertisement));
+  const options = readOptions(message.subarray(lengths.neighbour));
   const station = frame.subarray(6, 12);
-  const mac = options?.find(({ type, value }) => type === 2 && value.length === 6)?.value ?? station;
-  if (options === undefined || !isOneStation(mac) || !isOneStation(station)) return undefined;
-  return { address: addressFromBytes(target), mac: formatMac(mac) };
+  if (options === undefined || !isOneStation(station)) return undefined;
+  return { type, source, destination, target, flags: message.readUInt8(4), options, station };
 }
 
 /**
- * Parses neighbor discovery options (RFC 4861 §4.6). Returns undefined if an option has no length or exceeds the
- * message.
+ * Reads who has an address from a frame with a neighbour advertisement: its target, at the hardware address of its
+ * option, else of the frame. Undefined for what is no valid one (RFC 4861 §7.1.2).
  */
-function readOptions(bytes: Buffer): { readonly type: number; readonly value: Buffer }[] | undefined {
+export function readAdvertisement(frame: Buffer): Claimant | undefined {
+  const message = readNeighbourMessage(frame);
+  if (message === undefined || message.type !== advertisement) return undefined;
+  const isSolicited = (message.flags & 0x40) !== 0;
+  if (isSolicited && isMulticast(message.destination)) return undefined;
+  return claimOf(message.target, message, 2);
+}
+
+/**
+ * Reads who has an address from a frame with a neighbour solicitation: its source, which every host that hears it
+ * believes (RFC 4861 §7.2.3). Undefined for what is no valid one (§7.1.1), and for a probe, which claims nothing.
+ */
+export function readSolicitation(frame: Buffer): Claimant | undefined {
+  const message = readNeighbourMessage(frame);
+  return message?.type === solicitation ? claimOf(message.source, message, 1) : undefined;
+}
+
+/** An address at the hardware address of an option, else of the frame. */
+function claimOf(address: Buffer, { options, station }: NeighbourMessage, option: number): Claimant | undefined {
+  const mac = options.find(({ type, value }) => type === option && value.length === 6)?.value ?? station;
+  return isOneStation(mac) ? { address: addressFromBytes(address), mac: formatMac(mac) } : undefined;
+}
+
+interface NeighbourOption {
+  readonly type: number;
+  readonly value: Buffer;
+}
+
+/** Options of neighbour discovery (RFC 4861 §4.6); undefined where one has no length, or more than there is. */
+function readOptions(bytes: Buffer): NeighbourOption[] | undefined {
   const options = [];
   for (let at = 0; at < bytes.length; ) {
     const [type = 0, units = 0] = bytes.subarray(at);

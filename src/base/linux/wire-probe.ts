@@ -2,7 +2,15 @@ import { closeSync, readSync, writeSync } from 'node:fs';
 import { type Address, addressBytes, type Family } from '../model/address.ts';
 import type { Link } from '../model/network.ts';
 import type { Claimant } from '../model/observed.ts';
-import { attachFilter, bindSocket, type FilterStep, openSocket, setSocketOption } from './libc/calls.ts';
+import {
+  attachFilter,
+  bindSocket,
+  codeOf,
+  type FilterStep,
+  openSocket,
+  pollReadable,
+  setSocketOption,
+} from './libc/calls.ts';
 import {
   arpAnnouncement,
   arpRequest,
@@ -10,6 +18,7 @@ import {
   neighbourSolicitation,
   readAdvertisement,
   readArp,
+  readSolicitation,
   unsolicitedAdvertisement,
   type WireQuestion,
 } from './neighbour-message.ts';
@@ -47,9 +56,10 @@ export function askOnWire(link: Link, questions: readonly WireQuestion[], millis
  */
 export class WireConversation {
   readonly #channels: Channel[] = [];
-  readonly #link: Link;
+  readonly #link: Pick<Link, 'index' | 'mac'>;
   readonly #mac: Buffer;
-  readonly #asked: ReadonlySet<string>;
+  readonly #receiveTimeout: number;
+  #asked: ReadonlySet<string> = new Set();
   readonly #claimants = new Map<string, Claimant>();
 
   /**
@@ -57,26 +67,41 @@ export class WireConversation {
    *
    * @param receiveTimeout milliseconds that {@link listen} waits for a frame; 0: do not block
    */
-  constructor(link: Link, questions: readonly WireQuestion[], receiveTimeout: number) {
+  constructor(link: Pick<Link, 'index' | 'mac'>, questions: readonly WireQuestion[], receiveTimeout: number) {
     this.#link = link;
-    this.#asked = new Set(questions.map(({ address }) => address.text));
+    this.#receiveTimeout = receiveTimeout;
     this.#mac = Buffer.from(link.mac.split(':').map((byte) => Number.parseInt(byte, 16)));
     try {
-      for (const family of [4, 6] as const) {
-        const own = questions.filter(({ address }) => address.family === family);
-        if (own.length > 0) this.#channels.push(openChannel(link.index, family, this.#mac, own, receiveTimeout));
-      }
+      this.change(questions);
     } catch (error) {
       this.close();
       throw error;
     }
   }
 
-  /** Sends all requests, or only those with or without an asker. Other hosts learn the asker's address from them. */
+  /** Asks other questions from now on, by the same sockets. Throws the system's error. */
+  change(questions: readonly WireQuestion[]): void {
+    this.#asked = new Set(questions.map(({ address }) => address.text));
+    for (const family of [4, 6] as const) {
+      const own = questions.filter(({ address }) => address.family === family);
+      const at = this.#channels.findIndex((channel) => channel.family === family);
+      const [known] = at < 0 ? [] : this.#channels.splice(at, 1);
+      if (known !== undefined && own.length === 0) closeSync(known.fd);
+      if (own.length === 0) continue;
+      this.#channels.push(openChannel(this.#link.index, family, this.#mac, own, this.#receiveTimeout, known?.fd));
+    }
+  }
+
+  /** The sockets, to wait for. */
+  get fds(): readonly number[] {
+    return this.#channels.map(({ fd }) => fd);
+  }
+
+  /** Sends the questions: all, or only those that name an asker or do not. The others learn an asker's address by them. */
   ask(which: 'all' | 'named' | 'anonymous' = 'all'): void {
     for (const { fd, named, anonymous } of this.#channels) {
       const frames = { all: [...named, ...anonymous], named, anonymous }[which];
-      for (const frame of frames) writeSync(fd, frame);
+      for (const frame of frames) send(fd, frame);
     }
   }
 
@@ -88,13 +113,16 @@ export class WireConversation {
     const channel = this.#channels.find(({ family }) => family === address.family);
     if (channel === undefined) return;
     const write = address.family === 4 ? arpAnnouncement : unsolicitedAdvertisement;
-    writeSync(channel.fd, write(this.#mac, address));
+    send(channel.fd, write(this.#mac, address));
   }
 
   /** Processes one frame per family. Returns whether there was any. */
   listen(): boolean {
     let isAny = false;
+    // An exception for each that has none costs more.
+    const readable = this.#receiveTimeout === 0 ? pollReadable(this.fds) : this.fds;
     for (const { fd, read } of this.#channels) {
+      if (!readable.includes(fd)) continue;
       const frame = receive(fd);
       if (frame === undefined) continue;
       isAny = true;
@@ -136,8 +164,10 @@ function openChannel(
   mac: Buffer,
   questions: readonly WireQuestion[],
   receiveTimeout: number,
+  known: number | undefined,
 ): Channel {
-  const fd = openPacketSocket(linkIndex, family === 4 ? etherType.arp : etherType.ipv6, receiveTimeout);
+  const type = family === 4 ? etherType.arp : etherType.ipv6;
+  const fd = known ?? openPacketSocket(linkIndex, type, receiveTimeout);
   try {
     attachFilter(fd, answersOf(family, questions));
   } catch (error) {
@@ -145,12 +175,13 @@ function openChannel(
     throw error;
   }
   const write = family === 4 ? arpRequest : neighbourSolicitation;
+  const asked = questions.filter(({ hears }) => hears !== 'claims');
   return {
     family,
     fd,
-    named: questions.filter(({ asker }) => asker !== undefined).map((question) => write(mac, question)),
-    anonymous: questions.filter(({ asker }) => asker === undefined).map((question) => write(mac, question)),
-    read: family === 4 ? readArp : readAdvertisement,
+    named: asked.filter(({ asker }) => asker !== undefined).map((question) => write(mac, question)),
+    anonymous: asked.filter(({ asker }) => asker === undefined).map((question) => write(mac, question)),
+    read: family === 4 ? readArp : (frame) => readAdvertisement(frame) ?? readSolicitation(frame),
   };
 }
 
@@ -165,9 +196,11 @@ function openPacketSocket(linkIndex: number, type: number, receiveTimeout: numbe
     view.setUint16(2, type);
     view.setInt32(4, linkIndex, littleEndian);
     bindSocket(fd, address);
+    // Past the queueing discipline, which drops the kernel's own frames while a router is suspended (PACKET_QDISC_BYPASS).
+    setSocketOption(fd, 263, 20, Buffer.from([1, 0, 0, 0]));
     if (receiveTimeout === 0) {
-      // Requests between other hosts are not worth buffering: room for a few frames (SO_RCVBUF).
-      setSocketOption(fd, 1, 8, Buffer.from([0, 0x20, 0, 0]));
+      // What others ask each other is not worth keeping: a few frames (SO_RCVBUF), 64 KiB.
+      setSocketOption(fd, 1, 8, Buffer.from(littleEndian ? [0, 0, 1, 0] : [0, 1, 0, 0]));
       return fd;
     }
     // struct timeval. Short, so that the end of the wait is noticed.
@@ -182,6 +215,7 @@ function openPacketSocket(linkIndex: number, type: number, receiveTimeout: numbe
 }
 
 const load = { word: 0x20, half: 0x28, byte: 0x30 } as const;
+const jump = 0x05;
 const isEqual = 0x15;
 const isAtLeast = 0x35;
 const verdict = 0x06;
@@ -196,10 +230,6 @@ const otherHost = 3;
  * or of a VLAN that this link does not belong to, are dropped as in the kernel's own stack.
  */
 function answersOf(family: Family, questions: readonly WireQuestion[]): FilterStep[] {
-  // The last bytes of an address suffice here; the whole address is compared when the frame is read.
-  const ends = new Set(
-    questions.map(({ address }) => Buffer.from(addressBytes(address)).readUInt32BE(family === 4 ? 0 : 12)),
-  );
   const accept = { code: verdict, k: 0xffff };
   const refuse = { code: verdict, k: 0 };
   const demand = (code: number, offset: number, value: number): FilterStep[] => [
@@ -207,16 +237,39 @@ function answersOf(family: Family, questions: readonly WireQuestion[]): FilterSt
     { code: isEqual, jt: 1, k: value },
     refuse,
   ];
+  // The end of an address says enough; the whole is compared when the frame is read. Pairs, so that no jump is
+  // longer than its byte.
+  const compare = (offset: number, which: readonly WireQuestion[]): FilterStep[] => {
+    const ends = new Set(
+      which.map(({ address }) => Buffer.from(addressBytes(address)).readUInt32BE(family === 4 ? 0 : 12)),
+    );
+    return [{ code: load.word, k: offset }, ...[...ends].flatMap((k) => [{ code: isEqual, jf: 1, k }, accept])];
+  };
   const forUs = [{ code: load.word, k: packetType }, { code: isAtLeast, jf: 1, k: otherHost }, refuse];
-  // In pairs, so that no jump exceeds its byte.
-  const compare = [...ends].flatMap((k) => [{ code: isEqual, jf: 1, k }, accept]);
-  const fixed =
-    family === 4
-      ? // Ethernet and IPv4, with their lengths.
-        [...demand(load.word, 14, 0x0001_0800), ...demand(load.half, 18, 0x0604)]
-      : // ICMPv6 that no router forwarded; a neighbor advertisement, code 0.
-        [...demand(load.half, 20, (58 << 8) | 255), ...demand(load.half, 54, 136 << 8)];
-  return [...forUs, ...fixed, { code: load.word, k: family === 4 ? 28 : 74 }, ...compare, refuse];
+  if (family === 4) {
+    // Ethernet and IPv4, with their lengths.
+    const fixed = [...demand(load.word, 14, 0x0001_0800), ...demand(load.half, 18, 0x0604)];
+    const claims = questions.filter(({ hears }) => hears !== 'answers');
+    const reply = demand(load.half, 20, 2);
+    return [...forUs, ...fixed, ...compare(28, claims), ...reply, ...compare(28, questions), refuse];
+  }
+  // ICMPv6 that no router forwarded; code 0.
+  const fixed = demand(load.half, 20, (58 << 8) | 255);
+  const inAdvertisement = [...compare(74, questions), refuse];
+  const inSolicitation = [...demand(load.half, 54, 135 << 8), ...compare(34, questions), refuse];
+  // Further than a conditional jump reaches.
+  const past = { code: jump, k: inAdvertisement.length };
+  const isAdvertisement = [{ code: load.half, k: 54 }, { code: isEqual, jt: 1, k: 136 << 8 }, past];
+  return [...forUs, ...fixed, ...isAdvertisement, ...inAdvertisement, ...inSolicitation];
+}
+
+/** Sends a frame. One that the link has no room or no carrier for is lost, as a frame may be anyway. */
+function send(fd: number, frame: Buffer): void {
+  try {
+    writeSync(fd, frame);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOBUFS') throw error;
+  }
 }
 
 function receive(fd: number): Buffer | undefined {
@@ -224,7 +277,7 @@ function receive(fd: number): Buffer | undefined {
   try {
     return buffer.subarray(0, readSync(fd, buffer));
   } catch (error) {
-    const code = (error as { code?: unknown }).code;
+    const code = codeOf(error);
     if (code === 'EAGAIN' || code === 'EINTR') return undefined;
     throw error;
   }

@@ -1,6 +1,6 @@
 /**
- * Works on all items, up to `limit` at a time, and resolves to the results in the order of the items. Waits for all
- * of them, and then rejects with the first error, if there was one: nothing goes on in the background.
+ * Processes all items, up to `limit` at a time, and resolves to the results in the order of the items. Waits for all
+ * of them, then rejects with the first error, if any. Nothing continues in the background.
  */
 export async function forAll<Item, Result>(
   items: readonly Item[],

@@ -1,6 +1,6 @@
 import { formatPrefix } from './address.ts';
 import { mainTable, type PolicyRule, type Route } from './network.ts';
-import type { Redirect } from './redirect.ts';
+import type { NamedRedirect, Redirect } from './redirect.ts';
 
 /** Formats a route in the syntax of `ip route`. */
 export function formatRoute(route: Route): string {
@@ -23,9 +23,13 @@ export function formatPolicyRule(rule: PolicyRule): string {
   return `${rule.priority}: from all ${mark}${incoming} lookup ${rule.table}`;
 }
 
-/** Formats a destination as the Cluster Network Operator does: `8080 TCP 203.0.113.26 80`. */
-export function formatDestination(redirect: Redirect): string {
-  const { port, protocol, target, targetPort } = redirect;
-  const words = `${port} ${protocol.toUpperCase()} ${target.text}`;
+/**
+ * Formats a destination as the Cluster Network Operator does: `8080 TCP 203.0.113.26 80`. A DNS name is in the place
+ * of the address.
+ */
+export function formatDestination(redirect: Redirect | NamedRedirect): string {
+  const { port, protocol, targetPort } = redirect;
+  const target = 'name' in redirect ? redirect.name : redirect.target.text;
+  const words = `${port} ${protocol.toUpperCase()} ${target}`;
   return targetPort === undefined ? words : `${words} ${targetPort}`;
 }

@@ -1,4 +1,4 @@
-/** Lengths of prefixes need six bits. */
+/** Prefix lengths need six bits. */
 const lengths = 64;
 
 /**
@@ -17,7 +17,7 @@ export function parseIpv4Network(text: string): number {
       if (digit < 0 || digit > 9) break;
       byte = byte * 10 + digit;
     }
-    // No digit, a leading zero, too large.
+    // No digit, a leading zero, or too large.
     if (at === start || byte > 255 || (at > start + 1 && text.charCodeAt(start) === 48)) return -1;
     address = address * 256 + byte;
     if (part < 3 && text.charCodeAt(at++) !== dot) return -1;
@@ -40,7 +40,7 @@ export function parseIpv4Network(text: string): number {
 const dot = 0x2e;
 const slash = 0x2f;
 
-/** Writes a number of {@link parseIpv4Network} as `ADDRESS/LENGTH`. */
+/** Formats a number of {@link parseIpv4Network} as `ADDRESS/LENGTH`. */
 export function formatIpv4Network(number: number): string {
   const length = number % lengths;
   const address = (number - length) / lengths;

@@ -1,5 +1,5 @@
 import type { Address, Family, Prefix } from './address.ts';
-import type { Protocol } from './redirect.ts';
+import type { Protocol, Sharing } from './redirect.ts';
 
 /** Position of a chain: a table of iptables and a netfilter hook. */
 export type Hook =
@@ -20,6 +20,10 @@ export type Match =
   | { readonly on: 'protocol'; readonly protocol: Protocol | 'icmpv6'; readonly not?: true }
   | { readonly on: 'ports'; readonly protocol: Protocol; readonly from: number; readonly to: number }
   | { readonly on: 'source'; readonly prefix: Prefix; readonly not?: true }
+  /** The lowest bits of the source address. */
+  | { readonly on: 'source-bits'; readonly bits: number; readonly value: number }
+  /** One packet of `every` that reach this rule, beginning with the first. */
+  | { readonly on: 'turn'; readonly every: number }
   /** The destination is an address of this namespace. */
   | { readonly on: 'local-destination' }
   /** Masked bits of the packet's or the connection's mark. Packets without a connection have no connection mark. */
@@ -48,7 +52,11 @@ export type Action =
   | { readonly do: 'set-connection-mark'; readonly value: number; readonly mask: number }
   | { readonly do: 'dnat' | 'snat'; readonly address: Address; readonly port?: number }
   /** Looks up the packet's port in a redirect table and translates the destination; continues if there is no entry. */
-  | { readonly do: 'redirect'; readonly table: RedirectTableKey };
+  | { readonly do: 'redirect'; readonly table: RedirectTableKey }
+  /** As `redirect`, with the table of shared ports; accepts a packet to a port without a target untranslated. */
+  | { readonly do: 'redirect-shared'; readonly table: RedirectTableKey }
+  /** Translates the destination to one of several targets; continues if there are none. */
+  | { readonly do: 'share'; readonly targets: readonly SharedTarget[]; readonly sharing: Sharing };
 
 /** Identifies a redirect table: one for each protocol and family. */
 export interface RedirectTableKey {
@@ -84,6 +92,25 @@ export interface RedirectTable extends RedirectTableKey {
   readonly entries: ReadonlyMap<number, RedirectEntry>;
 }
 
+/** A target that shares connections with others, without a port if it keeps the connection's. */
+export interface SharedTarget {
+  readonly address: Address;
+  readonly port?: number;
+}
+
+/** Targets of a port; none: its connections are not translated. */
+export interface SharedPort {
+  /** In a stable order, all of one family. */
+  readonly targets: readonly SharedTarget[];
+  readonly sharing: Sharing;
+}
+
+/** All ports of a protocol and family whose connections several targets share. */
+export interface SharedTable extends RedirectTableKey {
+  /** By port, ascending. */
+  readonly entries: ReadonlyMap<number, SharedPort>;
+}
+
 /** All rules of one owner, independent of the backend. */
 export interface RuleProgram {
   /** Part of every chain and table name; for an attachment, the interface name. */
@@ -94,4 +121,6 @@ export interface RuleProgram {
   readonly families: readonly Family[];
   readonly chains: readonly Chain[];
   readonly tables: readonly RedirectTable[];
+  /** Ports of DNS names. Default: none. */
+  readonly shared?: readonly SharedTable[];
 }

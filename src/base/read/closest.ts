@@ -1,20 +1,20 @@
 /** Texts longer than this are compared by their beginnings. */
 const longest = 96;
 
-/** The word that somebody probably meant by `written`; undefined where none is close to it. */
+/** Returns the known word that was probably meant by `written`, or undefined if none is close. */
 export function findClosest(written: string, words: Iterable<string>): string | undefined {
   let best: string | undefined;
-  // A third of the letters may be wrong, but from two to four.
+  // A third of the letters may differ, with limits of two and four.
   let least = Math.min(4, Math.max(2, Math.floor(written.length / 3))) + 1;
   for (const word of words) {
     const distance = countEdits(written.slice(0, longest).toLowerCase(), word.slice(0, longest).toLowerCase());
-    // A word without a letter in common is no misspelling.
+    // A word without a common letter is not a misspelling.
     if (distance < least && distance < Math.max(written.length, word.length)) [best, least] = [word, distance];
   }
   return best;
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours that lead from one text to another. */
+/** Returns the number of insertions, deletions, replacements and swaps of adjacent letters between two texts. */
 function countEdits(one: string, other: string): number {
   let previous: number[] = [];
   let row = Array.from({ length: other.length + 1 }, (_, index) => index);
@@ -32,7 +32,7 @@ function countEdits(one: string, other: string): number {
   return row[other.length] ?? 0;
 }
 
-/** `; did you mean "timeout"?`, or nothing where no word is close. */
+/** Returns `; did you mean "timeout"?`, or an empty string if no word is close. */
 export function suggest(written: string, words: Iterable<string>): string {
   const closest = findClosest(written, words);
   return closest === undefined ? '' : `; did you mean "${closest}"?`;

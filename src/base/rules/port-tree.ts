@@ -1,12 +1,10 @@
-import type { RedirectEntry } from '../model/rules.ts';
-
 /** A chain of the tree: the ports of one range, or the ranges below it. */
-export type PortNode =
-  | { readonly kind: 'leaf'; readonly name: string; readonly ports: readonly (readonly [number, RedirectEntry])[] }
+export type PortNode<Value> =
+  | { readonly kind: 'leaf'; readonly name: string; readonly ports: readonly (readonly [number, Value])[] }
   | {
       readonly kind: 'branch';
       readonly name: string;
-      readonly children: readonly { readonly from: number; readonly to: number; readonly node: PortNode }[];
+      readonly children: readonly { readonly from: number; readonly to: number; readonly node: PortNode<Value> }[];
     };
 
 /** Maximum number of comparisons per packet in one chain. */
@@ -22,16 +20,16 @@ const bitsPerLevel = 4;
  * @param name prefix of each chain's name; the leading digits of its range follow
  * @param ports in ascending order
  */
-export function buildPortTree(name: string, ports: readonly (readonly [number, RedirectEntry])[]): PortNode {
+export function buildPortTree<Value>(name: string, ports: readonly (readonly [number, Value])[]): PortNode<Value> {
   return buildNode(name, ports, 0, 0);
 }
 
-function buildNode(
+function buildNode<Value>(
   root: string,
-  ports: readonly (readonly [number, RedirectEntry])[],
+  ports: readonly (readonly [number, Value])[],
   start: number,
   depth: number,
-): PortNode {
+): PortNode<Value> {
   const digits = start
     .toString(16)
     .padStart(portBits / bitsPerLevel, '0')

@@ -6,18 +6,24 @@ import {
   isUnusable,
   parseAddress,
 } from '../../base/model/address.ts';
-import type { Protocol, Redirect } from '../../base/model/redirect.ts';
+import type { NamedRedirect, Protocol, Redirect } from '../../base/model/redirect.ts';
 import { parsePort, parseProtocol } from '../../base/read/parse-port.ts';
 import { showValue } from '../../base/read/show-value.ts';
+import { parseDnsName } from './dns-name.ts';
 
 /** A parsed line of `destinations`. */
 export type Destination =
   | { readonly kind: 'redirect'; readonly redirect: Redirect }
-  /** A bare address: the target of all connections that match no redirect. */
-  | { readonly kind: 'fallback'; readonly target: Address }
+  /** A redirect to a DNS name, without its addresses. */
+  | { readonly kind: 'named'; readonly redirect: NamedRedirect }
+  /** A bare address or name: the target of all connections that match no redirect. */
+  | { readonly kind: 'fallback'; readonly target: Target }
   /** Only white space or a comment. */
   | { readonly kind: 'blank' }
   | { readonly kind: 'error'; readonly expected: string };
+
+/** A target as written: an address, or a DNS name in canonical form. */
+export type Target = Address | { readonly name: string };
 
 /** The accepted forms, for messages. */
 const grammar = '"IP", "PORT PROTOCOL IP" or "PORT PROTOCOL IP TARGETPORT"';
@@ -35,7 +41,7 @@ const maxCharacters = 1024;
 
 /**
  * Parses a destination: `IP[/MASK]`, `PORT PROTOCOL IP[/MASK]` or `PORT PROTOCOL IP[/MASK] TARGETPORT`,
- * separated by spaces or tabs, with an optional `#` comment. The protocol is case-insensitive; IPv6 may have
+ * with a DNS name or an address in place of `IP`, separated by spaces or tabs, with an optional `#` comment. The protocol is case-insensitive; IPv6 may have
  * brackets. The mask is checked and ignored: OpenShift's documentation shows destinations such as
  * `203.0.113.26/30` that mean the address itself.
  */
@@ -66,7 +72,21 @@ function readRedirect(
   if (targetPort === undefined) {
     return failed(`must end with a target port from 1 to 65535, not ${showValue(targetPortWord, 24)}`);
   }
+  if ('name' in target) {
+    return { kind: 'named', redirect: makeNamedRedirect(protocol, port, target.name, targetPort) };
+  }
   return { kind: 'redirect', redirect: makeRedirect(protocol, port, target, targetPort) };
+}
+
+/** Makes a redirect to a name in canonical form, without addresses. */
+export function makeNamedRedirect(
+  protocol: Protocol,
+  port: number,
+  name: string,
+  targetPort: number | undefined,
+): NamedRedirect {
+  const redirect = { protocol, port, name, targets: [] };
+  return targetPort === undefined || targetPort === port ? redirect : { ...redirect, targetPort };
 }
 
 /** Makes a redirect in canonical form: without a target port that equals the port. */
@@ -85,8 +105,22 @@ function failed(expected: string): Destination {
   return { kind: 'error', expected };
 }
 
-/** Parses a target, `IP` or `IP/MASK` with the mask ignored. Returns the expected form as a string on failure. */
-export function parseTarget(word: string): Address | string {
+/**
+ * Parses a target: a DNS name, or `IP` or `IP/MASK` with the mask ignored. Returns the expected form as a string on
+ * failure.
+ */
+export function parseTarget(word: string): Target | string {
+  const address = parseTargetAddress(word);
+  if (typeof address !== 'string') return address;
+  const name = parseDnsName(word);
+  if (name !== undefined) return { name };
+  return parseAddress(word.replace(/\/.*/s, '')) === undefined
+    ? `${address}, or a fully qualified DNS name without a mask`
+    : address;
+}
+
+/** Parses a target that must be an address. Returns the expected form as a string on failure. */
+export function parseTargetAddress(word: string): Address | string {
   const slash = word.indexOf('/');
   const address = parseAddress(slash < 0 ? word : word.slice(0, slash));
   if (address === undefined) return `must contain an IPv4 or IPv6 address, not ${showValue(word, 48)}`;

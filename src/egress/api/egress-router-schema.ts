@@ -11,12 +11,13 @@ const getPortSchema = lazily(() =>
 const getRedirectRuleSchema = lazily(() =>
   z.object(
     {
-      destinationIP: text('must be the IPv4 or IPv6 address of the destination'),
+      destinationIP: z.nullish(text('must be the IPv4 or IPv6 address of the destination')),
+      destinationName: z.nullish(text('must be the DNS name of the destination')),
       port: getPortSchema(),
       protocol: text('must be TCP, UDP or SCTP'),
       targetPort: z.nullish(getPortSchema()),
     },
-    'must be an object with destinationIP, port and protocol',
+    'must be an object with destinationIP or destinationName, port and protocol',
   ),
 );
 
@@ -40,6 +41,8 @@ export const getEgressRouterSpecSchema = lazily(() =>
           {
             redirectRules: z.nullish(z.array(getRedirectRuleSchema(), 'must be a list of rules')),
             fallbackIP: z.nullish(text('must be the IPv4 or IPv6 address of the destination')),
+            fallbackName: z.nullish(text('must be the DNS name of the destination')),
+            balance: z.nullish(text('must be RoundRobin or Source')),
           },
           'must be an object with redirectRules or fallbackIP',
         ),

@@ -2,16 +2,24 @@ import type * as z from 'zod/mini';
 import type { Family, Prefix } from '../../base/model/address.ts';
 import { linkModes, type MacvlanMode } from '../../base/model/link-kind.ts';
 import type { Parsed } from '../../base/model/problem.ts';
-import type { Redirect } from '../../base/model/redirect.ts';
+import type { NamedRedirect, Redirect } from '../../base/model/redirect.ts';
 import { presentText, readChoice } from '../../base/read/choice.ts';
 import { parseProtocol } from '../../base/read/parse-port.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord, type Readable, readShape } from '../../base/read/shape.ts';
 import type { ReservedAddress } from '../model/attachment.ts';
-import { makeRedirect, parseTarget } from './destination.ts';
+import { makeNamedRedirect, makeRedirect, parseTargetAddress, type Target } from './destination.ts';
+import { dnsNameCure, parseDnsName } from './dns-name.ts';
 import { getEgressRouterSpecSchema } from './egress-router-schema.ts';
 import { readMaster } from './interface-args.ts';
-import { listWritten, type RouterSpec, readFallbacks } from './ip-section.ts';
+import {
+  listWritten,
+  type RouterSpec,
+  readDestinations,
+  readFallbackName,
+  readFallbacks,
+  sharings,
+} from './ip-section.ts';
 import { RedirectCollector } from './redirects.ts';
 import {
   checkGateway,
@@ -34,15 +42,33 @@ type WrittenSpec = Readable<z.output<ReturnType<typeof getEgressRouterSpecSchema
 type WrittenAddress = NonNullable<NonNullable<WrittenSpec['addresses']>[number]>;
 type WrittenRule = NonNullable<NonNullable<NonNullable<WrittenSpec['redirect']>['redirectRules']>[number]>;
 
+/** Names that may be used besides those outside the cluster, and further destinations from an annotation. */
+export interface RouterReading {
+  /** Names inside the cluster that an administrator allows as destinations; default none. */
+  readonly allowedSuffixes?: readonly string[];
+  /** Annotations of the object, where only its `spec` is parsed. */
+  readonly annotations?: unknown;
+}
+
+/**
+ * Annotation of an EgressRouter with further destinations, one a line, in the syntax of `ip.destinations`. OpenShift's
+ * CRD has no field for names.
+ */
+export const destinationsAnnotation = 'egress-router.io/destinations';
+
 const apiVersion = 'network.operator.openshift.io/v1';
 
 /**
  * Parses an EgressRouter, the whole object or only its `spec`. `path` is its place in a larger document, the
  * prefix of all paths in problems.
  */
-export function parseEgressRouter(input: unknown, path = ''): Parsed<EgressRouterSpec> {
+export function parseEgressRouter(
+  input: unknown,
+  path = '',
+  allowedSuffixes: readonly string[] = [],
+): Parsed<EgressRouterSpec> {
   const problems = new ProblemList();
-  const router = readEgressRouter(input, path, problems);
+  const router = readEgressRouter(input, path, problems, allowedSuffixes);
   return problems.finish(() => router);
 }
 
@@ -51,9 +77,13 @@ export function parseEgressRouter(input: unknown, path = ''): Parsed<EgressRoute
  * of a family. IPv4 and IPv6 addresses are paired by position. One address, or one of each family, is a pool
  * of one router.
  */
-export function parseEgressRouterPool(input: unknown, path = ''): Parsed<readonly EgressRouterSpec[]> {
+export function parseEgressRouterPool(
+  input: unknown,
+  path = '',
+  reading: RouterReading = {},
+): Parsed<readonly EgressRouterSpec[]> {
   const problems = new ProblemList();
-  const router = readSpec(input, path, problems, checkDistinct);
+  const router = readSpec(input, path, problems, reading, checkDistinct);
   const [ones, others] = ([4, 6] as const).map((family) =>
     router.reserved.filter(({ prefix }) => prefix.address.family === family),
   ) as [ReservedAddress[], ReservedAddress[]];
@@ -74,11 +104,17 @@ export function parseEgressRouterPool(input: unknown, path = ''): Parsed<readonl
 }
 
 /** Reads an EgressRouter inside a larger document. The value is only valid if no problem was added. */
-export function readEgressRouter(input: unknown, path: string, problems: ProblemList): EgressRouterSpec {
+export function readEgressRouter(
+  input: unknown,
+  path: string,
+  problems: ProblemList,
+  allowedSuffixes: readonly string[],
+): EgressRouterSpec {
   const isWhole = isRecord(input) && ['spec', 'kind', 'apiVersion'].some((key) => Object.hasOwn(input, key));
-  if (!isWhole) return readSpec(input, path, problems);
+  if (!isWhole) return readSpec(input, path, problems, { allowedSuffixes });
   checkHeader(input, path, problems);
-  return readSpec(input.spec, join(path, 'spec'), problems);
+  const annotations = isRecord(input.metadata) ? input.metadata.annotations : undefined;
+  return readSpec(input.spec, join(path, 'spec'), problems, { allowedSuffixes, annotations });
 }
 
 function checkHeader(input: Record<string, unknown>, path: string, problems: ProblemList): void {
@@ -95,15 +131,22 @@ function readSpec(
   input: unknown,
   path: string,
   problems: ProblemList,
+  { allowedSuffixes = [], annotations }: RouterReading,
   mayFollow: MayFollow = isOneOfFamily,
 ): EgressRouterSpec {
   const spec = readShape(getEgressRouterSpecSchema(), input, path, problems) ?? {};
   readChoice(spec.mode, ['redirect'], 'redirect', join(path, 'mode'), problems);
   const { reserved, families } = readAddresses(spec.addresses, join(path, 'addresses'), problems, mayFollow);
-  const redirects = new RedirectCollector(families, problems);
+  const redirects = new RedirectCollector(families, problems, allowedSuffixes);
   const redirectPath = join(path, 'redirect');
+  redirects.share(readChoice(spec.redirect?.balance, sharings, 'roundrobin', `${redirectPath}.balance`, problems));
   readRules(spec.redirect?.redirectRules ?? [], `${redirectPath}.redirectRules`, redirects, problems);
   readFallbacks(listWritten(spec.redirect?.fallbackIP, `${redirectPath}.fallbackIP`), redirects, problems);
+  readFallbackName(spec.redirect?.fallbackName, `${redirectPath}.fallbackName`, redirects, problems);
+  const further = isRecord(annotations) ? annotations[destinationsAnnotation] : undefined;
+  if (typeof further === 'string') {
+    readDestinations(further.split('\n'), `metadata.annotations["${destinationsAnnotation}"]`, redirects, problems);
+  }
   return {
     reserved,
     redirects: redirects.finish(),
@@ -187,19 +230,55 @@ function readRules(
 ): void {
   for (const [index, rule] of rules.entries()) {
     const redirect = rule && readRule(rule, path, index, problems);
-    if (redirect !== undefined) redirects.addRedirect(redirect, path, index, rule);
+    if (redirect === undefined) continue;
+    if ('name' in redirect) redirects.addNamed(redirect, path, index, rule);
+    else redirects.addRedirect(redirect, path, index, rule);
   }
 }
 
-function readRule(rule: WrittenRule, path: string, index: number, problems: ProblemList): Redirect | undefined {
-  const target = rule.destinationIP === undefined ? undefined : parseTarget(rule.destinationIP);
+function readRule(
+  rule: WrittenRule,
+  path: string,
+  index: number,
+  problems: ProblemList,
+): Redirect | NamedRedirect | undefined {
+  const { targetPort, port } = rule;
   const protocol = rule.protocol === undefined ? undefined : parseProtocol(rule.protocol);
-  if (typeof target === 'string') problems.add(`${path}[${index}].destinationIP`, rule.destinationIP, target);
+  const target = readTarget(rule, `${path}[${index}]`, problems);
   if (protocol === undefined && rule.protocol !== undefined) {
     problems.add(`${path}[${index}].protocol`, rule.protocol, 'must be TCP, UDP or SCTP');
   }
-  if (typeof target !== 'object' || protocol === undefined || rule.port === undefined) return undefined;
-  return makeRedirect(protocol, rule.port, target, rule.targetPort);
+  if (target === undefined || protocol === undefined || port === undefined) return undefined;
+  return 'name' in target
+    ? makeNamedRedirect(protocol, port, target.name, targetPort)
+    : makeRedirect(protocol, port, target, targetPort);
+}
+
+/** Exactly one of destinationIP and destinationName; Go programs write empty strings for unset fields. */
+function readTarget(rule: WrittenRule, path: string, problems: ProblemList): Target | undefined {
+  const address = presentText(rule.destinationIP);
+  const name = presentText(rule.destinationName);
+  if (address !== undefined && name !== undefined) {
+    problems.add(`${path}.destinationName`, name, 'cannot be combined with destinationIP; remove one of them');
+    return undefined;
+  }
+  if (name !== undefined) {
+    const parsed = parseDnsName(name);
+    if (parsed === undefined) problems.add(`${path}.destinationName`, name, dnsNameCure);
+    return parsed === undefined ? undefined : { name: parsed };
+  }
+  if (address === undefined) {
+    problems.add(
+      `${path}.destinationIP`,
+      rule.destinationIP,
+      'must be the IPv4 or IPv6 address of the destination, unless destinationName is set',
+    );
+    return undefined;
+  }
+  const target = parseTargetAddress(address);
+  if (typeof target !== 'string') return target;
+  problems.add(`${path}.destinationIP`, rule.destinationIP, target);
+  return undefined;
 }
 
 function join(path: string, key: string): string {

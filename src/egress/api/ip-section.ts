@@ -1,12 +1,14 @@
 import * as z from 'zod/mini';
 import type { Address, Family, Prefix } from '../../base/model/address.ts';
-import type { RedirectSet } from '../../base/model/redirect.ts';
+import type { RedirectSet, Sharing } from '../../base/model/redirect.ts';
+import { readChoice } from '../../base/read/choice.ts';
 import { lazily } from '../../base/read/lazily.ts';
 import type { ProblemList } from '../../base/read/problem-list.ts';
 import type { Readable } from '../../base/read/shape.ts';
 import { maxTextCharacters, text } from '../../base/read/text.ts';
 import type { ReservedAddress } from '../model/attachment.ts';
 import { parseDestination, parseTarget } from './destination.ts';
+import { dnsNameCure, parseDnsName } from './dns-name.ts';
 import { RedirectCollector } from './redirects.ts';
 import {
   checkGateway,
@@ -22,6 +24,9 @@ export interface RouterSpec {
   readonly reserved: readonly ReservedAddress[];
   readonly redirects: RedirectSet;
 }
+
+/** How addresses of a name share connections, in lower case. */
+export const sharings: readonly Sharing[] = ['roundrobin', 'source'];
 
 const listCure = 'must be an address, or a list of one IPv4 and one IPv6 address';
 const getAddressList = lazily(() => z.nullish(z.custom<string | readonly string[]>(isAddressList, listCure)));
@@ -43,6 +48,8 @@ export const getIpSchema = lazily(() =>
       // Checks only that it is a list: for 10,000 entries zod takes longer than parseDestination.
       destinations: z.nullish(z.custom<readonly unknown[]>(Array.isArray, 'must be a list of destinations')),
       fallbackIP: getAddressList(),
+      fallbackName: z.nullish(text('must be the DNS name of the destination')),
+      balance: z.nullish(text(`must be one of ${sharings.join(', ')}`)),
     },
     'must be an object with addresses, gateway and destinations',
   ),
@@ -53,13 +60,16 @@ export function readIpSection(
   ip: Readable<z.output<ReturnType<typeof getIpSchema>>>,
   path: string,
   problems: ProblemList,
+  allowedSuffixes: readonly string[],
 ): RouterSpec {
   const prefixes = readAddresses(ip.addresses, `${path}.addresses`, problems);
   const gateways = readGateways(prefixes, listWritten(ip.gateway, `${path}.gateway`), problems);
   const families = prefixes === undefined ? undefined : new Set(prefixes.map(({ address }) => address.family));
-  const redirects = new RedirectCollector(families, problems);
+  const redirects = new RedirectCollector(families, problems, allowedSuffixes);
+  redirects.share(readChoice(ip.balance, sharings, 'roundrobin', `${path}.balance`, problems));
   readDestinations(ip.destinations ?? [], `${path}.destinations`, redirects, problems);
   readFallbacks(listWritten(ip.fallbackIP, `${path}.fallbackIP`), redirects, problems);
+  readFallbackName(ip.fallbackName, `${path}.fallbackName`, redirects, problems);
   return {
     reserved: (prefixes ?? []).map((prefix) => makeReservedAddress(prefix, gateways.get(prefix.address.family))),
     redirects: redirects.finish(),
@@ -110,7 +120,8 @@ function readGateways(
   return gateways;
 }
 
-function readDestinations(
+/** Reads destinations in the syntax of {@link parseDestination}. */
+export function readDestinations(
   list: readonly unknown[],
   path: string,
   redirects: RedirectCollector,
@@ -120,6 +131,7 @@ function readDestinations(
     if (problems.isFull) return;
     const destination = parseDestination(written);
     if (destination.kind === 'redirect') redirects.addRedirect(destination.redirect, path, index, written);
+    else if (destination.kind === 'named') redirects.addNamed(destination.redirect, path, index, written);
     else if (destination.kind === 'fallback') redirects.addFallback(destination.target, `${path}[${index}]`, written);
     else if (destination.kind === 'error') problems.add(`${path}[${index}]`, written, destination.expected);
   }
@@ -132,6 +144,19 @@ export function readFallbacks(list: readonly Written[], redirects: RedirectColle
     if (typeof target === 'string') problems.add(path, text, target);
     else redirects.addFallback(target, path, text);
   }
+}
+
+/** Reads a fallback that must be a name. */
+export function readFallbackName(
+  written: string | undefined,
+  path: string,
+  redirects: RedirectCollector,
+  problems: ProblemList,
+): void {
+  if (written === undefined || written === '') return;
+  const name = parseDnsName(written);
+  if (name === undefined) problems.add(path, written, dnsNameCure);
+  else redirects.addFallback({ name }, path, written);
 }
 
 /** Returns the entries of a setting that is a string, a comma-separated list or an array. */

@@ -9,6 +9,8 @@ export interface NetConfIp {
   readonly gateway?: string | readonly string[];
   readonly destinations: readonly string[];
   readonly fallbackIP?: string | readonly string[];
+  readonly fallbackName?: string;
+  readonly balance?: string;
 }
 
 /** Renders the `ip` section as the Cluster Network Operator does. Parsing it returns the same router. */
@@ -18,8 +20,10 @@ export function toNetConfIp({ reserved, redirects }: RouterSpec): NetConfIp {
   return {
     addresses: reserved.map(({ prefix }) => formatPrefix(prefix)),
     ...(gateway !== undefined && { gateway }),
-    destinations: redirects.redirects.map(formatDestination),
+    destinations: [...redirects.redirects, ...(redirects.named ?? [])].map(formatDestination),
     ...(fallbackIP !== undefined && { fallbackIP }),
+    ...(redirects.fallbackName !== undefined && { fallbackName: redirects.fallbackName.name }),
+    ...(redirects.sharing !== undefined && { balance: redirects.sharing }),
   };
 }
 

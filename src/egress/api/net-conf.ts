@@ -48,12 +48,17 @@ type NetConf = Readable<z.output<ReturnType<typeof getNetConfSchema>>>;
  * write them for unset fields. `cniVersion` and `prevResult` are parsed elsewhere.
  *
  * @param mac MAC address from `CNI_ARGS`; the configuration overrides it
+ * @param allowedSuffixes names inside the cluster that are allowed as destinations
  */
-export function parseNetConf(input: unknown, mac?: string): Parsed<AttachmentSpec> {
+export function parseNetConf(
+  input: unknown,
+  mac?: string,
+  allowedSuffixes: readonly string[] = [],
+): Parsed<AttachmentSpec> {
   const problems = new ProblemList();
   const conf = readShape(getNetConfSchema(), input, '', problems) ?? {};
   if (conf.name !== undefined) checkName(conf.name, problems);
-  const router = readRouter(input, conf, problems);
+  const router = readRouter(input, conf, problems, allowedSuffixes);
   const link = readLink(conf, router, problems);
   const finalMac = readMac(conf.runtimeConfig, conf.args, mac, problems);
   const clusterNetworks = readClusterNetworks(conf.clusterNetworks ?? [], problems);
@@ -83,7 +88,12 @@ function checkName(name: string, problems: ProblemList): void {
 
 const nowhere: EgressRouterSpec = { reserved: [], redirects: { redirects: [], fallbacks: [] } };
 
-function readRouter(input: unknown, conf: NetConf, problems: ProblemList): EgressRouterSpec {
+function readRouter(
+  input: unknown,
+  conf: NetConf,
+  problems: ProblemList,
+  allowedSuffixes: readonly string[],
+): EgressRouterSpec {
   const written = isRecord(input) ? input : {};
   const hasIp = (written.ip ?? undefined) !== undefined;
   const hasRouter = (written.egressRouter ?? undefined) !== undefined;
@@ -93,8 +103,8 @@ function readRouter(input: unknown, conf: NetConf, problems: ProblemList): Egres
   if (!hasIp && !hasRouter && isRecord(input)) {
     problems.add('ip', undefined, 'is required unless "egressRouter" is set; a router needs a reserved address');
   }
-  if (hasRouter) return readEgressRouter(written.egressRouter, 'egressRouter', problems);
-  return conf.ip === undefined ? nowhere : readIpSection(conf.ip, 'ip', problems);
+  if (hasRouter) return readEgressRouter(written.egressRouter, 'egressRouter', problems, allowedSuffixes);
+  return conf.ip === undefined ? nowhere : readIpSection(conf.ip, 'ip', problems, allowedSuffixes);
 }
 
 /** Merges the macvlan settings of interfaceArgs and the EgressRouter; contradictions are problems. */

@@ -1,11 +1,14 @@
+import type { Address } from '../../base/model/address.ts';
 import { formatPrefix } from '../../base/model/address.ts';
 import type { Problem } from '../../base/model/problem.ts';
-import type { RedirectSet } from '../../base/model/redirect.ts';
+import { type Redirect, type RedirectSet, withAnswers } from '../../base/model/redirect.ts';
+import { everySuffix } from '../api/dns-name.ts';
 import { parseNetConf } from '../api/net-conf.ts';
+import { recallAnswers, recallRedirects } from '../api/remembered.ts';
 import type { Kernel } from '../linux/kernel-api.ts';
-import type { AttachmentId, AttachmentSpec } from '../model/attachment.ts';
+import type { AttachmentId, AttachmentSpec, LogSettings } from '../model/attachment.ts';
 import type { AttachmentState } from '../model/state.ts';
-import { planChange } from '../plan/change.ts';
+import { type ChangePlan, planChange } from '../plan/change.ts';
 import type { PluginParts } from './context.ts';
 import { openPluginLog, type PluginLog } from './log/log.ts';
 import { describeChangedRules } from './log-lines.ts';
@@ -19,6 +22,8 @@ export type ChangeOutcome =
       readonly state: AttachmentState;
       readonly added: RedirectSet;
       readonly removed: RedirectSet;
+      /** Addresses that names lost, as redirects. Connections to them stay. */
+      readonly lost: readonly Redirect[];
     }
   /** The configuration was already applied. */
   | { readonly kind: 'unchanged'; readonly state: AttachmentState }
@@ -32,6 +37,12 @@ export type ChangeOutcome =
 /** Dependencies of a change: a part of {@link PluginParts}. */
 export type ChangeParts = Pick<PluginParts, 'store' | 'openKernel' | 'identifyNamespace' | 'openLog'>;
 
+/** Usable addresses of DNS names, by name. A name without an entry has none. */
+export type NameAnswers = ReadonlyMap<string, readonly Address[]>;
+
+/** Returns the usable addresses of the names of a set, for one attachment. */
+export type AnswerNames = (set: RedirectSet, state: AttachmentState) => NameAnswers;
+
 /**
  * Applies the redirects and fallbacks of a new network configuration to a running attachment, in one transaction and
  * under the lock of its namespace. Connections of kept redirects are not affected; those of removed redirects end. If
@@ -41,11 +52,47 @@ export type ChangeParts = Pick<PluginParts, 'store' | 'openKernel' | 'identifyNa
  * pod does not support it. Both leave the previous state.
  *
  * @param configuration the whole network configuration, as the plugin receives it on standard input
+ * @param answerNames default: the answers that the attachment has
  */
-export function changeAttachment(parts: ChangeParts, id: AttachmentId, configuration: unknown): ChangeOutcome {
-  const parsed = parseNetConf(configuration);
+export function changeAttachment(
+  parts: ChangeParts,
+  id: AttachmentId,
+  configuration: unknown,
+  answerNames: AnswerNames = (_, { router }) => (router === undefined ? new Map() : recallAnswers(router)),
+): ChangeOutcome {
+  // The caller decides which names it resolves.
+  const parsed = parseNetConf(configuration, undefined, everySuffix);
   if (!parsed.ok) return { kind: 'invalid', problems: parsed.problems };
   const spec = parsed.value;
+  return changeLiving(parts, id, (kernel, state) => {
+    const reasons = listReplacements(state, spec, () => masterMtu(kernel, state));
+    if (reasons.length > 0) return { kind: 'needs-replacement', reasons };
+    const next = withAnswers(spec.redirects, answerNames(spec.redirects, state));
+    return carryOut(kernel, parts, state, next, spec.log);
+  });
+}
+
+/**
+ * Leads a living attachment to new addresses of its DNS names, as {@link changeAttachment} does. Established
+ * connections stay. An attachment without these names is unchanged.
+ */
+export function changeAnswers(parts: ChangeParts, id: AttachmentId, answerNames: AnswerNames): ChangeOutcome {
+  return changeLiving(parts, id, (kernel, state) => {
+    const { router } = state;
+    // A change that was interrupted ends with the configuration that it began with, by the other path.
+    if (router === undefined || state.pending !== undefined) return { kind: 'unchanged', state };
+    const set = recallRedirects(router);
+    const next = withAnswers(set, answerNames(set, state));
+    return carryOut(kernel, parts, state, next, { file: router.logFile, level: 'debug' });
+  });
+}
+
+/** Calls `change` in the namespace of a living attachment, under its lock. */
+function changeLiving(
+  parts: ChangeParts,
+  id: AttachmentId,
+  change: (kernel: Kernel, state: AttachmentState) => ChangeOutcome,
+): ChangeOutcome {
   const known = findLiving(parts, id);
   if (known === undefined) return { kind: 'gone' };
   const kernel = parts.openKernel(known.netns.path, known.backend);
@@ -53,7 +100,7 @@ export function changeAttachment(parts: ChangeParts, id: AttachmentId, configura
     // Another call may have changed or removed it before we acquired the lock.
     const state = findLiving(parts, id);
     if (state === undefined || state.netns.inode !== kernel.netns.inode) return { kind: 'gone' };
-    return changeWithin(kernel, parts, state, spec);
+    return change(kernel, state);
   } finally {
     kernel.close();
   }
@@ -65,18 +112,23 @@ function findLiving({ store, identifyNamespace }: ChangeParts, id: AttachmentId)
   return identifyNamespace(state.netns.path)?.inode === state.netns.inode ? state : undefined;
 }
 
-function changeWithin(kernel: Kernel, parts: ChangeParts, state: AttachmentState, spec: AttachmentSpec): ChangeOutcome {
+function carryOut(
+  kernel: Kernel,
+  parts: ChangeParts,
+  state: AttachmentState,
+  next: RedirectSet,
+  { file, level }: LogSettings,
+): ChangeOutcome {
   const pod = kernel.readNamespace();
-  const reasons = listReplacements(state, spec, () => masterMtu(kernel, state));
-  if (reasons.length > 0) return { kind: 'needs-replacement', reasons };
-  const log = openPluginLog(parts.openLog(spec.log.file), spec.log.level);
+  const log = openPluginLog(parts.openLog(file), level);
   try {
-    const plan = planChange(state, spec.redirects, pod, log.file);
+    const plan = planChange(state, next, pod, log.file);
     if (plan.steps.length === 0) return { kind: 'unchanged', state };
     log.debug('Changing the redirects of a running egress router');
     runSteps(kernel, plan.steps);
-    tellChange(log, plan.state, plan.added, plan.removed);
-    return { kind: 'changed', state: plan.state, added: plan.added, removed: plan.removed };
+    tellChange(log, plan);
+    const { added, removed, answers } = plan;
+    return { kind: 'changed', state: plan.state, added, removed, lost: answers.removed };
   } catch (error) {
     log.error(
       `Cannot change the redirects of ${state.link}: ${error instanceof Error ? error.message : String(error)}`,
@@ -87,10 +139,12 @@ function changeWithin(kernel: Kernel, parts: ChangeParts, state: AttachmentState
   }
 }
 
-function tellChange(log: PluginLog, state: AttachmentState, added: RedirectSet, removed: RedirectSet): void {
+function tellChange(log: PluginLog, { state, added, removed, answers }: ChangePlan): void {
   const podLinks = Object.fromEntries(state.podLinks.map(({ family, link }) => [family, link]));
-  log.debugAll(describeChangedRules('Removed', removed, podLinks, state.link, state.backend));
-  log.debugAll(describeChangedRules('Added', added, podLinks, state.link, state.backend));
+  const gone = { ...removed, redirects: [...removed.redirects, ...answers.removed] };
+  const come = { ...added, redirects: [...added.redirects, ...answers.added] };
+  log.debugAll(describeChangedRules('Removed', gone, podLinks, state.link, state.backend));
+  log.debugAll(describeChangedRules('Added', come, podLinks, state.link, state.backend));
 }
 
 function masterMtu(kernel: Kernel, state: AttachmentState): number | undefined {

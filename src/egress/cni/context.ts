@@ -1,6 +1,8 @@
-import type { NamespaceId } from '../../base/model/network.ts';
+import type { NamespaceId, NodeSnapshot } from '../../base/model/network.ts';
 import type { RuleBackendChoice } from '../../base/rules/transaction.ts';
+import type { AskedNames } from '../linux/ask-names.ts';
 import type { Kernel, LogSink, StateStore } from '../linux/kernel-api.ts';
+import type { NameRequest } from '../model/name-request.ts';
 import type { PluginLog } from './log/log.ts';
 
 /** Dependencies of the verbs, wired in `cmd`. */
@@ -17,8 +19,10 @@ export interface PluginParts {
   checkBackend(choice: RuleBackendChoice): void;
   /** Opens the configured log, or the default one instead. Never throws. */
   openLog(file: string): LogSink;
-  /** Returns the names of the node's interfaces. Throws {@link KernelError} if netlink fails. */
-  listNodeLinks(): readonly string[];
+  /** The node's interfaces and their addresses. Throws {@link KernelError} where netlink does not answer. */
+  readNodeLinks(): Pick<NodeSnapshot, 'links' | 'addresses'>;
+  /** Asks the node daemon for addresses of DNS names. Blocks for two seconds at most; never throws. */
+  askNames(request: NameRequest): AskedNames;
 }
 
 /** One call with everything that the verbs need. */

@@ -1,7 +1,7 @@
 import { formatPrefix } from '../../base/model/address.ts';
+import { renderEndpoint } from '../../base/model/endpoint.ts';
 import type { NamespaceSnapshot, Route } from '../../base/model/network.ts';
-import { fallbackOf, type Redirect, type RedirectSet } from '../../base/model/redirect.ts';
-import { renderEndpoint } from '../../base/rules/endpoint.ts';
+import { expandNames, fallbackOf, type Redirect, type RedirectSet } from '../../base/model/redirect.ts';
 import type { RuleBackend } from '../../base/rules/transaction.ts';
 import type { Operation } from '../model/operation.ts';
 import type { Resolved } from '../plan/resolve.ts';
@@ -53,13 +53,17 @@ function describeGoRoute(route: Route, pod: NamespaceSnapshot): string {
 /** Yields one line for each redirect, the fallback and the source address, in the format of OpenShift's log. */
 export function* describeRules(resolved: Resolved, link: string, backend: RuleBackend): Generator<string> {
   const { podLinks, reserved, spec } = resolved;
-  yield* describeRedirects('Added', spec.redirects.redirects, podLinks, link, backend);
+  const all = [...spec.redirects.redirects, ...expandNames(spec.redirects.named)];
+  yield* describeRedirects('Added', all, podLinks, link, backend);
   const describe = wordsOf(backend, 'Added', link);
   for (const { prefix } of reserved) {
     const { family, text } = prefix.address;
     const fallback = fallbackOf(spec.redirects, family);
     const podLink = podLinks[family];
-    if (fallback !== undefined && podLink !== undefined) yield describe.fallback(family, podLink, fallback.text);
+    const named = spec.redirects.fallbackName?.targets.filter((address) => address.family === family) ?? [];
+    for (const target of fallback === undefined ? named : [fallback]) {
+      if (podLink !== undefined) yield describe.fallback(family, podLink, target.text);
+    }
     yield describe.source(family, text);
   }
 }

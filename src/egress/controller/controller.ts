@@ -22,7 +22,7 @@ import { ObjectStore } from './objects/store.ts';
 import { RouterGone } from './reconcile.ts';
 import { RouterWork } from './router-work.ts';
 
-/** Routers of one namespace that are worked on at a time. */
+/** Maximum number of routers of one namespace that are reconciled at a time. */
 const concurrency = 8;
 
 /** Dependencies of the controller. */
@@ -204,7 +204,8 @@ export class RouterController {
   }
 
   #routersIn(namespace: string): readonly Router[] {
-    return this.#stores.routers.in(namespace).flatMap((object) => readRouter(object) ?? []);
+    const { allowedNames } = this.#parts.settings;
+    return this.#stores.routers.in(namespace).flatMap((object) => readRouter(object, allowedNames) ?? []);
   }
 
   async #reconcile(namespace: string): Promise<number | undefined> {

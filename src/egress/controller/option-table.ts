@@ -20,6 +20,11 @@ export const optionTable = defineOptions({
     help: "networks of pods and Services, which routers reach through the pod's own interface",
     variable: 'CLUSTER_NETWORKS',
   },
+  'allow-names': {
+    value: 'SUFFIX,...',
+    help: 'names inside the cluster that EgressRouters may use as destinations, such as "db.svc.cluster.local"',
+    variable: 'ALLOW_NAMES',
+  },
   'rule-backend': {
     value: 'BACKEND',
     help: 'tool that installs rules in routers: auto, iptables or nftables',

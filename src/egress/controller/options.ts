@@ -6,6 +6,7 @@ import { durationCure, parseDuration } from '../../base/read/duration.ts';
 import { isLabelName, isName } from '../../base/read/object-meta.ts';
 import { parsePort } from '../../base/read/parse-port.ts';
 import type { RuleBackendChoice } from '../../base/rules/transaction.ts';
+import { parseSuffixes, suffixesCure } from '../api/dns-name.ts';
 import { defaultLog, logLevels } from '../api/log-settings.ts';
 import type { LogLevel } from '../model/attachment.ts';
 import type { ObjectSettings } from './objects/configuration.ts';
@@ -81,6 +82,7 @@ function readObjectSettings(reader: OptionReader<OptionName>): Omit<ObjectSettin
       ) ?? [],
     ruleBackend: reader.read('rule-backend', oneOf(backends), `must be one of ${backends.join(', ')}`) ?? 'auto',
     log: { ...defaultLog, level: level ?? defaultLog.level },
+    allowedNames: reader.read('allow-names', parseSuffixes, suffixesCure) ?? [],
     nodeFailureSeconds: time ?? 30,
     liveTimeout: reader.read('live-change-timeout', parseDuration, durationCure) ?? 0,
     hasDefaultRouteAnnotation: reader.isSet('default-route-annotation'),

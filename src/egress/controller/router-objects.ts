@@ -8,7 +8,7 @@ import type { Router } from './objects/router.ts';
 import type { ObjectStore } from './objects/store.ts';
 import type { MemberSituation } from './status/conditions.ts';
 
-/** Objects of each kind as they were last seen. */
+/** Last observed objects of each kind. */
 export type Stores = Readonly<Record<ResourceName, ObjectStore>>;
 
 /** Returns the members of a router with an invalid spec, as they were created. */
@@ -28,7 +28,7 @@ export function describeAsTheyAre(pods: readonly RouterPod[]): readonly MemberSi
     }));
 }
 
-/** Names of all objects that a router owns and that stay. */
+/** Lists the objects that a router owns and that are not being deleted. */
 export function listHeld({ meta }: Router, stores: Stores): HeldName[] {
   const { deployments, definitions } = stores;
   return [...deployments.in(meta.namespace), ...definitions.in(meta.namespace)].flatMap((object) => {

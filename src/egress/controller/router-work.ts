@@ -50,10 +50,10 @@ export interface WorkParts {
 /** Milliseconds for the API server to return the current state of a pod. */
 const freshness = 1500;
 
-/** Members of one router that are worked on at a time. */
+/** Maximum number of members of one router that are reconciled at a time. */
 const concurrency = 8;
 
-/** The members of one router, and what is going on among them. */
+/** The members of one router and their operations in progress. */
 interface Pool extends RolloutTurn {
   readonly members: readonly Member[];
   readonly pods: readonly RouterPod[];
@@ -110,7 +110,7 @@ export class RouterWork {
     let isHeldBack = await this.#parts.departures.endLost(router, pods, (pod) => this.#avoidedBy(router, pod));
     let failure: KubeError | undefined;
     const pool = { members, pods, isRollingOut: false };
-    // No router waits for the requests of another, because they may all have to leave a dead node.
+    // No router waits for requests of another, because all may have to leave a dead node.
     const done = await forAll(members, concurrency, async (member) => {
       try {
         const { situation, ...rest } = await this.#runMember(router, member, pool, parts);

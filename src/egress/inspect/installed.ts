@@ -2,9 +2,9 @@ import { parseAddress } from '../../base/model/address.ts';
 import type { Protocol, Redirect } from '../../base/model/redirect.ts';
 import type { InstalledRedirect } from './observation.ts';
 
-/** `iptables -t nat -A ER-net1-T -p tcp -m tcp --dport 8080 -j DNAT --to-destination 203.0.113.26:80`, with or without `[3:180]`. */
+/** `iptables -t nat -A ER-net1-T -p tcp -m tcp --dport 8080 -j DNAT --to-destination 203.0.113.26:80`, with or without `[3:180]`. Not those of names, whose chains have an N. */
 const iptablesRedirect =
-  /^(?:iptables|ip6tables) -t nat (?:\[(\d+):\d+\] )?-A \S+ -p (tcp|udp|sctp) -m \w+ --dport (\d+) -j DNAT --to-destination (\S+)$/;
+  /^(?:iptables|ip6tables) -t nat (?:\[(\d+):\d+\] )?-A (?!\S+-[TUS]N[0-9a-f]* )\S+ -p (tcp|udp|sctp) -m \w+ --dport (\d+) -j DNAT --to-destination (\S+)$/;
 
 /** `map tcp4: 8080 : 203.0.113.26 . 80` */
 const nftRedirect = /^map (tcp|udp|sctp)[46]: (\d+) : (\S+) \. (\d+)$/;

@@ -1,6 +1,5 @@
 import type { Link, NamespaceSnapshot, NodeSnapshot } from '../../base/model/network.ts';
-import type { Redirect } from '../../base/model/redirect.ts';
-import { parseDestination } from '../api/destination.ts';
+import { recallRedirects } from '../api/remembered.ts';
 import type { AttachmentState } from '../model/state.ts';
 import type { Resolved, ResolvedAddress } from '../plan/resolve.ts';
 import { readInstalledRedirects } from './installed.ts';
@@ -21,7 +20,8 @@ export function resolveRemembered(
   const { router } = state;
   const link = pod.links.find((one) => one.name === state.link);
   const master = findMaster(state, node, link);
-  const redirects = router === undefined ? readInstalledRedirects(rules) : router.destinations.flatMap(readRedirect);
+  const redirects =
+    router === undefined ? { redirects: readInstalledRedirects(rules), fallbacks: [] } : recallRedirects(router);
   const reserved = listReserved(state, pod);
   const mtu = router?.mtu ?? link?.mtu ?? master.mtu;
   return {
@@ -34,7 +34,7 @@ export function resolveRemembered(
       mtu,
       ...(router?.mac !== undefined && { mac: router.mac }),
       reserved,
-      redirects: { redirects, fallbacks: router?.fallbacks ?? [] },
+      redirects,
       clusterNetworks: [],
       ruleBackend: state.backend,
       log: { file: router?.logFile ?? '/tmp/egress-router-log', level: 'debug' },
@@ -56,11 +56,6 @@ function findMaster(state: AttachmentState, node: NodeSnapshot, link: Link | und
   const byIndex = node.links.find((one) => one.index === link?.parentIndex);
   if (state.master === '' && byIndex !== undefined) return byIndex;
   return { index: nowhere, name: state.master, up: false, mtu: link?.mtu ?? 0, mac: '' };
-}
-
-function readRedirect(line: string): Redirect[] {
-  const destination = parseDestination(line);
-  return destination.kind === 'redirect' ? [destination.redirect] : [];
 }
 
 /** Returns the addresses with their gateways; without a state file, the gateway of the default route in the private table. */

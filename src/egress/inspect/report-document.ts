@@ -68,6 +68,19 @@ const routerReportSchema = z.object({
   backend: z.enum(['iptables', 'nftables']),
   redirects: z.array(redirectSchema),
   fallbacks: z.array(z.object({ target: z.string(), live: liveSchema })),
+  /** Redirects to DNS names; `port` and `protocol` are absent for the fallback. Without addresses, the port is refused. */
+  names: z.optional(
+    z.array(
+      z.object({
+        name: z.string(),
+        protocol: z.optional(z.enum(['tcp', 'udp', 'sctp'])),
+        port: z.optional(z.number()),
+        targetPort: z.optional(z.number()),
+        addresses: z.array(z.string()),
+        live: liveSchema,
+      }),
+    ),
+  ),
   connections: z.array(connectionSchema),
   tracking: z.optional(z.object({ count: z.number(), maximum: z.number() })),
   attempts: z.array(z.object({ target: z.string(), outcome: z.string(), milliseconds: z.number() })),

@@ -1,9 +1,9 @@
 import { formatPrefix } from '../../base/model/address.ts';
+import { renderEndpoint } from '../../base/model/endpoint.ts';
 import { formatPolicyRule, formatRoute } from '../../base/model/format.ts';
 import { mainTable } from '../../base/model/network.ts';
 import type { Flow } from '../../base/model/observed.ts';
-import { protocolNumbers } from '../../base/model/redirect.ts';
-import { renderEndpoint } from '../../base/rules/endpoint.ts';
+import { type NamedRedirect, protocolNumbers } from '../../base/model/redirect.ts';
 import { numbersOf } from '../plan/numbers.ts';
 import { judge } from './findings.ts';
 import { countFlows, flowKey, flowsOf, redirectKey } from './flows.ts';
@@ -97,8 +97,8 @@ function isPassing(destination: string): boolean {
 function describeRedirects({ rules, resolved }: Observation, flows: readonly Flow[]) {
   const installed = new Map(readInstalledRedirects(rules).map((one) => [redirectKey(one), one]));
   const byKey = Map.groupBy(flows, flowKey);
-  const { redirects, fallbacks } = resolved.spec.redirects;
-  const known = new Set(redirects.map(redirectKey));
+  const { redirects, fallbacks, named = [], fallbackName } = resolved.spec.redirects;
+  const known = new Set([...redirects.map(redirectKey), ...named.flatMap(keysOfNamed)]);
   const rest = flows.filter((flow) => !known.has(flowKey(flow)));
   return {
     redirects: redirects.map((redirect) => {
@@ -120,7 +120,33 @@ function describeRedirects({ rules, resolved }: Observation, flows: readonly Flo
       target: target.text,
       live: countFlows(rest.filter((flow) => flow.target.family === target.family)),
     })),
+    ...((named.length > 0 || fallbackName !== undefined) && {
+      names: [
+        ...named.map((one) => ({
+          name: one.name,
+          protocol: one.protocol,
+          port: one.port,
+          targetPort: one.targetPort ?? one.port,
+          addresses: one.targets.map(({ text }) => text),
+          live: countFlows(keysOfNamed(one).flatMap((key) => byKey.get(key) ?? [])),
+        })),
+        ...(fallbackName === undefined
+          ? []
+          : [
+              {
+                name: fallbackName.name,
+                addresses: fallbackName.targets.map(({ text }) => text),
+                live: countFlows(rest),
+              },
+            ]),
+      ],
+    }),
   };
+}
+
+/** A name has connections of both families. */
+function keysOfNamed({ protocol, port }: NamedRedirect): string[] {
+  return ([4, 6] as const).map((family) => redirectKey({ protocol, port, target: { family, text: '' } }));
 }
 
 function describeFlow(flow: Flow): RouterReport['connections'][number] {

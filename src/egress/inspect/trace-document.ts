@@ -14,11 +14,14 @@ export const traceDocumentSchema = z.object({
     incoming: z.string(),
   }),
   /** What the desired rules do with the connection; `delivered`: the pod itself receives it. */
-  goes: z.enum(['redirected', 'delivered', 'refused', 'dropped']),
+  goes: z.enum(['redirected', 'delivered', 'unresolved', 'refused', 'dropped']),
   /** Present for a redirected connection. */
   target: z.optional(z.string()),
   source: z.optional(z.string()),
   by: z.optional(z.enum(['redirect', 'fallback'])),
+  /** Present for a redirect to a DNS name: the name, and the addresses that share its connections. */
+  name: z.optional(z.string()),
+  addresses: z.optional(z.array(z.string())),
   /** The path of the connection, one sentence per step. */
   steps: z.array(z.string()),
   attempt: z.optional(attemptSchema),

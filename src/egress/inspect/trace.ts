@@ -1,7 +1,7 @@
 import type { Address, Family } from '../../base/model/address.ts';
+import { renderEndpoint } from '../../base/model/endpoint.ts';
 import type { RouteAnswer } from '../../base/model/observed.ts';
 import type { Protocol } from '../../base/model/redirect.ts';
-import { renderEndpoint } from '../../base/rules/endpoint.ts';
 import { ownerOf } from '../plan/desired.ts';
 import { type Trace, traceEgress } from '../plan/trace.ts';
 import { judge } from './findings.ts';
@@ -77,7 +77,9 @@ export function describeTrace(observation: Observation, question: TraceQuestion)
       target: renderEndpoint({ address: trace.target, port: trace.port }),
       source: trace.source.text,
       by: trace.by,
+      ...(trace.name !== undefined && { name: trace.name, addresses: trace.targets?.map(({ text }) => text) ?? [] }),
     }),
+    ...(trace.kind === 'unresolved' && { name: trace.name, addresses: [] }),
     steps: [
       `The connection to ${renderEndpoint({ address: destination, port: question.port })}/${question.protocol} arrives on ${incoming}.`,
       ...describeSteps(observation, question, trace),
@@ -95,6 +97,11 @@ function describeSteps(observation: Observation, question: TraceQuestion, trace:
   switch (trace.kind) {
     case 'redirected':
       return describeRedirected(observation, question, trace);
+    case 'unresolved':
+      return [
+        `The redirect for ${question.port}/${question.protocol} goes to ${trace.name}, which has no usable address of this family.`,
+        'The router refuses the connection until the node daemon has one; its log and the Events of the pod name the reason.',
+      ];
     case 'delivered':
       return [
         'No redirect matches this port and there is no fallback, so the pod itself receives the connection.',
@@ -125,7 +132,7 @@ function describeOtherProtocols({ resolved }: Observation, { port, protocol }: T
 function describeRedirected(
   { ways, state }: Observation,
   { client, port, protocol }: TraceQuestion,
-  { target, port: targetPort, source, by }: Extract<Trace, { kind: 'redirected' }>,
+  { target, port: targetPort, source, by, name, targets = [] }: Extract<Trace, { kind: 'redirected' }>,
 ): string[] {
   const endpoint = renderEndpoint({ address: target, port: targetPort });
   const rule = by === 'redirect' ? `The redirect for ${port}/${protocol}` : 'The fallback';
@@ -133,7 +140,10 @@ function describeRedirected(
   const inward = ways.find((way) => way.direction === 'inward' && way.question.source?.text === target.text);
   const asked =
     client === undefined && inward !== undefined ? ` (route looked up for ${inward.question.destination.text})` : '';
+  const others = targets.length > 1 ? `, one of ${targets.length} addresses that share connections` : '';
+  const resolved = name === undefined ? [] : [`${rule} goes to ${name}, which is ${target.text} now${others}.`];
   return [
+    ...resolved,
     `${rule} sends it to ${endpoint} (DNAT).`,
     `It leaves ${describeAnswer(outward?.answer)}.`,
     `${target.text} sees the source address ${source.text} (SNAT).`,

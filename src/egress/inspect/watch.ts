@@ -1,5 +1,5 @@
+import { renderEndpoint } from '../../base/model/endpoint.ts';
 import type { Flow } from '../../base/model/observed.ts';
-import { renderEndpoint } from '../../base/rules/endpoint.ts';
 import { parseDestination } from '../api/destination.ts';
 import type { AttachmentState } from '../model/state.ts';
 import { flowKey, flowsOf, redirectKey } from './flows.ts';

@@ -9,7 +9,7 @@ import {
 import type { NetlinkSocket } from '../../base/linux/netlink/socket.ts';
 import { readSysctl } from '../../base/linux/sysctl.ts';
 import { containsAddress, isUnusable } from '../../base/model/address.ts';
-import { portKey, protocolNumbers } from '../../base/model/redirect.ts';
+import { portKey, protocolNumbers, type Redirect } from '../../base/model/redirect.ts';
 import type { Operation } from '../model/operation.ts';
 
 /**
@@ -20,14 +20,14 @@ import type { Operation } from '../model/operation.ts';
  */
 export function forgetUntranslated(
   pod: NetlinkSocket,
-  { redirects, fallback, kept }: Extract<Operation, { do: 'forget-untranslated' }>,
+  { ports: redirected, fallback, kept }: Extract<Operation, { do: 'forget-untranslated' }>,
 ): void {
   if (!tracksAny()) return;
   withConntrack((conntrack) => {
     const flows = listUntranslated(conntrack);
     if (flows.length === 0) return;
     const local = new Set(listAddresses(pod).map(({ prefix }) => prefix.address.text));
-    const ports = new Set(redirects.map((one) => `${protocolNumbers[one.protocol]} ${one.port}`));
+    const ports = new Set(redirected.map((one) => `${protocolNumbers[one.protocol]} ${one.port}`));
     for (const flow of flows) {
       const staysHere = local.has(flow.target.text) || isUnusable(flow.target);
       const stale = staysHere
@@ -48,21 +48,34 @@ export function forgetRedirected({
   redirects,
   fallbacks,
   ports,
+  endedPorts = new Set(),
+  endsFallback = false,
+  kept = { redirects: [], fallbacks: [] },
 }: Extract<Operation, { do: 'forget-redirected' }>): void {
-  if (redirects.length + fallbacks.length === 0 || !tracksAny()) return;
-  const ends = new Set(redirects.map((one) => `${portKey(one)} ${one.target.text} ${one.targetPort ?? one.port}`));
+  const isNothing = redirects.length + fallbacks.length + endedPorts.size === 0 && !endsFallback;
+  if (isNothing || !tracksAny()) return;
+  const ends = new Set(redirects.map(endOf));
+  const keptEnds = new Set(kept.redirects.map(endOf));
   const fallbackTargets = new Set(fallbacks.map(({ text }) => text));
+  const keptFallbacks = new Set(kept.fallbacks.map(({ text }) => text));
   withConntrack((conntrack) => {
     for (const connection of listConnections(conntrack, { value, mask })) {
       if (!connection.translated) continue;
       const { source, protocol, destinationPort, answeredBy } = connection;
       const port = `${source.family} ${protocol} ${destinationPort}`;
-      const isEnded =
-        ends.has(`${port} ${answeredBy.address.text} ${answeredBy.port}`) ||
-        (fallbackTargets.has(answeredBy.address.text) && answeredBy.port === destinationPort && !ports.has(port));
-      if (isEnded) forgetConnection(conntrack, connection);
+      const target = answeredBy.address.text;
+      const end = `${port} ${target} ${answeredBy.port}`;
+      const byRedirect = ends.has(end) || (endedPorts.has(port) && !keptEnds.has(end));
+      const isOfFallback = answeredBy.port === destinationPort && !ports.has(port);
+      const byFallback = fallbackTargets.has(target) || (endsFallback && !keptFallbacks.has(target));
+      if (byRedirect || (isOfFallback && byFallback)) forgetConnection(conntrack, connection);
     }
   });
+}
+
+/** Identifies the connections of a redirect by their port and target. */
+function endOf(redirect: Redirect): string {
+  return `${portKey(redirect)} ${redirect.target.text} ${redirect.targetPort ?? redirect.port}`;
 }
 
 /**

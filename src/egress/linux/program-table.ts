@@ -155,6 +155,8 @@ function writeMatch(match: Match): NftExpression | undefined {
     case 'icmpv6-type':
       return both(matchMeta('transport', Uint8Array.of(icmpv6)), matchBytes('transport', 0, Uint8Array.of(match.type)));
     case 'ports':
+    case 'source-bits':
+    case 'turn':
       return undefined;
   }
 }
@@ -170,7 +172,7 @@ function matchSource({ address, length }: Prefix, not: boolean): NftExpression |
   return matchBytes('network', address.family === 4 ? 12 : 8, bytes, { not });
 }
 
-function writeAction(action: Action): NftExpression {
+function writeAction(action: Action): NftExpression | undefined {
   switch (action.do) {
     case 'accept':
     case 'drop':
@@ -190,6 +192,9 @@ function writeAction(action: Action): NftExpression {
     }
     case 'redirect':
       return translateByMap(action.table.family, mapName(action.table));
+    case 'redirect-shared':
+    case 'share':
+      return undefined;
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Address, Prefix } from '../../base/model/address.ts';
 import type { LinkKind } from '../../base/model/link-kind.ts';
 import type { PolicyRule, Route } from '../../base/model/network.ts';
-import type { Redirect } from '../../base/model/redirect.ts';
+import type { Protocol, Redirect } from '../../base/model/redirect.ts';
 import type { RuleProgram } from '../../base/model/rules.ts';
 import type { AttachmentId } from './attachment.ts';
 import type { LinkGuard } from './guard.ts';
@@ -56,11 +56,15 @@ export type Operation =
    */
   | {
       readonly do: 'forget-untranslated';
-      readonly redirects: readonly Redirect[];
+      /** Redirected ports of every family. */
+      readonly ports: readonly { readonly protocol: Protocol; readonly port: number }[];
       readonly fallback: boolean;
       readonly kept: readonly Prefix[];
     }
-  /** Deletes marked connections that belong to these redirects or fallbacks. */
+  /**
+   * Deletes marked connections that belong to these redirects or fallbacks, and those of `endedPorts` and, with
+   * `endsFallback`, of the fallback to any other target than `kept` redirects and fallbacks.
+   */
   | {
       readonly do: 'forget-redirected';
       readonly value: number;
@@ -69,6 +73,11 @@ export type Operation =
       readonly fallbacks: readonly Address[];
       /** Ports with a redirect, whose connections do not belong to a fallback. */
       readonly ports: ReadonlySet<string>;
+      /** Ports that redirected to a name, as `portKey`. */
+      readonly endedPorts?: ReadonlySet<string>;
+      /** The fallback was a name. */
+      readonly endsFallback?: boolean;
+      readonly kept?: { readonly redirects: readonly Redirect[]; readonly fallbacks: readonly Address[] };
     }
   /** Deletes connections with an attachment's mark, and those with its addresses as translated source. */
   | {

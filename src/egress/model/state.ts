@@ -1,6 +1,7 @@
 import type { Address, Prefix } from '../../base/model/address.ts';
 import type { LinkKind, LinkType } from '../../base/model/link-kind.ts';
 import type { NamespaceId, Route } from '../../base/model/network.ts';
+import type { Sharing } from '../../base/model/redirect.ts';
 import type { AttachmentId } from './attachment.ts';
 
 /** A sysctl that an attachment changed, and the value to restore. */
@@ -19,6 +20,12 @@ export interface PodName {
 export interface RememberedRedirects {
   readonly destinations: readonly string[];
   readonly fallbacks: readonly Address[];
+  /** DNS name of the fallback, instead of `fallbacks`. */
+  readonly fallbackName?: string;
+  /** How addresses of names share connections; absent: roundrobin. */
+  readonly sharing?: Sharing;
+  /** Usable addresses of each name when the rules were installed. */
+  readonly answers?: readonly { readonly name: string; readonly addresses: readonly string[] }[];
 }
 
 /** Desired state of a router as decided at ADD, for CHECK and erctl. */
@@ -45,9 +52,16 @@ export interface AddressRival {
   readonly mac: string;
 }
 
+/**
+ * Version of the format of state files. A program reads of every file what it can, whatever its number, and keeps what it
+ * does not know or cannot read when it writes the file again. The number rises when a program that does so with a
+ * newer file would do harm; that program leaves a file that it cannot read in its place, for the newer one.
+ */
+export const stateVersion = 1;
+
 /** State saved at ADD for later calls, one file per attachment. Only what the kernel and the configuration do not show. */
 export interface AttachmentState {
-  /** 1. Later compatible versions may add keys, which are preserved. */
+  /** Of the file's format: {@link stateVersion}. */
   readonly version: number;
   readonly id: AttachmentId;
   readonly network: string;

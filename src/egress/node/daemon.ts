@@ -15,20 +15,27 @@ import { Installer } from './installer.ts';
 import { LiveRouters } from './live-routers.ts';
 import { NodeMetrics } from './metrics.ts';
 import type { NodeOptions } from './node-options.ts';
+import { ReadinessReport } from './readiness-report.ts';
+import { RouterNames } from './router-names.ts';
 import type { NodeRouters } from './routers-api.ts';
-import { isStillThere } from './standing.ts';
+import { askStanding } from './standing.ts';
 import { RouterWatch } from './watch.ts';
+import type { Wires } from './wires-api.ts';
 
 /** Dependencies of the daemon. */
 export interface NodeParts {
   readonly api: KubeApi;
   readonly routers: NodeRouters;
+  readonly wires: Wires;
   readonly log: DaemonLog;
   /** Folder of the plugin's state files. */
   readonly stateFolder: string;
 }
 
 const definitionPath = '/apis/k8s.cni.cncf.io/v1/network-attachment-definitions';
+
+/** Milliseconds for an answer: who cannot ask by then may be the one who is cut off. */
+const standingPatience = 1500;
 
 /** Milliseconds. */
 const rescan = { delay: 20, interval: 50, always: 30_000 };
@@ -38,18 +45,55 @@ const rescan = { delay: 20, interval: 50, always: 30_000 };
  * definitions are listed. Rejects with an Error if it cannot listen on its port.
  */
 export async function startNode(options: NodeOptions, parts: NodeParts): Promise<RunningDaemon> {
-  const { api, routers, log } = parts;
+  const { api, routers, wires, log } = parts;
   const end = new AbortController();
   const problems = new ProblemBook(log, 'The API server cannot be followed');
   const waiting = new Set(['pods', 'definitions']);
   const events = new EventRecorder(api, clusterNames.node, log, options.node);
   const metrics = new NodeMetrics(() => live.attachments.length);
   const count = (outcome: string): void => metrics.changes.inc({ outcome });
-  const live = new LiveRouters({ api, routers, events, log, count, signal: end.signal });
+  const names = new RouterNames({
+    settings: options.names,
+    routers,
+    metrics,
+    log,
+    stateFolder: parts.stateFolder,
+    tell: (state, words) => {
+      const pod = live.podOf(state);
+      if (pod === undefined) return;
+      const { namespace, name, uid } = pod;
+      void events.tell({ apiVersion: 'v1', kind: 'Pod', namespace, name, uid }, words, end.signal);
+    },
+  });
+  const live: LiveRouters = new LiveRouters({
+    api,
+    routers,
+    events,
+    log,
+    count,
+    prepare: (key, state, configuration) => names.prepare(key, state, configuration),
+    answerNames: names.answerNames,
+    signal: end.signal,
+  });
   const installer = new Installer(options.installer, log);
   const closures = new ClosureReport({ api, log, signal: end.signal, podOf: (state) => live.podOf(state) });
+  const readiness = new ReadinessReport({
+    api,
+    log,
+    signal: end.signal,
+    podOf: (state) => live.podOf(state),
+    // As the kubelet reports a probe that fails; the controller shows it in the router's status.
+    onUnready: (state, message) => {
+      const pod = live.podOf(state);
+      if (pod === undefined) return;
+      const { namespace, name, uid } = pod;
+      const about = { apiVersion: 'v1', kind: 'Pod', namespace, name, uid };
+      void events.tell(about, { type: 'Warning', reason: 'Unhealthy', message }, end.signal);
+    },
+  });
   const watcher = new RouterWatch({
     routers,
+    wires,
     metrics,
     events,
     log,
@@ -57,11 +101,15 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
     routersOf: () => live.known,
     uidOf: (state) => live.podOf(state)?.uid,
     showClosure: (state, rival) => closures.show(state, rival),
-    standingOf: async (state) => {
+    showReadiness: (state, problems) => readiness.show(state, problems),
+    forgetReadiness: (state) => readiness.forget(state),
+    isMissing: (state) => !waiting.has('pods') && state.pod !== undefined && live.podOf(state) === undefined,
+    standingOf: (state, patience = standingPatience) => {
       const pod = live.podOf(state);
-      if (state.pod === undefined || pod === undefined || pod.isEnding) return 'replaced';
-      // An outdated view proves nothing about a router that another node may have taken over.
-      return (await isStillThere(api, state.pod, pod.uid, end.signal)) ? 'current' : 'replaced';
+      if (state.pod === undefined || pod?.isEnding === true) return Promise.resolve('replaced');
+      const meant = pod === undefined ? { node: options.node } : { uid: pod.uid };
+      // A view that is old says nothing of a router that another node may have taken over.
+      return askStanding(api, state.pod, meant, patience, end.signal);
     },
   });
   const server = createDaemonServer({
@@ -71,7 +119,7 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
     unreadiness: () => {
       const [first] = waiting;
       const place = first === undefined ? undefined : `${first} are not listed yet`;
-      const reason = [place, installer.problem, problems.lines[0]].find((one) => one !== undefined);
+      const reason = [place, installer.problem, problems.lines[0], routers.blindness].find((one) => one !== undefined);
       return reason === place && problems.lines[0] !== undefined ? `${place}: ${problems.lines[0]}` : reason;
     },
   });
@@ -113,14 +161,23 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
     },
     { fieldSelector: `spec.nodeName=${options.node}` },
   );
-  const states = watchStates(parts.stateFolder, () => live.rescan(), log);
+  await names.start();
   watcher.start();
+  const blindness = new ProblemBook(log, 'Routers of this node cannot be seen');
+  const rescanAll = (): void => {
+    live.rescan();
+    names.follow(live.known);
+    blindness.report(parts.stateFolder, routers.blindness);
+    watcher.look();
+  };
+  const states = watchStates(parts.stateFolder, rescanAll, log);
   return {
     stop: () => {
       end.abort();
       states.close();
       watcher.close();
       live.close();
+      names.close();
       server.close();
       server.closeAllConnections();
       return installing.stop();

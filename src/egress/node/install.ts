@@ -34,8 +34,9 @@ const temporaryPrefix = '.egress-router-';
  */
 export function install({ source, target, name }: Installation): 'installed' | 'current' {
   const place = join(target, name);
-  const content = attempt(`read ${source}`, () => readFileSync(source));
+  // First, because it costs nothing: a folder that is not there yet is asked for often.
   sweep(target);
+  const content = attempt(`read ${source}`, () => readFileSync(source));
   if (isCurrent(place, content)) return 'current';
   const temporary = join(target, `${temporaryPrefix}${randomUUID()}`);
   try {

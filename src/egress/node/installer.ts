@@ -2,6 +2,9 @@ import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { RunningDaemon } from '../../base/daemon/run.ts';
+import { backoff } from '../../base/kubernetes/backoff.ts';
+import { clearRemovalMark, hasRouters, markForRemoval } from '../linux/state/removal-mark.ts';
+import { FileStateStore } from '../linux/state/state-store.ts';
 import { type Installation, install, uninstall } from './install.ts';
 
 /** Settings of the plugin's installation on a node. */
@@ -12,17 +15,37 @@ export interface InstallerSettings {
   readonly uninstallsOnExit: boolean;
 }
 
-/** Keeps the plugin installed: a removed or replaced file is restored at the next check. */
+/** Milliseconds until an installation that failed is tried again, the first time. */
+const firstRetry = 1000;
+
+/** What the installer asks about routers; tests replace it. */
+export interface RemovalParts {
+  /** Whether a router still needs the plugin for its DEL. */
+  readonly hasRouters: () => boolean;
+  readonly mark: (pluginName: string) => void;
+  readonly clearMark: () => void;
+}
+
+const ordinaryRemoval: RemovalParts = {
+  hasRouters: () => hasRouters(new FileStateStore()),
+  mark: markForRemoval,
+  clearMark: clearRemovalMark,
+};
+
+/** Keeps the plugin on the node: what removes or replaces it is undone at the next look. */
 export class Installer {
   readonly #settings: InstallerSettings;
   readonly #log: DaemonLog;
+  readonly #removal: RemovalParts;
   #problem: string | undefined;
-  /** Fingerprints of both files when they were last found equal. */
+  #failures = 0;
+  /** Both files as they were when they were found equal. */
   #right: string | undefined;
 
-  constructor(settings: InstallerSettings, log: DaemonLog) {
+  constructor(settings: InstallerSettings, log: DaemonLog, removal: RemovalParts = ordinaryRemoval) {
     this.#settings = settings;
     this.#log = log;
+    this.#removal = removal;
   }
 
   /** Why the plugin is not installed, or undefined if it is. */
@@ -40,6 +63,7 @@ export class Installer {
     try {
       if (install(installation) === 'installed') this.#log.info(installation, 'The plugin was installed');
       this.#problem = undefined;
+      this.#failures = 0;
       this.#right = fingerprint(installation);
       return true;
     } catch (error) {
@@ -47,19 +71,47 @@ export class Installer {
       if (message !== this.#problem)
         this.#log.error({ ...installation, problem: message }, 'The plugin cannot be installed');
       this.#problem = message;
+      this.#failures++;
       return false;
     }
   }
 
+  /** Installs now and keeps looking: after a failure soon, with pauses that double up to the interval. */
   start(): RunningDaemon {
-    this.keep();
-    const timer = setInterval(() => this.keep(), this.#settings.interval);
+    let timer: NodeJS.Timeout | undefined;
+    const look = (): void => {
+      const { interval } = this.#settings;
+      const pause = this.keep()
+        ? interval
+        : backoff(this.#failures, { first: Math.min(firstRetry, interval), last: interval });
+      timer = setTimeout(look, pause);
+    };
+    // An earlier daemon may have meant the plugin to go.
+    attempt(() => this.#removal.clearMark());
+    look();
     return {
       stop: () => {
-        clearInterval(timer);
-        if (this.#settings.uninstallsOnExit) uninstall(this.#settings.installation);
+        clearTimeout(timer);
+        if (this.#settings.uninstallsOnExit) this.#remove();
       },
     };
+  }
+
+  /** At once, or after the last router's DEL, which needs it. */
+  #remove(): void {
+    const { installation } = this.#settings;
+    if (this.#removal.hasRouters()) {
+      this.#removal.mark(installation.name);
+      this.#log.info(installation, "The plugin stays until the last router's DEL, which removes it");
+    } else uninstall(installation);
+  }
+}
+
+function attempt(run: () => void): void {
+  try {
+    run();
+  } catch {
+    // The folder of states is not mounted here.
   }
 }
 

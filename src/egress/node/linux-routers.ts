@@ -1,48 +1,53 @@
-import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { enterNetworkNamespace } from '../../base/linux/libc/calls.ts';
 import { identifyNamespace } from '../../base/linux/namespace.ts';
-import { NetlinkSocket, netlinkFamily } from '../../base/linux/netlink/socket.ts';
-import { readRuleGeneration } from '../../base/linux/rule-generation.ts';
+import { releaseEgress, swallowEgress, swallowsEgress } from '../../base/linux/netlink/qdisc.ts';
 import { WireConversation, type WireQuestion } from '../../base/linux/wire-probe.ts';
-import type { Link, NamespaceSnapshot } from '../../base/model/network.ts';
+import type { Link } from '../../base/model/network.ts';
 import type { Claimant, Flow } from '../../base/model/observed.ts';
 import { formatProblem } from '../../base/model/problem.ts';
-import { type ChangeParts, changeAttachment } from '../cni/change.ts';
+import type { Redirect, RedirectSet } from '../../base/model/redirect.ts';
+import { type AnswerNames, type ChangeParts, changeAnswers, changeAttachment } from '../cni/change.ts';
 import { runRemoval, runSteps } from '../cni/steps.ts';
 import { flowsOf } from '../inspect/flows.ts';
-import { resolveRemembered } from '../inspect/remembered.ts';
 import { NamespaceInspector } from '../linux/inspection.ts';
 import type { Kernel } from '../linux/kernel-api.ts';
-import { LinkDirectory } from '../linux/link-directory.ts';
 import { openLogSink } from '../linux/log/log-sink.ts';
 import { openLinuxKernel } from '../linux/parts.ts';
-import { listRules } from '../linux/rule-listing.ts';
 import { FileStateStore } from '../linux/state/state-store.ts';
 import type { AttachmentId } from '../model/attachment.ts';
 import type { AddressRival, AttachmentState } from '../model/state.ts';
 import { listDeviations } from '../plan/check.ts';
-import { type Desired, describeDesired, ownerOf } from '../plan/desired.ts';
+import { inwardMark, markMask } from '../plan/marks.ts';
 import { listClosing, planReopening } from '../plan/reopen.ts';
-import type { Resolved } from '../plan/resolve.ts';
-import type { ApplyOutcome, AskingManner, NodeRouters, WireAnswer } from './routers-api.ts';
-import { RuleVariants, readVariant } from './rule-variant.ts';
+import { findBlindness } from './blindness.ts';
+import { listKernelProblems, PodChanges } from './pod-changes.ts';
+import { findEthernetLink, keyOf, withinPod, withNetlink } from './pod-namespace.ts';
+import { describeRouter, identifyRules, listOwnRules } from './router-rules.ts';
+import type { AnswersOutcome, ApplyOutcome, AskingManner, NodeRouters, WireAnswer } from './routers-api.ts';
+import { RuleVariants } from './rule-variant.ts';
+import { hasCarrier } from './wire.ts';
 
-/** Interval between reads of answers, and total time, in milliseconds. */
-const wire = { step: 75, whole: 375 };
+/** Milliseconds until answers are read, and between the two times. */
+const wire = { first: 75, last: 300 };
 
 /** Maximum number of frames processed at once, so that a busy link does not delay the daemon. */
 const mostFrames = 64;
 
 /**
- * The routers of this node in the kernel. The process must be in the node's network namespace, to which every call
- * returns.
+ * Milliseconds to wait for a call of the plugin: the daemon does nothing else meanwhile, also for other routers. Who
+ * calls tries again.
+ */
+const lockPatience = 50;
+
+/**
+ * The routers of this node as Linux has them. The process must be in the node's network namespace, to
+ * which every call returns.
  */
 export class LinuxRouters implements NodeRouters {
   readonly #store = new FileStateStore();
   readonly #parts: ChangeParts = {
     store: this.#store,
-    openKernel: (path, backend) => openLinuxKernel(path, backend, this.#store),
+    openKernel: (path, backend) => openLinuxKernel(path, backend, this.#store, undefined, lockPatience),
     identifyNamespace,
     openLog: openLogSink,
   };
@@ -52,6 +57,8 @@ export class LinuxRouters implements NodeRouters {
    * milliseconds each. Open sockets keep the namespace alive, so those of removed routers are closed at once.
    */
   readonly #conversations = new Map<string, WireConversation>();
+  readonly #changes = new PodChanges();
+  blindness: string | undefined;
   #living: readonly AttachmentState[] = [];
   /**
    * The rules that were last found correct, by attachment. Detecting that they are unchanged is much cheaper than
@@ -61,17 +68,19 @@ export class LinuxRouters implements NodeRouters {
 
   list(): readonly AttachmentState[] {
     const bootId = this.#store.bootId();
-    return this.#store.list().filter((state) => state.bootId === bootId && this.isAlive(state));
+    const all = this.#store.list().filter((state) => state.bootId === bootId);
+    this.blindness = findBlindness(all);
+    return all.filter((state) => this.isAlive(state));
   }
 
   isAlive({ netns }: AttachmentState): boolean {
     return identifyNamespace(netns.path)?.inode === netns.inode;
   }
 
-  apply(id: AttachmentId, configuration: unknown): ApplyOutcome {
+  apply(id: AttachmentId, configuration: unknown, answerNames?: AnswerNames): ApplyOutcome {
     const state = this.#store.find(id);
     if (state === undefined) return { kind: 'gone' };
-    const outcome = this.#withVariant(state, () => changeAttachment(this.#parts, id, configuration));
+    const outcome = this.#withVariant(state, () => changeAttachment(this.#parts, id, configuration, answerNames));
     switch (outcome.kind) {
       case 'unchanged':
         return { kind: 'applied', added: 0, removed: 0 };
@@ -86,8 +95,29 @@ export class LinuxRouters implements NodeRouters {
     }
   }
 
+  applyAnswers(id: AttachmentId, answerNames: AnswerNames): AnswersOutcome {
+    const state = this.#store.find(id);
+    if (state === undefined) return { kind: 'gone' };
+    const outcome = this.#withVariant(state, () => changeAnswers(this.#parts, id, answerNames));
+    if (outcome.kind === 'changed') return { kind: 'changed', lost: outcome.lost };
+    return { kind: outcome.kind === 'unchanged' ? 'unchanged' : 'gone' };
+  }
+
+  endConnections(state: AttachmentState, redirects: readonly Redirect[]): void {
+    this.#withKernel(state, (kernel) => {
+      kernel.apply({
+        do: 'forget-redirected',
+        value: inwardMark(state.slot),
+        mask: markMask,
+        redirects,
+        fallbacks: [],
+        ports: new Set(),
+      });
+    });
+  }
+
   listFlows(state: AttachmentState): readonly Flow[] {
-    return within(state, () => {
+    return withinPod(state, () => {
       const inspector = new NamespaceInspector();
       try {
         // The kernel walks its whole table, which takes milliseconds even if it is empty.
@@ -99,11 +129,18 @@ export class LinuxRouters implements NodeRouters {
     });
   }
 
-  check(state: AttachmentState): readonly string[] {
-    return this.#withKernel(state, (kernel) => {
+  check(known: AttachmentState): readonly string[] {
+    return this.#withKernel(known, (kernel) => {
+      // Addresses of names may have changed since the last look.
+      const state = this.#newest(known);
       const pod = kernel.readNamespace();
       const key = keyOf(state);
-      const seen = JSON.stringify([identifyRules(state), state.router?.destinations, state.router?.fallbacks]);
+      const seen = JSON.stringify([
+        identifyRules(state),
+        state.router?.destinations,
+        state.router?.fallbacks,
+        state.router?.answers,
+      ]);
       const isKnown = this.#checked.get(key) === seen;
       const rules = isKnown && state.router !== undefined ? [] : listOwnRules(state);
       const { resolved, desired } = describeRouter(kernel, state, pod, rules);
@@ -159,12 +196,14 @@ export class LinuxRouters implements NodeRouters {
     try {
       // Announcements since the last round count, because another machine may have claimed an address.
       conversation.ask('anonymous');
-      for (let waited = 0; waited < wire.whole; waited += wire.step) {
-        await sleep(wire.step);
+      const listen = (): void => {
         for (let frames = 0; frames < mostFrames && conversation.listen(); frames++);
-        if (waited === 0 && !conversation.claimants.some(({ address }) => own.has(address.text)))
-          conversation.ask('named');
-      }
+      };
+      await sleep(wire.first);
+      listen();
+      if (!conversation.claimants.some(({ address }) => own.has(address.text))) conversation.ask('named');
+      await sleep(wire.last);
+      listen();
       const { claimants } = conversation;
       conversation.forget();
       return claimants;
@@ -175,16 +214,25 @@ export class LinuxRouters implements NodeRouters {
     }
   }
 
+  listProblems(state: AttachmentState): readonly string[] {
+    return listKernelProblems(state);
+  }
+
+  listChanged(): readonly AttachmentState[] {
+    return this.#changes.list();
+  }
+
   retain(states: readonly AttachmentState[]): void {
     this.#living = states;
+    this.#changes.retain(states);
     const living = new Set(states.map(keyOf));
     for (const key of this.#conversations.keys()) if (!living.has(key)) this.#release(key);
     for (const key of this.#checked.keys()) if (!living.has(key)) this.#checked.delete(key);
   }
 
   #begin(state: AttachmentState, questions: readonly WireQuestion[]): WireConversation | undefined {
-    return within(state, () => {
-      const link = findLink(state.link);
+    return withinPod(state, () => {
+      const link = findOpenLink(state.link);
       return link && new WireConversation(link, questions, 0);
     });
   }
@@ -192,6 +240,25 @@ export class LinuxRouters implements NodeRouters {
   #release(key: string): void {
     this.#conversations.get(key)?.close();
     this.#conversations.delete(key);
+  }
+
+  suspend(state: AttachmentState): void {
+    withinPod(state, () => {
+      const link = findEthernetLink(state.link);
+      if (link !== undefined) withNetlink((socket) => swallowEgress(socket, link.index));
+    });
+  }
+
+  isSuspended(state: AttachmentState): boolean {
+    return withinPod(state, () => {
+      const link = findEthernetLink(state.link);
+      return link !== undefined && withNetlink((socket) => swallowsEgress(socket, link.index));
+    });
+  }
+
+  resume(state: AttachmentState): void {
+    // Under the lock: a DEL closes the link in the same way before it deletes it.
+    this.#withKernel(state, () => releaseLink(state));
   }
 
   close(state: AttachmentState, rival: AddressRival): void {
@@ -210,6 +277,8 @@ export class LinuxRouters implements NodeRouters {
       const newest = this.#newest(state);
       const pod = kernel.readNamespace();
       const { desired } = describeRouter(kernel, newest, pod, newest.router === undefined ? listOwnRules(newest) : []);
+      // It has no address yet.
+      releaseLink(newest);
       runSteps(kernel, planReopening(newest, desired, pod));
     });
   }
@@ -221,7 +290,7 @@ export class LinuxRouters implements NodeRouters {
 
   #withKernel<T>(state: AttachmentState, use: (kernel: Kernel) => T): T {
     return this.#withVariant(state, () => {
-      const kernel = openLinuxKernel(state.netns.path, state.backend, this.#store);
+      const kernel = openLinuxKernel(state.netns.path, state.backend, this.#store, undefined, lockPatience);
       try {
         return use(kernel);
       } finally {
@@ -232,71 +301,27 @@ export class LinuxRouters implements NodeRouters {
 
   #withVariant<T>(state: AttachmentState, run: () => T): T {
     if (state.backend !== 'iptables') return run();
-    return this.#variants.within((read) => within(state, read), run);
+    return this.#variants.within((read) => withinPod(state, read), run);
   }
 }
 
-/** Describes a router as ADD installed it, from its state file. */
-function describeRouter(
-  kernel: Kernel,
-  state: AttachmentState,
-  pod: NamespaceSnapshot,
-  rules: readonly string[],
-): { readonly resolved: Resolved; readonly desired: Desired } {
-  const node = kernel.readNode({ routes: false, ...(state.master !== '' && { master: state.master }) });
-  const resolved = resolveRemembered(state, node, pod, rules);
-  return { resolved, desired: describeDesired(state.id, state.link, resolved, pod) };
-}
-
-/** Returns whether no gateway answers. */
+/** No gateway answers. */
 function isCutOff(gateways: WireAnswer['gateways']): boolean {
   return gateways.length > 0 && gateways.every(({ answers }) => !answers);
 }
 
-function keyOf({ id }: AttachmentState): string {
-  return `${id.containerId}@${id.ifname}`;
+function sizeOf({ redirects, named = [], fallbacks, fallbackName }: RedirectSet): number {
+  return redirects.length + named.length + fallbacks.length + (fallbackName === undefined ? 0 : 1);
 }
 
-/** Returns a value that changes whenever a rule in the current network namespace changes. */
-function identifyRules(state: AttachmentState): unknown {
-  const generation = readVariant() === 'legacy' ? undefined : readRuleGeneration();
-  return generation ?? listOwnRules(state);
+/** Lets the kernel send by a link again, in the namespace that the thread is in. */
+function releaseLink({ link: name }: AttachmentState): void {
+  const link = findEthernetLink(name);
+  if (link !== undefined) withNetlink((socket) => releaseEgress(socket, link.index));
 }
 
-function listOwnRules(state: AttachmentState): string[] {
-  const names = { name: state.link, owner: ownerOf(state.id), families: [4, 6] as const, chains: [], tables: [] };
-  return listRules(state.backend, names);
-}
-
-function sizeOf({ redirects, fallbacks }: { redirects: readonly unknown[]; fallbacks: readonly unknown[] }): number {
-  return redirects.length + fallbacks.length;
-}
-
-/** Runs a read in a router's namespace, without the lock that changes take. */
-function within<T>({ netns }: AttachmentState, look: () => T): T {
-  const home = openSync('/proc/self/ns/net', 'r');
-  try {
-    const there = openSync(netns.path, 'r');
-    try {
-      enterNetworkNamespace(there);
-      return look();
-    } finally {
-      enterNetworkNamespace(home);
-      closeSync(there);
-    }
-  } finally {
-    closeSync(home);
-  }
-}
-
-/** Returns the link if it can send probes. */
-function findLink(name: string): Link | undefined {
-  const socket = new NetlinkSocket(netlinkFamily.route);
-  try {
-    const link = new LinkDirectory(socket).list().find((one) => one.name === name);
-    const isOpen = link?.up === true && link.carrier !== false && /^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(link.mac);
-    return isOpen ? link : undefined;
-  } finally {
-    socket.close();
-  }
+/** The link, if it can be asked on. */
+function findOpenLink(name: string): Link | undefined {
+  const link = findEthernetLink(name);
+  return hasCarrier(link) ? link : undefined;
 }

@@ -5,11 +5,14 @@ import type { KubeApi } from '../../base/kubernetes/cluster-api.ts';
 import type { EventRecorder, EventWords } from '../../base/kubernetes/events.ts';
 import { isStatus } from '../../base/kubernetes/status-patch.ts';
 import { WorkQueue } from '../../base/kubernetes/work-queue.ts';
+import { KernelError } from '../../base/linux/kernel-error.ts';
 import { describeError } from '../../base/model/text.ts';
+import type { AnswerNames } from '../cni/change.ts';
 import { appliedAnnotation, type LiveRefusal, refusedAnnotation } from '../model/live-change.ts';
 import type { AttachmentState } from '../model/state.ts';
 import { findDefinition } from './networks.ts';
 import { type NodePod, readConfig, readDefinition, readPod } from './objects.ts';
+import { keyOf } from './pod-namespace.ts';
 import type { ApplyOutcome, NodeRouters } from './routers-api.ts';
 
 /** Dependencies of {@link LiveRouters}. */
@@ -19,6 +22,9 @@ export interface LiveParts {
   readonly events: EventRecorder;
   readonly log: DaemonLog;
   readonly count: (outcome: ApplyOutcome['kind'] | 'failed') => void;
+  /** Resolves new DNS names of a configuration, for two seconds at most. Never rejects. */
+  readonly prepare: (key: string, state: AttachmentState, configuration: unknown) => Promise<void>;
+  readonly answerNames: AnswerNames;
   readonly signal: AbortSignal;
 }
 
@@ -31,10 +37,16 @@ const longestSilence = 2000;
 /** Initial and maximum backoff in milliseconds after the kernel rejected a change. */
 const retry = { first: 500, last: 60_000 };
 
+/** How often a call that works in a namespace is waited for without a word, and milliseconds in between. */
+const mostBusy = 20;
+const busyPause = 500;
+
 /** What this process applied to an attachment. Pod annotations are not trusted, because any author of the pod can forge them. */
 interface Tried {
   readonly configuration: string;
   readonly refusal?: Omit<LiveRefusal, 'configuration'>;
+  /** Another call works in its namespace: nothing is known yet. */
+  readonly isPending?: true;
   /** A retry may succeed. */
   readonly failed?: { readonly times: number; readonly retryAt: number };
 }
@@ -189,6 +201,7 @@ export class LiveRouters {
     const known = this.#tried.get(key);
     const now = performance.now();
     if (known?.configuration !== wanted.configuration || (known.failed !== undefined && known.failed.retryAt <= now)) {
+      await this.#parts.prepare(key, state, readConfig(wanted.text, wanted.name));
       const tried = this.#apply(state, pod, wanted, known);
       if (tried === undefined) return undefined;
       this.#tried.set(key, tried);
@@ -204,15 +217,23 @@ export class LiveRouters {
     { name, isForeign, text, configuration }: Wanted,
     known: Tried | undefined,
   ): Tried | undefined {
-    const { routers, count, log } = this.#parts;
+    const { routers, count, log, answerNames } = this.#parts;
     const begun = performance.now();
     let outcome: ApplyOutcome;
     try {
-      outcome = routers.apply(state.id, readConfig(text, name));
+      outcome = routers.apply(state.id, readConfig(text, name), answerNames);
     } catch (error) {
-      count('failed');
       const times = known?.configuration === configuration ? (known.failed?.times ?? 0) + 1 : 1;
       const milliseconds = backoff(times, retry);
+      // ADD or DEL is at work there. Nothing is wrong with the configuration, and that is over in a moment.
+      if (isBusy(error) && times <= mostBusy) {
+        return {
+          configuration,
+          isPending: true,
+          failed: { times, retryAt: performance.now() + Math.min(milliseconds, busyPause) },
+        };
+      }
+      count('failed');
       log.warn(
         { err: error, attachment: keyOf(state), retryMilliseconds: milliseconds },
         'Failed to apply a configuration; retrying',
@@ -286,7 +307,9 @@ export class LiveRouters {
     }
     const all = [...byLink].toSorted(([one], [other]) => one.localeCompare(other, 'en', { numeric: true }));
     if (all.length === 0) return undefined;
-    if (all.some(([, { wanted, tried }]) => tried?.configuration !== wanted.configuration)) return undefined;
+    const isKnown = ({ wanted, tried }: { readonly wanted: Wanted; readonly tried: Tried | undefined }): boolean =>
+      tried?.configuration === wanted.configuration && tried.isPending !== true;
+    if (!all.every(([, one]) => isKnown(one))) return undefined;
     const configuration = all.map(([, { wanted }]) => wanted.configuration).join();
     const refusals = all.flatMap(([, { tried }]) => tried?.refusal ?? []);
     const [refusal] = refusals;
@@ -311,6 +334,6 @@ export class LiveRouters {
   }
 }
 
-function keyOf({ id }: AttachmentState): string {
-  return `${id.containerId}@${id.ifname}`;
+function isBusy(error: unknown): boolean {
+  return error instanceof KernelError && error.kind === 'busy';
 }

@@ -52,10 +52,27 @@ export class NodeMetrics {
     '1 if the interface is closed because another machine has the address.',
     router,
   );
+  readonly suspended = this.#gauge(
+    'suspended',
+    '1: nothing leaves by the interface, because the router may have been replaced while it was cut off.',
+    router,
+  );
   readonly reopened = this.#counter(
     'reopenings_total',
     'Times that a closed interface was reopened after the conflict had ended.',
     router,
+  );
+
+  readonly nameQueries = this.#counter(
+    'name_queries_total',
+    'DNS lookups for destinations, by outcome: addresses, none or failed.',
+    ['outcome'],
+  );
+  readonly nameChanges = this.#counter('name_changes_total', 'Times that a router got new addresses of DNS names.', []);
+  readonly nameAddresses = this.#gauge(
+    'name_addresses',
+    'Usable addresses of a DNS name that routers of this node redirect to; 0: its ports refuse connections.',
+    ['name'],
   );
 
   constructor(count: () => number) {
@@ -89,6 +106,7 @@ export class NodeMetrics {
       this.rulesRight,
       this.lastCheck,
       this.closed,
+      this.suspended,
       this.reopened,
     ];
     await Promise.all(all.map((metric) => removeWhere(metric, labels)));

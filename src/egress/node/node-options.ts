@@ -3,13 +3,16 @@ import { daemonLogLevels } from '../../base/daemon/log.ts';
 import { daemonTable, type LogFormat, readLogFormat } from '../../base/daemon/log-format.ts';
 import { type Environment, OptionReader } from '../../base/daemon/reader.ts';
 import { defineOptions, formatOptionHelp } from '../../base/daemon/table.ts';
-import { parseAddress } from '../../base/model/address.ts';
-import { durationCure, parseDuration } from '../../base/read/duration.ts';
+import { networkOf, type Prefix, parseAddress, parsePrefix } from '../../base/model/address.ts';
+import { durationCure, optionTimeCure, parseDuration, parseOptionTime } from '../../base/read/duration.ts';
 import { isName } from '../../base/read/object-meta.ts';
 import { parsePort } from '../../base/read/parse-port.ts';
+import { parseSuffixes, suffixesCure } from '../api/dns-name.ts';
+import { parseServers, serversCure } from '../names/resolv-conf.ts';
 import type { InstallerSettings } from './installer.ts';
 import { installTable, readInstallOptions } from './options.ts';
-import type { WatchTimes } from './watch.ts';
+import type { NameSettings } from './router-names.ts';
+import type { WatchTimes } from './watched.ts';
 
 /** Every option, in the order of `--help`. */
 export const nodeOptionTable = defineOptions({
@@ -44,6 +47,46 @@ export const nodeOptionTable = defineOptions({
     variable: 'CONFLICT_INTERVAL',
     initial: '10s',
   },
+  resolver: {
+    value: 'IP[:PORT],...',
+    help: 'DNS servers for names of destinations; default those of /etc/resolv.conf, without its search path',
+    variable: 'RESOLVER',
+  },
+  'allow-destinations': {
+    value: 'CIDR,...',
+    help: 'networks that names may lead to although they are inside the cluster or the node',
+    variable: 'ALLOW_DESTINATIONS',
+  },
+  'allow-names': {
+    value: 'SUFFIX,...',
+    help: 'names inside the cluster that are allowed as destinations, such as "db.svc.cluster.local"',
+    variable: 'ALLOW_NAMES',
+  },
+  'cluster-networks': {
+    value: 'CIDR,...',
+    help: 'networks of pods and Services, which names must not lead to',
+    variable: 'CLUSTER_NETWORKS',
+  },
+  'max-names': {
+    value: 'COUNT',
+    help: 'names that the routers of one namespace may use on this node',
+    variable: 'MAX_NAMES',
+    initial: '200',
+  },
+  'min-ttl': { value: 'TIME', help: 'count a shorter TTL of an answer as this', variable: 'MIN_TTL', initial: '5s' },
+  'max-ttl': { value: 'TIME', help: 'count a longer TTL of an answer as this', variable: 'MAX_TTL', initial: '1h' },
+  'stale-time': {
+    value: 'TIME',
+    help: 'use an answer for this long after its TTL while no DNS server answers, then refuse the port',
+    variable: 'STALE_TIME',
+    initial: '1h',
+  },
+  'drain-time': {
+    value: 'TIME',
+    help: 'end connections to an address this long after its name lost it; 0 leaves them until they end',
+    variable: 'DRAIN_TIME',
+    initial: '0',
+  },
   'listen-address': {
     value: 'IP',
     help: 'address of /metrics, /healthz and /readyz; /metrics requires a token unless this is a loopback address',
@@ -73,6 +116,7 @@ export interface NodeOptions {
   /** Path of a kubeconfig. Absent: the pod's service account. */
   readonly kubeconfig?: string;
   readonly times: WatchTimes;
+  readonly names: NameSettings;
   readonly listen?: { readonly address: string; readonly port: number };
   readonly logLevel: string;
   readonly logFormat: LogFormat;
@@ -119,10 +163,40 @@ export function parseNodeOptions(args: readonly string[], environment: Environme
       announce: interval('announce-interval'),
       check: interval('check-interval'),
     },
+    names: readNameSettings(reader),
     ...(port !== undefined && port !== 0 && address !== undefined && { listen: { address, port } }),
     logLevel: level ?? 'info',
     logFormat: readLogFormat(reader),
   };
   reader.finish();
   return options;
+}
+
+function readNameSettings(reader: OptionReader<keyof typeof nodeOptionTable>): NameSettings {
+  const networks = (name: 'allow-destinations' | 'cluster-networks'): readonly Prefix[] =>
+    reader.read(name, parseNetworks, 'must be networks separated by commas, such as "10.128.0.0/14"') ?? [];
+  const time = (name: 'min-ttl' | 'max-ttl' | 'stale-time' | 'drain-time'): number =>
+    reader.read(name, parseOptionTime, optionTimeCure) ?? 0;
+  const servers = reader.read('resolver', parseServers, serversCure);
+  const shortest = Math.max(100, time('min-ttl'));
+  return {
+    policy: {
+      clusterNetworks: networks('cluster-networks'),
+      allowedNetworks: networks('allow-destinations'),
+      allowedSuffixes: reader.read('allow-names', parseSuffixes, suffixesCure) ?? [],
+    },
+    times: { shortest, longest: Math.max(shortest, time('max-ttl')), stale: time('stale-time') },
+    mostNames: reader.read('max-names', parseCount, 'must be a number from 1 to 100000') ?? 0,
+    ...(servers !== undefined && { servers }),
+    drainTime: time('drain-time'),
+  };
+}
+
+function parseCount(text: string): number | undefined {
+  return /^[1-9]\d{0,5}$/.test(text) && Number(text) <= 100_000 ? Number(text) : undefined;
+}
+
+function parseNetworks(text: string): readonly Prefix[] | undefined {
+  const prefixes = text.split(',').map((word) => parsePrefix(word.trim()));
+  return prefixes.includes(undefined) ? undefined : prefixes.filter((one) => one !== undefined).map(networkOf);
 }

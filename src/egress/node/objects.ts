@@ -1,4 +1,5 @@
 import { isRecord } from '../../base/read/shape.ts';
+import { readinessCondition } from '../model/readiness.ts';
 
 /** The parts of a pod of this node that concern its router's configuration. */
 export interface NodePod {
@@ -7,6 +8,17 @@ export interface NodePod {
   readonly uid: string;
   readonly isEnding: boolean;
   readonly annotations: Readonly<Record<string, unknown>>;
+  /** Whether it is ready only if the daemon reports it ready. */
+  readonly hasReadinessGate: boolean;
+  /** What the daemon said; undefined before it did. */
+  readonly readiness: ShownCondition | undefined;
+}
+
+/** A condition of a pod, as the API server shows it. */
+export interface ShownCondition {
+  readonly status: string;
+  readonly message: string | undefined;
+  readonly lastTransitionTime: string | undefined;
 }
 
 /** Parses a pod. Returns undefined if it is invalid. */
@@ -15,7 +27,26 @@ export function readPod(object: unknown): NodePod | undefined {
   const { namespace, name, uid, deletionTimestamp, annotations } = metadata;
   if (typeof namespace !== 'string' || typeof name !== 'string' || typeof uid !== 'string') return undefined;
   const isEnding = (deletionTimestamp ?? undefined) !== undefined;
-  return { namespace, name, uid, isEnding, annotations: isRecord(annotations) ? annotations : {} };
+  const spec = isRecord(object) && isRecord(object.spec) ? object.spec : {};
+  const status = isRecord(object) && isRecord(object.status) ? object.status : {};
+  const find = (list: unknown, key: string): Record<string, unknown> | undefined =>
+    (Array.isArray(list) ? list : []).filter(isRecord).find((one) => one[key] === readinessCondition);
+  return {
+    namespace,
+    name,
+    uid,
+    isEnding,
+    annotations: isRecord(annotations) ? annotations : {},
+    hasReadinessGate: find(spec.readinessGates, 'conditionType') !== undefined,
+    readiness: readCondition(find(status.conditions, 'type')),
+  };
+}
+
+function readCondition(condition: Record<string, unknown> | undefined): ShownCondition | undefined {
+  const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+  const status = text(condition?.status);
+  if (condition === undefined || status === undefined) return undefined;
+  return { status, message: text(condition.message), lastTransitionTime: text(condition.lastTransitionTime) };
 }
 
 /**

@@ -26,7 +26,10 @@ export const installTable = defineOptions({
     variable: 'CNI_INTERVAL',
     initial: '30s',
   },
-  'uninstall-on-exit': { help: 'remove the plugin on exit', variable: 'CNI_UNINSTALL_ON_EXIT' },
+  'uninstall-on-exit': {
+    help: "remove the plugin on exit, or after the last router's DEL",
+    variable: 'CNI_UNINSTALL_ON_EXIT',
+  },
 });
 
 /** Every option of `install-cni`, in the order of `--help`. */

@@ -1,27 +1,17 @@
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { EventRecorder, EventWords } from '../../base/kubernetes/events.ts';
 import { ProblemBook } from '../../base/kubernetes/problem-book.ts';
-import type { AddressRival, AttachmentState } from '../model/state.ts';
+import type { AttachmentState } from '../model/state.ts';
+import { AddressKeeper, type KeeperParts } from './address-keeper.ts';
 import { Closure } from './closure.ts';
-import type { NodeMetrics, RouterLabels } from './metrics.ts';
+import type { NodeMetrics } from './metrics.ts';
+import { keyOf } from './pod-namespace.ts';
+import { Readiness } from './readiness.ts';
 import type { NodeRouters } from './routers-api.ts';
+import { Suspension } from './suspension.ts';
 import { TrafficCounter } from './traffic.ts';
-
-/** Intervals in milliseconds. */
-export interface WatchTimes {
-  /** Interval of probes for gateways and other owners of the address. */
-  readonly ask: number;
-  /** Interval of counting connections. */
-  readonly count: number;
-  readonly announce: number;
-  readonly check: number;
-}
-
-/**
- * Consecutive claims of an address by another machine after which the interface is closed regardless of the API
- * server.
- */
-const mostConflicts = 3;
+import { placeOf, type Watched, type WatchTimes } from './watched.ts';
+import type { Wires } from './wires-api.ts';
 
 /**
  * Milliseconds after which a router's namespace is checked if nothing else is due: a namespace that disappears
@@ -29,45 +19,38 @@ const mostConflicts = 3;
  */
 const aliveFor = 5_000;
 
-/** State of a router's pod according to the cluster. */
-export type Standing =
-  /** It exists according to a current view. */
-  | 'current'
-  /** The pod is gone, terminating or unknown, so another pod may have its address. */
-  | 'replaced';
+/**
+ * Milliseconds between checks of the wires, each of which costs a wake-up, and checks after which the daemon determines
+ * which routers may have been replaced.
+ */
+const pace = { wires: 100, addresses: 3 };
 
 /** Dependencies of {@link RouterWatch}. */
 export interface WatchParts {
   readonly routers: NodeRouters;
+  readonly wires: Wires;
   readonly metrics: NodeMetrics;
   readonly events: EventRecorder;
   readonly log: DaemonLog;
   readonly times: WatchTimes;
   /** Routers at the last scan by key. Every scan creates a new map. */
   readonly routersOf: () => ReadonlyMap<string, AttachmentState>;
-  readonly standingOf: (state: AttachmentState) => Promise<Standing>;
-  /** Returns the UID of a router's pod, or undefined if it is unknown. */
+  readonly standingOf: KeeperParts['standingOf'];
+  readonly isMissing: KeeperParts['isMissing'];
+  /** UID of a router's pod; undefined where it is not known. */
   readonly uidOf: (state: AttachmentState) => string | undefined;
-  /**
-   * Writes to a router's pod whose claim keeps it closed, or undefined if none does, unless the pod shows it already.
-   * Never throws.
-   */
-  readonly showClosure: (state: AttachmentState, rival: AddressRival | undefined) => void;
+  readonly showClosure: KeeperParts['showClosure'];
+  /** Reports what keeps a router from being ready: empty if nothing does, undefined if that is not known. Never throws. */
+  readonly showReadiness: (state: AttachmentState, problems: readonly string[] | undefined) => void;
+  /** Forgets a router that is gone. */
+  readonly forgetReadiness: (state: AttachmentState) => void;
 }
 
-interface Watched {
-  state: AttachmentState;
-  readonly labels: RouterLabels;
-  readonly traffic: TrafficCounter;
-  readonly due: Record<keyof WatchTimes, number>;
-  /** When to check its namespace. */
-  aliveUntil: number;
-  conflicts: number;
-  /** No gateway answered the last probe. */
-  isCutOff: boolean;
-  readonly closure: Closure;
-  isBusy: boolean;
-}
+/** Milliseconds after which a CHECK that could not be done is tried again. */
+const checkAgain = 5000;
+
+/** Milliseconds for which a gateway that does not answer a new router is asked again soon, and how soon. */
+const eager = { lasts: 60_000, interval: 1000 };
 
 /**
  * Measures the routers of this node, announces their addresses to neighbors, and closes a router while another
@@ -78,31 +61,85 @@ export class RouterWatch {
   readonly #parts: WatchParts;
   readonly #problems: ProblemBook;
   readonly #watched = new Map<string, Watched>();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #keeper: AddressKeeper;
+  readonly #timers: NodeJS.Timeout[] = [];
+  #looks = 0;
   #isFirst = true;
   #known: ReadonlyMap<string, AttachmentState> = new Map();
 
   constructor(parts: WatchParts) {
     this.#parts = parts;
     this.#problems = new ProblemBook(parts.log, 'Router failed its health check');
+    this.#keeper = new AddressKeeper({
+      ...parts,
+      problems: this.#problems,
+      tell: (...words) => this.#tell(...words),
+    });
   }
 
   start(): void {
-    this.#turn();
-    this.#timer = setInterval(() => this.#turn(), 1000);
+    this.look();
+    this.#timers.push(
+      setInterval(() => this.look(), 1000),
+      setInterval(() => this.#listen(), pace.wires),
+    );
   }
 
   close(): void {
-    clearInterval(this.#timer);
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#parts.wires.close();
   }
 
-  /** Runs every second for every router, and costs next to nothing if nothing is due. */
-  #turn(): void {
+  #lookAtAddresses(): void {
+    this.#keeper.look(this.#watched.values(), performance.now());
+    for (const state of this.#parts.routers.listChanged()) {
+      const watched = this.#watched.get(keyOf(state));
+      if (watched === undefined) continue;
+      this.#see(watched);
+      this.#showReadiness(watched);
+    }
+  }
+
+  /** Reads what the kernel shows of a router. */
+  #see({ state, labels, readiness }: Watched): void {
+    try {
+      readiness.see(this.#parts.routers.listProblems(state));
+    } catch (error) {
+      this.#parts.log.debug({ err: error, ...labels }, 'Cannot look at a router');
+    }
+  }
+
+  #showReadiness({ state, closure: { rival }, suspension, readiness }: Watched): void {
+    const { link } = state;
+    const own = readiness.list(link);
+    if (rival !== undefined)
+      this.#parts.showReadiness(state, [`${link} is closed: ${rival.address} is in use by ${rival.mac}`]);
+    else if (suspension.reason !== undefined)
+      this.#parts.showReadiness(state, [`${link} is suspended: ${suspension.reason}`]);
+    else this.#parts.showReadiness(state, own);
+  }
+
+  #listen(): void {
+    if (this.#watched.size === 0) return;
+    this.#looks = (this.#looks + 1) % pace.addresses;
+    if (this.#looks === 0) this.#lookAtAddresses();
+    for (const { state, rival } of this.#parts.wires.turn(performance.now())) {
+      const watched = this.#watched.get(keyOf(state));
+      if (watched !== undefined) void this.#keeper.hear(watched, rival);
+    }
+  }
+
+  /**
+   * Looks at what is due, each second and when the list of routers changed. Costs next to nothing where nothing is
+   * due.
+   */
+  look(): void {
     const { routers, routersOf } = this.#parts;
     const now = performance.now();
     const known = routersOf();
     if (known !== this.#known) this.#follow(known, now);
     for (const [key, watched] of this.#watched) {
+      this.#showReadiness(watched);
       if (watched.isBusy) continue;
       const due = isDue(watched, now);
       if (!due && watched.aliveUntil > now) continue;
@@ -124,8 +161,9 @@ export class RouterWatch {
     this.#retain();
   }
 
-  #forget(key: string, { labels }: Watched): void {
-    const { metrics, log } = this.#parts;
+  #forget(key: string, { state, labels }: Watched): void {
+    const { metrics, forgetReadiness, log } = this.#parts;
+    forgetReadiness(state);
     this.#watched.delete(key);
     this.#retain();
     this.#problems.report(placeOf(labels), undefined);
@@ -133,7 +171,9 @@ export class RouterWatch {
   }
 
   #retain(): void {
-    this.#parts.routers.retain(Array.from(this.#watched.values(), ({ state }) => state));
+    const states = Array.from(this.#watched.values(), ({ state }) => state);
+    this.#parts.routers.retain(states);
+    this.#parts.wires.retain(states);
   }
 
   /** Spread over the first interval, so that routers that started together do not stay in step. */
@@ -146,13 +186,7 @@ export class RouterWatch {
       interface: state.link,
     };
     const due = { ask: now, count: now, announce: spread(times.announce), check: spread(times.check) };
-    const closure = new Closure(times.ask);
-    // A previous daemon closed it.
-    if (state.closed !== undefined) {
-      closure.close(state.closed, now);
-      this.#reportClosed(state, labels, state.closed);
-    }
-    return {
+    const watched: Watched = {
       state,
       labels,
       traffic: new TrafficCounter(this.#isFirst),
@@ -160,9 +194,20 @@ export class RouterWatch {
       aliveUntil: spread(aliveFor),
       conflicts: 0,
       isCutOff: false,
-      closure,
+      wasQuiet: false,
+      closure: new Closure(times.ask),
+      suspension: new Suspension(),
+      readiness: new Readiness(),
+      eagerUntil: now + eager.lasts,
       isBusy: false,
     };
+    try {
+      this.#keeper.adopt(watched, now);
+    } catch (error) {
+      this.#parts.log.debug({ err: error, ...labels }, 'Cannot look at a router');
+    }
+    this.#see(watched);
+    return watched;
   }
 
   async #look(watched: Watched, now: number): Promise<void> {
@@ -179,11 +224,12 @@ export class RouterWatch {
       const [asks, announces] = [isDue('ask'), isDue('announce')];
       // Never announced without a probe, because another machine may have the address.
       if (watched.closure.rival !== undefined) {
-        if (asks) await this.#tryAgain(watched);
+        if (asks) await this.#keeper.tryAgain(watched);
         return;
       }
+      if (watched.suspension.reason !== undefined) return;
       if (asks || announces) await this.#ask(watched);
-      const isOurs = !watched.isCutOff && watched.conflicts === 0;
+      const isOurs = !watched.isCutOff && watched.conflicts === 0 && watched.suspension.reason === undefined;
       if (announces && isOurs) this.#parts.routers.announce(watched.state);
     } catch (error) {
       // It may have ended, which the next scan detects.
@@ -209,11 +255,16 @@ export class RouterWatch {
     for (const { destination, ratio } of sourcePorts) metrics.sourcePorts.set({ ...labels, destination }, ratio);
   }
 
-  async #check({ state, labels, closure }: Watched): Promise<void> {
-    const { metrics, routers, log } = this.#parts;
-    // Differences of a closed router are expected.
-    if (closure.rival !== undefined) return;
+  async #check(watched: Watched): Promise<void> {
+    const { metrics, routers, times, log } = this.#parts;
+    const { state, labels, closure, suspension } = watched;
+    // What the daemon closed itself is reported already.
+    if (closure.rival !== undefined || suspension.reason !== undefined) return;
+    this.#see(watched);
+    // Until it is done: another call may have the lock.
+    watched.due.check = performance.now() + checkAgain;
     const differences = routers.check(state);
+    watched.due.check = performance.now() + times.check;
     metrics.rulesRight.set(labels, differences.length === 0 ? 1 : 0);
     metrics.lastCheck.set(labels, Date.now() / 1000);
     const [first, ...more] = differences;
@@ -228,101 +279,22 @@ export class RouterWatch {
     const { metrics, routers, times } = this.#parts;
     const { state, labels } = watched;
     this.#parts.showClosure(state, undefined);
-    // Until more is known: probed again in the next turn, so that a router that returns soon meets its successor.
+    // Until it is known better.
     watched.isCutOff = true;
-    watched.due.ask = 0;
-    const answer = await routers.ask(state);
-    if (!answer.isCutOff) {
-      watched.isCutOff = false;
-      watched.due.ask = performance.now() + times.ask;
-    }
-    for (const { address, answers } of answer.gateways)
+    // Asked under its address only while no other machine can have it.
+    const manner = this.#keeper.isConnected(state, performance.now()) ? 'open' : 'unnamed';
+    const { gateways, conflicts, isCutOff } = await routers.ask(state, manner);
+    watched.isCutOff = isCutOff;
+    watched.readiness.hear(gateways);
+    const now = performance.now();
+    const isMissing = gateways.some(({ answers }) => !answers) && now < watched.eagerUntil;
+    watched.due.ask = now + (isMissing ? Math.min(eager.interval, times.ask) : times.ask);
+    if (conflicts.length === 0) this.#showReadiness(watched);
+    for (const { address, answers } of gateways)
       metrics.gatewayUp.set({ ...labels, gateway: address }, answers ? 1 : 0);
-    const [conflict] = answer.conflicts;
-    if (conflict === undefined) {
-      watched.conflicts = 0;
-      return;
-    }
-    metrics.conflicts.inc({ ...labels, address: conflict.address });
-    await this.#yield(watched, conflict);
-  }
-
-  /**
-   * Handles a claim of the address by another machine. A router that the cluster has replaced yields at once. A
-   * current router probably meets its predecessor, which yields as soon as it hears an announcement: the router
-   * announces its address again, and yields if that does not help.
-   */
-  async #yield(watched: Watched, { address, mac }: AddressRival): Promise<void> {
-    const { routers, standingOf, log } = this.#parts;
-    const { state, labels } = watched;
-    watched.conflicts++;
-    const { conflicts } = watched;
-    log.warn({ ...labels, address, mac, conflicts }, 'Another machine has the address of a router');
-    if (conflicts < mostConflicts && (await standingOf(state)) === 'current') {
-      routers.announce(state);
-      return;
-    }
-    await this.#close(watched, { address, mac });
-  }
-
-  async #close({ state, labels, closure }: Watched, rival: AddressRival): Promise<void> {
-    this.#parts.routers.close(state, rival);
-    closure.close(rival, performance.now());
-    await this.#tell(state, 'AddressConflict', this.#reportClosed(state, labels, rival));
-  }
-
-  /** Returns the problem and how to fix it. */
-  #reportClosed(state: AttachmentState, labels: RouterLabels, rival: AddressRival): string {
-    const message =
-      `${state.link} was closed: ${rival.address} is in use by another machine, ${rival.mac}; ` +
-      'remove it there, or delete this pod; the interface opens again when that machine is silent';
-    this.#parts.metrics.closed.set(labels, 1);
-    this.#problems.report(placeOf(labels), message);
-    return message;
-  }
-
-  /**
-   * Opens a closed router when the API server confirms that its pod is the current one and no machine has claimed its
-   * address for some rounds. While it listens it has no address and its probes name none, so that a machine with the
-   * address is not disturbed.
-   */
-  async #tryAgain(watched: Watched): Promise<void> {
-    const { routers, metrics, standingOf, showClosure, log } = this.#parts;
-    const { state, labels, closure } = watched;
-    const { rival } = closure;
-    if (rival === undefined) return;
-    showClosure(state, rival);
-    const step = closure.next(performance.now());
-    if (step === 'wait') return;
-    if (step === 'begin') {
-      if ((await standingOf(state)) !== 'current') return;
-      routers.listen(state);
-      closure.listen();
-    }
-    const { conflicts, isCutOff } = await routers.ask(state, 'unnamed');
     const [conflict] = conflicts;
-    if (conflict !== undefined) {
-      metrics.conflicts.inc({ ...labels, address: conflict.address });
-      await this.#close(watched, conflict);
-      const retryMilliseconds = Math.round(closure.remaining(performance.now()));
-      log.info({ ...labels, ...conflict, retryMilliseconds }, 'The address is still in use; the router stays closed');
-      return;
-    }
-    if (!closure.hearSilence(isCutOff)) return;
-    if ((await standingOf(state)) !== 'current') {
-      await this.#close(watched, rival);
-      return;
-    }
-    routers.reopen(state);
-    closure.open(performance.now());
-    watched.conflicts = 0;
-    metrics.closed.set(labels, 0);
-    metrics.reopened.inc(labels);
-    this.#problems.report(placeOf(labels), undefined);
-    showClosure(state, undefined);
-    log.info({ ...labels, ...rival }, 'The address is free again; the router was opened');
-    const message = `${state.link} was opened again: ${rival.mac} no longer answers for ${rival.address}`;
-    await this.#tell(state, 'AddressRegained', message, 'Normal');
+    if (conflict === undefined) watched.conflicts = 0;
+    else if (watched.suspension.reason === undefined) await this.#keeper.meet(watched, conflict);
   }
 
   async #tell(
@@ -341,8 +313,4 @@ export class RouterWatch {
 /** Returns whether any task is due. Usually none is. */
 function isDue({ due }: Watched, now: number): boolean {
   return due.ask <= now || due.count <= now || due.announce <= now || due.check <= now;
-}
-
-function placeOf({ namespace, pod, interface: link }: RouterLabels): string {
-  return `${namespace}/${pod} ${link}`;
 }

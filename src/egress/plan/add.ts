@@ -1,12 +1,18 @@
 import { formatPrefix } from '../../base/model/address.ts';
-import { formatDestination } from '../../base/model/format.ts';
 import { mainTable, type NamespaceId, type NamespaceSnapshot, type Route } from '../../base/model/network.ts';
-import { fallbackOf, type RedirectSet } from '../../base/model/redirect.ts';
+import { fallbackOf } from '../../base/model/redirect.ts';
 import { ownerComment, unfinishedComment } from '../../base/rules/owner.ts';
 import type { RuleBackend } from '../../base/rules/transaction.ts';
+import { rememberRedirects } from '../api/remembered.ts';
 import type { AttachmentId } from '../model/attachment.ts';
 import type { Operation, Step } from '../model/operation.ts';
-import type { AttachmentState, ChangedSysctl, PodName, RememberedRedirects, RememberedRouter } from '../model/state.ts';
+import {
+  type AttachmentState,
+  type ChangedSysctl,
+  type PodName,
+  type RememberedRouter,
+  stateVersion,
+} from '../model/state.ts';
 import { type Desired, describeDesired, ownerOf, temporaryLinkOf } from './desired.ts';
 import { inwardMark, markMask } from './marks.ts';
 import type { Resolved } from './resolve.ts';
@@ -69,10 +75,12 @@ export function planAdd(request: AddRequest): AddPlan {
     step(
       {
         do: 'forget-untranslated',
-        redirects: resolved.spec.redirects.redirects,
-        fallback: resolved.reserved.some(
-          ({ prefix }) => fallbackOf(resolved.spec.redirects, prefix.address.family) !== undefined,
-        ),
+        ports: [...resolved.spec.redirects.redirects, ...(resolved.spec.redirects.named ?? [])],
+        fallback:
+          resolved.spec.redirects.fallbackName !== undefined ||
+          resolved.reserved.some(
+            ({ prefix }) => fallbackOf(resolved.spec.redirects, prefix.address.family) !== undefined,
+          ),
         kept: [...pod.routes.filter(isKept), ...desired.cluster].map(({ destination }) => destination),
       },
       // On undo, connections created in the meantime must not outlive the rules.
@@ -137,7 +145,7 @@ function describeState(
   changes: readonly ChangedSysctl[],
 ): AttachmentState {
   return {
-    version: 1,
+    version: stateVersion,
     id,
     network: resolved.spec.network,
     netns,
@@ -158,11 +166,6 @@ function describeState(
     ...(podName === undefined ? {} : { pod: podName }),
     router: describeRouter(resolved, logFile),
   };
-}
-
-/** Converts redirects to the form of the state file. */
-export function rememberRedirects({ redirects, fallbacks }: RedirectSet): RememberedRedirects {
-  return { destinations: redirects.map(formatDestination), fallbacks };
 }
 
 function describeRouter({ spec, mtu, reserved }: Resolved, logFile: string): RememberedRouter {

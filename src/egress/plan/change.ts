@@ -1,11 +1,19 @@
 import { type Address, defaultPrefix, type Family } from '../../base/model/address.ts';
+import { formatDestination } from '../../base/model/format.ts';
 import type { NamespaceSnapshot } from '../../base/model/network.ts';
-import { fallbackOf, portKey, type RedirectSet } from '../../base/model/redirect.ts';
+import {
+  expandNames,
+  fallbackOf,
+  type NamedRedirect,
+  namesOf,
+  portKey,
+  type Redirect,
+  type RedirectSet,
+} from '../../base/model/redirect.ts';
 import { ownerComment } from '../../base/rules/owner.ts';
-import { parseDestination } from '../api/destination.ts';
+import { recallRedirects, rememberRedirects } from '../api/remembered.ts';
 import type { Step } from '../model/operation.ts';
 import type { AttachmentState, RememberedRedirects } from '../model/state.ts';
-import { rememberRedirects } from './add.ts';
 import { describeProgram, ownerOf } from './desired.ts';
 import { PlanError } from './error.ts';
 import { inwardMark, markMask } from './marks.ts';
@@ -18,6 +26,8 @@ export interface ChangePlan {
   readonly state: AttachmentState;
   readonly added: RedirectSet;
   readonly removed: RedirectSet;
+  /** Changed addresses of names, as redirects. Established connections to removed ones stay. */
+  readonly answers: { readonly added: readonly Redirect[]; readonly removed: readonly Redirect[] };
 }
 
 /**
@@ -48,9 +58,31 @@ export function planChange(
   const after: AttachmentState = { ...settled, router: { ...router, ...wanted, logFile } };
   const added = listNew(wanted, router);
   const removed = listNew(router, wanted);
-  const isSame = [added, removed].every(({ redirects, fallbacks }) => redirects.length + fallbacks.length === 0);
-  if (isSame && pending === undefined) return { steps: [], state, added, removed };
-  return { steps: listSteps({ state, after, router, wanted, next, added, removed }), state: after, added, removed };
+  const isSame = [added, removed].every(isEmpty) && describeNames(wanted) === describeNames(router);
+  const answers = compareAnswers(recallRedirects(router), next);
+  if (isSame && pending === undefined) return { steps: [], state, added, removed, answers };
+  const steps = listSteps({ state, after, router, wanted, next, added, removed });
+  return { steps, state: after, added, removed, answers };
+}
+
+function compareAnswers(before: RedirectSet, next: RedirectSet): ChangePlan['answers'] {
+  if (before.named === undefined && next.named === undefined) return { added: [], removed: [] };
+  const [old, now] = [before, next].map(({ named }) => {
+    return new Map(expandNames(named).map((one) => [formatDestination(one), one]));
+  }) as [Map<string, Redirect>, Map<string, Redirect>];
+  return {
+    added: [...now].filter(([line]) => !old.has(line)).map(([, redirect]) => redirect),
+    removed: [...old].filter(([line]) => !now.has(line)).map(([, redirect]) => redirect),
+  };
+}
+
+function isEmpty({ redirects, fallbacks, named = [], fallbackName }: RedirectSet): boolean {
+  return redirects.length + fallbacks.length + named.length === 0 && fallbackName === undefined;
+}
+
+/** Everything about names that lines do not show. */
+function describeNames({ fallbackName, sharing, answers }: RememberedRedirects): string {
+  return JSON.stringify([fallbackName, sharing, answers]);
 }
 
 /** A change and the values derived from it. */
@@ -73,11 +105,21 @@ function listSteps({ state, after, router, wanted, next, added, removed }: Chang
     slot: state.slot,
   };
   const { pending } = state;
-  const before = readRedirects(router);
+  const before = recallRedirects(router);
   // An interrupted change may have left either program; one with the ports of both covers all chain names.
-  const known = pending === undefined ? before : union(before, readRedirects(pending));
+  const known = pending === undefined ? before : union(before, recallRedirects(pending));
   const gone = pending === undefined ? removed : union(removed, listNew(pending, wanted));
   const to = describeProgram(place, next);
+  const kept = {
+    // Without names, every redirect that is gone is gone with its connections.
+    redirects: [...(gone.named === undefined ? [] : next.redirects), ...expandNames(next.named)],
+    fallbacks: [...next.fallbacks, ...(next.fallbackName?.targets ?? [])],
+  };
+  const keptLines = new Set(kept.redirects.map(formatDestination));
+  const isKept = (redirect: Redirect): boolean => keptLines.has(formatDestination(redirect));
+  const isKeptFallback = (text: string): boolean => kept.fallbacks.some((address) => address.text === text);
+  const endsFallbacks = gone.fallbacks.length > 0 || gone.fallbackName !== undefined;
+  const hasNewFallback = JSON.stringify(next.fallbackName) !== JSON.stringify(before.fallbackName);
   return [
     {
       operation: { do: 'save-state', state: { ...state, pending: wanted } },
@@ -92,15 +134,19 @@ function listSteps({ state, after, router, wanted, next, added, removed }: Chang
         do: 'forget-redirected',
         value: inwardMark(state.slot),
         mask: markMask,
-        ...gone,
-        ports: new Set(gone.fallbacks.length === 0 ? [] : known.redirects.map(portKey)),
+        redirects: gone.redirects.filter((redirect) => !isKept(redirect)),
+        fallbacks: gone.fallbacks.filter(({ text }) => !isKeptFallback(text)),
+        ports: new Set(endsFallbacks ? [...known.redirects.map(portKey), ...namedPorts(known)] : []),
+        endedPorts: new Set(namedPorts(gone)),
+        endsFallback: gone.fallbackName !== undefined,
+        kept,
       },
     },
     {
       operation: {
         do: 'forget-untranslated',
-        redirects: added.redirects,
-        fallback: added.fallbacks.length > 0,
+        ports: [...added.redirects, ...listReanswered(next, before)],
+        fallback: added.fallbacks.length > 0 || hasNewFallback,
         // Since ADD, everything that leaves the pod is translated.
         kept: [defaultPrefix(4), defaultPrefix(6)],
       },
@@ -109,15 +155,20 @@ function listSteps({ state, after, router, wanted, next, added, removed }: Chang
   ];
 }
 
+/** Names need one family that is served; of others, their connections are refused. */
 function checkPlace(state: AttachmentState, next: RedirectSet, pod: NamespaceSnapshot): void {
   const link = pod.links.find((one) => one.name === state.link);
   if (link?.alias !== ownerComment(ownerOf(state.id))) {
     throw new PlanError('environment', `interface ${state.link} is missing or incomplete; replace the pod`);
   }
   const served = (family: Family): boolean => state.podLinks.some((one) => one.family === family);
+  const families = state.addresses.map(({ address }) => address.family);
+  const needsAny = namesOf(next).length > 0 && !families.some(served);
   for (const family of [4, 6] as const) {
     const isWanted =
-      next.redirects.some(({ target }) => target.family === family) || fallbackOf(next, family) !== undefined;
+      (needsAny && families.includes(family)) ||
+      next.redirects.some(({ target }) => target.family === family) ||
+      fallbackOf(next, family) !== undefined;
     if (!isWanted || served(family)) continue;
     throw new PlanError(
       'environment',
@@ -127,30 +178,50 @@ function checkPlace(state: AttachmentState, next: RedirectSet, pod: NamespaceSna
   }
 }
 
-/** Parses the redirects of a state file; skips lines that it cannot parse. */
-function readRedirects({ destinations, fallbacks }: RememberedRedirects): RedirectSet {
-  const redirects = destinations.flatMap((line) => {
-    const destination = parseDestination(line);
-    return destination.kind === 'redirect' ? [destination.redirect] : [];
-  });
-  return { redirects, fallbacks };
-}
-
-/** Returns the entries of one set that the other lacks. Compares lines, so that only differing ones are parsed. */
+/**
+ * Returns the entries of one set that the other lacks, with addresses of names that both have. Compares lines, so that
+ * only differing ones are parsed.
+ */
 function listNew(set: RememberedRedirects, other: RememberedRedirects): RedirectSet {
   const lines = new Set(other.destinations);
   const addresses = new Set(other.fallbacks.map(({ text }) => text));
-  return readRedirects({
+  const { fallbackName } = set;
+  return recallRedirects({
     destinations: set.destinations.filter((line) => !lines.has(line)),
     fallbacks: set.fallbacks.filter(({ text }) => !addresses.has(text)),
+    ...(fallbackName !== undefined && fallbackName !== other.fallbackName && { fallbackName }),
+    ...(set.answers !== undefined && { answers: set.answers }),
   });
+}
+
+/** Returns the redirects to names whose addresses differ, as they are in the first set. */
+function listReanswered(set: RedirectSet, other: RedirectSet): readonly NamedRedirect[] {
+  const before = new Map((other.named ?? []).map((one) => [keyOfNamed(one), JSON.stringify(one)]));
+  return (set.named ?? []).filter((one) => before.get(keyOfNamed(one)) !== JSON.stringify(one));
+}
+
+function keyOfNamed({ protocol, port }: NamedRedirect): string {
+  return `${protocol} ${port}`;
 }
 
 function union(one: RedirectSet, other: RedirectSet): RedirectSet {
   const ports = new Set(one.redirects.map(portKey));
   const families = new Set(one.fallbacks.map(({ family }: Address) => family));
+  const named = [...(one.named ?? [])];
+  const names = new Set(named.map(keyOfNamed));
+  named.push(...(other.named ?? []).filter((redirect) => !names.has(keyOfNamed(redirect))));
+  const fallbackName = one.fallbackName ?? other.fallbackName;
   return {
     redirects: [...one.redirects, ...other.redirects.filter((redirect) => !ports.has(portKey(redirect)))],
     fallbacks: [...one.fallbacks, ...other.fallbacks.filter(({ family }) => !families.has(family))],
+    ...(named.length > 0 && { named }),
+    ...(fallbackName !== undefined && { fallbackName }),
   };
+}
+
+/** Returns the ports of names in every family, as `portKey`. */
+function namedPorts({ named = [] }: RedirectSet): string[] {
+  return named.flatMap(({ protocol, port }) =>
+    ([4, 6] as const).map((family) => portKey({ protocol, port, target: { family, text: '' } })),
+  );
 }

@@ -1,7 +1,7 @@
 import type { Family } from '../../base/model/address.ts';
 import { mainTable, type NamespaceId, type NamespaceSnapshot } from '../../base/model/network.ts';
 import type { AttachmentId } from '../model/attachment.ts';
-import type { AttachmentState } from '../model/state.ts';
+import { type AttachmentState, stateVersion } from '../model/state.ts';
 import { clusterProtocol } from './desired.ts';
 import { maximumSlot } from './marks.ts';
 import { numbersOf } from './numbers.ts';
@@ -30,7 +30,7 @@ export function recoverState(
   const { inwardTable } = numbersOf(slot);
   const inwardRoutes = pod.routes.filter((route) => route.table === inwardTable);
   return {
-    version: 1,
+    version: stateVersion,
     id,
     network: '',
     netns,

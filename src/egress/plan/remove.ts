@@ -125,7 +125,7 @@ function bequeath(state: AttachmentState, others: readonly AttachmentState[]): O
   if (heir === undefined) return [];
   const inherited: AttachmentState = {
     ...heir,
-    // The remaining attachment must not restore a default route through the deleted link, but the one before it.
+    // The remaining attachment must not restore a default route through the deleted link, but the previous one it.
     oldDefaults: [
       ...heir.oldDefaults.filter((route) => route.link !== state.link),
       ...state.oldDefaults.filter((route) =>

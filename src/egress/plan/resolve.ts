@@ -6,6 +6,7 @@ import {
   isLinkLocal,
   type Prefix,
 } from '../../base/model/address.ts';
+import { listMasterCandidates } from '../../base/model/master.ts';
 import {
   type Link,
   mainTable,
@@ -14,7 +15,7 @@ import {
   type NodeSnapshot,
   type Route,
 } from '../../base/model/network.ts';
-import { fallbackOf } from '../../base/model/redirect.ts';
+import { fallbackOf, namesOf } from '../../base/model/redirect.ts';
 import type { AttachmentSpec, ReservedAddress } from '../model/attachment.ts';
 import type { AttachmentState } from '../model/state.ts';
 import { PlanError } from './error.ts';
@@ -110,10 +111,7 @@ function namedMaster(name: string, node: NodeSnapshot): Link {
     throw new PlanError(
       'configuration',
       `interfaceArgs.master "${name}": the node has no such interface; ` +
-        `it has ${node.links
-          .map((link) => link.name)
-          .slice(0, 8)
-          .join(', ')}`,
+        `it has ${listMasterCandidates(node.links, node.addresses)}`,
     );
   }
   if (!master.up) {
@@ -195,6 +193,8 @@ function defaultRoutes(pod: NamespaceSnapshot, family: Family): Route[] {
 
 function needsPodLink(spec: AttachmentSpec, family: Family): boolean {
   const { redirects } = spec.redirects;
+  // A name needs one family that is served; of the other, its connections are refused.
+  if (spec.reserved.length === 1 && namesOf(spec.redirects).length > 0) return true;
   return redirects.some((one) => one.target.family === family) || fallbackOf(spec.redirects, family) !== undefined;
 }
 

@@ -2,6 +2,7 @@ import { type Address, type Family, hostPrefix } from '../../base/model/address.
 import { fallbackOf, protocols, type RedirectSet } from '../../base/model/redirect.ts';
 import type { Action, Chain, Match, RedirectEntry, RedirectTable, Rule, RuleProgram } from '../../base/model/rules.ts';
 import { inwardMark, markMask, outwardMark } from './marks.ts';
+import { redirectNames, refuseUnresolved, sharedTable } from './name-rules.ts';
 
 /** Input of {@link compileEgress}. */
 export interface EgressRules {
@@ -22,7 +23,8 @@ export interface EgressRules {
  *
  * - Packets that arrive on the pod interface are marked, so that replies and ICMP errors return through it
  *   regardless of the main routing table.
- * - Connections to the pod that match a redirect or the fallback get a new destination.
+ * - Connections to the pod that match a redirect or the fallback get a new destination. Addresses of a DNS name share
+ *   its connections; a name without one refuses them.
  * - Only these connections are forwarded from the pod interface to the egress interface, and only their
  *   replies back. Everything else is rejected, and no new connection enters from outside.
  * - Packets that leave through the egress interface have the reserved source address or are dropped.
@@ -30,6 +32,9 @@ export interface EgressRules {
 export function compileEgress(rules: EgressRules): RuleProgram {
   const families = ([4, 6] as const).filter(
     (family) => reservedOf(rules, family) !== undefined || family === 4, // IPv6 is off on the link when unused
+  );
+  const shared = routed(rules, families).flatMap(({ family }) =>
+    protocols.flatMap((protocol) => sharedTable(rules.redirects, family, protocol)),
   );
   return {
     name: rules.egressLink,
@@ -47,6 +52,7 @@ export function compileEgress(rules: EgressRules): RuleProgram {
     tables: families.flatMap((family) =>
       protocols.flatMap((protocol) => redirectTable(rules.redirects, family, protocol)),
     ),
+    ...(shared.length > 0 && { shared }),
   };
 }
 
@@ -161,6 +167,7 @@ const closeInput: ChainBuilder = (rules, families) => {
   return {
     hook: 'filter-input',
     rules: [
+      ...routed(rules, families).flatMap(({ family, podLink }) => refuseUnresolved(rules.redirects, family, podLink)),
       { matches: [inbound, { on: 'state', states: ['established', 'related'] }], action: { do: 'accept' } },
       ...(families.includes(6) ? neededIcmpv6Types : []).map(
         (type): Rule => ({
@@ -273,6 +280,7 @@ const redirect: ChainBuilder = (rules, families) => ({
             action: { do: 'redirect', table: { family, protocol } },
           }),
         ),
+      ...redirectNames(rules.redirects, family, toPod),
       ...(fallback === undefined
         ? []
         : [{ family, matches: toPod, action: { do: 'dnat', address: fallback } } satisfies Rule]),

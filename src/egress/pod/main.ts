@@ -1,14 +1,14 @@
 import { writeSync } from 'node:fs';
 import type { PodView } from '../../base/model/observed.ts';
 import { PodArgumentsError, type PodCommand, parsePodCommand, podHelp } from './options.ts';
-import { probePod } from './probe.ts';
+import { findUnreadiness } from './readiness.ts';
 
 /**
  * Runs the program of a router's pod: waits for termination, or checks readiness. Sets the exit code.
  *
  * @param look reads the namespace; may throw
  */
-export async function runPodProgram(args: readonly string[], look: () => PodView): Promise<void> {
+export function runPodProgram(args: readonly string[], look: () => PodView): void {
   const command = readCommand(args);
   switch (command?.command) {
     case undefined:
@@ -18,7 +18,7 @@ export async function runPodProgram(args: readonly string[], look: () => PodView
       writeSync(1, podHelp);
       break;
     case 'ready':
-      process.exitCode = await printReadiness(command, look);
+      process.exitCode = printReadiness(command, look);
       break;
     case 'run':
       // PID 1 receives only signals for which it has a handler.
@@ -38,12 +38,9 @@ function readCommand(args: readonly string[]): PodCommand | undefined {
   }
 }
 
-async function printReadiness(
-  { expected }: Extract<PodCommand, { command: 'ready' }>,
-  look: () => PodView,
-): Promise<number> {
+function printReadiness({ expected }: Extract<PodCommand, { command: 'ready' }>, look: () => PodView): number {
   try {
-    const problems = await probePod(expected, look);
+    const problems = findUnreadiness(expected, look());
     for (const problem of problems) writeSync(1, `${problem}\n`);
     return problems.length === 0 ? 0 : 1;
   } catch (error) {

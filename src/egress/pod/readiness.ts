@@ -14,9 +14,18 @@ const mainTable = 254;
 
 /**
  * Returns the reasons why a router's pod is not ready, each with a cure, because administrators read the pod's
- * status first. Empty if the pod is ready.
+ * status first. Empty if the pod is ready. A gateway counts as silent only where the kernel has asked it in vain:
+ * nothing is sent to find out, because another machine may have the address by now.
  */
 export function findUnreadiness(expected: PodExpectation, view: PodView): readonly string[] {
+  const problems = findKernelProblems(expected, view);
+  const link = view.links.find(({ name }) => name === expected.interface);
+  if (link === undefined || problems.length > 0) return problems;
+  return expected.gateways.flatMap((gateway) => findGatewayProblem(gateway, link, view));
+}
+
+/** As {@link findUnreadiness}, without what neighbours say. */
+export function findKernelProblems(expected: PodExpectation, view: Omit<PodView, 'neighbours'>): readonly string[] {
   const link = view.links.find(({ name }) => name === expected.interface);
   if (link === undefined) {
     return [
@@ -29,11 +38,10 @@ export function findUnreadiness(expected: PodExpectation, view: PodView): readon
   return [
     ...expected.addresses.flatMap((prefix) => findMissingAddress(prefix, link, view)),
     ...expected.addresses.flatMap((prefix) => findRouteProblem(prefix, expected.gateways, link, view)),
-    ...expected.gateways.flatMap((gateway) => findGatewayProblem(gateway, link, view)),
   ];
 }
 
-function findMissingAddress({ address }: Prefix, link: Link, { addresses }: PodView): string[] {
+function findMissingAddress({ address }: Prefix, link: Link, { addresses }: Pick<PodView, 'addresses'>): string[] {
   const isThere = addresses.some((one) => one.link === link.name && one.prefix.address.text === address.text);
   return isThere ? [] : [`${link.name} lacks the reserved address ${address.text}: delete the pod`];
 }
@@ -42,7 +50,7 @@ function findRouteProblem(
   { address: { family }, length, address }: Prefix,
   gateways: readonly Address[],
   link: Link,
-  { routes }: PodView,
+  { routes }: Pick<PodView, 'routes'>,
 ): string[] {
   const [best] = routes
     .filter((route) => route.family === family && route.table === mainTable && route.destination.length === 0)
@@ -60,27 +68,7 @@ function findRouteProblem(
 
 function findGatewayProblem(gateway: Address, link: Link, { neighbours }: PodView): string[] {
   const known = neighbours.find(({ linkIndex, address }) => linkIndex === link.index && address.text === gateway.text);
-  if (known?.state !== 'failed' && known?.state !== 'incomplete' && known !== undefined) return [];
+  if (known?.state !== 'failed' && known?.state !== 'incomplete') return [];
   const cure = `check that it is up and on the network of ${link.name}'s master`;
   return [`the gateway ${gateway.text} does not answer on ${link.name}: ${cure}`];
-}
-
-/** Returns the gateways whose reachability the kernel has not confirmed. */
-export function listUncertain(expected: PodExpectation, view: PodView): readonly Address[] {
-  const link = view.links.find(({ name }) => name === expected.interface);
-  if (link === undefined || !link.up) return [];
-  return expected.gateways.filter((gateway) => {
-    const known = view.neighbours.find(
-      ({ linkIndex, address }) => linkIndex === link.index && address.text === gateway.text,
-    );
-    return known?.state !== 'reachable' && known?.state !== 'permanent' && known?.state !== 'noarp';
-  });
-}
-
-/** Returns whether the kernel is still resolving any of these gateways. */
-export function isUndecided(gateways: readonly Address[], view: PodView): boolean {
-  return gateways.some((gateway) => {
-    const known = view.neighbours.find(({ address }) => address.text === gateway.text);
-    return known === undefined || known.state === 'incomplete' || known.state === 'none';
-  });
 }

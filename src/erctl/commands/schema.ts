@@ -16,6 +16,7 @@ const schemas = {
   list: listDocumentSchema,
   render: renderDocumentSchema,
   routes: claimsDocumentSchema,
+  top: watchDocumentSchema,
   trace: traceDocumentSchema,
   validate: validateDocumentSchema,
   watch: watchDocumentSchema,

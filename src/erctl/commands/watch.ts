@@ -1,6 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { KernelError } from '../../base/linux/kernel-error.ts';
 import { maxDuration } from '../../base/read/duration.ts';
 import { compareSamples, type Sample } from '../../egress/inspect/watch.ts';
+import type { WatchDocument } from '../../egress/inspect/watch-document.ts';
 import { NamespaceInspector } from '../../egress/linux/inspection.ts';
 import type { StateStore } from '../../egress/linux/kernel-api.ts';
 import { openLinuxKernel } from '../../egress/linux/parts.ts';
@@ -9,8 +11,9 @@ import type { AttachmentState } from '../../egress/model/state.ts';
 import type { CommandContext } from '../context.ts';
 import { ErctlError } from '../failure.ts';
 import { renderJson } from '../json.ts';
+import { renderTop } from '../screens/top.ts';
 import { renderWatch } from '../screens/watch.ts';
-import { findTarget, type Target, type TargetOptions } from '../target.ts';
+import { findTarget, requireRoot, type Target, type TargetOptions } from '../target.ts';
 import { type OutputFormat, withOutput, withTarget } from './options.ts';
 
 interface WatchOptions extends TargetOptions {
@@ -56,6 +59,55 @@ export function addWatch(program: Command, { console }: CommandContext): void {
       await new Promise((resolve) => setTimeout(resolve, Math.min(maxDuration, options.interval * 1000)));
     }
   });
+}
+
+/** `erctl top`: shows the traffic of all routers of the node until interrupted. */
+export function addTop(program: Command, { console }: CommandContext): void {
+  const command = program
+    .command('top')
+    .description(
+      'show the traffic of all egress routers of this node: connections and bytes per second, the busiest first.',
+    )
+    .option('--interval <seconds>', 'interval between samples', readSeconds, 2)
+    .option('--count <number>', 'exit after this number of samples', readCount);
+  withOutput(command, [
+    ['top', 'Ctrl-C ends it'],
+    ['top --count 2 --output json', 'one line of JSON per router and sample, for programs'],
+  ]).action(async ({ interval, count, output }: Pick<WatchOptions, 'interval' | 'count' | 'output'>) => {
+    requireRoot();
+    const store = new FileStateStore();
+    const before = new Map<number, Sample>();
+    for (let look = 1; ; look++) {
+      const documents = sampleAll(store, before);
+      if (output === 'json') for (const document of documents) console.out(renderJson(document, 0));
+      else {
+        const rows = Math.max(3, console.rows - frameLines);
+        console.out(`${console.isTerminal ? clear : ''}${renderTop(documents, console.screen, rows)}`);
+      }
+      if (look === count) return;
+      await new Promise((resolve) => setTimeout(resolve, Math.min(maxDuration, interval * 1000)));
+    }
+  });
+}
+
+/** Samples each namespace once. Routers that end meanwhile are left out. */
+function sampleAll(store: StateStore, before: Map<number, Sample>): WatchDocument[] {
+  const bootId = store.bootId();
+  const living = store.list().filter((state) => state.bootId === bootId);
+  const documents: WatchDocument[] = [];
+  for (const [inode, states] of Map.groupBy(living, ({ netns }) => netns.inode)) {
+    const [first] = states;
+    if (first === undefined) continue;
+    try {
+      const after = takeSample({ netns: first.netns.path, inode }, states, store);
+      for (const state of states) documents.push(compareSamples(state, before.get(inode), after));
+      before.set(inode, after);
+    } catch (error) {
+      if (!(error instanceof ErctlError || error instanceof KernelError)) throw error;
+      before.delete(inode);
+    }
+  }
+  return documents;
 }
 
 function listWatched(target: Target, store: StateStore): readonly AttachmentState[] {

@@ -92,7 +92,11 @@ const redirectColumns: readonly Column[] = [
   { head: 'OPENED', align: 'right', drop: 1 },
 ];
 
-function renderRedirects({ redirects, fallbacks }: RouterReport, screen: Screen, showsAll: boolean): string {
+function renderRedirects(
+  { redirects, fallbacks, names = [] }: RouterReport,
+  screen: Screen,
+  showsAll: boolean,
+): string {
   const rows = [
     ...redirects.map((one): Cell[] => [
       `${one.port}/${one.protocol}`,
@@ -100,6 +104,13 @@ function renderRedirects({ redirects, fallbacks }: RouterReport, screen: Screen,
       one.installed ? { text: 'installed', style: 'green' } : { text: 'missing', style: 'red' },
       ...describeLive(one.live),
       one.opened === undefined ? '-' : formatCount(one.opened),
+    ]),
+    ...names.map((one): Cell[] => [
+      one.port === undefined ? 'other' : `${one.port}/${one.protocol}`,
+      `${one.name}${one.targetPort === undefined ? '' : `:${one.targetPort}`} (${one.addresses.join(', ') || 'no address'})`,
+      one.addresses.length === 0 ? { text: 'refused', style: 'red' } : { text: 'resolved', style: 'green' },
+      ...describeLive(one.live),
+      '-',
     ]),
     ...fallbacks.map((one): Cell[] => ['other', one.target, '', ...describeLive(one.live), '-']),
   ];

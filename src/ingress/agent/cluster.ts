@@ -41,7 +41,7 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
   const source = new KubernetesSource(api, { routerNameKey, kinds, optionalKinds }, status);
   const isRemoved = async (): Promise<boolean> => {
     if (daemonSet === undefined || dryRun) return false;
-    // Pods may go before the DaemonSet when their namespace is deleted.
+    // Pods may be deleted before the DaemonSet when their namespace is deleted.
     if (inventory.get('Namespace', namespace)?.isTerminating === true) return true;
     return await isBeingRemoved(api, { namespace, name: daemonSet });
   };
@@ -49,7 +49,7 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
     if (!(await isRemoved())) return;
     log.warn(
       { namespace, daemonSet },
-      'DaemonSet is gone or being deleted; the rules will go with this agent. Check --daemon-set',
+      'DaemonSet is gone or being deleted; this agent will remove its rules on exit. Check --daemon-set',
     );
   };
   return {

@@ -2,13 +2,17 @@ import type { Server } from 'node:http';
 import { createDaemonServer, listen } from '../../base/daemon/http-server.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { EndSignal } from '../../base/daemon/run.ts';
+import { version } from '../../base/daemon/version.ts';
+import { renderEndpoint } from '../../base/model/endpoint.ts';
 import { HostGuard } from '../backends/host-guard.ts';
 import type { HostPods } from '../backends/host-pods.ts';
-import type { ClaimsDocument } from '../claims/claims-document.ts';
+import type { Claim, ClaimsDocument } from '../claims/claims-document.ts';
 import { describePortClaims } from '../claims/describe-claims.ts';
+import { portKey } from '../claims/ports.ts';
 import { DefaultCertificate } from '../http/default-certificate.ts';
-import { describeHostClaims } from '../http/describe-claims.ts';
+import { describeHostClaims, indexEndpoints } from '../http/describe-claims.ts';
 import { describeHaproxy } from '../http/haproxy-report.ts';
+import type { HaproxyReport } from '../http/haproxy-report-document.ts';
 import { HttpMetrics } from '../http/http-metrics.ts';
 import { type HttpParts, HttpPlane } from '../http/http-plane.ts';
 import { InventorySecrets, type Secrets } from '../http/secrets.ts';
@@ -24,6 +28,7 @@ import { AgentMetrics } from '../status/metrics.ts';
 import type { NodeRoster } from '../status/node-roster.ts';
 import type { StatusSink } from '../status/status.ts';
 import { StatusFile } from '../status/status-file.ts';
+import { renderStatusPage } from '../status/status-page.ts';
 import { IngressAgent } from './agent.ts';
 import type { AgentOptions } from './options.ts';
 import { openSiteSources } from './site-sources.ts';
@@ -105,11 +110,11 @@ export async function startDaemon(
         ...(http !== undefined && {
           '/trace': (query) =>
             http.desired && traceRequest(http.desired, readTraced(query), http.ports, collectNotes(http.report())),
-          '/haproxy': async () =>
-            describeHaproxy(await http.engine.describe(), await http.engine.countBlockingWorkers(), http.directory),
+          '/haproxy': async () => await reportHaproxy(http),
         }),
       },
       remarks: () => ports.remarks,
+      page: (query) => renderPage({ agent, ports, http, node: options.ports.node }, query.get('q') ?? ''),
       partUnreadiness: (part) => agent.unreadiness ?? ports.describePort(part),
       ...(stats.credentials !== undefined && { credentials: stats.credentials }),
     });
@@ -159,12 +164,54 @@ function openHttp(
   return new HttpPlane(http.settings, { ...parts, sources, certificate });
 }
 
+async function reportHaproxy({ engine, directory }: HttpPlane): Promise<HaproxyReport> {
+  return describeHaproxy(await engine.describe(), await engine.countBlockingWorkers(), directory);
+}
+
+/** Sources of the status page. */
+interface PageParts {
+  readonly agent: IngressAgent;
+  readonly ports: PortPlane;
+  readonly http: HttpPlane | undefined;
+  readonly node: string;
+}
+
+/** Renders the status page, or returns undefined before the first decision. */
+async function renderPage({ agent, ports, http, node }: PageParts, filter: string): Promise<string | undefined> {
+  const document = describeClaims(ports, http);
+  if (document === undefined) return undefined;
+  const open = new Map(ports.open.map((one) => [portKey(one), one.endpoints]));
+  const sites = http?.desired === undefined ? undefined : indexEndpoints(http.desired);
+  const haproxy = http && (await reportHaproxy(http));
+  const { unreadiness } = agent;
+  return renderStatusPage(
+    {
+      node,
+      version,
+      ...(unreadiness !== undefined && { unreadiness }),
+      remarks: ports.remarks,
+      claims: document.claims,
+      endpointsOf: (claim) => {
+        if (claim.port === undefined || claim.protocol === undefined) return sites?.(claim) ?? [];
+        const endpoints = open.get(portKey({ protocol: claim.protocol, port: claim.port })) ?? [];
+        return endpoints.map(({ address, port }) => renderEndpoint({ address, port }));
+      },
+      ...(haproxy !== undefined && { haproxy }),
+    },
+    filter,
+  );
+}
+
 /** Returns every claim of hosts and ports, or undefined before the first decision. */
 function describeClaims(ports: PortPlane, http: HttpPlane | undefined): ClaimsDocument | undefined {
   const { admissions, pending } = ports;
   if (admissions === undefined || (http !== undefined && http.desired === undefined)) return undefined;
   const hosts =
-    http?.desired === undefined ? [] : describeHostClaims(http.desired, http.pending, collectNotes(http.report()));
+    http?.desired === undefined
+      ? []
+      : describeHostClaims(http.desired, http.pending, collectNotes(http.report())).map((claim) =>
+          http.isServing ? claim : describeUnserved(claim),
+        );
   const claims = [...hosts, ...describePortClaims(admissions, pending, collectNotes(ports.report()))];
   return { schema: 'ingress-agent.claims/v1', claims };
 }
@@ -172,6 +219,10 @@ function describeClaims(ports: PortPlane, http: HttpPlane | undefined): ClaimsDo
 /** Returns the notes of the objects of a data plane, by UID. */
 function collectNotes({ verdicts }: PlaneReport): ReadonlyMap<string, readonly string[]> {
   return new Map(verdicts.filter(({ notes }) => notes.length > 0).map(({ meta, notes }) => [meta.uid, notes]));
+}
+
+function describeUnserved(claim: Claim): Claim {
+  return claim.admitted ? { ...claim, pending: 'all' } : claim;
 }
 
 function readTraced(query: URLSearchParams): TracedRequest {

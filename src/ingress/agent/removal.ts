@@ -1,7 +1,7 @@
 import { type KubeApi, KubeError } from '../../base/kubernetes/cluster-api.ts';
 import { isRecord } from '../../base/read/shape.ts';
 
-/** Milliseconds that the API server may take to answer while the agent ends. */
+/** Timeout in milliseconds for the API server while the agent exits. */
 const timeout = 3000;
 
 /** The DaemonSet that runs this agent. */
@@ -11,9 +11,9 @@ export interface OwnDaemonSet {
 }
 
 /**
- * Resolves to whether the agent's DaemonSet is gone or being deleted, so that no next agent takes its rules over.
- * Only the API server's own answer counts: without one, or without the right to ask, nothing is removed, because
- * rules that are gone by mistake cost connections, and rules that stay by mistake expire. Never rejects.
+ * Resolves to whether the agent's DaemonSet is gone or being deleted, so that no next agent takes over its rules.
+ * Only an answer of the API server counts. Without an answer or permission, nothing is removed, because rules removed
+ * by mistake interrupt connections, while remaining rules expire. Never rejects.
  */
 export async function isBeingRemoved(api: Pick<KubeApi, 'get'>, { namespace, name }: OwnDaemonSet): Promise<boolean> {
   try {

@@ -12,7 +12,7 @@ const claimSchema = z.object({
   termination: z.optional(z.enum(['none', 'edge', 'reencrypt', 'passthrough'])),
   /** Expiry of its certificate, RFC 3339. */
   certificateExpires: z.optional(z.string()),
-  /** Kind of the object that makes the claim: `Route`, `Gateway`, or another source. */
+  /** Kind of the object of the claim: `Route`, `Gateway`, or another source. */
   kind: z.string(),
   namespace: z.string(),
   name: z.string(),

@@ -41,7 +41,7 @@ export interface HostAdmissions {
   readonly refused: readonly RefusedHost[];
 }
 
-/** What the administrator allows for hosts. */
+/** The administrator's policy for hosts. */
 export interface HostClaimPolicy {
   /** Serves wildcards (ROUTER_ALLOW_WILDCARD_ROUTES). */
   readonly allowsWildcards: boolean;
@@ -135,7 +135,7 @@ class HostClaims {
     this.#policy = policy;
   }
 
-  /** Claims what a request needs. Returns what prevents it, in words, or undefined. */
+  /** Claims what a request needs. Returns a description of the obstacle, or undefined. */
   claim({ owner, isWildcard }: SiteRequest, { host, demand: { matches, tls } }: Valid): string | undefined {
     const parent = parentOf(host);
     if (isWildcard && parent === undefined) return 'spec.host: must have a domain for wildcardPolicy Subdomain';

@@ -14,32 +14,32 @@ import type { ReloadCause } from './steps.ts';
 import type { Worker } from './worker.ts';
 
 /**
- * In ms: HAProxy waits a second before it retries a connection, and does not count the request at its server
- * meanwhile, so that the server could be deleted under it.
+ * Milliseconds. HAProxy waits a second before it retries a connection, and does not count the request at its server
+ * in the meantime, so the server could be deleted too early.
  */
 const retryPause = 2000;
 
-/** Milliseconds from a command until the files have it, and until a failed write is retried. */
+/** Milliseconds from a command until the files contain it, and until a failed write is retried. */
 const flushWait = 250;
 const flushRetry = 1000;
 
-/** Milliseconds while more lists are to come: each time, the file of all networks is written. */
+/** Milliseconds between flushes while more lists follow, since each flush writes the file of all networks. */
 const longFlushWait = 15_000;
 
-/** What an applier needs of its engine. Times are milliseconds. */
+/** Dependencies of an applier. Times are in milliseconds. */
 export interface ApplierOptions {
   readonly disk: Disk;
   readonly worker: Worker;
-  /** Connections to a removed server are ended after this. */
+  /** Connections to a removed server end after this time. */
   readonly drainTimeout: number;
-  /** Runs a task when all earlier ones are done. */
+  /** Runs a task after all earlier ones. */
   readonly enqueue: <T>(task: () => Promise<T>) => Promise<T>;
   readonly onProblem: (problem: string) => void;
 }
 
 /**
- * Compares a state with the one in force and applies the difference to the worker by commands, and to the
- * files of its generation shortly after. What commands cannot change waits for a reload.
+ * Compares a state with the applied one. Applies the difference to the worker with commands, and shortly afterwards
+ * to the files of its generation. What commands cannot change waits for a reload.
  */
 export class Applier {
   readonly #options: ApplierOptions;
@@ -49,7 +49,7 @@ export class Applier {
   #maps: Maps = new Map();
   /** When each leaving server was retired. */
   readonly #since = new Map<string, number>();
-  /** Commands that HAProxy rejected since it read its files, and why; the next reload makes up for them. */
+  /** Commands that HAProxy rejected since it read its files, with reasons. The next reload corrects them. */
   #refusals: readonly string[] = [];
   #unwritten: Command[] = [];
   #writtenAt: InForce | undefined;
@@ -69,12 +69,12 @@ export class Applier {
     });
   }
 
-  /** What HAProxy serves; undefined while it does not run, or by files that we do not know. */
+  /** The applied state. Undefined while HAProxy is not running, or runs with unknown files. */
   get inForce(): InForce | undefined {
     return this.#inForce;
   }
 
-  /** Goes on from what HAProxy has read. */
+  /** Resumes from the state that HAProxy has loaded. */
   enter(inForce: InForce, generation: string): void {
     this.#inForce = inForce;
     this.#writtenAt = inForce;
@@ -88,31 +88,31 @@ export class Applier {
     this.#options.worker.close();
   }
 
-  /** Forgets what is in force, because HAProxy exited. */
+  /** Discards the applied state, because HAProxy exited. */
   leave(): void {
     this.#inForce = undefined;
   }
 
-  /** Deletes retired servers and frees sections once a second from now on. */
+  /** Starts to delete retired servers and free sections once per second. */
   startTidying(): void {
     const { enqueue } = this.#options;
     this.#janitor = setInterval(() => void enqueue(async () => await this.#tidy()).catch(() => {}), 1000);
     this.#janitor.unref();
   }
 
-  /** Stops timers; `flush` can still be called. */
+  /** Stops the timers. `flush` can still be called. */
   stop(): void {
     this.#isStopped = true;
     clearTimeout(this.#flushTimer);
     clearInterval(this.#janitor);
   }
 
-  /** A state without the changes that wait until {@link loadLists} has loaded their allow-lists. */
+  /** Returns the state without changes that wait until {@link loadLists} has loaded their allow-lists. */
   holdBack(before: InForce, wanted: HttpState): Ready {
     return this.#lists.holdBack(before.state, wanted);
   }
 
-  /** Loads one slice for backends that are held back. Returns whether to apply the state again, or to load on. */
+  /** Loads one slice for backends that wait. Returns whether to apply the state again or to continue loading. */
   async loadLists(held: ReadonlyMap<string, Backend>): Promise<'apply' | 'load'> {
     try {
       const { isComplete, failures } = await this.#lists.load(held);
@@ -124,15 +124,15 @@ export class Applier {
     }
   }
 
-  /** Whether a rejected command keeps lists from being loaded until the next reload. */
+  /** Whether a rejected command prevents loading lists until the next reload. */
   get isStuck(): boolean {
     return this.#refusals.length > 0;
   }
 
   /**
-   * Applies a state as far as commands can, and returns what waits for a reload, by cause.
+   * Applies a state as far as commands can. Returns the changes that wait for a reload, by cause.
    *
-   * @param isPart whether more follows soon
+   * @param isPart whether more changes follow soon
    */
   async apply(before: InForce, state: HttpState, isPart = false): Promise<ReadonlyMap<ReloadCause, readonly string[]>> {
     this.#isLoading = isPart;
@@ -143,7 +143,7 @@ export class Applier {
       const bulk = findBulk(commands, this.#maps);
       applyToMaps(this.#maps, commands);
       this.#noteRefusals(await this.#give(commands, bulk, before, state));
-      // Not by push: hundreds of thousands are more than a call has arguments.
+      // Not with push: a call cannot have hundreds of thousands of arguments.
       this.#unwritten = this.#unwritten.concat(commands);
       this.#noteLeaving(after.layout);
       this.#flushSoon(isPart ? longFlushWait : flushWait);
@@ -153,7 +153,7 @@ export class Applier {
     return causes;
   }
 
-  /** Every server has a check; this disables it where the state has none. Throws SocketError. */
+  /** Disables the check of every server that has none in the state. Throws SocketError. */
   async quieten(inForce: InForce): Promise<void> {
     const lines: string[] = [];
     for (const [id, section] of inForce.layout.sections) {
@@ -166,16 +166,16 @@ export class Applier {
     await this.#options.worker.run(lines);
   }
 
-  /** Statistics by the state's names. Throws SocketError. */
+  /** Returns statistics with the names of the state. Throws SocketError. */
   async readStats({ servers }: { readonly servers: boolean }): Promise<StatRow[]> {
     const inForce = this.#inForce;
     if (inForce === undefined) return [];
-    // Frontends 1, backends 2, servers 4.
+    // Bits: frontends 1, backends 2, servers 4.
     const [text = ''] = await this.#options.worker.run([`show stat -1 ${servers ? 7 : 3} -1`]);
     return readStatRows(text, inForce);
   }
 
-  /** Writes what changed since the last time into the files of the generation. */
+  /** Writes the changes since the last call to the files of the generation. */
   async flush(): Promise<void> {
     const { disk } = this.#options;
     clearTimeout(this.#flushTimer);
@@ -212,14 +212,14 @@ export class Applier {
     try {
       await writeFile(disk.path(this.#generation, 'state', 'changing'), '');
     } catch {
-      // The disk has no room for one more file. Without main.json, nobody trusts the rest either.
+      // The disk is full. Without main.json, no supervisor trusts the other files.
       await rm(disk.path(this.#generation, 'state', 'main.json'), { force: true });
     }
   }
 
   /**
-   * Gives commands to the worker and returns those that it rejected, with reasons. These are no problem of
-   * HAProxy's: what one Route asks for must not make a node unready.
+   * Sends commands to the worker and returns the rejected ones with reasons. Rejections are not a problem of HAProxy:
+   * one Route must not make a node unready.
    *
    * @param bulk maps that are replaced as a whole instead of deleting entries
    */
@@ -252,14 +252,14 @@ export class Applier {
     this.#refusals = [...this.#refusals, ...failures].slice(0, 20);
   }
 
-  /** Removes lists that nothing uses, in slices between other tasks. */
+  /** Removes unused lists, in slices between other tasks. */
   async #tidyLists(): Promise<void> {
     if (this.#inForce === undefined || this.#isStopped || this.isStuck) return;
     if (!(await this.#lists.tidy(this.#inForce.state.backends.values(), this.#isLoading))) return;
     void this.#options.enqueue(async () => await this.#tidyLists()).catch(() => {});
   }
 
-  /** Deletes servers that have no connection any more; frees sections without requests. */
+  /** Deletes servers without connections, and frees sections without requests. */
   async #tidy(): Promise<void> {
     await this.#tidyLists();
     const inForce = this.#inForce;
@@ -270,7 +270,7 @@ export class Applier {
     this.#inForce = { ...inForce, layout: freeSections(layout, await this.#idleSections(layout)) };
   }
 
-  /** Deletes servers without a connection; resolves to those that remain. */
+  /** Deletes servers without connections. Resolves to the remaining ones. */
   async #deleteServers(leaving: Layout['leaving']): Promise<Layout['leaving']> {
     const { worker, drainTimeout } = this.#options;
     const now = performance.now();
@@ -288,11 +288,11 @@ export class Applier {
   }
 
   /**
-   * Sections that can be reused. Their use has ended in `tenancies.map`, so that no request enters any more, and
-   * a request that entered before counts among the section's sessions until it ends, also while it waits for a retry.
+   * Resolves to the sections that can be reused. Their use has ended in `tenancies.map`, so no request enters any
+   * more, and earlier requests count among the section's sessions until they end, including the time between retries.
    */
   async #idleSections(layout: Layout): Promise<string[]> {
-    // The end of a use may be among the commands that HAProxy rejected; the reload that follows makes new sections.
+    // The end of a use may be among the rejected commands; the following reload creates new sections.
     if (this.#refusals.length > 0) return [];
     const some = emptySections(layout).slice(0, 500);
     const answers = await this.#options.worker.run(some.map((section) => `show stat ${section} 2 -1`));

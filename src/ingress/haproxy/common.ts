@@ -124,7 +124,7 @@ function privateRules(when: string): string {
   http-response add-header Cache-Control private if ${isFresh} { res.hdr_names -m reg (^|,)(etag|expires|last-modified)(,|$) } || ${isFresh} { ${control} -m beg max-age } || ${isStored} { ${control} -m beg s-maxage }`;
 }
 
-/** Close the connections of clients that are in no network of the route's allow-list. */
+/** Closes connections of clients that are not in the route's allow-list. */
 export function allowListRules(rule: 'http-request' | 'tcp-request content'): string {
   const isListed = flagged(letters.allowList);
   return `  ${rule} set-var(txn.list) var(txn.section),map_str(maps/allow.map) if ${isListed}
@@ -147,6 +147,17 @@ function connectionLimit({ process, routeConnections }: Settings, mode: 'http' |
   return mode === 'http'
     ? `  http-request deny deny_status 503 if { be_conn gt ${limit} }`
     : `  tcp-request content reject if { be_conn gt ${limit} }`;
+}
+
+/**
+ * Renders rules that limit all passthrough connections of a tenant to half of the allowed connections. Several Routes
+ * that loop through each other would otherwise reach the limit of all together.
+ */
+export function tenantRules({ process }: Settings): string {
+  const limit = Math.max(1, Math.floor((process.maxconn ?? 50_000) / 2));
+  return `  tcp-request content track-sc1 var(txn.section),map_str(maps/tenants.map) table tenants if { var(txn.section) -m found }
+  tcp-request content reject if { sc1_conn_cur(tenants) gt ${limit} }
+`;
 }
 
 /**
@@ -229,6 +240,10 @@ ${tenancyRules('tcp-request content', 'reject')}
 
 defaults tcp from base
   mode tcp
+
+# Passthrough connections of each tenant.
+backend tenants from base
+  stick-table type string len 64 size 100k store conn_cur
 
 # Clients at backends with limits, by a hash of both.
 backend limits from base

@@ -76,7 +76,7 @@ export class Disk {
   }
 }
 
-/** Writes a file that only this user can read; pieces one by one, and other work in between. */
+/** Writes a file that only this user can read, piece by piece, with other tasks in between. */
 async function writeContent(path: string, content: Content): Promise<void> {
   if (typeof content === 'string') return await writeFile(path, content, { mode: 0o600 });
   const file = await open(path, 'w', 0o600);

@@ -22,30 +22,30 @@ import type { StatRow } from './stats.ts';
 import { type ReloadCause, reloadCauses } from './steps.ts';
 import { Worker } from './worker.ts';
 
-/** In ms, how long a reload waits for a previous worker that does not react to its signal. */
+/** Milliseconds that a reload waits for a previous worker that ignores its signal. */
 const oldWorkerTimeout = 10_000;
 
-/** In ms, how long a master may read its configuration without answering. */
+/** Milliseconds that a master may read its configuration without answering. */
 const masterTimeout = 60_000;
 
-/** In ms, how long a new generation may take to answer. */
+/** Milliseconds until a new generation must answer. */
 const startTimeout = 120_000;
 
 /** Milliseconds without an answer until HAProxy is killed. */
 const defaultHangTimeout = 30_000;
 
-/** Milliseconds until a reload is retried for which there is no memory. */
+/** Milliseconds until a reload without enough memory is retried. */
 const memoryWait = 5000;
 
-/** Milliseconds until a failed start is retried, doubled each time. */
+/** Initial backoff of a failed start in milliseconds; doubled after each failure. */
 const firstBackoff = 100;
 const longestBackoff = 10_000;
 
 const defaultBudget = { burst: 5, refill: 60_000 };
 
 /**
- * One HAProxy that serves what a state says. Changes go to the running process and to its files; what it
- * cannot change reloads it, as seldom as the interval says.
+ * One HAProxy that serves a state. Changes are applied to the running process and to its files. Other changes need a
+ * reload, limited by the interval.
  */
 export class HaproxyEngine {
   readonly #options: EngineOptions;
@@ -97,9 +97,8 @@ export class HaproxyEngine {
   }
 
   /**
-   * Takes over the HAProxy that an earlier supervisor left in the folder, or starts one, and serves the
-   * state. Throws where another process supervises it; where HAProxy does not start, it is tried again
-   * and `describe` tells why.
+   * Takes over the HAProxy of an earlier supervisor in the folder, or starts one, and serves the state. Throws if
+   * another process supervises it. If HAProxy does not start, the engine retries, and `describe` returns the reason.
    */
   async start(state: HttpState): Promise<ApplyOutcome> {
     return await this.#enqueue(async () => {
@@ -113,8 +112,8 @@ export class HaproxyEngine {
   }
 
   /**
-   * Lets HAProxy serve what an earlier supervisor left in the folder, while no state is known yet. Does
-   * nothing where one runs, or where there is nothing to serve.
+   * Lets HAProxy serve the configuration of an earlier supervisor until a state is known. Does nothing if HAProxy is
+   * running or there is no configuration.
    */
   async resume(): Promise<void> {
     await this.#enqueue(async () => {
@@ -124,7 +123,7 @@ export class HaproxyEngine {
     });
   }
 
-  /** Throws where another process supervises it. */
+  /** Throws if another process supervises the folder. */
   async #takeFolder(): Promise<void> {
     if (this.#lock !== undefined) return;
     await mkdir(this.#disk.directory, { recursive: true, mode: 0o700 });
@@ -133,28 +132,33 @@ export class HaproxyEngine {
     this.#lock = await lockFolder(this.#disk.directory);
   }
 
-  /** Brings a state into force as far as that goes without a reload; the rest waits for one. */
+  /** Applies a state as far as possible without a reload; the rest waits for one. */
   async apply(state: HttpState): Promise<ApplyOutcome> {
     this.#wanted = state;
     return await this.#enqueue(async () => await this.#applyNow());
   }
 
-  /** Whether HAProxy serves what we know of; what waits or was refused is another matter. */
+  /** Whether HAProxy serves the applied state, regardless of waiting and rejected changes. */
   get isServing(): boolean {
     return this.#applier.inForce !== undefined;
   }
 
-  /** Milliseconds since HAProxy last answered a request. */
+  /** Parts of the last state that HAProxy does not serve. */
+  get outcome(): ApplyOutcome {
+    return this.#outcome;
+  }
+
+  /** Milliseconds since HAProxy last answered a probe. */
   get silence(): number {
     return this.#health.silence;
   }
 
-  /** What the container that HAProxy runs in has for it. */
+  /** Returns the resources of HAProxy's container. */
   async resources(): Promise<HostResources> {
     return await this.#process.resources();
   }
 
-  /** Statistics by the state's names; servers only when asked for. */
+  /** Returns statistics with the names of the state; servers only on request. */
   async readStats(options: { readonly servers: boolean }): Promise<StatRow[]> {
     return await this.#applier.readStats(options);
   }
@@ -175,8 +179,8 @@ export class HaproxyEngine {
   }
 
   /**
-   * Ends HAProxy: it serves on for `delay`, then takes no new connections and ends when the last is
-   * over, or after `drain`.
+   * Stops HAProxy: it keeps serving for `delay`, then accepts no connections, and ends after the last one or after
+   * `drain`.
    */
   async stop({ delay, drain }: { readonly delay: number; readonly drain: number }): Promise<void> {
     await sleep(delay);
@@ -185,12 +189,12 @@ export class HaproxyEngine {
     this.#process.close();
   }
 
-  /** Resolves when the files are those of what is in force. */
+  /** Resolves when the files match the applied state. */
   async settle(): Promise<void> {
     await this.#enqueue(async () => await this.#applier.flush());
   }
 
-  /** Lets HAProxy serve on by itself, for the next supervisor to take over. */
+  /** Leaves HAProxy running for the next supervisor. */
   async release(): Promise<void> {
     await this.#release();
     this.#process.close();
@@ -202,13 +206,13 @@ export class HaproxyEngine {
     this.#applier.stop();
     this.#health.stop();
     this.#process.unwatch();
-    // `state/changing` marks files that could not be written, so that the next supervisor reloads.
+    // `state/changing` marks files that could not be written, so the next supervisor reloads HAProxy.
     await this.settle().catch((error: unknown) => this.#report(String(error)));
     this.#worker.close();
     this.#lock?.close();
   }
 
-  /** One thing after the other. */
+  /** Runs tasks one after another. */
   async #enqueue<T>(task: () => Promise<T>): Promise<T> {
     const result = this.#queue.then(task);
     this.#queue = result.catch(() => {});
@@ -221,7 +225,7 @@ export class HaproxyEngine {
     if (isNews) this.#options.onProblem?.(problem);
   }
 
-  /** Goes on from what an earlier supervisor left, if HAProxy runs by those very files. */
+  /** Resumes from an earlier supervisor's state, if HAProxy runs with exactly these files. */
   async #adopt(): Promise<boolean> {
     const generation = await this.#disk.current();
     if ((await this.#process.awaitMaster(masterTimeout)) === undefined || generation === undefined) return false;
@@ -254,7 +258,7 @@ export class HaproxyEngine {
     return this.#outcome;
   }
 
-  /** Changes that are not in force yet. */
+  /** Returns the changes that are not in force yet. */
   #listPending(waiting: ApplyOutcome['waiting'], held: ReadonlyMap<string, Backend>): ReadonlyMap<string, Pending> {
     const pending = new Map<string, Pending>();
     const state = this.#applier.inForce?.state;
@@ -273,7 +277,7 @@ export class HaproxyEngine {
     return pending;
   }
 
-  /** Loads allow-lists slice by slice; whatever else is asked for meanwhile comes first. */
+  /** Loads allow-lists slice by slice. Other changes take precedence between slices. */
   #loadSoon(): void {
     if (this.#isLoading || this.#stopped || this.#applier.isStuck) return;
     this.#isLoading = true;
@@ -286,7 +290,7 @@ export class HaproxyEngine {
     }).catch((error: unknown) => this.#report(`Cannot load allow-lists into HAProxy: ${String(error)}`));
   }
 
-  /** @param least milliseconds to wait at least */
+  /** @param least minimum milliseconds to wait */
   #scheduleReload(least = 0): void {
     if (this.#stopped) return;
     const now = performance.now();
@@ -311,8 +315,8 @@ export class HaproxyEngine {
   }
 
   /**
-   * Number of old workers, whose connections go on, if they leave too little memory for another worker: reloads of
-   * namespaces wait then. Otherwise 0.
+   * Returns the number of old workers if they leave too little memory for another worker, otherwise 0. Reloads of
+   * namespaces wait meanwhile, and connections of old workers continue.
    */
   async countBlockingWorkers(): Promise<number> {
     const { oldWorkers = [] } = (await this.#process.processes()) ?? {};
@@ -326,22 +330,22 @@ export class HaproxyEngine {
     const count = await this.countBlockingWorkers();
     if (count === 0) return true;
     this.#report(
-      `Memory allows no further worker of HAProxy beside ${count} old ones, which still have connections; ` +
-        'the reload waits: raise the memory limit, or end them in time with --hard-stop-after',
+      `Memory does not suffice for another HAProxy worker next to ${count} old ones with connections; ` +
+        'the reload waits; raise the memory limit, or limit old workers with --hard-stop-after',
     );
     return false;
   }
 
   async #endHang(silence: number): Promise<void> {
     if (this.#stopped) return;
-    this.#report(`HAProxy has answered no request for ${Math.round(silence / 1000)} s; it is started again`);
-    // Not in the queue: what waits there may wait for the very worker that hangs.
+    this.#report(`HAProxy has answered no request for ${Math.round(silence / 1000)} s; restarting it`);
+    // Not queued: tasks in the queue may wait for the worker that hangs.
     await this.#process.destroy();
   }
 
   async #reload(): Promise<void> {
     const { inForce } = this.#applier;
-    // The change that waited may have been withdrawn.
+    // The waiting change may have been withdrawn.
     if (inForce === undefined || !this.#outcome.pendingReload) return;
     const causes = [...this.#outcome.waiting.keys()];
     const now = performance.now();
@@ -350,7 +354,7 @@ export class HaproxyEngine {
       ownerOf === undefined
         ? [undefined]
         : dueOwners(this.#outcome.waiting, inForce.layout, ownerOf, this.#budget, now);
-    // The owner that this reload was planned for may have withdrawn its change, and others have no reload left.
+    // The owner of this reload may have withdrawn its change, and the others may have no budget left.
     if (owners.length === 0) return this.#scheduleReload();
     if (!owners.includes(undefined) && !(await this.#hasRoom())) return this.#scheduleReload(memoryWait);
     this.#reloadTimer.noteReload(now);
@@ -363,7 +367,7 @@ export class HaproxyEngine {
     this.#options.onReload?.(this.#outcome);
   }
 
-  /** Starts HAProxy, or reloads one that runs by files that we do not know; tries again until it works. */
+  /** Starts HAProxy, or reloads one that runs with unknown files. Retries until it succeeds. */
   async #bringUp(): Promise<void> {
     const runs = (await this.#process.awaitMaster(masterTimeout)) !== undefined;
     if (runs) await this.#process.notePid();
@@ -372,7 +376,7 @@ export class HaproxyEngine {
       if (await this.#activate(runs ? 'reload' : 'start')) return this.#watch();
     } catch (error) {
       this.#report(`Cannot write the files of HAProxy: ${String(error)}`);
-      // Without room for new files, the previous ones serve.
+      // If the disk is full, the previous files are used.
       if (!runs && (await this.#disk.current()) !== undefined) await this.#process.spawn();
     }
     this.#retry();
@@ -397,8 +401,8 @@ export class HaproxyEngine {
       void this.#enqueue(async () => {
         if (this.#stopped) return;
         this.#restarts++;
-        this.#report('HAProxy ended; it is started again');
-        // What cannot be written is no reason not to start: a new generation has it too.
+        this.#report('HAProxy exited; restarting it');
+        // A failed write must not prevent the start, because a new generation contains the change, too.
         await this.#applier.flush().catch(() => {});
         this.#applier.leave();
         await this.#bringUp();
@@ -409,7 +413,7 @@ export class HaproxyEngine {
     });
   }
 
-  /** Writes a new generation and makes HAProxy read it; false, with a problem reported, if it does not. */
+  /** Writes a new generation and makes HAProxy load it. Returns false, with a reported problem, if it does not. */
   async #activate(how: 'start' | 'reload'): Promise<boolean> {
     const wanted = this.#wanted;
     if (wanted === undefined) return false;
@@ -425,7 +429,7 @@ export class HaproxyEngine {
       this.#report(`Cannot start HAProxy: ${String(error)}`);
     }
     if (!(await this.#becomes(generation, how, failed))) {
-      this.#report(`HAProxy does not start: ${this.#process.lastWords() || 'see its log'}`);
+      this.#report(`HAProxy failed to start: ${this.#process.lastWords() || 'see its log'}`);
       if (previous !== undefined) await this.#disk.use(previous);
       await this.#disk.remove(generation);
       return false;
@@ -443,7 +447,10 @@ export class HaproxyEngine {
     return true;
   }
 
-  /** Makes a generation the next that HAProxy reads; leaves nothing of one that it would not, or that cannot be written. */
+  /**
+   * Makes a generation the next one that HAProxy loads. Deletes a generation that HAProxy would reject or that cannot
+   * be written.
+   */
   async #prepare(wanted: HttpState, generation: string): ReturnType<Generations['prepare']> {
     try {
       const prepared = await this.#generations.prepare(wanted, generation);
@@ -456,11 +463,11 @@ export class HaproxyEngine {
     }
   }
 
-  /** Waits until the process that answers has read a generation, or will not. */
+  /** Waits until the answering process has loaded a generation, or has failed to. */
   async #becomes(generation: string, how: 'start' | 'reload', failed: number): Promise<boolean> {
     const until = performance.now() + startTimeout;
     while (performance.now() < until) {
-      // The master listens a little later than its first worker.
+      // The master starts to listen slightly after its first worker.
       const answers = (await this.#worker.generation()) === generation;
       if (answers && (await this.#process.processes()) !== undefined) return true;
       if (how === 'start' && !(await this.#process.isSpawned())) return false;
@@ -474,7 +481,7 @@ export class HaproxyEngine {
   }
 }
 
-/** Where the HAProxy of a folder is. */
+/** Returns the paths of the HAProxy of a folder. */
 export function placeOf({ directory, binary }: Pick<EngineOptions, 'directory' | 'binary'>): ProcessPlace {
   return {
     binary,

@@ -2,7 +2,7 @@ import { cookieAttributes, type FeatureMap, featureEntries, featureMaps, makeRou
 import type { InForce } from './layout.ts';
 import type { Certificate, SitePath } from './model.ts';
 import { onward, plainEntries, secureEntries } from './paths.ts';
-import { checkHost } from './quote.ts';
+import { checkHost, checkMapValue } from './quote.ts';
 import { makeSection } from './section.ts';
 
 /** Maps that HAProxy looks up: keys and values that can change at run time. */
@@ -12,6 +12,7 @@ export type MapName =
   | 'passthrough'
   | 'http2'
   | 'tenancies'
+  | 'tenants'
   | 'cookie-attributes'
   | 'log-backends'
   | 'log-servers'
@@ -22,6 +23,7 @@ export const mapNames: readonly MapName[] = [
   'passthrough',
   'http2',
   'tenancies',
+  'tenants',
   'cookie-attributes',
   'log-backends',
   'log-servers',
@@ -96,6 +98,9 @@ export function backendEntries(inForce: InForce, id: string, section: string): M
   const maps: Maps = new Map(featureEntries(backend, section));
   const tenancy = section === id ? undefined : inForce.layout.tenancies.get(section);
   if (tenancy !== undefined) maps.set('tenancies', new Map([[section, String(tenancy.number)]]));
+  if (backend.mode === 'tcp' && backend.tenant !== undefined) {
+    maps.set('tenants', new Map([[section, checkMapValue('tenants', backend.tenant)]]));
+  }
   if (inForce.state.settings.log === undefined) return maps;
   // The log needs the names of sections and servers; without a log they are omitted.
   if (section !== id) maps.set('log-backends', new Map([[section, id]]));

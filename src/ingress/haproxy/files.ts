@@ -8,7 +8,10 @@ import type { Settings } from './model.ts';
 import { listsOf, networksMap, renderNetworksFile } from './networks.ts';
 import { authorityFile, makeSection, renderServer, type Section } from './section.ts';
 
-/** Content of a file, or what makes it in pieces when it is written: files of long lists take their time. */
+/**
+ * Content of a file, or a function that renders it in pieces while it is written, because files of long lists take
+ * time.
+ */
 export type Content = string | (() => Iterable<string>);
 
 /** Content by path relative to the generation's folder. */

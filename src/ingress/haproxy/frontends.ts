@@ -1,4 +1,4 @@
-import { allowListRules, flagged, limitRules } from './common.ts';
+import { allowListRules, flagged, limitRules, tenantRules } from './common.ts';
 import { letters } from './features.ts';
 import type { LogSettings, Settings } from './model.ts';
 import { absent, mark, onward, servedOnly } from './paths.ts';
@@ -48,7 +48,7 @@ ${binds(settings, settings.listen.httpsPort)}${logLines(settings.log, 'tcp')}  t
   tcp-request content set-var(txn.route) var(txn.sni),map_str(maps/passthrough.map) if { var(txn.sni) -m found }
   tcp-request content set-var(txn.route) 'var(txn.sni),regsub("^[^.]*","*"),map_str(maps/passthrough.map)' if { var(txn.sni) -m found } !{ var(txn.route) -m found }
   tcp-request content set-var(txn.section) var(txn.route),field(1,|) if { var(txn.route) -m len gt 1 }
-  tcp-request content set-var(txn.flags) var(txn.route),field(4,|) if { var(txn.route) -m sub |! }
+${tenantRules(settings)}  tcp-request content set-var(txn.flags) var(txn.route),field(4,|) if { var(txn.route) -m sub |! }
   tcp-request content set-var(txn.tenancy) var(txn.route),field(5,|) if { var(txn.flags) -m found }
   tcp-request content set-var(txn.address) 'src,hex,regsub("^0{20}FFFF","")' if { var(txn.flags) -m found }
   tcp-request content set-var-fmt(txn.client) "%[var(txn.section)]/%[var(txn.address),length]:%[var(txn.address)]" if { var(txn.flags) -m found }

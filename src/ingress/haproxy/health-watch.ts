@@ -1,19 +1,19 @@
 import { askHealth } from './health.ts';
 
-/** Milliseconds between two probes. */
+/** Milliseconds between probes. */
 const interval = 1000;
 
-/** What a HealthWatch needs to know, and whom it calls. Times are milliseconds. */
+/** Dependencies of a HealthWatch. Times are in milliseconds. */
 export interface HealthQuestions {
   /** Socket of HAProxy's own listener. */
   readonly socket: string;
-  /** Silence after which HAProxy counts as hung. */
+  /** Time without an answer after which HAProxy is considered hung. */
   readonly limit: number;
-  /** Whether HAProxy is expected to answer. */
+  /** Returns whether HAProxy is expected to answer. */
   readonly isExpected: () => boolean;
-  /** Whether every allowed connection is in use, which is no hang. */
+  /** Returns whether every allowed connection is in use, in which case HAProxy is not hung. */
   readonly isFull: () => Promise<boolean>;
-  /** Called when the limit is over; the silence counts from zero again. */
+  /** Called after the limit; the time then restarts from zero. */
   readonly onHang: (silence: number) => Promise<void>;
   readonly onError: (error: unknown) => void;
 }
@@ -34,7 +34,7 @@ export class HealthWatch {
     return performance.now() - this.#answeredAt;
   }
 
-  /** Notes that HAProxy answers now, for example because it has just been started. */
+  /** Records that HAProxy answers, for example because it has just been started. */
   noteAnswer(): void {
     this.#answeredAt = performance.now();
   }

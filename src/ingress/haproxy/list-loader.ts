@@ -4,29 +4,29 @@ import type { Backend, HttpState } from './model.ts';
 import { checkNetworks, hasListId, listIdOf, listsOf, networksMap, renderNetworks, sliceSize } from './networks.ts';
 import { UnfitValue } from './quote.ts';
 
-/** Lists of so many networks go to HAProxy with the change that needs them; longer ones in slices before it. */
+/** Maximum length of lists that are loaded together with their change. Longer ones are loaded in slices before it. */
 const shortList = 200;
 
-/** Unused entries that are tolerated, and as a share of those in use. */
+/** Tolerated unused entries: a number, and a share of the used ones. */
 const tolerated = { entries: 5000, share: 0.5, shareWhileLoading: 2 };
 
-/** What a loader works with. */
+/** Dependencies of a loader. */
 export interface ListLoaderParts {
-  /** Gives commands to the worker; resolves to those that it rejected, with reasons. Throws SocketError. */
+  /** Sends commands to the worker. Resolves to rejected commands with reasons. Throws SocketError. */
   give(commands: readonly string[]): Promise<readonly string[]>;
-  /** Asks the worker. Throws SocketError. */
+  /** Queries the worker. Throws SocketError. */
   ask(command: string): Promise<string>;
-  /** Bytes of content that one command may have. */
+  /** Returns the maximum bytes of content in one command. */
   room(): number;
 }
 
-/** A state as far as its lists are loaded, and the backends that wait for theirs, by id. */
+/** A state without changes whose lists are not loaded, and the backends that wait for their lists, by id. */
 export interface Ready {
   readonly state: HttpState;
   readonly held: ReadonlyMap<string, Backend>;
 }
 
-/** A new version of `networks.map` without the lists that nothing uses. */
+/** A new version of `networks.map` without unused lists. */
 interface Rebuild {
   readonly version: string;
   readonly done: Set<string>;
@@ -34,15 +34,15 @@ interface Rebuild {
 }
 
 /**
- * Loads the networks of allow-lists into HAProxy, long lists in slices between which other changes are applied,
- * and the namespaces that have some in turn. A backend whose list is not loaded stays as it is in force.
+ * Loads the networks of allow-lists into HAProxy. Long lists are loaded in slices; other changes are applied in
+ * between, and namespaces take turns. A backend whose list is not loaded stays unchanged.
  */
 export class ListLoader {
   readonly #parts: ListLoaderParts;
   readonly #turns = new FairTurns();
-  /** Lists that are complete in HAProxy, used or not. */
+  /** Lists that HAProxy has completely, including unused ones. */
   readonly #loaded = new Set<string>();
-  /** Networks of each incomplete list that HAProxy has. */
+  /** Number of networks of each incomplete list that HAProxy has. */
   readonly #progress = new Map<string, number>();
   #rebuild: Rebuild | undefined;
   #hasGarbage = false;
@@ -52,18 +52,18 @@ export class ListLoader {
     this.#parts = parts;
   }
 
-  /** Goes on from a worker that has read the lists of a state. */
+  /** Continues with a worker that has read the lists of a state. */
   enter({ backends }: HttpState): void {
     this.#loaded.clear();
     for (const id of listsOf(backends.values()).keys()) this.#loaded.add(id);
     this.#progress.clear();
     this.#rebuild = undefined;
-    // An earlier supervisor may have left some.
+    // An earlier supervisor may have left unused entries.
     this.#hasGarbage = true;
     this.#hasFailed = false;
   }
 
-  /** Takes back what cannot be applied before {@link load} has loaded its list. */
+  /** Returns the state without changes that need {@link load} first. */
   holdBack(before: HttpState, wanted: HttpState): Ready {
     const held = new Map<string, Backend>();
     for (const [id, backend] of wanted.backends) if (!this.#isReady(backend.allowList)) held.set(id, backend);
@@ -89,7 +89,7 @@ export class ListLoader {
     return hasListId(list) && this.#loaded.has(listIdOf(list));
   }
 
-  /** Loads lists that are not held back and not loaded yet. Resolves to rejected commands. Throws SocketError. */
+  /** Loads short lists that are not loaded yet. Resolves to rejected commands. Throws SocketError. */
   async loadShort(backends: Iterable<Backend>): Promise<readonly string[]> {
     const lines: string[] = [];
     for (const { allowList } of backends) {
@@ -104,15 +104,15 @@ export class ListLoader {
   }
 
   /**
-   * Loads one slice for backends that are held back. Resolves to whether a list is complete now, and to rejected
-   * commands: after those nothing more is loaded until the worker reads its files again. Throws SocketError.
+   * Loads one slice for waiting backends. Resolves to whether a list is now complete, and to rejected commands. After
+   * a rejected command, nothing more is loaded until the worker reads its files again. Throws SocketError.
    */
   async load(
     held: ReadonlyMap<string, Backend>,
   ): Promise<{ readonly isComplete: boolean; readonly failures: readonly string[] }> {
     if (this.#hasFailed) return { isComplete: false, failures: [] };
     const waiting = new Map<string, readonly string[]>();
-    // The first of each namespace, so that its lists take effect one after the other.
+    // The first list of each namespace, so that its lists take effect one by one.
     for (const { tenant = '', allowList } of held.values()) {
       if (allowList !== undefined && !waiting.has(tenant)) waiting.set(tenant, allowList);
     }
@@ -121,7 +121,7 @@ export class ListLoader {
     if (tenant === undefined || list === undefined) return { isComplete: false, failures: [] };
     const id = listIdOf(list);
     if (!isFit(list)) {
-      // Whoever checks the backend says why.
+      // Checking the backend reports the reason.
       this.#loaded.add(id);
       return { isComplete: true, failures: [] };
     }
@@ -137,9 +137,8 @@ export class ListLoader {
   }
 
   /**
-   * Removes lists that nothing uses, step by step; resolves to whether there is more to do. Throws SocketError.
-   *
-   * @param isLoading whether backends wait for their lists, which come first while memory allows
+   * Removes unused lists step by step. Resolves to whether there is more to remove. Throws SocketError.
+   *   @param isLoading whether backends wait for their lists, which take precedence while memory suffices
    */
   async tidy(backends: Iterable<Backend>, isLoading: boolean): Promise<boolean> {
     if (!this.#hasGarbage || this.#hasFailed) return false;
@@ -151,7 +150,7 @@ export class ListLoader {
       if (rebuild.done.has(id)) continue;
       const { isComplete, failures } = await this.#loadSlice(id, list, rebuild.progress, rebuild.version);
       if (isComplete) rebuild.done.add(id);
-      // The old version stays in force; the next reload makes up for it.
+      // The old version stays active, and the next reload repairs it.
       if (failures.length > 0) this.#hasGarbage = false;
       return failures.length === 0;
     }
@@ -161,7 +160,7 @@ export class ListLoader {
     if (failures.length > 0) return false;
     this.#loaded.clear();
     for (const id of rebuild.done) this.#loaded.add(id);
-    // What was loaded of others went with the old version.
+    // The old version also contained the loaded parts of other lists.
     this.#progress.clear();
     return false;
   }
@@ -170,7 +169,7 @@ export class ListLoader {
     const entries = Number(
       new RegExp(`\\(${networksMap}\\).*entry_cnt=(\\d+)`).exec(await this.#parts.ask('show map'))?.[1],
     );
-    // A network has one entry, or a few where its length is no multiple of four.
+    // A network has one entry, or several if its length is not a multiple of four.
     const needed = [...used.values()].reduce((sum, { length }) => sum + length, 0);
     const share = isLoading ? tolerated.shareWhileLoading : tolerated.share;
     if (!(entries > needed * (1 + share) + tolerated.entries)) {
@@ -197,8 +196,8 @@ export class ListLoader {
   }
 
   /**
-   * Adds lines with as few commands as the buffer allows, one after the other: HAProxy takes ten times as long for
-   * commands that do not fit its buffer together.
+   * Adds lines with as few commands as the buffer allows, one after the other. HAProxy needs ten times as long for
+   * commands that exceed its buffer together.
    */
   async #give(lines: readonly string[], version?: string): Promise<readonly string[]> {
     const begin = `add map ${version === undefined ? '' : `@${version} `}${networksMap} <<\n`;
@@ -211,7 +210,7 @@ export class ListLoader {
   }
 }
 
-/** Of an IPv6 address: id, slash, `32:`, digits, ` 1`, line end. */
+/** For an IPv6 address: id, slash, `32:`, digits, ` 1`, line end. */
 const longestLine = 20 + 1 + 3 + 32 + 3;
 
 function isFit(list: readonly string[]): boolean {

@@ -33,7 +33,7 @@ export interface Site {
  */
 export interface SitePath {
   readonly path: string;
-  /** Matches only this path, and takes precedence over any that matches what is below. */
+  /** Matches only this path, and takes precedence over prefixes. */
   readonly exact?: true;
   /** Over plain HTTP: served by the backend, redirected to https, or neither. */
   readonly plain?: 'serve' | 'redirect';

@@ -5,33 +5,33 @@ import type { Backend } from './model.ts';
 import { UnfitValue } from './quote.ts';
 
 /**
- * Allow-lists in HAProxy. `networks.map` has the networks of every list below the list's id, which is a digest of
- * its content; `allow.map` says which list a section has. A list is complete in `networks.map` before anything
- * refers to it, so that it takes effect at once, and it is never changed: HAProxy looks for an entry that it
- * deletes from the first one on, which would take a minute for a long list.
+ * Allow-lists in HAProxy. `networks.map` contains the networks of every list with the list's id, a digest of its
+ * content. `allow.map` contains the list of each section. A list is complete in `networks.map` before a section
+ * refers to it, so that it takes effect at once. It never changes, because HAProxy searches a deleted entry linearly,
+ * which would take a minute for a long list.
  */
 export const networksMap = 'maps/networks.map';
 
 const ids = new WeakMap<readonly string[], string>();
 
-/** The id of a list: equal lists have the same. */
+/** Returns the id of a list. Equal lists have the same id. */
 export function listIdOf(list: readonly string[]): string {
   const known = ids.get(list);
   if (known !== undefined) return known;
-  // 120 bits: nobody finds a second list with the id of another tenant's.
+  // 120 bits, so that no tenant can create a list with the id of another tenant's list.
   const id = createHash('sha256').update(list.join(' ')).digest('base64url').slice(0, 20);
   ids.set(list, id);
   return id;
 }
 
-/** Whether {@link listIdOf} costs nothing. */
+/** Whether {@link listIdOf} is cached for a list. */
 export function hasListId(list: readonly string[]): boolean {
   return ids.has(list);
 }
 
 const fit = new WeakSet<readonly string[]>();
 
-/** Throws {@link UnfitValue} for a list with an entry that is no address or network. */
+/** Throws {@link UnfitValue} for a list with an invalid entry. */
 export function checkNetworks(list: readonly string[]): void {
   if (fit.has(list)) return;
   for (const network of list) if (parseIpv4Network(network) < 0) networkKeys(network);
@@ -42,9 +42,9 @@ const hexadecimal = Array.from({ length: 256 }, (_, byte) => byte.toString(16).t
 const digitsBefore = { 4: '8:', 6: '32:' } as const;
 
 /**
- * An address or network as beginnings of a client's address in hexadecimal, which is searched for the
- * longest prefix: the last digit of a network whose length is no multiple of four stands for 2, 4 or 8.
- * The number of digits before it tells the families apart. Throws {@link UnfitValue}.
+ * Returns an address or network as prefixes of a client's address in hexadecimal, for a longest-prefix search. The
+ * last digit of a network whose length is not a multiple of four becomes 2, 4 or 8 prefixes. The number of digits
+ * before it distinguishes the families. Throws {@link UnfitValue}.
  */
 export function networkKeys(network: string): readonly string[] {
   const number = parseIpv4Network(network);
@@ -74,24 +74,24 @@ function beginnings(hex: string, bits: number, before: string): readonly string[
   return Array.from({ length: 16 >> rest }, (_, i) => `${before}${whole}${(first + i).toString(16).toUpperCase()}`);
 }
 
-/** Lists of some backends by id, each once. */
+/** Returns the lists of backends by id, each once. */
 export function listsOf(backends: Iterable<Backend>): Map<string, readonly string[]> {
   const lists = new Map<string, readonly string[]>();
   for (const { allowList } of backends) if (allowList !== undefined) lists.set(listIdOf(allowList), allowList);
   return lists;
 }
 
-/** Lines of `networks.map` for networks of a list. */
+/** Returns the lines of `networks.map` for networks of a list. */
 export function renderNetworks(id: string, networks: readonly string[]): string[] {
   const lines: string[] = [];
   for (const network of networks) for (const key of networkKeys(network)) lines.push(`${id}/${key} 1\n`);
   return lines;
 }
 
-/** Networks whose lines are made at a time. */
+/** Number of networks whose lines are rendered at a time. */
 export const sliceSize = 1000;
 
-/** The file of all lists, in pieces. */
+/** Renders the file of all lists in pieces. */
 export function* renderNetworksFile(lists: ReadonlyMap<string, readonly string[]>): Generator<string> {
   for (const id of [...lists.keys()].sort()) {
     const list = lists.get(id) ?? [];

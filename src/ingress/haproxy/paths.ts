@@ -68,7 +68,7 @@ export function secureEntries(site: Site, routeOf: RouteOf): Map<string, string>
 }
 
 /**
- * Sorts paths, longest first; of equal ones the first of the site counts. Prefixes of slashes only become the empty
+ * Sorts paths, longest first. The first of equal paths counts. Prefixes that consist of slashes become the empty
  * path.
  */
 function sortPaths(site: Site, paths: readonly SitePath[], routeOf: RouteOf): RoutedPath[] {

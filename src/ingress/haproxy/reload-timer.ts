@@ -1,4 +1,4 @@
-/** Runs the next reload when it is due, at least an interval after the last. Times are milliseconds. */
+/** Runs the next reload when it is due, with a minimum interval between reloads. Times are in milliseconds. */
 export class ReloadTimer {
   readonly #interval: number;
   readonly #run: () => void;
@@ -6,18 +6,18 @@ export class ReloadTimer {
   #dueAt = Number.POSITIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param interval between the starts of two reloads, at least */
+  /** @param interval minimum time between the starts of two reloads */
   constructor(interval: number, run: () => void) {
     this.#interval = interval;
     this.#run = run;
   }
 
-  /** Notes that HAProxy reads its files at this time. */
+  /** Records that HAProxy loads its files at this time. */
   noteReload(now: number): void {
     this.#last = now;
   }
 
-  /** Schedules a reload; one that is due earlier stays, since it applies this change too. */
+  /** Schedules a reload. An earlier one is kept, because it applies this change, too. */
   schedule(now: number, least: number): void {
     const wait = Math.max(least, this.#last + this.#interval - now);
     if (now + wait >= this.#dueAt) return;
@@ -26,7 +26,7 @@ export class ReloadTimer {
     this.#timer = setTimeout(this.#run, wait);
   }
 
-  /** Notes that the scheduled reload begins, so that another can be scheduled. */
+  /** Records that the scheduled reload begins, so that another can be scheduled. */
   begin(): void {
     this.#dueAt = Number.POSITIVE_INFINITY;
   }

@@ -31,7 +31,7 @@ export interface EngineOptions {
   readonly hangTimeout?: number;
   /** Called with a problem that an operator should know and that is retried, and with undefined when it is solved. */
   readonly onProblem?: (message: string | undefined) => void;
-  /** Called when allow-lists are loaded and the changes that waited for them are applied. */
+  /** Called after allow-lists were loaded and the waiting changes were applied. */
   readonly onProgress?: (outcome: ApplyOutcome) => void;
   /** Called when a reload has applied the waiting changes. */
   readonly onReload?: (outcome: ApplyOutcome) => void;

@@ -1,18 +1,18 @@
 import { isFull } from './health.ts';
 import { isDone, RuntimeSocket } from './socket.ts';
 
-/** In ms. Short: the worker that is asked may hang, or be replaced by another soon. */
+/** Milliseconds. Short, because the worker may hang or be replaced soon. */
 const questionTimeout = 1000;
 
-/** Commands sent at once; HAProxy would hold the answers of thousands in memory. */
+/** Maximum number of commands sent at once, because HAProxy keeps all answers in memory. */
 const batchSize = 500;
 
-/** The worker that answers at the runtime socket, by one session that is kept open. */
+/** The worker behind the runtime socket, with one session that is kept open. */
 export class Worker {
   readonly #path: string;
   #socket: RuntimeSocket | undefined;
 
-  /** @param path runtime socket */
+  /** @param path path of the runtime socket */
   constructor(path: string) {
     this.#path = path;
   }
@@ -40,18 +40,18 @@ export class Worker {
     return /^description: (\S+)/im.exec(await this.#info())?.[1];
   }
 
-  /** Whether clients use every connection that is allowed. The listeners rest then, and HAProxy does not hang. */
+  /** Returns whether clients use every allowed connection. The listeners are then paused, and HAProxy is not hung. */
   async isFull(): Promise<boolean> {
     return isFull(await this.#info());
   }
 
-  /** Ends the session. It belongs to one worker, so it must not outlive a reload. */
+  /** Closes the session. It belongs to one worker, so it must not outlive a reload. */
   close(): void {
     this.#socket?.close();
     this.#socket = undefined;
   }
 
-  /** Asks in a session of its own; empty without an answer. */
+  /** Asks in a separate session. Returns an empty string without an answer. */
   async #info(): Promise<string> {
     try {
       const socket = await RuntimeSocket.open(this.#path, questionTimeout);

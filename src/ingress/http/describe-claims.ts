@@ -1,3 +1,4 @@
+import { renderEndpoint } from '../../base/model/endpoint.ts';
 import type { Claim } from '../claims/claims-document.ts';
 import type { Pending } from '../haproxy/report.ts';
 import type { SiteDemand, SiteRequest } from '../intent/site-request.ts';
@@ -39,7 +40,25 @@ export function describeHostClaims(
   return claims.sort((one, other) => (placeOf(one) < placeOf(other) ? -1 : 1));
 }
 
-/** Describes each match of a request; one that is not valid has none. */
+/** Returns a function that lists the endpoints of a claim of a host, such as `10.1.2.3:8080`. */
+export function indexEndpoints({ served }: DesiredSites): (claim: Claim) => readonly string[] {
+  const byPlace = new Map<string, readonly string[]>();
+  for (const { request, demand, backends } of served) {
+    const claims = describe(request, demand);
+    for (const [index, { group }] of demand.matches.entries()) {
+      const claim = claims[index];
+      const servers = (backends[group]?.servers ?? []).filter(({ weight }) => weight > 0);
+      if (claim !== undefined) byPlace.set(keyOfClaim(claim), servers.map(renderEndpoint));
+    }
+  }
+  return (claim) => byPlace.get(keyOfClaim(claim)) ?? [];
+}
+
+function keyOfClaim({ kind, namespace, name, host, path }: Omit<Claim, 'admitted'>): string {
+  return `${kind} ${namespace}/${name} ${host} ${path}`;
+}
+
+/** Describes each match of a request. An invalid request has none. */
 function describe({ owner, host }: SiteRequest, demand: SiteDemand | undefined): Omit<Claim, 'admitted'>[] {
   const { kind, meta } = owner;
   const common = { kind, namespace: meta.namespace, name: meta.name, ...(host !== undefined && { host }) };

@@ -12,6 +12,8 @@ import type { Inventory, Journal } from '../objects/inventory.ts';
 import type { DefaultCertificate } from './default-certificate.ts';
 import { type DesiredSites, type HttpDesiredSettings, SitePlanner } from './desired.ts';
 import { type ConnectionLimit, findConnectionLimit } from './file-limit.ts';
+import { correctVerdicts, type Gap } from './gap.ts';
+import { Outage } from './outage.ts';
 import type { Secrets } from './secrets.ts';
 import { SiteTurns } from './site-turns.ts';
 import { VerdictWriter } from './verdicts.ts';
@@ -86,7 +88,10 @@ export class HttpPlane implements DataPlane {
   readonly #changedSecrets = new Set<string>();
   #host: PlaneHost | undefined;
   #desired: DesiredSites | undefined;
-  #outcome: ApplyOutcome | undefined;
+  /** The last decision that was applied. */
+  #applied: DesiredSites | undefined;
+  #hasFailed = false;
+  readonly #outage: Outage;
   #hasStarted = false;
   /** Read once, because changing the number of connections needs a reload. */
   #limit: ConnectionLimit | undefined;
@@ -98,6 +103,7 @@ export class HttpPlane implements DataPlane {
     this.#settings = settings;
     this.#parts = parts;
     this.#journal = parts.inventory.openJournal();
+    this.#outage = new Outage(silenceLimit, () => this.#host?.requestReport());
     this.#planner = new SitePlanner(
       parts.inventory,
       parts.sources,
@@ -117,8 +123,8 @@ export class HttpPlane implements DataPlane {
       ...(settings.hasContainer === true && { host: new RemoteHost(join(settings.directory, hostSocket)) }),
       ownerOf: reloadOwner,
       onProblem: (problem) => this.#note(problem),
-      onReload: (outcome) => this.#finishReload(outcome),
-      onProgress: (outcome) => this.#noteProgress(outcome),
+      onReload: () => this.#finishReload(),
+      onProgress: () => this.#host?.requestReport(),
     });
   }
 
@@ -159,7 +165,7 @@ export class HttpPlane implements DataPlane {
 
   /** Changes that are not in force yet, by the name of a backend, certificate or authority. */
   get pending(): ReadonlyMap<string, Pending> {
-    return this.#outcome?.pending ?? new Map();
+    return this.#engine.outcome.pending;
   }
 
   /** Folder of HAProxy's files. */
@@ -200,6 +206,11 @@ export class HttpPlane implements DataPlane {
     try {
       this.#noteOutcome(this.#hasStarted ? await this.#engine.apply(state) : await this.#engine.start(state));
       this.#hasStarted = true;
+      this.#applied = desired;
+      this.#hasFailed = false;
+    } catch (error) {
+      this.#hasFailed = true;
+      throw error;
     } finally {
       // Not earlier: a Route that HAProxy rejects must not be reported as admitted.
       this.#desired = desired;
@@ -211,8 +222,26 @@ export class HttpPlane implements DataPlane {
 
   report(): PlaneReport {
     if (this.#desired === undefined) return { verdicts: [] };
-    const faults = new Map(this.#outcome?.refused.map(({ name, reason }) => [name, reason]));
-    return { verdicts: this.#verdicts.list(this.#desired, faults, this.pending) };
+    const faults = new Map(this.#engine.outcome.refused.map(({ name, reason }) => [name, reason]));
+    const verdicts = this.#verdicts.list(this.#desired, faults, this.pending);
+    return { verdicts: correctVerdicts(verdicts, this.#findGap()) };
+  }
+
+  /** What no single change explains: HAProxy does not run, or the last state could not be applied. */
+  #findGap(): Gap | undefined {
+    const { node } = this.#settings;
+    const isLong = this.#outage.note(!this.isServing);
+    const cure = 'the log of its agent gives the reason';
+    if (!this.isServing)
+      return { served: new Set(), ...(isLong && { problem: `HAProxy does not run on node ${node}; ${cure}` }) };
+    if (!this.#hasFailed) return undefined;
+    const served = new Set(this.#applied?.served.map(({ request }) => request.owner.meta.uid));
+    return { served, problem: `node ${node} cannot apply the configuration of HAProxy and retries; ${cure}` };
+  }
+
+  /** Whether HAProxy runs with a configuration of this agent. */
+  get isServing(): boolean {
+    return this.#engine.isServing;
   }
 
   /**
@@ -226,6 +255,7 @@ export class HttpPlane implements DataPlane {
   /** Stops the data plane. HAProxy keeps serving for the next agent unless `removes`, or if it cannot. */
   async stop(removes: boolean): Promise<void> {
     this.#isStopping = true;
+    this.#outage.close();
     this.#parts.secrets.close();
     this.#parts.certificate.close();
     if (!this.#hasStarted && this.#settings.hasContainer === true) return;
@@ -262,24 +292,20 @@ export class HttpPlane implements DataPlane {
   }
 
   #note(problem: string | undefined): void {
+    // HAProxy stopped or started serving, possibly without a change of objects.
+    if (problem !== this.#problem) this.#host?.requestReport();
     this.#problem = problem;
     this.#host?.report('haproxy', problem);
   }
 
   #noteOutcome(outcome: ApplyOutcome): void {
-    this.#outcome = outcome;
     if (outcome.pendingReload && outcome.waiting.size > 0) {
       this.#parts.log.info({ causes: Object.fromEntries(outcome.waiting) }, 'Waiting for a reload of HAProxy');
     }
   }
 
-  #noteProgress(outcome: ApplyOutcome): void {
-    this.#outcome = outcome;
-    this.#host?.requestReport();
-  }
-
-  #finishReload(outcome: ApplyOutcome): void {
+  #finishReload(): void {
     this.#parts.log.info({}, 'HAProxy reloaded');
-    this.#noteProgress(outcome);
+    this.#host?.requestReport();
   }
 }

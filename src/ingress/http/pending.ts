@@ -5,7 +5,7 @@ const causes: Readonly<Record<Pending['cause'], string>> = {
   list: 'its allow-list is still being loaded into HAProxy',
   reload: 'the change needs a reload of HAProxy, which follows',
   budget:
-    'the change needs a reload of HAProxy, and the namespace has used up its reloads; it is allowed another one within a minute',
+    'the change needs a reload of HAProxy, but the namespace has used up its reloads; it gets another one within a minute',
 };
 
 /** Returns the change of a request that is not in force yet: of a backend, its certificate or its CA certificates. */

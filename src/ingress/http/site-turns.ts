@@ -11,8 +11,8 @@ const turn = 5;
 const plainCost = 0.1;
 
 /**
- * Cuts a large change of objects that request hosts: the rest counts as changed later. Namespaces take turns, so that
- * one with thousands of changed objects does not delay the others.
+ * Splits a large change of objects that request hosts; the rest counts as changed later. Namespaces take turns, so
+ * that a namespace with thousands of changed objects does not delay the others.
  */
 export class SiteTurns {
   readonly #sources: ReadonlyMap<string, SiteSource>;
@@ -49,7 +49,7 @@ export class SiteTurns {
     else objects.add(`${kind} ${key}`);
   }
 
-  /** Gives one turn to the namespace that has used least, and returns its cost. */
+  /** Gives one turn to the namespace with the least use, and returns its cost. */
   #take(due: Map<string, Set<string>>): number {
     const [namespace = ''] = this.#turns.order(this.#waiting.keys());
     const objects = this.#waiting.get(namespace) ?? new Set();

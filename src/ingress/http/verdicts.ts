@@ -78,14 +78,17 @@ export class VerdictWriter {
     };
   }
 
-  /** A request that is not served yet is not admitted. If an earlier state of it is served, a note reports the waiting change. */
+  /**
+   * Does not admit a request that is not served yet. If an earlier state of it is served, a note reports the waiting
+   * change.
+   */
   #describePending(one: ServedSite, pending: ReadonlyMap<string, Pending>): Verdict | undefined {
     const found = findPending(one, pending);
     if (found === undefined) return undefined;
     const { message, reason, pending: what } = describePending(found);
     const verdict = this.#describeServed(one);
     if (reason !== undefined) return { ...verdict, reason, message };
-    // A short wait is no news: what is written of the Route stays until it is over.
+    // A short wait is not reported; the written status of the Route stays until it is over.
     if (found.cause !== 'budget' && what !== undefined) return { ...verdict, pending: { what } };
     return { ...verdict, notes: [message, ...verdict.notes] };
   }

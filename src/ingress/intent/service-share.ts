@@ -5,7 +5,7 @@ export interface ServiceShare {
   readonly namespace?: string;
   /** Port of the Service, not of its endpoints (Gateway API). Absent: the target port of the request decides. */
   readonly servicePort?: number;
-  /** Must not be used whatever exists (another kind, not granted): its share is refused. */
+  /** Whether the share is rejected regardless of existing objects, because of its kind or a missing grant. */
   readonly isForbidden?: true;
   /** Relative to the other shares; 0 gets nothing. At most 256 for a Route. */
   readonly weight: number;

@@ -2,7 +2,7 @@ import type { Parsed, Problem } from '../../base/model/problem.ts';
 import type { ObjectMeta } from '../../base/read/object-meta.ts';
 import type { ServiceShare } from './service-share.ts';
 
-/** What one object requests for one host at layer 7, whatever its kind. */
+/** A request of one object for one host at layer 7, for any kind of object. */
 export interface SiteRequest {
   /** The object, for the order of claims, limits of namespaces, and messages. */
   readonly owner: SiteOwner;

@@ -20,8 +20,8 @@ export interface SiteSource {
    */
   listChanged(changes: ChangedObjects | undefined): Iterable<string>;
   /**
-   * Returns the requests of an object, none if it does not exist or is not for this router. While nothing that
-   * concerns the object changes, the requests are the same objects.
+   * Returns the requests of an object, or none if it does not exist or does not select this router. Returns the same
+   * objects until something relevant changes.
    */
   translate(key: string): readonly SiteRequest[];
   /** Returns the Secrets (`NAMESPACE/NAME`) that the objects refer to. */

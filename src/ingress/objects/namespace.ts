@@ -6,7 +6,7 @@ import { isRecord } from '../../base/read/shape.ts';
 /** A Namespace (v1) with its labels. */
 export interface Namespace {
   readonly meta: ObjectMeta;
-  /** All that is in it will be deleted. */
+  /** Whether it is being deleted with all its objects. */
   readonly isTerminating: boolean;
 }
 

@@ -34,7 +34,7 @@ export interface ServicePort {
 }
 
 /** Set on a Service without pods until a connection unidles it (OpenShift). */
-const idledAnnotation = 'idling.alpha.openshift.io/idled-at';
+export const idledAnnotation = 'idling.alpha.openshift.io/idled-at';
 
 const specSchema = z.object(
   {

@@ -28,11 +28,13 @@ export class AppliedPorts {
   }
 
   /**
-   * Returns the part of each admitted request that is not applied, in the order of the admissions.
+   * Returns the part of each admitted request that is not applied, in the order of the admissions; an empty list if all
+   * are applied.
    *
    * @param node name of this node, for messages
    */
   listPending(desired: DesiredState, ownerOf: OwnerOf, node: string): readonly (Pending | undefined)[] {
+    if (this.#isWhole(desired)) return [];
     const inForce = new Map(this.#ports.map((port) => [portKey(port), port]));
     const problem = `node ${node} cannot apply the rules of its ports and retries; the log of its agent gives the reason`;
     return desired.admissions.admitted.map((admitted, index) => {
@@ -42,6 +44,12 @@ export class AppliedPorts {
       // Endpoints change all the time, so a status does not wait for them.
       return what === 'endpoints' ? undefined : { what };
     });
+  }
+
+  /** Whether all desired ports are in force: the usual case, in which 10,000 ports need no keys. */
+  #isWhole({ portsOfRequests }: DesiredState): boolean {
+    const ports = portsOfRequests.flat();
+    return ports.length === this.#ports.length && ports.every((port, index) => port === this.#ports[index]);
   }
 }
 

@@ -39,8 +39,8 @@ export interface PortKernel {
   /** Traffic of each port, by `tcp 13306`. Rejects with an Error if it is unavailable. */
   readTraffic(): Promise<ReadonlyMap<string, PortTraffic>>;
   /**
-   * Keeps the rules in force: without this, they expire after ten minutes. Until the first {@link apply}, keeps those
-   * of an earlier agent. Throws where the rules are gone: they have to be applied again.
+   * Keeps the rules active; without renewal, they expire after ten minutes. Until the first {@link apply}, it renews
+   * the rules of an earlier agent. Throws if the rules are gone and must be applied again.
    */
   renew(): void;
   /** Removes everything that {@link apply} created. */
@@ -105,7 +105,7 @@ export class MemoryKernel implements PortKernel {
     return Promise.resolve(this.traffic);
   }
 
-  /** How often rules were kept from expiring. */
+  /** How many times the rules were renewed. */
   renewed = 0;
 
   renew(): void {

@@ -257,7 +257,12 @@ export class PortPlane implements DataPlane {
     this.#firewall.request();
   }
 
-  /** The objects of the Gateway API that the last decision was about. Undefined before the first. */
+  /** The ports that the kernel serves. */
+  get open(): readonly IngressPort[] {
+    return this.#applied.ports;
+  }
+
+  /** The Gateway API objects of the last decision. Undefined before the first. */
   get gateways(): GatewaySnapshot | undefined {
     return this.#desired === undefined ? undefined : this.#desiredPorts.gateways;
   }

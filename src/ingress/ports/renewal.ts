@@ -1,16 +1,16 @@
-/** Milliseconds between two renewals: rules expire after ten minutes without one. */
+/** Milliseconds between renewals. Rules expire after ten minutes without one. */
 const interval = 60_000;
 
-/** What a {@link Renewal} needs. */
+/** Dependencies of a {@link Renewal}. */
 export interface RenewalParts {
-  /** Keeps the rules from expiring. Throws where they are gone. */
+  /** Prevents the rules from expiring. Throws if the rules are gone. */
   readonly renew: () => void;
-  /** Called when the rules are gone and have to be applied again. */
+  /** Called when the rules are gone and must be applied again. */
   readonly onLost: () => void;
   readonly report: (problem: string | undefined) => void;
 }
 
-/** Keeps the rules in force while there is an agent. */
+/** Keeps the rules active while an agent runs. */
 export class Renewal {
   readonly #parts: RenewalParts;
   #timer: NodeJS.Timeout | undefined;
@@ -19,13 +19,13 @@ export class Renewal {
     this.#parts = parts;
   }
 
-  /** Renews at once, because an earlier agent may have ended long ago, and then every minute. */
+  /** Renews at once, because an earlier agent may have exited long ago, and then every minute. */
   start(): void {
     this.#renew();
     this.#timer = setInterval(() => this.#renew(), interval).unref();
   }
 
-  /** Renews a last time, so that the next agent has ten minutes to start. */
+  /** Renews once more, so that the next agent has ten minutes to start. */
   stop(): void {
     clearInterval(this.#timer);
     try {
@@ -41,7 +41,7 @@ export class Renewal {
       this.#parts.report(undefined);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#parts.report(`the rules of the open ports are gone, applying them again: ${reason}`);
+      this.#parts.report(`the rules of the open ports are gone; applying them again: ${reason}`);
       this.#parts.onLost();
     }
   }

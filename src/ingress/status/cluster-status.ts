@@ -78,18 +78,18 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
 
   #planRoute(key: string, object: SeenObject<Kind>, now: Date): StatusChange | undefined {
     const status = this.#statuses?.get(key);
-    // Nothing is decided yet about a Route that took the name of another.
+    // There is no decision yet about a Route that has replaced another of its name.
     if (status !== undefined && (status.isPending || isOther(status.meta.uid, object))) return undefined;
     return planRoute(status, this.#identity, object, now);
   }
 }
 
-/** Whether an object has taken the name of the one that was decided about. */
+/** Returns whether an object has replaced the one of the decision. */
 function isOther(uid: string, { metadata }: SeenObject<Kind>): boolean {
   return typeof metadata.uid === 'string' && metadata.uid !== '' && metadata.uid !== uid;
 }
 
-/** The report where it is about this very object, and finished. */
+/** Returns the report if it concerns this object and is final. */
 function pick<Report extends { readonly uid: string; readonly isPending?: true }>(
   report: Report | undefined,
   object: SeenObject<Kind>,

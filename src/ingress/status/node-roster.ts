@@ -4,7 +4,7 @@ import { type KubeApi, KubeError } from '../../base/kubernetes/cluster-api.ts';
 import { parseAddress } from '../../base/model/address.ts';
 import { isRecord } from '../../base/read/shape.ts';
 
-/** Which object lists the nodes, and under which name this node is there. */
+/** The object that lists the nodes, and the name of this node. */
 export interface RosterSettings {
   readonly namespace: string;
   /** Name of the Lease whose annotations list the nodes. */
@@ -13,45 +13,45 @@ export interface RosterSettings {
   readonly times?: RosterTimes;
 }
 
-/** Milliseconds. */
+/** Times in milliseconds. */
 export interface RosterTimes {
-  /** From one report of a node to the next. */
+  /** Interval between reports of a node. */
   readonly beat: number;
-  /** A node that has not reported for this long is not listed. */
+  /** Age of a report after which a node is not listed. */
   readonly lifetime: number;
-  /** The entry of a node that has not reported for this long is removed. */
+  /** Age of a report after which a node's entry is removed. */
   readonly removal: number;
 }
 
-/** How the agents of several nodes know each other's addresses. */
+/** Exchanges the addresses of ingress nodes between their agents. */
 export interface Roster {
   /**
    * Reports this node from now on, and follows the others.
    *
-   * @param own addresses that clients reach this node by; undefined while no Gateway needs them
+   * @param own returns addresses by which clients reach this node, or undefined while no Gateway needs them
    * @param onChange called when {@link others} is another map
    */
   start(own: () => readonly string[] | undefined, onChange: () => void): void;
-  /** Addresses of the other nodes whose agents serve, by node; never changed in place. */
+  /** Addresses of the other serving nodes, by node. The map is immutable. */
   readonly others: ReadonlyMap<string, readonly string[]>;
-  /** Reports now, because an own address changed or is needed for the first time. */
+  /** Reports immediately, because an address has changed or is needed for the first time. */
   request(): void;
 }
 
 const ordinaryTimes: RosterTimes = { beat: 10_000, lifetime: 30_000, removal: 600_000 };
 
-/** Addresses of one node that are taken from its entry at most. */
+/** Maximum number of addresses that are read from a node's entry. */
 const maxAddresses = 16;
 
-/** A key of annotations may be long before the `/` only, as names of nodes are. */
+/** Only the part of an annotation key before the `/` may be as long as a node name. */
 const suffix = '/ingress-agent';
 
 const entrySchema = z.object({ addresses: z.array(z.string()) });
 
 /**
- * The nodes whose agents serve, in the annotations of one Lease: each agent writes its own key every few seconds
- * by a merge patch, which conflicts with no other, and reads all keys in the answer. Judges the age of others'
- * entries by its own clock, since clocks of nodes differ.
+ * The nodes with serving agents in the annotations of one Lease. Each agent writes its own key every few seconds with
+ * a merge patch, which conflicts with no other, and reads all keys from the response. The age of entries is measured
+ * with the local clock, because clocks of nodes differ.
  */
 export class NodeRoster implements Roster {
   readonly #api: Pick<KubeApi, 'create' | 'mergePatch'>;
@@ -106,7 +106,7 @@ export class NodeRoster implements Roster {
     });
   }
 
-  /** Stops; with `removes` the other agents learn at once that this node does not serve. Never rejects. */
+  /** Stops. With `removes` the other agents learn at once that this node does not serve. Never rejects. */
   async close(removes: boolean): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
@@ -127,7 +127,7 @@ export class NodeRoster implements Roster {
       );
       this.#report(undefined);
     } catch (error) {
-      // Without an answer nothing is known about the others, whose entries must not run out for that.
+      // Without a response nothing is known about the others, so their entries must not expire.
       const { message } = error as Error;
       this.#report(`cannot report the addresses of this node to the other agents: ${message}`);
     }
@@ -179,7 +179,7 @@ export class NodeRoster implements Roster {
   }
 }
 
-/** The addresses of an entry; none where it cannot be read. */
+/** Returns the addresses of an entry, or none if it is invalid. */
 function readEntry(text: string): readonly string[] {
   try {
     const read = z.safeParse(entrySchema, JSON.parse(text));

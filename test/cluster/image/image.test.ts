@@ -60,7 +60,7 @@ describe('the container image', function () {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it('is built on a given base, without a network', () => {
+  it('builds on a given base without a network', () => {
     const { config } = JSON.parse(buildah('inspect', '--type', 'image', image)).OCIv1;
     assert.equal(config.User, '65532:65532');
     assert.equal(config.Labels['org.opencontainers.image.licenses'], 'Apache-2.0');
@@ -69,7 +69,7 @@ describe('the container image', function () {
     assert.equal(sbom.spdxVersion, 'SPDX-2.3');
   });
 
-  it('holds two executables, and links to them for all the other names', () => {
+  it('contains two executables and links to them for all other names', () => {
     const links = [
       'ingress-agent',
       'ingress-haproxy',
@@ -93,7 +93,7 @@ describe('the container image', function () {
     ['erctl', ['--help'], /^Usage: erctl /],
   ];
   for (const [name, args, says] of helped) {
-    it(`runs ${name}, as nobody, on a root that is read-only`, () => {
+    it(`runs ${name} as an unprivileged user on a read-only root`, () => {
       const { exitCode, stdout, stderr } = run(65532, name, args);
       assert.equal(exitCode, 0, stderr);
       assert.match(stdout, says);
@@ -110,9 +110,9 @@ describe('the container image', function () {
     assert.ok(JSON.parse(stdout).supportedVersions.includes('1.1.0'));
   });
 
-  it('has nft for the agent', () => assert.match(run(0, 'nft', ['--version']).stdout, /^nftables v/));
+  it('contains nft for the agent', () => assert.match(run(0, 'nft', ['--version']).stdout, /^nftables v/));
 
-  it('installs its plugin into a folder of the node, which then runs there', () => {
+  it('installs its plugin into a folder of the node, where it runs', () => {
     const target = join(folder, 'node');
     mkdirSync(target);
     // The DaemonSet mounts the node's folder here.
@@ -129,7 +129,7 @@ describe('the container image', function () {
     assert.ok(JSON.parse(stdout).supportedVersions.includes('0.3.0'));
   });
 
-  it('refuses a name that is no program’s', () => {
+  it('rejects a name that belongs to no program', () => {
     const { exitCode, stderr } = run(65532, 'tools', []);
     assert.equal(exitCode, 2);
     assert.match(stderr, /must be invoked by the name of a program/);

@@ -103,6 +103,7 @@ export class AgentNode {
       source: new KubernetesSource(api, { kinds: [...ordinaryKinds, ...nodeKinds, ...gatewayKinds], times }, status),
       inventory,
       planes: [plane],
+      gateways: () => plane.gateways,
       guard,
       status,
       log: silentLog,

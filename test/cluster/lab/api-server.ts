@@ -38,7 +38,7 @@ export interface Fault {
   readonly on: RegExp;
   /**
    * HTTP status; `cut` closes the connection without an answer, `silence` leaves it open; `late`: the right one,
-   * after what happens in the next 100 ms was told.
+   * after the events of the next 100 ms were sent.
    */
   readonly answer: number | 'cut' | 'silence' | 'late';
   readonly headers?: Readonly<Record<string, string>>;
@@ -69,15 +69,15 @@ export function clientNameOf(request: IncomingMessage): string | undefined {
 /**
  * An API server for tests that speaks the real protocol over HTTP: lists in pages of one version,
  * watches with resource versions and bookmarks, 410 for what was compacted, 409 for old versions,
- * merge patches of objects and of their status alone; and the faults that it is told to make.
+ * merge patches of objects and of their status only; and configured faults.
  */
 export class TestApiServer {
   readonly requests: string[] = [];
-  /** Answers nothing to anybody, as a server that is overloaded. */
+  /** Whether it answers no request, like an overloaded server. */
   isSilent = false;
-  /** Watches are told nothing, as over a connection that was lost and does not know it yet. */
+  /** Whether watches get no events, like over a connection whose loss is not detected yet. */
   isMute = false;
-  /** Collections whose watches are, while those of others are told everything. */
+  /** Collections whose watches get no events, while others get all. */
   readonly mute = new Set<string>();
   /** Ends an object that does not go at once when it is deleted; returns whether it does. */
   end: ((collection: string, key: string, graceSeconds: number | undefined) => boolean) | undefined;
@@ -185,7 +185,7 @@ export class TestApiServer {
     this.#listeners.add(listener);
   }
 
-  /** Changes fields of an object as somebody with `kubectl edit` does, under a name of his own. */
+  /** Changes fields of an object like `kubectl edit`, with its own field manager. */
   edit(collection: string, key: string, changes: Readonly<Record<string, unknown>>, manager = 'kubectl-edit'): void {
     const object = structuredClone(this.#objects(collection).get(key));
     if (object === undefined) throw new Error(`No such object: ${collection} ${key}`);
@@ -204,7 +204,7 @@ export class TestApiServer {
     return this.#watchers.size;
   }
 
-  /** Creates or changes an object, as somebody else would. */
+  /** Creates or changes an object as another client. */
   put(collection: string, object: KubeObject): KubeObject {
     const objects = this.#objects(collection);
     const key = keyOf(object);
@@ -368,7 +368,21 @@ export class TestApiServer {
       send(response, 200, { kind: 'List', metadata: { resourceVersion: `${this.#version}` }, items });
       return;
     }
-    this.#answerObject(request.method ?? '', url.pathname, body, response);
+    const isStrategic = request.headers['content-type'] === 'application/strategic-merge-patch+json';
+    this.#answerObject(request.method ?? '', url.pathname, isStrategic ? this.#resolve(url, body) : body, response);
+  }
+
+  /** The merge patch that does what a strategic one does, whose lists of conditions are merged by type. */
+  #resolve(url: URL, patch: unknown): unknown {
+    const { root, namespace, plural, name } = parsePath(url.pathname);
+    const known = this.#collections.get(`${root}/${plural}`)?.get(`${namespace}/${name}`)?.status;
+    type Status = { conditions?: readonly { readonly type: string }[] } | undefined;
+    const status = (patch as { status?: Status }).status;
+    const written = status?.conditions ?? [];
+    const others = ((known as Status)?.conditions ?? []).filter(
+      (one) => !written.some(({ type }) => type === one.type),
+    );
+    return { ...(patch as object), status: { ...status, conditions: [...others, ...written] } };
   }
 
   #list(url: URL, response: ServerResponse): void {

@@ -42,7 +42,7 @@ export class Cluster {
   readonly deadNodes = new Set<string>();
   /** Milliseconds that a pod takes to end. */
   endTime = 20;
-  /** Address of a pod in the cluster: where tests answer, or nobody. */
+  /** Address of a pod in the cluster: where tests answer, or no server. */
   podAddress: (pod: KubeObject) => string = () => '127.0.0.1';
   /** Where a node itself answers. */
   nodeAddress: (name: string) => string = () => '127.0.0.1';
@@ -127,7 +127,7 @@ export class Cluster {
     if (!isDead) setTimeout(() => this.#server.remove(paths.pods, key), this.endTime);
   }
 
-  /** What a node's daemon does: the configuration of the pod's network is in force, and the pod says so. */
+  /** Acts as a node daemon: applies the configuration of the pod's network, and annotates the pod. */
   #applyLive(pod: KubeObject): void {
     if (this.deadNodes.has((pod.spec as { nodeName: string }).nodeName)) return;
     const { annotations = {} } = pod.metadata as { annotations?: Record<string, string> };

@@ -22,6 +22,7 @@ const objectSettings: ObjectSettings = {
   ruleBackend: 'auto',
   log: { file: '/tmp/egress-router-log', level: 'debug' },
   nodeFailureSeconds: 30,
+  allowedNames: [],
   hasDefaultRouteAnnotation: false,
   nodeSelector: {},
   liveTimeout: 1000,

@@ -25,6 +25,7 @@ function makeObjects(avoidedNodes: readonly string[] = []): { readonly deploymen
     ruleBackend: 'auto',
     log: { file: '/tmp/egress-router-log', level: 'debug' },
     nodeFailureSeconds: 30,
+    allowedNames: [],
     hasDefaultRouteAnnotation: false,
     nodeSelector: { zone: 'a' },
     liveTimeout: 10_000,
@@ -51,7 +52,7 @@ describe('admission policies for the controller', () => {
       )
       .reduce<number>((sum, one) => sum + (one ?? 0), 0);
 
-  it('let it create what it makes, change it, and leave what others added', () => {
+  it('let it create and change its objects, and keep additions of others', () => {
     assert.equal(count(deployment), 0);
     assert.equal(count(makeObjects(['n1']).deployment, deployment), 0);
     const added = structuredClone(deployment);
@@ -97,7 +98,7 @@ describe('admission policies for the controller', () => {
     ],
   ];
   for (const [what, edit] of edits) {
-    it(`let it create no Deployment with ${what}, nor change one so`, () => {
+    it(`let it create no Deployment with ${what}, and change none to that`, () => {
       const copy = structuredClone(deployment);
       edit(copy.spec.template.spec, copy.spec.template.spec.containers[0], copy);
       assert.ok(count(copy) > 0);
@@ -106,13 +107,13 @@ describe('admission policies for the controller', () => {
     });
   }
 
-  it('let it change no Deployment of others', () => {
+  it('let it change no Deployment of other owners', () => {
     const foreign = structuredClone(deployment);
     delete foreign.metadata.ownerReferences;
     assert.ok(count(deployment, foreign) > 0);
   });
 
-  it('let it use the image that its option names, and keep the one that is there', () => {
+  it('let it use the image in its option, and keep an existing one', () => {
     const other = structuredClone(own) as Any;
     other.spec.template.spec.containers[0].image = 'registry.example/egress-router:0.2.0';
     assert.ok(count(deployment, null, other) > 0);
@@ -124,7 +125,7 @@ describe('admission policies for the controller', () => {
     assert.equal(count(deployment, null, other), 0);
   });
 
-  it('let it delete what an EgressRouter owns and pods of routers, and nothing else', () => {
+  it('let it delete only objects that an EgressRouter owns and pods of routers', () => {
     const remove = (resource: string, oldObject: Any): number | undefined =>
       countRefusals('egress-router-controller-deletions', {
         object: null,

@@ -59,7 +59,7 @@ const writtenSpec = (() => {
 const parsePool = (router: object) => parseEgressRouterPool((router as { spec?: unknown }).spec, 'spec');
 
 describe('the CRD of EgressRouter', () => {
-  it('takes the router of OpenShift’s documentation, and every example', () => {
+  it('accepts the router of OpenShift’s documentation, and every example', () => {
     assert.deepEqual(refuse(documentedEgressRouter), []);
     const routers = [...readExamples().values()].flat().filter(({ kind }) => kind === 'EgressRouter');
     assert.ok(routers.length > 2);
@@ -79,10 +79,13 @@ describe('the CRD of EgressRouter', () => {
     ['no gateway', routerWith({ addresses: [{ ip: '192.168.12.99/24' }] })],
     ['an empty gateway', routerWith({ addresses: [{ ip: '192.168.12.99/24', gateway: '' }] })],
     ['a destination with a mask', withRule({ destinationIP: '10.0.0.99/30' })],
+    ['a name', withRule({ destinationIP: undefined, destinationName: 'api.partner.example' })],
+    ['a name beside an empty address', withRule({ destinationIP: '', destinationName: 'API.Partner.example.' })],
+    ['a fallback name', routerWith({ redirect: { fallbackName: 'rest.partner.example', balance: 'Source' } })],
     ['no rules', routerWith({ redirect: { fallbackIP: '203.0.113.30' } })],
   ];
   for (const [name, router] of good) {
-    it(`takes ${name}, as the plugin does`, () => {
+    it(`accepts ${name}, as the plugin does`, () => {
       assert.deepEqual(refuse(router), []);
       assert.ok(parsePool(router).ok);
     });
@@ -138,6 +141,36 @@ describe('the CRD of EgressRouter', () => {
         ] as const,
     ),
     ['the address of the network', routerWith({ addresses: [{ ip: '192.168.12.0/24' }] }), /must be a host address/],
+    [
+      'a name beside an address',
+      withRule({ destinationName: 'api.partner.example' }),
+      /exactly one of destinationIP and destinationName is required/,
+    ],
+    [
+      'neither a name nor an address',
+      withRule({ destinationIP: undefined }),
+      /exactly one of destinationIP and destinationName is required/,
+    ],
+    [
+      'a name of one label',
+      withRule({ destinationIP: '', destinationName: 'partner' }),
+      /destinationName must match pattern/,
+    ],
+    [
+      'a mistyped address as name',
+      withRule({ destinationIP: '', destinationName: '10.0.0.256' }),
+      /destinationName must match pattern/,
+    ],
+    [
+      'a name of the host itself',
+      withRule({ destinationIP: '', destinationName: 'db.localhost' }),
+      /must not be a name of the router's own host/,
+    ],
+    [
+      'two fallbacks',
+      routerWith({ redirect: { fallbackIP: '203.0.113.30', fallbackName: 'rest.example' } }),
+      /only one of fallbackIP and fallbackName is allowed/,
+    ],
     ['300.0.0.1', withRule({ destinationIP: '300.0.0.1' }), /must be an IPv4 or IPv6 address/],
     ['leading zeros', withRule({ destinationIP: '10.0.0.099' }), /must be an IPv4 or IPv6 address/],
     [
@@ -179,7 +212,7 @@ describe('the CRD of EgressRouter', () => {
     ],
   ];
   for (const [name, router, says] of bad) {
-    it(`refuses ${name}, as the plugin does`, () => {
+    it(`rejects ${name}, as the plugin does`, () => {
       assert.match(refuse(JSON.parse(JSON.stringify(router))).join('\n'), says);
       // Two of them are no mistakes to the plugin: a spec is what it is given.
       if (name !== 'no spec') assert.equal(parsePool(router).ok, false);
@@ -226,7 +259,7 @@ describe('the CRD of EgressRouter', () => {
     assert.ok(passed > 100, `only ${passed} were right`);
   });
 
-  it('costs the API server less than it grants, by its own estimate', () => {
+  it("stays below the cost limit of the API server, by the server's own estimate", () => {
     const rules = estimateRules(readSchema(), 4);
     assert.ok(rules.length > 10);
     for (const { path, rule, total } of rules) assert.ok(total < granted.rule, `${path}: ${rule} costs ${total}`);
@@ -240,14 +273,14 @@ describe('the CRD of EgressRouter', () => {
     assert.ok(estimateRules(longer, 4).some(({ total }) => total > granted.rule));
   });
 
-  it('costs it less than it grants at work, for ten thousand rules', () => {
+  it('stays below the cost limit at run time with ten thousand rules', () => {
     const rules = estimateRules(readSchema(), 1);
     for (const { path, rule, once } of rules) assert.ok(once < grantedAtWork.rule, `${path}: ${rule} costs ${once}`);
     const whole = rules.reduce((sum, { total }) => sum + total, 0);
     assert.ok(whole < grantedAtWork.object, `${whole}`);
   });
 
-  it('has nothing that Kubernetes does not take in a structural schema', () => {
+  it('contains only what Kubernetes accepts in a structural schema', () => {
     const allowed = new Set([
       'type',
       'description',
@@ -255,6 +288,7 @@ describe('the CRD of EgressRouter', () => {
       'items',
       'required',
       'nullable',
+      'pattern',
       'enum',
       'format',
       'minimum',

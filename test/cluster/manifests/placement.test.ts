@@ -94,12 +94,12 @@ describe('The controllers of a cluster', () => {
         );
       });
 
-  it('do not join each other while a node is dead, so that they are apart when it returns', () => {
+  it('do not join each other while a node is dead, so that they are separate when it returns', () => {
     const moments = new Placement(deployment(), true).moments(['a', 'b'], ['b'], [{ revision: 'new', node: 'b' }]);
     assert.deepEqual(doubled(moments), []);
   });
 
-  it('both run on the only node of a cluster, and are upgraded there', () => {
+  it('both run on the only node of a cluster, and can be upgraded there', () => {
     const old: Pod[] = ['a', 'a'].map((node) => ({ revision: 'old', node }));
     const moments = [...new Placement(deployment(), true).moments(['a'], ['a'], old)];
     assert.ok(moments.some((pods) => pods.length === 2 && pods.every(({ revision }) => revision === 'new')));

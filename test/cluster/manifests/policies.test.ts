@@ -7,7 +7,7 @@ import { countRefusals, documents, type Expression, policyOf } from './policy.ts
 import { findMistakes } from './strict.ts';
 
 describe('admission policies', () => {
-  it('are right by Kubernetes’ schemas, and each is bound', async () => {
+  it('match Kubernetes’ schemas, and each is bound', async () => {
     for (const document of documents) assert.deepEqual(await findMistakes(document), [], document.metadata.name);
     const named = (wanted: string): string[] =>
       documents.flatMap(({ kind, metadata, spec }) =>
@@ -19,7 +19,10 @@ describe('admission policies', () => {
   const pod = {
     metadata: { labels: { app: 'x' }, annotations: { other: '1', 'egress-router.io/applied': 'a' } },
     spec: { nodeName: 'n1', containers: [{ image: 'i' }] },
+    status: { phase: 'Running', podIP: '10.128.10.18', conditions: [{ type: 'Ready', status: 'False' }] },
   };
+  const withStatus = (status: object): object => ({ ...pod, status: { ...pod.status, ...status } });
+  const routerReady = { type: 'egress-router.io/router-ready', status: 'True' };
   const daemon = {
     userInfo: {
       username: 'system:serviceaccount:egress-router-system:egress-router-node',
@@ -35,6 +38,12 @@ describe('admission policies', () => {
       0,
     ],
     ['that a router is closed', withAnnotations({ ...pod.metadata.annotations, 'egress-router.io/closed': 'net1' }), 0],
+    ['that a router is ready', withStatus({ conditions: [...pod.status.conditions, routerReady] }), 0],
+    ['that a pod is ready', withStatus({ conditions: [{ type: 'Ready', status: 'True' }, routerReady] }), 1],
+    ['a condition away', withStatus({ conditions: [routerReady] }), 1],
+    ['the address of a pod', withStatus({ podIP: '10.128.10.19' }), 1],
+    ['addresses of a pod', withStatus({ podIPs: [{ ip: '10.128.10.19' }] }), 1],
+    ['the phase of a pod', withStatus({ phase: 'Failed' }), 1],
     ['another annotation', withAnnotations({ other: '2' }), 1],
     ['one that is new', withAnnotations({ other: '1', 'k8s.v1.cni.cncf.io/networks': 'x' }), 1],
     ['one away', withAnnotations({ 'egress-router.io/applied': 'a' }), 1],
@@ -48,7 +57,7 @@ describe('admission policies', () => {
     });
   }
 
-  it('let the node daemon write pods of its own node alone, and do not concern others', () => {
+  it('let the node daemon write only pods of its own node, and do not concern others', () => {
     const elsewhere = { ...pod, spec: { ...pod.spec, nodeName: 'n2' } };
     const words = { object: elsewhere, oldObject: elsewhere };
     assert.equal(countRefusals('egress-router-node', { ...words, request: daemon }), 1);
@@ -58,7 +67,7 @@ describe('admission policies', () => {
     );
   });
 
-  it('hold a namespace to the addresses that its annotation lists', () => {
+  it('restrict a namespace to the addresses in its annotation', () => {
     const object = { spec: { addresses: [{ ip: '192.168.12.99/24' }] } };
     const count = (annotations: object): number | undefined =>
       countRefusals('egress-router-reserved-addresses', { object, namespaceObject: { metadata: { annotations } } });
@@ -67,7 +76,7 @@ describe('admission policies', () => {
     assert.equal(count({ 'egress-router.io/addresses': '192.168.12.9' }), 1);
   });
 
-  describe('hold a definition to the addresses that its namespace’s annotation lists', () => {
+  describe('restrict a definition to the addresses in its namespace’s annotation', () => {
     const annotated = { 'egress-router.io/addresses': '192.168.12.99, 192.168.12.100,2001:db8:12::99' };
     const count = (config: string, annotations: object = annotated, username = 'jane'): number | undefined =>
       countRefusals('egress-router-definition-addresses', {
@@ -163,7 +172,7 @@ describe('admission policies', () => {
       });
     }
 
-    it('and lets no configuration pass by which the plugin would reserve another address', () => {
+    it('reject every configuration with which the plugin would reserve another address', () => {
       for (const [name, config] of [...right, ...wrong]) {
         if (count(write(config)) !== 0) continue;
         const { plugins = [JSON.parse(write(config))] } = JSON.parse(write(config));
@@ -176,7 +185,7 @@ describe('admission policies', () => {
       }
     });
 
-    it('by random configurations, too', () => {
+    it('hold for random configurations, too', () => {
       const blank = fc.constantFrom('', '', ' ', '\n', '\t');
       const address = fc.constantFrom(
         '192.168.12.99/24',
@@ -212,7 +221,7 @@ describe('admission policies', () => {
       );
     });
 
-    it('and does not concern the controller, nor the operator of OpenShift', () => {
+    it("do not concern the controller or OpenShift's operator", () => {
       const config = write(withAddresses('192.168.12.98/24'));
       for (const username of [
         'system:serviceaccount:egress-router-system:egress-router-controller',
@@ -222,7 +231,7 @@ describe('admission policies', () => {
     });
   });
 
-  it('see every definition that may be of our type, by escapes of JSON, too', () => {
+  it('match every definition that may be of our type, including JSON escapes', () => {
     const [condition] = policyOf('egress-router-network-definitions').spec.matchConditions as readonly Expression[];
     const isMeant = (config: string): unknown =>
       evaluate(condition?.expression ?? '', { object: { spec: { config } } });

@@ -13,6 +13,7 @@ import { isBeingRemoved } from '../../../src/ingress/agent/removal.ts';
 import { silentLog } from '../../lab/silent-log.ts';
 import { writeRoute } from '../../unit/ingress/samples.ts';
 import { until } from '../../until.ts';
+import { ScriptedWires } from '../egress/node/scripted-wires.ts';
 import { AgentNode, agentPaths } from '../lab/agent-node.ts';
 import { type KubeObject, TestApiServer } from '../lab/api-server.ts';
 import { clusterPaths } from '../lab/cluster.ts';
@@ -21,7 +22,7 @@ import { writeKubeconfig } from '../lab/kubeconfig.ts';
 import { listPermissions, permissionOf } from './rbac.ts';
 import { render } from './rendered.ts';
 
-/** Compares what was asked with what is allowed; `unseen` is what no request shows. */
+/** Compares requests with permissions; `unseen` lists permissions that no request uses here. */
 function compare(requests: readonly string[], name: string, unseen: readonly string[]): void {
   const used = new Set([...requests.map(permissionOf), ...unseen]);
   const allowed = listPermissions(render('default'), name);
@@ -29,13 +30,13 @@ function compare(requests: readonly string[], name: string, unseen: readonly str
   assert.deepEqual([...allowed.difference(used)].sort(), [], 'is allowed and not asked for');
 }
 
-describe('RBAC allows what is asked for, and nothing to spare', () => {
-  it('of the controller', async () => {
+describe('RBAC allows exactly what is requested', () => {
+  it('by the controller', async () => {
     const lab = new ControllerLab();
     await lab.up();
     try {
       lab.cluster.podStatus = () => ({ status: { conditions: [{ type: 'Ready', status: 'False' }] }, annotations: {} });
-      // Somebody else changed the status meanwhile, which makes it read the object.
+      // Another client changed the status meanwhile, so the controller reads the object.
       lab.server.fail({ on: /PATCH .*status/, answer: 409 });
       lab.putRouter('web');
       lab.putRouter('bad', { spec: { addresses: [] } });
@@ -68,7 +69,7 @@ describe('RBAC allows what is asked for, and nothing to spare', () => {
     ]);
   }).timeout(20_000);
 
-  it('of the agent', async () => {
+  it('by the agent', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'rbac-'));
     const server = new TestApiServer(Object.values(agentPaths));
     const url = await server.start();
@@ -124,7 +125,7 @@ describe('RBAC allows what is asked for, and nothing to spare', () => {
     compare(server.requests, 'ingress-agent', []);
   }).timeout(10_000);
 
-  it('of the node’s daemon', async () => {
+  it('by the node daemon', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'rbac-'));
     const [pods, definitions] = [clusterPaths.pods, clusterPaths.definitions];
     const server = new TestApiServer([pods, definitions, clusterPaths.events]);
@@ -132,17 +133,27 @@ describe('RBAC allows what is asked for, and nothing to spare', () => {
     const config = '{"type":"egress-router"}';
     server.put(definitions, { metadata: { namespace: 'shop', name: 'nad' }, spec: { config } });
     const annotations = { 'k8s.v1.cni.cncf.io/networks': 'nad' };
-    server.put(pods, { metadata: { namespace: 'shop', name: 'web', uid: 'u', annotations }, spec: {} });
+    server.put(pods, {
+      metadata: { namespace: 'shop', name: 'web', uid: 'u', annotations },
+      spec: { nodeName: 'n1', readinessGates: [{ conditionType: 'egress-router.io/router-ready' }] },
+    });
     const options = parseNodeOptions(
       ['--target', folder, '--listen-port', '0', '--node-name', 'n1', '--conflict-interval', '100ms'],
       {},
     );
     assert.ok(options !== undefined);
-    const daemon = await startNode(options, { api, routers: new OneRouter(), log: silentLog, stateFolder: folder });
+    const daemon = await startNode(options, {
+      api,
+      routers: new OneRouter(),
+      wires: new ScriptedWires(),
+      log: silentLog,
+      stateFolder: folder,
+    });
     try {
       await until(
         () =>
           server.requests.includes('PATCH /api/v1/namespaces/shop/pods/web') &&
+          server.requests.includes('PATCH /api/v1/namespaces/shop/pods/web/status') &&
           server.requests.some((line) => line.includes('/pods?fieldSelector=metadata.name%3Dweb&')),
         () => server.requests,
       );
@@ -162,6 +173,7 @@ describe('RBAC allows what is asked for, and nothing to spare', () => {
 
 /** A node with one router, which takes every configuration. */
 class OneRouter implements NodeRouters {
+  readonly blindness = undefined;
   #questions = 0;
   list(): readonly AttachmentState[] {
     const id = { containerId: 'c', ifname: 'net1' };
@@ -174,6 +186,8 @@ class OneRouter implements NodeRouters {
   retain(): void {
     // It keeps nothing.
   }
+  applyAnswers = () => ({ kind: 'unchanged' as const });
+  endConnections = () => undefined;
   apply(): ApplyOutcome {
     return { kind: 'applied', added: 1, removed: 0 };
   }
@@ -184,12 +198,27 @@ class OneRouter implements NodeRouters {
     return [];
   }
   announce(): void {
-    // Nobody hears.
+    // No client receives it.
   }
-  /** Somebody else has its address, once its pod is known. */
+  /** Another host has its address, once its pod is known. */
   ask(): Promise<WireAnswer> {
     const conflicts = this.#questions++ === 0 ? [] : [{ address: '192.168.12.99', mac: '02:00:00:00:00:01' }];
     return Promise.resolve({ gateways: [], conflicts, isCutOff: false });
+  }
+  listProblems(): readonly string[] {
+    return [];
+  }
+  listChanged(): readonly AttachmentState[] {
+    return [];
+  }
+  suspend(): void {
+    // It has no interface.
+  }
+  isSuspended(): boolean {
+    return false;
+  }
+  resume(): void {
+    // It has no interface.
   }
   close(): void {
     // It has no interface.

@@ -59,7 +59,7 @@ const bad: readonly (readonly [RegExp, object])[] = [
 ];
 
 describe('the CustomResourceDefinition of Route', () => {
-  it('takes what OpenShift takes', () => {
+  it('accepts what OpenShift accepts', () => {
     for (const spec of good) {
       const object = JSON.parse(JSON.stringify(routeWith(spec)));
       assert.deepEqual(refuseRoute(object), [], JSON.stringify(spec));
@@ -69,24 +69,24 @@ describe('the CustomResourceDefinition of Route', () => {
   });
 
   for (const [reason, spec] of bad) {
-    it(`refuses ${JSON.stringify(spec).slice(0, 100)}`, () => {
+    it(`rejects ${JSON.stringify(spec).slice(0, 100)}`, () => {
       assert.match(refuseRoute(routeWith(spec)).join('; '), reason);
     });
   }
 
-  it('keeps a wildcard policy that a Route was made with', () => {
+  it('preserves the wildcard policy of an existing Route', () => {
     const route = routeWith({ wildcardPolicy: 'None' });
     assert.deepEqual(refuseRoute(route, route), []);
     assert.match(refuseRoute(routeWith({ wildcardPolicy: 'Subdomain' }), route).join(), /cannot be changed/);
   });
 
-  it('takes every Route of the examples', () => {
+  it('accepts every Route of the examples', () => {
     const routes = [...readExamples().values()].flat().filter(({ kind }) => kind === 'Route');
     assert.ok(routes.length > 3, `${routes.length}`);
     for (const one of routes) assert.deepEqual(refuseRoute(one), [], one.metadata.name);
   });
 
-  it('costs the API server less than it grants, by its own estimate', () => {
+  it("stays below the cost limit of the API server, by the server's own estimate", () => {
     const rules = estimateRules(readRouteSchema(), 4);
     assert.ok(rules.length > 5);
     for (const { path, rule, total } of rules) assert.ok(total < granted.rule, `${path}: ${rule} costs ${total}`);

@@ -6,7 +6,7 @@ import { refuseBySecurityConstraints } from './scc.ts';
 // biome-ignore lint/suspicious/noExplicitAny: an object of Kubernetes
 type Any = any;
 
-describe('SecurityContextConstraints of the overlay for OpenShift', function () {
+describe('SecurityContextConstraints of the OpenShift overlay', function () {
   this.timeout(20_000);
   const objects = render('openshift');
   const constraints = objects.filter(({ kind }) => kind === 'SecurityContextConstraints');
@@ -37,7 +37,7 @@ describe('SecurityContextConstraints of the overlay for OpenShift', function () 
       assert.deepEqual(refuseBySecurityConstraints(pod, scc), []);
     });
 
-    it(`allow ${name} nothing to spare`, () => {
+    it(`grant ${name} nothing beyond its needs`, () => {
       const flags = ['allowHostDirVolumePlugin', 'allowHostIPC', 'allowHostNetwork', 'allowHostPID', 'allowHostPorts'];
       flags.push('allowPrivilegeEscalation', 'allowPrivilegedContainer');
       const isNeeded = (change: Any): boolean => refuseBySecurityConstraints(pod, { ...scc, ...change }).length > 0;

@@ -45,7 +45,7 @@ for (const variant of variants) {
       return { status, document: inspectDocumentSchema.parse(JSON.parse(stdout)) };
     };
 
-    it('finds nothing wrong with a router as ADD left it, and counts what passes through it', async () => {
+    it('finds no problem with a router as ADD left it, and counts its traffic', async () => {
       const far = await lab.agent('far');
       assert.equal(await far.hold('one', at.pod[4], 8080), `${at.reserved[4]} ${at.web[4]} 80`);
       assert.equal(await far.reach('udp', at.pod[4], 80), `${at.reserved[4]} ${at.datagrams[4]} 80`);
@@ -72,7 +72,7 @@ for (const variant of variants) {
       await far.say('one', 'bye');
     });
 
-    it('finds nothing wrong with two routers in one pod, nor with rules of others that let them pass', async () => {
+    it('finds no problem with two routers in one pod and with foreign rules that let them pass', async () => {
       const second = configure([4], {
         addresses: ['192.168.12.98/24'],
         destinations: [`9090 TCP ${at.secure[4]} 443`],
@@ -100,7 +100,7 @@ for (const variant of variants) {
     });
 
     if (variant === 'iptables-legacy') {
-      it('says that it cannot compare rules of a variant of iptables that is not in PATH', async () => {
+      it('reports that it cannot compare rules of an iptables variant that is not in PATH', async () => {
         const { status, stdout } = await runErctlOn(lab, ['inspect', '--netns', lab.path('pod')]);
         assert.match(stdout, /^Note: rules were not compared: only iptables-legacy-save lists them/m);
         assert.equal(status, 0);
@@ -108,7 +108,7 @@ for (const variant of variants) {
     }
 
     if (variant === 'nftables') {
-      it('names a destination that lets clients wait, from their connections alone', async () => {
+      it('names a destination that lets clients wait, from their connections only', async () => {
         await lab.ip('outside', 'address delete 203.0.113.26/32 dev lo', 'route add blackhole 203.0.113.26/32');
         try {
           const far = await lab.agent('far');

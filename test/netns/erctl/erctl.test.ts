@@ -63,7 +63,7 @@ describe('erctl on a node', function () {
     { name: 'the name of its namespace', args: () => ['--netns', 'erctln-pod', '--interface', 'net1'] },
   ];
   for (const { name, args } of names) {
-    it(`finds a router of both families by ${name}, and nothing wrong with it`, async () => {
+    it(`finds a router of both families by ${name}, without problems`, async () => {
       const { status, stdout, stderr } = await runErctlOn(lab, ['inspect', '-o', 'json', ...args()]);
       assert.equal(stderr, '');
       const { routers } = inspectDocumentSchema.parse(JSON.parse(stdout));
@@ -86,14 +86,14 @@ describe('erctl on a node', function () {
     assert.equal(status, 0);
   });
 
-  it('cannot look at a namespace without a router, and says so with status 2', async () => {
+  it('cannot examine a namespace without a router, and exits with status 2', async () => {
     const { status, stderr } = await runErctlOn(lab, ['inspect', '--netns', lab.path('near')]);
     assert.match(stderr, /^erctl: There is no egress router in /);
     assert.equal(status, 2);
   });
 
   for (const family of [4, 6] as const) {
-    it(`traces a redirect as the packets go, by IPv${family}, and tries it`, async () => {
+    it(`traces a redirect like the packets, by IPv${family}, and tries it`, async () => {
       const { status, document } = await trace('--port', '8080', '--from', at.far[family], '--send');
       const target = family === 4 ? `${at.web[4]}:80` : `[${at.web[6]}]:80`;
       assert.equal(document.goes, 'redirected');
@@ -109,7 +109,7 @@ describe('erctl on a node', function () {
     });
   }
 
-  it('traces the fallback, a datagram, and what is refused and dropped', async () => {
+  it('traces the fallback, a datagram, and rejected and dropped packets', async () => {
     assert.deepEqual(pick(await trace('--port', '443')), ['redirected', 'fallback', `${at.fallback[4]}:443`, 0]);
     assert.deepEqual(pick(await trace('--proto', 'udp', '--port', '80', '--send')), [
       'redirected',
@@ -126,7 +126,7 @@ describe('erctl on a node', function () {
     return [document.goes, document.by, document.target, status];
   }
 
-  it('says why a connection that was tried did not get there', async () => {
+  it('reports why a tried connection failed', async () => {
     // The fallback has no server on this port.
     const { status, document } = await trace('--port', '9', '--send');
     assert.equal(document.attempt?.outcome, 'ECONNREFUSED');
@@ -137,7 +137,7 @@ describe('erctl on a node', function () {
     assert.equal(status, 1);
   });
 
-  it('watches connections and bytes of each rule', async () => {
+  it('shows connections and bytes of each rule', async () => {
     const far = await lab.agent('far');
     await far.hold('watched', at.pod[4], 8443);
     const { status, stdout } = await runErctlOn(lab, [
@@ -156,13 +156,33 @@ describe('erctl on a node', function () {
     assert.equal(document.counted, true);
   });
 
-  it('leaves the pod as it was', async () => {
+  it('shows the traffic of all routers of the node, and the log of one', async () => {
+    const far = await lab.agent('far');
+    assert.match(await far.reach('tcp', at.pod[4], 8080), /80$/);
+    const top = await runErctlOn(lab, ['top', '--count', '1', '--output', 'json']);
+    assert.equal(top.status, 0, top.stderr);
+    const documents = top.stdout
+      .trim()
+      .split('\n')
+      .map((line) => watchDocumentSchema.parse(JSON.parse(line)));
+    assert.ok(documents.some(({ pod }) => pod === 'erctln/egress-1'));
+    const table = await runErctlOn(lab, ['top', '--count', '1']);
+    assert.match(table.stdout, /erctln\/egress-1/);
+    const logs = await runErctlOn(lab, ['logs', '--pod', 'erctln/egress-1']);
+    assert.equal(logs.status, 0, logs.stderr);
+    assert.match(logs.stdout, /Called CNI ADD\n/);
+    assert.ok(logs.stdout.includes(`IP Source Addresses: [${at.reserved[4]}/24`));
+    const last = await runErctlOn(lab, ['logs', '--pod', 'erctln/egress-1', '--tail', '1']);
+    assert.match(last.stdout, /^\S+ \[\w+\] [^\n]+\n?$/);
+  });
+
+  it('leaves the pod unchanged', async () => {
     const before = await lab.describe('pod');
     await runErctlOn(lab, ['inspect', '--pod', 'erctln/egress-1', '--connect']);
     assert.equal(await lab.describe('pod'), before);
   });
 
-  it('takes away the counting of connections with the router, and its file', async () => {
+  it('removes the connection accounting with the router, and its file', async () => {
     const read = (): Promise<string> => lab.run('pod', 'cat', ['/proc/sys/net/netfilter/nf_conntrack_acct']);
     assert.equal(await read(), '1');
     assert.equal((await lab.plugin('DEL', config)).status, 0);

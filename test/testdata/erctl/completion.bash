@@ -3,7 +3,7 @@ _erctl() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} words=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    words='inspect trace list watch routes validate render schema completion --help --version'
+    words='inspect trace list watch top logs routes validate render schema completion version --help --version'
   else
     case "${COMP_WORDS[1]}" in
     inspect)
@@ -14,6 +14,10 @@ _erctl() {
       words='--output --help ' ;;
     watch)
       words='--pod --attachment --netns --pid --interface --interval --count --output --help ' ;;
+    top)
+      words='--interval --count --output --help ' ;;
+    logs)
+      words='--pod --attachment --interface --tail --help ' ;;
     routes)
       words='--agent --output --help ' ;;
     validate)
@@ -23,15 +27,18 @@ _erctl() {
       words='--backend --only --interface --pod-interface --output --help '
       [[ $word != -* ]] && compopt -o default ;;
     schema)
-      words='--help inspect list render routes trace validate watch' ;;
+      words='--help inspect list render routes top trace validate watch' ;;
     completion)
       words='--help bash zsh fish' ;;
+    version)
+      words='--help ' ;;
     esac
     case "${COMP_WORDS[1]} $before" in
     'inspect --output') words='text json' ;;
     'trace --output') words='text json' ;;
     'list --output') words='text json' ;;
     'watch --output') words='text json' ;;
+    'top --output') words='text json' ;;
     'routes --output') words='text json' ;;
     'validate --output') words='text json' ;;
     'render --backend') words='iptables nftables' ;;

@@ -7,11 +7,14 @@ _erctl() {
     'trace:follow a connection through a router'
     'list:list every egress router attached on this node'
     'watch:watch the traffic of a router'
+    'top:show the traffic of all egress routers of this node'
+    'logs:print the plugin s log of a router, with the calls that set it up and changed it'
     'routes:list the claims on the ingress agent of this node'
     'validate:check EgressRouters, NetworkAttachmentDefinitions, network configurations and configuration lists, and Routes and Gateways of the ingress agent'
     'render:print the NetworkAttachmentDefinition of an EgressRouter and the rules that the plugin would install'
     'schema:print the JSON Schema of the output of a command'
     'completion:print a completion script for a shell'
+    'version:print the version'
   )
   if (( CURRENT == 2 )); then
     _describe command commands
@@ -65,6 +68,17 @@ _erctl() {
       '--count[exit after this number of samples]:value:_files' \
       '--output[output format]:value:(text json)' \
       '--help[print help]' ;;
+    top) _arguments \
+      '--interval[interval between samples]:value:_files' \
+      '--count[exit after this number of samples]:value:_files' \
+      '--output[output format]:value:(text json)' \
+      '--help[print help]' ;;
+    logs) _arguments \
+      '--pod[the router of this pod]:value:_files' \
+      '--attachment[container ID or its beginning; CONTAINER@INTERFACE selects one of several routers]:value:_files' \
+      '--interface[only the router of this interface]:value:_files' \
+      '--tail[only the last lines]:value:_files' \
+      '--help[print help]' ;;
     routes) _arguments \
       '--agent[URL of the agent, from its --stats-address and --stats-port]:value:_files' \
       '--output[output format]:value:(text json)' \
@@ -82,10 +96,12 @@ _erctl() {
       '*:file:_files' \
       '--help[print help]' ;;
     schema) _arguments \
-      '*:command:(inspect list render routes trace validate watch)' \
+      '*:command:(inspect list render routes top trace validate watch)' \
       '--help[print help]' ;;
     completion) _arguments \
       '*:shell:(bash zsh fish)' \
+      '--help[print help]' ;;
+    version) _arguments \
       '--help[print help]' ;;
   esac
 }

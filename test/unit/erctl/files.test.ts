@@ -163,7 +163,7 @@ const files: { name: string; text: string; status: 0 | 1; says: RegExp }[] = [
     says: /not for an egress router/,
   },
   {
-    name: 'a version of CNI that nobody speaks',
+    name: 'an unknown version of CNI',
     text: JSON.stringify({ ...conf, cniVersion: '0.2.0' }),
     status: 1,
     says: /cniVersion "0\.2\.0": must be one of 0\.3\.0/,
@@ -220,7 +220,7 @@ const files: { name: string; text: string; status: 0 | 1; says: RegExp }[] = [
 
 describe('erctl validate', () => {
   for (const { name, text, status, says } of files) {
-    it(`reads ${name}`, async () => {
+    it(`parses ${name}`, async () => {
       const ended = await call(['validate', '-'], { '-': text });
       assert.equal(ended.err, '');
       assert.match(ended.out, says);
@@ -230,7 +230,7 @@ describe('erctl validate', () => {
     });
   }
 
-  it('says which file cannot be read, with status 2', async () => {
+  it('names a file that cannot be read, with status 2', async () => {
     assert.deepEqual(await call(['validate', 'nowhere.yaml']), {
       status: 2,
       out: '',
@@ -248,7 +248,7 @@ describe('erctl render', () => {
     });
   }
 
-  it('prints a definition that the plugin reads as the same router', async () => {
+  it('prints a definition that the plugin parses into the same router', async () => {
     const { out } = await call(['render', '-', '--only', 'nad', '-o', 'json'], { '-': router });
     const [rendered] = renderDocumentSchema.parse(JSON.parse(out)).routers;
     assert.deepEqual(rendered?.scripts, []);
@@ -265,7 +265,7 @@ describe('erctl render', () => {
     assert.match(again.out, /egress-router-cni-nad is valid/);
   });
 
-  it('names the interfaces that it is told', async () => {
+  it('uses the interface names of its options', async () => {
     const { out } = await call(['render', '-', '--interface', 'net7', '--pod-interface', 'ens3'], {
       '-': JSON.stringify(conf),
     });
@@ -290,7 +290,7 @@ describe('erctl render', () => {
     },
   ];
   for (const { name, args = [], text, says } of refusals) {
-    it(`refuses ${name}`, async () => {
+    it(`rejects ${name}`, async () => {
       const { status, out, err } = await call(['render', '-', ...args], { '-': text });
       assert.equal(status, 2);
       assert.equal(out, '');
@@ -298,7 +298,7 @@ describe('erctl render', () => {
     });
   }
 
-  it('lets no name of an object write a line of the rules', async () => {
+  it("does not allow an object's name to inject rules", async () => {
     const text = router.replace('egress-router-redirect', '"x\\nflush ruleset\\n\\e[2J"');
     const { out } = await call(['render', '-', '--only', 'rules'], { '-': text });
     assert.doesNotMatch(out, /^flush/m);

@@ -12,7 +12,7 @@ const program = makeProgram('1.2.3', {
 const commands = program.commands.map((command) => command.name());
 
 describe('the command line of erctl', () => {
-  it('has help for everything, with examples', async () => {
+  it('has help for every command, with examples', async () => {
     const pages = [await call(['--help'])];
     for (const name of commands) {
       const page = await call([name, '--help']);
@@ -23,7 +23,7 @@ describe('the command line of erctl', () => {
     assertGolden('erctl/help.txt', pages.map(({ out }) => out).join('\n────\n'));
   });
 
-  it('tells its version', async () => {
+  it('prints its version', async () => {
     assert.deepEqual(await call(['--version']), { status: 0, out: '1.2.3\n', err: '' });
   });
 
@@ -56,7 +56,7 @@ describe('the command line of erctl', () => {
     { args: ['completion', 'csh'], says: /Allowed choices are bash, zsh, fish/ },
   ];
   for (const { args, says } of mistakes) {
-    it(`says what is wrong with "erctl ${args.join(' ')}", with status 2`, async () => {
+    it(`explains the error in "erctl ${args.join(' ')}", with status 2`, async () => {
       const { status, out, err } = await call(args);
       assert.match(err, says);
       assert.equal(out, '');
@@ -64,7 +64,7 @@ describe('the command line of erctl', () => {
     });
   }
 
-  it('lets no control character of an argument reach the terminal', async () => {
+  it('prints no control character of an argument', async () => {
     const { err } = await call(['inspect', '--netns', '/\u001b[2J']);
     assert.ok(!err.includes('\u001b'));
     assert.ok(!(await call(['\u001b[2J'])).err.includes('\u001b'));
@@ -76,7 +76,7 @@ describe('the command line of erctl', () => {
       const { status, out } = await call(['schema', command.name()]);
       assert.equal(status, 0);
       const schema = JSON.parse(out) as { properties: { schema: { const: string } }; additionalProperties?: unknown };
-      assert.match(schema.properties.schema.const, new RegExp(`\\.(?:${command.name()}|claims)/v1$`));
+      assert.match(schema.properties.schema.const, new RegExp(`\\.(?:${command.name()}|claims|watch)/v1$`));
     }
     assertGolden('erctl/schema-inspect.txt', (await call(['schema', 'inspect'])).out);
   });

@@ -22,7 +22,7 @@ const admissions = decidePorts(
 );
 
 describe('renderRoutes', () => {
-  it('says of a claim that is not in force that it is pending', () => {
+  it('shows a claim that is not in force as pending', () => {
     const [first, ...rest] = describePortClaims(admissions, [{ what: 'all' }]).filter(({ admitted }) => admitted);
     assert.deepEqual([first?.pending, rest], ['all', []]);
     const screen = { width: 200, colour: false };
@@ -65,7 +65,7 @@ describe('erctl routes', () => {
     process.env = { ...environment };
   });
 
-  it('tells who has a port, who was refused, why, and who has it instead', async () => {
+  it('shows the owner of a port, rejected Routes, the reasons and the actual owner', async () => {
     await open();
     const { status, out } = await call(['routes', '--agent', url, '-o', 'json']);
     assert.equal(status, 0);
@@ -92,7 +92,7 @@ describe('erctl routes', () => {
     );
   });
 
-  it('shows its credentials to an agent that asks for them', async () => {
+  it('sends its credentials to an agent that requires them', async () => {
     await open({ credentials: { username: 'u', password: 'p' } });
     const refused = await call(['routes', '--agent', url]);
     assert.match(refused.err, /requires credentials; set STATS_USERNAME and STATS_PASSWORD/);
@@ -101,7 +101,7 @@ describe('erctl routes', () => {
     assert.equal((await call(['routes', '--agent', url])).status, 0);
   });
 
-  it('says that an agent knows nothing yet, or is none', async () => {
+  it('reports an agent without data, and a server that is not an agent', async () => {
     await open({ documents: { '/claims': () => undefined } });
     assert.match((await call(['routes', '--agent', url])).err, /returned 503: no data yet/);
     server.close();

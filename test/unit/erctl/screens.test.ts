@@ -35,7 +35,7 @@ function poison<T>(value: T): T {
 
 describe('screens of erctl', () => {
   for (const [name, render] of Object.entries(screens)) {
-    it(`shows ${name} in a pipe: one line for a line, no colours`, () => {
+    it(`shows ${name} in a pipe: one line per line, without colours`, () => {
       const text = render({ colour: false });
       assert.doesNotMatch(text, control);
       assertGolden(`erctl/${name}.txt`, text);
@@ -50,7 +50,7 @@ describe('screens of erctl', () => {
     }
   }
 
-  it('lets no control character of a name, a rule or a message reach a terminal', () => {
+  it('prints no control character of a name, a rule or a message on a terminal', () => {
     const screen = { colour: false, width: 80 };
     const texts = [
       renderInspection(poison(brokenInspection), screen, true),
@@ -64,14 +64,14 @@ describe('screens of erctl', () => {
     for (const text of texts) assert.doesNotMatch(text, control);
   });
 
-  it('writes JSON that a terminal can show and that reads back the same', () => {
+  it('writes JSON that is safe for a terminal and parses to the same value', () => {
     const document = poison({ ...listing, tag: '\u{e0041}', slash: '\\u{41}' });
     const text = renderJson(document);
     assert.doesNotMatch(text, control);
     assert.deepEqual(JSON.parse(text), document);
   });
 
-  it('shows so many rows and tells how many more there are', () => {
+  it('shows a limited number of rows and the number of further ones', () => {
     const [router] = healthyInspection.routers;
     assert.ok(router);
     const [redirect] = router.redirects;

@@ -26,7 +26,7 @@ describe('hack/pin-image', () => {
   const read = (name: string): string =>
     new RegExp(`^ARG ${name}=(.*)$`, 'm').exec(readFileSync(file, 'utf8'))?.[1] ?? '';
 
-  it('adds the digests that the registry tells, replaces them later, and sets the snapshot to today', () => {
+  it('adds the digests of the registry, replaces them later, and sets the snapshot to today', () => {
     const [one, other] = ['a', 'b'].map((digit) => `sha256:${digit.repeat(64)}`);
     const tags = ['DEBIAN', 'NODE'].map((name) => read(name).replace(/@.*/, ''));
     for (const digest of [one, other]) {
@@ -42,7 +42,7 @@ describe('hack/pin-image', () => {
     assert.equal(run('', '--check').status, 0);
   });
 
-  it('takes nothing for a digest that is none, and leaves the file', () => {
+  it('rejects an invalid digest and leaves the file unchanged', () => {
     const before = readFileSync(file, 'utf8');
     const { status, stderr } = run('latest');
     assert.equal(status, 1);
@@ -50,7 +50,7 @@ describe('hack/pin-image', () => {
     assert.equal(readFileSync(file, 'utf8'), before);
   });
 
-  it('says which images have no digest', () => {
+  it('names images without a digest', () => {
     writeFileSync(file, readFileSync(file, 'utf8').replaceAll(/@sha256:\w+/g, ''));
     const { status, stderr } = run('', '--check');
     assert.equal(status, 1);
@@ -61,7 +61,7 @@ describe('hack/pin-image', () => {
 describe('the Containerfile', () => {
   const text = readFileSync('Containerfile', 'utf8');
 
-  it('installs packages of one moment of Debian’s archive, security updates included', () => {
+  it('installs packages of one snapshot of Debian’s archive, including security updates', () => {
     assert.match(text, /^ARG SNAPSHOT=\d{8}T\d{6}Z$/m);
     for (const archive of ['debian:bookworm', 'debian:bookworm-updates', 'debian-security:bookworm-security'])
       assert.ok(text.includes(archive), archive);

@@ -14,20 +14,20 @@ interface Sbom {
 describe('makeSbom', () => {
   const sbom = makeSbom(JSON.parse(readFileSync('package-lock.json', 'utf8'))) as Sbom;
 
-  it('names every dependency of the programs and the runtime, and nothing that only tests', () => {
+  it('lists every runtime dependency of the programs, and no development dependency', () => {
     const names = new Set(sbom.packages.map(({ name }) => name));
     for (const name of [...Object.keys(manifest.dependencies), 'bun']) assert.ok(names.has(name), name);
     for (const name of ['mocha', 'typescript', '@biomejs/biome']) assert.ok(!names.has(name), name);
   });
 
-  it('has each package once, with the digest that the lock file has', () => {
+  it('lists each package once, with the digest of the lock file', () => {
     const ids = sbom.packages.map(({ SPDXID }) => SPDXID);
     assert.equal(new Set(ids).size, ids.length);
     const [, ...packages] = sbom.packages;
     assert.ok(packages.every(({ checksums }) => Array.isArray(checksums)));
   });
 
-  it('names the packages of the base that are installed, with their versions and architectures', () => {
+  it('lists the installed packages of the base image with versions and architectures', () => {
     const status = [
       'Package: libstdc++6\nStatus: install ok installed\nArchitecture: amd64\nSource: gcc-12 (12.2.0-14)\nVersion: 12.2.0-14+deb12u1\nDescription: x\n Package: no\n',
       'Package: nftables\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1:1.0.6-2~x',
@@ -52,7 +52,7 @@ describe('makeSbom', () => {
     }
   });
 
-  it('is written with the packages of a base whose files are given', () => {
+  it('includes the packages of a base image whose files are given', () => {
     const path = join(mkdtempSync(join(tmpdir(), 'sbom-')), 'sbom.json');
     // This machine is a base, too.
     execFileSync(process.execPath, ['hack/sbom-tool.ts', path, '/']);

@@ -73,7 +73,7 @@ export function readRequest(input: unknown): PortRequest {
   return ports;
 }
 
-/** What is wrong with what a Route asks for, one line each. */
+/** Returns the problems of a Route, one line each. */
 export function problemsOfRoute(input: unknown): readonly string[] {
   const { demand } = readRequest(input);
   return demand.ok ? [] : demand.problems.map(formatProblem);

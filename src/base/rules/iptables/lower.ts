@@ -1,5 +1,15 @@
 import type { Family } from '../../model/address.ts';
-import type { Action, Hook, Match, RedirectTable, Rule, RuleProgram } from '../../model/rules.ts';
+import type {
+  Action,
+  Hook,
+  Match,
+  RedirectEntry,
+  RedirectTable,
+  RedirectTableKey,
+  Rule,
+  RuleProgram,
+  SharedPort,
+} from '../../model/rules.ts';
 import { buildPortTree, type PortNode } from '../port-tree.ts';
 
 /** Tables of iptables in the order of installation: `filter` blocks new connections before `nat` redirects any. */
@@ -10,7 +20,7 @@ export type IptablesTable = (typeof iptablesTables)[number];
 
 /** Actions of an iptables rule: those of the rule model, and jumps to other chains. */
 export type LoweredAction =
-  | Exclude<Action, { do: 'redirect' }>
+  | Exclude<Action, { do: 'redirect' | 'redirect-shared' | 'share' }>
   | { readonly do: 'jump' | 'goto'; readonly chain: string };
 
 /** A rule in an iptables chain. */
@@ -65,15 +75,21 @@ export function lowerProgram(program: RuleProgram, family: Family): LoweredProgr
     const { table, builtin, suffix, first } = places[chain.hook];
     const rules = chain.rules
       .filter((rule) => rule.family === undefined || rule.family === family)
-      .map((rule) => lowerRule(program.name, rule));
+      .flatMap((rule) => lowerRule(program.name, rule));
     if (rules.length === 0) continue;
     const name = `${chainPrefix}${program.name}-${suffix}`;
     chains.push({ table, name, rules });
     hooks.push({ table, builtin, chain: name, owner: program.owner, first });
   }
   for (const table of program.tables) {
-    if (table.family === family)
-      chains.push(...lowerTree(table, buildPortTree(treeName(program.name, table), [...table.entries])));
+    if (table.family !== family) continue;
+    const root = buildPortTree(treeName(program.name, table), [...table.entries]);
+    chains.push(...lowerTree(table, root, lowerEntry));
+  }
+  for (const table of program.shared ?? []) {
+    if (table.family !== family) continue;
+    const root = buildPortTree(sharedTreeName(program.name, table), [...table.entries]);
+    chains.push(...lowerTree(table, root, lowerSharedPort));
   }
   return { family, chains, hooks };
 }
@@ -82,22 +98,64 @@ function treeName(program: string, { protocol }: { protocol: RedirectTable['prot
   return `${chainPrefix}${program}-${protocol.charAt(0).toUpperCase()}`;
 }
 
-function lowerRule(program: string, rule: Rule): LoweredRule {
-  if (rule.action.do !== 'redirect') return { matches: rule.matches, action: rule.action };
-  return { matches: rule.matches, action: { do: 'jump', chain: treeName(program, rule.action.table) } };
+/** Differs from the names of the other tree by an upper-case letter, which is no digit of a port range. */
+function sharedTreeName(program: string, key: RedirectTableKey): string {
+  return `${treeName(program, key)}N`;
 }
 
-function lowerTree(table: RedirectTable, node: PortNode): LoweredChain[] {
-  const { protocol } = table;
+function lowerRule(program: string, { matches, action }: Rule): LoweredRule[] {
+  switch (action.do) {
+    case 'redirect':
+      return [{ matches, action: { do: 'jump', chain: treeName(program, action.table) } }];
+    case 'redirect-shared':
+      return [{ matches, action: { do: 'jump', chain: sharedTreeName(program, action.table) } }];
+    case 'share':
+      return lowerShare(matches, action);
+    default:
+      return [{ matches, action }];
+  }
+}
+
+/**
+ * One rule for each target. In turn: each rule takes its share of what the rules before it left. By source: the lowest
+ * bits of the client's address, of as many as the targets need; some targets then get twice as many clients as others.
+ */
+function lowerShare(matches: readonly Match[], { targets, sharing }: SharedPort): LoweredRule[] {
+  const bits = Math.ceil(Math.log2(Math.max(1, targets.length)));
+  const places = sharing === 'source' ? 2 ** bits : targets.length;
+  return Array.from({ length: places }, (_, place): LoweredRule[] => {
+    const target = targets[place % targets.length];
+    if (target === undefined) return [];
+    const isLast = place === places - 1;
+    const choice: Match =
+      sharing === 'source' ? { on: 'source-bits', bits, value: place } : { on: 'turn', every: places - place };
+    return [{ matches: isLast ? matches : [...matches, choice], action: { do: 'dnat', ...target } }];
+  }).flat();
+}
+
+function lowerEntry(matches: readonly Match[], port: number, entry: RedirectEntry): LoweredRule[] {
+  const { address } = entry;
+  return [
+    {
+      matches,
+      action: entry.port === port ? { do: 'dnat', address } : { do: 'dnat', address, port: entry.port },
+    },
+  ];
+}
+
+/** A port without a target must not reach the fallback. */
+function lowerSharedPort(matches: readonly Match[], _port: number, shared: SharedPort): LoweredRule[] {
+  return shared.targets.length === 0 ? [{ matches, action: { do: 'accept' } }] : lowerShare(matches, shared);
+}
+
+/** Returns the rules of one port. */
+type LowerPort<Value> = (matches: readonly Match[], port: number, value: Value) => LoweredRule[];
+
+function lowerTree<Value>(key: RedirectTableKey, node: PortNode<Value>, lowerPort: LowerPort<Value>): LoweredChain[] {
+  const { protocol } = key;
   if (node.kind === 'leaf') {
-    const rules = node.ports.map(
-      ([port, entry]): LoweredRule => ({
-        matches: [{ on: 'ports', protocol, from: port, to: port }],
-        action:
-          entry.port === port
-            ? { do: 'dnat', address: entry.address }
-            : { do: 'dnat', address: entry.address, port: entry.port },
-      }),
+    const rules = node.ports.flatMap(([port, value]) =>
+      lowerPort([{ on: 'ports', protocol, from: port, to: port }], port, value),
     );
     return [{ table: 'nat', name: node.name, rules }];
   }
@@ -107,5 +165,8 @@ function lowerTree(table: RedirectTable, node: PortNode): LoweredChain[] {
       action: { do: 'goto', chain: child.name },
     }),
   );
-  return [{ table: 'nat', name: node.name, rules }, ...node.children.flatMap((child) => lowerTree(table, child.node))];
+  return [
+    { table: 'nat', name: node.name, rules },
+    ...node.children.flatMap((child) => lowerTree(key, child.node, lowerPort)),
+  ];
 }

@@ -1,12 +1,12 @@
 import { type Family, formatPrefix } from '../../model/address.ts';
+import { renderEndpoint } from '../../model/endpoint.ts';
 import type { Match } from '../../model/rules.ts';
-import { renderEndpoint } from '../endpoint.ts';
 import { ownerComment } from '../owner.ts';
 import type { HookRule, LoweredAction, LoweredRule } from './lower.ts';
 
 /** Renders a rule as `iptables-restore` expects it after `-A CHAIN`. Names are validated, so nothing needs quoting. */
 export function renderRule(rule: LoweredRule, family: Family): string {
-  return [...rule.matches.map((match) => renderMatch(match)), renderAction(rule.action, family)].join(' ');
+  return [...rule.matches.map((match) => renderMatch(match, family)), renderAction(rule.action, family)].join(' ');
 }
 
 /** Renders the hook rule after `-A BUILTIN`. Its comment names the owner. */
@@ -14,7 +14,7 @@ export function renderHook(hook: HookRule): string {
   return `-m comment --comment "${ownerComment(hook.owner)}" -j ${hook.chain}`;
 }
 
-function renderMatch(match: Match): string {
+function renderMatch(match: Match, family: Family): string {
   const not = 'not' in match && match.not === true ? '! ' : '';
   switch (match.on) {
     case 'incoming':
@@ -29,6 +29,13 @@ function renderMatch(match: Match): string {
     }
     case 'source':
       return `${not}-s ${formatPrefix(match.prefix)}`;
+    case 'source-bits': {
+      // iptables accepts masks that are no prefix.
+      const hex = (value: number): string => (family === 4 ? `0.0.0.${value}` : `::${value.toString(16)}`);
+      return `-s ${hex(match.value)}/${hex(2 ** match.bits - 1)}`;
+    }
+    case 'turn':
+      return `-m statistic --mode nth --every ${match.every} --packet 0`;
     case 'local-destination':
       return '-m addrtype --dst-type LOCAL';
     case 'mark':

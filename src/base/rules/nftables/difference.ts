@@ -1,8 +1,25 @@
 import type { RuleProgram } from '../../model/rules.ts';
 import { ownerComment } from '../owner.ts';
 import type { RuleTransaction } from '../transaction.ts';
-import { compareTables, type NftDocument, removeTable, writeTable } from './document.ts';
-import { mapName, mapType, renderBase, renderEntry, renderRule, tableName } from './render.ts';
+import {
+  compareTables,
+  type NftChain,
+  type NftCollection,
+  type NftDocument,
+  removeTable,
+  writeTable,
+} from './document.ts';
+import {
+  mapName,
+  mapType,
+  renderBase,
+  renderEntry,
+  renderRule,
+  renderSharedPort,
+  sharedChainName,
+  sharedMapName,
+  tableName,
+} from './render.ts';
 
 /**
  * Returns the smallest `nft -f` input that changes one program into another in one transaction. Either program may be
@@ -35,8 +52,8 @@ function layOut(program: RuleProgram): NftDocument {
     table: tableName(program.name),
     comment: ownerComment(program.owner),
     objects: new Map(),
-    collections: new Map(
-      program.tables.map((table) => [
+    collections: new Map([
+      ...program.tables.map((table): [string, NftCollection] => [
         mapName(table),
         {
           kind: 'map',
@@ -44,11 +61,31 @@ function layOut(program: RuleProgram): NftDocument {
           elements: new Map(Array.from(table.entries, ([port, entry]) => [`${port}`, renderEntry(entry)])),
         },
       ]),
-    ),
-    chains: new Map(
-      program.chains
+      ...(program.shared ?? []).map((table): [string, NftCollection] => [
+        sharedMapName(table),
+        {
+          kind: 'map',
+          head: ['type inet_service : verdict'],
+          elements: new Map(
+            Array.from(table.entries.keys(), (port) => [`${port}`, `goto ${sharedChainName(table, port)}`]),
+          ),
+        },
+      ]),
+    ]),
+    // Chains of ports first, because rules refer to them.
+    chains: new Map([
+      ...(program.shared ?? []).flatMap((table) =>
+        Array.from(table.entries, ([port, shared]): [string, NftChain] => [
+          sharedChainName(table, port),
+          { rules: [renderSharedPort(table, shared)] },
+        ]),
+      ),
+      ...program.chains
         .filter((chain) => chain.rules.length > 0)
-        .map((chain) => [chain.hook, { base: renderBase(chain), rules: chain.rules.map(renderRule) }]),
-    ),
+        .map((chain): [string, NftChain] => [
+          chain.hook,
+          { base: renderBase(chain), rules: chain.rules.map(renderRule) },
+        ]),
+    ]),
   };
 }

@@ -18,7 +18,9 @@ export function compareElements(from: RuleProgram, to: RuleProgram): ElementChan
     from.tables.length === to.tables.length &&
     from.tables.every((table, index) => isOfSameKind(table, to.tables[index])) &&
     // The chains have only a few dozen rules, and both backends render nothing else.
-    JSON.stringify(from.chains) === JSON.stringify(to.chains);
+    JSON.stringify(from.chains) === JSON.stringify(to.chains) &&
+    // A shared port is a chain.
+    describeShared(from) === describeShared(to);
   if (!hasSameFrame) return undefined;
   const gone: NftElement[] = [];
   const come: NftElement[] = [];
@@ -38,6 +40,10 @@ export function compareElements(from: RuleProgram, to: RuleProgram): ElementChan
 export function splitElements(program: RuleProgram): { frame: RuleProgram; elements: readonly NftElement[] } {
   const frame = { ...program, tables: program.tables.map((table) => ({ ...table, entries: new Map() })) };
   return { frame, elements: compareElements(frame, program)?.come ?? [] };
+}
+
+function describeShared({ shared = [] }: RuleProgram): string {
+  return JSON.stringify(shared.map((table) => ({ ...table, entries: [...table.entries] })));
 }
 
 function isOfSameKind(table: RedirectTable, other: RedirectTable | undefined): boolean {

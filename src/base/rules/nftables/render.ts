@@ -1,6 +1,17 @@
 import type { Address, Family } from '../../model/address.ts';
-import type { Action, Chain, Hook, Match, RedirectEntry, RedirectTableKey, Rule } from '../../model/rules.ts';
-import { renderEndpoint } from '../endpoint.ts';
+import { renderEndpoint } from '../../model/endpoint.ts';
+import type { Sharing } from '../../model/redirect.ts';
+import type {
+  Action,
+  Chain,
+  Hook,
+  Match,
+  RedirectEntry,
+  RedirectTableKey,
+  Rule,
+  SharedPort,
+  SharedTarget,
+} from '../../model/rules.ts';
 
 /** Prefix of every table of ours, followed by the program's name. */
 const tablePrefix = 'egress-router-';
@@ -50,6 +61,39 @@ export function renderEntry(entry: RedirectEntry): string {
   return `${entry.address.text} . ${entry.port}`;
 }
 
+/** Returns the name of the map from a shared port to its chain: `tcp4-shared`. */
+export function sharedMapName(key: RedirectTableKey): string {
+  return `${mapName(key)}-shared`;
+}
+
+/** Returns the name of the chain of a shared port: `tcp4-8443`. */
+export function sharedChainName(key: RedirectTableKey, port: number): string {
+  return `${mapName(key)}-${port}`;
+}
+
+/** Renders the only rule of a shared port's chain. */
+export function renderSharedPort({ family, protocol }: RedirectTableKey, { targets, sharing }: SharedPort): string {
+  // Without a target the packet must not reach the fallback.
+  if (targets.length === 0) return 'accept';
+  return `meta l4proto ${protocol} ${renderShare(family, targets, sharing)}`;
+}
+
+/** Any value; the same on every node, so that a moved router keeps clients at their targets. */
+const hashSeed = '0x65726f75';
+
+function renderShare(family: Family, targets: readonly SharedTarget[], sharing: Sharing): string {
+  const [only, ...more] = targets;
+  if (only !== undefined && more.length === 0) return `dnat ${familyWord(family)} to ${renderEndpoint(only)}`;
+  const choice =
+    sharing === 'source'
+      ? `jhash ${familyWord(family)} saddr mod ${targets.length} seed ${hashSeed}`
+      : `numgen inc mod ${targets.length}`;
+  const elements = targets.map(
+    ({ address, port }, index) => `${index} : ${address.text}${port === undefined ? '' : ` . ${port}`}`,
+  );
+  return `dnat ${familyWord(family)} to ${choice} map { ${elements.join(', ')} }`;
+}
+
 /** Renders a rule in nft's syntax. Names are validated, so nothing needs escaping. */
 export function renderRule(rule: Rule): string {
   const family = rule.family === undefined ? [] : [`meta nfproto ipv${rule.family}`];
@@ -71,6 +115,10 @@ function renderMatch(match: Match): string {
       return `${match.protocol} dport ${match.from === match.to ? match.from : `${match.from}-${match.to}`}`;
     case 'source':
       return `${match.prefix.address.family === 4 ? 'ip' : 'ip6'} saddr ${equals}${renderPrefix(match.prefix)}`;
+    case 'source-bits':
+    case 'turn':
+      // Only iptables needs them; nft has maps.
+      throw new Error(`Cannot render a match on ${match.on} for nftables`);
     case 'local-destination':
       return 'fib daddr type local';
     case 'mark':
@@ -116,6 +164,10 @@ function renderAction(action: Action): string {
       const { family, protocol } = action.table;
       return `dnat ${familyWord(family)} to ${protocol} dport map @${mapName(action.table)}`;
     }
+    case 'redirect-shared':
+      return `${action.table.protocol} dport vmap @${sharedMapName(action.table)}`;
+    case 'share':
+      return renderShare(action.targets[0]?.address.family ?? 4, action.targets, action.sharing);
   }
 }
 

@@ -30,6 +30,19 @@ function matches(pattern: string, message: string): readonly ValidationRule[] {
   return [{ rule: `self.matches('^(${pattern})$')`, message }];
 }
 
+/** Characters of the longest DNS name, with a trailing dot. */
+const longestName = 254;
+
+const label = '[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?';
+/** As a pattern, because a rule that matches names of this length in ten thousand rules exceeds the CEL cost limit. */
+const nameSyntax = {
+  maxLength: longestName,
+  pattern: `^(|(${label}[.])+[a-zA-Z]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?[.]?)$`,
+  'x-kubernetes-validations': [
+    { rule: "!self.endsWith('.localhost')", message: "must not be a name of the router's own host" },
+  ],
+} as const;
+
 /** Requires gateway and ip to share their first octets, for prefix lengths that match a pattern. */
 function sharesOctets(lengths: string, lastDot: string): ValidationRule {
   return {
@@ -54,7 +67,7 @@ const remarks: Readonly<Record<string, Remark>> = {
           'addresses must be of one family, or equally many IPv4 and IPv6 addresses, which are paired by position',
       },
       {
-        rule: "!has(self.redirect) || !has(self.redirect.redirectRules) || (self.addresses.exists(a, !a.ip.contains(':')) || self.redirect.redirectRules.all(r, r.destinationIP.contains(':'))) && (self.addresses.exists(a, a.ip.contains(':')) || self.redirect.redirectRules.all(r, !r.destinationIP.contains(':')))",
+        rule: "!has(self.redirect) || !has(self.redirect.redirectRules) || (self.addresses.exists(a, !a.ip.contains(':')) || self.redirect.redirectRules.all(r, !has(r.destinationIP) || r.destinationIP == '' || r.destinationIP.contains(':'))) && (self.addresses.exists(a, a.ip.contains(':')) || self.redirect.redirectRules.all(r, !has(r.destinationIP) || !r.destinationIP.contains(':')))",
         message: 'every destinationIP needs a reserved address of the same family in addresses',
       },
       {
@@ -105,14 +118,35 @@ const remarks: Readonly<Record<string, Remark>> = {
     'x-kubernetes-validations': matches(`|${ipv4}|${ipv6}`, 'must be an IPv4 or IPv6 address without prefix length'),
   },
   mode: { description: 'Mode of the router. Only Redirect is supported.', enum: ['Redirect'] },
-  redirect: { description: 'Destinations of connections.' },
+  redirect: {
+    description: 'Destinations of connections.',
+    'x-kubernetes-validations': [
+      {
+        rule: "!has(self.fallbackName) || self.fallbackName == '' || !has(self.fallbackIP) || self.fallbackIP == ''",
+        message: 'only one of fallbackIP and fallbackName is allowed',
+      },
+    ],
+  },
   'redirect.redirectRules': { description: 'Destination of each port.', maxItems: 10_000 },
-  'redirect.redirectRules[]': { description: 'Redirects connections to a port of the router to one destination.' },
+  'redirect.redirectRules[]': {
+    description: 'Redirects connections to a port of the router to one destination.',
+    'x-kubernetes-validations': [
+      {
+        rule: "(has(self.destinationIP) && self.destinationIP != '') != (has(self.destinationName) && self.destinationName != '')",
+        message: 'exactly one of destinationIP and destinationName is required',
+      },
+    ],
+  },
+  'redirect.redirectRules[].destinationName': {
+    description:
+      'DNS name of the destination. Each node resolves it and sends new connections to its current addresses; without an answer the port is refused.',
+    ...nameSyntax,
+  },
   'redirect.redirectRules[].destinationIP': {
     description: 'IP address of the destination.',
     maxLength: longestPrefix,
     'x-kubernetes-validations': matches(
-      `${ipv4}(/[0-9]{1,2})?|${ipv6}(/[0-9]{1,3})?`,
+      `|${ipv4}(/[0-9]{1,2})?|${ipv6}(/[0-9]{1,3})?`,
       'must be an IPv4 or IPv6 address',
     ),
   },
@@ -126,6 +160,15 @@ const remarks: Readonly<Record<string, Remark>> = {
       `|${ipv4}(/[0-9]{1,2})?|${ipv6}(/[0-9]{1,3})?`,
       'must be an IPv4 or IPv6 address',
     ),
+  },
+  'redirect.fallbackName': {
+    description: 'DNS name of the destination of connections to all other ports, instead of fallbackIP.',
+    ...nameSyntax,
+  },
+  'redirect.balance': {
+    description:
+      'How several addresses of a DNS name share new connections: in turn, or by the address of the client. Defaults to RoundRobin.',
+    enum: ['RoundRobin', 'Source'],
   },
   networkInterface: { description: 'Interface on the external network.' },
   'networkInterface.macvlan': { description: 'Settings of the macvlan interface.' },

@@ -33,7 +33,7 @@ interface LogRecord {
 /**
  * Opens the log described in OpenShift's documentation: lines such as `2021-04-26T12:27:20Z [debug] Called CNI ADD`
  * in UTC with whole seconds, each message on one line regardless of its characters. If the configured file cannot be
- * used, the first line says so at any level.
+ * used, the first line reports it at any level.
  *
  * @param clock milliseconds since 1970, UTC
  */

@@ -1,9 +1,12 @@
+import { formatDestination } from '../../../base/model/format.ts';
 import type { NamespaceSnapshot } from '../../../base/model/network.ts';
 import type { CniVersion } from '../../api/cni-version.ts';
+import { everySuffix } from '../../api/dns-name.ts';
 import { parseNetConf } from '../../api/net-conf.ts';
 import { type PreviousResult, parsePreviousResult } from '../../api/prev-result.ts';
 import type { Kernel } from '../../linux/kernel-api.ts';
 import type { AttachmentSpec } from '../../model/attachment.ts';
+import type { NameReply } from '../../model/name-request.ts';
 import type { PodName } from '../../model/state.ts';
 import { type AddPlan, planAdd } from '../../plan/add.ts';
 import { nodeReadingFor, type Resolved, resolveMaster, resolvePod } from '../../plan/resolve.ts';
@@ -12,6 +15,7 @@ import type { VerbContext } from '../context.ts';
 import { demand } from '../demand.ts';
 import type { Call } from '../environment.ts';
 import { describeDone, describeRequest, describeRules } from '../log-lines.ts';
+import { answerNames, askForNames } from '../names.ts';
 import { formatResult } from '../result.ts';
 import { runSteps } from '../steps.ts';
 
@@ -19,12 +23,15 @@ type ContainerCall = Extract<Call, { verb: 'ADD' | 'CHECK' }>;
 
 /** ADD (CNI spec 1.1.0 §4): creates the attachment completely or not at all. Returns the result to print. */
 export function runAdd(call: ContainerCall, version: CniVersion, context: VerbContext): string {
-  const spec = demand(parseNetConf(context.configuration, call.args.mac));
+  // The node daemon decides which names it resolves.
+  const spec = demand(parseNetConf(context.configuration, call.args.mac, everySuffix));
   const previous = demand(parsePreviousResult(context.configuration));
   context.log.debug('Called CNI ADD');
-  const kernel = context.parts.openKernel(call.netns, spec.ruleBackend, spec.redirects.redirects.length);
+  const reply = askForNames(call, spec, context);
+  const { redirects, named = [] } = spec.redirects;
+  const kernel = context.parts.openKernel(call.netns, spec.ruleBackend, redirects.length + named.length);
   try {
-    const { plan, resolved, pod, link } = prepare(call, spec, previous, kernel, context);
+    const { plan, resolved, pod, link } = prepare(call, spec, reply, previous, kernel, context);
     execute(kernel, plan, resolved, pod, link, context);
     return describeResult(version, call, link, kernel, resolved, previous);
   } finally {
@@ -34,19 +41,26 @@ export function runAdd(call: ContainerCall, version: CniVersion, context: VerbCo
 
 function prepare(
   call: ContainerCall,
-  spec: AttachmentSpec,
+  written: AttachmentSpec,
+  reply: NameReply,
   previous: PreviousResult | undefined,
   kernel: Kernel,
-  { parts: { store }, log, configuration }: VerbContext,
+  context: VerbContext,
 ): { plan: AddPlan; resolved: Resolved; pod: NamespaceSnapshot; link: string } {
-  const families = spec.reserved.map(({ prefix }) => prefix.address.family);
+  const {
+    parts: { store },
+    log,
+    configuration,
+  } = context;
+  const families = written.reserved.map(({ prefix }) => prefix.address.family);
   const before = kernel.readNamespace(families);
   const link = chooseLink(call.id.ifname, previous, before);
-  const master = resolveMaster(spec, kernel.readNode(nodeReadingFor(spec)));
+  const master = resolveMaster(written, kernel.readNode(nodeReadingFor(written)));
   const removed = removeLeftovers(kernel, store, call.id, link, before);
   if (removed) log.verbose(`Removed leftovers of an earlier attachment in ${call.netns}`);
   const pod = removed ? kernel.readNamespace(families) : before;
-  const inPod = resolvePod(spec, pod, attachmentsIn(store, kernel.netns, call.id));
+  const inPod = resolvePod(written, pod, attachmentsIn(store, kernel.netns, call.id));
+  const spec = answerNames(written, reply, { ...master, ...inPod }, pod, context);
   const resolved: Resolved = { spec, ...master, ...inPod };
   for (const line of describeRequest(resolved, writtenDestinations(configuration, spec))) log.debug(line);
   for (const { prefix } of resolved.reserved) {
@@ -107,11 +121,7 @@ function writtenDestinations(configuration: Readonly<Record<string, unknown>>, s
   const ip = configuration.ip;
   const written = typeof ip === 'object' && ip !== null && 'destinations' in ip ? ip.destinations : undefined;
   if (Array.isArray(written)) return written.filter((one): one is string => typeof one === 'string');
-  return spec.redirects.redirects.map((one) =>
-    [one.port, one.protocol.toUpperCase(), one.target.text, one.targetPort]
-      .filter((word) => word !== undefined)
-      .join(' '),
-  );
+  return [...spec.redirects.redirects, ...(spec.redirects.named ?? [])].map(formatDestination);
 }
 
 function describeResult(

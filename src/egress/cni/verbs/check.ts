@@ -1,7 +1,10 @@
 import { formatPrefix } from '../../../base/model/address.ts';
 import type { NamespaceSnapshot } from '../../../base/model/network.ts';
+import { withAnswers } from '../../../base/model/redirect.ts';
+import { everySuffix } from '../../api/dns-name.ts';
 import { parseNetConf } from '../../api/net-conf.ts';
 import { type PreviousResult, parsePreviousResult } from '../../api/prev-result.ts';
+import { recallAnswers } from '../../api/remembered.ts';
 import type { AttachmentState } from '../../model/state.ts';
 import { listDeviations } from '../../plan/check.ts';
 import { describeDesired } from '../../plan/desired.ts';
@@ -20,7 +23,7 @@ export function runCheck(
   call: Extract<Call, { verb: 'ADD' | 'CHECK' }>,
   { parts, configuration, log }: VerbContext,
 ): void {
-  const spec = demand(parseNetConf(configuration, call.args.mac));
+  const written = demand(parseNetConf(configuration, call.args.mac, everySuffix));
   const previous = demand(parsePreviousResult(configuration));
   log.debug('Called CNI CHECK');
   if (previous === undefined) {
@@ -36,6 +39,9 @@ export function runCheck(
       `Cannot check: container ${call.id.containerId} has no attachment ${call.id.ifname}; run ADD`,
     );
   }
+  // Names as they were answered when the rules were installed: CHECK asks no server.
+  const answers = state.router === undefined ? new Map() : recallAnswers(state.router);
+  const spec = { ...written, redirects: withAnswers(written.redirects, answers) };
   const kernel = parts.openKernel(call.netns, state.backend);
   try {
     const pod = kernel.readNamespace();

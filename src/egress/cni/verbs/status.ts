@@ -1,3 +1,5 @@
+import { listMasterCandidates } from '../../../base/model/master.ts';
+import { everySuffix } from '../../api/dns-name.ts';
 import { parseNetConf } from '../../api/net-conf.ts';
 import type { VerbContext } from '../context.ts';
 import { demand } from '../demand.ts';
@@ -5,15 +7,15 @@ import { CniError, errorCodes } from '../error.ts';
 
 /** STATUS (CNI spec 1.1.0 §4): throws a {@link CniError} 50 with the reason if ADD cannot succeed at the moment. */
 export function runStatus({ parts, configuration }: VerbContext): void {
-  const spec = demand(parseNetConf(configuration));
-  const links = orUnavailable(() => {
+  const spec = demand(parseNetConf(configuration, undefined, everySuffix));
+  const { links, addresses } = orUnavailable(() => {
     parts.checkBackend(spec.ruleBackend);
-    return parts.listNodeLinks();
+    return parts.readNodeLinks();
   });
-  if (spec.master === undefined || links.includes(spec.master)) return;
+  if (spec.master === undefined || links.some(({ name }) => name === spec.master)) return;
   throw new CniError(
     errorCodes.notAvailable,
-    `interfaceArgs.master "${spec.master}": the node has no such interface; it has ${links.slice(0, 8).join(', ')}`,
+    `interfaceArgs.master "${spec.master}": the node has no such interface; it has ${listMasterCandidates(links, addresses)}`,
   );
 }
 

@@ -49,7 +49,7 @@ export interface DepartureParts {
 /** Milliseconds for the API server to confirm that a pod exists. If it takes longer, our view may be outdated. */
 const freshness = 1500;
 
-/** Milliseconds for the API server to delete a pod: its connection may have died with the node. */
+/** Milliseconds for a deletion request, because its connection may have died with the node. */
 const deletionTime = 3000;
 
 /** Milliseconds for a node to answer. */
@@ -122,8 +122,8 @@ export class Departures {
   }
 
   /**
-   * Whether a pod that leaves a living node needs another template. Without one its ReplicaSet makes the next pod at
-   * once; with one the Deployment waits until the old pod has ended.
+   * Whether a pod that leaves a working node needs another template. Without one, its ReplicaSet creates the next pod
+   * at once; with one, the Deployment waits until the old pod has ended.
    */
   #needsTemplate(
     pod: RouterPod,
@@ -135,7 +135,7 @@ export class Departures {
     const left = new Set([...(reason === 'NodeLeft' ? [node] : []), ...avoidedNodes, ...dead]);
     if (!hasRefuge(nodes(), left, nodeSelector, pod.tolerations))
       return avoidedNodes.some((one) => !dead.includes(one));
-    // The scheduler may still take a dead node for a healthy one.
+    // The scheduler may still consider a dead node healthy.
     return nodes().some(
       ({ name, isReady, isLeft }) => dead.includes(name) && !avoidedNodes.includes(name) && isReady && !isLeft,
     );

@@ -34,7 +34,7 @@ export interface RouterPod {
   /** Its addresses in the cluster. */
   readonly clusterAddresses: readonly string[];
   readonly isReady: boolean;
-  /** Its containers were started, so all its networks were made. */
+  /** Whether its containers were started, so that all its networks exist. */
   readonly isRunning: boolean;
   readonly isEnding: boolean;
   /** All its containers and its network namespace have ended. */
@@ -43,7 +43,7 @@ export interface RouterPod {
   readonly isUnschedulable: boolean;
   /** Why its container is not running, with Kubernetes' reason: `ImagePullBackOff: …`. */
   readonly trouble: string | undefined;
-  /** Whether Multus wrote anything about the pod's networks, which it does before the pod runs. */
+  /** Whether Multus annotated the pod, which it does before the pod runs. */
   readonly hasNetworkStatus: boolean;
   /** Addresses of `net1` in Multus's network-status. Undefined if there is no such interface. */
   readonly egressAddresses: readonly string[] | undefined;
@@ -100,7 +100,7 @@ function text(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-/** A router's pod has one container of ours; admission plugins may add others behind it. */
+/** A router's pod has one container of this project. Admission plugins may append others. */
 function readImage(containers: unknown): string | undefined {
   const [own] = Array.isArray(containers) ? containers.filter(isRecord) : [];
   return text(own?.image);

@@ -29,8 +29,10 @@ export class ProbeTargets {
     const targets = routers.flatMap(({ spec }) =>
       (spec.ok ? spec.value : []).flatMap((member) => {
         const key = memberKeyOf(member);
-        const { redirects, fallbacks } = member.redirects;
-        const port = fallbacks.length > 0 ? undefined : pickQuietPort(new Set(redirects.map((one) => one.port)));
+        const { redirects, named = [], fallbacks, fallbackName } = member.redirects;
+        const hasFallback = fallbacks.length > 0 || fallbackName !== undefined;
+        const ports = new Set([...redirects, ...named].map((one) => one.port));
+        const port = hasFallback ? undefined : pickQuietPort(ports);
         // One target per router, so that the vote of a tenant about dead nodes does not exceed its routers.
         const pod = read.find((one) => one.member === key && (one.isReady || known.has(one.uid)));
         return (pod && findTarget(namespace, pod, port, nodes)) ?? [];

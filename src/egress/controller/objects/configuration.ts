@@ -11,6 +11,8 @@ export interface ObjectSettings extends NetConfSettings {
   /** Whether the Multus annotation contains the gateway, as OpenShift's operator writes it; the plugin does not need it. */
   readonly hasDefaultRouteAnnotation: boolean;
   readonly nodeSelector: Readonly<Record<string, string>>;
+  /** Names inside the cluster that are allowed as destinations: suffixes such as `db.svc.cluster.local`. */
+  readonly allowedNames: readonly string[];
   /** Milliseconds for a node daemon to apply a configuration to a running router. */
   readonly liveTimeout: number;
 }

@@ -1,9 +1,8 @@
 import { hash } from 'node:crypto';
 import { clusterNames } from '../../../base/kubernetes/names.ts';
-import { formatPrefix } from '../../../base/model/address.ts';
+import { readinessCondition } from '../../model/readiness.ts';
 import {
   configurationAnnotation,
-  egressInterface,
   manifestAnnotation,
   networksAnnotation,
   type ObjectSettings,
@@ -105,18 +104,15 @@ function placePod({ identity }: RouterNames, avoidedNodes: readonly string[]): o
 }
 
 function makePod(
-  { spec, names }: Member,
+  { names }: Member,
   { image, nodeFailureSeconds, nodeSelector }: ObjectSettings,
   avoidedNodes: readonly string[],
 ): Readonly<Record<string, unknown>> {
-  const checks = spec.reserved.flatMap(({ prefix, gateway }) => [
-    '--address',
-    formatPrefix(prefix),
-    ...(gateway === undefined ? [] : ['--gateway', gateway.text]),
-  ]);
   return {
     automountServiceAccountToken: false,
     enableServiceLinks: false,
+    // The node daemon reports whether the router works. A probe that starts a program costs 50 ms of a core each time.
+    readinessGates: [{ conditionType: readinessCondition }],
     // One second instead of zero: with zero, Kubernetes forgets the pod before it has ended, and the next one takes
     // its address.
     terminationGracePeriodSeconds: 1,
@@ -139,12 +135,6 @@ function makePod(
         name: 'egress-router-cni-pod',
         image,
         command: ['egress-router-pod', 'run'],
-        readinessProbe: {
-          exec: { command: ['egress-router-pod', 'ready', '--interface', egressInterface, ...checks] },
-          periodSeconds: 5,
-          timeoutSeconds: 5,
-          failureThreshold: 2,
-        },
         resources: { requests: { cpu: '10m', memory: '64Mi' } },
         securityContext: {
           allowPrivilegeEscalation: false,

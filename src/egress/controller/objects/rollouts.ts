@@ -2,32 +2,32 @@ import type { RouterPod } from '../failover/pods.ts';
 import type { Member } from './members.ts';
 import type { Template, TemplateChange } from './templates.ts';
 
-/** A router of a pool, as far as a rollout goes by it. */
+/** Observed state of a router of a pool that a rollout depends on. */
 export interface RolloutMember {
   readonly member: Member;
-  /** The template of its Deployment; undefined where there is none. */
+  /** The template of its Deployment. Undefined if there is no Deployment. */
   readonly template: Template | undefined;
   readonly pods: readonly RouterPod[];
 }
 
 /** Progress of an explicit rollout at one router of a pool. */
 export type Rollout =
-  /** None is asked for, or its pod is already of it. */
+  /** None is requested, or its Deployment already has it. */
   | 'none'
-  /** Its turn has not come: another router of the pool is not ready. */
+  /** Another router of the pool is not ready or is being replaced. */
   | 'waiting'
   | 'now';
 
-/** Whether a router of the pool has been given its turn in this pass; its pod does not show it yet. */
+/** Whether this pass already replaces a router of the pool, which its pods do not show yet. */
 export interface RolloutTurn {
   isRollingOut: boolean;
 }
 
 /**
- * Whether a router's pod is to be replaced for an explicit rollout. Routers of a pool take turns: one that serves is
- * replaced only while all others serve and have finished theirs.
+ * Decides whether to replace a router's pod for an explicit rollout. Routers of a pool take turns: a serving router is
+ * replaced only if all others serve and have finished the rollout of their Deployments.
  *
- * @param wanted the rollout that the EgressRouter asks for
+ * @param wanted the rollout that the EgressRouter requests
  */
 export function judgeRollout(
   wanted: string | undefined,
@@ -52,15 +52,15 @@ function isServingPod({ isReady, isEnding }: RouterPod): boolean {
   return isReady && !isEnding;
 }
 
-/** Reasons of a container that waits for an image that cannot be had. */
+/** Reasons of a container that waits for an image that cannot be pulled. */
 const imageTroubles = /^(?:ErrImagePull|ImagePullBackOff|InvalidImageName|ErrImageNeverPull)\b/;
 
-/** Whether a router's pod waits for an image that cannot be had, while this version has another. */
+/** Whether a router's pod waits for an image that cannot be pulled and that is not the controller's. */
 export function lacksImage(pods: readonly RouterPod[], image: string): boolean {
   return pods.some((pod) => !pod.isEnding && pod.image !== image && imageTroubles.test(pod.trouble ?? ''));
 }
 
-/** Combines the reasons for another template; see {@link TemplateChange}. */
+/** Returns the change of a template: replacing it includes moving it. */
 export function judgeChange(isReplaced: boolean, isMoved: boolean): TemplateChange {
   if (isReplaced) return 'renew';
   return isMoved ? 'move' : 'none';

@@ -3,6 +3,7 @@ import type { Parsed } from '../../../base/model/problem.ts';
 import { type ObjectMeta, readMeta } from '../../../base/read/object-meta.ts';
 import { ProblemList } from '../../../base/read/problem-list.ts';
 import { isRecord } from '../../../base/read/shape.ts';
+import { everySuffix } from '../../api/dns-name.ts';
 import { type EgressRouterSpec, parseEgressRouterPool } from '../../api/egress-router.ts';
 import { readRollout } from './templates.ts';
 
@@ -20,7 +21,7 @@ export interface Router {
   /** `status` as received. */
   readonly status: Readonly<Record<string, unknown>>;
   readonly version: string | undefined;
-  /** The rollout of its pods that an administrator asks for. */
+  /** The rollout that an administrator requests. */
   readonly rollout: string | undefined;
 }
 
@@ -29,8 +30,11 @@ export function objectOf({ meta: { namespace, name, uid } }: Router): EventObjec
   return { apiVersion: 'network.operator.openshift.io/v1', kind: 'EgressRouter', namespace, name, uid };
 }
 
-/** Parses an EgressRouter. Returns undefined without a usable identity. */
-export function readRouter(input: unknown): Router | undefined {
+/**
+ * Parses an EgressRouter. Returns undefined without a usable identity. `allowedSuffixes`: names inside the cluster that may be
+ * destinations.
+ */
+export function readRouter(input: unknown, allowedSuffixes: readonly string[] = everySuffix): Router | undefined {
   const meta = readMeta(input, new ProblemList());
   if (meta === undefined || !isRecord(input)) return undefined;
   const metadata = isRecord(input.metadata) ? input.metadata : {};
@@ -40,7 +44,7 @@ export function readRouter(input: unknown): Router | undefined {
     meta,
     generation: typeof generation === 'number' ? generation : undefined,
     isDeleting: (deletionTimestamp ?? undefined) !== undefined,
-    spec: parseEgressRouterPool(input.spec ?? {}, 'spec'),
+    spec: parseEgressRouterPool(input.spec ?? {}, 'spec', { allowedSuffixes, annotations: metadata.annotations }),
     conditions: Array.isArray(conditions) ? conditions : [],
     status: isRecord(input.status) ? input.status : {},
     version: typeof resourceVersion === 'string' ? resourceVersion : undefined,

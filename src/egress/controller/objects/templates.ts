@@ -17,7 +17,7 @@ import type { Member } from './members.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** A pod template as this controller, or an older version of it, applied it. */
+/** A pod template that this controller, or another version of it, applied. */
 export interface PodTemplate {
   readonly metadata: Json & { readonly annotations: Json };
   readonly spec: Json;
@@ -29,21 +29,21 @@ export interface Template {
   readonly configuration: string;
   readonly structure: string;
   readonly avoidedNodes: readonly string[];
-  /** The explicit rollout for which it was made. */
+  /** The explicit rollout that it was created for. */
   readonly rollout?: string | undefined;
-  /** The whole template, where it stays as an earlier version of this program made it. */
+  /** The whole template as it was applied. Undefined: render it again. */
   readonly kept?: PodTemplate | undefined;
 }
 
-/** What becomes of a template: it stays; its pods go to other nodes; or it is made by this version, with its image. */
+/** A change of a template: `move` sends its pods to other nodes; `renew` renders it with this version and image. */
 export type TemplateChange = 'none' | 'move' | 'renew';
 
 /**
- * The template of a Deployment that is there; undefined where there is none of ours.
+ * Returns the template of an existing Deployment, or undefined if it is not one of this controller.
  *
- * What was applied is in an annotation, because the live template also has defaults and fields of other managers. It
- * counts only while the live template has it all, so the annotation cannot bring in anything. Deployments of
- * version 0.1.0 have no such record: of those, the live template counts.
+ * An annotation records what was applied, because the live template also contains defaults and fields of other
+ * managers. The record is used only if the live template contains all of it, so editing the annotation cannot
+ * introduce anything. Deployments of version 0.1.0 have no record; their live template is used.
  */
 export function readTemplate(deployment: unknown): Template | undefined {
   const { metadata, spec } = isRecord(deployment) ? deployment : {};
@@ -69,26 +69,26 @@ function parsePodTemplate(text: string): PodTemplate | undefined {
   try {
     return readPodTemplate(JSON.parse(text));
   } catch {
-    // Another program wrote it.
+    // Another program edited the annotation.
     return undefined;
   }
 }
 
 function readPodTemplate(input: unknown): PodTemplate | undefined {
   if (!isRecord(input) || !isRecord(input.metadata) || !isRecord(input.spec)) return undefined;
-  // API servers add a time that is null.
+  // API servers add a null creationTimestamp.
   const { creationTimestamp: _none, annotations, ...metadata } = input.metadata;
   if (!isRecord(annotations)) return undefined;
   return { metadata: { ...metadata, annotations }, spec: input.spec };
 }
 
 /**
- * The template that a member's Deployment is to have. It stays as it is, with the image and all that the version of
- * this program that made it wrote, until the configuration changes, an administrator asks for a rollout, or its pod
- * cannot run: pods learn of redirects while they live, and an upgrade must not interrupt connections.
+ * Returns the desired template of a member's Deployment. The template stays unchanged, including image and shape, until
+ * the configuration changes, an administrator requests a rollout, or its pod cannot run: running pods get new redirects
+ * from their node daemon, and an upgrade must not interrupt connections.
  *
- * @param avoidedNodes where the pods of another template are not to run
- * @param rollout the rollout that is asked for, see {@link readRollout}
+ * @param avoidedNodes nodes that the pods of another template must avoid
+ * @param rollout the requested rollout, see {@link readRollout}
  */
 export function chooseTemplate(
   member: Member,
@@ -107,7 +107,7 @@ export function chooseTemplate(
   return { configuration, structure, avoidedNodes, rollout: rollout ?? current?.rollout };
 }
 
-/** Whether a template was made with the options that the controller has now, as far as they are not in the structure. */
+/** Whether a template matches the controller's options that are not part of the structure. */
 function isOfSettings(kept: PodTemplate | undefined, member: Member, settings: ObjectSettings): boolean {
   if (kept === undefined) return true;
   const { tolerations, nodeSelector } = kept.spec;
@@ -121,14 +121,14 @@ function isOfSettings(kept: PodTemplate | undefined, member: Member, settings: O
   );
 }
 
-/** Value of Multus's annotation for a member. */
+/** Renders the value of Multus's annotation for a member. */
 export function writeNetworks({ names, spec }: Member, { hasDefaultRouteAnnotation }: ObjectSettings): string {
   const gateways = spec.reserved.flatMap(({ gateway }) => gateway?.text ?? []);
   const hasRoute = hasDefaultRouteAnnotation && gateways.length > 0;
   return JSON.stringify([{ name: names.definition, ...(hasRoute && { 'default-route': gateways }) }]);
 }
 
-/** The same template for pods that run on other nodes. */
+/** Returns the same template with other avoided nodes. */
 function moveTemplate(
   { metadata, spec }: PodTemplate,
   configuration: string,
@@ -145,12 +145,12 @@ function moveTemplate(
   };
 }
 
-/** The annotation that says which nodes a template's pods stay away from. */
+/** Returns the annotation that records the avoided nodes of a template. */
 export function noteAvoided(nodes: readonly string[]): Readonly<Record<string, string>> {
   return nodes.length > 0 ? { [avoidedAnnotation]: nodes.join() } : {};
 }
 
-/** The part of a pod that keeps it away from nodes. */
+/** Returns the fields of a pod spec that keep the pod away from nodes. */
 export function avoidNodes(nodes: readonly string[]): object {
   if (nodes.length === 0) return {};
   const matchFields = nodes.map((name) => ({ key: 'metadata.name', operator: 'NotIn', values: [name] }));
@@ -158,10 +158,10 @@ export function avoidNodes(nodes: readonly string[]): object {
   return { affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: required } } };
 }
 
-/** Characters of a value that is recorded as it is. */
+/** Characters; longer values are recorded as digests. */
 const longestRollout = 63;
 
-/** The rollout that an EgressRouter's annotation asks for; undefined where it asks for none. */
+/** Returns the rollout that an EgressRouter's annotation requests, or undefined if it requests none. */
 export function readRollout(annotations: Json): string | undefined {
   const value = annotations[rolloutAnnotation];
   if (typeof value !== 'string' || value === '') return undefined;

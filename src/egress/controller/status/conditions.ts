@@ -40,7 +40,7 @@ export interface MemberSituation {
   readonly podEvent: string | undefined;
   /** Why Kubernetes creates no pod, in its own words. */
   readonly refusal: string | undefined;
-  /** The image that new pods get; absent: it is not compared. */
+  /** Image of new pods. Absent: images are not compared. */
   readonly image?: string;
   /** Whether an explicit rollout waits for other routers of the pool. */
   readonly isRolloutWaiting?: boolean;
@@ -128,14 +128,14 @@ function describeMissing(pod: RouterPod, addresses: readonly string[]): string {
   return `net1 of pod ${pod.name} does not have ${missing} but ${pod.egressAddresses?.join(' and ')}`;
 }
 
-/** Why a pod that runs is no router; nobody else reports it, because Kubernetes considers the pod healthy. */
+/** Returns why a running pod is not a router. Kubernetes may consider such a pod healthy and report nothing. */
 function findInterfaceFault({ pods, template, addresses, podEvent }: MemberSituation) {
   const pod = pods.find(({ isEnding, isReady, isRunning }) => !isEnding && (isReady || isRunning));
-  // One of another template is about to be replaced.
+  // A pod of another template is about to be replaced.
   if (pod === undefined || (template !== undefined && pod.configuration !== template)) return undefined;
   const { name, node, isReady, hasNetworkStatus, egressAddresses } = pod;
   if (!hasNetworkStatus) {
-    const fault = `pod ${name} runs without net1, because Multus did not handle it: install Multus on node ${node}, or check that its configuration is the first in the node's CNI folder`;
+    const fault = `pod ${name} runs without net1, because Multus did not handle it; install Multus on node ${node}, or check that its configuration is the first in the node's CNI folder`;
     return { reason: 'MultusMissing', message: podEvent === undefined ? fault : `${fault} (${podEvent})` };
   }
   if (!isReady) return undefined;
@@ -169,24 +169,24 @@ function describeProgressing({ members, wait, trouble }: RouterSituation): Route
   }
   const waiting = members.find(({ isRolloutWaiting }) => isRolloutWaiting === true)?.addresses.join(' and ');
   if (waiting !== undefined)
-    return yes('RollingOut', `the router of ${waiting} is replaced when all others of its pool are ready`);
+    return yes('RollingOut', `the rollout of ${waiting} waits until all other routers of the pool are ready`);
   const obstacle = members.find((member) => member.trouble !== undefined)?.trouble;
   return draft('Progressing', 'False', obstacle?.reason ?? 'AsExpected', describeImages(members));
 }
 
-/** Whether the pod of a member runs another image than new pods get; an upgrade leaves it running. */
+/** Whether the pod of a member runs another image than new pods would. An upgrade leaves such a pod running. */
 export function isOutdated({ image }: MemberSituation, pod: RouterPod | undefined): boolean {
   return image !== undefined && pod?.image !== undefined && pod.image !== image;
 }
 
-/** Names the pods that keep an older image; empty where there are none. */
+/** Describes the pods that run another image. Empty if there are none. */
 function describeImages(members: readonly MemberSituation[]): string {
   const lines = members.flatMap((member) => {
     const pod = servingPod(member);
     return pod !== undefined && isOutdated(member, pod) ? [`pod ${pod.name} runs image ${pod.image}`] : [];
   });
   if (lines.length === 0) return '';
-  return `${lines.join('; ')}; new pods get ${members[0]?.image}: set the annotation ${rolloutAnnotation} to a new value to replace running pods`;
+  return `${lines.join('; ')}; new pods get ${members[0]?.image}; to replace running pods, set the annotation ${rolloutAnnotation} to a new value`;
 }
 
 function describeDegraded({ trouble, members }: RouterSituation): RouterCondition {

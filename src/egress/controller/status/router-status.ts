@@ -20,7 +20,7 @@ interface MemberSummary {
   readonly pod?: string;
   readonly node?: string;
   readonly image?: string;
-  /** Only where it is so. */
+  /** Present only if true. */
   readonly outdated?: true;
 }
 

@@ -23,7 +23,7 @@ export interface StatusParts {
   readonly signal: AbortSignal;
 }
 
-/** Statuses whose stored form is remembered. */
+/** Maximum number of statuses whose stored form is cached. */
 const mostRemembered = 10_000;
 
 /** Writes statuses of routers. */
@@ -31,7 +31,7 @@ export class RouterStatusWriter {
   readonly #parts: StatusParts;
   /** False if the cluster's definition of EgressRouter, which may be OpenShift's, has only conditions. */
   #keepsSummary = true;
-  /** Summaries as they were sent, and as the server keeps them: an older definition drops newer fields. By UID. */
+  /** Summaries as sent and as stored, by UID: an older definition of EgressRouter drops newer fields. */
   readonly #stored = new LRUCache<string, { readonly sent: RouterSummary; readonly kept: unknown }>({
     max: mostRemembered,
   });

@@ -123,8 +123,12 @@ export function findMasterProblems({ state, node, pod }: Observation): Finding[]
   return [];
 }
 
+/** Kinds of links that cannot be a master. One with the right index belongs to another namespace than the master. */
+const otherKinds: readonly string[] = ['ifb', 'dummy', 'sit', 'ip6tnl', 'ipip', 'gre', 'ip6gre', 'vti', 'vti6', 'tun'];
+
+/** Finds the master by its index. It is unknown if erctl runs outside the node's network namespace. */
 function nodeLink(links: readonly Link[], index: number | undefined): Link | undefined {
-  return links.find((one) => one.index === index);
+  return links.find((one) => one.index === index && one.name !== 'lo' && !otherKinds.includes(one.kind ?? ''));
 }
 
 /** Finds problems with the pod interfaces on which clients connect. */

@@ -1,5 +1,5 @@
+import { renderEndpoint } from '../../../base/model/endpoint.ts';
 import { protocolNumbers } from '../../../base/model/redirect.ts';
-import { renderEndpoint } from '../../../base/rules/endpoint.ts';
 import type { Finding } from '../finding.ts';
 import { flowsOf } from '../flows.ts';
 import type { Observation } from '../observation.ts';

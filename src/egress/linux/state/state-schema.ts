@@ -1,12 +1,13 @@
 import * as z from 'zod/mini';
 import { type LinkType, linkModes } from '../../../base/model/link-kind.ts';
-import type { AttachmentState } from '../../model/state.ts';
+import { type AttachmentState, stateVersion } from '../../model/state.ts';
 
 /** Returns the schemas, created when the first state is read, so that the plugin does not pay for them without one. */
 function makeSchemas() {
   const family = z.union([z.literal(4), z.literal(6)]);
-  const address = z.object({ family, text: z.string() });
-  const prefix = z.object({ address, length: z.number() });
+  // Loose all the way down: what a later version adds anywhere is kept when this one writes the file again.
+  const address = z.looseObject({ family, text: z.string() });
+  const prefix = z.looseObject({ address, length: z.number() });
   const number = z.number().check(z.int());
 
   const route = z.looseObject({
@@ -24,7 +25,13 @@ function makeSchemas() {
     others: z.optional(z.array(z.tuple([number, z.string()]))),
   });
 
-  const redirects = { destinations: z.array(z.string()), fallbacks: z.array(address) };
+  const redirects = {
+    destinations: z.array(z.string()),
+    fallbacks: z.array(address),
+    fallbackName: z.optional(z.string()),
+    sharing: z.optional(z.enum(['roundrobin', 'source'])),
+    answers: z.optional(z.array(z.object({ name: z.string(), addresses: z.array(z.string()) }))),
+  };
 
   const router = z.looseObject({
     linkType: z.optional(z.enum(Object.keys(linkModes) as LinkType[])),
@@ -37,12 +44,12 @@ function makeSchemas() {
     logFile: z.string(),
   });
 
-  const sysctl = z.object({ key: z.string().check(z.regex(/^net\/[^\0]+$/)), was: z.string() });
+  const sysctl = z.looseObject({ key: z.string().check(z.regex(/^net\/[^\0]+$/)), was: z.string() });
 
   /** Required fields, without which the subject of a file is unknown. */
   const needed = {
-    id: z.object({ containerId: z.string(), ifname: z.string() }),
-    netns: z.object({ path: z.string(), inode: number }),
+    id: z.looseObject({ containerId: z.string(), ifname: z.string() }),
+    netns: z.looseObject({ path: z.string(), inode: number }),
     bootId: z.string(),
     link: z.string(),
     slot: number.check(z.minimum(1), z.maximum(15)),
@@ -51,7 +58,7 @@ function makeSchemas() {
 
   /** Optional lists. Each is parsed separately, as is each of their elements. */
   const lists = {
-    podLinks: z.object({ family, link: z.string() }),
+    podLinks: z.looseObject({ family, link: z.string() }),
     oldDefaults: route,
     clusterRoutes: route,
     inwardRoutes: route,
@@ -62,10 +69,10 @@ function makeSchemas() {
     version: number,
     network: z.string(),
     master: z.string(),
-    pod: z.object({ namespace: z.string(), name: z.string() }),
+    pod: z.looseObject({ namespace: z.string(), name: z.string() }),
     router,
-    pending: z.object(redirects),
-    closed: z.object({ address: z.string(), mac: z.string() }),
+    pending: z.looseObject(redirects),
+    closed: z.looseObject({ address: z.string(), mac: z.string() }),
   };
 
   /** A file of this version, or of later versions that only add fields; additional fields are preserved. */
@@ -117,14 +124,49 @@ export function parseState(document: unknown): AttachmentState | undefined {
     addresses: [],
     sysctls: [],
   };
-  return { ...nothing, ...parts, ...core.data } as AttachmentState;
+  return { ...listUnknown(document), ...nothing, ...parts, ...core.data } as AttachmentState;
+}
+
+/** Whether a document was written by a later version: one that this one cannot read is not broken. */
+export function isOfLaterVersion(document: unknown): boolean {
+  const version = isRecord(document) ? document.version : undefined;
+  return typeof version === 'number' && version > stateVersion;
+}
+
+/**
+ * Returns the parts of a document that this version knows by name and cannot read, as a later version may write them.
+ * They are kept when the file is written again.
+ */
+export function listUnreadable(document: unknown): Readonly<Record<string, unknown>> {
+  if (!isRecord(document)) return {};
+  const { needed, extras, lists } = schemas();
+  const all: Readonly<Record<string, z.ZodMiniType>> = {
+    ...needed,
+    ...extras,
+    ...Object.fromEntries(Object.entries(lists).map(([key, schema]) => [key, z.array(schema as z.ZodMiniType)])),
+  };
+  return Object.fromEntries(
+    Object.entries(document).filter(([key, value]) => all[key] !== undefined && !all[key].safeParse(value).success),
+  );
+}
+
+/** The parts of a document that this version does not know. */
+function listUnknown(document: unknown): Readonly<Record<string, unknown>> {
+  if (!isRecord(document)) return {};
+  const { needed, extras, lists } = schemas();
+  const known = { ...needed, ...extras, ...lists };
+  return Object.fromEntries(Object.entries(document).filter(([key]) => !Object.hasOwn(known, key)));
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Returns every part of a state that can be parsed. */
 export function salvageState(document: unknown): Partial<AttachmentState> {
-  if (typeof document !== 'object' || document === null) return {};
+  if (!isRecord(document)) return {};
   const { needed, extras, lists } = schemas();
-  const written = document as Readonly<Record<string, unknown>>;
+  const written = document;
   const parts: Record<string, unknown> = {};
   for (const [key, schema] of [...Object.entries(needed), ...Object.entries(extras)]) {
     const part = schema.safeParse(written[key]);

@@ -19,7 +19,7 @@ import { ensureFolder, stateFolder } from '../../../base/linux/run-folder.ts';
 import type { AttachmentId } from '../../model/attachment.ts';
 import type { AttachmentState } from '../../model/state.ts';
 import type { StateStore } from '../kernel-api.ts';
-import { parseState, salvageState } from './state-schema.ts';
+import { isOfLaterVersion, listUnreadable, parseState, salvageState } from './state-schema.ts';
 
 /** Bytes. A state with 65,535 IPv6 redirects per protocol has about 12 MB. */
 const largestState = 16 * 1024 * 1024;
@@ -79,7 +79,7 @@ export class FileStateStore implements StateStore {
     const temporary = `${path}.tmp`;
     try {
       ensureFolder(this.#folder);
-      writeSynced(temporary, `${JSON.stringify(state, undefined, 2)}\n`);
+      writeSynced(temporary, `${JSON.stringify({ ...state, ...unreadableOf(path, state) }, undefined, 2)}\n`);
       renameSync(temporary, path);
       syncFolder(this.#folder);
     } catch (cause) {
@@ -142,14 +142,16 @@ export class FileStateStore implements StateStore {
     try {
       // Another call may have written a valid one in the meantime.
       if (inode !== undefined && lstatSync(path).ino !== inode) return;
-      if (this.#tidies) {
+      if (this.#tidies && !isOfLaterVersion(document)) {
         renameSync(path, `${path}.broken`);
         where = `; it is now ${path}.broken`;
       }
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return;
     }
-    this.problems.push(`Cannot use the state ${path}: ${why}${where}`);
+    const problem = `Cannot use the state ${path}: ${why}${where}`;
+    // A daemon that does not rename meets it again and again.
+    if (!this.problems.includes(problem)) this.problems.push(problem);
   }
 
   #removeForgotten(name: string): void {
@@ -186,6 +188,29 @@ function writeSynced(path: string, text: string): void {
   }
 }
 
+/**
+ * What of the file that is about to be replaced a later version wrote in a form that this one cannot read, unless the
+ * new state has something else in its place.
+ */
+function unreadableOf(path: string, state: AttachmentState): Readonly<Record<string, unknown>> {
+  try {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      const document = JSON.parse(readFileSync(fd, 'utf8'));
+      const before = parseState(document);
+      if (before?.bootId !== state.bootId || nameOf(before.id) !== nameOf(state.id)) return {};
+      const isUnchanged = (key: string): boolean =>
+        JSON.stringify(before[key as keyof AttachmentState]) === JSON.stringify(state[key as keyof AttachmentState]);
+      return Object.fromEntries(Object.entries(listUnreadable(document)).filter(([key]) => isUnchanged(key)));
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    // There is none, as at every ADD.
+    return {};
+  }
+}
+
 function removeQuietly(path: string): void {
   try {
     rmSync(path, { force: true });
@@ -205,5 +230,8 @@ function readOpenState(fd: number): AttachmentState | Broken {
   } catch (error) {
     return { why: reasonOf(error) };
   }
-  return parseState(document) ?? { why: 'required fields are missing or have the wrong type', document };
+  const why = isOfLaterVersion(document)
+    ? 'a later version of this program wrote it in a form that this one cannot read; update this one'
+    : 'required fields are missing or have the wrong type';
+  return parseState(document) ?? { why, document };
 }

@@ -132,14 +132,14 @@ export class NftablesIngress {
   }
 
   /**
-   * Keeps the rules from expiring for ten more minutes: those in force, or those that an earlier agent left until
-   * there are new ones. Throws {@link KernelError} where the rules in force are gone.
+   * Renews the rules for ten more minutes: the applied ones, or those of an earlier agent until new ones are applied.
+   * Throws {@link KernelError} if the applied rules are gone.
    */
   renew(): void {
     const state = `inet ${stateTableName(this.#settings.name)}`;
     const installed = this.#installed;
     if (installed !== undefined) {
-      // Rules that another program removed are installed again by the next change.
+      // The next change restores rules that another program removed.
       this.#installed = undefined;
       runNft(['-f', '-'], renewTable(this.#nameOf(installed.side)) + renewTable(state));
       this.#installed = installed;
@@ -149,7 +149,7 @@ export class NftablesIngress {
       try {
         runNft(['-f', '-'], extendTable(table));
       } catch {
-        // There is no such table, or it has expired: what is stale by now stays out of force.
+        // The table does not exist or has expired. Stale rules stay inactive.
       }
     }
   }

@@ -34,8 +34,8 @@ export function compileServed({ addresses }: FrameRules): ReadonlyMap<string, Nf
 }
 
 /**
- * Has an element while an agent renews it. All rules for new connections are behind it, so that rules whose agent is
- * gone send nothing to addresses that other pods may have by then.
+ * Contains an element while an agent renews it. All rules for new connections follow a check of it, so that rules
+ * without an agent forward nothing to addresses that other pods may have by then.
  */
 export const aliveSet: NftCollection = {
   kind: 'set',
@@ -43,15 +43,17 @@ export const aliveSet: NftCollection = {
   elements: new Map([['new timeout 10m', '']]),
 };
 
-/** Lets new connections pass untouched when the agent is gone. Behind a match of `ct state new` where packets of others arrive. */
+/**
+ * Lets new connections pass untouched if no agent runs. Follows a match of `ct state new` where other packets arrive.
+ */
 export const requireAgent = 'ct state != @alive accept';
 
-/** For `nft -f -`: the rules of a table stay in force for ten more minutes. */
+/** Input of `nft -f -` that keeps the rules of a table active for ten more minutes. */
 export function renewTable(table: string): string {
   return `flush set ${table} alive\nadd element ${table} alive { new timeout 10m }\n`;
 }
 
-/** As {@link renewTable}, but fails where the rules have expired. */
+/** Like {@link renewTable}, but fails if the rules have expired. */
 export function extendTable(table: string): string {
   return `delete element ${table} alive { new }\nadd element ${table} alive { new timeout 10m }\n`;
 }

@@ -49,19 +49,19 @@ describe('A client of an API server', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it('makes one connection for many requests', async () => {
+  it('reuses one connection for many requests', async () => {
     for (let count = 0; count < 20; count++) await api.get(services, {});
     assert.equal(server.connections, 1);
   });
 
-  it('reads again when the server closed a kept connection meanwhile', async () => {
+  it('repeats a read after the server closed an idle connection', async () => {
     await api.get(services, {});
     server.fail({ on: /GET/, answer: 'cut' });
     await api.get(services, {});
     assert.equal(server.faultsLeft, 0);
   });
 
-  it('ends a watch that says nothing for too long, and one that is not answered', async () => {
+  it('ends a watch that stays silent for too long, and one without an answer', async () => {
     const events: unknown[] = [];
     const end = new AbortController();
     const watching = api.watch(services, {}, (event) => events.push(event), end.signal);
@@ -83,7 +83,7 @@ describe('A client of an API server', () => {
     );
   });
 
-  it('gives up a request without an answer, and says for how long it waited', async () => {
+  it('fails a request without an answer, and reports how long it waited', async () => {
     server.fail({ on: /GET/, answer: 'silence' });
     await assert.rejects(api.get(services, {}), (error: unknown) => {
       assert.ok(error instanceof KubeError);
@@ -96,7 +96,7 @@ describe('A client of an API server', () => {
     { whose: 'its own', limit: 5000 },
     { whose: 'its caller’s', limit: 200 },
   ]) {
-    it(`makes a new connection after one without an answer in ${whose} time, however many it kept`, async () => {
+    it(`opens a new connection after one without an answer in ${whose} time, regardless of the pool`, async () => {
       await Promise.all([1, 2, 3].map(() => api.get(services, {})));
       assert.equal(server.connections, 3);
       server.loseConnections();
@@ -105,7 +105,7 @@ describe('A client of an API server', () => {
     });
   }
 
-  it('keeps what the server says of a refusal on one line', async () => {
+  it("reports the server's error on one line", async () => {
     server.fail({ on: /GET/, answer: 429, headers: { 'retry-after': '7' } });
     await assert.rejects(api.get(services, {}), {
       status: 429,

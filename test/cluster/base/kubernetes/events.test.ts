@@ -35,7 +35,7 @@ describe('Events', () => {
     recorder.tell(object, { type: 'Warning', reason, message });
   const told = () => server.all(events).map(({ message, count }) => `${String(message)} x${String(count)}`);
 
-  it('are told once, on one line, and given up when they cannot be written', async () => {
+  it('are recorded once, on one line, and dropped if they cannot be written', async () => {
     server.fail({ on: /POST/, answer: 403 });
     await tell('x', 'Lost');
     for (let count = 0; count < 3; count++) await tell('one\ntwo\u202e');
@@ -46,7 +46,7 @@ describe('Events', () => {
     );
   });
 
-  it('say after ten minutes how often the same happened', async () => {
+  it('contain the number of repetitions after ten minutes', async () => {
     for (let count = 0; count < 5; count++) await tell('same');
     now = 11 * minutes;
     await tell('same');
@@ -72,12 +72,12 @@ describe('Events', () => {
     assert.equal(told().length, 27);
   });
 
-  it('about objects of the cluster go to the namespace default', async () => {
+  it('about cluster-scoped objects are written to the namespace default', async () => {
     await tell('x', 'Broken', { ...pod, namespace: '' });
     assert.equal(server.all(events)[0]?.metadata.namespace, 'default');
   });
 
-  it('are written by four requests at a time', async () => {
+  it('are written by at most four concurrent requests', async () => {
     let running = 0;
     let most = 0;
     let written = 0;

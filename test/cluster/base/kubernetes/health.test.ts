@@ -68,7 +68,7 @@ for (const [name, optionsOf] of Object.entries(programs)) {
       assert.fail(`${path} answers ${last}: ${program?.output}`);
     }
 
-    it('is alive before the API server answers, says what it waits for, and is ready in the end', async () => {
+    it('is alive before the API server answers, names what it waits for, and becomes ready', async () => {
       const url = await server.start();
       server.isSilent = true;
       program = new Program(executable(name), [...optionsOf(port), '--kubeconfig', writeKubeconfig(folder, url)]);
@@ -84,7 +84,7 @@ for (const [name, optionsOf] of Object.entries(programs)) {
       assert.equal(await program.end('SIGTERM'), 0);
     });
 
-    it('answers probes while clients hold hundreds of connections and send next to nothing', async () => {
+    it('answers probes while clients hold hundreds of slow connections', async () => {
       const url = await server.start();
       server.put(clusterPaths.pods, {
         metadata: { namespace: 'default', name: 'me' },

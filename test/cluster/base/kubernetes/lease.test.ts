@@ -42,8 +42,8 @@ describe('A Lease', () => {
   });
 
   for (const verb of ['GET', 'PUT']) {
-    // The server of a connection died, and nobody says so: the next request makes a new one.
-    it(`is kept where a ${verb} has no answer`, async () => {
+    // The server of a connection died without closing it; the next request opens another.
+    it(`is kept if a ${verb} gets no answer`, async () => {
       // It is read only when it may be another's.
       if (verb === 'GET') server.fail({ on: /^PUT /, answer: 409 });
       server.fail({ on: new RegExp(`^${verb} .*/leases/one`), answer: 'silence' });

@@ -18,7 +18,7 @@ const path = '/apis/route.openshift.io/v1/namespaces/shop/routes/web';
 
 const leadership = { isHeld: true };
 
-describe('What daemons write', () => {
+describe('A status patch', () => {
   let server: TestApiServer;
   let api: KubeApi;
   let folder: string;
@@ -38,19 +38,19 @@ describe('What daemons write', () => {
   const countOf = (object: unknown): number => (object as { status: { count: number } }).status.count;
   const countUp = (object: unknown) => ({ count: countOf(object) + 1 });
 
-  it('is planned again from what others wrote meanwhile', async () => {
+  it('is planned again after a write of another client', async () => {
     server.put(routes, { ...seen, metadata: { namespace: 'shop', name: 'web' }, status: { count: 5 } });
     const outcome = await patchStatus(api, seen, { path, leadership, plan: countUp });
     assert.equal(typeof outcome === 'object' && countOf(outcome.written), 6);
   });
 
-  it('is not written where nothing is to be said, nor of what is gone', async () => {
+  it('is not sent if nothing has changed or the object is gone', async () => {
     assert.equal(await patchStatus(api, seen, { path, leadership, plan: () => undefined }), 'unchanged');
     server.remove(routes, 'shop/web');
     assert.equal(await patchStatus(api, seen, { path, leadership, plan: countUp }), 'gone');
   });
 
-  it('is not written by a process that ceased to be the leader between two attempts', async () => {
+  it('is not sent by a process that lost the leadership between two attempts', async () => {
     server.fail({ on: /PATCH/, answer: 409 });
     const lost = { isHeld: true };
     const plan = (object: unknown) => {
@@ -61,14 +61,14 @@ describe('What daemons write', () => {
     assert.deepEqual(server.get(routes, 'shop/web')?.status, { count: 0 });
   });
 
-  it('is not written to another object that has the name now', async () => {
+  it('is not applied to another object of the same name', async () => {
     server.remove(routes, 'shop/web');
     server.put(routes, { metadata: { namespace: 'shop', name: 'web', uid: 'other' }, status: { count: 0 } });
     assert.equal(await patchStatus(api, seen, { path, leadership, plan: countUp }), 'gone');
     assert.deepEqual(server.get(routes, 'shop/web')?.status, { count: 0 });
   });
 
-  it('gives up after some conflicts, and writes nothing where another process may', async () => {
+  it('gives up after several conflicts, and writes nothing without leadership', async () => {
     for (let count = 0; count < 5; count++) server.fail({ on: /PATCH/, answer: 409 });
     await assert.rejects(patchStatus(api, seen, { path, leadership, plan: countUp }), { status: 409 });
     const { length } = server.requests;
@@ -77,7 +77,7 @@ describe('What daemons write', () => {
     assert.equal(server.requests.length, length);
   });
 
-  it('tells a problem when it comes, changes and goes', () => {
+  it('logs a problem when it appears, changes and is solved', () => {
     const lines: string[] = [];
     const note = (level: string) => (fields: object, message: string) =>
       void lines.push(`${level} ${message} ${JSON.stringify(fields)}`);
@@ -90,7 +90,7 @@ describe('What daemons write', () => {
     ]);
   });
 
-  it('is worked on by key: one at a time, later after each failure, others unhindered', async () => {
+  it('processes keys one at a time, with backoff after failures and without delaying other keys', async () => {
     const runs: string[] = [];
     const retries: number[] = [];
     const queue = new WorkQueue(

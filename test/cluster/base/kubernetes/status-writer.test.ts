@@ -95,7 +95,7 @@ describe('StatusWriter', () => {
     await isWritten('web');
   });
 
-  it('writes what failed before it lost and regained the leadership', async () => {
+  it('retries a failed write after it lost and regained the leadership', async () => {
     server.fail({ on: /PATCH/, answer: 422 });
     put('web');
     writer.review();

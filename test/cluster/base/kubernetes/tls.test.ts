@@ -64,7 +64,7 @@ const cases: readonly Case[] = [
     kubeconfig: () => ({ cluster: { ...trusted, 'tls-server-name': 'api.example' } }),
   },
   {
-    name: 'a certificate that nobody is to look at',
+    name: 'a certificate that the client does not verify',
     server: { tls: new TestAuthority('other').issue({ name: 'x' }) },
     kubeconfig: () => ({ cluster: { 'insecure-skip-tls-verify': true } }),
   },
@@ -228,7 +228,7 @@ for (const [name, options] of Object.entries(programs)) {
       });
     }
 
-    it('a token in a file that is replaced when the server refuses the old one', async () => {
+    it('a token in a file that is replaced after the server rejected the old one', async () => {
       let accepted = 'old';
       const [made, running] = await start({
         name: '',

@@ -8,7 +8,7 @@ import { PrivateContainerd } from './containerd.ts';
 
 const plugins = '/usr/lib/cni';
 
-describe('a container of containerd, behind the bridge plugin', () => {
+describe('a container of containerd after the bridge plugin', () => {
   let lab: Lab;
   let containerd: PrivateContainerd;
   before(async function () {
@@ -59,7 +59,7 @@ describe('a container of containerd, behind the bridge plugin', () => {
       ? readdirSync('/run/egress-router').filter((name) => name.includes('erct-box'))
       : [];
 
-  it('redirects what comes to it, from the reserved address, and is gone without a trace', async function () {
+  it('redirects connections from the reserved address, and is removed without a trace', async function () {
     this.timeout(60_000);
     await containerd.run('erct-box');
     assert.equal(remembered().length, 1);

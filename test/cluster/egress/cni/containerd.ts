@@ -79,7 +79,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
       `exec containerd --config ${folder}/config.toml`,
     ].join(' && ');
     const alone = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
-    // Not by `ip netns exec`, which mounts /sys anew and so hides the control groups that runc needs.
+    // Not with `ip netns exec`, which remounts /sys and hides the control groups that runc needs.
     // The signal of the parent's death: not even a killed test leaves anything running.
     const args = ['--pdeathsig', 'KILL', 'nsenter', `--net=${this.#lab.path('node')}`, ...alone, 'sh', '-c', script];
     this.#process = spawn('setpriv', args, { stdio: ['ignore', 'ignore', 'pipe'] });

@@ -8,7 +8,7 @@ import { pluginCommand } from '../../../lab/plugin.ts';
 
 const [executable] = pluginCommand();
 
-describe('the executable on a node that has nothing but libc and /proc', () => {
+describe('the executable on a node with nothing but libc and /proc', () => {
   let root: string;
   before(async () => {
     root = mkdtempSync(join(tmpdir(), 'erbare-'));
@@ -33,7 +33,7 @@ describe('the executable on a node that has nothing but libc and /proc', () => {
       reject: false,
     });
 
-  it('tells a person what it is, in an empty environment', async () => {
+  it('introduces itself to a person, even with an empty environment', async () => {
     const { exitCode, stdout, stderr } = await run({});
     assert.equal(exitCode, 0);
     assert.equal(stdout, '');
@@ -46,7 +46,7 @@ describe('the executable on a node that has nothing but libc and /proc', () => {
     assert.ok((JSON.parse(stdout) as { supportedVersions: string[] }).supportedVersions.includes('1.1.0'));
   });
 
-  it('answers ADD with an error object, since nothing is there', async () => {
+  it('answers ADD with an error object, because nothing is installed', async () => {
     const { exitCode, stdout } = await run(
       { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'erbare-1', CNI_NETNS: '/nowhere', CNI_IFNAME: 'net1', CNI_PATH: '/' },
       JSON.stringify({

@@ -13,7 +13,7 @@ const spec = (last: readonly number[], master?: string): object => ({
   networkInterface: { macvlan: { mode: 'Bridge', ...(master !== undefined && { master }) } },
 });
 
-describe('An address that two EgressRouters want', () => {
+describe('An address that two EgressRouters request', () => {
   let lab: ControllerLab;
   /** Pods that were there while another had their address. */
   let doubles: string[];
@@ -45,7 +45,7 @@ describe('An address that two EgressRouters want', () => {
     );
   const taken = ['Available=False AddressTaken', 'Progressing=False AddressTaken', 'Degraded=True AddressTaken'];
 
-  it('stays with the one that has it, whoever is older, and is the other’s when that goes', async () => {
+  it('stays with its owner, even a younger one, and moves to the other when the owner is deleted', async () => {
     lab.putRouter('young', { seconds: 9, spec: spec([1]) });
     await expect('young');
     const before = lab.names('pods');
@@ -59,7 +59,7 @@ describe('An address that two EgressRouters want', () => {
     assert.deepEqual(doubles, []);
   }).timeout(15_000);
 
-  it('is the older one’s where nobody has it, and the rest of a pool goes on', async () => {
+  it('goes to the older one if it is free, while the rest of a pool continues', async () => {
     lab.putRouter('young', { seconds: 9, spec: spec([1, 2]) });
     lab.putRouter('old', { seconds: 1, spec: spec([1]) });
     await expect('old');
@@ -71,7 +71,7 @@ describe('An address that two EgressRouters want', () => {
     assert.deepEqual(doubles, []);
   });
 
-  it('stays with the one that has it while nobody can read its spec', async () => {
+  it("stays with its owner while the owner's spec is invalid", async () => {
     lab.putRouter('web', { spec: spec([1]) });
     await expect('web');
     lab.putRouter('next', { spec: spec([1]) });
@@ -86,7 +86,7 @@ describe('An address that two EgressRouters want', () => {
     assert.equal(lab.names('pods').length, 1);
   }).timeout(10_000);
 
-  it('tells no names of another namespace', async () => {
+  it('does not reveal names of another namespace', async () => {
     lab.putRouter('web', { spec: spec([1]) });
     await expect('web');
     const web = lab.server.get(paths.routers, 'shop/web');
@@ -106,14 +106,14 @@ describe('An address that two EgressRouters want', () => {
     assert.doesNotMatch(degraded(), /web|shop/);
   });
 
-  it('is two addresses where the networks are two', async () => {
+  it('counts as two addresses on two networks', async () => {
     lab.putRouter('one', { spec: spec([1], 'eth1') });
     lab.putRouter('two', { spec: spec([1], 'eth2') });
     await expect('one');
     await expect('two');
   });
 
-  it('moves from one to the other, and is never at two places', async () => {
+  it('moves from one to the other, and is never in two places', async () => {
     lab.cluster.endTime = 200;
     lab.putRouter('one', { spec: spec([1, 2]) });
     lab.putRouter('two', { spec: spec([3]) });

@@ -110,7 +110,7 @@ async function play(happenings: readonly Happening[]): Promise<void> {
     );
     // Whatever is there belongs to a router that is there, and says what that last said.
     await until(
-      () => owned(lab, model).every((line) => !line.startsWith('nobody')),
+      () => owned(lab, model).every((line) => !line.startsWith('no owner')),
       () => owned(lab, model),
     );
     assert.equal(new Set(owned(lab, model)).size, owned(lab, model).length);
@@ -130,12 +130,12 @@ function owned(lab: ControllerLab, model: ReadonlyMap<string, unknown>): string[
     const [owner] = (metadata.ownerReferences ?? []) as readonly { readonly name: string; readonly uid: string }[];
     const living =
       owner !== undefined && lab.server.get(paths.routers, `shop/${owner.name}`)?.metadata.uid === owner.uid;
-    return living && model.has(owner.name) ? owner.name : `nobody ${metadata.name}`;
+    return living && model.has(owner.name) ? owner.name : `no owner ${metadata.name}`;
   });
 }
 
-describe('The controller, whatever happens in whatever order', () => {
-  it('comes to the end that the last words of all routers demand', async () => {
+describe('The controller after random events in random order', () => {
+  it('reaches the state that the final specs demand', async () => {
     await fc.assert(fc.asyncProperty(fc.array(happening, { minLength: 3, maxLength: 14 }), play), {
       numRuns: 25,
       interruptAfterTimeLimit: 60_000,

@@ -29,7 +29,7 @@ for (const subject of ['source', 'executable'] as const)
       return lab.server.get(paths.deployments, `shop/${name}`);
     }
 
-    it('makes the objects of OpenShift for a router, owned by it, and tells when it is available', async () => {
+    it("creates OpenShift's objects for a router, owned by it, and reports when it is available", async () => {
       lab.putRouter('web');
       lab.start();
       await expect('web');
@@ -52,21 +52,13 @@ for (const subject of ['source', 'executable'] as const)
         pod.tolerations.map((one: { tolerationSeconds: number }) => one.tolerationSeconds),
         [30, 30],
       );
-      assert.deepEqual(pod.containers[0].readinessProbe.exec.command, [
-        'egress-router-pod',
-        'ready',
-        '--interface',
-        'net1',
-        '--address',
-        '192.168.12.99/24',
-        '--gateway',
-        '192.168.12.1',
-      ]);
+      assert.deepEqual(pod.readinessGates, [{ conditionType: 'egress-router.io/router-ready' }]);
+      assert.equal(pod.containers[0].readinessProbe, undefined);
       const reasons = (): unknown[] => lab.server.all(paths.events).map(({ reason, type }) => [type, reason]);
       await until(() => reasons().join() === 'Normal,RouterReady', reasons);
     });
 
-    it('names the gateway to Multus, and other settings, where it is told to', async () => {
+    it('passes the gateway and other settings to Multus if configured', async () => {
       lab.putRouter('web');
       lab.start({ hasDefaultRouteAnnotation: true, nodeSelector: { zone: 'a' }, ruleBackend: 'nftables' });
       await expect('web');
@@ -76,7 +68,7 @@ for (const subject of ['source', 'executable'] as const)
       assert.match(JSON.stringify(lab.server.all(paths.definitions)), /\\"ruleBackend\\":\\"nftables\\"/);
     });
 
-    it('writes nothing where nothing changes, and asks for little', async () => {
+    it('writes nothing without a change, and sends few requests', async () => {
       lab.putRouter('web');
       lab.start();
       await expect('web');
@@ -92,7 +84,7 @@ for (const subject of ['source', 'executable'] as const)
       assert.ok(lab.server.requests.length - reads < 30, lab.server.requests.slice(reads).join('\n'));
     });
 
-    it('renames the annotation of objects that an earlier version made, and leaves their pods', async () => {
+    it('renames the annotation of objects of an earlier version without touching their pods', async () => {
       lab.putRouter('web');
       const first = lab.start();
       await expect('web');
@@ -117,7 +109,7 @@ for (const subject of ['source', 'executable'] as const)
       assert.deepEqual([lab.names('pods'), JSON.stringify(deployment()?.spec)], [pods, template]);
     });
 
-    it('leaves conditions of other types to those who write them', async () => {
+    it('preserves conditions of other types', async () => {
       lab.putRouter('web');
       lab.start();
       await expect('web');
@@ -149,7 +141,7 @@ for (const subject of ['source', 'executable'] as const)
       assert.ok(lab.conditionsOf('web').includes('Approved=True Audited'), lab.conditionsOf('web').join());
     });
 
-    it('leaves the pod when a rule is edited, and tells of the new generation once it is in force', async () => {
+    it('keeps the pod when a rule changes, and reports the new generation once it is applied', async () => {
       lab.putRouter('web');
       lab.start();
       await expect('web');
@@ -170,7 +162,7 @@ for (const subject of ['source', 'executable'] as const)
       assert.deepEqual(lab.names('pods'), pods);
     });
 
-    it('replaces the pod where no daemon answers, and never has two at once', async () => {
+    it('replaces the pod if no daemon answers, and never runs two at the same time', async () => {
       lab.cluster.hasNodeDaemon = false;
       lab.putRouter('web');
       lab.start();
@@ -185,7 +177,7 @@ for (const subject of ['source', 'executable'] as const)
       assert.deepEqual(lab.cluster.doubles, []);
     });
 
-    it('replaces the pod at once when its address is another', async () => {
+    it('replaces the pod at once when its address changes', async () => {
       lab.putRouter('web');
       lab.start();
       await expect('web');
@@ -202,7 +194,7 @@ for (const subject of ['source', 'executable'] as const)
       assert.deepEqual(lab.cluster.doubles, []);
     });
 
-    it('tells what a node’s daemon could not apply, and leaves the pod', async () => {
+    it('reports what a node daemon could not apply, and keeps the pod', async () => {
       lab.putRouter('web');
       lab.start();
       await expect('web');
@@ -228,7 +220,7 @@ for (const subject of ['source', 'executable'] as const)
       assert.deepEqual(lab.names('pods'), [pod.metadata.name]);
     });
 
-    it('leaves nothing of a router that is deleted, also while it changes', async () => {
+    it('leaves nothing of a deleted router, even during a change', async () => {
       lab.putRouter('web');
       lab.start();
       await expect('web');
@@ -240,7 +232,7 @@ for (const subject of ['source', 'executable'] as const)
       assert.deepEqual(left(), []);
     });
 
-    it('makes a router anew that was deleted and written again at once', async () => {
+    it('creates a router again that was deleted and recreated at once', async () => {
       lab.putRouter('web');
       lab.start();
       await expect('web');
@@ -253,7 +245,7 @@ for (const subject of ['source', 'executable'] as const)
       assert.deepEqual(lab.cluster.doubles, []);
     }).timeout(8000);
 
-    it('recreates a Deployment that somebody deleted once its pod has ended, and never has two pods at once', async () => {
+    it('recreates a deleted Deployment once its pod has ended, and never runs two pods at the same time', async () => {
       lab.cluster.endTime = 300;
       lab.putRouter('web');
       lab.start();
@@ -275,7 +267,7 @@ for (const subject of ['source', 'executable'] as const)
       addresses: [{ ip: `192.168.12.${last}/24`, gateway: '192.168.12.1' }],
     });
 
-    it('gives the second router of a namespace names of its own, which it keeps when the first goes', async () => {
+    it('gives the second router of a namespace its own names, which it keeps when the first is deleted', async () => {
       lab.putRouter('old', { seconds: 1 });
       lab.putRouter('young', { seconds: 2, spec: other(100) });
       lab.cluster.podStatus = (pod) => ready(pod, ['192.168.12.99', '192.168.12.100', '192.168.12.101']);
@@ -307,7 +299,7 @@ for (const subject of ['source', 'executable'] as const)
       assert.equal(still, young, 'the second router was restarted');
     }).timeout(10_000);
 
-    it('takes nothing from the first router for one that is named after its address', async () => {
+    it('does not take objects of the first router for a router named after its address', async () => {
       lab.cluster.podStatus = (pod) => ready(pod, ['192.168.12.99', '192.168.12.100', '192.168.12.101']);
       lab.putRouter('old', { seconds: 1 });
       lab.putRouter('192-168-12-100', { seconds: 2, spec: other(100) });
@@ -329,7 +321,7 @@ for (const subject of ['source', 'executable'] as const)
       );
     });
 
-    it('refuses what the plugin would refuse, in the same words, before any pod is made; and keeps what ran', async () => {
+    it('rejects what the plugin would reject, with the same message, before any pod exists; keeps what runs', async () => {
       lab.putRouter('bad', { spec: { addresses: [{ ip: '192.168.12.99/24', gateway: '192.168.13.1' }] } });
       lab.start();
       const refused = ['Available=False InvalidSpec', 'Progressing=False InvalidSpec', 'Degraded=True InvalidSpec'];
@@ -346,7 +338,7 @@ for (const subject of ['source', 'executable'] as const)
       await until(() => warnings().join() === 'InvalidSpec,InvalidSpec', warnings);
     });
 
-    it('leaves somebody else’s object with its name alone, and goes on when that is gone', async () => {
+    it('does not touch an object of another owner with its name, and continues when that is deleted', async () => {
       lab.server.put(paths.deployments, {
         metadata: { namespace: 'shop', name: 'egress-router-cni-deployment', uid: 'theirs' },
         spec: {
@@ -369,7 +361,7 @@ for (const subject of ['source', 'executable'] as const)
       await expect('web');
     }).timeout(8000);
 
-    it('does not fight over a field that somebody else sets', async () => {
+    it('does not fight over a field of another field manager', async () => {
       lab.putRouter('web');
       lab.start();
       await expect('web');
@@ -388,7 +380,7 @@ for (const subject of ['source', 'executable'] as const)
       await expect('web');
     });
 
-    it('puts back what somebody deleted', async () => {
+    it('restores deleted objects', async () => {
       lab.putRouter('web');
       lab.start();
       await expect('web');
@@ -476,7 +468,7 @@ for (const subject of ['source', 'executable'] as const)
       );
     });
 
-    it('shows what the plugin and the probe say of a pod that does not come up', async () => {
+    it('shows the messages of the plugin and the probe for a pod that does not start', async () => {
       lab.cluster.podStatus = (pod) => {
         lab.server.put(paths.events, {
           metadata: { namespace: 'shop', name: 'e1' },
@@ -496,7 +488,7 @@ for (const subject of ['source', 'executable'] as const)
       assert.deepEqual(lab.conditionsOf('web')[2], 'Degraded=True PodFailing');
     });
 
-    it('makes what was deleted before it heard that it had made it', async () => {
+    it('recreates an object that was deleted before the watch delivered its creation', async () => {
       lab.putRouter('web');
       lab.server.fail({ on: /PATCH .*deployments/, answer: 'late' });
       lab.start();
@@ -509,7 +501,7 @@ for (const subject of ['source', 'executable'] as const)
       assert.equal(lab.names('deployments').length, 1);
     });
 
-    it('follows a spec that was changed before it heard that its status was written', async () => {
+    it('follows a spec that changed before the watch delivered the written status', async () => {
       lab.putRouter('web');
       lab.start();
       await expect('web');
@@ -528,7 +520,7 @@ for (const subject of ['source', 'executable'] as const)
       );
     });
 
-    it('makes nothing more of a router that was deleted before it heard that its status was written', async () => {
+    it('creates nothing for a router that was deleted before the watch delivered its status', async () => {
       lab.putRouter('web');
       lab.start();
       await expect('web');
@@ -551,7 +543,7 @@ for (const subject of ['source', 'executable'] as const)
       assert.equal(lab.writes, writes, 'it still writes');
     });
 
-    it('says why no pod may be made at all', async () => {
+    it('reports why no pod can be created', async () => {
       lab.cluster.refusal = 'pods "egress-router-cni-deployment-6d4cf-x" is forbidden: exceeded quota: compute';
       lab.putRouter('web');
       lab.start();
@@ -570,7 +562,7 @@ for (const subject of ['source', 'executable'] as const)
       await expect('web');
     });
 
-    it('goes on with all others beside a router that nobody can read', async () => {
+    it('continues with all others if one router is invalid', async () => {
       lab.putRouter('web');
       lab.server.put(paths.routers, { metadata: { namespace: 'shop', name: 'Bad;Name', uid: 'b' } });
       lab.server.put(paths.routers, {
@@ -586,7 +578,7 @@ for (const subject of ['source', 'executable'] as const)
       );
     });
 
-    it('works in one process at a time, and the next goes on', async () => {
+    it('is active in one process at a time, and the next one takes over', async () => {
       lab.putRouter('web');
       const first = lab.start();
       await until(
@@ -606,7 +598,7 @@ for (const subject of ['source', 'executable'] as const)
     }).timeout(8000);
 
     for (const answer of [409, 429, 500, 503, 'cut'] as const) {
-      it(`comes to the same end where each request in turn is answered by ${answer}`, async () => {
+      it(`reaches the same state if each request in turn is answered by ${answer}`, async () => {
         for (const on of [
           /PATCH .*network-attachment/,
           /PATCH .*deployments/,
@@ -628,7 +620,7 @@ for (const subject of ['source', 'executable'] as const)
       }).timeout(40_000);
     }
 
-    it('lists anew after 410, and has lost nothing', async () => {
+    it('lists again after 410 without losing anything', async () => {
       lab.putRouter('web');
       lab.start();
       await expect('web');
@@ -641,7 +633,7 @@ for (const subject of ['source', 'executable'] as const)
       );
     });
 
-    it('says that Multus is missing, and goes on when it comes', async () => {
+    it('reports that Multus is missing, and continues when it is installed', async () => {
       await lab.down();
       lab = new ControllerLab(
         subject,

@@ -15,7 +15,7 @@ describe('the controller as built', () => {
     await lab.down();
   });
 
-  it('makes a router available, tells that it is ready, and ends on SIGTERM', async () => {
+  it('makes a router available, reports readiness, and exits on SIGTERM', async () => {
     lab = new ControllerLab();
     const kubeconfig = await lab.up();
     lab.putRouter('web');
@@ -36,7 +36,7 @@ describe('the controller as built', () => {
     assert.deepEqual((await once(child, 'exit'))[0], 0);
   }).timeout(30_000);
 
-  it('shows its metrics beyond its own host to those alone whose token may read them, and health to all', async () => {
+  it('serves metrics on other hosts only to clients with a permitted token, and health checks to all', async () => {
     lab = new ControllerLab();
     const kubeconfig = await lab.up();
     lab.putRouter('web');

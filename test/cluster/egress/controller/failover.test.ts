@@ -23,7 +23,7 @@ interface Competitor {
   readonly controller: StartedController;
 }
 
-describe('A router on the node of the controller that leads', () => {
+describe('A router on the node of the leading controller', () => {
   let lab: ControllerLab;
   let network: SilentAddresses;
   let writes: Write[] = [];
@@ -109,7 +109,7 @@ describe('A router on the node of the controller that leads', () => {
     assert.deepEqual(late, []);
   }
 
-  it('runs elsewhere in time where the leader is killed with it', async () => {
+  it('runs elsewhere in time if the leader dies with it', async () => {
     const [leader, standby] = await begin();
     leader.controller.signal?.('SIGKILL');
     const took = await die('n1');
@@ -117,7 +117,7 @@ describe('A router on the node of the controller that leads', () => {
     assert.ok(took <= longestOutage, `${took} ms`);
   }).timeout(30_000);
 
-  it('runs elsewhere in time where the leader is cut off with it, and comes back later', async () => {
+  it('runs elsewhere in time if the leader is disconnected with it and returns later', async () => {
     const [leader, standby] = await begin();
     lab.server.cut.add(leader.token);
     const took = await die('n1');
@@ -133,7 +133,7 @@ describe('A router on the node of the controller that leads', () => {
     assertOneWriter(leader, standby);
   }).timeout(30_000);
 
-  it('runs elsewhere in time where the leader stands still with it, and wakes up later', async () => {
+  it('runs elsewhere in time if the leader is suspended with it and resumes later', async () => {
     const [leader, standby] = await begin();
     leader.controller.signal?.('SIGSTOP');
     const took = await die('n1');
@@ -148,7 +148,7 @@ describe('A router on the node of the controller that leads', () => {
     assertOneWriter(leader, standby);
   }).timeout(30_000);
 
-  it('runs elsewhere where the node dies in the moment in which the leader is replaced in order', async () => {
+  it('runs elsewhere if the node dies while the leader is being replaced gracefully', async () => {
     const [leader, standby] = await begin();
     leader.controller.signal?.('SIGTERM');
     const took = await die('n1');

@@ -7,8 +7,8 @@ import { ControllerLab } from '../../lab/controller-lab.ts';
 
 const well = ['Available=True RouterReady', 'Progressing=False AsExpected', 'Degraded=False AsExpected'];
 
-/** Each kind has a connection of its own, and one may be lost for a minute and a half before anybody knows. */
-describe('A controller whose watch of routers says nothing', () => {
+/** Each kind has its own connection. A lost one may stay undetected for a minute and a half. */
+describe('A controller with a silent watch of routers', () => {
   let lab: ControllerLab;
 
   beforeEach(async () => {
@@ -25,7 +25,7 @@ describe('A controller whose watch of routers says nothing', () => {
   });
   afterEach(() => lab.down());
 
-  /** The garbage collector has ended what was there, and nobody writes any more. */
+  /** The garbage collector deleted the objects, and no client writes any more. */
   async function expectQuiet(): Promise<void> {
     await sleep(300);
     const { writes } = lab;
@@ -33,12 +33,12 @@ describe('A controller whose watch of routers says nothing', () => {
     assert.equal(lab.writes, writes, 'it still writes');
   }
 
-  it('does not make the objects again of one that was deleted', async () => {
+  it('does not recreate the objects of a deleted router', async () => {
     await expectQuiet();
     assert.deepEqual([lab.names('deployments'), lab.names('definitions'), lab.names('pods')], [[], [], []]);
   });
 
-  it('makes those of another of its name, once it hears of it', async () => {
+  it('creates those of a new router with the same name once it is observed', async () => {
     lab.putRouter('web', { uid: 'uid-next' });
     await expectQuiet();
     assert.deepEqual(lab.names('pods'), []);

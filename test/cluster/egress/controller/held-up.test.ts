@@ -61,7 +61,7 @@ describe('Routers of one namespace', () => {
       5000,
     );
 
-  it('are all moved though no Event can be written', async () => {
+  it('are all moved although no Event can be written', async () => {
     for (const [index, name] of ['one', 'two', 'three'].entries()) lab.putRouter(name, { spec: addresses(99 + index) });
     lab.cluster.podStatus = (pod) =>
       ready(
@@ -87,7 +87,7 @@ describe('Routers of one namespace', () => {
     ],
     ['a pool', () => lab.putRouter('web', { spec: addresses(99, 100, 101) })],
   ] as const) {
-    it(`are moved though the server does not answer requests about another (${what})`, async () => {
+    it(`are moved although the API server does not answer requests about another (${what})`, async () => {
       lab.cluster.podStatus = (pod) => ready(pod, ['192.168.12.99', '192.168.12.100', '192.168.12.101']);
       put();
       await run(3);
@@ -98,7 +98,7 @@ describe('Routers of one namespace', () => {
     });
   }
 
-  it('are moved though no Event of another that does not come up can be read', async () => {
+  it('are moved although the Events of another failing router cannot be read', async () => {
     // The first one's image cannot be pulled.
     lab.cluster.podStatus = (pod) => {
       const isFirst = (pod.metadata.labels as Record<string, string>)['egress-router-member'] === '192-168-12-99';
@@ -111,7 +111,7 @@ describe('Routers of one namespace', () => {
     await areOn('n1', 'n2', 'n2');
   });
 
-  it('are looked at in time though one of them fails for long', async () => {
+  it('are reconciled in time although one of them keeps failing', async () => {
     lab.cluster.podStatus = (pod) => ready(pod, ['192.168.12.99', '192.168.12.100']);
     lab.putRouter('web', { spec: addresses(99, 100) });
     await run(2);
@@ -126,7 +126,7 @@ describe('Routers of one namespace', () => {
     await areOn('n1', 'n2');
   });
 
-  it('are made though one of their pool cannot be', async () => {
+  it('are created although one of their pool cannot be', async () => {
     lose(/PATCH .*\/network-attachment-definitions\/egress-router-cni-nad\?/, 500);
     lab.putRouter('web', { spec: addresses(99, 100) });
     await run(1);

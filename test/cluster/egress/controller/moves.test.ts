@@ -59,7 +59,7 @@ describe('A router that is moved', () => {
       5000,
     );
 
-  it('stays on a cordoned node where the others are kept for what tolerates their taints', async () => {
+  it('stays on a cordoned node if all others have taints', async () => {
     lab.cluster.putNode('n1');
     lab.cluster.putNode('n2', false, controlPlane);
     await start();
@@ -71,7 +71,7 @@ describe('A router that is moved', () => {
     await runsOn('n2');
   });
 
-  it('goes as soon as an API server that did not answer at that moment does', async () => {
+  it('moves as soon as an API server that did not answer does', async () => {
     for (const node of ['n1', 'n2']) lab.cluster.putNode(node);
     await start();
     lab.server.fail({ on: /GET .*\/pods\/egress-router/, answer: 'silence' });
@@ -79,7 +79,7 @@ describe('A router that is moved', () => {
     await runsOn('n2');
   });
 
-  it('stays away from a node that died shortly before, too', async () => {
+  it('also avoids a node that died shortly before', async () => {
     for (const node of ['n2', 'n1', 'n3']) lab.cluster.putNode(node);
     // n1 is taken first; n2 is the next.
     lab.cluster.putNode('n2', true);
@@ -95,7 +95,7 @@ describe('A router that is moved', () => {
     assert.ok(affinity.includes('"n1"') && affinity.includes('"n2"'), 'the first of two dead nodes may be taken again');
   });
 
-  it('goes back to a node that died long ago when its own is drained', async () => {
+  it('returns to a node that died long ago when its own node is drained', async () => {
     for (const node of ['n1', 'n2']) lab.cluster.putNode(node);
     const controller = lab.start();
     lab.putRouter('web');
@@ -113,7 +113,7 @@ describe('A router that is moved', () => {
     await runsOn('n1');
   });
 
-  it('goes back there also where somebody drained its node by himself', async () => {
+  it('returns there also if an administrator drained its node manually', async () => {
     for (const node of ['n1', 'n2']) lab.cluster.putNode(node);
     const controller = lab.start();
     lab.putRouter('web');
@@ -132,7 +132,7 @@ describe('A router that is moved', () => {
     await runsOn('n1');
   });
 
-  it('does not wait for the end of a pod on the dead node where it was cut off in between', async () => {
+  it('does not wait for a pod on the dead node if it was interrupted in between', async () => {
     for (const node of ['n1', 'n2']) lab.cluster.putNode(node);
     await start();
     // The new template is there; the deletion fails, and meanwhile the Deployment has begun to end the pod.
@@ -141,10 +141,10 @@ describe('A router that is moved', () => {
     await runsOn('n2');
   });
 
-  it('is moved whatever pods somebody else calls its own namespace’s router', async () => {
+  it("is moved regardless of foreign pods with its namespace's labels", async () => {
     for (const node of ['n1', 'n2', 'n3', 'n4', 'n5']) lab.cluster.putNode(node);
     await start();
-    // Whoever may create pods may give them labels.
+    // Any user that can create pods can set their labels.
     const [router] = lab.server.all(paths.pods);
     const forge = (node: string): KubeObject =>
       lab.server.put(paths.pods, {
@@ -158,7 +158,7 @@ describe('A router that is moved', () => {
     for (const node of forged) network.silence(hostOf(node));
     await heard();
     const living = () => forged.filter((node) => lab.server.get(paths.pods, `shop/forged-${node}`) !== undefined);
-    assert.deepEqual(living(), forged, 'a pod that is nobody’s was deleted');
+    assert.deepEqual(living(), forged, 'a pod without owner was deleted');
     kill('n1');
     await until(
       () => lab.server.get(paths.pods, `shop/${router?.metadata.name}`) === undefined,
@@ -167,10 +167,10 @@ describe('A router that is moved', () => {
     );
   });
 
-  /** How often a Deployment was written. */
+  /** Returns how many times a Deployment was written. */
   const templates = (): number => lab.server.requests.filter((line) => /^PATCH .*\/deployments\//.test(line)).length;
 
-  it('is replaced at once on a third node, without another template, though it avoids one that died once', async () => {
+  it('moves to a third node without another template, although it avoids a node that died earlier', async () => {
     for (const node of ['n1', 'n2']) lab.cluster.putNode(node);
     await start();
     kill('n1');
@@ -184,7 +184,7 @@ describe('A router that is moved', () => {
     assert.equal(templates(), before, 'the Deployment waits for the end of the old pod');
   });
 
-  it('does not go from a cordoned node to one that has just died, though the scheduler takes it for healthy', async () => {
+  it('does not move from a cordoned node to one that just died, although the scheduler considers it healthy', async () => {
     for (const node of ['n1', 'n2', 'n3']) lab.cluster.putNode(node);
     lab.putRouter('web', {
       spec: { addresses: [99, 98].map((one) => ({ ip: `192.168.12.${one}/24`, gateway: '192.168.12.1' })) },
@@ -206,7 +206,7 @@ describe('A router that is moved', () => {
     );
   });
 
-  it('stays on a node that was silent for a while, and lives', async () => {
+  it('stays on a node that was silent for a while but is alive', async () => {
     lab.cluster.putNode('n1');
     lab.cluster.putNode('n2', true);
     await start();
@@ -224,7 +224,7 @@ describe('A router that is moved', () => {
     assert.ok(!eventReasons().includes('NodeGone'));
   });
 
-  it('is left behind by its successor where its node fails while it ends, also if nobody could ever knock at it', async () => {
+  it('is replaced if its node fails while it terminates, even if it could never be probed', async () => {
     for (const node of ['n1', 'n2']) lab.cluster.putNode(node);
     network.silence(hostOf('n1'));
     lab.start({ nodeFailureSeconds: 1 });

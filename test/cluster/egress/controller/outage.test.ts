@@ -7,7 +7,7 @@ import { ControllerLab } from '../../lab/controller-lab.ts';
 
 const well = ['Available=True RouterReady', 'Progressing=False AsExpected', 'Degraded=False AsExpected'];
 
-describe('A router that changes while the API server is away', () => {
+describe('A router that changes during an outage of the API server', () => {
   let lab: ControllerLab;
 
   beforeEach(async () => {
@@ -31,7 +31,7 @@ describe('A router that changes while the API server is away', () => {
     lab.putRouter('web', { spec: { redirect: { redirectRules } } });
   }
 
-  /** Nobody reaches the server for a while. */
+  /** Makes the server unreachable for some time. */
   async function beAway(milliseconds: number): Promise<void> {
     for (let count = 0; count < 10_000; count++) lab.server.fail({ on: /./, answer: 'cut' });
     lab.server.dropConnections();
@@ -39,7 +39,7 @@ describe('A router that changes while the API server is away', () => {
     lab.server.clearFaults();
   }
 
-  it('keeps its pod, whose node can say only afterwards that the change is in force', async () => {
+  it('keeps its pod, whose node can only report afterwards that the change is applied', async () => {
     const [pod] = lab.names('pods');
     lab.cluster.hasNodeDaemon = false;
     change();
@@ -57,7 +57,7 @@ describe('A router that changes while the API server is away', () => {
     assert.deepEqual(lab.names('pods'), [pod]);
   });
 
-  it('keeps its pod, which says that the change is in force, where the watch of pods says nothing', async () => {
+  it('keeps its pod, which reports the applied change, although the watch of pods is silent', async () => {
     const [pod] = lab.names('pods');
     lab.server.mute.add(paths.pods);
     change();

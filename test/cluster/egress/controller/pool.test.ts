@@ -49,7 +49,7 @@ for (const subject of ['source', 'executable'] as const) {
       );
     }
 
-    it('has a router for each address, all in one Service, and says where each is', async () => {
+    it('has a router for each address behind one Service, and shows the location of each', async () => {
       lab.cluster.putNode('n1');
       lab.putRouter('web', { spec: addresses(99, 100, 101) });
       lab.start();
@@ -72,7 +72,7 @@ for (const subject of ['source', 'executable'] as const) {
       assert.match(String(status.configuredSince), /^\d{4}-/);
     });
 
-    it('touches only the router of an address that comes or goes, the first one’s too', async () => {
+    it('changes only the router of an added or removed address, including the first one', async () => {
       lab.putRouter('web', { spec: addresses(99, 100) });
       lab.start();
       await settled(2);
@@ -93,7 +93,7 @@ for (const subject of ['source', 'executable'] as const) {
       assert.deepEqual(lab.cluster.doubles, []);
     }).timeout(20_000);
 
-    it('changes its redirects in all routers while they live', async () => {
+    it('applies changed redirects to all running routers', async () => {
       lab.putRouter('web', { spec: addresses(99, 100) });
       lab.start();
       await settled(2);
@@ -108,7 +108,7 @@ for (const subject of ['source', 'executable'] as const) {
       assert.deepEqual(pods(), before);
     });
 
-    it('refuses an address that is there twice, and families that do not pair', async () => {
+    it('rejects duplicate addresses and families that do not pair', async () => {
       lab.putRouter('web', { spec: addresses(99, 99) });
       lab.start();
       const expect = (message: RegExp) =>
@@ -126,7 +126,7 @@ for (const subject of ['source', 'executable'] as const) {
     });
   });
 
-  describe(`A router whose node dies or is left (${subject})`, () => {
+  describe(`A router whose node dies or is cordoned (${subject})`, () => {
     let lab: ControllerLab;
     let network: SilentAddresses;
 
@@ -165,7 +165,7 @@ for (const subject of ['source', 'executable'] as const) {
       );
     }
 
-    /** Nobody answers any more at the addresses of a node's pods, and its kubelet does nothing. */
+    /** Silences the addresses of a node's pods, and stops its kubelet. */
     function kill(node: string): void {
       lab.cluster.deadNodes.add(node);
       network.silence(hostOf(node));
@@ -174,7 +174,7 @@ for (const subject of ['source', 'executable'] as const) {
     /** The controller has knocked once at least. */
     const heard = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, subject === 'source' ? 200 : 1500));
 
-    it('runs on another node within the time of three knocks, away from the dead one', async () => {
+    it('runs on another node within the time of three probes, away from the dead one', async () => {
       await start(99);
       const [pod] = lab.server.all(paths.pods);
       assert.ok(pod !== undefined);
@@ -189,7 +189,7 @@ for (const subject of ['source', 'executable'] as const) {
       assert.equal(lab.server.get(paths.pods, `shop/${pod.metadata.name}`), undefined, 'the dead pod stays');
     });
 
-    it('is left alone where most nodes are silent at once: the controller may be cut off', async () => {
+    it('is not moved if most nodes are silent at once, because the controller may be disconnected', async () => {
       lab.cluster.spread = true;
       await start(99, 100, 101);
       assert.deepEqual(nodes(), ['n1', 'n2', 'n3']);
@@ -200,7 +200,7 @@ for (const subject of ['source', 'executable'] as const) {
       assert.ok(!eventReasons().includes('NodeGone'));
     });
 
-    it('is replaced alone where others of its pool live', async () => {
+    it('is replaced alone if others of its pool are alive', async () => {
       lab.cluster.spread = true;
       await start(99, 100, 101);
       await heard();
@@ -215,7 +215,7 @@ for (const subject of ['source', 'executable'] as const) {
       assert.equal(before.filter((uid) => after.has(uid)).length, 2);
     });
 
-    it('is not moved by an API server that does not answer', async () => {
+    it('is not moved while the API server does not answer', async () => {
       await start(99);
       await heard();
       lab.server.isSilent = true;
@@ -239,7 +239,7 @@ for (const subject of ['source', 'executable'] as const) {
       );
     }).timeout(20_000);
 
-    it('leaves a dead node with all its neighbours at once, however many', async () => {
+    it('leaves a dead node together with all routers there', async () => {
       await start(...Array.from({ length: 14 }, (_, index) => 100 + index));
       assert.deepEqual(new Set(nodes()), new Set(['n1']));
       await heard();
@@ -253,10 +253,10 @@ for (const subject of ['source', 'executable'] as const) {
 
     for (const [what, leave] of [
       ['cordoned', () => undefined],
-      // By somebody else, as a drain does it.
+      // By another client, like a drain.
       ['drained', () => lab.server.end?.(paths.pods, podKey(), 1)],
     ] as const) {
-      it(`may go back to a node that died and is well again, when its next one is ${what}`, async () => {
+      it(`may return to a node that died and recovered when its next one is ${what}`, async () => {
         await start(99);
         await heard();
         kill('n1');
@@ -274,7 +274,7 @@ for (const subject of ['source', 'executable'] as const) {
       }).timeout(20_000);
     }
 
-    it('does not go back to a node that died, though its kubelet was well when it last said so', async () => {
+    it('does not return to a dead node whose kubelet last reported that it was healthy', async () => {
       await start(99);
       await heard();
       kill('n1');
@@ -301,7 +301,7 @@ for (const subject of ['source', 'executable'] as const) {
       assert.ok(eventReasons().includes('NodeLeft'));
     });
 
-    it('stays on a cordoned node where there is no other', async () => {
+    it('stays on a cordoned node if there is no other', async () => {
       await start(99);
       for (const node of ['n2', 'n3', 'n1']) lab.cluster.putNode(node, true);
       await new Promise((resolve) => setTimeout(resolve, 300));

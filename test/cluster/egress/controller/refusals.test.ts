@@ -6,7 +6,7 @@ import { ControllerLab } from '../../lab/controller-lab.ts';
 const well = ['Available=True RouterReady', 'Progressing=False AsExpected', 'Degraded=False AsExpected'];
 const two = ['99', '100'].map((last) => ({ ip: `192.168.12.${last}/24`, gateway: '192.168.12.1' }));
 
-describe('A router whose objects somebody refuses', () => {
+describe('A router with rejected objects', () => {
   let lab: ControllerLab;
 
   beforeEach(async () => {
@@ -36,7 +36,7 @@ describe('A router whose objects somebody refuses', () => {
     [413, 'Request entity too large: limit is 3145728'],
     [406, 'admission webhook "policy.example" denied the request: no'],
   ] as const) {
-    it(`says so where its Deployment is answered by ${answer}`, async () => {
+    it(`reports it if its Deployment is answered by ${answer}`, async () => {
       refuse(/PATCH .*\/deployments\//, answer, message);
       lab.putRouter('web');
       lab.start();
@@ -44,7 +44,7 @@ describe('A router whose objects somebody refuses', () => {
     });
   }
 
-  it('tries again soon where the API server itself failed', async () => {
+  it('retries soon if the API server itself failed', async () => {
     refuse(/PATCH .*\/deployments\//, 500, 'etcdserver: no leader');
     lab.putRouter('web');
     lab.start();
@@ -57,7 +57,7 @@ describe('A router whose objects somebody refuses', () => {
     );
   });
 
-  it('says so where what is left of an address may not be deleted', async () => {
+  it('reports it if the rest of an address may not be deleted', async () => {
     lab.putRouter('web', { spec: { addresses: two } });
     lab.cluster.podStatus = () => ({ status: { conditions: [{ type: 'Ready', status: 'True' }] }, annotations: {} });
     lab.start();
@@ -72,7 +72,7 @@ describe('A router whose objects somebody refuses', () => {
     lab.server.clearFaults();
   });
 
-  it('does not call a server away that it is refused', async () => {
+  it('does not treat a rejecting API server as an outage', async () => {
     lab.putRouter('web');
     refuse(/PATCH .*\/deployments\//, 503, 'the server is currently unable to handle the request');
     lab.start();

@@ -10,7 +10,7 @@ import { silentLog } from '../../../lab/silent-log.ts';
 import { TestApiServer } from '../../lab/api-server.ts';
 import { writeKubeconfig } from '../../lab/kubeconfig.ts';
 
-describe('tokens of those who read metrics', () => {
+describe('tokens of clients of the metrics', () => {
   let server: TestApiServer;
   let folder: string;
   let judge: (token: string) => Promise<TokenVerdict>;
@@ -32,26 +32,26 @@ describe('tokens of those who read metrics', () => {
     (await refuse({ judgeToken: judge }, header))?.status ?? 200;
   const reviews = (): number => server.requests.filter((line) => line.endsWith('/tokenreviews')).length;
 
-  it('are let in where the API server says that their user may get /metrics', async () => {
+  it('are admitted if the API server permits their user to get /metrics', async () => {
     assert.equal(await statusOf('Bearer good'), 200);
     assert.equal(await statusOf('Bearer other'), 403);
     assert.equal(await statusOf('Bearer forged'), 401);
   });
 
-  it('are needed, in the form of a token, before the API server is asked', async () => {
+  it('are required in the form of a token before the API server is asked', async () => {
     for (const header of [undefined, '', 'Bearer', 'Bearer ', 'Basic Zzpw', 'Bearer a b', `Bearer ${'x'.repeat(9000)}`])
       assert.equal(await statusOf(header), 401, `${header}`.slice(0, 20));
     assert.equal(reviews(), 0);
   });
 
-  it('are asked about once, however many ask with one, and again only later', async () => {
+  it('are reviewed once for many requests, and again later', async () => {
     const all = await Promise.all(Array.from({ length: 50 }, () => statusOf('Bearer good')));
     assert.deepEqual([...new Set(all)], [200]);
     assert.equal(await statusOf('Bearer good'), 200);
     assert.equal(reviews(), 1);
   });
 
-  it('that somebody makes up cost the API server little, and no reader its answer', async () => {
+  it('that are invented cost the API server little, and no other client its answer', async () => {
     assert.equal(await statusOf('Bearer good'), 200);
     const forged = Array.from({ length: 500 }, (_, at) => statusOf(`Bearer forged${at}`));
     const statuses = await Promise.all(forged);
@@ -60,7 +60,7 @@ describe('tokens of those who read metrics', () => {
     assert.equal(await statusOf('Bearer good'), 200);
   });
 
-  it('are refused while the API server does not say whose they are, and let in afterwards', async () => {
+  it('are rejected while the API server does not answer, and admitted afterwards', async () => {
     server.fail({ on: /tokenreviews/, answer: 403 });
     assert.equal(await statusOf('Bearer good'), 503);
     assert.equal(await statusOf('Bearer good'), 200);

@@ -33,7 +33,8 @@ function addDefaults(deployment: KubeObject): KubeObject {
   for (const container of template.spec.containers) {
     container.imagePullPolicy = 'IfNotPresent';
     container.terminationMessagePath = '/dev/termination-log';
-    container.readinessProbe.successThreshold = 1;
+    // Of earlier versions alone.
+    if (container.readinessProbe !== undefined) container.readinessProbe.successThreshold = 1;
   }
   return copy;
 }
@@ -91,7 +92,7 @@ for (const subject of ['source', 'executable'] as const)
         status().routers.map(({ image, outdated }) => [image, outdated]),
         [[oldImage, true]],
       );
-      assert.match(lab.messageOf('web', 'Progressing'), /runs image .*:0\.1\.0; new pods get .*:0\.2\.0: set/);
+      assert.match(lab.messageOf('web', 'Progressing'), /runs image .*:0\.1\.0; new pods get .*:0\.2\.0; to replace/);
     });
 
     it('does not replace it when its redirects change, and does when its address does', async () => {
@@ -263,7 +264,7 @@ describe('A router that an older controller made', () => {
     assert.ok(lab.conditionsOf('web')[0]?.startsWith('Available=True PoolPartlyReady'));
   });
 
-  it('is not taken for its own template where somebody wrote another into its annotation', async () => {
+  it('ignores a template in its annotation that another client wrote', async () => {
     await upgrade();
     const deployment = lab.server.get(paths.deployments, key);
     assert.ok(deployment !== undefined);

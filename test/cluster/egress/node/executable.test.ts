@@ -20,7 +20,7 @@ const pods = '/api/v1/pods';
 const definitions = '/apis/k8s.cni.cncf.io/v1/network-attachment-definitions';
 const events = '/api/v1/events';
 
-describe('the daemon of a node as built', () => {
+describe('the compiled node daemon', () => {
   let lab: Lab;
   let server: TestApiServer;
   let folder: string;
@@ -102,7 +102,7 @@ describe('the daemon of a node as built', () => {
     ]);
   }
 
-  it('applies a changed redirect to a living router, says so on its pod, and ends nothing else', async () => {
+  it('applies a changed redirect to a running router, reports it on the pod, and ends no other connection', async () => {
     await start();
     const first = writeConfig([`8080 TCP ${at.web[4]} 80`, `8081 TCP ${at.web[4]} 80`]);
     await addRouter(first);
@@ -122,7 +122,7 @@ describe('the daemon of a node as built', () => {
   });
 
   for (const variant of variants) {
-    it(`finds the rules of a router where the node has ${variant}, whatever the daemon's own PATH has`, async () => {
+    it(`finds the rules of a router on a node with ${variant}, regardless of the daemon's own PATH`, async () => {
       await start('--check-interval', '200ms');
       const first = writeConfig([`8080 TCP ${at.web[4]} 80`]);
       await addRouter(first, variant);
@@ -139,7 +139,7 @@ describe('the daemon of a node as built', () => {
     });
   }
 
-  it('finishes what another instance was told, and what changed while there was none', async () => {
+  it('finishes the work of a previous instance, including changes while none was running', async () => {
     const first = writeConfig([`8080 TCP ${at.web[4]} 80`]);
     await addRouter(first);
     const second = writeConfig([`8080 TCP ${at.secure[4]} 443`]);
@@ -153,7 +153,7 @@ describe('the daemon of a node as built', () => {
     await applied(first);
   });
 
-  it('changes nothing where a configuration is wrong or asks for another pod, and says which', async () => {
+  it('changes nothing if a configuration is invalid or needs another pod, and reports which', async () => {
     await start();
     const first = writeConfig([`8080 TCP ${at.web[4]} 80`]);
     await addRouter(first);
@@ -185,7 +185,7 @@ describe('the daemon of a node as built', () => {
     assert.equal(annotations()['egress-router.io/applied'], digest(first));
   });
 
-  it('measures routers, tells what was changed behind its back, and repairs nothing', async () => {
+  it('measures routers, reports changes by others, and repairs nothing', async () => {
     await start('--check-interval', '300ms', '--count-interval', '200ms', '--conflict-interval', '400ms');
     const config = writeConfig([`8080 TCP ${at.web[4]} 80`]);
     await addRouter(config);
@@ -233,7 +233,7 @@ describe('the daemon of a node as built', () => {
     await applied(config);
     await new Promise((resolve) => setTimeout(resolve, 600));
     assert.match(await lab.run('pod', 'ip', ['-br', 'link', 'show', 'net1']), /UP/);
-    // The API server has another pod in its place, and somebody outside has the address.
+    // The API server has another pod in its place, and an outside host has the address.
     server.remove(pods, 'shop/router');
     await lab.ip('outsider', `address add ${at.reserved[4]}/24 dev eth0`);
     let state = '';
@@ -245,7 +245,7 @@ describe('the daemon of a node as built', () => {
     assert.match(await ask('/metrics'), /egress_router_closed\{.*pod="router".*\} 1/);
   }).timeout(20_000);
 
-  it('opens a closed router again when the machine that had its address is silent, with all that ADD had left', async () => {
+  it('opens a closed router when the other machine is silent, with everything that ADD had installed', async () => {
     await start('--conflict-interval', '300ms', '--announce-interval', '1s');
     const config = JSON.stringify(
       configure(
@@ -295,7 +295,7 @@ describe('the daemon of a node as built', () => {
     assert.match(metrics, /egress_router_reopenings_total\{.*pod="router".*\} 1/);
   }).timeout(60_000);
 
-  it('never says where its address is after it was cut off, before it has heard who has it now', async () => {
+  it('does not announce its address after a disconnection before it has probed for other owners', async () => {
     await start('--conflict-interval', '1s', '--announce-interval', '1s');
     const config = writeConfig([`8080 TCP ${at.web[4]} 80`]);
     await addRouter(config);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import type { RunningDaemon } from '../../../../src/base/daemon/run.ts';
 import { openKubeApi } from '../../../../src/base/kubernetes/client.ts';
+import { KernelError } from '../../../../src/base/linux/kernel-error.ts';
 import type { AttachmentId } from '../../../../src/egress/model/attachment.ts';
 import type { AttachmentState } from '../../../../src/egress/model/state.ts';
 import { startNode } from '../../../../src/egress/node/daemon.ts';
@@ -15,6 +16,7 @@ import { state } from '../../../unit/egress/inspect/samples.ts';
 import { until } from '../../../until.ts';
 import { type KubeObject, TestApiServer } from '../../lab/api-server.ts';
 import { writeKubeconfig } from '../../lab/kubeconfig.ts';
+import { ScriptedWires } from './scripted-wires.ts';
 
 const paths = {
   pods: '/api/v1/pods',
@@ -28,27 +30,45 @@ class RecordedRouters implements NodeRouters {
   readonly done: string[] = [];
   answer: WireAnswer = { gateways: [], conflicts: [], isCutOff: false };
   apply: (id: AttachmentId, configuration: unknown) => ApplyOutcome = () => ({ kind: 'applied', added: 1, removed: 0 });
+  applyAnswers = () => ({ kind: 'unchanged' as const });
+  endConnections = () => undefined;
   list = () => this.states;
   isAlive = () => true;
   listFlows = () => [];
   check = () => [];
   announce = ({ link }: AttachmentState): void => void this.done.push(`announce ${link}`);
   ask = () => Promise.resolve(this.answer);
+  blindness: string | undefined;
+  problems: readonly string[] = [];
+  listProblems = () => this.problems;
+  changed: readonly AttachmentState[] = [];
+  listChanged = (): readonly AttachmentState[] => this.changed;
   retain = () => undefined;
+  suspended = false;
+  suspend = (): void => {
+    this.suspended = true;
+  };
+  isSuspended = (): boolean => this.suspended;
+  resume = ({ link }: AttachmentState): void => {
+    this.suspended = false;
+    this.done.push(`resume ${link}`);
+  };
   close = ({ link }: AttachmentState): void => void this.done.push(`close ${link}`);
   listen = ({ link }: AttachmentState): void => void this.done.push(`listen ${link}`);
   reopen = ({ link }: AttachmentState): void => void this.done.push(`reopen ${link}`);
 }
 
-describe('The daemon of a node', () => {
+describe('The node daemon', () => {
   let server: TestApiServer;
   let routers: RecordedRouters;
+  let wires: ScriptedWires;
   let folder: string;
   let daemon: RunningDaemon | undefined;
 
   beforeEach(async () => {
     server = new TestApiServer(Object.values(paths));
     routers = new RecordedRouters();
+    wires = new ScriptedWires();
     folder = mkdtempSync(join(tmpdir(), 'node-'));
     writeFileSync(join(folder, 'plugin'), 'plugin', { mode: 0o755 });
   });
@@ -74,8 +94,14 @@ describe('The daemon of a node', () => {
     const times = { ask: 30, count: 60_000, announce: 60_000, check: 60_000 };
     const installation = { source: join(folder, 'plugin'), target: folder, name: 'egress-router' };
     const installer = { installation, interval: 60_000, uninstallsOnExit: false };
-    const options = { node: 'n1', logFormat: 'auto' as const, logLevel: 'info', times, installer };
-    daemon = await startNode(options, { api, routers, log: silentLog, stateFolder: join(folder, 'states') });
+    const names = {
+      policy: { clusterNetworks: [], allowedNetworks: [], allowedSuffixes: [] },
+      times: { shortest: 1000, longest: 10_000, stale: 10_000 },
+      mostNames: 10,
+      drainTime: 0,
+    };
+    const options = { node: 'n1', names, logFormat: 'auto' as const, logLevel: 'info', times, installer };
+    daemon = await startNode(options, { api, routers, wires, log: silentLog, stateFolder: join(folder, 'states') });
   }
 
   /** A router's pod with an interface of each definition. */
@@ -107,11 +133,11 @@ describe('The daemon of a node', () => {
   const patches = (): number => server.requests.filter((line) => line.startsWith('PATCH ')).length;
   const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-  it('tells nobody what a definition of another namespace says', async () => {
+  it('reveals nothing about a definition of another namespace', async () => {
     const secret = 'ip.addresses is "192.0.2.1/24" and cannot become "198.51.100.9/24"';
     routers.apply = () => ({ kind: 'needs-replacement', message: secret });
     putPod({ net1: 'bank/nad' });
-    // Whoever may write a pod's annotations.
+    // Any user that can write a pod's annotations.
     const pod = server.get(paths.pods, 'shop/router');
     assert.ok(pod);
     const networks = JSON.stringify([{ name: 'nad', namespace: 'bank', interface: 'net1' }]);
@@ -131,7 +157,7 @@ describe('The daemon of a node', () => {
     assert.match(said, /of another namespace/);
   });
 
-  it('says what is in force as soon as an API server that was away takes it', async () => {
+  it('reports the applied configuration as soon as the API server is available again', async () => {
     putPod({ net1: 'nad' });
     putDefinition('nad', writeConfig(1));
     await start();
@@ -142,7 +168,7 @@ describe('The daemon of a node', () => {
     await until(() => annotations()['egress-router.io/applied'] === digest(writeConfig(2)), annotations, 9000);
   });
 
-  it('closes a router that was replaced while its own view of the cluster was old, and does not fight', async () => {
+  it('closes a router that was replaced while its view of the cluster was outdated, and does not fight', async () => {
     putPod({ net1: 'nad' });
     putDefinition('nad', writeConfig(1));
     await start();
@@ -170,7 +196,7 @@ describe('The daemon of a node', () => {
     assert.deepEqual(routers.done, ['announce net1']);
   });
 
-  describe('once another machine had the address of a router that is current', () => {
+  describe('after another machine had the address of a current router', () => {
     const rival = { address: '192.168.12.99', mac: '02:00:00:00:00:01' };
     const claim = (): void => {
       routers.answer = { ...routers.answer, conflicts: [rival] };
@@ -194,7 +220,7 @@ describe('The daemon of a node', () => {
       routers.done.length = 0;
     });
 
-    it('opens it when that machine is silent, and says both on the pod, by Events and by metrics', async () => {
+    it('opens it when that machine is silent, and reports both on the pod, in Events and in metrics', async () => {
       await until(() => closed() === `net1: ${rival.address} is in use by ${rival.mac}`, closed, 5000);
       silence();
       await happened('reopen net1');
@@ -204,12 +230,12 @@ describe('The daemon of a node', () => {
       assert.ok(reasons.includes('AddressConflict') && reasons.includes('AddressRegained'), reasons.join());
     }).timeout(20_000);
 
-    it('closes it again where that machine still has it, and opens nothing', async () => {
+    it('closes it again if that machine still has the address, and opens nothing', async () => {
       await happened('close net1');
       assert.deepEqual(routers.done, ['listen net1', 'close net1']);
     }).timeout(20_000);
 
-    it('opens nothing while the API server does not say that the pod is current', async () => {
+    it('opens nothing until the API server confirms that the pod is current', async () => {
       silence();
       for (let count = 0; count < 50; count++) server.fail({ on: /pods\?fieldSelector=metadata/, answer: 503 });
       await pause(4000);
@@ -223,7 +249,7 @@ describe('The daemon of a node', () => {
       assert.deepEqual(routers.done, ['listen net1']);
     }).timeout(20_000);
 
-    it('knows after a restart that it is closed, and opens it then', async () => {
+    it('detects after a restart that it is closed, and opens it then', async () => {
       await daemon?.stop();
       routers.states = routers.states.map((one) => ({ ...one, closed: rival }));
       routers.done.length = 0;
@@ -234,7 +260,155 @@ describe('The daemon of a node', () => {
     }).timeout(20_000);
   });
 
-  it('says once what is in force in a pod that has two routers', async () => {
+  describe('says by a condition of its pod whether a router is ready', () => {
+    const gateway = { address: '192.168.12.1', answers: true };
+
+    function putGatedPod(links: Readonly<Record<string, string>> = { net1: 'nad' }): void {
+      putPod(links);
+      const pod = server.get(paths.pods, 'shop/router');
+      assert.ok(pod);
+      const readinessGates = [{ conditionType: 'egress-router.io/router-ready' }];
+      const conditions = [{ type: 'PodScheduled', status: 'True' }];
+      server.put(paths.pods, {
+        ...pod,
+        spec: { nodeName: 'n1', readinessGates },
+        status: { phase: 'Running', conditions },
+      });
+    }
+    const status = () => server.get(paths.pods, 'shop/router')?.status as { conditions: Record<string, string>[] };
+    const condition = () => status().conditions.find(({ type }) => type === 'egress-router.io/router-ready');
+    const shows = (is: string, message: RegExp): Promise<void> =>
+      until(
+        () => condition()?.status === is && message.test(condition()?.message ?? ''),
+        () => status(),
+        5000,
+      );
+
+    it('as soon as its gateways answered, and leaves other conditions alone', async () => {
+      routers.answer = { gateways: [gateway], conflicts: [], isCutOff: false };
+      putGatedPod();
+      await start();
+      await shows('True', /^$/);
+      assert.deepEqual(
+        status().conditions.map(({ type }) => type),
+        ['PodScheduled', 'egress-router.io/router-ready'],
+      );
+      assert.match(condition()?.lastTransitionTime ?? '', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+    });
+
+    it('from the state of the kernel, immediately after a notification, and reports it in an Event', async () => {
+      putGatedPod();
+      await start();
+      await shows('True', /^$/);
+      routers.problems = ['net1 is down: delete the pod'];
+      routers.changed = routers.states;
+      await shows('False', /^net1 is down: delete the pod$/);
+      await until(
+        () =>
+          server
+            .all(paths.events)
+            .some(({ reason, message }) => reason === 'Unhealthy' && /net1 is down/.test(String(message))),
+        () => server.all(paths.events),
+      );
+      routers.problems = [];
+      await shows('True', /^$/);
+    });
+
+    it('with a gateway that never answered, and with one that stopped', async () => {
+      routers.answer = { gateways: [{ ...gateway, answers: false }], conflicts: [], isCutOff: true };
+      putGatedPod();
+      await start();
+      await shows('False', /^the gateway 192\.168\.12\.1 does not answer on net1/);
+      routers.answer = { gateways: [gateway], conflicts: [], isCutOff: false };
+      await shows('True', /^$/);
+    });
+
+    it('when all routers of the pod are', async () => {
+      putGatedPod({ net1: 'one', net2: 'two' });
+      routers.listProblems = ((state: AttachmentState) => (state.link === 'net2' ? ['net2 is down'] : [])) as never;
+      await start();
+      await shows('False', /^net2 is down$/);
+    });
+
+    it('as it was, while no daemon runs, and again what is true when one does', async () => {
+      putGatedPod();
+      await start();
+      await shows('True', /^$/);
+      await daemon?.stop();
+      const before = patches();
+      await run();
+      await pause(1500);
+      assert.equal(patches(), before);
+      routers.problems = ['net1 is down: delete the pod'];
+      routers.changed = routers.states;
+      await shows('False', /^net1 is down/);
+    });
+
+    it('when it is suspended, and when it is closed', async () => {
+      putGatedPod();
+      await start();
+      await shows('True', /^$/);
+      wires.silence = Number.POSITIVE_INFINITY;
+      await shows('False', /^net1 is suspended: its wire has no carrier$/);
+      wires.claims = [{ address: '192.168.12.99', mac: '02:00:00:00:00:01' }];
+      await shows('False', /^net1 is closed: 192\.168\.12\.99 is in use by 02:00:00:00:00:01$/);
+    });
+  });
+
+  describe('suspends a router that may have been replaced', () => {
+    beforeEach(async () => {
+      putPod({ net1: 'nad' });
+      await start();
+      await pause(100);
+      routers.done.length = 0;
+    });
+    const isSuspended = (): Promise<void> =>
+      until(
+        () => routers.suspended,
+        () => routers.done,
+        5000,
+      );
+
+    it('whose gateways do not answer while the API server does not either, until one does', async () => {
+      server.isSilent = true;
+      wires.silence = 2500;
+      await isSuspended();
+      wires.silence = 0;
+      server.isSilent = false;
+      await until(
+        () => !routers.suspended,
+        () => routers.done,
+        15_000,
+      );
+      assert.deepEqual(routers.done.slice(0, 2), ['resume net1', 'announce net1']);
+    }).timeout(20_000);
+
+    it('but not one whose gateways are silent while the API server says that it is current', async () => {
+      wires.silence = 2500;
+      await pause(3000);
+      assert.equal(routers.suspended, false);
+    });
+
+    it('whose pod is gone, and does not resume it', async () => {
+      server.remove(paths.pods, 'shop/router');
+      await isSuspended();
+      await pause(1000);
+      assert.equal(routers.suspended, true);
+    });
+
+    it('that an earlier daemon suspended, and resumes it', async () => {
+      await daemon?.stop();
+      routers.suspended = true;
+      await run();
+      await until(
+        () => !routers.suspended,
+        () => routers.done,
+        5000,
+      );
+    });
+  });
+
+  it('reports the applied configuration of a pod with two routers once', async () => {
     putPod({ net1: 'one', net2: 'two' });
     const [one, two] = [putDefinition('one', writeConfig(1)), putDefinition('two', writeConfig(2))].map(
       ({ spec }) => (spec as { config: string }).config,
@@ -253,7 +427,7 @@ describe('The daemon of a node', () => {
     assert.ok(patches() <= 5, `${patches()} patches`);
   });
 
-  it('applies a configuration that somebody else says is in force', async () => {
+  it('applies a configuration that another client claims to be applied', async () => {
     const [first, second] = [writeConfig(1), writeConfig(2)];
     // The pod's namespace has people who may write its annotations, and not its EgressRouter.
     putPod({ net1: 'nad' }, { 'egress-router.io/applied': digest(second) });
@@ -273,7 +447,7 @@ describe('The daemon of a node', () => {
     );
   });
 
-  it('tries again what the kernel refused at first', async () => {
+  it('retries what the kernel rejected at first', async () => {
     putPod({ net1: 'nad' });
     putDefinition('nad', writeConfig(1));
     let tries = 0;
@@ -287,7 +461,25 @@ describe('The daemon of a node', () => {
     assert.equal(annotations()['egress-router.io/refused'], undefined);
   });
 
-  it('hands a router the part of a list of plugins that is its own, as a runtime does', async () => {
+  it('says nothing while a call of the plugin works in the namespace, and then what is in force', async () => {
+    putPod({ net1: 'nad' });
+    putDefinition('nad', writeConfig(1));
+    let isBusy = true;
+    routers.apply = () => {
+      if (isBusy) throw new KernelError('busy', 'another call has worked in it');
+      return { kind: 'applied', added: 1, removed: 0 };
+    };
+    await start();
+    await pause(1200);
+    assert.deepEqual(
+      [annotations()['egress-router.io/applied'], annotations()['egress-router.io/refused']],
+      [undefined, undefined],
+    );
+    isBusy = false;
+    await until(() => annotations()['egress-router.io/applied'] === digest(writeConfig(1)), annotations, 5000);
+  });
+
+  it('passes a router its own part of a plugin list, as a runtime does', async () => {
     putPod({ net1: 'nad' });
     const own = { type: 'egress-router', ip: { addresses: ['192.168.12.99/24'] } };
     putDefinition('nad', JSON.stringify({ cniVersion: '1.1.0', plugins: [{ type: 'tuning' }, own] }));

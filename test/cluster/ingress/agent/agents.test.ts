@@ -70,7 +70,7 @@ describe('Two agents on one cluster', () => {
   };
   const patches = (): number => server.requests.filter((line) => /^PATCH .*\/status/.test(line)).length;
 
-  it('open the same ports and write each status once', async () => {
+  it('open the same ports, and write each status once', async () => {
     putServices('web');
     putRoute('old', 2000, 1);
     putRoute('young', 2000, 2);
@@ -88,7 +88,7 @@ describe('Two agents on one cluster', () => {
     assert.equal(server.all(paths.Event).length, 1);
   }).timeout(6000);
 
-  it('go on when the writer goes, the other one with the statuses', async () => {
+  it('continue when the writer stops, and the other one writes statuses', async () => {
     putServices('web');
     putRoute('old', 2000, 1);
     putRoute('young', 2000, 2);
@@ -108,7 +108,7 @@ describe('Two agents on one cluster', () => {
     assert.equal(nodes[writer]?.ports, 'tcp 2000 > 1', 'rules stay when an agent ends');
   }).timeout(6000);
 
-  it('serve Gateways and tell what became of listeners and routes, beside other controllers', async () => {
+  it('serve Gateways and report on listeners and routes, next to other controllers', async () => {
     putServices('web');
     putRoute('claimed', 2000, 0);
     put('Gateway', {
@@ -170,7 +170,7 @@ describe('Two agents on one cluster', () => {
     });
   }
 
-  it('refuse a Service of another namespace, and take it when that grants it', async () => {
+  it('reject a Service of another namespace until a ReferenceGrant allows it', async () => {
     putServices('web');
     put('Gateway', {
       metadata: { namespace: 'shop', name: 'gw', uid: 'gw', creationTimestamp: created(1) },

@@ -13,7 +13,7 @@ import { until } from '../../../until.ts';
 
 const created = '2026-01-01T00:00:00Z';
 
-describe('statuses of the ingress agent as built, when the kernel rejects its rules', () => {
+describe('statuses of the compiled ingress agent when the kernel rejects its rules', () => {
   let lab: Lab;
   let folder: string;
   let manifests: Manifests;
@@ -106,14 +106,14 @@ describe('statuses of the ingress agent as built, when the kernel rejects its ru
     'TCPRoute l4 Accepted True Accepted',
   ];
 
-  it('says that nothing is in force without CAP_NET_ADMIN', async () => {
+  it('report that nothing is applied without CAP_NET_ADMIN', async () => {
     start(['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs']);
     await until(() => statuses().length === refused.length, statuses, 15_000);
     assert.deepEqual(statuses(), refused);
     assert.deepEqual([await reach(18_080), await reach(15_432)], ['ECONNREFUSED', 'ECONNREFUSED']);
   });
 
-  it('tells what is in force from what is not while nft fails, and corrects itself afterwards', async () => {
+  it('distinguish what is applied while nft fails, and are corrected afterwards', async () => {
     const bin = join(folder, 'bin');
     const broken = join(folder, 'broken');
     mkdirSync(bin);

@@ -12,7 +12,7 @@ import { addresses as at } from '../../../lab/names.ts';
 const program = executable('ingress-agent');
 const created = '2026-01-01T00:00:00Z';
 
-describe('the ingress agent as built, from a directory of manifests', () => {
+describe('the compiled ingress agent with a directory of manifests', () => {
   let lab: Lab;
   let folder: string;
   let manifests: Manifests;
@@ -75,7 +75,7 @@ describe('the ingress agent as built, from a directory of manifests', () => {
   }
 
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
-    it(`leaves its ports open after ${signal}; the next one takes them over, and a byte stream runs through it all`, async () => {
+    it(`leaves its ports open after ${signal}; the next one takes them over without interrupting a byte stream`, async () => {
       const outsider = await lab.agent('outsider');
       assert.match(await outsider.hold('stream', at.node[4], 13306), / 3306$/);
       await end(signal);
@@ -91,7 +91,7 @@ describe('the ingress agent as built, from a directory of manifests', () => {
     });
   }
 
-  it('needs no capability but CAP_NET_ADMIN, and writes nothing but the status', async () => {
+  it('needs no capability except CAP_NET_ADMIN, and writes only the status', async () => {
     await end('SIGTERM');
     const options = ['--manifests', manifests.directory, '--node-name', 'node', '--stats-port', '0'];
     const limits = ['--bounding-set=-all,+net_admin', '--inh-caps=-all', '--no-new-privs'];
@@ -111,7 +111,7 @@ describe('the ingress agent as built, from a directory of manifests', () => {
     await expectReply(13306, at.near[4]);
   });
 
-  it('takes everything away at its end with --cleanup-on-exit', async () => {
+  it('removes everything on exit with --cleanup-on-exit', async () => {
     await end('SIGTERM');
     // Rules of the previous agent serve the old port: only a new one shows that this agent works.
     manifests.write('web', route({ name: 'web', port: 18080, service: 'mysql', created }));
@@ -122,14 +122,14 @@ describe('the ingress agent as built, from a directory of manifests', () => {
     assert.doesNotMatch(await lab.run('node', 'nft', ['list', 'ruleset']), /ingress-agent/);
   });
 
-  it('keeps the last good state of a file that is broken, and goes on with the others', async () => {
+  it('keeps the last valid state of an invalid file, and continues with the others', async () => {
     manifests.writeText('mysql', 'kind: Route\n  metadata: [');
     manifests.write('web', route({ name: 'web', port: 18080, service: 'mysql', created }));
     await expectReply(18080, at.pod[4]);
     assert.match(await reach(13306), new RegExp(at.pod[4]));
   });
 
-  it('gives a port to the oldest Route, and to the next one when that goes', async () => {
+  it('gives a port to the oldest Route, and to the next one when that is deleted', async () => {
     const thief = route({ name: 'thief', port: 13306, service: 'other', created: '2026-05-01T00:00:00Z' });
     manifests.write(
       'thief',
@@ -146,7 +146,7 @@ describe('the ingress agent as built, from a directory of manifests', () => {
     await expectReply(13306, at.near[4]);
   });
 
-  it('refuses a wrong option by its name', async () => {
+  it('rejects an invalid option by its name', async () => {
     const { execa } = await import('execa');
     const { exitCode, stderr } = await execa(program, ['--allowed-ports', '70000'], { reject: false });
     assert.equal(exitCode, 2);

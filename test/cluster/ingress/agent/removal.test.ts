@@ -18,7 +18,7 @@ const daemonSets = '/apis/apps/v1/daemonsets';
 const namespace = 'egress-router-system';
 const deletionTimestamp = '2026-01-01T00:00:00Z';
 
-describe('rules of the ingress agent as built, when it is told to end', () => {
+describe('rules of the ingress agent after a termination signal', () => {
   let lab: Lab;
   let folder: string;
   let server: TestApiServer;

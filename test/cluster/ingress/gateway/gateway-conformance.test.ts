@@ -129,7 +129,7 @@ for (const [kind, protocol] of [
       return [...ends, ...(open.refused?.[4] === undefined ? [] : [`refused=${open.refused[4]}`])].join(' ');
     }
 
-    it('GatewayClass: accepted, with version and features, and the generation that was seen', async () => {
+    it('GatewayClass: accepted, with version, features and the observed generation', async () => {
       const show1 = () => show(statusOf('GatewayClass', 'class')?.conditions, 'GatewayClass', 'class');
       await expect(show1, 'Accepted True Accepted, SupportedVersion True SupportedVersion');
       const names = statusOf('GatewayClass', 'class').supportedFeatures.map(({ name }: { name: string }) => name);
@@ -138,7 +138,7 @@ for (const [kind, protocol] of [
       await expect(show1, 'Accepted True Accepted, SupportedVersion True SupportedVersion');
     });
 
-    it('Simple: a route at a section is accepted and led to its Service; the Gateway has addresses', async () => {
+    it('Simple: a route at a section is accepted and leads to its Service; the Gateway has addresses', async () => {
       putGateway([l4('l4', 5300)]);
       putRoute('a', { sectionName: 'l4' }, [{ name: 'one', port: 5300 }]);
       await expect(() => routeConditions('a'), accepted);
@@ -153,14 +153,14 @@ for (const [kind, protocol] of [
       assert.equal(statusOf(kind, `${infra}/a`).parents[0].controllerName, clusterNames.gatewayController);
     });
 
-    it('InvalidBackendRefNonexistent: ResolvedRefs False BackendNotFound, Accepted all the same', async () => {
+    it('InvalidBackendRefNonexistent: ResolvedRefs False BackendNotFound, but Accepted', async () => {
       putGateway([l4('l4', 5300)]);
       putRoute('a', {}, [{ name: 'nonexistent', port: 5300 }]);
       await expect(() => routeConditions('a'), 'Accepted True Accepted, ResolvedRefs False BackendNotFound');
       assert.equal(leadsTo(5300), 'refused=256');
     });
 
-    it('InvalidCrossNamespaceBackendRef, ReferenceGrant: RefNotPermitted until it is granted, and again after', async () => {
+    it('InvalidCrossNamespaceBackendRef, ReferenceGrant: RefNotPermitted without a grant, before and after', async () => {
       putService('gateway-conformance-web-backend', 'web', '10.0.0.9');
       putGateway([l4('l4', 5300)]);
       putRoute('a', {}, [{ name: 'web', namespace: 'gateway-conformance-web-backend', port: 5300 }]);
@@ -177,7 +177,7 @@ for (const [kind, protocol] of [
       assert.equal(leadsTo(5300), 'refused=256');
     }).timeout(6000);
 
-    it('ReferenceGrant: a grant holds for every route that it names, not for the first alone', async () => {
+    it('ReferenceGrant: a grant applies to every route that it names, not only to the first', async () => {
       putService('gateway-conformance-web-backend', 'web', '10.0.0.9');
       put('ReferenceGrant', 'grant', 'gateway-conformance-web-backend', {
         from: [{ group: 'gateway.networking.k8s.io', kind, namespace: infra }],
@@ -191,7 +191,7 @@ for (const [kind, protocol] of [
       await expect(() => ['a', 'b'].map(routeConditions), [accepted, accepted]);
     });
 
-    it('InvalidNon…Listener, NotAllowedByListeners: a listener of another protocol takes none, and the rest works', async () => {
+    it('InvalidNon…Listener, NotAllowedByListeners: a listener of another protocol accepts none, and the rest works', async () => {
       const other = kind === 'TCPRoute' ? 'HTTP' : 'TLS';
       putGateway([{ name: 'other', port: 5301, protocol: other }, l4('l4', 5300)]);
       putRoute('a', { sectionName: 'other' }, [{ name: 'one', port: 5300 }]);
@@ -207,7 +207,7 @@ for (const [kind, protocol] of [
       assert.equal(leadsTo(5300), '10.0.0.1=256');
     });
 
-    it('MultipleRoutesAttachment: both are accepted and counted, the older one gets the traffic', async () => {
+    it('MultipleRoutesAttachment: both are accepted and counted, and the older one gets the traffic', async () => {
       putGateway([l4('l4', 5300)]);
       putRoute('newer', { sectionName: 'l4' }, [{ name: 'two', port: 5300 }], 3);
       putRoute('older', { sectionName: 'l4' }, [{ name: 'one', port: 5300 }], 2);
@@ -224,7 +224,7 @@ for (const [kind, protocol] of [
       assert.deepEqual([5300, 5301, 5303].map(leadsTo), Array(3).fill('10.0.0.1=256'));
     });
 
-    it('ParentRefPortAndSectionName: by port, by section, by both, and never by both that differ', async () => {
+    it('ParentRefPortAndSectionName: by port, by section, by both, and never if both differ', async () => {
       putGateway([l4('by-port', 5300), l4('by-section', 5301), l4('by.both', 5302)]);
       putRoute('p', { port: 5300 }, [{ name: 'one', port: 5300 }]);
       putRoute('s', { sectionName: 'by-section' }, [{ name: 'two', port: 5300 }]);
@@ -248,7 +248,7 @@ for (const [kind, protocol] of [
       assert.equal(node?.kernel.rules?.ports[0]?.balance, 'roundrobin');
     });
 
-    it('InvalidKind: a backend of another kind keeps its share and refuses it', async () => {
+    it('InvalidKind: a backend of another kind keeps its share and rejects it', async () => {
       putGateway([l4('l4', 5300)]);
       putRoute('a', {}, [
         { name: 'one', port: 5300 },
@@ -258,7 +258,7 @@ for (const [kind, protocol] of [
       assert.equal(leadsTo(5300), '10.0.0.1=256 refused=256');
     });
 
-    it('InvalidRouteKind: only kinds that are served are told, and ResolvedRefs says that others are not', async () => {
+    it('InvalidRouteKind: lists only supported kinds, and ResolvedRefs reports the others', async () => {
       const kinds = [{ kind }, { kind: 'HTTPRoute' }];
       putGateway([
         l4('some', 5300, { allowedRoutes: { kinds } }),
@@ -269,12 +269,12 @@ for (const [kind, protocol] of [
       await expect(gatewayConditions, 'Accepted True ListenersNotValid, Programmed True Programmed');
     });
 
-    it('UnsupportedProtocol: a Gateway without any listener that is served is not accepted', async () => {
+    it('UnsupportedProtocol: a Gateway without a supported listener is not accepted', async () => {
       putGateway([{ name: 'a', port: 5300, protocol: 'HTTPS' }]);
       await expect(gatewayConditions, 'Accepted False ListenersNotValid, Programmed False Invalid');
     });
 
-    it('Conflicted: neither of two listeners with one port and protocol is served, and a third one is', async () => {
+    it('Conflicted: neither of two listeners with the same port and protocol is served, but a third one is', async () => {
       putGateway([l4('a', 5300), l4('b', 5300), l4('c', 5301)]);
       await expect(gatewayConditions, 'Accepted True ListenersNotValid, Programmed True Programmed');
       for (const name of ['a', 'b']) {
@@ -324,7 +324,7 @@ for (const [kind, protocol] of [
       assert.deepEqual([leadsTo(5300), leadsTo(5301)], ['closed', '']);
     }).timeout(6000);
 
-    it('one object that becomes unreadable keeps the generation that its conditions are about', async () => {
+    it('an object that becomes invalid keeps the observed generation of its conditions', async () => {
       putGateway([l4('a', 5300)]);
       await expect(gatewayConditions, served);
       const before = gatewayStatus().conditions[0].observedGeneration;

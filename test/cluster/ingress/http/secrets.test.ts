@@ -35,7 +35,7 @@ describe('Secrets that Routes of a cluster refer to', () => {
 
   const stateOf = (key: string) => secrets.get(key).state;
 
-  /** Follows the Secret, and forgets what was told until it was read. */
+  /** Follows the Secret, and discards events until it was read. */
   async function readPair(): Promise<void> {
     server.put(list, pair);
     secrets.want(new Set(['shop/pair']));
@@ -44,7 +44,7 @@ describe('Secrets that Routes of a cluster refer to', () => {
     changed.length = 0;
   }
 
-  it('are read by name alone, after the right to each was asked for', async () => {
+  it('are read by name only, after a review of the permission for each', async () => {
     server.put(list, pair);
     server.put(list, { ...pair, metadata: { namespace: 'shop', name: 'other' } });
     secrets.want(new Set(['shop/pair']));
@@ -61,7 +61,7 @@ describe('Secrets that Routes of a cluster refer to', () => {
     );
   });
 
-  it('are not read where the router may not', async () => {
+  it('are not read without permission', async () => {
     server.put(list, pair);
     server.mayDo = ({ verb, name }) => name === 'pair' && verb !== 'watch';
     secrets.want(new Set(['shop/pair']));
@@ -73,7 +73,7 @@ describe('Secrets that Routes of a cluster refer to', () => {
     );
   });
 
-  it('leave no listeners behind however often the right to them is reviewed', async () => {
+  it('leave no listeners behind after many reviews of the permission', async () => {
     const signals: AbortSignal[] = [];
     const { AbortController: original } = globalThis;
     globalThis.AbortController = class extends original {
@@ -95,7 +95,7 @@ describe('Secrets that Routes of a cluster refer to', () => {
     assert.equal(most <= 4, true, `${most} listeners`);
   });
 
-  it('stay in use while the API server is away', async () => {
+  it('stay in use during an outage of the API server', async () => {
     await readPair();
     for (let i = 0; i < 1000; i++) server.fail({ on: /./, answer: 503 });
     server.dropWatches();
@@ -105,7 +105,7 @@ describe('Secrets that Routes of a cluster refer to', () => {
     assert.deepEqual(changed, []);
   });
 
-  it('are given up when the right to them is taken away', async () => {
+  it('are discarded when the permission is revoked', async () => {
     await readPair();
     server.mayDo = () => false;
     server.fail({ on: /watch=/, answer: 403 });
@@ -116,7 +116,7 @@ describe('Secrets that Routes of a cluster refer to', () => {
     );
   });
 
-  it('wait for an API server that does not say whether they may be read', async () => {
+  it('wait for an API server that does not answer the review', async () => {
     server.put(list, pair);
     server.fail({ on: /selfsubjectaccessreviews/, answer: 503 });
     secrets.want(new Set(['shop/pair']));
@@ -125,7 +125,7 @@ describe('Secrets that Routes of a cluster refer to', () => {
     assert.deepEqual(changed, ['shop/pair'], 'never forbidden');
   });
 
-  it('are told when they come, change and go', async () => {
+  it('are reported when they are created, change and are deleted', async () => {
     secrets.want(new Set(['shop/pair']));
     await secrets.settle(3000);
     assert.equal(stateOf('shop/pair'), 'missing');

@@ -83,7 +83,7 @@ describe('A cluster', () => {
       () => [names(), [...problems]],
     );
 
-  it('is told whole first, then as it changes', async () => {
+  it('is reported completely first, then as it changes', async () => {
     server.put(routes, route('a'));
     server.put(slices, writeSlice('web', [{ address: '10.0.0.1' }]) as unknown as KubeObject);
     await startSynced();
@@ -96,7 +96,7 @@ describe('A cluster', () => {
     assert.equal(syncs, 1);
   });
 
-  it('is never told in part: a list of pages that breaks is read anew', async () => {
+  it('is never reported in part: an interrupted list of pages is read again', async () => {
     for (let index = 0; index < 1200; index++) server.put(routes, route(`r${index}`, 2000 + index));
     server.fail({ on: /routes\?.*continue=/, answer: 410 });
     server.fail({ on: /routes\?limit=500$/, answer: 500 });
@@ -110,7 +110,7 @@ describe('A cluster', () => {
     assert.deepEqual([most, told.size, server.faultsLeft, problems.size], [0, 1200, 0, 0]);
   });
 
-  it('goes on from the last event when a watch is cut, without a new list', async () => {
+  it('resumes from the last event after an interrupted watch, without a new list', async () => {
     await startSynced();
     server.put(routes, route('a'));
     await seen('a');
@@ -121,7 +121,7 @@ describe('A cluster', () => {
     assert.equal(server.requests.filter((line) => line.includes('/routes?limit')).length, 1);
   });
 
-  it('goes on from a bookmark, where the last event is long forgotten', async () => {
+  it('resumes from a bookmark if the last event is no longer available', async () => {
     await startSynced();
     for (let index = 0; index < 3; index++)
       server.put(slices, writeSlice('web', [], [], `s${index}`) as unknown as KubeObject);
@@ -137,7 +137,7 @@ describe('A cluster', () => {
     assert.equal(server.requests.filter((line) => line.includes('/routes?limit')).length, 1);
   });
 
-  it('lists anew after 410, and forgets what was deleted meanwhile', async () => {
+  it('lists again after 410, and drops what was deleted in the meantime', async () => {
     server.put(routes, route('a'));
     await startSynced();
     server.fail({ on: /routes\?watch/, answer: 500 });
@@ -170,7 +170,7 @@ describe('A cluster', () => {
     });
   }
 
-  it('may have no Route API: that is said, and it is found when it comes', async () => {
+  it('may lack the Route API, which is reported, and which is found when it appears', async () => {
     await server.stop();
     server = new TestApiServer(collections.filter((path) => path !== routes));
     const url = await server.start();
@@ -188,7 +188,7 @@ describe('A cluster', () => {
     assert.equal(problems.size, 0);
   });
 
-  it('may lack kinds that are optional, or refuse to show them, and holds up nothing else by that', async () => {
+  it('may lack optional kinds, or deny access to them, without delaying anything else', async () => {
     server.addCollection('/apis/gateway.networking.k8s.io/v1/gateways');
     for (let count = 0; count < 50; count++) server.fail({ on: /\/v1\/gateways\?/, answer: 403 });
     const optionalKinds = ['Gateway', 'GatewayClass'] as const;
@@ -198,7 +198,7 @@ describe('A cluster', () => {
     assert.match(problems.get('Gateway') ?? '', /403/);
   });
 
-  it('keeps the last good state of an object that cannot be read any more', async () => {
+  it('keeps the last valid state of an object that becomes invalid', async () => {
     const slice = writeSlice('web', [{ address: '10.0.0.1' }]) as unknown as KubeObject;
     server.put(slices, slice);
     await startSynced();
@@ -248,7 +248,7 @@ describe('A cluster', () => {
       );
     }
 
-    it('are written beside those of other routers, once, with an Event for a refusal', async () => {
+    it('are written next to those of other routers, once, with an Event for a rejection', async () => {
       const other = { routerName: 'default', conditions: [{ type: 'Admitted', status: 'True' }] };
       server.put(routes, { ...route('a'), status: { ingress: [other] } });
       server.put(routes, route('b'));
@@ -272,7 +272,7 @@ describe('A cluster', () => {
       assert.equal(server.all(events)[0]?.reason, 'PortNotAllowed');
     });
 
-    it('survive a write by somebody else in between (409), and other faults', async () => {
+    it('survive a concurrent write (409) and other faults', async () => {
       server.put(routes, route('a'));
       const writer = openWriter();
       await startWriting(writer);
@@ -290,7 +290,7 @@ describe('A cluster', () => {
       );
     }).timeout(5000);
 
-    it('are taken out of Routes that are no longer for this router', async () => {
+    it('are removed from Routes that this router no longer serves', async () => {
       const mine = { routerName: 'r1', host: '', wildcardPolicy: 'None', conditions: [] };
       server.put(routes, { ...route('a'), status: { ingress: [mine] } });
       const writer = openWriter();
@@ -302,7 +302,7 @@ describe('A cluster', () => {
       );
     });
 
-    it('are left alone when somebody else insists under the same name', async () => {
+    it('are left alone if another writer insists under the same name', async () => {
       server.put(routes, route('a'));
       const writer = openWriter();
       await startWriting(writer);
@@ -321,7 +321,7 @@ describe('A cluster', () => {
       assert.equal(server.requests.filter((line) => line.startsWith('PATCH')).length, 5);
     }).timeout(5000);
 
-    it('are written by one of two agents, and by the other when the first is gone', async () => {
+    it('are written by one of two agents, and by the other after the first has stopped', async () => {
       server.put(routes, route('a'));
       const held: string[] = [];
       const open = (holder: string) => {

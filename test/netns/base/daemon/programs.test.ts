@@ -14,7 +14,7 @@ const names = [
   'erctl',
 ] as const;
 
-describe('the programs as built', () => {
+describe('the compiled programs', () => {
   for (const name of names) {
     it(`${name} prints its version`, async () => {
       const { stdout, exitCode } = await execa(executable(name), ['--version']);
@@ -27,7 +27,7 @@ describe('the programs as built', () => {
     ['text', /^\S+Z ERROR The ingress agent cannot start error="Cannot listen on [^\n]*\n$/],
     ['json', /^\{"level":50[^\n]*"msg":"The ingress agent cannot start"\}\n$/],
   ] as const) {
-    it(`prints an error that ends a program once, as ${format}`, async () => {
+    it(`prints a fatal error once, as ${format}`, async () => {
       // TEST-NET-1: no interface has this address.
       const options = ['--manifests', '/tmp', '--stats-address', '192.0.2.1', '--dry-run', '--log-format', format];
       const { all, exitCode } = await execa(executable('ingress-agent'), options, {

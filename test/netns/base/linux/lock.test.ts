@@ -11,13 +11,13 @@ describe('the lock of a namespace', () => {
     Date.now = now;
   });
 
-  it('is waited for as long as it says when the clock is set meanwhile', async () => {
+  it('times out after the stated time even if the clock is set', async () => {
     const folder = '/run/egress-router/locks';
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const holder = spawn('flock', ['--exclusive', `${folder}/net-4711`, 'sh', '-c', 'echo held; sleep 0.3']);
     const [line] = await once(holder.stdout, 'data');
     assert.equal(String(line), 'held\n');
-    // A day passes between any two looks at the clock.
+    // A day passes between reads of the clock.
     let days = 0;
     Date.now = () => now() + ++days * 86_400_000;
     new NamespaceLock(4711, '/run/netns/x').release();

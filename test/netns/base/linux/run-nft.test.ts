@@ -18,7 +18,7 @@ describe('nft of an ingress agent', () => {
   });
   after(drop);
 
-  it('runs after one that an agent left which was killed, and sees what that did', async () => {
+  it('runs after the nft of a killed agent, and sees its result', async () => {
     const { ino } = statSync(`/var/run/netns/${netns}`);
     mkdirSync('/run/egress-router/locks', { recursive: true, mode: 0o700 });
     // What an nft has in its hands while it runs: here it takes long.

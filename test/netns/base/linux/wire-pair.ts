@@ -5,7 +5,7 @@ import { inNamespace, Wire } from './wire.ts';
 
 /**
  * A pod between two wires whose ends this process holds: what is sent on one may come out of the
- * other. Neighbours are fixed, so that nobody asks for them.
+ * other. Neighbour entries are static, so that no program resolves them.
  */
 export class WirePair {
   readonly mac = { client: 1, podInside: 2, podOutside: 3, outside: 4 } as const;
@@ -16,7 +16,7 @@ export class WirePair {
   readonly beyond: Wire;
   readonly #names: readonly string[];
 
-  /** `prefix`: at most 8 letters, nobody else's. */
+  /** `prefix`: a unique prefix of at most 8 letters. */
   constructor(prefix: string) {
     const [client, pod, outside] = [`${prefix}-client`, `${prefix}-pod`, `${prefix}-out`];
     this.pod = pod;

@@ -12,7 +12,7 @@ import { inNamespace, Wire } from './wire.ts';
 const here = 'erwire-here';
 const there = 'erwire-there';
 
-describe('questions on the wire', () => {
+describe('address probes', () => {
   let link: Link;
   let theirs: string;
 
@@ -43,7 +43,7 @@ describe('questions on the wire', () => {
   });
   after(drop);
 
-  it('are answered by whoever has an address of those asked for, and by nobody for others', () => {
+  it('are answered by the owners of the requested addresses, and by no host for other addresses', () => {
     const asked = ['192.0.2.2', '192.0.2.9', '2001:db8::2', '2001:db8::9'].map(address);
     const claimants = inNamespace(here, () => askOnWire(link, asked, 400));
     assert.deepEqual(claimants.map((one) => `${one.address.text} ${one.mac}`).sort(), [
@@ -52,10 +52,10 @@ describe('questions on the wire', () => {
     ]);
   });
 
-  it('are answered by whoever has an address, who may also tell everybody without being asked', () => {
+  it('are answered by the owner of an address, who may also announce it unasked', () => {
     const [four, six] = ['192.0.2.9', '2001:db8::9'].map(address);
     assert.ok(four && six);
-    // Somebody believes that they are elsewhere.
+    // Another host has wrong neighbour entries.
     for (const { address: one } of [four, six])
       ip('-n', there, 'neighbour', 'replace', one.text, 'lladdr', '02:00:00:00:00:66', 'dev', 'eth0', 'nud', 'stale');
     const telling = inNamespace(here, () => new WireConversation(link, [four, six], 0));
@@ -76,8 +76,8 @@ describe('questions on the wire', () => {
   });
 
   for (const [what, asked, stranger, isHeard] of [
-    ['wake nobody whom they do not concern', '192.0.2.9', '192.0.2.77', false],
-    ['of somebody who has the address are heard', '192.0.2.2', '192.0.2.78', true],
+    ['wake no other waiter', '192.0.2.9', '192.0.2.77', false],
+    ['of a host with the address are received', '192.0.2.2', '192.0.2.78', true],
   ] as const) {
     it(`of others ${what}`, async () => {
       const conversation = inNamespace(here, () => new WireConversation(link, [address(asked)], 0));
@@ -94,7 +94,7 @@ describe('questions on the wire', () => {
     });
   }
 
-  describe('take for an answer what the RFCs let a host take', () => {
+  describe('accept as an answer what the RFCs let a host accept', () => {
     const marks = { 4: '192.0.2.200', 6: '2001:db8::200' } as const;
     const rival = '02:00:00:00:00:66';
     const arp = (change: Parameters<typeof forgedArp>[0] = {}): Buffer => forgedArp({ sender: '192.0.2.9', ...change });
@@ -165,7 +165,7 @@ describe('questions on the wire', () => {
       });
     }
 
-    it('and read no frame otherwise than the filter of the socket lets it through', () => {
+    it('accept exactly the frames that the filter of the socket accepts', () => {
       // Frames of VLANs and for others never get as far as here: the kernel knows them.
       const elsewhere = /VLAN|another host/;
       for (const [what, family, frame, isHeard] of cases) {
@@ -180,7 +180,7 @@ describe('questions on the wire', () => {
     });
   });
 
-  it('wait for answers as long as they say when the clock is set', () => {
+  it('wait for the stated time even if the clock is set', () => {
     const { now } = Date;
     let day = now();
     Date.now = () => {

@@ -5,7 +5,7 @@ import { addresses as at } from '../../../lab/names.ts';
 import { addNamespaces } from '../../../lab/namespaces.ts';
 import { configure } from './configurations.ts';
 
-describe('a router that comes, and one that moves', () => {
+describe('a new router, and one that moves', () => {
   let lab: Lab;
   before(async () => {
     lab = await Lab.up('ermove', { secondNode: true });
@@ -28,7 +28,7 @@ describe('a router that comes, and one that moves', () => {
   });
   after(() => lab.down());
 
-  it('is announced by ARP and by neighbour advertisements, more than once', async () => {
+  it('is announced by ARP and neighbor advertisements, more than once', async () => {
     const arp = await lab.capture('outsider', 'eth0', 'arp');
     const advertisements = await lab.capture('outsider', 'eth0', 'icmp6 and ip6[40] == 136');
     const added = await lab.plugin('ADD', configure([4, 6]));
@@ -42,7 +42,7 @@ describe('a router that comes, and one that moves', () => {
     for (const line of unsolicited) assert.ok(line.includes(mac), line);
   });
 
-  it('is reached at once on another node, with another hardware address', async () => {
+  it('is reachable at once on another node with another hardware address', async () => {
     const far = await lab.agent('far');
     assert.equal(await far.reach('tcp', at.pod[4], 8080), `${at.reserved[4]} ${at.web[4]} 80`);
     const before = await lab.run('outside', 'ip', ['neighbour', 'show', at.reserved[4]]);

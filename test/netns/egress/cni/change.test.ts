@@ -63,7 +63,7 @@ for (const variant of variants) {
       rmSync(log, { force: true });
     });
 
-    it('leaves connections over other redirects alone, ends those over the changed one, and is remembered', async () => {
+    it('does not affect connections over other redirects, ends those over the changed one, and is recorded', async () => {
       const far = await lab.agent('far');
       const reserved = at.reserved[4];
       assert.equal(await far.hold('stays', at.pod[4], 10_001), `${reserved} ${at.web[4]} 80`);
@@ -99,7 +99,7 @@ for (const variant of variants) {
       assert.match(lines[2] ?? '', new RegExp(`\\[debug\\] Added ${word} rule: .*15000 .*203\\.0\\.113\\.27:443$`));
     });
 
-    it('takes ports away and brings new ones, with or without a fallback', async () => {
+    it('removes and adds ports, with or without a fallback', async () => {
       const far = await lab.agent('far');
       assert.equal(change(config([`8080 TCP ${at.web[4]} 80`], { fallbackIP: at.fallback[4] })).kind, 'changed');
       assert.equal(await far.hold('fallback', at.pod[4], 443), `${at.reserved[4]} ${at.fallback[4]} 443`);
@@ -142,7 +142,7 @@ for (const variant of variants) {
       },
     ];
     for (const { name, wanted, says } of replacing) {
-      it(`is refused where ${name} would change: the pod has to be replaced`, async () => {
+      it(`is rejected if ${name} would change, because the pod must be replaced`, async () => {
         const untouched = await describePod();
         const outcome = change(wanted());
         assert.equal(outcome.kind, 'needs-replacement');
@@ -151,7 +151,7 @@ for (const variant of variants) {
       });
     }
 
-    it('is refused where it is wrong, or for an attachment that is not there', async () => {
+    it('is rejected if it is invalid or the attachment does not exist', async () => {
       assert.equal(change(config(['80 TCP nowhere'])).kind, 'invalid');
       assert.equal(
         inNamespace(lab.netns('node'), () => changeAttachment(parts, { ...id, ifname: 'net9' }, config([]))).kind,
@@ -171,7 +171,7 @@ for (const variant of variants) {
             if (key !== 'apply') return typeof value === 'function' ? value.bind(target) : value;
             return (...args: Parameters<Kernel['apply']>) => {
               count++;
-              if (count === step || (killed && count > step)) throw new KernelError('refused', 'the test says so');
+              if (count === step || (killed && count > step)) throw new KernelError('refused', 'fault of the test');
               return target.apply(...args);
             };
           },
@@ -182,11 +182,11 @@ for (const variant of variants) {
     const two = [`8080 TCP ${at.secure[4]} 443`, `8082 TCP ${at.web[6]} 80`];
     const steps = 5;
 
-    it('is undone wholly where a step fails', async () => {
+    it('is undone completely if a step fails', async () => {
       change(config(one));
       const untouched = await describePod();
       for (let step = 1; step <= steps; step++) {
-        assert.throws(() => change(config(two), disturbed(step, false)), /the test says so/, `step ${step}`);
+        assert.throws(() => change(config(two), disturbed(step, false)), /fault of the test/, `step ${step}`);
         assert.equal(await describePod(), untouched, `step ${step}`);
         assert.equal(store.find(id)?.pending, undefined, `step ${step}`);
         await check(config(one));
@@ -194,12 +194,12 @@ for (const variant of variants) {
       assert.equal(change(config(two)).kind, 'changed');
     });
 
-    it('is finished, or led elsewhere, by a call after one that was killed at any step', async () => {
+    it('is completed or replaced by the call after one that was killed at any step', async () => {
       const three = [`8083 TCP ${at.web[4]} 80`];
       for (let step = 1; step <= steps; step++) {
         for (const following of [two, one, three]) {
           change(config(one));
-          assert.throws(() => change(config(two), disturbed(step, true)), /the test says so/);
+          assert.throws(() => change(config(two), disturbed(step, true)), /fault of the test/);
           const { kind } = change(config(following));
           assert.ok(kind === 'changed' || (kind === 'unchanged' && step === 1), `step ${step}: ${kind}`);
           await check(config(following));
@@ -208,7 +208,7 @@ for (const variant of variants) {
       }
     });
 
-    it('leaves an attachment that DEL removes, killed at any step', async () => {
+    it('leaves an attachment that DEL removes, even when killed at any step', async () => {
       change(config(one));
       assert.throws(() => change(config(two), disturbed(2, true)));
       const removed = await lab.plugin('DEL', config(two), { variant });

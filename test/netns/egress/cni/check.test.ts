@@ -4,7 +4,7 @@ import { Lab } from '../../../lab/lab.ts';
 import { type PluginAnswer, type Variant, variants } from '../../../lab/plugin.ts';
 import { configure } from './configurations.ts';
 
-/** What somebody did to a router, and how CHECK must name it. */
+/** A manual change of a router, and how CHECK must report it. */
 interface Damage {
   readonly name: string;
   readonly damage: (lab: Lab, variant: Variant) => Promise<unknown>;
@@ -172,7 +172,7 @@ for (const variant of variants) {
     const check = (prevResult: unknown): ReturnType<Lab['plugin']> =>
       lab.plugin('CHECK', { ...config, prevResult }, { variant });
 
-    it('finds nothing wrong with a router as ADD left it, however its default was written', async () => {
+    it('finds no difference in a router as ADD left it, regardless of the format of its default route', async () => {
       const { status, stdout } = await check(result);
       assert.equal(status, 0, stdout);
       assert.equal(stdout, '');
@@ -191,7 +191,7 @@ for (const variant of variants) {
       });
     }
 
-    it('does not know a container that was never added', async () => {
+    it('rejects an unknown container', async () => {
       const { status, json } = await lab.plugin(
         'CHECK',
         { ...config, prevResult: result },
@@ -201,7 +201,7 @@ for (const variant of variants) {
       assert.equal(json?.code, 3);
     });
 
-    it('wants the result of ADD', async () => {
+    it('requires the result of ADD', async () => {
       const { status, json } = await lab.plugin('CHECK', config, { variant });
       assert.equal(status, 1);
       assert.equal(json?.code, 7);

@@ -9,7 +9,7 @@ const silence = { timeout: 500 };
 
 for (const variant of variants) {
   for (const podForwards of [false, true]) {
-    describe(`the closed door by ${variant}, in a pod that ${podForwards ? 'forwarded before' : 'did not forward'}`, () => {
+    describe(`closed router ports by ${variant}, in a pod that ${podForwards ? 'forwarded before' : 'did not forward'}`, () => {
       let lab: Lab;
       before(async () => {
         lab = await Lab.up('erdoor', { podForwards });
@@ -31,7 +31,7 @@ for (const variant of variants) {
       after(() => lab.down());
 
       for (const family of [4, 6] as const) {
-        it(`refuses ports without a rule at once, IPv${family}`, async () => {
+        it(`rejects ports without a rule at once, IPv${family}`, async () => {
           for (const client of ['near', 'far'] as const) {
             const agent = await lab.agent(client);
             assert.equal(await agent.reach('tcp', at.pod[family], 9000), 'ECONNREFUSED');
@@ -48,7 +48,7 @@ for (const variant of variants) {
           assert.equal(await near.reach('udp', at.web[family], 80), 'ECONNREFUSED');
         });
 
-        it(`lets nothing new in from outside, neither to the pod nor to the cluster, IPv${family}`, async () => {
+        it(`accepts no new connection from outside, neither to the pod nor to the cluster, IPv${family}`, async () => {
           const outsider = await lab.agent('outsider');
           const whole = family === 4 ? 32 : 128;
           await lab.ip('outsider', `route replace ${at.pod[family]}/${whole} via ${at.reserved[family]}`);
@@ -74,7 +74,7 @@ for (const variant of variants) {
   }
 }
 
-describe('the closed door of a router with IPv4 alone', () => {
+describe('closed router ports of a router with only IPv4', () => {
   let lab: Lab;
   before(async () => {
     lab = await Lab.up('erdoor4');
@@ -82,11 +82,11 @@ describe('the closed door of a router with IPv4 alone', () => {
   });
   after(() => lab.down());
 
-  it('has no IPv6 on the physical network at all', async () => {
+  it('has no IPv6 on the physical network', async () => {
     assert.doesNotMatch(await lab.run('pod', 'ip', ['address', 'show', 'dev', 'net1']), /inet6/);
   });
 
-  it('takes no route from whoever advertises one', async () => {
+  it('accepts no route advertisements', async () => {
     assert.doesNotMatch(await lab.run('pod', 'ip', ['-6', 'route']), /net1/);
   });
 });

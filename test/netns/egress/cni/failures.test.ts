@@ -101,7 +101,7 @@ const failures: readonly Failure[] = [
   },
 ];
 
-describe('an ADD that cannot work', () => {
+describe('an ADD that cannot succeed', () => {
   let lab: Lab;
   let folder: string;
   before(async () => {
@@ -115,7 +115,7 @@ describe('an ADD that cannot work', () => {
   });
 
   for (const { name, config, call, code, says } of failures) {
-    it(`names ${name}, and leaves everything as it was`, async () => {
+    it(`names ${name}, and restores the previous state`, async () => {
       const untouched = await lab.describe('pod');
       const log = '/var/log/egress-router/erfail';
       rmSync(log, { force: true });
@@ -136,7 +136,7 @@ describe('an ADD that cannot work', () => {
     assert.match(json?.msg ?? '', /interfaceArgs\.master "eth1": the interface is down; set it up with/);
   });
 
-  it('passes on the words of a program that fails, and undoes what came before', async () => {
+  it('passes on the message of a failing program, and undoes the previous steps', async () => {
     const programs = join(folder, 'programs');
     mkdirSync(programs);
     writeFileSync(join(programs, 'iptables-restore'), '#!/bin/sh\necho "line 3 failed: no such match" >&2\nexit 2\n', {
@@ -151,7 +151,7 @@ describe('an ADD that cannot work', () => {
     assert.equal(await lab.describe('pod'), untouched);
   });
 
-  it('says when a passthru link holds the master', async () => {
+  it('reports that a passthru link occupies the master', async () => {
     await lab.ip('node', 'link add holder link eth1 type macvlan mode passthru');
     const { status, json } = await lab.plugin('ADD', configure([4]));
     await lab.ip('node', 'link delete holder');
@@ -224,7 +224,7 @@ describe('an ADD that cannot work', () => {
       says: /Cannot set net\/ipv\d\/\S+ to \d: .*EROFS/,
     },
   ]) {
-    it(`fails when ${what}, and leaves everything as it was`, async () => {
+    it(`fails when ${what}, and restores the previous state`, async () => {
       const untouched = await lab.describe('pod');
       const script = `${mount.join(' && ')} && exec ${pluginCommand().join(' ')}`;
       const { execa } = await import('execa');
@@ -243,7 +243,7 @@ describe('an ADD that cannot work', () => {
     });
   }
 
-  it('says by STATUS that it could not work, and nothing where it could', async () => {
+  it('reports with STATUS that ADD could not succeed, and nothing if it could', async () => {
     const config = configure([4], {}, { interfaceArgs: { master: 'eth1' } });
     assert.equal((await lab.plugin('STATUS', config)).status, 0);
     const without = await lab.plugin('STATUS', config, { environment: { PATH: '/nonexistent' } });

@@ -27,7 +27,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-describe('a hostile neighbourhood', () => {
+describe('hostile tenants', () => {
   let lab: Lab;
   let holder: ChildProcess | undefined;
   beforeEach(async () => {
@@ -50,7 +50,7 @@ describe('a hostile neighbourhood', () => {
     await new Promise<void>((resolve) => child.stdout.once('data', () => resolve()));
   }
 
-  it('cannot keep a pod from ending by a lock on its namespace', async () => {
+  it("cannot prevent a pod's termination with a lock on its namespace", async () => {
     const untouched = await lab.describe('pod');
     assert.equal((await lab.plugin('ADD', configure([4]))).status, 0);
     await holdLock('/proc/self/ns/net', lab.netns('pod'));
@@ -61,7 +61,7 @@ describe('a hostile neighbourhood', () => {
     assert.equal(await lab.describe('pod'), untouched);
   });
 
-  it('finds the locks in a folder of root alone, where none is left behind', async () => {
+  it('find the locks in a folder that only root can access, without leftovers', async () => {
     assert.equal((await lab.plugin('ADD', configure([4]))).status, 0);
     assert.equal(statSync('/run/egress-router/locks').mode & 0o777, 0o700);
     // What a killed call left of a namespace that is gone.
@@ -72,7 +72,7 @@ describe('a hostile neighbourhood', () => {
     assert.deepEqual(readdirSync('/run/egress-router/locks'), []);
   });
 
-  it('cannot make the plugin take a gigabyte of memory by its input', async () => {
+  it('cannot make the plugin allocate a gigabyte of memory with its input', async () => {
     const [program, ...args] = pluginCommand();
     const call = execa('/usr/bin/time', ['-f', '%M', program, ...args], {
       env: { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'erhost-1', CNI_NETNS: lab.path('pod'), CNI_IFNAME: 'net1' },
@@ -110,7 +110,7 @@ describe('a hostile neighbourhood', () => {
     return { plugin, child: childrenOf(pid)[0] ?? 0 };
   }
 
-  it('leaves no program behind that installs rules when its caller was killed', async () => {
+  it('cannot make a killed plugin leave a program that installs rules', async () => {
     const untouched = await lab.describe('pod');
     const { plugin, child } = await beginWaitingAdd();
     process.kill(plugin.pid ?? 0, 'SIGKILL');
@@ -124,7 +124,7 @@ describe('a hostile neighbourhood', () => {
     assert.equal(await lab.describe('pod'), untouched);
   });
 
-  it('meets a plugin without the privileges that it does not need', async () => {
+  it('meet a plugin without unneeded privileges', async () => {
     const { plugin, child } = await beginWaitingAdd();
     // CAP_DAC_OVERRIDE, DAC_READ_SEARCH, NET_ADMIN, NET_RAW, SYS_MODULE, SYS_PTRACE, SYS_ADMIN
     const needed = 0x293006n;
@@ -140,7 +140,7 @@ describe('a hostile neighbourhood', () => {
   });
 
   for (const variant of variants) {
-    it(`has no way into the cluster by a third interface, whenever it comes, rules by ${variant}`, async () => {
+    it(`have no path into the cluster through a third interface, whenever it appears, rules by ${variant}`, async () => {
       await lab.serveOutside({ tcp: [80], udp: [80] });
       const far = await lab.agent('far');
       const near = await lab.agent('near');
@@ -179,7 +179,7 @@ describe('a hostile neighbourhood', () => {
     });
   }
 
-  it('is told of the reserved address on net1 alone, and of the pod as before', async () => {
+  it('see the reserved address on net1 only, and the pod as before', async () => {
     // A flat network: the pod's neighbours think that the reserved network is theirs, too.
     await lab.ip('near', 'address add 192.168.12.200/24 dev eth0', 'address add 2001:db8:12::200/64 dev eth0 nodad');
     assert.equal((await lab.plugin('ADD', configure([4, 6]))).status, 0);

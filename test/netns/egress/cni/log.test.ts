@@ -44,7 +44,7 @@ describe('the log of an ADD', () => {
 
   const destinations = ['80 UDP 10.0.0.99/30', '8080 TCP 203.0.113.26/30 80', '8443 TCP 203.0.113.27/30 443'];
 
-  it("has the lines of OpenShift's documentation, in their order", async () => {
+  it("has the lines of OpenShift's documentation in their order", async () => {
     const log = join(own, 'erlog-lines');
     const { status, stdout } = await lab.plugin('ADD', configure([4], { destinations }, { log_file: log }), {
       variant: 'iptables-nft',
@@ -73,7 +73,7 @@ describe('the log of an ADD', () => {
     );
   });
 
-  it('is never a way to write a file of the node, and ADD works all the same', async () => {
+  it('cannot be used to write a file of the node, and ADD works anyway', async () => {
     const victim = join(folder, 'victim');
     writeFileSync(victim, 'precious\n');
     symlinkSync(victim, join(folder, 'planted'));
@@ -120,7 +120,7 @@ describe('the log of an ADD', () => {
     },
   ];
   for (const { name, plant } of plants) {
-    it(`is not written where ${name} was planted at the default path, and fails nothing`, async () => {
+    it(`is not written if ${name} was planted at the default path, and nothing fails`, async () => {
       rmSync(defaultLog, { force: true, recursive: true });
       plant(defaultLog);
       try {
@@ -138,7 +138,7 @@ describe('the log of an ADD', () => {
     });
   }
 
-  it('shows no control or direction characters of a tenant, nor do the screens', async () => {
+  it('shows no control or direction characters of a tenant, nor do the screens of erctl', async () => {
     const odd = 'a\u009b2J\u202e\u2066\u2028b\u001b[0m\nc';
     rmSync(defaultLog, { force: true });
     const config = configure([4], { gateway: odd, destinations: [odd] }, { log_file: `/${odd}`, args: { [odd]: odd } });
@@ -151,7 +151,7 @@ describe('the log of an ADD', () => {
     assert.doesNotMatch(text, /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
   });
 
-  it('keeps its lines whole when twenty write at once', async () => {
+  it('keeps its lines whole with twenty concurrent writers', async () => {
     const log = join(own, 'erlog-shared');
     const calls = Array.from({ length: 20 }, (_, index) =>
       lab.plugin('DEL', configure([4], {}, { log_file: log }), { containerId: `erlog-${index}` }),

@@ -7,7 +7,7 @@ import { variants } from '../../../lab/plugin.ts';
 import { configure } from './configurations.ts';
 
 for (const variant of variants) {
-  describe(`many, by ${variant}`, () => {
+  describe(`load, by ${variant}`, () => {
     let lab: Lab;
     const pods = Array.from({ length: 20 }, (_, index) => `ermany-${index}`);
     before(async () => {
@@ -34,7 +34,7 @@ for (const variant of variants) {
       lab.down();
     });
 
-    it('twenty at once, each in its namespace, come and go without disturbing each other', async function () {
+    it('adds and deletes twenty attachments at once without interference', async function () {
       this.timeout(60_000);
       const call = (command: string): Promise<{ status: number; stdout: string }[]> =>
         Promise.all(
@@ -64,7 +64,7 @@ for (const variant of variants) {
       for (const { status, stdout } of await call('DEL')) assert.equal(status, 0, stdout);
     });
 
-    it('ten thousand rules, of which the first and the last work', async function () {
+    it('serves ten thousand rules, including the first and the last', async function () {
       this.timeout(60_000);
       const destinations = Array.from({ length: 10_000 }, (_, index) => `${10_000 + index} TCP ${at.web[4]} 80`);
       const config = configure([4], { destinations });

@@ -7,7 +7,7 @@ import { variants } from '../../../lab/plugin.ts';
 import { configure } from './configurations.ts';
 
 for (const variant of variants) {
-  describe(`the ways of Multus, rules by ${variant}`, () => {
+  describe(`use by Multus, rules by ${variant}`, () => {
     let lab: Lab;
     beforeEach(async () => {
       lab = await Lab.up('ermultus');
@@ -21,7 +21,7 @@ for (const variant of variants) {
       (await lab.agent(client)).reach('tcp', at.pod[4], port, options);
     const web = `${at.reserved[4]} ${at.web[4]} 80`;
 
-    it('works where the old default route was taken away before ADD, by the routes there are', async () => {
+    it('works with the remaining routes if the old default route was removed before ADD', async () => {
       await lab.ip('pod', 'route delete default', 'route add 10.128.0.0/14 via 10.128.10.1');
       const before = await lab.describe('pod');
       const { status, stdout } = await call('ADD', configure([4]));
@@ -32,7 +32,7 @@ for (const variant of variants) {
       assert.equal(await lab.describe('pod'), before);
     });
 
-    it('goes on when somebody deletes every default of net1 and adds the gateway again', async () => {
+    it('keeps working if all default routes of net1 are deleted and the gateway is added again', async () => {
       assert.equal((await call('ADD', configure([4, 6]))).status, 0);
       await lab.ip('pod', 'route delete default dev net1');
       await lab.run('pod', 'ip', ['-6', 'route', 'delete', 'default', 'dev', 'net1']);
@@ -42,13 +42,13 @@ for (const variant of variants) {
       assert.match(await lab.run('pod', 'ip', ['route']), /default via 10\.128\.10\.1 dev eth0/);
     });
 
-    it('goes on, and leaks nothing, when somebody deletes every default and adds none', async () => {
+    it('keeps working without leaks if all default routes are deleted and none is added', async () => {
       assert.equal((await call('ADD', configure([4]))).status, 0);
       await lab.ip('pod', 'route delete default dev net1');
       assert.equal(await reach('far', 8080), web);
     });
 
-    it('keeps two attachments in one namespace out of each other, whichever goes first', async () => {
+    it('separates two attachments in one namespace, whichever is deleted first', async () => {
       const first = configure([4], { destinations: [`8080 TCP ${at.web[4]} 80`] });
       const second = configure([4], {
         addresses: ['192.168.12.98/24'],
@@ -80,7 +80,7 @@ for (const variant of variants) {
       }
     });
 
-    it('copes with what a DEL that never came left behind', async () => {
+    it('handles leftovers of a missing DEL', async () => {
       const before = await lab.describe('pod');
       assert.equal((await call('ADD', configure([4]))).status, 0);
       const again = await call('ADD', configure([4], { destinations: [`8080 TCP ${at.secure[4]} 443`] }), {
@@ -95,7 +95,7 @@ for (const variant of variants) {
       assert.equal(await lab.describe('pod'), before);
     });
 
-    it('copes with leftovers of which nothing is remembered', async () => {
+    it('handles leftovers without a state file', async () => {
       assert.equal((await call('ADD', configure([4]))).status, 0);
       rmSync('/run/egress-router/ermultus-container@net1.json');
       const again = await call('ADD', configure([4]), { containerId: 'ermultus-other' });
@@ -105,7 +105,7 @@ for (const variant of variants) {
       assert.match(await lab.run('pod', 'ip', ['route']), /default via 10\.128\.10\.1 dev eth0/);
     });
 
-    it('says that an attachment exists already, and leaves it as it is', async () => {
+    it('rejects an existing attachment without changing it', async () => {
       assert.equal((await call('ADD', configure([4]))).status, 0);
       const again = await call('ADD', configure([4]));
       assert.equal(again.status, 1);
@@ -118,7 +118,7 @@ for (const variant of variants) {
       { way: 'CNI_ARGS', config: {}, args: 'IgnoreUnknown=1;MAC=02:aa:bb:00:00:01;K8S_POD_NAME=x' },
       { way: 'cni-args', config: { args: { cni: { mac: '02:aa:bb:00:00:01' } } }, args: undefined },
     ]) {
-      it(`honours a hardware address given by ${way}`, async () => {
+      it(`applies a hardware address given by ${way}`, async () => {
         const { status, json, stdout } = await call(
           'ADD',
           configure([4], {}, config),
@@ -130,7 +130,7 @@ for (const variant of variants) {
       });
     }
 
-    it('removes by GC what the runtime does not know any more, of its own network alone', async () => {
+    it('removes attachments unknown to the runtime with GC, of its own network only', async () => {
       const before = await lab.describe('pod');
       assert.equal((await call('ADD', configure([4]))).status, 0);
       const kept = [{ containerID: 'ermultus-container', ifname: 'net1' }];

@@ -9,7 +9,7 @@ const rounds = 5;
 
 for (const variant of variants) {
   for (const podForwards of [false, true]) {
-    describe(`while clients hammer, by ${variant}, in a pod that ${podForwards ? 'forwarded before' : 'did not forward'}`, () => {
+    describe(`under load, by ${variant}, in a pod that ${podForwards ? 'forwarded before' : 'did not forward'}`, () => {
       let lab: Lab;
       before(async () => {
         lab = await Lab.up('erleak', { podForwards });
@@ -17,7 +17,7 @@ for (const variant of variants) {
       });
       after(() => lab.down());
 
-      it('ADD and DEL let no packet out with a wrong source or by a wrong way', async function () {
+      it('ADD and DEL let no packet out with a wrong source or on a wrong path', async function () {
         this.timeout(60_000);
         // On the wire: only the reserved address may speak to a destination. On the cluster's side:
         // nothing that the pod sends may be for a destination.
@@ -48,7 +48,7 @@ for (const variant of variants) {
         await near.stopHammer('tcp6');
         for (const report of reports) {
           const reached = Object.entries(report).filter(([outcome]) => outcome.startsWith(`${at.reserved[4]} `));
-          assert.equal(reached.length, 1, `nobody got through: ${JSON.stringify(report)}`);
+          assert.equal(reached.length, 1, `not exactly one connection: ${JSON.stringify(report)}`);
         }
         assert.ok((await through.stop()).length > 0);
         assert.deepEqual((await strangers.stop()).slice(0, 5), []);

@@ -14,7 +14,7 @@ const bigAnswers = `
 `;
 
 for (const variant of variants) {
-  describe(`a cluster network with smaller packets, rules by ${variant}`, () => {
+  describe(`a cluster network with a smaller MTU, rules by ${variant}`, () => {
     let lab: Lab;
     before(async () => {
       lab = await Lab.up('ermtu', { strictReversePath: true });
@@ -22,7 +22,7 @@ for (const variant of variants) {
     });
     after(() => lab.down());
 
-    it('tells the destination outside, from the reserved address, and the client gets its answer', async () => {
+    it('reports it to the external destination from the reserved address, and the client gets its answer', async () => {
       const added = await lab.plugin('ADD', configure([4]), { variant });
       assert.equal(added.status, 0, added.stdout);
       await lab.run('outside', 'sh', ['-c', `exec "$0" -e "$1" >/dev/null 2>&1 &`, process.execPath, bigAnswers]);
@@ -31,7 +31,7 @@ for (const variant of variants) {
       const far = await lab.agent('far');
       await far.reach('udp', at.pod[4], 80, { timeout: 500 });
       const told = await errors.stop();
-      assert.ok(told.length > 0, 'nobody was told');
+      assert.ok(told.length > 0, 'no sender got a message');
       for (const line of told)
         assert.match(line, new RegExp(`${at.reserved[4]} > ${at.datagrams[4]}: ICMP .*need to frag \\(mtu 1300\\)`));
       assert.match(await lab.run('outside', 'ip', ['route', 'get', at.reserved[4]]), /mtu 1300/);

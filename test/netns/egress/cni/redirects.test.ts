@@ -6,7 +6,7 @@ import { variants } from '../../../lab/plugin.ts';
 import { configure, exampleDestinations } from './configurations.ts';
 
 for (const variant of variants) {
-  describe(`redirects by ${variant}, strict reverse path in the pod`, () => {
+  describe(`redirects by ${variant} with a strict reverse path filter in the pod`, () => {
     let lab: Lab;
     before(async () => {
       lab = await Lab.up('erredir', { strictReversePath: true });
@@ -33,7 +33,7 @@ for (const variant of variants) {
     }
 
     for (const family of [4, 6] as const) {
-      it(`take the three rules of the example to IPv${family}, for clients of both subnets`, async () => {
+      it(`apply the three rules of the example to IPv${family} for clients of both subnets`, async () => {
         await add(configure([family]));
         for (const client of ['near', 'far'] as const) {
           assert.equal(await reach(client, 'tcp', 8080, family), `${at.reserved[family]} ${at.web[family]} 80`);
@@ -43,36 +43,36 @@ for (const variant of variants) {
       });
     }
 
-    it('take both families at once', async () => {
+    it('support both families at once', async () => {
       await add(configure([4, 6]));
       for (const family of [4, 6] as const) {
         assert.equal(await reach('far', 'tcp', 8080, family), `${at.reserved[family]} ${at.web[family]} 80`);
       }
     });
 
-    it('send what has no rule to the fallback, beside the rules', async () => {
+    it('send ports without a rule to the fallback, next to the rules', async () => {
       await add(configure([4], { fallbackIP: at.fallback[4] }));
       assert.equal(await reach('far', 'tcp', 8080), `${at.reserved[4]} ${at.web[4]} 80`);
       assert.equal(await reach('far', 'tcp', 9000), `${at.reserved[4]} ${at.fallback[4]} 9000`);
       assert.equal(await reach('far', 'udp', 9000), `${at.reserved[4]} ${at.fallback[4]} 9000`);
     });
 
-    it('send everything to the fallback where there is no rule', async () => {
+    it('send everything to the fallback if there is no rule', async () => {
       await add(configure([4], { destinations: [], fallbackIP: at.fallback[4] }));
       assert.equal(await reach('near', 'tcp', 80), `${at.reserved[4]} ${at.fallback[4]} 80`);
     });
 
-    it('take a bare address for the fallback', async () => {
+    it('accept a bare address as the fallback', async () => {
       await add(configure([4], { destinations: [at.fallback[4]] }));
       assert.equal(await reach('far', 'tcp', 9000), `${at.reserved[4]} ${at.fallback[4]} 9000`);
     });
 
-    it('read masks, lower case, tabs and comments', async () => {
+    it('accept masks, lower case, tabs and comments', async () => {
       await add(configure([4], { destinations: [`8080\ttcp ${at.web[4]}/30  80 # the web`, '', '# nothing'] }));
       assert.equal(await reach('far', 'tcp', 8080), `${at.reserved[4]} ${at.web[4]} 80`);
     });
 
-    it('take an EgressRouter object instead', async () => {
+    it('accept an EgressRouter object instead', async () => {
       const egressRouter = {
         kind: 'EgressRouter',
         spec: {
@@ -90,7 +90,7 @@ for (const variant of variants) {
       assert.equal(await reach('far', 'tcp', 9000), `${at.reserved[4]} ${at.fallback[4]} 9000`);
     });
 
-    it("take what OpenShift's operator writes, word for word", async () => {
+    it("accept the exact output of OpenShift's operator", async () => {
       await add({
         cniVersion: '0.4.0',
         type: 'egress-router',
@@ -107,7 +107,7 @@ for (const variant of variants) {
       assert.equal(await reach('far', 'tcp', 9000), `${at.reserved[4]} ${at.fallback[4]} 9000`);
     });
 
-    it("leave the pod's own traffic the reserved address, and its way to the cluster and the node", async () => {
+    it("leave the pod's own traffic the reserved address, and its path to the cluster and the node", async () => {
       await add(configure([4], {}, { clusterNetworks: ['10.128.0.0/14'] }));
       const pod = await lab.agent('pod');
       assert.equal(await pod.reach('tcp', at.web[4], 80), `${at.reserved[4]} ${at.web[4]} 80`);

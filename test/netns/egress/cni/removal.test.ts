@@ -23,12 +23,12 @@ for (const variant of variants) {
       assert.equal(status, 0, stdout);
     }
 
-    it('leaves the namespace as it was, rules of others included, and may be called again', async () => {
+    it('restores the namespace, including rules of other programs, and can be repeated', async () => {
       await lab.run(
         'pod',
         'nft',
         ['-f', '-'],
-        'table inet somebody {\n chain input {\n type filter hook input priority 5;\n tcp dport 22 drop\n }\n}\n',
+        'table inet other {\n chain input {\n type filter hook input priority 5;\n tcp dport 22 drop\n }\n}\n',
       );
       await lab.run('pod', 'iptables-nft', [
         '-t',
@@ -53,13 +53,13 @@ for (const variant of variants) {
       assert.deepEqual(stateFiles(), []);
     });
 
-    it('succeeds where nothing was ever added', async () => {
+    it('succeeds if nothing was ever added', async () => {
       const untouched = await lab.describe('pod');
       await succeed('DEL');
       assert.equal(await lab.describe('pod'), untouched);
     });
 
-    it('succeeds without the namespace, by a path that leads nowhere and without any', async () => {
+    it('succeeds without the namespace, with a dangling path and without any', async () => {
       await succeed('ADD');
       const nowhere = await lab.plugin('DEL', configure([4, 6]), { variant, podNetns: '/var/run/netns/erdel-gone' });
       assert.equal(nowhere.status, 0, nowhere.stdout);
@@ -69,7 +69,7 @@ for (const variant of variants) {
       assert.equal(without.status, 0, without.stdout);
     });
 
-    it('finds the namespace by what it remembers when CNI_NETNS is empty', async () => {
+    it('finds the namespace in its state file if CNI_NETNS is empty', async () => {
       const untouched = await lab.describe('pod');
       await succeed('ADD');
       const { status, stdout } = await lab.plugin('DEL', configure([4, 6]), { variant, podNetns: '' });
@@ -77,7 +77,7 @@ for (const variant of variants) {
       assert.equal(await lab.describe('pod'), untouched);
     });
 
-    it('puts the old default route back even when what was remembered is lost', async () => {
+    it('restores the old default route even if the state file is lost', async () => {
       const routes = await lab.run('pod', 'ip', ['route']);
       await succeed('ADD');
       for (const name of stateFiles()) rmSync(`${states}/${name}`);
@@ -86,7 +86,7 @@ for (const variant of variants) {
       assert.doesNotMatch(await lab.describe('pod'), /ER-net1|egress-router-net1|net1@|fwmark 0x/);
     });
 
-    it('succeeds after somebody deleted the link, and after a half of the rules went', async () => {
+    it('succeeds after the link or half of the rules were deleted', async () => {
       const untouched = await lab.describe('pod');
       await succeed('ADD');
       await lab.ip('pod', 'link delete net1');
@@ -97,7 +97,7 @@ for (const variant of variants) {
       assert.equal(await lab.describe('pod'), untouched);
     });
 
-    it("never touches another's link of the same name", async () => {
+    it('never touches a foreign link of the same name', async () => {
       await lab.ip('pod', 'link add net1 type veth peer name net1p');
       const untouched = await lab.describe('pod');
       await succeed('DEL');
@@ -108,7 +108,7 @@ for (const variant of variants) {
       assert.equal(await lab.describe('pod'), untouched);
     });
 
-    it('keeps states readable by root alone', async () => {
+    it('keeps state files readable by root only', async () => {
       await succeed('ADD');
       assert.ok(existsSync(states));
       const { execaSync } = await import('execa');

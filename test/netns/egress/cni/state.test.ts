@@ -8,7 +8,7 @@ const folder = '/run/egress-router';
 const own = `${folder}/erstate-container@net1.json`;
 const other = `${folder}/erstate-other@net1.json`;
 
-describe('what is remembered', () => {
+describe('a state file', () => {
   let lab: Lab;
   let untouched: string;
   beforeEach(async () => {
@@ -44,7 +44,7 @@ describe('what is remembered', () => {
     { name: 'a folder', make: () => mkdirSync(other) },
   ];
   for (const { name, make } of broken) {
-    it(`stops nobody where a file is broken, which is set aside and told once: ${name}`, async () => {
+    it(`that is broken blocks no call, is renamed and reported once: ${name}`, async () => {
       make();
       const said = await succeed('ADD');
       assert.match(said, /Cannot use the state \S+erstate-other@net1\.json: .+; it is now \S+\.broken/);
@@ -76,7 +76,7 @@ describe('what is remembered', () => {
     },
   ];
   for (const { name, edit } of edits) {
-    it(`is enough for DEL to put everything back: ${name}`, async () => {
+    it(`suffices for DEL to restore everything: ${name}`, async () => {
       await succeed('ADD');
       change(edit);
       assert.equal(await succeed('DEL'), '');
@@ -85,7 +85,7 @@ describe('what is remembered', () => {
     });
   }
 
-  it('is enough for DEL to do what it can: without settings, they stay, and all else goes', async () => {
+  it('without settings lets DEL restore everything else', async () => {
     await succeed('ADD');
     change((state) => delete state.sysctls);
     await succeed('DEL');
@@ -95,7 +95,7 @@ describe('what is remembered', () => {
     await lab.run('pod', 'sysctl', ['-qw', 'net.ipv4.ip_forward=0', 'net.ipv6.conf.all.forwarding=0']);
   });
 
-  it('puts settings back by a file that is no state any more', async () => {
+  it('that is no longer valid still restores settings', async () => {
     await succeed('ADD');
     change((state) => {
       delete state.slot;
@@ -108,14 +108,14 @@ describe('what is remembered', () => {
     assert.equal(await lab.describe('pod'), untouched);
   });
 
-  it('leaves no temporary files of calls that were killed', async () => {
+  it('leaves no temporary files of killed calls', async () => {
     const stale = `${folder}/erstate-gone@net1.json.tmp`;
     const fresh = `${folder}/erstate-writing@net1.json.tmp`;
     for (const path of [stale, fresh]) writeFileSync(path, '{');
     utimesSync(stale, new Date(0), new Date(0));
     await succeed('ADD');
     assert.equal(existsSync(stale), false);
-    assert.equal(existsSync(fresh), true, 'somebody may be writing it');
+    assert.equal(existsSync(fresh), true, 'another process may be writing it');
     rmSync(fresh);
     await succeed('DEL');
   });

@@ -26,7 +26,7 @@ describe('ADD for a second attachment of a pod, and for an address without netwo
     for (const [changes, says] of [
       [
         { destinations: [`9090 TCP ${at.secure[4]} 443`, `8080 tcp ${at.secure[4]} 443`] },
-        /^Invalid network configuration: ip\.destinations\[1\] "8080 TCP …": attachment net1 of this pod redirects this port, too; use another port/,
+        /^Invalid network configuration: ip\.destinations: 8080\/tcp: attachment net1 of this pod redirects this port, too; use another port/,
       ],
       [
         { destinations: [], fallbackIP: at.fallback[4] },

@@ -13,7 +13,7 @@ const mac = '02:00:00:00:00:99';
 const everybody = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
 const strangeMac = '02:00:00:00:00:66';
 
-/** Frames from the pod that say that they are of somebody else, by tcpdump's words. */
+/** Frames from the pod with another host's source address, in tcpdump's format. */
 const honest = [
   `ether src ${mac} and src host ${at.reserved[4]}`,
   `ether src ${mac} and arp and arp[14:4] = 0xc0a80c63`,
@@ -25,7 +25,7 @@ const honest = [
 const dishonest = `(ether src ${mac} or ether src ${strangeMac} or src host ${at.pod[4]} or src host ${at.pod[6]}) and not (${honest.map((one) => `(${one})`).join(' or ')})`;
 
 for (const variant of variants) {
-  describe(`what leaves net1, rules by ${variant}`, () => {
+  describe(`traffic on net1, rules by ${variant}`, () => {
     let lab: Lab;
     beforeEach(async () => {
       lab = await Lab.up('erwrong');
@@ -37,8 +37,8 @@ for (const variant of variants) {
       assert.equal(status, 0, stdout);
     };
 
-    it('is translated, or forgotten, also of flows from the pod that were tracked before and nobody answers', async () => {
-      // Somebody tracks connections before we come: a mesh, a NetworkPolicy of a sidecar.
+    it('is translated or forgotten, including unanswered flows from the pod that were tracked before', async () => {
+      // Another program tracks connections before the plugin runs: a mesh, a NetworkPolicy of a sidecar.
       await lab.run(
         'pod',
         'nft',
@@ -69,7 +69,7 @@ for (const variant of variants) {
       assert.ok((await translated6.stop()).length > 0, 'the IPv6 flow goes on with the reserved address');
     });
 
-    it('is nothing under the reserved address any more after DEL, while others translate', async () => {
+    it('has no packet with the reserved address after DEL, while other programs translate', async () => {
       await lab.run('pod', 'nft', ['-f', '-'], othersTranslation);
       await lab.run(
         'outside',
@@ -89,7 +89,7 @@ for (const variant of variants) {
       assert.ok((await restored.stop()).length > 0, 'the flow goes on with the address of the pod');
     });
 
-    it('has the reserved address whatever rules others put before ours', async () => {
+    it('has the reserved address regardless of earlier rules of other programs', async () => {
       await lab.serveOutside({ tcp: [80], udp: [80] });
       const wrong = await lab.capture('outside', 'eth0', dishonest);
       await add();
@@ -107,7 +107,7 @@ for (const variant of variants) {
       assert.deepEqual((await wrong.stop()).slice(0, 5), []);
     });
 
-    it('is of net1, whatever a process in the pod writes to its wire', async () => {
+    it('comes from net1, whatever a process in the pod writes to its link', async () => {
       await add();
       const seen = await lab.capture('outside', 'eth0', `(ether src ${mac} or ether src ${strangeMac})`);
       const wire = new Wire(lab.netns('pod'), await indexOf('pod', 'net1'));
@@ -128,7 +128,7 @@ for (const variant of variants) {
       assert.deepEqual(lines.filter(isForged), []);
     });
 
-    it('is of net1 until DEL has deleted it, and no other link answers for its address meanwhile', async function () {
+    it('comes from net1 until DEL has deleted it, and no other link answers for its address', async function () {
       this.timeout(30_000);
       // A flat network: the pod's neighbours think that the reserved network is theirs, too.
       await lab.ip('near', 'address add 192.168.12.200/24 dev eth0');
@@ -173,7 +173,7 @@ for (const variant of variants) {
   });
 }
 
-/** Five seconds of datagrams to a port that nobody answers at, from one port, fifty a second. */
+/** Five seconds of datagrams to a silent port, from one port, fifty per second. */
 function sendFor(family: 4 | 6): string {
   return `exec ${process.execPath} -e '
     const socket = require("node:dgram").createSocket("udp${family}");
@@ -196,8 +196,8 @@ const othersTranslation = `table inet mesh {
 }
 `;
 
-/** Translates sources to something else, before our rules have a chance to. */
-const earlierTranslation = `table inet somebody {
+/** Translates sources before this project's rules can. */
+const earlierTranslation = `table inet other {
  chain post {
   type nat hook postrouting priority 50;
   oifname "net1" meta nfproto ipv4 snat ip to 10.128.10.18

@@ -7,7 +7,7 @@ const faults = new FaultWorld('erfault');
 const { world } = faults;
 
 for (const backend of ['iptables', 'nftables']) {
-  describe(`an ADD that fails half-way, rules by ${backend}`, () => {
+  describe(`an ADD that fails halfway, rules by ${backend}`, () => {
     before(() => world.make());
     after(() => world.drop());
     // iptables keeps its empty tables, which would show as a difference of the first run only.
@@ -16,7 +16,7 @@ for (const backend of ['iptables', 'nftables']) {
       assert.equal(faults.call('DEL', backend, 0, []).exitCode, 0);
     });
 
-    it('leaves the namespace as it was, whichever step fails', function () {
+    it('restores the namespace, whichever step fails', function () {
       this.timeout(120_000);
       const untouched = world.describePod();
       const whole: Operation[] = [];
@@ -29,18 +29,18 @@ for (const backend of ['iptables', 'nftables']) {
         assert.equal(outcome.exitCode, 1, step);
         const error = JSON.parse(outcome.stdout) as { code: number; msg: string };
         assert.equal(error.code, 101, step);
-        assert.equal(error.msg, `Cannot ${name}: the test says so`, step);
+        assert.equal(error.msg, `Cannot ${name}: fault of the test`, step);
         assert.equal(world.describePod(), untouched, step);
         assert.deepEqual(faults.storedStates(), [], step);
       }
     });
   });
 
-  describe(`a DEL that fails half-way, rules by ${backend}`, () => {
+  describe(`a DEL that fails halfway, rules by ${backend}`, () => {
     before(() => world.make());
     after(() => world.drop());
 
-    it('is finished by the next one, whichever step failed', function () {
+    it('is completed by the next one, whichever step failed', function () {
       this.timeout(120_000);
       assert.equal(faults.call('ADD', backend, 0, []).exitCode, 0);
       assert.equal(faults.call('DEL', backend, 0, []).exitCode, 0);

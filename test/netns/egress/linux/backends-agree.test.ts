@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { after, before, describe, it } from 'mocha';
 import { NftTables } from '../../../../src/base/linux/netlink/nft-tables.ts';
 import { type Address, type Family, parseAddress } from '../../../../src/base/model/address.ts';
-import { protocols, type Redirect } from '../../../../src/base/model/redirect.ts';
+import { type NamedRedirect, protocols, type Redirect } from '../../../../src/base/model/redirect.ts';
 import type { RuleProgram } from '../../../../src/base/model/rules.ts';
 import { tableName } from '../../../../src/base/rules/nftables/render.ts';
 import type { RuleBackend } from '../../../../src/base/rules/transaction.ts';
@@ -43,9 +43,27 @@ const redirects = fc.uniqueArray(
   { maxLength: 120, selector: (one: Redirect) => `${one.protocol} ${one.port} ${one.target.family}` },
 ) as fc.Arbitrary<Redirect[]>;
 
+const sharedTargets = fc.uniqueArray(targets, { maxLength: 7, selector: ({ text }) => text });
+const names = fc.uniqueArray(
+  fc.record(
+    {
+      protocol: fc.constantFrom(...protocols),
+      port: ports,
+      name: fc.domain(),
+      targets: sharedTargets,
+      targetPort: ports,
+    },
+    { requiredKeys: ['protocol', 'port', 'name', 'targets'] },
+  ),
+  { maxLength: 30, selector: (one: NamedRedirect) => `${one.protocol} ${one.port}` },
+) as fc.Arbitrary<NamedRedirect[]>;
+
 const ruleSets: fc.Arbitrary<EgressRules> = fc
   .record({
     redirects,
+    names,
+    fallbackTargets: fc.option(sharedTargets, { nil: undefined, freq: 3 }),
+    sharing: fc.constantFrom('roundrobin' as const, 'source' as const),
     fallback4: fc.option(fc.constant(address('203.0.113.251')), { nil: undefined, freq: 3 }),
     fallback6: fc.option(fc.constant(address('2001:db8:203::fb')), { nil: undefined, freq: 3 }),
     slot: fc.integer({ min: 1, max: 15 }),
@@ -57,7 +75,15 @@ const ruleSets: fc.Arbitrary<EgressRules> = fc
     reserved: [address('192.168.12.99'), address('2001:db8:12::99')],
     redirects: {
       redirects: one.redirects,
-      fallbacks: [one.fallback4, one.fallback6].filter((each) => each !== undefined),
+      named: one.names.filter(({ protocol, port }) => {
+        return !one.redirects.some((other) => other.protocol === protocol && other.port === port);
+      }),
+      fallbacks:
+        one.fallbackTargets !== undefined ? [] : [one.fallback4, one.fallback6].filter((each) => each !== undefined),
+      ...(one.fallbackTargets !== undefined && {
+        fallbackName: { name: 'rest.example', targets: one.fallbackTargets },
+      }),
+      sharing: one.sharing,
     },
     slot: one.slot,
   }));
@@ -73,6 +99,8 @@ interface Probe {
   readonly hit: boolean;
   readonly stranger: boolean;
 }
+
+const silentProbe: Probe = { protocol: 'tcp', family: 4, pick: 0, other: 1, hit: false, stranger: false };
 
 const probes: fc.Arbitrary<Probe[]> = fc.array(
   fc.record({
@@ -118,9 +146,9 @@ function useVariant(name: (typeof variants)[number]['name']): void {
 let sourcePort = 20000;
 
 function makePacket(probe: Probe, rules: EgressRules): Packet {
-  const list = rules.redirects.redirects;
+  const list = [...rules.redirects.redirects, ...(rules.redirects.named ?? [])];
   const redirect = probe.hit ? list[probe.pick % Math.max(1, list.length)] : undefined;
-  const family = redirect?.target.family ?? probe.family;
+  const family = redirect !== undefined && 'target' in redirect ? redirect.target.family : probe.family;
   sourcePort = sourcePort === 60000 ? 20000 : sourcePort + 1;
   return {
     source: clientAddresses[family],
@@ -137,7 +165,10 @@ function observe({ inside, beyond, mac }: WirePair, packet: Packet, expected: Tr
   const refusal = (seen: Seen): boolean => seen.kind === 'reset' || seen.kind === 'unreachable';
   if (expected.kind === 'redirected') {
     const seen = beyond.receive((one) => one.kind === 'packet');
-    return seen?.kind === 'packet' ? `${seen.source.text} > ${seen.destination.text} ${seen.port}` : 'silence outside';
+    if (seen?.kind !== 'packet') return 'silence outside';
+    const isShared = expected.targets?.some(({ text }) => text === seen.destination.text) === true;
+    const destination = isShared ? expected.target : seen.destination;
+    return `${seen.source.text} > ${destination.text} ${seen.port}`;
   }
   const seen = inside.receive(refusal);
   return seen === undefined ? 'silence inside' : seen.kind;
@@ -149,6 +180,7 @@ function describeTrace(trace: Trace, packet: Packet): string {
       return `${trace.source.text} > ${trace.target.text} ${trace.port}`;
     case 'refused':
       return trace.with === 'tcp-reset' ? 'reset' : 'unreachable';
+    case 'unresolved':
     case 'delivered':
       return packet.protocol === 'tcp' ? 'reset' : 'unreachable';
     case 'dropped':
@@ -167,7 +199,7 @@ describe('model, iptables and nftables', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it('send every connection to the same place', function () {
+  it('send every connection to the same destination', function () {
     this.timeout(300_000);
     fc.assert(
       fc.property(ruleSets, probes, (rules, tries) => {
@@ -193,7 +225,7 @@ describe('model, iptables and nftables', () => {
     );
   });
 
-  it('come to the same rules by an update as from nothing', function () {
+  it('reach the same rules by an update as from scratch', function () {
     this.timeout(300_000);
     fc.assert(
       fc.property(ruleSets, ruleSets, probes, (first, second, tries) => {
@@ -220,7 +252,92 @@ describe('model, iptables and nftables', () => {
     );
   });
 
-  it('are in nftables over netlink, to the last expression, what nft makes of them', () => {
+  it('share connections of a name among all its addresses, in turn or by the client', function () {
+    this.timeout(120_000);
+    const shared = Array.from({ length: 6 }, (_, index) => address(`203.0.113.${index + 1}`));
+    for (const variant of variants.slice(0, 3)) {
+      useVariant(variant.name);
+      for (const sharing of ['roundrobin', 'source'] as const) {
+        const named = [{ protocol: 'tcp', port: 8443, targetPort: 443, name: 'a.example', targets: shared }] as const;
+        const rules: EgressRules = {
+          owner: prefix,
+          egressLink: 'net1',
+          podLinks: { 4: 'eth0' },
+          reserved: [address('192.168.12.99')],
+          redirects: { redirects: [], fallbacks: [], named, sharing },
+          slot: 1,
+        };
+        withRules(world, variant, compileEgress(rules), () => {
+          const seen = (source: Address): string => {
+            sourcePort++;
+            const packet = { ...makePacket(silentProbe, rules), source, port: 8443, sourcePort };
+            const trace = traceEgress(rules, { ...packet, incoming: 'eth0', local: true });
+            world.inside.send(openingFrame(packet, world.mac.client, world.mac.podInside));
+            const one = world.beyond.receive(({ kind }) => kind === 'packet');
+            assert.ok(one?.kind === 'packet' && trace.kind === 'redirected', variant.name);
+            assert.equal(one.port, 443);
+            return one.destination.text;
+          };
+          if (sharing === 'roundrobin') {
+            const counts = new Map<string, number>();
+            for (let turn = 0; turn < 24; turn++) {
+              const target = seen(clientAddresses[4]);
+              counts.set(target, (counts.get(target) ?? 0) + 1);
+            }
+            assert.deepEqual([...counts.values()], [4, 4, 4, 4, 4, 4], variant.name);
+          } else {
+            const clients = Array.from({ length: 40 }, (_, index) => address(`10.128.10.${index + 100}`));
+            const first = clients.map(seen);
+            assert.deepEqual(clients.map(seen), first, variant.name);
+            assert.deepEqual(
+              [...new Set(first)].sort(),
+              shared.map(({ text }) => text),
+              variant.name,
+            );
+          }
+        });
+      }
+    }
+  });
+
+  it('list the same rules for the same addresses, however many', () => {
+    for (const variant of variants.slice(0, 3)) {
+      useVariant(variant.name);
+      const program = compileEgress({
+        owner: prefix,
+        egressLink: 'net1',
+        podLinks: { 4: 'eth0', 6: 'eth0' },
+        reserved: [address('192.168.12.99'), address('2001:db8:12::99')],
+        redirects: {
+          redirects: [],
+          fallbacks: [],
+          named: [
+            {
+              protocol: 'tcp',
+              port: 8443,
+              name: 'a.example',
+              targets: Array.from({ length: 50 }, (_, index) => [
+                address(`203.0.113.${index + 1}`),
+                address(`2001:db8:203::${(index + 1).toString(16)}`),
+              ]).flat(),
+            },
+          ],
+        },
+        slot: 1,
+      });
+      const listings = [1, 2].map(() => {
+        let lines: string[] = [];
+        withRules(world, variant, program, () => {
+          lines = inNamespace(world.pod, () => listRules(variant.backend, program));
+        });
+        return lines;
+      });
+      assert.ok(listings[0]?.some((line) => line.includes('203.0.113.50')));
+      assert.deepEqual(listings[0], listings[1], variant.name);
+    }
+  });
+
+  it('have identical nftables expressions over netlink and from nft', () => {
     const whole = fc.record({
       rules: ruleSets,
       families: familySets,
@@ -228,8 +345,11 @@ describe('model, iptables and nftables', () => {
     });
     fc.assert(
       fc.property(whole, ({ rules, families, podFamilies }) => {
+        const { redirects: list, fallbacks } = rules.redirects;
         const program = compileEgress({
           ...rules,
+          // Names are left to nft.
+          redirects: { redirects: list, fallbacks },
           reserved: rules.reserved.filter(({ family }) => families.includes(family)),
           podLinks: Object.fromEntries(podFamilies.map((family) => [family, 'eth0'])),
         });

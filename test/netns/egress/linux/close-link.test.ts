@@ -9,7 +9,7 @@ import { inNamespace } from '../../base/linux/wire.ts';
 const netns = 'erclose';
 const newQdisc = 36;
 
-describe('a link that is to be deleted', () => {
+describe('a link that is about to be deleted', () => {
   const ip = (...args: string[]): string => execFileSync('ip', args, { encoding: 'utf8' });
   const drop = (): void => {
     if (ip('netns', 'list').includes(netns)) ip('netns', 'delete', netns);
@@ -57,7 +57,7 @@ describe('a link that is to be deleted', () => {
     });
   }
 
-  it('swallows what leaves and has no address, but is up; twice is no error', () => {
+  it('drops what it sends and has no address, but is up; closing it twice is not an error', () => {
     close();
     close();
     const { text } = show();
@@ -66,12 +66,12 @@ describe('a link that is to be deleted', () => {
     assert.match(ip('netns', 'exec', netns, 'sysctl', 'net.ipv4.conf.v0.forwarding'), /= 0/);
   });
 
-  it('is down where the kernel has no queueing disciplines', () => {
+  it('is down if the kernel has no queueing disciplines', () => {
     close('EOPNOTSUPP');
     assert.match(show().text, /state DOWN/);
   });
 
-  it('is an error where it is gone', () => {
+  it('is an error if it does not exist', () => {
     assert.throws(() => close('ENODEV'), { code: 'ENODEV' });
   });
 });

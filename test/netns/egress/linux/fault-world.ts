@@ -7,7 +7,7 @@ import { type Outcome, runPlugin } from '../../../../src/egress/cni/main.ts';
 import type { Kernel } from '../../../../src/egress/linux/kernel-api.ts';
 import { nodeLogPolicy } from '../../../../src/egress/linux/log/log-policy.ts';
 import { openLogSink } from '../../../../src/egress/linux/log/log-sink.ts';
-import { listNodeLinks, openLinuxKernel } from '../../../../src/egress/linux/parts.ts';
+import { openLinuxKernel, readNodeLinks } from '../../../../src/egress/linux/parts.ts';
 import { FileStateStore } from '../../../../src/egress/linux/state/state-store.ts';
 import type { Operation } from '../../../../src/egress/model/operation.ts';
 import { SmallWorld } from './world.ts';
@@ -23,7 +23,7 @@ function disturb(kernel: Kernel, step: number, seen: Operation[], fault: Fault):
   const apply = (operation: Operation): readonly string[] => {
     seen.push(operation);
     if (seen.length === step || (fault === 'killed' && step > 0 && seen.length > step)) {
-      throw new KernelError('refused', `Cannot ${operation.do}: the test says so`);
+      throw new KernelError('refused', `Cannot ${operation.do}: fault of the test`);
     }
     return kernel.apply(operation);
   };
@@ -41,7 +41,7 @@ export class FaultWorld {
   readonly world: SmallWorld;
   readonly #states: string;
 
-  /** `prefix`: at most 8 letters, nobody else's. */
+  /** `prefix`: a unique prefix of at most 8 letters. */
   constructor(prefix: string) {
     this.world = new SmallWorld(prefix);
     this.#states = `${this.world.folder}/states`;
@@ -56,7 +56,8 @@ export class FaultWorld {
       openKernel: (path, choice) => disturb(openLinuxKernel(path, choice, store), step, seen, fault),
       identifyNamespace,
       checkBackend: () => {},
-      listNodeLinks,
+      askNames: () => 'absent',
+      readNodeLinks,
       openLog: (file) => openLogSink(file, { ...nodeLogPolicy, ownFolder: world.folder }),
     };
     const environment = {

@@ -7,7 +7,7 @@ const faults = new FaultWorld('erkill');
 const { world } = faults;
 
 for (const backend of ['iptables', 'nftables']) {
-  describe(`a call that is killed, rules by ${backend}`, () => {
+  describe(`a killed call, rules by ${backend}`, () => {
     before(() => world.make());
     after(() => world.drop());
     beforeEach(() => void faults.call('DEL', backend, 0, []));

@@ -9,14 +9,14 @@ export class SmallWorld {
   readonly pod: string;
   readonly folder: string;
 
-  /** `prefix`: at most 8 letters, nobody else's. */
+  /** `prefix`: a unique prefix of at most 8 letters. */
   constructor(prefix: string) {
     this.node = `${prefix}-node`;
     this.pod = `${prefix}-pod`;
     this.folder = mkdtempSync(join(tmpdir(), `${prefix}-`));
   }
 
-  /** Makes both namespaces anew. */
+  /** Creates both namespaces again. */
   make(): void {
     this.#dropNamespaces();
     run('ip', ['-batch', '-'], `netns add ${this.node}\nnetns add ${this.pod}\n`);

@@ -18,8 +18,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { OptionsError } from '../../../../src/base/daemon/reader.ts';
 import { install, uninstall } from '../../../../src/egress/node/install.ts';
+import { Installer } from '../../../../src/egress/node/installer.ts';
 import { parseOptions } from '../../../../src/egress/node/options.ts';
 import { executable } from '../../../lab/executable.ts';
+import { silentLog } from '../../../lab/silent-log.ts';
 import { until } from '../../../until.ts';
 
 describe('install', () => {
@@ -38,7 +40,7 @@ describe('install', () => {
   const run = (): string => install({ source, target, name: 'egress-router' });
   const place = (): string => join(target, 'egress-router');
 
-  it('puts a program in its place, for everybody to run, and then leaves it alone', () => {
+  it('installs a program that everyone can execute, and then leaves it unchanged', () => {
     assert.equal(run(), 'installed');
     assert.equal(readFileSync(place(), 'utf8'), readFileSync(source, 'utf8'));
     const { mode, ino } = statSync(place());
@@ -48,7 +50,7 @@ describe('install', () => {
     assert.deepEqual(readdirSync(target), ['egress-router']);
   });
 
-  it('replaces an old version while that runs', async () => {
+  it('replaces an old version while it is running', async () => {
     run();
     const child = spawn(place(), [], { stdio: 'ignore' });
     await once(child, 'spawn');
@@ -60,7 +62,7 @@ describe('install', () => {
     await once(child, 'exit');
   });
 
-  it('puts right what somebody changed: content, mode, or all of it', () => {
+  it('repairs changed content, mode, or both', () => {
     for (const damage of [
       () => writeFileSync(place(), 'changed'),
       () => chmodSync(place(), 0o600),
@@ -73,7 +75,7 @@ describe('install', () => {
     }
   });
 
-  it('replaces a link in its place, and does not follow it', () => {
+  it('replaces a link without following it', () => {
     const elsewhere = join(folder, 'elsewhere');
     writeFileSync(elsewhere, 'precious');
     symlinkSync(elsewhere, place());
@@ -82,14 +84,14 @@ describe('install', () => {
     assert.equal(lstatSync(place()).isSymbolicLink(), false);
   });
 
-  it('sweeps what a run that was cut off left, and no links', () => {
+  it('deletes leftovers of an interrupted run, but no links', () => {
     writeFileSync(join(target, '.egress-router-old'), 'half');
     symlinkSync(source, join(target, '.egress-router-link'));
     run();
     assert.deepEqual(readdirSync(target).sort(), ['.egress-router-link', 'egress-router']);
   });
 
-  it('says what is wrong, and leaves nothing half done', () => {
+  it('reports errors, and leaves no partial installation', () => {
     const cases: readonly (readonly [change: () => void, says: RegExp])[] = [
       [() => rmSync(source), /^Cannot read .*source: ENOENT/],
       [() => rmSync(target, { recursive: true }), /^Cannot list .*bin: ENOENT/],
@@ -105,7 +107,7 @@ describe('install', () => {
     }
   });
 
-  it('leaves nothing where the disk is full', () => {
+  it('leaves nothing if the disk is full', () => {
     const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', target]);
     assert.equal(mounted.status, 0, mounted.stderr.toString());
     try {
@@ -117,18 +119,49 @@ describe('install', () => {
     }
   });
 
-  it('takes the program away, and is content when it is gone', () => {
+  it('removes the program, and accepts that it is missing', () => {
     run();
     for (let count = 0; count < 2; count++) uninstall({ source, target, name: 'egress-router' });
     assert.deepEqual(readdirSync(target), []);
   });
 
-  describe('as built', () => {
+  describe('kept by an installer', () => {
+    const quiet = { ...silentLog };
+    const settings = () => ({
+      installation: { source, target, name: 'egress-router' },
+      interval: 60_000,
+      uninstallsOnExit: true,
+    });
+    const removal = { hasRouters: () => false, mark: () => undefined, clearMark: () => undefined };
+
+    it('is installed soon after what kept it away is gone, long before the next look', async () => {
+      rmSync(target, { recursive: true });
+      const running = new Installer(settings(), quiet, removal).start();
+      mkdirSync(target);
+      await until(
+        () => existsSync(place()),
+        () => 'not installed',
+        10_000,
+      );
+      await running.stop();
+      assert.equal(existsSync(place()), false);
+    }).timeout(15_000);
+
+    it('stays at the end while a router needs it for its DEL', async () => {
+      const marks: string[] = [];
+      const busy = { ...removal, hasRouters: () => true, mark: (name: string) => void marks.push(name) };
+      await new Installer(settings(), quiet, busy).start().stop();
+      assert.equal(existsSync(place()), true);
+      assert.deepEqual(marks, ['egress-router']);
+    });
+  });
+
+  describe('as compiled', () => {
     const program = executable('install-cni');
     let child: ChildProcess | undefined;
     afterEach(() => child?.kill('SIGKILL'));
 
-    it('keeps the plugin there until SIGTERM, and takes it away when told to', async () => {
+    it('keeps the plugin installed until SIGTERM, and removes it if configured', async () => {
       const words = ['--source', source, '--target', target, '--interval', '20ms', '--uninstall-on-exit'];
       child = spawn(program, words, { stdio: 'ignore' });
       const isThere = (): boolean => existsSync(place());
@@ -140,7 +173,7 @@ describe('install', () => {
       assert.equal(isThere(), false);
     });
 
-    it('ends after the first time, with 1 where that failed', () => {
+    it('exits after the first installation, with 1 if it failed', () => {
       const words = ['--source', source, '--target', target, '--once'];
       assert.equal(spawnSync(program, words).status, 0);
       rmSync(source);
@@ -158,7 +191,7 @@ describe('install', () => {
     ['--fast', '', /--fast/],
   ] as const;
   for (const [flag, value, says] of wrong) {
-    it(`refuses ${flag} ${value}`, () => {
+    it(`rejects ${flag} ${value}`, () => {
       assert.throws(
         () => parseOptions(value === '' ? [flag] : [flag, value], {}),
         (error) => error instanceof OptionsError && says.test(error.message),

@@ -9,10 +9,10 @@ import { addresses as at } from '../../../lab/names.ts';
 import { configure } from '../cni/configurations.ts';
 
 const program = executable('egress-router-pod');
-/** As the pod's container runs: nobody, without any capability. */
+/** Like the pod's container: an unprivileged user without capabilities. */
 const asNobody = ['--reuid', '65532', '--regid', '65532', '--clear-groups', '--bounding-set=-all', '--no-new-privs'];
 
-describe('the program of a router’s pod, as built, without any privilege', () => {
+describe('the compiled program of the router pod without privileges', () => {
   let lab: Lab;
   before(async () => {
     lab = await Lab.up('erpod');
@@ -33,14 +33,15 @@ describe('the program of a router’s pod, as built, without any privilege', () 
 
   const both = ['--address', `${at.reserved[6]}/64`, '--gateway', at.gateway[6]];
 
-  it('finds nothing wrong with a router, also of both families', async () => {
+  it('finds no problem with a router, even with both families', async () => {
     assert.deepEqual(await probe(), { code: 0, text: '' });
     assert.deepEqual(await probe(...both), { code: 0, text: '' });
   });
 
-  it('finds nothing wrong when the kernel has forgotten the gateway: it asks', async () => {
+  it('finds no problem if the kernel has forgotten the gateway, and sends no request under the address', async () => {
     await lab.ip('pod', 'neighbour flush dev net1');
     assert.deepEqual(await probe(...both), { code: 0, text: '' });
+    assert.equal(await lab.run('pod', 'ip', ['neighbour', 'show', 'dev', 'net1']), '');
   });
 
   const damages: readonly (readonly [name: string, damage: () => Promise<unknown>, says: RegExp])[] = [
@@ -76,6 +77,8 @@ describe('the program of a router’s pod, as built, without any privilege', () 
     await lab.ip('pod', 'neighbour flush dev net1');
     const silent = `${at.reserved[4].replace(/\d+$/, '')}200`;
     await lab.ip('pod', `route replace default via ${silent} dev net1`);
+    // A datagram makes the kernel ask for it, in vain.
+    await lab.run('pod', 'bash', ['-c', `echo > /dev/udp/${silent}/9`]);
     const words = ['--interface', 'net1', '--address', `${at.reserved[4]}/24`, '--gateway', silent];
     const run = ['netns', 'exec', lab.netns('pod'), 'setpriv', ...asNobody, program, 'ready', ...words];
     const { exitCode, stdout } = await execa('ip', run, { reject: false });
@@ -92,14 +95,14 @@ describe('the program of a router’s pod, as built, without any privilege', () 
     [['run', '--fast'], /--fast/],
   ];
   for (const [args, says] of wrong) {
-    it(`refuses ${args.join(' ')}`, async () => {
+    it(`rejects ${args.join(' ')}`, async () => {
       const { exitCode, stderr } = await execa(program, args, { reject: false });
       assert.equal(exitCode, 2);
       assert.match(stderr, says);
     });
   }
 
-  it('ends at once on SIGTERM, as the first process of its namespace', async () => {
+  it('exits at once on SIGTERM as the first process of its namespace', async () => {
     const child: ChildProcess = spawn('unshare', ['--pid', '--fork', '--kill-child', program, 'run'], {
       stdio: 'ignore',
     });

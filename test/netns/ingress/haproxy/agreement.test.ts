@@ -72,7 +72,7 @@ function arbitraryState(base: HttpState, ports: readonly number[]): fc.Arbitrary
     }));
 }
 
-describe('A running HAProxy and a fresh one of its files', () => {
+describe('A running HAProxy and a new one with its files', () => {
   const world = new World({ user: 'haproxy', reloadInterval: 50 });
   const fresh = new World();
   const ports: number[] = [];
@@ -88,7 +88,7 @@ describe('A running HAProxy and a fresh one of its files', () => {
     await world.engine.start(base);
   });
 
-  /** Everything that a client can tell of an HAProxy, but for which of several servers it takes. */
+  /** Everything that a client can observe of HAProxy, except which of several servers it uses. */
   async function ask(which: World): Promise<unknown[]> {
     const said: unknown[] = [];
     for (const host of ['a.test', 'b.test', 'c.test', 'a.w.test', 'b.w.test', 'x.y.w.test']) {
@@ -149,7 +149,7 @@ describe('A running HAProxy and a fresh one of its files', () => {
     });
     try {
       for (let i = 0; ; i++) {
-        const answer = await fresh.get('nobody.example', '/').catch(() => undefined);
+        const answer = await fresh.get('unknown.example', '/').catch(() => undefined);
         if (answer !== undefined) break;
         assert.ok(i < 200 && child.exitCode === null, errors);
         await new Promise((resolve) => setTimeout(resolve, 10));
@@ -163,7 +163,7 @@ describe('A running HAProxy and a fresh one of its files', () => {
     }
   }
 
-  it('answer alike after any series of changes', async function () {
+  it('answer identically after any series of changes', async function () {
     this.timeout(120_000);
     await fc.assert(
       fc.asyncProperty(fc.array(arbitraryState(base, ports), { minLength: 2, maxLength: 8 }), async (states) => {

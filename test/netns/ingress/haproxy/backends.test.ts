@@ -13,7 +13,7 @@ async function isAnswered(request: Promise<Answer>): Promise<boolean> {
   );
 }
 
-describe('What a backend does with requests, by a real HAProxy', () => {
+describe('A backend in a real HAProxy', () => {
   const world = new World();
   after(() => world.close());
   let state: HttpState;
@@ -99,14 +99,14 @@ describe('What a backend does with requests, by a real HAProxy', () => {
         assert.deepEqual([headers['set-cookie'], headers['cache-control']], [undefined, undefined], host);
       }
     });
-    it('keep a client at its server and are not set again', async () => {
+    it('keep a client on its server and are not set again', async () => {
       await serve({ ...two(), ...sticky });
       for (const server of ['a', 'b', 'b', 'a']) {
         const { echo, headers } = await world.get('it.test', '/', { cookie: cookie(server) });
         assert.deepEqual([echo?.server, headers['set-cookie']], [server, undefined]);
       }
     });
-    it('do not reach the server; others do', async () => {
+    it('do not reach the server, but others do', async () => {
       const seen = async (header: string): Promise<string | undefined> =>
         (await world.get('it.test', '/', { cookie: header })).echo?.headers.cookie;
       assert.equal(await seen(cookie('a')), undefined);
@@ -115,29 +115,29 @@ describe('What a backend does with requests, by a real HAProxy', () => {
       assert.equal(await seen(`x=1; ${cookie('b')}`), 'x=1');
       assert.equal(await seen(`xsticky=1; y=${cookie('b')}`), `xsticky=1; y=${cookie('b')}`);
     });
-    it('of a server that is unknown are set anew', async () => {
+    it('of an unknown server are replaced', async () => {
       const { echo, headers } = await world.get('it.test', '/', { cookie: 'sticky=nobody' });
       assert.equal(headers['set-cookie']?.[0]?.split(';')[0], cookie(echo?.server ?? ''));
     });
-    it('lead to a server of weight 0, where others do not go', async () => {
+    it('lead to a server of weight 0, which other clients do not reach', async () => {
       await serve({ ...two([0, 1]), ...sticky });
       assert.equal((await world.get('it.test', '/', { cookie: cookie('a') })).echo?.server, 'a');
       for (let i = 0; i < 5; i++) assert.equal((await world.get('it.test', '/')).echo?.server, 'b');
     });
-    it('of a server that is gone lead to another', async () => {
+    it('of a removed server lead to another', async () => {
       await serve({ ...two(), ...sticky });
       await serve({ servers: [makeServer('pod:b', '127.0.0.1', ports[1])], ...sticky });
       const { echo, headers } = await world.get('it.test', '/', { cookie: cookie('a') });
       assert.equal(echo?.server, 'b');
       assert.match(headers['set-cookie']?.[0] ?? '', new RegExp(cookie('b')));
     });
-    it('are not set without one', async () => {
+    it('are not set without configuration', async () => {
       await serve({ http: {} });
       assert.equal((await world.get('it.test', '/', { cookie: 'a=b' })).headers['set-cookie'], undefined);
     });
   });
 
-  it('weights share requests, and change', async () => {
+  it('distributes requests by weight, and follows changes', async () => {
     await serve({ ...two([3, 1]), balance: 'roundrobin' });
     const count = async (): Promise<number> => {
       let found = 0;
@@ -163,7 +163,7 @@ describe('What a backend does with requests, by a real HAProxy', () => {
     [['127.0.0.2/31'], false],
   ];
   for (const [list, allowed] of allowLists) {
-    it(`allow-list ${JSON.stringify(list)} ${allowed ? 'admits' : 'refuses'} 127.0.0.1`, async () => {
+    it(`allow-list ${JSON.stringify(list)} ${allowed ? 'admits' : 'rejects'} 127.0.0.1`, async () => {
       await serve(list === undefined ? {} : { allowList: list });
       assert.equal(await isAnswered(world.get('it.test', '/')), allowed);
       assert.equal(await isAnswered(world.getSecure('it.test', '/')), allowed);
@@ -171,13 +171,13 @@ describe('What a backend does with requests, by a real HAProxy', () => {
   }
 
   describe('limits', () => {
-    it('of requests in 10 s refuse by closing what reaches them', async () => {
+    it('of requests in 10 s close the excess connections', async () => {
       await serve({ limits: { requestRate: 4 } });
       const answers: boolean[] = [];
       for (let i = 0; i < 5; i++) answers.push(await isAnswered(world.get('it.test', '/')));
       assert.deepEqual(answers, [true, true, true, false, false]);
     });
-    it('of another backend count by themselves', async () => {
+    it('of another backend count separately', async () => {
       const id = 'be_http:test:other';
       state = {
         ...state,
@@ -191,7 +191,7 @@ describe('What a backend does with requests, by a real HAProxy', () => {
       assert.equal(await isAnswered(world.get('other.test', '/')), true);
       assert.equal(await isAnswered(world.get('other.test', '/')), false);
     });
-    it('of requests in progress', async () => {
+    it('of concurrent requests', async () => {
       await serve({ limits: { concurrent: 1 } });
       assert.equal(await isAnswered(world.get('it.test', '/')), false);
       await serve({ limits: { concurrent: 2 } });
@@ -217,7 +217,7 @@ describe('What a backend does with requests, by a real HAProxy', () => {
       ['/a', '/b', '/a/x', '/b', true],
     ];
   for (const [path, target, asked, got, dropRest = false] of rewrites) {
-    it(`rewrite of ${path || 'no path'} to ${target} makes ${asked} into ${got}`, async () => {
+    it(`rewrites ${path || 'no path'} to ${target}: ${asked} becomes ${got}`, async () => {
       await serve({ http: { rewrite: { prefix: path, target, dropRest } } }, path);
       assert.equal((await world.get('it.test', asked)).echo?.url, got);
     });
@@ -252,7 +252,7 @@ describe('What a backend does with requests, by a real HAProxy', () => {
     assert.equal(headers['strict-transport-security'], 'max-age=31536000;includeSubDomains;preload');
   });
 
-  it('a server that takes too long is given up after the backend’s own time', async () => {
+  it('a slow server times out after the backend’s own timeout', async () => {
     const silent = await world.server('silent', (server) =>
       server.removeAllListeners('request').on('request', () => {}),
     );
@@ -260,7 +260,7 @@ describe('What a backend does with requests, by a real HAProxy', () => {
     assert.equal((await world.get('it.test', '/')).status, 504);
   });
 
-  it('headers of a Route wait for a reload, and are there then', async () => {
+  it('headers of a Route wait for a reload and are then set', async () => {
     const reloaded = new Promise<void>((resolve) => world.once(resolve));
     const http = {
       requestHeaders: [

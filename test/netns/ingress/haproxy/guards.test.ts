@@ -8,7 +8,7 @@ import { RuntimeSocket } from '../../../../src/ingress/haproxy/socket.ts';
 import { makeBackend, makeServer, makeSite, makeState } from './fixtures.ts';
 import { World } from './world.ts';
 
-describe('What protects the router and its pods from requests', () => {
+describe('Protection of the router and its pods from requests', () => {
   let world: World;
   let port: number;
   const closing: (() => void)[] = [];
@@ -92,7 +92,7 @@ describe('What protects the router and its pods from requests', () => {
       assert.equal((await world.get('loop.test', '/')).status, 508);
       assert.equal((await world.get('it.test', '/')).echo?.headers['egress-router-hop'], '1');
     });
-    it('of a Route that changes headers end too, and no Route deletes the header that counts hops', async () => {
+    it('of a Route that changes headers end, too, and no Route deletes the header that counts hops', async () => {
       await world.settings();
       await start({ endpoint: world.httpPort });
       for (const action of [
@@ -115,7 +115,7 @@ describe('What protects the router and its pods from requests', () => {
         );
       }
     });
-    it('of passthrough connections end at the limit of the Route, and others are served meanwhile', async () => {
+    it('of passthrough connections end at the limit of the Route, while others are served', async () => {
       await world.settings();
       for (const endpoint of [world.httpsPort, await balancer(() => world.httpsPort)]) {
         await start({ endpoint, loop: { mode: 'tcp' } });
@@ -132,7 +132,39 @@ describe('What protects the router and its pods from requests', () => {
     });
   });
 
-  it('a Route has at most its number of requests at a time', async () => {
+  it('passthrough Routes of a namespace that loop together leave half of all connections to others', async () => {
+    // Chooses the ports.
+    const settings = await world.settings();
+    const loops = Array.from({ length: 12 }, (_, i) =>
+      makeBackend(`be_tcp:t:loop${i}`, [makeServer(`pod:loop${i}`, '127.0.0.1', world.httpsPort)], {
+        mode: 'tcp',
+        tenant: 't',
+      }),
+    );
+    const [good, passed] = [
+      makeBackend('be_http:u:it', [makeServer('pod:a', '127.0.0.1', port)]),
+      makeBackend('be_tcp:u:it', [makeServer('pod:a', '127.0.0.1', port)], { mode: 'tcp', tenant: 'u' }),
+    ];
+    await world.engine.start(
+      makeState({
+        settings,
+        backends: [...loops, good, passed],
+        passthrough: [
+          ...loops.map(({ id }, i) => ({ host: `loop${i}.test`, backend: id })),
+          { host: 'passed.test', backend: passed.id },
+        ],
+        sites: [makeSite('it.test', { backend: good.id })],
+      }),
+    );
+    // Each connection goes round until a limit ends it.
+    await Promise.all(loops.map(async (_, i) => await passThrough(`loop${i}.test`)));
+    const counts = await Promise.all(loops.map(async ({ id }) => await total(id)));
+    const all = counts.reduce((sum, count) => sum + count, 0);
+    assert.ok(all > 900 && all <= 1000 + loops.length, `${all} of 2,000 connections`);
+    assert.equal((await world.get('it.test', '/')).status, 200);
+  }).timeout(60_000);
+
+  it('a Route has at most its number of concurrent requests', async () => {
     const silent: Socket[] = [];
     const server = createServer((socket) => void silent.push(socket));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -152,9 +184,9 @@ describe('What protects the router and its pods from requests', () => {
     await Promise.all(waiting);
   });
 
-  describe('headers of ours that a client sends', () => {
+  describe('router headers from a client', () => {
     const spellings = ['X_SSL_Client_DN', 'x-ssl_client-dn', 'X_SSL', 'x_Ssl-Client-Verify', 'X-SSL-Client-CN'];
-    it('about certificates do not pass, with underscores neither', async () => {
+    it('about certificates are removed, even with underscores', async () => {
       await start({});
       const sent = Object.fromEntries(spellings.map((name) => [name, 'CN=admin']));
       const { echo } = await world.get('it.test', '/', { ...sent, X_Other: 'kept' });
@@ -169,7 +201,7 @@ describe('What protects the router and its pods from requests', () => {
       ['settings', { forwarded: 'replace' }],
       ['Route', {}],
     ] as [string, { forwarded?: ForwardedMode }][]) {
-      it(`about the client are replaced, with underscores too, by the mode of the ${where}`, async () => {
+      it(`about the client are replaced, even with underscores, according to the mode of the ${where}`, async () => {
         const cookie = { name: 'c', secure: false };
         await start({ it: { http: { cookie, ...(where === 'Route' && { forwarded: 'replace' }) } } }, per);
         const names = ['for', 'host', 'port', 'proto', 'proto-version'].flatMap((name) => [
@@ -192,7 +224,7 @@ describe('What protects the router and its pods from requests', () => {
     }
   });
 
-  it('the longest path that a host can have is served, and no other; a longer one is refused', async () => {
+  it('the longest possible path is served exactly; a longer one is rejected', async () => {
     const path = `/${'a'.repeat(4090 - 'long.test'.length)}`;
     await start({});
     const backend = makeBackend('be_http:t:long', [makeServer('pod:a', '127.0.0.1', port)]);

@@ -15,7 +15,7 @@ import { until } from '../../../until.ts';
 import { makeBackend, makePem, makeServer, makeSite, makeState } from './fixtures.ts';
 import { World } from './world.ts';
 
-describe('The life of a HAProxy', () => {
+describe('The life cycle of a HAProxy', () => {
   let world: World;
   let state: HttpState;
   let port: number;
@@ -112,7 +112,7 @@ describe('The life of a HAProxy', () => {
     return (server.address() as AddressInfo).port;
   }
 
-  it('upgraded connections outlive changes, the end of their own server, and reloads', async () => {
+  it('upgraded connections outlive changes, the removal of their own server, and reloads', async () => {
     state = withHost('echo.test', await echoServer());
     await world.engine.start(state);
     const connection = await upgrade('echo.test');
@@ -133,7 +133,7 @@ describe('The life of a HAProxy', () => {
     assert.equal(connection.closed(), false);
   });
 
-  it('connections to a removed server end after their time', async () => {
+  it('connections to a removed server end after the drain time', async () => {
     world.engine = world.makeEngine({ drainTimeout: 100 });
     state = withHost('echo.test', await echoServer());
     await world.engine.start(state);
@@ -143,7 +143,7 @@ describe('The life of a HAProxy', () => {
     await until(connection.closed, () => world.problems, 10_000);
   });
 
-  it('hosts come and go without a reload, more often than there are spare sections', async () => {
+  it('hosts are added and removed without a reload, more often than there are spare sections', async () => {
     await world.engine.start(state);
     for (let i = 0; i < 20; i++) {
       const reloaded = new Promise<void>((resolve) => world.once(resolve));
@@ -156,7 +156,7 @@ describe('The life of a HAProxy', () => {
     assert.deepEqual(world.problems, []);
   });
 
-  it('a reload brings what waits for spare sections, and no more often than it may', async () => {
+  it('a reload applies what waits for spare sections, at the limited rate', async () => {
     await world.engine.start(state);
     let all = state;
     const reloaded = new Promise<void>((resolve) => world.once(resolve));
@@ -197,7 +197,7 @@ describe('The life of a HAProxy', () => {
     await reloaded;
   }
 
-  it('one owner’s reloads end no connection of another, however many there are', async () => {
+  it('reloads of one owner end no connection of another, regardless of their number', async () => {
     state = withHost('echo.test', await echoServer());
     await world.engine.start(state);
     const connections = [await upgrade('echo.test')];
@@ -212,7 +212,7 @@ describe('The life of a HAProxy', () => {
     assert.deepEqual([oldWorkers, reloads.shape], [4, 4]);
   }).timeout(60_000);
 
-  it('memory bounds the number of old workers: a reload waits for it, and ends nobody’s connections', async () => {
+  it('a reload waits if memory does not suffice for another worker, and ends no connections', async () => {
     let share = 10;
     class SmallHost extends LocalHost {
       override async resources(): Promise<HostResources> {
@@ -236,12 +236,14 @@ describe('The life of a HAProxy', () => {
     share = 1.4;
     await world.engine.apply(withHeader('4'));
     await eventually(async () =>
-      /Memory allows no further worker .* 3 old/.test((await world.engine.describe()).problem ?? ''),
+      /Memory does not suffice for another HAProxy worker next to 3 old/.test(
+        (await world.engine.describe()).problem ?? '',
+      ),
     );
     assert.deepEqual([await seen(), await world.engine.countBlockingWorkers()], ['3', 3]);
     for (const { echo } of connections) assert.equal(await echo('still'), 'still');
     const reloaded = new Promise<void>((resolve) => world.once(resolve));
-    // The first two end the server.
+    // The first two entries stop the server.
     for (const close of closing.splice(2)) close();
     await reloaded;
     assert.equal(await seen(), '4');
@@ -249,7 +251,7 @@ describe('The life of a HAProxy', () => {
     assert.deepEqual([problem, reloads.shape, await world.engine.countBlockingWorkers()], [undefined, 4, 0]);
   }).timeout(60_000);
 
-  it('an owner whose reloads are used up waits, and others do not', async () => {
+  it('an owner without reload budget waits, and others do not', async () => {
     world.engine = world.makeEngine({
       ownerOf: (_, name) => name.split(':').at(-1)?.split('.')[0],
       budget: { burst: 2, refill: 600_000 },
@@ -273,7 +275,7 @@ describe('The life of a HAProxy', () => {
     assert.deepEqual([await seen('modest.test'), await seen('greedy.test')], ['1', '3']);
   }).timeout(60_000);
 
-  it('an owner who takes one spare section after the other waits for new ones, and others do not', async () => {
+  it('an owner that uses up spare sections waits for new ones, and others do not', async () => {
     world.engine = world.makeEngine({
       ownerOf: (_, name) => name.split(':').at(-1)?.split('.').at(-2),
       budget: { burst: 1, refill: 600_000 },
@@ -296,7 +298,7 @@ describe('The life of a HAProxy', () => {
     assert.equal(await status('a.modest.test'), 200);
   }).timeout(60_000);
 
-  it('HAProxy that hangs is noticed, killed and started again', async () => {
+  it('a hung HAProxy is detected, killed and restarted', async () => {
     world.engine = world.makeEngine({ hangTimeout: 6000 });
     state = withHost('it.test');
     await world.engine.start(state);
@@ -310,7 +312,7 @@ describe('The life of a HAProxy', () => {
     assert.match(world.problems.join(), /answered no request for \d+ s/);
   }).timeout(60_000);
 
-  it('HAProxy whose connections are all taken does not count as hanging', async () => {
+  it('a HAProxy at its connection limit does not count as hung', async () => {
     state = makeState({
       settings: await world.settings({ process: { ...state.settings.process, maxconn: 20 } }),
     });
@@ -327,7 +329,7 @@ describe('The life of a HAProxy', () => {
     assert.equal(await workerPid(), worker);
   }).timeout(60_000);
 
-  it('serves what an earlier supervisor left while no state is known', async () => {
+  it('serves the configuration of an earlier supervisor while no state is known', async () => {
     state = withHost('it.test');
     await world.engine.start(state);
     await world.engine.settle();
@@ -344,7 +346,7 @@ describe('The life of a HAProxy', () => {
     assert.equal(await workerPid(), worker);
   }).timeout(60_000);
 
-  it('a reload is done when no worker of before takes connections', async () => {
+  it('a reload is complete when no previous worker accepts connections', async () => {
     state = withHost('it.test');
     await world.engine.start(state);
     const old = await workerPid();
@@ -368,7 +370,7 @@ describe('The life of a HAProxy', () => {
     for (let i = 0; i < 20; i++) assert.equal(await status('it.test'), 200);
   });
 
-  it('HAProxy that was killed is started again with what was changed meanwhile', async () => {
+  it('a killed HAProxy is restarted with the changes made in the meantime', async () => {
     await world.engine.start(state);
     state = withHost('late.test');
     await world.engine.apply(state);
@@ -385,7 +387,7 @@ describe('The life of a HAProxy', () => {
     assert.equal((await world.engine.describe()).restarts, 2);
   });
 
-  it('HAProxy that is killed while it reloads is started again at once', async () => {
+  it('a HAProxy that is killed during a reload is restarted at once', async () => {
     state = withHost('it.test');
     await world.engine.start(state);
     const { pid } = await world.engine.describe();
@@ -402,7 +404,7 @@ describe('The life of a HAProxy', () => {
     assert.equal((await world.get('it.test', '/')).echo?.headers['x-forwarded-for'], undefined);
   });
 
-  it('HAProxy that ends while there is no room for files serves by those of before, and goes on when there is', async () => {
+  it('a HAProxy that exits while the disk is full restarts with the previous files, and recovers later', async () => {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', world.directory]);
     closing.push(() => execFileSync('umount', ['--lazy', world.directory]));
     state = withHost('it.test');
@@ -426,7 +428,7 @@ describe('The life of a HAProxy', () => {
     assert.deepEqual([await status('it.test'), await status('late.test')], [200, 200]);
   });
 
-  it('changes come into force where there is no room for one more file, and are not forgotten', async () => {
+  it('changes are applied while the disk is full, and are not lost', async () => {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=400', 'tmpfs', world.directory]);
     closing.push(() => execFileSync('umount', ['--lazy', world.directory]));
     await world.engine.start(state);
@@ -467,7 +469,7 @@ describe('The life of a HAProxy', () => {
     assert.equal(await status('it.test'), 200);
   });
 
-  it('the next supervisor takes over, changes included, without a reload', async () => {
+  it('the next supervisor takes over, including changes, without a reload', async () => {
     await world.engine.start(state);
     state = withHost('late.test');
     await world.engine.apply(state);
@@ -482,7 +484,7 @@ describe('The life of a HAProxy', () => {
     assert.deepEqual([await status('late.test'), await status('later.test')], [200, 200]);
   });
 
-  it('the next supervisor reloads where the files are not what runs', async () => {
+  it('the next supervisor reloads if the files differ from what runs', async () => {
     state = withHost('it.test');
     await world.engine.start(state);
     const { pid } = await world.engine.describe();
@@ -494,7 +496,7 @@ describe('The life of a HAProxy', () => {
     assert.equal(await status('it.test'), 200);
   });
 
-  it('the next supervisor reloads where another version wrote the rules', async () => {
+  it('the next supervisor reloads if another version wrote the rules', async () => {
     state = withHost('it.test');
     await world.engine.start(state);
     const worker = await workerPid();
@@ -508,7 +510,7 @@ describe('The life of a HAProxy', () => {
     assert.equal(await status('it.test'), 200);
   });
 
-  it('a backend that HAProxy has read gets and loses unusual features, and its clients keep their servers', async () => {
+  it('a loaded backend gains and loses unusual features, and its clients keep their servers', async () => {
     const cookie = { name: 'sticky', secure: false } as const;
     const other = await world.server('b');
     const site = (changes: Parameters<typeof makeBackend>[2]): HttpState => {
@@ -546,12 +548,12 @@ describe('The life of a HAProxy', () => {
     assert.match(secure, /^sticky=[0-9a-f]{32}; path=\/; HttpOnly; Secure$/);
   });
 
-  it('a second supervisor refuses to start', async () => {
+  it('a second supervisor fails to start', async () => {
     await world.engine.start(state);
     await assert.rejects(world.makeEngine().start(state), /another process does/);
   });
 
-  it('a port in use is told and tried again', async () => {
+  it('a port in use is reported and retried', async () => {
     const taken = createTcpServer((socket) => socket.destroy());
     await new Promise<void>((resolve) => taken.listen(world.httpPort, '127.0.0.1', resolve));
     state = withHost('it.test');
@@ -563,13 +565,13 @@ describe('The life of a HAProxy', () => {
     );
   });
 
-  it('no such program is told', async () => {
+  it('a missing executable is reported', async () => {
     world.engine = world.makeEngine({ binary: '/no/haproxy' });
     await world.engine.start(state);
     assert.match((await world.engine.describe()).problem ?? '', /no\/haproxy/);
   });
 
-  it('a certificate and a backend that HAProxy refuses are left out, and named; the rest is served', async () => {
+  it('a certificate and a backend that HAProxy rejects are skipped and named; the rest is served', async () => {
     const bad = makePem('other.test').replace(/-----BEGIN CERTIFICATE[\s\S]*/, '') + certificateOf(makePem());
     state = withHost('it.test');
     const broken = makeBackend('be_secure:t:broken', [makeServer('pod:x', '127.0.0.1', 1)], {
@@ -592,7 +594,7 @@ describe('The life of a HAProxy', () => {
     assert.equal(await status('it.test'), 200);
   });
 
-  it('a long allow-list goes as quickly as it came, and holds up nobody', async () => {
+  it('a long allow-list is removed as quickly as it was added, and delays no other change', async () => {
     state = withHost('other.test');
     await world.engine.start(state);
     const networks = Array.from({ length: 3000 }, (_, i) => `10.${i >> 8}.${i & 255}.128/25`);
@@ -626,7 +628,7 @@ describe('The life of a HAProxy', () => {
     assert.equal((await world.engine.describe()).reloads.refused, 0);
   }).timeout(60_000);
 
-  it('the long allow-lists of one namespace let the changes of others pass', async () => {
+  it('long allow-lists of one namespace do not delay changes of other namespaces', async () => {
     const list = (first: number, length: number, ...more: string[]) => [
       ...Array.from({ length }, (_, i) => `${first}.${i >> 16}.${(i >> 8) & 255}.${i & 255}`),
       ...more,
@@ -641,17 +643,17 @@ describe('The life of a HAProxy', () => {
     state = withHost('plain.test', port, { tenant: 'small' });
     assert.ok(isWaiting((await world.engine.apply(state)).pending));
     assert.equal(await status('plain.test'), 200);
-    // Its own long list takes the next turns, and not those after all others.
+    // Its own long list is loaded next, and not after all others.
     state = withHost('small.test', port, { tenant: 'small', allowList: list(200, 1500, '127.0.0.1') });
     await world.engine.apply(state);
     await eventually(async () => (await status('small.test')) === 200);
-    assert.ok(isWaiting((await world.engine.apply(state)).pending), 'the small list came after the large ones');
+    assert.ok(isWaiting((await world.engine.apply(state)).pending), 'the small list was loaded after the large ones');
     await eventually(async () => (await status('large-11.test')) === 200);
     const { pending, waiting } = await world.engine.apply(state);
     assert.deepEqual([[...pending], [...waiting]], [[], []]);
   }).timeout(60_000);
 
-  it('a command that HAProxy refused leads to a reload, whatever changes before it', async () => {
+  it('a command that HAProxy rejected leads to a reload, regardless of earlier changes', async () => {
     await world.engine.start(state);
     const bad = makePem('other.test').replace(/-----BEGIN CERTIFICATE[\s\S]*/, '') + certificateOf(makePem());
     const certificates = new Map([['t:bad', { name: 't:bad', pem: bad, hosts: ['bad.test'], http2: false }]]);
@@ -665,7 +667,7 @@ describe('The life of a HAProxy', () => {
     assert.equal(await status('it.test'), 200);
   });
 
-  it('parts that cannot be written are refused with a reason, at once', async () => {
+  it('parts that cannot be rendered are rejected with a reason at once', async () => {
     await world.engine.start(state);
     const sneaky = makeBackend('be_http:t:x\n  bind :1', []);
     const { refused } = await world.engine.apply({
@@ -682,7 +684,7 @@ describe('The life of a HAProxy', () => {
     assert.equal(await status('it.test'), 200);
   });
 
-  it('leaves nothing that others could read', async () => {
+  it('leaves nothing that other users could read', async () => {
     await world.engine.start(withHost('it.test'));
     const mode = (path: string): string => (statSync(join(world.directory, path)).mode & 0o77).toString(8);
     assert.deepEqual(
@@ -714,8 +716,8 @@ describe('The access log', () => {
     await world.close();
   });
 
-  it('calls backends and servers by the names of the state, spare sections included', async () => {
-    // HAProxy also tells of servers that come and go.
+  it('names backends and servers as in the state, including spare sections', async () => {
+    // HAProxy also logs servers that are added and deleted.
     syslog.on('message', (message) => {
       if (message.includes('.test')) lines.push(message.toString());
     });

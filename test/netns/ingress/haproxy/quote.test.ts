@@ -22,7 +22,7 @@ import {
 import { siftState } from '../../../../src/ingress/haproxy/sift.ts';
 import { makeBackend, makeServer, makeSite, makeState } from '../../../netns/ingress/haproxy/fixtures.ts';
 
-/** What tenants may write, with what grammars trip over. */
+/** Values that tenants can write, including special characters of grammars. */
 const nasty = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 40 }),
   fc
@@ -79,21 +79,21 @@ describe('Values that tenants choose', () => {
       `defaults\n  mode http\n  timeout client 1s\n  timeout server 1s\n  timeout connect 1s\nbackend b\n${lines}`,
     );
     const { status, stderr } = spawnSync('/usr/sbin/haproxy', ['-c', '-f', path]);
-    // 2: nothing wrong, but nobody listens.
+    // 2: valid, but without a listener.
     assert.ok(status === 0 || status === 2, stderr.toString());
   }
 
-  it('are one word each to HAProxy', () => {
+  it('are single words to HAProxy', () => {
     const words = fc.sample(nasty, 300).filter((value) => passes(() => quoteWord(value)) && value.length < 1000);
     takes(words.map((word) => `acl x path -m str -- ${quoteWord(`a${word}`)}`));
   });
-  it('are header values to HAProxy, or refused', () => {
+  it('are header values to HAProxy, or rejected', () => {
     const values = fc
       .sample(nasty, 300)
       .filter((value) => passes(() => quoteHeaderValue(value)) && value.length < 1000);
     takes(['x', ...values].map((value) => `http-request set-header X-A ${quoteHeaderValue(value)}`));
   });
-  it('never make two commands of one, or end a line of a map', () => {
+  it('never turn one command into two, or end a line of a map', () => {
     fc.assert(
       fc.property(nasty, (value) => {
         if (passes(() => quoteArgument(value)))
@@ -103,7 +103,7 @@ describe('Values that tenants choose', () => {
       }),
     );
   });
-  it('are refused alone: what else is in the state is served', () => {
+  it('are rejected individually: the rest of the state is served', () => {
     fc.assert(
       fc.property(nasty, nasty, nasty, (id, host, text) => {
         const good = makeBackend('be_http:good:one', [makeServer('pod:a', '10.0.0.1', 80)]);
@@ -137,6 +137,6 @@ describe('Values that tenants choose', () => {
     it(`the network ${text} is ${keys[0]}…`, () => assert.deepEqual(networkKeys(text), keys));
   }
   for (const text of ['', '10.0.0', '10.0.0.0/33', 'a.test', '10.0.0.1,10.0.0.2', '::/129', '10.0.0.1 ']) {
-    it(`${JSON.stringify(text)} is no network`, () => assert.throws(() => networkKeys(text), UnfitValue));
+    it(`${JSON.stringify(text)} is not a network`, () => assert.throws(() => networkKeys(text), UnfitValue));
   }
 });

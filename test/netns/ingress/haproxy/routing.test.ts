@@ -8,7 +8,7 @@ const cases: readonly (readonly [what: string, host: string, path: string, plain
   ['a host without paths has every path', 'whole.test', '/any/thing', 'whole', 'whole'],
   ['upper case, port and final dot do not count', 'WHOLE.test.:8080', '/', 'whole', 'whole'],
   ['two final dots are another host', 'whole.test..', '/', '503', '503'],
-  ['a host that nobody has', 'nobody.test', '/', '503', '503'],
+  ['a host without an owner', 'nobody.test', '/', '503', '503'],
   ['the longest path decides', 'paths.test', '/a/b/c', 'ab', 'ab'],
   ['a path is itself', 'paths.test', '/a', 'a', 'a'],
   ['a path has what is below it', 'paths.test', '/a/x', 'a', 'a'],
@@ -47,7 +47,7 @@ const cases: readonly (readonly [what: string, host: string, path: string, plain
   ['the empty part of a slash path falls to the wildcard', 'slash.wild.test', '/d', 'wild', 'wild'],
 ];
 
-describe('Hosts and paths, by a real HAProxy', () => {
+describe('Hosts and paths in a real HAProxy', () => {
   const world = new World();
   after(() => world.close());
 

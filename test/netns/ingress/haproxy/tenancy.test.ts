@@ -40,7 +40,7 @@ class Pod {
   }
 }
 
-describe('Sections that are reused', () => {
+describe('Reused sections', () => {
   let world: World;
   let state: HttpState;
   const pods: Pod[] = [];
@@ -169,7 +169,7 @@ describe('Sections that are reused', () => {
     assert.deepEqual(other.hosts, ['b.test']);
   });
 
-  it('refuse what was routed to their previous use', async () => {
+  it('reject what was routed to their previous use', async () => {
     const other = await pod();
     await world.engine.apply(withRoute('b.test', other.port));
     await world.engine.apply(withRoute('b.test', other.port, { mode: 'tcp' }, withRoute('b.test', other.port)));
@@ -197,7 +197,7 @@ describe('Sections that are reused', () => {
     assert.equal(await ask('b.test'), 200);
   });
 
-  it('are taken by another owner of the same name as by another', async () => {
+  it('are used by another owner of the same name like by another tenant', async () => {
     const [mine, other] = [await pod(), await pod()];
     await world.engine.apply(withRoute('a.test', mine.port, { owner: '1' }));
     assert.equal(await ask('a.test'), 200);

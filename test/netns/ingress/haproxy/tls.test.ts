@@ -14,7 +14,7 @@ import { World } from './world.ts';
 
 const secure = { http: { tls: {} } } as const;
 
-describe('TLS, by a real HAProxy', () => {
+describe('TLS in a real HAProxy', () => {
   const world = new World();
   const servers: { close(): void }[] = [];
   let state: HttpState;
@@ -131,12 +131,12 @@ describe('TLS, by a real HAProxy', () => {
     assert.equal(await handshake('nobody.test'), 'default.test');
     assert.equal(await handshake(''), 'default.test');
   });
-  it('HTTP/2 is offered with certificates of their own, never with the default one', async () => {
+  it("HTTP/2 is offered with a Route's own certificate, never with the default one", async () => {
     assert.equal(await handshake('own.test', ['h2', 'http/1.1']), 'own.test h2');
     assert.equal(await handshake('bare.test', ['h2', 'http/1.1']), 'default.test none');
     assert.equal(await handshake('', ['h2', 'http/1.1']), 'default.test none');
   });
-  it('HTTP/2: a host that is not the connection’s is sent away, but for those of its certificate', async () => {
+  it('HTTP/2: requests for hosts that the certificate does not cover get 421', async () => {
     assert.deepEqual(
       await http2('own.test', ['own.test', 'OWN.test:443', 'one.shared.test', 'bare.test']),
       [200, 200, 421, 421],
@@ -159,7 +159,7 @@ describe('TLS, by a real HAProxy', () => {
     assert.notEqual((await peer('own.test')).serialNumber, serialNumber);
     assert.equal(await handshake('own.test', ['h2']), 'own.test h2');
   });
-  it('a certificate for more hosts, without HTTP/2, and one less', async () => {
+  it('a certificate for more hosts, without HTTP/2, and one removed', async () => {
     const all = state.certificates;
     const changed = { name: 't:own', pem: renewed ?? '', hosts: ['own.test', 'bare.test'], http2: false };
     await world.engine.apply({ ...state, certificates: new Map([['t:own', changed]]) });
@@ -202,7 +202,7 @@ describe('TLS, by a real HAProxy', () => {
     await world.engine.apply(state);
   });
 
-  it('a wildcard that goes to another certificate is still one for HTTP/2', async () => {
+  it('a wildcard that moves to another certificate keeps HTTP/2', async () => {
     const certificates = new Map([...state.certificates].filter(([name]) => name !== 't:shared'));
     const moved = { name: 't:moved', pem: shared ?? '', hosts: ['*.shared.test'], http2: true };
     await world.engine.apply({ ...state, certificates: new Map([...certificates, [moved.name, moved]]) });
@@ -212,7 +212,7 @@ describe('TLS, by a real HAProxy', () => {
     assert.deepEqual(await http2('one.shared.test', ['two.shared.test', 'own.test']), [200, 421]);
   });
 
-  it('names as long as Kubernetes lets them be have files, live and after a reload', async () => {
+  it('names of the maximum length have files, at run time and after a reload', async () => {
     const name = `${'n'.repeat(63)}:${'a'.repeat(253)}`;
     const id = `be_secure:${name}`;
     const server = state.backends.get('be_secure:t:good')?.servers[0];
@@ -239,7 +239,7 @@ describe('TLS, by a real HAProxy', () => {
     await again;
   });
 
-  it('passthrough sends plain clients to https where it should, and keeps them from a wildcard where not', async () => {
+  it('passthrough redirects plain clients to https if configured, and otherwise hides them from a wildcard', async () => {
     const sites = [
       makeSite('pass.test', { plain: 'redirect', secure: false, backend: 'be_tcp:t:pass' }),
       makeSite('refused.test', { plain: 'redirect', secure: false, backend: 'be_tcp:t:refused' }),
@@ -262,21 +262,21 @@ describe('TLS, by a real HAProxy', () => {
     await world.engine.apply(state);
   });
 
-  it('passthrough gives the connection to the server, by name and by wildcard', async () => {
+  it('passthrough forwards the connection to the server, by name and by wildcard', async () => {
     assert.equal(await handshake('pass.test'), 'svc.ns.svc');
     assert.equal(await handshake('PASS.test'), 'svc.ns.svc');
     assert.equal(await handshake('x.passed.test'), 'svc.ns.svc');
     assert.equal(await handshake('pass.test.'), 'svc.ns.svc', 'as the host in a URL with a final dot');
   });
-  it('a host of ours below a wildcard that is passed through stays ours', async () => {
+  it('a host with its own TLS below a passthrough wildcard keeps it', async () => {
     assert.equal(await handshake('ours.passed.test'), 'default.test');
   });
-  it('passthrough has allow-lists and limits', async () => {
+  it('passthrough supports allow-lists and limits', async () => {
     await assert.rejects(handshake('refused.test'));
     assert.equal(await handshake('rated.test'), 'svc.ns.svc');
     await assert.rejects(handshake('rated.test'));
   });
-  it('passthrough comes and goes without a reload', async () => {
+  it('passthrough is added and removed without a reload', async () => {
     const { pendingReload } = await world.engine.apply({ ...state, passthrough: new Map() });
     assert.equal(pendingReload, false);
     assert.equal(await handshake('pass.test'), 'default.test');
@@ -285,7 +285,7 @@ describe('TLS, by a real HAProxy', () => {
   });
 });
 
-describe('Client certificates, by a real HAProxy', () => {
+describe('Client certificates in a real HAProxy', () => {
   const world = new World();
   const folder = mkdtempSync(join(tmpdir(), 'client-ca-'));
   after(async () => {
@@ -320,7 +320,7 @@ describe('Client certificates, by a real HAProxy', () => {
     );
   });
 
-  it('a certificate that fits is told to the server', async () => {
+  it('a valid certificate is passed to the server', async () => {
     const { echo } = await world.getSecure('m.test', '/', {}, key('alice'));
     const told = Object.keys(echo?.headers ?? {}).filter((name) => name.startsWith('x-ssl'));
     assert.deepEqual(told.map((name) => name.replace('x-ssl-client-', '')).sort(), [
@@ -341,14 +341,14 @@ describe('Client certificates, by a real HAProxy', () => {
   it('another subject gets 403', async () => {
     assert.equal((await world.getSecure('m.test', '/', {}, key('mallory'))).status, 403);
   });
-  it('headers that say so from outside are removed', async () => {
+  it('certificate headers from outside are removed', async () => {
     const { echo } = await world.get('m.test', '/', { 'x-ssl-client-cn': 'alice', 'x-ssl': '1', proxy: 'http://evil' });
     assert.deepEqual(
       [echo?.headers['x-ssl-client-cn'], echo?.headers['x-ssl'], echo?.headers.proxy],
       [undefined, undefined, undefined],
     );
   });
-  it('a revoked one is refused after a reload', async () => {
+  it('a revoked one is rejected after a reload', async () => {
     writeFileSync(join(folder, 'index.txt'), '');
     writeFileSync(
       join(folder, 'ca.cnf'),
@@ -367,7 +367,7 @@ describe('Client certificates, by a real HAProxy', () => {
   });
 });
 
-describe('The doors, by a real HAProxy', () => {
+describe('Frontends of a real HAProxy', () => {
   const world = new World();
   after(() => world.close());
   before(async () => {
@@ -408,7 +408,7 @@ describe('The doors, by a real HAProxy', () => {
   const get = (lines = '', version = '1.1'): string =>
     `GET / HTTP/${version}\r\nHost: d.test\r\nConnection: close\r\n${lines}\r\n`;
 
-  it('the PROXY protocol says who the client is', async () => {
+  it('the PROXY protocol determines the client', async () => {
     const answer = await raw(get());
     assert.match(answer, /"x-forwarded-for":"2001:db8::7"/);
     assert.match(answer, /"x-forwarded-port":"8443"/);
@@ -424,7 +424,7 @@ describe('The doors, by a real HAProxy', () => {
       /^HTTP\/1.. 503 [\s\S]*our page 503/,
     );
   });
-  it('the health URI answers whatever the host', async () => {
+  it('the health URI answers for any host', async () => {
     assert.match(await raw('GET /_health HTTP/1.0\r\n\r\n'), /^HTTP\/1.\d 200/);
   });
   const refused: readonly (readonly [what: string, request: string])[] = [
@@ -434,14 +434,14 @@ describe('The doors, by a real HAProxy', () => {
     ['NUL in a header', get('X-A: a\0b\r\n')],
   ];
   for (const [what, request] of refused) {
-    it(`${what} is refused`, async () => {
+    it(`${what} is rejected`, async () => {
       assert.match(await raw(request), /^HTTP\/1.1 4\d\d /);
     });
   }
   it('Upgrade to h2c does not reach servers', async () => {
     assert.doesNotMatch(await raw(get('Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n')), /"upgrade"/);
   });
-  it('a slow header of another request keeps nobody waiting', async () => {
+  it('a slow header of another request delays no client', async () => {
     assert.match(await raw(get('X-Folded: a\r\n b\r\n')), /"x-folded":"a\s+b"|^HTTP\/1.1 400/);
   });
 });

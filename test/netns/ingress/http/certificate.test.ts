@@ -24,7 +24,7 @@ function timeOf(action: () => void): number {
   return performance.now() - start;
 }
 
-describe('Certificates that a Route brings', () => {
+describe('Certificates of Routes', () => {
   const block = (label: string, body = 'QUJD') => `-----BEGIN ${label}-----\n${body}\n-----END ${label}-----\n`;
   const texts: readonly (readonly [name: string, text: string, labels: readonly string[] | undefined])[] = [
     ['blocks', `${block('A')}${block('B C')}`, ['A', 'B C']],
@@ -45,7 +45,7 @@ describe('Certificates that a Route brings', () => {
     });
   }
 
-  it('cost no more time than their length, whatever they are', () => {
+  it('take time linear in their length, whatever they contain', () => {
     const beginnings = '-----BEGIN A-----\n'.repeat(60_000);
     assert.ok(timeOf(() => assert.equal(readPem(`${beginnings}${block('B')}`), undefined)) < 1000);
   });
@@ -58,7 +58,7 @@ describe('Certificates that a Route brings', () => {
     ['Edwards curves', 'ed25519', true],
   ];
   for (const [name, words, isTaken] of keys) {
-    it(`are ${isTaken ? 'taken' : 'refused'} with keys of ${name}, as by HAProxy`, () => {
+    it(`are ${isTaken ? 'accepted' : 'rejected'} with keys of ${name}, as by HAProxy`, () => {
       const command = `req -x509 -newkey ${words} -nodes -keyout - -subj /CN=a.test -days 2`;
       const certificate = execFileSync('/usr/bin/openssl', command.split(' '), { stdio: 'pipe' }).toString();
       const read = checkKeyPair({ certificate, paths });
@@ -89,7 +89,7 @@ describe('Certificates that a Route brings', () => {
     ],
   ];
   for (const [name, words, seen, limits] of costly) {
-    it(`are refused with keys of ${name} unless an administrator allows them`, () => {
+    it(`are rejected with keys of ${name} unless an administrator allows them`, () => {
       const pem = execFileSync(
         '/usr/bin/openssl',
         `req -x509 -newkey ${words} -nodes -keyout - -subj /CN=a.test -days 2`.split(' '),
@@ -105,7 +105,7 @@ describe('Certificates that a Route brings', () => {
     }).timeout(60_000);
   }
 
-  it('are refused with a DSA key, with which no client completes a handshake', () => {
+  it('are rejected with a DSA key, with which no client completes a handshake', () => {
     const folder = mkdtempSync(join(tmpdir(), 'erce-'));
     const run = (words: string) => execFileSync('/usr/bin/openssl', words.split(' '), { cwd: folder, stdio: 'pipe' });
     run('dsaparam -out p.pem 2048');
@@ -120,7 +120,7 @@ describe('Certificates that a Route brings', () => {
     );
   }).timeout(60_000);
 
-  it('are followed by few signatures: a chain of one name and many keys keeps nobody waiting', () => {
+  it('are verified with few signatures: a chain of one name and many keys causes no delay', () => {
     const root = makeRoot();
     const [certificate = ''] = /-----BEGIN CERT[\s\S]*/.exec(root) ?? [];
     const key = root.replace(certificate, '');

@@ -18,7 +18,7 @@ const websocket = [
   '\r\n',
 ].join('\r\n');
 
-describe('hosts and paths while they change, by the agent as built', () => {
+describe('changes of hosts and paths in the compiled agent', () => {
   let node: HttpNode;
 
   beforeEach(async function () {
@@ -64,7 +64,7 @@ describe('hosts and paths while they change, by the agent as built', () => {
     return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
   }
 
-  it('takes new Routes, endpoints, certificates and annotations without a reload, and WebSockets live on', async () => {
+  it('applies new Routes, endpoints, certificates and annotations without a reload, and keeps WebSockets', async () => {
     assert.match((await node.raw(websocket, 'socket')).body, /^HTTP\/1.1 101/);
     node.write('new', route('new', 'new.test'), route('late', 'late.test', { spec: { path: '/x' } }));
     await expectServer('new.test', 's8001');
@@ -92,7 +92,7 @@ describe('hosts and paths while they change, by the agent as built', () => {
     assert.equal(await countReloads(), 0, node.log);
   }).timeout(30_000);
 
-  it('is adopted by the next agent after kill -9, without a reload, and WebSockets live on', async () => {
+  it('is adopted by the next agent after kill -9 without a reload, and keeps WebSockets', async () => {
     assert.match((await node.raw(websocket, 'socket')).body, /^HTTP\/1.1 101/);
     await node.end('SIGKILL');
     assert.equal(await serverOf('web.test'), 's8001');
@@ -103,13 +103,13 @@ describe('hosts and paths while they change, by the agent as built', () => {
     assert.equal(await countReloads(), 0, node.log);
   }).timeout(30_000);
 
-  it('says that a change waits for a reload that its namespace has used up, and admits nothing early', async () => {
+  it('reports a change that waits because its namespace has no reload budget, and admits nothing early', async () => {
     const withHeader = (name: string, value: string) =>
       route(name, `${name}.test`, {
         spec: { httpHeaders: { actions: { response: [{ name: 'x-seen', action: { type: 'Set', set: { value } } }] } } },
       });
     const seen = async () => (await node.ask('http', 'busy.test', '/')).headers['x-seen'];
-    // Five reloads at once belong to every namespace.
+    // Every namespace has five reloads at once.
     for (const value of ['1', '2', '3', '4', '5']) {
       node.write('busy', withHeader('busy', value));
       for (const deadline = Date.now() + 5000; (await seen()) !== value && Date.now() < deadline; );
@@ -137,7 +137,7 @@ describe('hosts and paths while they change, by the agent as built', () => {
         ['later', false, 'Pending', true],
       ],
     );
-    // What another namespace changes needs no waiting, and its reload takes the others along.
+    // A change of another namespace does not wait, and its reload includes the waiting ones.
     const words = {
       namespace: 'other',
       spec: { ...(withHeader('x', '1') as { spec: object }).spec, host: 'other.test' },
@@ -148,14 +148,14 @@ describe('hosts and paths while they change, by the agent as built', () => {
     assert.deepEqual([await seen(), await serverOf('later.test')], ['6', 's8001']);
   }).timeout(60_000);
 
-  it('is judged healthy by the document behind erctl inspect --ingress', async () => {
+  it('is reported healthy by erctl inspect --ingress', async () => {
     const { body } = await node.ask('http', 'localhost', '/haproxy', { address: '127.0.0.1', port: 1936 });
     const { problems, workers, oldWorkers, version } = JSON.parse(body);
     assert.deepEqual([problems, workers, oldWorkers], [[], 1, 0]);
     assert.match(version, /^\d+\.\d+/);
   }).timeout(30_000);
 
-  it('comes back after HAProxy was killed, and is ready again without any other change', async () => {
+  it('recovers after HAProxy was killed, and is ready again without any other change', async () => {
     const pid = readFileSync(findPidOf('haproxy', node.folder), 'utf8');
     process.kill(Number(pid), 'SIGKILL');
     await expectServer('web.test', 's8001');
@@ -165,7 +165,7 @@ describe('hosts and paths while they change, by the agent as built', () => {
     assert.equal(last, 'ok');
   }).timeout(30_000);
 
-  it('stays ready while a Route’s certificate is refused that HAProxy would not take, and says why', async () => {
+  it('stays ready while a Route’s certificate is rejected that HAProxy would reject, and reports why', async () => {
     const words = 'req -x509 -newkey rsa:1024 -nodes -days 2 -keyout - -out - -subj /CN=short.test';
     const certificate = execFileSync('/usr/bin/openssl', words.split(' '), { stdio: ['ignore', 'pipe', 'ignore'] });
     const tls = { termination: 'edge', certificate: certificate.toString() };
@@ -179,7 +179,7 @@ describe('hosts and paths while they change, by the agent as built', () => {
     await expectServer('web.test', 's8001');
   }).timeout(30_000);
 
-  it('refuses keys that would slow down every handshake, and DSA keys, which complete none', async () => {
+  it('rejects keys that would slow down every handshake, and DSA keys, which complete none', async () => {
     const run = (words: string) =>
       execFileSync('/usr/bin/openssl', words.split(' '), { stdio: ['ignore', 'pipe', 'ignore'] }).toString();
     const tls = (name: string, pem: string) =>
@@ -201,14 +201,14 @@ describe('hosts and paths while they change, by the agent as built', () => {
     await expectServer('web.test', 's8001');
   }).timeout(60_000);
 
-  it('does not change what is served where the directory of manifests has a broken file', async () => {
+  it('does not change what is served if the directory of manifests has an invalid file', async () => {
     writeFileSync(join(node.manifests, 'web.json'), '{');
     node.write('more', route('more', 'more.test'));
     await expectServer('more.test', 's8001');
     assert.equal(await serverOf('web.test'), 's8001');
   }).timeout(30_000);
 
-  it('lets the older Route take a host, and the younger have it when that goes', async () => {
+  it('gives a host to the older Route, and to the younger one when that is deleted', async () => {
     node.write('young', route('young', 'shared.test', { age: 9 }), ...service('two', [8002]));
     await expectServer('shared.test', 's8001');
     node.write('old', route('old', 'shared.test', { age: 1, service: 'two' }));

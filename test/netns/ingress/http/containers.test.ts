@@ -18,7 +18,7 @@ const websocket = [
   '\r\n',
 ].join('\r\n');
 
-describe('HAProxy in a container of its own, as built, each with the rights of the manifest', function () {
+describe('HAProxy in its own container, compiled, each with the rights of the manifest', function () {
   this.timeout(60_000);
   const node = new HttpNode('erl7c');
   let keeper: ChildProcess;
@@ -49,13 +49,13 @@ describe('HAProxy in a container of its own, as built, each with the rights of t
     node.down();
   });
 
-  it('is started and changed by the agent', async () => {
+  it('is started and controlled by the agent', async () => {
     await expectServer('web.test', 's8001');
     node.write('more', route('more', 'more.test', { service: 'more' }), ...service('more', [8002]));
     await expectServer('more.test', 's8002');
   });
 
-  it('goes on when the agent is killed, and the next agent adopts it', async () => {
+  it('keeps running when the agent is killed, and the next agent adopts it', async () => {
     assert.match((await node.raw(websocket, 'socket')).body, /^HTTP\/1.1 101/);
     // Files follow a moment after HAProxy; an agent killed before makes the next one reload.
     await until(
@@ -73,7 +73,7 @@ describe('HAProxy in a container of its own, as built, each with the rights of t
     await expectServer('later.test', 's8001');
   });
 
-  it('serves what is on the disk when its container starts again while no agent runs', async () => {
+  it('serves the configuration on disk when its container restarts while no agent runs', async () => {
     await node.end('SIGTERM');
     await expectServer('later.test', 's8001');
     process.kill(childOf(keeper), 'SIGKILL');
@@ -88,7 +88,7 @@ describe('HAProxy in a container of its own, as built, each with the rights of t
     await expectServer('web.test', 's8001');
   });
 
-  it('is started again by the agent when it was killed, and when it hangs, which unreadiness shows', async () => {
+  it('is restarted by the agent when it was killed or hangs, which readiness shows', async () => {
     const workers = () => pidsOf(join(node.folder, 'haproxy/master.sock'));
     for (const pid of workers()) process.kill(pid, 'SIGKILL');
     await expectServer('web.test', 's8001');
@@ -114,7 +114,7 @@ describe('HAProxy in a container of its own, as built, each with the rights of t
     await expectServer('web.test', 's8001');
   });
 
-  it('ends in order when the pod ends: it serves on for the delay, and lets connections end', async () => {
+  it('shuts down gracefully with the pod: it serves for the delay, and lets connections end', async () => {
     assert.match((await node.raw(websocket, 'last')).body, /^HTTP\/1.1 101/);
     await node.end('SIGTERM');
     process.kill(childOf(keeper), 'SIGTERM');

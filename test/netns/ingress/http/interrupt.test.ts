@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, it } from 'mocha';
 import { HttpNode } from '../../../lab/http-node.ts';
 import { route, service } from './objects.ts';
 
-describe('the end of the ingress agent and its HAProxy', () => {
+describe('the shutdown of the ingress agent and its HAProxy', () => {
   let node: HttpNode;
   beforeEach(async () => {
     // Nothing that waits for connections may keep a person waiting.
@@ -22,12 +22,12 @@ describe('the end of the ingress agent and its HAProxy', () => {
     node.down();
   });
 
-  it('ends HAProxy with the agent on Ctrl-C', async () => {
+  it('stops HAProxy with the agent on Ctrl-C', async () => {
     await node.end('SIGINT');
     assert.match((await node.ask('http', 'shop.example', '/')).error ?? '', /ECONNREFUSED/);
   });
 
-  it('leaves HAProxy to the next agent when a supervisor ends this one', async () => {
+  it('leaves HAProxy to the next agent when a supervisor stops this one', async () => {
     await node.end('SIGTERM');
     assert.equal((await node.ask('http', 'shop.example', '/')).status, 200);
   });

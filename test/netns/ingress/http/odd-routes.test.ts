@@ -9,7 +9,7 @@ import { route, service } from './objects.ts';
 
 const authority = new TestAuthority('eror authority');
 
-describe('Routes that are legal and odd, by the agent as built', () => {
+describe('Legal but odd Routes in the compiled agent', () => {
   let node: HttpNode;
 
   beforeEach(async function () {
@@ -39,7 +39,7 @@ describe('Routes that are legal and odd, by the agent as built', () => {
     assert.equal(last, status, node.log.slice(-3000));
   }
 
-  it('with keys that the agent or HAProxy cannot read are refused alone, and cost no reload', async () => {
+  it('with keys that the agent or HAProxy cannot read are rejected individually without a reload', async () => {
     const openssl = (command: string, input = '') =>
       execFileSync('/usr/bin/openssl', command.split(' '), { input, stdio: ['pipe', 'pipe', 'ignore'] }).toString();
     const [root, leaf] = [join(node.folder, 'root.pem'), join(node.folder, 'leaf.pem')];
@@ -100,12 +100,12 @@ describe('Routes that are legal and odd, by the agent as built', () => {
       const { status, headers, body } = await node.ask(scheme, host, '/');
       assert.equal(status, 503);
       assert.equal(headers['cache-control'], 'private, max-age=0, no-cache, no-store');
-      assert.match(`${headers['content-type']}`, /^text\/html/);
+      assert.match(String(headers['content-type']), /^text\/html/);
       assert.match(body, /<h1>Application is not available<\/h1>/);
     }
   }).timeout(30_000);
 
-  it('with names as long as they may be are served like others, and hold up no reload', async () => {
+  it('with names of the maximum length are served like others, and delay no reload', async () => {
     const namespace = 'n'.repeat(63);
     const name = 'r'.repeat(253);
     const { certificate, key } = authority.issue({ name: 'long', hosts: ['long.test'] });
@@ -126,7 +126,7 @@ describe('Routes that are legal and odd, by the agent as built', () => {
     await node.ready();
   }).timeout(30_000);
 
-  it('with paths as long as HAProxy can search for are served, and longer ones and changes of the header that counts hops refused', async () => {
+  it('with paths of the maximum length are served; longer ones and changes of the hop header are rejected', async () => {
     const longest = `/${'p'.repeat(4090 - 'path.test'.length)}`;
     const hop = { name: 'egress-router-HOP', action: { type: 'Delete' } };
     node.write(
@@ -148,7 +148,7 @@ describe('Routes that are legal and odd, by the agent as built', () => {
     }
   }).timeout(30_000);
 
-  it('of a Service that was idled go to its own address, where a request wakes it, and to its pods from then on', async () => {
+  it('of an idled Service lead to its own address, where a request unidles it, and then to its pods', async () => {
     await node.serve({ name: 'proxy', port: 8080 });
     const idled = (since: string, clusterIP: string) => ({
       apiVersion: 'v1',

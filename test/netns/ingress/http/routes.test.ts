@@ -121,7 +121,7 @@ const objects: Readonly<Record<string, readonly object[]>> = {
     route('nocookie', 'nocookie.test', { annotations: { disable_cookies: 'true' } }),
     route('listed', 'listed.test', { annotations: { ip_allowlist: '10.97.0.0/16 garbage' } }),
     route('unlisted', 'unlisted.test', { annotations: { ip_whitelist: '192.0.2.1,192.0.2.2' } }),
-    route('garbled', 'garbled.test', { annotations: { ip_whitelist: 'nobody knows' } }),
+    route('garbled', 'garbled.test', { annotations: { ip_whitelist: 'not an address' } }),
     route('limited', 'limited.test', {
       annotations: { 'rate-limit-connections': 'true', 'rate-limit-connections.rate-http': '4' },
     }),
@@ -137,7 +137,7 @@ const objects: Readonly<Record<string, readonly object[]>> = {
   ],
 };
 
-describe('Routes with hosts and paths, by the agent as built', () => {
+describe('Routes with hosts and paths in the compiled agent', () => {
   const node = new HttpNode('erht', {
     ROUTER_ALLOW_WILDCARD_ROUTES: 'true',
     ROUTER_DOMAIN: 'apps.test',
@@ -187,7 +187,7 @@ describe('Routes with hosts and paths, by the agent as built', () => {
     ['TLS beside plain HTTP', 'https', 'allow.test', '/', '200 one /'],
     ['no plain Route over TLS', 'https', 'plain.test', '/', '503'],
     ['TLS to a server that is trusted', 'https', 'reencrypt.test', '/', '200 tls /'],
-    ['TLS to a server that nobody checks', 'https', 'blind.test', '/', '200 tls /'],
+    ['TLS to an unverified server', 'https', 'blind.test', '/', '200 tls /'],
     ['no server of another authority', 'https', 'distrust.test', '/', '503'],
     ['TLS that the server ends', 'https', 'pass.test', '/', '200 tls /'],
     [
@@ -210,8 +210,8 @@ describe('Routes with hosts and paths, by the agent as built', () => {
     ['a path that is stripped whole', 'http', 'root.test', '/api', '200 one /'],
     ['a path that is replaced', 'http', 'moved.test', '/api/x', '200 one /v2/x'],
     ['whom the list has', 'http', 'listed.test', '/', '200 one /'],
-    ['nobody else', 'http', 'unlisted.test', '/', 'closed'],
-    ['nobody by a list that cannot be read', 'http', 'garbled.test', '/', 'closed'],
+    ['no other client', 'http', 'unlisted.test', '/', 'closed'],
+    ['no client if the list is invalid', 'http', 'garbled.test', '/', 'closed'],
     ['a denied domain not', 'http', 'denied.evil.test', '/', '503'],
   ];
   for (const [name, scheme, host, path, want] of answers) {
@@ -254,14 +254,14 @@ describe('Routes with hosts and paths, by the agent as built', () => {
     ['garbled', 'True', /without a valid entry no client can connect$/],
   ];
   for (const [name, verdict, message, namespace] of verdicts) {
-    it(`tells the author of ${name} "${verdict}"`, () => {
+    it(`reports ${name} as "${verdict}"`, () => {
       const status = node.status(name, namespace ?? 'shop');
       assert.equal(status?.verdict, verdict, status?.message ?? 'no status');
       if (message !== undefined) assert.match(status?.message ?? '', message);
     });
   }
 
-  it('is explained by the agent as it is: erctl trace says of every request what came of it', async () => {
+  it('is explained correctly: erctl trace predicts the result of every request', async () => {
     for (const [name, scheme, host, path, want] of answers) {
       // Whom a list keeps out is not asked: the trace does not know who asks.
       if (want === 'closed') continue;
@@ -276,14 +276,14 @@ describe('Routes with hosts and paths, by the agent as built', () => {
     }
   });
 
-  it('shows each host its certificate, and those without one the default', async () => {
+  it('shows each host its certificate, and the default one to those without', async () => {
     assert.equal((await node.ask('https', 'edge.test', '/')).subject, 'edge.test');
     assert.equal((await node.ask('https', 'secret.test', '/')).subject, 'shop.test');
     assert.match((await node.ask('https', 'allow.test', '/')).subject ?? '', /default certificate/);
     assert.equal((await node.ask('https', 'pass.test', '/')).subject, 'pod');
   });
 
-  it('offers HTTP/2 where no other Route has the certificate, and answers 421 for other hosts on it', async () => {
+  it('offers HTTP/2 if no other Route has the certificate, and answers 421 for other hosts on it', async () => {
     assert.equal((await node.ask('https', 'edge.test', '/', { http2: true })).status, 200);
     assert.equal((await node.ask('https', 'edge.test', '/', { http2: true, authority: 'secret.test' })).status, 421);
     const offers = [
@@ -297,7 +297,7 @@ describe('Routes with hosts and paths, by the agent as built', () => {
     );
   });
 
-  it('tells servers who asked, in the forms that a Route chooses', async () => {
+  it('passes the client to servers in the form that a Route selects', async () => {
     const sent: Words = { headers: { 'X-Forwarded-For': '192.0.2.9', Forwarded: 'for=192.0.2.9' } };
     const seen = async (host: string) => (await node.ask('http', host, '/', sent)).echo?.headers ?? {};
     const appended = await seen('plain.test');
@@ -312,7 +312,7 @@ describe('Routes with hosts and paths, by the agent as built', () => {
     assert.equal((await seen('never.test'))['x-forwarded-host'], undefined);
   });
 
-  it('keeps a client at its server by a cookie of OpenShift’s name and value, and does without where told', async () => {
+  it('keeps a client on its server with OpenShift’s cookie name and value, or without a cookie if configured', async () => {
     const first = await node.ask('http', 'cookie.test', '/');
     const cookie = String(first.headers['set-cookie']);
     assert.match(cookie, /^session=[0-9a-f]{32}; path=\/; HttpOnly$/);
@@ -324,7 +324,7 @@ describe('Routes with hosts and paths, by the agent as built', () => {
     assert.match(String(secure.headers['set-cookie']), /; path=\/; HttpOnly; Secure; SameSite=None$/);
   });
 
-  it('changes headers as a Route says, and lets nobody in by headers of the router', async () => {
+  it('changes headers as a Route configures, and ignores router headers of clients', async () => {
     const headers = { 'X-In': 'LOUD', 'X-Gone': 'x', Proxy: 'http://evil', 'X-SSL-Client-CN': 'me' };
     const answer = await node.ask('http', 'headers.test', '/', { headers });
     assert.equal(answer.headers['x-served-by'], 'router');
@@ -353,7 +353,7 @@ describe('Routes with hosts and paths, by the agent as built', () => {
     ['another version', 'GET / HTTP/3.7\r\nHost: plain.test\r\n\r\n'],
   ];
   for (const [name, text] of refused) {
-    it(`refuses ${name}`, async () => {
+    it(`rejects ${name}`, async () => {
       const { status } = await node.raw(text);
       assert.ok(status === 0 || status === 400 || status === 403, `${status}`);
     });

@@ -15,7 +15,7 @@ const alice = people.issue({ name: 'alice', hosts: ['alice'] });
 const mallory = new TestAuthority('erhv strangers').issue({ name: 'mallory', hosts: ['mallory'] });
 const edge = { termination: 'edge' };
 
-describe('Variables of OpenShift’s router, by the agent as built', () => {
+describe('Variables of OpenShift’s router in the compiled agent', () => {
   const folder = mkdtempSync(join(tmpdir(), 'erhv-'));
   const write = (name: string, text: string): string => {
     writeFileSync(join(folder, name), text);
@@ -37,7 +37,7 @@ describe('Variables of OpenShift’s router, by the agent as built', () => {
     ROUTER_HTTP_REQUEST_HEADERS:
       'X-Cluster:a%20b:Set,X-Secret:Delete,X-Client:%25%7B%2BQ%7D%5Bssl_c_der%2Cbase64%5D:Set',
     ROUTER_HTTP_RESPONSE_HEADERS: 'X-Frame-Options:DENY:Set',
-    ROUTER_ERRORFILE_503: write('503.http', 'HTTP/1.0 503 Nobody\r\nContent-Type: text/plain\r\n\r\nnobody here'),
+    ROUTER_ERRORFILE_503: write('503.http', 'HTTP/1.0 503 Unavailable\r\nContent-Type: text/plain\r\n\r\nnobody here'),
     ROUTER_ERRORFILE_404: write('404.http', 'HTTP/1.0 404 None\r\nContent-Type: text/plain\r\n\r\nno such route'),
     ROUTER_STRICT_SNI: 'true',
     DEFAULT_CERTIFICATE: `${standard.certificate}\n${standard.key}`,
@@ -88,15 +88,15 @@ describe('Variables of OpenShift’s router, by the agent as built', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it('compresses the media types that are named, for those who take it', async () => {
+  it('compresses the configured media types for clients that accept it', async () => {
     const headers = { 'accept-encoding': 'gzip' };
     const packed = await node.ask('http', 'plain.apps.test', '/', { headers });
     assert.equal(packed.headers['content-encoding'], 'gzip');
     assert.equal((await node.ask('http', 'plain.apps.test', '/')).headers['content-encoding'], undefined);
   });
 
-  it('logs each request, with the headers and the cookie that are captured', async () => {
-    const headers = { 'x-trace': 'trace-me-1', 'user-agent': 'browser-of-somebody', cookie: 'basket=full' };
+  it('logs each request with the captured headers and cookie', async () => {
+    const headers = { 'x-trace': 'trace-me-1', 'user-agent': 'browser-of-a-client', cookie: 'basket=full' };
     await node.ask('http', 'plain.apps.test', '/logged?x=1', { headers });
     await until(
       () => node.log.includes('/logged?x=1'),
@@ -110,7 +110,7 @@ describe('Variables of OpenShift’s router, by the agent as built', () => {
     assert.match(line, /be_http:shop:plain/);
   });
 
-  it('gives requests an identifier, and sets and deletes headers of all', async () => {
+  it('gives requests an ID, and sets and deletes headers of all', async () => {
     const answer = await node.ask('http', 'plain.apps.test', '/', { headers: { 'x-secret': 'mine' } });
     const seen = answer.echo?.headers ?? {};
     assert.match(seen['x-unique'] ?? '', /^id-[0-9a-f]+$/i);
@@ -119,37 +119,37 @@ describe('Variables of OpenShift’s router, by the agent as built', () => {
     assert.equal(answer.headers['x-frame-options'], 'DENY');
   });
 
-  it('writes header names in the case that is asked for, to servers of Routes that want it', async () => {
+  it('writes header names in the configured case to servers of Routes that request it', async () => {
     const headers = { 'x-camelcase': '1' };
     const names = async (host: string) => (await node.ask('http', host, '/', { headers })).echo?.rawHeaders ?? [];
     assert.ok((await names('adjusted.apps.test')).includes('X-CamelCase'));
     assert.ok((await names('plain.apps.test')).includes('x-camelcase'));
   });
 
-  it('speaks HTTP/2 without TLS to endpoints whose port says h2c', async () => {
+  it('uses HTTP/2 without TLS to endpoints with an h2c port', async () => {
     assert.equal((await node.ask('http', 'modern.apps.test', '/')).echo?.httpVersion, '2.0');
     assert.equal((await node.ask('http', 'plain.apps.test', '/')).echo?.httpVersion, '1.1');
   });
 
-  it('speaks to each endpoint of a Route as its own port says', async () => {
+  it("uses the protocol of each endpoint's own port", async () => {
     const versions = new Set<string | undefined>();
     for (let i = 0; i < 6; i++) versions.add((await node.ask('http', 'mixed.apps.test', '/')).echo?.httpVersion);
     assert.deepEqual(versions, new Set(['1.1', '2.0']));
   });
 
-  it('reaches endpoints by IPv6, and is reached by it', async () => {
+  it('reaches endpoints over IPv6, and is reachable over it', async () => {
     assert.equal((await node.ask('http', 'six.apps.test', '/')).echo?.server, 'six');
     assert.equal((await node.ask('http', 'plain.apps.test', '/', { address: '::1' })).echo?.server, 'one');
     assert.equal((await node.ask('https', 'edge.apps.test', '/', { address: '::1' })).echo?.server, 'one');
   });
 
-  it('waits for a slow server as long as a Route says', async () => {
+  it('waits for a slow server as long as a Route configures', async () => {
     assert.equal((await node.ask('http', 'slow.apps.test', '/slow/50')).status, 200);
     assert.equal((await node.ask('http', 'slow.apps.test', '/slow/3000')).status, 504);
     assert.equal((await node.ask('http', 'plain.apps.test', '/slow/1500')).status, 200);
   });
 
-  it('gives a server no more connections at a time than a Route says', async () => {
+  it('limits concurrent connections to a server as a Route configures', async () => {
     const all = Array.from({ length: 10 }, () => node.ask('http', 'narrow.apps.test', '/slow/100'));
     const answers = await Promise.all(all);
     assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200]);
@@ -163,13 +163,13 @@ describe('Variables of OpenShift’s router, by the agent as built', () => {
     assert.deepEqual([unknown.status, unknown.body], [404, 'no such route']);
   });
 
-  it('shows the default certificate where it fits, and refuses names without any', async () => {
+  it('shows the matching default certificate, and rejects names without any', async () => {
     assert.equal((await node.ask('https', 'edge.apps.test', '/')).subject, 'standard');
     const stranger = await node.ask('https', 'edge.other.test', '/');
     assert.ok(stranger.error !== undefined, `${stranger.status}`);
   });
 
-  it('asks clients for certificates, and tells servers who they are', async () => {
+  it('requests client certificates, and passes them to servers', async () => {
     const ask = (client?: { certificate: string; key: string }) =>
       node.ask('https', 'edge.apps.test', '/', {
         ...(client && { client: { cert: client.certificate, key: client.key } }),
@@ -184,13 +184,13 @@ describe('Variables of OpenShift’s router, by the agent as built', () => {
     assert.ok(stranger.error !== undefined || stranger.echo?.headers['x-ssl-client-verify'] !== '0', 'a stranger');
   });
 
-  it('says in the cookie for which sites it is', async () => {
+  it('sets the SameSite attribute of the cookie', async () => {
     const { headers } = await node.ask('https', 'strict.apps.test', '/');
     assert.match(String(headers['set-cookie']), /SameSite=Strict/);
   });
 });
 
-describe('A router behind a balancer that speaks the PROXY protocol, by the agent as built', () => {
+describe('A router behind a PROXY protocol balancer in the compiled agent', () => {
   const node = new HttpNode('erhp', {
     ROUTER_GRACEFUL_SHUTDOWN_DELAY: '1ms',
     ROUTER_MAX_SHUTDOWN_TIMEOUT: '1s',
@@ -217,14 +217,14 @@ describe('A router behind a balancer that speaks the PROXY protocol, by the agen
   const ask = (client: string, host: string) =>
     node.raw(`PROXY TCP4 ${client} 10.97.0.1 50000 80\r\nGET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
 
-  it('takes the client that the balancer names, for lists and headers', async () => {
+  it('uses the client of the balancer for lists and headers', async () => {
     const { status, body } = await ask('192.0.2.7', 'listed.test');
     assert.equal(status, 200);
     assert.match(body, /"x-forwarded-for":"192\.0\.2\.7"/);
     assert.equal((await ask('198.51.100.7', 'listed.test')).status, 0);
   });
 
-  it('answers nobody without it', async () => {
+  it('answers no client without it', async () => {
     const { status } = await node.raw('GET / HTTP/1.1\r\nHost: plain.test\r\n\r\n');
     assert.ok(status === 0 || status === 400, `${status}`);
   });

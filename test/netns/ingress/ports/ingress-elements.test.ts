@@ -50,7 +50,7 @@ describe('an ingress table changed by elements', () => {
   });
   after(() => dropNamespaces(netns));
 
-  it('is listed by nft as the one that nft reads as a whole', function () {
+  it('is listed by nft like a table that nft reads as a whole', function () {
     this.timeout(120_000);
     fc.assert(
       fc.property(fc.array(ports, { minLength: 1, maxLength: 4 }), (sequence) => {

@@ -21,7 +21,7 @@ function open(port: Partial<IngressPort> & Pick<IngressPort, 'endpoints'>): Ingr
 const prefixOf = (text: string) => [parsePrefix(text)].filter((one) => one !== undefined);
 const settings = { name: 'test', drainTime: 0 };
 
-describe('what an ingress node remembers, and whom it leaves alone', () => {
+describe('state and neighbors of an ingress node', () => {
   let lab: Lab;
   let ingress: NftablesIngress;
   let other: NftablesIngress;
@@ -49,7 +49,7 @@ describe('what an ingress node remembers, and whom it leaves alone', () => {
   const reach = async (port = 13306, from: string = at.outsider[4]): Promise<string> =>
     (await lab.agent('outsider')).reach('tcp', at.node[4], port, { from, timeout: 700 });
 
-  it('two agents of a node leave each other’s connections and endpoints alone, and those of somebody else’s mark', async () => {
+  it('two agents of a node do not affect each other’s connections and endpoints, nor those with a foreign mark', async () => {
     apply(open({ endpoints: [endpoint('pod')] }));
     onNode(() => other.apply({ name: 'other', ports: [open({ port: 18080, endpoints: [endpoint('near')] })] }));
     await lab.run('node', 'nft', [
@@ -71,7 +71,7 @@ describe('what an ingress node remembers, and whom it leaves alone', () => {
     }
   });
 
-  it('roundrobin goes in turn, for each Route by itself', async () => {
+  it('roundrobin takes turns for each Route separately', async () => {
     const all = [endpoint('pod'), endpoint('near'), endpoint('far')];
     apply(open({ endpoints: all }), open({ port: 18080, endpoints: all }));
     for (const port of [13306, 18080]) {
@@ -86,14 +86,14 @@ describe('what an ingress node remembers, and whom it leaves alone', () => {
     }
   });
 
-  it('pods reach another pod on their bridge though its frames pass no rules, by both families', async () => {
+  it('pods reach another pod on their bridge although its frames bypass the rules, in both families', async () => {
     apply(open({ endpoints: [endpoint('pod'), endpoint('pod', 1, 6)] }));
     const near = await lab.agent('near');
     assert.match(await near.reach('tcp', at.node[4], 13306, { timeout: 700 }), new RegExp(` ${at.pod[4]} 7000$`));
     assert.match(await near.reach('tcp', at.node[6], 13306, { timeout: 700 }), / 7000$/);
   });
 
-  it('limits go on over the start of another agent, and over a table that is made anew', async () => {
+  it('limits persist across a restart of the agent and a replaced table', async () => {
     const limited = open({ endpoints: [endpoint('pod')], limits: { concurrent: 3 } });
     const hasty = open({ port: 18080, endpoints: [endpoint('pod')], limits: { rate: 5 } });
     apply(limited, hasty);
@@ -115,7 +115,7 @@ describe('what an ingress node remembers, and whom it leaves alone', () => {
     assert.match(await outsider.hold('l7', at.node[4], 13306, { from }), / 7000$/);
   });
 
-  it('rules end when no agent has renewed them for ten minutes, and not those of an agent that is still starting', async () => {
+  it('rules expire if no agent renews them for ten minutes, except rules of a starting agent', async () => {
     const limited = open({ endpoints: [endpoint('pod')], limits: { rate: 100 } });
     apply(limited);
     const outsider = await lab.agent('outsider');
@@ -135,7 +135,7 @@ describe('what an ingress node remembers, and whom it leaves alone', () => {
         `flush set inet ${table} alive; add element inet ${table} alive { new timeout 10m expires 5s }`,
       ]);
     const tables = ['ingress-agent-test-a', 'ingress-agent-test-state'];
-    // An agent that has its rules in force, and then one that waits for its first complete list.
+    // An agent with applied rules, then one that waits for its first complete list.
     for (const agent of [ingress, new NftablesIngress(settings)]) {
       for (const table of tables) await age(table);
       assert.ok((await left()).every((seconds) => seconds <= 5));
@@ -148,7 +148,7 @@ describe('what an ingress node remembers, and whom it leaves alone', () => {
     for (const table of tables) await lab.run('node', 'nft', [`flush set inet ${table} alive`]);
     assert.equal(await reach(), 'ECONNREFUSED');
     assert.equal(await outsider.say('kept', 'still here'), 'still here');
-    // What has expired may lead to other pods by now.
+    // Expired rules may lead to other pods by now.
     onNode(() => new NftablesIngress(settings).renew());
     assert.equal(await reach(), 'ECONNREFUSED');
     ingress = new NftablesIngress(settings);
@@ -160,7 +160,7 @@ describe('what an ingress node remembers, and whom it leaves alone', () => {
     assert.match(await reach(), / 7000$/);
   });
 
-  it('Routes that share their endpoints share one map, and all go on when those change', async () => {
+  it('Routes with the same endpoints share one map, and all keep working when those change', async () => {
     const share = (endpoints: WeightedEndpoint[]) =>
       [13306, 18080, 18081, 18082, 18083].map((port) => open({ port, endpoints, balance: 'source' }));
     apply(...share([endpoint('pod'), endpoint('near')]));
@@ -177,7 +177,7 @@ describe('what an ingress node remembers, and whom it leaves alone', () => {
     assert.equal(await reach(18083), 'ECONNREFUSED');
   });
 
-  it('very many ports are loaded in steps, with others’ work in between, and can be changed then', async () => {
+  it('very many ports are loaded in steps, with other work in between, and can be changed then', async () => {
     const many = Array.from({ length: 1500 }, (_, index) => {
       const others = Array.from({ length: 9 }, (_, place) => ({
         ...endpoint('far'),
@@ -200,7 +200,7 @@ describe('what an ingress node remembers, and whom it leaves alone', () => {
     assert.equal(await reach(), `${at.outsider[4]} ${at.near[4]} 7000`);
   }).timeout(20_000);
 
-  it('a long allow-list holds as a short one does, for each Route that has it', async () => {
+  it('a long allow-list applies like a short one, for each Route that has it', async () => {
     const many = Array.from({ length: 500 }, (_, index) => prefixOf(`10.${index >> 6}.${index & 63}.0/24`)).flat();
     const allowed = [...many, ...prefixOf('10.0.0.0/22'), ...prefixOf('192.168.12.150/32')];
     const ports = [13306, 18080].map((port) => open({ port, endpoints: [endpoint('pod')], allowed }));
@@ -214,10 +214,10 @@ describe('what an ingress node remembers, and whom it leaves alone', () => {
     assert.equal(await reach(18080, '192.168.12.150'), 'timeout');
     assert.match(await reach(18080, '192.168.12.151'), / 7000$/);
     const sets = (await lab.run('node', 'nft', ['list', 'ruleset'])).match(/set list4-/g);
-    assert.equal(sets?.length, 1, 'the one before is gone');
+    assert.equal(sets?.length, 1, 'the previous one is gone');
   });
 
-  it('allow-lists hold for processes of the node itself', async () => {
+  it('allow-lists apply to processes of the node itself', async () => {
     apply(
       open({ endpoints: [endpoint('pod')], allowed: prefixOf('192.168.12.150/32') }),
       open({ port: 18080, endpoints: [endpoint('pod')], allowed: prefixOf(`${at.node[4]}/32`) }),
@@ -228,7 +228,7 @@ describe('what an ingress node remembers, and whom it leaves alone', () => {
     assert.match(await reach(13306, '192.168.12.150'), / 7000$/);
   });
 
-  it('clients that a list no longer names lose their connections with strict lists, and only then', async () => {
+  it('clients that are removed from a list lose their connections only with strict lists', async () => {
     const outsider = await lab.agent('outsider');
     const listed = (...texts: string[]) => open({ endpoints: [endpoint('pod')], allowed: texts.flatMap(prefixOf) });
     const both = listed('192.168.12.150/32', '192.168.12.151/32');
@@ -247,7 +247,7 @@ describe('what an ingress node remembers, and whom it leaves alone', () => {
     ingress = new NftablesIngress(settings);
   });
 
-  it('counts what goes through a port, and what is refused by which reason, over a new agent too', async () => {
+  it('counts traffic and rejections of a port by reason, even across agents', async () => {
     const look = async (key: string) =>
       (await throughoutInNamespace(lab.netns('node'), () => ingress.readTraffic())).get(key);
     const closed = open({ port: 18081, endpoints: [] });

@@ -75,7 +75,7 @@ describe('open ports of an ingress node', () => {
     return list;
   }
 
-  it('keep the source for an endpoint on this node, and hide it from one elsewhere', async () => {
+  it('keep the client address for an endpoint on this node, and replace it for one elsewhere', async () => {
     apply(open({ endpoints: [endpoint('pod')] }), open({ port: 18080, endpoints: [endpoint('far')] }));
     assert.equal(await reach(13306), `${at.outsider[4]} ${here.pod} 7000`);
     assert.equal(await reach(18080), `10.128.20.1 ${here.far} 7000`);
@@ -89,19 +89,19 @@ describe('open ports of an ingress node', () => {
     assert.equal(await far.reach('tcp', at.node[4], 13306), `${here.far} ${here.pod} 7000`);
   });
 
-  it('lead the node itself, by its own address', async () => {
+  it('serve the node itself at its own address', async () => {
     apply(open({ endpoints: [endpoint('pod')] }), open({ port: 18080, endpoints: [endpoint('far')] }));
     const node = await lab.agent('node');
     assert.match(await node.reach('tcp', at.node[4], 13306), new RegExp(` ${here.pod} 7000$`));
     assert.match(await node.reach('tcp', at.node[4], 18080), new RegExp(` ${here.far} 7000$`));
   });
 
-  it('refuse at once where there is no endpoint', async () => {
+  it('reject at once without an endpoint', async () => {
     apply(open({ endpoints: [] }));
     assert.equal(await reach(), 'ECONNREFUSED');
   });
 
-  it('refuse the share of a backend that cannot be used, of TCP and of datagrams', async () => {
+  it('reject the share of an unusable backend, for TCP and UDP', async () => {
     const half = { endpoints: [endpoint('pod')], refused: { 4: 1 } } as const;
     apply(open(half), open({ ...half, protocol: 'udp', port: 15353 }));
     const answered = `${at.outsider[4]} ${here.pod} 7000`;
@@ -117,7 +117,7 @@ describe('open ports of an ingress node', () => {
     assert.equal(seen.size, 2);
   });
 
-  it('let in whom the allow-list names, and nobody by an empty one', async () => {
+  it('admit the clients of the allow-list, and none with an empty one', async () => {
     const allowed = [parsePrefix('192.168.12.150/31')].filter((one) => one !== undefined);
     apply(
       open({ endpoints: [endpoint('pod')], allowed }),
@@ -130,7 +130,7 @@ describe('open ports of an ingress node', () => {
     assert.equal(await outsider.reach('tcp', at.node[4], 18080, { ...refused, from: '192.168.12.151' }), 'timeout');
   });
 
-  it('spread ten thousand connections by weight, within five in a hundred', async function () {
+  it('distribute ten thousand connections by weight, within five percent', async function () {
     this.timeout(60_000);
     apply(open({ endpoints: [endpoint('pod', 50), endpoint('near', 30), endpoint('far', 20)] }));
     const counts = await sendMany(10_000);
@@ -179,7 +179,7 @@ describe('open ports of an ingress node', () => {
     return counts;
   }
 
-  it('stick to a client’s endpoint by source, and move only the clients of one that leaves', async () => {
+  it('keep a client on its endpoint with source, and move only the clients of a removed one', async () => {
     const all = [endpoint('pod'), endpoint('near'), endpoint('far')];
     const clients = Array.from({ length: 40 }, (_, index) => `192.168.12.${150 + index}`);
     const ask = async (): Promise<string[]> => {
@@ -199,7 +199,7 @@ describe('open ports of an ingress node', () => {
     }
   });
 
-  it('let four in at a time where five are too many, and count each client by itself', async () => {
+  it('admit four concurrent connections with a limit of five, and count each client separately', async () => {
     apply(open({ endpoints: [endpoint('pod')], limits: { concurrent: 5 } }));
     const outsider = await lab.agent('outsider');
     const from = '192.168.12.160';
@@ -210,7 +210,7 @@ describe('open ports of an ingress node', () => {
     assert.match(await outsider.hold('other', at.node[4], 13306, { from: '192.168.12.161' }), /7000$/);
   });
 
-  it('refuse the tenth attempt in three seconds where ten are too many, and all others of a client that goes on', async () => {
+  it('reject the tenth attempt in three seconds with a limit of ten, and all later ones of a client that continues', async () => {
     apply(open({ endpoints: [endpoint('pod')], limits: { rate: 10 } }));
     const from = '192.168.12.162';
     const outcomes: string[] = [];
@@ -230,7 +230,7 @@ describe('open ports of an ingress node', () => {
     assert.match(await reach(13306, 'tcp', from), /7000$/);
   }).timeout(20_000);
 
-  it('keep established connections through updates, a leaving endpoint and a new agent', async () => {
+  it('keep established connections across updates, a draining endpoint and a new agent', async () => {
     const outsider = await lab.agent('outsider');
     apply(open({ endpoints: [endpoint('pod')] }));
     assert.match(await outsider.hold('kept', at.node[4], 13306), new RegExp(` ${here.pod} 7000$`));
@@ -251,7 +251,7 @@ describe('open ports of an ingress node', () => {
     assert.match(await reach(), new RegExp(` ${here.near} 7000$`));
   });
 
-  it('end established connections to an endpoint that is gone when the drain time is over, and no others', async () => {
+  it('end established connections to a removed endpoint after the drain time, and no others', async () => {
     const outsider = await lab.agent('outsider');
     ingress = new NftablesIngress({ name: 'test', drainTime: 0 });
     apply(open({ endpoints: [endpoint('pod')] }), open({ port: 18080, endpoints: [endpoint('pod')] }));
@@ -275,7 +275,7 @@ describe('open ports of an ingress node', () => {
     ingress = new NftablesIngress(settings);
   });
 
-  it('are told to be closed where a firewall of others drops what is handed to endpoints', async () => {
+  it('are reported as blocked if a foreign firewall drops connections to endpoints', async () => {
     const port = open({ endpoints: [endpoint('pod')] });
     apply(port);
     const look = async (): Promise<string | undefined> => {
@@ -302,7 +302,7 @@ describe('open ports of an ingress node', () => {
     }
   });
 
-  it('leave no datagram in a black hole, when an endpoint goes and when the first one comes', async () => {
+  it('lose no datagrams when an endpoint is removed and when the first one is added', async () => {
     const udp = (endpoints: WeightedEndpoint[]): IngressPort => open({ protocol: 'udp', port: 15353, endpoints });
     const outsider = await lab.agent('outsider');
     const fixed = { from: '192.168.12.170', localPort: 46_000 };

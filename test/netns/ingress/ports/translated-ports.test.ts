@@ -140,7 +140,7 @@ describe('a port that another program translates', function () {
   }
 
   for (const { name, tool, rules } of translations) {
-    it(`stays with its pod where it is ${name}`, async () => {
+    it(`stays with its pod if it is ${name}`, async () => {
       await install(tool, rules);
       assert.match(await reach(18081), new RegExp(near));
       claim('thief', 18081);
@@ -152,7 +152,7 @@ describe('a port that another program translates', function () {
     });
   }
 
-  it('returns to its pod when the rule comes after the Route, and to the Route when the rule goes', async () => {
+  it('returns to its pod when the rule appears after the Route, and to the Route when the rule is removed', async () => {
     claim('thief', 18081);
     await expectReply(18081, at.pod[4]);
     const plain = translations.find(({ rules }) => rules.includes('cni_hostport'));

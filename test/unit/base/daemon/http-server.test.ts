@@ -53,7 +53,7 @@ describe('createDaemonServer', () => {
     assert.match(await get('/metrics', {}, 'POST'), /^405 /);
   });
 
-  it('has no claims where the daemon has none', async () => {
+  it('has no claims if the daemon has none', async () => {
     server = createDaemonServer({ metrics, unreadiness: () => undefined });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -61,7 +61,7 @@ describe('createDaemonServer', () => {
     assert.equal(await get('/claims'), '404 there are /metrics, /healthz and /readyz');
   });
 
-  it('asks for credentials for the metrics alone', async () => {
+  it('requires credentials for metrics only', async () => {
     await open({ credentials: { username: 'u', password: 'p:ä' } });
     const basic = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString('base64')}` });
     assert.equal(await get('/metrics', basic('u:p:ä')), '200 up 1');
@@ -71,7 +71,7 @@ describe('createDaemonServer', () => {
     assert.match(await get('/healthz'), /^200 /);
   });
 
-  it('tells claims to those who may read statistics, once there are any', async () => {
+  it('serves claims to clients that may read statistics, once there are any', async () => {
     await open({ credentials: { username: 'u', password: 'p' } });
     assert.match(await get('/claims'), /^401 /);
     const headers = { authorization: `Basic ${Buffer.from('u:p').toString('base64')}` };
@@ -80,7 +80,7 @@ describe('createDaemonServer', () => {
     assert.equal(await get('/claims', headers), '200 {"schema":"x","claims":[]}');
   });
 
-  it('stands in the list of listeners while it is open', async () => {
+  it('is in the list of listeners while it is open', async () => {
     await open();
     const { port } = server.address() as AddressInfo;
     assert.equal(readListeners().has(`tcp ${port}`), true);
@@ -92,7 +92,7 @@ describe('createDaemonServer', () => {
 });
 
 describe('probeByConnecting', () => {
-  it('tells a living endpoint from a dead and from a silent one', async () => {
+  it('distinguishes a living endpoint from a dead and a silent one', async () => {
     const server = createServer((socket) => socket.on('error', () => undefined)).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;

@@ -16,12 +16,12 @@ describe('the text form of a log', () => {
     assert.equal(formatLogLine(JSON.stringify(line)), 't ERROR The agent cannot start error="port taken"\n');
   });
 
-  it('lets no text from an object forge a line or move the cursor', () => {
+  it('lets no text of an object forge a line or move the cursor', () => {
     const text = formatLogLine(JSON.stringify({ level: 30, time: 't', msg: 'a\nb', name: 'x\u001b[2J\u202e' }));
     assert.equal(text, 't INFO  a\\u000ab name="x\\u001b[2J\\u202e"\n');
   });
 
-  it('writes what the option asks for', () => {
+  it('writes the configured format', () => {
     assert.equal(writesText('text'), true);
     assert.equal(writesText('json'), false);
   });

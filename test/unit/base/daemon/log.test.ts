@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { openDaemonLog } from '../../../../src/base/daemon/log.ts';
 
 describe('openDaemonLog', () => {
-  it('escapes controls and direction marks in names, messages and errors, and stays the same document', () => {
+  it('escapes controls and direction marks in names, messages and errors without changing the document', () => {
     const lines: string[] = [];
     const log = openDaemonLog('info', 'json', { write: (line) => lines.push(line) });
     const name = 'a\u009b31mb\u202ec\u2028d\u007f\u{e0001}';

@@ -9,7 +9,7 @@ describe('pause', () => {
     assert.equal(getEventListeners(signal, 'abort').length, 0);
   });
 
-  it('ends with the signal, also with one that was aborted before', async () => {
+  it('ends with the signal, even one that was aborted before', async () => {
     const end = new AbortController();
     const waiting = pause(600_000, end.signal);
     end.abort();

@@ -16,7 +16,7 @@ const packet: Probe = {
   isRedirected: true,
 };
 
-/** What becomes of the packet at FORWARD, with a question mark where that cannot be told. */
+/** Returns the verdict about the packet at FORWARD, with a question mark if it is uncertain. */
 function follow(rules: string, probe: Partial<Probe> = {}): string {
   const { tables } = readIptables(`*filter\n${rules}\nCOMMIT\n`, 4, 'iptables-save');
   return followTable(tables[0], 'FORWARD', probe);
@@ -71,12 +71,12 @@ const iptables: { name: string; rules: string; goes: string; probe?: Partial<Pro
     goes: 'accept',
   },
   {
-    name: 'a condition that nobody can tell',
+    name: 'an unknown condition',
     rules: ':FORWARD ACCEPT [0:0]\n-A FORWARD -m time --timestart 10:00 -j DROP',
     goes: 'accept?',
   },
   {
-    name: 'an exception that nobody can tell',
+    name: 'an unknown exception',
     rules: ':FORWARD DROP [0:0]\n-A FORWARD -m set --match-set friends src -j ACCEPT',
     goes: 'drop?',
   },
@@ -166,7 +166,7 @@ const nftables: { name: string; table: ForeignTable | undefined; goes: string; p
   { name: 'a counter', table: nft([[{ counter: { packets: 0, bytes: 0 } }]]), goes: 'accept' },
 ];
 
-describe('rules of others', () => {
+describe('rules of other programs', () => {
   for (const { name, rules, goes, probe } of iptables) {
     it(`follows ${name} of iptables`, () => assert.equal(follow(rules, probe), goes));
   }
@@ -174,7 +174,7 @@ describe('rules of others', () => {
     it(`follows ${name} of nftables`, () => assert.equal(followTable(table, 'c', probe), goes));
   }
 
-  it('knows the tables of ours, and whose they are', () => {
+  it('recognizes our tables and their owners', () => {
     const saved =
       '*filter\n:FORWARD ACCEPT [0:0]\n:ER-net1-FORWARD - [0:0]\n-A FORWARD -m comment --comment "egress-router c0ffee" -j ER-net1-FORWARD\n-A ER-net1-FORWARD -j DROP\nCOMMIT\n';
     assert.deepEqual(readIptables(saved, 4, 'iptables-save').ours, [
@@ -189,7 +189,7 @@ describe('rules of others', () => {
     });
   });
 
-  it('takes whatever is no listing for an empty one', () => {
+  it('treats an invalid listing as empty', () => {
     for (const listing of [
       undefined,
       null,

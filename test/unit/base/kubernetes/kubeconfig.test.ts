@@ -27,7 +27,7 @@ describe('readKubeconfig', () => {
     ...words.more,
   });
 
-  it('reads cluster and user of the current context, paths relative to the file', () => {
+  it('reads cluster and user of the current context, with paths relative to the file', () => {
     const path = write(
       'a',
       config({ cluster: { 'certificate-authority': 'ca.crt' }, user: { tokenFile: 'tokens/t' } }),
@@ -44,7 +44,7 @@ describe('readKubeconfig', () => {
     );
   });
 
-  it('takes from several files what the first one says, and does without one that is missing', () => {
+  it('merges several files, in which the first value counts, and ignores a missing file', () => {
     const first = write('first', {
       'current-context': 'y',
       contexts: [{ name: 'y', context: { cluster: 'c', user: 'v' } }],
@@ -54,12 +54,12 @@ describe('readKubeconfig', () => {
     assert.deepEqual([server.hostname, identity.token?.kind], ['10.0.0.1', 'data']);
   });
 
-  it('needs no context where there is one cluster', () => {
+  it('needs no context if there is one cluster', () => {
     const path = write('plain', { clusters: [{ name: 'c', cluster: { server: 'http://127.0.0.1:8001' } }] });
     assert.deepEqual(readKubeconfig(path).identity, {});
   });
 
-  it('impersonates', () => {
+  it('impersonates a user', () => {
     const path = write(
       'as',
       config({ user: { as: 'jane', 'as-groups': ['dev', 'ops'], 'as-user-extra': { 'a/b': ['1'] } } }),
@@ -103,7 +103,7 @@ describe('readKubeconfig', () => {
     ],
   ];
   for (const [name, content, message] of mistakes) {
-    it(`refuses ${name}, and repeats no secret`, () => {
+    it(`rejects ${name} without repeating a secret`, () => {
       const path = write('bad', content);
       assert.throws(
         () => readKubeconfig(path),
@@ -114,7 +114,7 @@ describe('readKubeconfig', () => {
 });
 
 describe('readServiceAccount', () => {
-  it('says what is missing', () => {
+  it('names the missing file or variable', () => {
     assert.throws(
       () => readServiceAccount({}),
       /KUBERNETES_SERVICE_HOST is not set, .* name a kubeconfig with --kubeconfig$/,

@@ -55,7 +55,7 @@ class LeaseServer {
     return structuredClone(this.stored);
   }
 
-  /** What was sent is processed, though nobody may wait for the answer any more. */
+  /** Processes the request even if its client no longer waits for the answer. */
   async #process<T>(signal: AbortSignal | undefined, run: () => T, isCut: () => boolean): Promise<T> {
     const [before, after] = this.delays();
     const work = async (): Promise<T> => {
@@ -107,7 +107,7 @@ describe('A Lease of several processes', () => {
       6000,
     );
 
-  it('is acted on for three quarters of its time after the start of the last renewal, and then not', async () => {
+  it('is valid for three quarters of its duration after the start of the last renewal', async () => {
     const lease = start('a');
     await isHeld(lease);
     server.delays = () => [60_000, 0];
@@ -120,7 +120,7 @@ describe('A Lease of several processes', () => {
     assert.ok(performance.now() - begun <= 760, `${performance.now() - begun}`);
   });
 
-  it('is kept though each answer takes a third of the time of one', async () => {
+  it('is kept even if each answer takes a third of its duration', async () => {
     server.delays = () => [60, 60];
     const lease = start('a');
     await isHeld(lease);
@@ -132,7 +132,7 @@ describe('A Lease of several processes', () => {
     assert.deepEqual(changes, ['a']);
   });
 
-  it('is held again, and everything looked at again, where renewals were late', async () => {
+  it('is acquired again, followed by a complete review, after late renewals', async () => {
     const lease = start('a');
     await isHeld(lease);
     // Processed at once, and answered when the term of the last one has ended.
@@ -147,7 +147,7 @@ describe('A Lease of several processes', () => {
     assert.deepEqual(changes, ['a', 'a']);
   });
 
-  it('is taken by another when its holder is gone, and not before its time', async () => {
+  it('is acquired by another process when its holder is gone, and not before it expires', async () => {
     const first = start('a');
     await isHeld(first);
     const second = start('b');
@@ -162,7 +162,7 @@ describe('A Lease of several processes', () => {
     assert.ok(took < 2500, `${took}`);
   });
 
-  it('is waited for as long as its holder says, whatever this process would choose', async () => {
+  it('expires after the duration of its holder, not of this process', async () => {
     const spec = { holderIdentity: 'older-version', leaseDurationSeconds: 3, renewTime: '2026-01-01T00:00:00.000000Z' };
     await server.api.create('', { metadata: {}, spec });
     const lease = start('a', 0.5);
@@ -171,7 +171,7 @@ describe('A Lease of several processes', () => {
     assert.ok(performance.now() - begun >= 3000);
   });
 
-  it('is renewed in the eyes of others though the clock of its holder stands still or goes back', async () => {
+  it('counts as renewed even if the clock of its holder stops or goes back', async () => {
     const lease = start('b', 0.5);
     const spec = { holderIdentity: 'a', leaseDurationSeconds: 1, renewTime: '2026-01-01T00:00:00.000000Z' };
     for (let count = 0; count < 12; count++) {
@@ -184,7 +184,7 @@ describe('A Lease of several processes', () => {
     }
   });
 
-  it('is free at once when it is released', async () => {
+  it('is available immediately after its release', async () => {
     const first = start('a', 10);
     await isHeld(first);
     const second = start('b', 10);
@@ -197,7 +197,7 @@ describe('A Lease of several processes', () => {
     assert.equal(server.stored?.spec.holderIdentity, 'b');
   });
 
-  it('is not taken back by one that releases what another has', async () => {
+  it('is not changed by a process that releases another process’s Lease', async () => {
     const first = start('a');
     await isHeld(first);
     server.delays = () => [60_000, 0];
@@ -213,7 +213,7 @@ describe('A Lease of several processes', () => {
     assert.equal(server.stored?.spec.holderIdentity, 'b');
   });
 
-  it('keeps labels that others gave it', async () => {
+  it('keeps labels of other clients', async () => {
     await isHeld(start('a', 0.4));
     const known = server.stored;
     assert.ok(known !== undefined);
@@ -226,7 +226,7 @@ describe('A Lease of several processes', () => {
     assert.deepEqual(server.stored?.metadata.labels, { team: 'net' });
   });
 
-  it('has never two holders, however slow, lossy or one-sided the way to the server is', async () => {
+  it('never has two holders, even with slow, lossy or one-way connections to the server', async () => {
     let seed = 7;
     const random = (): number => {
       seed = (seed * 48_271) % 2_147_483_647;
@@ -257,13 +257,13 @@ describe('A Lease of several processes', () => {
 });
 
 describe('The term of a Lease', () => {
-  it('is as configured while the server is fast, and after a single slow answer', () => {
+  it('is the configured one while the server is fast, and after a single slow answer', () => {
     const term = new LeaseTerm(2000);
     for (const took of [5, 1000, 5, 20, 1500, 10]) term.note(took);
     assert.deepEqual([term.interval, term.acting, term.seconds], [500, 1500, 2]);
   });
 
-  it('is longer while the server is slow, within limits, and as configured again afterwards', () => {
+  it('is longer while the server is slow, within limits, and the configured one afterwards', () => {
     const term = new LeaseTerm(2000);
     for (const took of [700, 700]) term.note(took);
     assert.equal(term.seconds, 5);
@@ -281,7 +281,7 @@ describe('Writes of a leader', () => {
       answers.get(`${verb} ${path}`)?.(typeof third === 'object' ? third : fourth) ?? Promise.resolve(verb),
   });
 
-  it('start while it leads, each kind of them', async () => {
+  it('start while it leads, for each kind of write', async () => {
     const fenced = fenceWrites(api, { isHeld: true, remaining: 1000 });
     assert.equal(await fenced.remove('/a', {}), 'remove');
     const lost = fenceWrites(api, { isHeld: false, remaining: -1 });
@@ -296,7 +296,7 @@ describe('Writes of a leader', () => {
     assert.equal(await lost.get('/a', {}), 'get');
   });
 
-  it('may take longer than a term that is renewed', async () => {
+  it('can take longer than a term while it is renewed', async () => {
     answers.set('apply /webhook', async (signal) => {
       await sleep(200);
       assert.equal(signal?.aborted, false);
@@ -313,7 +313,7 @@ describe('Writes of a leader', () => {
     assert.equal(await fenceWrites(api, leadership).apply('/webhook', {}, 'me'), 'applied');
   });
 
-  it('end with it', async () => {
+  it('are aborted when it stops leading', async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     answers.set('apply /slow', async (signal) => {
       signal?.addEventListener('abort', () => resolve());

@@ -4,8 +4,8 @@ import { KubeError } from '../../../../src/base/kubernetes/cluster-api.ts';
 import { WorkQueue } from '../../../../src/base/kubernetes/work-queue.ts';
 import { until } from '../../../until.ts';
 
-describe('A queue of work', () => {
-  it('waits as long as a server asks for (Retry-After), if that is longer', async () => {
+describe('A work queue', () => {
+  it('waits as long as a server asks for (Retry-After), if that is longer than its own delay', async () => {
     const runs: number[] = [];
     const retries: number[] = [];
     const queue = new WorkQueue(

@@ -52,7 +52,7 @@ describe('parseAddress', () => {
     });
   }
 
-  it('reads back what it wrote, through text and through bytes', () => {
+  it('parses back every address that it formatted, as text and as bytes', () => {
     fc.assert(
       fc.property(addresses, (address) => {
         assert.deepEqual(parseAddress(address.text), address);
@@ -95,26 +95,26 @@ describe('networks', () => {
     ['2001:db8::9/125', '2001:db8::8/125', '2001:db8::f'],
   ];
   for (const [text, network, last] of cases) {
-    it(`knows the first and last address of ${text}`, () => {
+    it(`computes the first and last address of ${text}`, () => {
       const prefix = readPrefix(text);
       assert.equal(formatPrefix(networkOf(prefix)), network);
       assert.equal(lastAddressOf(prefix).text, last);
     });
   }
 
-  it('hold their own addresses and no others', () => {
+  it('contain their own addresses and no others', () => {
     assert.equal(containsAddress(readPrefix('192.168.12.99/24'), hostOf('192.168.12.1')), true);
     assert.equal(containsAddress(readPrefix('192.168.12.99/24'), hostOf('192.168.13.1')), false);
     assert.equal(containsAddress(readPrefix('0.0.0.0/0'), hostOf('2001:db8::1')), false);
     assert.equal(containsAddress(readPrefix('2001:db8::1/64'), hostOf('2001:db8::ffff')), true);
   });
 
-  it('of a whole family hold every address of it', () => {
+  it('of length 0 contain every address of their family', () => {
     assert.equal(formatPrefix(defaultPrefix(4)), '0.0.0.0/0');
     assert.equal(formatPrefix(defaultPrefix(6)), '::/0');
   });
 
-  it('of one host hold that host alone', () => {
+  it('of full length contain only that host', () => {
     assert.equal(formatPrefix(hostPrefix(hostOf('10.0.0.1'))), '10.0.0.1/32');
     assert.equal(formatPrefix(hostPrefix(hostOf('2001:db8::1'))), '2001:db8::1/128');
   });
@@ -138,7 +138,7 @@ describe('isUnusable and isLinkLocal', () => {
     ['fe8::1', false, false],
   ];
   for (const [text, unusable, linkLocal] of cases) {
-    it(`judge ${text}`, () => {
+    it(`classify ${text}`, () => {
       assert.equal(isUnusable(hostOf(text)), unusable);
       assert.equal(isLinkLocal(hostOf(text)), linkLocal);
     });

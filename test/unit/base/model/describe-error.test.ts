@@ -15,12 +15,12 @@ describe('describeError', () => {
     ],
     [new Error('Cannot start', { cause: 'not an error' }), 'Cannot start'],
   ];
-  it('ends where an error is its own cause', () => {
+  it('ends if an error is its own cause', () => {
     const circle = new Error('again');
     circle.cause = circle;
     assert.equal(describeError(circle), 'again');
   });
   for (const [error, text] of cases) {
-    it(`says ${JSON.stringify(text)}`, () => assert.equal(describeError(error), text));
+    it(`describes an error as ${JSON.stringify(text)}`, () => assert.equal(describeError(error), text));
   }
 });

@@ -21,7 +21,7 @@ const part = fc.oneof(fc.nat(300).map(String), fc.constantFrom('', '00', '01', '
 const length = fc.oneof(fc.nat(40).map(String), fc.constantFrom('', '032', '00', '0032', '3a', '-1', '+8'));
 
 describe('parseIpv4Network', () => {
-  it('agrees with the general parsers', () => {
+  it('agrees with the general parser', () => {
     const addresses = fc.array(part, { minLength: 3, maxLength: 5 }).map((parts) => parts.join('.'));
     const good = fc.tuple(fc.nat(255), fc.nat(255), fc.nat(255), fc.nat(255)).map((parts) => parts.join('.'));
     const texts = fc
@@ -35,7 +35,7 @@ describe('parseIpv4Network', () => {
     );
   });
 
-  it('orders networks by address, then by length', () => {
+  it('sorts networks by address, then by length', () => {
     const texts = ['255.255.255.255', '10.0.0.1', '10.0.0.0/8', '10.0.0.0/9', '0.0.0.0/0', '9.255.255.255'];
     const numbers = texts.map(parseIpv4Network).sort((one, other) => one - other);
     assert.deepEqual(numbers.map(formatIpv4Network), [

@@ -10,7 +10,7 @@ describe('IPv6 addresses', () => {
   const group = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 15 }), fc.integer({ min: 0, max: 0xffff }));
   const groups = fc.array(group, { minLength: 8, maxLength: 8 });
 
-  it('are written as another library writes them, and read again', () => {
+  it('are written like another library writes them, and can be parsed again', () => {
     fc.assert(
       fc.property(groups, (parts) => {
         const text = formatIpv6Groups(parts);
@@ -21,7 +21,7 @@ describe('IPv6 addresses', () => {
     );
   });
 
-  it('are read, or refused, as Node does it, however they are written', () => {
+  it('are accepted or rejected like Node does it, in any spelling', () => {
     const piece = fc.constantFrom(
       ':',
       '::',

@@ -16,7 +16,7 @@ describe('escapeUnprintable', () => {
   ];
   for (const [name, input, want] of cases) it(name, () => assert.equal(escapeUnprintable(input), want));
 
-  it('leaves nothing that could end a line', () => {
+  it('leaves no character that could end a line', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
         assert.doesNotMatch(escapeUnprintable(text), /[\p{Cc}\p{Zl}\p{Zp}]/u);

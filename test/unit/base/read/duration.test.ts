@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { maxDuration, parseCheckInterval, parseDuration } from '../../../../src/base/read/duration.ts';
 
 describe('parseCheckInterval', () => {
-  it('reads intervals of at least 500 ms, and refuses shorter ones', () => {
+  it('parses intervals of at least 500 ms, and rejects shorter ones', () => {
     const read = ['500ms', '500', '1s', '500000us', '1us', '499ms', '0', '1', '-1s', ''].map(parseCheckInterval);
     const none = Array.from({ length: 6 }, () => undefined);
     assert.deepEqual(read, [500, 500, 1000, 500, ...none]);
@@ -34,6 +34,6 @@ describe('parseDuration', () => {
     ['1'.repeat(100), undefined],
   ];
   for (const [text, want] of cases) {
-    it(`reads ${JSON.stringify(text).slice(0, 40)}`, () => assert.equal(parseDuration(text), want));
+    it(`parses ${JSON.stringify(text).slice(0, 40)}`, () => assert.equal(parseDuration(text), want));
   }
 });

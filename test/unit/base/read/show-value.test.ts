@@ -24,7 +24,7 @@ describe('showValue', () => {
   ];
   for (const [name, value, want] of cases) it(name, () => assert.equal(showValue(value), want));
 
-  it('writes short JSON as it is, and never more than the limit', () => {
+  it('writes short JSON unchanged, and never exceeds the limit', () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.integer({ min: 8, max: 200 }), (value, limit) => {
         assert.ok(showValue(value, limit).length <= limit);

@@ -7,7 +7,7 @@ import { address } from './examples.ts';
 
 const target: RedirectEntry = { address: address('203.0.113.1'), port: 80 };
 
-function build(ports: readonly number[]): PortNode {
+function build(ports: readonly number[]): PortNode<RedirectEntry> {
   return buildPortTree(
     'ER-x-T',
     ports.map((port) => [port, target] as const),
@@ -15,7 +15,7 @@ function build(ports: readonly number[]): PortNode {
 }
 
 /** Follows a port down as a packet goes; returns the comparisons it paid and whether it was found. */
-function walk(node: PortNode, port: number): { comparisons: number; found: boolean } {
+function walk(node: PortNode<RedirectEntry>, port: number): { comparisons: number; found: boolean } {
   if (node.kind === 'leaf') {
     const index = node.ports.findIndex(([one]) => one === port);
     return { comparisons: index < 0 ? node.ports.length : index + 1, found: index >= 0 };
@@ -28,7 +28,7 @@ function walk(node: PortNode, port: number): { comparisons: number; found: boole
   return { comparisons: node.children.length, found: false };
 }
 
-function names(node: PortNode): string[] {
+function names(node: PortNode<RedirectEntry>): string[] {
   return node.kind === 'leaf' ? [node.name] : [node.name, ...node.children.flatMap((child) => names(child.node))];
 }
 
@@ -37,7 +37,7 @@ const portSets = fc
   .map((ports) => ports.sort((one, other) => one - other));
 
 describe('buildPortTree', () => {
-  it('finds every port that is there and none that is not', () => {
+  it('finds every port of the tree and no other', () => {
     fc.assert(
       fc.property(portSets, fc.integer({ min: 1, max: 65535 }), (ports, other) => {
         const tree = build(ports);
@@ -47,16 +47,16 @@ describe('buildPortTree', () => {
     );
   });
 
-  it('costs a packet at most 64 comparisons, however many ports there are', () => {
+  it('compares a packet at most 64 times, regardless of the number of ports', () => {
     const tree = build(Array.from({ length: 65535 }, (_, index) => index + 1));
     for (const port of [1, 1023, 32768, 65535]) assert.ok(walk(tree, port).comparisons <= 64);
   });
 
-  it('keeps sixteen ports in one chain', () => {
+  it('keeps up to sixteen ports in one chain', () => {
     assert.equal(build(Array.from({ length: 16 }, (_, index) => index * 4000 + 1)).kind, 'leaf');
   });
 
-  it('names each chain once, within what iptables takes', () => {
+  it('names each chain once, within the length limit of iptables', () => {
     fc.assert(
       fc.property(portSets, (ports) => {
         const all = names(
@@ -71,7 +71,7 @@ describe('buildPortTree', () => {
     );
   });
 
-  it('changes one chain when one port comes', () => {
+  it('changes one chain if one port is added', () => {
     const ports = Array.from({ length: 1000 }, (_, index) => 10_000 + index * 2);
     const before = new Set(names(build(ports)));
     const after = names(build([...ports, 10_001].sort((one, other) => one - other)));

@@ -17,23 +17,23 @@ const programs = { documented: compileEgress(documented), everything: compileEgr
 for (const [backend, compare] of Object.entries(backends)) {
   describe(`rules written for ${backend}`, () => {
     for (const [name, program] of Object.entries(programs)) {
-      it(`are those of the file for the router "${name}"`, () => {
+      it(`match the golden file of router "${name}"`, () => {
         assertGolden(`rules/${name}.${backend}`, write(compare(undefined, program)));
       });
     }
 
-    it('are nothing where nothing changes', () => {
+    it('are empty if nothing changes', () => {
       assert.deepEqual(compare(programs.everything, compileEgress(everything)).scripts, []);
     });
 
-    it('are a change of one redirect where one redirect changes', () => {
+    it('change one redirect if one redirect changes', () => {
       const { redirects } = everything.redirects;
       const moved = redirects.map((one) => (one.port === 8007 ? { ...one, target: address('203.0.113.200') } : one));
       const changed = compileEgress({ ...everything, redirects: { ...everything.redirects, redirects: moved } });
       assertGolden(`rules/one-redirect.${backend}`, write(compare(programs.everything, changed)));
     });
 
-    it('take everything away where nothing is wanted any more', () => {
+    it('delete everything if nothing is desired', () => {
       assertGolden(`rules/removed.${backend}`, write(compare(programs.documented, undefined)));
     });
   });

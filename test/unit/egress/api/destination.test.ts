@@ -6,13 +6,18 @@ import { hosts, ports, redirects } from '../../arbitraries.ts';
 
 const forms = '"IP", "PORT PROTOCOL IP" or "PORT PROTOCOL IP TARGETPORT"';
 
+function noTarget(word: string): string {
+  return `must contain an IPv4 or IPv6 address, not "${word}", or a fully qualified DNS name without a mask`;
+}
+
 /** Formats a parsed destination for comparison. */
 function describeDestination(destination: Destination): string {
   switch (destination.kind) {
     case 'redirect':
+    case 'named':
       return formatDestination(destination.redirect);
     case 'fallback':
-      return `fallback ${destination.target.text}`;
+      return `fallback ${'name' in destination.target ? destination.target.name : destination.target.text}`;
     case 'blank':
       return 'blank';
     case 'error':
@@ -48,9 +53,27 @@ describe('parseDestination', () => {
     ['http TCP 10.0.0.1', 'error: must begin with a port from 1 to 65535, not "http"'],
     ['80 ICMP 10.0.0.1', 'error: must name TCP, UDP or SCTP, not "ICMP"'],
     ['80 toString 10.0.0.1', 'error: must name TCP, UDP or SCTP, not "toString"'],
-    ['80 TCP 10.0.0', 'error: must contain an IPv4 or IPv6 address, not "10.0.0"'],
-    ['80 TCP example.com', 'error: must contain an IPv4 or IPv6 address, not "example.com"'],
-    ['80 TCP /24', 'error: must contain an IPv4 or IPv6 address, not "/24"'],
+    ['80 TCP 10.0.0', `error: ${noTarget('10.0.0')}`],
+    ['80 TCP example.com', '80 TCP example.com'],
+    ['8443 TCP Api.Partner.EXAMPLE. 443', '8443 TCP api.partner.example 443'],
+    ['8443 TCP api.partner.example 8443 # names', '8443 TCP api.partner.example'],
+    ['53 udp xn--bcher-kva.example', '53 UDP xn--bcher-kva.example'],
+    ['api.partner.example', 'fallback api.partner.example'],
+    ['80 TCP localhost', `error: ${noTarget('localhost')}`],
+    ['80 TCP partner', `error: ${noTarget('partner')}`],
+    ['80 TCP b\u00fccher.example', `error: ${noTarget('b\u00fccher.example')}`],
+    ['80 TCP -a.example', `error: ${noTarget('-a.example')}`],
+    ['80 TCP a_b.example', `error: ${noTarget('a_b.example')}`],
+    ['80 TCP a..example', `error: ${noTarget('a..example')}`],
+    ['80 TCP 10.0.0.256', `error: ${noTarget('10.0.0.256')}`],
+    ['80 TCP 10.0.0.1o', `error: ${noTarget('10.0.0.1o')}`],
+    ['80 TCP 0x7f.1', `error: ${noTarget('0x7f.1')}`],
+    ['80 TCP api.example/24', `error: ${noTarget('api.example/24')}`],
+    [
+      `80 TCP ${'a'.repeat(64)}.example`,
+      `error: must contain an IPv4 or IPv6 address, not "${'a'.repeat(46)}…, or a fully qualified DNS name without a mask`,
+    ],
+    ['80 TCP /24', `error: ${noTarget('/24')}`],
     ['80 TCP 10.0.0.1/33', 'error: must have a mask from 0 to 32 after the address, not "10.0.0.1/33"'],
     ['80 TCP 10.0.0.1/', 'error: must have a mask from 0 to 32 after the address, not "10.0.0.1/"'],
     ['80 TCP 2001:db8::1/129', 'error: must have a mask from 0 to 128 after the address, not "2001:db8::1/129"'],
@@ -62,7 +85,7 @@ describe('parseDestination', () => {
     ['80 TCP 10.0.0.1 80 90', `error: must be ${forms}`],
     ['80 TCP', `error: must be ${forms}`],
     ['80 10.0.0.1', `error: must be ${forms}`],
-    ['nowhere', `error: must be ${forms}; must contain an IPv4 or IPv6 address, not "nowhere"`],
+    ['nowhere', `error: must be ${forms}; ${noTarget('nowhere')}`],
     ['80 TCP 10.0.0.1\n90 TCP 10.0.0.2', `error: must be ${forms}`],
     ['80\u00a0TCP\u00a010.0.0.1', `error: must be ${forms}`],
     ['80 TCP 10.0.0.1 # one\n90 TCP 10.0.0.2', `error: must be ${forms}`],

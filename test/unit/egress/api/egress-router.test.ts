@@ -111,11 +111,11 @@ describe('parseEgressRouter', () => {
       [
         'egressRouter.redirect.redirectRules[0].port 0: must be a port from 1 to 65535',
         'egressRouter.redirect.redirectRules[0].targetPort "80": must be a port from 1 to 65535',
-        'egressRouter.redirect.redirectRules[1].destinationIP missing: must be the IPv4 or IPv6 address of the destination',
         'egressRouter.redirect.redirectRules[1].port 1.5: must be a port from 1 to 65535',
         'egressRouter.redirect.redirectRules[1].protocol missing: must be TCP, UDP or SCTP',
         'egressRouter.redirect.redirectRules[0].destinationIP "x": must contain an IPv4 or IPv6 address, not "x"',
         'egressRouter.redirect.redirectRules[0].protocol "ICMP": must be TCP, UDP or SCTP',
+        'egressRouter.redirect.redirectRules[1].destinationIP missing: must be the IPv4 or IPv6 address of the destination, unless destinationName is set',
       ],
     ],
     [
@@ -131,7 +131,9 @@ describe('parseEgressRouter', () => {
     [
       'a bad fallback',
       { ...spec, redirect: { fallbackIP: '10.0.0' } },
-      ['egressRouter.redirect.fallbackIP "10.0.0": must contain an IPv4 or IPv6 address, not "10.0.0"'],
+      [
+        'egressRouter.redirect.fallbackIP "10.0.0": must contain an IPv4 or IPv6 address, not "10.0.0", or a fully qualified DNS name without a mask',
+      ],
     ],
     [
       'a bad mode of macvlan',

@@ -55,7 +55,7 @@ describe('parseNetConf with an invalid ip section', () => {
       ],
     ],
     ['a loopback address', confWithIp({ addresses: ['127.0.0.2/8'] }), [`ip.addresses[0] "127.0.0.2/8": ${host}`]],
-    ['an address of nobody', confWithIp({ addresses: ['0.0.0.0/24'] }), [`ip.addresses[0] "0.0.0.0/24": ${host}`]],
+    ['an unspecified address', confWithIp({ addresses: ['0.0.0.0/24'] }), [`ip.addresses[0] "0.0.0.0/24": ${host}`]],
     ['a multicast address', confWithIp({ addresses: ['ff02::1/64'] }), [`ip.addresses[0] "ff02::1/64": ${host}`]],
     [
       'two addresses of one family',
@@ -141,7 +141,9 @@ describe('parseNetConf with an invalid ip section', () => {
     [
       'a bad fallback',
       confWithIp({ fallbackIP: 'all' }),
-      ['ip.fallbackIP "all": must contain an IPv4 or IPv6 address, not "all"'],
+      [
+        'ip.fallbackIP "all": must contain an IPv4 or IPv6 address, not "all", or a fully qualified DNS name without a mask',
+      ],
     ],
     [
       'two fallbacks',

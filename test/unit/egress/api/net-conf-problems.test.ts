@@ -145,7 +145,7 @@ describe('parseNetConf with an invalid configuration', () => {
       [
         'name 5: must be the name of the network',
         'ip.gateway "10.0.0.1": must be an address in 192.168.12.0/24, the network of the reserved address',
-        'ip.destinations[0] "x": must be "IP", "PORT PROTOCOL IP" or "PORT PROTOCOL IP TARGETPORT"; must contain an IPv4 or IPv6 address, not "x"',
+        'ip.destinations[0] "x": must be "IP", "PORT PROTOCOL IP" or "PORT PROTOCOL IP TARGETPORT"; must contain an IPv4 or IPv6 address, not "x", or a fully qualified DNS name without a mask',
         'ip.destinations[1] "80 TCP ::1": must contain a routable unicast address, not "::1"',
         'interfaceArgs.mode "none": must be one of bridge, private, vepa, passthru',
         'interfaceArgs.mtu "12": must be at least 68',

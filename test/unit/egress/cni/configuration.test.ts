@@ -3,11 +3,11 @@ import { decodeConfiguration } from '../../../../src/egress/cni/configuration.ts
 import { CniError } from '../../../../src/egress/cni/error.ts';
 
 describe('decodeConfiguration', () => {
-  it('reads an object', () => {
+  it('decodes an object', () => {
     assert.deepEqual(decodeConfiguration(' {"name": "x", "ip": {}}\n'), { name: 'x', ip: {} });
   });
 
-  it('cannot be made to change what all objects have', () => {
+  it('does not pollute the prototype of objects', () => {
     decodeConfiguration('{"__proto__": {"polluted": 1}, "constructor": {"prototype": {"polluted": 1}}}');
     assert.equal(({} as { polluted?: number }).polluted, undefined);
   });
@@ -25,12 +25,12 @@ describe('decodeConfiguration', () => {
     ['a long list', `[${'1,'.repeat(100_000)}1]`, /not \[1,.{1,80}…$/],
   ];
   for (const [name, text, want] of cases) {
-    it(`refuses ${name}`, () => {
+    it(`rejects ${name}`, () => {
       assert.throws(() => decodeConfiguration(text), { name: 'CniError', code: 6, message: want });
     });
   }
 
-  it('survives deep nesting', () => {
+  it('does not overflow the stack for deep nesting', () => {
     const depth = 1_000_000;
     const text = `{"name": ${'['.repeat(depth)}${']'.repeat(depth)}}`;
     try {

@@ -60,7 +60,7 @@ describe('parseEnvironment', () => {
     ],
   ];
   for (const [name, environment, want] of cases) {
-    it(`reads ${name}`, () => assert.deepEqual(parseEnvironment(environment), want));
+    it(`parses ${name}`, () => assert.deepEqual(parseEnvironment(environment), want));
   }
 
   const ifname =
@@ -106,14 +106,14 @@ describe('parseEnvironment', () => {
     ['a bad MAC', { CNI_ARGS: 'MAC=ff:ff:ff:ff:ff:ff' }, `CNI_ARGS MAC="ff:ff:ff:ff:ff:ff": ${mac}`],
   ];
   for (const [name, changes, want] of bad) {
-    it(`refuses ${name}`, () => {
+    it(`rejects ${name}`, () => {
       const error = errorOf({ ...good, ...changes });
       assert.equal(error.code, errorCodes.invalidEnvironment);
       assert.equal(error.msg, `Invalid environment: ${want}`);
     });
   }
 
-  it('names every bad variable', () => {
+  it('names every invalid variable', () => {
     const error = errorOf({ CNI_COMMAND: 'ADD', CNI_ARGS: 'x' });
     assert.equal(
       error.msg,
@@ -127,7 +127,7 @@ describe('parseEnvironment', () => {
     ]);
   });
 
-  it('yields a call or a CniError, whatever the variables', () => {
+  it('returns a call or a CniError for any variables', () => {
     const value = fc.string({ unit: 'binary' });
     fc.assert(
       fc.property(

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { CniError, describeProblems, errorCodes, formatError, toCniError } from '../../../../src/egress/cni/error.ts';
 
 describe('formatError', () => {
-  it('writes the error object of CNI', () => {
+  it('writes a CNI error object', () => {
     const error = new CniError(errorCodes.invalidNetworkConfig, 'Invalid', 'one\ntwo');
     assert.deepEqual(JSON.parse(formatError('1.0.0', error)), {
       cniVersion: '1.0.0',
@@ -12,7 +12,7 @@ describe('formatError', () => {
     });
   });
 
-  it('leaves out details that say nothing', () => {
+  it('omits empty details', () => {
     assert.deepEqual(JSON.parse(formatError('1.1.0', new CniError(errorCodes.ioFailure, 'm'))), {
       cniVersion: '1.1.0',
       code: 5,
@@ -20,7 +20,7 @@ describe('formatError', () => {
     });
   });
 
-  it('names the causes that the message does not repeat', () => {
+  it('appends causes that the message does not repeat', () => {
     const root = new Error('EPERM');
     const cause = new Error('netlink: EPERM', { cause: root });
     const error = new CniError(errorCodes.kernelRefused, 'Cannot add link: netlink: EPERM', 'master eth1', { cause });
@@ -29,19 +29,19 @@ describe('formatError', () => {
     assert.equal(JSON.parse(formatError('1.1.0', other)).details, 'caused by: netlink: EPERM\ncaused by: EPERM');
   });
 
-  it('ends when causes go round in a circle', () => {
+  it('ends for circular causes', () => {
     const cause = new Error('round');
     cause.cause = cause;
     const error = new CniError(errorCodes.internal, 'm', '', { cause });
     assert.equal(JSON.parse(formatError('1.1.0', error)).details.split('\n').length, 8);
   });
 
-  it('leaves a message that just fits as it is', () => {
+  it('keeps a message that just fits', () => {
     const msg = 'x'.repeat(1024);
     assert.equal(JSON.parse(formatError('1.1.0', new CniError(errorCodes.internal, msg))).msg, msg);
   });
 
-  it('keeps messages short and on one line', () => {
+  it('shortens messages and keeps them on one line', () => {
     const written = JSON.parse(
       formatError('1.1.0', new CniError(errorCodes.internal, `a\nb${'x'.repeat(100_000)}`, 'y'.repeat(100_000))),
     );
@@ -54,14 +54,14 @@ describe('formatError', () => {
 describe('describeProblems', () => {
   const problem = { path: 'ip.gateway', value: '"x"', cure: 'must be an address' };
 
-  it('says a single problem once, since runtimes print message and details in one line', () => {
+  it('mentions a single problem once, since runtimes print message and details in one line', () => {
     const error = describeProblems([problem]);
     assert.equal(error.code, 7);
     assert.equal(error.msg, 'Invalid network configuration: ip.gateway "x": must be an address');
     assert.equal(error.details, '');
   });
 
-  it('puts the first of several into the message and all into the details', () => {
+  it('has the first of several problems in the message and all of them in the details', () => {
     const error = describeProblems([problem, { ...problem, path: 'name' }]);
     assert.equal(
       error.msg,
@@ -70,7 +70,7 @@ describe('describeProblems', () => {
     assert.equal(error.details, 'ip.gateway "x": must be an address\nname "x": must be an address');
   });
 
-  it('tells twenty of many', () => {
+  it('lists twenty of many problems', () => {
     const lines = describeProblems(Array.from({ length: 100 }, () => problem)).details.split('\n');
     assert.equal(lines.length, 21);
     assert.equal(lines.at(-1), 'and others');
@@ -88,7 +88,7 @@ describe('toCniError', () => {
     ['text', 'Internal error: text'],
     [undefined, 'Internal error: undefined'],
   ] as const) {
-    it(`makes code 100 of ${String(thrown)}`, () => {
+    it(`converts ${String(thrown)} into code 100`, () => {
       const error = toCniError(thrown);
       assert.equal(error.code, 100);
       assert.equal(error.msg, msg);

@@ -40,7 +40,7 @@ describe('the plugin log', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it('has the lines of the documentation', () => {
+  it('writes the documented lines', () => {
     const log = open();
     log.debug('Called CNI ADD');
     log.debug('Renamed macvlan to "net1"');
@@ -54,7 +54,7 @@ describe('the plugin log', () => {
   });
 
   for (const [index, level] of logLevels.entries()) {
-    it(`keeps at level ${level} what is at least as grave`, () => {
+    it(`keeps at level ${level} messages of at least this severity`, () => {
       const log = open(level);
       for (const name of logLevels) log[name](name);
       log.debugAll(['all']);
@@ -63,7 +63,7 @@ describe('the plugin log', () => {
     });
   }
 
-  it('writes many lines as single ones', () => {
+  it('writes a message of several lines as a single line', () => {
     const log = open();
     log.debugAll(['one', 'two', 'three\nfour']);
     log.debugAll([]);
@@ -73,7 +73,7 @@ describe('the plugin log', () => {
     );
   });
 
-  it('cannot be made to hold a forged line', () => {
+  it('does not allow forged lines', () => {
     const log = open();
     log.debug(`master "x"\n${time} [debug] Called CNI DEL\r\u2028\u001b[2J`);
     assert.equal(
@@ -82,24 +82,24 @@ describe('the plugin log', () => {
     );
   });
 
-  it('appends to what is there', () => {
+  it('appends to an existing file', () => {
     writeFileSync(file, `${time} [debug] before\n`);
     open().debug('after');
     assert.equal(readFileSync(file, 'utf8'), `${time} [debug] before\n${time} [debug] after\n`);
   });
 
-  it('can be read by everybody and written by nobody else', () => {
+  it('can be read by every user and written by its owner only', () => {
     open().debug('x');
     assert.equal(statSync(file).mode & 0o777, 0o644);
   });
 
-  it('ends the torn line of a writer that was killed', () => {
+  it('completes the partial line of a killed writer', () => {
     writeFileSync(file, `${time} [debug] before\n${time} [deb`);
     open().debug('after');
     assert.equal(readFileSync(file, 'utf8'), `${time} [debug] before\n${time} [deb\n${time} [debug] after\n`);
   });
 
-  /** Whatever is in the way: nothing is written, nothing fails, and the reason can be told. */
+  /** Nothing is written, nothing fails, and the reason is available. */
   function assertRefused(reason: RegExp): void {
     const log = open();
     log.panic('x');
@@ -108,7 +108,7 @@ describe('the plugin log', () => {
     assert.match(log.problem ?? '', reason);
   }
 
-  it('does not follow a link that somebody planted', () => {
+  it('does not follow a planted link', () => {
     const victim = join(folder, 'victim');
     writeFileSync(victim, 'untouched');
     symlinkSync(victim, file);
@@ -116,13 +116,13 @@ describe('the plugin log', () => {
     assert.equal(readFileSync(victim, 'utf8'), 'untouched');
   });
 
-  it('does not make the file that a planted link points to', () => {
+  it('does not create the target of a planted link', () => {
     symlinkSync(join(folder, 'nowhere'), file);
     assertRefused(/ELOOP/);
     assert.equal(existsSync(join(folder, 'nowhere')), false);
   });
 
-  it('does not write into a file with a second name', () => {
+  it('does not write into a file with a second hard link', () => {
     const victim = join(folder, 'victim');
     writeFileSync(victim, 'untouched');
     linkSync(victim, file);
@@ -156,14 +156,14 @@ describe('the plugin log', () => {
   }
 
   for (const text of ['precious\n', '2021-04-26 12:27:20 [debug] x\n', '\u0000'.repeat(100)]) {
-    it(`does not write into a file that begins otherwise: ${JSON.stringify(text.slice(0, 12))}`, () => {
+    it(`does not write into a file with a different beginning: ${JSON.stringify(text.slice(0, 12))}`, () => {
       writeFileSync(file, text);
       assertRefused(/its first line is not one of this log; remove the file/);
       assert.equal(readFileSync(file, 'utf8'), text);
     });
   }
 
-  it('does without a folder that is not there, or a folder in its place', () => {
+  it('tolerates a missing folder, or a folder in place of the file', () => {
     file = join(folder, 'missing', 'log');
     assertRefused(/ENOENT/);
     file = join(folder, 'folder');
@@ -171,7 +171,7 @@ describe('the plugin log', () => {
     assertRefused(/EISDIR/);
   });
 
-  it('sets a large file aside, once', () => {
+  it('renames a large file once', () => {
     writeFileSync(file, `${time} [debug] old\n`);
     truncateSync(file, rotateAtBytes + 1);
     open().debug('new');
@@ -181,7 +181,7 @@ describe('the plugin log', () => {
     assert.equal(existsSync(`${file}.2`), false);
   });
 
-  it('does not set a file aside that is not too large', () => {
+  it('does not rename a file below the limit', () => {
     writeFileSync(file, `${time} [debug] old\n`);
     truncateSync(file, rotateAtBytes);
     open().debug('x');
@@ -190,10 +190,10 @@ describe('the plugin log', () => {
 
   for (const [name, plant] of [
     ['a link', (path: string): unknown => symlinkSync(join(folder, 'victim'), path)],
-    ["somebody's file", (path: string): unknown => writeFileSync(path, 'precious\n')],
+    ["another user's file", (path: string): unknown => writeFileSync(path, 'precious\n')],
     ['a folder', (path: string): unknown => mkdirSync(path)],
   ] as const) {
-    it(`goes on in the large file when ${name} stands where it would be set aside`, () => {
+    it(`continues in the large file if ${name} has the name of the renamed file`, () => {
       writeFileSync(file, `${time} [debug] old\n`);
       truncateSync(file, rotateAtBytes + 1);
       plant(`${file}.1`);
@@ -205,7 +205,7 @@ describe('the plugin log', () => {
     });
   }
 
-  it('keeps lines whole when many write at once', () => {
+  it('keeps lines whole with many concurrent writers', () => {
     const logs = Array.from({ length: 20 }, () => open());
     for (let round = 0; round < 50; round++) for (const log of logs) log.debugAll(['a'.repeat(100), 'b'.repeat(100)]);
     const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
@@ -222,7 +222,7 @@ describe('the plugin log', () => {
     assert.equal(readFileSync(file, 'utf8'), `${time} [debug] x\n`);
   });
 
-  describe('where a configuration wants it', () => {
+  describe('a configured log file', () => {
     const asked = (wanted: string): string => {
       const log = open('panic', wanted);
       log.panic('x');
@@ -235,12 +235,12 @@ describe('the plugin log', () => {
       chmodSync(join(folder, 'config.json'), mode);
     };
 
-    it('goes into the folder of its own, which is made', () => {
+    it("is created in the plugin's own folder, which is created too", () => {
       assert.equal(asked(join(folder, 'own', 'a')), `${time} [panic] x\n`);
       assert.ok(existsSync(join(folder, 'own', 'a')));
     });
 
-    it('goes into a folder that the administrator added', () => {
+    it('is created in a folder that the administrator added', () => {
       mkdirSync(join(folder, 'added'));
       configure(JSON.stringify({ logFolders: [join(folder, 'added')], others: 5 }));
       assert.equal(asked(join(folder, 'added', 'a')), `${time} [panic] x\n`);
@@ -248,7 +248,7 @@ describe('the plugin log', () => {
     });
 
     for (const wanted of ['victim', 'own/../victim', 'own', 'ownvictim', 'own//victim', 'own/./victim']) {
-      it(`does not go elsewhere, and says so at any level: ${wanted}`, () => {
+      it(`is not written to another place, which is logged at any level: ${wanted}`, () => {
         const path = `${folder}/${wanted}`;
         const head = `${time} [error] log_file ${JSON.stringify(path)}: is not in a folder that this node allows`;
         assert.ok(asked(path).startsWith(head));
@@ -258,7 +258,7 @@ describe('the plugin log', () => {
       });
     }
 
-    it('does not go through a linked folder', () => {
+    it('is not written through a linked folder', () => {
       mkdirSync(join(folder, 'elsewhere'));
       symlinkSync(join(folder, 'elsewhere'), join(folder, 'own'));
       assert.match(
@@ -295,14 +295,14 @@ describe('the plugin log', () => {
       },
     ];
     for (const { name, make, says } of unusable) {
-      it(`does not heed a configuration of the node ${name}`, () => {
+      it(`ignores a node configuration ${name}`, () => {
         make();
         assert.match(asked(join(folder, 'victim')), says);
         assert.equal(existsSync(join(folder, 'victim')), false);
       });
     }
 
-    it('goes to the default where the file in the allowed folder is not of this program', () => {
+    it('falls back to the default if the file in the allowed folder is not of this program', () => {
       mkdirSync(join(folder, 'own'));
       writeFileSync(join(folder, 'own', 'notes'), 'precious\n');
       assert.match(asked(join(folder, 'own', 'notes')), /cannot be written: its first line is not one of this log/);

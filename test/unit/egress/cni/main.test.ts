@@ -17,11 +17,15 @@ const parts: PluginParts = {
     bootId: () => 'boot',
   },
   openKernel: () => {
-    throw new KernelError('namespace-gone', 'Cannot open the network namespace: the test says so');
+    throw new KernelError('namespace-gone', 'Cannot open the network namespace: fault of the test');
   },
   identifyNamespace: () => ({ path: '/var/run/netns/x', inode: 1 }),
   checkBackend: () => {},
-  listNodeLinks: () => ['eth1'],
+  askNames: () => 'absent',
+  readNodeLinks: () => ({
+    links: [{ index: 2, name: 'eth1', up: true, mtu: 1500, mac: '02:00:00:00:00:02' }],
+    addresses: [],
+  }),
   openLog: (path) => ({ path, problem: undefined, append: () => {}, close: () => {} }),
 };
 
@@ -54,7 +58,7 @@ function judge({ exitCode, stdout }: Outcome): void {
 }
 
 describe('runPlugin', () => {
-  it('ends every verb with a result or an error object, whatever JSON it is given', () => {
+  it('ends every verb with a result or an error object for any JSON', () => {
     fc.assert(
       fc.property(fc.constantFrom(...verbs), fc.json(), (verb, input) => {
         judge(call({ CNI_COMMAND: verb, ...container }, input));
@@ -63,7 +67,7 @@ describe('runPlugin', () => {
     );
   });
 
-  it('ends every verb so for anything that is nearly a configuration', () => {
+  it('ends every verb likewise for anything that is almost a configuration', () => {
     const value = fc.oneof(fc.jsonValue({ maxDepth: 2 }), fc.constantFrom('192.168.12.99/24', '1.1.0', 'eth1', null));
     const path = fc.constantFrom(...Object.keys(valid), 'egressRouter', 'prevResult', 'cni.dev/valid-attachments');
     fc.assert(
@@ -75,7 +79,7 @@ describe('runPlugin', () => {
     );
   });
 
-  it('ends so for any environment', () => {
+  it('ends likewise for any environment', () => {
     const names = ['CNI_COMMAND', 'CNI_CONTAINERID', 'CNI_NETNS', 'CNI_IFNAME', 'CNI_ARGS', 'CNI_PATH'];
     fc.assert(
       fc.property(fc.dictionary(fc.constantFrom(...names), fc.string()), (environment) => {
@@ -85,7 +89,7 @@ describe('runPlugin', () => {
     );
   });
 
-  it('introduces itself to a person, on stderr alone', () => {
+  it('prints what it is on stderr when a person starts it', () => {
     const outcome = call({}, '');
     assert.equal(outcome.exitCode, 0);
     assert.equal(outcome.stdout, '');
@@ -100,7 +104,7 @@ describe('runPlugin', () => {
     { verb: 'CHECK', code: 7 },
     { verb: 'GC', code: 7 },
   ]) {
-    it(`reports why ${verb} failed, in the version that was asked for`, () => {
+    it(`reports why ${verb} failed, in the requested version`, () => {
       const outcome = call({ CNI_COMMAND: verb, ...container }, JSON.stringify(valid));
       assert.equal(outcome.exitCode, 1);
       const error = JSON.parse(outcome.stdout) as { cniVersion: string; code: number };
@@ -108,12 +112,12 @@ describe('runPlugin', () => {
     });
   }
 
-  it('succeeds with DEL though the configuration is not valid any more', () => {
+  it('succeeds with DEL even if the configuration is no longer valid', () => {
     const outcome = call({ CNI_COMMAND: 'DEL', ...container }, JSON.stringify({ ...valid, ip: 7 }));
     assert.equal(outcome.exitCode, 0);
   });
 
-  it('refuses CHECK, GC and STATUS for versions that do not have them', () => {
+  it('rejects CHECK, GC and STATUS for versions without them', () => {
     for (const [verb, cniVersion] of [
       ['CHECK', '0.3.1'],
       ['GC', '1.0.0'],

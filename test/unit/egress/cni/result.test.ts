@@ -35,7 +35,7 @@ const shapes: Readonly<Record<CniVersion, { hasIpVersion: boolean; hasMtu: boole
 
 describe('formatResult', () => {
   for (const version of supportedVersions) {
-    it(`has the shape of ${version}`, () => {
+    it(`has the form of ${version}`, () => {
       const { hasIpVersion, hasMtu } = shapes[version];
       assert.deepEqual(JSON.parse(formatResult(version, attached)), {
         cniVersion: version,
@@ -51,7 +51,7 @@ describe('formatResult', () => {
       });
     });
 
-    it(`can be read again as prevResult of ${version}`, () => {
+    it(`can be parsed as prevResult of ${version}`, () => {
       const parsed = parsePreviousResult({ prevResult: JSON.parse(formatResult(version, attached)) });
       assert.ok(parsed.ok);
       assert.deepEqual(parsed.value?.ips, [
@@ -62,7 +62,7 @@ describe('formatResult', () => {
     });
   }
 
-  it('keeps what the plugins before us made, and puts ours after it', () => {
+  it('keeps interfaces of previous plugins and appends its own', () => {
     const prevResult = {
       cniVersion: '1.0.0',
       interfaces: [{ name: 'cni0' }, { name: 'eth0', sandbox: '/run/netns/pod', pciID: 'x' }],

@@ -19,7 +19,7 @@ describe('negotiateVersion', () => {
     [{ cniVersion: ['1.1.0'] }, 'cniVersion ["1.1.0"]'],
   ];
   for (const [configuration, seen] of cases) {
-    it(`refuses ${JSON.stringify(configuration)}`, () => {
+    it(`rejects ${JSON.stringify(configuration)}`, () => {
       assert.throws(() => negotiateVersion(configuration), {
         name: 'CniError',
         code: 1,

@@ -16,7 +16,7 @@ function problemsOf(args: readonly string[], environment: Readonly<Record<string
 }
 
 describe('options of the controller', () => {
-  it('have a default for everything but the image', () => {
+  it('have defaults, except for the image', () => {
     const options = parseOptions(image, {});
     assert.deepEqual(options, {
       objects: {
@@ -25,6 +25,7 @@ describe('options of the controller', () => {
         ruleBackend: 'auto',
         log: { file: '/tmp/egress-router-log', level: 'debug' },
         nodeFailureSeconds: 30,
+        allowedNames: [],
         hasDefaultRouteAnnotation: false,
         nodeSelector: {},
         liveTimeout: 10_000,
@@ -37,7 +38,7 @@ describe('options of the controller', () => {
     assert.deepEqual(problemsOf([]), ['--image is missing: set the image that contains this program, or --pod-name']);
   });
 
-  it('may be flags or variables, and flags come first', () => {
+  it('can be flags or variables, and flags take precedence', () => {
     const environment = {
       ROUTER_IMAGE: 'a',
       CLUSTER_NETWORKS: '10.128.0.7/14, fd00::/48',
@@ -74,7 +75,7 @@ describe('options of the controller', () => {
     ['pod-name', 'A b'],
   ];
   for (const [flag, value] of wrong) {
-    it(`refuse --${flag} ${value}`, () => {
+    it(`reject --${flag} ${value}`, () => {
       const given = flag === 'image' ? [`--image=${value}`] : [...image, `--${flag}`, value];
       const [first = '', ...more] = problemsOf(given);
       assert.deepEqual(more, []);
@@ -82,7 +83,7 @@ describe('options of the controller', () => {
     });
   }
 
-  it('refuse what they do not know', () => assert.match(problemsOf([...image, '--fast'])[0] ?? '', /--fast/));
+  it('reject unknown flags', () => assert.match(problemsOf([...image, '--fast'])[0] ?? '', /--fast/));
 
   it('are all in the help, with defaults and variables', () => {
     const help = formatHelp();

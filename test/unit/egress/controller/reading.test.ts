@@ -10,7 +10,7 @@ import { latestMessage } from '../../../../src/egress/controller/status/pod-even
 import { documentedEgressRouter } from '../api/samples.ts';
 
 describe('objects of a cluster', () => {
-  it('are read whatever they are', () => {
+  it('are parsed in any form', () => {
     const parts = { metadata: fc.jsonValue(), spec: fc.jsonValue(), status: fc.jsonValue() };
     const object = fc.oneof(fc.jsonValue(), fc.record(parts, { requiredKeys: [] }));
     fc.assert(
@@ -24,7 +24,7 @@ describe('objects of a cluster', () => {
     );
   });
 
-  it('have what is wanted, whatever else they have', () => {
+  it('contain the desired fields, regardless of other fields', () => {
     assert.equal(isCovered({ a: 1, b: [{ c: 2 }] }, { a: 1, b: [{ c: 2, d: 3 }], e: 4 }), true);
     for (const actual of [{ a: 2, b: [{ c: 2 }] }, { a: 1, b: [] }, { a: 1, b: [{ c: 2 }, {}] }, { a: 1 }, undefined]) {
       assert.equal(isCovered({ a: 1, b: [{ c: 2 }] }, actual), false);
@@ -68,12 +68,12 @@ describe('conditions', () => {
     );
   });
 
-  it('are repaired where somebody wrote others beside them', () => {
+  it('are repaired if another client added other conditions', () => {
     const first = mergeConditions(drafts, [], { now: '2026-01-01T00:00:00Z' });
     assert.equal(saySame(first, [...first, { type: 'Other' }]), false);
   });
 
-  it('tell of which generation they are, and are the same where a server does not keep that', () => {
+  it('contain their generation, and are equal even if a server does not store that', () => {
     const first = mergeConditions(drafts, [], { now: '2026-01-01T00:00:00Z', generation: 1 });
     const second = mergeConditions(drafts, first, { now: '2026-01-02T00:00:00Z', generation: 2 });
     assert.deepEqual([saySame(first, first), saySame(second, first)], [true, false]);

@@ -5,7 +5,7 @@ import { Closure } from '../../../../src/egress/node/closure.ts';
 const rival = { address: '192.168.12.99', mac: '02:00:00:00:00:01' };
 const round = 10_000;
 
-describe('a closed router', () => {
+describe('a blocked router', () => {
   it('waits before it listens, and twice as long after each claim, up to a limit', () => {
     const closure = new Closure(round);
     const waits = Array.from({ length: 6 }, () => {
@@ -17,7 +17,7 @@ describe('a closed router', () => {
     assert.equal(closure.next(30 * round), 'begin');
   });
 
-  it('opens after three silent rounds in a row in which a gateway answered', () => {
+  it('is enabled after three consecutive silent rounds in which a gateway answered', () => {
     const closure = new Closure(round);
     closure.close(rival, 0);
     closure.listen();
@@ -29,7 +29,7 @@ describe('a closed router', () => {
     assert.equal(closure.rival, undefined);
   });
 
-  it('remembers claims when it was open for a short time only', () => {
+  it('remembers claims if it was enabled for a short time only', () => {
     const closure = new Closure(round);
     closure.close(rival, 0);
     closure.open(10 * round);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
+import type { EgressRules } from '../../../../src/egress/plan/rules.ts';
 import { type FirstPacket, type Trace, traceEgress } from '../../../../src/egress/plan/trace.ts';
 import { address, documented, everything } from '../../base/rules/examples.ts';
 
@@ -61,4 +62,46 @@ describe('traceEgress', () => {
   for (const { name, rules, packet, goes } of cases) {
     it(`follows ${name}`, () => assert.deepEqual(traceEgress(rules, packet), goes));
   }
+});
+
+describe('traceEgress of DNS names', () => {
+  const rules: EgressRules = {
+    owner: 'c',
+    egressLink: 'net1',
+    podLinks: { 4: 'eth0', 6: 'eth0' },
+    reserved: [address('192.168.12.99'), address('2001:db8:12::99')],
+    redirects: {
+      redirects: [],
+      fallbacks: [],
+      named: [
+        {
+          protocol: 'tcp',
+          port: 8443,
+          targetPort: 443,
+          name: 'api.partner.example',
+          targets: [address('203.0.113.1'), address('203.0.113.2')],
+        },
+      ],
+      fallbackName: { name: 'rest.example', targets: [address('203.0.113.30')] },
+    },
+    slot: 1,
+  };
+  const packet = { protocol: 'tcp', destination: address('10.0.0.1'), incoming: 'eth0', local: true } as const;
+
+  it('shows the name and all addresses that share its connections', () => {
+    const trace = traceEgress(rules, { ...packet, port: 8443 });
+    assert.ok(trace.kind === 'redirected');
+    assert.deepEqual(
+      [trace.name, trace.port, trace.by, trace.targets?.length],
+      ['api.partner.example', 443, 'redirect', 2],
+    );
+  });
+
+  it('shows a name without an address of the family, and sends other ports to the fallback', () => {
+    const six = { ...packet, destination: address('fd00::1') };
+    assert.deepEqual(traceEgress(rules, { ...six, port: 8443 }), { kind: 'unresolved', name: 'api.partner.example' });
+    assert.deepEqual(traceEgress(rules, { ...six, port: 9 }), { kind: 'delivered' });
+    const rest = traceEgress(rules, { ...packet, port: 9 });
+    assert.ok(rest.kind === 'redirected' && rest.by === 'fallback' && rest.name === 'rest.example');
+  });
 });

@@ -105,7 +105,7 @@ const describeProgress = (one: ConditionDraft): string[] => (one.type === 'Progr
 const service = { apiVersion: 'v1', kind: 'Service', metadata: { namespace: 'shop', name: 'web' } };
 
 describe('IngressAgent', () => {
-  it('touches nothing before the source has told everything, then all at once', async () => {
+  it('changes nothing before the source has synced, then everything at once', async () => {
     const { agent, kernel, put, sync, rules } = start();
     put(writeRoute());
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -124,7 +124,7 @@ describe('IngressAgent', () => {
     ['is in force', false],
     ['has failed', true],
   ] as const) {
-    it(`says nothing of any Route before the first change of every data plane ${what}`, async () => {
+    it(`reports no Route before the first change of every data plane ${what}`, async () => {
       let finish: () => void = () => undefined;
       const first = new Promise<void>((resolve, reject) => {
         finish = fails ? () => reject(new Error('not this time')) : resolve;
@@ -152,7 +152,7 @@ describe('IngressAgent', () => {
     });
   }
 
-  it('makes one change of many events, and none of events that change nothing', async () => {
+  it('makes one change for many events, and none for events that change nothing', async () => {
     const { agent, kernel, put, sync, rules } = start();
     sync();
     await until(() => kernel.applied === 1, rules);
@@ -166,7 +166,7 @@ describe('IngressAgent', () => {
     assert.equal(kernel.rules, undefined);
   });
 
-  it('keeps the very objects of ports that did not change', async () => {
+  it('keeps the same objects for unchanged ports', async () => {
     const { agent, kernel, put, sync, rules } = start();
     put(service);
     put(writeRoute({ name: 'a', port: 2001 }));
@@ -181,7 +181,7 @@ describe('IngressAgent', () => {
     await agent.stop(false);
   });
 
-  it('hands a port over when its owner goes, and says who has it', async () => {
+  it('transfers a port when its owner is deleted, and reports the new owner', async () => {
     const { agent, put, remove, sync, statuses, messages, rules } = start();
     put(writeRoute({ name: 'young', created: 2 }));
     put(writeRoute({ name: 'old', created: 1 }));
@@ -195,7 +195,7 @@ describe('IngressAgent', () => {
     await agent.stop(false);
   });
 
-  it('tries again when the kernel refuses, and is not ready meanwhile', async () => {
+  it('retries when the kernel rejects rules, and is not ready meanwhile', async () => {
     const { agent, kernel, put, sync, rules } = start();
     kernel.failure = new Error('busy');
     put(writeRoute());
@@ -207,7 +207,7 @@ describe('IngressAgent', () => {
     await agent.stop(false);
   });
 
-  it('says that ports are open when the kernel has them, and what is missing while it refuses', async () => {
+  it('reports ports as open when the kernel has them, and missing ones while it rejects them', async () => {
     const policy = { ...defaultPolicy, gatewayClass: 'ours' };
     const { agent, kernel, put, sync, statuses, messages, gateways, routes } = start({ policy });
     put({ ...service, spec: { ports: [{ name: 'main', port: 3306 }] } });
@@ -270,7 +270,7 @@ describe('IngressAgent', () => {
     await agent.stop(false);
   });
 
-  it('ejects a dead endpoint and takes it back, but never the last one', async () => {
+  it('removes a dead endpoint and adds it again later, but never removes the last one', async () => {
     const dead = new Set<string>();
     const probe: Probe = async ({ address }) => !dead.has(address.text);
     const { agent, put, sync, rules } = start({ checkInterval: 10 }, probe);

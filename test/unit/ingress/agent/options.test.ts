@@ -23,7 +23,7 @@ function problemsOf(args: readonly string[], environment: Environment = {}): rea
 const meta = { namespace: 'shop', name: 'web', uid: '1', labels: {}, created: 0 };
 
 describe('parseOptions', () => {
-  it('has a default for everything', () => {
+  it('has a default for every option', () => {
     const { ports, identity, stats, cleanupOnExit } = parse([]);
     assert.deepEqual(ports.policy.allowedPorts, [{ from: 1024, to: 29999 }]);
     assert.deepEqual(ports.policy.nodePorts, [{ from: 30000, to: 32767 }]);
@@ -46,7 +46,7 @@ describe('parseOptions', () => {
       ['ROUTER_DEFAULT_SERVER_TIMEOUT', '+250ms', ({ http }) => http?.settings.haproxy.timeouts.server, 250],
     ];
   for (const [variable, text, read, want] of goTimes) {
-    it(`reads ${variable}=${text} as OpenShift's programs write it`, () => {
+    it(`parses ${variable}=${text} like OpenShift's programs write it`, () => {
       const options = parse(['--http-port', '80', '--https-port', '443'], { [variable]: text });
       assert.deepEqual([read(options), options.warnings], [want, []]);
     });
@@ -67,7 +67,7 @@ describe('parseOptions', () => {
     ['ROUTER_STRICT_SNI', 'yes', ({ http }) => http?.settings.haproxy.tls.strictSni, false],
   ];
   for (const [variable, text, read, want] of wrongVariables) {
-    it(`uses the default for ${variable}=${text} and warns, as OpenShift's router does`, () => {
+    it(`uses the default for ${variable}=${text} and warns, like OpenShift's router`, () => {
       const options = parse(['--http-port', '80', '--https-port', '443'], { [variable]: text });
       assert.deepEqual(read(options), want);
       assert.match(options.warnings.join(), new RegExp(`^${variable} "${text}": `));
@@ -75,7 +75,7 @@ describe('parseOptions', () => {
   }
 
   for (const text of ['1', 't', 'T', 'true', 'TRUE', 'True']) {
-    it(`takes ${text} for true in every switch`, () => {
+    it(`treats ${text} as true in every switch`, () => {
       const variables = ['ROUTER_STRICT_SNI', 'ROUTER_USE_PROXY_PROTOCOL', 'ROUTER_ALLOW_WILDCARD_ROUTES'];
       const { http, updatesStatus } = parse(['--http-port', '80', '--https-port', '443'], {
         ...Object.fromEntries(variables.map((variable) => [variable, text])),
@@ -89,14 +89,14 @@ describe('parseOptions', () => {
     });
   }
 
-  it('serves statistics on all addresses when a password protects them, and else on the loopback address', () => {
+  it('serves statistics on all addresses if a password protects them, otherwise on the loopback address', () => {
     const password = { STATS_USERNAME: 'u', STATS_PASSWORD: 'p' };
     assert.match(parse([], password).stats?.address ?? '', /^(::|0\.0\.0\.0)$/);
     assert.equal(parse(['--stats-address', '127.0.0.1'], password).stats?.address, '127.0.0.1');
     assert.equal(parse([]).stats?.address, '127.0.0.1');
   });
 
-  it('takes * in PROJECT_LABELS for every project, and conditions on fields in ROUTE_FIELDS', () => {
+  it('treats * in PROJECT_LABELS as every project, and accepts field conditions in ROUTE_FIELDS', () => {
     const { policy } = parse([], {
       PROJECT_LABELS: '*',
       ROUTE_FIELDS: 'metadata.namespace!=test,spec.path==/api',
@@ -111,7 +111,7 @@ describe('parseOptions', () => {
     assert.match(problemsOf([], { ROUTE_FIELDS: 'spec.color=red' }).join(), /^ROUTE_FIELDS "spec.color=red": must be/);
   });
 
-  it("takes the environment variables of OpenShift's router, and flags before them", () => {
+  it("reads the environment variables of OpenShift's router, and prefers flags", () => {
     const environment = {
       ROUTE_LABELS: 'a=b',
       NAMESPACE_LABELS: 'c',
@@ -147,7 +147,7 @@ describe('parseOptions', () => {
     });
   });
 
-  it('keeps the default balance of TCP where only that of HTTP is set to leastconn', () => {
+  it('keeps the default balance of TCP if only that of HTTP is leastconn', () => {
     assert.equal(parse([], { ROUTER_LOAD_BALANCE_ALGORITHM: 'leastconn' }).ports.defaults.balance, 'source');
   });
 
@@ -180,10 +180,10 @@ describe('parseOptions', () => {
     [['--stats-username', 'u'], 'STATS_USERNAME and STATS_PASSWORD: must both be set, or neither'],
   ];
   for (const [args, want] of wrong) {
-    it(`refuses ${args.join(' ')}`, () => assert.deepEqual(problemsOf(args), [want]));
+    it(`rejects ${args.join(' ')}`, () => assert.deepEqual(problemsOf(args), [want]));
   }
 
-  it('names the variable that is wrong, and every other mistake', () => {
+  it('names the invalid variable, and every other error', () => {
     const found = problemsOf(['--name', '-'], { ROUTER_ALLOWED_DOMAINS: 'a b' });
     assert.deepEqual(
       found.map((line) => line.slice(0, line.indexOf(':'))),
@@ -191,7 +191,7 @@ describe('parseOptions', () => {
     );
   });
 
-  it('refuses what it does not know, and words without a flag', () => {
+  it('rejects unknown flags and positional arguments', () => {
     assert.match(problemsOf(['--nonsense'])[0] ?? '', /--nonsense.*--help lists all options/);
     assert.match(problemsOf(['word'])[0] ?? '', /word/);
   });

@@ -93,7 +93,7 @@ describe('Endpoints on addresses of nodes', () => {
     ['a cluster address that IPVS holds', '10.96.0.9', 22],
   ];
   for (const [title, address, port] of refused) {
-    it(`refuses ${title}, and says so`, () => {
+    it(`rejects and reports ${title}`, () => {
       const world = new World();
       world.node('n2', '10.0.0.2', '203.0.113.7', 'n2.example');
       world.slice(address, port);
@@ -102,7 +102,7 @@ describe('Endpoints on addresses of nodes', () => {
     });
   }
 
-  it('keeps endpoints elsewhere', () => {
+  it('keeps endpoints with other addresses', () => {
     const world = new World();
     world.node('n2', '10.0.0.2');
     world.slice('10.128.0.5', 10250);
@@ -110,7 +110,7 @@ describe('Endpoints on addresses of nodes', () => {
     assert.equal(world.notes, '');
   });
 
-  it('refuses an endpoint when a node with its address appears, and marks its Service as changed', () => {
+  it('rejects an endpoint when a node with its address appears, and marks its Service as changed', () => {
     const world = new World();
     world.slice('10.0.0.3', 22);
     assert.deepEqual(world.found, ['10.0.0.3 22']);
@@ -120,7 +120,7 @@ describe('Endpoints on addresses of nodes', () => {
     assert.deepEqual(world.found, []);
   });
 
-  it('refuses an endpoint when this node gets its address', () => {
+  it('rejects an endpoint when this node gets its address', () => {
     const world = new World();
     world.slice('10.0.0.4', 22);
     assert.deepEqual(world.found, ['10.0.0.4 22']);
@@ -132,7 +132,7 @@ describe('Endpoints on addresses of nodes', () => {
     assert.deepEqual(world.found, []);
   });
 
-  it('allows networks that an administrator opens, without the kubelet’s port', () => {
+  it('allows networks that an administrator configured, except the kubelet’s port', () => {
     const world = new World(['10.0.0.0/24']);
     world.slice('10.0.0.1', 8080);
     assert.deepEqual(world.found, ['10.0.0.1 8080']);
@@ -150,7 +150,7 @@ describe('Endpoints on addresses of nodes', () => {
     ['runs on another node', { ...hostPod, status: { phase: 'Running', podIP: '10.0.0.2' } }, false],
   ];
   for (const [title, pod, isAllowed] of pods) {
-    it(`${isAllowed ? 'allows' : 'refuses'} an endpoint whose pod ${title}`, async () => {
+    it(`${isAllowed ? 'allows' : 'rejects'} an endpoint whose pod ${title}`, async () => {
       const world = new World();
       if (pod !== undefined) world.pods.set('shop/web-x', pod);
       world.pods.set('other/web-x', hostPod);
@@ -163,7 +163,7 @@ describe('Endpoints on addresses of nodes', () => {
     });
   }
 
-  it('reads no pod by a name that is a path', async () => {
+  it('reads no pod with a path as its name', async () => {
     const read: string[] = [];
     const pods = new ReviewedHostPods(
       (namespace, name) => Promise.resolve(void read.push(`${namespace}/${name}`)),
@@ -176,7 +176,7 @@ describe('Endpoints on addresses of nodes', () => {
     assert.deepEqual(read, ['shop/web-1']);
   });
 
-  it('refuses an idled Service’s cluster address only where it is a node’s', () => {
+  it('rejects an idled Service’s cluster address only if it is a node’s', () => {
     const world = new World();
     const idle = (clusterIP: string) => {
       const annotations = { 'idling.alpha.openshift.io/idled-at': '2026-01-01T00:00:00Z' };

@@ -50,7 +50,7 @@ function selector(text: string) {
 }
 
 describe('decidePorts', () => {
-  it('orders Gateways of the same second by namespace and name, whatever their UIDs', () => {
+  it('sorts Gateways of the same second by namespace and name, regardless of UIDs', () => {
     const ask = (namespace: string, name: string, uid: string): PortRequest => ({
       meta: { ...readRoute(writeRoute({ namespace, name, uid })).meta, uid: `${uid}/l` },
       listener: 'l',
@@ -66,7 +66,7 @@ describe('decidePorts', () => {
     assert.deepEqual(winners, [['bank/z'], ['shop/a']]);
   });
 
-  it('gives a port to the oldest, names the owner within its namespace only', () => {
+  it('assigns a port to the oldest request, and names the owner within its namespace only', () => {
     const routes = [
       { name: 'young', created: 2 },
       { name: 'old', created: 1 },
@@ -79,7 +79,7 @@ describe('decidePorts', () => {
     ]);
   });
 
-  it('gives a port to the lower UID of two of one age', () => {
+  it('assigns a port to the lower UID of two requests of the same age', () => {
     const lines = decide([
       { name: 'a', uid: '2' },
       { name: 'b', uid: '1' },
@@ -87,7 +87,7 @@ describe('decidePorts', () => {
     assert.equal(lines[0], 'shop/b: 13306');
   });
 
-  it('lets protocols share a number, and gives all ports or none', () => {
+  it('allows the same number for different protocols, and assigns all ports or none', () => {
     const policy = { allowedPorts: [{ from: 1, to: 65535 }] };
     assert.deepEqual(
       decide(
@@ -106,7 +106,7 @@ describe('decidePorts', () => {
     );
   });
 
-  it('lets nobody hold a port who may not have it', () => {
+  it('ignores requests that may not own their port', () => {
     const lines = decide([
       { name: 'bad', created: 1, annotations: { balance: 'sideways' } },
       { name: 'edge', created: 2, spec: { tls: { termination: 'edge' } } },
@@ -136,7 +136,7 @@ describe('decidePorts', () => {
     [2223, '2223'],
   ];
   for (const [port, want] of ports) {
-    it(`judges port ${port}`, () => {
+    it(`decides about port ${port}`, () => {
       const policy = { namespacePorts, reservedPorts: [{ from: 9100, to: 9100 }] };
       const context = contextWith(policy, ['tcp 2222', 'udp 2223']);
       assert.deepEqual(decide([{ port }], context), [`shop/web: ${want}`]);
@@ -154,7 +154,7 @@ describe('decidePorts', () => {
     [undefined, false],
   ];
   for (const [host, isAllowed] of hosts) {
-    it(`${isAllowed ? 'admits' : 'refuses'} the host ${host}`, () => {
+    it(`${isAllowed ? 'admits' : 'rejects'} the host ${host}`, () => {
       const [line = ''] = decide([{ spec: { host } }], contextWith(domains));
       assert.equal(line.startsWith('shop/web: HostNotAllowed: '), !isAllowed, line);
     });
@@ -169,17 +169,17 @@ describe('decidePorts', () => {
     ['labels its namespace has not', { namespaceLabels: selector('env=test') }, 0],
   ];
   for (const [name, policy, want] of selections) {
-    it(`${want === 1 ? 'takes' : 'leaves'} a Route for ${name}`, () => {
+    it(`${want === 1 ? 'selects' : 'ignores'} a Route for ${name}`, () => {
       const route = { labels: { app: 'web' }, annotations: { 'wzh-router-name': 'r1' } };
       assert.equal(decide([route], contextWith(policy)).length, want);
     });
   }
 
-  it('leaves Routes of a namespace that does not exist, when namespaces are chosen', () => {
+  it('ignores Routes of a nonexistent namespace if namespaces are selected', () => {
     assert.deepEqual(decide([{ namespace: 'gone' }], contextWith({ namespaceLabels: selector('!old') })), []);
   });
 
-  it('ends in the same state whatever the order of events', () => {
+  it('reaches the same state for any order of events', () => {
     const event = fc.record({
       name: fc.constantFrom('a', 'b', 'c', 'd', 'e'),
       change: fc.option(
@@ -218,7 +218,7 @@ describe('decidePorts', () => {
   });
 });
 
-/** The simplest thing that is right: take the best request that is left until nobody fits. */
+/** The simplest correct algorithm: accept the best remaining request until none fits. */
 function modelWinners(requests: readonly PortRequest[]): readonly string[] {
   const taken = new Set<string>(['tcp 2003', 'tcp 80']);
   const winners: string[] = [];

@@ -29,7 +29,7 @@ describe('parseLabelSelector', () => {
     ['app;web', undefined],
   ];
   for (const [text, want] of cases) {
-    it(`reads ${JSON.stringify(text)}`, () => {
+    it(`parses ${JSON.stringify(text)}`, () => {
       const selector = parseLabelSelector(text);
       const labels = Object.assign(Object.create(null), { app: 'web', 'example.com/tier': '' });
       assert.equal(selector && matchesLabels(selector, labels), want);
@@ -51,7 +51,7 @@ describe('parsePortRanges', () => {
     ['all', undefined],
   ];
   for (const [text, want] of cases) {
-    it(`reads ${JSON.stringify(text)}`, () => {
+    it(`parses ${JSON.stringify(text)}`, () => {
       const ranges = parsePortRanges(text);
       assert.equal(ranges && formatPortRanges(ranges), want);
     });

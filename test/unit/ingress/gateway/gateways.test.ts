@@ -86,7 +86,7 @@ function computeWith(
 }
 
 describe('Gateways', () => {
-  it('lead the port of a listener to the Services of its route, by the ports of the Services', () => {
+  it('forward the port of a listener to the Services of its route, by Service port', () => {
     const backends = [
       { name: 'web', port: 3306, weight: 1 },
       { name: 'other', port: 3306, weight: 3 },
@@ -99,7 +99,7 @@ describe('Gateways', () => {
     ]);
   });
 
-  it('give connections to the oldest route, and refuse them without one', () => {
+  it('assign connections to the oldest route, and reject them without a route', () => {
     const young = writeL4Route('a', { seconds: 2, backends: [{ name: 'other', port: 3306 }] });
     const old = writeL4Route('b', { seconds: 1 });
     assert.deepEqual(compute(writeGateway([mysql]), young, old), ['tcp 13306 > 10.0.0.1:33060=256']);
@@ -116,7 +116,7 @@ describe('Gateways', () => {
     ['of any namespace', allowing({ from: 'All' }), { namespace: 'bank' }, true],
     ['of a chosen namespace', allowing({ from: 'Selector', selector: { matchLabels: { a: 'b' } } }), {}, true],
     ['of a namespace not chosen', allowing({ from: 'Selector', selector: { matchLabels: { a: 'c' } } }), {}, false],
-    ['of nobody', allowing({ from: 'None' }), {}, false],
+    ['from no namespace', allowing({ from: 'None' }), {}, false],
     ['of a namespace that an expression takes', choosing({ key: 'a', operator: 'In', values: ['b', 'c'] }), {}, true],
     ['of a namespace that an expression leaves', choosing({ key: 'a', operator: 'NotIn', values: ['b'] }), {}, false],
     ['of a namespace that has a label', choosing({ key: 'a', operator: 'Exists' }), {}, true],
@@ -140,7 +140,7 @@ describe('Gateways', () => {
   }
   const shop = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop', labels: { a: 'b' } } };
   for (const [name, listener, route, isAttached] of attachments) {
-    it(`${isAttached ? 'take' : 'leave'} a route ${name}`, () => {
+    it(`${isAttached ? 'accept' : 'ignore'} a route ${name}`, () => {
       const target = name === 'of any namespace' ? '10.0.0.3' : '10.0.0.1';
       const want = isAttached ? `tcp 13306 > ${target}:33060=256` : 'tcp 13306 > ';
       assert.deepEqual(compute(shop, writeGateway([listener]), writeL4Route('a', route)), [want]);
@@ -162,7 +162,7 @@ describe('Gateways', () => {
     assert.deepEqual(compute(writeGateway([{ ...mysql, port: 80 }])), ['mysql PortNotAllowed']);
   });
 
-  it('leave listeners of other protocols to others', () => {
+  it('ignore listeners of other protocols', () => {
     assert.deepEqual(compute(writeGateway([{ name: 'web', protocol: 'HTTP', port: 8080 }])), []);
   });
 
@@ -180,7 +180,7 @@ describe('Gateways', () => {
     ],
   ];
   for (const [listener, want] of wrong) {
-    it(`tell of one listener, and serve the others: ${want.slice(0, 60)}`, () => {
+    it(`report an invalid listener, and serve the others: ${want.slice(0, 60)}`, () => {
       const gateway = writeGateway([listener, mysql]);
       const read = parseGateway(gateway);
       const told = read.ok ? read.value.listeners : [];
@@ -190,13 +190,13 @@ describe('Gateways', () => {
     });
   }
 
-  it('take listeners with dotted names, and routes that name them', () => {
+  it('accept listeners with dotted names, and routes that name them', () => {
     const dotted = { ...mysql, name: 'mysql.shop' };
     const route = writeL4Route('a', { parent: { sectionName: 'mysql.shop' } });
     assert.deepEqual(compute(writeGateway([dotted]), route), ['tcp 13306 > 10.0.0.1:33060=256']);
   });
 
-  it('serve none of two listeners with one port and protocol, and both where the protocols differ', () => {
+  it('serve neither of two listeners with the same port and protocol, and both if the protocols differ', () => {
     const twin = { ...mysql, name: 'twin' };
     assert.deepEqual(compute(writeGateway([mysql, twin, dns]), writeL4Route('a')), ['udp 5353 > ']);
     const udp = { ...twin, protocol: 'UDP' };
@@ -222,8 +222,8 @@ describe('Gateways', () => {
     ],
     ['of another controller', undefined, { controllerName: 'example.com/other' }, false],
     ['of another controller that the option names', 'ours', { controllerName: 'example.com/other' }, false],
-    ['that nobody has defined', undefined, undefined, false],
-    ['that nobody has defined but the option names', 'ours', undefined, true],
+    ['that is not defined', undefined, undefined, false],
+    ['that is not defined but named by the option', 'ours', undefined, true],
     [
       'with parameters',
       undefined,
@@ -232,7 +232,7 @@ describe('Gateways', () => {
     ],
   ];
   for (const [name, gatewayClass, spec, want] of classes) {
-    it(`are ${want ? 'served' : 'left alone'} in a class ${name}`, () => {
+    it(`are ${want ? 'served' : 'ignored'} in a class ${name}`, () => {
       const one = {
         apiVersion: 'gateway.networking.k8s.io/v1',
         kind: 'GatewayClass',
@@ -253,14 +253,14 @@ describe('Gateways', () => {
     [[{ value: '192.0.2.10' }, { value: '192.0.2.11' }], false],
   ];
   for (const [asked, isServed] of addresses) {
-    it(`are ${isServed ? 'served' : 'not served'} where they ask for ${JSON.stringify(asked)}`, () => {
+    it(`are ${isServed ? 'served' : 'not served'} if they request ${JSON.stringify(asked)}`, () => {
       const gateway = writeGateway([mysql]) as { spec: object };
       const object = { ...gateway, spec: { ...gateway.spec, addresses: asked } };
       assert.deepEqual(compute(object), isServed ? ['tcp 13306 > '] : []);
     });
   }
 
-  it('serve the first rule of a route that can be read', () => {
+  it('serve the first valid rule of a route', () => {
     const route = writeL4Route('a') as { spec: { rules: readonly unknown[] } };
     const object = { ...route, spec: { ...route.spec, rules: ['nonsense', { backendRefs: 5 }, ...route.spec.rules] } };
     assert.deepEqual(compute(writeGateway([mysql]), object), ['tcp 13306 > 10.0.0.1:33060=256']);
@@ -274,7 +274,7 @@ describe('Gateways', () => {
     ['with a name that is none', { name: 'a;b', port: 3306 }],
   ];
   for (const [name, backend] of refusing) {
-    it(`refuse the share of a backend ${name}`, () => {
+    it(`reject the share of a backend ${name}`, () => {
       const route = writeL4Route('a', { backends: [{ name: 'web', port: 3306 }, backend] });
       assert.deepEqual(compute(writeGateway([mysql]), route), ['tcp 13306 > 10.0.0.1:33060=256 refused=256']);
     });
@@ -287,14 +287,14 @@ describe('Gateways', () => {
     ],
   };
 
-  it('refuse the share of a Service that does not exist, and all where there is no other', () => {
+  it('reject the share of a nonexistent Service, and all connections if there is no other', () => {
     const missing = { name: 'missing', port: 3306, weight: 3 };
     const half = writeL4Route('a', { backends: [{ name: 'web', port: 3306 }, missing] });
     assert.deepEqual(compute(writeGateway([mysql]), half), ['tcp 13306 > 10.0.0.1:33060=85 refused=256']);
     assert.deepEqual(compute(writeGateway([mysql]), writeL4Route('a', { backends: [missing] })), ['tcp 13306 > ']);
   });
 
-  it('refuse the share of a Service of another namespace until that grants it', () => {
+  it('reject the share of a Service of another namespace without a grant', () => {
     const route = writeL4Route('a', foreign);
     assert.deepEqual(compute(writeGateway([mysql]), route), ['tcp 13306 > 10.0.0.1:33060=256 refused=256']);
     assert.deepEqual(compute(writeGateway([mysql]), route, writeGrant({})), [
@@ -311,7 +311,7 @@ describe('Gateways', () => {
     ['in another namespace', { namespace: 'mall' }, false],
   ];
   for (const [name, words, isEnough] of grants) {
-    it(`${isEnough ? 'take' : 'do not take'} a grant ${name}`, () => {
+    it(`${isEnough ? 'accept' : 'do not accept'} a grant ${name}`, () => {
       const [line = ''] = compute(writeGateway([mysql]), writeL4Route('a', foreign), writeGrant(words));
       assert.equal(line.includes('10.0.0.3'), isEnough, line);
     });
@@ -329,7 +329,7 @@ describe('Gateways', () => {
     };
   }
 
-  it('tell what is wrong with each backend, and with nothing else', () => {
+  it('report the problem of each backend, and no other', () => {
     const backends = [
       { name: 'web', namespace: 'b;ank', port: 1 },
       { name: 'web', port: 65536, weight: -1 },

@@ -28,7 +28,7 @@ describe('readNodeAddresses', () => {
     eth1: [one('198.51.100.1')],
   };
 
-  it('are those of the interfaces that default routes of either family use', () => {
+  it('returns the addresses of interfaces that default routes of either family use', () => {
     const head = 'Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT';
     const route = (link: string, to: string, mask: string) => `${link}\t${to}\t0100000A\t3\t0\t0\t0\t${mask}\t0\t0\t0`;
     writeFileSync(
@@ -47,7 +47,7 @@ describe('readNodeAddresses', () => {
     assert.deepEqual(readNodeAddresses(folder, interfaces), ['192.0.2.1', '2001:db8::1', '198.51.100.1']);
   });
 
-  it('are all that are not for containers where there is no default route', () => {
+  it('returns all addresses except those for containers if there is no default route', () => {
     assert.deepEqual(readNodeAddresses(folder, interfaces), ['192.0.2.1', '2001:db8::1', '198.51.100.1']);
   });
 });

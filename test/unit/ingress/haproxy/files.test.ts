@@ -32,8 +32,8 @@ const cart = makeBackend(
   { http: { cookie: { name: 'd41d8cd98f00b204e9800998ecf8427e', secure: true, sameSite: 'None' } } },
 );
 
-describe('Files of a HAProxy', () => {
-  it('ordinary hosts', () => {
+describe('Files of HAProxy', () => {
+  it('for ordinary hosts', () => {
     assertGolden(
       'haproxy/ordinary.txt',
       render(
@@ -60,7 +60,7 @@ describe('Files of a HAProxy', () => {
     );
   });
 
-  it('everything that can be asked for', () => {
+  it('for hosts with all settings', () => {
     const { backends, ...rest } = makeState({ backends: [cart] });
     const server = { ...makeServer('pod:a', '10.0.0.1', 443), verifyHost: 'all.shop.svc' };
     const everything = makeBackend('be_secure:shop:all', [server], {
@@ -131,7 +131,7 @@ describe('Files of a HAProxy', () => {
     assertGolden('haproxy/everything.txt', render(state));
   });
 
-  it('all maps are there, empty or not', () => {
+  it('include all maps, even empty ones', () => {
     const state = makeState();
     const maps = allEntries({ state, layout: freshLayout(state) });
     for (const name of mapNames) if (!maps.has(name)) throw new Error(name);

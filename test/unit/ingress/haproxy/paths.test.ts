@@ -35,7 +35,7 @@ describe('Paths of a host as keys', () => {
   const path = fc.array(part, { maxLength: 5 }).map((some) => some.join(''));
   const paths = fc.uniqueArray(path, { maxLength: 6, selector: fold });
 
-  it('lead, by the longest that a request begins with, to the longest path that holds for it', () => {
+  it('lead from the longest prefix of a request to the longest matching path', () => {
     fc.assert(
       fc.property(paths, path, (some, request) => {
         const entries = secureEntries(siteOf(some), ({ backend }) => `to ${backend}`);
@@ -50,7 +50,7 @@ describe('Paths of a host as keys', () => {
     );
   });
 
-  it('lead to an exact path only from that path, and from there first', () => {
+  it('lead to an exact path only from that path, which takes precedence', () => {
     const exact = fc.uniqueArray(
       path.filter((one) => one.startsWith('/')),
       { maxLength: 4 },
@@ -71,7 +71,7 @@ describe('Paths of a host as keys', () => {
   });
 
   // Work that grows with the square of the paths would run into the time limit.
-  it('of 20,000 are made', () => {
+  it('are computed for 20,000 paths', () => {
     const site = siteOf(Array.from({ length: 20_000 }, (_, i) => `/p/${i}`));
     assert.equal(plainEntries(site, ({ backend }) => backend).get('a.test/p/19999/'), '/p/19999');
   }).timeout(20_000);

@@ -19,7 +19,7 @@ describe('The default certificate', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it('is no problem any more when its file is there again, the same as before', () => {
+  it('is valid again when its file is back with the same content', () => {
     const path = join(folder, 'default.pem');
     const { certificate, key } = new TestAuthority('a').issue({ name: 'default.test' });
     writeFileSync(path, `${certificate}\n${key}`);

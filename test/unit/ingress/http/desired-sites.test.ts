@@ -10,7 +10,7 @@ import { RouteSites } from '../../../../src/ingress/route/sites.ts';
 import { TestAuthority } from '../../../lab/certificates.ts';
 import { route } from '../../../netns/ingress/http/objects.ts';
 
-describe('What HAProxy is to serve', () => {
+describe('The desired state of HAProxy', () => {
   it('keeps a Route’s certificate until the Secret that it now names was read', () => {
     const authority = new TestAuthority('desired authority');
     const [first, second] = [authority.issue({ name: 'it.test' }), authority.issue({ name: 'it.test' })];

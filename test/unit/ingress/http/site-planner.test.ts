@@ -58,7 +58,7 @@ function describeSites({ served, unfit, refused, sites, passthrough, backends }:
 }
 
 describe('SitePlanner', () => {
-  it('forgets a Route that goes while its namespace changes, as in a namespace that is deleted', () => {
+  it('forgets a Route that is deleted while its namespace changes, as in a deleted namespace', () => {
     const inventory = new Inventory();
     const journal = inventory.openJournal();
     const planner = plannerOf(inventory);
@@ -71,7 +71,7 @@ describe('SitePlanner', () => {
     assert.deepEqual(serving(), ['young']);
   });
 
-  it('decides again about what it failed at', () => {
+  it('retries after a failure', () => {
     const inventory = new Inventory();
     const journal = inventory.openJournal();
     let fails = true;
@@ -92,7 +92,7 @@ describe('SitePlanner', () => {
     );
   });
 
-  it('decides by what changed as by everything anew', () => {
+  it('reaches the same result by increments as by planning from scratch', () => {
     const name = fc.constantFrom('a', 'b', 'c');
     const home = fc.constantFrom('shop', 'bank');
     const words = fc.record({

@@ -34,7 +34,7 @@ function source(): SiteSource {
 const many = (namespace: string, count: number) => Array.from({ length: count }, (_, i) => `${namespace}/r${i}`);
 
 describe('Turns of changed objects', () => {
-  it('decide about a namespace with one before the rest of one with thousands', () => {
+  it('decide about a small namespace before the rest of a large one', () => {
     const turns = new SiteTurns([source()]);
     assert.equal(turns.cut(changesOf(...many('large', 3000))).of('Route').size, 50);
     const due = turns.cut(changesOf('small/new')).of('Route');
@@ -42,7 +42,7 @@ describe('Turns of changed objects', () => {
     assert.equal(turns.hasMore, true);
   });
 
-  it('leave nothing out, and name a Route that changes again once', () => {
+  it('omit nothing, and contain a Route once if it changes again', () => {
     const turns = new SiteTurns([source()]);
     const keys = many('a', 120).concat(many('b', 70));
     const seen: string[] = [...turns.cut(changesOf(...keys)).of('Route')];
@@ -52,7 +52,7 @@ describe('Turns of changed objects', () => {
     assert.deepEqual(seen.sort(), keys.sort());
   });
 
-  it('keep the changes of other kinds', () => {
+  it('keep changes of other kinds', () => {
     const changes = new SiteTurns([source()]).cut(changesOf());
     assert.deepEqual(
       [changes.has('Route'), changes.has('Service'), [...changes.of('Service')]],
@@ -62,7 +62,7 @@ describe('Turns of changed objects', () => {
 });
 
 describe('Fair turns', () => {
-  it('alternate, whatever a turn takes', () => {
+  it('alternate, regardless of the cost of a turn', () => {
     const turns = new FairTurns();
     const used: Record<string, number> = { a: 0, b: 0 };
     for (let i = 0; i < 100; i++) {
@@ -74,7 +74,7 @@ describe('Fair turns', () => {
     assert.ok(Math.abs((used.a ?? 0) - (used.b ?? 0)) <= 10, JSON.stringify(used));
   });
 
-  it('give a tenant that has just come no credit for the past', () => {
+  it('give a new tenant no credit for the past', () => {
     const turns = new FairTurns();
     turns.order(['a']);
     turns.spend('a', 1000);

@@ -100,8 +100,8 @@ function start(...objects: readonly object[]) {
   return { decide, planner };
 }
 
-describe('A second source of requests at layer 7', () => {
-  it('is served, claimed, traced and judged like Routes', () => {
+describe('A second source of layer 7 requests', () => {
+  it('is served, claimed, traced and checked like Routes', () => {
     const { decide, planner } = start(...service('web', [8001]), ...service('api', [8002]));
     const desired = decide({ name: 'one', host: 'toy.test', paths: { '': 'web', '=/api': 'api', '/api': 'web' } });
     assert.deepEqual(
@@ -129,7 +129,7 @@ describe('A second source of requests at layer 7', () => {
     assert.deepEqual([verdict?.meta.name, verdict?.host, verdict?.reason], ['one', 'toy.test', undefined]);
   });
 
-  it('shares one order of claims with Routes: the oldest object owns the host', () => {
+  it('shares the order of claims with Routes: the oldest object owns the host', () => {
     const { decide } = start(
       route('young', 'a.test', { namespace: 'bank', age: 5 }),
       route('old', 'b.test', { age: 1 }),
@@ -162,7 +162,7 @@ describe('A second source of requests at layer 7', () => {
     assert.deepEqual(refused, []);
   });
 
-  it('obeys the domains that the administrator denies', () => {
+  it('respects the denied domains', () => {
     const { decide } = start();
     const { refused } = decide({ name: 'one', host: 'x.denied.test', paths: { '': 'web' } });
     assert.deepEqual(

@@ -4,7 +4,7 @@ import { parseEndpointSlice } from '../../../../src/ingress/objects/endpoint-sli
 import { makeSlice, writeSlice } from '../samples.ts';
 
 describe('parseEndpointSlice', () => {
-  it('reads whose slice it is, its ports and its endpoints', () => {
+  it('parses the owner, the ports and the endpoints of a slice', () => {
     const { service, ports, endpoints } = makeSlice('web', [{ address: '10.128.0.5', nodeName: 'n1' }], [{ port: 80 }]);
     assert.deepEqual([service, ports], ['shop/web', [{ name: '', protocol: 'tcp', port: 80 }]]);
     assert.deepEqual(endpoints, [{ address: { family: 4, text: '10.128.0.5' }, state: 'ready', node: 'n1' }]);
@@ -20,7 +20,7 @@ describe('parseEndpointSlice', () => {
     [{ terminating: true }, 'draining'],
   ];
   for (const [conditions, want] of states) {
-    it(`takes ${JSON.stringify(conditions)} for ${want}`, () => {
+    it(`treats ${JSON.stringify(conditions)} as ${want}`, () => {
       assert.equal(makeSlice('web', [{ address: '10.0.0.1', conditions }]).endpoints[0]?.state, want);
     });
   }
@@ -51,7 +51,7 @@ describe('parseEndpointSlice', () => {
     '',
   ];
   for (const address of dangerous) {
-    it(`leaves out an endpoint at ${JSON.stringify(address)}, and no other`, () => {
+    it(`omits an endpoint at ${JSON.stringify(address)}, and no other`, () => {
       const { endpoints, leftOut } = makeSlice('web', [{ address }, { address: '10.0.0.1' }]);
       assert.deepEqual(
         endpoints.map((endpoint) => endpoint.address.text),
@@ -65,7 +65,7 @@ describe('parseEndpointSlice', () => {
     });
   }
 
-  it('reads 1,000 slices of 10 endpoints in well under a second, and never throws', () => {
+  it('parses 1,000 slices of 10 endpoints in less than a second, and never throws', () => {
     const input = writeSlice(
       'web',
       Array.from({ length: 10 }, (_, index) => ({ address: `10.0.0.${index + 1}`, nodeName: 'n1' })),

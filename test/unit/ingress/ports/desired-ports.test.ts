@@ -61,7 +61,7 @@ function makeDesired(inventory: Inventory): DesiredPorts {
 }
 
 describe('DesiredPorts', () => {
-  it('knows after any happenings what one knows that sees only their end, in whatever order', () => {
+  it('reaches the same state for any order of events', () => {
     fc.assert(
       fc.property(fc.array(happening, { maxLength: 30 }), fc.nat(), (happenings, seed) => {
         const inventory = new Inventory();

@@ -7,7 +7,7 @@ import { describeEphemeralOverlap, readEphemeralPorts } from '../../../../src/in
 
 const range = { from: 32_768, to: 60_999 };
 
-describe('ports that the node takes for its own connections', () => {
+describe("local ports of the node's own connections", () => {
   const cases = [
     { name: 'do not concern the ordinary ports', allowed: defaultPolicy.allowedPorts, reserved: [], says: undefined },
     {
@@ -37,7 +37,7 @@ describe('ports that the node takes for its own connections', () => {
     });
   }
 
-  it('concern those of single namespaces, too', () => {
+  it('include those of other network namespaces', () => {
     const namespacePorts = new Map([['a', [{ from: 50_000, to: 50_000 }]]]);
     assert.match(
       describeEphemeralOverlap({ allowedPorts: [], namespacePorts }, { range, reserved: [] }) ?? '',
@@ -45,7 +45,7 @@ describe('ports that the node takes for its own connections', () => {
     );
   });
 
-  it('are read as the kernel writes them', () => {
+  it("are parsed in the kernel's format", () => {
     const folder = mkdtempSync(join(tmpdir(), 'ephemeral-'));
     try {
       assert.equal(readEphemeralPorts(folder), undefined);

@@ -27,7 +27,7 @@ describe('ListenerWatch', () => {
     return { one, look };
   }
 
-  it('holds a port for minutes after its listener is gone, and no longer', () => {
+  it('reserves a port for minutes after its listener is gone, and no longer', () => {
     const { look } = watch();
     assert.equal(look(1, 'tcp 2000'), 'tcp 2000');
     assert.equal(look(2), '(tcp 2000)');
@@ -36,13 +36,13 @@ describe('ListenerWatch', () => {
     assert.equal(look(8), '');
   });
 
-  it('holds for good what was listened on when it began', () => {
+  it('reserves ports permanently if they had a listener at the start', () => {
     const { look } = watch('tcp 10250');
     assert.equal(look(60), '(tcp 10250)');
     assert.equal(look(61, 'tcp 10250'), 'tcp 10250');
   });
 
-  it('gives the same value until something changes', () => {
+  it('returns the same value until something changes', () => {
     const { one, look } = watch('tcp 1');
     const before = one.current;
     look(1, 'tcp 1');
@@ -55,7 +55,7 @@ describe('ListenerWatch', () => {
 describe('ports of the node’s own services', () => {
   const wanted = [1936, 2379, 2380, 6443, 9100, 9153, 10248, 10249, 10250, 10255, 10256, 10257, 10259, 8472, 4789];
   for (const port of wanted) {
-    it(`keep ${port} from Routes unless the administrator says so`, () => {
+    it(`reserve ${port} unless the administrator allows it`, () => {
       assert.ok(includesPort(nodeServicePorts, port));
       const request = readRequest(writeRoute({ port }));
       const [refused] = decidePorts([request], { policy: defaultPolicy, listeners: new Set() }).refused;
@@ -68,7 +68,7 @@ describe('ports of the node’s own services', () => {
     });
   }
 
-  it('say of a port that is held that nobody listens there', () => {
+  it('report that a reserved port has no listener', () => {
     const taken = new Set(['tcp 13306']);
     const context = { policy: defaultPolicy, listeners: taken, held: taken };
     const [refused] = decidePorts([readRequest(writeRoute())], context).refused;

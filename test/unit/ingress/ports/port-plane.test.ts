@@ -16,7 +16,7 @@ const service = (spec: object = {}, name = 'web') => ({
 });
 
 describe('PortPlane', () => {
-  it('tells both sides when a program of the node takes the port of a Route that was admitted', async () => {
+  it('reports to both sides when a program of the node takes the port of an admitted Route', async () => {
     const { plane, put, pass, problems, verdicts } = startPlane();
     put(service(), writeSlice('web', [{ address: '10.0.0.1' }]), writeRoute());
     await plane.sync();
@@ -33,7 +33,7 @@ describe('PortPlane', () => {
     plane.stop(false);
   });
 
-  it('gives no namespace more than its quota of ports and endpoints, and no other less', async () => {
+  it('limits each namespace to its quota of ports and endpoints, independently of others', async () => {
     const namespaceQuota = { ports: 3, endpoints: 5 };
     const { plane, put, verdicts, kernel } = startPlane({ policy: { ...defaultPolicy, namespaceQuota } });
     const inBank = (object: Record<string, unknown>) => ({
@@ -85,7 +85,7 @@ describe('PortPlane', () => {
 
   const off = { ownAddresses: () => [] };
 
-  it('is not ready where the node forwards nothing, and says so to everybody', async () => {
+  it('is not ready if the node does not forward packets, and reports it', async () => {
     const { plane, put, problems, kernel } = startPlane({}, off);
     kernel.forwarding = { 4: false, 6: true };
     put(service(), writeSlice('web', [{ address: '10.0.0.1' }]), writeRoute());
@@ -97,7 +97,7 @@ describe('PortPlane', () => {
     plane.stop(false);
   });
 
-  it('needs no forwarding where there is nothing to forward', async () => {
+  it('needs no forwarding without ports', async () => {
     const { plane, put, problems, kernel } = startPlane({}, off);
     kernel.forwarding = { 4: false, 6: true };
     put(service(), writeRoute());
@@ -106,7 +106,7 @@ describe('PortPlane', () => {
     plane.stop(false);
   });
 
-  it('tells where only endpoints of the node count and there is none', async () => {
+  it('reports Routes that need endpoints of the node and have none', async () => {
     const { plane, put, verdicts } = startPlane();
     const local = service({ externalTrafficPolicy: 'Local' });
     put(local, writeSlice('web', [{ address: '10.0.0.1', nodeName: 'n2' }]), writeRoute());
@@ -131,7 +131,7 @@ describe('PortPlane', () => {
     plane.stop(false);
   });
 
-  it('has the traffic of Routes in its metrics, and sums up what is beyond the limit', async () => {
+  it('exports the traffic of Routes as metrics, with a sum of those beyond the limit', async () => {
     const { plane, put, metrics, kernel } = startPlane();
     put(service(), writeSlice('web', [{ address: '10.0.0.1' }]));
     for (let index = 0; index < 1002; index++) put(writeRoute({ name: `r${index}`, port: 11_000 + index }));
@@ -159,7 +159,7 @@ describe('PortPlane', () => {
     plane.stop(false);
   });
 
-  it('refuses the port of a Route that another program translates', async () => {
+  it('rejects the port of a Route that another program translates', async () => {
     const { plane, put, kernel } = startPlane({}, { ownAddresses: () => [address('192.0.2.10')] });
     kernel.foreignNat = { nft: undefined, saved: [{ family: 4, text: hostPort }] };
     put(service(), writeSlice('web', [{ address: '10.0.0.1' }]), writeRoute());
@@ -192,12 +192,12 @@ describe('findTranslatedPorts', () => {
   const list = (tables: Parameters<typeof findTranslatedPorts>[0]) =>
     findTranslatedPorts(tables, own).spans.map(({ protocol, first, last }) => `${protocol} ${first}-${last}`);
 
-  it('finds hostPorts, and takes no Service of the same port for one', () => {
+  it('finds hostPorts, and does not report a Service with the same port', () => {
     const { tables } = readIptables(hostPort, 4, 'iptables');
     assert.deepEqual(list(tables), ['tcp 13306-13306']);
   });
 
-  it('finds rules of nftables for an address of the node, and no rule for whatever comes', () => {
+  it('finds nftables rules for an address of the node, and ignores rules for any address', () => {
     const match = (field: string, right: unknown, protocol = 'tcp') => ({
       match: { op: '==', left: { payload: { protocol, field } }, right },
     });

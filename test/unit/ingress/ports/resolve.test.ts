@@ -62,7 +62,7 @@ const draining = { ready: false, serving: true, terminating: true };
 const pods = (...numbers: readonly number[]) => numbers.map((number) => ({ address: `10.0.0.${number}` }));
 
 describe('PortResolver', () => {
-  it('carries over what the Route asks for', () => {
+  it('copies the settings of the Route', () => {
     const annotations = { timeout: '5m', ip_allowlist: '10.0.0.0/8', balance: 'random' };
     assert.deepEqual(resolve([], demandOf({ annotations })), [
       {
@@ -106,7 +106,7 @@ describe('PortResolver', () => {
     ['33e2', ''],
   ];
   for (const [targetPort, want] of targets) {
-    it(`finds the target port ${JSON.stringify(targetPort)}`, () => {
+    it(`resolves the target port ${JSON.stringify(targetPort)}`, () => {
       const spec = targetPort === undefined ? {} : { port: { targetPort } };
       const slice = makeSlice('web', pods(1), ports);
       assert.equal(describeEndpoints(resolve([backend([slice])], demandOf({ spec }))), want);
@@ -116,10 +116,10 @@ describe('PortResolver', () => {
   const states: readonly (readonly [name: string, conditions: readonly object[], want: string])[] = [
     ['ready ones when there are some', [{}, unready, draining], '10.0.0.1:3306=256 10.0.0.2:3306=0 10.0.0.3:3306=0'],
     ['draining ones when nothing is ready', [unready, draining], '10.0.0.1:3306=0 10.0.0.2:3306=256'],
-    ['nobody when all are unready', [unready, unready], '10.0.0.1:3306=0 10.0.0.2:3306=0'],
+    ['no endpoint if none is ready', [unready, unready], '10.0.0.1:3306=0 10.0.0.2:3306=0'],
   ];
   for (const [name, conditions, want] of states) {
-    it(`sends to ${name}`, () => {
+    it(`forwards to ${name}`, () => {
       const endpoints = conditions.map((each, index) => ({
         address: `10.0.0.${index + 1}`,
         conditions: each as Record<string, boolean>,
@@ -128,7 +128,7 @@ describe('PortResolver', () => {
     });
   }
 
-  it('shares weights of Services among their endpoints, the largest 256, the least 1', () => {
+  it('distributes weights of Services among their endpoints, between 1 and 256', () => {
     const big = backend([makeSlice('web', pods(1, 2))], 200);
     const small = backend([makeSlice('web', pods(3))], 50);
     const tiny = backend([makeSlice('web', pods(...Array.from({ length: 9 }, (_, index) => index + 10)))], 1);
@@ -138,7 +138,7 @@ describe('PortResolver', () => {
     assert.match(text, / 10.0.0.2:3306=256 10.0.0.3:3306=128 10.0.0.99:3306=0$/);
   });
 
-  it('keeps the weights of each family by itself', () => {
+  it('keeps the weights of each family separate', () => {
     const dual = [
       makeSlice('web', pods(1)),
       makeSlice('web', [{ address: '2001:db8::1' }, { address: '2001:db8::2' }]),
@@ -147,7 +147,7 @@ describe('PortResolver', () => {
     assert.equal(text, '10.0.0.1:3306=256 10.0.0.2:3306=256 2001:db8::1:3306=256 2001:db8::2:3306=256');
   });
 
-  it('counts an endpoint of two slices once, and takes it for ready when one says so', () => {
+  it('counts an endpoint of two slices once, as ready if either slice reports it ready', () => {
     const slices = [
       makeSlice('web', [{ address: '10.0.0.1', conditions: unready }]),
       makeSlice('web', pods(1, 2), undefined, 'web-2'),
@@ -155,7 +155,7 @@ describe('PortResolver', () => {
     assert.equal(describeEndpoints(resolve([backend(slices)])), '10.0.0.1:3306=256 10.0.0.2:3306=256');
   });
 
-  it('takes turns between Services, else balances as the router does', () => {
+  it('uses round robin between Services, otherwise balances like the router', () => {
     const two = demandOf({ spec: { alternateBackends: [{ kind: 'Service', name: 'b' }] } });
     const off = demandOf({ spec: { alternateBackends: [{ kind: 'Service', name: 'b', weight: 0 }] } });
     const chosen = demandOf({ annotations: { balance: 'random' } });
@@ -165,19 +165,19 @@ describe('PortResolver', () => {
     );
   });
 
-  it('leaves out dead endpoints of TCP, but never the last one', () => {
+  it('omits dead endpoints of TCP, but never the last one', () => {
     const web = [backend([makeSlice('web', pods(1, 2))])];
     assert.equal(describeEndpoints(resolve(web, demandOf(), ['10.0.0.1 3306'])), '10.0.0.1:3306=0 10.0.0.2:3306=256');
     const all = ['10.0.0.1 3306', '10.0.0.2 3306'];
     assert.equal(describeEndpoints(resolve(web, demandOf(), all)), '10.0.0.1:3306=256 10.0.0.2:3306=256');
   });
 
-  it('keeps to this node when the Service says so', () => {
+  it('uses endpoints of this node only if the Service requires it', () => {
     assert.equal(resolve([backend([], 1, { externalTrafficPolicy: 'Local' })])[0]?.localOnly, true);
     assert.equal(resolve([backend([])])[0]?.localOnly, undefined);
   });
 
-  it('gives every Service its share of the weights, within what whole numbers allow', () => {
+  it('gives every Service its share of the weights, up to rounding', () => {
     const services = fc.array(
       fc.record({ weight: fc.integer({ min: 0, max: 256 }), count: fc.integer({ min: 1, max: 9 }) }),
       { minLength: 1, maxLength: 4 },
@@ -221,7 +221,7 @@ describe('describeBackends', () => {
     [backend([makeSlice('web', pods(1), [{ name: 'admin', port: 1 }])]), []],
   ];
   for (const [each, want] of cases) {
-    it(`says ${want[0] ?? 'nothing of a Service that is all right'}`, () => {
+    it(`reports ${want[0] ?? 'nothing about a healthy Service'}`, () => {
       const choices = [{ protocol: 'tcp' as const, targetPort: 'admin' }];
       const named = [{ service: 's0', weight: 1 }];
       assert.deepEqual(describeBackends(named, 'shop', choices, makeFinder([each])), want);

@@ -7,12 +7,12 @@ const open = (port: number): IngressPort => ({ protocol: 'tcp', port, endpoints:
 const many = (from: number, count: number) => Array.from({ length: count }, (_, index) => open(from + index));
 
 describe('cutSlice', () => {
-  it('takes a small change whole', () => {
+  it('includes a small change entirely', () => {
     const [one, two] = [open(1), open(2)];
     assert.deepEqual(cutSlice([one], new Map([['a', [two]]])), { ports: [two], waiting: 0 });
   });
 
-  it('takes the smallest namespaces first, and comes to the end', () => {
+  it('starts with the smallest namespaces, and finishes', () => {
     const wanted = new Map([
       ['big', many(10_000, 1800)],
       ['small', [open(1)]],
@@ -31,7 +31,7 @@ describe('cutSlice', () => {
     assert.deepEqual(steps, [500, 1000, 1500, 1901]);
   });
 
-  it('leaves a port that waits as it is, and closes at once what nobody asks for', () => {
+  it('keeps a waiting port unchanged, and closes an unused one at once', () => {
     const before = [...many(10_000, 900), open(5)];
     const slice = cutSlice(before, new Map([['big', many(10_000, 900)]]));
     assert.equal(slice.waiting, 400);

@@ -14,7 +14,7 @@ function demandOf(input: unknown) {
 const portCure = 'must be a port from 1 to 65535';
 
 describe('parseRoute', () => {
-  it('reads the Route of the documentation', () => {
+  it('parses the documented Route', () => {
     const route = readRoute(documentedRoute);
     assert.equal(route.routerName, 'wzh-router-1');
     assert.deepEqual(demandOf(documentedRoute), {
@@ -27,16 +27,16 @@ describe('parseRoute', () => {
     });
   });
 
-  it('takes an object that no API server has seen for the youngest, told from others by its name', () => {
+  it('treats an object without a creation time as the youngest, and compares names of such objects', () => {
     const { created, uid } = readRoute(documentedRoute).meta;
     assert.deepEqual({ created, uid }, { created: Number.POSITIVE_INFINITY, uid: 'default/ottcache-002' });
   });
 
-  it('reads a Route that asks for no port', () => {
+  it('parses a Route without a port', () => {
     assert.equal(readRoute({ ...documentedRoute, metadata: { name: 'web' } }).ports, undefined);
   });
 
-  it('reads a port of each protocol', () => {
+  it('parses a port of each protocol', () => {
     const input = writeRoute({ annotations: { 'external-udp-port': '53000', 'external-sctp-port': '5000' } });
     assert.deepEqual(
       demandOf(input).ports.map(({ protocol, port }) => `${protocol} ${port}`),
@@ -44,7 +44,7 @@ describe('parseRoute', () => {
     );
   });
 
-  it('reads every annotation that means something without HTTP', () => {
+  it('parses every annotation that applies without HTTP', () => {
     const demand = demandOf(
       writeRoute({
         annotations: {
@@ -65,7 +65,7 @@ describe('parseRoute', () => {
     assert.deepEqual(demand.ignored, []);
   });
 
-  it('lists annotations of routers that have no effect, limits that are not switched on among them', () => {
+  it('lists annotations of routers without effect, including limits that are not enabled', () => {
     const annotations = {
       'rate-limit-connections.rate-tcp': '9',
       disable_cookies: 'true',
@@ -99,7 +99,7 @@ describe('parseRoute', () => {
     ['edge TLS', { tls: { termination: 'edge' } }, { termination: 'edge' }],
   ];
   for (const [name, spec, want] of right) {
-    it(`reads ${name}`, () => {
+    it(`parses ${name}`, () => {
       const demand = demandOf(writeRoute({ spec: spec as Record<string, unknown> }));
       assert.partialDeepStrictEqual(demand, want);
     });
@@ -119,7 +119,7 @@ describe('parseRoute', () => {
     ['spec.host', 'a b', 'must be a host name'],
   ];
   for (const [path, value, cure] of wrong) {
-    it(`refuses ${path} ${JSON.stringify(value)}`, () => {
+    it(`rejects ${path} ${JSON.stringify(value)}`, () => {
       const input = writeRoute() as { spec: Record<string, unknown> };
       const [, key = '', inner] = path.split('.');
       input.spec[key] = inner === undefined ? value : { name: 'web', [inner]: value };
@@ -144,7 +144,7 @@ describe('parseRoute', () => {
   const keys = ['external-tcp-port', 'external-udp-port', 'balance', 'timeout', 'timeout-tunnel', 'ip_allowlist'];
   const limitKeys = ['rate-limit-connections.concurrent-tcp', 'rate-limit-connections.rate-tcp'];
   for (const [name, value] of hostile) {
-    it(`refuses ${name} in every annotation, by name, in few words`, () => {
+    it(`rejects ${name} in every annotation, with its name, in a short message`, () => {
       for (const key of [...keys, ...limitKeys, 'router.openshift.io/haproxy.health.check.interval']) {
         const full = key.includes('/') ? key : `haproxy.router.openshift.io/${key}`;
         const found = problemsOfRoute(writeRoute({ annotations: { 'rate-limit-connections': 'true', [key]: value } }));
@@ -156,7 +156,7 @@ describe('parseRoute', () => {
     });
   }
 
-  it('says how a port, a choice and an allow-list must look', () => {
+  it('explains the syntax of a port, a choice and an allow-list', () => {
     const annotations = { 'external-tcp-port': '0', balance: 'leastconn', ip_whitelist: '10.0.0.0/8 nobody' };
     assert.deepEqual(problemsOfRoute(writeRoute({ annotations })), [
       `metadata.annotations[haproxy.router.openshift.io/external-tcp-port] "0": ${portCure}`,
@@ -165,7 +165,7 @@ describe('parseRoute', () => {
     ]);
   });
 
-  it('calls a Route without a usable name unreadable', () => {
+  it('treats a Route without a valid name as unreadable', () => {
     for (const name of [undefined, 'a/b', 'a\n', '', 5, 'x'.repeat(300)]) {
       const input = writeRoute() as { metadata: Record<string, unknown> };
       input.metadata.name = name;

@@ -22,7 +22,7 @@ const noon = new Date('2026-01-01T12:00:00.500Z');
 const later = new Date('2026-01-01T13:00:00Z');
 
 describe('makeIngress', () => {
-  it('says that a Route is admitted, or why not, as the Route API has it', () => {
+  it('reports whether a Route is admitted, or why not, in the form of the Route API', () => {
     assert.deepEqual(makeIngress(admitted, identity, undefined, noon), {
       host: 'web.example.com',
       routerName: 'r1',
@@ -44,7 +44,7 @@ describe('makeIngress', () => {
     );
   });
 
-  it('keeps an entry that says the same, and the time of the transition while the status stays', () => {
+  it('keeps an unchanged entry, and the transition time while the status stays', () => {
     const before = makeIngress(refused, identity, undefined, noon);
     assert.equal(makeIngress(refused, identity, before, later), before);
     const other = makeIngress({ ...refused, message: 'still no' }, identity, before, later);
@@ -80,7 +80,7 @@ describe('StatusFile', () => {
     return JSON.parse(readFileSync(path, 'utf8')).routes[0].status.ingress[0].conditions[0].lastTransitionTime;
   }
 
-  it('writes all Routes at once, leaves nothing else behind, and not again when nothing changed', () => {
+  it('writes all Routes at once, leaves no temporary file, and writes nothing without a change', () => {
     const file = open(noon);
     file.publish([refused]);
     const { ino } = statSync(path);
@@ -90,7 +90,7 @@ describe('StatusFile', () => {
     assert.equal(JSON.parse(readFileSync(path, 'utf8')).routes[0].status.ingress[0].routerName, 'r1');
   });
 
-  it('keeps the times of an earlier agent, and starts anew where the file is none of ours', () => {
+  it('keeps the times of an earlier agent, and starts over if the file has another format', () => {
     open(noon).publish([refused]);
     open(later).publish([refused]);
     assert.equal(transition(), '2026-01-01T12:00:00Z');
@@ -101,7 +101,7 @@ describe('StatusFile', () => {
     }
   });
 
-  it('keeps what it said of a Route that is pending, and says nothing of a new one', () => {
+  it('keeps the status of a pending Route, and writes none for a new one', () => {
     const file = open(noon);
     const pending = { ...admitted, isPending: true } as const;
     file.publish([pending]);
@@ -112,13 +112,13 @@ describe('StatusFile', () => {
     assert.equal(status.ingress[0].conditions[0].reason, 'PortNotAllowed');
   });
 
-  it('says that it cannot write, and goes on', () => {
+  it('reports that it cannot write, and continues', () => {
     path = join(folder, 'none', 'status.json');
     open(noon).publish([refused]);
     assert.match(problems[0] ?? '', /^Cannot write .*none\/status.json: ENOENT/);
   });
 
-  it('holds what became of classes, Gateways and routes, and keeps the times of their transitions', () => {
+  it('contains classes, Gateways and routes, and keeps the times of their transitions', () => {
     const condition = { type: 'Accepted', status: 'True', reason: 'Accepted', message: '' } as const;
     const report = (generation: number) => ({
       classes: new Map([['ours', { uid: 'c', generation, conditions: [condition], supportedFeatures: ['TCPRoute'] }]]),

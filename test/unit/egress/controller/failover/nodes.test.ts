@@ -26,7 +26,7 @@ const cases: readonly { name: string; taints: readonly object[]; tolerations?: r
 
 describe('hasRefuge', () => {
   for (const { name, taints, tolerations = [], is } of cases) {
-    it(`takes a node ${name} for ${is ? 'one' : 'none'}`, () => {
+    it(`counts a node ${name} as ${is ? 'available' : 'unavailable'}`, () => {
       const node = readNode({
         metadata: { name: 'n2' },
         spec: { taints },

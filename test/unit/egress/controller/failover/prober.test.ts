@@ -13,12 +13,12 @@ import { until } from '../../../../until.ts';
 
 const target: ProbeTarget = { uid: 'pod', namespace: 'shop', node: 'n1', host: '127.0.0.1', port: 9 };
 
-describe('A router that is knocked at', () => {
+describe('A probed router', () => {
   let prober: RouterProber | undefined;
   afterEach(() => prober?.close());
 
-  /** A prober whose target has answered, and does from now on what `knock` says. */
-  async function start(knock: () => ProbeResult): Promise<() => string[]> {
+  /** Starts a prober whose target has answered, with results of `probe` from now on. */
+  async function start(probe: () => ProbeResult): Promise<() => string[]> {
     const seen: string[] = [];
     let says = (): ProbeResult => 'answer';
     const onChange = (): void => void seen.push(started.presences[0]?.presence ?? '');
@@ -30,31 +30,31 @@ describe('A router that is knocked at', () => {
       () => seen.join() === 'answers',
       () => seen,
     );
-    says = knock;
+    says = probe;
     return () => seen;
   }
 
-  it('is not gone after three refusals of the way there within a moment: routes are being replaced', async () => {
+  it('is not gone after three refused connections within a moment, because routes are being replaced', async () => {
     const begun = performance.now();
     const seen = await start(() => (performance.now() - begun < 120 ? 'silence' : 'answer'));
     await sleep(300);
     assert.deepEqual(seen(), ['answers']);
   });
 
-  it('is gone when the way there stays closed for the time of three knocks', async () => {
+  it('is gone when its address is unreachable for the time of three probes', async () => {
     const seen = await start(() => 'silence');
     const begun = performance.now();
     await until(() => seen().at(-1) === 'gone', seen);
     assert.ok(performance.now() - begun >= 150);
   });
 
-  it('is not gone where it is this machine that cannot ask', async () => {
+  it('is not gone if this machine has no network', async () => {
     const seen = await start(() => 'unable');
     await sleep(400);
     assert.deepEqual(seen(), ['answers']);
   });
 
-  it('answers by a connection and by a refusal', async () => {
+  it('counts as alive after a connection and after a refusal', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
     const address = server.address();
@@ -73,12 +73,12 @@ describe('A router that is knocked at', () => {
       const { departures, restraint } = judgePresences(started.presences);
       verdicts.push(restraint ?? [...departures.values()].map(({ reason, node }) => `${reason} ${node}`).join());
     };
-    const knock = async ({ uid }: ProbeTarget): Promise<ProbeResult> => {
+    const probe = async ({ uid }: ProbeTarget): Promise<ProbeResult> => {
       if (!isDead) return 'answer';
       await sleep(20 + all.findIndex((one) => one.uid === uid) * 5);
       return 'silence';
     };
-    const started = new RouterProber(onChange, { interval: 60, timeout: 20 }, knock);
+    const started = new RouterProber(onChange, { interval: 60, timeout: 20 }, probe);
     prober = started;
     started.set(all);
     started.start();
@@ -94,23 +94,23 @@ describe('A router that is knocked at', () => {
     return verdicts.filter((verdict, index) => verdict !== '' && verdict !== verdicts[index - 1]);
   }
 
-  it('is gone with its node also where the others of the node are found silent a moment later', async () => {
+  it('is gone with its node even if other routers of the node fail a moment later', async () => {
     assert.deepEqual(await kill(['n1', 'n1', 'n1']), ['NodeGone n1,NodeGone n1,NodeGone n1']);
   });
 
-  it('is left alone where it is the first of most to be found silent', async () => {
+  it('is kept if it is the first of most routers to fail', async () => {
     assert.deepEqual(await kill(['n1', 'n2', 'n3']), ['MostGone']);
   });
 
-  it('is silent alone where others of its node were heard since', async () => {
+  it('fails alone if other routers of its node answered since', async () => {
     const all = ['one', 'two'].map((uid) => ({ ...target, uid }));
     let isDead = false;
     const seen: string[] = [];
-    const knock = async ({ uid }: ProbeTarget): Promise<ProbeResult> =>
+    const probe = async ({ uid }: ProbeTarget): Promise<ProbeResult> =>
       isDead && uid === 'one' ? 'silence' : 'answer';
     const onChange = (): void =>
       void seen.push(judgePresences(started.presences).departures.get('one')?.reason ?? 'stays');
-    const started = new RouterProber(onChange, { interval: 60, timeout: 10 }, knock);
+    const started = new RouterProber(onChange, { interval: 60, timeout: 10 }, probe);
     prober = started;
     started.set(all);
     started.start();

@@ -10,7 +10,7 @@ function pod(name: string, labels: object, phase = 'Running'): object {
   return { metadata: { namespace: 'shop', name, labels }, status: { phase } };
 }
 
-describe('pods of a Deployment that is gone', () => {
+describe('pods of a deleted Deployment', () => {
   const cases: readonly (readonly [name: string, pods: readonly unknown[], first?: string, further?: string])[] = [
     ['none', []],
     ['one of this router', [pod('a', first.podLabels)], 'a', 'a'],
@@ -20,13 +20,13 @@ describe('pods of a Deployment that is gone', () => {
     ['what is no pod', [undefined, 7, { metadata: [] }]],
   ];
   for (const [name, pods, ofFirst, ofFurther] of cases) {
-    it(`are seen with ${name}`, () => {
+    it(`are recognized with ${name}`, () => {
       assert.equal(new Leftovers().find(meta, first, pods, 0), ofFirst);
       assert.equal(new Leftovers().find(meta, further, pods, 0), ofFurther);
     });
   }
 
-  it('are waited for half a minute, each time again', () => {
+  it('delay the next Deployment by up to half a minute, for each deletion', () => {
     const leftovers = new Leftovers();
     const pods = [pod('a', first.podLabels)];
     assert.equal(leftovers.find(meta, first, pods, 1000), 'a');

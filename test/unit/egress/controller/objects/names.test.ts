@@ -13,18 +13,18 @@ function assign(routers: readonly NameClaimant[], owners: Readonly<Record<string
 }
 
 describe('names of a namespace’s routers', () => {
-  it('are OpenShift’s for the oldest, and have their own name in them for the others', () => {
+  it("are OpenShift’s for the oldest router, and contain the router's name for the others", () => {
     assert.deepEqual(assign([claimant('b', 2), claimant('a', 1)]), [
       'uid-b: egress-router-cni-deployment-b',
       'uid-a: egress-router-cni-deployment',
     ]);
   });
 
-  it('go to the lower UID where both are as old', () => {
+  it('go to the lower UID if both have the same age', () => {
     assert.deepEqual(assign([claimant('b'), claimant('a')])[1], 'uid-a: egress-router-cni-deployment');
   });
 
-  it('stay with who has them, whoever is older', () => {
+  it('stay with their owner even if another router is older', () => {
     const owners = { 'egress-router-cni-deployment': 'uid-b' };
     assert.deepEqual(assign([claimant('a', 1), claimant('b', 2)], owners), [
       'uid-a: egress-router-cni-deployment-a',
@@ -32,11 +32,11 @@ describe('names of a namespace’s routers', () => {
     ]);
   });
 
-  it('are waited for while the objects of a router that is gone still have them', () => {
+  it('stay reserved while objects of a deleted router exist', () => {
     assert.deepEqual(assign([claimant('a')], { 'egress-router-cni-nad': 'gone' }), ['uid-a: wait']);
   });
 
-  it('are not taken over by one that has names of its own', () => {
+  it('are not taken over by a router that has its own names', () => {
     const owners = { 'egress-router-cni-deployment-a': 'uid-a' };
     assert.deepEqual(assign([claimant('a', 1), claimant('b', 2)], owners), [
       'uid-a: egress-router-cni-deployment-a',
@@ -44,7 +44,7 @@ describe('names of a namespace’s routers', () => {
     ]);
   });
 
-  it('are never the same for two routers, and fit labels', () => {
+  it('are different for different routers, and are valid as labels', () => {
     const some = fc.uniqueArray(
       fc.record({ name: fc.stringMatching(/^[a-z0-9]([a-z0-9.-]{0,100}[a-z0-9])?$/), created: fc.nat(3) }),
       { selector: ({ name }) => name, maxLength: 5 },

@@ -27,7 +27,7 @@ describe('extractPluginWords', () => {
     ['what turns the direction of writing', 'Readiness probe failed: a\u202eb', 'a\\u202eb'],
   ];
   for (const [name, message, words] of cases) {
-    it(`leaves of ${name} what helps`, () => {
+    it(`keeps the useful part of ${name}`, () => {
       assert.equal(extractPluginWords(message), words);
     });
   }

@@ -41,7 +41,7 @@ function open(status: object, keep: (router: object) => object = (router) => rou
 }
 
 describe('The status of a router', () => {
-  it('is written once where an older definition of EgressRouter drops newer fields', async () => {
+  it('is written once if an older definition of EgressRouter drops newer fields', async () => {
     const { write } = open({}, (router) => {
       const { image: _image, ...rest } = router as { image?: string };
       return rest;
@@ -50,7 +50,7 @@ describe('The status of a router', () => {
     assert.deepEqual([await write('b'), await write('b')], [2, 2]);
   });
 
-  it('keeps conditions of other controllers in their places, and one that is about a later generation', async () => {
+  it('keeps conditions of other controllers in their places, and a condition about a later generation', async () => {
     const other = { type: 'Approved', status: 'True', reason: 'Manual', message: '' };
     const newer = { type: 'Degraded', status: 'True', reason: 'Newer', message: '', observedGeneration: 3 };
     const { lab, write } = open({ conditions: [other, newer] });

@@ -37,7 +37,7 @@ class Recorder {
   }
 }
 
-/** Waits until something is so; fails with what is seen after a second. */
+/** Waits until a condition holds. Fails after a second with a description. */
 async function until(isSo: () => boolean, describe: () => unknown): Promise<void> {
   const start = performance.now();
   while (!isSo()) {
@@ -70,7 +70,7 @@ describe('ManifestSource', () => {
     renameSync(join(folder, `.${name}.new`), join(folder, name));
   }
 
-  it('tells all objects of YAML and JSON, of many documents and of lists, and nothing else', () => {
+  it('returns all objects of YAML and JSON, of several documents and of lists, and nothing else', () => {
     write('a.yaml', `---\n${JSON.stringify(web)}\n---\n# nothing\n---\nkind: ConfigMap\napiVersion: v1\n`);
     write('b.json', JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [db] }));
     const { kind, apiVersion, ...item } = writeSlice('web', [{ address: '10.0.0.1' }]);
@@ -82,7 +82,7 @@ describe('ManifestSource', () => {
     assert.deepEqual([told.syncs, told.problems.size], [1, 0]);
   });
 
-  it('tells what changes, appears and disappears, and of a changed file only the objects that changed', async () => {
+  it('reports changed, added and deleted objects, and only the changed objects of a file', async () => {
     write('a.json', JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [web, db] }));
     source.start(told);
     const other = writeRoute({ name: 'db', port: 13308 });
@@ -104,7 +104,7 @@ describe('ManifestSource', () => {
     assert.deepEqual([told.names, told.puts], [['Route shop/new'], 4]);
   });
 
-  it('takes every change, one after the other', async () => {
+  it('handles every change in order', async () => {
     source.start(told);
     for (let count = 1; count <= 5; count++) {
       write('a.json', JSON.stringify(writeRoute({ port: 2000 + count })));
@@ -136,7 +136,7 @@ describe('ManifestSource', () => {
     ],
   ];
   for (const [name, text, problem] of broken) {
-    it(`keeps the last good state of a file with ${name}, and says so until it is mended`, async () => {
+    it(`keeps the last valid state of a file with ${name}, and reports it until it is fixed`, async () => {
       write('a.yaml', JSON.stringify(web));
       write('b.yaml', JSON.stringify(db));
       source.start(told);
@@ -170,7 +170,7 @@ describe('ManifestSource', () => {
     ],
   ];
   for (const [name, object, problem] of unreadable) {
-    it(`takes the other objects of a file with ${name}, also at the start`, () => {
+    it(`returns the other objects of a file with ${name}, even at the start`, () => {
       write('a.yaml', [object, web, db].map((one) => JSON.stringify(one)).join('\n---\n'));
       source.start(told);
       assert.deepEqual(told.names, ['Route shop/db', 'Route shop/web']);
@@ -211,7 +211,7 @@ describe('ManifestSource', () => {
     );
   });
 
-  it('keeps the last good state of an object that cannot be read any more', async () => {
+  it('keeps the last valid state of an object that becomes invalid', async () => {
     const slice = writeSlice('web', [{ address: '10.0.0.1' }]);
     write('a.yaml', [web, slice].map((one) => JSON.stringify(one)).join('\n---\n'));
     source.start(told);
@@ -230,7 +230,7 @@ describe('ManifestSource', () => {
     );
   });
 
-  it('takes an object that is in two files from the first, and says so', () => {
+  it('uses the first of two files with the same object, and reports it', () => {
     write('a.yaml', JSON.stringify(web));
     write('b.yaml', JSON.stringify(writeRoute({ name: 'web', port: 2000 })));
     source.start(told);
@@ -241,7 +241,7 @@ describe('ManifestSource', () => {
     );
   });
 
-  it('keeps its state when the directory is gone for a moment, and never syncs without one', () => {
+  it('keeps its state while the directory is missing for a moment, and never syncs without one', () => {
     rmSync(folder, { recursive: true });
     source.start(told);
     assert.match(told.problems.get(folder) ?? '', /^cannot be listed; keeping its last state: ENOENT/);
@@ -251,7 +251,7 @@ describe('ManifestSource', () => {
 });
 
 describe('readManifestFile', () => {
-  it('keeps the identity of objects that did not change', () => {
+  it('keeps the identity of unchanged objects', () => {
     const folder = mkdtempSync(join(tmpdir(), 'manifests-'));
     const path = join(folder, 'a.json');
     writeFileSync(path, JSON.stringify(web));
@@ -262,7 +262,7 @@ describe('readManifestFile', () => {
   });
 });
 
-describe('ManifestSource, started anew', () => {
+describe('ManifestSource after a restart', () => {
   let folder: string;
   let lastGood: string;
 
@@ -286,7 +286,7 @@ describe('ManifestSource, started anew', () => {
     return told;
   }
 
-  it('has of a file that is broken meanwhile what it last said, and says so', () => {
+  it('uses the last state of a file that is now invalid, and reports it', () => {
     write('a.json', JSON.stringify(web));
     write('b.json', JSON.stringify(db));
     live();
@@ -298,7 +298,7 @@ describe('ManifestSource, started anew', () => {
     assert.deepEqual(live().names, ['Route shop/db', 'Route shop/web']);
   });
 
-  it('has of one object that cannot be read meanwhile its last state, and of the others the newest', () => {
+  it('uses the last state of one object that is now invalid, and the current state of the others', () => {
     write('a.json', JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [web, db] }));
     live();
     const broken = { ...web, metadata: { ...(web.metadata as object), labels: 5 } };
@@ -313,7 +313,7 @@ describe('ManifestSource, started anew', () => {
     assert.match(told.problems.get('a.json (objects)') ?? '', /keeping its last valid state$/);
   });
 
-  it('has nothing of a file that is gone, and keeps no copy of it', () => {
+  it('has nothing of a deleted file, and keeps no copy of it', () => {
     write('a.json', JSON.stringify(web));
     live();
     rmSync(join(folder, 'a.json'));
@@ -322,14 +322,14 @@ describe('ManifestSource, started anew', () => {
     assert.deepEqual(live().names, []);
   });
 
-  it('keeps copies that nobody else may read', () => {
+  it('keeps copies that no other user can read', () => {
     write('a.json', JSON.stringify(web));
     live();
     assert.equal(statSync(lastGood).mode & 0o777, 0o700);
     assert.equal(statSync(join(lastGood, 'a.json')).mode & 0o777, 0o600);
   });
 
-  it('works without, and says so, where no copies can be kept', () => {
+  it('works without copies if they cannot be written, and reports it', () => {
     writeFileSync(lastGood, 'a file where the folder would be');
     write('a.json', JSON.stringify(web));
     assert.deepEqual(live().names, ['Route shop/web']);

@@ -44,21 +44,21 @@ const sample = rules(
 );
 
 describe('compileIngress', () => {
-  it('lays ports out as the file shows', () => {
+  it('renders ports like the golden file', () => {
     assertGolden('rules/ingress.nftables', compareDocuments(undefined, compileIngress(sample)));
   });
 
-  it('changes nothing where nothing changes', () => {
+  it('changes nothing if nothing changes', () => {
     assert.equal(compareDocuments(compileIngress(sample), compileIngress(sample)), '');
   });
 });
 
 describe('StateTable', () => {
-  it('is made as the file shows', () => {
+  it('renders the golden file', () => {
     assertGolden('rules/ingress-state.nftables', new StateTable(sample).install(sample.ports, undefined));
   });
 
-  it('takes over what is there: sets that remember stay, and what nobody needs goes', () => {
+  it('takes over existing rules: keeps sets with state, and deletes unused ones', () => {
     const listed = {
       chains: ['limit-prerouting', 'policy-tcp-c9-r-t', 'refuse'],
       collections: ['map policies', 'set open4-5', 'set open4-9', 'set connections'],
@@ -79,7 +79,7 @@ describe('StateTable', () => {
     assert.equal(about('flush map inet ingress-agent-default-state policies').length, 1);
   });
 
-  it('costs an element to change the limits of a port, and nothing to change its endpoints', () => {
+  it('changes one element for the limits of a port, and nothing for its endpoints', () => {
     const state = new StateTable(rules());
     const one = open({ limits: { rate: 5 } });
     state.install([one], undefined);
@@ -93,7 +93,7 @@ describe('StateTable', () => {
 });
 
 describe('IngressTable', () => {
-  it('costs a few elements to send a port elsewhere, however many ports there are', () => {
+  it('changes a few elements to redirect a port, regardless of the number of ports', () => {
     const many = Array.from({ length: 1000 }, (_, index) => open({ port: 10_000 + index }));
     const table = new IngressTable(rules(), 'a');
     table.update(many);
@@ -108,7 +108,7 @@ describe('IngressTable', () => {
     ]);
   });
 
-  it('needs no new structure when an endpoint comes or goes', () => {
+  it('needs no new chains or maps if an endpoint appears or disappears', () => {
     const table = new IngressTable(rules(), 'a');
     const withMany = (many: number) => [
       open({ balance: 'random', endpoints: Array.from({ length: many }, (_, index) => endpoint(index + 1)) }),
@@ -121,7 +121,7 @@ describe('IngressTable', () => {
     assert.equal(table.tidy(), '');
   });
 
-  it('takes structure away that is not needed any more, when it is much', () => {
+  it('deletes unused chains and maps if there are many', () => {
     const table = new IngressTable(rules(), 'a');
     for (let many = 1; many < 100; many++) {
       table.update([
@@ -132,7 +132,7 @@ describe('IngressTable', () => {
     assert.equal(table.tidy(), '');
   });
 
-  it('comes by any sequence of updates to the same table as at once', () => {
+  it('reaches the same table by any sequence of updates as at once', () => {
     const someEndpoints = fc.array(
       fc.integer({ min: 1, max: 6 }).map((last) => endpoint(last, 1, last !== 6)),
       { maxLength: 4 },
@@ -232,7 +232,7 @@ const endpoints = fc.uniqueArray(
 );
 
 describe('assignSlots', () => {
-  it('gives each endpoint its share by weight, exactly or nearly, and none to weight 0', () => {
+  it('gives each endpoint its share by weight, almost exactly, and none to weight 0', () => {
     fc.assert(
       fc.property(endpoints, (list) => {
         const slots = assignSlots(
@@ -250,7 +250,7 @@ describe('assignSlots', () => {
     );
   });
 
-  it('does not depend on the order in which endpoints come', () => {
+  it('does not depend on the order of endpoints', () => {
     fc.assert(
       fc.property(endpoints, fc.constantFrom('source' as const, 'random' as const), (list, balance) => {
         const all = list.map(({ last, weight }) => endpoint(last, weight));
@@ -259,7 +259,7 @@ describe('assignSlots', () => {
     );
   });
 
-  it('moves by source only what an endpoint that leaves had', () => {
+  it('reassigns only the sources of a removed endpoint', () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.integer({ min: 1, max: 250 }), { minLength: 2, maxLength: 8 }), (list) => {
         const all = list.map((last) => endpoint(last));
@@ -283,16 +283,16 @@ describe('judgeConnections', () => {
     { name: 'half-open TCP to an endpoint that went', port: 13306, last: 1, half: true, verdict: 'forget' },
     { name: 'half-open TCP to an endpoint that stays', port: 13306, last: 2, half: true, verdict: 'keep' },
     { name: 'established TCP to an endpoint that gets nothing new', port: 13306, last: 3, verdict: 'keep' },
-    { name: 'established TCP to a port that nobody opens', port: 13307, last: 2, verdict: 'drain' },
+    { name: 'established TCP to a closed port', port: 13307, last: 2, verdict: 'drain' },
     { name: 'UDP to an endpoint that went', protocol: 'udp', port: 53, last: 1, verdict: 'forget' },
     { name: 'UDP to an endpoint that stays', protocol: 'udp', port: 53, last: 2, verdict: 'keep' },
     { name: 'UDP to one that gets nothing new, beside others', protocol: 'udp', port: 53, last: 3, verdict: 'forget' },
     { name: 'UDP to one that gets nothing new, alone', protocol: 'udp', port: 54, last: 3, verdict: 'keep' },
-    { name: 'UDP to a port that nobody opens', protocol: 'udp', port: 55, last: 2, verdict: 'forget' },
+    { name: 'UDP to a closed port', protocol: 'udp', port: 55, last: 2, verdict: 'forget' },
   ] as const;
   const judge = judgeConnections(ports);
   for (const { name, port, last, verdict, ...one } of cases) {
-    it(`tells to ${verdict} ${name}`, () => {
+    it(`decides to ${verdict} ${name}`, () => {
       const protocol = 'protocol' in one ? one.protocol : 'tcp';
       assert.equal(
         judge({
@@ -307,7 +307,7 @@ describe('judgeConnections', () => {
     });
   }
 
-  it('tells to forget a client that an allow-list does not name, where lists are strict', () => {
+  it('forgets a client that an allow-list does not contain, if lists are strict', () => {
     const listed = [open({ allowed: prefixes, endpoints: [endpoint(2)] })];
     const connection = { protocol: 'tcp', port: 13306, endpoint: '10.128.10.2 7000', established: true } as const;
     const verdicts = ['10.9.9.9', '192.168.12.66', '2001:db8:1::1', '192.0.2.1'].flatMap((text) =>
@@ -318,7 +318,7 @@ describe('judgeConnections', () => {
 });
 
 describe('marks of agents', () => {
-  it('are a value of several bits within the field, and differ between names', () => {
+  it('are values of several bits within the field, and differ between names', () => {
     const names = ['ingress', 'ingress2', 'blue', 'green', 'a', 'b', 'tcp', 'edge-1', 'edge-2'];
     const marks = names.map(ingressMark);
     assert.equal(new Set(marks).size, names.length);
@@ -330,7 +330,7 @@ describe('marks of agents', () => {
 });
 
 describe('interleave', () => {
-  it('gives each endpoint its share in every stretch of turns', () => {
+  it('gives each endpoint its share in every sequence of turns', () => {
     const slots = assignSlots([endpoint(1, 70), endpoint(2, 30)], 'roundrobin');
     const turns = interleave(slots).map((slot) => slot?.address.text);
     assert.equal(turns.length, 10);

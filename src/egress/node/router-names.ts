@@ -1,0 +1,323 @@
+import { readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runner.ts';
+import type { DaemonLog } from '../../base/daemon/log.ts';
+import type { EventWords } from '../../base/kubernetes/events.ts';
+import type { Address } from '../../base/model/address.ts';
+import { namesOf, type Redirect } from '../../base/model/redirect.ts';
+import { everySuffix } from '../api/dns-name.ts';
+import { parseNetConf } from '../api/net-conf.ts';
+import { recallAnswers } from '../api/remembered.ts';
+import type { AnswerNames } from '../cni/change.ts';
+import type { AttachmentState } from '../model/state.ts';
+import { readAnswers, writeAnswers } from '../names/answer-file.ts';
+import { DnsClient, type LookUp } from '../names/dns-client.ts';
+import { NameServer } from '../names/name-server.ts';
+import { type DnsServer, readResolvConf } from '../names/resolv-conf.ts';
+import { NameResolver, type NameStatus, type ResolverSettings } from '../names/resolver.ts';
+import { leaveOut, rememberedNetworksInside } from '../plan/name-networks.ts';
+import type { NodeMetrics } from './metrics.ts';
+import type { NodeRouters } from './routers-api.ts';
+
+/** Settings of names. */
+export interface NameSettings extends ResolverSettings {
+  /** Absent: those of `/etc/resolv.conf`. */
+  readonly servers?: readonly DnsServer[];
+  /** Milliseconds after which connections to an address that a name lost are ended; 0: never. */
+  readonly drainTime: number;
+}
+
+/** Dependencies of {@link RouterNames}. */
+export interface RouterNamesParts {
+  readonly settings: NameSettings;
+  readonly routers: NodeRouters;
+  readonly metrics: NodeMetrics;
+  readonly log: DaemonLog;
+  /** Folder of the plugin's states; answers and the socket are in `names` below it. */
+  readonly stateFolder: string;
+  /** Emits an Event about a router's pod. */
+  readonly tell: (state: AttachmentState, words: EventWords) => void;
+}
+
+const resolvConfPath = '/etc/resolv.conf';
+
+/** Milliseconds. */
+const times = { combine: 20, retry: 1000, write: 1000, rewrite: 30_000, servers: 5000, prepare: 1800, lease: 60_000 };
+
+/**
+ * Keeps the DNS names of this node's routers current: resolves them, and leads each router to new addresses by the path
+ * of live changes. Answers survive a restart of the daemon.
+ */
+export class RouterNames {
+  readonly #parts: RouterNamesParts;
+  readonly #resolver: NameResolver;
+  readonly #server: NameServer;
+  readonly #writer: BoundedFrequencyRunner;
+  readonly #folder: string;
+  #known: ReadonlyMap<string, AttachmentState> = new Map();
+  /** Routers to be led to new addresses. */
+  readonly #dirty = new Set<string>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #applying: NodeJS.Timeout | undefined;
+  /** Whether each name of each router had an address when it was last reported. */
+  readonly #told = new Map<string, Map<string, boolean>>();
+  #rewriting: NodeJS.Timeout | undefined;
+
+  constructor(parts: RouterNamesParts) {
+    this.#parts = parts;
+    const { settings, log } = parts;
+    const { servers } = settings;
+    this.#folder = `${parts.stateFolder}/names`;
+    const client = new DnsClient(servers === undefined ? followResolvConf(log) : () => servers);
+    const lookUp: LookUp = async (name, family) => {
+      const lookup = await client.lookUp(name, family);
+      parts.metrics.nameQueries.inc({ outcome: lookup.kind });
+      return lookup;
+    };
+    this.#resolver = new NameResolver(settings, { lookUp, ownAddresses, changed: (names) => this.#hear(names) });
+    this.#server = new NameServer({
+      resolver: this.#resolver,
+      allowedNetworks: settings.policy.allowedNetworks,
+      log,
+    });
+    this.#writer = new BoundedFrequencyRunner(() => this.#write(), times.combine, times.write);
+  }
+
+  /** Reads the answers of an earlier daemon and listens for the plugin. Without the socket, ADD rejects names. */
+  async start(): Promise<void> {
+    const { settings, log } = this.#parts;
+    this.#resolver.restore(readAnswers(`${this.#folder}/answers.json`, settings.times));
+    this.#rewriting = setInterval(() => this.#writer.request(), times.rewrite);
+    const socket = `${this.#folder}/socket`;
+    try {
+      await this.#server.listen(socket);
+    } catch (error) {
+      log.error({ err: error, socket }, 'Cannot listen for names; the plugin rejects new routers with names');
+    }
+  }
+
+  close(): void {
+    this.#server.close();
+    this.#resolver.close();
+    this.#writer.cancel();
+    clearInterval(this.#rewriting);
+    clearTimeout(this.#applying);
+    for (const timer of this.#timers) clearTimeout(timer);
+    if (this.#known.size > 0) this.#write();
+  }
+
+  /** Follows the routers of this node; call it after every look at them. */
+  follow(known: ReadonlyMap<string, AttachmentState>): void {
+    for (const key of this.#known.keys()) {
+      if (known.has(key)) continue;
+      this.#resolver.release(key);
+      this.#told.delete(key);
+    }
+    this.#known = known;
+    for (const [key, state] of known) {
+      const names = state.router?.answers?.map(({ name }) => name);
+      if (names === undefined) {
+        this.#resolver.release(key);
+        continue;
+      }
+      const families = state.addresses.map(({ address }) => address.family);
+      this.#resolver.want(key, { namespace: state.pod?.namespace ?? '', names, families });
+      if (!this.#isCurrent(state)) this.#request(key);
+      this.#report(key, state);
+    }
+  }
+
+  /** Resolves new names of a configuration before it is applied, for a short time at most. Never rejects. */
+  async prepare(key: string, state: AttachmentState, configuration: unknown): Promise<void> {
+    if (!mayHaveNames(configuration)) return;
+    const parsed = parseNetConf(configuration, undefined, everySuffix);
+    const names = parsed.ok ? namesOf(parsed.value.redirects) : [];
+    if (names.length === 0) return;
+    const user = `change ${key}`;
+    const families = state.addresses.map(({ address }) => address.family);
+    this.#resolver.want(user, { namespace: state.pod?.namespace ?? '', names, families });
+    // By then the router's state has the names.
+    this.#later(times.lease, () => this.#resolver.release(user));
+    await this.#resolver.settle(names, times.prepare);
+  }
+
+  /** The usable addresses of names, for one router. */
+  readonly answerNames: AnswerNames = (set, state) => {
+    const networks = rememberedNetworksInside(state);
+    const families = new Set(state.addresses.map(({ address }) => address.family));
+    return new Map(namesOf(set).map((name) => [name, this.#addressesFor(name, networks, families)]));
+  };
+
+  #addressesFor(
+    name: string,
+    networks: ReturnType<typeof rememberedNetworksInside>,
+    families: ReadonlySet<number>,
+  ): readonly Address[] {
+    const { addresses } = this.#resolver.find(name);
+    const own = addresses.filter(({ family }) => families.has(family));
+    return leaveOut(own, networks, this.#parts.settings.policy.allowedNetworks);
+  }
+
+  /** Whether a router has the addresses that its names have now. A name that was not asked for yet keeps what it has. */
+  #isCurrent(state: AttachmentState): boolean {
+    if (state.router === undefined) return true;
+    const networks = rememberedNetworksInside(state);
+    const families = new Set(state.addresses.map(({ address }) => address.family));
+    return [...recallAnswers(state.router)].every(([name, addresses]) => {
+      if (!this.#resolver.find(name).isSettled) return true;
+      const now = this.#addressesFor(name, networks, families);
+      return now.map(({ text }) => text).join() === addresses.map(({ text }) => text).join();
+    });
+  }
+
+  #hear(names: ReadonlySet<string>): void {
+    const { metrics, log } = this.#parts;
+    for (const name of names) {
+      const { addresses, problem } = this.#resolver.find(name);
+      metrics.nameAddresses.set({ name }, addresses.length);
+      if (problem !== undefined) log.warn({ name, problem, usable: addresses.length }, 'A DNS name has a problem');
+    }
+    this.#writer.request();
+    for (const [key, { router }] of this.#known) {
+      if (router?.answers?.some(({ name }) => names.has(name)) === true) this.#request(key);
+    }
+  }
+
+  #request(key: string, wait: number = times.combine): void {
+    this.#dirty.add(key);
+    this.#applying ??= setTimeout(() => this.#applyNext(), wait);
+  }
+
+  /** One router at a time, so that the daemon answers in between. */
+  #applyNext(): void {
+    this.#applying = undefined;
+    const [key] = this.#dirty;
+    if (key === undefined) return;
+    this.#dirty.delete(key);
+    const state = this.#known.get(key);
+    if (state !== undefined) this.#apply(key, state);
+    if (this.#dirty.size > 0) this.#request(this.#dirty.values().next().value ?? key, 0);
+  }
+
+  #apply(key: string, state: AttachmentState): void {
+    const { routers, log, metrics, settings } = this.#parts;
+    const names = state.router?.answers?.map(({ name }) => name) ?? [];
+    // Until each was asked for once, the router keeps the addresses that it has.
+    if (!names.every((name) => this.#resolver.find(name).isSettled)) return;
+    try {
+      const outcome = routers.applyAnswers(state.id, this.answerNames);
+      if (outcome.kind === 'changed') {
+        metrics.nameChanges.inc();
+        log.info({ ...placeOf(state), lost: outcome.lost.length }, 'Applied new addresses of DNS names');
+        if (settings.drainTime > 0 && outcome.lost.length > 0) {
+          this.#later(settings.drainTime, () => this.#drain(key, outcome.lost));
+        }
+      }
+      this.#report(key, state);
+    } catch (error) {
+      log.warn({ err: error, ...placeOf(state) }, 'Failed to apply new addresses of DNS names; retrying');
+      this.#later(times.retry, () => this.#request(key));
+    }
+  }
+
+  /** Ends connections to addresses that a name lost and did not get back. */
+  #drain(key: string, lost: readonly Redirect[]): void {
+    const state = this.#known.get(key);
+    if (state?.router === undefined) return;
+    const current = new Set([...recallAnswers(state.router).values()].flat().map(({ text }) => text));
+    const gone = lost.filter(({ target }) => !current.has(target.text));
+    if (gone.length === 0) return;
+    try {
+      this.#parts.routers.endConnections(state, gone);
+    } catch (error) {
+      this.#parts.log.warn({ err: error, ...placeOf(state) }, 'Failed to end connections after the drain time');
+    }
+  }
+
+  /** Emits an Event when a name has no address, and when it has one again. */
+  #report(key: string, state: AttachmentState): void {
+    const told = this.#told.get(key) ?? new Map<string, boolean>();
+    this.#told.set(key, told);
+    const names = state.router?.answers?.map(({ name }) => name) ?? [];
+    for (const name of told.keys()) if (!names.includes(name)) told.delete(name);
+    const networks = rememberedNetworksInside(state);
+    const families = new Set(state.addresses.map(({ address }) => address.family));
+    for (const name of names) {
+      const status = this.#resolver.find(name);
+      if (!status.isSettled) continue;
+      const isResolved = this.#addressesFor(name, networks, families).length > 0;
+      const before = told.get(name);
+      told.set(name, isResolved);
+      if (before === isResolved || (before === undefined && isResolved)) continue;
+      this.#tell(state, status, isResolved);
+    }
+  }
+
+  #tell(state: AttachmentState, { name, addresses, problem }: NameStatus, isResolved: boolean): void {
+    const { log, tell } = this.#parts;
+    const inside = addresses.length > 0 ? 'its addresses are inside the cluster' : 'it has no address';
+    const message = isResolved
+      ? `${name} has a usable address again; its ports accept connections`
+      : `${name} has no usable address, so its ports refuse connections: ${problem ?? inside}`;
+    const words = { ...placeOf(state), name, ...(problem !== undefined && { problem }) };
+    if (isResolved) log.info(words, 'A DNS name has a usable address again');
+    else log.warn(words, 'A DNS name has no usable address; its ports refuse connections');
+    tell(state, {
+      type: isResolved ? 'Normal' : 'Warning',
+      reason: isResolved ? 'NameResolved' : 'NameUnresolved',
+      message,
+    });
+  }
+
+  #write(): void {
+    try {
+      writeAnswers(`${this.#folder}/answers.json`, this.#resolver.entries);
+    } catch (error) {
+      this.#parts.log.warn(
+        { err: error, file: `${this.#folder}/answers.json` },
+        'Failed to save the answers of DNS names',
+      );
+    }
+  }
+
+  #later(milliseconds: number, run: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      run();
+    }, milliseconds);
+    this.#timers.add(timer);
+  }
+}
+
+/** Costs no parsing where there are only addresses, as in most configurations. */
+function mayHaveNames(configuration: unknown): boolean {
+  return typeof configuration === 'object' && /[a-z]\.[a-z]|Name"/i.test(JSON.stringify(configuration));
+}
+
+function placeOf({ pod, id, link }: AttachmentState): Readonly<Record<string, string>> {
+  return { pod: pod === undefined ? id.containerId : `${pod.namespace}/${pod.name}`, interface: link };
+}
+
+function ownAddresses(): ReadonlySet<string> {
+  return new Set(
+    Object.values(networkInterfaces())
+      .flat()
+      .flatMap((one) => one?.address.replace(/%.*$/, '') ?? []),
+  );
+}
+
+/** Reads the node's servers again every few seconds at most, when a name is asked for. */
+function followResolvConf(log: DaemonLog): () => readonly DnsServer[] {
+  let servers: readonly DnsServer[] = [];
+  let readAt = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (performance.now() - readAt < times.servers) return servers;
+    readAt = performance.now();
+    try {
+      servers = readResolvConf(readFileSync(resolvConfPath, 'utf8'));
+    } catch (error) {
+      log.warn({ err: error, file: resolvConfPath }, 'Cannot read the DNS servers of this node');
+    }
+    return servers;
+  };
+}
