@@ -1,6 +1,7 @@
-import type { Ruleset } from '../base/firewall/chain.ts';
+import type { ForeignTable, Ruleset } from '../base/firewall/chain.ts';
 import { readIptables } from '../base/firewall/iptables.ts';
-import { readNftables } from '../base/firewall/nftables.ts';
+import { readNftables, readTableHandles } from '../base/firewall/nftables.ts';
+import { readUnfilteredBridges } from '../base/linux/bridges.ts';
 import type { Address, Family } from '../base/model/address.ts';
 import { renderEndpoint } from '../base/model/endpoint.ts';
 import type { NamespaceSnapshot } from '../base/model/network.ts';
@@ -42,11 +43,17 @@ const mostAttempts = 64;
 /** Observes the attachments of a target, one after another. Throws {@link KernelError} and {@link ErctlError}. */
 export function lookAt(target: Target, store: StateStore, options: LookOptions): Observation[] {
   const states = listStates(target, store);
+  const nodeRuleset = readRuleset(listRuleText());
+  const unfilteredBridges = readUnfilteredBridges();
   const observations: Observation[] = [];
   for (const { state, isRemembered } of states) {
     const kernel = openLinuxKernel(target.netns, state.backend, store);
     try {
-      observations.push(observe(kernel, target, state, isRemembered, store, options));
+      observations.push({
+        ...observe(kernel, target, state, isRemembered, store, options),
+        nodeRuleset,
+        unfilteredBridges,
+      });
     } finally {
       kernel.close();
     }
@@ -157,7 +164,15 @@ function readRuleset(text: RuleText): Ruleset {
     ...text.iptables.map((one) => readIptables(withoutCounters(one.text), one.family, one.tool)),
     ...(text.nftables === undefined ? [] : [readNftables(text.nftables)]),
   ];
-  return { tables: parts.flatMap(({ tables }) => tables), ours: parts.flatMap(({ ours }) => ours) };
+  const handles = readTableHandles(text.nftables);
+  const withOrder = (table: ForeignTable): ForeignTable => {
+    // Only the nf_tables variant of iptables has tables that nft lists.
+    if (table.tool !== 'iptables' || table.title.includes('legacy')) return table;
+    const [family] = table.families;
+    const order = handles.get(`${family === 6 ? 'ip6' : 'ip'} ${/ -t (\S+)$/.exec(table.title)?.[1] ?? ''}`);
+    return order === undefined ? table : { ...table, order };
+  };
+  return { tables: parts.flatMap(({ tables }) => tables).map(withOrder), ours: parts.flatMap(({ ours }) => ours) };
 }
 
 /** Returns an attachment's rules that were installed with another variant of iptables than the one in PATH. */

@@ -79,8 +79,8 @@ function askHttp1({ tls, address, port, sni, method = 'GET', path, headers, body
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.on('end', () => {
-        const socket = response.socket as Socket & { getPeerCertificate?: () => { subject?: { CN?: string } } };
-        const subject = socket.getPeerCertificate?.().subject?.CN;
+        const socket = response.socket as Socket & { getPeerCertificate?: () => { subject?: { CN?: string } } | null };
+        const subject = socket.getPeerCertificate?.()?.subject?.CN;
         resolve({
           status: response.statusCode ?? 0,
           headers: response.headers as Record<string, string | string[]>,

@@ -17,6 +17,8 @@ export interface Probe {
   readonly state: ConnectionState;
   /** Whether the packet belongs to a connection with a translated destination. */
   readonly isRedirected: boolean;
+  /** Whether the destination is an address of the namespace. Absent: unknown. */
+  readonly isLocal?: boolean;
 }
 
 /** A condition of a rule: true, false, or undefined if it cannot be decided. */
@@ -25,8 +27,8 @@ export type Condition = (probe: Probe) => boolean | undefined;
 /** What a rule does with a packet that meets its conditions. */
 export type Verdict =
   | { readonly kind: 'drop' | 'return' }
-  /** Ends the chain. `translates` is set if the rule also translates the destination. */
-  | { readonly kind: 'accept'; readonly translates?: true }
+  /** Ends the chain. The rule may also translate the destination or the source. */
+  | { readonly kind: 'accept'; readonly translates?: true; readonly translatesSource?: true }
   | { readonly kind: 'jump' | 'goto'; readonly chain: string }
   /** Depends on a value that only the kernel can look up. */
   | {
@@ -45,6 +47,8 @@ export interface ForeignRule {
   readonly verdict: Verdict;
   /** Destination ports that the rule names: `80`, `80-90` or `80:90`. Absent if it names none. */
   readonly ports?: readonly string[];
+  /** Whether it excludes packets from connection tracking, and so from translation. */
+  readonly untracks?: true;
 }
 
 /** A chain of another program, or one of our chains in a table that other programs share. */
@@ -54,6 +58,10 @@ export interface ForeignChain {
   readonly policy: 'accept' | 'drop';
   /** Absent for chains that are reached only by a jump. */
   readonly hook?: ForeignHook;
+  /** Whether it is a base chain that translates. The first packet of a connection passes such chains only. */
+  readonly isNat?: true;
+  /** Order among the base chains of a hook; the lowest is first. Absent: unknown. */
+  readonly priority?: number;
 }
 
 /** All chains of one table of one tool. Jumps cannot leave the table. */
@@ -63,6 +71,8 @@ export interface ForeignTable {
   readonly families: readonly Family[];
   readonly tool: 'nft' | 'iptables';
   readonly chains: readonly ForeignChain[];
+  /** Tables that were created later have higher numbers. Absent: unknown. */
+  readonly order?: number;
 }
 
 /** Every rule of a network namespace except those in our own tables. */
@@ -79,4 +89,6 @@ export interface OwnRules {
   readonly name: string;
   /** Absent if the rules have no owner comment. */
   readonly owner?: string;
+  /** As {@link ForeignTable.order}. */
+  readonly order?: number;
 }

@@ -77,11 +77,21 @@ export function readIptables(
       tool: 'iptables',
       chains: Array.from(chains, ([name, { policy, rules }]): ForeignChain => {
         const hook = hooks[name];
-        return { name, policy, rules, ...(hook !== undefined && { hook }) };
+        if (hook === undefined) return { name, policy, rules };
+        return { name, policy, rules, hook, ...placeOf(table.trim(), hook) };
       }),
     });
   }
   return { tables, ours: [...ours.values()] };
+}
+
+const priorities: Readonly<Record<string, number>> = { raw: -300, mangle: -150, filter: 0, security: 50 };
+
+/** Returns type and priority of a built-in chain (`linux/netfilter_ipv4.h`). */
+function placeOf(table: string, hook: ForeignHook): Pick<ForeignChain, 'isNat' | 'priority'> {
+  if (table === 'nat') return { isNat: true, priority: hook === 'prerouting' || hook === 'output' ? -100 : 100 };
+  const priority = priorities[table];
+  return priority === undefined ? {} : { priority };
 }
 
 function readRule(text: string, words: readonly string[]): ForeignRule {
@@ -89,6 +99,7 @@ function readRule(text: string, words: readonly string[]): ForeignRule {
   const ports: string[] = [];
   let verdict: Verdict = { kind: 'none' };
   let negated = false;
+  let untracks = false;
   for (let at = 0; at < words.length; at++) {
     const word = words[at] ?? '';
     const next = words[at + 1] ?? '';
@@ -99,9 +110,15 @@ function readRule(text: string, words: readonly string[]): ForeignRule {
       if (field === 'destinationPort') ports.push(...(negated ? ['1-65535'] : next.split(',')));
       negated = false;
       at++;
+    } else if (word === '--dst-type' && next === 'LOCAL') {
+      const isOther = negated;
+      conditions.push(({ isLocal }) => (isLocal === undefined ? undefined : isLocal !== isOther));
+      negated = false;
+      at++;
     } else if (word === '-m' || word === '--comment') at++;
     else if (word === '-j' || word === '-g') {
       verdict = readTarget(word, next);
+      untracks = next === 'NOTRACK' || (next === 'CT' && words.includes('--notrack', at));
       // The remaining words are options of the target.
       break;
     } else if (word.startsWith('-')) {
@@ -109,12 +126,13 @@ function readRule(text: string, words: readonly string[]): ForeignRule {
       negated = false;
     }
   }
-  return { text, conditions, verdict, ...(ports.length > 0 && { ports }) };
+  return { text, conditions, verdict, ...(ports.length > 0 && { ports }), ...(untracks && { untracks }) };
 }
 
 function readTarget(word: string, target: string): Verdict {
   if (target === 'DNAT' || target === 'REDIRECT' || target === 'NETMAP') return { kind: 'accept', translates: true };
-  if (target === 'ACCEPT' || translating.has(target)) return { kind: 'accept' };
+  if (translating.has(target)) return { kind: 'accept', translatesSource: true };
+  if (target === 'ACCEPT') return { kind: 'accept' };
   if (target === 'DROP' || target === 'REJECT') return { kind: 'drop' };
   if (target === 'RETURN') return { kind: 'return' };
   if (passing.has(target)) return { kind: 'none' };

@@ -30,23 +30,32 @@ interface MutableChain {
   readonly rules: ForeignRule[];
 }
 
+interface MutableTable {
+  readonly title: string;
+  readonly families: readonly Family[];
+  readonly chains: Map<string, MutableChain>;
+  readonly order?: number;
+}
+
 /** Parses the output of `nft -j list ruleset`. Of our own tables it returns only the owner. */
 export function readNftables(listing: unknown): { tables: ForeignTable[]; ours: OwnRules[] } {
   const items = isRecord(listing) && Array.isArray(listing.nftables) ? listing.nftables : [];
-  const tables = new Map<string, { title: string; families: readonly Family[]; chains: Map<string, MutableChain> }>();
+  const tables = new Map<string, MutableTable>();
   const ours: OwnRules[] = [];
   const named = readNamedElements(items);
   for (const item of items) {
     if (!isRecord(item)) continue;
     if (isRecord(item.table)) addTable(item.table, tables, ours);
     if (isRecord(item.chain)) {
-      const { family, table, name, hook, policy } = item.chain;
+      const { family, table, name, hook, policy, type, prio } = item.chain;
       const known = hooks.find((one) => one === hook);
       tables.get(`${word(family)} ${word(table)}`)?.chains.set(word(name), {
         head: {
           name: word(name),
           policy: policy === 'drop' ? 'drop' : 'accept',
           ...(known !== undefined && { hook: known }),
+          ...(type === 'nat' && { isNat: true as const }),
+          ...(typeof prio === 'number' && { priority: prio }),
         },
         rules: [],
       });
@@ -60,8 +69,9 @@ export function readNftables(listing: unknown): { tables: ForeignTable[]; ours: 
     }
   }
   return {
-    tables: Array.from(tables.values(), ({ title, families: served, chains }) => ({
+    tables: Array.from(tables.values(), ({ title, families: served, chains, order }) => ({
       title,
+      ...(order !== undefined && { order }),
       families: served,
       tool: 'nft' as const,
       chains: Array.from(chains.values(), ({ head, rules }) => ({ ...head, rules })),
@@ -70,9 +80,20 @@ export function readNftables(listing: unknown): { tables: ForeignTable[]; ours: 
   };
 }
 
+/** Returns the handles of the tables in a listing, such as `ip nat`. Tables that were created later have higher ones. */
+export function readTableHandles(listing: unknown): ReadonlyMap<string, number> {
+  const items = isRecord(listing) && Array.isArray(listing.nftables) ? listing.nftables : [];
+  const handles = new Map<string, number>();
+  for (const item of items) {
+    const { family, name, handle } = isRecord(item) && isRecord(item.table) ? item.table : {};
+    if (typeof handle === 'number') handles.set(`${word(family)} ${word(name)}`, handle);
+  }
+  return handles;
+}
+
 function addTable(
-  { family, name, comment }: Record<string, unknown>,
-  tables: Map<string, { title: string; families: readonly Family[]; chains: Map<string, MutableChain> }>,
+  { family, name, comment, handle }: Record<string, unknown>,
+  tables: Map<string, MutableTable>,
   ours: OwnRules[],
 ): void {
   const served = families[word(family)];
@@ -80,7 +101,12 @@ function addTable(
   if (served === undefined) return;
   if (title.startsWith(ownPrefix) && family === 'inet') {
     const owner = /^egress-router (\S+)$/.exec(word(comment))?.[1];
-    ours.push({ backend: 'nftables', name: title.slice(ownPrefix.length), ...(owner !== undefined && { owner }) });
+    ours.push({
+      backend: 'nftables',
+      name: title.slice(ownPrefix.length),
+      ...(owner !== undefined && { owner }),
+      ...(typeof handle === 'number' && { order: handle }),
+    });
     return;
   }
   if (family !== 'inet' && managed.has(title)) return;
@@ -88,6 +114,7 @@ function addTable(
     title: `table ${word(family)} ${title}`,
     families: served,
     chains: new Map(),
+    ...(typeof handle === 'number' && { order: handle }),
   });
 }
 
@@ -111,12 +138,17 @@ function elementsIn(value: unknown, elementsOf: ElementsOf): readonly unknown[] 
   return typeof value === 'string' && value.startsWith('@') ? elementsOf(value.slice(1)) : undefined;
 }
 
+/** Statements that name a rule better than its verdict does. */
+const actions = ['dnat', 'redirect', 'snat', 'masquerade', 'notrack'] as const;
+
 function readRule(expressions: readonly unknown[], elementsOf: ElementsOf): ForeignRule {
   const conditions: Condition[] = [];
   const ports: string[] = [];
   let verdict: Verdict = { kind: 'none' };
+  let action: string | undefined;
   for (const expression of expressions) {
     if (!isRecord(expression)) continue;
+    action = actions.find((one) => one in expression) ?? action;
     if (isRecord(expression.match)) {
       const { op, left, right } = expression.match;
       conditions.push(readMatch(expression.match, elementsOf));
@@ -136,7 +168,13 @@ function readRule(expressions: readonly unknown[], elementsOf: ElementsOf): Fore
       ports.push(...portsOf(key, keys ?? []));
     }
   }
-  return { text: describeVerdict(verdict), conditions, verdict, ...(ports.length > 0 && { ports }) };
+  return {
+    text: action ?? describeVerdict(verdict),
+    conditions,
+    verdict,
+    ...(ports.length > 0 && { ports }),
+    ...(action === 'notrack' && { untracks: true as const }),
+  };
 }
 
 /** Returns the maps that an expression looks up, such as `dnat to tcp dport map { … }` or `vmap @name`. */
@@ -186,7 +224,8 @@ function readVerdict(expression: Record<string, unknown>, elementsOf: ElementsOf
   if ('drop' in expression || 'reject' in expression) return { kind: 'drop' };
   if ('return' in expression) return { kind: 'return' };
   if ('dnat' in expression || 'redirect' in expression) return { kind: 'accept', translates: true };
-  if (['snat', 'masquerade', 'queue'].some((word) => word in expression)) return { kind: 'accept' };
+  if ('snat' in expression || 'masquerade' in expression) return { kind: 'accept', translatesSource: true };
+  if ('queue' in expression) return { kind: 'accept' };
   for (const kind of ['jump', 'goto'] as const) {
     const target = expression[kind];
     if (isRecord(target)) return { kind, chain: word(target.target) };
@@ -218,6 +257,10 @@ function readVerdictMap({ key, data }: Record<string, unknown>, elementsOf: Elem
 function readMatch({ op, left, right }: Record<string, unknown>, elementsOf: ElementsOf): Condition {
   const family = isRecord(left) && isRecord(left.meta) && left.meta.key === 'nfproto' ? word(right) : undefined;
   if (family !== undefined) return (probe) => (family === `ipv${probe.family}`) !== (op === '!=');
+  const fib = isRecord(left) && isRecord(left.fib) ? left.fib : {};
+  if (fib.result === 'type' && [fib.flags].flat().map(word).join() === 'daddr' && right === 'local') {
+    return ({ isLocal }) => (isLocal === undefined ? undefined : isLocal !== (op === '!='));
+  }
   if (op !== '==' && op !== '!=' && op !== 'in') return unknown;
   const elements = typeof right === 'string' && right.startsWith('@') ? elementsIn(right, elementsOf) : undefined;
   if (isRecord(left) && Array.isArray(left.concat)) {

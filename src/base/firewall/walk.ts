@@ -19,7 +19,17 @@ const deepest = 32;
  * certain only if no undecided rule could have changed it.
  */
 export function walkChain(table: ForeignTable, base: ForeignChain, probe: Probe): Fate {
-  const doubt = { seen: false };
+  return start(table, base, probe, false);
+}
+
+/** Returns the first rule that certainly excludes a packet from connection tracking, or undefined. */
+export function findUntracking(table: ForeignTable, base: ForeignChain, probe: Probe): Fate | undefined {
+  const fate = start(table, base, probe, true);
+  return fate.rule?.untracks === true && fate.isCertain ? fate : undefined;
+}
+
+function start(table: ForeignTable, base: ForeignChain, probe: Probe, stopsUntracked: boolean): Fate {
+  const doubt = { seen: false, stopsUntracked };
   const fate = walk(table, base, probe, doubt, 0);
   if (fate !== undefined) return { ...fate, isCertain: fate.isCertain && !doubt.seen };
   return { kind: base.policy, isCertain: !doubt.seen, chain: base.name };
@@ -29,7 +39,7 @@ function walk(
   table: ForeignTable,
   chain: ForeignChain,
   probe: Probe,
-  doubt: { seen: boolean },
+  doubt: { seen: boolean; readonly stopsUntracked: boolean },
   depth: number,
 ): Fate | undefined {
   if (depth > deepest) return undefined;
@@ -37,6 +47,9 @@ function walk(
     const answers = rule.conditions.map((condition) => condition(probe));
     if (answers.includes(false)) continue;
     const isSure = !answers.includes(undefined);
+    if (doubt.stopsUntracked && isSure && rule.untracks === true) {
+      return { kind: 'accept', isCertain: true, chain: chain.name, rule };
+    }
     const verdict = rule.verdict.kind === 'depends' ? rule.verdict.choose(probe) : rule.verdict;
     if (verdict === undefined) {
       doubt.seen = true;

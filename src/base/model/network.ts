@@ -20,6 +20,8 @@ export interface Link {
   readonly settings?: LinkKind;
   /** Index of the master in the master's namespace. */
   readonly parentIndex?: number;
+  /** Index of the bridge, bond or VRF that the link is enslaved to. */
+  readonly memberOf?: number;
 }
 
 /** An address on an interface. */

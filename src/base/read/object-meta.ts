@@ -126,10 +126,14 @@ export function isLabelName(name: string): boolean {
   return name.length <= 63 && /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$/.test(name);
 }
 
-/** Returns whether a text is a valid host of a Route: labels of letters, digits and `-`, not an IP address. */
+/** Returns whether a text is a host name: labels of letters, digits and `-`, not an IP address. */
 export function isHostName(host: string): boolean {
-  const isLabels = host.length <= 253 && host.toLowerCase().split('.').every(isLabelName);
-  return isLabels && parseAddress(host) === undefined;
+  return isLabels(host) && parseAddress(host) === undefined;
+}
+
+/** Returns whether a text consists of DNS labels in any case. An IPv4 address does, too. */
+export function isLabels(host: string): boolean {
+  return host.length <= 253 && host.toLowerCase().split('.').every(isLabelName);
 }
 
 /** Returns the key of an object within its kind: `NAMESPACE/NAME`, or the name alone if cluster-scoped. */

@@ -79,8 +79,7 @@ export function changeAttachment(
 export function changeAnswers(parts: ChangeParts, id: AttachmentId, answerNames: AnswerNames): ChangeOutcome {
   return changeLiving(parts, id, (kernel, state) => {
     const { router } = state;
-    // A change that was interrupted ends with the configuration that it began with, by the other path.
-    if (router === undefined || state.pending !== undefined) return { kind: 'unchanged', state };
+    if (router === undefined) return { kind: 'unchanged', state };
     const set = recallRedirects(router);
     const next = withAnswers(set, answerNames(set, state));
     return carryOut(kernel, parts, state, next, { file: router.logFile, level: 'debug' });

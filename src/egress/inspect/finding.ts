@@ -31,6 +31,8 @@ export const findingCodes = [
   'rules-stale',
   'foreign-drop',
   'foreign-accept',
+  'foreign-translation',
+  'foreign-untracked',
   'tracking-full',
   'target-silent',
   'target-refuses',

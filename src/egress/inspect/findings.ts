@@ -6,6 +6,7 @@ import { findNeighbourProblems } from './findings/neighbour.ts';
 import { findDivertedWays, findRouteProblems } from './findings/route.ts';
 import { findRuleProblems } from './findings/rules.ts';
 import { findTrafficProblems } from './findings/traffic.ts';
+import { findTranslationProblems } from './findings/translation.ts';
 import type { Observation } from './observation.ts';
 
 /** Problems of a router, and notes on the limits of the inspection. */
@@ -30,7 +31,8 @@ export function judge(observation: Observation): Verdict {
     deviations.filter((one) => !follows(one, observation, isLinkDead, podLink.length > 0)),
   );
   const rules = findRuleProblems(observation);
-  const foreign = findForeignProblems(observation);
+  const found = findForeignProblems(observation);
+  const foreign = { ...found, findings: [...found.findings, ...findTranslationProblems(observation)] };
   const isWayKnown = isLinkDead || podLink.length > 0 || routes.length > 0;
   const neighbours = isCut ? [] : findNeighbourProblems(observation);
   const isWayOpen = !isWayKnown && !isCut && neighbours.length === 0 && foreign.findings.length === 0;
@@ -92,8 +94,23 @@ function findStateProblems({ isRemembered, state }: Observation): Finding[] {
   ];
 }
 
-function listNotes({ state, isRemembered, pod, claimants, otherVariant }: Observation): string[] {
-  const notes: string[] = [];
+/** Names the bridge of the pod if replies that stay on it bypass the translation of Services. */
+function listBridgeNotes({ state, pod, node, unfilteredBridges }: Observation): string[] {
+  return state.podLinks.flatMap(({ family, link }) => {
+    const peer = pod.links.find(({ name }) => name === link)?.parentIndex;
+    const bridge = node.links.find(({ index }) => index === node.links.find((one) => one.index === peer)?.memberOf);
+    if (bridge === undefined || unfilteredBridges?.[family].includes(bridge.name) !== true) return [];
+    const setting = `bridge-nf-call-${family === 4 ? 'iptables' : 'ip6tables'}`;
+    return [
+      `pods on bridge ${bridge.name} of the node reach the router at its own address only, not through a Service: ` +
+        `their replies bypass the rules of the node; load br_netfilter and set net.bridge.${setting} to 1`,
+    ];
+  });
+}
+
+function listNotes(observation: Observation): string[] {
+  const { state, isRemembered, pod, claimants, otherVariant } = observation;
+  const notes: string[] = listBridgeNotes(observation);
   if (isRemembered && state.router === undefined) {
     notes.push(
       'rules were not compared: an older version created this router and did not record its configured redirects',

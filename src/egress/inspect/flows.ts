@@ -1,5 +1,5 @@
 import type { Flow } from '../../base/model/observed.ts';
-import { protocolNumbers, type Redirect } from '../../base/model/redirect.ts';
+import { type NamedRedirect, protocolNumbers, type Redirect } from '../../base/model/redirect.ts';
 import { inwardMark, markMask } from '../plan/marks.ts';
 import type { Observation } from './observation.ts';
 
@@ -40,4 +40,9 @@ export function flowKey(flow: Flow): string {
 /** Returns the {@link flowKey} of a redirect's connections. */
 export function redirectKey({ protocol, port, target }: Redirect): string {
   return `${protocolNumbers[protocol]} ${target.family} ${port}`;
+}
+
+/** Returns the {@link flowKey}s of a name's connections, of both families. */
+export function keysOfNamed({ protocol, port }: NamedRedirect): string[] {
+  return ([4, 6] as const).map((family) => redirectKey({ protocol, port, target: { family, text: '' } }));
 }

@@ -44,6 +44,10 @@ export interface Observation {
   /** The iptables variant that installed the rules, if PATH has another one; then rules cannot be compared. */
   readonly otherVariant?: string;
   readonly ruleset: Ruleset;
+  /** Rules of the node, which connections to the pod pass. Absent: not read. */
+  readonly nodeRuleset?: Ruleset;
+  /** Bridges of the node by the families whose frames bypass the node's rules. Absent: not read. */
+  readonly unfilteredBridges?: Readonly<Record<Family, readonly string[]>>;
   readonly neighbours: readonly Neighbour[];
   /** Absent if the network was not probed. */
   readonly claimants?: readonly Claimant[];

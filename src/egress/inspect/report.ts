@@ -3,10 +3,10 @@ import { renderEndpoint } from '../../base/model/endpoint.ts';
 import { formatPolicyRule, formatRoute } from '../../base/model/format.ts';
 import { mainTable } from '../../base/model/network.ts';
 import type { Flow } from '../../base/model/observed.ts';
-import { type NamedRedirect, protocolNumbers } from '../../base/model/redirect.ts';
+import { protocolNumbers } from '../../base/model/redirect.ts';
 import { numbersOf } from '../plan/numbers.ts';
 import { judge } from './findings.ts';
-import { countFlows, flowKey, flowsOf, redirectKey } from './flows.ts';
+import { countFlows, flowKey, flowsOf, keysOfNamed, redirectKey } from './flows.ts';
 import { readInstalledRedirects } from './installed.ts';
 import type { Observation } from './observation.ts';
 import type { InspectDocument, RouterReport } from './report-document.ts';
@@ -142,11 +142,6 @@ function describeRedirects({ rules, resolved }: Observation, flows: readonly Flo
       ],
     }),
   };
-}
-
-/** A name has connections of both families. */
-function keysOfNamed({ protocol, port }: NamedRedirect): string[] {
-  return ([4, 6] as const).map((family) => redirectKey({ protocol, port, target: { family, text: '' } }));
 }
 
 function describeFlow(flow: Flow): RouterReport['connections'][number] {

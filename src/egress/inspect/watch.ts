@@ -1,8 +1,8 @@
 import { renderEndpoint } from '../../base/model/endpoint.ts';
 import type { Flow } from '../../base/model/observed.ts';
-import { parseDestination } from '../api/destination.ts';
+import { recallRedirects } from '../api/remembered.ts';
 import type { AttachmentState } from '../model/state.ts';
-import { flowKey, flowsOf, redirectKey } from './flows.ts';
+import { flowKey, flowsOf, keysOfNamed, redirectKey } from './flows.ts';
 import type { WatchDocument } from './watch-document.ts';
 
 /** Connections of a namespace at one moment. */
@@ -20,11 +20,9 @@ export function compareSamples(state: AttachmentState, before: Sample | undefine
   const known = new Map((before?.flows ?? []).map((flow) => [identify(flow), flow]));
   const flows = flowsOf({ flows: after.flows, state });
   const byKey = Map.groupBy(flows, flowKey);
-  const redirects = (state.router?.destinations ?? []).flatMap((line) => {
-    const destination = parseDestination(line);
-    return destination.kind === 'redirect' ? [destination.redirect] : [];
-  });
-  const configured = new Set(redirects.map(redirectKey));
+  const set = state.router === undefined ? { redirects: [], fallbacks: [] } : recallRedirects(state.router);
+  const { redirects, named = [], fallbackName } = set;
+  const configured = new Set([...redirects.map(redirectKey), ...named.flatMap(keysOfNamed)]);
   const rest = flows.filter((flow) => !configured.has(flowKey(flow)));
   const count = (rule: string, target: string, own: readonly Flow[]): Row =>
     countRow({ rule, target }, own, known, before === undefined, seconds);
@@ -42,6 +40,14 @@ export function compareSamples(state: AttachmentState, before: Sample | undefine
           byKey.get(redirectKey(redirect)) ?? [],
         ),
       ),
+      ...named.map((one) =>
+        count(
+          `${one.port}/${one.protocol}`,
+          `${one.name}:${one.targetPort ?? one.port}`,
+          keysOfNamed(one).flatMap((key) => byKey.get(key) ?? []),
+        ),
+      ),
+      ...(fallbackName === undefined ? [] : [count('other', fallbackName.name, rest)]),
       ...(state.router?.fallbacks ?? []).map((target) =>
         count(
           'other',

@@ -25,6 +25,7 @@ import { compareGuard } from './guard.ts';
 import type { Kernel, StateStore } from './kernel-api.ts';
 import { LinkDirectory } from './link-directory.ts';
 import { applyOperation, describeOperation } from './operations.ts';
+import { explainRefusedLink } from './refused-link.ts';
 import { changeRules, describeDifferences, listRules } from './rule-listing.ts';
 
 /** The kernel seen from a pod's network namespace, in which the thread stays until `close`. */
@@ -118,7 +119,22 @@ export class LinuxKernel implements Kernel {
       });
     } catch (cause) {
       if (cause instanceof KernelError) throw cause;
-      throw new KernelError(kindOf(cause), `Cannot ${describeOperation(operation)}: ${reasonOf(cause)}`, { cause });
+      const what = `Cannot ${describeOperation(operation)}: ${reasonOf(cause)}`;
+      const why = this.#explain(operation, cause);
+      if (why !== undefined) throw new KernelError('refused', `${what}: ${why}`, { cause });
+      throw new KernelError(kindOf(cause), what, { cause });
+    }
+  }
+
+  /** Returns why the kernel refuses an operation, if the links of node and pod explain it. */
+  #explain(operation: Operation, error: unknown): string | undefined {
+    const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+    if (typeof code !== 'string' || !['EBUSY', 'EINVAL', 'EADDRINUSE'].includes(code)) return undefined;
+    try {
+      return explainRefusedLink(operation, code, new LinkDirectory(this.#node).list(), this.#links.list());
+    } catch {
+      // The failure itself is what matters.
+      return undefined;
     }
   }
 

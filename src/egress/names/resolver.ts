@@ -61,6 +61,8 @@ export class NameResolver {
   readonly #parts: ResolverParts;
   readonly #users = new Map<string, Wish>();
   readonly #entries = new Map<string, NameEntry>();
+  /** Answers of an earlier process whose names no user wanted yet. */
+  readonly #restored = new Map<string, NameEntry>();
   /** Names that are over the limit of each namespace that wants them. */
   #overLimit: ReadonlySet<string> = new Set();
   readonly #queue: NameEntry[] = [];
@@ -118,8 +120,7 @@ export class NameResolver {
 
   /** Takes answers of an earlier process; call it before the first {@link want}. They are refreshed soon. */
   restore(entries: Iterable<NameEntry>): void {
-    for (const entry of entries) this.#entries.set(keyOf(entry.name, entry.family), entry);
-    // Answers of names that no router wants any more are dropped at the next change of users.
+    for (const entry of entries) this.#restored.set(keyOf(entry.name, entry.family), entry);
   }
 
   /**
@@ -179,9 +180,11 @@ export class NameResolver {
     }
     for (const [key, { name, family }] of wanted) {
       const known = this.#entries.get(key);
-      const entry = known ?? new NameEntry(name, family, times);
+      const restored = this.#restored.get(key);
+      this.#restored.delete(key);
+      const entry = known ?? restored ?? new NameEntry(name, family, times);
       this.#entries.set(key, entry);
-      if (known === undefined) this.#enqueue(entry);
+      if (known === undefined && restored === undefined) this.#enqueue(entry);
       else if (!entry.isScheduled && !entry.isAsking) entry.schedule(() => this.#enqueue(entry));
     }
   }

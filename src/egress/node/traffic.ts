@@ -109,6 +109,10 @@ function nameRedirects({ router }: AttachmentState): ReadonlyMap<string, string>
   return new Map(
     lines.flatMap((line) => {
       const destination = parseDestination(line);
+      if (destination.kind === 'named') {
+        const { protocol, port } = destination.redirect;
+        return ([4, 6] as const).map((family) => [`${protocol} ${family} ${port}`, `${port}/${protocol}`] as const);
+      }
       if (destination.kind !== 'redirect') return [];
       const { protocol, port, target } = destination.redirect;
       return [[`${protocol} ${target.family} ${port}`, `${port}/${protocol}`] as const];

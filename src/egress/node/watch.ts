@@ -8,6 +8,7 @@ import type { NodeMetrics } from './metrics.ts';
 import { keyOf } from './pod-namespace.ts';
 import { Readiness } from './readiness.ts';
 import type { NodeRouters } from './routers-api.ts';
+import { SourcePortWarnings } from './source-ports.ts';
 import { Suspension } from './suspension.ts';
 import { TrafficCounter } from './traffic.ts';
 import { placeOf, type Watched, type WatchTimes } from './watched.ts';
@@ -190,6 +191,7 @@ export class RouterWatch {
       state,
       labels,
       traffic: new TrafficCounter(this.#isFirst),
+      sourcePortWarnings: new SourcePortWarnings(),
       due,
       aliveUntil: spread(aliveFor),
       conflicts: 0,
@@ -239,7 +241,7 @@ export class RouterWatch {
     }
   }
 
-  async #count({ state, labels, traffic }: Watched): Promise<void> {
+  async #count({ state, labels, traffic, sourcePortWarnings }: Watched): Promise<void> {
     const { metrics, routers } = this.#parts;
     const { redirects, sourcePorts } = traffic.count(state, routers.listFlows(state));
     await metrics.forgetCounts(labels);
@@ -253,6 +255,7 @@ export class RouterWatch {
       metrics.refusals.inc({ ...own, kind: 'unanswered' }, row.unanswered);
     }
     for (const { destination, ratio } of sourcePorts) metrics.sourcePorts.set({ ...labels, destination }, ratio);
+    for (const message of sourcePortWarnings.find(sourcePorts)) await this.#tell(state, 'SourcePortsLow', message);
   }
 
   async #check(watched: Watched): Promise<void> {

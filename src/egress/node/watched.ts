@@ -2,6 +2,7 @@ import type { AttachmentState } from '../model/state.ts';
 import type { Closure } from './closure.ts';
 import type { RouterLabels } from './metrics.ts';
 import type { Readiness } from './readiness.ts';
+import type { SourcePortWarnings } from './source-ports.ts';
 import type { Suspension } from './suspension.ts';
 import type { TrafficCounter } from './traffic.ts';
 
@@ -20,6 +21,7 @@ export interface Watched {
   state: AttachmentState;
   readonly labels: RouterLabels;
   readonly traffic: TrafficCounter;
+  readonly sourcePortWarnings: SourcePortWarnings;
   readonly due: Record<keyof WatchTimes, number>;
   /** When its namespace is looked for again. */
   aliveUntil: number;

@@ -21,6 +21,7 @@ import type { AttachmentState } from '../model/state.ts';
 import { PlanError } from './error.ts';
 import { maximumSlot } from './marks.ts';
 import { numbersOf } from './numbers.ts';
+import { refuseOverlap } from './overlap.ts';
 
 /** A reserved address and its gateway. */
 export interface ResolvedAddress {
@@ -152,6 +153,7 @@ export function resolvePod(
   pod: NamespaceSnapshot,
   others: readonly AttachmentState[],
 ): Pick<Resolved, 'podLinks' | 'oldDefaults' | 'podDefaults' | 'slot'> {
+  refuseOverlap(spec, others);
   const podLinks: Partial<Record<Family, string>> = {};
   const oldDefaults: Route[] = [];
   const podDefaults: Route[] = [];

@@ -11,7 +11,7 @@ export interface RequestAttempt {
 
 /** Renders `erctl trace --host`. */
 export function renderRequestTrace(trace: RequestTrace, attempt: RequestAttempt | undefined, screen: Screen): string {
-  const { host, path, tls, route, endpoints, others, explanation, outcome } = trace;
+  const { host, path, tls, route, notes = [], endpoints, others, explanation, outcome } = trace;
   const title = `${tls ? 'https' : 'http'}://${host}${path}`;
   const isGood = outcome !== 'error' && (outcome === 'redirect' || endpoints.some(({ weight }) => weight > 0));
   return [
@@ -20,6 +20,7 @@ export function renderRequestTrace(trace: RequestTrace, attempt: RequestAttempt 
     ...endpoints.map(({ address, port, weight }) =>
       renderText(`  → ${address}:${port}${weight === 1 ? '' : `, weight ${weight}`}`, screen, '    '),
     ),
+    ...notes.map((note) => renderText(`  note: ${note}`, screen, '    ', 'yellow')),
     ...others.map((other) => renderText(`  not Route ${nameOf(other)}: ${other.why}`, screen, '    ')),
     attempt === undefined ? '' : renderText(`Tried: ${attempt.outcome}`, screen),
     renderText(`${explanation.charAt(0).toUpperCase()}${explanation.slice(1)}.`, screen, '', isGood ? 'green' : 'red'),

@@ -27,13 +27,18 @@ function describeClaim(claim: Claim): Cell[] {
     describeAdmission(claim),
     claim.owner ?? '-',
     claim.certificateExpires === undefined ? '-' : `until ${claim.certificateExpires.slice(0, 10)}`,
-    claim.admitted ? (claim.message ?? explainPending(claim)) : `${claim.reason}: ${claim.message}`,
+    claim.admitted ? explainAdmitted(claim) : `${claim.reason}: ${claim.message}`,
   ];
 }
 
 function describeAdmission({ admitted, pending }: Claim): Cell {
   if (!admitted) return { text: 'no', style: 'red' };
   return pending === 'all' ? { text: 'pending', style: 'yellow' } : { text: 'yes', style: 'green' };
+}
+
+function explainAdmitted(claim: Claim): string {
+  const { message = explainPending(claim), notes = [] } = claim;
+  return [message, ...notes.filter((note) => note !== message)].filter((one) => one !== '').join('; ');
 }
 
 function explainPending({ pending }: Claim): string {

@@ -108,7 +108,9 @@ export class IngressAgent implements SourceSink {
   }
 
   report(place: string, problem: string | undefined): void {
+    if (this.#problems.get(place) === problem) return;
     this.#problems.report(place, problem);
+    this.#publish.request();
   }
 
   #noteChange(): void {
@@ -139,6 +141,7 @@ export class IngressAgent implements SourceSink {
     const objects = this.#parts.gateways?.();
     const verdicts = reports.flatMap((report) => report.verdicts);
     const serviceOf = (key: string) => this.#parts.inventory.get('Service', key);
-    this.#parts.status.publish(statuses, objects && reportGateways({ ...objects, verdicts, serviceOf }));
+    const gateways = objects && reportGateways({ ...objects, verdicts, serviceOf });
+    this.#parts.status.publish(statuses, gateways, this.#problems.lines);
   }
 }

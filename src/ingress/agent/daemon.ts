@@ -17,6 +17,7 @@ import { HttpMetrics } from '../http/http-metrics.ts';
 import { type HttpParts, HttpPlane } from '../http/http-plane.ts';
 import { InventorySecrets, type Secrets } from '../http/secrets.ts';
 import { type TracedRequest, traceRequest } from '../http/trace.ts';
+import type { PlaneReport } from '../intent/plane.ts';
 import { Inventory } from '../objects/inventory.ts';
 import { ManifestSource } from '../objects/source/manifests.ts';
 import type { ObjectSource, SourceSink } from '../objects/source/source.ts';
@@ -107,7 +108,8 @@ export async function startDaemon(
       documents: {
         '/claims': () => describeClaims(ports, http),
         ...(http !== undefined && {
-          '/trace': (query) => http.desired && traceRequest(http.desired, readTraced(query), http.ports),
+          '/trace': (query) =>
+            http.desired && traceRequest(http.desired, readTraced(query), http.ports, collectNotes(http.report())),
           '/haproxy': async () => await reportHaproxy(http),
         }),
       },
@@ -207,10 +209,16 @@ function describeClaims(ports: PortPlane, http: HttpPlane | undefined): ClaimsDo
   const hosts =
     http?.desired === undefined
       ? []
-      : describeHostClaims(http.desired, http.pending).map((claim) =>
+      : describeHostClaims(http.desired, http.pending, collectNotes(http.report())).map((claim) =>
           http.isServing ? claim : describeUnserved(claim),
         );
-  return { schema: 'ingress-agent.claims/v1', claims: [...hosts, ...describePortClaims(admissions, pending)] };
+  const claims = [...hosts, ...describePortClaims(admissions, pending, collectNotes(ports.report()))];
+  return { schema: 'ingress-agent.claims/v1', claims };
+}
+
+/** Returns the notes of the objects of a data plane, by UID. */
+function collectNotes({ verdicts }: PlaneReport): ReadonlyMap<string, readonly string[]> {
+  return new Map(verdicts.filter(({ notes }) => notes.length > 0).map(({ meta, notes }) => [meta.uid, notes]));
 }
 
 function describeUnserved(claim: Claim): Claim {

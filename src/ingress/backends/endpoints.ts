@@ -164,7 +164,7 @@ function listIdledPorts(
 }
 
 /** Selects the matching ports of a Service's slices. */
-function selectPorts(
+export function selectPorts(
   { servicePort }: ServiceShare,
   service: Service | undefined,
   { protocol, targetPort }: PortChoice,
@@ -212,41 +212,4 @@ function collectEndpoints(
 /** Returns the state of the endpoints to use: terminating pods are used if there are no others (KEP-1669). */
 export function usedState(endpoints: readonly Endpoint[]): EndpointState {
   return endpoints.some(({ state }) => state === 'ready') ? 'ready' : 'draining';
-}
-
-/** Returns notes about the Services for the author of the Route, one sentence each. */
-export function describeBackends(
-  backends: readonly ServiceShare[],
-  home: string,
-  choices: readonly PortChoice[],
-  finder: EndpointFinder,
-): readonly string[] {
-  const isWeightless = backends.length > 0 && backends.every(({ weight }) => weight === 0);
-  const weightless = isWeightless ? ['every weight is 0, so no connection is served'] : [];
-  const sentences = backends.flatMap((backend) => {
-    const service = finder.serviceOf(backend, home);
-    const name = `Service ${backend.service}`;
-    if (service === undefined) return [`${name} does not exist`];
-    if (service.isExternalName) return [`${name} is an ExternalName, which has no endpoints`];
-    const slices = finder.slicesOf(backend, home);
-    const leftOut = slices.flatMap((slice) => slice.leftOut);
-    const refusals = new Set(choices.flatMap((choice) => finder.listRefusals(backend, home, choice)));
-    const notes = [
-      ...(leftOut.length === 0
-        ? []
-        : [`${name}: ignored ${leftOut.slice(0, 3).join(', ')}: no pod has such an address`]),
-      ...Array.from(refusals, (refusal) => `${name}: ignored ${refusal}`),
-    ];
-    if (slices.every(({ endpoints }) => endpoints.length === 0)) {
-      const why =
-        service.idled === undefined ? 'has no endpoints' : 'is idled and has no endpoints until it is unidled';
-      return [...notes, `${name} ${why}`];
-    }
-    const selects = choices.map((choice) => selectPorts(backend, service, choice));
-    const hasPort = slices.some(({ ports }) => ports.some((port) => selects.some((select) => select(port))));
-    if (!hasPort) return [...notes, `${name} has no endpoints with the requested port`];
-    const isServing = slices.some(({ endpoints }) => endpoints.some(({ state }) => state !== 'unready'));
-    return isServing ? notes : [...notes, `${name} has no ready endpoint`];
-  });
-  return [...weightless, ...sentences];
 }

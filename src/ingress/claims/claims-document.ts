@@ -23,6 +23,8 @@ const claimSchema = z.object({
   /** Reason of a rejection, as in the Route's status. */
   reason: z.optional(z.string()),
   message: z.optional(z.string()),
+  /** Notes of the Route's status about an admitted claim, such as a missing endpoint. */
+  notes: z.optional(z.array(z.string())),
   /** Owner of the port. Administrators see this, who may see every namespace. */
   owner: z.optional(z.string()),
 });

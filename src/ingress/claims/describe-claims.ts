@@ -8,10 +8,12 @@ import { type PortAdmissions, portKey } from './ports.ts';
  * Returns every claim, sorted by port, with the accepted claim first.
  *
  * @param pending the part of each admitted request that is not applied, in the order of the admissions
+ * @param notes of the statuses, by UID
  */
 export function describePortClaims(
   { admitted, refused }: PortAdmissions,
   pending: readonly (Pending | undefined)[],
+  notes: ReadonlyMap<string, readonly string[]> = new Map(),
 ): readonly Claim[] {
   const owners = new Map(
     admitted.flatMap(({ request, demand }) => demand.ports.map((port) => [portKey(port), nameOf(request)] as const)),
@@ -19,7 +21,12 @@ export function describePortClaims(
   const claims = [
     ...admitted.flatMap(({ request, demand }, index) => {
       const what = pending[index]?.what;
-      const state = { admitted: true, ...(what !== undefined && { pending: what }) };
+      const noted = notes.get(request.meta.uid) ?? [];
+      const state = {
+        admitted: true,
+        ...(what !== undefined && { pending: what }),
+        ...(noted.length > 0 && { notes: [...noted] }),
+      };
       return listPorts(demand).map((port): Claim => ({ ...port, ...describeRequest(request), ...state }));
     }),
     ...refused.flatMap(({ request, reason, message }) =>

@@ -7,7 +7,7 @@ import {
   type SiteRequest,
 } from '../intent/site-request.ts';
 import { findDomainProblem } from './domains.ts';
-import { isServableHost, parentOf } from './host.ts';
+import { explainHost, isServableHost, parentOf } from './host.ts';
 import { byAge } from './order.ts';
 import type { AdmissionPolicy } from './policy.ts';
 
@@ -101,8 +101,8 @@ function judge(
     return { reason: 'NoHostValue', message };
   }
   if (!isServableHost(host)) {
-    const cure = 'must be a host name: labels of letters, digits and "-"';
-    return { reason: 'InvalidHost', message: `${fields.host} "${host.slice(0, 80)}": ${cure}` };
+    const message = `${fields.host} "${host.slice(0, 80)}": ${explainHost(host, fields.wildcard)}`;
+    return { reason: 'InvalidHost', message };
   }
   const domainProblem = findDomainProblem(host, fields.host, policy);
   if (domainProblem !== undefined) return { reason: 'RouteNotAdmitted', message: domainProblem };

@@ -124,6 +124,9 @@ function readBackend(written: unknown, home: string, path: string): L4Backend {
   if (typeof there !== 'string' || !isLabelName(there)) {
     return refuse('BackendNotFound', `.namespace ${showValue(namespace)}: must be the name of a namespace`);
   }
+  if (port === undefined || port === null) {
+    return refuse('BackendNotFound', `.port is missing: set it to a port of the Service ${service}`);
+  }
   if (!isPort(port)) return refuse('BackendNotFound', `.port ${showValue(port)}: must be a port from 1 to 65535`);
   return { service, namespace: there, servicePort: port, weight: readWeight(weight) };
 }

@@ -1,4 +1,4 @@
-import { letters, withoutCookie } from './features.ts';
+import { letters, withCookie, withoutCookie } from './features.ts';
 import type { ForwardedMode, Settings } from './model.ts';
 import { networksMap } from './networks.ts';
 import { quoteWord } from './quote.ts';
@@ -66,8 +66,9 @@ defaults plain from base
 ${connectionLimit(settings, 'http')}
 ${cookieRules('')}
 ${forwardedRules(settings, settings.forwarded)}
-  http-response add-header Cache-Control private if ${withoutCookie}
-${settings.log === undefined ? '' : logServer}`;
+${settings.log === undefined ? '' : logServer}  http-response allow if ${withCookie}
+${privateRules('')}
+`;
 }
 
 function httpBackends(settings: Settings): string {
@@ -101,9 +102,26 @@ ${(['append', 'replace', 'if-none'] as const).map((mode) => forwardedRules(setti
   http-request set-path %[var(txn.section),map_str(maps/rewrite-target.map)]%[var(txn.rest)] if ${flagged(letters.rewrite)} !${flagged(letters.rewriteOnly)}
 
   http-response add-header Set-Cookie "%[var(txn.route),field(2,|)]=%[srv_name]; path=/%[var(txn.route),field(3,|),map_str(maps/cookie-attributes.map)]" if ${withoutCookie} !${flagged(letters.noCookie)}
-  http-response add-header Cache-Control private if ${withoutCookie} !${flagged(letters.noCookie)}
+${privateRules(`${withoutCookie} !${flagged(letters.noCookie)} `)}
 ${settings.log === undefined ? '' : logServer}  http-response set-header Strict-Transport-Security %[var(txn.section),map_str(maps/hsts.map)] if ${flagged(letters.hsts)}
 `;
+}
+
+/**
+ * Renders the rules that keep a response which sets a cookie out of shared caches. They mark the responses that
+ * HAProxy's own `cookie … insert nocache` marks: those that a cache may store (RFC 9110 §15.1 and RFC 9111 §3) and that
+ * state an age or a validator.
+ *
+ * @param when condition of responses that set a cookie, with a final blank
+ */
+function privateRules(when: string): string {
+  const control = 'res.hdr(cache-control) -i';
+  const isStored = '{ var(txn.stored) -m found }';
+  const isFresh = `${isStored} !{ ${control} max-age=0 }`;
+  // HAProxy reads at most 64 words of a line.
+  return `  http-response set-var(txn.stored) bool(true) if ${when}{ method GET HEAD OPTIONS TRACE } { status 200 203 204 206 300 301 404 405 410 414 501 } || ${when}{ ${control} public }
+  http-response unset-var(txn.stored) if ${isStored} { ${control} private no-cache no-store s-maxage=0 } || ${isStored} { res.hdr(pragma,1) -i no-cache }
+  http-response add-header Cache-Control private if ${isFresh} { res.hdr_names -m reg (^|,)(etag|expires|last-modified)(,|$) } || ${isFresh} { ${control} -m beg max-age } || ${isStored} { ${control} -m beg s-maxage }`;
 }
 
 /** Closes connections of clients that are not in the route's allow-list. */

@@ -55,8 +55,11 @@ function attributesCode({ secure, sameSite }: StickyCookie): string {
   return `c${secure ? 'S' : ''}${sameSite ?? ''}`;
 }
 
-/** Matches a client without the cookie of the answering server; the response sets it. */
-export const withoutCookie = '!{ srv_name,strcmp(txn.server) eq 0 }';
+/** Matches a client with the cookie of the answering server. */
+export const withCookie = '{ srv_name,strcmp(txn.server) eq 0 }';
+
+/** Matches a client without it; the response sets it. */
+export const withoutCookie = `!${withCookie}`;
 
 /** Returns the Set-Cookie value for a plain backend, in HAProxy's log format. */
 export function cookieFormat(cookie: StickyCookie): string {

@@ -96,12 +96,6 @@ export class CertificateBook {
     chain,
     fields,
   }: Extract<CertificateSource, { from: 'text' }>): { readonly keyPair: KeyPair } | CertificateRefusal {
-    if (certificate === undefined) {
-      return {
-        reason: 'ExtendedValidationFailed',
-        message: `${fields.certificate}: must be set together with ${fields.key}`,
-      };
-    }
     const read = this.#checkPair(certificate.pem, key?.pem, chain, fields);
     return read.ok ? { keyPair: read.value } : refuse('ExtendedValidationFailed', read);
   }

@@ -10,10 +10,12 @@ import { terminationOf } from './termination.ts';
  * Returns every claim of a host and path, accepted and rejected, sorted by host.
  *
  * @param pending changes that are not in force yet
+ * @param notes of the statuses, by UID
  */
 export function describeHostClaims(
   { served, unfit, refused }: DesiredSites,
   pending: ReadonlyMap<string, Pending>,
+  notes: ReadonlyMap<string, readonly string[]> = new Map(),
 ): readonly Claim[] {
   const claims = [
     ...served.flatMap((one) =>
@@ -21,6 +23,7 @@ export function describeHostClaims(
         (claim): Claim => ({
           ...claim,
           ...describeState(findPending(one, pending)),
+          ...describeNotes(notes.get(one.request.owner.meta.uid)),
           ...(one.keyPair !== undefined && { certificateExpires: new Date(one.keyPair.expires).toISOString() }),
         }),
       ),
@@ -65,6 +68,10 @@ function describe({ owner, host }: SiteRequest, demand: SiteDemand | undefined):
     path: path.value,
     termination: terminationOf(demand, demand.groups[group]),
   }));
+}
+
+function describeNotes(notes: readonly string[] = []): Pick<Claim, 'notes'> {
+  return notes.length === 0 ? {} : { notes: [...notes] };
 }
 
 function describeState(pending: Pending | undefined): Pick<Claim, 'admitted'> & Partial<Claim> {

@@ -15,6 +15,7 @@ import type { HttpDesiredSettings } from './desired.ts';
 import { parseCaptures, parseCookieCapture, parseHeaderActions } from './header-options.ts';
 import type { HttpSettings } from './http-plane.ts';
 import type { HttpOptionName } from './option-table.ts';
+import { unavailablePage } from './unavailable-page.ts';
 
 /** Options of hosts and paths. */
 export interface HttpOptions {
@@ -272,7 +273,7 @@ function readLog(reader: Reader): Settings['log'] {
 
 function readErrorPages(reader: Reader): Settings['errorPages'] {
   const [unavailable, missing] = [readFileOption(reader, 'errorfile-503'), readFileOption(reader, 'errorfile-404')];
-  return { ...(unavailable !== undefined && { 503: unavailable }), ...(missing !== undefined && { 404: missing }) };
+  return { 503: unavailable ?? unavailablePage, ...(missing !== undefined && { 404: missing }) };
 }
 
 function readCertificateSources(reader: Reader): DefaultCertificateSources {

@@ -15,6 +15,8 @@ export const requestTraceSchema = z.object({
   /** Explanation in one sentence. */
   explanation: z.string(),
   route: z.optional(routeSchema),
+  /** Notes of the Route's status, such as the reason for missing endpoints. */
+  notes: z.optional(z.array(z.string())),
   endpoints: z.array(z.object({ id: z.string(), address: z.string(), port: z.number(), weight: z.number() })),
   /** Other Routes of the host, each with the reason why it does not answer. */
   others: z.array(z.extend(routeSchema, { why: z.string() })),

@@ -17,11 +17,14 @@ export interface TracedRequest {
 /**
  * Returns the Route that answers a request, its endpoints, and why no other Route answers, by the same rules as
  * HAProxy's maps.
+ *
+ * @param notes of the Routes' statuses, by UID
  */
 export function traceRequest(
   desired: DesiredSites,
   request: TracedRequest,
   ports: RequestTrace['ports'],
+  notes: ReadonlyMap<string, readonly string[]> = new Map(),
 ): RequestTrace {
   const host = request.host.toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '');
   const parent = parentOf(host);
@@ -38,7 +41,10 @@ export function traceRequest(
     ports,
     outcome,
     explanation,
-    ...(chosen !== undefined && { route: nameOf(chosen) }),
+    ...(chosen !== undefined && {
+      route: nameOf(chosen),
+      notes: [...(notes.get(chosen.site.request.owner.meta.uid) ?? [])],
+    }),
     endpoints: outcome === 'redirect' ? [] : listEndpoints(chosen),
     others: [
       ...all

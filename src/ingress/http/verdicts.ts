@@ -1,5 +1,6 @@
 import { formatProblem } from '../../base/model/problem.ts';
-import { describeBackends, type EndpointFinder } from '../backends/endpoints.ts';
+import { describeBackends } from '../backends/describe-backends.ts';
+import type { EndpointFinder } from '../backends/endpoints.ts';
 import type { Pending } from '../haproxy/report.ts';
 import type { Verdict } from '../intent/plane.ts';
 import type { SiteDemand, SiteRequest } from '../intent/site-request.ts';

@@ -177,7 +177,7 @@ export interface SiteTls {
 export type CertificateSource =
   | {
       readonly from: 'text';
-      readonly certificate?: PemText;
+      readonly certificate: PemText;
       readonly key?: PemText;
       readonly chain?: PemText;
       /** Fields of certificate and key, for messages about a missing one. */

@@ -20,10 +20,19 @@ const embedded: readonly { readonly prefix: readonly number[]; readonly at: numb
  * node itself, to its broadcast address, or to the cloud's metadata service, in any notation.
  */
 export function isEndpointAddress(address: Address): boolean {
-  if (isUnusable(address) || isLinkLocal(address) || metadataServices.includes(address.text)) return false;
-  if (address.family === 4) return !address.text.startsWith('169.254.');
+  return explainEndpointAddress(address) === undefined;
+}
+
+/** Returns what an address is if it cannot belong to an endpoint, such as `a loopback address`. */
+export function explainEndpointAddress(address: Address): string | undefined {
+  const { family, text } = address;
+  if (family === 4 ? text.startsWith('127.') : text === '::1') return 'a loopback address';
+  if (isUnusable(address)) return 'an unspecified, multicast or broadcast address';
+  if (metadataServices.includes(text)) return 'the metadata service of a cloud';
+  if (isLinkLocal(address) || (family === 4 && text.startsWith('169.254.'))) return 'a link-local address';
   const carried = carriedAddress(address);
-  return carried === undefined || isEndpointAddress(carried);
+  const inside = carried && explainEndpointAddress(carried);
+  return inside && `${inside} in IPv6 notation`;
 }
 
 /** Returns the IPv4 address embedded in an IPv6 address (compatible, NAT64, 6to4), or undefined if there is none. */

@@ -10,7 +10,7 @@ import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord, type Readable, readShape } from '../../base/read/shape.ts';
 import { showValue } from '../../base/read/show-value.ts';
 import { text } from '../../base/read/text.ts';
-import { isEndpointAddress } from './endpoint-address.ts';
+import { explainEndpointAddress } from './endpoint-address.ts';
 
 /** Whether an endpoint accepts connections (KEP-1672). */
 export type EndpointState =
@@ -48,7 +48,7 @@ export interface EndpointSlice {
   readonly service?: string;
   readonly ports: readonly SlicePort[];
   readonly endpoints: readonly SliceEndpoint[];
-  /** Some of the invalid addresses that were ignored, for messages. */
+  /** Some of the addresses that were ignored, each with the reason: `"127.0.0.1" (a loopback address)`. */
   readonly leftOut: readonly string[];
 }
 
@@ -110,6 +110,7 @@ export function parseEndpointSlice(input: unknown): Parsed<EndpointSlice> {
   const isNames = slice?.addressType === 'FQDN';
   const endpoints: SliceEndpoint[] = [];
   const leftOut: string[] = [];
+  if (isNames && (slice?.endpoints ?? []).length > 0) leftOut.push('all host names (addressType FQDN)');
   for (const endpoint of isNames ? [] : (slice?.endpoints ?? [])) {
     const read = endpoint && readEndpoint(endpoint, leftOut);
     if (read !== undefined) endpoints.push(read);
@@ -145,8 +146,9 @@ function readEndpoint(written: WrittenEndpoint, leftOut: string[]): SliceEndpoin
   const first = written.addresses?.[0];
   if (first === undefined) return undefined;
   const address = parseAddress(first);
-  if (address === undefined || !isEndpointAddress(address)) {
-    if (leftOut.length < maxLeftOut) leftOut.push(showValue(first, 48));
+  const problem = address === undefined ? 'not an IP address' : explainEndpointAddress(address);
+  if (address === undefined || problem !== undefined) {
+    if (leftOut.length < maxLeftOut) leftOut.push(`${showValue(first, 48)} (${problem})`);
     return undefined;
   }
   const { conditions, nodeName, targetRef } = written;

@@ -99,8 +99,8 @@ export const kindNames = Object.keys(kinds) as readonly Kind[];
 /** Result of reading an object. */
 export type ObjectReading =
   | { readonly outcome: 'object'; readonly object: ClusterObject }
-  /** Its kind is not in {@link kinds}. */
-  | { readonly outcome: 'other' }
+  /** Its kind is not in {@link kinds}. `problem` is set if its author may expect that this router serves it. */
+  | { readonly outcome: 'other'; readonly problem?: string }
   | { readonly outcome: 'unreadable'; readonly problems: readonly Problem[] };
 
 /** Parses an object by its `kind` and `apiVersion`. */
@@ -113,7 +113,31 @@ export function readObject(input: unknown, context: ReadingContext = {}): Object
   }
   const { kind: written, apiVersion } = input;
   const kind = kindNames.find((candidate) => candidate === written && listApiVersions(candidate).includes(apiVersion));
-  return kind === undefined ? { outcome: 'other' } : readKind(kind, input, context);
+  if (kind !== undefined) return readKind(kind, input, context);
+  const problem = explainOther(written, apiVersion);
+  return { outcome: 'other', ...(problem !== undefined && { problem }) };
+}
+
+/** What to use instead of kinds that are often written for a router. */
+const alternatives: Readonly<Record<string, string>> = {
+  Ingress: 'write a Route',
+  HTTPRoute: 'write a Route',
+  GRPCRoute: 'write a Route',
+  TLSRoute: 'write a Route with tls.termination passthrough',
+  Template: 'write the objects that "oc process" makes of it',
+  Endpoints: 'write an EndpointSlice (discovery.k8s.io/v1)',
+};
+
+function explainOther(written: string, apiVersion: string): string | undefined {
+  const kind = kindNames.find((one) => one === written);
+  if (kind !== undefined) {
+    // The same kind of another API is a different object.
+    const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
+    const isOurs = group === kinds[kind].group || apiVersion === 'v1';
+    return isOurs ? `ignored: apiVersion ${apiVersion} must be ${listApiVersions(kind).join(' or ')}` : undefined;
+  }
+  const cure = Object.hasOwn(alternatives, written) ? alternatives[written] : undefined;
+  return cure && `ignored: this router serves no ${written}; ${cure}`;
 }
 
 /** Like {@link readObject}, for a known kind: items of a list do not contain their kind. */

@@ -1,4 +1,5 @@
-import { describeBackends, type EndpointFinder } from '../backends/endpoints.ts';
+import { describeBackends } from '../backends/describe-backends.ts';
+import type { EndpointFinder } from '../backends/endpoints.ts';
 import { type AdmittedPorts, type PortAdmissions, portKey } from '../claims/ports.ts';
 import { notApplied, type Pending, type Verdict } from '../intent/plane.ts';
 import type { PortRequest } from '../intent/port-request.ts';

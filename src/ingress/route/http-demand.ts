@@ -5,7 +5,7 @@ import type { ServiceShare } from '../intent/service-share.ts';
 import { longestHostAndPath } from '../intent/site-request.ts';
 import { type HeaderActions, readHeaderActions } from './header-actions.ts';
 import { type HttpAnnotations, readHttpAnnotations } from './http-annotations.ts';
-import type { RouteParts, WrittenRouteSpec } from './spec.ts';
+import { type RouteParts, readTermination, type WrittenRouteSpec } from './spec.ts';
 
 /**
  * Where TLS is terminated: nowhere (`none`), at the router (`edge`, `reencrypt`), or at the endpoint (`passthrough`).
@@ -49,7 +49,7 @@ export interface HttpDemand {
 export function readHttpDemand(parts: RouteParts, problems: ProblemList): HttpDemand {
   const { spec, backends, targetPort } = parts;
   const warnings = new ProblemList();
-  const tls = readTls(spec, problems);
+  const tls = readTls(spec, problems, warnings);
   const path = readPath(spec.path, tls?.termination, problems);
   const isWildcard = readWildcard(spec, problems);
   const headers = readHeaderActions(parts.httpHeaders, problems);
@@ -76,9 +76,11 @@ function readPath(written: string | undefined, termination: Termination | undefi
     return '';
   }
   // A path that no request line can contain would prevent the paths of all Routes of the host from being rendered.
-  const isPath = written.length <= longestPath && /^\/[\x21\x22\x24-\x7e]*$/.test(written);
+  const isPath = written.length <= longestPath && /^\/[\x21\x22\x24-\x3e\x40-\x7e]*$/.test(written);
   if (isPath) return written;
-  const cure = `must begin with "/" and contain no blank, no "#" and no unencoded non-ASCII character, at most ${longestPath} characters`;
+  const cure = written.includes('?')
+    ? 'must not contain "?": a path never matches the query; remove it, or write %3F for a question mark in the path'
+    : `must begin with "/" and contain no blank, no "#" and no unencoded non-ASCII character, at most ${longestPath} characters`;
   problems.add('spec.path', written, cure);
   return '';
 }
@@ -92,13 +94,12 @@ function readWildcard({ wildcardPolicy, host }: WrittenRouteSpec, problems: Prob
 }
 
 /** Without termination the default is edge, or re-encrypt if there is a destination CA, as in OpenShift's API. */
-function readTls({ tls }: WrittenRouteSpec, problems: ProblemList): RouteTls | undefined {
+function readTls(spec: WrittenRouteSpec, problems: ProblemList, warnings: ProblemList): RouteTls | undefined {
+  const { tls } = spec;
   if (tls === undefined) return undefined;
-  const termination = tls.termination || (tls.destinationCACertificate ? 'reencrypt' : 'edge');
-  if (termination !== 'edge' && termination !== 'reencrypt' && termination !== 'passthrough') {
-    problems.add('spec.tls.termination', termination, 'must be edge, reencrypt or passthrough');
-    return undefined;
-  }
+  const written = readTermination(spec, problems);
+  if (written === undefined && tls.termination) return undefined;
+  const termination = written ?? (tls.destinationCACertificate ? 'reencrypt' : 'edge');
   const insecure = tls.insecureEdgeTerminationPolicy || 'None';
   const allowed = termination === 'passthrough' ? ['None', 'Redirect'] : ['None', 'Allow', 'Redirect'];
   if (!allowed.includes(insecure)) {
@@ -117,6 +118,11 @@ function readTls({ tls }: WrittenRouteSpec, problems: ProblemList): RouteTls | u
   if (termination === 'edge')
     refuse('destinationCACertificate', 'must be absent: connections to endpoints have no TLS');
   const secret = tls.externalCertificate?.name;
+  if (termination !== 'passthrough' && !secret && !tls.certificate) {
+    for (const key of ['key', 'caCertificate'] as const) {
+      if (tls[key]) warnings.add(`spec.tls.${key}`, 'given', 'must come with spec.tls.certificate');
+    }
+  }
   if (secret && (tls.certificate || tls.key)) {
     refuse('certificate', 'must be absent with externalCertificate');
     refuse('key', 'must be absent with externalCertificate');

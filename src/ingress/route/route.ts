@@ -1,11 +1,11 @@
 import type { Parsed, Problem } from '../../base/model/problem.ts';
-import { isHostName, type ObjectMeta, readMeta } from '../../base/read/object-meta.ts';
+import { isLabels, type ObjectMeta, readMeta } from '../../base/read/object-meta.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord, readShape } from '../../base/read/shape.ts';
 import type { PortDemand, PortRequest } from '../intent/port-request.ts';
 import { type HttpDemand, readHttpDemand } from './http-demand.ts';
 import { asksForPort, readPortAnnotations, readRouterName } from './port-annotations.ts';
-import { type RouteParts, readBackends, readTargetPort, routeSpecSchema, type WrittenRouteSpec } from './spec.ts';
+import { type RouteParts, readBackends, readTargetPort, readTermination, routeSpecSchema } from './spec.ts';
 
 /** A Route (route.openshift.io/v1). */
 export interface Route {
@@ -81,7 +81,7 @@ function readPorts(
   faults: readonly Problem[],
 ): PortRequest {
   const problems = new ProblemList(faults);
-  if (host !== undefined && !isHostName(host)) problems.add('spec.host', spec.host, 'must be a host name');
+  if (host !== undefined && !isLabels(host)) problems.add('spec.host', spec.host, 'must be a host name');
   const asked = readPortAnnotations(annotations, routerNameKey, problems);
   const termination = readTermination(spec, problems);
   const demand: PortDemand = {
@@ -91,12 +91,4 @@ function readPorts(
     ...(termination !== undefined && { termination }),
   };
   return { meta, ...(host !== undefined && { host }), demand: problems.finish(() => demand) };
-}
-
-function readTermination({ tls }: WrittenRouteSpec, problems: ProblemList): PortDemand['termination'] {
-  const written = tls?.termination;
-  if (written === undefined || written === '') return undefined;
-  if (written === 'passthrough' || written === 'edge' || written === 'reencrypt') return written;
-  problems.add('spec.tls.termination', written, 'must be "passthrough", or tls must be absent');
-  return undefined;
 }

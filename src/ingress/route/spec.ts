@@ -96,6 +96,22 @@ export function readBackends(spec: WrittenRouteSpec, problems: ProblemList): rea
   return [...backends.values()];
 }
 
+const terminations = ['edge', 'reencrypt', 'passthrough'] as const;
+
+/** Returns `spec.tls.termination`, or undefined if it is absent, empty or invalid, which is recorded. */
+export function readTermination(
+  { tls }: WrittenRouteSpec,
+  problems: ProblemList,
+): (typeof terminations)[number] | undefined {
+  const written = tls?.termination;
+  if (written === undefined || written === '') return undefined;
+  const known = terminations.find((one) => one === written.toLowerCase());
+  if (known === written) return known;
+  const cure = known === undefined ? 'must be edge, reencrypt or passthrough' : `must be "${known}", in lower case`;
+  problems.add('spec.tls.termination', written, cure);
+  return undefined;
+}
+
 /** Returns the endpoints' port by name or number, or undefined for every port of the Service. */
 export function readTargetPort({ port }: WrittenRouteSpec, problems: ProblemList): string | number | undefined {
   const written = port?.targetPort;

@@ -94,10 +94,11 @@ function translateCertificate(tls: RouteTls): CertificateSource | undefined {
   }
   const certificate = readPem(tls, 'certificate', 'certificate');
   const key = readPem(tls, 'key', 'key');
-  if (certificate === undefined && key === undefined) return undefined;
+  // As in OpenShift, a key alone has no effect; a warning reports it.
+  if (certificate === undefined) return undefined;
   return {
     from: 'text',
-    ...(certificate !== undefined && { certificate }),
+    certificate,
     ...(key !== undefined && { key }),
     ...withChain,
     fields: { certificate: 'spec.tls.certificate', key: 'spec.tls.key' },

@@ -38,7 +38,7 @@ const fileSchema = z.object({
 });
 
 /**
- * Writes the statuses of all Routes and Gateway API objects to one JSON file, for sources without an API server. The
+ * Writes the statuses of all Routes and Gateway API objects, and problems of manifests, to one JSON file, for sources without an API server. The
  * file is replaced atomically after a change. Errors go to `report`.
  */
 export class StatusFile implements StatusSink {
@@ -67,7 +67,7 @@ export class StatusFile implements StatusSink {
     this.#gateways = new GatewayFileStatuses(identity.controllerName, gateways);
   }
 
-  publish(statuses: readonly RouteStatus[], reports?: GatewayReports): void {
+  publish(statuses: readonly RouteStatus[], reports?: GatewayReports, problems: readonly string[] = []): void {
     const now = new Date(this.#clock());
     const entries = statuses.flatMap((status) => this.#makeEntry(status, now) ?? []);
     this.#entries = new Map(entries.map(({ uid, ingress }) => [uid, ingress]));
@@ -75,7 +75,8 @@ export class StatusFile implements StatusSink {
     const gateways = this.#gateways.list(reports, now);
     const routes = entries.length === 0 ? '[]' : `[\n${entries.map(({ text }) => text).join(',\n')}\n  ]`;
     const more = gateways.length === 0 ? '' : `,\n  "gateways": ${indent(JSON.stringify(gateways, undefined, 2), 2)}`;
-    const text = `{\n  "routes": ${routes}${more}\n}\n`;
+    const listed = problems.length === 0 ? '' : `,\n  "problems": ${indent(JSON.stringify(problems, undefined, 2), 2)}`;
+    const text = `{\n  "routes": ${routes}${more}${listed}\n}\n`;
     if (text === this.#written) return;
     try {
       writeWhole(this.#path, text, 0o644);

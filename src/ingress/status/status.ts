@@ -44,8 +44,12 @@ export interface RouterIdentity {
 
 /** Receiver of statuses. */
 export interface StatusSink {
-  /** Publishes all Routes of this router each time, and Gateways if they are served. Never throws. */
-  publish(statuses: readonly RouteStatus[], gateways: GatewayReports | undefined): void;
+  /**
+   * Publishes all Routes of this router each time, and Gateways if they are served. Never throws.
+   *
+   * @param problems of files, objects and connections, one sentence each
+   */
+  publish(statuses: readonly RouteStatus[], gateways: GatewayReports | undefined, problems: readonly string[]): void;
   close(): void;
 }
 

@@ -1,6 +1,8 @@
+import assert from 'node:assert/strict';
 import { readdirSync, renameSync } from 'node:fs';
 import type { FindingCode } from '../../../src/egress/inspect/finding.ts';
 import type { Lab } from '../../lab/lab.ts';
+import { addresses as at } from '../../lab/names.ts';
 import type { Variant } from '../../lab/plugin.ts';
 
 /** Damage to a router, and the exact problems that `erctl inspect` must report. */
@@ -296,6 +298,73 @@ export const damages: readonly Damage[] = [
   },
 ];
 
+/** Adds a table of another program, and checks that it really keeps clients from the destination. */
+async function addTable(lab: Lab, host: 'pod' | 'node', rules: string): Promise<void> {
+  await lab.run(host, 'nft', ['-f', '-'], rules);
+  const far = await lab.agent('far');
+  const answer = await far.reach('tcp', at.pod[4], 8080);
+  assert.notEqual(answer, `${at.reserved[4]} ${at.web[4]} 80`);
+}
+
+const dropMesh = (host: 'pod' | 'node') => (lab: Lab) => lab.run(host, 'nft', ['delete', 'table', 'ip', 'mesh']);
+
+/** Rules of other programs that translate the router's connections, or exclude them from tracking. */
+export const translations: readonly Damage[] = [
+  {
+    name: 'a redirect of a mesh',
+    damage: (lab) =>
+      addTable(
+        lab,
+        'pod',
+        `table ip mesh { chain pre { type nat hook prerouting priority -100; tcp dport != 22 jump in; }
+           chain in { fib daddr type local meta l4proto tcp redirect to :15006; }; }`,
+      ),
+    codes: ['foreign-translation'],
+    says: /in the pod sends connections elsewhere .*table ip mesh, chain in, "redirect"/,
+    cure: /nft list table ip mesh/,
+    mend: dropMesh('pod'),
+  },
+  {
+    name: 'a masquerade of another program',
+    damage: (lab) =>
+      addTable(
+        lab,
+        'pod',
+        'table ip mesh { chain post { type nat hook postrouting priority 99; oifname "net1" snat to 192.168.12.77; }; }',
+      ),
+    codes: ['foreign-translation'],
+    says: /changes the source address .*table ip mesh, chain post, "snat"/,
+    cure: /nft list table ip mesh/,
+    mend: dropMesh('pod'),
+  },
+  {
+    name: 'connections that are not tracked',
+    damage: (lab) =>
+      addTable(
+        lab,
+        'pod',
+        'table ip mesh { chain raw { type filter hook prerouting priority -300; iifname "eth0" tcp dport 8080 notrack; }; }',
+      ),
+    codes: ['foreign-untracked'],
+    says: /excludes packets from connection tracking.*\(8080\/tcp\): table ip mesh, chain raw, "notrack"/,
+    cure: /nft list table ip mesh/,
+    mend: dropMesh('pod'),
+  },
+  {
+    name: 'a translation on the node',
+    damage: (lab) =>
+      addTable(
+        lab,
+        'node',
+        `table ip mesh { chain pre { type nat hook prerouting priority -101; ip daddr ${at.pod[4]} tcp dport 8080 dnat to 10.128.10.1:9; }; }`,
+      ),
+    codes: ['foreign-translation'],
+    says: /on the node sends connections elsewhere .*\(8080\/tcp\): table ip mesh, chain pre, "dnat"/,
+    cure: /run "nft list table ip mesh" on the node/,
+    mend: dropMesh('node'),
+  },
+];
+
 /** Damage to the rules, for each backend. */
 export const ruleDamages: readonly Damage[] = [
   {
@@ -464,6 +533,34 @@ export const ruleDamages: readonly Damage[] = [
 
 /** Damage that only affects iptables, where all programs share the built-in chains. */
 export const iptablesDamages: readonly Damage[] = [
+  {
+    name: 'a redirect of a mesh before the router’s own chain',
+    damage: (lab, variant) =>
+      lab.run('pod', variant, ['-t', 'nat', '-I', 'PREROUTING', '-p', 'tcp', '-j', 'REDIRECT', '--to-ports', '15006']),
+    codes: ['foreign-translation'],
+    says: /sends connections elsewhere .*8080\/tcp.*-t nat, chain PREROUTING, "-A PREROUTING -p tcp -j REDIRECT --to-ports 15006"/,
+    cure: /iptables\S* -S -t nat/,
+    mend: (lab, variant) =>
+      lab.run('pod', variant, ['-t', 'nat', '-D', 'PREROUTING', '-p', 'tcp', '-j', 'REDIRECT', '--to-ports', '15006']),
+  },
+  {
+    name: 'an accept rule in nat before the router’s own chain',
+    damage: (lab, variant) => lab.run('pod', variant, ['-t', 'nat', '-I', 'POSTROUTING', '-o', 'net1', '-j', 'ACCEPT']),
+    codes: ['foreign-translation'],
+    says: /accepts connections before the router can translate them/,
+    cure: /iptables\S* -S -t nat/,
+    mend: (lab, variant) => lab.run('pod', variant, ['-t', 'nat', '-D', 'POSTROUTING', '-o', 'net1', '-j', 'ACCEPT']),
+  },
+  {
+    name: 'connections that iptables does not track',
+    damage: (lab, variant) =>
+      lab.run('pod', variant, ['-t', 'raw', '-I', 'PREROUTING', '-p', 'udp', '-j', 'CT', '--notrack']),
+    codes: ['foreign-untracked'],
+    says: /-t raw, chain PREROUTING, "-A PREROUTING -p udp -j CT --notrack"/,
+    cure: /iptables\S* -S -t raw/,
+    mend: (lab, variant) =>
+      lab.run('pod', variant, ['-t', 'raw', '-D', 'PREROUTING', '-p', 'udp', '-j', 'CT', '--notrack']),
+  },
   {
     name: "a foreign accept rule before the router's own chain",
     damage: (lab, variant) => lab.run('pod', variant, ['-I', 'FORWARD', '1', '-j', 'ACCEPT']),

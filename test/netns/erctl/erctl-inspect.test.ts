@@ -6,11 +6,11 @@ import { Lab } from '../../lab/lab.ts';
 import { addresses as at } from '../../lab/names.ts';
 import { pathFor, type Variant, variants } from '../../lab/plugin.ts';
 import { configure } from '../egress/cni/configurations.ts';
-import { type Damage, damages, iptablesDamages, ruleDamages } from './erctl-damages.ts';
+import { type Damage, damages, iptablesDamages, ruleDamages, translations } from './erctl-damages.ts';
 
 function damagesOf(variant: Variant): readonly Damage[] {
-  if (variant === 'nftables') return [...damages, ...ruleDamages];
-  return [...ruleDamages, ...iptablesDamages];
+  if (variant === 'nftables') return [...damages, ...ruleDamages, ...translations];
+  return [...ruleDamages, ...iptablesDamages, ...translations];
 }
 
 for (const variant of variants) {

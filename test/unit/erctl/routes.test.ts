@@ -29,6 +29,14 @@ describe('renderRoutes', () => {
     const text = renderRoutes({ schema: 'ingress-agent.claims/v1', claims: first ? [first] : [] }, screen);
     assert.match(text, /^13306\/tcp {2}Route {2}shop\/first {2}pending {3}- +- +not in force$/m);
   });
+
+  it('explains why an admitted Route gets no answer', () => {
+    const uid = admissions.admitted[0]?.request.meta.uid ?? '';
+    const notes = new Map([[uid, ['Service web has no endpoints']]]);
+    const claims = describePortClaims(admissions, [], notes).filter(({ admitted }) => admitted);
+    const text = renderRoutes({ schema: 'ingress-agent.claims/v1', claims }, { width: 200, colour: false });
+    assert.match(text, /shop\/first .* yes .* Service web has no endpoints$/m);
+  });
 });
 
 describe('erctl routes', () => {

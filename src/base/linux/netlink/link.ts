@@ -7,7 +7,17 @@ import { pushLinkKind, readLinkKind, readLinkType } from './link-kinds.ts';
 import { flag, NetlinkError, type NetlinkReply, type NetlinkSocket } from './socket.ts';
 
 const type = { newLink: 16, deleteLink: 17, getLink: 18 } as const;
-const attribute = { address: 1, name: 3, mtu: 4, link: 5, info: 18, alias: 20, netnsFd: 28, extendedMask: 29 } as const;
+const attribute = {
+  address: 1,
+  name: 3,
+  mtu: 4,
+  link: 5,
+  controller: 10,
+  info: 18,
+  alias: 20,
+  netnsFd: 28,
+  extendedMask: 29,
+} as const;
 /** `RTEXT_FILTER_SKIP_STATS`: statistics make up most of a link message, and nothing here uses them. */
 const skipStatistics = 8;
 const interfaceUp = 1;
@@ -55,8 +65,8 @@ export interface LinkRequest {
 
 /**
  * Creates a link on a master of the socket's namespace directly in another namespace, so that it never appears
- * on the node. Throws {@link NetlinkError} (`EEXIST`: the name is taken there; `EBUSY`: a passthru link uses
- * the whole master).
+ * on the node. Throws {@link NetlinkError} (`EEXIST`: the name is taken there; `EBUSY`: a bridge or bond uses the
+ * master; `EINVAL`: a passthru link uses the whole master).
  */
 export function createLink(socket: NetlinkSocket, link: LinkRequest): void {
   socket.request(type.newLink, flag.create | flag.exclusive, (out) => {
@@ -132,6 +142,7 @@ function parseLink({ data }: NetlinkReply): Link {
   const kind = readLinkType(info);
   const alias = readText(attributes, attribute.alias);
   const parentIndex = readNumber(attributes, attribute.link);
+  const memberOf = readNumber(attributes, attribute.controller);
   const settings = isLinkType(kind) ? readLinkKind(kind, info) : undefined;
   const flags = view.getUint32(8, littleEndian);
   const up = (flags & interfaceUp) !== 0;
@@ -146,5 +157,6 @@ function parseLink({ data }: NetlinkReply): Link {
     ...(kind === undefined ? {} : { kind }),
     ...(settings === undefined ? {} : { settings }),
     ...(parentIndex === undefined ? {} : { parentIndex }),
+    ...(memberOf === undefined ? {} : { memberOf }),
   };
 }

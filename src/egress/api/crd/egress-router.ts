@@ -93,7 +93,7 @@ const remarks: Readonly<Record<string, Remark>> = {
         rule: "!has(self.gateway) || self.gateway == '' || self.gateway.contains(':') == self.ip.contains(':')",
         message: 'gateway must be of the same family as ip',
       },
-      sharesOctets('2[4-9]|3[0-2]', "self.gateway.lastIndexOf('.')"),
+      sharesOctets('2[4-9]|3[01]', "self.gateway.lastIndexOf('.')"),
       sharesOctets('1[6-9]|2[0-3]', "self.gateway.indexOf('.', self.gateway.indexOf('.') + 1)"),
       sharesOctets('8|9|1[0-5]', "self.gateway.indexOf('.')"),
     ],

@@ -1,27 +1,16 @@
-import type { ForeignChain, ForeignHook, ForeignTable, Probe } from '../../../base/firewall/chain.ts';
+import type { ForeignHook, ForeignTable } from '../../../base/firewall/chain.ts';
 import { type Fate, walkChain } from '../../../base/firewall/walk.ts';
-import type { Address, Family } from '../../../base/model/address.ts';
-import { fallbackOf, type Redirect } from '../../../base/model/redirect.ts';
 import { ownerOf } from '../../plan/desired.ts';
 import { type Finding, inNamespace } from '../finding.ts';
 import type { Observation } from '../observation.ts';
-
-/** A router's packet at one hook, and the traffic that is lost if it is dropped. */
-interface Stage {
-  readonly hook: ForeignHook;
-  readonly probe: Probe;
-  readonly what: string;
-}
-
-/** How many redirects are traced. Rules that single out one port among thousands are rare. */
-const followed = 256;
+import { chainsAt, listStages, type Stage } from './stages.ts';
 
 /** Finds foreign rules that affect the router's packets, and stale rules left by removed routers. */
 export function findForeignProblems(observation: Observation): { findings: Finding[]; notes: string[] } {
   const drops = new Map<string, { fate: Fate; table: ForeignTable; hook: ForeignHook; what: Set<string> }>();
   const notes = new Set<string>();
   for (const stage of listStages(observation)) {
-    for (const { table, chain } of chainsAt(observation, stage.hook, stage.probe.family)) {
+    for (const { table, chain } of chainsAt(observation.ruleset, stage.hook, stage.probe.family)) {
       const fate = walkChain(table, chain, stage.probe);
       if (fate.kind !== 'drop') continue;
       const title = `${table.title}, chain ${fate.chain}`;
@@ -39,89 +28,6 @@ export function findForeignProblems(observation: Observation): { findings: Findi
   return { findings: [...findings, ...findOpenDoors(observation), ...findStaleRules(observation)], notes: [...notes] };
 }
 
-function chainsAt(
-  { ruleset }: Observation,
-  hook: ForeignHook,
-  family: Family,
-): { table: ForeignTable; chain: ForeignChain }[] {
-  return ruleset.tables
-    .filter((table) => table.families.includes(family))
-    .flatMap((table) =>
-      table.chains.filter((chain) => chain.hook === hook).map((chain) => ({ table, chain: passOurs(chain, hook) })),
-    );
-}
-
-/**
- * Replaces jumps to the router's own iptables chains by their outcome: in FORWARD they accept, elsewhere they
- * return to the built-in chain.
- */
-function passOurs(chain: ForeignChain, hook: ForeignHook): ForeignChain {
-  return {
-    ...chain,
-    rules: chain.rules.map((rule) => {
-      const isOurs = 'chain' in rule.verdict && rule.verdict.chain.startsWith('ER-');
-      if (!isOurs) return rule;
-      return { ...rule, conditions: [], verdict: { kind: hook === 'forward' ? 'accept' : 'none' } };
-    }),
-  };
-}
-
-/** Lists the first packet of each redirect and its reply, at every hook that they traverse. */
-function listStages({ resolved, state, pod }: Observation): Stage[] {
-  return state.podLinks.flatMap(({ family, link: podLink }) => {
-    const own = pod.addresses.find((one) => one.link === podLink && one.prefix.address.family === family)?.prefix
-      .address;
-    const redirects = resolved.spec.redirects.redirects.filter(({ target }) => target.family === family);
-    const fallback = fallbackOf(resolved.spec.redirects, family);
-    // Any port without a redirect represents the fallback.
-    const samples: Redirect[] = [
-      ...redirects.slice(0, followed),
-      ...(fallback === undefined ? [] : [{ protocol: 'tcp', port: 65535, target: fallback } satisfies Redirect]),
-    ];
-    return samples.flatMap((redirect) => stagesOf(redirect, podLink, state.link, own, redirects.includes(redirect)));
-  });
-}
-
-function stagesOf(
-  { protocol, port, target, targetPort = port }: Redirect,
-  podLink: string,
-  egress: string,
-  own: Address | undefined,
-  isRedirect: boolean,
-): Stage[] {
-  const { family } = target;
-  const what = isRedirect ? `${port}/${protocol}` : 'the fallback';
-  const first = { family, protocol, incoming: podLink, state: 'new' } as const;
-  const reply = {
-    family,
-    protocol,
-    incoming: egress,
-    state: 'established',
-    source: target,
-    sourcePort: targetPort,
-  } as const;
-  return [
-    {
-      hook: 'prerouting',
-      what,
-      probe: { ...first, destinationPort: port, isRedirected: false, ...(own !== undefined && { destination: own }) },
-    },
-    {
-      hook: 'forward',
-      what,
-      probe: { ...first, outgoing: egress, destination: target, destinationPort: targetPort, isRedirected: true },
-    },
-    {
-      hook: 'postrouting',
-      what,
-      probe: { ...first, outgoing: egress, destination: target, destinationPort: targetPort, isRedirected: true },
-    },
-    { hook: 'prerouting', what: `replies of ${what}`, probe: { ...reply, isRedirected: true } },
-    { hook: 'forward', what: `replies of ${what}`, probe: { ...reply, outgoing: podLink, isRedirected: true } },
-    { hook: 'postrouting', what: `replies of ${what}`, probe: { ...reply, outgoing: podLink, isRedirected: true } },
-  ];
-}
-
 function describeDrop(
   { netns }: Observation,
   { fate, table, hook, what }: { fate: Fate; table: ForeignTable; hook: ForeignHook; what: ReadonlySet<string> },
@@ -137,7 +43,7 @@ function describeDrop(
 }
 
 /** Returns the command that lists a table, without foreign names that a shell could expand. */
-function showRules({ tool, title }: ForeignTable): string {
+export function showRules({ tool, title }: ForeignTable): string {
   if (tool === 'iptables') return title.replace('-save -t', ' -S -t');
   return /^table \w+ [\w.-]+$/.test(title) ? `nft list ${title}` : 'nft list ruleset';
 }

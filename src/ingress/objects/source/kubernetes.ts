@@ -160,7 +160,8 @@ export class KubernetesSource implements ObjectSource {
     const reading = readKind(kind, object, { ...(routerNameKey !== undefined && { routerNameKey }) });
     if (reading.outcome === 'object') {
       sink.put(reading.object);
-      sink.report(place, undefined);
+      const { leftOut } = reading.object.kind === 'EndpointSlice' ? reading.object.value : { leftOut: [] };
+      sink.report(place, leftOut.length === 0 ? undefined : `ignored endpoints ${leftOut.join(', ')}`);
     } else if (reading.outcome === 'unreadable') {
       // Keeps the last valid state: one invalid object must not lose its ports or endpoints.
       sink.report(place, reading.problems.slice(0, 3).map(formatProblem).join('; '));

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { LineCounter, parseAllDocuments } from 'yaml';
 import { formatProblem } from '../../../base/model/problem.ts';
+import { escapeUnprintable } from '../../../base/model/text.ts';
 import { isRecord } from '../../../base/read/shape.ts';
 import { type ClusterObject, objectKey, type ReadingContext, readObject } from '../kinds.ts';
 
@@ -13,6 +14,8 @@ export interface ManifestFile {
   readonly objects: ReadonlyMap<string, ClusterObject>;
   /** Problems of invalid objects, one sentence each. */
   readonly problems: readonly string[];
+  /** Objects and endpoints that are ignored, one sentence each. */
+  readonly ignored: readonly string[];
 }
 
 /** Maximum size in bytes. 10,000 Routes with 100,000 endpoints have about 20 MB. */
@@ -46,22 +49,28 @@ export function readManifestFile(
   if (versionOfFile(path) !== version) throw new Error('changed while it was being read');
   const objects = new Map<string, ClusterObject>();
   const problems: string[] = [];
+  const ignored: string[] = [];
   for (const document of path.endsWith('.json') ? [parseJson(text)] : parseYaml(text)) {
     for (const item of unfold(document)) {
-      const problem = addObject(objects, item, before, context);
-      if (problem !== undefined) problems.push(problem);
+      const added = addObject(objects, item, before, context);
+      if (added?.problem !== undefined) problems.push(added.problem);
+      if (added?.ignored !== undefined) ignored.push(added.ignored);
     }
   }
-  return { version, objects, problems };
+  for (const object of objects.values()) {
+    const { leftOut } = object.kind === 'EndpointSlice' ? object.value : { leftOut: [] };
+    if (leftOut.length > 0) ignored.push(`${nameOfObject(object)}: ignored endpoints ${leftOut.join(', ')}`);
+  }
+  return { version, objects, problems, ignored };
 }
 
-/** Adds an object. Returns the problem if it is invalid. */
+/** Adds an object. Returns the problem if it is invalid, or why it is ignored. */
 function addObject(
   objects: Map<string, ClusterObject>,
   item: unknown,
   before: ManifestFile | undefined,
   context: ReadingContext,
-): string | undefined {
+): { readonly problem?: string; readonly ignored?: string } | undefined {
   const identity = hash('sha1', JSON.stringify(item));
   const known = before?.objects.get(identity);
   if (known !== undefined) {
@@ -70,12 +79,15 @@ function addObject(
   }
   const reading = readObject(item, context);
   if (reading.outcome === 'object') objects.set(identity, reading.object);
+  if (reading.outcome === 'other' && reading.problem !== undefined) {
+    return { ignored: `${describe(item)}: ${escapeUnprintable(reading.problem)}` };
+  }
   if (reading.outcome !== 'unreadable') return undefined;
   const last = before && findLast(item, before);
   if (last !== undefined) objects.set(last[0], last[1]);
   const [first] = reading.problems;
   const problem = first === undefined ? 'is invalid' : formatProblem(first);
-  return `${describe(item)}: ${problem}${last === undefined ? '' : '; keeping its last valid state'}`;
+  return { problem: `${describe(item)}: ${problem}${last === undefined ? '' : '; keeping its last valid state'}` };
 }
 
 /** Returns the last valid state of the object with this kind and name. */

@@ -167,6 +167,7 @@ export class ManifestSource implements ObjectSource {
     this.#sink?.report(name, undefined);
     this.#sink?.report(`${name} (doubles)`, undefined);
     this.#sink?.report(`${name} (objects)`, undefined);
+    this.#sink?.report(`${name} (ignored)`, undefined);
   }
 
   #readFile(name: string): void {
@@ -181,9 +182,8 @@ export class ManifestSource implements ObjectSource {
       if (file.problems.length === 0) this.#lastGood?.keep(name, path, version);
       this.#broken.delete(name);
       this.#sink?.report(name, undefined);
-      const [first, ...more] = file.problems;
-      const rest = more.length === 0 ? '' : `; and ${more.length} more objects`;
-      this.#sink?.report(`${name} (objects)`, first === undefined ? undefined : `${first}${rest}`);
+      this.#sink?.report(`${name} (objects)`, summarize(file.problems));
+      this.#sink?.report(`${name} (ignored)`, summarize(file.ignored));
       this.#tell(name, file.objects.values());
     } catch (error) {
       this.#broken.set(name, version);
@@ -234,6 +234,15 @@ export class ManifestSource implements ObjectSource {
       first === undefined ? undefined : `${first}${rest} already defined in another file; the first one counts`,
     );
   }
+}
+
+/** Number of problems of a file that are spelt out. */
+const listed = 5;
+
+function summarize(problems: readonly string[]): string | undefined {
+  if (problems.length === 0) return undefined;
+  const more = problems.length > listed ? `; and ${problems.length - listed} more objects` : '';
+  return `${problems.slice(0, listed).join('; ')}${more}`;
 }
 
 function messageOf(error: unknown): string {

@@ -1,3 +1,4 @@
+import { readUnfilteredBridges, type UnfilteredBridges } from '../../../base/linux/bridges.ts';
 import { KernelError } from '../../../base/linux/kernel-error.ts';
 import { ElementSocket } from '../../../base/linux/netlink/nftables.ts';
 import { NetlinkError } from '../../../base/linux/netlink/socket.ts';
@@ -11,7 +12,6 @@ import { extendTable, ingressTableName, renewTable, type Side, sides } from '../
 import { type ListedTable, StateTable, stateTableName } from '../rules/state-table.ts';
 import { IngressTable } from '../rules/table.ts';
 import type { PortTraffic } from '../traffic.ts';
-import { readUnfilteredBridges, type UnfilteredBridges } from './bridges.ts';
 import { ConntrackCleanup } from './conntrack-cleanup.ts';
 import { listForeignNatTables, listForeignTables, type SavedRules, saveForeignNat } from './foreign-rules.ts';
 import { readForwarding } from './forwarding.ts';

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'mocha';
+import { namesSocket } from '../../../../src/egress/model/name-request.ts';
+import { NameServer } from '../../../../src/egress/names/name-server.ts';
+import { NameResolver } from '../../../../src/egress/names/resolver.ts';
 import { Lab } from '../../../lab/lab.ts';
 import { addresses as at } from '../../../lab/names.ts';
+import { silentLog } from '../../../lab/silent-log.ts';
 import { until } from '../../../until.ts';
 import { clusterPaths as paths } from '../../lab/cluster.ts';
 import { ControllerLab } from '../../lab/controller-lab.ts';
@@ -41,6 +45,12 @@ const requests: Readonly<Record<string, readonly (readonly Request[])[]>> = {
       { family: 6, port: 8080, answer: `2001:db8:12::101 ${at.web[6]} 80` },
     ],
   ],
+  'egress/names.yaml': [
+    [
+      { port: 8443, answer: `192.168.12.105 ${at.secure[4]} 443` },
+      { port: 9090, answer: 'ECONNREFUSED' },
+    ],
+  ],
   'egress/master.yaml': [[{ port: 8080, answer: `192.168.12.102 ${at.web[4]} 8080` }]],
   'egress/without-controller.yaml': [
     [
@@ -54,12 +64,32 @@ describe('examples of egress routers, applied to the controller and the plugin a
   this.timeout(60_000);
   let hosts: Lab;
   let cluster: ControllerLab;
+  let names: NameServer;
+  const resolver = new NameResolver(
+    {
+      policy: { clusterNetworks: [], allowedNetworks: [], allowedSuffixes: [] },
+      times: { shortest: 60_000, longest: 60_000, stale: 60_000 },
+      mostNames: 10,
+    },
+    {
+      lookUp: () => Promise.resolve({ kind: 'addresses', addresses: [{ family: 4, text: at.secure[4] }], ttl: 60 }),
+      ownAddresses: () => new Set(),
+      changed: () => undefined,
+    },
+  );
 
   before(async () => {
+    // The plugin asks a node daemon for names; here it is only the part that answers.
+    names = new NameServer({ resolver, allowedNetworks: [], log: silentLog });
+    await names.listen(namesSocket);
     hosts = await Lab.up('erexe');
     await hosts.serveOutside({ tcp: [80, 443, 8080, 9090], udp: [80] });
   });
-  after(() => hosts.down());
+  after(() => {
+    names?.close();
+    resolver.close();
+    hosts.down();
+  });
   beforeEach(async () => {
     cluster = new ControllerLab('executable');
     await cluster.up();

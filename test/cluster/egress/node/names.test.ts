@@ -334,8 +334,14 @@ describe('names as destinations, on the compiled plugin and node daemon', functi
     await reaches(10_899, web);
     const client = await lab.agent('far');
     assert.equal(await client.reach('tcp', at.pod[4], 10_900), 'ECONNREFUSED');
-    assert.equal(dns.queries.length, 900);
+    await until(
+      () => new Set(dns.queries).size >= 900,
+      () => dns.queries.length,
+      30_000,
+    );
     assert.equal(new Set(dns.queries).size, 900);
+    // Only a query that was not answered in time is repeated.
+    assert.ok(dns.queries.length < 1350, `${dns.queries.length}`);
   });
 
   it('changes from an address to a name and to another name without losing what stays', async () => {

@@ -156,7 +156,60 @@ describe('an ADD that cannot succeed', () => {
     const { status, json } = await lab.plugin('ADD', configure([4]));
     await lab.ip('node', 'link delete holder');
     assert.equal(status, 1);
-    assert.match(json?.msg ?? '', /Cannot create macvlan net1 .*(EBUSY|EINVAL)/);
+    assert.match(
+      json?.msg ?? '',
+      /Cannot create macvlan net1 .*EINVAL.*: a macvlan in mode passthru uses the whole of eth1/,
+    );
+    assert.equal(json?.code, 101);
+  });
+
+  it('names what keeps a master from carrying a macvlan, and does not ask to try again', async () => {
+    const refusals: readonly (readonly [
+      setUp: string[],
+      tearDown: string[],
+      config: Readonly<Record<string, unknown>>,
+      says: RegExp,
+    ])[] = [
+      [
+        ['link add ebr0 type bridge', 'link set eth1 master ebr0'],
+        ['link delete ebr0'],
+        { interfaceArgs: { master: 'eth1' } },
+        /the master eth1 is enslaved to bridge ebr0; set the master to ebr0/,
+      ],
+      [
+        ['link add holder link eth1 type macvlan mode bridge'],
+        ['link delete holder'],
+        { interfaceArgs: { master: 'eth1', mode: 'passthru' } },
+        /passthru cannot coexist with other macvlans on eth1/,
+      ],
+      [
+        [
+          'link add edum0 type veth peer name edum1',
+          'link set edum1 up',
+          'link set edum0 address 02:00:00:00:00:aa up',
+        ],
+        ['link delete edum0'],
+        {
+          interfaceArgs: { master: 'edum0' },
+          runtimeConfig: { mac: '02:00:00:00:00:aa' },
+          capabilities: { mac: true },
+        },
+        /the MAC address 02:00:00:00:00:aa is that of edum0 itself/,
+      ],
+    ];
+    for (const [setUp, tearDown, config, says] of refusals) {
+      const untouched = await lab.describe('pod');
+      await lab.ip('node', ...setUp);
+      try {
+        const { status, json } = await lab.plugin('ADD', configure([4], {}, config));
+        assert.equal(status, 1, `${says}`);
+        assert.match(json?.msg ?? '', says);
+        assert.equal(json?.code, 101);
+        assert.equal(await lab.describe('pod'), untouched);
+      } finally {
+        await lab.ip('node', ...tearDown);
+      }
+    }
   });
 
   for (const { what, mount, says } of [

@@ -21,7 +21,12 @@ describe('A backend in a real HAProxy', () => {
 
   before(async () => {
     ports = [await world.server('a'), await world.server('b')];
-    state = makeState({ settings: await world.settings() });
+    const own = 'be_http:test:own';
+    state = makeState({
+      settings: await world.settings(),
+      backends: [makeBackend(own, [makeServer('pod:a', '127.0.0.1', ports[0])])],
+      sites: [makeSite('own.test', { path: '', backend: own })],
+    });
     await world.engine.start(state);
   });
 
@@ -31,8 +36,8 @@ describe('A backend in a real HAProxy', () => {
     const id = 'be_http:test:it';
     state = {
       ...state,
-      backends: new Map([[id, makeBackend(id, servers, changes)]]),
-      sites: new Map([['it.test', makeSite('it.test', { path, backend: id })]]),
+      backends: new Map([...state.backends, [id, makeBackend(id, servers, changes)]]),
+      sites: new Map([...state.sites, ['it.test', makeSite('it.test', { path, backend: id })]]),
     };
     const outcome = await world.engine.apply(state);
     assert.deepEqual(outcome, { refused: [], waiting: new Map(), pending: new Map(), pendingReload: false });
@@ -44,11 +49,55 @@ describe('A backend in a real HAProxy', () => {
   const sticky = { http: { cookie: { name: 'sticky', secure: true, sameSite: 'None' } } } as const;
 
   describe('cookies', () => {
-    it('are set with their attributes, and responses that set one are private', async () => {
+    it('are set with their attributes', async () => {
       await serve(sticky);
       const { headers } = await world.get('it.test', '/');
       assert.deepEqual(headers['set-cookie'], [`${cookie('a')}; path=/; HttpOnly; Secure; SameSite=None`]);
-      assert.equal(headers['cache-control'], 'private');
+    });
+
+    // As HAProxy's own `cookie NAME insert indirect nocache` answered each.
+    const answers: readonly (readonly [answer: Record<string, string>, want: string | undefined])[] = [
+      [{}, undefined],
+      [{ status: '500', etag: '"1"' }, undefined],
+      [{ status: '302', expires: '0' }, undefined],
+      [{ 'x-etag': '1' }, undefined],
+      [{ etag: '"1"' }, 'private'],
+      [{ status: '404', 'last-modified': 'Mon, 30 Nov 2026 00:00:00 GMT' }, 'private'],
+      [{ expires: '0' }, 'private'],
+      [{ 'cache-control': 'max-age=10' }, 'max-age=10, private'],
+      [{ 'cache-control': 'max-age=0', etag: '"1"' }, 'max-age=0'],
+      [{ 'cache-control': 'public' }, 'public'],
+      [{ 'cache-control': 'public', etag: '"1"' }, 'public, private'],
+      [{ 'cache-control': 'public', etag: '"1"', status: '500' }, 'public, private'],
+      [{ 'cache-control': 'max-age=0, s-maxage=5' }, 'max-age=0, s-maxage=5, private'],
+      [{ 'cache-control': 'no-transform, No-Store', etag: '"1"' }, 'no-transform, No-Store'],
+      [{ 'cache-control': 'private', etag: '"1"' }, 'private'],
+      [{ 'cache-control': 'immutable', etag: '"1"' }, 'immutable, private'],
+      [{ pragma: 'no-cache', etag: '"1"' }, undefined],
+    ];
+    for (const [answer, want] of answers) {
+      it(`on ${JSON.stringify(answer)} leave Cache-Control ${want}, in a section of its own and in a spare one`, async () => {
+        await serve(sticky);
+        const words = { 'x-answer': JSON.stringify(answer) };
+        const spare = await world.get('it.test', '/', words);
+        const own = await world.get('own.test', '/', words);
+        assert.deepEqual(
+          [spare, own].map(({ headers }) => headers['cache-control']),
+          [want, want],
+        );
+        for (const { headers } of [spare, own]) assert.equal(headers['set-cookie']?.length, 1);
+      });
+    }
+    it('leave the answers to clients that have one as they are', async () => {
+      await serve(sticky);
+      for (const [host, name] of [
+        ['it.test', 'sticky'],
+        ['own.test', 'c-be_http-test-own'],
+      ] as const) {
+        const words = { 'x-answer': '{"etag":"1"}', cookie: `${name}=${serverName('pod:a')}` };
+        const { headers } = await world.get(host, '/', words);
+        assert.deepEqual([headers['set-cookie'], headers['cache-control']], [undefined, undefined], host);
+      }
     });
     it('keep a client on its server and are not set again', async () => {
       await serve({ ...two(), ...sticky });
@@ -224,8 +273,8 @@ describe('A backend in a real HAProxy', () => {
     const backend = makeBackend(id, [makeServer('pod:a', '127.0.0.1', ports[0])], { http });
     state = {
       ...state,
-      backends: new Map([[id, backend]]),
-      sites: new Map([['it.test', makeSite('it.test', { backend: id })]]),
+      backends: new Map([...state.backends, [id, backend]]),
+      sites: new Map([...state.sites, ['it.test', makeSite('it.test', { backend: id })]]),
     };
     const outcome = await world.engine.apply(state);
     assert.deepEqual(outcome.waiting, new Map([['shape', [id]]]));

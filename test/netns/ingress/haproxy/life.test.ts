@@ -247,8 +247,10 @@ describe('The life cycle of a HAProxy', () => {
     for (const close of closing.splice(2)) close();
     await reloaded;
     assert.equal(await seen(), '4');
+    // The previous worker exits after the new one answers.
+    await eventually(async () => (await world.engine.countBlockingWorkers()) === 0);
     const { problem, reloads } = await world.engine.describe();
-    assert.deepEqual([problem, reloads.shape, await world.engine.countBlockingWorkers()], [undefined, 4, 0]);
+    assert.deepEqual([problem, reloads.shape], [undefined, 4]);
   }).timeout(60_000);
 
   it('an owner without reload budget waits, and others do not', async () => {
@@ -419,8 +421,9 @@ describe('The life cycle of a HAProxy', () => {
     }
     await world.engine.apply(withHost('late.test')).catch(() => {});
     process.kill(pid ?? 0, 'SIGKILL');
+    // The old worker may answer for a moment after the master was killed.
+    await eventually(async () => /ENOSPC/.test((await world.engine.describe()).problem ?? ''));
     await eventually(async () => (await status('it.test')) === 200);
-    assert.match((await world.engine.describe()).problem ?? '', /ENOSPC/);
     assert.equal(generations().length, 1);
     rmSync(ballast);
     await eventually(async () => (await world.engine.describe()).problem === undefined);
@@ -550,7 +553,7 @@ describe('The life cycle of a HAProxy', () => {
 
   it('a second supervisor fails to start', async () => {
     await world.engine.start(state);
-    await assert.rejects(world.makeEngine().start(state), /another process does/);
+    await assert.rejects(world.makeEngine().start(state), /another process supervises it/);
   });
 
   it('a port in use is reported and retried', async () => {

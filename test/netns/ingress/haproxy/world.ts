@@ -86,6 +86,10 @@ export class World {
     const server = createServer((request, response) => {
       const echo: Echo = { server: name, url: request.url ?? '', headers: request.headers };
       response.setHeader('content-type', 'application/json');
+      const { 'x-answer': words } = request.headers;
+      const { status, ...more } = JSON.parse(typeof words === 'string' ? words : '{}') as Record<string, string>;
+      response.statusCode = Number(status ?? 200);
+      for (const [header, value] of Object.entries(more)) response.setHeader(header, value);
       response.end(JSON.stringify(echo));
     });
     listener?.(server);

@@ -184,13 +184,13 @@ describe('changes of hosts and paths in the compiled agent', () => {
       execFileSync('/usr/bin/openssl', words.split(' '), { stdio: ['ignore', 'pipe', 'ignore'] }).toString();
     const tls = (name: string, pem: string) =>
       node.write(name, route(name, `${name}.test`, { spec: { tls: { termination: 'edge', certificate: pem } } }));
-    tls('large', run('req -x509 -newkey rsa:8192 -nodes -days 2 -keyout - -out - -subj /CN=large.test'));
+    tls('large', run('req -x509 -newkey rsa:5120 -nodes -days 2 -keyout - -out - -subj /CN=large.test'));
     const key = join(node.folder, 'dsa.key');
     run(`genpkey -genparam -algorithm DSA -pkeyopt dsa_paramgen_bits:2048 -out ${key}.parameters`);
     run(`genpkey -paramfile ${key}.parameters -out ${key}`);
     tls('dsa', `${run(`req -x509 -key ${key} -days 2 -subj /CN=dsa.test`)}${readFileSync(key, 'utf8')}`);
     for (const [name, message] of [
-      ['large', /an RSA key of 8192 bits.*--max-rsa-bits/],
+      ['large', /an RSA key of 5120 bits.*--max-rsa-bits/],
       ['dsa', /\(a(?: DSA key| key of an unknown kind)\): must have a key of RSA/],
     ] as const) {
       for (const deadline = Date.now() + 8000; Date.now() < deadline && node.status(name) === undefined; )

@@ -71,6 +71,40 @@ describe('Legal but odd Routes in the compiled agent', () => {
     assert.match(body, /^egress_router_ingress_haproxy_reloads\{cause="refused"\} 0$/m);
   }).timeout(30_000);
 
+  it('without an answer get a page for people, and hosts that are addresses and keys without certificate are served', async () => {
+    const { key } = authority.issue({ name: 'alone', hosts: ['key.test'] });
+    node.write(
+      'answers',
+      route('empty', 'empty.test', { service: 'none' }),
+      { apiVersion: 'v1', kind: 'Service', metadata: { namespace: 'shop', name: 'none' }, spec: { ports: [] } },
+      route('address', '203.0.113.9', {
+        spec: { tls: { termination: 'edge', insecureEdgeTerminationPolicy: 'Allow' } },
+      }),
+      route('key', 'key.test', { spec: { tls: { termination: 'edge', key } } }),
+    );
+    await expectStatusOf('https', 'key.test', '/', 200);
+    await node.expectStatus('key', 'True');
+    assert.match(
+      node.status('key')?.message ?? '',
+      /^spec\.tls\.key .*must come with spec\.tls\.certificate; it is ignored$/,
+    );
+    assert.equal((await node.ask('https', 'key.test', '/')).subject, 'ingress-agent default certificate');
+    await expectStatusOf('http', '203.0.113.9', '/', 200);
+    assert.equal((await node.ask('http', '203.0.113.9:80', '/')).status, 200);
+    assert.equal((await node.ask('https', '203.0.113.9', '/', { sni: undefined } as object)).status, 200);
+    for (const [scheme, host] of [
+      ['http', 'empty.test'],
+      ['http', 'nobody.test'],
+      ['https', 'nobody.test'],
+    ] as const) {
+      const { status, headers, body } = await node.ask(scheme, host, '/');
+      assert.equal(status, 503);
+      assert.equal(headers['cache-control'], 'private, max-age=0, no-cache, no-store');
+      assert.match(String(headers['content-type']), /^text\/html/);
+      assert.match(body, /<h1>Application is not available<\/h1>/);
+    }
+  }).timeout(30_000);
+
   it('with names of the maximum length are served like others, and delay no reload', async () => {
     const namespace = 'n'.repeat(63);
     const name = 'r'.repeat(253);

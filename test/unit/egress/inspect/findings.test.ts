@@ -157,6 +157,32 @@ describe('judge', () => {
   });
 });
 
+describe('a bridge whose frames bypass the node’s rules', () => {
+  const bridged = (memberOf: number, ipv4: readonly string[]) => {
+    const { pod, node, ...rest } = observe();
+    const links = pod.links.map((link) => (link.name === 'eth0' ? { ...link, parentIndex: 8 } : link));
+    const [eth1] = node.links;
+    assert.ok(eth1);
+    const veth = { ...eth1, index: 8, name: 'veth8', memberOf };
+    const bridge = { ...eth1, index: 9, name: 'cni0', kind: 'bridge' };
+    return judge({
+      ...rest,
+      pod: { ...pod, links },
+      node: { ...node, links: [eth1, veth, bridge] },
+      unfilteredBridges: { 4: ipv4, 6: [] },
+    }).notes.join('\n');
+  };
+
+  it('is named with the setting that helps, if it is the bridge of the pod', () => {
+    assert.match(
+      bridged(9, ['cni0']),
+      /pods on bridge cni0 .* not through a Service.* net\.bridge\.bridge-nf-call-iptables to 1/,
+    );
+    assert.doesNotMatch(bridged(9, ['docker0']), /bridge/);
+    assert.doesNotMatch(bridged(3, ['cni0']), /bridge cni0/);
+  });
+});
+
 describe('cures', () => {
   it('contain no foreign text in commands', () => {
     const evil = '"; $(reboot) `reboot`';

@@ -218,6 +218,8 @@ describe('NameResolver', () => {
       const again = make();
       answer = () => new Promise(() => {});
       again.restore(readAnswers(path, settings.times));
+      // Another user that comes first does not make it forget them.
+      again.want('first', { namespace: 'm', names: ['b.example'], families: [4] });
       again.want('u', { namespace: 'n', names: ['a.example'], families: [4] });
       assert.deepEqual(again.find('a.example').addresses, [address('203.0.113.1')]);
       const old = { name: 'a.example', family: 4, addresses: ['203.0.113.1'], expires: Date.now() - 1000, changed: 0 };

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type Address, parseAddress, parsePrefix } from '../../../../src/base/model/address.ts';
-import { describeBackends, EndpointFinder, listIdled } from '../../../../src/ingress/backends/endpoints.ts';
+import { describeBackends } from '../../../../src/ingress/backends/describe-backends.ts';
+import { EndpointFinder, listIdled } from '../../../../src/ingress/backends/endpoints.ts';
 import { defaultClosedPorts, HostGuard } from '../../../../src/ingress/backends/host-guard.ts';
 import { ReviewedHostPods } from '../../../../src/ingress/backends/host-pods.ts';
 import { Inventory } from '../../../../src/ingress/objects/inventory.ts';

@@ -333,6 +333,7 @@ describe('Gateways', () => {
     const backends = [
       { name: 'web', namespace: 'b;ank', port: 1 },
       { name: 'web', port: 65536, weight: -1 },
+      { name: 'web' },
       { name: 'web', port: 1, weight: 7 },
     ];
     const read = parseL4Route(writeL4Route('a', { backends }), 'tcp');
@@ -340,6 +341,7 @@ describe('Gateways', () => {
     assert.deepEqual(told, [
       ['spec.rules[0].backendRefs[0].namespace "b;ank": must be the name of a namespace', 1],
       ['spec.rules[0].backendRefs[1].port 65536: must be a port from 1 to 65535', 1],
+      ['spec.rules[0].backendRefs[2].port is missing: set it to a port of the Service web', 1],
       [undefined, 7],
     ]);
   });

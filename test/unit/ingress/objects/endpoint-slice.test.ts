@@ -57,7 +57,11 @@ describe('parseEndpointSlice', () => {
         endpoints.map((endpoint) => endpoint.address.text),
         ['10.0.0.1'],
       );
-      assert.deepEqual(leftOut, [JSON.stringify(address)]);
+      assert.equal(leftOut.length, 1);
+      assert.match(
+        leftOut[0] ?? '',
+        /^".*" \((?:an? .* address|the metadata service of a cloud|not an IP address).*\)$/,
+      );
     });
   }
 

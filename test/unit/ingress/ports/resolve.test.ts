@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { describeBackends, EndpointFinder } from '../../../../src/ingress/backends/endpoints.ts';
+import { describeBackends } from '../../../../src/ingress/backends/describe-backends.ts';
+import { EndpointFinder } from '../../../../src/ingress/backends/endpoints.ts';
 import type { PortDemand } from '../../../../src/ingress/intent/port-request.ts';
 import type { EndpointSlice } from '../../../../src/ingress/objects/endpoint-slice.ts';
 import { Inventory } from '../../../../src/ingress/objects/inventory.ts';
@@ -212,8 +213,11 @@ describe('describeBackends', () => {
     [{ slices: [], weight: 1 }, ['Service s0 does not exist']],
     [backend([], 1, { type: 'ExternalName' }), ['Service s0 is an ExternalName, which has no endpoints']],
     [backend([]), ['Service s0 has no endpoints']],
-    [backend([makeSlice('web', pods(1))]), ['Service s0 has no endpoints with the requested port']],
-    [backend([bad]), ['Service s0: ignored "169.254.169.254": no pod has such an address']],
+    [
+      backend([makeSlice('web', pods(1))]),
+      ['Service s0 has no TCP port for spec.port.targetPort "admin"; ports of its endpoints: main 3306/TCP'],
+    ],
+    [backend([bad]), ['Service s0: ignored endpoints "169.254.169.254" (a link-local address)']],
     [backend([makeSlice('web', pods(1), [{ name: 'admin', port: 1 }])]), []],
   ];
   for (const [each, want] of cases) {

@@ -114,7 +114,8 @@ describe('parseRoute', () => {
     ['spec.to.kind', 'Secret', 'must be "Service"'],
     ['spec.port.targetPort', 65536, 'must be the name of a port, or its number from 1 to 65535'],
     ['spec.port.targetPort', 'a\nb', 'must be the name of a port, or its number from 1 to 65535'],
-    ['spec.tls.termination', 'sni', 'must be "passthrough", or tls must be absent'],
+    ['spec.tls.termination', 'sni', 'must be edge, reencrypt or passthrough'],
+    ['spec.tls.termination', 'Passthrough', 'must be "passthrough", in lower case'],
     ['spec.host', 'a b', 'must be a host name'],
   ];
   for (const [path, value, cure] of wrong) {

@@ -170,6 +170,39 @@ describe('ManifestSource', () => {
     });
   }
 
+  it('reports objects and endpoints that it ignores, and nothing about other objects', async () => {
+    const slice = writeSlice('web', [{ address: '10.1.1.999' }, { address: '127.0.0.1' }, { address: '10.0.0.1' }]);
+    const objects = [
+      web,
+      slice,
+      { apiVersion: 'v1', kind: 'Route', metadata: { name: 'old' } },
+      { apiVersion: 'networking.k8s.io/v1', kind: 'Ingress', metadata: { name: 'in' } },
+      { apiVersion: 'template.openshift.io/v1', kind: 'Template', metadata: { name: 't' } },
+      { apiVersion: 'v1', kind: 'Endpoints', metadata: { name: 'web' } },
+      { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'web' } },
+      { apiVersion: 'serving.knative.dev/v1', kind: 'Service', metadata: { name: 'k' } },
+    ];
+    write('a.yaml', objects.map((one) => JSON.stringify(one)).join('\n---\n'));
+    source.start(told);
+    assert.equal(
+      told.problems.get('a.yaml (ignored)'),
+      [
+        'Route old: ignored: apiVersion v1 must be route.openshift.io/v1',
+        'Ingress in: ignored: this router serves no Ingress; write a Route',
+        'Template t: ignored: this router serves no Template; write the objects that "oc process" makes of it',
+        'Endpoints web: ignored: this router serves no Endpoints; write an EndpointSlice (discovery.k8s.io/v1)',
+        'EndpointSlice shop/web-1: ignored endpoints "10.1.1.999" (not an IP address), "127.0.0.1" (a loopback address)',
+      ].join('; '),
+    );
+    assert.deepEqual([...told.problems.keys()], ['a.yaml (ignored)']);
+    assert.deepEqual(told.names, ['EndpointSlice shop/web-1', 'Route shop/web']);
+    write('a.yaml', JSON.stringify(web));
+    await until(
+      () => told.problems.size === 0,
+      () => [...told.problems],
+    );
+  });
+
   it('keeps the last valid state of an object that becomes invalid', async () => {
     const slice = writeSlice('web', [{ address: '10.0.0.1' }]);
     write('a.yaml', [web, slice].map((one) => JSON.stringify(one)).join('\n---\n'));

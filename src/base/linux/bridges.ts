@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import type { Family } from '../../../base/model/address.ts';
+import type { Family } from '../model/address.ts';
 
 /** Bridges by the families whose frames bypass the rules while they stay on the bridge. */
 export type UnfilteredBridges = Readonly<Record<Family, readonly string[]>>;
