@@ -14,6 +14,7 @@ import { readListedTable } from '../../base/rules/nftables/listed.ts';
 import { tableName, tableNameOf } from '../../base/rules/nftables/render.ts';
 import type { RuleBackend, RuleTransaction } from '../../base/rules/transaction.ts';
 import type { Operation } from '../model/operation.ts';
+import { differenceStarts } from '../model/rule-difference.ts';
 import { listGuardRemovals } from './guard.ts';
 import { hasLegacyTables, listChainRemovals } from './iptables-chains.ts';
 import { writeProgram } from './program-table.ts';
@@ -174,11 +175,11 @@ export function listRules(backend: RuleBackend, program: RuleProgram): string[] 
 
 /** Describes missing and additional rules of a listing. A changed rule appears as both. */
 export function describeDifferences(expected: readonly string[], actual: readonly string[]): string[] {
-  const missing = without(expected, actual).map((rule) => `rule is missing: ${rule}`);
-  const foreign = without(actual, expected).map((rule) => `unexpected rule: ${rule}`);
+  const missing = without(expected, actual).map((rule) => `${differenceStarts.missing}${rule}`);
+  const foreign = without(actual, expected).map((rule) => `${differenceStarts.foreign}${rule}`);
   if (missing.length + foreign.length > 0) return [...missing, ...foreign];
   const moved = expected.findIndex((rule, index) => rule !== actual[index]);
-  return moved < 0 ? [] : [`rules are out of order, beginning with: ${actual[moved]}`];
+  return moved < 0 ? [] : [`${differenceStarts.order}${actual[moved]}`];
 }
 
 function without(lines: readonly string[], others: readonly string[]): string[] {

@@ -1,5 +1,6 @@
 import { formatDestination } from '../../../base/model/format.ts';
 import type { Redirect } from '../../../base/model/redirect.ts';
+import { differenceStarts, ruleOfDifference } from '../../model/rule-difference.ts';
 import { type Finding, recreate } from '../finding.ts';
 import { redirectKey } from '../flows.ts';
 import { isRedirectLine, readInstalledRedirects } from '../installed.ts';
@@ -25,7 +26,7 @@ export function findRuleProblems(observation: Observation): Finding[] {
   const wanted = resolved.spec.redirects.redirects.filter(({ target, protocol }) =>
     desired.program.tables.some((one) => one.family === target.family && one.protocol === protocol),
   );
-  const others = ruleDifferences.filter((line) => !isRedirectLine(ruleOf(line)));
+  const others = ruleDifferences.filter((line) => !isRedirectLine(ruleOfDifference(line)));
   return [...compareRedirects(wanted, readInstalledRedirects(rules)), ...describeOthers(others)];
 }
 
@@ -78,9 +79,9 @@ function summarise(
 }
 
 const kinds = [
-  ['rule is missing: ', 'rule-missing'],
-  ['rule does not belong: ', 'rule-foreign'],
-  ['rules are out of order', 'rule-order'],
+  [differenceStarts.missing, 'rule-missing'],
+  [differenceStarts.foreign, 'rule-foreign'],
+  [differenceStarts.order, 'rule-order'],
 ] as const;
 
 function describeOthers(differences: readonly string[]): Finding[] {
@@ -99,9 +100,4 @@ function describeOthers(differences: readonly string[]): Finding[] {
 function cureOf(code: 'rule-missing' | 'rule-foreign' | 'rule-order'): string {
   const what = { 'rule-missing': 'removes', 'rule-foreign': 'adds', 'rule-order': 'moves' }[code];
   return `${recreate}, and find out what ${what} rules in the pod`;
-}
-
-/** Returns the rule of a difference line. */
-function ruleOf(line: string): string {
-  return line.replace(/^rule (?:is missing|does not belong): /, '');
 }
