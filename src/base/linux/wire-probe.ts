@@ -79,7 +79,7 @@ export class WireConversation {
     }
   }
 
-  /** Asks other questions from now on, by the same sockets. Throws the system's error. */
+  /** Replaces the questions and keeps the sockets open. Throws the system's error. */
   change(questions: readonly WireQuestion[]): void {
     this.#asked = new Set(questions.map(({ address }) => address.text));
     for (const family of [4, 6] as const) {
@@ -92,12 +92,12 @@ export class WireConversation {
     }
   }
 
-  /** The sockets, to wait for. */
+  /** The sockets, for polling. */
   get fds(): readonly number[] {
     return this.#channels.map(({ fd }) => fd);
   }
 
-  /** Sends the questions: all, or only those that name an asker or do not. The others learn an asker's address by them. */
+  /** Sends all questions, or only those with or without a sender address. Receivers learn the sender address. */
   ask(which: 'all' | 'named' | 'anonymous' = 'all'): void {
     for (const { fd, named, anonymous } of this.#channels) {
       const frames = { all: [...named, ...anonymous], named, anonymous }[which];
@@ -119,7 +119,7 @@ export class WireConversation {
   /** Processes one frame per family. Returns whether there was any. */
   listen(): boolean {
     let isAny = false;
-    // An exception for each that has none costs more.
+    // Polling is cheaper than an EAGAIN exception for each empty socket.
     const readable = this.#receiveTimeout === 0 ? pollReadable(this.fds) : this.fds;
     for (const { fd, read } of this.#channels) {
       if (!readable.includes(fd)) continue;
@@ -196,14 +196,14 @@ function openPacketSocket(linkIndex: number, type: number, receiveTimeout: numbe
     view.setUint16(2, type);
     view.setInt32(4, linkIndex, littleEndian);
     bindSocket(fd, address);
-    // Past the queueing discipline, which drops the kernel's own frames while a router is suspended (PACKET_QDISC_BYPASS).
+    // PACKET_QDISC_BYPASS, because the queueing discipline of a suspended router drops all packets.
     setSocketOption(fd, 263, 20, Buffer.from([1, 0, 0, 0]));
     if (receiveTimeout === 0) {
-      // What others ask each other is not worth keeping: a few frames (SO_RCVBUF), 64 KiB.
+      // SO_RCVBUF of 64 KiB. A few frames are enough, because most are requests between other hosts.
       setSocketOption(fd, 1, 8, Buffer.from(littleEndian ? [0, 0, 1, 0] : [0, 1, 0, 0]));
       return fd;
     }
-    // struct timeval. Short, so that the end of the wait is noticed.
+    // struct timeval. Short, so that the caller can check its deadline.
     const timeout = Buffer.alloc(16);
     new DataView(timeout.buffer, timeout.byteOffset, 16).setBigInt64(8, BigInt(receiveTimeout * 1000), littleEndian);
     setSocketOption(fd, 1, 20, timeout);
@@ -224,10 +224,10 @@ const packetType = 0xfffff004;
 const otherHost = 3;
 
 /**
- * Returns a filter for possible answers. All hosts of a link send requests: each of 100 routers on a node would be
- * woken by the requests of the other 99. The filter also checks the fixed fields that {@link readArp} and {@link
- * readAdvertisement} check, so the kernel drops forged messages before they use buffer space. Frames for other hosts,
- * or of a VLAN that this link does not belong to, are dropped as in the kernel's own stack.
+ * Returns a filter for possible answers. Without it, the requests of 99 routers would wake the hundredth one on a node.
+ * The filter also checks the fixed fields that {@link readArp} and {@link readAdvertisement} check, so that the kernel
+ * drops forged messages before they use buffer space. Like the kernel's own stack, it drops frames for other hosts and
+ * for VLANs that the link does not belong to.
  */
 function answersOf(family: Family, questions: readonly WireQuestion[]): FilterStep[] {
   const accept = { code: verdict, k: 0xffff };
@@ -237,8 +237,8 @@ function answersOf(family: Family, questions: readonly WireQuestion[]): FilterSt
     { code: isEqual, jt: 1, k: value },
     refuse,
   ];
-  // The end of an address says enough; the whole is compared when the frame is read. Pairs, so that no jump is
-  // longer than its byte.
+  // Compares only the last four bytes; the full address is checked when the frame is read. Each comparison has its own
+  // accept instruction, because the offset of a conditional jump is one byte.
   const compare = (offset: number, which: readonly WireQuestion[]): FilterStep[] => {
     const ends = new Set(
       which.map(({ address }) => Buffer.from(addressBytes(address)).readUInt32BE(family === 4 ? 0 : 12)),
@@ -253,17 +253,17 @@ function answersOf(family: Family, questions: readonly WireQuestion[]): FilterSt
     const reply = demand(load.half, 20, 2);
     return [...forUs, ...fixed, ...compare(28, claims), ...reply, ...compare(28, questions), refuse];
   }
-  // ICMPv6 that no router forwarded; code 0.
+  // ICMPv6 with a hop limit of 255, so no router forwarded it.
   const fixed = demand(load.half, 20, (58 << 8) | 255);
   const inAdvertisement = [...compare(74, questions), refuse];
   const inSolicitation = [...demand(load.half, 54, 135 << 8), ...compare(34, questions), refuse];
-  // Further than a conditional jump reaches.
+  // An unconditional jump, because the distance may exceed the range of a conditional one.
   const past = { code: jump, k: inAdvertisement.length };
   const isAdvertisement = [{ code: load.half, k: 54 }, { code: isEqual, jt: 1, k: 136 << 8 }, past];
   return [...forUs, ...fixed, ...isAdvertisement, ...inAdvertisement, ...inSolicitation];
 }
 
-/** Sends a frame. One that the link has no room or no carrier for is lost, as a frame may be anyway. */
+/** Sends a frame. Ignores a full queue or missing carrier, because any frame may be lost. */
 function send(fd: number, frame: Buffer): void {
   try {
     writeSync(fd, frame);

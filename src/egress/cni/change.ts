@@ -37,7 +37,7 @@ export type ChangeOutcome =
 /** Dependencies of a change: a part of {@link PluginParts}. */
 export type ChangeParts = Pick<PluginParts, 'store' | 'openKernel' | 'identifyNamespace' | 'openLog'>;
 
-/** Usable addresses of DNS names, by name. A name without an entry has none. */
+/** Usable addresses of DNS names, by name. A missing name has no usable address. */
 export type NameAnswers = ReadonlyMap<string, readonly Address[]>;
 
 /** Returns the usable addresses of the names of a set, for one attachment. */
@@ -46,13 +46,13 @@ export type AnswerNames = (set: RedirectSet, state: AttachmentState) => NameAnsw
 /**
  * Applies the redirects and fallbacks of a new network configuration to a running attachment, in one transaction and
  * under the lock of its namespace. Connections of kept redirects are not affected; those of removed redirects end. If
- * it was killed, the next call completes it.
+ * the process is killed during a change, the next call completes it.
  *
  * Throws {@link KernelError} if the kernel rejects the change or another call holds the lock, and `PlanError` if the
  * pod does not support it. Both leave the previous state.
  *
  * @param configuration the whole network configuration, as the plugin receives it on standard input
- * @param answerNames default: the answers that the attachment has
+ * @param answerNames default: the addresses that the attachment already uses
  */
 export function changeAttachment(
   parts: ChangeParts,
@@ -60,7 +60,7 @@ export function changeAttachment(
   configuration: unknown,
   answerNames: AnswerNames = (_, { router }) => (router === undefined ? new Map() : recallAnswers(router)),
 ): ChangeOutcome {
-  // The caller decides which names it resolves.
+  // The caller decides which names it resolves, so all suffixes are accepted here.
   const parsed = parseNetConf(configuration, undefined, everySuffix);
   if (!parsed.ok) return { kind: 'invalid', problems: parsed.problems };
   const spec = parsed.value;
@@ -73,8 +73,8 @@ export function changeAttachment(
 }
 
 /**
- * Leads a living attachment to new addresses of its DNS names, as {@link changeAttachment} does. Established
- * connections stay. An attachment without these names is unchanged.
+ * Applies new addresses of DNS names to a running attachment, in the same way as {@link changeAttachment}. Established
+ * connections are not affected.
  */
 export function changeAnswers(parts: ChangeParts, id: AttachmentId, answerNames: AnswerNames): ChangeOutcome {
   return changeLiving(parts, id, (kernel, state) => {
@@ -86,7 +86,7 @@ export function changeAnswers(parts: ChangeParts, id: AttachmentId, answerNames:
   });
 }
 
-/** Calls `change` in the namespace of a living attachment, under its lock. */
+/** Calls `change` in the namespace of a running attachment, under its lock. */
 function changeLiving(
   parts: ChangeParts,
   id: AttachmentId,
@@ -96,7 +96,7 @@ function changeLiving(
   if (known === undefined) return { kind: 'gone' };
   const kernel = parts.openKernel(known.netns.path, known.backend);
   try {
-    // Another call may have changed or removed it before we acquired the lock.
+    // Another call may have changed or removed the attachment before this one acquired the lock.
     const state = findLiving(parts, id);
     if (state === undefined || state.netns.inode !== kernel.netns.inode) return { kind: 'gone' };
     return change(kernel, state);

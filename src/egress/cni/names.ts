@@ -11,9 +11,9 @@ import { CniError, errorCodes } from './error.ts';
 const nothing: NameReply = { answers: [], allowed: [] };
 
 /**
- * Asks the node daemon for the names of a configuration; a configuration without names asks for none. A daemon that does
- * not answer in time leaves them without addresses. Throws a {@link CniError} 11 if no daemon is there: it alone keeps
- * names current.
+ * Requests the addresses of a configuration's names from the node daemon. If the daemon does not answer in time, the
+ * names have no addresses yet. Throws {@link CniError} 11 if no daemon is running, because only the daemon keeps names
+ * up to date.
  */
 export function askForNames(
   { id, args }: Extract<Call, { verb: 'ADD' | 'CHECK' }>,
@@ -32,7 +32,7 @@ export function askForNames(
   if (reply === 'absent') {
     throw new CniError(
       errorCodes.tryAgainLater,
-      `Cannot resolve ${first}: no egress-router-node answers on this node, and it alone keeps DNS names current; ` +
+      `Cannot resolve ${first}: no egress-router-node answers on this node, and only it keeps DNS names up to date; ` +
         'run the node daemon on every node that runs routers with names',
     );
   }
@@ -41,7 +41,7 @@ export function askForNames(
   return nothing;
 }
 
-/** Returns the attachment with the addresses of its names, and logs what is wrong with them. */
+/** Returns the attachment with the addresses of its names, and logs names with a problem. */
 export function answerNames(
   spec: AttachmentSpec,
   { answers, allowed }: NameReply,

@@ -28,7 +28,7 @@ export interface NameRequest {
 /** The node daemon's answers. */
 export interface NameReply {
   readonly answers: readonly NameAnswer[];
-  /** Networks that are allowed although they are inside the cluster or the node. */
+  /** Networks inside the cluster or the node that are allowed as destinations. */
   readonly allowed: readonly Prefix[];
 }
 

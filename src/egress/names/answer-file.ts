@@ -20,7 +20,7 @@ const schema = z.object({
   ),
 });
 
-/** Writes the answers of a resolver, whole. Throws the system's error. */
+/** Writes the answers of a resolver to a file, atomically. Throws the system's error. */
 export function writeAnswers(path: string, entries: Iterable<NameEntry>): void {
   const [now, clock] = [performance.now(), Date.now()];
   const answers = [...entries].flatMap((entry) => {
@@ -35,7 +35,7 @@ export function writeAnswers(path: string, entries: Iterable<NameEntry>): void {
   writeWhole(path, `${JSON.stringify({ version: 1, answers }, undefined, 1)}\n`, 0o600);
 }
 
-/** Reads the answers of an earlier process that still count. A missing or broken file has none. */
+/** Reads the answers of a previous process that are still valid. A missing or corrupt file contains none. */
 export function readAnswers(path: string, times: NameTimes): readonly NameEntry[] {
   let document: unknown;
   try {

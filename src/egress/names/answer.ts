@@ -1,31 +1,31 @@
 import type { Address, Family } from '../../base/model/address.ts';
 import { type DnsResponse, responseCodes, typeOf } from './dns-message.ts';
 
-/** How many aliases lead to a name at most. */
+/** Maximum number of aliases (CNAME records) to follow. */
 export const mostAliases = 16;
 
 /** Meaning of a response. */
 export type Reading =
   /** Every address of the name, in the order of the response. `ttl`: seconds, the lowest of the chain. */
   | { readonly kind: 'addresses'; readonly addresses: readonly Address[]; readonly ttl: number }
-  /** The response ends with an alias, which must be asked for. */
+  /** The response ends with an alias, for which another query is needed. */
   | { readonly kind: 'alias'; readonly name: string; readonly ttl: number; readonly followed: number }
-  /** The name has no such address, or does not exist. `ttl`: seconds, if the server gives it. */
+  /** The name does not exist or has no address of this family. `ttl`: seconds, if the server sent one. */
   | { readonly kind: 'none'; readonly reason: string; readonly ttl: number | undefined }
-  /** The server cannot answer; another one, or a later query, may. */
+  /** The server could not answer. Another server or a later query may succeed. */
   | { readonly kind: 'failed'; readonly reason: string };
 
-/** Returns whether a response answers a query: another one may be forged, and is ignored. */
+/** Returns whether a response matches a query. Others may be forged and are ignored. */
 export function isAnswerTo({ id, question, code }: DnsResponse, asked: number, name: string, family: Family): boolean {
   if (id !== asked) return false;
-  // Servers that do not understand a query cannot repeat it.
+  // A server that cannot parse a query cannot repeat its question.
   if (question === undefined) return code === responseCodes.formatError;
   return question.name === name && question.type === typeOf(family);
 }
 
 /**
- * Reads a response: follows aliases from the name that was asked for, and uses no other records, because a server
- * may add whatever it likes.
+ * Interprets a response. Follows aliases from the queried name and ignores all other records, because a server may add
+ * arbitrary ones.
  */
 export function readAnswer({ code, records, negativeTtl }: DnsResponse, name: string, family: Family): Reading {
   if (code === responseCodes.nameError) return { kind: 'none', reason: 'the name does not exist', ttl: negativeTtl };

@@ -6,35 +6,36 @@ import { isAnswerTo, mostAliases, type Reading, readAnswer } from './answer.ts';
 import { type DnsResponse, readResponse, responseCodes, writeQuery } from './dns-message.ts';
 import type { DnsServer } from './resolv-conf.ts';
 
-/** Milliseconds for a server's answer, by round over all servers. */
+/** Timeout of each server in milliseconds, in the first and second round. */
 const patience = [700, 1500] as const;
 
-/** Wrong responses to one query after which someone is guessing: TCP cannot be forged so. */
+/** Mismatched responses to one query that indicate spoofing. The client then uses TCP, which is harder to spoof. */
 const mostWrong = 8;
 
-/** The answer for a name and a family. */
+/** Result of a lookup for one name and family. `ttl`: seconds. */
 export type Lookup =
   | { readonly kind: 'addresses'; readonly addresses: readonly Address[]; readonly ttl: number }
   | { readonly kind: 'none'; readonly reason: string; readonly ttl: number | undefined }
   | { readonly kind: 'failed'; readonly reason: string };
 
-/** Asks DNS servers for the addresses of a name; never rejects. */
+/** Queries DNS servers for the addresses of a name. Never rejects. */
 export type LookUp = (name: string, family: Family) => Promise<Lookup>;
 
 /**
- * A DNS client: queries from random ports with random IDs over UDP, over TCP where a response is truncated or someone
- * guesses, and follows aliases. It tries every server twice, the one that answered last first.
+ * A DNS client. It sends queries over UDP with random source ports and IDs, falls back to TCP if a response is
+ * truncated or spoofing is suspected, and follows aliases. It tries every server twice, beginning with the one that
+ * last answered.
  */
 export class DnsClient {
   readonly #servers: () => readonly DnsServer[];
   #preferred: DnsServer | undefined;
 
-  /** @param servers current servers, asked for at each lookup */
+  /** @param servers returns the current servers; called for every query */
   constructor(servers: () => readonly DnsServer[]) {
     this.#servers = servers;
   }
 
-  /** Resolves to the answer; never rejects. */
+  /** Resolves a name. Never rejects. */
   async lookUp(name: string, family: Family): Promise<Lookup> {
     const seen = new Set([name]);
     let asked = name;
@@ -78,11 +79,11 @@ export class DnsClient {
   }
 }
 
-/** Asks one server; never rejects. */
+/** Queries one server. Never rejects. */
 async function askServer(server: DnsServer, name: string, family: Family, milliseconds: number): Promise<Reading> {
   try {
     let response = await exchange(server, name, family, true, milliseconds);
-    // A server that does not know the extension repeats the query without it.
+    // A server without EDNS answers FORMERR (RFC 6891 §7), so retry without it.
     if (response.code === responseCodes.formatError) {
       response = await exchange(server, name, family, false, milliseconds);
     }
@@ -111,7 +112,7 @@ async function exchange(
 
 type Read = (bytes: Buffer) => DnsResponse | undefined;
 
-/** Rejects with an Error after the time, and where the server's port is closed. */
+/** Queries a server over UDP. Rejects with an Error on a timeout or if the server's port is closed. */
 function askByUdp(
   { address, port }: DnsServer,
   query: Buffer,
@@ -126,7 +127,7 @@ function askByUdp(
     const end = (): void => {
       clearTimeout(timer);
       socket.removeAllListeners();
-      // An error that comes later is about a query that is over.
+      // Ignore errors that arrive after the query has ended.
       socket.on('error', () => {});
       socket.close();
     };
@@ -141,7 +142,7 @@ function askByUdp(
       end();
       resolve(response ?? 'forged');
     });
-    // Connected: the kernel drops what comes from elsewhere, and reports a closed port.
+    // On a connected socket, the kernel drops packets from other addresses and reports a closed port.
     socket.connect(port, address, () => socket.send(query));
   });
 }
@@ -150,7 +151,7 @@ function isSameHost(one: string, other: string): boolean {
   return one.replace(/%.*$/, '') === other.replace(/%.*$/, '');
 }
 
-/** One query on one connection (RFC 7766). Rejects with an Error. */
+/** Queries a server over a new TCP connection (RFC 7766). Rejects with an Error. */
 function askByTcp({ address, port }: DnsServer, query: Buffer, read: Read, milliseconds: number): Promise<DnsResponse> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: address, port });

@@ -4,7 +4,7 @@ import { type Address, addressFromBytes, type Family } from '../../base/model/ad
 const types = { a: 1, cname: 5, soa: 6, aaaa: 28, opt: 41 } as const;
 const internet = 1;
 
-/** Size of UDP answers that we accept, in bytes, which fits any path (RFC 9715 §3). */
+/** Advertised UDP payload size in bytes, which avoids fragmentation (RFC 9715 §3). */
 const udpSize = 1232;
 
 /** Response codes (RFC 1035 §4.1.1). */
@@ -19,7 +19,7 @@ export function typeOf(family: Family): number {
  * Writes a recursive query (RFC 1035 §4.1).
  *
  * @param name a validated DNS name
- * @param withExtension whether to offer larger answers (EDNS, RFC 6891), which very old servers reject
+ * @param withExtension whether to offer larger answers (EDNS, RFC 6891), which some old servers reject
  */
 export function writeQuery(id: number, name: string, family: Family, withExtension: boolean): Buffer {
   const labels = name.split('.').map((label) => {
@@ -39,7 +39,7 @@ export function writeQuery(id: number, name: string, family: Family, withExtensi
   return Buffer.concat([head, ...labels, Buffer.of(0), question, ...(withExtension ? [extension] : [])]);
 }
 
-/** A record that a query for addresses may be answered with. */
+/** A record in the answer to an address query. */
 export type DnsRecord =
   | { readonly kind: 'address'; readonly owner: string; readonly ttl: number; readonly address: Address }
   | { readonly kind: 'alias'; readonly owner: string; readonly ttl: number; readonly target: string };
@@ -51,9 +51,9 @@ export interface DnsResponse {
   readonly code: number;
   /** Name in lower case. Some servers omit the question in errors. */
   readonly question: { readonly name: string; readonly type: number } | undefined;
-  /** Addresses and aliases of the answer section; others are skipped. */
+  /** Addresses and aliases in the answer section. Other records are skipped. */
   readonly records: readonly DnsRecord[];
-  /** Seconds for which a negative answer may be kept (RFC 2308 §5). */
+  /** Seconds for which a negative answer may be cached (RFC 2308 §5). */
   readonly negativeTtl: number | undefined;
 }
 
@@ -92,7 +92,7 @@ class Reader {
     const question = questions === 0 ? undefined : this.#question();
     const isTruncated = (flags & 0x0200) !== 0;
     const head = { id, isTruncated, code: flags & 0xf, question };
-    // What is cut off is asked for by TCP.
+    // The client retries a truncated response over TCP.
     if (isTruncated) return { ...head, records: [], negativeTtl: undefined };
     const records: DnsRecord[] = [];
     for (let count = 0; count < answers; count++) {
@@ -126,7 +126,7 @@ class Reader {
     const type = this.#word();
     const kind = this.#word();
     const written = this.#bytes.readUInt32BE(this.#at);
-    // A TTL with the highest bit set counts as zero (RFC 2181 §8).
+    // A TTL with the highest bit set is treated as zero (RFC 2181 §8).
     const ttl = written > 0x7fffffff ? 0 : written;
     const length = this.#bytes.readUInt16BE(this.#at + 4);
     const start = this.#at + 6;
@@ -149,7 +149,7 @@ class Reader {
     return name;
   }
 
-  /** Follows compression pointers, which must point backwards (RFC 1035 §4.1.4), so that they end. */
+  /** Reads a name. Compression pointers must point backwards (RFC 1035 §4.1.4), so that they cannot form a loop. */
   #nameAt(start: number): { readonly name: string; readonly end: number } {
     const labels: string[] = [];
     let at = start;
@@ -177,7 +177,7 @@ class Reader {
   }
 }
 
-/** Names compare without case for ASCII only (RFC 4343). A dot inside a label is escaped, so that it splits nothing. */
+/** Lowercases ASCII letters only (RFC 4343). A dot inside a label is escaped, so that it does not separate labels. */
 function lowerCase(label: Buffer): string {
   return label
     .toString('latin1')

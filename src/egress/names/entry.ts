@@ -1,17 +1,17 @@
 import type { Address, Family } from '../../base/model/address.ts';
 import type { RefusedAddress } from './policy.ts';
 
-/** How long answers are used, in milliseconds. */
+/** Limits for the lifetime of answers, in milliseconds. */
 export interface NameTimes {
-  /** A shorter TTL counts as this. */
+  /** Minimum TTL. Shorter ones are raised to it. */
   readonly shortest: number;
-  /** A longer TTL counts as this. */
+  /** Maximum TTL. Longer ones are reduced to it. */
   readonly longest: number;
-  /** How long after its TTL an answer is used while no server answers. */
+  /** How long an answer is used after its TTL while no server answers. */
   readonly stale: number;
 }
 
-/** What became of a query, with the addresses that may be used. */
+/** Result of a query after the policy was applied to its addresses. */
 export type EntryLookup =
   | {
       readonly kind: 'addresses';
@@ -23,32 +23,32 @@ export type EntryLookup =
   | { readonly kind: 'none'; readonly reason: string; readonly ttl: number | undefined }
   | { readonly kind: 'failed'; readonly reason: string };
 
-/** An answer as it is kept between processes. Times are milliseconds. */
+/** An answer in the form that survives a restart. Times are milliseconds. */
 export interface StoredAnswer {
   readonly name: string;
   readonly family: Family;
   readonly addresses: readonly Address[];
-  /** Until the TTL ends; negative: it has ended. */
+  /** Time until the TTL expires; negative if it has expired. */
   readonly remaining: number;
   readonly sinceChange: number;
 }
 
-/** Milliseconds between queries that fail: the first time, and at most. */
+/** Initial and maximum backoff after failed queries, in milliseconds. */
 const retry = { first: 1000, last: 30_000 } as const;
 
-/** Milliseconds for which a negative answer counts at most. */
+/** Maximum lifetime of a negative answer in milliseconds. */
 const longestNone = 60_000;
 
-/** When an answer is refreshed, as a part of its TTL: at a random moment in between, so that queries spread. */
+/** Range of the random share of its TTL after which an answer is refreshed, so that queries are spread over time. */
 const refresh = { from: 0.75, to: 0.9 } as const;
 
-/** The answer for one name and family, and when to ask again. */
+/** The answer for one name and family, and the schedule of its queries. */
 export class NameEntry {
   readonly name: string;
   readonly family: Family;
-  /** Resolves when a query was answered, or failed, for the first time. */
+  /** Resolves when the first query has succeeded or failed. */
   readonly settled: Promise<void>;
-  /** A query for it waits or is under way. */
+  /** Whether a query is queued or in progress. */
   isAsking = false;
   readonly #times: NameTimes;
   #settle: () => void = () => {};
@@ -71,7 +71,7 @@ export class NameEntry {
     });
   }
 
-  /** An entry with an answer of an earlier process, or undefined if that is too old. */
+  /** Returns an entry with an answer of a previous process, or undefined if the answer is too old. */
   static restore(
     { name, family, addresses, remaining, sinceChange }: StoredAnswer,
     times: NameTimes,
@@ -96,12 +96,12 @@ export class NameEntry {
     return this.#refused;
   }
 
-  /** Why the last query brought no address, or not all. */
+  /** Why the last query returned no address, or why some of its addresses are not used. */
   get problem(): string | undefined {
     return this.#problem;
   }
 
-  /** Whether the last query failed: the addresses, if there are any, are those of an earlier one. */
+  /** Whether the last query failed. Any addresses are then from an earlier query. */
   get hasFailed(): boolean {
     return this.#failures > 0;
   }
@@ -114,7 +114,7 @@ export class NameEntry {
     return this.#timer !== undefined;
   }
 
-  /** Milliseconds until the answer expires; undefined without one. */
+  /** Returns the milliseconds until the answer expires, or undefined if there is none. */
   remaining(now: number): number | undefined {
     return this.#expires === undefined ? undefined : this.#expires - now;
   }
@@ -123,7 +123,7 @@ export class NameEntry {
     return this.#changedAt === undefined ? undefined : now - this.#changedAt;
   }
 
-  /** Takes what became of a query. Returns whether the addresses or the problem changed. */
+  /** Records the result of a query. Returns whether the addresses or the problem changed. */
   take(lookup: EntryLookup, now: number): boolean {
     const before = this.#describe();
     switch (lookup.kind) {
@@ -153,7 +153,7 @@ export class NameEntry {
     return before !== this.#describe();
   }
 
-  /** Calls back when it is time to ask again. */
+  /** Calls back when the next query is due. */
   schedule(ask: () => void): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
@@ -167,7 +167,7 @@ export class NameEntry {
     this.#timer = undefined;
   }
 
-  /** No server answers: the last answer counts for a while. */
+  /** Records that no server answered. The last answer stays valid for the stale time. */
   #fail(reason: string, now: number): void {
     this.#failures++;
     this.#problem = reason;

@@ -6,10 +6,10 @@ import { formatPrefix, type Prefix } from '../../base/model/address.ts';
 import { answerPatience, largestNameMessage, makeRequestSchema } from '../model/name-request.ts';
 import type { NameResolver } from './resolver.ts';
 
-/** Milliseconds that a query may take, so that the reply is on time. */
+/** Maximum milliseconds to wait for queries, so that the reply arrives before the plugin's timeout. */
 const settleTime = answerPatience - 200;
 
-/** Milliseconds for which names of an ADD are kept until its state file shows them. */
+/** Milliseconds for which the names of an ADD are kept without a state file that contains them. */
 const leaseTime = 60_000;
 
 /** Dependencies of {@link NameServer}. */
@@ -19,7 +19,7 @@ export interface NameServerParts {
   readonly log: DaemonLog;
 }
 
-/** Answers the plugin on a Unix socket that only root may use. */
+/** Answers name requests of the plugin on a Unix socket that only root can access. */
 export class NameServer {
   readonly #parts: NameServerParts;
   readonly #server: Server;
@@ -31,7 +31,7 @@ export class NameServer {
     this.#server = createServer((socket) => this.#serve(socket));
   }
 
-  /** Listens; a socket that an earlier daemon left is replaced. Rejects with the system's error. */
+  /** Starts to listen, and replaces the socket of a previous daemon. Rejects with the system's error. */
   async listen(path: string): Promise<void> {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     rmSync(path, { force: true });
@@ -66,7 +66,7 @@ export class NameServer {
       this.#answer(Buffer.concat(chunks).toString()).then(
         (reply) => socket.end(`${JSON.stringify(reply)}\n`),
         (error: unknown) => {
-          this.#parts.log.warn({ err: error }, 'Cannot answer a request for names');
+          this.#parts.log.warn({ err: error }, 'Failed to answer a name request');
           socket.destroy();
         },
       );

@@ -14,7 +14,7 @@ export interface RefusedAddress {
   readonly reason: string;
 }
 
-/** Ranges that are not on the outside of any host. The owner of a zone must not reach inside. */
+/** Ranges that are never outside the cluster. The owner of a DNS zone must not direct traffic into them. */
 const insideRanges: readonly (readonly [prefix: string, what: string])[] = [
   ['0.0.0.0/8', 'the unspecified network'],
   ['127.0.0.0/8', 'loopback'],
@@ -41,17 +41,17 @@ const inside = insideRanges.map(([text, what]) => {
   return { prefix, what };
 });
 
-/** What the administrator allows and forbids. */
+/** Names and networks that the administrator allows or denies. */
 export interface NamePolicy {
   /** Networks of pods and Services. */
   readonly clusterNetworks: readonly Prefix[];
-  /** Networks that are allowed although they are inside. */
+  /** Networks that are allowed even though they are inside the cluster. */
   readonly allowedNetworks: readonly Prefix[];
   /** Suffixes of names inside the cluster that are allowed. */
   readonly allowedSuffixes: readonly string[];
 }
 
-/** Returns why a name is not resolved, or undefined. */
+/** Returns why the policy denies a name, or undefined if it is allowed. */
 export function refuseByPolicy(name: string, { allowedSuffixes }: NamePolicy): string | undefined {
   return refuseName(name, allowedSuffixes);
 }
@@ -93,7 +93,7 @@ function contains(networks: readonly Prefix[], address: Address): boolean {
   return networks.some((prefix) => containsAddress(prefix, address));
 }
 
-/** `::ffff:0:0/96` (RFC 4291 §2.5.5.2), which has no text as a prefix here. */
+/** Returns whether an address is in `::ffff:0:0/96` (RFC 4291 §2.5.5.2), which {@link parsePrefix} does not accept. */
 function isIpv4Mapped(address: Address): boolean {
   if (address.family === 4) return false;
   const bytes = addressBytes(address);

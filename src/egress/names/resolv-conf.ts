@@ -7,7 +7,7 @@ export interface DnsServer {
   readonly port: number;
 }
 
-/** As many servers as glibc uses (resolv.conf(5)). */
+/** Maximum number of servers, as in glibc (resolv.conf(5)). */
 const mostServers = 3;
 
 /**

@@ -3,25 +3,25 @@ import type { LookUp, Lookup } from './dns-client.ts';
 import { NameEntry, type NameTimes } from './entry.ts';
 import { type NamePolicy, type RefusedAddress, refuseByPolicy, sift } from './policy.ts';
 
-/** What a user of names needs. */
+/** Names that a router or a pending call needs. */
 export interface Wish {
-  /** Kubernetes namespace that the names count for. */
+  /** Kubernetes namespace whose quota the names use. */
   readonly namespace: string;
   readonly names: readonly string[];
   /** Families of the reserved addresses. */
   readonly families: readonly Family[];
 }
 
-/** Current knowledge about a name. */
+/** Current resolution status of a name. */
 export interface NameStatus {
   readonly name: string;
   /** Usable addresses of all families, sorted. */
   readonly addresses: readonly Address[];
   /** Addresses of the last answer that must not be destinations. */
   readonly refused: readonly RefusedAddress[];
-  /** Why the name has no current answer, or which addresses of it are not used. */
+  /** Why the name has no current answer, or why some of its addresses are not used. */
   readonly problem: string | undefined;
-  /** Whether every family that is wanted was answered, or failed, at least once. */
+  /** Whether the first query of every requested family has succeeded or failed. */
   readonly isSettled: boolean;
   /** Milliseconds until the first of its answers expires; negative after that. Absent without an answer. */
   readonly remaining?: number;
@@ -33,7 +33,7 @@ export interface NameStatus {
 export interface ResolverSettings {
   readonly policy: NamePolicy;
   readonly times: NameTimes;
-  /** Names that routers of one Kubernetes namespace may use on this node. */
+  /** Maximum number of names that the routers of one Kubernetes namespace may use on this node. */
   readonly mostNames: number;
 }
 
@@ -42,28 +42,28 @@ export interface ResolverParts {
   readonly lookUp: LookUp;
   /** Addresses of this node. */
   readonly ownAddresses: () => ReadonlySet<string>;
-  /** Called soon after names changed, or failed, or work again. */
+  /** Called when the addresses or the problem of names changed. */
   readonly changed: (names: ReadonlySet<string>) => void;
 }
 
-/** Queries that are under way at once. */
+/** Maximum number of concurrent queries. */
 const mostQueries = 48;
 
-/** Addresses of one name that are used; more are left out, the highest first. */
+/** Maximum number of addresses per name and family. The first ones in sorted order are used. */
 const mostAddresses = 64;
 
 /**
- * Knows the addresses of the names that routers of this node use. One query per name and family serves all routers;
- * answers are refreshed before they expire, each at a time of its own.
+ * Resolves the names that routers of this node use and keeps their addresses up to date. One query per name and family
+ * serves all routers. Answers are refreshed before they expire, at random times.
  */
 export class NameResolver {
   readonly #settings: ResolverSettings;
   readonly #parts: ResolverParts;
   readonly #users = new Map<string, Wish>();
   readonly #entries = new Map<string, NameEntry>();
-  /** Answers of an earlier process whose names no user wanted yet. */
+  /** Answers of a previous process whose names no user has requested yet. */
   readonly #restored = new Map<string, NameEntry>();
-  /** Names that are over the limit of each namespace that wants them. */
+  /** Names that exceed the limit of every namespace that requests them. */
   #overLimit: ReadonlySet<string> = new Set();
   readonly #queue: NameEntry[] = [];
   #running = 0;
@@ -74,19 +74,19 @@ export class NameResolver {
     this.#parts = parts;
   }
 
-  /** Replaces what a user needs. Names that no user needs are forgotten. */
+  /** Replaces the names of a user. Names without a user are discarded. */
   want(user: string, wish: Wish): void {
     if (JSON.stringify(this.#users.get(user)) === JSON.stringify(wish)) return;
     this.#users.set(user, wish);
     this.#follow();
   }
 
-  /** Forgets a user. */
+  /** Removes a user and its names. */
   release(user: string): void {
     if (this.#users.delete(user)) this.#follow();
   }
 
-  /** Returns the known state of a name, without a query. */
+  /** Returns the current status of a name without sending a query. */
   find(name: string): NameStatus {
     const refusal = refuseByPolicy(name, this.#settings.policy) ?? this.#overLimitReason(name);
     const entries = refusal === undefined ? this.#entriesOf(name) : [];
@@ -94,7 +94,7 @@ export class NameResolver {
     const remaining = entries.flatMap((entry) => entry.remaining(now) ?? []);
     const changes = entries.flatMap((entry) => entry.sinceChange(now) ?? []);
     const addresses = entries.flatMap((entry) => entry.addresses);
-    // That one family has no address is no problem of a name that has one of the other.
+    // A name with an address of one family may lack addresses of the other.
     const troubled = entries.filter((entry) => addresses.length === 0 || entry.hasFailed || entry.refused.length > 0);
     const [problem] = troubled.flatMap((entry) => entry.problem ?? []);
     return {
@@ -108,24 +108,24 @@ export class NameResolver {
     };
   }
 
-  /** Returns what is known about every name that is wanted. */
+  /** Returns the status of every requested name. */
   list(): readonly NameStatus[] {
     return [...new Set([...this.#users.values()].flatMap(({ names }) => names))].sort().map((name) => this.find(name));
   }
 
-  /** All entries, for the file. */
+  /** All entries, to be saved in the answer file. */
   get entries(): Iterable<NameEntry> {
     return this.#entries.values();
   }
 
-  /** Takes answers of an earlier process; call it before the first {@link want}. They are refreshed soon. */
+  /** Adds answers of a previous process, which are refreshed soon. Call this before the first {@link want}. */
   restore(entries: Iterable<NameEntry>): void {
     for (const entry of entries) this.#restored.set(keyOf(entry.name, entry.family), entry);
   }
 
   /**
-   * Resolves when every name was answered, or failed, once, and after the time at the latest. Their queries go before
-   * others.
+   * Resolves when the first query of every name has succeeded or failed, or when the time has elapsed. These queries
+   * take precedence over others.
    */
   async settle(names: readonly string[], milliseconds: number): Promise<void> {
     const waiting = names.flatMap((name) => this.#entriesOf(name)).filter(({ isSettled }) => !isSettled);
@@ -151,7 +151,7 @@ export class NameResolver {
     return ([4, 6] as const).flatMap((family) => this.#entries.get(keyOf(name, family)) ?? []);
   }
 
-  /** Derives the entries from the wishes: those who came first keep their place under the limit. */
+  /** Derives the entries from the requested names. Earlier users take precedence under the limit. */
   #follow(): void {
     const { policy, mostNames, times } = this.#settings;
     const byNamespace = new Map<string, Set<string>>();
@@ -229,7 +229,7 @@ export class NameResolver {
     if (lookup.kind !== 'addresses') return entry.take(lookup, performance.now());
     const distinct = [...new Map(lookup.addresses.map((address) => [address.text, address])).values()];
     const { usable, refused } = sift(distinct, this.#settings.policy, this.#parts.ownAddresses());
-    // Sorted, so that another order of the same addresses is no change.
+    // Sorted, because servers rotate the order of addresses and this is no change.
     const addresses = usable.toSorted((one, other) => (one.text < other.text ? -1 : 1)).slice(0, mostAddresses);
     return entry.take({ kind: 'addresses', addresses, refused, ttl: lookup.ttl }, performance.now());
   }

@@ -9,24 +9,24 @@ import type { Standing } from './standing.ts';
 import { placeOf, type Watched } from './watched.ts';
 import type { Wires } from './wires-api.ts';
 
-/** Consecutive rounds with a rival after which the interface is closed, whatever the API server says. */
+/** Consecutive probes that find a rival after which the interface is closed even if the API server confirms the pod. */
 const mostConflicts = 3;
 
-/** Milliseconds in which no gateway answered. */
+/** Milliseconds without an answer from any gateway. */
 const quiet = {
-  /** The API server is asked, too. */
+  /** The daemon starts to query the API server. */
   doubtful: 1200,
-  /** The router counts as cut off unless the API server answers. */
+  /** The router is considered cut off unless the API server responds. */
   cutOff: 2000,
 };
 
-/** Milliseconds that an answer of the API server is valid, timeout of a request, and interval of requests. */
+/** Validity of an API server response, request timeout, and interval between requests, in milliseconds. */
 const confirmation = { counts: 1500, patience: 700, interval: 500 };
 
-/** Milliseconds between two answers to a rival, and that the API server has before the router is suspended meanwhile. */
+/** Minimum interval between defences, and time to wait for the API server before suspending, in milliseconds. */
 const defence = { interval: 1000, verdict: 150 };
 
-/** Milliseconds between requests for a router whose pod is not among the pods of this node. */
+/** Milliseconds between API requests for a router whose pod is missing from the watch of this node's pods. */
 const missingInterval = 5000;
 
 /** Dependencies of {@link AddressKeeper}. */
@@ -36,26 +36,26 @@ export interface KeeperParts {
   readonly metrics: NodeMetrics;
   readonly log: DaemonLog;
   readonly problems: ProblemBook;
-  /** Asks the API server. Never rejects. */
+  /** Queries the API server for the pod of a router. Never rejects. */
   readonly standingOf: (state: AttachmentState, patience?: number) => Promise<Standing>;
-  /** Whether the API server lists the pods of this node without the router's. */
+  /** Whether the router's pod is missing from the watch of this node's pods. */
   readonly isMissing: (state: AttachmentState) => boolean;
-  /** Writes on a router's pod whose claim keeps it closed, unless that is there; undefined: none does. Never throws. */
+  /** Annotates a router's pod with the claim that keeps it closed, or removes the annotation. Never throws. */
   readonly showClosure: (state: AttachmentState, rival: AddressRival | undefined) => void;
   readonly tell: (state: AttachmentState, reason: string, message: string, type?: EventWords['type']) => Promise<void>;
 }
 
 /**
- * Keeps two machines from using one address. A router that may have been replaced is suspended: it lost its carrier,
- * its pod is gone, or neither a gateway nor the API server answers. It resumes when the API server confirms it and no
- * machine claims its address. A router that meets a rival answers it, or closes its interface if it is not the current
- * one.
+ * Prevents two machines from using the same address. The keeper suspends a router that may have been replaced: it lost
+ * its carrier, its pod is gone, or neither a gateway nor the API server answers. It resumes the router when the API
+ * server confirms the pod and no machine claims the address. When a rival claims the address, the keeper defends it if
+ * the pod is current, and closes the interface otherwise.
  */
 export class AddressKeeper {
   readonly #parts: KeeperParts;
-  /** Routers that answered a rival a moment ago, or are about to. */
+  /** Routers that are defending their address or did so less than a defence interval ago. */
   readonly #defending = new Set<Watched>();
-  /** When the API server was last asked for a sign of life, and when a question was that it answered, or did not. */
+  /** Times of the last liveness request to the API server, the last success, and the last failure. */
   #askedAt = Number.NEGATIVE_INFINITY;
   #confirmedAt = Number.NEGATIVE_INFINITY;
   #failedAt = Number.NEGATIVE_INFINITY;
@@ -65,23 +65,23 @@ export class AddressKeeper {
     this.#parts = parts;
   }
 
-  /** Continues what an earlier daemon did to a router. */
+  /** Restores the closure or suspension that a previous daemon applied to a router. */
   adopt(watched: Watched, now: number): void {
     const { state, labels, closure } = watched;
     if (state.closed !== undefined) {
       closure.close(state.closed, now);
       this.#reportClosed(state, labels, state.closed);
     } else if (this.#parts.routers.isSuspended(state)) {
-      this.#noteSuspension(watched, 'an earlier daemon suspended it', now);
+      this.#noteSuspension(watched, 'a previous daemon suspended it', now);
     }
   }
 
-  /** Whether a gateway of a router has answered a moment ago, so that another machine cannot have its address yet. */
+  /** Whether a gateway of a router answered so recently that no other machine can have taken its address. */
   isConnected(state: AttachmentState, now: number): boolean {
     return this.#parts.wires.quietFor(state, now) < quiet.doubtful;
   }
 
-  /** Suspends routers that may have been replaced, and resumes those that were not. Call it several times a second. */
+  /** Suspends routers that may have been replaced and resumes those that were not. Call this several times a second. */
   look(all: Iterable<Watched>, now: number): void {
     const { wires, isMissing } = this.#parts;
     let doubtful: Watched | undefined;
@@ -96,7 +96,7 @@ export class AddressKeeper {
       }
       const isQuiet = silence > quiet.doubtful;
       if (isQuiet) doubtful = watched;
-      // The wire is there again: ask at once who has the address by now.
+      // The link works again: immediately probe for another machine that took the address in the meantime.
       else if (watched.wasQuiet) watched.due.ask = now;
       watched.wasQuiet = isQuiet;
       if (silence === Number.POSITIVE_INFINITY) this.#suspend(watched, 'its wire has no carrier', now);
@@ -107,14 +107,14 @@ export class AddressKeeper {
     if (doubtful !== undefined && now - this.#askedAt > confirmation.interval) void this.#confirm(doubtful.state, now);
   }
 
-  /** One router stands for all: what matters is whether the API server can be reached, and so its watch. */
+  /** Checks whether the API server is reachable. A request for one router is enough. */
   async #confirm(state: AttachmentState, now: number): Promise<void> {
     this.#askedAt = now;
     if ((await this.#parts.standingOf(state, confirmation.patience)) === 'unknown') this.#failedAt = now;
     else this.#confirmedAt = now;
   }
 
-  /** A daemon that could not run for a while must ask before it believes that it is cut off. */
+  /** Requires a failed request, because an old success may only mean that the daemon did not run for a while. */
   #hasLostApi(now: number): boolean {
     return this.#failedAt > this.#confirmedAt && now - this.#confirmedAt > confirmation.counts;
   }
@@ -132,7 +132,7 @@ export class AddressKeeper {
     try {
       this.#parts.routers.suspend(watched.state);
     } catch (error) {
-      this.#parts.log.debug({ err: error, ...watched.labels }, 'Cannot suspend a router');
+      this.#parts.log.debug({ err: error, ...watched.labels }, 'Failed to suspend a router');
       return;
     }
     this.#noteSuspension(watched, reason, now);
@@ -144,7 +144,7 @@ export class AddressKeeper {
     this.#parts.problems.report(placeOf(labels), `${state.link} is suspended: ${reason}`);
   }
 
-  /** Asks who has the address without naming one, so that a machine that has it loses nothing. */
+  /** Probes without a sender address, so that a machine that legitimately has the address is not disturbed. */
   async #tryResume(watched: Watched): Promise<void> {
     const { routers, metrics, standingOf, log } = this.#parts;
     const { state, labels, suspension } = watched;
@@ -164,7 +164,7 @@ export class AddressKeeper {
       log.info({ ...labels, milliseconds: suspension.lasted(now) }, 'Router resumed: no other machine has its address');
     } catch (error) {
       suspension.postpone(performance.now());
-      log.debug({ err: error, ...labels }, 'Cannot resume a router; retrying');
+      log.debug({ err: error, ...labels }, 'Failed to resume a router; retrying');
     } finally {
       watched.isBusy = false;
     }
@@ -180,24 +180,24 @@ export class AddressKeeper {
     due.ask = performance.now();
   }
 
-  /** Hears of a rival at any moment, and answers it at once, once a second at most. */
+  /** Handles an observed claim of a rival immediately, at most once a second per router. */
   async hear(watched: Watched, rival: AddressRival): Promise<void> {
     const { closure, suspension, labels } = watched;
     if (closure.rival !== undefined || this.#defending.has(watched)) return;
     this.#parts.metrics.conflicts.inc({ ...labels, address: rival.address });
     try {
-      // It was suspended because there may be one.
+      // The router was suspended because a rival was possible.
       if (suspension.reason !== undefined) await this.#close(watched, rival);
       else await this.#defend(watched, rival);
     } catch (error) {
-      this.#parts.log.debug({ err: error, ...labels }, 'Cannot answer a rival; retrying');
+      this.#parts.log.debug({ err: error, ...labels }, 'Failed to handle a rival; retrying');
     }
   }
 
   /**
-   * A round of questions met a rival. A router that the cluster has replaced yields at once. One that is current is
-   * likely to meet its predecessor, which yields as soon as it hears of this one: it announces its address, and yields
-   * if that does not help.
+   * Handles a rival that a periodic probe found. A replaced router closes immediately. A current router has probably
+   * found its predecessor, which closes when it sees an announcement: the router announces its address, and closes if
+   * the rival remains.
    */
   async meet(watched: Watched, { address, mac }: AddressRival): Promise<void> {
     const { labels, closure } = watched;
@@ -217,7 +217,7 @@ export class AddressKeeper {
     try {
       const asked = standingOf(state);
       const isEarly = await Promise.race([asked.then(() => true), sleep(defence.verdict, false)]);
-      // Who waits for the API server may be the one who is cut off.
+      // A slow API server may mean that this node is the one that is cut off.
       if (!isEarly) this.#suspend(watched, 'another machine claims its address', performance.now());
       if ((await asked) !== 'current') return await this.#close(watched, rival);
       if (suspension.reason !== undefined) this.#resume(watched);
@@ -229,7 +229,7 @@ export class AddressKeeper {
 
   async #close(watched: Watched, rival: AddressRival): Promise<void> {
     const { state, labels, closure, suspension } = watched;
-    // Another call may have the lock of its namespace for a while.
+    // Suspending needs no lock; another call may hold the namespace's lock for a while.
     this.#suspend(watched, `${rival.mac} has its address`, performance.now());
     this.#parts.routers.close(state, rival);
     closure.close(rival, performance.now());
@@ -238,7 +238,7 @@ export class AddressKeeper {
     await this.#parts.tell(state, 'AddressConflict', this.#reportClosed(state, labels, rival));
   }
 
-  /** Returns what is wrong and how it is cured. */
+  /** Reports a closed router. Returns the message with the cause and the remedy. */
   #reportClosed(state: AttachmentState, labels: RouterLabels, rival: AddressRival): string {
     const message =
       `${state.link} was closed: ${rival.address} is in use by another machine, ${rival.mac}; ` +
@@ -249,9 +249,9 @@ export class AddressKeeper {
   }
 
   /**
-   * Opens a closed router when the API server says that its pod is the current one, and no machine has claimed its
-   * address for some rounds. While it listens it has no address, and asks without naming one: a machine that has the
-   * address loses nothing by it.
+   * Reopens a closed router when the API server confirms that its pod is current and several consecutive probes find no
+   * other machine with its address. Until then, the router has no address and probes without a sender address, which
+   * does not disturb a machine that has the address.
    */
   async tryAgain(watched: Watched): Promise<void> {
     const { routers, metrics, standingOf, showClosure, log } = this.#parts;

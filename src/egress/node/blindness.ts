@@ -5,9 +5,9 @@ import { stateFolder } from '../../base/linux/run-folder.ts';
 import type { AttachmentState } from '../model/state.ts';
 
 /**
- * Says why this process cannot see routers of the node; undefined if it can. A namespace that is gone leaves the
- * folder of namespaces behind. Where the folder itself is missing, the namespaces are not mounted here: an image
- * without `/var/run`, for example, when the runtime names them so.
+ * Returns why this process cannot see routers of the node, or undefined if it can. Deleting a namespace leaves its
+ * folder in place. If the folder itself is missing, it is not mounted in this container, for example because the
+ * runtime uses `/var/run/netns` and the image has no `/var/run`.
  */
 export function findBlindness(states: readonly AttachmentState[], folder = stateFolder): string | undefined {
   try {
@@ -15,7 +15,7 @@ export function findBlindness(states: readonly AttachmentState[], folder = state
   } catch (error) {
     return `cannot list the states of routers in ${folder}: ${reasonOf(error)}; mount the node's folder there`;
   }
-  // By process: gone with it, or a process that this container does not see, as every one that ended.
+  // A /proc/PID path disappears with its process, so a missing one does not indicate a missing mount.
   const folders = new Set(states.map(({ netns }) => dirname(netns.path)).filter((path) => !path.startsWith('/proc/')));
   const [missing] = [...folders].filter((path) => !existsSync(path)).sort();
   if (missing === undefined) return undefined;

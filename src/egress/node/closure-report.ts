@@ -4,7 +4,7 @@ import { closedAnnotation } from '../model/live-change.ts';
 import type { AddressRival, AttachmentState } from '../model/state.ts';
 import type { NodePod } from './objects.ts';
 
-/** Dependencies of the report. */
+/** Dependencies of {@link ClosureReport}. */
 export interface ClosureReportParts {
   readonly api: KubeApi;
   readonly log: DaemonLog;
@@ -16,8 +16,8 @@ export interface ClosureReportParts {
 const repeatAfter = 30_000;
 
 /**
- * Writes to a pod which of its routers are closed and whose claims keep them closed. It is level-triggered: it is
- * called in every round, and writes if the pod's annotation differs. A failed write is repeated in a later round.
+ * Annotates pods with their closed routers and the claims that keep them closed. The report is level-triggered: it is
+ * called in every round and writes if the annotation differs. A later round retries a failed write.
  */
 export class ClosureReport {
   readonly #parts: ClosureReportParts;
@@ -56,7 +56,7 @@ export class ClosureReport {
       await api.mergePatch(`/api/v1/namespaces/${namespace}/pods/${name}`, { metadata }, signal);
     } catch (error) {
       this.#written.delete(uid);
-      log.debug({ err: error, pod: `${namespace}/${name}` }, 'Failed to write to a pod that its router is closed');
+      log.debug({ err: error, pod: `${namespace}/${name}` }, 'Failed to annotate a pod with its closed routers');
     }
   }
 }

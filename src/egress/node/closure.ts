@@ -1,21 +1,21 @@
 import type { AddressRival } from '../model/state.ts';
 
-/** Consecutive rounds with an answering gateway and without a rival after which the address is free. */
+/** Consecutive rounds in which a gateway answers and no rival does, after which the address is considered free. */
 const silentRounds = 3;
 
 /** Rounds until a closed router listens again: initial and maximum. Each further claim doubles the wait. */
 const wait = { first: 3, longest: 30 } as const;
 
-/** Rounds without a rival after which previous claims no longer count. */
+/** Rounds without a rival after which the backoff starts from its initial value again. */
 const peace = 60;
 
 /** Next step of a closed router. */
 export type ClosureStep = 'wait' | 'begin' | 'ask';
 
 /**
- * Decides when a router that was closed after another machine's claim may open again. After a pause that grows with
- * every claim, it listens without an address, and opens when no machine claims the address for some rounds. A round
- * is the interval between address probes. Times are monotonic milliseconds.
+ * Decides when a router that was closed because of another machine's claim may open again. After a backoff that doubles
+ * with every claim, the router listens without an address, and opens when no machine claims the address for several
+ * rounds. A round is the interval between address probes. Times are monotonic milliseconds.
  */
 export class Closure {
   readonly #round: number;
@@ -31,7 +31,7 @@ export class Closure {
     this.#round = round;
   }
 
-  /** The claim that keeps the router closed. Undefined: it is open. */
+  /** The claim that keeps the router closed; undefined if the router is open. */
   get rival(): AddressRival | undefined {
     return this.#rival;
   }
@@ -64,8 +64,8 @@ export class Closure {
   }
 
   /**
-   * Records a round without a claim. Returns whether there were enough. A round without an answering gateway does not
-   * count, because the link may be cut with the rival on the other side.
+   * Records a round without a claim. Returns whether the router may open. A round in which no gateway answers resets
+   * the count, because the link may be cut with the rival on the other side.
    */
   hearSilence(isCutOff: boolean): boolean {
     this.#silent = isCutOff ? 0 : this.#silent + 1;

@@ -34,7 +34,7 @@ export interface NodeParts {
 
 const definitionPath = '/apis/k8s.cni.cncf.io/v1/network-attachment-definitions';
 
-/** Milliseconds for an answer: who cannot ask by then may be the one who is cut off. */
+/** Milliseconds to wait for the API server. A slower answer may mean that this node is the one that is cut off. */
 const standingPatience = 1500;
 
 /** Milliseconds. */
@@ -82,7 +82,7 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
     log,
     signal: end.signal,
     podOf: (state) => live.podOf(state),
-    // As the kubelet reports a probe that fails; the controller shows it in the router's status.
+    // The Event resembles the kubelet's for a failed probe. The controller shows it in the router's status.
     onUnready: (state, message) => {
       const pod = live.podOf(state);
       if (pod === undefined) return;
@@ -108,7 +108,7 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
       const pod = live.podOf(state);
       if (state.pod === undefined || pod?.isEnding === true) return Promise.resolve('replaced');
       const meant = pod === undefined ? { node: options.node } : { uid: pod.uid };
-      // A view that is old says nothing of a router that another node may have taken over.
+      // A stale view cannot tell whether another node has taken over a router.
       return askStanding(api, state.pod, meant, patience, end.signal);
     },
   });

@@ -17,7 +17,7 @@ import { writeNew } from '../../base/files/write-whole.ts';
 export interface Installation {
   /** The executable to install. */
   readonly source: string;
-  /** The folder of CNI plugins, as mounted for this process. */
+  /** The folder of CNI plugins, at its mount point in this container. */
   readonly target: string;
   /** File name of the installed program. */
   readonly name: string;
@@ -34,7 +34,7 @@ const temporaryPrefix = '.egress-router-';
  */
 export function install({ source, target, name }: Installation): 'installed' | 'current' {
   const place = join(target, name);
-  // First, because it costs nothing: a folder that is not there yet is asked for often.
+  // First, so that a missing folder, which is retried often, fails before the large source file is read.
   sweep(target);
   const content = attempt(`read ${source}`, () => readFileSync(source));
   if (isCurrent(place, content)) return 'current';

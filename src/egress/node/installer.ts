@@ -15,10 +15,10 @@ export interface InstallerSettings {
   readonly uninstallsOnExit: boolean;
 }
 
-/** Milliseconds until an installation that failed is tried again, the first time. */
+/** Initial backoff after a failed installation, in milliseconds. */
 const firstRetry = 1000;
 
-/** What the installer asks about routers; tests replace it. */
+/** Access to the routers and to the removal mark. Tests replace it. */
 export interface RemovalParts {
   /** Whether a router still needs the plugin for its DEL. */
   readonly hasRouters: () => boolean;
@@ -32,14 +32,14 @@ const ordinaryRemoval: RemovalParts = {
   clearMark: clearRemovalMark,
 };
 
-/** Keeps the plugin on the node: what removes or replaces it is undone at the next look. */
+/** Keeps the plugin installed on the node: reinstalls it at the next check if it was removed or replaced. */
 export class Installer {
   readonly #settings: InstallerSettings;
   readonly #log: DaemonLog;
   readonly #removal: RemovalParts;
   #problem: string | undefined;
   #failures = 0;
-  /** Both files as they were when they were found equal. */
+  /** Fingerprint of both files when they were last found identical. */
   #right: string | undefined;
 
   constructor(settings: InstallerSettings, log: DaemonLog, removal: RemovalParts = ordinaryRemoval) {
@@ -61,7 +61,7 @@ export class Installer {
       return true;
     this.#right = undefined;
     try {
-      if (install(installation) === 'installed') this.#log.info(installation, 'The plugin was installed');
+      if (install(installation) === 'installed') this.#log.info(installation, 'Installed the plugin');
       this.#problem = undefined;
       this.#failures = 0;
       this.#right = fingerprint(installation);
@@ -69,14 +69,14 @@ export class Installer {
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       if (message !== this.#problem)
-        this.#log.error({ ...installation, problem: message }, 'The plugin cannot be installed');
+        this.#log.error({ ...installation, problem: message }, 'Failed to install the plugin');
       this.#problem = message;
       this.#failures++;
       return false;
     }
   }
 
-  /** Installs now and keeps looking: after a failure soon, with pauses that double up to the interval. */
+  /** Installs the plugin and checks it periodically. Retries failures with exponential backoff up to the interval. */
   start(): RunningDaemon {
     let timer: NodeJS.Timeout | undefined;
     const look = (): void => {
@@ -86,7 +86,7 @@ export class Installer {
         : backoff(this.#failures, { first: Math.min(firstRetry, interval), last: interval });
       timer = setTimeout(look, pause);
     };
-    // An earlier daemon may have meant the plugin to go.
+    // A previous daemon may have marked the plugin for removal.
     attempt(() => this.#removal.clearMark());
     look();
     return {
@@ -97,12 +97,12 @@ export class Installer {
     };
   }
 
-  /** At once, or after the last router's DEL, which needs it. */
+  /** Removes the plugin now, or marks it for removal by the last router's DEL, which needs it. */
   #remove(): void {
     const { installation } = this.#settings;
     if (this.#removal.hasRouters()) {
       this.#removal.mark(installation.name);
-      this.#log.info(installation, "The plugin stays until the last router's DEL, which removes it");
+      this.#log.info(installation, "Routers still need the plugin; the last router's DEL removes it");
     } else uninstall(installation);
   }
 }
@@ -115,7 +115,7 @@ function attempt(run: () => void): void {
   }
 }
 
-/** Identity of a file's content: the time of its last status change cannot be forged. */
+/** Returns a value that changes with the content of either file, because the status change time cannot be forged. */
 function fingerprint({ source, target, name }: Installation): string | undefined {
   try {
     return [source, join(target, name)]

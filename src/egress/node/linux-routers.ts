@@ -27,21 +27,21 @@ import type { AnswersOutcome, ApplyOutcome, AskingManner, NodeRouters, WireAnswe
 import { RuleVariants } from './rule-variant.ts';
 import { hasCarrier } from './wire.ts';
 
-/** Milliseconds until answers are read, and between the two times. */
+/** Milliseconds from a probe to the first read of answers, and from the first to the second read. */
 const wire = { first: 75, last: 300 };
 
 /** Maximum number of frames processed at once, so that a busy link does not delay the daemon. */
 const mostFrames = 64;
 
 /**
- * Milliseconds to wait for a call of the plugin: the daemon does nothing else meanwhile, also for other routers. Who
- * calls tries again.
+ * Milliseconds to wait for a lock that the plugin holds. The wait blocks the whole daemon, so it is short and callers
+ * retry.
  */
 const lockPatience = 50;
 
 /**
- * The routers of this node as Linux has them. The process must be in the node's network namespace, to
- * which every call returns.
+ * Implements {@link NodeRouters} on Linux. The process must be in the node's network namespace, to which every call
+ * returns.
  */
 export class LinuxRouters implements NodeRouters {
   readonly #store = new FileStateStore();
@@ -131,7 +131,7 @@ export class LinuxRouters implements NodeRouters {
 
   check(known: AttachmentState): readonly string[] {
     return this.#withKernel(known, (kernel) => {
-      // Addresses of names may have changed since the last look.
+      // Addresses of names may have changed since the last scan.
       const state = this.#newest(known);
       const pod = kernel.readNamespace();
       const key = keyOf(state);
@@ -277,7 +277,7 @@ export class LinuxRouters implements NodeRouters {
       const newest = this.#newest(state);
       const pod = kernel.readNamespace();
       const { desired } = describeRouter(kernel, newest, pod, newest.router === undefined ? listOwnRules(newest) : []);
-      // It has no address yet.
+      // The interface has no address yet.
       releaseLink(newest);
       runSteps(kernel, planReopening(newest, desired, pod));
     });
@@ -305,7 +305,7 @@ export class LinuxRouters implements NodeRouters {
   }
 }
 
-/** No gateway answers. */
+/** Returns whether there are gateways but none answered. */
 function isCutOff(gateways: WireAnswer['gateways']): boolean {
   return gateways.length > 0 && gateways.every(({ answers }) => !answers);
 }
@@ -314,13 +314,13 @@ function sizeOf({ redirects, named = [], fallbacks, fallbackName }: RedirectSet)
   return redirects.length + named.length + fallbacks.length + (fallbackName === undefined ? 0 : 1);
 }
 
-/** Lets the kernel send by a link again, in the namespace that the thread is in. */
+/** Lets the kernel send on a link of the current namespace again. */
 function releaseLink({ link: name }: AttachmentState): void {
   const link = findEthernetLink(name);
   if (link !== undefined) withNetlink((socket) => releaseEgress(socket, link.index));
 }
 
-/** The link, if it can be asked on. */
+/** Returns the link if probes can be sent on it. */
 function findOpenLink(name: string): Link | undefined {
   const link = findEthernetLink(name);
   return hasCarrier(link) ? link : undefined;

@@ -10,21 +10,21 @@ import { findEthernetLink, keyOf, withinPod, withNetlink } from './pod-namespace
 import { hasCarrier, isLinkDown, Wire } from './wire.ts';
 import type { WireClaim, Wires } from './wires-api.ts';
 
-/** Milliseconds after which a wire that could not be opened is tried again. */
+/** Milliseconds between attempts to open a wire. */
 const retryAfter = 1000;
 
 /** A wire with the routers on it. */
 interface Followed {
-  /** Opens it, and reads the link that it is seen from; undefined while there is none. */
   readonly place: Place;
+  /** Undefined while the link is missing or the sockets cannot be opened. */
   wire: Wire | undefined;
   routers: readonly AttachmentState[];
   retryAt: number;
-  /** That it cannot be followed was logged. */
+  /** Whether the failure to open the wire has been logged. */
   isReported: boolean;
 }
 
-/** Where a wire is seen from. */
+/** The link, and its namespace, from which a wire is observed. */
 interface Place {
   readonly key: string;
   readonly within: <T>(look: () => T) => T;
@@ -32,14 +32,15 @@ interface Place {
 }
 
 /**
- * The wires of this node as Linux has them. A wire is seen from its master in the node's namespace, which the process
- * must be in. A macvlan of mode passthru takes its master's frames, so its wire is seen from the router's interface.
+ * Observes the wires of this node with packet sockets. A wire is observed from its master in the node's network
+ * namespace, in which the process must run. A macvlan in passthru mode receives all frames of its master, so its wire
+ * is observed from the router's interface.
  */
 export class LinuxWires implements Wires {
   readonly #log: DaemonLog;
   readonly #followed = new Map<string, Followed>();
   readonly #byRouter = new Map<string, Followed>();
-  /** Hardware addresses of routers' own interfaces: a switch may send back what they said. */
+  /** Hardware addresses of the routers' own interfaces, because a switch may reflect their frames. */
   readonly #macs = new Map<string, string>();
   readonly #events = new NetworkEvents(['link']);
   #fds: readonly number[] = [];
@@ -107,7 +108,7 @@ export class LinuxWires implements Wires {
 
   quietFor(state: AttachmentState, now: number): number {
     const gateways = state.router?.gateways ?? [];
-    // A wire that cannot be followed says nothing against a router.
+    // A wire that cannot be observed is no evidence that a router is cut off.
     return this.#byRouter.get(keyOf(state))?.wire?.quietFor(gateways, now) ?? 0;
   }
 
@@ -126,7 +127,7 @@ export class LinuxWires implements Wires {
       .map((state) => ({ state, rival: { address: address.text, mac } }));
   }
 
-  /** Read once: a router whose address changes is found by CHECK. */
+  /** Returns the hardware address of a router. Cached, because CHECK detects a change. */
   #macOf(state: AttachmentState): string | undefined {
     const key = keyOf(state);
     const known = this.#macs.get(key);
@@ -136,7 +137,7 @@ export class LinuxWires implements Wires {
     return mac;
   }
 
-  /** Opens a wire that is not open, and asks and listens for what its routers have. */
+  /** Opens a wire if it is not open, and updates its gateways and reserved addresses. */
   #attend(followed: Followed, now: number): void {
     const { place, routers } = followed;
     try {
@@ -159,15 +160,15 @@ export class LinuxWires implements Wires {
     const words = { err: error, wire: followed.place.key };
     if (followed.wire === undefined && !followed.isReported) {
       followed.isReported = true;
-      this.#log.warn(words, 'Cannot follow the wire of routers; losses of connectivity are not noticed there');
-    } else this.#log.debug(words, 'Following the wire of routers again');
+      this.#log.warn(words, 'Failed to observe the wire of routers; a loss of connectivity goes undetected');
+    } else this.#log.debug(words, 'Reopening the sockets on the wire of routers');
     followed.wire?.close();
     followed.wire = undefined;
     followed.retryAt = now + retryAfter;
     this.#collectSockets();
   }
 
-  /** A link came, went, or has another carrier. */
+  /** Handles links that were added, deleted, or changed their carrier. */
   #lookAtLinks(now: number): void {
     for (const followed of this.#followed.values()) {
       const { wire, place } = followed;
@@ -177,7 +178,7 @@ export class LinuxWires implements Wires {
       }
       const link = attempt(() => place.within(() => withNetlink((socket) => findLink(socket, place.link))));
       if (link?.index !== wire.link.index || link.mac !== wire.link.mac) {
-        this.#drop(followed, new Error('its link is gone, or another one'), now);
+        this.#drop(followed, new Error('the link was deleted or replaced'), now);
         this.#attend(followed, now);
       } else {
         wire.setCarrier(hasCarrier(link), now);
@@ -190,7 +191,7 @@ export class LinuxWires implements Wires {
   }
 }
 
-/** The master in the node's namespace; where it has none of that name, the router's own interface. */
+/** Returns the master in the node's namespace, or the router's own interface if there is no such master. */
 function placeOf(state: AttachmentState, hasMaster: boolean): Place {
   const { master, router, netns, link } = state;
   if (!hasMaster || router?.mode === 'passthru') {

@@ -22,7 +22,7 @@ export interface LiveParts {
   readonly events: EventRecorder;
   readonly log: DaemonLog;
   readonly count: (outcome: ApplyOutcome['kind'] | 'failed') => void;
-  /** Resolves new DNS names of a configuration, for two seconds at most. Never rejects. */
+  /** Resolves new DNS names of a configuration, within two seconds. Never rejects. */
   readonly prepare: (key: string, state: AttachmentState, configuration: unknown) => Promise<void>;
   readonly answerNames: AnswerNames;
   readonly signal: AbortSignal;
@@ -31,36 +31,36 @@ export interface LiveParts {
 /** Milliseconds after which a write to a pod is repeated if the API server still does not show it. */
 const repeatAfter = 30_000;
 
-/** Maximum milliseconds between attempts to write: the controller waits ten seconds before it replaces the pod. */
+/** Maximum milliseconds between write attempts, because the controller replaces a pod after ten seconds of silence. */
 const longestSilence = 2000;
 
 /** Initial and maximum backoff in milliseconds after the kernel rejected a change. */
 const retry = { first: 500, last: 60_000 };
 
-/** How often a call that works in a namespace is waited for without a word, and milliseconds in between. */
+/** Attempts before a locked namespace is reported as a failure, and maximum milliseconds between them. */
 const mostBusy = 20;
 const busyPause = 500;
 
-/** What this process applied to an attachment. Pod annotations are not trusted, because any author of the pod can forge them. */
+/** What this process applied to an attachment. Never read from annotations, which any author of the pod can forge. */
 interface Tried {
   readonly configuration: string;
   readonly refusal?: Omit<LiveRefusal, 'configuration'>;
-  /** Another call works in its namespace: nothing is known yet. */
+  /** Another call holds the lock of the namespace, so the outcome is not known yet. */
   readonly isPending?: true;
   /** A retry may succeed. */
   readonly failed?: { readonly times: number; readonly retryAt: number };
 }
 
 /**
- * Replaces the reasons in the annotation if the definition belongs to another namespace: anyone who can write the
- * pod's annotations can name any definition, and the reasons would reveal its content.
+ * Generic reason for a definition from another namespace. Anyone who can write a pod's annotations can reference any
+ * definition, and the actual reason would reveal its content.
  */
 const foreignWords = 'the definition of another namespace cannot be applied to a running router';
 
 /** Desired configuration of a router and its digest. */
 interface Wanted {
   readonly name: string;
-  /** Whether the definition is in another namespace than the pod. */
+  /** Whether the definition and the pod are in different namespaces. */
   readonly isForeign: boolean;
   readonly text: string;
   readonly configuration: string;
@@ -225,7 +225,7 @@ export class LiveRouters {
     } catch (error) {
       const times = known?.configuration === configuration ? (known.failed?.times ?? 0) + 1 : 1;
       const milliseconds = backoff(times, retry);
-      // ADD or DEL is at work there. Nothing is wrong with the configuration, and that is over in a moment.
+      // ADD or DEL holds the lock for a moment. This is no failure of the configuration.
       if (isBusy(error) && times <= mostBusy) {
         return {
           configuration,
@@ -275,7 +275,7 @@ export class LiveRouters {
   async #say(pod: NodePod): Promise<number | undefined> {
     const annotations = this.#composeWords(pod);
     const { namespace, name, uid } = pod;
-    // The current text, not that of the start of this call.
+    // Compare with the pod's current annotations, which may have changed since this call began.
     const shown = this.#pods.get(`${namespace}/${name}`)?.annotations ?? pod.annotations;
     if (annotations === undefined) return undefined;
     if (Object.entries(annotations).every(([key, value]) => (shown[key] ?? null) === value)) return undefined;
@@ -327,7 +327,7 @@ export class LiveRouters {
     this.#tell(pod, { type: 'Warning', reason, message });
   }
 
-  /** The change does not wait for the Event. */
+  /** Emits an Event without delaying the change. */
   #tell({ namespace, name, uid }: NodePod, words: EventWords): void {
     const { events, signal } = this.#parts;
     void events.tell({ apiVersion: 'v1', kind: 'Pod', namespace, name, uid }, words, signal);

@@ -54,7 +54,7 @@ export const nodeOptionTable = defineOptions({
   },
   'allow-destinations': {
     value: 'CIDR,...',
-    help: 'networks that names may lead to although they are inside the cluster or the node',
+    help: 'networks inside the cluster or the node to which names may resolve',
     variable: 'ALLOW_DESTINATIONS',
   },
   'allow-names': {
@@ -64,26 +64,36 @@ export const nodeOptionTable = defineOptions({
   },
   'cluster-networks': {
     value: 'CIDR,...',
-    help: 'networks of pods and Services, which names must not lead to',
+    help: 'networks of pods and Services, to which names must not resolve',
     variable: 'CLUSTER_NETWORKS',
   },
   'max-names': {
     value: 'COUNT',
-    help: 'names that the routers of one namespace may use on this node',
+    help: 'maximum number of names that the routers of one namespace may use on this node',
     variable: 'MAX_NAMES',
     initial: '200',
   },
-  'min-ttl': { value: 'TIME', help: 'count a shorter TTL of an answer as this', variable: 'MIN_TTL', initial: '5s' },
-  'max-ttl': { value: 'TIME', help: 'count a longer TTL of an answer as this', variable: 'MAX_TTL', initial: '1h' },
+  'min-ttl': {
+    value: 'TIME',
+    help: 'minimum TTL of an answer; shorter ones are raised',
+    variable: 'MIN_TTL',
+    initial: '5s',
+  },
+  'max-ttl': {
+    value: 'TIME',
+    help: 'maximum TTL of an answer; longer ones are reduced',
+    variable: 'MAX_TTL',
+    initial: '1h',
+  },
   'stale-time': {
     value: 'TIME',
-    help: 'use an answer for this long after its TTL while no DNS server answers, then refuse the port',
+    help: 'how long to use an answer after its TTL while no DNS server answers; then the port refuses connections',
     variable: 'STALE_TIME',
     initial: '1h',
   },
   'drain-time': {
     value: 'TIME',
-    help: 'end connections to an address this long after its name lost it; 0 leaves them until they end',
+    help: 'time until connections to an address end after its name has lost it; 0 never ends them',
     variable: 'DRAIN_TIME',
     initial: '0',
   },

@@ -8,13 +8,13 @@ export interface NodePod {
   readonly uid: string;
   readonly isEnding: boolean;
   readonly annotations: Readonly<Record<string, unknown>>;
-  /** Whether it is ready only if the daemon reports it ready. */
+  /** Whether the pod has the readiness gate whose condition the daemon sets. */
   readonly hasReadinessGate: boolean;
-  /** What the daemon said; undefined before it did. */
+  /** The condition that the daemon last set; undefined before the first time. */
   readonly readiness: ShownCondition | undefined;
 }
 
-/** A condition of a pod, as the API server shows it. */
+/** A condition in the status of a pod. */
 export interface ShownCondition {
   readonly status: string;
   readonly message: string | undefined;

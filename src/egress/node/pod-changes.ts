@@ -11,13 +11,13 @@ interface Followed {
 }
 
 /**
- * Hears from the kernel that links, addresses or routes of routers' namespaces changed, so that nothing has to be read
- * again and again. The sockets hold the namespaces: release those of routers that are gone at once.
+ * Receives kernel notifications about links, addresses and routes in the namespaces of routers, which makes polling
+ * unnecessary. The sockets keep the namespaces alive, so those of deleted routers must be released at once.
  */
 export class PodChanges {
   readonly #followed = new Map<string, Followed>();
 
-  /** Follows these routers and no others. */
+  /** Observes exactly these routers. */
   retain(states: readonly AttachmentState[]): void {
     const living = new Map(states.map((state) => [keyOf(state), state]));
     for (const [key, { events }] of this.#followed) {
@@ -31,7 +31,7 @@ export class PodChanges {
     }
   }
 
-  /** Returns the routers whose namespaces changed since the last call. Costs one system call where none did. */
+  /** Returns the routers whose namespaces changed since the last call. Costs one system call if there are none. */
   list(): readonly AttachmentState[] {
     const readable = new Set(pollReadable(Array.from(this.#followed.values(), ({ events }) => events.fd)));
     if (readable.size === 0) return [];
@@ -41,7 +41,7 @@ export class PodChanges {
   }
 }
 
-/** Undefined for a namespace that is gone. */
+/** Returns undefined if the namespace no longer exists. */
 function open(state: AttachmentState): NetworkEvents | undefined {
   try {
     return withinPod(state, () => new NetworkEvents(['link', 'address4', 'route4', 'address6', 'route6']));
@@ -50,7 +50,7 @@ function open(state: AttachmentState): NetworkEvents | undefined {
   }
 }
 
-/** Returns what the kernel shows that keeps a router from working, each with a cure. Throws an Error. */
+/** Returns the problems that the kernel shows for a router, each with a remedy. Throws an Error. */
 export function listKernelProblems(state: AttachmentState): readonly string[] {
   const { link, addresses, router } = state;
   const expected = { interface: link, addresses, gateways: router?.gateways ?? [] };

@@ -5,12 +5,12 @@ import { NetlinkSocket, netlinkFamily } from '../../base/linux/netlink/socket.ts
 import type { Link } from '../../base/model/network.ts';
 import type { AttachmentState } from '../model/state.ts';
 
-/** Names an attachment in maps. */
+/** Returns the key of an attachment in maps. */
 export function keyOf({ id }: Pick<AttachmentState, 'id'>): string {
   return `${id.containerId}@${id.ifname}`;
 }
 
-/** Looks at something in a router's namespace, without the lock that changes take. */
+/** Runs a function in a router's namespace without acquiring the lock that changes require. */
 export function withinPod<T>({ netns }: Pick<AttachmentState, 'netns'>, look: () => T): T {
   const home = openSync('/proc/self/ns/net', 'r');
   try {
@@ -27,7 +27,7 @@ export function withinPod<T>({ netns }: Pick<AttachmentState, 'netns'>, look: ()
   }
 }
 
-/** Runs something with a netlink socket of the namespace that the thread is in. */
+/** Calls a function with a netlink socket of the current namespace. */
 export function withNetlink<T>(use: (socket: NetlinkSocket) => T): T {
   const socket = new NetlinkSocket(netlinkFamily.route);
   try {
@@ -37,7 +37,7 @@ export function withNetlink<T>(use: (socket: NetlinkSocket) => T): T {
   }
 }
 
-/** Finds a link of the namespace that the thread is in, if it has a hardware address that frames can name. */
+/** Returns a link of the current namespace if it has an Ethernet address. */
 export function findEthernetLink(name: string): Link | undefined {
   const link = withNetlink((socket) => findLink(socket, name));
   return link !== undefined && /^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(link.mac) ? link : undefined;

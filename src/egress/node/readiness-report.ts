@@ -14,27 +14,27 @@ export interface ReadinessReportParts {
   readonly onUnready: (state: AttachmentState, message: string) => void;
 }
 
-/** Milliseconds after which a condition is written again, if the API server still does not show it. */
+/** Milliseconds after which a write is repeated if the API server still does not show it. */
 const repeatAfter = 10_000;
 
-/** Characters of a condition's message. */
+/** Maximum characters of a condition's message. */
 const longestMessage = 1000;
 
-/** A router's state, until it is gone. */
+/** The last reported state of a router. */
 interface Reported {
   readonly state: AttachmentState;
-  /** Empty: ready. Undefined: not known yet. */
+  /** Empty if the router is ready, undefined if its state is not known yet. */
   readonly problems: readonly string[] | undefined;
 }
 
 /**
- * Writes on the pods of routers whether they are ready, as the condition that their readiness gate waits for.
- * Level-triggered: call it as often as you like, it writes where the pod shows something else. While the daemon does
- * not run, the condition stays as it is.
+ * Sets the condition that the readiness gate of router pods refers to. The report is level-triggered: it writes only if
+ * the pod's condition differs, so it may be called at any rate. While the daemon does not run, the condition keeps its
+ * last value.
  */
 export class ReadinessReport {
   readonly #parts: ReadinessReportParts;
-  /** By UID of the pod and name of the interface: a pod is ready when all its routers are. */
+  /** Routers by pod UID and interface name. A pod is ready when all its routers are. */
   readonly #routers = new Map<string, Map<string, Reported>>();
   readonly #written = new Map<string, { readonly text: string; readonly at: number }>();
 
@@ -45,7 +45,7 @@ export class ReadinessReport {
   /**
    * Reports what keeps a router from being ready. Never throws.
    *
-   * @param problems empty: it is ready; undefined: not known yet, which changes nothing
+   * @param problems empty if the router is ready; undefined if its state is not known yet, which changes nothing
    */
   show(state: AttachmentState, problems: readonly string[] | undefined): void {
     const pod = this.#parts.podOf(state);
@@ -96,7 +96,10 @@ export class ReadinessReport {
       await api.strategicPatch(path, { metadata: { uid }, status: { conditions: [condition] } }, signal);
     } catch (error) {
       this.#written.delete(uid);
-      log.debug({ err: error, pod: `${namespace}/${name}` }, 'Failed to write on a pod whether its router is ready');
+      log.debug(
+        { err: error, pod: `${namespace}/${name}` },
+        'Failed to update the readiness condition of a router pod',
+      );
     }
   }
 }

@@ -1,28 +1,28 @@
 import type { WireAnswer } from './routers-api.ts';
 
-/** Questions in a row that a gateway leaves unanswered until the router is not ready. */
+/** Consecutive probes without an answer from a gateway after which the router is not ready. */
 const mostMisses = 2;
 
-/** What keeps one router from being ready, as far as the daemon has seen. */
+/** Collects the problems that keep a router from being ready. */
 export class Readiness {
   #kernel: readonly string[] | undefined;
-  /** Questions in a row that a gateway left unanswered. */
+  /** Consecutive unanswered probes by gateway. */
   readonly #misses = new Map<string, number>();
   #wasAsked = false;
 
-  /** Notes what the kernel shows. */
+  /** Records the problems observed in the kernel. */
   see(problems: readonly string[]): void {
     this.#kernel = problems;
   }
 
-  /** Notes which gateways answered. One that never did counts as silent at once. */
+  /** Records which gateways answered. For a gateway that has never answered, one missed probe is enough. */
   hear(gateways: WireAnswer['gateways']): void {
     this.#wasAsked = true;
     for (const { address, answers } of gateways)
       this.#misses.set(address, answers ? 0 : (this.#misses.get(address) ?? mostMisses - 1) + 1);
   }
 
-  /** Returns the problems; empty if the router is ready, undefined while that is not known. */
+  /** Returns the problems: empty if the router is ready, undefined while its state is unknown. */
   list(link: string): readonly string[] | undefined {
     if (this.#kernel === undefined || !this.#wasAsked) return undefined;
     if (this.#kernel.length > 0) return this.#kernel;

@@ -19,11 +19,11 @@ import { leaveOut, rememberedNetworksInside } from '../plan/name-networks.ts';
 import type { NodeMetrics } from './metrics.ts';
 import type { NodeRouters } from './routers-api.ts';
 
-/** Settings of names. */
+/** Settings of DNS names as destinations. */
 export interface NameSettings extends ResolverSettings {
-  /** Absent: those of `/etc/resolv.conf`. */
+  /** Default: the servers in `/etc/resolv.conf`. */
   readonly servers?: readonly DnsServer[];
-  /** Milliseconds after which connections to an address that a name lost are ended; 0: never. */
+  /** Milliseconds between a name losing an address and the end of connections to it; 0: they are never ended. */
   readonly drainTime: number;
 }
 
@@ -33,7 +33,7 @@ export interface RouterNamesParts {
   readonly routers: NodeRouters;
   readonly metrics: NodeMetrics;
   readonly log: DaemonLog;
-  /** Folder of the plugin's states; answers and the socket are in `names` below it. */
+  /** Folder of the plugin's state files. Its subfolder `names` contains the answers and the socket. */
   readonly stateFolder: string;
   /** Emits an Event about a router's pod. */
   readonly tell: (state: AttachmentState, words: EventWords) => void;
@@ -45,8 +45,8 @@ const resolvConfPath = '/etc/resolv.conf';
 const times = { combine: 20, retry: 1000, write: 1000, rewrite: 30_000, servers: 5000, prepare: 1800, lease: 60_000 };
 
 /**
- * Keeps the DNS names of this node's routers current: resolves them, and leads each router to new addresses by the path
- * of live changes. Answers survive a restart of the daemon.
+ * Keeps the DNS names of this node's routers up to date: resolves them, and applies new addresses to running routers as
+ * live changes. Answers survive a restart of the daemon.
  */
 export class RouterNames {
   readonly #parts: RouterNamesParts;
@@ -55,11 +55,11 @@ export class RouterNames {
   readonly #writer: BoundedFrequencyRunner;
   readonly #folder: string;
   #known: ReadonlyMap<string, AttachmentState> = new Map();
-  /** Routers to be led to new addresses. */
+  /** Routers whose addresses of names need to be applied. */
   readonly #dirty = new Set<string>();
   readonly #timers = new Set<NodeJS.Timeout>();
   #applying: NodeJS.Timeout | undefined;
-  /** Whether each name of each router had an address when it was last reported. */
+  /** Whether each name had an address when it was last reported, by router. */
   readonly #told = new Map<string, Map<string, boolean>>();
   #rewriting: NodeJS.Timeout | undefined;
 
@@ -83,7 +83,7 @@ export class RouterNames {
     this.#writer = new BoundedFrequencyRunner(() => this.#write(), times.combine, times.write);
   }
 
-  /** Reads the answers of an earlier daemon and listens for the plugin. Without the socket, ADD rejects names. */
+  /** Restores the answers of a previous daemon and listens for the plugin. Without the socket, ADD rejects names. */
   async start(): Promise<void> {
     const { settings, log } = this.#parts;
     this.#resolver.restore(readAnswers(`${this.#folder}/answers.json`, settings.times));
@@ -92,7 +92,10 @@ export class RouterNames {
     try {
       await this.#server.listen(socket);
     } catch (error) {
-      log.error({ err: error, socket }, 'Cannot listen for names; the plugin rejects new routers with names');
+      log.error(
+        { err: error, socket },
+        'Failed to listen for name requests; the plugin rejects new routers with names',
+      );
     }
   }
 
@@ -106,7 +109,7 @@ export class RouterNames {
     if (this.#known.size > 0) this.#write();
   }
 
-  /** Follows the routers of this node; call it after every look at them. */
+  /** Updates the routers of this node. Call this after every scan. */
   follow(known: ReadonlyMap<string, AttachmentState>): void {
     for (const key of this.#known.keys()) {
       if (known.has(key)) continue;
@@ -127,7 +130,7 @@ export class RouterNames {
     }
   }
 
-  /** Resolves new names of a configuration before it is applied, for a short time at most. Never rejects. */
+  /** Resolves new names of a configuration before it is applied, and waits less than two seconds. Never rejects. */
   async prepare(key: string, state: AttachmentState, configuration: unknown): Promise<void> {
     if (!mayHaveNames(configuration)) return;
     const parsed = parseNetConf(configuration, undefined, everySuffix);
@@ -136,12 +139,12 @@ export class RouterNames {
     const user = `change ${key}`;
     const families = state.addresses.map(({ address }) => address.family);
     this.#resolver.want(user, { namespace: state.pod?.namespace ?? '', names, families });
-    // By then the router's state has the names.
+    // By the end of the lease, the router's state contains the names.
     this.#later(times.lease, () => this.#resolver.release(user));
     await this.#resolver.settle(names, times.prepare);
   }
 
-  /** The usable addresses of names, for one router. */
+  /** Returns the usable addresses of names for one router. */
   readonly answerNames: AnswerNames = (set, state) => {
     const networks = rememberedNetworksInside(state);
     const families = new Set(state.addresses.map(({ address }) => address.family));
@@ -158,7 +161,7 @@ export class RouterNames {
     return leaveOut(own, networks, this.#parts.settings.policy.allowedNetworks);
   }
 
-  /** Whether a router has the addresses that its names have now. A name that was not asked for yet keeps what it has. */
+  /** Returns whether a router uses the current addresses of its names. Names without a first answer are skipped. */
   #isCurrent(state: AttachmentState): boolean {
     if (state.router === undefined) return true;
     const networks = rememberedNetworksInside(state);
@@ -188,7 +191,7 @@ export class RouterNames {
     this.#applying ??= setTimeout(() => this.#applyNext(), wait);
   }
 
-  /** One router at a time, so that the daemon answers in between. */
+  /** Applies one router per turn of the event loop, so that the daemon stays responsive. */
   #applyNext(): void {
     this.#applying = undefined;
     const [key] = this.#dirty;
@@ -202,7 +205,7 @@ export class RouterNames {
   #apply(key: string, state: AttachmentState): void {
     const { routers, log, metrics, settings } = this.#parts;
     const names = state.router?.answers?.map(({ name }) => name) ?? [];
-    // Until each was asked for once, the router keeps the addresses that it has.
+    // The router keeps its addresses until every name has had a first answer or failure.
     if (!names.every((name) => this.#resolver.find(name).isSettled)) return;
     try {
       const outcome = routers.applyAnswers(state.id, this.answerNames);
@@ -220,7 +223,7 @@ export class RouterNames {
     }
   }
 
-  /** Ends connections to addresses that a name lost and did not get back. */
+  /** Ends connections to addresses that a name lost and has not regained. */
   #drain(key: string, lost: readonly Redirect[]): void {
     const state = this.#known.get(key);
     if (state?.router === undefined) return;
@@ -234,7 +237,7 @@ export class RouterNames {
     }
   }
 
-  /** Emits an Event when a name has no address, and when it has one again. */
+  /** Emits an Event when a name loses its last usable address, and when it has one again. */
   #report(key: string, state: AttachmentState): void {
     const told = this.#told.get(key) ?? new Map<string, boolean>();
     this.#told.set(key, told);
@@ -289,7 +292,7 @@ export class RouterNames {
   }
 }
 
-/** Costs no parsing where there are only addresses, as in most configurations. */
+/** Returns whether a configuration may contain names. Most contain only addresses and need no parsing. */
 function mayHaveNames(configuration: unknown): boolean {
   return typeof configuration === 'object' && /[a-z]\.[a-z]|Name"/i.test(JSON.stringify(configuration));
 }
@@ -306,7 +309,7 @@ function ownAddresses(): ReadonlySet<string> {
   );
 }
 
-/** Reads the node's servers again every few seconds at most, when a name is asked for. */
+/** Returns a function that reads the node's DNS servers when a name is resolved, at most once every few seconds. */
 function followResolvConf(log: DaemonLog): () => readonly DnsServer[] {
   let servers: readonly DnsServer[] = [];
   let readAt = Number.NEGATIVE_INFINITY;
@@ -316,7 +319,7 @@ function followResolvConf(log: DaemonLog): () => readonly DnsServer[] {
     try {
       servers = readResolvConf(readFileSync(resolvConfPath, 'utf8'));
     } catch (error) {
-      log.warn({ err: error, file: resolvConfPath }, 'Cannot read the DNS servers of this node');
+      log.warn({ err: error, file: resolvConfPath }, 'Failed to read the DNS servers of this node');
     }
     return servers;
   };

@@ -8,7 +8,7 @@ import { type Desired, describeDesired, ownerOf } from '../plan/desired.ts';
 import type { Resolved } from '../plan/resolve.ts';
 import { readVariant } from './rule-variant.ts';
 
-/** A router as ADD left it, from what is remembered. */
+/** Reconstructs from the state file the router that ADD created. */
 export function describeRouter(
   kernel: Kernel,
   state: AttachmentState,
@@ -20,13 +20,13 @@ export function describeRouter(
   return { resolved, desired: describeDesired(state.id, state.link, resolved, pod) };
 }
 
-/** What changes whenever a rule of the namespace that the thread is in does. */
+/** Returns a value that changes whenever a rule of the current namespace changes. */
 export function identifyRules(state: AttachmentState): unknown {
   const generation = readVariant() === 'legacy' ? undefined : readRuleGeneration();
   return generation ?? listOwnRules(state);
 }
 
-/** The rules of a router in the namespace that the thread is in. */
+/** Returns the rules of a router in the current namespace. */
 export function listOwnRules(state: AttachmentState): string[] {
   const names = { name: state.link, owner: ownerOf(state.id), families: [4, 6] as const, chains: [], tables: [] };
   return listRules(state.backend, names);

@@ -7,19 +7,19 @@ import type { AddressRival, AttachmentState } from '../model/state.ts';
 /** Result of applying a configuration to a running router. */
 export type ApplyOutcome =
   | { readonly kind: 'applied'; readonly added: number; readonly removed: number }
-  /** Another pod could have it. Nothing was changed. */
+  /** The configuration is valid but requires a new pod. Nothing was changed. */
   | { readonly kind: 'needs-replacement'; readonly message: string }
-  /** It is invalid. Nothing was changed. */
+  /** The configuration is invalid. Nothing was changed. */
   | { readonly kind: 'invalid'; readonly message: string }
   /** The router no longer exists. */
   | { readonly kind: 'gone' };
 
-/** What came of new addresses for a living router. */
+/** Result of applying new addresses of DNS names to a running router. */
 export type AnswersOutcome =
   /** `lost`: addresses that its names no longer have, as redirects. */
   | { readonly kind: 'changed'; readonly lost: readonly Redirect[] }
   | { readonly kind: 'unchanged' }
-  /** There is no such router any more. */
+  /** The router no longer exists. */
   | { readonly kind: 'gone' };
 
 /** Result of probing the link of a router. */
@@ -42,58 +42,61 @@ export type AskingManner = 'open' | 'unnamed';
 export interface NodeRouters {
   /** Returns the running routers: those with a state file of this boot and an existing namespace. Never throws. */
   list(): readonly AttachmentState[];
-  /** Why routers may be missing from the last list; undefined: none is. Never throws. */
+  /** Why routers may be missing from the last list, or undefined if it is complete. Never throws. */
   readonly blindness: string | undefined;
-  /** Whether the namespace of a router is still there. Costs microseconds. */
+  /** Returns whether the network namespace of a router still exists. Takes microseconds. */
   isAlive(state: AttachmentState): boolean;
   /**
-   * Applies the redirects of a configuration to a router. Throws an Error if the kernel rejects the change; nothing
-   * was changed then.
+   * Applies the redirects of a configuration to a router. Throws an Error and changes nothing if the kernel rejects the
+   * change.
    */
   apply(id: AttachmentId, configuration: unknown, answerNames?: AnswerNames): ApplyOutcome;
   /**
-   * Leads a router to new addresses of its DNS names; established connections stay. Throws an Error where the kernel
-   * refused: nothing was changed.
+   * Applies new addresses of DNS names to a router. Established connections are not affected. Throws an Error and
+   * changes nothing if the kernel rejects the change.
    */
   applyAnswers(id: AttachmentId, answerNames: AnswerNames): AnswersOutcome;
-  /** Ends connections of redirects to these targets. Throws an Error. */
+  /** Ends the tracked connections of these redirects. Throws an Error. */
   endConnections(state: AttachmentState, redirects: readonly Redirect[]): void;
   /** Returns the tracked connections that the router redirected. Throws an Error. */
   listFlows(state: AttachmentState): readonly Flow[];
   /** Returns the differences between a router and what ADD installed, one line each. Throws an Error. */
   check(state: AttachmentState): readonly string[];
-  /** What of its interface, addresses and routes keeps the router from working, each with a cure. Throws an Error. */
+  /** Returns problems of the interface, addresses and routes of a router, each with a remedy. Throws an Error. */
   listProblems(state: AttachmentState): readonly string[];
-  /** Routers whose interfaces, addresses or routes changed since the last call. Costs one system call. Never throws. */
+  /** Returns routers whose interface, addresses or routes changed since the last call. Cheap. Never throws. */
   listChanged(): readonly AttachmentState[];
-  /** Tells the neighbours where its addresses are; a router that was never asked for, or has no carrier, says nothing. Throws an Error. */
+  /**
+   * Announces the addresses of a router to its neighbors. Does nothing before the first {@link ask} or without a
+   * carrier. Throws an Error.
+   */
   announce(state: AttachmentState): void;
   /**
    * Probes gateways and other owners of the addresses, and resolves after some milliseconds without blocking. Rejects
    * with an Error.
    */
   ask(state: AttachmentState, manner?: AskingManner): Promise<WireAnswer>;
-  /** Releases all resources of other routers. */
+  /** Releases the resources of all routers except these. */
   retain(states: readonly AttachmentState[]): void;
   /**
-   * Lets nothing that the kernel sends leave by its interface; questions of {@link ask} do. It keeps addresses, routes
-   * and connections. Takes a millisecond, and waits for no other call. Throws an Error.
+   * Drops all packets that the kernel sends on a router's interface; probes of {@link ask} still pass. Keeps addresses,
+   * routes and connections. Takes about a millisecond and does not wait for other calls. Throws an Error.
    */
   suspend(state: AttachmentState): void;
-  /** Whether a daemon suspended it. Throws an Error. */
+  /** Returns whether this or a previous daemon suspended a router. Throws an Error. */
   isSuspended(state: AttachmentState): boolean;
   /** Undoes {@link suspend}. Throws an Error. */
   resume(state: AttachmentState): void;
   /**
-   * Closes its interface to the outside, which has no address afterwards: another machine has it. That is
-   * remembered, also by the next daemon. Throws an Error.
+   * Closes a router whose address another machine uses, and removes the address from its interface. The state file
+   * records the closure for the next daemon. Throws an Error.
    */
   close(state: AttachmentState, rival: AddressRival): void;
   /** Enables a closed interface to receive and to probe, without an address and without a route. Throws an Error. */
   listen(state: AttachmentState): void;
   /**
-   * Restores addresses and routes of a closed interface and announces them. Throws an Error; nothing was changed
-   * then.
+   * Restores the addresses and routes of a closed interface and announces the addresses. Throws an Error and changes
+   * nothing if the kernel rejects the change.
    */
   reopen(state: AttachmentState): void;
 }

@@ -1,9 +1,9 @@
 import type { Traffic } from './traffic.ts';
 
-/** Shares of the source ports towards one destination: that of a warning, and below which the next may come. */
+/** Shares of the source ports towards one destination at which to warn, and below which to arm the warning again. */
 const limits = { warn: 0.8, calm: 0.6 } as const;
 
-/** Finds destinations of one router that soon take no new connection, because all source ports are in use. */
+/** Finds destinations of one router whose source ports are nearly exhausted, so that new connections will soon fail. */
 export class SourcePortWarnings {
   readonly #warned = new Set<string>();
 

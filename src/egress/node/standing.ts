@@ -3,21 +3,21 @@ import { within } from '../../base/kubernetes/limit.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import type { PodName } from '../model/state.ts';
 
-/** What the API server says of a router's pod. */
+/** Standing of a router's pod according to the API server. */
 export type Standing =
-  /** It is there, by a view that is fresh. */
+  /** The pod exists and is not terminating, according to a fresh response. */
   | 'current'
-  /** It is gone, ending, or another has its name: another pod may have its address. */
+  /** The pod is deleted, terminating, or replaced by one with the same name, so another pod may have its address. */
   | 'replaced'
   /** The API server did not answer. */
   | 'unknown';
 
 /**
- * Asks the API server whether it has a pod now, and is not ending it. It is asked, since a watch may have been lost
- * without a word: for a minute and a half it looks like one that has nothing to tell. Never rejects.
+ * Queries the API server for whether a pod exists and is not terminating. The watch is not sufficient, because a broken
+ * connection looks like a quiet one for up to 90 seconds. Never rejects.
  *
- * @param meant which pod of this name: another is its successor. Without a UID, the one of a node
- * @param patience milliseconds to wait for an answer: who cannot ask by then may be the one who is cut off
+ * @param meant identifies the pod, because a successor may have its name: by UID if known, otherwise by node
+ * @param patience milliseconds to wait for an answer; a slower one may mean that this node is cut off
  */
 export async function askStanding(
   api: KubeApi,
@@ -27,7 +27,7 @@ export async function askStanding(
   signal: AbortSignal,
 ): Promise<Standing> {
   try {
-    // The daemon may list pods, but not get one.
+    // The daemon's role allows it to list pods but not to get one.
     const query = { fieldSelector: `metadata.name=${name}`, limit: 1 };
     const path = `/api/v1/namespaces/${namespace}/pods`;
     const list = await within(patience, signal, (limit) => api.get(path, query, limit));

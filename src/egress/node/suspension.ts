@@ -1,14 +1,14 @@
 import type { Standing } from './standing.ts';
 
-/** Rounds without a rival after which a router resumes although the API server does not answer. */
+/** Consecutive rounds without a rival after which a router resumes even without an answer from the API server. */
 const roundsAlone = 8;
 
-/** Milliseconds until a suspended router is looked at again: that is replaced, and one that may not be. */
+/** Milliseconds between rounds of a suspended router, if it has been replaced and otherwise. */
 const pause = { replaced: 2000, other: 300 };
 
 /**
- * Whether a router is suspended: nothing that the kernel sends leaves by its interface, because the router may have
- * been replaced while it was cut off. Times are milliseconds of a monotonic clock.
+ * Tracks the suspension of a router. A suspended router sends no packets on its interface, because it may have been
+ * replaced while it was cut off. Times are monotonic milliseconds.
  */
 export class Suspension {
   #reason: string | undefined;
@@ -16,12 +16,12 @@ export class Suspension {
   #silent = 0;
   #due = 0;
 
-  /** Why it is suspended; undefined if it is not. */
+  /** Reason of the suspension; undefined if the router is not suspended. */
   get reason(): string | undefined {
     return this.#reason;
   }
 
-  /** For how long it has been suspended. */
+  /** Returns the duration of the suspension in milliseconds. */
   lasted(now: number): number {
     return Math.round(now - this.#since);
   }
@@ -33,17 +33,17 @@ export class Suspension {
     this.#due = now;
   }
 
-  /** Whether it is time to look whether it may resume. */
+  /** Returns whether the next round is due. */
   isDue(now: number): boolean {
     return this.#reason !== undefined && now >= this.#due;
   }
 
   /**
-   * A round has passed in which no machine claimed the address; returns whether the router may resume. One round is
-   * enough when the API server confirms the router. When it does not answer, the silence of a wire whose gateway
-   * answers must do.
+   * Records a round in which no machine claimed the address. Returns whether the router may resume. One round is enough
+   * if the API server confirms the router. If the API server does not answer, several rounds are needed in which a
+   * gateway answers and no rival does.
    *
-   * @param isCutOff no gateway answered, so that the silence says nothing
+   * @param isCutOff whether no gateway answered, so that a rival might not have been reached either
    */
   hearSilence(standing: Standing, isCutOff: boolean, now: number): boolean {
     this.#due = now + (standing === 'replaced' ? pause.replaced : pause.other);
@@ -51,7 +51,7 @@ export class Suspension {
     return this.#silent >= (standing === 'current' ? 1 : roundsAlone);
   }
 
-  /** It could not be looked at; it is tried again later. */
+  /** Delays the next round after a failed one. */
   postpone(now: number): void {
     this.#due = now + pause.replaced;
   }

@@ -15,13 +15,13 @@ import { placeOf, type Watched, type WatchTimes } from './watched.ts';
 import type { Wires } from './wires-api.ts';
 
 /**
- * Milliseconds after which a router's namespace is checked if nothing else is due: a namespace that disappears
- * without a DEL stays alive through open sockets.
+ * Milliseconds between checks that a router's namespace exists. Without them, the daemon's open sockets would keep a
+ * namespace alive that was deleted without a DEL.
  */
 const aliveFor = 5_000;
 
 /**
- * Milliseconds between checks of the wires, each of which costs a wake-up, and checks after which the daemon determines
+ * Milliseconds between checks of the wires, each of which costs a wake-up, and number of checks between evaluations of
  * which routers may have been replaced.
  */
 const pace = { wires: 100, addresses: 3 };
@@ -38,19 +38,19 @@ export interface WatchParts {
   readonly routersOf: () => ReadonlyMap<string, AttachmentState>;
   readonly standingOf: KeeperParts['standingOf'];
   readonly isMissing: KeeperParts['isMissing'];
-  /** UID of a router's pod; undefined where it is not known. */
+  /** UID of a router's pod; undefined if it is not known. */
   readonly uidOf: (state: AttachmentState) => string | undefined;
   readonly showClosure: KeeperParts['showClosure'];
-  /** Reports what keeps a router from being ready: empty if nothing does, undefined if that is not known. Never throws. */
+  /** Reports the problems that keep a router from being ready; undefined if they are not known. Never throws. */
   readonly showReadiness: (state: AttachmentState, problems: readonly string[] | undefined) => void;
-  /** Forgets a router that is gone. */
+  /** Discards the readiness of a deleted router. */
   readonly forgetReadiness: (state: AttachmentState) => void;
 }
 
-/** Milliseconds after which a CHECK that could not be done is tried again. */
+/** Milliseconds after which a failed CHECK is retried. */
 const checkAgain = 5000;
 
-/** Milliseconds for which a gateway that does not answer a new router is asked again soon, and how soon. */
+/** Milliseconds in which the gateways of a new router are probed at a shorter interval until they answer. */
 const eager = { lasts: 60_000, interval: 1000 };
 
 /**
@@ -101,12 +101,12 @@ export class RouterWatch {
     }
   }
 
-  /** Reads what the kernel shows of a router. */
+  /** Reads the problems of a router from the kernel. */
   #see({ state, labels, readiness }: Watched): void {
     try {
       readiness.see(this.#parts.routers.listProblems(state));
     } catch (error) {
-      this.#parts.log.debug({ err: error, ...labels }, 'Cannot look at a router');
+      this.#parts.log.debug({ err: error, ...labels }, 'Failed to read the state of a router');
     }
   }
 
@@ -131,8 +131,8 @@ export class RouterWatch {
   }
 
   /**
-   * Looks at what is due, each second and when the list of routers changed. Costs next to nothing where nothing is
-   * due.
+   * Runs the tasks that are due. Called every second and when the list of routers changes. Costs almost nothing if no
+   * task is due.
    */
   look(): void {
     const { routers, routersOf } = this.#parts;
@@ -177,7 +177,7 @@ export class RouterWatch {
     this.#parts.wires.retain(states);
   }
 
-  /** Spread over the first interval, so that routers that started together do not stay in step. */
+  /** Starts to watch a router. Tasks are spread over the first interval, so that not all routers are due together. */
   #begin(state: AttachmentState, now: number): Watched {
     const { times } = this.#parts;
     const spread = (interval: number): number => now + interval * Math.random();
@@ -206,7 +206,7 @@ export class RouterWatch {
     try {
       this.#keeper.adopt(watched, now);
     } catch (error) {
-      this.#parts.log.debug({ err: error, ...labels }, 'Cannot look at a router');
+      this.#parts.log.debug({ err: error, ...labels }, 'Failed to restore the state of a router');
     }
     this.#see(watched);
     return watched;
@@ -224,7 +224,7 @@ export class RouterWatch {
       if (isDue('count')) await this.#count(watched);
       if (isDue('check')) await this.#check(watched);
       const [asks, announces] = [isDue('ask'), isDue('announce')];
-      // Never announced without a probe, because another machine may have the address.
+      // A closed router is probed but not announced, because another machine may have the address.
       if (watched.closure.rival !== undefined) {
         if (asks) await this.#keeper.tryAgain(watched);
         return;
@@ -234,7 +234,7 @@ export class RouterWatch {
       const isOurs = !watched.isCutOff && watched.conflicts === 0 && watched.suspension.reason === undefined;
       if (announces && isOurs) this.#parts.routers.announce(watched.state);
     } catch (error) {
-      // It may have ended, which the next scan detects.
+      // The router may be gone, which the next scan detects.
       this.#parts.log.debug({ err: error, ...watched.labels }, 'Failed to check a router');
     } finally {
       watched.isBusy = false;
@@ -261,10 +261,10 @@ export class RouterWatch {
   async #check(watched: Watched): Promise<void> {
     const { metrics, routers, times, log } = this.#parts;
     const { state, labels, closure, suspension } = watched;
-    // What the daemon closed itself is reported already.
+    // Closed and suspended routers differ from their recorded state and are already reported.
     if (closure.rival !== undefined || suspension.reason !== undefined) return;
     this.#see(watched);
-    // Until it is done: another call may have the lock.
+    // CHECK throws if another call holds the lock; retry soon in this case.
     watched.due.check = performance.now() + checkAgain;
     const differences = routers.check(state);
     watched.due.check = performance.now() + times.check;
@@ -282,9 +282,9 @@ export class RouterWatch {
     const { metrics, routers, times } = this.#parts;
     const { state, labels } = watched;
     this.#parts.showClosure(state, undefined);
-    // Until it is known better.
+    // Assumed until the probe succeeds.
     watched.isCutOff = true;
-    // Asked under its address only while no other machine can have it.
+    // Probe from the router's address only while no other machine can have it.
     const manner = this.#keeper.isConnected(state, performance.now()) ? 'open' : 'unnamed';
     const { gateways, conflicts, isCutOff } = await routers.ask(state, manner);
     watched.isCutOff = isCutOff;

@@ -6,40 +6,40 @@ import type { SourcePortWarnings } from './source-ports.ts';
 import type { Suspension } from './suspension.ts';
 import type { TrafficCounter } from './traffic.ts';
 
-/** How often routers are looked at, in milliseconds. */
+/** Intervals of the tasks for each router, in milliseconds. */
 export interface WatchTimes {
-  /** Gateways and other owners of the address are asked for. */
+  /** Probing gateways and other owners of the address. */
   readonly ask: number;
-  /** Connections are counted. */
+  /** Counting connections. */
   readonly count: number;
   readonly announce: number;
   readonly check: number;
 }
 
-/** State of a watched router. Times are in milliseconds of a monotonic clock. */
+/** State of a watched router. Times are monotonic milliseconds. */
 export interface Watched {
   state: AttachmentState;
   readonly labels: RouterLabels;
   readonly traffic: TrafficCounter;
   readonly sourcePortWarnings: SourcePortWarnings;
   readonly due: Record<keyof WatchTimes, number>;
-  /** When its namespace is looked for again. */
+  /** When to check again that the namespace exists. */
   aliveUntil: number;
-  /** Rounds in a row in which another machine claimed its address. */
+  /** Consecutive probes in which another machine claimed the address. */
   conflicts: number;
-  /** No gateway answered when it was last asked. */
+  /** Whether no gateway answered the last probe. */
   isCutOff: boolean;
-  /** The gateways did not answer a moment ago. */
+  /** Whether the gateways were silent at the previous check of the wires. */
   wasQuiet: boolean;
   readonly closure: Closure;
   readonly suspension: Suspension;
   readonly readiness: Readiness;
-  /** Until then, a gateway that does not answer is asked again soon. */
+  /** End of the period in which a gateway that does not answer is probed at a shorter interval. */
   readonly eagerUntil: number;
   isBusy: boolean;
 }
 
-/** Names a router in the log and in lists of problems. */
+/** Returns the name of a router for the log and for lists of problems. */
 export function placeOf({ namespace, pod, interface: link }: RouterLabels): string {
   return `${namespace}/${pod} ${link}`;
 }

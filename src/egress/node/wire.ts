@@ -4,29 +4,29 @@ import type { Address } from '../../base/model/address.ts';
 import type { Link } from '../../base/model/network.ts';
 import type { Claimant } from '../../base/model/observed.ts';
 
-/** Milliseconds between probes of a gateway that answers, and of one that missed the last probe. */
+/** Milliseconds between probes while gateways answer, and after a missed answer. */
 const pace = { calm: 1000, eager: 300 };
 
-/** Milliseconds after which a gateway that does not answer is asked at the calm pace again. */
+/** Milliseconds without an answer after which a gateway is probed at the calm pace again. */
 const eagerFor = 3000;
 
 /**
- * Milliseconds for which a gateway counts as quiet that has not answered yet: long enough that the daemon does not ask
- * in a router's name, on a wire that may have been cut while no daemon ran.
+ * Assumed milliseconds of silence of a gateway that has not answered yet. The value keeps the daemon from probing with
+ * a router's address on a wire that may have been cut while no daemon ran.
  */
 const unheard = 1500;
 
-/** Frames that are taken in at one look: a wire full of questions of others must not hold us up. */
+/** Maximum frames to process per call, so that a busy wire cannot block the daemon. */
 const mostFrames = 64;
 
-/** Addresses that a wire is asked for, and listened for. */
+/** Addresses to probe and to listen for on a wire. */
 export interface WireInterest {
   readonly gateways: readonly Address[];
-  /** Addresses of routers: who claims one is heard, and none is asked for. */
+  /** Addresses of routers. Claims to them are reported; they are not probed. */
   readonly reserved: readonly Address[];
 }
 
-/** One wire, seen from a link of the namespace in which it was opened. */
+/** A wire, observed from a link in the namespace in which the object was created. */
 export class Wire {
   readonly link: Link;
   readonly #conversation: WireConversation;
@@ -38,9 +38,9 @@ export class Wire {
   #hasCarrier: boolean;
 
   /**
-   * Opens its sockets. Throws the system's error.
+   * Opens the sockets. Throws the system's error.
    *
-   * @param asker link-local address of the link, so that gateways answer it and not everybody; IPv4 needs none
+   * @param asker link-local address of the link, so that gateways answer by unicast; not needed for IPv4
    */
   constructor(link: Link, asker: Address | undefined) {
     this.link = link;
@@ -53,7 +53,7 @@ export class Wire {
     return this.#conversation.fds;
   }
 
-  /** Says what of the wire is of interest. Throws the system's error. */
+  /** Replaces the addresses to probe and to listen for. Throws the system's error. */
   attend({ gateways, reserved }: WireInterest, now: number): void {
     this.#gateways = gateways;
     const questions = [
@@ -67,17 +67,17 @@ export class Wire {
     for (const { text } of gateways) if (!this.#since.has(text)) this.#since.set(text, now);
   }
 
-  /** Says whether the link has a carrier now. */
+  /** Records whether the link has a carrier. */
   setCarrier(isThere: boolean, now: number): void {
     if (isThere === this.#hasCarrier) return;
     this.#hasCarrier = isThere;
-    // What was heard before says nothing of the wire that is there now.
+    // The link may now be connected to another network, so earlier answers are discarded.
     this.#heard.clear();
     for (const text of this.#since.keys()) this.#since.set(text, now);
     this.#askedAt = Number.NEGATIVE_INFINITY;
   }
 
-  /** Asks the gateways if it is time. Throws the system's error. */
+  /** Probes the gateways if a probe is due. Throws the system's error. */
   ask(now: number): void {
     if (this.#gateways.length === 0 || !this.#hasCarrier) return;
     const quiet = Math.max(...this.#gateways.map((gateway) => this.#quiet(gateway, now)));
@@ -87,7 +87,7 @@ export class Wire {
     this.#conversation.ask();
   }
 
-  /** Takes in what was said; returns who claimed an address that is no gateway's. Throws the system's error. */
+  /** Processes received frames. Returns the claims to addresses other than the gateways'. Throws the system's error. */
   listen(now: number): readonly Claimant[] {
     for (let frames = 0; frames < mostFrames && this.#conversation.listen(); frames++);
     const { claimants } = this.#conversation;
@@ -97,7 +97,7 @@ export class Wire {
     return claimants.filter(({ address }) => !gateways.has(address.text));
   }
 
-  /** Returns for how many milliseconds none of these gateways has answered. */
+  /** Returns the milliseconds since any of these gateways last answered. */
   quietFor(gateways: readonly Address[], now: number): number {
     if (!this.#hasCarrier) return Number.POSITIVE_INFINITY;
     let least = gateways.length === 0 ? 0 : Number.POSITIVE_INFINITY;
@@ -115,12 +115,12 @@ export class Wire {
   }
 }
 
-/** Whether a link carries frames. */
+/** Returns whether a link is up and has a carrier. */
 export function hasCarrier(link: Link | undefined): boolean {
   return link?.up === true && link.carrier !== false;
 }
 
-/** Whether an error of a socket says that its link went down, which it may come back from. */
+/** Returns whether a socket error means that the link is down. The socket works again when the link comes up. */
 export function isLinkDown(error: unknown): boolean {
   return codeOf(error) === 'ENETDOWN';
 }

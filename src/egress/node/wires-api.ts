@@ -1,28 +1,28 @@
 import type { AddressRival, AttachmentState } from '../model/state.ts';
 
-/** Another machine said that it has a router's address. */
+/** A claim of another machine to the address of a router. */
 export interface WireClaim {
   readonly state: AttachmentState;
   readonly rival: AddressRival;
 }
 
 /**
- * The wires of this node's routers, one for each master: whether their gateways answer, and who claims a router's
- * address. The daemon asks in the name of the master and never in a router's, so it may ask at any time.
+ * The wires of this node's routers, one for each master: reports whether their gateways answer and which machines claim
+ * a router's address. The daemon probes from the master's address and never from a router's, so probing is always safe.
  */
 export interface Wires {
-  /** Follows the wires of these routers and of no others. Never throws. */
+  /** Observes the wires of exactly these routers. Never throws. */
   retain(states: readonly AttachmentState[]): void;
   /**
-   * Asks the gateways where that is due, and returns the claims since the last call. Call it every few milliseconds:
-   * it never waits, and costs one system call while nothing happens. Never throws.
+   * Probes the gateways that are due and returns the claims since the last call. Call this several times a second: it
+   * never blocks, and costs one system call while no frame arrives. Never throws.
    *
    * @param now milliseconds of a monotonic clock
    */
   turn(now: number): readonly WireClaim[];
   /**
-   * Returns for how many milliseconds none of a router's gateways has answered; Infinity without a carrier, 0 for a
-   * router without a known gateway.
+   * Returns the milliseconds since any of a router's gateways last answered; Infinity without a carrier, 0 for a router
+   * without a known gateway.
    */
   quietFor(state: AttachmentState, now: number): number;
   /** Closes the sockets. */

@@ -4,15 +4,15 @@ import type { Backend, HttpState } from './model.ts';
 import { checkNetworks, hasListId, listIdOf, listsOf, networksMap, renderNetworks, sliceSize } from './networks.ts';
 import { UnfitValue } from './quote.ts';
 
-/** Maximum length of lists that are loaded together with their change. Longer ones are loaded in slices before it. */
+/** Maximum length of a list that is loaded together with its change. Longer lists are loaded in slices beforehand. */
 const shortList = 200;
 
-/** Tolerated unused entries: a number, and a share of the used ones. */
+/** Tolerated unused entries: a fixed number plus a share of the used entries. */
 const tolerated = { entries: 5000, share: 0.5, shareWhileLoading: 2 };
 
 /** Dependencies of a loader. */
 export interface ListLoaderParts {
-  /** Sends commands to the worker. Resolves to rejected commands with reasons. Throws SocketError. */
+  /** Sends commands to the worker. Resolves to the rejected commands with reasons. Throws SocketError. */
   give(commands: readonly string[]): Promise<readonly string[]>;
   /** Queries the worker. Throws SocketError. */
   ask(command: string): Promise<string>;
@@ -20,13 +20,13 @@ export interface ListLoaderParts {
   room(): number;
 }
 
-/** A state without changes whose lists are not loaded, and the backends that wait for their lists, by id. */
+/** A state that excludes changes whose lists are not loaded, and the backends that wait for their lists, by id. */
 export interface Ready {
   readonly state: HttpState;
   readonly held: ReadonlyMap<string, Backend>;
 }
 
-/** A new version of `networks.map` without unused lists. */
+/** Progress of a new version of `networks.map` without unused lists. */
 interface Rebuild {
   readonly version: string;
   readonly done: Set<string>;
@@ -34,15 +34,15 @@ interface Rebuild {
 }
 
 /**
- * Loads the networks of allow-lists into HAProxy. Long lists are loaded in slices; other changes are applied in
- * between, and namespaces take turns. A backend whose list is not loaded stays unchanged.
+ * Loads the networks of allow-lists into HAProxy. Long lists are loaded in slices, namespaces take turns, and other
+ * changes are applied between slices. A backend stays unchanged until its list is loaded.
  */
 export class ListLoader {
   readonly #parts: ListLoaderParts;
   readonly #turns = new FairTurns();
-  /** Lists that HAProxy has completely, including unused ones. */
+  /** Lists that are completely loaded, including unused ones. */
   readonly #loaded = new Set<string>();
-  /** Number of networks of each incomplete list that HAProxy has. */
+  /** Number of loaded networks of each incomplete list. */
   readonly #progress = new Map<string, number>();
   #rebuild: Rebuild | undefined;
   #hasGarbage = false;
@@ -52,18 +52,18 @@ export class ListLoader {
     this.#parts = parts;
   }
 
-  /** Continues with a worker that has read the lists of a state. */
+  /** Switches to a worker that has read the lists of a state from its files. */
   enter({ backends }: HttpState): void {
     this.#loaded.clear();
     for (const id of listsOf(backends.values()).keys()) this.#loaded.add(id);
     this.#progress.clear();
     this.#rebuild = undefined;
-    // An earlier supervisor may have left unused entries.
+    // A previous supervisor may have left unused entries.
     this.#hasGarbage = true;
     this.#hasFailed = false;
   }
 
-  /** Returns the state without changes that need {@link load} first. */
+  /** Returns the state that excludes changes for which {@link load} must run first. */
   holdBack(before: HttpState, wanted: HttpState): Ready {
     const held = new Map<string, Backend>();
     for (const [id, backend] of wanted.backends) if (!this.#isReady(backend.allowList)) held.set(id, backend);
@@ -112,7 +112,7 @@ export class ListLoader {
   ): Promise<{ readonly isComplete: boolean; readonly failures: readonly string[] }> {
     if (this.#hasFailed) return { isComplete: false, failures: [] };
     const waiting = new Map<string, readonly string[]>();
-    // The first list of each namespace, so that its lists take effect one by one.
+    // Load only one list per namespace at a time, so that its lists take effect one by one.
     for (const { tenant = '', allowList } of held.values()) {
       if (allowList !== undefined && !waiting.has(tenant)) waiting.set(tenant, allowList);
     }
@@ -121,7 +121,7 @@ export class ListLoader {
     if (tenant === undefined || list === undefined) return { isComplete: false, failures: [] };
     const id = listIdOf(list);
     if (!isFit(list)) {
-      // Checking the backend reports the reason.
+      // The validation of the backend reports the reason.
       this.#loaded.add(id);
       return { isComplete: true, failures: [] };
     }
@@ -137,8 +137,9 @@ export class ListLoader {
   }
 
   /**
-   * Removes unused lists step by step. Resolves to whether there is more to remove. Throws SocketError.
-   *   @param isLoading whether backends wait for their lists, which take precedence while memory suffices
+   * Removes unused lists step by step. Resolves to whether more steps are needed. Throws SocketError.
+   *
+   * @param isLoading whether backends wait for their lists, which take precedence while memory suffices
    */
   async tidy(backends: Iterable<Backend>, isLoading: boolean): Promise<boolean> {
     if (!this.#hasGarbage || this.#hasFailed) return false;
@@ -169,7 +170,7 @@ export class ListLoader {
     const entries = Number(
       new RegExp(`\\(${networksMap}\\).*entry_cnt=(\\d+)`).exec(await this.#parts.ask('show map'))?.[1],
     );
-    // A network has one entry, or several if its length is not a multiple of four.
+    // A network has one entry, or up to eight if its prefix length is not a multiple of four.
     const needed = [...used.values()].reduce((sum, { length }) => sum + length, 0);
     const share = isLoading ? tolerated.shareWhileLoading : tolerated.share;
     if (!(entries > needed * (1 + share) + tolerated.entries)) {
@@ -196,8 +197,8 @@ export class ListLoader {
   }
 
   /**
-   * Adds lines with as few commands as the buffer allows, one after the other. HAProxy needs ten times as long for
-   * commands that exceed its buffer together.
+   * Adds lines with as few commands as the buffer allows, one command at a time. Commands that exceed HAProxy's buffer
+   * together take ten times as long.
    */
   async #give(lines: readonly string[], version?: string): Promise<readonly string[]> {
     const begin = `add map ${version === undefined ? '' : `@${version} `}${networksMap} <<\n`;
@@ -210,7 +211,7 @@ export class ListLoader {
   }
 }
 
-/** For an IPv6 address: id, slash, `32:`, digits, ` 1`, line end. */
+/** Characters of a line for an IPv6 address: id, slash, `32:`, digits, ` 1`, newline. */
 const longestLine = 20 + 1 + 3 + 32 + 3;
 
 function isFit(list: readonly string[]): boolean {

@@ -5,10 +5,10 @@ import type { Backend } from './model.ts';
 import { UnfitValue } from './quote.ts';
 
 /**
- * Allow-lists in HAProxy. `networks.map` contains the networks of every list with the list's id, a digest of its
- * content. `allow.map` contains the list of each section. A list is complete in `networks.map` before a section
- * refers to it, so that it takes effect at once. It never changes, because HAProxy searches a deleted entry linearly,
- * which would take a minute for a long list.
+ * Map of the networks of all allow-lists. Each key contains the list's id, a digest of its content; `allow.map` assigns
+ * lists to sections. A list is complete in `networks.map` before a section refers to it, so that it takes effect
+ * atomically. Lists never change, because HAProxy deletes an entry by a linear search, which would take a minute for a
+ * long list.
  */
 export const networksMap = 'maps/networks.map';
 
@@ -24,14 +24,14 @@ export function listIdOf(list: readonly string[]): string {
   return id;
 }
 
-/** Whether {@link listIdOf} is cached for a list. */
+/** Returns whether the result of {@link listIdOf} is cached for a list. */
 export function hasListId(list: readonly string[]): boolean {
   return ids.has(list);
 }
 
 const fit = new WeakSet<readonly string[]>();
 
-/** Throws {@link UnfitValue} for a list with an invalid entry. */
+/** Validates a list. Throws {@link UnfitValue} if an entry is invalid. */
 export function checkNetworks(list: readonly string[]): void {
   if (fit.has(list)) return;
   for (const network of list) if (parseIpv4Network(network) < 0) networkKeys(network);
@@ -42,9 +42,9 @@ const hexadecimal = Array.from({ length: 256 }, (_, byte) => byte.toString(16).t
 const digitsBefore = { 4: '8:', 6: '32:' } as const;
 
 /**
- * Returns an address or network as prefixes of a client's address in hexadecimal, for a longest-prefix search. The
- * last digit of a network whose length is not a multiple of four becomes 2, 4 or 8 prefixes. The number of digits
- * before it distinguishes the families. Throws {@link UnfitValue}.
+ * Returns the hexadecimal prefixes of client addresses that match an address or network, for HAProxy's longest-prefix
+ * match. If the prefix length is not a multiple of four, 2, 4 or 8 prefixes are needed. `8:` or `32:` in front of the
+ * digits distinguishes the families. Throws {@link UnfitValue}.
  */
 export function networkKeys(network: string): readonly string[] {
   const number = parseIpv4Network(network);
@@ -74,24 +74,24 @@ function beginnings(hex: string, bits: number, before: string): readonly string[
   return Array.from({ length: 16 >> rest }, (_, i) => `${before}${whole}${(first + i).toString(16).toUpperCase()}`);
 }
 
-/** Returns the lists of backends by id, each once. */
+/** Returns the distinct lists of backends by id. */
 export function listsOf(backends: Iterable<Backend>): Map<string, readonly string[]> {
   const lists = new Map<string, readonly string[]>();
   for (const { allowList } of backends) if (allowList !== undefined) lists.set(listIdOf(allowList), allowList);
   return lists;
 }
 
-/** Returns the lines of `networks.map` for networks of a list. */
+/** Returns the lines of `networks.map` for some networks of a list. */
 export function renderNetworks(id: string, networks: readonly string[]): string[] {
   const lines: string[] = [];
   for (const network of networks) for (const key of networkKeys(network)) lines.push(`${id}/${key} 1\n`);
   return lines;
 }
 
-/** Number of networks whose lines are rendered at a time. */
+/** Number of networks that are rendered and loaded at a time. */
 export const sliceSize = 1000;
 
-/** Renders the file of all lists in pieces. */
+/** Renders the content of `networks.map` in chunks. */
 export function* renderNetworksFile(lists: ReadonlyMap<string, readonly string[]>): Generator<string> {
   for (const id of [...lists.keys()].sort()) {
     const list = lists.get(id) ?? [];

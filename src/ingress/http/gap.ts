@@ -1,14 +1,14 @@
 import { notApplied, type Pending, type Verdict } from '../intent/plane.ts';
 
-/** Why HAProxy does not serve what was decided. */
+/** Difference between the verdicts and what HAProxy serves. */
 export interface Gap {
-  /** UIDs of the objects that HAProxy serves as they were. */
+  /** UIDs of the objects whose previous version HAProxy still serves. */
   readonly served: ReadonlySet<string>;
-  /** For authors. Absent after a short interruption, such as a restart: statuses stay as they are. */
+  /** Message for authors. Absent during a short interruption, such as a restart, which leaves statuses unchanged. */
   readonly problem?: string;
 }
 
-/** Returns the verdicts, corrected for a gap. Rejected objects stay rejected. */
+/** Returns verdicts that account for a gap. Rejected objects stay rejected. */
 export function correctVerdicts(verdicts: readonly Verdict[], gap: Gap | undefined): readonly Verdict[] {
   if (gap === undefined) return verdicts;
   const { served, problem } = gap;

@@ -1,4 +1,4 @@
-/** Tells a short interruption, such as a restart, from one that authors of Routes should know of. */
+/** Distinguishes a short interruption, such as a restart, from one that the statuses of Routes should report. */
 export class Outage {
   readonly #limit: number;
   readonly #onLong: () => void;
@@ -6,15 +6,15 @@ export class Outage {
   #timer: NodeJS.Timeout | undefined;
 
   /**
-   * @param limit milliseconds after which an interruption is long
-   * @param onLong called when {@link note} would return true for the first time
+   * @param limit milliseconds after which an interruption is considered long
+   * @param onLong called when an interruption becomes long
    */
   constructor(limit: number, onLong: () => void) {
     this.#limit = limit;
     this.#onLong = onLong;
   }
 
-  /** Notes whether there is an interruption now; returns whether it is long. */
+  /** Records whether there is an interruption. Returns whether it is long. */
   note(isDown: boolean): boolean {
     const now = performance.now();
     if (!isDown) this.close();
@@ -25,7 +25,7 @@ export class Outage {
     return this.#since !== undefined && now - this.#since >= this.#limit;
   }
 
-  /** Forgets an interruption. */
+  /** Ends the current interruption, if any. */
   close(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;

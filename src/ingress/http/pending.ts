@@ -8,7 +8,7 @@ const causes: Readonly<Record<Pending['cause'], string>> = {
     'the change needs a reload of HAProxy, but the namespace has used up its reloads; it gets another one within a minute',
 };
 
-/** Returns the change of a request that is not in force yet: of a backend, its certificate or its CA certificates. */
+/** Returns a pending change of a request's backends, certificate or CA certificates, or undefined if there is none. */
 export function findPending(
   { request, backends, authorities }: ServedSite,
   pending: ReadonlyMap<string, Pending>,
@@ -18,7 +18,7 @@ export function findPending(
   return names.map((name) => pending.get(name)).find((one) => one !== undefined);
 }
 
-/** How claims and statuses show a request with a pending change. */
+/** Representation of a pending change in claims and statuses. */
 export interface PendingWords {
   readonly admitted: boolean;
   readonly pending?: 'all' | 'change';
@@ -27,8 +27,8 @@ export interface PendingWords {
 }
 
 /**
- * Describes a pending change. Only a request that waits for the budget of its namespace is not admitted, because other
- * changes follow at once.
+ * Describes a pending change. A request that is not served yet is admitted unless it waits for the reload budget of its
+ * namespace, because all other changes are applied shortly.
  */
 export function describePending({ isServed, cause }: Pending): PendingWords {
   if (isServed)

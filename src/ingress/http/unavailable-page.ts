@@ -6,7 +6,7 @@ const head = [
   'Content-Type: text/html; charset=utf-8',
 ];
 
-/** Shorter than half of the smallest response buffer; without scripts, fonts and images, so that it needs no other host. */
+/** Must be shorter than half of the smallest response buffer, and must not load anything from other hosts. */
 const body = `<!doctype html>
 <html lang="en">
 <head>
@@ -35,5 +35,5 @@ code { background: #f4f5f7; padding: 0 .2rem; }
 </html>
 `;
 
-/** The complete response to requests that no Route or no endpoint can answer, unless the administrator names a file. */
+/** Default response to requests without a matching Route or endpoint. An administrator can configure another file. */
 export const unavailablePage = `${head.join('\r\n')}\r\n\r\n${body}`;

@@ -3,10 +3,10 @@ import type { Pending } from '../intent/plane.ts';
 import type { DesiredState } from './endpoint-quota.ts';
 import type { IngressPort } from './model.ts';
 
-/** Returns the owner that an {@link IngressPort} was computed for. */
+/** Returns the admitted request for which an {@link IngressPort} was computed. */
 export type OwnerOf = (port: IngressPort) => AdmittedPorts | undefined;
 
-/** The ports that the kernel confirmed, and the part of the desired state that it lacks. */
+/** Tracks the ports that are applied in the kernel and compares them with the desired state. */
 export class AppliedPorts {
   #ports: readonly IngressPort[] = [];
   #hasFailed = false;
@@ -22,14 +22,14 @@ export class AppliedPorts {
     this.#hasFailed = false;
   }
 
-  /** Records that the last change failed completely: the previous ports stay active. */
+  /** Records that the last change failed as a whole, so that the previous ports stay active. */
   fail(): void {
     this.#hasFailed = true;
   }
 
   /**
-   * Returns the part of each admitted request that is not applied, in the order of the admissions; an empty list if all
-   * are applied.
+   * Returns the unapplied part of each admitted request, in the order of the admissions, or an empty list if everything
+   * is applied.
    *
    * @param node name of this node, for messages
    */
@@ -41,12 +41,12 @@ export class AppliedPorts {
       const what = compare(admitted, desired.portsOfRequests[index] ?? [], inForce, ownerOf);
       if (what === undefined) return undefined;
       if (this.#hasFailed) return { what, problem };
-      // Endpoints change all the time, so a status does not wait for them.
+      // Endpoints change frequently, so the status does not report them as pending.
       return what === 'endpoints' ? undefined : { what };
     });
   }
 
-  /** Whether all desired ports are in force: the usual case, in which 10,000 ports need no keys. */
+  /** Whether all desired ports are applied. This common case avoids computing keys of up to 10,000 ports. */
   #isWhole({ portsOfRequests }: DesiredState): boolean {
     const ports = portsOfRequests.flat();
     return ports.length === this.#ports.length && ports.every((port, index) => port === this.#ports[index]);

@@ -3,7 +3,7 @@ import type { Forwarding, IngressPort } from './model.ts';
 
 const settings = { 4: 'net.ipv4.ip_forward', 6: 'net.ipv6.conf.all.forwarding' } as const;
 
-/** Returns the families that these ports need but the node does not forward. */
+/** Returns the address families of endpoints for which IP forwarding is disabled on the node. */
 export function listUnforwarded(
   ports: readonly IngressPort[],
   forwarding: Forwarding,
@@ -17,7 +17,7 @@ export function listUnforwarded(
   );
 }
 
-/** Returns the problem and how to fix it, or undefined. The setting belongs to the administrator and is not changed. */
+/** Returns the problem and its remedy, or undefined. The administrator owns the setting; the agent never changes it. */
 export function describeUnforwarded(families: readonly Family[]): string | undefined {
   if (families.length === 0) return undefined;
   const names = families.map((family) => settings[family]);

@@ -10,12 +10,12 @@ const netlinkDomain = 16;
 /** `SOCK_RAW | SOCK_NONBLOCK`. */
 const nonBlockingRaw = 3 | 0o4000;
 
-/** What may change in a network namespace. */
+/** A kind of object in a network namespace whose changes can be observed. */
 export type NetworkPart = keyof typeof groups;
 
 /**
- * Hears that links, addresses or routes of the namespace in which it was opened changed, not what: who hears it looks
- * again. Costs nothing while nothing changes.
+ * Reports that links, addresses or routes changed in the network namespace in which this object was created. It does
+ * not report what changed, so the caller reads the current state.
  */
 export class NetworkEvents {
   readonly fd: number;

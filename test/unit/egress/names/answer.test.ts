@@ -43,7 +43,7 @@ describe('readAnswer', () => {
     });
   });
 
-  it('uses no record that is not on the way from the name, and none of the other family', () => {
+  it('ignores records outside the alias chain and of the other family', () => {
     assert.deepEqual(read([address('other.example', '203.0.113.9'), address('a.example', '2001:db8::1')]), {
       kind: 'none',
       reason: 'the name has no IPv4 address',
@@ -51,7 +51,7 @@ describe('readAnswer', () => {
     });
   });
 
-  it('names an alias that it has to ask for, and a loop', () => {
+  it('returns an alias that needs another query, and detects a loop', () => {
     assert.deepEqual(read([alias('a.example', 'b.example', 9)]), {
       kind: 'alias',
       name: 'b.example',
@@ -61,13 +61,13 @@ describe('readAnswer', () => {
     assert.equal(read([alias('a.example', 'b.example'), alias('b.example', 'a.example')]).kind, 'failed');
   });
 
-  it('tells names that do not exist from servers that cannot answer', () => {
+  it('distinguishes names that do not exist from servers that cannot answer', () => {
     assert.equal(read([], { code: 3 }).kind, 'none');
     assert.deepEqual(read([], { code: 2 }), { kind: 'failed', reason: 'the server answered SERVFAIL' });
     assert.deepEqual(read([], { code: 5 }), { kind: 'failed', reason: 'the server answered REFUSED' });
   });
 
-  it('takes only responses with the ID and the question of the query', () => {
+  it('accepts only responses with the ID and question of the query', () => {
     assert.ok(isAnswerTo(respond([]), 7, 'a.example', 4));
     assert.ok(!isAnswerTo(respond([]), 8, 'a.example', 4));
     assert.ok(!isAnswerTo(respond([]), 7, 'b.example', 4));
@@ -77,7 +77,7 @@ describe('readAnswer', () => {
 });
 
 describe('readResponse', () => {
-  it('reads no query as a response, and survives any bytes', () => {
+  it('rejects queries and arbitrary bytes without an exception', () => {
     assert.equal(readResponse(writeQuery(1, 'a.example', 4, true)), undefined);
     fc.assert(fc.property(fc.uint8Array({ maxLength: 600 }), (bytes) => void readResponse(Buffer.from(bytes))));
     const response = writeQuery(1, 'a.example', 4, false);
@@ -90,7 +90,7 @@ describe('readResponse', () => {
     );
   });
 
-  it('reads the question back in lower case', () => {
+  it('returns the question in lower case', () => {
     const response = writeQuery(515, 'API.example', 6, false);
     response[2] = 0x81;
     assert.deepEqual(readResponse(response), {
@@ -103,7 +103,7 @@ describe('readResponse', () => {
     });
   });
 
-  it('follows no compression pointer forwards or to itself', () => {
+  it('rejects compression pointers that point forwards or to themselves', () => {
     const head = Buffer.from([0, 1, 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0]);
     for (const pointer of [0x0c, 0x0e, 0x20]) {
       assert.equal(readResponse(Buffer.concat([head, Buffer.from([0xc0, pointer, 0, 1, 0, 1])])), undefined);
@@ -112,7 +112,7 @@ describe('readResponse', () => {
 });
 
 describe('DNS servers', () => {
-  it('are read of resolv.conf, without what is not a server', () => {
+  it('are parsed from resolv.conf, ignoring other lines', () => {
     const text =
       'search a.example\n# nameserver 192.0.2.1\nnameserver 192.0.2.53\nnameserver fe80::1%eth0\noptions edns0\nnameserver x\n';
     assert.deepEqual(readResolvConf(text), [
@@ -121,7 +121,7 @@ describe('DNS servers', () => {
     ]);
   });
 
-  it('are read of the option', () => {
+  it('are parsed from the option', () => {
     assert.deepEqual(parseServers('192.0.2.53, [2001:db8::53]:5353,2001:db8::54,192.0.2.1:5300'), [
       { address: '192.0.2.53', port: 53 },
       { address: '2001:db8::53', port: 5353 },

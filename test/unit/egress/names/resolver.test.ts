@@ -61,7 +61,7 @@ describe('sift', () => {
     assert.deepEqual(sift([mapped], policy, own).usable, []);
   });
 
-  it('accepts what is outside', () => {
+  it('accepts addresses outside the cluster', () => {
     const outside = ['203.0.113.26', '10.0.0.99', '192.168.12.6', '2001:db8::1', 'fd00::1'].map(address);
     assert.deepEqual(sift(outside, policy, own), { usable: outside, refused: [] });
   });
@@ -72,7 +72,7 @@ describe('NameEntry', () => {
     ({ kind: 'addresses', addresses: [address('203.0.113.1')], refused: [], ttl }) as const;
   const times = { shortest: 1000, longest: 100_000, stale: 5000 };
 
-  it('counts a TTL between the shortest and the longest time', () => {
+  it('clamps a TTL to the minimum and the maximum', () => {
     for (const [ttl, want] of [
       [0, 1000],
       [30, 30_000],
@@ -84,7 +84,7 @@ describe('NameEntry', () => {
     }
   });
 
-  it('keeps the answer while servers fail, for the stale time, and reports it', () => {
+  it('keeps and reports the answer for the stale time while servers fail', () => {
     const entry = new NameEntry('a.example', 4, times);
     assert.equal(entry.take(found(10), 0), true);
     assert.equal(entry.take(found(10), 1), false);
@@ -96,7 +96,7 @@ describe('NameEntry', () => {
     assert.deepEqual(entry.addresses, []);
   });
 
-  it('drops the answer at once where the name is gone', () => {
+  it('drops the answer immediately when the name no longer exists', () => {
     const entry = new NameEntry('a.example', 4, times);
     entry.take(found(10), 0);
     entry.take({ kind: 'none', reason: 'the name does not exist', ttl: undefined }, 1);
@@ -131,7 +131,7 @@ describe('NameResolver', () => {
   });
   afterEach(() => resolver?.close());
 
-  it('asks once for a name of many users, and forgets it with the last one', async () => {
+  it('sends one query for many users of a name, and discards it with the last user', async () => {
     const names = make();
     for (let user = 0; user < 100; user++)
       names.want(`u${user}`, { namespace: `n${user}`, names: ['a.example'], families: [4] });
@@ -142,7 +142,7 @@ describe('NameResolver', () => {
     assert.deepEqual([...names.entries], []);
   });
 
-  it('refreshes before the TTL ends, and reports changes only', async () => {
+  it('refreshes before the TTL expires, and reports only changes', async () => {
     let count = 0;
     answer = () =>
       Promise.resolve({ kind: 'addresses', addresses: [address(++count < 4 ? '203.0.113.1' : '203.0.113.2')], ttl: 0 });
@@ -156,7 +156,7 @@ describe('NameResolver', () => {
     assert.ok((names.find('a.example').remaining ?? 0) > 0);
   });
 
-  it('limits the names of one namespace, without effect on others', async () => {
+  it('limits the names of one namespace without affecting others', async () => {
     const names = make();
     const many = ['a.example', 'b.example', 'c.example', 'd.example', 'e.example'];
     names.want('one', { namespace: 'one', names: many, families: [4] });
@@ -171,7 +171,7 @@ describe('NameResolver', () => {
     assert.equal(names.find('d.example').addresses.length, 1);
   });
 
-  it('asks for no name inside the cluster', async () => {
+  it('sends no query for names inside the cluster', async () => {
     const names = make();
     names.want('u', { namespace: 'n', names: ['db.shop.svc', 'x.cluster.local'], families: [4, 6] });
     await names.settle(['db.shop.svc'], 1000);
@@ -179,7 +179,7 @@ describe('NameResolver', () => {
     assert.match(names.find('db.shop.svc').problem ?? '', /not below "svc"/);
   });
 
-  it('waits no longer than it may for a server that is silent', async () => {
+  it('stops waiting for a silent server after the given time', async () => {
     answer = () => new Promise(() => {});
     const names = make();
     names.want('u', { namespace: 'n', names: ['a.example'], families: [4] });
@@ -187,7 +187,7 @@ describe('NameResolver', () => {
     assert.equal(names.find('a.example').isSettled, false);
   });
 
-  it('has few queries under way at once', async () => {
+  it('limits the number of concurrent queries', async () => {
     let running = 0;
     let most = 0;
     answer = async () => {
@@ -204,7 +204,7 @@ describe('NameResolver', () => {
     assert.ok(most <= 48, `${most}`);
   });
 
-  it('keeps answers in a file that only root reads, and takes none that is broken or too old', async () => {
+  it('saves answers in a file that only root can read, and ignores corrupt or expired ones', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'answers-'));
     const path = join(folder, 'names', 'answers.json');
     try {

@@ -17,12 +17,12 @@ describe('findBlindness', () => {
 
   const at = (path: string): AttachmentState => ({ ...state, netns: { path, inode: 1 } });
 
-  it('says nothing of namespaces that are there, or gone', () => {
+  it('reports nothing for existing and deleted namespaces', () => {
     assert.equal(findBlindness([], folder), undefined);
     assert.equal(findBlindness([at(join(folder, 'netns/gone')), at('/proc/999999999/ns/net')], folder), undefined);
   });
 
-  it('names the folder that is not there, and for how many routers', () => {
+  it('names the missing folder and the number of affected routers', () => {
     const there = join(folder, 'var/run/netns');
     const words = findBlindness([at(`${there}/a`), at(`${there}/b`)], folder);
     assert.equal(
@@ -32,7 +32,7 @@ describe('findBlindness', () => {
     );
   });
 
-  it('names a folder of states that cannot be read', () => {
+  it('names an unreadable folder of state files', () => {
     assert.match(findBlindness([], join(folder, 'none')) ?? '', /^cannot list the states of routers in .*none: ENOENT/);
   });
 });

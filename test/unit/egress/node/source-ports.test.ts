@@ -3,7 +3,7 @@ import { describe, it } from 'mocha';
 import { SourcePortWarnings } from '../../../../src/egress/node/source-ports.ts';
 
 describe('SourcePortWarnings', () => {
-  it('warns of a destination before its source ports are exhausted, once until it is calm again', () => {
+  it('warns once before the source ports of a destination are exhausted, until usage drops again', () => {
     const warnings = new SourcePortWarnings();
     const at = (ratio: number) => warnings.find([{ destination: '203.0.113.1 443/tcp', ratio }]);
     assert.deepEqual(at(0.79), []);
