@@ -104,7 +104,7 @@ const cases: readonly Case[] = [
     server: { tls: new TestAuthority('other-ca').issue({ name: 'apiserver', hosts }) },
     kubeconfig: () => ({ cluster: trusted }),
     refusal:
-      /127\.0\.0\.1:\d+ presents the certificate "CN=apiserver" \(issued by "CN=other-ca", valid until .*\): it is not signed by an authority in certificate-authority-data of clusters "c" of kubeconfig .*, which has CN=cluster-ca/,
+      /127\.0\.0\.1:\d+ presents the certificate "CN=apiserver" \(issued by "CN=other-ca", valid until .*\): it is not signed by an authority in certificate-authority-data of clusters "c" of kubeconfig .*, which contains CN=cluster-ca/,
   },
   {
     name: 'an authority in a file of an account that is not its own',
