@@ -227,7 +227,7 @@ describe('the compiled node daemon', () => {
       // Without a pause, the daemon does nothing but answer.
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
-    assert.deepEqual(series, [], daemon?.output.slice(-2000));
+    assert.deepEqual(series, [], daemon?.output.slice(-2000) ?? '');
   }).timeout(40_000);
 
   it('closes a router whose address another machine has once the cluster has replaced it', async () => {
