@@ -164,7 +164,7 @@ describe('names as destinations, on the compiled plugin and node daemon', functi
     const config = writeConfig({ destinations: [`8443 TCP ${name} 443`, `53 UDP ${name} 80`] });
     await addRouter(config);
     const client = await lab.agent('far');
-    await client.hammer('tcp', 'tcp', at.pod[4], 8443, { timeout: 2000 });
+    await client.hammer('tcp', 'tcp', at.pod[4], 8443, { timeout: 8000 });
     await client.hammer('udp', 'udp', at.pod[4], 53, { timeout: 2000 });
     for (let change = 1; change <= 100; change++) {
       dns.names.set(name, { a: sets[change % sets.length] ?? [], ttl: 0 });
