@@ -138,7 +138,8 @@ class HostClaims {
   /** Claims what a request needs. Returns a description of the obstacle, or undefined. */
   claim({ owner, isWildcard }: SiteRequest, { host, demand: { matches, tls } }: Valid): string | undefined {
     const parent = parentOf(host);
-    if (isWildcard && parent === undefined) return 'spec.host: must have a domain for wildcardPolicy Subdomain';
+    if (isWildcard && parent === undefined)
+      return `${owner.fields.host}: must have a domain for ${owner.fields.wildcard}`;
     const claims = isWildcard ? this.#wildcards : this.#hosts;
     const name = isWildcard ? (parent as string) : host;
     const blocker = this.#policy.sharesHosts ? undefined : this.#findBlocker(owner, name, isWildcard, parent);
