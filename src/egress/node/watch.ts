@@ -102,7 +102,8 @@ export class RouterWatch {
   }
 
   /** Reads the problems of a router from the kernel. */
-  #see({ state, labels, readiness }: Watched): void {
+  #see({ state, labels, readiness, isForgotten }: Watched): void {
+    if (isForgotten) return;
     try {
       readiness.see(this.#parts.routers.listProblems(state));
     } catch (error) {
@@ -110,7 +111,8 @@ export class RouterWatch {
     }
   }
 
-  #showReadiness({ state, closure: { rival }, suspension, readiness }: Watched): void {
+  #showReadiness({ state, closure: { rival }, suspension, readiness, isForgotten }: Watched): void {
+    if (isForgotten) return;
     const { link } = state;
     const own = readiness.list(link);
     if (rival !== undefined)
@@ -162,12 +164,20 @@ export class RouterWatch {
     this.#retain();
   }
 
-  #forget(key: string, { state, labels }: Watched): void {
-    const { metrics, forgetReadiness, log } = this.#parts;
-    forgetReadiness(state);
+  #forget(key: string, watched: Watched): void {
+    this.#parts.forgetReadiness(watched.state);
+    watched.isForgotten = true;
     this.#watched.delete(key);
     this.#retain();
-    this.#problems.report(placeOf(labels), undefined);
+    this.#forgetReports(watched);
+  }
+
+  /** Removes what the daemon reports about a router, unless another router has its name by now. */
+  #forgetReports({ labels }: Watched): void {
+    const { metrics, log } = this.#parts;
+    const place = placeOf(labels);
+    for (const other of this.#watched.values()) if (placeOf(other.labels) === place) return;
+    this.#problems.report(place, undefined);
     metrics.remove(labels).catch((error: unknown) => log.debug({ err: error }, 'Failed to remove series'));
   }
 
@@ -202,6 +212,7 @@ export class RouterWatch {
       readiness: new Readiness(),
       eagerUntil: now + eager.lasts,
       isBusy: false,
+      isForgotten: false,
     };
     try {
       this.#keeper.adopt(watched, now);
@@ -238,6 +249,8 @@ export class RouterWatch {
       this.#parts.log.debug({ err: error, ...watched.labels }, 'Failed to check a router');
     } finally {
       watched.isBusy = false;
+      // The router was deleted during the task, which may have reported on it after that.
+      if (watched.isForgotten) this.#forgetReports(watched);
     }
   }
 

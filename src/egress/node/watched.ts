@@ -37,6 +37,8 @@ export interface Watched {
   /** End of the period in which a gateway that does not answer is probed at a shorter interval. */
   readonly eagerUntil: number;
   isBusy: boolean;
+  /** Whether the router is gone. Tasks that are still running then must not create series for it. */
+  isForgotten: boolean;
 }
 
 /** Returns the name of a router for the log and for lists of problems. */
