@@ -52,9 +52,9 @@ export interface PortContext {
   readonly translated?: PortClaimant;
 }
 
-/** Returns the key of a port: `tcp 13306`. Only one request can own it. */
-export function portKey({ protocol, port }: AskedPort): string {
-  return `${protocol} ${port}`;
+/** Returns the key of a port: `tcp 13306`, or `tcp 13306 192.0.2.10`. Only one request can own it. */
+export function portKey({ protocol, port, address }: AskedPort): string {
+  return address === undefined ? `${protocol} ${port}` : `${protocol} ${port} ${address.text}`;
 }
 
 /**
