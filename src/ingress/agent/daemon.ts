@@ -3,9 +3,11 @@ import { createDaemonServer, listen } from '../../base/daemon/http-server.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { EndSignal } from '../../base/daemon/run.ts';
 import { version } from '../../base/daemon/version.ts';
+import { parseAddress } from '../../base/model/address.ts';
 import { renderEndpoint } from '../../base/model/endpoint.ts';
 import { HostGuard } from '../backends/host-guard.ts';
 import type { HostPods } from '../backends/host-pods.ts';
+import { readOwnAddresses } from '../backends/own-addresses.ts';
 import type { Claim, ClaimsDocument } from '../claims/claims-document.ts';
 import { describePortClaims } from '../claims/describe-claims.ts';
 import { portKey } from '../claims/ports.ts';
@@ -21,6 +23,8 @@ import type { PlaneReport } from '../intent/plane.ts';
 import { Inventory } from '../objects/inventory.ts';
 import { ManifestSource } from '../objects/source/manifests.ts';
 import type { ObjectSource, SourceSink } from '../objects/source/source.ts';
+import { AddressBook } from '../pools/address-book.ts';
+import { Holdings } from '../pools/holdings.ts';
 import { describeEphemeralOverlap, readEphemeralPorts } from '../ports/ephemeral.ts';
 import type { PortKernel } from '../ports/kernel-api.ts';
 import { PortPlane } from '../ports/port-plane.ts';
@@ -80,7 +84,17 @@ export async function startDaemon(
       ? await openCluster(options, inventory, log, report)
       : openManifests(options, options.manifests, inventory, (problem) => report('status', problem));
   const guard = new HostGuard(options.guard, { inventory, ...(pods !== undefined && { pods }) });
-  const ports = new PortPlane(options.ports, { inventory, kernel, log, metrics, guard, ...(roster && { roster }) });
+  const book = new AddressBook(inventory, options.addresses);
+  const ports = new PortPlane(options.ports, {
+    inventory,
+    kernel,
+    log,
+    metrics,
+    guard,
+    book,
+    ...(roster && { roster }),
+  });
+  const holdings = new Holdings({ readState: () => undefined, ownAddresses: readOwnAddresses });
   const http = openHttp(options, { inventory, secrets, log, guard });
   const httpMetrics = http && new HttpMetrics(metrics.registry, options.http?.serverThreshold ?? 0);
   const agent: IngressAgent = new IngressAgent({
@@ -88,6 +102,7 @@ export async function startDaemon(
     inventory,
     planes: http === undefined ? [ports] : [ports, http],
     gateways: () => ports.gateways,
+    holdingOf: (address) => holdings.of(address),
     guard,
     status: options.dryRun || !options.updatesStatus ? noStatus : status,
     log,
@@ -193,7 +208,9 @@ async function renderPage({ agent, ports, http, node }: PageParts, filter: strin
       claims: document.claims,
       endpointsOf: (claim) => {
         if (claim.port === undefined || claim.protocol === undefined) return sites?.(claim) ?? [];
-        const endpoints = open.get(portKey({ protocol: claim.protocol, port: claim.port })) ?? [];
+        const address = claim.address === undefined ? undefined : parseAddress(claim.address);
+        const { protocol, port: number } = claim;
+        const endpoints = open.get(portKey({ protocol, port: number, ...(address && { address }) })) ?? [];
         return endpoints.map(({ address, port }) => renderEndpoint({ address, port }));
       },
       ...(haproxy !== undefined && { haproxy }),
