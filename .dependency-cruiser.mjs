@@ -145,6 +145,7 @@ const folders = {
     'ingress/route',
     'ingress/status',
     'base/daemon',
+    'base/files',
     'base/kubernetes',
     'base/read',
     'base/model',

@@ -7,7 +7,6 @@ import { parseAddress } from '../../base/model/address.ts';
 import { renderEndpoint } from '../../base/model/endpoint.ts';
 import { HostGuard } from '../backends/host-guard.ts';
 import type { HostPods } from '../backends/host-pods.ts';
-import { readOwnAddresses } from '../backends/own-addresses.ts';
 import type { Claim, ClaimsDocument } from '../claims/claims-document.ts';
 import { describePortClaims } from '../claims/describe-claims.ts';
 import { portKey } from '../claims/ports.ts';
@@ -24,7 +23,6 @@ import { Inventory } from '../objects/inventory.ts';
 import { ManifestSource } from '../objects/source/manifests.ts';
 import type { ObjectSource, SourceSink } from '../objects/source/source.ts';
 import { AddressBook } from '../pools/address-book.ts';
-import { Holdings } from '../pools/holdings.ts';
 import { describeEphemeralOverlap, readEphemeralPorts } from '../ports/ephemeral.ts';
 import type { PortKernel } from '../ports/kernel-api.ts';
 import { PortPlane } from '../ports/port-plane.ts';
@@ -33,6 +31,9 @@ import type { NodeRoster } from '../status/node-roster.ts';
 import type { StatusSink } from '../status/status.ts';
 import { StatusFile } from '../status/status-file.ts';
 import { renderStatusPage } from '../status/status-page.ts';
+import type { KeySource } from './addresses/keys.ts';
+import type { Members } from './addresses/members.ts';
+import { openAddresses } from './addresses/open.ts';
 import { IngressAgent } from './agent.ts';
 import type { AgentOptions } from './options.ts';
 import { openSiteSources } from './site-sources.ts';
@@ -47,6 +48,10 @@ export interface Cluster {
   readonly pods?: HostPods;
   /** The other ingress nodes. Absent: none is known. */
   readonly roster?: NodeRoster;
+  /** The nodes that hold virtual addresses. Absent: those of the command line. */
+  readonly members?: Members;
+  /** Keys of their heartbeats. Absent: a file. */
+  readonly keys?: KeySource;
   /** Resolves to whether no next agent will take over, because the cluster removes the agent. Never rejects. */
   readonly isRemoved?: () => Promise<boolean>;
 }
@@ -79,7 +84,7 @@ export async function startDaemon(
   const inventory = new Inventory();
   // Sources and statuses report to the agent, which is created from them.
   const report: Report = (place, problem) => agent.report(place, problem);
-  const { source, status, secrets, pods, roster, isRemoved } =
+  const { source, status, secrets, pods, roster, members, keys, isRemoved } =
     options.manifests === undefined
       ? await openCluster(options, inventory, log, report)
       : openManifests(options, options.manifests, inventory, (problem) => report('status', problem));
@@ -94,7 +99,15 @@ export async function startDaemon(
     book,
     ...(roster && { roster }),
   });
-  const holdings = new Holdings({ readState: () => undefined, ownAddresses: readOwnAddresses });
+  const { keeper, holdings } = openAddresses(options, {
+    inventory,
+    ports,
+    ...(members && { members }),
+    ...(keys && { keys }),
+    isReady: () => agent.unreadiness === undefined,
+    report,
+    onState: () => agent.requestReport(),
+  });
   const http = openHttp(options, { inventory, secrets, log, guard });
   const httpMetrics = http && new HttpMetrics(metrics.registry, options.http?.serverThreshold ?? 0);
   const agent: IngressAgent = new IngressAgent({
@@ -137,6 +150,7 @@ export async function startDaemon(
   const ephemeral = readEphemeralPorts();
   if (ephemeral !== undefined) report('node', describeEphemeralOverlap(options.ports.policy, ephemeral));
   agent.start();
+  if (!options.dryRun) keeper.start();
   return {
     agent,
     server,
@@ -149,6 +163,8 @@ export async function startDaemon(
       if (signal === 'SIGINT' || process.stderr.isTTY) http?.endAtStop();
       const removes = options.cleanupOnExit || (await isRemoved?.()) === true;
       if (removes) log.info({}, 'Removing the rules');
+      // First, so that other nodes take over while this one still serves.
+      await keeper.stop(removes);
       await agent.stop(removes);
       await roster?.close(removes);
     },
