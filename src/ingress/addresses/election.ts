@@ -93,6 +93,8 @@ export class Election {
   readonly observer: Observer;
   readonly #timing: Timing;
   readonly #peers = new Map<string, Peer>();
+  /** Members whose process has ended in order, but whose kernel still serves connections. */
+  readonly #absent = new Map<string, { readonly report: PeerReport; readonly until: number }>();
   readonly #entries = new Map<string, Entry>();
   /** The highest epoch of each address that was ever heard. */
   readonly #epochs = new Map<string, number>();
@@ -129,21 +131,18 @@ export class Election {
     this.#entryOf(address).phase = { is: 'held', epoch: 0 };
   }
 
-  /** Takes note of an accepted heartbeat. */
-  receive(from: string, report: PeerReport, now: number): void {
-    if (!this.#input.members.includes(from)) return;
+  /** Takes note of an accepted heartbeat. Returns whether it says anything new. */
+  receive(from: string, report: PeerReport, now: number): boolean {
+    if (!this.#input.members.includes(from)) return false;
     const known = this.#peers.get(from);
     const isContinued = known !== undefined && this.#isFresh(known, now) && known.report.level === report.level;
+    this.#absent.delete(from);
     const claims = new Map(report.claims.map((claim) => [claim.address, claim]));
     this.#peers.set(from, { lastHeard: now, since: isContinued ? known.since : now, report, claims });
     for (const { address, epoch } of report.claims) {
       this.#epochs.set(address, Math.max(epoch, this.#epochs.get(address) ?? 0));
     }
-  }
-
-  /** Forgets a member that said goodbye, without waiting for its silence. */
-  forget(from: string): void {
-    this.#peers.delete(from);
+    return known === undefined || JSON.stringify(known.report) !== JSON.stringify(report);
   }
 
   /** Decides. Call it at least every 50 ms and after every event. */
@@ -156,8 +155,10 @@ export class Election {
     for (const [name, peer] of this.#peers) {
       if (this.#isFresh(peer, now) || !this.isSettled(now)) continue;
       this.#peers.delete(name);
-      this.observer.lostMember(name);
+      if (peer.report.isLeaving) this.#absent.set(name, { report: peer.report, until: now + this.#timing.absent });
+      else this.observer.lostMember(name);
     }
+    for (const [name, { until }] of this.#absent) if (now > until) this.#absent.delete(name);
     const allocation = this.#allocation();
     const wanted = this.#eligible;
     const chosen = allocate(allocation);
@@ -240,7 +241,7 @@ export class Election {
   drainersOf(address: string): string[] {
     const { phase } = this.#entryOf(address);
     const from = phase.is === 'preparing' || phase.is === 'prepared' ? [phase.from] : [];
-    const draining = [...this.#peers].filter(([, { report }]) => report.draining.includes(address));
+    const draining = [...this.#peers, ...this.#absent].filter(([, { report }]) => report.draining.includes(address));
     return [...new Set([...from, ...draining.map(([name]) => name)])].sort();
   }
 
@@ -250,9 +251,25 @@ export class Election {
     return to ?? holder;
   }
 
-  /** A member's last report, if it is alive. */
+  /** The member that answers for an address now. Absent while it is moving or at this node. */
+  takenBy(address: string): string | undefined {
+    let best: NamedClaim | undefined;
+    for (const [name, { claims }] of this.#peers) {
+      const claim = claims.get(address);
+      if (claim === undefined || claim.phase === 'released') continue;
+      if (best === undefined || beats({ name, claim }, best)) best = { name, claim };
+    }
+    return best?.name;
+  }
+
+  /** A member's last report, if it is alive or has left in order. */
   reportOf(member: string): PeerReport | undefined {
-    return this.#peers.get(member)?.report;
+    return (this.#peers.get(member) ?? this.#absent.get(member))?.report;
+  }
+
+  /** Whether a member is alive. */
+  isAlive(member: string): boolean {
+    return this.#peers.has(member);
   }
 
   /** Whether this node has listened for long enough to decide. */

@@ -25,6 +25,8 @@ export interface PeerReport {
   readonly level: Level;
   /** Whether the sender hears the receiver. */
   readonly hears: boolean;
+  /** Whether the process ends while its kernel goes on serving the connections of `draining`. */
+  readonly isLeaving: boolean;
   readonly claims: readonly Claim[];
   /** Addresses that the sender can take from a member that offers them. */
   readonly prepared: readonly string[];

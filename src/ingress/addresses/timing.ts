@@ -29,6 +29,8 @@ export const timing = {
   /** Wait before the next probe of an address that another machine owns: doubles up to the longest. */
   conflict: 5000,
   longestConflict: 60_000,
+  /** How long connections go to a member whose process has ended in order, for example for an upgrade. */
+  absent: 600_000,
   /** Between two announcements of a held address after the first three. */
   announcement: 30_000,
 } as const;

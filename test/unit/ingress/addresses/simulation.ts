@@ -179,7 +179,7 @@ export class Simulation {
       .filter((other) => other !== node)
       .map((other) => ({
         to: other,
-        report: { ...node.election.reportTo(other.name), draining: [...node.hidden], links: [] },
+        report: { ...node.election.reportTo(other.name), draining: [...node.hidden], links: [], isLeaving: false },
       }));
     const text = JSON.stringify(reports.map(({ report }) => ({ ...report, hears: true })));
     if (text === node.lastSent && this.now < node.nextBeat) return;
