@@ -11,6 +11,8 @@ import { addresses as at } from '../../../lab/names.ts';
 import { asPrivileged } from '../../../lab/rights.ts';
 import { until } from '../../../until.ts';
 
+/** Programs and their containers. */
+const containers = { 'ingress-agent': 'ingress-agent', 'ingress-addresses': 'addresses' } as const;
 const created = (second: number) => new Date(Date.UTC(2026, 0, 1, 0, 0, second)).toISOString();
 const pool = { 4: '192.168.12.200-192.168.12.203', 6: '2001:db8:12::200-2001:db8:12::203' } as const;
 const asked = ['192.168.12.200', '192.168.12.201', '192.168.12.202'] as const;
@@ -56,7 +58,7 @@ describe('ports of Gateways with virtual addresses', () => {
   let lab: Lab;
   let folder: string;
   let manifests: Manifests;
-  let agent: ChildProcess | undefined;
+  const programs: ChildProcess[] = [];
   let log = '';
   before(async () => {
     lab = await Lab.up('erpool');
@@ -71,13 +73,11 @@ describe('ports of Gateways with virtual addresses', () => {
     // Programs of the node that listen on all addresses, like sshd and HAProxy.
     const node = await lab.agent('node');
     for (const port of [22, 80]) await node.serve('tcp', '0.0.0.0', port);
-    const held = [...asked, routerAddress].map((address) => `address add ${address}/32 dev eth1`);
-    await lab.ip('node', ...held, `address add ${six}/128 dev eth1 nodad`);
     manifests.write('services', ...(['pod', 'near', 'far'] as const).flatMap((host) => writeService(host)));
     start();
   });
   after(() => {
-    agent?.kill('SIGKILL');
+    for (const program of programs) program.kill('SIGKILL');
     lab.down();
     rmSync(folder, { recursive: true, force: true });
   });
@@ -108,15 +108,24 @@ describe('ports of Gateways with virtual addresses', () => {
     return [both, ...named, ...v6];
   }
 
-  function start(...more: readonly string[]): void {
+  function start(): void {
     const options = [
       ...['--manifests', manifests.directory, '--node-name', 'node', '--stats-port', '0', '--check-interval', '0'],
       ...['--gateway-class', 'ours', '--address-pool', `lan=${pool[4]},${pool[6]};interface=eth1`],
       ...['--router-addresses', routerAddress, '--addresses-directory', join(folder, 'addresses')],
     ];
-    const command = [...asPrivileged('ingress/daemonset.yaml'), executable('ingress-agent'), ...options, ...more];
-    agent = spawn('ip', ['netns', 'exec', lab.netns('node'), ...command], { stdio: ['ignore', 'pipe', 'pipe'] });
-    for (const stream of [agent.stdout, agent.stderr]) stream?.on('data', (data) => (log += data));
+    run('ingress-agent', ...options);
+    run('ingress-addresses', '--directory', join(folder, 'addresses'));
+  }
+
+  /** Runs a program with the rights of its container. */
+  function run(program: keyof typeof containers, ...options: readonly string[]): void {
+    const command = [...asPrivileged('ingress/daemonset.yaml', containers[program]), executable(program)];
+    const child = spawn('ip', ['netns', 'exec', lab.netns('node'), ...command, ...options], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (log += data.toString()));
+    programs.push(child);
   }
 
   async function reach(host: string, port: number, protocol: 'tcp' | 'udp' = 'tcp'): Promise<string> {
@@ -192,6 +201,7 @@ describe('ports of Gateways with virtual addresses', () => {
     manifests.write('route', route({ name: 'db', port: 13306, service: 'near', created: created(3) }));
     await expectReply(at.node[4], 13306, new RegExp(` ${at.near[4]} 3306$`));
     assert.equal(await reach(asked[0], 13306), 'ECONNREFUSED');
+    assert.equal(await reach(asked[0], 22), 'ECONNREFUSED');
     manifests.write(
       'three',
       gateway({ name: 'three', port: 13307, second: 4, addresses: [asked[2]] }),
