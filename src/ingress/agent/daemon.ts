@@ -28,6 +28,7 @@ import type { PortKernel } from '../ports/kernel-api.ts';
 import { PortPlane } from '../ports/port-plane.ts';
 import { AgentMetrics } from '../status/metrics.ts';
 import type { NodeRoster } from '../status/node-roster.ts';
+import { reportAddresses } from '../status/plan-addresses.ts';
 import type { StatusSink } from '../status/status.ts';
 import { StatusFile } from '../status/status-file.ts';
 import { renderStatusPage } from '../status/status-page.ts';
@@ -116,6 +117,13 @@ export async function startDaemon(
     planes: http === undefined ? [ports] : [ports, http],
     gateways: () => ports.gateways,
     holdingOf: (address) => holdings.of(address),
+    addresses: () =>
+      reportAddresses({
+        services: inventory.all('Service'),
+        assignments: ports.assignments,
+        balancerClass: options.addresses.balancerClass,
+        holdingOf: (address) => holdings.of(address),
+      }),
     guard,
     status: options.dryRun || !options.updatesStatus ? noStatus : status,
     log,
