@@ -120,6 +120,7 @@ const folders = {
     'base/model',
   ],
   'ingress/status': [
+    'ingress/addresses',
     'ingress/claims',
     'ingress/gateway',
     'ingress/intent',
@@ -160,6 +161,7 @@ const folders = {
     'ingress/claims',
     'ingress/http',
     'ingress/objects',
+    'ingress/pools',
     'ingress/route',
     'base/files',
     'base/firewall',

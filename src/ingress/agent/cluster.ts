@@ -90,6 +90,7 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
     ...(!dryRun && { roster }),
     members,
     keys,
+    ...(!dryRun && options.updatesStatus && { tell: (object, words) => status.tell(object, words) }),
     isRemoved,
     secrets: new ClusterSecrets(api),
     pods: openHostPods(api, inventory, (problem) => report('host network pods', problem)),

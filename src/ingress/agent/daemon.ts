@@ -3,6 +3,7 @@ import { createDaemonServer, listen } from '../../base/daemon/http-server.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { EndSignal } from '../../base/daemon/run.ts';
 import { version } from '../../base/daemon/version.ts';
+import type { EventObject, EventWords } from '../../base/kubernetes/events.ts';
 import { parseAddress } from '../../base/model/address.ts';
 import { renderEndpoint } from '../../base/model/endpoint.ts';
 import { HostGuard } from '../backends/host-guard.ts';
@@ -23,9 +24,11 @@ import { Inventory } from '../objects/inventory.ts';
 import { ManifestSource } from '../objects/source/manifests.ts';
 import type { ObjectSource, SourceSink } from '../objects/source/source.ts';
 import { AddressBook } from '../pools/address-book.ts';
+import { describeAddresses } from '../pools/describe-addresses.ts';
 import { describeEphemeralOverlap, readEphemeralPorts } from '../ports/ephemeral.ts';
 import type { PortKernel } from '../ports/kernel-api.ts';
 import { PortPlane } from '../ports/port-plane.ts';
+import { AddressMetrics } from '../status/address-metrics.ts';
 import { AgentMetrics } from '../status/metrics.ts';
 import type { NodeRoster } from '../status/node-roster.ts';
 import { reportAddresses } from '../status/plan-addresses.ts';
@@ -34,6 +37,7 @@ import { StatusFile } from '../status/status-file.ts';
 import { renderStatusPage } from '../status/status-page.ts';
 import type { KeySource } from './addresses/keys.ts';
 import type { Members } from './addresses/members.ts';
+import { MoveEvents } from './addresses/move-events.ts';
 import { openAddresses } from './addresses/open.ts';
 import { IngressAgent } from './agent.ts';
 import type { AgentOptions } from './options.ts';
@@ -53,6 +57,8 @@ export interface Cluster {
   readonly members?: Members;
   /** Keys of their heartbeats. Absent: a file. */
   readonly keys?: KeySource;
+  /** Writes an Event, if this agent is the one that writes statuses. Absent: there are no Events. */
+  readonly tell?: (object: EventObject, words: EventWords) => void;
   /** Resolves to whether no next agent will take over, because the cluster removes the agent. Never rejects. */
   readonly isRemoved?: () => Promise<boolean>;
 }
@@ -85,7 +91,7 @@ export async function startDaemon(
   const inventory = new Inventory();
   // Sources and statuses report to the agent, which is created from them.
   const report: Report = (place, problem) => agent.report(place, problem);
-  const { source, status, secrets, pods, roster, members, keys, isRemoved } =
+  const { source, status, secrets, pods, roster, members, keys, tell, isRemoved } =
     options.manifests === undefined
       ? await openCluster(options, inventory, log, report)
       : openManifests(options, options.manifests, inventory, (problem) => report('status', problem));
@@ -100,6 +106,7 @@ export async function startDaemon(
     book,
     ...(roster && { roster }),
   });
+  const moves = tell && new MoveEvents(tell, () => ports.assignments);
   const { keeper, holdings } = openAddresses(options, {
     inventory,
     ports,
@@ -107,7 +114,10 @@ export async function startDaemon(
     ...(keys && { keys }),
     isReady: () => agent.unreadiness === undefined,
     report,
-    onState: () => agent.requestReport(),
+    onState: (state) => {
+      agent.requestReport();
+      moves?.follow(state);
+    },
   });
   const http = openHttp(options, { inventory, secrets, log, guard });
   const httpMetrics = http && new HttpMetrics(metrics.registry, options.http?.serverThreshold ?? 0);
@@ -129,6 +139,7 @@ export async function startDaemon(
     log,
     metrics,
   });
+  void new AddressMetrics(metrics.registry, { state: () => keeper.state, assignments: () => ports.assignments });
   const { stats } = options;
   const server =
     stats &&
@@ -143,6 +154,14 @@ export async function startDaemon(
       unreadiness: () => agent.unreadiness,
       documents: {
         '/claims': () => describeClaims(ports, http),
+        '/addresses': () =>
+          describeAddresses({
+            node: options.ports.node,
+            assignments: ports.assignments,
+            state: keeper.state,
+            problem: keeper.problem,
+            now: Date.now(),
+          }),
         ...(http !== undefined && {
           '/trace': (query) =>
             http.desired && traceRequest(http.desired, readTraced(query), http.ports, collectNotes(http.report())),

@@ -78,9 +78,9 @@ export class AddressKeeper {
     return this.#isActive ? this.#state.read() : undefined;
   }
 
-  /** Whether there are pools, so that a process should run. */
-  get isActive(): boolean {
-    return this.#isActive;
+  /** Why the process reports nothing. */
+  get problem(): string | undefined {
+    return this.#problem ?? this.#state.problem;
   }
 
   /** Hands the addresses of this node over; with `removes`, it leaves the election. Never rejects. */
@@ -105,7 +105,7 @@ export class AddressKeeper {
     if (this.#parts.isReady()) this.#readyAt = performance.now();
     this.#write(false);
     const state = this.#state.read();
-    report(assignments().owners.size === 0 ? undefined : (this.#problem ?? this.#state.problem));
+    report(assignments().owners.size === 0 ? undefined : this.problem);
     const { holdingOf } = this.#parts;
     const holders = JSON.stringify([
       state?.addresses.map((one) => [one.address, one.state, one.holder, one.rival]),

@@ -1,9 +1,9 @@
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import { containsAddress, type Prefix, parseAddress } from '../../../base/model/address.ts';
 import type { Labels } from '../../../base/read/object-meta.ts';
-import { keyOf } from '../../../base/read/object-meta.ts';
 import type { Wanted, WantedAddress } from '../../addresses/documents.ts';
 import type { AddressOwner, Assignments } from '../../pools/assign.ts';
+import { nameOwner } from '../../pools/describe-addresses.ts';
 import { type AddressPool, admitsNode } from '../../pools/pool.ts';
 import type { Member } from './members.ts';
 
@@ -65,11 +65,6 @@ export function describeWanted({
     members: members.map((member) => ({ ...member, addresses: [...member.addresses] })),
     addresses: owners.map(describe),
   };
-}
-
-/** Returns kind and name of an owner: `Gateway shop/web`. */
-export function nameOwner({ kind, meta }: AddressOwner): string {
-  return meta === undefined ? kind : `${kind} ${keyOf(meta)}`;
 }
 
 function listEligible(
