@@ -18,13 +18,15 @@ export type AddressCommand =
   /** Asks by UDP every 5 ms from now on. */
   | { readonly do: 'ask'; readonly host: string; readonly port: number }
   /** Answers by whom and when the address answered since `ask`, as changes of the answering node. */
-  | { readonly do: 'answers' };
+  | { readonly do: 'answers'; readonly host: string };
 
 /** A change of the node that answers. Times are milliseconds since 1970. */
 export interface AnswerSpan {
   readonly node: string;
   readonly first: number;
   last: number;
+  /** Longest time between two answers of the node. */
+  longestGap: number;
 }
 
 export interface AddressReply {
@@ -35,7 +37,7 @@ export interface AddressReply {
 }
 
 const held = new Map<string, Socket[]>();
-const spans: AnswerSpan[] = [];
+const spans = new Map<string, AnswerSpan[]>();
 
 function serve(name: string, port: number): Promise<AddressReply> {
   const greet = (socket: Socket): void => {
@@ -44,7 +46,7 @@ function serve(name: string, port: number): Promise<AddressReply> {
     socket.write(`${name} hello\n`);
   };
   for (const type of ['udp4', 'udp6'] as const) {
-    const udp = createSocket({ type, ipv6Only: true });
+    const udp = createSocket({ type, ipv6Only: type === 'udp6' });
     udp.on('message', (message, peer) => udp.send(`${name} ${message.toString()}`, peer.port, peer.address));
     udp.on('error', () => {});
     udp.bind(port);
@@ -113,12 +115,17 @@ function reach(host: string, port: number, timeout: number): Promise<AddressRepl
 }
 
 function ask(host: string, port: number): AddressReply {
+  if (spans.has(host)) return {};
+  spans.set(host, []);
   const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
   socket.on('message', (message) => {
     const [node = ''] = message.toString().split(' ');
-    const last = spans.at(-1);
-    if (last?.node === node) last.last = Date.now();
-    else spans.push({ node, first: Date.now(), last: Date.now() });
+    const own = spans.get(host) ?? [];
+    const last = own.at(-1);
+    if (last?.node === node) {
+      last.longestGap = Math.max(last.longestGap, Date.now() - last.last);
+      last.last = Date.now();
+    } else own.push({ node, first: Date.now(), last: Date.now(), longestGap: 0 });
   });
   socket.on('error', () => {});
   setInterval(() => socket.send('who', port, host, () => {}), 5);
@@ -142,7 +149,7 @@ function follow(command: AddressCommand): Promise<AddressReply> | AddressReply {
     case 'ask':
       return ask(command.host, command.port);
     case 'answers':
-      return { spans: spans.splice(0) };
+      return { spans: spans.get(command.host)?.splice(0) ?? [] };
   }
 }
 

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import type { AddressState, Wanted } from '../../src/ingress/addresses/documents.ts';
 import { until } from '../until.ts';
-import type { AddressCommand, AddressReply } from './address-host.ts';
+import type { AddressCommand, AddressReply, AnswerSpan } from './address-host.ts';
 import { executable } from './executable.ts';
 import { childOf } from './http-node.ts';
 import { addNamespaces, dropNamespaces, runIn, runIp } from './namespaces.ts';
@@ -102,7 +102,7 @@ export class AddressLab {
   }
 
   /** Sets the virtual addresses of all nodes and starts the processes that do not run. */
-  async start(addresses: readonly string[], options: readonly string[] = ['--share-delay', '2s']): Promise<void> {
+  async start(addresses: readonly string[], options: readonly string[] = ['--share-delay', '300ms']): Promise<void> {
     const members = nodeNames.map((node) => ({
       node,
       addresses: [ownAddress(node, 4)],
@@ -149,7 +149,7 @@ export class AddressLab {
   }
 
   /** Starts the process of a node with the rights of its container. */
-  run(node: NodeName, options: readonly string[] = ['--share-delay', '2s']): void {
+  run(node: NodeName, options: readonly string[] = ['--share-delay', '300ms']): void {
     const words = ['--directory', this.#folderOf(node), '--log-level', 'info', ...options];
     const rights = asPrivileged('ingress/daemonset.yaml', 'addresses');
     const child = spawn(
@@ -240,6 +240,29 @@ export class AddressLab {
       this.#waiting.set(`${host} ${id}`, resolve);
       this.#hosts.get(host)?.send({ id, command });
     });
+  }
+
+  /** Starts to ask an address by UDP, and forgets earlier answers. */
+  async ask(host: string): Promise<void> {
+    await this.tell('client', { do: 'ask', host, port: ports.local });
+    await this.tell('client', { do: 'answers', host });
+  }
+
+  /** The nodes that have answered since {@link ask} or the last call, in order. */
+  async answers(host: string): Promise<readonly AnswerSpan[]> {
+    return (await this.tell('client', { do: 'answers', host })).spans ?? [];
+  }
+
+  /** Waits until a node answers clients; returns all answers until then. */
+  async answering(host: string, is: (node: string) => boolean): Promise<readonly AnswerSpan[]> {
+    const spans: AnswerSpan[] = [];
+    const isSo = async (): Promise<boolean> => {
+      spans.push(...(await this.answers(host)));
+      const last = spans.at(-1);
+      return last !== undefined && is(last.node);
+    };
+    await until(isSo, () => [host, spans, this.log], 20_000);
+    return spans;
   }
 
   /** Replaces the keys of all nodes, or of one. */

@@ -138,7 +138,8 @@ export class AddressDaemon {
       this.#bindSockets(wanted);
     }
     if (this.#isDue('checks', now)) void this.#check.run(wanted.checks);
-    const election = (this.#election ??= this.#begin(wanted, now));
+    this.#election ??= this.#begin(wanted, now);
+    const election = this.#election;
     for (const address of this.#holder.renew()) {
       this.#log.warn({ address }, 'The lifetime of an address ended, because this process did not run');
       election.lost(address, now);
@@ -361,8 +362,8 @@ export class AddressDaemon {
   #receive(datagram: Buffer, source: string): void {
     const election = this.#election;
     const accepted = this.#sessions.read(datagram, source);
-    if (typeof accepted === 'string') return this.#history.reject(accepted);
-    if (election === undefined) return;
+    if (typeof accepted === 'string') this.#history.reject(accepted);
+    if (typeof accepted === 'string' || election === undefined) return;
     const now = performance.now();
     this.#history.counters.lostHeartbeats += accepted.lost;
     this.#lastHeard.set(accepted.from, Date.now());
