@@ -15,6 +15,9 @@ export type AddressCommand =
   | { readonly do: 'drop'; readonly name: string }
   /** Opens one connection; answers the greeting or the error. */
   | { readonly do: 'reach'; readonly host: string; readonly port: number; readonly timeout: number }
+  /** Opens one connection after the other until `relax`; answers how many there were, and the errors. */
+  | { readonly do: 'hammer'; readonly host: string; readonly port: number }
+  | { readonly do: 'relax' }
   /** Asks by UDP every 5 ms from now on. */
   | { readonly do: 'ask'; readonly host: string; readonly port: number }
   /** Answers by whom and when the address answered since `ask`, as changes of the answering node. */
@@ -33,6 +36,7 @@ export interface AddressReply {
   readonly text?: string;
   readonly count?: number;
   readonly nodes?: Readonly<Record<string, number>>;
+  readonly errors?: Readonly<Record<string, number>>;
   readonly spans?: readonly AnswerSpan[];
 }
 
@@ -80,25 +84,38 @@ async function hold(name: string, host: string, port: number, count: number): Pr
 
 async function check(name: string, timeout: number): Promise<AddressReply> {
   const nodes: Record<string, number> = {};
+  const errors: Record<string, number> = {};
+  const note = (error: string): void => {
+    errors[error] = (errors[error] ?? 0) + 1;
+  };
   const results = await Promise.all(
     (held.get(name) ?? []).map((socket) => {
       return new Promise<string | undefined>((resolve) => {
-        if (socket.destroyed) return resolve(undefined);
-        const timer = setTimeout(() => resolve(undefined), timeout);
+        const fail = (error: string): void => {
+          note(error);
+          resolve(undefined);
+        };
+        if (socket.destroyed) return fail('closed');
+        const timer = setTimeout(() => fail('timeout'), timeout);
         socket.once('data', (data) => {
           clearTimeout(timer);
           resolve(data.toString().split(' ')[0]);
         });
-        socket.once('close', () => {
+        socket.once('error', ({ code }: NodeJS.ErrnoException) => {
           clearTimeout(timer);
-          resolve(undefined);
+          fail(code ?? 'error');
+        });
+        socket.once('end', () => {
+          clearTimeout(timer);
+          fail('end');
         });
         socket.write('ping\n');
       });
     }),
   );
   for (const node of results) if (node !== undefined) nodes[node] = (nodes[node] ?? 0) + 1;
-  return { count: results.filter((node) => node !== undefined).length, nodes };
+  const isAll = Object.keys(errors).length === 0;
+  return { count: results.filter((node) => node !== undefined).length, nodes, ...(!isAll && { errors }) };
 }
 
 function reach(host: string, port: number, timeout: number): Promise<AddressReply> {
@@ -112,6 +129,16 @@ function reach(host: string, port: number, timeout: number): Promise<AddressRepl
     socket.once('data', (data) => end(data.toString().trim()));
     socket.once('error', (error: NodeJS.ErrnoException) => end(error.code ?? error.message));
   });
+}
+
+let isHammering = false;
+const greetings: Record<string, number> = {};
+
+async function hammer(host: string, port: number): Promise<void> {
+  while (isHammering) {
+    const { text = '' } = await reach(host, port, 5000);
+    greetings[text] = (greetings[text] ?? 0) + 1;
+  }
 }
 
 function ask(host: string, port: number): AddressReply {
@@ -146,6 +173,13 @@ function follow(command: AddressCommand): Promise<AddressReply> | AddressReply {
       return {};
     case 'reach':
       return reach(command.host, command.port, command.timeout);
+    case 'hammer':
+      isHammering = true;
+      void hammer(command.host, command.port);
+      return {};
+    case 'relax':
+      isHammering = false;
+      return { nodes: greetings };
     case 'ask':
       return ask(command.host, command.port);
     case 'answers':

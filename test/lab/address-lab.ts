@@ -34,6 +34,11 @@ export function ownAddress(host: HostName, family: 4 | 6): string {
   return virtualAddress(numbers[host], family);
 }
 
+/** The URL of a source file, for programs that run in a namespace. */
+export function sourceOf(path: string): string {
+  return new URL(`../../src/${path}`, import.meta.url).href;
+}
+
 /** Three nodes, a client, a stranger and an endpoint on one bridge; `ingress-addresses` as built runs on the nodes. */
 export class AddressLab {
   readonly folder = mkdtempSync(join(tmpdir(), 'erva-'));
@@ -76,7 +81,7 @@ export class AddressLab {
         `address add ${virtualAddress(number, 6)}/64 dev eth0 nodad`,
       ]);
     }
-    await Promise.all([...nodeNames, 'client', 'endpoint'].map((host) => this.#startHost(host)));
+    await Promise.all([...nodeNames, 'client', 'endpoint', 'stranger'].map((host) => this.#startHost(host)));
     for (const name of nodeNames) {
       mkdirSync(this.#folderOf(name), { mode: 0o700 });
       await this.tell(name, { do: 'serve', name, port: ports.local });
@@ -219,6 +224,20 @@ export class AddressLab {
     };
     await until(isSo, () => [address, last, this.log], 20_000);
     return last[0] as NodeName;
+  }
+
+  /** Hardware addresses of the machines that answer a probe of an address. */
+  async owners(address: string): Promise<string[]> {
+    const program = `
+      import { askOnWire } from '${sourceOf('base/linux/wire-probe.ts')}';
+      import { parseAddress } from '${sourceOf('base/model/address.ts')}';
+      import { NetlinkSocket } from '${sourceOf('base/linux/netlink/socket.ts')}';
+      import { findLink } from '${sourceOf('base/linux/netlink/link.ts')}';
+      const link = findLink(new NetlinkSocket(0), 'eth0');
+      const claimants = askOnWire(link, [{ address: parseAddress('${address}') }], 500);
+      console.log(claimants.map(({ mac }) => mac).join(' '));`;
+    const text = await runIn(this.netns('stranger'), process.execPath, ['--input-type=module', '-e', program]);
+    return text.split(' ').filter((mac) => mac !== '');
   }
 
   state(node: NodeName): AddressState | undefined {

@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { AddressLab, type NodeName, nodeNames, ownAddress, ports, virtualAddress } from '../../../lab/address-lab.ts';
+import {
+  AddressLab,
+  type NodeName,
+  nodeNames,
+  ownAddress,
+  ports,
+  sourceOf,
+  virtualAddress,
+} from '../../../lab/address-lab.ts';
 import { runIn, runIp } from '../../../lab/namespaces.ts';
 import { until } from '../../../until.ts';
 
@@ -206,10 +214,10 @@ describe('ingress-addresses', function () {
       const holder = holders.get(address) as NodeName;
       const before = lab.state(holder)?.counters.rivals ?? 0;
       const program = `
-        import { WireConversation } from '${new URL('../../../../src/base/linux/wire-probe.ts', import.meta.url)}';
-        import { parseAddress } from '${new URL('../../../../src/base/model/address.ts', import.meta.url)}';
-        import { NetlinkSocket } from '${new URL('../../../../src/base/linux/netlink/socket.ts', import.meta.url)}';
-        import { findLink } from '${new URL('../../../../src/base/linux/netlink/link.ts', import.meta.url)}';
+        import { WireConversation } from '${sourceOf('base/linux/wire-probe.ts')}';
+        import { parseAddress } from '${sourceOf('base/model/address.ts')}';
+        import { NetlinkSocket } from '${sourceOf('base/linux/netlink/socket.ts')}';
+        import { findLink } from '${sourceOf('base/linux/netlink/link.ts')}';
         const address = parseAddress('${address}');
         const link = findLink(new NetlinkSocket(0), 'eth0');
         new WireConversation(link, [{ address, hears: 'claims' }], 20).announce(address);`;
