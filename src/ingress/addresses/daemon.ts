@@ -16,7 +16,7 @@ import { Holder } from './linux/holder.ts';
 import { KernelAddresses, loopback } from './linux/kernel-addresses.ts';
 import { MemberMacs } from './linux/member-macs.ts';
 import { describeRules } from './linux/rule-source.ts';
-import { loadScript, Ruleset } from './linux/ruleset.ts';
+import { Ruleset } from './linux/ruleset.ts';
 import { MemberAddresses } from './member-addresses.ts';
 import type { AddressOptions } from './options.ts';
 import type { PeerReport } from './peer-report.ts';
@@ -110,7 +110,7 @@ export class AddressDaemon {
     this.#sockets.close();
     this.#holder.close();
     const router = this.#files.wanted?.router;
-    if (router !== undefined) await loadScript(renderRemoval(router));
+    if (router !== undefined) await this.#rules.close(renderRemoval(router));
   }
 
   #schedule(): void {
