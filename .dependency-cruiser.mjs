@@ -85,6 +85,7 @@ const folders = {
     'base/read',
     'base/model',
   ],
+  'ingress/addresses': ['base/daemon', 'base/files', 'base/linux', 'base/read', 'base/model'],
   'ingress/haproxy': ['base/files', 'base/model'],
   'ingress/http': [
     'ingress/backends',
