@@ -15,27 +15,33 @@ export type AddressCommand =
   | { readonly do: 'drop'; readonly name: string }
   /** Opens one connection; answers the greeting or the error. */
   | { readonly do: 'reach'; readonly host: string; readonly port: number; readonly timeout: number }
+  /** Opens one connection after the other until `relax`; answers how many there were, and the errors. */
+  | { readonly do: 'hammer'; readonly host: string; readonly port: number }
+  | { readonly do: 'relax' }
   /** Asks by UDP every 5 ms from now on. */
   | { readonly do: 'ask'; readonly host: string; readonly port: number }
   /** Answers by whom and when the address answered since `ask`, as changes of the answering node. */
-  | { readonly do: 'answers' };
+  | { readonly do: 'answers'; readonly host: string };
 
 /** A change of the node that answers. Times are milliseconds since 1970. */
 export interface AnswerSpan {
   readonly node: string;
   readonly first: number;
   last: number;
+  /** Longest time between two answers of the node. */
+  longestGap: number;
 }
 
 export interface AddressReply {
   readonly text?: string;
   readonly count?: number;
   readonly nodes?: Readonly<Record<string, number>>;
+  readonly errors?: Readonly<Record<string, number>>;
   readonly spans?: readonly AnswerSpan[];
 }
 
 const held = new Map<string, Socket[]>();
-const spans: AnswerSpan[] = [];
+const spans = new Map<string, AnswerSpan[]>();
 
 function serve(name: string, port: number): Promise<AddressReply> {
   const greet = (socket: Socket): void => {
@@ -44,7 +50,7 @@ function serve(name: string, port: number): Promise<AddressReply> {
     socket.write(`${name} hello\n`);
   };
   for (const type of ['udp4', 'udp6'] as const) {
-    const udp = createSocket({ type, ipv6Only: true });
+    const udp = createSocket({ type, ipv6Only: type === 'udp6' });
     udp.on('message', (message, peer) => udp.send(`${name} ${message.toString()}`, peer.port, peer.address));
     udp.on('error', () => {});
     udp.bind(port);
@@ -78,25 +84,38 @@ async function hold(name: string, host: string, port: number, count: number): Pr
 
 async function check(name: string, timeout: number): Promise<AddressReply> {
   const nodes: Record<string, number> = {};
+  const errors: Record<string, number> = {};
+  const note = (error: string): void => {
+    errors[error] = (errors[error] ?? 0) + 1;
+  };
   const results = await Promise.all(
     (held.get(name) ?? []).map((socket) => {
       return new Promise<string | undefined>((resolve) => {
-        if (socket.destroyed) return resolve(undefined);
-        const timer = setTimeout(() => resolve(undefined), timeout);
+        const fail = (error: string): void => {
+          note(error);
+          resolve(undefined);
+        };
+        if (socket.destroyed) return fail('closed');
+        const timer = setTimeout(() => fail('timeout'), timeout);
         socket.once('data', (data) => {
           clearTimeout(timer);
           resolve(data.toString().split(' ')[0]);
         });
-        socket.once('close', () => {
+        socket.once('error', ({ code }: NodeJS.ErrnoException) => {
           clearTimeout(timer);
-          resolve(undefined);
+          fail(code ?? 'error');
+        });
+        socket.once('end', () => {
+          clearTimeout(timer);
+          fail('end');
         });
         socket.write('ping\n');
       });
     }),
   );
   for (const node of results) if (node !== undefined) nodes[node] = (nodes[node] ?? 0) + 1;
-  return { count: results.filter((node) => node !== undefined).length, nodes };
+  const isAll = Object.keys(errors).length === 0;
+  return { count: results.filter((node) => node !== undefined).length, nodes, ...(!isAll && { errors }) };
 }
 
 function reach(host: string, port: number, timeout: number): Promise<AddressReply> {
@@ -112,13 +131,28 @@ function reach(host: string, port: number, timeout: number): Promise<AddressRepl
   });
 }
 
+let isHammering = false;
+const greetings: Record<string, number> = {};
+
+async function hammer(host: string, port: number): Promise<void> {
+  while (isHammering) {
+    const { text = '' } = await reach(host, port, 5000);
+    greetings[text] = (greetings[text] ?? 0) + 1;
+  }
+}
+
 function ask(host: string, port: number): AddressReply {
+  if (spans.has(host)) return {};
+  spans.set(host, []);
   const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
   socket.on('message', (message) => {
     const [node = ''] = message.toString().split(' ');
-    const last = spans.at(-1);
-    if (last?.node === node) last.last = Date.now();
-    else spans.push({ node, first: Date.now(), last: Date.now() });
+    const own = spans.get(host) ?? [];
+    const last = own.at(-1);
+    if (last?.node === node) {
+      last.longestGap = Math.max(last.longestGap, Date.now() - last.last);
+      last.last = Date.now();
+    } else own.push({ node, first: Date.now(), last: Date.now(), longestGap: 0 });
   });
   socket.on('error', () => {});
   setInterval(() => socket.send('who', port, host, () => {}), 5);
@@ -139,10 +173,17 @@ function follow(command: AddressCommand): Promise<AddressReply> | AddressReply {
       return {};
     case 'reach':
       return reach(command.host, command.port, command.timeout);
+    case 'hammer':
+      isHammering = true;
+      void hammer(command.host, command.port);
+      return {};
+    case 'relax':
+      isHammering = false;
+      return { nodes: greetings };
     case 'ask':
       return ask(command.host, command.port);
     case 'answers':
-      return { spans: spans.splice(0) };
+      return { spans: spans.get(command.host)?.splice(0) ?? [] };
   }
 }
 

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import type { AddressState, Wanted } from '../../src/ingress/addresses/documents.ts';
 import { until } from '../until.ts';
-import type { AddressCommand, AddressReply } from './address-host.ts';
+import type { AddressCommand, AddressReply, AnswerSpan } from './address-host.ts';
 import { executable } from './executable.ts';
 import { childOf } from './http-node.ts';
 import { addNamespaces, dropNamespaces, runIn, runIp } from './namespaces.ts';
@@ -32,6 +32,11 @@ export function virtualAddress(number: number, family: 4 | 6): string {
 /** A node's own address. */
 export function ownAddress(host: HostName, family: 4 | 6): string {
   return virtualAddress(numbers[host], family);
+}
+
+/** The URL of a source file, for programs that run in a namespace. */
+export function sourceOf(path: string): string {
+  return new URL(`../../src/${path}`, import.meta.url).href;
 }
 
 /** Three nodes, a client, a stranger and an endpoint on one bridge; `ingress-addresses` as built runs on the nodes. */
@@ -76,7 +81,7 @@ export class AddressLab {
         `address add ${virtualAddress(number, 6)}/64 dev eth0 nodad`,
       ]);
     }
-    await Promise.all([...nodeNames, 'client', 'endpoint'].map((host) => this.#startHost(host)));
+    await Promise.all([...nodeNames, 'client', 'endpoint', 'stranger'].map((host) => this.#startHost(host)));
     for (const name of nodeNames) {
       mkdirSync(this.#folderOf(name), { mode: 0o700 });
       await this.tell(name, { do: 'serve', name, port: ports.local });
@@ -102,7 +107,7 @@ export class AddressLab {
   }
 
   /** Sets the virtual addresses of all nodes and starts the processes that do not run. */
-  async start(addresses: readonly string[], options: readonly string[] = ['--share-delay', '2s']): Promise<void> {
+  async start(addresses: readonly string[], options: readonly string[] = ['--share-delay', '300ms']): Promise<void> {
     const members = nodeNames.map((node) => ({
       node,
       addresses: [ownAddress(node, 4)],
@@ -149,7 +154,7 @@ export class AddressLab {
   }
 
   /** Starts the process of a node with the rights of its container. */
-  run(node: NodeName, options: readonly string[] = ['--share-delay', '2s']): void {
+  run(node: NodeName, options: readonly string[] = ['--share-delay', '300ms']): void {
     const words = ['--directory', this.#folderOf(node), '--log-level', 'info', ...options];
     const rights = asPrivileged('ingress/daemonset.yaml', 'addresses');
     const child = spawn(
@@ -221,6 +226,20 @@ export class AddressLab {
     return last[0] as NodeName;
   }
 
+  /** Hardware addresses of the machines that answer a probe of an address. */
+  async owners(address: string): Promise<string[]> {
+    const program = `
+      import { askOnWire } from '${sourceOf('base/linux/wire-probe.ts')}';
+      import { parseAddress } from '${sourceOf('base/model/address.ts')}';
+      import { NetlinkSocket } from '${sourceOf('base/linux/netlink/socket.ts')}';
+      import { findLink } from '${sourceOf('base/linux/netlink/link.ts')}';
+      const link = findLink(new NetlinkSocket(0), 'eth0');
+      const claimants = askOnWire(link, [{ address: parseAddress('${address}') }], 500);
+      console.log(claimants.map(({ mac }) => mac).join(' '));`;
+    const text = await runIn(this.netns('stranger'), process.execPath, ['--input-type=module', '-e', program]);
+    return text.split(' ').filter((mac) => mac !== '');
+  }
+
   state(node: NodeName): AddressState | undefined {
     try {
       return JSON.parse(readFileSync(join(this.#folderOf(node), 'state.json'), 'utf8'));
@@ -240,6 +259,29 @@ export class AddressLab {
       this.#waiting.set(`${host} ${id}`, resolve);
       this.#hosts.get(host)?.send({ id, command });
     });
+  }
+
+  /** Starts to ask an address by UDP, and forgets earlier answers. */
+  async ask(host: string): Promise<void> {
+    await this.tell('client', { do: 'ask', host, port: ports.local });
+    await this.tell('client', { do: 'answers', host });
+  }
+
+  /** The nodes that have answered since {@link ask} or the last call, in order. */
+  async answers(host: string): Promise<readonly AnswerSpan[]> {
+    return (await this.tell('client', { do: 'answers', host })).spans ?? [];
+  }
+
+  /** Waits until a node answers clients; returns all answers until then. */
+  async answering(host: string, is: (node: string) => boolean): Promise<readonly AnswerSpan[]> {
+    const spans: AnswerSpan[] = [];
+    const isSo = async (): Promise<boolean> => {
+      spans.push(...(await this.answers(host)));
+      const last = spans.at(-1);
+      return last !== undefined && is(last.node);
+    };
+    await until(isSo, () => [host, spans, this.log], 20_000);
+    return spans;
   }
 
   /** Replaces the keys of all nodes, or of one. */

@@ -6,7 +6,7 @@ import { writeWhole } from '../../base/files/write-whole.ts';
 import type { Link } from '../../base/model/network.ts';
 import { DocumentFiles } from './document-files.ts';
 import { addressFiles, type Wanted } from './documents.ts';
-import { type Command, Election } from './election.ts';
+import { Election } from './election.ts';
 import { type Fitness, judgeFitness } from './fitness.ts';
 import { HeartbeatSessions } from './heartbeat.ts';
 import { AnswerCheck } from './linux/answer-check.ts';
@@ -14,16 +14,19 @@ import { Drain } from './linux/drain.ts';
 import { HeartbeatSockets } from './linux/heartbeat-sockets.ts';
 import { Holder } from './linux/holder.ts';
 import { KernelAddresses, loopback } from './linux/kernel-addresses.ts';
-import { loadScript, Ruleset } from './linux/ruleset.ts';
+import { MemberMacs } from './linux/member-macs.ts';
+import { describeRules } from './linux/rule-source.ts';
+import { Ruleset } from './linux/ruleset.ts';
 import { MemberAddresses } from './member-addresses.ts';
 import type { AddressOptions } from './options.ts';
 import type { PeerReport } from './peer-report.ts';
+import type { Command } from './phase.ts';
 import { RivalWatch } from './rival-watch.ts';
 import { type RuleInput, renderRemoval, renderRules } from './rules.ts';
 import { describeState, History } from './state.ts';
 import { timing } from './timing.ts';
 
-/** Milliseconds between two steps, without addresses between two looks at the files. */
+/** Milliseconds between two steps, without addresses the interval of reading the files. */
 const stepTime = 50;
 const idleTime = 500;
 /** Milliseconds between reads of files, links and sockets. */
@@ -48,6 +51,7 @@ export class AddressDaemon {
   readonly #rivals = new RivalWatch();
   readonly #check = new AnswerCheck();
   readonly #peers = new MemberAddresses();
+  readonly #macs = new MemberMacs(this.#kernel.socket);
   readonly #obstacles = new Map<string, string>();
   /** Work on one address at a time, in order. */
   readonly #work = new Map<string, Promise<void>>();
@@ -72,7 +76,7 @@ export class AddressDaemon {
     this.#holder = new Holder(this.#kernel, log);
     this.#drain = new Drain(options.drainTimeout, log);
     this.#sockets = new HeartbeatSockets((datagram, source) => this.#receive(datagram, source), onProblem);
-    this.#rules = new Ruleset(() => renderRules(this.#ruleInput()));
+    this.#rules = new Ruleset(() => renderRules(this.#describeRules()));
   }
 
   async start(): Promise<void> {
@@ -106,7 +110,7 @@ export class AddressDaemon {
     this.#sockets.close();
     this.#holder.close();
     const router = this.#files.wanted?.router;
-    if (router !== undefined) await loadScript(renderRemoval(router));
+    if (router !== undefined) await this.#rules.close(renderRemoval(router));
   }
 
   #schedule(): void {
@@ -138,7 +142,8 @@ export class AddressDaemon {
       this.#bindSockets(wanted);
     }
     if (this.#isDue('checks', now)) void this.#check.run(wanted.checks);
-    const election = (this.#election ??= this.#begin(wanted, now));
+    this.#election ??= this.#begin(wanted, now);
+    const election = this.#election;
     for (const address of this.#holder.renew()) {
       this.#log.warn({ address }, 'The lifetime of an address ended, because this process did not run');
       election.lost(address, now);
@@ -186,7 +191,7 @@ export class AddressDaemon {
     this.#sockets.bind(isIdle ? [] : (own?.addresses ?? []), own?.port ?? 1);
   }
 
-  /** Continues with what the kernel still has from a previous process. */
+  /** Adopts the addresses that the kernel still has from a previous process. */
   #begin(wanted: Wanted, now: number): Election {
     const election = new Election(wanted.node, now, { ...timing, share: this.#options.shareDelay });
     for (const { address, interface: name } of wanted.addresses) {
@@ -255,7 +260,7 @@ export class AddressDaemon {
         return this.#holder.announce(address);
       case 'probe': {
         const result =
-          link === undefined ? 'member' : await this.#holder.probe(address, link, (mac) => this.#peers.isMember(mac));
+          link === undefined ? 'member' : await this.#holder.probe(address, link, (mac) => this.#isMember(mac));
         if (typeof result === 'object') this.#log.warn({ address, ...result }, 'Another machine uses an address');
         return election.probed(address, result, performance.now());
       }
@@ -296,11 +301,10 @@ export class AddressDaemon {
 
   #watchRivals(election: Election, now: number): void {
     for (const { address, mac, link } of this.#holder.pollClaims()) {
-      // Members resolve a conflict by their heartbeats.
-      if (this.#peers.isMember(mac) || !this.#rivals.claimed(address, mac, now)) continue;
+      if (this.#isMember(mac) || !this.#rivals.claimed(address, mac, now)) continue;
       this.#log.warn({ address, mac }, 'Another machine claims an address that this node holds; probing');
       void this.#holder
-        .probe(address, link, (one) => this.#peers.isMember(one))
+        .probe(address, link, (one) => this.#isMember(one))
         .then((result) => {
           if (typeof result === 'object') election.foreignOwner(address, result.rival, performance.now());
           else this.#holder.announce(address);
@@ -319,50 +323,35 @@ export class AddressDaemon {
   }
 
   async #loadRules(): Promise<void> {
-    const isMoving = this.#drain.addresses.length > 0 || this.#ruleInput().drained.length > 0;
+    const isMoving = this.#drain.addresses.length > 0 || this.#describeRules().drained.length > 0;
     this.#next.rules = performance.now() + (isMoving ? ruleRenewal.moving : ruleRenewal.resting);
     this.#hasRules = true;
     await this.#rules.load();
   }
 
-  #ruleInput(): RuleInput {
-    const { wanted } = this.#files;
-    const election = this.#election;
-    const { segment } = this.#holder;
-    const wayTo = (member: string, address: string): RuleInput['arpSources'] => {
-      const [link, report] = [this.#linkOf(address), election?.reportOf(member)];
-      return (link && report && [segment.wayTo(report, address, link)].filter((way) => way !== undefined)) ?? [];
-    };
-    const hidden = this.#drain.list().map(({ address, isServing }) => {
-      const holder = election?.takenBy(address);
-      const [way] = holder === undefined ? [] : wayTo(holder, address);
-      return { address, isServing, holder: way };
+  #describeRules(): RuleInput {
+    return describeRules({
+      wanted: this.#files.wanted,
+      election: this.#election,
+      segment: this.#holder.segment,
+      drain: this.#drain,
+      members: this.#peers,
+      linkOf: (address) => this.#linkOf(address),
     });
-    const isHidden = new Set(hidden.map(({ address }) => address));
-    const addresses = [...(wanted?.addresses ?? [])];
-    for (const { address } of hidden) {
-      if (!addresses.some((one) => one.address === address)) addresses.push({ address, owner: '-', ports: [] });
-    }
-    const drained = addresses.flatMap(({ address }) => {
-      if (isHidden.has(address)) return [];
-      const members = election?.drainersOf(address) ?? [];
-      return members.length === 0 ? [] : [{ address, drainers: members.flatMap((name) => wayTo(name, address)) }];
-    });
-    return {
-      router: wanted?.router ?? '',
-      addresses,
-      hidden,
-      drained,
-      members: this.#peers.list(),
-      arpSources: segment.arpSources(),
-    };
+  }
+
+  /** Whether a machine is a member, which resolves a conflict by its heartbeats. */
+  #isMember(mac: string): boolean {
+    if (this.#peers.isMember(mac)) return true;
+    const addresses = new Set(this.#files.wanted?.members.flatMap((member) => member.addresses));
+    return this.#macs.has(mac, addresses, performance.now());
   }
 
   #receive(datagram: Buffer, source: string): void {
     const election = this.#election;
     const accepted = this.#sessions.read(datagram, source);
-    if (typeof accepted === 'string') return this.#history.reject(accepted);
-    if (election === undefined) return;
+    if (typeof accepted === 'string') this.#history.reject(accepted);
+    if (typeof accepted === 'string' || election === undefined) return;
     const now = performance.now();
     this.#history.counters.lostHeartbeats += accepted.lost;
     this.#lastHeard.set(accepted.from, Date.now());
@@ -404,29 +393,25 @@ export class AddressDaemon {
         node,
         lastHeard: isSelf ? Date.now() : this.#lastHeard.get(node),
         isAlive: isSelf || election.isAlive(node),
-        isReady: isSelf ? this.#fitness.level === 2 : election.reportOf(node)?.level === 2,
+        isReady: isSelf ? this.#fitness.level === 2 : election.isAlive(node) && election.reportOf(node)?.level === 2,
       };
     });
-    const views = election.views();
-    const draining = this.#drain.counts();
-    const text = JSON.stringify([views, members.map((one) => ({ ...one, lastHeard: 0 })), this.#fitness]);
+    const input = {
+      wanted,
+      at: Date.now(),
+      reason: this.#fitness.reason,
+      members,
+      views: election.views(),
+      draining: this.#drain.counts(),
+      obstacles: this.#obstacles,
+      rivals: this.#rivals.count + election.observer.rivals,
+      lostMembers: election.observer.lostMembers,
+    };
+    const text = JSON.stringify([input.views, members.map((one) => ({ ...one, lastHeard: 0 })), this.#fitness]);
     if (text === this.#lastState && !this.#isDue('state', now)) return;
     this.#lastState = text;
     this.#next.state = now + lookTime.state;
-    const state = describeState(
-      {
-        wanted,
-        at: Date.now(),
-        reason: this.#fitness.reason,
-        members,
-        views,
-        draining,
-        obstacles: this.#obstacles,
-        rivals: this.#rivals.count + election.observer.rivals,
-        lostMembers: election.observer.lostMembers,
-      },
-      this.#history,
-    );
+    const state = describeState(input, this.#history);
     writeWhole(`${this.#options.directory}/${addressFiles.state}`, `${JSON.stringify(state)}\n`, 0o600);
   }
 }

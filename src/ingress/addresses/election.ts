@@ -1,51 +1,18 @@
 import { type Allocation, allocate, findSuccessor, type Level, planShare } from './allocation.ts';
-import type { MoveReason, WantedAddress } from './documents.ts';
+import type { MoveReason } from './documents.ts';
 import { Observer } from './observer.ts';
 import type { Claim, PeerReport } from './peer-report.ts';
+import { beats, Peers } from './peers.ts';
+import {
+  type AddressView,
+  type Command,
+  claimOf,
+  type ElectionInput,
+  isHolding,
+  type Phase,
+  type ProbeResult,
+} from './phase.ts';
 import { timing as defaultTiming, type Timing } from './timing.ts';
-
-/** What the election knows of its surroundings. */
-export interface ElectionInput {
-  /** Nodes of the members except this one. */
-  readonly members: readonly string[];
-  readonly addresses: readonly Pick<WantedAddress, 'address' | 'eligibleNodes'>[];
-  /** Of this node. */
-  readonly level: Level;
-  /** Why the level is below 2. */
-  readonly why?: MoveReason | undefined;
-}
-
-/** What the caller has to do for an address. It reports the end with the method of the same row. */
-export type Command =
-  /** Ask on the link who owns the address, then {@link Election.probed}. */
-  | { readonly do: 'probe'; readonly address: string }
-  /** Add the address to its interface and announce it, then {@link Election.took} or {@link Election.lost}. */
-  | { readonly do: 'take'; readonly address: string }
-  /** Forward connections that this node does not know to `from`, then {@link Election.prepared}. */
-  | { readonly do: 'prepare'; readonly address: string; readonly from: string }
-  /** Move the address to `lo`, where nothing answers for it, then {@link Election.hid}. */
-  | { readonly do: 'hide'; readonly address: string }
-  /** Announce a held address again. */
-  | { readonly do: 'announce'; readonly address: string };
-
-/** Answer to a probe: no machine, a member's, or another machine with this hardware address. */
-export type ProbeResult = 'free' | 'member' | { readonly rival: string };
-
-/** What this node does with an address. */
-type Phase =
-  | { readonly is: 'idle' }
-  | { readonly is: 'probing' }
-  | { readonly is: 'preparing' | 'prepared'; readonly from: string }
-  | { readonly is: 'taking' | 'held'; readonly epoch: number }
-  | { readonly is: 'offering'; readonly epoch: number; readonly to: string; readonly reason: MoveReason; since: number }
-  | { readonly is: 'hiding'; readonly epoch: number; readonly to?: string; readonly reason: MoveReason }
-  | {
-      readonly is: 'released';
-      readonly epoch: number;
-      readonly to: string;
-      readonly reason: MoveReason;
-      since: number;
-    };
 
 /** An address as the election sees it. */
 interface Entry {
@@ -59,23 +26,6 @@ interface Entry {
   contested: boolean;
   /** Since when a member that does not hear this node has claimed it, too. */
   deafSince?: number | undefined;
-}
-
-/** The state of an address for people and metrics. */
-export interface AddressView {
-  readonly address: string;
-  readonly state: 'held' | 'elsewhere' | 'nobody' | 'conflict' | 'handing-over';
-  readonly holder?: string | undefined;
-  readonly next?: string | undefined;
-  readonly rival?: string | undefined;
-}
-
-interface Peer {
-  lastHeard: number;
-  /** Since when it has been alive without a gap at its present level. */
-  since: number;
-  readonly report: PeerReport;
-  readonly claims: ReadonlyMap<string, Claim>;
 }
 
 /** An allocation in which planned moves are recorded as they are decided. */
@@ -92,9 +42,7 @@ export class Election {
   readonly self: string;
   readonly observer: Observer;
   readonly #timing: Timing;
-  readonly #peers = new Map<string, Peer>();
-  /** Members whose process has ended in order, but whose kernel still serves connections. */
-  readonly #absent = new Map<string, { readonly report: PeerReport; readonly until: number }>();
+  readonly #peers: Peers;
   readonly #entries = new Map<string, Entry>();
   /** The highest epoch of each address that was ever heard. */
   readonly #epochs = new Map<string, number>();
@@ -111,6 +59,7 @@ export class Election {
     this.self = self;
     this.observer = new Observer(self);
     this.#timing = timing;
+    this.#peers = new Peers(timing);
     this.#settledAt = now + timing.settle;
     this.#lastTick = now;
     this.#levelSince = now;
@@ -122,7 +71,7 @@ export class Election {
     if (input.level !== this.#input.level) this.#levelSince = now;
     this.#input = input;
     this.#eligible = new Map(input.addresses.map(({ address, eligibleNodes }) => [address, eligibleNodes]));
-    for (const name of this.#peers.keys()) if (!input.members.includes(name)) this.#peers.delete(name);
+    this.#peers.retain(input.members);
     for (const { address } of input.addresses) this.#entryOf(address);
   }
 
@@ -134,31 +83,20 @@ export class Election {
   /** Takes note of an accepted heartbeat. Returns whether it says anything new. */
   receive(from: string, report: PeerReport, now: number): boolean {
     if (!this.#input.members.includes(from)) return false;
-    const known = this.#peers.get(from);
-    const isContinued = known !== undefined && this.#isFresh(known, now) && known.report.level === report.level;
-    this.#absent.delete(from);
-    const claims = new Map(report.claims.map((claim) => [claim.address, claim]));
-    this.#peers.set(from, { lastHeard: now, since: isContinued ? known.since : now, report, claims });
     for (const { address, epoch } of report.claims) {
       this.#epochs.set(address, Math.max(epoch, this.#epochs.get(address) ?? 0));
     }
-    return known === undefined || JSON.stringify(known.report) !== JSON.stringify(report);
+    return this.#peers.receive(from, report, now);
   }
 
   /** Decides. Call it at least every 50 ms and after every event. */
   tick(now: number): readonly Command[] {
-    // After a pause of this process, heartbeats of others are missing because nobody read them.
+    // After a pause of this process, heartbeats of others are missing because this process did not read them.
     if (now - this.#lastTick > this.#timing.dead - this.#timing.heartbeat) {
       this.#settledAt = Math.max(this.#settledAt, now + this.#timing.settle);
     }
     this.#lastTick = now;
-    for (const [name, peer] of this.#peers) {
-      if (this.#isFresh(peer, now) || !this.isSettled(now)) continue;
-      this.#peers.delete(name);
-      if (peer.report.isLeaving) this.#absent.set(name, { report: peer.report, until: now + this.#timing.absent });
-      else this.observer.lostMember(name);
-    }
-    for (const [name, { until }] of this.#absent) if (now > until) this.#absent.delete(name);
+    if (this.isSettled(now)) for (const name of this.#peers.expire(now)) this.observer.lostMember(name);
     const allocation = this.#allocation();
     const wanted = this.#eligible;
     const chosen = allocate(allocation);
@@ -200,7 +138,7 @@ export class Election {
   /** Gives up a held address because another machine owns it. */
   foreignOwner(address: string, rival: string, now: number): void {
     const entry = this.#entryOf(address);
-    if (!this.#isHolding(entry)) return;
+    if (!isHolding(entry.phase)) return;
     this.#hide(address, entry, 'unheld');
     this.#yieldTo(entry, rival, now);
   }
@@ -215,7 +153,7 @@ export class Election {
   lost(address: string, now: number): void {
     const entry = this.#entryOf(address);
     entry.phase = idle;
-    entry.notBefore = now + this.#timing.step;
+    entry.notBefore = now + this.#timing.take;
   }
 
   /** Connections of the address that this node does not know go to its previous holder. */
@@ -234,15 +172,14 @@ export class Election {
 
   /** Addresses that this node claims: they belong on the interface unless they are being hidden. */
   get held(): string[] {
-    return [...this.#entries].filter(([, entry]) => this.#isHolding(entry)).map(([address]) => address);
+    return [...this.#entries].filter(([, entry]) => isHolding(entry.phase)).map(([address]) => address);
   }
 
   /** Members that this node forwards unknown connections of an address to: those that drain it or hand it over. */
   drainersOf(address: string): string[] {
     const { phase } = this.#entryOf(address);
     const from = phase.is === 'preparing' || phase.is === 'prepared' ? [phase.from] : [];
-    const draining = [...this.#peers, ...this.#absent].filter(([, { report }]) => report.draining.includes(address));
-    return [...new Set([...from, ...draining.map(([name]) => name)])].sort();
+    return [...new Set([...from, ...this.#peers.drainersOf(address)])].sort();
   }
 
   /** The node that holds an address or gets it, as far as this node knows. */
@@ -253,18 +190,12 @@ export class Election {
 
   /** The member that answers for an address now. Absent while it is moving or at this node. */
   takenBy(address: string): string | undefined {
-    let best: NamedClaim | undefined;
-    for (const [name, { claims }] of this.#peers) {
-      const claim = claims.get(address);
-      if (claim === undefined || claim.phase === 'released') continue;
-      if (best === undefined || beats({ name, claim }, best)) best = { name, claim };
-    }
-    return best?.name;
+    return this.#peers.bestClaim(address, ({ phase }) => phase !== 'released')?.name;
   }
 
   /** A member's last report, if it is alive or has left in order. */
   reportOf(member: string): PeerReport | undefined {
-    return (this.#peers.get(member) ?? this.#absent.get(member))?.report;
+    return this.#peers.reportOf(member);
   }
 
   /** Whether a member is alive. */
@@ -301,40 +232,21 @@ export class Election {
     return entry;
   }
 
-  #isFresh(peer: Peer, now: number): boolean {
-    return now - peer.lastHeard <= this.#timing.dead;
-  }
-
-  #isHolding({ phase }: Entry): boolean {
-    return phase.is === 'taking' || phase.is === 'held' || phase.is === 'offering';
-  }
-
   #claims(): Claim[] {
-    return [...this.#entries].flatMap(([address, entry]) => this.#claimOf(address, entry) ?? []);
-  }
-
-  #claimOf(address: string, { phase }: Entry): Claim | undefined {
-    if (phase.is === 'taking' || phase.is === 'held') return { address, epoch: phase.epoch, phase: 'held' };
-    if (phase.is !== 'offering' && phase.is !== 'hiding' && phase.is !== 'released') return undefined;
-    const { epoch, to, reason } = phase;
-    const word = phase.is === 'released' ? 'released' : to === undefined ? 'held' : 'offer';
-    return { address, epoch, phase: word, to, reason };
+    return [...this.#entries].flatMap(([address, entry]) => claimOf(address, entry.phase) ?? []);
   }
 
   /** The best claim of an address. */
   #holderOf(address: string): { holder?: string; to?: string | undefined; reason?: MoveReason | undefined } {
-    const own = this.#claimOf(address, this.#entryOf(address));
-    let best = own && { name: this.self, claim: own };
-    for (const [name, { claims }] of this.#peers) {
-      const claim = claims.get(address);
-      if (claim !== undefined && (best === undefined || beats({ name, claim }, best))) best = { name, claim };
-    }
+    const own = claimOf(address, this.#entryOf(address).phase);
+    const mine = own && { name: this.self, claim: own };
+    const other = this.#peers.bestClaim(address);
+    const best = mine !== undefined && (other === undefined || beats(mine, other)) ? mine : other;
     return best === undefined ? {} : { holder: best.name, to: best.claim.to, reason: best.claim.reason };
   }
 
   #allocation(): MovingAllocation {
-    const levels = new Map<string, Level>([[this.self, this.#input.level]]);
-    for (const [name, { report }] of this.#peers) levels.set(name, report.level);
+    const levels = new Map<string, Level>([[this.self, this.#input.level], ...this.#peers.levels()]);
     const holders = new Map<string, string>();
     for (const { address } of this.#input.addresses) {
       const holder = this.holderOf(address);
@@ -379,7 +291,7 @@ export class Election {
           return;
         }
         if (!this.#isBetter(phase.to, address, phase.reason)) entry.phase = { is: 'held', epoch: phase.epoch };
-        else if (now - phase.since > this.#timing.step) {
+        else if (now - phase.since > this.#timing.prepare) {
           entry.phase = { is: 'held', epoch: phase.epoch };
           entry.notBefore = now + this.#timing.retry;
         }
@@ -388,7 +300,7 @@ export class Election {
         if (
           this.#peers.get(phase.to)?.claims.has(address) ||
           !this.#peers.has(phase.to) ||
-          now - phase.since > this.#timing.step
+          now - phase.since > this.#timing.take
         )
           entry.phase = idle;
       }
@@ -404,7 +316,7 @@ export class Election {
 
   /** Follows a member that offers or has released an address to this node. Returns whether one does. */
   #answerOffer(address: string, entry: Entry): boolean {
-    for (const [name, { claims }] of this.#peers) {
+    for (const [name, { claims }] of this.#peers.all()) {
       const claim = claims.get(address);
       if (claim?.to !== this.self || this.#levelFor(address) === 0) continue;
       const isPrepared = entry.phase.is === 'prepared' && entry.phase.from === name;
@@ -449,7 +361,7 @@ export class Election {
 
   /** Gives up an address that no object uses any more. */
   #drop(address: string, entry: Entry): void {
-    if (this.#isHolding(entry)) this.#hide(address, entry, 'unheld');
+    if (isHolding(entry.phase)) this.#hide(address, entry, 'unheld');
     if (entry.phase.is === 'hiding') return;
     this.#entries.delete(address);
     this.#epochs.delete(address);
@@ -460,7 +372,7 @@ export class Election {
     const own = { name: this.self, claim: { address, epoch, phase: 'held' as const } };
     let isContested = false;
     let isDeaf = false;
-    for (const [name, { report, claims }] of this.#peers) {
+    for (const [name, { report, claims }] of this.#peers.all()) {
       const claim = claims.get(address);
       if (claim === undefined || claim.phase === 'released') continue;
       isContested = true;
@@ -502,7 +414,9 @@ export class Election {
   /** Gives one address to a node that has returned. */
   #share(all: Allocation, now: number): void {
     if (this.#input.level !== 2 || now < this.#nextShare || this.#isAnyMoving()) return;
-    const stable = [...this.#peers].filter(([, { since }]) => now - since >= this.#timing.share).map(([name]) => name);
+    const stable = [...this.#peers.all()]
+      .filter(([, { since }]) => now - since >= this.#timing.share)
+      .map(([name]) => name);
     const plan = planShare(all, this.self, new Set(stable));
     const entry = plan && this.#entries.get(plan.address);
     if (entry?.phase.is !== 'held' || plan === undefined || now < entry.notBefore) return;
@@ -511,18 +425,7 @@ export class Election {
   }
 
   #isAnyMoving(): boolean {
-    const all = [this.#claims(), ...Array.from(this.#peers.values(), ({ report }) => report.claims)];
+    const all = [this.#claims(), ...Array.from(this.#peers.all(), ([, { report }]) => report.claims)];
     return all.flat().some(({ to }) => to !== undefined);
   }
-}
-
-interface NamedClaim {
-  readonly name: string;
-  readonly claim: Claim;
-}
-
-/** Returns whether one claim has precedence. Both claimants come to the same result. */
-function beats(one: NamedClaim, other: NamedClaim): boolean {
-  const difference = one.claim.epoch - other.claim.epoch;
-  return difference === 0 ? one.name < other.name : difference > 0;
 }

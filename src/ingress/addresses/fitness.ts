@@ -37,7 +37,7 @@ export function judgeFitness({ wanted, age, isAnswering, isStopping }: Evidence)
     return { level: 0, why: 'not-ready', reason: `Nothing accepts connections on ${sockets}.` };
   }
   const isSilent = age > silentAfter;
-  if (!wanted.ready && !isSilent) return { level: 0, why: 'not-ready', reason: 'The agent is not ready.' };
+  if (!wanted.ready) return { level: 0, why: 'not-ready', reason: 'The agent is not ready.' };
   if (isStopping) return { level: 1, why: 'drain', reason: 'The process ends.' };
   if (wanted.drain) return { level: 1, why: 'drain', reason: 'This node is drained.' };
   if (isSilent) {

@@ -54,7 +54,9 @@ export function renderRemoval(router: string): string {
 
 /** Renders the script that replaces a router's tables in one transaction. README.md explains the rules. */
 export function renderRules(input: RuleInput): string {
-  return [renderRemoval(input.router), renderArp(input), renderFamily(input, 4), renderFamily(input, 6)].join('\n');
+  const parts = [renderRemoval(input.router), renderArp(input), renderFamily(input, 4), renderFamily(input, 6)];
+  const lines = parts.join('\n').split('\n');
+  return `${lines.filter((line) => line.trim() !== '').join('\n')}\n`;
 }
 
 /** The kernel answers ARP for every local address, those on `lo` included, and names them in its own requests. */
@@ -151,7 +153,7 @@ ${chains.render()}	map unknown {
 		meta l4proto ${l4} accept
 		${word} daddr . meta l4proto . th dport @served accept
 		meta l4proto tcp reject with tcp reset
-		reject with ${icmp} ${family === 4 ? 'port-unreachable' : 'port-unreachable'}
+		reject with ${icmp} port-unreachable
 	}
 	chain prerouting {
 		type filter hook prerouting priority -150

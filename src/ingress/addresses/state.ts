@@ -1,7 +1,7 @@
 import type { AddressState, MoveReason, RejectionReason, Wanted } from './documents.ts';
 import { moveReasons, rejectionReasons } from './documents.ts';
-import type { AddressView } from './election.ts';
 import type { Move } from './observer.ts';
+import type { AddressView } from './phase.ts';
 
 const mostMoves = 50;
 

@@ -14,11 +14,13 @@ export const timing = {
   renewal: 500,
   /** An address that was not renewed for longer may have expired, so it must not be renewed. */
   expired: 1900,
-  /** How long a step of a hand-over may take before the holder keeps the address. */
-  step: 1000,
+  /** How long a node may take to prepare for an address before the holder keeps it. Loading rules can be slow. */
+  prepare: 5000,
+  /** How long a released address waits for the node that takes it, and a node for its next attempt to take one. */
+  take: 1000,
   /** After a failed hand-over. */
   retry: 2000,
-  /** How long a node that does not serve waits for another node before it gives up its addresses. */
+  /** How long a node that does not serve waits for another node before it removes its addresses. */
   unserved: 1000,
   /** How long two members may both claim an address while one of them does not hear the other. */
   deaf: 600,
@@ -31,6 +33,8 @@ export const timing = {
   longestConflict: 60_000,
   /** How long connections go to a member whose process has ended in order, for example for an upgrade. */
   absent: 600_000,
+  /** The same for a member that is silent: a pause must not reset the connections that it drains. */
+  doubt: 3000,
   /** Between two announcements of a held address after the first three. */
   announcement: 30_000,
 } as const;

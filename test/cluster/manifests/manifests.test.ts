@@ -71,10 +71,11 @@ describe('manifests', function () {
         assert.equal(securityContext.readOnlyRootFilesystem, true);
         const rights: Readonly<Record<string, readonly string[]>> = {
           'ingress-agent': ['NET_ADMIN'],
+          addresses: ['NET_ADMIN', 'NET_RAW'],
           haproxy: ['NET_BIND_SERVICE', 'SETUID', 'SETGID', 'SYS_CHROOT', 'CHOWN', 'FOWNER', 'KILL'],
           'egress-router-node': ['SYS_ADMIN', 'NET_ADMIN', 'NET_RAW'],
         };
-        const added: readonly string[] | undefined = rights[name === 'haproxy' ? name : metadata.name];
+        const added: readonly string[] | undefined = rights[name in rights ? name : metadata.name];
         assert.deepEqual(securityContext.capabilities.add, added, name);
         assert.match(resources.limits.memory, /^\d+[MG]i$/, metadata.name);
       }

@@ -13,6 +13,7 @@ export class Ruleset {
   #running: Promise<void> | undefined;
   #waiting: Promise<void> | undefined;
   #loaded = '';
+  #isClosed = false;
 
   /** @param render returns the script for the desired rules at the time of the call */
   constructor(render: () => string) {
@@ -26,6 +27,7 @@ export class Ruleset {
 
   /** Loads the rules that are desired at the start of the load. Rejects with nft's message. */
   load(): Promise<void> {
+    if (this.#isClosed) return Promise.resolve();
     if (this.#running === undefined) return this.#start();
     // A load that has not begun renders what is desired then, so that one is enough for all callers.
     this.#waiting ??= this.#running.then(
@@ -35,8 +37,16 @@ export class Ruleset {
     return this.#waiting;
   }
 
+  /** Waits for a running load, loads a last script, and ignores all later loads. Rejects with nft's message. */
+  async close(script: string): Promise<void> {
+    this.#isClosed = true;
+    await Promise.allSettled([this.#running, this.#waiting]);
+    await loadScript(script);
+  }
+
   #next(): Promise<void> {
     this.#waiting = undefined;
+    if (this.#isClosed) return Promise.resolve();
     return this.#start();
   }
 
@@ -61,7 +71,7 @@ export class Ruleset {
 }
 
 /** Runs `nft -f -`. Rejects with the end of its standard error. */
-export function loadScript(script: string): Promise<void> {
+function loadScript(script: string): Promise<void> {
   const path = findTool('nft');
   if (path === undefined) return Promise.reject(new Error('Cannot load rules: nft is not in PATH; install nftables'));
   return new Promise((resolve, reject) => {

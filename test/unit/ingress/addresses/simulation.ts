@@ -1,8 +1,9 @@
 import type { Level } from '../../../../src/ingress/addresses/allocation.ts';
 import type { WantedAddress } from '../../../../src/ingress/addresses/documents.ts';
-import { type Command, Election } from '../../../../src/ingress/addresses/election.ts';
+import { Election } from '../../../../src/ingress/addresses/election.ts';
 import { Lifetimes } from '../../../../src/ingress/addresses/lifetimes.ts';
 import type { PeerReport } from '../../../../src/ingress/addresses/peer-report.ts';
+import type { Command } from '../../../../src/ingress/addresses/phase.ts';
 import { timing } from '../../../../src/ingress/addresses/timing.ts';
 
 /** Shorter than in production, so that a simulated minute shows moves of shares. */
