@@ -133,8 +133,13 @@ describe('RBAC allows exactly what is requested', () => {
       await until(
         () =>
           [
-            ...['routes/low', 'gatewayclasses/ours', 'gateways/gw', 'tcproutes/a', 'udproutes/a'],
-            ...['ingressaddresspools/lan', 'services/balanced'],
+            'routes/low',
+            'gatewayclasses/ours',
+            'gateways/gw',
+            'tcproutes/a',
+            'udproutes/a',
+            'ingressaddresspools/lan',
+            'services/balanced',
           ].every((path) => server.requests.some((line) => line.startsWith('GET ') && line.endsWith(`/${path}`))) &&
           server.all(agentPaths.Event).length > 0 &&
           server.requests.some((line) => /^PUT .*leases/.test(line)) &&
