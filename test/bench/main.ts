@@ -1,5 +1,6 @@
 /** Measures; prints tables. Every figure of a table comes from one run, the contestants in turn. */
 import { cpus, release } from 'node:os';
+import { benchAddresses } from './addresses.ts';
 import { benchAttach, benchStart } from './attach.ts';
 import { benchConnections } from './connections.ts';
 import { benchHttp } from './http.ts';
@@ -20,6 +21,7 @@ const parts = [
   ['Ingress: 10,000 Routes with 100,000 endpoints', benchIngressScale],
   ['The daemon of a node', benchNode],
   ['HTTP: 10,000 Routes in HAProxy', benchHttp],
+  ['Virtual addresses: moves between three nodes', benchAddresses],
   ['Long lists: 40 Routes with 15,000 networks each, rewritten', benchLongLists],
 ] as const;
 const chosen = process.argv.slice(2);
