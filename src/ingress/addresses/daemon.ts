@@ -68,6 +68,7 @@ export class AddressDaemon {
   #mustRelease = false;
   #isLeaving = false;
   #isClosed = false;
+  #isSoon = false;
   #hasRules = false;
 
   constructor(options: AddressOptions, log: DaemonLog) {
@@ -120,6 +121,16 @@ export class AddressDaemon {
     if (this.#isClosed) return;
     const isIdle = (this.#files.wanted?.addresses.length ?? 0) === 0 && this.#drain.addresses.length === 0;
     this.#timer = setTimeout(() => this.#step(), isIdle ? idleTime : stepTime);
+  }
+
+  /** One step for all news of this turn of the event loop. */
+  #stepSoon(): void {
+    if (this.#isSoon) return;
+    this.#isSoon = true;
+    setImmediate(() => {
+      this.#isSoon = false;
+      if (!this.#isClosed) this.#step();
+    });
   }
 
   /** A fault of one step must not end the renewals of all addresses. */
@@ -250,7 +261,7 @@ export class AddressDaemon {
       .finally(() => {
         if (this.#work.get(address) === work) this.#work.delete(address);
         // Other members wait for the result.
-        if (!this.#isClosed) this.#step();
+        this.#stepSoon();
       });
     this.#work.set(address, work);
   }
@@ -360,7 +371,7 @@ export class AddressDaemon {
     this.#lastHeard.set(accepted.from, Date.now());
     this.#peers.learn(accepted.from, accepted.report.links);
     const hasNews = election.receive(accepted.from, accepted.report, now);
-    if (hasNews) setImmediate(() => this.#isClosed || this.#step());
+    if (hasNews) this.#stepSoon();
   }
 
   #reportFor(election: Election, member: string): PeerReport {
