@@ -53,6 +53,8 @@ export class AddressDaemon {
   readonly #peers = new MemberAddresses();
   readonly #macs = new MemberMacs(this.#kernel.socket);
   readonly #obstacles = new Map<string, string>();
+  /** Addresses for which rules were loaded that forward the connections of their holder. */
+  readonly #prepared = new Set<string>();
   /** Work on one address at a time, in order. */
   readonly #work = new Map<string, Promise<void>>();
   readonly #next = { files: 0, links: 0, checks: 0, rules: 0, report: 0, state: 0, reload: 0, beat: 0 };
@@ -280,11 +282,11 @@ export class AddressDaemon {
       }
       case 'prepare':
         await this.#loadRules();
+        this.#prepared.add(address);
         return election.prepared(address);
       case 'take':
         if (link === undefined) return election.lost(address, performance.now());
-        this.#drain.remove(address);
-        if (this.#rules.isStale) await this.#loadRules();
+        await this.#readyRules(address);
         this.#holder.take(address, link);
         return election.took(address);
       case 'hide':
@@ -293,6 +295,14 @@ export class AddressDaemon {
         this.#holder.hide(address);
         return election.hid(address, performance.now());
     }
+  }
+
+  /** Loads rules before an address is taken, unless its hand-over was prepared: no node has it at this moment. */
+  async #readyRules(address: string): Promise<void> {
+    const isHidden = this.#drain.addresses.includes(address);
+    const isPrepared = this.#prepared.delete(address);
+    this.#drain.remove(address);
+    if (isHidden || (!isPrepared && this.#rules.isStale)) await this.#loadRules();
   }
 
   #release(election: Election, address: string): void {
