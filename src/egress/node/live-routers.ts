@@ -334,6 +334,7 @@ export class LiveRouters {
   }
 }
 
-function isBusy(error: unknown): boolean {
+/** Returns whether another call holds the lock of a router's namespace. */
+export function isBusy(error: unknown): boolean {
   return error instanceof KernelError && error.kind === 'busy';
 }
