@@ -103,6 +103,20 @@ export function parseEgressRouterPool(
   );
 }
 
+/** Parses a whole EgressRouter object as a pool, as the controller does. */
+export function parseEgressRouterObject(
+  input: Readonly<Record<string, unknown>>,
+  allowedSuffixes: readonly string[] = [],
+): Parsed<readonly EgressRouterSpec[]> {
+  const header = new ProblemList();
+  checkHeader(input, '', header);
+  const annotations = isRecord(input.metadata) ? input.metadata.annotations : undefined;
+  const pool = parseEgressRouterPool(input.spec, 'spec', { allowedSuffixes, annotations });
+  const checked = header.finish(() => undefined);
+  if (checked.ok) return pool;
+  return { ok: false, problems: [...checked.problems, ...(pool.ok ? [] : pool.problems)] };
+}
+
 /** Reads an EgressRouter inside a larger document. The value is only valid if no problem was added. */
 export function readEgressRouter(
   input: unknown,

@@ -365,16 +365,35 @@ describe('names as destinations, on the compiled plugin and node daemon', functi
     assert.notEqual(await client.say('stays', 'gone'), 'gone');
   });
 
-  it('ends connections to an address that a name lost, after the drain time', async () => {
+  it('ends connections to an address that a name lost, after the drain time, although the daemon was killed', async () => {
     dns.names.set(name, { a: [at.web[4]] });
-    await start('--drain-time', '1s');
-    await addRouter(writeConfig({ destinations: [`8443 TCP ${name} 443`] }));
+    dns.names.set('other.example', { a: [at.web[4]] });
+    await start('--drain-time', '6s');
+    const destinations = [`8443 TCP ${name} 443`, '8444 TCP other.example 443'];
+    await addRouter(writeConfig({ destinations, fallbackName: name }));
     const client = await lab.agent('far');
     assert.equal(await client.hold('drains', at.pod[4], 8443), web);
+    assert.equal(await client.hold('shares', at.pod[4], 8444), web);
+    assert.equal(await client.hold('falls', at.pod[4], 443), web);
     dns.names.set(name, { a: [at.secure[4]] });
     await reaches(8443, secure);
-    let echo = 'x';
-    for (const end = Date.now() + 30_000; Date.now() < end && echo === 'x'; ) echo = await client.say('drains', 'x');
-    assert.notEqual(echo, 'x');
+    const drains = '/run/egress-router/names/drains.json';
+    const recorded = (): string => (existsSync(drains) ? readFileSync(drains, 'utf8') : '');
+    await until(() => recorded().includes('"ends"'), recorded, 20_000);
+    const begun = Date.now();
+    await daemon?.end('SIGKILL');
+    assert.equal(await client.say('drains', 'x'), 'x');
+    assert.equal(await client.say('falls', 'x'), 'x');
+    await start('--drain-time', '6s');
+    const ended = async (connection: string): Promise<void> => {
+      let echo = 'x';
+      for (const end = begun + 60_000; Date.now() < end && echo === 'x'; ) echo = await client.say(connection, 'x');
+      assert.notEqual(echo, 'x', recorded());
+    };
+    await ended('drains');
+    await ended('falls');
+    // Another name has the same address.
+    assert.equal(await client.say('shares', 'x'), 'x');
+    await until(() => !recorded().includes('"ends"'), recorded, 20_000);
   });
 });
