@@ -1,10 +1,17 @@
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, it } from 'mocha';
+import {
+  type NameReply,
+  type NameRequest,
+  namesSocket,
+  readNameReply,
+} from '../../../../src/egress/model/name-request.ts';
 import { TestDns } from '../../../lab/dns-server.ts';
 import { executable } from '../../../lab/executable.ts';
 import { Lab } from '../../../lab/lab.ts';
@@ -342,6 +349,31 @@ describe('names as destinations, on the compiled plugin and node daemon', functi
     assert.equal(new Set(dns.queries).size, 900);
     // Only a query that was not answered in time is repeated.
     assert.ok(dns.queries.length < 1350, `${dns.queries.length}`);
+  });
+
+  it('asks once for each name when 100 routers start at once, and again only when the answer is used up', async () => {
+    const names = Array.from({ length: 10 }, (_, index) => `n${index}.example`);
+    for (const one of names) dns.names.set(one, { a: [at.web[4]], ttl: 60 });
+    await start();
+    const ask = async (user: string): Promise<NameReply | undefined> => {
+      const socket = connect(namesSocket);
+      const request: NameRequest = { namespace: 'shop', user, names, families: [4] };
+      // The daemon answers and then closes the connection.
+      socket.write(`${JSON.stringify(request)}\n`);
+      const chunks: Buffer[] = [];
+      for await (const chunk of socket) chunks.push(chunk as Buffer);
+      return readNameReply(JSON.parse(Buffer.concat(chunks).toString()));
+    };
+    const replies = await Promise.all(Array.from({ length: 100 }, (_, index) => ask(`c${index}@net1`)));
+    for (const reply of replies) {
+      assert.deepEqual(
+        reply?.answers.map(({ addresses }) => addresses[0]?.text),
+        names.map(() => at.web[4]),
+      );
+    }
+    await addRouter(writeConfig({ destinations: names.map((one, index) => `${8000 + index} TCP ${one} 443`) }));
+    await reaches(8009, web);
+    for (const one of names) assert.equal(dns.count(one), 1, dns.queries.join());
   });
 
   it('changes from an address to a name and to another name without losing what stays', async () => {
