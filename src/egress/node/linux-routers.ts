@@ -93,8 +93,9 @@ export class LinuxRouters implements NodeRouters {
         return { kind: 'needs-replacement', message: outcome.reasons.join('; ') };
       case 'invalid':
         return { kind: 'invalid', message: outcome.problems.slice(0, 5).map(formatProblem).join('; ') };
+      case 'conflict':
       case 'gone':
-        return { kind: 'gone' };
+        return outcome;
     }
   }
 

@@ -11,6 +11,8 @@ export type ApplyOutcome =
   | { readonly kind: 'needs-replacement'; readonly message: string }
   /** The configuration is invalid. Nothing was changed. */
   | { readonly kind: 'invalid'; readonly message: string }
+  /** Another router of the pod redirects the same port. Nothing was changed. */
+  | { readonly kind: 'conflict'; readonly message: string }
   /** The router no longer exists. */
   | { readonly kind: 'gone' };
 
