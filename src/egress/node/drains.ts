@@ -54,8 +54,8 @@ const schema = z.object({
 });
 
 /**
- * Ends connections to addresses that names lost, after the drain time. Compares what routers use with what they used at
- * the previous call, which a file keeps: a restart of the daemon loses no drain time, and neither does a kill between a
+ * Ends connections to addresses that names lost, after the drain time. Compares the addresses in use with those at the
+ * previous call, which a file keeps: a restart of the daemon loses no drain time, and neither does a kill between a
  * change and its record.
  */
 export class Drains {

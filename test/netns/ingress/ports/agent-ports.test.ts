@@ -17,7 +17,7 @@ import { inNamespace } from '../../base/linux/wire.ts';
 const created = '2026-01-01T00:00:00Z';
 const prefix = 'haproxy.router.openshift.io';
 /** An address of the pods' network that no pod has. */
-const nobody = '10.128.10.77';
+const unused = '10.128.10.77';
 
 describe('ports of the compiled agent', function () {
   this.timeout(120_000);
@@ -80,14 +80,14 @@ describe('ports of the compiled agent', function () {
     await (await lab.agent('pod')).serve('udp', at.pod[4], 7000);
     const timeout = { [`${prefix}/timeout`]: '9s' };
     claim('udp', 15353, at.pod[4], timeout);
-    claim('udp', 15354, nobody, timeout);
+    claim('udp', 15354, unused, timeout);
     claim('udp', 15355, at.pod[4]);
-    claim('udp', 15356, nobody, { [`${prefix}/timeout`]: '100s', [`${prefix}/timeout-tunnel`]: '9s' });
+    claim('udp', 15356, unused, { [`${prefix}/timeout`]: '100s', [`${prefix}/timeout-tunnel`]: '9s' });
     const client = await lab.agent('outsider');
     const ask = (port: number, localPort: number): Promise<string> =>
       client.reach('udp', at.node[4], port, { timeout: 300, localPort });
     await until(
-      async () => / 7000$/.test(await ask(15355, 40_001)),
+      async () => (await ask(15355, 40_001)).endsWith(' 7000'),
       () => manifests.reasonOf('udp-15355'),
       20_000,
     );
@@ -130,7 +130,7 @@ describe('ports of the compiled agent', function () {
     claim('udp', 13306, at.pod[4]);
     for (const protocol of ['tcp', 'udp'] as const)
       await until(
-        async () => / 7000$/.test(await reach(protocol, 13306)),
+        async () => (await reach(protocol, 13306)).endsWith(' 7000'),
         () => protocol,
         20_000,
       );
@@ -153,13 +153,13 @@ describe('ports of the compiled agent', function () {
     }
     for (const port of ports) seen.add(`tcp ${await reach('tcp', port)}`);
     assert.deepEqual(
-      [...seen].filter((answer) => / 7000$/.test(answer)),
+      [...seen].filter((answer) => answer.endsWith(' 7000')),
       [],
     );
     // The Route was first, but a program of the node needs its port.
     await node.serve('tcp', at.node[4], 13_306);
     await until(
-      async () => / 13306$/.test(await reach('tcp', 13306)),
+      async () => (await reach('tcp', 13306)).endsWith(' 13306'),
       () => manifests.reasonOf('tcp-13306'),
       20_000,
     );
