@@ -126,8 +126,8 @@ export async function benchNames(): Promise<string> {
     const done = (): number => routers.filter((one) => one.isApplied(server) && one.isReady(server)).length;
     await until(
       () => done() === count,
-      () => `${done()} of ${count} are ready; ${daemon?.output.slice(-2000)}`,
-      60_000,
+      () => [`${done()} of ${count} are ready`, server.get(pods, `shop/${routers[0]?.name}`)?.status],
+      180_000,
     );
     const atStart = dns.queries.length;
     await sleep(65_000);

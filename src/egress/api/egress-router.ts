@@ -59,20 +59,6 @@ export const destinationsAnnotation = 'egress-router.io/destinations';
 const apiVersion = 'network.operator.openshift.io/v1';
 
 /**
- * Parses an EgressRouter, the whole object or only its `spec`. `path` is its place in a larger document, the
- * prefix of all paths in problems.
- */
-export function parseEgressRouter(
-  input: unknown,
-  path = '',
-  allowedSuffixes: readonly string[] = [],
-): Parsed<EgressRouterSpec> {
-  const problems = new ProblemList();
-  const router = readEgressRouter(input, path, problems, allowedSuffixes);
-  return problems.finish(() => router);
-}
-
-/**
  * Parses an EgressRouter as a pool of routers that differ only in their addresses: one router for each address
  * of a family. IPv4 and IPv6 addresses are paired by position. One address, or one of each family, is a pool
  * of one router.
