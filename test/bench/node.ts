@@ -113,7 +113,7 @@ export async function benchNames(): Promise<string> {
       until(
         () => server.watchCount === count,
         () => daemon?.output.slice(-1000),
-        20_000,
+        120_000,
       );
     const start = async (): Promise<void> => {
       daemon = startDaemon(world.node, kubeconfig, folder, options);

@@ -35,7 +35,7 @@ interface Shown {
 }
 
 describe('the status of names, on the compiled controller, plugin and node daemon', function () {
-  this.timeout(180_000);
+  this.timeout(300_000);
   let lab: Lab;
   let server: TestApiServer;
   let dns: TestDns;
@@ -77,7 +77,7 @@ describe('the status of names, on the compiled controller, plugin and node daemo
     await until(
       () => daemon.output.includes('The node daemon runs'),
       () => daemon.output,
-      30_000,
+      60_000,
     );
     return daemon;
   }
@@ -137,7 +137,7 @@ describe('the status of names, on the compiled controller, plugin and node daemo
     startController();
     putRouter(1, [name, gone]);
     await addRouter();
-    await until(() => namesShown().length === 2 && shown().names === '1 of 2 resolved', seen, 20_000);
+    await until(() => namesShown().length === 2 && shown().names === '1 of 2 resolved', seen, 40_000);
     const [known, unknown] = namesShown();
     assert.deepEqual([known?.name, known?.addresses, known?.error], [name, [at.web[4]], undefined]);
     assert.deepEqual(unknown, { name: gone, addresses: [], error: 'the name does not exist' });
@@ -145,17 +145,17 @@ describe('the status of names, on the compiled controller, plugin and node daemo
     assert.ok(age(known?.changed) < 60_000 && age(known?.expires) < 60_000, JSON.stringify(known));
     // Refreshed several times since, without a write.
     const [writes, asked] = [podWrites(), dns.count(name)];
-    await until(() => dns.count(name) >= asked + 4, seen, 20_000);
+    await until(() => dns.count(name) >= asked + 4, seen, 40_000);
     assert.equal(podWrites(), writes);
     // The addresses change, and then no server answers: the last ones stay, with the reason.
     dns.names.set(name, { a: [at.secure[4], at.web[4]], ttl: 1 });
-    await until(() => namesShown()[0]?.addresses.join() === [at.web[4], at.secure[4]].sort().join(), seen, 20_000);
+    await until(() => namesShown()[0]?.addresses.join() === [at.web[4], at.secure[4]].sort().join(), seen, 40_000);
     dns.names.set(name, { code: 2 });
-    await until(() => namesShown()[0]?.error?.includes('SERVFAIL') === true, seen, 20_000);
+    await until(() => namesShown()[0]?.error?.includes('SERVFAIL') === true, seen, 40_000);
     assert.equal(namesShown()[0]?.addresses.length, 2);
     // A name that was removed from the specification is removed from the status.
     putRouter(2, [gone]);
-    await until(() => namesShown().length === 1 && shown().names === '0 of 1 resolved', seen, 20_000);
+    await until(() => namesShown().length === 1 && shown().names === '0 of 1 resolved', seen, 40_000);
   });
 
   it('takes from a forged annotation only what it can check, and the daemon writes its own again', async () => {
@@ -164,7 +164,7 @@ describe('the status of names, on the compiled controller, plugin and node daemo
     startController();
     putRouter(1, [name]);
     await addRouter();
-    await until(() => shown().names === '1 of 1 resolved', seen, 20_000);
+    await until(() => shown().names === '1 of 1 resolved', seen, 40_000);
     await daemon.end('SIGTERM');
     const forge = (text: string): void => {
       const known = pod() as KubeObject;
@@ -174,13 +174,13 @@ describe('the status of names, on the compiled controller, plugin and node daemo
     const lie = { addresses: ['198.51.100.7', 'x', 7], expires: 'tomorrow', changed: 7, error: 'a\u001b[31m\u202eb' };
     const extra = { name, ...lie, more: { evil: true } };
     forge(JSON.stringify({ net1: [extra, { name: 'evil.example', ...lie }, { name: 'A B', ...lie }], net2: [extra] }));
-    await until(() => namesShown()[0]?.addresses.join() === '198.51.100.7', seen, 20_000);
+    await until(() => namesShown()[0]?.addresses.join() === '198.51.100.7', seen, 40_000);
     assert.deepEqual(namesShown(), [{ name, addresses: ['198.51.100.7'], error: 'a\\u001b[31m\\u202eb' }]);
     forge('['.repeat(100_000));
-    await until(() => shown().names === '0 of 1 resolved' && shown().routers?.[0]?.namesOmitted === 1, seen, 20_000);
+    await until(() => shown().names === '0 of 1 resolved' && shown().routers?.[0]?.namesOmitted === 1, seen, 40_000);
     await startDaemon();
-    await until(() => namesShown()[0]?.addresses.join() === at.web[4], seen, 20_000);
+    await until(() => namesShown()[0]?.addresses.join() === at.web[4], seen, 40_000);
     forge('{}');
-    await until(() => annotation() !== '{}' && namesShown()[0]?.addresses.join() === at.web[4], seen, 20_000);
+    await until(() => annotation() !== '{}' && namesShown()[0]?.addresses.join() === at.web[4], seen, 40_000);
   });
 });
