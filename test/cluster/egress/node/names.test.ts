@@ -373,7 +373,9 @@ describe('names as destinations, on the compiled plugin and node daemon', functi
     }
     await addRouter(writeConfig({ destinations: names.map((one, index) => `${8000 + index} TCP ${one} 443`) }));
     await reaches(8009, web);
-    for (const one of names) assert.equal(dns.count(one), 1, dns.queries.join());
+    assert.equal(new Set(dns.queries).size, 10);
+    // Only a query that was not answered in time is repeated, which no name needs more than a few times.
+    assert.ok(dns.queries.length <= 40, dns.queries.join());
   });
 
   it('changes from an address to a name and to another name without losing what stays', async () => {
