@@ -127,8 +127,11 @@ describe('the status of names, on the compiled controller, plugin and node daemo
     await until(() => pod() !== undefined && server.all(paths.definitions).length === 1, seen, 30_000);
     const { config = '' } = (server.all(paths.definitions)[0]?.spec ?? {}) as { config?: string };
     const args = `IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=${pod()?.metadata.name}`;
-    const { status, stdout } = await lab.plugin('ADD', JSON.parse(config), { args, variant: 'nftables' });
-    assert.equal(status, 0, stdout);
+    const call = () => lab.plugin('ADD', JSON.parse(config), { args, variant: 'nftables' });
+    let added = await call();
+    // A daemon that is too busy to answer: the runtime tries again.
+    for (let again = 0; again < 5 && added.json?.code === 11; again++) added = await call();
+    assert.equal(added.status, 0, added.stdout);
   }
 
   it('shows addresses, expiry, last change and error of each name, and writes only when they change', async () => {
