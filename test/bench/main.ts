@@ -1,5 +1,6 @@
 /** Measures; prints tables. Every figure of a table comes from one run, the contestants in turn. */
 import { cpus, release } from 'node:os';
+import { benchAddresses } from './addresses.ts';
 import { benchAttach, benchStart } from './attach.ts';
 import { benchConnections } from './connections.ts';
 import { benchHttp } from './http.ts';
@@ -7,7 +8,7 @@ import { benchIngressChange } from './ingress-change.ts';
 import { benchIngressScale } from './ingress-scale.ts';
 import { benchIngressTraffic } from './ingress-traffic.ts';
 import { benchLongLists } from './long-lists.ts';
-import { benchNode } from './node.ts';
+import { benchNames, benchNode } from './node.ts';
 import { benchPath } from './path.ts';
 
 const parts = [
@@ -19,7 +20,9 @@ const parts = [
   ['Ingress: from a changed file to the first connection by it, beside 1,000 other ports', benchIngressChange],
   ['Ingress: 10,000 Routes with 100,000 endpoints', benchIngressScale],
   ['The daemon of a node', benchNode],
+  ['Names of destinations', benchNames],
   ['HTTP: 10,000 Routes in HAProxy', benchHttp],
+  ['Virtual addresses: moves between three nodes', benchAddresses],
   ['Long lists: 40 Routes with 15,000 networks each, rewritten', benchLongLists],
 ] as const;
 const chosen = process.argv.slice(2);
