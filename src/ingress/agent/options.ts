@@ -39,6 +39,8 @@ export interface AgentOptions {
   /** Name of the DaemonSet that runs the agent; absent: none is known. */
   readonly daemonSet?: string;
   readonly routerNameKey: string;
+  /** Whether requests for ports and Gateways are ignored. */
+  readonly hostsOnly: boolean;
   readonly stats?: StatsOptions;
   /** Milliseconds that an established connection to a removed endpoint may continue. */
   readonly drainTime: number;
@@ -111,6 +113,7 @@ function readOptions(reader: Reader): Omit<AgentOptions, 'warnings'> {
       'default',
     ...(daemonSet !== undefined && { daemonSet }),
     routerNameKey: reader.read('router-name-annotation', (text) => text) ?? defaultRouterNameKey,
+    hostsOnly: reader.isSet('hosts-only'),
     ...(stats !== undefined && { stats }),
     drainTime,
     strictAllowLists: reader.isSet('strict-allow-lists'),
