@@ -12,3 +12,8 @@ export function unquoteFormat(text: string): string {
     code.length > 1 ? String.fromCodePoint(Number.parseInt(code.slice(1), 16)) : (escapes[code] ?? code),
   );
 }
+
+/** Splits a list at spaces, except inside double quotes, and resolves quotes and escapes of its words. */
+export function splitQuoted(text: string): readonly string[] {
+  return (text.match(/"(?:\\.|[^"\\])*"|\S+/gs) ?? []).map(unquoteFormat);
+}

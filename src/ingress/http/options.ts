@@ -13,7 +13,7 @@ import { checkAuthorities, type KeyLimits, usualKeys } from './certificate.ts';
 import { parseCiphers } from './ciphers.ts';
 import type { DefaultCertificateSources } from './default-certificate.ts';
 import type { HttpDesiredSettings } from './desired.ts';
-import { unquoteFormat } from './format-quotes.ts';
+import { splitQuoted, unquoteFormat } from './format-quotes.ts';
 import { parseCaptures, parseCookieCapture, parseHeaderActions } from './header-options.ts';
 import type { HttpSettings } from './http-plane.ts';
 import type { HttpOptionName } from './option-table.ts';
@@ -125,7 +125,7 @@ function readHaproxySettings(
     'must be the name of a header',
   );
   const compression = reader.isSet('enable-compression')
-    ? (reader.read('compression-mime', (text) => text.split(/\s+/).filter((word) => word !== '')) ?? [])
+    ? (reader.read('compression-mime', splitQuoted) ?? [])
     : undefined;
   const clientTls = readClientTls(reader, keys);
   const log = readLog(reader);
