@@ -177,6 +177,8 @@ export class RouterWork {
       path: pathOfController(name),
       plan: (seen) => {
         const current = seen === raw ? object : readIngressController(seen);
+        // The decision concerns this generation; the watch delivers the next one.
+        if (current?.meta.generation !== object.meta.generation) return undefined;
         planned = current && planStatus(current, parts);
         return planned?.patch;
       },

@@ -364,6 +364,10 @@ export class TestApiServer {
     }
     const { root, namespace, plural, name } = parsePath(url.pathname);
     if (request.method === 'GET' && plural !== '' && name === undefined && this.has(`${root}/${plural}`)) {
+      if (url.searchParams.get('watch') === 'true') {
+        this.#watch(url, response, token, { collection: `${root}/${plural}`, namespace });
+        return;
+      }
       const isSelected = parseSelector(url);
       const items = this.all(`${root}/${plural}`).filter(
         (one) => one.metadata.namespace === namespace && isSelected(one),
@@ -403,9 +407,13 @@ export class TestApiServer {
     send(response, 200, { kind: 'List', metadata: { resourceVersion: `${snapshot.version}`, ...token }, items });
   }
 
-  #watch(url: URL, response: ServerResponse, token: string): void {
+  /** @param place the list and its namespace, where only that is watched */
+  #watch(url: URL, response: ServerResponse, token: string, place?: { collection: string; namespace: string }): void {
+    const { collection = url.pathname, namespace } = place ?? {};
     const from = Number(url.searchParams.get('resourceVersion'));
-    const selector = parseSelector(url);
+    const isSelected = parseSelector(url);
+    const selector: LabelSelector = (object) =>
+      (namespace === undefined || object.metadata.namespace === namespace) && isSelected(object);
     response.writeHead(200, { 'content-type': 'application/json' });
     response.flushHeaders();
     if (from < this.#oldest) {
@@ -414,10 +422,10 @@ export class TestApiServer {
       return;
     }
     for (const event of this.#log) {
-      if (event.collection !== url.pathname || event.version <= from || !selector(event.object)) continue;
+      if (event.collection !== collection || event.version <= from || !selector(event.object)) continue;
       response.write(`${JSON.stringify(event)}\n`);
     }
-    const watcher = { collection: url.pathname, selector, response, token };
+    const watcher = { collection, selector, response, token };
     this.#watchers.add(watcher);
     response.on('close', () => this.#watchers.delete(watcher));
   }

@@ -37,7 +37,7 @@ function describeBalancer({ strategy, service, failure }: PublishingParts): read
   if (isProvisioned(service))
     return ready('True', 'LoadBalancerProvisioned', 'The LoadBalancer service is provisioned');
   if (failure === undefined) return ready('False', 'LoadBalancerPending', 'The LoadBalancer service is pending');
-  const message = `The service-controller component is reporting SyncLoadBalancerFailed events like: ${failure}\nThe cloud-controller-manager logs may contain more details.`;
+  const message = `The service-controller component is reporting SyncLoadBalancerFailed events like: ${failure}. The cloud-controller-manager logs may contain more details.`;
   return ready('False', 'SyncLoadBalancerFailed', message);
 }
 

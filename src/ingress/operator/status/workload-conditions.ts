@@ -75,7 +75,7 @@ function describeRollout(rollout: Rollout): ConditionDraft {
   const type = 'DeploymentRollingOut';
   const { wanted, present, updated, available } = rollout;
   const wait = (what: string): ConditionDraft => {
-    const message = `Waiting for router deployment rollout to finish: ${what}...\n`;
+    const message = `Waiting for router deployment rollout to finish: ${what}...`;
     return { type, status: 'True', reason: findRolloutReason(rollout), message };
   };
   if (updated < wanted) return wait(`${updated} out of ${wanted} new replica(s) have been updated`);
