@@ -38,6 +38,8 @@ export class OperatorLab {
   readonly server: TestApiServer;
   readonly folder = mkdtempSync(join(tmpdir(), 'operator-'));
   program: Program | undefined;
+  /** Address of the server. */
+  url = '';
   #kubeconfig = '';
   #count = 0;
 
@@ -80,7 +82,8 @@ export class OperatorLab {
 
   /** Starts the server; returns the path of a kubeconfig. */
   async up(): Promise<string> {
-    this.#kubeconfig = writeKubeconfig(this.folder, await this.server.start());
+    this.url = await this.server.start();
+    this.#kubeconfig = writeKubeconfig(this.folder, this.url);
     return this.#kubeconfig;
   }
 

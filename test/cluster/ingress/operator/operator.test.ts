@@ -5,6 +5,8 @@ import { finalizer, ownerLabel, places, podLabel } from '../../../../src/ingress
 import { until } from '../../../until.ts';
 import type { KubeObject } from '../../lab/api-server.ts';
 import { OperatorLab, operatorPaths as paths } from '../../lab/operator-lab.ts';
+import { listPermissions, permissionOf } from '../../manifests/rbac.ts';
+import { render } from '../../manifests/rendered.ts';
 
 /** From OpenShift's documentation ("Ingress sharding by using route labels" and "Configuring an Ingress Controller"). */
 const documented = `
@@ -286,7 +288,9 @@ describe('The operator of IngressControllers, as the compiled controller', funct
     putRoute('out', { type: 'b' }, ['other', 'taken']);
     // The cluster's controller has not seen the new template yet.
     lab.roll('deployments', 'router-taken', { ...rolledOut, observedGeneration: -1 });
-    lab.put('taken', { replicas: 1, routeSelector: { matchLabels: { type: 'a' } } });
+    lab.server.put(paths.namespaces, { metadata: { name: 'shop', uid: 'shop', labels: { team: 'a' } } });
+    const namespaceSelector = { matchLabels: { team: 'a' } };
+    lab.put('taken', { replicas: 1, namespaceSelector, routeSelector: { matchLabels: { type: 'a' } } });
     await until(
       () => variable(lab.router('deployments', 'router-taken'), 'ROUTE_LABELS') === 'type=a',
       () => lab.trouble,
@@ -341,6 +345,23 @@ describe('The operator of IngressControllers, as the compiled controller', funct
     );
   });
 
+  it('has exactly the rights that it uses', () => {
+    const manifests = render('ingress-controllers');
+    const own = listPermissions(manifests, 'egress-router-ingress-controllers');
+    const all = own.union(listPermissions(manifests, 'egress-router-controller'));
+    const used = new Set([
+      ...lab.server.requests.map(permissionOf),
+      ...creations,
+      // After a conflict.
+      'get operator.openshift.io/ingresscontrollers',
+      'get route.openshift.io/routes',
+      // To find out whether the cluster is OpenShift, which discovery tells everyone.
+    ]);
+    used.delete(permissionOf('GET /apis/config.openshift.io/v1'));
+    assert.deepEqual([...used.difference(all)].sort(), [], 'is asked for and not allowed');
+    assert.deepEqual([...own.difference(used)].sort(), [], 'is allowed and not asked for');
+  });
+
   it('writes nothing after a restart without changes', async () => {
     await lab.program?.end();
     const count = lab.server.requests.length;
@@ -354,6 +375,12 @@ describe('The operator of IngressControllers, as the compiled controller', funct
     assert.deepEqual(writes, []);
   });
 });
+
+/** Rights that no request shows: server-side apply of an object that is not there is a creation, too. */
+const creations = [
+  ...['secrets', 'configmaps', 'services'].map((one) => `core/${one}`),
+  ...['apps/deployments', 'apps/daemonsets', 'policy/poddisruptionbudgets', 'networking.k8s.io/networkpolicies'],
+].map((one) => `create ${one}`);
 
 describe('The operator of IngressControllers', function () {
   this.timeout(30_000);
