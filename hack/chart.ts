@@ -123,7 +123,7 @@ function fillTemplate(document: Document, values: Map<string, { value: unknown; 
         ? `${indent}${key}:\n${indent}  {{- toYaml .Values.${value} | nindent ${indent.length + 2} }}`
         : `${indent}${key}: {{ .Values.${value} }}`,
     )
-    .replace(/^( *)- name: CLUSTER_NETWORKS\n/m, (line, indent: string) =>
+    .replace(/^( *)- name: POD_NAME\n/m, (line, indent: string) =>
       name === 'Deployment egress-router-controller' ? `${writeIngressControllers(indent)}${line}` : line,
     )
     .replace(/(- name: CLUSTER_NETWORKS\n +value:) ""/, '$1 "{{ .Values.clusterNetworks }}"');

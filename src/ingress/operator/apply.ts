@@ -44,7 +44,7 @@ export async function applyObject(
   checkLeadership(leadership);
   const learn = store.expect(places.routers, name);
   try {
-    learn(await api.apply(pathOfOwned(of, name), body, clusterNames.controller, signal));
+    learn(await send(api, pathOfOwned(of, name), body, signal));
     return undefined;
   } catch (error) {
     if (error instanceof KubeError && error.causes.includes('FieldManagerConflict')) {
@@ -53,6 +53,18 @@ export async function applyObject(
     }
     if (!isRefusal(error)) throw error;
     return { reason: 'ApplyFailed', message: error.message };
+  }
+}
+
+/** Kubernetes 1.25 does not know a field of disruption budgets, and rejects an object with it. */
+async function send(api: KubeApi, path: string, body: RouterObject['body'], signal: AbortSignal): Promise<unknown> {
+  try {
+    return await api.apply(path, body, clusterNames.controller, signal);
+  } catch (error) {
+    const isOld = error instanceof KubeError && /unhealthyPodEvictionPolicy.*not declared/.test(error.message);
+    if (!isOld || !isRecord(body.spec)) throw error;
+    const { unhealthyPodEvictionPolicy: _unknown, ...spec } = body.spec;
+    return await api.apply(path, { ...body, spec }, clusterNames.controller, signal);
   }
 }
 

@@ -41,7 +41,7 @@ const headerList = {
   'x-kubernetes-list-map-keys': ['name'],
 };
 const headerAction = rules({
-  rule: "self.type == 'Set' ? has(self.set) : !has(self.set)",
+  rule: "(self.type == 'Set') == has(self.set)",
   message: 'set is required when type is Set, and forbidden otherwise',
 });
 
@@ -54,17 +54,7 @@ const remarks: Remarks = {
     description:
       "Domain of the router's default host names and certificate. Unique; the oldest IngressController keeps it.",
     maxLength: 244,
-    ...rules(
-      {
-        rule: "self == '' || self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",
-        message:
-          "domain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
-      },
-      {
-        rule: "self.split('.').all(label, size(label) <= 63)",
-        message: 'each DNS label must not exceed 63 characters',
-      },
-    ),
+    pattern: '^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?([.][a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*)?$',
   },
   replicas: {
     description: 'Number of pods. Without it and with nodePlacement, HostNetwork runs one on every selected node.',
@@ -149,7 +139,7 @@ const remarks: Remarks = {
         message: 'httpKeepAliveTimeout must be less than or equal to 15 minutes',
       },
       {
-        rule: "!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m))+$') || duration(self) >= duration('1ms')",
+        rule: "!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m))+$') || duration('1ms') <= duration(self)",
         message: 'httpKeepAliveTimeout must be greater than or equal to 1 millisecond',
       },
     ),
@@ -159,7 +149,7 @@ const remarks: Remarks = {
   'tuningOptions.maxConnections': {
     format: 'int32',
     ...rules({
-      rule: 'self == 0 || self == -1 || (self >= 2000 && self <= 2000000)',
+      rule: 'self <= 0 || 2000 <= self',
       message: 'maxConnections must be 0, -1, or between 2000 and 2000000',
     }),
   },
@@ -225,14 +215,16 @@ export function makeIngressControllerDefinition(): Readonly<Record<string, unkno
               properties: {
                 apiVersion: { type: 'string' },
                 kind: { type: 'string' },
-                metadata: { type: 'object' },
+                metadata: {
+                  type: 'object',
+                  properties: {
+                    // Services contain the name.
+                    name: { type: 'string', maxLength: longestName, pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$' },
+                  },
+                },
                 spec,
                 status: statusSchema,
               },
-              ...rules({
-                rule: `self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= ${longestName}`,
-                message: `metadata.name must be a DNS label of at most ${longestName} characters, because Services contain it`,
-              }),
             },
           },
         },

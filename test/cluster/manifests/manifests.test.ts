@@ -10,6 +10,7 @@ import { readRouter } from '../../../src/egress/controller/objects/router.ts';
 import { findConnectionLimit } from '../../../src/ingress/http/file-limit.ts';
 import { httpOptionTable } from '../../../src/ingress/http/option-table.ts';
 import { readObject } from '../../../src/ingress/objects/kinds.ts';
+import { readIngressController } from '../../../src/ingress/operator/ingress-controller.ts';
 import { places } from '../../../src/ingress/operator/names.ts';
 import { documentedEgressRouter } from '../../unit/egress/api/samples.ts';
 import { type KubeDocument, overlays, readExamples, render, renderFolder } from './rendered.ts';
@@ -202,6 +203,9 @@ describe('examples', () => {
             assert.ok(read.ok, JSON.stringify(read));
             break;
           }
+          case 'IngressController':
+            assert.deepEqual(readIngressController(object)?.problems, [], name);
+            break;
           case 'NetworkAttachmentDefinition': {
             const read = parseNetConf(JSON.parse(object.spec.config));
             assert.ok(read.ok, JSON.stringify(read));
