@@ -6,7 +6,7 @@ import { type CompanionParts, type OpenCompanion, StartRefusal } from '../src/eg
 import type { ControllerOptions } from '../src/egress/controller/options.ts';
 import { isOpenShift, openShiftRefusal } from '../src/ingress/operator/openshift.ts';
 import { IngressOperator } from '../src/ingress/operator/operator.ts';
-import type { IpMode } from '../src/ingress/operator/variables/variables.ts';
+import type { IpMode } from '../src/ingress/operator/variables/model.ts';
 
 /** Interval between questions to an API server that does not answer, in milliseconds. */
 const retryInterval = 2000;

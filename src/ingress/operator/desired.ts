@@ -8,7 +8,8 @@ import { makeObject, type RouterObject } from './objects.ts';
 import type { References } from './references.ts';
 import { makeBudget, makePolicy } from './safety.ts';
 import { makeServices } from './services.ts';
-import { type IpMode, writeVariables } from './variables/variables.ts';
+import type { IpMode } from './variables/model.ts';
+import { writeVariables } from './variables/variables.ts';
 import { isDaemonSet, makeWorkload } from './workload.ts';
 
 /** State of the cluster that the objects of a router depend on. */

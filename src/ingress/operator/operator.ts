@@ -26,8 +26,8 @@ export interface OperatorParts {
 }
 
 /**
- * Creates a router for every IngressController and reports its state. It is level-triggered: it compares what is
- * desired with what it observed, whatever happened before. Every change reconciles every object, because domains and
+ * Creates a router for every IngressController and reports its state. It is level-triggered: it compares the desired
+ * state and the last observed one, whatever happened before. Every change reconciles every object, because domains and
  * nodes are shared; an object that needs nothing causes no request.
  */
 export class IngressOperator {

@@ -13,8 +13,8 @@ import {
 import { podShape } from './pod-shape.ts';
 import type { IngressControllerSpec } from './spec.ts';
 import { portsOf, type Strategy } from './strategy.ts';
+import type { Variables } from './variables/model.ts';
 import { mountPaths } from './variables/paths.ts';
-import type { Variables } from './variables/variables.ts';
 
 /** What a router's pod template depends on. */
 export interface PodParts {

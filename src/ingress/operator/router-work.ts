@@ -19,7 +19,7 @@ import { isProvisioned } from './status/publishing-conditions.ts';
 import { selectorsInStatus } from './status/selectors.ts';
 import { type PlannedStatus, planStatus, type StatusParts } from './status/status.ts';
 import { chooseTlsProfile, serveTlsProfile } from './tls-profile.ts';
-import type { IpMode } from './variables/variables.ts';
+import type { IpMode } from './variables/model.ts';
 
 /** Settings of the operator. */
 export interface OperatorSettings {

@@ -1,6 +1,6 @@
 import { escapeQuery, quoteGo } from '../go-text.ts';
 import type { IngressControllerSpec } from '../spec.ts';
-import type { Variables } from './variables.ts';
+import type { Variables } from './model.ts';
 
 type Headers = NonNullable<IngressControllerSpec['httpHeaders']>;
 type Actions = NonNullable<NonNullable<Headers['actions']>['request']>;

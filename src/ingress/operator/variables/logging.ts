@@ -1,6 +1,6 @@
 import { quoteGo } from '../go-text.ts';
 import type { IngressControllerSpec } from '../spec.ts';
-import type { Variables } from './variables.ts';
+import type { Variables } from './model.ts';
 
 type Access = NonNullable<NonNullable<IngressControllerSpec['logging']>['access']>;
 

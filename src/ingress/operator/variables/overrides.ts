@@ -1,6 +1,6 @@
 import { parseGoBool } from '../go-text.ts';
 import type { IngressControllerSpec } from '../spec.ts';
-import type { Variables } from './variables.ts';
+import type { Variables } from './model.ts';
 
 /** Returns the variables of `spec.unsupportedConfigOverrides`, and of `tuningOptions.configurationManagement`. */
 export function writeOverrideVariables({

@@ -1,7 +1,7 @@
 import { clipHaproxyTime, formatHaproxyTime, formatReloadInterval, parseGoDuration } from '../go-duration.ts';
 import { annotations } from '../names.ts';
 import type { IngressControllerSpec } from '../spec.ts';
-import type { Variables } from './variables.ts';
+import type { Variables } from './model.ts';
 
 type Tuning = NonNullable<IngressControllerSpec['tuningOptions']>;
 

@@ -6,15 +6,10 @@ import { portsOf, type Strategy, usesProxyProtocol } from '../strategy.ts';
 import { chooseTlsProfile, serveTlsProfile, writeTlsVariables } from '../tls-profile.ts';
 import { writeHeaderVariables } from './headers.ts';
 import { writeLoggingVariables } from './logging.ts';
+import type { IpMode, Variables } from './model.ts';
 import { writeOverrideVariables } from './overrides.ts';
 import { mountPaths } from './paths.ts';
 import { writeTuningVariables } from './tuning.ts';
-
-/** Environment variables of the agent by name. */
-export type Variables = Readonly<Record<string, string>>;
-
-/** The families of the cluster's pod network. */
-export type IpMode = 'v4' | 'v6' | 'v4v6';
 
 /** What the variables of a router depend on. */
 export interface VariableParts {

@@ -260,7 +260,7 @@ describe('The operator of IngressControllers, as the compiled controller', funct
     await lab.awaitCondition('cloud', 'LoadBalancerReady', 'True LoadBalancerProvisioned');
   });
 
-  it('does not touch an object of another owner, and says so', async () => {
+  it('does not touch an object of another owner, and reports it', async () => {
     lab.server.put(paths.services, {
       metadata: { namespace: places.routers, name: 'router-internal-taken', uid: 'foreign' },
       spec: { type: 'ClusterIP' },

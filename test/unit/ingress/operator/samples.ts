@@ -5,7 +5,8 @@ import { makeObjects, type RouterContext } from '../../../../src/ingress/operato
 import { type IngressController, readIngressController } from '../../../../src/ingress/operator/ingress-controller.ts';
 import type { RouterObject } from '../../../../src/ingress/operator/objects.ts';
 import type { References } from '../../../../src/ingress/operator/references.ts';
-import { type IpMode, type Variables, writeVariables } from '../../../../src/ingress/operator/variables/variables.ts';
+import type { IpMode, Variables } from '../../../../src/ingress/operator/variables/model.ts';
+import { writeVariables } from '../../../../src/ingress/operator/variables/variables.ts';
 
 /** What a test says of an IngressController beside its spec. */
 export interface SampleWords {

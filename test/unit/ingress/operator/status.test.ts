@@ -58,7 +58,7 @@ function find(conditions: readonly Readonly<Record<string, unknown>>[], type: st
   return found && `${found.status} ${found.reason}`.trim();
 }
 
-/** Conditions of a status, with what they depend on. */
+/** Conditions of a status, and their causes. */
 const rows: readonly (readonly [
   name: string,
   parts: Partial<StatusParts>,
