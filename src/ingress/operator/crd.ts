@@ -45,6 +45,11 @@ const headerAction = rules({
   message: 'set is required when type is Set, and forbidden otherwise',
 });
 
+const facilities = [
+  ...'kern user mail daemon auth syslog lpr news uucp cron auth2 ftp ntp audit alert cron2'.split(' '),
+  ...Array.from({ length: 8 }, (_none, number) => `local${number}`),
+];
+
 const duration = { maxLength: 64, pattern: durationPattern };
 
 /** Descriptions, defaults and rules, by path. */
@@ -84,11 +89,7 @@ const remarks: Remarks = {
   'logging.access.destination.container.maxLength': { default: 1024, format: 'int32' },
   'logging.access.destination.syslog.maxLength': { default: 1024, format: 'int32' },
   'logging.access.destination.syslog.facility': {
-    enum: [
-      ...['kern', 'user', 'mail', 'daemon', 'auth', 'syslog', 'lpr', 'news', 'uucp', 'cron', 'auth2', 'ftp', 'ntp'],
-      ...['audit', 'alert', 'cron2', ...Array.from({ length: 8 }, (_none, number) => `local${number}`)],
-      '',
-    ],
+    enum: [...facilities, ''],
   },
   'logging.access.httpCaptureHeaders.request[].name': { pattern: token },
   'logging.access.httpCaptureHeaders.response[].name': { pattern: token },

@@ -1,4 +1,5 @@
 import { isRecord } from '../../base/read/shape.ts';
+import { textOf } from './json.ts';
 
 /** State of a Deployment or DaemonSet in common terms. */
 export interface Rollout {
@@ -106,8 +107,4 @@ function countShare(value: unknown, of: number, round: (share: number) => number
 
 function numberOf(value: unknown): number {
   return typeof value === 'number' ? value : 0;
-}
-
-function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }

@@ -1,5 +1,6 @@
 import { parse } from 'yaml';
 import { isRecord } from '../../base/read/shape.ts';
+import { textOf } from './json.ts';
 import { annotations as keys, namesOf, selectorOf } from './names.ts';
 import { makeObject, type RouterObject } from './objects.ts';
 import { type Strategy, usualPorts } from './strategy.ts';
@@ -86,7 +87,7 @@ function makeBalancer({ name, domain, annotations }: ServiceParts, balancer: Bal
     annotations: {
       // ExternalDNS publishes it, where it runs: no other program manages names here.
       ...(dnsManagementPolicy === 'Managed' && { 'external-dns.alpha.kubernetes.io/hostname': `*.${domain}` }),
-      ...(readServiceAnnotations(annotations[keys.serviceAnnotations]) ?? {}),
+      ...readServiceAnnotations(annotations[keys.serviceAnnotations]),
     },
   });
 }
@@ -119,5 +120,5 @@ const internalAnnotations: Readonly<Record<string, RegExp>> = {
 export function isInternal(service: unknown): boolean {
   const metadata = isRecord(service) && isRecord(service.metadata) ? service.metadata : {};
   const written = isRecord(metadata.annotations) ? metadata.annotations : {};
-  return Object.entries(internalAnnotations).some(([key, pattern]) => pattern.test(`${written[key] ?? ''}`));
+  return Object.entries(internalAnnotations).some(([key, pattern]) => pattern.test(textOf(written[key])));
 }

@@ -1,4 +1,5 @@
 import type { ConditionDraft, Json } from '../../../base/kubernetes/conditions.ts';
+import { textOf } from '../json.ts';
 
 /** A condition that a summary requires. */
 interface Expectation {
@@ -70,9 +71,13 @@ function judge(
 ): ConditionDraft {
   const status = is ? 'True' : 'False';
   if (violations.length === 0) return { type, status, reason: '', message: '' };
-  const list = violations.map((one) => `${one.type}=${one.status} (${one.reason}: ${one.message})`).join(', ');
+  const list = violations.map((one) => describe(one)).join(', ');
   const other = type === 'Degraded' ? 'other ' : '';
   return { type, status, reason, message: `One or more ${other}status conditions ${verb}: ${list}` };
+}
+
+function describe({ type, status, reason, message }: Json): string {
+  return `${textOf(type)}=${textOf(status)} (${textOf(reason)}: ${textOf(message)})`;
 }
 
 function findViolations(summary: keyof typeof expectations, conditions: readonly Json[], now: number) {
@@ -81,9 +86,9 @@ function findViolations(summary: keyof typeof expectations, conditions: readonly
   let next: number | undefined;
   for (const { type, status, only = [], grace = 0, ignored = [] } of expectations[summary]) {
     const condition = find(type);
-    if (condition === undefined || condition.status === status || ignored.includes(`${condition.reason}`)) continue;
+    if (condition === undefined || condition.status === status || ignored.includes(textOf(condition.reason))) continue;
     if (!only.every((one) => find(one)?.status === 'True')) continue;
-    const left = Date.parse(`${condition.lastTransitionTime}`) + grace - now;
+    const left = Date.parse(textOf(condition.lastTransitionTime)) + grace - now;
     if (left > 0) next = Math.min(left, next ?? left);
     else lasting.push(condition);
   }

@@ -1,5 +1,6 @@
 import type { ConditionDraft } from '../../../base/kubernetes/conditions.ts';
 import { isRecord } from '../../../base/read/shape.ts';
+import { textOf } from '../json.ts';
 import type { Rollout } from '../rollout.ts';
 
 const noun = { Deployment: 'deployment', DaemonSet: 'daemon set' } as const;
@@ -47,11 +48,11 @@ function describeMinimum({ wanted, available, maxUnavailable }: Rollout, pods: r
 /** Names the pods that no node runs, and why. */
 function describeUnscheduled(pods: readonly unknown[]): string | undefined {
   const words = pods.filter(isRecord).flatMap(({ metadata, status }) => {
-    const name = isRecord(metadata) ? `${metadata.name}` : '';
+    const name = isRecord(metadata) ? textOf(metadata.name) : '';
     const conditions = isRecord(status) && Array.isArray(status.conditions) ? status.conditions.filter(isRecord) : [];
     const scheduled = conditions.find((one) => one.type === 'PodScheduled');
     if (scheduled === undefined || scheduled.status === 'True') return [];
-    const { reason, message } = scheduled;
+    const [reason, message] = [textOf(scheduled.reason), textOf(scheduled.message)];
     return reason === 'Unschedulable'
       ? [{ name, isFinal: true, text: `Pod "${name}" cannot be scheduled: ${message}` }]
       : [{ name, isFinal: false, text: `Pod "${name}" is not yet scheduled: ${reason}: ${message}` }];

@@ -378,8 +378,13 @@ describe('The operator of IngressControllers, as the compiled controller', funct
 
 /** Rights that no request shows: server-side apply of an object that is not there is a creation, too. */
 const creations = [
-  ...['secrets', 'configmaps', 'services'].map((one) => `core/${one}`),
-  ...['apps/deployments', 'apps/daemonsets', 'policy/poddisruptionbudgets', 'networking.k8s.io/networkpolicies'],
+  'core/secrets',
+  'core/configmaps',
+  'core/services',
+  'apps/deployments',
+  'apps/daemonsets',
+  'policy/poddisruptionbudgets',
+  'networking.k8s.io/networkpolicies',
 ].map((one) => `create ${one}`);
 
 describe('The operator of IngressControllers', function () {

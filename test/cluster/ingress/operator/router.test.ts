@@ -211,7 +211,9 @@ describe('The router of an IngressController', function () {
     const used = new Set([
       ...requests.map(permissionOf),
       // After a conflict, and for endpoints with addresses of nodes.
-      ...['get route.openshift.io/routes', 'get core/pods', 'create core/events'],
+      'get route.openshift.io/routes',
+      'get core/pods',
+      'create core/events',
     ]);
     assert.deepEqual([...used.difference(allowed)].sort(), [], 'is asked for and not allowed');
     assert.deepEqual([...allowed.difference(used)].sort(), [], 'is allowed and not asked for');

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { textOf } from '../../../../src/ingress/operator/json.ts';
 import { readRollout } from '../../../../src/ingress/operator/rollout.ts';
 import { planStatus, type StatusParts } from '../../../../src/ingress/operator/status/status.ts';
 import { chooseTlsProfile, serveTlsProfile } from '../../../../src/ingress/operator/tls-profile.ts';
@@ -55,7 +56,7 @@ function plan(parts: Partial<StatusParts>, spec: object = {}, status: object = {
 
 function find(conditions: readonly Readonly<Record<string, unknown>>[], type: string): string | undefined {
   const found = conditions.find((one) => one.type === type);
-  return found && `${found.status} ${found.reason}`.trim();
+  return found && `${textOf(found.status)} ${textOf(found.reason)}`.trim();
 }
 
 /** Conditions of a status, and their causes. */
@@ -235,7 +236,7 @@ describe('The status of an IngressController', () => {
     const { conditions } = plan({ rollout: deployment({ ...well, availableReplicas: 0 }), pods: [unscheduled] });
     const { message } = conditions.find(({ type }) => type === 'DeploymentReplicasMinAvailable') ?? {};
     assert.match(
-      `${message}`,
+      textOf(message),
       /^0\/2 of replicas are available, max unavailable is 1: Some pods are not scheduled: Pod "router-default-1" cannot be scheduled: 0\/3 nodes Make sure/,
     );
   });
