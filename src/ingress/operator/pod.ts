@@ -36,6 +36,12 @@ const gracePeriod = 3600;
 /** HAProxy serves for 45 s after the signal, and then drains for this long. */
 const drainTime = '3500s';
 
+/**
+ * Configuration and sockets of HAProxy, including keys: in memory, and of this pod alone. Pods of routers do not hand
+ * over to each other, because their host ports keep them apart, or each has a network of its own.
+ */
+const runVolume = { name: 'run', emptyDir: { medium: 'Memory' } };
+
 /** Returns the pod template. Its label with a hash differs for templates that differ. */
 export function makePodTemplate(parts: PodParts): Readonly<Record<string, unknown>> {
   const draft = describePod(parts, 'HASH');
@@ -71,7 +77,7 @@ function describePod(parts: PodParts, digest: string): Readonly<Record<string, u
         },
       ],
       containers: [makeAgent(parts), makeHaproxy(parts)],
-      volumes: [...podShape.volumes, ...listVolumes(parts).map(({ volume }) => volume)],
+      volumes: [runVolume, ...listVolumes(parts).map(({ volume }) => volume)],
     },
   };
 }
