@@ -135,6 +135,7 @@ const folders = {
     'base/read',
     'base/model',
   ],
+  'ingress/operator': ['ingress/claims', 'base/daemon', 'base/kubernetes', 'base/read', 'base/model'],
   'ingress/agent': [
     'ingress/addresses',
     'ingress/backends',

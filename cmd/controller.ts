@@ -7,7 +7,11 @@ import { openKubeApi } from '../src/base/kubernetes/client.ts';
 import { startController } from '../src/egress/controller/daemon.ts';
 import { formatHelp } from '../src/egress/controller/option-table.ts';
 import { parseOptions } from '../src/egress/controller/options.ts';
+import { openIngressOperator } from './ingress-operator.ts';
 
 const options = readCommandLine(parseOptions, formatHelp);
 const log = openDaemonLog(options.logLevel, options.logFormat);
-await runDaemon('The controller', log, () => startController(options, openKubeApi(options.kubeconfig), log));
+const openCompanion = openIngressOperator(options.ingressControllers, options.objects.clusterNetworks);
+await runDaemon('The controller', log, () =>
+  startController(options, openKubeApi(options.kubeconfig), log, openCompanion),
+);

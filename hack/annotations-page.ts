@@ -17,6 +17,7 @@ import {
 import { optionTable as agentOptions } from '../src/ingress/agent/option-table.ts';
 import { httpOptionTable } from '../src/ingress/http/option-table.ts';
 import { idledAnnotation } from '../src/ingress/objects/service.ts';
+import { filesAnnotation, annotations as ingressAnnotations } from '../src/ingress/operator/names.ts';
 import { listHttpAnnotations, readHttpAnnotations } from '../src/ingress/route/http-annotations.ts';
 import { listPortAnnotations, readPortAnnotations } from '../src/ingress/route/port-annotations.ts';
 import { defaultRouterNameKey } from '../src/ingress/route/route.ts';
@@ -153,6 +154,31 @@ const otherWords: readonly (readonly [key: string, object: string, writer: strin
     'router pod',
     'node daemon',
     'configuration that could not be applied to the running router, and the reason',
+  ],
+  [ingressAnnotations.http2, 'IngressController', 'administrators', '`true` offers HTTP/2 to clients'],
+  [
+    ingressAnnotations.hardStopAfter,
+    'IngressController',
+    'administrators',
+    'time after which old HAProxy processes end, such as `30m`',
+  ],
+  [
+    ingressAnnotations.loadBalancerClass,
+    'IngressController',
+    'administrators',
+    '`spec.loadBalancerClass` of the Service of type LoadBalancer',
+  ],
+  [
+    ingressAnnotations.serviceAnnotations,
+    'IngressController',
+    'administrators',
+    'annotations of that Service, an object of strings in JSON or YAML',
+  ],
+  [
+    filesAnnotation,
+    'pod of an IngressController',
+    'controller',
+    'digest of copied files that the agent reads when it starts; another value replaces the pod',
   ],
   [closedAnnotation, 'router pod', 'node daemon', 'address conflict that keeps the router closed'],
   [

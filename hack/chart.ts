@@ -10,6 +10,7 @@ const parts = {
   controller: 'controller.enabled',
   node: 'node.enabled',
   ingress: 'ingress.enabled',
+  'ingress-controllers': 'ingressControllers.enabled',
 } as const;
 
 /** A field of a workload that a value sets: the value's path, and the field's in the object. */
@@ -124,7 +125,21 @@ function fillTemplate(document: Document, values: Map<string, { value: unknown; 
         ? `${indent}${key}:\n${indent}  {{- toYaml .Values.${value} | nindent ${indent.length + 2} }}`
         : `${indent}${key}: {{ .Values.${value} }}`,
     )
+    .replace(/^( *)- name: POD_NAME\n/m, (line, indent: string) =>
+      name === 'Deployment egress-router-controller' ? `${writeIngressControllers(indent)}${line}` : line,
+    )
     .replace(/(- name: CLUSTER_NETWORKS\n +value:) ""/, '$1 "{{ .Values.clusterNetworks }}"');
+}
+
+/** Turns on the operator of IngressControllers. */
+function writeIngressControllers(indent: string): string {
+  const variable = (key: string, value: string) => `${indent}- name: ${key}\n${indent}  value: ${value}\n`;
+  return [
+    `${indent}{{- if .Values.ingressControllers.enabled }}\n`,
+    variable('INGRESS_CONTROLLERS', '"true"'),
+    variable('INGRESS_DOMAIN', '"{{ .Values.ingressControllers.domain }}"'),
+    `${indent}{{- end }}\n`,
+  ].join('');
 }
 
 interface PodOwner {
@@ -164,6 +179,12 @@ namespace:
 crds:
   egressRouters: true
   routes: true
+
+# Routers of IngressControllers (operator.openshift.io), with their API and namespaces; not on OpenShift, which has its
+# own. domain is that of IngressControllers that name none.
+ingressControllers:
+  enabled: false
+  domain: ""
 
 # SecurityContextConstraints of OpenShift, where the operator replaces the controller: set controller.enabled to false.
 openshift: false

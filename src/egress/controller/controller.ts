@@ -3,6 +3,7 @@ import type { KubeApi } from '../../base/kubernetes/cluster-api.ts';
 import { EventRecorder } from '../../base/kubernetes/events.ts';
 import { fenceWrites, LeadershipLost, type TimedLeadership } from '../../base/kubernetes/leadership.ts';
 import { clusterNames } from '../../base/kubernetes/names.ts';
+import { ObjectStore } from '../../base/kubernetes/object-store.ts';
 import { ProblemBook } from '../../base/kubernetes/problem-book.ts';
 import { ordinaryTimes, type ReflectorTimes, reflect } from '../../base/kubernetes/reflector.ts';
 import { PartialFailure, WorkQueue } from '../../base/kubernetes/work-queue.ts';
@@ -18,7 +19,6 @@ import { listOwners } from './objects/members.ts';
 import { assignNames } from './objects/names.ts';
 import { type ResourceName, resources } from './objects/resources.ts';
 import { type Router, readRouter } from './objects/router.ts';
-import { ObjectStore } from './objects/store.ts';
 import { RouterGone } from './reconcile.ts';
 import { RouterWork } from './router-work.ts';
 

@@ -5,6 +5,7 @@ import { isLoopback } from '../../base/daemon/metrics-access.ts';
 import { pause } from '../../base/daemon/pause.ts';
 import type { RunningDaemon } from '../../base/daemon/run.ts';
 import type { KubeApi } from '../../base/kubernetes/cluster-api.ts';
+import type { TimedLeadership } from '../../base/kubernetes/leadership.ts';
 import { KubeLease } from '../../base/kubernetes/lease.ts';
 import { ProblemBook } from '../../base/kubernetes/problem-book.ts';
 import { judgeTokens } from '../../base/kubernetes/token-access.ts';
@@ -14,6 +15,32 @@ import { RouterController } from './controller.ts';
 import { ControllerMetrics } from './metrics.ts';
 import type { ControllerOptions } from './options.ts';
 
+/** Another operator in the controller's process, with the same Lease. */
+export interface Companion {
+  start(): void;
+  /** Reconciles everything, because this process may have become the leader. */
+  review(): void;
+  stop(): void;
+  /** Why it is not ready; undefined when it is. */
+  readonly unreadiness: string | undefined;
+}
+
+/** What a companion gets. */
+export interface CompanionParts {
+  readonly api: KubeApi;
+  /** Image of this process. */
+  readonly image: string;
+  readonly leadership: TimedLeadership;
+  readonly log: DaemonLog;
+  readonly signal: AbortSignal;
+}
+
+/** Opens a companion. Rejects with a {@link StartRefusal} if it must not run in this cluster. */
+export type OpenCompanion = (parts: CompanionParts) => Promise<Companion>;
+
+/** Thrown by a companion that must not run in this cluster: the process exits. */
+export class StartRefusal extends Error {}
+
 /**
  * Starts a controller that works while it holds the Lease. It serves HTTP at once, and is ready when it knows its
  * image and all objects. Rejects with an Error if it cannot listen on its port.
@@ -22,10 +49,12 @@ export async function startController(
   options: ControllerOptions,
   api: KubeApi,
   log: DaemonLog,
+  openCompanion?: OpenCompanion,
 ): Promise<RunningDaemon> {
   const end = new AbortController();
   const problems = new ProblemBook(log, 'The controller waits');
   let running: { readonly controller: RouterController; readonly lease: KubeLease } | undefined;
+  let companion: Companion | undefined;
   const metrics = new ControllerMetrics(() => (running?.lease.isHeld === true ? running.controller.routers : []));
   const server = createDaemonServer({
     metrics: metrics.registry,
@@ -34,7 +63,7 @@ export async function startController(
     unreadiness: () =>
       running === undefined
         ? (problems.lines[0] ?? 'the image of this pod is not known yet')
-        : running.controller.unreadiness,
+        : (running.controller.unreadiness ?? companion?.unreadiness),
   });
   if (options.listen !== undefined) {
     await listen(server, options.listen, ['--listen-address', '--listen-port']);
@@ -49,23 +78,31 @@ export async function startController(
       () => {
         log.info({}, 'This controller is the leader');
         controller.review();
+        companion?.review();
       },
       (problem) => problems.report('lease', problem),
     );
+    companion = await openCompanion?.({ api, image, leadership: lease, log, signal: end.signal });
     const settings = { ...options.objects, image };
     const controller = new RouterController({ api, settings, leadership: lease, log, metrics });
     running = { controller, lease };
     lease.start();
     controller.start();
+    companion?.start();
   };
-  // It rejects only because of a bug, which the process reports.
-  void start();
+  // Any other rejection is a bug, which the process reports.
+  void start().catch((error: unknown) => {
+    if (!(error instanceof StartRefusal)) throw error;
+    log.error({ err: error }, 'The controller cannot start');
+    process.exit(1);
+  });
   return {
     stop: async () => {
       end.abort();
       server.close();
       server.closeAllConnections();
       running?.controller.stop();
+      companion?.stop();
       // The next controller need not wait until the Lease expires.
       await running?.lease.release();
     },

@@ -58,6 +58,15 @@ export const optionTable = defineOptions({
     help: 'run routers on nodes with these labels; default any node',
     variable: 'ROUTER_NODE_SELECTOR',
   },
+  'ingress-controllers': {
+    help: 'create routers for IngressControllers (operator.openshift.io/v1), on clusters other than OpenShift',
+    variable: 'INGRESS_CONTROLLERS',
+  },
+  'ingress-domain': {
+    value: 'DOMAIN',
+    help: 'domain of IngressControllers that name none; default each must name one',
+    variable: 'INGRESS_DOMAIN',
+  },
   kubeconfig: {
     value: 'FILE',
     help: "kubeconfig file; default the pod's service account",
@@ -99,7 +108,7 @@ export function formatHelp(): string {
     [
       'Usage: egress-router-controller --image IMAGE [OPTION]...',
       '',
-      'Maintains the NetworkAttachmentDefinitions and Deployments of EgressRouters.',
+      'Maintains the NetworkAttachmentDefinitions and Deployments of EgressRouters, and routers of IngressControllers.',
     ],
     optionTable,
   );

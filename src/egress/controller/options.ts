@@ -3,7 +3,7 @@ import { type LogFormat, readLogFormat } from '../../base/daemon/log-format.ts';
 import { type Environment, OptionReader } from '../../base/daemon/reader.ts';
 import { formatPrefix, networkOf, type Prefix, parseAddress, parsePrefix } from '../../base/model/address.ts';
 import { durationCure, parseDuration } from '../../base/read/duration.ts';
-import { isLabelName, isName } from '../../base/read/object-meta.ts';
+import { isHostName, isLabelName, isName } from '../../base/read/object-meta.ts';
 import { parsePort } from '../../base/read/parse-port.ts';
 import type { RuleBackendChoice } from '../../base/rules/transaction.ts';
 import { parseSuffixes, suffixesCure } from '../api/dns-name.ts';
@@ -16,6 +16,8 @@ import { type OptionName, optionTable } from './option-table.ts';
 export interface ControllerOptions {
   /** Settings of the routers' objects. Without an image, that of {@link podName}. */
   readonly objects: Omit<ObjectSettings, 'image'> & { readonly image?: string };
+  /** Whether routers of IngressControllers are created, and the domain of those that name none. Absent: they are not. */
+  readonly ingressControllers?: { readonly domain?: string };
   /** The pod that this process runs in. */
   readonly podName?: string;
   /** Path of a kubeconfig. Absent: the pod's service account. */
@@ -45,6 +47,11 @@ export function parseOptions(args: readonly string[], environment: Environment):
   if (image === undefined && podName === undefined && reader.problems.length === 0) {
     reader.problems.push('--image is missing: set the image that contains this program, or --pod-name');
   }
+  const domain = reader.read(
+    'ingress-domain',
+    (text) => (isHostName(text) ? text.toLowerCase() : undefined),
+    'must be a domain',
+  );
   const kubeconfig = reader.read('kubeconfig', (text) => text);
   const port = reader.read(
     'listen-port',
@@ -54,6 +61,7 @@ export function parseOptions(args: readonly string[], environment: Environment):
   const address = reader.read('listen-address', (text) => parseAddress(text)?.text, 'must be an address of this host');
   const options: ControllerOptions = {
     objects: { ...readObjectSettings(reader), ...(image !== undefined && { image }) },
+    ...(reader.isSet('ingress-controllers') && { ingressControllers: domain === undefined ? {} : { domain } }),
     ...(podName !== undefined && { podName }),
     ...(kubeconfig !== undefined && { kubeconfig }),
     lease: {

@@ -1,15 +1,17 @@
 import { type KubeApi, KubeError } from '../../base/kubernetes/cluster-api.ts';
+import { isCovered } from '../../base/kubernetes/coverage.ts';
 import { checkLeadership, type Leadership } from '../../base/kubernetes/leadership.ts';
 import { clusterNames } from '../../base/kubernetes/names.ts';
+import type { ObjectStore } from '../../base/kubernetes/object-store.ts';
+import { isRefusal } from '../../base/kubernetes/refusal.ts';
 import { isStatus } from '../../base/kubernetes/status-patch.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import { manifestAnnotation, type ObjectSettings } from './objects/configuration.ts';
-import { controllerOf, isCovered } from './objects/coverage.ts';
+import { controllerOf } from './objects/coverage.ts';
 import type { Member } from './objects/members.ts';
 import { type DesiredObject, makeDefinition, makeDeployment } from './objects/objects.ts';
 import { pathOf, type Resource, resources } from './objects/resources.ts';
 import type { Router } from './objects/router.ts';
-import type { ObjectStore } from './objects/store.ts';
 import type { Template } from './objects/templates.ts';
 import type { Trouble, Wait } from './status/conditions.ts';
 
@@ -185,17 +187,6 @@ function explain(resource: Resource, name: string, error: unknown): Trouble {
   }
   if (isRefusal(error)) return describeRefusal(error);
   throw error;
-}
-
-/** HTTP statuses of races, of authentication and rate limits, and of an unavailable server: temporary. */
-const passing = new Set([401, 404, 408, 409, 410, 429, 502, 503, 504]);
-
-/**
- * Returns whether a request was rejected for its content: by validation, missing permissions, a quota, or an
- * admission webhook. A webhook may return any status, and while it is broken the API server answers 500.
- */
-export function isRefusal(error: unknown): error is KubeError {
-  return error instanceof KubeError && error.status >= 400 && !passing.has(error.status);
 }
 
 /** Returns the message about a rejected request for the author of a router. A server fault (500) may be temporary. */

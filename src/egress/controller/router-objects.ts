@@ -1,3 +1,4 @@
+import type { ObjectStore } from '../../base/kubernetes/object-store.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import { type RouterPod, readRouterPod } from './failover/pods.ts';
 import { controllerOf } from './objects/coverage.ts';
@@ -5,7 +6,6 @@ import type { HeldName } from './objects/members.ts';
 import { memberLabel, type RouterNames } from './objects/names.ts';
 import type { ResourceName } from './objects/resources.ts';
 import type { Router } from './objects/router.ts';
-import type { ObjectStore } from './objects/store.ts';
 import type { MemberSituation } from './status/conditions.ts';
 
 /** Last observed objects of each kind. */

@@ -4,6 +4,7 @@ import { writeTime } from '../../base/kubernetes/conditions.ts';
 import type { EventRecorder } from '../../base/kubernetes/events.ts';
 import type { Leadership } from '../../base/kubernetes/leadership.ts';
 import { within } from '../../base/kubernetes/limit.ts';
+import { isRefusal } from '../../base/kubernetes/refusal.ts';
 import { PartialFailure } from '../../base/kubernetes/work-queue.ts';
 import { forAll } from '../../base/model/for-all.ts';
 import { formatProblem } from '../../base/model/problem.ts';
@@ -23,7 +24,6 @@ import { chooseTemplate, readTemplate, type Template } from './objects/templates
 import {
   applyMember,
   describeRefusal,
-  isRefusal,
   type Outcome,
   pruneMembers,
   type ReconcileParts,

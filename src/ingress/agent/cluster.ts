@@ -23,7 +23,7 @@ import { isBeingRemoved } from './removal.ts';
  */
 export function openCluster(options: AgentOptions, inventory: Inventory, log: DaemonLog, report: Report): Cluster {
   const api = openKubeApi(options.kubeconfig);
-  const { identity, ports, leaseNamespace: namespace, routerNameKey, dryRun, daemonSet } = options;
+  const { identity, ports, leaseNamespace: namespace, routerNameKey, dryRun, daemonSet, hostsOnly } = options;
   const openLease = (): KubeLease =>
     new KubeLease(
       api,
@@ -58,8 +58,8 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
   const status = new ClusterStatus(api, identity, lease, log);
   // Without the option, a cluster may lack Gateways or deny access to them.
   const optionalKinds = [...nodeKinds, ...poolKinds, ...(ports.policy.gatewayClass === undefined ? gatewayKinds : [])];
-  const kinds = [...ordinaryKinds, ...nodeKinds, ...poolKinds, ...gatewayKinds];
-  const source = new KubernetesSource(api, { routerNameKey, kinds, optionalKinds }, status);
+  const kinds = [...ordinaryKinds, ...nodeKinds, ...poolKinds, ...(hostsOnly ? [] : gatewayKinds)];
+  const source = new KubernetesSource(api, { routerNameKey, ignoresPorts: hostsOnly, kinds, optionalKinds }, status);
   const isRemoved = async (): Promise<boolean> => {
     if (daemonSet === undefined || dryRun) return false;
     // Pods may be deleted before the DaemonSet when their namespace is deleted.

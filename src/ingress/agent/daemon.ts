@@ -310,7 +310,7 @@ function readTraced(query: URLSearchParams): TracedRequest {
 const noStatus: StatusSink = { publish: () => undefined, close: () => undefined };
 
 function openManifests(
-  { identity, statusFile, routerNameKey, dryRun }: AgentOptions,
+  { identity, statusFile, routerNameKey, hostsOnly, dryRun }: AgentOptions,
   directory: string,
   inventory: Inventory,
   report: (problem: string | undefined) => void,
@@ -321,6 +321,7 @@ function openManifests(
     source: new ManifestSource({
       directory,
       routerNameKey,
+      ignoresPorts: hostsOnly,
       ...(!dryRun && { lastGood: `${directory.replace(/\/+$/, '')}.last-good` }),
     }),
     status: new StatusFile(path, identity, report),

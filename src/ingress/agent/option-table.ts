@@ -118,6 +118,9 @@ export const optionTable: OptionTable<OptionName> = {
     help: 'serve no hosts in these domains; takes precedence over --allowed-domains',
     variable: 'ROUTER_DENIED_DOMAINS',
   },
+  'hosts-only': {
+    help: 'serve only hosts and paths: ignore requests of Routes for ports, and Gateways',
+  },
   'allowed-ports': {
     heading: 'Ports',
     value: 'PORTS',
@@ -282,6 +285,7 @@ export type OptionName =
   | 'route-fields'
   | 'allowed-domains'
   | 'denied-domains'
+  | 'hosts-only'
   | 'allowed-ports'
   | 'reserved-ports'
   | 'node-service-ports'

@@ -45,6 +45,8 @@ export interface AgentOptions {
   /** The pod of this agent. Absent: no other agent of the same name runs on the node. */
   readonly pod?: PodOptions;
   readonly routerNameKey: string;
+  /** Whether requests for ports and Gateways are ignored. */
+  readonly hostsOnly: boolean;
   readonly stats?: StatsOptions;
   /** Milliseconds that an established connection to a removed endpoint may continue. */
   readonly drainTime: number;
@@ -127,6 +129,7 @@ function readOptions(reader: Reader): Omit<AgentOptions, 'warnings'> {
       'default',
     ...(daemonSet !== undefined && { daemonSet }),
     routerNameKey: reader.read('router-name-annotation', (text) => text) ?? defaultRouterNameKey,
+    hostsOnly: reader.isSet('hosts-only'),
     ...(stats !== undefined && { stats }),
     drainTime,
     strictAllowLists: reader.isSet('strict-allow-lists'),

@@ -301,9 +301,9 @@ export const httpOptionTable = {
   },
   'unique-id-format': {
     value: 'FORMAT',
-    help: "format of the unique ID, in HAProxy's syntax",
+    help: "format of the unique ID, in HAProxy's syntax, with or without quotes",
     variable: 'ROUTER_UNIQUE_ID_FORMAT',
-    initial: '%{+X}o\\ %ci:%cp_%fi:%fp_%Ts_%rt:%pid',
+    initial: '%{+X}o %ci:%cp_%fi:%fp_%Ts_%rt:%pid',
   },
   'h1-case-adjust': {
     value: 'NAME,...',
@@ -344,7 +344,7 @@ export const httpOptionTable = {
   },
   'syslog-format': {
     value: 'FORMAT',
-    help: "format of the access log, in HAProxy's syntax",
+    help: "format of the access log, in HAProxy's syntax, with or without quotes",
     variable: 'ROUTER_SYSLOG_FORMAT',
   },
   'access-log-level': {
@@ -438,4 +438,7 @@ export const unservedVariables: Readonly<Record<string, string>> = {
   UPGRADE_VALIDATION: 'no version serves fewer Routes',
   ROUTER_METRICS_TLS_CERT_FILE: 'metrics are served without TLS, by default on loopback',
   ROUTER_METRICS_TLS_KEY_FILE: 'metrics are served without TLS, by default on loopback',
+  ROUTER_METRICS_TLS_CIPHERS: 'metrics are served without TLS, by default on loopback',
+  ROUTER_METRICS_TLS_MIN_VERSION: 'metrics are served without TLS, by default on loopback',
+  ROUTER_SERVICE_NAMESPACE: 'statuses name the router only; see --lease-namespace for its Lease',
 };

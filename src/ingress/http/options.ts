@@ -3,6 +3,7 @@ import type { OptionReader } from '../../base/daemon/reader.ts';
 import { parseAddress } from '../../base/model/address.ts';
 import { formatProblem } from '../../base/model/problem.ts';
 import { optionTimeCure, parseOptionTime } from '../../base/read/duration.ts';
+import { expressionCure, isExpression } from '../../base/read/expression.ts';
 import { isHostName } from '../../base/read/object-meta.ts';
 import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
 import { parsePort } from '../../base/read/parse-port.ts';
@@ -12,6 +13,7 @@ import { checkAuthorities, type KeyLimits, usualKeys } from './certificate.ts';
 import { parseCiphers } from './ciphers.ts';
 import type { DefaultCertificateSources } from './default-certificate.ts';
 import type { HttpDesiredSettings } from './desired.ts';
+import { splitQuoted, unquoteFormat } from './format-quotes.ts';
 import { parseCaptures, parseCookieCapture, parseHeaderActions } from './header-options.ts';
 import type { HttpSettings } from './http-plane.ts';
 import type { HttpOptionName } from './option-table.ts';
@@ -128,7 +130,7 @@ function readHaproxySettings(
     'must be the name of a header',
   );
   const compression = reader.isSet('enable-compression')
-    ? (reader.read('compression-mime', (text) => text.split(/\s+/).filter((word) => word !== '')) ?? [])
+    ? (reader.read('compression-mime', splitQuoted) ?? [])
     : undefined;
   const clientTls = readClientTls(reader, keys);
   const log = readLog(reader);
@@ -169,7 +171,7 @@ function readHaproxySettings(
         'must be append, replace, if-none or never',
       ) ?? 'append',
     ...(uniqueName !== undefined && {
-      uniqueId: { name: uniqueName, format: reader.read('unique-id-format', (text) => text) ?? '' },
+      uniqueId: { name: uniqueName, format: reader.read('unique-id-format', unquoteFormat) ?? '' },
     }),
     headerCases: reader.read('h1-case-adjust', (text) => text.split(',').map((word) => word.trim())) ?? [],
     requestHeaders: actions('http-request-headers'),
@@ -231,7 +233,11 @@ function readClientTls(reader: Reader, keys: KeyLimits): Settings['clientTls'] {
   );
   const authorities = readFileOption(reader, 'mutual-tls-auth-ca');
   const revocations = readFileOption(reader, 'mutual-tls-auth-crl');
-  const subjectFilter = reader.read('mutual-tls-auth-filter', parseExpression, 'must be a regular expression');
+  const subjectFilter = reader.read(
+    'mutual-tls-auth-filter',
+    (text) => (isExpression(text) ? text : undefined),
+    expressionCure,
+  );
   if (verify === undefined || verify === 'none') return undefined;
   if (authorities === undefined) {
     reader.problems.push('--mutual-tls-auth-ca: must be set if --mutual-tls-auth requests client certificates');
@@ -251,7 +257,7 @@ function readLog(reader: Reader): Settings['log'] {
     matching(/^[\x21-\x7e]{1,200}$/),
     'must be host:port, a path, or stdout',
   );
-  const httpFormat = reader.read('syslog-format', (text) => text.replace(/^"(.*)"$/s, '$1'));
+  const httpFormat = reader.read('syslog-format', unquoteFormat);
   const cookie = reader.read('capture-http-cookie', parseCookieCapture, 'must be NAME:LENGTH or NAME=:LENGTH');
   const captures = (name: 'capture-http-request-headers' | 'capture-http-response-headers') =>
     reader.read(name, parseCaptures, 'must be NAME:LENGTH, separated by commas') ?? [];
@@ -344,15 +350,6 @@ function readNumber(reader: Reader, name: HttpOptionName, least: number, most: n
 function parseNumber(text: string, least: number, most: number): number | undefined {
   const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
   return number >= least && number <= most ? number : undefined;
-}
-
-function parseExpression(text: string): string | undefined {
-  try {
-    new RegExp(text);
-    return text;
-  } catch {
-    return undefined;
-  }
 }
 
 function matching(pattern: RegExp): (text: string) => string | undefined {

@@ -39,6 +39,8 @@ export type ClusterObject = { [K in Kind]: { readonly kind: K; readonly value: V
 export interface ReadingContext {
   /** The annotation of a Route that names its router. */
   readonly routerNameKey?: string;
+  /** Whether requests of Routes for ports, and objects of the Gateway API, are ignored. */
+  readonly ignoresPorts?: boolean;
 }
 
 /** One kind of object: its place in the API, and its parser. */
@@ -62,7 +64,7 @@ export const kinds: { readonly [K in Kind]: KindRow<ValueOfKind[K]> } = {
     group: 'route.openshift.io',
     versions: ['v1'],
     plural: 'routes',
-    parse: (input, { routerNameKey }) => parseRoute(input, routerNameKey),
+    parse: (input, { routerNameKey, ignoresPorts }) => parseRoute(input, routerNameKey, ignoresPorts),
   },
   Service: { group: '', versions: ['v1'], plural: 'services', parse: parseService, statusOf: balancerStatusOf },
   EndpointSlice: {
@@ -127,6 +129,7 @@ export function readObject(input: unknown, context: ReadingContext = {}): Object
   }
   const { kind: written, apiVersion } = input;
   const kind = kindNames.find((candidate) => candidate === written && listApiVersions(candidate).includes(apiVersion));
+  if (kind !== undefined && context.ignoresPorts === true && kinds[kind].group === gateway) return { outcome: 'other' };
   if (kind !== undefined) return readKind(kind, input, context);
   const problem = explainOther(written, apiVersion);
   return { outcome: 'other', ...(problem !== undefined && { problem }) };

@@ -32,8 +32,9 @@ export const defaultRouterNameKey = 'haproxy.router.openshift.io/wzh-router-name
  * Fails only if the Route cannot be identified.
  *
  * @param routerNameKey the annotation that names a Route's router
+ * @param ignoresPorts whether requests for ports are ignored
  */
-export function parseRoute(input: unknown, routerNameKey = defaultRouterNameKey): Parsed<Route> {
+export function parseRoute(input: unknown, routerNameKey = defaultRouterNameKey, ignoresPorts = false): Parsed<Route> {
   const metadata = isRecord(input) && isRecord(input.metadata) ? input.metadata : {};
   const annotations = Object.hasOwn(metadata, 'annotations') ? metadata.annotations : undefined;
   const identity = new ProblemList();
@@ -53,7 +54,8 @@ export function parseRoute(input: unknown, routerNameKey = defaultRouterNameKey)
     backends: readBackends(spec, common),
     targetPort: readTargetPort(spec, common),
   };
-  const ports = asksForPort(annotations) ? readPorts(named.value, host, parts, common.list) : undefined;
+  const ports =
+    asksForPort(annotations) && !ignoresPorts ? readPorts(named.value, host, parts, common.list) : undefined;
   const problems = new ProblemList(common.list);
   const http = readHttpDemand(parts, problems);
   return {

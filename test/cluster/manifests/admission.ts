@@ -3,6 +3,7 @@ import { Ajv, type ValidateFunction } from 'ajv';
 import type { ValidationRule } from '../../../src/base/kubernetes/structural-schema.ts';
 import { isRecord } from '../../../src/base/read/shape.ts';
 import { makeEgressRouterDefinition } from '../../../src/egress/api/crd/egress-router.ts';
+import { makeIngressControllerDefinition } from '../../../src/ingress/operator/crd.ts';
 import { makeRouteDefinition } from '../../../src/ingress/route/crd.ts';
 
 type Schema = Readonly<Record<string, unknown>>;
@@ -17,6 +18,11 @@ export function readRouteSchema(): Schema {
   return schemaOf(makeRouteDefinition());
 }
 
+/** The schema of an IngressController. */
+export function readIngressControllerSchema(): Schema {
+  return schemaOf(makeIngressControllerDefinition());
+}
+
 function schemaOf(definition: object): Schema {
   // biome-ignore lint/suspicious/noExplicitAny: an object of Kubernetes
   return (definition as any).spec.versions[0].schema.openAPIV3Schema;
@@ -29,10 +35,12 @@ ajv.addVocabulary([
   'x-kubernetes-list-type',
   'x-kubernetes-list-map-keys',
   'x-kubernetes-int-or-string',
+  'x-kubernetes-preserve-unknown-fields',
 ]);
-ajv.addFormat('date-time', true);
+for (const format of ['date-time', 'int32', 'int64']) ajv.addFormat(format, true);
 const checkRouter = ajv.compile(readSchema());
 const checkRoute = ajv.compile(readRouteSchema());
+const checkIngressController = ajv.compile(readIngressControllerSchema());
 
 /** What an API server would say against an EgressRouter; empty where it takes it. */
 export function refuse(object: unknown): readonly string[] {
@@ -42,6 +50,11 @@ export function refuse(object: unknown): readonly string[] {
 /** The same of a Route; with `before`, of a change. */
 export function refuseRoute(object: unknown, before?: unknown): readonly string[] {
   return judge(checkRoute, readRouteSchema(), object, before);
+}
+
+/** The same of an IngressController. */
+export function refuseIngressController(object: unknown): readonly string[] {
+  return judge(checkIngressController, readIngressControllerSchema(), object);
 }
 
 function judge(check: ValidateFunction, schema: Schema, object: unknown, before?: unknown): readonly string[] {

@@ -11,6 +11,11 @@ const changes: Readonly<Record<(typeof overlays)[number], Readonly<Record<string
   default: {},
   egress: { crds: { routes: false }, ingress: { enabled: false } },
   ingress: { crds: { egressRouters: false }, controller: { enabled: false }, node: { enabled: false } },
+  'ingress-controllers': {
+    ingressControllers: { enabled: true },
+    ingress: { enabled: false },
+    node: { enabled: false },
+  },
   k3s: { node: { cniFolder: { path: '/var/lib/rancher/k3s/data/cni', type: 'Directory' } } },
   openshift: {
     openshift: true,
@@ -20,8 +25,14 @@ const changes: Readonly<Record<(typeof overlays)[number], Readonly<Record<string
   },
 };
 
+/** The roles of IngressControllers have one name in several namespaces. */
+function nameOf({ kind, metadata: { namespace = '', name } }: KubeDocument): string {
+  const isMain = namespace === '' || namespace === 'egress-router-system';
+  return `${kind} ${isMain ? '' : `${namespace}/`}${name}`;
+}
+
 function byName(objects: readonly KubeDocument[]): ReadonlyMap<string, KubeDocument> {
-  return new Map(objects.map((object) => [`${object.kind} ${object.metadata.name}`, object]));
+  return new Map(objects.map((object) => [nameOf(object), object]));
 }
 
 function find(objects: readonly KubeDocument[], name: string): KubeDocument {

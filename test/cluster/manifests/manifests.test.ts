@@ -10,6 +10,8 @@ import { readRouter } from '../../../src/egress/controller/objects/router.ts';
 import { findConnectionLimit } from '../../../src/ingress/http/file-limit.ts';
 import { httpOptionTable } from '../../../src/ingress/http/option-table.ts';
 import { readObject } from '../../../src/ingress/objects/kinds.ts';
+import { readIngressController } from '../../../src/ingress/operator/ingress-controller.ts';
+import { places } from '../../../src/ingress/operator/names.ts';
 import { documentedEgressRouter } from '../../unit/egress/api/samples.ts';
 import { type KubeDocument, overlays, readExamples, render, renderFolder } from './rendered.ts';
 import { findMistakes, hasSchema } from './strict.ts';
@@ -25,6 +27,9 @@ const othersKinds = new Set([
   'UDPRoute',
   'ReferenceGrant',
 ]);
+
+/** Namespaces of IngressControllers and their routers. */
+const routerPlaces: readonly string[] = Object.values(places);
 
 describe('manifests', function () {
   this.timeout(60_000);
@@ -56,7 +61,8 @@ describe('manifests', function () {
       const names = render(overlay).map(({ kind, metadata }) => `${kind} ${metadata.namespace ?? ''} ${metadata.name}`);
       assert.equal(new Set(names).size, names.length, overlay);
       for (const { metadata } of render(overlay)) {
-        assert.ok(['egress-router-system', undefined].includes(metadata.namespace), metadata.name);
+        const allowed = ['egress-router-system', undefined, ...(overlay === 'ingress-controllers' ? routerPlaces : [])];
+        assert.ok(allowed.includes(metadata.namespace), metadata.name);
       }
     }
   });
@@ -198,6 +204,9 @@ describe('examples', () => {
             assert.ok(read.ok, JSON.stringify(read));
             break;
           }
+          case 'IngressController':
+            assert.deepEqual(readIngressController(object)?.problems, [], name);
+            break;
           case 'NetworkAttachmentDefinition': {
             const read = parseNetConf(JSON.parse(object.spec.config));
             assert.ok(read.ok, JSON.stringify(read));

@@ -21,7 +21,7 @@ function parse(text: string): readonly KubeDocument[] {
 }
 
 /** All overlays, by their folders' names. */
-export const overlays = ['default', 'egress', 'ingress', 'k3s', 'openshift'] as const;
+export const overlays = ['default', 'egress', 'ingress', 'ingress-controllers', 'k3s', 'openshift'] as const;
 
 /** An overlay as `kubectl apply -k` would send it; a warning is an error. */
 export function render(overlay: (typeof overlays)[number]): readonly KubeDocument[] {

@@ -95,6 +95,10 @@ class Estimate {
       case '!_':
         return { cost: this.cost(args, scope).cost + 1, size: 1 };
       case 'call':
+        if (args[0] === 'duration') {
+          const text = this.cost(args[1][0], scope);
+          return { cost: text.cost + Math.ceil(text.size * perByte), size: 1 };
+        }
         if (args[0] !== 'has') throw new Error(`Cannot estimate the function ${args[0]}`);
         return { cost: this.cost(args[1][0], scope).cost + 1, size: 1 };
       case 'rcall':
@@ -142,6 +146,7 @@ class Estimate {
         return { cost: before + Math.ceil((target.size + 1) * perByte) * pattern, size: 1 };
       }
       case 'substring':
+      case 'lowerAscii':
         return { cost: before + traversed, size: target.size };
       case 'indexOf':
       case 'lastIndexOf':

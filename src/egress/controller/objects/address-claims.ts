@@ -1,10 +1,10 @@
+import type { ObjectStore } from '../../../base/kubernetes/object-store.ts';
 import { isRecord } from '../../../base/read/shape.ts';
 import { readRouterPod } from '../failover/pods.ts';
 import { controllerOf } from './coverage.ts';
 import { type Member, memberKeyOf } from './members.ts';
 import { memberLabel, namesOf, routerLabel } from './names.ts';
 import { type Router, readRouter } from './router.ts';
-import type { ObjectStore } from './store.ts';
 
 /** An address that a router requests on a network. */
 interface Claim {

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { isCovered } from '../../../base/kubernetes/coverage.ts';
 import { isRecord } from '../../../base/read/shape.ts';
 import {
   avoidedAnnotation,
@@ -12,7 +13,6 @@ import {
   rolloutAnnotation,
   structureAnnotation,
 } from './configuration.ts';
-import { isCovered } from './coverage.ts';
 import type { Member } from './members.ts';
 
 type Json = Readonly<Record<string, unknown>>;

@@ -4,12 +4,11 @@ import { Limit } from '../../../base/kubernetes/limit.ts';
 import { ordinaryTimes, type ReflectorTimes, reflect } from '../../../base/kubernetes/reflector.ts';
 import { formatProblem } from '../../../base/model/problem.ts';
 import { isRecord } from '../../../base/read/shape.ts';
-import { type Kind, kinds, readKind } from '../kinds.ts';
+import { type Kind, kinds, type ReadingContext, readKind } from '../kinds.ts';
 import type { ObjectSource, SourceSink } from './source.ts';
 
 /** What to read from a cluster. */
-export interface KubernetesSettings {
-  readonly routerNameKey?: string;
+export interface KubernetesSettings extends ReadingContext {
   readonly kinds: readonly Kind[];
   /** Those kinds that a cluster may lack or deny access to without that being a problem. */
   readonly optionalKinds?: readonly Kind[];
@@ -159,8 +158,7 @@ export class KubernetesSource implements ObjectSource {
     const content = digestContent(kind, object);
     if (this.#contents.get(place) === content) return;
     this.#contents.set(place, content);
-    const { routerNameKey } = this.#settings;
-    const reading = readKind(kind, object, { ...(routerNameKey !== undefined && { routerNameKey }) });
+    const reading = readKind(kind, object, this.#settings);
     if (reading.outcome === 'object') {
       sink.put(reading.object);
       const { leftOut } = reading.object.kind === 'EndpointSlice' ? reading.object.value : { leftOut: [] };

@@ -7,10 +7,8 @@ import { ManifestIndex } from './manifest-index.ts';
 import type { ObjectSource, SourceSink } from './source.ts';
 
 /** How to watch a directory of manifests. */
-export interface ManifestSettings {
+export interface ManifestSettings extends ReadingContext {
   readonly directory: string;
-  /** The annotation of a Route that names its router. */
-  readonly routerNameKey?: string;
   /** Interval between full scans in milliseconds, for file systems without notifications. Default: 10,000. */
   readonly rescanInterval?: number;
   /** Folder for copies of the last valid state of files. Absent: no copies. */
@@ -56,8 +54,7 @@ export class ManifestSource implements ObjectSource {
 
   constructor(settings: ManifestSettings) {
     this.#settings = settings;
-    const { routerNameKey } = settings;
-    this.#context = routerNameKey === undefined ? {} : { routerNameKey };
+    this.#context = settings;
     const { lastGood } = settings;
     this.#lastGood =
       lastGood === undefined

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { mergeConditions, saySame } from '../../../../src/base/kubernetes/conditions.ts';
+import { isCovered } from '../../../../src/base/kubernetes/coverage.ts';
 import { isRecord } from '../../../../src/base/read/shape.ts';
 import { readRouterPod } from '../../../../src/egress/controller/failover/pods.ts';
-import { isCovered } from '../../../../src/egress/controller/objects/coverage.ts';
 import { readRouter } from '../../../../src/egress/controller/objects/router.ts';
 import { describeRouter } from '../../../../src/egress/controller/status/conditions.ts';
 import { latestMessage } from '../../../../src/egress/controller/status/pod-events.ts';

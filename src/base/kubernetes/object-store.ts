@@ -1,5 +1,5 @@
-import { versionOf } from '../../../base/kubernetes/cluster-api.ts';
-import { isRecord } from '../../../base/read/shape.ts';
+import { isRecord } from '../read/shape.ts';
+import { versionOf } from './cluster-api.ts';
 
 /** Observed objects of one kind by `NAMESPACE/NAME`. Nodes have no namespace. */
 export class ObjectStore {

@@ -1,0 +1,68 @@
+import { randomBytes } from 'node:crypto';
+import { isRecord } from '../../base/read/shape.ts';
+import type { Admission } from './admission.ts';
+import { decode, encode, type KeyPair } from './certificates.ts';
+import type { IngressController } from './ingress-controller.ts';
+import { namesOf } from './names.ts';
+import { makeObject, type RouterObject } from './objects.ts';
+import type { References } from './references.ts';
+import { makeBudget, makePolicy } from './safety.ts';
+import { makeServices } from './services.ts';
+import type { IpMode } from './variables/model.ts';
+import { writeVariables } from './variables/variables.ts';
+import { isDaemonSet, makeWorkload } from './workload.ts';
+
+/** State of the cluster that the objects of a router depend on. */
+export interface RouterContext {
+  /** Image of the operator, which routers run, too. */
+  readonly image: string;
+  readonly ipMode: IpMode;
+  readonly hasOneNode: boolean;
+  readonly references: References;
+  /** The certificate that the operator created. */
+  readonly certificate: KeyPair;
+  /** The Secret with the credentials of metrics, if it exists. */
+  readonly stats: unknown;
+  /** Whether the Service of type NodePort has the port of metrics, or does not exist. */
+  readonly hasMetricsNodePort: boolean;
+}
+
+/** Returns every object of an admitted IngressController in the order in which they are applied. */
+export function makeObjects(
+  { meta: { name }, annotations }: Pick<IngressController, 'meta' | 'annotations'>,
+  { spec, domain, strategy }: Extract<Admission, { readonly isAdmitted: true }>,
+  context: RouterContext,
+): readonly RouterObject[] {
+  const { references, image, ipMode, hasOneNode, hasMetricsNodePort } = context;
+  const { errorPages } = references;
+  const variables = writeVariables({ name, annotations, spec, strategy, domain, ipMode, errorPages });
+  const names = namesOf(name);
+  const certificate = spec.defaultCertificate?.name || names.certificate;
+  const files = references.digest;
+  const workload = { name, image, spec, strategy, variables, certificate, files, hasOneNode };
+  // The eviction of a DaemonSet's pods is not limited by budgets, and drains leave them.
+  const budget = isDaemonSet(workload) ? undefined : makeBudget(name, spec);
+  return [
+    makeCertificate(name, context.certificate),
+    makeStats(name, context.stats),
+    ...references.copies,
+    makePolicy(name),
+    makeWorkload(workload),
+    ...makeServices({ name, domain, strategy, annotations, hasMetricsNodePort }),
+    ...(budget === undefined ? [] : [budget]),
+  ];
+}
+
+function makeCertificate(owner: string, { certificate, key }: KeyPair): RouterObject {
+  const data = { 'tls.crt': encode(certificate), 'tls.key': encode(key) };
+  return makeObject('secrets', owner, namesOf(owner).certificate, { type: 'kubernetes.io/tls', data });
+}
+
+/** The credentials of metrics are chosen once. */
+function makeStats(owner: string, present: unknown): RouterObject {
+  const written = isRecord(present) && isRecord(present.data) ? present.data : {};
+  const [user, password] = [decode(written.statsUsername), decode(written.statsPassword)];
+  const choose = (word: string): string => `${word}${randomBytes(12).toString('hex')}`;
+  const data = { statsUsername: encode(user ?? choose('user')), statsPassword: encode(password ?? choose('pass')) };
+  return makeObject('secrets', owner, namesOf(owner).stats, { type: 'Opaque', data });
+}

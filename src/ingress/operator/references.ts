@@ -1,0 +1,83 @@
+import { hash } from 'node:crypto';
+import { isRecord } from '../../base/read/shape.ts';
+import { namesOf, places } from './names.ts';
+import { makeObject, type RouterObject } from './objects.ts';
+import type { IngressControllerSpec } from './spec.ts';
+
+/** Reads an observed object by namespace and name. */
+export type Find = (namespace: string, name: string) => unknown;
+
+/** What an IngressController refers to, as far as it exists. */
+export interface References {
+  /** Copies in the namespace of routers. */
+  readonly copies: readonly RouterObject[];
+  readonly errorPages: readonly ('404' | '503')[] | undefined;
+  /** Digest of the copied files. */
+  readonly digest: string;
+  /** Objects that do not exist or lack a key, one line each. */
+  readonly missing: readonly string[];
+  /** Whether the router must not start: without its authorities it would admit any client. */
+  readonly isBlocked: boolean;
+}
+
+/**
+ * Reads the ConfigMaps and the Secret that a spec names. A copy whose source has gone stays, because pods that start
+ * need it.
+ */
+export function readReferences(
+  owner: string,
+  spec: IngressControllerSpec,
+  find: { readonly configMap: Find; readonly secret: Find },
+): References {
+  const names = namesOf(owner);
+  const missing: string[] = [];
+  const { defaultCertificate, clientTLS, httpErrorCodePages } = spec;
+  if (defaultCertificate?.name && find.secret(places.routers, defaultCertificate.name) === undefined) {
+    missing.push(`Secret ${places.routers}/${defaultCertificate.name} of spec.defaultCertificate does not exist`);
+  }
+  /** The data of the source, or else those of the copy. */
+  const read = (name: string, copy: string, field: string): Data | undefined => {
+    const source = dataOf(find.configMap(places.configuration, name));
+    if (source === undefined) {
+      missing.push(`ConfigMap ${places.configuration}/${name} of ${field} does not exist`);
+    }
+    return source ?? dataOf(find.configMap(places.routers, copy));
+  };
+  const copies: RouterObject[] = [];
+  let isBlocked = false;
+  const authorities = clientTLS?.clientCertificatePolicy ? clientTLS.clientCA?.name : undefined;
+  if (authorities) {
+    const data = read(authorities, names.clientAuthorities, 'spec.clientTLS.clientCA');
+    const bundle = data?.['ca-bundle.pem'];
+    if (data !== undefined && bundle === undefined) {
+      missing.push(
+        `ConfigMap ${places.configuration}/${authorities} of spec.clientTLS.clientCA has no key ca-bundle.pem`,
+      );
+    }
+    if (bundle === undefined) isBlocked = true;
+    else copies.push(copy(owner, names.clientAuthorities, { 'ca-bundle.pem': bundle }));
+  }
+  let errorPages: References['errorPages'];
+  if (httpErrorCodePages?.name) {
+    const data = read(httpErrorCodePages.name, names.errorPages, 'spec.httpErrorCodePages');
+    if (data !== undefined) {
+      copies.push(copy(owner, names.errorPages, data));
+      errorPages = (['503', '404'] as const).filter((code) => data[`error-page-${code}.http`] !== undefined);
+    }
+  }
+  const contents = copies.map(({ name, body }) => [name, body.data]);
+  const digest = contents.length === 0 ? '' : hash('sha256', JSON.stringify(contents)).slice(0, 16);
+  return { copies, errorPages, digest, missing, isBlocked };
+}
+
+type Data = Readonly<Record<string, string>>;
+
+function copy(owner: string, name: string, data: Data): RouterObject {
+  return makeObject('configMaps', owner, name, { data });
+}
+
+function dataOf(object: unknown): Data | undefined {
+  if (!isRecord(object)) return undefined;
+  const entries = Object.entries(isRecord(object.data) ? object.data : {});
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+}

@@ -1,0 +1,272 @@
+import type { DaemonLog } from '../../base/daemon/log.ts';
+import type { EventObject, EventRecorder } from '../../base/kubernetes/events.ts';
+import { within } from '../../base/kubernetes/limit.ts';
+import { patchStatus } from '../../base/kubernetes/status-patch.ts';
+import { isRecord } from '../../base/read/shape.ts';
+import { type Admission, admit, assignDomains } from './admission.ts';
+import { type ApplyParts, applyObject, type Obstacle, pruneObjects } from './apply.ts';
+import { type Authority, AuthorityError } from './authority.ts';
+import { createCertificate, decode, isCurrent, type KeyPair, readKeyPair } from './certificates.ts';
+import { makeObjects } from './desired.ts';
+import { listIgnoredFields } from './ignored-fields.ts';
+import { type IngressController, readIngressController } from './ingress-controller.ts';
+import { finalizer, namesOf, places, podLabel } from './names.ts';
+import type { RouterObject } from './objects.ts';
+import { type References, readReferences } from './references.ts';
+import { isComplete, type Rollout, readRollout } from './rollout.ts';
+import { clearRouteStatuses } from './route-status.ts';
+import { isProvisioned } from './status/publishing-conditions.ts';
+import { selectorsInStatus } from './status/selectors.ts';
+import { type PlannedStatus, planStatus, type StatusParts } from './status/status.ts';
+import { chooseTlsProfile, serveTlsProfile } from './tls-profile.ts';
+import type { IpMode } from './variables/model.ts';
+
+/** Settings of the operator. */
+export interface OperatorSettings {
+  readonly image: string;
+  readonly ipMode: IpMode;
+  /** Domain of an IngressController that names none. */
+  readonly domain: string | undefined;
+}
+
+/** Dependencies of the work on one IngressController. */
+export interface RouterWorkParts extends ApplyParts {
+  readonly settings: OperatorSettings;
+  readonly authority: Authority;
+  readonly events: EventRecorder;
+  readonly log: DaemonLog;
+}
+
+/** Milliseconds after which an object is reconciled again without an event. */
+const again = { obstacle: 30_000, certificate: 43_200_000, events: 1000 };
+
+/** Returns the path of an IngressController. */
+export function pathOfController(name: string): string {
+  return `/apis/operator.openshift.io/v1/namespaces/${places.objects}/ingresscontrollers/${name}`;
+}
+
+/** Applies the objects of one IngressController, and reports the result. */
+export class RouterWork {
+  readonly #parts: RouterWorkParts;
+
+  constructor(parts: RouterWorkParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Reconciles an IngressController that is not being deleted. Resolves to the milliseconds after which it needs
+   * attention without an event. Rejects with a KubeError if a retry may help.
+   */
+  async run(object: IngressController, raw: unknown): Promise<number | undefined> {
+    const { settings, stores } = this.#parts;
+    const all = stores
+      .of('controllers')
+      .in(places.objects)
+      .flatMap((one) => readIngressController(one) ?? []);
+    const admission = admit(object, assignDomains(all, settings.domain), settings.domain);
+    if (!admission.isAdmitted) return await this.#report(object, raw, admission, { obstacle: undefined, ignored: [] });
+    if (!object.finalizers.includes(finalizer)) {
+      await this.#addFinalizer(object, raw);
+      // The watch delivers the changed object.
+      return undefined;
+    }
+    const ignored = listIgnoredFields(admission.spec, object);
+    const obstacle = await this.#apply(object, admission);
+    const next = await this.#report(object, raw, admission, { obstacle, ignored });
+    const later = obstacle === undefined ? again.certificate : again.obstacle;
+    return Math.min(next ?? later, later);
+  }
+
+  async #addFinalizer({ meta, finalizers }: IngressController, raw: unknown): Promise<void> {
+    const version = isRecord(raw) && isRecord(raw.metadata) ? raw.metadata.resourceVersion : undefined;
+    const metadata = { resourceVersion: version, finalizers: [...finalizers, finalizer] };
+    await this.#parts.api.mergePatch(pathOfController(meta.name), { metadata }, this.#parts.signal);
+  }
+
+  async #apply(
+    object: IngressController,
+    admission: Extract<Admission, { readonly isAdmitted: true }>,
+  ): Promise<Obstacle | undefined> {
+    const { stores } = this.#parts;
+    const { name } = object.meta;
+    const references = readReferences(name, admission.spec, {
+      configMap: (namespace, one) =>
+        stores.of(namespace === places.configuration ? 'configuration' : 'configMaps').get(namespace, one),
+      secret: (namespace, one) => stores.of('secrets').get(namespace, one),
+    });
+    const certificate = await this.#findCertificate(name, admission.domain);
+    if ('reason' in certificate) return certificate;
+    const wanted = this.#list(object, admission, references, certificate);
+    let obstacle: Obstacle | undefined;
+    for (const one of wanted) {
+      const isWorkload = one.of === 'deployments' || one.of === 'daemonSets';
+      if (isWorkload && references.isBlocked) continue;
+      obstacle ??= await applyObject(one, name, this.#parts);
+    }
+    if (obstacle === undefined) await pruneObjects(name, wanted, this.#parts);
+    if (obstacle !== undefined || references.missing.length === 0) return obstacle;
+    return { reason: 'ObjectMissing', message: references.missing.join('; ') };
+  }
+
+  #list(
+    object: IngressController,
+    admission: Extract<Admission, { readonly isAdmitted: true }>,
+    references: References,
+    certificate: KeyPair,
+  ): readonly RouterObject[] {
+    const { stores, settings } = this.#parts;
+    const names = namesOf(object.meta.name);
+    const nodePort = stores.of('services').get(places.routers, names.nodePort);
+    const spec = isRecord(nodePort) && isRecord(nodePort.spec) ? nodePort.spec : {};
+    const ports = Array.isArray(spec.ports) ? spec.ports.filter(isRecord) : [];
+    return makeObjects(object, admission, {
+      image: settings.image,
+      ipMode: settings.ipMode,
+      hasOneNode: stores.of('nodes').in('').length === 1,
+      references,
+      certificate,
+      stats: stores.of('secrets').get(places.routers, names.stats),
+      hasMetricsNodePort: nodePort === undefined || ports.some((port) => port.name === 'metrics'),
+    });
+  }
+
+  /** The certificate in the Secret, as long as it fits. */
+  async #findCertificate(name: string, domain: string): Promise<KeyPair | Obstacle> {
+    const { authority, stores } = this.#parts;
+    try {
+      const issuer = await authority.get();
+      const secret = stores.of('secrets').get(places.routers, namesOf(name).certificate);
+      const present = isRecord(secret) && isRecord(secret.data) ? readKeyPair(secret.data) : undefined;
+      if (present !== undefined && isCurrent(present, issuer, domain)) return present;
+      return await createCertificate(issuer, domain);
+    } catch (error) {
+      if (error instanceof AuthorityError) return { reason: 'AuthorityInvalid', message: error.message };
+      throw error;
+    }
+  }
+
+  async #report(
+    object: IngressController,
+    raw: unknown,
+    admission: Admission,
+    { obstacle, ignored }: Pick<StatusParts, 'obstacle' | 'ignored'>,
+  ): Promise<number | undefined> {
+    const { api, leadership, signal, stores } = this.#parts;
+    const { name } = object.meta;
+    const rollout = this.#readRollout(name);
+    const service =
+      admission.strategy.type === 'LoadBalancerService'
+        ? stores.of('services').get(places.routers, namesOf(name).router)
+        : undefined;
+    const parts: StatusParts = {
+      admission,
+      rollout,
+      pods: listPods(stores.of('pods').in(places.routers), name),
+      service,
+      failure: await this.#findFailure(service),
+      obstacle,
+      ignored,
+      tlsProfile: admission.isAdmitted
+        ? serveTlsProfile(chooseTlsProfile(admission.spec.tlsSecurityProfile))
+        : undefined,
+      certificate: this.#readCertificate(name, admission),
+      areSelectorsApplied: admission.isAdmitted && (await this.#applySelectors(object, rollout)),
+    };
+    let planned: PlannedStatus | undefined;
+    const outcome = await patchStatus(api, raw, {
+      path: pathOfController(name),
+      plan: (seen) => {
+        const current = seen === raw ? object : readIngressController(seen);
+        // The decision concerns this generation; the watch delivers the next one.
+        if (current?.meta.generation !== object.meta.generation) return undefined;
+        planned = current && planStatus(current, parts);
+        return planned?.patch;
+      },
+      leadership,
+      signal,
+    });
+    if (typeof outcome !== 'string') this.#tell(object, admission);
+    return planned?.next;
+  }
+
+  #readRollout(name: string): Rollout | undefined {
+    const { stores } = this.#parts;
+    const { router } = namesOf(name);
+    return (
+      readRollout('Deployment', stores.of('deployments').get(places.routers, router)) ??
+      readRollout('DaemonSet', stores.of('daemonSets').get(places.routers, router))
+    );
+  }
+
+  #readCertificate(name: string, admission: Admission): string | undefined {
+    const own = admission.isAdmitted ? admission.spec.defaultCertificate?.name : undefined;
+    const secret = this.#parts.stores.of('secrets').get(places.routers, own || namesOf(name).certificate);
+    return isRecord(secret) && isRecord(secret.data) ? decode(secret.data['tls.crt']) : undefined;
+  }
+
+  /**
+   * Removes entries of Routes that changed selectors exclude, once no pod with the old selectors can write them again.
+   * Resolves to whether the selectors of the spec are in effect.
+   */
+  async #applySelectors(object: IngressController, rollout: Rollout | undefined): Promise<boolean> {
+    if (selectorsInStatus(object)) return true;
+    if (rollout === undefined || !isComplete(rollout)) return false;
+    const { name } = object.meta;
+    const count = await clearRouteStatuses(name, object.spec, this.#parts);
+    this.#parts.log.info(
+      { ingressController: name, count },
+      'Removed entries of Routes that are not selected any more',
+    );
+    return true;
+  }
+
+  /** Why a cloud creates no load balancer, from the Events of the Service. */
+  async #findFailure(service: unknown): Promise<string | undefined> {
+    const uid = isRecord(service) && isRecord(service.metadata) ? service.metadata.uid : undefined;
+    if (typeof uid !== 'string' || isProvisioned(service)) return undefined;
+    const { api, signal } = this.#parts;
+    try {
+      const query = { fieldSelector: `involvedObject.uid=${uid}`, limit: 100 };
+      const path = `/api/v1/namespaces/${places.routers}/events`;
+      const list = await within(again.events, signal, (limit) => api.get(path, query, limit));
+      const events = isRecord(list) && Array.isArray(list.items) ? list.items.filter(isRecord) : [];
+      const failure = events.findLast(
+        ({ reason, source }) =>
+          reason === 'SyncLoadBalancerFailed' && isRecord(source) && source.component === 'service-controller',
+      );
+      return typeof failure?.message === 'string' ? failure.message : undefined;
+    } catch {
+      // Events explain; the condition is right without them.
+      return undefined;
+    }
+  }
+
+  #tell({ meta, status }: IngressController, admission: Admission): void {
+    const conditions = Array.isArray(status.conditions) ? status.conditions.filter(isRecord) : [];
+    const before = conditions.find(({ type }) => type === 'Admitted');
+    if (before?.status === (admission.isAdmitted ? 'True' : 'False')) return;
+    const object: EventObject = {
+      apiVersion: 'operator.openshift.io/v1',
+      kind: 'IngressController',
+      namespace: meta.namespace,
+      name: meta.name,
+      uid: meta.uid,
+    };
+    const { events, signal } = this.#parts;
+    void (admission.isAdmitted
+      ? events.tell(
+          object,
+          { type: 'Normal', reason: 'Admitted', message: 'ingresscontroller passed validation' },
+          signal,
+        )
+      : events.tell(object, { type: 'Warning', reason: 'Rejected', message: admission.message }, signal));
+  }
+}
+
+/** Returns the pods of a router. */
+export function listPods(pods: readonly unknown[], name: string): readonly unknown[] {
+  return pods.filter((pod) => {
+    const labels = isRecord(pod) && isRecord(pod.metadata) ? pod.metadata.labels : undefined;
+    return isRecord(labels) && labels[podLabel] === name;
+  });
+}

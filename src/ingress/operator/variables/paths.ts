@@ -1,0 +1,8 @@
+/** Folders in the agent's container, as in OpenShift's router. */
+export const mountPaths = {
+  certificate: '/etc/pki/tls/private',
+  services: '/var/run/configmaps/service-ca',
+  stats: '/var/lib/haproxy/conf/metrics-auth',
+  clientAuthorities: '/etc/pki/tls/client-ca',
+  errorPages: '/var/lib/haproxy/conf/error_code_pages',
+} as const;

@@ -1,0 +1,64 @@
+import { namesOf, selectorOf } from './names.ts';
+import { makeObject, type RouterObject } from './objects.ts';
+import { makePodTemplate, type PodParts } from './pod.ts';
+
+/** What a router's workload depends on. */
+export interface WorkloadParts extends Omit<PodParts, 'hasAffinity'> {
+  /** Whether the cluster has one node, on which pods cannot be kept apart. */
+  readonly hasOneNode: boolean;
+}
+
+/** Replicas of an object that sets none. */
+const usualReplicas = 2;
+
+/** Seconds for which a new pod must be ready before the rollout continues: slow balancers probe every ten seconds. */
+const minReadySeconds = 30;
+
+/** Number of revisions to keep. */
+const revisionHistoryLimit = 2;
+
+/**
+ * Whether a router runs on every selected node. That is so with HostNetwork, where ports of the node keep pods apart,
+ * if the object selects nodes and no number of replicas.
+ */
+export function isDaemonSet({ spec, strategy }: Pick<WorkloadParts, 'spec' | 'strategy'>): boolean {
+  return strategy.type === 'HostNetwork' && spec.replicas === undefined && spec.nodePlacement !== undefined;
+}
+
+/** Returns the number of pods of a Deployment. */
+export function replicasOf({ spec, hasOneNode }: Pick<WorkloadParts, 'spec' | 'hasOneNode'>): number {
+  return spec.replicas ?? (hasOneNode ? 1 : usualReplicas);
+}
+
+/** Returns the Deployment or DaemonSet of a router. */
+export function makeWorkload(parts: WorkloadParts): RouterObject {
+  const { name, strategy, hasOneNode } = parts;
+  const { router } = namesOf(name);
+  const shared = { minReadySeconds, revisionHistoryLimit, selector: { matchLabels: selectorOf(name) } };
+  if (isDaemonSet(parts)) {
+    return makeObject('daemonSets', name, router, {
+      spec: {
+        ...shared,
+        updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: '25%', maxSurge: 0 } },
+        template: makePodTemplate({ ...parts, hasAffinity: false }),
+      },
+    });
+  }
+  const replicas = replicasOf(parts);
+  const hasAffinity = strategy.type !== 'HostNetwork' && !hasOneNode;
+  return makeObject('deployments', name, router, {
+    spec: {
+      ...shared,
+      progressDeadlineSeconds: 600,
+      replicas,
+      strategy: { type: 'RollingUpdate', rollingUpdate: chooseRollout(parts, replicas, hasAffinity) },
+      template: makePodTemplate({ ...parts, hasAffinity }),
+    },
+  });
+}
+
+function chooseRollout({ strategy }: WorkloadParts, replicas: number, hasAffinity: boolean): object {
+  // A surge would need nodes whose ports are free.
+  if (strategy.type === 'HostNetwork') return { maxUnavailable: '25%', maxSurge: 0 };
+  return { maxUnavailable: hasAffinity && replicas < 4 ? '50%' : '25%', maxSurge: '25%' };
+}
