@@ -6,7 +6,7 @@ const parts = {
   common: 'namespace.create',
   crd: 'crds.egressRouters',
   'route-crd': 'crds.routes',
-  'ingress-crd': 'crds.addressPools',
+  'ingress-crd': 'ingress.enabled',
   controller: 'controller.enabled',
   node: 'node.enabled',
   ingress: 'ingress.enabled',
@@ -164,7 +164,6 @@ namespace:
 crds:
   egressRouters: true
   routes: true
-  addressPools: true
 
 # SecurityContextConstraints of OpenShift, where the operator replaces the controller: set controller.enabled to false.
 openshift: false
