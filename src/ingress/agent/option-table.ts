@@ -51,6 +51,7 @@ export const optionTable: OptionTable<OptionName> = {
     variable: 'ROUTER_CANONICAL_HOSTNAME',
   },
   'gateway-class': { value: 'NAME', help: 'serve only Gateways of this class; default all of this controller' },
+  'ingress-class': { value: 'NAME', help: 'serve only Ingresses of this class; default all of this controller' },
   'gateway-addresses': {
     value: 'IP,...',
     help: "addresses in Gateways' statuses; default --addresses, else the node's",
@@ -232,6 +233,7 @@ export type OptionName =
   | 'status-router-name'
   | 'canonical-hostname'
   | 'gateway-class'
+  | 'ingress-class'
   | 'gateway-addresses'
   | 'route-labels'
   | 'namespace-labels'

@@ -127,6 +127,7 @@ function readPortSettings(reader: Reader, routerName: string | undefined): PortS
   const domains = (name: OptionName) =>
     reader.read(name, parseDomains, 'must be domains separated by commas, for example "a.com,b.org"') ?? [];
   const gatewayClass = reader.read('gateway-class', (text) => text);
+  const ingressClass = reader.read('ingress-class', (text) => text);
   // Zero selects the default, as in OpenShift's router.
   const idleTimeout = reader.read('tunnel-timeout', parseOptionTime, optionTimeCure) || undefined;
   const addresses = reader.read('addresses', parseAddresses, 'must be addresses separated by commas');
@@ -138,6 +139,7 @@ function readPortSettings(reader: Reader, routerName: string | undefined): PortS
     policy: {
       ...(routerName !== undefined && { routerName }),
       ...(gatewayClass !== undefined && { gatewayClass }),
+      ...(ingressClass !== undefined && { ingressClass }),
       routeLabels: selector('route-labels'),
       namespaceLabels: [
         ...selector('namespace-labels'),

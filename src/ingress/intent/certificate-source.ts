@@ -22,4 +22,6 @@ export type CertificateSource =
       readonly namespace?: string;
       readonly field: string;
       readonly chain?: PemText;
+      /** Uses the default certificate while the Secret is missing or invalid, which the status reports. */
+      readonly isOptional?: true;
     };

@@ -44,11 +44,26 @@ export type SiteBalance = 'roundrobin' | 'leastconn' | 'source' | 'random';
 export interface CookieDemand {
   /** Absent: the router's default, then a name derived from the object. */
   readonly name?: string;
+  /** Sent over TLS only, unless there are {@link attributes}. */
   readonly sameSite: 'Lax' | 'Strict' | 'None';
+  /** The attributes of the cookie as requested. Absent: those of OpenShift's router. */
+  readonly attributes?: CookieAttributes;
+}
+
+/** Attributes of a cookie (RFC 6265). */
+export interface CookieAttributes {
+  readonly path: string;
+  readonly domain?: string;
+  /** Seconds. */
+  readonly maxAge?: number;
+  readonly isSecure: boolean;
+  readonly sameSite?: 'Lax' | 'Strict' | 'None';
 }
 
 /** TLS to servers. */
 export interface ServerTlsDemand {
   /** CA certificates that verify them. Absent: those of the router, for the Service's name. */
   readonly authorities?: PemText;
+  /** Accepts every certificate. */
+  readonly isUnverified?: true;
 }

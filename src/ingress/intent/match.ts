@@ -47,6 +47,8 @@ export interface Filters {
   readonly responseEdits?: HeaderEdits;
   /** Answers with a redirect instead of a group. */
   readonly redirect?: Redirect;
+  /** Answers preflight requests and allows cross-origin requests (Fetch standard). */
+  readonly cors?: CorsRules;
   /** Host that servers see. */
   readonly rewriteHost?: string;
   readonly rewritePath?: PathRewrite;
@@ -100,3 +102,16 @@ export interface PathRewrite {
 
 /** Treatment of the forwarded headers of a client. */
 export type ForwardedMode = 'append' | 'replace' | 'if-none' | 'never';
+
+/** Cross-origin requests. */
+export interface CorsRules {
+  /** `*` means all; `https://*.example.com` means names one label below. */
+  readonly origins: readonly string[];
+  /** Values of the headers Access-Control-Allow-Methods, -Headers, and Access-Control-Expose-Headers. */
+  readonly methods: string;
+  readonly headers: string;
+  readonly exposed?: string;
+  readonly credentials: boolean;
+  /** Seconds. */
+  readonly maxAge: number;
+}

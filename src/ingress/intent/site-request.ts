@@ -77,13 +77,26 @@ export interface SiteDemand {
   readonly warnings: readonly Problem[];
   /** Names of annotations without effect at layer 7, sorted. Shown in the status. */
   readonly ignored: readonly string[];
+  /** Sentences for the author about what is served otherwise than requested. Shown in the status. */
+  readonly notes?: readonly string[];
+  /**
+   * Why the paths answer 503: the router cannot enforce a rule of the object about access, and a shorter path of another
+   * object must not answer instead.
+   */
+  readonly closed?: { readonly reason: string; readonly message: string };
 }
 
 /** Which clients may use the site, and how much. */
 export interface AccessRules {
   /** Networks of allowed clients (`10.0.0.0/8`), sorted. Absent: any client; empty: none. */
   readonly allowed?: readonly string[];
+  /** Networks of clients that are rejected although they are allowed, sorted. */
+  readonly denied?: readonly string[];
   readonly limits: ClientLimits;
+  /** Maximum length of a request's body in bytes. A longer one gets 413. */
+  readonly bodySize?: number;
+  /** Rejected clients get 403, and 503 above a limit. Absent: their connection is closed. */
+  readonly answers?: true;
 }
 
 /** Limits of one client address. */
@@ -102,6 +115,8 @@ export interface SiteTls {
   readonly end: 'router' | 'endpoint';
   /** Treatment of clients without TLS. */
   readonly plain: 'reject' | 'serve' | 'redirect';
+  /** Status of the redirect to https. Absent: 302. */
+  readonly redirectStatus?: 308;
   /** Absent: the default certificate. */
   readonly certificate?: CertificateSource;
 }

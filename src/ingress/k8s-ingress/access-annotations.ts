@@ -1,6 +1,7 @@
+import type { CorsRules } from '../intent/match.ts';
 import { collectNetworks } from '../route/allow-list.ts';
 import type { IngressAnnotations } from './annotation-reader.ts';
-import type { CorsSettings, IngressSettings } from './settings.ts';
+import type { IngressSettings } from './settings.ts';
 
 type Access = Pick<IngressSettings, 'allowed' | 'denied' | 'limits' | 'cors'>;
 
@@ -37,13 +38,24 @@ function readNetworks(annotations: IngressAnnotations, name: string): readonly s
 function readAuthentication(annotations: IngressAnnotations): void {
   const external = 'serve the path behind a proxy that authenticates, such as oauth2-proxy as the Service';
   annotations.refuse('auth-url', 'closed', 'authentication by an external service is not supported', external);
-  for (const name of ['auth-signin', 'auth-snippet', 'auth-method', 'auth-request-redirect', 'auth-proxy-set-headers']) {
+  for (const name of [
+    'auth-signin',
+    'auth-snippet',
+    'auth-method',
+    'auth-request-redirect',
+    'auth-proxy-set-headers',
+  ]) {
     annotations.refuse(name, 'closed', 'authentication by an external service is not supported', external);
   }
   for (const name of ['auth-response-headers', 'auth-cache-key', 'auth-cache-duration', 'auth-signin-redirect-param']) {
     annotations.refuse(name, 'ignored', 'has no effect without auth-url');
   }
-  for (const name of ['auth-keepalive', 'auth-keepalive-requests', 'auth-keepalive-timeout', 'auth-always-set-cookie']) {
+  for (const name of [
+    'auth-keepalive',
+    'auth-keepalive-requests',
+    'auth-keepalive-timeout',
+    'auth-always-set-cookie',
+  ]) {
     annotations.refuse(name, 'ignored', 'has no effect without auth-url');
   }
   const type = annotations.text('auth-type');
@@ -133,7 +145,7 @@ const corsDefaults = {
 const originPattern = /^(?:\*|https?:\/\/(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*(?::\d{1,5})?)$/;
 const tokens = /^(?:\*|[A-Za-z0-9_-]+(?:\s*,\s*[A-Za-z0-9_-]+)*,?)$/;
 
-function readCors(annotations: IngressAnnotations): CorsSettings | undefined {
+function readCors(annotations: IngressAnnotations): CorsRules | undefined {
   const isOn = annotations.flag('enable-cors');
   const list = (name: string, fallback: string): string => {
     const text = annotations.text(name);
@@ -143,7 +155,7 @@ function readCors(annotations: IngressAnnotations): CorsSettings | undefined {
     return fallback;
   };
   const origins = readOrigins(annotations);
-  const settings: CorsSettings = {
+  const settings: CorsRules = {
     origins,
     methods: list('cors-allow-methods', corsDefaults.methods),
     headers: list('cors-allow-headers', corsDefaults.headers),
@@ -159,7 +171,11 @@ function readOrigins(annotations: IngressAnnotations): readonly string[] {
   const words = (annotations.text(name) ?? '*').split(',').map((word) => word.trim());
   const valid = words.filter((word) => originPattern.test(word)).slice(0, 20);
   if (valid.length < words.length) {
-    annotations.note(name, 'differs', 'at most 20 origins such as https://*.example.com or "*" are allowed; others are not');
+    annotations.note(
+      name,
+      'differs',
+      'at most 20 origins such as https://*.example.com or "*" are allowed; others are not',
+    );
   }
   return valid.includes('*') ? ['*'] : valid;
 }

@@ -10,7 +10,8 @@ export const nginxPrefix = 'nginx.ingress.kubernetes.io/';
 const maxFindings = 60;
 
 /** Names that decide about access: an unknown one may close a door that this router would leave open. */
-const decidesAccess = /^(?:auth|allow|deny|white|black|satisfy|enable-(?:global-auth|modsecurity|owasp)|modsecurity)|snippet$/;
+const decidesAccess =
+  /^(?:auth|allow|deny|white|black|satisfy|enable-(?:global-auth|modsecurity|owasp)|modsecurity)|snippet$/;
 
 /** Reads annotations below one prefix individually and records how far each is honoured. */
 export class IngressAnnotations {
@@ -48,7 +49,11 @@ export class IngressAnnotations {
     if (text === undefined) return undefined;
     const value = /^\d{1,10}$/.test(text) ? Number(text) : undefined;
     if (value !== undefined && value >= least && value <= most) return value;
-    this.note(name, 'refused', `must be a number from ${least}${most < 2_000_000_000 ? ` to ${most}` : ''}; it is ignored`);
+    this.note(
+      name,
+      'refused',
+      `must be a number from ${least}${most < 2_000_000_000 ? ` to ${most}` : ''}; it is ignored`,
+    );
     return undefined;
   }
 

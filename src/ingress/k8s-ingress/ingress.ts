@@ -1,8 +1,8 @@
 import * as z from 'zod/mini';
 import type { Parsed } from '../../base/model/problem.ts';
 import { isLabelName, isLabels, isName, type ObjectMeta, readMeta } from '../../base/read/object-meta.ts';
-import { ProblemList } from '../../base/read/problem-list.ts';
 import { portNumber } from '../../base/read/port-number.ts';
+import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord, type Readable, readShape } from '../../base/read/shape.ts';
 import { text } from '../../base/read/text.ts';
 
@@ -118,7 +118,10 @@ const specSchema = z.object(
     tls: z.nullish(
       z.array(
         z.object(
-          { hosts: z.nullish(z.array(hostText, 'must be a list of hosts')), secretName: z.nullish(text('must be a name')) },
+          {
+            hosts: z.nullish(z.array(hostText, 'must be a list of hosts')),
+            secretName: z.nullish(text('must be a name')),
+          },
           'must be an object with hosts and secretName',
         ),
         'must be a list',
@@ -172,19 +175,21 @@ function readAnnotations(input: unknown, problems: ProblemList): Readonly<Record
 }
 
 function readSpec(written: WrittenSpec, problems: ProblemList): IngressSpec {
-  const defaultBackend =
-    written.defaultBackend && readBackend(written.defaultBackend, 'spec.defaultBackend', problems);
+  const defaultBackend = written.defaultBackend && readBackend(written.defaultBackend, 'spec.defaultBackend', problems);
   const rules = (written.rules ?? []).map((rule, index): IngressRule => {
     const field = `spec.rules[${index}]`;
     const host = readHost(rule?.host, `${field}.host`, problems);
-    const paths = (rule?.http?.paths ?? []).flatMap((path, at) => readPath(path ?? {}, `${field}.http.paths[${at}]`, problems));
+    const paths = (rule?.http?.paths ?? []).flatMap((path, at) =>
+      readPath(path ?? {}, `${field}.http.paths[${at}]`, problems),
+    );
     return { ...(host !== undefined && { host }), paths };
   });
   const tls = (written.tls ?? []).map((entry, index): IngressTls => {
     const field = `spec.tls[${index}]`;
     const hosts = (entry?.hosts ?? []).flatMap((host, at) => readHost(host, `${field}.hosts[${at}]`, problems) ?? []);
     const secret = entry?.secretName || undefined;
-    if (secret !== undefined && !isName(secret)) problems.add(`${field}.secretName`, secret, 'must be the name of a Secret');
+    if (secret !== undefined && !isName(secret))
+      problems.add(`${field}.secretName`, secret, 'must be the name of a Secret');
     return { hosts, ...(secret !== undefined && { secret }) };
   });
   if (defaultBackend === undefined && rules.length === 0 && problems.count === 0) {
@@ -203,7 +208,8 @@ function readHost(written: string | undefined, field: string, problems: ProblemL
 }
 
 function readPath(
-  written: NonNullable<NonNullable<NonNullable<NonNullable<WrittenSpec['rules']>[number]>['http']>['paths']>[number] & object,
+  written: NonNullable<NonNullable<NonNullable<NonNullable<WrittenSpec['rules']>[number]>['http']>['paths']>[number] &
+    object,
   field: string,
   problems: ProblemList,
 ): readonly IngressPath[] {

@@ -16,8 +16,8 @@ type Redirects = Pick<
   | 'forwardedPrefix'
 >;
 
-/** Characters of a path in a redirect or rewrite, including `$1` of rewrites and a query. */
-const pathPattern = /^\/[\x21\x24-\x7e]*$/;
+/** Characters of a path in a redirect or rewrite, including `$1` of rewrites. */
+const pathPattern = /^\/[\x21\x24-\x3e\x40-\x7e]*$/;
 
 /** Reads the annotations about redirects, rewrites and names. */
 export function readRedirects(annotations: IngressAnnotations): Redirects {
@@ -103,10 +103,17 @@ export function parseLocation(text: string): RedirectLocation | undefined {
 function readAliases(annotations: IngressAnnotations): readonly string[] {
   const text = annotations.text('server-alias');
   if (text === undefined) return [];
-  const words = text.toLowerCase().split(/[\s,]+/).filter((word) => word !== '');
+  const words = text
+    .toLowerCase()
+    .split(/[\s,]+/)
+    .filter((word) => word !== '');
   const valid = words.filter((word) => isLabels(word.replace(/^\*\./, ''))).slice(0, 32);
   if (valid.length < words.length) {
-    annotations.note('server-alias', 'refused', 'must be at most 32 host names, not regular expressions; others are ignored');
+    annotations.note(
+      'server-alias',
+      'refused',
+      'must be at most 32 host names, not regular expressions; others are ignored',
+    );
   }
   return valid;
 }

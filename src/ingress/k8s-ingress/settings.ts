@@ -1,4 +1,5 @@
 import type { SiteBalance } from '../intent/group.ts';
+import type { CorsRules } from '../intent/match.ts';
 
 /** What annotations of an Ingress request for all of its hosts and paths. Absent fields use the router's default. */
 export interface IngressSettings {
@@ -32,7 +33,7 @@ export interface IngressSettings {
     /** Requests in 10 s. */
     readonly rate?: number;
   };
-  readonly cors?: CorsSettings;
+  readonly cors?: CorsRules;
   readonly canary?: CanarySettings;
   /** Host that servers see. */
   readonly upstreamHost?: string;
@@ -66,19 +67,10 @@ export interface IngressCookie {
   readonly secure?: boolean;
 }
 
-/** Cross-origin requests (Fetch standard). */
-export interface CorsSettings {
-  /** `*` means all; `https://*.example.com` means names one label below. */
-  readonly origins: readonly string[];
-  readonly methods: string;
-  readonly headers: string;
-  readonly exposed?: string;
-  readonly credentials: boolean;
-  /** Seconds. */
-  readonly maxAge: number;
-}
-
-/** The share of requests of another Ingress's paths that an Ingress requests. Header takes precedence over cookie, cookie over weight. */
+/**
+ * The share of requests of another Ingress's paths that an Ingress requests. Header takes precedence over cookie, cookie
+ * over weight.
+ */
 export interface CanarySettings {
   readonly header?: { readonly name: string; readonly value?: string; readonly pattern?: string };
   readonly cookie?: string;

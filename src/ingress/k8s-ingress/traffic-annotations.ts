@@ -1,10 +1,7 @@
 import type { IngressAnnotations } from './annotation-reader.ts';
 import type { CanarySettings, IngressCookie, IngressSettings } from './settings.ts';
 
-type Traffic = Pick<
-  IngressSettings,
-  'serverTimeout' | 'cookie' | 'protocol' | 'canary' | 'balance' | 'bodySize'
->;
+type Traffic = Pick<IngressSettings, 'serverTimeout' | 'cookie' | 'protocol' | 'canary' | 'balance' | 'bodySize'>;
 
 /** Reads the annotations about servers and how requests reach them. */
 export function readTraffic(annotations: IngressAnnotations): Traffic {
@@ -43,10 +40,16 @@ const sameSites = ['Lax', 'Strict', 'None'] as const;
 
 function readCookie(annotations: IngressAnnotations): IngressCookie | undefined {
   const affinity = annotations.text('affinity');
-  if (affinity !== undefined && affinity !== 'cookie') annotations.note('affinity', 'refused', 'must be cookie; it is ignored');
+  if (affinity !== undefined && affinity !== 'cookie')
+    annotations.note('affinity', 'refused', 'must be cookie; it is ignored');
   const name = annotations.text('session-cookie-name') || 'INGRESSCOOKIE';
   const isName = /^[\w.-]{1,255}$/.test(name);
-  if (!isName) annotations.note('session-cookie-name', 'refused', 'must be letters, digits, "_", "." and "-"; the default is used');
+  if (!isName)
+    annotations.note(
+      'session-cookie-name',
+      'refused',
+      'must be letters, digits, "_", "." and "-"; the default is used',
+    );
   const written = annotations.text('session-cookie-samesite');
   const sameSite = sameSites.find((one) => one.toLowerCase() === written?.toLowerCase());
   if (written !== undefined && sameSite === undefined) {
@@ -80,11 +83,23 @@ function noteCookieRest(annotations: IngressAnnotations): void {
   const mode = annotations.text('affinity-mode');
   if (mode === 'persistent') annotations.note('affinity-mode', 'works', '');
   else if (mode !== undefined) {
-    annotations.note('affinity-mode', 'differs', 'a client stays on its server as long as the server exists (persistent)');
+    annotations.note(
+      'affinity-mode',
+      'differs',
+      'a client stays on its server as long as the server exists (persistent)',
+    );
   }
-  annotations.refuse('session-cookie-change-on-failure', 'differs', 'a client gets another server, and a new cookie, as soon as its server is gone');
+  annotations.refuse(
+    'session-cookie-change-on-failure',
+    'differs',
+    'a client gets another server, and a new cookie, as soon as its server is gone',
+  );
   annotations.refuse('session-cookie-conditional-samesite-none', 'ignored', 'SameSite is sent to every browser');
-  annotations.refuse('affinity-canary-behavior', 'differs', 'a client with a cookie stays with the Ingress that set it');
+  annotations.refuse(
+    'affinity-canary-behavior',
+    'differs',
+    'a client with a cookie stays with the Ingress that set it',
+  );
 }
 
 function readProtocol(annotations: IngressAnnotations): IngressSettings['protocol'] {
@@ -121,7 +136,11 @@ function readServerTls(annotations: IngressAnnotations, hasTls: boolean): void {
     );
   }
   const outcome = hasTls ? 'refused' : 'ignored';
-  annotations.refuse('proxy-ssl-secret', outcome, hasTls ? 'no client certificate is sent to servers' : 'has no effect without backend-protocol HTTPS');
+  annotations.refuse(
+    'proxy-ssl-secret',
+    outcome,
+    hasTls ? 'no client certificate is sent to servers' : 'has no effect without backend-protocol HTTPS',
+  );
   annotations.refuse('proxy-ssl-name', outcome, 'no name is sent to servers (SNI)');
   const sni = annotations.text('proxy-ssl-server-name');
   if (sni === 'on') annotations.note('proxy-ssl-server-name', outcome, 'no name is sent to servers (SNI)');
@@ -134,7 +153,11 @@ function readBalance(annotations: IngressAnnotations): IngressSettings['balance'
   const hash = annotations.text('upstream-hash-by');
   if (hash === '$remote_addr' || hash === '$binary_remote_addr') return 'source';
   if (hash !== undefined) {
-    annotations.note('upstream-hash-by', 'refused', 'only $remote_addr selects a server; requests are balanced instead');
+    annotations.note(
+      'upstream-hash-by',
+      'refused',
+      'only $remote_addr selects a server; requests are balanced instead',
+    );
   }
   annotations.refuse('upstream-hash-by-subset', 'ignored', 'one server is selected');
   annotations.refuse('upstream-hash-by-subset-size', 'ignored', 'one server is selected');
@@ -196,4 +219,3 @@ function readCanary(annotations: IngressAnnotations): CanarySettings | undefined
     total,
   };
 }
-
