@@ -81,6 +81,9 @@ export function decideHosts(
   return { admitted, refused };
 }
 
+/** The host of a request for every name, in claims. */
+const everyName = '*';
+
 type Valid = Pick<AdmittedHost, 'host' | 'demand'>;
 type Invalid = Pick<RefusedHost, 'reason' | 'message'>;
 
@@ -88,6 +91,11 @@ type Invalid = Pick<RefusedHost, 'reason' | 'message'>;
 function judge(request: SiteRequest, policy: AdmissionPolicy, hosts: HostClaimPolicy): Valid | Invalid {
   const { owner, host, demand } = request;
   const { fields } = owner;
+  if (request.span === 'all') {
+    if (policy.allowedDomains.length + policy.deniedDomains.length === 0) return judgeDemand(request, everyName);
+    const message = `${fields.host} is missing: this router restricts the domains of hosts, so it serves no rule for every host`;
+    return { reason: 'RouteNotAdmitted', message };
+  }
   if (host === undefined) {
     const message = `${fields.host} is missing: set it, or spec.subdomain if the router has a domain`;
     return { reason: 'NoHostValue', message };
@@ -98,19 +106,24 @@ function judge(request: SiteRequest, policy: AdmissionPolicy, hosts: HostClaimPo
   }
   const domainProblem = findDomainProblem(host, fields.host, policy);
   if (domainProblem !== undefined) return { reason: 'RouteNotAdmitted', message: domainProblem };
+  if (demand.ok && isWildcard(request) && !hosts.allowsWildcards && owner.kind === 'Route') {
+    const message = `${fields.wildcard}: wildcard ${owner.kind}s are not allowed by this router`;
+    return { reason: 'RouteNotAdmitted', message };
+  }
+  return judgeDemand(request, host);
+}
+
+/** Validates what a request demands, apart from its host. */
+function judgeDemand({ owner, demand }: SiteRequest, host: string): Valid | Invalid {
   if (!demand.ok) {
     const message = demand.problems.slice(0, 3).map(formatProblem).join('; ');
     return { reason: 'ExtendedValidationFailed', message };
-  }
-  if (isWildcard(request) && !hosts.allowsWildcards) {
-    const message = `${fields.wildcard}: wildcard ${owner.kind}s are not allowed by this router`;
-    return { reason: 'RouteNotAdmitted', message };
   }
   const longestPath = longestHostAndPath - host.length;
   const long = demand.value.matches.find(({ path }) => path.value.length > longestPath);
   if (long !== undefined) {
     const seen = `${long.path.value.length} characters`;
-    const message = `${fields.path} of ${seen}: must be at most ${longestPath} with host ${host}`;
+    const message = `${owner.fields.path} of ${seen}: must be at most ${longestPath} with host ${host}`;
     return { reason: 'ExtendedValidationFailed', message };
   }
   return { host, demand: demand.value };
@@ -179,6 +192,7 @@ class HostClaims {
 /** Returns a path as the key of its claim. A prefix of slashes only means every path, like no path. */
 function placeOf({ type, value }: PathMatch): string {
   if (type === 'exact') return `=${value}`;
+  if (type === 'element') return value.replace(/\/+$/, '');
   return /^\/*$/.test(value) ? '' : value;
 }
 

@@ -1,4 +1,4 @@
-import { cookieAttributes, type FeatureMap, featureEntries, featureMaps, makeRoute } from './features.ts';
+import { cookieAttributes, type FeatureMap, featureEntries, featureMaps, makeRoute, ownAttributes } from './features.ts';
 import type { InForce } from './layout.ts';
 import type { Certificate, SitePath } from './model.ts';
 import { onward, plainEntries, secureEntries } from './paths.ts';
@@ -52,11 +52,11 @@ export function allEntries(inForce: InForce): Maps {
 export function siteEntries(inForce: InForce, host: string): Maps {
   const site = inForce.state.sites.get(host);
   if (site === undefined) return new Map();
-  const route = (path: SitePath, redirect: boolean): string | undefined => {
+  const route = (path: SitePath, redirects: boolean): string | undefined => {
     // A passthrough host can be redirected to https, and takes precedence over a wildcard.
     const isPassed = inForce.state.backends.get(path.backend)?.mode === 'tcp';
     if (isPassed && (path.secure || path.plain === 'serve')) return undefined;
-    return routeOf(inForce, path.backend, redirect || isPassed);
+    return routeOf(inForce, path.backend, (redirects || isPassed) && (path.redirectStatus ?? true));
   };
   return new Map([
     ['plain', plainEntries(site, (path) => route(path, path.plain === 'redirect'))],
@@ -98,6 +98,8 @@ export function backendEntries(inForce: InForce, id: string, section: string): M
   const maps: Maps = new Map(featureEntries(backend, section));
   const tenancy = section === id ? undefined : inForce.layout.tenancies.get(section);
   if (tenancy !== undefined) maps.set('tenancies', new Map([[section, String(tenancy.number)]]));
+  const attributes = backend.mode === 'http' ? ownAttributes(backend) : undefined;
+  if (attributes !== undefined) maps.set('cookie-attributes', new Map([[section, attributes]]));
   if (backend.mode === 'tcp' && backend.tenant !== undefined) {
     maps.set('tenants', new Map([[section, checkMapValue('tenants', backend.tenant)]]));
   }
@@ -110,7 +112,7 @@ export function backendEntries(inForce: InForce, id: string, section: string): M
 }
 
 /** Returns the route of a backend, or undefined if it has no section. */
-export function routeOf({ state, layout }: InForce, id: string, redirect = false): string | undefined {
+export function routeOf({ state, layout }: InForce, id: string, redirect: boolean | 308 = false): string | undefined {
   const backend = state.backends.get(id);
   const section = layout.sections.get(id);
   if (backend === undefined || section === undefined) return undefined;

@@ -1,5 +1,5 @@
-import { allowListRules, flagged, limitRules, tenantRules } from './common.ts';
-import { letters } from './features.ts';
+import { allowListRules, limitRules, tenantRules } from './common.ts';
+import { flagged, letters } from './letters.ts';
 import type { LogSettings, Settings } from './model.ts';
 import { absent, mark, onward, servedOnly } from './paths.ts';
 import { checkToken, hopHeader, quoteWord } from './quote.ts';

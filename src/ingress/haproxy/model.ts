@@ -19,7 +19,10 @@ export interface HttpState {
   readonly authorities: ReadonlyMap<string, string>;
 }
 
-/** A host in lower case, without port and final dot. `*.example.com` matches every name one label below. */
+/**
+ * A host in lower case, without port and final dot. `*.example.com` matches every name one label below, and `*` every
+ * name for which there is no other site.
+ */
 export interface Site {
   readonly host: string;
   readonly paths: readonly SitePath[];
@@ -37,6 +40,8 @@ export interface SitePath {
   readonly exact?: true;
   /** Over plain HTTP: served by the backend, redirected to https, or neither. */
   readonly plain?: 'serve' | 'redirect';
+  /** Status of the redirect to https. Absent: 302. */
+  readonly redirectStatus?: 308;
   /** Whether the backend serves requests over TLS that ends here. */
   readonly secure: boolean;
   readonly backend: string;
@@ -74,7 +79,11 @@ export interface Backend {
   readonly timeoutTunnel?: number;
   /** Addresses and networks of allowed clients. Absent: any client; empty: none. Other connections are closed. */
   readonly allowList?: readonly string[];
+  /** Addresses and networks of rejected clients, even if they are allowed. */
+  readonly denyList?: readonly string[];
   readonly limits?: Limits;
+  /** Rejected clients get 403, and 503 above a limit, instead of a closed connection; mode `http` only. */
+  readonly answersRejected?: boolean;
   readonly http?: HttpBackend;
 }
 
@@ -95,6 +104,15 @@ export interface HttpBackend {
   /** Absent: {@link Settings.forwarded}. */
   readonly forwarded?: ForwardedMode;
   readonly rewrite?: Rewrite;
+  /** Answers every request instead of a server. */
+  readonly redirect?: BackendRedirect;
+  readonly cors?: Cors;
+  /** Host that servers see, with an optional port. */
+  readonly host?: string;
+  /** Value of X-Forwarded-Prefix. */
+  readonly forwardedPrefix?: string;
+  /** Maximum Content-Length of requests in bytes. Longer ones get 413. */
+  readonly bodySize?: number;
   /** Strict-Transport-Security header of responses. */
   readonly hsts?: string;
   readonly requestHeaders?: readonly HeaderAction[];
@@ -109,6 +127,33 @@ export interface StickyCookie {
   readonly name: string;
   readonly secure: boolean;
   readonly sameSite?: 'Lax' | 'Strict' | 'None';
+  /** Absent: `/`. */
+  readonly path?: string;
+  readonly domain?: string;
+  /** Seconds. Absent: until the browser ends. */
+  readonly maxAge?: number;
+}
+
+/** A redirect of all requests. Absent parts are those of the request. */
+export interface BackendRedirect {
+  readonly status: 301 | 302 | 303 | 307 | 308;
+  readonly scheme?: 'http' | 'https';
+  /** With an optional port. */
+  readonly host?: string;
+  /** Replaces path and query. */
+  readonly path?: string;
+}
+
+/** Cross-origin requests (Fetch standard): allowed ones get the headers, and preflight requests 204. */
+export interface Cors {
+  /** `*`, or origins such as `https://a.example`; `https://*.example` means names one label below. */
+  readonly origins: readonly string[];
+  readonly methods: string;
+  readonly headers: string;
+  readonly exposed?: string;
+  readonly credentials: boolean;
+  /** Seconds. */
+  readonly maxAge: number;
 }
 
 /** Replaces the path's literal `prefix` with `target`. A target `/` also replaces the slash after the prefix. */

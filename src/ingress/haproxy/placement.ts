@@ -108,7 +108,7 @@ class Placement {
           this.#steps,
           'feature',
         );
-        if (routeOf(this.#before, id, true) !== routeOf(after, id, true)) this.#rerouted.add(id);
+        if (isRerouted(this.#before, after, id)) this.#rerouted.add(id);
         return;
       }
     }
@@ -190,4 +190,9 @@ class Placement {
       layout: { ...layout, sections: this.#sections, tenancies: this.#tenancies },
     };
   }
+}
+
+/** Returns whether a route of a backend has changed: its own, or one to https. */
+function isRerouted(before: InForce, after: InForce, id: string): boolean {
+  return [false, true].some((redirect) => routeOf(before, id, redirect) !== routeOf(after, id, redirect));
 }

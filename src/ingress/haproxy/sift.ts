@@ -2,7 +2,7 @@ import { listLine } from './command.ts';
 import { certificateEntries } from './entries.ts';
 import { featureEntries, makeRoute } from './features.ts';
 import type { Backend, Certificate, HttpState, Site } from './model.ts';
-import { checkNetworks } from './networks.ts';
+import { backendLists, checkNetworks } from './networks.ts';
 import { plainEntries, secureEntries } from './paths.ts';
 import { checkHost, UnfitValue } from './quote.ts';
 import { authorityFile, makeSection } from './section.ts';
@@ -73,7 +73,7 @@ function checkBackend(backend: Backend): void {
   makeSection(backend, new Map());
   makeRoute(backend, backend.id, 'append');
   featureEntries(backend, backend.id);
-  if (backend.allowList !== undefined) checkNetworks(backend.allowList);
+  for (const list of backendLists(backend)) checkNetworks(list);
 }
 
 function checkSite(site: Site): void {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { type Endpoint, type EndpointFinder, listIdled, usedState } from '../backends/endpoints.ts';
-import type { Backend, Balance, HttpBackend, Server } from '../haproxy/model.ts';
-import type { Group } from '../intent/group.ts';
-import type { Filters, HeaderChange } from '../intent/match.ts';
+import type { Backend, BackendRedirect, Balance, HttpBackend, Rewrite, Server, StickyCookie } from '../haproxy/model.ts';
+import type { CookieDemand, Group } from '../intent/group.ts';
+import type { Filters, HeaderChange, PathRewrite, Redirect } from '../intent/match.ts';
 import type { ServiceShare } from '../intent/service-share.ts';
 import type { SiteDemand, SiteOwner } from '../intent/site-request.ts';
 import { rewriteOf } from './rewrite.ts';
@@ -59,7 +59,7 @@ export function makeBackend(
   const { owner, demand, group, index } = site;
   const isPassthrough = demand.tls?.end === 'endpoint';
   const { serverTimeout, tunnelTimeout, serverConnections } = group;
-  const { allowed, limits } = demand.access;
+  const { allowed, denied, limits, answers } = demand.access;
   const timeoutTunnel = tunnelTimeout ?? (isPassthrough ? serverTimeout : undefined);
   const isLimited = limits.concurrentTcp !== undefined || limits.rateTcp !== undefined || limits.rateHttp !== undefined;
   return {
@@ -68,12 +68,14 @@ export function makeBackend(
     tenant: owner.meta.namespace,
     mode: isPassthrough ? 'tcp' : 'http',
     balance: group.balance ?? defaultBalance(group.shares, isPassthrough, defaults),
-    servers: makeServers(site, finder, isPassthrough),
+    servers: demand.closed === undefined ? makeServers(site, finder, isPassthrough) : [],
     checkInterval: group.checkInterval ?? defaults.checkInterval,
     ...(serverConnections !== undefined && { serverMaxconn: serverConnections }),
     ...(serverTimeout !== undefined && !isPassthrough && { timeoutServer: serverTimeout }),
     ...(timeoutTunnel !== undefined && { timeoutTunnel }),
     ...(allowed !== undefined && { allowList: allowed }),
+    ...(denied !== undefined && { denyList: denied }),
+    ...(answers === true && !isPassthrough && { answersRejected: true }),
     ...(isLimited && {
       limits: {
         ...(limits.concurrentTcp !== undefined && { concurrent: limits.concurrentTcp }),
@@ -102,22 +104,25 @@ function defaultBalance(
 }
 
 function makeHttp(
-  { owner, demand: { tls }, group }: GroupOfSite,
+  { owner, demand: { tls, access, closed }, group }: GroupOfSite,
   { path, filters }: ReturnType<typeof findMatch>,
   defaults: HttpDefaults,
   authority: string | undefined,
 ): HttpBackend {
   const { forwarded, rewriteTarget, hsts, adjustsCase, requestHeaders = [], responseHeaders = [] } = filters ?? {};
   const isSecure = tls !== undefined && tls.plain !== 'serve';
+  const { rewritePath, rewriteHost, forwardedPrefix, redirect, cors } = filters ?? {};
   const { cookie } = group;
   return {
     ...(cookie !== undefined && {
-      cookie: {
-        name: cookie.name ?? defaults.cookieName ?? defaultCookieName(owner),
-        secure: isSecure,
-        ...(isSecure && { sameSite: cookie.sameSite }),
-      },
+      cookie: makeCookie(cookie, cookie.name ?? defaults.cookieName ?? defaultCookieName(owner), isSecure),
     }),
+    ...(rewritePath !== undefined && { rewrite: replacePath(path, rewritePath) }),
+    ...(rewriteHost !== undefined && { host: rewriteHost }),
+    ...(forwardedPrefix !== undefined && { forwardedPrefix }),
+    ...(redirect !== undefined && closed === undefined && { redirect: makeRedirect(redirect) }),
+    ...(cors !== undefined && { cors }),
+    ...(access.bodySize !== undefined && { bodySize: access.bodySize }),
     ...(forwarded !== undefined && { forwarded }),
     ...(rewriteTarget !== undefined && { rewrite: rewriteOf(path, rewriteTarget) }),
     ...(hsts !== undefined && tls !== undefined && { hsts }),
@@ -125,6 +130,35 @@ function makeHttp(
     ...(responseHeaders.length > 0 && { responseHeaders: responseHeaders.map(asAction) }),
     ...(adjustsCase === true && { adjustCase: true }),
     ...(group.tls !== undefined && { tls: authority === undefined ? {} : { authority } }),
+  };
+}
+
+function makeCookie({ sameSite, attributes }: CookieDemand, name: string, isSecure: boolean): StickyCookie {
+  if (attributes === undefined) return { name, secure: isSecure, ...(isSecure && { sameSite }) };
+  const { path, domain, maxAge, isSecure: asked, sameSite: written } = attributes;
+  return {
+    name,
+    secure: asked || isSecure,
+    ...(written !== undefined && { sameSite: written }),
+    ...(path !== '/' && { path }),
+    ...(domain !== undefined && { domain }),
+    ...(maxAge !== undefined && { maxAge }),
+  };
+}
+
+/** Replaces the matched prefix or the whole path. */
+function replacePath(path: string, { type, value }: PathRewrite): Rewrite {
+  if (type === 'full') return { prefix: '', target: value, dropRest: true };
+  return { prefix: path.replace(/\/+$/, ''), target: value };
+}
+
+function makeRedirect({ status, scheme, host, port, path }: Redirect): BackendRedirect {
+  const isUsual = port === undefined || port === (scheme === 'http' ? 80 : 443);
+  return {
+    status,
+    ...(scheme !== undefined && { scheme }),
+    ...(host !== undefined && { host: isUsual ? host : `${host}:${port}` }),
+    ...(path !== undefined && { path: path.value }),
   };
 }
 
@@ -138,7 +172,7 @@ function defaultCookieName({ label }: SiteOwner): string {
 }
 
 function makeServers(
-  { owner: { meta }, group: { shares, targetPort, tls } }: GroupOfSite,
+  { owner: { meta }, group: { shares, targetPort, tls, isH2c } }: GroupOfSite,
   finder: EndpointFinder,
   isPassthrough: boolean,
 ): readonly Server[] {
@@ -153,7 +187,7 @@ function makeServers(
   const checked = active.reduce((sum, { endpoints }) => sum + endpoints.length, 0) > 1;
   const largest = Math.max(0, ...active.map(({ share, endpoints }) => share.weight / endpoints.length));
   // The object's own authority takes precedence; otherwise the service CA signs for the Service's name.
-  const verifiesService = tls !== undefined && tls.authorities === undefined;
+  const verifiesService = tls !== undefined && tls.authorities === undefined && tls.isUnverified !== true;
   const speaksPlainHttp = !isPassthrough && tls === undefined;
   const servers = new Map<string, Server>();
   for (const { share, endpoints } of found) {
@@ -172,7 +206,7 @@ function makeServers(
         port,
         weight,
         checked: checked && weight > 0 && endpoint.isIdled !== true,
-        ...(speaksPlainHttp && isHttp2(appProtocol) && { h2c: true }),
+        ...(speaksPlainHttp && (isH2c === true || isHttp2(appProtocol)) && { h2c: true }),
         ...(verifyHost !== undefined && { verifyHost }),
       });
     }

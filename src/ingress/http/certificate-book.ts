@@ -31,7 +31,8 @@ export interface CertificateRefusal {
 
 /** Result of checking the certificate of a request. */
 export type CheckedCertificate =
-  | { readonly ok: true; readonly keyPair?: KeyPair }
+  /** `note`: why the default certificate is used instead of the requested one. */
+  | { readonly ok: true; readonly keyPair?: KeyPair; readonly note?: string }
   | { readonly ok: false; readonly refusal: CertificateRefusal };
 
 /** Result of checking CA certificates. */
@@ -79,7 +80,10 @@ export class CertificateBook {
       source.from === 'text'
         ? this.#checkText(source)
         : this.#secrets && this.#checkSecret(namespace, source, this.#secrets, before);
-    if (pair !== undefined && !('keyPair' in pair)) return { ok: false, refusal: pair };
+    if (pair !== undefined && !('keyPair' in pair)) {
+      if (source.from !== 'secret' || source.isOptional !== true) return { ok: false, refusal: pair };
+      return { ok: true, note: `${pair.message}; the default certificate is used` };
+    }
     return { ok: true, ...(pair !== undefined && { keyPair: pair.keyPair }) };
   }
 
@@ -116,7 +120,7 @@ export class CertificateBook {
       case 'missing':
         return {
           reason: 'ExternalCertificateGetFailed',
-          message: `${where}: this Secret does not exist in the namespace of the Route`,
+          message: `${where}: this Secret does not exist in the namespace of the object`,
         };
       case 'deleted':
         return { reason: 'ExternalCertificateSecretDeleted', message: `${where}: the Secret was deleted` };

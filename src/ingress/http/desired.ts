@@ -88,7 +88,7 @@ export class SitePlanner {
     this.#settings = settings;
     this.finder = new EndpointFinder(inventory, settings.node, guard);
     this.#book = new CertificateBook(settings.readsSecrets ? secrets : undefined, settings.keys);
-    this.#hostGroups = new HostGroups(settings.hosts);
+    this.#hostGroups = new HostGroups();
     this.#certificates = new CertificateList(settings.hasHttp2);
   }
 
@@ -218,13 +218,19 @@ export class SitePlanner {
         unfit.push({ ...one, refusal: checked });
         continue;
       }
-      const { keyPair, own } = checked;
+      const { keyPair, own, note } = checked;
       this.#keyPairs.set(label, { uid: meta.uid, keyPair });
       const authorities = new Map<string, string>();
       for (const [index, pem] of own) authorities.set(authorityOf(label, index), pem);
       const backends = this.#backends.get(one.request) ?? this.#makeBackends(one);
       this.#backends.set(one.request, backends);
-      served.push({ ...one, backends, ...(keyPair !== undefined && { keyPair }), authorities });
+      served.push({
+        ...one,
+        backends,
+        ...(keyPair !== undefined && { keyPair }),
+        ...(note !== undefined && { certificateNote: note }),
+        authorities,
+      });
     }
     return { served, unfit, refused };
   }
@@ -243,7 +249,7 @@ export class SitePlanner {
       if (!read.ok) return read.refusal;
       own.push([index, read.pem]);
     }
-    return { keyPair: checked.keyPair, own };
+    return { keyPair: checked.keyPair, own, note: checked.note };
   }
 
   #makeBackends({ request: { owner }, demand }: AdmittedHost): readonly Backend[] {
@@ -251,7 +257,7 @@ export class SitePlanner {
     return demand.groups.map((group, index) => {
       const shared = serviceAuthorities === undefined ? undefined : serviceAuthority;
       const authority = group.tls?.authorities === undefined ? shared : authorityOf(owner.label, index);
-      const name = group.tls === undefined ? undefined : authority;
+      const name = group.tls === undefined || group.tls.isUnverified === true ? undefined : authority;
       return makeBackend({ owner, demand, group, index }, this.finder, defaults, name);
     });
   }
@@ -262,6 +268,8 @@ interface Checked {
   readonly keyPair: KeyPair | undefined;
   /** CA certificates by index of their group. */
   readonly own: readonly (readonly [index: number, pem: string])[];
+  /** Why the default certificate is used instead of the requested one. */
+  readonly note: string | undefined;
 }
 
 /** Returns the name of the CA certificates of a group. */

@@ -65,10 +65,10 @@ const silenceLimit = 5000;
 /** Returns the namespace whose change waits for a reload. Undefined for settings and shared objects. */
 function reloadOwner(cause: ReloadCause, name: string): string | undefined {
   // A rejected command does not always reveal its owner; those without share one budget. Names of backends are
-  // KIND:NAMESPACE:NAME; those of certificates and authorities with an owner are NAMESPACE:NAME.
+  // KIND:NAMESPACE:NAME[:INDEX]; those of certificates and authorities with an owner are NAMESPACE:NAME[:INDEX].
   if (cause === 'refused') return /\b(?:be_[a-z_]+:|certs\/)([a-z0-9-]+)[:+]/.exec(name)?.[1] ?? '(refused)';
-  const parts = cause === 'settings' ? [] : name.split(':');
-  return parts.length < 2 ? undefined : parts.at(-2);
+  const parts = cause === 'settings' ? [] : name.replace(/^be_[a-z_]+:/, '').split(':');
+  return parts.length < 2 ? undefined : parts[0];
 }
 
 /**

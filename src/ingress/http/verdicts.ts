@@ -94,7 +94,7 @@ export class VerdictWriter {
     return { ...verdict, notes: [message, ...verdict.notes] };
   }
 
-  #describeServed({ request, demand }: ServedSite): Verdict {
+  #describeServed({ request, demand, certificateNote }: ServedSite): Verdict {
     const { namespace } = request.owner.meta;
     const notes = demand.groups.flatMap(({ shares, targetPort }) => {
       const choice = { protocol: 'tcp' as const, ...(targetPort !== undefined && { targetPort }) };
@@ -102,7 +102,13 @@ export class VerdictWriter {
     });
     return {
       ...describeRequest(request),
-      notes: [...describeWarnings(demand), ...notes],
+      ...demand.closed,
+      notes: [
+        ...(certificateNote === undefined ? [] : [certificateNote]),
+        ...(demand.notes ?? []),
+        ...describeWarnings(demand),
+        ...notes,
+      ],
       ignored: demand.ignored,
     };
   }

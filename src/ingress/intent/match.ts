@@ -19,7 +19,7 @@ export interface Match {
  * - `exact` matches the whole path and takes precedence;
  * - `regex` is an RE2 pattern that matches the whole path.
  *
- * The default listener serves only `prefix` and `exact`.
+ * The default listener serves all but `regex`.
  */
 export interface PathMatch {
   readonly type: 'prefix' | 'element' | 'exact' | 'regex';
@@ -51,6 +51,8 @@ export interface Filters {
   readonly cors?: CorsRules;
   /** Host that servers see. */
   readonly rewriteHost?: string;
+  /** Value of X-Forwarded-Prefix. */
+  readonly forwardedPrefix?: string;
   readonly rewritePath?: PathRewrite;
   /** Treatment of forwarded headers of clients. Absent: the router's default. */
   readonly forwarded?: ForwardedMode;

@@ -18,9 +18,7 @@ export function makeFilters({ redirect, rewrite, settings }: FilterParts): Filte
   return {
     requestHeaders: [],
     responseHeaders: [],
-    ...(forwardedPrefix !== undefined && {
-      requestEdits: { set: [{ name: 'X-Forwarded-Prefix', value: forwardedPrefix }], add: [], remove: [] },
-    }),
+    ...(forwardedPrefix !== undefined && { forwardedPrefix }),
     ...(redirect !== undefined && { redirect: makeRedirect(redirect) }),
     ...(cors !== undefined && { cors }),
     ...(upstreamHost !== undefined && { rewriteHost: upstreamHost }),

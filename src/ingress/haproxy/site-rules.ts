@@ -1,0 +1,72 @@
+import { flagged, letters } from './letters.ts';
+
+/**
+ * Rules for features that an ordinary request does not evaluate: they follow `http-request allow` for routes without
+ * letters. `txn.section` is the section, `txn.address` the client.
+ */
+
+/** Renders the deny-list, and the answers to rejected clients instead of a closed connection. */
+export function denyListRules(networks: string): string {
+  const isListed = flagged(letters.denyList);
+  return `  http-request set-var(txn.denied) var(txn.section),map_str(maps/deny.map) if ${isListed}
+  http-request set-var-fmt(txn.denied_key) "%[var(txn.denied)]/%[var(txn.address),length]:%[var(txn.address)]" if ${isListed}
+  # Without its list, every client is rejected.
+  http-request set-var(txn.rejected) bool(true) if ${isListed} !{ var(txn.denied) -m found }
+  http-request set-var(txn.rejected) bool(true) if ${isListed} { var(txn.denied_key),map_beg(${networks}) -m found }
+  http-request deny deny_status 403 if ${isListed} { var(txn.rejected) -m found }`;
+}
+
+/** Renders the limit of the length of a request's body. */
+export function bodySizeRules(): string {
+  const isLimited = flagged(letters.bodySize);
+  return `  http-request set-var(txn.body_size) var(txn.section),map_str_int(maps/body-size.map) if ${isLimited}
+  http-request deny deny_status 413 if ${isLimited} { req.hdr_cnt(content-length) gt 0 } { req.hdr_val(content-length),sub(txn.body_size) gt 0 }`;
+}
+
+/** Renders the redirects that answer instead of a server. */
+export function redirectRules(): string {
+  const isRedirect = flagged(letters.answerRedirect);
+  const status = Object.entries(letters.redirectStatus).map(
+    ([code, letter]) =>
+      `  http-request redirect location %[var(txn.base)]%[var(txn.rest)] code ${code} if ${isRedirect} ${flagged(letter)}`,
+  );
+  return `  http-request set-var(txn.base) var(txn.section),map_str(maps/redirect-base.map) if ${isRedirect}
+  http-request set-var-fmt(txn.base) "://%[req.hdr(host)]" if ${isRedirect} !{ var(txn.base) -m found }
+  http-request set-var-fmt(txn.base) "%[var(txn.base)]//%[req.hdr(host),field(1,:)]" if ${isRedirect} { var(txn.base) -m end : }
+  http-request set-var-fmt(txn.base) "%[ssl_fc,iif(https,http)]%[var(txn.base)]" if ${isRedirect} { var(txn.base) -m beg :// }
+  http-request set-var(txn.rest) var(txn.section),map_str(maps/redirect-path.map) if ${isRedirect}
+  http-request set-var(txn.rest) pathq if ${isRedirect} !{ var(txn.rest) -m found }
+${status.join('\n')}`;
+}
+
+/** Renders the rules for cross-origin requests. Preflight requests are answered here. */
+export function corsRules(): string {
+  const isCors = flagged(letters.cors);
+  const hasOrigin = `${isCors} { req.fhdr(origin) -m found }`;
+  const find = (key: string): string => `var(txn.section),concat(|,${key}),map_str(maps/cors-origins.map)`;
+  const field = (number: number): string => `%[var(txn.cors),field(${number},|)]`;
+  return `  http-request set-var(txn.origin) req.fhdr(origin) if ${hasOrigin}
+  http-request set-var(txn.anywhere) str(*) if ${hasOrigin}
+  http-request set-var(txn.below) 'req.fhdr(origin),regsub("^(https?://)[^./]*","\\1*")' if ${hasOrigin}
+  http-request set-var(txn.allowed) ${find('txn.below')} if ${hasOrigin}
+  http-request set-var(txn.allowed) ${find('txn.origin')} if ${hasOrigin}
+  http-request set-var(txn.allowed) var(txn.origin) if ${isCors} { var(txn.allowed) -m found }
+  http-request set-var(txn.allowed) ${find('txn.anywhere')} if ${isCors}
+  http-request set-var(txn.cors) var(txn.section),map_str(maps/cors.map) if ${isCors} { var(txn.allowed) -m found }
+  http-request return status 204 if ${isCors} { method OPTIONS } { var(txn.cors) -m found }
+
+  http-after-response allow if !{ var(txn.cors) -m found }
+  http-after-response set-header Access-Control-Allow-Origin %[var(txn.allowed)]
+  http-after-response add-header Vary Origin if !{ var(txn.allowed) -m str * }
+  http-after-response set-header Access-Control-Allow-Methods ${field(1)}
+  http-after-response set-header Access-Control-Allow-Headers ${field(2)}
+  http-after-response set-header Access-Control-Max-Age ${field(3)}
+  http-after-response set-header Access-Control-Allow-Credentials true if { var(txn.cors),field(4,|) -m str true }
+  http-after-response set-header Access-Control-Expose-Headers ${field(5)} if { var(txn.cors),field(5,|) -m found } !{ var(txn.cors),field(5,|) -m len 0 }`;
+}
+
+/** Renders the headers that servers see instead of those of the client. Follows the rules for forwarded headers. */
+export function upstreamRules(): string {
+  return `  http-request set-header X-Forwarded-Prefix %[var(txn.section),map_str(maps/forwarded-prefix.map)] if ${flagged(letters.forwardedPrefix)}
+  http-request set-header Host %[var(txn.section),map_str(maps/host.map)] if ${flagged(letters.host)}`;
+}
