@@ -19,6 +19,8 @@ export interface AgentParts {
   readonly planes: readonly DataPlane[];
   /** The Gateways and their routes that the planes decided about. Absent: none are served. */
   readonly gateways?: () => GatewaySnapshot | undefined;
+  /** Addresses of the ingress nodes, for Ingresses. Absent: none is known. */
+  readonly addresses?: () => readonly string[];
   /** Decides about endpoints with node addresses. */
   readonly guard?: HostGuard;
   readonly status: StatusSink;
@@ -126,7 +128,7 @@ export class IngressAgent implements SourceSink {
     const { metrics, log } = this.#parts;
     metrics.routes.reset();
     const refusals = new Map<string, string>();
-    for (const { meta, reason, message, isPending } of statuses) {
+    for (const { meta, kind, reason, message, isPending } of statuses) {
       metrics.routes.inc({ outcome: isPending ? 'Pending' : (reason ?? 'Admitted') });
       if (reason === undefined) continue;
       refusals.set(meta.uid, reason);
@@ -134,7 +136,8 @@ export class IngressAgent implements SourceSink {
       const { namespace, name } = meta;
       metrics.refusals.inc({ reason });
       // Such a failure concerns every Route and is logged where it happens.
-      if (reason !== notApplied) log.warn({ namespace, route: name, reason, message }, 'Route not admitted');
+      const what = kind === undefined ? { route: name } : { object: `${kind} ${name}` };
+      if (reason !== notApplied) log.warn({ namespace, ...what, reason, message }, `${kind ?? 'Route'} not admitted`);
     }
     this.#refusals.clear();
     for (const [uid, reason] of refusals) this.#refusals.set(uid, reason);
@@ -142,6 +145,6 @@ export class IngressAgent implements SourceSink {
     const verdicts = reports.flatMap((report) => report.verdicts);
     const serviceOf = (key: string) => this.#parts.inventory.get('Service', key);
     const gateways = objects && reportGateways({ ...objects, verdicts, serviceOf });
-    this.#parts.status.publish(statuses, gateways, this.#problems.lines);
+    this.#parts.status.publish(statuses, gateways, this.#problems.lines, this.#parts.addresses?.() ?? []);
   }
 }

@@ -88,6 +88,7 @@ export async function startDaemon(
     inventory,
     planes: http === undefined ? [ports] : [ports, http],
     gateways: () => ports.gateways,
+    addresses: () => ports.nodeAddresses,
     guard,
     status: options.dryRun || !options.updatesStatus ? noStatus : status,
     log,

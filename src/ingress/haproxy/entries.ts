@@ -1,4 +1,11 @@
-import { cookieAttributes, type FeatureMap, featureEntries, featureMaps, makeRoute, ownAttributes } from './features.ts';
+import {
+  cookieAttributes,
+  type FeatureMap,
+  featureEntries,
+  featureMaps,
+  makeRoute,
+  ownAttributes,
+} from './features.ts';
 import type { InForce } from './layout.ts';
 import type { Certificate, SitePath } from './model.ts';
 import { onward, plainEntries, secureEntries } from './paths.ts';

@@ -106,7 +106,9 @@ function flagsOf(backend: Backend, forwarded: ForwardedMode, redirect: boolean |
   const access = [
     backend.allowList !== undefined && letters.allowList,
     backend.denyList !== undefined && letters.denyList,
-    backend.answersRejected === true && (backend.allowList ?? backend.denyList ?? backend.limits) !== undefined && letters.answers,
+    backend.answersRejected === true &&
+      (backend.allowList ?? backend.denyList ?? backend.limits) !== undefined &&
+      letters.answers,
   ];
   // A rejected client is not redirected; a redirect uses no other feature of its backend.
   if (redirect !== false) {

@@ -154,7 +154,7 @@ const setFlags = '  http-request set-var(txn.flags) var(txn.route),field(4,|) if
 
 /**
  * Looks up host and path as received. Only if that finds nothing, a second lookup uses the host without port and
- * final dot, and a third one the wildcard of the parent domain. HTTP/2 requests always use all lookups, because the
+ * final dot, a third one the wildcard of the parent domain, and a fourth one every host. HTTP/2 requests always use all lookups, because the
  * host is compared with that of the connection.
  */
 function lookUp(map: 'plain' | 'secure', settings: Settings): string {
@@ -170,8 +170,11 @@ ${logNames(settings)}  http-request allow if ${found}${map === 'secure' ? ' !{ f
   http-request set-var-fmt(txn.key) "%[var(txn.host)]%[path]/${mark}"
   http-request set-var(txn.route) var(txn.key),map_beg(maps/${map}.map)
   # "${absent}": treat as not found${map === 'plain' ? `; "${onward}": likewise, but without redirects` : ''}.
-  http-request set-var(txn.key2) 'var(txn.key),regsub("^[^./]*","*")' if !${found}
+  http-request set-var(txn.key2) 'var(txn.key),regsub("^[^./]*\\\\.","*.")' if !${found}
 ${map === 'plain' ? servedOnlyRule : ''}  http-request set-var(txn.route) var(txn.key2),map_beg(maps/${map}.map)
+  # Sites for every host answer only for hosts without a key.
+  http-request set-var(txn.key3) 'var(txn.key),regsub("^[^/]*","*")' if !{ var(txn.route) -m found }
+  http-request set-var(txn.route) var(txn.key3),map_beg(maps/${map}.map) if { var(txn.key3) -m found }
 ${setFlags}
 `;
 }

@@ -11,7 +11,10 @@ export const letters = {
   forwardedPrefix: 'f',
   cors: 'c',
   answerRedirect: 'g',
-  redirectStatus: { 301: '1', 302: '2', 303: '3', 307: '7', 308: '8' } satisfies Record<BackendRedirect['status'], string>,
+  redirectStatus: { 301: '1', 302: '2', 303: '3', 307: '7', 308: '8' } satisfies Record<
+    BackendRedirect['status'],
+    string
+  >,
   allowList: 'a',
   limits: 'l',
   timeoutServer: 't',

@@ -1,7 +1,16 @@
 import { FairTurns } from '../../base/model/fair-turns.ts';
 import { readNewVersion } from './bulk.ts';
 import type { Backend, HttpState } from './model.ts';
-import { backendLists, checkNetworks, hasListId, listIdOf, listsOf, networksMap, renderNetworks, sliceSize } from './networks.ts';
+import {
+  backendLists,
+  checkNetworks,
+  hasListId,
+  listIdOf,
+  listsOf,
+  networksMap,
+  renderNetworks,
+  sliceSize,
+} from './networks.ts';
 import { UnfitValue } from './quote.ts';
 
 /** Maximum length of a list that is loaded together with its change. Longer lists are loaded in slices beforehand. */

@@ -10,7 +10,7 @@ import { checkHost, checkPath, checkPrefixKey } from './quote.ts';
  *   the mark, matches exactly that request and has the value that applies without path `/a/`;
  * - an exact path `/a` is only the key `host/a/` and the mark;
  * - keys of a wildcard begin with `*.parent/`, and are looked up if no key of the host matches;
- * - keys for every host begin with `*/`, and are looked up if the host has no key at all. A host without a path that
+ * - keys for every host begin with `*` alone, and are looked up if the host has no key at all. A host without a path that
  *   matches everything therefore gets the key `host/` with the value {@link absent}. Otherwise the owner of a site
  *   for every host could answer for paths of hosts that belong to others, such as those of ACME challenges.
  */

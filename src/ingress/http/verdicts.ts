@@ -103,8 +103,10 @@ export class VerdictWriter {
     return {
       ...describeRequest(request),
       ...demand.closed,
+      ...(demand.missing !== undefined && demand.missing.length > 0 && { missing: demand.missing }),
       notes: [
         ...(certificateNote === undefined ? [] : [certificateNote]),
+        ...(demand.missing ?? []),
         ...(demand.notes ?? []),
         ...describeWarnings(demand),
         ...notes,
@@ -122,10 +124,11 @@ function describeWarnings({ warnings }: SiteDemand): readonly string[] {
   });
 }
 
-function describeRequest(request: SiteRequest): Pick<Verdict, 'meta' | 'host' | 'wildcardPolicy'> {
+function describeRequest(request: SiteRequest): Pick<Verdict, 'meta' | 'kind' | 'host' | 'wildcardPolicy'> {
   const { owner, host } = request;
   return {
     meta: owner.meta,
+    ...(owner.kind !== 'Route' && { kind: owner.kind }),
     ...(host !== undefined && { host }),
     wildcardPolicy: isWildcard(request) ? 'Subdomain' : 'None',
   };

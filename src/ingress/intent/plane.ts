@@ -19,6 +19,8 @@ export const notApplied = 'NotApplied';
 export interface Verdict {
   /** For a listener, `uid` is `GATEWAY-UID/LISTENER`. */
   readonly meta: ObjectMeta;
+  /** Kind of the object. Absent: a Route, or a Gateway if there is a listener. */
+  readonly kind?: string;
   /** Absent: the decision is applied completely. */
   readonly pending?: Pending;
   /** Name of the listener, if this concerns one of a Gateway. */
@@ -36,6 +38,8 @@ export interface Verdict {
   readonly message?: string;
   /** Notes for the author, one sentence each. */
   readonly notes: readonly string[];
+  /** Requested functions that are missing, one sentence each. An Event reports them to the author. */
+  readonly missing?: readonly string[];
   /** Annotations for routers that have no effect in this data plane. */
   readonly ignored: readonly string[];
 }

@@ -79,6 +79,8 @@ export interface SiteDemand {
   readonly ignored: readonly string[];
   /** Sentences for the author about what is served otherwise than requested. Shown in the status. */
   readonly notes?: readonly string[];
+  /** Sentences about requested functions that are missing. Shown in the status and in an Event. */
+  readonly missing?: readonly string[];
   /**
    * Why the paths answer 503: the router cannot enforce a rule of the object about access, and a shorter path of another
    * object must not answer instead.

@@ -150,12 +150,19 @@ export function parseIngress(input: unknown): Parsed<Ingress> {
   return {
     ok: true,
     value: {
-      meta: named.value,
+      // Without an API server, a Route of the same name would have the same UID.
+      meta: hasUid(input) ? named.value : { ...named.value, uid: `Ingress/${named.value.uid}` },
       ...(className !== undefined && { className }),
       annotations,
       spec: problems.finish(() => spec),
     },
   };
+}
+
+function hasUid(input: unknown): boolean {
+  return (
+    isRecord(input) && isRecord(input.metadata) && typeof input.metadata.uid === 'string' && input.metadata.uid !== ''
+  );
 }
 
 function readAnnotations(input: unknown, problems: ProblemList): Readonly<Record<string, string>> {

@@ -228,16 +228,18 @@ const maxNotes = 8;
 
 function complete(request: SiteRequest, closed: SiteDemand['closed'], findings: readonly Finding[]): SiteRequest {
   if (!request.demand.ok) return request;
-  const notes = findings
-    .filter(({ outcome, message }) => outcome === 'refused' || (outcome === 'differs' && message !== ''))
-    .slice(0, maxNotes)
-    .map(describeFinding);
+  const describe = (wanted: Finding['outcome']) =>
+    findings
+      .filter(({ outcome }) => outcome === wanted)
+      .slice(0, maxNotes)
+      .map(describeFinding);
+  const [missing, notes] = [describe('refused'), describe('differs')];
   const ignored = findings.filter(({ outcome }) => outcome === 'ignored').map(({ subject }) => subject);
   return {
     ...request,
     demand: {
       ok: true,
-      value: { ...request.demand.value, notes, ignored, ...(closed !== undefined && { closed }) },
+      value: { ...request.demand.value, missing, notes, ignored, ...(closed !== undefined && { closed }) },
     },
   };
 }

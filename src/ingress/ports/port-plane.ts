@@ -110,7 +110,7 @@ export class PortPlane implements DataPlane {
       fixed: settings.gatewayAddresses ?? settings.addresses,
       nodeAddresses: parts.nodeAddresses,
       roster: parts.roster,
-      isNeeded: () => !parts.inventory.isEmpty('Gateway'),
+      isNeeded: () => !parts.inventory.isEmpty('Gateway') || !parts.inventory.isEmpty('Ingress'),
     });
     const served = settings.addresses === undefined ? {} : { servedAddresses: settings.addresses };
     this.#node = new NodeWatch({ ...parts, ...served }, (place, problem) => this.#host?.report(place, problem));
@@ -265,6 +265,11 @@ export class PortPlane implements DataPlane {
   /** The Gateway API objects of the last decision. Undefined before the first. */
   get gateways(): GatewaySnapshot | undefined {
     return this.#desired === undefined ? undefined : this.#desiredPorts.gateways;
+  }
+
+  /** Addresses by which clients reach the ingress nodes. */
+  get nodeAddresses(): readonly string[] {
+    return this.#addresses.current;
   }
 
   #refreshAddresses(): void {

@@ -7,6 +7,7 @@ import { keyOf } from '../../base/read/object-meta.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
 import { type Kind, kinds } from '../objects/kinds.ts';
 import type { ObjectObserver } from '../objects/source/kubernetes.ts';
+import { IngressStatuses } from './ingress-statuses.ts';
 import { planGateway, planGatewayClass, planL4Route } from './plan-gateway.ts';
 import { planRoute } from './plan-route.ts';
 import type { RouterIdentity, RouteStatus, StatusSink } from './status.ts';
@@ -17,11 +18,13 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
   readonly #writer: StatusWriter<Kind>;
   #statuses: ReadonlyMap<string, RouteStatus> | undefined;
   #gateways: GatewayReports | undefined;
+  readonly #ingresses: IngressStatuses;
 
   constructor(api: KubeApi, identity: RouterIdentity, leadership: Leadership, log: DaemonLog) {
     this.#identity = identity;
     const plan = (key: string, object: SeenObject<Kind>) => this.#plan(key, object);
     const events = new EventRecorder(api, 'ingress-agent', log);
+    this.#ingresses = new IngressStatuses(events, leadership);
     this.#writer = new StatusWriter({ api, kinds, plan, leadership, events, log });
   }
 
@@ -33,9 +36,15 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
     this.#writer.forget(kind, key);
   }
 
-  publish(statuses: readonly RouteStatus[], gateways: GatewayReports | undefined): void {
+  publish(
+    statuses: readonly RouteStatus[],
+    gateways: GatewayReports | undefined,
+    _problems: readonly string[] = [],
+    addresses: readonly string[] = [],
+  ): void {
     const before = this.#statuses;
-    const routes = statuses.filter(({ listener }) => listener === undefined);
+    const routes = statuses.filter(({ listener, kind }) => listener === undefined && kind === undefined);
+    const ingresses = this.#ingresses.publish(statuses, addresses);
     const now = new Map(routes.map((status) => [keyOf(status.meta), status]));
     this.#statuses = now;
     this.#gateways = gateways;
@@ -46,11 +55,14 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
     const gone = [...before.keys()].filter((key) => !now.has(key));
     const changed = [...now.keys()].filter((key) => now.get(key) !== before.get(key));
     this.#writer.reviewSome('Route', [...gone, ...changed]);
+    this.#writer.reviewSome('Ingress', ingresses);
   }
 
   /** Plans every status again, because this process may have become the writer. */
   review(): void {
-    if (this.#statuses !== undefined) this.#writer.review();
+    if (this.#statuses === undefined) return;
+    this.#ingresses.tellAll();
+    this.#writer.review();
   }
 
   close(): void {
@@ -63,6 +75,8 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
     switch (object.kind) {
       case 'Route':
         return this.#planRoute(key, object, now);
+      case 'Ingress':
+        return this.#ingresses.plan(key, object);
       case 'GatewayClass':
         return planGatewayClass(pick(this.#gateways?.classes.get(key), object), object, now);
       case 'Gateway':
@@ -99,6 +113,11 @@ function pick<Report extends { readonly uid: string; readonly isPending?: true }
 
 function hasStatus(kind: Kind): boolean {
   return (
-    kind === 'Route' || kind === 'GatewayClass' || kind === 'Gateway' || kind === 'TCPRoute' || kind === 'UDPRoute'
+    kind === 'Route' ||
+    kind === 'Ingress' ||
+    kind === 'GatewayClass' ||
+    kind === 'Gateway' ||
+    kind === 'TCPRoute' ||
+    kind === 'UDPRoute'
   );
 }

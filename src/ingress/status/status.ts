@@ -5,9 +5,11 @@ import type { GatewayReports } from '../gateway/gateway-status.ts';
 import type { PlaneReport, Verdict } from '../intent/plane.ts';
 import { suggestAnnotation } from '../route/known-annotations.ts';
 
-/** Status of one Route, for its author. */
+/** Status of one Route or Ingress, for its author. */
 export interface RouteStatus {
   readonly meta: ObjectMeta;
+  /** Kind of the object. Absent: a Route, or a Gateway if there is a listener. */
+  readonly kind?: string;
   readonly host?: string;
   readonly wildcardPolicy: 'None' | 'Subdomain';
   /** Name of the listener, if this concerns one of a Gateway. */
@@ -15,12 +17,16 @@ export interface RouteStatus {
   /** `tcp 13306`, of an admitted Route. */
   readonly ports: readonly string[];
   readonly admitted: boolean;
+  /** A part of what it requests is served, although the whole is not admitted. */
+  readonly isPartlyServed?: true;
   /** A data plane has not finished with the Route yet, so its written status is preserved. */
   readonly isPending?: true;
   /** Reason of a rejection. */
   readonly reason?: string;
   /** Message of a rejection, or notes for the author of an admitted Route. */
   readonly message?: string;
+  /** Requested functions that are missing, in one message. */
+  readonly missing?: string;
 }
 
 /** One router's entry in `status.ingress[]` of a Route. */
@@ -48,8 +54,14 @@ export interface StatusSink {
    * Publishes all Routes of this router each time, and Gateways if they are served. Never throws.
    *
    * @param problems of files, objects and connections, one sentence each
+   * @param addresses of the ingress nodes, for Ingresses
    */
-  publish(statuses: readonly RouteStatus[], gateways: GatewayReports | undefined, problems: readonly string[]): void;
+  publish(
+    statuses: readonly RouteStatus[],
+    gateways: GatewayReports | undefined,
+    problems: readonly string[],
+    addresses: readonly string[],
+  ): void;
   close(): void;
 }
 
@@ -79,7 +91,7 @@ export class ReportMerger {
 }
 
 function mergeVerdicts(verdicts: readonly Verdict[]): RouteStatus {
-  const { meta, listener } = verdicts[0] as Verdict;
+  const { meta, kind, listener } = verdicts[0] as Verdict;
   const host = verdicts.map((verdict) => verdict.host).find((one) => one !== undefined);
   const refused = verdicts.filter(({ reason }) => reason !== undefined);
   const wildcardPolicy = verdicts.map((one) => one.wildcardPolicy).find((one) => one !== undefined) ?? 'None';
@@ -87,13 +99,17 @@ function mergeVerdicts(verdicts: readonly Verdict[]): RouteStatus {
   const sentences = refused.length > 0 ? refused.flatMap(({ message }) => message ?? []) : notes;
   const reason = refused[0]?.reason;
   const isPending = verdicts.some(({ pending }) => pending !== undefined && pending.problem === undefined);
+  const missing = [...new Set(verdicts.flatMap((one) => one.missing ?? []))];
   return {
     meta,
+    ...(kind !== undefined && { kind }),
     ...(host !== undefined && { host }),
     wildcardPolicy,
     ...(listener !== undefined && { listener }),
     ports: verdicts.flatMap(({ ports }) => ports ?? []),
     admitted: refused.length === 0,
+    ...(refused.length > 0 && refused.length < verdicts.length && { isPartlyServed: true as const }),
+    ...(missing.length > 0 && { missing: escapeUnprintable(missing.join('; ')) }),
     // A refusal is certain, whatever else is to come.
     ...(isPending && refused.length === 0 && { isPending }),
     ...(reason !== undefined && { reason }),
