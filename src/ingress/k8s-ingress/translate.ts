@@ -234,7 +234,7 @@ function complete(request: SiteRequest, closed: SiteDemand['closed'], findings: 
       .slice(0, maxNotes)
       .map(describeFinding);
   const [missing, notes] = [describe('refused'), describe('differs')];
-  const ignored = findings.filter(({ outcome }) => outcome === 'ignored').map(({ subject }) => subject);
+  const ignored = findings.flatMap(({ outcome, subject }) => (outcome === 'ignored' ? [subject] : [])).sort();
   return {
     ...request,
     demand: {
