@@ -4,7 +4,7 @@ import type { Condition, Rule } from './rule.ts';
 
 /**
  * Conditions as a graph of map entries. A *state* inspects one dimension of a request (the method, a header, a query
- * parameter, or the path for regular expressions), and its entries lead to the next state or to a route:
+ * parameter, the path for regular expressions, or a random number), and its entries lead to the next state or to a route:
  *
  * - `?KIND ID NAME` is a state as a value: what to inspect;
  * - `ID=VALUE` in `edges.map` is its successor for a value, which is URL-encoded so that no blank, quote or length can
@@ -87,6 +87,19 @@ export class DecisionGraph {
     return this.#decide(candidates, longestChain).value;
   }
 
+  /** Returns a state that distributes requests at random, or undefined without parts. */
+  split(parts: readonly { readonly weight: number; readonly route: string }[]): string | undefined {
+    const [most, ...others] = parts.toSorted((one, other) => other.weight - one.weight);
+    if (most === undefined || others.length === 0) return most?.route;
+    const sum = parts.reduce((total, { weight }) => total + weight, 0);
+    const branches = new Map<string, Decision>();
+    for (const { weight, route } of others) {
+      const percent = Math.max(1, Math.round((100 * weight) / sum));
+      for (let i = 0; i < percent; i++) branches.set(String(branches.size), { value: route, height: 0 });
+    }
+    return this.#addState('?r=', '-', 'exact', branches, most.route);
+  }
+
   /** @param room number of further states that a request may pass */
   #decide(candidates: readonly Candidate[], room: number): Decision {
     const end = candidates.findIndex(({ open }) => open.length === 0);
@@ -111,10 +124,21 @@ export class DecisionGraph {
     if (branches.size > mostBranches) throw new TooComplex(`name more than ${mostBranches} values`);
     const others = this.#decide(without(list, dimension), room - 1);
     const height = 1 + Math.max(others.height, ...[...branches.values()].map((one) => one.height));
-    const content = [this.#scope, dimension, [...branches].map(([value, next]) => [value, next.value]), others.value];
+    const kind = `?${kinds[test.on]}${test.type === 'exact' ? '=' : '~'}`;
+    return { value: this.#addState(kind, nameOf(test), test.type, branches, others.value), height };
+  }
+
+  #addState(
+    kind: string,
+    name: string,
+    type: Test['type'],
+    branches: ReadonlyMap<string, Decision>,
+    others: string,
+  ): string {
+    const content = [this.#scope, kind, name, [...branches].map(([value, next]) => [value, next.value]), others];
     const id = createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 32);
-    if (!this.#ids.has(id)) this.#addEntries(id, test.type, branches, others.value);
-    return { value: `?${kinds[test.on]}${test.type === 'exact' ? '=' : '~'} ${id} ${nameOf(test)}`, height };
+    if (!this.#ids.has(id)) this.#addEntries(id, type, branches, others);
+    return `${kind} ${id} ${name}`;
   }
 
   #addEntries(id: string, type: Test['type'], branches: ReadonlyMap<string, Decision>, others: string): void {
@@ -123,7 +147,7 @@ export class DecisionGraph {
     edges.set(`${id}!`, others);
     for (const [value, next] of branches) {
       if (type === 'exact') edges.set(`${id}=${encodeValue(value)}`, next.value);
-      else patterns.set(`^${id};(?#${String(patterns.size).padStart(6, '0')})(?:${value})$`, next.value);
+      else patterns.set(`^${id};(?#${String(patterns.size).padStart(6, '0')})(?:${withoutBlanks(value)})$`, next.value);
     }
     if (edges.size + patterns.size > mostEntries) throw new TooComplex(`need more than ${mostEntries} entries`);
   }
@@ -213,6 +237,11 @@ function valuesOf(open: readonly Test[], dimension: string): readonly string[] {
 /** Returns the candidates without a condition on the dimension. */
 function without(list: readonly Candidate[], dimension: string): readonly Candidate[] {
   return list.filter(({ open }) => open.every((one) => dimensionOf(one) !== dimension));
+}
+
+/** Replaces blanks, which would end a key. */
+function withoutBlanks(pattern: string): string {
+  return pattern.replaceAll(/\\[\s\S]| /g, (part) => (part.endsWith(' ') ? String.raw`\x20` : part));
 }
 
 /** Encodes a value as HAProxy's `url_enc` does. */

@@ -1,7 +1,8 @@
 import { type Candidate, DecisionGraph, type GraphEntries, testsOf } from './decision-graph.ts';
 import { mark } from './paths.ts';
-import { checkHost, checkPath, checkPrefixKey, UnfitValue } from './quote.ts';
-import type { Rule, Target, VirtualHost } from './rule.ts';
+import { checkHost, checkMapValue, checkPath, checkPrefixKey, UnfitValue } from './quote.ts';
+import { makeRedirect } from './redirects.ts';
+import { answerSection, type Rule, type Target, type VirtualHost } from './rule.ts';
 
 /** Map entries of a virtual host. */
 export interface HostEntries extends GraphEntries {
@@ -9,28 +10,49 @@ export interface HostEntries extends GraphEntries {
   readonly names: Map<string, string>;
   /** Keys for the longest prefix of host and path, with a route or a state. */
   readonly paths: Map<string, string>;
+  readonly redirects: Map<string, string>;
 }
 
-/** Returns the route of a target, or undefined if its backend does not exist yet. Such rules are ignored. */
-export type RouteOfTarget = (target: Target) => string | undefined;
+/** Returns the route of a backend, or undefined if it does not exist yet. Rules that need it are ignored. */
+export type RouteOfBackend = (backend: string) => string | undefined;
 
 /**
  * Compiles a virtual host. Each path of its rules is a key, and its value decides between all rules whose path matches,
  * in their order. Throws {@link UnfitValue}, and `TooComplex` for too many conditions.
- *
- * @param notFound route of requests that no rule matches
  */
-export function compileHost(host: VirtualHost, routeOf: RouteOfTarget, notFound: string): HostEntries {
+export function compileHost(host: VirtualHost, routeOf: RouteOfBackend): HostEntries {
   checkKey(host.key);
-  const index = new RuleIndex(host.rules, routeOf);
-  const graph = new DecisionGraph(host.key, notFound);
+  const graph = new DecisionGraph(host.key, answerSection(404));
+  const redirects = new Map<string, string>();
+  const routeOfTarget = (target: Target): string | undefined => {
+    switch (target.kind) {
+      case 'backend':
+        return routeOf(target.backend);
+      case 'answer':
+        return answerSection(target.status);
+      case 'split':
+        return graph.split(
+          target.parts.flatMap((part) => {
+            const route = routeOfTarget(part.target);
+            return route === undefined || part.weight <= 0 ? [] : [{ weight: part.weight, route }];
+          }),
+        );
+      case 'redirect': {
+        const { route, key, value } = makeRedirect(host.key, target.redirect);
+        redirects.set(key, value);
+        return route;
+      }
+    }
+  };
+  const index = new RuleIndex(host.rules, routeOfTarget);
   const paths = new Map<string, string>();
   for (const { path, isExact } of index.places) {
     const key = `${host.key}${path}/${isExact ? mark : ''}`;
     checkPrefixKey(`${host.key}${path}/${mark}`);
     paths.set(key, graph.build(index.find(path, isExact)));
   }
-  return { names: new Map([[host.key, '1']]), paths, ...graph.entries };
+  const names = new Map([[host.key, checkMapValue('listener', host.listener)]]);
+  return { names, paths, redirects, ...graph.entries };
 }
 
 /** Rules by their path. */
@@ -40,7 +62,7 @@ class RuleIndex {
   readonly #exact = new Map<string, Candidate[]>();
   readonly #prefixes = new Map<string, Candidate[]>();
 
-  constructor(rules: readonly Rule[], routeOf: RouteOfTarget) {
+  constructor(rules: readonly Rule[], routeOf: (target: Target) => string | undefined) {
     for (const [index, rule] of rules.entries()) {
       const route = routeOf(rule.target);
       if (route === undefined) continue;
@@ -74,9 +96,9 @@ function toPrefix(path: string): string {
   return path.replace(/\/+$/, '');
 }
 
-/** Checks `PLACE|HOST`. */
-function checkKey(key: string): void {
+/** Checks `PLACE|HOST`. Throws {@link UnfitValue}. */
+export function checkKey(key: string): void {
   const [place, host = '', ...rest] = key.split('|');
-  if (rest.length > 0 || !/^[\w.:*-]{1,80}$/.test(place ?? '')) throw new UnfitValue(`virtual host ${key}: bad place`);
+  if (rest.length > 0 || !/^[\w.:@*-]{1,80}$/.test(place ?? '')) throw new UnfitValue(`virtual host ${key}: bad place`);
   if (host !== '*') checkHost(host);
 }

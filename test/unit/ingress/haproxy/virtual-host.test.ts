@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { encodeValue, longestChain, TooComplex } from '../../../../src/ingress/haproxy/decision-graph.ts';
 import { mark } from '../../../../src/ingress/haproxy/paths.ts';
-import type { Condition, Rule, Target } from '../../../../src/ingress/haproxy/rule.ts';
+import type { Condition, Rule } from '../../../../src/ingress/haproxy/rule.ts';
 import { compileHost, type HostEntries } from '../../../../src/ingress/haproxy/virtual-host.ts';
 
 interface Request {
@@ -13,13 +13,13 @@ interface Request {
 }
 
 const key = '10.0.0.1:80|shop.test';
-const routeOf = (target: Target) => (target.kind === 'backend' ? target.backend : undefined);
+const routeOf = (backend: string) => backend;
 
 /** Follows the entries as HAProxy's rules do. */
 function follow({ paths, edges, patterns }: HostEntries, request: Request): string {
   const subject = `${key}${request.path}/${mark}`;
   const longest = [...paths.keys()].filter((one) => subject.startsWith(one)).sort((a, b) => b.length - a.length)[0];
-  let value = longest === undefined ? 'none' : (paths.get(longest) ?? '');
+  let value = longest === undefined ? 'answer_404' : (paths.get(longest) ?? '');
   for (let step = 0; value.startsWith('?'); step++) {
     assert.ok(step < longestChain, 'the chain is too long for the rules of HAProxy');
     const [kind = '', id = '', name = ''] = value.split(' ');
@@ -43,7 +43,7 @@ function evaluate(rules: readonly Rule[], request: Request): string {
   const found = rules.find(
     ({ path, conditions }) => fitsPath(path, request.path) && conditions.every((one) => holds(one, request)),
   );
-  return found?.target.kind === 'backend' ? found.target.backend : 'none';
+  return found?.target.kind === 'backend' ? found.target.backend : 'answer_404';
 }
 
 function fitsPath({ type, value }: Rule['path'], path: string): boolean {
@@ -128,7 +128,7 @@ function makeRules(count: number, make: (index: number) => Omit<Rule, 'target'>)
 
 function compileUnlessComplex(rules: readonly Rule[]): HostEntries | undefined {
   try {
-    return compileHost({ key, rules }, routeOf, 'none');
+    return compileHost({ key, listener: 'g/l', rules }, routeOf);
   } catch (error) {
     if (error instanceof TooComplex) return undefined;
     throw error;
@@ -159,9 +159,8 @@ describe('compileHost', () => {
 
   it('uses the route itself for a path without conditions', () => {
     const entries = compileHost(
-      { key, rules: makeRules(1, () => ({ path: { type: 'prefix', value: '/' }, conditions: [] })) },
+      { key, listener: 'g/l', rules: makeRules(1, () => ({ path: { type: 'prefix', value: '/' }, conditions: [] })) },
       routeOf,
-      'none',
     );
     assert.deepEqual([[...entries.paths], entries.edges.size], [[[`${key}/`, 'be0']], 0]);
   });
@@ -172,7 +171,7 @@ describe('compileHost', () => {
       path: { type: 'prefix', value: '/' },
       conditions: [{ on: 'header', name: names[index % 4] ?? '', type: 'exact', value: `v${index}` }],
     }));
-    const { edges } = compileHost({ key, rules }, routeOf, 'none');
+    const { edges } = compileHost({ key, listener: 'g/l', rules }, routeOf);
     assert.ok(edges.size < 15_000, `${edges.size} entries`);
   });
 
@@ -200,7 +199,7 @@ describe('compileHost', () => {
       })),
     }));
     for (const rules of [wide, deep, many])
-      assert.throws(() => compileHost({ key, rules }, routeOf, 'none'), TooComplex);
+      assert.throws(() => compileHost({ key, listener: 'g/l', rules }, routeOf), TooComplex);
   });
 
   it('gives states of another host other names', () => {
@@ -208,7 +207,9 @@ describe('compileHost', () => {
       path: { type: 'prefix', value: '/' },
       conditions: [{ on: 'method', type: 'exact', value: 'GET' }],
     }));
-    const [one, other] = [key, '10.0.0.1:80|*.test'].map((name) => compileHost({ key: name, rules }, routeOf, 'none'));
+    const [one, other] = [key, '10.0.0.1:80|*.test'].map((name) =>
+      compileHost({ key: name, listener: 'g/l', rules }, routeOf),
+    );
     assert.deepEqual(
       [...(one?.edges.keys() ?? [])].filter((name) => other?.edges.has(name)),
       [],
