@@ -10,7 +10,7 @@ export const nginxPrefix = 'nginx.ingress.kubernetes.io/';
 const maxFindings = 60;
 
 /** Names that decide about access: an unknown one may close a door that this router would leave open. */
-const decidesAccess =
+export const decidesAccess =
   /^(?:auth|allow|deny|white|black|satisfy|enable-(?:global-auth|modsecurity|owasp)|modsecurity)|snippet$/;
 
 /** Reads annotations below one prefix individually and records how far each is honoured. */

@@ -1,5 +1,6 @@
 import { readAccess } from './access-annotations.ts';
 import { IngressAnnotations } from './annotation-reader.ts';
+import { judgeForeign } from './foreign.ts';
 import { readRedirects } from './redirect-annotations.ts';
 import type { Finding, IngressSettings } from './settings.ts';
 import { readTraffic } from './traffic-annotations.ts';
@@ -67,5 +68,5 @@ export function readIngressAnnotations(written: Readonly<Record<string, string>>
     const isOff = annotations.text(name) === 'off';
     annotations.refuse(name, isOff ? 'works' : 'refused', isOff ? '' : message);
   }
-  return { settings, findings: annotations.list() };
+  return { settings, findings: [...annotations.list(), ...judgeForeign(written)] };
 }

@@ -8,7 +8,7 @@ import type { Ingress } from './ingress.ts';
 import type { IngressClass } from './ingress-class.ts';
 import { PeerIndex } from './peer-index.ts';
 import { findClasses, isSelected, type OwnClasses } from './selection.ts';
-import { type ReadIngress, readIngress, translateIngress } from './translate.ts';
+import { type ReadIngress, readIngress, type Translation, translateIngress } from './translate.ts';
 
 /** Where Ingresses come from. */
 export interface IngressObjects {
@@ -25,7 +25,7 @@ const none: readonly SiteRequest[] = [];
 /** The last translation of an Ingress, and the objects that it depends on. */
 interface Translated {
   readonly inputs: readonly ReadIngress[];
-  readonly requests: readonly SiteRequest[];
+  readonly translation: Translation;
 }
 
 /** Ingresses as a source of requests for hosts and paths. */
@@ -58,20 +58,25 @@ export class IngressSites implements SiteSource {
   }
 
   translate(key: string): readonly SiteRequest[] {
+    return this.explain(key)?.requests ?? none;
+  }
+
+  /** Returns the requests of an Ingress, and how far its fields are honoured. Undefined if it is not served. */
+  explain(key: string): Translation | undefined {
     const one = this.#selected.get(key);
     if (one === undefined) {
       this.#translated.delete(key);
-      return none;
+      return undefined;
     }
     const peers = this.#peers.listPeers(one);
     const inputs = [one, ...peers];
     const known = this.#translated.get(key);
     const isSame =
       known?.inputs.length === inputs.length && inputs.every((each, index) => each === known.inputs[index]);
-    if (known !== undefined && isSame) return known.requests;
-    const { requests } = translateIngress(one, this.#peers.viewOf(one, peers));
-    this.#translated.set(key, { inputs, requests });
-    return requests;
+    if (known !== undefined && isSame) return known.translation;
+    const translation = translateIngress(one, this.#peers.viewOf(one, peers));
+    this.#translated.set(key, { inputs, translation });
+    return translation;
   }
 
   *listSecrets(): Iterable<string> {
