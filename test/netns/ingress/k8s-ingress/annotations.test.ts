@@ -5,7 +5,7 @@ import { TestAuthority } from '../../../lab/certificates.ts';
 import { HttpNode } from '../../../lab/http-node.ts';
 import { until } from '../../../until.ts';
 import { service } from '../http/objects.ts';
-import { type Case, describeAnswer, runCases } from './cases.ts';
+import { type Case, checkTraces, describeAnswer, runCases } from './cases.ts';
 import { ingress, ingressClass, type Paths } from './objects.ts';
 
 const authority = new TestAuthority('eran authority');
@@ -198,6 +198,12 @@ describe('Annotations of ingress-nginx in the compiled agent', () => {
   });
 
   runCases(node, cases);
+
+  it('is explained correctly: erctl trace predicts the result of every request', async () => {
+    // A trace knows neither the client, nor the body, nor how long a server takes.
+    const traced = cases.filter(([, , host]) => !/^(?:.*listed.*|denied|body|slow)\.test$/.test(host));
+    await checkTraces(node, traced);
+  });
 
   it('keeps a client on its server with the cookie that an Ingress describes', async () => {
     const plain = await node.ask('http', 'sticky.test', '/');

@@ -21,6 +21,19 @@ export function runCases(node: HttpNode, cases: readonly Case[]): void {
   }
 }
 
+/** Compares the predictions of `erctl trace` with the answers. */
+export async function checkTraces(node: HttpNode, cases: readonly Case[]): Promise<void> {
+  const stats = { address: '127.0.0.1', port: 1936 };
+  for (const [name, scheme, host, path, want] of cases) {
+    const query = new URLSearchParams({ host, path: path.replace(/\?.*/, ''), tls: `${scheme === 'https'}` });
+    const { body } = await node.ask('http', 'localhost', `/trace?${query.toString()}`, stats);
+    const trace = JSON.parse(body);
+    const isServed = trace.outcome === 'served' && trace.endpoints.length > 0;
+    const said = trace.outcome === 'redirect' ? trace.explanation.slice(0, 3) : isServed ? '200' : '503';
+    assert.equal(said, want.split(' ')[0], `${name}: ${body}`);
+  }
+}
+
 /** Returns `200 SERVER /path`, `302 LOCATION`, `503`, or `closed`. */
 export function describeAnswer({ status, headers, echo, error }: Answer): string {
   if (error !== undefined) return 'closed';

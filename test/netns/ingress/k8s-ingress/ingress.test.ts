@@ -5,7 +5,7 @@ import { TestAuthority } from '../../../lab/certificates.ts';
 import { HttpNode } from '../../../lab/http-node.ts';
 import { until } from '../../../until.ts';
 import { route, service } from '../http/objects.ts';
-import { type Case, runCases } from './cases.ts';
+import { type Case, checkTraces, runCases } from './cases.ts';
 import { ingress, ingressClass } from './objects.ts';
 
 const authority = new TestAuthority('erki authority');
@@ -133,6 +133,10 @@ describe('Ingresses in the compiled agent', () => {
   });
 
   runCases(node, cases);
+
+  it('is explained correctly: erctl trace predicts the result of every request', async () => {
+    await checkTraces(node, cases);
+  });
 
   it('shows each host its certificate', async () => {
     assert.equal((await node.ask('https', 'tls.test', '/')).subject, 'tls.test');
