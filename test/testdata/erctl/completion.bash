@@ -3,7 +3,7 @@ _erctl() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} words=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    words='inspect trace list watch top logs routes validate render schema completion version --help --version'
+    words='inspect trace list watch top logs routes validate migrate render schema completion version --help --version'
   else
     case "${COMP_WORDS[1]}" in
     inspect)
@@ -23,11 +23,14 @@ _erctl() {
     validate)
       words='--output --help '
       [[ $word != -* ]] && compopt -o default ;;
+    migrate)
+      words='--class --output --help ingress-nginx haproxy-ingress openshift'
+      [[ $word != -* ]] && compopt -o default ;;
     render)
       words='--backend --only --interface --pod-interface --output --help '
       [[ $word != -* ]] && compopt -o default ;;
     schema)
-      words='--help inspect list render routes top trace validate watch' ;;
+      words='--help inspect list migrate render routes top trace validate watch' ;;
     completion)
       words='--help bash zsh fish' ;;
     version)
@@ -41,6 +44,7 @@ _erctl() {
     'top --output') words='text json' ;;
     'routes --output') words='text json' ;;
     'validate --output') words='text json' ;;
+    'migrate --output') words='text json' ;;
     'render --backend') words='iptables nftables' ;;
     'render --only') words='nad rules' ;;
     'render --output') words='text json' ;;
