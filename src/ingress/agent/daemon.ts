@@ -23,6 +23,7 @@ import { ManifestSource } from '../objects/source/manifests.ts';
 import type { ObjectSource, SourceSink } from '../objects/source/source.ts';
 import { describeEphemeralOverlap, readEphemeralPorts } from '../ports/ephemeral.ts';
 import type { PortKernel } from '../ports/kernel-api.ts';
+import { ListenerRules } from '../ports/linux/listener-rules.ts';
 import { PortPlane } from '../ports/port-plane.ts';
 import { AgentMetrics } from '../status/metrics.ts';
 import type { NodeRoster } from '../status/node-roster.ts';
@@ -156,13 +157,16 @@ function describeServing({ manifests, ports, http, stats }: AgentOptions): Reado
 
 /** A dry run starts no HAProxy, and without one only claims of ports can be decided. */
 function openHttp(
-  { http, dryRun }: AgentOptions,
-  parts: Omit<HttpParts, 'certificate' | 'sources'>,
+  { http, dryRun, ports }: AgentOptions,
+  parts: Omit<HttpParts, 'certificate' | 'sources' | 'listenerRules'>,
 ): HttpPlane | undefined {
   if (http === undefined || dryRun) return undefined;
   const certificate = new DefaultCertificate(http.certificate);
   const sources = openSiteSources(parts.inventory, http);
-  return new HttpPlane(http.settings, { ...parts, sources, certificate });
+  const { gateways } = http.settings;
+  const listenerRules =
+    gateways && new ListenerRules(ports.name, { from: gateways.ports.http.from, to: gateways.ports.tls.to });
+  return new HttpPlane(http.settings, { ...parts, sources, certificate, ...(listenerRules && { listenerRules }) });
 }
 
 async function reportHaproxy({ engine, directory }: HttpPlane): Promise<HaproxyReport> {

@@ -82,7 +82,7 @@ ${forwardedRules(settings, settings.forwarded, ordinary)}
   # An IPv4 client of a socket of both families, too.
   http-request set-var(txn.address) 'src,hex,regsub("^0{20}FFFF","")'
   http-request set-var-fmt(txn.client) "%[var(txn.section)]/%[var(txn.address),length]:%[var(txn.address)]"
-${denyListRules(networksMap)}
+${denyListRules('http-request', networksMap)}
 ${allowListRules('http-request')}
   http-request set-var(txn.limits) var(txn.section),map_str(maps/limits.map) if ${flagged(letters.limits)}
 ${limitRules('http-request', 'if', 'http')}

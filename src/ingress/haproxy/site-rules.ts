@@ -5,15 +5,16 @@ import { flagged, letters } from './letters.ts';
  * letters. `txn.section` is the section, `txn.address` the client.
  */
 
-/** Renders the deny-list, and the answers to rejected clients instead of a closed connection. */
-export function denyListRules(networks: string): string {
+/** Renders the deny-list. In mode `tcp`, connections of rejected clients are closed. */
+export function denyListRules(rule: 'http-request' | 'tcp-request content', networks: string): string {
   const isListed = flagged(letters.denyList);
-  return `  http-request set-var(txn.denied) var(txn.section),map_str(maps/deny.map) if ${isListed}
-  http-request set-var-fmt(txn.denied_key) "%[var(txn.denied)]/%[var(txn.address),length]:%[var(txn.address)]" if ${isListed}
+  const answer = rule === 'http-request' ? 'deny deny_status 403' : 'reject';
+  return `  ${rule} set-var(txn.denied) var(txn.section),map_str(maps/deny.map) if ${isListed}
+  ${rule} set-var-fmt(txn.denied_key) "%[var(txn.denied)]/%[var(txn.address),length]:%[var(txn.address)]" if ${isListed}
   # Without its list, every client is rejected.
-  http-request set-var(txn.rejected) bool(true) if ${isListed} !{ var(txn.denied) -m found }
-  http-request set-var(txn.rejected) bool(true) if ${isListed} { var(txn.denied_key),map_beg(${networks}) -m found }
-  http-request deny deny_status 403 if ${isListed} { var(txn.rejected) -m found }`;
+  ${rule} set-var(txn.rejected) bool(true) if ${isListed} !{ var(txn.denied) -m found }
+  ${rule} set-var(txn.rejected) bool(true) if ${isListed} { var(txn.denied_key),map_beg(${networks}) -m found }
+  ${rule} ${answer} if ${isListed} { var(txn.rejected) -m found }`;
 }
 
 /** Renders the limit of the length of a request's body. */

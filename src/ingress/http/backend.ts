@@ -46,11 +46,14 @@ export interface GroupOfSite {
   readonly group: Group;
   /** Index in the demand. */
   readonly index: number;
+  /** Whether the endpoint terminates the TLS of clients. Absent: as the demand requests. */
+  readonly isPassthrough?: boolean;
 }
 
 /** Returns the name of a backend in logs and statistics: `be_edge_http:shop:cart`. */
-function backendIdOf({ owner, demand, group, index }: GroupOfSite): string {
-  return `${prefixes[terminationOf(demand, group)]}:${owner.label}${index === 0 ? '' : `:${index}`}`;
+function backendIdOf({ owner, demand, group, index, isPassthrough }: GroupOfSite): string {
+  const termination = isPassthrough === true ? 'passthrough' : terminationOf(demand, group);
+  return `${prefixes[termination]}:${owner.label}${index === 0 ? '' : `:${index}`}`;
 }
 
 /**
@@ -65,7 +68,7 @@ export function makeBackend(
   authority: string | undefined,
 ): Backend {
   const { owner, demand, group, index } = site;
-  const isPassthrough = demand.tls?.end === 'endpoint';
+  const isPassthrough = site.isPassthrough ?? demand.tls?.end === 'endpoint';
   const { serverTimeout, tunnelTimeout, serverConnections } = group;
   const { allowed, denied, limits, answers } = demand.access;
   const timeoutTunnel = tunnelTimeout ?? (isPassthrough ? serverTimeout : undefined);

@@ -14,6 +14,7 @@ import type { DefaultCertificateSources } from './default-certificate.ts';
 import type { HttpDesiredSettings } from './desired.ts';
 import { parseCaptures, parseCookieCapture, parseHeaderActions } from './header-options.ts';
 import type { HttpSettings } from './http-plane.ts';
+import { readListenerPorts } from './listener-ports-option.ts';
 import type { HttpOptionName } from './option-table.ts';
 import { unavailablePage } from './unavailable-page.ts';
 
@@ -59,6 +60,7 @@ export function readHttpOptions(reader: Reader, shared: SharedOptions): HttpOpti
   const serviceAuthorities = readFileOption(reader, 'default-destination-ca-path');
   const user =
     reader.read('haproxy-user', matching(/^[a-z_][a-z0-9_-]{0,31}$/), 'must be the name of a user') ?? 'root';
+  const haproxy = readHaproxySettings(reader, httpPort, httpsPort, keys);
   return {
     settings: {
       policy,
@@ -74,7 +76,10 @@ export function readHttpOptions(reader: Reader, shared: SharedOptions): HttpOpti
       keys,
       hasHttp2: !reader.isSet('disable-http2'),
       readsSecrets: reader.read('enable-external-certificate', parseBool, boolCure) ?? true,
-      haproxy: readHaproxySettings(reader, httpPort, httpsPort, keys),
+      haproxy,
+      ...(haproxy.gateways !== undefined && {
+        gateways: { ...haproxy.gateways, own: { http: httpPort, https: httpsPort } },
+      }),
       directory: reader.read('haproxy-directory', (text) => text) ?? `/run/egress-router/ingress-${name}`,
       binary: reader.read('haproxy-binary', (text) => text) ?? '/usr/sbin/haproxy',
       ...(user !== 'root' && { user, group: user }),
@@ -126,6 +131,7 @@ function readHaproxySettings(
     ? (reader.read('compression-mime', (text) => text.split(/\s+/).filter((word) => word !== '')) ?? [])
     : undefined;
   const clientTls = readClientTls(reader, keys);
+  const gateways = readListenerPorts(reader);
   const log = readLog(reader);
   const healthUri = reader.read('health-uri', matching(/^\/[\x21-\x7e]*$/), 'must be a path that begins with "/"');
   const routeConnections = readNumber(reader, 'max-connections-per-route', 1, 2_000_000);
@@ -178,6 +184,7 @@ function readHaproxySettings(
     abortOnClose: reader.isSet('abort-on-close'),
     continuousStats: reader.isSet('continuous-stats'),
     ...(routeConnections !== undefined && { routeConnections }),
+    ...(gateways !== undefined && { gateways }),
     spareBackends: readNumber(reader, 'spare-backends', 0, 10_000) ?? 100,
   };
 }

@@ -78,6 +78,8 @@ const objects: readonly object[] = [
   ),
   annotated('https', { 'backend-protocol': 'HTTPS' }, { '/': 'secure' }),
   annotated('grpc', { 'backend-protocol': 'GRPC' }, { '/': 'grpc' }),
+  annotated('passed', { 'ssl-passthrough': 'true' }, { '/': 'secure' }),
+  annotated('passed-denied', { 'ssl-passthrough': 'true', 'denylist-source-range': '127.0.0.0/8' }, { '/': 'secure' }),
   annotated('verified', { 'backend-protocol': 'HTTPS', 'proxy-ssl-verify': 'on' }, { '/': 'secure' }),
   annotated('vhost', { 'upstream-vhost': 'inside.example', 'x-forwarded-prefix': '/outside' }),
   annotated('cors', { 'enable-cors': 'true' }),
@@ -158,6 +160,9 @@ const cases: readonly Case[] = [
   ['a client that is not denied', 'http', 'denied.test', '/', '200 one /'],
   ['no redirect for a rejected client', 'http', 'unlisted-tls.test', '/', '403', from],
   ['servers with TLS', 'http', 'https.test', '/', '200 tls /'],
+  ['TLS that the server ends', 'https', 'passed.test', '/', '200 tls /'],
+  ['no such host without TLS', 'http', 'passed.test', '/', '503'],
+  ['no denied client of such a host', 'https', 'passed-denied.test', '/', 'closed'],
   ['servers with HTTP/2', 'http', 'grpc.test', '/', '200 h2 /'],
   ['no servers that must be verified', 'http', 'verified.test', '/', '503'],
   ['a short body', 'http', 'body.test', '/', '200 one /', { method: 'POST', body: 'x'.repeat(1024) }],
@@ -201,7 +206,7 @@ describe('Annotations of ingress-nginx in the compiled agent', () => {
 
   it('is explained correctly: erctl trace predicts the result of every request', async () => {
     // A trace knows neither the client, nor the body, nor how long a server takes.
-    const traced = cases.filter(([, , host]) => !/^(?:.*listed.*|denied|body|slow)\.test$/.test(host));
+    const traced = cases.filter(([, , host]) => !/^(?:.*listed.*|.*denied|body|slow)\.test$/.test(host));
     await checkTraces(node, traced);
   });
 
