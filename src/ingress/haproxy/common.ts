@@ -4,7 +4,7 @@ import type { ForwardedMode, Settings } from './model.ts';
 import { networksMap } from './networks.ts';
 import { quoteWord } from './quote.ts';
 import { milliseconds } from './section.ts';
-import { bodySizeRules, corsRules, denyListRules, redirectRules, upstreamRules } from './site-rules.ts';
+import { bodySizeRules, corsRules, denyListRules, redirectRules, steeringRules, upstreamRules } from './site-rules.ts';
 
 /**
  * Renders the `defaults` sections that other sections inherit from. The rules for features of Routes exist here once
@@ -93,6 +93,7 @@ ${limitRules('http-request', 'if', 'http')}
 ${bodySizeRules()}
 ${corsRules()}
 ${redirectRules()}
+${steeringRules()}
   http-request set-timeout server var(txn.section),map_str_int(maps/timeout-server.map) if ${flagged(letters.timeoutServer)}
   http-request set-timeout tunnel var(txn.section),map_str_int(maps/timeout-tunnel.map) if ${flagged(letters.timeoutTunnel)}
 ${(['append', 'replace', 'if-none'] as const).map((mode) => forwardedRules(settings, mode, flagged(letters.forwarded[mode]))).join('\n')}

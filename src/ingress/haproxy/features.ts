@@ -1,7 +1,8 @@
 import { letters } from './letters.ts';
-import type { Backend, BackendRedirect, Cors, ForwardedMode, StickyCookie } from './model.ts';
+import type { Backend, BackendRedirect, Cors, ForwardedMode, ServerSteering, StickyCookie } from './model.ts';
 import { listIdOf } from './networks.ts';
 import { checkMapValue, checkToken, UnfitValue } from './quote.ts';
+import { serverName } from './server-name.ts';
 
 /**
  * The features of a backend as map values, so that they can change at run time. The value of a host's entry is a
@@ -27,6 +28,8 @@ export const featureMaps = [
   'redirect-path',
   'cors',
   'cors-origins',
+  'steering',
+  'steered',
 ] as const;
 export type FeatureMap = (typeof featureMaps)[number];
 
@@ -130,6 +133,7 @@ function flagsOf(backend: Backend, forwarded: ForwardedMode, redirect: boolean |
     http.host !== undefined && letters.host,
     http.forwardedPrefix !== undefined && letters.forwardedPrefix,
     http.cors !== undefined && letters.cors,
+    http.steering !== undefined && letters.steering,
     http.redirect !== undefined && `${letters.answerRedirect}${letters.redirectStatus[http.redirect.status]}`,
     backend.mode === 'http' && http.cookie === undefined && letters.noCookie,
     (http.requestHeaders ?? []).length + (http.responseHeaders ?? []).length > 0 && letters.headers,
@@ -157,7 +161,11 @@ export function featureEntries(backend: Backend, section: string): Map<FeatureMa
   if (rewrite?.prefix !== '') add('rewrite-prefix', rewrite?.prefix);
   add('rewrite-target', rewrite?.target);
   add('hsts', hsts);
-  const { bodySize, host, forwardedPrefix, redirect, cors } = backend.http ?? {};
+  const { bodySize, host, forwardedPrefix, redirect, cors, steering } = backend.http ?? {};
+  if (steering !== undefined) {
+    add('steering', steeringValue(steering));
+    entries.set('steered', steeredEntries(steering, section));
+  }
   add('body-size', bodySize?.toFixed(0));
   add('host', host);
   add('forwarded-prefix', forwardedPrefix);
@@ -181,6 +189,26 @@ function corsValue({ methods, headers, exposed = '', credentials, maxAge }: Cors
   const bad = parts.find((part) => part.includes('|'));
   if (bad !== undefined) throw new UnfitValue(`cors ${JSON.stringify(bad)}: contains "|"`);
   return parts.join('|');
+}
+
+/** Returns the conditions for servers: header, its value, cookie, and the numbers of servers. */
+function steeringValue({ header, cookie, chosen, others }: ServerSteering): string {
+  const parts = [
+    header === undefined ? '' : checkToken('header', header.name).toLowerCase(),
+    header?.value ?? 'always',
+    cookie === undefined ? '' : checkToken('cookie', cookie),
+  ];
+  const bad = parts.find((part) => part.includes('|'));
+  if (bad !== undefined) throw new UnfitValue(`header or cookie ${JSON.stringify(bad)}: contains "|"`);
+  // A value is never empty, because the map's value must not begin with a blank.
+  return `|${parts.join('|')}|${chosen.length}|${others.length}`;
+}
+
+function steeredEntries({ chosen, others }: ServerSteering, section: string): Map<string, string> {
+  const entries = new Map<string, string>();
+  for (const [index, id] of chosen.entries()) entries.set(`${section}|c${index}`, serverName(id));
+  for (const [index, id] of others.entries()) entries.set(`${section}|o${index}`, serverName(id));
+  return entries;
 }
 
 /** Returns an origin as part of a map key. */

@@ -10,6 +10,7 @@ export const letters = {
   host: 'e',
   forwardedPrefix: 'f',
   cors: 'c',
+  steering: 'y',
   answerRedirect: 'g',
   redirectStatus: { 301: '1', 302: '2', 303: '3', 307: '7', 308: '8' } satisfies Record<
     BackendRedirect['status'],

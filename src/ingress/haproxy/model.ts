@@ -110,6 +110,7 @@ export interface HttpBackend {
   /** Answers every request instead of a server. */
   readonly redirect?: BackendRedirect;
   readonly cors?: Cors;
+  readonly steering?: ServerSteering;
   /** Host that servers see, with an optional port. */
   readonly host?: string;
   /** Value of X-Forwarded-Prefix. */
@@ -145,6 +146,19 @@ export interface BackendRedirect {
   readonly host?: string;
   /** Replaces path and query. */
   readonly path?: string;
+}
+
+/**
+ * Servers for requests with a header or cookie, regardless of weights. The value `always` selects `chosen`, `never`
+ * selects `others`. The header takes precedence. One of the servers is picked at random.
+ */
+export interface ServerSteering {
+  /** With `value`, only that value selects, and only `chosen`. */
+  readonly header?: { readonly name: string; readonly value?: string };
+  readonly cookie?: string;
+  /** IDs of servers. */
+  readonly chosen: readonly string[];
+  readonly others: readonly string[];
 }
 
 /** Cross-origin requests (Fetch standard): allowed ones get the headers, and preflight requests 204. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { cookieFormat, isPlain, withoutCookie } from './features.ts';
 import type { Backend, HeaderAction, HttpBackend, Server } from './model.ts';
 import { checkName, checkToken, fileName, hopHeader, quoteHeaderValue, quoteWord, UnfitValue } from './quote.ts';
+import { serverName } from './server-name.ts';
 
 /** A server as its section and the runtime socket represent it. */
 export interface ServerLine {
@@ -58,11 +59,6 @@ export function makeSection(backend: Backend, authorities: ReadonlyMap<string, s
   if (cookie === undefined) return { from: backend.mode === 'tcp' ? 'passthrough' : 'http', shape, servers };
   const line = `  http-response add-header Set-Cookie "${cookieFormat(cookie)}" if ${withoutCookie}\n`;
   return { from: 'plain', shape: `${shape}${line}`, servers };
-}
-
-/** Returns the name of a server: the value that OpenShift's router uses in cookies. */
-export function serverName(id: string): string {
-  return createHash('md5').update(id).digest('hex');
 }
 
 /** Renders the server's line in a section. */

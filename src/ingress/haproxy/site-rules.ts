@@ -71,3 +71,25 @@ export function upstreamRules(): string {
   return `  http-request set-header X-Forwarded-Prefix %[var(txn.section),map_str(maps/forwarded-prefix.map)] if ${flagged(letters.forwardedPrefix)}
   http-request set-header Host %[var(txn.section),map_str(maps/host.map)] if ${flagged(letters.host)}`;
 }
+
+/** Renders the choice of a server by a header or cookie. Follows the rules for sticky cookies, and takes precedence. */
+export function steeringRules(): string {
+  const isSteered = flagged(letters.steering);
+  const undecided = `${isSteered} !{ var(txn.side) -m found }`;
+  const decided = '{ var(txn.side) -m found }';
+  return `  http-request set-var(txn.steering) var(txn.section),map_str(maps/steering.map) if ${isSteered}
+  http-request set-var-fmt(txn.headers) " %[req.hdrs]" if ${isSteered}
+  http-request set-var-fmt(txn.cookies) " %[req.fhdr(cookie)]" if ${isSteered}
+  http-request set-var(txn.asked) 'var(txn.steering),field(2,|),concat(,txn.headers),regsub("^([^ ]+) (?s:(?:.*?\\n)??)\\1: ([^\\r\\n]*)(?s:.*)$|^(?s:.*)$","\\2")' if ${isSteered}
+  http-request set-var(txn.wanted_value) var(txn.steering),field(3,|) if ${isSteered}
+  http-request set-var(txn.side) str(c) if ${isSteered} { var(txn.asked),strcmp(txn.wanted_value) eq 0 }
+  http-request set-var(txn.side) str(o) if ${undecided} { var(txn.wanted_value) -m str always } { var(txn.asked) -m str never }
+  http-request set-var(txn.asked) 'var(txn.steering),field(4,|),concat(,txn.cookies),regsub("^([^ ]+) (?:.*; *)?\\1=([^;]*).*$|^.*$","\\2")' if ${isSteered}
+  http-request set-var(txn.side) str(c) if ${undecided} { var(txn.asked) -m str always }
+  http-request set-var(txn.side) str(o) if ${undecided} { var(txn.asked) -m str never }
+  http-request set-var(txn.many) var(txn.steering),field(5,|) if { var(txn.side) -m str c }
+  http-request set-var(txn.many) var(txn.steering),field(6,|) if { var(txn.side) -m str o }
+  http-request set-var(txn.pick) rand(1000000),mod(txn.many) if ${decided} !{ var(txn.many) -m str 0 }
+  http-request set-var-fmt(txn.pick) "%[var(txn.section)]|%[var(txn.side)]%[var(txn.pick)]" if ${decided}
+  http-request set-var(txn.server) var(txn.pick),map_str(maps/steered.map) if ${decided}`;
+}

@@ -94,7 +94,9 @@ export function makeBackend(
         ...(limits.rateHttp !== undefined && !isPassthrough && { requestRate: limits.rateHttp }),
       },
     }),
-    ...(!isPassthrough && { http: makeHttp(site, findMatch(demand, index), defaults, authority) }),
+    ...(!isPassthrough && {
+      http: { ...makeHttp(site, findMatch(demand, index), defaults, authority), ...makeSteering(site, finder) },
+    }),
   };
 }
 
@@ -227,6 +229,24 @@ function makeServers(
 
 function isHttp2(appProtocol: string | undefined): boolean {
   return appProtocol === 'h2c' || appProtocol === 'kubernetes.io/h2c';
+}
+
+/** Returns the servers of the share to which a client can assign requests, and the others. */
+function makeSteering({ owner, group }: GroupOfSite, finder: EndpointFinder): Pick<HttpBackend, 'steering'> {
+  const { steering, shares, targetPort } = group;
+  if (steering === undefined) return {};
+  const choice = { protocol: 'tcp' as const, ...(targetPort !== undefined && { targetPort }) };
+  const idsOf = (share: ServiceShare): readonly string[] => {
+    const all = finder.find(share, owner.meta.namespace, choice);
+    const used = usedState(all);
+    return all.filter(({ state }) => state === used).map((endpoint) => serverIdOf(share, endpoint));
+  };
+  const { share, header, cookie } = steering;
+  const chosen = shares.flatMap((one, index) => (index === share ? idsOf(one) : []));
+  const others = shares.flatMap((one, index) => (index === share ? [] : idsOf(one)));
+  return {
+    steering: { ...(header !== undefined && { header }), ...(cookie !== undefined && { cookie }), chosen, others },
+  };
 }
 
 /** Identical to the server names of OpenShift's router, because the value of a client's cookie is derived from it. */

@@ -22,6 +22,8 @@ export interface Group {
   readonly serverConnections?: number;
   /** Milliseconds between two checks of a server. */
   readonly checkInterval?: number;
+  /** Sends requests with a header or cookie to one share, or to the others, regardless of weights. */
+  readonly steering?: Steering;
   /** Uses HTTP/2 without TLS to every server, whatever its port's appProtocol (GRPCRoute). */
   readonly isH2c?: boolean;
 }
@@ -35,6 +37,19 @@ export interface GroupErrors {
    * port does not exist. 500 for HTTPRoutes; 503 for GRPCRoutes, which gRPC maps to UNAVAILABLE.
    */
   readonly invalid: 500 | 503;
+}
+
+/**
+ * Requests that a client assigns to a share. The value `always` selects the share, `never` the others. The header takes
+ * precedence over the cookie.
+ */
+export interface Steering {
+  /** Index of the share. */
+  readonly share: number;
+  /** With `value`, only that value selects the share, and no value the others. */
+  readonly header?: { readonly name: string; readonly value?: string };
+  /** Name of a cookie. */
+  readonly cookie?: string;
 }
 
 /** How requests are distributed over servers, in HAProxy's words. */

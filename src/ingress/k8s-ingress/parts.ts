@@ -42,6 +42,16 @@ export function makeGroup(backend: IngressBackend, settings: IngressSettings, ca
     ...(serverTimeout !== undefined && { serverTimeout }),
     ...((protocol === 'https' || protocol === 'grpcs') && { tls: { isUnverified: true as const } }),
     ...(protocol === 'grpc' && { isH2c: true }),
+    ...makeSteering(canary),
+  };
+}
+
+/** The canary is the second share. */
+function makeSteering(canary: Canary | undefined): Pick<Group, 'steering'> {
+  const { header, cookie } = canary?.settings ?? {};
+  if (header === undefined && cookie === undefined) return {};
+  return {
+    steering: { share: 1, ...(header !== undefined && { header }), ...(cookie !== undefined && { cookie }) },
   };
 }
 
@@ -49,13 +59,15 @@ export function makeGroup(backend: IngressBackend, settings: IngressSettings, ca
 const maxWeight = 256;
 
 function makeShares(backend: IngressBackend, canary: Canary | undefined): readonly ServiceShare[] {
+  const isSteered = canary?.settings.header !== undefined || canary?.settings.cookie !== undefined;
   const weight = canary === undefined ? 0 : canary.settings.weight;
   const total = canary === undefined ? 1 : canary.settings.total;
   const scale = Math.min(1, maxWeight / total);
   const part = weight === 0 ? 0 : Math.max(1, Math.round(weight * scale));
   const rest = weight >= total ? 0 : Math.max(1, Math.round((total - weight) * scale));
   const main = makeShare(backend, rest);
-  const other = canary === undefined || part === 0 ? [] : makeShare(canary.backend, part);
+  // HAProxy keeps servers without a weight for clients that ask for them.
+  const other = canary === undefined || (part === 0 && !isSteered) ? [] : makeShare(canary.backend, part);
   return [...main, ...other];
 }
 

@@ -72,7 +72,7 @@ export interface IngressCookie {
  * over weight.
  */
 export interface CanarySettings {
-  readonly header?: { readonly name: string; readonly value?: string; readonly pattern?: string };
+  readonly header?: { readonly name: string; readonly value?: string };
   readonly cookie?: string;
   /** Of `total`. */
   readonly weight: number;

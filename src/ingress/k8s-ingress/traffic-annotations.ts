@@ -197,23 +197,32 @@ function readBodySize(annotations: IngressAnnotations): number | undefined {
   return bytes;
 }
 
+/** A name of a header or cookie (RFC 9110), without `|`. */
+const tokenPattern = /^[A-Za-z0-9!#$%&'*+.^_`~-]{1,255}$/;
+
+function readCanaryPart(annotations: IngressAnnotations, name: string, pattern: RegExp): string | undefined {
+  const text = annotations.text(name);
+  if (text === undefined || pattern.test(text)) return text;
+  annotations.note(name, 'refused', 'contains characters that are not allowed here; it is ignored');
+  return undefined;
+}
+
 function readCanary(annotations: IngressAnnotations): CanarySettings | undefined {
   const isOn = annotations.flag('canary');
-  const header = annotations.text('canary-by-header');
-  const value = annotations.text('canary-by-header-value');
+  const value = readCanaryPart(annotations, 'canary-by-header-value', /^[\x21-\x7b\x7d\x7e]{1,255}$/);
   const pattern = annotations.text('canary-by-header-pattern');
-  const cookie = annotations.text('canary-by-cookie');
+  const named = readCanaryPart(annotations, 'canary-by-header', tokenPattern);
+  if (pattern !== undefined && value === undefined) {
+    const message = 'headers are not compared with regular expressions; the header is ignored';
+    annotations.note('canary-by-header-pattern', 'refused', message, 'write canary-by-header-value');
+  }
+  const header = pattern !== undefined && value === undefined ? undefined : named;
+  const cookie = readCanaryPart(annotations, 'canary-by-cookie', tokenPattern);
   const total = annotations.number('canary-weight-total', 1, 1_000_000) ?? 100;
   const weight = Math.min(annotations.number('canary-weight', 0, 1_000_000) ?? 0, total);
   if (isOn !== true) return undefined;
   return {
-    ...(header !== undefined && {
-      header: {
-        name: header,
-        ...(value !== undefined && { value }),
-        ...(pattern !== undefined && value === undefined && { pattern }),
-      },
-    }),
+    ...(header !== undefined && { header: { name: header, ...(value !== undefined && { value }) } }),
     ...(cookie !== undefined && { cookie }),
     weight,
     total,

@@ -97,6 +97,27 @@ const objects: readonly object[] = [
   annotated('rate', { 'limit-rps': '1' }),
   annotated('main', {}, { '/': 'web', '/only': 'web' }),
   ingress('canary', { 'main.test': { '/': 'other' } }, { annotations: { canary: 'true', 'canary-weight': '25' } }),
+  annotated('steered', {}, { '/': 'web' }),
+  ingress(
+    'steered-canary',
+    { 'steered.test': { '/': 'pair' } },
+    {
+      annotations: { canary: 'true', 'canary-by-header': 'X-Canary', 'canary-by-cookie': 'canary' },
+    },
+  ),
+  annotated('valued', {}, { '/': 'web' }),
+  ingress(
+    'valued-canary',
+    { 'valued.test': { '/': 'other' } },
+    {
+      annotations: {
+        canary: 'true',
+        'canary-by-header': 'X-Region',
+        'canary-by-header-value': 'eu',
+        'canary-weight': '0',
+      },
+    },
+  ),
   annotated('hash', { 'upstream-hash-by': '$remote_addr' }, { '/': 'pair' }),
   annotated('snippet', { 'configuration-snippet': 'deny all;' }),
   annotated('external', { 'auth-url': 'https://auth.example/check' }),
@@ -279,6 +300,26 @@ describe('Annotations of ingress-nginx in the compiled agent', () => {
     const many = servers.filter((one) => one === 'two').length;
     assert.ok(many >= 6 && many <= 14, `${many} of 40`);
   });
+
+  const steered: readonly (readonly [host: string, headers: Readonly<Record<string, string>>, want: string])[] = [
+    ['steered.test', {}, 'one'],
+    ['steered.test', { 'x-canary': 'always' }, 'one two'],
+    ['steered.test', { 'X-CANARY': 'never', cookie: 'canary=always' }, 'one'],
+    ['steered.test', { 'x-canary': 'perhaps', cookie: 'a=b; canary=always; c=d' }, 'one two'],
+    ['steered.test', { cookie: 'xcanary=always' }, 'one'],
+    ['valued.test', { 'x-region': 'eu' }, 'two'],
+    ['valued.test', { 'x-region': 'always' }, 'one'],
+    ['valued.test', { 'a-header': 'x', 'x-region': 'us' }, 'one'],
+  ];
+  for (const [host, headers, want] of steered) {
+    it(`sends ${JSON.stringify(headers)} for ${host} to ${want}`, async () => {
+      const servers = new Set<string>();
+      for (let count = 0; count < 24; count++) {
+        servers.add((await node.ask('http', host, '/', { headers })).echo?.server ?? 'none');
+      }
+      assert.equal([...servers].sort().join(' '), want);
+    });
+  }
 
   it('keeps a client address on its server', async () => {
     const servers = new Set<string | undefined>();

@@ -28,7 +28,7 @@ export async function checkTraces(node: HttpNode, cases: readonly Case[]): Promi
     const query = new URLSearchParams({ host, path: path.replace(/\?.*/, ''), tls: `${scheme === 'https'}` });
     const { body } = await node.ask('http', 'localhost', `/trace?${query.toString()}`, stats);
     const trace = JSON.parse(body);
-    const isServed = trace.outcome === 'served' && trace.endpoints.length > 0;
+    const isServed = trace.outcome !== 'error' && trace.endpoints.length > 0;
     const said = trace.outcome === 'redirect' ? trace.explanation.slice(0, 3) : isServed ? '200' : '503';
     assert.equal(said, want.split(' ')[0], `${name}: ${body}`);
   }
