@@ -6,6 +6,7 @@ import { benchHttp } from './http.ts';
 import { benchIngressChange } from './ingress-change.ts';
 import { benchIngressScale } from './ingress-scale.ts';
 import { benchIngressTraffic } from './ingress-traffic.ts';
+import { benchIngresses } from './ingresses.ts';
 import { benchLongLists } from './long-lists.ts';
 import { benchNode } from './node.ts';
 import { benchPath } from './path.ts';
@@ -20,6 +21,7 @@ const parts = [
   ['Ingress: 10,000 Routes with 100,000 endpoints', benchIngressScale],
   ['The daemon of a node', benchNode],
   ['HTTP: 10,000 Routes in HAProxy', benchHttp],
+  ['Ingresses: 10,000 in the whole agent', benchIngresses],
   ['Long lists: 40 Routes with 15,000 networks each, rewritten', benchLongLists],
 ] as const;
 const chosen = process.argv.slice(2);

@@ -15,20 +15,21 @@ export const decidesAccess =
 
 /** Reads annotations below one prefix individually and records how far each is honoured. */
 export class IngressAnnotations {
-  readonly #annotations: Readonly<Record<string, string>>;
-  readonly #prefix: string;
+  /** Values by name, without prefix. */
+  readonly #values = new Map<string, string>();
   readonly #findings = new Map<string, Finding>();
   readonly #asked = new Set<string>();
 
-  constructor(annotations: Readonly<Record<string, string>>, prefix = nginxPrefix) {
-    this.#annotations = annotations;
-    this.#prefix = prefix;
+  constructor(annotations: Readonly<Record<string, string>>) {
+    for (const key in annotations) {
+      if (key.startsWith(nginxPrefix)) this.#values.set(key.slice(nginxPrefix.length), annotations[key] ?? '');
+    }
   }
 
   /** Returns the text of an annotation without blanks around it, or undefined if it is absent. It counts as honoured. */
   text(name: string): string | undefined {
     this.#asked.add(name);
-    const written = this.#annotations[`${this.#prefix}${name}`];
+    const written = this.#values.get(name);
     if (written === undefined) return undefined;
     if (!this.#findings.has(name)) this.note(name, 'works', '');
     return written.trim();
@@ -62,8 +63,8 @@ export class IngressAnnotations {
     const known = this.#findings.get(name);
     if (known !== undefined && rank(known.outcome) > rank(outcome)) return;
     this.#findings.set(name, {
-      subject: `${this.#prefix}${name}`,
-      value: showValue(this.#annotations[`${this.#prefix}${name}`], 60),
+      subject: `${nginxPrefix}${name}`,
+      value: showValue(this.#values.get(name), 60),
       outcome,
       message,
       ...(suggestion !== undefined && { suggestion }),
@@ -77,23 +78,16 @@ export class IngressAnnotations {
 
   /** Returns the findings about all annotations with the prefix, in the order in which they are written. */
   list(): readonly Finding[] {
-    for (const key of Object.keys(this.#annotations)) {
-      if (!key.startsWith(this.#prefix)) continue;
-      const name = key.slice(this.#prefix.length);
+    for (const name of this.#values.keys()) {
       if (!this.#findings.has(name)) this.#noteUnknown(name);
       if (this.#findings.size >= maxFindings) break;
     }
     return [...this.#findings.values()];
   }
 
-  /** Names that were requested, whether present or not. */
-  get asked(): readonly string[] {
-    return [...this.#asked];
-  }
-
   #noteUnknown(name: string): void {
     const near = findClosest(name, this.#asked);
-    const suggestion = near === undefined ? undefined : `write ${this.#prefix}${near}`;
+    const suggestion = near === undefined ? undefined : `write ${nginxPrefix}${near}`;
     if (decidesAccess.test(name)) {
       this.note(name, 'closed', 'is unknown and may restrict access', suggestion ?? 'remove it');
     } else this.note(name, 'ignored', 'is unknown', suggestion);

@@ -1,6 +1,7 @@
+import { lazily } from '../../base/read/lazily.ts';
 import { readAccess } from './access-annotations.ts';
-import { IngressAnnotations } from './annotation-reader.ts';
-import { judgeForeign } from './foreign.ts';
+import { IngressAnnotations, nginxPrefix } from './annotation-reader.ts';
+import { isForeign, judgeForeign } from './foreign.ts';
 import { readRedirects } from './redirect-annotations.ts';
 import type { Finding, IngressSettings } from './settings.ts';
 import { readTraffic } from './traffic-annotations.ts';
@@ -54,8 +55,16 @@ const missing: Readonly<Record<string, string>> = {
   'proxy-redirect-to': 'Location of servers is passed on unchanged',
 };
 
+const getDefaults = lazily((): ReadAnnotations => readAll({}));
+
 /** Reads the annotations of ingress-nginx. */
 export function readIngressAnnotations(written: Readonly<Record<string, string>>): ReadAnnotations {
+  // Most Ingresses have none, or only those of other programs such as cert-manager.
+  for (const key in written) if (key.startsWith(nginxPrefix) || isForeign(key)) return readAll(written);
+  return getDefaults();
+}
+
+function readAll(written: Readonly<Record<string, string>>): ReadAnnotations {
   const annotations = new IngressAnnotations(written);
   const settings: IngressSettings = {
     ...readRedirects(annotations),

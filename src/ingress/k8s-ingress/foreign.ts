@@ -136,6 +136,12 @@ export interface ForeignAnnotation {
   readonly equivalent?: Equivalent;
 }
 
+/** Returns whether an annotation belongs to another controller than ingress-nginx. */
+export function isForeign(key: string): boolean {
+  for (const prefix of prefixes.keys()) if (key.startsWith(prefix)) return true;
+  return false;
+}
+
 /** Returns the annotations of other controllers than ingress-nginx. */
 export function listForeign(written: Readonly<Record<string, string>>): readonly ForeignAnnotation[] {
   return Object.entries(written).flatMap(([key, value]): ForeignAnnotation[] => {

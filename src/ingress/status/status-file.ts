@@ -50,6 +50,7 @@ export class StatusFile implements StatusSink {
   readonly #gateways: GatewayFileStatuses;
   #entries: ReadonlyMap<string, RouteIngress>;
   readonly #made = new WeakMap<RouteStatus, Entry>();
+  #ingresses = { addresses: '', texts: new WeakMap<RouteStatus, string>() };
   #written = '';
 
   /** @param clock milliseconds since 1970, UTC */
@@ -83,9 +84,8 @@ export class StatusFile implements StatusSink {
     const gateways = this.#gateways.list(reports, now);
     const routes = entries.length === 0 ? '[]' : `[\n${entries.map(({ text }) => text).join(',\n')}\n  ]`;
     const more = gateways.length === 0 ? '' : `,\n  "gateways": ${indent(JSON.stringify(gateways, undefined, 2), 2)}`;
-    const ingresses = statuses.filter(({ kind }) => kind === 'Ingress').map((one) => describeIngress(one, addresses));
-    const served =
-      ingresses.length === 0 ? '' : `,\n  "ingresses": ${indent(JSON.stringify(ingresses, undefined, 2), 2)}`;
+    const ingresses = this.#listIngresses(statuses, addresses);
+    const served = ingresses.length === 0 ? '' : `,\n  "ingresses": [\n${ingresses.join(',\n')}\n  ]`;
     const listed = problems.length === 0 ? '' : `,\n  "problems": ${indent(JSON.stringify(problems, undefined, 2), 2)}`;
     const text = `{\n  "routes": ${routes}${served}${more}${listed}\n}\n`;
     if (text === this.#written) return;
@@ -96,6 +96,20 @@ export class StatusFile implements StatusSink {
     } catch (error) {
       this.#report(`Cannot write ${this.#path}: ${error instanceof Error ? error.message : String(error)}`);
     }
+  }
+
+  /** Returns the texts of Ingresses. Few of 10,000 change, so those of the others are cached. */
+  #listIngresses(statuses: readonly RouteStatus[], addresses: readonly string[]): readonly string[] {
+    const isSame = addresses.join() === this.#ingresses.addresses;
+    const known = isSame ? this.#ingresses.texts : new WeakMap<RouteStatus, string>();
+    this.#ingresses = { addresses: addresses.join(), texts: known };
+    return statuses.flatMap((status) => {
+      if (status.kind !== 'Ingress') return [];
+      const text =
+        known.get(status) ?? `    ${indent(JSON.stringify(describeIngress(status, addresses), undefined, 2), 4)}`;
+      known.set(status, text);
+      return [text];
+    });
   }
 
   /** Few of 10,000 Routes change, so the text of an unchanged status is cached. */
