@@ -8,7 +8,7 @@ import { benchIngressScale } from './ingress-scale.ts';
 import { benchIngressTraffic } from './ingress-traffic.ts';
 import { benchIngresses } from './ingresses.ts';
 import { benchLongLists } from './long-lists.ts';
-import { benchNode } from './node.ts';
+import { benchNames, benchNode } from './node.ts';
 import { benchPath } from './path.ts';
 
 const parts = [
@@ -20,6 +20,7 @@ const parts = [
   ['Ingress: from a changed file to the first connection by it, beside 1,000 other ports', benchIngressChange],
   ['Ingress: 10,000 Routes with 100,000 endpoints', benchIngressScale],
   ['The daemon of a node', benchNode],
+  ['Names of destinations', benchNames],
   ['HTTP: 10,000 Routes in HAProxy', benchHttp],
   ['Ingresses: 10,000 in the whole agent', benchIngresses],
   ['Long lists: 40 Routes with 15,000 networks each, rewritten', benchLongLists],

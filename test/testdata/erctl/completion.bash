@@ -21,13 +21,13 @@ _erctl() {
     routes)
       words='--agent --output --help ' ;;
     validate)
-      words='--output --help '
+      words='--allow-names --output --help '
       [[ $word != -* ]] && compopt -o default ;;
     migrate)
       words='--class --output --help ingress-nginx haproxy-ingress openshift'
       [[ $word != -* ]] && compopt -o default ;;
     render)
-      words='--backend --only --interface --pod-interface --output --help '
+      words='--backend --only --interface --pod-interface --allow-names --output --help '
       [[ $word != -* ]] && compopt -o default ;;
     schema)
       words='--help inspect list migrate render routes top trace validate watch' ;;
