@@ -13,9 +13,12 @@ import {
   KubernetesSource,
   nodeKinds,
   ordinaryKinds,
+  poolKinds,
 } from '../objects/source/kubernetes.ts';
 import { ClusterStatus } from '../status/cluster-status.ts';
 import { NodeRoster } from '../status/node-roster.ts';
+import { SecretKeys } from './addresses/keys.ts';
+import { LeaseMembers } from './addresses/members.ts';
 import type { Cluster, Report } from './daemon.ts';
 import type { AgentOptions } from './options.ts';
 import { isBeingRemoved } from './removal.ts';
@@ -40,15 +43,38 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
   );
   const settings = { namespace, name: clusterNames.agentRoster(identity.routerName), node: ports.node };
   const roster = new NodeRoster(api, settings, (problem) => report('node addresses', problem));
+  const members = new LeaseMembers(
+    api,
+    {
+      namespace,
+      name: clusterNames.addressMembers(identity.routerName),
+      // Without a list of Nodes, nothing is known about them.
+      isGone: (node) => !inventory.isEmpty('Node') && inventory.get('Node', node) === undefined,
+    },
+    (problem) => report('members', problem),
+  );
+  const keys = new SecretKeys(
+    api,
+    { namespace, name: clusterNames.addressKeys(identity.routerName) },
+    lease,
+    (problem) => report('heartbeat keys', problem),
+  );
   const status = new ClusterStatus(api, identity, lease, log);
   // Without the option, a cluster may lack Gateways or deny access to them.
   const optionalKinds = [
     ...nodeKinds,
+    ...poolKinds,
     ...(ports.policy.gatewayClass === undefined ? gatewayKinds : []),
     ...(ports.policy.ingressClass === undefined ? ingressKinds : []),
   ];
   // Only HAProxy serves Ingresses.
-  const kinds = [...ordinaryKinds, ...nodeKinds, ...gatewayKinds, ...(options.http === undefined ? [] : ingressKinds)];
+  const kinds = [
+    ...ordinaryKinds,
+    ...nodeKinds,
+    ...poolKinds,
+    ...gatewayKinds,
+    ...(options.http === undefined ? [] : ingressKinds),
+  ];
   const source = new KubernetesSource(api, { routerNameKey, kinds, optionalKinds }, status);
   const isRemoved = async (): Promise<boolean> => {
     if (daemonSet === undefined || dryRun) return false;
@@ -81,6 +107,9 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
     },
     status,
     ...(!dryRun && { roster }),
+    members,
+    keys,
+    ...(!dryRun && options.updatesStatus && { tell: (object, words) => status.tell(object, words) }),
     isRemoved,
     secrets: new ClusterSecrets(api),
     pods: openHostPods(api, inventory, (problem) => report('host network pods', problem)),

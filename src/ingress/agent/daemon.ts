@@ -3,6 +3,8 @@ import { createDaemonServer, listen } from '../../base/daemon/http-server.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { EndSignal } from '../../base/daemon/run.ts';
 import { version } from '../../base/daemon/version.ts';
+import type { EventObject, EventWords } from '../../base/kubernetes/events.ts';
+import { parseAddress } from '../../base/model/address.ts';
 import { renderEndpoint } from '../../base/model/endpoint.ts';
 import { HostGuard } from '../backends/host-guard.ts';
 import type { HostPods } from '../backends/host-pods.ts';
@@ -21,15 +23,23 @@ import type { PlaneReport } from '../intent/plane.ts';
 import { Inventory } from '../objects/inventory.ts';
 import { ManifestSource } from '../objects/source/manifests.ts';
 import type { ObjectSource, SourceSink } from '../objects/source/source.ts';
+import { AddressBook } from '../pools/address-book.ts';
+import { describeAddresses } from '../pools/describe-addresses.ts';
 import { describeEphemeralOverlap, readEphemeralPorts } from '../ports/ephemeral.ts';
 import type { PortKernel } from '../ports/kernel-api.ts';
 import { ListenerRules } from '../ports/linux/listener-rules.ts';
 import { PortPlane } from '../ports/port-plane.ts';
+import { AddressMetrics } from '../status/address-metrics.ts';
 import { AgentMetrics } from '../status/metrics.ts';
 import type { NodeRoster } from '../status/node-roster.ts';
+import { reportAddresses } from '../status/plan-addresses.ts';
 import type { StatusSink } from '../status/status.ts';
 import { StatusFile } from '../status/status-file.ts';
 import { renderStatusPage } from '../status/status-page.ts';
+import type { KeySource } from './addresses/keys.ts';
+import type { Members } from './addresses/members.ts';
+import { MoveEvents } from './addresses/move-events.ts';
+import { openAddresses } from './addresses/open.ts';
 import { IngressAgent } from './agent.ts';
 import type { AgentOptions } from './options.ts';
 import { openSiteSources } from './site-sources.ts';
@@ -44,6 +54,12 @@ export interface Cluster {
   readonly pods?: HostPods;
   /** The other ingress nodes. Absent: none is known. */
   readonly roster?: NodeRoster;
+  /** The nodes that hold virtual addresses. Absent: those of the command line. */
+  readonly members?: Members;
+  /** Keys of their heartbeats. Absent: a file. */
+  readonly keys?: KeySource;
+  /** Writes an Event, if this agent is the one that writes statuses. Absent: there are no Events. */
+  readonly tell?: (object: EventObject, words: EventWords) => void;
   /** Resolves to whether no next agent will take over, because the cluster removes the agent. Never rejects. */
   readonly isRemoved?: () => Promise<boolean>;
 }
@@ -76,12 +92,34 @@ export async function startDaemon(
   const inventory = new Inventory();
   // Sources and statuses report to the agent, which is created from them.
   const report: Report = (place, problem) => agent.report(place, problem);
-  const { source, status, secrets, pods, roster, isRemoved } =
+  const { source, status, secrets, pods, roster, members, keys, tell, isRemoved } =
     options.manifests === undefined
       ? await openCluster(options, inventory, log, report)
       : openManifests(options, options.manifests, inventory, (problem) => report('status', problem));
   const guard = new HostGuard(options.guard, { inventory, ...(pods !== undefined && { pods }) });
-  const ports = new PortPlane(options.ports, { inventory, kernel, log, metrics, guard, ...(roster && { roster }) });
+  const book = new AddressBook(inventory, options.addresses);
+  const ports = new PortPlane(options.ports, {
+    inventory,
+    kernel,
+    log,
+    metrics,
+    guard,
+    book,
+    ...(roster && { roster }),
+  });
+  const moves = tell && new MoveEvents(tell, () => ports.assignments);
+  const { keeper, holdings } = openAddresses(options, {
+    inventory,
+    ports,
+    ...(members && { members }),
+    ...(keys && { keys }),
+    isReady: () => agent.unreadiness === undefined,
+    report,
+    onState: (state) => {
+      agent.requestReport();
+      moves?.follow(state);
+    },
+  });
   const http = openHttp(options, { inventory, secrets, log, guard });
   const httpMetrics = http && new HttpMetrics(metrics.registry, options.http?.serverThreshold ?? 0);
   const agent: IngressAgent = new IngressAgent({
@@ -89,12 +127,21 @@ export async function startDaemon(
     inventory,
     planes: http === undefined ? [ports] : [ports, http],
     gateways: () => ports.gateways,
-    addresses: () => ports.nodeAddresses,
+    nodeAddresses: () => ports.nodeAddresses,
+    holdingOf: (address) => holdings.of(address),
+    addresses: () =>
+      reportAddresses({
+        services: inventory.all('Service'),
+        assignments: ports.assignments,
+        balancerClass: options.addresses.balancerClass,
+        holdingOf: (address) => holdings.of(address),
+      }),
     guard,
     status: options.dryRun || !options.updatesStatus ? noStatus : status,
     log,
     metrics,
   });
+  void new AddressMetrics(metrics.registry, { state: () => keeper.state, assignments: () => ports.assignments });
   const { stats } = options;
   const server =
     stats &&
@@ -109,6 +156,14 @@ export async function startDaemon(
       unreadiness: () => agent.unreadiness,
       documents: {
         '/claims': () => describeClaims(ports, http),
+        '/addresses': () =>
+          describeAddresses({
+            node: options.ports.node,
+            assignments: ports.assignments,
+            state: keeper.state,
+            problem: keeper.problem,
+            now: Date.now(),
+          }),
         ...(http !== undefined && {
           '/trace': (query) =>
             http.desired && traceRequest(http.desired, readTraced(query), http.ports, collectNotes(http.report())),
@@ -124,6 +179,7 @@ export async function startDaemon(
   const ephemeral = readEphemeralPorts();
   if (ephemeral !== undefined) report('node', describeEphemeralOverlap(options.ports.policy, ephemeral));
   agent.start();
+  if (!options.dryRun) keeper.start();
   return {
     agent,
     server,
@@ -136,6 +192,8 @@ export async function startDaemon(
       if (signal === 'SIGINT' || process.stderr.isTTY) http?.endAtStop();
       const removes = options.cleanupOnExit || (await isRemoved?.()) === true;
       if (removes) log.info({}, 'Removing the rules');
+      // First, so that other nodes take over while this one still serves.
+      await keeper.stop(removes);
       await agent.stop(removes);
       await roster?.close(removes);
     },
@@ -198,7 +256,9 @@ async function renderPage({ agent, ports, http, node }: PageParts, filter: strin
       claims: document.claims,
       endpointsOf: (claim) => {
         if (claim.port === undefined || claim.protocol === undefined) return sites?.(claim) ?? [];
-        const endpoints = open.get(portKey({ protocol: claim.protocol, port: claim.port })) ?? [];
+        const address = claim.address === undefined ? undefined : parseAddress(claim.address);
+        const { protocol, port: number } = claim;
+        const endpoints = open.get(portKey({ protocol, port: number, ...(address && { address }) })) ?? [];
         return endpoints.map(({ address, port }) => renderEndpoint({ address, port }));
       },
       ...(haproxy !== undefined && { haproxy }),

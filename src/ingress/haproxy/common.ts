@@ -1,4 +1,5 @@
 import { withCookie, withoutCookie } from './features.ts';
+import { editRules } from './header-edits.ts';
 import { flagged, letters } from './letters.ts';
 import type { ForwardedMode, Settings } from './model.ts';
 import { networksMap } from './networks.ts';
@@ -9,9 +10,17 @@ import { bodySizeRules, corsRules, denyListRules, redirectRules, steeringRules, 
 /**
  * Renders the `defaults` sections that other sections inherit from. The rules for features of Routes exist here once
  * and look up maps, instead of 10,000 times in backends. Their order is the order in which a request meets them.
+ *
+ * @param editedHeaders names of headers for which there are rules
  */
-export function renderDefaults(settings: Settings): string {
-  return [base(settings), plainBackends(settings), httpBackends(settings), tcpBackends(settings)].join('\n');
+export function renderDefaults(settings: Settings, editedHeaders: ReadonlySet<string>): string {
+  return [
+    base(settings),
+    plainBackends(settings),
+    bareBackends(settings),
+    httpBackends(settings, editedHeaders),
+    tcpBackends(settings),
+  ].join('\n');
 }
 
 /** Matches an ordinary request, which has no flags. */
@@ -68,7 +77,15 @@ ${privateRules('')}
 `;
 }
 
-function httpBackends(settings: Settings): string {
+function bareBackends(settings: Settings): string {
+  return `# The same without sticky cookies.
+defaults bare from base
+${connectionLimit(settings, 'http')}
+${forwardedRules(settings, settings.forwarded)}
+${settings.log === undefined ? '' : logServer}`;
+}
+
+function httpBackends(settings: Settings, names: ReadonlySet<string>): string {
   return `# All other HTTP backends. Their route selects the rules: "SECTION|COOKIE|ATTRIBUTES|!LETTERS".
 defaults http from base
 ${connectionLimit(settings, 'http')}
@@ -104,11 +121,16 @@ ${upstreamRules()}
   http-request set-var(txn.rest) 'var(txn.rest),regsub("^([^ ]*) \\\\1","")' if ${flagged(letters.rewrite)} !${flagged(letters.rewriteRoot)}
   http-request set-path %[var(txn.section),map_str(maps/rewrite-target.map)] if ${flagged(letters.rewriteOnly)}
   http-request set-path %[var(txn.section),map_str(maps/rewrite-target.map)]%[var(txn.rest)] if ${flagged(letters.rewrite)} !${flagged(letters.rewriteOnly)}
-
+${hostRule()}${editRules(names, 'request', `if ${flagged(letters.requestEdits)}`)}
   http-response add-header Set-Cookie "%[var(txn.route),field(2,|)]=%[srv_name]; path=/%[var(txn.route),field(3,|),map_str(maps/cookie-attributes.map)]" if ${withoutCookie} !${flagged(letters.noCookie)}
 ${privateRules(`${withoutCookie} !${flagged(letters.noCookie)} `)}
 ${settings.log === undefined ? '' : logServer}  http-response set-header Strict-Transport-Security %[var(txn.section),map_str(maps/hsts.map)] if ${flagged(letters.hsts)}
-`;
+${editRules(names, 'response', `if ${flagged(letters.responseEdits)}`)}`;
+}
+
+/** Replaces the host that servers see. */
+function hostRule(): string {
+  return `  http-request set-header Host %[var(txn.section),map_str(maps/rewrite-host.map)] if ${flagged(letters.rewriteHost)}\n`;
 }
 
 /**

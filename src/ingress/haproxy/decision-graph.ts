@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { encodeValue } from './encode.ts';
 import { checkPattern, longestSubject } from './pattern.ts';
 import { UnfitValue } from './quote.ts';
 import type { Condition, Rule } from './rule.ts';
@@ -120,8 +121,10 @@ export class DecisionGraph {
     if (room === 0) throw new TooComplex(`test more than ${longestChain} headers, parameters and methods`);
     if (++this.#states > mostBranches) throw new TooComplex(`need more than ${mostBranches} decisions`);
     const dimension = dimensionOf(test);
-    const split = test.type === 'exact' ? this.#branchExact : this.#branchRegex;
-    const branches = split.call(this, list, dimension, room - 1);
+    const branches =
+      test.type === 'exact'
+        ? this.#branchExact(list, dimension, room - 1)
+        : this.#branchRegex(list, dimension, room - 1);
     if (branches.size > mostBranches) throw new TooComplex(`name more than ${mostBranches} values`);
     const others = this.#decide(without(list, dimension), room - 1);
     const height = 1 + Math.max(others.height, ...[...branches.values()].map((one) => one.height));
@@ -249,9 +252,4 @@ function patternKey(id: string, number: number, pattern: string): string {
 /** Replaces blanks, which would end a key. */
 function withoutBlanks(pattern: string): string {
   return pattern.replaceAll(/\\[\s\S]| /g, (part) => (part.endsWith(' ') ? String.raw`\x20` : part));
-}
-
-/** Encodes a value as HAProxy's `url_enc` does. */
-export function encodeValue(value: string): string {
-  return encodeURIComponent(value).replaceAll(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
 }

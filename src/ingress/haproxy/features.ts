@@ -1,7 +1,8 @@
+import { editEntries } from './header-edits.ts';
 import { letters } from './letters.ts';
 import type { Backend, BackendRedirect, Cors, ForwardedMode, ServerSteering, StickyCookie } from './model.ts';
 import { listIdOf } from './networks.ts';
-import { checkMapValue, checkToken, UnfitValue } from './quote.ts';
+import { checkHost, checkMapValue, checkToken, UnfitValue } from './quote.ts';
 import { serverName } from './server-name.ts';
 
 /**
@@ -22,7 +23,6 @@ export const featureMaps = [
   'hsts',
   'deny',
   'body-size',
-  'host',
   'forwarded-prefix',
   'redirect-base',
   'redirect-path',
@@ -30,6 +30,10 @@ export const featureMaps = [
   'cors-origins',
   'steering',
   'steered',
+  'rewrite-host',
+  'request-edits',
+  'response-edits',
+  'edit-values',
 ] as const;
 export type FeatureMap = (typeof featureMaps)[number];
 
@@ -105,6 +109,14 @@ export function isPlain(backend: Backend): boolean {
   return /^[\w.-]+$/.test(backend.http?.cookie?.name ?? '') && flagsOf(backend, 'append', false) === '';
 }
 
+/** Returns whether a backend needs none of the optional rules, and has no sticky cookie either. */
+export function isBare(backend: Backend): boolean {
+  if (backend.mode !== 'http' || backend.http?.forwarded !== undefined || backend.http?.cookie !== undefined)
+    return false;
+  const flags = flagsOf(backend, 'append', false);
+  return flags === `${letters.noCookie}${letters.forwarded.append}`;
+}
+
 function flagsOf(backend: Backend, forwarded: ForwardedMode, redirect: boolean | 308): string {
   const access = [
     backend.allowList !== undefined && letters.allowList,
@@ -130,13 +142,15 @@ function flagsOf(backend: Backend, forwarded: ForwardedMode, redirect: boolean |
     rewrite?.target === '/' && letters.rewriteRoot,
     http.hsts !== undefined && letters.hsts,
     http.bodySize !== undefined && letters.bodySize,
-    http.host !== undefined && letters.host,
     http.forwardedPrefix !== undefined && letters.forwardedPrefix,
     http.cors !== undefined && letters.cors,
     http.steering !== undefined && letters.steering,
     http.redirect !== undefined && `${letters.answerRedirect}${letters.redirectStatus[http.redirect.status]}`,
     backend.mode === 'http' && http.cookie === undefined && letters.noCookie,
     (http.requestHeaders ?? []).length + (http.responseHeaders ?? []).length > 0 && letters.headers,
+    http.rewriteHost !== undefined && letters.rewriteHost,
+    http.requestEdits !== undefined && letters.requestEdits,
+    http.responseEdits !== undefined && letters.responseEdits,
     http.forwarded !== undefined && http.forwarded !== forwarded && letters.forwarded[http.forwarded],
   ].filter((flag): flag is string => flag !== false);
   if (flags.length === 0) return '';
@@ -157,17 +171,16 @@ export function featureEntries(backend: Backend, section: string): Map<FeatureMa
   if (backend.mode === 'tcp') return entries;
   add('timeout-server', backend.timeoutServer?.toFixed(0));
   add('timeout-tunnel', backend.timeoutTunnel?.toFixed(0));
-  const { rewrite, hsts } = backend.http ?? {};
+  const { rewrite, hsts, rewriteHost, requestEdits, responseEdits } = backend.http ?? {};
   if (rewrite?.prefix !== '') add('rewrite-prefix', rewrite?.prefix);
   add('rewrite-target', rewrite?.target);
   add('hsts', hsts);
-  const { bodySize, host, forwardedPrefix, redirect, cors, steering } = backend.http ?? {};
+  const { bodySize, forwardedPrefix, redirect, cors, steering } = backend.http ?? {};
   if (steering !== undefined) {
     add('steering', steeringValue(steering));
     entries.set('steered', steeredEntries(steering, section));
   }
   add('body-size', bodySize?.toFixed(0));
-  add('host', host);
   add('forwarded-prefix', forwardedPrefix);
   add('redirect-base', redirect && redirectBase(redirect));
   add('redirect-path', redirect?.path);
@@ -175,6 +188,13 @@ export function featureEntries(backend: Backend, section: string): Map<FeatureMa
     add('cors', corsValue(cors));
     entries.set('cors-origins', new Map(cors.origins.map((origin) => [`${section}|${checkOrigin(origin)}`, origin])));
   }
+  add('rewrite-host', rewriteHost && checkAuthority(rewriteHost));
+  const request = editEntries(section, requestEdits, 'request');
+  const response = editEntries(section, responseEdits, 'response');
+  add('request-edits', request.list);
+  add('response-edits', response.list);
+  const values = new Map([...request.values, ...response.values]);
+  if (values.size > 0) entries.set('edit-values', values);
   return entries;
 }
 
@@ -209,6 +229,12 @@ function steeredEntries({ chosen, others }: ServerSteering, section: string): Ma
   for (const [index, id] of chosen.entries()) entries.set(`${section}|c${index}`, serverName(id));
   for (const [index, id] of others.entries()) entries.set(`${section}|o${index}`, serverName(id));
   return entries;
+}
+
+/** Returns a host with an optional port as a map value. */
+function checkAuthority(authority: string): string {
+  checkHost(authority.replace(/:\d{1,5}$/, ''));
+  return authority;
 }
 
 /** Returns an origin as part of a map key. */

@@ -3,11 +3,13 @@ import type { BackendRedirect, ForwardedMode } from './model.ts';
 /** Letters of a route, one for each unusual feature. */
 export const letters = {
   redirect: 'r',
-  permanent: 'p',
+  permanent: 'P',
   answers: 's',
   denyList: 'd',
   bodySize: 'b',
-  host: 'e',
+  rewriteHost: 'v',
+  requestEdits: 'q',
+  responseEdits: 'p',
   forwardedPrefix: 'f',
   cors: 'c',
   steering: 'y',

@@ -68,8 +68,7 @@ export function corsRules(): string {
 
 /** Renders the headers that servers see instead of those of the client. Follows the rules for forwarded headers. */
 export function upstreamRules(): string {
-  return `  http-request set-header X-Forwarded-Prefix %[var(txn.section),map_str(maps/forwarded-prefix.map)] if ${flagged(letters.forwardedPrefix)}
-  http-request set-header Host %[var(txn.section),map_str(maps/host.map)] if ${flagged(letters.host)}`;
+  return `  http-request set-header X-Forwarded-Prefix %[var(txn.section),map_str(maps/forwarded-prefix.map)] if ${flagged(letters.forwardedPrefix)}`;
 }
 
 /** Renders the choice of a server by a header or cookie. Follows the rules for sticky cookies, and takes precedence. */

@@ -1,16 +1,8 @@
 import { createHash } from 'node:crypto';
 import { type Endpoint, type EndpointFinder, listIdled, usedState } from '../backends/endpoints.ts';
-import type {
-  Backend,
-  BackendRedirect,
-  Balance,
-  HttpBackend,
-  Rewrite,
-  Server,
-  StickyCookie,
-} from '../haproxy/model.ts';
+import type { Backend, BackendRedirect, Balance, HttpBackend, Server, StickyCookie } from '../haproxy/model.ts';
 import type { CookieDemand, Group } from '../intent/group.ts';
-import type { Filters, HeaderChange, PathRewrite, Redirect } from '../intent/match.ts';
+import type { Filters, HeaderChange, Redirect } from '../intent/match.ts';
 import type { ServiceShare } from '../intent/service-share.ts';
 import type { SiteDemand, SiteOwner } from '../intent/site-request.ts';
 import { rewriteOf } from './rewrite.ts';
@@ -122,22 +114,25 @@ function makeHttp(
   defaults: HttpDefaults,
   authority: string | undefined,
 ): HttpBackend {
-  const { forwarded, rewriteTarget, hsts, adjustsCase, requestHeaders = [], responseHeaders = [] } = filters ?? {};
+  const { forwarded, hsts, adjustsCase, requestHeaders = [], responseHeaders = [] } = filters ?? {};
+  const { requestEdits, responseEdits, rewriteHost } = filters ?? {};
+  const rewrite = makeRewrite(path, filters);
   const isSecure = tls !== undefined && tls.plain !== 'serve';
-  const { rewritePath, rewriteHost, forwardedPrefix, redirect, cors } = filters ?? {};
+  const { forwardedPrefix, redirect, cors } = filters ?? {};
   const { cookie } = group;
   return {
     ...(cookie !== undefined && {
       cookie: makeCookie(cookie, cookie.name ?? defaults.cookieName ?? defaultCookieName(owner), isSecure),
     }),
-    ...(rewritePath !== undefined && { rewrite: replacePath(path, rewritePath) }),
-    ...(rewriteHost !== undefined && { host: rewriteHost }),
     ...(forwardedPrefix !== undefined && { forwardedPrefix }),
     ...(redirect !== undefined && closed === undefined && { redirect: makeRedirect(redirect) }),
     ...(cors !== undefined && { cors }),
     ...(access.bodySize !== undefined && { bodySize: access.bodySize }),
     ...(forwarded !== undefined && { forwarded }),
-    ...(rewriteTarget !== undefined && { rewrite: rewriteOf(path, rewriteTarget) }),
+    ...(rewrite !== undefined && { rewrite }),
+    ...(rewriteHost !== undefined && { rewriteHost }),
+    ...(requestEdits !== undefined && { requestEdits }),
+    ...(responseEdits !== undefined && { responseEdits }),
     ...(hsts !== undefined && tls !== undefined && { hsts }),
     ...(requestHeaders.length > 0 && { requestHeaders: requestHeaders.map(asAction) }),
     ...(responseHeaders.length > 0 && { responseHeaders: responseHeaders.map(asAction) }),
@@ -159,12 +154,6 @@ function makeCookie({ sameSite, attributes }: CookieDemand, name: string, isSecu
   };
 }
 
-/** Replaces the matched prefix or the whole path. */
-function replacePath(path: string, { type, value }: PathRewrite): Rewrite {
-  if (type === 'full') return { prefix: '', target: value, dropRest: true };
-  return { prefix: path.replace(/\/+$/, ''), target: value };
-}
-
 function makeRedirect({ status, scheme, host, port, path }: Redirect): BackendRedirect {
   const isUsual = port === undefined || port === (scheme === 'http' ? 80 : 443);
   return {
@@ -173,6 +162,14 @@ function makeRedirect({ status, scheme, host, port, path }: Redirect): BackendRe
     ...(host !== undefined && { host: isUsual ? host : `${host}:${port}` }),
     ...(path !== undefined && { path: path.value }),
   };
+}
+
+function makeRewrite(path: string, { rewriteTarget, rewritePath }: Partial<Filters> = {}): HttpBackend['rewrite'] {
+  if (rewriteTarget !== undefined) return rewriteOf(path, rewriteTarget);
+  if (rewritePath === undefined) return undefined;
+  const { type, value } = rewritePath;
+  if (type === 'full') return { prefix: '', target: value === '' ? '/' : value, dropRest: true };
+  return { prefix: path.replace(/\/+$/, ''), target: value.replace(/\/+$/, '') || '/' };
 }
 
 function asAction({ name, value }: HeaderChange) {

@@ -1,38 +1,23 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { EndpointFinder } from '../backends/endpoints.ts';
-import { findDomainProblem } from '../claims/domains.ts';
 import { byAge } from '../claims/order.ts';
-import type { AdmissionPolicy } from '../claims/policy.ts';
-import type { Backend, Certificate } from '../haproxy/model.ts';
+import type { Certificate } from '../haproxy/model.ts';
 import type { Gateways, TlsName, VirtualHost } from '../haproxy/rule.ts';
 import type { ListenerId, SiteListener } from '../intent/listener.ts';
-import type { SiteDemand, SiteRequest } from '../intent/site-request.ts';
-import { type HttpDefaults, makeBackend } from './backend.ts';
+import type { SiteRequest } from '../intent/site-request.ts';
 import type { CertificateBook } from './certificate-book.ts';
-import { findUnfit, makeHost, type NameRules, sortRules } from './gateway-hosts.ts';
+import { covers, makeHost, type NameRules, sortRules } from './gateway-hosts.ts';
+import { GatewayOutcomes } from './gateway-outcomes.ts';
 import { findPlaces, type Place, type Places, patternOf } from './gateway-places.ts';
 import { type GatewayPlan, type ListenerVerdict, noGatewayPlan, type RefusedAtListener } from './gateway-plan.ts';
-import { makeRules, makeTarget, type RankedRule, requestPattern } from './gateway-rules.ts';
+import { requestPattern } from './gateway-rules.ts';
 import { endsTls, type GatewayPlanSettings, GatewaySlots } from './gateway-slots.ts';
 import { type CheckedListener, checkListener, listCertificates, listTlsNames } from './gateway-tls.ts';
-import { PatternQuota } from './pattern-quota.ts';
-import type { ServedSite } from './served-site.ts';
+import { type PreparerParts, RequestPreparer } from './request-preparer.ts';
 
 /** Dependencies of the planner. */
-export interface GatewayParts {
-  readonly policy: AdmissionPolicy;
-  readonly defaults: HttpDefaults;
-  readonly finder: EndpointFinder;
+export interface GatewayParts extends PreparerParts {
   readonly book: CertificateBook;
   readonly settings: GatewayPlanSettings | undefined;
-}
-
-/** What one request needs, until it or its Services change. */
-interface Prepared {
-  readonly backends: readonly Backend[];
-  readonly rules: readonly RankedRule[];
-  readonly served?: ServedSite;
-  readonly refusal?: RefusedAtListener;
 }
 
 /**
@@ -45,13 +30,11 @@ export class GatewayPlanner {
   #places: Places = { places: [], lost: new Map() };
   /** Requests by listener and pattern. */
   readonly #requests = new Map<ListenerId, Map<string, Set<SiteRequest>>>();
-  readonly #prepared = new Map<SiteRequest, Prepared>();
-  /** Backends of a demand, for all requests with it. */
-  readonly #shared = new Map<SiteDemand, readonly Backend[]>();
+  readonly #preparer: RequestPreparer;
   readonly #rules = new Map<ListenerId, Map<string, NameRules>>();
   readonly #checked = new Map<ListenerId, CheckedListener>();
   readonly #hosts = new Map<string, VirtualHost>();
-  readonly #patterns = new PatternQuota();
+  readonly #outcomes = new GatewayOutcomes();
   readonly #dirty = new Map<ListenerId, Set<string>>();
   readonly #slots: GatewaySlots | undefined;
   #isChanged = false;
@@ -59,6 +42,7 @@ export class GatewayPlanner {
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
+    this.#preparer = new RequestPreparer(parts);
     this.#slots = parts.settings && new GatewaySlots(parts.settings);
   }
 
@@ -79,15 +63,12 @@ export class GatewayPlanner {
     same?.delete(request);
     if (same?.size === 0) byPattern?.delete(pattern);
     this.forget(request);
+    this.#outcomes.drop(request);
   }
 
   /** Recomputes a request, because its Services changed. */
   forget(request: SiteRequest): void {
-    this.#prepared.delete(request);
-    if (request.demand.ok) {
-      this.#shared.delete(request.demand.value);
-      this.#patterns.release(request.demand.value);
-    }
+    this.#preparer.forget(request);
     this.#touch(request);
   }
 
@@ -115,14 +96,21 @@ export class GatewayPlanner {
     if (isSame) return;
     const before = this.#listeners;
     this.#listeners = new Map(all.map((one) => [one.id, one]));
+    for (const id of new Set([...before.keys(), ...this.#listeners.keys()])) {
+      if (before.has(id) !== this.#listeners.has(id)) this.#touchListener(id);
+    }
     for (const one of all) {
       if (before.get(one.id)?.tls?.end !== one.tls?.end) this.#forgetListener(one.id);
       if (before.get(one.id)?.tls !== one.tls || !this.#checked.has(one.id))
         this.#checked.set(one.id, checkListener(one, this.#parts.book, this.#checked.get(one.id)));
     }
-    for (const id of [...this.#checked.keys()]) if (!this.#listeners.has(id)) this.#checked.delete(id);
+    for (const id of this.#checked.keys()) if (!this.#listeners.has(id)) this.#checked.delete(id);
     this.#places = findPlaces(all);
     this.#isChanged = true;
+  }
+
+  #touchListener(id: ListenerId): void {
+    for (const requests of this.#requests.get(id)?.values() ?? []) for (const request of requests) this.#touch(request);
   }
 
   #forgetListener(id: ListenerId): void {
@@ -133,8 +121,7 @@ export class GatewayPlanner {
   compute(isRefused: (request: SiteRequest) => string | undefined): GatewayPlan {
     if (this.#slots === undefined || !this.isDirty) return this.#plan;
     for (const [id, patterns] of this.#dirty) for (const pattern of patterns) this.#sortName(id, pattern, isRefused);
-    const keys = this.#planHosts();
-    for (const key of [...this.#hosts.keys()]) if (!keys.has(key)) this.#hosts.delete(key);
+    this.#planHosts();
     this.#dirty.clear();
     this.#isChanged = false;
     this.#plan = this.#assemble(this.#slots);
@@ -150,90 +137,47 @@ export class GatewayPlanner {
     const requests = [...(this.#requests.get(id)?.get(pattern) ?? [])];
     const rules = this.#rules.get(id) ?? new Map<string, NameRules>();
     this.#rules.set(id, rules);
-    for (const request of requests) this.#prepare(request, isRefused(request));
-    if (requests.length === 0) rules.delete(pattern);
-    else rules.set(pattern, sortRules(requests.flatMap((one) => this.#prepared.get(one)?.rules ?? [])));
-  }
-
-  #prepare(request: SiteRequest, rival: string | undefined): Prepared {
-    const known = this.#prepared.get(request);
-    if (known !== undefined && known.refusal === undefined && rival === undefined) return known;
-    const refusal = this.#findRefusal(request, rival);
-    const prepared = refusal === undefined ? this.#makePrepared(request) : { backends: [], rules: [], refusal };
-    this.#prepared.set(request, prepared);
-    return prepared;
-  }
-
-  #findRefusal(request: SiteRequest, rival: string | undefined): RefusedAtListener | undefined {
-    const { owner, host, demand } = request;
-    if (!demand.ok) {
-      const message = demand.problems
-        .slice(0, 3)
-        .map(({ path, cure }) => `${path}: ${cure}`)
-        .join('; ');
-      return { request, reason: 'UnsupportedValue', message };
+    const isPassthrough = this.#listeners.get(id)?.tls?.end === 'endpoint';
+    for (const request of requests) this.#preparer.prepare(request, isPassthrough, isRefused(request));
+    if (requests.length === 0) {
+      rules.delete(pattern);
+      return;
     }
-    const domain = findDomainProblem(host, owner.fields.host, this.#parts.policy);
-    if (domain !== undefined) return { request, reason: 'NotAllowedByListeners', message: domain };
-    return rival === undefined ? undefined : { request, reason: 'HostAlreadyClaimed', message: rival };
+    const sorted = sortRules(requests.flatMap((one) => this.#preparer.get(one)?.rules ?? []));
+    rules.set(pattern, sorted);
+    for (const request of requests) this.#judge(request, sorted.complex.has(request));
   }
 
-  #makePrepared(request: SiteRequest): Prepared {
-    const { owner, demand } = request;
-    if (!demand.ok) return { backends: [], rules: [] };
-    const backends = this.#makeBackends(request, demand.value);
-    const { groups } = demand.value;
-    const targets = groups.map((group, index) =>
-      makeTarget(group, backends[index]?.id ?? '', owner.meta.namespace, this.#parts.finder),
-    );
-    const rules = makeRules(request, targets);
-    const unfit = findUnfit(rules.map(({ rule }) => rule)) ?? this.#patterns.claim(owner, demand.value);
-    if (unfit === undefined)
-      return {
-        backends,
-        rules,
-        served: { request, host: requestPattern(request), demand: demand.value, backends, authorities: new Map() },
-      };
-    return { backends: [], rules: [], refusal: { request, reason: 'UnsupportedValue', message: unfit } };
-  }
-
-  #makeBackends({ owner, listener }: SiteRequest, demand: SiteDemand): readonly Backend[] {
-    const known = this.#shared.get(demand);
-    if (known !== undefined) return known;
-    const { finder, defaults } = this.#parts;
-    const isPassthrough = this.#listeners.get(listener)?.tls?.end === 'endpoint';
-    const backends = demand.groups.map((group, index) =>
-      makeBackend({ owner, demand, group, index, isPassthrough }, finder, defaults, undefined),
-    );
-    this.#shared.set(demand, backends);
-    return backends;
-  }
-
-  /** Updates the virtual hosts and returns their keys. */
-  #planHosts(): ReadonlySet<string> {
-    const keys = new Set<string>();
+  /** Updates the virtual hosts of changed names, and of the names below changed wildcards. */
+  #planHosts(): void {
+    if (this.#isChanged) {
+      const keys = new Set<string>();
+      for (const place of this.#places.places)
+        for (const pattern of this.#listPatterns(place)) keys.add(this.#planHost(place, pattern));
+      for (const key of this.#hosts.keys()) if (!keys.has(key)) this.#hosts.delete(key);
+      return;
+    }
     for (const place of this.#places.places) {
-      for (const pattern of this.#listPatterns(place)) {
-        const key = `${place.name}|${pattern}`;
-        keys.add(key);
-        if (this.#hosts.has(key) && !this.#isAffected(place, pattern)) continue;
-        const host = makeHost(place, pattern, ({ id }) => this.#rules.get(id) ?? new Map());
-        const known = this.#hosts.get(key);
-        if (host !== undefined && !isSameHost(known, host)) this.#hosts.set(key, host);
-      }
+      const dirty = [...place.listeners.values()].flatMap(({ id }) => [...(this.#dirty.get(id) ?? [])]);
+      const wildcards = dirty.filter((name) => name.startsWith('*'));
+      for (const pattern of dirty) this.#planHost(place, pattern);
+      if (wildcards.length === 0) continue;
+      for (const pattern of this.#listPatterns(place))
+        if (wildcards.some((name) => covers(name, pattern))) this.#planHost(place, pattern);
     }
-    return keys;
   }
 
-  #isAffected({ listeners }: Place, pattern: string): boolean {
-    if (this.#isChanged) return true;
-    for (const { id } of listeners.values()) {
-      const dirty = this.#dirty.get(id);
-      if (dirty === undefined) continue;
-      for (const name of dirty)
-        if (name === pattern || name === '*' || (name.startsWith('*.') && pattern.endsWith(name.slice(1)))) return true;
-    }
-    return false;
+  /** Updates a virtual host and returns its key. */
+  #planHost(place: Place, pattern: string): string {
+    const key = `${place.name}|${pattern}`;
+    const isListed = [...place.listeners.values()].some(
+      (one) =>
+        one.tls?.end !== 'endpoint' && (patternOf(one) === pattern || this.#rules.get(one.id)?.has(pattern) === true),
+    );
+    const host = isListed ? makeHost(place, pattern, ({ id }) => this.#rules.get(id) ?? new Map()) : undefined;
+    if (host === undefined) this.#hosts.delete(key);
+    else if (!isSameHost(this.#hosts.get(key), host)) this.#hosts.set(key, host);
+    return key;
   }
 
   #listPatterns({ listeners }: Place): ReadonlySet<string> {
@@ -276,7 +220,7 @@ export class GatewayPlanner {
       defaults,
     };
     const listeners = [...this.#listeners.values()].map((one) => this.#judgeListener(one, slots));
-    return { gateways, certificates, ...this.#judge(), listeners, translations: slots.translations };
+    return { gateways, certificates, ...this.#outcomes.list(), listeners, translations: slots.translations };
   }
 
   #sameName(name: TlsName): TlsName {
@@ -289,35 +233,22 @@ export class GatewayPlanner {
     const passed = new Map<string, string>();
     for (const [pattern, requests] of this.#requests.get(id) ?? []) {
       const [first] = [...requests]
-        .filter((one) => this.#prepared.get(one)?.refusal === undefined)
+        .filter((one) => this.#preparer.get(one)?.refusal === undefined)
         .sort((one, other) => byAge(one.owner, other.owner));
-      const backend = first === undefined ? undefined : this.#prepared.get(first)?.backends[0];
+      const backend = first === undefined ? undefined : this.#preparer.get(first)?.served?.backends[0];
       if (backend !== undefined) passed.set(pattern, backend.id);
     }
     return passed;
   }
 
-  #judge(): Pick<GatewayPlan, 'served' | 'refused' | 'backends'> {
-    const served: ServedSite[] = [];
-    const refused: RefusedAtListener[] = [];
-    const backends = new Map<string, Backend>();
-    for (const [id, byPattern] of this.#requests) {
-      for (const [pattern, requests] of byPattern) {
-        const complex = this.#rules.get(id)?.get(pattern)?.complex;
-        for (const request of requests) {
-          const prepared = this.#prepared.get(request);
-          const refusal = this.#listeners.has(id)
-            ? (prepared?.refusal ?? (complex?.has(request) === true ? tooComplex(request) : undefined))
-            : { request, reason: 'NoMatchingParent', message: 'the listener does not exist' };
-          if (refusal !== undefined) refused.push(refusal);
-          else if (prepared?.served !== undefined) {
-            served.push(prepared.served);
-            for (const backend of prepared.backends) backends.set(backend.id, backend);
-          }
-        }
-      }
-    }
-    return { served, refused, backends };
+  /** Records what became of a request. */
+  #judge(request: SiteRequest, isComplex: boolean): void {
+    const { served, used, refusal } = this.#preparer.get(request) ?? {};
+    if (!this.#listeners.has(request.listener)) {
+      this.#outcomes.refuse({ request, reason: 'NoMatchingParent', message: 'the listener does not exist' });
+    } else if (refusal !== undefined) this.#outcomes.refuse(refusal);
+    else if (isComplex) this.#outcomes.refuse(tooComplex(request));
+    else if (served !== undefined && used !== undefined) this.#outcomes.serve(served, used);
   }
 
   #judgeListener(listener: SiteListener, slots: GatewaySlots): ListenerVerdict {

@@ -73,6 +73,7 @@ export class StatusFile implements StatusSink {
     statuses: readonly RouteStatus[],
     reports?: GatewayReports,
     problems: readonly string[] = [],
+    _addresses?: unknown,
     addresses: readonly string[] = [],
   ): void {
     const now = new Date(this.#clock());

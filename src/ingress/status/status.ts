@@ -4,6 +4,7 @@ import type { ObjectMeta } from '../../base/read/object-meta.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
 import type { PlaneReport, Verdict } from '../intent/plane.ts';
 import { suggestAnnotation } from '../route/known-annotations.ts';
+import type { AddressReports } from './plan-addresses.ts';
 
 /** Status of one Route or Ingress, for its author. */
 export interface RouteStatus {
@@ -54,13 +55,15 @@ export interface StatusSink {
    * Publishes all Routes of this router each time, and Gateways if they are served. Never throws.
    *
    * @param problems of files, objects and connections, one sentence each
-   * @param addresses of the ingress nodes, for Ingresses
+   * @param addresses results of virtual addresses
+   * @param nodeAddresses of the ingress nodes, for Ingresses
    */
   publish(
     statuses: readonly RouteStatus[],
     gateways: GatewayReports | undefined,
     problems: readonly string[],
-    addresses: readonly string[],
+    addresses?: AddressReports,
+    nodeAddresses?: readonly string[],
   ): void;
   close(): void;
 }

@@ -35,6 +35,9 @@ export const gatewayKinds: readonly Kind[] = ['GatewayClass', 'Gateway', 'TCPRou
 /** The kinds of Ingresses. */
 export const ingressKinds: readonly Kind[] = ['Ingress', 'IngressClass'];
 
+/** Virtual addresses. A cluster without this API has none. */
+export const poolKinds: readonly Kind[] = ['IngressAddressPool'];
+
 /** Interval between checks for a kind that the cluster does not serve, in milliseconds. */
 const absentPause = 5000;
 
