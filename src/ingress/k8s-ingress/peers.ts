@@ -18,6 +18,3 @@ export interface Peers {
   /** Returns whether another Ingress of the namespace names a host. */
   hasHost(host: string): boolean;
 }
-
-/** An Ingress alone in its namespace. */
-export const noPeers: Peers = { ownerOf: () => undefined, canaryOf: () => undefined, hasHost: () => false };
