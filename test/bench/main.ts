@@ -1,5 +1,6 @@
 /** Measures; prints tables. Every figure of a table comes from one run, the contestants in turn. */
 import { cpus, release } from 'node:os';
+import { benchAddresses } from './addresses.ts';
 import { benchAttach, benchStart } from './attach.ts';
 import { benchConnections } from './connections.ts';
 import { benchHttp } from './http.ts';
@@ -23,6 +24,7 @@ const parts = [
   ['Names of destinations', benchNames],
   ['HTTP: 10,000 Routes in HAProxy', benchHttp],
   ['Ingresses: 10,000 in the whole agent', benchIngresses],
+  ['Virtual addresses: moves between three nodes', benchAddresses],
   ['Long lists: 40 Routes with 15,000 networks each, rewritten', benchLongLists],
 ] as const;
 const chosen = process.argv.slice(2);

@@ -129,8 +129,14 @@ export class AddressCluster {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const words: Readonly<Record<Program, readonly string[]>> = {
       'ingress-agent': [
-        ...['--kubeconfig', this.#kubeconfig, '--node-name', node, '--check-interval', '0'],
-        ...['--addresses-directory', directory],
+        '--kubeconfig',
+        this.#kubeconfig,
+        '--node-name',
+        node,
+        '--check-interval',
+        '0',
+        '--addresses-directory',
+        directory,
       ],
       'ingress-addresses': ['--directory', directory, '--share-delay', '1s'],
     };
@@ -201,6 +207,17 @@ export class AddressCluster {
   /** Waits for something about the cluster, at most 40 s: four programs start on a machine that may be busy. */
   async expect(isSo: () => boolean | Promise<boolean>, describe: () => unknown): Promise<void> {
     await until(isSo, () => [describe(), this.log], 40_000);
+  }
+
+  /** Reads until a value is as expected, as {@link expect} does; returns it. */
+  async settle<Value>(read: () => Promise<Value>, isSo: (value: Value) => boolean): Promise<Value> {
+    let last = await read();
+    const isSettled = async (): Promise<boolean> => {
+      last = await read();
+      return isSo(last);
+    };
+    await this.expect(isSettled, () => last);
+    return last;
   }
 
   async down(): Promise<void> {
