@@ -6,6 +6,7 @@ import { addCompletion } from './commands/completion.ts';
 import { addInspect } from './commands/inspect.ts';
 import { addList } from './commands/list.ts';
 import { addLogs } from './commands/logs.ts';
+import { addMigrate } from './commands/migrate.ts';
 import { addRender } from './commands/render.ts';
 import { addRoutes } from './commands/routes.ts';
 import { addSchema } from './commands/schema.ts';
@@ -45,6 +46,7 @@ export function makeProgram(version: string, context: CommandContext): Command {
     addRoutes,
     addAddresses,
     addValidate,
+    addMigrate,
     addRender,
     addSchema,
     addCompletion,

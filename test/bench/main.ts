@@ -7,6 +7,7 @@ import { benchHttp } from './http.ts';
 import { benchIngressChange } from './ingress-change.ts';
 import { benchIngressScale } from './ingress-scale.ts';
 import { benchIngressTraffic } from './ingress-traffic.ts';
+import { benchIngresses } from './ingresses.ts';
 import { benchLongLists } from './long-lists.ts';
 import { benchNames, benchNode } from './node.ts';
 import { benchPath } from './path.ts';
@@ -22,6 +23,7 @@ const parts = [
   ['The daemon of a node', benchNode],
   ['Names of destinations', benchNames],
   ['HTTP: 10,000 Routes in HAProxy', benchHttp],
+  ['Ingresses: 10,000 in the whole agent', benchIngresses],
   ['Virtual addresses: moves between three nodes', benchAddresses],
   ['Long lists: 40 Routes with 15,000 networks each, rewritten', benchLongLists],
 ] as const;

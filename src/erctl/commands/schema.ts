@@ -10,12 +10,14 @@ import type { CommandContext } from '../context.ts';
 import { renderJson } from '../json.ts';
 import { renderDocumentSchema } from '../manifests/render-document.ts';
 import { validateDocumentSchema } from '../manifests/validate-document.ts';
+import { migrateDocumentSchema } from '../migrate/migrate-document.ts';
 
 /** Schema of the JSON document of each command. */
 const schemas = {
   addresses: addressesDocumentSchema,
   inspect: inspectDocumentSchema,
   list: listDocumentSchema,
+  migrate: migrateDocumentSchema,
   render: renderDocumentSchema,
   routes: claimsDocumentSchema,
   top: watchDocumentSchema,

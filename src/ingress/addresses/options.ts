@@ -4,7 +4,8 @@ import { defineOptions, formatOptionHelp } from '../../base/daemon/table.ts';
 import { durationCure, parseDuration } from '../../base/read/duration.ts';
 import { addressesFolder } from './documents.ts';
 
-const addressesOptionTable = defineOptions({
+/** Options of `ingress-addresses`. */
+export const addressesOptionTable = defineOptions({
   directory: { value: 'DIR', help: 'folder of wanted.json, keys.json and state.json', initial: addressesFolder },
   'share-delay': {
     value: 'TIME',

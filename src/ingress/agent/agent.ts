@@ -25,6 +25,8 @@ export interface AgentParts {
   readonly holdingOf?: (address: string) => Holding;
   /** Results of virtual addresses. Absent: there are none. */
   readonly addresses?: () => AddressReports;
+  /** Addresses of the ingress nodes, for Ingresses. Absent: none is known. */
+  readonly nodeAddresses?: () => readonly string[];
   /** Decides about endpoints with node addresses. */
   readonly guard?: HostGuard;
   readonly status: StatusSink;
@@ -182,7 +184,7 @@ export class IngressAgent implements SourceSink {
     const { metrics, log } = this.#parts;
     metrics.routes.reset();
     const refusals = new Map<string, string>();
-    for (const { meta, reason, message, isPending } of statuses) {
+    for (const { meta, kind, reason, message, isPending } of statuses) {
       metrics.routes.inc({ outcome: isPending ? 'Pending' : (reason ?? 'Admitted') });
       if (reason === undefined) continue;
       refusals.set(meta.uid, reason);
@@ -190,7 +192,8 @@ export class IngressAgent implements SourceSink {
       const { namespace, name } = meta;
       metrics.refusals.inc({ reason });
       // Such a failure concerns every Route and is logged where it happens.
-      if (reason !== notApplied) log.warn({ namespace, route: name, reason, message }, 'Route not admitted');
+      const what = kind === undefined ? { route: name } : { object: `${kind} ${name}` };
+      if (reason !== notApplied) log.warn({ namespace, ...what, reason, message }, `${kind ?? 'Route'} not admitted`);
     }
     this.#refusals.clear();
     for (const [uid, reason] of refusals) this.#refusals.set(uid, reason);
@@ -199,6 +202,12 @@ export class IngressAgent implements SourceSink {
     const serviceOf = (key: string) => this.#parts.inventory.get('Service', key);
     const holdingOf = this.#parts.holdingOf ?? (() => ({ state: 'waiting' }) as const);
     const gateways = objects && reportGateways({ ...objects, verdicts, serviceOf, holdingOf });
-    this.#parts.status.publish(statuses, gateways, this.#problems.lines, this.#parts.addresses?.());
+    this.#parts.status.publish(
+      statuses,
+      gateways,
+      this.#problems.lines,
+      this.#parts.addresses?.(),
+      this.#parts.nodeAddresses?.() ?? [],
+    );
   }
 }

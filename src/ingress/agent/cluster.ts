@@ -8,7 +8,14 @@ import { clusterNames } from '../../base/kubernetes/names.ts';
 import { ReviewedHostPods } from '../backends/host-pods.ts';
 import { ClusterSecrets } from '../http/secrets.ts';
 import type { Inventory } from '../objects/inventory.ts';
-import { gatewayKinds, KubernetesSource, nodeKinds, ordinaryKinds, poolKinds } from '../objects/source/kubernetes.ts';
+import {
+  gatewayKinds,
+  ingressKinds,
+  KubernetesSource,
+  nodeKinds,
+  ordinaryKinds,
+  poolKinds,
+} from '../objects/source/kubernetes.ts';
 import { ClusterStatus } from '../status/cluster-status.ts';
 import { NodeRoster } from '../status/node-roster.ts';
 import { SecretKeys } from './addresses/keys.ts';
@@ -57,8 +64,20 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
   );
   const status = new ClusterStatus(api, identity, lease, log);
   // Without the option, a cluster may lack Gateways or deny access to them.
-  const optionalKinds = [...nodeKinds, ...poolKinds, ...(ports.policy.gatewayClass === undefined ? gatewayKinds : [])];
-  const kinds = [...ordinaryKinds, ...nodeKinds, ...poolKinds, ...(hostsOnly ? [] : gatewayKinds)];
+  const optionalKinds = [
+    ...nodeKinds,
+    ...poolKinds,
+    ...(ports.policy.gatewayClass === undefined ? gatewayKinds : []),
+    ...(ports.policy.ingressClass === undefined ? ingressKinds : []),
+  ];
+  // Only HAProxy serves Ingresses.
+  const kinds = [
+    ...ordinaryKinds,
+    ...nodeKinds,
+    ...poolKinds,
+    ...(hostsOnly ? [] : gatewayKinds),
+    ...(hostsOnly || options.http === undefined ? [] : ingressKinds),
+  ];
   const source = new KubernetesSource(api, { routerNameKey, ignoresPorts: hostsOnly, kinds, optionalKinds }, status);
   const isRemoved = async (): Promise<boolean> => {
     if (daemonSet === undefined || dryRun) return false;

@@ -27,6 +27,7 @@ import { AddressBook } from '../pools/address-book.ts';
 import { describeAddresses } from '../pools/describe-addresses.ts';
 import { describeEphemeralOverlap, readEphemeralPorts } from '../ports/ephemeral.ts';
 import type { PortKernel } from '../ports/kernel-api.ts';
+import { ListenerRules } from '../ports/linux/listener-rules.ts';
 import { PortPlane } from '../ports/port-plane.ts';
 import { AddressMetrics } from '../status/address-metrics.ts';
 import { AgentMetrics } from '../status/metrics.ts';
@@ -128,6 +129,7 @@ export async function startDaemon(
     inventory,
     planes: http === undefined ? [ports] : [ports, http],
     gateways: () => ports.gateways,
+    nodeAddresses: () => ports.nodeAddresses,
     holdingOf: (address) => holdings.of(address),
     addresses: () =>
       reportAddresses({
@@ -225,13 +227,16 @@ function describeServing({ manifests, ports, http, stats }: AgentOptions): Reado
 
 /** A dry run starts no HAProxy, and without one only claims of ports can be decided. */
 function openHttp(
-  { http, dryRun }: AgentOptions,
-  parts: Omit<HttpParts, 'certificate' | 'sources'>,
+  { http, dryRun, ports }: AgentOptions,
+  parts: Omit<HttpParts, 'certificate' | 'sources' | 'listenerRules'>,
 ): HttpPlane | undefined {
   if (http === undefined || dryRun) return undefined;
   const certificate = new DefaultCertificate(http.certificate);
   const sources = openSiteSources(parts.inventory, http);
-  return new HttpPlane(http.settings, { ...parts, sources, certificate });
+  const { gateways } = http.settings;
+  const listenerRules =
+    gateways && new ListenerRules(ports.name, { from: gateways.ports.http.from, to: gateways.ports.tls.to });
+  return new HttpPlane(http.settings, { ...parts, sources, certificate, ...(listenerRules && { listenerRules }) });
 }
 
 async function reportHaproxy({ engine, directory }: HttpPlane): Promise<HaproxyReport> {

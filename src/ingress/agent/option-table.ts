@@ -53,6 +53,7 @@ export const optionTable: OptionTable<OptionName> = {
     variable: 'ROUTER_CANONICAL_HOSTNAME',
   },
   'gateway-class': { value: 'NAME', help: 'serve only Gateways of this class; default all of this controller' },
+  'ingress-class': { value: 'NAME', help: 'serve only Ingresses of this class; default all of this controller' },
   'gateway-addresses': {
     value: 'IP,...',
     help: "addresses in Gateways' statuses; default --addresses, else the node's",
@@ -119,7 +120,7 @@ export const optionTable: OptionTable<OptionName> = {
     variable: 'ROUTER_DENIED_DOMAINS',
   },
   'hosts-only': {
-    help: 'serve only hosts and paths: ignore requests of Routes for ports, and Gateways',
+    help: 'serve only hosts and paths of Routes: ignore requests for ports, Gateways and Ingresses',
   },
   'allowed-ports': {
     heading: 'Ports',
@@ -272,6 +273,7 @@ export type OptionName =
   | 'status-router-name'
   | 'canonical-hostname'
   | 'gateway-class'
+  | 'ingress-class'
   | 'gateway-addresses'
   | 'address-pool'
   | 'router-addresses'

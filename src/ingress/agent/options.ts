@@ -12,8 +12,9 @@ import { labelSelectorCure, parseLabelSelector } from '../claims/label-selector.
 import { namespaceQuotaCure, parseNamespaceQuota } from '../claims/policy.ts';
 import { includesPort, type PortRange, parsePortRanges, portRangesCure } from '../claims/port-ranges.ts';
 import { parsePodUid, podPath } from '../handover/pod-folder.ts';
+import type { GatewayPlanSettings } from '../http/gateway-slots.ts';
 import { defaultDirectory, type HttpOptions, readHttpOptions } from '../http/options.ts';
-import type { SiteBalance } from '../intent/site-request.ts';
+import type { SiteBalance } from '../intent/group.ts';
 import type { Balance } from '../ports/model.ts';
 import type { PortSettings } from '../ports/port-plane.ts';
 import { defaultRouterNameKey } from '../route/route.ts';
@@ -100,12 +101,13 @@ function readOptions(reader: Reader): Omit<AgentOptions, 'warnings'> {
   const balances = readHttpBalances(reader);
   const { policy, node, name, checkInterval } = ports;
   const http = readHttpOptions(reader, { policy, node, name, checkInterval, drainTime, ...balances });
+  const { gateways } = http?.settings ?? {};
   const dryRun = reader.isSet('dry-run');
   const uid = reader.read('pod-uid', parsePodUid, 'must be the UID of a pod');
   const shared = reader.read('haproxy-directory', (text) => text) ?? defaultDirectory(name);
   const pod = uid === undefined || dryRun ? undefined : { shared, uid };
   return {
-    ports,
+    ports: gateways === undefined ? ports : reservePorts(ports, gateways.ports),
     addresses,
     guard: {
       openNetworks: reader.read('node-endpoint-networks', parseNetworks, networksCure) ?? [],
@@ -140,12 +142,22 @@ function readOptions(reader: Reader): Omit<AgentOptions, 'warnings'> {
   };
 }
 
+/** Reserves HAProxy's ports for listeners. */
+function reservePorts(settings: PortSettings, { http, tls }: GatewayPlanSettings['ports']): PortSettings {
+  const { policy } = settings;
+  return {
+    ...settings,
+    policy: { ...policy, reservedPorts: [...policy.reservedPorts, { from: http.from, to: tls.to }] },
+  };
+}
+
 function readPortSettings(reader: Reader, routerName: string | undefined): PortSettings {
   const ranges = (name: OptionName) => reader.read(name, parsePortRanges, portRangesCure) ?? [];
   const selector = (name: OptionName) => reader.read(name, parseLabelSelector, labelSelectorCure) ?? [];
   const domains = (name: OptionName) =>
     reader.read(name, parseDomains, 'must be domains separated by commas, for example "a.com,b.org"') ?? [];
   const gatewayClass = reader.read('gateway-class', (text) => text);
+  const ingressClass = reader.read('ingress-class', (text) => text);
   // Zero selects the default, as in OpenShift's router.
   const idleTimeout = reader.read('tunnel-timeout', parseOptionTime, optionTimeCure) || undefined;
   const addresses = reader.read('addresses', parseAddresses, 'must be addresses separated by commas');
@@ -157,6 +169,7 @@ function readPortSettings(reader: Reader, routerName: string | undefined): PortS
     policy: {
       ...(routerName !== undefined && { routerName }),
       ...(gatewayClass !== undefined && { gatewayClass }),
+      ...(ingressClass !== undefined && { ingressClass }),
       routeLabels: selector('route-labels'),
       namespaceLabels: [
         ...selector('namespace-labels'),

@@ -170,13 +170,17 @@ export function selectPorts(
   { protocol, targetPort }: PortChoice,
 ): (port: SlicePort) => boolean {
   if (servicePort !== undefined) {
-    const meant = service?.ports.find((port) => port.port === servicePort && port.protocol === protocol);
+    const meant = service?.ports.find((port) => isPort(port, servicePort) && port.protocol === protocol);
     return (port) => meant !== undefined && port.protocol === protocol && port.name === meant.name;
   }
   if (targetPort === undefined) return (port) => port.protocol === protocol;
   // As in OpenShift, a quoted number matches the number as well as the name.
   const number = typeof targetPort === 'number' || /^\d+$/.test(targetPort) ? Number(targetPort) : undefined;
   return (port) => port.protocol === protocol && (port.name === targetPort || port.port === number);
+}
+
+function isPort({ name, port }: ServicePort, written: string | number): boolean {
+  return typeof written === 'number' ? port === written : name === written;
 }
 
 const rank = { ready: 2, draining: 1, unready: 0 } as const;

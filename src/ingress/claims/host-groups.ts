@@ -1,13 +1,11 @@
 import type { SiteRequest } from '../intent/site-request.ts';
-import { parentOf } from './host.ts';
-import type { HostClaimPolicy } from './hosts.ts';
+import { isWildcard, parentOf } from './host.ts';
 
 /**
  * Requests in groups that do not affect each other: those for one host or, if one of them is for a wildcard, those for
  * all hosts one label below its domain. A change of one request among 10,000 affects only the few of its group.
  */
 export class HostGroups {
-  readonly #policy: HostClaimPolicy;
   readonly #groups = new Map<string, Set<SiteRequest>>();
   /** Requests by the domain above their host. */
   readonly #byParent = new Map<string, Set<SiteRequest>>();
@@ -15,15 +13,11 @@ export class HostGroups {
   readonly #wildcards = new Map<string, number>();
   readonly #dirty = new Set<string>();
 
-  constructor(policy: HostClaimPolicy) {
-    this.#policy = policy;
-  }
-
   add(request: SiteRequest): void {
-    const parent = this.#parentOf(request);
-    const isFirst = request.isWildcard && parent !== undefined && (this.#wildcards.get(parent) ?? 0) === 0;
+    const parent = parentDomainOf(request);
+    const isFirst = isWildcard(request) && parent !== undefined && (this.#wildcards.get(parent) ?? 0) === 0;
     if (isFirst) this.#regroup(parent, 1);
-    else if (request.isWildcard && parent !== undefined)
+    else if (isWildcard(request) && parent !== undefined)
       this.#wildcards.set(parent, (this.#wildcards.get(parent) ?? 0) + 1);
     if (parent !== undefined) addTo(this.#byParent, parent, request);
     this.#put(request);
@@ -31,10 +25,10 @@ export class HostGroups {
 
   remove(request: SiteRequest): void {
     this.#take(request);
-    const parent = this.#parentOf(request);
+    const parent = parentDomainOf(request);
     if (parent === undefined) return;
     removeFrom(this.#byParent, parent, request);
-    if (!request.isWildcard) return;
+    if (!isWildcard(request)) return;
     const count = (this.#wildcards.get(parent) ?? 0) - 1;
     if (count > 0) this.#wildcards.set(parent, count);
     else this.#regroup(parent, 0);
@@ -74,14 +68,13 @@ export class HostGroups {
   }
 
   #nameOf(request: SiteRequest): string {
-    const parent = this.#parentOf(request);
+    const parent = parentDomainOf(request);
     return parent !== undefined && this.#wildcards.has(parent) ? `*.${parent}` : (request.host ?? '');
   }
+}
 
-  #parentOf(request: SiteRequest): string | undefined {
-    if (!this.#policy.allowsWildcards) return undefined;
-    return request.host === undefined ? undefined : parentOf(request.host);
-  }
+function parentDomainOf({ host }: SiteRequest): string | undefined {
+  return host === undefined ? undefined : parentOf(host);
 }
 
 function addTo(sets: Map<string, Set<SiteRequest>>, key: string, request: SiteRequest): void {

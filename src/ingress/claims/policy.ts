@@ -31,6 +31,8 @@ export interface AdmissionPolicy {
   readonly routerName?: string;
   /** The only class of Gateways that is served. Absent: every class of this controller. */
   readonly gatewayClass?: string;
+  /** The only class of Ingresses that is served. Absent: every class of this controller. */
+  readonly ingressClass?: string;
   readonly routeLabels: LabelSelector;
   /** Labels that a Route's namespace must have. */
   readonly namespaceLabels: LabelSelector;

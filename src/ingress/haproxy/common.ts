@@ -1,20 +1,26 @@
-import { letters, withCookie, withoutCookie } from './features.ts';
+import { withCookie, withoutCookie } from './features.ts';
+import { editRules } from './header-edits.ts';
+import { flagged, letters } from './letters.ts';
 import type { ForwardedMode, Settings } from './model.ts';
 import { networksMap } from './networks.ts';
 import { quoteWord } from './quote.ts';
 import { milliseconds } from './section.ts';
+import { bodySizeRules, corsRules, denyListRules, redirectRules, steeringRules, upstreamRules } from './site-rules.ts';
 
 /**
  * Renders the `defaults` sections that other sections inherit from. The rules for features of Routes exist here once
  * and look up maps, instead of 10,000 times in backends. Their order is the order in which a request meets them.
+ *
+ * @param editedHeaders names of headers for which there are rules
  */
-export function renderDefaults(settings: Settings): string {
-  return [base(settings), plainBackends(settings), httpBackends(settings), tcpBackends(settings)].join('\n');
-}
-
-/** Returns a condition: the flags of a route contain a letter. An ordinary route has no flags. */
-export function flagged(letter: string): string {
-  return `{ var(txn.flags) -m sub ${letter} }`;
+export function renderDefaults(settings: Settings, editedHeaders: ReadonlySet<string>): string {
+  return [
+    base(settings),
+    plainBackends(settings),
+    bareBackends(settings),
+    httpBackends(settings, editedHeaders),
+    tcpBackends(settings),
+  ].join('\n');
 }
 
 /** Matches an ordinary request, which has no flags. */
@@ -71,7 +77,15 @@ ${privateRules('')}
 `;
 }
 
-function httpBackends(settings: Settings): string {
+function bareBackends(settings: Settings): string {
+  return `# The same without sticky cookies.
+defaults bare from base
+${connectionLimit(settings, 'http')}
+${forwardedRules(settings, settings.forwarded)}
+${settings.log === undefined ? '' : logServer}`;
+}
+
+function httpBackends(settings: Settings, names: ReadonlySet<string>): string {
   return `# All other HTTP backends. Their route selects the rules: "SECTION|COOKIE|ATTRIBUTES|!LETTERS".
 defaults http from base
 ${connectionLimit(settings, 'http')}
@@ -85,26 +99,38 @@ ${forwardedRules(settings, settings.forwarded, ordinary)}
   # An IPv4 client of a socket of both families, too.
   http-request set-var(txn.address) 'src,hex,regsub("^0{20}FFFF","")'
   http-request set-var-fmt(txn.client) "%[var(txn.section)]/%[var(txn.address),length]:%[var(txn.address)]"
+${denyListRules('http-request', networksMap)}
 ${allowListRules('http-request')}
   http-request set-var(txn.limits) var(txn.section),map_str(maps/limits.map) if ${flagged(letters.limits)}
 ${limitRules('http-request', 'if', 'http')}
   # Found as it came: without port and final dot.
   http-request set-var(txn.host) req.hdr(host) if ${flagged(letters.redirect)} !{ var(txn.host) -m found }
+  http-request redirect location https://%[var(txn.host)]%[pathq] code 308 if ${flagged(letters.redirect)} ${flagged(letters.permanent)}
   http-request redirect location https://%[var(txn.host)]%[pathq] code 302 if ${flagged(letters.redirect)}
+${bodySizeRules()}
+${corsRules()}
+${redirectRules()}
+${steeringRules()}
   http-request set-timeout server var(txn.section),map_str_int(maps/timeout-server.map) if ${flagged(letters.timeoutServer)}
   http-request set-timeout tunnel var(txn.section),map_str_int(maps/timeout-tunnel.map) if ${flagged(letters.timeoutTunnel)}
 ${(['append', 'replace', 'if-none'] as const).map((mode) => forwardedRules(settings, mode, flagged(letters.forwarded[mode]))).join('\n')}
+${upstreamRules()}
   # The path behind the prefix, taken literally; a target "/" takes the slash after it too.
   http-request set-var-fmt(txn.rest) "%[var(txn.section),map_str(maps/rewrite-prefix.map)] %[path]" if ${flagged(letters.rewrite)}
   http-request set-var(txn.rest) 'var(txn.rest),regsub("^([^ ]*) \\\\1/?","")' if ${flagged(letters.rewriteRoot)}
   http-request set-var(txn.rest) 'var(txn.rest),regsub("^([^ ]*) \\\\1","")' if ${flagged(letters.rewrite)} !${flagged(letters.rewriteRoot)}
   http-request set-path %[var(txn.section),map_str(maps/rewrite-target.map)] if ${flagged(letters.rewriteOnly)}
   http-request set-path %[var(txn.section),map_str(maps/rewrite-target.map)]%[var(txn.rest)] if ${flagged(letters.rewrite)} !${flagged(letters.rewriteOnly)}
-
+${hostRule()}${editRules(names, 'request', `if ${flagged(letters.requestEdits)}`)}
   http-response add-header Set-Cookie "%[var(txn.route),field(2,|)]=%[srv_name]; path=/%[var(txn.route),field(3,|),map_str(maps/cookie-attributes.map)]" if ${withoutCookie} !${flagged(letters.noCookie)}
 ${privateRules(`${withoutCookie} !${flagged(letters.noCookie)} `)}
 ${settings.log === undefined ? '' : logServer}  http-response set-header Strict-Transport-Security %[var(txn.section),map_str(maps/hsts.map)] if ${flagged(letters.hsts)}
-`;
+${editRules(names, 'response', `if ${flagged(letters.responseEdits)}`)}`;
+}
+
+/** Replaces the host that servers see. */
+function hostRule(): string {
+  return `  http-request set-header Host %[var(txn.section),map_str(maps/rewrite-host.map)] if ${flagged(letters.rewriteHost)}\n`;
 }
 
 /**
@@ -129,7 +155,7 @@ export function allowListRules(rule: 'http-request' | 'tcp-request content'): st
   const isListed = flagged(letters.allowList);
   return `  ${rule} set-var(txn.list) var(txn.section),map_str(maps/allow.map) if ${isListed}
   ${rule} set-var-fmt(txn.listed) "%[var(txn.list)]/%[var(txn.address),length]:%[var(txn.address)]" if ${isListed}
-  ${rule} reject if ${isListed} !{ var(txn.listed),map_beg(${networksMap}) -m found }`;
+${rule === 'http-request' ? `  ${rule} deny deny_status 403 if ${flagged(letters.answers)} ${isListed} !{ var(txn.listed),map_beg(${networksMap}) -m found }\n` : ''}  ${rule} reject if ${isListed} !{ var(txn.listed),map_beg(${networksMap}) -m found }`;
 }
 
 /** Sets the log's name of the server that answers. */
@@ -215,8 +241,11 @@ function onlyIpv4({ listen }: Settings): boolean {
  * `txn.client` the client.
  */
 export function limitRules(rule: 'http-request' | 'tcp-request content', when: string, mode: 'http' | 'tcp'): string {
-  const reached = (counter: string, field: number): string =>
-    `  ${rule} reject ${when} { var(txn.limits) -m found } { ${counter}(2,limits),sub(txn.limit${field}) ge 0 }`;
+  const reached = (counter: string, field: number): string => {
+    const isReached = `{ var(txn.limits) -m found } { ${counter}(2,limits),sub(txn.limit${field}) ge 0 }`;
+    const answer = `  ${rule} deny deny_status 503 if ${flagged(letters.answers)} ${isReached}\n`;
+    return `${mode === 'http' ? answer : ''}  ${rule} reject ${when} ${isReached}`;
+  };
   const lines = [
     ...[1, 2, 3].map(
       (field) =>

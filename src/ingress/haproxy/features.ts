@@ -1,6 +1,9 @@
-import type { Backend, ForwardedMode, StickyCookie } from './model.ts';
+import { editEntries } from './header-edits.ts';
+import { letters } from './letters.ts';
+import type { Backend, BackendRedirect, Cors, ForwardedMode, ServerSteering, StickyCookie } from './model.ts';
 import { listIdOf } from './networks.ts';
-import { checkMapValue, checkToken, UnfitValue } from './quote.ts';
+import { checkHost, checkMapValue, checkToken, UnfitValue } from './quote.ts';
+import { serverName } from './server-name.ts';
 
 /**
  * The features of a backend as map values, so that they can change at run time. The value of a host's entry is a
@@ -18,23 +21,21 @@ export const featureMaps = [
   'rewrite-prefix',
   'rewrite-target',
   'hsts',
+  'deny',
+  'body-size',
+  'forwarded-prefix',
+  'redirect-base',
+  'redirect-path',
+  'cors',
+  'cors-origins',
+  'steering',
+  'steered',
+  'rewrite-host',
+  'request-edits',
+  'response-edits',
+  'edit-values',
 ] as const;
 export type FeatureMap = (typeof featureMaps)[number];
-
-export const letters = {
-  redirect: 'r',
-  allowList: 'a',
-  limits: 'l',
-  timeoutServer: 't',
-  timeoutTunnel: 'u',
-  rewrite: 'w',
-  rewriteOnly: 'o',
-  rewriteRoot: 'z',
-  hsts: 'h',
-  noCookie: 'n',
-  headers: 'x',
-  forwarded: { append: 'A', replace: 'R', 'if-none': 'I', never: 'N' } satisfies Record<ForwardedMode, string>,
-} as const;
 
 /** Attributes of Set-Cookie by their code in a route. Identical in every configuration. */
 export const cookieAttributes: ReadonlyMap<string, string> = new Map(
@@ -50,6 +51,21 @@ export const cookieAttributes: ReadonlyMap<string, string> = new Map(
     ]),
   ),
 );
+
+/** Returns whether a cookie has attributes that no code stands for. Its section is then the code. */
+function hasOwnAttributes({ path, domain, maxAge }: StickyCookie): boolean {
+  return path !== undefined || domain !== undefined || maxAge !== undefined;
+}
+
+/** Returns the attributes of a backend's cookie in `cookie-attributes.map`, behind `path=/`, if no code stands for them. */
+export function ownAttributes({ http }: Backend): string | undefined {
+  const cookie = http?.cookie;
+  if (cookie === undefined || !hasOwnAttributes(cookie)) return undefined;
+  const { path = '/', domain, maxAge } = cookie;
+  const age = maxAge === undefined ? '' : `; Max-Age=${maxAge}`;
+  const rest = cookieAttributes.get(attributesCode(cookie)) ?? '';
+  return checkMapValue('cookie', `${path.slice(1)}${domain === undefined ? '' : `; Domain=${domain}`}${age}${rest}`);
+}
 
 function attributesCode({ secure, sameSite }: StickyCookie): string {
   return `c${secure ? 'S' : ''}${sameSite ?? ''}`;
@@ -71,12 +87,15 @@ export function makeRoute(
   backend: Backend,
   section: string,
   forwarded: ForwardedMode,
-  { redirect = false, tenancy }: { readonly redirect?: boolean; readonly tenancy?: number | undefined } = {},
+  {
+    redirect = false,
+    tenancy,
+  }: { readonly redirect?: boolean | 308 | undefined; readonly tenancy?: number | undefined } = {},
 ): string {
-  const cookie = backend.mode === 'http' && !redirect ? backend.http?.cookie : undefined;
+  const cookie = backend.mode === 'http' && redirect === false ? backend.http?.cookie : undefined;
   const name = cookie === undefined ? '' : checkToken('cookie', cookie.name);
   if (name.includes('|')) throw new UnfitValue(`cookie ${JSON.stringify(name)}: contains "|"`);
-  const attributes = cookie === undefined ? '' : attributesCode(cookie);
+  const attributes = cookie === undefined ? '' : hasOwnAttributes(cookie) ? section : attributesCode(cookie);
   const flags = flagsOf(backend, forwarded, redirect);
   const letters = flags === '' ? '' : `!${flags}`;
   if (tenancy !== undefined) return `${section}|${name}|${attributes}|${letters}|${tenancy}`;
@@ -86,16 +105,35 @@ export function makeRoute(
 /** Returns whether a backend needs none of the optional rules. The name of its sticky cookie is part of its section. */
 export function isPlain(backend: Backend): boolean {
   if (backend.mode !== 'http' || backend.http?.forwarded !== undefined) return false;
+  if (ownAttributes(backend) !== undefined) return false;
   return /^[\w.-]+$/.test(backend.http?.cookie?.name ?? '') && flagsOf(backend, 'append', false) === '';
 }
 
-function flagsOf(backend: Backend, forwarded: ForwardedMode, redirect: boolean): string {
+/** Returns whether a backend needs none of the optional rules, and has no sticky cookie either. */
+export function isBare(backend: Backend): boolean {
+  if (backend.mode !== 'http' || backend.http?.forwarded !== undefined || backend.http?.cookie !== undefined)
+    return false;
+  const flags = flagsOf(backend, 'append', false);
+  return flags === `${letters.noCookie}${letters.forwarded.append}`;
+}
+
+function flagsOf(backend: Backend, forwarded: ForwardedMode, redirect: boolean | 308): string {
+  const access = [
+    backend.allowList !== undefined && letters.allowList,
+    backend.denyList !== undefined && letters.denyList,
+    backend.answersRejected === true &&
+      (backend.allowList ?? backend.denyList ?? backend.limits) !== undefined &&
+      letters.answers,
+  ];
   // A rejected client is not redirected; a redirect uses no other feature of its backend.
-  if (redirect) return `${letters.redirect}${backend.allowList === undefined ? '' : letters.allowList}`;
+  if (redirect !== false) {
+    const permanent = redirect === 308 ? letters.permanent : '';
+    return `${letters.redirect}${permanent}${access.filter((flag) => flag !== false).join('')}`;
+  }
   const http = backend.mode === 'http' ? (backend.http ?? {}) : {};
   const rewrite = http.rewrite;
   const flags = [
-    backend.allowList !== undefined && letters.allowList,
+    ...access,
     backend.limits !== undefined && letters.limits,
     backend.mode === 'http' && backend.timeoutServer !== undefined && letters.timeoutServer,
     backend.mode === 'http' && backend.timeoutTunnel !== undefined && letters.timeoutTunnel,
@@ -103,8 +141,16 @@ function flagsOf(backend: Backend, forwarded: ForwardedMode, redirect: boolean):
     rewrite?.dropRest === true && letters.rewriteOnly,
     rewrite?.target === '/' && letters.rewriteRoot,
     http.hsts !== undefined && letters.hsts,
+    http.bodySize !== undefined && letters.bodySize,
+    http.forwardedPrefix !== undefined && letters.forwardedPrefix,
+    http.cors !== undefined && letters.cors,
+    http.steering !== undefined && letters.steering,
+    http.redirect !== undefined && `${letters.answerRedirect}${letters.redirectStatus[http.redirect.status]}`,
     backend.mode === 'http' && http.cookie === undefined && letters.noCookie,
     (http.requestHeaders ?? []).length + (http.responseHeaders ?? []).length > 0 && letters.headers,
+    http.rewriteHost !== undefined && letters.rewriteHost,
+    http.requestEdits !== undefined && letters.requestEdits,
+    http.responseEdits !== undefined && letters.responseEdits,
     http.forwarded !== undefined && http.forwarded !== forwarded && letters.forwarded[http.forwarded],
   ].filter((flag): flag is string => flag !== false);
   if (flags.length === 0) return '';
@@ -121,14 +167,80 @@ export function featureEntries(backend: Backend, section: string): Map<FeatureMa
   };
   add('allow', backend.allowList && listIdOf(backend.allowList));
   add('limits', backend.limits && limitsValue(backend));
+  add('deny', backend.denyList && listIdOf(backend.denyList));
   if (backend.mode === 'tcp') return entries;
   add('timeout-server', backend.timeoutServer?.toFixed(0));
   add('timeout-tunnel', backend.timeoutTunnel?.toFixed(0));
-  const { rewrite, hsts } = backend.http ?? {};
+  const { rewrite, hsts, rewriteHost, requestEdits, responseEdits } = backend.http ?? {};
   if (rewrite?.prefix !== '') add('rewrite-prefix', rewrite?.prefix);
   add('rewrite-target', rewrite?.target);
   add('hsts', hsts);
+  const { bodySize, forwardedPrefix, redirect, cors, steering } = backend.http ?? {};
+  if (steering !== undefined) {
+    add('steering', steeringValue(steering));
+    entries.set('steered', steeredEntries(steering, section));
+  }
+  add('body-size', bodySize?.toFixed(0));
+  add('forwarded-prefix', forwardedPrefix);
+  add('redirect-base', redirect && redirectBase(redirect));
+  add('redirect-path', redirect?.path);
+  if (cors !== undefined) {
+    add('cors', corsValue(cors));
+    entries.set('cors-origins', new Map(cors.origins.map((origin) => [`${section}|${checkOrigin(origin)}`, origin])));
+  }
+  add('rewrite-host', rewriteHost && checkAuthority(rewriteHost));
+  const request = editEntries(section, requestEdits, 'request');
+  const response = editEntries(section, responseEdits, 'response');
+  add('request-edits', request.list);
+  add('response-edits', response.list);
+  const values = new Map([...request.values, ...response.values]);
+  if (values.size > 0) entries.set('edit-values', values);
   return entries;
+}
+
+/** Returns scheme and host of a redirect. One that begins with `://` gets the scheme of the request. */
+function redirectBase({ scheme, host }: BackendRedirect): string | undefined {
+  return host === undefined ? scheme && `${scheme}:` : `${scheme ?? ''}://${host}`;
+}
+
+/** Returns the headers of cross-origin responses: methods, headers, age, credentials, exposed headers. */
+function corsValue({ methods, headers, exposed = '', credentials, maxAge }: Cors): string {
+  const parts = [methods, headers, maxAge.toFixed(0), credentials ? 'true' : '', exposed];
+  const bad = parts.find((part) => part.includes('|'));
+  if (bad !== undefined) throw new UnfitValue(`cors ${JSON.stringify(bad)}: contains "|"`);
+  return parts.join('|');
+}
+
+/** Returns the conditions for servers: header, its value, cookie, and the numbers of servers. */
+function steeringValue({ header, cookie, chosen, others }: ServerSteering): string {
+  const parts = [
+    header === undefined ? '' : checkToken('header', header.name).toLowerCase(),
+    header?.value ?? 'always',
+    cookie === undefined ? '' : checkToken('cookie', cookie),
+  ];
+  const bad = parts.find((part) => part.includes('|'));
+  if (bad !== undefined) throw new UnfitValue(`header or cookie ${JSON.stringify(bad)}: contains "|"`);
+  // A value is never empty, because the map's value must not begin with a blank.
+  return `|${parts.join('|')}|${chosen.length}|${others.length}`;
+}
+
+function steeredEntries({ chosen, others }: ServerSteering, section: string): Map<string, string> {
+  const entries = new Map<string, string>();
+  for (const [index, id] of chosen.entries()) entries.set(`${section}|c${index}`, serverName(id));
+  for (const [index, id] of others.entries()) entries.set(`${section}|o${index}`, serverName(id));
+  return entries;
+}
+
+/** Returns a host with an optional port as a map value. */
+function checkAuthority(authority: string): string {
+  checkHost(authority.replace(/:\d{1,5}$/, ''));
+  return authority;
+}
+
+/** Returns an origin as part of a map key. */
+function checkOrigin(origin: string): string {
+  if (/^(?:\*|https?:\/\/(?:\*\.)?[A-Za-z0-9_.-]+(?::\d+)?)$/.test(origin)) return origin;
+  throw new UnfitValue(`origin ${JSON.stringify(origin)}: must be "*", or scheme and host`);
 }
 
 /** A limit that is never reached, used if none is configured. */

@@ -1,7 +1,16 @@
 import { FairTurns } from '../../base/model/fair-turns.ts';
 import { readNewVersion } from './bulk.ts';
 import type { Backend, HttpState } from './model.ts';
-import { checkNetworks, hasListId, listIdOf, listsOf, networksMap, renderNetworks, sliceSize } from './networks.ts';
+import {
+  backendLists,
+  checkNetworks,
+  hasListId,
+  listIdOf,
+  listsOf,
+  networksMap,
+  renderNetworks,
+  sliceSize,
+} from './networks.ts';
 import { UnfitValue } from './quote.ts';
 
 /** Maximum length of a list that is loaded together with its change. Longer lists are loaded in slices beforehand. */
@@ -66,7 +75,9 @@ export class ListLoader {
   /** Returns the state that excludes changes for which {@link load} must run first. */
   holdBack(before: HttpState, wanted: HttpState): Ready {
     const held = new Map<string, Backend>();
-    for (const [id, backend] of wanted.backends) if (!this.#isReady(backend.allowList)) held.set(id, backend);
+    for (const [id, backend] of wanted.backends) {
+      if (!backendLists(backend).every((list) => this.#isReady(list))) held.set(id, backend);
+    }
     if (held.size === 0) return { state: wanted, held };
     const backends = new Map(wanted.backends);
     const authorities = new Map(wanted.authorities);
@@ -84,19 +95,19 @@ export class ListLoader {
     return { state: { ...wanted, backends, authorities }, held };
   }
 
-  #isReady(list: readonly string[] | undefined): boolean {
-    if (list === undefined || list.length <= shortList) return true;
+  #isReady(list: readonly string[]): boolean {
+    if (list.length <= shortList) return true;
     return hasListId(list) && this.#loaded.has(listIdOf(list));
   }
 
   /** Loads short lists that are not loaded yet. Resolves to rejected commands. Throws SocketError. */
   async loadShort(backends: Iterable<Backend>): Promise<readonly string[]> {
     const lines: string[] = [];
-    for (const { allowList } of backends) {
-      if (allowList === undefined || this.#loaded.has(listIdOf(allowList))) continue;
-      const id = listIdOf(allowList);
+    for (const list of Array.from(backends, backendLists).flat()) {
+      const id = listIdOf(list);
+      if (this.#loaded.has(id)) continue;
       this.#loaded.add(id);
-      lines.push(...renderNetworks(id, allowList));
+      lines.push(...renderNetworks(id, list));
     }
     if (lines.length === 0) return [];
     this.#hasGarbage = true;
@@ -113,8 +124,10 @@ export class ListLoader {
     if (this.#hasFailed) return { isComplete: false, failures: [] };
     const waiting = new Map<string, readonly string[]>();
     // Load only one list per namespace at a time, so that its lists take effect one by one.
-    for (const { tenant = '', allowList } of held.values()) {
-      if (allowList !== undefined && !waiting.has(tenant)) waiting.set(tenant, allowList);
+    for (const backend of held.values()) {
+      const { tenant = '' } = backend;
+      const list = backendLists(backend).find((one) => !this.#isReady(one));
+      if (list !== undefined && !waiting.has(tenant)) waiting.set(tenant, list);
     }
     const [tenant] = this.#turns.order(waiting.keys());
     const list = tenant === undefined ? undefined : waiting.get(tenant);

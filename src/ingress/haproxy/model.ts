@@ -1,4 +1,5 @@
 import type { Address } from '../../base/model/address.ts';
+import type { Gateways } from './rule.ts';
 
 /**
  * Everything that HAProxy should serve, as values. A new state should reuse the objects that did not change:
@@ -17,9 +18,14 @@ export interface HttpState {
   readonly certificates: ReadonlyMap<string, Certificate>;
   /** Certificate authorities for servers, as PEM by name. {@link ServerTls.authority} refers to them. */
   readonly authorities: ReadonlyMap<string, string>;
+  /** Listeners that are not the default one. */
+  readonly gateways: Gateways;
 }
 
-/** A host in lower case, without port and final dot. `*.example.com` matches every name one label below. */
+/**
+ * A host in lower case, without port and final dot. `*.example.com` matches every name one label below, and `*` every
+ * name for which there is no other site.
+ */
 export interface Site {
   readonly host: string;
   readonly paths: readonly SitePath[];
@@ -37,6 +43,8 @@ export interface SitePath {
   readonly exact?: true;
   /** Over plain HTTP: served by the backend, redirected to https, or neither. */
   readonly plain?: 'serve' | 'redirect';
+  /** Status of the redirect to https. Absent: 302. */
+  readonly redirectStatus?: 308;
   /** Whether the backend serves requests over TLS that ends here. */
   readonly secure: boolean;
   readonly backend: string;
@@ -74,7 +82,11 @@ export interface Backend {
   readonly timeoutTunnel?: number;
   /** Addresses and networks of allowed clients. Absent: any client; empty: none. Other connections are closed. */
   readonly allowList?: readonly string[];
+  /** Addresses and networks of rejected clients, even if they are allowed. */
+  readonly denyList?: readonly string[];
   readonly limits?: Limits;
+  /** Rejected clients get 403, and 503 above a limit, instead of a closed connection; mode `http` only. */
+  readonly answersRejected?: boolean;
   readonly http?: HttpBackend;
 }
 
@@ -95,10 +107,23 @@ export interface HttpBackend {
   /** Absent: {@link Settings.forwarded}. */
   readonly forwarded?: ForwardedMode;
   readonly rewrite?: Rewrite;
+  /** Answers every request instead of a server. */
+  readonly redirect?: BackendRedirect;
+  readonly cors?: Cors;
+  readonly steering?: ServerSteering;
+  /** Value of X-Forwarded-Prefix. */
+  readonly forwardedPrefix?: string;
+  /** Maximum Content-Length of requests in bytes. Longer ones get 413. */
+  readonly bodySize?: number;
   /** Strict-Transport-Security header of responses. */
   readonly hsts?: string;
   readonly requestHeaders?: readonly HeaderAction[];
   readonly responseHeaders?: readonly HeaderAction[];
+  /** Changes with literal values. */
+  readonly requestEdits?: HeaderEdits;
+  readonly responseEdits?: HeaderEdits;
+  /** Host that servers see. */
+  readonly rewriteHost?: string;
   /** Applies {@link Settings.headerCases} to requests to the servers. */
   readonly adjustCase?: boolean;
   /** TLS to the servers. */
@@ -109,6 +134,46 @@ export interface StickyCookie {
   readonly name: string;
   readonly secure: boolean;
   readonly sameSite?: 'Lax' | 'Strict' | 'None';
+  /** Absent: `/`. */
+  readonly path?: string;
+  readonly domain?: string;
+  /** Seconds. Absent: until the browser ends. */
+  readonly maxAge?: number;
+}
+
+/** A redirect of all requests. Absent parts are those of the request. */
+export interface BackendRedirect {
+  readonly status: 301 | 302 | 303 | 307 | 308;
+  readonly scheme?: 'http' | 'https';
+  /** With an optional port. */
+  readonly host?: string;
+  /** Replaces path and query. */
+  readonly path?: string;
+}
+
+/**
+ * Servers for requests with a header or cookie, regardless of weights. The value `always` selects `chosen`, `never`
+ * selects `others`. The header takes precedence. One of the servers is picked at random.
+ */
+export interface ServerSteering {
+  /** With `value`, only that value selects, and only `chosen`. */
+  readonly header?: { readonly name: string; readonly value?: string };
+  readonly cookie?: string;
+  /** IDs of servers. */
+  readonly chosen: readonly string[];
+  readonly others: readonly string[];
+}
+
+/** Cross-origin requests (Fetch standard): allowed ones get the headers, and preflight requests 204. */
+export interface Cors {
+  /** `*`, or origins such as `https://a.example`; `https://*.example` means names one label below. */
+  readonly origins: readonly string[];
+  readonly methods: string;
+  readonly headers: string;
+  readonly exposed?: string;
+  readonly credentials: boolean;
+  /** Seconds. */
+  readonly maxAge: number;
 }
 
 /** Replaces the path's literal `prefix` with `target`. A target `/` also replaces the slash after the prefix. */
@@ -132,6 +197,13 @@ export interface ServerTls {
 export type HeaderAction =
   | { readonly action: 'set'; readonly name: string; readonly value: string }
   | { readonly action: 'delete'; readonly name: string };
+
+/** Changes of headers. A name has one of them. */
+export interface HeaderEdits {
+  readonly set: readonly { readonly name: string; readonly value: string }[];
+  readonly add: readonly { readonly name: string; readonly value: string }[];
+  readonly remove: readonly string[];
+}
 
 export interface Server {
   /** Unique in its backend, such as `pod:web-1:web:http:10.1.2.3:8080`. The value of the cookie is its MD5. */
@@ -157,6 +229,8 @@ export interface Certificate {
   readonly hosts: readonly string[];
   /** Whether to offer HTTP/2, because no other host uses this certificate. */
   readonly http2: boolean;
+  /** Number of the inner frontend that uses it. Absent: the default listener. */
+  readonly inner?: number;
 }
 
 /** Settings that are fixed when HAProxy starts. Any change needs a reload. */
@@ -195,8 +269,24 @@ export interface Settings {
   readonly continuousStats: boolean;
   /** Maximum concurrent requests or connections per backend. Absent: half of all, a tenth for passthrough. */
   readonly routeConnections?: number;
+  /** Absent: only the default listener. */
+  readonly gateways?: GatewaySettings;
   /** Number of spare backends for new hosts, for each of the common kinds. */
   readonly spareBackends: number;
+}
+
+/** Resources for listeners that are not the default one, created in advance because they need a reload. */
+export interface GatewaySettings {
+  /** Ports of HAProxy to which the kernel translates connections: one for each port of a listener. */
+  readonly ports: { readonly http: PortSpan; readonly tls: PortSpan };
+  /** Number of frontends that terminate TLS, one for each address and port. */
+  readonly inner: number;
+}
+
+/** First and last port. */
+export interface PortSpan {
+  readonly from: number;
+  readonly to: number;
 }
 
 /** Addresses and ports that HAProxy listens on. */

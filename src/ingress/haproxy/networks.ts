@@ -5,7 +5,7 @@ import type { Backend } from './model.ts';
 import { UnfitValue } from './quote.ts';
 
 /**
- * Map of the networks of all allow-lists. Each key contains the list's id, a digest of its content; `allow.map` assigns
+ * Map of the networks of all allow- and deny-lists. Each key contains the list's id, a digest of its content; `allow.map` assigns
  * lists to sections. A list is complete in `networks.map` before a section refers to it, so that it takes effect
  * atomically. Lists never change, because HAProxy deletes an entry by a linear search, which would take a minute for a
  * long list.
@@ -74,10 +74,15 @@ function beginnings(hex: string, bits: number, before: string): readonly string[
   return Array.from({ length: 16 >> rest }, (_, i) => `${before}${whole}${(first + i).toString(16).toUpperCase()}`);
 }
 
+/** Returns the lists of a backend. */
+export function backendLists({ allowList, denyList }: Backend): readonly (readonly string[])[] {
+  return [allowList, denyList].filter((list) => list !== undefined);
+}
+
 /** Returns the distinct lists of backends by id. */
 export function listsOf(backends: Iterable<Backend>): Map<string, readonly string[]> {
   const lists = new Map<string, readonly string[]>();
-  for (const { allowList } of backends) if (allowList !== undefined) lists.set(listIdOf(allowList), allowList);
+  for (const backend of backends) for (const list of backendLists(backend)) lists.set(listIdOf(list), list);
   return lists;
 }
 

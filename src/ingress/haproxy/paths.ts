@@ -9,7 +9,10 @@ import { checkHost, checkPath, checkPrefixKey } from './quote.ts';
  * - path `/a/` does not match `/a` itself, which the same key would match; a second key, `host/a/` and
  *   the mark, matches exactly that request and has the value that applies without path `/a/`;
  * - an exact path `/a` is only the key `host/a/` and the mark;
- * - keys of a wildcard begin with `*.parent/`, and are looked up if no key of the host matches.
+ * - keys of a wildcard begin with `*.parent/`, and are looked up if no key of the host matches;
+ * - keys for every host begin with `*` alone, and are looked up if the host has no key at all. A host without a path that
+ *   matches everything therefore gets the key `host/` with the value {@link absent}. Otherwise the owner of a site
+ *   for every host could answer for paths of hosts that belong to others, such as those of ACME challenges.
  */
 
 /** Ends a lookup. No request line can contain it, so only the whole path precedes it. */
@@ -51,6 +54,7 @@ export function plainEntries(site: Site, routeOf: RouteOf): Map<string, string> 
     if (decider === undefined) return absent;
     return decider.plain === 'redirect' ? decider.route : (serve(request) ?? onward);
   });
+  noteHost(site.host, entries);
   if (!site.host.startsWith('*.')) return entries;
   // The served paths of a wildcard with other redirects have separate keys; few wildcards have both.
   for (const [key, value] of makeEntries(site.host, served, (request) => serve(request) ?? absent)) {
@@ -64,7 +68,15 @@ export function secureEntries(site: Site, routeOf: RouteOf): Map<string, string>
   const secure = site.paths.filter((each) => each.secure);
   const paths = sortPaths(site, secure, routeOf);
   const find = indexPaths(paths);
-  return makeEntries(site.host, paths, (request) => find(request)?.route ?? absent);
+  const entries = makeEntries(site.host, paths, (request) => find(request)?.route ?? absent);
+  noteHost(site.host, entries);
+  return entries;
+}
+
+/** Records that a host exists, so that no site for every host answers for it. */
+function noteHost(host: string, entries: Map<string, string>): void {
+  const key = `${host}/`;
+  if (host !== '*' && !entries.has(key)) entries.set(key, absent);
 }
 
 /**

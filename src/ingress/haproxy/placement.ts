@@ -1,7 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
-import { backendEntries, routeOf } from './entries.ts';
+import { backendEntries } from './entries.ts';
+import { listEditedNames } from './header-edits.ts';
 import { chooseSpare, type InForce, type Layout, type Tenancy } from './layout.ts';
 import type { Backend } from './model.ts';
+import { routeOf } from './route.ts';
 import { makeSection, type Section, type ServerLine, spareShapes } from './section.ts';
 import { changedKeys, diffEntries, type Steps, type Wait } from './steps.ts';
 
@@ -68,7 +70,7 @@ class Placement {
   }
 
   result(): Placed {
-    const { authorities } = this.#before.layout;
+    const { authorities, editedHeaders } = this.#before.layout;
     const layout: Layout = {
       sections: this.#sections,
       spares: this.#spares,
@@ -76,6 +78,7 @@ class Placement {
       leaving: this.#leaving,
       tenancies: this.#tenancies,
       authorities,
+      editedHeaders,
     };
     return { backends: this.#backends, layout, rerouted: this.#rerouted };
   }
@@ -95,6 +98,10 @@ class Placement {
       this.#wait('size', id);
       return;
     }
+    if (listEditedNames(backend).some((name) => !this.#before.layout.editedHeaders.has(name))) {
+      this.#wait('header', id);
+      return;
+    }
     if (old !== undefined && section !== undefined && old.owner === backend.owner) {
       const last = makeSection(old, this.#before.state.authorities, section === id);
       const next = makeSection(backend, this.#authorities, section === id);
@@ -108,7 +115,7 @@ class Placement {
           this.#steps,
           'feature',
         );
-        if (routeOf(this.#before, id, true) !== routeOf(after, id, true)) this.#rerouted.add(id);
+        if (isRerouted(this.#before, after, id)) this.#rerouted.add(id);
         return;
       }
     }
@@ -190,4 +197,9 @@ class Placement {
       layout: { ...layout, sections: this.#sections, tenancies: this.#tenancies },
     };
   }
+}
+
+/** Returns whether a route of a backend has changed: its own, or one to https. */
+function isRerouted(before: InForce, after: InForce, id: string): boolean {
+  return [false, true].some((redirect) => routeOf(before, id, redirect) !== routeOf(after, id, redirect));
 }

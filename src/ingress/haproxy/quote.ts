@@ -43,8 +43,12 @@ export function fileName(what: string, name: string): string {
   return `${plain.slice(0, longestFile - 33)}+${hash}`;
 }
 
-/** Returns a host as a map key: lower case, labels of letters, digits, `-` and `_`; the first label may be `*`. */
+/**
+ * Returns a host as a map key: lower case, labels of letters, digits, `-` and `_`; the first label may be `*`, which
+ * alone means every host.
+ */
 export function checkHost(host: string): string {
+  if (host === '*') return host;
   if (host.length <= 253 && /^(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/.test(host)) return host;
   throw new UnfitValue(`host ${show(host)}: not a host name in lower case`);
 }

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { cookieFormat, isPlain, withoutCookie } from './features.ts';
+import { cookieFormat, isBare, isPlain, withoutCookie } from './features.ts';
 import type { Backend, HeaderAction, HttpBackend, Server } from './model.ts';
 import { checkName, checkToken, fileName, hopHeader, quoteHeaderValue, quoteWord, UnfitValue } from './quote.ts';
+import { serverName } from './server-name.ts';
 
 /** A server as its section and the runtime socket represent it. */
 export interface ServerLine {
@@ -21,7 +22,7 @@ export interface ServerLine {
 /** A backend as a section. `shape` is fixed when HAProxy starts; servers can change. */
 export interface Section {
   /** The `defaults` section that it inherits from. */
-  readonly from: 'plain' | 'http' | 'passthrough';
+  readonly from: 'plain' | 'bare' | 'http' | 'passthrough';
   /** Lines below `backend NAME`. Sections with equal shapes are interchangeable. */
   readonly shape: string;
   readonly servers: ReadonlyMap<string, ServerLine>;
@@ -37,7 +38,8 @@ export const spareShapes: ReadonlyMap<string, string> = new Map(
   ),
 );
 
-const ownSections = /^(?:spare-.*|limits|redirect|be_sni|be_no_sni|openshift_default)$/;
+const ownSections =
+  /^(?:spare-.*|limits|redirect|be_sni|be_no_sni|openshift_default|answer_.*|redirect_to|gateway_.*)$/;
 
 /**
  * Returns a backend as a section. `own` means a section with the backend's name, which HAProxy loaded with the
@@ -53,15 +55,12 @@ export function makeSection(backend: Backend, authorities: ReadonlyMap<string, s
     servers.set(line.name, line);
   }
   const shape = shapeOf(backend);
+  // The comment keeps the shape apart from that of a spare section, which has other rules.
+  if (own && isBare(backend)) return { from: 'bare', shape: `${shape}  # No cookie.\n`, servers };
   const cookie = own && isPlain(backend) ? backend.http?.cookie : undefined;
   if (cookie === undefined) return { from: backend.mode === 'tcp' ? 'passthrough' : 'http', shape, servers };
   const line = `  http-response add-header Set-Cookie "${cookieFormat(cookie)}" if ${withoutCookie}\n`;
   return { from: 'plain', shape: `${shape}${line}`, servers };
-}
-
-/** Returns the name of a server: the value that OpenShift's router uses in cookies. */
-export function serverName(id: string): string {
-  return createHash('md5').update(id).digest('hex');
 }
 
 /** Renders the server's line in a section. */

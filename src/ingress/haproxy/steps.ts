@@ -1,5 +1,5 @@
 import type { Command } from './command.ts';
-import type { MapName, Maps } from './entries.ts';
+import type { MapName, Maps } from './maps.ts';
 
 /** Causes of reloads, as named in metrics and the log. */
 export const reloadCauses = [
@@ -7,6 +7,8 @@ export const reloadCauses = [
   'settings',
   /** A backend needs individual rules in its section: header actions, header case, passthrough timeouts. */
   'shape',
+  /** A backend changes a header that none of the loaded ones changes. */
+  'header',
   /** Few or no spare sections of the kind are left. */
   'spares',
   /** A certificate or authority exceeds the limit of the runtime socket. */

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { type Endpoint, type EndpointFinder, listIdled, usedState } from '../backends/endpoints.ts';
-import type { Backend, Balance, HttpBackend, Server } from '../haproxy/model.ts';
+import type { Backend, BackendRedirect, Balance, HttpBackend, Server, StickyCookie } from '../haproxy/model.ts';
+import type { CookieDemand, Group } from '../intent/group.ts';
+import type { Filters, HeaderChange, Redirect } from '../intent/match.ts';
 import type { ServiceShare } from '../intent/service-share.ts';
-import type { Filters, Group, HeaderChange, SiteDemand, SiteOwner } from '../intent/site-request.ts';
+import type { SiteDemand, SiteOwner } from '../intent/site-request.ts';
 import { rewriteOf } from './rewrite.ts';
 import { type Termination, terminationOf } from './termination.ts';
 
@@ -36,11 +38,14 @@ export interface GroupOfSite {
   readonly group: Group;
   /** Index in the demand. */
   readonly index: number;
+  /** Whether the endpoint terminates the TLS of clients. Absent: as the demand requests. */
+  readonly isPassthrough?: boolean;
 }
 
 /** Returns the name of a backend in logs and statistics: `be_edge_http:shop:cart`. */
-function backendIdOf({ owner, demand, group, index }: GroupOfSite): string {
-  return `${prefixes[terminationOf(demand, group)]}:${owner.label}${index === 0 ? '' : `:${index}`}`;
+function backendIdOf({ owner, demand, group, index, isPassthrough }: GroupOfSite): string {
+  const termination = isPassthrough === true ? 'passthrough' : terminationOf(demand, group);
+  return `${prefixes[termination]}:${owner.label}${index === 0 ? '' : `:${index}`}`;
 }
 
 /**
@@ -55,9 +60,9 @@ export function makeBackend(
   authority: string | undefined,
 ): Backend {
   const { owner, demand, group, index } = site;
-  const isPassthrough = demand.tls?.end === 'endpoint';
+  const isPassthrough = site.isPassthrough ?? demand.tls?.end === 'endpoint';
   const { serverTimeout, tunnelTimeout, serverConnections } = group;
-  const { allowed, limits } = demand.access;
+  const { allowed, denied, limits, answers } = demand.access;
   const timeoutTunnel = tunnelTimeout ?? (isPassthrough ? serverTimeout : undefined);
   const isLimited = limits.concurrentTcp !== undefined || limits.rateTcp !== undefined || limits.rateHttp !== undefined;
   return {
@@ -66,12 +71,14 @@ export function makeBackend(
     tenant: owner.meta.namespace,
     mode: isPassthrough ? 'tcp' : 'http',
     balance: group.balance ?? defaultBalance(group.shares, isPassthrough, defaults),
-    servers: makeServers(site, finder, isPassthrough),
+    servers: demand.closed === undefined ? makeServers(site, finder, isPassthrough) : [],
     checkInterval: group.checkInterval ?? defaults.checkInterval,
     ...(serverConnections !== undefined && { serverMaxconn: serverConnections }),
     ...(serverTimeout !== undefined && !isPassthrough && { timeoutServer: serverTimeout }),
     ...(timeoutTunnel !== undefined && { timeoutTunnel }),
     ...(allowed !== undefined && { allowList: allowed }),
+    ...(denied !== undefined && { denyList: denied }),
+    ...(answers === true && !isPassthrough && { answersRejected: true }),
     ...(isLimited && {
       limits: {
         ...(limits.concurrentTcp !== undefined && { concurrent: limits.concurrentTcp }),
@@ -79,7 +86,9 @@ export function makeBackend(
         ...(limits.rateHttp !== undefined && !isPassthrough && { requestRate: limits.rateHttp }),
       },
     }),
-    ...(!isPassthrough && { http: makeHttp(site, findMatch(demand, index), defaults, authority) }),
+    ...(!isPassthrough && {
+      http: { ...makeHttp(site, findMatch(demand, index), defaults, authority), ...makeSteering(site, finder) },
+    }),
   };
 }
 
@@ -100,30 +109,67 @@ function defaultBalance(
 }
 
 function makeHttp(
-  { owner, demand: { tls }, group }: GroupOfSite,
+  { owner, demand: { tls, access, closed }, group }: GroupOfSite,
   { path, filters }: ReturnType<typeof findMatch>,
   defaults: HttpDefaults,
   authority: string | undefined,
 ): HttpBackend {
-  const { forwarded, rewriteTarget, hsts, adjustsCase, requestHeaders = [], responseHeaders = [] } = filters ?? {};
+  const { forwarded, hsts, adjustsCase, requestHeaders = [], responseHeaders = [] } = filters ?? {};
+  const { requestEdits, responseEdits, rewriteHost } = filters ?? {};
+  const rewrite = makeRewrite(path, filters);
   const isSecure = tls !== undefined && tls.plain !== 'serve';
+  const { forwardedPrefix, redirect, cors } = filters ?? {};
   const { cookie } = group;
   return {
     ...(cookie !== undefined && {
-      cookie: {
-        name: cookie.name ?? defaults.cookieName ?? defaultCookieName(owner),
-        secure: isSecure,
-        ...(isSecure && { sameSite: cookie.sameSite }),
-      },
+      cookie: makeCookie(cookie, cookie.name ?? defaults.cookieName ?? defaultCookieName(owner), isSecure),
     }),
+    ...(forwardedPrefix !== undefined && { forwardedPrefix }),
+    ...(redirect !== undefined && closed === undefined && { redirect: makeRedirect(redirect) }),
+    ...(cors !== undefined && { cors }),
+    ...(access.bodySize !== undefined && { bodySize: access.bodySize }),
     ...(forwarded !== undefined && { forwarded }),
-    ...(rewriteTarget !== undefined && { rewrite: rewriteOf(path, rewriteTarget) }),
+    ...(rewrite !== undefined && { rewrite }),
+    ...(rewriteHost !== undefined && { rewriteHost }),
+    ...(requestEdits !== undefined && { requestEdits }),
+    ...(responseEdits !== undefined && { responseEdits }),
     ...(hsts !== undefined && tls !== undefined && { hsts }),
     ...(requestHeaders.length > 0 && { requestHeaders: requestHeaders.map(asAction) }),
     ...(responseHeaders.length > 0 && { responseHeaders: responseHeaders.map(asAction) }),
     ...(adjustsCase === true && { adjustCase: true }),
     ...(group.tls !== undefined && { tls: authority === undefined ? {} : { authority } }),
   };
+}
+
+function makeCookie({ sameSite, attributes }: CookieDemand, name: string, isSecure: boolean): StickyCookie {
+  if (attributes === undefined) return { name, secure: isSecure, ...(isSecure && { sameSite }) };
+  const { path, domain, maxAge, isSecure: asked, sameSite: written } = attributes;
+  return {
+    name,
+    secure: asked || isSecure,
+    ...(written !== undefined && { sameSite: written }),
+    ...(path !== '/' && { path }),
+    ...(domain !== undefined && { domain }),
+    ...(maxAge !== undefined && { maxAge }),
+  };
+}
+
+function makeRedirect({ status, scheme, host, port, path }: Redirect): BackendRedirect {
+  const isUsual = port === undefined || port === (scheme === 'http' ? 80 : 443);
+  return {
+    status,
+    ...(scheme !== undefined && { scheme }),
+    ...(host !== undefined && { host: isUsual ? host : `${host}:${port}` }),
+    ...(path !== undefined && { path: path.value }),
+  };
+}
+
+function makeRewrite(path: string, { rewriteTarget, rewritePath }: Partial<Filters> = {}): HttpBackend['rewrite'] {
+  if (rewriteTarget !== undefined) return rewriteOf(path, rewriteTarget);
+  if (rewritePath === undefined) return undefined;
+  const { type, value } = rewritePath;
+  if (type === 'full') return { prefix: '', target: value === '' ? '/' : value, dropRest: true };
+  return { prefix: path.replace(/\/+$/, ''), target: value.replace(/\/+$/, '') || '/' };
 }
 
 function asAction({ name, value }: HeaderChange) {
@@ -136,7 +182,7 @@ function defaultCookieName({ label }: SiteOwner): string {
 }
 
 function makeServers(
-  { owner: { meta }, group: { shares, targetPort, tls } }: GroupOfSite,
+  { owner: { meta }, group: { shares, targetPort, tls, isH2c } }: GroupOfSite,
   finder: EndpointFinder,
   isPassthrough: boolean,
 ): readonly Server[] {
@@ -151,7 +197,7 @@ function makeServers(
   const checked = active.reduce((sum, { endpoints }) => sum + endpoints.length, 0) > 1;
   const largest = Math.max(0, ...active.map(({ share, endpoints }) => share.weight / endpoints.length));
   // The object's own authority takes precedence; otherwise the service CA signs for the Service's name.
-  const verifiesService = tls !== undefined && tls.authorities === undefined;
+  const verifiesService = tls !== undefined && tls.authorities === undefined && tls.isUnverified !== true;
   const speaksPlainHttp = !isPassthrough && tls === undefined;
   const servers = new Map<string, Server>();
   for (const { share, endpoints } of found) {
@@ -170,7 +216,7 @@ function makeServers(
         port,
         weight,
         checked: checked && weight > 0 && endpoint.isIdled !== true,
-        ...(speaksPlainHttp && isHttp2(appProtocol) && { h2c: true }),
+        ...(speaksPlainHttp && (isH2c === true || isHttp2(appProtocol)) && { h2c: true }),
         ...(verifyHost !== undefined && { verifyHost }),
       });
     }
@@ -180,6 +226,24 @@ function makeServers(
 
 function isHttp2(appProtocol: string | undefined): boolean {
   return appProtocol === 'h2c' || appProtocol === 'kubernetes.io/h2c';
+}
+
+/** Returns the servers of the share to which a client can assign requests, and the others. */
+function makeSteering({ owner, group }: GroupOfSite, finder: EndpointFinder): Pick<HttpBackend, 'steering'> {
+  const { steering, shares, targetPort } = group;
+  if (steering === undefined) return {};
+  const choice = { protocol: 'tcp' as const, ...(targetPort !== undefined && { targetPort }) };
+  const idsOf = (share: ServiceShare): readonly string[] => {
+    const all = finder.find(share, owner.meta.namespace, choice);
+    const used = usedState(all);
+    return all.filter(({ state }) => state === used).map((endpoint) => serverIdOf(share, endpoint));
+  };
+  const { share, header, cookie } = steering;
+  const chosen = shares.flatMap((one, index) => (index === share ? idsOf(one) : []));
+  const others = shares.flatMap((one, index) => (index === share ? [] : idsOf(one)));
+  return {
+    steering: { ...(header !== undefined && { header }), ...(cookie !== undefined && { cookie }), chosen, others },
+  };
 }
 
 /** Identical to the server names of OpenShift's router, because the value of a client's cookie is derived from it. */

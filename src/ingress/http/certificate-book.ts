@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { formatProblem, type Parsed } from '../../base/model/problem.ts';
-import type { CertificateSource, PemText, SiteTls } from '../intent/site-request.ts';
+import type { CertificateSource, PemText } from '../intent/certificate-source.ts';
+import type { SiteTls } from '../intent/site-request.ts';
 import type { Secret } from '../objects/secret.ts';
 import { checkAuthorities, checkKeyPair, type KeyLimits, type KeyPair, usualKeys } from './certificate.ts';
 
@@ -30,7 +31,8 @@ export interface CertificateRefusal {
 
 /** Result of checking the certificate of a request. */
 export type CheckedCertificate =
-  | { readonly ok: true; readonly keyPair?: KeyPair }
+  /** `note`: why the default certificate is used instead of the requested one. */
+  | { readonly ok: true; readonly keyPair?: KeyPair; readonly note?: string }
   | { readonly ok: false; readonly refusal: CertificateRefusal };
 
 /** Result of checking CA certificates. */
@@ -78,7 +80,10 @@ export class CertificateBook {
       source.from === 'text'
         ? this.#checkText(source)
         : this.#secrets && this.#checkSecret(namespace, source, this.#secrets, before);
-    if (pair !== undefined && !('keyPair' in pair)) return { ok: false, refusal: pair };
+    if (pair !== undefined && !('keyPair' in pair)) {
+      if (source.from !== 'secret' || source.isOptional !== true) return { ok: false, refusal: pair };
+      return { ok: true, note: `${pair.message}; the default certificate is used` };
+    }
     return { ok: true, ...(pair !== undefined && { keyPair: pair.keyPair }) };
   }
 
@@ -115,7 +120,7 @@ export class CertificateBook {
       case 'missing':
         return {
           reason: 'ExternalCertificateGetFailed',
-          message: `${where}: this Secret does not exist in the namespace of the Route`,
+          message: `${where}: this Secret does not exist in the namespace of the object`,
         };
       case 'deleted':
         return { reason: 'ExternalCertificateSecretDeleted', message: `${where}: the Secret was deleted` };

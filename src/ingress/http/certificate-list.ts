@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { byAge } from '../claims/order.ts';
 import type { Certificate } from '../haproxy/model.ts';
 import type { ServedSite } from './served-site.ts';
@@ -15,6 +16,7 @@ export class CertificateList {
   /** Number of requests per certificate, by fingerprint. */
   readonly #users = new Map<string, number>();
   #isChanged = true;
+  #last: { readonly own: ReadonlyMap<string, Certificate>; readonly others: readonly Certificate[] } | undefined;
 
   constructor(hasHttp2: boolean) {
     this.#hasHttp2 = hasHttp2;
@@ -52,6 +54,22 @@ export class CertificateList {
     return certificates;
   }
 
+  /**
+   * Returns the list with certificates of other listeners. On the default listener, a host keeps the certificate of its
+   * Route.
+   *
+   * @param before the previous result; equal entries reuse its objects
+   */
+  listWith(
+    others: readonly Certificate[],
+    before: ReadonlyMap<string, Certificate> | undefined,
+  ): ReadonlyMap<string, Certificate> {
+    const last = this.#last;
+    this.#last = { own: this.list(last?.own), others };
+    if (before !== undefined && last?.own === this.#last.own && last.others === others) return before;
+    return addCertificates(this.#last.own, others, before);
+  }
+
   #count(fingerprint: string, step: 1 | -1): void {
     this.#isChanged = true;
     const users = (this.#users.get(fingerprint) ?? 0) + step;
@@ -66,4 +84,22 @@ function keyOf({ request: { owner } }: ServedSite): string {
 
 function isOlder(one: ServedSite | undefined, other: ServedSite): boolean {
   return one !== undefined && byAge(one.request.owner, other.request.owner) < 0;
+}
+
+function addCertificates(
+  own: ReadonlyMap<string, Certificate>,
+  others: readonly Certificate[],
+  before: ReadonlyMap<string, Certificate> | undefined,
+): ReadonlyMap<string, Certificate> {
+  if (others.length === 0) return own;
+  const all = new Map(own);
+  const taken = new Set([...own.values()].flatMap(({ hosts }) => hosts));
+  for (const one of others) {
+    const hosts = one.inner === undefined ? one.hosts.filter((host) => !taken.has(host)) : one.hosts;
+    if (hosts.length === 0) continue;
+    const certificate = { ...one, hosts };
+    const known = before?.get(one.name);
+    all.set(one.name, known !== undefined && isDeepStrictEqual(known, certificate) ? known : certificate);
+  }
+  return all;
 }

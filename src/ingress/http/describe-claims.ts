@@ -23,6 +23,7 @@ export function describeHostClaims(
         (claim): Claim => ({
           ...claim,
           ...describeState(findPending(one, pending)),
+          ...(one.demand.closed !== undefined && { admitted: false, ...one.demand.closed }),
           ...describeNotes(notes.get(one.request.owner.meta.uid)),
           ...(one.keyPair !== undefined && { certificateExpires: new Date(one.keyPair.expires).toISOString() }),
         }),

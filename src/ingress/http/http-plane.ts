@@ -13,6 +13,7 @@ import type { DefaultCertificate } from './default-certificate.ts';
 import { type DesiredSites, type HttpDesiredSettings, SitePlanner } from './desired.ts';
 import { type ConnectionLimit, findConnectionLimit } from './file-limit.ts';
 import { correctVerdicts, type Gap } from './gap.ts';
+import type { Translation } from './gateway-slots.ts';
 import { Outage } from './outage.ts';
 import type { Secrets } from './secrets.ts';
 import { SiteTurns } from './site-turns.ts';
@@ -54,6 +55,14 @@ export interface HttpParts {
   readonly log: DaemonLog;
   /** Decides about endpoints with node addresses. */
   readonly guard?: HostGuard;
+  /** Ports of listeners in the kernel. */
+  readonly listenerRules?: TranslationRules;
+}
+
+/** Applies and removes translations of ports. Both throw. */
+export interface TranslationRules {
+  apply(translations: readonly Translation[]): void;
+  remove(): void;
 }
 
 /** Milliseconds to wait for Secrets before Routes are served without them. */
@@ -65,10 +74,10 @@ const silenceLimit = 5000;
 /** Returns the namespace whose change waits for a reload. Undefined for settings and shared objects. */
 function reloadOwner(cause: ReloadCause, name: string): string | undefined {
   // A rejected command does not always reveal its owner; those without share one budget. Names of backends are
-  // KIND:NAMESPACE:NAME; those of certificates and authorities with an owner are NAMESPACE:NAME.
+  // KIND:NAMESPACE:NAME[:INDEX]; those of certificates and authorities with an owner are NAMESPACE:NAME[:INDEX].
   if (cause === 'refused') return /\b(?:be_[a-z_]+:|certs\/)([a-z0-9-]+)[:+]/.exec(name)?.[1] ?? '(refused)';
-  const parts = cause === 'settings' ? [] : name.split(':');
-  return parts.length < 2 ? undefined : parts.at(-2);
+  const parts = cause === 'settings' ? [] : name.replace(/^be_[a-z_]+:/, '').split(':');
+  return parts.length < 2 ? undefined : parts[0];
 }
 
 /**
@@ -194,7 +203,7 @@ export class HttpPlane implements DataPlane {
     const desired = this.#planner.compute(changes, new Set([...this.#changedSecrets, ...changes.of('Secret')]));
     this.#changedSecrets.clear();
     const haproxy = await this.#fitConnections();
-    const { sites, passthrough, backends, certificates, authorities } = desired;
+    const { sites, passthrough, backends, certificates, authorities, gateway } = desired;
     const state: HttpState = {
       settings: { ...haproxy, tls: { ...haproxy.tls, defaultCertificate: await certificate.get() } },
       sites,
@@ -202,10 +211,13 @@ export class HttpPlane implements DataPlane {
       backends,
       certificates,
       authorities,
+      gateways: gateway.gateways,
     };
     try {
       this.#noteOutcome(this.#hasStarted ? await this.#engine.apply(state) : await this.#engine.start(state));
       this.#hasStarted = true;
+      // Not earlier: HAProxy must know the place.
+      this.#parts.listenerRules?.apply(gateway.translations);
       this.#applied = desired;
       this.#hasFailed = false;
     } catch (error) {
@@ -235,7 +247,8 @@ export class HttpPlane implements DataPlane {
     if (!this.isServing)
       return { served: new Set(), ...(isLong && { problem: `HAProxy does not run on node ${node}; ${cure}` }) };
     if (!this.#hasFailed) return undefined;
-    const served = new Set(this.#applied?.served.map(({ request }) => request.owner.meta.uid));
+    const { served: own = [], gateway } = this.#applied ?? {};
+    const served = new Set([...own, ...(gateway?.served ?? [])].map(({ request }) => request.owner.meta.uid));
     return { served, problem: `node ${node} cannot apply the configuration of HAProxy and retries; ${cure}` };
   }
 
@@ -258,6 +271,7 @@ export class HttpPlane implements DataPlane {
     this.#outage.close();
     this.#parts.secrets.close();
     this.#parts.certificate.close();
+    if (removes) this.#parts.listenerRules?.remove();
     if (!this.#hasStarted && this.#settings.hasContainer === true) return;
     const { shutdownDelay: delay, shutdownTimeout: drain } = this.#settings;
     // The end of the first process in a container ends all others, so HAProxy could not keep serving. Another

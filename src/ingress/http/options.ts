@@ -16,6 +16,7 @@ import type { HttpDesiredSettings } from './desired.ts';
 import { splitQuoted, unquoteFormat } from './format-quotes.ts';
 import { parseCaptures, parseCookieCapture, parseHeaderActions } from './header-options.ts';
 import type { HttpSettings } from './http-plane.ts';
+import { readListenerPorts } from './listener-ports-option.ts';
 import type { HttpOptionName } from './option-table.ts';
 import { unavailablePage } from './unavailable-page.ts';
 
@@ -61,6 +62,7 @@ export function readHttpOptions(reader: Reader, shared: SharedOptions): HttpOpti
   const serviceAuthorities = readFileOption(reader, 'default-destination-ca-path');
   const user =
     reader.read('haproxy-user', matching(/^[a-z_][a-z0-9_-]{0,31}$/), 'must be the name of a user') ?? 'root';
+  const haproxy = readHaproxySettings(reader, httpPort, httpsPort, keys);
   return {
     settings: {
       policy,
@@ -76,7 +78,10 @@ export function readHttpOptions(reader: Reader, shared: SharedOptions): HttpOpti
       keys,
       hasHttp2: !reader.isSet('disable-http2'),
       readsSecrets: reader.read('enable-external-certificate', parseBool, boolCure) ?? true,
-      haproxy: readHaproxySettings(reader, httpPort, httpsPort, keys),
+      haproxy,
+      ...(haproxy.gateways !== undefined && {
+        gateways: { ...haproxy.gateways, own: { http: httpPort, https: httpsPort } },
+      }),
       directory: reader.read('haproxy-directory', (text) => text) ?? defaultDirectory(name),
       binary: reader.read('haproxy-binary', (text) => text) ?? '/usr/sbin/haproxy',
       ...(user !== 'root' && { user, group: user }),
@@ -133,6 +138,7 @@ function readHaproxySettings(
     ? (reader.read('compression-mime', splitQuoted) ?? [])
     : undefined;
   const clientTls = readClientTls(reader, keys);
+  const gateways = readListenerPorts(reader);
   const log = readLog(reader);
   const healthUri = reader.read('health-uri', matching(/^\/[\x21-\x7e]*$/), 'must be a path that begins with "/"');
   const routeConnections = readNumber(reader, 'max-connections-per-route', 1, 2_000_000);
@@ -185,6 +191,7 @@ function readHaproxySettings(
     abortOnClose: reader.isSet('abort-on-close'),
     continuousStats: reader.isSet('continuous-stats'),
     ...(routeConnections !== undefined && { routeConnections }),
+    ...(gateways !== undefined && { gateways }),
     spareBackends: readNumber(reader, 'spare-backends', 0, 10_000) ?? 100,
   };
 }

@@ -8,6 +8,8 @@ export interface ServedSite extends AdmittedHost {
   /** Backends of the demand's groups, in their order. */
   readonly backends: readonly Backend[];
   readonly keyPair?: KeyPair;
+  /** Why the default certificate is used instead of the requested one. */
+  readonly certificateNote?: string;
   /** Names and contents of its own CA certificates for servers. */
   readonly authorities: ReadonlyMap<string, string>;
 }

@@ -1,10 +1,14 @@
-import { parentOf } from '../claims/host.ts';
+import { isWildcard, parentOf } from '../claims/host.ts';
 import type { Passthrough, Site, SitePath } from '../haproxy/model.ts';
 import type { ServedSite } from './served-site.ts';
 
+/** HAProxy's form of every name. */
+export const everyHost = '*';
+
 /** Returns the host of a request in HAProxy's form: `*.example.com` for names one label below. */
 export function nameOf({ host, request }: Pick<ServedSite, 'host' | 'request'>): string {
-  return request.isWildcard ? `*.${parentOf(host) ?? host}` : host;
+  if (request.span === 'all') return everyHost;
+  return isWildcard(request) ? `*.${parentOf(host) ?? host}` : host;
 }
 
 /** Returns the sites of requests. Equal sites reuse the previous objects. */
@@ -35,9 +39,10 @@ function listPaths({ demand: { matches, tls }, backends }: ServedSite): SitePath
     const target = { secure: tls?.end === 'router', backend: backend.id };
     return [
       {
-        path: path.value,
+        path: path.type === 'element' ? path.value.replace(/\/+$/, '') : path.value,
         ...(path.type === 'exact' && { exact: true as const }),
         ...(plain !== undefined && { plain }),
+        ...(plain === 'redirect' && tls?.redirectStatus !== undefined && { redirectStatus: tls.redirectStatus }),
         ...target,
       },
     ];
@@ -65,6 +70,7 @@ function isSame({ paths: before }: Site, { paths: now }: Site): boolean {
       const other = now[index];
       return (
         one.path === other?.path &&
+        one.redirectStatus === other.redirectStatus &&
         one.exact === other.exact &&
         one.backend === other.backend &&
         one.plain === other.plain &&

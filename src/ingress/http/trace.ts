@@ -1,5 +1,5 @@
-import { parentOf } from '../claims/host.ts';
-import type { Backend } from '../haproxy/model.ts';
+import { isWildcard, parentOf } from '../claims/host.ts';
+import type { Backend, BackendRedirect } from '../haproxy/model.ts';
 import type { SiteRequest } from '../intent/site-request.ts';
 import type { DesiredSites } from './desired.ts';
 import type { RequestTrace } from './request-trace-document.ts';
@@ -28,11 +28,13 @@ export function traceRequest(
 ): RequestTrace {
   const host = request.host.toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '');
   const parent = parentOf(host);
-  const candidates = desired.served.filter(({ request: { isWildcard }, host: own }) =>
-    isWildcard ? parentOf(own) === parent : own === host,
+  const named = desired.served.filter(({ request, host: own }) =>
+    isWildcard(request) ? parentOf(own) === parent : own === host,
   );
-  const listOf = (isWildcard: boolean) =>
-    candidates.filter((one) => one.request.isWildcard === isWildcard).flatMap(listMatches);
+  // Sites for every host answer only for hosts that no object names.
+  const candidates = named.length > 0 ? named : desired.served.filter(({ request: { span } }) => span === 'all');
+  const listOf = (isBelow: boolean) =>
+    candidates.filter((one) => isWildcard(one.request) === isBelow).flatMap(listMatches);
   const [ofHost, ofParent] = [listOf(false), listOf(true)];
   const all = [...ofHost, ...ofParent];
   const make = (outcome: RequestTrace['outcome'], explanation: string, chosen?: MatchedSite): RequestTrace => ({
@@ -53,6 +55,11 @@ export function traceRequest(
       ...listUnserved(desired, host),
     ],
   });
+  const answer = (found: MatchedSite): RequestTrace => {
+    const redirect = found.backend?.http?.redirect;
+    if (redirect !== undefined) return make('redirect', describeRedirect(redirect), found);
+    return make('served', found.site.demand.closed?.message ?? describeEndpoints(found), found);
+  };
   if (request.tls) {
     const passed = [...ofHost, ...(ofHost.some(endsTls) ? [] : ofParent)].find(
       ({ site }) => site.demand.tls?.end === 'endpoint',
@@ -61,18 +68,19 @@ export function traceRequest(
     const found =
       findLongest(ofHost.filter(endsTls), request.path) ?? findLongest(ofParent.filter(endsTls), request.path);
     if (found === undefined) return make('error', 'no Route terminates TLS for this host and path: 503');
-    return make('served', describeEndpoints(found), found);
+    return answer(found);
   }
   // The longest path of all decides about the redirect, then the longest path that is served without TLS.
   let isDecided = false;
   for (const matches of [ofHost, ofParent]) {
     const decider = findLongest(matches, request.path);
     if (!isDecided && decider?.site.demand.tls?.plain === 'redirect') {
-      return make('redirect', `302 to https://${host}${request.path}`, decider);
+      const { redirectStatus = 302 } = decider.site.demand.tls;
+      return make('redirect', `${redirectStatus} to https://${host}${request.path}`, decider);
     }
     isDecided ||= decider !== undefined;
     const found = findLongest(matches.filter(isPlain), request.path);
-    if (found !== undefined) return make('served', describeEndpoints(found), found);
+    if (found !== undefined) return answer(found);
   }
   return make('error', 'no Route answers plain HTTP for this host and path: 503');
 }
@@ -88,7 +96,7 @@ interface MatchedSite {
 function listMatches(site: ServedSite): readonly MatchedSite[] {
   return site.demand.matches.map(({ path, group }) => ({
     site,
-    path: path.value,
+    path: path.type === 'element' ? path.value.replace(/\/+$/, '') : path.value,
     isExact: path.type === 'exact',
     backend: site.backends[group],
   }));
@@ -128,7 +136,7 @@ function explainOther(one: MatchedSite, chosen: MatchedSite | undefined, { path,
   if (!fits(path, one)) return `its path ${one.path} does not match`;
   if (tls && own === undefined) return 'it serves no TLS';
   if (!tls && own !== undefined && !isPlain(one)) return `insecureEdgeTerminationPolicy is ${policies[own.plain]}`;
-  if (chosen?.site.request.isWildcard === false && one.site.request.isWildcard) {
+  if (chosen !== undefined && !isWildcard(chosen.site.request) && isWildcard(one.site.request)) {
     return 'a host takes precedence over a wildcard';
   }
   return chosen?.isExact === true ? 'another Route has this exact path' : 'another Route has a longer path';
@@ -162,6 +170,11 @@ function listEndpoints(chosen: MatchedSite | undefined): RequestTrace['endpoints
     port,
     weight,
   }));
+}
+
+function describeRedirect({ status, scheme, host, path }: BackendRedirect): string {
+  const place = host === undefined ? 'the same host' : `${scheme === undefined ? '' : `${scheme}:`}//${host}`;
+  return `${status} to ${place}${path ?? ' and path'}`;
 }
 
 function describeEndpoints({ backend }: MatchedSite): string {

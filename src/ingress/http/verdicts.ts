@@ -1,10 +1,14 @@
 import { formatProblem } from '../../base/model/problem.ts';
 import { describeBackends } from '../backends/describe-backends.ts';
 import type { EndpointFinder } from '../backends/endpoints.ts';
+import { isWildcard } from '../claims/host.ts';
 import type { Pending } from '../haproxy/report.ts';
+import { defaultListener } from '../intent/listener.ts';
 import type { Verdict } from '../intent/plane.ts';
 import type { SiteDemand, SiteRequest } from '../intent/site-request.ts';
 import type { DesiredSites } from './desired.ts';
+import type { ListenerVerdict } from './gateway-plan.ts';
+import { requestPattern } from './gateway-rules.ts';
 import { describePending, findPending } from './pending.ts';
 import type { ServedSite } from './served-site.ts';
 
@@ -22,12 +26,12 @@ export class VerdictWriter {
    * @param pending changes that are not in force yet, by the same names
    */
   list(
-    { served, unfit, refused }: DesiredSites,
+    { served, unfit, refused, gateway }: DesiredSites,
     faults: ReadonlyMap<string, string>,
     pending: ReadonlyMap<string, Pending> = new Map(),
   ): readonly Verdict[] {
     return [
-      ...served.map(
+      ...[...served, ...gateway.served].map(
         (one) =>
           this.#describeFault(one, faults) ??
           this.#describePending(one, pending) ??
@@ -41,7 +45,8 @@ export class VerdictWriter {
           ignored: one.demand.ignored,
         })),
       ),
-      ...refused.map((one) =>
+      ...gateway.listeners.map((one) => this.#remember(one, () => describeListener(one))),
+      ...[...refused, ...gateway.refused].map((one) =>
         this.#remember(one, () => ({
           ...describeRequest(one.request),
           reason: one.reason,
@@ -93,7 +98,7 @@ export class VerdictWriter {
     return { ...verdict, notes: [message, ...verdict.notes] };
   }
 
-  #describeServed({ request, demand }: ServedSite): Verdict {
+  #describeServed({ request, demand, certificateNote }: ServedSite): Verdict {
     const { namespace } = request.owner.meta;
     const notes = demand.groups.flatMap(({ shares, targetPort }) => {
       const choice = { protocol: 'tcp' as const, ...(targetPort !== undefined && { targetPort }) };
@@ -101,7 +106,15 @@ export class VerdictWriter {
     });
     return {
       ...describeRequest(request),
-      notes: [...describeWarnings(demand), ...notes],
+      ...demand.closed,
+      ...(demand.missing !== undefined && demand.missing.length > 0 && { missing: demand.missing }),
+      notes: [
+        ...(certificateNote === undefined ? [] : [certificateNote]),
+        ...(demand.missing ?? []),
+        ...(demand.notes ?? []),
+        ...describeWarnings(demand),
+        ...notes,
+      ],
       ignored: demand.ignored,
     };
   }
@@ -115,6 +128,25 @@ function describeWarnings({ warnings }: SiteDemand): readonly string[] {
   });
 }
 
-function describeRequest({ owner, host, isWildcard }: SiteRequest): Pick<Verdict, 'meta' | 'host' | 'wildcardPolicy'> {
-  return { meta: owner.meta, ...(host !== undefined && { host }), wildcardPolicy: isWildcard ? 'Subdomain' : 'None' };
+function describeListener({ listener, reason, message }: ListenerVerdict): Verdict {
+  const { id, owner } = listener;
+  return {
+    meta: { ...owner.meta, uid: id },
+    listener: id.slice(id.indexOf('/') + 1),
+    ...(reason !== undefined && { reason }),
+    ...(message !== undefined && { message }),
+    notes: [],
+    ignored: [],
+  };
+}
+
+function describeRequest(request: SiteRequest): Pick<Verdict, 'meta' | 'kind' | 'host' | 'wildcardPolicy' | 'arrival'> {
+  const { owner, host, listener } = request;
+  if (listener !== defaultListener) return { meta: owner.meta, arrival: listener, host: requestPattern(request) };
+  return {
+    meta: owner.meta,
+    ...(owner.kind !== 'Route' && { kind: owner.kind }),
+    ...(host !== undefined && { host }),
+    wildcardPolicy: isWildcard(request) ? 'Subdomain' : 'None',
+  };
 }

@@ -1,4 +1,5 @@
 import type { ObjectMeta } from '../../base/read/object-meta.ts';
+import type { ListenerId } from './listener.ts';
 
 /** The part of a request that a data plane has not applied. */
 export interface Pending {
@@ -18,10 +19,14 @@ export const notApplied = 'NotApplied';
 export interface Verdict {
   /** For a listener, `uid` is `GATEWAY-UID/LISTENER`. */
   readonly meta: ObjectMeta;
+  /** Kind of the object. Absent: a Route, or a Gateway if there is a listener. */
+  readonly kind?: string;
   /** Absent: the decision is applied completely. */
   readonly pending?: Pending;
   /** Name of the listener, if this concerns one of a Gateway. */
   readonly listener?: string;
+  /** ID of the listener that a request for a host names, unless it is the default one. */
+  readonly arrival?: ListenerId;
   /** Host of a Route that has one, also if the router derived it. */
   readonly host?: string;
   readonly wildcardPolicy?: 'None' | 'Subdomain';
@@ -33,6 +38,8 @@ export interface Verdict {
   readonly message?: string;
   /** Notes for the author, one sentence each. */
   readonly notes: readonly string[];
+  /** Requested functions that are missing, one sentence each. An Event reports them to the author. */
+  readonly missing?: readonly string[];
   /** Annotations for routers that have no effect in this data plane. */
   readonly ignored: readonly string[];
 }

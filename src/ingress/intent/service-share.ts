@@ -3,8 +3,11 @@ export interface ServiceShare {
   readonly service: string;
   /** The Service's namespace. Absent: that of the requesting object. */
   readonly namespace?: string;
-  /** Port of the Service, not of its endpoints (Gateway API). Absent: the target port of the request decides. */
-  readonly servicePort?: number;
+  /**
+   * Number or name of the Service's port, not of its endpoints' (Gateway API, Ingress). Absent: the target port of the
+   * request decides.
+   */
+  readonly servicePort?: string | number;
   /** Whether the share is rejected regardless of existing objects, because of its kind or a missing grant. */
   readonly isForbidden?: true;
   /** Relative to the other shares; 0 gets nothing. At most 256 for a Route. */

@@ -5,6 +5,8 @@ import { type Gateway, gatewayAddressesOf, parseGateway } from '../gateway/gatew
 import { type GatewayClass, parseGatewayClass } from '../gateway/gateway-class.ts';
 import { type L4Route, parseL4Route } from '../gateway/l4-route.ts';
 import { parseReferenceGrant, type ReferenceGrant } from '../gateway/reference-grant.ts';
+import { type Ingress, parseIngress } from '../k8s-ingress/ingress.ts';
+import { type IngressClass, parseIngressClass } from '../k8s-ingress/ingress-class.ts';
 import { type AddressPool, parseAddressPool } from '../pools/pool.ts';
 import { parseRoute, type Route } from '../route/route.ts';
 import { type EndpointSlice, parseEndpointSlice } from './endpoint-slice.ts';
@@ -21,6 +23,8 @@ export interface ValueOfKind {
   readonly Namespace: Namespace;
   readonly Node: Node;
   readonly Secret: Secret;
+  readonly Ingress: Ingress;
+  readonly IngressClass: IngressClass;
   readonly GatewayClass: GatewayClass;
   readonly Gateway: Gateway;
   readonly TCPRoute: L4Route;
@@ -76,6 +80,8 @@ export const kinds: { readonly [K in Kind]: KindRow<ValueOfKind[K]> } = {
   Namespace: { group: '', versions: ['v1'], plural: 'namespaces', parse: parseNamespace },
   Node: { group: '', versions: ['v1'], plural: 'nodes', parse: parseNode, statusOf: nodeAddressesOf },
   Secret: { group: '', versions: ['v1'], plural: 'secrets', parse: parseSecret },
+  Ingress: { group: 'networking.k8s.io', versions: ['v1'], plural: 'ingresses', parse: parseIngress },
+  IngressClass: { group: 'networking.k8s.io', versions: ['v1'], plural: 'ingressclasses', parse: parseIngressClass },
   GatewayClass: { group: gateway, versions: ['v1', 'v1beta1'], plural: 'gatewayclasses', parse: parseGatewayClass },
   Gateway: {
     group: gateway,
@@ -137,7 +143,6 @@ export function readObject(input: unknown, context: ReadingContext = {}): Object
 
 /** What to use instead of kinds that are often written for a router. */
 const alternatives: Readonly<Record<string, string>> = {
-  Ingress: 'write a Route',
   HTTPRoute: 'write a Route',
   GRPCRoute: 'write a Route',
   TLSRoute: 'write a Route with tls.termination passthrough',

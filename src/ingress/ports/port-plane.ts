@@ -123,7 +123,7 @@ export class PortPlane implements DataPlane {
       fixed: settings.gatewayAddresses ?? settings.addresses,
       nodeAddresses: parts.nodeAddresses,
       roster: parts.roster,
-      isNeeded: () => !parts.inventory.isEmpty('Gateway'),
+      isNeeded: () => !parts.inventory.isEmpty('Gateway') || !parts.inventory.isEmpty('Ingress'),
       isVirtual: (address) => this.#isVirtual(address),
     });
     const served = settings.addresses === undefined ? {} : { servedAddresses: settings.addresses };
@@ -305,6 +305,11 @@ export class PortPlane implements DataPlane {
   /** The Gateway API objects of the last decision. Undefined before the first. */
   get gateways(): GatewaySnapshot | undefined {
     return this.#desired === undefined ? undefined : this.#desiredPorts.gateways;
+  }
+
+  /** Addresses by which clients reach the ingress nodes. */
+  get nodeAddresses(): readonly string[] {
+    return this.#addresses.current;
   }
 
   /** Virtual addresses at the last decision. */

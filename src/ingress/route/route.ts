@@ -14,6 +14,8 @@ export interface Route {
   readonly host?: string;
   /** First labels of the host if the router completes it (`spec.subdomain`). */
   readonly subdomain?: string;
+  /** Name of the Ingress from which OpenShift made the Route. */
+  readonly ingress?: string;
   /** The router that the Route's annotation names. */
   readonly routerName?: string;
   /** Fields of the spec as written, for field selectors. */
@@ -64,6 +66,7 @@ export function parseRoute(input: unknown, routerNameKey = defaultRouterNameKey,
       meta: named.value,
       ...(host !== undefined && { host }),
       ...(spec.subdomain && { subdomain: spec.subdomain.toLowerCase() }),
+      ...readSource(metadata),
       ...(routerName !== undefined && { routerName }),
       fields: {
         ...(spec.host && { 'spec.host': spec.host }),
@@ -74,6 +77,14 @@ export function parseRoute(input: unknown, routerNameKey = defaultRouterNameKey,
       http: problems.finish(() => http),
     },
   };
+}
+
+/** OpenShift's ingress-to-route controller names the Ingress as the controlling owner. */
+function readSource({ ownerReferences }: Record<string, unknown>): Pick<Route, 'ingress'> {
+  const found = (Array.isArray(ownerReferences) ? ownerReferences : []).find(
+    (one: unknown) => isRecord(one) && one.kind === 'Ingress' && one.controller === true,
+  );
+  return isRecord(found) && typeof found.name === 'string' ? { ingress: found.name } : {};
 }
 
 function readPorts(

@@ -8,6 +8,7 @@ import { isRecord } from '../../base/read/shape.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
 import { type Kind, kinds } from '../objects/kinds.ts';
 import type { ObjectObserver } from '../objects/source/kubernetes.ts';
+import { IngressStatuses } from './ingress-statuses.ts';
 import { type AddressReports, planBalancer, planPool } from './plan-addresses.ts';
 import { planGateway, planGatewayClass, planL4Route } from './plan-gateway.ts';
 import { planRoute } from './plan-route.ts';
@@ -20,6 +21,7 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
   readonly #writer: StatusWriter<Kind>;
   #statuses: ReadonlyMap<string, RouteStatus> | undefined;
   #gateways: GatewayReports | undefined;
+  readonly #ingresses: IngressStatuses;
   #addresses: AddressReports | undefined;
   readonly #events: EventRecorder;
   readonly #end = new AbortController();
@@ -29,6 +31,7 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
     const plan = (key: string, object: SeenObject<Kind>) => this.#plan(key, object);
     this.#leadership = leadership;
     this.#events = new EventRecorder(api, 'ingress-agent', log);
+    this.#ingresses = new IngressStatuses(this.#events, leadership);
     this.#writer = new StatusWriter({ api, kinds, plan, leadership, events: this.#events, log });
   }
 
@@ -45,10 +48,12 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
     gateways: GatewayReports | undefined,
     _problems: readonly string[] = [],
     addresses?: AddressReports,
+    nodeAddresses: readonly string[] = [],
   ): void {
     this.#addresses = addresses;
     const before = this.#statuses;
-    const routes = statuses.filter(({ listener }) => listener === undefined);
+    const routes = statuses.filter(({ listener, kind }) => listener === undefined && kind === undefined);
+    const ingresses = this.#ingresses.publish(statuses, nodeAddresses);
     const now = new Map(routes.map((status) => [keyOf(status.meta), status]));
     this.#statuses = now;
     this.#gateways = gateways;
@@ -59,13 +64,16 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
     const gone = [...before.keys()].filter((key) => !now.has(key));
     const changed = [...now.keys()].filter((key) => now.get(key) !== before.get(key));
     this.#writer.reviewSome('Route', [...gone, ...changed]);
+    this.#writer.reviewSome('Ingress', ingresses);
     this.#writer.reviewSome('Service', addresses?.services.keys() ?? []);
     this.#writer.reviewSome('IngressAddressPool', addresses?.pools.keys() ?? []);
   }
 
   /** Plans every status again, because this process may have become the writer. */
   review(): void {
-    if (this.#statuses !== undefined) this.#writer.review();
+    if (this.#statuses === undefined) return;
+    this.#ingresses.tellAll();
+    this.#writer.review();
   }
 
   /** Writes an Event, if this process is the writer. */
@@ -84,6 +92,8 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
     switch (object.kind) {
       case 'Route':
         return this.#planRoute(key, object, now);
+      case 'Ingress':
+        return this.#ingresses.plan(key, object);
       case 'GatewayClass':
         return planGatewayClass(pick(this.#gateways?.classes.get(key), object), object, now);
       case 'Gateway':
@@ -124,6 +134,7 @@ function pick<Report extends { readonly uid: string; readonly isPending?: true }
 
 const kindsWithStatus: ReadonlySet<Kind> = new Set([
   'Route',
+  'Ingress',
   'GatewayClass',
   'Gateway',
   'TCPRoute',

@@ -4,6 +4,7 @@ import { writeWhole } from '../../base/files/write-whole.ts';
 import { keyOf } from '../../base/read/object-meta.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
 import { GatewayFileStatuses } from './gateway-file.ts';
+import { listIngressAddresses } from './plan-ingress.ts';
 import { makeIngress, type RouteIngress, type RouterIdentity, type RouteStatus, type StatusSink } from './status.ts';
 
 /** The parts of an earlier file that preserve transition times. */
@@ -49,6 +50,7 @@ export class StatusFile implements StatusSink {
   readonly #gateways: GatewayFileStatuses;
   #entries: ReadonlyMap<string, RouteIngress>;
   readonly #made = new WeakMap<RouteStatus, Entry>();
+  #ingresses = { addresses: '', texts: new WeakMap<RouteStatus, string>() };
   #written = '';
 
   /** @param clock milliseconds since 1970, UTC */
@@ -67,16 +69,26 @@ export class StatusFile implements StatusSink {
     this.#gateways = new GatewayFileStatuses(identity.controllerName, gateways);
   }
 
-  publish(statuses: readonly RouteStatus[], reports?: GatewayReports, problems: readonly string[] = []): void {
+  publish(
+    statuses: readonly RouteStatus[],
+    reports?: GatewayReports,
+    problems: readonly string[] = [],
+    _addresses?: unknown,
+    addresses: readonly string[] = [],
+  ): void {
     const now = new Date(this.#clock());
-    const entries = statuses.flatMap((status) => this.#makeEntry(status, now) ?? []);
+    const entries = statuses.flatMap((status) =>
+      status.kind === undefined ? (this.#makeEntry(status, now) ?? []) : [],
+    );
     this.#entries = new Map(entries.map(({ uid, ingress }) => [uid, ingress]));
     entries.sort((one, other) => (one.place < other.place ? -1 : 1));
     const gateways = this.#gateways.list(reports, now);
     const routes = entries.length === 0 ? '[]' : `[\n${entries.map(({ text }) => text).join(',\n')}\n  ]`;
     const more = gateways.length === 0 ? '' : `,\n  "gateways": ${indent(JSON.stringify(gateways, undefined, 2), 2)}`;
+    const ingresses = this.#listIngresses(statuses, addresses);
+    const served = ingresses.length === 0 ? '' : `,\n  "ingresses": [\n${ingresses.join(',\n')}\n  ]`;
     const listed = problems.length === 0 ? '' : `,\n  "problems": ${indent(JSON.stringify(problems, undefined, 2), 2)}`;
-    const text = `{\n  "routes": ${routes}${more}${listed}\n}\n`;
+    const text = `{\n  "routes": ${routes}${served}${more}${listed}\n}\n`;
     if (text === this.#written) return;
     try {
       writeWhole(this.#path, text, 0o644);
@@ -85,6 +97,20 @@ export class StatusFile implements StatusSink {
     } catch (error) {
       this.#report(`Cannot write ${this.#path}: ${error instanceof Error ? error.message : String(error)}`);
     }
+  }
+
+  /** Returns the texts of Ingresses. Few of 10,000 change, so those of the others are cached. */
+  #listIngresses(statuses: readonly RouteStatus[], addresses: readonly string[]): readonly string[] {
+    const isSame = addresses.join() === this.#ingresses.addresses;
+    const known = isSame ? this.#ingresses.texts : new WeakMap<RouteStatus, string>();
+    this.#ingresses = { addresses: addresses.join(), texts: known };
+    return statuses.flatMap((status) => {
+      if (status.kind !== 'Ingress') return [];
+      const text =
+        known.get(status) ?? `    ${indent(JSON.stringify(describeIngress(status, addresses), undefined, 2), 4)}`;
+      known.set(status, text);
+      return [text];
+    });
   }
 
   /** Few of 10,000 Routes change, so the text of an unchanged status is cached. */
@@ -114,6 +140,20 @@ export class StatusFile implements StatusSink {
   close(): void {
     // Every change is already on disk.
   }
+}
+
+/** Returns an Ingress in the status file. */
+function describeIngress(status: RouteStatus, addresses: readonly string[]): object {
+  const { meta, admitted, reason, message, isPending } = status;
+  return {
+    namespace: meta.namespace,
+    name: meta.name,
+    uid: meta.uid,
+    ...(isPending ? { isPending } : { admitted }),
+    ...(reason !== undefined && { reason }),
+    ...(message !== undefined && { message }),
+    status: { loadBalancer: { ingress: isPending ? [] : listIngressAddresses(status, addresses) } },
+  };
 }
 
 /** The text of a status, and its sort key. */

@@ -6,9 +6,11 @@ import type { PlaneReport, Verdict } from '../intent/plane.ts';
 import { suggestAnnotation } from '../route/known-annotations.ts';
 import type { AddressReports } from './plan-addresses.ts';
 
-/** Status of one Route, for its author. */
+/** Status of one Route or Ingress, for its author. */
 export interface RouteStatus {
   readonly meta: ObjectMeta;
+  /** Kind of the object. Absent: a Route, or a Gateway if there is a listener. */
+  readonly kind?: string;
   readonly host?: string;
   readonly wildcardPolicy: 'None' | 'Subdomain';
   /** Name of the listener, if this concerns one of a Gateway. */
@@ -16,12 +18,16 @@ export interface RouteStatus {
   /** `tcp 13306`, of an admitted Route. */
   readonly ports: readonly string[];
   readonly admitted: boolean;
+  /** A part of what it requests is served, although the whole is not admitted. */
+  readonly isPartlyServed?: true;
   /** A data plane has not finished with the Route yet, so its written status is preserved. */
   readonly isPending?: true;
   /** Reason of a rejection. */
   readonly reason?: string;
   /** Message of a rejection, or notes for the author of an admitted Route. */
   readonly message?: string;
+  /** Requested functions that are missing, in one message. */
+  readonly missing?: string;
 }
 
 /** One router's entry in `status.ingress[]` of a Route. */
@@ -50,12 +56,14 @@ export interface StatusSink {
    *
    * @param problems of files, objects and connections, one sentence each
    * @param addresses results of virtual addresses
+   * @param nodeAddresses of the ingress nodes, for Ingresses
    */
   publish(
     statuses: readonly RouteStatus[],
     gateways: GatewayReports | undefined,
     problems: readonly string[],
     addresses?: AddressReports,
+    nodeAddresses?: readonly string[],
   ): void;
   close(): void;
 }
@@ -71,6 +79,8 @@ export class ReportMerger {
   merge(reports: readonly PlaneReport[]): readonly RouteStatus[] {
     const verdicts = new Map<string, Verdict[]>();
     for (const verdict of reports.flatMap((report) => report.verdicts)) {
+      // Routes of a Gateway have a status for each of its listeners.
+      if (verdict.arrival !== undefined) continue;
       const known = verdicts.get(verdict.meta.uid);
       if (known === undefined) verdicts.set(verdict.meta.uid, [verdict]);
       else known.push(verdict);
@@ -86,7 +96,7 @@ export class ReportMerger {
 }
 
 function mergeVerdicts(verdicts: readonly Verdict[]): RouteStatus {
-  const { meta, listener } = verdicts[0] as Verdict;
+  const { meta, kind, listener } = verdicts[0] as Verdict;
   const host = verdicts.map((verdict) => verdict.host).find((one) => one !== undefined);
   const refused = verdicts.filter(({ reason }) => reason !== undefined);
   const wildcardPolicy = verdicts.map((one) => one.wildcardPolicy).find((one) => one !== undefined) ?? 'None';
@@ -94,13 +104,17 @@ function mergeVerdicts(verdicts: readonly Verdict[]): RouteStatus {
   const sentences = refused.length > 0 ? refused.flatMap(({ message }) => message ?? []) : notes;
   const reason = refused[0]?.reason;
   const isPending = verdicts.some(({ pending }) => pending !== undefined && pending.problem === undefined);
+  const missing = [...new Set(verdicts.flatMap((one) => one.missing ?? []))];
   return {
     meta,
+    ...(kind !== undefined && { kind }),
     ...(host !== undefined && { host }),
     wildcardPolicy,
     ...(listener !== undefined && { listener }),
     ports: verdicts.flatMap(({ ports }) => ports ?? []),
     admitted: refused.length === 0,
+    ...(refused.length > 0 && refused.length < verdicts.length && { isPartlyServed: true as const }),
+    ...(missing.length > 0 && { missing: escapeUnprintable(missing.join('; ')) }),
     // A refusal is certain, whatever else is to come.
     ...(isPending && refused.length === 0 && { isPending }),
     ...(reason !== undefined && { reason }),

@@ -35,3 +35,13 @@ export function permissionOf(line: string): Permission {
   const verb = method === 'GET' ? reads : (methods[method] ?? method);
   return `${verb} ${group}/${resource}${part === undefined ? '' : `/${part}`}`;
 }
+
+/** What an agent with HAProxy asks for Ingresses. */
+export const ingressPermissions: readonly Permission[] = [
+  'get networking.k8s.io/ingresses',
+  'list networking.k8s.io/ingresses',
+  'watch networking.k8s.io/ingresses',
+  'list networking.k8s.io/ingressclasses',
+  'watch networking.k8s.io/ingressclasses',
+  'patch networking.k8s.io/ingresses/status',
+];

@@ -8,6 +8,8 @@ const schemas: Readonly<Record<string, string>> = {
   'v1 Service': 'IoK8sApiCoreV1Service',
   'apps/v1 Deployment': 'IoK8sApiAppsV1Deployment',
   'apps/v1 DaemonSet': 'IoK8sApiAppsV1DaemonSet',
+  'networking.k8s.io/v1 Ingress': 'IoK8sApiNetworkingV1Ingress',
+  'networking.k8s.io/v1 IngressClass': 'IoK8sApiNetworkingV1IngressClass',
   'policy/v1 PodDisruptionBudget': 'IoK8sApiPolicyV1PodDisruptionBudget',
   'rbac.authorization.k8s.io/v1 ClusterRole': 'IoK8sApiRbacV1ClusterRole',
   'rbac.authorization.k8s.io/v1 ClusterRoleBinding': 'IoK8sApiRbacV1ClusterRoleBinding',

@@ -3,7 +3,7 @@ _erctl() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} words=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    words='inspect trace list watch top logs routes addresses validate render schema completion version --help --version'
+    words='inspect trace list watch top logs routes addresses validate migrate render schema completion version --help --version'
   else
     case "${COMP_WORDS[1]}" in
     inspect)
@@ -25,11 +25,14 @@ _erctl() {
     validate)
       words='--allow-names --output --help '
       [[ $word != -* ]] && compopt -o default ;;
+    migrate)
+      words='--class --output --help ingress-nginx haproxy-ingress openshift'
+      [[ $word != -* ]] && compopt -o default ;;
     render)
       words='--backend --only --interface --pod-interface --allow-names --output --help '
       [[ $word != -* ]] && compopt -o default ;;
     schema)
-      words='--help addresses inspect list render routes top trace validate watch' ;;
+      words='--help addresses inspect list migrate render routes top trace validate watch' ;;
     completion)
       words='--help bash zsh fish' ;;
     version)
@@ -44,6 +47,7 @@ _erctl() {
     'routes --output') words='text json' ;;
     'addresses --output') words='text json' ;;
     'validate --output') words='text json' ;;
+    'migrate --output') words='text json' ;;
     'render --backend') words='iptables nftables' ;;
     'render --only') words='nad rules' ;;
     'render --output') words='text json' ;;

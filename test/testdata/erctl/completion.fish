@@ -59,6 +59,11 @@ complete -c erctl -n __fish_use_subcommand -a validate -d 'check EgressRouters, 
 complete -c erctl -n '__fish_seen_subcommand_from validate' -F
 complete -c erctl -n '__fish_seen_subcommand_from validate' -l allow-names -r -d 'names inside the cluster that are allowed as destinations'
 complete -c erctl -n '__fish_seen_subcommand_from validate' -l output -x -a 'text json' -d 'output format'
+complete -c erctl -n __fish_use_subcommand -a migrate -d 'report which existing Ingresses or Routes the ingress agent serves'
+complete -c erctl -n '__fish_seen_subcommand_from migrate' -F
+complete -c erctl -n '__fish_seen_subcommand_from migrate' -l class -r -d 'name of the IngressClass of the agent'
+complete -c erctl -n '__fish_seen_subcommand_from migrate' -l output -x -a 'text json' -d 'output format'
+complete -c erctl -n '__fish_seen_subcommand_from migrate' -a 'ingress-nginx haproxy-ingress openshift'
 complete -c erctl -n __fish_use_subcommand -a render -d 'print the NetworkAttachmentDefinition of an EgressRouter and the rules that the plugin would install'
 complete -c erctl -n '__fish_seen_subcommand_from render' -F
 complete -c erctl -n '__fish_seen_subcommand_from render' -l backend -x -a 'iptables nftables' -d 'format of the rules'
@@ -68,7 +73,7 @@ complete -c erctl -n '__fish_seen_subcommand_from render' -l pod-interface -r -d
 complete -c erctl -n '__fish_seen_subcommand_from render' -l allow-names -r -d 'names inside the cluster that are allowed as destinations'
 complete -c erctl -n '__fish_seen_subcommand_from render' -l output -x -a 'text json' -d 'output format'
 complete -c erctl -n __fish_use_subcommand -a schema -d 'print the JSON Schema of the output of a command'
-complete -c erctl -n '__fish_seen_subcommand_from schema' -a 'addresses inspect list render routes top trace validate watch'
+complete -c erctl -n '__fish_seen_subcommand_from schema' -a 'addresses inspect list migrate render routes top trace validate watch'
 complete -c erctl -n __fish_use_subcommand -a completion -d 'print a completion script for a shell'
 complete -c erctl -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
 complete -c erctl -n __fish_use_subcommand -a version -d 'print the version'

@@ -12,6 +12,7 @@ _erctl() {
     'routes:list the claims on the ingress agent of this node'
     'addresses:list the virtual addresses with owner and holder, the nodes that may hold them, and the last moves with their reasons'
     'validate:check EgressRouters, NetworkAttachmentDefinitions, network configurations and configuration lists, and Routes and Gateways of the ingress agent'
+    'migrate:report which existing Ingresses or Routes the ingress agent serves'
     'render:print the NetworkAttachmentDefinition of an EgressRouter and the rules that the plugin would install'
     'schema:print the JSON Schema of the output of a command'
     'completion:print a completion script for a shell'
@@ -93,6 +94,12 @@ _erctl() {
       '--output[output format]:value:(text json)' \
       '*:file:_files' \
       '--help[print help]' ;;
+    migrate) _arguments \
+      '--class[name of the IngressClass of the agent]:value:_files' \
+      '--output[output format]:value:(text json)' \
+      '*:origin:(ingress-nginx haproxy-ingress openshift)' \
+      '*:file:_files' \
+      '--help[print help]' ;;
     render) _arguments \
       '--backend[format of the rules]:value:(iptables nftables)' \
       '--only[print only one of the two]:value:(nad rules)' \
@@ -103,7 +110,7 @@ _erctl() {
       '*:file:_files' \
       '--help[print help]' ;;
     schema) _arguments \
-      '*:command:(addresses inspect list render routes top trace validate watch)' \
+      '*:command:(addresses inspect list migrate render routes top trace validate watch)' \
       '--help[print help]' ;;
     completion) _arguments \
       '*:shell:(bash zsh fish)' \

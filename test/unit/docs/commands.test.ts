@@ -7,6 +7,7 @@ import type { OptionTable } from '../../../src/base/daemon/table.ts';
 import { optionTable as controllerOptions } from '../../../src/egress/controller/option-table.ts';
 import { nodeOptionTable as nodeOptions } from '../../../src/egress/node/node-options.ts';
 import { makeProgram } from '../../../src/erctl/program.ts';
+import { addressesOptionTable as addressOptions } from '../../../src/ingress/addresses/options.ts';
 import { optionTable as agentOptions } from '../../../src/ingress/agent/option-table.ts';
 import { unservedVariables } from '../../../src/ingress/http/option-table.ts';
 import { parseEgressRouter } from '../egress/api/samples.ts';
@@ -16,7 +17,7 @@ const program = makeProgram('1', {
   console: { screen: { colour: false }, rows: 24, isTerminal: false, out: () => {}, err: () => {}, read: () => '' },
   finish: () => {},
 });
-const tables: readonly OptionTable<string>[] = [controllerOptions, nodeOptions, agentOptions];
+const tables: readonly OptionTable<string>[] = [controllerOptions, nodeOptions, agentOptions, addressOptions];
 const options = new Set(tables.flatMap((table) => Object.keys(table)));
 const variables = new Set([
   ...tables.flatMap((table) => Object.values(table).flatMap(({ variable }) => variable ?? [])),

@@ -31,6 +31,9 @@ export const nodeKinds: readonly Kind[] = ['Node'];
 /** The kinds of the Gateway API. */
 export const gatewayKinds: readonly Kind[] = ['GatewayClass', 'Gateway', 'TCPRoute', 'UDPRoute', 'ReferenceGrant'];
 
+/** The kinds of Ingresses. */
+export const ingressKinds: readonly Kind[] = ['Ingress', 'IngressClass'];
+
 /** Virtual addresses. A cluster without this API has none. */
 export const poolKinds: readonly Kind[] = ['IngressAddressPool'];
 

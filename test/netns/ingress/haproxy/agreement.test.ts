@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { after, before, describe, it } from 'mocha';
 import type { Backend, HttpState } from '../../../../src/ingress/haproxy/model.ts';
-import { serverName } from '../../../../src/ingress/haproxy/section.ts';
+import { serverName } from '../../../../src/ingress/haproxy/server-name.ts';
 import { makeBackend, makeServer, makeState } from './fixtures.ts';
 import { World } from './world.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'mocha';
 import type { Backend, HttpState } from '../../../../src/ingress/haproxy/model.ts';
-import { serverName } from '../../../../src/ingress/haproxy/section.ts';
+import { serverName } from '../../../../src/ingress/haproxy/server-name.ts';
 import { makeBackend, makeServer, makeSite, makeState } from './fixtures.ts';
 import { type Answer, World } from './world.ts';
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'mocha';
+import { parse } from 'yaml';
 import { type KubeDocument, readExamples } from '../../../cluster/manifests/rendered.ts';
 import { Agent } from '../../../lab/agent-client.ts';
 import { HttpNode, serverAddress, type Words } from '../../../lab/http-node.ts';
@@ -21,6 +23,11 @@ function readExample(path: string): readonly KubeDocument[] {
     const isClusterWide = clusterKinds.includes(object.kind) || object.metadata.namespace !== undefined;
     return isClusterWide ? object : { ...object, metadata: { ...object.metadata, namespace: 'shop' } };
   });
+}
+
+/** The IngressClass of the manifests. */
+function readIngressClass(): object {
+  return parse(readFileSync('manifests/ingress/ingress-class.yaml', 'utf8'));
 }
 
 /** Finds the container that a port of a Service leads to, and checks that its program listens there. */
@@ -127,6 +134,13 @@ describe('examples of the ingress agent, applied to the agent as built', () => {
       const plain = await node.ask('http', 'edge.example', '/hostname');
       assert.deepEqual([plain.status, plain.headers.location], [302, 'https://edge.example/hostname']);
     },
+    'ingress/ingress.yaml': async () => {
+      const { echo, headers } = await expectFrom('ingress-demo', 'https', 'ingress.example', '/shop/hostname');
+      assert.equal(echo?.url, '/hostname');
+      assert.match(String(headers['set-cookie']), /^INGRESSCOOKIE=.*; Max-Age=3600; HttpOnly; Secure$/);
+      const plain = await node.ask('http', 'ingress.example', '/shop');
+      assert.deepEqual([plain.status, plain.headers.location], [308, 'https://ingress.example/shop']);
+    },
     'ingress/reencrypt.yaml': async () => {
       const { subject } = await expectFrom('reencrypt-demo', 'https', 'reencrypt.example', '/hostname');
       assert.notEqual(subject, 'reencrypt-demo.shop.svc', 'the client sees the router’s certificate');
@@ -200,7 +214,7 @@ describe('examples of the ingress agent, applied to the agent as built', () => {
       const slices = await startPods(objects, path === 'ingress/guarded.yaml');
       assert.ok(slices.length > 0);
       const read = objects.filter(({ kind }) => !['Deployment', 'Role', 'RoleBinding'].includes(kind));
-      node.write('example', ...read, ...slices);
+      node.write('example', ...read, ...slices, readIngressClass());
       for (const { metadata } of objects.filter(({ kind }) => kind === 'Route')) {
         await until(
           () => node.status(metadata.name)?.verdict === 'True',

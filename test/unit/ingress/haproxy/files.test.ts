@@ -1,7 +1,8 @@
 import { describe, it } from 'mocha';
-import { allEntries, mapNames } from '../../../../src/ingress/haproxy/entries.ts';
+import { allEntries } from '../../../../src/ingress/haproxy/entries.ts';
 import { renderFiles } from '../../../../src/ingress/haproxy/files.ts';
 import { freshLayout } from '../../../../src/ingress/haproxy/layout.ts';
+import { mapNames } from '../../../../src/ingress/haproxy/maps.ts';
 import type { HttpState } from '../../../../src/ingress/haproxy/model.ts';
 import { assertGolden } from '../../../golden.ts';
 import { makeBackend, makeServer, makeSettings, makeSite, makeState } from '../../../netns/ingress/haproxy/fixtures.ts';
@@ -129,6 +130,48 @@ describe('Files of HAProxy', () => {
       sites: new Map([['all.example', makeSite('all.example', { path: '/all', backend: everything.id })]]),
     };
     assertGolden('haproxy/everything.txt', render(state));
+  });
+
+  it('for listeners of Gateways', () => {
+    const place = '8080@10.0.0.1';
+    const key = `${place}|*.shop.example`;
+    const target = { kind: 'backend', backend: 'be_http:shop:web' } as const;
+    assertGolden(
+      'haproxy/gateways.txt',
+      render(
+        makeState({
+          settings: makeSettings({
+            tls: { defaultCertificate: 'PEM', minVersion: 'TLSv1.2', strictSni: false },
+            gateways: { ports: { http: { from: 61_000, to: 61_001 }, tls: { from: 61_002, to: 61_003 } }, inner: 1 },
+            spareBackends: 0,
+          }),
+          backends: [makeBackend(target.backend, [makeServer('pod:web', '10.1.2.3', 8080)], { http: {} })],
+          gateways: {
+            hosts: new Map([
+              [
+                key,
+                {
+                  key,
+                  listener: 'uid/http',
+                  rules: [
+                    {
+                      path: { type: 'prefix', value: '/cart' },
+                      conditions: [{ on: 'header', name: 'X-Version', type: 'exact', value: 'a b' }],
+                      target,
+                    },
+                    { path: { type: 'prefix', value: '/' }, conditions: [], target },
+                  ],
+                },
+              ],
+            ]),
+            tlsNames: new Map([['8443@*|db.example', { key: '8443@*|db.example', to: 'reject' }]]),
+            places: new Map([[place, place]]),
+            ports: new Map([['61000', '8080']]),
+            inner: new Map([['8443@*', 1]]),
+          },
+        }),
+      ),
+    );
   });
 
   it('include all maps, even empty ones', () => {

@@ -176,7 +176,6 @@ describe('ManifestSource', () => {
       web,
       slice,
       { apiVersion: 'v1', kind: 'Route', metadata: { name: 'old' } },
-      { apiVersion: 'networking.k8s.io/v1', kind: 'Ingress', metadata: { name: 'in' } },
       { apiVersion: 'template.openshift.io/v1', kind: 'Template', metadata: { name: 't' } },
       { apiVersion: 'v1', kind: 'Endpoints', metadata: { name: 'web' } },
       { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'web' } },
@@ -188,7 +187,6 @@ describe('ManifestSource', () => {
       told.problems.get('a.yaml (ignored)'),
       [
         'Route old: ignored: apiVersion v1 must be route.openshift.io/v1',
-        'Ingress in: ignored: this router serves no Ingress; write a Route',
         'Template t: ignored: this router serves no Template; write the objects that "oc process" makes of it',
         'Endpoints web: ignored: this router serves no Endpoints; write an EndpointSlice (discovery.k8s.io/v1)',
         'EndpointSlice shop/web-1: ignored endpoints "10.1.1.999" (not an IP address), "127.0.0.1" (a loopback address)',

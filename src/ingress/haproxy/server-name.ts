@@ -1,0 +1,6 @@
+import { createHash } from 'node:crypto';
+
+/** Returns the name of a server: the value that OpenShift's router uses in cookies. */
+export function serverName(id: string): string {
+  return createHash('md5').update(id).digest('hex');
+}

@@ -1,0 +1,94 @@
+import { flagged, letters } from './letters.ts';
+
+/**
+ * Rules for features that an ordinary request does not evaluate: they follow `http-request allow` for routes without
+ * letters. `txn.section` is the section, `txn.address` the client.
+ */
+
+/** Renders the deny-list. In mode `tcp`, connections of rejected clients are closed. */
+export function denyListRules(rule: 'http-request' | 'tcp-request content', networks: string): string {
+  const isListed = flagged(letters.denyList);
+  const answer = rule === 'http-request' ? 'deny deny_status 403' : 'reject';
+  return `  ${rule} set-var(txn.denied) var(txn.section),map_str(maps/deny.map) if ${isListed}
+  ${rule} set-var-fmt(txn.denied_key) "%[var(txn.denied)]/%[var(txn.address),length]:%[var(txn.address)]" if ${isListed}
+  # Without its list, every client is rejected.
+  ${rule} set-var(txn.rejected) bool(true) if ${isListed} !{ var(txn.denied) -m found }
+  ${rule} set-var(txn.rejected) bool(true) if ${isListed} { var(txn.denied_key),map_beg(${networks}) -m found }
+  ${rule} ${answer} if ${isListed} { var(txn.rejected) -m found }`;
+}
+
+/** Renders the limit of the length of a request's body. */
+export function bodySizeRules(): string {
+  const isLimited = flagged(letters.bodySize);
+  return `  http-request set-var(txn.body_size) var(txn.section),map_str_int(maps/body-size.map) if ${isLimited}
+  http-request deny deny_status 413 if ${isLimited} { req.hdr_cnt(content-length) gt 0 } { req.hdr_val(content-length),sub(txn.body_size) gt 0 }`;
+}
+
+/** Renders the redirects that answer instead of a server. */
+export function redirectRules(): string {
+  const isRedirect = flagged(letters.answerRedirect);
+  const status = Object.entries(letters.redirectStatus).map(
+    ([code, letter]) =>
+      `  http-request redirect location %[var(txn.base)]%[var(txn.rest)] code ${code} if ${isRedirect} ${flagged(letter)}`,
+  );
+  return `  http-request set-var(txn.base) var(txn.section),map_str(maps/redirect-base.map) if ${isRedirect}
+  http-request set-var-fmt(txn.base) "://%[req.hdr(host)]" if ${isRedirect} !{ var(txn.base) -m found }
+  http-request set-var-fmt(txn.base) "%[var(txn.base)]//%[req.hdr(host),field(1,:)]" if ${isRedirect} { var(txn.base) -m end : }
+  http-request set-var-fmt(txn.base) "%[ssl_fc,iif(https,http)]%[var(txn.base)]" if ${isRedirect} { var(txn.base) -m beg :// }
+  http-request set-var(txn.rest) var(txn.section),map_str(maps/redirect-path.map) if ${isRedirect}
+  http-request set-var(txn.rest) pathq if ${isRedirect} !{ var(txn.rest) -m found }
+${status.join('\n')}`;
+}
+
+/** Renders the rules for cross-origin requests. Preflight requests are answered here. */
+export function corsRules(): string {
+  const isCors = flagged(letters.cors);
+  const hasOrigin = `${isCors} { req.fhdr(origin) -m found }`;
+  const find = (key: string): string => `var(txn.section),concat(|,${key}),map_str(maps/cors-origins.map)`;
+  const field = (number: number): string => `%[var(txn.cors),field(${number},|)]`;
+  return `  http-request set-var(txn.origin) req.fhdr(origin) if ${hasOrigin}
+  http-request set-var(txn.anywhere) str(*) if ${hasOrigin}
+  http-request set-var(txn.below) 'req.fhdr(origin),regsub("^(https?://)[^./]*","\\1*")' if ${hasOrigin}
+  http-request set-var(txn.allowed) ${find('txn.below')} if ${hasOrigin}
+  http-request set-var(txn.allowed) ${find('txn.origin')} if ${hasOrigin}
+  http-request set-var(txn.allowed) var(txn.origin) if ${isCors} { var(txn.allowed) -m found }
+  http-request set-var(txn.allowed) ${find('txn.anywhere')} if ${isCors}
+  http-request set-var(txn.cors) var(txn.section),map_str(maps/cors.map) if ${isCors} { var(txn.allowed) -m found }
+  http-request return status 204 if ${isCors} { method OPTIONS } { var(txn.cors) -m found }
+
+  http-after-response allow if !{ var(txn.cors) -m found }
+  http-after-response set-header Access-Control-Allow-Origin %[var(txn.allowed)]
+  http-after-response add-header Vary Origin if !{ var(txn.allowed) -m str * }
+  http-after-response set-header Access-Control-Allow-Methods ${field(1)}
+  http-after-response set-header Access-Control-Allow-Headers ${field(2)}
+  http-after-response set-header Access-Control-Max-Age ${field(3)}
+  http-after-response set-header Access-Control-Allow-Credentials true if { var(txn.cors),field(4,|) -m str true }
+  http-after-response set-header Access-Control-Expose-Headers ${field(5)} if { var(txn.cors),field(5,|) -m found } !{ var(txn.cors),field(5,|) -m len 0 }`;
+}
+
+/** Renders the headers that servers see instead of those of the client. Follows the rules for forwarded headers. */
+export function upstreamRules(): string {
+  return `  http-request set-header X-Forwarded-Prefix %[var(txn.section),map_str(maps/forwarded-prefix.map)] if ${flagged(letters.forwardedPrefix)}`;
+}
+
+/** Renders the choice of a server by a header or cookie. Follows the rules for sticky cookies, and takes precedence. */
+export function steeringRules(): string {
+  const isSteered = flagged(letters.steering);
+  const undecided = `${isSteered} !{ var(txn.side) -m found }`;
+  const decided = '{ var(txn.side) -m found }';
+  return `  http-request set-var(txn.steering) var(txn.section),map_str(maps/steering.map) if ${isSteered}
+  http-request set-var-fmt(txn.headers) " %[req.hdrs]" if ${isSteered}
+  http-request set-var-fmt(txn.cookies) " %[req.fhdr(cookie)]" if ${isSteered}
+  http-request set-var(txn.asked) 'var(txn.steering),field(2,|),concat(,txn.headers),regsub("^([^ ]+) (?s:(?:.*?\\n)??)\\1: ([^\\r\\n]*)(?s:.*)$|^(?s:.*)$","\\2")' if ${isSteered}
+  http-request set-var(txn.wanted_value) var(txn.steering),field(3,|) if ${isSteered}
+  http-request set-var(txn.side) str(c) if ${isSteered} { var(txn.asked),strcmp(txn.wanted_value) eq 0 }
+  http-request set-var(txn.side) str(o) if ${undecided} { var(txn.wanted_value) -m str always } { var(txn.asked) -m str never }
+  http-request set-var(txn.asked) 'var(txn.steering),field(4,|),concat(,txn.cookies),regsub("^([^ ]+) (?:.*; *)?\\1=([^;]*).*$|^.*$","\\2")' if ${isSteered}
+  http-request set-var(txn.side) str(c) if ${undecided} { var(txn.asked) -m str always }
+  http-request set-var(txn.side) str(o) if ${undecided} { var(txn.asked) -m str never }
+  http-request set-var(txn.many) var(txn.steering),field(5,|) if { var(txn.side) -m str c }
+  http-request set-var(txn.many) var(txn.steering),field(6,|) if { var(txn.side) -m str o }
+  http-request set-var(txn.pick) rand(1000000),mod(txn.many) if ${decided} !{ var(txn.many) -m str 0 }
+  http-request set-var-fmt(txn.pick) "%[var(txn.section)]|%[var(txn.side)]%[var(txn.pick)]" if ${decided}
+  http-request set-var(txn.server) var(txn.pick),map_str(maps/steered.map) if ${decided}`;
+}

@@ -1,0 +1,282 @@
+import { isDeepStrictEqual } from 'node:util';
+import { byAge } from '../claims/order.ts';
+import type { Certificate } from '../haproxy/model.ts';
+import type { Gateways, TlsName, VirtualHost } from '../haproxy/rule.ts';
+import type { ListenerId, SiteListener } from '../intent/listener.ts';
+import type { SiteRequest } from '../intent/site-request.ts';
+import type { CertificateBook } from './certificate-book.ts';
+import { covers, makeHost, type NameRules, sortRules } from './gateway-hosts.ts';
+import { GatewayOutcomes } from './gateway-outcomes.ts';
+import { findPlaces, type Place, type Places, patternOf } from './gateway-places.ts';
+import { type GatewayPlan, type ListenerVerdict, noGatewayPlan, type RefusedAtListener } from './gateway-plan.ts';
+import { requestPattern } from './gateway-rules.ts';
+import { endsTls, type GatewayPlanSettings, GatewaySlots } from './gateway-slots.ts';
+import { type CheckedListener, checkListener, listCertificates, listTlsNames } from './gateway-tls.ts';
+import { type PreparerParts, RequestPreparer } from './request-preparer.ts';
+
+/** Dependencies of the planner. */
+export interface GatewayParts extends PreparerParts {
+  readonly book: CertificateBook;
+  readonly settings: GatewayPlanSettings | undefined;
+}
+
+/**
+ * Computes places, virtual hosts and certificates of listeners that are not the default one. A change recomputes only
+ * the names that it affects; everything else reuses its objects.
+ */
+export class GatewayPlanner {
+  readonly #parts: GatewayParts;
+  #listeners: ReadonlyMap<ListenerId, SiteListener> = new Map();
+  #places: Places = { places: [], lost: new Map() };
+  /** Requests by listener and pattern. */
+  readonly #requests = new Map<ListenerId, Map<string, Set<SiteRequest>>>();
+  readonly #preparer: RequestPreparer;
+  readonly #rules = new Map<ListenerId, Map<string, NameRules>>();
+  readonly #checked = new Map<ListenerId, CheckedListener>();
+  readonly #hosts = new Map<string, VirtualHost>();
+  readonly #outcomes = new GatewayOutcomes();
+  readonly #dirty = new Map<ListenerId, Set<string>>();
+  readonly #slots: GatewaySlots | undefined;
+  #isChanged = false;
+  #plan: GatewayPlan = noGatewayPlan;
+
+  constructor(parts: GatewayParts) {
+    this.#parts = parts;
+    this.#preparer = new RequestPreparer(parts);
+    this.#slots = parts.settings && new GatewaySlots(parts.settings);
+  }
+
+  add(request: SiteRequest): void {
+    const pattern = requestPattern(request);
+    const byPattern = this.#requests.get(request.listener) ?? new Map<string, Set<SiteRequest>>();
+    this.#requests.set(request.listener, byPattern);
+    const same = byPattern.get(pattern);
+    if (same === undefined) byPattern.set(pattern, new Set([request]));
+    else same.add(request);
+    this.#touch(request);
+  }
+
+  remove(request: SiteRequest): void {
+    const pattern = requestPattern(request);
+    const byPattern = this.#requests.get(request.listener);
+    const same = byPattern?.get(pattern);
+    same?.delete(request);
+    if (same?.size === 0) byPattern?.delete(pattern);
+    this.forget(request);
+    this.#outcomes.drop(request);
+  }
+
+  /** Recomputes a request, because its Services changed. */
+  forget(request: SiteRequest): void {
+    this.#preparer.forget(request);
+    this.#touch(request);
+  }
+
+  /** Recomputes the listeners that use changed Secrets (`NAMESPACE/NAME`). */
+  noteSecrets(secrets: ReadonlySet<string>): void {
+    for (const listener of this.#listeners.values()) {
+      const uses = listener.tls?.certificates.some(
+        (one) => one.from === 'secret' && secrets.has(`${one.namespace ?? listener.owner.meta.namespace}/${one.name}`),
+      );
+      if (uses !== true) continue;
+      this.#checked.set(listener.id, checkListener(listener, this.#parts.book, this.#checked.get(listener.id)));
+      this.#isChanged = true;
+    }
+  }
+
+  /** Whether {@link compute} has something to do. */
+  get isDirty(): boolean {
+    return this.#slots !== undefined && (this.#isChanged || this.#dirty.size > 0);
+  }
+
+  /** Replaces all listeners. */
+  setListeners(listeners: Iterable<SiteListener>): void {
+    const all = [...listeners];
+    const isSame = all.length === this.#listeners.size && all.every((one) => this.#listeners.get(one.id) === one);
+    if (isSame) return;
+    const before = this.#listeners;
+    this.#listeners = new Map(all.map((one) => [one.id, one]));
+    for (const id of new Set([...before.keys(), ...this.#listeners.keys()])) {
+      if (before.has(id) !== this.#listeners.has(id)) this.#touchListener(id);
+    }
+    for (const one of all) {
+      if (before.get(one.id)?.tls?.end !== one.tls?.end) this.#forgetListener(one.id);
+      if (before.get(one.id)?.tls !== one.tls || !this.#checked.has(one.id))
+        this.#checked.set(one.id, checkListener(one, this.#parts.book, this.#checked.get(one.id)));
+    }
+    for (const id of this.#checked.keys()) if (!this.#listeners.has(id)) this.#checked.delete(id);
+    this.#places = findPlaces(all);
+    this.#isChanged = true;
+  }
+
+  #touchListener(id: ListenerId): void {
+    for (const requests of this.#requests.get(id)?.values() ?? []) for (const request of requests) this.#touch(request);
+  }
+
+  #forgetListener(id: ListenerId): void {
+    for (const requests of this.#requests.get(id)?.values() ?? []) for (const request of requests) this.forget(request);
+  }
+
+  /** @param isRefused returns the message if another claim excludes a request */
+  compute(isRefused: (request: SiteRequest) => string | undefined): GatewayPlan {
+    if (this.#slots === undefined || !this.isDirty) return this.#plan;
+    for (const [id, patterns] of this.#dirty) for (const pattern of patterns) this.#sortName(id, pattern, isRefused);
+    this.#planHosts();
+    this.#dirty.clear();
+    this.#isChanged = false;
+    this.#plan = this.#assemble(this.#slots);
+    return this.#plan;
+  }
+
+  #touch(request: SiteRequest): void {
+    const patterns = this.#dirty.get(request.listener) ?? new Set<string>();
+    this.#dirty.set(request.listener, patterns.add(requestPattern(request)));
+  }
+
+  #sortName(id: ListenerId, pattern: string, isRefused: (request: SiteRequest) => string | undefined): void {
+    const requests = [...(this.#requests.get(id)?.get(pattern) ?? [])];
+    const rules = this.#rules.get(id) ?? new Map<string, NameRules>();
+    this.#rules.set(id, rules);
+    const isPassthrough = this.#listeners.get(id)?.tls?.end === 'endpoint';
+    for (const request of requests) this.#preparer.prepare(request, isPassthrough, isRefused(request));
+    if (requests.length === 0) {
+      rules.delete(pattern);
+      return;
+    }
+    const sorted = sortRules(requests.flatMap((one) => this.#preparer.get(one)?.rules ?? []));
+    rules.set(pattern, sorted);
+    for (const request of requests) this.#judge(request, sorted.complex.has(request));
+  }
+
+  /** Updates the virtual hosts of changed names, and of the names below changed wildcards. */
+  #planHosts(): void {
+    if (this.#isChanged) {
+      const keys = new Set<string>();
+      for (const place of this.#places.places)
+        for (const pattern of this.#listPatterns(place)) keys.add(this.#planHost(place, pattern));
+      for (const key of this.#hosts.keys()) if (!keys.has(key)) this.#hosts.delete(key);
+      return;
+    }
+    for (const place of this.#places.places) {
+      const dirty = [...place.listeners.values()].flatMap(({ id }) => [...(this.#dirty.get(id) ?? [])]);
+      const wildcards = dirty.filter((name) => name.startsWith('*'));
+      for (const pattern of dirty) this.#planHost(place, pattern);
+      if (wildcards.length === 0) continue;
+      for (const pattern of this.#listPatterns(place))
+        if (wildcards.some((name) => covers(name, pattern))) this.#planHost(place, pattern);
+    }
+  }
+
+  /** Updates a virtual host and returns its key. */
+  #planHost(place: Place, pattern: string): string {
+    const key = `${place.name}|${pattern}`;
+    const isListed = [...place.listeners.values()].some(
+      (one) =>
+        one.tls?.end !== 'endpoint' && (patternOf(one) === pattern || this.#rules.get(one.id)?.has(pattern) === true),
+    );
+    const host = isListed ? makeHost(place, pattern, ({ id }) => this.#rules.get(id) ?? new Map()) : undefined;
+    if (host === undefined) this.#hosts.delete(key);
+    else if (!isSameHost(this.#hosts.get(key), host)) this.#hosts.set(key, host);
+    return key;
+  }
+
+  #listPatterns({ listeners }: Place): ReadonlySet<string> {
+    const patterns = new Set<string>();
+    for (const listener of listeners.values()) {
+      if (listener.tls?.end === 'endpoint') continue;
+      patterns.add(patternOf(listener));
+      for (const pattern of this.#rules.get(listener.id)?.keys() ?? []) patterns.add(pattern);
+    }
+    return patterns;
+  }
+
+  #assemble(slots: GatewaySlots): GatewayPlan {
+    const { places } = this.#places;
+    slots.assign(places);
+    const certificates: Certificate[] = [];
+    const defaults = new Map<number, string>();
+    for (const place of places.filter(endsTls)) {
+      const inner = slots.inner.get(place.name);
+      if (inner === undefined && !slots.isShared(place)) continue;
+      const found = listCertificates(place, (id) => this.#checked.get(id), inner);
+      certificates.push(...found.certificates);
+      if (inner !== undefined && found.usual !== undefined) defaults.set(inner, found.usual);
+    }
+    const tlsNames = places
+      .filter(({ isTls }) => isTls)
+      .flatMap((place) =>
+        listTlsNames(
+          place,
+          (one) => this.#listPassed(one),
+          ({ id }) => this.#checked.get(id)?.problem === undefined,
+        ),
+      );
+    const gateways: Gateways = {
+      hosts: new Map(this.#hosts),
+      tlsNames: new Map(tlsNames.map((name): [string, TlsName] => [name.key, this.#sameName(name)])),
+      places: new Map(places.flatMap(({ at, name }) => at.map((one): [string, string] => [one, name]))),
+      ports: slots.ports,
+      inner: slots.inner,
+      defaults,
+    };
+    const listeners = [...this.#listeners.values()].map((one) => this.#judgeListener(one, slots));
+    return { gateways, certificates, ...this.#outcomes.list(), listeners, translations: slots.translations };
+  }
+
+  #sameName(name: TlsName): TlsName {
+    const known = this.#plan.gateways.tlsNames.get(name.key);
+    return known !== undefined && isDeepStrictEqual(known.to, name.to) ? known : name;
+  }
+
+  /** Returns the passthrough backends of a listener; of several requests for a name, the oldest counts. */
+  #listPassed({ id }: SiteListener): ReadonlyMap<string, string> {
+    const passed = new Map<string, string>();
+    for (const [pattern, requests] of this.#requests.get(id) ?? []) {
+      const [first] = [...requests]
+        .filter((one) => this.#preparer.get(one)?.refusal === undefined)
+        .sort((one, other) => byAge(one.owner, other.owner));
+      const backend = first === undefined ? undefined : this.#preparer.get(first)?.served?.backends[0];
+      if (backend !== undefined) passed.set(pattern, backend.id);
+    }
+    return passed;
+  }
+
+  /** Records what became of a request. */
+  #judge(request: SiteRequest, isComplex: boolean): void {
+    const { served, used, refusal } = this.#preparer.get(request) ?? {};
+    if (!this.#listeners.has(request.listener)) {
+      this.#outcomes.refuse({ request, reason: 'NoMatchingParent', message: 'the listener does not exist' });
+    } else if (refusal !== undefined) this.#outcomes.refuse(refusal);
+    else if (isComplex) this.#outcomes.refuse(tooComplex(request));
+    else if (served !== undefined && used !== undefined) this.#outcomes.serve(served, used);
+  }
+
+  #judgeListener(listener: SiteListener, slots: GatewaySlots): ListenerVerdict {
+    const unavailable = (message: string) => ({ listener, reason: 'PortUnavailable', message });
+    const lost = this.#places.lost.get(listener.id);
+    if (lost !== undefined) return unavailable(lost);
+    const problem = this.#checked.get(listener.id)?.problem;
+    if (problem !== undefined) return { listener, reason: 'InvalidCertificateRef', message: problem };
+    for (const place of this.#places.places) {
+      if (place.listeners.get(patternOf(listener)) !== listener) continue;
+      const lack = slots.findLack(place);
+      if (lack !== undefined) return unavailable(lack);
+    }
+    return { listener };
+  }
+}
+
+function tooComplex(request: SiteRequest): RefusedAtListener {
+  const message =
+    'the conditions of this host are too complex together with those of older routes; use fewer headers, parameters and values';
+  return { request, reason: 'UnsupportedValue', message };
+}
+
+function isSameHost(one: VirtualHost | undefined, other: VirtualHost): boolean {
+  return (
+    one !== undefined &&
+    one.listener === other.listener &&
+    one.rules.length === other.rules.length &&
+    one.rules.every((rule, index) => rule === other.rules[index])
+  );
+}

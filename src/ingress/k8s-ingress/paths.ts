@@ -1,0 +1,154 @@
+import type { PathMatch, PathRewrite } from '../intent/match.ts';
+import type { IngressPath } from './ingress.ts';
+import type { Finding, IngressSettings } from './settings.ts';
+
+/** How a path of an Ingress is served. */
+export interface PathPlan {
+  readonly match: PathMatch;
+  readonly rewrite?: PathRewrite;
+  /** The path cannot be served as written. `match` then covers at least what it means. */
+  readonly isUnservable?: true;
+  readonly finding?: Finding;
+}
+
+/** Characters of a path that can be in a request. */
+const servable = /^\/[\x21\x22\x24-\x3e\x40-\x7e]*$/;
+
+/** Characters that make a path a regular expression. */
+const special = /[\\^$*+?()[\]{}|]/;
+
+/**
+ * Regular expressions that mean a prefix, by the text after the literal path. `whole` is the group with everything
+ * after the literal path, `rest` the one after the next slash; `isBelow`: the literal path itself does not match.
+ */
+const tails: ReadonlyMap<string, { readonly whole?: number; readonly rest?: number; readonly isBelow?: true }> =
+  new Map([
+    ['(/|$)(.*)', { rest: 2 }],
+    ['(/|$)(.*)$', { rest: 2 }],
+    ['(/|$)', {}],
+    ['(/.*|$)', { whole: 1 }],
+    ['(/.*)?', { whole: 1 }],
+    ['(/.*)?$', { whole: 1 }],
+    ['/?(.*)', { rest: 1 }],
+    ['/?(.*)$', { rest: 1 }],
+    ['(/?)(.*)', { rest: 2 }],
+    ['(/)?(.*)', { rest: 2 }],
+    ['/?', {}],
+    ['/(.*)', { rest: 1, isBelow: true }],
+    ['/(.*)$', { rest: 1, isBelow: true }],
+    ['/()(.*)', { rest: 2, isBelow: true }],
+    ['/(.+)', { rest: 1, isBelow: true }],
+    ['/.*', { isBelow: true }],
+    ['/.*$', { isBelow: true }],
+    ['(.*)', { whole: 1 }],
+    ['(.*)$', { whole: 1 }],
+    ['.*', {}],
+    ['.*$', {}],
+  ]);
+
+/** Translates a path. Messages name its field. */
+export function planPath(written: IngressPath, settings: IngressSettings): PathPlan {
+  const { path, type, field } = written;
+  const isRegex = settings.usesRegex && type !== 'Exact' && special.test(path);
+  if (isRegex) return planRegex(written, settings);
+  const target = rewriteOf(path, settings.rewriteTarget);
+  if (!servable.test(path)) {
+    const message = 'must begin with "/" and contain no blank, "?", "#" or non-ASCII character';
+    return unservable(written, message);
+  }
+  if (target?.includes('$') === true) {
+    const message = `has no group for ${settings.rewriteTarget ?? ''} of rewrite-target`;
+    return unservable(written, message, `write ${path === '/' ? '' : path}(/|$)(.*) with rewrite-target /$2`);
+  }
+  const isLiteral = type === 'ImplementationSpecific' && special.test(path);
+  return {
+    match: type === 'Exact' ? { type: 'exact', value: path } : { type: 'element', value: path },
+    ...(target !== undefined && { rewrite: { type: 'full' as const, value: target } }),
+    ...(isLiteral && {
+      finding: {
+        subject: field,
+        value: JSON.stringify(path),
+        outcome: 'works' as const,
+        message: 'is literal, because use-regex is not set',
+        ...(path.endsWith('/*') && { suggestion: `write ${path.slice(0, -2) || '/'} with pathType Prefix` }),
+      },
+    }),
+  };
+}
+
+/** ingress-nginx does not rewrite a path to itself. */
+function rewriteOf(path: string, target: string | undefined): string | undefined {
+  return target === path ? undefined : target;
+}
+
+function planRegex(written: IngressPath, { rewriteTarget }: IngressSettings): PathPlan {
+  const text = written.path.replace(/^\^/, '');
+  // A dot in a name such as "/index.php" means itself in nearly every case.
+  const [, literal = '', tail = ''] = /^((?:\/|[A-Za-z0-9_~%-]|\.(?![*+?{]))*)(.*)$/.exec(text) ?? [];
+  const { base, found } = findTail(literal, tail);
+  if (found === undefined || !literal.startsWith('/')) {
+    return unservable(
+      written,
+      'is a regular expression that cannot be expressed as a prefix',
+      'write paths of type Prefix or Exact',
+    );
+  }
+  const match: PathMatch =
+    found.isBelow === true ? { type: 'prefix', value: `${base}/` } : { type: 'element', value: base || '/' };
+  const difference: Finding = {
+    subject: written.field,
+    value: JSON.stringify(written.path),
+    outcome: 'differs',
+    message: `is served as prefix ${match.value} by path element, and case-sensitive`,
+  };
+  if (rewriteTarget === undefined || rewriteTarget === written.path) return { match, finding: difference };
+  const target = findTarget(rewriteTarget, found);
+  if (target === undefined) {
+    return unservable(
+      written,
+      `cannot be rewritten to ${rewriteTarget}`,
+      'write PREFIX(/|$)(.*) with rewrite-target /NEW/$2',
+    );
+  }
+  const isIdentity = target.type === 'prefix' && target.value === (base || '/');
+  return { match, finding: difference, ...(!isIdentity && { rewrite: target }) };
+}
+
+/** Finds the longest known tail. The last slash of the literal part may belong to it. */
+function findTail(literal: string, tail: string) {
+  if (literal.endsWith('/')) {
+    const found = tails.get(`/${tail}`);
+    if (found !== undefined) return { base: literal.slice(0, -1), found };
+  }
+  return { base: literal.replace(/\/$/, ''), found: tails.get(tail) };
+}
+
+/** Interprets a rewrite target with at most one group, at its end. */
+function findTarget(
+  target: string,
+  { whole, rest }: { readonly whole?: number; readonly rest?: number },
+): PathRewrite | undefined {
+  const [, before = '', group] = /^([^$]*)(?:\$(\d))?$/.exec(target) ?? [];
+  if (group === undefined) return target.includes('$') ? undefined : { type: 'full', value: target };
+  if (Number(group) === rest && before.endsWith('/')) return { type: 'prefix', value: before.slice(0, -1) || '/' };
+  // The group begins with a slash, so that "/$1" is "//…", which nginx merges.
+  if (Number(group) === whole) return { type: 'prefix', value: before.replace(/\/$/, '') || '/' };
+  return undefined;
+}
+
+/** Covers the elements before the first special character, so that an access rule can close all that is meant. */
+function unservable({ path, field }: IngressPath, message: string, suggestion?: string): PathPlan {
+  const [literal = ''] = /^[\x21\x22\x25-\x27\x2c-\x3e\x40-\x5a\x5f-\x7a~]*/.exec(path.replace(/^\^/, '')) ?? [];
+  const whole = literal === path ? literal : literal.slice(0, literal.lastIndexOf('/') + 1);
+  return {
+    match: { type: 'element', value: whole.startsWith('/') ? whole : '/' },
+    isUnservable: true,
+    finding: {
+      subject: field,
+      value: JSON.stringify(path.slice(0, 120)),
+      outcome: 'refused',
+      message,
+      ...(suggestion !== undefined && { suggestion }),
+    },
+  };
+}

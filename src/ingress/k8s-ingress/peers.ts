@@ -1,0 +1,20 @@
+import type { IngressBackend } from './ingress.ts';
+import type { CanarySettings } from './settings.ts';
+
+/** A backend that takes a share of a path of another Ingress. */
+export interface Canary {
+  /** Name of its Ingress. */
+  readonly name: string;
+  readonly backend: IngressBackend;
+  readonly settings: CanarySettings;
+}
+
+/** The other Ingresses of the namespace, as far as they concern one Ingress. */
+export interface Peers {
+  /** Returns the name of the older Ingress that has a path, with `=` before an exact one. Empty host: all. */
+  ownerOf(host: string, place: string): string | undefined;
+  /** Returns the canary of a path. */
+  canaryOf(host: string, place: string): Canary | undefined;
+  /** Returns whether another Ingress of the namespace names a host. */
+  hasHost(host: string): boolean;
+}

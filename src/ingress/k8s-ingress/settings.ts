@@ -1,0 +1,104 @@
+import type { SiteBalance } from '../intent/group.ts';
+import type { CorsRules } from '../intent/match.ts';
+
+/** What annotations of an Ingress request for all of its hosts and paths. Absent fields use the router's default. */
+export interface IngressSettings {
+  /** Replaces the path; may contain `$1`–`$9`, the groups of the path's regular expression. */
+  readonly rewriteTarget?: string;
+  /** Whether paths of type ImplementationSpecific or Prefix are regular expressions. */
+  readonly usesRegex: boolean;
+  /** Redirects to https: `never`, `tls` for hosts with TLS, or `always`. */
+  readonly httpsRedirect: 'never' | 'tls' | 'always';
+  /** Answers every request with a redirect. */
+  readonly redirect?: { readonly location: RedirectLocation; readonly status: RedirectStatus };
+  /** Path to which requests for `/` are redirected. */
+  readonly appRoot?: string;
+  /** Redirects between `www.HOST` and `HOST`. */
+  readonly redirectsWww: boolean;
+  readonly passthrough: boolean;
+  /** Further names of the hosts. */
+  readonly aliases: readonly string[];
+  /** Milliseconds without data from the server. */
+  readonly serverTimeout?: number;
+  /** Networks of allowed clients, sorted. Absent: any client. */
+  readonly allowed?: readonly string[];
+  /** Networks of rejected clients, sorted. */
+  readonly denied?: readonly string[];
+  readonly cookie?: IngressCookie;
+  /** Protocol of the servers. */
+  readonly protocol: 'http' | 'https' | 'grpc' | 'grpcs';
+  readonly limits: {
+    /** Concurrent requests. */
+    readonly concurrent?: number;
+    /** Requests in 10 s. */
+    readonly rate?: number;
+  };
+  readonly cors?: CorsRules;
+  readonly canary?: CanarySettings;
+  /** Host that servers see. */
+  readonly upstreamHost?: string;
+  /** Value of X-Forwarded-Prefix. */
+  readonly forwardedPrefix?: string;
+  readonly balance?: SiteBalance;
+  /** Maximum length of a request's body in bytes. */
+  readonly bodySize?: number;
+}
+
+/** Status codes of redirects. */
+export type RedirectStatus = 301 | 302 | 303 | 307 | 308;
+
+/** The parts of an absolute URL, or of a path alone. */
+export interface RedirectLocation {
+  readonly scheme?: 'http' | 'https';
+  readonly host?: string;
+  readonly port?: number;
+  /** Absent: the path of the request. */
+  readonly path?: string;
+}
+
+/** A sticky cookie. */
+export interface IngressCookie {
+  readonly name: string;
+  readonly sameSite?: 'Lax' | 'Strict' | 'None';
+  readonly path?: string;
+  readonly domain?: string;
+  /** Seconds. */
+  readonly maxAge?: number;
+  readonly secure?: boolean;
+}
+
+/**
+ * The share of requests of another Ingress's paths that an Ingress requests. Header takes precedence over cookie, cookie
+ * over weight.
+ */
+export interface CanarySettings {
+  readonly header?: { readonly name: string; readonly value?: string };
+  readonly cookie?: string;
+  /** Of `total`. */
+  readonly weight: number;
+  readonly total: number;
+}
+
+/**
+ * How far a setting is honoured:
+ * - `works`: as in the controller that it was written for;
+ * - `differs`: with the difference in the message;
+ * - `ignored`: it has no effect here, which changes no answer that a client relies on;
+ * - `refused`: its function is missing; the rest of the object is served;
+ * - `closed`: it decides about access or about the request that a server sees, and cannot be honoured, so the paths of
+ *   the object answer 503.
+ */
+export type Outcome = 'works' | 'differs' | 'ignored' | 'refused' | 'closed';
+
+/** How far one annotation or field of an Ingress is honoured. */
+export interface Finding {
+  /** Name of the annotation, or path of the field. */
+  readonly subject: string;
+  /** As written, shortened. */
+  readonly value?: string;
+  readonly outcome: Outcome;
+  /** One sentence without a full stop. Empty if the outcome is `works`. */
+  readonly message: string;
+  /** What to write instead. */
+  readonly suggestion?: string;
+}

@@ -1,0 +1,273 @@
+import { hash } from 'node:crypto';
+import type { Group } from '../intent/group.ts';
+import { defaultListener } from '../intent/listener.ts';
+import type { Match } from '../intent/match.ts';
+import type { SiteDemand, SiteFields, SiteOwner, SiteRequest } from '../intent/site-request.ts';
+import { readIngressAnnotations } from './annotations.ts';
+import { translateTls } from './hosts.ts';
+import type { Ingress, IngressPath, IngressSpec } from './ingress.ts';
+import { makeFilters, makeGroup } from './parts.ts';
+import { planPath } from './paths.ts';
+import type { Peers } from './peers.ts';
+import type { Finding, IngressSettings } from './settings.ts';
+
+/** An Ingress with its annotations read. */
+export interface ReadIngress {
+  readonly ingress: Ingress;
+  readonly settings: IngressSettings;
+  readonly findings: readonly Finding[];
+}
+
+/** Requests of an Ingress for hosts, and how far its fields are honoured. */
+export interface Translation {
+  readonly requests: readonly SiteRequest[];
+  readonly findings: readonly Finding[];
+}
+
+const fields: SiteFields = {
+  host: 'spec.rules.host',
+  path: 'spec.rules.http.paths.path',
+  wildcard: 'host "*."',
+};
+
+/** Reads the annotations of an Ingress. */
+export function readIngress(ingress: Ingress): ReadIngress {
+  return { ingress, ...readIngressAnnotations(ingress.annotations) };
+}
+
+/** Returns the paths of each host of an Ingress. The empty host means all. */
+export function listHosts(spec: IngressSpec): ReadonlyMap<string, readonly IngressPath[]> {
+  const hosts = new Map<string, IngressPath[]>();
+  for (const { host = '', paths } of spec.rules) hosts.set(host, [...(hosts.get(host) ?? []), ...paths]);
+  const { defaultBackend: backend } = spec;
+  if (backend === undefined) return hosts;
+  if (!hosts.has('')) hosts.set('', []);
+  // What no path of a host matches goes to the default backend, too.
+  const rest: IngressPath = { field: 'spec.defaultBackend', path: '/', type: 'Prefix', backend };
+  for (const paths of hosts.values()) if (!paths.some(isEverything)) paths.push(rest);
+  return hosts;
+}
+
+function isEverything({ path, type }: IngressPath): boolean {
+  return path === '/' && type !== 'Exact';
+}
+
+/** Returns a path as the key of its owner: a prefix without final slash, or `=` and an exact path. */
+export function placeOf({ type, value }: Match['path']): string {
+  if (type === 'exact') return `=${value}`;
+  return type === 'element' ? value.replace(/\/+$/, '') : value;
+}
+
+/** Translates an Ingress into requests for its hosts. A canary requests none: its main Ingress serves it. */
+export function translateIngress({ ingress, settings, findings }: ReadIngress, peers: Peers): Translation {
+  const { spec } = ingress;
+  if (!spec.ok) return { requests: [makeRequest(ingress, '', spec)], findings };
+  if (settings.canary !== undefined) return { requests: [], findings };
+  const noted = [...findings];
+  const requests: SiteRequest[] = [];
+  for (const [host, paths] of addAliases(listHosts(spec.value), settings, peers)) {
+    const demand = translateHost(spec.value, host, paths, settings, peers, noted);
+    if (demand !== undefined) requests.push(makeRequest(ingress, host, { ok: true, value: demand }));
+  }
+  // Only after all paths: one that cannot be served closes all others if there are access rules.
+  const closed = findClosed(noted);
+  return { requests: requests.map((request) => complete(request, closed, noted)), findings: noted };
+}
+
+function addAliases(
+  hosts: ReadonlyMap<string, readonly IngressPath[]>,
+  { aliases, redirectsWww }: IngressSettings,
+  peers: Peers,
+): ReadonlyMap<string, readonly IngressPath[] | 'www'> {
+  const all = new Map<string, readonly IngressPath[] | 'www'>(hosts);
+  const [first] = hosts.values();
+  for (const alias of aliases)
+    if (first !== undefined && !all.has(alias) && !peers.hasHost(alias)) all.set(alias, first);
+  if (!redirectsWww) return all;
+  for (const host of hosts.keys()) {
+    const other = alternateOf(host);
+    const isName = host !== '' && !host.startsWith('*.');
+    if (isName && !all.has(other) && !peers.hasHost(other)) all.set(other, 'www');
+  }
+  return all;
+}
+
+function translateHost(
+  spec: IngressSpec,
+  host: string,
+  paths: readonly IngressPath[] | 'www',
+  settings: IngressSettings,
+  peers: Peers,
+  findings: Finding[],
+): SiteDemand | undefined {
+  const matches: Match[] = [];
+  const groups: Group[] = [];
+  const keys: string[] = [];
+  const add = (path: Match['path'], filters: Match['filters'], group: Group): void => {
+    const place = placeOf(path);
+    if (matches.some((one) => placeOf(one.path) === place)) return;
+    const key = JSON.stringify([filters, group]);
+    const known = keys.indexOf(key);
+    if (known < 0) {
+      groups.push(group);
+      keys.push(key);
+    }
+    matches.push({ path, filters, group: known < 0 ? groups.length - 1 : known });
+  };
+  if (paths === 'www') {
+    const redirect = { host: alternateOf(host), status: 308 as const };
+    add({ type: 'element', value: '/' }, makeFilters({ redirect }), { shares: [] });
+  } else {
+    addPaths(host, paths, settings, peers, findings, add);
+  }
+  if (matches.length === 0) return undefined;
+  const tls = translateTls(spec, host, settings, paths === 'www' ? alternateOf(host) : host);
+  return {
+    matches,
+    groups,
+    tls,
+    access: {
+      ...(settings.allowed !== undefined && { allowed: settings.allowed }),
+      ...(settings.denied !== undefined && { denied: settings.denied }),
+      limits: {
+        ...(settings.limits.concurrent !== undefined && { concurrentTcp: settings.limits.concurrent }),
+        ...(settings.limits.rate !== undefined && { rateHttp: settings.limits.rate }),
+      },
+      ...(settings.bodySize !== undefined && { bodySize: settings.bodySize }),
+      answers: true,
+    },
+    warnings: [],
+    ignored: [],
+  };
+}
+
+function alternateOf(host: string): string {
+  return host.startsWith('www.') ? host.slice(4) : `www.${host}`;
+}
+
+type Add = (path: Match['path'], filters: Match['filters'], group: Group) => void;
+
+function addPaths(
+  host: string,
+  paths: readonly IngressPath[],
+  settings: IngressSettings,
+  peers: Peers,
+  findings: Finding[],
+  add: Add,
+): void {
+  const { appRoot, redirect } = settings;
+  if (appRoot !== undefined && peers.ownerOf(host, '=/') === undefined) {
+    add({ type: 'exact', value: '/' }, makeFilters({ redirect: { path: appRoot, status: 302 } }), { shares: [] });
+  }
+  for (const path of paths) {
+    const plan = planPath(path, settings);
+    if (plan.finding !== undefined && !findings.some((one) => one.subject === plan.finding?.subject)) {
+      findings.push(plan.finding);
+    }
+    const place = placeOf(plan.match);
+    if (plan.isUnservable === true) {
+      // Requests for it must not reach a server without the access rules of this Ingress.
+      if (hasAccessRules(settings)) add(plan.match, makeFilters({}), { shares: [] });
+      continue;
+    }
+    const owner = peers.ownerOf(host, place);
+    if (owner !== undefined) {
+      findings.push(describeRival(path, host, owner));
+      continue;
+    }
+    if (redirect !== undefined) {
+      add(plan.match, makeFilters({ redirect: { ...redirect.location, status: redirect.status } }), { shares: [] });
+      continue;
+    }
+    if (path.backend.kind === 'resource') findings.push(describeResource(path, path.backend.name));
+    const filters = makeFilters({ ...(plan.rewrite !== undefined && { rewrite: plan.rewrite }), settings });
+    add(plan.match, filters, makeGroup(path.backend, settings, peers.canaryOf(host, place)));
+  }
+}
+
+/** Returns whether requests for the paths must not be served without the rules of the Ingress. */
+export function hasAccessRules({ allowed, denied }: IngressSettings): boolean {
+  return allowed !== undefined || denied !== undefined;
+}
+
+function describeRival({ field, path }: IngressPath, host: string, owner: string): Finding {
+  return {
+    subject: field,
+    value: JSON.stringify(path),
+    outcome: 'refused',
+    message: `host ${host === '' ? '*' : host} and path ${path} belong to the older Ingress ${owner}`,
+    suggestion: 'remove one of the two',
+  };
+}
+
+function describeResource({ field }: IngressPath, name: string): Finding {
+  return {
+    subject: field.replace(/\.path$/, '.backend.resource'),
+    value: JSON.stringify(name),
+    outcome: 'refused',
+    message: 'only a Service can be a backend; the path answers 503',
+    suggestion: 'write backend.service',
+  };
+}
+
+function findClosed(findings: readonly Finding[]): SiteDemand['closed'] {
+  const found = findings.filter(({ outcome }) => outcome === 'closed');
+  if (found.length === 0) return undefined;
+  const sentences = found.slice(0, 3).map(describeFinding);
+  return { reason: 'AnnotationNotSupported', message: `every path answers 503: ${sentences.join('; ')}` };
+}
+
+/** Returns a finding as one sentence without a full stop. */
+export function describeFinding({ subject, value, message, suggestion }: Finding): string {
+  const short = subject.replace(/^nginx\.ingress\.kubernetes\.io\//, '');
+  return `${short}${value === undefined ? '' : ` ${value}`}: ${message}${suggestion === undefined ? '' : ` (${suggestion})`}`;
+}
+
+/** Maximum number of sentences in a status. */
+const maxNotes = 8;
+
+function complete(request: SiteRequest, closed: SiteDemand['closed'], findings: readonly Finding[]): SiteRequest {
+  if (!request.demand.ok) return request;
+  const describe = (wanted: Finding['outcome']) =>
+    findings
+      .filter(({ outcome }) => outcome === wanted)
+      .slice(0, maxNotes)
+      .map(describeFinding);
+  const [missing, notes] = [describe('refused'), describe('differs')];
+  const ignored = findings.flatMap(({ outcome, subject }) => (outcome === 'ignored' ? [subject] : [])).sort();
+  return {
+    ...request,
+    demand: {
+      ok: true,
+      value: { ...request.demand.value, missing, notes, ignored, ...(closed !== undefined && { closed }) },
+    },
+  };
+}
+
+function makeRequest(ingress: Ingress, host: string, demand: SiteRequest['demand']): SiteRequest {
+  const isWildcard = host.startsWith('*.');
+  return {
+    owner: makeOwner(ingress, host),
+    listener: defaultListener,
+    // Of a wildcard, only the domain counts; "any" is a label that no name needs.
+    ...(host !== '' && { host: isWildcard ? `any${host.slice(1)}` : host }),
+    span: host === '' ? 'all' : isWildcard ? 'label' : 'host',
+    demand,
+  };
+}
+
+/** Longest host in a label. Names of sections in HAProxy have at most 512 characters. */
+const longestHost = 120;
+
+function makeOwner({ meta }: Ingress, host: string): SiteOwner {
+  const name = host.replace('*', '_') || 'all';
+  const short = name.length > longestHost ? hash('sha1', name).slice(0, 16) : name;
+  return {
+    kind: 'Ingress',
+    meta,
+    // Names contain no underscore, so no Route has such a label.
+    label: `${meta.namespace}:ingress_${meta.name}_${short}`,
+    fields,
+    merge: `Ingress ${meta.namespace}`,
+  };
+}

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { readIngressAnnotations } from '../../../../src/ingress/k8s-ingress/annotations.ts';
+import { planPath } from '../../../../src/ingress/k8s-ingress/paths.ts';
+
+const backend = { kind: 'service', service: 'web', port: 80 } as const;
+
+/** Plans a path: `=` before an exact one, `~` before an implementation-specific one. */
+function plan(path: string, target: string | undefined, usesRegex: boolean): string {
+  const { settings } = readIngressAnnotations({
+    ...(usesRegex && { 'nginx.ingress.kubernetes.io/use-regex': 'true' }),
+    ...(target !== undefined && { 'nginx.ingress.kubernetes.io/rewrite-target': target }),
+  });
+  const type = path.startsWith('=') ? 'Exact' : path.startsWith('~') ? 'ImplementationSpecific' : 'Prefix';
+  const { match, rewrite, isUnservable } = planPath(
+    { field: 'path', path: path.replace(/^[=~]/, ''), type, backend },
+    settings,
+  );
+  const change = rewrite === undefined ? '' : ` > ${rewrite.type} ${rewrite.value}`;
+  return `${isUnservable ? 'unservable ' : ''}${match.type} ${match.value}${change}`;
+}
+
+describe('A path of an Ingress', () => {
+  const literal: readonly (readonly [path: string, target: string | undefined, want: string])[] = [
+    ['/', undefined, 'element /'],
+    ['/foo/', undefined, 'element /foo/'],
+    ['=/foo', undefined, 'exact /foo'],
+    ['~/foo*', undefined, 'element /foo*'],
+    ['/a b', undefined, 'unservable element /'],
+    ['/a?b', undefined, 'unservable element /'],
+    ['/foo', '/bar', 'element /foo > full /bar'],
+    ['/foo', '/foo', 'element /foo'],
+    ['/', '/', 'element /'],
+    ['=/foo', '/', 'exact /foo > full /'],
+    ['/foo', '/$1', 'unservable element /foo'],
+  ];
+  for (const [path, target, want] of literal) {
+    it(`${path}${target === undefined ? '' : ` with target ${target}`} is ${want}`, () => {
+      assert.equal(plan(path, target, false), want);
+    });
+  }
+
+  const regular: readonly (readonly [path: string, target: string | undefined, want: string])[] = [
+    ['~/foo', undefined, 'element /foo'],
+    ['~/foo(/|$)(.*)', '/$2', 'element /foo > prefix /'],
+    ['/foo(/|$)(.*)', '/bar/$2', 'element /foo > prefix /bar'],
+    ['~/foo(/|$)(.*)', '/bar', 'element /foo > full /bar'],
+    ['~/foo(/|$)(.*)', '/$1', 'unservable element /'],
+    ['~/foo/(.*)', '/$1', 'prefix /foo/ > prefix /'],
+    ['~/foo/?(.*)', '/$1', 'element /foo > prefix /'],
+    ['~/foo(/.*)?', '$1', 'element /foo > prefix /'],
+    ['~/foo(.*)', '/bar$1', 'element /foo > prefix /bar'],
+    ['~/foo.*', undefined, 'element /foo'],
+    ['~^/foo/.*$', undefined, 'prefix /foo/'],
+    ['~/(.*)', '/$1', 'prefix /'],
+    ['~/()(.*)', '/$2', 'prefix /'],
+    ['~/(.*)', '/api/$1', 'prefix / > prefix /api'],
+    ['~/index.php', undefined, 'element /index.php'],
+    ['~/foo/bar(/|$)(.*)', '/foo/bar/$2', 'element /foo/bar'],
+    ['~/a/b[0-9]+', undefined, 'unservable element /a/'],
+    ['~/(api|admin)/(.*)', '/$2', 'unservable element /'],
+    ['~.*\\.php$', undefined, 'unservable element /'],
+    ['=/foo(.*)', undefined, 'exact /foo(.*)'],
+  ];
+  for (const [path, target, want] of regular) {
+    it(`${path} as a regular expression${target === undefined ? '' : ` with target ${target}`} is ${want}`, () => {
+      assert.equal(plan(path, target, true), want);
+    });
+  }
+});
