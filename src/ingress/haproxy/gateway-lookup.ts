@@ -18,7 +18,7 @@ export function placeRules(rule: 'http-request' | 'tcp-request content', ports: 
   // REDIRECT and DNAT of IPv4 keep the original port; for IPv6, the port of HAProxy stands for it.
   return `  ${rule} set-var(txn.port) dst_port
   ${rule} set-var(txn.port) dst_port,map_str(maps/ports.map,-) if { dst_port ge ${ports.from} }
-  ${rule} set-var-fmt(txn.at) "%[var(txn.port)]@%[dst]"
+${rule === 'http-request' ? `  # For the headers that describe the connection.\n  http-request set-dst-port var(txn.port) if { dst_port ge ${ports.from} }\n` : ''}  ${rule} set-var-fmt(txn.at) "%[var(txn.port)]@%[dst]"
   ${rule} set-var(txn.place) var(txn.at),map_str(maps/places.map)
   ${rule} set-var-fmt(txn.at) "%[var(txn.port)]@*" if !{ var(txn.place) -m found }
   ${rule} set-var(txn.place) var(txn.at),map_str(maps/places.map) if !{ var(txn.place) -m found }
@@ -57,7 +57,7 @@ export function routeRules({ isShared = false } = {}): string {
   const final = `${setFlags}
   http-request allow if !${isState}
 `;
-  const steps = Array.from({ length: longestChain + 1 }, (_, step) => `${stepRules}${step % 3 === 2 ? final : ''}`);
+  const steps = `${stepRules}${final}`.repeat(longestChain + 1);
   return `  http-request set-var(txn.name) req.hdr(host),lower,field(1,:),rtrim(.)
   http-request set-var-fmt(txn.site) "%[var(txn.place)]|%[var(txn.name)]"
 ${nameRules('http-request', { key: 'site', result: 'listener', map: 'names' })}${misdirected}${isShared ? sharedRules : ''}  http-request set-var-fmt(txn.key) "%[var(txn.site)]%[path]/${mark}"
@@ -67,7 +67,7 @@ ${final}
   # Conditions: "?KIND ID NAME" is a state, which inspects one dimension of the request.
   http-request set-var-fmt(txn.headers) " %[req.hdrs]"
   http-request set-var-fmt(txn.query) "&%[query]"
-${steps.join('')}${final}  http-request deny deny_status 500
+${steps}  http-request deny deny_status 500
 `;
 }
 
@@ -93,7 +93,7 @@ function when(kind: string): string {
 const stepRules = `  http-request set-var(txn.value) method ${when('m')}
   http-request set-var(txn.value) path,${cut} ${when('p')}
   http-request set-var(txn.value) rand(100) ${when('r')}
-  http-request set-var(txn.value) 'var(txn.route),field(3," "),concat(,txn.headers),regsub("^([^ ]+) (?s:(?:.*?\\\\n)??)\\\\1: ([^\\\\r\\\\n]*)(?s:.*)$|^(?s:.*)$","\\\\2"),${cut}' ${when('h')}
+  http-request set-var(txn.value) 'var(txn.route),field(3," "),concat(,txn.headers),regsub("^([^ ]+) (?:[^\\\\n]*\\\\n)*?\\\\1: ([^\\\\r\\\\n]*)(?s:.*)$|^(?s:.*)$","\\\\2"),${cut}' ${when('h')}
   http-request set-var(txn.value) 'var(txn.route),field(3," "),concat(,txn.query),regsub("^([^&]+)(?:&[^&]*)*?&\\\\1=([^&]*)(?:&.*)?$|^.*$","\\\\2"),url_dec(1),${cut}' ${when('q')}
   http-request set-var(txn.next) str(-) ${when('')}
   http-request set-var(txn.value) var(txn.value),url_enc if { var(txn.route) -m sub "= " }

@@ -4,8 +4,8 @@ import { after, before, describe, it } from 'mocha';
 import type { HttpState } from '../../../../src/ingress/haproxy/model.ts';
 import type { VirtualHost } from '../../../../src/ingress/haproxy/rule.ts';
 import { ListenerRules } from '../../../../src/ingress/ports/linux/listener-rules.ts';
-import { addNamespaces, dropNamespaces, runIp } from '../../../lab/namespaces.ts';
-import { makeState } from '../haproxy/fixtures.ts';
+import { addNamespaces, dropNamespaces, runIn, runIp } from '../../../lab/namespaces.ts';
+import { makeBackend, makeServer, makeState } from '../haproxy/fixtures.ts';
 import { World } from '../haproxy/world.ts';
 
 const client = 'ertlc';
@@ -49,10 +49,21 @@ describe('ListenerRules', () => {
       ['8080@*', '8080@*'],
       ['81@*', '81@*'],
     ]);
+    const backend = makeBackend('be_http:t:echo', [makeServer('echo', '127.0.0.1', await world.server('echo'))], {
+      http: {},
+    });
+    const target = { kind: 'backend', backend: backend.id } as const;
+    const echo: VirtualHost = {
+      key: '81@*|echo.test',
+      listener: 'gw/echo',
+      rules: [{ path: { type: 'prefix', value: '/' }, conditions: [], target }],
+    };
     const state: HttpState = makeState({
+      backends: [backend],
       settings: { ...settings, listen: { ...listen, family: 'v4v6' } },
       gateways: {
         hosts: new Map([
+          [echo.key, echo],
           nameOf(`8080@${pool}`, 'pool.test'),
           nameOf('8080@*', 'own.test'),
           nameOf('81@*', 'other.test'),
@@ -109,6 +120,17 @@ describe('ListenerRules', () => {
       assert.deepEqual(seen, Array(4).fill('curl 7'));
     });
   }
+
+  it('names the port of the listener to servers', async () => {
+    const seen = await Promise.all(
+      [own, `[${own6}]`].map(async (address) => {
+        const words = ['-s', '-m', '10', '-H', 'host: echo.test', `http://${address}:81/`];
+        const { headers } = JSON.parse(await runIn(client, 'curl', words)) as { headers: Record<string, string> };
+        return headers['x-forwarded-port'];
+      }),
+    );
+    assert.deepEqual(seen, ['81', '81']);
+  });
 
   it('replaces the rules of an earlier agent, and removes them', () => {
     const next = new ListenerRules('test', ports);

@@ -3,11 +3,13 @@ import fc from 'fast-check';
 import { describe, it } from 'mocha';
 import { defaultPolicy } from '../../../../src/ingress/claims/policy.ts';
 import type { Rule, Target } from '../../../../src/ingress/haproxy/rule.ts';
+import { describeHostClaims } from '../../../../src/ingress/http/describe-claims.ts';
 import { type DesiredSites, type HttpDesiredSettings, SitePlanner } from '../../../../src/ingress/http/desired.ts';
 import { VerdictWriter } from '../../../../src/ingress/http/verdicts.ts';
 import { Inventory } from '../../../../src/ingress/objects/inventory.ts';
 import { readObject } from '../../../../src/ingress/objects/kinds.ts';
 import { RouteSites } from '../../../../src/ingress/route/sites.ts';
+import { makePem } from '../../../netns/ingress/haproxy/fixtures.ts';
 import { route, service } from '../../../netns/ingress/http/objects.ts';
 import { GatewayToys, makeListener, type ToyRoute, type ToyRule } from './gateway-toys.ts';
 
@@ -95,6 +97,14 @@ describe('SitePlanner with listeners of Gateways', () => {
     ]);
     assert.deepEqual(listRules(desired, `${at}|*.test`), ['/ old:1', '/ old']);
     assert.deepEqual([...desired.backends.keys()].length, 6);
+    const claims = describeHostClaims(desired, new Map()).filter(({ host }) => host === '*.test');
+    assert.deepEqual(
+      claims.map(({ kind, name, listener, path, admitted }) => [kind, name, listener, path, admitted]),
+      [
+        ['Toy', 'old', 'a', '/', true],
+        ['Toy', 'old', 'a', '/', true],
+      ],
+    );
   });
 
   it('lets the most specific listener own a name, and falls through to wildcards of the same listener only', () => {
@@ -256,6 +266,59 @@ describe('SitePlanner with listeners of Gateways', () => {
       ['five', 'gw', 'PortUnavailable'],
       ['p', 'other', 'PortUnavailable'],
     ]);
+  });
+
+  it('gives listeners their certificates, and names in a ClientHello their backends', () => {
+    const { toys, compute, judge } = start(...service('web', [8001]));
+    const source = (pem: string) => ({
+      from: 'text' as const,
+      certificate: { pem, field: 'tls' },
+      key: { pem, field: 'tls' },
+      fields: { certificate: 'tls', key: 'tls' },
+    });
+    const ends = (...pems: readonly string[]) => ({ end: 'router' as const, certificates: pems.map(source) });
+    const https = { port: 8443, protocol: 'HTTPS' as const };
+    const [wild, other, own] = ['*.a.test', 'b.test', 'own.test'].map((name) => makePem(name));
+    toys.listen(
+      makeListener('gw/wild', { ...https, hostname: '*.a.test', tls: ends(wild ?? '') }),
+      makeListener('gw/all', { ...https, tls: ends(other ?? '', own ?? '') }),
+      makeListener('gw/bad', { ...https, hostname: 'bad.test', tls: ends('no certificate') }),
+      makeListener('gw/pass', {
+        port: 8443,
+        protocol: 'TLS',
+        hostname: '*.p.test',
+        tls: { end: 'endpoint', certificates: [] },
+      }),
+    );
+    toys.put(
+      { name: 'passed', hosts: { 'gw/pass': ['x.p.test'] }, rules: [prefix('', 'web')] },
+      { name: 'ended', hosts: { 'gw/all': ['b.test'] }, rules: [prefix('/', 'web')] },
+    );
+    const desired = compute();
+    assert.deepEqual(
+      [...desired.certificates.values()].map(({ hosts, inner }) => [hosts, inner]),
+      [
+        [['*.a.test'], 1],
+        [['b.test'], 1],
+        [['own.test'], 1],
+      ],
+    );
+    const { tlsNames, defaults, inner } = desired.gateway.gateways;
+    assert.deepEqual([...inner], [['8443@10.0.0.1', 1]]);
+    assert.equal(defaults.get(1), [...desired.certificates.values()].find(({ hosts }) => hosts[0] === 'b.test')?.pem);
+    assert.deepEqual(
+      [...tlsNames.values()].map(({ key, to }) => [key.slice(key.indexOf('|') + 1), to]),
+      [
+        ['*.a.test', 'end'],
+        ['*', 'end'],
+        ['bad.test', 'reject'],
+        ['*.p.test', 'reject'],
+        ['x.p.test', { backend: 'be_tcp:shop:toy.passed' }],
+      ],
+    );
+    assert.equal(desired.backends.get('be_tcp:shop:toy.passed')?.mode, 'tcp');
+    const reasons = judge(desired).map(([listener, , reason]) => `${listener} ${reason}`);
+    assert.ok(reasons.includes('bad InvalidCertificateRef') && reasons.includes('wild served'), reasons.join());
   });
 
   it('decides as the specification does', () => {
