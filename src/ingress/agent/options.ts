@@ -12,7 +12,7 @@ import { labelSelectorCure, parseLabelSelector } from '../claims/label-selector.
 import { namespaceQuotaCure, parseNamespaceQuota } from '../claims/policy.ts';
 import { type PortRange, parsePortRanges, portRangesCure } from '../claims/port-ranges.ts';
 import { type HttpOptions, readHttpOptions } from '../http/options.ts';
-import type { SiteBalance } from '../intent/site-request.ts';
+import type { SiteBalance } from '../intent/group.ts';
 import type { Balance } from '../ports/model.ts';
 import type { PortSettings } from '../ports/port-plane.ts';
 import { defaultRouterNameKey } from '../route/route.ts';

@@ -1,5 +1,5 @@
 import type { SiteRequest } from '../intent/site-request.ts';
-import { parentOf } from './host.ts';
+import { isWildcard, parentOf } from './host.ts';
 import type { HostClaimPolicy } from './hosts.ts';
 
 /**
@@ -21,9 +21,9 @@ export class HostGroups {
 
   add(request: SiteRequest): void {
     const parent = this.#parentOf(request);
-    const isFirst = request.isWildcard && parent !== undefined && (this.#wildcards.get(parent) ?? 0) === 0;
+    const isFirst = isWildcard(request) && parent !== undefined && (this.#wildcards.get(parent) ?? 0) === 0;
     if (isFirst) this.#regroup(parent, 1);
-    else if (request.isWildcard && parent !== undefined)
+    else if (isWildcard(request) && parent !== undefined)
       this.#wildcards.set(parent, (this.#wildcards.get(parent) ?? 0) + 1);
     if (parent !== undefined) addTo(this.#byParent, parent, request);
     this.#put(request);
@@ -34,7 +34,7 @@ export class HostGroups {
     const parent = this.#parentOf(request);
     if (parent === undefined) return;
     removeFrom(this.#byParent, parent, request);
-    if (!request.isWildcard) return;
+    if (!isWildcard(request)) return;
     const count = (this.#wildcards.get(parent) ?? 0) - 1;
     if (count > 0) this.#wildcards.set(parent, count);
     else this.#regroup(parent, 0);

@@ -1,5 +1,6 @@
 import { parseAddress } from '../../base/model/address.ts';
 import { isLabelName, isLabels } from '../../base/read/object-meta.ts';
+import type { SiteRequest } from '../intent/site-request.ts';
 
 /** Returns whether a host can be served: a host name without final dot, or an IPv4 address, as in OpenShift. */
 export function isServableHost(host: string): boolean {
@@ -31,4 +32,9 @@ function isAddress(host: string): boolean {
 export function parentOf(host: string): string | undefined {
   const dot = host.indexOf('.');
   return dot < 0 || dot === host.length - 1 || isAddress(host) ? undefined : host.slice(dot + 1);
+}
+
+/** Returns whether a request is for the names one label below the domain of its host. */
+export function isWildcard({ span }: Pick<SiteRequest, 'span'>): boolean {
+  return span === 'label';
 }

@@ -1,13 +1,8 @@
 import { formatProblem } from '../../base/model/problem.ts';
-import {
-  longestHostAndPath,
-  type PathMatch,
-  type SiteDemand,
-  type SiteOwner,
-  type SiteRequest,
-} from '../intent/site-request.ts';
+import { longestHostAndPath, type PathMatch } from '../intent/match.ts';
+import type { SiteDemand, SiteOwner, SiteRequest } from '../intent/site-request.ts';
 import { findDomainProblem } from './domains.ts';
-import { explainHost, isServableHost, parentOf } from './host.ts';
+import { explainHost, isServableHost, isWildcard, parentOf } from './host.ts';
 import { byAge } from './order.ts';
 import type { AdmissionPolicy } from './policy.ts';
 
@@ -90,11 +85,8 @@ type Valid = Pick<AdmittedHost, 'host' | 'demand'>;
 type Invalid = Pick<RefusedHost, 'reason' | 'message'>;
 
 /** Validates a request by itself. */
-function judge(
-  { owner, host, isWildcard, demand }: SiteRequest,
-  policy: AdmissionPolicy,
-  hosts: HostClaimPolicy,
-): Valid | Invalid {
+function judge(request: SiteRequest, policy: AdmissionPolicy, hosts: HostClaimPolicy): Valid | Invalid {
+  const { owner, host, demand } = request;
   const { fields } = owner;
   if (host === undefined) {
     const message = `${fields.host} is missing: set it, or spec.subdomain if the router has a domain`;
@@ -110,7 +102,7 @@ function judge(
     const message = demand.problems.slice(0, 3).map(formatProblem).join('; ');
     return { reason: 'ExtendedValidationFailed', message };
   }
-  if (isWildcard && !hosts.allowsWildcards) {
+  if (isWildcard(request) && !hosts.allowsWildcards) {
     const message = `${fields.wildcard}: wildcard ${owner.kind}s are not allowed by this router`;
     return { reason: 'RouteNotAdmitted', message };
   }
@@ -136,13 +128,14 @@ class HostClaims {
   }
 
   /** Claims what a request needs. Returns a description of the obstacle, or undefined. */
-  claim({ owner, isWildcard }: SiteRequest, { host, demand: { matches, tls } }: Valid): string | undefined {
+  claim(request: SiteRequest, { host, demand: { matches, tls } }: Valid): string | undefined {
+    const { owner } = request;
+    const isBelow = isWildcard(request);
     const parent = parentOf(host);
-    if (isWildcard && parent === undefined)
-      return `${owner.fields.host}: must have a domain for ${owner.fields.wildcard}`;
-    const claims = isWildcard ? this.#wildcards : this.#hosts;
-    const name = isWildcard ? (parent as string) : host;
-    const blocker = this.#policy.sharesHosts ? undefined : this.#findBlocker(owner, name, isWildcard, parent);
+    if (isBelow && parent === undefined) return `${owner.fields.host}: must have a domain for ${owner.fields.wildcard}`;
+    const claims = isBelow ? this.#wildcards : this.#hosts;
+    const name = isBelow ? (parent as string) : host;
+    const blocker = this.#policy.sharesHosts ? undefined : this.#findBlocker(owner, name, isBelow, parent);
     if (blocker !== undefined) return blocker;
     const known = claims.get(name);
     const places = matches.map(({ path }) => ({ path: path.value, place: placeOf(path) }));
@@ -159,7 +152,7 @@ class HostClaims {
     if (isPassing) ownership.passing ??= owner;
     else if (tls !== undefined) ownership.ending ??= owner;
     claims.set(name, ownership);
-    if (!isWildcard && parent !== undefined) {
+    if (!isBelow && parent !== undefined) {
       const owners = this.#below.get(parent) ?? new Map<string, SiteOwner>();
       const key = `${owner.meta.namespace} ${owner.merge ?? ''}`;
       if (!owners.has(key)) owners.set(key, owner);
@@ -169,11 +162,11 @@ class HostClaims {
   }
 
   /** Returns another namespace's claim of the host, of a wildcard above it, or of hosts below a wildcard. */
-  #findBlocker(owner: SiteOwner, name: string, isWildcard: boolean, parent: string | undefined): string | undefined {
-    const known = (isWildcard ? this.#wildcards : this.#hosts).get(name)?.owner;
-    const taken = isWildcard ? `the names below ${name} belong` : `host ${name} belongs`;
+  #findBlocker(owner: SiteOwner, name: string, isBelow: boolean, parent: string | undefined): string | undefined {
+    const known = (isBelow ? this.#wildcards : this.#hosts).get(name)?.owner;
+    const taken = isBelow ? `the names below ${name} belong` : `host ${name} belongs`;
     if (known !== undefined && blocks(known, owner)) return `${taken} to ${foreign(known)}`;
-    if (isWildcard) {
+    if (isBelow) {
       const other = [...(this.#below.get(name)?.values() ?? [])].find((one) => blocks(one, owner));
       return other === undefined ? undefined : `a host below ${name} belongs to ${foreign(other)}`;
     }

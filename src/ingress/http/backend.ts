@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { type Endpoint, type EndpointFinder, listIdled, usedState } from '../backends/endpoints.ts';
 import type { Backend, Balance, HttpBackend, Server } from '../haproxy/model.ts';
+import type { Group } from '../intent/group.ts';
+import type { Filters, HeaderChange } from '../intent/match.ts';
 import type { ServiceShare } from '../intent/service-share.ts';
-import type { Filters, Group, HeaderChange, SiteDemand, SiteOwner } from '../intent/site-request.ts';
+import type { SiteDemand, SiteOwner } from '../intent/site-request.ts';
 import { rewriteOf } from './rewrite.ts';
 import { type Termination, terminationOf } from './termination.ts';
 

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { formatProblem, type Parsed } from '../../base/model/problem.ts';
-import type { CertificateSource, PemText, SiteTls } from '../intent/site-request.ts';
+import type { CertificateSource, PemText } from '../intent/certificate-source.ts';
+import type { SiteTls } from '../intent/site-request.ts';
 import type { Secret } from '../objects/secret.ts';
 import { checkAuthorities, checkKeyPair, type KeyLimits, type KeyPair, usualKeys } from './certificate.ts';
 

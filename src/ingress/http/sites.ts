@@ -1,10 +1,10 @@
-import { parentOf } from '../claims/host.ts';
+import { isWildcard, parentOf } from '../claims/host.ts';
 import type { Passthrough, Site, SitePath } from '../haproxy/model.ts';
 import type { ServedSite } from './served-site.ts';
 
 /** Returns the host of a request in HAProxy's form: `*.example.com` for names one label below. */
 export function nameOf({ host, request }: Pick<ServedSite, 'host' | 'request'>): string {
-  return request.isWildcard ? `*.${parentOf(host) ?? host}` : host;
+  return isWildcard(request) ? `*.${parentOf(host) ?? host}` : host;
 }
 
 /** Returns the sites of requests. Equal sites reuse the previous objects. */

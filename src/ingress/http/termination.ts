@@ -1,4 +1,5 @@
-import type { Group, SiteDemand } from '../intent/site-request.ts';
+import type { Group } from '../intent/group.ts';
+import type { SiteDemand } from '../intent/site-request.ts';
 
 /** Where TLS ends, in OpenShift's words: nowhere, at the router, at the router and again at the endpoint, or only there. */
 export type Termination = 'none' | 'edge' | 'reencrypt' | 'passthrough';

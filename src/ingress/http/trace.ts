@@ -1,4 +1,4 @@
-import { parentOf } from '../claims/host.ts';
+import { isWildcard, parentOf } from '../claims/host.ts';
 import type { Backend } from '../haproxy/model.ts';
 import type { SiteRequest } from '../intent/site-request.ts';
 import type { DesiredSites } from './desired.ts';
@@ -28,11 +28,11 @@ export function traceRequest(
 ): RequestTrace {
   const host = request.host.toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '');
   const parent = parentOf(host);
-  const candidates = desired.served.filter(({ request: { isWildcard }, host: own }) =>
-    isWildcard ? parentOf(own) === parent : own === host,
+  const candidates = desired.served.filter(({ request, host: own }) =>
+    isWildcard(request) ? parentOf(own) === parent : own === host,
   );
-  const listOf = (isWildcard: boolean) =>
-    candidates.filter((one) => one.request.isWildcard === isWildcard).flatMap(listMatches);
+  const listOf = (isBelow: boolean) =>
+    candidates.filter((one) => isWildcard(one.request) === isBelow).flatMap(listMatches);
   const [ofHost, ofParent] = [listOf(false), listOf(true)];
   const all = [...ofHost, ...ofParent];
   const make = (outcome: RequestTrace['outcome'], explanation: string, chosen?: MatchedSite): RequestTrace => ({
@@ -128,7 +128,7 @@ function explainOther(one: MatchedSite, chosen: MatchedSite | undefined, { path,
   if (!fits(path, one)) return `its path ${one.path} does not match`;
   if (tls && own === undefined) return 'it serves no TLS';
   if (!tls && own !== undefined && !isPlain(one)) return `insecureEdgeTerminationPolicy is ${policies[own.plain]}`;
-  if (chosen?.site.request.isWildcard === false && one.site.request.isWildcard) {
+  if (chosen !== undefined && !isWildcard(chosen.site.request) && isWildcard(one.site.request)) {
     return 'a host takes precedence over a wildcard';
   }
   return chosen?.isExact === true ? 'another Route has this exact path' : 'another Route has a longer path';

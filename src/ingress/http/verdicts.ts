@@ -1,6 +1,7 @@
 import { formatProblem } from '../../base/model/problem.ts';
 import { describeBackends } from '../backends/describe-backends.ts';
 import type { EndpointFinder } from '../backends/endpoints.ts';
+import { isWildcard } from '../claims/host.ts';
 import type { Pending } from '../haproxy/report.ts';
 import type { Verdict } from '../intent/plane.ts';
 import type { SiteDemand, SiteRequest } from '../intent/site-request.ts';
@@ -115,6 +116,11 @@ function describeWarnings({ warnings }: SiteDemand): readonly string[] {
   });
 }
 
-function describeRequest({ owner, host, isWildcard }: SiteRequest): Pick<Verdict, 'meta' | 'host' | 'wildcardPolicy'> {
-  return { meta: owner.meta, ...(host !== undefined && { host }), wildcardPolicy: isWildcard ? 'Subdomain' : 'None' };
+function describeRequest(request: SiteRequest): Pick<Verdict, 'meta' | 'host' | 'wildcardPolicy'> {
+  const { owner, host } = request;
+  return {
+    meta: owner.meta,
+    ...(host !== undefined && { host }),
+    wildcardPolicy: isWildcard(request) ? 'Subdomain' : 'None',
+  };
 }

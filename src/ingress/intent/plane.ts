@@ -1,4 +1,5 @@
 import type { ObjectMeta } from '../../base/read/object-meta.ts';
+import type { ListenerId } from './listener.ts';
 
 /** The part of a request that a data plane has not applied. */
 export interface Pending {
@@ -22,6 +23,8 @@ export interface Verdict {
   readonly pending?: Pending;
   /** Name of the listener, if this concerns one of a Gateway. */
   readonly listener?: string;
+  /** ID of the listener that a request for a host names, unless it is the default one. */
+  readonly arrival?: ListenerId;
   /** Host of a Route that has one, also if the router derived it. */
   readonly host?: string;
   readonly wildcardPolicy?: 'None' | 'Subdomain';

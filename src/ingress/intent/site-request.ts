@@ -1,26 +1,41 @@
 import type { Parsed, Problem } from '../../base/model/problem.ts';
 import type { ObjectMeta } from '../../base/read/object-meta.ts';
-import type { ServiceShare } from './service-share.ts';
+import type { CertificateSource } from './certificate-source.ts';
+import type { Group } from './group.ts';
+import type { ListenerId } from './listener.ts';
+import type { Match } from './match.ts';
 
 /** A request of one object for one host at layer 7, for any kind of object. */
 export interface SiteRequest {
   /** The object, for the order of claims, limits of namespaces, and messages. */
   readonly owner: SiteOwner;
-  /** Where requests arrive. */
+  /**
+   * Where requests arrive. For a listener that is not the default one, host and span are the intersection of the
+   * object's and the listener's hostname. An object has one request for each listener and host; requests of an object
+   * with the same `demand.value` share backends.
+   */
   readonly listener: ListenerId;
   /** In lower case. Absent if neither the object nor the router names one. */
   readonly host?: string;
-  /** Requests every name one label below the domain of the host instead of the host. */
-  readonly isWildcard: boolean;
+  /** The names that the request is for. */
+  readonly span: HostSpan;
   /** The request, or everything that is wrong with it. */
   readonly demand: Parsed<SiteDemand>;
 }
 
-/** The listener of Routes and Ingresses: the router's own ports, for plain HTTP and for TLS. */
-export const defaultListener = 'default';
-
-/** Name of a listener. */
-export type ListenerId = typeof defaultListener;
+/**
+ * Names of a request:
+ *
+ * - `host`: the host itself;
+ * - `label`: every name one label below the domain of the host (Route, `wildcardPolicy: Subdomain`); of the host
+ *   `www.example.com`, every name one label below `example.com`;
+ * - `labels`: every name below the host, with any number of labels (Gateway API, `*.example.com` with the host
+ *   `example.com`);
+ * - `all`: every name; the host is absent.
+ *
+ * The default listener serves `host` and `label`, other listeners all but `label`.
+ */
+export type HostSpan = 'host' | 'label' | 'labels' | 'all';
 
 /** The object that makes a request. */
 export interface SiteOwner {
@@ -47,11 +62,15 @@ export interface SiteFields {
 
 /** A valid request. */
 export interface SiteDemand {
-  /** In order of precedence; never empty. */
+  /**
+   * In order of precedence; never empty. On a listener that is not the default one, the planner decides precedence
+   * over the matches of all requests for a host: exact path, longest regular expression, longest prefix, method, most headers,
+   * most parameters, oldest object, `NAMESPACE/NAME`, and then this order.
+   */
   readonly matches: readonly Match[];
   /** Targets of the matches. */
   readonly groups: readonly Group[];
-  /** Absent: plain HTTP only. */
+  /** Absent: plain HTTP only. Without meaning on a listener that is not the default one, which has its own TLS. */
   readonly tls?: SiteTls;
   readonly access: AccessRules;
   /** Optional values that are invalid and count as absent. Shown in the status. */
@@ -59,49 +78,6 @@ export interface SiteDemand {
   /** Names of annotations without effect at layer 7, sorted. Shown in the status. */
   readonly ignored: readonly string[];
 }
-
-/** Requests of a host that go to one group. */
-export interface Match {
-  readonly path: PathMatch;
-  readonly filters: Filters;
-  /** Index of {@link SiteDemand.groups}. */
-  readonly group: number;
-}
-
-/**
- * `prefix` matches whole segments, as OpenShift's router does: `/a` matches `/a` and `/a/b`, `/a/` only what is below
- * it, and an empty value every path. `exact` matches the whole path and takes precedence.
- */
-export interface PathMatch {
-  readonly type: 'prefix' | 'exact';
-  readonly value: string;
-}
-
-/** Characters of host and path together: HAProxy compares at most 4,095 bytes, four of which it needs itself. */
-export const longestHostAndPath = 4091;
-
-/** Changes of requests and responses. */
-export interface Filters {
-  /** Replaces the matched prefix. */
-  readonly rewriteTarget?: string;
-  readonly requestHeaders: readonly HeaderChange[];
-  readonly responseHeaders: readonly HeaderChange[];
-  /** Treatment of forwarded headers of clients. Absent: the router's default. */
-  readonly forwarded?: ForwardedMode;
-  /** Value of Strict-Transport-Security in responses over TLS. */
-  readonly hsts?: string;
-  /** Whether header names to servers get the case that the router is configured with. */
-  readonly adjustsCase: boolean;
-}
-
-/** Sets a header, or removes it if there is no value. Values are in HAProxy's log format. */
-export interface HeaderChange {
-  readonly name: string;
-  readonly value?: string;
-}
-
-/** Treatment of the forwarded headers of a client. */
-export type ForwardedMode = 'append' | 'replace' | 'if-none' | 'never';
 
 /** Which clients may use the site, and how much. */
 export interface AccessRules {
@@ -120,49 +96,6 @@ export interface ClientLimits {
   readonly rateHttp?: number;
 }
 
-/** Services that share the requests of a match. */
-export interface Group {
-  readonly shares: readonly ServiceShare[];
-  /** Name or number of the endpoints' port. Absent: every TCP port of the Service. */
-  readonly targetPort?: string | number;
-  /** TLS to the servers. Absent: none. */
-  readonly tls?: ServerTlsDemand;
-  /** Absent: the router's default. */
-  readonly balance?: SiteBalance;
-  /** Keeps a client on its server. Absent: not requested. */
-  readonly cookie?: CookieDemand;
-  /** Milliseconds. */
-  readonly serverTimeout?: number;
-  /** Milliseconds. */
-  readonly tunnelTimeout?: number;
-  /** Concurrent connections to one server. */
-  readonly serverConnections?: number;
-  /** Milliseconds between two checks of a server. */
-  readonly checkInterval?: number;
-}
-
-/** How requests are distributed over servers, in HAProxy's words. */
-export type SiteBalance = 'roundrobin' | 'leastconn' | 'source' | 'random';
-
-/** A sticky cookie. */
-export interface CookieDemand {
-  /** Absent: the router's default, then a name derived from the object. */
-  readonly name?: string;
-  readonly sameSite: 'Lax' | 'Strict' | 'None';
-}
-
-/** TLS to servers. */
-export interface ServerTlsDemand {
-  /** CA certificates that verify them. Absent: those of the router, for the Service's name. */
-  readonly authorities?: PemText;
-}
-
-/** A PEM text as written, not yet validated, with its field for messages. */
-export interface PemText {
-  readonly pem: string;
-  readonly field: string;
-}
-
 /** TLS of clients. */
 export interface SiteTls {
   /** Who terminates it: the router, or the endpoint (passthrough). */
@@ -172,21 +105,3 @@ export interface SiteTls {
   /** Absent: the default certificate. */
   readonly certificate?: CertificateSource;
 }
-
-/** Where a certificate comes from. `chain` is appended to it. */
-export type CertificateSource =
-  | {
-      readonly from: 'text';
-      readonly certificate: PemText;
-      readonly key?: PemText;
-      readonly chain?: PemText;
-      /** Fields of certificate and key, for messages about a missing one. */
-      readonly fields: { readonly certificate: string; readonly key: string };
-    }
-  | {
-      readonly from: 'secret';
-      /** Name of a Secret of type kubernetes.io/tls in the owner's namespace. */
-      readonly name: string;
-      readonly field: string;
-      readonly chain?: PemText;
-    };

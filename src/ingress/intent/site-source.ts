@@ -1,3 +1,4 @@
+import type { SiteListener } from './listener.ts';
 import type { SiteRequest } from './site-request.ts';
 
 /** Keys of the objects that changed, by kind. */
@@ -24,6 +25,12 @@ export interface SiteSource {
    * objects until something relevant changes.
    */
   translate(key: string): readonly SiteRequest[];
-  /** Returns the Secrets (`NAMESPACE/NAME`) that the objects refer to. */
+  /**
+   * Returns all listeners that the requests of this source name, and those without requests: a listener owns its
+   * hostname either way. Called after {@link listChanged}. Returns the same object for a listener until it changes.
+   * Conflicting listeners must not be among them. Absent: the default listener only.
+   */
+  listListeners?(): Iterable<SiteListener>;
+  /** Returns the Secrets (`NAMESPACE/NAME`) that the objects and listeners refer to. */
   listSecrets(): Iterable<string>;
 }

@@ -1,6 +1,6 @@
 import type { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord } from '../../base/read/shape.ts';
-import type { HeaderChange } from '../intent/site-request.ts';
+import type { HeaderChange } from '../intent/match.ts';
 
 /** Changes of request and response headers, in order. */
 export interface HeaderActions {

@@ -1,7 +1,9 @@
 import { checkIntervalCure, durationCure, parseCheckInterval, parseDuration } from '../../base/read/duration.ts';
 import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
-import type { ClientLimits, ForwardedMode, SiteBalance } from '../intent/site-request.ts';
+import type { SiteBalance } from '../intent/group.ts';
+import type { ForwardedMode } from '../intent/match.ts';
+import type { ClientLimits } from '../intent/site-request.ts';
 import { collectNetworks } from './allow-list.ts';
 import { AnnotationReader, haproxyPrefix, type Refuse, routerPrefix } from './annotation-reader.ts';
 

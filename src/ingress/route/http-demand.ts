@@ -1,8 +1,8 @@
 import type { Problem } from '../../base/model/problem.ts';
 import { isLabelName } from '../../base/read/object-meta.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
+import { longestHostAndPath } from '../intent/match.ts';
 import type { ServiceShare } from '../intent/service-share.ts';
-import { longestHostAndPath } from '../intent/site-request.ts';
 import { type HeaderActions, readHeaderActions } from './header-actions.ts';
 import { type HttpAnnotations, readHttpAnnotations } from './http-annotations.ts';
 import { type RouteParts, readTermination, type WrittenRouteSpec } from './spec.ts';

@@ -1,15 +1,8 @@
-import {
-  type AccessRules,
-  type CertificateSource,
-  defaultListener,
-  type Filters,
-  type Group,
-  type PemText,
-  type SiteDemand,
-  type SiteFields,
-  type SiteRequest,
-  type SiteTls,
-} from '../intent/site-request.ts';
+import type { CertificateSource, PemText } from '../intent/certificate-source.ts';
+import type { Group } from '../intent/group.ts';
+import { defaultListener } from '../intent/listener.ts';
+import type { Filters } from '../intent/match.ts';
+import type { AccessRules, SiteDemand, SiteFields, SiteRequest, SiteTls } from '../intent/site-request.ts';
 import type { HttpDemand, RouteTls } from './http-demand.ts';
 import type { Route } from './route.ts';
 
@@ -29,7 +22,7 @@ export function translateRoute({ meta, http }: Route, host: string | undefined):
     owner: { kind: 'Route', meta, label: `${meta.namespace}:${meta.name}`, fields },
     listener: defaultListener,
     ...(host !== undefined && { host }),
-    isWildcard: http.ok && http.value.isWildcard,
+    span: http.ok && http.value.isWildcard ? 'label' : 'host',
     demand: http.ok ? { ok: true, value: translateDemand(http.value) } : http,
   };
 }

@@ -59,6 +59,9 @@ const times = { firstPause: 5, longestPause: 50, absentPause: 50 };
 /** What is tested: the sources in this process, or the executable that ships. */
 export type Subject = 'source' | 'executable';
 
+/** What the tests of the whole controller run: the executable, and its source with EGRESS_ROUTER_RUN=source. */
+export const subjects: readonly Subject[] = [process.env.EGRESS_ROUTER_RUN === 'source' ? 'source' : 'executable'];
+
 /** A controller that works on a lab's cluster. */
 export interface StartedController {
   stop(): void;

@@ -4,9 +4,9 @@ import { parseNetConf } from '../../../../src/egress/api/net-conf.ts';
 import { until } from '../../../until.ts';
 import type { KubeObject } from '../../lab/api-server.ts';
 import { clusterPaths as paths, ready } from '../../lab/cluster.ts';
-import { ControllerLab, well } from '../../lab/controller-lab.ts';
+import { ControllerLab, subjects, well } from '../../lab/controller-lab.ts';
 
-for (const subject of ['source', 'executable'] as const)
+for (const subject of subjects)
   describe(`The controller (${subject})`, () => {
     let lab: ControllerLab;
     beforeEach(async () => {

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import { until } from '../../../until.ts';
 import { clusterPaths as paths } from '../../lab/cluster.ts';
-import { addresses, well } from '../../lab/controller-lab.ts';
+import { addresses, subjects, well } from '../../lab/controller-lab.ts';
 import { FailoverLab } from '../../lab/failover-lab.ts';
 
-for (const subject of ['source', 'executable'] as const) {
+for (const subject of subjects) {
   describe(`A pool of routers (${subject})`, () => {
     let lab: FailoverLab;
     beforeEach(async () => {

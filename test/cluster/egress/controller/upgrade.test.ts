@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, it } from 'mocha';
 import { until } from '../../../until.ts';
 import type { KubeObject } from '../../lab/api-server.ts';
 import { clusterPaths as paths, ready } from '../../lab/cluster.ts';
-import { addresses, ControllerLab, well } from '../../lab/controller-lab.ts';
+import { addresses, ControllerLab, subjects, well } from '../../lab/controller-lab.ts';
 import { FailoverLab } from '../../lab/failover-lab.ts';
 
 const [oldImage, newImage] = ['registry.example/egress-router:0.1.0', 'registry.example/egress-router:0.2.0'];
@@ -37,7 +37,7 @@ function addDefaults(deployment: KubeObject): KubeObject {
   return copy;
 }
 
-for (const subject of ['source', 'executable'] as const)
+for (const subject of subjects)
   describe(`An upgrade of the controller (${subject})`, () => {
     let lab: ControllerLab;
     beforeEach(async () => {

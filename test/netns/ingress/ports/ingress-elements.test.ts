@@ -77,7 +77,7 @@ describe('an ingress table changed by elements', () => {
           [],
         );
       }),
-      { numRuns: 25 },
+      { numRuns: 12 },
     );
   });
 });

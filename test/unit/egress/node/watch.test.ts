@@ -15,7 +15,7 @@ describe('a router that is deleted while the daemon probes its gateway', () => {
   it('leaves no series', async () => {
     const metrics = new NodeMetrics(() => 0);
     let known: ReadonlyMap<string, AttachmentState> = new Map([['container/net1', state]]);
-    let answer = (_: WireAnswer): void => undefined;
+    let answer: (answer: WireAnswer) => void = () => undefined;
     const routers = {
       retain: () => undefined,
       isAlive: () => true,

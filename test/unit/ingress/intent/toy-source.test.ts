@@ -4,7 +4,9 @@ import { describeHostClaims } from '../../../../src/ingress/http/describe-claims
 import { type HttpDesiredSettings, SitePlanner } from '../../../../src/ingress/http/desired.ts';
 import { traceRequest } from '../../../../src/ingress/http/trace.ts';
 import { VerdictWriter } from '../../../../src/ingress/http/verdicts.ts';
-import { defaultListener, type Match, type SiteRequest } from '../../../../src/ingress/intent/site-request.ts';
+import { defaultListener } from '../../../../src/ingress/intent/listener.ts';
+import type { Match } from '../../../../src/ingress/intent/match.ts';
+import type { SiteRequest } from '../../../../src/ingress/intent/site-request.ts';
 import type { SiteSource } from '../../../../src/ingress/intent/site-source.ts';
 import { Inventory } from '../../../../src/ingress/objects/inventory.ts';
 import { readObject } from '../../../../src/ingress/objects/kinds.ts';
@@ -68,7 +70,7 @@ function translate({ name, host, paths, namespace = 'shop', age = 0 }: Toy): Sit
     },
     listener: defaultListener,
     host,
-    isWildcard: false,
+    span: 'host',
     demand: {
       ok: true,
       value: {

@@ -1,0 +1,52 @@
+import type { ObjectMeta } from '../../base/read/object-meta.ts';
+import type { CertificateSource } from './certificate-source.ts';
+
+/** The listener of Routes and Ingresses: the router's own ports, for plain HTTP and for TLS. */
+export const defaultListener = 'default';
+
+/** {@link defaultListener}, or {@link SiteListener.id}. */
+export type ListenerId = string;
+
+/**
+ * A place where requests arrive, such as a listener of a Gateway. Of all listeners with the same address and port, the
+ * one with the most specific hostname that matches receives a request, and no other one answers it. Exact hostnames
+ * are the most specific, then longer wildcards.
+ */
+export interface SiteListener {
+  /** Stable and unique: `GATEWAY-UID/LISTENER`. */
+  readonly id: ListenerId;
+  /** The object that has the listener, for the order of claims and for messages. */
+  readonly owner: ListenerOwner;
+  /** Addresses in canonical text. Empty: the addresses of the node that belong to no pool. */
+  readonly addresses: readonly string[];
+  /** 1–65535. */
+  readonly port: number;
+  readonly protocol: ListenerProtocol;
+  /**
+   * In lower case: a host, or `*.` and a domain for all names below it, with any number of labels. Absent: every host.
+   */
+  readonly hostname?: string;
+  /** Present for protocols HTTPS and TLS. */
+  readonly tls?: ListenerTls;
+}
+
+/** HTTPS and TLS may share an address and port. */
+export type ListenerProtocol = 'HTTP' | 'HTTPS' | 'TLS';
+
+/** The object that has a listener. */
+export interface ListenerOwner {
+  /** `Gateway` or `ListenerSet`. */
+  readonly kind: string;
+  readonly meta: ObjectMeta;
+}
+
+/** TLS of a listener. */
+export interface ListenerTls {
+  /** Who terminates it: the router, or the endpoint (passthrough). */
+  readonly end: 'router' | 'endpoint';
+  /**
+   * Certificates of the listener, in order; the first one that matches a name is used. Empty only if the endpoint
+   * terminates TLS. Secrets are in {@link ListenerOwner}'s namespace unless the source names another one.
+   */
+  readonly certificates: readonly CertificateSource[];
+}

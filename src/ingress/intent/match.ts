@@ -1,0 +1,102 @@
+/** Requests of a host that go to one group. All conditions must hold. */
+export interface Match {
+  readonly path: PathMatch;
+  /** Method of the request, in upper case. Absent: any. */
+  readonly method?: string;
+  /** Conditions on headers. Names are case-insensitive; of equal names, the first one counts. */
+  readonly headers?: readonly ValueMatch[];
+  /** Conditions on query parameters; of a repeated parameter, the first value counts. */
+  readonly params?: readonly ValueMatch[];
+  readonly filters: Filters;
+  /** Index of `SiteDemand.groups`. Without meaning if the filters redirect. */
+  readonly group: number;
+}
+
+/**
+ * - `prefix` matches whole segments, as OpenShift's router does: `/a` matches `/a` and `/a/b`, `/a/` only what is
+ *   below it, and an empty value every path;
+ * - `element` is a prefix of the Gateway API and of Ingress, where a trailing slash means nothing: `/a/` is `/a`;
+ * - `exact` matches the whole path and takes precedence;
+ * - `regex` is an RE2 pattern that matches the whole path.
+ *
+ * The default listener serves only `prefix` and `exact`.
+ */
+export interface PathMatch {
+  readonly type: 'prefix' | 'element' | 'exact' | 'regex';
+  readonly value: string;
+}
+
+/** A condition on a header or query parameter. */
+export interface ValueMatch {
+  readonly name: string;
+  readonly type: 'exact' | 'regex';
+  readonly value: string;
+}
+
+/** Characters of host and path together: HAProxy compares at most 4,095 bytes, four of which it needs itself. */
+export const longestHostAndPath = 4091;
+
+/** Changes of requests and responses. All matches of a group must have the same filters. */
+export interface Filters {
+  /** Replaces the matched prefix. */
+  readonly rewriteTarget?: string;
+  readonly requestHeaders: readonly HeaderChange[];
+  readonly responseHeaders: readonly HeaderChange[];
+  /** Changes with literal values, in addition to those above. */
+  readonly requestEdits?: HeaderEdits;
+  readonly responseEdits?: HeaderEdits;
+  /** Answers with a redirect instead of a group. */
+  readonly redirect?: Redirect;
+  /** Host that servers see. */
+  readonly rewriteHost?: string;
+  readonly rewritePath?: PathRewrite;
+  /** Treatment of forwarded headers of clients. Absent: the router's default. */
+  readonly forwarded?: ForwardedMode;
+  /** Value of Strict-Transport-Security in responses over TLS. */
+  readonly hsts?: string;
+  /** Whether header names to servers get the case that the router is configured with. */
+  readonly adjustsCase: boolean;
+}
+
+/** Sets a header, or removes it if there is no value. Values are in HAProxy's log format. */
+export interface HeaderChange {
+  readonly name: string;
+  readonly value?: string;
+}
+
+/** Changes of headers by the rules of the Gateway API. A name has at most one action. */
+export interface HeaderEdits {
+  /** Replaces all values. */
+  readonly set: readonly HeaderValue[];
+  /** Appends a value. */
+  readonly add: readonly HeaderValue[];
+  readonly remove: readonly string[];
+}
+
+/** A header with a literal value. */
+export interface HeaderValue {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** A redirect by the rules of the Gateway API. */
+export interface Redirect {
+  /** Absent: that of the request. */
+  readonly scheme?: 'http' | 'https';
+  /** Absent: that of the request, without port. */
+  readonly host?: string;
+  /** Absent: the well-known port of `scheme`; without one, the listener's. Well-known ports are omitted. */
+  readonly port?: number;
+  /** Absent: that of the request. The query is kept. */
+  readonly path?: PathRewrite;
+  readonly status: 301 | 302 | 303 | 307 | 308;
+}
+
+/** Replaces the whole path, or the prefix that the match names. */
+export interface PathRewrite {
+  readonly type: 'full' | 'prefix';
+  readonly value: string;
+}
+
+/** Treatment of the forwarded headers of a client. */
+export type ForwardedMode = 'append' | 'replace' | 'if-none' | 'never';
