@@ -2,7 +2,7 @@ import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runn
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import { ProblemBook } from '../../base/kubernetes/problem-book.ts';
 import type { HostGuard } from '../backends/host-guard.ts';
-import { reportGateways } from '../gateway/gateway-status.ts';
+import { GatewayReporter, type SiteDecisions } from '../gateway/gateway-status.ts';
 import type { GatewaySnapshot } from '../gateway/gateways.ts';
 import { type DataPlane, notApplied } from '../intent/plane.ts';
 import type { Inventory } from '../objects/inventory.ts';
@@ -18,7 +18,7 @@ export interface AgentParts {
   readonly inventory: Inventory;
   readonly planes: readonly DataPlane[];
   /** The Gateways and their routes that the planes decided about. Absent: none are served. */
-  readonly gateways?: () => GatewaySnapshot | undefined;
+  readonly gateways?: () => (GatewaySnapshot & { readonly sites?: SiteDecisions }) | undefined;
   /** Decides about endpoints with node addresses. */
   readonly guard?: HostGuard;
   readonly status: StatusSink;
@@ -39,6 +39,7 @@ export class IngressAgent implements SourceSink {
   readonly #publish: BoundedFrequencyRunner;
   readonly #problems: ProblemBook;
   readonly #merger = new ReportMerger();
+  readonly #gateways = new GatewayReporter();
   readonly #refusals = new Map<string, string>();
   #isSynced = false;
   #isListed = false;
@@ -59,6 +60,7 @@ export class IngressAgent implements SourceSink {
         requestSync: () => {
           if (this.#isSynced) runner.request();
         },
+        requestSyncs: () => this.#noteChange(),
         requestReport: () => this.#publish.request(),
         report: (place, problem) => this.report(place, problem),
       });
@@ -122,7 +124,10 @@ export class IngressAgent implements SourceSink {
     // A Route without a verdict of every plane would lose the status it had before a restart.
     if (!this.#runners.every(({ hasRun }) => hasRun)) return;
     const reports = this.#parts.planes.map((plane) => plane.report());
-    const statuses = this.#merger.merge(reports);
+    // Routes of Gateways have conditions of their own.
+    const statuses = this.#merger.merge(
+      reports.map(({ verdicts }) => ({ verdicts: verdicts.filter(({ arrival }) => arrival === undefined) })),
+    );
     const { metrics, log } = this.#parts;
     metrics.routes.reset();
     const refusals = new Map<string, string>();
@@ -141,7 +146,7 @@ export class IngressAgent implements SourceSink {
     const objects = this.#parts.gateways?.();
     const verdicts = reports.flatMap((report) => report.verdicts);
     const serviceOf = (key: string) => this.#parts.inventory.get('Service', key);
-    const gateways = objects && reportGateways({ ...objects, verdicts, serviceOf });
+    const gateways = objects && this.#gateways.report({ ...objects, verdicts, serviceOf });
     this.#parts.status.publish(statuses, gateways, this.#problems.lines);
   }
 }

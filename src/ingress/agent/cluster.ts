@@ -7,7 +7,13 @@ import { clusterNames } from '../../base/kubernetes/names.ts';
 import { ReviewedHostPods } from '../backends/host-pods.ts';
 import { ClusterSecrets } from '../http/secrets.ts';
 import type { Inventory } from '../objects/inventory.ts';
-import { gatewayKinds, KubernetesSource, nodeKinds, ordinaryKinds } from '../objects/source/kubernetes.ts';
+import {
+  gatewayKinds,
+  KubernetesSource,
+  nodeKinds,
+  ordinaryKinds,
+  siteRouteKinds,
+} from '../objects/source/kubernetes.ts';
 import { ClusterStatus } from '../status/cluster-status.ts';
 import { NodeRoster } from '../status/node-roster.ts';
 import type { Cluster, Report } from './daemon.ts';
@@ -36,8 +42,13 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
   const roster = new NodeRoster(api, settings, (problem) => report('node addresses', problem));
   const status = new ClusterStatus(api, identity, lease, log);
   // Without the option, a cluster may lack Gateways or deny access to them.
-  const optionalKinds = [...nodeKinds, ...(ports.policy.gatewayClass === undefined ? gatewayKinds : [])];
-  const kinds = [...ordinaryKinds, ...nodeKinds, ...gatewayKinds];
+  const optionalKinds = [
+    ...nodeKinds,
+    ...siteRouteKinds,
+    ...(ports.policy.gatewayClass === undefined ? gatewayKinds : []),
+  ];
+  const siteKinds = options.http === undefined ? [] : siteRouteKinds;
+  const kinds = [...ordinaryKinds, ...nodeKinds, ...gatewayKinds, ...siteKinds];
   const source = new KubernetesSource(api, { routerNameKey, kinds, optionalKinds }, status);
   const isRemoved = async (): Promise<boolean> => {
     if (daemonSet === undefined || dryRun) return false;

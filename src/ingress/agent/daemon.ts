@@ -9,6 +9,7 @@ import type { HostPods } from '../backends/host-pods.ts';
 import type { Claim, ClaimsDocument } from '../claims/claims-document.ts';
 import { describePortClaims } from '../claims/describe-claims.ts';
 import { portKey } from '../claims/ports.ts';
+import type { GatewaySites } from '../gateway/gateway-sites.ts';
 import { DefaultCertificate } from '../http/default-certificate.ts';
 import { describeHostClaims, indexEndpoints } from '../http/describe-claims.ts';
 import { describeHaproxy } from '../http/haproxy-report.ts';
@@ -80,14 +81,19 @@ export async function startDaemon(
       ? await openCluster(options, inventory, log, report)
       : openManifests(options, options.manifests, inventory, (problem) => report('status', problem));
   const guard = new HostGuard(options.guard, { inventory, ...(pods !== undefined && { pods }) });
-  const ports = new PortPlane(options.ports, { inventory, kernel, log, metrics, guard, ...(roster && { roster }) });
-  const http = openHttp(options, { inventory, secrets, log, guard });
+  const servesSites = options.http !== undefined && !options.dryRun;
+  const ports = new PortPlane(
+    { ...options.ports, servesSites },
+    { inventory, kernel, log, metrics, guard, ...(roster && { roster }) },
+  );
+  const opened = openHttp(options, { inventory, secrets, log, guard }, () => ports.gatewayAddresses);
+  const { plane: http, gateways: sites } = opened ?? {};
   const httpMetrics = http && new HttpMetrics(metrics.registry, options.http?.serverThreshold ?? 0);
   const agent: IngressAgent = new IngressAgent({
     source,
     inventory,
     planes: http === undefined ? [ports] : [ports, http],
-    gateways: () => ports.gateways,
+    gateways: () => ports.gateways && { ...ports.gateways, ...(sites !== undefined && { sites }) },
     guard,
     status: options.dryRun || !options.updatesStatus ? noStatus : status,
     log,
@@ -157,11 +163,13 @@ function describeServing({ manifests, ports, http, stats }: AgentOptions): Reado
 function openHttp(
   { http, dryRun }: AgentOptions,
   parts: Omit<HttpParts, 'certificate' | 'sources'>,
-): HttpPlane | undefined {
+  addresses: () => readonly string[],
+): { readonly plane: HttpPlane; readonly gateways: GatewaySites } | undefined {
   if (http === undefined || dryRun) return undefined;
   const certificate = new DefaultCertificate(http.certificate);
-  const sources = openSiteSources(parts.inventory, http);
-  return new HttpPlane(http.settings, { ...parts, sources, certificate });
+  const className = http.settings.policy.gatewayClass;
+  const { sources, gateways } = openSiteSources(parts.inventory, http, { className, addresses });
+  return { plane: new HttpPlane(http.settings, { ...parts, sources, certificate }), gateways };
 }
 
 async function reportHaproxy({ engine, directory }: HttpPlane): Promise<HaproxyReport> {

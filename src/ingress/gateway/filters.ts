@@ -80,8 +80,8 @@ const maxEdits = 16;
 const protectedNames = ['host', 'connection', 'transfer-encoding', 'content-length', 'egress-router-hop'];
 
 /** Parses header changes (HTTPHeaderFilter). Names are case-insensitive and have at most one action. */
-function readEdits(written: unknown, at: string): HeaderEdits | Fault {
-  if (!isRecord(written)) return wrong(at, written, 'must be an object with set, add and remove');
+function readEdits(modifier: unknown, at: string): HeaderEdits | Fault {
+  if (!isRecord(modifier)) return wrong(at, modifier, 'must be an object with set, add and remove');
   const names = new Set<string>();
   const readName = (name: unknown, place: string): Fault | undefined => {
     if (typeof name !== 'string' || !/^[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,256}$/.test(name)) {
@@ -99,14 +99,15 @@ function readEdits(written: unknown, at: string): HeaderEdits | Fault {
     remove: [],
   };
   for (const action of ['set', 'add', 'remove'] as const) {
-    const list = written[action];
+    const list = modifier[action];
     if (isAbsent(list)) continue;
     if (!Array.isArray(list) || list.length > maxEdits) {
       return wrong(`${at}.${action}`, list, `must be a list of at most ${maxEdits} headers`);
     }
     for (const [index, one] of list.entries()) {
       const place = `${at}.${action}[${index}]`;
-      const { name, value } = action === 'remove' ? { name: one } : isRecord(one) ? one : {};
+      const written = isRecord(one) ? one : {};
+      const { name, value } = action === 'remove' ? { name: one, value: undefined } : written;
       const fault = readName(name, action === 'remove' ? place : `${place}.name`);
       if (fault !== undefined) return fault;
       if (action === 'remove') {

@@ -90,7 +90,7 @@ export function readValues(
     const { type = 'Exact', name, value } = isRecord(one) ? one : {};
     const at = `${place}[${index}]`;
     if (typeof name !== 'string' || !nameCharacters.test(name)) {
-      return wrong(`${at}.name`, name, 'must be a name of at most 256 letters, digits and !#$%&\'*+-.^_`|~');
+      return wrong(`${at}.name`, name, "must be a name of at most 256 letters, digits and !#$%&'*+-.^_`|~");
     }
     if (type !== 'Exact' && type !== 'RegularExpression') {
       return wrong(`${at}.type`, type, 'must be Exact or RegularExpression');
@@ -154,9 +154,7 @@ function readMethod(written: unknown, place: string): PathMatch | Fault {
     return wrong(`${place}.method`, method, 'must be the name of a gRPC method');
   }
   if (service === '') return { type: 'regex', value: `/[^/]+/${method}` };
-  return method === ''
-    ? { type: 'element', value: `/${service}` }
-    : { type: 'exact', value: `/${service}/${method}` };
+  return method === '' ? { type: 'element', value: `/${service}` } : { type: 'exact', value: `/${service}/${method}` };
 }
 
 function withoutNulls(record: Record<string, unknown>): Record<string, unknown> {

@@ -67,9 +67,7 @@ export function readParent(written: unknown, home: string): readonly ParentRef[]
       name,
       ...(typeof sectionName === 'string' && sectionName !== '' && { section: sectionName }),
       ...(!isAbsent(port) && { port: isPort(port) ? port : 0 }),
-      written: Object.fromEntries(
-        parentKeys.flatMap((key) => (isAbsent(written[key]) ? [] : [[key, written[key]]])),
-      ),
+      written: Object.fromEntries(parentKeys.flatMap((key) => (isAbsent(written[key]) ? [] : [[key, written[key]]]))),
     },
   ];
 }

@@ -9,7 +9,14 @@ import { parseHostname } from './hostname.ts';
 import { readPlainRules } from './l4-route.ts';
 import { anything, type Conditions, isFault, readGrpcMatch, readHttpMatch, wrong } from './matches.ts';
 import { isAbsent, listOf } from './parts.ts';
-import { type GatewayRoute, type ParentRef, type RouteBackend, type RouteRefusal, readBackend, readParent } from './route.ts';
+import {
+  type GatewayRoute,
+  type ParentRef,
+  type RouteBackend,
+  type RouteRefusal,
+  readBackend,
+  readParent,
+} from './route.ts';
 
 /** A route for hosts: HTTPRoute, GRPCRoute or TLSRoute (gateway.networking.k8s.io). */
 export interface SiteRoute extends GatewayRoute {
@@ -81,7 +88,11 @@ function parseRoute(
       hostnames: names.value,
       backends: read.rules.flatMap(({ backends }) => backends),
       ...read,
-      ...(names.fault !== undefined && { refusal: { reason: 'UnsupportedValue', message: names.fault } }),
+      // Without its names, the route could serve every name, so no rule of it is served.
+      ...(names.fault !== undefined && {
+        rules: [],
+        refusal: { reason: 'UnsupportedValue' as const, message: names.fault },
+      }),
     };
   });
 }
@@ -95,7 +106,7 @@ function readRuleList(written: unknown, kind: SiteRoute['kind']): readonly unkno
   return isAbsent(written) && kind === 'HTTPRoute' ? [{}] : listOf(written);
 }
 
-/** An invalid name refuses the route: without it, the route could serve every name. */
+/** Reads names until the first invalid one. */
 function readHostnames(written: unknown): { readonly value: readonly string[]; readonly fault?: string } {
   const names = new Set<string>();
   if (!isAbsent(written) && !Array.isArray(written)) {
@@ -129,7 +140,8 @@ function readRule(written: unknown, kind: 'HTTPRoute' | 'GRPCRoute', home: strin
   if (isFault(read)) faults.push(read);
   const filters = isFault(read) ? noFilters : read;
   for (const field of unsupportedFields) {
-    if (!isIdle(written[field])) faults.push(unsupported(`${path}.${field} ${showValue(written[field])}: is not supported`));
+    if (!isIdle(written[field]))
+      faults.push(unsupported(`${path}.${field} ${showValue(written[field])}: is not supported`));
   }
   const rewrite = filters.rewritePath ?? filters.redirect?.path;
   if (rewrite?.type === 'prefix' && !matches.every((one) => one.path.type === 'element')) {
@@ -174,7 +186,8 @@ function readMatches(
   }
   if (written.length === 0) return [anything];
   return written.flatMap((one, index) => {
-    const read = kind === 'HTTPRoute' ? readHttpMatch(one, `${path}[${index}]`) : readGrpcMatch(one, `${path}[${index}]`);
+    const read =
+      kind === 'HTTPRoute' ? readHttpMatch(one, `${path}[${index}]`) : readGrpcMatch(one, `${path}[${index}]`);
     if (!isFault(read)) return [read];
     report(read.fault);
     return [];

@@ -3,6 +3,7 @@ import { describeBackends } from '../backends/describe-backends.ts';
 import type { EndpointFinder } from '../backends/endpoints.ts';
 import { isWildcard } from '../claims/host.ts';
 import type { Pending } from '../haproxy/report.ts';
+import { defaultListener } from '../intent/listener.ts';
 import type { Verdict } from '../intent/plane.ts';
 import type { SiteDemand, SiteRequest } from '../intent/site-request.ts';
 import type { DesiredSites } from './desired.ts';
@@ -116,10 +117,14 @@ function describeWarnings({ warnings }: SiteDemand): readonly string[] {
   });
 }
 
-function describeRequest(request: SiteRequest): Pick<Verdict, 'meta' | 'host' | 'wildcardPolicy'> {
-  const { owner, host } = request;
+function describeRequest(
+  request: SiteRequest,
+): Pick<Verdict, 'meta' | 'arrival' | 'request' | 'host' | 'wildcardPolicy'> {
+  const { owner, host, listener } = request;
   return {
     meta: owner.meta,
+    request,
+    ...(listener !== defaultListener && { arrival: listener }),
     ...(host !== undefined && { host }),
     wildcardPolicy: isWildcard(request) ? 'Subdomain' : 'None',
   };

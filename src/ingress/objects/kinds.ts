@@ -5,6 +5,7 @@ import { type Gateway, parseGateway } from '../gateway/gateway.ts';
 import { type GatewayClass, parseGatewayClass } from '../gateway/gateway-class.ts';
 import { type L4Route, parseL4Route } from '../gateway/l4-route.ts';
 import { parseReferenceGrant, type ReferenceGrant } from '../gateway/reference-grant.ts';
+import { parseHttpRoute, parseTlsRoute, type SiteRoute } from '../gateway/site-route.ts';
 import { parseRoute, type Route } from '../route/route.ts';
 import { type EndpointSlice, parseEndpointSlice } from './endpoint-slice.ts';
 import { type Namespace, parseNamespace } from './namespace.ts';
@@ -22,6 +23,9 @@ export interface ValueOfKind {
   readonly Secret: Secret;
   readonly GatewayClass: GatewayClass;
   readonly Gateway: Gateway;
+  readonly HTTPRoute: SiteRoute;
+  readonly GRPCRoute: SiteRoute;
+  readonly TLSRoute: SiteRoute;
   readonly TCPRoute: L4Route;
   readonly UDPRoute: L4Route;
   readonly ReferenceGrant: ReferenceGrant;
@@ -74,6 +78,24 @@ export const kinds: { readonly [K in Kind]: KindRow<ValueOfKind[K]> } = {
   Secret: { group: '', versions: ['v1'], plural: 'secrets', parse: parseSecret },
   GatewayClass: { group: gateway, versions: ['v1', 'v1beta1'], plural: 'gatewayclasses', parse: parseGatewayClass },
   Gateway: { group: gateway, versions: ['v1', 'v1beta1'], plural: 'gateways', parse: parseGateway },
+  HTTPRoute: {
+    group: gateway,
+    versions: ['v1', 'v1beta1'],
+    plural: 'httproutes',
+    parse: (input) => parseHttpRoute(input, 'HTTPRoute'),
+  },
+  GRPCRoute: {
+    group: gateway,
+    versions: ['v1', 'v1alpha2'],
+    plural: 'grpcroutes',
+    parse: (input) => parseHttpRoute(input, 'GRPCRoute'),
+  },
+  TLSRoute: {
+    group: gateway,
+    versions: ['v1', 'v1alpha3', 'v1alpha2'],
+    plural: 'tlsroutes',
+    parse: parseTlsRoute,
+  },
   TCPRoute: {
     group: gateway,
     versions: ['v1', 'v1alpha2'],
@@ -121,9 +143,6 @@ export function readObject(input: unknown, context: ReadingContext = {}): Object
 /** What to use instead of kinds that are often written for a router. */
 const alternatives: Readonly<Record<string, string>> = {
   Ingress: 'write a Route',
-  HTTPRoute: 'write a Route',
-  GRPCRoute: 'write a Route',
-  TLSRoute: 'write a Route with tls.termination passthrough',
   Template: 'write the objects that "oc process" makes of it',
   Endpoints: 'write an EndpointSlice (discovery.k8s.io/v1)',
 };

@@ -36,6 +36,8 @@ export interface DesiredSettings {
   readonly defaults: PortDefaults;
   /** Name of this node, as in EndpointSlices. */
   readonly node: string;
+  /** Whether another data plane serves listeners of Gateways for hosts. Absent: no. */
+  readonly servesSites?: boolean;
 }
 
 /**
@@ -134,7 +136,12 @@ export class DesiredPorts {
     for (const route of inventory.all('Route')) {
       if (route.ports !== undefined && isSelected(route, policy, labelsOf)) requests.push(route.ports);
     }
-    this.#gateways = { ...collectGatewayObjects(inventory), addresses, className: policy.gatewayClass };
+    this.#gateways = {
+      ...collectGatewayObjects(inventory),
+      addresses,
+      className: policy.gatewayClass,
+      servesSites: this.#settings.servesSites ?? false,
+    };
     requests.push(...this.#listenerRequests.list(this.#gateways));
     return decidePorts(requests, {
       policy,
@@ -154,7 +161,7 @@ export class DesiredPorts {
 }
 
 /** Returns the current objects of the Gateway API. */
-function collectGatewayObjects(inventory: Inventory): Omit<GatewaySnapshot, 'addresses' | 'className'> {
+function collectGatewayObjects(inventory: Inventory): Omit<GatewaySnapshot, 'addresses' | 'className' | 'servesSites'> {
   return {
     // Lists, because an iterator can be used only once.
     classes: [...inventory.all('GatewayClass')],

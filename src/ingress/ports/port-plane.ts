@@ -267,9 +267,15 @@ export class PortPlane implements DataPlane {
     return this.#desired === undefined ? undefined : this.#desiredPorts.gateways;
   }
 
+  /** Addresses of all ingress nodes for Gateways. A new list after every change. */
+  get gatewayAddresses(): readonly string[] {
+    return this.#addresses.current;
+  }
+
   #refreshAddresses(): void {
     this.#hasNewAddresses = false;
-    this.#addresses.refresh();
+    const before = this.#addresses.current;
+    if (this.#addresses.refresh() !== before) this.#host?.requestSyncs();
     this.#host?.report('gateway addresses', this.#addresses.problem);
   }
 

@@ -5,9 +5,10 @@ import type { Leadership } from '../../base/kubernetes/leadership.ts';
 import { type SeenObject, type StatusChange, StatusWriter } from '../../base/kubernetes/status-writer.ts';
 import { keyOf } from '../../base/read/object-meta.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
+import { routeKinds } from '../gateway/route.ts';
 import { type Kind, kinds } from '../objects/kinds.ts';
 import type { ObjectObserver } from '../objects/source/kubernetes.ts';
-import { planGateway, planGatewayClass, planL4Route } from './plan-gateway.ts';
+import { planGateway, planGatewayClass, planGatewayRoute } from './plan-gateway.ts';
 import { planRoute } from './plan-route.ts';
 import type { RouterIdentity, RouteStatus, StatusSink } from './status.ts';
 
@@ -35,17 +36,25 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
 
   publish(statuses: readonly RouteStatus[], gateways: GatewayReports | undefined): void {
     const before = this.#statuses;
+    const gatewaysBefore = this.#gateways;
     const routes = statuses.filter(({ listener }) => listener === undefined);
     const now = new Map(routes.map((status) => [keyOf(status.meta), status]));
     this.#statuses = now;
     this.#gateways = gateways;
-    if (before === undefined || gateways !== undefined) {
+    if (before === undefined || (gateways !== undefined && gatewaysBefore === undefined)) {
       this.#writer.review();
       return;
     }
     const gone = [...before.keys()].filter((key) => !now.has(key));
     const changed = [...now.keys()].filter((key) => now.get(key) !== before.get(key));
     this.#writer.reviewSome('Route', [...gone, ...changed]);
+    this.#writer.reviewSome('GatewayClass', [...(gateways?.classes.keys() ?? [])]);
+    this.#writer.reviewSome('Gateway', [...(gateways?.gateways.keys() ?? [])]);
+    for (const kind of routeKinds) {
+      const [known, current] = [gatewaysBefore?.routes[kind], gateways?.routes[kind]];
+      const keys = [...(current?.keys() ?? [])].filter((key) => current?.get(key) !== known?.get(key));
+      if (keys.length > 0) this.#writer.reviewSome(kind, keys);
+    }
   }
 
   /** Plans every status again, because this process may have become the writer. */
@@ -67,12 +76,11 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
         return planGatewayClass(pick(this.#gateways?.classes.get(key), object), object, now);
       case 'Gateway':
         return planGateway(pick(this.#gateways?.gateways.get(key), object), object, now);
-      case 'TCPRoute':
-        return planL4Route(pick(this.#gateways?.routes.tcp.get(key), object), controllerName, object, now);
-      case 'UDPRoute':
-        return planL4Route(pick(this.#gateways?.routes.udp.get(key), object), controllerName, object, now);
-      default:
-        return undefined;
+      default: {
+        const kind = routeKinds.find((one) => one === object.kind);
+        const report = kind && this.#gateways?.routes[kind]?.get(key);
+        return planGatewayRoute(pick(report, object), controllerName, object, now);
+      }
     }
   }
 
@@ -98,7 +106,5 @@ function pick<Report extends { readonly uid: string; readonly isPending?: true }
 }
 
 function hasStatus(kind: Kind): boolean {
-  return (
-    kind === 'Route' || kind === 'GatewayClass' || kind === 'Gateway' || kind === 'TCPRoute' || kind === 'UDPRoute'
-  );
+  return (['Route', 'GatewayClass', 'Gateway', ...routeKinds] as readonly Kind[]).includes(kind);
 }

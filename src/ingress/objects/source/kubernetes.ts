@@ -32,6 +32,9 @@ export const nodeKinds: readonly Kind[] = ['Node'];
 /** The kinds of the Gateway API. */
 export const gatewayKinds: readonly Kind[] = ['GatewayClass', 'Gateway', 'TCPRoute', 'UDPRoute', 'ReferenceGrant'];
 
+/** The kinds of the Gateway API that only an agent that serves hosts reads. */
+export const siteRouteKinds: readonly Kind[] = ['HTTPRoute', 'GRPCRoute', 'TLSRoute'];
+
 /** Interval between checks for a kind that the cluster does not serve, in milliseconds. */
 const absentPause = 5000;
 
