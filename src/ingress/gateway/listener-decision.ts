@@ -57,7 +57,7 @@ export function decideListeners(gateway: Gateway, context: ListenerContext): rea
         name: nameOf(reading),
         reading,
         kinds: [],
-        refusal: describeUnusable(reading),
+        refusal: describeUnusable(reading, context),
         lacksCertificate: false,
         overlaps: false,
       };
@@ -120,12 +120,18 @@ export function placeOf(reading: ListenerReading): { readonly name: string; read
   return { name: reading.name, ...(reading.port !== undefined && { port: reading.port }) };
 }
 
-function describeUnusable(reading: ListenerReading): Refusal {
-  if (reading.kind === 'unreadable') return { reason: reading.reason, message: reading.problem };
-  const protocol = reading.kind === 'other' ? reading.protocol : reading.listener.protocol.toUpperCase();
-  const cure =
-    reading.kind === 'other' ? protocolCure : 'this agent serves no hosts, only TCP and UDP; set --http-port';
-  return { reason: 'UnsupportedProtocol', message: `protocol ${protocol.slice(0, 80)} is not supported: ${cure}` };
+function describeUnusable(reading: ListenerReading, { servesSites }: ListenerContext): Refusal {
+  if (reading.kind === 'other') {
+    const message = `protocol ${reading.protocol.slice(0, 80)} is not supported: ${protocolCure}`;
+    return { reason: 'UnsupportedProtocol', message };
+  }
+  const { protocol } = reading.kind === 'unreadable' ? reading : reading.listener;
+  const needsSites = protocol !== undefined && protocol !== 'tcp' && protocol !== 'udp';
+  if (reading.kind === 'unreadable' && (servesSites || !needsSites)) {
+    return { reason: reading.reason, message: reading.problem };
+  }
+  const message = `protocol ${protocol?.toUpperCase()} is not supported: this agent serves only TCP and UDP; set --http-port`;
+  return { reason: 'UnsupportedProtocol', message };
 }
 
 /** Protocols that can share a port: their listeners differ in hostname. */

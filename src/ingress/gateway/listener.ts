@@ -70,6 +70,7 @@ export type ListenerReading =
       readonly kind: 'unreadable';
       readonly name: string;
       readonly port?: number;
+      readonly protocol?: GatewayListener['protocol'];
       readonly problem: string;
       /** Reason of the condition `Accepted`. */
       readonly reason: 'Invalid' | 'UnsupportedValue';
@@ -103,6 +104,8 @@ const maxListeners = 64;
 /** Supported protocols by their names in the API. */
 const protocols = { TCP: 'tcp', UDP: 'udp', HTTP: 'http', HTTPS: 'https', TLS: 'tls' } as const;
 
+type ProtocolName = keyof typeof protocols;
+
 /** Supported protocols, for messages. */
 export const protocolCure = 'must be HTTP, HTTPS, TLS, TCP or UDP';
 
@@ -117,13 +120,14 @@ function readListener(name: string, written: Record<string, unknown>, path: stri
     kind: 'unreadable',
     name,
     ...(isPort(port) && { port }),
+    ...(typeof word === 'string' && Object.hasOwn(protocols, word) && { protocol: protocols[word as ProtocolName] }),
     problem: `${path}.${place} ${showValue(value)}: ${cure}`,
     reason,
   });
   if (!isPort(port)) return refuse('port', port, 'must be a port from 1 to 65535');
   if (typeof word !== 'string') return refuse('protocol', word, protocolCure);
   if (!Object.hasOwn(protocols, word)) return { kind: 'other', name, protocol: word, port };
-  const protocol = protocols[word as keyof typeof protocols];
+  const protocol = protocols[word as ProtocolName];
   const allowed = readAllowed(written.allowedRoutes, (place, value, cure) =>
     refuse(`allowedRoutes.${place}`, value, cure),
   );
