@@ -8,6 +8,7 @@ import { type DataPlane, notApplied } from '../intent/plane.ts';
 import type { Inventory } from '../objects/inventory.ts';
 import type { ClusterObject, Kind } from '../objects/kinds.ts';
 import type { ObjectSource, SourceSink } from '../objects/source/source.ts';
+import type { Holding } from '../pools/holding.ts';
 import type { AgentMetrics } from '../status/metrics.ts';
 import { ReportMerger, type StatusSink } from '../status/status.ts';
 import { PlaneRunner } from './plane-runner.ts';
@@ -19,6 +20,8 @@ export interface AgentParts {
   readonly planes: readonly DataPlane[];
   /** The Gateways and their routes that the planes decided about. Absent: none are served. */
   readonly gateways?: () => (GatewaySnapshot & { readonly sites?: SiteDecisions }) | undefined;
+  /** Returns whether an ingress node holds a virtual address. Absent: there are no virtual addresses. */
+  readonly holdingOf?: (address: string) => Holding;
   /** Decides about endpoints with node addresses. */
   readonly guard?: HostGuard;
   readonly status: StatusSink;
@@ -109,6 +112,11 @@ export class IngressAgent implements SourceSink {
     this.#noteChange();
   }
 
+  /** Publishes the statuses again, because something outside the objects has changed. */
+  requestReport(): void {
+    if (this.#isSynced) this.#publish.request();
+  }
+
   report(place: string, problem: string | undefined): void {
     if (this.#problems.get(place) === problem) return;
     this.#problems.report(place, problem);
@@ -146,7 +154,8 @@ export class IngressAgent implements SourceSink {
     const objects = this.#parts.gateways?.();
     const verdicts = reports.flatMap((report) => report.verdicts);
     const serviceOf = (key: string) => this.#parts.inventory.get('Service', key);
-    const gateways = objects && this.#gateways.report({ ...objects, verdicts, serviceOf });
+    const holdingOf = this.#parts.holdingOf ?? (() => ({ state: 'waiting' }) as const);
+    const gateways = objects && this.#gateways.report({ ...objects, verdicts, serviceOf, holdingOf });
     this.#parts.status.publish(statuses, gateways, this.#problems.lines);
   }
 }

@@ -12,6 +12,7 @@ import {
   KubernetesSource,
   nodeKinds,
   ordinaryKinds,
+  poolKinds,
   siteRouteKinds,
 } from '../objects/source/kubernetes.ts';
 import { ClusterStatus } from '../status/cluster-status.ts';
@@ -44,11 +45,12 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
   // Without the option, a cluster may lack Gateways or deny access to them.
   const optionalKinds = [
     ...nodeKinds,
+    ...poolKinds,
     ...siteRouteKinds,
     ...(ports.policy.gatewayClass === undefined ? gatewayKinds : []),
   ];
   const siteKinds = options.http === undefined ? [] : siteRouteKinds;
-  const kinds = [...ordinaryKinds, ...nodeKinds, ...gatewayKinds, ...siteKinds];
+  const kinds = [...ordinaryKinds, ...nodeKinds, ...poolKinds, ...gatewayKinds, ...siteKinds];
   const source = new KubernetesSource(api, { routerNameKey, kinds, optionalKinds }, status);
   const isRemoved = async (): Promise<boolean> => {
     if (daemonSet === undefined || dryRun) return false;

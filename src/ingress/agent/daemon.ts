@@ -3,12 +3,15 @@ import { createDaemonServer, listen } from '../../base/daemon/http-server.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { EndSignal } from '../../base/daemon/run.ts';
 import { version } from '../../base/daemon/version.ts';
+import { parseAddress } from '../../base/model/address.ts';
 import { renderEndpoint } from '../../base/model/endpoint.ts';
 import { HostGuard } from '../backends/host-guard.ts';
 import type { HostPods } from '../backends/host-pods.ts';
+import { readOwnAddresses } from '../backends/own-addresses.ts';
 import type { Claim, ClaimsDocument } from '../claims/claims-document.ts';
 import { describePortClaims } from '../claims/describe-claims.ts';
 import { portKey } from '../claims/ports.ts';
+import type { AddressSources } from '../gateway/gateway-addresses.ts';
 import type { GatewaySites } from '../gateway/gateway-sites.ts';
 import { DefaultCertificate } from '../http/default-certificate.ts';
 import { describeHostClaims, indexEndpoints } from '../http/describe-claims.ts';
@@ -22,6 +25,8 @@ import type { PlaneReport } from '../intent/plane.ts';
 import { Inventory } from '../objects/inventory.ts';
 import { ManifestSource } from '../objects/source/manifests.ts';
 import type { ObjectSource, SourceSink } from '../objects/source/source.ts';
+import { AddressBook } from '../pools/address-book.ts';
+import { Holdings } from '../pools/holdings.ts';
 import { describeEphemeralOverlap, readEphemeralPorts } from '../ports/ephemeral.ts';
 import type { PortKernel } from '../ports/kernel-api.ts';
 import { PortPlane } from '../ports/port-plane.ts';
@@ -81,12 +86,17 @@ export async function startDaemon(
       ? await openCluster(options, inventory, log, report)
       : openManifests(options, options.manifests, inventory, (problem) => report('status', problem));
   const guard = new HostGuard(options.guard, { inventory, ...(pods !== undefined && { pods }) });
+  const book = new AddressBook(inventory, options.addresses);
   const servesSites = options.http !== undefined && !options.dryRun;
   const ports = new PortPlane(
     { ...options.ports, servesSites },
-    { inventory, kernel, log, metrics, guard, ...(roster && { roster }) },
+    { inventory, kernel, log, metrics, guard, book, ...(roster && { roster }) },
   );
-  const opened = openHttp(options, { inventory, secrets, log, guard }, () => ports.gatewayAddresses);
+  const holdings = new Holdings({ readState: () => undefined, ownAddresses: readOwnAddresses });
+  const opened = openHttp(options, { inventory, secrets, log, guard }, () => ({
+    addresses: ports.gatewayAddresses,
+    assignments: book.refresh(),
+  }));
   const { plane: http, gateways: sites } = opened ?? {};
   const httpMetrics = http && new HttpMetrics(metrics.registry, options.http?.serverThreshold ?? 0);
   const agent: IngressAgent = new IngressAgent({
@@ -94,6 +104,7 @@ export async function startDaemon(
     inventory,
     planes: http === undefined ? [ports] : [ports, http],
     gateways: () => ports.gateways && { ...ports.gateways, ...(sites !== undefined && { sites }) },
+    holdingOf: (address) => holdings.of(address),
     guard,
     status: options.dryRun || !options.updatesStatus ? noStatus : status,
     log,
@@ -163,7 +174,7 @@ function describeServing({ manifests, ports, http, stats }: AgentOptions): Reado
 function openHttp(
   { http, dryRun }: AgentOptions,
   parts: Omit<HttpParts, 'certificate' | 'sources'>,
-  addresses: () => readonly string[],
+  addresses: () => AddressSources,
 ): { readonly plane: HttpPlane; readonly gateways: GatewaySites } | undefined {
   if (http === undefined || dryRun) return undefined;
   const certificate = new DefaultCertificate(http.certificate);
@@ -201,7 +212,9 @@ async function renderPage({ agent, ports, http, node }: PageParts, filter: strin
       claims: document.claims,
       endpointsOf: (claim) => {
         if (claim.port === undefined || claim.protocol === undefined) return sites?.(claim) ?? [];
-        const endpoints = open.get(portKey({ protocol: claim.protocol, port: claim.port })) ?? [];
+        const address = claim.address === undefined ? undefined : parseAddress(claim.address);
+        const { protocol, port: number } = claim;
+        const endpoints = open.get(portKey({ protocol, port: number, ...(address && { address }) })) ?? [];
         return endpoints.map(({ address, port }) => renderEndpoint({ address, port }));
       },
       ...(haproxy !== undefined && { haproxy }),

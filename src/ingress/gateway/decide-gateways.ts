@@ -1,6 +1,6 @@
 import { byAgeAndName } from '../claims/order.ts';
-import { type AddressVerdict, judgeAddresses } from './addresses.ts';
 import type { Gateway } from './gateway.ts';
+import { type AddressSources, addressesOf, type GatewayAddressVerdict } from './gateway-addresses.ts';
 import type { GatewayClass } from './gateway-class.ts';
 import { chooseClasses } from './gateway-classes.ts';
 import type { GatewayListener } from './listener.ts';
@@ -8,12 +8,10 @@ import { decideListeners, findClash, isL7, type ListenerDecision } from './liste
 import type { ReferenceGrant } from './reference-grant.ts';
 
 /** Input of the decisions about Gateways and their listeners. */
-export interface GatewaySettings {
+export interface GatewaySettings extends AddressSources {
   readonly classes: readonly GatewayClass[];
   readonly gateways: readonly Gateway[];
   readonly grants: readonly ReferenceGrant[];
-  /** Addresses of the ingress nodes. */
-  readonly addresses: readonly string[];
   /** The only class that is served. Absent: all classes of this controller. */
   readonly className: string | undefined;
   /** Whether listeners of protocols HTTP, HTTPS and TLS are served. */
@@ -23,7 +21,7 @@ export interface GatewaySettings {
 /** A Gateway of our classes with the decisions about its listeners. */
 export interface DecidedGateway {
   readonly gateway: Gateway;
-  readonly addresses: AddressVerdict;
+  readonly addresses: GatewayAddressVerdict;
   /** Whether its listeners are served. */
   readonly isServed: boolean;
   /** In the order of the spec. */
@@ -39,7 +37,7 @@ export function decideGateways(settings: GatewaySettings): ReadonlyMap<string, D
     // The oldest Gateway gets a port that several want.
     .sort(byAgeAndName)
     .map((gateway): DecidedGateway => {
-      const addresses = judgeAddresses(gateway.addresses, settings.addresses);
+      const addresses = addressesOf(gateway, settings);
       const isServed = !gateway.hasParameters && addresses.refusal === undefined;
       const listeners = decideListeners(gateway, settings);
       return {

@@ -5,6 +5,7 @@ import type { ChangedObjects, SiteSource } from '../intent/site-source.ts';
 import { type Attachment, attachRoute, type ParentDecision } from './attachment.ts';
 import { type DecidedGateway, decideGateways } from './decide-gateways.ts';
 import type { Gateway } from './gateway.ts';
+import type { AddressSources } from './gateway-addresses.ts';
 import type { GatewayClass } from './gateway-class.ts';
 import type { SiteDecisions } from './gateway-status.ts';
 import { listenerId, listShares } from './gateways.ts';
@@ -43,8 +44,8 @@ export interface GatewaySiteObjects {
 export interface GatewaySiteSettings {
   /** The only class that is served. Absent: all classes of this controller. */
   readonly className: string | undefined;
-  /** Returns the addresses of the ingress nodes: the same list until they change. */
-  readonly addresses: () => readonly string[];
+  /** Returns the addresses of nodes and pools: the same values until they change. */
+  readonly addresses: () => AddressSources;
 }
 
 /** A route with what was decided about it. */
@@ -72,7 +73,7 @@ export class GatewaySites implements SiteDecisions {
   /** Listeners that are served, with their Gateways. */
   #served = new Map<GatewayListener, Gateway>();
   #grants: readonly ReferenceGrant[] = [];
-  #addresses: readonly string[] | undefined;
+  #addresses: AddressSources | undefined;
   #taken: ChangedObjects | undefined;
   /** `KIND/NAMESPACE/NAME` of routes whose requests may have changed in the last update. */
   #dirty = new Set<string>();
@@ -123,7 +124,8 @@ export class GatewaySites implements SiteDecisions {
     const addresses = this.#settings.addresses();
     const isWide =
       changes === undefined ||
-      addresses !== this.#addresses ||
+      addresses.addresses !== this.#addresses?.addresses ||
+      addresses.assignments !== this.#addresses.assignments ||
       changes.has('GatewayClass', 'Gateway', 'ReferenceGrant', 'Namespace');
     if (isWide) this.#decideGateways(addresses);
     const keys = isWide ? this.#listAll() : this.#listTouched(changes);
@@ -131,14 +133,14 @@ export class GatewaySites implements SiteDecisions {
     if (keys.size > 0) this.#settle(keys);
   }
 
-  #decideGateways(addresses: readonly string[]): void {
+  #decideGateways(addresses: AddressSources): void {
     this.#addresses = addresses;
     this.#grants = [...this.#objects.all('ReferenceGrant')];
     this.#gateways = decideGateways({
       classes: [...this.#objects.all('GatewayClass')],
       gateways: [...this.#objects.all('Gateway')],
       grants: this.#grants,
-      addresses,
+      ...addresses,
       className: this.#settings.className,
       servesSites: true,
     });
@@ -226,8 +228,9 @@ export class GatewaySites implements SiteDecisions {
 
   *#listListeners(): Iterable<SiteListener> {
     for (const [listener, gateway] of this.#served) {
-      const asked = gateway.addresses.length > 0;
-      const addresses = asked ? (this.#gateways.get(keyOfGateway(gateway))?.addresses.addresses ?? []) : [];
+      const verdict = this.#gateways.get(keyOfGateway(gateway))?.addresses;
+      const isOwn = verdict?.virtual !== undefined || gateway.addresses.some(({ value }) => value !== undefined);
+      const addresses = isOwn ? (verdict?.addresses ?? []) : [];
       const key = addresses.join();
       const known = this.#listeners.get(listener);
       if (known?.addresses === key) {

@@ -1,9 +1,12 @@
 import { keyOf } from '../../base/read/object-meta.ts';
 import type { Verdict } from '../intent/plane.ts';
+import type { Holding } from '../pools/holding.ts';
 import type { Attachment, ParentDecision } from './attachment.ts';
 import { attachRoute } from './attachment.ts';
 import { type ConditionDraft, no, yes } from './conditions.ts';
 import { type DecidedGateway, decideGateways } from './decide-gateways.ts';
+import type { Gateway } from './gateway.ts';
+import type { GatewayAddressVerdict } from './gateway-addresses.ts';
 import type { GatewayClass } from './gateway-class.ts';
 import { isOurs } from './gateway-classes.ts';
 import { type GatewaySnapshot, listenerId } from './gateways.ts';
@@ -71,6 +74,8 @@ export interface GatewayContext extends GatewaySnapshot, ServiceLookup {
   readonly verdicts: readonly Verdict[];
   /** Absent: no hosts are served. */
   readonly sites?: SiteDecisions;
+  /** Returns whether an ingress node holds a virtual address. */
+  readonly holdingOf: (address: string) => Holding;
 }
 
 /** Reports on every class of ours, their Gateways, and every route that refers to one of these. */
@@ -114,7 +119,7 @@ export class GatewayReporter {
         Array.from(gateways, ([key, decided]) => {
           // Another data plane has seen another state of the Gateway; both will agree soon.
           const isDivided = sites !== undefined && !known.has(decided.gateway);
-          return [key, reportGateway(decided, attached, lookup, isDivided)];
+          return [key, reportGateway(decided, attached, lookup, isDivided, context)];
         }),
       ),
       routes,
@@ -210,10 +215,12 @@ function reportGateway(
   attached: ReadonlyMap<GatewayListener, number>,
   lookup: Verdicts,
   isDivided: boolean,
+  { holdingOf }: GatewayContext,
 ): GatewayReport {
-  const { gateway, addresses, isServed } = decided;
-  const withheld = isServed ? undefined : 'the Gateway is not served';
-  let isPending = isDivided;
+  const { gateway, isServed } = decided;
+  const settled = settleAddresses(decided.addresses, holdingOf);
+  const withheld = isServed && settled.refusal === undefined ? undefined : 'the Gateway is not served';
+  let isPending = isDivided || settled.isWaiting;
   const listeners = decided.listeners.map((decision) => {
     const { listener, name } = decision;
     const verdict = listener && lookup.ofListener(listenerId(gateway.meta, name));
@@ -227,9 +234,9 @@ function reportGateway(
     uid: gateway.meta.uid,
     generation: gateway.meta.generation,
     ...(isPending ? { isPending } : {}),
-    addresses: addresses.addresses.slice(0, maxGatewayAddresses),
+    addresses: settled.addresses.slice(0, maxGatewayAddresses),
     listeners,
-    conditions: describeGateway(decided, listeners),
+    conditions: describeGateway(gateway, listeners, settled),
   };
 }
 
@@ -239,10 +246,10 @@ function isServable(kinds: readonly GatewayRouteKind[], listener: GatewayListene
 }
 
 function describeGateway(
-  { gateway, addresses: { refusal } }: DecidedGateway,
+  { hasParameters, problems, hasClientCertificate }: Gateway,
   listeners: readonly ListenerReport[],
+  { refusal, note }: SettledAddresses,
 ): readonly ConditionDraft[] {
-  const { hasParameters, problems, hasClientCertificate } = gateway;
   if (hasParameters) {
     const message = 'spec.infrastructure.parametersRef: must be absent, because this controller has no parameters';
     return [no('Accepted', 'InvalidParameters', message), no('Programmed', 'Invalid', message)];
@@ -274,12 +281,35 @@ function describeGateway(
       ]
     : [];
   const progress =
-    refusal === undefined ? describeProgress(listeners) : no('Programmed', refusal.reason, refusal.message);
+    refusal === undefined ? describeProgress(listeners, note) : no('Programmed', refusal.reason, refusal.message);
   return [acceptance, progress, ...references];
 }
 
-function describeProgress(listeners: readonly ListenerReport[]): ConditionDraft {
-  if (listeners.some((one) => isTrue(one, 'Programmed'))) return yes('Programmed', 'Programmed', '');
+/** The addresses of a Gateway that nodes hold. */
+interface SettledAddresses extends Pick<GatewayAddressVerdict, 'addresses' | 'refusal'> {
+  /** No node holds an address yet or for the moment, so the written status is preserved. */
+  readonly isWaiting: boolean;
+  /** Addresses that no node holds although others of the Gateway are held. */
+  readonly note: string;
+}
+
+/** Returns the virtual addresses that a node holds: an address that answers nowhere is none for clients. */
+function settleAddresses(verdict: GatewayAddressVerdict, holdingOf: GatewayContext['holdingOf']): SettledAddresses {
+  const { addresses, virtual, refusal } = verdict;
+  if (virtual === undefined) return { addresses, ...(refusal && { refusal }), isWaiting: false, note: '' };
+  const holdings = addresses.map((address) => ({ address, holding: holdingOf(address) }));
+  const held = holdings.filter(({ holding }) => holding.state === 'held').map(({ address }) => address);
+  const isWaiting = holdings.some(({ holding }) => holding.state === 'waiting');
+  const free = holdings.flatMap(({ address, holding }) =>
+    holding.state === 'free' ? [`no ingress node holds ${address}: ${holding.reason}`] : [],
+  );
+  const note = free.join('; ');
+  if (held.length > 0 || isWaiting) return { addresses: held, isWaiting, note };
+  return { addresses: [], isWaiting, note: '', refusal: { reason: 'AddressNotAssigned', message: note } };
+}
+
+function describeProgress(listeners: readonly ListenerReport[], note: string): ConditionDraft {
+  if (listeners.some((one) => isTrue(one, 'Programmed'))) return yes('Programmed', 'Programmed', note);
   const failed = listeners
     .flatMap(({ conditions }) => conditions)
     .find(({ type, reason }) => type === 'Programmed' && reason === 'Pending');

@@ -1,3 +1,4 @@
+import { type Address, parseAddress } from '../../base/model/address.ts';
 import type { Parsed } from '../../base/model/problem.ts';
 import { type ObjectMeta, readMeta } from '../../base/read/object-meta.ts';
 import { ProblemList } from '../../base/read/problem-list.ts';
@@ -19,6 +20,8 @@ export interface Gateway extends ReadListeners {
   readonly className: string;
   /** Requested addresses. Empty: any. */
   readonly addresses: readonly GatewayAddress[];
+  /** Addresses in its status. */
+  readonly recorded: readonly Address[];
   /** Whether it refers to parameters of its controller. */
   readonly hasParameters: boolean;
   /** Ports of HTTPS listeners that require certificates of clients (`spec.tls.frontend`). Absent: none. */
@@ -44,10 +47,16 @@ export function parseGateway(input: unknown): Parsed<Gateway> {
     className: gatewayClassName as string,
     ...readListeners(listeners as readonly unknown[], meta?.namespace ?? ''),
     addresses: readAddresses(addresses),
+    recorded: readAddresses(gatewayAddressesOf(input)).flatMap(({ value = '' }) => parseAddress(value) ?? []),
     hasParameters: isRecord(infrastructure) && isRecord(infrastructure.parametersRef),
     ...(clientValidation !== undefined && { clientValidation }),
     hasClientCertificate: isRecord(backend) && !isAbsent(backend.clientCertificateRef),
   }));
+}
+
+/** Returns `status.addresses` as received, the only part of a Gateway's status that the agent reads. */
+export function gatewayAddressesOf(input: unknown): unknown {
+  return isRecord(input) && isRecord(input.status) ? input.status.addresses : undefined;
 }
 
 /** Returns the ports for which clients must have certificates. An unreadable setting counts as one. */

@@ -1,3 +1,4 @@
+import type { Address } from '../../base/model/address.ts';
 import { byAgeAndName } from '../claims/order.ts';
 import type { PortRequest } from '../intent/port-request.ts';
 import type { ServiceShare } from '../intent/service-share.ts';
@@ -23,7 +24,12 @@ export interface GatewaySnapshot extends GatewaySettings {
 export class ListenerRequests {
   readonly #made = new WeakMap<
     GatewayListener,
-    { readonly attached: L4Route | undefined; readonly forbidden: string; readonly request: PortRequest }
+    {
+      readonly attached: L4Route | undefined;
+      readonly forbidden: string;
+      readonly places: string | undefined;
+      readonly request: PortRequest;
+    }
   >();
 
   list(objects: GatewaySnapshot): readonly PortRequest[] {
@@ -34,34 +40,41 @@ export class ListenerRequests {
         for (const { listener } of attachments) if (!attached.has(listener)) attached.set(listener, route);
       }
     }
-    return Array.from(gateways.values(), ({ gateway, isServed, listeners }) =>
+    return Array.from(gateways.values(), ({ gateway, addresses: { virtual }, isServed, listeners }) =>
       (isServed ? listeners : []).flatMap(({ listener, refusal }): PortRequest[] => {
         if (listener === undefined || refusal !== undefined) return [];
         if (listener.protocol !== 'tcp' && listener.protocol !== 'udp') return [];
-        return [this.#make(gateway, listener as L4Listener, attached.get(listener), objects.grants)];
+        const context = { attached: attached.get(listener), virtual, grants: objects.grants };
+        return [this.#make(gateway, listener as L4Listener, context)];
       }),
     ).flat();
   }
 
-  #make(
-    { meta }: Gateway,
-    listener: L4Listener,
-    attached: L4Route | undefined,
-    grants: readonly ReferenceGrant[],
-  ): PortRequest {
+  #make({ meta }: Gateway, listener: L4Listener, { attached, virtual, grants }: ListenerContext): PortRequest {
     const backends = attached === undefined ? [] : listShares(attached, attached.backends, grants);
     const forbidden = backends.map(({ isForbidden }) => isForbidden === true).join();
+    const places = virtual?.map(({ text }) => text).join();
     const known = this.#made.get(listener);
-    if (known !== undefined && known.attached === attached && known.forbidden === forbidden) return known.request;
+    const isKnown = known?.attached === attached && known?.forbidden === forbidden && known?.places === places;
+    if (known !== undefined && isKnown) return known.request;
     const { name, protocol, port } = listener;
+    const ports = virtual?.map((address) => ({ protocol, port, address })) ?? [{ protocol, port }];
     const request: PortRequest = {
       meta: { ...meta, uid: listenerId(meta, name) },
       listener: name,
-      demand: { ok: true, value: { ports: [{ protocol, port }], limits: {}, ignored: [], backends } },
+      demand: { ok: true, value: { ports, limits: {}, ignored: [], backends } },
     };
-    this.#made.set(listener, { attached, forbidden, request });
+    this.#made.set(listener, { attached, forbidden, places, request });
     return request;
   }
+}
+
+/** What a listener's request depends on besides its Gateway. */
+interface ListenerContext {
+  readonly attached: L4Route | undefined;
+  /** Virtual addresses of the Gateway. */
+  readonly virtual: readonly Address[] | undefined;
+  readonly grants: readonly ReferenceGrant[];
 }
 
 /** Returns the shares of backends of a route. Those that it may not use are forbidden. */

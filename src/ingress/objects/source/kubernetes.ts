@@ -34,6 +34,8 @@ export const gatewayKinds: readonly Kind[] = ['GatewayClass', 'Gateway', 'TCPRou
 
 /** The kinds of the Gateway API that only an agent that serves hosts reads. */
 export const siteRouteKinds: readonly Kind[] = ['HTTPRoute', 'GRPCRoute', 'TLSRoute'];
+/** Virtual addresses. A cluster without this API has none. */
+export const poolKinds: readonly Kind[] = ['IngressAddressPool'];
 
 /** Interval between checks for a kind that the cluster does not serve, in milliseconds. */
 const absentPause = 5000;
