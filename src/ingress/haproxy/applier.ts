@@ -3,9 +3,10 @@ import { findBulk, readNewVersion, renderContent, renderNewVersion } from './bul
 import { type Command, renderCommand } from './command.ts';
 import { applyToMaps, planChange } from './difference.ts';
 import type { Disk } from './disk.ts';
-import { allEntries, type MapName, type Maps } from './entries.ts';
+import { allEntries } from './entries.ts';
 import { emptySections, freeSections, type InForce, type Layout } from './layout.ts';
 import { ListLoader, type Ready } from './list-loader.ts';
+import type { MapName, Maps } from './maps.ts';
 import type { Backend, HttpState } from './model.ts';
 import { changedFiles } from './pending-files.ts';
 import { makeSection } from './section.ts';

@@ -1,5 +1,5 @@
 import type { Command } from './command.ts';
-import type { MapName, Maps } from './entries.ts';
+import type { MapName, Maps } from './maps.ts';
 
 /**
  * HAProxy 2.6 searches for a deleted entry from the beginning of the map, about 30 ns per entry: deleting an

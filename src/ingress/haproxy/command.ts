@@ -1,4 +1,5 @@
-import type { MapName } from './entries.ts';
+import { innerFiles } from './gateway-names.ts';
+import type { MapName } from './maps.ts';
 import type { Certificate } from './model.ts';
 import { asPayload, checkHost, fileName, quoteArgument } from './quote.ts';
 import { type ServerLine, serverWords } from './section.ts';
@@ -30,6 +31,11 @@ export function certificateFile(name: string): string {
 }
 export const certificateList = 'certs/certificates.list';
 export const defaultCertificateFile = 'certs/default.pem';
+
+/** Returns the list of a certificate. */
+export function listOf({ inner }: Certificate): string {
+  return inner === undefined ? certificateList : innerFiles(inner).list;
+}
 
 /** Returns a certificate's line in the list from which HAProxy selects by name. */
 export function listLine(certificate: Certificate): string {
@@ -64,9 +70,9 @@ export function renderCommand(command: Command): string[] {
     case 'load-authority':
       return loadFile('ca-file', command.file, command.pem, command.new);
     case 'list-certificate':
-      return [`add ssl crt-list ${certificateList} <<\n${listLine(command.certificate)}\n`];
+      return [`add ssl crt-list ${listOf(command.certificate)} <<\n${listLine(command.certificate)}\n`];
     case 'unlist-certificate':
-      return [`del ssl crt-list ${certificateList} ${certificateFile(command.certificate.name)}`];
+      return [`del ssl crt-list ${listOf(command.certificate)} ${certificateFile(command.certificate.name)}`];
     case 'forget-certificate':
       return [`del ssl cert ${command.file}`];
   }

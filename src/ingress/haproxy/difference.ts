@@ -1,7 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Command, certificateFile, defaultCertificateFile } from './command.ts';
-import { certificateEntries, type Maps, nameEntries, parentOf, siteEntries } from './entries.ts';
+import { certificateEntries, nameEntries, parentOf, siteEntries } from './entries.ts';
+import { planGateways } from './gateway-difference.ts';
 import type { InForce } from './layout.ts';
+import type { Maps } from './maps.ts';
 import type { Certificate, HttpState, Settings } from './model.ts';
 import { placeBackends } from './placement.ts';
 import { authorityFile } from './section.ts';
@@ -42,10 +44,12 @@ export function planChange(before: InForce, wanted: HttpState): Change {
       certificates,
       authorities: authorities.inForce,
       backends: placed.backends,
+      gateways: wanted.gateways,
     },
     layout: { ...placed.layout, authorities: authorities.known },
   };
   planRoutes(before, after, placed.rerouted, steps);
+  planGateways(before, after, placed.rerouted, room, { steps, wait });
   const { prepare, route, unroute, adjust, remove } = steps;
   return { commands: [...prepare, ...route, ...unroute, ...adjust, ...remove], after, waiting };
 }
@@ -117,7 +121,10 @@ function planCertificates(
     inForce.set(name, certificate);
     const file = certificateFile(name);
     if (renewed) steps.prepare.push({ kind: 'load-certificate', file, pem: certificate.pem, new: last === undefined });
-    const isRelisted = last?.http2 !== certificate.http2 || !isDeepStrictEqual(last.hosts, certificate.hosts);
+    const isRelisted =
+      last?.http2 !== certificate.http2 ||
+      last.inner !== certificate.inner ||
+      !isDeepStrictEqual(last.hosts, certificate.hosts);
     if (!isRelisted) continue;
     if (last !== undefined) steps.prepare.push({ kind: 'unlist-certificate', certificate: last });
     steps.prepare.push({ kind: 'list-certificate', certificate });

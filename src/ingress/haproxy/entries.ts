@@ -1,37 +1,12 @@
-import { cookieAttributes, type FeatureMap, featureEntries, featureMaps, makeRoute } from './features.ts';
+import { cookieAttributes, featureEntries } from './features.ts';
+import { gatewayEntries } from './gateway-entries.ts';
 import type { InForce } from './layout.ts';
+import { type MapName, type Maps, mapNames } from './maps.ts';
 import type { Certificate, SitePath } from './model.ts';
 import { onward, plainEntries, secureEntries } from './paths.ts';
 import { checkHost, checkMapValue } from './quote.ts';
+import { routeOf } from './route.ts';
 import { makeSection } from './section.ts';
-
-/** Maps that HAProxy looks up: keys and values that can change at run time. */
-export type MapName =
-  | 'plain'
-  | 'secure'
-  | 'passthrough'
-  | 'http2'
-  | 'tenancies'
-  | 'tenants'
-  | 'cookie-attributes'
-  | 'log-backends'
-  | 'log-servers'
-  | FeatureMap;
-export const mapNames: readonly MapName[] = [
-  'plain',
-  'secure',
-  'passthrough',
-  'http2',
-  'tenancies',
-  'tenants',
-  'cookie-attributes',
-  'log-backends',
-  'log-servers',
-  ...featureMaps,
-];
-
-/** Keys and values by map. */
-export type Maps = Map<MapName, Map<string, string>>;
 
 /** Returns the entries of all maps for a state. Throws {@link UnfitValue}. */
 export function allEntries(inForce: InForce): Maps {
@@ -44,6 +19,7 @@ export function allEntries(inForce: InForce): Maps {
   for (const host of state.sites.keys()) merge(siteEntries(inForce, host));
   for (const host of new Set([...state.passthrough.keys(), ...state.sites.keys()])) merge(nameEntries(inForce, host));
   for (const certificate of state.certificates.values()) merge(certificateEntries(certificate));
+  for (const part of gatewayEntries(inForce)) merge(part);
   for (const [id, section] of layout.sections) merge(backendEntries(inForce, id, section));
   return maps;
 }
@@ -83,7 +59,7 @@ export function nameEntries(inForce: InForce, host: string): Maps {
 
 /** Returns the entries for the hosts that HTTP/2 connections may carry. */
 export function certificateEntries(certificate: Certificate): Maps {
-  if (!certificate.http2) return new Map();
+  if (!certificate.http2 || certificate.inner !== undefined) return new Map();
   const hosts = certificate.hosts.map((host): [string, string] => [
     host.startsWith('*.') ? `*.${checkHost(host.slice(2))}` : checkHost(host),
     certificate.name,
@@ -107,15 +83,6 @@ export function backendEntries(inForce: InForce, id: string, section: string): M
   const servers = [...makeSection(backend, inForce.state.authorities).servers.values()];
   maps.set('log-servers', new Map(servers.map((server) => [`${section}/${server.name}`, server.id])));
   return maps;
-}
-
-/** Returns the route of a backend, or undefined if it has no section. */
-export function routeOf({ state, layout }: InForce, id: string, redirect = false): string | undefined {
-  const backend = state.backends.get(id);
-  const section = layout.sections.get(id);
-  if (backend === undefined || section === undefined) return undefined;
-  const tenancy = section === id ? undefined : layout.tenancies.get(section);
-  return makeRoute(backend, section, state.settings.forwarded, { redirect, tenancy: tenancy?.number });
 }
 
 /** Returns the parent domain of a host. */

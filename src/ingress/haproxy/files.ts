@@ -1,10 +1,12 @@
-import { certificateFile, certificateList, defaultCertificateFile, listLine } from './command.ts';
+import { certificateFile, certificateList, defaultCertificateFile, listLine, listOf } from './command.ts';
 import { renderDefaults } from './common.ts';
-import type { MapName, Maps } from './entries.ts';
-import { type Loopback, renderFrontends } from './frontends.ts';
+import type { Loopback } from './frontend-parts.ts';
+import { renderFrontends } from './frontends.ts';
+import { innerFiles, innerNumbers } from './gateway-names.ts';
 import { type Place, renderGlobal } from './global.ts';
 import { type InForce, spareSections } from './layout.ts';
-import type { Settings } from './model.ts';
+import type { MapName, Maps } from './maps.ts';
+import type { HttpState, Settings } from './model.ts';
 import { listsOf, networksMap, renderNetworksFile } from './networks.ts';
 import { authorityFile, makeSection, renderServer, type Section } from './section.ts';
 
@@ -41,8 +43,9 @@ export function renderFiles(inForce: InForce, maps: Maps, place: Place, loopback
   const { state } = inForce;
   const files: Files = new Map([
     ...renderConfiguration(inForce, place, loopback, generation),
-    [certificateList, renderCertificateList(inForce)],
+    ...renderCertificateLists(inForce),
     [defaultCertificateFile, state.settings.tls.defaultCertificate],
+    ...defaultCertificates(state),
     ...settingsFiles(state.settings),
   ]);
   for (const name of maps.keys()) files.set(mapFile(name), renderMap(maps, name));
@@ -66,12 +69,26 @@ export function renderMap(maps: Maps, name: MapName): string {
     .join('');
 }
 
-/** Renders the list of certificates that are selected by name. */
-export function renderCertificateList(inForce: InForce): string {
-  return [...inForce.state.certificates.values()]
-    .map((certificate) => `${listLine(certificate)}\n`)
-    .sort()
-    .join('');
+/** Renders the lists of certificates that are selected by name, of the default listener and of inner frontends. */
+export function renderCertificateLists({ state }: InForce): Map<string, string> {
+  const { gateways } = state.settings;
+  const lists = new Map<string, string[]>([[certificateList, []]]);
+  for (const number of gateways === undefined ? [] : innerNumbers(gateways)) lists.set(innerFiles(number).list, []);
+  for (const certificate of state.certificates.values()) {
+    lists.get(listOf(certificate))?.push(`${listLine(certificate)}\n`);
+  }
+  return new Map([...lists].map(([path, lines]) => [path, lines.sort().join('')]));
+}
+
+/** Returns the default certificates of inner frontends by file. */
+export function defaultCertificates({ settings, gateways }: HttpState): Map<string, string> {
+  const numbers = settings.gateways === undefined ? [] : innerNumbers(settings.gateways);
+  return new Map(
+    numbers.map((number) => [
+      innerFiles(number).certificate,
+      gateways.defaults.get(number) ?? settings.tls.defaultCertificate,
+    ]),
+  );
 }
 
 /** A cache, because all 10,000 names are needed whenever files are written. */

@@ -1,17 +1,11 @@
-import { allowListRules, flagged, limitRules, tenantRules } from './common.ts';
+import { flagged } from './common.ts';
 import { letters } from './features.ts';
-import type { LogSettings, Settings } from './model.ts';
+import { binds, found, globalHeaders, hygiene, type Loopback, logLines, logNames, setFlags } from './frontend-parts.ts';
+import { passRules, renderGatewayFrontends } from './gateway-frontends.ts';
+import type { Settings } from './model.ts';
 import { absent, mark, onward, servedOnly } from './paths.ts';
-import { checkToken, hopHeader, quoteWord } from './quote.ts';
-import { headerRule, milliseconds } from './section.ts';
-
-/** Sockets between the public frontends and those that end TLS, with their paths before and after chroot. */
-export interface Loopback {
-  readonly bind: (name: string) => string;
-  readonly connect: (name: string) => string;
-  /** The socket that the supervisor probes. */
-  readonly health: string;
-}
+import { quoteWord } from './quote.ts';
+import { milliseconds } from './section.ts';
 
 /** Renders the frontends and their backends, with the names that OpenShift's dashboards expect. */
 export function renderFrontends(settings: Settings, loopback: Loopback): string {
@@ -23,6 +17,7 @@ export function renderFrontends(settings: Settings, loopback: Loopback): string 
     innerBackends(settings, loopback),
     healthFrontend(loopback),
     settings.stats === undefined ? '' : statsFrontend(settings.stats),
+    ...renderGatewayFrontends(settings, loopback),
   ].join('\n');
 }
 
@@ -37,9 +32,6 @@ ${logNames(settings)}  use_backend redirect if ${flagged(letters.redirect)}
 `;
 }
 
-/** Number of routers that a request may pass before it is considered a loop. */
-const maxHops = 10;
-
 /** Reads the name in a ClientHello: the TLS of passthrough hosts does not end here. */
 function tlsFrontend(settings: Settings): string {
   return `frontend public_ssl from tcp
@@ -47,15 +39,7 @@ ${binds(settings, settings.listen.httpsPort)}${logLines(settings.log, 'tcp')}  t
   tcp-request content set-var(txn.sni) req.ssl_sni,lower,rtrim(.) if { req.ssl_hello_type 1 }
   tcp-request content set-var(txn.route) var(txn.sni),map_str(maps/passthrough.map) if { var(txn.sni) -m found }
   tcp-request content set-var(txn.route) 'var(txn.sni),regsub("^[^.]*","*"),map_str(maps/passthrough.map)' if { var(txn.sni) -m found } !{ var(txn.route) -m found }
-  tcp-request content set-var(txn.section) var(txn.route),field(1,|) if { var(txn.route) -m len gt 1 }
-${tenantRules(settings)}  tcp-request content set-var(txn.flags) var(txn.route),field(4,|) if { var(txn.route) -m sub |! }
-  tcp-request content set-var(txn.tenancy) var(txn.route),field(5,|) if { var(txn.flags) -m found }
-  tcp-request content set-var(txn.address) 'src,hex,regsub("^0{20}FFFF","")' if { var(txn.flags) -m found }
-  tcp-request content set-var-fmt(txn.client) "%[var(txn.section)]/%[var(txn.address),length]:%[var(txn.address)]" if { var(txn.flags) -m found }
-${allowListRules('tcp-request content')}
-  tcp-request content set-var(txn.limits) var(txn.section),map_str(maps/limits.map) if ${flagged(letters.limits)}
-${limitRules('tcp-request content', 'if', 'tcp')}
-  tcp-request content accept if { req.ssl_hello_type 1 }
+${passRules(settings)}  tcp-request content accept if { req.ssl_hello_type 1 }
   use_backend %[var(txn.section)] if { var(txn.section) -m found }
   use_backend be_sni if { var(txn.sni) -m found }
   default_backend be_no_sni
@@ -93,24 +77,8 @@ const misdirected = `
   http-request return status 421 if { var(txn.sni) -m found } !{ var(txn.host),strcmp(txn.sni) eq 0 } !{ var(txn.wanted),strcmp(txn.theirs) eq 0 }
 `;
 
-/** Servers that follow CGI treat `X_SSL…` as `X-SSL…`. */
-const sslHeaderFilter = `  http-request del-header X-SSL -m beg
-  http-request del-header X_SSL -m beg
-`;
-
 /** The headers that {@link clientCertificates} sets, with any mixture of "-" and "_". */
 const sslHeaders = '^x[-_]ssl([-_](issuer|client[-_](verify|serial|version|sha1|dn|cn|notbefore|notafter|der)))?$';
-
-/** Renders rules that clean or reject every request, regardless of its host. */
-function hygiene(settings: Settings): string {
-  return `  http-request return status 508 if { req.hdr_cnt(${hopHeader}) ge ${maxHops} }
-  http-request deny if { req.fhdr(content-length) -m len 0 }
-  http-request deny deny_status 400 if !{ req.ver 1.1 2.0 1.0 }
-  http-request del-header Proxy
-${settings.removeSslHeaders ? sslHeaderFilter : ''}  http-request del-header Upgrade if { req.fhdr(upgrade) -m sub -i h2c }
-  http-request set-header Host %[req.hdr(host),lower] if { req.hdr(host) -m reg [A-Z] }
-`;
-}
 
 function clientCertificates(settings: Settings): string {
   const { clientTls } = settings;
@@ -130,27 +98,6 @@ function clientCertificates(settings: Settings): string {
   http-request set-header X-SSL-Client-DER %{+Q}[ssl_c_der,base64]
 `;
 }
-
-function globalHeaders(settings: Settings): string {
-  const unique = settings.uniqueId;
-  return [
-    unique && `unique-id-format ${quoteWord(unique.format)}`,
-    unique && `unique-id-header ${quoteWord(checkToken('header', unique.name))}`,
-    ...settings.requestHeaders.map((action) => `http-request ${headerRule(action)}`),
-    ...settings.responseHeaders.map((action) => `http-response ${headerRule(action)}`),
-    // Comes last, so that no setting removes the header.
-    `http-request add-header ${hopHeader} 1`,
-  ]
-    .filter((line) => line !== undefined)
-    .map((line) => `  ${line}\n`)
-    .join('');
-}
-
-/** Matches if the lookup found a route, and not only a mark. */
-const found = '{ var(txn.route) -m len gt 1 }';
-
-/** Extracts the letters of the route. */
-const setFlags = '  http-request set-var(txn.flags) var(txn.route),field(4,|) if { var(txn.route) -m sub |! }';
 
 /**
  * Looks up host and path as received. Only if that finds nothing, a second lookup uses the host without port and
@@ -173,16 +120,6 @@ ${logNames(settings)}  http-request allow if ${found}${map === 'secure' ? ' !{ f
   http-request set-var(txn.key2) 'var(txn.key),regsub("^[^./]*","*")' if !${found}
 ${map === 'plain' ? servedOnlyRule : ''}  http-request set-var(txn.route) var(txn.key2),map_beg(maps/${map}.map)
 ${setFlags}
-`;
-}
-
-/** Sets the log's name of the backend and, until a server answers, of the server. */
-function logNames({ log }: Settings): string {
-  if (log === undefined) return '';
-  return `  http-request set-var(txn.log_backend) str(openshift_default)
-  http-request set-var(txn.log_backend) var(txn.route),field(1,|)
-  http-request set-var(txn.log_backend) var(txn.log_backend),map_str(maps/log-backends.map)
-  http-request set-var(txn.log_server) str(<NOSRV>)
 `;
 }
 
@@ -222,49 +159,4 @@ ${password === '' ? '' : '  http-request auth realm statistics unless { http_aut
   stats uri /
   stats hide-version
 `;
-}
-
-function binds(settings: Settings, port: number): string {
-  const { family, address, proxyProtocol } = settings.listen;
-  const proxy = proxyProtocol ? ' accept-proxy' : '';
-  const lines =
-    address !== undefined
-      ? [`${address.family === 6 ? `[${address.text}]` : address.text}:${port}`]
-      : { v4: [`0.0.0.0:${port}`], v6: [`[::]:${port} v6only`], v4v6: [`0.0.0.0:${port}`, `[::]:${port} v6only`] }[
-          family
-        ];
-  return lines.map((line) => `  bind ${line}${proxy}\n`).join('');
-}
-
-/** HAProxy's `option httplog`, spelled out. */
-const httpLog =
-  '%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r';
-
-/** Replaces HAProxy's names of backend and server in a log format with the names of the state. */
-function nameFormat(format: string): string {
-  return format.replaceAll(
-    /%(?:%|(\{[^}]*\})?([bs])(?![A-Za-z]))/g,
-    (all, options: string | undefined, letter?: string) =>
-      letter === undefined ? all : `%${options ?? ''}[var(txn.log_${letter === 'b' ? 'backend' : 'server'})]`,
-  );
-}
-
-function logLines(log: LogSettings | undefined, mode: 'http' | 'tcp'): string {
-  if (log === undefined) return '';
-  const format = mode === 'http' ? nameFormat(log.httpFormat ?? httpLog) : log.tcpFormat;
-  const lines = [format === undefined ? `option ${mode}log` : `log-format ${quoteWord(format)}`];
-  if (mode === 'http') {
-    for (const { name, length } of log.captureRequestHeaders) {
-      lines.push(`capture request header ${quoteWord(checkToken('header', name))} len ${length}`);
-    }
-    for (const { name, length } of log.captureResponseHeaders) {
-      lines.push(`capture response header ${quoteWord(checkToken('header', name))} len ${length}`);
-    }
-    const cookie = log.captureCookie;
-    if (cookie !== undefined) {
-      const name = quoteWord(`${checkToken('cookie', cookie.name)}${cookie.prefix ? '' : '='}`);
-      lines.push(`capture cookie ${name} len ${cookie.length}`);
-    }
-  }
-  return lines.map((line) => `  ${line}\n`).join('');
 }

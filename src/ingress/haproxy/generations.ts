@@ -3,7 +3,7 @@ import { accuse, findCulprit, keepOnly, listSuspects, readAlerts, type Suspect }
 import type { Disk } from './disk.ts';
 import { allEntries } from './entries.ts';
 import { type Files, renderConfiguration, renderFiles, shardCount } from './files.ts';
-import type { Loopback } from './frontends.ts';
+import type { Loopback } from './frontend-parts.ts';
 import type { Place } from './global.ts';
 import { freshLayout, type InForce } from './layout.ts';
 import { rememberMain, rememberShards } from './memory.ts';

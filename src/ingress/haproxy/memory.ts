@@ -3,8 +3,10 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { certificateFile } from './command.ts';
 import { type Files, shardCount, shardOf } from './files.ts';
+import { innerFiles, innerNumbers } from './gateway-names.ts';
 import type { InForce, Layout, Tenancy } from './layout.ts';
 import type { Backend, Certificate, HttpState, Passthrough, Settings, Site } from './model.ts';
+import type { TlsName, VirtualHost } from './rule.ts';
 import type { ServerLine } from './section.ts';
 
 /**
@@ -12,7 +14,7 @@ import type { ServerLine } from './section.ts';
  * restarted supervisor can resume. The state is distributed over as many files as the sections. If a file is
  * incomplete, or of another version of this program, the supervisor reloads HAProxy instead.
  */
-const version = 2;
+const version = 3;
 
 interface MainFile {
   readonly settings: Omit<Settings, 'tls'> & { readonly tls: Omit<Settings['tls'], 'defaultCertificate'> };
@@ -23,12 +25,22 @@ interface MainFile {
   readonly leaving: [string, ServerLine][];
   readonly tenancies: [string, Tenancy][];
   readonly known: readonly string[];
+  readonly gateways: GatewaysFile;
+}
+
+/** {@link Gateways} as lists. Virtual hosts are in the other files. */
+interface GatewaysFile {
+  readonly tlsNames: readonly TlsName[];
+  readonly places: readonly [string, string][];
+  readonly ports: readonly [string, string][];
+  readonly inner: readonly [string, number][];
 }
 
 interface ShardFile {
   readonly backends: readonly [section: string, backend: Backend][];
   readonly sites: readonly Site[];
   readonly passthrough: readonly Passthrough[];
+  readonly hosts: readonly VirtualHost[];
 }
 
 /** Renders the file with the common part. */
@@ -43,20 +55,34 @@ export function rememberMain({ state, layout }: InForce): Files {
     leaving: [...layout.leaving],
     tenancies: [...layout.tenancies],
     known: [...layout.authorities],
+    gateways: {
+      tlsNames: [...state.gateways.tlsNames.values()],
+      places: [...state.gateways.places],
+      ports: [...state.gateways.ports],
+      inner: [...state.gateways.inner],
+    },
   };
   return new Map([['state/main.json', seal(main)]]);
 }
 
+interface Shard {
+  readonly backends: [string, Backend][];
+  readonly sites: Site[];
+  readonly passthrough: Passthrough[];
+  readonly hosts: VirtualHost[];
+}
+
 /** Renders the files of some shards: backends by their section, hosts by their name. */
 export function rememberShards({ state, layout }: InForce, shards: ReadonlySet<number>): Files {
-  const files = new Map<number, { backends: [string, Backend][]; sites: Site[]; passthrough: Passthrough[] }>();
-  for (const shard of shards) files.set(shard, { backends: [], sites: [], passthrough: [] });
+  const files = new Map<number, Shard>();
+  for (const shard of shards) files.set(shard, { backends: [], sites: [], passthrough: [], hosts: [] });
   for (const [id, section] of layout.sections) {
     const backend = state.backends.get(id);
     if (backend !== undefined) files.get(shardOf(section))?.backends.push([section, backend]);
   }
   for (const site of state.sites.values()) files.get(shardOf(site.host))?.sites.push(site);
   for (const name of state.passthrough.values()) files.get(shardOf(name.host))?.passthrough.push(name);
+  for (const host of state.gateways.hosts.values()) files.get(shardOf(host.key))?.hosts.push(host);
   return new Map([...files].map(([shard, content]) => [`state/${shard}.json`, () => [seal(content)]]));
 }
 
@@ -86,6 +112,14 @@ export async function recall(folder: string): Promise<InForce | undefined> {
       backends: new Map(placed.map(([, backend]) => [backend.id, backend])),
       certificates,
       authorities: new Map(main.authorities),
+      gateways: {
+        hosts: new Map(shards.flatMap(({ hosts }) => hosts).map((host) => [host.key, host])),
+        tlsNames: new Map(main.gateways.tlsNames.map((name) => [name.key, name])),
+        places: new Map(main.gateways.places),
+        ports: new Map(main.gateways.ports),
+        inner: new Map(main.gateways.inner),
+        defaults: await recallDefaults(main.settings, pem, defaultCertificate),
+      },
     };
     const layout: Layout = {
       sections: new Map(placed.map(([section, backend]) => [backend.id, section])),
@@ -99,6 +133,20 @@ export async function recall(folder: string): Promise<InForce | undefined> {
   } catch {
     return undefined;
   }
+}
+
+/** Reads the default certificates of inner frontends. */
+async function recallDefaults(
+  { gateways }: Pick<Settings, 'gateways'>,
+  read: (path: string) => Promise<string>,
+  usual: string,
+): Promise<ReadonlyMap<number, string>> {
+  const found = new Map<number, string>();
+  for (const number of gateways === undefined ? [] : innerNumbers(gateways)) {
+    const pem = await read(innerFiles(number).certificate);
+    if (pem !== usual) found.set(number, pem);
+  }
+  return found;
 }
 
 function seal(content: unknown): string {

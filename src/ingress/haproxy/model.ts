@@ -1,4 +1,5 @@
 import type { Address } from '../../base/model/address.ts';
+import type { Gateways } from './rule.ts';
 
 /**
  * Everything that HAProxy should serve, as values. A new state should reuse the objects that did not change:
@@ -17,6 +18,8 @@ export interface HttpState {
   readonly certificates: ReadonlyMap<string, Certificate>;
   /** Certificate authorities for servers, as PEM by name. {@link ServerTls.authority} refers to them. */
   readonly authorities: ReadonlyMap<string, string>;
+  /** Listeners that are not the default one. */
+  readonly gateways: Gateways;
 }
 
 /** A host in lower case, without port and final dot. `*.example.com` matches every name one label below. */
@@ -157,6 +160,8 @@ export interface Certificate {
   readonly hosts: readonly string[];
   /** Whether to offer HTTP/2, because no other host uses this certificate. */
   readonly http2: boolean;
+  /** Number of the inner frontend that uses it. Absent: the default listener. */
+  readonly inner?: number;
 }
 
 /** Settings that are fixed when HAProxy starts. Any change needs a reload. */
@@ -195,8 +200,24 @@ export interface Settings {
   readonly continuousStats: boolean;
   /** Maximum concurrent requests or connections per backend. Absent: half of all, a tenth for passthrough. */
   readonly routeConnections?: number;
+  /** Absent: only the default listener. */
+  readonly gateways?: GatewaySettings;
   /** Number of spare backends for new hosts, for each of the common kinds. */
   readonly spareBackends: number;
+}
+
+/** Resources for listeners that are not the default one, created in advance because they need a reload. */
+export interface GatewaySettings {
+  /** Ports of HAProxy to which the kernel translates connections: one for each port of a listener. */
+  readonly ports: { readonly http: PortSpan; readonly tls: PortSpan };
+  /** Number of frontends that terminate TLS, one for each address and port. */
+  readonly inner: number;
+}
+
+/** First and last port. */
+export interface PortSpan {
+  readonly from: number;
+  readonly to: number;
 }
 
 /** Addresses and ports that HAProxy listens on. */

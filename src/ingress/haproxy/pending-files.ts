@@ -1,7 +1,7 @@
-import { type Command, certificateFile, certificateList } from './command.ts';
-import type { MapName, Maps } from './entries.ts';
-import { type Content, mapFile, renderCertificateList, renderMap, renderShards, shardOf } from './files.ts';
+import { type Command, certificateFile } from './command.ts';
+import { type Content, mapFile, renderCertificateLists, renderMap, renderShards, shardOf } from './files.ts';
 import type { InForce } from './layout.ts';
+import type { MapName, Maps } from './maps.ts';
 import { rememberMain, rememberShards } from './memory.ts';
 import { listsOf, networksMap, renderNetworksFile } from './networks.ts';
 import { changedKeys } from './steps.ts';
@@ -42,11 +42,14 @@ export function changedFiles(
     const path = certificateFile(name);
     if (files.has(path) && files.get(path) === undefined) files.set(path, pem);
   }
-  if (before.state.certificates !== after.state.certificates) files.set(certificateList, renderCertificateList(after));
+  if (before.state.certificates !== after.state.certificates) {
+    for (const [path, content] of renderCertificateLists(after)) files.set(path, content);
+  }
   const sections = changedSections(before, after);
   for (const [path, content] of renderShards(after, sections)) files.set(path, content);
   for (const host of changedKeys(before.state.sites, after.state.sites)) sections.add(shardOf(host));
   for (const host of changedKeys(before.state.passthrough, after.state.passthrough)) sections.add(shardOf(host));
+  for (const key of changedKeys(before.state.gateways.hosts, after.state.gateways.hosts)) sections.add(shardOf(key));
   for (const [path, content] of rememberShards(after, sections)) files.set(path, content);
   return files;
 }

@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
-import { backendEntries, routeOf } from './entries.ts';
+import { backendEntries } from './entries.ts';
 import { chooseSpare, type InForce, type Layout, type Tenancy } from './layout.ts';
 import type { Backend } from './model.ts';
+import { routeOf } from './route.ts';
 import { makeSection, type Section, type ServerLine, spareShapes } from './section.ts';
 import { changedKeys, diffEntries, type Steps, type Wait } from './steps.ts';
 

@@ -37,7 +37,8 @@ export const spareShapes: ReadonlyMap<string, string> = new Map(
   ),
 );
 
-const ownSections = /^(?:spare-.*|limits|redirect|be_sni|be_no_sni|openshift_default)$/;
+const ownSections =
+  /^(?:spare-.*|limits|redirect|be_sni|be_no_sni|openshift_default|answer_.*|redirect_to|gateway_.*)$/;
 
 /**
  * Returns a backend as a section. `own` means a section with the backend's name, which HAProxy loaded with the

@@ -1,21 +1,24 @@
 import { listLine } from './command.ts';
 import { certificateEntries } from './entries.ts';
 import { featureEntries, makeRoute } from './features.ts';
+import { checkTlsName, siftPlaces } from './gateway-entries.ts';
 import type { Backend, Certificate, HttpState, Site } from './model.ts';
 import { checkNetworks } from './networks.ts';
 import { plainEntries, secureEntries } from './paths.ts';
 import { checkHost, UnfitValue } from './quote.ts';
+import type { TlsName, VirtualHost } from './rule.ts';
 import { authorityFile, makeSection } from './section.ts';
+import { compileHost } from './virtual-host.ts';
 
 /** A part of a state that cannot be served, with the reason. */
 export interface Refusal {
-  readonly kind: 'backend' | 'site' | 'passthrough' | 'certificate' | 'authority';
-  /** ID, host or name. */
+  readonly kind: 'backend' | 'site' | 'passthrough' | 'certificate' | 'authority' | 'virtual host' | 'TLS name';
+  /** ID, host, name or key. */
   readonly name: string;
   readonly reason: string;
 }
 
-type Part = Backend | Site | Certificate | { readonly host: string };
+type Part = Backend | Site | Certificate | VirtualHost | TlsName | { readonly host: string };
 
 /** Parts that passed the check. Consecutive states share most of their parts. */
 const fit = new WeakSet<object>();
@@ -64,6 +67,11 @@ export function siftState(
       backends: lost.size === 0 ? backends : new Map([...backends].filter(([, backend]) => !lost.has(backend))),
       certificates: sift('certificate', state.certificates, checkCertificate),
       authorities,
+      gateways: {
+        ...siftPlaces(state.gateways),
+        hosts: sift('virtual host', state.gateways.hosts, checkVirtualHost),
+        tlsNames: sift('TLS name', state.gateways.tlsNames, (name) => void checkTlsName(name)),
+      },
     },
     refused,
   };
@@ -79,6 +87,10 @@ function checkBackend(backend: Backend): void {
 function checkSite(site: Site): void {
   plainEntries(site, () => 'section');
   secureEntries(site, () => 'section');
+}
+
+function checkVirtualHost(host: VirtualHost): void {
+  compileHost(host, () => 'section');
 }
 
 function checkCertificate(certificate: Certificate): void {

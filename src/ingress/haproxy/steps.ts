@@ -1,5 +1,5 @@
 import type { Command } from './command.ts';
-import type { MapName, Maps } from './entries.ts';
+import type { MapName, Maps } from './maps.ts';
 
 /** Causes of reloads, as named in metrics and the log. */
 export const reloadCauses = [

@@ -5,6 +5,7 @@ import { HaproxyEngine } from '../haproxy/engine.ts';
 import type { HttpState, Settings } from '../haproxy/model.ts';
 import { hostSocket, RemoteHost } from '../haproxy/remote-host.ts';
 import type { ApplyOutcome, Pending } from '../haproxy/report.ts';
+import { noGateways } from '../haproxy/rule.ts';
 import type { ReloadCause } from '../haproxy/steps.ts';
 import type { DataPlane, PlaneHost, PlaneReport } from '../intent/plane.ts';
 import type { SiteSource } from '../intent/site-source.ts';
@@ -202,6 +203,7 @@ export class HttpPlane implements DataPlane {
       backends,
       certificates,
       authorities,
+      gateways: noGateways,
     };
     try {
       this.#noteOutcome(this.#hasStarted ? await this.#engine.apply(state) : await this.#engine.start(state));

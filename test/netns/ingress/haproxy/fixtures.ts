@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { parseAddress } from '../../../../src/base/model/address.ts';
 import type { Backend, HttpState, Server, Settings, Site, SitePath } from '../../../../src/ingress/haproxy/model.ts';
+import { type Gateways, noGateways } from '../../../../src/ingress/haproxy/rule.ts';
 
 let made: string | undefined;
 
@@ -84,6 +85,7 @@ export function makeState(
     backends?: readonly Backend[];
     certificates?: readonly { name: string; pem: string; hosts: readonly string[]; http2: boolean }[];
     authorities?: Readonly<Record<string, string>>;
+    gateways?: Partial<Gateways>;
   } = {},
 ): HttpState {
   return {
@@ -93,5 +95,6 @@ export function makeState(
     backends: new Map((parts.backends ?? []).map((backend) => [backend.id, backend])),
     certificates: new Map((parts.certificates ?? []).map((certificate) => [certificate.name, certificate])),
     authorities: new Map(Object.entries(parts.authorities ?? {})),
+    gateways: { ...noGateways, ...parts.gateways },
   };
 }

@@ -132,7 +132,7 @@ export class World {
   }
 }
 
-async function send(request: ReturnType<typeof httpRequest>): Promise<Answer> {
+export async function send(request: ReturnType<typeof httpRequest>): Promise<Answer> {
   return await new Promise((resolve, reject) => {
     request.on('error', reject);
     request.on('response', (response) => {

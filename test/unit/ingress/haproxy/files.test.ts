@@ -1,7 +1,8 @@
 import { describe, it } from 'mocha';
-import { allEntries, mapNames } from '../../../../src/ingress/haproxy/entries.ts';
+import { allEntries } from '../../../../src/ingress/haproxy/entries.ts';
 import { renderFiles } from '../../../../src/ingress/haproxy/files.ts';
 import { freshLayout } from '../../../../src/ingress/haproxy/layout.ts';
+import { mapNames } from '../../../../src/ingress/haproxy/maps.ts';
 import type { HttpState } from '../../../../src/ingress/haproxy/model.ts';
 import { assertGolden } from '../../../golden.ts';
 import { makeBackend, makeServer, makeSettings, makeSite, makeState } from '../../../netns/ingress/haproxy/fixtures.ts';

@@ -1,0 +1,250 @@
+import { createHash } from 'node:crypto';
+import { UnfitValue } from './quote.ts';
+import type { Condition, Rule } from './rule.ts';
+
+/**
+ * Conditions as a graph of map entries. A *state* inspects one dimension of a request (the method, a header, a query
+ * parameter, the path for regular expressions, or a random number), and its entries lead to the next state or to a route:
+ *
+ * - `?KIND ID NAME` is a state as a value: what to inspect;
+ * - `ID=VALUE` in `edges.map` is its successor for a value, which is URL-encoded so that no blank, quote or length can
+ *   break the key; `ID!` is the successor for every other value;
+ * - `^ID;(?#NUMBER)(?:PATTERN)$` in `patterns.map` is the successor for a pattern. The ID in front keeps a pattern away
+ *   from the requests of all other states. Entries are in order of their number, and the first match counts.
+ *
+ * The ID is a digest of the state's content, so a state never changes: a change adds states, switches the key of the
+ * path in one step, and then removes the old ones. Equal states exist once.
+ */
+
+/** Maximum number of dimensions that a request passes. */
+export const longestChain = 12;
+
+/** Maximum number of entries of one state, and of new states of one path. */
+export const mostBranches = 1024;
+
+/** Maximum number of map entries of one host. */
+const mostEntries = 32_768;
+
+/** Maximum length of a value in a condition. */
+export const longestValue = 4096;
+
+/** Conditions of too many rules on one path. */
+export class TooComplex extends UnfitValue {
+  constructor(what: string) {
+    super(`the conditions of this host and path ${what}`);
+    this.name = 'TooComplex';
+  }
+}
+
+/** A rule with the conditions that are not decided yet, and the answer. */
+export interface Candidate {
+  /** Position in the order of precedence. */
+  readonly index: number;
+  readonly open: readonly Test[];
+  readonly route: string;
+}
+
+/** A condition; regular expressions of paths are conditions, too. */
+export type Test = Condition | { readonly on: 'path'; readonly type: 'regex'; readonly value: string };
+
+/** Map entries of states. */
+export interface GraphEntries {
+  readonly edges: Map<string, string>;
+  readonly patterns: Map<string, string>;
+}
+
+/** A route or a state as a map value. */
+interface Decision {
+  readonly value: string;
+  /** Number of states that a request passes at most. */
+  readonly height: number;
+}
+
+const kinds = { method: 'm', header: 'h', param: 'q', path: 'p' } as const;
+
+/** Builds the states of one virtual host. */
+export class DecisionGraph {
+  readonly entries: GraphEntries = { edges: new Map(), patterns: new Map() };
+  readonly #scope: string;
+  readonly #otherwise: string;
+  /** Decided lists of candidates. */
+  readonly #known = new Map<string, Decision>();
+  readonly #ids = new Set<string>();
+  #states = 0;
+
+  /**
+   * @param scope unique among graphs; part of the IDs, so that no state belongs to two hosts
+   * @param otherwise route of requests that no rule matches
+   */
+  constructor(scope: string, otherwise: string) {
+    this.#scope = scope;
+    this.#otherwise = otherwise;
+  }
+
+  /** Returns the value for a path with these candidates: a route, or a state. Throws {@link TooComplex}. */
+  build(candidates: readonly Candidate[]): string {
+    this.#states = 0;
+    return this.#decide(candidates, longestChain).value;
+  }
+
+  /** Returns a state that distributes requests at random, or undefined without parts. */
+  split(parts: readonly { readonly weight: number; readonly route: string }[]): string | undefined {
+    const [most, ...others] = parts.toSorted((one, other) => other.weight - one.weight);
+    if (most === undefined || others.length === 0) return most?.route;
+    const sum = parts.reduce((total, { weight }) => total + weight, 0);
+    const branches = new Map<string, Decision>();
+    for (const { weight, route } of others) {
+      const percent = Math.max(1, Math.round((100 * weight) / sum));
+      for (let i = 0; i < percent; i++) branches.set(String(branches.size), { value: route, height: 0 });
+    }
+    return this.#addState('?r=', '-', 'exact', branches, most.route);
+  }
+
+  /** @param room number of further states that a request may pass */
+  #decide(candidates: readonly Candidate[], room: number): Decision {
+    const end = candidates.findIndex(({ open }) => open.length === 0);
+    const list = end < 0 ? candidates : candidates.slice(0, end + 1);
+    const first = list[0];
+    if (first === undefined) return { value: this.#otherwise, height: 0 };
+    const test = first.open[0];
+    if (test === undefined) return { value: first.route, height: 0 };
+    const key = list.map(({ index, open }) => `${index} ${open.map(dimensionOf).join(' ')}`).join('\n');
+    const decision = this.#known.get(key) ?? this.#makeState(list, test, room);
+    this.#known.set(key, decision);
+    if (decision.height > room) throw new TooComplex(`test more than ${longestChain} headers, parameters and methods`);
+    return decision;
+  }
+
+  #makeState(list: readonly Candidate[], test: Test, room: number): Decision {
+    if (room === 0) throw new TooComplex(`test more than ${longestChain} headers, parameters and methods`);
+    if (++this.#states > mostBranches) throw new TooComplex(`need more than ${mostBranches} decisions`);
+    const dimension = dimensionOf(test);
+    const split = test.type === 'exact' ? this.#branchExact : this.#branchRegex;
+    const branches = split.call(this, list, dimension, room - 1);
+    if (branches.size > mostBranches) throw new TooComplex(`name more than ${mostBranches} values`);
+    const others = this.#decide(without(list, dimension), room - 1);
+    const height = 1 + Math.max(others.height, ...[...branches.values()].map((one) => one.height));
+    const kind = `?${kinds[test.on]}${test.type === 'exact' ? '=' : '~'}`;
+    return { value: this.#addState(kind, nameOf(test), test.type, branches, others.value), height };
+  }
+
+  #addState(
+    kind: string,
+    name: string,
+    type: Test['type'],
+    branches: ReadonlyMap<string, Decision>,
+    others: string,
+  ): string {
+    const content = [this.#scope, kind, name, [...branches].map(([value, next]) => [value, next.value]), others];
+    const id = createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 32);
+    if (!this.#ids.has(id)) this.#addEntries(id, type, branches, others);
+    return `${kind} ${id} ${name}`;
+  }
+
+  #addEntries(id: string, type: Test['type'], branches: ReadonlyMap<string, Decision>, others: string): void {
+    const { edges, patterns } = this.entries;
+    this.#ids.add(id);
+    edges.set(`${id}!`, others);
+    for (const [value, next] of branches) {
+      if (type === 'exact') edges.set(`${id}=${encodeValue(value)}`, next.value);
+      else patterns.set(`^${id};(?#${String(patterns.size).padStart(6, '0')})(?:${withoutBlanks(value)})$`, next.value);
+    }
+    if (edges.size + patterns.size > mostEntries) throw new TooComplex(`need more than ${mostEntries} entries`);
+  }
+
+  /** Returns the successor for each value. A candidate without condition on the dimension stays for all of them. */
+  #branchExact(list: readonly Candidate[], dimension: string, room: number): Map<string, Decision> {
+    const values = new Set(list.flatMap(({ open }) => valuesOf(open, dimension)));
+    const others = without(list, dimension);
+    const byValue = new Map<string, Candidate[]>();
+    for (const candidate of list) {
+      for (const value of valuesOf(candidate.open, dimension)) {
+        const same = byValue.get(value);
+        const rest = { ...candidate, open: candidate.open.filter((one) => dimensionOf(one) !== dimension) };
+        if (same === undefined) byValue.set(value, [rest]);
+        else same.push(rest);
+      }
+    }
+    const next = new Map<string, Decision>();
+    for (const value of values) {
+      const all = [...(byValue.get(value) ?? []), ...others].sort((one, other) => one.index - other.index);
+      next.set(value, this.#decide(all, room));
+    }
+    return next;
+  }
+
+  /** Returns the successor for each pattern, if no earlier pattern matches; later ones remain open. */
+  #branchRegex(list: readonly Candidate[], dimension: string, room: number): Map<string, Decision> {
+    const patterns = [...new Set(list.flatMap(({ open }) => valuesOf(open, dimension)))];
+    const next = new Map<string, Decision>();
+    const failed = new Set<string>();
+    for (const pattern of patterns) {
+      const rest = list.flatMap((candidate) => {
+        const own = valuesOf(candidate.open, dimension)[0];
+        if (own !== undefined && failed.has(own)) return [];
+        if (own !== pattern) return [candidate];
+        return [{ ...candidate, open: candidate.open.filter((one) => dimensionOf(one) !== dimension) }];
+      });
+      next.set(pattern, this.#decide(rest, room));
+      failed.add(pattern);
+    }
+    return next;
+  }
+}
+
+/** Returns the conditions of a rule as tests; of equal names, the first one counts. */
+export function testsOf({ path, conditions }: Rule): readonly Test[] {
+  const tests = new Map<string, Test>();
+  if (path.type === 'regex') tests.set('path', { on: 'path', type: 'regex', value: path.value });
+  const names = new Set<string>();
+  for (const condition of conditions) {
+    const name = `${condition.on} ${nameOf(condition)}`;
+    if (names.has(name)) continue;
+    names.add(name);
+    tests.set(name, checkCondition(condition));
+  }
+  // In a fixed order, so that rules with the same conditions share states.
+  return [...tests.values()].sort((one, other) => (dimensionOf(one) < dimensionOf(other) ? -1 : 1));
+}
+
+function checkCondition(condition: Condition): Condition {
+  const { on, value } = condition;
+  if (value === '' || !value.isWellFormed()) throw new UnfitValue(`a ${on} condition has no valid value`);
+  if (Buffer.byteLength(value) > longestValue)
+    throw new UnfitValue(`value of a ${on} condition of ${value.length} characters: longer than ${longestValue}`);
+  if (on === 'method') return condition;
+  const pattern = on === 'header' ? /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}$/ : /^[A-Za-z0-9!#$%'*+.^_`|~-]{1,256}$/;
+  if (!pattern.test(condition.name))
+    throw new UnfitValue(`${on} ${JSON.stringify(condition.name.slice(0, 80))}: not a name that a condition can have`);
+  return condition;
+}
+
+/** Returns what a test inspects, and how: exact values and patterns of one header are two dimensions. */
+function dimensionOf(test: Test): string {
+  return `${kinds[test.on]}${test.type === 'exact' ? '=' : '~'}${nameOf(test)}`;
+}
+
+function nameOf(test: Test): string {
+  if (test.on === 'method' || test.on === 'path') return '-';
+  return test.on === 'header' ? test.name.toLowerCase() : test.name;
+}
+
+function valuesOf(open: readonly Test[], dimension: string): readonly string[] {
+  const test = open.find((one) => dimensionOf(one) === dimension);
+  return test === undefined ? [] : [test.value];
+}
+
+/** Returns the candidates without a condition on the dimension. */
+function without(list: readonly Candidate[], dimension: string): readonly Candidate[] {
+  return list.filter(({ open }) => open.every((one) => dimensionOf(one) !== dimension));
+}
+
+/** Replaces blanks, which would end a key. */
+function withoutBlanks(pattern: string): string {
+  return pattern.replaceAll(/\\[\s\S]| /g, (part) => (part.endsWith(' ') ? String.raw`\x20` : part));
+}
+
+/** Encodes a value as HAProxy's `url_enc` does. */
+export function encodeValue(value: string): string {
+  return encodeURIComponent(value).replaceAll(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
+}

@@ -1,0 +1,70 @@
+import { innerName } from './gateway-names.ts';
+import type { InForce } from './layout.ts';
+import type { MapName, Maps } from './maps.ts';
+import { checkMapValue } from './quote.ts';
+import { routeOf } from './route.ts';
+import type { Gateways, TlsName } from './rule.ts';
+import { checkKey, compileHost } from './virtual-host.ts';
+
+/** Value of a name whose TLS the router terminates, and of one that no route has. */
+const ends = '-';
+const rejects = '!';
+
+/** Returns the entries of all listeners, part by part. */
+export function* gatewayEntries(inForce: InForce): Iterable<Maps> {
+  const { hosts, tlsNames } = inForce.state.gateways;
+  for (const key of hosts.keys()) yield hostEntries(inForce, key);
+  for (const key of tlsNames.keys()) yield tlsNameEntries(inForce, key);
+  yield placeEntries(inForce.state.gateways);
+}
+
+/** Returns the entries of a virtual host. Throws {@link UnfitValue}. */
+export function hostEntries(inForce: InForce, key: string): Maps {
+  const host = inForce.state.gateways.hosts.get(key);
+  if (host === undefined) return new Map();
+  const { names, paths, edges, patterns, redirects } = compileHost(host, (backend) => routeOf(inForce, backend));
+  return new Map<MapName, Map<string, string>>([
+    ['names', names],
+    ['sites', paths],
+    ['edges', edges],
+    ['patterns', patterns],
+    ['redirects', redirects],
+  ]);
+}
+
+/** Returns the entries of a name in a ClientHello. */
+export function tlsNameEntries(inForce: InForce, key: string): Maps {
+  const name = inForce.state.gateways.tlsNames.get(key);
+  if (name === undefined) return new Map();
+  const { to } = checkTlsName(name);
+  const isPassed = typeof to === 'object' && inForce.state.backends.get(to.backend)?.mode === 'tcp';
+  const value = to === 'end' ? ends : ((isPassed ? routeOf(inForce, to.backend) : undefined) ?? rejects);
+  return new Map([['tls-names', new Map([[key, value]])]]);
+}
+
+/** Returns the entries that lead from addresses and ports to places. */
+export function placeEntries({ places, ports, inner }: Gateways): Maps {
+  return new Map<MapName, Map<string, string>>([
+    ['places', new Map(places)],
+    ['ports', new Map(ports)],
+    ['inner', new Map([...inner].map(([place, number]) => [place, innerName(number)]))],
+  ]);
+}
+
+/** Returns the valid part of the places. */
+export function siftPlaces(gateways: Gateways): Gateways {
+  const isPlace = (text: string): boolean => /^\d{1,5}@(?:\*|[\da-f.:]{1,45})$/.test(text);
+  return {
+    ...gateways,
+    places: new Map([...gateways.places].filter(([at, place]) => isPlace(at) && isPlace(place))),
+    ports: new Map([...gateways.ports].filter(([own, port]) => /^\d{1,5}$/.test(own) && /^\d{1,5}$/.test(port))),
+    inner: new Map([...gateways.inner].filter(([place]) => isPlace(place))),
+  };
+}
+
+/** Throws {@link UnfitValue}. */
+export function checkTlsName(name: TlsName): TlsName {
+  checkKey(name.key);
+  if (typeof name.to === 'object') checkMapValue('backend', name.to.backend);
+  return name;
+}

@@ -1,0 +1,108 @@
+import { allowListRules, flagged, limitRules, tenantRules } from './common.ts';
+import { letters } from './features.ts';
+import { globalHeaders, hygiene, type Loopback, logLines, logNames } from './frontend-parts.ts';
+import { nameRules, placeRules, routeRules } from './gateway-lookup.ts';
+import { innerFiles, innerName, innerNumbers } from './gateway-names.ts';
+import type { GatewaySettings, Settings } from './model.ts';
+import { redirectSection } from './redirects.ts';
+import { answerSection } from './rule.ts';
+import { milliseconds } from './section.ts';
+
+/**
+ * Renders the frontends of listeners that are not the default one. The kernel translates connections to spare ports
+ * of HAProxy, so that a new listener needs no reload; rules in the kernel reject all other connections to them.
+ */
+export function renderGatewayFrontends(settings: Settings, loopback: Loopback): readonly string[] {
+  const { gateways } = settings;
+  if (gateways === undefined) return [];
+  return [
+    httpDefaults(settings, gateways),
+    plainFrontend(settings, gateways),
+    tlsFrontend(settings, gateways),
+    ...innerNumbers(gateways).map((number) => innerFrontend(number, settings, loopback)),
+    ...answers(),
+  ];
+}
+
+/** Renders the sections that answer instead of a server. */
+function answers(): readonly string[] {
+  const statuses = [404, 500, 503] as const;
+  return [
+    ...statuses.map(
+      (status) => `backend ${answerSection(status)} from base\n  http-request deny deny_status ${status}\n`,
+    ),
+    redirectSection,
+    'backend answer_close from tcp\n  tcp-request content reject\n',
+  ];
+}
+
+function httpDefaults(settings: Settings, { ports }: GatewaySettings): string {
+  return `# Requests for listeners that are not the default one: place, name, path, conditions.
+defaults gateways from base
+${logLines(settings.log, 'http')}${hygiene(settings, { keepsHost: true })}
+${globalHeaders(settings)}${placeRules('http-request', ports.http)}${routeRules()}`;
+}
+
+function useRoute(settings: Settings): string {
+  return `${settings.log === undefined ? '' : logNames(settings)}  use_backend %[var(txn.route),field(1,|)]
+  default_backend ${answerSection(404)}
+`;
+}
+
+function plainFrontend(settings: Settings, { ports }: GatewaySettings): string {
+  return `frontend gateways from gateways
+${allAddresses(settings, ports.http)}${useRoute(settings)}`;
+}
+
+function tlsFrontend(settings: Settings, { ports }: GatewaySettings): string {
+  const hello = '{ req.ssl_hello_type 1 }';
+  const rule = 'tcp-request content';
+  const named = '{ var(txn.site) -m found }';
+  return `frontend gateways_ssl from tcp
+${allAddresses(settings, ports.tls)}${logLines(settings.log, 'tcp')}  tcp-request inspect-delay ${milliseconds(settings.timeouts.inspect)}
+${placeRules(rule, ports.http)}  ${rule} set-var(txn.sni) req.ssl_sni,lower,rtrim(.) if ${hello}
+  ${rule} set-var-fmt(txn.site) "%[var(txn.place)]|%[var(txn.sni)]" if ${hello}
+${nameRules(rule, { key: 'site', result: 'route', map: 'tls-names', when: named })}  ${rule} set-var(txn.inner) var(txn.place),map_str(maps/inner.map)
+  ${rule} unset-var(txn.inner) if { var(txn.route) -m str ! }
+${passRules(settings)}  ${rule} accept if ${hello}
+  use_backend %[var(txn.section)] if { var(txn.section) -m found }
+  use_backend %[var(txn.inner)] if { var(txn.inner) -m found }
+  default_backend answer_close
+`;
+}
+
+/** Returns rules for connections of passthrough backends, which have their route in `txn.route`. */
+export function passRules(settings: Settings): string {
+  return `  tcp-request content set-var(txn.section) var(txn.route),field(1,|) if { var(txn.route) -m len gt 1 }
+${tenantRules(settings)}  tcp-request content set-var(txn.flags) var(txn.route),field(4,|) if { var(txn.route) -m sub |! }
+  tcp-request content set-var(txn.tenancy) var(txn.route),field(5,|) if { var(txn.flags) -m found }
+  tcp-request content set-var(txn.address) 'src,hex,regsub("^0{20}FFFF","")' if { var(txn.flags) -m found }
+  tcp-request content set-var-fmt(txn.client) "%[var(txn.section)]/%[var(txn.address),length]:%[var(txn.address)]" if { var(txn.flags) -m found }
+${allowListRules('tcp-request content')}
+  tcp-request content set-var(txn.limits) var(txn.section),map_str(maps/limits.map) if ${flagged(letters.limits)}
+${limitRules('tcp-request content', 'if', 'tcp')}
+`;
+}
+
+/** TLS of one place. Sessions resume only within the frontend, because tickets are off and names decide. */
+function innerFrontend(number: number, settings: Settings, loopback: Loopback): string {
+  const name = innerName(number);
+  const { list, certificate } = innerFiles(number);
+  return `frontend ${name} from gateways
+  bind ${loopback.bind(name)} ssl crt ${certificate} crt-list ${list} alpn h2,http/1.1 no-tls-tickets accept-proxy
+${useRoute(settings)}
+backend ${name} from tcp
+  server ${name} ${loopback.connect(name)} send-proxy-v2
+`;
+}
+
+function allAddresses({ listen }: Settings, { from, to }: GatewaySettings['ports']['http']): string {
+  const proxy = listen.proxyProtocol ? ' accept-proxy' : '';
+  const range = `${from}-${to}`;
+  const lines = {
+    v4: [`0.0.0.0:${range}`],
+    v6: [`[::]:${range} v6only`],
+    v4v6: [`0.0.0.0:${range}`, `[::]:${range} v6only`],
+  };
+  return lines[listen.family].map((line) => `  bind ${line}${proxy}\n`).join('');
+}

@@ -1,0 +1,95 @@
+import { longestChain, longestValue } from './decision-graph.ts';
+import { setFlags } from './frontend-parts.ts';
+import { mark } from './paths.ts';
+import { answerSection } from './rule.ts';
+
+/**
+ * Rules that find the route of a request for a listener that is not the default one: place, name, path, conditions.
+ * A route without conditions ends the evaluation after four lookups.
+ */
+
+/** Number of labels that a wildcard may cover, besides a listener without hostname, which covers any number. */
+export const deepestWildcard = 8;
+
+const known = '{ var(txn.listener) -m found }';
+
+/** Returns rules that set `txn.place` from the address and port that the client connected to. */
+export function placeRules(rule: 'http-request' | 'tcp-request content', ports: { readonly from: number }): string {
+  // REDIRECT and DNAT of IPv4 keep the original port; for IPv6, the port of HAProxy stands for it.
+  return `  ${rule} set-var(txn.port) dst_port
+  ${rule} set-var(txn.port) dst_port,map_str(maps/ports.map,-) if { dst_port ge ${ports.from} }
+  ${rule} set-var-fmt(txn.at) "%[var(txn.port)]@%[dst]"
+  ${rule} set-var(txn.place) var(txn.at),map_str(maps/places.map)
+  ${rule} set-var-fmt(txn.at) "%[var(txn.port)]@*" if !{ var(txn.place) -m found }
+  ${rule} set-var(txn.place) var(txn.at),map_str(maps/places.map) if !{ var(txn.place) -m found }
+`;
+}
+
+/**
+ * Returns rules that look up `PLACE|HOST` and then its wildcards, from the longest to `*`. The last one that was
+ * looked up remains in the variable `key`.
+ */
+export function nameRules(
+  rule: 'http-request' | 'tcp-request content',
+  {
+    key,
+    result,
+    map,
+    when = '',
+  }: { readonly key: string; readonly result: string; readonly map: string; readonly when?: string },
+): string {
+  const lookUp = `set-var(txn.${result}) var(txn.${key}),map_str(maps/${map}.map)`;
+  const missing = `${when === '' ? '' : `${when} `}!{ var(txn.${result}) -m found }`;
+  const step = (pattern: string, wildcard: string): string =>
+    `  ${rule} set-var(txn.${key}) 'var(txn.${key}),regsub("${pattern}","${wildcard}")' if ${missing}\n  ${rule} ${lookUp} if ${missing}\n`;
+  const first = `  ${rule} ${lookUp}${when === '' ? '' : ` if ${when}`}\n`;
+  const up = step('[|]([*][.])?[^.|]*[.]', '|*.');
+  return `${first}${up.repeat(deepestWildcard)}${step('[|].*', '|*')}`;
+}
+
+/** Returns rules that set `txn.route` of a request whose `txn.place` is set, and end the evaluation. */
+export function routeRules(): string {
+  const isState = '{ var(txn.route) -m beg ? }';
+  const final = `${setFlags}
+  http-request allow if !${isState}
+`;
+  const steps = Array.from({ length: longestChain + 1 }, (_, step) => `${stepRules}${step % 3 === 2 ? final : ''}`);
+  return `  http-request set-var(txn.name) req.hdr(host),lower,field(1,:),rtrim(.)
+  http-request set-var-fmt(txn.site) "%[var(txn.place)]|%[var(txn.name)]"
+${nameRules('http-request', { key: 'site', result: 'listener', map: 'names' })}${misdirected}  http-request set-var-fmt(txn.key) "%[var(txn.site)]%[path]/${mark}"
+  http-request set-var(txn.route) str(${answerSection(404)})
+  http-request set-var(txn.route) var(txn.key),map_beg(maps/sites.map,${answerSection(404)}) if ${known}
+${final}
+  # Conditions: "?KIND ID NAME" is a state, which inspects one dimension of the request.
+  http-request set-var-fmt(txn.headers) " %[req.hdrs]"
+  http-request set-var-fmt(txn.query) "&%[query]"
+${steps.join('')}${final}  http-request deny deny_status 500
+`;
+}
+
+/** The listener of the host must be that of the connection's name. */
+const misdirected = `  http-request set-var(txn.sni) ssl_fc_sni,lower,rtrim(.) if { ssl_fc_has_sni }
+  http-request set-var-fmt(txn.other) "%[var(txn.place)]|%[var(txn.sni)]" if { var(txn.sni) -m found } !{ var(txn.sni),strcmp(txn.name) eq 0 }
+${nameRules('http-request', { key: 'other', result: 'owner', map: 'names', when: '{ var(txn.other) -m found }' })}  http-request return status 421 if { var(txn.other) -m found } ${known} !{ var(txn.owner),strcmp(txn.listener) eq 0 }
+`;
+
+/** Bytes of a value that count. A longer one equals no value of a condition. */
+const cut = `bytes(0,${longestValue + 1})`;
+
+function when(kind: string): string {
+  return `if { var(txn.route) -m beg ?${kind} }`;
+}
+
+/** The value of the dimension, then its successor, otherwise the one for every other value. */
+const stepRules = `  http-request set-var(txn.value) method ${when('m')}
+  http-request set-var(txn.value) path,${cut} ${when('p')}
+  http-request set-var(txn.value) rand(100) ${when('r')}
+  http-request set-var(txn.value) 'var(txn.route),field(3," "),concat(,txn.headers),regsub("^([^ ]+) (?s:(?:.*?\\\\n)??)\\\\1: ([^\\\\r\\\\n]*)(?s:.*)$|^(?s:.*)$","\\\\2"),${cut}' ${when('h')}
+  http-request set-var(txn.value) 'var(txn.route),field(3," "),concat(,txn.query),regsub("^([^&]+)(?:&[^&]*)*?&\\\\1=([^&]*)(?:&.*)?$|^.*$","\\\\2"),url_dec(1),${cut}' ${when('q')}
+  http-request set-var(txn.next) str(-) ${when('')}
+  http-request set-var(txn.value) var(txn.value),url_enc if { var(txn.route) -m sub "= " }
+  http-request set-var(txn.next) 'var(txn.route),field(2," "),concat(=,txn.value),map_str(maps/edges.map,-)' if { var(txn.route) -m sub "= " }
+  http-request set-var(txn.next) 'var(txn.route),field(2," "),concat(;,txn.value),map_reg(maps/patterns.map,-)' if { var(txn.route) -m sub "~ " }
+  http-request set-var(txn.next) 'var(txn.route),field(2," "),concat(!),map_str(maps/edges.map)' if { var(txn.route) -m beg ? } { var(txn.next) -m str -- - }
+  http-request set-var(txn.route) var(txn.next) ${when('')}
+`;
