@@ -132,10 +132,7 @@ export class IngressAgent implements SourceSink {
     // A Route without a verdict of every plane would lose the status it had before a restart.
     if (!this.#runners.every(({ hasRun }) => hasRun)) return;
     const reports = this.#parts.planes.map((plane) => plane.report());
-    // Routes of Gateways have conditions of their own.
-    const statuses = this.#merger.merge(
-      reports.map(({ verdicts }) => ({ verdicts: verdicts.filter(({ arrival }) => arrival === undefined) })),
-    );
+    const statuses = this.#merger.merge(reports);
     const { metrics, log } = this.#parts;
     metrics.routes.reset();
     const refusals = new Map<string, string>();

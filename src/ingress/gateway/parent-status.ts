@@ -1,4 +1,4 @@
-import type { Verdict } from '../intent/plane.ts';
+import { notApplied, type Verdict } from '../intent/plane.ts';
 import type { Service } from '../objects/service.ts';
 import type { Attachment, ParentDecision } from './attachment.ts';
 import { type ConditionDraft, no, yes } from './conditions.ts';
@@ -60,13 +60,20 @@ function describeAcceptance({ attachments, refusal }: ParentDecision, { verdicts
   const pending = known.flatMap((one) => one.pending ?? []);
   const problem = pending.map((one) => one.problem).find((one) => one !== undefined);
   // Of a site, a verdict with a reason concerns the route; of a port, the listener.
-  const refused = known.find(({ arrival, reason }) => arrival !== undefined && reason !== undefined);
-  if (refused !== undefined && refused.pending === undefined) {
-    return decide(no('Accepted', 'UnsupportedValue', refused.message ?? ''));
+  const refused = known.filter(({ arrival, reason }) => arrival !== undefined && reason !== undefined);
+  const [first] = refused;
+  if (first !== undefined && refused.length === known.length) {
+    return decide(no('Accepted', reasonOf(first), first.message ?? ''));
   }
   const isWhole = pending.every(({ what }) => what === 'endpoints');
-  if (isWhole) return decide(yes('Accepted', 'Accepted', problem ?? ''));
+  if (isWhole) return decide(yes('Accepted', 'Accepted', problem ?? first?.message ?? ''));
   return decide(no('Accepted', 'Pending', problem ?? ''), problem === undefined);
+}
+
+/** Returns the reason of a route's condition. Those of Routes for rejected settings have no equal. */
+function reasonOf({ reason }: Verdict): string {
+  if (reason === notApplied) return 'Pending';
+  return reason === undefined || reason === 'ExtendedValidationFailed' ? 'UnsupportedValue' : reason;
 }
 
 /** Protocols of Services that need TLS to the endpoints, which no route has. */

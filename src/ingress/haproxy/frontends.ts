@@ -1,7 +1,7 @@
 import { flagged } from './common.ts';
 import { letters } from './features.ts';
 import { binds, found, globalHeaders, hygiene, type Loopback, logLines, logNames, setFlags } from './frontend-parts.ts';
-import { passRules, renderGatewayFrontends } from './gateway-frontends.ts';
+import { passRules, renderGatewayFrontends, sharedNames, sharedRules } from './gateway-frontends.ts';
 import type { Settings } from './model.ts';
 import { absent, mark, onward, servedOnly } from './paths.ts';
 import { quoteWord } from './quote.ts';
@@ -26,7 +26,7 @@ function plainFrontend(settings: Settings): string {
 ${binds(settings, settings.listen.httpPort)}${settings.healthUri === undefined ? '' : `  monitor-uri ${quoteWord(settings.healthUri)}\n`}${logLines(settings.log, 'http')}
 ${hygiene(settings)}
 ${globalHeaders(settings)}${lookUp('plain', settings)}
-${logNames(settings)}  use_backend redirect if ${flagged(letters.redirect)}
+${sharedRules(settings, 'plain')}${logNames(settings)}  use_backend redirect if ${flagged(letters.redirect)}
   use_backend %[var(txn.route),field(1,|)]
   default_backend openshift_default
 `;
@@ -39,7 +39,7 @@ ${binds(settings, settings.listen.httpsPort)}${logLines(settings.log, 'tcp')}  t
   tcp-request content set-var(txn.sni) req.ssl_sni,lower,rtrim(.) if { req.ssl_hello_type 1 }
   tcp-request content set-var(txn.route) var(txn.sni),map_str(maps/passthrough.map) if { var(txn.sni) -m found }
   tcp-request content set-var(txn.route) 'var(txn.sni),regsub("^[^.]*","*"),map_str(maps/passthrough.map)' if { var(txn.sni) -m found } !{ var(txn.route) -m found }
-${passRules(settings)}  tcp-request content accept if { req.ssl_hello_type 1 }
+${sharedNames(settings)}${passRules(settings)}  tcp-request content accept if { req.ssl_hello_type 1 }
   use_backend %[var(txn.section)] if { var(txn.section) -m found }
   use_backend be_sni if { var(txn.sni) -m found }
   default_backend be_no_sni
@@ -61,7 +61,7 @@ function secureFrontend(name: 'fe_sni' | 'fe_no_sni', settings: Settings, loopba
 ${logLines(settings.log, 'http')}
 ${hygiene(settings)}
 ${clientCertificates(settings)}${globalHeaders(settings)}${lookUp('secure', settings)}
-${name === 'fe_sni' ? misdirected : ''}${logNames(settings)}  use_backend %[var(txn.route),field(1,|)]
+${name === 'fe_sni' ? misdirected : ''}${sharedRules(settings, 'secure')}${logNames(settings)}  use_backend %[var(txn.route),field(1,|)]
   default_backend openshift_default
 `;
 }

@@ -1,6 +1,6 @@
 import { allowListRules, flagged, limitRules, tenantRules } from './common.ts';
 import { letters } from './features.ts';
-import { globalHeaders, hygiene, type Loopback, logLines, logNames } from './frontend-parts.ts';
+import { found, globalHeaders, hygiene, type Loopback, logLines, logNames } from './frontend-parts.ts';
 import { nameRules, placeRules, routeRules } from './gateway-lookup.ts';
 import { innerFiles, innerName, innerNumbers } from './gateway-names.ts';
 import type { GatewaySettings, Settings } from './model.ts';
@@ -22,6 +22,32 @@ export function renderGatewayFrontends(settings: Settings, loopback: Loopback): 
     ...innerNumbers(gateways).map((number) => innerFrontend(number, settings, loopback)),
     ...answers(),
   ];
+}
+
+/**
+ * Renders the rules of a frontend that Routes share with listeners on the addresses of the node: they apply only if
+ * there is no Route.
+ */
+export function sharedRules({ gateways, listen }: Settings, map: 'plain' | 'secure'): string {
+  if (gateways === undefined) return '';
+  const port = map === 'plain' ? listen.httpPort : listen.httpsPort;
+  return `
+  # No Route: a listener of a Gateway.
+  http-request allow if ${found}
+  http-request set-var(txn.port) int(${port})
+  http-request set-var(txn.place) str(${port}@*)
+${routeRules({ isShared: true })}`;
+}
+
+/** The same for names in a ClientHello. */
+export function sharedNames({ gateways, listen }: Settings): string {
+  if (gateways === undefined) return '';
+  const rule = 'tcp-request content';
+  const named = '{ var(txn.site) -m found }';
+  return `  ${rule} set-var-fmt(txn.site) "${listen.httpsPort}@*|%[var(txn.sni)]" if { var(txn.sni) -m found } !{ var(txn.route) -m found }
+${nameRules(rule, { key: 'site', result: 'passed', map: 'tls-names', when: named })}  ${rule} reject if { var(txn.passed) -m str ! }
+  ${rule} set-var(txn.route) var(txn.passed) if { var(txn.passed) -m found }
+`;
 }
 
 /** Renders the sections that answer instead of a server. */

@@ -47,8 +47,12 @@ export function nameRules(
   return `${first}${up.repeat(deepestWildcard)}${step('[|].*', '|*')}`;
 }
 
-/** Returns rules that set `txn.route` of a request whose `txn.place` is set, and end the evaluation. */
-export function routeRules(): string {
+/**
+ * Returns rules that set `txn.route` of a request whose `txn.place` is set, and end the evaluation.
+ *
+ * @param isShared whether Routes are served by the same frontend, which answers requests for hosts without a listener
+ */
+export function routeRules({ isShared = false } = {}): string {
   const isState = '{ var(txn.route) -m beg ? }';
   const final = `${setFlags}
   http-request allow if !${isState}
@@ -56,7 +60,7 @@ export function routeRules(): string {
   const steps = Array.from({ length: longestChain + 1 }, (_, step) => `${stepRules}${step % 3 === 2 ? final : ''}`);
   return `  http-request set-var(txn.name) req.hdr(host),lower,field(1,:),rtrim(.)
   http-request set-var-fmt(txn.site) "%[var(txn.place)]|%[var(txn.name)]"
-${nameRules('http-request', { key: 'site', result: 'listener', map: 'names' })}${misdirected}  http-request set-var-fmt(txn.key) "%[var(txn.site)]%[path]/${mark}"
+${nameRules('http-request', { key: 'site', result: 'listener', map: 'names' })}${misdirected}${isShared ? sharedRules : ''}  http-request set-var-fmt(txn.key) "%[var(txn.site)]%[path]/${mark}"
   http-request set-var(txn.route) str(${answerSection(404)})
   http-request set-var(txn.route) var(txn.key),map_beg(maps/sites.map,${answerSection(404)}) if ${known}
 ${final}
@@ -66,6 +70,11 @@ ${final}
 ${steps.join('')}${final}  http-request deny deny_status 500
 `;
 }
+
+/** Leaves requests for other hosts to the frontend, and restores the Host header. */
+const sharedRules = `  http-request allow if !${known}
+  http-request set-header Host %[var(txn.cased)] if { var(txn.cased) -m found }
+`;
 
 /** The listener of the host must be that of the connection's name. */
 const misdirected = `  http-request set-var(txn.sni) ssl_fc_sni,lower,rtrim(.) if { ssl_fc_has_sni }

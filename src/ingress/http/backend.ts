@@ -38,11 +38,14 @@ export interface GroupOfSite {
   readonly group: Group;
   /** Index in the demand. */
   readonly index: number;
+  /** Whether the endpoint terminates the TLS of clients. Absent: as the demand requests. */
+  readonly isPassthrough?: boolean;
 }
 
 /** Returns the name of a backend in logs and statistics: `be_edge_http:shop:cart`. */
-function backendIdOf({ owner, demand, group, index }: GroupOfSite): string {
-  return `${prefixes[terminationOf(demand, group)]}:${owner.label}${index === 0 ? '' : `:${index}`}`;
+function backendIdOf({ owner, demand, group, index, isPassthrough }: GroupOfSite): string {
+  const termination = isPassthrough === true ? 'passthrough' : terminationOf(demand, group);
+  return `${prefixes[termination]}:${owner.label}${index === 0 ? '' : `:${index}`}`;
 }
 
 /**
@@ -57,7 +60,7 @@ export function makeBackend(
   authority: string | undefined,
 ): Backend {
   const { owner, demand, group, index } = site;
-  const isPassthrough = demand.tls?.end === 'endpoint';
+  const isPassthrough = site.isPassthrough ?? demand.tls?.end === 'endpoint';
   const { serverTimeout, tunnelTimeout, serverConnections } = group;
   const { allowed, limits } = demand.access;
   const timeoutTunnel = tunnelTimeout ?? (isPassthrough ? serverTimeout : undefined);
@@ -138,7 +141,7 @@ function defaultCookieName({ label }: SiteOwner): string {
 }
 
 function makeServers(
-  { owner: { meta }, group: { shares, targetPort, tls } }: GroupOfSite,
+  { owner: { meta }, group: { shares, targetPort, tls, isH2c } }: GroupOfSite,
   finder: EndpointFinder,
   isPassthrough: boolean,
 ): readonly Server[] {
@@ -172,7 +175,7 @@ function makeServers(
         port,
         weight,
         checked: checked && weight > 0 && endpoint.isIdled !== true,
-        ...(speaksPlainHttp && isHttp2(appProtocol) && { h2c: true }),
+        ...(speaksPlainHttp && (isH2c === true || isHttp2(appProtocol)) && { h2c: true }),
         ...(verifyHost !== undefined && { verifyHost }),
       });
     }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { byAge } from '../claims/order.ts';
 import type { Certificate } from '../haproxy/model.ts';
 import type { ServedSite } from './served-site.ts';
@@ -66,4 +67,28 @@ function keyOf({ request: { owner } }: ServedSite): string {
 
 function isOlder(one: ServedSite | undefined, other: ServedSite): boolean {
   return one !== undefined && byAge(one.request.owner, other.request.owner) < 0;
+}
+
+/**
+ * Adds certificates of listeners that are not the default one. On the default listener, a host keeps the certificate
+ * of its Route.
+ *
+ * @param before the previous result; equal entries reuse its objects
+ */
+export function addCertificates(
+  own: ReadonlyMap<string, Certificate>,
+  others: readonly Certificate[],
+  before: ReadonlyMap<string, Certificate> | undefined,
+): ReadonlyMap<string, Certificate> {
+  if (others.length === 0) return own;
+  const all = new Map(own);
+  const taken = new Set([...own.values()].flatMap(({ hosts }) => hosts));
+  for (const one of others) {
+    const hosts = one.inner === undefined ? one.hosts.filter((host) => !taken.has(host)) : one.hosts;
+    if (hosts.length === 0) continue;
+    const certificate = { ...one, hosts };
+    const known = before?.get(one.name);
+    all.set(one.name, known !== undefined && isDeepStrictEqual(known, certificate) ? known : certificate);
+  }
+  return all;
 }

@@ -4,13 +4,18 @@ import { HostGroups } from '../claims/host-groups.ts';
 import { type AdmittedHost, decideHosts, type HostClaimPolicy, type RefusedHost } from '../claims/hosts.ts';
 import type { AdmissionPolicy } from '../claims/policy.ts';
 import type { Backend, Certificate, Passthrough, Site } from '../haproxy/model.ts';
+import { defaultListener } from '../intent/listener.ts';
 import type { SiteRequest } from '../intent/site-request.ts';
 import type { ChangedObjects, SiteSource } from '../intent/site-source.ts';
 import type { Inventory } from '../objects/inventory.ts';
 import { type HttpDefaults, makeBackend } from './backend.ts';
 import type { KeyLimits, KeyPair } from './certificate.ts';
 import { CertificateBook, type CertificateRefusal, type SecretLookup } from './certificate-book.ts';
-import { CertificateList } from './certificate-list.ts';
+import { addCertificates, CertificateList } from './certificate-list.ts';
+import { SharedClaims } from './gateway-claims.ts';
+import type { GatewayPlan } from './gateway-plan.ts';
+import { GatewayPlanner } from './gateway-planner.ts';
+import type { GatewayPlanSettings } from './gateway-slots.ts';
 import type { ServedSite, UnfitSite } from './served-site.ts';
 import { makePassthrough, makeSites, nameOf } from './sites.ts';
 
@@ -28,6 +33,8 @@ export interface HttpDesiredSettings {
   readonly readsSecrets: boolean;
   /** Allowed keys in certificates. */
   readonly keys?: KeyLimits;
+  /** Absent: only the default listener is served. */
+  readonly gateways?: GatewayPlanSettings;
 }
 
 /** Result of deciding one group of requests. */
@@ -35,6 +42,8 @@ interface Group {
   readonly served: readonly ServedSite[];
   readonly unfit: readonly UnfitSite[];
   readonly refused: readonly RefusedHost[];
+  /** Requests at other listeners, which take part in the claims. */
+  readonly others: readonly SiteRequest[];
 }
 
 /** Everything about hosts and paths that follows from the objects at one moment. */
@@ -47,12 +56,14 @@ export interface DesiredSites {
   readonly backends: ReadonlyMap<string, Backend>;
   readonly certificates: ReadonlyMap<string, Certificate>;
   readonly authorities: ReadonlyMap<string, string>;
+  /** Listeners that are not the default one. Its backends and certificates are among the others. */
+  readonly gateway: GatewayPlan;
 }
 
 /** Name of the CA certificates for servers of requests without their own. */
 const serviceAuthority = 'service-ca';
 
-const noGroup: Group = { served: [], unfit: [], refused: [] };
+const noGroup: Group = { served: [], unfit: [], refused: [], others: [] };
 
 /**
  * Computes what HAProxy should serve from the requests of all sources, but recomputes only the groups of requests that
@@ -74,8 +85,12 @@ export class SitePlanner {
   readonly #users = new Map<string, Set<SiteRequest>>();
   readonly #backends = new Map<SiteRequest, readonly Backend[]>();
   /** Served certificates by label of the request. */
+  readonly #gateways: GatewayPlanner;
+  readonly #claims: SharedClaims;
   readonly #keyPairs = new Map<string, { readonly uid: string; readonly keyPair: KeyPair | undefined }>();
   #desired: DesiredSites | undefined;
+  /** Certificates of the default listener's requests. */
+  #own: DesiredSites['certificates'] | undefined;
 
   constructor(
     inventory: Inventory,
@@ -90,6 +105,10 @@ export class SitePlanner {
     this.#book = new CertificateBook(settings.readsSecrets ? secrets : undefined, settings.keys);
     this.#hostGroups = new HostGroups(settings.hosts);
     this.#certificates = new CertificateList(settings.hasHttp2);
+    const { policy, defaults, gateways } = settings;
+    const parts = { policy, defaults, finder: this.finder, book: this.#book, settings: gateways };
+    this.#gateways = new GatewayPlanner(parts);
+    this.#claims = new SharedClaims(gateways?.own, this.#hostGroups);
   }
 
   /**
@@ -97,15 +116,19 @@ export class SitePlanner {
    * @param secrets names (`NAMESPACE/NAME`) of Secrets that changed
    */
   compute(changes: ChangedObjects, secrets: ReadonlySet<string>): DesiredSites {
-    for (const source of this.#sources) {
-      for (const key of source.listChanged(this.#desired === undefined ? undefined : changes))
-        this.#select(source, key);
-    }
+    const changed = this.#sources.map(
+      (source) => [source, [...source.listChanged(this.#desired === undefined ? undefined : changes)]] as const,
+    );
+    const listeners = this.#sources.flatMap((source) => [...(source.listListeners?.() ?? [])]);
+    this.#gateways.setListeners(listeners);
+    this.#claims.setListeners(listeners);
+    for (const [source, keys] of changed) for (const key of keys) this.#select(source, key);
+    this.#gateways.noteSecrets(secrets);
     const dirty = new Map(this.#hostGroups.takeDirty());
     for (const name of this.#touch(changes.of('Service'), secrets)) {
       if (!dirty.has(name)) dirty.set(name, new Set(this.#listRequests(name)));
     }
-    if (this.#desired !== undefined && dirty.size === 0) return this.#desired;
+    if (this.#desired !== undefined && dirty.size === 0 && !this.#gateways.isDirty) return this.#desired;
     try {
       this.#desired = this.#assemble(dirty);
     } catch (error) {
@@ -122,7 +145,11 @@ export class SitePlanner {
     const requests = source.translate(key);
     if (known === requests || (known.length === 0 && requests.length === 0)) return;
     for (const request of known) {
-      this.#hostGroups.remove(request);
+      if (request.listener === defaultListener) this.#hostGroups.remove(request);
+      else {
+        this.#claims.remove(request);
+        this.#gateways.remove(request);
+      }
       this.#backends.delete(request);
       for (const used of listUsed(request)) this.#users.get(used)?.delete(request);
     }
@@ -133,7 +160,11 @@ export class SitePlanner {
     if (requests.length === 0) this.#requests.delete(name);
     else this.#requests.set(name, requests);
     for (const request of requests) {
-      this.#hostGroups.add(request);
+      if (request.listener === defaultListener) this.#hostGroups.add(request);
+      else {
+        this.#claims.add(request);
+        this.#gateways.add(request);
+      }
       for (const used of listUsed(request)) {
         const users = this.#users.get(used);
         if (users === undefined) this.#users.set(used, new Set([request]));
@@ -149,6 +180,10 @@ export class SitePlanner {
     for (const name of [...services, ...secrets]) {
       for (const request of this.#users.get(name) ?? []) {
         this.#backends.delete(request);
+        if (request.listener !== defaultListener) {
+          this.#gateways.forget(request);
+          continue;
+        }
         const group = this.#groupOf.get(request);
         if (group !== undefined) groups.add(group);
       }
@@ -157,8 +192,8 @@ export class SitePlanner {
   }
 
   #listRequests(group: string): readonly SiteRequest[] {
-    const { served, unfit, refused } = this.#groups.get(group) ?? noGroup;
-    return [...served, ...unfit, ...refused].map(({ request }) => request);
+    const { served, unfit, refused, others } = this.#groups.get(group) ?? noGroup;
+    return [...[...served, ...unfit, ...refused].map(({ request }) => request), ...others];
   }
 
   #assemble(dirty: ReadonlyMap<string, ReadonlySet<SiteRequest>>): DesiredSites {
@@ -192,6 +227,10 @@ export class SitePlanner {
       for (const site of makeSites(group.served, before?.sites)) sites.set(site.host, site);
       for (const entry of makePassthrough(group.served, before?.passthrough)) passthrough.set(entry.host, entry);
     }
+    const gateway = this.#gateways.compute((request) => this.#claims.findRival(request));
+    if (before !== undefined && before.gateway !== gateway)
+      for (const id of before.gateway.backends.keys()) backends.delete(id);
+    for (const [id, backend] of gateway.backends) backends.set(id, backend);
     const groups = [...this.#groups.values()];
     return {
       served: groups.flatMap(({ served }) => served),
@@ -200,14 +239,30 @@ export class SitePlanner {
       sites,
       passthrough,
       backends,
-      certificates: this.#certificates.list(before?.certificates),
+      certificates: this.#listCertificates(gateway, before),
       authorities,
+      gateway,
     };
+  }
+
+  /** Adds the certificates of other listeners. On the default ports, those of Routes take precedence. */
+  #listCertificates(gateway: GatewayPlan, before: DesiredSites | undefined): DesiredSites['certificates'] {
+    const own = this.#certificates.list(this.#own);
+    const isSame = own === this.#own && before?.gateway === gateway;
+    this.#own = own;
+    if (before !== undefined && isSame) return before.certificates;
+    return addCertificates(own, gateway.certificates, before?.certificates);
   }
 
   #decide(requests: ReadonlySet<SiteRequest>): Group {
     const { policy, hosts } = this.#settings;
-    const { admitted, refused } = decideHosts(requests, policy, hosts);
+    const decided = decideHosts(requests, policy, hosts);
+    for (const { request } of decided.admitted) if (this.#claims.note(request)) this.#gateways.forget(request);
+    for (const { request, message } of decided.refused)
+      if (this.#claims.note(request, message)) this.#gateways.forget(request);
+    const isOwn = ({ request }: { readonly request: SiteRequest }) => request.listener === defaultListener;
+    const others = [...requests].filter((request) => !isOwn({ request }));
+    const [admitted, refused] = [decided.admitted.filter(isOwn), decided.refused.filter(isOwn)];
     const served: ServedSite[] = [];
     const unfit: UnfitSite[] = [];
     for (const one of admitted) {
@@ -226,7 +281,7 @@ export class SitePlanner {
       this.#backends.set(one.request, backends);
       served.push({ ...one, backends, ...(keyPair !== undefined && { keyPair }), authorities });
     }
-    return { served, unfit, refused };
+    return { served, unfit, refused, others };
   }
 
   /** Checks the certificate of a request, and the CA certificates of its groups, by their index. */

@@ -5,7 +5,6 @@ import { HaproxyEngine } from '../haproxy/engine.ts';
 import type { HttpState, Settings } from '../haproxy/model.ts';
 import { hostSocket, RemoteHost } from '../haproxy/remote-host.ts';
 import type { ApplyOutcome, Pending } from '../haproxy/report.ts';
-import { noGateways } from '../haproxy/rule.ts';
 import type { ReloadCause } from '../haproxy/steps.ts';
 import type { DataPlane, PlaneHost, PlaneReport } from '../intent/plane.ts';
 import type { SiteSource } from '../intent/site-source.ts';
@@ -195,7 +194,7 @@ export class HttpPlane implements DataPlane {
     const desired = this.#planner.compute(changes, new Set([...this.#changedSecrets, ...changes.of('Secret')]));
     this.#changedSecrets.clear();
     const haproxy = await this.#fitConnections();
-    const { sites, passthrough, backends, certificates, authorities } = desired;
+    const { sites, passthrough, backends, certificates, authorities, gateway } = desired;
     const state: HttpState = {
       settings: { ...haproxy, tls: { ...haproxy.tls, defaultCertificate: await certificate.get() } },
       sites,
@@ -203,7 +202,7 @@ export class HttpPlane implements DataPlane {
       backends,
       certificates,
       authorities,
-      gateways: noGateways,
+      gateways: gateway.gateways,
     };
     try {
       this.#noteOutcome(this.#hasStarted ? await this.#engine.apply(state) : await this.#engine.start(state));
@@ -237,7 +236,8 @@ export class HttpPlane implements DataPlane {
     if (!this.isServing)
       return { served: new Set(), ...(isLong && { problem: `HAProxy does not run on node ${node}; ${cure}` }) };
     if (!this.#hasFailed) return undefined;
-    const served = new Set(this.#applied?.served.map(({ request }) => request.owner.meta.uid));
+    const { served: own = [], gateway } = this.#applied ?? {};
+    const served = new Set([...own, ...(gateway?.served ?? [])].map(({ request }) => request.owner.meta.uid));
     return { served, problem: `node ${node} cannot apply the configuration of HAProxy and retries; ${cure}` };
   }
 

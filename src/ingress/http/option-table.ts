@@ -394,6 +394,10 @@ export const httpOptionTable = {
     initial: '500',
     fallsBack: true,
   },
+  'listener-ports': {
+    value: 'FROM-TO',
+    help: 'ports of HAProxy for other ports of Gateway listeners, such as 61000-61063; clients cannot connect to them',
+  },
   'spare-backends': { value: 'NUMBER', help: 'spare backends of each kind for new Routes', initial: '100' },
   'haproxy-binary': { value: 'FILE', help: 'executable of HAProxy 2.6 or newer', initial: '/usr/sbin/haproxy' },
   'haproxy-container': {

@@ -6,6 +6,7 @@ import { optionTimeCure, parseOptionTime } from '../../base/read/duration.ts';
 import { isHostName } from '../../base/read/object-meta.ts';
 import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
 import { parsePort } from '../../base/read/parse-port.ts';
+import { parsePortRanges } from '../claims/port-ranges.ts';
 import type { Balance, Settings } from '../haproxy/model.ts';
 import type { HostPolicy } from '../route/host.ts';
 import { checkAuthorities, type KeyLimits, usualKeys } from './certificate.ts';
@@ -59,6 +60,7 @@ export function readHttpOptions(reader: Reader, shared: SharedOptions): HttpOpti
   const serviceAuthorities = readFileOption(reader, 'default-destination-ca-path');
   const user =
     reader.read('haproxy-user', matching(/^[a-z_][a-z0-9_-]{0,31}$/), 'must be the name of a user') ?? 'root';
+  const haproxy = readHaproxySettings(reader, httpPort, httpsPort, keys);
   return {
     settings: {
       policy,
@@ -74,7 +76,10 @@ export function readHttpOptions(reader: Reader, shared: SharedOptions): HttpOpti
       keys,
       hasHttp2: !reader.isSet('disable-http2'),
       readsSecrets: reader.read('enable-external-certificate', parseBool, boolCure) ?? true,
-      haproxy: readHaproxySettings(reader, httpPort, httpsPort, keys),
+      haproxy,
+      ...(haproxy.gateways !== undefined && {
+        gateways: { ...haproxy.gateways, own: { http: httpPort, https: httpsPort } },
+      }),
       directory: reader.read('haproxy-directory', (text) => text) ?? `/run/egress-router/ingress-${name}`,
       binary: reader.read('haproxy-binary', (text) => text) ?? '/usr/sbin/haproxy',
       ...(user !== 'root' && { user, group: user }),
@@ -126,6 +131,7 @@ function readHaproxySettings(
     ? (reader.read('compression-mime', (text) => text.split(/\s+/).filter((word) => word !== '')) ?? [])
     : undefined;
   const clientTls = readClientTls(reader, keys);
+  const gateways = readListenerPorts(reader);
   const log = readLog(reader);
   const healthUri = reader.read('health-uri', matching(/^\/[\x21-\x7e]*$/), 'must be a path that begins with "/"');
   const routeConnections = readNumber(reader, 'max-connections-per-route', 1, 2_000_000);
@@ -178,8 +184,23 @@ function readHaproxySettings(
     abortOnClose: reader.isSet('abort-on-close'),
     continuousStats: reader.isSet('continuous-stats'),
     ...(routeConnections !== undefined && { routeConnections }),
+    ...(gateways !== undefined && { gateways }),
     spareBackends: readNumber(reader, 'spare-backends', 0, 10_000) ?? 100,
   };
+}
+
+/** Ports of HAProxy for listeners: the first half for HTTP, the second one for TLS. */
+function readListenerPorts(reader: Reader): Settings['gateways'] {
+  const parse = (text: string) => {
+    const [range, ...rest] = parsePortRanges(text) ?? [];
+    const count = range === undefined ? 0 : range.to - range.from + 1;
+    return rest.length === 0 && count >= 2 && count <= 1024 && count % 2 === 0 ? range : undefined;
+  };
+  const range = reader.read('listener-ports', parse, 'must be a range of an even number of ports, such as 61000-61063');
+  if (range === undefined) return undefined;
+  const half = (range.to - range.from + 1) / 2;
+  const middle = range.from + half;
+  return { ports: { http: { from: range.from, to: middle - 1 }, tls: { from: middle, to: range.to } }, inner: half };
 }
 
 function readProcess(reader: Reader): Settings['process'] {

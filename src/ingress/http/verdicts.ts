@@ -7,6 +7,8 @@ import { defaultListener } from '../intent/listener.ts';
 import type { Verdict } from '../intent/plane.ts';
 import type { SiteDemand, SiteRequest } from '../intent/site-request.ts';
 import type { DesiredSites } from './desired.ts';
+import type { ListenerVerdict } from './gateway-plan.ts';
+import { requestPattern } from './gateway-rules.ts';
 import { describePending, findPending } from './pending.ts';
 import type { ServedSite } from './served-site.ts';
 
@@ -24,12 +26,12 @@ export class VerdictWriter {
    * @param pending changes that are not in force yet, by the same names
    */
   list(
-    { served, unfit, refused }: DesiredSites,
+    { served, unfit, refused, gateway }: DesiredSites,
     faults: ReadonlyMap<string, string>,
     pending: ReadonlyMap<string, Pending> = new Map(),
   ): readonly Verdict[] {
     return [
-      ...served.map(
+      ...[...served, ...gateway.served].map(
         (one) =>
           this.#describeFault(one, faults) ??
           this.#describePending(one, pending) ??
@@ -43,7 +45,8 @@ export class VerdictWriter {
           ignored: one.demand.ignored,
         })),
       ),
-      ...refused.map((one) =>
+      ...gateway.listeners.map((one) => this.#remember(one, () => describeListener(one))),
+      ...[...refused, ...gateway.refused].map((one) =>
         this.#remember(one, () => ({
           ...describeRequest(one.request),
           reason: one.reason,
@@ -117,14 +120,27 @@ function describeWarnings({ warnings }: SiteDemand): readonly string[] {
   });
 }
 
+function describeListener({ listener, reason, message }: ListenerVerdict): Verdict {
+  const { id, owner } = listener;
+  return {
+    meta: { ...owner.meta, uid: id },
+    listener: id.slice(id.lastIndexOf('/') + 1),
+    ...(reason !== undefined && { reason }),
+    ...(message !== undefined && { message }),
+    notes: [],
+    ignored: [],
+  };
+}
+
 function describeRequest(
   request: SiteRequest,
-): Pick<Verdict, 'meta' | 'arrival' | 'request' | 'host' | 'wildcardPolicy'> {
+): Pick<Verdict, 'meta' | 'host' | 'wildcardPolicy' | 'arrival' | 'request'> {
   const { owner, host, listener } = request;
+  if (listener !== defaultListener) {
+    return { meta: owner.meta, arrival: listener, request, host: requestPattern(request) };
+  }
   return {
     meta: owner.meta,
-    request,
-    ...(listener !== defaultListener && { arrival: listener }),
     ...(host !== undefined && { host }),
     wildcardPolicy: isWildcard(request) ? 'Subdomain' : 'None',
   };

@@ -64,6 +64,8 @@ export class ReportMerger {
   merge(reports: readonly PlaneReport[]): readonly RouteStatus[] {
     const verdicts = new Map<string, Verdict[]>();
     for (const verdict of reports.flatMap((report) => report.verdicts)) {
+      // Routes of a Gateway have a status for each of its listeners.
+      if (verdict.arrival !== undefined) continue;
       const known = verdicts.get(verdict.meta.uid);
       if (known === undefined) verdicts.set(verdict.meta.uid, [verdict]);
       else known.push(verdict);

@@ -1,6 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { parseAddress } from '../../../../src/base/model/address.ts';
-import type { Backend, HttpState, Server, Settings, Site, SitePath } from '../../../../src/ingress/haproxy/model.ts';
+import type {
+  Backend,
+  Certificate,
+  HttpState,
+  Server,
+  Settings,
+  Site,
+  SitePath,
+} from '../../../../src/ingress/haproxy/model.ts';
 import { type Gateways, noGateways } from '../../../../src/ingress/haproxy/rule.ts';
 
 let made: string | undefined;
@@ -83,7 +91,7 @@ export function makeState(
     sites?: readonly Site[];
     passthrough?: readonly { host: string; backend: string }[];
     backends?: readonly Backend[];
-    certificates?: readonly { name: string; pem: string; hosts: readonly string[]; http2: boolean }[];
+    certificates?: readonly Certificate[];
     authorities?: Readonly<Record<string, string>>;
     gateways?: Partial<Gateways>;
   } = {},

@@ -1,0 +1,44 @@
+import type { Backend, Certificate } from '../haproxy/model.ts';
+import { type Gateways, noGateways } from '../haproxy/rule.ts';
+import type { SiteListener } from '../intent/listener.ts';
+import type { SiteRequest } from '../intent/site-request.ts';
+import type { Translation } from './gateway-slots.ts';
+import type { ServedSite } from './served-site.ts';
+
+/** Everything about listeners that are not the default one. */
+export interface GatewayPlan {
+  readonly gateways: Gateways;
+  readonly backends: ReadonlyMap<string, Backend>;
+  readonly certificates: readonly Certificate[];
+  /** Their host is a pattern: a host, `*.` and a domain for all names below it, or `*`. */
+  readonly served: readonly ServedSite[];
+  readonly refused: readonly RefusedAtListener[];
+  readonly listeners: readonly ListenerVerdict[];
+  readonly translations: readonly Translation[];
+}
+
+/** No such listeners. */
+export const noGatewayPlan: GatewayPlan = {
+  gateways: noGateways,
+  backends: new Map(),
+  certificates: [],
+  served: [],
+  refused: [],
+  listeners: [],
+  translations: [],
+};
+
+/** A request that is not served, with a reason of the Gateway API. */
+export interface RefusedAtListener {
+  readonly request: SiteRequest;
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** State of a listener. */
+export interface ListenerVerdict {
+  readonly listener: SiteListener;
+  /** Reason of a rejection. */
+  readonly reason?: string;
+  readonly message?: string;
+}

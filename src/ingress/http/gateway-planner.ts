@@ -1,0 +1,346 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { EndpointFinder } from '../backends/endpoints.ts';
+import { findDomainProblem } from '../claims/domains.ts';
+import { byAge } from '../claims/order.ts';
+import type { AdmissionPolicy } from '../claims/policy.ts';
+import type { Backend, Certificate } from '../haproxy/model.ts';
+import type { Gateways, TlsName, VirtualHost } from '../haproxy/rule.ts';
+import type { ListenerId, SiteListener } from '../intent/listener.ts';
+import type { SiteDemand, SiteRequest } from '../intent/site-request.ts';
+import { type HttpDefaults, makeBackend } from './backend.ts';
+import type { CertificateBook } from './certificate-book.ts';
+import { findUnfit, makeHost, type NameRules, sortRules } from './gateway-hosts.ts';
+import { findPlaces, type Place, type Places, patternOf } from './gateway-places.ts';
+import { type GatewayPlan, type ListenerVerdict, noGatewayPlan, type RefusedAtListener } from './gateway-plan.ts';
+import { makeRules, makeTarget, type RankedRule, requestPattern } from './gateway-rules.ts';
+import { endsTls, type GatewayPlanSettings, GatewaySlots } from './gateway-slots.ts';
+import { type CheckedListener, checkListener, listCertificates, listTlsNames } from './gateway-tls.ts';
+import type { ServedSite } from './served-site.ts';
+
+/** Dependencies of the planner. */
+export interface GatewayParts {
+  readonly policy: AdmissionPolicy;
+  readonly defaults: HttpDefaults;
+  readonly finder: EndpointFinder;
+  readonly book: CertificateBook;
+  readonly settings: GatewayPlanSettings | undefined;
+}
+
+/** What one request needs, until it or its Services change. */
+interface Prepared {
+  readonly backends: readonly Backend[];
+  readonly rules: readonly RankedRule[];
+  readonly served?: ServedSite;
+  readonly refusal?: RefusedAtListener;
+}
+
+/**
+ * Computes places, virtual hosts and certificates of listeners that are not the default one. A change recomputes only
+ * the names that it affects; everything else reuses its objects.
+ */
+export class GatewayPlanner {
+  readonly #parts: GatewayParts;
+  #listeners: ReadonlyMap<ListenerId, SiteListener> = new Map();
+  #places: Places = { places: [], lost: new Map() };
+  /** Requests by listener and pattern. */
+  readonly #requests = new Map<ListenerId, Map<string, Set<SiteRequest>>>();
+  readonly #prepared = new Map<SiteRequest, Prepared>();
+  /** Backends of a demand, for all requests with it. */
+  readonly #shared = new Map<SiteDemand, readonly Backend[]>();
+  readonly #rules = new Map<ListenerId, Map<string, NameRules>>();
+  readonly #checked = new Map<ListenerId, CheckedListener>();
+  readonly #hosts = new Map<string, VirtualHost>();
+  readonly #dirty = new Map<ListenerId, Set<string>>();
+  readonly #slots: GatewaySlots | undefined;
+  #isChanged = false;
+  #plan: GatewayPlan = noGatewayPlan;
+
+  constructor(parts: GatewayParts) {
+    this.#parts = parts;
+    this.#slots = parts.settings && new GatewaySlots(parts.settings);
+  }
+
+  add(request: SiteRequest): void {
+    const pattern = requestPattern(request);
+    const byPattern = this.#requests.get(request.listener) ?? new Map<string, Set<SiteRequest>>();
+    this.#requests.set(request.listener, byPattern);
+    const same = byPattern.get(pattern);
+    if (same === undefined) byPattern.set(pattern, new Set([request]));
+    else same.add(request);
+    this.#touch(request);
+  }
+
+  remove(request: SiteRequest): void {
+    const pattern = requestPattern(request);
+    const byPattern = this.#requests.get(request.listener);
+    const same = byPattern?.get(pattern);
+    same?.delete(request);
+    if (same?.size === 0) byPattern?.delete(pattern);
+    this.forget(request);
+  }
+
+  /** Recomputes a request, because its Services changed. */
+  forget(request: SiteRequest): void {
+    this.#prepared.delete(request);
+    if (request.demand.ok) this.#shared.delete(request.demand.value);
+    this.#touch(request);
+  }
+
+  /** Recomputes the listeners that use changed Secrets (`NAMESPACE/NAME`). */
+  noteSecrets(secrets: ReadonlySet<string>): void {
+    for (const listener of this.#listeners.values()) {
+      const uses = listener.tls?.certificates.some(
+        (one) => one.from === 'secret' && secrets.has(`${one.namespace ?? listener.owner.meta.namespace}/${one.name}`),
+      );
+      if (uses !== true) continue;
+      this.#checked.set(listener.id, checkListener(listener, this.#parts.book, this.#checked.get(listener.id)));
+      this.#isChanged = true;
+    }
+  }
+
+  /** Whether {@link compute} has something to do. */
+  get isDirty(): boolean {
+    return this.#slots !== undefined && (this.#isChanged || this.#dirty.size > 0);
+  }
+
+  /** Replaces all listeners. */
+  setListeners(listeners: Iterable<SiteListener>): void {
+    const all = [...listeners];
+    const isSame = all.length === this.#listeners.size && all.every((one) => this.#listeners.get(one.id) === one);
+    if (isSame) return;
+    const before = this.#listeners;
+    this.#listeners = new Map(all.map((one) => [one.id, one]));
+    for (const one of all) {
+      if (before.get(one.id)?.tls?.end !== one.tls?.end) this.#forgetListener(one.id);
+      if (before.get(one.id)?.tls !== one.tls || !this.#checked.has(one.id))
+        this.#checked.set(one.id, checkListener(one, this.#parts.book, this.#checked.get(one.id)));
+    }
+    for (const id of [...this.#checked.keys()]) if (!this.#listeners.has(id)) this.#checked.delete(id);
+    this.#places = findPlaces(all);
+    this.#isChanged = true;
+  }
+
+  #forgetListener(id: ListenerId): void {
+    for (const requests of this.#requests.get(id)?.values() ?? []) for (const request of requests) this.forget(request);
+  }
+
+  /** @param isRefused returns the message if another claim excludes a request */
+  compute(isRefused: (request: SiteRequest) => string | undefined): GatewayPlan {
+    if (this.#slots === undefined || !this.isDirty) return this.#plan;
+    for (const [id, patterns] of this.#dirty) for (const pattern of patterns) this.#sortName(id, pattern, isRefused);
+    const keys = this.#planHosts();
+    for (const key of [...this.#hosts.keys()]) if (!keys.has(key)) this.#hosts.delete(key);
+    this.#dirty.clear();
+    this.#isChanged = false;
+    this.#plan = this.#assemble(this.#slots);
+    return this.#plan;
+  }
+
+  #touch(request: SiteRequest): void {
+    const patterns = this.#dirty.get(request.listener) ?? new Set<string>();
+    this.#dirty.set(request.listener, patterns.add(requestPattern(request)));
+  }
+
+  #sortName(id: ListenerId, pattern: string, isRefused: (request: SiteRequest) => string | undefined): void {
+    const requests = [...(this.#requests.get(id)?.get(pattern) ?? [])];
+    const rules = this.#rules.get(id) ?? new Map<string, NameRules>();
+    this.#rules.set(id, rules);
+    for (const request of requests) this.#prepare(request, isRefused(request));
+    if (requests.length === 0) rules.delete(pattern);
+    else rules.set(pattern, sortRules(requests.flatMap((one) => this.#prepared.get(one)?.rules ?? [])));
+  }
+
+  #prepare(request: SiteRequest, rival: string | undefined): Prepared {
+    const known = this.#prepared.get(request);
+    if (known !== undefined && known.refusal === undefined && rival === undefined) return known;
+    const refusal = this.#findRefusal(request, rival);
+    const prepared = refusal === undefined ? this.#makePrepared(request) : { backends: [], rules: [], refusal };
+    this.#prepared.set(request, prepared);
+    return prepared;
+  }
+
+  #findRefusal(request: SiteRequest, rival: string | undefined): RefusedAtListener | undefined {
+    const { owner, host, demand } = request;
+    if (!demand.ok) {
+      const message = demand.problems
+        .slice(0, 3)
+        .map(({ path, cure }) => `${path}: ${cure}`)
+        .join('; ');
+      return { request, reason: 'UnsupportedValue', message };
+    }
+    const domain = findDomainProblem(host, owner.fields.host, this.#parts.policy);
+    if (domain !== undefined) return { request, reason: 'NotAllowedByListeners', message: domain };
+    return rival === undefined ? undefined : { request, reason: 'HostAlreadyClaimed', message: rival };
+  }
+
+  #makePrepared(request: SiteRequest): Prepared {
+    const { owner, demand } = request;
+    if (!demand.ok) return { backends: [], rules: [] };
+    const backends = this.#makeBackends(request, demand.value);
+    const { groups } = demand.value;
+    const targets = groups.map((group, index) =>
+      makeTarget(group, backends[index]?.id ?? '', owner.meta.namespace, this.#parts.finder),
+    );
+    const rules = makeRules(request, targets);
+    const unfit = findUnfit(rules.map(({ rule }) => rule));
+    if (unfit === undefined)
+      return {
+        backends,
+        rules,
+        served: { request, host: requestPattern(request), demand: demand.value, backends, authorities: new Map() },
+      };
+    return { backends: [], rules: [], refusal: { request, reason: 'UnsupportedValue', message: unfit } };
+  }
+
+  #makeBackends({ owner, listener }: SiteRequest, demand: SiteDemand): readonly Backend[] {
+    const known = this.#shared.get(demand);
+    if (known !== undefined) return known;
+    const { finder, defaults } = this.#parts;
+    const isPassthrough = this.#listeners.get(listener)?.tls?.end === 'endpoint';
+    const backends = demand.groups.map((group, index) =>
+      makeBackend({ owner, demand, group, index, isPassthrough }, finder, defaults, undefined),
+    );
+    this.#shared.set(demand, backends);
+    return backends;
+  }
+
+  /** Updates the virtual hosts and returns their keys. */
+  #planHosts(): ReadonlySet<string> {
+    const keys = new Set<string>();
+    for (const place of this.#places.places) {
+      for (const pattern of this.#listPatterns(place)) {
+        const key = `${place.name}|${pattern}`;
+        keys.add(key);
+        if (this.#hosts.has(key) && !this.#isAffected(place, pattern)) continue;
+        const host = makeHost(place, pattern, ({ id }) => this.#rules.get(id) ?? new Map());
+        const known = this.#hosts.get(key);
+        if (host !== undefined && !isSameHost(known, host)) this.#hosts.set(key, host);
+      }
+    }
+    return keys;
+  }
+
+  #isAffected({ listeners }: Place, pattern: string): boolean {
+    if (this.#isChanged) return true;
+    for (const { id } of listeners.values()) {
+      const dirty = this.#dirty.get(id);
+      if (dirty === undefined) continue;
+      for (const name of dirty)
+        if (name === pattern || name === '*' || (name.startsWith('*.') && pattern.endsWith(name.slice(1)))) return true;
+    }
+    return false;
+  }
+
+  #listPatterns({ listeners }: Place): ReadonlySet<string> {
+    const patterns = new Set<string>();
+    for (const listener of listeners.values()) {
+      if (listener.tls?.end === 'endpoint') continue;
+      patterns.add(patternOf(listener));
+      for (const pattern of this.#rules.get(listener.id)?.keys() ?? []) patterns.add(pattern);
+    }
+    return patterns;
+  }
+
+  #assemble(slots: GatewaySlots): GatewayPlan {
+    const { places } = this.#places;
+    slots.assign(places);
+    const certificates: Certificate[] = [];
+    const defaults = new Map<number, string>();
+    for (const place of places.filter(endsTls)) {
+      const inner = slots.inner.get(place.name);
+      if (inner === undefined && !slots.isShared(place)) continue;
+      const found = listCertificates(place, (id) => this.#checked.get(id), inner);
+      certificates.push(...found.certificates);
+      if (inner !== undefined && found.usual !== undefined) defaults.set(inner, found.usual);
+    }
+    const tlsNames = places
+      .filter(({ isTls }) => isTls)
+      .flatMap((place) =>
+        listTlsNames(
+          place,
+          (one) => this.#listPassed(one),
+          ({ id }) => this.#checked.get(id)?.problem === undefined,
+        ),
+      );
+    const gateways: Gateways = {
+      hosts: new Map(this.#hosts),
+      tlsNames: new Map(tlsNames.map((name): [string, TlsName] => [name.key, this.#sameName(name)])),
+      places: new Map(places.flatMap(({ at, name }) => at.map((one): [string, string] => [one, name]))),
+      ports: slots.ports,
+      inner: slots.inner,
+      defaults,
+    };
+    const listeners = [...this.#listeners.values()].map((one) => this.#judgeListener(one, slots));
+    return { gateways, certificates, ...this.#judge(), listeners, translations: slots.translations };
+  }
+
+  #sameName(name: TlsName): TlsName {
+    const known = this.#plan.gateways.tlsNames.get(name.key);
+    return known !== undefined && isDeepStrictEqual(known.to, name.to) ? known : name;
+  }
+
+  /** Returns the passthrough backends of a listener; of several requests for a name, the oldest counts. */
+  #listPassed({ id }: SiteListener): ReadonlyMap<string, string> {
+    const passed = new Map<string, string>();
+    for (const [pattern, requests] of this.#requests.get(id) ?? []) {
+      const [first] = [...requests]
+        .filter((one) => this.#prepared.get(one)?.refusal === undefined)
+        .sort((one, other) => byAge(one.owner, other.owner));
+      const backend = first === undefined ? undefined : this.#prepared.get(first)?.backends[0];
+      if (backend !== undefined) passed.set(pattern, backend.id);
+    }
+    return passed;
+  }
+
+  #judge(): Pick<GatewayPlan, 'served' | 'refused' | 'backends'> {
+    const served: ServedSite[] = [];
+    const refused: RefusedAtListener[] = [];
+    const backends = new Map<string, Backend>();
+    for (const [id, byPattern] of this.#requests) {
+      for (const [pattern, requests] of byPattern) {
+        const complex = this.#rules.get(id)?.get(pattern)?.complex;
+        for (const request of requests) {
+          const prepared = this.#prepared.get(request);
+          const refusal = this.#listeners.has(id)
+            ? (prepared?.refusal ?? (complex?.has(request) === true ? tooComplex(request) : undefined))
+            : { request, reason: 'NoMatchingParent', message: 'the listener does not exist' };
+          if (refusal !== undefined) refused.push(refusal);
+          else if (prepared?.served !== undefined) {
+            served.push(prepared.served);
+            for (const backend of prepared.backends) backends.set(backend.id, backend);
+          }
+        }
+      }
+    }
+    return { served, refused, backends };
+  }
+
+  #judgeListener(listener: SiteListener, slots: GatewaySlots): ListenerVerdict {
+    const unavailable = (message: string) => ({ listener, reason: 'PortUnavailable', message });
+    const lost = this.#places.lost.get(listener.id);
+    if (lost !== undefined) return unavailable(lost);
+    const problem = this.#checked.get(listener.id)?.problem;
+    if (problem !== undefined) return { listener, reason: 'InvalidCertificateRef', message: problem };
+    for (const place of this.#places.places) {
+      if (place.listeners.get(patternOf(listener)) !== listener) continue;
+      const lack = slots.findLack(place);
+      if (lack !== undefined) return unavailable(lack);
+    }
+    return { listener };
+  }
+}
+
+function tooComplex(request: SiteRequest): RefusedAtListener {
+  const message =
+    'the conditions of this host are too complex together with those of older routes; use fewer headers, parameters and values';
+  return { request, reason: 'UnsupportedValue', message };
+}
+
+function isSameHost(one: VirtualHost | undefined, other: VirtualHost): boolean {
+  return (
+    one !== undefined &&
+    one.listener === other.listener &&
+    one.rules.length === other.rules.length &&
+    one.rules.every((rule, index) => rule === other.rules[index])
+  );
+}

@@ -1,0 +1,91 @@
+import type { GatewaySettings } from '../haproxy/model.ts';
+import { assignSlots, type Place } from './gateway-places.ts';
+
+/** Settings of listeners that are not the default one. */
+export interface GatewayPlanSettings extends GatewaySettings {
+  /** The agent's own ports: listeners there without addresses share the default frontends. */
+  readonly own: { readonly http: number; readonly https: number };
+}
+
+/** Connections that the kernel translates to a port of HAProxy. */
+export interface Translation {
+  /** Canonical addresses. Empty: the addresses of the node that belong to no pool. */
+  readonly addresses: readonly string[];
+  readonly port: number;
+  readonly to: number;
+}
+
+/** Assigns the ports and inner frontends of HAProxy to places. */
+export class GatewaySlots {
+  readonly #settings: GatewayPlanSettings;
+  #ports: ReadonlyMap<string, number> = new Map();
+  #inner: ReadonlyMap<string, number> = new Map();
+  #apart: readonly Place[] = [];
+
+  constructor(settings: GatewayPlanSettings) {
+    this.#settings = settings;
+  }
+
+  /** Assigns slots. A place keeps what it has. */
+  assign(places: readonly Place[]): void {
+    const { ports, inner } = this.#settings;
+    this.#apart = places.filter((place) => !this.isShared(place));
+    const plain = this.#apart.filter(({ isTls }) => !isTls);
+    const secure = this.#apart.filter(({ isTls }) => isTls);
+    this.#ports = new Map([
+      ...assignSlots(plain.map(kindOf), ports.http, this.#ports),
+      ...assignSlots(secure.map(kindOf), ports.tls, this.#ports),
+    ]);
+    const ending = secure.filter(endsTls).map(({ name }) => name);
+    this.#inner = assignSlots(ending, { from: 1, to: inner }, this.#inner);
+  }
+
+  /** Returns whether a place is the agent's own port on the addresses of the node. */
+  isShared({ at, port, isTls }: Place): boolean {
+    const { http, https } = this.#settings.own;
+    return at.length === 1 && at[0] === `${port}@*` && port === (isTls ? https : http);
+  }
+
+  /** Inner frontends by name of the place. */
+  get inner(): ReadonlyMap<string, number> {
+    return this.#inner;
+  }
+
+  /** Ports of listeners by port of HAProxy. */
+  get ports(): ReadonlyMap<string, string> {
+    return new Map(
+      this.#apart.flatMap((place): [string, string][] => {
+        const own = this.#ports.get(kindOf(place));
+        return own === undefined ? [] : [[String(own), String(place.port)]];
+      }),
+    );
+  }
+
+  get translations(): readonly Translation[] {
+    return this.#apart.flatMap((place): Translation[] => {
+      const to = this.#ports.get(kindOf(place));
+      if (to === undefined) return [];
+      const { at, port } = place;
+      const addresses = at.map((one) => one.slice(one.indexOf('@') + 1)).filter((one) => one !== '*');
+      const any: Translation[] = at.includes(`${port}@*`) ? [{ addresses: [], port, to }] : [];
+      return addresses.length === 0 ? any : [...any, { addresses, port, to }];
+    });
+  }
+
+  /** Returns why a place cannot receive requests, or undefined. */
+  findLack(place: Place): string | undefined {
+    if (this.isShared(place)) return undefined;
+    if (!this.#ports.has(kindOf(place))) return 'the router has no more ports for listeners';
+    if (endsTls(place) && !this.#inner.has(place.name)) return 'the router has no more frontends for TLS';
+    return undefined;
+  }
+}
+
+function kindOf({ isTls, port }: Place): string {
+  return `${isTls ? 'tls' : 'http'} ${port}`;
+}
+
+/** Returns whether the router terminates TLS of some listener. */
+export function endsTls({ listeners }: Place): boolean {
+  return [...listeners.values()].some(({ tls }) => tls?.end === 'router');
+}

@@ -1,0 +1,110 @@
+import { X509Certificate } from 'node:crypto';
+import type { Certificate } from '../haproxy/model.ts';
+import type { TlsName } from '../haproxy/rule.ts';
+import type { ListenerId, SiteListener } from '../intent/listener.ts';
+import type { KeyPair } from './certificate.ts';
+import type { CertificateBook } from './certificate-book.ts';
+import { bySpecificity } from './gateway-hosts.ts';
+import { type Place, patternOf } from './gateway-places.ts';
+
+/** A listener whose TLS the router terminates, with its valid certificates, or why it has none. */
+export interface CheckedListener {
+  readonly keyPairs: readonly KeyPair[];
+  readonly problem?: string;
+}
+
+/** Checks the certificates of a listener. One invalid certificate makes the listener invalid. */
+export function checkListener(
+  { owner, tls }: SiteListener,
+  book: CertificateBook,
+  before?: CheckedListener,
+): CheckedListener {
+  if (tls?.end !== 'router') return { keyPairs: [] };
+  const keyPairs: KeyPair[] = [];
+  for (const [index, certificate] of tls.certificates.entries()) {
+    const namespace = (certificate.from === 'secret' ? certificate.namespace : undefined) ?? owner.meta.namespace;
+    const known = before === undefined ? undefined : { keyPair: before.keyPairs[index] };
+    const checked = book.checkCertificate(namespace, { end: 'router', plain: 'reject', certificate }, known);
+    if (!checked.ok) return { keyPairs: [], problem: checked.refusal.message };
+    if (checked.keyPair !== undefined) keyPairs.push(checked.keyPair);
+  }
+  return keyPairs.length > 0 ? { keyPairs } : { keyPairs, problem: 'the listener has no certificate' };
+}
+
+/** Certificates of a place. */
+export interface PlaceCertificates {
+  readonly certificates: readonly Certificate[];
+  /** For names that no certificate has. Absent: the router's. */
+  readonly usual?: string;
+}
+
+/**
+ * Returns the certificates of a place. The first certificate of a listener is used for its hostname, and all are used
+ * for the names that they contain within it. HAProxy selects wildcards of one label only, so names with more labels
+ * get the certificate for names that no other one has.
+ *
+ * @param inner number of the inner frontend; absent: the default listener
+ */
+export function listCertificates(
+  place: Place,
+  checkedOf: (id: ListenerId) => CheckedListener | undefined,
+  inner?: number,
+): PlaceCertificates {
+  const taken = new Set<string>();
+  const certificates: Certificate[] = [];
+  let usual: string | undefined;
+  const listeners = [...place.listeners].sort(([one], [other]) => bySpecificity(one, other));
+  for (const [pattern, { id }] of listeners) {
+    for (const [index, { pem, fingerprint }] of (checkedOf(id)?.keyPairs ?? []).entries()) {
+      const own = listNames(pem).filter((name) => pattern === '*' || isWithin(name, pattern));
+      const hosts = [...new Set(index === 0 && pattern !== '*' ? [pattern, ...own] : own)].filter(
+        (host) => !taken.has(host),
+      );
+      for (const host of hosts) taken.add(host);
+      if (index === 0) usual = pem;
+      if (hosts.length === 0) continue;
+      const name = `${inner === undefined ? 'gateway' : `inner-${inner}`}:${id.replaceAll('/', ':')}:${index}:${fingerprint.replaceAll(':', '').slice(0, 16)}`;
+      certificates.push({ name, pem, hosts, http2: true, ...(inner !== undefined && { inner }) });
+    }
+  }
+  return { certificates, ...(usual !== undefined && { usual }) };
+}
+
+/** Returns the host names in a certificate that HAProxy can select by. */
+function listNames(pem: string): readonly string[] {
+  const block = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/.exec(pem)?.[0];
+  if (block === undefined) return [];
+  const names = new X509Certificate(block).subjectAltName?.split(', ') ?? [];
+  return names
+    .flatMap((name) => (name.startsWith('DNS:') ? [name.slice(4).toLowerCase()] : []))
+    .filter((name) => name.length <= 253 && /^(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/.test(name));
+}
+
+function isWithin(name: string, pattern: string): boolean {
+  return name === pattern || (pattern.startsWith('*.') && name.endsWith(pattern.slice(1)));
+}
+
+/** Returns the names in a ClientHello at a place: listeners, and the passthrough backends of routes by pattern. */
+export function listTlsNames(
+  place: Place,
+  backendsOf: (listener: SiteListener) => ReadonlyMap<string, string>,
+  isServed: (listener: SiteListener) => boolean,
+): readonly TlsName[] {
+  const names = new Map<string, TlsName>();
+  for (const listener of place.listeners.values()) {
+    const key = `${place.name}|${patternOf(listener)}`;
+    const ends = listener.tls?.end === 'router' && isServed(listener);
+    names.set(key, { key, to: ends ? 'end' : 'reject' });
+  }
+  for (const listener of place.listeners.values()) {
+    if (listener.tls?.end !== 'endpoint') continue;
+    for (const [pattern, backend] of backendsOf(listener)) {
+      const key = `${place.name}|${pattern}`;
+      const owner = [...place.listeners.keys()]
+        .filter((own) => own === '*' || isWithin(pattern, own))
+        .sort(bySpecificity)[0];
+      if (owner === patternOf(listener)) names.set(key, { key, to: { backend } });
+    }
+  }
+  return [...names.values()];
+}
