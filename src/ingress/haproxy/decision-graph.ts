@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { checkPattern, longestSubject } from './pattern.ts';
 import { UnfitValue } from './quote.ts';
 import type { Condition, Rule } from './rule.ts';
 
@@ -9,7 +10,7 @@ import type { Condition, Rule } from './rule.ts';
  * - `?KIND ID NAME` is a state as a value: what to inspect;
  * - `ID=VALUE` in `edges.map` is its successor for a value, which is URL-encoded so that no blank, quote or length can
  *   break the key; `ID!` is the successor for every other value;
- * - `^ID;(?#NUMBER)(?:PATTERN)$` in `patterns.map` is the successor for a pattern. The ID in front keeps a pattern away
+ * - `^ID;(?#NUMBER)(?=LENGTH)(?:PATTERN)$` in `patterns.map` is the successor for a pattern. The ID in front keeps a pattern away
  *   from the requests of all other states. Entries are in order of their number, and the first match counts.
  *
  * The ID is a digest of the state's content, so a state never changes: a change adds states, switches the key of the
@@ -147,7 +148,7 @@ export class DecisionGraph {
     edges.set(`${id}!`, others);
     for (const [value, next] of branches) {
       if (type === 'exact') edges.set(`${id}=${encodeValue(value)}`, next.value);
-      else patterns.set(`^${id};(?#${String(patterns.size).padStart(6, '0')})(?:${withoutBlanks(value)})$`, next.value);
+      else patterns.set(patternKey(id, patterns.size, value), next.value);
     }
     if (edges.size + patterns.size > mostEntries) throw new TooComplex(`need more than ${mostEntries} entries`);
   }
@@ -195,7 +196,7 @@ export class DecisionGraph {
 /** Returns the conditions of a rule as tests; of equal names, the first one counts. */
 export function testsOf({ path, conditions }: Rule): readonly Test[] {
   const tests = new Map<string, Test>();
-  if (path.type === 'regex') tests.set('path', { on: 'path', type: 'regex', value: path.value });
+  if (path.type === 'regex') tests.set('path', { on: 'path', type: 'regex', value: checkPattern(path.value) });
   const names = new Set<string>();
   for (const condition of conditions) {
     const name = `${condition.on} ${nameOf(condition)}`;
@@ -212,6 +213,7 @@ function checkCondition(condition: Condition): Condition {
   if (value === '' || !value.isWellFormed()) throw new UnfitValue(`a ${on} condition has no valid value`);
   if (Buffer.byteLength(value) > longestValue)
     throw new UnfitValue(`value of a ${on} condition of ${value.length} characters: longer than ${longestValue}`);
+  if (condition.type === 'regex') checkPattern(value);
   if (on === 'method') return condition;
   const pattern = on === 'header' ? /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}$/ : /^[A-Za-z0-9!#$%'*+.^_`|~-]{1,256}$/;
   if (!pattern.test(condition.name))
@@ -237,6 +239,11 @@ function valuesOf(open: readonly Test[], dimension: string): readonly string[] {
 /** Returns the candidates without a condition on the dimension. */
 function without(list: readonly Candidate[], dimension: string): readonly Candidate[] {
   return list.filter(({ open }) => open.every((one) => dimensionOf(one) !== dimension));
+}
+
+function patternKey(id: string, number: number, pattern: string): string {
+  const order = `(?#${String(number).padStart(6, '0')})`;
+  return `^${id};${order}(?=.{0,${longestSubject}}$)(?:${withoutBlanks(pattern)})$`;
 }
 
 /** Replaces blanks, which would end a key. */

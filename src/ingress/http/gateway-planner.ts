@@ -15,6 +15,7 @@ import { type GatewayPlan, type ListenerVerdict, noGatewayPlan, type RefusedAtLi
 import { makeRules, makeTarget, type RankedRule, requestPattern } from './gateway-rules.ts';
 import { endsTls, type GatewayPlanSettings, GatewaySlots } from './gateway-slots.ts';
 import { type CheckedListener, checkListener, listCertificates, listTlsNames } from './gateway-tls.ts';
+import { PatternQuota } from './pattern-quota.ts';
 import type { ServedSite } from './served-site.ts';
 
 /** Dependencies of the planner. */
@@ -50,6 +51,7 @@ export class GatewayPlanner {
   readonly #rules = new Map<ListenerId, Map<string, NameRules>>();
   readonly #checked = new Map<ListenerId, CheckedListener>();
   readonly #hosts = new Map<string, VirtualHost>();
+  readonly #patterns = new PatternQuota();
   readonly #dirty = new Map<ListenerId, Set<string>>();
   readonly #slots: GatewaySlots | undefined;
   #isChanged = false;
@@ -82,7 +84,10 @@ export class GatewayPlanner {
   /** Recomputes a request, because its Services changed. */
   forget(request: SiteRequest): void {
     this.#prepared.delete(request);
-    if (request.demand.ok) this.#shared.delete(request.demand.value);
+    if (request.demand.ok) {
+      this.#shared.delete(request.demand.value);
+      this.#patterns.release(request.demand.value);
+    }
     this.#touch(request);
   }
 
@@ -182,7 +187,7 @@ export class GatewayPlanner {
       makeTarget(group, backends[index]?.id ?? '', owner.meta.namespace, this.#parts.finder),
     );
     const rules = makeRules(request, targets);
-    const unfit = findUnfit(rules.map(({ rule }) => rule));
+    const unfit = findUnfit(rules.map(({ rule }) => rule)) ?? this.#patterns.claim(owner, demand.value);
     if (unfit === undefined)
       return {
         backends,
