@@ -49,7 +49,7 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
     ...siteRouteKinds,
     ...(ports.policy.gatewayClass === undefined ? gatewayKinds : []),
   ];
-  const siteKinds = options.http === undefined ? [] : siteRouteKinds;
+  const siteKinds = options.http?.settings.gateways === undefined ? [] : siteRouteKinds;
   const kinds = [...ordinaryKinds, ...nodeKinds, ...poolKinds, ...gatewayKinds, ...siteKinds];
   const source = new KubernetesSource(api, { routerNameKey, kinds, optionalKinds }, status);
   const isRemoved = async (): Promise<boolean> => {

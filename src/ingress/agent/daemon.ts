@@ -87,7 +87,7 @@ export async function startDaemon(
       : openManifests(options, options.manifests, inventory, (problem) => report('status', problem));
   const guard = new HostGuard(options.guard, { inventory, ...(pods !== undefined && { pods }) });
   const book = new AddressBook(inventory, options.addresses);
-  const servesSites = options.http !== undefined && !options.dryRun;
+  const servesSites = options.http?.settings.gateways !== undefined && !options.dryRun;
   const ports = new PortPlane(
     { ...options.ports, servesSites },
     { inventory, kernel, log, metrics, guard, book, ...(roster && { roster }) },
@@ -175,12 +175,13 @@ function openHttp(
   { http, dryRun }: AgentOptions,
   parts: Omit<HttpParts, 'certificate' | 'sources'>,
   addresses: () => AddressSources,
-): { readonly plane: HttpPlane; readonly gateways: GatewaySites } | undefined {
+): { readonly plane: HttpPlane; readonly gateways?: GatewaySites } | undefined {
   if (http === undefined || dryRun) return undefined;
   const certificate = new DefaultCertificate(http.certificate);
   const className = http.settings.policy.gatewayClass;
   const { sources, gateways } = openSiteSources(parts.inventory, http, { className, addresses });
-  return { plane: new HttpPlane(http.settings, { ...parts, sources, certificate }), gateways };
+  const plane = new HttpPlane(http.settings, { ...parts, sources, certificate });
+  return { plane, ...(gateways !== undefined && { gateways }) };
 }
 
 async function reportHaproxy({ engine, directory }: HttpPlane): Promise<HaproxyReport> {

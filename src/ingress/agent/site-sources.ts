@@ -9,8 +9,8 @@ type HttpOptions = NonNullable<AgentOptions['http']>;
 /** Everything that requests hosts and paths. */
 export interface SiteSources {
   readonly sources: readonly SiteSource[];
-  /** Gateways and their routes, whose conditions follow from its decisions. */
-  readonly gateways: GatewaySites;
+  /** Gateways and their routes, whose conditions follow from its decisions. Absent: their listeners are not served. */
+  readonly gateways?: GatewaySites;
 }
 
 /** Opens all sources of requests for hosts and paths. A new kind of objects is one line here. */
@@ -19,6 +19,8 @@ export function openSiteSources(
   { settings, hosts }: HttpOptions,
   settingsOfGateways: GatewaySiteSettings,
 ): SiteSources {
+  const routes = new RouteSites(inventory, settings.policy, hosts);
+  if (settings.gateways === undefined) return { sources: [routes] };
   const gateways = new GatewaySites(inventory, settingsOfGateways);
-  return { sources: [new RouteSites(inventory, settings.policy, hosts), ...gateways.sources], gateways };
+  return { sources: [routes, ...gateways.sources], gateways };
 }

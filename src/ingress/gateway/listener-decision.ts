@@ -130,7 +130,7 @@ function describeUnusable(reading: ListenerReading, { servesSites }: ListenerCon
   if (reading.kind === 'unreadable' && (servesSites || !needsSites)) {
     return { reason: reading.reason, message: reading.problem };
   }
-  const message = `protocol ${protocol?.toUpperCase()} is not supported: this agent serves only TCP and UDP; set --http-port`;
+  const message = `protocol ${protocol?.toUpperCase()} is not supported: this agent serves only TCP and UDP; set --http-port, --https-port and --listener-ports`;
   return { reason: 'UnsupportedProtocol', message };
 }
 

@@ -139,7 +139,7 @@ export class GatewayLab {
     const options = ['--kubeconfig', kubeconfig, '--node-name', 'n1', '--name', 'ergc'];
     const more = [
       ...['--haproxy-directory', join(this.#folder, 'haproxy')],
-      ...['--address-pool', 'lab=10.98.0.100-10.98.0.199', '--cleanup-on-exit'],
+      ...['--address-pool', 'lab=10.98.0.100-10.98.0.199', '--listener-ports', '61000-61063', '--cleanup-on-exit'],
     ];
     const command = [...rights, executable('ingress-agent'), ...options, ...more];
     this.#agent = new Program('/sbin/ip', ['netns', 'exec', nodeName, ...command], {

@@ -12,7 +12,7 @@ import { checkNamespaces, checkStatus } from './status-checks.ts';
 import { checkAnswer } from './traffic-checks.ts';
 
 /** Milliseconds: limit of one step, and pause after a wrong try. */
-const times = { step: 20_000, pause: 50 };
+const times = { step: 6_000, pause: 50 };
 
 /** Right tries in a row that a request needs. */
 const inARow = 3;
