@@ -5,6 +5,7 @@ import type { EndSignal } from '../../base/daemon/run.ts';
 import { version } from '../../base/daemon/version.ts';
 import { parseAddress } from '../../base/model/address.ts';
 import { renderEndpoint } from '../../base/model/endpoint.ts';
+import { parsePort } from '../../base/read/parse-port.ts';
 import { HostGuard } from '../backends/host-guard.ts';
 import type { HostPods } from '../backends/host-pods.ts';
 import { readOwnAddresses } from '../backends/own-addresses.ts';
@@ -126,7 +127,8 @@ export async function startDaemon(
         '/claims': () => describeClaims(ports, http),
         ...(http !== undefined && {
           '/trace': (query) =>
-            http.desired && traceRequest(http.desired, readTraced(query), http.ports, collectNotes(http.report())),
+            http.desired &&
+            traceRequest(http.desired, readTraced(query), http.ports, http.finder, collectNotes(http.report())),
           '/haproxy': async () => await reportHaproxy(http),
         }),
       },
@@ -249,11 +251,29 @@ function describeUnserved(claim: Claim): Claim {
 
 function readTraced(query: URLSearchParams): TracedRequest {
   const path = query.get('path') ?? '/';
+  const port = parsePort(query.get('port') ?? '');
+  const address = parseAddress(query.get('address') ?? '');
   return {
     host: (query.get('host') ?? '').slice(0, 255),
     path: path.startsWith('/') ? path.slice(0, 4096) : `/${path.slice(0, 4096)}`,
     tls: query.get('tls') === 'true',
+    method: (query.get('method') ?? 'GET').slice(0, 32),
+    headers: readPairs(query.getAll('header')),
+    params: readPairs(query.getAll('query')),
+    ...(port !== undefined && { port }),
+    ...(address !== undefined && { address: address.text }),
   };
+}
+
+/** Maximum number of headers, and of parameters, of a traced request. */
+const maxPairs = 64;
+
+/** Reads `NAME=VALUE`. */
+function readPairs(written: readonly string[]): NonNullable<TracedRequest['params']> {
+  return written.slice(0, maxPairs).map((text): readonly [string, string] => {
+    const at = text.indexOf('=');
+    return at < 0 ? [text.slice(0, 256), ''] : [text.slice(0, Math.min(at, 256)), text.slice(at + 1, at + 4097)];
+  });
 }
 
 /** A dry run writes no statuses. */

@@ -1,8 +1,10 @@
 import { renderEndpoint } from '../../base/model/endpoint.ts';
 import type { Claim } from '../claims/claims-document.ts';
 import type { Pending } from '../haproxy/report.ts';
+import { defaultListener } from '../intent/listener.ts';
 import type { SiteDemand, SiteRequest } from '../intent/site-request.ts';
 import type { DesiredSites } from './desired.ts';
+import { requestPattern } from './gateway-rules.ts';
 import { describePending, findPending } from './pending.ts';
 import { terminationOf } from './termination.ts';
 
@@ -13,12 +15,12 @@ import { terminationOf } from './termination.ts';
  * @param notes of the statuses, by UID
  */
 export function describeHostClaims(
-  { served, unfit, refused }: DesiredSites,
+  { served, unfit, refused, gateway }: DesiredSites,
   pending: ReadonlyMap<string, Pending>,
   notes: ReadonlyMap<string, readonly string[]> = new Map(),
 ): readonly Claim[] {
   const claims = [
-    ...served.flatMap((one) =>
+    ...[...served, ...gateway.served].flatMap((one) =>
       describe(one.request, one.demand).map(
         (claim): Claim => ({
           ...claim,
@@ -31,7 +33,7 @@ export function describeHostClaims(
     ...unfit.flatMap(({ request, demand, refusal }) =>
       describe(request, demand).map((claim): Claim => ({ ...claim, admitted: false, ...refusal })),
     ),
-    ...refused.flatMap(({ request, reason, message }) =>
+    ...[...refused, ...gateway.refused].flatMap(({ request, reason, message }) =>
       describe(request, request.demand.ok ? request.demand.value : undefined).map(
         (claim): Claim => ({ ...claim, admitted: false, reason, message }),
       ),
@@ -41,9 +43,9 @@ export function describeHostClaims(
 }
 
 /** Returns a function that lists the endpoints of a claim of a host, such as `10.1.2.3:8080`. */
-export function indexEndpoints({ served }: DesiredSites): (claim: Claim) => readonly string[] {
+export function indexEndpoints({ served, gateway }: DesiredSites): (claim: Claim) => readonly string[] {
   const byPlace = new Map<string, readonly string[]>();
-  for (const { request, demand, backends } of served) {
+  for (const { request, demand, backends } of [...served, ...gateway.served]) {
     const claims = describe(request, demand);
     for (const [index, { group }] of demand.matches.entries()) {
       const claim = claims[index];
@@ -54,14 +56,22 @@ export function indexEndpoints({ served }: DesiredSites): (claim: Claim) => read
   return (claim) => byPlace.get(keyOfClaim(claim)) ?? [];
 }
 
-function keyOfClaim({ kind, namespace, name, host, path }: Omit<Claim, 'admitted'>): string {
-  return `${kind} ${namespace}/${name} ${host} ${path}`;
+function keyOfClaim({ kind, namespace, name, listener, host, path }: Omit<Claim, 'admitted'>): string {
+  return `${kind} ${namespace}/${name} ${listener} ${host} ${path}`;
 }
 
 /** Describes each match of a request. An invalid request has none. */
-function describe({ owner, host }: SiteRequest, demand: SiteDemand | undefined): Omit<Claim, 'admitted'>[] {
-  const { kind, meta } = owner;
-  const common = { kind, namespace: meta.namespace, name: meta.name, ...(host !== undefined && { host }) };
+function describe(request: SiteRequest, demand: SiteDemand | undefined): Omit<Claim, 'admitted'>[] {
+  const { kind, meta } = request.owner;
+  const isOther = request.listener !== defaultListener;
+  const host = isOther ? requestPattern(request) : request.host;
+  const common = {
+    kind,
+    namespace: meta.namespace,
+    name: meta.name,
+    ...(host !== undefined && { host }),
+    ...(isOther && { listener: request.listener.slice(request.listener.lastIndexOf('/') + 1) }),
+  };
   if (demand === undefined) return [common];
   return demand.matches.map(({ path, group }) => ({
     ...common,

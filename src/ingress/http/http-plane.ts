@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { DaemonLog } from '../../base/daemon/log.ts';
+import type { EndpointFinder } from '../backends/endpoints.ts';
 import type { HostGuard } from '../backends/host-guard.ts';
 import { HaproxyEngine } from '../haproxy/engine.ts';
 import type { HttpState, Settings } from '../haproxy/model.ts';
@@ -177,6 +178,11 @@ export class HttpPlane implements DataPlane {
   get ports(): { readonly http: number; readonly https: number } {
     const { httpPort: http, httpsPort: https } = this.#settings.haproxy.listen;
     return { http, https };
+  }
+
+  /** Finds the endpoints of Services as the last decision did. */
+  get finder(): EndpointFinder {
+    return this.#planner.finder;
   }
 
   get engine(): HaproxyEngine {
