@@ -30,6 +30,7 @@ import { AddressBook } from '../pools/address-book.ts';
 import { Holdings } from '../pools/holdings.ts';
 import { describeEphemeralOverlap, readEphemeralPorts } from '../ports/ephemeral.ts';
 import type { PortKernel } from '../ports/kernel-api.ts';
+import { ListenerRules } from '../ports/linux/listener-rules.ts';
 import { PortPlane } from '../ports/port-plane.ts';
 import { AgentMetrics } from '../status/metrics.ts';
 import type { NodeRoster } from '../status/node-roster.ts';
@@ -174,15 +175,22 @@ function describeServing({ manifests, ports, http, stats }: AgentOptions): Reado
 
 /** A dry run starts no HAProxy, and without one only claims of ports can be decided. */
 function openHttp(
-  { http, dryRun }: AgentOptions,
-  parts: Omit<HttpParts, 'certificate' | 'sources'>,
+  { http, dryRun, ports }: AgentOptions,
+  parts: Omit<HttpParts, 'certificate' | 'sources' | 'listenerRules'>,
   addresses: () => AddressSources,
 ): { readonly plane: HttpPlane; readonly gateways?: GatewaySites } | undefined {
   if (http === undefined || dryRun) return undefined;
   const certificate = new DefaultCertificate(http.certificate);
   const className = http.settings.policy.gatewayClass;
   const { sources, gateways } = openSiteSources(parts.inventory, http, { className, addresses });
-  const plane = new HttpPlane(http.settings, { ...parts, sources, certificate });
+  const { gateways: slots } = http.settings;
+  const listenerRules = slots && new ListenerRules(ports.name, { from: slots.ports.http.from, to: slots.ports.tls.to });
+  const plane = new HttpPlane(http.settings, {
+    ...parts,
+    sources,
+    certificate,
+    ...(listenerRules !== undefined && { listenerRules }),
+  });
   return { plane, ...(gateways !== undefined && { gateways }) };
 }
 

@@ -11,6 +11,7 @@ import { fieldSelectorCure, parseFieldSelector } from '../claims/field-selector.
 import { labelSelectorCure, parseLabelSelector } from '../claims/label-selector.ts';
 import { namespaceQuotaCure, parseNamespaceQuota } from '../claims/policy.ts';
 import { includesPort, type PortRange, parsePortRanges, portRangesCure } from '../claims/port-ranges.ts';
+import type { GatewayPlanSettings } from '../http/gateway-slots.ts';
 import { type HttpOptions, readHttpOptions } from '../http/options.ts';
 import type { SiteBalance } from '../intent/group.ts';
 import type { Balance } from '../ports/model.ts';
@@ -94,8 +95,9 @@ function readOptions(reader: Reader): Omit<AgentOptions, 'warnings'> {
   const balances = readHttpBalances(reader);
   const { policy, node, name, checkInterval } = ports;
   const http = readHttpOptions(reader, { policy, node, name, checkInterval, drainTime, ...balances });
+  const { gateways } = http?.settings ?? {};
   return {
-    ports,
+    ports: gateways === undefined ? ports : reservePorts(ports, gateways.ports),
     addresses,
     guard: {
       openNetworks: reader.read('node-endpoint-networks', parseNetworks, networksCure) ?? [],
@@ -123,6 +125,15 @@ function readOptions(reader: Reader): Omit<AgentOptions, 'warnings'> {
     dryRun: reader.isSet('dry-run'),
     logFormat: readLogFormat(reader),
     logLevel: reader.read('log-level', parseLogLevel, 'must be one of debug, info, warn, error') ?? 'info',
+  };
+}
+
+/** Reserves HAProxy's ports for listeners. */
+function reservePorts(settings: PortSettings, { http, tls }: GatewayPlanSettings['ports']): PortSettings {
+  const { policy } = settings;
+  return {
+    ...settings,
+    policy: { ...policy, reservedPorts: [...policy.reservedPorts, { from: http.from, to: tls.to }] },
   };
 }
 

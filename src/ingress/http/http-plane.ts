@@ -14,6 +14,7 @@ import type { DefaultCertificate } from './default-certificate.ts';
 import { type DesiredSites, type HttpDesiredSettings, SitePlanner } from './desired.ts';
 import { type ConnectionLimit, findConnectionLimit } from './file-limit.ts';
 import { correctVerdicts, type Gap } from './gap.ts';
+import type { Translation } from './gateway-slots.ts';
 import { Outage } from './outage.ts';
 import type { Secrets } from './secrets.ts';
 import { SiteTurns } from './site-turns.ts';
@@ -55,6 +56,14 @@ export interface HttpParts {
   readonly log: DaemonLog;
   /** Decides about endpoints with node addresses. */
   readonly guard?: HostGuard;
+  /** Ports of listeners in the kernel. */
+  readonly listenerRules?: TranslationRules;
+}
+
+/** Applies and removes translations of ports. Both throw. */
+export interface TranslationRules {
+  apply(translations: readonly Translation[]): void;
+  remove(): void;
 }
 
 /** Milliseconds to wait for Secrets before Routes are served without them. */
@@ -213,6 +222,8 @@ export class HttpPlane implements DataPlane {
     try {
       this.#noteOutcome(this.#hasStarted ? await this.#engine.apply(state) : await this.#engine.start(state));
       this.#hasStarted = true;
+      // Not earlier: HAProxy must know the place.
+      this.#parts.listenerRules?.apply(gateway.translations);
       this.#applied = desired;
       this.#hasFailed = false;
     } catch (error) {
@@ -266,6 +277,7 @@ export class HttpPlane implements DataPlane {
     this.#outage.close();
     this.#parts.secrets.close();
     this.#parts.certificate.close();
+    if (removes) this.#parts.listenerRules?.remove();
     if (!this.#hasStarted && this.#settings.hasContainer === true) return;
     const { shutdownDelay: delay, shutdownTimeout: drain } = this.#settings;
     // The end of the first process in a container ends all others, so HAProxy could not keep serving. Another

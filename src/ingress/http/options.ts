@@ -6,7 +6,6 @@ import { optionTimeCure, parseOptionTime } from '../../base/read/duration.ts';
 import { isHostName } from '../../base/read/object-meta.ts';
 import { boolCure, parseBool } from '../../base/read/parse-bool.ts';
 import { parsePort } from '../../base/read/parse-port.ts';
-import { parsePortRanges } from '../claims/port-ranges.ts';
 import type { Balance, Settings } from '../haproxy/model.ts';
 import type { HostPolicy } from '../route/host.ts';
 import { checkAuthorities, type KeyLimits, usualKeys } from './certificate.ts';
@@ -15,6 +14,7 @@ import type { DefaultCertificateSources } from './default-certificate.ts';
 import type { HttpDesiredSettings } from './desired.ts';
 import { parseCaptures, parseCookieCapture, parseHeaderActions } from './header-options.ts';
 import type { HttpSettings } from './http-plane.ts';
+import { readListenerPorts } from './listener-ports-option.ts';
 import type { HttpOptionName } from './option-table.ts';
 import { unavailablePage } from './unavailable-page.ts';
 
@@ -187,20 +187,6 @@ function readHaproxySettings(
     ...(gateways !== undefined && { gateways }),
     spareBackends: readNumber(reader, 'spare-backends', 0, 10_000) ?? 100,
   };
-}
-
-/** Ports of HAProxy for listeners: the first half for HTTP, the second one for TLS. */
-function readListenerPorts(reader: Reader): Settings['gateways'] {
-  const parse = (text: string) => {
-    const [range, ...rest] = parsePortRanges(text) ?? [];
-    const count = range === undefined ? 0 : range.to - range.from + 1;
-    return rest.length === 0 && count >= 2 && count <= 1024 && count % 2 === 0 ? range : undefined;
-  };
-  const range = reader.read('listener-ports', parse, 'must be a range of an even number of ports, such as 61000-61063');
-  if (range === undefined) return undefined;
-  const half = (range.to - range.from + 1) / 2;
-  const middle = range.from + half;
-  return { ports: { http: { from: range.from, to: middle - 1 }, tls: { from: middle, to: range.to } }, inner: half };
 }
 
 function readProcess(reader: Reader): Settings['process'] {

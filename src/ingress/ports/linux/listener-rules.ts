@@ -1,0 +1,39 @@
+import { isDeepStrictEqual } from 'node:util';
+import { runNft } from '../../../base/linux/run-nft.ts';
+import { compareTables, type NftDocument, removeTable, writeTable } from '../../../base/rules/nftables/document.ts';
+import {
+  compileListeners,
+  type ListenerPorts,
+  type ListenerTranslation,
+  listenerTable,
+} from '../rules/listener-table.ts';
+
+/** The translation of listeners' ports in the kernel. Works in the network namespace of its first use. */
+export class ListenerRules {
+  readonly #agent: string;
+  readonly #ports: ListenerPorts;
+  #installed: NftDocument | undefined;
+
+  constructor(agent: string, ports: ListenerPorts) {
+    this.#agent = agent;
+    this.#ports = ports;
+  }
+
+  /** Applies translations in one transaction. Throws KernelError; the previous ones then stay active. */
+  apply(translations: readonly ListenerTranslation[]): void {
+    const wanted = compileListeners(this.#agent, this.#ports, translations);
+    const before = this.#installed;
+    if (isDeepStrictEqual(before, wanted)) return;
+    // The table of an earlier agent is replaced: established connections live in connection tracking.
+    this.#installed = undefined;
+    const input = before === undefined ? removeTable(wanted.table) + writeTable(wanted) : compareTables(before, wanted);
+    runNft(['-f', '-'], input);
+    this.#installed = wanted;
+  }
+
+  /** Removes the table. Throws KernelError. */
+  remove(): void {
+    this.#installed = undefined;
+    runNft(['-f', '-'], removeTable(listenerTable(this.#agent)));
+  }
+}
