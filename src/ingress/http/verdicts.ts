@@ -120,13 +120,14 @@ function describeWarnings({ warnings }: SiteDemand): readonly string[] {
   });
 }
 
-function describeListener({ listener, reason, message }: ListenerVerdict): Verdict {
+function describeListener({ listener, reason, message, isWaiting }: ListenerVerdict): Verdict {
   const { id, owner } = listener;
   return {
     meta: { ...owner.meta, uid: id },
     listener: id.slice(id.lastIndexOf('/') + 1),
     ...(reason !== undefined && { reason }),
     ...(message !== undefined && { message }),
+    ...(isWaiting && { pending: { what: 'all' } }),
     notes: [],
     ignored: [],
   };

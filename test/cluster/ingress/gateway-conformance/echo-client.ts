@@ -3,7 +3,7 @@ import { request as httpRequest } from 'node:http';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, type PeerCertificate } from 'node:tls';
 import type { EchoAnswer, GrpcQuestion, HttpQuestion, TlsWords, WireQuestion } from './echo-protocol.ts';
 
 /** Milliseconds for one try. */
@@ -36,7 +36,17 @@ function askHttp1({ address, port, method, path, headers, tls }: HttpQuestion): 
 }
 
 function tlsWords({ sni, trust }: TlsWords) {
-  return { servername: sni, ...(trust === undefined ? { rejectUnauthorized: false } : { ca: trust }) };
+  if (trust === undefined) return { servername: sni, rejectUnauthorized: false };
+  return { servername: sni, ca: trust, checkServerIdentity: checkName };
+}
+
+/** Like Go, and unlike Node, accepts a wildcard below a top-level domain. */
+function checkName(host: string, { subjectaltname = '' }: PeerCertificate): Error | undefined {
+  const names = subjectaltname.split(', ').map((name) => name.replace(/^DNS:/, ''));
+  const isNamed = names.some(
+    (name) => name === host || (name.startsWith('*.') && name === host.replace(/^[^.]+/, '*')),
+  );
+  return isNamed ? undefined : new Error(`the certificate is for ${subjectaltname}, not for ${host}`);
 }
 
 /** An answer of the gateway itself is not the echo server's JSON. */

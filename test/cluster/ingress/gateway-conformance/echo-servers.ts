@@ -1,6 +1,11 @@
 import { createSocket } from 'node:dgram';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { createServer as createHttp2Server, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
+import {
+  createServer as createHttp2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
@@ -30,14 +35,7 @@ export function serve(pod: EchoPod): readonly Promise<void>[] {
     }
     return [...servers, ...datagrams];
   }
-  if (mode === 'grpc')
-    return [
-      listen(
-        createHttp2Server((one, to) => echoGrpc(pod, one, to)),
-        3000,
-      ),
-      ...datagrams,
-    ];
+  if (mode === 'grpc') return [listen(createGrpcServer(pod), 3000), ...datagrams];
   const handle = (one: IncomingMessage | Http2ServerRequest, to: ServerResponse | Http2ServerResponse) =>
     echo(pod, one, to);
   return [
@@ -80,18 +78,19 @@ function echo(
   );
 }
 
-/** Answers each method of the echo service with the request's method, namespace and pod. */
-function echoGrpc(
-  { name, namespace }: EchoPod,
-  { url, headers }: Http2ServerRequest,
-  response: Http2ServerResponse,
-): void {
-  const body = Buffer.from(JSON.stringify({ fullyQualifiedMethod: url, namespace, pod: name, headers }));
-  const head = Buffer.alloc(5);
-  head.writeUInt32BE(body.length, 1);
-  response.stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
-  response.stream.on('wantTrailers', () => response.stream.sendTrailers({ 'grpc-status': '0' }));
-  response.stream.end(Buffer.concat([head, body]));
+/** A server whose methods answer with the request's method, namespace and pod. */
+function createGrpcServer({ name, namespace }: EchoPod): Server {
+  const server = createHttp2Server();
+  server.on('stream', (stream: ServerHttp2Stream, headers) => {
+    const body = Buffer.from(JSON.stringify({ fullyQualifiedMethod: headers[':path'], namespace, pod: name, headers }));
+    const head = Buffer.alloc(5);
+    head.writeUInt32BE(body.length, 1);
+    stream.on('error', () => undefined);
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+    stream.end(Buffer.concat([head, body]));
+  });
+  return server;
 }
 
 /** The suite's TCP server. */

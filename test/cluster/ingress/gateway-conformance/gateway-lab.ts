@@ -175,7 +175,8 @@ export class GatewayLab {
     const { metadata, ...rest } = structuredClone(written) as KubeObject;
     const path = this.#pathOf(kind, metadata.namespace);
     const before = this.#server.get(path, keyOf(metadata));
-    if (kind === 'Namespace') metadata.labels = { 'kubernetes.io/metadata.name': metadata.name, ...(metadata.labels ?? {}) };
+    if (kind === 'Namespace')
+      metadata.labels = { 'kubernetes.io/metadata.name': metadata.name, ...(metadata.labels ?? {}) };
     const spec = withDefaults(rest.spec);
     const isChanged = before === undefined || JSON.stringify(before.spec) !== JSON.stringify(spec);
     const generation = ((before?.metadata.generation as number | undefined) ?? 0) + (isChanged ? 1 : 0);
