@@ -1,4 +1,5 @@
 import { letters, withCookie, withoutCookie } from './features.ts';
+import { editRules } from './header-edits.ts';
 import type { ForwardedMode, Settings } from './model.ts';
 import { networksMap } from './networks.ts';
 import { quoteWord } from './quote.ts';
@@ -7,9 +8,13 @@ import { milliseconds } from './section.ts';
 /**
  * Renders the `defaults` sections that other sections inherit from. The rules for features of Routes exist here once
  * and look up maps, instead of 10,000 times in backends. Their order is the order in which a request meets them.
+ *
+ * @param editedHeaders names of headers for which there are rules
  */
-export function renderDefaults(settings: Settings): string {
-  return [base(settings), plainBackends(settings), httpBackends(settings), tcpBackends(settings)].join('\n');
+export function renderDefaults(settings: Settings, editedHeaders: ReadonlySet<string>): string {
+  return [base(settings), plainBackends(settings), httpBackends(settings, editedHeaders), tcpBackends(settings)].join(
+    '\n',
+  );
 }
 
 /** Returns a condition: the flags of a route contain a letter. An ordinary route has no flags. */
@@ -71,7 +76,7 @@ ${privateRules('')}
 `;
 }
 
-function httpBackends(settings: Settings): string {
+function httpBackends(settings: Settings, names: ReadonlySet<string>): string {
   return `# All other HTTP backends. Their route selects the rules: "SECTION|COOKIE|ATTRIBUTES|!LETTERS".
 defaults http from base
 ${connectionLimit(settings, 'http')}
@@ -100,11 +105,17 @@ ${(['append', 'replace', 'if-none'] as const).map((mode) => forwardedRules(setti
   http-request set-var(txn.rest) 'var(txn.rest),regsub("^([^ ]*) \\\\1","")' if ${flagged(letters.rewrite)} !${flagged(letters.rewriteRoot)}
   http-request set-path %[var(txn.section),map_str(maps/rewrite-target.map)] if ${flagged(letters.rewriteOnly)}
   http-request set-path %[var(txn.section),map_str(maps/rewrite-target.map)]%[var(txn.rest)] if ${flagged(letters.rewrite)} !${flagged(letters.rewriteOnly)}
-
+${hostRule(settings)}${editRules(names, 'request', `if ${flagged(letters.requestEdits)}`)}
   http-response add-header Set-Cookie "%[var(txn.route),field(2,|)]=%[srv_name]; path=/%[var(txn.route),field(3,|),map_str(maps/cookie-attributes.map)]" if ${withoutCookie} !${flagged(letters.noCookie)}
 ${privateRules(`${withoutCookie} !${flagged(letters.noCookie)} `)}
 ${settings.log === undefined ? '' : logServer}  http-response set-header Strict-Transport-Security %[var(txn.section),map_str(maps/hsts.map)] if ${flagged(letters.hsts)}
-`;
+${editRules(names, 'response', `if ${flagged(letters.responseEdits)}`)}`;
+}
+
+/** Only listeners of Gateways have routes that replace the host. */
+function hostRule({ gateways }: Settings): string {
+  if (gateways === undefined) return '';
+  return `  http-request set-header Host %[var(txn.section),map_str(maps/rewrite-host.map)] if ${flagged(letters.rewriteHost)}\n`;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { encodeValue } from './encode.ts';
 import { checkPattern, longestSubject } from './pattern.ts';
 import { UnfitValue } from './quote.ts';
 import type { Condition, Rule } from './rule.ts';
@@ -249,9 +250,4 @@ function patternKey(id: string, number: number, pattern: string): string {
 /** Replaces blanks, which would end a key. */
 function withoutBlanks(pattern: string): string {
   return pattern.replaceAll(/\\[\s\S]| /g, (part) => (part.endsWith(' ') ? String.raw`\x20` : part));
-}
-
-/** Encodes a value as HAProxy's `url_enc` does. */
-export function encodeValue(value: string): string {
-  return encodeURIComponent(value).replaceAll(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
 }

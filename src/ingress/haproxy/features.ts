@@ -1,6 +1,7 @@
+import { editEntries } from './header-edits.ts';
 import type { Backend, ForwardedMode, StickyCookie } from './model.ts';
 import { listIdOf } from './networks.ts';
-import { checkMapValue, checkToken, UnfitValue } from './quote.ts';
+import { checkHost, checkMapValue, checkToken, UnfitValue } from './quote.ts';
 
 /**
  * The features of a backend as map values, so that they can change at run time. The value of a host's entry is a
@@ -18,6 +19,10 @@ export const featureMaps = [
   'rewrite-prefix',
   'rewrite-target',
   'hsts',
+  'rewrite-host',
+  'request-edits',
+  'response-edits',
+  'edit-values',
 ] as const;
 export type FeatureMap = (typeof featureMaps)[number];
 
@@ -33,6 +38,9 @@ export const letters = {
   hsts: 'h',
   noCookie: 'n',
   headers: 'x',
+  rewriteHost: 'v',
+  requestEdits: 'q',
+  responseEdits: 'p',
   forwarded: { append: 'A', replace: 'R', 'if-none': 'I', never: 'N' } satisfies Record<ForwardedMode, string>,
 } as const;
 
@@ -105,6 +113,9 @@ function flagsOf(backend: Backend, forwarded: ForwardedMode, redirect: boolean):
     http.hsts !== undefined && letters.hsts,
     backend.mode === 'http' && http.cookie === undefined && letters.noCookie,
     (http.requestHeaders ?? []).length + (http.responseHeaders ?? []).length > 0 && letters.headers,
+    http.rewriteHost !== undefined && letters.rewriteHost,
+    http.requestEdits !== undefined && letters.requestEdits,
+    http.responseEdits !== undefined && letters.responseEdits,
     http.forwarded !== undefined && http.forwarded !== forwarded && letters.forwarded[http.forwarded],
   ].filter((flag): flag is string => flag !== false);
   if (flags.length === 0) return '';
@@ -124,10 +135,17 @@ export function featureEntries(backend: Backend, section: string): Map<FeatureMa
   if (backend.mode === 'tcp') return entries;
   add('timeout-server', backend.timeoutServer?.toFixed(0));
   add('timeout-tunnel', backend.timeoutTunnel?.toFixed(0));
-  const { rewrite, hsts } = backend.http ?? {};
+  const { rewrite, hsts, rewriteHost, requestEdits, responseEdits } = backend.http ?? {};
   if (rewrite?.prefix !== '') add('rewrite-prefix', rewrite?.prefix);
   add('rewrite-target', rewrite?.target);
   add('hsts', hsts);
+  add('rewrite-host', rewriteHost && checkHost(rewriteHost));
+  const request = editEntries(section, requestEdits, 'request');
+  const response = editEntries(section, responseEdits, 'response');
+  add('request-edits', request.list);
+  add('response-edits', response.list);
+  const values = new Map([...request.values, ...response.values]);
+  if (values.size > 0) entries.set('edit-values', values);
   return entries;
 }
 

@@ -32,7 +32,7 @@ export function renderConfiguration(
   const { settings } = inForce.state;
   return new Map([
     ['conf/00-global.cfg', renderGlobal(settings, place, generation)],
-    ['conf/10-defaults.cfg', renderDefaults(settings)],
+    ['conf/10-defaults.cfg', renderDefaults(settings, inForce.layout.editedHeaders)],
     ['conf/20-frontends.cfg', renderFrontends(settings, loopback)],
     ...renderShards(inForce, new Set(Array.from({ length: shardCount }, (_, shard) => shard))),
   ]);

@@ -1,3 +1,4 @@
+import { listEditedNames } from './header-edits.ts';
 import type { HttpState } from './model.ts';
 import { authorityFile, makeSection, type ServerLine, spareShapes } from './section.ts';
 
@@ -18,6 +19,8 @@ export interface Layout {
   readonly tenancies: ReadonlyMap<string, Tenancy>;
   /** Authority files that HAProxy has loaded, used or not. */
   readonly authorities: ReadonlySet<string>;
+  /** Names of headers for which HAProxy has loaded rules. */
+  readonly editedHeaders: ReadonlySet<string>;
 }
 
 /** One use of a spare section. */
@@ -57,6 +60,7 @@ export function freshLayout(state: HttpState): Layout {
     leaving: new Map(),
     tenancies: new Map(),
     authorities: new Set([...state.authorities].map(([name, pem]) => authorityFile(name, pem))),
+    editedHeaders: new Set([...state.backends.values()].flatMap(listEditedNames)),
   };
 }
 

@@ -25,6 +25,7 @@ interface MainFile {
   readonly leaving: [string, ServerLine][];
   readonly tenancies: [string, Tenancy][];
   readonly known: readonly string[];
+  readonly editedHeaders: readonly string[];
   readonly gateways: GatewaysFile;
 }
 
@@ -55,6 +56,7 @@ export function rememberMain({ state, layout }: InForce): Files {
     leaving: [...layout.leaving],
     tenancies: [...layout.tenancies],
     known: [...layout.authorities],
+    editedHeaders: [...layout.editedHeaders],
     gateways: {
       tlsNames: [...state.gateways.tlsNames.values()],
       places: [...state.gateways.places],
@@ -128,6 +130,7 @@ export async function recall(folder: string): Promise<InForce | undefined> {
       leaving: new Map(main.leaving),
       tenancies: new Map(main.tenancies),
       authorities: new Set(main.known),
+      editedHeaders: new Set(main.editedHeaders),
     };
     return { state, layout };
   } catch {

@@ -102,6 +102,11 @@ export interface HttpBackend {
   readonly hsts?: string;
   readonly requestHeaders?: readonly HeaderAction[];
   readonly responseHeaders?: readonly HeaderAction[];
+  /** Changes with literal values. */
+  readonly requestEdits?: HeaderEdits;
+  readonly responseEdits?: HeaderEdits;
+  /** Host that servers see. */
+  readonly rewriteHost?: string;
   /** Applies {@link Settings.headerCases} to requests to the servers. */
   readonly adjustCase?: boolean;
   /** TLS to the servers. */
@@ -135,6 +140,13 @@ export interface ServerTls {
 export type HeaderAction =
   | { readonly action: 'set'; readonly name: string; readonly value: string }
   | { readonly action: 'delete'; readonly name: string };
+
+/** Changes of headers. A name has one of them. */
+export interface HeaderEdits {
+  readonly set: readonly { readonly name: string; readonly value: string }[];
+  readonly add: readonly { readonly name: string; readonly value: string }[];
+  readonly remove: readonly string[];
+}
 
 export interface Server {
   /** Unique in its backend, such as `pod:web-1:web:http:10.1.2.3:8080`. The value of the cookie is its MD5. */

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { backendEntries } from './entries.ts';
+import { listEditedNames } from './header-edits.ts';
 import { chooseSpare, type InForce, type Layout, type Tenancy } from './layout.ts';
 import type { Backend } from './model.ts';
 import { routeOf } from './route.ts';
@@ -69,7 +70,7 @@ class Placement {
   }
 
   result(): Placed {
-    const { authorities } = this.#before.layout;
+    const { authorities, editedHeaders } = this.#before.layout;
     const layout: Layout = {
       sections: this.#sections,
       spares: this.#spares,
@@ -77,6 +78,7 @@ class Placement {
       leaving: this.#leaving,
       tenancies: this.#tenancies,
       authorities,
+      editedHeaders,
     };
     return { backends: this.#backends, layout, rerouted: this.#rerouted };
   }
@@ -94,6 +96,10 @@ class Placement {
     const authority = backend.http?.tls?.authority;
     if (authority !== undefined && !this.#authorities.has(authority)) {
       this.#wait('size', id);
+      return;
+    }
+    if (listEditedNames(backend).some((name) => !this.#before.layout.editedHeaders.has(name))) {
+      this.#wait('header', id);
       return;
     }
     if (old !== undefined && section !== undefined && old.owner === backend.owner) {

@@ -7,6 +7,8 @@ export const reloadCauses = [
   'settings',
   /** A backend needs individual rules in its section: header actions, header case, passthrough timeouts. */
   'shape',
+  /** A backend changes a header that none of the loaded ones changes. */
+  'header',
   /** Few or no spare sections of the kind are left. */
   'spares',
   /** A certificate or authority exceeds the limit of the runtime socket. */

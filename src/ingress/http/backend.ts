@@ -110,7 +110,9 @@ function makeHttp(
   defaults: HttpDefaults,
   authority: string | undefined,
 ): HttpBackend {
-  const { forwarded, rewriteTarget, hsts, adjustsCase, requestHeaders = [], responseHeaders = [] } = filters ?? {};
+  const { forwarded, hsts, adjustsCase, requestHeaders = [], responseHeaders = [] } = filters ?? {};
+  const { requestEdits, responseEdits, rewriteHost } = filters ?? {};
+  const rewrite = makeRewrite(path, filters);
   const isSecure = tls !== undefined && tls.plain !== 'serve';
   const { cookie } = group;
   return {
@@ -122,13 +124,24 @@ function makeHttp(
       },
     }),
     ...(forwarded !== undefined && { forwarded }),
-    ...(rewriteTarget !== undefined && { rewrite: rewriteOf(path, rewriteTarget) }),
+    ...(rewrite !== undefined && { rewrite }),
+    ...(rewriteHost !== undefined && { rewriteHost }),
+    ...(requestEdits !== undefined && { requestEdits }),
+    ...(responseEdits !== undefined && { responseEdits }),
     ...(hsts !== undefined && tls !== undefined && { hsts }),
     ...(requestHeaders.length > 0 && { requestHeaders: requestHeaders.map(asAction) }),
     ...(responseHeaders.length > 0 && { responseHeaders: responseHeaders.map(asAction) }),
     ...(adjustsCase === true && { adjustCase: true }),
     ...(group.tls !== undefined && { tls: authority === undefined ? {} : { authority } }),
   };
+}
+
+function makeRewrite(path: string, { rewriteTarget, rewritePath }: Partial<Filters> = {}): HttpBackend['rewrite'] {
+  if (rewriteTarget !== undefined) return rewriteOf(path, rewriteTarget);
+  if (rewritePath === undefined) return undefined;
+  const { type, value } = rewritePath;
+  if (type === 'full') return { prefix: '', target: value === '' ? '/' : value, dropRest: true };
+  return { prefix: path.replace(/\/+$/, ''), target: value.replace(/\/+$/, '') || '/' };
 }
 
 function asAction({ name, value }: HeaderChange) {

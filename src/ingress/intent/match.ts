@@ -36,7 +36,10 @@ export interface ValueMatch {
 /** Characters of host and path together: HAProxy compares at most 4,095 bytes, four of which it needs itself. */
 export const longestHostAndPath = 4091;
 
-/** Changes of requests and responses. All matches of a group must have the same filters. */
+/**
+ * Changes of requests and responses. All matches of a group must have the same filters, and the same path if the
+ * filters replace its prefix; otherwise they need groups of their own.
+ */
 export interface Filters {
   /** Replaces the matched prefix. */
   readonly rewriteTarget?: string;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { encodeValue, longestChain, TooComplex } from '../../../../src/ingress/haproxy/decision-graph.ts';
+import { longestChain, TooComplex } from '../../../../src/ingress/haproxy/decision-graph.ts';
+import { encodeValue } from '../../../../src/ingress/haproxy/encode.ts';
 import { mark } from '../../../../src/ingress/haproxy/paths.ts';
 import type { Condition, Rule } from '../../../../src/ingress/haproxy/rule.ts';
 import { compileHost, type HostEntries } from '../../../../src/ingress/haproxy/virtual-host.ts';
