@@ -244,6 +244,8 @@ export class GatewaySites implements SiteDecisions {
   }
 
   *#listSecrets(): Iterable<string> {
+    // At the start, Secrets must be read before the first decision is applied.
+    if (this.#addresses === undefined) this.#decideGateways(this.#settings.addresses());
     for (const listener of this.#served.keys()) {
       const { tls } = listener as L7Listener;
       for (const { namespace, name } of tls?.certificates ?? [])

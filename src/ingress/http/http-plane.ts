@@ -207,6 +207,8 @@ export class HttpPlane implements DataPlane {
     // All at once at the start: HAProxy must not serve a part of the Routes.
     const changes = this.#desired === undefined ? taken : this.#turns.cut(taken);
     const desired = this.#planner.compute(changes, new Set([...this.#changedSecrets, ...changes.of('Secret')]));
+    // Listeners of Gateways are known only now.
+    secrets.want(this.#listSecrets());
     this.#changedSecrets.clear();
     const haproxy = await this.#fitConnections();
     const { sites, passthrough, backends, certificates, authorities, gateway } = desired;

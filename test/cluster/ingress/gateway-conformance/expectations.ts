@@ -92,7 +92,7 @@ export interface Expectation {
   };
   readonly answeredByGateway?: boolean;
   readonly responseHeaders?: Readonly<Record<string, string>>;
-  readonly absentResponseHeaders?: readonly string[];
+  readonly responseHeadersAbsent?: readonly string[];
   readonly redirect?: {
     readonly host?: string;
     readonly scheme?: string;

@@ -12,7 +12,7 @@ import { checkNamespaces, checkStatus } from './status-checks.ts';
 import { checkAnswer } from './traffic-checks.ts';
 
 /** Milliseconds: limit of one step, and pause after a wrong try. */
-const times = { step: 6_000, pause: 50 };
+const times = { step: 20_000, pause: 50 };
 
 /** Right tries in a row that a request needs. */
 const inARow = 3;
@@ -121,6 +121,11 @@ export class Player {
         return this.#repeat(step, inARow, () => this.#call(step));
       case 'tcp':
         return this.#repeat(step, 1, () => this.#talk(step));
+      case 'tcpConnect':
+        return this.#repeat(step, 1, async () => {
+          const { error } = await this.#lab.ask({ do: 'tcp', question: this.#placeOf(step) });
+          return error;
+        });
       case 'udp':
       case 'dnsOverUdp':
         return this.#repeat(step, 1, () => this.#send(step));

@@ -32,6 +32,10 @@ export function checkStatus(lab: GatewayLab, step: Step, generationBefore: numbe
       return isCurrent(seen) ? checkListeners(seen, step.listeners ?? []) : 'conditions are not current';
     case 'observedGenerationLatest':
       return isCurrent(seen) ? undefined : JSON.stringify(seen?.status);
+    case 'addressAssigned': {
+      const isGood = isCurrent(seen) && (seen?.status as Any).addresses?.length > 0;
+      return isGood ? undefined : JSON.stringify(seen?.status);
+    }
     case 'generationGrew':
       return seen?.metadata.generation === generationBefore ? 'the generation is the same' : undefined;
     default:

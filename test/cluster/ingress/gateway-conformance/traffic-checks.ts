@@ -26,7 +26,7 @@ function checkWhole(step: Step, expect: Expectation, answer: EchoAnswer, isHttps
   for (const [name, value] of Object.entries(expect.responseHeaders ?? {})) {
     assert.equal(headers[name.toLowerCase()], value, `response header ${name}`);
   }
-  for (const name of expect.absentResponseHeaders ?? []) assert.equal(headers[name.toLowerCase()], undefined, name);
+  for (const name of expect.responseHeadersAbsent ?? []) assert.equal(headers[name.toLowerCase()], undefined, name);
   if (status !== 200 && status !== 204) return;
   if (expect.answeredByGateway) {
     assert.equal(answer.echo, undefined);
