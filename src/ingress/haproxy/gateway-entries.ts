@@ -1,10 +1,11 @@
+import { TooComplex } from './decision-graph.ts';
 import { innerName } from './gateway-names.ts';
 import type { InForce } from './layout.ts';
 import type { MapName, Maps } from './maps.ts';
 import { checkMapValue } from './quote.ts';
 import { routeOf } from './route.ts';
-import type { Gateways, TlsName } from './rule.ts';
-import { checkKey, compileHost } from './virtual-host.ts';
+import { answerSection, type Gateways, type TlsName, type VirtualHost } from './rule.ts';
+import { checkKey, compileHost, type HostEntries } from './virtual-host.ts';
 
 /** Value of a name whose TLS the router terminates, and of one that no route has. */
 const ends = '-';
@@ -22,7 +23,7 @@ export function* gatewayEntries(inForce: InForce): Iterable<Maps> {
 export function hostEntries(inForce: InForce, key: string): Maps {
   const host = inForce.state.gateways.hosts.get(key);
   if (host === undefined) return new Map();
-  const { names, paths, edges, patterns, redirects } = compileHost(host, (backend) => routeOf(inForce, backend));
+  const { names, paths, edges, patterns, redirects } = compile(host, inForce);
   return new Map<MapName, Map<string, string>>([
     ['names', names],
     ['sites', paths],
@@ -30,6 +31,17 @@ export function hostEntries(inForce: InForce, key: string): Maps {
     ['patterns', patterns],
     ['redirects', redirects],
   ]);
+}
+
+function compile(host: VirtualHost, inForce: InForce): HostEntries {
+  const find = (backend: string) => routeOf(inForce, backend);
+  try {
+    return compileHost(host, find);
+  } catch (error) {
+    if (!(error instanceof TooComplex)) throw error;
+    // A rule that waits for its backend leaves more to decide than one that ends the decision.
+    return compileHost(host, (backend) => find(backend) ?? answerSection(503));
+  }
 }
 
 /** Returns the entries of a name in a ClientHello. */

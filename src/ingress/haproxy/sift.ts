@@ -8,7 +8,7 @@ import { plainEntries, secureEntries } from './paths.ts';
 import { checkHost, UnfitValue } from './quote.ts';
 import type { TlsName, VirtualHost } from './rule.ts';
 import { authorityFile, makeSection } from './section.ts';
-import { compileHost } from './virtual-host.ts';
+import { checkHostRules } from './virtual-host.ts';
 
 /** A part of a state that cannot be served, with the reason. */
 export interface Refusal {
@@ -69,7 +69,7 @@ export function siftState(
       authorities,
       gateways: {
         ...siftPlaces(state.gateways),
-        hosts: sift('virtual host', state.gateways.hosts, checkVirtualHost),
+        hosts: sift('virtual host', state.gateways.hosts, checkHostRules),
         tlsNames: sift('TLS name', state.gateways.tlsNames, (name) => void checkTlsName(name)),
       },
     },
@@ -87,10 +87,6 @@ function checkBackend(backend: Backend): void {
 function checkSite(site: Site): void {
   plainEntries(site, () => 'section');
   secureEntries(site, () => 'section');
-}
-
-function checkVirtualHost(host: VirtualHost): void {
-  compileHost(host, () => 'section');
 }
 
 function checkCertificate(certificate: Certificate): void {

@@ -55,6 +55,29 @@ export function compileHost(host: VirtualHost, routeOf: RouteOfBackend): HostEnt
   return { names, paths, redirects, ...graph.entries };
 }
 
+/**
+ * Checks that a virtual host can be compiled, whichever of its backends exist. Rules with few conditions are not
+ * compiled, because most hosts have none. Throws {@link UnfitValue}.
+ */
+export function checkHostRules(host: VirtualHost): void {
+  checkKey(host.key);
+  checkMapValue('listener', host.listener);
+  for (const rule of host.rules) {
+    const { path, target } = rule;
+    if (path.type !== 'regex') checkPrefixKey(`${host.key}${checkPath(path.value)}/${mark}`);
+    testsOf(rule);
+    if (target.kind === 'redirect') makeRedirect(host.key, target.redirect);
+  }
+  if (!isSimple(host.rules)) compileHost(host, (backend) => backend);
+}
+
+/** Returns whether rules surely need few decisions: each is open, fulfilled or out, for few conditions. */
+function isSimple(rules: readonly Rule[]): boolean {
+  const tests = rules.map(({ path, conditions }) => conditions.length + (path.type === 'regex' ? 1 : 0));
+  const conditional = tests.filter((count) => count > 0);
+  return conditional.length <= 4 && conditional.reduce((sum, count) => sum + count, 0) <= 10;
+}
+
 /** Rules by their path. */
 class RuleIndex {
   /** Every path of a rule: a prefix has no final slash, and `/` is the empty path. */

@@ -13,7 +13,7 @@ import type { KeyLimits, KeyPair } from './certificate.ts';
 import { CertificateBook, type CertificateRefusal, type SecretLookup } from './certificate-book.ts';
 import { addCertificates, CertificateList } from './certificate-list.ts';
 import { SharedClaims } from './gateway-claims.ts';
-import type { GatewayPlan } from './gateway-plan.ts';
+import { type GatewayPlan, noGatewayPlan } from './gateway-plan.ts';
 import { GatewayPlanner } from './gateway-planner.ts';
 import type { GatewayPlanSettings } from './gateway-slots.ts';
 import type { ServedSite, UnfitSite } from './served-site.ts';
@@ -228,9 +228,9 @@ export class SitePlanner {
       for (const entry of makePassthrough(group.served, before?.passthrough)) passthrough.set(entry.host, entry);
     }
     const gateway = this.#gateways.compute((request) => this.#claims.findRival(request));
-    if (before !== undefined && before.gateway !== gateway)
-      for (const id of before.gateway.backends.keys()) backends.delete(id);
-    for (const [id, backend] of gateway.backends) backends.set(id, backend);
+    const known = before?.gateway.backends ?? noGatewayPlan.backends;
+    for (const id of known === gateway.backends ? [] : known.keys()) if (!gateway.backends.has(id)) backends.delete(id);
+    for (const [id, backend] of gateway.backends) if (backends.get(id) !== backend) backends.set(id, backend);
     const groups = [...this.#groups.values()];
     return {
       served: groups.flatMap(({ served }) => served),

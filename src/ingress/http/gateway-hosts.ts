@@ -1,6 +1,6 @@
 import { UnfitValue } from '../haproxy/quote.ts';
 import type { Rule, VirtualHost } from '../haproxy/rule.ts';
-import { compileHost } from '../haproxy/virtual-host.ts';
+import { checkHostRules } from '../haproxy/virtual-host.ts';
 import type { SiteListener } from '../intent/listener.ts';
 import type { SiteRequest } from '../intent/site-request.ts';
 import type { Place } from './gateway-places.ts';
@@ -54,7 +54,7 @@ function compiles(rules: readonly Rule[]): boolean {
 /** Returns why rules cannot be served, or undefined. */
 export function findUnfit(rules: readonly Rule[]): string | undefined {
   try {
-    compileHost({ key: '80@*|*', listener: 'x', rules }, () => 'x');
+    checkHostRules({ key: '80@*|*', listener: 'x', rules });
     return undefined;
   } catch (error) {
     if (error instanceof UnfitValue) return error.message;

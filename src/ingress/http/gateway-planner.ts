@@ -9,7 +9,8 @@ import type { ListenerId, SiteListener } from '../intent/listener.ts';
 import type { SiteDemand, SiteRequest } from '../intent/site-request.ts';
 import { type HttpDefaults, makeBackend } from './backend.ts';
 import type { CertificateBook } from './certificate-book.ts';
-import { findUnfit, makeHost, type NameRules, sortRules } from './gateway-hosts.ts';
+import { covers, findUnfit, makeHost, type NameRules, sortRules } from './gateway-hosts.ts';
+import { GatewayOutcomes } from './gateway-outcomes.ts';
 import { findPlaces, type Place, type Places, patternOf } from './gateway-places.ts';
 import { type GatewayPlan, type ListenerVerdict, noGatewayPlan, type RefusedAtListener } from './gateway-plan.ts';
 import { makeRules, makeTarget, type RankedRule, requestPattern } from './gateway-rules.ts';
@@ -52,6 +53,7 @@ export class GatewayPlanner {
   readonly #checked = new Map<ListenerId, CheckedListener>();
   readonly #hosts = new Map<string, VirtualHost>();
   readonly #patterns = new PatternQuota();
+  readonly #outcomes = new GatewayOutcomes();
   readonly #dirty = new Map<ListenerId, Set<string>>();
   readonly #slots: GatewaySlots | undefined;
   #isChanged = false;
@@ -79,6 +81,7 @@ export class GatewayPlanner {
     same?.delete(request);
     if (same?.size === 0) byPattern?.delete(pattern);
     this.forget(request);
+    this.#outcomes.drop(request);
   }
 
   /** Recomputes a request, because its Services changed. */
@@ -115,6 +118,9 @@ export class GatewayPlanner {
     if (isSame) return;
     const before = this.#listeners;
     this.#listeners = new Map(all.map((one) => [one.id, one]));
+    for (const id of new Set([...before.keys(), ...this.#listeners.keys()])) {
+      if (before.has(id) !== this.#listeners.has(id)) this.#touchListener(id);
+    }
     for (const one of all) {
       if (before.get(one.id)?.tls?.end !== one.tls?.end) this.#forgetListener(one.id);
       if (before.get(one.id)?.tls !== one.tls || !this.#checked.has(one.id))
@@ -125,6 +131,10 @@ export class GatewayPlanner {
     this.#isChanged = true;
   }
 
+  #touchListener(id: ListenerId): void {
+    for (const requests of this.#requests.get(id)?.values() ?? []) for (const request of requests) this.#touch(request);
+  }
+
   #forgetListener(id: ListenerId): void {
     for (const requests of this.#requests.get(id)?.values() ?? []) for (const request of requests) this.forget(request);
   }
@@ -133,8 +143,7 @@ export class GatewayPlanner {
   compute(isRefused: (request: SiteRequest) => string | undefined): GatewayPlan {
     if (this.#slots === undefined || !this.isDirty) return this.#plan;
     for (const [id, patterns] of this.#dirty) for (const pattern of patterns) this.#sortName(id, pattern, isRefused);
-    const keys = this.#planHosts();
-    for (const key of [...this.#hosts.keys()]) if (!keys.has(key)) this.#hosts.delete(key);
+    this.#planHosts();
     this.#dirty.clear();
     this.#isChanged = false;
     this.#plan = this.#assemble(this.#slots);
@@ -151,8 +160,13 @@ export class GatewayPlanner {
     const rules = this.#rules.get(id) ?? new Map<string, NameRules>();
     this.#rules.set(id, rules);
     for (const request of requests) this.#prepare(request, isRefused(request));
-    if (requests.length === 0) rules.delete(pattern);
-    else rules.set(pattern, sortRules(requests.flatMap((one) => this.#prepared.get(one)?.rules ?? [])));
+    if (requests.length === 0) {
+      rules.delete(pattern);
+      return;
+    }
+    const sorted = sortRules(requests.flatMap((one) => this.#prepared.get(one)?.rules ?? []));
+    rules.set(pattern, sorted);
+    for (const request of requests) this.#judge(request, sorted.complex.has(request));
   }
 
   #prepare(request: SiteRequest, rival: string | undefined): Prepared {
@@ -209,31 +223,36 @@ export class GatewayPlanner {
     return backends;
   }
 
-  /** Updates the virtual hosts and returns their keys. */
-  #planHosts(): ReadonlySet<string> {
-    const keys = new Set<string>();
-    for (const place of this.#places.places) {
-      for (const pattern of this.#listPatterns(place)) {
-        const key = `${place.name}|${pattern}`;
-        keys.add(key);
-        if (this.#hosts.has(key) && !this.#isAffected(place, pattern)) continue;
-        const host = makeHost(place, pattern, ({ id }) => this.#rules.get(id) ?? new Map());
-        const known = this.#hosts.get(key);
-        if (host !== undefined && !isSameHost(known, host)) this.#hosts.set(key, host);
-      }
+  /** Updates the virtual hosts of changed names, and of the names below changed wildcards. */
+  #planHosts(): void {
+    if (this.#isChanged) {
+      const keys = new Set<string>();
+      for (const place of this.#places.places)
+        for (const pattern of this.#listPatterns(place)) keys.add(this.#planHost(place, pattern));
+      for (const key of [...this.#hosts.keys()]) if (!keys.has(key)) this.#hosts.delete(key);
+      return;
     }
-    return keys;
+    for (const place of this.#places.places) {
+      const dirty = [...place.listeners.values()].flatMap(({ id }) => [...(this.#dirty.get(id) ?? [])]);
+      const wildcards = dirty.filter((name) => name.startsWith('*'));
+      for (const pattern of dirty) this.#planHost(place, pattern);
+      if (wildcards.length === 0) continue;
+      for (const pattern of this.#listPatterns(place))
+        if (wildcards.some((name) => covers(name, pattern))) this.#planHost(place, pattern);
+    }
   }
 
-  #isAffected({ listeners }: Place, pattern: string): boolean {
-    if (this.#isChanged) return true;
-    for (const { id } of listeners.values()) {
-      const dirty = this.#dirty.get(id);
-      if (dirty === undefined) continue;
-      for (const name of dirty)
-        if (name === pattern || name === '*' || (name.startsWith('*.') && pattern.endsWith(name.slice(1)))) return true;
-    }
-    return false;
+  /** Updates a virtual host and returns its key. */
+  #planHost(place: Place, pattern: string): string {
+    const key = `${place.name}|${pattern}`;
+    const isListed = [...place.listeners.values()].some(
+      (one) =>
+        one.tls?.end !== 'endpoint' && (patternOf(one) === pattern || this.#rules.get(one.id)?.has(pattern) === true),
+    );
+    const host = isListed ? makeHost(place, pattern, ({ id }) => this.#rules.get(id) ?? new Map()) : undefined;
+    if (host === undefined) this.#hosts.delete(key);
+    else if (!isSameHost(this.#hosts.get(key), host)) this.#hosts.set(key, host);
+    return key;
   }
 
   #listPatterns({ listeners }: Place): ReadonlySet<string> {
@@ -276,7 +295,7 @@ export class GatewayPlanner {
       defaults,
     };
     const listeners = [...this.#listeners.values()].map((one) => this.#judgeListener(one, slots));
-    return { gateways, certificates, ...this.#judge(), listeners, translations: slots.translations };
+    return { gateways, certificates, ...this.#outcomes.list(), listeners, translations: slots.translations };
   }
 
   #sameName(name: TlsName): TlsName {
@@ -297,27 +316,14 @@ export class GatewayPlanner {
     return passed;
   }
 
-  #judge(): Pick<GatewayPlan, 'served' | 'refused' | 'backends'> {
-    const served: ServedSite[] = [];
-    const refused: RefusedAtListener[] = [];
-    const backends = new Map<string, Backend>();
-    for (const [id, byPattern] of this.#requests) {
-      for (const [pattern, requests] of byPattern) {
-        const complex = this.#rules.get(id)?.get(pattern)?.complex;
-        for (const request of requests) {
-          const prepared = this.#prepared.get(request);
-          const refusal = this.#listeners.has(id)
-            ? (prepared?.refusal ?? (complex?.has(request) === true ? tooComplex(request) : undefined))
-            : { request, reason: 'NoMatchingParent', message: 'the listener does not exist' };
-          if (refusal !== undefined) refused.push(refusal);
-          else if (prepared?.served !== undefined) {
-            served.push(prepared.served);
-            for (const backend of prepared.backends) backends.set(backend.id, backend);
-          }
-        }
-      }
-    }
-    return { served, refused, backends };
+  /** Records what became of a request. */
+  #judge(request: SiteRequest, isComplex: boolean): void {
+    const { served, refusal } = this.#prepared.get(request) ?? {};
+    if (!this.#listeners.has(request.listener)) {
+      this.#outcomes.refuse({ request, reason: 'NoMatchingParent', message: 'the listener does not exist' });
+    } else if (refusal !== undefined) this.#outcomes.refuse(refusal);
+    else if (isComplex) this.#outcomes.refuse(tooComplex(request));
+    else if (served !== undefined) this.#outcomes.serve(served);
   }
 
   #judgeListener(listener: SiteListener, slots: GatewaySlots): ListenerVerdict {

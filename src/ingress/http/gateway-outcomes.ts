@@ -1,0 +1,55 @@
+import type { Backend } from '../haproxy/model.ts';
+import type { SiteDemand, SiteRequest } from '../intent/site-request.ts';
+import type { RefusedAtListener } from './gateway-plan.ts';
+import type { ServedSite } from './served-site.ts';
+
+/** What became of each request at listeners, and the backends of those that are served. */
+export class GatewayOutcomes {
+  readonly #served = new Map<SiteRequest, ServedSite>();
+  readonly #refused = new Map<SiteRequest, RefusedAtListener>();
+  readonly #backends = new Map<string, Backend>();
+  /** Number of served requests by demand: they share backends. */
+  readonly #users = new Map<SiteDemand, number>();
+
+  serve(one: ServedSite): void {
+    const { request, demand, backends } = one;
+    this.drop(request);
+    this.#served.set(request, one);
+    this.#users.set(demand, (this.#users.get(demand) ?? 0) + 1);
+    for (const backend of backends) this.#backends.set(backend.id, backend);
+  }
+
+  refuse(refusal: RefusedAtListener): void {
+    this.drop(refusal.request);
+    this.#refused.set(refusal.request, refusal);
+  }
+
+  /** Forgets a request. */
+  drop(request: SiteRequest): void {
+    this.#refused.delete(request);
+    const known = this.#served.get(request);
+    if (known === undefined) return;
+    this.#served.delete(request);
+    const users = (this.#users.get(known.demand) ?? 1) - 1;
+    if (users > 0) {
+      this.#users.set(known.demand, users);
+      return;
+    }
+    this.#users.delete(known.demand);
+    // Another version of the object may have replaced the backend already.
+    for (const backend of known.backends)
+      if (this.#backends.get(backend.id) === backend) this.#backends.delete(backend.id);
+  }
+
+  list(): {
+    readonly served: readonly ServedSite[];
+    readonly refused: readonly RefusedAtListener[];
+    readonly backends: ReadonlyMap<string, Backend>;
+  } {
+    return {
+      served: [...this.#served.values()],
+      refused: [...this.#refused.values()],
+      backends: new Map(this.#backends),
+    };
+  }
+}
