@@ -24,15 +24,24 @@ function askHttp1({ address, port, method, path, headers, tls }: HttpQuestion): 
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.on('end', () => {
-        const seen = Object.fromEntries(
-          Object.entries(response.headers).map(([name, value]) => [name, [value].flat().join(',')]),
-        );
+        const seen = joinHeaders(response.rawHeaders);
         resolve(readAnswer(response.statusCode ?? 0, seen, Buffer.concat(chunks).toString()));
       });
       response.on('error', (error) => resolve({ error: error.message }));
     });
     request.end();
   });
+}
+
+/** Headers by lower-case name, with several values joined by commas. */
+function joinHeaders(raw: readonly string[]): Readonly<Record<string, string>> {
+  const seen: Record<string, string> = {};
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = (raw[index] ?? '').toLowerCase();
+    const value = raw[index + 1] ?? '';
+    seen[name] = seen[name] === undefined ? value : `${seen[name]},${value}`;
+  }
+  return seen;
 }
 
 function tlsWords({ sni, trust }: TlsWords) {
