@@ -120,6 +120,7 @@ const folders = {
     'base/model',
   ],
   'ingress/status': [
+    'ingress/addresses',
     'ingress/claims',
     'ingress/gateway',
     'ingress/intent',
@@ -145,6 +146,7 @@ const folders = {
     'ingress/route',
     'ingress/status',
     'base/daemon',
+    'base/files',
     'base/kubernetes',
     'base/read',
     'base/model',
@@ -159,6 +161,7 @@ const folders = {
     'ingress/claims',
     'ingress/http',
     'ingress/objects',
+    'ingress/pools',
     'ingress/route',
     'base/files',
     'base/firewall',

@@ -6,6 +6,7 @@ const parts = {
   common: 'namespace.create',
   crd: 'crds.egressRouters',
   'route-crd': 'crds.routes',
+  'ingress-crd': 'crds.addressPools',
   controller: 'controller.enabled',
   node: 'node.enabled',
   ingress: 'ingress.enabled',
@@ -162,6 +163,7 @@ namespace:
 crds:
   egressRouters: true
   routes: true
+  addressPools: true
 
 # SecurityContextConstraints of OpenShift, where the operator replaces the controller: set controller.enabled to false.
 openshift: false

@@ -10,6 +10,7 @@ import type { ClusterObject, Kind } from '../objects/kinds.ts';
 import type { ObjectSource, SourceSink } from '../objects/source/source.ts';
 import type { Holding } from '../pools/holding.ts';
 import type { AgentMetrics } from '../status/metrics.ts';
+import type { AddressReports } from '../status/plan-addresses.ts';
 import { ReportMerger, type StatusSink } from '../status/status.ts';
 import { PlaneRunner } from './plane-runner.ts';
 
@@ -22,6 +23,8 @@ export interface AgentParts {
   readonly gateways?: () => (GatewaySnapshot & { readonly sites?: SiteDecisions }) | undefined;
   /** Returns whether an ingress node holds a virtual address. Absent: there are no virtual addresses. */
   readonly holdingOf?: (address: string) => Holding;
+  /** Results of virtual addresses. Absent: there are none. */
+  readonly addresses?: () => AddressReports;
   /** Decides about endpoints with node addresses. */
   readonly guard?: HostGuard;
   readonly status: StatusSink;
@@ -153,6 +156,6 @@ export class IngressAgent implements SourceSink {
     const serviceOf = (key: string) => this.#parts.inventory.get('Service', key);
     const holdingOf = this.#parts.holdingOf ?? (() => ({ state: 'waiting' }) as const);
     const gateways = objects && this.#gateways.report({ ...objects, verdicts, serviceOf, holdingOf });
-    this.#parts.status.publish(statuses, gateways, this.#problems.lines);
+    this.#parts.status.publish(statuses, gateways, this.#problems.lines, this.#parts.addresses?.());
   }
 }

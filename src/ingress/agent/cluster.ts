@@ -17,6 +17,8 @@ import {
 } from '../objects/source/kubernetes.ts';
 import { ClusterStatus } from '../status/cluster-status.ts';
 import { NodeRoster } from '../status/node-roster.ts';
+import { SecretKeys } from './addresses/keys.ts';
+import { LeaseMembers } from './addresses/members.ts';
 import type { Cluster, Report } from './daemon.ts';
 import type { AgentOptions } from './options.ts';
 import { isBeingRemoved } from './removal.ts';
@@ -41,6 +43,22 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
   );
   const settings = { namespace, name: clusterNames.agentRoster(identity.routerName), node: ports.node };
   const roster = new NodeRoster(api, settings, (problem) => report('node addresses', problem));
+  const members = new LeaseMembers(
+    api,
+    {
+      namespace,
+      name: clusterNames.addressMembers(identity.routerName),
+      // Without a list of Nodes, nothing is known about them.
+      isGone: (node) => !inventory.isEmpty('Node') && inventory.get('Node', node) === undefined,
+    },
+    (problem) => report('members', problem),
+  );
+  const keys = new SecretKeys(
+    api,
+    { namespace, name: clusterNames.addressKeys(identity.routerName) },
+    lease,
+    (problem) => report('heartbeat keys', problem),
+  );
   const status = new ClusterStatus(api, identity, lease, log);
   // Without the option, a cluster may lack Gateways or deny access to them.
   const optionalKinds = [
@@ -83,6 +101,9 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
     },
     status,
     ...(!dryRun && { roster }),
+    members,
+    keys,
+    ...(!dryRun && options.updatesStatus && { tell: (object, words) => status.tell(object, words) }),
     isRemoved,
     secrets: new ClusterSecrets(api),
     pods: openHostPods(api, inventory, (problem) => report('host network pods', problem)),

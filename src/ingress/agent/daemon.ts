@@ -3,12 +3,12 @@ import { createDaemonServer, listen } from '../../base/daemon/http-server.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { EndSignal } from '../../base/daemon/run.ts';
 import { version } from '../../base/daemon/version.ts';
+import type { EventObject, EventWords } from '../../base/kubernetes/events.ts';
 import { parseAddress } from '../../base/model/address.ts';
 import { renderEndpoint } from '../../base/model/endpoint.ts';
 import { parsePort } from '../../base/read/parse-port.ts';
 import { HostGuard } from '../backends/host-guard.ts';
 import type { HostPods } from '../backends/host-pods.ts';
-import { readOwnAddresses } from '../backends/own-addresses.ts';
 import type { Claim, ClaimsDocument } from '../claims/claims-document.ts';
 import { describePortClaims } from '../claims/describe-claims.ts';
 import { portKey } from '../claims/ports.ts';
@@ -27,16 +27,22 @@ import { Inventory } from '../objects/inventory.ts';
 import { ManifestSource } from '../objects/source/manifests.ts';
 import type { ObjectSource, SourceSink } from '../objects/source/source.ts';
 import { AddressBook } from '../pools/address-book.ts';
-import { Holdings } from '../pools/holdings.ts';
+import { describeAddresses } from '../pools/describe-addresses.ts';
 import { describeEphemeralOverlap, readEphemeralPorts } from '../ports/ephemeral.ts';
 import type { PortKernel } from '../ports/kernel-api.ts';
 import { ListenerRules } from '../ports/linux/listener-rules.ts';
 import { PortPlane } from '../ports/port-plane.ts';
+import { AddressMetrics } from '../status/address-metrics.ts';
 import { AgentMetrics } from '../status/metrics.ts';
 import type { NodeRoster } from '../status/node-roster.ts';
+import { reportAddresses } from '../status/plan-addresses.ts';
 import type { StatusSink } from '../status/status.ts';
 import { StatusFile } from '../status/status-file.ts';
 import { renderStatusPage } from '../status/status-page.ts';
+import type { KeySource } from './addresses/keys.ts';
+import type { Members } from './addresses/members.ts';
+import { MoveEvents } from './addresses/move-events.ts';
+import { openAddresses } from './addresses/open.ts';
 import { IngressAgent } from './agent.ts';
 import type { AgentOptions } from './options.ts';
 import { openSiteSources } from './site-sources.ts';
@@ -51,6 +57,12 @@ export interface Cluster {
   readonly pods?: HostPods;
   /** The other ingress nodes. Absent: none is known. */
   readonly roster?: NodeRoster;
+  /** The nodes that hold virtual addresses. Absent: those of the command line. */
+  readonly members?: Members;
+  /** Keys of their heartbeats. Absent: a file. */
+  readonly keys?: KeySource;
+  /** Writes an Event, if this agent is the one that writes statuses. Absent: there are no Events. */
+  readonly tell?: (object: EventObject, words: EventWords) => void;
   /** Resolves to whether no next agent will take over, because the cluster removes the agent. Never rejects. */
   readonly isRemoved?: () => Promise<boolean>;
 }
@@ -83,7 +95,7 @@ export async function startDaemon(
   const inventory = new Inventory();
   // Sources and statuses report to the agent, which is created from them.
   const report: Report = (place, problem) => agent.report(place, problem);
-  const { source, status, secrets, pods, roster, isRemoved } =
+  const { source, status, secrets, pods, roster, members, keys, tell, isRemoved } =
     options.manifests === undefined
       ? await openCluster(options, inventory, log, report)
       : openManifests(options, options.manifests, inventory, (problem) => report('status', problem));
@@ -94,7 +106,19 @@ export async function startDaemon(
     { ...options.ports, servesSites },
     { inventory, kernel, log, metrics, guard, book, ...(roster && { roster }) },
   );
-  const holdings = new Holdings({ readState: () => undefined, ownAddresses: readOwnAddresses });
+  const moves = tell && new MoveEvents(tell, () => ports.assignments);
+  const { keeper, holdings } = openAddresses(options, {
+    inventory,
+    ports,
+    ...(members && { members }),
+    ...(keys && { keys }),
+    isReady: () => agent.unreadiness === undefined,
+    report,
+    onState: (state) => {
+      agent.requestReport();
+      moves?.follow(state);
+    },
+  });
   const opened = openHttp(options, { inventory, secrets, log, guard }, () => ({
     addresses: ports.gatewayAddresses,
     assignments: book.refresh(),
@@ -107,11 +131,19 @@ export async function startDaemon(
     planes: http === undefined ? [ports] : [ports, http],
     gateways: () => ports.gateways && { ...ports.gateways, ...(sites !== undefined && { sites }) },
     holdingOf: (address) => holdings.of(address),
+    addresses: () =>
+      reportAddresses({
+        services: inventory.all('Service'),
+        assignments: ports.assignments,
+        balancerClass: options.addresses.balancerClass,
+        holdingOf: (address) => holdings.of(address),
+      }),
     guard,
     status: options.dryRun || !options.updatesStatus ? noStatus : status,
     log,
     metrics,
   });
+  void new AddressMetrics(metrics.registry, { state: () => keeper.state, assignments: () => ports.assignments });
   const { stats } = options;
   const server =
     stats &&
@@ -126,6 +158,14 @@ export async function startDaemon(
       unreadiness: () => agent.unreadiness,
       documents: {
         '/claims': () => describeClaims(ports, http),
+        '/addresses': () =>
+          describeAddresses({
+            node: options.ports.node,
+            assignments: ports.assignments,
+            state: keeper.state,
+            problem: keeper.problem,
+            now: Date.now(),
+          }),
         ...(http !== undefined && {
           '/trace': (query) =>
             http.desired &&
@@ -142,6 +182,7 @@ export async function startDaemon(
   const ephemeral = readEphemeralPorts();
   if (ephemeral !== undefined) report('node', describeEphemeralOverlap(options.ports.policy, ephemeral));
   agent.start();
+  if (!options.dryRun) keeper.start();
   return {
     agent,
     server,
@@ -154,6 +195,8 @@ export async function startDaemon(
       if (signal === 'SIGINT' || process.stderr.isTTY) http?.endAtStop();
       const removes = options.cleanupOnExit || (await isRemoved?.()) === true;
       if (removes) log.info({}, 'Removing the rules');
+      // First, so that other nodes take over while this one still serves.
+      await keeper.stop(removes);
       await agent.stop(removes);
       await roster?.close(removes);
     },

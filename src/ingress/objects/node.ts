@@ -13,6 +13,8 @@ export interface Node {
   readonly addresses: readonly Address[];
   /** Networks of its pods, if Kubernetes assigns them. */
   readonly podNetworks: readonly Prefix[];
+  /** Whether an administrator has cordoned it, usually to drain it. */
+  readonly isCordoned: boolean;
 }
 
 const addressesSchema = z.nullish(
@@ -31,6 +33,7 @@ export function parseNode(input: unknown): Parsed<Node> {
     meta: meta as ObjectMeta,
     addresses: (written ?? []).flatMap((one) => parseAddress(one?.address ?? '') ?? []),
     podNetworks: readPodNetworks(input),
+    isCordoned: isRecord(input) && isRecord(input.spec) && input.spec.unschedulable === true,
   }));
 }
 

@@ -52,7 +52,7 @@ export function parseAddressPool(input: unknown): Parsed<AddressPool> {
   const written = isRecord(input) ? input.spec : undefined;
   const spec = readShape(poolSpecSchema, written, 'spec', problems);
   const subnet = readSubnet(spec?.subnet, problems);
-  const ranges = readRanges(spec?.addresses ?? [], subnet, problems);
+  const ranges = readRanges(spec?.addresses, subnet, problems);
   const link = spec?.interface || undefined;
   if (link !== undefined && !/^[^\s/:]{1,15}$/.test(link)) {
     problems.add(
@@ -97,10 +97,13 @@ function readSubnet(text: string | undefined, problems: ProblemList): Prefix | u
 }
 
 function readRanges(
-  written: readonly (string | undefined)[],
+  written: readonly (string | undefined)[] | undefined,
   subnet: Prefix | undefined,
   problems: ProblemList,
 ): readonly AddressRange[] {
+  // A missing list is reported already.
+  if (written === undefined) return [];
+  if (written.length === 0) problems.add('spec.addresses', written, addressRangeCure);
   if (written.length > maxPoolEntries) {
     problems.add('spec.addresses', written.length, `must have at most ${maxPoolEntries} entries`);
   }
@@ -127,7 +130,6 @@ function readRanges(
   if (total > maxPoolAddresses) {
     problems.add('spec.addresses', Number(total), `must have at most ${maxPoolAddresses} addresses in total`);
   }
-  if (written.length === 0) problems.add('spec.addresses', '', addressRangeCure);
   return subnet === undefined || subnet.address.family === 6 || subnet.length > 30
     ? merged
     : // No host can have these two (RFC 1122 §3.2.1.3).

@@ -33,6 +33,7 @@ export const agentPaths = {
   TCPRoute: '/apis/gateway.networking.k8s.io/v1alpha2/tcproutes',
   UDPRoute: '/apis/gateway.networking.k8s.io/v1alpha2/udproutes',
   ReferenceGrant: '/apis/gateway.networking.k8s.io/v1beta1/referencegrants',
+  IngressAddressPool: '/apis/egress-router.io/v1alpha1/ingressaddresspools',
   Lease: '/apis/coordination.k8s.io/v1/leases',
   Event: '/api/v1/events',
 } as const;

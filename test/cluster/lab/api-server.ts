@@ -364,10 +364,13 @@ export class TestApiServer {
     }
     const { root, namespace, plural, name } = parsePath(url.pathname);
     if (request.method === 'GET' && plural !== '' && name === undefined && this.has(`${root}/${plural}`)) {
-      const isSelected = parseSelector(url);
-      const items = this.all(`${root}/${plural}`).filter(
-        (one) => one.metadata.namespace === namespace && isSelected(one),
-      );
+      const isChosen = parseSelector(url);
+      const isSelected = (one: KubeObject) => one.metadata.namespace === namespace && isChosen(one);
+      if (url.searchParams.get('watch') === 'true') {
+        this.#watch(url, response, token, { collection: `${root}/${plural}`, selector: isSelected });
+        return;
+      }
+      const items = this.all(`${root}/${plural}`).filter(isSelected);
       send(response, 200, { kind: 'List', metadata: { resourceVersion: `${this.#version}` }, items });
       return;
     }
@@ -403,9 +406,16 @@ export class TestApiServer {
     send(response, 200, { kind: 'List', metadata: { resourceVersion: `${snapshot.version}`, ...token }, items });
   }
 
-  #watch(url: URL, response: ServerResponse, token: string): void {
+  #watch(
+    url: URL,
+    response: ServerResponse,
+    token: string,
+    { collection, selector }: Pick<Watcher, 'collection' | 'selector'> = {
+      collection: url.pathname,
+      selector: parseSelector(url),
+    },
+  ): void {
     const from = Number(url.searchParams.get('resourceVersion'));
-    const selector = parseSelector(url);
     response.writeHead(200, { 'content-type': 'application/json' });
     response.flushHeaders();
     if (from < this.#oldest) {
@@ -414,10 +424,10 @@ export class TestApiServer {
       return;
     }
     for (const event of this.#log) {
-      if (event.collection !== url.pathname || event.version <= from || !selector(event.object)) continue;
+      if (event.collection !== collection || event.version <= from || !selector(event.object)) continue;
       response.write(`${JSON.stringify(event)}\n`);
     }
-    const watcher = { collection: url.pathname, selector, response, token };
+    const watcher = { collection, selector, response, token };
     this.#watchers.add(watcher);
     response.on('close', () => this.#watchers.delete(watcher));
   }
