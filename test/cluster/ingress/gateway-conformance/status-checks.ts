@@ -33,7 +33,7 @@ export function checkStatus(lab: GatewayLab, step: Step, generationBefore: numbe
     case 'observedGenerationLatest':
       return isCurrent(seen) ? undefined : JSON.stringify(seen?.status);
     case 'addressAssigned': {
-      const isGood = isCurrent(seen) && (seen?.status as Any).addresses?.length > 0;
+      const isGood = isCurrent(seen) && (seen?.status as Any)?.addresses?.length > 0;
       return isGood ? undefined : JSON.stringify(seen?.status);
     }
     case 'generationGrew':
