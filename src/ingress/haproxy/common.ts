@@ -12,9 +12,13 @@ import { milliseconds } from './section.ts';
  * @param editedHeaders names of headers for which there are rules
  */
 export function renderDefaults(settings: Settings, editedHeaders: ReadonlySet<string>): string {
-  return [base(settings), plainBackends(settings), httpBackends(settings, editedHeaders), tcpBackends(settings)].join(
-    '\n',
-  );
+  return [
+    base(settings),
+    plainBackends(settings),
+    bareBackends(settings),
+    httpBackends(settings, editedHeaders),
+    tcpBackends(settings),
+  ].join('\n');
 }
 
 /** Returns a condition: the flags of a route contain a letter. An ordinary route has no flags. */
@@ -74,6 +78,14 @@ ${forwardedRules(settings, settings.forwarded)}
 ${settings.log === undefined ? '' : logServer}  http-response allow if ${withCookie}
 ${privateRules('')}
 `;
+}
+
+function bareBackends(settings: Settings): string {
+  return `# The same without sticky cookies.
+defaults bare from base
+${connectionLimit(settings, 'http')}
+${forwardedRules(settings, settings.forwarded)}
+${settings.log === undefined ? '' : logServer}`;
 }
 
 function httpBackends(settings: Settings, names: ReadonlySet<string>): string {

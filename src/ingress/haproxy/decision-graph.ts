@@ -121,8 +121,10 @@ export class DecisionGraph {
     if (room === 0) throw new TooComplex(`test more than ${longestChain} headers, parameters and methods`);
     if (++this.#states > mostBranches) throw new TooComplex(`need more than ${mostBranches} decisions`);
     const dimension = dimensionOf(test);
-    const split = test.type === 'exact' ? this.#branchExact : this.#branchRegex;
-    const branches = split.call(this, list, dimension, room - 1);
+    const branches =
+      test.type === 'exact'
+        ? this.#branchExact(list, dimension, room - 1)
+        : this.#branchRegex(list, dimension, room - 1);
     if (branches.size > mostBranches) throw new TooComplex(`name more than ${mostBranches} values`);
     const others = this.#decide(without(list, dimension), room - 1);
     const height = 1 + Math.max(others.height, ...[...branches.values()].map((one) => one.height));

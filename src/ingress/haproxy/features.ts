@@ -97,6 +97,14 @@ export function isPlain(backend: Backend): boolean {
   return /^[\w.-]+$/.test(backend.http?.cookie?.name ?? '') && flagsOf(backend, 'append', false) === '';
 }
 
+/** Returns whether a backend needs none of the optional rules, and has no sticky cookie either. */
+export function isBare(backend: Backend): boolean {
+  if (backend.mode !== 'http' || backend.http?.forwarded !== undefined || backend.http?.cookie !== undefined)
+    return false;
+  const flags = flagsOf(backend, 'append', false);
+  return flags === `${letters.noCookie}${letters.forwarded.append}`;
+}
+
 function flagsOf(backend: Backend, forwarded: ForwardedMode, redirect: boolean): string {
   // A rejected client is not redirected; a redirect uses no other feature of its backend.
   if (redirect) return `${letters.redirect}${backend.allowList === undefined ? '' : letters.allowList}`;

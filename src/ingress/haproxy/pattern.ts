@@ -41,8 +41,8 @@ function fail(pattern: string, why: string): never {
 type Chars = ReadonlySet<number>;
 
 const every: Chars = new Set(Array.from({ length: 129 }, (_, code) => code));
-const digits: Chars = new Set([...'0123456789'].map(codeOf));
-const words: Chars = new Set([...'0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_'].map(codeOf));
+const digits: Chars = charsOf('0123456789');
+const words: Chars = charsOf('0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_');
 const blanks: Chars = new Set([9, 10, 12, 13, 32]);
 const classes: Readonly<Record<string, Chars>> = {
   d: digits,
@@ -52,6 +52,10 @@ const classes: Readonly<Record<string, Chars>> = {
   W: negate(words),
   S: negate(blanks),
 };
+
+function charsOf(text: string): Chars {
+  return new Set(Buffer.from(text));
+}
 
 function codeOf(char: string): number {
   return char.charCodeAt(0);

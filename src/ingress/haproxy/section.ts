@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { cookieFormat, isPlain, withoutCookie } from './features.ts';
+import { cookieFormat, isBare, isPlain, withoutCookie } from './features.ts';
 import type { Backend, HeaderAction, HttpBackend, Server } from './model.ts';
 import { checkName, checkToken, fileName, hopHeader, quoteHeaderValue, quoteWord, UnfitValue } from './quote.ts';
 
@@ -21,7 +21,7 @@ export interface ServerLine {
 /** A backend as a section. `shape` is fixed when HAProxy starts; servers can change. */
 export interface Section {
   /** The `defaults` section that it inherits from. */
-  readonly from: 'plain' | 'http' | 'passthrough';
+  readonly from: 'plain' | 'bare' | 'http' | 'passthrough';
   /** Lines below `backend NAME`. Sections with equal shapes are interchangeable. */
   readonly shape: string;
   readonly servers: ReadonlyMap<string, ServerLine>;
@@ -54,6 +54,8 @@ export function makeSection(backend: Backend, authorities: ReadonlyMap<string, s
     servers.set(line.name, line);
   }
   const shape = shapeOf(backend);
+  // The comment keeps the shape apart from that of a spare section, which has other rules.
+  if (own && isBare(backend)) return { from: 'bare', shape: `${shape}  # No cookie.\n`, servers };
   const cookie = own && isPlain(backend) ? backend.http?.cookie : undefined;
   if (cookie === undefined) return { from: backend.mode === 'tcp' ? 'passthrough' : 'http', shape, servers };
   const line = `  http-response add-header Set-Cookie "${cookieFormat(cookie)}" if ${withoutCookie}\n`;

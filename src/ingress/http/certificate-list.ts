@@ -16,6 +16,7 @@ export class CertificateList {
   /** Number of requests per certificate, by fingerprint. */
   readonly #users = new Map<string, number>();
   #isChanged = true;
+  #last: { readonly own: ReadonlyMap<string, Certificate>; readonly others: readonly Certificate[] } | undefined;
 
   constructor(hasHttp2: boolean) {
     this.#hasHttp2 = hasHttp2;
@@ -53,6 +54,22 @@ export class CertificateList {
     return certificates;
   }
 
+  /**
+   * Returns the list with certificates of other listeners. On the default listener, a host keeps the certificate of its
+   * Route.
+   *
+   * @param before the previous result; equal entries reuse its objects
+   */
+  listWith(
+    others: readonly Certificate[],
+    before: ReadonlyMap<string, Certificate> | undefined,
+  ): ReadonlyMap<string, Certificate> {
+    const last = this.#last;
+    this.#last = { own: this.list(last?.own), others };
+    if (before !== undefined && last?.own === this.#last.own && last.others === others) return before;
+    return addCertificates(this.#last.own, others, before);
+  }
+
   #count(fingerprint: string, step: 1 | -1): void {
     this.#isChanged = true;
     const users = (this.#users.get(fingerprint) ?? 0) + step;
@@ -69,13 +86,7 @@ function isOlder(one: ServedSite | undefined, other: ServedSite): boolean {
   return one !== undefined && byAge(one.request.owner, other.request.owner) < 0;
 }
 
-/**
- * Adds certificates of listeners that are not the default one. On the default listener, a host keeps the certificate
- * of its Route.
- *
- * @param before the previous result; equal entries reuse its objects
- */
-export function addCertificates(
+function addCertificates(
   own: ReadonlyMap<string, Certificate>,
   others: readonly Certificate[],
   before: ReadonlyMap<string, Certificate> | undefined,

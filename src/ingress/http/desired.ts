@@ -1,4 +1,4 @@
-import { EndpointFinder, serviceKeyOf } from '../backends/endpoints.ts';
+import { EndpointFinder } from '../backends/endpoints.ts';
 import type { HostGuard } from '../backends/host-guard.ts';
 import { HostGroups } from '../claims/host-groups.ts';
 import { type AdmittedHost, decideHosts, type HostClaimPolicy, type RefusedHost } from '../claims/hosts.ts';
@@ -11,12 +11,13 @@ import type { Inventory } from '../objects/inventory.ts';
 import { type HttpDefaults, makeBackend } from './backend.ts';
 import type { KeyLimits, KeyPair } from './certificate.ts';
 import { CertificateBook, type CertificateRefusal, type SecretLookup } from './certificate-book.ts';
-import { addCertificates, CertificateList } from './certificate-list.ts';
+import { CertificateList } from './certificate-list.ts';
 import { SharedClaims } from './gateway-claims.ts';
 import { type GatewayPlan, noGatewayPlan } from './gateway-plan.ts';
 import { GatewayPlanner } from './gateway-planner.ts';
 import type { GatewayPlanSettings } from './gateway-slots.ts';
 import type { ServedSite, UnfitSite } from './served-site.ts';
+import { listUsed } from './site-uses.ts';
 import { makePassthrough, makeSites, nameOf } from './sites.ts';
 
 /** Settings of the decisions about hosts and paths. */
@@ -89,8 +90,6 @@ export class SitePlanner {
   readonly #claims: SharedClaims;
   readonly #keyPairs = new Map<string, { readonly uid: string; readonly keyPair: KeyPair | undefined }>();
   #desired: DesiredSites | undefined;
-  /** Certificates of the default listener's requests. */
-  #own: DesiredSites['certificates'] | undefined;
 
   constructor(
     inventory: Inventory,
@@ -239,19 +238,10 @@ export class SitePlanner {
       sites,
       passthrough,
       backends,
-      certificates: this.#listCertificates(gateway, before),
+      certificates: this.#certificates.listWith(gateway.certificates, before?.certificates),
       authorities,
       gateway,
     };
-  }
-
-  /** Adds the certificates of other listeners. On the default ports, those of Routes take precedence. */
-  #listCertificates(gateway: GatewayPlan, before: DesiredSites | undefined): DesiredSites['certificates'] {
-    const own = this.#certificates.list(this.#own);
-    const isSame = own === this.#own && before?.gateway === gateway;
-    this.#own = own;
-    if (before !== undefined && isSame) return before.certificates;
-    return addCertificates(own, gateway.certificates, before?.certificates);
   }
 
   #decide(requests: ReadonlySet<SiteRequest>): Group {
@@ -322,15 +312,4 @@ interface Checked {
 /** Returns the name of the CA certificates of a group. */
 function authorityOf(label: string, index: number): string {
   return index === 0 ? label : `${label}:${index}`;
-}
-
-/** Returns `NAMESPACE/NAME` of the Services and the Secret that a request uses. */
-function listUsed({ owner: { meta }, demand }: SiteRequest): readonly string[] {
-  if (!demand.ok) return [];
-  const { groups, tls } = demand.value;
-  const secret = tls?.certificate?.from === 'secret' ? tls.certificate.name : undefined;
-  return [
-    ...groups.flatMap(({ shares }) => shares.map((share) => serviceKeyOf(share, meta.namespace))),
-    ...(secret === undefined ? [] : [`${meta.namespace}/${secret}`]),
-  ];
 }

@@ -11,12 +11,13 @@ export class GatewayOutcomes {
   /** Number of served requests by demand: they share backends. */
   readonly #users = new Map<SiteDemand, number>();
 
-  serve(one: ServedSite): void {
+  /** @param used IDs of the backends that requests reach */
+  serve(one: ServedSite, used: ReadonlySet<string>): void {
     const { request, demand, backends } = one;
     this.drop(request);
     this.#served.set(request, one);
     this.#users.set(demand, (this.#users.get(demand) ?? 0) + 1);
-    for (const backend of backends) this.#backends.set(backend.id, backend);
+    for (const backend of backends) if (used.has(backend.id)) this.#backends.set(backend.id, backend);
   }
 
   refuse(refusal: RefusedAtListener): void {

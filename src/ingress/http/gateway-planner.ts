@@ -1,39 +1,23 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { EndpointFinder } from '../backends/endpoints.ts';
-import { findDomainProblem } from '../claims/domains.ts';
 import { byAge } from '../claims/order.ts';
-import type { AdmissionPolicy } from '../claims/policy.ts';
-import type { Backend, Certificate } from '../haproxy/model.ts';
+import type { Certificate } from '../haproxy/model.ts';
 import type { Gateways, TlsName, VirtualHost } from '../haproxy/rule.ts';
 import type { ListenerId, SiteListener } from '../intent/listener.ts';
-import type { SiteDemand, SiteRequest } from '../intent/site-request.ts';
-import { type HttpDefaults, makeBackend } from './backend.ts';
+import type { SiteRequest } from '../intent/site-request.ts';
 import type { CertificateBook } from './certificate-book.ts';
-import { covers, findUnfit, makeHost, type NameRules, sortRules } from './gateway-hosts.ts';
+import { covers, makeHost, type NameRules, sortRules } from './gateway-hosts.ts';
 import { GatewayOutcomes } from './gateway-outcomes.ts';
 import { findPlaces, type Place, type Places, patternOf } from './gateway-places.ts';
 import { type GatewayPlan, type ListenerVerdict, noGatewayPlan, type RefusedAtListener } from './gateway-plan.ts';
-import { makeRules, makeTarget, type RankedRule, requestPattern } from './gateway-rules.ts';
+import { requestPattern } from './gateway-rules.ts';
 import { endsTls, type GatewayPlanSettings, GatewaySlots } from './gateway-slots.ts';
 import { type CheckedListener, checkListener, listCertificates, listTlsNames } from './gateway-tls.ts';
-import { PatternQuota } from './pattern-quota.ts';
-import type { ServedSite } from './served-site.ts';
+import { type PreparerParts, RequestPreparer } from './request-preparer.ts';
 
 /** Dependencies of the planner. */
-export interface GatewayParts {
-  readonly policy: AdmissionPolicy;
-  readonly defaults: HttpDefaults;
-  readonly finder: EndpointFinder;
+export interface GatewayParts extends PreparerParts {
   readonly book: CertificateBook;
   readonly settings: GatewayPlanSettings | undefined;
-}
-
-/** What one request needs, until it or its Services change. */
-interface Prepared {
-  readonly backends: readonly Backend[];
-  readonly rules: readonly RankedRule[];
-  readonly served?: ServedSite;
-  readonly refusal?: RefusedAtListener;
 }
 
 /**
@@ -46,13 +30,10 @@ export class GatewayPlanner {
   #places: Places = { places: [], lost: new Map() };
   /** Requests by listener and pattern. */
   readonly #requests = new Map<ListenerId, Map<string, Set<SiteRequest>>>();
-  readonly #prepared = new Map<SiteRequest, Prepared>();
-  /** Backends of a demand, for all requests with it. */
-  readonly #shared = new Map<SiteDemand, readonly Backend[]>();
+  readonly #preparer: RequestPreparer;
   readonly #rules = new Map<ListenerId, Map<string, NameRules>>();
   readonly #checked = new Map<ListenerId, CheckedListener>();
   readonly #hosts = new Map<string, VirtualHost>();
-  readonly #patterns = new PatternQuota();
   readonly #outcomes = new GatewayOutcomes();
   readonly #dirty = new Map<ListenerId, Set<string>>();
   readonly #slots: GatewaySlots | undefined;
@@ -61,6 +42,7 @@ export class GatewayPlanner {
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
+    this.#preparer = new RequestPreparer(parts);
     this.#slots = parts.settings && new GatewaySlots(parts.settings);
   }
 
@@ -86,11 +68,7 @@ export class GatewayPlanner {
 
   /** Recomputes a request, because its Services changed. */
   forget(request: SiteRequest): void {
-    this.#prepared.delete(request);
-    if (request.demand.ok) {
-      this.#shared.delete(request.demand.value);
-      this.#patterns.release(request.demand.value);
-    }
+    this.#preparer.forget(request);
     this.#touch(request);
   }
 
@@ -126,7 +104,7 @@ export class GatewayPlanner {
       if (before.get(one.id)?.tls !== one.tls || !this.#checked.has(one.id))
         this.#checked.set(one.id, checkListener(one, this.#parts.book, this.#checked.get(one.id)));
     }
-    for (const id of [...this.#checked.keys()]) if (!this.#listeners.has(id)) this.#checked.delete(id);
+    for (const id of this.#checked.keys()) if (!this.#listeners.has(id)) this.#checked.delete(id);
     this.#places = findPlaces(all);
     this.#isChanged = true;
   }
@@ -159,68 +137,15 @@ export class GatewayPlanner {
     const requests = [...(this.#requests.get(id)?.get(pattern) ?? [])];
     const rules = this.#rules.get(id) ?? new Map<string, NameRules>();
     this.#rules.set(id, rules);
-    for (const request of requests) this.#prepare(request, isRefused(request));
+    const isPassthrough = this.#listeners.get(id)?.tls?.end === 'endpoint';
+    for (const request of requests) this.#preparer.prepare(request, isPassthrough, isRefused(request));
     if (requests.length === 0) {
       rules.delete(pattern);
       return;
     }
-    const sorted = sortRules(requests.flatMap((one) => this.#prepared.get(one)?.rules ?? []));
+    const sorted = sortRules(requests.flatMap((one) => this.#preparer.get(one)?.rules ?? []));
     rules.set(pattern, sorted);
     for (const request of requests) this.#judge(request, sorted.complex.has(request));
-  }
-
-  #prepare(request: SiteRequest, rival: string | undefined): Prepared {
-    const known = this.#prepared.get(request);
-    if (known !== undefined && known.refusal === undefined && rival === undefined) return known;
-    const refusal = this.#findRefusal(request, rival);
-    const prepared = refusal === undefined ? this.#makePrepared(request) : { backends: [], rules: [], refusal };
-    this.#prepared.set(request, prepared);
-    return prepared;
-  }
-
-  #findRefusal(request: SiteRequest, rival: string | undefined): RefusedAtListener | undefined {
-    const { owner, host, demand } = request;
-    if (!demand.ok) {
-      const message = demand.problems
-        .slice(0, 3)
-        .map(({ path, cure }) => `${path}: ${cure}`)
-        .join('; ');
-      return { request, reason: 'UnsupportedValue', message };
-    }
-    const domain = findDomainProblem(host, owner.fields.host, this.#parts.policy);
-    if (domain !== undefined) return { request, reason: 'NotAllowedByListeners', message: domain };
-    return rival === undefined ? undefined : { request, reason: 'HostAlreadyClaimed', message: rival };
-  }
-
-  #makePrepared(request: SiteRequest): Prepared {
-    const { owner, demand } = request;
-    if (!demand.ok) return { backends: [], rules: [] };
-    const backends = this.#makeBackends(request, demand.value);
-    const { groups } = demand.value;
-    const targets = groups.map((group, index) =>
-      makeTarget(group, backends[index]?.id ?? '', owner.meta.namespace, this.#parts.finder),
-    );
-    const rules = makeRules(request, targets);
-    const unfit = findUnfit(rules.map(({ rule }) => rule)) ?? this.#patterns.claim(owner, demand.value);
-    if (unfit === undefined)
-      return {
-        backends,
-        rules,
-        served: { request, host: requestPattern(request), demand: demand.value, backends, authorities: new Map() },
-      };
-    return { backends: [], rules: [], refusal: { request, reason: 'UnsupportedValue', message: unfit } };
-  }
-
-  #makeBackends({ owner, listener }: SiteRequest, demand: SiteDemand): readonly Backend[] {
-    const known = this.#shared.get(demand);
-    if (known !== undefined) return known;
-    const { finder, defaults } = this.#parts;
-    const isPassthrough = this.#listeners.get(listener)?.tls?.end === 'endpoint';
-    const backends = demand.groups.map((group, index) =>
-      makeBackend({ owner, demand, group, index, isPassthrough }, finder, defaults, undefined),
-    );
-    this.#shared.set(demand, backends);
-    return backends;
   }
 
   /** Updates the virtual hosts of changed names, and of the names below changed wildcards. */
@@ -229,7 +154,7 @@ export class GatewayPlanner {
       const keys = new Set<string>();
       for (const place of this.#places.places)
         for (const pattern of this.#listPatterns(place)) keys.add(this.#planHost(place, pattern));
-      for (const key of [...this.#hosts.keys()]) if (!keys.has(key)) this.#hosts.delete(key);
+      for (const key of this.#hosts.keys()) if (!keys.has(key)) this.#hosts.delete(key);
       return;
     }
     for (const place of this.#places.places) {
@@ -308,9 +233,9 @@ export class GatewayPlanner {
     const passed = new Map<string, string>();
     for (const [pattern, requests] of this.#requests.get(id) ?? []) {
       const [first] = [...requests]
-        .filter((one) => this.#prepared.get(one)?.refusal === undefined)
+        .filter((one) => this.#preparer.get(one)?.refusal === undefined)
         .sort((one, other) => byAge(one.owner, other.owner));
-      const backend = first === undefined ? undefined : this.#prepared.get(first)?.backends[0];
+      const backend = first === undefined ? undefined : this.#preparer.get(first)?.served?.backends[0];
       if (backend !== undefined) passed.set(pattern, backend.id);
     }
     return passed;
@@ -318,12 +243,12 @@ export class GatewayPlanner {
 
   /** Records what became of a request. */
   #judge(request: SiteRequest, isComplex: boolean): void {
-    const { served, refusal } = this.#prepared.get(request) ?? {};
+    const { served, used, refusal } = this.#preparer.get(request) ?? {};
     if (!this.#listeners.has(request.listener)) {
       this.#outcomes.refuse({ request, reason: 'NoMatchingParent', message: 'the listener does not exist' });
     } else if (refusal !== undefined) this.#outcomes.refuse(refusal);
     else if (isComplex) this.#outcomes.refuse(tooComplex(request));
-    else if (served !== undefined) this.#outcomes.serve(served);
+    else if (served !== undefined && used !== undefined) this.#outcomes.serve(served, used);
   }
 
   #judgeListener(listener: SiteListener, slots: GatewaySlots): ListenerVerdict {

@@ -6,7 +6,7 @@ import type { Filters, Match, PathMatch, ValueMatch } from '../intent/match.ts';
 import type { ServiceShare } from '../intent/service-share.ts';
 import type { SiteRequest } from '../intent/site-request.ts';
 
-/** A rule with what decides about its precedence. */
+/** A rule, and its origin for the order of precedence. */
 export interface RankedRule {
   readonly rule: Rule;
   readonly request: SiteRequest;

@@ -132,6 +132,48 @@ describe('Files of HAProxy', () => {
     assertGolden('haproxy/everything.txt', render(state));
   });
 
+  it('for listeners of Gateways', () => {
+    const place = '8080@10.0.0.1';
+    const key = `${place}|*.shop.example`;
+    const target = { kind: 'backend', backend: 'be_http:shop:web' } as const;
+    assertGolden(
+      'haproxy/gateways.txt',
+      render(
+        makeState({
+          settings: makeSettings({
+            tls: { defaultCertificate: 'PEM', minVersion: 'TLSv1.2', strictSni: false },
+            gateways: { ports: { http: { from: 61_000, to: 61_001 }, tls: { from: 61_002, to: 61_003 } }, inner: 1 },
+            spareBackends: 0,
+          }),
+          backends: [makeBackend(target.backend, [makeServer('pod:web', '10.1.2.3', 8080)], { http: {} })],
+          gateways: {
+            hosts: new Map([
+              [
+                key,
+                {
+                  key,
+                  listener: 'uid/http',
+                  rules: [
+                    {
+                      path: { type: 'prefix', value: '/cart' },
+                      conditions: [{ on: 'header', name: 'X-Version', type: 'exact', value: 'a b' }],
+                      target,
+                    },
+                    { path: { type: 'prefix', value: '/' }, conditions: [], target },
+                  ],
+                },
+              ],
+            ]),
+            tlsNames: new Map([['8443@*|db.example', { key: '8443@*|db.example', to: 'reject' }]]),
+            places: new Map([[place, place]]),
+            ports: new Map([['61000', '8080']]),
+            inner: new Map([['8443@*', 1]]),
+          },
+        }),
+      ),
+    );
+  });
+
   it('include all maps, even empty ones', () => {
     const state = makeState();
     const maps = allEntries({ state, layout: freshLayout(state) });

@@ -240,12 +240,17 @@ describe('SitePlanner with listeners of Gateways', () => {
       before,
     );
     assert.equal(new Set(translations.map(({ to }) => to)).size, 4);
-    assert.deepEqual(translations.map(({ addresses, port }) => [port, addresses]).sort(), [
-      [8080, ['10.0.0.1']],
-      [8081, ['10.0.0.1']],
-      [8082, []],
-      [8083, []],
-    ]);
+    assert.deepEqual(
+      translations
+        .map(({ addresses, port }) => [port, addresses])
+        .sort(([one], [other]) => Number(one) - Number(other)),
+      [
+        [8080, ['10.0.0.1']],
+        [8081, ['10.0.0.1']],
+        [8082, []],
+        [8083, []],
+      ],
+    );
     toys.listen(makeListener('gw/five', { port: 8084 }), makeListener('other/p', { port: 8080 }));
     assert.deepEqual(judge(compute()).slice(-2), [
       ['five', 'gw', 'PortUnavailable'],

@@ -89,8 +89,11 @@ function translate({ name, namespace = 'shop', age = 0, hosts, rules }: ToyRoute
   const demand: SiteRequest['demand'] = {
     ok: true,
     value: {
-      matches: rules.map(({ services: _, group: _group, filters, ...match }, group) => ({
-        ...match,
+      matches: rules.map(({ path, method, headers, params, filters }, group) => ({
+        path,
+        ...(method !== undefined && { method }),
+        ...(headers !== undefined && { headers }),
+        ...(params !== undefined && { params }),
         filters: { requestHeaders: [], responseHeaders: [], adjustsCase: false, ...filters },
         group,
       })),
