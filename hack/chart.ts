@@ -6,7 +6,7 @@ const parts = {
   common: 'namespace.create',
   crd: 'crds.egressRouters',
   'route-crd': 'crds.routes',
-  'ingress-crd': 'crds.addressPools',
+  'ingress-crd': 'ingress.enabled',
   controller: 'controller.enabled',
   node: 'node.enabled',
   ingress: 'ingress.enabled',
@@ -50,6 +50,7 @@ const fields: Readonly<Record<string, readonly Field[]>> = {
     { value: 'ingress.tolerations', path: [...podSpec, 'tolerations'] },
     { value: 'ingress.resources', path: [...container(0), 'resources'] },
     { value: 'ingress.haproxyResources', path: [...container(1), 'resources'] },
+    { value: 'ingress.addressesResources', path: [...container(2), 'resources'] },
   ],
 };
 
@@ -163,7 +164,6 @@ namespace:
 crds:
   egressRouters: true
   routes: true
-  addressPools: true
 
 # SecurityContextConstraints of OpenShift, where the operator replaces the controller: set controller.enabled to false.
 openshift: false

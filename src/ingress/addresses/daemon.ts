@@ -26,7 +26,7 @@ import { type RuleInput, renderRemoval, renderRules } from './rules.ts';
 import { describeState, History } from './state.ts';
 import { timing } from './timing.ts';
 
-/** Milliseconds between two steps, without addresses between two looks at the files. */
+/** Milliseconds between two steps, without addresses the interval of reading the files. */
 const stepTime = 50;
 const idleTime = 500;
 /** Milliseconds between reads of files, links and sockets. */
@@ -191,7 +191,7 @@ export class AddressDaemon {
     this.#sockets.bind(isIdle ? [] : (own?.addresses ?? []), own?.port ?? 1);
   }
 
-  /** Continues with what the kernel still has from a previous process. */
+  /** Adopts the addresses that the kernel still has from a previous process. */
   #begin(wanted: Wanted, now: number): Election {
     const election = new Election(wanted.node, now, { ...timing, share: this.#options.shareDelay });
     for (const { address, interface: name } of wanted.addresses) {

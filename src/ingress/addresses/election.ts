@@ -91,7 +91,7 @@ export class Election {
 
   /** Decides. Call it at least every 50 ms and after every event. */
   tick(now: number): readonly Command[] {
-    // After a pause of this process, heartbeats of others are missing because nobody read them.
+    // After a pause of this process, heartbeats of others are missing because this process did not read them.
     if (now - this.#lastTick > this.#timing.dead - this.#timing.heartbeat) {
       this.#settledAt = Math.max(this.#settledAt, now + this.#timing.settle);
     }

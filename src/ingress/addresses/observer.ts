@@ -36,7 +36,7 @@ export class Observer {
     this.lostMembers++;
   }
 
-  /** Compares what is seen with what was seen last. An address without a holder keeps its last one as `from`. */
+  /** Compares the sights with the previous ones. An address without a holder keeps its last one as `from`. */
   observe(sights: readonly Sight[], isAlive: (node: string) => boolean): void {
     const present = new Set(sights.map(({ address }) => address));
     for (const address of this.#last.keys()) if (!present.has(address)) this.#last.delete(address);

@@ -20,7 +20,7 @@ export const timing = {
   take: 1000,
   /** After a failed hand-over. */
   retry: 2000,
-  /** How long a node that does not serve waits for another node before it gives up its addresses. */
+  /** How long a node that does not serve waits for another node before it removes its addresses. */
   unserved: 1000,
   /** How long two members may both claim an address while one of them does not hear the other. */
   deaf: 600,

@@ -12,8 +12,7 @@ import type { HostPods } from '../backends/host-pods.ts';
 import type { Claim, ClaimsDocument } from '../claims/claims-document.ts';
 import { describePortClaims } from '../claims/describe-claims.ts';
 import { portKey } from '../claims/ports.ts';
-import type { AddressSources } from '../gateway/gateway-addresses.ts';
-import type { GatewaySites } from '../gateway/gateway-sites.ts';
+import type { GatewaySiteSettings, GatewaySites } from '../gateway/gateway-sites.ts';
 import { DefaultCertificate } from '../http/default-certificate.ts';
 import { describeHostClaims, indexEndpoints } from '../http/describe-claims.ts';
 import { describeHaproxy } from '../http/haproxy-report.ts';
@@ -101,9 +100,9 @@ export async function startDaemon(
       : openManifests(options, options.manifests, inventory, (problem) => report('status', problem));
   const guard = new HostGuard(options.guard, { inventory, ...(pods !== undefined && { pods }) });
   const book = new AddressBook(inventory, options.addresses);
-  const servesSites = options.http?.settings.gateways !== undefined && !options.dryRun;
+  const slots = options.dryRun ? undefined : options.http?.settings.gateways;
   const ports = new PortPlane(
-    { ...options.ports, servesSites },
+    { ...options.ports, ...(slots !== undefined && { ownPorts: slots.own }) },
     { inventory, kernel, log, metrics, guard, book, ...(roster && { roster }) },
   );
   const moves = tell && new MoveEvents(tell, () => ports.assignments);
@@ -119,10 +118,14 @@ export async function startDaemon(
       moves?.follow(state);
     },
   });
-  const opened = openHttp(options, { inventory, secrets, log, guard }, () => ({
-    addresses: ports.gatewayAddresses,
-    assignments: book.refresh(),
-  }));
+  const opened = openHttp(
+    options,
+    { inventory, secrets, log, guard },
+    {
+      addresses: () => ({ addresses: ports.gatewayAddresses, assignments: book.refresh() }),
+      sitePorts: () => ports.sitePorts,
+    },
+  );
   const { plane: http, gateways: sites } = opened ?? {};
   const httpMetrics = http && new HttpMetrics(metrics.registry, options.http?.serverThreshold ?? 0);
   const agent: IngressAgent = new IngressAgent({
@@ -220,12 +223,12 @@ function describeServing({ manifests, ports, http, stats }: AgentOptions): Reado
 function openHttp(
   { http, dryRun, ports }: AgentOptions,
   parts: Omit<HttpParts, 'certificate' | 'sources' | 'listenerRules'>,
-  addresses: () => AddressSources,
+  views: Pick<GatewaySiteSettings, 'addresses' | 'sitePorts'>,
 ): { readonly plane: HttpPlane; readonly gateways?: GatewaySites } | undefined {
   if (http === undefined || dryRun) return undefined;
   const certificate = new DefaultCertificate(http.certificate);
   const className = http.settings.policy.gatewayClass;
-  const { sources, gateways } = openSiteSources(parts.inventory, http, { className, addresses });
+  const { sources, gateways } = openSiteSources(parts.inventory, http, { className, ...views });
   const { gateways: slots } = http.settings;
   const listenerRules = slots && new ListenerRules(ports.name, { from: slots.ports.http.from, to: slots.ports.tls.to });
   const plane = new HttpPlane(http.settings, {

@@ -17,10 +17,10 @@ export interface SiteSources {
 export function openSiteSources(
   inventory: Inventory,
   { settings, hosts }: HttpOptions,
-  settingsOfGateways: GatewaySiteSettings,
+  settingsOfGateways: Omit<GatewaySiteSettings, 'ownPorts'>,
 ): SiteSources {
   const routes = new RouteSites(inventory, settings.policy, hosts);
   if (settings.gateways === undefined) return { sources: [routes] };
-  const gateways = new GatewaySites(inventory, settingsOfGateways);
+  const gateways = new GatewaySites(inventory, { ...settingsOfGateways, ownPorts: settings.gateways.own });
   return { sources: [routes, ...gateways.sources], gateways };
 }

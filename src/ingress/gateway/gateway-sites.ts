@@ -10,11 +10,12 @@ import type { GatewayClass } from './gateway-class.ts';
 import type { SiteDecisions } from './gateway-status.ts';
 import { listenerId, listShares } from './gateways.ts';
 import type { GatewayListener, L7Listener } from './listener.ts';
-import { isL7, type ListenerDecision } from './listener-decision.ts';
-import { isAsked } from './listener-status.ts';
+import type { ListenerDecision } from './listener-decision.ts';
+import { isServedListener } from './listener-status.ts';
 import type { ReferenceGrant } from './reference-grant.ts';
 import { findYielding, withoutYielded } from './rivals.ts';
 import type { GatewayRoute } from './route.ts';
+import { listSitePorts, type OwnPorts, type SitePorts } from './site-ports.ts';
 import type { SiteRoute } from './site-route.ts';
 import { type Place, translateListener, translateRoute } from './translate.ts';
 
@@ -46,6 +47,9 @@ export interface GatewaySiteSettings {
   readonly className: string | undefined;
   /** Returns the addresses of nodes and pools: the same values until they change. */
   readonly addresses: () => AddressSources;
+  readonly ownPorts: OwnPorts;
+  /** Returns the results of claims of ports: the same value until they change. */
+  readonly sitePorts: () => SitePorts;
 }
 
 /** A route with what was decided about it. */
@@ -74,6 +78,7 @@ export class GatewaySites implements SiteDecisions {
   #served = new Map<GatewayListener, Gateway>();
   #grants: readonly ReferenceGrant[] = [];
   #addresses: AddressSources | undefined;
+  #sitePorts: SitePorts | undefined;
   #taken: ChangedObjects | undefined;
   /** `KIND/NAMESPACE/NAME` of routes whose requests may have changed in the last update. */
   #dirty = new Set<string>();
@@ -126,6 +131,7 @@ export class GatewaySites implements SiteDecisions {
       changes === undefined ||
       addresses.addresses !== this.#addresses?.addresses ||
       addresses.assignments !== this.#addresses.assignments ||
+      this.#settings.sitePorts() !== this.#sitePorts ||
       changes.has('GatewayClass', 'Gateway', 'ReferenceGrant', 'Namespace');
     if (isWide) this.#decideGateways(addresses);
     const keys = isWide ? this.#listAll() : this.#listTouched(changes);
@@ -136,7 +142,8 @@ export class GatewaySites implements SiteDecisions {
   #decideGateways(addresses: AddressSources): void {
     this.#addresses = addresses;
     this.#grants = [...this.#objects.all('ReferenceGrant')];
-    this.#gateways = decideGateways({
+    this.#sitePorts = this.#settings.sitePorts();
+    const decided = decideGateways({
       classes: [...this.#objects.all('GatewayClass')],
       gateways: [...this.#objects.all('Gateway')],
       grants: this.#grants,
@@ -144,12 +151,31 @@ export class GatewaySites implements SiteDecisions {
       className: this.#settings.className,
       servesSites: true,
     });
+    this.#gateways = new Map(Array.from(decided, ([key, one]) => [key, this.#refusePorts(one)]));
     this.#served = new Map();
-    for (const { gateway, isServed, listeners } of this.#gateways.values()) {
-      for (const one of isServed ? listeners : []) {
-        if (isServedListener(one)) this.#served.set(one.listener, gateway);
+    for (const one of this.#gateways.values()) {
+      for (const decision of one.isServed ? one.listeners : []) {
+        // A port without a result is not served yet: it may belong to a program of the node.
+        if (isServedListener(decision) && this.#hasPorts(one, decision.listener)) {
+          this.#served.set(decision.listener, one.gateway);
+        }
       }
     }
+  }
+
+  #hasPorts(decided: DecidedGateway, listener: L7Listener): boolean {
+    return listSitePorts(decided, listener, this.#settings.ownPorts).every(({ key }) => this.#sitePorts?.has(key));
+  }
+
+  /** Rejects listeners whose ports are not allowed, or belong to another object. */
+  #refusePorts(decided: DecidedGateway): DecidedGateway {
+    const listeners = decided.listeners.map((decision): ListenerDecision => {
+      if (!isServedListener(decision)) return decision;
+      const keys = listSitePorts(decided, decision.listener, this.#settings.ownPorts);
+      const [message] = keys.flatMap(({ key }) => this.#sitePorts?.get(key) ?? []);
+      return message === undefined ? decision : { ...decision, refusal: { reason: 'PortUnavailable', message } };
+    });
+    return { ...decided, listeners };
   }
 
   /** All routes: existing ones, and those known that no longer exist. */
@@ -256,9 +282,4 @@ export class GatewaySites implements SiteDecisions {
 
 function keyOfGateway({ meta }: Gateway): string {
   return `${meta.namespace}/${meta.name}`;
-}
-
-/** Returns whether a listener is requested from the data plane of hosts. */
-function isServedListener(one: ListenerDecision): one is ListenerDecision & { readonly listener: L7Listener } {
-  return one.listener !== undefined && isL7(one.listener) && isAsked(one) && one.kinds.length > 0;
 }

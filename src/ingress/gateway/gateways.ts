@@ -9,11 +9,14 @@ import type { L4Route } from './l4-route.ts';
 import type { GatewayListener, L4Listener } from './listener.ts';
 import { isReferenceGranted, type ReferenceGrant } from './reference-grant.ts';
 import type { GatewayRoute } from './route.ts';
+import { claimSitePorts, type OwnPorts } from './site-ports.ts';
 
 /** The input when a data plane decided about the ports of Gateways. */
 export interface GatewaySnapshot extends GatewaySettings {
   readonly l4Routes: readonly L4Route[];
   readonly labelsOfNamespace: LabelsOfNamespace;
+  /** Ports at which HAProxy serves hosts. Absent: none are served. */
+  readonly ownPorts?: OwnPorts;
 }
 
 /**
@@ -40,7 +43,8 @@ export class ListenerRequests {
         for (const { listener } of attachments) if (!attached.has(listener)) attached.set(listener, route);
       }
     }
-    return Array.from(gateways.values(), ({ gateway, addresses: { virtual }, isServed, listeners }) =>
+    const sites = objects.ownPorts === undefined ? [] : claimSitePorts(gateways.values(), objects.ownPorts);
+    const ports = Array.from(gateways.values(), ({ gateway, addresses: { virtual }, isServed, listeners }) =>
       (isServed ? listeners : []).flatMap(({ listener, refusal }): PortRequest[] => {
         if (listener === undefined || refusal !== undefined) return [];
         if (listener.protocol !== 'tcp' && listener.protocol !== 'udp') return [];
@@ -48,6 +52,7 @@ export class ListenerRequests {
         return [this.#make(gateway, listener as L4Listener, context)];
       }),
     ).flat();
+    return [...ports, ...sites];
   }
 
   #make({ meta }: Gateway, listener: L4Listener, { attached, virtual, grants }: ListenerContext): PortRequest {

@@ -1,6 +1,7 @@
 import { notApplied, type Verdict } from '../intent/plane.ts';
 import { type ConditionDraft, no, yes } from './conditions.ts';
-import type { ListenerDecision } from './listener-decision.ts';
+import type { L7Listener } from './listener.ts';
+import { isL7, type ListenerDecision } from './listener-decision.ts';
 
 /** Result of one listener (Gateway API, ListenerStatus). */
 export interface ListenerReport {
@@ -23,6 +24,11 @@ export interface ListenerState {
 /** Returns whether a data plane must have a verdict about a listener. */
 export function isAsked({ listener, refusal, lacksCertificate }: ListenerDecision): boolean {
   return listener !== undefined && refusal === undefined && !lacksCertificate;
+}
+
+/** Returns whether a listener is requested from the data plane of hosts. */
+export function isServedListener(one: ListenerDecision): one is ListenerDecision & { readonly listener: L7Listener } {
+  return one.listener !== undefined && isL7(one.listener) && isAsked(one) && one.kinds.length > 0;
 }
 
 /** Reports on one listener. */

@@ -8,7 +8,7 @@ import { chooseClasses } from '../gateway/gateway-classes.ts';
 import type { Changes, Inventory, Journal } from '../objects/inventory.ts';
 import type { Service } from '../objects/service.ts';
 import { type AddressClaim, type Assignments, assignAddresses, type ForeignRange, noAssignments } from './assign.ts';
-import type { AddressPool } from './pool.ts';
+import { type AddressPool, rangesOf } from './pool.ts';
 
 /** Settings of virtual addresses. */
 export interface AddressSettings {
@@ -82,7 +82,7 @@ export class AddressBook {
 
   /** Returns whether a Service has changed that concerns addresses. */
   #refreshServices(pools: readonly AddressPool[], changes: Changes): boolean {
-    const ranges = pools.flatMap((pool) => pool.ranges);
+    const ranges = pools.flatMap(rangesOf);
     if (this.#services === undefined || changes.has('IngressAddressPool')) {
       this.#services = new Map();
       for (const service of this.#inventory.all('Service')) {
@@ -171,11 +171,7 @@ function digestOf({ ranges, router, owners, claims, pools, problems }: Assignmen
     router.map(({ text }) => text),
     Array.from(owners, ([text, { kind, meta, pool }]) => [text, kind, meta?.uid, meta?.name, pool.meta]),
     Array.from(claims, ([uid, { addresses, refusal }]) => [uid, addresses.map(({ text }) => text), refusal]),
-    pools.map(({ pool, assigned, free, problems: own }) => [describePool(pool), assigned, free, own]),
+    pools.map(({ pool, assigned, free, problems: own }) => [pool, assigned, free, own]),
     problems,
   ]);
-}
-
-function describePool({ meta, nodes, subnet, interface: link }: AddressPool): unknown {
-  return [meta.uid, meta.generation, nodes, subnet, link];
 }

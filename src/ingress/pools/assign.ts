@@ -12,7 +12,7 @@ import {
 import { hashText, mixBits } from '../../base/model/hash.ts';
 import type { Labels, ObjectMeta } from '../../base/read/object-meta.ts';
 import { byAge, byAgeAndName } from '../claims/order.ts';
-import { type AddressPool, admitsNamespace } from './pool.ts';
+import { type AddressPool, admitsNamespace, rangesOf } from './pool.ts';
 
 /** An object that wants virtual addresses. */
 export interface AddressClaim {
@@ -150,17 +150,17 @@ function viewPools({ pools, foreign }: AssignmentInput): readonly PoolView[] {
   const older: AddressRange[] = [];
   return [...pools].sort(byAgeAndName).map((pool) => {
     const problems: string[] = [];
-    const others = foreign.filter(({ range }) => isInside(pool.ranges, range));
+    const others = foreign.filter(({ range }) => isInside(rangesOf(pool), range));
     for (const { range, what } of others.slice(0, 3)) {
-      problems.push(`${describeFirst(pool.ranges, [range])} not assigned, because it belongs to ${what}`);
+      problems.push(`${describeFirst(rangesOf(pool), [range])} not assigned, because it belongs to ${what}`);
     }
     if (others.length > 3) problems.push(`and ${others.length - 3} more addresses are in use`);
-    const shared = older.find((range) => isInside(pool.ranges, range));
+    const shared = older.find((range) => isInside(rangesOf(pool), range));
     if (shared !== undefined) {
-      problems.push(`${describeFirst(pool.ranges, [shared])} not assigned, because it belongs to an older pool`);
+      problems.push(`${describeFirst(rangesOf(pool), [shared])} not assigned, because it belongs to an older pool`);
     }
-    const ranges = subtractRanges(pool.ranges, [...older, ...others.map(({ range }) => range)]);
-    older.push(...pool.ranges);
+    const ranges = subtractRanges(rangesOf(pool), [...older, ...others.map(({ range }) => range)]);
+    older.push(...rangesOf(pool));
     return { pool, ranges, problems };
   });
 }

@@ -11,6 +11,7 @@ import {
   type AddressRange,
   addressRangeCure,
   countAddresses,
+  formatRange,
   mergeRanges,
   parseAddressRange,
   rangeOf,
@@ -28,8 +29,8 @@ import { poolSpecSchema } from './schema.ts';
 /** Virtual addresses for the router and for Gateways and Services of some namespaces (IngressAddressPool). */
 export interface AddressPool {
   readonly meta: ObjectMeta;
-  /** Sorted, without overlaps. */
-  readonly ranges: readonly AddressRange[];
+  /** Addresses and ranges, sorted and without overlaps. {@link rangesOf} has them as numbers. */
+  readonly addresses: readonly string[];
   /** Interface that carries the addresses. Absent: the one with an address of `subnet`, or of the address's network. */
   readonly interface?: string;
   readonly subnet?: Prefix;
@@ -68,12 +69,23 @@ export function parseAddressPool(input: unknown): Parsed<AddressPool> {
   const nodes = readSelector(isRecord(written) ? written.nodeSelector : undefined, 'spec.nodeSelector', problems);
   return problems.finish(() => ({
     meta: meta as ObjectMeta,
-    ranges,
+    addresses: ranges.map(formatRange),
     ...(link !== undefined && { interface: link }),
     ...(subnet !== undefined && { subnet }),
     ...(namespaces !== undefined && { namespaces }),
     ...(nodes !== undefined && { nodes }),
   }));
+}
+
+const knownRanges = new WeakMap<AddressPool, readonly AddressRange[]>();
+
+/** Returns the addresses of a pool as ranges: the same list every time. */
+export function rangesOf(pool: AddressPool): readonly AddressRange[] {
+  const known = knownRanges.get(pool);
+  if (known !== undefined) return known;
+  const ranges = pool.addresses.flatMap((text) => parseAddressRange(text) ?? []);
+  knownRanges.set(pool, ranges);
+  return ranges;
 }
 
 /** Returns whether objects of a namespace may use the addresses of a pool; `labels` is undefined if it does not exist. */

@@ -3,6 +3,7 @@ import type { HostGuard } from '../backends/host-guard.ts';
 import type { AdmissionPolicy } from '../claims/policy.ts';
 import { type AdmittedPorts, decidePorts, type PortAdmissions, type PortClaimant } from '../claims/ports.ts';
 import { type GatewaySnapshot, ListenerRequests } from '../gateway/gateways.ts';
+import type { OwnPorts } from '../gateway/site-ports.ts';
 import type { PortDemand, PortRequest } from '../intent/port-request.ts';
 import type { Changes, Inventory } from '../objects/inventory.ts';
 import type { AddressBook } from '../pools/address-book.ts';
@@ -38,8 +39,8 @@ export interface DesiredSettings {
   readonly defaults: PortDefaults;
   /** Name of this node, as in EndpointSlices. */
   readonly node: string;
-  /** Whether another data plane serves listeners of Gateways for hosts. Absent: no. */
-  readonly servesSites?: boolean;
+  /** Ports at which another data plane serves hosts of Gateways. Absent: none does. */
+  readonly ownPorts?: OwnPorts;
 }
 
 /**
@@ -150,12 +151,14 @@ export class DesiredPorts {
     for (const route of inventory.all('Route')) {
       if (route.ports !== undefined && isSelected(route, policy, labelsOf)) requests.push(route.ports);
     }
+    const { ownPorts } = this.#settings;
     this.#gateways = {
       ...collectGatewayObjects(inventory),
       addresses,
       assignments: this.#assignments,
       className: policy.gatewayClass,
-      servesSites: this.#settings.servesSites ?? false,
+      servesSites: ownPorts !== undefined,
+      ...(ownPorts !== undefined && { ownPorts }),
     };
     requests.push(...this.#listenerRequests.list(this.#gateways));
     return decidePorts(requests, {
@@ -168,7 +171,7 @@ export class DesiredPorts {
 
   #resolve(admitted: AdmittedPorts): readonly IngressPort[] {
     const { request, demand } = admitted;
-    const ports = this.#resolver.resolve(demand, request.meta.namespace);
+    const ports = request.isClaim === true ? [] : this.#resolver.resolve(demand, request.meta.namespace);
     for (const port of ports) this.#owners.set(port, admitted);
     this.#portsOf.set(demand, ports);
     return ports;

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runner.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { Address } from '../../base/model/address.ts';
@@ -6,7 +7,9 @@ import type { HostGuard } from '../backends/host-guard.ts';
 import { readOwnAddresses } from '../backends/own-addresses.ts';
 import type { PortAdmissions } from '../claims/ports.ts';
 import type { GatewaySnapshot } from '../gateway/gateways.ts';
+import { type SitePorts, sitePortKey } from '../gateway/site-ports.ts';
 import type { DataPlane, Pending, PlaneHost, PlaneReport } from '../intent/plane.ts';
+import type { PortRequest } from '../intent/port-request.ts';
 import type { Changes, Inventory, Journal } from '../objects/inventory.ts';
 import type { AddressBook } from '../pools/address-book.ts';
 import type { Assignments } from '../pools/assign.ts';
@@ -100,6 +103,7 @@ export class PortPlane implements DataPlane {
   /** Virtual addresses of the last rules. */
   #assignments: Assignments | undefined;
   readonly #lost = new LostPorts();
+  #sitePorts: SitePorts = new Map();
   #isCleaningUp = false;
   #isStopped = false;
 
@@ -178,6 +182,25 @@ export class PortPlane implements DataPlane {
     return this.#desired?.admissions;
   }
 
+  /** Results of the claims of ports by listeners for hosts. A new map after every change. */
+  get sitePorts(): SitePorts {
+    return this.#sitePorts;
+  }
+
+  #noteSitePorts({ admitted, refused }: PortAdmissions): void {
+    const keyOf = ({ request: { demand } }: { readonly request: PortRequest }): string => {
+      const [asked] = demand.ok ? demand.value.ports : [];
+      return asked === undefined ? '' : sitePortKey(asked.port, asked.address);
+    };
+    const next: SitePorts = new Map([
+      ...admitted.filter(isClaim).map((one) => [keyOf(one), undefined] as const),
+      ...refused.filter(isClaim).map((one) => [keyOf(one), one.message] as const),
+    ]);
+    if (isDeepStrictEqual(next, this.#sitePorts)) return;
+    this.#sitePorts = next;
+    this.#host?.requestSyncs();
+  }
+
   /** The part of each admitted request that is not applied, in the order of the admissions. */
   get pending(): readonly (Pending | undefined)[] {
     const { node } = this.#settings;
@@ -229,6 +252,7 @@ export class PortPlane implements DataPlane {
     });
     const before = this.#desired?.admissions;
     if (before !== desired.admissions) {
+      this.#noteSitePorts(desired.admissions);
       // A program that starts to listen gets the port.
       this.#host?.report('node ports', this.#lost.follow(before, desired.admissions));
     }
@@ -367,6 +391,10 @@ export class PortPlane implements DataPlane {
     this.#health.watch(targets);
     this.#parts.metrics.deadEndpoints.set(this.#health.dead.size);
   }
+}
+
+function isClaim({ request }: { readonly request: PortRequest }): boolean {
+  return request.isClaim === true;
 }
 
 function isSameList(one: readonly unknown[], other: readonly unknown[]): boolean {

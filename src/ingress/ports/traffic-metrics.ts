@@ -38,7 +38,8 @@ const freshFor = 2000;
 const prefix = 'egress_router_ingress_route_';
 const labelNames = ['namespace', 'route', 'protocol', 'port', 'address'] as const;
 type Label = (typeof labelNames)[number];
-type Labels = Record<Label, string>;
+/** `address` is absent for ports of the nodes' addresses. */
+type Labels = Record<Exclude<Label, 'address'>, string> & { readonly address?: string };
 
 /** Prometheus metrics of every Route's traffic, read from the kernel for each scrape. */
 export class TrafficMetrics {
@@ -138,8 +139,8 @@ function nameRows(
   const rows = ports.flatMap(({ namespace, name, key }): (readonly [Labels, PortTraffic])[] => {
     const seen = traffic.get(key);
     if (seen === undefined) return [];
-    const [protocol = '', port = '', address = ''] = key.split(' ');
-    return [[{ namespace, route: name, protocol, port, address }, seen]];
+    const [protocol = '', port = '', address] = key.split(' ');
+    return [[{ namespace, route: name, protocol, port, ...(address !== undefined && { address }) }, seen]];
   });
   if (rows.length <= maxPorts) return rows;
   rows.sort(([, one], [, other]) => other.connections - one.connections);
@@ -148,7 +149,7 @@ function nameRows(
   return [
     ...rows.slice(0, maxPorts),
     [
-      { namespace: '', route: 'others', protocol: '', port: '', address: '' },
+      { namespace: '', route: 'others', protocol: '', port: '' },
       {
         connections: sum(({ connections }) => connections),
         received: sum(({ received }) => received),

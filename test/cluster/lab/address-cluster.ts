@@ -203,6 +203,17 @@ export class AddressCluster {
     await until(isSo, () => [describe(), this.log], 40_000);
   }
 
+  /** Reads until a value is as expected, as {@link expect} does; returns it. */
+  async settle<Value>(read: () => Promise<Value>, isSo: (value: Value) => boolean): Promise<Value> {
+    let last = await read();
+    const isSettled = async (): Promise<boolean> => {
+      last = await read();
+      return isSo(last);
+    };
+    await this.expect(isSettled, () => last);
+    return last;
+  }
+
   async down(): Promise<void> {
     for (const child of this.#programs.values()) child.kill('SIGKILL');
     await this.server.stop();

@@ -88,10 +88,9 @@ describe('virtual addresses in a cluster', () => {
       );
       const address = addressOfGateway(name);
       assert.match(address, isAddress);
-      let holders: readonly string[] = [];
-      await cluster.expect(
-        async () => (holders = await cluster.holders(address)).length === 1,
-        () => holders,
+      await cluster.settle(
+        () => cluster.holders(address),
+        (one) => one.length === 1,
       );
     }
     assert.notEqual(addressOfGateway('first'), addressOfGateway('second'));
@@ -100,10 +99,9 @@ describe('virtual addresses in a cluster', () => {
       ['second', 'two'],
     ] as const) {
       const answer = `${addressOf(host)} 3306`;
-      let last = '';
-      await cluster.expect(
-        async () => (last = await cluster.reach(addressOfGateway(name), 80)).endsWith(answer),
-        () => last,
+      await cluster.settle(
+        () => cluster.reach(addressOfGateway(name), 80),
+        (one) => one.endsWith(answer),
       );
       assert.equal(await cluster.reach(addressOfGateway(name), 22), 'ECONNREFUSED');
     }
@@ -162,10 +160,9 @@ describe('virtual addresses in a cluster', () => {
     await cluster.expect(() => addresses().length === 1, read);
     const [address = ''] = addresses();
     assert.match(address, isAddress);
-    let holders: readonly string[] = [];
-    await cluster.expect(
-      async () => (holders = await cluster.holders(address)).join() === 'b',
-      () => holders,
+    await cluster.settle(
+      () => cluster.holders(address),
+      (one) => one.join() === 'b',
     );
     const wanted = cluster.wanted('a')?.addresses.find((one) => one.address === address);
     assert.deepEqual(wanted, {
@@ -177,14 +174,14 @@ describe('virtual addresses in a cluster', () => {
     });
     // The endpoint moves, and the address follows.
     cluster.putSlice('web', [{ address: '10.0.0.9', node: 'a' }]);
-    await cluster.expect(
-      async () => (holders = await cluster.holders(address)).join() === 'a',
-      () => holders,
+    await cluster.settle(
+      () => cluster.holders(address),
+      (one) => one.join() === 'a',
     );
     server.remove(agentPaths.Service, 'shop/web');
-    await cluster.expect(
-      async () => (holders = await cluster.holders(address)).length === 0,
-      () => holders,
+    await cluster.settle(
+      () => cluster.holders(address),
+      (one) => one.length === 0,
     );
   });
 
@@ -225,17 +222,15 @@ describe('virtual addresses in a cluster', () => {
 
   it('move to the other node when theirs dies, and the status stays', async () => {
     const address = addressOfGateway('first');
-    let dead: readonly NodeName[] = [];
-    await cluster.expect(
-      async () => (dead = await cluster.holders(address)).length === 1,
-      () => dead,
+    const dead = await cluster.settle(
+      () => cluster.holders(address),
+      (one) => one.length === 1,
     );
     await cluster.cut(dead[0] as NodeName);
     const answer = `${addressOf('one')} 3306`;
-    let last = '';
-    await cluster.expect(
-      async () => (last = await cluster.reach(address, 80)).endsWith(answer),
-      () => last,
+    await cluster.settle(
+      () => cluster.reach(address, 80),
+      (one) => one.endsWith(answer),
     );
     assert.equal(statusOf('first'), `True ${address}`);
   });

@@ -15,7 +15,7 @@ describe('a hand-over of virtual addresses', function () {
   const lab = new AddressLab();
   before(async () => {
     await lab.up();
-    // Without shares, so that addresses move only when a test says so.
+    // Without shares, so that addresses move only when a test drains a node.
     await lab.start(pair, options);
     await place('a');
   });

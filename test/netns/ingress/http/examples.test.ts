@@ -211,11 +211,11 @@ describe('examples of the ingress agent, applied to the agent as built', () => {
       };
       let found: unknown[] = [];
       // One address is the Gateway's; at the others HAProxy answers that it knows no such host.
-      await until(
-        async () => (found = await servers()).filter((one) => one === 'pooled').length === 1,
-        () => [found, node.log.slice(-2000)],
-        15_000,
-      );
+      const isServed = async () => {
+        found = await servers();
+        return found.filter((one) => one === 'pooled').length === 1;
+      };
+      await until(isServed, () => [found, node.log.slice(-2000)], 15_000);
     },
     'ingress/gateway-grant.yaml': () => expectDatagram(26_353),
   };

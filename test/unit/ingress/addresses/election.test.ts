@@ -291,7 +291,7 @@ describe('Election', () => {
           expectSpread(world, nodes);
         },
       ),
-      { numRuns: 25 },
+      { numRuns: 15 },
     );
   }).timeout(60_000);
 });

@@ -4,6 +4,7 @@ import { clusterNames } from '../../../../src/base/kubernetes/names.ts';
 import { GatewaySites } from '../../../../src/ingress/gateway/gateway-sites.ts';
 import { GatewayReporter, type GatewayReports } from '../../../../src/ingress/gateway/gateway-status.ts';
 import type { ReferenceGrant } from '../../../../src/ingress/gateway/reference-grant.ts';
+import type { SitePorts } from '../../../../src/ingress/gateway/site-ports.ts';
 import type { Verdict } from '../../../../src/ingress/intent/plane.ts';
 import type { SiteRequest } from '../../../../src/ingress/intent/site-request.ts';
 import { Inventory } from '../../../../src/ingress/objects/inventory.ts';
@@ -46,8 +47,12 @@ function writeRoute(name: string, spec: object = {}, words = {}, kind = 'HTTPRou
 /** Objects as the agent keeps them, and what follows from them. */
 class World {
   readonly inventory = new Inventory();
+  /** Results of claims: these ports are free. */
+  sitePorts: SitePorts = new Map(['81', '8080', '8443', '9443'].map((key) => [key, undefined]));
   readonly sites = new GatewaySites(this.inventory, {
     className: undefined,
+    ownPorts: { http: 80, https: 443 },
+    sitePorts: () => this.sitePorts,
     addresses: () => this.#sources,
   });
   readonly #sources = { addresses: ['192.0.2.10'], assignments: noAssignments };
@@ -434,6 +439,23 @@ describe('listeners for hosts', () => {
     world.update();
     assert.match(world.listenerOf('https'), /^Accepted False UnsupportedValue/);
     assert.equal(world.listenerOf('other'), '0');
+  });
+});
+
+describe('ports of listeners for hosts', () => {
+  it('are claimed, and served only when they are granted', () => {
+    const world = new World(writeGateway([http(), http({ name: 'other', port: 8080 })]), writeRoute('a'));
+    world.sitePorts = new Map();
+    world.update();
+    assert.deepEqual(world.listeners, ['Gateway-shop-gw/http']);
+    assert.equal(world.report().gateways.get('shop/gw')?.isPending, true);
+    world.sitePorts = new Map([['8080', 'TCP port 8080 is used by a program on the node']]);
+    world.update();
+    assert.deepEqual(world.listeners, ['Gateway-shop-gw/http']);
+    assert.equal(world.listenerOf('other'), 'Accepted False PortUnavailable, Programmed False Invalid, 1');
+    world.sitePorts = new Map([['8080', undefined]]);
+    assert.deepEqual(world.update(), ['HTTPRoute shop/a']);
+    assert.deepEqual(world.listeners, ['Gateway-shop-gw/http', 'Gateway-shop-gw/other']);
   });
 });
 

@@ -57,6 +57,8 @@ function plan() {
   }
   const sites = new GatewaySites(inventory, {
     className: undefined,
+    ownPorts: { http: 80, https: 443 },
+    sitePorts: () => new Map(),
     addresses: () => ({ addresses: [], assignments: noAssignments }),
   });
   const planner = new SitePlanner(
