@@ -8,7 +8,12 @@ import {
   rolloutAnnotation,
   structureAnnotation,
 } from '../src/egress/controller/objects/configuration.ts';
-import { appliedAnnotation, closedAnnotation, refusedAnnotation } from '../src/egress/model/live-change.ts';
+import {
+  appliedAnnotation,
+  closedAnnotation,
+  namesAnnotation,
+  refusedAnnotation,
+} from '../src/egress/model/live-change.ts';
 import { optionTable as agentOptions } from '../src/ingress/agent/option-table.ts';
 import { httpOptionTable } from '../src/ingress/http/option-table.ts';
 import { idledAnnotation } from '../src/ingress/objects/service.ts';
@@ -150,6 +155,12 @@ const otherWords: readonly (readonly [key: string, object: string, writer: strin
     'configuration that could not be applied to the running router, and the reason',
   ],
   [closedAnnotation, 'router pod', 'node daemon', 'address conflict that keeps the router closed'],
+  [
+    namesAnnotation,
+    'router pod',
+    'node daemon',
+    'DNS names of the router with their addresses, expiry and errors, as JSON by interface; the controller shows them in the status of the EgressRouter',
+  ],
   [
     idledAnnotation,
     'Service',

@@ -7,7 +7,7 @@ import { benchIngressChange } from './ingress-change.ts';
 import { benchIngressScale } from './ingress-scale.ts';
 import { benchIngressTraffic } from './ingress-traffic.ts';
 import { benchLongLists } from './long-lists.ts';
-import { benchNode } from './node.ts';
+import { benchNames, benchNode } from './node.ts';
 import { benchPath } from './path.ts';
 
 const parts = [
@@ -19,6 +19,7 @@ const parts = [
   ['Ingress: from a changed file to the first connection by it, beside 1,000 other ports', benchIngressChange],
   ['Ingress: 10,000 Routes with 100,000 endpoints', benchIngressScale],
   ['The daemon of a node', benchNode],
+  ['Names of destinations', benchNames],
   ['HTTP: 10,000 Routes in HAProxy', benchHttp],
   ['Long lists: 40 Routes with 15,000 networks each, rewritten', benchLongLists],
 ] as const;

@@ -1,5 +1,6 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { hash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +9,7 @@ import { readinessCondition } from '../../src/egress/model/readiness.ts';
 import { type KubeObject, TestApiServer } from '../cluster/lab/api-server.ts';
 import { writeKubeconfig } from '../cluster/lab/kubeconfig.ts';
 import { Program } from '../cluster/lab/program.ts';
+import { TestDns } from '../lab/dns-server.ts';
 import { executable } from '../lab/executable.ts';
 import { pathFor, pluginCommand } from '../lab/plugin.ts';
 import { asPrivileged } from '../lab/rights.ts';
@@ -22,6 +24,8 @@ const definitions = '/apis/k8s.cni.cncf.io/v1/network-attachment-definitions';
 const events = '/api/v1/events';
 /** Seconds of rest that are measured, each a row. */
 const rests = 4;
+/** DNS names of each router, and the TTL of their answers in seconds. */
+const names = { count: 10, ttl: 60, port: 5300 } as const;
 
 /** The daemon of a node as it ships, beside 100 routers: what it costs at rest, and what a change takes. */
 export async function benchNode(): Promise<string> {
@@ -88,6 +92,81 @@ export async function benchNode(): Promise<string> {
   }
 }
 
+/** The daemon beside 100 routers with 10 names each, no two the same: how often it asks, and what it costs at rest. */
+export async function benchNames(): Promise<string> {
+  const world = new SmallWorld('ernodeb');
+  const folder = mkdtempSync(join(tmpdir(), 'ernodeb-'));
+  const server = new TestApiServer([pods, definitions, events], { address: 'any' });
+  const dns = new TestDns();
+  const routers = Array.from({ length: count }, (_, i) => new Router(i, names.count));
+  const all = routers.flatMap((router) => router.names);
+  const options = ['--resolver', `127.0.0.1:${names.port}`, '--max-names', '1000'];
+  let daemon: Program | undefined;
+  try {
+    world.make();
+    makeGateway(world.node);
+    const kubeconfig = writeKubeconfig(folder, await inNamespace(world.node, () => server.start()));
+    await inNamespace(world.node, () => dns.start(names.port));
+    for (const name of all) dns.names.set(name, { a: ['203.0.113.26'], ttl: names.ttl });
+    for (const router of routers) router.make(world.node, server);
+    const follows = (count: number): Promise<void> =>
+      until(
+        () => server.watchCount === count,
+        () => daemon?.output.slice(-1000),
+        120_000,
+      );
+    const start = async (): Promise<void> => {
+      daemon = startDaemon(world.node, kubeconfig, folder, options);
+      await follows(2);
+    };
+    await start();
+    const begun = performance.now();
+    await Promise.all(routers.map((router) => router.add(world.node)));
+    const added = performance.now();
+    const done = (): number => routers.filter((one) => one.isApplied(server) && one.isReady(server)).length;
+    await until(
+      () => done() === count,
+      () => [`${done()} of ${count} are ready`, server.get(pods, `shop/${routers[0]?.name}`)?.status],
+      180_000,
+    );
+    const atStart = dns.queries.length;
+    await sleep(65_000);
+    const asked = dns.queries.length;
+    const shares: number[] = [];
+    for (let i = 0; i < rests; i++) {
+      const before = cpuOf(daemon?.pid ?? 0, { children: true });
+      await sleep(15_000);
+      shares.push((cpuOf(daemon?.pid ?? 0, { children: true }) - before) / 150);
+    }
+    const perSecond = (dns.queries.length - asked) / (rests * 15);
+    await daemon?.end();
+    await follows(0);
+    const ended = dns.queries.length;
+    await start();
+    await sleep(5000);
+    const again = dns.queries.length - ended;
+    return formatTable(
+      [`${count} routers on a node, ${names.count} names each, TTL ${names.ttl} s`, ''],
+      [
+        ['all ADDs at once, ms', (added - begun).toFixed(0)],
+        [`DNS queries for ${all.length} names until every router is ready`, `${atStart}`],
+        ['DNS queries per second at rest', perSecond.toFixed(1)],
+        ['CPU at rest, % of a core, median of four times 15 s', median(shares).toFixed(2)],
+        ['the highest of them', Math.max(...shares).toFixed(2)],
+        ['DNS queries within five seconds after a restart of the daemon', `${again}`],
+      ],
+    );
+  } finally {
+    await daemon?.end();
+    for (const router of routers) router.drop(world.node);
+    dns.stop();
+    await server.stop();
+    rmSync(folder, { recursive: true, force: true });
+    world.drop();
+    ip(`netns delete ${gateway}\n`);
+  }
+}
+
 const gateway = 'ernodeb-gw';
 
 /** What the master leads to: a gateway that answers, without which routers count as cut off. */
@@ -97,8 +176,8 @@ function makeGateway(node: string): void {
   ip('link set eth9 up\naddress add 192.168.12.1/24 dev eth9\n', gateway);
 }
 
-function startDaemon(node: string, kubeconfig: string, folder: string): Program {
-  const options = ['--kubeconfig', kubeconfig, '--node-name', 'n1', '--listen-address', '127.0.0.1'];
+function startDaemon(node: string, kubeconfig: string, folder: string, more: readonly string[] = []): Program {
+  const options = ['--kubeconfig', kubeconfig, '--node-name', 'n1', '--listen-address', '127.0.0.1', ...more];
   const install = ['--source', executable('egress-router'), '--target', folder];
   const program = [...asPrivileged('node/daemonset.yaml'), executable('egress-router-node'), ...options, ...install];
   return new Program('/sbin/ip', ['netns', 'exec', node, ...program]);
@@ -128,9 +207,13 @@ class Router {
   readonly #index: number;
   #config = '';
 
-  constructor(index: number) {
+  /** Its destinations; empty: addresses. */
+  readonly names: readonly string[];
+
+  constructor(index: number, nameCount = 0) {
     this.#index = index;
     this.name = `ernodeb-r${index}`;
+    this.names = Array.from({ length: nameCount }, (_, i) => `n${i}.r${index}.example`);
   }
 
   /** Its namespace, with an interface as another plugin leaves it, its pod and its definition. */
@@ -175,7 +258,10 @@ class Router {
       ip: {
         addresses: [`192.168.12.${this.#index + 20}/24`],
         gateway: '192.168.12.1',
-        destinations: Array.from({ length: size }, (_, i) => `${10_000 + i} TCP 203.0.113.${target(i)} 80`),
+        destinations:
+          this.names.length > 0
+            ? this.names.map((name, i) => `${10_000 + i} TCP ${name} 443`)
+            : Array.from({ length: size }, (_, i) => `${10_000 + i} TCP 203.0.113.${target(i)} 80`),
       },
     });
     server.put(definitions, { metadata: { namespace: 'shop', name: this.name }, spec: { config: this.#config } });
@@ -193,9 +279,24 @@ class Router {
     return conditions.some(({ type, status }) => type === readinessCondition && status === 'True');
   }
 
+  /** An ADD while this process answers DNS queries. */
+  async add(node: string): Promise<void> {
+    const child = spawn('/sbin/ip', ['netns', 'exec', node, pluginCommand()[0]], {
+      env: this.#environment('ADD'),
+      stdio: ['pipe', 'ignore', 'inherit'],
+    });
+    child.stdin?.end(this.#config);
+    const [status] = await once(child, 'exit');
+    if (status !== 0) throw new Error(`ADD of ${this.name} exited with ${status}`);
+  }
+
   /** One call of the plugin, in the namespace that the caller is in. */
   call(command: 'ADD' | 'DEL'): void {
-    timeProcess(pluginCommand()[0], this.#config, {
+    timeProcess(pluginCommand()[0], this.#config, this.#environment(command));
+  }
+
+  #environment(command: 'ADD' | 'DEL'): Readonly<Record<string, string>> {
+    return {
       PATH: pathFor('nftables'),
       CNI_COMMAND: command,
       CNI_CONTAINERID: this.name,
@@ -203,7 +304,7 @@ class Router {
       CNI_IFNAME: 'net1',
       CNI_PATH: '/usr/lib/cni',
       CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=${this.name}`,
-    });
+    };
   }
 
   drop(node: string): void {

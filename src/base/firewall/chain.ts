@@ -49,6 +49,8 @@ export interface ForeignRule {
   readonly ports?: readonly string[];
   /** Whether it excludes packets from connection tracking, and so from translation. */
   readonly untracks?: true;
+  /** Whether it does something that the listing does not tell, such as an unknown target. */
+  readonly isOpaque?: true;
 }
 
 /** A chain of another program, or one of our chains in a table that other programs share. */

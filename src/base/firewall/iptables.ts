@@ -37,8 +37,12 @@ const passing = new Set([
   'CONNSECMARK',
   'SECMARK',
 ]);
+/** Further targets that change nothing on which the router depends. */
+const harmless = new Set(
+  'AUDIT CHECKSUM CLASSIFY DSCP ECN HL IDLETIMER LED RATEEST SET TEE TOS TTL ULOG SYNPROXY HMARK'.split(' '),
+);
 /** Targets that translate the packet and end the chain. */
-const translating = new Set(['DNAT', 'SNAT', 'MASQUERADE', 'REDIRECT', 'NETMAP']);
+const translating = new Set(['DNAT', 'SNAT', 'MASQUERADE', 'REDIRECT', 'NETMAP', 'TPROXY']);
 
 /** Splits a saved rule into words. A text in double quotes is one word. */
 function splitWords(line: string): string[] {
@@ -77,12 +81,20 @@ export function readIptables(
       tool: 'iptables',
       chains: Array.from(chains, ([name, { policy, rules }]): ForeignChain => {
         const hook = hooks[name];
-        if (hook === undefined) return { name, policy, rules };
-        return { name, policy, rules, hook, ...placeOf(table.trim(), hook) };
+        const known = rules.map((rule) => markOpaque(rule, chains));
+        if (hook === undefined) return { name, policy, rules: known };
+        return { name, policy, rules: known, hook, ...placeOf(table.trim(), hook) };
       }),
     });
   }
   return { tables, ours: [...ours.values()] };
+}
+
+/** A target that is neither known nor a chain of the table is an extension, whose effect the listing does not tell. */
+function markOpaque(rule: ForeignRule, chains: ReadonlyMap<string, unknown>): ForeignRule {
+  const { verdict } = rule;
+  if (!('chain' in verdict) || chains.has(verdict.chain) || verdict.chain.startsWith('ER-')) return rule;
+  return { ...rule, verdict: { kind: 'none' }, isOpaque: true };
 }
 
 const priorities: Readonly<Record<string, number>> = { raw: -300, mangle: -150, filter: 0, security: 50 };
@@ -130,11 +142,11 @@ function readRule(text: string, words: readonly string[]): ForeignRule {
 }
 
 function readTarget(word: string, target: string): Verdict {
-  if (target === 'DNAT' || target === 'REDIRECT' || target === 'NETMAP') return { kind: 'accept', translates: true };
+  if (['DNAT', 'REDIRECT', 'NETMAP', 'TPROXY'].includes(target)) return { kind: 'accept', translates: true };
   if (translating.has(target)) return { kind: 'accept', translatesSource: true };
   if (target === 'ACCEPT') return { kind: 'accept' };
   if (target === 'DROP' || target === 'REJECT') return { kind: 'drop' };
   if (target === 'RETURN') return { kind: 'return' };
-  if (passing.has(target)) return { kind: 'none' };
+  if (passing.has(target) || harmless.has(target)) return { kind: 'none' };
   return { kind: word === '-g' ? 'goto' : 'jump', chain: target };
 }

@@ -139,13 +139,38 @@ function elementsIn(value: unknown, elementsOf: ElementsOf): readonly unknown[] 
 }
 
 /** Statements that name a rule better than its verdict does. */
-const actions = ['dnat', 'redirect', 'snat', 'masquerade', 'notrack'] as const;
+const actions = ['dnat', 'redirect', 'snat', 'masquerade', 'notrack', 'tproxy', 'queue'] as const;
+
+/** Statements that change nothing on which the router depends. */
+const harmless = new Set([
+  'counter',
+  'log',
+  'set',
+  'map',
+  'meter',
+  'last',
+  'secmark',
+  'comment',
+  'ct helper',
+  'ct timeout',
+  'ct expectation',
+  'flow',
+]);
+
+/** Statements that match or not by a value that only the kernel has. */
+const limits = ['limit', 'quota', 'ct count', 'fib', 'synproxy'] as const;
+
+/** Statements that {@link readVerdict} understands. */
+const verdicts = new Set(
+  'accept drop reject return continue dnat redirect snat masquerade tproxy notrack jump goto vmap'.split(' '),
+);
 
 function readRule(expressions: readonly unknown[], elementsOf: ElementsOf): ForeignRule {
   const conditions: Condition[] = [];
   const ports: string[] = [];
   let verdict: Verdict = { kind: 'none' };
   let action: string | undefined;
+  let isOpaque = false;
   for (const expression of expressions) {
     if (!isRecord(expression)) continue;
     action = actions.find((one) => one in expression) ?? action;
@@ -156,10 +181,21 @@ function readRule(expressions: readonly unknown[], elementsOf: ElementsOf): Fore
       ports.push(...(op === '!=' && portsOf(left, keys).length > 0 ? ['1-65535'] : portsOf(left, keys)));
       continue;
     }
-    if ('limit' in expression || 'xt' in expression || 'fib' in expression) {
+    if (limits.some((one) => one in expression)) {
       conditions.push(unknown);
       continue;
     }
+    const kinds = Object.keys(expression);
+    if ('xt' in expression) {
+      conditions.push(unknown);
+      if (!isRecord(expression.xt) || expression.xt.type !== 'match') isOpaque = true;
+      continue;
+    }
+    // Changed fields of a packet translate it as well; marks and priorities do not.
+    const { key: mangled } = isRecord(expression.mangle) ? expression.mangle : {};
+    const isHarmless = (kind: string): boolean =>
+      harmless.has(kind) || verdicts.has(kind) || (kind === 'mangle' && !(isRecord(mangled) && 'payload' in mangled));
+    if (!kinds.every(isHarmless)) isOpaque = true;
     verdict = readVerdict(expression, elementsOf) ?? verdict;
     for (const { key, data } of mapsOf(expression)) {
       const keys = elementsIn(data, elementsOf)?.map(keyOf);
@@ -169,12 +205,18 @@ function readRule(expressions: readonly unknown[], elementsOf: ElementsOf): Fore
     }
   }
   return {
-    text: action ?? describeVerdict(verdict),
+    text: action ?? (isOpaque && verdict.kind === 'none' ? listStatements(expressions) : describeVerdict(verdict)),
     conditions,
     verdict,
     ...(ports.length > 0 && { ports }),
     ...(action === 'notrack' && { untracks: true as const }),
+    ...(isOpaque && { isOpaque: true as const }),
   };
+}
+
+/** Names the statements of a rule. */
+function listStatements(expressions: readonly unknown[]): string {
+  return expressions.flatMap((one) => (isRecord(one) ? Object.keys(one) : [])).join(' ');
 }
 
 /** Returns the maps that an expression looks up, such as `dnat to tcp dport map { … }` or `vmap @name`. */
@@ -223,9 +265,9 @@ function readVerdict(expression: Record<string, unknown>, elementsOf: ElementsOf
   if ('accept' in expression) return { kind: 'accept' };
   if ('drop' in expression || 'reject' in expression) return { kind: 'drop' };
   if ('return' in expression) return { kind: 'return' };
-  if ('dnat' in expression || 'redirect' in expression) return { kind: 'accept', translates: true };
+  if ('dnat' in expression || 'redirect' in expression || 'tproxy' in expression)
+    return { kind: 'accept', translates: true };
   if ('snat' in expression || 'masquerade' in expression) return { kind: 'accept', translatesSource: true };
-  if ('queue' in expression) return { kind: 'accept' };
   for (const kind of ['jump', 'goto'] as const) {
     const target = expression[kind];
     if (isRecord(target)) return { kind, chain: word(target.target) };

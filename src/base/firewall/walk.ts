@@ -80,3 +80,93 @@ function mayDecide(table: ForeignTable, verdict: Verdict): boolean {
   const chain = table.chains.find((one) => one.name === verdict.chain);
   return chain === undefined || chain.rules.some((rule) => rule.verdict.kind !== 'none');
 }
+
+/** A rule that may apply to a packet, or may do something to it that its listing does not tell. */
+export interface Possibility {
+  readonly chain: string;
+  readonly rule: ForeignRule;
+  /** Present if the rule decides the fate of packets. */
+  readonly verdict?: Verdict;
+}
+
+/** What happens to a packet in a chain: it certainly ends there, it may, or it certainly does not. */
+type Outcome = 'ends' | 'may' | 'passes';
+
+/**
+ * Returns the rules that may apply to a packet in a base chain, because a condition on the way to them cannot be
+ * decided, and the rules whose effect is unknown. {@link walkChain} finds those that certainly apply.
+ */
+export function listPossible(table: ForeignTable, base: ForeignChain, probe: Probe): Possibility[] {
+  const found: Possibility[] = [];
+  explore(table, base, probe, true, found, 0);
+  return found;
+}
+
+function explore(
+  table: ForeignTable,
+  chain: ForeignChain,
+  probe: Probe,
+  isReached: boolean,
+  found: Possibility[],
+  depth: number,
+): Outcome {
+  if (depth > deepest) return 'may';
+  let mayLeave = false;
+  let mayEnd = false;
+  for (const rule of chain.rules) {
+    const answers = rule.conditions.map((condition) => condition(probe));
+    if (answers.includes(false)) continue;
+    const isMet = !answers.includes(undefined);
+    const isCertain = isReached && !mayLeave && isMet;
+    if (rule.isOpaque === true || (rule.untracks === true && !isCertain)) found.push({ chain: chain.name, rule });
+    const verdicts = listVerdicts(rule.verdict, probe);
+    const isOnly = isMet && verdicts.length === 1;
+    for (const verdict of verdicts) {
+      const outcome = tryVerdict(table, chain, rule, verdict, probe, isCertain && isOnly, found, depth);
+      if (isOnly && outcome === 'ends') return mayLeave ? 'may' : 'ends';
+      if (isOnly && outcome === 'returns') return mayEnd ? 'may' : 'passes';
+      if (outcome === 'passes') continue;
+      mayLeave = true;
+      if (outcome !== 'returns') mayEnd = true;
+    }
+  }
+  return mayEnd ? 'may' : 'passes';
+}
+
+function tryVerdict(
+  table: ForeignTable,
+  chain: ForeignChain,
+  rule: ForeignRule,
+  verdict: Verdict,
+  probe: Probe,
+  isCertain: boolean,
+  found: Possibility[],
+  depth: number,
+): Outcome | 'returns' {
+  switch (verdict.kind) {
+    case 'accept':
+    case 'drop':
+      if (!isCertain) found.push({ chain: chain.name, rule, verdict });
+      return 'ends';
+    case 'return':
+      return 'returns';
+    case 'jump':
+    case 'goto': {
+      const target = table.chains.find((one) => one.name === verdict.chain);
+      const outcome = target === undefined ? 'passes' : explore(table, target, probe, isCertain, found, depth + 1);
+      return verdict.kind === 'goto' && outcome === 'passes' ? 'returns' : outcome;
+    }
+    default:
+      return 'passes';
+  }
+}
+
+/** Returns the verdicts that a rule may have for a packet. */
+function listVerdicts(verdict: Verdict, probe: Probe): Verdict[] {
+  if (verdict.kind !== 'depends') return [verdict];
+  const chosen = verdict.choose(probe);
+  if (chosen !== undefined) return [chosen];
+  const possible = verdict.choices.filter(({ condition }) => condition(probe) !== false);
+  // The key may not be in the map either.
+  return [...possible.map((one) => one.verdict), { kind: 'none' }];
+}

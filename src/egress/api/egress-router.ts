@@ -59,20 +59,6 @@ export const destinationsAnnotation = 'egress-router.io/destinations';
 const apiVersion = 'network.operator.openshift.io/v1';
 
 /**
- * Parses an EgressRouter, the whole object or only its `spec`. `path` is its place in a larger document, the
- * prefix of all paths in problems.
- */
-export function parseEgressRouter(
-  input: unknown,
-  path = '',
-  allowedSuffixes: readonly string[] = [],
-): Parsed<EgressRouterSpec> {
-  const problems = new ProblemList();
-  const router = readEgressRouter(input, path, problems, allowedSuffixes);
-  return problems.finish(() => router);
-}
-
-/**
  * Parses an EgressRouter as a pool of routers that differ only in their addresses: one router for each address
  * of a family. IPv4 and IPv6 addresses are paired by position. One address, or one of each family, is a pool
  * of one router.
@@ -101,6 +87,20 @@ export function parseEgressRouterPool(
       return { ...router, reserved: pair === undefined ? [one] : [one, pair] };
     }),
   );
+}
+
+/** Parses a whole EgressRouter object as a pool, as the controller does. */
+export function parseEgressRouterObject(
+  input: Readonly<Record<string, unknown>>,
+  allowedSuffixes: readonly string[] = [],
+): Parsed<readonly EgressRouterSpec[]> {
+  const header = new ProblemList();
+  checkHeader(input, '', header);
+  const annotations = isRecord(input.metadata) ? input.metadata.annotations : undefined;
+  const pool = parseEgressRouterPool(input.spec, 'spec', { allowedSuffixes, annotations });
+  const checked = header.finish(() => undefined);
+  if (checked.ok) return pool;
+  return { ok: false, problems: [...checked.problems, ...(pool.ok ? [] : pool.problems)] };
 }
 
 /** Reads an EgressRouter inside a larger document. The value is only valid if no problem was added. */

@@ -9,6 +9,9 @@ import type { Kernel } from '../linux/kernel-api.ts';
 import type { AttachmentId, AttachmentSpec, LogSettings } from '../model/attachment.ts';
 import type { AttachmentState } from '../model/state.ts';
 import { type ChangePlan, planChange } from '../plan/change.ts';
+import { PlanError } from '../plan/error.ts';
+import { refuseOverlap } from '../plan/overlap.ts';
+import { attachmentsIn } from './attachments.ts';
 import type { PluginParts } from './context.ts';
 import { openPluginLog, type PluginLog } from './log/log.ts';
 import { describeChangedRules } from './log-lines.ts';
@@ -31,6 +34,8 @@ export type ChangeOutcome =
   | { readonly kind: 'needs-replacement'; readonly reasons: readonly string[] }
   /** The configuration is invalid. Nothing was changed. */
   | { readonly kind: 'invalid'; readonly problems: readonly Problem[] }
+  /** Another attachment of the pod redirects the same port. Nothing was changed. */
+  | { readonly kind: 'conflict'; readonly message: string }
   /** The attachment has no state file, or its namespace does not exist. */
   | { readonly kind: 'gone' };
 
@@ -67,6 +72,12 @@ export function changeAttachment(
   return changeLiving(parts, id, (kernel, state) => {
     const reasons = listReplacements(state, spec, () => masterMtu(kernel, state));
     if (reasons.length > 0) return { kind: 'needs-replacement', reasons };
+    try {
+      refuseOverlap(spec, attachmentsIn(parts.store, kernel.netns, id));
+    } catch (error) {
+      if (error instanceof PlanError) return { kind: 'conflict', message: error.message };
+      throw error;
+    }
     const next = withAnswers(spec.redirects, answerNames(spec.redirects, state));
     return carryOut(kernel, parts, state, next, spec.log);
   });

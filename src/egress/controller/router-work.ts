@@ -7,6 +7,7 @@ import { within } from '../../base/kubernetes/limit.ts';
 import { PartialFailure } from '../../base/kubernetes/work-queue.ts';
 import { forAll } from '../../base/model/for-all.ts';
 import { formatProblem } from '../../base/model/problem.ts';
+import { namesOf } from '../../base/model/redirect.ts';
 import type { Departures } from './failover/departures.ts';
 import { type RouterPod, readRouterPod } from './failover/pods.ts';
 import { AddressClaims, describeHolder } from './objects/address-claims.ts';
@@ -167,6 +168,7 @@ export class RouterWork {
     if (outcome.kind === 'applied' && move !== undefined) await departures.carryOut(router, move);
     const situation: MemberSituation = {
       addresses: member.spec.reserved.map(({ prefix }) => prefix.address.text),
+      destinationNames: namesOf(member.spec.redirects),
       trouble: outcome.kind === 'trouble' ? outcome.trouble : undefined,
       wait: outcome.kind === 'waiting' ? outcome.wait : undefined,
       configuration,

@@ -12,6 +12,8 @@ import type { Observation } from './observation.ts';
 /** Problems of a router, and notes on the limits of the inspection. */
 export interface Verdict {
   readonly problems: readonly Finding[];
+  /** Those of the notes that tell what may disturb connections. */
+  readonly doubts: readonly string[];
   readonly notes: readonly string[];
 }
 
@@ -32,7 +34,9 @@ export function judge(observation: Observation): Verdict {
   );
   const rules = findRuleProblems(observation);
   const found = findForeignProblems(observation);
-  const foreign = { ...found, findings: [...found.findings, ...findTranslationProblems(observation)] };
+  const translation = findTranslationProblems(observation);
+  const foreign = { findings: [...found.findings, ...translation.findings] };
+  const doubts = [...found.notes, ...translation.doubts];
   const isWayKnown = isLinkDead || podLink.length > 0 || routes.length > 0;
   const neighbours = isCut ? [] : findNeighbourProblems(observation);
   const isWayOpen = !isWayKnown && !isCut && neighbours.length === 0 && foreign.findings.length === 0;
@@ -51,7 +55,8 @@ export function judge(observation: Observation): Verdict {
       ...foreign.findings,
       ...traffic,
     ],
-    notes: [...foreign.notes, ...listNotes(observation)],
+    doubts,
+    notes: [...doubts, ...listNotes(observation)],
   };
 }
 

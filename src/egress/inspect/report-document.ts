@@ -85,6 +85,8 @@ const routerReportSchema = z.object({
   tracking: z.optional(z.object({ count: z.number(), maximum: z.number() })),
   attempts: z.array(z.object({ target: z.string(), outcome: z.string(), milliseconds: z.number() })),
   problems: z.array(findingSchema),
+  /** Present if notes name rules of other programs that may disturb connections. */
+  uncertain: z.optional(z.literal(true)),
   notes: z.array(z.string()),
 });
 

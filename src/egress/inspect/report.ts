@@ -23,7 +23,7 @@ export function describeInspection(observations: readonly Observation[]): Inspec
 function describeRouter(observation: Observation): RouterReport {
   const { state, pod, netns, resolved, tracking, attempts } = observation;
   const flows = flowsOf(observation);
-  const { problems, notes } = judge(observation);
+  const { problems, doubts, notes } = judge(observation);
   return {
     container: state.id.containerId,
     ...(state.pod !== undefined && { pod: `${state.pod.namespace}/${state.pod.name}` }),
@@ -47,6 +47,7 @@ function describeRouter(observation: Observation): RouterReport {
     ...(tracking !== undefined && { tracking: { count: tracking.count, maximum: tracking.maximum } }),
     attempts: attempts.map(({ target, outcome, took }) => ({ target, outcome, milliseconds: took })),
     problems: [...problems],
+    ...(doubts.length > 0 && { uncertain: true as const }),
     notes: [...notes],
   };
 }

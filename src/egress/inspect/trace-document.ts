@@ -27,6 +27,8 @@ export const traceDocumentSchema = z.object({
   attempt: z.optional(attemptSchema),
   /** Problems that block the connection. */
   problems: z.array(z.object({ code: z.enum(findingCodes), what: z.string(), cure: z.string() })),
+  /** Rules of other programs that may disturb connections; present if there are any. */
+  notes: z.optional(z.array(z.string())),
   /** Whether the connection reaches its target, as far as can be determined. */
   arrives: z.boolean(),
 });

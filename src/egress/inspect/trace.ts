@@ -60,7 +60,7 @@ export function describeTrace(observation: Observation, question: TraceQuestion)
   const followed = followRules(observation, question);
   if (followed === undefined) return undefined;
   const { trace, destination, incoming } = followed;
-  const { problems } = judge(observation);
+  const { problems, doubts } = judge(observation);
   const [attempt] = observation.attempts;
   const failed = attempt !== undefined && !['connected', 'answered', 'no answer'].includes(attempt.outcome);
   return {
@@ -88,6 +88,7 @@ export function describeTrace(observation: Observation, question: TraceQuestion)
       attempt: { target: attempt.target, outcome: attempt.outcome, milliseconds: attempt.took },
     }),
     problems: [...problems],
+    ...(doubts.length > 0 && { notes: [...doubts] }),
     arrives: trace.kind === 'redirected' && problems.length === 0 && !failed,
   };
 }

@@ -15,6 +15,12 @@ export const refusedAnnotation = 'egress-router.io/refused';
  */
 export const closedAnnotation = 'egress-router.io/closed';
 
+/**
+ * DNS names of the pod's routers with their addresses, in the form of `egress/api/name-report.ts`. Anyone who can patch
+ * the pod can forge it, so readers take from it only what they can check, and only names that the EgressRouter has.
+ */
+export const namesAnnotation = 'egress-router.io/names';
+
 /** A configuration that could not be applied to a running router. */
 export interface LiveRefusal {
   /** Digest of the definition's text, as in {@link appliedAnnotation}. */

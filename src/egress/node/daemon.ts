@@ -14,7 +14,9 @@ import { ClosureReport } from './closure-report.ts';
 import { Installer } from './installer.ts';
 import { LiveRouters } from './live-routers.ts';
 import { NodeMetrics } from './metrics.ts';
+import { PodNameReports } from './name-reports.ts';
 import type { NodeOptions } from './node-options.ts';
+import { readPod } from './objects.ts';
 import { ReadinessReport } from './readiness-report.ts';
 import { RouterNames } from './router-names.ts';
 import type { NodeRouters } from './routers-api.ts';
@@ -64,7 +66,9 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
       const { namespace, name, uid } = pod;
       void events.tell({ apiVersion: 'v1', kind: 'Pod', namespace, name, uid }, words, end.signal);
     },
+    show: (state, reports) => nameReports.show(state, reports),
   });
+  const nameReports = new PodNameReports({ api, log, signal: end.signal, podOf: (state) => live.podOf(state) });
   const live: LiveRouters = new LiveRouters({
     api,
     routers,
@@ -102,7 +106,10 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
     uidOf: (state) => live.podOf(state)?.uid,
     showClosure: (state, rival) => closures.show(state, rival),
     showReadiness: (state, problems) => readiness.show(state, problems),
-    forgetReadiness: (state) => readiness.forget(state),
+    forgetReadiness: (state) => {
+      readiness.forget(state);
+      nameReports.forget(state);
+    },
     isMissing: (state) => !waiting.has('pods') && state.pod !== undefined && live.podOf(state) === undefined,
     standingOf: (state, patience = standingPatience) => {
       const pod = live.podOf(state);
@@ -155,8 +162,15 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
     'pods',
     '/api/v1/pods',
     {
-      replace: (objects) => live.replacePods(objects),
-      put: (object) => live.putPod(object),
+      replace: (objects) => {
+        live.replacePods(objects);
+        names.showAgain();
+      },
+      put: (object) => {
+        live.putPod(object);
+        const pod = readPod(object);
+        if (pod !== undefined) names.showAgain(pod);
+      },
       remove: (object) => live.removePod(object),
     },
     { fieldSelector: `spec.nodeName=${options.node}` },
@@ -178,6 +192,7 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
       watcher.close();
       live.close();
       names.close();
+      nameReports.close();
       server.close();
       server.closeAllConnections();
       return installing.stop();

@@ -5,7 +5,8 @@ import { WireConversation, type WireQuestion } from '../../base/linux/wire-probe
 import type { Link } from '../../base/model/network.ts';
 import type { Claimant, Flow } from '../../base/model/observed.ts';
 import { formatProblem } from '../../base/model/problem.ts';
-import type { Redirect, RedirectSet } from '../../base/model/redirect.ts';
+import type { RedirectSet } from '../../base/model/redirect.ts';
+import { recallRedirects } from '../api/remembered.ts';
 import { type AnswerNames, type ChangeParts, changeAnswers, changeAttachment } from '../cni/change.ts';
 import { runRemoval, runSteps } from '../cni/steps.ts';
 import { flowsOf } from '../inspect/flows.ts';
@@ -16,10 +17,12 @@ import { openLinuxKernel } from '../linux/parts.ts';
 import { FileStateStore } from '../linux/state/state-store.ts';
 import type { AttachmentId } from '../model/attachment.ts';
 import type { AddressRival, AttachmentState } from '../model/state.ts';
+import { listPorts } from '../plan/change.ts';
 import { listDeviations } from '../plan/check.ts';
 import { inwardMark, markMask } from '../plan/marks.ts';
 import { listClosing, planReopening } from '../plan/reopen.ts';
 import { findBlindness } from './blindness.ts';
+import type { LostTargets } from './drains.ts';
 import { listKernelProblems, PodChanges } from './pod-changes.ts';
 import { findEthernetLink, keyOf, withinPod, withNetlink } from './pod-namespace.ts';
 import { describeRouter, identifyRules, listOwnRules } from './router-rules.ts';
@@ -90,8 +93,9 @@ export class LinuxRouters implements NodeRouters {
         return { kind: 'needs-replacement', message: outcome.reasons.join('; ') };
       case 'invalid':
         return { kind: 'invalid', message: outcome.problems.slice(0, 5).map(formatProblem).join('; ') };
+      case 'conflict':
       case 'gone':
-        return { kind: 'gone' };
+        return outcome;
     }
   }
 
@@ -99,19 +103,21 @@ export class LinuxRouters implements NodeRouters {
     const state = this.#store.find(id);
     if (state === undefined) return { kind: 'gone' };
     const outcome = this.#withVariant(state, () => changeAnswers(this.#parts, id, answerNames));
-    if (outcome.kind === 'changed') return { kind: 'changed', lost: outcome.lost };
+    if (outcome.kind === 'changed') return { kind: 'changed', lost: outcome.lost.length };
     return { kind: outcome.kind === 'unchanged' ? 'unchanged' : 'gone' };
   }
 
-  endConnections(state: AttachmentState, redirects: readonly Redirect[]): void {
+  endConnections(state: AttachmentState, { redirects, fallbacks }: LostTargets): void {
     this.#withKernel(state, (kernel) => {
+      const { router } = this.#newest(state);
+      const set = router === undefined ? undefined : recallRedirects(router);
       kernel.apply({
         do: 'forget-redirected',
         value: inwardMark(state.slot),
         mask: markMask,
         redirects,
-        fallbacks: [],
-        ports: new Set(),
+        fallbacks,
+        ports: new Set(fallbacks.length === 0 || set === undefined ? [] : listPorts(set)),
       });
     });
   }

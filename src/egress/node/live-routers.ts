@@ -47,6 +47,8 @@ interface Tried {
   readonly refusal?: Omit<LiveRefusal, 'configuration'>;
   /** Another call holds the lock of the namespace, so the outcome is not known yet. */
   readonly isPending?: true;
+  /** Another router of the pod has a port of it. A change of that one is awaited. */
+  readonly isConflict?: true;
   /** A retry may succeed. */
   readonly failed?: { readonly times: number; readonly retryAt: number };
 }
@@ -105,8 +107,8 @@ export class LiveRouters {
     for (const [key, { pod }] of before) {
       if (this.#attachments.has(key)) continue;
       this.#tried.delete(key);
-      // The pod's annotation now describes its other routers.
-      if (pod !== undefined) this.#addOf(`${pod.namespace}/${pod.name}`);
+      // The pod's annotation now describes its other routers, which may use the ports of this one.
+      if (pod !== undefined) this.#tryAgain(`${pod.namespace}/${pod.name}`);
     }
   }
 
@@ -173,6 +175,15 @@ export class LiveRouters {
 
   #addOf(place: string): void {
     this.#addWhere(({ pod }) => pod !== undefined && `${pod.namespace}/${pod.name}` === place);
+  }
+
+  /** Processes the routers of a pod again, and applies configurations that conflicted with another one. */
+  #tryAgain(place: string): void {
+    for (const [key, { pod }] of this.#attachments) {
+      if (pod === undefined || `${pod.namespace}/${pod.name}` !== place) continue;
+      if (this.#tried.get(key)?.isConflict === true) this.#tried.delete(key);
+      this.#queue.add(key);
+    }
   }
 
   #addWhere(isMeant: (state: AttachmentState) => boolean): void {
@@ -252,8 +263,15 @@ export class LiveRouters {
         if (added + removed > 0) {
           const message = `${added} redirects added, ${removed} removed; ${configuration}`;
           this.#tell(pod, { type: 'Normal', reason: 'ConfigurationApplied', message });
+          this.#tryAgain(`${pod.namespace}/${pod.name}`);
         }
         return { configuration };
+      }
+      case 'conflict': {
+        const refusal = { needsReplacement: false, message: isForeign ? foreignWords : outcome.message };
+        const isNew = known?.configuration !== configuration || known.refusal?.message !== refusal.message;
+        if (isNew) this.#tellRefusal(pod, refusal);
+        return { configuration, refusal, isConflict: true };
       }
       case 'needs-replacement':
       case 'invalid': {
@@ -334,6 +352,7 @@ export class LiveRouters {
   }
 }
 
-function isBusy(error: unknown): boolean {
+/** Returns whether another call holds the lock of a router's namespace. */
+export function isBusy(error: unknown): boolean {
   return error instanceof KernelError && error.kind === 'busy';
 }

@@ -4,18 +4,22 @@ import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runn
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { EventWords } from '../../base/kubernetes/events.ts';
 import type { Address } from '../../base/model/address.ts';
-import { namesOf, type Redirect } from '../../base/model/redirect.ts';
+import { namesOf } from '../../base/model/redirect.ts';
+import { describeError } from '../../base/model/text.ts';
 import { everySuffix } from '../api/dns-name.ts';
+import { type NameReport, writeReportTime } from '../api/name-report.ts';
 import { parseNetConf } from '../api/net-conf.ts';
 import { recallAnswers } from '../api/remembered.ts';
 import type { AnswerNames } from '../cni/change.ts';
-import type { AttachmentState } from '../model/state.ts';
+import type { AttachmentState, PodName } from '../model/state.ts';
 import { readAnswers, writeAnswers } from '../names/answer-file.ts';
 import { DnsClient, type LookUp } from '../names/dns-client.ts';
 import { NameServer } from '../names/name-server.ts';
 import { type DnsServer, readResolvConf } from '../names/resolv-conf.ts';
 import { NameResolver, type NameStatus, type ResolverSettings } from '../names/resolver.ts';
 import { leaveOut, rememberedNetworksInside } from '../plan/name-networks.ts';
+import { Drains } from './drains.ts';
+import { isBusy } from './live-routers.ts';
 import type { NodeMetrics } from './metrics.ts';
 import type { NodeRouters } from './routers-api.ts';
 
@@ -37,6 +41,8 @@ export interface RouterNamesParts {
   readonly stateFolder: string;
   /** Emits an Event about a router's pod. */
   readonly tell: (state: AttachmentState, words: EventWords) => void;
+  /** Reports the names of a router on its pod. Never throws. */
+  readonly show: (state: AttachmentState, reports: readonly NameReport[]) => void;
 }
 
 const resolvConfPath = '/etc/resolv.conf';
@@ -54,6 +60,9 @@ export class RouterNames {
   readonly #server: NameServer;
   readonly #writer: BoundedFrequencyRunner;
   readonly #folder: string;
+  readonly #drains: Drains;
+  /** Why new addresses could not be applied, by router. */
+  readonly #failures = new Map<string, string>();
   #known: ReadonlyMap<string, AttachmentState> = new Map();
   /** Routers whose addresses of names need to be applied. */
   readonly #dirty = new Set<string>();
@@ -81,6 +90,12 @@ export class RouterNames {
       log,
     });
     this.#writer = new BoundedFrequencyRunner(() => this.#write(), times.combine, times.write);
+    this.#drains = new Drains({
+      drainTime: settings.drainTime,
+      file: `${this.#folder}/drains.json`,
+      log,
+      end: (state, lost) => parts.routers.endConnections(state, lost),
+    });
   }
 
   /** Restores the answers of a previous daemon and listens for the plugin. Without the socket, ADD rejects names. */
@@ -103,6 +118,7 @@ export class RouterNames {
     this.#server.close();
     this.#resolver.close();
     this.#writer.cancel();
+    this.#drains.close();
     clearInterval(this.#rewriting);
     clearTimeout(this.#applying);
     for (const timer of this.#timers) clearTimeout(timer);
@@ -115,18 +131,30 @@ export class RouterNames {
       if (known.has(key)) continue;
       this.#resolver.release(key);
       this.#told.delete(key);
+      this.#failures.delete(key);
     }
     this.#known = known;
+    this.#drains.follow(known);
     for (const [key, state] of known) {
       const names = state.router?.answers?.map(({ name }) => name);
       if (names === undefined) {
         this.#resolver.release(key);
+        this.#show(key, state);
         continue;
       }
       const families = state.addresses.map(({ address }) => address.family);
       this.#resolver.want(key, { namespace: state.pod?.namespace ?? '', names, families });
       if (!this.#isCurrent(state)) this.#request(key);
       this.#report(key, state);
+      this.#show(key, state);
+    }
+  }
+
+  /** Reports the names of routers again whose pod was observed; default all routers. */
+  showAgain(pod?: PodName): void {
+    for (const [key, state] of this.#known) {
+      if (pod === undefined || (state.pod?.name === pod.name && state.pod.namespace === pod.namespace))
+        this.#show(key, state);
     }
   }
 
@@ -203,7 +231,7 @@ export class RouterNames {
   }
 
   #apply(key: string, state: AttachmentState): void {
-    const { routers, log, metrics, settings } = this.#parts;
+    const { routers, log, metrics } = this.#parts;
     const names = state.router?.answers?.map(({ name }) => name) ?? [];
     // The router keeps its addresses until every name has had a first answer or failure.
     if (!names.every((name) => this.#resolver.find(name).isSettled)) return;
@@ -211,30 +239,43 @@ export class RouterNames {
       const outcome = routers.applyAnswers(state.id, this.answerNames);
       if (outcome.kind === 'changed') {
         metrics.nameChanges.inc();
-        log.info({ ...placeOf(state), lost: outcome.lost.length }, 'Applied new addresses of DNS names');
-        if (settings.drainTime > 0 && outcome.lost.length > 0) {
-          this.#later(settings.drainTime, () => this.#drain(key, outcome.lost));
-        }
+        log.info({ ...placeOf(state), lost: outcome.lost }, 'Applied new addresses of DNS names');
       }
+      this.#failures.delete(key);
       this.#report(key, state);
+      // After a change, the next scan shows the new state.
+      if (outcome.kind === 'unchanged') this.#show(key, state);
     } catch (error) {
       log.warn({ err: error, ...placeOf(state) }, 'Failed to apply new addresses of DNS names; retrying');
+      // ADD or DEL holds the lock for a moment.
+      if (!isBusy(error)) {
+        this.#failures.set(key, `failed to apply its new addresses: ${describeError(error)}`);
+        this.#show(key, state);
+      }
       this.#later(times.retry, () => this.#request(key));
     }
   }
 
-  /** Ends connections to addresses that a name lost and has not regained. */
-  #drain(key: string, lost: readonly Redirect[]): void {
-    const state = this.#known.get(key);
-    if (state?.router === undefined) return;
-    const current = new Set([...recallAnswers(state.router).values()].flat().map(({ text }) => text));
-    const gone = lost.filter(({ target }) => !current.has(target.text));
-    if (gone.length === 0) return;
-    try {
-      this.#parts.routers.endConnections(state, gone);
-    } catch (error) {
-      this.#parts.log.warn({ err: error, ...placeOf(state) }, 'Failed to end connections after the drain time');
-    }
+  /** Reports the names of a router with the addresses that its rules have, whatever the resolver knows by now. */
+  #show(key: string, state: AttachmentState): void {
+    const now = Date.now();
+    const reports = Array.from(
+      state.router === undefined ? [] : recallAnswers(state.router),
+      ([name, addresses]): NameReport => {
+        const status = this.#resolver.find(name);
+        const { problem, isSettled, remaining, sinceChange } = status;
+        const inside = addresses.length === 0 ? noAddress(status) : undefined;
+        const error = isSettled ? (problem ?? this.#failures.get(key) ?? inside) : 'it is not resolved yet';
+        return {
+          name,
+          addresses: addresses.map(({ text }) => text),
+          ...(remaining !== undefined && { expires: writeReportTime(now + remaining) }),
+          ...(sinceChange !== undefined && { changed: writeReportTime(now - sinceChange) }),
+          ...(error !== undefined && { error }),
+        };
+      },
+    );
+    this.#parts.show(state, reports);
   }
 
   /** Emits an Event when a name loses its last usable address, and when it has one again. */
@@ -256,12 +297,12 @@ export class RouterNames {
     }
   }
 
-  #tell(state: AttachmentState, { name, addresses, problem }: NameStatus, isResolved: boolean): void {
+  #tell(state: AttachmentState, status: NameStatus, isResolved: boolean): void {
     const { log, tell } = this.#parts;
-    const inside = addresses.length > 0 ? 'its addresses are inside the cluster' : 'it has no address';
+    const { name, problem } = status;
     const message = isResolved
       ? `${name} has a usable address again; its ports accept connections`
-      : `${name} has no usable address, so its ports refuse connections: ${problem ?? inside}`;
+      : `${name} has no usable address, so its ports refuse connections: ${problem ?? noAddress(status)}`;
     const words = { ...placeOf(state), name, ...(problem !== undefined && { problem }) };
     if (isResolved) log.info(words, 'A DNS name has a usable address again');
     else log.warn(words, 'A DNS name has no usable address; its ports refuse connections');
@@ -290,6 +331,11 @@ export class RouterNames {
     }, milliseconds);
     this.#timers.add(timer);
   }
+}
+
+/** Returns why a router uses no address of a name that has no problem of its own. */
+function noAddress({ addresses }: NameStatus): string {
+  return addresses.length > 0 ? 'its addresses are inside the cluster' : 'it has no address';
 }
 
 /** Returns whether a configuration may contain names. Most contain only addresses and need no parsing. */

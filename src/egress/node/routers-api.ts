@@ -1,8 +1,8 @@
 import type { Flow } from '../../base/model/observed.ts';
-import type { Redirect } from '../../base/model/redirect.ts';
 import type { AnswerNames } from '../cni/change.ts';
 import type { AttachmentId } from '../model/attachment.ts';
 import type { AddressRival, AttachmentState } from '../model/state.ts';
+import type { LostTargets } from './drains.ts';
 
 /** Result of applying a configuration to a running router. */
 export type ApplyOutcome =
@@ -11,13 +11,15 @@ export type ApplyOutcome =
   | { readonly kind: 'needs-replacement'; readonly message: string }
   /** The configuration is invalid. Nothing was changed. */
   | { readonly kind: 'invalid'; readonly message: string }
+  /** Another router of the pod redirects the same port. Nothing was changed. */
+  | { readonly kind: 'conflict'; readonly message: string }
   /** The router no longer exists. */
   | { readonly kind: 'gone' };
 
 /** Result of applying new addresses of DNS names to a running router. */
 export type AnswersOutcome =
-  /** `lost`: addresses that its names no longer have, as redirects. */
-  | { readonly kind: 'changed'; readonly lost: readonly Redirect[] }
+  /** `lost`: number of targets of redirects that its names no longer have. */
+  | { readonly kind: 'changed'; readonly lost: number }
   | { readonly kind: 'unchanged' }
   /** The router no longer exists. */
   | { readonly kind: 'gone' };
@@ -56,8 +58,8 @@ export interface NodeRouters {
    * changes nothing if the kernel rejects the change.
    */
   applyAnswers(id: AttachmentId, answerNames: AnswerNames): AnswersOutcome;
-  /** Ends the tracked connections of these redirects. Throws an Error. */
-  endConnections(state: AttachmentState, redirects: readonly Redirect[]): void;
+  /** Ends the tracked connections to addresses that names of a router lost. Throws an Error. */
+  endConnections(state: AttachmentState, lost: LostTargets): void;
   /** Returns the tracked connections that the router redirected. Throws an Error. */
   listFlows(state: AttachmentState): readonly Flow[];
   /** Returns the differences between a router and what ADD installed, one line each. Throws an Error. */

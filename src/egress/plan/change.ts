@@ -136,7 +136,7 @@ function listSteps({ state, after, router, wanted, next, added, removed }: Chang
         mask: markMask,
         redirects: gone.redirects.filter((redirect) => !isKept(redirect)),
         fallbacks: gone.fallbacks.filter(({ text }) => !isKeptFallback(text)),
-        ports: new Set(endsFallbacks ? [...known.redirects.map(portKey), ...namedPorts(known)] : []),
+        ports: new Set(endsFallbacks ? listPorts(known) : []),
         endedPorts: new Set(namedPorts(gone)),
         endsFallback: gone.fallbackName !== undefined,
         kept,
@@ -217,6 +217,11 @@ function union(one: RedirectSet, other: RedirectSet): RedirectSet {
     ...(named.length > 0 && { named }),
     ...(fallbackName !== undefined && { fallbackName }),
   };
+}
+
+/** Returns the ports with a redirect, as `portKey`. Connections to others belong to the fallback. */
+export function listPorts(set: RedirectSet): string[] {
+  return [...set.redirects.map(portKey), ...namedPorts(set)];
 }
 
 /** Returns the ports of names in every family, as `portKey`. */

@@ -2,7 +2,7 @@ import type { Family } from '../../base/model/address.ts';
 import { fallbackOf, type Protocol } from '../../base/model/redirect.ts';
 import { parseDestination } from '../api/destination.ts';
 import type { AttachmentSpec } from '../model/attachment.ts';
-import type { AttachmentState } from '../model/state.ts';
+import type { AttachmentState, RememberedRedirects } from '../model/state.ts';
 import { PlanError } from './error.ts';
 
 /** A port that an attachment redirects for clients of a family. */
@@ -23,7 +23,10 @@ interface Ports {
  * Rejects ports that another attachment of the pod redirects: clients reach both at the same address, so one of the
  * two redirects would have no effect. Throws {@link PlanError}.
  */
-export function refuseOverlap(spec: AttachmentSpec, others: readonly AttachmentState[]): void {
+export function refuseOverlap(
+  spec: Pick<AttachmentSpec, 'reserved' | 'redirects'>,
+  others: readonly AttachmentState[],
+): void {
   const wanted = listWanted(spec);
   for (const other of others) {
     const taken = listTaken(other);
@@ -53,7 +56,7 @@ function keyOf({ family, protocol, port }: Taken): string {
   return `${family} ${protocol} ${port}`;
 }
 
-function listWanted({ reserved, redirects }: AttachmentSpec): Ports {
+function listWanted({ reserved, redirects }: Pick<AttachmentSpec, 'reserved' | 'redirects'>): Ports {
   const families = reserved.map(({ prefix }) => prefix.address.family);
   const { redirects: all, named = [], fallbackName } = redirects;
   return {
@@ -65,11 +68,17 @@ function listWanted({ reserved, redirects }: AttachmentSpec): Ports {
   };
 }
 
-function listTaken({ router, addresses }: AttachmentState): Ports {
-  // An older version did not record its redirects.
-  if (router === undefined) return { ports: [], fallbacks: [] };
+function listTaken({ router, pending, addresses }: AttachmentState): Ports {
   const families = addresses.map(({ address }) => address.family);
-  const { destinations, fallbacks, fallbackName } = router;
+  // An older version did not record its redirects. An interrupted change may have installed the pending ones.
+  const all = [router, pending].flatMap((one) => (one === undefined ? [] : [listRemembered(one, families)]));
+  return { ports: all.flatMap(({ ports }) => ports), fallbacks: all.flatMap(({ fallbacks }) => fallbacks) };
+}
+
+function listRemembered(
+  { destinations, fallbacks, fallbackName }: RememberedRedirects,
+  families: readonly Family[],
+): Ports {
   return {
     ports: destinations.flatMap((text): Taken[] => {
       const read = parseDestination(text);

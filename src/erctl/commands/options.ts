@@ -1,4 +1,5 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { parseSuffixes, suffixesCure } from '../../egress/api/dns-name.ts';
 
 /** Output format of a document. */
 export type OutputFormat = 'text' | 'json';
@@ -20,4 +21,15 @@ export function withTarget(command: Command): Command {
     .option('--netns <path>', 'path of the network namespace, or its name in "ip netns"')
     .option('--pid <number>', 'process ID in the pod')
     .option('--interface <name>', 'only the router of this interface');
+}
+
+/** Adds `--allow-names`, which has the value and the variable of the node daemon's option. */
+export function withAllowedNames(command: Command): Command {
+  const read = (text: string): readonly string[] => {
+    const suffixes = parseSuffixes(text);
+    if (suffixes === undefined) throw new InvalidArgumentError(`It ${suffixesCure}.`);
+    return suffixes;
+  };
+  const option = new Option('--allow-names <suffix,...>', 'names inside the cluster that are allowed as destinations');
+  return command.addOption(option.argParser(read).default([], 'none').env('ALLOW_NAMES'));
 }

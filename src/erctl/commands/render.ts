@@ -5,15 +5,16 @@ import type { Console } from '../console.ts';
 import type { CommandContext } from '../context.ts';
 import { ErctlError } from '../failure.ts';
 import { renderJson } from '../json.ts';
-import { type RenderSettings, renderRouter } from '../manifests/render.ts';
+import { type RenderSettings, renderRouters } from '../manifests/render.ts';
 import type { RenderDocument, RenderedRouter } from '../manifests/render-document.ts';
 import { readWritten, type Written } from '../manifests/written.ts';
 import { renderRendering } from '../screens/render.ts';
-import { type OutputFormat, withOutput } from './options.ts';
+import { type OutputFormat, withAllowedNames, withOutput } from './options.ts';
 import { readText } from './validate.ts';
 
 interface RenderOptions {
   readonly output: OutputFormat;
+  readonly allowNames: readonly string[];
   readonly backend: 'iptables' | 'nftables';
   readonly only?: 'nad' | 'rules';
   readonly interface: string;
@@ -35,6 +36,7 @@ export function addRender(program: Command, { console }: CommandContext): void {
     .addOption(new Option('--only <part>', 'print only one of the two').choices(['nad', 'rules']))
     .option('--interface <name>', 'name of the interface that the router adds', readInterface, 'net1')
     .option('--pod-interface <name>', 'interface that clients use', readInterface, 'eth0');
+  withAllowedNames(command);
   withOutput(command, [
     ['render router.yaml', 'the definition and the rules of nftables'],
     ['render router.yaml --backend iptables --only rules', 'for iptables-restore'],
@@ -46,19 +48,24 @@ export function addRender(program: Command, { console }: CommandContext): void {
       withDefinition: options.only !== 'rules',
       ...(options.only !== 'nad' && { backend: options.backend }),
     };
-    const routers = files.flatMap((file) => renderFile(file, console, settings));
+    const routers = files.flatMap((file) => renderFile(file, console, settings, options.allowNames));
     const document: RenderDocument = { schema: 'erctl.render/v1', routers };
     console.out(options.output === 'json' ? renderJson(document) : renderRendering(document));
   });
 }
 
-function renderFile(file: string, console: Console, settings: RenderSettings): RenderedRouter[] {
+function renderFile(
+  file: string,
+  console: Console,
+  settings: RenderSettings,
+  allowedNames: readonly string[],
+): RenderedRouter[] {
   const written = readDocuments(readText(file, console));
   if (!written.ok) throw new ErctlError(`Cannot read ${file}: line ${written.line}: ${written.reason}`);
-  const parts = written.documents.flatMap(({ value }) => readWritten(value));
+  const parts = written.documents.flatMap(({ value }) => readWritten(value, allowedNames));
   const routers = parts.flatMap((part) => {
     refuseInvalid(file, part);
-    return renderRouter(part, settings) ?? [];
+    return renderRouters(part, settings);
   });
   if (routers.length > 0) return routers;
   throw new ErctlError(

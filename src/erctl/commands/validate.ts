@@ -8,7 +8,12 @@ import { renderJson } from '../json.ts';
 import type { ValidateDocument, ValidatedFile } from '../manifests/validate-document.ts';
 import { readWritten, type Written } from '../manifests/written.ts';
 import { renderValidation } from '../screens/validate.ts';
-import { type OutputFormat, withOutput } from './options.ts';
+import { type OutputFormat, withAllowedNames, withOutput } from './options.ts';
+
+interface ValidateOptions {
+  readonly output: OutputFormat;
+  readonly allowNames: readonly string[];
+}
 
 /** `erctl validate`: checks files as the plugin and the agent do, without a cluster. */
 export function addValidate(program: Command, { console, finish }: CommandContext): void {
@@ -19,12 +24,13 @@ export function addValidate(program: Command, { console, finish }: CommandContex
       'check EgressRouters, NetworkAttachmentDefinitions, network configurations and configuration lists, and Routes and ' +
         'Gateways of the ingress agent. Exits with 0 if all are valid, 1 if one is invalid, 2 if a file cannot be read.',
     );
+  withAllowedNames(command);
   withOutput(command, [
     ['validate router.yaml', 'with line numbers'],
     ['validate *.yaml --output json', 'for programs'],
     ['validate -', 'standard input'],
-  ]).action((files: readonly string[], { output }: { output: OutputFormat }) => {
-    const validated = files.map((file) => validateFile(file, console));
+  ]).action((files: readonly string[], { output, allowNames }: ValidateOptions) => {
+    const validated = files.map((file) => validateFile(file, console, allowNames));
     const valid = validated.every(({ documents }) => documents.every(({ outcome }) => outcome !== 'invalid'));
     const document: ValidateDocument = { schema: 'erctl.validate/v1', valid, files: validated };
     console.out(output === 'json' ? renderJson(document) : renderValidation(document, console.screen));
@@ -41,7 +47,7 @@ export function readText(file: string, console: Console): string {
   }
 }
 
-function validateFile(file: string, console: Console): ValidatedFile {
+function validateFile(file: string, console: Console, allowedNames: readonly string[]): ValidatedFile {
   const written = readDocuments(readText(file, console));
   if (!written.ok) {
     const problem = {
@@ -55,7 +61,7 @@ function validateFile(file: string, console: Console): ValidatedFile {
   return {
     file,
     documents: written.documents.flatMap(({ value, lineOf }) => {
-      const parts = readWritten(value);
+      const parts = readWritten(value, allowedNames);
       // A plugin list without this plugin.
       if (parts.length === 0)
         return [{ title: 'network configuration list', outcome: 'skipped' as const, problems: [] }];

@@ -3,6 +3,7 @@ import type { RedirectSet } from '../../base/model/redirect.ts';
 import { compareIptables } from '../../base/rules/iptables/difference.ts';
 import { compareNftables } from '../../base/rules/nftables/difference.ts';
 import type { RuleBackend } from '../../base/rules/transaction.ts';
+import type { EgressRouterSpec } from '../../egress/api/egress-router.ts';
 import { defaultLog } from '../../egress/api/log-settings.ts';
 import { writeNetConf } from '../../egress/api/net-conf-writer.ts';
 import { compileEgress } from '../../egress/plan/rules.ts';
@@ -23,38 +24,49 @@ export interface RenderSettings {
 /** Names of the objects that the Cluster Network Operator creates. */
 const definitionName = 'egress-router-cni-nad';
 
-/** Renders a router's document: its NetworkAttachmentDefinition and the rules in the pod. */
-export function renderRouter(written: Written, settings: RenderSettings): RenderedRouter | undefined {
-  if ((written.kind !== 'egress-router' && written.kind !== 'net-conf') || !written.read.ok) return undefined;
-  const { reserved, redirects } = written.read.value;
+/** Renders the routers of a document: their NetworkAttachmentDefinitions and the rules in their pods. */
+export function renderRouters(written: Written, settings: RenderSettings): RenderedRouter[] {
+  if (written.kind === 'net-conf')
+    return written.read.ok ? [renderRouter(written.title, written.read.value, settings)] : [];
+  if (written.kind !== 'egress-router' || !written.read.ok) return [];
+  const pool = written.read.value;
+  return pool.map((spec, index) => ({
+    ...renderRouter(pool.length === 1 ? written.title : `${written.title}, ${listAddresses(spec)}`, spec, settings),
+    ...(settings.withDefinition && { definition: makeDefinition(written.namespace, spec, index) }),
+  }));
+}
+
+function renderRouter(
+  title: string,
+  { reserved, redirects }: Pick<EgressRouterSpec, 'reserved' | 'redirects'>,
+  settings: RenderSettings,
+): RenderedRouter {
+  const addresses = reserved.map(({ prefix }) => prefix.address);
   return {
-    title: written.title,
-    ...(settings.withDefinition && written.kind === 'egress-router' && { definition: makeDefinition(written) }),
-    scripts:
-      settings.backend === undefined
-        ? []
-        : renderRules(
-            settings.backend,
-            reserved.map(({ prefix }) => prefix.address),
-            redirects,
-            settings,
-          ),
+    title,
+    scripts: settings.backend === undefined ? [] : renderRules(settings.backend, addresses, redirects, settings),
   };
 }
 
 /** Builds the definition as the Cluster Network Operator does, plus the interface settings that it omits. */
-function makeDefinition({
-  namespace,
-  read,
-}: Extract<Written, { kind: 'egress-router' }>): RenderedRouter['definition'] {
-  if (!read.ok) return undefined;
+function makeDefinition(
+  namespace: string | undefined,
+  spec: EgressRouterSpec,
+  index: number,
+): RenderedRouter['definition'] {
   const settings = { clusterNetworks: [], ruleBackend: 'auto', log: defaultLog } as const;
+  // Like the controller, which gives one router of a pool the plain name.
+  const name = index === 0 ? definitionName : `${definitionName}-${listAddresses(spec).replaceAll(/[^0-9a-f]+/g, '-')}`;
   return {
     apiVersion: 'k8s.cni.cncf.io/v1',
     kind: 'NetworkAttachmentDefinition',
-    metadata: { ...(namespace !== undefined && { namespace }), name: definitionName },
-    spec: { config: JSON.stringify(writeNetConf(definitionName, read.value, settings), undefined, 2) },
+    metadata: { ...(namespace !== undefined && { namespace }), name },
+    spec: { config: JSON.stringify(writeNetConf(name, spec, settings), undefined, 2) },
   };
+}
+
+function listAddresses({ reserved }: EgressRouterSpec): string {
+  return reserved.map(({ prefix }) => prefix.address.text).join(' and ');
 }
 
 function renderRules(

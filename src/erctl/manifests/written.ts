@@ -2,7 +2,7 @@ import type { Parsed, Problem } from '../../base/model/problem.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import { showValue } from '../../base/read/show-value.ts';
 import { supportedVersions } from '../../egress/api/cni-version.ts';
-import { type EgressRouterSpec, parseEgressRouter } from '../../egress/api/egress-router.ts';
+import { type EgressRouterSpec, parseEgressRouterObject } from '../../egress/api/egress-router.ts';
 import { parseNetConf } from '../../egress/api/net-conf.ts';
 import type { AttachmentSpec } from '../../egress/model/attachment.ts';
 import { type ClusterObject, readObject } from '../../ingress/objects/kinds.ts';
@@ -16,7 +16,8 @@ export type Written =
       readonly title: string;
       readonly namespace?: string;
       readonly name: string;
-      readonly read: Parsed<EgressRouterSpec>;
+      /** One router for each address of a pool. */
+      readonly read: Parsed<readonly EgressRouterSpec[]>;
     }
   /** A network configuration: on its own, in a list, or in a NetworkAttachmentDefinition. `path` is its position. */
   | { readonly kind: 'net-conf'; readonly title: string; readonly path: string; readonly read: Parsed<AttachmentSpec> }
@@ -27,8 +28,12 @@ export type Written =
 
 const ownType = 'egress-router';
 
-/** Recognizes a document by its kind or shape and parses it as the plugin and the agent do. */
-export function readWritten(document: unknown): Written[] {
+/**
+ * Recognizes a document by its kind or shape and parses it as the plugin and the agent do.
+ *
+ * @param allowedNames suffixes of names inside the cluster that are allowed as destinations
+ */
+export function readWritten(document: unknown, allowedNames: readonly string[] = []): Written[] {
   if (!isRecord(document)) {
     return [
       {
@@ -45,10 +50,10 @@ export function readWritten(document: unknown): Written[] {
     ];
   }
   const title = titleOf(document);
-  if (document.kind === 'EgressRouter') return [readRouter(document, title)];
-  if (document.kind === 'NetworkAttachmentDefinition') return readDefinition(document, title);
+  if (document.kind === 'EgressRouter') return [readRouter(document, title, allowedNames)];
+  if (document.kind === 'NetworkAttachmentDefinition') return readDefinition(document, title, allowedNames);
   if (typeof document.kind === 'string') return [readForAgent(document, title)];
-  return readConfiguration(document, '', title);
+  return readConfiguration(document, '', title, allowedNames);
 }
 
 function titleOf(document: Record<string, unknown>): string {
@@ -62,7 +67,7 @@ function titleOf(document: Record<string, unknown>): string {
   );
 }
 
-function readRouter(document: Record<string, unknown>, title: string): Written {
+function readRouter(document: Record<string, unknown>, title: string, allowedNames: readonly string[]): Written {
   const metadata = isRecord(document.metadata) ? document.metadata : {};
   const namespace = typeof metadata.namespace === 'string' ? metadata.namespace : undefined;
   return {
@@ -70,7 +75,7 @@ function readRouter(document: Record<string, unknown>, title: string): Written {
     title,
     ...(namespace !== undefined && { namespace }),
     name: typeof metadata.name === 'string' ? metadata.name : 'egress-router',
-    read: withMore(parseEgressRouter(document), listStrangeParts(document)),
+    read: withMore(parseEgressRouterObject(document, allowedNames), listStrangeParts(document)),
   };
 }
 
@@ -80,7 +85,7 @@ function withMore<T>(read: Parsed<T>, more: readonly Problem[]): Parsed<T> {
   return { ok: false, problems: [...(read.ok ? [] : read.problems), ...more] };
 }
 
-function readDefinition(document: Record<string, unknown>, title: string): Written[] {
+function readDefinition(document: Record<string, unknown>, title: string, allowedNames: readonly string[]): Written[] {
   const config = isRecord(document.spec) ? document.spec.config : undefined;
   const path = 'spec.config';
   if (typeof config !== 'string') {
@@ -108,23 +113,40 @@ function readDefinition(document: Record<string, unknown>, title: string): Writt
   }
   // Multus gives an unnamed configuration the name of its definition.
   const metadata = isRecord(document.metadata) ? document.metadata : {};
-  return readConfiguration({ name: metadata.name, ...value }, path, title);
+  return readConfiguration({ name: metadata.name, ...value }, path, title, allowedNames);
 }
 
-function readConfiguration(conf: Record<string, unknown>, path: string, title: string): Written[] {
+function readConfiguration(
+  conf: Record<string, unknown>,
+  path: string,
+  title: string,
+  allowedNames: readonly string[],
+): Written[] {
   if (Array.isArray(conf.plugins)) {
     const { cniVersion, name } = conf;
     return conf.plugins.flatMap((plugin: unknown, index): Written[] => {
       if (!isRecord(plugin) || plugin.type !== ownType) return [];
-      return [readNetConf({ ...plugin, cniVersion, name }, `${path === '' ? '' : `${path}.`}plugins[${index}]`, title)];
+      return [
+        readNetConf(
+          { ...plugin, cniVersion, name },
+          `${path === '' ? '' : `${path}.`}plugins[${index}]`,
+          title,
+          allowedNames,
+        ),
+      ];
     });
   }
   if (conf.type !== ownType && !isRecord(conf.ip) && !isRecord(conf.egressRouter)) return [{ kind: 'other', title }];
-  return [readNetConf(conf, path, title)];
+  return [readNetConf(conf, path, title, allowedNames)];
 }
 
-function readNetConf(conf: Record<string, unknown>, path: string, title: string): Written {
-  const read = parseNetConf(conf);
+function readNetConf(
+  conf: Record<string, unknown>,
+  path: string,
+  title: string,
+  allowedNames: readonly string[],
+): Written {
+  const read = parseNetConf(conf, undefined, allowedNames);
   const problems: Problem[] = [];
   const { cniVersion, type } = conf;
   if (!supportedVersions.some((version) => version === cniVersion)) {

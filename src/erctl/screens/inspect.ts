@@ -167,8 +167,12 @@ function renderAttempts({ attempts }: RouterReport, screen: Screen): string {
   return renderTable([{ head: '' }, { head: '' }, { head: '', align: 'right' }], rows, screen, '  ');
 }
 
-function renderVerdict({ problems, notes }: RouterReport, screen: Screen): string {
+function renderVerdict({ problems, uncertain, notes }: RouterReport, screen: Screen): string {
   const told = notes.map((note) => renderText(`Note: ${note}.`, screen, '  ')).join('');
+  if (problems.length === 0 && uncertain === true) {
+    const verdict = 'No problems found, but rules of other programs may disturb connections: see the notes.';
+    return `${told}${paint(screen, 'yellow', verdict)}\n`;
+  }
   if (problems.length === 0) return `${told}${paint(screen, 'green', 'Healthy: no problems found.')}\n`;
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
   const lines = problems.map(({ what, cure }, index) =>

@@ -4,7 +4,7 @@ import { capitalise, renderText } from '../table.ts';
 
 /** Renders `erctl trace`. */
 export function renderTrace(document: TraceDocument, screen: Screen): string {
-  const { packet, steps, attempt, problems, arrives, target } = document;
+  const { packet, steps, attempt, problems, notes = [], arrives, target } = document;
   const title = `${packet.protocol} ${packet.port} from ${packet.client}`;
   const tried =
     attempt === undefined
@@ -17,8 +17,14 @@ export function renderTrace(document: TraceDocument, screen: Screen): string {
     renderText(title, screen, '', 'bold'),
     ...steps.map((step) => renderText(`  → ${step}`, screen, '    ')),
     tried,
+    ...notes.map((note) => renderText(`Note: ${note}.`, screen, '  ', 'yellow')),
     arrives
-      ? renderText(`The connection reaches ${target}.`, screen, '', 'green')
+      ? renderText(
+          `The connection reaches ${target}${notes.length === 0 ? '.' : ', unless a rule of the notes changes it.'}`,
+          screen,
+          '',
+          'green',
+        )
       : renderText(describeFailure(document), screen, '', 'red'),
     ...trouble,
   ].join('');

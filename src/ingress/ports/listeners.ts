@@ -36,14 +36,17 @@ function readTable(path: string): readonly string[] {
   }
 }
 
-/** Milliseconds: interval between scheduled reads, maximum age of a read, and time for which a port is held. */
-const times = { poll: 2000, fresh: 1000, hold: 300_000 } as const;
+/**
+ * Milliseconds: interval between scheduled reads, time from a read for a claim to the next one, maximum age of a read,
+ * and time for which a port is held.
+ */
+const times = { poll: 500, confirm: 100, fresh: 1000, hold: 300_000 } as const;
 
 /** Maximum share of time for scheduled reads, so that a node with very many sockets is not kept busy. */
 const shareOfTime = 0.02;
 
 /** Maximum share for reads before a claim: a program that has just started to listen must keep its port. */
-const shareForClaims = 0.2;
+const shareForClaims = 0.5;
 
 /** Unavailable ports of a node at one moment. */
 export interface NodePorts {
@@ -68,6 +71,8 @@ export class ListenerWatch {
   #readAt = Number.NEGATIVE_INFINITY;
   #cost = 0;
   #timer: NodeJS.Timeout | undefined;
+  #onChange: (() => void) | undefined;
+  #isSoon = false;
 
   /** @param clock monotonic milliseconds */
   constructor(read: () => ReadonlySet<string> = readListeners, clock: () => number = () => performance.now()) {
@@ -81,23 +86,26 @@ export class ListenerWatch {
    * @param onChange called when {@link current} is another value
    */
   start(onChange: () => void): void {
-    const schedule = (): void => {
-      this.#timer = setTimeout(
-        () => {
-          const before = this.#current;
-          this.#readAt = Number.NEGATIVE_INFINITY;
-          if (this.refresh() !== before) onChange();
-          schedule();
-        },
-        Math.max(times.poll, this.#cost / shareOfTime),
-      );
-      this.#timer.unref();
-    };
-    schedule();
+    this.#onChange = onChange;
+    this.#schedule(Math.max(times.poll, this.#cost / shareOfTime));
   }
 
   close(): void {
     clearTimeout(this.#timer);
+    this.#onChange = undefined;
+  }
+
+  #schedule(wait: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      const before = this.#current;
+      this.#isSoon = false;
+      this.#readAt = Number.NEGATIVE_INFINITY;
+      this.#refresh();
+      this.#schedule(Math.max(times.poll, this.#cost / shareOfTime));
+      if (this.#current !== before) this.#onChange?.();
+    }, wait);
+    this.#timer.unref();
   }
 
   /** The ports of the last read. */
@@ -105,8 +113,19 @@ export class ListenerWatch {
     return this.#current;
   }
 
-  /** Reads the ports again, unless reads would take too much time. The result is at most a second old. */
+  /**
+   * Reads the ports again before a claim, unless reads would take too much time. The result is at most a second old.
+   * Reads once more soon, because a program may have started to listen before the rules of the claim were applied.
+   */
   refresh(): NodePorts {
+    if (this.#onChange !== undefined && !this.#isSoon) {
+      this.#isSoon = true;
+      this.#schedule(Math.max(times.confirm, this.#cost / shareForClaims));
+    }
+    return this.#refresh();
+  }
+
+  #refresh(): NodePorts {
     const now = this.#clock();
     if (now - this.#readAt < Math.min(times.fresh, this.#cost / shareForClaims)) return this.#current;
     this.#readAt = now;

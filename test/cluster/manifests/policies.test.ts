@@ -38,6 +38,12 @@ describe('admission policies', () => {
       0,
     ],
     ['that a router is closed', withAnnotations({ ...pod.metadata.annotations, 'egress-router.io/closed': 'net1' }), 0],
+    ['names', withAnnotations({ ...pod.metadata.annotations, 'egress-router.io/names': '{}' }), 0],
+    [
+      'names without end',
+      withAnnotations({ ...pod.metadata.annotations, 'egress-router.io/names': 'x'.repeat(32_769) }),
+      1,
+    ],
     ['that a router is ready', withStatus({ conditions: [...pod.status.conditions, routerReady] }), 0],
     ['that a pod is ready', withStatus({ conditions: [{ type: 'Ready', status: 'True' }, routerReady] }), 1],
     ['a condition away', withStatus({ conditions: [routerReady] }), 1],

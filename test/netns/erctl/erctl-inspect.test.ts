@@ -99,6 +99,34 @@ for (const variant of variants) {
       }
     });
 
+    it('notes a rule that may change connections, and does not call the router healthy without it', async () => {
+      const mesh = `table ip mesh { chain pre { type nat hook prerouting priority -101;
+        tcp dport 8080 numgen random mod 2 0 redirect to :15006; }; }`;
+      await lab.run('pod', 'nft', ['-f', '-'], mesh);
+      try {
+        const { status, document } = await inspect();
+        const [router] = document.routers;
+        assert.deepEqual([status, router?.problems, router?.uncertain], [0, [], true]);
+        const note = /in the pod may change connections \(8080\/tcp\).*table ip mesh, chain pre, "redirect"/;
+        assert.match(router?.notes.join('\n') ?? '', note);
+        const target = ['--netns', lab.path('pod')];
+        const environment = { PATH: `${pathFor(variant)}:${process.env.PATH}` };
+        const shown = await runErctlOn(lab, ['inspect', ...target], { environment });
+        assert.match(
+          shown.stdout.replaceAll(/\s+/g, ' '),
+          /Note: a rule of another program in the pod may change .*No problems found, but rules/,
+        );
+        assert.doesNotMatch(shown.stdout, /Healthy/);
+        const traced = await runErctlOn(lab, ['trace', ...target, '--port', '8080'], { environment });
+        assert.match(
+          traced.stdout.replaceAll(/\s+/g, ' '),
+          /Note: .* may change .*unless a rule of the notes changes it/,
+        );
+      } finally {
+        await lab.run('pod', 'nft', ['delete', 'table', 'ip', 'mesh']);
+      }
+    });
+
     if (variant === 'iptables-legacy') {
       it('reports that it cannot compare rules of an iptables variant that is not in PATH', async () => {
         const { status, stdout } = await runErctlOn(lab, ['inspect', '--netns', lab.path('pod')]);

@@ -23,10 +23,10 @@ _erctl() {
     addresses)
       words='--agent --output --help ' ;;
     validate)
-      words='--output --help '
+      words='--allow-names --output --help '
       [[ $word != -* ]] && compopt -o default ;;
     render)
-      words='--backend --only --interface --pod-interface --output --help '
+      words='--backend --only --interface --pod-interface --allow-names --output --help '
       [[ $word != -* ]] && compopt -o default ;;
     schema)
       words='--help addresses inspect list render routes top trace validate watch' ;;

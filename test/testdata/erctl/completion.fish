@@ -57,6 +57,7 @@ complete -c erctl -n '__fish_seen_subcommand_from addresses' -l agent -r -d 'URL
 complete -c erctl -n '__fish_seen_subcommand_from addresses' -l output -x -a 'text json' -d 'output format'
 complete -c erctl -n __fish_use_subcommand -a validate -d 'check EgressRouters, NetworkAttachmentDefinitions, network configurations and configuration lists, and Routes and Gateways of the ingress agent'
 complete -c erctl -n '__fish_seen_subcommand_from validate' -F
+complete -c erctl -n '__fish_seen_subcommand_from validate' -l allow-names -r -d 'names inside the cluster that are allowed as destinations'
 complete -c erctl -n '__fish_seen_subcommand_from validate' -l output -x -a 'text json' -d 'output format'
 complete -c erctl -n __fish_use_subcommand -a render -d 'print the NetworkAttachmentDefinition of an EgressRouter and the rules that the plugin would install'
 complete -c erctl -n '__fish_seen_subcommand_from render' -F
@@ -64,6 +65,7 @@ complete -c erctl -n '__fish_seen_subcommand_from render' -l backend -x -a 'ipta
 complete -c erctl -n '__fish_seen_subcommand_from render' -l only -x -a 'nad rules' -d 'print only one of the two'
 complete -c erctl -n '__fish_seen_subcommand_from render' -l interface -r -d 'name of the interface that the router adds'
 complete -c erctl -n '__fish_seen_subcommand_from render' -l pod-interface -r -d 'interface that clients use'
+complete -c erctl -n '__fish_seen_subcommand_from render' -l allow-names -r -d 'names inside the cluster that are allowed as destinations'
 complete -c erctl -n '__fish_seen_subcommand_from render' -l output -x -a 'text json' -d 'output format'
 complete -c erctl -n __fish_use_subcommand -a schema -d 'print the JSON Schema of the output of a command'
 complete -c erctl -n '__fish_seen_subcommand_from schema' -a 'addresses inspect list render routes top trace validate watch'

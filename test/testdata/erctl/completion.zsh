@@ -89,6 +89,7 @@ _erctl() {
       '--output[output format]:value:(text json)' \
       '--help[print help]' ;;
     validate) _arguments \
+      '--allow-names[names inside the cluster that are allowed as destinations]:value:_files' \
       '--output[output format]:value:(text json)' \
       '*:file:_files' \
       '--help[print help]' ;;
@@ -97,6 +98,7 @@ _erctl() {
       '--only[print only one of the two]:value:(nad rules)' \
       '--interface[name of the interface that the router adds]:value:_files' \
       '--pod-interface[interface that clients use]:value:_files' \
+      '--allow-names[names inside the cluster that are allowed as destinations]:value:_files' \
       '--output[output format]:value:(text json)' \
       '*:file:_files' \
       '--help[print help]' ;;

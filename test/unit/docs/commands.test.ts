@@ -4,12 +4,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { describe, it } from 'mocha';
 import { parse, parseAllDocuments } from 'yaml';
 import type { OptionTable } from '../../../src/base/daemon/table.ts';
-import { parseEgressRouter } from '../../../src/egress/api/egress-router.ts';
 import { optionTable as controllerOptions } from '../../../src/egress/controller/option-table.ts';
 import { nodeOptionTable as nodeOptions } from '../../../src/egress/node/node-options.ts';
 import { makeProgram } from '../../../src/erctl/program.ts';
 import { optionTable as agentOptions } from '../../../src/ingress/agent/option-table.ts';
 import { unservedVariables } from '../../../src/ingress/http/option-table.ts';
+import { parseEgressRouter } from '../egress/api/samples.ts';
 import { listCommands, listPages } from './pages.ts';
 
 const program = makeProgram('1', {

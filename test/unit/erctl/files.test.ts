@@ -239,6 +239,103 @@ describe('erctl validate', () => {
   });
 });
 
+const named = (name: string): string =>
+  router
+    .replace('destinationIP: "203.0.113.26"', `destinationName: "${name}"`)
+    .replace('fallbackIP: "203.0.113.30"', `fallbackName: "${name}"`);
+const namedConf = (name: string): string =>
+  JSON.stringify({ ...conf, ip: { ...conf.ip, destinations: [`8443 TCP ${name} 443`] } });
+
+describe('names in erctl validate and erctl render', () => {
+  const inside = 'db.shop.svc.cluster.local';
+  const kinds = [
+    ['an EgressRouter', named],
+    ['a network configuration', namedConf],
+    ['a NetworkAttachmentDefinition', (name: string) => definition(namedConf(name))],
+    [
+      'a configuration list',
+      (name: string) => JSON.stringify({ cniVersion: '1.1.0', name: 'n', plugins: [JSON.parse(namedConf(name))] }),
+    ],
+    [
+      'the annotation of an EgressRouter',
+      (name: string) =>
+        router.replace(
+          'metadata:',
+          `metadata:\n  annotations: { egress-router.io/destinations: "8443 TCP ${name} 443" }`,
+        ),
+    ],
+  ] as const;
+  for (const [kind, write] of kinds) {
+    it(`are accepted in ${kind}, and names inside the cluster only if they are allowed`, async () => {
+      for (const command of ['validate', 'render']) {
+        const reject = command === 'validate' ? 1 : 2;
+        assert.equal((await call([command, '-'], { '-': write('api.partner.example') })).status, 0);
+        const refused = await call([command, '-'], { '-': write(inside) });
+        assert.equal(refused.status, reject);
+        assert.match(refused.out + refused.err, /must be a name outside the cluster.*--allow-names/);
+        const allow = ['--allow-names', 'other.example,shop.svc.cluster.local'];
+        assert.equal((await call([command, '-', ...allow], { '-': write(inside) })).status, 0);
+        assert.equal(
+          (await call([command, '-', '--allow-names', 'op.svc.cluster.local'], { '-': write(inside) })).status,
+          reject,
+        );
+        assert.equal((await call([command, '-', ...allow], { '-': write('localhost.localdomain') })).status, reject);
+        assert.equal((await call([command, '-', ...allow], { '-': write('plain') })).status, reject);
+      }
+    });
+  }
+
+  it('are allowed by the variable of the node daemon, too', async () => {
+    process.env.ALLOW_NAMES = 'svc.cluster.local';
+    try {
+      assert.equal((await call(['validate', '-'], { '-': named(inside) })).status, 0);
+    } finally {
+      delete process.env.ALLOW_NAMES;
+    }
+  });
+
+  it('rejects a value of --allow-names that is no list of suffixes', async () => {
+    const { status, err } = await call(['validate', '-', '--allow-names', '*.svc'], { '-': router });
+    assert.equal(status, 2);
+    assert.match(err, /must be DNS suffixes separated by commas/);
+  });
+
+  it('rejects a rule with a name and an address', async () => {
+    const both = router.replace(
+      'destinationIP: "203.0.113.26"',
+      'destinationIP: "203.0.113.26", destinationName: a.example',
+    );
+    const { status, out } = await call(['validate', '-'], { '-': both });
+    assert.equal(status, 1);
+    assert.match(out, /destinationName/);
+  });
+});
+
+describe('a pool of routers', () => {
+  const second = ', { ip: "192.168.12.100/24", gateway: "192.168.12.1" }]';
+  const pool = router.replace('"192.168.12.1" }]', `"192.168.12.1" }${second}`);
+
+  it('is valid, as it is for the controller', async () => {
+    assert.match((await call(['validate', '-'], { '-': pool })).out, /is valid/);
+    const twice = pool.replace('192.168.12.100', '192.168.12.99');
+    assert.equal((await call(['validate', '-'], { '-': twice })).status, 1);
+  });
+
+  it('is rendered as one definition and one set of rules per router', async () => {
+    const { status, out } = await call(['render', '-', '-o', 'json'], { '-': pool });
+    assert.equal(status, 0);
+    const { routers } = renderDocumentSchema.parse(JSON.parse(out));
+    assert.deepEqual(
+      routers.map(({ definition: made }) => [made?.metadata.name, JSON.parse(made?.spec.config ?? '').ip.addresses]),
+      [
+        ['egress-router-cni-nad', ['192.168.12.99/24']],
+        ['egress-router-cni-nad-192-168-12-100', ['192.168.12.100/24']],
+      ],
+    );
+    assert.match(routers[1]?.scripts[0]?.input ?? '', /192\.168\.12\.100/);
+  });
+});
+
 describe('erctl render', () => {
   for (const backend of ['nftables', 'iptables']) {
     it(`prints the definition and the rules of ${backend}`, async () => {

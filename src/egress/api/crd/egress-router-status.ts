@@ -1,3 +1,5 @@
+const time = (description: string): object => ({ type: 'string', format: 'date-time', description });
+
 const text = (description: string): object => ({ type: 'string', description });
 
 /** Schema of the `status` of an EgressRouter: OpenShift's conditions and the location of each address. */
@@ -51,11 +53,42 @@ export const statusSchema = {
             description:
               'True if new pods would get another image. Set the annotation egress-router.io/rollout of the EgressRouter to a new value to replace the pods, one at a time.',
           },
+          names: {
+            type: 'array',
+            description:
+              'DNS names of the destinations, as the node daemon of the pod reports them in the annotation egress-router.io/names. At most 64 per pod and 256 in all.',
+            items: {
+              type: 'object',
+              properties: {
+                name: text('DNS name.'),
+                addresses: {
+                  type: 'array',
+                  description:
+                    'Addresses that new connections go to, at most 16. Without any, the ports refuse connections.',
+                  items: { type: 'string' },
+                },
+                moreAddresses: { type: 'integer', description: 'Number of further addresses.' },
+                expires: time(
+                  'Time at which the TTL of the answer ends. The daemon refreshes an answer before that; the status shows a later time when addresses or error change, and at the latest five minutes after the shown time. While error shows that no server answers, the addresses stay in use for --stale-time after it.',
+                ),
+                changed: time('Time of the last change of the addresses.'),
+                error: text(
+                  'Why there is no current answer, or why some addresses are not used. Absent if there is no problem.',
+                ),
+              },
+            },
+          },
+          namesOmitted: {
+            type: 'integer',
+            description:
+              'Number of names that are not listed, because the node daemon has not reported them or they are too many.',
+          },
         },
       },
     },
     addresses: text('All addresses, for kubectl get.'),
     nodes: text('All nodes with a router, for kubectl get.'),
+    names: text('How many DNS names of destinations have addresses in every router, for kubectl get.'),
     configuredSince: {
       type: 'string',
       format: 'date-time',

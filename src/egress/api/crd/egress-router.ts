@@ -211,6 +211,7 @@ export function makeEgressRouterDefinition(): Readonly<Record<string, unknown>> 
             },
             { name: 'Addresses', type: 'string', jsonPath: '.status.addresses', priority: 1 },
             { name: 'Nodes', type: 'string', jsonPath: '.status.nodes', priority: 1 },
+            { name: 'Names', type: 'string', jsonPath: '.status.names', priority: 1 },
             { name: 'Configured', type: 'date', jsonPath: '.status.configuredSince', priority: 1 },
             { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
           ],

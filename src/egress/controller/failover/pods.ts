@@ -1,5 +1,11 @@
 import { isRecord } from '../../../base/read/shape.ts';
-import { appliedAnnotation, type LiveRefusal, readRefusal, refusedAnnotation } from '../../model/live-change.ts';
+import {
+  appliedAnnotation,
+  type LiveRefusal,
+  namesAnnotation,
+  readRefusal,
+  refusedAnnotation,
+} from '../../model/live-change.ts';
 import {
   configurationAnnotation,
   egressInterface,
@@ -31,6 +37,8 @@ export interface RouterPod {
   readonly applied: string | undefined;
   /** The configuration that its node daemon did not apply, with the reason. */
   readonly refused: LiveRefusal | undefined;
+  /** Names of its router's destinations as its node daemon reports them, unparsed. */
+  readonly nameReports?: string;
   /** Its addresses in the cluster. */
   readonly clusterAddresses: readonly string[];
   readonly isReady: boolean;
@@ -63,6 +71,7 @@ export function readRouterPod(input: unknown): RouterPod | undefined {
   const labels = isRecord(input.metadata.labels) ? input.metadata.labels : {};
   const ips = Array.isArray(status.podIPs) ? status.podIPs.filter(isRecord) : [];
   const conditions = Array.isArray(status.conditions) ? status.conditions.filter(isRecord) : [];
+  const nameReports = text(annotations[namesAnnotation]);
   return {
     name,
     uid,
@@ -75,6 +84,7 @@ export function readRouterPod(input: unknown): RouterPod | undefined {
     image: readImage(spec.containers),
     applied: text(annotations[appliedAnnotation]),
     refused: readRefusal(annotations[refusedAnnotation]),
+    ...(nameReports !== undefined && { nameReports }),
     clusterAddresses: ips.flatMap(({ ip }) => text(ip) ?? []),
     isReady: conditions.some((one) => one.type === 'Ready' && one.status === 'True'),
     isRunning: status.phase === 'Running',

@@ -27,6 +27,8 @@ export type RouterCondition = ConditionDraft<'Available' | 'Progressing' | 'Degr
 export interface MemberSituation {
   /** Addresses that `net1` must have, without prefix lengths. */
   readonly addresses: readonly string[];
+  /** DNS names of the destinations. Absent: none. */
+  readonly destinationNames?: readonly string[];
   readonly trouble: Trouble | undefined;
   readonly wait: Wait | undefined;
   /** The desired configuration. */

@@ -15,7 +15,8 @@ export function findForeignProblems(observation: Observation): { findings: Findi
       if (fate.kind !== 'drop') continue;
       const title = `${table.title}, chain ${fate.chain}`;
       if (!fate.isCertain) {
-        notes.add(`foreign rules may drop redirected traffic: ${title}`);
+        // Rules that may apply are named one by one.
+        if (fate.rule === undefined) notes.add(`foreign rules may drop redirected traffic: ${title}, by its policy`);
         continue;
       }
       const key = `${title} ${fate.rule?.text ?? 'policy'}`;

@@ -1,6 +1,6 @@
 import type { ForeignChain, ForeignHook, ForeignTable, Probe, Ruleset } from '../../../base/firewall/chain.ts';
 import type { Address, Family } from '../../../base/model/address.ts';
-import { fallbackOf, type Redirect } from '../../../base/model/redirect.ts';
+import { expandNames, fallbackOf, type Redirect } from '../../../base/model/redirect.ts';
 import type { Observation } from '../observation.ts';
 
 /** A router's packet at one hook, and the traffic that is lost if it is dropped. */
@@ -49,8 +49,10 @@ export function listStages({ resolved, state, pod }: Observation): Stage[] {
   return state.podLinks.flatMap(({ family, link: podLink }) => {
     const own = pod.addresses.find((one) => one.link === podLink && one.prefix.address.family === family)?.prefix
       .address;
-    const redirects = resolved.spec.redirects.redirects.filter(({ target }) => target.family === family);
-    const fallback = fallbackOf(resolved.spec.redirects, family);
+    const { redirects: fixed, named, fallbackName } = resolved.spec.redirects;
+    const redirects = [...fixed, ...expandNames(named)].filter(({ target }) => target.family === family);
+    const fallback =
+      fallbackOf(resolved.spec.redirects, family) ?? fallbackName?.targets.find((target) => target.family === family);
     // Any port without a redirect represents the fallback.
     const samples: Redirect[] = [
       ...redirects.slice(0, followed),

@@ -1,8 +1,9 @@
 import type { ForeignChain, ForeignTable, Ruleset } from '../../../base/firewall/chain.ts';
-import { type Fate, findUntracking, walkChain } from '../../../base/firewall/walk.ts';
+import { type Fate, findUntracking, listPossible, type Possibility, walkChain } from '../../../base/firewall/walk.ts';
 import type { Family } from '../../../base/model/address.ts';
 import { type Finding, inNamespace } from '../finding.ts';
 import type { Observation } from '../observation.ts';
+import { Doubts } from './doubts.ts';
 import { showRules } from './foreign.ts';
 import { chainsAt, listStages, type Stage } from './stages.ts';
 
@@ -27,10 +28,12 @@ interface Hit {
 }
 
 /**
- * Finds rules of other programs that certainly translate the router's connections, keep the router from translating
- * them, or exclude them from connection tracking, in the pod and on the node.
+ * Finds rules of other programs that translate the router's connections, keep the router from translating them, or
+ * exclude them from connection tracking, in the pod and on the node: findings about rules that certainly do, and notes
+ * about rules that may.
  */
-export function findTranslationProblems(observation: Observation): Finding[] {
+export function findTranslationProblems(observation: Observation): { findings: Finding[]; doubts: string[] } {
+  const doubts = new Doubts();
   const hits = new Map<string, Hit>();
   const note = (effect: Effect, table: ForeignTable, fate: Fate, { what }: Stage, isOnNode: boolean): void => {
     const key = `${isOnNode} ${effect} ${table.title} ${fate.chain} ${fate.rule?.text ?? ''}`;
@@ -40,8 +43,19 @@ export function findTranslationProblems(observation: Observation): Finding[] {
   };
   const stages = listStages(observation);
   for (const stage of stages) {
+    for (const { table, chain } of chainsAt(observation.ruleset, stage.hook, stage.probe.family)) {
+      const mayTranslate = stage.isReply !== true && isFirst(observation, table, chain, stage);
+      const isOwn = chain.isNat === true && isShared(table, stage.probe.family);
+      for (const one of listPossible(table, chain, stage.probe)) {
+        if (matters(one, mayTranslate, isOwn)) doubts.add(table, one, stage.what, false);
+      }
+    }
     if (stage.hook === 'prerouting') {
       for (const { table, chain } of chainsAt(observation.ruleset, 'prerouting', stage.probe.family)) {
+        if (stage.isReply !== true && chain.isNat !== true) {
+          const fate = walkChain(table, chain, stage.probe);
+          if (effectOf(fate, false) === 'destination') note('destination', table, fate, stage, false);
+        }
         if ((chain.priority ?? trackingPriority) > trackingPriority) continue;
         const fate = findUntracking(table, chain, stage.probe);
         if (fate !== undefined) note('untracks', table, fate, stage, false);
@@ -58,9 +72,19 @@ export function findTranslationProblems(observation: Observation): Finding[] {
   for (const stage of stages
     .filter(({ hook, isReply }) => hook === 'prerouting' && !isReply)
     .slice(0, followedOnNode)) {
-    if (observation.nodeRuleset !== undefined) noteOnNode(observation.nodeRuleset, stage, note);
+    if (observation.nodeRuleset !== undefined) noteOnNode(observation.nodeRuleset, stage, note, doubts);
   }
-  return Array.from(hits.values(), (hit) => describeHit(observation, hit));
+  return {
+    findings: Array.from(hits.values(), (hit) => describeHit(observation, hit)),
+    doubts: doubts.list(observation),
+  };
+}
+
+/** Returns whether a rule that may apply could change or drop a connection. */
+function matters({ rule, verdict }: Possibility, mayTranslate: boolean, isOwnTable: boolean): boolean {
+  if (rule.isOpaque === true || rule.untracks === true || verdict?.kind === 'drop') return true;
+  if (verdict?.kind !== 'accept' || !mayTranslate) return false;
+  return verdict.translates === true || verdict.translatesSource === true || isOwnTable;
 }
 
 /** Examines the way of a client's first packet through the node to the pod. */
@@ -68,11 +92,16 @@ function noteOnNode(
   ruleset: Ruleset,
   stage: Stage,
   note: (effect: Effect, table: ForeignTable, fate: Fate, stage: Stage, isOnNode: boolean) => void,
+  doubts: Doubts,
 ): void {
   const { incoming: _pod, isLocal: _local, ...probe } = stage.probe;
   for (const hook of ['prerouting', 'forward'] as const) {
     for (const { table, chain } of chainsAt(ruleset, hook, probe.family)) {
       if (hook === 'prerouting' && chain.isNat !== true) continue;
+      for (const one of listPossible(table, chain, { ...probe, isLocal: false })) {
+        const { verdict } = one;
+        if (verdict?.kind === 'accept' && verdict.translates === true) doubts.add(table, one, stage.what, true);
+      }
       const fate = walkChain(table, chain, { ...probe, isLocal: false });
       if (!fate.isCertain || fate.rule === undefined) continue;
       if (hook === 'forward' && fate.kind === 'drop') note('drops', table, fate, stage, true);

@@ -67,7 +67,7 @@ describe('the compiled node daemon', () => {
     await until(
       () => daemon?.output.includes('The node daemon runs') === true && server.watchCount === 2,
       () => daemon?.output,
-      5000,
+      30_000,
     );
   }
 
@@ -91,7 +91,7 @@ describe('the compiled node daemon', () => {
     await until(
       () => annotations()['egress-router.io/applied'] === digest(config),
       () => [annotations(), daemon?.output.slice(-1500)],
-      5000,
+      30_000,
     );
   }
 
@@ -184,6 +184,78 @@ describe('the compiled node daemon', () => {
     await new Promise((resolve) => setTimeout(resolve, 200));
     assert.equal(annotations()['egress-router.io/applied'], digest(first));
   });
+
+  it('refuses a port that another router of the pod redirects, and applies it as soon as that port is free', async () => {
+    await start();
+    const first = writeConfig([`8080 TCP ${at.web[4]} 80`]);
+    const write = (ip: object): string =>
+      JSON.stringify(
+        configure(
+          [4],
+          { addresses: ['192.168.12.98/24'], gateway: at.gateway[4], destinations: [], ...ip },
+          { log_file: '/var/log/egress-router/ernode' },
+        ),
+      );
+    const putSecond = (config: string): void => {
+      server.put(definitions, { metadata: { namespace: 'shop', name: 'nad2' }, spec: { config } });
+    };
+    const second = write({ destinations: [`9090 TCP ${at.secure[4]} 443`] });
+    await addRouter(first);
+    await applied(first);
+    putSecond(second);
+    const pod = server.get(pods, 'shop/router') as KubeObject;
+    const networks = { 'k8s.v1.cni.cncf.io/networks': '[{"name":"nad"},{"name":"nad2"}]' };
+    server.put(pods, { ...pod, metadata: { ...pod.metadata, annotations: { ...annotations(), ...networks } } });
+    const args = 'IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=router';
+    const added = await lab.plugin('ADD', JSON.parse(second), { args, ifname: 'net2' });
+    assert.equal(added.status, 0, added.stdout);
+    const seen = () => [annotations(), daemon?.output.slice(-1500)];
+    const shows = (...configs: string[]): boolean =>
+      annotations()['egress-router.io/applied'] === configs.map(digest).join() &&
+      (annotations()['egress-router.io/refused'] ?? null) === null;
+    await until(() => shows(first, second), seen, 20_000);
+    const client = await lab.agent('far');
+    const both = async (): Promise<string[]> => [
+      await client.reach('tcp', at.pod[4], 8080),
+      await client.reach('tcp', at.pod[4], 9090),
+    ];
+    const [web, secure] = [`${at.reserved[4]} ${at.web[4]} 80`, `192.168.12.98 ${at.secure[4]} 443`];
+    const taken = { destinations: [`9090 TCP ${at.secure[4]} 443`, `8080 TCP ${at.secure[4]} 443`] };
+    for (const [ip, message] of [
+      [
+        { ...taken, fallbackIP: at.fallback[4] },
+        /ip\.destinations: 8080\/tcp: attachment net1 of this pod redirects this port, too/,
+      ],
+      [{ fallbackIP: at.fallback[4] }, /ip\.fallbackIP: redirects every port, but attachment net1 of this pod/],
+      [taken, /ip\.destinations: 8080\/tcp: attachment net1 of this pod redirects this port, too/],
+    ] as const) {
+      const config = write(ip);
+      putSecond(config);
+      const isRefused = (): boolean => {
+        const refusal = JSON.parse(annotations()['egress-router.io/refused'] ?? '{}') as { configuration?: string };
+        return refusal.configuration === `${digest(first)},${digest(config)}`;
+      };
+      await until(isRefused, seen, 20_000);
+      const { needsReplacement, message: said } = JSON.parse(annotations()['egress-router.io/refused'] ?? '');
+      assert.equal(needsReplacement, false);
+      assert.match(said, message);
+      await until(() => server.all(events).some((one) => message.test(String(one.message))), reasons, 20_000);
+      assert.deepEqual(await both(), [web, secure]);
+    }
+    // The first router leaves the port, and nothing else happens.
+    const third = writeConfig([`8081 TCP ${at.web[4]} 80`]);
+    putDefinition(third);
+    await until(() => shows(third, write(taken)), seen, 20_000);
+    assert.deepEqual(await both(), [secure, secure]);
+    assert.equal(await client.reach('tcp', at.pod[4], 8081), web);
+    // The other way round, and the second router is removed.
+    putDefinition(first);
+    await until(() => annotations()['egress-router.io/refused']?.includes('attachment net2') === true, seen, 20_000);
+    assert.equal(await client.reach('tcp', at.pod[4], 8080), secure);
+    assert.equal((await lab.plugin('DEL', JSON.parse(write(taken)), { ifname: 'net2' })).status, 0);
+    await until(() => shows(first), seen, 20_000);
+    assert.equal(await client.reach('tcp', at.pod[4], 8080), web);
+  }).timeout(90_000);
 
   it('measures routers, reports changes by others, and repairs nothing', async () => {
     await start('--check-interval', '300ms', '--count-interval', '200ms', '--conflict-interval', '400ms');

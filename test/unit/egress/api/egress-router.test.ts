@@ -2,11 +2,10 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { formatPrefix } from '../../../../src/base/model/address.ts';
 import { formatProblem } from '../../../../src/base/model/problem.ts';
-import { parseEgressRouter } from '../../../../src/egress/api/egress-router.ts';
 import { parseNetConf } from '../../../../src/egress/api/net-conf.ts';
 import { toNetConfIp } from '../../../../src/egress/api/net-conf-ip.ts';
 import { routers } from '../../arbitraries.ts';
-import { clusterNetworkOperatorConf, documentedEgressRouter } from './samples.ts';
+import { clusterNetworkOperatorConf, documentedEgressRouter, parseEgressRouter } from './samples.ts';
 
 const { spec } = documentedEgressRouter;
 

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { everySuffix, parseDnsName, parseSuffixes } from '../../../../src/egress/api/dns-name.ts';
-import { parseEgressRouter, parseEgressRouterPool } from '../../../../src/egress/api/egress-router.ts';
+import { parseEgressRouterPool } from '../../../../src/egress/api/egress-router.ts';
 import { parseNetConf } from '../../../../src/egress/api/net-conf.ts';
 import { toNetConfIp } from '../../../../src/egress/api/net-conf-ip.ts';
+import { parseEgressRouter } from './samples.ts';
 
 const addresses = ['192.168.12.99/24'];
 

@@ -1,4 +1,6 @@
-import { formatProblem } from '../../../../src/base/model/problem.ts';
+import { formatProblem, type Parsed } from '../../../../src/base/model/problem.ts';
+import { ProblemList } from '../../../../src/base/read/problem-list.ts';
+import { type EgressRouterSpec, readEgressRouter } from '../../../../src/egress/api/egress-router.ts';
 import { parseNetConf } from '../../../../src/egress/api/net-conf.ts';
 import type { AttachmentSpec } from '../../../../src/egress/model/attachment.ts';
 
@@ -63,4 +65,15 @@ export function readNetConf(conf: unknown, mac?: string): AttachmentSpec {
 export function problemsOfNetConf(conf: unknown): string[] {
   const parsed = parseNetConf(conf);
   return parsed.ok ? [] : parsed.problems.map(formatProblem);
+}
+
+/** Parses an EgressRouter, the whole object or only its `spec`, as a network configuration contains it. */
+export function parseEgressRouter(
+  input: unknown,
+  path = '',
+  allowedSuffixes: readonly string[] = [],
+): Parsed<EgressRouterSpec> {
+  const problems = new ProblemList();
+  const router = readEgressRouter(input, path, problems, allowedSuffixes);
+  return problems.finish(() => router);
 }

@@ -52,6 +52,28 @@ describe('ListenerWatch', () => {
   });
 });
 
+describe('ListenerWatch that was started', () => {
+  it('reads again soon after a claim, so that a program that listened meanwhile gets its port', async () => {
+    let listening: ReadonlySet<string> = new Set();
+    let reads = 0;
+    const one = new ListenerWatch(() => {
+      reads++;
+      return listening;
+    });
+    const heard = new Promise<void>((resolve) => one.start(resolve));
+    try {
+      one.refresh();
+      const afterClaim = reads;
+      listening = new Set(['tcp 2000']);
+      await heard;
+      assert.ok(one.current.taken.has('tcp 2000'));
+      assert.equal(reads, afterClaim + 1);
+    } finally {
+      one.close();
+    }
+  });
+});
+
 describe('ports of the node’s own services', () => {
   const wanted = [1936, 2379, 2380, 6443, 9100, 9153, 10248, 10249, 10250, 10255, 10256, 10257, 10259, 8472, 4789];
   for (const port of wanted) {
