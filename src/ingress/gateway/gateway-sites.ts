@@ -52,7 +52,7 @@ export interface GatewaySiteSettings {
   readonly sitePorts: () => SitePorts;
 }
 
-/** A route with what was decided about it. */
+/** A route and the decisions about it. */
 interface Known {
   readonly route: SiteRoute;
   readonly key: string;
