@@ -20,15 +20,6 @@ export function covers(hostname: string | undefined, name: string | undefined): 
 }
 
 /**
- * Returns the names that two hostnames have in common, which is always the more specific one of them. `none`: they
- * have nothing in common; undefined: all names.
- */
-export function intersect(one: string | undefined, other: string | undefined): string | undefined | 'none' {
-  if (covers(one, other)) return other;
-  return covers(other, one) ? one : 'none';
-}
-
-/**
  * Returns the names of a route on a listener, without duplicates: each hostname of the route as far as the listener
  * covers it. `undefined` in the list is every name. Empty: they have no name in common.
  */
@@ -38,8 +29,9 @@ export function listHostnames(
 ): readonly (string | undefined)[] {
   const names = new Set<string | undefined>();
   for (const hostname of hostnames.length === 0 ? [undefined] : hostnames) {
-    const common = intersect(listener, hostname);
-    if (common !== 'none') names.add(common);
+    // What two hostnames have in common is the more specific one of them.
+    if (covers(listener, hostname)) names.add(hostname);
+    else if (covers(hostname, listener)) names.add(listener);
   }
   return [...names];
 }

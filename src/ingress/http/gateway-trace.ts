@@ -9,7 +9,7 @@ import { findPlaces, type Place } from './gateway-places.ts';
 import { byPrecedence, makeRules, makeTarget, type RankedRule } from './gateway-rules.ts';
 import type { RequestTrace } from './request-trace-document.ts';
 import type { ServedSite } from './served-site.ts';
-import type { TracedRequest } from './trace.ts';
+import type { TracedRequest } from './traced-request.ts';
 
 /** A match of a route, in order of precedence. */
 interface Candidate {

@@ -6,24 +6,7 @@ import type { DesiredSites } from './desired.ts';
 import { traceAtGateways } from './gateway-trace.ts';
 import type { RequestTrace } from './request-trace-document.ts';
 import type { ServedSite } from './served-site.ts';
-
-/** A request to trace. */
-export interface TracedRequest {
-  /** As in the Host header. */
-  readonly host: string;
-  /** Begins with `/`. */
-  readonly path: string;
-  readonly tls: boolean;
-  /** Default: GET. */
-  readonly method?: string;
-  readonly headers?: readonly (readonly [name: string, value: string])[];
-  /** Query parameters. */
-  readonly params?: readonly (readonly [name: string, value: string])[];
-  /** Port that the client connects to. Absent: the router's own. */
-  readonly port?: number;
-  /** Address that the client connects to. Absent: any. */
-  readonly address?: string;
-}
+import type { TracedRequest } from './traced-request.ts';
 
 /**
  * Returns the Route, or the listener and route of a Gateway, that answers a request, and why no other does. At the

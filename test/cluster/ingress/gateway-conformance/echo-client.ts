@@ -107,10 +107,10 @@ function exchange(
     stream.on('error', fail);
     stream.on('response', (given) => {
       status = given[':status'] ?? 0;
-      for (const [name, value] of Object.entries(given)) seen[name] = `${value}`;
+      for (const [name, value] of Object.entries(given)) seen[name] = String(value);
     });
     stream.on('trailers', (given) => {
-      for (const [name, value] of Object.entries(given)) trailers[name] = `${value}`;
+      for (const [name, value] of Object.entries(given)) trailers[name] = String(value);
     });
     stream.on('data', (chunk: Buffer) => chunks.push(chunk));
     stream.on('end', () => finish());
@@ -216,7 +216,7 @@ export function askUdp({ address, port, payload = '' }: WireQuestion): Promise<E
     };
     const timer = setTimeout(() => finish({ error: 'timeout' }), 2000);
     socket.on('message', (message) => {
-      const text = `${message}`;
+      const text = message.toString();
       finish(text.startsWith('{') ? { echo: JSON.parse(text) } : { status: 0 });
     });
     socket.on('error', (error: NodeJS.ErrnoException) => finish({ error: error.code ?? error.message }));

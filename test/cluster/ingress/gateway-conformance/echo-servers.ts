@@ -58,7 +58,7 @@ function echo(
     if (!key.startsWith(':')) lists[key] = [...(lists[key] ?? []), rawHeaders[index + 1] ?? ''];
   }
   response.setHeader('content-type', 'application/json');
-  for (const pair of `${headers['x-echo-set-header'] ?? ''}`.split(',')) {
+  for (const pair of String(headers['x-echo-set-header'] ?? '').split(',')) {
     const colon = pair.indexOf(':');
     if (colon > 0) response.appendHeader(pair.slice(0, colon).trim(), pair.slice(colon + 1).trim());
   }
@@ -127,7 +127,7 @@ function serveUdp(
 }
 
 function answerJson({ name, namespace, service }: EchoPod, message: Buffer): string {
-  return JSON.stringify({ request: `${message}`, namespace, service, pod: name });
+  return JSON.stringify({ request: message.toString(), namespace, service, pod: name });
 }
 
 /** A DNS answer is the question with the bit of answers. */

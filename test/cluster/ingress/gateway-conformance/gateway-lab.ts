@@ -137,11 +137,9 @@ export class GatewayLab {
   #start(kubeconfig: string): void {
     const rights = asPrivileged('ingress/daemonset.yaml');
     const options = ['--kubeconfig', kubeconfig, '--node-name', 'n1', '--name', 'ergc'];
-    const more = [
-      ...['--haproxy-directory', join(this.#folder, 'haproxy')],
-      ...['--address-pool', 'lab=10.98.0.100-10.98.0.199', '--listener-ports', '61000-61063', '--cleanup-on-exit'],
-    ];
-    const command = [...rights, executable('ingress-agent'), ...options, ...more];
+    const more = ['--haproxy-directory', join(this.#folder, 'haproxy'), '--cleanup-on-exit'];
+    const gateways = ['--address-pool', 'lab=10.98.0.100-10.98.0.199', '--listener-ports', '61000-61063'];
+    const command = [...rights, executable('ingress-agent'), ...options, ...more, ...gateways];
     this.#agent = new Program('/sbin/ip', ['netns', 'exec', nodeName, ...command], {
       ROUTER_SERVICE_HTTP_PORT: '80',
       ROUTER_SERVICE_HTTPS_PORT: '443',
@@ -176,7 +174,7 @@ export class GatewayLab {
     const path = this.#pathOf(kind, metadata.namespace);
     const before = this.#server.get(path, keyOf(metadata));
     if (kind === 'Namespace')
-      metadata.labels = { 'kubernetes.io/metadata.name': metadata.name, ...(metadata.labels ?? {}) };
+      metadata.labels = { 'kubernetes.io/metadata.name': metadata.name, ...(metadata.labels as object) };
     const spec = withDefaults(rest.spec);
     const isChanged = before === undefined || JSON.stringify(before.spec) !== JSON.stringify(spec);
     const generation = ((before?.metadata.generation as number | undefined) ?? 0) + (isChanged ? 1 : 0);

@@ -135,7 +135,7 @@ function checkCondition(seen: KubeObject, { kind = '', parent, condition }: Step
 
 function checkParents(seen: KubeObject | undefined, { parents = [] }: Step): string | undefined {
   for (const { parentRef, conditions } of parents) {
-    const found = findParent(seen, `${parentRef.namespace ?? seen?.metadata.namespace}/${parentRef.name}`);
+    const found = findParent(seen, [parentRef.namespace ?? seen?.metadata.namespace, parentRef.name].join('/'));
     const missing = conditions.flatMap((one) => findMissing(found?.conditions, one) ?? []);
     if (found === undefined || missing.length > 0) return `${missing.join('; ')} ${JSON.stringify(seen?.status)}`;
   }
@@ -144,7 +144,7 @@ function checkParents(seen: KubeObject | undefined, { parents = [] }: Step): str
 
 function checkListeners(seen: KubeObject | undefined, wanted: readonly ListenerWords[]): string | undefined {
   const listeners = ((seen?.status as Any)?.listeners ?? []) as readonly Any[];
-  const names = listeners.map(({ name }) => name).sort();
+  const names = listeners.map(({ name }) => name as string).sort();
   if (
     names.join() !==
     wanted

@@ -10,7 +10,7 @@ export function checkAnswer(step: Step, answer: EchoAnswer, isHttps: boolean): s
     checkWhole(step, expect, answer, isHttps);
     return undefined;
   } catch (error) {
-    return `${error instanceof Error ? error.message : error} in ${JSON.stringify(answer)}`;
+    return `${error instanceof Error ? error.message : String(error)} in ${JSON.stringify(answer)}`;
   }
 }
 

@@ -88,9 +88,7 @@ class World {
     const changes = this.#journal.take();
     const given = this.#hasStarted ? changes : undefined;
     this.#hasStarted = true;
-    return this.sites.sources.flatMap(({ kind, listChanged }) =>
-      [...listChanged(given)].map((key) => `${kind} ${key}`),
-    );
+    return this.sites.sources.flatMap((source) => [...source.listChanged(given)].map((key) => `${source.kind} ${key}`));
   }
 
   get requests(): readonly SiteRequest[] {
