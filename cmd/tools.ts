@@ -9,6 +9,7 @@ import { basename } from 'node:path';
 const programs: Readonly<Record<string, () => Promise<unknown>>> = {
   'ingress-addresses': () => import('./ingress-addresses.ts'),
   'ingress-agent': () => import('./ingress-agent.ts'),
+  'ingress-started': () => import('./ingress-started.ts'),
   'ingress-haproxy': () => import('./ingress-haproxy.ts'),
   'egress-router-controller': () => import('./controller.ts'),
   'egress-router-node': () => import('./node.ts'),

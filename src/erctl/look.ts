@@ -121,7 +121,8 @@ function observe(
   const desired = describeDesired(state.id, state.link, resolved, pod);
   const inspector = new NamespaceInspector();
   try {
-    const claimants = options.asksOnWire ? askNeighbours(inspector, state, resolved) : undefined;
+    const isSuspended = inspector.isSuspended(state.link);
+    const claimants = options.asksOnWire ? askNeighbours(inspector, state, resolved, pod, isSuspended) : undefined;
     const seen: Observation = {
       state,
       isRemembered,
@@ -141,6 +142,7 @@ function observe(
       ...(other !== undefined && { otherVariant: other.tool }),
       ruleset: readRuleset(text),
       neighbours: inspector.listNeighbours(),
+      isSuspended,
       ...(claimants !== undefined && { claimants }),
       ways: lookUpWays(inspector, state, resolved, pod, options.client),
       flows: inspector.listFlows(),
@@ -208,9 +210,21 @@ function countRules(rules: readonly string[], text: RuleText): string[] {
   });
 }
 
-function askNeighbours(inspector: NamespaceInspector, state: AttachmentState, { reserved }: Resolved) {
+/**
+ * Probes gateways under the reserved address, except if the router is suspended or closed: another machine may have the
+ * address by now, and its packets must not be redirected here.
+ */
+function askNeighbours(
+  inspector: NamespaceInspector,
+  state: AttachmentState,
+  { reserved }: Resolved,
+  pod: NamespaceSnapshot,
+  isSuspended: boolean,
+) {
+  const isOpen = ({ text }: Address): boolean =>
+    !isSuspended && pod.addresses.some(({ link, prefix }) => link === state.link && prefix.address.text === text);
   const questions = reserved.flatMap(({ prefix, gateway }) => [
-    { address: gateway, asker: prefix.address },
+    { address: gateway, ...(isOpen(prefix.address) && { asker: prefix.address }) },
     { address: prefix.address },
   ]);
   return inspector.askOnWire(state.link, questions, wireMilliseconds);

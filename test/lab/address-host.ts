@@ -18,7 +18,7 @@ export type AddressCommand =
   /** Opens one connection after the other until `relax`; answers how many there were, and the errors. */
   | { readonly do: 'hammer'; readonly host: string; readonly port: number }
   | { readonly do: 'relax' }
-  /** Asks by UDP every 5 ms from now on. */
+  /** Asks by UDP every 10 ms from now on. */
   | { readonly do: 'ask'; readonly host: string; readonly port: number }
   /** Answers by whom and when the address answered since `ask`, as changes of the answering node. */
   | { readonly do: 'answers'; readonly host: string };
@@ -138,6 +138,7 @@ async function hammer(host: string, port: number): Promise<void> {
   while (isHammering) {
     const { text = '' } = await reach(host, port, 5000);
     greetings[text] = (greetings[text] ?? 0) + 1;
+    await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
 
@@ -155,7 +156,7 @@ function ask(host: string, port: number): AddressReply {
     } else own.push({ node, first: Date.now(), last: Date.now(), longestGap: 0 });
   });
   socket.on('error', () => {});
-  setInterval(() => socket.send('who', port, host, () => {}), 5);
+  setInterval(() => socket.send('who', port, host, () => {}), 10);
   return {};
 }
 

@@ -218,6 +218,8 @@ export class AddressLab {
   async holder(address: string, is: (node: NodeName) => boolean = () => true): Promise<NodeName> {
     let last: NodeName[] = [];
     const isSo = async (): Promise<boolean> => {
+      // Starting programs in a tight loop would slow down what is awaited.
+      await pause(100);
       last = await this.holders(address);
       const [one] = last;
       return last.length === 1 && one !== undefined && is(one);
@@ -276,6 +278,7 @@ export class AddressLab {
   async answering(host: string, is: (node: string) => boolean): Promise<readonly AnswerSpan[]> {
     const spans: AnswerSpan[] = [];
     const isSo = async (): Promise<boolean> => {
+      await pause(50);
       spans.push(...(await this.answers(host)));
       const last = spans.at(-1);
       return last !== undefined && is(last.node);
@@ -334,4 +337,9 @@ export class AddressLab {
       });
     });
   }
+}
+
+/** Resolves after some milliseconds. */
+export function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

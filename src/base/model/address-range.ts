@@ -93,11 +93,6 @@ export function mergeRanges(ranges: readonly AddressRange[]): AddressRange[] {
   return merged;
 }
 
-/** Yields every address of a range, which must be small. */
-export function* listRange({ family, first, last }: AddressRange): Generator<Address> {
-  for (let number = first; number <= last; number++) yield toAddress(family, number);
-}
-
 /** Returns the address, or `FIRST-LAST`, which nft accepts as an interval. */
 export function formatRange({ family, first, last }: AddressRange): string {
   const from = toAddress(family, first).text;

@@ -80,7 +80,9 @@ function cureForGateway(prefix: Prefix, gateway: Address): string | undefined {
   if (gateway.text === prefix.address.text) return 'must differ from the reserved address';
   if (isLinkLocal(gateway) && prefix.address.family === 6) return undefined;
   // An address without a network has its gateway on the link, as in OpenShift's first egress router.
-  if (prefix.length === addressBits(prefix.address.family)) return undefined;
+  if (prefix.length === addressBits(prefix.address.family)) {
+    return gateway.family === prefix.address.family ? undefined : `must be an IPv${prefix.address.family} address`;
+  }
   const network = networkOf(prefix);
   if (!containsAddress(prefix, gateway)) {
     return `must be an address in ${formatPrefix(network)}, the network of the reserved address`;

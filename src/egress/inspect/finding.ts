@@ -9,6 +9,7 @@ export const findingCodes = [
   'link-mtu',
   'link-mac',
   'link-down',
+  'link-suspended',
   'master-missing',
   'master-down',
   'pod-link',

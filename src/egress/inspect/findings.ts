@@ -5,6 +5,7 @@ import { findLinkProblems, findMasterProblems, findPodLinkProblems } from './fin
 import { findNeighbourProblems } from './findings/neighbour.ts';
 import { findDivertedWays, findRouteProblems } from './findings/route.ts';
 import { findRuleProblems } from './findings/rules.ts';
+import { findSuspension } from './findings/suspension.ts';
 import { findTrafficProblems } from './findings/traffic.ts';
 import { findTranslationProblems } from './findings/translation.ts';
 import type { Observation } from './observation.ts';
@@ -39,11 +40,14 @@ export function judge(observation: Observation): Verdict {
   const doubts = [...found.notes, ...translation.doubts];
   const isWayKnown = isLinkDead || podLink.length > 0 || routes.length > 0;
   const neighbours = isCut ? [] : findNeighbourProblems(observation);
-  const isWayOpen = !isWayKnown && !isCut && neighbours.length === 0 && foreign.findings.length === 0;
+  const suspension = isLinkDead ? [] : findSuspension(observation, [...master, ...neighbours]);
+  const isWayOpen =
+    !isWayKnown && !isCut && suspension.length === 0 && neighbours.length === 0 && foreign.findings.length === 0;
   const traffic = findTrafficProblems(observation).filter(({ code }) => code === 'tracking-full' || isWayOpen);
   return {
     problems: [
       ...findStateProblems(observation),
+      ...suspension,
       // The finding about the renamed master already covers this link.
       ...link.filter(({ code }) => code !== 'link-master' || master.length === 0),
       ...master,

@@ -49,6 +49,8 @@ export interface Observation {
   /** Bridges of the node by the families whose frames bypass the node's rules. Absent: not read. */
   readonly unfilteredBridges?: Readonly<Record<Family, readonly string[]>>;
   readonly neighbours: readonly Neighbour[];
+  /** Whether the node daemon has suspended the router: its interface sends nothing. */
+  readonly isSuspended?: boolean;
   /** Absent if the network was not probed. */
   readonly claimants?: readonly Claimant[];
   readonly ways: readonly Way[];

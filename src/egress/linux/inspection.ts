@@ -1,6 +1,7 @@
 import { KernelError } from '../../base/linux/kernel-error.ts';
 import { listFlows } from '../../base/linux/netlink/flow.ts';
 import { listNeighbours } from '../../base/linux/netlink/neighbour.ts';
+import { swallowsEgress } from '../../base/linux/netlink/qdisc.ts';
 import { lookUpRoute } from '../../base/linux/netlink/route-lookup.ts';
 import { NetlinkSocket, netlinkFamily } from '../../base/linux/netlink/socket.ts';
 import { reasonOf } from '../../base/linux/reason.ts';
@@ -23,6 +24,12 @@ export class NamespaceInspector {
   /** Throws {@link KernelError}. */
   listNeighbours(): Neighbour[] {
     return reading('neighbours', () => listNeighbours(this.#socket));
+  }
+
+  /** Returns whether a link's queueing discipline drops everything that the kernel sends. Throws {@link KernelError}. */
+  isSuspended(linkName: string): boolean {
+    const link = this.#links.list().find((one) => one.name === linkName);
+    return link !== undefined && reading(`queueing of ${linkName}`, () => swallowsEgress(this.#socket, link.index));
   }
 
   /** Asks the kernel for the route of a packet. Throws {@link KernelError}. */

@@ -94,10 +94,10 @@ function describeHolder(state: SeenAddress['state'], holder: string | undefined)
       return { text: `${holder ?? '-'} (hands over)`, style: 'yellow' };
     case 'conflict':
       return { text: 'none (conflict)', style: 'red' };
-    case 'nobody':
-      return { text: 'none', style: 'red' };
     case 'unknown':
       return { text: 'unknown', style: 'yellow' };
+    default:
+      return { text: 'none', style: 'red' };
   }
 }
 

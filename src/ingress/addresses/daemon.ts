@@ -30,7 +30,7 @@ import { timing } from './timing.ts';
 const stepTime = 50;
 const idleTime = 500;
 /** Milliseconds between reads of files, links and sockets. */
-const lookTime = { files: 100, links: 1000, checks: 500, state: 1000 } as const;
+const lookTime = { files: 100, links: 1000, checks: 500, rules: 200, report: 200, state: 1000 } as const;
 /** Milliseconds after which rules are loaded again, before their timeouts end. */
 const ruleRenewal = { moving: 20_000, resting: 240_000 } as const;
 /** Milliseconds in which other nodes must take the addresses of a process that ends. */
@@ -53,11 +53,15 @@ export class AddressDaemon {
   readonly #peers = new MemberAddresses();
   readonly #macs = new MemberMacs(this.#kernel.socket);
   readonly #obstacles = new Map<string, string>();
+  /** Addresses for which rules were loaded that forward the connections of their holder. */
+  readonly #prepared = new Set<string>();
   /** Work on one address at a time, in order. */
   readonly #work = new Map<string, Promise<void>>();
-  readonly #next = { files: 0, links: 0, checks: 0, state: 0, rules: 0, beat: 0 };
+  readonly #next = { files: 0, links: 0, checks: 0, rules: 0, report: 0, state: 0, reload: 0, beat: 0 };
   readonly #lastHeard = new Map<string, number>();
   #election: Election | undefined;
+  /** Addresses with the nodes that may hold them, as of the last look at links. */
+  #possible: Wanted['addresses'] = [];
   #fitness: Fitness = { level: 0 };
   #timer: NodeJS.Timeout | undefined;
   #lastSent = '';
@@ -66,6 +70,7 @@ export class AddressDaemon {
   #mustRelease = false;
   #isLeaving = false;
   #isClosed = false;
+  #isSoon = false;
   #hasRules = false;
 
   constructor(options: AddressOptions, log: DaemonLog) {
@@ -120,6 +125,16 @@ export class AddressDaemon {
     this.#timer = setTimeout(() => this.#step(), isIdle ? idleTime : stepTime);
   }
 
+  /** One step for all news of this turn of the event loop. */
+  #stepSoon(): void {
+    if (this.#isSoon) return;
+    this.#isSoon = true;
+    setImmediate(() => {
+      this.#isSoon = false;
+      if (!this.#isClosed) this.#step();
+    });
+  }
+
   /** A fault of one step must not end the renewals of all addresses. */
   #step(): void {
     try {
@@ -136,10 +151,11 @@ export class AddressDaemon {
     if (this.#isDue('files', now)) this.#readFiles(now);
     const { wanted } = this.#files;
     if (wanted === undefined) return;
-    const virtual = new Set([...wanted.addresses.map(({ address }) => address), ...this.#drain.addresses]);
     if (this.#isDue('links', now)) {
+      const virtual = new Set([...wanted.addresses.map(({ address }) => address), ...this.#drain.addresses]);
       this.#holder.refresh(virtual);
       this.#bindSockets(wanted);
+      this.#possible = this.#listPossible(wanted);
     }
     if (this.#isDue('checks', now)) void this.#check.run(wanted.checks);
     this.#election ??= this.#begin(wanted, now);
@@ -154,7 +170,7 @@ export class AddressDaemon {
     const evidence = { wanted, age: this.#files.ageAt(now), isAnswering, isStopping: this.#isStopping };
     this.#fitness = this.#mustRelease ? { level: 0, why: 'drain' } : judgeFitness(evidence);
     const members = wanted.members.map(({ node }) => node).filter((node) => node !== wanted.node);
-    election.update({ members, addresses: this.#possible(wanted), ...this.#fitness }, now);
+    election.update({ members, addresses: this.#possible, ...this.#fitness }, now);
     for (const command of election.tick(now)) this.#execute(election, command);
     for (const move of election.observer.takeMoves()) {
       this.#history.add(move, Date.now());
@@ -163,7 +179,7 @@ export class AddressDaemon {
     this.#drain.tick(now, (address) => this.#endDrain(address));
     this.#renewRules(now);
     if (now >= this.#next.beat || this.#reportText(election) !== this.#lastSent) this.#sendHeartbeats(election);
-    this.#writeState(election, wanted, now);
+    if (this.#isDue('report', now)) this.#writeState(election, wanted, now);
   }
 
   #isDue(what: keyof typeof lookTime, now: number): boolean {
@@ -210,7 +226,7 @@ export class AddressDaemon {
   }
 
   /** Addresses that this node has an interface for. The reason is noted for others. */
-  #possible(wanted: Wanted): Wanted['addresses'] {
+  #listPossible(wanted: Wanted): Wanted['addresses'] {
     return wanted.addresses.map((one) => {
       const obstacle = this.#obstacleOf(one);
       if (obstacle === undefined) {
@@ -247,7 +263,7 @@ export class AddressDaemon {
       .finally(() => {
         if (this.#work.get(address) === work) this.#work.delete(address);
         // Other members wait for the result.
-        if (!this.#isClosed) this.#step();
+        this.#stepSoon();
       });
     this.#work.set(address, work);
   }
@@ -266,11 +282,11 @@ export class AddressDaemon {
       }
       case 'prepare':
         await this.#loadRules();
+        this.#prepared.add(address);
         return election.prepared(address);
       case 'take':
         if (link === undefined) return election.lost(address, performance.now());
-        this.#drain.remove(address);
-        if (this.#rules.isStale) await this.#loadRules();
+        await this.#readyRules(address);
         this.#holder.take(address, link);
         return election.took(address);
       case 'hide':
@@ -279,6 +295,14 @@ export class AddressDaemon {
         this.#holder.hide(address);
         return election.hid(address, performance.now());
     }
+  }
+
+  /** Loads rules before an address is taken, unless its hand-over was prepared: no node has it at this moment. */
+  async #readyRules(address: string): Promise<void> {
+    const isHidden = this.#drain.addresses.includes(address);
+    const isPrepared = this.#prepared.delete(address);
+    this.#drain.remove(address);
+    if (isHidden || (!isPrepared && this.#rules.isStale)) await this.#loadRules();
   }
 
   #release(election: Election, address: string): void {
@@ -315,16 +339,16 @@ export class AddressDaemon {
   #renewRules(now: number): void {
     const isEmpty = (this.#files.wanted?.addresses.length ?? 0) === 0 && this.#drain.addresses.length === 0;
     if (isEmpty && !this.#hasRules) return;
-    if (now < this.#next.rules && !this.#rules.isStale) return;
+    if (now < this.#next.reload && !(this.#isDue('rules', now) && this.#rules.isStale)) return;
     void this.#loadRules().catch((error: unknown) => {
-      this.#next.rules = performance.now() + 1000;
+      this.#next.reload = performance.now() + 1000;
       this.#log.error({ err: error }, 'Cannot load rules; retrying');
     });
   }
 
   async #loadRules(): Promise<void> {
     const isMoving = this.#drain.addresses.length > 0 || this.#describeRules().drained.length > 0;
-    this.#next.rules = performance.now() + (isMoving ? ruleRenewal.moving : ruleRenewal.resting);
+    this.#next.reload = performance.now() + (isMoving ? ruleRenewal.moving : ruleRenewal.resting);
     this.#hasRules = true;
     await this.#rules.load();
   }
@@ -357,7 +381,7 @@ export class AddressDaemon {
     this.#lastHeard.set(accepted.from, Date.now());
     this.#peers.learn(accepted.from, accepted.report.links);
     const hasNews = election.receive(accepted.from, accepted.report, now);
-    if (hasNews) setImmediate(() => this.#isClosed || this.#step());
+    if (hasNews) this.#stepSoon();
   }
 
   #reportFor(election: Election, member: string): PeerReport {
@@ -366,7 +390,7 @@ export class AddressDaemon {
       ...election.reportTo(member),
       isLeaving: this.#isLeaving,
       draining,
-      links: this.#holder.segment.describeLinks(),
+      links: this.#holder.segment.links,
     };
   }
 

@@ -60,29 +60,74 @@ export class IngressAgent implements SourceSink {
     this.#runners = parts.planes.map((plane) => new PlaneRunner(plane, log, metrics, () => this.#publish.request()));
   }
 
-  start(): void {
-    for (const runner of this.#runners) {
-      runner.plane.start({
-        requestSync: () => {
-          if (this.#isSynced) runner.request();
-        },
-        requestSyncs: () => this.#noteChange(),
-        requestReport: () => this.#publish.request(),
-        report: (place, problem) => this.report(place, problem),
-      });
-    }
+  /**
+   * Starts the agent.
+   *
+   * @param isAlone whether no other agent runs on this node; otherwise exclusive planes wait for {@link takeOver}
+   */
+  start(isAlone = true): void {
+    for (const runner of this.#runners) if (!runner.isPaused) this.#startPlane(runner);
+    if (isAlone) this.takeOver();
     this.#parts.guard?.start(() => this.#noteChange());
     this.#parts.source.start(this);
   }
 
-  /** Stops the agent. The applied state stays active unless `removes`. */
-  async stop(removes: boolean): Promise<void> {
+  #startPlane(runner: PlaneRunner): void {
+    runner.plane.start({
+      requestSync: () => {
+        if (this.#isSynced) runner.request();
+      },
+      requestSyncs: () => this.#noteChange(),
+      requestReport: () => this.#publish.request(),
+      report: (place, problem) => this.report(place, problem),
+    });
+  }
+
+  /** Starts the exclusive planes and publishes statuses: no other agent of this node does. */
+  takeOver(): void {
+    for (const runner of this.#runners.filter(({ isPaused }) => isPaused)) {
+      runner.resume();
+      this.#startPlane(runner);
+    }
+    this.#noteChange();
+  }
+
+  /** Stops the exclusive planes and publishing for another agent. The applied state stays active. */
+  async handOver(): Promise<void> {
+    this.#publish.cancel();
+    const runners = this.#runners.filter(({ plane }) => plane.isExclusive === true);
+    await Promise.all(runners.map((runner) => runner.pause()));
+    await Promise.all(runners.map(async ({ plane }) => plane.stop(false)));
+  }
+
+  /** Prepares {@link takeOver}. Resolves to whether it would not cause a delay now. Never rejects. */
+  async prepare(): Promise<boolean> {
+    if (this.obstacle !== undefined) return false;
+    for (const { plane, isPaused } of this.#runners) {
+      if (isPaused) await plane.prepare?.().catch((error: unknown) => this.report(plane.name, String(error)));
+    }
+    return this.obstacle === undefined;
+  }
+
+  /** Why this agent should not take over yet. Undefined if everything but the exclusive planes is ready. */
+  get obstacle(): string | undefined {
+    if (!this.#isSynced) return this.unreadiness;
+    return this.#runners.map((one) => (one.isPaused ? undefined : one.unreadiness)).find((one) => one !== undefined);
+  }
+
+  /**
+   * Stops the agent. The applied state stays active unless `removes`.
+   *
+   * @param isOwner whether this agent may change what exclusive planes applied
+   */
+  async stop(removes: boolean, isOwner = true): Promise<void> {
     this.#parts.source.close();
     this.#parts.guard?.close();
     this.#publish.cancel();
     for (const runner of this.#runners) runner.stop();
     this.#parts.status.close();
-    await Promise.all(this.#parts.planes.map(async (plane) => plane.stop(removes)));
+    const runners = this.#runners.filter(({ isPaused }) => !isPaused || (removes && isOwner));
+    await Promise.all(runners.map(async ({ plane }) => plane.stop(removes)));
   }
 
   /** Why the agent is not ready. Undefined if everything requested is applied. */

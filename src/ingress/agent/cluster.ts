@@ -1,7 +1,8 @@
-import { hostname } from 'node:os';
+import { randomUUID } from 'node:crypto';
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import { openKubeApi } from '../../base/kubernetes/client.ts';
 import { type KubeApi, KubeError } from '../../base/kubernetes/cluster-api.ts';
+import type { Leadership } from '../../base/kubernetes/leadership.ts';
 import { KubeLease } from '../../base/kubernetes/lease.ts';
 import { clusterNames } from '../../base/kubernetes/names.ts';
 import { ReviewedHostPods } from '../backends/host-pods.ts';
@@ -30,17 +31,19 @@ import { isBeingRemoved } from './removal.ts';
 export function openCluster(options: AgentOptions, inventory: Inventory, log: DaemonLog, report: Report): Cluster {
   const api = openKubeApi(options.kubeconfig);
   const { identity, ports, leaseNamespace: namespace, routerNameKey, dryRun, daemonSet } = options;
-  const lease: KubeLease = new KubeLease(
-    api,
-    {
-      namespace,
-      name: clusterNames.agentLease(identity.routerName),
-      // A restarted agent needs another identity, because its predecessor may still be writing.
-      holder: `${ports.node}_${hostname()}_${process.pid}`,
-    },
-    () => status.review(),
-    (problem) => report('lease', problem),
-  );
+  const openLease = (): KubeLease =>
+    new KubeLease(
+      api,
+      {
+        namespace,
+        name: clusterNames.agentLease(identity.routerName),
+        // A restarted agent needs another identity, because its predecessor may still be writing.
+        holder: `${ports.node}_${randomUUID()}`,
+      },
+      () => status.review(),
+      (problem) => report('lease', problem),
+    );
+  const lease = new TemporaryLease(openLease);
   const settings = { namespace, name: clusterNames.agentRoster(identity.routerName), node: ports.node };
   const roster = new NodeRoster(api, settings, (problem) => report('node addresses', problem));
   const members = new LeaseMembers(
@@ -86,20 +89,17 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
   return {
     source: {
       start: (sink) => {
-        // A dry run writes nothing, so it must not keep another agent from writing.
-        if (!dryRun) lease.start();
         source.start(sink);
         void checkDaemonSet();
       },
       get waitingFor() {
         return source.waitingFor;
       },
-      close: () => {
-        source.close();
-        lease.close();
-      },
+      close: () => source.close(),
     },
     status,
+    // A dry run writes nothing, so it must not keep another agent from writing.
+    ...(!dryRun && { lease }),
     ...(!dryRun && { roster }),
     members,
     keys,
@@ -130,4 +130,29 @@ export function openHostPods(
       inventory.slicesOf(service).some(({ endpoints }) => endpoints.some(({ target }) => target === `pod:${pod}`)),
     report,
   );
+}
+
+/** A Lease that this agent is a candidate for at times. */
+class TemporaryLease implements Leadership {
+  readonly #open: () => KubeLease;
+  #lease: KubeLease | undefined;
+
+  constructor(open: () => KubeLease) {
+    this.#open = open;
+  }
+
+  get isHeld(): boolean {
+    return this.#lease?.isHeld === true;
+  }
+
+  start(): void {
+    this.#lease ??= this.#open();
+    this.#lease.start();
+  }
+
+  async release(): Promise<void> {
+    const lease = this.#lease;
+    this.#lease = undefined;
+    await lease?.release();
+  }
 }

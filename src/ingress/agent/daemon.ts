@@ -1,5 +1,5 @@
 import type { Server } from 'node:http';
-import { createDaemonServer, listen } from '../../base/daemon/http-server.ts';
+import { type Credentials, createDaemonServer } from '../../base/daemon/http-server.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { EndSignal } from '../../base/daemon/run.ts';
 import { version } from '../../base/daemon/version.ts';
@@ -44,13 +44,17 @@ import type { Members } from './addresses/members.ts';
 import { MoveEvents } from './addresses/move-events.ts';
 import { openAddresses } from './addresses/open.ts';
 import { IngressAgent } from './agent.ts';
+import { joinNode } from './node-share.ts';
 import type { AgentOptions } from './options.ts';
 import { openSiteSources } from './site-sources.ts';
+import { StatsServer } from './stats-server.ts';
 
 /** Source of objects and destination of statuses. */
 export interface Cluster {
   readonly source: ObjectSource;
   readonly status: StatusSink;
+  /** Candidacy for writing the statuses. Absent: statuses need none. */
+  readonly lease?: { start(): void; release(): Promise<void> };
   /** Secrets that Routes refer to. */
   readonly secrets: Secrets;
   /** Running pods with hostNetwork. Absent: none is known. */
@@ -73,8 +77,6 @@ export type Report = SourceSink['report'];
 /** A running agent. */
 export interface IngressDaemon {
   readonly agent: IngressAgent;
-  /** Undefined without `--stats-port`. */
-  readonly server: Server | undefined;
   /** Stops everything. The applied state is removed if `--cleanup-on-exit` is set. */
   stop(signal?: EndSignal): Promise<void>;
   /** What the agent serves and where, for the log. */
@@ -95,7 +97,7 @@ export async function startDaemon(
   const inventory = new Inventory();
   // Sources and statuses report to the agent, which is created from them.
   const report: Report = (place, problem) => agent.report(place, problem);
-  const { source, status, secrets, pods, roster, members, keys, tell, isRemoved } =
+  const { source, status, lease, secrets, pods, roster, members, keys, tell, isRemoved } =
     options.manifests === undefined
       ? await openCluster(options, inventory, log, report)
       : openManifests(options, options.manifests, inventory, (problem) => report('status', problem));
@@ -149,8 +151,7 @@ export async function startDaemon(
   });
   void new AddressMetrics(metrics.registry, { state: () => keeper.state, assignments: () => ports.assignments });
   const { stats } = options;
-  const server =
-    stats &&
+  const makeServer = (credentials: Credentials | undefined): Server =>
     createDaemonServer({
       metrics: {
         contentType: metrics.registry.contentType,
@@ -180,29 +181,40 @@ export async function startDaemon(
       remarks: () => ports.remarks,
       page: (query) => renderPage({ agent, ports, http, node: options.ports.node }, query.get('q') ?? ''),
       partUnreadiness: (part) => agent.unreadiness ?? ports.describePort(part),
-      ...(stats.credentials !== undefined && { credentials: stats.credentials }),
+      ...(credentials !== undefined && { credentials }),
     });
-  if (server !== undefined && stats !== undefined) await listen(server, stats, ['--stats-address', '--stats-port']);
+  const server =
+    stats &&
+    new StatsServer(
+      () => makeServer(stats.credentials),
+      stats,
+      (problem) => report('statistics', problem),
+    );
+  if (options.pod === undefined) await server?.open();
   const ephemeral = readEphemeralPorts();
   if (ephemeral !== undefined) report('node', describeEphemeralOverlap(options.ports.policy, ephemeral));
-  agent.start();
-  if (!options.dryRun) keeper.start();
+  agent.start(options.pod === undefined);
+  if (options.pod === undefined) {
+    lease?.start();
+    if (!options.dryRun) keeper.start();
+  }
+  const share = options.pod && (await joinNode(options.pod, { agent, keeper, stats: server, lease }, log));
   return {
     agent,
-    server,
     serves: describeServing(options),
     stop: async (signal) => {
       server?.close();
-      server?.closeAllConnections();
       // HAProxy of a service keeps serving until the next agent takes over. If a person started the agent at a
       // terminal, HAProxy ends with it.
       if (signal === 'SIGINT' || process.stderr.isTTY) http?.endAtStop();
       const removes = options.cleanupOnExit || (await isRemoved?.()) === true;
-      if (removes) log.info({}, 'Removing the rules');
+      const isOwner = share === undefined || share.isOwner || (removes && share.tryTake());
+      if (removes && isOwner) log.info({}, 'Removing the rules');
       // First, so that other nodes take over while this one still serves.
-      await keeper.stop(removes);
-      await agent.stop(removes);
+      if (isOwner) await keeper.stop(removes);
+      await Promise.all([agent.stop(removes, isOwner), lease?.release()]);
       await roster?.close(removes);
+      await share?.close();
     },
   };
 }

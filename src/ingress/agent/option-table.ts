@@ -243,6 +243,11 @@ export const optionTable: OptionTable<OptionName> = {
     help: 'remove the rules on exit if this DaemonSet, in --lease-namespace, is gone or being deleted',
     variable: 'DAEMON_SET',
   },
+  'pod-uid': {
+    value: 'UID',
+    help: 'UID of this pod: hand over between the pods of a node that share --haproxy-directory; each has a folder in it',
+    variable: 'POD_UID',
+  },
   'dry-run': { help: 'compute and report changes without applying them' },
   ...daemonTable,
   help: { help: 'print this help' },
@@ -297,6 +302,7 @@ export type OptionName =
   | keyof typeof daemonTable
   | 'cleanup-on-exit'
   | 'daemon-set'
+  | 'pod-uid'
   | 'dry-run'
   | 'help';
 

@@ -11,14 +11,16 @@ import { fieldSelectorCure, parseFieldSelector } from '../claims/field-selector.
 import { labelSelectorCure, parseLabelSelector } from '../claims/label-selector.ts';
 import { namespaceQuotaCure, parseNamespaceQuota } from '../claims/policy.ts';
 import { includesPort, type PortRange, parsePortRanges, portRangesCure } from '../claims/port-ranges.ts';
+import { parsePodUid, podPath } from '../handover/pod-folder.ts';
 import type { GatewayPlanSettings } from '../http/gateway-slots.ts';
-import { type HttpOptions, readHttpOptions } from '../http/options.ts';
+import { defaultDirectory, type HttpOptions, readHttpOptions } from '../http/options.ts';
 import type { SiteBalance } from '../intent/group.ts';
 import type { Balance } from '../ports/model.ts';
 import type { PortSettings } from '../ports/port-plane.ts';
 import { defaultRouterNameKey } from '../route/route.ts';
 import type { RouterIdentity } from '../status/status.ts';
 import { type AddressOptions, readAddressOptions } from './address-options.ts';
+import type { PodOptions } from './node-share.ts';
 import { type OptionName, optionTable } from './option-table.ts';
 import { readStatsOptions, type StatsOptions } from './stats-options.ts';
 
@@ -41,6 +43,8 @@ export interface AgentOptions {
   readonly leaseNamespace: string;
   /** Name of the DaemonSet that runs the agent; absent: none is known. */
   readonly daemonSet?: string;
+  /** The pod of this agent. Absent: no other agent of the same name runs on the node. */
+  readonly pod?: PodOptions;
   readonly routerNameKey: string;
   readonly stats?: StatsOptions;
   /** Milliseconds that an established connection to a removed endpoint may continue. */
@@ -96,6 +100,10 @@ function readOptions(reader: Reader): Omit<AgentOptions, 'warnings'> {
   const { policy, node, name, checkInterval } = ports;
   const http = readHttpOptions(reader, { policy, node, name, checkInterval, drainTime, ...balances });
   const { gateways } = http?.settings ?? {};
+  const dryRun = reader.isSet('dry-run');
+  const uid = reader.read('pod-uid', parsePodUid, 'must be the UID of a pod');
+  const shared = reader.read('haproxy-directory', (text) => text) ?? defaultDirectory(name);
+  const pod = uid === undefined || dryRun ? undefined : { shared, uid };
   return {
     ports: gateways === undefined ? ports : reservePorts(ports, gateways.ports),
     addresses,
@@ -103,7 +111,10 @@ function readOptions(reader: Reader): Omit<AgentOptions, 'warnings'> {
       openNetworks: reader.read('node-endpoint-networks', parseNetworks, networksCure) ?? [],
       closedPorts: reader.read('closed-node-ports', parseClosedPorts, closedPortsCure) ?? defaultClosedPorts,
     },
-    ...(http !== undefined && { http }),
+    ...(pod !== undefined && { pod }),
+    ...(http !== undefined && {
+      http: pod === undefined ? http : { ...http, settings: { ...http.settings, directory: podPath(shared, pod.uid) } },
+    }),
     updatesStatus: reader.read('update-status', parseBool, boolCure) ?? true,
     identity: {
       routerName: statusName,
@@ -122,7 +133,7 @@ function readOptions(reader: Reader): Omit<AgentOptions, 'warnings'> {
     drainTime,
     strictAllowLists: reader.isSet('strict-allow-lists'),
     cleanupOnExit: reader.isSet('cleanup-on-exit'),
-    dryRun: reader.isSet('dry-run'),
+    dryRun,
     logFormat: readLogFormat(reader),
     logLevel: reader.read('log-level', parseLogLevel, 'must be one of debug, info, warn, error') ?? 'info',
   };

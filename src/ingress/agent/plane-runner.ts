@@ -19,8 +19,11 @@ export class PlaneRunner {
   #hasSynced = false;
   #hasRun = false;
   #isRunning = false;
+  /** The last run. */
+  #running: Promise<void> | undefined;
   #isAskedAgain = false;
   #isStopped = false;
+  #isPaused: boolean;
 
   /** @param onRun called after each sync, even a failed one */
   constructor(plane: DataPlane, log: DaemonLog, metrics: AgentMetrics, onRun: () => void) {
@@ -28,11 +31,37 @@ export class PlaneRunner {
     this.#log = log;
     this.#metrics = metrics;
     this.#onRun = onRun;
-    this.#runner = new BoundedFrequencyRunner(() => void this.#run(), 0, plane.syncInterval);
+    this.#isPaused = plane.isExclusive === true;
+    const run = (): void => {
+      this.#running = this.#run();
+    };
+    this.#runner = new BoundedFrequencyRunner(run, 0, plane.syncInterval);
+  }
+
+  /** Allows syncs. An exclusive plane is paused at first. */
+  resume(): void {
+    this.#isPaused = false;
+  }
+
+  /** Prevents syncs until {@link resume}. Resolves when none is running. */
+  async pause(): Promise<void> {
+    this.#isPaused = true;
+    this.#runner.cancel();
+    await this.#running;
+    this.#hasRun = false;
+    this.#hasSynced = false;
+    this.#failures = 0;
+    this.#changedAt = undefined;
+    this.#isAskedAgain = false;
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused;
   }
 
   /** Requests a sync. */
   request(): void {
+    if (this.#isPaused) return;
     this.#changedAt ??= performance.now();
     if (this.#isRunning) this.#isAskedAgain = true;
     // A change may fix the failure, but must not cause requests without pause to a kernel that rejects them.
@@ -46,6 +75,7 @@ export class PlaneRunner {
 
   /** Why the desired state is not applied, or undefined if it is. */
   get unreadiness(): string | undefined {
+    if (this.#isPaused) return `another agent of this node applies the ${this.plane.name}`;
     if (this.#failures > 0) return `the last change of ${this.plane.name} failed; retrying`;
     return this.#hasSynced ? this.plane.unreadiness : `${this.plane.name} not configured yet`;
   }
@@ -80,7 +110,7 @@ export class PlaneRunner {
       this.#metrics.syncs.inc({ plane: name, outcome: 'failure' });
     }
     this.#isRunning = false;
-    if (this.#isStopped) return;
+    if (this.#isStopped || this.#isPaused) return;
     if (retry !== undefined) this.#runner.request(retry);
     this.#hasRun = true;
     this.#onRun();

@@ -159,7 +159,8 @@ export class Applier {
     const lines: string[] = [];
     for (const [id, section] of inForce.layout.sections) {
       const backend = inForce.state.backends.get(id);
-      if (backend === undefined || backend.servers.every(({ checked }) => checked)) continue;
+      if (backend === undefined) continue;
+      if (backend.checkInterval > 0 && backend.servers.every(({ checked }) => checked)) continue;
       for (const server of makeSection(backend, inForce.state.authorities).servers.values()) {
         if (!server.checked) lines.push(`disable health ${section}/${server.name}`);
       }

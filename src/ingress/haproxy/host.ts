@@ -10,6 +10,8 @@ export interface ProcessPlace {
   readonly masterSocket: string;
   /** The file for its standard error. */
   readonly log: string;
+  /** Returns the runtime socket of another HAProxy whose listening sockets a new one takes over. */
+  readonly findListeners?: () => Promise<string | undefined>;
 }
 
 /** Resources of HAProxy's container. Absent if they cannot be read. */
@@ -52,16 +54,26 @@ export class LocalHost implements ProcessHost {
 
   async spawn(): Promise<void> {
     if (this.#spawned) return;
+    this.#spawned = true;
+    try {
+      this.#start(await this.#place.findListeners?.().catch(() => undefined));
+    } catch (error) {
+      this.#spawned = false;
+      throw error;
+    }
+  }
+
+  #start(other: string | undefined): void {
     const { binary, configuration, masterSocket, log } = this.#place;
+    const takeOver = other === undefined ? [] : ['-x', other];
     const stderr = openSync(log, 'w', 0o600);
     // Not execa, which keeps pipes and handlers for a child that should outlive this process.
-    const child = spawn(binary, ['-W', '-S', `${masterSocket},mode,600`, '-f', configuration], {
+    const child = spawn(binary, ['-W', '-S', `${masterSocket},mode,600`, '-f', configuration, ...takeOver], {
       detached: true,
       cwd: '/',
       stdio: ['ignore', 'inherit', stderr],
     });
     closeSync(stderr);
-    this.#spawned = true;
     for (const event of ['error', 'exit']) {
       child.on(event, () => {
         this.#spawned = false;

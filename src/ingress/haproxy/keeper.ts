@@ -3,6 +3,7 @@ import type { Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { placeOf } from './engine.ts';
 import { LocalHost, type ProcessHost } from './host.ts';
+import type { Peers } from './peers.ts';
 import { HaproxyProcess } from './process.ts';
 import { hostSocket, serveHost } from './remote-host.ts';
 
@@ -15,12 +16,15 @@ export interface KeeperOptions {
   readonly shutdownDelay: number;
   /** How long connections may take to end after that. */
   readonly shutdownTimeout: number;
+  /** HAProxy processes of other pods on this node. Absent: there are none. */
+  readonly peers?: Peers;
   readonly onProblem: (message: string) => void;
 }
 
 /** Milliseconds. */
 const firstWait = 500;
 const longestWait = 10_000;
+const peerInterval = 200;
 
 /**
  * The first process of HAProxy's container. It starts and signals HAProxy for the supervisor in the other container.
@@ -38,7 +42,8 @@ export class HaproxyKeeper {
 
   constructor(options: KeeperOptions) {
     this.#options = options;
-    const place = placeOf(options);
+    const { peers } = options;
+    const place = { ...placeOf(options), ...(peers && { findListeners: async () => await peers.findSocket() }) };
     this.#host = new LocalHost(place);
     this.#process = new HaproxyProcess(place, this.#host);
   }
@@ -55,15 +60,28 @@ export class HaproxyKeeper {
     this.#look();
   }
 
-  /** Stops HAProxy gracefully, even while an agent is connected. */
+  /**
+   * Stops HAProxy gracefully, even while an agent is connected. HAProxy accepts connections for the delay, or until
+   * another pod's HAProxy does.
+   */
   async stop(): Promise<void> {
     this.#isStopping = true;
     clearTimeout(this.#timer);
+    this.#options.peers?.noteEnding();
     if (await this.#host.isSpawned()) {
-      await sleep(this.#options.shutdownDelay);
+      await this.#awaitSuccessor();
       await this.#process.end(this.#options.shutdownTimeout);
     }
     this.#server?.close();
+  }
+
+  async #awaitSuccessor(): Promise<void> {
+    const { peers, shutdownDelay } = this.#options;
+    const until = performance.now() + shutdownDelay;
+    for (let left = shutdownDelay; left > 0; left = until - performance.now()) {
+      if ((await peers?.findSocket()) !== undefined) return;
+      await sleep(peers === undefined ? left : Math.min(left, peerInterval));
+    }
   }
 
   /** Starts HAProxy if it is not running and no agent is connected that would start it. */

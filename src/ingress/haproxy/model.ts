@@ -67,7 +67,7 @@ export interface Backend {
   readonly mode: 'http' | 'tcp';
   readonly balance: Balance;
   readonly servers: readonly Server[];
-  /** Interval between health checks of a server. */
+  /** Milliseconds between health checks of a server; 0: no checks. */
   readonly checkInterval: number;
   /** Maximum concurrent connections per server. Further ones queue. */
   readonly serverMaxconn?: number;

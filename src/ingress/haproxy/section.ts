@@ -96,17 +96,21 @@ function serverLine(server: Server, backend: Backend, options: string): ServerLi
     address: `${host}:${server.port}`,
     weight: server.weight,
     maxconn: backend.serverMaxconn ?? 0,
-    checked: server.checked,
+    checked: server.checked && backend.checkInterval > 0,
     options: `${options}${protocol}${verifiesHost ? ` verifyhost ${checkName('verified host', server.verifyHost ?? '')}` : ''}`,
   };
 }
+
+/** Milliseconds. */
+const defaultInterval = 5000;
 
 /**
  * Every server has a check, so that it can be enabled when a second server appears. The supervisor disables it for
  * the others.
  */
 function serverOptions(backend: Backend, authorities: ReadonlyMap<string, string>): string {
-  const words = [`check inter ${milliseconds(backend.checkInterval)}`];
+  // Zero disables checks, but HAProxy rejects an interval of zero.
+  const words = [`check inter ${milliseconds(backend.checkInterval || defaultInterval)}`];
   const tls = backend.http?.tls;
   if (tls !== undefined) {
     words.push('ssl alpn h2,http/1.1');

@@ -80,7 +80,7 @@ export function readHttpOptions(reader: Reader, shared: SharedOptions): HttpOpti
       ...(haproxy.gateways !== undefined && {
         gateways: { ...haproxy.gateways, own: { http: httpPort, https: httpsPort } },
       }),
-      directory: reader.read('haproxy-directory', (text) => text) ?? `/run/egress-router/ingress-${name}`,
+      directory: reader.read('haproxy-directory', (text) => text) ?? defaultDirectory(name),
       binary: reader.read('haproxy-binary', (text) => text) ?? '/usr/sbin/haproxy',
       ...(user !== 'root' && { user, group: user }),
       hasContainer: reader.isSet('haproxy-container'),
@@ -93,6 +93,11 @@ export function readHttpOptions(reader: Reader, shared: SharedOptions): HttpOpti
     certificate: readCertificateSources(reader),
     serverThreshold: readNumber(reader, 'metrics-server-threshold', 0, 100_000) ?? 500,
   };
+}
+
+/** Returns the default of --haproxy-directory for an agent. */
+export function defaultDirectory(name: string): string {
+  return `/run/egress-router/ingress-${name}`;
 }
 
 function readHostPolicy(reader: Reader): HostPolicy {

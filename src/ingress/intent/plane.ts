@@ -66,6 +66,10 @@ export interface DataPlane {
   readonly name: string;
   /** Minimum interval between two syncs, in milliseconds. */
   readonly syncInterval: number;
+  /** Whether only one agent of a node may run it at a time. It can be started again after {@link stop}. */
+  readonly isExclusive?: boolean;
+  /** Reads and computes what the first {@link sync} of an exclusive plane needs, before it is started. Changes nothing. */
+  prepare?(): Promise<void>;
   start(host: PlaneHost): void;
   /**
    * Applies the current inventory, completely or not at all. Throws on failure and is then called again with backoff.

@@ -79,7 +79,7 @@ export interface AssignmentInput {
   readonly claims: readonly AddressClaim[];
   /** Addresses that the administrator gives to the router. */
   readonly router: readonly Address[];
-  /** Addresses that pools must not contain, with what they belong to: `a node`, `pods of a node`, `a Service`. */
+  /** Addresses in use that pools must not contain, and their owners: `node n1`, `pods of a node`. */
   readonly foreign: readonly ForeignRange[];
   readonly labelsOf: (namespace: string) => Labels | undefined;
 }

@@ -22,6 +22,12 @@ export class AppliedPorts {
     this.#hasFailed = false;
   }
 
+  /** Records that another agent may change the ports, so that none is known to be applied. */
+  forget(): void {
+    this.#ports = [];
+    this.#hasFailed = false;
+  }
+
   /** Records that the last change failed as a whole, so that the previous ports stay active. */
   fail(): void {
     this.#hasFailed = true;

@@ -43,6 +43,8 @@ export interface PortKernel {
    * the rules of an earlier agent. Throws if the rules are gone and must be applied again.
    */
   renew(): void;
+  /** Forgets what was applied, because another agent may change it: the next {@link apply} starts from scratch. */
+  forget(): void;
   /** Removes everything that {@link apply} created. */
   remove(): void;
 }
@@ -112,6 +114,8 @@ export class MemoryKernel implements PortKernel {
     if (this.failure !== undefined) throw this.failure;
     this.renewed++;
   }
+
+  forget(): void {}
 
   remove(): void {
     this.rules = undefined;

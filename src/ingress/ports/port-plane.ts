@@ -78,6 +78,8 @@ const muchAtOnce = 500;
 /** The data plane of ports in the kernel: TCP, UDP and SCTP ports that Routes and Gateway listeners request. */
 export class PortPlane implements DataPlane {
   readonly name = 'ports';
+  /** Two agents would replace each other's tables. */
+  readonly isExclusive = true;
   readonly syncInterval: number;
   readonly #settings: PortSettings;
   readonly #parts: PortParts;
@@ -104,8 +106,10 @@ export class PortPlane implements DataPlane {
   #assignments: Assignments | undefined;
   readonly #lost = new LostPorts();
   #sitePorts: SitePorts = new Map();
-  #isCleaningUp = false;
+  #cleaningUp: Promise<void> | undefined;
   #isStopped = false;
+  /** Whether the next sync uses what {@link prepare} read. */
+  #isPrepared = false;
 
   constructor(settings: PortSettings, parts: PortParts) {
     this.#settings = settings;
@@ -116,7 +120,7 @@ export class PortPlane implements DataPlane {
     this.#listeners = parts.listeners ?? new ListenerWatch();
     this.#health = new HealthChecks(() => this.#host?.requestSync(), parts.probe);
     this.#check = new BoundedFrequencyRunner(() => this.#updateChecks(), times.check, times.check);
-    this.#cleanUp = new BoundedFrequencyRunner(() => void this.#runCleanUp(), 0, times.cleanUp);
+    this.#cleanUp = new BoundedFrequencyRunner(() => this.#startCleanUp(), 0, times.cleanUp);
     this.#firewall = new BoundedFrequencyRunner(() => void this.#lookAtRules(), times.firewallDelay, times.firewall);
     this.#addresses = new GatewayAddresses({
       node: settings.node,
@@ -146,8 +150,17 @@ export class PortPlane implements DataPlane {
     });
   }
 
+  async prepare(): Promise<void> {
+    await this.#node.lookAtTranslations();
+    this.#refreshAddresses();
+    this.#listeners.refresh();
+    this.#desired = this.#computeDesired(this.#journal.take());
+    this.#isPrepared = true;
+  }
+
   start(host: PlaneHost): void {
     this.#host = host;
+    this.#isStopped = false;
     // A program on the node may take a port, or free one that a Route waits for.
     this.#listeners.start(() => host.requestSync());
     this.#nodeTimer = setInterval(() => {
@@ -229,7 +242,9 @@ export class PortPlane implements DataPlane {
       this.#desired === undefined ||
       this.#hasNewAddresses ||
       changes.has('Route', 'Namespace', 'Gateway', 'GatewayClass');
-    if (!this.#node.translations.isStale(isAboutClaims)) return this.#syncPorts(changes, isAboutClaims);
+    const isPrepared = this.#isPrepared;
+    this.#isPrepared = false;
+    if (isPrepared || !this.#node.translations.isStale(isAboutClaims)) return this.#syncPorts(changes, isAboutClaims);
     // Rules of other programs affect only claims, so changes of endpoints do not wait for them.
     const reading = this.#node.lookAtTranslations();
     if (isAboutClaims) return reading.then(() => this.#syncPorts(changes, isAboutClaims));
@@ -241,15 +256,11 @@ export class PortPlane implements DataPlane {
     const { kernel } = this.#parts;
     const { name } = this.#settings;
     // Reading sockets is slow on a node with very many of them, and changes of endpoints do not need it.
-    if (isAboutClaims) this.#refreshAddresses();
-    const { taken, held } = isAboutClaims ? this.#listeners.refresh() : this.#listeners.current;
-    const desired = this.#desiredPorts.compute(changes, {
-      listeners: taken,
-      held,
-      translated: this.#node.translations.current,
-      dead: this.#health.dead,
-      addresses: this.#addresses.current,
-    });
+    if (isAboutClaims) {
+      this.#refreshAddresses();
+      this.#listeners.refresh();
+    }
+    const desired = this.#computeDesired(changes);
     const before = this.#desired?.admissions;
     if (before !== desired.admissions) {
       this.#noteSitePorts(desired.admissions);
@@ -284,6 +295,17 @@ export class PortPlane implements DataPlane {
     this.#assignments = this.#desiredPorts.assignments;
     this.#node.translations.during(() => kernel.apply({ ...rules, ports }));
     return this.#finish(ports, waiting);
+  }
+
+  #computeDesired(changes: Changes): DesiredState {
+    const { taken, held } = this.#listeners.current;
+    return this.#desiredPorts.compute(changes, {
+      listeners: taken,
+      held,
+      translated: this.#node.translations.current,
+      dead: this.#health.dead,
+      addresses: this.#addresses.current,
+    });
   }
 
   /** Completes a sync after ports were applied. */
@@ -350,20 +372,33 @@ export class PortPlane implements DataPlane {
     return { verdicts };
   }
 
-  stop(removes: boolean): void {
+  /** Stops; {@link start} starts again. Resolves when nothing is changed in the kernel any more. */
+  async stop(removes: boolean): Promise<void> {
     this.#isStopped = true;
     this.#listeners.close();
     clearInterval(this.#nodeTimer);
     for (const runner of [this.#check, this.#cleanUp, this.#firewall]) runner.cancel();
     this.#health.close();
     this.#renewal.stop();
+    await this.#cleaningUp;
     if (removes) this.#parts.kernel.remove();
+    this.#parts.kernel.forget();
+    this.#isSure = false;
+    this.#applied.forget();
+  }
+
+  #startCleanUp(): void {
+    if (this.#cleaningUp !== undefined) {
+      this.#cleanUp.request(times.cleanUp);
+      return;
+    }
+    this.#cleaningUp = this.#runCleanUp().finally(() => {
+      this.#cleaningUp = undefined;
+    });
   }
 
   /** Runs separately from changes, because checking every connection takes longer than a change. */
   async #runCleanUp(): Promise<void> {
-    if (this.#isCleaningUp) return this.#cleanUp.request(times.cleanUp);
-    this.#isCleaningUp = true;
     try {
       const next = await this.#parts.kernel.cleanUp();
       if (next !== undefined && !this.#isStopped) this.#cleanUp.request(next);
@@ -374,8 +409,6 @@ export class PortPlane implements DataPlane {
       // The rules are applied again, which costs nothing if they are unchanged.
       this.#isSure = false;
       setTimeout(() => this.#host?.requestSync(), times.cleanUpRetry).unref();
-    } finally {
-      this.#isCleaningUp = false;
     }
   }
 

@@ -74,6 +74,7 @@ describe('the container image', function () {
       'ingress-addresses',
       'ingress-agent',
       'ingress-haproxy',
+      'ingress-started',
       'egress-router-controller',
       'egress-router-node',
       'install-cni',
@@ -81,7 +82,7 @@ describe('the container image', function () {
       'egress-router-pod',
     ];
     const targets = links.map((name) => readlinkSync(join(root, 'usr/local/bin', name)));
-    assert.deepEqual(targets, [...Array.from({ length: 7 }, () => 'tools'), 'egress-router']);
+    assert.deepEqual(targets, [...Array.from({ length: 8 }, () => 'tools'), 'egress-router']);
   });
 
   const helped: readonly (readonly [name: string, args: readonly string[], says: RegExp])[] = [
@@ -89,6 +90,7 @@ describe('the container image', function () {
     ['ingress-agent', ['--help'], /^Usage: ingress-agent /],
     ['ingress-haproxy', ['--help'], /^Usage: ingress-haproxy /],
     ['ingress-addresses', ['--help'], /^Usage: ingress-addresses /],
+    ['ingress-started', ['--help'], /^Usage: ingress-started /],
     ['install-cni', ['--help'], /^Usage: install-cni /],
     ['egress-router-node', ['--help'], /^Usage: egress-router-node /],
     ['egress-router-pod', ['--help'], /^Usage: egress-router-pod run/],

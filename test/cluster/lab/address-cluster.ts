@@ -129,8 +129,14 @@ export class AddressCluster {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const words: Readonly<Record<Program, readonly string[]>> = {
       'ingress-agent': [
-        ...['--kubeconfig', this.#kubeconfig, '--node-name', node, '--check-interval', '0'],
-        ...['--addresses-directory', directory],
+        '--kubeconfig',
+        this.#kubeconfig,
+        '--node-name',
+        node,
+        '--check-interval',
+        '0',
+        '--addresses-directory',
+        directory,
       ],
       'ingress-addresses': ['--directory', directory, '--share-delay', '1s'],
     };

@@ -37,6 +37,32 @@ function makeObjects(avoidedNodes: readonly string[] = []): { readonly deploymen
   return structuredClone({ deployment, definition: makeDefinition(router, member, settings) });
 }
 
+/** The Deployment as version 0.1.0 made it, with the defaults that an API server adds. */
+function withOldTemplate(deployment: Any): Any {
+  const old = structuredClone(deployment);
+  const { spec, metadata } = old.spec.template;
+  delete spec.readinessGates;
+  metadata.creationTimestamp = null;
+  Object.assign(spec, { dnsPolicy: 'ClusterFirst', restartPolicy: 'Always', schedulerName: 'default-scheduler' });
+  Object.assign(spec.containers[0], {
+    readinessProbe: {
+      exec: {
+        command: 'egress-router-pod ready --interface net1 --address 192.168.12.99/24 --gateway 192.168.12.1'.split(
+          ' ',
+        ),
+      },
+      periodSeconds: 5,
+      timeoutSeconds: 5,
+      failureThreshold: 2,
+      successThreshold: 1,
+    },
+    imagePullPolicy: 'IfNotPresent',
+    terminationMessagePath: '/dev/termination-log',
+    terminationMessagePolicy: 'File',
+  });
+  return old;
+}
+
 describe('admission policies for the controller', () => {
   const { deployment, definition } = makeObjects();
   const own = render('default').find(({ metadata, kind }) => kind === 'Deployment' && /controller/.test(metadata.name));
@@ -58,6 +84,21 @@ describe('admission policies for the controller', () => {
     const added = structuredClone(deployment);
     added.spec.template.spec.volumes = [{ name: 'x', emptyDir: {} }];
     assert.equal(count({ ...added, metadata: { ...added.metadata, annotations: { a: 'b' } } }, added), 0);
+  });
+
+  it('let it keep and move a template of version 0.1.0, which has a readiness probe', () => {
+    const old = withOldTemplate(deployment);
+    assert.equal(count(old), 0);
+    const moved = structuredClone(old);
+    moved.spec.template.spec.affinity = makeObjects(['n1']).deployment.spec.template.spec.affinity;
+    assert.equal(count(moved, old), 0);
+    const newer = structuredClone(own) as Any;
+    newer.spec.template.spec.containers[0].image = 'registry.example/egress-router:0.2.0';
+    assert.equal(count(moved, old, newer), 0);
+    assert.equal(count(deployment, old), 0);
+    const [container] = moved.spec.template.spec.containers;
+    container.readinessProbe.exec.command = ['egress-router-pod', 'run'];
+    assert.ok(count(moved, old) > 0);
   });
 
   const edits: readonly (readonly [what: string, edit: (pod: Any, container: Any, object: Any) => void])[] = [

@@ -137,9 +137,16 @@ describe('RBAC allows exactly what is requested', () => {
       await until(
         () =>
           [
-            ...['routes/low', 'gatewayclasses/ours', 'gateways/gw', 'tcproutes/a', 'udproutes/a'],
-            ...['httproutes/a', 'grpcroutes/a', 'tlsroutes/a'],
-            ...['ingressaddresspools/lan', 'services/balanced'],
+            'routes/low',
+            'gatewayclasses/ours',
+            'gateways/gw',
+            'tcproutes/a',
+            'udproutes/a',
+            'ingressaddresspools/lan',
+            'services/balanced',
+            'httproutes/a',
+            'grpcroutes/a',
+            'tlsroutes/a',
           ].every((path) => server.requests.some((line) => line.startsWith('GET ') && line.endsWith(`/${path}`))) &&
           server.all(agentPaths.Event).length > 0 &&
           server.requests.some((line) => /^PUT .*leases/.test(line)) &&

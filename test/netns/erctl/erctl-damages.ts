@@ -48,6 +48,13 @@ export const damages: readonly Damage[] = [
     cure: /delete the pod/,
   },
   {
+    name: 'a suspended link',
+    damage: (lab) => lab.run('pod', 'tc', ['qdisc', 'replace', 'dev', 'net1', 'root', 'blackhole']),
+    codes: ['link-suspended'],
+    says: /net1 is suspended and sends no packets, because/,
+    cure: /egress-router\.io\/router-ready/,
+  },
+  {
     name: 'a missing link',
     damage: (lab) => lab.ip('pod', 'link delete net1'),
     codes: ['link-missing'],

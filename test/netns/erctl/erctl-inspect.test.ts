@@ -136,6 +136,27 @@ for (const variant of variants) {
     }
 
     if (variant === 'nftables') {
+      it('sends nothing under the address of a suspended router', async () => {
+        const captured = await lab.capture('outside', 'eth0', 'arp or src host 192.168.12.99');
+        await inspect();
+        await lab.run('pod', 'tc', ['qdisc', 'replace', 'dev', 'net1', 'root', 'blackhole']);
+        const before = captured.seen;
+        const { document } = await inspect();
+        assert.equal(document.routers[0]?.addresses[0]?.gateway.answer, 'answers');
+        const lines = await captured.stop();
+        const under = /Request who-has 192\.168\.12\.1 .*tell 192\.168\.12\.99/;
+        assert.ok(lines.slice(0, before).some((line) => under.test(line)));
+        const later = lines.slice(before);
+        assert.ok(
+          later.some((line) => /Request who-has 192\.168\.12\.1 .*tell 0\.0\.0\.0/.test(line)),
+          later.join('\n'),
+        );
+        assert.deepEqual(
+          later.filter((line) => under.test(line)),
+          [],
+        );
+      });
+
       it('names a destination that lets clients wait, from their connections only', async () => {
         await lab.ip('outside', 'address delete 203.0.113.26/32 dev lo', 'route add blackhole 203.0.113.26/32');
         try {

@@ -138,6 +138,7 @@ export class Holder {
   /** Probes an address on its link. `isMember` tells members by hardware address. */
   async probe(text: string, link: Link, isMember: (mac: string) => boolean): Promise<ProbeResult> {
     const address = parse(text);
+    const { failures } = this.#wireOf(link);
     this.#attempt(link, (wire) => wire.startProbe(address));
     await sleep(this.#timing.probe / 2);
     this.#attempt(link, (wire) => wire.repeatProbes());
@@ -146,7 +147,9 @@ export class Holder {
     const macs = this.#wireOf(link).endProbe(text);
     const rival = macs.find((mac) => !isMember(mac));
     if (rival !== undefined) return { rival };
-    return macs.length > 0 ? 'member' : 'free';
+    // Without a question, silence proves nothing.
+    const isAsked = this.#wireOf(link).failures === failures;
+    return macs.length > 0 || !isAsked ? 'member' : 'free';
   }
 
   /** Returns claims of held addresses by other machines. */
@@ -192,7 +195,7 @@ export class Holder {
   #wireOf(link: Link): Wire {
     let wire = this.#wires.get(link.index);
     if (wire === undefined) {
-      wire = new Wire(link);
+      wire = new Wire(link, (error) => this.#log.debug({ err: error, interface: link.name }, 'Cannot use a link'));
       this.#wires.set(link.index, wire);
     }
     return wire;

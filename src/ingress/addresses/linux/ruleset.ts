@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { findTool } from '../../../base/linux/rule-tools.ts';
 
 /** Milliseconds after which a hanging nft is killed. */
-const deadline = 10_000;
+const deadline = 5000;
 
 /**
  * Loads scripts with nft, one at a time and without blocking this thread, because heartbeats and renewals must go on.
@@ -77,19 +77,29 @@ function loadScript(script: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = spawn(path, ['-f', '-'], {
       stdio: ['pipe', 'ignore', 'pipe'],
-      timeout: deadline,
-      killSignal: 'SIGKILL',
       env: { PATH: process.env.PATH, LC_ALL: 'C' },
     });
+    // Own timer: an address whose rules never finish loading would block the node that takes it.
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      reject(new Error(`Cannot load rules: nft did not end within ${deadline / 1000} s`));
+    }, deadline);
     let errors = '';
     child.stderr.on('data', (data: Buffer) => {
       errors = (errors + data.toString()).slice(-400);
     });
     child.stdin.on('error', () => {});
-    child.once('error', reject);
-    child.once('close', (code, signal) => {
-      if (code === 0) resolve();
-      else reject(new Error(`Cannot load rules: nft ended with ${code ?? signal}: ${errors.replaceAll(/\s+/g, ' ')}`));
+    child.once('error', (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+    child.once('exit', (code, signal) => {
+      clearTimeout(timer);
+      if (code === 0) return resolve();
+      // What it printed may arrive after its end.
+      const fail = (): void =>
+        reject(new Error(`Cannot load rules: nft ended with ${code ?? signal}: ${errors.replaceAll(/\s+/g, ' ')}`));
+      setTimeout(fail, 50);
     });
     child.stdin.end(script);
   });

@@ -13,7 +13,10 @@ const safeName = /^[A-Za-z0-9._@-]{1,15}$/;
 export class Segment {
   readonly #links: readonly Link[];
   readonly #addresses: readonly IndexedAddress[];
-  readonly #virtual: ReadonlySet<string>;
+  /** Addresses that do not move between nodes. */
+  readonly #own: readonly IndexedAddress[];
+  /** What other members need to forward connections to this node and to recognise its packets. */
+  readonly links: readonly PeerLink[];
 
   /**
    * Reads the state of the network namespace. Throws NetlinkError.
@@ -23,7 +26,13 @@ export class Segment {
   constructor(socket: NetlinkSocket, virtual: ReadonlySet<string>) {
     this.#links = listLinks(socket).filter(({ name }) => safeName.test(name));
     this.#addresses = listAddresses(socket);
-    this.#virtual = virtual;
+    const own = this.#addresses.filter(({ prefix }) => !virtual.has(prefix.address.text));
+    this.#own = own;
+    this.links = this.#links.filter(isEthernet).flatMap(({ index, mac, up }) => {
+      const addresses = own.filter(({ linkIndex }) => linkIndex === index);
+      if (!up || addresses.length === 0) return [];
+      return [{ mac, addresses: addresses.map(({ prefix }) => prefix.address.text) }];
+    });
   }
 
   /** The interface of an address: the named one, or the one whose subnet contains it. Undefined: none that is up. */
@@ -31,7 +40,7 @@ export class Segment {
     if (name !== undefined) return this.#links.find((link) => link.name === name && link.up);
     const parsed = parseAddress(address);
     if (parsed === undefined) return undefined;
-    const candidates = this.#own()
+    const candidates = this.#own
       .filter(({ prefix }) => prefix.length > 0 && containsAddress(prefix, parsed) && prefix.address.text !== address)
       .sort((one, other) => other.prefix.length - one.prefix.length);
     for (const { linkIndex } of candidates) {
@@ -48,21 +57,12 @@ export class Segment {
       .map(({ linkIndex, validSeconds }) => ({ linkIndex, isPermanent: validSeconds === undefined }));
   }
 
-  /** What other members need to forward connections to this node and to recognise its packets. */
-  describeLinks(): PeerLink[] {
-    return this.#links.filter(isEthernet).flatMap(({ index, mac, up }) => {
-      const addresses = this.#own().filter(({ linkIndex }) => linkIndex === index);
-      if (!up || addresses.length === 0) return [];
-      return [{ mac, addresses: addresses.map(({ prefix }) => prefix.address.text) }];
-    });
-  }
-
   /** How to reach a member on the interface of an address, with the same family. Undefined: not on one segment. */
   wayTo({ links }: Pick<PeerReport, 'links'>, address: string, device: Link): Way | undefined {
     const family = parseAddress(address)?.family;
     const texts = links.flatMap(({ addresses }) => addresses);
     const known = texts.map(parseAddress).filter((one): one is Address => one?.family === family);
-    const own = this.#own().filter(({ linkIndex }) => linkIndex === device.index);
+    const own = this.#own.filter(({ linkIndex }) => linkIndex === device.index);
     const near = known.find(
       (one) =>
         !isLinkLocal(one) && own.some(({ prefix }) => !isLinkLocal(prefix.address) && containsAddress(prefix, one)),
@@ -74,13 +74,9 @@ export class Segment {
   /** This node's own IPv4 address on each interface. */
   arpSources(): Way[] {
     return this.#links.flatMap(({ index, name }) => {
-      const own = this.#own().find(({ linkIndex, prefix }) => linkIndex === index && prefix.address.family === 4);
+      const own = this.#own.find(({ linkIndex, prefix }) => linkIndex === index && prefix.address.family === 4);
       return own === undefined || index === 1 ? [] : [{ gateway: own.prefix.address.text, device: name }];
     });
-  }
-
-  #own(): IndexedAddress[] {
-    return this.#addresses.filter(({ prefix }) => !this.#virtual.has(prefix.address.text));
   }
 }
 

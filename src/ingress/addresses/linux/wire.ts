@@ -9,39 +9,58 @@ import type { Claimant } from '../../../base/model/observed.ts';
  */
 export class Wire {
   readonly #link: Pick<Link, 'index' | 'mac'>;
+  readonly #onProblem: (error: unknown) => void;
   #conversation: WireConversation | undefined;
+  /** Whether addresses changed since the sockets' filters were set. */
+  #isStale = false;
+  #isAsking = false;
+  /** Questions that could not be sent. */
+  failures = 0;
   #watched = new Map<string, Address>();
   readonly #probes = new Map<string, { readonly address: Address; readonly claimants: Set<string> }>();
 
-  constructor(link: Pick<Link, 'index' | 'mac'>) {
+  /** @param onProblem receives the system's error of a question, for example because the link is down */
+  constructor(link: Pick<Link, 'index' | 'mac'>, onProblem: (error: unknown) => void) {
     this.#link = link;
+    this.#onProblem = onProblem;
   }
 
-  /** Replaces the addresses whose claims by others are reported. Throws the system's error. */
+  /** Replaces the addresses whose claims by others are reported. */
   watch(addresses: readonly Address[]): void {
     const isSame = addresses.length === this.#watched.size && addresses.every(({ text }) => this.#watched.has(text));
     if (isSame) return;
     this.#watched = new Map(addresses.map((address) => [address.text, address]));
-    this.#change();
+    this.#isStale = true;
   }
 
-  /** Asks who owns an address. Answers are collected until {@link endProbe}. Throws the system's error. */
+  /** Asks who owns an address. Answers are collected until {@link endProbe}. */
   startProbe(address: Address): void {
     this.#probes.set(address.text, { address, claimants: new Set() });
-    this.#change();
-    this.#opened()?.ask();
+    this.#isStale = true;
+    this.repeatProbes();
   }
 
-  /** Asks again, because one frame may be lost. Throws the system's error. */
+  /** Asks for all addresses that are probed, once for all callers of this turn of the event loop. */
   repeatProbes(): void {
-    this.#opened()?.ask();
+    if (this.#isAsking) return;
+    this.#isAsking = true;
+    setImmediate(() => {
+      this.#isAsking = false;
+      try {
+        this.#opened()?.ask();
+      } catch (error) {
+        this.close();
+        this.failures++;
+        this.#onProblem(error);
+      }
+    });
   }
 
   /** Returns the hardware addresses of the machines that answered. */
   endProbe(text: string): string[] {
     const probe = this.#probes.get(text);
     this.#probes.delete(text);
-    this.#change();
+    this.#isStale = true;
     return [...(probe?.claimants ?? [])];
   }
 
@@ -70,11 +89,12 @@ export class Wire {
   }
 
   #opened(): WireConversation | undefined {
-    if (this.#conversation === undefined) this.#change();
+    if (this.#conversation === undefined || this.#isStale) this.#change();
     return this.#conversation;
   }
 
   #change(): void {
+    this.#isStale = false;
     const probing = Array.from(this.#probes.values(), ({ address }): WireQuestion => ({ address }));
     const watching = [...this.#watched.values()]
       .filter(({ text }) => !this.#probes.has(text))

@@ -68,7 +68,9 @@ export class AddressKeeper {
     this.#state = new StateReader(join(parts.directory, addressFiles.state));
   }
 
+  /** Starts, or continues after {@link pause}. */
   start(): void {
+    clearInterval(this.#timer);
     this.#timer = setInterval(() => this.#tick(), times.tick);
     this.#timer.unref();
   }
@@ -81,6 +83,11 @@ export class AddressKeeper {
   /** Why the process reports nothing. */
   get problem(): string | undefined {
     return this.#problem ?? this.#state.problem;
+  }
+
+  /** Writes nothing more, because another agent of this node does. */
+  pause(): void {
+    clearInterval(this.#timer);
   }
 
   /** Hands the addresses of this node over; with `removes`, it leaves the election. Never rejects. */

@@ -6,15 +6,15 @@ type Move = AddressState['moves'][number];
 
 const apiVersions = { Gateway: 'gateway.networking.k8s.io/v1', Service: 'v1' } as const;
 
-/** Reasons that an administrator or a start causes; the others tell of a fault. */
+/** Reasons that an administrator or a start causes; the others report a fault. */
 const planned: ReadonlySet<Move['reason']> = new Set(['unheld', 'drain', 'share']);
 
-/** Tells the owners of virtual addresses about moves, by Events. */
+/** Reports moves of virtual addresses to their owners, by Events. */
 export class MoveEvents {
   readonly #tell: (object: EventObject, words: EventWords) => void;
   readonly #assignments: () => Assignments;
-  /** Moves up to this moment were told, or happened before this agent started. */
-  #toldUntil: number;
+  /** Moves up to this moment were reported, or happened before this agent started. */
+  #reportedUntil: number;
 
   /** @param now milliseconds since 1970 */
   constructor(
@@ -24,13 +24,13 @@ export class MoveEvents {
   ) {
     this.#tell = tell;
     this.#assignments = assignments;
-    this.#toldUntil = now;
+    this.#reportedUntil = now;
   }
 
   follow(state: AddressState | undefined): void {
-    const fresh = state?.moves.filter(({ at }) => at > this.#toldUntil) ?? [];
+    const fresh = state?.moves.filter(({ at }) => at > this.#reportedUntil) ?? [];
     for (const move of fresh) {
-      this.#toldUntil = Math.max(this.#toldUntil, move.at);
+      this.#reportedUntil = Math.max(this.#reportedUntil, move.at);
       const owner = this.#assignments().owners.get(move.address);
       if (owner?.meta === undefined || owner.kind === 'Router') continue;
       const { namespace, name, uid } = owner.meta;

@@ -171,6 +171,11 @@ export class NftablesIngress {
   remove(): void {
     const tables = [...sides.map((side) => this.#nameOf(side)), `inet ${stateTableName(this.#settings.name)}`];
     runNft(['-f', '-'], tables.map(removeTable).join(''));
+    this.forget();
+  }
+
+  /** Forgets what was applied, because another agent may change it. */
+  forget(): void {
     this.#installed = undefined;
     this.#elements?.close();
     this.#conntrack?.close();

@@ -4,6 +4,7 @@ import {
   type NodeName,
   nodeNames,
   ownAddress,
+  pause,
   ports,
   sourceOf,
   virtualAddress,
@@ -32,6 +33,7 @@ describe('ingress-addresses', function () {
   async function settle(): Promise<Map<string, NodeName>> {
     const holders = new Map<string, NodeName>();
     const isCalm = async (): Promise<boolean> => {
+      await pause(100);
       for (const address of pair) {
         const [node, second] = await lab.holders(address);
         if (node === undefined || second !== undefined) return false;
@@ -57,7 +59,7 @@ describe('ingress-addresses', function () {
       isOver = true;
     });
     const twins = new Set<string>();
-    while (!isOver) {
+    for (; !isOver; await pause(50)) {
       for (const address of pair) {
         const holders = await lab.holders(address);
         if (holders.length > 1) twins.add(`${address} at ${holders.join(' and ')}`);
@@ -155,7 +157,7 @@ describe('ingress-addresses', function () {
       const stopped = holders.get(pair[0] as string) as NodeName;
       const stop = async () => {
         await lab.signal(stopped, 'SIGSTOP');
-        await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+        await pause(seconds * 1000);
         await lab.signal(stopped, 'SIGCONT');
         await settle();
       };

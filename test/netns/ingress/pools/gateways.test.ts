@@ -110,9 +110,22 @@ describe('ports of Gateways with virtual addresses', () => {
 
   function start(): void {
     const options = [
-      ...['--manifests', manifests.directory, '--node-name', 'node', '--stats-port', '0', '--check-interval', '0'],
-      ...['--gateway-class', 'ours', '--address-pool', `lan=${pool[4]},${pool[6]};interface=eth1`],
-      ...['--router-addresses', routerAddress, '--addresses-directory', join(folder, 'addresses')],
+      '--manifests',
+      manifests.directory,
+      '--node-name',
+      'node',
+      '--stats-port',
+      '0',
+      '--check-interval',
+      '0',
+      '--gateway-class',
+      'ours',
+      '--address-pool',
+      `lan=${pool[4]},${pool[6]};interface=eth1`,
+      '--router-addresses',
+      routerAddress,
+      '--addresses-directory',
+      join(folder, 'addresses'),
     ];
     run('ingress-agent', ...options);
     run('ingress-addresses', '--directory', join(folder, 'addresses'));

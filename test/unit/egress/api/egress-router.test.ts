@@ -86,6 +86,11 @@ describe('parseEgressRouter', () => {
       ],
     ],
     [
+      'a gateway of the other family for an address without a network',
+      { addresses: [{ ip: '192.168.12.99/32', gateway: '2001:db8::1' }] },
+      ['egressRouter.addresses[0].gateway "2001:db8::1": must be an IPv4 address'],
+    ],
+    [
       'a gateway of the other family',
       { addresses: [{ ip: '192.168.12.99/24', gateway: 'fe80::1' }] },
       [

@@ -82,6 +82,44 @@ const cases: { name: string; seen: Partial<Observation>; codes: readonly Finding
     codes: ['gateway-silent'],
   },
   {
+    name: 'a suspended router but not its consequences',
+    seen: { isSuspended: true, flows: [flow(waiting)] },
+    codes: ['link-suspended'],
+    says: /net1 is suspended and sends no packets, because its pod is gone, or .*egress-1 in namespace shop/,
+  },
+  {
+    name: 'a suspended router with a silent gateway',
+    seen: { isSuspended: true, claimants: [] },
+    codes: ['link-suspended', 'gateway-silent'],
+    says: /no gateway answers and the node daemon could not reach the API server/,
+  },
+  {
+    name: 'a suspended router with a rival',
+    seen: {
+      isSuspended: true,
+      claimants: [
+        { address: address('192.168.12.1'), mac: '02:00:00:00:00:01' },
+        { address: address('192.168.12.99'), mac: '02:00:00:00:00:66' },
+      ],
+    },
+    codes: ['link-suspended', 'address-taken'],
+    says: /because another machine has its address/,
+  },
+  {
+    name: 'a suspended router whose master has no carrier',
+    seen: {
+      isSuspended: true,
+      node: {
+        links: [{ index: 3, name: 'eth1', up: true, mtu: 1500, mac: '02:00:00:00:00:03', carrier: false }],
+        addresses: [],
+        defaultRoutes: [],
+      },
+      claimants: [],
+    },
+    codes: ['link-suspended', 'master-down'],
+    says: /because its wire has no carrier/,
+  },
+  {
     name: 'a reserved address that another host uses',
     seen: {
       claimants: [

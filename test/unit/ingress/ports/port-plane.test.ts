@@ -30,7 +30,7 @@ describe('PortPlane', () => {
     put(writeRoute({ name: 'other', port: 2001 }));
     await plane.sync();
     assert.deepEqual([verdicts().sort(), problems.get('node ports')], [['other Admitted', 'web Admitted'], undefined]);
-    plane.stop(false);
+    await plane.stop(false);
   });
 
   it('limits each namespace to its quota of ports and endpoints, independently of others', async () => {
@@ -62,7 +62,7 @@ describe('PortPlane', () => {
       kernel.rules?.ports.map(({ port }) => port),
       [2000, 2001, 2004],
     );
-    plane.stop(false);
+    await plane.stop(false);
   });
 
   it('reports ports of a large change as pending until their slice is in force', async () => {
@@ -80,7 +80,7 @@ describe('PortPlane', () => {
     }
     await plane.sync();
     assert.ok(plane.report().verdicts.every(({ pending }) => pending === undefined));
-    plane.stop(false);
+    await plane.stop(false);
   });
 
   const off = { ownAddresses: () => [] };
@@ -94,7 +94,7 @@ describe('PortPlane', () => {
     assert.match(plane.unreadiness ?? '', want);
     assert.match(problems.get('forwarding') ?? '', want);
     assert.match(plane.report().verdicts[0]?.notes.join() ?? '', /^node n1: net\.ipv4\.ip_forward is 0/);
-    plane.stop(false);
+    await plane.stop(false);
   });
 
   it('needs no forwarding without ports', async () => {
@@ -103,7 +103,7 @@ describe('PortPlane', () => {
     put(service(), writeRoute());
     await plane.sync();
     assert.deepEqual([plane.unreadiness, problems.size], [undefined, 0]);
-    plane.stop(false);
+    await plane.stop(false);
   });
 
   it('reports Routes that need endpoints of the node and have none', async () => {
@@ -128,7 +128,7 @@ describe('PortPlane', () => {
     await plane.sync();
     assert.deepEqual([plane.remarks, plane.describePort('tcp/13306')], [[], undefined]);
     assert.deepEqual(verdicts(), ['other Admitted', 'web Admitted']);
-    plane.stop(false);
+    await plane.stop(false);
   });
 
   it('exports the traffic of Routes as metrics, with a sum of those beyond the limit', async () => {
@@ -156,7 +156,7 @@ describe('PortPlane', () => {
       of('refused_total').filter((line) => line.includes('reason="limit"') && line.endsWith(' 1')).length,
       1000,
     );
-    plane.stop(false);
+    await plane.stop(false);
   });
 
   it('rejects the port of a Route that another program translates', async () => {
@@ -166,7 +166,7 @@ describe('PortPlane', () => {
     await plane.sync();
     assert.equal(plane.report().verdicts[0]?.reason, 'PortInUseOnNode');
     kernel.foreignNat = { nft: undefined, saved: [] };
-    plane.stop(false);
+    await plane.stop(false);
   });
 });
 

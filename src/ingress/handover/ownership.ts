@@ -1,0 +1,155 @@
+import { chmodSync, rmSync } from 'node:fs';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { FileLock } from '../../base/linux/file-lock.ts';
+import type { PodFolder } from './pod-folder.ts';
+
+/** What only one agent of a node may do. */
+export interface Duties {
+  /** Prepares to begin without a delay. Resolves to whether this agent may now ask another one to stop. */
+  prepare(): Promise<boolean>;
+  begin(): void;
+  /** Stops. Resolves when nothing is written any more. */
+  end(): Promise<void>;
+}
+
+/** Milliseconds. */
+const times = {
+  /** Interval between attempts to become the owner, while another agent has been asked and otherwise. */
+  urgent: 10,
+  idle: 100,
+  /** Interval between requests to an owner that belongs to a later pod or cannot hand over. */
+  ask: 5000,
+  /** How long an agent that has handed over leaves the lock to the one that asked. */
+  yield: 5000,
+};
+
+/**
+ * Decides which agent of a node performs the duties: the holder of a lock, which the kernel releases with its process.
+ * An agent of a later pod asks the owner to stop, and the owner complies. An agent that was replaced waits, and takes
+ * over again when the later one ends, for example because its version does not work and the update is rolled back.
+ */
+export class NodeOwnership {
+  readonly #folder: PodFolder;
+  readonly #duties: Duties;
+  readonly #report: (message: string) => void;
+  #lock: FileLock | undefined;
+  #server: Server | undefined;
+  #isClosed = false;
+  #asked: Socket | undefined;
+  #askedAt = Number.NEGATIVE_INFINITY;
+
+  /** @param report receives messages for the log */
+  constructor(folder: PodFolder, duties: Duties, report: (message: string) => void) {
+    this.#folder = folder;
+    this.#duties = duties;
+    this.#report = report;
+  }
+
+  get isOwner(): boolean {
+    return this.#lock !== undefined;
+  }
+
+  /** Becomes the owner at once if no agent is, and otherwise as soon as possible. */
+  start(): void {
+    void this.#run().catch((error: unknown) => this.#report(`Cannot take over from another agent: ${String(error)}`));
+  }
+
+  /** Makes this process the owner without its duties. Returns whether it is the owner. */
+  tryTake(): boolean {
+    this.#lock ??= FileLock.tryAcquire(join(this.#folder.shared, 'owner.lock'));
+    return this.isOwner;
+  }
+
+  /** Stops asking and answering. The lock is kept until the process ends, so that its last writes are the owner’s. */
+  close(): void {
+    this.#isClosed = true;
+    this.#asked?.destroy();
+    this.#server?.close();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isClosed) {
+      if (!this.tryTake()) {
+        await this.#ask();
+        await sleep(this.#asked === undefined ? times.idle : times.urgent);
+        continue;
+      }
+      const asker = Promise.withResolvers<Socket>();
+      this.#server = await this.#listen(asker.resolve);
+      this.#asked?.destroy();
+      this.#asked = undefined;
+      if (this.#isClosed) return;
+      this.#report('This agent applies the ports and statuses of the node');
+      this.#duties.begin();
+      const socket = await asker.promise;
+      // Closed first, because closing deletes the socket's file.
+      this.#server.close();
+      try {
+        await this.#duties.end();
+      } finally {
+        if (!this.#isClosed) {
+          this.#lock?.release();
+          this.#lock = undefined;
+        }
+      }
+      this.#report('Handed the ports and statuses of the node over to the agent of a later pod');
+      await Promise.race([untilClosed(socket), sleep(times.yield)]);
+      socket.destroy();
+    }
+  }
+
+  async #ask(): Promise<void> {
+    if (this.#asked !== undefined || performance.now() - this.#askedAt < times.ask) return;
+    if (!(await this.#duties.prepare()) || this.#isClosed) return;
+    const socket = connect(join(this.#folder.shared, 'handover.sock'));
+    this.#asked = socket;
+    this.#askedAt = performance.now();
+    // Without an answer the lock decides: an owner of another version, or one that hangs, keeps it until it ends.
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      if (this.#asked === socket) this.#asked = undefined;
+    });
+    socket.resume();
+    socket.write(`${JSON.stringify({ order: this.#folder.order })}\n`);
+  }
+
+  async #listen(accept: (asker: Socket) => void): Promise<Server> {
+    const path = join(this.#folder.shared, 'handover.sock');
+    rmSync(path, { force: true });
+    const server = createServer((socket) => {
+      socket.on('error', () => undefined);
+      createInterface({ input: socket })
+        .once('line', (line) => {
+          if (readOrder(line) > this.#folder.order) accept(socket);
+          else socket.destroy();
+        })
+        .on('error', () => undefined);
+    });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(path, resolve);
+    });
+    server.on('error', () => undefined);
+    server.unref();
+    chmodSync(path, 0o600);
+    return server;
+  }
+}
+
+/** Returns the number of the asking pod, or 0 if the message is invalid. */
+function readOrder(line: string): number {
+  try {
+    const message: unknown = JSON.parse(line);
+    const order = typeof message === 'object' && message !== null && 'order' in message ? message.order : 0;
+    return Number.isSafeInteger(order) ? Number(order) : 0;
+  } catch {
+    return 0;
+  }
+}
+
+function untilClosed(socket: Socket): Promise<void> {
+  return socket.destroyed ? Promise.resolve() : new Promise((resolve) => socket.once('close', () => resolve()));
+}
