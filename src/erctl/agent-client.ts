@@ -15,12 +15,14 @@ const timeout = 5000;
 export async function askAgent(
   agent: string,
   path: string,
-  query: Readonly<Record<string, string>> = {},
+  query: Readonly<Record<string, string | readonly string[]>> = {},
 ): Promise<unknown> {
   const { STATS_USERNAME: username, STATS_PASSWORD: password } = process.env;
   const credentials = username === undefined || password === undefined ? undefined : `${username}:${password}`;
   const url = parseAgentUrl(agent, path);
-  for (const [key, value] of Object.entries(query)) url.searchParams.set(key, value);
+  for (const [key, value] of Object.entries(query)) {
+    for (const one of [value].flat()) url.searchParams.append(key, one);
+  }
   let response: Response;
   try {
     response = await fetch(url, {

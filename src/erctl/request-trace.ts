@@ -9,14 +9,35 @@ export interface AskedRequest {
   readonly host: string;
   readonly path: string;
   readonly tls: boolean;
+  /** Default: GET. */
+  readonly method?: string;
+  /** `NAME=VALUE` each. */
+  readonly headers?: readonly string[];
+  /** Query parameters, `NAME=VALUE` each. */
+  readonly query?: readonly string[];
+  /** Port and address that the client connects to. Absent: the router's own. */
+  readonly port?: number;
+  readonly address?: string;
 }
 
 /** Timeout in milliseconds. */
 const timeout = 5000;
 
 /** Returns the agent's prediction for a request. Throws an ErctlError if the agent cannot be reached. */
-export async function fetchRequestTrace(agent: string, { host, path, tls }: AskedRequest): Promise<RequestTrace> {
-  const read = requestTraceSchema.safeParse(await askAgent(agent, '/trace', { host, path, tls: `${tls}` }));
+export async function fetchRequestTrace(agent: string, asked: AskedRequest): Promise<RequestTrace> {
+  const { host, path, tls, method, headers = [], query = [], port, address } = asked;
+  const read = requestTraceSchema.safeParse(
+    await askAgent(agent, '/trace', {
+      host,
+      path,
+      tls: `${tls}`,
+      header: headers,
+      query,
+      ...(method !== undefined && { method }),
+      ...(port !== undefined && { port: `${port}` }),
+      ...(address !== undefined && { address }),
+    }),
+  );
   if (read.success) return read.data;
   throw unknownAnswer(agent);
 }
@@ -24,16 +45,24 @@ export async function fetchRequestTrace(agent: string, { host, path, tls }: Aske
 /** Sends the request to the router on the agent's host. Never rejects. */
 export function sendRequest(
   agent: string,
-  { host, path, tls }: AskedRequest,
+  { host, path, tls, method = 'GET', headers = [], query = [], port, address }: AskedRequest,
   trace: RequestTrace,
 ): Promise<RequestAttempt> {
-  const { hostname } = parseAgentUrl(agent, '/');
-  const words = { host: hostname, path, headers: { host }, timeout, agent: false as const };
+  const hostname = address ?? trace.listener?.addresses[0] ?? parseAgentUrl(agent, '/').hostname;
+  const own = headers.map((text) => [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)]);
+  const words = {
+    host: hostname,
+    method,
+    path: query.length === 0 ? path : `${path}?${query.join('&')}`,
+    headers: { ...Object.fromEntries(own), host },
+    timeout,
+    agent: false as const,
+  };
   return new Promise((resolve) => {
     const request: ClientRequest = tls
       ? // This tests the path of the request only; `erctl routes` shows the certificate.
-        httpsRequest({ ...words, port: trace.ports.https, servername: host, rejectUnauthorized: false })
-      : httpRequest({ ...words, port: trace.ports.http });
+        httpsRequest({ ...words, port: port ?? trace.ports.https, servername: host, rejectUnauthorized: false })
+      : httpRequest({ ...words, port: port ?? trace.ports.http });
     request.on('timeout', () => request.destroy(new Error(`no answer within ${timeout / 1000} s`)));
     request.on('error', (error) => resolve({ outcome: error.message, isAnswered: false }));
     request.on('response', (response) => {

@@ -22,6 +22,9 @@ interface TraceOptions extends TargetOptions {
   readonly host?: string;
   readonly path: string;
   readonly tls?: boolean;
+  readonly method?: string;
+  readonly header: readonly string[];
+  readonly query: readonly string[];
   readonly agent: string;
   readonly from?: Address;
   readonly to?: Address;
@@ -39,14 +42,21 @@ export function addTrace(program: Command, { console, finish }: CommandContext):
           'Exits with 0 if it reaches a destination, 1 if it does not, 2 if that is unknown.',
       ),
   )
-    .option('--port <number>', 'port of the router', readPort)
+    .option('--port <number>', 'port of the router, or of a listener (with --host)', readPort)
     .option('--host <name>', 'trace a request for this host through the ingress agent on this node instead')
     .option('--path <path>', 'path of the request (with --host)', '/')
     .option('--tls', 'the request uses TLS (with --host)')
+    .option('--method <name>', 'method of the request (with --host; default: GET)')
+    .option('--header <name=value>', 'header of the request (with --host; repeatable)', readPair, [])
+    .option('--query <name=value>', 'query parameter of the request (with --host; repeatable)', readPair, [])
     .option('--agent <url>', 'URL of the agent (with --host)', defaultAgent)
     .option('--proto <name>', 'tcp, udp or sctp', readProtocol, 'tcp')
     .option('--from <address>', 'address of the client', readAddress)
-    .option('--to <address>', 'address that the client connects to (default: the address of the pod)', readAddress)
+    .option(
+      '--to <address>',
+      'address that the client connects to (default: the address of the pod; with --host: any of the listener)',
+      readAddress,
+    )
     .option('--incoming <interface>', 'incoming interface (default: the interface that clients use)')
     .option('--send', 'also connect, or send a datagram, from the pod to the destination');
   withOutput(command, [
@@ -55,6 +65,7 @@ export function addTrace(program: Command, { console, finish }: CommandContext):
     ['trace --pod shop/egress-1 --port 8443 --send', 'try the connection to the destination'],
     ['trace --port 22 --incoming net1', 'a connection from outside'],
     ['trace --host shop.example --path /cart --tls', 'which Route answers a request, and why'],
+    ['trace --host shop.example --method POST --header version=two', "which rule of a Gateway's route answers"],
   ]).action(async (options: TraceOptions) => {
     const { host, port } = options;
     if (host !== undefined) return traceHost(host, options);
@@ -96,8 +107,18 @@ export function addTrace(program: Command, { console, finish }: CommandContext):
     finish(document.arrives ? exitCodes.healthy : exitCodes.problems);
   });
 
-  async function traceHost(host: string, { path, tls = false, agent, send, output }: TraceOptions): Promise<void> {
-    const asked = { host, path, tls };
+  async function traceHost(host: string, options: TraceOptions): Promise<void> {
+    const { path, tls = false, agent, send, output, method, header, query, port, to } = options;
+    const asked = {
+      host,
+      path,
+      tls,
+      headers: header,
+      query,
+      ...(method !== undefined && { method: method.toUpperCase() }),
+      ...(port !== undefined && { port }),
+      ...(to !== undefined && { address: to.text }),
+    };
     const trace = await fetchRequestTrace(agent, asked);
     const attempt = send === true ? await sendRequest(agent, asked, trace) : undefined;
     console.out(
@@ -114,6 +135,12 @@ function readPort(text: string): number {
   const port = parsePort(text);
   if (port === undefined) throw new InvalidArgumentError('Must be a port from 1 to 65535.');
   return port;
+}
+
+/** Collects the values of an option that may be repeated. */
+function readPair(text: string, before: readonly string[]): readonly string[] {
+  if (text.indexOf('=') < 1) throw new InvalidArgumentError('Must be NAME=VALUE.');
+  return [...before, text];
 }
 
 function readProtocol(text: string): Protocol {

@@ -2,7 +2,7 @@ import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runn
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import { ProblemBook } from '../../base/kubernetes/problem-book.ts';
 import type { HostGuard } from '../backends/host-guard.ts';
-import { reportGateways } from '../gateway/gateway-status.ts';
+import { GatewayReporter, type SiteDecisions } from '../gateway/gateway-status.ts';
 import type { GatewaySnapshot } from '../gateway/gateways.ts';
 import { type DataPlane, notApplied } from '../intent/plane.ts';
 import type { Inventory } from '../objects/inventory.ts';
@@ -20,7 +20,7 @@ export interface AgentParts {
   readonly inventory: Inventory;
   readonly planes: readonly DataPlane[];
   /** The Gateways and their routes that the planes decided about. Absent: none are served. */
-  readonly gateways?: () => GatewaySnapshot | undefined;
+  readonly gateways?: () => (GatewaySnapshot & { readonly sites?: SiteDecisions }) | undefined;
   /** Returns whether an ingress node holds a virtual address. Absent: there are no virtual addresses. */
   readonly holdingOf?: (address: string) => Holding;
   /** Results of virtual addresses. Absent: there are none. */
@@ -47,6 +47,7 @@ export class IngressAgent implements SourceSink {
   readonly #publish: BoundedFrequencyRunner;
   readonly #problems: ProblemBook;
   readonly #merger = new ReportMerger();
+  readonly #gateways = new GatewayReporter();
   readonly #refusals = new Map<string, string>();
   #isSynced = false;
   #isListed = false;
@@ -78,6 +79,7 @@ export class IngressAgent implements SourceSink {
       requestSync: () => {
         if (this.#isSynced) runner.request();
       },
+      requestSyncs: () => this.#noteChange(),
       requestReport: () => this.#publish.request(),
       report: (place, problem) => this.report(place, problem),
     });
@@ -201,7 +203,7 @@ export class IngressAgent implements SourceSink {
     const verdicts = reports.flatMap((report) => report.verdicts);
     const serviceOf = (key: string) => this.#parts.inventory.get('Service', key);
     const holdingOf = this.#parts.holdingOf ?? (() => ({ state: 'waiting' }) as const);
-    const gateways = objects && reportGateways({ ...objects, verdicts, serviceOf, holdingOf });
+    const gateways = objects && this.#gateways.report({ ...objects, verdicts, serviceOf, holdingOf });
     this.#parts.status.publish(
       statuses,
       gateways,

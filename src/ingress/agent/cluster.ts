@@ -15,6 +15,7 @@ import {
   nodeKinds,
   ordinaryKinds,
   poolKinds,
+  siteRouteKinds,
 } from '../objects/source/kubernetes.ts';
 import { ClusterStatus } from '../status/cluster-status.ts';
 import { NodeRoster } from '../status/node-roster.ts';
@@ -67,15 +68,17 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
   const optionalKinds = [
     ...nodeKinds,
     ...poolKinds,
+    ...siteRouteKinds,
     ...(ports.policy.gatewayClass === undefined ? gatewayKinds : []),
     ...(ports.policy.ingressClass === undefined ? ingressKinds : []),
   ];
-  // Only HAProxy serves Ingresses.
+  // Only HAProxy serves Ingresses, and routes of Gateways for hosts.
+  const siteKinds = options.http?.settings.gateways === undefined ? [] : siteRouteKinds;
   const kinds = [
     ...ordinaryKinds,
     ...nodeKinds,
     ...poolKinds,
-    ...(hostsOnly ? [] : gatewayKinds),
+    ...(hostsOnly ? [] : [...gatewayKinds, ...siteKinds]),
     ...(hostsOnly || options.http === undefined ? [] : ingressKinds),
   ];
   const source = new KubernetesSource(api, { routerNameKey, ignoresPorts: hostsOnly, kinds, optionalKinds }, status);

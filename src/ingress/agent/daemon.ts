@@ -6,11 +6,13 @@ import { version } from '../../base/daemon/version.ts';
 import type { EventObject, EventWords } from '../../base/kubernetes/events.ts';
 import { parseAddress } from '../../base/model/address.ts';
 import { renderEndpoint } from '../../base/model/endpoint.ts';
+import { parsePort } from '../../base/read/parse-port.ts';
 import { HostGuard } from '../backends/host-guard.ts';
 import type { HostPods } from '../backends/host-pods.ts';
 import type { Claim, ClaimsDocument } from '../claims/claims-document.ts';
 import { describePortClaims } from '../claims/describe-claims.ts';
 import { portKey } from '../claims/ports.ts';
+import type { GatewaySiteSettings, GatewaySites } from '../gateway/gateway-sites.ts';
 import { DefaultCertificate } from '../http/default-certificate.ts';
 import { describeHostClaims, indexEndpoints } from '../http/describe-claims.ts';
 import { describeHaproxy } from '../http/haproxy-report.ts';
@@ -18,7 +20,8 @@ import type { HaproxyReport } from '../http/haproxy-report-document.ts';
 import { HttpMetrics } from '../http/http-metrics.ts';
 import { type HttpParts, HttpPlane } from '../http/http-plane.ts';
 import { InventorySecrets, type Secrets } from '../http/secrets.ts';
-import { type TracedRequest, traceRequest } from '../http/trace.ts';
+import { traceRequest } from '../http/trace.ts';
+import type { TracedRequest } from '../http/traced-request.ts';
 import type { PlaneReport } from '../intent/plane.ts';
 import { Inventory } from '../objects/inventory.ts';
 import { ManifestSource } from '../objects/source/manifests.ts';
@@ -100,15 +103,11 @@ export async function startDaemon(
       : openManifests(options, options.manifests, inventory, (problem) => report('status', problem));
   const guard = new HostGuard(options.guard, { inventory, ...(pods !== undefined && { pods }) });
   const book = new AddressBook(inventory, options.addresses);
-  const ports = new PortPlane(options.ports, {
-    inventory,
-    kernel,
-    log,
-    metrics,
-    guard,
-    book,
-    ...(roster && { roster }),
-  });
+  const slots = options.dryRun ? undefined : options.http?.settings.gateways;
+  const ports = new PortPlane(
+    { ...options.ports, ...(slots !== undefined && { ownPorts: slots.own }) },
+    { inventory, kernel, log, metrics, guard, book, ...(roster && { roster }) },
+  );
   const moves = tell && new MoveEvents(tell, () => ports.assignments);
   const { keeper, holdings } = openAddresses(options, {
     inventory,
@@ -122,14 +121,22 @@ export async function startDaemon(
       moves?.follow(state);
     },
   });
-  const http = openHttp(options, { inventory, secrets, log, guard });
+  const opened = openHttp(
+    options,
+    { inventory, secrets, log, guard },
+    {
+      addresses: () => ({ addresses: ports.gatewayAddresses, assignments: book.refresh() }),
+      sitePorts: () => ports.sitePorts,
+    },
+  );
+  const { plane: http, gateways: sites } = opened ?? {};
   const httpMetrics = http && new HttpMetrics(metrics.registry, options.http?.serverThreshold ?? 0);
   const agent: IngressAgent = new IngressAgent({
     source,
     inventory,
     planes: http === undefined ? [ports] : [ports, http],
-    gateways: () => ports.gateways,
-    nodeAddresses: () => ports.nodeAddresses,
+    gateways: () => ports.gateways && { ...ports.gateways, ...(sites !== undefined && { sites }) },
+    nodeAddresses: () => ports.gatewayAddresses,
     holdingOf: (address) => holdings.of(address),
     addresses: () =>
       reportAddresses({
@@ -167,7 +174,8 @@ export async function startDaemon(
           }),
         ...(http !== undefined && {
           '/trace': (query) =>
-            http.desired && traceRequest(http.desired, readTraced(query), http.ports, collectNotes(http.report())),
+            http.desired &&
+            traceRequest(http.desired, readTraced(query), http.ports, http.finder, collectNotes(http.report())),
           '/haproxy': async () => await reportHaproxy(http),
         }),
       },
@@ -229,14 +237,21 @@ function describeServing({ manifests, ports, http, stats }: AgentOptions): Reado
 function openHttp(
   { http, dryRun, ports }: AgentOptions,
   parts: Omit<HttpParts, 'certificate' | 'sources' | 'listenerRules'>,
-): HttpPlane | undefined {
+  views: Pick<GatewaySiteSettings, 'addresses' | 'sitePorts'>,
+): { readonly plane: HttpPlane; readonly gateways?: GatewaySites } | undefined {
   if (http === undefined || dryRun) return undefined;
   const certificate = new DefaultCertificate(http.certificate);
-  const sources = openSiteSources(parts.inventory, http);
-  const { gateways } = http.settings;
-  const listenerRules =
-    gateways && new ListenerRules(ports.name, { from: gateways.ports.http.from, to: gateways.ports.tls.to });
-  return new HttpPlane(http.settings, { ...parts, sources, certificate, ...(listenerRules && { listenerRules }) });
+  const className = http.settings.policy.gatewayClass;
+  const { sources, gateways } = openSiteSources(parts.inventory, http, { className, ...views });
+  const { gateways: slots } = http.settings;
+  const listenerRules = slots && new ListenerRules(ports.name, { from: slots.ports.http.from, to: slots.ports.tls.to });
+  const plane = new HttpPlane(http.settings, {
+    ...parts,
+    sources,
+    certificate,
+    ...(listenerRules !== undefined && { listenerRules }),
+  });
+  return { plane, ...(gateways !== undefined && { gateways }) };
 }
 
 async function reportHaproxy({ engine, directory }: HttpPlane): Promise<HaproxyReport> {
@@ -304,11 +319,29 @@ function describeUnserved(claim: Claim): Claim {
 
 function readTraced(query: URLSearchParams): TracedRequest {
   const path = query.get('path') ?? '/';
+  const port = parsePort(query.get('port') ?? '');
+  const address = parseAddress(query.get('address') ?? '');
   return {
     host: (query.get('host') ?? '').slice(0, 255),
     path: path.startsWith('/') ? path.slice(0, 4096) : `/${path.slice(0, 4096)}`,
     tls: query.get('tls') === 'true',
+    method: (query.get('method') ?? 'GET').slice(0, 32),
+    headers: readPairs(query.getAll('header')),
+    params: readPairs(query.getAll('query')),
+    ...(port !== undefined && { port }),
+    ...(address !== undefined && { address: address.text }),
   };
+}
+
+/** Maximum number of headers, and of parameters, of a traced request. */
+const maxPairs = 64;
+
+/** Reads `NAME=VALUE`. */
+function readPairs(written: readonly string[]): NonNullable<TracedRequest['params']> {
+  return written.slice(0, maxPairs).map((text): readonly [string, string] => {
+    const at = text.indexOf('=');
+    return at < 0 ? [text.slice(0, 256), ''] : [text.slice(0, Math.min(at, 256)), text.slice(at + 1, at + 4097)];
+  });
 }
 
 /** A dry run writes no statuses. */

@@ -1,3 +1,4 @@
+import { type GatewaySiteSettings, GatewaySites } from '../gateway/gateway-sites.ts';
 import type { SiteSource } from '../intent/site-source.ts';
 import { IngressSites } from '../k8s-ingress/sites.ts';
 import type { Inventory } from '../objects/inventory.ts';
@@ -6,13 +7,21 @@ import type { AgentOptions } from './options.ts';
 
 type HttpOptions = NonNullable<AgentOptions['http']>;
 
-/** The kinds of objects that request hosts and paths. A new kind is one row. */
-const kinds: readonly ((inventory: Inventory, options: HttpOptions) => SiteSource)[] = [
-  (inventory, { settings, hosts }) => new RouteSites(inventory, settings.policy, hosts),
-  (inventory, { settings }) => new IngressSites(inventory, settings.policy),
-];
+/** Everything that requests hosts and paths. */
+export interface SiteSources {
+  readonly sources: readonly SiteSource[];
+  /** Gateways and their routes, whose conditions follow from its decisions. Absent: their listeners are not served. */
+  readonly gateways?: GatewaySites;
+}
 
-/** Opens all sources of requests for hosts and paths. */
-export function openSiteSources(inventory: Inventory, options: HttpOptions): readonly SiteSource[] {
-  return kinds.map((open) => open(inventory, options));
+/** Opens all sources of requests for hosts and paths. A new kind of objects is one line here. */
+export function openSiteSources(
+  inventory: Inventory,
+  { settings, hosts }: HttpOptions,
+  settingsOfGateways: Omit<GatewaySiteSettings, 'ownPorts'>,
+): SiteSources {
+  const own = [new RouteSites(inventory, settings.policy, hosts), new IngressSites(inventory, settings.policy)];
+  if (settings.gateways === undefined) return { sources: own };
+  const gateways = new GatewaySites(inventory, { ...settingsOfGateways, ownPorts: settings.gateways.own });
+  return { sources: [...own, ...gateways.sources], gateways };
 }

@@ -1,32 +1,21 @@
 import { keyOf } from '../../base/read/object-meta.ts';
-import { notApplied, type Verdict } from '../intent/plane.ts';
+import type { Verdict } from '../intent/plane.ts';
 import type { Holding } from '../pools/holding.ts';
+import type { Attachment, ParentDecision } from './attachment.ts';
+import { attachRoute } from './attachment.ts';
 import { type ConditionDraft, no, yes } from './conditions.ts';
-import type { Gateway, GatewayListener, ListenerReading } from './gateway.ts';
-import { addressesOf, type GatewayAddressVerdict } from './gateway-addresses.ts';
+import { type DecidedGateway, decideGateways } from './decide-gateways.ts';
 import type { GatewayClass } from './gateway-class.ts';
-import {
-  chooseClasses,
-  type GatewaySnapshot,
-  isAttached,
-  isConflicted,
-  isKindOf,
-  isOurs,
-  kindOfRoute,
-  listenerId,
-} from './gateways.ts';
-import type { L4Route } from './l4-route.ts';
+import { isOurs } from './gateway-classes.ts';
+import { describeGateway, settleAddresses } from './gateway-conditions.ts';
+import { type GatewaySnapshot, listenerId } from './gateways.ts';
+import type { GatewayListener } from './listener.ts';
+import { isL7 } from './listener-decision.ts';
+import { isAsked, type ListenerReport, reportListener } from './listener-status.ts';
 import { maxGatewayAddresses } from './node-addresses.ts';
 import { type ParentReport, reportParents, type ServiceLookup } from './parent-status.ts';
-
-/** Result of one listener (Gateway API, ListenerStatus). */
-export interface ListenerReport {
-  readonly name: string;
-  /** Kinds of routes that can be attached. */
-  readonly kinds: readonly string[];
-  readonly attachedRoutes: number;
-  readonly conditions: readonly ConditionDraft[];
-}
+import type { GatewayRoute, GatewayRouteKind } from './route.ts';
+import { portFeatures, siteFeatures } from './supported-features.ts';
 
 /** The object that a report describes. */
 interface Subject {
@@ -66,76 +55,145 @@ export interface RouteReport extends Subject {
 export interface GatewayReports {
   readonly classes: ReadonlyMap<string, GatewayClassReport>;
   readonly gateways: ReadonlyMap<string, GatewayReport>;
-  readonly routes: Readonly<Record<'tcp' | 'udp', ReadonlyMap<string, RouteReport>>>;
+  readonly routes: Readonly<Partial<Record<GatewayRouteKind, ReadonlyMap<string, RouteReport>>>>;
+}
+
+/** What the data plane of hosts decided about Gateways and their routes. */
+export interface SiteDecisions {
+  readonly gateways: ReadonlyMap<string, DecidedGateway>;
+  /** Routes for hosts with the result of each of their parents. */
+  readonly routes: ReadonlyMap<GatewayRoute, readonly ParentDecision[]>;
+  /** Returns identities of the requests of a route on a listener. Empty if the listener is not served. */
+  readonly requestsOf: (route: GatewayRoute, attachment: Attachment) => readonly object[];
 }
 
 /** Input of the reports. */
 export interface GatewayContext extends GatewaySnapshot, ServiceLookup {
   /** Verdicts of all data planes. */
   readonly verdicts: readonly Verdict[];
+  /** Absent: no hosts are served. */
+  readonly sites?: SiteDecisions;
   /** Returns whether an ingress node holds a virtual address. */
   readonly holdingOf: (address: string) => Holding;
 }
 
-/** Returns the verdict of a listener by {@link listenerId}. */
-type VerdictOf = (id: string) => Verdict | undefined;
-
-/** Supported features by their names in the API (`pkg/features`), sorted as the API requires. */
-const supportedFeatures = ['Gateway', 'ReferenceGrant', 'TCPRoute', 'UDPRoute'] as const;
-
 /** Reports on every class of ours, their Gateways, and every route that refers to one of these. */
-export function reportGateways(context: GatewayContext): GatewayReports {
-  const isServed = chooseClasses(context.classes, context.className);
-  const gateways = context.gateways.filter(({ className }) => isServed(className));
-  const routes = context.l4Routes;
-  const verdicts = new Map(
-    context.verdicts.flatMap((verdict) =>
-      verdict.listener === undefined ? [] : [[verdict.meta.uid, verdict] as const],
-    ),
-  );
-  const verdictOf: VerdictOf = (id) => verdicts.get(id);
-  const byKey = new Map(gateways.map((gateway) => [keyOf(gateway.meta), gateway]));
-  const parents = { tcp: new Map<string, RouteReport>(), udp: new Map<string, RouteReport>() };
-  for (const route of routes) {
-    const { meta, protocol } = route;
-    const reports = reportParents(route, byKey, {
-      ...context,
-      pendingOf: (gateway, name) => verdictOf(listenerId(gateway.meta, name))?.pending,
-    });
-    parents[protocol].set(keyOf(meta), {
-      uid: meta.uid,
-      generation: meta.generation,
-      ...(reports.some(({ isPending }) => isPending) && { isPending: true }),
-      parents: reports,
-    });
+export class GatewayReporter {
+  /** Few of 10,000 routes change; the reports of the others reuse their objects. */
+  readonly #known = new WeakMap<GatewayRoute, { readonly inputs: readonly unknown[]; readonly report: RouteReport }>();
+
+  report(context: GatewayContext): GatewayReports {
+    const { sites } = context;
+    const gateways = sites?.gateways ?? decideGateways(context);
+    const lookup = new Verdicts(context.verdicts);
+    const attached = new Map<GatewayListener, number>();
+    const routes: Partial<Record<GatewayRouteKind, Map<string, RouteReport>>> = {};
+    const add = (route: GatewayRoute, decisions: readonly ParentDecision[], verdictsOf: VerdictsOf): void => {
+      for (const listener of listTaking(decisions)) attached.set(listener, (attached.get(listener) ?? 0) + 1);
+      let reports = routes[route.kind];
+      if (reports === undefined) {
+        reports = new Map();
+        routes[route.kind] = reports;
+      }
+      reports.set(keyOf(route.meta), this.#reportRoute(route, decisions, verdictsOf, context));
+    };
+    for (const route of context.l4Routes) {
+      add(route, attachRoute(route, gateways, context.labelsOfNamespace), ({ gateway, listener }) => {
+        // A listener without a verdict is not served, which its own conditions report.
+        const verdict = lookup.ofListener(listenerId(gateway.meta, listener.name));
+        return verdict === undefined ? [] : [verdict];
+      });
+    }
+    for (const [route, decisions] of sites?.routes ?? []) {
+      add(route, decisions, (attachment) => {
+        const listener = lookup.ofListener(listenerId(attachment.gateway.meta, attachment.listener.name));
+        if (listener?.reason !== undefined) return [];
+        return sites?.requestsOf(route, attachment).map((request) => lookup.ofRequest(request)) ?? [];
+      });
+    }
+    const known = new Set(context.gateways);
+    return {
+      classes: reportClasses(context),
+      gateways: new Map(
+        Array.from(gateways, ([key, decided]) => {
+          // Another data plane has seen another state of the Gateway; both will agree soon.
+          const isDivided = sites !== undefined && !known.has(decided.gateway);
+          return [key, reportGateway(decided, attached, lookup, isDivided, context)];
+        }),
+      ),
+      routes,
+    };
   }
-  const routesOf = groupByGateway(routes);
-  const classes = context.classes.filter(
-    (one) => isOurs(one) && (context.className ?? one.meta.name) === one.meta.name,
-  );
-  return {
-    classes: new Map(classes.map((one) => [keyOf(one.meta), reportClass(one)])),
-    gateways: new Map(
-      Array.from(byKey, ([key, gateway]) => [key, reportGateway(gateway, routesOf.get(key) ?? [], verdictOf, context)]),
-    ),
-    routes: parents,
-  };
+
+  #reportRoute(
+    route: GatewayRoute,
+    decisions: readonly ParentDecision[],
+    of: VerdictsOf,
+    { grants, serviceOf }: GatewayContext,
+  ): RouteReport {
+    const verdicts = new Map(decisions.flatMap(({ attachments }) => attachments.map((one) => [one, of(one)] as const)));
+    const services = route.backends.map(({ namespace = route.meta.namespace, service }) =>
+      serviceOf(`${namespace}/${service}`),
+    );
+    const inputs = [decisions, grants, ...services, ...[...verdicts.values()].flat()];
+    const known = this.#known.get(route);
+    if (known !== undefined && isSameList(known.inputs, inputs)) return known.report;
+    const verdictsOf = (attachment: Attachment) => verdicts.get(attachment) ?? [];
+    const parents = reportParents(route, decisions, { grants, serviceOf, verdictsOf });
+    const report: RouteReport = {
+      uid: route.meta.uid,
+      generation: route.meta.generation,
+      ...(parents.some(({ isPending }) => isPending) && { isPending: true }),
+      parents,
+    };
+    this.#known.set(route, { inputs, report });
+    return report;
+  }
 }
 
-/** Groups routes by the Gateways that they name, so that each Gateway processes only its own. */
-function groupByGateway(routes: readonly L4Route[]): ReadonlyMap<string, readonly L4Route[]> {
-  const groups = new Map<string, L4Route[]>();
-  for (const route of routes) {
-    for (const key of new Set(route.parents.map(({ namespace, name }) => `${namespace}/${name}`))) {
-      const group = groups.get(key);
-      if (group === undefined) groups.set(key, [route]);
-      else group.push(route);
+function isSameList(one: readonly unknown[], other: readonly unknown[]): boolean {
+  return one.length === other.length && one.every((value, index) => value === other[index]);
+}
+
+type VerdictsOf = (attachment: Attachment) => readonly (Verdict | undefined)[];
+
+/** The verdicts of all data planes. */
+class Verdicts {
+  readonly #listeners = new Map<string, Verdict>();
+  readonly #requests = new Map<object, Verdict>();
+
+  constructor(verdicts: readonly Verdict[]) {
+    for (const verdict of verdicts) {
+      if (verdict.listener !== undefined) this.#listeners.set(verdict.meta.uid, verdict);
+      if (verdict.request !== undefined) this.#requests.set(verdict.request, verdict);
     }
   }
-  return groups;
+
+  /** By {@link listenerId}. */
+  ofListener(id: string): Verdict | undefined {
+    return this.#listeners.get(id);
+  }
+
+  ofRequest(request: object): Verdict | undefined {
+    return this.#requests.get(request);
+  }
 }
 
-function reportClass({ meta, hasParameters }: GatewayClass): GatewayClassReport {
+/** Returns the listeners that a route counts for: each once, where it is accepted. */
+function listTaking(decisions: readonly ParentDecision[]): ReadonlySet<GatewayListener> {
+  return new Set(
+    decisions.flatMap(({ attachments, refusal }) =>
+      refusal === undefined ? attachments.map(({ listener }) => listener) : [],
+    ),
+  );
+}
+
+function reportClasses({ classes, className, servesSites }: GatewayContext): ReadonlyMap<string, GatewayClassReport> {
+  const served = classes.filter((one) => isOurs(one) && (className ?? one.meta.name) === one.meta.name);
+  return new Map(served.map((one) => [keyOf(one.meta), reportClass(one, servesSites)]));
+}
+
+function reportClass({ meta, hasParameters }: GatewayClass, servesSites: boolean): GatewayClassReport {
   const accepted = hasParameters
     ? no(
         'Accepted',
@@ -147,182 +205,46 @@ function reportClass({ meta, hasParameters }: GatewayClass): GatewayClassReport 
     uid: meta.uid,
     generation: meta.generation,
     conditions: [accepted, yes('SupportedVersion', 'SupportedVersion', '')],
-    supportedFeatures,
+    supportedFeatures: [...portFeatures, ...(servesSites ? siteFeatures : [])].sort(),
   };
 }
 
 function reportGateway(
-  gateway: Gateway,
-  routes: readonly L4Route[],
-  verdictOf: VerdictOf,
-  context: GatewayContext,
+  decided: DecidedGateway,
+  attached: ReadonlyMap<GatewayListener, number>,
+  lookup: Verdicts,
+  isDivided: boolean,
+  { holdingOf }: GatewayContext,
 ): GatewayReport {
-  const { labelsOfNamespace } = context;
-  const { addresses, refusal, isWaiting: isUnsettled, note } = settleAddresses(addressesOf(gateway, context), context);
-  const withheld = gateway.hasParameters || refusal !== undefined ? 'the Gateway is not served' : undefined;
-  let isPending = isUnsettled;
-  const listeners = gateway.listeners.map((reading) => {
-    if (reading.kind !== 'l4') return reportUnserved(reading);
-    const { listener } = reading;
-    const attachedRoutes = routes.filter((route) => isAttached(route, gateway, listener, labelsOfNamespace)).length;
-    const { name } = listener;
-    const kinds = listKinds(listener);
-    const hasConflict = isConflicted(gateway, listener);
-    const verdict = verdictOf(listenerId(gateway.meta, name));
+  const { gateway, isServed } = decided;
+  const settled = settleAddresses(decided.addresses, holdingOf);
+  const withheld = isServed && settled.refusal === undefined ? undefined : 'the Gateway is not served';
+  let isPending = isDivided || settled.isWaiting;
+  const listeners = decided.listeners.map((decision) => {
+    const { listener, name } = decision;
+    const verdict = listener && lookup.ofListener(listenerId(gateway.meta, name));
     // Without a verdict, no data plane has decided about the listener.
-    const isAsked = !hasConflict && withheld === undefined;
-    isPending ||= isAsked && (verdict === undefined || isWaiting(verdict));
-    const state: ListenerState = { isConflicted: hasConflict, verdict, withheld };
-    return { name, kinds, attachedRoutes, conditions: describeListener(listener, kinds, state) };
+    const isWaited = withheld === undefined && isAsked(decision) && isServable(decision.kinds, listener);
+    isPending ||= isWaited && (verdict === undefined || isWaiting(verdict));
+    const attachedRoutes = listener === undefined ? 0 : (attached.get(listener) ?? 0);
+    return reportListener(decision, { attachedRoutes, verdict, withheld });
   });
   return {
     uid: gateway.meta.uid,
     generation: gateway.meta.generation,
     ...(isPending ? { isPending } : {}),
-    addresses: addresses.slice(0, maxGatewayAddresses),
+    addresses: settled.addresses.slice(0, maxGatewayAddresses),
     listeners,
-    conditions: describeGateway(gateway, listeners, refusal, note),
+    conditions: describeGateway(gateway, listeners, settled),
   };
 }
 
-function describeGateway(
-  { hasParameters, problems }: Gateway,
-  listeners: readonly ListenerReport[],
-  refusal: GatewayAddressVerdict['refusal'],
-  note: string,
-): readonly ConditionDraft[] {
-  if (hasParameters) {
-    const message = 'spec.infrastructure.parametersRef: must be absent, because this controller has no parameters';
-    return [no('Accepted', 'InvalidParameters', message), no('Programmed', 'Invalid', message)];
-  }
-  if (refusal?.reason === 'UnsupportedAddress') {
-    return [no('Accepted', refusal.reason, refusal.message), no('Programmed', 'Invalid', refusal.message)];
-  }
-  const accepted = listeners.filter((one) => isTrue(one, 'Accepted'));
-  const sound = accepted.filter((one) => isTrue(one, 'ResolvedRefs'));
-  const isWhole = sound.length === listeners.length && problems.length === 0;
-  const told = ['some listeners are invalid; see their conditions', ...problems.slice(0, 3)].join('; ');
-  const acceptance =
-    accepted.length === 0
-      ? no(
-          'Accepted',
-          'ListenersNotValid',
-          ['no listener is accepted; see their conditions', ...problems.slice(0, 3)].join('; '),
-        )
-      : isWhole
-        ? yes('Accepted', 'Accepted', '')
-        : yes('Accepted', 'ListenersNotValid', told);
-  if (refusal !== undefined) return [acceptance, no('Programmed', refusal.reason, refusal.message)];
-  return [acceptance, describeProgress(listeners, note)];
-}
-
-/** The addresses of a Gateway that nodes hold. */
-interface SettledAddresses extends Pick<GatewayAddressVerdict, 'addresses' | 'refusal'> {
-  /** No node holds an address yet or for the moment, so the written status is preserved. */
-  readonly isWaiting: boolean;
-  /** Addresses that no node holds although others of the Gateway are held. */
-  readonly note: string;
-}
-
-/** Returns the virtual addresses that a node holds: an address that answers nowhere is none for clients. */
-function settleAddresses(verdict: GatewayAddressVerdict, { holdingOf }: GatewayContext): SettledAddresses {
-  const { addresses, virtual, refusal } = verdict;
-  if (virtual === undefined) return { addresses, ...(refusal && { refusal }), isWaiting: false, note: '' };
-  const holdings = addresses.map((address) => ({ address, holding: holdingOf(address) }));
-  const held = holdings.filter(({ holding }) => holding.state === 'held').map(({ address }) => address);
-  const isWaiting = holdings.some(({ holding }) => holding.state === 'waiting');
-  const free = holdings.flatMap(({ address, holding }) =>
-    holding.state === 'free' ? [`no ingress node holds ${address}: ${holding.reason}`] : [],
-  );
-  const note = free.join('; ');
-  if (held.length > 0 || isWaiting) return { addresses: held, isWaiting, note };
-  return { addresses: [], isWaiting, note: '', refusal: { reason: 'AddressNotAssigned', message: note } };
-}
-
-function describeProgress(listeners: readonly ListenerReport[], note: string): ConditionDraft {
-  if (listeners.some((one) => isTrue(one, 'Programmed'))) return yes('Programmed', 'Programmed', note);
-  const failed = listeners
-    .flatMap(({ conditions }) => conditions)
-    .find(({ type, reason }) => type === 'Programmed' && reason === 'Pending');
-  return failed ?? no('Programmed', 'Invalid', 'no listener is programmed');
+/** A listener for hosts without a kind of routes is not requested from the data plane. */
+function isServable(kinds: readonly GatewayRouteKind[], listener: GatewayListener | undefined): boolean {
+  return listener !== undefined && (!isL7(listener) || kinds.length > 0);
 }
 
 /** Returns whether a verdict is still pending without a failure. */
 function isWaiting({ pending }: Verdict): boolean {
   return pending?.what === 'all' && pending.problem === undefined;
-}
-
-function isTrue({ conditions }: ListenerReport, type: string): boolean {
-  return conditions.some((one) => one.type === type && one.status === 'True');
-}
-
-/** Reports on a listener that is invalid or has an unsupported protocol. */
-function reportUnserved(reading: Exclude<ListenerReading, { readonly kind: 'l4' }>): ListenerReport {
-  const refused =
-    reading.kind === 'other'
-      ? no('Accepted', 'UnsupportedProtocol', `protocol ${reading.protocol} is not supported; it must be TCP or UDP`)
-      : no('Accepted', 'Invalid', reading.problem);
-  return {
-    name: reading.name,
-    kinds: [],
-    attachedRoutes: 0,
-    conditions: [
-      refused,
-      no('Programmed', 'Invalid', 'the listener is not accepted'),
-      yes('ResolvedRefs', 'ResolvedRefs', ''),
-      no('Conflicted', 'NoConflicts', ''),
-    ],
-  };
-}
-
-/** Returns the kinds of routes that a listener accepts: of those that it names, the one that fits its protocol. */
-function listKinds({ protocol, kinds }: GatewayListener): readonly string[] {
-  const isTaken = kinds === undefined || kinds.some((one) => isKindOf(one, protocol));
-  return isTaken ? [kindOfRoute(protocol)] : [];
-}
-
-interface ListenerState {
-  readonly isConflicted: boolean;
-  /** Verdict of the data plane that serves the listener. */
-  readonly verdict: Verdict | undefined;
-  /** Why no listener of the Gateway is served. */
-  readonly withheld: string | undefined;
-}
-
-function describeListener(
-  { protocol, kinds }: GatewayListener,
-  taken: readonly string[],
-  { isConflicted: hasConflict, verdict, withheld }: ListenerState,
-): readonly ConditionDraft[] {
-  const foreign = (kinds ?? []).filter((one) => !isKindOf(one, protocol));
-  const refs =
-    foreign.length === 0
-      ? yes('ResolvedRefs', 'ResolvedRefs', '')
-      : no('ResolvedRefs', 'InvalidRouteKinds', `allowedRoutes.kinds: must be ${kindOfRoute(protocol)} only`);
-  if (hasConflict) {
-    const message = 'another listener of the Gateway has the same port and protocol';
-    return [
-      no('Accepted', 'ProtocolConflict', message),
-      no('Programmed', 'Invalid', 'the listener is not accepted'),
-      refs,
-      { type: 'Conflicted', status: 'True', reason: 'ProtocolConflict', message },
-    ];
-  }
-  const conflict = no('Conflicted', 'NoConflicts', '');
-  const refusal = verdict?.message ?? '';
-  if (verdict?.reason === notApplied) {
-    return [yes('Accepted', 'Accepted', ''), no('Programmed', 'Pending', refusal), refs, conflict];
-  }
-  if (verdict?.reason !== undefined) {
-    return [
-      no('Accepted', 'PortUnavailable', refusal),
-      no('Programmed', 'Invalid', 'the listener is not accepted'),
-      refs,
-      conflict,
-    ];
-  }
-  const idle = withheld ?? (taken.length === 0 ? 'the listener accepts no supported kind of routes' : undefined);
-  const told = verdict?.pending?.problem ?? '';
-  const programmed = idle === undefined ? yes('Programmed', 'Programmed', told) : no('Programmed', 'Invalid', idle);
-  return [yes('Accepted', 'Accepted', ''), programmed, refs, conflict];
 }

@@ -1,9 +1,9 @@
-import type { Pending } from '../intent/plane.ts';
+import { notApplied, type Verdict } from '../intent/plane.ts';
 import type { Service } from '../objects/service.ts';
+import type { Attachment, ParentDecision } from './attachment.ts';
 import { type ConditionDraft, no, yes } from './conditions.ts';
-import type { Gateway } from './gateway.ts';
-import { type GatewayObjects, isAllowed, isGranted, isMeant, kindOfRoute, takesKind } from './gateways.ts';
-import type { L4Route, ParentRef } from './l4-route.ts';
+import { isReferenceGranted, type ReferenceGrant } from './reference-grant.ts';
+import type { GatewayRoute } from './route.ts';
 
 /** Result of a route's attachment (Gateway API, RouteParentStatus). */
 export interface ParentReport {
@@ -13,88 +13,104 @@ export interface ParentReport {
   readonly isPending?: true;
 }
 
-/** Returns the part of a listener that is not applied. */
-interface PendingLookup {
-  readonly pendingOf: (gateway: Gateway, listener: string) => Pending | undefined;
-}
-
 /** Returns Services by `NAMESPACE/NAME`. */
 export interface ServiceLookup {
   readonly serviceOf: (key: string) => Service | undefined;
 }
 
-/** Reports on each of our Gateways that a route names; `gateways` is keyed by `NAMESPACE/NAME`. */
+/** Input of a route's report. */
+export interface ParentContext extends ServiceLookup {
+  readonly grants: readonly ReferenceGrant[];
+  /**
+   * Returns the verdicts of the data plane about the route on a listener. `undefined` in the list: it has not decided
+   * yet.
+   */
+  readonly verdictsOf: (attachment: Attachment) => readonly (Verdict | undefined)[];
+}
+
+/** Reports on each of our Gateways that a route names. */
 export function reportParents(
-  route: L4Route,
-  gateways: ReadonlyMap<string, Gateway>,
-  context: GatewayObjects & ServiceLookup & PendingLookup,
+  route: GatewayRoute,
+  decisions: readonly ParentDecision[],
+  context: ParentContext,
 ): readonly ParentReport[] {
-  return route.parents.flatMap((parent): ParentReport[] => {
-    const gateway = gateways.get(`${parent.namespace}/${parent.name}`);
-    if (gateway === undefined) return [];
-    const attachment = describeAttachment(route, parent, gateway, context);
-    const conditions = [attachment.condition, describeReferences(route, context), ...describeDropped(route)];
-    return [{ parentRef: parent.written, conditions, ...(attachment.isPending && { isPending: true }) }];
+  if (decisions.length === 0) return [];
+  const shared = [describeReferences(route, context), ...describeDropped(route, decisions)];
+  return decisions.map((decision): ParentReport => {
+    const { condition, isPending } = describeAcceptance(decision, context);
+    return {
+      parentRef: decision.parent.written,
+      conditions: [condition, ...shared],
+      ...(isPending && { isPending: true }),
+    };
   });
 }
 
-function describeAttachment(
-  route: L4Route,
-  parent: ParentRef,
-  gateway: Gateway,
-  { labelsOfNamespace, pendingOf }: GatewayObjects & PendingLookup,
-): { readonly condition: ConditionDraft; readonly isPending: boolean } {
-  const decide = (condition: ConditionDraft, isPending = false) => ({ condition, isPending });
-  const meant = gateway.listeners.filter((reading) => isMeant(parent, gateway, placeOf(reading)));
-  const what = `${kindOfRoute(route.protocol)}s`;
-  if (meant.length === 0) {
-    return decide(no('Accepted', 'NoMatchingParent', 'the Gateway has no such listener; check sectionName and port'));
-  }
-  const l4 = meant.flatMap((reading) => (reading.kind === 'l4' ? [reading.listener] : []));
-  const fitting = l4.filter((listener) => takesKind(listener, route.protocol));
-  if (fitting.length === 0) {
-    const message = `the listener does not accept ${what}; check its protocol and allowedRoutes.kinds`;
-    return decide(no('Accepted', 'NotAllowedByListeners', message));
-  }
-  const taking = fitting.filter((listener) => isAllowed(route, gateway.meta.namespace, listener, labelsOfNamespace));
-  if (taking.length === 0) {
-    const message = 'the listener does not accept routes from this namespace; check allowedRoutes';
-    return decide(no('Accepted', 'NotAllowedByListeners', message));
-  }
-  const pending = taking.flatMap(({ name }) => pendingOf(gateway, name) ?? []);
+interface Acceptance {
+  readonly condition: ConditionDraft;
+  readonly isPending: boolean;
+}
+
+function describeAcceptance({ attachments, refusal }: ParentDecision, { verdictsOf }: ParentContext): Acceptance {
+  const decide = (condition: ConditionDraft, isPending = false): Acceptance => ({ condition, isPending });
+  if (refusal !== undefined) return decide(no('Accepted', refusal.reason, refusal.message));
+  const verdicts = attachments.flatMap((one) => verdictsOf(one));
+  if (verdicts.includes(undefined)) return decide(no('Accepted', 'Pending', ''), true);
+  const known = verdicts.filter((one) => one !== undefined);
+  const pending = known.flatMap((one) => one.pending ?? []);
   const problem = pending.map((one) => one.problem).find((one) => one !== undefined);
+  // Of a site, a verdict with a reason concerns the route; of a port, the listener.
+  const refused = known.filter(({ arrival, reason }) => arrival !== undefined && reason !== undefined);
+  const [first] = refused;
+  if (first !== undefined && refused.length === known.length) {
+    return decide(no('Accepted', reasonOf(first), first.message ?? ''));
+  }
   const isWhole = pending.every(({ what }) => what === 'endpoints');
-  if (isWhole) return decide(yes('Accepted', 'Accepted', problem ?? ''));
+  if (isWhole) return decide(yes('Accepted', 'Accepted', problem ?? first?.message ?? ''));
   return decide(no('Accepted', 'Pending', problem ?? ''), problem === undefined);
 }
 
-function placeOf(reading: Gateway['listeners'][number]): { readonly name: string; readonly port?: number } {
-  if (reading.kind === 'l4') return reading.listener;
-  return { name: reading.name, ...(reading.port !== undefined && { port: reading.port }) };
+/** Returns the reason of a route's condition. Those of Routes for rejected settings have no equal. */
+function reasonOf({ reason }: Verdict): string {
+  if (reason === notApplied) return 'Pending';
+  return reason === undefined || reason === 'ExtendedValidationFailed' ? 'UnsupportedValue' : reason;
 }
 
-function describeReferences(route: L4Route, { grants, serviceOf }: GatewayObjects & ServiceLookup): ConditionDraft {
-  for (const backend of route.backends) {
-    if (backend.refusal !== undefined) return no('ResolvedRefs', backend.refusal.reason, backend.refusal.message);
-    const key = `${backend.namespace ?? route.meta.namespace}/${backend.service}`;
+/** Protocols of Services that need TLS to the endpoints, which no route has. */
+const encrypted: ReadonlySet<string> = new Set(['https', 'kubernetes.io/wss', 'wss', 'tls', 'grpcs']);
+
+function describeReferences(route: GatewayRoute, { grants, serviceOf }: ParentContext): ConditionDraft {
+  const protocol = route.kind === 'UDPRoute' ? 'udp' : 'tcp';
+  const isHttp = route.kind === 'HTTPRoute' || route.kind === 'GRPCRoute';
+  const from = { kind: route.kind, namespace: route.meta.namespace };
+  for (const { refusal, namespace = route.meta.namespace, service: name, servicePort } of route.backends) {
+    if (refusal !== undefined) return no('ResolvedRefs', refusal.reason, refusal.message);
+    const key = `${namespace}/${name}`;
     // Without a grant, the status does not reveal whether the Service exists.
-    if (!isGranted(route, backend, grants)) {
+    if (!isReferenceGranted(grants, from, { kind: 'Service', namespace, name })) {
       return no('ResolvedRefs', 'RefNotPermitted', `Service ${key}: no ReferenceGrant of its namespace allows it`);
     }
     const service = serviceOf(key);
     if (service === undefined) return no('ResolvedRefs', 'BackendNotFound', `Service ${key} does not exist`);
-    const { servicePort } = backend;
-    const hasPort = service.ports.some(({ port, protocol }) => port === servicePort && protocol === route.protocol);
-    if (!hasPort) {
-      const message = `Service ${key} has no ${route.protocol.toUpperCase()} port ${servicePort}`;
+    const found = service.ports.find((one) => one.port === servicePort && one.protocol === protocol);
+    if (found === undefined) {
+      const message = `Service ${key} has no ${protocol.toUpperCase()} port ${servicePort}`;
       return no('ResolvedRefs', 'BackendNotFound', message);
+    }
+    if (isHttp && found.appProtocol !== undefined && encrypted.has(found.appProtocol)) {
+      const message = `Service ${key} port ${servicePort}: appProtocol ${found.appProtocol} is not supported`;
+      return no('ResolvedRefs', 'UnsupportedProtocol', message);
     }
   }
   return yes('ResolvedRefs', 'ResolvedRefs', '');
 }
 
 /** Valid rules are served, and the others are reported. */
-function describeDropped({ dropped }: L4Route): readonly ConditionDraft[] {
-  if (dropped.length === 0) return [];
+function describeDropped(
+  { dropped, refusal }: GatewayRoute,
+  decisions: readonly ParentDecision[],
+): readonly ConditionDraft[] {
+  const isRefused = refusal !== undefined || decisions.every((one) => one.refusal !== undefined);
+  if (dropped.length === 0 || isRefused) return [];
   return [yes('PartiallyInvalid', 'UnsupportedValue', dropped.slice(0, 3).join('; '))];
 }

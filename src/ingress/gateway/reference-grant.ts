@@ -5,14 +5,19 @@ import { ProblemList } from '../../base/read/problem-list.ts';
 import { isRecord, readShape } from '../../base/read/shape.ts';
 import { text } from '../../base/read/text.ts';
 
-/** The part of a ReferenceGrant (gateway.networking.k8s.io) that lets routes use Services. */
+/** The part of a ReferenceGrant (gateway.networking.k8s.io) that lets routes use Services, and Gateways Secrets. */
 export interface ReferenceGrant {
   readonly meta: ObjectMeta;
   /** Kinds of `gateway.networking.k8s.io` by namespace that may refer to objects in the grant's namespace. */
   readonly from: readonly { readonly kind: string; readonly namespace: string }[];
   /** Names of the Services, or all of them. */
-  readonly services: readonly string[] | 'all';
+  readonly services: Granted;
+  /** Names of the Secrets, or all of them. */
+  readonly secrets: Granted;
 }
+
+/** Names of the objects of one kind that may be referred to, or all of them. */
+export type Granted = readonly string[] | 'all';
 
 const group = z.nullish(text('must be a group of the API'));
 
@@ -46,8 +51,36 @@ export function parseReferenceGrant(input: unknown): Parsed<ReferenceGrant> {
       ? [{ kind: one.kind, namespace: one.namespace }]
       : [],
   );
-  const services = (spec?.to ?? []).filter((one) => (one?.group ?? '') === '' && one?.kind === 'Service');
-  const isForAll = services.some((one) => (one?.name ?? '') === '');
-  const names = services.flatMap((one) => one?.name ?? []);
-  return problems.finish(() => ({ meta: meta as ObjectMeta, from, services: isForAll ? 'all' : names }));
+  const grant = (kind: string): Granted => {
+    const targets = (spec?.to ?? []).filter((one) => (one?.group ?? '') === '' && one?.kind === kind);
+    // An entry without a name grants all objects of the kind.
+    return targets.some((one) => (one?.name ?? '') === '') ? 'all' : targets.flatMap((one) => one?.name ?? []);
+  };
+  return problems.finish(() => ({
+    meta: meta as ObjectMeta,
+    from,
+    services: grant('Service'),
+    secrets: grant('Secret'),
+  }));
+}
+
+/** Something that refers to an object of another namespace. */
+export interface Referrer {
+  readonly kind: string;
+  readonly namespace: string;
+}
+
+/** Returns whether an object may refer to another one: in its own namespace, or with a grant of the other's. */
+export function isReferenceGranted(
+  grants: readonly ReferenceGrant[],
+  from: Referrer,
+  to: { readonly kind: 'Service' | 'Secret'; readonly namespace: string; readonly name: string },
+): boolean {
+  if (to.namespace === from.namespace) return true;
+  return grants.some((grant) => {
+    if (grant.meta.namespace !== to.namespace) return false;
+    const granted = to.kind === 'Service' ? grant.services : grant.secrets;
+    const isMeant = grant.from.some(({ kind, namespace }) => kind === from.kind && namespace === from.namespace);
+    return isMeant && (granted === 'all' || granted.includes(to.name));
+  });
 }

@@ -89,8 +89,11 @@ function when(kind: string): string {
   return `if { var(txn.route) -m beg ?${kind} }`;
 }
 
-/** The value of the dimension, then its successor, otherwise the one for every other value. */
-const stepRules = `  http-request set-var(txn.value) method ${when('m')}
+/**
+ * The value of the dimension, then its successor, otherwise the one for every other value. HAProxy 2.6 stores methods
+ * that it does not know (PATCH) as OPTIONS, unless they are converted to a string first.
+ */
+const stepRules = `  http-request set-var(txn.value) method,concat() ${when('m')}
   http-request set-var(txn.value) path,${cut} ${when('p')}
   http-request set-var(txn.value) rand(100) ${when('r')}
   http-request set-var(txn.value) 'var(txn.route),field(3," "),concat(,txn.headers),regsub("^([^ ]+) (?:[^\\\\n]*\\\\n)*?\\\\1: ([^\\\\r\\\\n]*)(?s:.*)$|^(?s:.*)$","\\\\2"),${cut}' ${when('h')}

@@ -27,6 +27,8 @@ export interface CertificateRefusal {
     | 'ExternalCertificateGetFailed'
     | 'ExternalCertificateSecretDeleted';
   readonly message: string;
+  /** The Secret has not been read yet, which says nothing about it. */
+  readonly isWaiting?: true;
 }
 
 /** Result of checking the certificate of a request. */
@@ -116,7 +118,11 @@ export class CertificateBook {
     switch (found.state) {
       case 'waiting':
         if (before !== undefined) return before.keyPair && { keyPair: before.keyPair };
-        return { reason: 'ExternalCertificateGetFailed', message: `${where}: the Secret has not been read yet` };
+        return {
+          reason: 'ExternalCertificateGetFailed',
+          message: `${where}: the Secret has not been read yet`,
+          isWaiting: true,
+        };
       case 'missing':
         return {
           reason: 'ExternalCertificateGetFailed',

@@ -64,14 +64,14 @@ function keyOfClaim({ kind, namespace, name, listener, host, path }: Omit<Claim,
 /** Describes each match of a request. An invalid request has none. */
 function describe(request: SiteRequest, demand: SiteDemand | undefined): Omit<Claim, 'admitted'>[] {
   const { kind, meta } = request.owner;
-  const isDefault = request.listener === defaultListener;
-  const host = isDefault ? request.host : requestPattern(request);
+  const isOther = request.listener !== defaultListener;
+  const host = isOther ? requestPattern(request) : request.host;
   const common = {
     kind,
     namespace: meta.namespace,
     name: meta.name,
-    ...(!isDefault && { listener: request.listener.slice(request.listener.indexOf('/') + 1) }),
     ...(host !== undefined && { host }),
+    ...(isOther && { listener: request.listener.slice(request.listener.lastIndexOf('/') + 1) }),
   };
   if (demand === undefined) return [common];
   return demand.matches.map(({ path, group }) => ({

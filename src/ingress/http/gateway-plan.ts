@@ -38,6 +38,8 @@ export interface RefusedAtListener {
 /** State of a listener. */
 export interface ListenerVerdict {
   readonly listener: SiteListener;
+  /** It is not decided yet, because a Secret has not been read. */
+  readonly isWaiting?: true;
   /** Reason of a rejection. */
   readonly reason?: string;
   readonly message?: string;

@@ -255,7 +255,8 @@ export class GatewayPlanner {
     const unavailable = (message: string) => ({ listener, reason: 'PortUnavailable', message });
     const lost = this.#places.lost.get(listener.id);
     if (lost !== undefined) return unavailable(lost);
-    const problem = this.#checked.get(listener.id)?.problem;
+    const { problem, isWaiting } = this.#checked.get(listener.id) ?? {};
+    if (isWaiting === true) return { listener, isWaiting };
     if (problem !== undefined) return { listener, reason: 'InvalidCertificateRef', message: problem };
     for (const place of this.#places.places) {
       if (place.listeners.get(patternOf(listener)) !== listener) continue;

@@ -11,6 +11,8 @@ import { type Place, patternOf } from './gateway-places.ts';
 export interface CheckedListener {
   readonly keyPairs: readonly KeyPair[];
   readonly problem?: string;
+  /** A Secret has not been read yet, which is no problem so far. */
+  readonly isWaiting?: true;
 }
 
 /** Checks the certificates of a listener. One invalid certificate makes the listener invalid. */
@@ -25,7 +27,10 @@ export function checkListener(
     const namespace = (certificate.from === 'secret' ? certificate.namespace : undefined) ?? owner.meta.namespace;
     const known = before === undefined ? undefined : { keyPair: before.keyPairs[index] };
     const checked = book.checkCertificate(namespace, { end: 'router', plain: 'reject', certificate }, known);
-    if (!checked.ok) return { keyPairs: [], problem: checked.refusal.message };
+    if (!checked.ok) {
+      const { message, isWaiting } = checked.refusal;
+      return { keyPairs: [], problem: message, ...(isWaiting && { isWaiting }) };
+    }
     if (checked.keyPair !== undefined) keyPairs.push(checked.keyPair);
   }
   return keyPairs.length > 0 ? { keyPairs } : { keyPairs, problem: 'the listener has no certificate' };

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { DaemonLog } from '../../base/daemon/log.ts';
+import type { EndpointFinder } from '../backends/endpoints.ts';
 import type { HostGuard } from '../backends/host-guard.ts';
 import { HaproxyEngine } from '../haproxy/engine.ts';
 import type { HttpState, Settings } from '../haproxy/model.ts';
@@ -188,6 +189,11 @@ export class HttpPlane implements DataPlane {
     return { http, https };
   }
 
+  /** Finds the endpoints of Services as the last decision did. */
+  get finder(): EndpointFinder {
+    return this.#planner.finder;
+  }
+
   get engine(): HaproxyEngine {
     return this.#engine;
   }
@@ -201,6 +207,8 @@ export class HttpPlane implements DataPlane {
     // All at once at the start: HAProxy must not serve a part of the Routes.
     const changes = this.#desired === undefined ? taken : this.#turns.cut(taken);
     const desired = this.#planner.compute(changes, new Set([...this.#changedSecrets, ...changes.of('Secret')]));
+    // Listeners of Gateways are known only now.
+    secrets.want(this.#listSecrets());
     this.#changedSecrets.clear();
     const haproxy = await this.#fitConnections();
     const { sites, passthrough, backends, certificates, authorities, gateway } = desired;

@@ -1,6 +1,27 @@
 import * as z from 'zod/mini';
 
-const routeSchema = z.object({ namespace: z.string(), name: z.string(), host: z.string(), path: z.string() });
+const routeSchema = z.object({
+  /** Absent: a Route. */
+  kind: z.optional(z.string()),
+  namespace: z.string(),
+  name: z.string(),
+  host: z.string(),
+  path: z.string(),
+  /** Index of the rule of a route of a Gateway, from 0. */
+  rule: z.optional(z.number()),
+  /** All conditions of the match, on one line. */
+  match: z.optional(z.string()),
+});
+
+const listenerSchema = z.object({
+  /** `NAMESPACE/NAME` */
+  gateway: z.string(),
+  name: z.string(),
+  port: z.number(),
+  /** Empty: the addresses of the node. */
+  addresses: z.array(z.string()),
+  hostname: z.optional(z.string()),
+});
 
 /** The agent's answer to `/trace`: the fate of a request for a host and path. */
 export const requestTraceSchema = z.object({
@@ -14,6 +35,8 @@ export const requestTraceSchema = z.object({
   outcome: z.enum(['served', 'passthrough', 'redirect', 'error']),
   /** Explanation in one sentence. */
   explanation: z.string(),
+  /** The listener of a Gateway that receives the request. Absent: the router's own ports. */
+  listener: z.optional(listenerSchema),
   route: z.optional(routeSchema),
   /** Notes of the Route's status, such as the reason for missing endpoints. */
   notes: z.optional(z.array(z.string())),

@@ -1,17 +1,44 @@
+import type { EndpointFinder } from '../backends/endpoints.ts';
 import { isWildcard, parentOf } from '../claims/host.ts';
 import type { Backend, BackendRedirect } from '../haproxy/model.ts';
 import type { SiteRequest } from '../intent/site-request.ts';
 import type { DesiredSites } from './desired.ts';
+import { traceAtGateways } from './gateway-trace.ts';
 import type { RequestTrace } from './request-trace-document.ts';
 import type { ServedSite } from './served-site.ts';
+import type { TracedRequest } from './traced-request.ts';
 
-/** A request to trace. */
-export interface TracedRequest {
-  /** As in the Host header. */
-  readonly host: string;
-  /** Begins with `/`. */
-  readonly path: string;
-  readonly tls: boolean;
+/**
+ * Returns the Route, or the listener and route of a Gateway, that answers a request, and why no other does. At the
+ * router's own ports, hosts of Routes take precedence.
+ *
+ * @param finder finds the endpoints of Services
+ * @param notes of the Routes' statuses, by UID
+ */
+export function traceRequest(
+  desired: DesiredSites,
+  request: TracedRequest,
+  ports: RequestTrace['ports'],
+  finder: EndpointFinder,
+  notes?: ReadonlyMap<string, readonly string[]>,
+): RequestTrace {
+  const isOwn = request.port === undefined || request.port === (request.tls ? ports.https : ports.http);
+  const atRouter = isOwn && request.address === undefined ? traceAtRouter(desired, request, ports, notes) : undefined;
+  if (atRouter !== undefined && (atRouter.route !== undefined || atRouter.others.length > 0)) return atRouter;
+  return (
+    traceAtGateways(desired, request, ports, finder) ??
+    atRouter ?? {
+      schema: 'ingress-agent.trace/v1',
+      host: request.host,
+      path: request.path,
+      tls: request.tls,
+      ports,
+      outcome: 'error',
+      explanation: 'no listener has this address, port and host',
+      endpoints: [],
+      others: [],
+    }
+  );
 }
 
 /**
@@ -20,7 +47,7 @@ export interface TracedRequest {
  *
  * @param notes of the Routes' statuses, by UID
  */
-export function traceRequest(
+function traceAtRouter(
   desired: DesiredSites,
   request: TracedRequest,
   ports: RequestTrace['ports'],
@@ -39,7 +66,9 @@ export function traceRequest(
   const all = [...ofHost, ...ofParent];
   const make = (outcome: RequestTrace['outcome'], explanation: string, chosen?: MatchedSite): RequestTrace => ({
     schema: 'ingress-agent.trace/v1',
-    ...request,
+    host: request.host,
+    path: request.path,
+    tls: request.tls,
     ports,
     outcome,
     explanation,

@@ -128,21 +128,26 @@ function describeWarnings({ warnings }: SiteDemand): readonly string[] {
   });
 }
 
-function describeListener({ listener, reason, message }: ListenerVerdict): Verdict {
+function describeListener({ listener, reason, message, isWaiting }: ListenerVerdict): Verdict {
   const { id, owner } = listener;
   return {
     meta: { ...owner.meta, uid: id },
-    listener: id.slice(id.indexOf('/') + 1),
+    listener: id.slice(id.lastIndexOf('/') + 1),
     ...(reason !== undefined && { reason }),
     ...(message !== undefined && { message }),
+    ...(isWaiting && { pending: { what: 'all' } }),
     notes: [],
     ignored: [],
   };
 }
 
-function describeRequest(request: SiteRequest): Pick<Verdict, 'meta' | 'kind' | 'host' | 'wildcardPolicy' | 'arrival'> {
+function describeRequest(
+  request: SiteRequest,
+): Pick<Verdict, 'meta' | 'kind' | 'host' | 'wildcardPolicy' | 'arrival' | 'request'> {
   const { owner, host, listener } = request;
-  if (listener !== defaultListener) return { meta: owner.meta, arrival: listener, host: requestPattern(request) };
+  if (listener !== defaultListener) {
+    return { meta: owner.meta, arrival: listener, request, host: requestPattern(request) };
+  }
   return {
     meta: owner.meta,
     ...(owner.kind !== 'Route' && { kind: owner.kind }),

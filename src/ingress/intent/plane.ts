@@ -1,5 +1,6 @@
 import type { ObjectMeta } from '../../base/read/object-meta.ts';
 import type { ListenerId } from './listener.ts';
+import type { SiteRequest } from './site-request.ts';
 
 /** The part of a request that a data plane has not applied. */
 export interface Pending {
@@ -27,6 +28,8 @@ export interface Verdict {
   readonly listener?: string;
   /** ID of the listener that a request for a host names, unless it is the default one. */
   readonly arrival?: ListenerId;
+  /** The request for a host that this answers. Sources compare it by identity. */
+  readonly request?: SiteRequest;
   /** Host of a Route that has one, also if the router derived it. */
   readonly host?: string;
   readonly wildcardPolicy?: 'None' | 'Subdomain';
@@ -53,6 +56,8 @@ export interface PlaneReport {
 export interface PlaneHost {
   /** Requests a {@link DataPlane.sync} after a change that is not an object. */
   requestSync(): void;
+  /** Requests a sync of every data plane after such a change that concerns all of them. */
+  requestSyncs(): void;
   /** Requests a {@link DataPlane.report}. */
   requestReport(): void;
   /** Something is wrong at a place, or with undefined no longer is. */

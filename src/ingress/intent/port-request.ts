@@ -11,6 +11,11 @@ export interface PortRequest {
   readonly host?: string;
   /** Name of the listener of a Gateway. */
   readonly listener?: string;
+  /**
+   * Another data plane serves the ports: the request only claims them, so that they are allowed and belong to no other
+   * object.
+   */
+  readonly isClaim?: true;
   /** The request, or everything that is wrong with it. */
   readonly demand: Parsed<PortDemand>;
 }

@@ -5,6 +5,7 @@ import { type Gateway, gatewayAddressesOf, parseGateway } from '../gateway/gatew
 import { type GatewayClass, parseGatewayClass } from '../gateway/gateway-class.ts';
 import { type L4Route, parseL4Route } from '../gateway/l4-route.ts';
 import { parseReferenceGrant, type ReferenceGrant } from '../gateway/reference-grant.ts';
+import { parseHttpRoute, parseTlsRoute, type SiteRoute } from '../gateway/site-route.ts';
 import { type Ingress, parseIngress } from '../k8s-ingress/ingress.ts';
 import { type IngressClass, parseIngressClass } from '../k8s-ingress/ingress-class.ts';
 import { type AddressPool, parseAddressPool } from '../pools/pool.ts';
@@ -27,6 +28,9 @@ export interface ValueOfKind {
   readonly IngressClass: IngressClass;
   readonly GatewayClass: GatewayClass;
   readonly Gateway: Gateway;
+  readonly HTTPRoute: SiteRoute;
+  readonly GRPCRoute: SiteRoute;
+  readonly TLSRoute: SiteRoute;
   readonly TCPRoute: L4Route;
   readonly UDPRoute: L4Route;
   readonly ReferenceGrant: ReferenceGrant;
@@ -90,6 +94,24 @@ export const kinds: { readonly [K in Kind]: KindRow<ValueOfKind[K]> } = {
     parse: parseGateway,
     statusOf: gatewayAddressesOf,
   },
+  HTTPRoute: {
+    group: gateway,
+    versions: ['v1', 'v1beta1'],
+    plural: 'httproutes',
+    parse: (input) => parseHttpRoute(input, 'HTTPRoute'),
+  },
+  GRPCRoute: {
+    group: gateway,
+    versions: ['v1', 'v1alpha2'],
+    plural: 'grpcroutes',
+    parse: (input) => parseHttpRoute(input, 'GRPCRoute'),
+  },
+  TLSRoute: {
+    group: gateway,
+    versions: ['v1', 'v1alpha3', 'v1alpha2'],
+    plural: 'tlsroutes',
+    parse: parseTlsRoute,
+  },
   TCPRoute: {
     group: gateway,
     versions: ['v1', 'v1alpha2'],
@@ -143,9 +165,6 @@ export function readObject(input: unknown, context: ReadingContext = {}): Object
 
 /** What to use instead of kinds that are often written for a router. */
 const alternatives: Readonly<Record<string, string>> = {
-  HTTPRoute: 'write a Route',
-  GRPCRoute: 'write a Route',
-  TLSRoute: 'write a Route with tls.termination passthrough',
   Template: 'write the objects that "oc process" makes of it',
   Endpoints: 'write an EndpointSlice (discovery.k8s.io/v1)',
 };

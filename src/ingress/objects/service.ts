@@ -46,6 +46,8 @@ export interface ServicePort {
   readonly port: number;
   /** Name or number of the endpoints' port, if set. */
   readonly targetPort?: string | number;
+  /** Application protocol, such as `kubernetes.io/h2c` (KEP-3726). */
+  readonly appProtocol?: string;
 }
 
 /** Set on a Service without pods until a connection unidles it (OpenShift). */
@@ -68,6 +70,7 @@ const specSchema = z.object(
             protocol: z.nullish(text('must be TCP, UDP or SCTP')),
             port: portNumber,
             targetPort: z.unknown(),
+            appProtocol: z.nullish(text('must be a protocol such as "kubernetes.io/h2c"')),
           },
           'must be an object with port',
         ),
@@ -99,7 +102,15 @@ export function parseService(input: unknown): Parsed<Service> {
       // An unsupported protocol needs no message, because no request can use it.
       return protocol === undefined || written?.port === undefined
         ? []
-        : [{ name: written.name ?? '', protocol, port: written.port, ...readTargetPort(written.targetPort) }];
+        : [
+            {
+              name: written.name ?? '',
+              protocol,
+              port: written.port,
+              ...readTargetPort(written.targetPort),
+              ...(written.appProtocol && { appProtocol: written.appProtocol }),
+            },
+          ];
     }),
   }));
 }

@@ -6,7 +6,8 @@ export const podShape = {
       "name": "ingress-agent",
       "command": [
         "ingress-agent",
-        "--haproxy-container"
+        "--haproxy-container",
+        "--listener-ports=61000-61063"
       ],
       "resources": {
         "requests": {

@@ -4,7 +4,7 @@ import { type AddressRange, includesAddress, rangeOf } from '../../base/model/ad
 import { keyOf } from '../../base/read/object-meta.ts';
 import { parseGatewayAddresses } from '../gateway/addresses.ts';
 import type { Gateway } from '../gateway/gateway.ts';
-import { chooseClasses } from '../gateway/gateways.ts';
+import { chooseClasses } from '../gateway/gateway-classes.ts';
 import type { Changes, Inventory, Journal } from '../objects/inventory.ts';
 import type { Service } from '../objects/service.ts';
 import { type AddressClaim, type Assignments, assignAddresses, type ForeignRange, noAssignments } from './assign.ts';

@@ -3,6 +3,7 @@ import type { HostGuard } from '../backends/host-guard.ts';
 import type { AdmissionPolicy } from '../claims/policy.ts';
 import { type AdmittedPorts, decidePorts, type PortAdmissions, type PortClaimant } from '../claims/ports.ts';
 import { type GatewaySnapshot, ListenerRequests } from '../gateway/gateways.ts';
+import type { OwnPorts } from '../gateway/site-ports.ts';
 import type { PortDemand, PortRequest } from '../intent/port-request.ts';
 import type { Changes, Inventory } from '../objects/inventory.ts';
 import type { AddressBook } from '../pools/address-book.ts';
@@ -38,6 +39,8 @@ export interface DesiredSettings {
   readonly defaults: PortDefaults;
   /** Name of this node, as in EndpointSlices. */
   readonly node: string;
+  /** Ports at which another data plane serves hosts of Gateways. Absent: none does. */
+  readonly ownPorts?: OwnPorts;
 }
 
 /**
@@ -148,8 +151,15 @@ export class DesiredPorts {
     for (const route of inventory.all('Route')) {
       if (route.ports !== undefined && isSelected(route, policy, labelsOf)) requests.push(route.ports);
     }
-    const assignments = this.#assignments;
-    this.#gateways = { ...collectGatewayObjects(inventory), addresses, assignments, className: policy.gatewayClass };
+    const { ownPorts } = this.#settings;
+    this.#gateways = {
+      ...collectGatewayObjects(inventory),
+      addresses,
+      assignments: this.#assignments,
+      className: policy.gatewayClass,
+      servesSites: ownPorts !== undefined,
+      ...(ownPorts !== undefined && { ownPorts }),
+    };
     requests.push(...this.#listenerRequests.list(this.#gateways));
     return decidePorts(requests, {
       policy,
@@ -161,7 +171,7 @@ export class DesiredPorts {
 
   #resolve(admitted: AdmittedPorts): readonly IngressPort[] {
     const { request, demand } = admitted;
-    const ports = this.#resolver.resolve(demand, request.meta.namespace);
+    const ports = request.isClaim === true ? [] : this.#resolver.resolve(demand, request.meta.namespace);
     for (const port of ports) this.#owners.set(port, admitted);
     this.#portsOf.set(demand, ports);
     return ports;
@@ -169,7 +179,9 @@ export class DesiredPorts {
 }
 
 /** Returns the current objects of the Gateway API. */
-function collectGatewayObjects(inventory: Inventory): Omit<GatewaySnapshot, 'addresses' | 'assignments' | 'className'> {
+function collectGatewayObjects(
+  inventory: Inventory,
+): Omit<GatewaySnapshot, 'addresses' | 'assignments' | 'className' | 'servesSites'> {
   return {
     // Lists, because an iterator can be used only once.
     classes: [...inventory.all('GatewayClass')],

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runner.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { Address } from '../../base/model/address.ts';
@@ -6,7 +7,9 @@ import type { HostGuard } from '../backends/host-guard.ts';
 import { readOwnAddresses } from '../backends/own-addresses.ts';
 import type { PortAdmissions } from '../claims/ports.ts';
 import type { GatewaySnapshot } from '../gateway/gateways.ts';
+import { type SitePorts, sitePortKey } from '../gateway/site-ports.ts';
 import type { DataPlane, Pending, PlaneHost, PlaneReport } from '../intent/plane.ts';
+import type { PortRequest } from '../intent/port-request.ts';
 import type { Changes, Inventory, Journal } from '../objects/inventory.ts';
 import type { AddressBook } from '../pools/address-book.ts';
 import type { Assignments } from '../pools/assign.ts';
@@ -102,6 +105,7 @@ export class PortPlane implements DataPlane {
   /** Virtual addresses of the last rules. */
   #assignments: Assignments | undefined;
   readonly #lost = new LostPorts();
+  #sitePorts: SitePorts = new Map();
   #cleaningUp: Promise<void> | undefined;
   #isStopped = false;
   /** Whether the next sync uses what {@link prepare} read. */
@@ -191,6 +195,25 @@ export class PortPlane implements DataPlane {
     return this.#desired?.admissions;
   }
 
+  /** Results of the claims of ports by listeners for hosts. A new map after every change. */
+  get sitePorts(): SitePorts {
+    return this.#sitePorts;
+  }
+
+  #noteSitePorts({ admitted, refused }: PortAdmissions): void {
+    const keyOf = ({ request: { demand } }: { readonly request: PortRequest }): string => {
+      const [asked] = demand.ok ? demand.value.ports : [];
+      return asked === undefined ? '' : sitePortKey(asked.port, asked.address);
+    };
+    const next: SitePorts = new Map([
+      ...admitted.filter(isClaim).map((one) => [keyOf(one), undefined] as const),
+      ...refused.filter(isClaim).map((one) => [keyOf(one), one.message] as const),
+    ]);
+    if (isDeepStrictEqual(next, this.#sitePorts)) return;
+    this.#sitePorts = next;
+    this.#host?.requestSyncs();
+  }
+
   /** The part of each admitted request that is not applied, in the order of the admissions. */
   get pending(): readonly (Pending | undefined)[] {
     const { node } = this.#settings;
@@ -240,6 +263,7 @@ export class PortPlane implements DataPlane {
     const desired = this.#computeDesired(changes);
     const before = this.#desired?.admissions;
     if (before !== desired.admissions) {
+      this.#noteSitePorts(desired.admissions);
       // A program that starts to listen gets the port.
       this.#host?.report('node ports', this.#lost.follow(before, desired.admissions));
     }
@@ -248,6 +272,7 @@ export class PortPlane implements DataPlane {
     const addresses = this.#settings.addresses && [...this.#settings.addresses, ...router];
     const rules = { name, ...(addresses !== undefined && { addresses }), ...(virtual.length > 0 && { virtual }) };
     const isFrameNew = this.#assignments !== this.#desiredPorts.assignments;
+    if (isFrameNew) this.#host?.requestSyncs();
     const inForce = this.#applied.ports;
     if (!this.#isSure) {
       const ports = desired.portsOfRequests.flat();
@@ -307,8 +332,8 @@ export class PortPlane implements DataPlane {
     return this.#desired === undefined ? undefined : this.#desiredPorts.gateways;
   }
 
-  /** Addresses by which clients reach the ingress nodes. */
-  get nodeAddresses(): readonly string[] {
+  /** Addresses by which clients reach the ingress nodes. A new list after every change. */
+  get gatewayAddresses(): readonly string[] {
     return this.#addresses.current;
   }
 
@@ -324,7 +349,8 @@ export class PortPlane implements DataPlane {
 
   #refreshAddresses(): void {
     this.#hasNewAddresses = false;
-    this.#addresses.refresh();
+    const before = this.#addresses.current;
+    if (this.#addresses.refresh() !== before) this.#host?.requestSyncs();
     this.#host?.report('gateway addresses', this.#addresses.problem);
   }
 
@@ -398,6 +424,10 @@ export class PortPlane implements DataPlane {
     this.#health.watch(targets);
     this.#parts.metrics.deadEndpoints.set(this.#health.dead.size);
   }
+}
+
+function isClaim({ request }: { readonly request: PortRequest }): boolean {
+  return request.isClaim === true;
 }
 
 function isSameList(one: readonly unknown[], other: readonly unknown[]): boolean {

@@ -20,19 +20,24 @@ export interface VerdictContext {
 
 /** Returns the result of every request for a port. */
 export function listVerdicts({ admitted, refused }: PortAdmissions, context: VerdictContext): readonly Verdict[] {
+  // The data plane that serves claimed ports reports on them.
   return [
-    ...admitted.map((one, index) =>
-      describeAdmitted(one, context.portsOfRequests[index] ?? [], context.pending[index], context),
+    ...admitted.flatMap((one, index) =>
+      one.request.isClaim === true
+        ? []
+        : [describeAdmitted(one, context.portsOfRequests[index] ?? [], context.pending[index], context)],
     ),
-    ...refused.map(
-      ({ request, reason, message }): Verdict => ({
-        ...describeRequest(request),
-        reason,
-        message,
-        notes: [],
-        ignored: request.demand.ok ? request.demand.value.ignored : [],
-      }),
-    ),
+    ...refused
+      .filter(({ request }) => request.isClaim !== true)
+      .map(
+        ({ request, reason, message }): Verdict => ({
+          ...describeRequest(request),
+          reason,
+          message,
+          notes: [],
+          ignored: request.demand.ok ? request.demand.value.ignored : [],
+        }),
+      ),
   ];
 }
 

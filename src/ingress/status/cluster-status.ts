@@ -6,11 +6,12 @@ import { type SeenObject, type StatusChange, StatusWriter } from '../../base/kub
 import { keyOf } from '../../base/read/object-meta.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
+import { routeKinds } from '../gateway/route.ts';
 import { type Kind, kinds } from '../objects/kinds.ts';
 import type { ObjectObserver } from '../objects/source/kubernetes.ts';
 import { IngressStatuses } from './ingress-statuses.ts';
 import { type AddressReports, planBalancer, planPool } from './plan-addresses.ts';
-import { planGateway, planGatewayClass, planL4Route } from './plan-gateway.ts';
+import { planGateway, planGatewayClass, planGatewayRoute } from './plan-gateway.ts';
 import { planRoute } from './plan-route.ts';
 import type { RouterIdentity, RouteStatus, StatusSink } from './status.ts';
 
@@ -54,10 +55,11 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
     const before = this.#statuses;
     const routes = statuses.filter(({ listener, kind }) => listener === undefined && kind === undefined);
     const ingresses = this.#ingresses.publish(statuses, nodeAddresses);
+    const gatewaysBefore = this.#gateways;
     const now = new Map(routes.map((status) => [keyOf(status.meta), status]));
     this.#statuses = now;
     this.#gateways = gateways;
-    if (before === undefined || gateways !== undefined) {
+    if (before === undefined || (gateways !== undefined && gatewaysBefore === undefined)) {
       this.#writer.review();
       return;
     }
@@ -65,6 +67,13 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
     const changed = [...now.keys()].filter((key) => now.get(key) !== before.get(key));
     this.#writer.reviewSome('Route', [...gone, ...changed]);
     this.#writer.reviewSome('Ingress', ingresses);
+    this.#writer.reviewSome('GatewayClass', [...(gateways?.classes.keys() ?? [])]);
+    this.#writer.reviewSome('Gateway', [...(gateways?.gateways.keys() ?? [])]);
+    for (const kind of routeKinds) {
+      const [known, current] = [gatewaysBefore?.routes[kind], gateways?.routes[kind]];
+      const keys = [...(current?.keys() ?? [])].filter((key) => current?.get(key) !== known?.get(key));
+      if (keys.length > 0) this.#writer.reviewSome(kind, keys);
+    }
     this.#writer.reviewSome('Service', addresses?.services.keys() ?? []);
     this.#writer.reviewSome('IngressAddressPool', addresses?.pools.keys() ?? []);
   }
@@ -98,16 +107,15 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
         return planGatewayClass(pick(this.#gateways?.classes.get(key), object), object, now);
       case 'Gateway':
         return planGateway(pick(this.#gateways?.gateways.get(key), object), object, now);
-      case 'TCPRoute':
-        return planL4Route(pick(this.#gateways?.routes.tcp.get(key), object), controllerName, object, now);
-      case 'UDPRoute':
-        return planL4Route(pick(this.#gateways?.routes.udp.get(key), object), controllerName, object, now);
       case 'Service':
         return planBalancer(pick(this.#addresses?.services.get(key), object), object);
       case 'IngressAddressPool':
         return planPool(pick(this.#addresses?.pools.get(key), object), object, now);
-      default:
-        return undefined;
+      default: {
+        const kind = routeKinds.find((one) => one === object.kind);
+        const report = kind && this.#gateways?.routes[kind]?.get(key);
+        return planGatewayRoute(pick(report, object), controllerName, object, now);
+      }
     }
   }
 
@@ -137,8 +145,7 @@ const kindsWithStatus: ReadonlySet<Kind> = new Set([
   'Ingress',
   'GatewayClass',
   'Gateway',
-  'TCPRoute',
-  'UDPRoute',
+  ...routeKinds,
   'IngressAddressPool',
 ]);
 

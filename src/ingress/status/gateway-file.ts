@@ -1,7 +1,8 @@
 import type { StatusChange } from '../../base/kubernetes/status-writer.ts';
 import { isRecord } from '../../base/read/shape.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
-import { planGateway, planGatewayClass, planL4Route } from './plan-gateway.ts';
+import { routeKinds } from '../gateway/route.ts';
+import { planGateway, planGatewayClass, planGatewayRoute } from './plan-gateway.ts';
 
 type Status = Readonly<Record<string, unknown>>;
 type Planner = (seen: { readonly status: Status }) => StatusChange | undefined;
@@ -47,11 +48,10 @@ export class GatewayFileStatuses {
     for (const [key, report] of reports?.gateways ?? []) {
       add('Gateway', key, (seen) => (report.isPending ? undefined : planGateway(report, seen, now)));
     }
-    for (const protocol of ['tcp', 'udp'] as const) {
-      for (const [key, report] of reports?.routes[protocol] ?? []) {
+    for (const kind of routeKinds) {
+      for (const [key, report] of reports?.routes[kind] ?? []) {
         if (report.parents.length === 0) continue;
-        const kind = protocol === 'tcp' ? 'TCPRoute' : 'UDPRoute';
-        const plan: Planner = (seen) => planL4Route(report, this.#controllerName, seen, now);
+        const plan: Planner = (seen) => planGatewayRoute(report, this.#controllerName, seen, now);
         add(kind, key, report.isPending ? () => undefined : plan);
       }
     }

@@ -22,6 +22,7 @@ const ownTypes: ReadonlySet<unknown> = new Set([
   'ResolvedRefs',
   'Conflicted',
   'PartiallyInvalid',
+  'OverlappingTLSConfig',
 ]);
 
 /** Returns the status change of a GatewayClass. Undefined for a class of another controller, which has no report. */
@@ -66,7 +67,7 @@ function typeOfAddress(value: string): string {
 }
 
 /** Returns the status change of a route. Entries of other controllers are preserved. */
-export function planL4Route(
+export function planGatewayRoute(
   report: RouteReport | undefined,
   controllerName: string,
   { status }: Pick<SeenObject, 'status'>,

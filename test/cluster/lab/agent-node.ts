@@ -5,6 +5,7 @@ import { IngressAgent } from '../../../src/ingress/agent/agent.ts';
 import { openHostPods } from '../../../src/ingress/agent/cluster.ts';
 import { defaultClosedPorts, HostGuard } from '../../../src/ingress/backends/host-guard.ts';
 import { defaultPolicy } from '../../../src/ingress/claims/policy.ts';
+import { GatewaySites } from '../../../src/ingress/gateway/gateway-sites.ts';
 import { Inventory } from '../../../src/ingress/objects/inventory.ts';
 import {
   gatewayKinds,
@@ -12,6 +13,7 @@ import {
   nodeKinds,
   ordinaryKinds,
   poolKinds,
+  siteRouteKinds,
 } from '../../../src/ingress/objects/source/kubernetes.ts';
 import { AddressBook } from '../../../src/ingress/pools/address-book.ts';
 import { MemoryKernel } from '../../../src/ingress/ports/kernel-api.ts';
@@ -31,6 +33,9 @@ export const agentPaths = {
   Namespace: '/api/v1/namespaces',
   Node: '/api/v1/nodes',
   Pod: '/api/v1/pods',
+  HTTPRoute: '/apis/gateway.networking.k8s.io/v1/httproutes',
+  GRPCRoute: '/apis/gateway.networking.k8s.io/v1/grpcroutes',
+  TLSRoute: '/apis/gateway.networking.k8s.io/v1/tlsroutes',
   GatewayClass: '/apis/gateway.networking.k8s.io/v1/gatewayclasses',
   Gateway: '/apis/gateway.networking.k8s.io/v1/gateways',
   TCPRoute: '/apis/gateway.networking.k8s.io/v1alpha2/tcproutes',
@@ -52,12 +57,14 @@ export class AgentNode {
   /**
    * @param gatewayClass the only one that is served, or all of ours
    * @param addresses of the node, for Gateways
+   * @param hasSites whether it reads routes for hosts, which it cannot serve without HAProxy
    */
   constructor(
     api: KubeApi,
     name: string,
     gatewayClass = 'ours',
     addresses: readonly string[] = ['192.0.2.10', '2001:db8::10'],
+    hasSites = false,
   ) {
     this.lease = new KubeLease(
       api,
@@ -109,15 +116,28 @@ export class AgentNode {
         book,
       },
     );
+    const sites = new GatewaySites(inventory, {
+      className: gatewayClass === 'all' ? undefined : gatewayClass,
+      addresses: () => ({ addresses: plane.gatewayAddresses, assignments: plane.assignments }),
+      ownPorts: { http: 80, https: 443 },
+      sitePorts: () => plane.sitePorts,
+    });
     this.#agent = new IngressAgent({
       source: new KubernetesSource(
         api,
-        { kinds: [...ordinaryKinds, ...nodeKinds, ...poolKinds, ...gatewayKinds], times },
+        {
+          kinds: [...ordinaryKinds, ...nodeKinds, ...poolKinds, ...gatewayKinds, ...(hasSites ? siteRouteKinds : [])],
+          times,
+        },
         status,
       ),
       inventory,
       planes: [plane],
-      gateways: () => plane.gateways,
+      gateways: () => {
+        // Without HAProxy, only rejected routes for hosts get a status.
+        for (const source of sites.sources) source.listChanged(undefined);
+        return plane.gateways && { ...plane.gateways, ...(hasSites && { sites }) };
+      },
       holdingOf: () => ({ state: 'held' }),
       addresses: () =>
         reportAddresses({

@@ -95,7 +95,10 @@ describe('manifests', function () {
     const [agent, haproxy] = ['ingress-agent', 'haproxy'].map((name) =>
       spec.template.spec.containers.find((one: { name: string }) => one.name === name),
     );
-    assert.deepEqual([agent.command, haproxy.command], [['ingress-agent', '--haproxy-container'], ['ingress-haproxy']]);
+    assert.deepEqual(
+      [agent.command, haproxy.command],
+      [['ingress-agent', '--haproxy-container', '--listener-ports=61000-61063'], ['ingress-haproxy']],
+    );
     assert.equal(spec.template.spec.shareProcessNamespace, undefined);
     assert.deepEqual(agent.volumeMounts, haproxy.volumeMounts);
     const [, gigabytes] = /^(\d+)Gi$/.exec(haproxy.resources.limits.memory) ?? [];

@@ -95,10 +95,11 @@ describe('RBAC allows exactly what is requested', () => {
       ports: [{ port: 80 }],
       endpoints: [{ addresses: ['192.0.2.20'], targetRef: { kind: 'Pod', name: 'web-1' } }],
     });
-    for (const kind of ['TCPRoute', 'UDPRoute'] as const) {
+    for (const kind of ['HTTPRoute', 'GRPCRoute', 'TLSRoute', 'TCPRoute', 'UDPRoute'] as const) {
+      const isPort = kind === 'TCPRoute' || kind === 'UDPRoute';
       server.put(agentPaths[kind], {
         metadata: { namespace: 'shop', name: 'a', uid: kind },
-        spec: { parentRefs: [{ name: 'gw' }], rules: [{}] },
+        spec: { parentRefs: [{ name: 'gw', ...(!isPort && { sectionName: 'none' }) }], rules: [{}] },
       });
     }
     server.put(agentPaths.Gateway, {
@@ -113,6 +114,9 @@ describe('RBAC allows exactly what is requested', () => {
       'routes',
       'gatewayclasses',
       'gateways',
+      'httproutes',
+      'grpcroutes',
+      'tlsroutes',
       'tcproutes',
       'udproutes',
       'ingressaddresspools',
@@ -122,7 +126,7 @@ describe('RBAC allows exactly what is requested', () => {
       server.fail({ on: new RegExp(`PATCH .*/${plural}/[^/]+/status`), answer: 409 });
     }
     const api = openKubeApi(kubeconfig);
-    const node = new AgentNode(api, 'n1');
+    const node = new AgentNode(api, 'n1', 'ours', undefined, true);
     const namespace = 'egress-router-system';
     await isBeingRemoved(api, { namespace, name: 'ingress-agent' });
     const keys = new SecretKeys(api, { namespace, name: 'keys' }, { isHeld: true }, () => undefined);
@@ -140,13 +144,16 @@ describe('RBAC allows exactly what is requested', () => {
             'udproutes/a',
             'ingressaddresspools/lan',
             'services/balanced',
+            'httproutes/a',
+            'grpcroutes/a',
+            'tlsroutes/a',
           ].every((path) => server.requests.some((line) => line.startsWith('GET ') && line.endsWith(`/${path}`))) &&
           server.all(agentPaths.Event).length > 0 &&
           server.requests.some((line) => /^PUT .*leases/.test(line)) &&
           server.requests.some((line) => /^GET .*\/pods\/web-1/.test(line)) &&
           server.requests.some((line) => /^PATCH .*\/secrets\/keys/.test(line)) &&
           server.requests.some((line) => /^PATCH .*\/leases\/members/.test(line)) &&
-          server.watchCount === 13,
+          server.watchCount === 16,
         () => server.requests,
         6000,
       );

@@ -9,7 +9,7 @@ _erctl() {
     inspect)
       words='--pod --attachment --netns --pid --interface --connect --no-probe --all --ingress --agent --output --help ' ;;
     trace)
-      words='--pod --attachment --netns --pid --interface --port --host --path --tls --agent --proto --from --to --incoming --send --output --help ' ;;
+      words='--pod --attachment --netns --pid --interface --port --host --path --tls --method --header --query --agent --proto --from --to --incoming --send --output --help ' ;;
     list)
       words='--output --help ' ;;
     watch)

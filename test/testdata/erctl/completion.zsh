@@ -45,14 +45,17 @@ _erctl() {
       '--netns[path of the network namespace, or its name in "ip netns"]:value:_files' \
       '--pid[process ID in the pod]:value:_files' \
       '--interface[only the router of this interface]:value:_files' \
-      '--port[port of the router]:value:_files' \
+      '--port[port of the router, or of a listener (with --host)]:value:_files' \
       '--host[trace a request for this host through the ingress agent on this node instead]:value:_files' \
       '--path[path of the request (with --host)]:value:_files' \
       '--tls[the request uses TLS (with --host)]' \
+      '--method[method of the request (with --host; default  GET)]:value:_files' \
+      '--header[header of the request (with --host; repeatable)]:value:_files' \
+      '--query[query parameter of the request (with --host; repeatable)]:value:_files' \
       '--agent[URL of the agent (with --host)]:value:_files' \
       '--proto[tcp, udp or sctp]:value:_files' \
       '--from[address of the client]:value:_files' \
-      '--to[address that the client connects to (default  the address of the pod)]:value:_files' \
+      '--to[address that the client connects to (default  the address of the pod; with --host  any of the listener)]:value:_files' \
       '--incoming[incoming interface (default  the interface that clients use)]:value:_files' \
       '--send[also connect, or send a datagram, from the pod to the destination]' \
       '--output[output format]:value:(text json)' \

@@ -34,6 +34,9 @@ export const gatewayKinds: readonly Kind[] = ['GatewayClass', 'Gateway', 'TCPRou
 /** The kinds of Ingresses. */
 export const ingressKinds: readonly Kind[] = ['Ingress', 'IngressClass'];
 
+/** The kinds of the Gateway API that only an agent that serves hosts reads. */
+export const siteRouteKinds: readonly Kind[] = ['HTTPRoute', 'GRPCRoute', 'TLSRoute'];
+
 /** Virtual addresses. A cluster without this API has none. */
 export const poolKinds: readonly Kind[] = ['IngressAddressPool'];
 

@@ -65,7 +65,7 @@ describe('examples of the ingress agent, applied to the agent as built', () => {
     const held = poolAddresses.map((address) => `address add ${address}/32 dev lo`);
     await runIp(netns, [`address add ${stranger}/32 dev lo`, ...held]);
     peers = await Agent.start(netns);
-    await node.start();
+    await node.start('--listener-ports', '61000-61063');
   });
   after(async () => {
     await node.end('SIGTERM');
@@ -85,7 +85,10 @@ describe('examples of the ingress agent, applied to the agent as built', () => {
           const { 'tls.crt': certificate, 'tls.key': key } = container.pair?.stringData ?? {};
           if (container.protocol === 'UDP') await peers.serve('udp', host, port);
           else if (isGreeting) await peers.serve('tcp', host, port);
-          else await node.serve({ name: container.name, host, port, ...(certificate && { certificate, key }) });
+          else {
+            const h2c = targetPort === 'grpc' && { h2c: true };
+            await node.serve({ name: container.name, host, port, ...(certificate && { certificate, key }), ...h2c });
+          }
         }
         slices.push({
           apiVersion: 'discovery.k8s.io/v1',
@@ -186,6 +189,32 @@ describe('examples of the ingress agent, applied to the agent as built', () => {
     'ingress/gateway.yaml': async () => {
       await expectFrom('gateway-web', 'http', 'any', '/hostname', onPort(23_306));
       await expectDatagram(25_353);
+    },
+    'ingress/httproute.yaml': async () => {
+      await expectFrom('site', 'http', 'gateway.example', '/hostname');
+      const preview = { headers: { 'x-preview': 'true' } };
+      // A new header name takes a reload.
+      await until(
+        async () => {
+          const { echo } = await node.ask('http', 'gateway.example', '/hostname', preview);
+          return echo?.server === 'site-next' && echo.headers['x-variant'] === 'next';
+        },
+        () => node.log.slice(-2000),
+        15_000,
+      );
+      const old = await node.ask('http', 'gateway.example', '/old');
+      assert.deepEqual([old.status, old.headers.location], [301, 'http://www.example/old']);
+      assert.equal((await node.ask('http', 'other.example', '/hostname')).status, 404);
+    },
+    'ingress/grpcroute.yaml': async () => {
+      const words = onPort(8081);
+      const { echo } = await expectFrom('greeter', 'http', 'grpc.example', '/example.Greeter/SayHello', words);
+      assert.equal(echo?.httpVersion, '2.0');
+      assert.equal((await node.ask('http', 'grpc.example', '/example.Greeter/Other', words)).status, 404);
+    },
+    'ingress/tlsroute.yaml': async () => {
+      const { subject } = await expectFrom('tlsroute-demo', 'https', 'passthrough.example', '/hostname', onPort(8443));
+      assert.equal(subject, 'passthrough.example', 'the client sees the pod’s certificate');
     },
     'ingress/address-pool.yaml': async () => {
       const servers = async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type Json, mergeConditions, saySame } from '../../../../src/base/kubernetes/conditions.ts';
-import { planGateway, planL4Route } from '../../../../src/ingress/status/plan-gateway.ts';
+import { planGateway, planGatewayRoute } from '../../../../src/ingress/status/plan-gateway.ts';
 import { planRoute } from '../../../../src/ingress/status/plan-route.ts';
 import { readRoute, writeRoute } from '../../ingress/samples.ts';
 
@@ -111,7 +111,7 @@ describe('statuses that several controllers write', () => {
       generation: 2,
       parents: ['b', 'a'].map((name) => ({ parentRef: { name }, conditions: [draft('Accepted', 'True')] })),
     };
-    const change = planL4Route(report, identity.controllerName, { status: { parents } }, now);
+    const change = planGatewayRoute(report, identity.controllerName, { status: { parents } }, now);
     const after = change?.status.parents as (typeof parents)[number][];
     assert.deepEqual(
       after.map((one) => [one.parentRef.name, one.controllerName, ...describeAll(one.conditions)]),

@@ -93,7 +93,7 @@ function start(
         ...listeners.map((one) => one.conditions.flatMap(describeProgress)),
       ]),
     routes: () =>
-      [...(gateways?.routes.tcp.values() ?? [])].map(({ parents }) =>
+      [...(gateways?.routes.TCPRoute?.values() ?? [])].map(({ parents }) =>
         parents.flatMap(({ conditions }) => conditions.slice(0, 1).map(show)),
       ),
   };

@@ -40,6 +40,7 @@ export function startPlane(settings: Partial<PortSettings> = {}, parts: Partial<
   );
   plane.start({
     requestSync: () => undefined,
+    requestSyncs: () => undefined,
     requestReport: () => undefined,
     report: (place, problem) => void (problem === undefined ? problems.delete(place) : problems.set(place, problem)),
   });

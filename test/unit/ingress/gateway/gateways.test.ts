@@ -71,9 +71,10 @@ function computeWith(
     inventory.put(reading.object);
   }
   const policy = { ...defaultPolicy, ...(gatewayClass !== undefined && { gatewayClass }), routerName: 'r1' };
-  const desired = new DesiredPorts(inventory, { policy, defaults: { balance: 'source' }, node: 'n1' });
+  const ownPorts = { http: 80, https: 443 };
+  const desired = new DesiredPorts(inventory, { policy, defaults: { balance: 'source' }, node: 'n1', ownPorts });
   const addresses = ['192.0.2.10', '2001:db8::10'];
-  const view = { listeners: new Set<string>(), dead: new Set<string>(), addresses };
+  const view = { listeners: new Set(['tcp 22', 'tcp 8888']), dead: new Set<string>(), addresses };
   const { admissions, portsOfRequests } = desired.compute(journal.take(), view);
   return [
     ...portsOfRequests.flat().map(({ protocol, port, endpoints, refused }) => {
@@ -84,6 +85,26 @@ function computeWith(
     ...admissions.refused.map(({ request, reason }) => `${request.listener ?? request.meta.name} ${reason}`),
   ];
 }
+
+describe('Listeners for hosts', () => {
+  const http = (name: string, port: number) => ({ name, protocol: 'HTTP', port });
+
+  it('claim their ports, so that they take none of the node, of Routes or of other programs', () => {
+    const names = compute(
+      writeGateway([http('own', 80), http('free', 8080), http('ssh', 22), http('kubelet', 10_250), http('used', 8888)]),
+    );
+    assert.deepEqual(names.toSorted(), ['kubelet PortNotAllowed', 'ssh PortNotAllowed', 'used PortInUseOnNode']);
+  });
+
+  it('share a port of one or several Gateways, and leave it to an older Route', () => {
+    const twice = (seconds: number) =>
+      writeGateway([http('a', 13_306), { ...http('b', 13_306), hostname: 'b.test' }], seconds);
+    assert.deepEqual(compute(twice(4)), []);
+    const route = writeRoute({ created: 5, annotations: { 'wzh-router-name': 'r1' } });
+    assert.deepEqual(compute(route, twice(4)), ['web PortAlreadyClaimed']);
+    assert.deepEqual(compute(route, twice(6)), ['tcp 13306 > 10.0.0.1:33060=256', 'a PortAlreadyClaimed']);
+  });
+});
 
 describe('Gateways', () => {
   it('forward the port of a listener to the Services of its route, by Service port', () => {

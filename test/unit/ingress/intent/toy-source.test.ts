@@ -123,9 +123,12 @@ describe('A second source of layer 7 requests', () => {
       ],
     );
     const trace = (path: string) =>
-      traceRequest(desired, { host: 'toy.test', path, tls: false }, { http: 80, https: 443 }).endpoints.map(
-        ({ port }) => port,
-      );
+      traceRequest(
+        desired,
+        { host: 'toy.test', path, tls: false },
+        { http: 80, https: 443 },
+        planner.finder,
+      ).endpoints.map(({ port }) => port);
     assert.deepEqual([trace('/'), trace('/api'), trace('/api/x')], [[8001], [8002], [8001]]);
     const [verdict] = new VerdictWriter(planner.finder).list(desired, new Map());
     assert.deepEqual([verdict?.meta.name, verdict?.host, verdict?.reason], ['one', 'toy.test', undefined]);

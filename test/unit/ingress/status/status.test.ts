@@ -129,11 +129,10 @@ describe('StatusFile', () => {
         ],
       ]),
       routes: {
-        tcp: new Map([
+        TCPRoute: new Map([
           ['shop/a', { uid: 'a', generation, parents: [{ parentRef: { name: 'gw' }, conditions: [condition] }] }],
           ['shop/theirs', { uid: 't', generation, parents: [] }],
         ]),
-        udp: new Map(),
       },
     });
     const read = () => JSON.parse(readFileSync(path, 'utf8')).gateways;

@@ -1,0 +1,65 @@
+import type { Address } from '../../base/model/address.ts';
+import type { PortRequest } from '../intent/port-request.ts';
+import type { DecidedGateway } from './decide-gateways.ts';
+import type { L7Listener } from './listener.ts';
+import { isServedListener } from './listener-status.ts';
+
+/** The router's own ports at the addresses of the nodes, where HAProxy listens. */
+export interface OwnPorts {
+  readonly http: number;
+  readonly https: number;
+}
+
+/** Results of the claims of ports by listeners for hosts, by {@link sitePortKey}: the message of a rejection. */
+export type SitePorts = ReadonlyMap<string, string | undefined>;
+
+/** Returns the key of a port: `8080`, or `8080 192.0.2.10` of a virtual address. */
+export function sitePortKey(port: number, address?: Address): string {
+  return address === undefined ? `${port}` : `${port} ${address.text}`;
+}
+
+/** Returns the keys of the ports that a listener needs besides the router's own. */
+export function listSitePorts(
+  { addresses: { virtual } }: DecidedGateway,
+  { port, protocol }: L7Listener,
+  own: OwnPorts,
+): readonly { readonly key: string; readonly address?: Address }[] {
+  if (virtual !== undefined) return virtual.map((address) => ({ key: sitePortKey(port, address), address }));
+  return port === (protocol === 'http' ? own.http : own.https) ? [] : [{ key: sitePortKey(port) }];
+}
+
+/**
+ * Returns claims of the ports of listeners for hosts: one for all listeners that share a port, in the name of the oldest
+ * Gateway. Without a claim, a listener could take the connections of the node's own programs.
+ *
+ * @param gateways oldest first
+ */
+export function claimSitePorts(gateways: Iterable<DecidedGateway>, own: OwnPorts): readonly PortRequest[] {
+  const claims = new Map<string, PortRequest>();
+  for (const decided of gateways) {
+    if (!decided.isServed) continue;
+    const { meta } = decided.gateway;
+    for (const decision of decided.listeners) {
+      if (!isServedListener(decision)) continue;
+      const { name, port } = decision.listener;
+      for (const { key, address } of listSitePorts(decided, decision.listener, own)) {
+        if (claims.has(key)) continue;
+        claims.set(key, {
+          meta: { ...meta, uid: `${meta.uid}/${name} ${key}` },
+          listener: name,
+          isClaim: true,
+          demand: {
+            ok: true,
+            value: {
+              ports: [{ protocol: 'tcp', port, ...(address !== undefined && { address }) }],
+              limits: {},
+              ignored: [],
+              backends: [],
+            },
+          },
+        });
+      }
+    }
+  }
+  return [...claims.values()];
+}

@@ -1,0 +1,102 @@
+import type { CertificateSource } from '../intent/certificate-source.ts';
+import type { Group } from '../intent/group.ts';
+import type { ListenerTls, SiteListener } from '../intent/listener.ts';
+import type { Match } from '../intent/match.ts';
+import type { ServiceShare } from '../intent/service-share.ts';
+import type { HostSpan, SiteDemand, SiteFields, SiteRequest } from '../intent/site-request.ts';
+import type { Gateway } from './gateway.ts';
+import { listenerId } from './gateways.ts';
+import type { L7Listener } from './listener.ts';
+import type { RouteRule, SiteRoute } from './site-route.ts';
+
+const fields: SiteFields = {
+  host: 'spec.hostnames',
+  path: 'spec.rules',
+  wildcard: 'spec.hostnames "*."',
+};
+
+/** A name of a route on a listener. */
+export interface Place {
+  /** ID of the listener. */
+  readonly listener: string;
+  /** Absent: every name. */
+  readonly hostname: string | undefined;
+}
+
+/**
+ * Translates a route into requests for its names on listeners.
+ *
+ * @param shares of the backends of a rule
+ */
+export function translateRoute(
+  route: SiteRoute,
+  places: readonly Place[],
+  shares: (rule: RouteRule) => readonly ServiceShare[],
+): readonly SiteRequest[] {
+  const { kind, meta } = route;
+  const demand = { ok: true, value: translateDemand(route, shares) } as const;
+  // No other kind of object has capital letters in its name.
+  const owner = { kind, meta, label: `${meta.namespace}:${kind}.${meta.name}`, fields, merge: 'Gateway' };
+  return places.map(({ listener, hostname }) => ({ owner, listener, ...spanOf(hostname), demand }));
+}
+
+function spanOf(hostname: string | undefined): { readonly host?: string; readonly span: HostSpan } {
+  if (hostname === undefined) return { span: 'all' };
+  return hostname.startsWith('*.') ? { host: hostname.slice(2), span: 'labels' } : { host: hostname, span: 'host' };
+}
+
+function translateDemand(route: SiteRoute, shares: (rule: RouteRule) => readonly ServiceShare[]): SiteDemand {
+  const { kind, rules, refusal } = route;
+  return {
+    matches: rules.flatMap(({ matches, filters }, group) =>
+      matches.map((conditions): Match => ({ ...conditions, filters, group })),
+    ),
+    groups: rules.map((rule) => translateGroup(kind, rule.isBroken || refusal !== undefined ? [] : shares(rule))),
+    ...(kind === 'TLSRoute' && { tls: { end: 'endpoint', plain: 'reject' } }),
+    access: { limits: {} },
+    warnings: [],
+    ignored: [],
+  };
+}
+
+function translateGroup(kind: SiteRoute['kind'], shares: readonly ServiceShare[]): Group {
+  return {
+    shares,
+    // gRPC maps 503 to UNAVAILABLE, and 500 to UNKNOWN.
+    errors: { invalid: kind === 'GRPCRoute' ? 503 : 500 },
+    // Other ways of balancing do not keep to weights.
+    ...(shares.length > 1 && { balance: 'roundrobin' }),
+    ...(kind === 'GRPCRoute' && { isH2c: true }),
+  };
+}
+
+/**
+ * Translates a listener.
+ *
+ * @param addresses empty: the node's own
+ */
+export function translateListener(
+  { meta }: Gateway,
+  { name, port, protocol, hostname, tls }: L7Listener,
+  addresses: readonly string[],
+): SiteListener {
+  return {
+    id: listenerId(meta, name),
+    owner: { kind: 'Gateway', meta },
+    addresses,
+    port,
+    protocol: ({ http: 'HTTP', https: 'HTTPS', tls: 'TLS' } as const)[protocol],
+    ...(hostname !== undefined && { hostname }),
+    ...(tls !== undefined && { tls: translateTls(tls) }),
+  };
+}
+
+function translateTls({ isPassthrough, certificates }: NonNullable<L7Listener['tls']>): ListenerTls {
+  if (isPassthrough) return { end: 'endpoint', certificates: [] };
+  return {
+    end: 'router',
+    certificates: certificates.flatMap(({ path, name, namespace }): CertificateSource[] =>
+      namespace === undefined ? [] : [{ from: 'secret', name, namespace, field: path }],
+    ),
+  };
+}

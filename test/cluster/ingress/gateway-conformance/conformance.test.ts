@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+import { after, before, describe, it } from 'mocha';
+import { portFeatures, siteFeatures } from '../../../../src/ingress/gateway/supported-features.ts';
+import type { ConformanceTest } from './expectations.ts';
+import { GatewayLab } from './gateway-lab.ts';
+import { Player } from './player.ts';
+
+const features: ReadonlySet<string> = new Set([...portFeatures, ...siteFeatures]);
+
+const { tests } = JSON.parse(readFileSync(new URL('./data/expectations.json', import.meta.url), 'utf8')) as {
+  tests: readonly ConformanceTest[];
+};
+
+/** The tests of the public suite, 1.6.1, whose features the GatewayClass claims. */
+describe('Gateway API conformance', () => {
+  const lab = new GatewayLab();
+  const player = new Player(lab);
+
+  before(async function () {
+    this.timeout(60_000);
+    await lab.up();
+    await player.prepare();
+  });
+  after(async function () {
+    this.timeout(20_000);
+    await lab.down();
+  });
+
+  for (const one of tests) {
+    if (!one.features.every((feature) => features.has(feature))) continue;
+    if (one.onlyIfNotFeature !== undefined && features.has(one.onlyIfNotFeature)) continue;
+    it(one.test, () => player.play(one)).timeout(60_000);
+  }
+});

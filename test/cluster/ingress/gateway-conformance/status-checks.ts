@@ -1,0 +1,167 @@
+import type { KubeObject } from '../../lab/api-server.ts';
+import type { ConditionWords, ListenerWords, Step } from './expectations.ts';
+import type { GatewayLab } from './gateway-lab.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: a status is whatever was written
+type Any = any;
+
+/** Returns what a status lacks of a step, or undefined if it holds. */
+export function checkStatus(lab: GatewayLab, step: Step, generationBefore: number | undefined): string | undefined {
+  const { kind = 'Gateway', object = step.gateway } = step;
+  const seen = lab.get(kind, object as string);
+  switch (step.check) {
+    case 'gatewayAndRoutesAccepted':
+      return checkAccepted(lab, step);
+    case 'condition':
+      return seen === undefined ? 'no such object' : checkCondition(seen, step);
+    case 'parents':
+      return checkParents(seen, step);
+    case 'noAcceptedParents': {
+      const parents = parentsOf(seen);
+      const isGood =
+        parents.length === 0 || (parents.length === 1 && findMissing(parents[0].conditions, refused) === undefined);
+      return isGood ? undefined : `parents ${JSON.stringify(parents)}`;
+    }
+    case 'zeroAttachedRoutes': {
+      const listeners = (seen?.status as Any)?.listeners ?? [];
+      const isGood =
+        isCurrent(seen) && (listeners.length === 0 || (listeners.length === 1 && listeners[0].attachedRoutes === 0));
+      return isGood ? undefined : JSON.stringify(seen?.status);
+    }
+    case 'listeners':
+      return isCurrent(seen) ? checkListeners(seen, step.listeners ?? []) : 'conditions are not current';
+    case 'observedGenerationLatest':
+      return isCurrent(seen) ? undefined : JSON.stringify(seen?.status);
+    case 'addressAssigned': {
+      const isGood = isCurrent(seen) && (seen?.status as Any)?.addresses?.length > 0;
+      return isGood ? undefined : JSON.stringify(seen?.status);
+    }
+    case 'generationGrew':
+      return seen?.metadata.generation === generationBefore ? 'the generation is the same' : undefined;
+    default:
+      throw new Error(`Unknown check ${step.check}`);
+  }
+}
+
+const refused: ConditionWords = { type: 'Accepted', status: 'False' };
+const accepted: ConditionWords = { type: 'Accepted', status: 'True', reason: 'Accepted' };
+
+/** Returns why a namespace is not ready, or undefined if every Gateway in it is served. */
+export function checkNamespaces(lab: GatewayLab, namespaces: readonly string[]): string | undefined {
+  for (const one of lab.all('Gateway')) {
+    const { namespace = '', annotations, name } = one.metadata;
+    if (!namespaces.includes(namespace)) continue;
+    if ((annotations as Any)?.['gateway-api/skip-this-for-readiness'] === 'true') continue;
+    const { conditions } = (one.status ?? {}) as Any;
+    const missing = ['Accepted', 'Programmed'].flatMap(
+      (type) => findMissing(conditions, { type, status: 'True' }) ?? [],
+    );
+    if (missing.length > 0 || !isCurrent(one)) return `Gateway ${name}: ${JSON.stringify(conditions)}`;
+  }
+  return undefined;
+}
+
+/** Whether every condition of an object describes its newest generation. */
+function isCurrent(object: KubeObject | undefined): boolean {
+  const status = object?.status as Any;
+  const lists = status?.parents?.map((one: Any) => one.conditions) ?? [status?.conditions];
+  if (lists.length === 0) return false;
+  return lists.every(
+    (conditions: Any) =>
+      Array.isArray(conditions) &&
+      conditions.length > 0 &&
+      conditions.every((one) => one.observedGeneration === object?.metadata.generation),
+  );
+}
+
+function findMissing(conditions: Any, { type, status, reason }: ConditionWords): string | undefined {
+  const found = (conditions ?? []).some(
+    (one: Any) =>
+      one.type === type &&
+      (status === undefined || one.status === status) &&
+      (reason === undefined || one.reason === reason),
+  );
+  return found ? undefined : `${type} ${status} ${reason ?? ''} in ${JSON.stringify(conditions)}`;
+}
+
+function parentsOf(object: KubeObject | undefined): readonly Any[] {
+  return (object?.status as Any)?.parents ?? [];
+}
+
+function checkAccepted(lab: GatewayLab, { gateway = '', routeKind = '', routes = [] }: Step): string | undefined {
+  const found = lab.get('Gateway', gateway);
+  const status = found?.status as Any;
+  if (!isCurrent(found) || !status.addresses?.some((one: Any) => one.type !== undefined)) {
+    return `Gateway ${gateway}: ${JSON.stringify(status)}`;
+  }
+  for (const key of routes) {
+    const route = lab.get(routeKind, key);
+    const parent = findParent(route, gateway);
+    const missing = parent === undefined ? 'no parent' : findMissing(parent.conditions, accepted);
+    if (missing !== undefined || !isCurrent(route))
+      return `${routeKind} ${key}: ${missing} ${JSON.stringify(route?.status)}`;
+  }
+  if (routeKind === 'TLSRoute') return undefined;
+  for (const { name, conditions } of status.listeners ?? []) {
+    for (const type of ['ResolvedRefs', 'Accepted', 'Programmed']) {
+      const missing = findMissing(conditions, { type, status: 'True' });
+      if (missing !== undefined) return `listener ${name}: ${missing}`;
+    }
+  }
+  return undefined;
+}
+
+/** The entry of a route for a Gateway, `NAMESPACE/NAME`. */
+function findParent(route: KubeObject | undefined, gateway: string): Any {
+  const [namespace, name] = gateway.split('/');
+  return parentsOf(route).find(
+    ({ controllerName, parentRef }) =>
+      controllerName === 'egress-router.io/ingress-agent' &&
+      parentRef.group === 'gateway.networking.k8s.io' &&
+      parentRef.kind === 'Gateway' &&
+      parentRef.name === name &&
+      (parentRef.namespace ?? route?.metadata.namespace) === namespace,
+  );
+}
+
+function checkCondition(seen: KubeObject, { kind = '', parent, condition }: Step): string | undefined {
+  if (condition === undefined) throw new Error('A step without condition');
+  if (!isCurrent(seen)) return `not current: ${JSON.stringify(seen.status)}`;
+  const conditions = kind.endsWith('Route')
+    ? findParent(seen, parent ?? '')?.conditions
+    : (seen.status as Any).conditions;
+  return findMissing(conditions, condition);
+}
+
+function checkParents(seen: KubeObject | undefined, { parents = [] }: Step): string | undefined {
+  for (const { parentRef, conditions } of parents) {
+    const found = findParent(seen, [parentRef.namespace ?? seen?.metadata.namespace, parentRef.name].join('/'));
+    const missing = conditions.flatMap((one) => findMissing(found?.conditions, one) ?? []);
+    if (found === undefined || missing.length > 0) return `${missing.join('; ')} ${JSON.stringify(seen?.status)}`;
+  }
+  return undefined;
+}
+
+function checkListeners(seen: KubeObject | undefined, wanted: readonly ListenerWords[]): string | undefined {
+  const listeners = ((seen?.status as Any)?.listeners ?? []) as readonly Any[];
+  const names = listeners.map(({ name }) => name as string).sort();
+  if (
+    names.join() !==
+    wanted
+      .map(({ name }) => name)
+      .sort()
+      .join()
+  )
+    return `listeners ${names.join()}`;
+  for (const { name, supportedKinds, attachedRoutes, conditions } of wanted) {
+    const found = listeners.find((one) => one.name === name);
+    if (found.attachedRoutes !== attachedRoutes) return `${name}: ${found.attachedRoutes} attached routes`;
+    const kinds = found.supportedKinds.map(({ kind }: Any) => kind) as readonly string[];
+    const isGood =
+      supportedKinds.length === 0 ? kinds.length === 0 : supportedKinds.every((kind) => kinds.includes(kind));
+    if (!isGood) return `${name}: kinds ${kinds.join()}`;
+    const missing = conditions.flatMap((one) => findMissing(found.conditions, one) ?? []);
+    if (missing.length > 0) return `${name}: ${missing.join('; ')}`;
+  }
+  return undefined;
+}

@@ -1,0 +1,21 @@
+/** Sets a value at a path such as `spec.rules[0].name`, appends to a list, or keeps only some of its items. */
+export function setValue(object: object, path: string, value: unknown): void {
+  const keys = path.split(/[.[\]]+/).filter((key) => key !== '');
+  const last = keys.pop() ?? '';
+  // biome-ignore lint/suspicious/noExplicitAny: any object
+  const place = keys.reduce((at: any, key) => at[key], object);
+  const { append, keepOnly } = (typeof value === 'object' && value !== null ? value : {}) as {
+    append?: readonly unknown[];
+    keepOnly?: readonly string[];
+  };
+  if (append !== undefined) place[last] = [...place[last], ...append];
+  else if (keepOnly !== undefined) {
+    place[last] = place[last].filter(({ name }: { readonly name: string }) => keepOnly.includes(name));
+  } else place[last] = value;
+}
+
+/** A question for the address of a name (RFC 1035 §4). */
+export function dnsQuestion(name: string): string {
+  const labels = name.split('.').map((label) => `${String.fromCharCode(label.length)}${label}`);
+  return `\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00${labels.join('')}\x00\x01\x00\x01`;
+}

@@ -1,0 +1,487 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'mocha';
+import { clusterNames } from '../../../../src/base/kubernetes/names.ts';
+import { GatewaySites } from '../../../../src/ingress/gateway/gateway-sites.ts';
+import { GatewayReporter, type GatewayReports } from '../../../../src/ingress/gateway/gateway-status.ts';
+import type { ReferenceGrant } from '../../../../src/ingress/gateway/reference-grant.ts';
+import type { SitePorts } from '../../../../src/ingress/gateway/site-ports.ts';
+import type { Verdict } from '../../../../src/ingress/intent/plane.ts';
+import type { SiteRequest } from '../../../../src/ingress/intent/site-request.ts';
+import { Inventory } from '../../../../src/ingress/objects/inventory.ts';
+import { readObject } from '../../../../src/ingress/objects/kinds.ts';
+import { noAssignments } from '../../../../src/ingress/pools/assign.ts';
+
+const group = 'gateway.networking.k8s.io';
+const created = (seconds: number) => new Date(Date.UTC(2026, 0, 1) + seconds * 1000).toISOString();
+
+/** An object of the Gateway API in the namespace `shop`. */
+function write(kind: string, name: string, spec: object, { namespace = 'shop', age = 0 } = {}): object {
+  const metadata = {
+    namespace,
+    name,
+    uid: `${kind}-${namespace}-${name}`,
+    creationTimestamp: created(age),
+    generation: 1,
+  };
+  return { apiVersion: `${group}/v1`, kind, metadata, spec };
+}
+
+const http = (more: object = {}) => ({ name: 'http', port: 80, protocol: 'HTTP', ...more });
+const https = (more: object = {}) => ({
+  name: 'https',
+  port: 443,
+  protocol: 'HTTPS',
+  tls: { certificateRefs: [{ name: 'pair' }] },
+  ...more,
+});
+
+function writeGateway(listeners: readonly object[], more: object = {}, words = {}): object {
+  return write('Gateway', 'gw', { gatewayClassName: 'ours', listeners, ...more }, words);
+}
+
+function writeRoute(name: string, spec: object = {}, words = {}, kind = 'HTTPRoute'): object {
+  const rules = [{ backendRefs: [{ name: 'web', port: 80 }] }];
+  return write(kind, name, { parentRefs: [{ name: 'gw', namespace: 'shop' }], rules, ...spec }, words);
+}
+
+/** Objects as the agent keeps them, and what follows from them. */
+class World {
+  readonly inventory = new Inventory();
+  /** Results of claims: these ports are free. */
+  sitePorts: SitePorts = new Map(['81', '8080', '8443', '9443'].map((key) => [key, undefined]));
+  readonly sites = new GatewaySites(this.inventory, {
+    className: undefined,
+    ownPorts: { http: 80, https: 443 },
+    sitePorts: () => this.sitePorts,
+    addresses: () => this.#sources,
+  });
+  readonly #sources = { addresses: ['192.0.2.10'], assignments: noAssignments };
+  readonly #journal = this.inventory.openJournal();
+  readonly #reporter = new GatewayReporter();
+  #hasStarted = false;
+  readonly #verdicts = new Map<SiteRequest, Verdict>();
+  readonly #noGrants: readonly ReferenceGrant[] = [];
+
+  constructor(...objects: readonly object[]) {
+    this.put(
+      write('GatewayClass', 'ours', { controllerName: clusterNames.gatewayController }),
+      {
+        apiVersion: 'v1',
+        kind: 'Service',
+        metadata: { namespace: 'shop', name: 'web' },
+        spec: { ports: [{ port: 80 }] },
+      },
+      ...objects,
+    );
+  }
+
+  put(...objects: readonly object[]): void {
+    for (const object of objects) {
+      const reading = readObject(object);
+      assert.ok(reading.outcome === 'object', JSON.stringify(reading));
+      this.inventory.put(reading.object);
+    }
+  }
+
+  /** Keys of changed routes. */
+  update(): readonly string[] {
+    const changes = this.#journal.take();
+    const given = this.#hasStarted ? changes : undefined;
+    this.#hasStarted = true;
+    return this.sites.sources.flatMap((source) => [...source.listChanged(given)].map((key) => `${source.kind} ${key}`));
+  }
+
+  get requests(): readonly SiteRequest[] {
+    return this.sites.sources.flatMap((source) =>
+      [...this.inventory.keys(source.kind as 'HTTPRoute')].flatMap((key) => source.translate(key)),
+    );
+  }
+
+  get listeners(): readonly string[] {
+    return this.sites.sources.flatMap((source) => [...(source.listListeners?.() ?? [])].map(({ id }) => id));
+  }
+
+  /** Reports where the data plane serves everything but `missing` requests. */
+  report(refuse: (verdict: Verdict) => Partial<Verdict> = () => ({})): GatewayReports {
+    const verdict = { notes: [], ignored: [] };
+    const verdicts: Verdict[] = [
+      ...this.sites.sources.flatMap((source) =>
+        [...(source.listListeners?.() ?? [])].map(({ id, owner }) => ({
+          ...verdict,
+          meta: { ...owner.meta, uid: id },
+          listener: id.split('/')[1] ?? '',
+        })),
+      ),
+      ...this.requests.map((request) => this.#verdictOf(request)),
+    ];
+    return this.#reporter.report({
+      classes: [...this.inventory.all('GatewayClass')],
+      gateways: [...this.inventory.all('Gateway')],
+      grants: this.inventory.isEmpty('ReferenceGrant') ? this.#noGrants : [...this.inventory.all('ReferenceGrant')],
+      l4Routes: [...this.inventory.all('TCPRoute')],
+      ...this.#sources,
+      className: undefined,
+      servesSites: true,
+      labelsOfNamespace: (namespace) => this.inventory.labelsOf(namespace),
+      verdicts: verdicts.map((one) => {
+        const change = refuse(one);
+        return Object.keys(change).length === 0 ? one : { ...one, ...change };
+      }),
+      serviceOf: (key) => this.inventory.get('Service', key),
+      holdingOf: () => ({ state: 'held' }),
+      sites: this.sites,
+    });
+  }
+
+  #verdictOf(request: SiteRequest): Verdict {
+    const { owner, listener: arrival } = request;
+    const verdict = this.#verdicts.get(request) ?? { meta: owner.meta, arrival, request, notes: [], ignored: [] };
+    this.#verdicts.set(request, verdict);
+    return verdict;
+  }
+
+  /** `Accepted False NoMatchingParent` and so on, of the first parent of a route. */
+  conditionsOf(
+    route: string,
+    reports = this.report(),
+    kind: 'HTTPRoute' | 'GRPCRoute' | 'TLSRoute' = 'HTTPRoute',
+  ): string {
+    const [parent] = reports.routes[kind]?.get(`shop/${route}`)?.parents ?? [];
+    return (parent?.conditions ?? []).map(({ type, status, reason }) => `${type} ${status} ${reason}`).join(', ');
+  }
+
+  /** Conditions of a listener that are not as usual. */
+  listenerOf(name: string, reports = this.report()): string {
+    const found = reports.gateways.get('shop/gw')?.listeners.find((one) => one.name === name);
+    const usual = /^(?:Accepted|Programmed|ResolvedRefs) True|^Conflicted False/;
+    const conditions = (found?.conditions ?? []).map(({ type, status, reason }) => `${type} ${status} ${reason}`);
+    return [...conditions.filter((one) => !usual.test(one)), `${found?.attachedRoutes}`].join(', ');
+  }
+}
+
+/** `LISTENER HOST` of each request, with `**.` for all names below. */
+function show({ listener, host = '*', span }: SiteRequest): string {
+  return `${listener.split('/')[1]} ${span === 'labels' ? '**.' : ''}${host}`;
+}
+
+const good = 'Accepted True Accepted, ResolvedRefs True ResolvedRefs';
+
+describe('HTTPRoutes', () => {
+  it('are requested for the names that they have in common with their listeners', () => {
+    const world = new World(
+      writeGateway([
+        http(),
+        http({ name: 'wide', hostname: '*.example.com' }),
+        http({ name: 'narrow', hostname: 'a.b.example.com' }),
+        http({ name: 'other', hostname: 'example.org' }),
+      ]),
+      writeRoute('a', { hostnames: ['*.b.example.com', 'x.example.com', 'example.com'] }),
+    );
+    assert.deepEqual(world.update(), ['HTTPRoute shop/a']);
+    assert.deepEqual(world.requests.map(show), [
+      'http **.b.example.com',
+      'http x.example.com',
+      'http example.com',
+      'wide **.b.example.com',
+      'wide x.example.com',
+      'narrow a.b.example.com',
+    ]);
+    assert.deepEqual(world.update(), []);
+    assert.equal(world.conditionsOf('a'), good);
+    const counts = world
+      .report()
+      .gateways.get('shop/gw')
+      ?.listeners.map(({ attachedRoutes }) => attachedRoutes);
+    assert.deepEqual(counts, [1, 1, 1, 0]);
+  });
+
+  const refusals: readonly (readonly [name: string, want: string, listener: object, spec: object, words?: object])[] = [
+    ['with another section', 'NoMatchingParent', {}, { parentRefs: [{ name: 'gw', sectionName: 'x' }] }],
+    ['with another port', 'NoMatchingParent', {}, { parentRefs: [{ name: 'gw', port: 81 }] }],
+    ['of a kind left out', 'NotAllowedByListeners', { allowedRoutes: { kinds: [{ kind: 'GRPCRoute' }] } }, {}],
+    ['of another name', 'NoMatchingListenerHostname', { hostname: 'a.test' }, { hostnames: ['b.test'] }],
+    ['of a name above the wildcard', 'NoMatchingListenerHostname', { hostname: '*.a.test' }, { hostnames: ['a.test'] }],
+    ['with an address as a name', 'UnsupportedValue', {}, { hostnames: ['192.0.2.1'] }],
+    ['with an unknown filter', 'UnsupportedValue', {}, { rules: [{ filters: [{ type: 'X' }] }] }],
+    ['with an unknown path', 'UnsupportedValue', {}, { rules: [{ matches: [{ path: { type: 'X' } }] }] }],
+    [
+      'with redirect and rewrite',
+      'IncompatibleFilters',
+      {},
+      {
+        rules: [
+          {
+            filters: [
+              { type: 'RequestRedirect', requestRedirect: { hostname: 'a.test' } },
+              { type: 'URLRewrite', urlRewrite: { hostname: 'b.test' } },
+            ],
+          },
+        ],
+      },
+    ],
+  ];
+  for (const [name, want, listener, spec] of refusals) {
+    it(`are not accepted ${name}`, () => {
+      const world = new World(writeGateway([http(listener)]), writeRoute('a', spec));
+      world.update();
+      assert.match(world.conditionsOf('a'), new RegExp(`^Accepted False ${want}, `));
+      assert.equal(world.listenerOf('http'), '0');
+    });
+  }
+
+  it('of another namespace are not accepted unless the listener allows it', () => {
+    const world = new World(writeGateway([http()]), writeRoute('a', {}, { namespace: 'bank' }));
+    world.update();
+    const [parent] = world.report().routes.HTTPRoute?.get('bank/a')?.parents ?? [];
+    assert.equal(parent?.conditions[0]?.reason, 'NotAllowedByListeners');
+    world.put(writeGateway([http({ allowedRoutes: { namespaces: { from: 'All' } } })]));
+    assert.deepEqual(world.update(), ['HTTPRoute bank/a']);
+    assert.deepEqual(world.requests.map(show), ['http *']);
+  });
+
+  it('answer with an error where a rule is not supported, and serve the others', () => {
+    const world = new World(
+      writeGateway([http()]),
+      writeRoute('a', {
+        rules: [
+          { backendRefs: [{ name: 'web', port: 80 }] },
+          {
+            matches: [{ path: { value: '/b/' } }],
+            filters: [{ type: 'RequestMirror' }],
+            backendRefs: [{ name: 'web', port: 80 }],
+          },
+        ],
+      }),
+    );
+    world.update();
+    assert.equal(world.conditionsOf('a'), `${good}, PartiallyInvalid True UnsupportedValue`);
+    const [{ demand }] = world.requests as [SiteRequest];
+    assert.ok(demand.ok);
+    assert.deepEqual(
+      demand.value.matches.map(({ path, group }) => [path.value, group]),
+      [
+        ['', 0],
+        ['/b', 1],
+      ],
+    );
+    assert.deepEqual(
+      demand.value.groups.map(({ shares, errors }) => [shares.length, errors?.invalid]),
+      [
+        [1, 500],
+        [0, 500],
+      ],
+    );
+  });
+
+  it('keep their requests when something else changes, and change with grants', () => {
+    const backendRefs = [{ name: 'web', namespace: 'bank', port: 80 }];
+    const world = new World(writeGateway([http()]), writeRoute('a', { rules: [{ backendRefs }] }), writeRoute('b'));
+    world.update();
+    assert.match(world.conditionsOf('a'), /ResolvedRefs False RefNotPermitted/);
+    const before = world.requests;
+    world.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'other' } });
+    assert.deepEqual(world.update(), []);
+    assert.deepEqual(world.requests, before);
+    world.put(
+      write(
+        'ReferenceGrant',
+        'grant',
+        { from: [{ group, kind: 'HTTPRoute', namespace: 'shop' }], to: [{ group: '', kind: 'Service' }] },
+        { namespace: 'bank' },
+      ),
+    );
+    assert.deepEqual(world.update(), ['HTTPRoute shop/a']);
+    const [{ demand }] = world.requests as [SiteRequest];
+    assert.equal(demand.ok && demand.value.groups[0]?.shares[0]?.isForbidden, undefined);
+  });
+
+  it('are accepted when the data plane serves them, and not before', () => {
+    const world = new World(writeGateway([http()]), writeRoute('a'));
+    world.update();
+    const waiting = world.report(({ request }) => (request === undefined ? {} : { pending: { what: 'all' } }));
+    assert.equal(waiting.routes.HTTPRoute?.get('shop/a')?.isPending, true);
+    const refused = { reason: 'ExtendedValidationFailed', message: 'HAProxy rejects it' };
+    const reports = world.report(({ request }) => (request === undefined ? {} : refused));
+    assert.match(world.conditionsOf('a', reports), /^Accepted False UnsupportedValue/);
+    // An unchanged report is the same object.
+    const [one, other] = [world.report(), world.report()].map(({ routes }) => routes.HTTPRoute?.get('shop/a'));
+    assert.equal(one, other);
+  });
+
+  it('yield to an older GRPCRoute with a name in common on a listener', () => {
+    const world = new World(
+      writeGateway([http(), http({ name: 'b', port: 81 })]),
+      writeRoute(
+        'grpc',
+        { hostnames: ['*.a.test'], parentRefs: [{ name: 'gw', sectionName: 'http' }] },
+        { age: 1 },
+        'GRPCRoute',
+      ),
+      writeRoute('young', { hostnames: ['x.a.test'], parentRefs: [{ name: 'gw', sectionName: 'http' }] }, { age: 2 }),
+      writeRoute('both', { hostnames: ['x.a.test'] }, { age: 2 }),
+      writeRoute('apart', { hostnames: ['a.test'] }, { age: 2 }),
+    );
+    world.update();
+    assert.match(world.conditionsOf('young'), /^Accepted False HostnameConflict/);
+    assert.equal(world.conditionsOf('both'), good);
+    assert.equal(world.conditionsOf('apart'), good);
+    assert.equal(world.conditionsOf('grpc', world.report(), 'GRPCRoute'), good);
+    assert.deepEqual(world.requests.map(show), ['b x.a.test', 'http a.test', 'b a.test', 'http **.a.test']);
+    world.inventory.remove('GRPCRoute', 'shop/grpc');
+    assert.deepEqual(world.update(), ['HTTPRoute shop/young', 'HTTPRoute shop/both', 'GRPCRoute shop/grpc']);
+    assert.equal(world.conditionsOf('young'), good);
+  });
+});
+
+describe('listeners for hosts', () => {
+  it('of one Gateway exclude each other by hostname, and by protocol', () => {
+    const world = new World(
+      writeGateway([
+        http(),
+        http({ name: 'same' }),
+        http({ name: 'own', hostname: 'a.test' }),
+        { name: 'tcp', port: 81, protocol: 'TCP' },
+        http({ name: 'mixed', port: 81 }),
+        http({ name: 'tls', port: 443 }),
+        https(),
+      ]),
+    );
+    world.update();
+    const conflict = (reason: string) =>
+      `Accepted False ${reason}, Programmed False Invalid, Conflicted True ${reason}, 0`;
+    for (const name of ['http', 'same']) assert.equal(world.listenerOf(name), conflict('HostnameConflict'));
+    for (const name of ['tcp', 'mixed', 'tls', 'https']) {
+      assert.equal(world.listenerOf(name), conflict('ProtocolConflict'));
+    }
+    assert.equal(world.listenerOf('own'), '0');
+    assert.deepEqual(world.listeners, ['Gateway-shop-gw/own']);
+  });
+
+  it('of Gateways on one address leave a port to the oldest, unless hostnames differ', () => {
+    const words = { namespace: 'bank', age: 1 };
+    const world = new World(
+      writeGateway([http(), http({ name: 'a', hostname: 'a.test' })]),
+      writeGateway(
+        [http({ name: 'b', hostname: 'b.test' }), http(), { name: 'tcp', port: 80, protocol: 'TCP' }],
+        {},
+        words,
+      ),
+      writeGateway([http({ port: 8080 })], {}, { namespace: 'third', age: 2 }),
+    );
+    world.update();
+    assert.deepEqual(world.listeners, ['Gateway-shop-gw/http', 'Gateway-shop-gw/a', 'Gateway-third-gw/http']);
+    const shown = world
+      .report()
+      .gateways.get('bank/gw')
+      ?.listeners.map(({ conditions }) => conditions[0]?.reason);
+    assert.deepEqual(shown, ['ProtocolConflict', 'ProtocolConflict', 'ProtocolConflict']);
+    world.put(writeGateway([http({ name: 'b', hostname: 'b.test' }), http()], {}, words));
+    world.update();
+    assert.ok(world.listeners.includes('Gateway-bank-gw/b'));
+    const reasons = world
+      .report()
+      .gateways.get('bank/gw')
+      ?.listeners.map(({ conditions }) => conditions[0]?.reason);
+    assert.deepEqual(reasons, ['Accepted', 'PortUnavailable']);
+  });
+
+  const certificates: readonly (readonly [name: string, reference: object, want: string])[] = [
+    ['of another kind', { kind: 'ConfigMap', name: 'a' }, 'InvalidCertificateRef'],
+    ['of another group', { group: 'a.test', name: 'a' }, 'InvalidCertificateRef'],
+    ['without a valid name', { name: 'A/b' }, 'InvalidCertificateRef'],
+    ['of another namespace without a grant', { name: 'a', namespace: 'bank' }, 'RefNotPermitted'],
+  ];
+  for (const [name, reference, want] of certificates) {
+    it(`are not served with a certificate ${name}, and count their routes`, () => {
+      const listener = https({ tls: { certificateRefs: [reference] } });
+      const world = new World(writeGateway([listener]), writeRoute('a'));
+      world.update();
+      assert.equal(world.listenerOf('https'), `Programmed False Invalid, ResolvedRefs False ${want}, 1`);
+      assert.deepEqual(world.listeners, []);
+      assert.deepEqual([...(world.sites.sources[0]?.listSecrets() ?? [])], []);
+      assert.equal(world.conditionsOf('a'), good);
+    });
+  }
+
+  it('report a certificate that the data plane rejects', () => {
+    const world = new World(writeGateway([https()]), writeRoute('a'));
+    world.update();
+    assert.deepEqual([...(world.sites.sources[0]?.listSecrets() ?? [])], ['shop/pair']);
+    const reports = world.report(({ listener }) =>
+      listener === undefined ? {} : { reason: 'ExternalCertificateGetFailed', message: 'no such Secret' },
+    );
+    assert.equal(
+      world.listenerOf('https', reports),
+      'Programmed False Invalid, ResolvedRefs False InvalidCertificateRef, 1',
+    );
+    assert.equal(world.conditionsOf('a', reports), good);
+  });
+
+  it('report common names of HTTPS listeners, and refuse settings that restrict clients', () => {
+    const world = new World(
+      writeGateway([
+        https(),
+        https({ name: 'a', hostname: 'a.test' }),
+        https({ name: 'other', port: 8443, hostname: 'a.test' }),
+        { name: 'terminate', port: 9443, protocol: 'TLS' },
+      ]),
+    );
+    world.update();
+    for (const name of ['https', 'a']) {
+      assert.equal(world.listenerOf(name), 'OverlappingTLSConfig True OverlappingHostnames, 0');
+    }
+    assert.equal(world.listenerOf('other'), '0');
+    assert.match(world.listenerOf('terminate'), /^Accepted False UnsupportedValue/);
+    const tls = { frontend: { default: {}, perPort: [{ port: 443, tls: { validation: { caCertificateRefs: [] } } }] } };
+    world.put(writeGateway([https(), https({ name: 'other', port: 8443 })], { tls }));
+    world.update();
+    assert.match(world.listenerOf('https'), /^Accepted False UnsupportedValue/);
+    assert.equal(world.listenerOf('other'), '0');
+  });
+});
+
+describe('ports of listeners for hosts', () => {
+  it('are claimed, and served only when they are granted', () => {
+    const world = new World(writeGateway([http(), http({ name: 'other', port: 8080 })]), writeRoute('a'));
+    world.sitePorts = new Map();
+    world.update();
+    assert.deepEqual(world.listeners, ['Gateway-shop-gw/http']);
+    assert.equal(world.report().gateways.get('shop/gw')?.isPending, true);
+    world.sitePorts = new Map([['8080', 'TCP port 8080 is used by a program on the node']]);
+    world.update();
+    assert.deepEqual(world.listeners, ['Gateway-shop-gw/http']);
+    assert.equal(world.listenerOf('other'), 'Accepted False PortUnavailable, Programmed False Invalid, 1');
+    world.sitePorts = new Map([['8080', undefined]]);
+    assert.deepEqual(world.update(), ['HTTPRoute shop/a']);
+    assert.deepEqual(world.listeners, ['Gateway-shop-gw/http', 'Gateway-shop-gw/other']);
+  });
+});
+
+describe('GRPCRoutes and TLSRoutes', () => {
+  it('match methods as paths', () => {
+    const matches = [
+      { method: { service: 'a.B', method: 'C' } },
+      { method: { service: 'a.B' } },
+      { method: { method: 'C' } },
+      { method: { type: 'RegularExpression', service: 'a\\..+' }, headers: [{ name: 'X', value: 'y' }] },
+    ];
+    const rules = [{ matches, backendRefs: [{ name: 'web', port: 80 }] }];
+    const world = new World(writeGateway([http()]), writeRoute('a', { rules }, {}, 'GRPCRoute'));
+    world.update();
+    const [{ demand }] = world.requests as [SiteRequest];
+    assert.ok(demand.ok);
+    assert.deepEqual(
+      demand.value.matches.map(({ path }) => `${path.type} ${path.value}`),
+      ['exact /a.B/C', 'element /a.B', 'regex /[^/]+/C', 'regex /(?:a\\..+)/(?:[^/]+)'],
+    );
+    assert.deepEqual([demand.value.groups[0]?.errors?.invalid, demand.value.groups[0]?.isH2c], [503, true]);
+  });
+
+  it('pass TLS through for their names', () => {
+    const listener = { name: 'tls', port: 443, protocol: 'TLS', hostname: '*.a.test', tls: { mode: 'Passthrough' } };
+    const world = new World(writeGateway([listener]), writeRoute('a', { hostnames: ['*.test'] }, {}, 'TLSRoute'));
+    world.update();
+    assert.deepEqual(world.requests.map(show), ['tls **.a.test']);
+    assert.equal(world.conditionsOf('a', world.report(), 'TLSRoute'), good);
+  });
+});
