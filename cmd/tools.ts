@@ -7,6 +7,7 @@ import { writeSync } from 'node:fs';
 import { basename } from 'node:path';
 
 const programs: Readonly<Record<string, () => Promise<unknown>>> = {
+  'ingress-addresses': () => import('./ingress-addresses.ts'),
   'ingress-agent': () => import('./ingress-agent.ts'),
   'ingress-started': () => import('./ingress-started.ts'),
   'ingress-haproxy': () => import('./ingress-haproxy.ts'),

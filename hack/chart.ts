@@ -6,6 +6,7 @@ const parts = {
   common: 'namespace.create',
   crd: 'crds.egressRouters',
   'route-crd': 'crds.routes',
+  'ingress-crd': 'ingress.enabled',
   controller: 'controller.enabled',
   node: 'node.enabled',
   ingress: 'ingress.enabled',
@@ -50,6 +51,7 @@ const fields: Readonly<Record<string, readonly Field[]>> = {
     { value: 'ingress.tolerations', path: [...podSpec, 'tolerations'] },
     { value: 'ingress.resources', path: [...container(0), 'resources'] },
     { value: 'ingress.haproxyResources', path: [...container(1), 'resources'] },
+    { value: 'ingress.addressesResources', path: [...container(2), 'resources'] },
   ],
 };
 

@@ -25,6 +25,8 @@ const allowed: readonly (readonly [file: RegExp, line: RegExp])[] = [
   [/^src\/ingress\/ports\//, /\bof before\b/],
   // Names in code and test data.
   [/^src\/ingress\/ports\/rules\/slots\.ts$/, /'nobody'/],
+  // A state of virtual addresses.
+  [/^src\/ingress\/(addresses|pools)\//, /['`]nobody['`]/],
   [/^test\//, /'(sticky=|10\.0\.0\.0\/8 )?nobody(\.test|-has-this)?'|"nobody|\bnobody here\b/],
 ];
 

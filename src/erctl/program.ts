@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { KernelError } from '../base/linux/kernel-error.ts';
 import { escapeLines, escapeUnprintable } from '../base/model/text.ts';
+import { addAddresses } from './commands/addresses.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addInspect } from './commands/inspect.ts';
 import { addList } from './commands/list.ts';
@@ -42,6 +43,7 @@ export function makeProgram(version: string, context: CommandContext): Command {
     addTop,
     addLogs,
     addRoutes,
+    addAddresses,
     addValidate,
     addRender,
     addSchema,

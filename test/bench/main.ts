@@ -1,5 +1,6 @@
 /** Measures; prints tables. Every figure of a table comes from one run, the contestants in turn. */
 import { cpus, release } from 'node:os';
+import { benchAddresses } from './addresses.ts';
 import { benchAttach, benchStart } from './attach.ts';
 import { benchConnections } from './connections.ts';
 import { benchHttp } from './http.ts';
@@ -21,6 +22,7 @@ const parts = [
   ['The daemon of a node', benchNode],
   ['Names of destinations', benchNames],
   ['HTTP: 10,000 Routes in HAProxy', benchHttp],
+  ['Virtual addresses: moves between three nodes', benchAddresses],
   ['Long lists: 40 Routes with 15,000 networks each, rewritten', benchLongLists],
 ] as const;
 const chosen = process.argv.slice(2);

@@ -9,7 +9,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** Thrown for invalid options; the message has one line for each. */
 export class OptionsError extends Error {}
 
-type Flags = Readonly<Record<string, string | boolean | undefined>>;
+type Flags = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
 
 /** Reads options from the flag, the environment variable or the default, in this order. Collects problems. */
 export class OptionReader<Name extends string> {
@@ -47,6 +47,12 @@ export class OptionReader<Name extends string> {
     return undefined;
   }
 
+  /** Returns the values of a flag that may be given several times, as written. */
+  readAll(name: Name): readonly string[] {
+    const flag = this.#flags[name];
+    return Array.isArray(flag) ? (flag as readonly string[]) : [];
+  }
+
   /** Returns whether a switch is set: by its flag, or by a variable that means true to {@link parseBool}. */
   isSet(name: Name): boolean {
     if (this.#flags[name] === true) return true;
@@ -66,9 +72,9 @@ export class OptionReader<Name extends string> {
 
 function parseFlags(table: OptionTable<string>, args: readonly string[]): Flags {
   const options = Object.fromEntries(
-    Object.entries(table).map(([name, { value }]) => [
+    Object.entries(table).map(([name, { value, repeats = false }]) => [
       name,
-      { type: value === undefined ? ('boolean' as const) : ('string' as const) },
+      { type: value === undefined ? ('boolean' as const) : ('string' as const), multiple: repeats },
     ]),
   );
   try {

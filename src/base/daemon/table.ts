@@ -10,6 +10,8 @@ export interface OptionRow {
   readonly initial?: string;
   /** Heading in `--help` above this option and those that follow. */
   readonly heading?: string;
+  /** May be given several times. */
+  readonly repeats?: true;
   /** An invalid variable is ignored with a warning, as in the program that defined the variable. */
   readonly fallsBack?: true;
 }

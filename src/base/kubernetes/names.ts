@@ -19,4 +19,8 @@ export const clusterNames = {
   agentLease: (routerName: string): string => `ingress-agent-${routerName}`,
   /** Lease whose annotations list the nodes whose agents serve, with their addresses. */
   agentRoster: (routerName: string): string => `ingress-agent-${routerName}-nodes`,
+  /** Lease whose annotations list the nodes that hold virtual addresses. */
+  addressMembers: (routerName: string): string => `ingress-agent-${routerName}-members`,
+  /** Secret with the keys of the heartbeats between these nodes. */
+  addressKeys: (routerName: string): string => `ingress-agent-${routerName}-keys`,
 } as const;

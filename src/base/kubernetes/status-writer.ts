@@ -79,7 +79,8 @@ export class StatusWriter<Kind extends string> {
   /** Records an object as observed. `key` is `NAMESPACE/NAME`. */
   observe(kind: Kind, key: string, object: unknown, version: string): void {
     const place = `${kind} ${key}`;
-    const apiVersion = `${this.#parts.kinds[kind].group}/${version}`;
+    const { group } = this.#parts.kinds[kind];
+    const apiVersion = group === '' ? version : `${group}/${version}`;
     this.#seen.set(place, pickStatus(kind, object, apiVersion));
     this.#add(place);
   }
@@ -219,7 +220,8 @@ export class StatusWriter<Kind extends string> {
 
   #pathOf({ kind, apiVersion, metadata: { namespace, name } }: SeenObject<Kind>): string {
     const scope = namespace === '' ? '' : `/namespaces/${namespace}`;
-    return `/apis/${apiVersion}${scope}/${this.#parts.kinds[kind].plural}/${name}`;
+    const root = apiVersion.includes('/') ? 'apis' : 'api';
+    return `/${root}/${apiVersion}${scope}/${this.#parts.kinds[kind].plural}/${name}`;
   }
 }
 

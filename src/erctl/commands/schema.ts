@@ -5,6 +5,7 @@ import { inspectDocumentSchema } from '../../egress/inspect/report-document.ts';
 import { traceDocumentSchema } from '../../egress/inspect/trace-document.ts';
 import { watchDocumentSchema } from '../../egress/inspect/watch-document.ts';
 import { claimsDocumentSchema } from '../../ingress/claims/claims-document.ts';
+import { addressesDocumentSchema } from '../../ingress/pools/addresses-document.ts';
 import type { CommandContext } from '../context.ts';
 import { renderJson } from '../json.ts';
 import { renderDocumentSchema } from '../manifests/render-document.ts';
@@ -12,6 +13,7 @@ import { validateDocumentSchema } from '../manifests/validate-document.ts';
 
 /** Schema of the JSON document of each command. */
 const schemas = {
+  addresses: addressesDocumentSchema,
   inspect: inspectDocumentSchema,
   list: listDocumentSchema,
   render: renderDocumentSchema,

@@ -46,9 +46,9 @@ function explainPending({ pending }: Claim): string {
   return { all: 'not in force', change: 'last change not in force', endpoints: 'last endpoints not in force' }[pending];
 }
 
-/** Formats `13306/tcp`, or `shop.example/cart (edge)`. */
-function describePlace({ port, protocol, host, path = '', termination }: Claim): string {
-  if (port !== undefined) return `${port}/${protocol}`;
+/** Formats `13306/tcp`, `192.0.2.10 80/tcp` at a virtual address, or `shop.example/cart (edge)`. */
+function describePlace({ port, protocol, address, host, path = '', termination }: Claim): string {
+  if (port !== undefined) return `${address === undefined ? '' : `${address} `}${port}/${protocol}`;
   if (host === undefined) return '-';
   return `${host}${path}${termination === undefined || termination === 'none' ? '' : ` (${termination})`}`;
 }

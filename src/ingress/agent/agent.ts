@@ -8,7 +8,9 @@ import { type DataPlane, notApplied } from '../intent/plane.ts';
 import type { Inventory } from '../objects/inventory.ts';
 import type { ClusterObject, Kind } from '../objects/kinds.ts';
 import type { ObjectSource, SourceSink } from '../objects/source/source.ts';
+import type { Holding } from '../pools/holding.ts';
 import type { AgentMetrics } from '../status/metrics.ts';
+import type { AddressReports } from '../status/plan-addresses.ts';
 import { ReportMerger, type StatusSink } from '../status/status.ts';
 import { PlaneRunner } from './plane-runner.ts';
 
@@ -19,6 +21,10 @@ export interface AgentParts {
   readonly planes: readonly DataPlane[];
   /** The Gateways and their routes that the planes decided about. Absent: none are served. */
   readonly gateways?: () => GatewaySnapshot | undefined;
+  /** Returns whether an ingress node holds a virtual address. Absent: there are no virtual addresses. */
+  readonly holdingOf?: (address: string) => Holding;
+  /** Results of virtual addresses. Absent: there are none. */
+  readonly addresses?: () => AddressReports;
   /** Decides about endpoints with node addresses. */
   readonly guard?: HostGuard;
   readonly status: StatusSink;
@@ -152,6 +158,11 @@ export class IngressAgent implements SourceSink {
     this.#noteChange();
   }
 
+  /** Publishes the statuses again, because something outside the objects has changed. */
+  requestReport(): void {
+    if (this.#isSynced) this.#publish.request();
+  }
+
   report(place: string, problem: string | undefined): void {
     if (this.#problems.get(place) === problem) return;
     this.#problems.report(place, problem);
@@ -186,7 +197,8 @@ export class IngressAgent implements SourceSink {
     const objects = this.#parts.gateways?.();
     const verdicts = reports.flatMap((report) => report.verdicts);
     const serviceOf = (key: string) => this.#parts.inventory.get('Service', key);
-    const gateways = objects && reportGateways({ ...objects, verdicts, serviceOf });
-    this.#parts.status.publish(statuses, gateways, this.#problems.lines);
+    const holdingOf = this.#parts.holdingOf ?? (() => ({ state: 'waiting' }) as const);
+    const gateways = objects && reportGateways({ ...objects, verdicts, serviceOf, holdingOf });
+    this.#parts.status.publish(statuses, gateways, this.#problems.lines, this.#parts.addresses?.());
   }
 }

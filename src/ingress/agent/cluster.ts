@@ -8,9 +8,11 @@ import { clusterNames } from '../../base/kubernetes/names.ts';
 import { ReviewedHostPods } from '../backends/host-pods.ts';
 import { ClusterSecrets } from '../http/secrets.ts';
 import type { Inventory } from '../objects/inventory.ts';
-import { gatewayKinds, KubernetesSource, nodeKinds, ordinaryKinds } from '../objects/source/kubernetes.ts';
+import { gatewayKinds, KubernetesSource, nodeKinds, ordinaryKinds, poolKinds } from '../objects/source/kubernetes.ts';
 import { ClusterStatus } from '../status/cluster-status.ts';
 import { NodeRoster } from '../status/node-roster.ts';
+import { SecretKeys } from './addresses/keys.ts';
+import { LeaseMembers } from './addresses/members.ts';
 import type { Cluster, Report } from './daemon.ts';
 import type { AgentOptions } from './options.ts';
 import { isBeingRemoved } from './removal.ts';
@@ -37,10 +39,26 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
   const lease = new TemporaryLease(openLease);
   const settings = { namespace, name: clusterNames.agentRoster(identity.routerName), node: ports.node };
   const roster = new NodeRoster(api, settings, (problem) => report('node addresses', problem));
+  const members = new LeaseMembers(
+    api,
+    {
+      namespace,
+      name: clusterNames.addressMembers(identity.routerName),
+      // Without a list of Nodes, nothing is known about them.
+      isGone: (node) => !inventory.isEmpty('Node') && inventory.get('Node', node) === undefined,
+    },
+    (problem) => report('members', problem),
+  );
+  const keys = new SecretKeys(
+    api,
+    { namespace, name: clusterNames.addressKeys(identity.routerName) },
+    lease,
+    (problem) => report('heartbeat keys', problem),
+  );
   const status = new ClusterStatus(api, identity, lease, log);
   // Without the option, a cluster may lack Gateways or deny access to them.
-  const optionalKinds = [...nodeKinds, ...(ports.policy.gatewayClass === undefined ? gatewayKinds : [])];
-  const kinds = [...ordinaryKinds, ...nodeKinds, ...(hostsOnly ? [] : gatewayKinds)];
+  const optionalKinds = [...nodeKinds, ...poolKinds, ...(ports.policy.gatewayClass === undefined ? gatewayKinds : [])];
+  const kinds = [...ordinaryKinds, ...nodeKinds, ...(hostsOnly ? [] : [...poolKinds, ...gatewayKinds])];
   const source = new KubernetesSource(api, { routerNameKey, ignoresPorts: hostsOnly, kinds, optionalKinds }, status);
   const isRemoved = async (): Promise<boolean> => {
     if (daemonSet === undefined || dryRun) return false;
@@ -70,6 +88,9 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
     // A dry run writes nothing, so it must not keep another agent from writing.
     ...(!dryRun && { lease }),
     ...(!dryRun && { roster }),
+    members,
+    keys,
+    ...(!dryRun && options.updatesStatus && { tell: (object, words) => status.tell(object, words) }),
     isRemoved,
     secrets: new ClusterSecrets(api),
     pods: openHostPods(api, inventory, (problem) => report('host network pods', problem)),

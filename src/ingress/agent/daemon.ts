@@ -3,6 +3,8 @@ import { type Credentials, createDaemonServer } from '../../base/daemon/http-ser
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { EndSignal } from '../../base/daemon/run.ts';
 import { version } from '../../base/daemon/version.ts';
+import type { EventObject, EventWords } from '../../base/kubernetes/events.ts';
+import { parseAddress } from '../../base/model/address.ts';
 import { renderEndpoint } from '../../base/model/endpoint.ts';
 import { HostGuard } from '../backends/host-guard.ts';
 import type { HostPods } from '../backends/host-pods.ts';
@@ -21,14 +23,22 @@ import type { PlaneReport } from '../intent/plane.ts';
 import { Inventory } from '../objects/inventory.ts';
 import { ManifestSource } from '../objects/source/manifests.ts';
 import type { ObjectSource, SourceSink } from '../objects/source/source.ts';
+import { AddressBook } from '../pools/address-book.ts';
+import { describeAddresses } from '../pools/describe-addresses.ts';
 import { describeEphemeralOverlap, readEphemeralPorts } from '../ports/ephemeral.ts';
 import type { PortKernel } from '../ports/kernel-api.ts';
 import { PortPlane } from '../ports/port-plane.ts';
+import { AddressMetrics } from '../status/address-metrics.ts';
 import { AgentMetrics } from '../status/metrics.ts';
 import type { NodeRoster } from '../status/node-roster.ts';
+import { reportAddresses } from '../status/plan-addresses.ts';
 import type { StatusSink } from '../status/status.ts';
 import { StatusFile } from '../status/status-file.ts';
 import { renderStatusPage } from '../status/status-page.ts';
+import type { KeySource } from './addresses/keys.ts';
+import type { Members } from './addresses/members.ts';
+import { MoveEvents } from './addresses/move-events.ts';
+import { openAddresses } from './addresses/open.ts';
 import { IngressAgent } from './agent.ts';
 import { joinNode } from './node-share.ts';
 import type { AgentOptions } from './options.ts';
@@ -47,6 +57,12 @@ export interface Cluster {
   readonly pods?: HostPods;
   /** The other ingress nodes. Absent: none is known. */
   readonly roster?: NodeRoster;
+  /** The nodes that hold virtual addresses. Absent: those of the command line. */
+  readonly members?: Members;
+  /** Keys of their heartbeats. Absent: a file. */
+  readonly keys?: KeySource;
+  /** Writes an Event, if this agent is the one that writes statuses. Absent: there are no Events. */
+  readonly tell?: (object: EventObject, words: EventWords) => void;
   /** Resolves to whether no next agent will take over, because the cluster removes the agent. Never rejects. */
   readonly isRemoved?: () => Promise<boolean>;
 }
@@ -77,12 +93,34 @@ export async function startDaemon(
   const inventory = new Inventory();
   // Sources and statuses report to the agent, which is created from them.
   const report: Report = (place, problem) => agent.report(place, problem);
-  const { source, status, lease, secrets, pods, roster, isRemoved } =
+  const { source, status, lease, secrets, pods, roster, members, keys, tell, isRemoved } =
     options.manifests === undefined
       ? await openCluster(options, inventory, log, report)
       : openManifests(options, options.manifests, inventory, (problem) => report('status', problem));
   const guard = new HostGuard(options.guard, { inventory, ...(pods !== undefined && { pods }) });
-  const ports = new PortPlane(options.ports, { inventory, kernel, log, metrics, guard, ...(roster && { roster }) });
+  const book = new AddressBook(inventory, options.addresses);
+  const ports = new PortPlane(options.ports, {
+    inventory,
+    kernel,
+    log,
+    metrics,
+    guard,
+    book,
+    ...(roster && { roster }),
+  });
+  const moves = tell && new MoveEvents(tell, () => ports.assignments);
+  const { keeper, holdings } = openAddresses(options, {
+    inventory,
+    ports,
+    ...(members && { members }),
+    ...(keys && { keys }),
+    isReady: () => agent.unreadiness === undefined,
+    report,
+    onState: (state) => {
+      agent.requestReport();
+      moves?.follow(state);
+    },
+  });
   const http = openHttp(options, { inventory, secrets, log, guard });
   const httpMetrics = http && new HttpMetrics(metrics.registry, options.http?.serverThreshold ?? 0);
   const agent: IngressAgent = new IngressAgent({
@@ -90,11 +128,20 @@ export async function startDaemon(
     inventory,
     planes: http === undefined ? [ports] : [ports, http],
     gateways: () => ports.gateways,
+    holdingOf: (address) => holdings.of(address),
+    addresses: () =>
+      reportAddresses({
+        services: inventory.all('Service'),
+        assignments: ports.assignments,
+        balancerClass: options.addresses.balancerClass,
+        holdingOf: (address) => holdings.of(address),
+      }),
     guard,
     status: options.dryRun || !options.updatesStatus ? noStatus : status,
     log,
     metrics,
   });
+  void new AddressMetrics(metrics.registry, { state: () => keeper.state, assignments: () => ports.assignments });
   const { stats } = options;
   const makeServer = (credentials: Credentials | undefined): Server =>
     createDaemonServer({
@@ -108,6 +155,14 @@ export async function startDaemon(
       unreadiness: () => agent.unreadiness,
       documents: {
         '/claims': () => describeClaims(ports, http),
+        '/addresses': () =>
+          describeAddresses({
+            node: options.ports.node,
+            assignments: ports.assignments,
+            state: keeper.state,
+            problem: keeper.problem,
+            now: Date.now(),
+          }),
         ...(http !== undefined && {
           '/trace': (query) =>
             http.desired && traceRequest(http.desired, readTraced(query), http.ports, collectNotes(http.report())),
@@ -130,8 +185,11 @@ export async function startDaemon(
   const ephemeral = readEphemeralPorts();
   if (ephemeral !== undefined) report('node', describeEphemeralOverlap(options.ports.policy, ephemeral));
   agent.start(options.pod === undefined);
-  if (options.pod === undefined) lease?.start();
-  const share = options.pod && (await joinNode(options.pod, { agent, stats: server, lease }, log));
+  if (options.pod === undefined) {
+    lease?.start();
+    if (!options.dryRun) keeper.start();
+  }
+  const share = options.pod && (await joinNode(options.pod, { agent, keeper, stats: server, lease }, log));
   return {
     agent,
     serves: describeServing(options),
@@ -143,6 +201,8 @@ export async function startDaemon(
       const removes = options.cleanupOnExit || (await isRemoved?.()) === true;
       const isOwner = share === undefined || share.isOwner || (removes && share.tryTake());
       if (removes && isOwner) log.info({}, 'Removing the rules');
+      // First, so that other nodes take over while this one still serves.
+      if (isOwner) await keeper.stop(removes);
       await Promise.all([agent.stop(removes, isOwner), lease?.release()]);
       await roster?.close(removes);
       await share?.close();
@@ -203,7 +263,9 @@ async function renderPage({ agent, ports, http, node }: PageParts, filter: strin
       claims: document.claims,
       endpointsOf: (claim) => {
         if (claim.port === undefined || claim.protocol === undefined) return sites?.(claim) ?? [];
-        const endpoints = open.get(portKey({ protocol: claim.protocol, port: claim.port })) ?? [];
+        const address = claim.address === undefined ? undefined : parseAddress(claim.address);
+        const { protocol, port: number } = claim;
+        const endpoints = open.get(portKey({ protocol, port: number, ...(address && { address }) })) ?? [];
         return endpoints.map(({ address, port }) => renderEndpoint({ address, port }));
       },
       ...(haproxy !== undefined && { haproxy }),

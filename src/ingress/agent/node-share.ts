@@ -2,6 +2,7 @@ import type { DaemonLog } from '../../base/daemon/log.ts';
 import { type Duties, NodeOwnership } from '../handover/ownership.ts';
 import { PodFolder } from '../handover/pod-folder.ts';
 import { serveStarted } from '../handover/started.ts';
+import type { AddressKeeper } from './addresses/keeper.ts';
 import type { IngressAgent } from './agent.ts';
 import type { StatsServer } from './stats-server.ts';
 
@@ -15,6 +16,8 @@ export interface PodOptions {
 /** What only one agent of a node does. */
 export interface SharedParts {
   readonly agent: IngressAgent;
+  /** Writes which virtual addresses this node should hold. */
+  readonly keeper: Pick<AddressKeeper, 'start' | 'pause'>;
   /** Absent: none. */
   readonly stats?: StatsServer | undefined;
   /** Candidacy for writing statuses. Absent: statuses are not written to a cluster. */
@@ -35,7 +38,7 @@ export interface NodeShare {
  */
 export async function joinNode(
   { shared, uid }: PodOptions,
-  { agent, stats, lease }: SharedParts,
+  { agent, keeper, stats, lease }: SharedParts,
   log: DaemonLog,
 ): Promise<NodeShare> {
   const folder = await PodFolder.open(shared, uid, 'agent');
@@ -43,10 +46,12 @@ export async function joinNode(
     prepare: async () => await agent.prepare(),
     begin: () => {
       agent.takeOver();
+      keeper.start();
       lease?.start();
       stats?.openSoon();
     },
     end: async () => {
+      keeper.pause();
       stats?.close();
       // Only then statuses: the next agent publishes them after it has applied the ports.
       await agent.handOver();

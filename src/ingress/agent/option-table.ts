@@ -1,5 +1,7 @@
 import { daemonTable } from '../../base/daemon/log-format.ts';
 import { formatOptionHelp, type OptionTable } from '../../base/daemon/table.ts';
+import { clusterNames } from '../../base/kubernetes/names.ts';
+import { addressesFolder, heartbeatPort } from '../addresses/documents.ts';
 import { defaultClosedPorts } from '../backends/host-guard.ts';
 import { defaultPolicy } from '../claims/policy.ts';
 import { formatPortRanges } from '../claims/port-ranges.ts';
@@ -54,6 +56,36 @@ export const optionTable: OptionTable<OptionName> = {
   'gateway-addresses': {
     value: 'IP,...',
     help: "addresses in Gateways' statuses; default --addresses, else the node's",
+  },
+  'address-pool': {
+    heading: 'Virtual addresses',
+    value: 'POOL',
+    help: 'pool of virtual addresses, NAME=RANGE,...[;interface=NAME|;subnet=NETWORK][;namespaces=NS,...]; repeatable, besides IngressAddressPools',
+    repeats: true,
+  },
+  'router-addresses': {
+    value: 'IP,...',
+    help: 'addresses of pools at which Routes are served, besides the addresses of the nodes',
+    variable: 'ROUTER_ADDRESSES',
+  },
+  'load-balancer-class': {
+    value: 'NAME',
+    help: 'loadBalancerClass of Services that get addresses of pools',
+    initial: clusterNames.gatewayController,
+  },
+  'address-members': {
+    value: 'NODE=IP+...,...',
+    help: 'ingress nodes that hold virtual addresses, with --manifests; default only this node',
+  },
+  'heartbeat-port': {
+    value: 'PORT',
+    help: 'UDP port on which nodes with virtual addresses observe each other',
+    initial: String(heartbeatPort),
+  },
+  'addresses-directory': {
+    value: 'DIR',
+    help: 'folder of the files for the program ingress-addresses',
+    initial: addressesFolder,
   },
   'route-labels': {
     heading: 'Selection of Routes',
@@ -241,6 +273,12 @@ export type OptionName =
   | 'canonical-hostname'
   | 'gateway-class'
   | 'gateway-addresses'
+  | 'address-pool'
+  | 'router-addresses'
+  | 'load-balancer-class'
+  | 'address-members'
+  | 'heartbeat-port'
+  | 'addresses-directory'
   | 'route-labels'
   | 'namespace-labels'
   | 'project-labels'

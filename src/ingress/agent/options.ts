@@ -10,7 +10,7 @@ import { defaultClosedPorts, type HostGuardSettings } from '../backends/host-gua
 import { fieldSelectorCure, parseFieldSelector } from '../claims/field-selector.ts';
 import { labelSelectorCure, parseLabelSelector } from '../claims/label-selector.ts';
 import { namespaceQuotaCure, parseNamespaceQuota } from '../claims/policy.ts';
-import { type PortRange, parsePortRanges, portRangesCure } from '../claims/port-ranges.ts';
+import { includesPort, type PortRange, parsePortRanges, portRangesCure } from '../claims/port-ranges.ts';
 import { parsePodUid, podPath } from '../handover/pod-folder.ts';
 import { defaultDirectory, type HttpOptions, readHttpOptions } from '../http/options.ts';
 import type { SiteBalance } from '../intent/site-request.ts';
@@ -18,6 +18,7 @@ import type { Balance } from '../ports/model.ts';
 import type { PortSettings } from '../ports/port-plane.ts';
 import { defaultRouterNameKey } from '../route/route.ts';
 import type { RouterIdentity } from '../status/status.ts';
+import { type AddressOptions, readAddressOptions } from './address-options.ts';
 import type { PodOptions } from './node-share.ts';
 import { type OptionName, optionTable } from './option-table.ts';
 import { readStatsOptions, type StatsOptions } from './stats-options.ts';
@@ -26,6 +27,7 @@ import { readStatsOptions, type StatsOptions } from './stats-options.ts';
 export interface AgentOptions {
   readonly ports: PortSettings;
   readonly guard: HostGuardSettings;
+  readonly addresses: AddressOptions;
   /** Absent: hosts and paths are not served. */
   readonly http?: HttpOptions;
   /** Whether statuses are written. */
@@ -91,7 +93,9 @@ function readOptions(reader: Reader): Omit<AgentOptions, 'warnings'> {
     (text) => (isName(text) ? text : undefined),
     'must be the name of a DaemonSet',
   );
-  const ports = readPortSettings(reader, routerName);
+  const written = readPortSettings(reader, routerName);
+  const addresses = readAddressOptions(reader, written.policy.gatewayClass);
+  const ports = reservePort(written, addresses.heartbeatPort);
   const drainTime = readTimeOrNone(reader, 'drain-time');
   const balances = readHttpBalances(reader);
   const { policy, node, name, checkInterval } = ports;
@@ -102,6 +106,7 @@ function readOptions(reader: Reader): Omit<AgentOptions, 'warnings'> {
   const pod = uid === undefined || dryRun ? undefined : { shared, uid };
   return {
     ports,
+    addresses,
     guard: {
       openNetworks: reader.read('node-endpoint-networks', parseNetworks, networksCure) ?? [],
       closedPorts: reader.read('closed-node-ports', parseClosedPorts, closedPortsCure) ?? defaultClosedPorts,
@@ -180,6 +185,14 @@ function readPortSettings(reader: Reader, routerName: string | undefined): PortS
     ...(addresses !== undefined && { addresses }),
     ...(gatewayAddresses !== undefined && { gatewayAddresses }),
   };
+}
+
+/** No Route may get the heartbeats of the nodes. */
+function reservePort(settings: PortSettings, port: number): PortSettings {
+  const { policy } = settings;
+  const nodeServicePorts = [...policy.nodeServicePorts, { from: port, to: port }];
+  const isReserved = includesPort(policy.nodeServicePorts, port);
+  return isReserved ? settings : { ...settings, policy: { ...policy, nodeServicePorts } };
 }
 
 function readTimeOrNone(reader: Reader, name: OptionName): number {

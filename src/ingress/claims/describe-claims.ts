@@ -31,7 +31,7 @@ export function describePortClaims(
     }),
     ...refused.flatMap(({ request, reason, message }) =>
       listPorts(request.demand.ok ? request.demand.value : undefined).map((port): Claim => {
-        const owner = port.protocol === undefined ? undefined : owners.get(`${port.protocol} ${port.port}`);
+        const owner = owners.get(portName(port));
         return {
           ...port,
           ...describeRequest(request),
@@ -46,10 +46,20 @@ export function describePortClaims(
   return claims.sort(byPort);
 }
 
-function listPorts(demand: PortDemand | undefined): Pick<Claim, 'protocol' | 'port'>[] {
+type Place = Pick<Claim, 'protocol' | 'port' | 'address'>;
+
+function portName({ protocol, port, address }: Place): string {
+  return `${protocol} ${port}${address === undefined ? '' : ` ${address}`}`;
+}
+
+function listPorts(demand: PortDemand | undefined): Place[] {
   // An object with an invalid request is listed, too.
   if (demand === undefined || demand.ports.length === 0) return [{}];
-  return demand.ports.map(({ protocol, port }) => ({ protocol, port }));
+  return demand.ports.map(({ protocol, port, address }) => ({
+    protocol,
+    port,
+    ...(address !== undefined && { address: address.text }),
+  }));
 }
 
 function describeRequest({ meta, listener }: PortRequest): Pick<Claim, 'kind' | 'namespace' | 'name' | 'listener'> {
@@ -69,7 +79,8 @@ function byPort(one: Claim, other: Claim): number {
   if (one.port !== other.port)
     return (one.port ?? Number.POSITIVE_INFINITY) < (other.port ?? Number.POSITIVE_INFINITY) ? -1 : 1;
   const [a, b] = [one, other].map(
-    ({ protocol, admitted, namespace, name }) => `${protocol} ${admitted ? 0 : 1} ${namespace}/${name}`,
+    ({ protocol, admitted, namespace, name, address = '' }) =>
+      `${protocol} ${admitted ? 0 : 1} ${namespace}/${name} ${address}`,
   );
   return (a ?? '') < (b ?? '') ? -1 : 1;
 }

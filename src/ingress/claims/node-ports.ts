@@ -16,6 +16,7 @@ const range = (from: number, to: number, program: string): NodeService => ({ por
  */
 const nodeServices: readonly NodeService[] = [
   one(1936, 'statistics of routers, and of this agent'),
+  one(1941, 'heartbeats of this agent'),
   range(2379, 2382, 'etcd: clients, peers, metrics'),
   one(4194, 'cAdvisor'),
   range(4240, 4245, 'Cilium: health, Hubble'),

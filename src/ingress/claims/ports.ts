@@ -31,7 +31,7 @@ export interface RefusedPorts {
 
 /** Result of all requests for ports. */
 export interface PortAdmissions {
-  /** Oldest first. No two share protocol and port. */
+  /** Oldest first. No two share protocol, port and address. */
   readonly admitted: readonly AdmittedPorts[];
   readonly refused: readonly RefusedPorts[];
 }
@@ -52,9 +52,9 @@ export interface PortContext {
   readonly translated?: PortClaimant;
 }
 
-/** Returns the key of a port: `tcp 13306`. Only one request can own it. */
-export function portKey({ protocol, port }: AskedPort): string {
-  return `${protocol} ${port}`;
+/** Returns the key of a port: `tcp 13306`, or `tcp 13306 192.0.2.10`. Only one request can own it. */
+export function portKey({ protocol, port, address }: AskedPort): string {
+  return address === undefined ? `${protocol} ${port}` : `${protocol} ${port} ${address.text}`;
 }
 
 /**
@@ -108,14 +108,16 @@ function judge(
     return refuse('UnsupportedTermination', message);
   }
   for (const asked of ports) {
-    const portProblem = findPortProblem(asked.port, meta.namespace, policy);
+    const portProblem = findPortProblem(asked, meta.namespace, policy);
     if (portProblem !== undefined) return refuse('PortNotAllowed', `${nameOf(asked)} ${portProblem}`);
-    if (listeners.has(portKey(asked))) {
+    // Programs of the node do not answer at a virtual address, and its rules precede theirs.
+    const isVirtual = asked.address !== undefined;
+    if (!isVirtual && listeners.has(portKey(asked))) {
       const isHeld = held?.has(portKey(asked)) === true;
       const state = isHeld ? 'is kept for a program that listened there' : 'is used by a program';
       return refuse('PortInUseOnNode', `${nameOf(asked)} ${state} on the node`);
     }
-    if (translated?.has(asked.protocol, asked.port) === true) {
+    if (!isVirtual && translated?.has(asked.protocol, asked.port) === true) {
       const cure = 'choose another port, or remove that rule, for example the hostPort of a pod';
       return refuse(
         'PortInUseOnNode',
@@ -130,9 +132,14 @@ function judge(
   return { request, demand: demand.value };
 }
 
-function findPortProblem(port: number, namespace: string, policy: AdmissionPolicy): string | undefined {
-  if (includesPort(policy.nodePorts, port)) return 'is in the range of NodePort Services';
+/**
+ * A virtual address belongs to its owner alone, so all of its ports are available but those that the administrator
+ * reserves everywhere. The other rules protect the node and divide its ports between namespaces.
+ */
+function findPortProblem({ port, address }: AskedPort, namespace: string, policy: AdmissionPolicy): string | undefined {
   if (includesPort(policy.reservedPorts, port)) return 'is reserved by the administrator';
+  if (address !== undefined) return undefined;
+  if (includesPort(policy.nodePorts, port)) return 'is in the range of NodePort Services';
   if (includesPort(policy.nodeServicePorts, port)) return "is a port of the node's own services";
   const own = policy.namespacePorts.get(namespace) ?? [];
   if (includesPort(own, port)) return undefined;
@@ -144,8 +151,8 @@ function findPortProblem(port: number, namespace: string, policy: AdmissionPolic
   return `is not among the ports that this namespace may use: ${formatPortRanges([...policy.allowedPorts, ...own])}`;
 }
 
-function nameOf({ protocol, port }: AskedPort): string {
-  return `${protocol.toUpperCase()} port ${port}`;
+function nameOf({ protocol, port, address }: AskedPort): string {
+  return `${protocol.toUpperCase()} port ${port}${address === undefined ? '' : ` of ${address.text}`}`;
 }
 
 function nameOwner(owner: PortRequest, loser: PortRequest): string {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
-import { isLinkLocal, parseAddress } from '../../base/model/address.ts';
+import { type Address, isLinkLocal, parseAddress } from '../../base/model/address.ts';
 import type { GatewayAddress } from './gateway.ts';
 
 /** The addresses of a Gateway, or why it cannot have the requested ones. */
@@ -13,24 +13,46 @@ export interface AddressVerdict {
   };
 }
 
+/** The refusal of an address that no pool and no node can provide. */
+export interface AddressRefusal {
+  readonly refusal: NonNullable<AddressVerdict['refusal']>;
+}
+
 /**
- * Returns the addresses of a Gateway: the requested ones if the ingress nodes have all of them, otherwise all
- * addresses of the nodes if it requests none. An address without a value matches any.
+ * Returns the addresses that a Gateway requests, and whether it gets one of every other family, too: if it requests
+ * none, or one without a value. Refuses other types than IP addresses.
+ */
+export function parseGatewayAddresses(
+  written: readonly GatewayAddress[],
+): { readonly asked: readonly Address[]; readonly isAny: boolean } | AddressRefusal {
+  const asked = new Map<string, Address>();
+  let isAny = written.length === 0;
+  for (const [index, { type, value }] of written.entries()) {
+    const address = value === undefined ? undefined : parseAddress(value);
+    if (type !== 'IPAddress' || (value !== undefined && address === undefined)) {
+      const message = `spec.addresses[${index}] of type ${type}: must be of type IPAddress, an address of an ingress node or of a pool`;
+      return { refusal: { reason: 'UnsupportedAddress', message } };
+    }
+    if (address === undefined) isAny = true;
+    else asked.set(address.text, address);
+  }
+  return { asked: [...asked.values()], isAny };
+}
+
+/**
+ * Returns the addresses of a Gateway that gets none of a pool: the requested ones if the ingress nodes have all of
+ * them, otherwise all addresses of the nodes if it requests none. An address without a value matches any.
  */
 export function judgeAddresses(asked: readonly GatewayAddress[], available: readonly string[]): AddressVerdict {
-  for (const [index, { type, value }] of asked.entries()) {
-    const isAddress = type === 'IPAddress' && (value === undefined || parseAddress(value) !== undefined);
-    if (isAddress) continue;
-    const message = `spec.addresses[${index}] of type ${type}: must be of type IPAddress, an address of an ingress node`;
-    return { addresses: [], refusal: { reason: 'UnsupportedAddress', message } };
-  }
-  const values = asked.flatMap(({ value }) => (value === undefined ? [] : (parseAddress(value)?.text ?? value)));
+  const read = parseGatewayAddresses(asked);
+  if ('refusal' in read) return { addresses: [], refusal: read.refusal };
+  const values = read.asked.map(({ text }) => text);
   const foreign = values.find((value) => !available.includes(value));
   if (foreign !== undefined) {
     const message = `spec.addresses: ${foreign} is not an address of an ingress node; remove addresses, or ask the administrator for the available ones`;
     return { addresses: [], refusal: { reason: 'AddressNotUsable', message } };
   }
-  return { addresses: values.length === asked.length && values.length > 0 ? values : available };
+  return { addresses: read.isAny ? available : values };
 }
 
 /** Names of interfaces for containers, whose addresses are useless to external clients. */

@@ -1,8 +1,9 @@
 import { keyOf } from '../../base/read/object-meta.ts';
 import { notApplied, type Verdict } from '../intent/plane.ts';
-import { judgeAddresses } from './addresses.ts';
+import type { Holding } from '../pools/holding.ts';
 import { type ConditionDraft, no, yes } from './conditions.ts';
 import type { Gateway, GatewayListener, ListenerReading } from './gateway.ts';
+import { addressesOf, type GatewayAddressVerdict } from './gateway-addresses.ts';
 import type { GatewayClass } from './gateway-class.ts';
 import {
   chooseClasses,
@@ -72,6 +73,8 @@ export interface GatewayReports {
 export interface GatewayContext extends GatewaySnapshot, ServiceLookup {
   /** Verdicts of all data planes. */
   readonly verdicts: readonly Verdict[];
+  /** Returns whether an ingress node holds a virtual address. */
+  readonly holdingOf: (address: string) => Holding;
 }
 
 /** Returns the verdict of a listener by {@link listenerId}. */
@@ -152,11 +155,12 @@ function reportGateway(
   gateway: Gateway,
   routes: readonly L4Route[],
   verdictOf: VerdictOf,
-  { labelsOfNamespace, addresses: available }: GatewayContext,
+  context: GatewayContext,
 ): GatewayReport {
-  const { addresses, refusal } = judgeAddresses(gateway.addresses, available);
+  const { labelsOfNamespace } = context;
+  const { addresses, refusal, isWaiting: isUnsettled, note } = settleAddresses(addressesOf(gateway, context), context);
   const withheld = gateway.hasParameters || refusal !== undefined ? 'the Gateway is not served' : undefined;
-  let isPending = false;
+  let isPending = isUnsettled;
   const listeners = gateway.listeners.map((reading) => {
     if (reading.kind !== 'l4') return reportUnserved(reading);
     const { listener } = reading;
@@ -177,14 +181,15 @@ function reportGateway(
     ...(isPending ? { isPending } : {}),
     addresses: addresses.slice(0, maxGatewayAddresses),
     listeners,
-    conditions: describeGateway(gateway, listeners, refusal),
+    conditions: describeGateway(gateway, listeners, refusal, note),
   };
 }
 
 function describeGateway(
   { hasParameters, problems }: Gateway,
   listeners: readonly ListenerReport[],
-  refusal: ReturnType<typeof judgeAddresses>['refusal'],
+  refusal: GatewayAddressVerdict['refusal'],
+  note: string,
 ): readonly ConditionDraft[] {
   if (hasParameters) {
     const message = 'spec.infrastructure.parametersRef: must be absent, because this controller has no parameters';
@@ -208,11 +213,34 @@ function describeGateway(
         ? yes('Accepted', 'Accepted', '')
         : yes('Accepted', 'ListenersNotValid', told);
   if (refusal !== undefined) return [acceptance, no('Programmed', refusal.reason, refusal.message)];
-  return [acceptance, describeProgress(listeners)];
+  return [acceptance, describeProgress(listeners, note)];
 }
 
-function describeProgress(listeners: readonly ListenerReport[]): ConditionDraft {
-  if (listeners.some((one) => isTrue(one, 'Programmed'))) return yes('Programmed', 'Programmed', '');
+/** The addresses of a Gateway that nodes hold. */
+interface SettledAddresses extends Pick<GatewayAddressVerdict, 'addresses' | 'refusal'> {
+  /** No node holds an address yet or for the moment, so the written status is preserved. */
+  readonly isWaiting: boolean;
+  /** Addresses that no node holds although others of the Gateway are held. */
+  readonly note: string;
+}
+
+/** Returns the virtual addresses that a node holds: an address that answers nowhere is none for clients. */
+function settleAddresses(verdict: GatewayAddressVerdict, { holdingOf }: GatewayContext): SettledAddresses {
+  const { addresses, virtual, refusal } = verdict;
+  if (virtual === undefined) return { addresses, ...(refusal && { refusal }), isWaiting: false, note: '' };
+  const holdings = addresses.map((address) => ({ address, holding: holdingOf(address) }));
+  const held = holdings.filter(({ holding }) => holding.state === 'held').map(({ address }) => address);
+  const isWaiting = holdings.some(({ holding }) => holding.state === 'waiting');
+  const free = holdings.flatMap(({ address, holding }) =>
+    holding.state === 'free' ? [`no ingress node holds ${address}: ${holding.reason}`] : [],
+  );
+  const note = free.join('; ');
+  if (held.length > 0 || isWaiting) return { addresses: held, isWaiting, note };
+  return { addresses: [], isWaiting, note: '', refusal: { reason: 'AddressNotAssigned', message: note } };
+}
+
+function describeProgress(listeners: readonly ListenerReport[], note: string): ConditionDraft {
+  if (listeners.some((one) => isTrue(one, 'Programmed'))) return yes('Programmed', 'Programmed', note);
   const failed = listeners
     .flatMap(({ conditions }) => conditions)
     .find(({ type, reason }) => type === 'Programmed' && reason === 'Pending');

@@ -1,3 +1,4 @@
+import { type Address, parseAddress } from '../../base/model/address.ts';
 import type { Parsed } from '../../base/model/problem.ts';
 import { type LabelRequirement, readLabelSelector } from '../../base/read/label-selector.ts';
 import { isName, type ObjectMeta, readMeta } from '../../base/read/object-meta.ts';
@@ -52,6 +53,8 @@ export interface Gateway {
   readonly listeners: readonly ListenerReading[];
   /** Requested addresses. Empty: any. */
   readonly addresses: readonly GatewayAddress[];
+  /** Addresses in its status. */
+  readonly recorded: readonly Address[];
   /** Whether it refers to parameters of its controller. */
   readonly hasParameters: boolean;
   /** Problems of listeners without a usable name. */
@@ -73,8 +76,14 @@ export function parseGateway(input: unknown): Parsed<Gateway> {
     className: gatewayClassName as string,
     ...readListeners(listeners as readonly unknown[]),
     addresses: readAddresses(addresses),
+    recorded: readAddresses(gatewayAddressesOf(input)).flatMap(({ value = '' }) => parseAddress(value) ?? []),
     hasParameters: isRecord(infrastructure) && isRecord(infrastructure.parametersRef),
   }));
+}
+
+/** Returns `status.addresses` as received, the only part of a Gateway's status that the agent reads. */
+export function gatewayAddressesOf(input: unknown): unknown {
+  return isRecord(input) && isRecord(input.status) ? input.status.addresses : undefined;
 }
 
 function readListeners(written: readonly unknown[]): Pick<Gateway, 'listeners' | 'problems'> {

@@ -1,11 +1,13 @@
 import { clusterNames } from '../../base/kubernetes/names.ts';
+import type { Address } from '../../base/model/address.ts';
 import type { Labels } from '../../base/read/object-meta.ts';
 import { matchesLabels } from '../claims/label-selector.ts';
 import { byAgeAndName } from '../claims/order.ts';
 import type { PortRequest } from '../intent/port-request.ts';
 import type { ServiceShare } from '../intent/service-share.ts';
-import { judgeAddresses } from './addresses.ts';
+import type { Assignments } from '../pools/assign.ts';
 import type { Gateway, GatewayListener } from './gateway.ts';
+import { addressesOf } from './gateway-addresses.ts';
 import type { GatewayClass } from './gateway-class.ts';
 import type { L4Route, ParentRef } from './l4-route.ts';
 import type { ReferenceGrant } from './reference-grant.ts';
@@ -20,6 +22,8 @@ export interface GatewayObjects {
   readonly labelsOfNamespace: (namespace: string) => Labels | undefined;
   /** Addresses of the ingress nodes. */
   readonly addresses: readonly string[];
+  /** Addresses of pools. */
+  readonly assignments: Assignments;
 }
 
 /** The input when a data plane decided about the Gateways. */
@@ -68,7 +72,12 @@ export function isConflicted(gateway: Gateway, listener: GatewayListener): boole
 export class ListenerRequests {
   readonly #made = new WeakMap<
     GatewayListener,
-    { readonly attached: L4Route | undefined; readonly forbidden: string; readonly request: PortRequest }
+    {
+      readonly attached: L4Route | undefined;
+      readonly forbidden: string;
+      readonly places: string | undefined;
+      readonly request: PortRequest;
+    }
   >();
 
   list(objects: GatewaySnapshot): readonly PortRequest[] {
@@ -77,38 +86,45 @@ export class ListenerRequests {
     const requests: PortRequest[] = [];
     for (const gateway of objects.gateways) {
       if (!isServed(gateway.className) || gateway.hasParameters) continue;
-      if (judgeAddresses(gateway.addresses, objects.addresses).refusal !== undefined) continue;
+      const { refusal, virtual } = addressesOf(gateway, objects);
+      if (refusal !== undefined) continue;
       for (const listener of listL4Listeners(gateway)) {
         if (isConflicted(gateway, listener)) continue;
         const attached = attachable.find((route) => isAttached(route, gateway, listener, objects.labelsOfNamespace));
-        requests.push(this.#make(gateway, listener, attached, objects.grants));
+        requests.push(this.#make(gateway, listener, { attached, virtual, grants: objects.grants }));
       }
     }
     return requests;
   }
 
-  #make(
-    { meta }: Gateway,
-    listener: GatewayListener,
-    attached: L4Route | undefined,
-    grants: readonly ReferenceGrant[],
-  ): PortRequest {
+  #make({ meta }: Gateway, listener: GatewayListener, { attached, virtual, grants }: ListenerContext): PortRequest {
     const backends = (attached?.backends ?? []).map(({ refusal, ...backend }): ServiceShare => {
       const isUsable = refusal === undefined && (attached === undefined || isGranted(attached, backend, grants));
       return isUsable ? backend : { ...backend, isForbidden: true };
     });
     const forbidden = backends.map(({ isForbidden }) => isForbidden === true).join();
+    const places = virtual?.map(({ text }) => text).join();
     const known = this.#made.get(listener);
-    if (known !== undefined && known.attached === attached && known.forbidden === forbidden) return known.request;
+    const isKnown = known?.attached === attached && known?.forbidden === forbidden && known?.places === places;
+    if (known !== undefined && isKnown) return known.request;
     const { name, protocol, port } = listener;
+    const ports = virtual?.map((address) => ({ protocol, port, address })) ?? [{ protocol, port }];
     const request: PortRequest = {
       meta: { ...meta, uid: listenerId(meta, name) },
       listener: name,
-      demand: { ok: true, value: { ports: [{ protocol, port }], limits: {}, ignored: [], backends } },
+      demand: { ok: true, value: { ports, limits: {}, ignored: [], backends } },
     };
-    this.#made.set(listener, { attached, forbidden, request });
+    this.#made.set(listener, { attached, forbidden, places, request });
     return request;
   }
+}
+
+/** What a listener's request depends on besides its Gateway. */
+interface ListenerContext {
+  readonly attached: L4Route | undefined;
+  /** Virtual addresses of the Gateway. */
+  readonly virtual: readonly Address[] | undefined;
+  readonly grants: readonly ReferenceGrant[];
 }
 
 /** Returns the identity of a listener's request. */

@@ -1,4 +1,4 @@
-import type { Prefix } from '../../base/model/address.ts';
+import type { Address, Prefix } from '../../base/model/address.ts';
 import type { Parsed } from '../../base/model/problem.ts';
 import type { Protocol } from '../../base/model/redirect.ts';
 import type { ObjectMeta } from '../../base/read/object-meta.ts';
@@ -45,6 +45,8 @@ export interface AskedPort {
   readonly protocol: Protocol;
   /** 1–65535. */
   readonly port: number;
+  /** The address at which the port is served. Absent: the addresses of the nodes. */
+  readonly address?: Address;
 }
 
 /** How connections are distributed over endpoints. */

@@ -1,16 +1,17 @@
 import type { Parsed, Problem } from '../../base/model/problem.ts';
 import { keyOf, type ObjectMeta } from '../../base/read/object-meta.ts';
 import { isRecord } from '../../base/read/shape.ts';
-import { type Gateway, parseGateway } from '../gateway/gateway.ts';
+import { type Gateway, gatewayAddressesOf, parseGateway } from '../gateway/gateway.ts';
 import { type GatewayClass, parseGatewayClass } from '../gateway/gateway-class.ts';
 import { type L4Route, parseL4Route } from '../gateway/l4-route.ts';
 import { parseReferenceGrant, type ReferenceGrant } from '../gateway/reference-grant.ts';
+import { type AddressPool, parseAddressPool } from '../pools/pool.ts';
 import { parseRoute, type Route } from '../route/route.ts';
 import { type EndpointSlice, parseEndpointSlice } from './endpoint-slice.ts';
 import { type Namespace, parseNamespace } from './namespace.ts';
 import { type Node, nodeAddressesOf, parseNode } from './node.ts';
 import { parseSecret, type Secret } from './secret.ts';
-import { parseService, type Service } from './service.ts';
+import { balancerStatusOf, parseService, type Service } from './service.ts';
 
 /** The parsed value of an object of each kind. */
 export interface ValueOfKind {
@@ -25,6 +26,7 @@ export interface ValueOfKind {
   readonly TCPRoute: L4Route;
   readonly UDPRoute: L4Route;
   readonly ReferenceGrant: ReferenceGrant;
+  readonly IngressAddressPool: AddressPool;
 }
 
 /** The kinds that this product reads. */
@@ -64,7 +66,7 @@ export const kinds: { readonly [K in Kind]: KindRow<ValueOfKind[K]> } = {
     plural: 'routes',
     parse: (input, { routerNameKey, ignoresPorts }) => parseRoute(input, routerNameKey, ignoresPorts),
   },
-  Service: { group: '', versions: ['v1'], plural: 'services', parse: parseService },
+  Service: { group: '', versions: ['v1'], plural: 'services', parse: parseService, statusOf: balancerStatusOf },
   EndpointSlice: {
     group: 'discovery.k8s.io',
     versions: ['v1'],
@@ -75,7 +77,13 @@ export const kinds: { readonly [K in Kind]: KindRow<ValueOfKind[K]> } = {
   Node: { group: '', versions: ['v1'], plural: 'nodes', parse: parseNode, statusOf: nodeAddressesOf },
   Secret: { group: '', versions: ['v1'], plural: 'secrets', parse: parseSecret },
   GatewayClass: { group: gateway, versions: ['v1', 'v1beta1'], plural: 'gatewayclasses', parse: parseGatewayClass },
-  Gateway: { group: gateway, versions: ['v1', 'v1beta1'], plural: 'gateways', parse: parseGateway },
+  Gateway: {
+    group: gateway,
+    versions: ['v1', 'v1beta1'],
+    plural: 'gateways',
+    parse: parseGateway,
+    statusOf: gatewayAddressesOf,
+  },
   TCPRoute: {
     group: gateway,
     versions: ['v1', 'v1alpha2'],
@@ -93,6 +101,12 @@ export const kinds: { readonly [K in Kind]: KindRow<ValueOfKind[K]> } = {
     versions: ['v1', 'v1beta1'],
     plural: 'referencegrants',
     parse: parseReferenceGrant,
+  },
+  IngressAddressPool: {
+    group: 'egress-router.io',
+    versions: ['v1alpha1'],
+    plural: 'ingressaddresspools',
+    parse: parseAddressPool,
   },
 };
 

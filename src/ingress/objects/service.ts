@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { type Address, parseAddress } from '../../base/model/address.ts';
+import { type Address, type Family, parseAddress } from '../../base/model/address.ts';
 import type { Parsed } from '../../base/model/problem.ts';
 import type { Protocol } from '../../base/model/redirect.ts';
 import { type ObjectMeta, readMeta } from '../../base/read/object-meta.ts';
@@ -18,8 +18,23 @@ export interface Service {
   /** `externalTrafficPolicy: Local`: only endpoints on the node that the client connected to. */
   readonly localOnly: boolean;
   readonly ports: readonly ServicePort[];
+  /** Its own addresses in the cluster. */
+  readonly clusterAddresses: readonly Address[];
+  /** Present for type LoadBalancer. */
+  readonly balancer?: LoadBalancer;
   /** Its own address if `oc idle` has idled it. A connection to it unidles the Service. */
   readonly idled?: Address;
+}
+
+/** The part of a Service of type LoadBalancer that concerns its addresses. */
+export interface LoadBalancer {
+  /** `spec.loadBalancerClass`: the implementation that serves it. Absent: the default of the cluster. */
+  readonly className?: string;
+  readonly families: readonly Family[];
+  /** `spec.loadBalancerIP`, if it is an address. */
+  readonly asked?: Address;
+  /** Addresses in `status.loadBalancer`. */
+  readonly recorded: readonly Address[];
 }
 
 /** A port of a Service. */
@@ -40,6 +55,10 @@ const specSchema = z.object(
   {
     type: z.nullish(text('must be the type of the Service, such as "ClusterIP"')),
     clusterIP: z.unknown(),
+    clusterIPs: z.unknown(),
+    ipFamilies: z.unknown(),
+    loadBalancerClass: z.unknown(),
+    loadBalancerIP: z.unknown(),
     externalTrafficPolicy: z.nullish(text('must be "Cluster" or "Local"')),
     ports: z.nullish(
       z.array(
@@ -65,11 +84,16 @@ export function parseService(input: unknown): Parsed<Service> {
   const meta = readMeta(input, problems);
   const spec = readShape(z.nullish(specSchema), isRecord(input) ? input.spec : undefined, 'spec', problems);
   const idled = readIdled(input, spec?.clusterIP);
+  const own = Array.isArray(spec?.clusterIPs) ? spec.clusterIPs : [spec?.clusterIP];
+  const clusterAddresses = own.flatMap(parseOne);
+  const balancer = spec?.type === 'LoadBalancer' ? readBalancer(input, spec, clusterAddresses) : undefined;
   return problems.finish(() => ({
     meta: meta as ObjectMeta,
     ...(idled !== undefined && { idled }),
     isExternalName: spec?.type === 'ExternalName',
     localOnly: spec?.externalTrafficPolicy === 'Local',
+    clusterAddresses,
+    ...(balancer !== undefined && { balancer }),
     ports: (spec?.ports ?? []).flatMap((written) => {
       const protocol = parseProtocol(written?.protocol ?? 'TCP');
       // An unsupported protocol needs no message, because no request can use it.
@@ -78,6 +102,37 @@ export function parseService(input: unknown): Parsed<Service> {
         : [{ name: written.name ?? '', protocol, port: written.port, ...readTargetPort(written.targetPort) }];
     }),
   }));
+}
+
+function parseOne(written: unknown): readonly Address[] {
+  const address = typeof written === 'string' ? parseAddress(written) : undefined;
+  return address === undefined ? [] : [address];
+}
+
+function readBalancer(
+  input: unknown,
+  spec: { readonly loadBalancerClass?: unknown; readonly loadBalancerIP?: unknown; readonly ipFamilies?: unknown },
+  clusterAddresses: readonly Address[],
+): LoadBalancer {
+  const { loadBalancerClass: className, ipFamilies } = spec;
+  const [asked] = parseOne(spec.loadBalancerIP);
+  const written = Array.isArray(ipFamilies) ? ipFamilies : [];
+  const families = ([4, 6] as const).filter(
+    (family) => written.includes(`IPv${family}`) || clusterAddresses.some((one) => one.family === family),
+  );
+  const listed = balancerStatusOf(input);
+  return {
+    ...(typeof className === 'string' && { className }),
+    families: families.length === 0 ? [4] : families,
+    ...(asked !== undefined && { asked }),
+    recorded: (Array.isArray(listed) ? listed : []).flatMap((one) => (isRecord(one) ? parseOne(one.ip) : [])),
+  };
+}
+
+/** Returns `status.loadBalancer.ingress` as received, the only part of a Service's status that the agent reads. */
+export function balancerStatusOf(input: unknown): unknown {
+  const status = isRecord(input) && isRecord(input.status) ? input.status : {};
+  return isRecord(status.loadBalancer) ? status.loadBalancer.ingress : undefined;
 }
 
 function readTargetPort(written: unknown): Pick<ServicePort, 'targetPort'> {

@@ -5,6 +5,8 @@ import { type AdmittedPorts, decidePorts, type PortAdmissions, type PortClaimant
 import { type GatewaySnapshot, ListenerRequests } from '../gateway/gateways.ts';
 import type { PortDemand, PortRequest } from '../intent/port-request.ts';
 import type { Changes, Inventory } from '../objects/inventory.ts';
+import type { AddressBook } from '../pools/address-book.ts';
+import { type Assignments, noAssignments } from '../pools/assign.ts';
 import { isSelected } from '../route/selection.ts';
 import { type DesiredState, limitEndpoints } from './endpoint-quota.ts';
 import type { IngressPort } from './model.ts';
@@ -58,8 +60,12 @@ export class DesiredPorts {
   #listeners: ReadonlySet<string> | undefined;
   #translated: PortClaimant | undefined;
   #addresses: readonly string[] | undefined;
+  readonly #book: AddressBook | undefined;
+  #assignments: Assignments = noAssignments;
 
-  constructor(inventory: Inventory, settings: DesiredSettings, guard?: HostGuard) {
+  /** @param book virtual addresses; absent: none */
+  constructor(inventory: Inventory, settings: DesiredSettings, guard?: HostGuard, book?: AddressBook) {
+    this.#book = book;
     this.#inventory = inventory;
     this.#settings = settings;
     this.finder = new EndpointFinder(inventory, settings.node, guard);
@@ -69,6 +75,11 @@ export class DesiredPorts {
   /** The Gateway API objects of the last decision. Undefined before the first. */
   get gateways(): GatewaySnapshot | undefined {
     return this.#gateways;
+  }
+
+  /** Virtual addresses at the last decision. */
+  get assignments(): Assignments {
+    return this.#assignments;
   }
 
   /** Returns the owner of a port. */
@@ -94,11 +105,14 @@ export class DesiredPorts {
       const admitted = before?.admissions.admitted[index];
       if (admitted !== undefined) this.#portsOf.delete(admitted.demand);
     }
+    const assignments = this.#book?.refresh() ?? noAssignments;
     const decides =
+      assignments !== this.#assignments ||
       view.listeners !== this.#listeners ||
       view.translated !== this.#translated ||
       view.addresses !== this.#addresses ||
       changes.has('Route', 'Namespace', 'GatewayClass', 'Gateway', 'TCPRoute', 'UDPRoute', 'ReferenceGrant');
+    this.#assignments = assignments;
     const admissions = before === undefined || decides ? this.#decide(view) : before.admissions;
     if (before !== undefined && before.admissions === admissions) {
       if (stale.size === 0) return before;
@@ -134,7 +148,8 @@ export class DesiredPorts {
     for (const route of inventory.all('Route')) {
       if (route.ports !== undefined && isSelected(route, policy, labelsOf)) requests.push(route.ports);
     }
-    this.#gateways = { ...collectGatewayObjects(inventory), addresses, className: policy.gatewayClass };
+    const assignments = this.#assignments;
+    this.#gateways = { ...collectGatewayObjects(inventory), addresses, assignments, className: policy.gatewayClass };
     requests.push(...this.#listenerRequests.list(this.#gateways));
     return decidePorts(requests, {
       policy,
@@ -154,7 +169,7 @@ export class DesiredPorts {
 }
 
 /** Returns the current objects of the Gateway API. */
-function collectGatewayObjects(inventory: Inventory): Omit<GatewaySnapshot, 'addresses' | 'className'> {
+function collectGatewayObjects(inventory: Inventory): Omit<GatewaySnapshot, 'addresses' | 'assignments' | 'className'> {
   return {
     // Lists, because an iterator can be used only once.
     classes: [...inventory.all('GatewayClass')],

@@ -1,4 +1,4 @@
-import type { Address } from '../../base/model/address.ts';
+import { type Address, parseAddress } from '../../base/model/address.ts';
 import { readNodeAddresses } from '../gateway/addresses.ts';
 import { maxGatewayAddresses, mergeNodeAddresses } from '../gateway/node-addresses.ts';
 import type { Roster } from '../status/node-roster.ts';
@@ -13,6 +13,8 @@ export interface GatewayAddressParts {
   readonly nodeAddresses?: (() => readonly string[]) | undefined;
   /** The other ingress nodes. Absent: none is known. */
   readonly roster?: Roster | undefined;
+  /** Whether an address belongs to a pool. Such an address is on the node that holds it, but not of that node. */
+  readonly isVirtual: (address: Address) => boolean;
   /** Whether there is a Gateway. */
   readonly isNeeded: () => boolean;
 }
@@ -71,6 +73,10 @@ export class GatewayAddresses {
 
   #readOwn(): readonly string[] {
     const { fixed, nodeAddresses } = this.#parts;
-    return fixed?.map(({ text }) => text) ?? (nodeAddresses ?? readNodeAddresses)();
+    if (fixed !== undefined) return fixed.map(({ text }) => text);
+    return (nodeAddresses ?? readNodeAddresses)().filter((text) => {
+      const address = parseAddress(text);
+      return address === undefined || !this.#parts.isVirtual(address);
+    });
   }
 }

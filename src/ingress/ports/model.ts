@@ -1,4 +1,5 @@
 import type { Address, Family, Prefix } from '../../base/model/address.ts';
+import type { AddressRange } from '../../base/model/address-range.ts';
 import type { Protocol } from '../../base/model/redirect.ts';
 import type { SourceLimits } from '../intent/port-request.ts';
 
@@ -20,6 +21,11 @@ export interface WeightedEndpoint {
 export interface IngressPort {
   readonly protocol: Protocol;
   readonly port: number;
+  /**
+   * The virtual address at which the port is served, in {@link IngressRules.virtual}. Absent: the addresses of the
+   * node. Such a port has neither limits of clients nor an allow-list, because no source requests them for an address.
+   */
+  readonly address?: Address;
   /** Of one or both families. Empty: new connections are rejected. */
   readonly endpoints: readonly WeightedEndpoint[];
   /** Share of new connections of a family that are rejected, on the scale of the endpoints' weights. */
@@ -38,10 +44,15 @@ export interface IngressPort {
 export interface IngressRules {
   /** Name of the agent, part of the names of tables and chains. */
   readonly name: string;
-  /** No two share protocol and port. */
+  /** No two share protocol, port and address. */
   readonly ports: readonly IngressPort[];
   /** Addresses of the node to serve. Absent: all of them. */
   readonly addresses?: readonly Address[];
+  /**
+   * Virtual addresses, whether this node holds them or not: only ports of one of these addresses are served there, and
+   * no others. Absent: none. The same list until it changes.
+   */
+  readonly virtual?: readonly AddressRange[];
 }
 
 /** Whether a node forwards packets, by family. */

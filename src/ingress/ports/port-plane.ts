@@ -1,10 +1,15 @@
 import { BoundedFrequencyRunner } from '../../base/daemon/bounded-frequency-runner.ts';
 import type { DaemonLog } from '../../base/daemon/log.ts';
+import type { Address } from '../../base/model/address.ts';
+import { includesAddress } from '../../base/model/address-range.ts';
 import type { HostGuard } from '../backends/host-guard.ts';
+import { readOwnAddresses } from '../backends/own-addresses.ts';
 import type { PortAdmissions } from '../claims/ports.ts';
 import type { GatewaySnapshot } from '../gateway/gateways.ts';
 import type { DataPlane, Pending, PlaneHost, PlaneReport } from '../intent/plane.ts';
 import type { Changes, Inventory, Journal } from '../objects/inventory.ts';
+import type { AddressBook } from '../pools/address-book.ts';
+import type { Assignments } from '../pools/assign.ts';
 import type { AgentMetrics } from '../status/metrics.ts';
 import type { Roster } from '../status/node-roster.ts';
 import { AppliedPorts } from './applied.ts';
@@ -50,6 +55,8 @@ export interface PortParts extends NodeWatchParts {
   readonly nodeAddresses?: () => readonly string[];
   /** The other ingress nodes. Absent: none is known. */
   readonly roster?: Roster;
+  /** Virtual addresses. Absent: none. */
+  readonly book?: AddressBook;
 }
 
 /** Milliseconds. */
@@ -92,6 +99,8 @@ export class PortPlane implements DataPlane {
   #waiting = 0;
   readonly #addresses: GatewayAddresses;
   #hasNewAddresses = false;
+  /** Virtual addresses of the last rules. */
+  #assignments: Assignments | undefined;
   readonly #lost = new LostPorts();
   #cleaningUp: Promise<void> | undefined;
   #isStopped = false;
@@ -103,7 +112,7 @@ export class PortPlane implements DataPlane {
     this.syncInterval = settings.syncInterval;
     this.#parts = parts;
     this.#journal = parts.inventory.openJournal();
-    this.#desiredPorts = new DesiredPorts(parts.inventory, settings, parts.guard);
+    this.#desiredPorts = new DesiredPorts(parts.inventory, settings, parts.guard, parts.book);
     this.#listeners = parts.listeners ?? new ListenerWatch();
     this.#health = new HealthChecks(() => this.#host?.requestSync(), parts.probe);
     this.#check = new BoundedFrequencyRunner(() => this.#updateChecks(), times.check, times.check);
@@ -115,9 +124,13 @@ export class PortPlane implements DataPlane {
       nodeAddresses: parts.nodeAddresses,
       roster: parts.roster,
       isNeeded: () => !parts.inventory.isEmpty('Gateway'),
+      isVirtual: (address) => this.#isVirtual(address),
     });
     const served = settings.addresses === undefined ? {} : { servedAddresses: settings.addresses };
-    this.#node = new NodeWatch({ ...parts, ...served }, (place, problem) => this.#host?.report(place, problem));
+    const ownAddresses = () => (parts.ownAddresses ?? readOwnAddresses)().filter((one) => !this.#isVirtual(one));
+    this.#node = new NodeWatch({ ...parts, ...served, ownAddresses }, (place, problem) =>
+      this.#host?.report(place, problem),
+    );
     this.#renewal = new Renewal({
       renew: () => this.#node.translations.during(() => parts.kernel.renew()),
       onLost: () => {
@@ -218,7 +231,7 @@ export class PortPlane implements DataPlane {
 
   #syncPorts(changes: Changes, isAboutClaims: boolean): undefined | Promise<void> {
     const { kernel } = this.#parts;
-    const { name, addresses } = this.#settings;
+    const { name } = this.#settings;
     // Reading sockets is slow on a node with very many of them, and changes of endpoints do not need it.
     if (isAboutClaims) {
       this.#refreshAddresses();
@@ -231,11 +244,15 @@ export class PortPlane implements DataPlane {
       this.#host?.report('node ports', this.#lost.follow(before, desired.admissions));
     }
     this.#desired = desired;
-    const rules = { name, ...(addresses !== undefined && { addresses }) };
+    const { reserved: virtual, router } = this.#desiredPorts.assignments;
+    const addresses = this.#settings.addresses && [...this.#settings.addresses, ...router];
+    const rules = { name, ...(addresses !== undefined && { addresses }), ...(virtual.length > 0 && { virtual }) };
+    const isFrameNew = this.#assignments !== this.#desiredPorts.assignments;
     const inForce = this.#applied.ports;
     if (!this.#isSure) {
       const ports = desired.portsOfRequests.flat();
       const isMuch = ports.length > muchAtOnce || ports.some(({ endpoints }) => endpoints.length > muchAtOnce);
+      this.#assignments = this.#desiredPorts.assignments;
       if (isMuch) return kernel.load({ ...rules, ports }).then(() => this.#finish(ports, 0));
       this.#node.translations.during(() => kernel.apply({ ...rules, ports }));
       return this.#finish(ports, 0);
@@ -244,12 +261,13 @@ export class PortPlane implements DataPlane {
     const { ports, waiting } = isSmall(inForce, all)
       ? { ports: all, waiting: 0 }
       : cutSlice(inForce, groupByNamespace(desired));
-    if (isSameList(inForce, ports)) {
+    if (!isFrameNew && isSameList(inForce, ports)) {
       this.#applied.confirm(inForce);
       this.#addresses.announce(true);
       return undefined;
     }
     this.#isSure = false;
+    this.#assignments = this.#desiredPorts.assignments;
     this.#node.translations.during(() => kernel.apply({ ...rules, ports }));
     return this.#finish(ports, waiting);
   }
@@ -287,6 +305,16 @@ export class PortPlane implements DataPlane {
   /** The Gateway API objects of the last decision. Undefined before the first. */
   get gateways(): GatewaySnapshot | undefined {
     return this.#desired === undefined ? undefined : this.#desiredPorts.gateways;
+  }
+
+  /** Virtual addresses at the last decision. */
+  get assignments(): Assignments {
+    return this.#desiredPorts.assignments;
+  }
+
+  /** Returns whether an address belongs to a pool, so that it is not one of this node although the node may hold it. */
+  #isVirtual(address: Address): boolean {
+    return includesAddress(this.#desiredPorts.assignments.ranges, address);
   }
 
   #refreshAddresses(): void {

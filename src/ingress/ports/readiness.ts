@@ -20,9 +20,12 @@ export function describeIdleness(ports: readonly IngressPort[]): string | undefi
   return ports.length > 0 && ports.every(lacksLocalEndpoint) ? listRemarks(ports).join('; ') : undefined;
 }
 
-/** Returns why connections to a port, `tcp/13306`, would be rejected here, for health checks of load balancers. */
+/**
+ * Returns why connections to a port, `tcp/13306` or `tcp/80/192.0.2.10` at a virtual address, would be rejected here,
+ * for health checks of load balancers.
+ */
 export function describeOpenPort(ports: readonly IngressPort[], part: string): string | undefined {
-  const port = ports.find(({ protocol, port: number }) => `${protocol}/${number}` === part);
+  const port = ports.find((one) => portKey(one).replaceAll(' ', '/') === part);
   if (port === undefined) return `${part} is not open on this node`;
   if (lacksLocalEndpoint(port)) return `${part} has no ready endpoint on this node`;
   return port.endpoints.some(({ weight }) => weight > 0) ? undefined : `${part} has no ready endpoint`;

@@ -1,6 +1,6 @@
-import { protocolNumbers } from '../../base/model/redirect.ts';
 import type { DesiredState } from './endpoint-quota.ts';
 import type { IngressPort } from './model.ts';
+import { numberKeyOf } from './port-number-key.ts';
 
 /** Limits of ports and endpoints that are applied at once. */
 const limits = { ports: 500, endpoints: 20_000 } as const;
@@ -41,19 +41,14 @@ export function cutSlice(inForce: readonly IngressPort[], wanted: ReadonlyMap<st
     if (!seen.has(port.endpoints)) room -= port.endpoints.length;
     seen.add(port.endpoints);
   }
-  const known = new Map(inForce.map((port) => [keyOf(port), port]));
+  const known = new Map(inForce.map((port) => [numberKeyOf(port), port]));
   const ports = all.flatMap((port) => {
     if (before.has(port) || chosen.has(port)) return [port];
     // Unchanged until its turn.
-    const old = known.get(keyOf(port));
+    const old = known.get(numberKeyOf(port));
     return old === undefined ? [] : [old];
   });
   return { ports, waiting: total - chosen.size };
-}
-
-/** Building strings for 20,000 ports would take longer than applying a slice. */
-function keyOf({ protocol, port }: IngressPort): number {
-  return protocolNumbers[protocol] * 0x10000 + port;
 }
 
 /** Returns whether a change need not be split. */

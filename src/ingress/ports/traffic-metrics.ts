@@ -6,7 +6,7 @@ export interface NamedPort {
   readonly namespace: string;
   /** Name of the Route or Gateway. */
   readonly name: string;
-  /** `tcp 13306`. */
+  /** `tcp 13306`, or `tcp 13306 192.0.2.10` at a virtual address. */
   readonly key: string;
 }
 
@@ -36,9 +36,10 @@ const maxDead = 200;
 /** Milliseconds for which figures are cached. */
 const freshFor = 2000;
 const prefix = 'egress_router_ingress_route_';
-const labelNames = ['namespace', 'route', 'protocol', 'port'] as const;
+const labelNames = ['namespace', 'route', 'protocol', 'port', 'address'] as const;
 type Label = (typeof labelNames)[number];
-type Labels = Record<Label, string>;
+/** `address` is absent for ports of the nodes' addresses. */
+type Labels = Record<Exclude<Label, 'address'>, string> & { readonly address?: string };
 
 /** Prometheus metrics of every Route's traffic, read from the kernel for each scrape. */
 export class TrafficMetrics {
@@ -138,8 +139,8 @@ function nameRows(
   const rows = ports.flatMap(({ namespace, name, key }): (readonly [Labels, PortTraffic])[] => {
     const seen = traffic.get(key);
     if (seen === undefined) return [];
-    const [protocol = '', port = ''] = key.split(' ');
-    return [[{ namespace, route: name, protocol, port }, seen]];
+    const [protocol = '', port = '', address] = key.split(' ');
+    return [[{ namespace, route: name, protocol, port, ...(address !== undefined && { address }) }, seen]];
   });
   if (rows.length <= maxPorts) return rows;
   rows.sort(([, one], [, other]) => other.connections - one.connections);

@@ -1,12 +1,14 @@
 import type { DaemonLog } from '../../base/daemon/log.ts';
 import type { KubeApi } from '../../base/kubernetes/cluster-api.ts';
-import { EventRecorder } from '../../base/kubernetes/events.ts';
+import { type EventObject, EventRecorder, type EventWords } from '../../base/kubernetes/events.ts';
 import type { Leadership } from '../../base/kubernetes/leadership.ts';
 import { type SeenObject, type StatusChange, StatusWriter } from '../../base/kubernetes/status-writer.ts';
 import { keyOf } from '../../base/read/object-meta.ts';
+import { isRecord } from '../../base/read/shape.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
 import { type Kind, kinds } from '../objects/kinds.ts';
 import type { ObjectObserver } from '../objects/source/kubernetes.ts';
+import { type AddressReports, planBalancer, planPool } from './plan-addresses.ts';
 import { planGateway, planGatewayClass, planL4Route } from './plan-gateway.ts';
 import { planRoute } from './plan-route.ts';
 import type { RouterIdentity, RouteStatus, StatusSink } from './status.ts';
@@ -14,26 +16,37 @@ import type { RouterIdentity, RouteStatus, StatusSink } from './status.ts';
 /** Writes the statuses of Routes, Gateways and their routes to the API server. */
 export class ClusterStatus implements StatusSink, ObjectObserver {
   readonly #identity: RouterIdentity;
+  readonly #leadership: Leadership;
   readonly #writer: StatusWriter<Kind>;
   #statuses: ReadonlyMap<string, RouteStatus> | undefined;
   #gateways: GatewayReports | undefined;
+  #addresses: AddressReports | undefined;
+  readonly #events: EventRecorder;
+  readonly #end = new AbortController();
 
   constructor(api: KubeApi, identity: RouterIdentity, leadership: Leadership, log: DaemonLog) {
     this.#identity = identity;
     const plan = (key: string, object: SeenObject<Kind>) => this.#plan(key, object);
-    const events = new EventRecorder(api, 'ingress-agent', log);
-    this.#writer = new StatusWriter({ api, kinds, plan, leadership, events, log });
+    this.#leadership = leadership;
+    this.#events = new EventRecorder(api, 'ingress-agent', log);
+    this.#writer = new StatusWriter({ api, kinds, plan, leadership, events: this.#events, log });
   }
 
   observe(kind: Kind, key: string, object: unknown, version: string): void {
-    if (hasStatus(kind)) this.#writer.observe(kind, key, object, version);
+    if (hasStatus(kind, object)) this.#writer.observe(kind, key, object, version);
   }
 
   forget(kind: Kind, key: string): void {
     this.#writer.forget(kind, key);
   }
 
-  publish(statuses: readonly RouteStatus[], gateways: GatewayReports | undefined): void {
+  publish(
+    statuses: readonly RouteStatus[],
+    gateways: GatewayReports | undefined,
+    _problems: readonly string[] = [],
+    addresses?: AddressReports,
+  ): void {
+    this.#addresses = addresses;
     const before = this.#statuses;
     const routes = statuses.filter(({ listener }) => listener === undefined);
     const now = new Map(routes.map((status) => [keyOf(status.meta), status]));
@@ -46,6 +59,8 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
     const gone = [...before.keys()].filter((key) => !now.has(key));
     const changed = [...now.keys()].filter((key) => now.get(key) !== before.get(key));
     this.#writer.reviewSome('Route', [...gone, ...changed]);
+    this.#writer.reviewSome('Service', addresses?.services.keys() ?? []);
+    this.#writer.reviewSome('IngressAddressPool', addresses?.pools.keys() ?? []);
   }
 
   /** Plans every status again, because this process may have become the writer. */
@@ -53,7 +68,13 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
     if (this.#statuses !== undefined) this.#writer.review();
   }
 
+  /** Writes an Event, if this process is the writer. */
+  tell(object: EventObject, words: EventWords): void {
+    if (this.#leadership.isHeld) void this.#events.tell(object, words, this.#end.signal);
+  }
+
   close(): void {
+    this.#end.abort();
     this.#writer.close();
   }
 
@@ -71,6 +92,10 @@ export class ClusterStatus implements StatusSink, ObjectObserver {
         return planL4Route(pick(this.#gateways?.routes.tcp.get(key), object), controllerName, object, now);
       case 'UDPRoute':
         return planL4Route(pick(this.#gateways?.routes.udp.get(key), object), controllerName, object, now);
+      case 'Service':
+        return planBalancer(pick(this.#addresses?.services.get(key), object), object);
+      case 'IngressAddressPool':
+        return planPool(pick(this.#addresses?.pools.get(key), object), object, now);
       default:
         return undefined;
     }
@@ -97,8 +122,18 @@ function pick<Report extends { readonly uid: string; readonly isPending?: true }
   return report === undefined || report.isPending || isOther(report.uid, object) ? undefined : report;
 }
 
-function hasStatus(kind: Kind): boolean {
-  return (
-    kind === 'Route' || kind === 'GatewayClass' || kind === 'Gateway' || kind === 'TCPRoute' || kind === 'UDPRoute'
-  );
+const kindsWithStatus: ReadonlySet<Kind> = new Set([
+  'Route',
+  'GatewayClass',
+  'Gateway',
+  'TCPRoute',
+  'UDPRoute',
+  'IngressAddressPool',
+]);
+
+/** Returns whether this controller may write the status of an object. Most Services have none. */
+function hasStatus(kind: Kind, object: unknown): boolean {
+  if (kind !== 'Service') return kindsWithStatus.has(kind);
+  const spec = isRecord(object) && isRecord(object.spec) ? object.spec : {};
+  return typeof spec.loadBalancerClass === 'string';
 }

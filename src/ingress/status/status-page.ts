@@ -117,8 +117,9 @@ function nameOf({ kind, namespace, name, listener }: Claim): string {
   return `${kind} ${namespace}/${name}${listener === undefined ? '' : ` listener ${listener}`}`;
 }
 
-function placeOf({ port, protocol, host, path }: Claim): string {
-  return port === undefined ? `${host ?? ''}${path ?? ''}` : `${port}/${protocol}`;
+function placeOf({ port, protocol, address, host, path }: Claim): string {
+  if (port === undefined) return `${host ?? ''}${path ?? ''}`;
+  return `${address === undefined ? '' : `${address} `}${port}/${protocol}`;
 }
 
 function section(

@@ -4,6 +4,7 @@ import type { ObjectMeta } from '../../base/read/object-meta.ts';
 import type { GatewayReports } from '../gateway/gateway-status.ts';
 import type { PlaneReport, Verdict } from '../intent/plane.ts';
 import { suggestAnnotation } from '../route/known-annotations.ts';
+import type { AddressReports } from './plan-addresses.ts';
 
 /** Status of one Route, for its author. */
 export interface RouteStatus {
@@ -48,8 +49,14 @@ export interface StatusSink {
    * Publishes all Routes of this router each time, and Gateways if they are served. Never throws.
    *
    * @param problems of files, objects and connections, one sentence each
+   * @param addresses results of virtual addresses
    */
-  publish(statuses: readonly RouteStatus[], gateways: GatewayReports | undefined, problems: readonly string[]): void;
+  publish(
+    statuses: readonly RouteStatus[],
+    gateways: GatewayReports | undefined,
+    problems: readonly string[],
+    addresses?: AddressReports,
+  ): void;
   close(): void;
 }
 

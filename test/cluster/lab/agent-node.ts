@@ -11,13 +11,16 @@ import {
   KubernetesSource,
   nodeKinds,
   ordinaryKinds,
+  poolKinds,
 } from '../../../src/ingress/objects/source/kubernetes.ts';
+import { AddressBook } from '../../../src/ingress/pools/address-book.ts';
 import { MemoryKernel } from '../../../src/ingress/ports/kernel-api.ts';
 import { ListenerWatch } from '../../../src/ingress/ports/listeners.ts';
 import { PortPlane } from '../../../src/ingress/ports/port-plane.ts';
 import { ClusterStatus } from '../../../src/ingress/status/cluster-status.ts';
 import { AgentMetrics } from '../../../src/ingress/status/metrics.ts';
 import { NodeRoster } from '../../../src/ingress/status/node-roster.ts';
+import { reportAddresses } from '../../../src/ingress/status/plan-addresses.ts';
 import { silentLog } from '../../lab/silent-log.ts';
 
 /** Paths of the lists that a cluster with Routes and Gateways has. */
@@ -33,6 +36,7 @@ export const agentPaths = {
   TCPRoute: '/apis/gateway.networking.k8s.io/v1alpha2/tcproutes',
   UDPRoute: '/apis/gateway.networking.k8s.io/v1alpha2/udproutes',
   ReferenceGrant: '/apis/gateway.networking.k8s.io/v1beta1/referencegrants',
+  IngressAddressPool: '/apis/egress-router.io/v1alpha1/ingressaddresspools',
   Lease: '/apis/coordination.k8s.io/v1/leases',
   Event: '/api/v1/events',
 } as const;
@@ -79,6 +83,11 @@ export class AgentNode {
       { openNetworks: [], closedPorts: defaultClosedPorts },
       { inventory, pods: openHostPods(api, inventory, () => undefined) },
     );
+    const book = new AddressBook(inventory, {
+      pools: [],
+      router: [],
+      balancerClass: clusterNames.gatewayController,
+    });
     const plane = new PortPlane(
       {
         name: 'ingress',
@@ -97,13 +106,26 @@ export class AgentNode {
         listeners: new ListenerWatch(() => new Set()),
         nodeAddresses: () => addresses,
         roster: this.#roster,
+        book,
       },
     );
     this.#agent = new IngressAgent({
-      source: new KubernetesSource(api, { kinds: [...ordinaryKinds, ...nodeKinds, ...gatewayKinds], times }, status),
+      source: new KubernetesSource(
+        api,
+        { kinds: [...ordinaryKinds, ...nodeKinds, ...poolKinds, ...gatewayKinds], times },
+        status,
+      ),
       inventory,
       planes: [plane],
       gateways: () => plane.gateways,
+      holdingOf: () => ({ state: 'held' }),
+      addresses: () =>
+        reportAddresses({
+          services: inventory.all('Service'),
+          assignments: plane.assignments,
+          balancerClass: clusterNames.gatewayController,
+          holdingOf: () => ({ state: 'held' }),
+        }),
       guard,
       status,
       log: silentLog,

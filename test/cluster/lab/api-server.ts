@@ -364,14 +364,13 @@ export class TestApiServer {
     }
     const { root, namespace, plural, name } = parsePath(url.pathname);
     if (request.method === 'GET' && plural !== '' && name === undefined && this.has(`${root}/${plural}`)) {
+      const isChosen = parseSelector(url);
+      const isSelected = (one: KubeObject) => one.metadata.namespace === namespace && isChosen(one);
       if (url.searchParams.get('watch') === 'true') {
-        this.#watch(url, response, token, { collection: `${root}/${plural}`, namespace });
+        this.#watch(url, response, token, { collection: `${root}/${plural}`, selector: isSelected });
         return;
       }
-      const isSelected = parseSelector(url);
-      const items = this.all(`${root}/${plural}`).filter(
-        (one) => one.metadata.namespace === namespace && isSelected(one),
-      );
+      const items = this.all(`${root}/${plural}`).filter(isSelected);
       send(response, 200, { kind: 'List', metadata: { resourceVersion: `${this.#version}` }, items });
       return;
     }
@@ -407,13 +406,16 @@ export class TestApiServer {
     send(response, 200, { kind: 'List', metadata: { resourceVersion: `${snapshot.version}`, ...token }, items });
   }
 
-  /** @param place the list and its namespace, where only that is watched */
-  #watch(url: URL, response: ServerResponse, token: string, place?: { collection: string; namespace: string }): void {
-    const { collection = url.pathname, namespace } = place ?? {};
+  #watch(
+    url: URL,
+    response: ServerResponse,
+    token: string,
+    { collection, selector }: Pick<Watcher, 'collection' | 'selector'> = {
+      collection: url.pathname,
+      selector: parseSelector(url),
+    },
+  ): void {
     const from = Number(url.searchParams.get('resourceVersion'));
-    const isSelected = parseSelector(url);
-    const selector: LabelSelector = (object) =>
-      (namespace === undefined || object.metadata.namespace === namespace) && isSelected(object);
     response.writeHead(200, { 'content-type': 'application/json' });
     response.flushHeaders();
     if (from < this.#oldest) {

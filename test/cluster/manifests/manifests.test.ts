@@ -77,10 +77,11 @@ describe('manifests', function () {
         assert.equal(securityContext.readOnlyRootFilesystem, true);
         const rights: Readonly<Record<string, readonly string[]>> = {
           'ingress-agent': ['NET_ADMIN'],
+          addresses: ['NET_ADMIN', 'NET_RAW'],
           haproxy: ['NET_BIND_SERVICE', 'SETUID', 'SETGID', 'SYS_CHROOT', 'CHOWN', 'FOWNER', 'KILL'],
           'egress-router-node': ['SYS_ADMIN', 'NET_ADMIN', 'NET_RAW'],
         };
-        const added: readonly string[] | undefined = rights[name === 'haproxy' ? name : metadata.name];
+        const added: readonly string[] | undefined = rights[name in rights ? name : metadata.name];
         assert.deepEqual(securityContext.capabilities.add, added, name);
         assert.match(resources.limits.memory, /^\d+[MG]i$/, metadata.name);
       }
@@ -142,7 +143,7 @@ describe('manifests', function () {
   it('leave EgressRouters to the operator on OpenShift, and use its folder', () => {
     const objects = render('openshift');
     const kinds = objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
-    assert.ok(!kinds.some((name) => name.startsWith('CustomResourceDefinition') || name.includes('controller')));
+    assert.ok(!kinds.some((name) => name.startsWith('CustomResourceDefinition egress') || name.includes('controller')));
     const plugin = objects.find(({ kind, metadata }) => kind === 'DaemonSet' && metadata.name === 'egress-router-node');
     const volumes = plugin?.spec.template.spec.volumes as readonly { name: string }[];
     assert.deepEqual(

@@ -7,6 +7,8 @@ import { parse } from 'yaml';
 import { ControllerMetrics } from '../../../src/egress/controller/metrics.ts';
 import { NodeMetrics } from '../../../src/egress/node/metrics.ts';
 import { HttpMetrics } from '../../../src/ingress/http/http-metrics.ts';
+import { noAssignments } from '../../../src/ingress/pools/assign.ts';
+import { AddressMetrics } from '../../../src/ingress/status/address-metrics.ts';
 import { AgentMetrics } from '../../../src/ingress/status/metrics.ts';
 import { executable } from '../../lab/executable.ts';
 import { HttpNode } from '../../lab/http-node.ts';
@@ -92,6 +94,7 @@ function readScrape(text: string): ReadonlyMap<string, Set<string>> {
 function listDeclaredLabels(): ReadonlyMap<string, readonly string[]> {
   const agent = new AgentMetrics().registry;
   new HttpMetrics(agent, 0);
+  new AddressMetrics(agent, { state: () => undefined, assignments: () => noAssignments });
   const registries = [new ControllerMetrics(() => []).registry, new NodeMetrics(() => 0).registry, agent];
   return new Map(
     registries

@@ -9,6 +9,8 @@ import type { AttachmentState } from '../../../src/egress/model/state.ts';
 import { startNode } from '../../../src/egress/node/daemon.ts';
 import { parseNodeOptions } from '../../../src/egress/node/node-options.ts';
 import type { ApplyOutcome, NodeRouters, WireAnswer } from '../../../src/egress/node/routers-api.ts';
+import { SecretKeys } from '../../../src/ingress/agent/addresses/keys.ts';
+import { LeaseMembers } from '../../../src/ingress/agent/addresses/members.ts';
 import { isBeingRemoved } from '../../../src/ingress/agent/removal.ts';
 import { silentLog } from '../../lab/silent-log.ts';
 import { writeRoute } from '../../unit/ingress/samples.ts';
@@ -71,9 +73,18 @@ describe('RBAC allows exactly what is requested', () => {
 
   it('by the agent', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'rbac-'));
-    const server = new TestApiServer(Object.values(agentPaths));
+    const server = new TestApiServer([...Object.values(agentPaths), '/api/v1/secrets']);
     const url = await server.start();
     const kubeconfig = writeKubeconfig(folder, url);
+    server.put(agentPaths.IngressAddressPool, {
+      metadata: { name: 'lan', uid: 'lan' },
+      spec: { addresses: ['192.0.2.50-192.0.2.59'] },
+    });
+    server.put(agentPaths.Service, {
+      metadata: { namespace: 'shop', name: 'balanced', uid: 'balanced' },
+      spec: { type: 'LoadBalancer', loadBalancerClass: clusterNames.gatewayController, ports: [{ port: 80 }] },
+    });
+    server.put('/api/v1/secrets', { metadata: { namespace: 'egress-router-system', name: 'keys', uid: 'keys' } });
     server.put(agentPaths.Route, writeRoute({ name: 'low', port: 80 }) as unknown as KubeObject);
     server.put(agentPaths.Node, {
       metadata: { name: 'n2', uid: 'n2' },
@@ -98,27 +109,51 @@ describe('RBAC allows exactly what is requested', () => {
       metadata: { name: 'ours', uid: 'ours' },
       spec: { controllerName: clusterNames.gatewayController },
     });
-    for (const plural of ['routes', 'gatewayclasses', 'gateways', 'tcproutes', 'udproutes']) {
+    const written = [
+      'routes',
+      'gatewayclasses',
+      'gateways',
+      'tcproutes',
+      'udproutes',
+      'ingressaddresspools',
+      'services',
+    ];
+    for (const plural of written) {
       server.fail({ on: new RegExp(`PATCH .*/${plural}/[^/]+/status`), answer: 409 });
     }
     const api = openKubeApi(kubeconfig);
     const node = new AgentNode(api, 'n1');
-    await isBeingRemoved(api, { namespace: 'egress-router-system', name: 'ingress-agent' });
+    const namespace = 'egress-router-system';
+    await isBeingRemoved(api, { namespace, name: 'ingress-agent' });
+    const keys = new SecretKeys(api, { namespace, name: 'keys' }, { isHeld: true }, () => undefined);
+    keys.start(() => undefined);
+    const members = new LeaseMembers(api, { namespace, name: 'members', isGone: () => false }, () => undefined);
+    members.join({ node: 'n1', addresses: ['192.0.2.10'], port: 1941 }, () => undefined);
     try {
       await until(
         () =>
-          ['routes/low', 'gatewayclasses/ours', 'gateways/gw', 'tcproutes/a', 'udproutes/a'].every((path) =>
-            server.requests.some((line) => line.startsWith('GET ') && line.endsWith(`/${path}`)),
-          ) &&
+          [
+            'routes/low',
+            'gatewayclasses/ours',
+            'gateways/gw',
+            'tcproutes/a',
+            'udproutes/a',
+            'ingressaddresspools/lan',
+            'services/balanced',
+          ].every((path) => server.requests.some((line) => line.startsWith('GET ') && line.endsWith(`/${path}`))) &&
           server.all(agentPaths.Event).length > 0 &&
           server.requests.some((line) => /^PUT .*leases/.test(line)) &&
           server.requests.some((line) => /^GET .*\/pods\/web-1/.test(line)) &&
-          server.watchCount === 10,
+          server.requests.some((line) => /^PATCH .*\/secrets\/keys/.test(line)) &&
+          server.requests.some((line) => /^PATCH .*\/leases\/members/.test(line)) &&
+          server.watchCount === 13,
         () => server.requests,
         6000,
       );
     } finally {
       node.stop();
+      keys.close();
+      await members.close(false);
       await server.stop();
       rmSync(folder, { recursive: true });
     }

@@ -4,6 +4,7 @@ import type { KubeDocument } from './rendered.ts';
 const schemas: Readonly<Record<string, string>> = {
   'v1 Namespace': 'IoK8sApiCoreV1Namespace',
   'v1 ServiceAccount': 'IoK8sApiCoreV1ServiceAccount',
+  'v1 Secret': 'IoK8sApiCoreV1Secret',
   'v1 Service': 'IoK8sApiCoreV1Service',
   'apps/v1 Deployment': 'IoK8sApiAppsV1Deployment',
   'apps/v1 DaemonSet': 'IoK8sApiAppsV1DaemonSet',

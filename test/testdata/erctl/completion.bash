@@ -3,7 +3,7 @@ _erctl() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} words=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    words='inspect trace list watch top logs routes validate render schema completion version --help --version'
+    words='inspect trace list watch top logs routes addresses validate render schema completion version --help --version'
   else
     case "${COMP_WORDS[1]}" in
     inspect)
@@ -20,6 +20,8 @@ _erctl() {
       words='--pod --attachment --interface --tail --help ' ;;
     routes)
       words='--agent --output --help ' ;;
+    addresses)
+      words='--agent --output --help ' ;;
     validate)
       words='--allow-names --output --help '
       [[ $word != -* ]] && compopt -o default ;;
@@ -27,7 +29,7 @@ _erctl() {
       words='--backend --only --interface --pod-interface --allow-names --output --help '
       [[ $word != -* ]] && compopt -o default ;;
     schema)
-      words='--help inspect list render routes top trace validate watch' ;;
+      words='--help addresses inspect list render routes top trace validate watch' ;;
     completion)
       words='--help bash zsh fish' ;;
     version)
@@ -40,6 +42,7 @@ _erctl() {
     'watch --output') words='text json' ;;
     'top --output') words='text json' ;;
     'routes --output') words='text json' ;;
+    'addresses --output') words='text json' ;;
     'validate --output') words='text json' ;;
     'render --backend') words='iptables nftables' ;;
     'render --only') words='nad rules' ;;

@@ -52,6 +52,9 @@ complete -c erctl -n '__fish_seen_subcommand_from logs' -l tail -r -d 'only the 
 complete -c erctl -n __fish_use_subcommand -a routes -d 'list the claims on the ingress agent of this node'
 complete -c erctl -n '__fish_seen_subcommand_from routes' -l agent -r -d 'URL of the agent, from its --stats-address and --stats-port'
 complete -c erctl -n '__fish_seen_subcommand_from routes' -l output -x -a 'text json' -d 'output format'
+complete -c erctl -n __fish_use_subcommand -a addresses -d 'list the virtual addresses with owner and holder, the nodes that may hold them, and the last moves with their reasons'
+complete -c erctl -n '__fish_seen_subcommand_from addresses' -l agent -r -d 'URL of the agent, from its --stats-address and --stats-port'
+complete -c erctl -n '__fish_seen_subcommand_from addresses' -l output -x -a 'text json' -d 'output format'
 complete -c erctl -n __fish_use_subcommand -a validate -d 'check EgressRouters, NetworkAttachmentDefinitions, network configurations and configuration lists, and Routes and Gateways of the ingress agent'
 complete -c erctl -n '__fish_seen_subcommand_from validate' -F
 complete -c erctl -n '__fish_seen_subcommand_from validate' -l allow-names -r -d 'names inside the cluster that are allowed as destinations'
@@ -65,7 +68,7 @@ complete -c erctl -n '__fish_seen_subcommand_from render' -l pod-interface -r -d
 complete -c erctl -n '__fish_seen_subcommand_from render' -l allow-names -r -d 'names inside the cluster that are allowed as destinations'
 complete -c erctl -n '__fish_seen_subcommand_from render' -l output -x -a 'text json' -d 'output format'
 complete -c erctl -n __fish_use_subcommand -a schema -d 'print the JSON Schema of the output of a command'
-complete -c erctl -n '__fish_seen_subcommand_from schema' -a 'inspect list render routes top trace validate watch'
+complete -c erctl -n '__fish_seen_subcommand_from schema' -a 'addresses inspect list render routes top trace validate watch'
 complete -c erctl -n __fish_use_subcommand -a completion -d 'print a completion script for a shell'
 complete -c erctl -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
 complete -c erctl -n __fish_use_subcommand -a version -d 'print the version'

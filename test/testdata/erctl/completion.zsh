@@ -10,6 +10,7 @@ _erctl() {
     'top:show the traffic of all egress routers of this node'
     'logs:print the plugin s log of a router, with the calls that set it up and changed it'
     'routes:list the claims on the ingress agent of this node'
+    'addresses:list the virtual addresses with owner and holder, the nodes that may hold them, and the last moves with their reasons'
     'validate:check EgressRouters, NetworkAttachmentDefinitions, network configurations and configuration lists, and Routes and Gateways of the ingress agent'
     'render:print the NetworkAttachmentDefinition of an EgressRouter and the rules that the plugin would install'
     'schema:print the JSON Schema of the output of a command'
@@ -83,6 +84,10 @@ _erctl() {
       '--agent[URL of the agent, from its --stats-address and --stats-port]:value:_files' \
       '--output[output format]:value:(text json)' \
       '--help[print help]' ;;
+    addresses) _arguments \
+      '--agent[URL of the agent, from its --stats-address and --stats-port]:value:_files' \
+      '--output[output format]:value:(text json)' \
+      '--help[print help]' ;;
     validate) _arguments \
       '--allow-names[names inside the cluster that are allowed as destinations]:value:_files' \
       '--output[output format]:value:(text json)' \
@@ -98,7 +103,7 @@ _erctl() {
       '*:file:_files' \
       '--help[print help]' ;;
     schema) _arguments \
-      '*:command:(inspect list render routes top trace validate watch)' \
+      '*:command:(addresses inspect list render routes top trace validate watch)' \
       '--help[print help]' ;;
     completion) _arguments \
       '*:shell:(bash zsh fish)' \

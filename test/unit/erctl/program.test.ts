@@ -52,7 +52,7 @@ describe('the command line of erctl', () => {
     { args: ['watch', '--interval', '0'], says: /Must be a number of seconds from 0\.1/ },
     { args: ['routes', '--agent', 'nonsense'], says: /--agent "nonsense": must be a URL/ },
     { args: ['routes', '--agent', 'http://127.0.0.1:9'], says: /No ingress agent answers at http:\/\/127\.0\.0\.1:9/ },
-    { args: ['schema', 'everything'], says: /Allowed choices are inspect, list/ },
+    { args: ['schema', 'everything'], says: /Allowed choices are addresses, inspect, list/ },
     { args: ['completion', 'csh'], says: /Allowed choices are bash, zsh, fish/ },
   ];
   for (const { args, says } of mistakes) {

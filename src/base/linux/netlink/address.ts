@@ -5,13 +5,17 @@ import { familyNumber, littleEndian, pushAddress, pushNumber, readAttributes } f
 import { flag, type NetlinkSocket } from './socket.ts';
 
 const type = { newAddress: 20, deleteAddress: 21, getAddress: 22 } as const;
-const attribute = { address: 1, local: 2, broadcast: 4, flags: 8 } as const;
+const attribute = { address: 1, local: 2, broadcast: 4, cacheInfo: 6, flags: 8 } as const;
 const noDuplicateDetection = 0x02;
+/** Lifetime of a permanent address. */
+const forever = 0xffff_ffff;
 
 /** An address with the index of its link. */
 export interface IndexedAddress {
   readonly linkIndex: number;
   readonly prefix: Prefix;
+  /** Seconds until the kernel removes the address. Absent: it stays. */
+  readonly validSeconds?: number;
 }
 
 /**
@@ -32,7 +36,10 @@ export function listAddresses(socket: NetlinkSocket, linkIndex = 0): IndexedAddr
       const bytes = attributes.get(attribute.local) ?? attributes.get(attribute.address);
       if (bytes === undefined) return [];
       const linkIndex = new DataView(data.buffer, data.byteOffset, 8).getUint32(4, littleEndian);
-      return [{ linkIndex, prefix: { address: addressFromBytes(bytes), length: data[1] ?? 0 } }];
+      const prefix = { address: addressFromBytes(bytes), length: data[1] ?? 0 };
+      const cacheInfo = attributes.get(attribute.cacheInfo);
+      const valid = cacheInfo && new DataView(cacheInfo.buffer, cacheInfo.byteOffset).getUint32(4, littleEndian);
+      return [{ linkIndex, prefix, ...(valid !== undefined && valid !== forever && { validSeconds: valid }) }];
     });
 }
 
@@ -45,6 +52,29 @@ export function addAddress(socket: NetlinkSocket, linkIndex: number, prefix: Pre
     writeAddress(out, linkIndex, prefix);
     if (prefix.address.family === 6) pushNumber(out, attribute.flags, noDuplicateDetection);
     else if (prefix.length < 31) pushAddress(out, attribute.broadcast, lastAddressOf(prefix));
+  });
+}
+
+/**
+ * Adds an address that the kernel removes after some seconds unless this is called again. It is never preferred as a
+ * source address (IPv6: preferred lifetime 0, RFC 4862 §5.5.4). An IPv6 address is usable at once. Throws {@link
+ * NetlinkError}.
+ */
+export function setTemporaryAddress(
+  socket: NetlinkSocket,
+  linkIndex: number,
+  prefix: Prefix,
+  validSeconds: number,
+): void {
+  socket.request(type.newAddress, flag.create | flag.replace, (out: AttrStream) => {
+    writeAddress(out, linkIndex, prefix);
+    if (prefix.address.family === 6) pushNumber(out, attribute.flags, noDuplicateDetection);
+    // struct ifa_cacheinfo: preferred, valid, created, updated. IPv4 has no use for deprecated addresses.
+    const cacheInfo = Buffer.alloc(16);
+    const view = new DataView(cacheInfo.buffer, cacheInfo.byteOffset, cacheInfo.length);
+    view.setUint32(0, prefix.address.family === 6 ? 0 : validSeconds, littleEndian);
+    view.setUint32(4, validSeconds, littleEndian);
+    out.push(attribute.cacheInfo, cacheInfo);
   });
 }
 

@@ -31,6 +31,9 @@ export const nodeKinds: readonly Kind[] = ['Node'];
 /** The kinds of the Gateway API. */
 export const gatewayKinds: readonly Kind[] = ['GatewayClass', 'Gateway', 'TCPRoute', 'UDPRoute', 'ReferenceGrant'];
 
+/** Virtual addresses. A cluster without this API has none. */
+export const poolKinds: readonly Kind[] = ['IngressAddressPool'];
+
 /** Interval between checks for a kind that the cluster does not serve, in milliseconds. */
 const absentPause = 5000;
 

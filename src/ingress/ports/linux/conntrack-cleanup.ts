@@ -2,10 +2,12 @@ import { forgetConnection } from '../../../base/linux/conntrack-session.ts';
 import { listAddresses } from '../../../base/linux/netlink/address.ts';
 import { type Connection, listConnectionsInSteps, type Marked } from '../../../base/linux/netlink/conntrack.ts';
 import { NetlinkError, NetlinkSocket, netlinkFamily } from '../../../base/linux/netlink/socket.ts';
+import type { AddressRange } from '../../../base/model/address-range.ts';
 import { type Protocol, protocolNumbers } from '../../../base/model/redirect.ts';
 import type { IngressPort, WeightedEndpoint } from '../model.ts';
+import { numberKeyOf } from '../port-number-key.ts';
 import { ingressMark, ingressMarkMask } from '../rules/marks.ts';
-import { judgeConnections } from '../rules/stale.ts';
+import { judgeConnections, placePort } from '../rules/stale.ts';
 
 const protocolsByNumber = new Map<number, Protocol>(
   Object.entries(protocolNumbers).map(([name, number]) => [number, name as Protocol]),
@@ -50,10 +52,10 @@ export class ConntrackCleanup {
    * Deletes connections for which these ports have no endpoint. Returns the milliseconds until the next connection
    * has drained, or undefined if none is draining. Rejects with {@link NetlinkError}.
    */
-  async run(ports: readonly IngressPort[]): Promise<number | undefined> {
+  async run(ports: readonly IngressPort[], virtual: readonly AddressRange[] = []): Promise<number | undefined> {
     try {
-      await this.#forgetUntranslated(ports);
-      return await this.#forgetStale(ports);
+      await this.#forgetUntranslated(ports, virtual);
+      return await this.#forgetStale(ports, virtual);
     } catch (error) {
       // A kernel without this interface offers no way to delete tracked connections.
       if (error instanceof NetlinkError && (error.code === 'EINVAL' || error.code === 'ENOTSUP')) return undefined;
@@ -66,9 +68,9 @@ export class ConntrackCleanup {
     this.#route.close();
   }
 
-  async #forgetStale(ports: readonly IngressPort[]): Promise<number | undefined> {
+  async #forgetStale(ports: readonly IngressPort[], virtual: readonly AddressRange[]): Promise<number | undefined> {
     const { drainTime, isStrict } = this.#settings;
-    const judge = judgeConnections(ports, isStrict);
+    const judge = judgeConnections(ports, isStrict, virtual);
     const now = this.#clock();
     const draining = new Map<string, number>();
     const doomed: Connection[] = [];
@@ -76,11 +78,11 @@ export class ConntrackCleanup {
       for (const connection of list) {
         const protocol = protocolsByNumber.get(connection.protocol);
         if (protocol === undefined || !connection.translated) continue;
-        const { destinationPort: port, assured: established } = connection;
+        const { destination, destinationPort: port, assured: established } = connection;
         const endpoint = `${connection.answeredBy.address.text} ${connection.answeredBy.port}`;
-        const verdict = judge({ protocol, port, endpoint, established, client: connection.source });
+        const verdict = judge({ protocol, port, destination, endpoint, established, client: connection.source });
         if (verdict === 'keep') continue;
-        const key = `${protocol} ${port} ${endpoint}`;
+        const key = `${protocol} ${destination.text} ${port} ${endpoint}`;
         const since = this.#goneSince.get(key) ?? now;
         if (verdict === 'drain' && now - since < drainTime) draining.set(key, since);
         else doomed.push(connection);
@@ -96,11 +98,11 @@ export class ConntrackCleanup {
    * Datagrams that arrived before their port had an endpoint are tracked as connections to the node itself, and a
    * client that keeps sending keeps such an entry alive.
    */
-  async #forgetUntranslated(ports: readonly IngressPort[]): Promise<void> {
+  async #forgetUntranslated(ports: readonly IngressPort[], virtual: readonly AddressRange[]): Promise<void> {
     const served = new Set(
       ports
         .filter(({ protocol, endpoints }) => protocol !== 'tcp' && endpoints.some(isActive))
-        .map(({ protocol, port }) => `${protocolNumbers[protocol]} ${port}`),
+        .map((port) => `${numberKeyOf(port)}`),
     );
     const opened = served.difference(this.#served);
     if (opened.size > 0) {
@@ -108,8 +110,11 @@ export class ConntrackCleanup {
       const doomed: Connection[] = [];
       for await (const list of listConnectionsInSteps(this.#conntrack, { value: 0, mask: 0 })) {
         for (const connection of list) {
-          const isOpened = opened.has(`${connection.protocol} ${connection.destinationPort}`);
-          if (isOpened && !connection.translated && own.has(connection.destination.text)) doomed.push(connection);
+          const protocol = protocolsByNumber.get(connection.protocol);
+          if (protocol === undefined) continue;
+          const port = placePort({ protocol, port: connection.destinationPort }, connection.destination, virtual);
+          if (opened.has(`${numberKeyOf(port)}`) && !connection.translated && own.has(connection.destination.text))
+            doomed.push(connection);
         }
       }
       for (const connection of doomed) forgetConnection(this.#conntrack, connection);

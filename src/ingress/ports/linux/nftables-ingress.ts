@@ -4,11 +4,20 @@ import { ElementSocket } from '../../../base/linux/netlink/nftables.ts';
 import { NetlinkError } from '../../../base/linux/netlink/socket.ts';
 import { readRuleGeneration } from '../../../base/linux/rule-generation.ts';
 import { runNft } from '../../../base/linux/run-nft.ts';
+import { formatRange } from '../../../base/model/address-range.ts';
 import { removeTable } from '../../../base/rules/nftables/document.ts';
 import type { NftElement } from '../../../base/rules/nftables/element.ts';
 import type { Forwarding, IngressPort, IngressRules } from '../model.ts';
 import { families } from '../rules/families.ts';
-import { extendTable, ingressTableName, renewTable, type Side, sides } from '../rules/frame.ts';
+import {
+  extendTable,
+  hasVirtual,
+  ingressTableName,
+  renewTable,
+  replaceVirtual,
+  type Side,
+  sides,
+} from '../rules/frame.ts';
 import { type ListedTable, StateTable, stateTableName } from '../rules/state-table.ts';
 import { IngressTable } from '../rules/table.ts';
 import type { PortTraffic } from '../traffic.ts';
@@ -33,6 +42,8 @@ interface Installed {
   readonly table: IngressTable;
   readonly side: Side;
   readonly addresses: IngressRules['addresses'];
+  /** Virtual addresses in the tables. */
+  readonly virtual: IngressRules['virtual'];
   readonly ports: readonly IngressPort[];
   readonly state: StateTable;
 }
@@ -63,9 +74,10 @@ export class NftablesIngress {
     // The stored state is ahead of the kernel until the kernel confirms: after a failure the next call starts from
     // scratch.
     this.#installed = undefined;
-    if (installed === undefined || !isSameList(installed.addresses, rules.addresses)) {
+    if (installed === undefined || !hasSameFrame(installed, rules)) {
       this.#installed = this.#install(rules, installed?.side);
     } else {
+      this.#replaceVirtual(installed, rules);
       const { structure, gone, come, isEmpty, isTooLarge } = installed.table.update(rules.ports);
       if (isTooLarge) {
         this.#installed = this.#install(rules, installed.side);
@@ -76,7 +88,7 @@ export class NftablesIngress {
       // Limits are installed before the port that they apply to.
       this.#change(stateTableName(this.#settings.name), limits.gone, limits.come);
       if (!isEmpty) this.#change(ingressTableName(this.#settings.name, installed.side), gone, come);
-      this.#installed = { ...installed, ports: rules.ports };
+      this.#installed = { ...installed, virtual: rules.virtual, ports: rules.ports };
       this.#updateBridges();
     }
   }
@@ -85,7 +97,8 @@ export class NftablesIngress {
   async readTraffic(): Promise<ReadonlyMap<string, PortTraffic>> {
     const { name } = this.#settings;
     if (this.#installed === undefined) return new Map();
-    return readTraffic({ ports: ingressTableName(name, this.#installed.side), state: stateTableName(name) });
+    const ports = ingressTableName(name, this.#installed.side);
+    return readTraffic({ ports, state: stateTableName(name), hasVirtual: hasVirtual(this.#installed) });
   }
 
   /**
@@ -94,13 +107,13 @@ export class NftablesIngress {
    * {@link apply} then rebuilds the table if necessary.
    */
   async cleanUp(): Promise<number | undefined> {
-    const { ports, table } = this.#installed ?? {};
+    const { ports, table, virtual } = this.#installed ?? {};
     if (ports === undefined || table === undefined) return undefined;
     try {
       this.#conntrack ??= new ConntrackCleanup(this.#settings);
       this.#tidy(table);
       this.#updateBridges();
-      return await this.#conntrack.run(ports);
+      return await this.#conntrack.run(ports, virtual);
     } catch (error) {
       // A socket in the middle of a reply cannot be used again.
       this.#conntrack?.close();
@@ -170,6 +183,13 @@ export class NftablesIngress {
     this.#conntrack = undefined;
   }
 
+  /** Pools of virtual addresses change rarely, so this starts `nft`. */
+  #replaceVirtual({ side, virtual }: Installed, rules: IngressRules): void {
+    if (virtual === rules.virtual || writeRanges(virtual) === writeRanges(rules.virtual)) return;
+    const state = `inet ${stateTableName(this.#settings.name)}`;
+    runNft(['-f', '-'], replaceVirtual(this.#nameOf(side), rules) + replaceVirtual(state, rules));
+  }
+
   #tidy(table: IngressTable): void {
     const installed = this.#installed;
     this.#installed = undefined;
@@ -189,8 +209,7 @@ export class NftablesIngress {
   async load(rules: IngressRules): Promise<void> {
     const known = this.#installed?.side;
     // With a known state, the cost depends only on the change.
-    if (this.#installed !== undefined && isSameList(this.#installed.addresses, rules.addresses))
-      return this.apply(rules);
+    if (this.#installed !== undefined && hasSameFrame(this.#installed, rules)) return this.apply(rules);
     this.#installed = undefined;
     const steps = this.#installInSteps(rules, known);
     for (let step = steps.next(); ; step = steps.next()) {
@@ -237,7 +256,7 @@ export class NftablesIngress {
       runNft(['-f', '-'], removeTable(this.#nameOf(side)));
       throw error;
     }
-    return { table, side, addresses: rules.addresses, ports: rules.ports, state };
+    return { table, side, addresses: rules.addresses, virtual: rules.virtual, ports: rules.ports, state };
   }
 
   /** Takes over the table of counters and limits, or creates it if none is compatible. */
@@ -305,6 +324,15 @@ function asKernelError(action: string, error: unknown): KernelError {
   if (error instanceof KernelError) return error;
   const kind = error instanceof NetlinkError ? 'refused' : 'io';
   return new KernelError(kind, `Cannot ${action}: ${(error as Error).message}`, { cause: error });
+}
+
+/** Returns whether tables need no other rules than for ports: the same addresses, and virtual ones as before or not. */
+function hasSameFrame(one: Pick<Installed, 'addresses' | 'virtual'>, other: IngressRules): boolean {
+  return isSameList(one.addresses, other.addresses) && hasVirtual(one) === hasVirtual(other);
+}
+
+function writeRanges(virtual: IngressRules['virtual']): string | undefined {
+  return virtual?.map(formatRange).join();
 }
 
 function isSameList(one: IngressRules['addresses'], other: IngressRules['addresses']): boolean {

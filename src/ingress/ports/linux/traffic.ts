@@ -1,6 +1,7 @@
 import { execa } from 'execa';
 import { findTool } from '../../../base/linux/rule-tools.ts';
 import { protocols } from '../../../base/model/redirect.ts';
+import { atSuffix, families } from '../rules/families.ts';
 import { trafficSets } from '../rules/state-table.ts';
 import type { PortTraffic } from '../traffic.ts';
 
@@ -22,6 +23,8 @@ interface Counted {
 export async function readTraffic(tables: {
   readonly ports: string;
   readonly state: string;
+  /** Whether they serve virtual addresses. */
+  readonly hasVirtual: boolean;
 }): Promise<ReadonlyMap<string, PortTraffic>> {
   const nft = findTool('nft');
   if (nft === undefined) throw new Error('Cannot read counters: nft is not installed');
@@ -40,8 +43,17 @@ export async function readTraffic(tables: {
     traffic.set(key, known);
     return known;
   };
-  const [connections, received, sent, limited] = await Promise.all(trafficSets.map((set) => read(tables.state, set)));
-  const [unlisted, unserved] = await Promise.all(['unlisted', 'unserved'].map((set) => read(tables.ports, set)));
+  // Ports of virtual addresses have sets of their own, whose keys contain the address.
+  const readAll = async (table: string, set: string, hasOwn: boolean): Promise<readonly Counted[]> => {
+    const own = tables.hasVirtual && hasOwn ? families.map((family) => `${set}${family}${atSuffix}`) : [];
+    return (await Promise.all([set, ...own].map((name) => read(table, name)))).flat();
+  };
+  const [connections, received, sent, limited] = await Promise.all(
+    trafficSets.map((set) => readAll(tables.state, set, set !== 'limited')),
+  );
+  const [unlisted, unserved] = await Promise.all(
+    ['unlisted', 'unserved'].map((set) => readAll(tables.ports, set, set === 'unserved')),
+  );
   for (const { key, packets } of connections ?? []) of(key).connections += packets;
   for (const { key, bytes } of received ?? []) of(key).received += bytes;
   for (const { key, bytes } of sent ?? []) of(key).sent += bytes;
@@ -61,10 +73,11 @@ function parseElements(text: string): readonly Counted[] {
     const { elem } = one as {
       readonly elem?: { readonly val?: { readonly concat?: readonly unknown[] }; readonly counter?: Counted };
     };
-    const [protocol, port] = elem?.val?.concat ?? [];
+    const [protocol, port, address] = elem?.val?.concat ?? [];
     const name = protocols.find((known) => known === protocol);
     if (name === undefined || typeof port !== 'number' || elem?.counter === undefined) return [];
     const { packets, bytes } = elem.counter;
-    return [{ key: `${name} ${port}`, packets, bytes }];
+    const at = typeof address === 'string' ? ` ${address}` : '';
+    return [{ key: `${name} ${port}${at}`, packets, bytes }];
   });
 }

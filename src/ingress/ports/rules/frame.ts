@@ -1,7 +1,8 @@
 import type { Family } from '../../../base/model/address.ts';
+import { formatRange } from '../../../base/model/address-range.ts';
 import type { NftChain, NftCollection, NftDocument } from '../../../base/rules/nftables/document.ts';
 import type { IngressRules } from '../model.ts';
-import { families } from './families.ts';
+import { atSuffix, families } from './families.ts';
 import { writeMark } from './marks.ts';
 
 /** A new table is filled while the previous one is still active, so there are two names, used alternately. */
@@ -14,7 +15,7 @@ export function ingressTableName(agent: string, side: Side): string {
 }
 
 /** The part of an agent's rules that does not depend on the open ports. */
-export type FrameRules = Pick<IngressRules, 'name' | 'addresses'>;
+export type FrameRules = Pick<IngressRules, 'name' | 'addresses' | 'virtual'>;
 
 /** Renders a match for the packets that an agent serves: those to the node's own addresses, or to some of them. */
 export function writeServed({ addresses }: FrameRules, family: Family): string {
@@ -31,6 +32,62 @@ export function compileServed({ addresses }: FrameRules): ReadonlyMap<string, Nf
       return [`served${family}`, { kind: 'set', head: [`type ipv${family}_addr`], elements: new Map(served) }];
     }),
   );
+}
+
+/** Returns whether the rules serve virtual addresses. Without them, packets pass no rule about them. */
+export function hasVirtual({ virtual }: { readonly virtual?: IngressRules['virtual'] | undefined }): boolean {
+  return virtual !== undefined && virtual.length > 0;
+}
+
+/** Returns the sets of virtual addresses. */
+export function compileVirtual(rules: FrameRules): ReadonlyMap<string, NftCollection> {
+  if (!hasVirtual(rules)) return new Map();
+  return new Map(
+    families.map((family): [string, NftCollection] => {
+      const ranges = (rules.virtual ?? []).filter((one) => one.family === family).map(formatRange);
+      const elements = new Map(ranges.map((range) => [range, ''] as const));
+      return [`virtual${family}`, { kind: 'set', head: [`type ipv${family}_addr`, 'flags interval'], elements }];
+    }),
+  );
+}
+
+/** Renders for `nft -f -`: replaces the virtual addresses of a table. */
+export function replaceVirtual(table: string, rules: FrameRules): string {
+  return Array.from(compileVirtual(rules), ([name, { elements }]) =>
+    [
+      `flush set ${table} ${name}\n`,
+      elements.size === 0 ? '' : `add element ${table} ${name} { ${[...elements.keys()].join(', ')} }\n`,
+    ].join(''),
+  ).join('');
+}
+
+/**
+ * Returns a rule for each family with a verdict about packets to virtual addresses, whether this node holds them or
+ * not.
+ */
+export function judgeVirtual(rules: FrameRules, verdict: string, match = ''): readonly string[] {
+  if (!hasVirtual(rules)) return [];
+  return families.map((family) => `${match}${wordOf(family)} daddr @virtual${family} ${verdict}`);
+}
+
+/** Renders a match of the packets to a virtual address that this node holds, in one family. */
+export function writeHeld(family: Family): string {
+  return `meta nfproto ipv${family} fib daddr type local`;
+}
+
+/** The key of a port of a virtual address in the rules. */
+export function writeAtKey(family: Family): string {
+  return `meta l4proto . th dport . ${wordOf(family)} daddr`;
+}
+
+function wordOf(family: Family): 'ip' | 'ip6' {
+  return family === 4 ? 'ip' : 'ip6';
+}
+
+/** A set with a counter per protocol, port and virtual address. */
+export function countingSetAt(family: Family): NftCollection {
+  const head = [`type inet_proto . inet_service . ipv${family}_addr`, 'size 65535', 'flags dynamic', 'counter'];
+  return { kind: 'set', head, elements: new Map() };
 }
 
 /**
@@ -84,7 +141,13 @@ export function compileFrame(rules: FrameRules, side: Side): NftDocument {
     declare(`hairpin${family}`, 'set', `type ${address} . ${address}`);
     // Bridges whose frames bypass the rules: replies that stay on one would bypass the node.
     declare(`bridged${family}`, 'set', 'type ifname . ifname');
+    if (!hasVirtual(rules)) continue;
+    const key = `inet_proto . inet_service . ${address}`;
+    declare(`ports${family}${atSuffix}`, 'map', `type ${key} : verdict`);
+    declare(`refused${family}${atSuffix}`, 'set', `type ${key}`);
+    collections.set(`unserved${family}${atSuffix}`, countingSetAt(family));
   }
+  for (const [one, collection] of compileVirtual(rules)) collections.set(one, collection);
   for (const [one, collection] of compileServed(rules)) collections.set(one, collection);
   collections.set('alive', aliveSet);
   declare('guarded', 'set', 'type inet_proto . inet_service');
@@ -97,8 +160,17 @@ export function compileFrame(rules: FrameRules, side: Side): NftDocument {
     collections,
     chains: new Map([
       ['refuse', { rules: ['meta l4proto tcp reject with tcp reset', 'reject with icmpx port-unreachable'] }],
+      ...(hasVirtual(rules) ? [['virtual-refused', { rules: listVirtualRefusals() }] as const] : []),
     ]),
   };
+}
+
+function listVirtualRefusals(): readonly string[] {
+  return families.map((family) => {
+    const key = writeAtKey(family);
+    const [refused, unserved] = ['refused', 'unserved'].map((name) => `${name}${family}${atSuffix}`);
+    return `${writeHeld(family)} ${key} @${refused} update @${unserved} { ${key} } jump refuse`;
+  });
 }
 
 /** Returns the base chains, which do not depend on the open ports. They activate a table. */
@@ -116,22 +188,50 @@ export function compileBases(rules: FrameRules): ReadonlyMap<string, NftChain> {
   });
   // Last, because the chain of a list gives the final verdict.
   guard.push(...each((family) => [`${writeServed(rules, family)} ${port} vmap @lists`]));
+  const virtualFirst = judgeVirtual(rules, 'goto virtual-refused');
+  // Ends this table's part only: rules of other programs, such as kube-proxy's, still see the packet.
+  const passVirtual = judgeVirtual(rules, 'accept');
+  const openVirtual = hasVirtual(rules)
+    ? each((family, word) => [
+        `${word} daddr @virtual${family} ${writeHeld(family)} ${writeAtKey(family)} vmap @ports${family}${atSuffix}`,
+      ])
+    : [];
   return new Map([
     // After the kernel's connection lookup, before NAT.
     [
       'filter-prerouting',
-      { base: 'type filter hook prerouting priority -110', rules: ['ct state != new accept', requireAgent, ...guard] },
+      {
+        base: 'type filter hook prerouting priority -110',
+        rules: ['ct state != new accept', requireAgent, ...virtualFirst, ...guard],
+      },
     ],
-    ['nat-prerouting', { base: 'type nat hook prerouting priority -100', rules: [requireAgent, ...open] }],
+    ...(openVirtual.length === 0
+      ? []
+      : [
+          // Before the rules of other programs, because a virtual address belongs to its owner alone: a pod's hostPort
+          // 80 must not get the connections of a Gateway.
+          ['virtual-prerouting', virtualBase('prerouting', [requireAgent, ...openVirtual])] as const,
+          ['virtual-output', virtualBase('output', [requireAgent, ...passLoopback, ...openVirtual])] as const,
+        ]),
+    [
+      'nat-prerouting',
+      { base: 'type nat hook prerouting priority -100', rules: [requireAgent, ...passVirtual, ...open] },
+    ],
     // Allow-lists also apply to the node's own connections to its own addresses.
     [
       'filter-output',
       {
         base: 'type filter hook output priority -110',
-        rules: ['ct state != new accept', requireAgent, ...passLoopback, ...guard],
+        rules: ['ct state != new accept', requireAgent, ...passLoopback, ...virtualFirst, ...guard],
       },
     ],
-    ['nat-output', { base: 'type nat hook output priority -100', rules: [requireAgent, ...passLoopback, ...open] }],
+    [
+      'nat-output',
+      {
+        base: 'type nat hook output priority -100',
+        rules: [requireAgent, ...passLoopback, ...passVirtual, ...open],
+      },
+    ],
     [
       'nat-postrouting',
       {
@@ -149,4 +249,8 @@ export function compileBases(rules: FrameRules): ReadonlyMap<string, NftChain> {
       },
     ],
   ]);
+}
+
+function virtualBase(hook: 'prerouting' | 'output', rules: readonly string[]): NftChain {
+  return { base: `type nat hook ${hook} priority -105`, rules };
 }

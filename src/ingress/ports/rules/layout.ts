@@ -1,9 +1,9 @@
-import type { Family, Prefix } from '../../../base/model/address.ts';
+import { addressBytes, type Family, type Prefix } from '../../../base/model/address.ts';
 import type { NftChain, NftCollection } from '../../../base/rules/nftables/document.ts';
 import type { NftElement, NftField } from '../../../base/rules/nftables/element.ts';
 import type { IngressPort, WeightedEndpoint } from '../model.ts';
 import { describeClients } from './client-list.ts';
-import { families } from './families.ts';
+import { atSuffix, families } from './families.ts';
 import { listFields, type Targets } from './groups.ts';
 import { writeMark } from './marks.ts';
 import { assignSlots, interleave } from './slots.ts';
@@ -57,8 +57,13 @@ export type SharedThing =
  * the change, and the kernel never has to inspect the rest.
  */
 export function layOutPort(port: IngressPort, context: LayoutContext): PortLayout {
-  const targets = families.map((family) => spreadTargets(port, family, context.hasTurns));
+  const targets = familiesOf(port).map((family) => spreadTargets(port, family, context.hasTurns));
   return { port, context, targets: targets.map((one) => ({ ...one, map: context.mapOf?.(one) })) };
+}
+
+/** Returns the families in which a port is served. */
+export function familiesOf({ address }: IngressPort): readonly Family[] {
+  return address === undefined ? families : [address.family];
 }
 
 /** Slots by their endpoints and their distribution. */
@@ -88,26 +93,25 @@ export function spreadTargets(port: IngressPort, family: Family, hasTurns: boole
 
 /** Yields the elements that belong to this port only. */
 export function* listOwnElements({ port, targets, context }: PortLayout): Generator<NftElement> {
-  const key: readonly NftField[] = [
-    { type: 'inet_proto', protocol: port.protocol },
-    { type: 'inet_service', port: port.port },
-  ];
+  const key = writePortKey(port);
+  const suffix = port.address === undefined ? '' : atSuffix;
   for (const { family, slots, map } of targets) {
     if (slots.length === 0) {
-      yield { collection: `refused${family}`, key };
+      yield { collection: `refused${family}${suffix}`, key };
       continue;
     }
-    yield { collection: `ports${family}`, key, value: { goto: chainName(port, family, slots.length, context, map) } };
+    const value = { goto: chainName(port, family, slots.length, context, map) };
+    yield { collection: `ports${family}${suffix}`, key, value };
     if (map !== undefined) continue;
     const collection = targetMap(port, family);
-    const service: NftField = { type: 'inet_service', port: port.port };
+    const place: readonly NftField[] = [...listAddress(port), { type: 'inet_service', port: port.port }];
     const values = new Map<WeightedEndpoint, readonly NftField[]>();
     for (const [slot, endpoint] of slots.entries()) {
       // Without an element the connection reaches the node itself, which has no listener there and rejects it.
       if (endpoint === undefined) continue;
       const value = values.get(endpoint) ?? listFields(endpoint);
       values.set(endpoint, value);
-      yield { collection, key: [service, { type: 'slot', slot }], value };
+      yield { collection, key: [...place, { type: 'slot', slot }], value };
     }
   }
   if (port.allowed === undefined) return;
@@ -120,6 +124,19 @@ export function* listOwnElements({ port, targets, context }: PortLayout): Genera
   for (const prefix of networks) {
     yield { collection: `allowed${prefix.address.family}`, key: [...key, { type: 'prefix', prefix }] };
   }
+}
+
+/** Returns the key of a port in sets and maps: protocol and port, and for a virtual address the address. */
+export function writePortKey(port: IngressPort): readonly NftField[] {
+  return [
+    { type: 'inet_proto', protocol: port.protocol },
+    { type: 'inet_service', port: port.port },
+    ...listAddress(port),
+  ];
+}
+
+function listAddress({ address }: IngressPort): readonly NftField[] {
+  return address === undefined ? [] : [{ type: 'addr', address }];
 }
 
 /** Yields the number of the port's elements in each map of targets, by the map's name. */
@@ -135,7 +152,7 @@ export function* listShared({ port, targets, context }: PortLayout): Generator<[
     const word = family === 4 ? 'ip' : 'ip6';
     const name = map ?? targetMap(port, family);
     // Only `typeof` can declare the type of a slot.
-    const key = `${map === undefined ? `${port.protocol} dport . ` : ''}numgen random mod 65536`;
+    const key = `${map === undefined ? writePlace(port, word) : ''}numgen random mod 65536`;
     const collection = emptyMap(`typeof ${key} : ${word} daddr . ${port.protocol} dport`);
     const thing = { kind: 'collection', name, collection } as const;
     yield [`collection ${name}`, map === undefined ? { ...thing, holdsTargets: true } : thing];
@@ -173,8 +190,13 @@ function emptyMap(head: string): NftCollection {
   return { kind: 'map', head: [head], elements: new Map() };
 }
 
-function targetMap({ protocol }: IngressPort, family: Family): string {
-  return `${protocol}${family}`;
+function targetMap({ protocol, address }: IngressPort, family: Family): string {
+  return `${protocol}${family}${address === undefined ? '' : atSuffix}`;
+}
+
+/** Renders the first fields of the key in a map of targets that is not shared. */
+function writePlace({ protocol, address }: IngressPort, word: string): string {
+  return `${address === undefined ? '' : `${word} daddr . `}${protocol} dport . `;
 }
 
 function chainName(
@@ -184,8 +206,13 @@ function chainName(
   { hasTurns }: LayoutContext,
   map = targetMap(port, family),
 ): string {
-  const how = isBySource(port, slots) ? 'source' : hasTurns && slots > 1 ? `turn-${port.port}` : 'random';
+  const how = isBySource(port, slots) ? 'source' : hasTurns && slots > 1 ? `turn-${nameOf(port)}` : 'random';
   return `${map}-${how}-${slots}`;
+}
+
+/** Returns the port, and the address in hexadecimal digits, because names in nft contain no colons. */
+function nameOf({ port, address }: IngressPort): string {
+  return address === undefined ? `${port}` : `${port}-${Buffer.from(addressBytes(address)).toString('hex')}`;
 }
 
 /** A single slot leaves no choice. */
@@ -208,7 +235,7 @@ function describeChain(
   const rules = [
     writeMark(context.name).set,
     map === undefined
-      ? `dnat ${word} to ${port.protocol} dport . ${pick} map @${targetMap(port, family)}`
+      ? `dnat ${word} to ${writePlace(port, word)}${pick} map @${targetMap(port, family)}`
       : `meta l4proto ${port.protocol} dnat ${word} to ${pick} map @${map}`,
   ];
   return { name: chainName(port, family, slots, context, map), chain: { rules } };

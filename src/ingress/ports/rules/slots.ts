@@ -1,3 +1,4 @@
+import { hashText, mixBits } from '../../../base/model/hash.ts';
 import type { Balance, WeightedEndpoint } from '../model.ts';
 
 /** Maximum number of slots per port: the smallest share is about a thousandth. */
@@ -105,7 +106,7 @@ function assignBySource(candidates: readonly Candidate[]): Slot[] {
     for (const [index, candidate] of candidates.entries()) {
       // Weighted rendezvous hashing: an endpoint wins -w / ln(u) in proportion to its weight. With equal weights,
       // comparing u suffices.
-      const uniform = (mix((seeds[index] ?? 0) ^ mix(slot)) + 0.5) / 2 ** 32;
+      const uniform = (mixBits((seeds[index] ?? 0) ^ mixBits(slot)) + 0.5) / 2 ** 32;
       const score = isEven ? uniform : -candidate.weight / Math.log(uniform);
       if (score > bestScore) {
         best = candidate.slot;
@@ -118,19 +119,4 @@ function assignBySource(candidates: readonly Candidate[]): Slot[] {
 
 function greatestCommonDivisor(one: number, other: number): number {
   return other === 0 ? one : greatestCommonDivisor(other, one % other);
-}
-
-/** FNV-1a, 32 bits. */
-function hashText(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
-  return hash >>> 0;
-}
-
-/** The finalizer of MurmurHash3: every input bit changes half of the output bits. */
-function mix(value: number): number {
-  let hash = value;
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return (hash ^ (hash >>> 16)) >>> 0;
 }

@@ -1,13 +1,16 @@
 import type { Address } from '../../../base/model/address.ts';
-import { type Protocol, protocolNumbers } from '../../../base/model/redirect.ts';
+import { type AddressRange, includesAddress } from '../../../base/model/address-range.ts';
+import type { Protocol } from '../../../base/model/redirect.ts';
 import type { IngressPort, WeightedEndpoint } from '../model.ts';
+import { numberKeyOf } from '../port-number-key.ts';
 import { PrefixTable } from './prefix-table.ts';
 
 /** The relevant parts of a tracked connection to an open port. */
 export interface TrackedConnection {
   readonly protocol: Protocol;
-  /** The node's port. */
+  /** The port and address to which the client connected. */
   readonly port: number;
+  readonly destination: Address;
   /** The replying endpoint, `ADDRESS PORT`. */
   readonly endpoint: string;
   readonly established: boolean;
@@ -30,13 +33,14 @@ export type Verdict =
 export function judgeConnections(
   ports: Iterable<IngressPort>,
   isStrict = false,
+  virtual: readonly AddressRange[] = [],
 ): (connection: TrackedConnection) => Verdict {
-  const wanted = new Map<number, IngressPort>();
-  for (const port of ports) wanted.set(keyOf(port), port);
+  const wanted = new Map<number | string, IngressPort>();
+  for (const port of ports) wanted.set(numberKeyOf(port), port);
   // Computed on demand, because most ports have no tracked connections.
   const known = new Map<IngressPort, Places>();
-  return ({ protocol, port, endpoint, established, client }) => {
-    const open = wanted.get(keyOf({ protocol, port }));
+  return ({ protocol, port, destination, endpoint, established, client }) => {
+    const open = wanted.get(numberKeyOf(placePort({ protocol, port }, destination, virtual)));
     const places = open && (known.get(open) ?? listPlaces(open));
     if (open !== undefined && places !== undefined) known.set(open, places);
     if (isStrict && places?.allowed?.has(client) === false) return 'forget';
@@ -66,6 +70,11 @@ function listPlaces({ endpoints, allowed }: IngressPort): Places {
   };
 }
 
-function keyOf({ protocol, port }: { readonly protocol: Protocol; readonly port: number }): number {
-  return protocolNumbers[protocol] * 0x10000 + port;
+/** Returns a port with the address to which a client connected, if that is a virtual one. */
+export function placePort<Port extends object>(
+  port: Port,
+  destination: Address,
+  virtual: readonly AddressRange[],
+): Port & { readonly address?: Address } {
+  return virtual.length > 0 && includesAddress(virtual, destination) ? { ...port, address: destination } : port;
 }

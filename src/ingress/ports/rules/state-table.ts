@@ -1,18 +1,26 @@
-import { protocolNumbers, protocols } from '../../../base/model/redirect.ts';
+import { protocols } from '../../../base/model/redirect.ts';
 import { withTable, writeObject } from '../../../base/rules/nftables/changes.ts';
 import type { NftChain, NftCollection } from '../../../base/rules/nftables/document.ts';
-import type { NftElement } from '../../../base/rules/nftables/element.ts';
+import { type NftElement, writeKey, writeValue } from '../../../base/rules/nftables/element.ts';
 import type { IngressPort } from '../model.ts';
-import { families } from './families.ts';
+import { numberKeyOf } from '../port-number-key.ts';
+import { atSuffix, families } from './families.ts';
 import {
   aliveSet,
   compileServed,
+  compileVirtual,
   countingSet,
+  countingSetAt,
   type FrameRules,
+  hasVirtual,
+  judgeVirtual,
   passLoopback,
   requireAgent,
+  writeAtKey,
+  writeHeld,
   writeServed,
 } from './frame.ts';
+import { writePortKey } from './layout.ts';
 import { writeMark } from './marks.ts';
 import { describePolicy, type Policy } from './policy.ts';
 
@@ -23,6 +31,10 @@ export function stateTableName(agent: string): string {
 
 /** Sets that count the traffic of open ports, by protocol and port. */
 export const trafficSets = ['connections', 'received', 'sent', 'limited'] as const;
+
+/** Those of them that also count ports of virtual addresses, by protocol, port and address. */
+export const virtualTrafficSets = ['connections', 'received', 'sent'] as const;
+type VirtualTrafficSet = (typeof virtualTrafficSets)[number];
 
 /** The existing part of a table. */
 export interface ListedTable {
@@ -49,7 +61,7 @@ export interface StateUpdate {
 export class StateTable {
   readonly #rules: FrameRules;
   readonly #table: string;
-  readonly #policyOf = new Map<number, { readonly port: IngressPort; readonly policy: Policy | undefined }>();
+  readonly #policyOf = new Map<number | string, { readonly port: IngressPort; readonly policy: Policy | undefined }>();
   readonly #users = new Map<string, number>();
   /** Structure in the kernel, needed or not. */
   readonly #present = new Set<string>();
@@ -71,11 +83,12 @@ export class StateTable {
       ['alive', aliveSet],
       ['policies', { kind: 'map', head: ['type inet_proto . inet_service : verdict'], elements: new Map() }],
       ...trafficSets.map((name) => [name, countingSet] as const),
+      ...compileVirtualState(this.#rules),
     ]);
     const policies = new Map<string, Policy>();
     for (const port of ports) {
       const policy = describePolicy(port);
-      this.#policyOf.set(keyOf(port), { port, policy });
+      this.#policyOf.set(numberKeyOf(port), { port, policy });
       if (policy === undefined) continue;
       policies.set(policy.name, policy);
       this.#users.set(policy.name, (this.#users.get(policy.name) ?? 0) + 1);
@@ -83,14 +96,15 @@ export class StateTable {
     const objects = new Map([...policies.values()].flatMap(({ objects: all }) => [...all]));
     for (const { collections: all } of policies.values()) for (const [name, one] of all) collections.set(name, one);
     const kept = new Set(Array.from(collections, ([name, { kind }]) => `${kind} ${name}`));
-    const chains = [...bases.keys(), ...policies.keys(), 'refuse'];
+    const virtual = compileVirtualChains(this.#rules);
+    const chains = [...bases.keys(), ...policies.keys(), 'refuse', ...virtual.keys()];
     for (const name of [...collections.keys(), ...objects.keys(), ...policies.keys()]) this.#present.add(name);
     const served = Array.from(collections).filter(([, { elements }]) => elements.size > 0);
     return writeLines([
       `add table ${table} { comment "ingress-agent ${this.#rules.name}, counters and limits"; }`,
       ...(listed?.chains ?? []).map((name) => `flush chain ${table} ${name}`),
       ...(listed?.collections ?? [])
-        .filter((one) => one === 'map policies' || one === 'set alive' || one.startsWith('set served'))
+        .filter((one) => /^(?:map policies|set alive|set served|set virtual)/.test(one))
         .map((one) => `flush ${one.replace(' ', ` ${table} `)}`),
       ...(listed?.chains ?? []).filter((name) => !chains.includes(name)).map((name) => `delete chain ${table} ${name}`),
       ...(listed?.collections ?? [])
@@ -109,12 +123,11 @@ export class StateTable {
       ...Array.from(bases).map(([name, { base }]) => `add chain ${table} ${name} { ${base}; policy accept; }`),
       ...chains.slice(bases.size).map((name) => `add chain ${table} ${name}`),
       ...refuseRules.map((rule) => `add rule ${table} refuse ${rule}`),
+      ...Array.from(virtual).flatMap(([name, { rules }]) => writeRules(table, name, rules)),
       ...Array.from(policies.values()).flatMap(({ name, rules }) => writeRules(table, name, rules)),
       ...Array.from(bases).flatMap(([name, { rules }]) => writeRules(table, name, rules)),
       ...Array.from(this.#policyOf.values()).flatMap(({ port, policy }) =>
-        policy === undefined
-          ? []
-          : [`add element ${table} policies { ${port.protocol} . ${port.port} : goto ${policy.name} }`],
+        policy === undefined ? [] : [addPolicyElement(table, writePolicyElement(port, policy))],
       ),
     ]);
   }
@@ -127,9 +140,9 @@ export class StateTable {
     const gone: NftElement[] = [];
     const come: NftElement[] = [];
     const structure: string[] = [];
-    const wanted = new Set<number>();
+    const wanted = new Set<number | string>();
     for (const port of ports) {
-      const key = keyOf(port);
+      const key = numberKeyOf(port);
       wanted.add(key);
       const known = this.#policyOf.get(key);
       if (known?.port === port) continue;
@@ -180,11 +193,58 @@ const refuseRules = [
   'reject with icmpx port-unreachable',
 ] as const;
 
+/** Sets and maps for ports of virtual addresses. */
+function compileVirtualState(rules: FrameRules): ReadonlyMap<string, NftCollection> {
+  if (!hasVirtual(rules)) return new Map();
+  return new Map([
+    ...compileVirtual(rules),
+    ...families.flatMap((family): [string, NftCollection][] => [
+      [
+        `policies${family}${atSuffix}`,
+        { kind: 'map', head: [`type inet_proto . inet_service . ipv${family}_addr : verdict`], elements: new Map() },
+      ],
+      ...virtualTrafficSets.map((set): [string, NftCollection] => [
+        `${set}${family}${atSuffix}`,
+        countingSetAt(family),
+      ]),
+    ]),
+  ]);
+}
+
+/** Rules of virtual addresses: their own policies and counters, because ports of several addresses share numbers. */
+function compileVirtualChains(rules: FrameRules): ReadonlyMap<string, { readonly rules: readonly string[] }> {
+  if (!hasVirtual(rules)) return new Map();
+  const count = (set: VirtualTrafficSet, when = ''): readonly string[] =>
+    families.flatMap((family) =>
+      protocols.map((protocol) => {
+        const key = `meta l4proto . ct original proto-dst . ct original ${family === 4 ? 'ip' : 'ip6'} daddr`;
+        return `meta nfproto ipv${family} meta l4proto ${protocol} ${when}update @${set}${family}${atSuffix} { ${key} }`;
+      }),
+    );
+  return new Map([
+    [
+      'virtual-limits',
+      {
+        rules: families.map(
+          (family) => `${writeHeld(family)} ${writeAtKey(family)} vmap @policies${family}${atSuffix}`,
+        ),
+      },
+    ],
+    [
+      'virtual-bytes',
+      { rules: [...count('received', 'ct direction original '), ...count('sent', 'ct direction reply ')] },
+    ],
+    ['virtual-connections', { rules: count('connections') }],
+  ]);
+}
+
 /** Returns the base chains of the stateful table, after allow-lists and rejections. */
 function compileStateBases(rules: FrameRules): ReadonlyMap<string, NftChain> {
   const port = 'meta l4proto . th dport';
   const limits = families.map((family) => `${writeServed(rules, family)} ${port} vmap @policies`);
   const { isForeign } = writeMark(rules.name);
+  const virtualLimits = judgeVirtual(rules, 'goto virtual-limits');
+  const virtualConnections = judgeVirtual(rules, 'goto virtual-connections', 'ct original ');
   // nft knows the type of `proto-dst` only after a match of the protocol.
   const count = (set: string, when = ''): string[] =>
     protocols.map(
@@ -193,13 +253,16 @@ function compileStateBases(rules: FrameRules): ReadonlyMap<string, NftChain> {
   return new Map([
     [
       'limit-prerouting',
-      { base: 'type filter hook prerouting priority -109', rules: ['ct state != new accept', requireAgent, ...limits] },
+      {
+        base: 'type filter hook prerouting priority -109',
+        rules: ['ct state != new accept', requireAgent, ...virtualLimits, ...limits],
+      },
     ],
     [
       'limit-output',
       {
         base: 'type filter hook output priority -109',
-        rules: ['ct state != new accept', requireAgent, ...passLoopback, ...limits],
+        rules: ['ct state != new accept', requireAgent, ...passLoopback, ...virtualLimits, ...limits],
       },
     ],
     [
@@ -208,6 +271,7 @@ function compileStateBases(rules: FrameRules): ReadonlyMap<string, NftChain> {
         base: 'type filter hook forward priority 300',
         rules: [
           `${isForeign} accept`,
+          ...judgeVirtual(rules, 'goto virtual-bytes', 'ct original '),
           ...count('received', 'ct direction original '),
           ...count('sent', 'ct direction reply '),
         ],
@@ -216,17 +280,22 @@ function compileStateBases(rules: FrameRules): ReadonlyMap<string, NftChain> {
     // NAT chains see only the first packet of a connection.
     [
       'count-postrouting',
-      { base: 'type nat hook postrouting priority 90', rules: [`${isForeign} accept`, ...count('connections')] },
+      {
+        base: 'type nat hook postrouting priority 90',
+        rules: [`${isForeign} accept`, ...virtualConnections, ...count('connections')],
+      },
     ],
   ]);
 }
 
-function writePolicyElement({ protocol, port }: IngressPort, { name }: Policy): NftElement {
-  const key = [
-    { type: 'inet_proto', protocol },
-    { type: 'inet_service', port },
-  ] as const;
-  return { collection: 'policies', key, value: { goto: name } };
+function writePolicyElement(port: IngressPort, { name }: Policy): NftElement {
+  const { address } = port;
+  const collection = address === undefined ? 'policies' : `policies${address.family}${atSuffix}`;
+  return { collection, key: writePortKey(port), value: { goto: name } };
+}
+
+function addPolicyElement(table: string, element: NftElement): string {
+  return `add element ${table} ${element.collection} { ${writeKey(element)} : ${writeValue(element)} }`;
 }
 
 function writeRules(table: string, chain: string, rules: readonly string[]): readonly string[] {
@@ -235,8 +304,4 @@ function writeRules(table: string, chain: string, rules: readonly string[]): rea
 
 function writeLines(lines: readonly string[]): string {
   return lines.map((line) => `${line}\n`).join('');
-}
-
-function keyOf({ protocol, port }: IngressPort): number {
-  return protocolNumbers[protocol] * 0x10000 + port;
 }

@@ -1,13 +1,13 @@
-import { protocolNumbers } from '../../../base/model/redirect.ts';
 import { type NftDocument, writeTable } from '../../../base/rules/nftables/document.ts';
 import type { NftElement } from '../../../base/rules/nftables/element.ts';
 import type { IngressPort, WeightedEndpoint } from '../model.ts';
+import { numberKeyOf } from '../port-number-key.ts';
 import { collect, listCome, listGone } from './element-changes.ts';
-import { families } from './families.ts';
 import { compileBases, compileFrame, type FrameRules, type Side } from './frame.ts';
 import { TargetGroups, type Targets } from './groups.ts';
 import {
   countTargets,
+  familiesOf,
   layOutPort,
   listPlaces,
   listShared,
@@ -56,8 +56,8 @@ export class IngressTable {
   readonly #rules: FrameRules;
   readonly #room: number;
   readonly #frame: NftDocument;
-  /** By {@link keyOf}, because building strings for 10,000 ports would take longer than an update. */
-  readonly #ports = new Map<number, PortLayout>();
+  /** By {@link numberKeyOf}, because building strings for 10,000 ports would take longer than an update. */
+  readonly #ports = new Map<number | string, PortLayout>();
   readonly #shared = new Map<string, { count: number; readonly thing: SharedThing }>();
   /** Shared structure in the kernel, needed or not. */
   readonly #present = new Map<string, SharedThing>();
@@ -66,7 +66,7 @@ export class IngressTable {
   /** Number of ports per list of endpoints. */
   readonly #places = new Map<readonly WeightedEndpoint[], number>();
   /** Ports with their own counter. */
-  readonly #turns = new Set<number>();
+  readonly #turns = new Set<number | string>();
   /** Number of elements of each map of targets, and its size. */
   readonly #targets = new Map<string, { used: number; readonly room: number }>();
 
@@ -104,8 +104,8 @@ export class IngressTable {
 
   /** Computes and records the update to these ports. */
   update(ports: readonly IngressPort[]): IngressUpdate {
-    const wanted = new Map<number, IngressPort>();
-    for (const port of ports) wanted.set(keyOf(port), port);
+    const wanted = new Map<number | string, IngressPort>();
+    for (const port of ports) wanted.set(numberKeyOf(port), port);
     const changes: Change[] = [];
     for (const [key, before] of this.#ports) {
       if (wanted.has(key)) continue;
@@ -113,7 +113,7 @@ export class IngressTable {
       this.#ports.delete(key);
       this.#turns.delete(key);
     }
-    const planned: { readonly key: number; readonly port: IngressPort; readonly hasTurns: boolean }[] = [];
+    const planned: { readonly key: number | string; readonly port: IngressPort; readonly hasTurns: boolean }[] = [];
     for (const [key, port] of wanted) {
       if (this.#ports.get(key)?.port !== port) planned.push({ key, port, hasTurns: this.#takeTurns(key, port) });
     }
@@ -124,7 +124,7 @@ export class IngressTable {
       ...planned.map(({ key, port, hasTurns }) => ({
         protocol: port.protocol,
         before: this.#ports.get(key)?.targets ?? [],
-        after: families.map((family) => spreadTargets(port, family, hasTurns)),
+        after: familiesOf(port).map((family) => spreadTargets(port, family, hasTurns)),
       })),
     ]);
     for (const { key, port, hasTurns } of planned) {
@@ -186,7 +186,7 @@ export class IngressTable {
   }
 
   /** Returns whether a port has its own counter for round robin: the first {@link maxTurns} that request it do. */
-  #takeTurns(key: number, port: IngressPort): boolean {
+  #takeTurns(key: number | string, port: IngressPort): boolean {
     if (!needsTurns(port)) this.#turns.delete(key);
     else if (this.#turns.size < maxTurns) this.#turns.add(key);
     return this.#turns.has(key);
@@ -285,10 +285,6 @@ export class IngressTable {
     }
     return writeLines([...lines.collection, ...lines.chain, ...lines.rule]);
   }
-}
-
-function keyOf({ protocol, port }: IngressPort): number {
-  return protocolNumbers[protocol] * 0x10000 + port;
 }
 
 function add(sums: Map<string, number>, name: string, count: number): void {

@@ -7,6 +7,8 @@ import { runIp } from '../../../lab/namespaces.ts';
 import { until } from '../../../until.ts';
 
 const netns = 'erexa';
+/** Addresses of the pool of an example. */
+const poolAddresses = ['192.0.2.10', '192.0.2.11', '192.0.2.12'];
 const secondAddress = '10.97.0.3';
 /** A client outside all networks that an example allows. */
 const stranger = '198.51.100.7';
@@ -14,7 +16,7 @@ const stranger = '198.51.100.7';
 /** The objects of an example as `kubectl apply -n shop` writes them. */
 function readExample(path: string): readonly KubeDocument[] {
   const objects = readExamples().get(path) ?? [];
-  const clusterKinds = ['Namespace', 'GatewayClass'];
+  const clusterKinds = ['Namespace', 'GatewayClass', 'IngressAddressPool'];
   return objects.map((object) => {
     const isClusterWide = clusterKinds.includes(object.kind) || object.metadata.namespace !== undefined;
     return isClusterWide ? object : { ...object, metadata: { ...object.metadata, namespace: 'shop' } };
@@ -52,7 +54,9 @@ describe('examples of the ingress agent, applied to the agent as built', () => {
     this.timeout(60_000);
     node = new HttpNode(netns, { RELOAD_INTERVAL: '1s', ROUTER_ALLOW_WILDCARD_ROUTES: 'true' });
     await node.up();
-    await runIp(netns, [`address add ${stranger}/32 dev lo`]);
+    // Nothing but this node holds the addresses of the pool.
+    const held = poolAddresses.map((address) => `address add ${address}/32 dev lo`);
+    await runIp(netns, [`address add ${stranger}/32 dev lo`, ...held]);
     peers = await Agent.start(netns);
     await node.start();
   });
@@ -168,6 +172,21 @@ describe('examples of the ingress agent, applied to the agent as built', () => {
     'ingress/gateway.yaml': async () => {
       await expectFrom('gateway-web', 'http', 'any', '/hostname', onPort(23_306));
       await expectDatagram(25_353);
+    },
+    'ingress/address-pool.yaml': async () => {
+      const servers = async () => {
+        const answers = await Promise.all(
+          poolAddresses.map((address) => node.ask('http', 'any', '/hostname', { address, port: 80 })),
+        );
+        return answers.map(({ echo, status }) => echo?.server ?? status);
+      };
+      let found: unknown[] = [];
+      // One address is the Gateway's; at the others HAProxy answers that it knows no such host.
+      const isServed = async () => {
+        found = await servers();
+        return found.filter((one) => one === 'pooled').length === 1;
+      };
+      await until(isServed, () => [found, node.log.slice(-2000)], 15_000);
     },
     'ingress/gateway-grant.yaml': () => expectDatagram(26_353),
   };

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { after, before, describe, it } from 'mocha';
 import { runTool } from '../../../../src/base/linux/rule-tools.ts';
-import { parseAddress, parsePrefix } from '../../../../src/base/model/address.ts';
+import { type Address, parseAddress, parsePrefix } from '../../../../src/base/model/address.ts';
+import { parseAddressRange } from '../../../../src/base/model/address-range.ts';
 import { compareDocuments } from '../../../../src/base/rules/nftables/difference.ts';
 import { readListedTable } from '../../../../src/base/rules/nftables/listed.ts';
 import { NftablesIngress } from '../../../../src/ingress/ports/linux/nftables-ingress.ts';
@@ -25,7 +26,7 @@ const endpoint = fc.record({
   weight: fc.integer({ min: 0, max: 3 }),
   local: fc.boolean(),
 });
-const onePort = fc.record(
+const onePort: fc.Arbitrary<IngressPort> = fc.record(
   {
     protocol: fc.constantFrom('tcp' as const, 'udp' as const, 'sctp' as const),
     port: fc.integer({ min: 250, max: 262 }),
@@ -38,9 +39,16 @@ const onePort = fc.record(
   },
   { requiredKeys: ['protocol', 'port', 'endpoints', 'balance', 'limits'] },
 );
-const ports: fc.Arbitrary<IngressPort[]> = fc.uniqueArray(onePort, {
+const virtual = ['192.0.2.0/30', '2001:db8:99::1-2001:db8:99::ff'].flatMap((text) => parseAddressRange(text) ?? []);
+/** The same ports at virtual addresses, which have neither limits of clients nor allow-lists. */
+const portAtAddress = fc
+  .tuple(onePort, fc.constantFrom('192.0.2.0', '192.0.2.3', '2001:db8:99::1'))
+  .map(([{ allowed: _allowed, ...port }, text]): IngressPort => {
+    return { ...port, limits: {}, address: parseAddress(text) as Address };
+  });
+const ports: fc.Arbitrary<IngressPort[]> = fc.uniqueArray(fc.oneof(onePort, portAtAddress), {
   maxLength: 8,
-  selector: ({ protocol, port }) => `${protocol} ${port}`,
+  selector: ({ protocol, port, address }) => `${protocol} ${port} ${address?.text}`,
 });
 
 describe('an ingress table changed by elements', () => {
@@ -58,14 +66,14 @@ describe('an ingress table changed by elements', () => {
         const changed = inNamespace(netns[0], () => {
           const ingress = new NftablesIngress({ name: 'test', drainTime: 0 });
           try {
-            for (const one of sequence) ingress.apply({ name: 'test', ports: one });
+            for (const one of sequence) ingress.apply({ name: 'test', ports: one, virtual });
             return listTable();
           } finally {
             ingress.remove();
           }
         });
         const whole = inNamespace(netns[1], () => {
-          const text = compareDocuments(undefined, compileIngress({ name: 'test', ports: last }));
+          const text = compareDocuments(undefined, compileIngress({ name: 'test', ports: last, virtual }));
           runTool('nft', ['-f', '-'], `flush ruleset\n${text}`);
           return listTable();
         });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, it } from 'mocha';
 import { parsePrefix } from '../../../../../src/base/model/address.ts';
+import { parseAddressRange } from '../../../../../src/base/model/address-range.ts';
 import { compareDocuments } from '../../../../../src/base/rules/nftables/difference.ts';
 import type { NftDocument } from '../../../../../src/base/rules/nftables/document.ts';
 import { type NftElement, writeKey, writeValue } from '../../../../../src/base/rules/nftables/element.ts';
@@ -43,7 +44,27 @@ const sample = rules(
   open({ port: 18081, endpoints: [endpoint(9, 1, false)], localOnly: true }),
 );
 
+/** Two addresses with the same port, and the node with it, too. */
+const virtual = ['192.0.2.10-192.0.2.11', '2001:db8:99::/126'].flatMap((text) => parseAddressRange(text) ?? []);
+const withVirtual: IngressRules = {
+  ...rules(
+    open({ port: 80 }),
+    open({ port: 80, address: address('192.0.2.10'), endpoints: [endpoint(2), endpoint(3)], idleTimeout: 5000 }),
+    open({ port: 80, address: address('192.0.2.11'), balance: 'source', endpoints: [endpoint(4), endpoint(5)] }),
+    open({ port: 80, address: address('2001:db8:99::1') }),
+  ),
+  virtual,
+};
+
 describe('compileIngress', () => {
+  it('renders ports of virtual addresses like the golden file', () => {
+    assertGolden('rules/ingress-virtual.nftables', compareDocuments(undefined, compileIngress(withVirtual)));
+    assertGolden(
+      'rules/ingress-virtual-state.nftables',
+      new StateTable(withVirtual).install(withVirtual.ports, undefined),
+    );
+  });
+
   it('renders ports like the golden file', () => {
     assertGolden('rules/ingress.nftables', compareDocuments(undefined, compileIngress(sample)));
   });
@@ -298,6 +319,7 @@ describe('judgeConnections', () => {
         judge({
           protocol,
           port,
+          destination: address('192.168.12.5'),
           endpoint: `10.128.10.${last} 7000`,
           established: !('half' in one),
           client: address('192.0.2.1'),
@@ -307,9 +329,37 @@ describe('judgeConnections', () => {
     });
   }
 
+  it('judges a connection to a virtual address by the ports of that address only', () => {
+    const judgeAt = judgeConnections(
+      [...ports, open({ address: address('192.0.2.10'), endpoints: [endpoint(4)] })],
+      false,
+      virtual,
+    );
+    const verdicts = ['192.0.2.10', '192.0.2.11', '192.168.12.5'].flatMap((destination) =>
+      ['10.128.10.4 7000', '10.128.10.2 7000'].map((target) =>
+        judgeAt({
+          protocol: 'tcp',
+          port: 13306,
+          destination: address(destination),
+          endpoint: target,
+          established: true,
+          client: address('192.0.2.1'),
+        }),
+      ),
+    );
+    assert.deepEqual(verdicts, ['keep', 'drain', 'drain', 'drain', 'drain', 'keep']);
+  });
+
   it('forgets a client that an allow-list does not contain, if lists are strict', () => {
     const listed = [open({ allowed: prefixes, endpoints: [endpoint(2)] })];
-    const connection = { protocol: 'tcp', port: 13306, endpoint: '10.128.10.2 7000', established: true } as const;
+    const destination = address('192.168.12.5');
+    const connection = {
+      protocol: 'tcp',
+      port: 13306,
+      destination,
+      endpoint: '10.128.10.2 7000',
+      established: true,
+    } as const;
     const verdicts = ['10.9.9.9', '192.168.12.66', '2001:db8:1::1', '192.0.2.1'].flatMap((text) =>
       [true, false].map((isStrict) => judgeConnections(listed, isStrict)({ ...connection, client: address(text) })),
     );

@@ -1,0 +1,32 @@
+import type { Command } from 'commander';
+import { type AddressesDocument, addressesDocumentSchema } from '../../ingress/pools/addresses-document.ts';
+import { askAgent, defaultAgent, unknownAnswer } from '../agent-client.ts';
+import type { CommandContext } from '../context.ts';
+import { renderJson } from '../json.ts';
+import { renderAddresses } from '../screens/addresses.ts';
+import { type OutputFormat, withOutput } from './options.ts';
+
+/** `erctl addresses`: lists virtual addresses with their owners and holders, the members and the last moves. */
+export function addAddresses(program: Command, { console }: CommandContext): void {
+  const command = program
+    .command('addresses')
+    .description(
+      'list the virtual addresses with owner and holder, the nodes that may hold them, and the last moves with their reasons. ' +
+        'Shows what the node of the agent sees. If the agent requires credentials, set STATS_USERNAME and STATS_PASSWORD in the environment.',
+    )
+    .option('--agent <url>', 'URL of the agent, from its --stats-address and --stats-port', defaultAgent);
+  withOutput(command, [
+    ['addresses', 'as the agent of this node sees them'],
+    ['addresses --agent http://192.168.12.5:1936', 'another agent'],
+    ['addresses --output json', 'for programs'],
+  ]).action(async ({ agent, output }: { agent: string; output: OutputFormat }) => {
+    const document = await fetchAddresses(agent);
+    console.out(output === 'json' ? renderJson(document) : renderAddresses(document, console.screen));
+  });
+}
+
+async function fetchAddresses(agent: string): Promise<AddressesDocument> {
+  const read = addressesDocumentSchema.safeParse(await askAgent(agent, '/addresses'));
+  if (read.success) return read.data;
+  throw unknownAnswer(agent);
+}

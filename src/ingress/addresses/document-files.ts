@@ -1,0 +1,71 @@
+import { readFileSync, statSync } from 'node:fs';
+import * as z from 'zod/mini';
+import { addressFiles, type Keys, keysSchema, type Wanted, wantedSchema } from './documents.ts';
+
+/** The agent's files, read again when they were replaced. An invalid file changes nothing and is reported once. */
+export class DocumentFiles {
+  wanted: Wanted | undefined;
+  keys: Keys['keys'] = [];
+  readonly #folder: string;
+  readonly #onProblem: (message: string) => void;
+  readonly #seen = new Map<string, string>();
+  #changedAt: number;
+
+  /** @param now milliseconds of a monotonic clock */
+  constructor(folder: string, now: number, onProblem: (message: string) => void) {
+    this.#folder = folder;
+    this.#onProblem = onProblem;
+    this.#changedAt = now;
+  }
+
+  /** Milliseconds since the agent last replaced `wanted.json`, or since this process started. */
+  ageAt(now: number): number {
+    return now - this.#changedAt;
+  }
+
+  /** Reads files that changed. Returns whether any did. */
+  poll(now: number): boolean {
+    const isChanged = this.#read(addressFiles.wanted, wantedSchema, false, (wanted) => {
+      this.wanted = wanted;
+      this.#changedAt = now;
+    });
+    return this.#read(addressFiles.keys, keysSchema, true, ({ keys }) => (this.keys = keys)) || isChanged;
+  }
+
+  #read<Schema extends z.core.$ZodType>(
+    name: string,
+    schema: Schema,
+    isSecret: boolean,
+    use: (value: z.output<Schema>) => void,
+  ): boolean {
+    const path = `${this.#folder}/${name}`;
+    let text: string;
+    try {
+      const { ino, mtimeNs, size, mode } = statSync(path, { bigint: true });
+      const version = `${ino} ${mtimeNs} ${size}`;
+      if (this.#seen.get(name) === version) return false;
+      this.#seen.set(name, version);
+      if (isSecret && (mode & 0o077n) !== 0n) {
+        this.#onProblem(`Cannot use ${path}: others may read it; run "chmod 0600 ${path}"`);
+        return false;
+      }
+      text = readFileSync(path, 'utf8');
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'ENOENT') this.#onProblem(`Cannot read ${path}: ${String(error)}`);
+      return false;
+    }
+    try {
+      const result = z.safeParse(schema, JSON.parse(text));
+      if (result.success) {
+        use(result.data);
+        return true;
+      }
+      const [issue] = result.error.issues;
+      this.#onProblem(`Cannot use ${path}: ${issue?.path.join('.')}: ${issue?.message}`);
+    } catch {
+      // The text itself may be secret.
+      this.#onProblem(`Cannot use ${path}: it is not JSON`);
+    }
+    return false;
+  }
+}

@@ -1,0 +1,34 @@
+import { timing as defaultTiming, type Timing } from './timing.ts';
+
+/**
+ * When the lifetimes of addresses were last renewed. An address whose lifetime may have ended while this process was
+ * stopped must not be renewed, because renewing would add it again although another node may hold it by now.
+ */
+export class Lifetimes {
+  readonly #renewed = new Map<string, number>();
+  readonly #timing: Timing;
+
+  constructor(timing: Timing = defaultTiming) {
+    this.#timing = timing;
+  }
+
+  /** Notes a renewal. `before` is the time before the system call, in milliseconds of a monotonic clock. */
+  renewed(address: string, before: number): void {
+    this.#renewed.set(address, before);
+  }
+
+  forget(address: string): void {
+    this.#renewed.delete(address);
+  }
+
+  /** Whether an address may be renewed now; false for one that is unknown. */
+  isAlive(address: string, now: number): boolean {
+    const at = this.#renewed.get(address);
+    return at !== undefined && now - at < this.#timing.expired;
+  }
+
+  /** Addresses to renew. */
+  due(now: number): string[] {
+    return [...this.#renewed].filter(([, at]) => now - at >= this.#timing.renewal).map(([address]) => address);
+  }
+}

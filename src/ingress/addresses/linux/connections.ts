@@ -1,0 +1,51 @@
+import { readAttributes } from '../../../base/linux/netlink/attributes.ts';
+import { conntrackAttribute, conntrackType, parseTracked } from '../../../base/linux/netlink/conntrack-message.ts';
+import { flag, NetlinkSocket, netlinkFamily } from '../../../base/linux/netlink/socket.ts';
+
+/** `IPPROTO_TCP`, `CTA_PROTOINFO_TCP`, `CTA_PROTOINFO_TCP_STATE`. */
+const tcp = 6;
+const protocolInfoTcp = 1;
+const tcpState = 1;
+/** `TCP_CONNTRACK_SYN_RECV` to `TCP_CONNTRACK_LAST_ACK`: connections with an end that still expects packets. */
+const [firstLive, lastLive] = [2, 6];
+
+/** Live TCP connections to an address. */
+export interface ConnectionCount {
+  /** To a program of this node, such as HAProxy. */
+  readonly local: number;
+  /** Forwarded to an endpoint by this node's kernel. */
+  readonly forwarded: number;
+}
+
+/**
+ * Counts the tracked live TCP connections to each of some addresses, in steps that let other work run. Throws
+ * NetlinkError.
+ */
+export async function countConnections(addresses: ReadonlySet<string>): Promise<Map<string, ConnectionCount>> {
+  const counts = new Map<string, ConnectionCount>();
+  const socket = new NetlinkSocket(netlinkFamily.netfilter);
+  try {
+    const dump = socket.requestInSteps(conntrackType.get, flag.dump, (out) => out.emit(Buffer.alloc(4)));
+    for await (const replies of dump) {
+      for (const reply of replies) {
+        const tracked = parseTracked(reply);
+        if (tracked === undefined || tracked.original.protocol !== tcp) continue;
+        const to = tracked.original.destination.text;
+        if (!addresses.has(to) || !isLive(tracked.attributes)) continue;
+        const { local, forwarded } = counts.get(to) ?? { local: 0, forwarded: 0 };
+        const isForwarded = tracked.destinationTranslated;
+        counts.set(to, { local: local + (isForwarded ? 0 : 1), forwarded: forwarded + (isForwarded ? 1 : 0) });
+      }
+    }
+    return counts;
+  } finally {
+    socket.close();
+  }
+}
+
+function isLive(attributes: ReadonlyMap<number, Buffer>): boolean {
+  const info = attributes.get(conntrackAttribute.protocolInfo);
+  const own = info && readAttributes(info).get(protocolInfoTcp);
+  const state = own && readAttributes(own).get(tcpState)?.[0];
+  return state !== undefined && state >= firstLive && state <= lastLive;
+}

@@ -1,0 +1,106 @@
+import { spawn } from 'node:child_process';
+import { findTool } from '../../../base/linux/rule-tools.ts';
+
+/** Milliseconds after which a hanging nft is killed. */
+const deadline = 5000;
+
+/**
+ * Loads scripts with nft, one at a time and without blocking this thread, because heartbeats and renewals must go on.
+ * Only the latest of several waiting scripts is loaded.
+ */
+export class Ruleset {
+  readonly #render: () => string;
+  #running: Promise<void> | undefined;
+  #waiting: Promise<void> | undefined;
+  #loaded = '';
+  #isClosed = false;
+
+  /** @param render returns the script for the desired rules at the time of the call */
+  constructor(render: () => string) {
+    this.#render = render;
+  }
+
+  /** Whether the desired rules differ from the loaded ones. */
+  get isStale(): boolean {
+    return this.#render() !== this.#loaded;
+  }
+
+  /** Loads the rules that are desired at the start of the load. Rejects with nft's message. */
+  load(): Promise<void> {
+    if (this.#isClosed) return Promise.resolve();
+    if (this.#running === undefined) return this.#start();
+    // A load that has not begun renders what is desired then, so that one is enough for all callers.
+    this.#waiting ??= this.#running.then(
+      () => this.#next(),
+      () => this.#next(),
+    );
+    return this.#waiting;
+  }
+
+  /** Waits for a running load, loads a last script, and ignores all later loads. Rejects with nft's message. */
+  async close(script: string): Promise<void> {
+    this.#isClosed = true;
+    await Promise.allSettled([this.#running, this.#waiting]);
+    await loadScript(script);
+  }
+
+  #next(): Promise<void> {
+    this.#waiting = undefined;
+    if (this.#isClosed) return Promise.resolve();
+    return this.#start();
+  }
+
+  #start(): Promise<void> {
+    const script = this.#render();
+    const running = loadScript(script).then(
+      () => {
+        this.#loaded = script;
+      },
+      (error: unknown) => {
+        this.#loaded = '';
+        throw error;
+      },
+    );
+    this.#running = running;
+    const end = (): void => {
+      if (this.#running === running) this.#running = undefined;
+    };
+    running.then(end, end);
+    return running;
+  }
+}
+
+/** Runs `nft -f -`. Rejects with the end of its standard error. */
+function loadScript(script: string): Promise<void> {
+  const path = findTool('nft');
+  if (path === undefined) return Promise.reject(new Error('Cannot load rules: nft is not in PATH; install nftables'));
+  return new Promise((resolve, reject) => {
+    const child = spawn(path, ['-f', '-'], {
+      stdio: ['pipe', 'ignore', 'pipe'],
+      env: { PATH: process.env.PATH, LC_ALL: 'C' },
+    });
+    // Own timer: an address whose rules never finish loading would block the node that takes it.
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      reject(new Error(`Cannot load rules: nft did not end within ${deadline / 1000} s`));
+    }, deadline);
+    let errors = '';
+    child.stderr.on('data', (data: Buffer) => {
+      errors = (errors + data.toString()).slice(-400);
+    });
+    child.stdin.on('error', () => {});
+    child.once('error', (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+    child.once('exit', (code, signal) => {
+      clearTimeout(timer);
+      if (code === 0) return resolve();
+      // What it printed may arrive after its end.
+      const fail = (): void =>
+        reject(new Error(`Cannot load rules: nft ended with ${code ?? signal}: ${errors.replaceAll(/\s+/g, ' ')}`));
+      setTimeout(fail, 50);
+    });
+    child.stdin.end(script);
+  });
+}

@@ -1,0 +1,28 @@
+/** Milliseconds between two verifications of one address, and between two announcements against forged claims. */
+const pause = 5000;
+
+/**
+ * Machines that claim an address which this node holds. One claim may be forged, so it only starts a probe. If the
+ * machine answers the probe, too, it owns the address; if not, the address is announced once, so that clients that
+ * believed the claim find this node again. There is no contest: at most one announcement in 5 s.
+ */
+export class RivalWatch {
+  /** Claims, at most one per second and machine. */
+  count = 0;
+  readonly #lastCount = new Map<string, number>();
+  readonly #nextCheck = new Map<string, number>();
+
+  /** Takes note of a claim. Returns whether the address shall be probed now. */
+  claimed(address: string, mac: string, now: number): boolean {
+    const key = `${address} ${mac}`;
+    if (now - (this.#lastCount.get(key) ?? Number.NEGATIVE_INFINITY) >= 1000) {
+      // Forged hardware addresses must not fill the memory.
+      if (this.#lastCount.size > 1000) this.#lastCount.clear();
+      this.#lastCount.set(key, now);
+      this.count++;
+    }
+    if (now < (this.#nextCheck.get(address) ?? Number.NEGATIVE_INFINITY)) return false;
+    this.#nextCheck.set(address, now + pause);
+    return true;
+  }
+}

@@ -1,0 +1,171 @@
+import { mkdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeWhole } from '../../../base/files/write-whole.ts';
+import type { Prefix } from '../../../base/model/address.ts';
+import type { Labels } from '../../../base/read/object-meta.ts';
+import { type AddressState, addressFiles, type Wanted } from '../../addresses/documents.ts';
+import type { AddressOwner, Assignments } from '../../pools/assign.ts';
+import type { Holding } from '../../pools/holding.ts';
+import type { HeartbeatKey } from './key-rotation.ts';
+import type { KeySource } from './keys.ts';
+import type { Members } from './members.ts';
+import { StateReader } from './state-reader.ts';
+import { describeWanted, type ServedPort } from './wanted.ts';
+
+/** The agent as the keeper of addresses sees it. */
+export interface KeeperParts {
+  /** Folder of the documents. */
+  readonly directory: string;
+  /** `--name` of the agent. */
+  readonly router: string;
+  readonly node: string;
+  readonly heartbeatPort: number;
+  /** Sockets that accept connections while this node serves. */
+  readonly checks: Wanted['checks'];
+  readonly members: Members;
+  readonly keys: KeySource;
+  readonly assignments: () => Assignments;
+  readonly portsOf: (owner: AddressOwner) => readonly ServedPort[];
+  readonly nodesOf: (owner: AddressOwner) => ReadonlySet<string> | undefined;
+  readonly labelsOfNode: (node: string) => Labels | undefined;
+  readonly findInterface: (network: Prefix) => string | undefined;
+  /** Addresses of this node, without virtual ones. */
+  readonly nodeAddresses: () => readonly string[];
+  readonly isReady: () => boolean;
+  /** Whether the administrator has cordoned this node. */
+  readonly isCordoned: () => boolean;
+  readonly report: (problem: string | undefined) => void;
+  /** Returns whether an ingress node holds an address. */
+  readonly holdingOf: (address: string) => Holding;
+  /** Called when holders have changed, also if only time has passed. */
+  readonly onState: (state: AddressState | undefined) => void;
+}
+
+/** Milliseconds. */
+const times = { tick: 250, renewal: 2000, unready: 5000 } as const;
+
+/**
+ * Tells the process of virtual addresses what this node should hold, and reads what it holds. The process runs on its
+ * own, so that a stalled agent loses no address.
+ */
+export class AddressKeeper {
+  readonly #parts: KeeperParts;
+  readonly #state: StateReader;
+  #timer: NodeJS.Timeout | undefined;
+  #written = '';
+  #writtenAt = Number.NEGATIVE_INFINITY;
+  #isActive = false;
+  #isStopping = false;
+  #own = '';
+  /** When the agent was last ready. */
+  #readyAt = Number.NEGATIVE_INFINITY;
+  #holders = '';
+  /** Why a document could not be written. */
+  #problem: string | undefined;
+
+  constructor(parts: KeeperParts) {
+    this.#parts = parts;
+    this.#state = new StateReader(join(parts.directory, addressFiles.state));
+  }
+
+  /** Starts, or continues after {@link pause}. */
+  start(): void {
+    clearInterval(this.#timer);
+    this.#timer = setInterval(() => this.#tick(), times.tick);
+    this.#timer.unref();
+  }
+
+  /** What the process reports. Undefined: it does not run, or is not needed. */
+  get state(): AddressState | undefined {
+    return this.#isActive ? this.#state.read() : undefined;
+  }
+
+  /** Why the process reports nothing. */
+  get problem(): string | undefined {
+    return this.#problem ?? this.#state.problem;
+  }
+
+  /** Writes nothing more, because another agent of this node does. */
+  pause(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Hands the addresses of this node over; with `removes`, it leaves the election. Never rejects. */
+  async stop(removes: boolean): Promise<void> {
+    clearInterval(this.#timer);
+    this.#isStopping = true;
+    this.#parts.keys.close();
+    if (this.#isActive) this.#write(true);
+    await this.#parts.members.close(removes);
+  }
+
+  #tick(): void {
+    const { assignments, report } = this.#parts;
+    if (!this.#isActive) {
+      const { owners, pools } = assignments();
+      // A document of an earlier agent must not outlive the last pool.
+      if (owners.size === 0 && pools.length === 0 && !this.#hasDocument()) return;
+      this.#isActive = true;
+      this.#parts.keys.start((keys) => this.#writeKeys(keys));
+    }
+    this.#join();
+    if (this.#parts.isReady()) this.#readyAt = performance.now();
+    this.#write(false);
+    const state = this.#state.read();
+    report(assignments().owners.size === 0 ? undefined : this.problem);
+    const { holdingOf } = this.#parts;
+    const holders = JSON.stringify([
+      state?.addresses.map((one) => [one.address, one.state, one.holder, one.rival]),
+      Array.from(assignments().owners.keys(), (address) => [address, holdingOf(address)]),
+    ]);
+    if (holders !== this.#holders) this.#parts.onState(state);
+    this.#holders = holders;
+  }
+
+  #join(): void {
+    const { members, node, heartbeatPort: port, nodeAddresses } = this.#parts;
+    const addresses = nodeAddresses();
+    if (addresses.length === 0 || addresses.join() === this.#own) return;
+    this.#own = addresses.join();
+    members.join({ node, addresses, port }, () => this.#write(false));
+  }
+
+  #write(isUrgent: boolean): void {
+    const { directory, members, isCordoned } = this.#parts;
+    const wanted = describeWanted({
+      ...this.#parts,
+      members: members.list,
+      assignments: this.#parts.assignments(),
+      // A short failure, such as a large change of one tenant, must not move addresses.
+      ready: performance.now() - this.#readyAt < times.unready,
+      drain: this.#isStopping || isCordoned(),
+    });
+    const text = JSON.stringify(wanted);
+    const now = performance.now();
+    if (!isUrgent && text === this.#written && now - this.#writtenAt < times.renewal) return;
+    const document: Wanted = { version: 1, ...wanted, writtenAt: Date.now() };
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      writeWhole(join(directory, addressFiles.wanted), `${JSON.stringify(document)}\n`, 0o600);
+      this.#written = text;
+      this.#writtenAt = now;
+      this.#problem = undefined;
+    } catch (error) {
+      this.#problem = `cannot write the wanted addresses: ${(error as Error).message}`;
+    }
+  }
+
+  #writeKeys(keys: readonly HeartbeatKey[]): void {
+    const { directory } = this.#parts;
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      writeWhole(join(directory, addressFiles.keys), `${JSON.stringify({ version: 1, keys })}\n`, 0o600);
+    } catch (error) {
+      this.#problem = `cannot write the keys of the heartbeats: ${(error as Error).message}`;
+    }
+  }
+
+  #hasDocument(): boolean {
+    return statSync(join(this.#parts.directory, addressFiles.wanted), { throwIfNoEntry: false }) !== undefined;
+  }
+}

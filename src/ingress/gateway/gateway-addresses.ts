@@ -1,0 +1,32 @@
+import type { Address } from '../../base/model/address.ts';
+import type { Assignments } from '../pools/assign.ts';
+import { type AddressVerdict, judgeAddresses, parseGatewayAddresses } from './addresses.ts';
+import type { Gateway } from './gateway.ts';
+
+/** The addresses of a Gateway, or why it cannot have them. */
+export interface GatewayAddressVerdict extends AddressVerdict {
+  /** Present for addresses of a pool: the Gateway is served there only. Absent: at the addresses of the nodes. */
+  readonly virtual?: readonly Address[];
+}
+
+/** Sources of the addresses of Gateways. */
+export interface AddressSources {
+  /** Addresses of the ingress nodes. */
+  readonly addresses: readonly string[];
+  /** Addresses of pools. */
+  readonly assignments: Assignments;
+}
+
+/**
+ * Returns the addresses of a Gateway: those of pools that admit its namespace, or else those of the nodes. The only
+ * place that decides about them, for every data plane and status.
+ */
+export function addressesOf({ meta, addresses }: Gateway, sources: AddressSources): GatewayAddressVerdict {
+  const read = parseGatewayAddresses(addresses);
+  if ('refusal' in read) return { addresses: [], refusal: read.refusal };
+  const assigned = sources.assignments.claims.get(meta.uid);
+  if (assigned === undefined) return judgeAddresses(addresses, sources.addresses);
+  const { refusal } = assigned;
+  if (refusal !== undefined) return { addresses: [], refusal };
+  return { addresses: assigned.addresses.map(({ text }) => text), virtual: assigned.addresses };
+}

@@ -1,0 +1,149 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { AddressLab, type NodeName, nodeNames, ownAddress, pause, virtualAddress } from '../lab/address-lab.ts';
+import { formatTable, median } from './measure.ts';
+
+const address = virtualAddress(10, 4);
+const rounds = 3;
+const keepalived = '/usr/sbin/keepalived';
+
+/** A program that holds the address on three nodes. */
+interface Contestant {
+  readonly name: string;
+  start(lab: AddressLab): Promise<void>;
+  signal(lab: AddressLab, node: NodeName, signal: 'SIGKILL' | 'SIGTERM'): Promise<void>;
+  run(lab: AddressLab, node: NodeName): void;
+  stop(lab: AddressLab): Promise<void>;
+}
+
+const ours: Contestant = {
+  name: 'ingress-addresses',
+  start: (lab) => lab.start([address], ['--share-delay', '1h']),
+  signal: (lab, node, signal) => lab.signal(node, signal),
+  run: (lab, node) => {
+    if (lab.isRunning(node)) return;
+    lab.forget(node);
+    lab.run(node, ['--share-delay', '1h']);
+  },
+  stop: async (lab) => {
+    for (const node of nodeNames) await lab.signal(node, 'SIGKILL');
+    await pause(3000);
+  },
+};
+
+/** keepalived with unicast peers, without preemption. */
+function keepalivedEach(advert: number): Contestant {
+  const running = new Map<NodeName, ChildProcess>();
+  const run = (lab: AddressLab, node: NodeName): void => {
+    if (running.get(node)?.exitCode === null && running.get(node)?.signalCode === null) return;
+    const file = join(lab.folder, `${node}.conf`);
+    const peers = nodeNames.filter((one) => one !== node).map((one) => ownAddress(one, 4));
+    const lines = [
+      'vrrp_instance one {',
+      'state BACKUP',
+      'interface eth0',
+      'virtual_router_id 7',
+      `priority ${150 - 50 * nodeNames.indexOf(node)}`,
+      `advert_int ${advert}`,
+      'version 3',
+      'nopreempt',
+      `unicast_src_ip ${ownAddress(node, 4)}`,
+      `unicast_peer {\n${peers.join('\n')}\n}`,
+      `virtual_ipaddress {\n${address}/32 dev eth0\n}`,
+      '}',
+    ];
+    writeFileSync(file, `${lines.join('\n')}\n`);
+    const pid = join(lab.folder, node);
+    const words = ['-n', '-P', '-f', file, '-p', `${pid}.pid`, '-r', `${pid}.vrrp`];
+    const child = spawn('ip', ['netns', 'exec', lab.netns(node), keepalived, ...words], { stdio: 'ignore' });
+    running.set(node, child);
+  };
+  return {
+    name: `keepalived, advert ${advert} s`,
+    run,
+    start: async (lab) => {
+      for (const node of nodeNames) run(lab, node);
+    },
+    signal: async (lab, node, signal) => {
+      const child = running.get(node);
+      // Both processes, as an end of the container does.
+      const { stdout } = await execa('pgrep', ['-P', `${child?.pid}`], { reject: false });
+      for (const pid of [...stdout.split('\n').filter((one) => one !== ''), `${child?.pid}`]) {
+        if (signal === 'SIGKILL' || pid === `${child?.pid}`) process.kill(Number(pid), signal);
+      }
+      void lab;
+    },
+    stop: async (lab) => {
+      for (const [node, child] of running) {
+        child.kill('SIGTERM');
+        await execa('ip', ['-n', lab.netns(node), 'address', 'delete', `${address}/32`, 'dev', 'eth0'], {
+          reject: false,
+        });
+      }
+      running.clear();
+      await pause(2000);
+    },
+  };
+}
+
+const events = [
+  ['process killed', (lab: AddressLab, node: NodeName, by: Contestant) => by.signal(lab, node, 'SIGKILL')],
+  ['SIGTERM', (lab: AddressLab, node: NodeName, by: Contestant) => by.signal(lab, node, 'SIGTERM')],
+  ['cable cut', (lab: AddressLab, node: NodeName) => lab.plug(node, false)],
+  ['switch drops', (lab: AddressLab, node: NodeName) => lab.plug(node, false, true)],
+] as const;
+
+/** Returns the milliseconds until another node answers, and the longest time without any answer. */
+async function measure(lab: AddressLab, by: Contestant, event: (typeof events)[number][1]): Promise<[number, number]> {
+  await lab.ask(address);
+  const [last] = (await lab.answering(address, () => true)).slice(-1);
+  const holder = last?.node as NodeName;
+  const begin = Date.now();
+  await event(lab, holder, by);
+  const spans = await lab.answering(address, (node) => node !== holder);
+  const next = spans.find(({ node }) => node !== holder);
+  const before = spans.filter(({ node }) => node === holder).at(-1)?.last ?? begin;
+  // Back to three nodes.
+  await lab.plug(holder, true);
+  await lab.plug(holder, true, true);
+  by.run(lab, holder);
+  await pause(4000);
+  await execa('ip', ['-n', lab.netns(holder), 'address', 'show'], { reject: false });
+  return [(next?.first ?? Number.NaN) - begin, (next?.first ?? Number.NaN) - before];
+}
+
+/** How long until another node answers for an address, beside keepalived. */
+export async function benchAddresses(): Promise<string> {
+  if (!existsSync(keepalived)) {
+    const setup = fileURLToPath(new URL('../../hack/setup', import.meta.url));
+    await execa(setup, [`keepalived:${keepalived}`], { reject: false });
+  }
+  const contestants = existsSync(keepalived) ? [ours, keepalivedEach(1), keepalivedEach(0.3)] : [ours];
+  const rows = new Map<string, string[]>(events.map(([name]) => [name, [name]]));
+  const lab = new AddressLab();
+  await lab.up();
+  try {
+    for (const contestant of contestants) {
+      await contestant.start(lab);
+      await pause(6000);
+      for (const [name, event] of events) {
+        const results: [number, number][] = [];
+        for (let round = 0; round < rounds; round++) results.push(await measure(lab, contestant, event));
+        const [until, gap] = [0, 1].map((at) => Math.round(median(results.map((one) => one[at] ?? Number.NaN))));
+        rows.get(name)?.push(`${until} (${gap})`);
+      }
+      await contestant.stop(lab);
+    }
+  } finally {
+    lab.down();
+  }
+  const head = [
+    'holder’s end: ms until another node answers (without any answer)',
+    ...contestants.map(({ name }) => name),
+  ];
+  const note = contestants.length === 1 ? '\n\nkeepalived is not installed and was not measured.' : '';
+  return `${formatTable(head, [...rows.values()])}${note}`;
+}

@@ -1,0 +1,303 @@
+import assert from 'node:assert/strict';
+import {
+  AddressLab,
+  type NodeName,
+  nodeNames,
+  ownAddress,
+  pause,
+  ports,
+  sourceOf,
+  virtualAddress,
+} from '../../../lab/address-lab.ts';
+import { runIn, runIp } from '../../../lab/namespaces.ts';
+import { until } from '../../../until.ts';
+
+const families = [4, 6] as const;
+const pair = families.map((family) => virtualAddress(10, family));
+
+function others(node: string): (one: string) => boolean {
+  return (one) => one !== node;
+}
+
+describe('ingress-addresses', function () {
+  this.timeout(60_000);
+  const lab = new AddressLab();
+  before(async () => {
+    await lab.up();
+    await lab.start(pair);
+    for (const address of pair) await lab.holder(address);
+  });
+  after(() => lab.down());
+
+  /** Waits until two nodes hold the addresses, every node sees that, and clients reach them; returns the holders. */
+  async function settle(): Promise<Map<string, NodeName>> {
+    const holders = new Map<string, NodeName>();
+    const isCalm = async (): Promise<boolean> => {
+      await pause(100);
+      for (const address of pair) {
+        const [node, second] = await lab.holders(address);
+        if (node === undefined || second !== undefined) return false;
+        holders.set(address, node);
+      }
+      if (new Set(holders.values()).size !== pair.length) return false;
+      return nodeNames.every((node) => {
+        const state = lab.state(node);
+        if (state?.members.every(({ alive, ready }) => alive && ready) !== true) return false;
+        return pair.every((address) => lab.sight(node, address)?.holder === holders.get(address));
+      });
+    };
+    await until(isCalm, () => [nodeNames.map((node) => lab.state(node)), lab.log], 20_000);
+    for (const address of pair) await lab.ask(address);
+    for (const address of pair) await lab.answering(address, (node) => node === holders.get(address));
+    return holders;
+  }
+
+  /** Watches the kernels until the end of `during`; returns addresses that two connected nodes had. */
+  async function twinsDuring(during: Promise<unknown>): Promise<string[]> {
+    let isOver = false;
+    const end = during.finally(() => {
+      isOver = true;
+    });
+    const twins = new Set<string>();
+    for (; !isOver; await pause(50)) {
+      for (const address of pair) {
+        const holders = await lab.holders(address);
+        if (holders.length > 1) twins.add(`${address} at ${holders.join(' and ')}`);
+      }
+    }
+    await end;
+    return [...twins];
+  }
+
+  it('spreads two addresses over two of three nodes and reports it everywhere', async () => {
+    const holders = await settle();
+    for (const [address, holder] of holders) {
+      assert.equal(lab.sight(holder, address)?.state, 'held');
+      for (const node of nodeNames.filter(others(holder))) assert.equal(lab.sight(node, address)?.state, 'elsewhere');
+    }
+  });
+
+  it('adds addresses that end by themselves and are no source address', async () => {
+    const holders = await settle();
+    for (const [address, holder] of holders) {
+      const text = await runIn(lab.netns(holder), 'ip', ['address', 'show', 'dev', 'eth0', 'to', address]);
+      assert.match(text, /valid_lft [12]sec/, address);
+      if (address.includes(':')) assert.match(text, /deprecated.*preferred_lft 0sec/s);
+    }
+  });
+
+  it('rejects everything that no object claims, and serves what one does', async () => {
+    const holders = await settle();
+    for (const family of families) {
+      const [address, holder] = [virtualAddress(10, family), holders.get(virtualAddress(10, family)) as NodeName];
+      const reach = async (host: string, port: number) =>
+        (await lab.tell('client', { do: 'reach', host, port, timeout: 5000 })).text;
+      assert.equal(await reach(ownAddress(holder, family), ports.closed), 'sshd hello');
+      assert.equal(await reach(address, ports.closed), 'ECONNREFUSED');
+      assert.equal(await reach(address, ports.local), `${holder} hello`);
+      assert.equal(await reach(address, ports.forwarded), 'endpoint hello');
+    }
+  });
+
+  it('moves the addresses of a dead node', async () => {
+    const holders = await settle();
+    const [address = ''] = pair;
+    const dead = holders.get(address) as NodeName;
+    await lab.kill(dead);
+    await lab.answering(address, others(dead));
+    await lab.plug(dead, true, true);
+    lab.run(dead);
+    await settle();
+    assert.ok(lab.state(dead) !== undefined);
+  });
+
+  for (const isSilent of [false, true]) {
+    it(`keeps one holder when a ${isSilent ? 'switch loses a port' : 'cable is cut'} and comes back`, async () => {
+      for (const address of pair) {
+        const cut = (await settle()).get(address) as NodeName;
+        await lab.plug(cut, false, isSilent);
+        await lab.answering(address, others(cut));
+        await lab.plug(cut, true, isSilent);
+        const holder = await lab.holder(address);
+        // Clients follow without having asked again.
+        await lab.answering(address, (node) => node === holder);
+      }
+    });
+  }
+
+  it('keeps an address at a killed process until its lifetime ends, without a gap', async () => {
+    for (const address of pair) {
+      const killed = (await settle()).get(address) as NodeName;
+      const moved = lab.signal(killed, 'SIGKILL').then(() => lab.holder(address, others(killed)));
+      assert.deepEqual(await twinsDuring(moved), []);
+      const spans = await lab.answering(address, others(killed));
+      const [before, after] = spans;
+      const gap = (after?.first ?? 0) - (before?.last ?? 0);
+      assert.ok(gap < 1500, `${gap} ms without an answer: ${JSON.stringify(spans)}`);
+      lab.run(killed);
+    }
+  });
+
+  it('moves nothing when a process is killed and starts again at once', async () => {
+    const holders = await settle();
+    const moves = () => nodeNames.map((node) => lab.state(node)?.moves.at(-1)?.at);
+    const node = holders.get(pair[0] as string) as NodeName;
+    const before = moves();
+    await lab.signal(node, 'SIGKILL');
+    lab.run(node);
+    assert.deepEqual(await settle(), holders);
+    const rest = nodeNames.flatMap((name, index) => (name === node ? [] : [index]));
+    const after = moves();
+    for (const index of rest) assert.equal(after[index], before[index]);
+  });
+
+  for (const seconds of [1, 4]) {
+    it(`never has two holders around a stop of ${seconds} s`, async () => {
+      const holders = await settle();
+      const stopped = holders.get(pair[0] as string) as NodeName;
+      const stop = async () => {
+        await lab.signal(stopped, 'SIGSTOP');
+        await pause(seconds * 1000);
+        await lab.signal(stopped, 'SIGCONT');
+        await settle();
+      };
+      assert.deepEqual(await twinsDuring(stop()), []);
+      const [, second = ''] = pair;
+      if (holders.get(second) !== stopped && seconds === 1) assert.equal(await lab.holder(second), holders.get(second));
+    });
+  }
+
+  it('moves the address of a node that no longer serves', async () => {
+    for (const change of [{ ready: false }, { checks: [{ address: '127.0.0.1', port: 9 }] }, { drain: true }]) {
+      const [address = ''] = pair;
+      const node = (await settle()).get(address) as NodeName;
+      lab.change(node, change);
+      await lab.holder(address, others(node));
+      lab.change(node, { ready: true, drain: false, checks: [{ address: '127.0.0.1', port: ports.local }] });
+    }
+  });
+
+  it('does not take an address that another machine uses, and takes it when it is free', async () => {
+    const used = families.map((family) => virtualAddress(11, family));
+    const change = (word: string) =>
+      runIp(
+        lab.netns('stranger'),
+        used.map(
+          (text) =>
+            `address ${word} ${text}/${text.includes(':') ? 128 : 32} dev eth0${text.includes(':') && word === 'add' ? ' nodad' : ''}`,
+        ),
+      );
+    await change('add');
+    await lab.start([...pair, ...used]);
+    for (const address of used) {
+      const hasConflict = () => nodeNames.some((node) => lab.sight(node, address)?.state === 'conflict');
+      await until(hasConflict, () => [nodeNames.map((node) => lab.sight(node, address)), lab.log]);
+      const rivals = nodeNames.flatMap((node) => lab.sight(node, address)?.rival ?? []);
+      assert.ok(
+        rivals.every((mac) => mac === '02:00:00:00:00:42'),
+        rivals.join(' '),
+      );
+      assert.deepEqual(await lab.holders(address), []);
+    }
+    await change('delete');
+    for (const address of used) await lab.holder(address);
+    await lab.start(pair);
+    for (const address of used)
+      await until(
+        async () => (await lab.holders(address)).length === 0,
+        () => lab.log,
+      );
+  });
+
+  it('keeps an address that a machine claims without owning it, and counts the claim', async () => {
+    const holders = await settle();
+    for (const family of families) {
+      const address = virtualAddress(10, family);
+      const holder = holders.get(address) as NodeName;
+      const before = lab.state(holder)?.counters.rivals ?? 0;
+      const program = `
+        import { WireConversation } from '${sourceOf('base/linux/wire-probe.ts')}';
+        import { parseAddress } from '${sourceOf('base/model/address.ts')}';
+        import { NetlinkSocket } from '${sourceOf('base/linux/netlink/socket.ts')}';
+        import { findLink } from '${sourceOf('base/linux/netlink/link.ts')}';
+        const address = parseAddress('${address}');
+        const link = findLink(new NetlinkSocket(0), 'eth0');
+        new WireConversation(link, [{ address, hears: 'claims' }], 20).announce(address);`;
+      await runIn(lab.netns('stranger'), process.execPath, ['--input-type=module', '-e', program]);
+      await until(
+        () => (lab.state(holder)?.counters.rivals ?? 0) > before,
+        () => [lab.state(holder), lab.log],
+      );
+      assert.deepEqual(await lab.holders(address), [holder]);
+      // The holder announces itself, so that clients that believed the claim come back.
+      await lab.answers(address);
+      await lab.answering(address, (node) => node === holder);
+    }
+  });
+
+  it('ignores heartbeats of machines that are no members, and never answers them', async () => {
+    const target = ownAddress('a', 4);
+    const rejected = () => Object.values(lab.state('a')?.counters.rejectedHeartbeats ?? {}).reduce((a, b) => a + b, 0);
+    const before = rejected();
+    const program = `
+      import { createSocket } from 'node:dgram';
+      const socket = createSocket('udp4');
+      let answers = 0;
+      socket.on('message', () => answers++);
+      socket.bind(${ports.heartbeat}, () => {
+        const texts = ['', 'x', 'era1 ' + '0'.repeat(64) + ' one {}', 'era1 ' + '0'.repeat(64) + ' two {}'];
+        for (const text of texts) socket.send(text, ${ports.heartbeat}, '${target}');
+        setTimeout(() => { console.log(answers); socket.close(); }, 500);
+      });`;
+    const answers = await runIn(lab.netns('stranger'), process.execPath, ['--input-type=module', '-e', program]);
+    assert.equal(answers, '0');
+    await until(
+      () => rejected() >= before + 4,
+      () => lab.state('a'),
+    );
+  });
+
+  it('replaces keys without losing a heartbeat', async () => {
+    const holders = await settle();
+    const [old] = lab.keys;
+    const next = { id: 'two', secret: Buffer.alloc(32, 7).toString('base64') };
+    assert.ok(old);
+    for (const keys of [[old, next], [next, old], [next]]) {
+      for (const node of nodeNames) {
+        lab.setKeys(keys, [node]);
+        assert.deepEqual(await settle(), holders);
+      }
+    }
+    lab.setKeys([old, next]);
+    assert.deepEqual(await settle(), holders);
+  });
+
+  it('holds 50 addresses, and moves those of a dead node', async () => {
+    const many = Array.from({ length: 50 }, (_, index) => virtualAddress(10 + (index >> 1), index % 2 === 0 ? 4 : 6));
+    const all = many.map((address) => address.replace(/\.(\d+)$/, (_, number) => `.${Number(number) + 100}`));
+    await lab.start(all);
+    const spread = async (): Promise<number[]> => {
+      const counts = nodeNames.map(
+        (node) => lab.state(node)?.addresses.filter(({ state }) => state === 'held').length ?? 0,
+      );
+      return counts;
+    };
+    const isSpread = async (limit: number): Promise<boolean> => {
+      const counts = await spread();
+      return counts.reduce((sum, one) => sum + one, 0) === 50 && counts.every((one) => one <= limit);
+    };
+    await until(
+      () => isSpread(17),
+      () => [nodeNames.map((node) => lab.state(node)?.addresses.length), lab.log],
+      30_000,
+    );
+    await lab.kill('a');
+    const isMoved = () => {
+      const counts = ['b' as const, 'c' as const].map(
+        (node) => lab.state(node)?.addresses.filter(({ state }) => state === 'held').length ?? 0,
+      );
+      return counts[0] === 25 && counts[1] === 25;
+    };
+    await until(isMoved, () => [lab.state('b')?.addresses, lab.log], 20_000);
+  });
+});
