@@ -56,7 +56,11 @@ export class AddressLab {
     return [...Object.keys(numbers), 'switch'].map((name) => this.netns(name));
   }
 
-  /** The programs' log, for messages of failed tests. */
+  get wholeLog(): string {
+    return this.#log;
+  }
+
+  /** The end of the programs' log, for messages of failed tests. */
   get log(): string {
     return this.#log.slice(-6000);
   }

@@ -71,6 +71,7 @@ export class AddressDaemon {
   #isLeaving = false;
   #isClosed = false;
   #isSoon = false;
+  #isReloading = false;
   #hasRules = false;
 
   constructor(options: AddressOptions, log: DaemonLog) {
@@ -81,7 +82,8 @@ export class AddressDaemon {
     this.#holder = new Holder(this.#kernel, log);
     this.#drain = new Drain(options.drainTimeout, log);
     this.#sockets = new HeartbeatSockets((datagram, source) => this.#receive(datagram, source), onProblem);
-    this.#rules = new Ruleset(() => renderRules(this.#describeRules()));
+    const removal = (): string => renderRemoval(this.#files.wanted?.router ?? '');
+    this.#rules = new Ruleset(() => renderRules(this.#describeRules()), removal);
   }
 
   async start(): Promise<void> {
@@ -114,8 +116,7 @@ export class AddressDaemon {
     clearTimeout(this.#timer);
     this.#sockets.close();
     this.#holder.close();
-    const router = this.#files.wanted?.router;
-    if (router !== undefined) await this.#rules.close(renderRemoval(router));
+    if (this.#files.wanted !== undefined) await this.#rules.close();
   }
 
   #schedule(): void {
@@ -340,10 +341,16 @@ export class AddressDaemon {
     const isEmpty = (this.#files.wanted?.addresses.length ?? 0) === 0 && this.#drain.addresses.length === 0;
     if (isEmpty && !this.#hasRules) return;
     if (now < this.#next.reload && !(this.#isDue('rules', now) && this.#rules.isStale)) return;
-    void this.#loadRules().catch((error: unknown) => {
-      this.#next.reload = performance.now() + 1000;
-      this.#log.error({ err: error }, 'Cannot load rules; retrying');
-    });
+    if (this.#isReloading) return;
+    this.#isReloading = true;
+    void this.#loadRules()
+      .catch((error: unknown) => {
+        this.#next.reload = performance.now() + 1000;
+        this.#log.error({ err: error }, 'Cannot load rules; retrying');
+      })
+      .finally(() => {
+        this.#isReloading = false;
+      });
   }
 
   async #loadRules(): Promise<void> {

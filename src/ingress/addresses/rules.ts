@@ -52,9 +52,12 @@ export function renderRemoval(router: string): string {
   return ['arp', 'ip', 'ip6'].map((family) => `add table ${family} ${name}\ndelete table ${family} ${name}\n`).join('');
 }
 
-/** Renders the script that replaces a router's tables in one transaction. README.md explains the rules. */
+/**
+ * Renders the script that replaces the content of a router's tables in one transaction. Base chains stay, because
+ * removing one waits for grace periods of the kernel. README.md explains the rules.
+ */
 export function renderRules(input: RuleInput): string {
-  const parts = [renderRemoval(input.router), renderArp(input), renderFamily(input, 4), renderFamily(input, 6)];
+  const parts = [renderArp(input), renderFamily(input, 4), renderFamily(input, 6)];
   const lines = parts.join('\n').split('\n');
   return `${lines.filter((line) => line.trim() !== '').join('\n')}\n`;
 }
@@ -63,7 +66,8 @@ export function renderRules(input: RuleInput): string {
 function renderArp({ router, hidden, arpSources }: RuleInput): string {
   const name = addressTableName(router);
   const own = ofFamily(hidden, 4).map(({ address }) => `${address} timeout ${timeouts.move}s`);
-  return `table arp ${name} {
+  return `${emptied('arp', name, { hidden: 'type ipv4_addr; flags timeout;' }, [])}
+table arp ${name} {
 	set hidden {
 		type ipv4_addr
 		flags timeout
@@ -108,7 +112,16 @@ function renderFamily(input: RuleInput, family: Family): string {
     family === 4
       ? 'destination-unreachable, time-exceeded, parameter-problem'
       : 'destination-unreachable, packet-too-big, time-exceeded, parameter-problem';
-  return `table ${word} ${addressTableName(input.router)} {
+  const sets = {
+    pool: `type ${type}; flags timeout;`,
+    served: `type ${type} . inet_proto . inet_service; flags timeout;`,
+    hidden: `type ${type}; flags timeout;`,
+    members: 'type ether_addr;',
+    own: `type ether_addr . ${type};`,
+  };
+  const map = `type ${type} : verdict; flags timeout;`;
+  return `${emptied(word, addressTableName(input.router), sets, ['unknown', 'fresh'], map)}
+table ${word} ${addressTableName(input.router)} {
 	set pool {
 		type ${type}
 		flags timeout
@@ -166,6 +179,26 @@ ${family === 6 ? hidden.map(({ address }) => `\t\ticmpv6 type nd-neighbor-solici
 		goto new-connection
 	}
 }`;
+}
+
+/** Creates a table with its sets and maps if they do not exist, and empties all of them and all chains. */
+function emptied(
+  family: string,
+  table: string,
+  sets: Readonly<Record<string, string>>,
+  maps: readonly string[],
+  map = '',
+): string {
+  const all = [
+    ...Object.entries(sets).map(([name, head]) => ['set', name, head] as const),
+    ...maps.map((name) => ['map', name, map] as const),
+  ];
+  return [
+    `add table ${family} ${table}`,
+    ...all.map(([kind, name, head]) => `add ${kind} ${family} ${table} ${name} { ${head} }`),
+    ...all.map(([kind, name]) => `flush ${kind} ${family} ${table} ${name}`),
+    `flush table ${family} ${table}`,
+  ].join('\n');
 }
 
 /** Chains that send a copy of a packet to other nodes and drop it here. Equal lists of nodes share one. */

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { findTool } from '../../../base/linux/rule-tools.ts';
 
 /** Milliseconds after which a hanging nft is killed. */
-const deadline = 5000;
+const deadline = 10_000;
 
 /**
  * Loads scripts with nft, one at a time and without blocking this thread, because heartbeats and renewals must go on.
@@ -10,14 +10,21 @@ const deadline = 5000;
  */
 export class Ruleset {
   readonly #render: () => string;
+  readonly #removal: () => string;
+  /** Whether the tables are those of this process, so that their content can be replaced. */
+  #isOwn = false;
   #running: Promise<void> | undefined;
   #waiting: Promise<void> | undefined;
   #loaded = '';
   #isClosed = false;
 
-  /** @param render returns the script for the desired rules at the time of the call */
-  constructor(render: () => string) {
+  /**
+   * @param render returns the script for the desired rules at the time of the call
+   * @param removal returns the script that removes the tables of another process or after a failure
+   */
+  constructor(render: () => string, removal: () => string) {
     this.#render = render;
+    this.#removal = removal;
   }
 
   /** Whether the desired rules differ from the loaded ones. */
@@ -37,11 +44,11 @@ export class Ruleset {
     return this.#waiting;
   }
 
-  /** Waits for a running load, loads a last script, and ignores all later loads. Rejects with nft's message. */
-  async close(script: string): Promise<void> {
+  /** Waits for a running load, removes the tables, and ignores all later loads. Rejects with nft's message. */
+  async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.allSettled([this.#running, this.#waiting]);
-    await loadScript(script);
+    await loadScript(this.#removal());
   }
 
   #next(): Promise<void> {
@@ -52,11 +59,13 @@ export class Ruleset {
 
   #start(): Promise<void> {
     const script = this.#render();
-    const running = loadScript(script).then(
+    const running = loadScript(this.#isOwn ? script : `${this.#removal()}${script}`).then(
       () => {
+        this.#isOwn = true;
         this.#loaded = script;
       },
       (error: unknown) => {
+        this.#isOwn = false;
         this.#loaded = '';
         throw error;
       },
