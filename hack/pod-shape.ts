@@ -16,7 +16,8 @@ interface Container {
 export function makePodShape(): string {
   const { template } = parse(readFileSync('manifests/ingress/daemonset.yaml', 'utf8')).spec;
   const { containers } = template.spec as { containers: readonly Container[] };
-  const shapes = containers.map(({ name, command, resources, securityContext, volumeMounts }) => ({
+  const shared = containers.filter(({ name }) => name === 'ingress-agent' || name === 'haproxy');
+  const shapes = shared.map(({ name, command, resources, securityContext, volumeMounts }) => ({
     name,
     command,
     resources,

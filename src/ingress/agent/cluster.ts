@@ -77,8 +77,7 @@ export function openCluster(options: AgentOptions, inventory: Inventory, log: Da
   const kinds = [
     ...ordinaryKinds,
     ...nodeKinds,
-    ...poolKinds,
-    ...(hostsOnly ? [] : [...gatewayKinds, ...siteKinds]),
+    ...(hostsOnly ? [] : [...poolKinds, ...gatewayKinds, ...siteKinds]),
     ...(hostsOnly || options.http === undefined ? [] : ingressKinds),
   ];
   const source = new KubernetesSource(api, { routerNameKey, ignoresPorts: hostsOnly, kinds, optionalKinds }, status);

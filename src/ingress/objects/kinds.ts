@@ -157,7 +157,12 @@ export function readObject(input: unknown, context: ReadingContext = {}): Object
   }
   const { kind: written, apiVersion } = input;
   const kind = kindNames.find((candidate) => candidate === written && listApiVersions(candidate).includes(apiVersion));
-  if (kind !== undefined && context.ignoresPorts === true && kinds[kind].group === gateway) return { outcome: 'other' };
+  if (
+    kind !== undefined &&
+    context.ignoresPorts === true &&
+    [gateway, kinds.Ingress.group, kinds.IngressAddressPool.group].includes(kinds[kind].group)
+  )
+    return { outcome: 'other' };
   if (kind !== undefined) return readKind(kind, input, context);
   const problem = explainOther(written, apiVersion);
   return { outcome: 'other', ...(problem !== undefined && { problem }) };

@@ -85,45 +85,6 @@ export const podShape = {
           "mountPath": "/run/egress-router"
         }
       ]
-    },
-    {
-      "name": "addresses",
-      "command": [
-        "ingress-addresses"
-      ],
-      "resources": {
-        "requests": {
-          "cpu": "100m",
-          "memory": "64Mi"
-        },
-        "limits": {
-          "memory": "256Mi"
-        }
-      },
-      "securityContext": {
-        "runAsUser": 0,
-        "runAsGroup": 0,
-        "allowPrivilegeEscalation": false,
-        "readOnlyRootFilesystem": true,
-        "capabilities": {
-          "drop": [
-            "ALL"
-          ],
-          "add": [
-            "NET_ADMIN",
-            "NET_RAW"
-          ]
-        },
-        "seccompProfile": {
-          "type": "RuntimeDefault"
-        }
-      },
-      "volumeMounts": [
-        {
-          "name": "run",
-          "mountPath": "/run/egress-router"
-        }
-      ]
     }
   ]
 } as const;
