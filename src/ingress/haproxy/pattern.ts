@@ -171,6 +171,7 @@ class PatternParser {
   }
 
   #class(): Chars {
+    const start = this.#at;
     const isNegated = this.#text[this.#at] === '^';
     if (isNegated) this.#at++;
     const chars = new Set<number>();
@@ -179,6 +180,9 @@ class PatternParser {
       if (char === undefined) return fail(this.#text, 'has a "[" without "]"');
       if (char === ']') {
         if (isFirst) return fail(this.#text, 'has an empty class; write "\\]" for the character');
+        // PCRE2 takes `[:…:]`, `[.….]` and `[=…=]` for POSIX syntax, and rejects the whole pattern.
+        if (/^([:.=]).*\1$/.test(this.#text.slice(start, this.#at - 1)))
+          return fail(this.#text, 'has a class that begins and ends with ":", "." or "="; write the character once');
         break;
       }
       if (char === '[') return fail(this.#text, 'has a "[" in a class; write "\\[" for the character');

@@ -24,6 +24,7 @@ describe('checkPattern', () => {
     '(a|bc)+d',
     '(/[a-z]+)?/x',
     'https?://(?:www[.])?x',
+    '[.]x[:a][=]',
     '',
   ];
   for (const pattern of good) it(`allows ${pattern}`, () => assert.equal(checkPattern(pattern), pattern));
@@ -55,6 +56,10 @@ describe('checkPattern', () => {
     '[a',
     '[z-a]',
     '[[:alpha:]]',
+    '[:a:]',
+    '[.-.]',
+    String.raw`[=\]=]`,
+    '[::]',
     'a{5,2}',
     'a{1000}',
     '(a{100}){100}',
