@@ -25,6 +25,8 @@ describe('checkPattern', () => {
     '(/[a-z]+)?/x',
     'https?://(?:www[.])?x',
     '[.]x[:a][=]',
+    '.*/a/.*/b/.*',
+    '[^/]*/[^/]*/[^/]*',
     '',
   ];
   for (const pattern of good) it(`allows ${pattern}`, () => assert.equal(checkPattern(pattern), pattern));
@@ -35,6 +37,9 @@ describe('checkPattern', () => {
     '(?:a|b*)+',
     '(a?){50}',
     '.*.*.*x',
+    '[^a]*[^a]*[^a]*',
+    '(?:[^a]*)?(?:[^a]*)?(?:[^a]*)?',
+    '[^a]*[^a]*[^a]{0,100}',
     'a?a?a?a?',
     '(a|a)(a|a)(a|a)',
     '(a|ab)+',
