@@ -76,8 +76,22 @@ function readFilter(
 /** Limit of the API for each action. */
 const maxEdits = 16;
 
-/** Headers that only the router may set. */
-const protectedNames = ['host', 'connection', 'transfer-encoding', 'content-length', 'egress-router-hop'];
+/**
+ * Headers that only the router may set. HAProxy's part rejects a backend that changes one of them, and requests would
+ * fall through to the next rule.
+ */
+const protectedNames = [
+  'connection',
+  'content-length',
+  'egress-router-hop',
+  'host',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+];
 
 /** Parses header changes (HTTPHeaderFilter). Names are case-insensitive and have at most one action. */
 function readEdits(modifier: unknown, at: string): HeaderEdits | Fault {

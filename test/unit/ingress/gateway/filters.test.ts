@@ -15,5 +15,12 @@ describe('readFilters', () => {
     });
   }
 
+  for (const name of ['Host', 'TE', 'Upgrade', 'keep-alive', 'Trailer', 'Proxy-Connection', 'Transfer-Encoding']) {
+    it(`rejects header ${name}, which only the router may set`, () => {
+      const filters = read(name);
+      assert.match(isFault(filters) ? filters.fault : '', /must not be one of connection, .*upgrade$/);
+    });
+  }
+
   it('accepts other characters of a header name', () => assert.ok(!isFault(read('X!$%&*+.^_`|~'))));
 });
