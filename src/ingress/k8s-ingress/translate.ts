@@ -155,8 +155,9 @@ function addPaths(
   findings: Finding[],
   add: Add,
 ): void {
-  const { appRoot, redirect } = settings;
-  if (appRoot !== undefined && peers.ownerOf(host, '=/') === undefined) {
+  const { appRoot, passthrough, redirect } = settings;
+  // Nothing can answer inside passthrough TLS, whose connections go to the first backend.
+  if (appRoot !== undefined && !passthrough && peers.ownerOf(host, '=/') === undefined) {
     add({ type: 'exact', value: '/' }, makeFilters({ redirect: { path: appRoot, status: 302 } }), { shares: [] });
   }
   for (const path of paths) {

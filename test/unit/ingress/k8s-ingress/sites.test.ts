@@ -216,6 +216,18 @@ describe('Ingresses as a source', () => {
     );
   });
 
+  it('redirect to app-root before other paths, but not inside passthrough TLS', () => {
+    for (const [passthrough, first] of [
+      ['false', 'a.test=/ '],
+      ['true', 'a.test/ web:1'],
+    ] as const) {
+      const annotations = { 'app-root': '/app', 'ssl-passthrough': passthrough };
+      const world = new World().put(ingressClass(), ingress('a', { 'a.test': { '/': 'web' } }, { annotations }));
+      world.changed();
+      assert.equal(world.show('shop/a')[0], first);
+    }
+  });
+
   it('close all paths if one access rule cannot be enforced', () => {
     const world = new World().put(
       ingressClass(),
