@@ -225,7 +225,8 @@ function checkCondition(condition: Condition): Condition {
     throw new UnfitValue(`value of a ${on} condition of ${value.length} characters: longer than ${longestValue}`);
   if (condition.type === 'regex') checkPattern(value);
   if (on === 'method') return condition;
-  const pattern = on === 'header' ? /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}$/ : /^[A-Za-z0-9!#$%'*+.^_`|~-]{1,256}$/;
+  // A name is part of a state, and "|" separates the fields of a route: `a|b|c|!N` would set flags of the request.
+  const pattern = on === 'header' ? /^[A-Za-z0-9!#$%&'*+.^_`~-]{1,256}$/ : /^[A-Za-z0-9!#$%'*+.^_`~-]{1,256}$/;
   if (!pattern.test(condition.name))
     throw new UnfitValue(`${on} ${JSON.stringify(condition.name.slice(0, 80))}: not a name that a condition can have`);
   return condition;

@@ -219,6 +219,16 @@ describe('compileHost', () => {
     assert.throws(() => compileHost({ key, listener: 'g/l', rules }, routeOf), /comparisons/);
   });
 
+  for (const on of ['header', 'param'] as const) {
+    it(`rejects the name of a ${on} that would be read as fields of a route`, () => {
+      const rules = makeRules(1, () => ({
+        path: { type: 'prefix', value: '/' },
+        conditions: [{ on, name: 'a|b|c|!N', type: 'exact', value: 'v' }],
+      }));
+      assert.throws(() => compileHost({ key, listener: 'g/l', rules }, routeOf), /not a name that a condition can have/);
+    });
+  }
+
   it('gives states of another host other names', () => {
     const rules = makeRules(1, () => ({
       path: { type: 'prefix', value: '/' },
