@@ -8,7 +8,11 @@ import { makeBackend, makeSite, makeState } from '../../../netns/ingress/haproxy
 describe('findFault', () => {
   const ids = ['be_http:t:a', 'be_http:t:b', 'be_http:t:c'];
   const hosts = ids.map((backend, index): VirtualHost => {
-    const rule = { path: { type: 'prefix', value: '/' }, conditions: [], target: { kind: 'backend', backend } } as const;
+    const rule = {
+      path: { type: 'prefix', value: '/' },
+      conditions: [],
+      target: { kind: 'backend', backend },
+    } as const;
     return { key: `80@*|${index}.test`, listener: 'g/l', rules: [rule] };
   });
   const state: HttpState = {

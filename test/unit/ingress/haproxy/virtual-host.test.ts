@@ -225,7 +225,10 @@ describe('compileHost', () => {
         path: { type: 'prefix', value: '/' },
         conditions: [{ on, name: 'a|b|c|!N', type: 'exact', value: 'v' }],
       }));
-      assert.throws(() => compileHost({ key, listener: 'g/l', rules }, routeOf), /not a name that a condition can have/);
+      assert.throws(
+        () => compileHost({ key, listener: 'g/l', rules }, routeOf),
+        /not a name that a condition can have/,
+      );
     });
   }
 
