@@ -261,7 +261,8 @@ function makeRequest(ingress: Ingress, host: string, demand: SiteRequest['demand
 const longestHost = 120;
 
 function makeOwner({ meta }: Ingress, host: string): SiteOwner {
-  const name = host.replace('*', '_') || 'all';
+  // Hosts contain no underscore, so that no host has the name of another one.
+  const name = host.replace('*', '_') || '_all';
   const short = name.length > longestHost ? hash('sha1', name).slice(0, 16) : name;
   return {
     kind: 'Ingress',

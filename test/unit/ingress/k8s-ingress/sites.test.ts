@@ -201,6 +201,15 @@ describe('Ingresses as a source', () => {
     assert.deepEqual(world.show('bank/alone'), ['*/ rest:1']);
   });
 
+  it('have a label of its own for each host', () => {
+    const hosts = ['all', '*', 'a.test', '*.a.test', 'any.a.test'];
+    const rules = Object.fromEntries(hosts.map((host) => [host, { '/': 'web' }]));
+    const world = new World().put(ingressClass(), ingress('a', rules));
+    world.changed();
+    const labels = world.sites.translate('shop/a').map(({ owner }) => owner.label);
+    assert.deepEqual([labels.length, new Set(labels).size], [hosts.length, hosts.length]);
+  });
+
   it('with an invalid spec request nothing, and say why', () => {
     const broken = ingress('a', { 'bad_host.test': { '/': 'web' } }) as { spec: object };
     const world = new World().put(ingressClass(), {
