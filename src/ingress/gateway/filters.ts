@@ -76,16 +76,31 @@ function readFilter(
 /** Limit of the API for each action. */
 const maxEdits = 16;
 
-/** Headers that only the router may set. */
-const protectedNames = ['host', 'connection', 'transfer-encoding', 'content-length', 'egress-router-hop'];
+/**
+ * Headers that only the router may set. HAProxy's part rejects a backend that changes one of them, and requests would
+ * fall through to the next rule.
+ */
+const protectedNames = [
+  'connection',
+  'content-length',
+  'egress-router-hop',
+  'host',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+];
 
 /** Parses header changes (HTTPHeaderFilter). Names are case-insensitive and have at most one action. */
 function readEdits(modifier: unknown, at: string): HeaderEdits | Fault {
   if (!isRecord(modifier)) return wrong(at, modifier, 'must be an object with set, add and remove');
   const names = new Set<string>();
   const readName = (name: unknown, place: string): Fault | undefined => {
-    if (typeof name !== 'string' || !/^[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,256}$/.test(name)) {
-      return wrong(place, name, 'must be the name of a header');
+    // HAProxy's configuration contains names: "#" would begin a comment there, and "'" a quotation.
+    if (typeof name !== 'string' || !/^[A-Za-z0-9!$%&*+\-.^_`|~]{1,255}$/.test(name)) {
+      return wrong(place, name, 'must be the name of a header of at most 255 characters, without "#" and "\'"');
     }
     const lower = name.toLowerCase();
     if (protectedNames.includes(lower)) return wrong(place, name, `must not be one of ${protectedNames.join(', ')}`);

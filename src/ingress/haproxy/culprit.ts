@@ -48,10 +48,29 @@ function sectionAt(text: string, line: number): string | undefined {
 }
 
 /**
+ * Finds one part that makes HAProxy reject a state, or undefined if the settings are at fault. A rule of a virtual host is
+ * rendered only together with its backends, so virtual hosts are searched with all other parts.
+ *
+ * @param passes whether HAProxy accepts a state
+ */
+export async function findFault(
+  state: HttpState,
+  passes: (state: HttpState) => Promise<boolean>,
+): Promise<Suspect | undefined> {
+  if (!(await passes(keepOnly(state, [])))) return undefined;
+  const hosts = listHosts(state);
+  const others = listParts(state);
+  if (hosts.length > 0 && (await passes(keepOnly(state, others)))) {
+    return await findCulprit(hosts, async (some) => await passes(keepOnly(state, [...others, ...some])));
+  }
+  return await findCulprit(others, async (some) => await passes(keepOnly(state, some)));
+}
+
+/**
  * Finds by bisection one part that makes HAProxy reject the rest, or undefined if there is none. `passes` checks a
  * state with only these suspects.
  */
-export async function findCulprit(
+async function findCulprit(
   suspects: readonly Suspect[],
   passes: (some: readonly Suspect[]) => Promise<boolean>,
 ): Promise<Suspect | undefined> {
@@ -66,6 +85,16 @@ export async function findCulprit(
 
 /** Returns all parts of a state that could be invalid. */
 export function listSuspects(state: HttpState): Suspect[] {
+  return [...listParts(state), ...listHosts(state)];
+}
+
+function listHosts({ gateways }: HttpState): Suspect[] {
+  return Array.from(gateways.hosts.values(), (part): Suspect => {
+    return { part, refusal: { kind: 'virtual host', name: part.key } };
+  });
+}
+
+function listParts(state: HttpState): Suspect[] {
   return [
     ...[...state.certificates.values()].map(
       (part): Suspect => ({ part, refusal: { kind: 'certificate', name: part.name } }),
@@ -76,7 +105,7 @@ export function listSuspects(state: HttpState): Suspect[] {
 }
 
 /** Returns a state with only some of its suspects. */
-export function keepOnly(state: HttpState, some: readonly Suspect[]): HttpState {
+function keepOnly(state: HttpState, some: readonly Suspect[]): HttpState {
   const kept = new Set(some.map(({ part }) => part));
   const filter = <V extends object>(parts: ReadonlyMap<string, V>): ReadonlyMap<string, V> =>
     new Map([...parts].filter(([, part]) => kept.has(part)));
@@ -85,5 +114,6 @@ export function keepOnly(state: HttpState, some: readonly Suspect[]): HttpState 
     certificates: filter(state.certificates),
     sites: filter(state.sites),
     backends: filter(state.backends),
+    gateways: { ...state.gateways, hosts: filter(state.gateways.hosts) },
   };
 }

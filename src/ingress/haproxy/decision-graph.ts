@@ -27,6 +27,9 @@ export const mostBranches = 1024;
 /** Maximum number of map entries of one host. */
 const mostEntries = 32_768;
 
+/** Maximum number of rules in the lists of all decisions of one host: time and memory grow with it. */
+const mostListed = 300_000;
+
 /** Maximum length of a value in a condition. */
 export const longestValue = 4096;
 
@@ -73,6 +76,7 @@ export class DecisionGraph {
   readonly #known = new Map<string, Decision>();
   readonly #ids = new Set<string>();
   #states = 0;
+  #listed = 0;
 
   /**
    * @param scope unique among graphs; part of the IDs, so that no state belongs to two hosts
@@ -110,6 +114,9 @@ export class DecisionGraph {
     if (first === undefined) return { value: this.#otherwise, height: 0 };
     const test = first.open[0];
     if (test === undefined) return { value: first.route, height: 0 };
+    // Rules without conditions end a list, so that they do not count.
+    this.#listed += list.length;
+    if (this.#listed > mostListed) throw new TooComplex(`need more than ${mostListed} comparisons`);
     const key = list.map(({ index, open }) => `${index} ${open.map(dimensionOf).join(' ')}`).join('\n');
     const decision = this.#known.get(key) ?? this.#makeState(list, test, room);
     this.#known.set(key, decision);
@@ -218,7 +225,8 @@ function checkCondition(condition: Condition): Condition {
     throw new UnfitValue(`value of a ${on} condition of ${value.length} characters: longer than ${longestValue}`);
   if (condition.type === 'regex') checkPattern(value);
   if (on === 'method') return condition;
-  const pattern = on === 'header' ? /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}$/ : /^[A-Za-z0-9!#$%'*+.^_`|~-]{1,256}$/;
+  // A name is part of a state, and "|" separates the fields of a route: `a|b|c|!N` would set flags of the request.
+  const pattern = on === 'header' ? /^[A-Za-z0-9!#$%&'*+.^_`~-]{1,256}$/ : /^[A-Za-z0-9!#$%'*+.^_`~-]{1,256}$/;
   if (!pattern.test(condition.name))
     throw new UnfitValue(`${on} ${JSON.stringify(condition.name.slice(0, 80))}: not a name that a condition can have`);
   return condition;

@@ -18,10 +18,14 @@ const sslHeaderFilter = `  http-request del-header X-SSL -m beg
   http-request del-header X_SSL -m beg
 `;
 
-/** Maps of hosts are in lower case. A Gateway's servers get the host as it came. */
+/**
+ * Maps of hosts are in lower case. A Gateway's servers get the host as it came. What follows a slash is no part of a host
+ * (RFC 9110 §7.2): in a lookup it would count as the beginning of the path, so that `Host: shop.example/x` would avoid
+ * the access rules of a path.
+ */
 function lowerHost({ gateways }: Settings): string {
-  const value = gateways === undefined ? 'req.hdr(host),lower' : 'req.hdr(host),set-var(txn.cased),lower';
-  return `  http-request set-header Host %[${value}] if { req.hdr(host) -m reg [A-Z] }\n`;
+  const value = `req.hdr(host),field(1,/)${gateways === undefined ? '' : ',set-var(txn.cased)'},lower`;
+  return `  http-request set-header Host %[${value}] if { req.hdr(host) -m reg [A-Z/] }\n`;
 }
 
 /** Renders rules that clean or reject every request, regardless of its host. */

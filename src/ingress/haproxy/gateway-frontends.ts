@@ -5,6 +5,7 @@ import { innerFiles, innerName, innerNumbers } from './gateway-names.ts';
 import { flagged, letters } from './letters.ts';
 import type { GatewaySettings, Settings } from './model.ts';
 import { networksMap } from './networks.ts';
+import { mark } from './paths.ts';
 import { redirectSection } from './redirects.ts';
 import { answerSection } from './rule.ts';
 import { milliseconds } from './section.ts';
@@ -41,13 +42,20 @@ export function sharedRules({ gateways, listen }: Settings, map: 'plain' | 'secu
 ${routeRules({ isShared: true })}`;
 }
 
-/** The same for names in a ClientHello. */
+/**
+ * The same for names in a ClientHello. A TLSRoute that names a host has claimed it; below a wildcard or the hostname of a
+ * listener, hosts of Routes and of their wildcards stay with the Routes.
+ */
 export function sharedNames({ gateways, listen }: Settings): string {
   if (gateways === undefined) return '';
   const rule = 'tcp-request content';
   const named = '{ var(txn.site) -m found }';
+  const yields = '{ var(txn.passed) -m found } { var(txn.site) -m sub |* } || { var(txn.passed) -m len 1 }';
   return `  ${rule} set-var-fmt(txn.site) "${listen.httpsPort}@*|%[var(txn.sni)]" if { var(txn.sni) -m found } !{ var(txn.route) -m found }
-${nameRules(rule, { key: 'site', result: 'passed', map: 'tls-names', when: named })}  ${rule} reject if { var(txn.passed) -m str ! }
+${nameRules(rule, { key: 'site', result: 'passed', map: 'tls-names', when: named })}  ${rule} set-var(txn.own) var(txn.sni),concat(/${mark}),map_beg(maps/secure.map) if ${yields}
+  ${rule} set-var(txn.own) 'var(txn.sni),regsub("^[^.]*","*"),concat(/${mark}),map_beg(maps/secure.map)' if ${yields}
+  ${rule} unset-var(txn.passed) if { var(txn.own) -m found }
+  ${rule} reject if { var(txn.passed) -m str ! }
   ${rule} set-var(txn.route) var(txn.passed) if { var(txn.passed) -m found }
 `;
 }

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { accuse, findCulprit, keepOnly, listSuspects, readAlerts, type Suspect } from './culprit.ts';
+import { accuse, findFault, listSuspects, readAlerts } from './culprit.ts';
 import type { Disk } from './disk.ts';
 import { allEntries } from './entries.ts';
 import { type Files, renderConfiguration, renderFiles, shardCount } from './files.ts';
@@ -52,11 +52,7 @@ export class Generations {
           await this.#disk.create(trial, this.#render(part, trial).files);
           return (await this.#process.check(this.#disk.path(trial, 'conf'))) === undefined;
         };
-        const find = async (): Promise<Suspect | undefined> =>
-          (await passes(keepOnly(state, [])))
-            ? await findCulprit(listSuspects(state), async (some) => await passes(keepOnly(state, some)))
-            : undefined;
-        const culprit = await find().finally(async () => await this.#disk.remove(trial));
+        const culprit = await findFault(state, passes).finally(async () => await this.#disk.remove(trial));
         if (culprit === undefined) {
           this.#tell(`HAProxy rejects the settings: ${alerts.join('; ').slice(0, 1000) || output.slice(0, 1000)}`);
           return undefined;

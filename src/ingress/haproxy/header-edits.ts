@@ -47,6 +47,8 @@ function listEdits(edits: HeaderEdits | undefined): readonly Edit[] {
   const byName = new Map<string, Edit>();
   for (const edit of all) {
     const name = checkToken('header', edit.name).toLowerCase();
+    // Names are words of the configuration, where one begins a comment and the other a quotation.
+    if (/[#']/.test(name)) throw new UnfitValue(`header ${edit.name}: "#" and "'" cannot be part of it`);
     if (fixed.has(name)) throw new UnfitValue(`header ${edit.name}: cannot be changed`);
     if (edit.value !== undefined && /[^\t -~\u0080-\u{10ffff}]/u.test(edit.value))
       throw new UnfitValue(`value of header ${edit.name}: contains a control character`);

@@ -26,7 +26,9 @@ export function checkPattern(pattern: string): string {
   if (pattern.length > longestPattern) fail(pattern, `has more than ${longestPattern} characters`);
   if (/[^\x20-\x7e]/.test(pattern)) fail(pattern, 'must consist of printable ASCII characters');
   const parser = new PatternParser(pattern);
-  const { size, ambiguous } = parser.parse();
+  const { size, ambiguous: choices, tail, takesAll } = parser.parse();
+  // If the text does not end after the last repeat, all divisions of the text among the repeats are tried.
+  const ambiguous = choices + (tail === undefined || takesAll === true ? 0 : 1);
   if (size > largestSize) fail(pattern, `repeats more than ${largestSize} characters`);
   if (ambiguous > mostAmbiguous)
     fail(pattern, `has more than ${mostAmbiguous} repeats or alternatives that may match the same text`);
@@ -77,6 +79,8 @@ interface Part {
   readonly ambiguous: number;
   /** Characters of a repeat of variable length at the end. */
   readonly tail?: Chars;
+  /** Whether a repeat of any character at the end takes the whole rest of the text. */
+  readonly takesAll?: boolean;
 }
 
 const empty: Part = { first: new Set(), canBeEmpty: true, size: 0, isVariable: false, ambiguous: 0 };
@@ -113,6 +117,7 @@ class PatternParser {
       isVariable: parts.some(({ isVariable }) => isVariable),
       ambiguous: parts.reduce((sum, { ambiguous }) => sum + ambiguous, isAmbiguous ? parts.length - 1 : 0),
       ...(tails.length > 0 && { tail: new Set(tails) }),
+      takesAll: parts.every(({ takesAll }) => takesAll === true),
     };
   }
 
@@ -171,6 +176,7 @@ class PatternParser {
   }
 
   #class(): Chars {
+    const start = this.#at;
     const isNegated = this.#text[this.#at] === '^';
     if (isNegated) this.#at++;
     const chars = new Set<number>();
@@ -179,6 +185,9 @@ class PatternParser {
       if (char === undefined) return fail(this.#text, 'has a "[" without "]"');
       if (char === ']') {
         if (isFirst) return fail(this.#text, 'has an empty class; write "\\]" for the character');
+        // PCRE2 takes `[:…:]`, `[.….]` and `[=…=]` for POSIX syntax, and rejects the whole pattern.
+        if (/^([:.=]).*\1$/.test(this.#text.slice(start, this.#at - 1)))
+          return fail(this.#text, 'has a class that begins and ends with ":", "." or "="; write the character once');
         break;
       }
       if (char === '[') return fail(this.#text, 'has a "[" in a class; write "\\[" for the character');
@@ -219,7 +228,8 @@ class PatternParser {
     const size = atom.size * (max ?? Math.max(1, min));
     if (min === max) return { ...atom, canBeEmpty, size };
     const tail = new Set([...atom.first, ...(atom.tail ?? [])]);
-    return { ...atom, canBeEmpty, size, isVariable: true, tail };
+    const takesAll = max === undefined && atom.first.size === every.size && atom.size === 1;
+    return { ...atom, canBeEmpty, size, isVariable: true, tail, takesAll };
   }
 }
 
@@ -238,5 +248,6 @@ function join(one: Part, next: Part): Part {
     isVariable: one.isVariable || next.isVariable,
     ambiguous: one.ambiguous + next.ambiguous + (isAmbiguous ? 1 : 0),
     ...(tail.length > 0 && { tail: new Set(tail) }),
+    takesAll: next.takesAll === true || (next.canBeEmpty && one.takesAll === true),
   };
 }

@@ -8,6 +8,7 @@ import { type HttpDefaults, makeBackend } from './backend.ts';
 import { findUnfit } from './gateway-hosts.ts';
 import type { RefusedAtListener } from './gateway-plan.ts';
 import { makeRules, makeTarget, type RankedRule, requestPattern } from './gateway-rules.ts';
+import { HeaderQuota } from './header-quota.ts';
 import { PatternQuota } from './pattern-quota.ts';
 import type { ServedSite } from './served-site.ts';
 
@@ -34,6 +35,7 @@ export class RequestPreparer {
   /** Backends of a demand, for all requests with it. */
   readonly #backends = new Map<SiteDemand, readonly Backend[]>();
   readonly #patterns = new PatternQuota();
+  readonly #headers = new HeaderQuota();
 
   constructor(parts: PreparerParts) {
     this.#parts = parts;
@@ -48,6 +50,7 @@ export class RequestPreparer {
     if (!request.demand.ok) return;
     this.#backends.delete(request.demand.value);
     this.#patterns.release(request.demand.value);
+    this.#headers.release(request.demand.value);
   }
 
   /** @param rival message if another claim excludes the request */
@@ -81,7 +84,10 @@ export class RequestPreparer {
       makeTarget(group, backends[index]?.id ?? '', owner.meta.namespace, this.#parts.finder),
     );
     const rules = makeRules(request, targets);
-    const unfit = findUnfit(rules.map(({ rule }) => rule)) ?? this.#patterns.claim(owner, demand);
+    const unfit =
+      findUnfit(rules.map(({ rule }) => rule)) ??
+      this.#patterns.claim(owner, demand) ??
+      this.#headers.claim(owner, demand);
     if (unfit !== undefined) return { rules: [], refusal: { request, reason: 'UnsupportedValue', message: unfit } };
     const reached = isPassthrough
       ? backends.slice(0, 1).map(({ id }) => id)

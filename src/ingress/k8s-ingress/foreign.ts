@@ -163,7 +163,8 @@ export function describeEquivalent(equivalent: Equivalent): string {
 }
 
 /** Names of other controllers that restrict access. */
-const restricts = /(?:allow|deny|white|black)-?list|auth|middlewares|snippet|waf|config-(?:backend|frontend)|plugins/;
+const restricts =
+  /(?:allow|deny|white|black)-?list|auth|client-ca|config-(?:backend|frontend)|inbound-cidrs|jwt|^methods$|middlewares|plugins|security-groups|snippet|tls\.options|waf/;
 
 /** Returns how far annotations of other controllers are honoured: not at all, and those about access close all paths. */
 export function judgeForeign(written: Readonly<Record<string, string>>): readonly Finding[] {

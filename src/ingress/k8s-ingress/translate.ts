@@ -155,8 +155,9 @@ function addPaths(
   findings: Finding[],
   add: Add,
 ): void {
-  const { appRoot, redirect } = settings;
-  if (appRoot !== undefined && peers.ownerOf(host, '=/') === undefined) {
+  const { appRoot, passthrough, redirect } = settings;
+  // Nothing can answer inside passthrough TLS, whose connections go to the first backend.
+  if (appRoot !== undefined && !passthrough && peers.ownerOf(host, '=/') === undefined) {
     add({ type: 'exact', value: '/' }, makeFilters({ redirect: { path: appRoot, status: 302 } }), { shares: [] });
   }
   for (const path of paths) {
@@ -260,7 +261,8 @@ function makeRequest(ingress: Ingress, host: string, demand: SiteRequest['demand
 const longestHost = 120;
 
 function makeOwner({ meta }: Ingress, host: string): SiteOwner {
-  const name = host.replace('*', '_') || 'all';
+  // Hosts contain no underscore, so that no host has the name of another one.
+  const name = host.replace('*', '_') || '_all';
   const short = name.length > longestHost ? hash('sha1', name).slice(0, 16) : name;
   return {
     kind: 'Ingress',

@@ -203,6 +203,35 @@ describe('compileHost', () => {
       assert.throws(() => compileHost({ key, listener: 'g/l', rules }, routeOf), TooComplex);
   });
 
+  it('rejects many rules whose conditions must be compared again for every path', () => {
+    const conditional = makeRules(2700, (index) => ({
+      path: { type: 'prefix', value: '/' },
+      conditions: [index % 9, (index + 1 + (Math.trunc(index / 9) % 8)) % 9].map((header) => ({
+        on: 'header',
+        name: `x${header}`,
+        type: 'exact',
+        value: 'v',
+      })),
+    }));
+    const plain = makeRules(20, (index) => ({ path: { type: 'prefix', value: `/${index}` }, conditions: [] }));
+    // In an order that leaves all conditions to decide for every path.
+    const rules = [...conditional, ...plain];
+    assert.throws(() => compileHost({ key, listener: 'g/l', rules }, routeOf), /comparisons/);
+  });
+
+  for (const on of ['header', 'param'] as const) {
+    it(`rejects the name of a ${on} that would be read as fields of a route`, () => {
+      const rules = makeRules(1, () => ({
+        path: { type: 'prefix', value: '/' },
+        conditions: [{ on, name: 'a|b|c|!N', type: 'exact', value: 'v' }],
+      }));
+      assert.throws(
+        () => compileHost({ key, listener: 'g/l', rules }, routeOf),
+        /not a name that a condition can have/,
+      );
+    });
+  }
+
   it('gives states of another host other names', () => {
     const rules = makeRules(1, () => ({
       path: { type: 'prefix', value: '/' },

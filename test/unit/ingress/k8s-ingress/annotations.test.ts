@@ -128,6 +128,28 @@ describe('Annotations of ingress-nginx', () => {
     );
   });
 
+  for (const key of [
+    'alb.ingress.kubernetes.io/inbound-cidrs',
+    'alb.ingress.kubernetes.io/jwt-validation',
+    'alb.ingress.kubernetes.io/mutual-authentication',
+    'alb.ingress.kubernetes.io/security-groups',
+    'alb.ingress.kubernetes.io/wafv2-acl-arn',
+    'haproxy-ingress.github.io/denylist-source-range',
+    'haproxy-ingress.github.io/oauth',
+    'haproxy.org/client-ca',
+    'haproxy.org/whitelist',
+    'konghq.com/methods',
+    'konghq.com/plugins',
+    'traefik.ingress.kubernetes.io/router.tls.options',
+  ]) {
+    it(`${key} closes all paths`, () => {
+      assert.deepEqual(
+        readIngressAnnotations({ [key]: 'x' }).findings.map(({ outcome }) => outcome),
+        ['closed'],
+      );
+    });
+  }
+
   it('survive names of inherited properties', () => {
     assert.equal(findingOf('constructor', 'x')?.outcome, 'ignored');
     assert.deepEqual(readIngressAnnotations({ 'haproxy.org/constructor': 'x' }).findings.length, 1);

@@ -201,6 +201,15 @@ describe('Ingresses as a source', () => {
     assert.deepEqual(world.show('bank/alone'), ['*/ rest:1']);
   });
 
+  it('have a label of its own for each host', () => {
+    const hosts = ['all', '*', 'a.test', '*.a.test', 'any.a.test'];
+    const rules = Object.fromEntries(hosts.map((host) => [host, { '/': 'web' }]));
+    const world = new World().put(ingressClass(), ingress('a', rules));
+    world.changed();
+    const labels = world.sites.translate('shop/a').map(({ owner }) => owner.label);
+    assert.deepEqual([labels.length, new Set(labels).size], [hosts.length, hosts.length]);
+  });
+
   it('with an invalid spec request nothing, and say why', () => {
     const broken = ingress('a', { 'bad_host.test': { '/': 'web' } }) as { spec: object };
     const world = new World().put(ingressClass(), {
@@ -214,6 +223,18 @@ describe('Ingresses as a source', () => {
       request.demand.problems.map(({ path }) => path),
       ['spec.defaultBackend.service.name', 'spec.defaultBackend.service', 'spec.rules[0].host'],
     );
+  });
+
+  it('redirect to app-root before other paths, but not inside passthrough TLS', () => {
+    for (const [passthrough, first] of [
+      ['false', 'a.test=/ '],
+      ['true', 'a.test/ web:1'],
+    ] as const) {
+      const annotations = { 'app-root': '/app', 'ssl-passthrough': passthrough };
+      const world = new World().put(ingressClass(), ingress('a', { 'a.test': { '/': 'web' } }, { annotations }));
+      world.changed();
+      assert.equal(world.show('shop/a')[0], first);
+    }
   });
 
   it('close all paths if one access rule cannot be enforced', () => {
