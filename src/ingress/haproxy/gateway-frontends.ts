@@ -11,7 +11,7 @@ import { milliseconds } from './section.ts';
 import { denyListRules } from './site-rules.ts';
 
 /**
- * Renders the frontends of listeners that are not the default one. The kernel translates connections to spare ports
+ * Renders the frontends of all listeners except the default one. The kernel redirects connections to spare ports
  * of HAProxy, so that a new listener needs no reload; rules in the kernel reject all other connections to them.
  */
 export function renderGatewayFrontends(settings: Settings, loopback: Loopback): readonly string[] {
@@ -41,7 +41,7 @@ export function sharedRules({ gateways, listen }: Settings, map: 'plain' | 'secu
 ${routeRules({ isShared: true })}`;
 }
 
-/** The same for names in a ClientHello. */
+/** Renders the same rules for names in a ClientHello. */
 export function sharedNames({ gateways, listen }: Settings): string {
   if (gateways === undefined) return '';
   const rule = 'tcp-request content';
@@ -52,7 +52,7 @@ ${nameRules(rule, { key: 'site', result: 'passed', map: 'tls-names', when: named
 `;
 }
 
-/** Renders the sections that answer instead of a server. */
+/** Renders the sections that answer without a server. */
 function answers(): readonly string[] {
   const statuses = [404, 500, 503] as const;
   return [
