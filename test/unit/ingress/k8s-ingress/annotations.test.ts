@@ -79,7 +79,7 @@ describe('Annotations of ingress-nginx', () => {
   const outcomes: readonly (readonly [name: string, value: string, outcome: Finding['outcome'], message?: RegExp])[] = [
     ['rewrite-target', '/a', 'works'],
     ['rewrite-target', '/a b', 'closed', /without blanks/],
-    ['permanent-redirect', 'https://$host/x', 'closed', /without variables of nginx/],
+    ['permanent-redirect', 'https://$host/x', 'closed', /without nginx variables/],
     ['permanent-redirect', 'javascript:alert(1)', 'closed'],
     ['permanent-redirect-code', '304', 'refused', /301 is used/],
     ['whitelist-source-range', '', 'closed', /must contain an address/],
