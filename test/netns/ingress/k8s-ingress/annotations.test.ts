@@ -231,7 +231,7 @@ describe('Annotations of ingress-nginx in the compiled agent', () => {
     await checkTraces(node, traced);
   });
 
-  it('keeps a client on its server with the cookie that an Ingress describes', async () => {
+  it('keeps a client on its server with the cookie that an Ingress configures', async () => {
     const plain = await node.ask('http', 'sticky.test', '/');
     const cookie = String(plain.headers['set-cookie']);
     assert.match(cookie, /^INGRESSCOOKIE=[0-9a-f]{32}; path=\/; HttpOnly$/);
@@ -247,7 +247,7 @@ describe('Annotations of ingress-nginx in the compiled agent', () => {
     assert.equal((await node.ask('http', 'main.test', '/')).headers['set-cookie'], undefined);
   });
 
-  it('shows servers the host and the prefix that an Ingress names', async () => {
+  it('sends servers the host and prefix that an Ingress configures', async () => {
     const { headers } = (await node.ask('http', 'vhost.test', '/')).echo ?? { headers: {} };
     const seen = headers as Readonly<Record<string, string>>;
     assert.deepEqual(
@@ -321,7 +321,7 @@ describe('Annotations of ingress-nginx in the compiled agent', () => {
     });
   }
 
-  it('keeps a client address on its server', async () => {
+  it('keeps clients on a server by address', async () => {
     const servers = new Set<string | undefined>();
     for (let count = 0; count < 8; count++) servers.add((await node.ask('http', 'hash.test', '/', from)).echo?.server);
     assert.equal(servers.size, 1);

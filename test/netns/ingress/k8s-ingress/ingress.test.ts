@@ -138,7 +138,7 @@ describe('Ingresses in the compiled agent', () => {
     await checkTraces(node, cases);
   });
 
-  it('shows each host its certificate', async () => {
+  it('serves each host with its certificate', async () => {
     assert.equal((await node.ask('https', 'tls.test', '/')).subject, 'tls.test');
     assert.equal((await node.ask('https', 'also.test', '/')).subject, 'tls.test');
     assert.match((await node.ask('https', 'plain.test', '/')).subject ?? '', /default certificate/);

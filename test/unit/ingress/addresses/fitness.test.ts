@@ -26,7 +26,7 @@ describe('judgeFitness', () => {
     ['an agent that is not ready', { wanted: { ...wanted, ready: false } }, 0],
     ['HAProxy that does not answer', { isAnswering: false }, 0],
     ['HAProxy that does not answer on a drained node', { isAnswering: false, isStopping: true }, 0],
-    ['a node that is no member', { wanted: { ...wanted, members: [] } }, 0],
+    ['a node that is not a member', { wanted: { ...wanted, members: [] } }, 0],
     ['a node without a document', { wanted: undefined }, 0],
   ];
   for (const [name, evidence, level] of cases) {

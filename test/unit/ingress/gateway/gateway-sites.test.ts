@@ -167,7 +167,7 @@ function show({ listener, host = '*', span }: SiteRequest): string {
 const good = 'Accepted True Accepted, ResolvedRefs True ResolvedRefs';
 
 describe('HTTPRoutes', () => {
-  it('are requested for the names that they have in common with their listeners', () => {
+  it('are requested for the intersection of their hostnames and those of their listeners', () => {
     const world = new World(
       writeGateway([
         http(),
@@ -308,7 +308,7 @@ describe('HTTPRoutes', () => {
     assert.equal(one, other);
   });
 
-  it('yield to an older GRPCRoute with a name in common on a listener', () => {
+  it('yield to an older GRPCRoute that shares a hostname of a listener', () => {
     const world = new World(
       writeGateway([http(), http({ name: 'b', port: 81 })]),
       writeRoute(

@@ -107,7 +107,7 @@ describe('Annotations of ingress-nginx', () => {
     });
   }
 
-  it('suggest the right name for a misspelled one', () => {
+  it('are suggested for misspelled names', () => {
     assert.equal(findingOf('whitelist-source-rang', '10.0.0.0/8')?.suggestion, `write ${prefix}whitelist-source-range`);
   });
 
@@ -128,7 +128,7 @@ describe('Annotations of ingress-nginx', () => {
     );
   });
 
-  it('survive names of inherited properties', () => {
+  it('may have the names of inherited properties', () => {
     assert.equal(findingOf('constructor', 'x')?.outcome, 'ignored');
     assert.deepEqual(readIngressAnnotations({ 'haproxy.org/constructor': 'x' }).findings.length, 1);
   });
