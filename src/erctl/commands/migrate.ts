@@ -23,7 +23,7 @@ export function addMigrate(program: Command, { console, finish }: CommandContext
         'missing, with the change to make. Uses the code of the agent. Exits with 0 if all are served, 1 if ' +
         'one lacks a function or is not served, 2 if a file cannot be read.',
     )
-    .option('--class <name>', "name of the agent's IngressClass", 'egress-router');
+    .option('--class <name>', 'name of the IngressClass that the agent serves', 'egress-router');
   withOutput(command, [
     ['migrate ingress-nginx *.yaml', 'files'],
     ['migrate ingress-nginx - < <(kubectl get ingress -A -o yaml)', 'a cluster'],

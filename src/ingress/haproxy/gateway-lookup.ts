@@ -18,7 +18,7 @@ export function placeRules(rule: 'http-request' | 'tcp-request content', ports: 
   // REDIRECT and DNAT of IPv4 keep the original port; for IPv6, the port of HAProxy stands for it.
   return `  ${rule} set-var(txn.port) dst_port
   ${rule} set-var(txn.port) dst_port,map_str(maps/ports.map,-) if { dst_port ge ${ports.from} }
-${rule === 'http-request' ? `  # For headers that describe the connection.\n  http-request set-dst-port var(txn.port) if { dst_port ge ${ports.from} }\n` : ''}  ${rule} set-var-fmt(txn.at) "%[var(txn.port)]@%[dst]"
+${rule === 'http-request' ? `  # For the headers that describe the connection.\n  http-request set-dst-port var(txn.port) if { dst_port ge ${ports.from} }\n` : ''}  ${rule} set-var-fmt(txn.at) "%[var(txn.port)]@%[dst]"
   ${rule} set-var(txn.place) var(txn.at),map_str(maps/places.map)
   ${rule} set-var-fmt(txn.at) "%[var(txn.port)]@*" if !{ var(txn.place) -m found }
   ${rule} set-var(txn.place) var(txn.at),map_str(maps/places.map) if !{ var(txn.place) -m found }

@@ -93,7 +93,7 @@ describe('Annotations of ingress-nginx', () => {
     ['proxy-next-upstream', 'off', 'works'],
     ['proxy-next-upstream', 'error timeout', 'refused'],
     ['proxy-buffer-size', '8k', 'ignored'],
-    ['upstream-vhost', '$host', 'closed', /without variables/],
+    ['upstream-vhost', '$host', 'closed', /without nginx variables/],
     ['no-such', 'x', 'ignored', /is unknown/],
     ['auth-tpye', 'basic', 'closed', /may restrict access/],
     ['some-new-snippet', 'x', 'closed'],
