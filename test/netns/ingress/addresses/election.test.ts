@@ -147,7 +147,7 @@ describe('ingress-addresses', function () {
       await lab.signal(node, 'SIGKILL');
       lab.run(node);
       const after = await settle();
-      const isAdopted = lab.wholeLog.slice(before).includes('Holding an address of a previous process');
+      const isAdopted = lab.wholeLog.slice(before).includes('Adopted an address of a previous process');
       if (!isAdopted) continue;
       assert.equal(after.get(address), node);
       return;

@@ -328,7 +328,7 @@ describe('Annotations of ingress-nginx in the compiled agent', () => {
   });
 
   const verdicts: readonly (readonly [name: string, admitted: boolean, message: RegExp])[] = [
-    ['snippet', false, /^every path answers 503: configuration-snippet "deny all;": configuration of nginx/],
+    ['snippet', false, /^every path answers 503: configuration-snippet "deny all;": nginx configuration/],
     ['external', false, /auth-url .*authentication by an external service is not supported/],
     ['basic', false, /auth-type "basic": basic authentication is not supported/],
     ['typo', false, /whitelist-source-rang .*unknown and may restrict access .*whitelist-source-range/],
