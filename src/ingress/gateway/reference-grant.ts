@@ -28,7 +28,7 @@ const specSchema = z.object(
         { group, kind: text('must be a kind'), namespace: text('must be the name of a namespace') },
         'must be an object with group, kind and namespace',
       ),
-      'must be a list of objects that may refer to the grant\'s namespace',
+      "must be a list of objects that may refer to the grant's namespace",
     ),
     to: z.array(
       z.object(

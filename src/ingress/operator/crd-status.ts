@@ -21,7 +21,9 @@ export const statusSchema = {
       description: 'TLS settings in effect on every pod.',
       properties: { ciphers: strings, groups: strings, minTLSVersion: { type: 'string' } },
     },
-    namespaceSelector: open('Selector in effect. The statuses of Routes that it excludes have no entry of this router.'),
+    namespaceSelector: open(
+      'Selector in effect. The statuses of Routes that it excludes have no entry of this router.',
+    ),
     routeSelector: open('Selector in effect. The statuses of Routes that it excludes have no entry of this router.'),
     observedGeneration: { type: 'integer', format: 'int64', description: 'Generation that the status describes.' },
     conditions: {

@@ -91,7 +91,10 @@ export class Drain {
     for (const [address, { since, count }] of this.#draining) {
       const age = performance.now() - since;
       if (age >= this.#timeout) {
-        this.#log.warn({ address, connections: count && total(count) }, 'Drain timeout reached; dropping the remaining connections of an address');
+        this.#log.warn(
+          { address, connections: count && total(count) },
+          'Drain timeout reached; dropping the remaining connections of an address',
+        );
         onEnd(address);
       } else if (count !== undefined && total(count) === 0 && age >= leastTime) onEnd(address);
     }

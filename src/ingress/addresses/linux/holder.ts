@@ -195,7 +195,9 @@ export class Holder {
   #wireOf(link: Link): Wire {
     let wire = this.#wires.get(link.index);
     if (wire === undefined) {
-      wire = new Wire(link, (error) => this.#log.debug({ err: error, interface: link.name }, 'Cannot send or receive ARP and neighbor discovery on a link; retrying'));
+      wire = new Wire(link, (error) =>
+        this.#log.debug({ err: error, interface: link.name }, 'Cannot probe or announce on a link; retrying'),
+      );
       this.#wires.set(link.index, wire);
     }
     return wire;
@@ -211,7 +213,7 @@ export class Holder {
     try {
       use(this.#wireOf(link));
     } catch (error) {
-      this.#log.debug({ err: error, interface: link.name }, 'Cannot send or receive ARP and neighbor discovery on a link; retrying');
+      this.#log.debug({ err: error, interface: link.name }, 'Cannot probe or announce on a link; retrying');
       this.#wireOf(link).close();
     }
   }
