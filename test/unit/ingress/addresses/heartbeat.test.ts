@@ -89,7 +89,7 @@ describe('HeartbeatSessions', () => {
   });
 
   const forgeries: readonly (readonly [string, (sent: Buffer) => Buffer, string, RejectionReason])[] = [
-    ['of another address', (sent) => sent, addresses.c, 'sender'],
+    ['from another address', (sent) => sent, addresses.c, 'sender'],
     ['from an address of no member', (sent) => sent, '192.0.2.99', 'sender'],
     ['with a changed body', (sent) => Buffer.from(sent.toString().replace('held', 'hold')), addresses.a, 'signature'],
     [

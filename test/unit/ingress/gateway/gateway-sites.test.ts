@@ -198,10 +198,20 @@ describe('HTTPRoutes', () => {
   const refusals: readonly (readonly [name: string, want: string, listener: object, spec: object, words?: object])[] = [
     ['with another section', 'NoMatchingParent', {}, { parentRefs: [{ name: 'gw', sectionName: 'x' }] }],
     ['with another port', 'NoMatchingParent', {}, { parentRefs: [{ name: 'gw', port: 81 }] }],
-    ['of a kind left out', 'NotAllowedByListeners', { allowedRoutes: { kinds: [{ kind: 'GRPCRoute' }] } }, {}],
-    ['of another name', 'NoMatchingListenerHostname', { hostname: 'a.test' }, { hostnames: ['b.test'] }],
-    ['of a name above the wildcard', 'NoMatchingListenerHostname', { hostname: '*.a.test' }, { hostnames: ['a.test'] }],
-    ['with an address as a name', 'UnsupportedValue', {}, { hostnames: ['192.0.2.1'] }],
+    [
+      'of a kind that is not listed',
+      'NotAllowedByListeners',
+      { allowedRoutes: { kinds: [{ kind: 'GRPCRoute' }] } },
+      {},
+    ],
+    ['with another hostname', 'NoMatchingListenerHostname', { hostname: 'a.test' }, { hostnames: ['b.test'] }],
+    [
+      'with the parent domain of the wildcard',
+      'NoMatchingListenerHostname',
+      { hostname: '*.a.test' },
+      { hostnames: ['a.test'] },
+    ],
+    ['with an address as a hostname', 'UnsupportedValue', {}, { hostnames: ['192.0.2.1'] }],
     ['with an unknown filter', 'UnsupportedValue', {}, { rules: [{ filters: [{ type: 'X' }] }] }],
     ['with an unknown path', 'UnsupportedValue', {}, { rules: [{ matches: [{ path: { type: 'X' } }] }] }],
     [
