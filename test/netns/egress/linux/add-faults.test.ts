@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'mocha';
 import type { Operation } from '../../../../src/egress/model/operation.ts';
-import { FaultWorld } from './fault-world.ts';
+import { FaultWorld, stepsToDisturb } from './fault-world.ts';
 
 const faults = new FaultWorld('erfault');
 const { world } = faults;
 
-for (const backend of ['iptables', 'nftables']) {
+for (const backend of ['iptables', 'nftables'] as const) {
   describe(`an ADD that fails halfway, rules by ${backend}`, () => {
     before(() => world.make());
     after(() => world.drop());
@@ -23,9 +23,9 @@ for (const backend of ['iptables', 'nftables']) {
       assert.equal(faults.call('ADD', backend, 0, whole).exitCode, 0);
       assert.equal(faults.call('DEL', backend, 0, []).exitCode, 0);
       assert.ok(whole.length > 30, `an ADD of both families has more than 30 steps, not ${whole.length}`);
-      for (const [index, { do: name }] of whole.entries()) {
-        const outcome = faults.call('ADD', backend, index + 1, []);
-        const step = `step ${index + 1}, ${name}`;
+      for (const { step: failing, name } of stepsToDisturb(whole, backend)) {
+        const outcome = faults.call('ADD', backend, failing, []);
+        const step = `step ${failing}, ${name}`;
         assert.equal(outcome.exitCode, 1, step);
         const error = JSON.parse(outcome.stdout) as { code: number; msg: string };
         assert.equal(error.code, 101, step);
@@ -48,10 +48,10 @@ for (const backend of ['iptables', 'nftables']) {
       assert.equal(faults.call('ADD', backend, 0, []).exitCode, 0);
       const whole: Operation[] = [];
       assert.equal(faults.call('DEL', backend, 0, whole).exitCode, 0);
-      for (const [index, { do: name }] of whole.entries()) {
-        const step = `step ${index + 1}, ${name}`;
+      for (const { step: failing, name } of stepsToDisturb(whole, backend)) {
+        const step = `step ${failing}, ${name}`;
         assert.equal(faults.call('ADD', backend, 0, []).exitCode, 0, step);
-        assert.equal(faults.call('DEL', backend, index + 1, []).exitCode, 1, step);
+        assert.equal(faults.call('DEL', backend, failing, []).exitCode, 1, step);
         assert.equal(faults.call('DEL', backend, 0, []).exitCode, 0, step);
         assert.equal(world.describePod(), untouched, step);
         assert.deepEqual(faults.storedStates(), [], step);

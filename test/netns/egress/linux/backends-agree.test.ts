@@ -221,7 +221,7 @@ describe('model, iptables and nftables', () => {
           });
         }
       }),
-      { numRuns: 25 },
+      { numRuns: 15 },
     );
   });
 
@@ -362,7 +362,7 @@ describe('model, iptables and nftables', () => {
         });
         assert.deepEqual(byUs, byProgram);
       }),
-      { numRuns: 30 },
+      { numRuns: 15 },
     );
   });
 });

@@ -36,6 +36,20 @@ function disturb(kernel: Kernel, step: number, seen: Operation[], fault: Fault):
   });
 }
 
+/**
+ * Returns the steps to disturb, from 1. Only operations on rules depend on the backend. Of the others, each backend gets
+ * every second one, because a disturbed call takes a quarter of a second.
+ */
+export function stepsToDisturb(
+  operations: readonly Operation[],
+  backend: 'iptables' | 'nftables',
+): readonly { readonly step: number; readonly name: string }[] {
+  const parity = backend === 'iptables' ? 0 : 1;
+  return operations
+    .map(({ do: name }, index) => ({ step: index + 1, name }))
+    .filter(({ step, name }) => /rules|guard|state/.test(name) || step % 2 === parity);
+}
+
 /** A node and a pod, and the plugin's own code run on them in this process. */
 export class FaultWorld {
   readonly world: SmallWorld;

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'mocha';
 import type { Operation } from '../../../../src/egress/model/operation.ts';
-import { FaultWorld } from './fault-world.ts';
+import { FaultWorld, stepsToDisturb } from './fault-world.ts';
 
 const faults = new FaultWorld('erkill');
 const { world } = faults;
 
-for (const backend of ['iptables', 'nftables']) {
+for (const backend of ['iptables', 'nftables'] as const) {
   describe(`a killed call, rules by ${backend}`, () => {
     before(() => world.make());
     after(() => world.drop());
@@ -27,12 +27,12 @@ for (const backend of ['iptables', 'nftables']) {
       prepare();
       const whole = succeed(verb, 'nothing');
       succeed('DEL', verb);
-      for (const [index, { do: name }] of whole.entries()) {
+      for (const { step: killed, name } of stepsToDisturb(whole, backend)) {
         // A DEL that did nothing yet leaves an attachment that an ADD must not replace.
-        if (verb === 'DEL' && index === 0 && following[0] === 'ADD') continue;
-        const step = `${verb} killed at step ${index + 1}, ${name}`;
+        if (verb === 'DEL' && killed === 1 && following[0] === 'ADD') continue;
+        const step = `${verb} killed at step ${killed}, ${name}`;
         prepare();
-        assert.equal(faults.call(verb, backend, index + 1, [], 'killed').exitCode, 1, step);
+        assert.equal(faults.call(verb, backend, killed, [], 'killed').exitCode, 1, step);
         for (const one of following) succeed(one, step);
         assert.equal(world.describePod(), untouched, step);
         assert.deepEqual(faults.storedStates(), [], step);
