@@ -8,7 +8,7 @@ export class ProblemBook {
   readonly #onCount: (count: number) => void;
 
   /**
-   * @param message common log message of all problems: `The API server cannot be followed`
+   * @param message common log message of all problems: `Cannot watch the API server`
    * @param onCount called with the number of problems whenever it may have changed
    */
   constructor(

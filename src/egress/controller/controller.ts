@@ -67,7 +67,7 @@ export class RouterController {
     const api = fenceWrites(parts.api, leadership);
     this.#parts = parts;
     this.#metrics = parts.metrics ?? new ControllerMetrics(() => []);
-    this.#problems = new ProblemBook(log, 'The API server cannot be followed');
+    this.#problems = new ProblemBook(log, 'Cannot watch the API server');
     const open = (): ObjectStore => new ObjectStore((namespace) => this.#queue.add(namespace));
     this.#stores = {
       routers: open(),

@@ -49,7 +49,7 @@ const rescan = { delay: 20, interval: 50, always: 30_000 };
 export async function startNode(options: NodeOptions, parts: NodeParts): Promise<RunningDaemon> {
   const { api, routers, wires, log } = parts;
   const end = new AbortController();
-  const problems = new ProblemBook(log, 'The API server cannot be followed');
+  const problems = new ProblemBook(log, 'Cannot watch the API server');
   const waiting = new Set(['pods', 'definitions']);
   const events = new EventRecorder(api, clusterNames.node, log, options.node);
   const metrics = new NodeMetrics(() => live.attachments.length);

@@ -11,13 +11,13 @@ export function addAddresses(program: Command, { console }: CommandContext): voi
   const command = program
     .command('addresses')
     .description(
-      'list the virtual addresses with owner and holder, the nodes that may hold them, and the last moves with their reasons. ' +
-        'Shows what the node of the agent sees. If the agent requires credentials, set STATS_USERNAME and STATS_PASSWORD in the environment.',
+      'list virtual addresses with owners and holders, the nodes that may hold them, and recent moves with reasons. ' +
+        "Shows the view of the agent's node. If the agent requires credentials, set STATS_USERNAME and STATS_PASSWORD in the environment.",
     )
     .option('--agent <url>', 'URL of the agent, from its --stats-address and --stats-port', defaultAgent);
   withOutput(command, [
-    ['addresses', 'as the agent of this node sees them'],
-    ['addresses --agent http://192.168.12.5:1936', 'another agent'],
+    ['addresses', 'view of this node'],
+    ['addresses --agent http://192.168.12.5:1936', 'view of another node'],
     ['addresses --output json', 'for programs'],
   ]).action(async ({ agent, output }: { agent: string; output: OutputFormat }) => {
     const document = await fetchAddresses(agent);

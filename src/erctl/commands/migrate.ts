@@ -12,18 +12,18 @@ import { readText } from './validate.ts';
 
 const origins: readonly MigrateOrigin[] = ['ingress-nginx', 'haproxy-ingress', 'openshift'];
 
-/** `erctl migrate`: reports what the ingress agent makes of objects that were written for another controller. */
+/** `erctl migrate`: reports how the ingress agent serves objects that were written for another controller. */
 export function addMigrate(program: Command, { console, finish }: CommandContext): void {
   const command = program
     .command('migrate')
-    .addArgument(new Argument('<origin>', 'the controller that serves the objects now').choices([...origins]))
-    .argument('<file...>', 'YAML or JSON with Ingresses or Routes; "-" reads standard input')
+    .addArgument(new Argument('<origin>', 'controller that serves the objects now').choices([...origins]))
+    .argument('<file...>', 'YAML or JSON files with Ingresses or Routes; "-" reads standard input')
     .description(
       'report which existing Ingresses or Routes the ingress agent serves: what works, what differs and what is ' +
-        'missing, with the change to make. Decides with the code of the agent. Exits with 0 if all are served, 1 if ' +
+        'missing, with the change to make. Uses the code of the agent. Exits with 0 if all are served, 1 if ' +
         'one lacks a function or is not served, 2 if a file cannot be read.',
     )
-    .option('--class <name>', 'name of the IngressClass of the agent', 'egress-router');
+    .option('--class <name>', 'name of the IngressClass that the agent serves', 'egress-router');
   withOutput(command, [
     ['migrate ingress-nginx *.yaml', 'files'],
     ['migrate ingress-nginx - < <(kubectl get ingress -A -o yaml)', 'a cluster'],

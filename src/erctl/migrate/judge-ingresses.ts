@@ -13,7 +13,7 @@ import type { MigratedObject, MigrateFinding } from './migrate-document.ts';
 import { verdictOf, type WrittenObject } from './written-objects.ts';
 
 /**
- * Judges Ingresses with the code of the agent, as if all of them had its class. Ingresses and Services of all files
+ * Judges Ingresses with the agent's own code, as if all of them had its class. Ingresses and Services of all files
  * count together.
  *
  * @param className name of the agent's IngressClass
@@ -71,7 +71,7 @@ export function judgeIngresses(
   });
 }
 
-/** Annotations are at one place; their names contain dots. */
+/** All annotations share the line of `metadata.annotations`, because their names contain dots. */
 function lineKey(subject: string): string {
   return subject.startsWith('spec') || subject === 'apiVersion' ? subject : 'metadata.annotations';
 }
@@ -82,7 +82,7 @@ function judgeClass({ file, title }: WrittenObject, controller: string): Migrate
     subject: 'spec.controller',
     value: JSON.stringify(controller),
     outcome: 'differs',
-    message: 'belongs to another controller, and cannot be changed',
+    message: 'belongs to another controller, and is immutable',
     suggestion: `delete the class and create it again with controller ${ingressController}, or create another class`,
   };
   return { file, title, verdict: 'differs', hosts: [], findings: [finding] };
@@ -116,7 +116,7 @@ function judgeClassName(ingress: Ingress, className: string): readonly Finding[]
   ];
 }
 
-/** Replaces annotations of HAProxy's controllers by their equivalents. */
+/** Replaces annotations of HAProxy's controllers with their equivalents. */
 function convert(ingress: Ingress): Ingress {
   const annotations: Record<string, string> = { ...ingress.annotations };
   for (const { key, equivalent } of listForeign(ingress.annotations)) {
@@ -142,7 +142,7 @@ function rename(findings: readonly Finding[], foreign: readonly ForeignAnnotatio
       {
         ...common,
         outcome: worst === 'works' ? 'differs' : worst,
-        message: ['has another name here', ...messages].join('; '),
+        message: ['has a different name here', ...messages].join('; '),
         suggestion: `write ${describeEquivalent(equivalent)}`,
       },
     ];
@@ -155,7 +155,7 @@ function rename(findings: readonly Finding[], foreign: readonly ForeignAnnotatio
   return [...rest.map((finding) => describeLost(finding, lost.get(finding.subject))), ...renamed];
 }
 
-/** Changes that need more than another annotation, by the name of the annotation. */
+/** Changes that require more than another annotation, by annotation. */
 const hints: Readonly<Record<string, string>> = {
   'path-rewrite': 'write the path as PREFIX(/|$)(.*), pathType ImplementationSpecific, and rewrite-target as NEW/$2',
   'request-set-header': 'set the header in the application, or write a Route with spec.httpHeaders',

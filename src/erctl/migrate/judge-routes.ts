@@ -11,7 +11,7 @@ import { RouteSites } from '../../ingress/route/sites.ts';
 import type { MigratedObject, MigrateFinding } from './migrate-document.ts';
 import { verdictOf, type WrittenObject } from './written-objects.ts';
 
-/** Judges Routes with the code of the agent. Routes of all files count together. */
+/** Judges Routes with the agent's own code. Routes of all files count together. */
 export function judgeRoutes(written: readonly WrittenObject[]): readonly MigratedObject[] {
   const inventory = new Inventory();
   for (const { object } of written) if (object.kind === 'Route') inventory.put(object);

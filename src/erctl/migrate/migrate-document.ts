@@ -24,7 +24,7 @@ export const migrateDocumentSchema = z.object({
           outcome: z.enum(['works', 'differs', 'ignored', 'refused', 'closed']),
           /** Absent if the outcome is `works`. */
           message: z.optional(z.string()),
-          /** What to write instead. */
+          /** The replacement to write. */
           suggestion: z.optional(z.string()),
           /** Line number, starting at 1. Absent if unknown. */
           line: z.optional(z.number()),

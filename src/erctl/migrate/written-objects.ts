@@ -4,7 +4,7 @@ import { isRecord } from '../../base/read/shape.ts';
 import { type ClusterObject, readObject } from '../../ingress/objects/kinds.ts';
 import type { MigratedObject, MigrateFinding } from './migrate-document.ts';
 
-/** An object of a file. */
+/** An object in a file. */
 export interface WrittenObject {
   readonly file: string;
   /** `Ingress shop/web`. */
@@ -14,7 +14,7 @@ export interface WrittenObject {
   readonly lineOf: WrittenDocument['lineOf'];
 }
 
-/** Objects of a file, and those that cannot be judged. */
+/** Objects in a file, and verdicts about those that cannot be judged. */
 export interface WrittenObjects {
   readonly objects: readonly WrittenObject[];
   readonly others: readonly MigratedObject[];

@@ -31,7 +31,7 @@ export function renderAddresses(
   { addresses, members, moves, pools, problem, at }: AddressesDocument,
   screen: Screen,
 ): string {
-  const told = problem === undefined ? '' : `${paint(screen, 'yellow', problem)}\n\n`;
+  const notice = problem === undefined ? '' : `${paint(screen, 'yellow', problem)}\n\n`;
   if (pools.length === 0 && addresses.length === 0)
     return 'There are no virtual addresses; create an IngressAddressPool.\n';
   const list =
@@ -62,7 +62,7 @@ export function renderAddresses(
           last.map((one) => describeMove(one, at)),
           screen,
         )}`;
-  return `${told}${list}\n${free.map((line) => `${line}\n`).join('')}${nodes}${moved}`;
+  return `${notice}${list}\n${free.map((line) => `${line}\n`).join('')}${nodes}${moved}`;
 }
 
 function describeAddress(
@@ -91,7 +91,7 @@ function describeHolder(state: SeenAddress['state'], holder: string | undefined)
     case 'elsewhere':
       return { text: holder ?? '-', style: 'green' };
     case 'handing-over':
-      return { text: `${holder ?? '-'} (hands over)`, style: 'yellow' };
+      return { text: `${holder ?? '-'} (handing over)`, style: 'yellow' };
     case 'conflict':
       return { text: 'none (conflict)', style: 'red' };
     case 'unknown':

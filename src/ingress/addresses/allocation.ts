@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 
 /**
- * How well a node can hold addresses: 2 serves; 1 serves, but shall not get addresses while another node can (it is
+ * How well a node can hold addresses: 2 serves; 1 serves, but gets no addresses while another node can (it is
  * drained, or its agent is silent); 0 does not serve.
  */
 export type Level = 0 | 1 | 2;
@@ -13,7 +13,7 @@ export interface Eligibility {
   readonly eligibleNodes?: readonly string[] | undefined;
 }
 
-/** What decides about holders. Members that hear each other have equal values. */
+/** Inputs of the allocation. Members that hear each other have equal values. */
 export interface Allocation {
   readonly addresses: readonly Eligibility[];
   /** Nodes that are alive, by name. */
@@ -22,17 +22,17 @@ export interface Allocation {
   readonly holders: ReadonlyMap<string, string>;
 }
 
-/** Addresses that the same nodes may hold; the limit for each node counts within them. */
+/** Addresses that the same nodes may hold. The limit per node applies within each such group. */
 interface Group {
   readonly addresses: readonly string[];
-  /** Nodes of the highest level that is present; none of level 0. */
+  /** Nodes with the highest level among the living, excluding level 0. */
   readonly nodes: readonly string[];
   readonly loads: ReadonlyMap<string, number>;
 }
 
 /**
- * Returns a node for each address that no node holds: rendezvous hashing (SHA-256) over the nodes of the highest
- * level, with at most ceil(addresses ÷ nodes) addresses each, those that they hold included. An address is absent if no
+ * Assigns a node to each address that no node holds: rendezvous hashing (SHA-256) over the nodes of the highest
+ * level, with at most ceil(addresses ÷ nodes) addresses each, including those they hold. An address is absent if no
  * node can hold it.
  */
 export function allocate(allocation: Allocation): Map<string, string> {
@@ -45,7 +45,7 @@ export function allocate(allocation: Allocation): Map<string, string> {
     for (const address of group.addresses) {
       if (allocation.holders.has(address)) continue;
       const ranked = rankNodes(address, group.nodes);
-      // Holders may exceed the limit until they have moved a share, so that no node is below it for a moment.
+      // Holders may exceed the limit until they have moved their surplus, so for a moment no node may be below it.
       const least = Math.min(...ranked.map(loadOf));
       const node = ranked.find((one) => loadOf(one) < limit) ?? ranked.find((one) => loadOf(one) === least);
       if (node === undefined) continue;
@@ -67,8 +67,8 @@ export function findSuccessor(allocation: Allocation, address: string): string |
 }
 
 /**
- * Returns the address that a holder gives to a node with at least two fewer, so that a returning node gets its share
- * back. Only the holder with the most addresses gives one; of several, the first by name.
+ * Returns the address that a holder moves to a node with at least two fewer, so that a returning node gets its share
+ * back. Only the holder with the most addresses moves one; of several, the first by name.
  *
  * @param stable nodes that have been ready for long enough to get a share
  */
@@ -103,7 +103,7 @@ export function rankNodes(address: string, nodes: readonly string[]): string[] {
 
 const weights = new Map<string, Buffer>();
 
-/** Weights are kept, because they are compared many times a second. */
+/** Caches weights, because they are compared many times per second. */
 function weigh(address: string, node: string): Buffer {
   const key = `${node}#${address}`;
   let weight = weights.get(key);

@@ -26,14 +26,14 @@ import { type RuleInput, renderRemoval, renderRules } from './rules.ts';
 import { describeState, History } from './state.ts';
 import { timing } from './timing.ts';
 
-/** Milliseconds between two steps, without addresses the interval of reading the files. */
+/** Milliseconds between two steps; without addresses, the interval at which the files are read. */
 const stepTime = 50;
 const idleTime = 500;
 /** Milliseconds between reads of files, links and sockets. */
 const lookTime = { files: 100, links: 1000, checks: 500, rules: 200, report: 200, state: 1000 } as const;
-/** Milliseconds after which rules are loaded again, before their timeouts end. */
+/** Milliseconds after which rules are reloaded, before their timeouts expire. */
 const ruleRenewal = { moving: 20_000, resting: 240_000 } as const;
-/** Milliseconds in which other nodes must take the addresses of a process that ends. */
+/** Milliseconds that other nodes have to take the addresses of an exiting process. */
 const handOverTime = 10_000;
 
 /** The process that holds virtual addresses on a node. */
@@ -53,14 +53,14 @@ export class AddressDaemon {
   readonly #peers = new MemberAddresses();
   readonly #macs = new MemberMacs(this.#kernel.socket);
   readonly #obstacles = new Map<string, string>();
-  /** Addresses for which rules were loaded that forward the connections of their holder. */
+  /** Addresses whose loaded rules forward the connections of their holder. */
   readonly #prepared = new Set<string>();
   /** Work on one address at a time, in order. */
   readonly #work = new Map<string, Promise<void>>();
   readonly #next = { files: 0, links: 0, checks: 0, rules: 0, report: 0, state: 0, reload: 0, beat: 0 };
   readonly #lastHeard = new Map<string, number>();
   #election: Election | undefined;
-  /** Addresses with the nodes that may hold them, as of the last look at links. */
+  /** Addresses with the nodes that may hold them, as of the last reading of the links. */
   #possible: Wanted['addresses'] = [];
   #fitness: Fitness = { level: 0 };
   #timer: NodeJS.Timeout | undefined;
@@ -126,7 +126,7 @@ export class AddressDaemon {
     this.#timer = setTimeout(() => this.#step(), isIdle ? idleTime : stepTime);
   }
 
-  /** One step for all news of this turn of the event loop. */
+  /** Schedules one step for all events of this turn of the event loop. */
   #stepSoon(): void {
     if (this.#isSoon) return;
     this.#isSoon = true;
@@ -136,7 +136,7 @@ export class AddressDaemon {
     });
   }
 
-  /** A fault of one step must not end the renewals of all addresses. */
+  /** An error in one step must not stop the renewal of all addresses. */
   #step(): void {
     try {
       this.#advance();
@@ -162,7 +162,7 @@ export class AddressDaemon {
     this.#election ??= this.#begin(wanted, now);
     const election = this.#election;
     for (const address of this.#holder.renew()) {
-      this.#log.warn({ address }, 'The lifetime of an address ended, because this process did not run');
+      this.#log.warn({ address }, 'The lifetime of an address expired because this process was not running');
       election.lost(address, now);
     }
     this.#holder.announceDue(now);
@@ -215,7 +215,7 @@ export class AddressDaemon {
       const link = this.#holder.segment.linkOf(address, name);
       const carriers = this.#holder.segment.carriersOf(address).filter(({ isPermanent }) => !isPermanent);
       if (carriers.some(({ linkIndex }) => linkIndex === link?.index) && link !== undefined) {
-        this.#log.info({ address }, 'Holding an address of a previous process');
+        this.#log.info({ address }, 'Adopted an address of a previous process');
         election.adopt(address);
         this.#holder.take(address, link);
       } else if (carriers.some(({ linkIndex }) => linkIndex === loopback)) {
@@ -226,7 +226,7 @@ export class AddressDaemon {
     return election;
   }
 
-  /** Addresses that this node has an interface for. The reason is noted for others. */
+  /** Addresses for which this node has an interface. Records the reason for the others. */
   #listPossible(wanted: Wanted): Wanted['addresses'] {
     return wanted.addresses.map((one) => {
       const obstacle = this.#obstacleOf(one);
@@ -244,7 +244,7 @@ export class AddressDaemon {
     const { segment } = this.#holder;
     if (segment.linkOf(address, name) === undefined && !this.#holder.isHeld(address)) {
       return name === undefined
-        ? `No interface of this node has a subnet with ${address}; set the pool's interface.`
+        ? `No interface of this node has a subnet that contains ${address}; set the pool's interface.`
         : `This node has no interface ${name} that is up.`;
     }
     const isFixed = segment.carriersOf(address).some(({ isPermanent }) => isPermanent);
@@ -298,7 +298,10 @@ export class AddressDaemon {
     }
   }
 
-  /** Loads rules before an address is taken, unless its hand-over was prepared: no node has it at this moment. */
+  /**
+   * Loads rules before this node takes an address. A prepared hand-over has loaded them already: until this node takes
+   * the address, no node answers for it.
+   */
   async #readyRules(address: string): Promise<void> {
     const isHidden = this.#drain.addresses.includes(address);
     const isPrepared = this.#prepared.delete(address);
@@ -371,7 +374,7 @@ export class AddressDaemon {
     });
   }
 
-  /** Whether a machine is a member, which resolves a conflict by its heartbeats. */
+  /** Whether a machine is a member. Heartbeats resolve conflicts with members. */
   #isMember(mac: string): boolean {
     if (this.#peers.isMember(mac)) return true;
     const addresses = new Set(this.#files.wanted?.members.flatMap((member) => member.addresses));

@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import * as z from 'zod/mini';
 import { addressFiles, type Keys, keysSchema, type Wanted, wantedSchema } from './documents.ts';
 
-/** The agent's files, read again when they were replaced. An invalid file changes nothing and is reported once. */
+/** The agent's files, read again after each replacement. An invalid file changes nothing and is reported once. */
 export class DocumentFiles {
   wanted: Wanted | undefined;
   keys: Keys['keys'] = [];
@@ -46,7 +46,7 @@ export class DocumentFiles {
       if (this.#seen.get(name) === version) return false;
       this.#seen.set(name, version);
       if (isSecret && (mode & 0o077n) !== 0n) {
-        this.#onProblem(`Cannot use ${path}: others may read it; run "chmod 0600 ${path}"`);
+        this.#onProblem(`Cannot use ${path}: other users can read it; run "chmod 0600 ${path}"`);
         return false;
       }
       text = readFileSync(path, 'utf8');
@@ -63,7 +63,7 @@ export class DocumentFiles {
       const [issue] = result.error.issues;
       this.#onProblem(`Cannot use ${path}: ${issue?.path.join('.')}: ${issue?.message}`);
     } catch {
-      // The text itself may be secret.
+      // The error would quote the text, which may be secret.
       this.#onProblem(`Cannot use ${path}: it is not JSON`);
     }
     return false;

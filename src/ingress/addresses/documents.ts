@@ -50,13 +50,13 @@ export const wantedSchema = z.object({
   version: z.literal(1),
   /** `--name` of the agent. Heartbeats of other routers are rejected. */
   router: z.string(),
-  /** This node's name. It is one of the members as soon as the node takes part. */
+  /** This node's name, which is among the members once the node takes part. */
   node: nodeName,
   /** When the agent wrote the file. An agent that has been silent for 10 s gives its addresses to other nodes. */
   writtenAt: instant,
   /** Whether this node serves: `/readyz` of the agent. */
   ready: z.boolean(),
-  /** Whether this node shall hand over its addresses, for example because it is cordoned or its pod ends. */
+  /** Whether this node must hand over its addresses, for example because it is cordoned or its pod terminates. */
   drain: z.boolean(),
   /**
    * Local sockets that accept connections while this node serves, such as HAProxy on 127.0.0.1:80. The process checks
@@ -95,12 +95,12 @@ export const rejectionReasons = [
   'replay',
 ] as const;
 
-/** A change of an address's holder as this node saw it. */
+/** A change of an address's holder, as observed by this node. */
 const move = z.object({
   address,
   /** Absent: no node held the address. */
   from: z.optional(nodeName),
-  /** Absent: no node holds the address any more. */
+  /** Absent: no node holds the address now. */
   to: z.optional(nodeName),
   at: instant,
   reason: z.enum(moveReasons),
@@ -112,13 +112,13 @@ export const stateSchema = z.object({
   node: z.string(),
   /** When the process wrote the file. After 5 s without a change the process is dead or stopped. */
   writtenAt: instant,
-  /** Whether this node may hold addresses now, and the reason if not. */
+  /** Whether this node may hold addresses now, and the reason if it may not. */
   ready: z.boolean(),
   reason: z.optional(z.string()),
   members: z.array(
     z.object({
       node: nodeName,
-      /** When the last accepted heartbeat arrived. Absent: never. This node reports the time of writing. */
+      /** When the last accepted heartbeat arrived. Absent: never. For this node itself, the time of writing. */
       lastHeard: z.optional(instant),
       /** Whether heartbeats arrive in both directions now. */
       alive: z.boolean(),
@@ -128,22 +128,22 @@ export const stateSchema = z.object({
   addresses: z.array(
     z.object({
       address,
-      /** The node that holds the address, as far as this node hears. */
+      /** The node that holds the address, as far as this node knows. */
       holder: z.optional(nodeName),
       /** When `state` or `holder` last changed. */
       since: instant,
       /**
        * `held`: by this node; `elsewhere`: by another member; `handing-over`: this node moves it to `next`; `conflict`:
-       * a machine that is not a member answers for it at `rival`; `nobody`: not held, for example while it is probed.
+       * a machine that is not a member, `rival`, answers for it; `nobody`: not held, for example while it is probed.
        */
       state: z.enum(['held', 'elsewhere', 'nobody', 'conflict', 'handing-over']),
       /** The node that takes the address when the holder dies. */
       next: z.optional(nodeName),
       /** Hardware address of the machine that claims the address. */
       rival: z.optional(z.string()),
-      /** Established connections that this node still serves although another node holds the address. */
+      /** Established connections that this node still serves while another node holds the address. */
       draining: z.optional(z.int().check(z.nonnegative())),
-      /** A sentence for people. */
+      /** Human-readable explanation. */
       reason: z.string(),
     }),
   ),

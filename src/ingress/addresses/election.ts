@@ -17,14 +17,14 @@ import { timing as defaultTiming, type Timing } from './timing.ts';
 /** An address as the election sees it. */
 interface Entry {
   phase: Phase;
-  /** No probe or offer before. */
+  /** Earliest time of the next probe or offer. */
   notBefore: number;
-  /** The machine that owns the address, and the wait after the next claim. */
+  /** The machine that owns the address, and the backoff after its next claim. */
   rival?: string | undefined;
   conflictWait: number;
   /** Whether a member claimed the address while this node held it. */
   contested: boolean;
-  /** Since when a member that does not hear this node has claimed it, too. */
+  /** When a member that does not hear this node began to claim it, too. */
   deafSince?: number | undefined;
 }
 
@@ -34,7 +34,7 @@ type MovingAllocation = Allocation & { readonly holders: Map<string, string> };
 const idle: Phase = { is: 'idle' };
 
 /**
- * One node's part of the election. It decides from values only: heartbeats of members, the time, and the results of
+ * One node's part of the election. Its inputs are values only: heartbeats of members, the time, and the results of
  * its commands. Rules: the holder keeps an address while it serves; an address that no living member claims goes to the
  * node that {@link allocate} names, after a probe; only the holder starts a planned move.
  */
@@ -44,7 +44,7 @@ export class Election {
   readonly #timing: Timing;
   readonly #peers: Peers;
   readonly #entries = new Map<string, Entry>();
-  /** The highest epoch of each address that was ever heard. */
+  /** The highest epoch ever heard for each address. */
   readonly #epochs = new Map<string, number>();
   #input: ElectionInput = { members: [], addresses: [], level: 0 };
   #eligible: ReadonlyMap<string, readonly string[] | undefined> = new Map();
@@ -80,7 +80,7 @@ export class Election {
     this.#entryOf(address).phase = { is: 'held', epoch: 0 };
   }
 
-  /** Takes note of an accepted heartbeat. Returns whether it says anything new. */
+  /** Records an accepted heartbeat. Returns whether it contains a change. */
   receive(from: string, report: PeerReport, now: number): boolean {
     if (!this.#input.members.includes(from)) return false;
     for (const { address, epoch } of report.claims) {
@@ -89,9 +89,9 @@ export class Election {
     return this.#peers.receive(from, report, now);
   }
 
-  /** Decides. Call it at least every 50 ms and after every event. */
+  /** Advances the election and returns the commands. Call it at least every 50 ms and after every event. */
   tick(now: number): readonly Command[] {
-    // After a pause of this process, heartbeats of others are missing because this process did not read them.
+    // After a pause of this process, heartbeats are missing only because it did not read them.
     if (now - this.#lastTick > this.#timing.dead - this.#timing.heartbeat) {
       this.#settledAt = Math.max(this.#settledAt, now + this.#timing.settle);
     }
@@ -112,13 +112,13 @@ export class Election {
     return this.#commands.splice(0);
   }
 
-  /** Returns this node's report to a member. Links and draining addresses belong to the caller. */
+  /** Returns this node's report to a member. The caller adds links and draining addresses. */
   reportTo(member: string): Pick<PeerReport, 'level' | 'hears' | 'claims' | 'prepared'> {
     const prepared = [...this.#entries].filter(([, { phase }]) => phase.is === 'prepared').map(([address]) => address);
     return { level: this.#input.level, hears: this.#peers.has(member), claims: this.#claims(), prepared };
   }
 
-  /** Takes note of a probe's result. */
+  /** Records the result of a probe. */
   probed(address: string, result: ProbeResult, now: number): void {
     const entry = this.#entryOf(address);
     if (entry.phase.is !== 'probing') return;
@@ -135,7 +135,7 @@ export class Election {
     if (result !== 'member') this.#yieldTo(entry, result.rival, now);
   }
 
-  /** Gives up a held address because another machine owns it. */
+  /** Releases a held address because another machine owns it. */
   foreignOwner(address: string, rival: string, now: number): void {
     const entry = this.#entryOf(address);
     if (!isHolding(entry.phase)) return;
@@ -156,7 +156,7 @@ export class Election {
     entry.notBefore = now + this.#timing.take;
   }
 
-  /** Connections of the address that this node does not know go to its previous holder. */
+  /** Rules now forward connections that this node does not know to the previous holder. */
   prepared(address: string): void {
     const entry = this.#entryOf(address);
     if (entry.phase.is === 'preparing') entry.phase = { is: 'prepared', from: entry.phase.from };
@@ -175,14 +175,14 @@ export class Election {
     return [...this.#entries].filter(([, entry]) => isHolding(entry.phase)).map(([address]) => address);
   }
 
-  /** Members that this node forwards unknown connections of an address to: those that drain it or hand it over. */
+  /** Members to which this node forwards unknown connections of an address: those that drain it or hand it over. */
   drainersOf(address: string): string[] {
     const { phase } = this.#entryOf(address);
     const from = phase.is === 'preparing' || phase.is === 'prepared' ? [phase.from] : [];
     return [...new Set([...from, ...this.#peers.drainersOf(address)])].sort();
   }
 
-  /** The node that holds an address or gets it, as far as this node knows. */
+  /** The node that holds or is about to get an address, as far as this node knows. */
   holderOf(address: string): string | undefined {
     const { holder, to } = this.#holderOf(address);
     return to ?? holder;
@@ -193,7 +193,7 @@ export class Election {
     return this.#peers.bestClaim(address, ({ phase }) => phase !== 'released')?.name;
   }
 
-  /** A member's last report, if it is alive or has left in order. */
+  /** A member's last report, if it is alive or exited gracefully. */
   reportOf(member: string): PeerReport | undefined {
     return this.#peers.reportOf(member);
   }
@@ -236,7 +236,7 @@ export class Election {
     return [...this.#entries].flatMap(([address, entry]) => claimOf(address, entry.phase) ?? []);
   }
 
-  /** The best claim of an address. */
+  /** The claim of an address that has precedence. */
   #holderOf(address: string): { holder?: string; to?: string | undefined; reason?: MoveReason | undefined } {
     const own = claimOf(address, this.#entryOf(address).phase);
     const mine = own && { name: this.self, claim: own };
@@ -314,14 +314,14 @@ export class Election {
     return reason === 'share' ? level >= this.#levelFor(address) : level > this.#levelFor(address);
   }
 
-  /** Follows a member that offers or has released an address to this node. Returns whether one does. */
+  /** Reacts to a member that offers an address to this node or has released it. Returns whether there is one. */
   #answerOffer(address: string, entry: Entry): boolean {
     for (const [name, { claims }] of this.#peers.all()) {
       const claim = claims.get(address);
       if (claim?.to !== this.self || this.#levelFor(address) === 0) continue;
       const isPrepared = entry.phase.is === 'prepared' && entry.phase.from === name;
       if (claim.phase === 'released') {
-        // An owner released it, so there is no machine to probe for.
+        // Its holder released it, so there is no machine to probe for.
         if (isPrepared) this.#take(address, entry);
       } else if (!isPrepared) {
         entry.phase = { is: 'preparing', from: name };
@@ -359,7 +359,7 @@ export class Election {
     this.observer.rival();
   }
 
-  /** Gives up an address that no object uses any more. */
+  /** Releases an address that no object uses any more. */
   #drop(address: string, entry: Entry): void {
     if (isHolding(entry.phase)) this.#hide(address, entry, 'unheld');
     if (entry.phase.is === 'hiding') return;
@@ -367,7 +367,7 @@ export class Election {
     this.#epochs.delete(address);
   }
 
-  /** Two members hold one address after a partition. Returns whether this node gives it up. */
+  /** Resolves that two members hold one address after a partition. Returns whether this node releases it. */
   #resolveConflict(address: string, entry: Entry, epoch: number, now: number): boolean {
     const own = { name: this.self, claim: { address, epoch, phase: 'held' as const } };
     let isContested = false;
@@ -389,19 +389,19 @@ export class Election {
       this.#hide(address, entry, 'partition-healed');
       return true;
     }
-    // Clients learned the other holder: the winner announces itself once that holder has gone.
+    // Clients learned the other holder: the winner announces the address again once that holder has released it.
     if (entry.contested && !isContested) this.#commands.push({ do: 'announce', address });
     entry.contested = isContested;
     return false;
   }
 
-  /** Starts a planned move if another node shall have the address. */
+  /** Starts a planned move if another node should hold the address. */
   #leave(address: string, entry: Entry, epoch: number, all: MovingAllocation, now: number): void {
     const level = this.#levelFor(address);
     if (level === 2) return;
     const to = now < entry.notBefore ? undefined : findSuccessor(all, address);
     if (to !== undefined && (all.levels.get(to) ?? 0) > level) {
-      // Counts for the next address.
+      // The next address of this step must see the move.
       all.holders.set(address, to);
       this.#offer(entry, epoch, to, this.#input.why ?? 'not-ready', now);
     } else if (level === 0 && now - this.#levelSince > this.#timing.unserved) this.#hide(address, entry, 'not-ready');
@@ -411,7 +411,7 @@ export class Election {
     entry.phase = { is: 'offering', epoch, to, reason, since: now };
   }
 
-  /** Gives one address to a node that has returned. */
+  /** Moves one address to a node that has returned. */
   #share(all: Allocation, now: number): void {
     if (this.#input.level !== 2 || now < this.#nextShare || this.#isAnyMoving()) return;
     const stable = [...this.#peers.all()]

@@ -4,14 +4,14 @@ import type { MoveReason, Wanted } from './documents.ts';
 /** Milliseconds after which an agent that did not write `wanted.json` counts as silent. */
 export const silentAfter = 10_000;
 
-/** What decides whether this node may hold addresses. */
+/** Inputs that determine whether this node may hold addresses. */
 export interface Evidence {
   readonly wanted: Wanted | undefined;
   /** Milliseconds since the agent wrote the document. */
   readonly age: number;
   /** Whether all sockets of `checks` accept connections. */
   readonly isAnswering: boolean;
-  /** Whether this process ends. */
+  /** Whether this process is exiting. */
   readonly isStopping: boolean;
 }
 
@@ -19,13 +19,14 @@ export interface Evidence {
 export interface Fitness {
   readonly level: Level;
   readonly why?: MoveReason | undefined;
-  /** A sentence for people. */
+  /** Human-readable reason. */
   readonly reason?: string | undefined;
 }
 
 /**
- * Returns how well this node can hold addresses. An agent that dies changes nothing while HAProxy accepts connections;
- * an agent that stays away hands over without losing a connection, because it no longer follows the cluster.
+ * Returns how well this node can hold addresses. A crash of the agent changes nothing while HAProxy accepts
+ * connections. If the agent stays away, the node no longer follows the cluster, so it hands over without losing a
+ * connection.
  */
 export function judgeFitness({ wanted, age, isAnswering, isStopping }: Evidence): Fitness {
   if (wanted === undefined) return { level: 0, why: 'not-ready', reason: 'The agent has not written wanted.json.' };
@@ -38,8 +39,8 @@ export function judgeFitness({ wanted, age, isAnswering, isStopping }: Evidence)
   }
   const isSilent = age > silentAfter;
   if (!wanted.ready) return { level: 0, why: 'not-ready', reason: 'The agent is not ready.' };
-  if (isStopping) return { level: 1, why: 'drain', reason: 'The process ends.' };
-  if (wanted.drain) return { level: 1, why: 'drain', reason: 'This node is drained.' };
+  if (isStopping) return { level: 1, why: 'drain', reason: 'The process is exiting.' };
+  if (wanted.drain) return { level: 1, why: 'drain', reason: 'This node is being drained.' };
   if (isSilent) {
     return { level: 1, why: 'not-ready', reason: `The agent has been silent for ${Math.round(age / 1000)} s.` };
   }

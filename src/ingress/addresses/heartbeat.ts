@@ -4,10 +4,10 @@ import type { Keys, RejectionReason } from './documents.ts';
 import { moveReasons } from './documents.ts';
 import type { PeerReport } from './peer-report.ts';
 
-/** Longest datagram that is read: 256 IPv6 addresses need 20 KiB. */
+/** Maximum length of a datagram in bytes: 256 IPv6 addresses need 20 KiB. */
 const longestDatagram = 60_000;
 const protocol = 'era1';
-/** Incarnations of a member that are echoed, so that replayed old heartbeats do not displace the current one. */
+/** Number of a member's incarnations to echo, so that replayed old heartbeats do not displace the current one. */
 const mostCandidates = 4;
 const mostSuperseded = 1000;
 
@@ -20,7 +20,7 @@ const bodySchema = z.object({
   to: text,
   /** The sender's incarnation, chosen at random when it started. */
   inc: incarnation,
-  /** Incarnations of the receiver that the sender knows. */
+  /** Incarnations of the receiver that the sender has seen. */
   echo: z.array(incarnation).check(z.maxLength(mostCandidates + 1)),
   seq: z.int().check(z.positive()),
   report: z.object({
@@ -48,7 +48,7 @@ const bodySchema = z.object({
 
 type Body = z.output<typeof bodySchema>;
 
-/** What the sessions need to know; it changes with the documents of the agent. */
+/** Settings of the sessions, which change with the agent's documents. */
 export interface HeartbeatSettings {
   readonly router: string;
   readonly node: string;
@@ -61,7 +61,7 @@ export interface HeartbeatSettings {
 export interface Accepted {
   readonly from: string;
   readonly report: PeerReport;
-  /** Heartbeats of this member that were lost before this one. */
+  /** Number of this member's heartbeats that were lost before this one. */
   readonly lost: number;
 }
 
@@ -91,7 +91,7 @@ export class HeartbeatSessions {
     this.#incarnation = ownIncarnation;
   }
 
-  /** Writes a heartbeat. Undefined without a key. */
+  /** Returns a signed heartbeat. Undefined without a key. */
   write(to: string, report: PeerReport): Buffer | undefined {
     const [key] = this.settings.keys;
     if (key === undefined) return undefined;
@@ -111,7 +111,7 @@ export class HeartbeatSessions {
     return Buffer.from(`${protocol} ${sign(key.secret, payload)} ${payload}`);
   }
 
-  /** Reads a datagram from an address. Returns the reason if it does not count. */
+  /** Reads a datagram from an address. Returns the reason if it is rejected. */
   read(datagram: Buffer, source: string): Accepted | RejectionReason {
     const body = this.#open(datagram);
     if (typeof body === 'string') return body;

@@ -1,8 +1,8 @@
 import { timing as defaultTiming, type Timing } from './timing.ts';
 
 /**
- * When the lifetimes of addresses were last renewed. An address whose lifetime may have ended while this process was
- * stopped must not be renewed, because renewing would add it again although another node may hold it by now.
+ * When the lifetimes of addresses were last renewed. An address whose lifetime may have expired while this process was
+ * stopped must not be renewed, because renewal would add it again while another node may already hold it.
  */
 export class Lifetimes {
   readonly #renewed = new Map<string, number>();
@@ -12,7 +12,7 @@ export class Lifetimes {
     this.#timing = timing;
   }
 
-  /** Notes a renewal. `before` is the time before the system call, in milliseconds of a monotonic clock. */
+  /** Records a renewal. `before` is the time before the system call, in milliseconds of a monotonic clock. */
   renewed(address: string, before: number): void {
     this.#renewed.set(address, before);
   }
@@ -21,7 +21,7 @@ export class Lifetimes {
     this.#renewed.delete(address);
   }
 
-  /** Whether an address may be renewed now; false for one that is unknown. */
+  /** Whether an address may be renewed now. False for an unknown address. */
   isAlive(address: string, now: number): boolean {
     const at = this.#renewed.get(address);
     return at !== undefined && now - at < this.#timing.expired;

@@ -1,12 +1,12 @@
 import { parseAddress } from '../../base/model/address.ts';
 import type { PeerLink } from './peer-report.ts';
 
-/** Hardware addresses of members. Those of a dead member are kept, because its kernel may still answer probes. */
+/** Hardware addresses of members. Keeps those of dead members, because their kernels may still answer probes. */
 export class MemberAddresses {
   readonly #links = new Map<string, readonly PeerLink[]>();
   #macs: ReadonlySet<string> = new Set();
 
-  /** Replaces what is known of a member. Addresses that are not in canonical form are ignored. */
+  /** Replaces the addresses of a member. Ignores those that are not in canonical form. */
   learn(node: string, links: readonly PeerLink[]): void {
     const valid = links.map(({ mac, addresses }) => ({
       mac,

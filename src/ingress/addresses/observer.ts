@@ -8,7 +8,7 @@ export interface Move {
   readonly reason: MoveReason;
 }
 
-/** What is seen of an address. */
+/** The observed state of an address. */
 interface Sight {
   readonly address: string;
   readonly holder?: string;
@@ -16,7 +16,7 @@ interface Sight {
   readonly reason?: MoveReason | undefined;
 }
 
-/** Derives moves and their reasons from what one node sees, and counts. */
+/** Derives moves, their reasons and counters from the observations of one node. */
 export class Observer {
   readonly #self: string;
   readonly #last = new Map<string, Sight>();
@@ -36,7 +36,7 @@ export class Observer {
     this.lostMembers++;
   }
 
-  /** Compares the sights with the previous ones. An address without a holder keeps its last one as `from`. */
+  /** Compares the observations with the previous ones. An address without a holder keeps its last one as `from`. */
   observe(sights: readonly Sight[], isAlive: (node: string) => boolean): void {
     const present = new Set(sights.map(({ address }) => address));
     for (const address of this.#last.keys()) if (!present.has(address)) this.#last.delete(address);

@@ -1,12 +1,12 @@
 import type { Level } from './allocation.ts';
 import type { MoveReason } from './documents.ts';
 
-/** What a member says about an address that it holds or moves. */
+/** A member's claim of an address that it holds or moves. */
 export interface Claim {
   readonly address: string;
-  /** Grows with every holder. After a partition the claim with the higher epoch wins, then the node's name. */
+  /** Increases with every holder. After a partition the claim with the higher epoch wins, then the lower node name. */
   readonly epoch: number;
-  /** `offer`: still held, and `to` shall prepare; `released`: no longer held, and `to` takes it now. */
+  /** `offer`: still held, and `to` must prepare; `released`: no longer held, and `to` takes it now. */
   readonly phase: 'held' | 'offer' | 'released';
   readonly to?: string | undefined;
   readonly reason?: MoveReason | undefined;
@@ -25,12 +25,12 @@ export interface PeerReport {
   readonly level: Level;
   /** Whether the sender hears the receiver. */
   readonly hears: boolean;
-  /** Whether the process ends while its kernel goes on serving the connections of `draining`. */
+  /** Whether the process is exiting while its kernel continues to serve the connections of `draining`. */
   readonly isLeaving: boolean;
   readonly claims: readonly Claim[];
-  /** Addresses that the sender can take from a member that offers them. */
+  /** Addresses that the sender can take if a member offers them. */
   readonly prepared: readonly string[];
-  /** Addresses of which the sender still serves connections although it does not hold them. */
+  /** Addresses whose connections the sender still serves although it does not hold them. */
   readonly draining: readonly string[];
   readonly links: readonly PeerLink[];
 }

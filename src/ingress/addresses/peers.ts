@@ -2,7 +2,7 @@ import type { Level } from './allocation.ts';
 import type { Claim, PeerReport } from './peer-report.ts';
 import type { Timing } from './timing.ts';
 
-/** A claim with the member that makes it. */
+/** A claim and the member that makes it. */
 export interface NamedClaim {
   readonly name: string;
   readonly claim: Claim;
@@ -11,25 +11,25 @@ export interface NamedClaim {
 /** A member that is alive. */
 export interface Peer {
   readonly lastHeard: number;
-  /** Since when it has been alive without a gap at its present level. */
+  /** Start of its uninterrupted time at the present level. */
   readonly since: number;
   readonly report: PeerReport;
   /** Claims by address. */
   readonly claims: ReadonlyMap<string, Claim>;
 }
 
-/** What this node knows of the other members. */
+/** This node's knowledge of the other members. */
 export class Peers {
   readonly #timing: Timing;
   readonly #alive = new Map<string, Peer>();
-  /** Silent members whose kernel may still serve connections: the process ended in order, or only paused. */
+  /** Silent members whose kernel may still serve connections: the process exited gracefully, or only paused. */
   readonly #absent = new Map<string, { readonly report: PeerReport; readonly until: number }>();
 
   constructor(timing: Timing) {
     this.#timing = timing;
   }
 
-  /** Takes note of an accepted heartbeat. Returns whether it says anything new. */
+  /** Records an accepted heartbeat. Returns whether it contains a change. */
   receive(from: string, report: PeerReport, now: number): boolean {
     const known = this.#alive.get(from);
     const isContinued = known !== undefined && this.#isFresh(known, now) && known.report.level === report.level;
@@ -45,7 +45,7 @@ export class Peers {
     for (const name of this.#absent.keys()) if (!members.includes(name)) this.#absent.delete(name);
   }
 
-  /** Removes members that are silent. Returns those that did not leave in order. */
+  /** Removes silent members. Returns those that did not exit gracefully. */
   expire(now: number): string[] {
     const lost: string[] = [];
     for (const [name, peer] of this.#alive) {
@@ -84,7 +84,7 @@ export class Peers {
     return (this.#alive.get(name) ?? this.#absent.get(name))?.report;
   }
 
-  /** The claim of an address that has precedence among those that a condition admits. */
+  /** The claim of an address that has precedence among those that satisfy a condition. */
   bestClaim(address: string, isAdmitted: (claim: Claim) => boolean = () => true): NamedClaim | undefined {
     let best: NamedClaim | undefined;
     for (const [name, { claims }] of this.#alive) {
@@ -95,7 +95,7 @@ export class Peers {
     return best;
   }
 
-  /** Members that serve connections of an address. */
+  /** Members that still serve connections of an address. */
   drainersOf(address: string): string[] {
     return [...this.#alive, ...this.#absent].flatMap(([name, { report }]) =>
       report.draining.includes(address) ? [name] : [],
@@ -107,7 +107,7 @@ export class Peers {
   }
 }
 
-/** Returns whether one claim has precedence. Both claimants come to the same result. */
+/** Returns whether one claim has precedence over another. Both claimants get the same result. */
 export function beats(one: NamedClaim, other: NamedClaim): boolean {
   const difference = one.claim.epoch - other.claim.epoch;
   return difference === 0 ? one.name < other.name : difference > 0;

@@ -2,7 +2,7 @@ import type { Level } from './allocation.ts';
 import type { MoveReason, WantedAddress } from './documents.ts';
 import type { Claim } from './peer-report.ts';
 
-/** What the election knows of its surroundings. */
+/** Context of a phase. */
 export interface ElectionInput {
   /** Nodes of the members except this one. */
   readonly members: readonly string[];
@@ -13,9 +13,9 @@ export interface ElectionInput {
   readonly why?: MoveReason | undefined;
 }
 
-/** What the caller of the election has to do for an address. It reports the end with the method of the same row. */
+/** A command to the caller of the election, which reports completion with the method named beside it. */
 export type Command =
-  /** Ask on the link who owns the address, then `probed`. */
+  /** Probe the link for an owner of the address, then `probed`. */
   | { readonly do: 'probe'; readonly address: string }
   /** Add the address to its interface and announce it, then `took` or `lost`. */
   | { readonly do: 'take'; readonly address: string }
@@ -26,10 +26,10 @@ export type Command =
   /** Announce a held address again. */
   | { readonly do: 'announce'; readonly address: string };
 
-/** Answer to a probe: no machine, a member's, or another machine with this hardware address. */
+/** Result of a probe: no answer, an answer of a member, or one of another machine with this hardware address. */
 export type ProbeResult = 'free' | 'member' | { readonly rival: string };
 
-/** What this node does with an address. */
+/** This node's state of an address. */
 export type Phase =
   | { readonly is: 'idle' }
   | { readonly is: 'probing' }
@@ -47,12 +47,12 @@ interface Leaving<Name extends string> {
   readonly since: number;
 }
 
-/** Whether the address is on this node's interface, or about to be. */
+/** Whether the address is, or is about to be, on this node's interface. */
 export function isHolding({ is }: Phase): boolean {
   return is === 'taking' || is === 'held' || is === 'offering';
 }
 
-/** What this node says to members about an address. */
+/** Returns this node's claim of an address for its heartbeats. */
 export function claimOf(address: string, phase: Phase): Claim | undefined {
   if (phase.is === 'taking' || phase.is === 'held') return { address, epoch: phase.epoch, phase: 'held' };
   if (phase.is !== 'offering' && phase.is !== 'hiding' && phase.is !== 'released') return undefined;

@@ -2,8 +2,8 @@
 const pause = 5000;
 
 /**
- * Machines that claim an address which this node holds. One claim may be forged, so it only starts a probe. If the
- * machine answers the probe, too, it owns the address; if not, the address is announced once, so that clients that
+ * Machines that claim an address held by this node. A claim may be forged, so it only starts a probe. If the
+ * machine also answers the probe, it owns the address. Otherwise the address is announced once, so that clients that
  * believed the claim find this node again. There is no contest: at most one announcement in 5 s.
  */
 export class RivalWatch {
@@ -12,7 +12,7 @@ export class RivalWatch {
   readonly #lastCount = new Map<string, number>();
   readonly #nextCheck = new Map<string, number>();
 
-  /** Takes note of a claim. Returns whether the address shall be probed now. */
+  /** Records a claim. Returns whether the address must be probed now. */
   claimed(address: string, mac: string, now: number): boolean {
     const key = `${address} ${mac}`;
     if (now - (this.#lastCount.get(key) ?? Number.NEGATIVE_INFINITY) >= 1000) {

@@ -10,9 +10,9 @@ export interface Way {
 /** An address that this node serves only for established connections, while another node holds it. */
 export interface HiddenAddress {
   readonly address: string;
-  /** Where new connections of clients go that do not know the new holder yet. Absent while no node has taken it. */
+  /** The new holder, which gets new connections of clients with stale ARP entries. Absent while there is none. */
   readonly holder?: Way | undefined;
-  /** Whether this node still accepts new connections until then. */
+  /** Whether this node accepts new connections until the new holder does. */
   readonly isServing: boolean;
 }
 
@@ -35,10 +35,10 @@ export interface RuleInput {
   readonly arpSources: readonly Way[];
 }
 
-/** Seconds after which rules end that no process renews: those of a hand-over, and those that reject. */
+/** Timeouts in seconds of rules that no process renews: those of a hand-over, and those that reject. */
 const timeouts = { move: 60, reject: 600 } as const;
 
-/** Packets with only SYN of these flags open a connection. */
+/** A packet with SYN and none of the other flags opens a connection. */
 const opens = 'tcp flags & (fin | syn | rst | ack) == syn';
 
 /** Returns the name of a router's tables. */
@@ -62,7 +62,7 @@ export function renderRules(input: RuleInput): string {
   return `${lines.filter((line) => line.trim() !== '').join('\n')}\n`;
 }
 
-/** The kernel answers ARP for every local address, those on `lo` included, and names them in its own requests. */
+/** The kernel answers ARP for every local address, including those on `lo`, and uses them as the sender of requests. */
 function renderArp({ router, hidden, arpSources }: RuleInput): string {
   const name = addressTableName(router);
   const own = ofFamily(hidden, 4).map(({ address }) => `${address} timeout ${timeouts.move}s`);
@@ -201,7 +201,7 @@ function emptied(
   ].join('\n');
 }
 
-/** Chains that send a copy of a packet to other nodes and drop it here. Equal lists of nodes share one. */
+/** Chains that send a copy of a packet to other nodes and drop it here. Equal lists of nodes share a chain. */
 class ForwardingChains {
   readonly #names = new Map<string, string>();
 

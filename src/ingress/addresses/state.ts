@@ -27,7 +27,7 @@ export class History {
     this.counters.rejected[reason]++;
   }
 
-  /** Returns when an address got its present state and holder. */
+  /** Returns when an address got its current state and holder. */
   sinceOf({ address, state, holder }: AddressView, at: number): number {
     const key = `${state} ${holder ?? ''}`;
     const known = this.#since.get(address);
@@ -37,7 +37,7 @@ export class History {
   }
 }
 
-/** What this node knows of a member. */
+/** This node's knowledge of a member. */
 export interface MemberSight {
   readonly node: string;
   readonly lastHeard?: number | undefined;
@@ -45,16 +45,16 @@ export interface MemberSight {
   readonly isReady: boolean;
 }
 
-/** What `state.json` is made of. */
+/** Inputs of `state.json`. */
 export interface StateInput {
   readonly wanted: Wanted;
   readonly at: number;
   readonly reason: string | undefined;
   readonly members: readonly MemberSight[];
   readonly views: readonly AddressView[];
-  /** Connections of addresses that this node serves for another holder. */
+  /** Number of connections that this node still serves, by address that another node holds. */
   readonly draining: ReadonlyMap<string, number>;
-  /** Why an address cannot be held here. */
+  /** Why this node cannot hold an address. */
   readonly obstacles: ReadonlyMap<string, string>;
   readonly rivals: number;
   readonly lostMembers: number;
@@ -111,7 +111,7 @@ function explain(view: AddressView, self: string, draining: number | undefined, 
     case 'handing-over':
       return `Node ${self} hands the address over to ${next ?? 'another node'}.${rest}`;
     case 'conflict':
-      return `The machine ${rival} uses the address and is no member; free the address on that machine.`;
+      return `The machine ${rival}, which is not a member, uses the address; remove the address from that machine.`;
     case 'nobody':
       if (obstacle !== undefined) return obstacle;
       return next === undefined

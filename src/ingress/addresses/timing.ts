@@ -16,9 +16,9 @@ export const timing = {
   expired: 1900,
   /** How long a node may take to prepare for an address before the holder keeps it. Loading rules can be slow. */
   prepare: 5000,
-  /** How long a released address waits for the node that takes it, and a node for its next attempt to take one. */
+  /** How long a released address waits for its next holder, and the pause between attempts to take an address. */
   take: 1000,
-  /** After a failed hand-over. */
+  /** Pause after a failed hand-over. */
   retry: 2000,
   /** How long a node that does not serve waits for another node before it removes its addresses. */
   unserved: 1000,
@@ -28,12 +28,12 @@ export const timing = {
   share: 10_000,
   /** Between two moves of a share. */
   nextShare: 1000,
-  /** Wait before the next probe of an address that another machine owns: doubles up to the longest. */
+  /** Wait before the next probe of an address that another machine owns. Doubles up to the maximum. */
   conflict: 5000,
   longestConflict: 60_000,
-  /** How long connections go to a member whose process has ended in order, for example for an upgrade. */
+  /** How long to forward connections to a member whose process exited gracefully, for example for an upgrade. */
   absent: 600_000,
-  /** The same for a member that is silent: a pause must not reset the connections that it drains. */
+  /** The same for a silent member: a pause must not reset the connections that it drains. */
   doubt: 3000,
   /** Between two announcements of a held address after the first three. */
   announcement: 30_000,

@@ -22,7 +22,7 @@ export interface AddressOptions extends AddressSettings {
   readonly members?: readonly StaticMember[];
   /** UDP port of the heartbeats. */
   readonly heartbeatPort: number;
-  /** Folder of the files for the process that holds the addresses. */
+  /** Folder of the files shared with `ingress-addresses`. */
   readonly directory: string;
 }
 

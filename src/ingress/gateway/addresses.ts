@@ -13,14 +13,14 @@ export interface AddressVerdict {
   };
 }
 
-/** The refusal of an address that no pool and no node can provide. */
+/** The refusal of an address that neither a pool nor a node can provide. */
 export interface AddressRefusal {
   readonly refusal: NonNullable<AddressVerdict['refusal']>;
 }
 
 /**
- * Returns the addresses that a Gateway requests, and whether it gets one of every other family, too: if it requests
- * none, or one without a value. Refuses other types than IP addresses.
+ * Returns the addresses that a Gateway requests, and whether it also gets one of every other family: if it requests
+ * none, or one without a value. Refuses types other than IP addresses.
  */
 export function parseGatewayAddresses(
   written: readonly GatewayAddress[],
@@ -40,7 +40,7 @@ export function parseGatewayAddresses(
 }
 
 /**
- * Returns the addresses of a Gateway that gets none of a pool: the requested ones if the ingress nodes have all of
+ * Returns the addresses of a Gateway that gets none from a pool: the requested ones if the ingress nodes have all of
  * them, otherwise all addresses of the nodes if it requests none. An address without a value matches any.
  */
 export function judgeAddresses(asked: readonly GatewayAddress[], available: readonly string[]): AddressVerdict {
@@ -55,7 +55,7 @@ export function judgeAddresses(asked: readonly GatewayAddress[], available: read
   return { addresses: read.isAny ? available : values };
 }
 
-/** Names of interfaces for containers, whose addresses are useless to external clients. */
+/** Names of container interfaces, whose addresses external clients cannot reach. */
 const inner = /^(lo|veth|cni|cali|flannel|cilium|lxc|docker|br-|virbr|kube-|nodelocaldns|tunl|vxlan|ovn|ovs|genev_|wg)/;
 
 /**

@@ -10,25 +10,25 @@ import type { GatewayRoute, ParentRef } from './route.ts';
 /** Returns the labels of a namespace, or undefined if it does not exist. */
 export type LabelsOfNamespace = (namespace: string) => Labels | undefined;
 
-/** A listener that takes a route. */
+/** A listener that accepts a route. */
 export interface Attachment {
   readonly gateway: Gateway;
   readonly listener: GatewayListener;
-  /** Names that the route serves there; undefined in the list is every name. Empty for ports. */
+  /** Names that the route serves there; `undefined` in the list means every name. Empty for ports. */
   readonly hostnames: readonly (string | undefined)[];
 }
 
 /** Result of one parent of a route. */
 export interface ParentDecision {
   readonly parent: ParentRef;
-  /** Where the route is served, if with errors only because of a {@link refusal}. */
+  /** Where the route is served. With a {@link refusal}, its requests get errors there. */
   readonly attachments: readonly Attachment[];
   /** Why it is not accepted. */
   readonly refusal?: Refusal;
 }
 
 /**
- * Decides where a route is attached: for each of its parents that is one of our Gateways, the listeners that it means
+ * Decides where a route is attached: for each parent that is one of our Gateways, the listeners that it selects
  * and that accept it.
  *
  * @param gateways by `NAMESPACE/NAME`
@@ -80,11 +80,11 @@ function attach(
     const message = 'no hostname of the route matches the hostname of the listener';
     return refuse('NoMatchingListenerHostname', message);
   }
-  // A refused route answers with errors, because requests must not fall through to a rule with fewer conditions.
+  // A refused route answers with errors, because its requests must not reach a rule with fewer conditions.
   return { parent, attachments, ...(route.refusal !== undefined && { refusal: route.refusal }) };
 }
 
-/** Returns whether a parent means a listener of its Gateway. */
+/** Returns whether a parent selects a listener of its Gateway. */
 function isMeant({ section, port }: ParentRef, listener: { readonly name: string; readonly port?: number }): boolean {
   return (section ?? listener.name) === listener.name && (port ?? listener.port) === listener.port;
 }

@@ -34,7 +34,7 @@ export function decideGateways(settings: GatewaySettings): ReadonlyMap<string, D
   const claims = new ListenerClaims();
   const decided = settings.gateways
     .filter(({ className }) => isOfOurs(className))
-    // The oldest Gateway gets a port that several want.
+    // The oldest Gateway gets a port that several request.
     .sort(byAgeAndName)
     .map((gateway): DecidedGateway => {
       const addresses = addressesOf(gateway, settings);
@@ -50,7 +50,7 @@ export function decideGateways(settings: GatewaySettings): ReadonlyMap<string, D
   return new Map(decided.map((one) => [`${one.gateway.meta.namespace}/${one.gateway.meta.name}`, one]));
 }
 
-/** Claims of listeners of several Gateways on one address. The first one owns a port and hostname. */
+/** Claims of several Gateways' listeners on one address. The first Gateway owns a port and hostname. */
 class ListenerClaims {
   /** Listeners of earlier Gateways by address and port. */
   readonly #owners = new Map<string, GatewayListener[]>();
@@ -82,7 +82,7 @@ class ListenerClaims {
 
   #find(listener: GatewayListener, place: string): readonly string[] {
     return (this.#owners.get(`${place} ${listener.port}`) ?? []).flatMap((owner) => {
-      // Claims of ports alone are decided together with those of Routes.
+      // Conflicts about ports without hostnames are decided together with those of Routes.
       if (!isL7(listener) && !isL7(owner)) return [];
       return findClash(listener, owner) ?? [];
     });

@@ -9,10 +9,10 @@ export interface FilterFault extends Fault {
   readonly reason: 'UnsupportedValue' | 'IncompatibleFilters';
 }
 
-/** Filters that change nothing. */
+/** No filters. */
 export const noFilters: Filters = { requestHeaders: [], responseHeaders: [], adjustsCase: false };
 
-/** Filters of the API that a rule of an HTTPRoute or GRPCRoute may have. */
+/** Filters that the API allows in a rule of an HTTPRoute or GRPCRoute. */
 const supported = {
   HTTPRoute: ['RequestHeaderModifier', 'ResponseHeaderModifier', 'RequestRedirect', 'URLRewrite'],
   GRPCRoute: ['RequestHeaderModifier', 'ResponseHeaderModifier'],

@@ -5,7 +5,7 @@ import type { Gateway } from './gateway.ts';
 
 /** The addresses of a Gateway, or why it cannot have them. */
 export interface GatewayAddressVerdict extends AddressVerdict {
-  /** Present for addresses of a pool: the Gateway is served there only. Absent: at the addresses of the nodes. */
+  /** Present if the addresses come from a pool: the Gateway is served only there. Absent: it is served on the nodes. */
   readonly virtual?: readonly Address[];
 }
 
@@ -18,8 +18,8 @@ export interface AddressSources {
 }
 
 /**
- * Returns the addresses of a Gateway: those of pools that admit its namespace, or else those of the nodes. The only
- * place that decides about them, for every data plane and status.
+ * Returns the addresses of a Gateway: from pools that admit its namespace, or else those of the nodes. This is the only
+ * place that decides, for every data plane and status.
  */
 export function addressesOf({ meta, addresses }: Gateway, sources: AddressSources): GatewayAddressVerdict {
   const read = parseGatewayAddresses(addresses);

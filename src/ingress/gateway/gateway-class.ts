@@ -10,7 +10,7 @@ export interface GatewayClass {
   readonly meta: ObjectMeta;
   /** The controller that serves Gateways of the class. */
   readonly controllerName: string;
-  /** Whether it refers to parameters of its controller. */
+  /** Whether it sets `parametersRef`, which this controller does not support. */
   readonly hasParameters: boolean;
 }
 

@@ -2,8 +2,8 @@ import { clusterNames } from '../../base/kubernetes/names.ts';
 import type { GatewayClass } from './gateway-class.ts';
 
 /**
- * Returns a function that decides whether Gateways of a class are served: classes of this controller, and only
- * `narrowedTo` if it is given. A class that is given but does not exist counts, too: with manifests a Gateway needs
+ * Returns a predicate for classes whose Gateways are served: those of this controller, and only
+ * `narrowedTo` if it is given. That class need not exist: with `--manifests`, Gateways need
  * no GatewayClass.
  */
 export function chooseClasses(

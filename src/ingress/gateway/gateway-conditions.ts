@@ -20,7 +20,7 @@ export function describeGateway(
   const accepted = listeners.filter((one) => isTrue(one, 'Accepted'));
   const sound = accepted.filter((one) => isTrue(one, 'ResolvedRefs'));
   const isWhole = sound.length === listeners.length && problems.length === 0;
-  const told = ['some listeners are invalid; see their conditions', ...problems.slice(0, 3)].join('; ');
+  const summary = ['some listeners are invalid; see their conditions', ...problems.slice(0, 3)].join('; ');
   const acceptance =
     accepted.length === 0
       ? no(
@@ -30,7 +30,7 @@ export function describeGateway(
         )
       : isWhole
         ? yes('Accepted', 'Accepted', '')
-        : yes('Accepted', 'ListenersNotValid', told);
+        : yes('Accepted', 'ListenersNotValid', summary);
   const references = hasClientCertificate
     ? [
         no(
@@ -45,15 +45,15 @@ export function describeGateway(
   return [acceptance, progress, ...references];
 }
 
-/** The addresses of a Gateway that nodes hold. */
+/** The addresses of a Gateway that ingress nodes hold. */
 export interface SettledAddresses extends Pick<GatewayAddressVerdict, 'addresses' | 'refusal'> {
-  /** No node holds an address yet or for the moment, so the written status is preserved. */
+  /** No node holds an address at the moment, so the stored status is preserved. */
   readonly isWaiting: boolean;
-  /** Addresses that no node holds although others of the Gateway are held. */
+  /** Names the addresses that no node holds, while nodes hold others of the Gateway. */
   readonly note: string;
 }
 
-/** Returns the virtual addresses that a node holds: an address that answers nowhere is none for clients. */
+/** Returns the virtual addresses that a node holds: clients cannot use the others. */
 export function settleAddresses(
   verdict: GatewayAddressVerdict,
   holdingOf: (address: string) => Holding,

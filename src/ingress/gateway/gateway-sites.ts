@@ -33,7 +33,7 @@ interface SiteKinds {
   readonly TLSRoute: SiteRoute;
 }
 
-/** Where the objects come from. */
+/** Sources of the objects. */
 export interface GatewaySiteObjects {
   all<K extends 'GatewayClass' | 'Gateway' | 'ReferenceGrant'>(kind: K): Iterable<SiteKinds[K]>;
   keys(kind: SiteRouteKind): Iterable<string>;
@@ -52,15 +52,15 @@ export interface GatewaySiteSettings {
   readonly sitePorts: () => SitePorts;
 }
 
-/** A route and the decisions about it. */
+/** A route with the decisions about it. */
 interface Known {
   readonly route: SiteRoute;
   readonly key: string;
-  /** Before other routes are considered. */
+  /** Decisions without regard to other routes. */
   readonly alone: readonly ParentDecision[];
   decisions: readonly ParentDecision[];
   requests: readonly SiteRequest[];
-  /** Everything that the requests depend on besides the route. */
+  /** Everything besides the route that its requests depend on. */
   basis: string;
 }
 
@@ -74,7 +74,7 @@ export class GatewaySites implements SiteDecisions {
   readonly #byRoute = new Map<GatewayRoute, Known>();
   readonly #listeners = new WeakMap<GatewayListener, { readonly addresses: string; readonly made: SiteListener }>();
   #gateways: ReadonlyMap<string, DecidedGateway> = new Map();
-  /** Listeners that are served, with their Gateways. */
+  /** Served listeners, with their Gateways. */
   #served = new Map<GatewayListener, Gateway>();
   #grants: readonly ReferenceGrant[] = [];
   #addresses: AddressSources | undefined;
@@ -88,7 +88,7 @@ export class GatewaySites implements SiteDecisions {
     this.#settings = settings;
   }
 
-  /** The sources, one for each kind of route. They share every decision. */
+  /** The sources, one for each kind of route. They share all decisions. */
   get sources(): readonly SiteSource[] {
     return siteRouteKinds.map((kind, index): SiteSource => {
       const source = {
@@ -97,7 +97,7 @@ export class GatewaySites implements SiteDecisions {
         translate: (key: string) => this.#known.get(`${kind}/${key}`)?.requests ?? none,
       };
       if (index > 0) return { ...source, listSecrets: () => [] };
-      // The listeners belong to no kind of routes, and are listed once.
+      // Listeners belong to no kind of route, so only one source lists them.
       return { ...source, listSecrets: () => this.#listSecrets(), listListeners: () => this.#listListeners() };
     });
   }
@@ -121,7 +121,7 @@ export class GatewaySites implements SiteDecisions {
     return [...this.#dirty].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
   }
 
-  /** The first of the sources that is asked after a change decides for all. */
+  /** After a change, the source that is asked first decides for all. */
   #update(changes: ChangedObjects | undefined): void {
     if (changes !== undefined && changes === this.#taken) return;
     this.#taken = changes;
@@ -155,7 +155,7 @@ export class GatewaySites implements SiteDecisions {
     this.#served = new Map();
     for (const one of this.#gateways.values()) {
       for (const decision of one.isServed ? one.listeners : []) {
-        // A port without a result is not served yet: it may belong to a program of the node.
+        // A port is not served before its claim is decided: it may belong to a program of the node.
         if (isServedListener(decision) && this.#hasPorts(one, decision.listener)) {
           this.#served.set(decision.listener, one.gateway);
         }
@@ -167,7 +167,7 @@ export class GatewaySites implements SiteDecisions {
     return listSitePorts(decided, listener, this.#settings.ownPorts).every(({ key }) => this.#sitePorts?.has(key));
   }
 
-  /** Rejects listeners whose ports are not allowed, or belong to another object. */
+  /** Rejects listeners whose ports are not allowed or belong to another object. */
   #refusePorts(decided: DecidedGateway): DecidedGateway {
     const listeners = decided.listeners.map((decision): ListenerDecision => {
       if (!isServedListener(decision)) return decision;
@@ -178,7 +178,7 @@ export class GatewaySites implements SiteDecisions {
     return { ...decided, listeners };
   }
 
-  /** All routes: existing ones, and those known that no longer exist. */
+  /** All routes, including known ones that no longer exist. */
   #listAll(): Set<string> {
     const existing = siteRouteKinds.flatMap((kind) => Array.from(this.#objects.keys(kind), (key) => `${kind}/${key}`));
     return new Set([...this.#known.keys(), ...existing]);
@@ -212,7 +212,7 @@ export class GatewaySites implements SiteDecisions {
     if (!isSame) this.#dirty.add(key);
   }
 
-  /** Compares the routes with each other, and makes the requests of those that changed. */
+  /** Resolves conflicts between routes, and builds the requests of those that changed. */
   #settle(changed: ReadonlySet<string>): void {
     const candidates = Array.from(this.#known.values(), (known) => ({ route: known.route, decisions: known.alone }));
     const yielding = findYielding(candidates);
@@ -270,7 +270,7 @@ export class GatewaySites implements SiteDecisions {
   }
 
   *#listSecrets(): Iterable<string> {
-    // At the start, Secrets must be read before the first decision is applied.
+    // At startup, Secrets must be read before the first decision is applied.
     if (this.#addresses === undefined) this.#decideGateways(this.#settings.addresses());
     for (const listener of this.#served.keys()) {
       const { tls } = listener as L7Listener;

@@ -19,11 +19,11 @@ import { portFeatures, siteFeatures } from './supported-features.ts';
 
 /** The object that a report describes. */
 interface Subject {
-  /** Distinguishes it from other objects with the same name. */
+  /** Distinguishes it from earlier and later objects with the same name. */
   readonly uid: string;
   /** The observed generation. */
   readonly generation: number | undefined;
-  /** A data plane has not finished with the object yet, so its written status is preserved. */
+  /** A data plane has not processed the object completely yet, so its stored status is preserved. */
   readonly isPending?: true;
 }
 
@@ -58,7 +58,7 @@ export interface GatewayReports {
   readonly routes: Readonly<Partial<Record<GatewayRouteKind, ReadonlyMap<string, RouteReport>>>>;
 }
 
-/** What the data plane of hosts decided about Gateways and their routes. */
+/** The decisions of the HTTP data plane about Gateways and their routes. */
 export interface SiteDecisions {
   readonly gateways: ReadonlyMap<string, DecidedGateway>;
   /** Routes for hosts with the result of each of their parents. */
@@ -77,9 +77,9 @@ export interface GatewayContext extends GatewaySnapshot, ServiceLookup {
   readonly holdingOf: (address: string) => Holding;
 }
 
-/** Reports on every class of ours, their Gateways, and every route that refers to one of these. */
+/** Reports on our classes, their Gateways, and every route that refers to one of these. */
 export class GatewayReporter {
-  /** Few of 10,000 routes change; the reports of the others reuse their objects. */
+  /** Usually few of 10,000 routes change; the other reports are reused. */
   readonly #known = new WeakMap<GatewayRoute, { readonly inputs: readonly unknown[]; readonly report: RouteReport }>();
 
   report(context: GatewayContext): GatewayReports {
@@ -116,7 +116,7 @@ export class GatewayReporter {
       classes: reportClasses(context),
       gateways: new Map(
         Array.from(gateways, ([key, decided]) => {
-          // Another data plane has seen another state of the Gateway; both will agree soon.
+          // The other data plane has seen a different state of the Gateway; both will soon agree.
           const isDivided = sites !== undefined && !known.has(decided.gateway);
           return [key, reportGateway(decided, attached, lookup, isDivided, context)];
         }),
@@ -179,7 +179,7 @@ class Verdicts {
   }
 }
 
-/** Returns the listeners that a route counts for: each once, where it is accepted. */
+/** Returns the listeners whose `attachedRoutes` count a route: each where it is accepted, once. */
 function listTaking(decisions: readonly ParentDecision[]): ReadonlySet<GatewayListener> {
   return new Set(
     decisions.flatMap(({ attachments, refusal }) =>
@@ -239,7 +239,7 @@ function reportGateway(
   };
 }
 
-/** A listener for hosts without a kind of routes is not requested from the data plane. */
+/** A listener for hosts that accepts no kind of route is not requested from the data plane. */
 function isServable(kinds: readonly GatewayRouteKind[], listener: GatewayListener | undefined): boolean {
   return listener !== undefined && (!isL7(listener) || kinds.length > 0);
 }

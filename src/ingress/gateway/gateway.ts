@@ -22,11 +22,11 @@ export interface Gateway extends ReadListeners {
   readonly addresses: readonly GatewayAddress[];
   /** Addresses in its status. */
   readonly recorded: readonly Address[];
-  /** Whether it refers to parameters of its controller. */
+  /** Whether it sets `parametersRef`, which this controller does not support. */
   readonly hasParameters: boolean;
-  /** Ports of HTTPS listeners that require certificates of clients (`spec.tls.frontend`). Absent: none. */
+  /** Ports of HTTPS listeners that require client certificates (`spec.tls.frontend`). Absent: none. */
   readonly clientValidation?: 'all' | readonly number[];
-  /** Whether it names a certificate for connections to backends (`spec.tls.backend`). */
+  /** Whether it names a client certificate for connections to backends (`spec.tls.backend`). */
   readonly hasClientCertificate: boolean;
 }
 
@@ -59,7 +59,7 @@ export function gatewayAddressesOf(input: unknown): unknown {
   return isRecord(input) && isRecord(input.status) ? input.status.addresses : undefined;
 }
 
-/** Returns the ports for which clients must have certificates. An unreadable setting counts as one. */
+/** Returns the ports on which clients need certificates. An unreadable setting counts as a requirement. */
 function readClientValidation(frontend: unknown): 'all' | readonly number[] | undefined {
   if (isAbsent(frontend)) return undefined;
   if (!isRecord(frontend)) return 'all';

@@ -11,7 +11,7 @@ import { isReferenceGranted, type ReferenceGrant } from './reference-grant.ts';
 import type { GatewayRoute } from './route.ts';
 import { claimSitePorts, type OwnPorts } from './site-ports.ts';
 
-/** The input when a data plane decided about the ports of Gateways. */
+/** Input of a decision about the ports of Gateways. */
 export interface GatewaySnapshot extends GatewaySettings {
   readonly l4Routes: readonly L4Route[];
   readonly labelsOfNamespace: LabelsOfNamespace;
@@ -74,7 +74,7 @@ export class ListenerRequests {
   }
 }
 
-/** What a listener's request depends on besides its Gateway. */
+/** Everything besides its Gateway that a listener's request depends on. */
 interface ListenerContext {
   readonly attached: L4Route | undefined;
   /** Virtual addresses of the Gateway. */
@@ -82,7 +82,7 @@ interface ListenerContext {
   readonly grants: readonly ReferenceGrant[];
 }
 
-/** Returns the shares of backends of a route. Those that it may not use are forbidden. */
+/** Returns the backends of a route as shares. Marks those that it may not use as forbidden. */
 export function listShares(
   { kind, meta }: GatewayRoute,
   backends: GatewayRoute['backends'],

@@ -15,7 +15,7 @@ export function covers(hostname: string | undefined, name: string | undefined): 
   if (hostname === undefined || hostname === name) return true;
   if (name === undefined || !hostname.startsWith('*.')) return false;
   const suffix = hostname.slice(1);
-  // `*.example.com` does not cover `example.com`, but all of `*.a.example.com`.
+  // `*.example.com` does not cover `example.com`, but covers all of `*.a.example.com`.
   return name.startsWith('*.') ? name.slice(1).endsWith(suffix) : name.endsWith(suffix);
 }
 
@@ -29,7 +29,7 @@ export function listHostnames(
 ): readonly (string | undefined)[] {
   const names = new Set<string | undefined>();
   for (const hostname of hostnames.length === 0 ? [undefined] : hostnames) {
-    // What two hostnames have in common is the more specific one of them.
+    // The intersection of two hostnames is the more specific one.
     if (covers(listener, hostname)) names.add(hostname);
     else if (covers(hostname, listener)) names.add(listener);
   }

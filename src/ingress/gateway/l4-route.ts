@@ -13,7 +13,7 @@ export interface L4Route extends GatewayRoute {
 }
 
 /**
- * Parses a TCPRoute or UDPRoute. Rules have no conditions, so only the first valid one can apply. ReferenceGrants
+ * Parses a TCPRoute or UDPRoute. Rules have no conditions, so only the first valid one can apply. ReferenceGrants later
  * decide whether it may use Services of other namespaces.
  */
 export function parseL4Route(input: unknown, protocol: 'tcp' | 'udp'): Parsed<L4Route> {

@@ -11,7 +11,7 @@ export interface Refusal<Reason extends string = string> {
   readonly message: string;
 }
 
-/** What follows from a Gateway alone about one of its listeners. */
+/** The decision about a listener, as far as it depends on its Gateway alone. */
 export interface ListenerDecision {
   readonly name: string;
   readonly reading: ListenerReading;
@@ -23,11 +23,11 @@ export interface ListenerDecision {
   readonly refusal?: Refusal;
   /** Another listener of the Gateway excludes it. */
   readonly conflict?: Refusal<'ProtocolConflict' | 'HostnameConflict'>;
-  /** Something that it refers to cannot be used. */
+  /** An object that it refers to cannot be used. */
   readonly unresolved?: Refusal<'InvalidRouteKinds' | 'InvalidCertificateRef' | 'RefNotPermitted'>;
   /** Whether certificates are missing, so that it cannot be served. */
   readonly lacksCertificate: boolean;
-  /** Another HTTPS listener with the same port has a common name. */
+  /** Another HTTPS listener on the same port covers some of the same names. */
   readonly overlaps: boolean;
 }
 
@@ -145,7 +145,7 @@ export function findClash(
   other: GatewayListener,
 ): 'ProtocolConflict' | 'HostnameConflict' | undefined {
   if (one.port !== other.port) return undefined;
-  // UDP ports are apart from those of TCP.
+  // UDP and TCP ports are separate.
   if ((one.protocol === 'udp') !== (other.protocol === 'udp')) return undefined;
   if (families[one.protocol] !== families[other.protocol]) return 'ProtocolConflict';
   if (!isL7(one) || !isL7(other)) return 'ProtocolConflict';
@@ -156,7 +156,7 @@ export function isL7(listener: GatewayListener): listener is L7Listener {
   return listener.protocol !== 'tcp' && listener.protocol !== 'udp';
 }
 
-/** Inside one Gateway none of the conflicting listeners is served (Gateway API, "Distinct Listeners"). */
+/** Within one Gateway, none of the conflicting listeners is served (Gateway API, "Distinct Listeners"). */
 function findConflict(
   listener: GatewayListener,
   others: readonly GatewayListener[],

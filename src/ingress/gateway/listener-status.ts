@@ -21,7 +21,7 @@ export interface ListenerState {
   readonly withheld: string | undefined;
 }
 
-/** Returns whether a data plane must have a verdict about a listener. */
+/** Returns whether a data plane decides about a listener. */
 export function isAsked({ listener, refusal, lacksCertificate }: ListenerDecision): boolean {
   return listener !== undefined && refusal === undefined && !lacksCertificate;
 }
@@ -76,7 +76,7 @@ function describeListener(decision: ListenerDecision, { verdict, withheld }: Lis
   const accepted = yes('Accepted', 'Accepted', '');
   const idle =
     withheld ??
-    (kinds.length === 0 ? 'the listener accepts no supported kind of routes' : undefined) ??
+    (kinds.length === 0 ? 'the listener accepts no supported kind of route' : undefined) ??
     (lacksCertificate ? 'the listener has no usable certificate' : undefined);
   if (idle !== undefined) return { accepted, programmed: no('Programmed', 'Invalid', idle), resolved };
   const message = verdict?.message ?? '';
@@ -103,6 +103,6 @@ function describeListener(decision: ListenerDecision, { verdict, withheld }: Lis
 
 function describeOverlap(): ConditionDraft {
   const message =
-    'other HTTPS listeners on this port have names in common; a connection for one may be reused for another';
+    'other HTTPS listeners on this port cover some of the same names; clients may reuse a connection for another listener';
   return { type: 'OverlappingTLSConfig', status: 'True', reason: 'OverlappingHostnames', message };
 }

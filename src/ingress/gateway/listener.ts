@@ -10,19 +10,19 @@ export type AllowedNamespaces =
   | { readonly from: 'Same' | 'All' | 'None' }
   | { readonly from: 'Selector'; readonly selector: readonly LabelRequirement[] };
 
-/** A kind of routes that a listener names. */
+/** A kind of route that a listener names. */
 export interface RouteKind {
   readonly group: string;
   readonly kind: string;
 }
 
-/** What all listeners have in common. */
+/** Common fields of all listeners. */
 interface AnyListener {
   readonly name: string;
   /** 1–65535. */
   readonly port: number;
   readonly allowed: AllowedNamespaces;
-  /** Kinds of routes that it accepts. Absent: those that fit its protocol. */
+  /** Kinds of routes that it accepts. Absent: all that fit its protocol. */
   readonly kinds?: readonly RouteKind[];
 }
 
@@ -43,7 +43,7 @@ export interface L7Listener extends AnyListener {
 /** A listener of a Gateway. */
 export type GatewayListener = L4Listener | L7Listener;
 
-/** TLS of a listener as written. */
+/** TLS of a listener as specified. */
 export interface WrittenTls {
   readonly isPassthrough: boolean;
   readonly certificates: readonly CertificateRef[];
@@ -51,7 +51,7 @@ export interface WrittenTls {
 
 /** A reference to a certificate. */
 export interface CertificateRef {
-  /** Place, for messages. */
+  /** JSON path, for messages. */
   readonly path: string;
   /** Absent: {@link refusal}. */
   readonly namespace?: string;
@@ -60,7 +60,7 @@ export interface CertificateRef {
   readonly refusal?: string;
 }
 
-/** A listener, as far as it is valid. */
+/** A parsed listener: valid, of an unsupported protocol, or invalid. */
 export type ListenerReading =
   | { readonly kind: 'l4'; readonly listener: L4Listener }
   | { readonly kind: 'l7'; readonly listener: L7Listener }
@@ -76,7 +76,7 @@ export type ListenerReading =
       readonly reason: 'Invalid' | 'UnsupportedValue';
     };
 
-/** Listeners of a Gateway in the order of its spec, without duplicate names, and problems of those without a usable one. */
+/** Listeners of a Gateway in the order of its spec, and the problems of those whose names are invalid or duplicates. */
 export interface ReadListeners {
   readonly listeners: readonly ListenerReading[];
   readonly problems: readonly string[];
@@ -166,7 +166,7 @@ function readTls(
   if (protocol === 'https' && mode === 'Passthrough') {
     return refuse('mode', mode, 'must be Terminate for protocol HTTPS; use TLS for passthrough');
   }
-  // Fields of earlier versions that restrict clients: a listener that ignored them would admit any client.
+  // Earlier versions of the API restrict clients with these fields. Ignoring them would admit any client.
   if (!isAbsent(tls.frontendValidation)) {
     return refuse('frontendValidation', tls.frontendValidation, 'is not supported; remove it', 'UnsupportedValue');
   }
@@ -218,7 +218,7 @@ function readAllowed(
 function readNamespaces(from: unknown, selector: unknown): AllowedNamespaces | 'from' | 'selector' {
   if (from === 'Same' || from === 'All' || from === 'None') return { from };
   if (from !== 'Selector') return 'from';
-  // As everywhere in the API, a missing selector matches nothing and an empty one everything.
+  // As in the rest of the API, a missing selector matches nothing and an empty one matches everything.
   if (isAbsent(selector)) return { from: 'None' };
   const requirements = readLabelSelector(selector);
   return requirements === undefined ? 'selector' : { from, selector: requirements };

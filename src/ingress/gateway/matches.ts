@@ -6,7 +6,7 @@ import { isAbsent } from './parts.ts';
 /** Conditions of a match. */
 export type Conditions = Pick<Match, 'path' | 'method' | 'headers' | 'params'>;
 
-/** What is wrong with a value. */
+/** A description of what is wrong with a value. */
 export interface Fault {
   readonly fault: string;
 }

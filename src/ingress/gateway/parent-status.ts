@@ -9,7 +9,7 @@ import type { GatewayRoute } from './route.ts';
 export interface ParentReport {
   readonly parentRef: Readonly<Record<string, unknown>>;
   readonly conditions: readonly ConditionDraft[];
-  /** A data plane has not applied the route yet, so its written status is preserved. */
+  /** A data plane has not applied the route yet, so its stored status is preserved. */
   readonly isPending?: true;
 }
 
@@ -22,7 +22,7 @@ export interface ServiceLookup {
 export interface ParentContext extends ServiceLookup {
   readonly grants: readonly ReferenceGrant[];
   /**
-   * Returns the verdicts of the data plane about the route on a listener. `undefined` in the list: it has not decided
+   * Returns the data plane's verdicts about the route on a listener. `undefined` in the list: it has not decided
    * yet.
    */
   readonly verdictsOf: (attachment: Attachment) => readonly (Verdict | undefined)[];
@@ -59,7 +59,7 @@ function describeAcceptance({ attachments, refusal }: ParentDecision, { verdicts
   const known = verdicts.filter((one) => one !== undefined);
   const pending = known.flatMap((one) => one.pending ?? []);
   const problem = pending.map((one) => one.problem).find((one) => one !== undefined);
-  // Of a site, a verdict with a reason concerns the route; of a port, the listener.
+  // For hosts, a verdict with a reason concerns the route; for ports, the listener.
   const refused = known.filter(({ arrival, reason }) => arrival !== undefined && reason !== undefined);
   const [first] = refused;
   if (first !== undefined && refused.length === known.length) {
@@ -70,13 +70,13 @@ function describeAcceptance({ attachments, refusal }: ParentDecision, { verdicts
   return decide(no('Accepted', 'Pending', problem ?? ''), problem === undefined);
 }
 
-/** Returns the reason of a route's condition. Those of Routes for rejected settings have no equal. */
+/** Returns the reason of a route's condition. Reasons of Routes for rejected settings have no equivalent. */
 function reasonOf({ reason }: Verdict): string {
   if (reason === notApplied) return 'Pending';
   return reason === undefined || reason === 'ExtendedValidationFailed' ? 'UnsupportedValue' : reason;
 }
 
-/** Protocols of Services that need TLS to the endpoints, which no route has. */
+/** Values of `appProtocol` that require TLS to the endpoints, which no route supports. */
 const encrypted: ReadonlySet<string> = new Set(['https', 'kubernetes.io/wss', 'wss', 'tls', 'grpcs']);
 
 function describeReferences(route: GatewayRoute, { grants, serviceOf }: ParentContext): ConditionDraft {

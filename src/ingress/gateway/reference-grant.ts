@@ -28,14 +28,14 @@ const specSchema = z.object(
         { group, kind: text('must be a kind'), namespace: text('must be the name of a namespace') },
         'must be an object with group, kind and namespace',
       ),
-      'must be a list of who may refer',
+      "must be a list of objects that may refer to the grant's namespace",
     ),
     to: z.array(
       z.object(
         { group, kind: text('must be a kind'), name: z.nullish(text('must be the name of an object')) },
         'must be an object with group and kind',
       ),
-      'must be a list of what may be referred to',
+      'must be a list of objects that may be referred to',
     ),
   },
   'must be the spec of a ReferenceGrant',
@@ -64,13 +64,13 @@ export function parseReferenceGrant(input: unknown): Parsed<ReferenceGrant> {
   }));
 }
 
-/** Something that refers to an object of another namespace. */
+/** An object that refers to one in another namespace. */
 export interface Referrer {
   readonly kind: string;
   readonly namespace: string;
 }
 
-/** Returns whether an object may refer to another one: in its own namespace, or with a grant of the other's. */
+/** Returns whether an object may refer to another one: in its own namespace, or by a grant of the other namespace. */
 export function isReferenceGranted(
   grants: readonly ReferenceGrant[],
   from: Referrer,

@@ -11,8 +11,8 @@ export interface AttachedRoute {
 }
 
 /**
- * Returns the listeners where each route yields to an older one of the other kind: an HTTPRoute and a GRPCRoute cannot
- * share a name of a listener (Gateway API, GRPCRouteSpec). Routes that yield nowhere are not in the result.
+ * Returns the listeners on which each route yields to an older one of the other kind: an HTTPRoute and a GRPCRoute
+ * cannot share a hostname of a listener (Gateway API, GRPCRouteSpec). Routes that yield nowhere are not in the result.
  */
 export function findYielding(routes: Iterable<AttachedRoute>): ReadonlyMap<GatewayRoute, ReadonlySet<GatewayListener>> {
   const rivals = [...routes].filter(({ route }) => route.kind !== 'TLSRoute');
@@ -43,7 +43,7 @@ function listAccepted({ attachments, refusal }: ParentDecision): readonly Attach
   return refusal === undefined ? attachments : [];
 }
 
-/** Returns the decisions about a route without the listeners where it yields. */
+/** Returns the decisions about a route without the listeners on which it yields. */
 export function withoutYielded(
   { route, decisions }: AttachedRoute,
   listeners: ReadonlySet<GatewayListener>,
@@ -53,7 +53,7 @@ export function withoutYielded(
     const attachments = decision.attachments.filter(({ listener }) => !listeners.has(listener));
     if (attachments.length === decision.attachments.length) return decision;
     if (attachments.length > 0) return { ...decision, attachments };
-    const message = `an older ${other} has a hostname in common on the listener; HTTPRoutes and GRPCRoutes cannot share one`;
+    const message = `an older ${other} shares a hostname on the listener; HTTPRoutes and GRPCRoutes cannot share one`;
     return { ...decision, attachments, refusal: { reason: 'HostnameConflict', message } };
   });
 }

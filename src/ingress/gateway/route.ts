@@ -4,12 +4,12 @@ import { showValue } from '../../base/read/show-value.ts';
 import type { ServiceShare } from '../intent/service-share.ts';
 import { gatewayGroup, isAbsent, isPort } from './parts.ts';
 
-/** The kinds of routes that are served. */
+/** Kinds of routes that are served. */
 export const routeKinds = ['GRPCRoute', 'HTTPRoute', 'TCPRoute', 'TLSRoute', 'UDPRoute'] as const;
 
 export type GatewayRouteKind = (typeof routeKinds)[number];
 
-/** What all kinds of routes have in common. */
+/** Common fields of all kinds of routes. */
 export interface GatewayRoute {
   readonly kind: GatewayRouteKind;
   readonly meta: ObjectMeta;
@@ -24,7 +24,7 @@ export interface GatewayRoute {
   readonly refusal?: RouteRefusal;
 }
 
-/** Why a route is not accepted, whatever the listener. */
+/** The reason why a route is not accepted on any listener. */
 export interface RouteRefusal {
   readonly reason: 'UnsupportedValue' | 'IncompatibleFilters';
   readonly message: string;
@@ -38,7 +38,7 @@ export interface ParentRef {
   readonly section?: string;
   /** Port of one listener. An invalid port becomes 0, which no listener has. */
   readonly port?: number;
-  /** As written by the author, because statuses repeat it. */
+  /** As specified by the author, because statuses repeat it. */
   readonly written: Readonly<Record<string, unknown>>;
 }
 
@@ -99,7 +99,7 @@ export function readBackend(written: unknown, home: string, path: string): Route
   return { service, namespace: there, servicePort: port, weight: readWeight(weight) };
 }
 
-/** Returns the weight, 0–1000000, or the API's default if it is invalid. */
+/** Returns the weight, 0–1000000, or the API's default for an invalid value. */
 function readWeight(weight: unknown): number {
   const isWeight = typeof weight === 'number' && Number.isInteger(weight) && weight >= 0 && weight <= 1_000_000;
   return isWeight ? weight : 1;

@@ -10,7 +10,7 @@ export interface OwnPorts {
   readonly https: number;
 }
 
-/** Results of the claims of ports by listeners for hosts, by {@link sitePortKey}: the message of a rejection. */
+/** Results of claims of ports by listeners for hosts, by {@link sitePortKey}: the message of a rejection. */
 export type SitePorts = ReadonlyMap<string, string | undefined>;
 
 /** Returns the key of a port: `8080`, or `8080 192.0.2.10` of a virtual address. */
@@ -18,7 +18,7 @@ export function sitePortKey(port: number, address?: Address): string {
   return address === undefined ? `${port}` : `${port} ${address.text}`;
 }
 
-/** Returns the keys of the ports that a listener needs besides the router's own. */
+/** Returns the keys of the ports that a listener needs in addition to the router's own. */
 export function listSitePorts(
   { addresses: { virtual } }: DecidedGateway,
   { port, protocol }: L7Listener,
@@ -29,8 +29,8 @@ export function listSitePorts(
 }
 
 /**
- * Returns claims of the ports of listeners for hosts: one for all listeners that share a port, in the name of the oldest
- * Gateway. Without a claim, a listener could take the connections of the node's own programs.
+ * Returns claims for the ports of listeners for hosts. Listeners that share a port have one claim, owned by the oldest
+ * Gateway. Without a claim, a listener could intercept connections to programs of the node.
  *
  * @param gateways oldest first
  */

@@ -31,7 +31,7 @@ export interface RouteRule {
   readonly matches: readonly Conditions[];
   readonly filters: Filters;
   readonly backends: readonly RouteBackend[];
-  /** Its requests get an error, because a part of the rule is invalid or not supported. */
+  /** Its requests get an error, because part of the rule is invalid or unsupported. */
   readonly isBroken?: true;
 }
 
@@ -88,7 +88,7 @@ function parseRoute(
       hostnames: names.value,
       backends: read.rules.flatMap(({ backends }) => backends),
       ...read,
-      // Without its names, the route could serve every name, so no rule of it is served.
+      // Without valid hostnames, the route might serve every name, so none of its rules is served.
       ...(names.fault !== undefined && {
         rules: [],
         refusal: { reason: 'UnsupportedValue' as const, message: names.fault },
@@ -101,12 +101,12 @@ function readParents(written: unknown, home: string): readonly ParentRef[] {
   return listOf(written).flatMap((parent) => readParent(parent, home));
 }
 
-/** An HTTPRoute without rules has one that matches everything, as the API's default says. */
+/** An HTTPRoute without rules has one that matches everything, the API's default. */
 function readRuleList(written: unknown, kind: SiteRoute['kind']): readonly unknown[] {
   return isAbsent(written) && kind === 'HTTPRoute' ? [{}] : listOf(written);
 }
 
-/** Reads names until the first invalid one. */
+/** Reads hostnames up to the first invalid one. */
 function readHostnames(written: unknown): { readonly value: readonly string[]; readonly fault?: string } {
   const names = new Set<string>();
   if (!isAbsent(written) && !Array.isArray(written)) {

@@ -1,5 +1,5 @@
 /**
- * Features of the Gateway API (`pkg/features` of its repository) whose conformance tests pass with an agent that
+ * Features of the Gateway API (`pkg/features` in its repository) whose conformance tests pass with an agent that
  * serves ports.
  */
 export const portFeatures = ['Gateway', 'ReferenceGrant', 'TCPRoute', 'UDPRoute'] as const;

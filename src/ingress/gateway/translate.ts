@@ -35,7 +35,7 @@ export function translateRoute(
 ): readonly SiteRequest[] {
   const { kind, meta } = route;
   const demand = { ok: true, value: translateDemand(route, shares) } as const;
-  // No other kind of object has capital letters in its name.
+  // The capital letters of the kind make the label unique: names of objects have none.
   const owner = { kind, meta, label: `${meta.namespace}:${kind}.${meta.name}`, fields, merge: 'Gateway' };
   return places.map(({ listener, hostname }) => ({ owner, listener, ...spanOf(hostname), demand }));
 }
@@ -64,7 +64,7 @@ function translateGroup(kind: SiteRoute['kind'], shares: readonly ServiceShare[]
     shares,
     // gRPC maps 503 to UNAVAILABLE, and 500 to UNKNOWN.
     errors: { invalid: kind === 'GRPCRoute' ? 503 : 500 },
-    // Other ways of balancing do not keep to weights.
+    // Other balancing algorithms do not respect weights.
     ...(shares.length > 1 && { balance: 'roundrobin' }),
     ...(kind === 'GRPCRoute' && { isH2c: true }),
   };

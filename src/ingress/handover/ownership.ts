@@ -6,18 +6,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { FileLock } from '../../base/linux/file-lock.ts';
 import type { PodFolder } from './pod-folder.ts';
 
-/** What only one agent of a node may do. */
+/** Duties that only one agent of a node may perform at a time. */
 export interface Duties {
-  /** Prepares to begin without a delay. Resolves to whether this agent may now ask another one to stop. */
+  /** Prepares for a start without delay. Resolves to whether this agent may now ask the owner to stop. */
   prepare(): Promise<boolean>;
   begin(): void;
-  /** Stops. Resolves when nothing is written any more. */
+  /** Stops. Resolves after the last write. */
   end(): Promise<void>;
 }
 
 /** Milliseconds. */
 const times = {
-  /** Interval between attempts to become the owner, while another agent has been asked and otherwise. */
+  /** Intervals between attempts to become the owner: after the owner was asked to stop, and otherwise. */
   urgent: 10,
   idle: 100,
   /** Interval between requests to an owner that belongs to a later pod or cannot hand over. */
@@ -29,7 +29,7 @@ const times = {
 /**
  * Decides which agent of a node performs the duties: the holder of a lock, which the kernel releases with its process.
  * An agent of a later pod asks the owner to stop, and the owner complies. An agent that was replaced waits, and takes
- * over again when the later one ends, for example because its version does not work and the update is rolled back.
+ * over again when the later one ends, for example because its version fails and the update is rolled back.
  */
 export class NodeOwnership {
   readonly #folder: PodFolder;
@@ -52,7 +52,7 @@ export class NodeOwnership {
     return this.#lock !== undefined;
   }
 
-  /** Becomes the owner at once if no agent is, and otherwise as soon as possible. */
+  /** Becomes the owner at once if there is none, and otherwise as soon as possible. */
   start(): void {
     void this.#run().catch((error: unknown) => this.#report(`Cannot take over from another agent: ${String(error)}`));
   }
@@ -63,7 +63,7 @@ export class NodeOwnership {
     return this.isOwner;
   }
 
-  /** Stops asking and answering. The lock is kept until the process ends, so that its last writes are the owner’s. */
+  /** Stops asking and answering. Keeps the lock until the process ends, because it may still write. */
   close(): void {
     this.#isClosed = true;
     this.#asked?.destroy();
@@ -82,7 +82,7 @@ export class NodeOwnership {
       this.#asked?.destroy();
       this.#asked = undefined;
       if (this.#isClosed) return;
-      this.#report('This agent applies the ports and statuses of the node');
+      this.#report('This agent now applies ports and writes statuses for the node');
       this.#duties.begin();
       const socket = await asker.promise;
       // Closed first, because closing deletes the socket's file.
@@ -95,7 +95,7 @@ export class NodeOwnership {
           this.#lock = undefined;
         }
       }
-      this.#report('Handed the ports and statuses of the node over to the agent of a later pod');
+      this.#report('Handed over ports and statuses of the node to the agent of a later pod');
       await Promise.race([untilClosed(socket), sleep(times.yield)]);
       socket.destroy();
     }
@@ -107,7 +107,7 @@ export class NodeOwnership {
     const socket = connect(join(this.#folder.shared, 'handover.sock'));
     this.#asked = socket;
     this.#askedAt = performance.now();
-    // Without an answer the lock decides: an owner of another version, or one that hangs, keeps it until it ends.
+    // Without an answer the lock decides: an owner of another version, or a hung one, keeps it until it ends.
     socket.on('error', () => undefined);
     socket.on('close', () => {
       if (this.#asked === socket) this.#asked = undefined;

@@ -8,10 +8,10 @@ import { ensureFolder } from '../../base/linux/run-folder.ts';
 /** A container of the agent's pod. */
 export type Role = 'agent' | 'keeper';
 
-/** Milliseconds to wait for another process that works in the shared folder. */
+/** Milliseconds to wait for another process that has locked the shared folder. */
 const patience = 10_000;
 
-/** Parts of a UID in the name of a folder: HAProxy's sockets must have short paths. */
+/** Characters of the UID in the folder's name. The paths of HAProxy's sockets must be short. */
 const nameLength = 13;
 
 const podUid = /^[0-9A-Za-z][0-9A-Za-z-]{0,62}$/;
@@ -64,7 +64,7 @@ export class PodFolder {
     });
   }
 
-  /** Folders of the other pods, the latest pod first. */
+  /** Folders of the other pods, latest first. */
   listOthers(): readonly string[] {
     return listFolders(this.shared)
       .filter((path) => path !== this.path)
@@ -72,7 +72,7 @@ export class PodFolder {
   }
 
   /**
-   * Ends the use of the folder. Deletes it, with the keys of certificates in it, if the pod's other container does not
+   * Releases the folder. Deletes it, including the private keys in it, if the pod's other container does not
    * run.
    */
   async close(): Promise<void> {
@@ -113,7 +113,7 @@ function readOrder(path: string): number | undefined {
   }
 }
 
-/** Whether a container of the folder's pod runs. */
+/** Whether a container of the folder's pod is running. */
 function isUsed(path: string): boolean {
   return (['agent', 'keeper'] satisfies Role[]).some((role) => {
     const lock = FileLock.tryAcquire(join(path, `${role}.lock`));
@@ -126,6 +126,6 @@ function removeFolder(path: string): void {
   try {
     rmSync(path, { recursive: true, force: true });
   } catch {
-    // A process that is still exiting may create a file meanwhile; the next pod deletes the rest.
+    // An exiting process may still create a file; the next pod deletes it.
   }
 }

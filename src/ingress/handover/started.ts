@@ -8,10 +8,10 @@ const timeout = 3000;
 const started = 'started\n';
 
 /**
- * Answers the startup probe of this pod on a socket in its folder. The port of the statistics cannot: while two agents
+ * Answers the startup probe of this pod on a socket in its folder. The statistics port cannot: while two agents
  * run on a node, only one of them answers there.
  *
- * @param waitingFor why this agent has not started; undefined when it has
+ * @param waitingFor returns why this agent has not started; undefined when it has
  */
 export async function serveStarted(folder: string, waitingFor: () => string | undefined): Promise<Server> {
   const path = socketOf(folder);
@@ -31,7 +31,7 @@ export async function serveStarted(folder: string, waitingFor: () => string | un
   return server;
 }
 
-/** Resolves to why the agent of a folder has not started, or to undefined when it has. Never rejects. */
+/** Resolves to the reason why the agent of a folder has not started, or to undefined when it has. Never rejects. */
 export async function askStarted(folder: string): Promise<string | undefined> {
   return await new Promise((resolve) => {
     const socket = connect(socketOf(folder));
@@ -45,7 +45,7 @@ export async function askStarted(folder: string): Promise<string | undefined> {
     socket.setEncoding('utf8').on('data', (chunk: string) => {
       answer += chunk;
     });
-    socket.on('error', ({ message }) => end(`the agent does not run: ${message}`));
+    socket.on('error', ({ message }) => end(`the agent is not running: ${message}`));
     socket.on('close', () => end(answer === started ? undefined : answer.trim() || 'the agent does not answer'));
   });
 }

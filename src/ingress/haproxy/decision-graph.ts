@@ -6,13 +6,13 @@ import type { Condition, Rule } from './rule.ts';
 
 /**
  * Conditions as a graph of map entries. A *state* inspects one dimension of a request (the method, a header, a query
- * parameter, the path for regular expressions, or a random number), and its entries lead to the next state or to a route:
+ * parameter, the path for regular expressions, or a random number). Its entries lead to the next state or to a route:
  *
  * - `?KIND ID NAME` is a state as a value: what to inspect;
  * - `ID=VALUE` in `edges.map` is its successor for a value, which is URL-encoded so that no blank, quote or length can
  *   break the key; `ID!` is the successor for every other value;
- * - `^ID;(?#NUMBER)(?=LENGTH)(?:PATTERN)$` in `patterns.map` is the successor for a pattern. The ID in front keeps a pattern away
- *   from the requests of all other states. Entries are in order of their number, and the first match counts.
+ * - `^ID;(?#NUMBER)(?=LENGTH)(?:PATTERN)$` in `patterns.map` is the successor for a pattern. The leading ID keeps a
+ *   pattern from matching requests in other states. Entries are ordered by number, and the first match counts.
  *
  * The ID is a digest of the state's content, so a state never changes: a change adds states, switches the key of the
  * path in one step, and then removes the old ones. Equal states exist once.
@@ -33,7 +33,7 @@ const mostListed = 300_000;
 /** Maximum length of a value in a condition. */
 export const longestValue = 4096;
 
-/** Conditions of too many rules on one path. */
+/** The conditions of a path are too complex. */
 export class TooComplex extends UnfitValue {
   constructor(what: string) {
     super(`the conditions of this host and path ${what}`);
@@ -41,7 +41,7 @@ export class TooComplex extends UnfitValue {
   }
 }
 
-/** A rule with the conditions that are not decided yet, and the answer. */
+/** A rule with its undecided conditions and its answer. */
 export interface Candidate {
   /** Position in the order of precedence. */
   readonly index: number;
@@ -72,7 +72,7 @@ export class DecisionGraph {
   readonly entries: GraphEntries = { edges: new Map(), patterns: new Map() };
   readonly #scope: string;
   readonly #otherwise: string;
-  /** Decided lists of candidates. */
+  /** Finished decisions by list of candidates. */
   readonly #known = new Map<string, Decision>();
   readonly #ids = new Set<string>();
   #states = 0;
@@ -163,7 +163,7 @@ export class DecisionGraph {
     if (edges.size + patterns.size > mostEntries) throw new TooComplex(`need more than ${mostEntries} entries`);
   }
 
-  /** Returns the successor for each value. A candidate without condition on the dimension stays for all of them. */
+  /** Returns the successor for each value. A candidate without a condition on the dimension remains in all of them. */
   #branchExact(list: readonly Candidate[], dimension: string, room: number): Map<string, Decision> {
     const values = new Set(list.flatMap(({ open }) => valuesOf(open, dimension)));
     const others = without(list, dimension);
@@ -214,7 +214,7 @@ export function testsOf({ path, conditions }: Rule): readonly Test[] {
     names.add(name);
     tests.set(name, checkCondition(condition));
   }
-  // In a fixed order, so that rules with the same conditions share states.
+  // A fixed order lets rules with the same conditions share states.
   return [...tests.values()].sort((one, other) => (dimensionOf(one) < dimensionOf(other) ? -1 : 1));
 }
 
@@ -232,7 +232,7 @@ function checkCondition(condition: Condition): Condition {
   return condition;
 }
 
-/** Returns what a test inspects, and how: exact values and patterns of one header are two dimensions. */
+/** Returns the dimension of a test. Exact values and patterns of one header are two dimensions. */
 function dimensionOf(test: Test): string {
   return `${kinds[test.on]}${test.type === 'exact' ? '=' : '~'}${nameOf(test)}`;
 }

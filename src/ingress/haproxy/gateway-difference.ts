@@ -6,8 +6,8 @@ import type { Target } from './rule.ts';
 import { changedKeys, diffEntries, type Steps, type Wait } from './steps.ts';
 
 /**
- * Plans the changes of listeners that are not the default one. A request sees the decision before or after the change,
- * and nothing in between: states never change and exist before a path leads to them, paths exist before their name,
+ * Plans the changes of all listeners except the default one. A request sees the decision before or after the change,
+ * never a mixture: states never change and exist before a path leads to them, paths exist before their name,
  * and names before their place. They are removed in reverse.
  */
 export function planGateways(
@@ -41,7 +41,7 @@ export function planGateways(
     const states = ['edges', 'patterns', 'redirects'] as const;
     diffEntries(pick(last, states), pick(next, states), steps, 'feature');
   }
-  // Not with push: a call cannot have hundreds of thousands of arguments.
+  // Avoid push with spread: a call cannot have hundreds of thousands of arguments.
   for (const command of late.route.reverse()) steps.route.push(command);
 }
 

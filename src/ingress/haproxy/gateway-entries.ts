@@ -7,7 +7,7 @@ import { routeOf } from './route.ts';
 import { answerSection, type Gateways, type TlsName, type VirtualHost } from './rule.ts';
 import { checkKey, compileHost, type HostEntries } from './virtual-host.ts';
 
-/** Value of a name whose TLS the router terminates, and of one that no route has. */
+/** Map values of a name whose TLS the router terminates, and of one without a route. */
 const ends = '-';
 const rejects = '!';
 
@@ -39,7 +39,7 @@ function compile(host: VirtualHost, inForce: InForce): HostEntries {
     return compileHost(host, find);
   } catch (error) {
     if (!(error instanceof TooComplex)) throw error;
-    // A rule that waits for its backend leaves more to decide than one that ends the decision.
+    // A rule whose backend is not ready yet leaves more to decide than a final one.
     return compileHost(host, (backend) => find(backend) ?? answerSection(503));
   }
 }

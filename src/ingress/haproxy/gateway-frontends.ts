@@ -12,7 +12,7 @@ import { milliseconds } from './section.ts';
 import { denyListRules } from './site-rules.ts';
 
 /**
- * Renders the frontends of listeners that are not the default one. The kernel translates connections to spare ports
+ * Renders the frontends of all listeners except the default one. The kernel redirects connections to spare ports
  * of HAProxy, so that a new listener needs no reload; rules in the kernel reject all other connections to them.
  */
 export function renderGatewayFrontends(settings: Settings, loopback: Loopback): readonly string[] {
@@ -43,8 +43,8 @@ ${routeRules({ isShared: true })}`;
 }
 
 /**
- * The same for names in a ClientHello. A TLSRoute that names a host has claimed it; below a wildcard or the hostname of a
- * listener, hosts of Routes and of their wildcards stay with the Routes.
+ * Renders the same rules for names in a ClientHello. A TLSRoute that names a host has claimed it; below a wildcard or the
+ * hostname of a listener, hosts of Routes and of their wildcards stay with the Routes.
  */
 export function sharedNames({ gateways, listen }: Settings): string {
   if (gateways === undefined) return '';
@@ -60,7 +60,7 @@ ${nameRules(rule, { key: 'site', result: 'passed', map: 'tls-names', when: named
 `;
 }
 
-/** Renders the sections that answer instead of a server. */
+/** Renders the sections that answer without a server. */
 function answers(): readonly string[] {
   const statuses = [404, 500, 503] as const;
   return [

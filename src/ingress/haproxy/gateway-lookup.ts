@@ -4,11 +4,11 @@ import { mark } from './paths.ts';
 import { answerSection } from './rule.ts';
 
 /**
- * Rules that find the route of a request for a listener that is not the default one: place, name, path, conditions.
+ * Rules that find the route of a request on any listener except the default one: place, name, path, conditions.
  * A route without conditions ends the evaluation after four lookups.
  */
 
-/** Number of labels that a wildcard may cover, besides a listener without hostname, which covers any number. */
+/** Maximum number of labels that a wildcard covers. A listener without hostname covers any number. */
 export const deepestWildcard = 8;
 
 const known = '{ var(txn.listener) -m found }';
@@ -71,18 +71,18 @@ ${steps}  http-request deny deny_status 500
 `;
 }
 
-/** Leaves requests for other hosts to the frontend, and restores the Host header. */
+/** Returns requests for other hosts to the frontend, and restores the Host header. */
 const sharedRules = `  http-request allow if !${known}
   http-request set-header Host %[var(txn.cased)] if { var(txn.cased) -m found }
 `;
 
-/** The listener of the host must be that of the connection's name. */
+/** Answers 421 unless the host belongs to the same listener as the TLS server name. */
 const misdirected = `  http-request set-var(txn.sni) ssl_fc_sni,lower,rtrim(.) if { ssl_fc_has_sni }
   http-request set-var-fmt(txn.other) "%[var(txn.place)]|%[var(txn.sni)]" if { var(txn.sni) -m found } !{ var(txn.sni),strcmp(txn.name) eq 0 }
 ${nameRules('http-request', { key: 'other', result: 'owner', map: 'names', when: '{ var(txn.other) -m found }' })}  http-request return status 421 if { var(txn.other) -m found } ${known} !{ var(txn.owner),strcmp(txn.listener) eq 0 }
 `;
 
-/** Bytes of a value that count. A longer one equals no value of a condition. */
+/** Maximum length of a compared value in bytes. A longer one matches no exact condition. */
 const cut = `bytes(0,${longestValue + 1})`;
 
 function when(kind: string): string {
@@ -90,8 +90,8 @@ function when(kind: string): string {
 }
 
 /**
- * The value of the dimension, then its successor, otherwise the one for every other value. HAProxy 2.6 stores methods
- * that it does not know (PATCH) as OPTIONS, unless they are converted to a string first.
+ * Looks up the successor for the value of the dimension, otherwise the one for every other value. HAProxy 2.6 stores
+ * methods that it does not know (PATCH) as OPTIONS, unless they are converted to a string first.
  */
 const stepRules = `  http-request set-var(txn.value) method,concat() ${when('m')}
   http-request set-var(txn.value) path,${cut} ${when('p')}

@@ -10,14 +10,14 @@ import { byPrecedence } from './gateway-rules.ts';
 /** Rules of the requests for one name of a listener, in order of precedence. */
 export interface NameRules {
   readonly rules: readonly Rule[];
-  /** Requests that are left out because their conditions are too complex together with those of older ones. */
+  /** Requests that are rejected because their conditions are too complex in combination with those of older ones. */
   readonly complex: ReadonlySet<SiteRequest>;
 }
 
-/** Maximum number of rules that a name takes over from wildcards above it; requests for others get 404. */
+/** Maximum number of rules that a name inherits from wildcards above it; requests for others get 404. */
 const mostInherited = 256;
 
-/** Returns whether a pattern contains all names of another one. */
+/** Returns whether a pattern covers all names of another one. */
 export function covers(pattern: string, other: string): boolean {
   if (pattern === '*' || pattern === other) return true;
   return pattern.startsWith('*.') && other.endsWith(pattern.slice(1));
@@ -29,7 +29,7 @@ export function bySpecificity(one: string, other: string): number {
   return isHost(other) - isHost(one) || other.length - one.length;
 }
 
-/** Sorts the rules of requests for one name. If they are too complex, the youngest with conditions are left out. */
+/** Sorts the rules of requests for one name. If they are too complex, rejects the youngest with conditions. */
 export function sortRules(rules: readonly RankedRule[]): NameRules {
   const sorted = rules.toSorted(byPrecedence);
   const complex = new Set<SiteRequest>();
@@ -51,7 +51,7 @@ function compiles(rules: readonly Rule[]): boolean {
   return findUnfit(rules) === undefined;
 }
 
-/** Returns why rules cannot be served, or undefined. */
+/** Returns the reason why rules cannot be served, or undefined. */
 export function findUnfit(rules: readonly Rule[]): string | undefined {
   try {
     checkHostRules({ key: '80@*|*', listener: 'x', rules });

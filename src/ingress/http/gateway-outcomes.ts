@@ -3,7 +3,7 @@ import type { SiteDemand, SiteRequest } from '../intent/site-request.ts';
 import type { RefusedAtListener } from './gateway-plan.ts';
 import type { ServedSite } from './served-site.ts';
 
-/** What became of each request at listeners, and the backends of those that are served. */
+/** Outcomes of requests at listeners, and the backends of served ones. */
 export class GatewayOutcomes {
   readonly #served = new Map<SiteRequest, ServedSite>();
   readonly #refused = new Map<SiteRequest, RefusedAtListener>();

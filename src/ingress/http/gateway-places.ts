@@ -14,7 +14,7 @@ export interface Place {
   readonly listeners: ReadonlyMap<string, SiteListener>;
 }
 
-/** Places, and listeners that have none because another one has their address, port and hostname. */
+/** Places, and the listeners without one because another listener has their address, port and hostname. */
 export interface Places {
   readonly places: readonly Place[];
   readonly lost: ReadonlyMap<ListenerId, string>;

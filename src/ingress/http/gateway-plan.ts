@@ -5,7 +5,7 @@ import type { SiteRequest } from '../intent/site-request.ts';
 import type { Translation } from './gateway-slots.ts';
 import type { ServedSite } from './served-site.ts';
 
-/** Everything about listeners that are not the default one. */
+/** The plan for all listeners except the default one. */
 export interface GatewayPlan {
   readonly gateways: Gateways;
   readonly backends: ReadonlyMap<string, Backend>;
@@ -17,7 +17,7 @@ export interface GatewayPlan {
   readonly translations: readonly Translation[];
 }
 
-/** No such listeners. */
+/** The plan without such listeners. */
 export const noGatewayPlan: GatewayPlan = {
   gateways: noGateways,
   backends: new Map(),
@@ -38,7 +38,7 @@ export interface RefusedAtListener {
 /** State of a listener. */
 export interface ListenerVerdict {
   readonly listener: SiteListener;
-  /** It is not decided yet, because a Secret has not been read. */
+  /** Not decided yet, because a Secret has not been read. */
   readonly isWaiting?: true;
   /** Reason of a rejection. */
   readonly reason?: string;

@@ -21,8 +21,8 @@ export interface GatewayParts extends PreparerParts {
 }
 
 /**
- * Computes places, virtual hosts and certificates of listeners that are not the default one. A change recomputes only
- * the names that it affects; everything else reuses its objects.
+ * Computes places, virtual hosts and certificates of all listeners except the default one. A change recomputes only
+ * the names that it affects, and reuses all other objects.
  */
 export class GatewayPlanner {
   readonly #parts: GatewayParts;
@@ -84,7 +84,7 @@ export class GatewayPlanner {
     }
   }
 
-  /** Whether {@link compute} has something to do. */
+  /** Whether {@link compute} has work to do. */
   get isDirty(): boolean {
     return this.#slots !== undefined && (this.#isChanged || this.#dirty.size > 0);
   }
@@ -241,7 +241,7 @@ export class GatewayPlanner {
     return passed;
   }
 
-  /** Records what became of a request. */
+  /** Records the outcome of a request. */
   #judge(request: SiteRequest, isComplex: boolean): void {
     const { served, used, refusal } = this.#preparer.get(request) ?? {};
     if (!this.#listeners.has(request.listener)) {

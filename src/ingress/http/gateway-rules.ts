@@ -6,7 +6,7 @@ import type { Filters, Match, PathMatch, ValueMatch } from '../intent/match.ts';
 import type { ServiceShare } from '../intent/service-share.ts';
 import type { SiteRequest } from '../intent/site-request.ts';
 
-/** A rule, and its origin for the order of precedence. */
+/** A rule with its origin, which determines precedence. */
 export interface RankedRule {
   readonly rule: Rule;
   readonly request: SiteRequest;
@@ -88,7 +88,7 @@ function compareOwners({ owner: one }: SiteRequest, { owner: other }: SiteReques
   return one.meta.uid === other.meta.uid ? 0 : byAgeAndName(one, other);
 }
 
-/** Returns what answers the requests of a group; the backend has the shares with endpoints. */
+/** Returns the target of a group's requests. Its backend contains the shares with endpoints. */
 export function makeTarget(group: Group, backend: string, home: string, finder: EndpointFinder): Target {
   const target: Target = { kind: 'backend', backend };
   const { errors, shares, targetPort } = group;

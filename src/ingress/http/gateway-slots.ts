@@ -3,11 +3,11 @@ import { assignSlots, type Place } from './gateway-places.ts';
 
 /** Settings of listeners that are not the default one. */
 export interface GatewayPlanSettings extends GatewaySettings {
-  /** The agent's own ports: listeners there without addresses share the default frontends. */
+  /** The agent's own ports. Listeners without addresses on these ports share the default frontends. */
   readonly own: { readonly http: number; readonly https: number };
 }
 
-/** Connections that the kernel translates to a port of HAProxy. */
+/** Connections that the kernel redirects to a port of HAProxy. */
 export interface Translation {
   /** Canonical addresses. Empty: the addresses of the node that belong to no pool. */
   readonly addresses: readonly string[];
@@ -26,7 +26,7 @@ export class GatewaySlots {
     this.#settings = settings;
   }
 
-  /** Assigns slots. A place keeps what it has. */
+  /** Assigns slots. A place keeps its slot. */
   assign(places: readonly Place[]): void {
     const { ports, inner } = this.#settings;
     this.#apart = places.filter((place) => !this.isShared(place));
@@ -72,7 +72,7 @@ export class GatewaySlots {
     });
   }
 
-  /** Returns why a place cannot receive requests, or undefined. */
+  /** Returns the reason why a place cannot receive requests, or undefined. */
   findLack(place: Place): string | undefined {
     if (this.isShared(place)) return undefined;
     if (!this.#ports.has(kindOf(place))) return 'the router has no more ports for listeners';
@@ -85,7 +85,7 @@ function kindOf({ isTls, port }: Place): string {
   return `${isTls ? 'tls' : 'http'} ${port}`;
 }
 
-/** Returns whether the router terminates TLS of some listener. */
+/** Returns whether the router terminates TLS for any listener of a place. */
 export function endsTls({ listeners }: Place): boolean {
   return [...listeners.values()].some(({ tls }) => tls?.end === 'router');
 }

@@ -7,11 +7,11 @@ import type { CertificateBook } from './certificate-book.ts';
 import { bySpecificity } from './gateway-hosts.ts';
 import { type Place, patternOf } from './gateway-places.ts';
 
-/** A listener whose TLS the router terminates, with its valid certificates, or why it has none. */
+/** A listener whose TLS the router terminates, with its valid certificates or the reason why it has none. */
 export interface CheckedListener {
   readonly keyPairs: readonly KeyPair[];
   readonly problem?: string;
-  /** A Secret has not been read yet, which is no problem so far. */
+  /** A Secret has not been read yet; this is not a problem. */
   readonly isWaiting?: true;
 }
 
@@ -39,14 +39,14 @@ export function checkListener(
 /** Certificates of a place. */
 export interface PlaceCertificates {
   readonly certificates: readonly Certificate[];
-  /** For names that no certificate has. Absent: the router's. */
+  /** Default certificate, for names that no certificate contains. Absent: the router's. */
   readonly usual?: string;
 }
 
 /**
  * Returns the certificates of a place. The first certificate of a listener is used for its hostname, and all are used
  * for the names that they contain within it. HAProxy selects wildcards of one label only, so names with more labels
- * get the certificate for names that no other one has.
+ * get the default certificate of the place.
  *
  * @param inner number of the inner frontend; absent: the default listener
  */

@@ -69,7 +69,7 @@ export function traceAtGateways(
   };
 }
 
-/** Chooses the place of an address; without one, the node's own, or else the first one with a fitting listener. */
+/** Returns the place of an address; without one, the node's own, or else the first with a matching listener. */
 function choosePlace(
   places: readonly Place[],
   { host, port, tls, address }: TracedRequest & { readonly port: number },
@@ -85,7 +85,7 @@ function chooseListener({ listeners }: Place, host: string): SiteListener | unde
   return owner === undefined ? undefined : listeners.get(owner);
 }
 
-/** Returns all matches of a listener's routes for a host: those of the most specific names first. */
+/** Returns all matches of a listener's routes for a host, most specific names first. */
 function listCandidates(
   { gateway }: DesiredSites,
   finder: EndpointFinder,
@@ -178,12 +178,12 @@ function matchesPath({ type, value }: RankedRule['rule']['path'], path: string):
   return plain === prefix || plain.startsWith(`${prefix}/`);
 }
 
-/** Data planes serve only patterns whose cost is bounded. */
+/** Data planes accept only patterns whose cost is bounded. */
 function matchesPattern(pattern: string, text: string): boolean {
   try {
     return new RegExp(`^(?:${pattern})$`).test(text);
   } catch {
-    // A syntax of RE2 that this engine does not have.
+    // RE2 syntax that this engine does not support.
     return false;
   }
 }

@@ -1,10 +1,10 @@
-/** A PEM text as written, not yet validated, with its field for messages. */
+/** An unvalidated PEM text, with its field for messages. */
 export interface PemText {
   readonly pem: string;
   readonly field: string;
 }
 
-/** Where a certificate comes from. `chain` is appended to it. */
+/** The source of a certificate. `chain` is appended to it. */
 export type CertificateSource =
   | {
       readonly from: 'text';
@@ -22,6 +22,6 @@ export type CertificateSource =
       readonly namespace?: string;
       readonly field: string;
       readonly chain?: PemText;
-      /** Uses the default certificate while the Secret is missing or invalid, which the status reports. */
+      /** Uses the default certificate while the Secret is missing or invalid, and reports that in the status. */
       readonly isOptional?: true;
     };

@@ -4,7 +4,7 @@ import type { ServiceShare } from './service-share.ts';
 /** Services that share the requests of a match. */
 export interface Group {
   readonly shares: readonly ServiceShare[];
-  /** How requests without a server are answered. Absent: 503. */
+  /** Answers to requests that no server can handle. Absent: 503. */
   readonly errors?: GroupErrors;
   /** Name or number of the endpoints' port. Absent: every TCP port of the Service. */
   readonly targetPort?: string | number;
@@ -22,25 +22,25 @@ export interface Group {
   readonly serverConnections?: number;
   /** Milliseconds between two checks of a server. */
   readonly checkInterval?: number;
-  /** Sends requests with a header or cookie to one share, or to the others, regardless of weights. */
+  /** Sends requests with a header or cookie to one share, or away from it, regardless of weights. */
   readonly steering?: Steering;
-  /** Uses HTTP/2 without TLS to every server, whatever its port's appProtocol (GRPCRoute). */
+  /** Uses HTTP/2 without TLS to every server, regardless of the port's appProtocol (GRPCRoute). */
   readonly isH2c?: boolean;
 }
 
 /**
- * Answers by the rules of the Gateway API: each share keeps its part of the requests, also if nothing can serve it.
+ * Answers as the Gateway API requires: each share keeps its part of the requests even if no server can handle it.
  */
 export interface GroupErrors {
   /**
-   * Status for a group without shares and for the part of an invalid share: a forbidden one, or one whose Service or
+   * Status for a group without shares, and for the part of an invalid share: a forbidden one, or one whose Service or
    * port does not exist. 500 for HTTPRoutes; 503 for GRPCRoutes, which gRPC maps to UNAVAILABLE.
    */
   readonly invalid: 500 | 503;
 }
 
 /**
- * Requests that a client assigns to a share. The value `always` selects the share, `never` the others. The header takes
+ * Lets clients select a share. The value `always` selects the share, `never` the others. The header takes
  * precedence over the cookie.
  */
 export interface Steering {
@@ -52,7 +52,7 @@ export interface Steering {
   readonly cookie?: string;
 }
 
-/** How requests are distributed over servers, in HAProxy's words. */
+/** Balancing algorithms, by HAProxy's names. */
 export type SiteBalance = 'roundrobin' | 'leastconn' | 'source' | 'random';
 
 /** A sticky cookie. */

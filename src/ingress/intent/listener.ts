@@ -15,7 +15,7 @@ export type ListenerId = string;
 export interface SiteListener {
   /** Stable and unique: `GATEWAY-UID/LISTENER`. */
   readonly id: ListenerId;
-  /** The object that has the listener, for the order of claims and for messages. */
+  /** The object that contains the listener, for the order of claims and for messages. */
   readonly owner: ListenerOwner;
   /** Addresses in canonical text. Empty: the addresses of the node that belong to no pool. */
   readonly addresses: readonly string[];
@@ -33,7 +33,7 @@ export interface SiteListener {
 /** HTTPS and TLS may share an address and port. */
 export type ListenerProtocol = 'HTTP' | 'HTTPS' | 'TLS';
 
-/** The object that has a listener. */
+/** The object that contains a listener. */
 export interface ListenerOwner {
   /** `Gateway` or `ListenerSet`. */
   readonly kind: string;
@@ -42,7 +42,7 @@ export interface ListenerOwner {
 
 /** TLS of a listener. */
 export interface ListenerTls {
-  /** Who terminates it: the router, or the endpoint (passthrough). */
+  /** What terminates it: the router, or the endpoint (passthrough). */
   readonly end: 'router' | 'endpoint';
   /**
    * Certificates of the listener, in order; the first one that matches a name is used. Empty only if the endpoint

@@ -8,14 +8,14 @@ export interface Match {
   /** Conditions on query parameters; of a repeated parameter, the first value counts. */
   readonly params?: readonly ValueMatch[];
   readonly filters: Filters;
-  /** Index of `SiteDemand.groups`. Without meaning if the filters redirect. */
+  /** Index into `SiteDemand.groups`. Ignored if the filters redirect. */
   readonly group: number;
 }
 
 /**
  * - `prefix` matches whole segments, as OpenShift's router does: `/a` matches `/a` and `/a/b`, `/a/` only what is
  *   below it, and an empty value every path;
- * - `element` is a prefix of the Gateway API and of Ingress, where a trailing slash means nothing: `/a/` is `/a`;
+ * - `element` is a prefix as in the Gateway API and Ingress, where a trailing slash is ignored: `/a/` is `/a`;
  * - `exact` matches the whole path and takes precedence;
  * - `regex` is an RE2 pattern that matches the whole path.
  *
@@ -33,7 +33,7 @@ export interface ValueMatch {
   readonly value: string;
 }
 
-/** Characters of host and path together: HAProxy compares at most 4,095 bytes, four of which it needs itself. */
+/** Maximum length of host and path together: HAProxy compares at most 4,095 bytes, four of which it needs itself. */
 export const longestHostAndPath = 4091;
 
 /**
@@ -52,7 +52,7 @@ export interface Filters {
   readonly redirect?: Redirect;
   /** Answers preflight requests and allows cross-origin requests (Fetch standard). */
   readonly cors?: CorsRules;
-  /** Host that servers see. */
+  /** Host header that servers receive. */
   readonly rewriteHost?: string;
   /** Value of X-Forwarded-Prefix. */
   readonly forwardedPrefix?: string;
@@ -61,7 +61,7 @@ export interface Filters {
   readonly forwarded?: ForwardedMode;
   /** Value of Strict-Transport-Security in responses over TLS. */
   readonly hsts?: string;
-  /** Whether header names to servers get the case that the router is configured with. */
+  /** Whether header names in requests to servers get the case that the router configures. */
   readonly adjustsCase: boolean;
 }
 
@@ -71,7 +71,7 @@ export interface HeaderChange {
   readonly value?: string;
 }
 
-/** Changes of headers by the rules of the Gateway API. A name has at most one action. */
+/** Header changes as the Gateway API defines them. A name has at most one action. */
 export interface HeaderEdits {
   /** Replaces all values. */
   readonly set: readonly HeaderValue[];
@@ -86,7 +86,7 @@ export interface HeaderValue {
   readonly value: string;
 }
 
-/** A redirect by the rules of the Gateway API. */
+/** A redirect as the Gateway API defines it. */
 export interface Redirect {
   /** Absent: that of the request. */
   readonly scheme?: 'http' | 'https';

@@ -5,7 +5,7 @@ import type { SiteRequest } from './site-request.ts';
 /** The part of a request that a data plane has not applied. */
 export interface Pending {
   /**
-   * `all`: nothing of the request is applied. `change`: an earlier state of it is. `endpoints`: the request is applied
+   * `all`: nothing of the request is applied. `change`: only an earlier state is. `endpoints`: the request is applied
    * with earlier endpoints.
    */
   readonly what: 'all' | 'change' | 'endpoints';
@@ -24,26 +24,26 @@ export interface Verdict {
   readonly kind?: string;
   /** Absent: the decision is applied completely. */
   readonly pending?: Pending;
-  /** Name of the listener, if this concerns one of a Gateway. */
+  /** Name of the Gateway's listener that this concerns, if any. */
   readonly listener?: string;
-  /** ID of the listener that a request for a host names, unless it is the default one. */
+  /** ID of the listener of a request for a host, unless it is the default one. */
   readonly arrival?: ListenerId;
-  /** The request for a host that this answers. Sources compare it by identity. */
+  /** The request for a host to which this verdict belongs. Sources compare it by identity. */
   readonly request?: SiteRequest;
-  /** Host of a Route that has one, also if the router derived it. */
+  /** Host of a Route that has one, even if the router derived it. */
   readonly host?: string;
   readonly wildcardPolicy?: 'None' | 'Subdomain';
   /** `tcp 13306`, if ports were assigned. */
   readonly ports?: readonly string[];
   /** Reason of a rejection. */
   readonly reason?: string;
-  /** Message of a rejection. Names no objects of other namespaces. */
+  /** Message of a rejection. Does not reveal objects of other namespaces. */
   readonly message?: string;
   /** Notes for the author, one sentence each. */
   readonly notes: readonly string[];
   /** Requested functions that are missing, one sentence each. An Event reports them to the author. */
   readonly missing?: readonly string[];
-  /** Annotations for routers that have no effect in this data plane. */
+  /** Router annotations that have no effect in this data plane. */
   readonly ignored: readonly string[];
 }
 
@@ -56,11 +56,11 @@ export interface PlaneReport {
 export interface PlaneHost {
   /** Requests a {@link DataPlane.sync} after a change that is not an object. */
   requestSync(): void;
-  /** Requests a sync of every data plane after such a change that concerns all of them. */
+  /** Requests a sync of every data plane after a change that is not an object. */
   requestSyncs(): void;
   /** Requests a {@link DataPlane.report}. */
   requestReport(): void;
-  /** Something is wrong at a place, or with undefined no longer is. */
+  /** Reports a problem at a place; undefined clears it. */
   report(place: string, problem: string | undefined): void;
 }
 
@@ -72,7 +72,7 @@ export interface DataPlane {
   readonly syncInterval: number;
   /** Whether only one agent of a node may run it at a time. It can be started again after {@link stop}. */
   readonly isExclusive?: boolean;
-  /** Reads and computes what the first {@link sync} of an exclusive plane needs, before it is started. Changes nothing. */
+  /** Reads and computes what the first {@link sync} of an exclusive plane needs, before it starts. Changes nothing. */
   prepare?(): Promise<void>;
   start(host: PlaneHost): void;
   /**
@@ -82,7 +82,7 @@ export interface DataPlane {
   sync(): void | Promise<void>;
   /** Called after a sync, at a limited rate. */
   report(): PlaneReport;
-  /** Why the data plane is not ready although the last sync succeeded. Undefined if it is ready. */
+  /** The reason why the data plane is not ready although the last sync succeeded. Undefined if it is ready. */
   readonly unreadiness: string | undefined;
   /** Stops the data plane. The applied state stays active unless `removes`. */
   stop(removes: boolean): void | Promise<void>;

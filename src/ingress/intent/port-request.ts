@@ -25,7 +25,7 @@ export interface PortDemand extends PortSettings {
   readonly backends: readonly ServiceShare[];
   /** Name or number of the endpoints' port. Absent: every port of the Service. */
   readonly targetPort?: string | number;
-  /** Who terminates TLS on the connections. */
+  /** What terminates TLS on the connections. */
   readonly termination?: 'edge' | 'reencrypt' | 'passthrough';
 }
 
@@ -41,7 +41,7 @@ export interface PortSettings {
   readonly allowed?: readonly Prefix[];
   /** Milliseconds between two checks of an endpoint. Absent: the router's default. */
   readonly checkInterval?: number;
-  /** Names of annotations for routers that have no effect on ports, sorted. */
+  /** Names of router annotations that have no effect on ports, sorted. */
   readonly ignored: readonly string[];
 }
 

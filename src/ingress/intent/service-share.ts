@@ -10,6 +10,6 @@ export interface ServiceShare {
   readonly servicePort?: string | number;
   /** Whether the share is rejected regardless of existing objects, because of its kind or a missing grant. */
   readonly isForbidden?: true;
-  /** Relative to the other shares; 0 gets nothing. At most 256 for a Route. */
+  /** Relative to the other shares; a share with 0 gets nothing. At most 256 for a Route. */
   readonly weight: number;
 }

@@ -17,9 +17,9 @@ export interface SiteRequest {
   readonly listener: ListenerId;
   /** In lower case. Absent if neither the object nor the router names one. */
   readonly host?: string;
-  /** The names that the request is for. */
+  /** The names that the request covers. */
   readonly span: HostSpan;
-  /** The request, or everything that is wrong with it. */
+  /** The request, or all of its problems. */
   readonly demand: Parsed<SiteDemand>;
 }
 
@@ -64,31 +64,31 @@ export interface SiteFields {
 export interface SiteDemand {
   /**
    * In order of precedence; never empty. On a listener that is not the default one, the planner decides precedence
-   * over the matches of all requests for a host: exact path, longest regular expression, longest prefix, method, most headers,
-   * most parameters, oldest object, `NAMESPACE/NAME`, and then this order.
+   * over the matches of all requests for a host: exact path, longest regular expression, longest prefix, method, most
+   * headers, most parameters, oldest object, `NAMESPACE/NAME`, and then this order.
    */
   readonly matches: readonly Match[];
   /** Targets of the matches. */
   readonly groups: readonly Group[];
-  /** Absent: plain HTTP only. Without meaning on a listener that is not the default one, which has its own TLS. */
+  /** Absent: plain HTTP only. Ignored on a listener that is not the default one, which has its own TLS. */
   readonly tls?: SiteTls;
   readonly access: AccessRules;
   /** Optional values that are invalid and count as absent. Shown in the status. */
   readonly warnings: readonly Problem[];
   /** Names of annotations without effect at layer 7, sorted. Shown in the status. */
   readonly ignored: readonly string[];
-  /** Sentences for the author about what is served otherwise than requested. Shown in the status. */
+  /** Sentences for the author about differences from the request. Shown in the status. */
   readonly notes?: readonly string[];
   /** Sentences about requested functions that are missing. Shown in the status and in an Event. */
   readonly missing?: readonly string[];
   /**
-   * Why the paths answer 503: the router cannot enforce a rule of the object about access, and a shorter path of another
+   * Why the paths answer 503: the router cannot enforce an access rule of the object, and a shorter path of another
    * object must not answer instead.
    */
   readonly closed?: { readonly reason: string; readonly message: string };
 }
 
-/** Which clients may use the site, and how much. */
+/** Clients that may use the site, and their limits. */
 export interface AccessRules {
   /** Networks of allowed clients (`10.0.0.0/8`), sorted. Absent: any client; empty: none. */
   readonly allowed?: readonly string[];
@@ -97,7 +97,7 @@ export interface AccessRules {
   readonly limits: ClientLimits;
   /** Maximum length of a request's body in bytes. A longer one gets 413. */
   readonly bodySize?: number;
-  /** Rejected clients get 403, and 503 above a limit. Absent: their connection is closed. */
+  /** Rejected clients get 403, or 503 above a limit. Absent: their connection is closed. */
   readonly answers?: true;
 }
 
@@ -111,9 +111,9 @@ export interface ClientLimits {
   readonly rateHttp?: number;
 }
 
-/** TLS of clients. */
+/** TLS on the client side. */
 export interface SiteTls {
-  /** Who terminates it: the router, or the endpoint (passthrough). */
+  /** What terminates it: the router, or the endpoint (passthrough). */
   readonly end: 'router' | 'endpoint';
   /** Treatment of clients without TLS. */
   readonly plain: 'reject' | 'serve' | 'redirect';

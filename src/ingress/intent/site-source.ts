@@ -21,12 +21,12 @@ export interface SiteSource {
    */
   listChanged(changes: ChangedObjects | undefined): Iterable<string>;
   /**
-   * Returns the requests of an object, or none if it does not exist or does not select this router. Returns the same
+   * Returns the requests of an object, or none if it does not exist or this router does not serve it. Returns the same
    * objects until something relevant changes.
    */
   translate(key: string): readonly SiteRequest[];
   /**
-   * Returns all listeners that the requests of this source name, and those without requests: a listener owns its
+   * Returns all listeners of this source, including those without requests: a listener owns its
    * hostname either way. Called after {@link listChanged}. Returns the same object for a listener until it changes.
    * Conflicting listeners must not be among them. Absent: the default listener only.
    */

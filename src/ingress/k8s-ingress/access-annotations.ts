@@ -5,7 +5,7 @@ import type { IngressSettings } from './settings.ts';
 
 type Access = Pick<IngressSettings, 'allowed' | 'denied' | 'limits' | 'cors'>;
 
-/** Reads the annotations that restrict which clients may use an Ingress, and how much. */
+/** Reads the annotations that restrict and limit the clients of an Ingress. */
 export function readAccess(annotations: IngressAnnotations): Access {
   const allowed =
     readNetworks(annotations, 'allowlist-source-range') ?? readNetworks(annotations, 'whitelist-source-range');
@@ -36,7 +36,7 @@ function readNetworks(annotations: IngressAnnotations, name: string): readonly s
 }
 
 function readAuthentication(annotations: IngressAnnotations): void {
-  const external = 'serve the path behind a proxy that authenticates, such as oauth2-proxy as the Service';
+  const external = 'put an authenticating proxy, such as oauth2-proxy, in front of the Service';
   annotations.refuse('auth-url', 'closed', 'authentication by an external service is not supported', external);
   for (const name of [
     'auth-signin',
@@ -64,18 +64,18 @@ function readAuthentication(annotations: IngressAnnotations): void {
       'auth-type',
       'closed',
       `${type} authentication is not supported`,
-      'authenticate in the application, or serve the path behind a proxy that authenticates',
+      'authenticate in the application, or put an authenticating proxy in front of it',
     );
   } else if (type !== undefined) annotations.note('auth-type', 'closed', 'must be basic or digest');
   for (const name of ['auth-secret', 'auth-secret-type', 'auth-realm']) {
     annotations.refuse(name, type === undefined ? 'ignored' : 'closed', 'has no effect without auth-type');
   }
-  annotations.refuse('auth-tls-secret', 'closed', 'client certificates of one host are not supported', undefined);
+  annotations.refuse('auth-tls-secret', 'closed', 'client certificates for a single host are not supported', undefined);
   const verify = annotations.text('auth-tls-verify-client');
   if (verify !== undefined && verify !== 'off') {
-    annotations.note('auth-tls-verify-client', 'closed', 'client certificates of one host are not supported');
+    annotations.note('auth-tls-verify-client', 'closed', 'client certificates for a single host are not supported');
   }
-  annotations.refuse('auth-tls-match-cn', 'closed', 'client certificates of one host are not supported');
+  annotations.refuse('auth-tls-match-cn', 'closed', 'client certificates for a single host are not supported');
   for (const name of ['auth-tls-verify-depth', 'auth-tls-error-page', 'auth-tls-pass-certificate-to-upstream']) {
     annotations.refuse(name, 'ignored', 'has no effect without auth-tls-secret');
   }
@@ -84,27 +84,27 @@ function readAuthentication(annotations: IngressAnnotations): void {
   }
 }
 
-/** Functions that may restrict access and that this router does not have. */
+/** Records functions that may restrict access and that this router lacks. */
 function readUnsupported(annotations: IngressAnnotations): void {
   for (const name of ['configuration-snippet', 'server-snippet', 'stream-snippet', 'modsecurity-snippet']) {
     annotations.refuse(
       name,
       'closed',
-      'configuration of nginx cannot be used here and may restrict access',
-      'replace it by other annotations, and remove it',
+      'nginx configuration is not supported and may restrict access',
+      'replace it with other annotations, and remove it',
     );
   }
   for (const name of ['enable-modsecurity', 'enable-owasp-core-rules', 'enable-owasp-modsecurity-crs']) {
     if (annotations.flag(name) !== true) continue;
-    annotations.note(name, 'closed', 'there is no web application firewall here', 'serve the path behind one');
+    annotations.note(name, 'closed', 'this router has no web application firewall', 'put one in front of the router');
   }
-  annotations.refuse('modsecurity-transaction-id', 'ignored', 'there is no web application firewall here');
+  annotations.refuse('modsecurity-transaction-id', 'ignored', 'this router has no web application firewall');
   if (annotations.text('satisfy') === 'any') {
     annotations.note('satisfy', 'differs', 'a client must satisfy all access rules, not only one of them');
   }
 }
 
-/** Requests within this time in seconds are counted. */
+/** Window in seconds over which requests are counted. */
 const window = 10;
 
 function readLimits(annotations: IngressAnnotations): IngressSettings['limits'] {

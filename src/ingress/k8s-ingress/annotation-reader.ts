@@ -9,11 +9,11 @@ export const nginxPrefix = 'nginx.ingress.kubernetes.io/';
 /** Maximum number of findings about one object. */
 const maxFindings = 60;
 
-/** Names that decide about access: an unknown one may close a door that this router would leave open. */
+/** Prefixes of access rules. An unknown name may be such a rule, and ignoring it would admit clients. */
 export const decidesAccess =
   /^(?:auth|allow|deny|white|black|satisfy|enable-(?:global-auth|modsecurity|owasp)|modsecurity)|snippet$/;
 
-/** Reads annotations below one prefix individually and records how far each is honoured. */
+/** Reads the annotations with one prefix, and records how far each is honored. */
 export class IngressAnnotations {
   /** Values by name, without prefix. */
   readonly #values = new Map<string, string>();
@@ -26,7 +26,7 @@ export class IngressAnnotations {
     }
   }
 
-  /** Returns the text of an annotation without blanks around it, or undefined if it is absent. It counts as honoured. */
+  /** Returns the trimmed text of an annotation, or undefined if it is absent. It counts as honored. */
   text(name: string): string | undefined {
     this.#asked.add(name);
     const written = this.#values.get(name);
@@ -58,7 +58,7 @@ export class IngressAnnotations {
     return undefined;
   }
 
-  /** Records how far an annotation is honoured. The worst outcome counts. */
+  /** Records how far an annotation is honored. The worst outcome counts. */
   note(name: string, outcome: Outcome, message: string, suggestion?: string): void {
     const known = this.#findings.get(name);
     if (known !== undefined && rank(known.outcome) > rank(outcome)) return;
@@ -71,7 +71,7 @@ export class IngressAnnotations {
     });
   }
 
-  /** Records that an annotation, if present, is not honoured. */
+  /** Records that an annotation, if present, is not honored. */
   refuse(name: string, outcome: Outcome, message: string, suggestion?: string): void {
     if (this.text(name) !== undefined) this.note(name, outcome, message, suggestion);
   }

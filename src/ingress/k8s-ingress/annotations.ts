@@ -6,7 +6,7 @@ import { readRedirects } from './redirect-annotations.ts';
 import type { Finding, IngressSettings } from './settings.ts';
 import { readTraffic } from './traffic-annotations.ts';
 
-/** Settings of an Ingress, and how far each annotation is honoured. */
+/** Settings of an Ingress, and how far each annotation is honored. */
 export interface ReadAnnotations {
   readonly settings: IngressSettings;
   readonly findings: readonly Finding[];
@@ -18,10 +18,10 @@ const tuning: Readonly<Record<string, string>> = {
   'connection-proxy-header': 'connections to servers are kept alive',
   'enable-access-log': 'the access log is configured for the whole router',
   'enable-rewrite-log': 'the access log is configured for the whole router',
-  'enable-opentelemetry': 'there is no tracing here',
-  'enable-opentracing': 'there is no tracing here',
+  'enable-opentelemetry': 'this router has no tracing',
+  'enable-opentracing': 'this router has no tracing',
   'http2-push-preload': 'browsers no longer support server push',
-  'opentelemetry-operation-name': 'there is no tracing here',
+  'opentelemetry-operation-name': 'this router has no tracing',
   'opentelemetry-trust-incoming-span': 'trace headers of clients are passed on',
   'opentracing-trust-incoming-span': 'trace headers of clients are passed on',
   'proxy-buffer-size': 'the buffers are configured for the whole router',
@@ -39,7 +39,7 @@ const tuning: Readonly<Record<string, string>> = {
   'ssl-prefer-server-ciphers': 'the ciphers are configured for the whole router',
 };
 
-/** Functions that are missing. Their absence changes answers, but opens nothing. */
+/** Missing functions. Their absence changes responses, but admits no additional client. */
 const missing: Readonly<Record<string, string>> = {
   'custom-headers': 'responses get no additional headers',
   'custom-http-errors': 'error answers of servers are passed on',

@@ -2,7 +2,7 @@ import { parseDuration } from '../../base/read/duration.ts';
 import { decidesAccess, nginxPrefix } from './annotation-reader.ts';
 import type { Finding } from './settings.ts';
 
-/** Annotations of ingress-nginx without their prefix, with values. */
+/** Annotations of ingress-nginx with their values, without prefix. */
 export type Equivalent = Readonly<Record<string, string>>;
 
 /** Returns the equivalent of a value, or undefined if there is none. */
@@ -32,7 +32,7 @@ const nothing: Convert = () => ({});
 const balances = { roundrobin: 'round_robin', leastconn: 'least_conn', source: 'ip_hash' };
 const lists = { allow: same('whitelist-source-range'), deny: same('denylist-source-range') };
 
-/** Equivalents that both HAProxy controllers share. */
+/** Equivalents of annotations that both HAProxy controllers have. */
 const common: Readonly<Record<string, Convert>> = {
   'auth-realm': same('auth-realm'),
   'auth-secret': same('auth-secret'),
@@ -132,17 +132,17 @@ export interface ForeignAnnotation {
   readonly prefix: string;
   readonly name: string;
   readonly value: string;
-  /** What to write instead: empty if nothing is needed. Absent: there is no equivalent. */
+  /** The replacement: empty if none is needed. Absent: there is no equivalent. */
   readonly equivalent?: Equivalent;
 }
 
-/** Returns whether an annotation belongs to another controller than ingress-nginx. */
+/** Returns whether an annotation belongs to a controller other than ingress-nginx. */
 export function isForeign(key: string): boolean {
   for (const prefix of prefixes.keys()) if (key.startsWith(prefix)) return true;
   return false;
 }
 
-/** Returns the annotations of other controllers than ingress-nginx. */
+/** Returns the annotations of controllers other than ingress-nginx. */
 export function listForeign(written: Readonly<Record<string, string>>): readonly ForeignAnnotation[] {
   return Object.entries(written).flatMap(([key, value]): ForeignAnnotation[] => {
     for (const [prefix, names] of prefixes) {
@@ -162,11 +162,11 @@ export function describeEquivalent(equivalent: Equivalent): string {
     .join(' and ');
 }
 
-/** Names of other controllers that restrict access. */
+/** Annotation names of other controllers that restrict access. */
 const restricts =
   /(?:allow|deny|white|black)-?list|auth|client-ca|config-(?:backend|frontend)|inbound-cidrs|jwt|^methods$|middlewares|plugins|security-groups|snippet|tls\.options|waf/;
 
-/** Returns how far annotations of other controllers are honoured: not at all, and those about access close all paths. */
+/** Returns findings about annotations of other controllers: none is honored, and access rules close all paths. */
 export function judgeForeign(written: Readonly<Record<string, string>>): readonly Finding[] {
   return listForeign(written).map(({ key, name, value, equivalent }): Finding => {
     const isAccess = decidesAccess.test(name) || restricts.test(name);
@@ -176,7 +176,7 @@ export function judgeForeign(written: Readonly<Record<string, string>>): readonl
       value: JSON.stringify(value.slice(0, 60)),
       outcome: isAccess ? 'closed' : 'ignored',
       message: isAccess
-        ? 'is an access rule of another controller, which is not read here'
+        ? 'is an access rule of another controller, which this router does not read'
         : 'belongs to another controller',
       ...(hasEquivalent && { suggestion: `write ${describeEquivalent(equivalent)}` }),
     };

@@ -2,7 +2,7 @@ import type { SiteTls } from '../intent/site-request.ts';
 import type { IngressSpec, IngressTls } from './ingress.ts';
 import type { IngressSettings } from './settings.ts';
 
-/** Returns the entry of `spec.tls` for a host: one that names it, a wildcard, or one without hosts. */
+/** Returns the entry of `spec.tls` for a host: one that names it, one with its wildcard, or one without hosts. */
 export function findTls({ tls }: IngressSpec, host: string): (IngressTls & { readonly index: number }) | undefined {
   const entries = tls.map((entry, index) => ({ ...entry, index }));
   const wildcard = host.replace(/^[^.]*/, '*');
@@ -14,7 +14,7 @@ export function findTls({ tls }: IngressSpec, host: string): (IngressTls & { rea
 }
 
 /**
- * Returns the TLS of a host. Every host is served with TLS, too, as in ingress-nginx: one without an entry in
+ * Returns the TLS of a host. As in ingress-nginx, every host is also served with TLS: one without an entry in
  * `spec.tls` with the default certificate.
  *
  * @param named the host whose entry counts
@@ -31,7 +31,7 @@ export function translateTls(spec: IngressSpec, host: string, settings: IngressS
   return {
     end: 'router',
     ...(isRedirected ? redirect : { plain: 'serve' as const }),
-    // For all hosts there is only the default certificate.
+    // Requests for any other host can only get the default certificate.
     ...(found?.secret !== undefined &&
       host !== '' && {
         certificate: { from: 'secret' as const, name: found.secret, field, isOptional: true as const },

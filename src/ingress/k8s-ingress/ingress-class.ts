@@ -29,7 +29,7 @@ export function parseIngressClass(input: unknown): Parsed<IngressClass> {
   return problems.finish(() => ({
     meta: meta as ObjectMeta,
     controller: spec?.controller ?? '',
-    // Kubernetes compares with this text only.
+    // Kubernetes recognizes only this value.
     isDefault: annotations[defaultAnnotation] === 'true',
   }));
 }

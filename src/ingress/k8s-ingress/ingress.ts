@@ -9,9 +9,9 @@ import { text } from '../../base/read/text.ts';
 /** An Ingress (networking.k8s.io/v1). */
 export interface Ingress {
   readonly meta: ObjectMeta;
-  /** The class that it names: the old annotation takes precedence over `spec.ingressClassName`. */
+  /** Name of its class. The old annotation takes precedence over `spec.ingressClassName`. */
   readonly className?: string;
-  /** Annotations with text values. */
+  /** Annotations whose values are strings. */
   readonly annotations: Readonly<Record<string, string>>;
   /** The spec, or everything that is wrong with it. */
   readonly spec: Parsed<IngressSpec>;
@@ -46,7 +46,7 @@ export type IngressBackend =
   | { readonly kind: 'service'; readonly service: string; readonly port: string | number }
   | { readonly kind: 'resource'; readonly name: string };
 
-/** Hosts with TLS and the Secret with their certificate. */
+/** Hosts with TLS, and the Secret that contains their certificate. */
 export interface IngressTls {
   /** In lower case; empty: all hosts of the Ingress. */
   readonly hosts: readonly string[];
@@ -150,7 +150,7 @@ export function parseIngress(input: unknown): Parsed<Ingress> {
   return {
     ok: true,
     value: {
-      // Without an API server, a Route of the same name would have the same UID.
+      // Without an API server, UIDs are made of names; a Route of the same name must have another UID.
       meta: hasUid(input) ? named.value : { ...named.value, uid: `Ingress/${named.value.uid}` },
       ...(className !== undefined && { className }),
       annotations,
@@ -220,7 +220,7 @@ function readPath(
   field: string,
   problems: ProblemList,
 ): readonly IngressPath[] {
-  // networking.k8s.io/v1beta1 had a default; with v1 the API server demands a type.
+  // networking.k8s.io/v1beta1 had a default; in v1 the API server requires a type.
   const type = pathTypes.find((one) => one === (written.pathType || 'ImplementationSpecific'));
   if (type === undefined) {
     problems.add(`${field}.pathType`, written.pathType, 'must be Exact, Prefix or ImplementationSpecific');

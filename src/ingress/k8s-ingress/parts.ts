@@ -5,7 +5,7 @@ import type { IngressBackend } from './ingress.ts';
 import type { Canary } from './peers.ts';
 import type { IngressSettings, RedirectLocation, RedirectStatus } from './settings.ts';
 
-/** What the filters of a path are made of. */
+/** Inputs of the filters of a path. */
 interface FilterParts {
   readonly redirect?: RedirectLocation & { readonly status: RedirectStatus };
   readonly rewrite?: PathRewrite;
@@ -31,7 +31,7 @@ function makeRedirect({ path, ...rest }: NonNullable<FilterParts['redirect']>): 
   return { ...rest, ...(path !== undefined && { path: { type: 'full', value: path } }) };
 }
 
-/** Returns the group of a path. A backend that is no Service has no servers. */
+/** Returns the group of a path. A backend that is not a Service has no servers. */
 export function makeGroup(backend: IngressBackend, settings: IngressSettings, canary: Canary | undefined): Group {
   const { balance, serverTimeout, protocol } = settings;
   const cookie = makeCookie(settings);
@@ -66,7 +66,7 @@ function makeShares(backend: IngressBackend, canary: Canary | undefined): readon
   const part = weight === 0 ? 0 : Math.max(1, Math.round(weight * scale));
   const rest = weight >= total ? 0 : Math.max(1, Math.round((total - weight) * scale));
   const main = makeShare(backend, rest);
-  // HAProxy keeps servers without a weight for clients that ask for them.
+  // A server of weight 0 only gets requests whose header or cookie selects it.
   const other = canary === undefined || (part === 0 && !isSteered) ? [] : makeShare(canary.backend, part);
   return [...main, ...other];
 }

@@ -6,20 +6,21 @@ import type { Finding, IngressSettings } from './settings.ts';
 export interface PathPlan {
   readonly match: PathMatch;
   readonly rewrite?: PathRewrite;
-  /** The path cannot be served as written. `match` then covers at least what it means. */
+  /** The path cannot be served as written. `match` then covers at least every request that it matches. */
   readonly isUnservable?: true;
   readonly finding?: Finding;
 }
 
-/** Characters of a path that can be in a request. */
+/** Characters that the path of a request can contain. */
 const servable = /^\/[\x21\x22\x24-\x3e\x40-\x7e]*$/;
 
 /** Characters that make a path a regular expression. */
 const special = /[\\^$*+?()[\]{}|]/;
 
 /**
- * Regular expressions that mean a prefix, by the text after the literal path. `whole` is the group with everything
- * after the literal path, `rest` the one after the next slash; `isBelow`: the literal path itself does not match.
+ * Regular expressions that are equivalent to a prefix, by the text after the literal path. `whole` is the group that
+ * contains everything after the literal path, `rest` the group after the next slash. `isBelow`: the literal path itself
+ * does not match.
  */
 const tails: ReadonlyMap<string, { readonly whole?: number; readonly rest?: number; readonly isBelow?: true }> =
   new Map([
@@ -76,14 +77,14 @@ export function planPath(written: IngressPath, settings: IngressSettings): PathP
   };
 }
 
-/** ingress-nginx does not rewrite a path to itself. */
+/** As in ingress-nginx, a path is not rewritten to itself. */
 function rewriteOf(path: string, target: string | undefined): string | undefined {
   return target === path ? undefined : target;
 }
 
 function planRegex(written: IngressPath, { rewriteTarget }: IngressSettings): PathPlan {
   const text = written.path.replace(/^\^/, '');
-  // A dot in a name such as "/index.php" means itself in nearly every case.
+  // Authors nearly always mean a literal dot, as in "/index.php".
   const [, literal = '', tail = ''] = /^((?:\/|[A-Za-z0-9_~%-]|\.(?![*+?{]))*)(.*)$/.exec(text) ?? [];
   const { base, found } = findTail(literal, tail);
   if (found === undefined || !literal.startsWith('/')) {
@@ -114,7 +115,7 @@ function planRegex(written: IngressPath, { rewriteTarget }: IngressSettings): Pa
   return { match, finding: difference, ...(!isIdentity && { rewrite: target }) };
 }
 
-/** Finds the longest known tail. The last slash of the literal part may belong to it. */
+/** Finds the longest known suffix. The last slash of the literal part may belong to it. */
 function findTail(literal: string, tail: string) {
   if (literal.endsWith('/')) {
     const found = tails.get(`/${tail}`);
@@ -136,7 +137,7 @@ function findTarget(
   return undefined;
 }
 
-/** Covers the elements before the first special character, so that an access rule can close all that is meant. */
+/** Covers the elements before the first special character, so that an access rule can close every matching path. */
 function unservable({ path, field }: IngressPath, message: string, suggestion?: string): PathPlan {
   const [literal = ''] = /^[\x21\x22\x25-\x27\x2c-\x3e\x40-\x5a\x5f-\x7a~]*/.exec(path.replace(/^\^/, '')) ?? [];
   const whole = literal === path ? literal : literal.slice(0, literal.lastIndexOf('/') + 1);

@@ -9,9 +9,9 @@ export interface Canary {
   readonly settings: CanarySettings;
 }
 
-/** The other Ingresses of the namespace, as far as they concern one Ingress. */
+/** The other Ingresses of the namespace that affect an Ingress. */
 export interface Peers {
-  /** Returns the name of the older Ingress that has a path, with `=` before an exact one. Empty host: all. */
+  /** Returns the name of the older Ingress that owns a path. Exact paths begin with `=`. Empty host: all. */
   ownerOf(host: string, place: string): string | undefined;
   /** Returns the canary of a path. */
   canaryOf(host: string, place: string): Canary | undefined;

@@ -19,7 +19,7 @@ type Redirects = Pick<
 /** Characters of a path in a redirect or rewrite, including `$1` of rewrites. */
 const pathPattern = /^\/[\x21\x24-\x3e\x40-\x7e]*$/;
 
-/** Reads the annotations about redirects, rewrites and names. */
+/** Reads the annotations about redirects, rewrites and host names. */
 export function readRedirects(annotations: IngressAnnotations): Redirects {
   const rewriteTarget = readRewrite(annotations);
   const redirect = readRedirect(annotations);
@@ -74,7 +74,7 @@ function readRedirect(annotations: IngressAnnotations): IngressSettings['redirec
     if (text === undefined) return undefined;
     const location = parseLocation(text);
     if (location !== undefined) return { location, status };
-    annotations.note(name, 'closed', 'must be a URL such as https://www.example.com/path without variables of nginx');
+    annotations.note(name, 'closed', 'must be a URL such as https://www.example.com/path without nginx variables');
     return undefined;
   };
   const permanent = read('permanent-redirect', 301);
@@ -123,7 +123,7 @@ function readUpstreamHost(annotations: IngressAnnotations): string | undefined {
   if (text === undefined) return undefined;
   const [, host = ''] = /^([A-Za-z0-9._-]+)(?::\d{1,5})?$/.exec(text) ?? [];
   if (isLabels(host)) return text.toLowerCase();
-  annotations.note('upstream-vhost', 'closed', 'must be a host name, without variables of nginx');
+  annotations.note('upstream-vhost', 'closed', 'must be a host name, without nginx variables');
   return undefined;
 }
 

@@ -37,7 +37,7 @@ function byAge({ meta: one }: IngressClass, { meta: other }: IngressClass): numb
 
 /**
  * Returns whether this router serves an Ingress, by its class, its labels and those of its namespace. An Ingress that
- * OpenShift has turned into Routes is served by these Routes.
+ * OpenShift has turned into Routes is served as these Routes.
  */
 export function isSelected(
   { className, meta }: Ingress,

@@ -1,7 +1,7 @@
 import type { SiteBalance } from '../intent/group.ts';
 import type { CorsRules } from '../intent/match.ts';
 
-/** What annotations of an Ingress request for all of its hosts and paths. Absent fields use the router's default. */
+/** Settings by annotations, for all hosts and paths of an Ingress. Absent fields use the router's default. */
 export interface IngressSettings {
   /** Replaces the path; may contain `$1`–`$9`, the groups of the path's regular expression. */
   readonly rewriteTarget?: string;
@@ -16,7 +16,7 @@ export interface IngressSettings {
   /** Redirects between `www.HOST` and `HOST`. */
   readonly redirectsWww: boolean;
   readonly passthrough: boolean;
-  /** Further names of the hosts. */
+  /** Additional names of the hosts. */
   readonly aliases: readonly string[];
   /** Milliseconds without data from the server. */
   readonly serverTimeout?: number;
@@ -35,7 +35,7 @@ export interface IngressSettings {
   };
   readonly cors?: CorsRules;
   readonly canary?: CanarySettings;
-  /** Host that servers see. */
+  /** Host header that servers receive. */
   readonly upstreamHost?: string;
   /** Value of X-Forwarded-Prefix. */
   readonly forwardedPrefix?: string;
@@ -68,8 +68,8 @@ export interface IngressCookie {
 }
 
 /**
- * The share of requests of another Ingress's paths that an Ingress requests. Header takes precedence over cookie, cookie
- * over weight.
+ * A canary's share of another Ingress's requests. The header takes precedence over the cookie, the cookie over the
+ * weight.
  */
 export interface CanarySettings {
   readonly header?: { readonly name: string; readonly value?: string };
@@ -80,17 +80,17 @@ export interface CanarySettings {
 }
 
 /**
- * How far a setting is honoured:
- * - `works`: as in the controller that it was written for;
+ * How far a setting is honored:
+ * - `works`: as in the controller for which it was written;
  * - `differs`: with the difference in the message;
- * - `ignored`: it has no effect here, which changes no answer that a client relies on;
- * - `refused`: its function is missing; the rest of the object is served;
- * - `closed`: it decides about access or about the request that a server sees, and cannot be honoured, so the paths of
+ * - `ignored`: it has no effect, and clients do not depend on it;
+ * - `refused`: the router lacks its function; the rest of the object is served;
+ * - `closed`: it restricts access or changes the request that a server receives, and cannot be honored, so all paths of
  *   the object answer 503.
  */
 export type Outcome = 'works' | 'differs' | 'ignored' | 'refused' | 'closed';
 
-/** How far one annotation or field of an Ingress is honoured. */
+/** How far one annotation or field of an Ingress is honored. */
 export interface Finding {
   /** Name of the annotation, or path of the field. */
   readonly subject: string;
@@ -99,6 +99,6 @@ export interface Finding {
   readonly outcome: Outcome;
   /** One sentence without a full stop. Empty if the outcome is `works`. */
   readonly message: string;
-  /** What to write instead. */
+  /** The replacement to write. */
   readonly suggestion?: string;
 }

@@ -10,7 +10,7 @@ import { PeerIndex } from './peer-index.ts';
 import { findClasses, isSelected, type OwnClasses } from './selection.ts';
 import { type ReadIngress, readIngress, type Translation, translateIngress } from './translate.ts';
 
-/** Where Ingresses come from. */
+/** Sources of the objects. */
 export interface IngressObjects {
   all(kind: 'IngressClass'): Iterable<IngressClass>;
   all(kind: 'Route'): Iterable<Route>;
@@ -51,7 +51,7 @@ export class IngressSites implements SiteSource {
 
   listChanged(changes: ChangedObjects | undefined): Iterable<string> {
     const changed = new Set(this.#listOwnChanges(changes));
-    // Ingresses of a namespace share hosts, so a change concerns all with the same host.
+    // Ingresses of a namespace share hosts, so a change affects all with the same host.
     const affected = new Set(changed);
     for (const key of changed) for (const peer of this.#select(key)) affected.add(peer);
     return affected;
@@ -61,7 +61,7 @@ export class IngressSites implements SiteSource {
     return this.explain(key)?.requests ?? none;
   }
 
-  /** Returns the requests of an Ingress, and how far its fields are honoured. Undefined if it is not served. */
+  /** Returns the requests and findings of an Ingress. Undefined if it is not served. */
   explain(key: string): Translation | undefined {
     const one = this.#selected.get(key);
     if (one === undefined) {
@@ -119,7 +119,7 @@ export class IngressSites implements SiteSource {
     return changes.has('Namespace') && this.#policy.namespaceLabels.length > 0;
   }
 
-  /** Records from which Ingress a Route was made. Returns the Ingresses for which that changes. */
+  /** Records the Ingress from which OpenShift made a Route. Returns the Ingresses for which this changed. */
   #noteRoute(key: string): readonly string[] {
     const route = this.#objects.get('Route', key);
     const before = this.#sources.get(key);
@@ -142,7 +142,7 @@ export class IngressSites implements SiteSource {
     return touched;
   }
 
-  /** Selects an Ingress or removes it. Returns the keys of those that share a host with its old or new state. */
+  /** Adds, replaces or removes an Ingress. Returns the keys of those that share a host with its old or new state. */
   #select(key: string): readonly string[] {
     const ingress = this.#objects.get('Ingress', key);
     const before = this.#selected.get(key);
@@ -154,7 +154,7 @@ export class IngressSites implements SiteSource {
     return [...left, ...(now === undefined ? [] : this.#peers.add(key, now))];
   }
 
-  /** An Ingress that OpenShift has turned into Routes is served by these. */
+  /** An Ingress that OpenShift has turned into Routes is served as these Routes. */
   #wants(key: string, ingress: Ingress): boolean {
     if (this.#copies.has(key)) return false;
     return isSelected(ingress, this.#classes, this.#policy, (namespace) => this.#objects.labelsOf(namespace));

@@ -3,7 +3,7 @@ import type { CanarySettings, IngressCookie, IngressSettings } from './settings.
 
 type Traffic = Pick<IngressSettings, 'serverTimeout' | 'cookie' | 'protocol' | 'canary' | 'balance' | 'bodySize'>;
 
-/** Reads the annotations about servers and how requests reach them. */
+/** Reads the annotations about servers and connections to them. */
 export function readTraffic(annotations: IngressAnnotations): Traffic {
   const serverTimeout = readTimeouts(annotations);
   const cookie = readCookie(annotations);
@@ -30,7 +30,7 @@ function readTimeouts(annotations: IngressAnnotations): number | undefined {
   annotations.refuse(
     'proxy-connect-timeout',
     'ignored',
-    'the timeout of connections to servers is the same for all hosts',
+    'the connect timeout is the same for all hosts',
     'set ROUTER_DEFAULT_CONNECT_TIMEOUT of the agent',
   );
   return times.length === 0 ? undefined : Math.max(...times);
@@ -124,7 +124,7 @@ function readProtocol(annotations: IngressAnnotations): IngressSettings['protoco
   }
 }
 
-/** Without verification, the certificates of servers are not checked, as in ingress-nginx. */
+/** As in ingress-nginx, server certificates are not verified by default. */
 function readServerTls(annotations: IngressAnnotations, hasTls: boolean): void {
   const verify = annotations.text('proxy-ssl-verify');
   if (verify === 'on' && hasTls) {
@@ -197,7 +197,7 @@ function readBodySize(annotations: IngressAnnotations): number | undefined {
   return bytes;
 }
 
-/** A name of a header or cookie (RFC 9110), without `|`. */
+/** Name of a header or cookie (RFC 9110), without `|`. */
 const tokenPattern = /^[A-Za-z0-9!#$%&'*+.^_`~-]{1,255}$/;
 
 function readCanaryPart(annotations: IngressAnnotations, name: string, pattern: RegExp): string | undefined {

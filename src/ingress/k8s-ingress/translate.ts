@@ -11,14 +11,14 @@ import { planPath } from './paths.ts';
 import type { Peers } from './peers.ts';
 import type { Finding, IngressSettings } from './settings.ts';
 
-/** An Ingress with its annotations read. */
+/** An Ingress with its parsed annotations. */
 export interface ReadIngress {
   readonly ingress: Ingress;
   readonly settings: IngressSettings;
   readonly findings: readonly Finding[];
 }
 
-/** Requests of an Ingress for hosts, and how far its fields are honoured. */
+/** Requests of an Ingress for hosts, and findings about its fields. */
 export interface Translation {
   readonly requests: readonly SiteRequest[];
   readonly findings: readonly Finding[];
@@ -42,7 +42,7 @@ export function listHosts(spec: IngressSpec): ReadonlyMap<string, readonly Ingre
   const { defaultBackend: backend } = spec;
   if (backend === undefined) return hosts;
   if (!hosts.has('')) hosts.set('', []);
-  // What no path of a host matches goes to the default backend, too.
+  // The default backend also serves paths of a host that no rule matches.
   const rest: IngressPath = { field: 'spec.defaultBackend', path: '/', type: 'Prefix', backend };
   for (const paths of hosts.values()) if (!paths.some(isEverything)) paths.push(rest);
   return hosts;
@@ -69,7 +69,7 @@ export function translateIngress({ ingress, settings, findings }: ReadIngress, p
     const demand = translateHost(spec.value, host, paths, settings, peers, noted);
     if (demand !== undefined) requests.push(makeRequest(ingress, host, { ok: true, value: demand }));
   }
-  // Only after all paths: one that cannot be served closes all others if there are access rules.
+  // After all paths, because one that cannot be served closes all others if there are access rules.
   const closed = findClosed(noted);
   return { requests: requests.map((request) => complete(request, closed, noted)), findings: noted };
 }
@@ -167,7 +167,7 @@ function addPaths(
     }
     const place = placeOf(plan.match);
     if (plan.isUnservable === true) {
-      // Requests for it must not reach a server without the access rules of this Ingress.
+      // Requests for this path must not reach a server without the access rules of this Ingress.
       if (hasAccessRules(settings)) add(plan.match, makeFilters({}), { shares: [] });
       continue;
     }
@@ -186,7 +186,7 @@ function addPaths(
   }
 }
 
-/** Returns whether requests for the paths must not be served without the rules of the Ingress. */
+/** Returns whether the Ingress has rules without which its paths must not be served. */
 export function hasAccessRules({ allowed, denied }: IngressSettings): boolean {
   return allowed !== undefined || denied !== undefined;
 }
@@ -250,14 +250,14 @@ function makeRequest(ingress: Ingress, host: string, demand: SiteRequest['demand
   return {
     owner: makeOwner(ingress, host),
     listener: defaultListener,
-    // Of a wildcard, only the domain counts; "any" is a label that no name needs.
+    // Only the domain of a wildcard counts; "any" is a placeholder for its first label.
     ...(host !== '' && { host: isWildcard ? `any${host.slice(1)}` : host }),
     span: host === '' ? 'all' : isWildcard ? 'label' : 'host',
     demand,
   };
 }
 
-/** Longest host in a label. Names of sections in HAProxy have at most 512 characters. */
+/** Maximum length of a host in a label. HAProxy limits names of sections to 512 characters. */
 const longestHost = 120;
 
 function makeOwner({ meta }: Ingress, host: string): SiteOwner {
@@ -267,7 +267,7 @@ function makeOwner({ meta }: Ingress, host: string): SiteOwner {
   return {
     kind: 'Ingress',
     meta,
-    // Names contain no underscore, so no Route has such a label.
+    // Names of objects contain no underscore, so no Route has such a label.
     label: `${meta.namespace}:ingress_${meta.name}_${short}`,
     fields,
     merge: `Ingress ${meta.namespace}`,

@@ -7,7 +7,7 @@ import type { IngressControllerSpec } from './spec.ts';
 import { completeStrategy, type Strategy, typeInStatus } from './strategy.ts';
 import { checkTlsProfile } from './tls-profile.ts';
 
-/** An IngressController whose spec is applied, or why it is not. */
+/** The decision about an IngressController: its spec to apply, or the reasons against it. */
 export type Admission =
   | {
       readonly isAdmitted: true;
@@ -46,14 +46,14 @@ export function assignDomains(
   );
   for (const object of byAge) {
     const { domain } = object.status;
-    // Its router serves the domain of the status until another one is applied.
+    // The router serves the domain in the status until a new one is applied.
     if (isAdmitted(object) && typeof domain === 'string') claim(domain, object.meta);
   }
   for (const object of byAge) claim(domainOf(object, clusterDomain), object.meta);
   return owners;
 }
 
-/** Whether an object has a router, which its status describes. */
+/** Whether an object has a router; its status then describes it. */
 export function isDeployed({ selector }: Readonly<Record<string, unknown>>): boolean {
   return typeof selector === 'string' && selector !== '';
 }
@@ -106,7 +106,7 @@ function checkDomain({ uid, name }: ObjectMeta, domain: string, owners: Readonly
   return problems;
 }
 
-/** Sizes that the agent uses where the object sets none. */
+/** Sizes that the agent uses when the object sets none. */
 const usualBuffers = { size: 32_768, rewrite: 8192 } as const;
 
 function checkSpec(spec: IngressControllerSpec, strategy: Strategy): readonly string[] {
@@ -143,7 +143,7 @@ function checkSpec(spec: IngressControllerSpec, strategy: Strategy): readonly st
   return problems;
 }
 
-/** The router would get another address, and clients would lose it. */
+/** A new type would change the router's address, and clients would lose it. */
 function checkType({ status }: IngressController, { type }: Strategy): readonly string[] {
   const applied = typeInStatus(status);
   if (!isDeployed(status) || applied === undefined || applied === type) return [];

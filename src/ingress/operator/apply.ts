@@ -9,7 +9,7 @@ import { manifestAnnotation, ownerLabel, places } from './names.ts';
 import { type OwnedKindName, ownedKinds, pathOfOwned, type RouterObject } from './objects.ts';
 import type { OperatorStores } from './stores.ts';
 
-/** Dependencies of changes. */
+/** Dependencies of the functions that apply and delete objects. */
 export interface ApplyParts {
   readonly api: KubeApi;
   readonly stores: OperatorStores;
@@ -56,7 +56,7 @@ export async function applyObject(
   }
 }
 
-/** Kubernetes 1.25 does not know a field of disruption budgets, and rejects an object with it. */
+/** Kubernetes 1.25 rejects a disruption budget with a field that it does not know. */
 async function send(api: KubeApi, path: string, body: RouterObject['body'], signal: AbortSignal): Promise<unknown> {
   try {
     return await api.apply(path, body, clusterNames.controller, signal);
@@ -68,7 +68,7 @@ async function send(api: KubeApi, path: string, body: RouterObject['body'], sign
   }
 }
 
-/** Deletes the objects of an owner that are not wanted, of some kinds. Rejects with a KubeError. */
+/** Deletes objects of an owner, of the given kinds, that are not desired. Rejects with a KubeError. */
 export async function pruneObjects(
   owner: string,
   wanted: readonly RouterObject[],

@@ -6,7 +6,7 @@ import { createAuthority, encode, isAuthority, isDurable, type KeyPair, readKeyP
 import { authorityNames, places } from './names.ts';
 import type { OperatorStores } from './stores.ts';
 
-/** A Secret that the operator must not replace. */
+/** The authority's Secret is invalid, and the operator must not replace it. */
 export class AuthorityError extends Error {}
 
 /**
@@ -29,7 +29,7 @@ export class Authority {
 
   /** Returns the authority, and creates it if there is none. Rejects with an AuthorityError or a KubeError. */
   get(): Promise<KeyPair> {
-    // Several routers ask at once.
+    // Several routers may ask at once.
     this.#running ??= this.#ensure().finally(() => {
       this.#running = undefined;
     });

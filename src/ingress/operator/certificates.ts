@@ -7,7 +7,7 @@ export interface KeyPair {
 }
 
 const day = 86_400_000;
-/** Milliseconds. A leaf is replaced early enough for failing replacements to be noticed. */
+/** Milliseconds. Leaf certificates are replaced early, so that there is time to notice failing replacements. */
 const lifetimes = { authority: 3650 * day, leaf: 730 * day, authorityMargin: 800 * day, leafMargin: 60 * day };
 
 /** Returns a key pair of a Secret. Undefined if a part is missing or they do not belong together. */
@@ -42,7 +42,7 @@ export function isDurable({ certificate }: KeyPair, now = Date.now()): boolean {
   return Date.parse(new X509Certificate(certificate).validTo) - now > lifetimes.authorityMargin;
 }
 
-/** Whether a certificate is the authority's, for a domain's wildcard, and valid for some time. */
+/** Whether a certificate was signed by the authority for a domain's wildcard, and is not about to expire. */
 export function isCurrent(pair: KeyPair, authority: KeyPair, domain: string, now = Date.now()): boolean {
   const [leaf, issuer] = [new X509Certificate(pair.certificate), new X509Certificate(authority.certificate)];
   return (
@@ -68,7 +68,7 @@ const keys = { keyType: 'ec', curve: 'P-256', algorithm: 'sha256' } as const;
 
 /** Creates a certificate authority. */
 export async function createAuthority(now = Date.now()): Promise<KeyPair> {
-  // Loaded on demand, because it is needed once per cluster.
+  // Imported on demand, because it is needed once per cluster.
   const { generate } = await import('selfsigned');
   const { cert, private: key } = await generate(
     [{ name: 'commonName', value: `ingress-operator@${Math.floor(now / 1000)}` }],
@@ -85,7 +85,7 @@ export async function createAuthority(now = Date.now()): Promise<KeyPair> {
   return { certificate: `${cert.trim()}\n`, key: `${key.trim()}\n` };
 }
 
-/** Creates a certificate for all names of a domain. The authority's certificate follows it. */
+/** Creates a certificate for all names of a domain, followed by the authority's certificate. */
 export async function createCertificate(authority: KeyPair, domain: string, now = Date.now()): Promise<KeyPair> {
   const { generate } = await import('selfsigned');
   const wildcard = `*.${domain}`;

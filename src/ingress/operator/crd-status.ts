@@ -18,11 +18,13 @@ export const statusSchema = {
     endpointPublishingStrategy: open('Strategy in use, with defaults.'),
     tlsProfile: {
       type: 'object',
-      description: 'TLS settings that every pod serves.',
+      description: 'TLS settings in effect on every pod.',
       properties: { ciphers: strings, groups: strings, minTLSVersion: { type: 'string' } },
     },
-    namespaceSelector: open('Selector whose exclusions the statuses of Routes show.'),
-    routeSelector: open('Selector whose exclusions the statuses of Routes show.'),
+    namespaceSelector: open(
+      'Selector in effect. The statuses of Routes that it excludes have no entry of this router.',
+    ),
+    routeSelector: open('Selector in effect. The statuses of Routes that it excludes have no entry of this router.'),
     observedGeneration: { type: 'integer', format: 'int64', description: 'Generation that the status describes.' },
     conditions: {
       type: 'array',

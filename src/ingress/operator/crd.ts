@@ -62,7 +62,7 @@ const remarks: Remarks = {
     pattern: '^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?([.][a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*)?$',
   },
   replicas: {
-    description: 'Number of pods. Without it and with nodePlacement, HostNetwork runs one on every selected node.',
+    description: 'Number of pods. If absent, HostNetwork with nodePlacement runs one on every selected node.',
     format: 'int32',
   },
   endpointPublishingStrategy: { description: 'How clients reach the router. The type cannot change.' },
@@ -72,7 +72,7 @@ const remarks: Remarks = {
     description: 'Managed annotates the Service for ExternalDNS.',
   },
   'endpointPublishingStrategy.loadBalancer.providerParameters': {
-    description: 'Without effect: annotate the Service as its cloud requires.',
+    description: 'No effect: annotate the Service as the cloud provider requires.',
   },
   'endpointPublishingStrategy.hostNetwork.httpPort': { default: 80, format: 'int32' },
   'endpointPublishingStrategy.hostNetwork.httpsPort': { default: 443, format: 'int32' },
@@ -82,9 +82,9 @@ const remarks: Remarks = {
   routeSelector: { description: 'Routes that the router serves. Default: all.' },
   nodePlacement: { description: 'Nodes that may run the router.' },
   tlsSecurityProfile: { description: 'Ciphers, groups and versions of TLS. Default: Intermediate.' },
-  clientTLS: { description: 'Certificates of clients.' },
+  clientTLS: { description: 'Verification of client certificates.' },
   'clientTLS.clientCA': { description: 'ConfigMap of openshift-config with ca-bundle.pem.' },
-  routeAdmission: { description: 'Which Routes may share hosts, and use wildcards.' },
+  routeAdmission: { description: 'Whether namespaces may share hosts, and Routes use wildcards.' },
   logging: { description: 'Access log. Default: none.' },
   'logging.access.destination.container.maxLength': { default: 1024, format: 'int32' },
   'logging.access.destination.syslog.maxLength': { default: 1024, format: 'int32' },
@@ -155,12 +155,12 @@ const remarks: Remarks = {
     }),
   },
   unsupportedConfigOverrides: {
-    description: 'Overrides, all of them strings.',
+    description: 'Overrides. All values are strings.',
     'x-kubernetes-preserve-unknown-fields': true,
   },
 };
 
-/** Objects of strings and of anything, which zod writes with keywords that structural schemas lack. */
+/** Free-form objects, for which zod emits keywords that structural schemas do not allow. */
 const openPaths: Readonly<Record<string, StructuralSchema>> = {
   'endpointPublishingStrategy.loadBalancer.providerParameters': {
     type: 'object',
@@ -169,7 +169,7 @@ const openPaths: Readonly<Record<string, StructuralSchema>> = {
   },
 };
 
-/** Makes the CustomResourceDefinition of IngressController from the schema that the operator reads with. */
+/** Builds the CustomResourceDefinition of IngressController from the schema of the operator's parser. */
 export function makeIngressControllerDefinition(): Readonly<Record<string, unknown>> {
   const spec = remark(toStructural(z.toJSONSchema(ingressControllerSchema, { io: 'input' })), remarks, addOwn);
   const condition = (type: string): string => `.status.conditions[?(@.type=="${type}")].status`;
@@ -219,7 +219,7 @@ export function makeIngressControllerDefinition(): Readonly<Record<string, unkno
                 metadata: {
                   type: 'object',
                   properties: {
-                    // Services contain the name.
+                    // The names of Services contain this name.
                     name: { type: 'string', maxLength: longestName, pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$' },
                   },
                 },

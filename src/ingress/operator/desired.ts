@@ -14,12 +14,12 @@ import { isDaemonSet, makeWorkload } from './workload.ts';
 
 /** State of the cluster that the objects of a router depend on. */
 export interface RouterContext {
-  /** Image of the operator, which routers run, too. */
+  /** Image of the operator, which routers also run. */
   readonly image: string;
   readonly ipMode: IpMode;
   readonly hasOneNode: boolean;
   readonly references: References;
-  /** The certificate that the operator created. */
+  /** The default certificate that the operator created. */
   readonly certificate: KeyPair;
   /** The Secret with the credentials of metrics, if it exists. */
   readonly stats: unknown;
@@ -40,7 +40,7 @@ export function makeObjects(
   const certificate = spec.defaultCertificate?.name || names.certificate;
   const files = references.digest;
   const workload = { name, image, spec, strategy, variables, certificate, files, hasOneNode };
-  // The eviction of a DaemonSet's pods is not limited by budgets, and drains leave them.
+  // Drains skip the pods of DaemonSets, so a budget would have no effect.
   const budget = isDaemonSet(workload) ? undefined : makeBudget(name, spec);
   return [
     makeCertificate(name, context.certificate),
@@ -58,7 +58,7 @@ function makeCertificate(owner: string, { certificate, key }: KeyPair): RouterOb
   return makeObject('secrets', owner, namesOf(owner).certificate, { type: 'kubernetes.io/tls', data });
 }
 
-/** The credentials of metrics are chosen once. */
+/** Returns the credentials of metrics, which are generated once. */
 function makeStats(owner: string, present: unknown): RouterObject {
   const written = isRecord(present) && isRecord(present.data) ? present.data : {};
   const [user, password] = [decode(written.statsUsername), decode(written.statsPassword)];

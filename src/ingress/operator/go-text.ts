@@ -1,4 +1,4 @@
-/** Texts that must look as Go's standard library writes them, because OpenShift's operator does. */
+/** Formats texts exactly like Go's standard library, because OpenShift's operator is written in Go. */
 
 const named: Readonly<Record<string, string>> = {
   '\u0007': '\\a',

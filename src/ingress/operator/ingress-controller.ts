@@ -41,7 +41,7 @@ export function readIngressController(input: unknown): IngressController | undef
 
 function readSpec(written: unknown): Pick<IngressController, 'spec' | 'problems'> {
   const result = z.safeParse(ingressControllerSchema, written);
-  // Nulls were removed before.
+  // `withoutNulls` has removed nulls.
   if (result.success) return { spec: result.data as IngressControllerSpec, problems: [] };
   const problems = new ProblemList();
   for (const { path, message } of result.error.issues) {

@@ -2,12 +2,12 @@ import { type LabelRequirement, readLabelSelector } from '../../base/read/label-
 import type { Labels } from '../../base/read/object-meta.ts';
 import { matchesLabels } from '../claims/label-selector.ts';
 
-/** Returns the conditions of a LabelSelector that was validated before. */
+/** Returns the conditions of a validated LabelSelector. */
 function requirementsOf(selector: unknown): readonly LabelRequirement[] {
   return readLabelSelector(selector) ?? [];
 }
 
-/** Writes a LabelSelector as Go's `labels.Selector` prints it. An empty one is an empty text. */
+/** Formats a LabelSelector like Go's `labels.Selector`. An empty one becomes an empty text. */
 export function writeSelector(selector: { readonly matchLabels?: unknown }): string {
   const plain = requirementsOf({ matchLabels: selector.matchLabels }).length;
   const texts = requirementsOf(selector).map((requirement, index) => ({

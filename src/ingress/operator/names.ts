@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { clusterNames } from '../../base/kubernetes/names.ts';
 
-/** Namespaces, with the names that OpenShift gives them. */
+/** Namespaces, named as in OpenShift. */
 export const places = {
   /** IngressControllers, and the Secret of the operator's certificate authority. */
   objects: 'openshift-ingress-operator',
@@ -45,7 +45,7 @@ export interface RouterNames {
   readonly nodePort: string;
   readonly internal: string;
   readonly stats: string;
-  /** The certificate that the operator creates. */
+  /** Secret with the certificate that the operator creates. */
   readonly certificate: string;
   readonly clientAuthorities: string;
   readonly errorPages: string;
@@ -63,7 +63,7 @@ export function namesOf(name: string): RouterNames {
   };
 }
 
-/** The longest name for which all names of objects are valid: that of a Service has at most 63 characters. */
+/** Maximum length of a name with which the names of all objects are valid: a Service's has at most 63 characters. */
 export const longestName = 63 - 'router-internal-'.length;
 
 /** Name of the Secret of the certificate authority, and of the published and the mounted ConfigMap. */

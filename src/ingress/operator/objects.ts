@@ -37,7 +37,7 @@ export type OwnedKindName = keyof typeof ownedKinds;
 export interface RouterObject {
   readonly of: OwnedKindName;
   readonly name: string;
-  /** What server-side apply sends. */
+  /** The body of the server-side apply request. */
   readonly body: Readonly<Record<string, unknown>>;
 }
 
@@ -48,8 +48,8 @@ interface MoreMetadata {
 }
 
 /**
- * Makes an object of an IngressController. An annotation records the digest of its content, so that an unchanged object
- * causes no request.
+ * Builds an object of an IngressController. An annotation records the digest of its content, so that an unchanged
+ * object causes no request.
  *
  * @param owner `metadata.name` of the IngressController
  */

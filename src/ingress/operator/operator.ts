@@ -45,7 +45,7 @@ export class IngressOperator {
     const { signal } = this.#end;
     this.#parts = parts;
     this.#stores = new OperatorStores(() => this.review());
-    this.#problems = new ProblemBook(log, 'The API server cannot be followed');
+    this.#problems = new ProblemBook(log, 'Cannot watch the API server');
     this.#queue = new WorkQueue(
       (name) => this.#reconcile(name),
       (name, error, retry) =>
@@ -74,7 +74,7 @@ export class IngressOperator {
     this.#end.abort();
   }
 
-  /** Reconciles every object, and everything that a deleted object left. */
+  /** Reconciles every object, and cleans up after deleted ones. */
   review(): void {
     const names = new Set<string>();
     for (const object of this.#stores.of('controllers').in(places.objects)) {
@@ -103,7 +103,7 @@ export class IngressOperator {
     const raw = this.#stores.of('controllers').get(places.objects, name);
     try {
       if (raw === undefined) {
-        // Its finalizer was removed by hand.
+        // Someone removed its finalizer by hand.
         await pruneObjects(name, [], this.#apply);
         return undefined;
       }
@@ -111,7 +111,7 @@ export class IngressOperator {
       if (object === undefined) throw new Error(`Cannot read IngressController ${name}: its metadata is invalid`);
       return object.isDeleting ? await removeRouter(object, raw, this.#apply) : await this.#work.run(object, raw);
     } catch (error) {
-      // The new leader reviews everything.
+      // The new leader reconciles every object.
       if (error instanceof LeadershipLost) return undefined;
       throw error;
     }

@@ -16,7 +16,7 @@ import { portsOf, type Strategy } from './strategy.ts';
 import type { Variables } from './variables/model.ts';
 import { mountPaths } from './variables/paths.ts';
 
-/** What a router's pod template depends on. */
+/** Inputs of a router's pod template. */
 export interface PodParts {
   readonly name: string;
   readonly image: string;
@@ -27,22 +27,22 @@ export interface PodParts {
   readonly certificate: string;
   /** Digest of copied files that the agent reads only when it starts. */
   readonly files: string;
-  /** Whether pods of one generation are kept on different nodes. */
+  /** Whether pods of one generation must run on different nodes. */
   readonly hasAffinity: boolean;
 }
 
-/** Seconds that connections may take to end. HAProxy gets a little less, because the agent waits for it. */
+/** Seconds that connections have to end. HAProxy gets slightly less, because the agent waits for it. */
 const gracePeriod = 3600;
-/** HAProxy serves for 45 s after the signal, and then drains for this long. */
+/** Seconds for which HAProxy drains, after serving for another 45 s. */
 const drainTime = '3500s';
 
 /**
- * Configuration and sockets of HAProxy, including keys: in memory, and of this pod alone. Pods of routers do not hand
- * over to each other, because their host ports keep them apart, or each has a network of its own.
+ * HAProxy's configuration, keys and sockets: in memory, and private to this pod. Pods of routers do not hand
+ * over to each other, because host ports keep them on different nodes, or each has its own network.
  */
 const runVolume = { name: 'run', emptyDir: { medium: 'Memory' } };
 
-/** Returns the pod template. Its label with a hash differs for templates that differ. */
+/** Returns the pod template. Different templates have different values of the hash label. */
 export function makePodTemplate(parts: PodParts): Readonly<Record<string, unknown>> {
   const draft = describePod(parts, 'HASH');
   const digest = hash('sha256', JSON.stringify(draft)).slice(0, 10);
@@ -82,15 +82,15 @@ function describePod(parts: PodParts, digest: string): Readonly<Record<string, u
   };
 }
 
-/** An object's selector replaces the default. API servers store no empty one. */
+/** An object's selector replaces the default. API servers do not store an empty selector. */
 function chooseNodes(selector: object | undefined): object {
   const labels = selector === undefined ? { 'kubernetes.io/os': 'linux' } : (selectorAsLabels(selector) ?? {});
   return Object.keys(labels).length === 0 ? {} : { nodeSelector: labels };
 }
 
 /**
- * A new pod prefers the node of an old one, so that a node with an endpoint keeps one during a rollout, and pods of
- * one generation are on different nodes.
+ * A new pod prefers the node of an old one, so that a node with an endpoint keeps one during a rollout. Pods of
+ * one generation run on different nodes.
  */
 function makeAffinity(name: string, digest: string): object {
   const term = (operator: string) => ({
@@ -132,7 +132,7 @@ function makeAgent(parts: PodParts): object {
     command: [...command, '--hosts-only', '--cleanup-on-exit', ...sharedArguments(name), ...listPorts(strategy)],
     env: [
       ...Object.entries(variables)
-        // API servers store no empty value.
+        // API servers do not store empty values.
         .map(([variable, value]) => ({ name: variable, ...(value !== '' && { value }) }))
         .sort((one, other) => (one.name < other.name ? -1 : 1)),
       { name: 'NODE_NAME', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'spec.nodeName' } } },
@@ -164,7 +164,7 @@ function sharedArguments(name: string): readonly string[] {
   return [`--name=${agentNameOf(name)}`, `--shutdown-timeout=${drainTime}`];
 }
 
-/** The variables of the ports are those of HostNetwork; in a pod's own network the agent needs the options. */
+/** The variables of ports apply to HostNetwork only; in a pod's own network the agent needs options. */
 function listPorts(strategy: Strategy): readonly string[] {
   const { http, https } = portsOf(strategy);
   return strategy.type === 'HostNetwork' ? [] : [`--http-port=${http}`, `--https-port=${https}`];

@@ -7,7 +7,7 @@ import type { IngressControllerSpec } from './spec.ts';
 /** Reads an observed object by namespace and name. */
 export type Find = (namespace: string, name: string) => unknown;
 
-/** What an IngressController refers to, as far as it exists. */
+/** The objects to which an IngressController refers, as far as they exist. */
 export interface References {
   /** Copies in the namespace of routers. */
   readonly copies: readonly RouterObject[];
@@ -16,12 +16,12 @@ export interface References {
   readonly digest: string;
   /** Objects that do not exist or lack a key, one line each. */
   readonly missing: readonly string[];
-  /** Whether the router must not start: without its authorities it would admit any client. */
+  /** Whether the router must not start, because it would admit any client without its certificate authorities. */
   readonly isBlocked: boolean;
 }
 
 /**
- * Reads the ConfigMaps and the Secret that a spec names. A copy whose source has gone stays, because pods that start
+ * Reads the ConfigMaps and the Secret that a spec names. Keeps a copy whose source is gone, because starting pods
  * need it.
  */
 export function readReferences(
@@ -35,7 +35,7 @@ export function readReferences(
   if (defaultCertificate?.name && find.secret(places.routers, defaultCertificate.name) === undefined) {
     missing.push(`Secret ${places.routers}/${defaultCertificate.name} of spec.defaultCertificate does not exist`);
   }
-  /** The data of the source, or else those of the copy. */
+  /** Returns the data of the source, or of the copy if the source is gone. */
   const read = (name: string, copy: string, field: string): Data | undefined => {
     const source = dataOf(find.configMap(places.configuration, name));
     if (source === undefined) {

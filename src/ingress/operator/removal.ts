@@ -6,12 +6,12 @@ import { finalizer, places } from './names.ts';
 import { clearRouteStatuses } from './route-status.ts';
 import { listPods, pathOfController } from './router-work.ts';
 
-/** Milliseconds between checks whether the pods have ended; their end is also an event. */
+/** Milliseconds between checks whether the pods are gone, in addition to their events. */
 const podsInterval = 15_000;
 
 /**
- * Continues the deletion of an IngressController: its pods drain, then the entries of its router leave the statuses of
- * Routes, then everything else is deleted. Services stay until the pods have ended, because balancers send requests
+ * Continues the deletion of an IngressController: drains its pods, removes the entries of its router from statuses of
+ * Routes, and deletes everything else. Services stay until the pods are gone, because load balancers send requests
  * until they notice that the pods are not ready. Resolves to the milliseconds after which to continue without an event.
  */
 export async function removeRouter(
@@ -23,7 +23,7 @@ export async function removeRouter(
   const { api, stores, signal } = parts;
   const { name } = meta;
   await pruneObjects(name, [], parts, ['deployments', 'daemonSets']);
-  // Agents write statuses until they end.
+  // Agents write statuses until they exit.
   if (listPods(stores.of('pods').in(places.routers), name).length > 0) return podsInterval;
   await clearRouteStatuses(name, undefined, parts);
   await pruneObjects(name, [], parts);

@@ -1,10 +1,10 @@
 import { isRecord } from '../../base/read/shape.ts';
 import { textOf } from './json.ts';
 
-/** State of a Deployment or DaemonSet in common terms. */
+/** State of a Deployment or DaemonSet in a common form. */
 export interface Rollout {
   readonly kind: 'Deployment' | 'DaemonSet';
-  /** Pods that should exist, exist, have the newest template, and are available. */
+  /** Numbers of pods: desired, existing, with the newest template, and available. */
   readonly wanted: number;
   readonly present: number;
   readonly updated: number;
@@ -15,7 +15,7 @@ export interface Rollout {
   readonly isObserved: boolean;
   /** Whether the newest template was rolled out completely once. */
   readonly wasCompleted: boolean;
-  /** The workload's own verdict, if it has one. */
+  /** The workload's own condition, if it has one. */
   readonly availability:
     | { readonly status: 'True' | 'False'; readonly reason: string; readonly message: string }
     | undefined;
@@ -49,7 +49,7 @@ function readDeployment(spec: Json, status: Json, isObserved: boolean): Rollout 
     present: numberOf(status.replicas),
     updated: numberOf(status.updatedReplicas),
     available: numberOf(status.availableReplicas),
-    // As Kubernetes does: otherwise no rollout could begin.
+    // Kubernetes does the same; otherwise no rollout could begin.
     maxUnavailable: surge === 0 && unavailable === 0 ? 1 : unavailable,
     isObserved,
     wasCompleted: conditions.some(
@@ -63,7 +63,7 @@ function readDeployment(spec: Json, status: Json, isObserved: boolean): Rollout 
   };
 }
 
-/** A DaemonSet has no conditions: it is available if at most as many pods are missing as may be. */
+/** A DaemonSet has no conditions: it is available if at most `maxUnavailable` pods are missing. */
 function readDaemonSet(spec: Json, status: Json, isObserved: boolean): Rollout {
   const wanted = numberOf(status.desiredNumberScheduled);
   const available = numberOf(status.numberAvailable);
@@ -94,7 +94,7 @@ function readDaemonSet(spec: Json, status: Json, isObserved: boolean): Rollout {
   };
 }
 
-/** Whether every pod has the newest template, and no other is left. */
+/** Whether every pod has the newest template and no old pod is left. */
 export function isComplete({ isObserved, present, updated }: Rollout): boolean {
   return isObserved && present === updated;
 }

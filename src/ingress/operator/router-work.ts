@@ -25,7 +25,7 @@ import type { IpMode } from './variables/model.ts';
 export interface OperatorSettings {
   readonly image: string;
   readonly ipMode: IpMode;
-  /** Domain of an IngressController that names none. */
+  /** Domain of IngressControllers without `spec.domain`. */
   readonly domain: string | undefined;
 }
 
@@ -67,7 +67,7 @@ export class RouterWork {
     if (!admission.isAdmitted) return await this.#report(object, raw, admission, { obstacle: undefined, ignored: [] });
     if (!object.finalizers.includes(finalizer)) {
       await this.#addFinalizer(object, raw);
-      // The watch delivers the changed object.
+      // The watch will deliver the changed object.
       return undefined;
     }
     const ignored = listIgnoredFields(admission.spec, object);
@@ -130,7 +130,7 @@ export class RouterWork {
     });
   }
 
-  /** The certificate in the Secret, as long as it fits. */
+  /** Returns the certificate in the Secret while it is usable; otherwise creates one. */
   async #findCertificate(name: string, domain: string): Promise<KeyPair | Obstacle> {
     const { authority, stores } = this.#parts;
     try {
@@ -215,12 +215,12 @@ export class RouterWork {
     const count = await clearRouteStatuses(name, object.spec, this.#parts);
     this.#parts.log.info(
       { ingressController: name, count },
-      'Removed entries of Routes that are not selected any more',
+      'Removed entries from the statuses of Routes that are no longer selected',
     );
     return true;
   }
 
-  /** Why a cloud creates no load balancer, from the Events of the Service. */
+  /** Returns why the cloud creates no load balancer, from the Events of the Service. */
   async #findFailure(service: unknown): Promise<string | undefined> {
     const uid = isRecord(service) && isRecord(service.metadata) ? service.metadata.uid : undefined;
     if (typeof uid !== 'string' || isProvisioned(service)) return undefined;
@@ -236,7 +236,7 @@ export class RouterWork {
       );
       return typeof failure?.message === 'string' ? failure.message : undefined;
     } catch {
-      // Events explain; the condition is right without them.
+      // Events only explain; the condition is correct without them.
       return undefined;
     }
   }

@@ -11,7 +11,7 @@ export function makeBudget(name: string, { replicas }: IngressControllerSpec): R
   });
 }
 
-/** Returns the network policy that admits clients, balancers and scrapers where others deny by default. */
+/** Returns the network policy that admits clients, load balancers and scrapers where other policies deny by default. */
 export function makePolicy(name: string): RouterObject {
   const port = (label: string) => ({ ports: [{ protocol: 'TCP', port: label }] });
   return makeObject('policies', name, namesOf(name).router, {

@@ -5,7 +5,7 @@ import { annotations as keys, namesOf, selectorOf } from './names.ts';
 import { makeObject, type RouterObject } from './objects.ts';
 import { type Strategy, usualPorts } from './strategy.ts';
 
-/** What the Services of a router depend on. */
+/** Inputs of the Services of a router. */
 export interface ServiceParts {
   readonly name: string;
   readonly domain: string;
@@ -85,7 +85,7 @@ function makeBalancer({ name, domain, annotations }: ServiceParts, balancer: Bal
   return makeObject('services', name, router, content, {
     labels: { app: 'router', router },
     annotations: {
-      // ExternalDNS publishes it, where it runs: no other program manages names here.
+      // ExternalDNS publishes the name where it runs; the operator manages no DNS.
       ...(dnsManagementPolicy === 'Managed' && { 'external-dns.alpha.kubernetes.io/hostname': `*.${domain}` }),
       ...readServiceAnnotations(annotations[keys.serviceAnnotations]),
     },

@@ -5,7 +5,7 @@ import { ordinaryTimes, type ReflectorTimes, reflect } from '../../base/kubernet
 import { places, podLabel } from './names.ts';
 import { type OwnedKindName, ownedKinds } from './objects.ts';
 
-/** Lists that the operator follows, besides those of objects that it creates. */
+/** Lists that the operator watches, besides those of objects that it creates. */
 const otherLists = {
   controllers: { path: `/apis/operator.openshift.io/v1/namespaces/${places.objects}/ingresscontrollers` },
   authority: { path: `/api/v1/namespaces/${places.objects}/secrets` },
@@ -41,7 +41,7 @@ export class OperatorStores {
     ) as Readonly<Record<StoreName, ObjectStore>>;
   }
 
-  /** Nodes report their state all the time; only their number matters. */
+  /** Nodes report their state frequently; only their number matters. */
   #countNodes(): void {
     const count = this.#stores.nodes.in('').length;
     if (count === this.#nodeCount) return;
@@ -58,7 +58,7 @@ export class OperatorStores {
     return (Object.keys(lists) as StoreName[]).find((name) => !this.#stores[name].isListed);
   }
 
-  /** Follows all lists until the signal aborts. */
+  /** Watches all lists until the signal aborts. */
   follow(api: KubeApi, problems: ProblemBook, signal: AbortSignal, times: ReflectorTimes = ordinaryTimes): void {
     for (const name of Object.keys(lists) as StoreName[]) {
       const store = this.#stores[name];
@@ -66,7 +66,7 @@ export class OperatorStores {
       const handler = {
         replace: (objects: readonly unknown[]) => {
           store.replace(objects);
-          // An empty list changes nothing, but work may have waited for it.
+          // An empty list changes nothing, but reconciliation may have waited for it.
           this.#onChange();
         },
         put: (object: unknown) => store.put(object),

@@ -26,7 +26,7 @@ export type Strategy =
   | { readonly type: 'NodePortService'; readonly nodePort: { readonly protocol: Protocol } }
   | { readonly type: 'Private'; readonly private: { readonly protocol: Protocol } };
 
-/** The ports of OpenShift's router. */
+/** The default ports of OpenShift's router. */
 export const usualPorts = { http: 80, https: 443, stats: 1936 } as const;
 
 /** Returns the strategy with OpenShift's defaults. A platform without load balancers uses HostNetwork. */

@@ -16,7 +16,7 @@ const suites13 = new Set([
   'TLS_AES_128_CCM_8_SHA256',
 ]);
 
-/** Groups that every HAProxy with OpenSSL 3.0 accepts. It rejects its whole configuration for any other name. */
+/** Groups that every HAProxy with OpenSSL 3.0 accepts. Any other name makes HAProxy reject its whole configuration. */
 const knownGroups = new Set([
   'X25519',
   'X448',

@@ -2,24 +2,24 @@ import { namesOf, selectorOf } from './names.ts';
 import { makeObject, type RouterObject } from './objects.ts';
 import { makePodTemplate, type PodParts } from './pod.ts';
 
-/** What a router's workload depends on. */
+/** Inputs of a router's workload. */
 export interface WorkloadParts extends Omit<PodParts, 'hasAffinity'> {
-  /** Whether the cluster has one node, on which pods cannot be kept apart. */
+  /** Whether the cluster has only one node, so that pods cannot run on different ones. */
   readonly hasOneNode: boolean;
 }
 
-/** Replicas of an object that sets none. */
+/** Default number of replicas. */
 const usualReplicas = 2;
 
-/** Seconds for which a new pod must be ready before the rollout continues: slow balancers probe every ten seconds. */
+/** Seconds for which a new pod must be ready before a rollout continues: load balancers may probe only every 10 s. */
 const minReadySeconds = 30;
 
 /** Number of revisions to keep. */
 const revisionHistoryLimit = 2;
 
 /**
- * Whether a router runs on every selected node. That is so with HostNetwork, where ports of the node keep pods apart,
- * if the object selects nodes and no number of replicas.
+ * Whether a router runs on every selected node. It does with HostNetwork, where node ports keep pods apart,
+ * if the object selects nodes and sets no number of replicas.
  */
 export function isDaemonSet({ spec, strategy }: Pick<WorkloadParts, 'spec' | 'strategy'>): boolean {
   return strategy.type === 'HostNetwork' && spec.replicas === undefined && spec.nodePlacement !== undefined;

@@ -25,13 +25,13 @@ export interface AddressSettings {
 /** The parts of a Service that concern addresses. */
 interface ServiceView {
   readonly claim?: AddressClaim;
-  /** Its cluster addresses inside pools, which are a mistake of the administrator. */
+  /** Its cluster addresses that are inside pools by mistake of the administrator. */
   readonly foreign: readonly Address[];
 }
 
 /**
- * The virtual addresses of all objects, shared by the data planes. Computes them again only if something has changed
- * that concerns them: changes of endpoints cost nothing.
+ * The virtual addresses of all objects, shared by the data planes. Recomputes them only when something relevant
+ * has changed; changes of endpoints cost nothing.
  */
 export class AddressBook {
   readonly #inventory: Inventory;
@@ -80,7 +80,7 @@ export class AddressBook {
     return next;
   }
 
-  /** Returns whether a Service has changed that concerns addresses. */
+  /** Returns whether a Service that concerns addresses has changed. */
   #refreshServices(pools: readonly AddressPool[], changes: Changes): boolean {
     const ranges = pools.flatMap(rangesOf);
     if (this.#services === undefined || changes.has('IngressAddressPool')) {
@@ -149,7 +149,7 @@ export class AddressBook {
   }
 }
 
-/** Returns the claim of a Gateway, or undefined if it requests something that is no IP address. */
+/** Returns the claim of a Gateway, or undefined if it requests anything but IP addresses. */
 function claimOf({ meta, addresses, recorded }: Gateway): AddressClaim | undefined {
   const read = parseGatewayAddresses(addresses);
   if ('refusal' in read) return undefined;
@@ -163,7 +163,7 @@ function rangeOfNetwork(network: Prefix): AddressRange {
   return { ...first, last: rangeOf(lastAddressOf(network)).last };
 }
 
-/** Returns equal texts for equal assignments, as far as readers can tell them apart. */
+/** Returns a key of an assignment: equal keys for assignments that readers cannot distinguish. */
 function digestOf({ ranges, router, owners, claims, pools, problems }: Assignments): string {
   const write = (list: readonly AddressRange[]) => list.map(({ family, first, last }) => `${family} ${first}-${last}`);
   return JSON.stringify([

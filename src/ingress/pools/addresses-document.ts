@@ -13,9 +13,9 @@ const addressSchema = z.object({
   since: z.optional(z.number()),
   /** The node that takes the address when the holder dies. */
   next: z.optional(z.string()),
-  /** Hardware address of a machine that is no member and claims the address. */
+  /** Hardware address of a machine that claims the address and is not a member. */
   rival: z.optional(z.string()),
-  /** Connections that this node still serves although another node holds the address. */
+  /** Connections that this node still serves while another node holds the address. */
   draining: z.optional(z.number()),
   reason: z.optional(z.string()),
 });
@@ -24,7 +24,7 @@ const memberSchema = z.object({
   node: z.string(),
   alive: z.boolean(),
   ready: z.boolean(),
-  /** When this node last heard of it. Absent: never. */
+  /** When this node last heard from the member. Absent: never. */
   lastHeard: z.optional(z.number()),
 });
 
@@ -40,13 +40,13 @@ const moveSchema = z.object({
 export const addressesDocumentSchema = z.object({
   schema: z.literal('ingress-agent.addresses/v1'),
   node: z.string(),
-  /** When the document was made. */
+  /** When the document was created. */
   at: z.number(),
-  /** Why nothing is known about holders. Absent: the process of addresses reports. */
+  /** Why holders are unknown. Absent: `ingress-addresses` reports them. */
   problem: z.optional(z.string()),
   addresses: z.array(addressSchema),
   members: z.array(memberSchema),
-  /** The last moves, oldest first. */
+  /** Recent moves, oldest first. */
   moves: z.array(moveSchema),
   pools: z.array(z.object({ name: z.string(), assigned: z.number(), free: z.number(), problems: z.array(z.string()) })),
 });

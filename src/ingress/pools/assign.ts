@@ -18,11 +18,11 @@ import { type AddressPool, admitsNamespace, rangesOf } from './pool.ts';
 export interface AddressClaim {
   readonly kind: 'Gateway' | 'Service';
   readonly meta: ObjectMeta;
-  /** Addresses that its author requests. All of them or none are assigned. */
+  /** Addresses that its author requests. Either all or none of them are assigned. */
   readonly asked: readonly Address[];
-  /** Families of which it gets an address from a pool. */
+  /** Address families for which a pool provides an address. */
   readonly families: readonly Family[];
-  /** Addresses in its status, which other writers may change: a wish, not a claim that others must respect. */
+  /** Addresses in its status. Other writers may change the status, so these are a preference, not a claim. */
   readonly recorded: readonly Address[];
 }
 
@@ -42,7 +42,7 @@ export interface AddressAssignment {
   readonly refusal?: {
     /** Reason of a Gateway's condition. */
     readonly reason: 'AddressNotUsable' | 'AddressNotAssigned';
-    /** Names no object of another namespace. */
+    /** Does not reveal objects of other namespaces. */
     readonly message: string;
   };
 }
@@ -58,15 +58,15 @@ export interface PoolReport {
 
 /** Result of all pools and claims. */
 export interface Assignments {
-  /** Addresses of all pools, for the router or not. Sorted. */
+  /** Addresses of all pools, including those of the router. Sorted. */
   readonly ranges: readonly AddressRange[];
-  /** Addresses of the pools without those of the router: only their owners are served there. */
+  /** Addresses of the pools except those of the router. At each of them, only its owner is served. */
   readonly reserved: readonly AddressRange[];
   /** Addresses of the router. */
   readonly router: readonly Address[];
   /** By address. */
   readonly owners: ReadonlyMap<string, AddressOwner>;
-  /** By UID. An object without an entry concerns no pool. */
+  /** By UID. An object without an entry gets no address of a pool. */
   readonly claims: ReadonlyMap<string, AddressAssignment>;
   readonly pools: readonly PoolReport[];
   /** Problems of the router's addresses, one sentence each. */
@@ -77,7 +77,7 @@ export interface Assignments {
 export interface AssignmentInput {
   readonly pools: readonly AddressPool[];
   readonly claims: readonly AddressClaim[];
-  /** Addresses that the administrator gives to the router. */
+  /** Addresses that the administrator assigns to the router. */
   readonly router: readonly Address[];
   /** Addresses in use that pools must not contain, and their owners: `node n1`, `pods of a node`. */
   readonly foreign: readonly ForeignRange[];

@@ -6,7 +6,7 @@ import { poolSpecSchema } from './schema.ts';
 const selector = (path: string, description: string): Remarks => ({
   [path]: { description },
   [`${path}.matchLabels`]: { description: 'Labels with their values.' },
-  [`${path}.matchExpressions`]: { description: 'Conditions on labels. All of them must hold.' },
+  [`${path}.matchExpressions`]: { description: 'Conditions on labels. All of them must be true.' },
   [`${path}.matchExpressions[].operator`]: { enum: ['In', 'NotIn', 'Exists', 'DoesNotExist'] },
 });
 
@@ -29,9 +29,9 @@ const remarks: Remarks = {
   'addresses[]': { minLength: 1, maxLength: 100, pattern: '^[0-9a-fA-F.:]+([ ]*-[ ]*[0-9a-fA-F.:]+|/[0-9]{1,3})?$' },
   interface: {
     maxLength: 15,
-    description: 'Interface of the nodes that carries the addresses. If absent, the one whose network contains them.',
+    description: 'Interface that carries the addresses on the nodes. If absent, the one whose network contains them.',
   },
-  subnet: { maxLength: 50, description: 'Network of the interface, if its name differs between nodes.' },
+  subnet: { maxLength: 50, description: 'Network of the interface, for nodes whose interface names differ.' },
   namespaces: { description: 'Namespaces whose Gateways and Services may use the addresses. If absent, all of them.' },
   'namespaces.names': { maxItems: 1000, description: 'Names of namespaces.' },
   ...selector('namespaces.selector', 'Labels of namespaces.'),
@@ -84,7 +84,7 @@ function makeSchema(): StructuralSchema {
   };
 }
 
-/** Objects are open, but for maps of labels. */
+/** Objects other than maps of labels accept unknown fields. */
 function addOwn(
   { additionalProperties, propertyNames: _names, ...part }: StructuralSchema,
   path: string,

@@ -12,9 +12,9 @@ export function nameOwner({ kind, meta }: AddressOwner): string {
 interface DescriptionInput {
   readonly node: string;
   readonly assignments: Assignments;
-  /** What the process of addresses reports. */
+  /** The report of `ingress-addresses`. */
   readonly state: AddressState | undefined;
-  /** Why it reports nothing. */
+  /** Why there is no report. */
   readonly problem: string | undefined;
   /** Milliseconds since 1970. */
   readonly now: number;

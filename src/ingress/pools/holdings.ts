@@ -4,7 +4,7 @@ import type { Holding } from './holding.ts';
 
 /** Sources of the holders of virtual addresses. */
 export interface HoldingParts {
-  /** The current report of the process that holds addresses. Undefined: there is none. */
+  /** The current report of `ingress-addresses`. Undefined: there is none. */
   readonly readState: () => AddressState | undefined;
   /** All addresses of this node. */
   readonly ownAddresses: () => readonly Address[];
@@ -12,12 +12,12 @@ export interface HoldingParts {
   readonly clock?: () => number;
 }
 
-/** Milliseconds for which an address may be free during a move before its owner learns of it. */
+/** Milliseconds for which an address may be free during a move before the status of its owner shows it. */
 const grace = 10_000;
 
 /**
- * Which virtual addresses are held by an ingress node, as the process of addresses observes them. Without that process,
- * only addresses that another program has assigned to this node count as held.
+ * Reports which virtual addresses an ingress node holds, as observed by `ingress-addresses`. Without that process,
+ * only addresses that another program assigned to this node count as held.
  */
 export class Holdings {
   readonly #parts: HoldingParts;
@@ -58,7 +58,7 @@ export class Holdings {
       case 'handing-over':
         return undefined;
       case 'conflict':
-        return 'a machine that is no ingress node answers for it';
+        return 'another machine, which is not an ingress node, answers for it';
       case 'nobody':
         return 'no ingress node is ready to hold it';
     }

@@ -26,7 +26,7 @@ import { isRecord, readShape } from '../../base/read/shape.ts';
 import { matchesLabels } from '../claims/label-selector.ts';
 import { poolSpecSchema } from './schema.ts';
 
-/** Virtual addresses for the router and for Gateways and Services of some namespaces (IngressAddressPool). */
+/** An IngressAddressPool: virtual addresses for the router, Gateways and Services. */
 export interface AddressPool {
   readonly meta: ObjectMeta;
   /** Addresses and ranges, sorted and without overlaps. {@link rangesOf} has them as numbers. */
@@ -40,7 +40,7 @@ export interface AddressPool {
   readonly nodes?: readonly LabelRequirement[];
 }
 
-/** Maximum number of addresses of a pool: an agent compares each of them with those that are taken. */
+/** Maximum number of addresses in a pool: the agent compares each of them with those in use. */
 export const maxPoolAddresses = 65_536;
 
 /** Maximum number of entries in `spec.addresses`. */
@@ -79,7 +79,7 @@ export function parseAddressPool(input: unknown): Parsed<AddressPool> {
 
 const knownRanges = new WeakMap<AddressPool, readonly AddressRange[]>();
 
-/** Returns the addresses of a pool as ranges: the same list every time. */
+/** Returns the addresses of a pool as ranges. Always returns the same list for a pool. */
 export function rangesOf(pool: AddressPool): readonly AddressRange[] {
   const known = knownRanges.get(pool);
   if (known !== undefined) return known;
@@ -88,7 +88,7 @@ export function rangesOf(pool: AddressPool): readonly AddressRange[] {
   return ranges;
 }
 
-/** Returns whether objects of a namespace may use the addresses of a pool; `labels` is undefined if it does not exist. */
+/** Whether objects of a namespace may use the addresses of a pool. `labels` is undefined if it does not exist. */
 export function admitsNamespace({ namespaces }: AddressPool, namespace: string, labels: Labels | undefined): boolean {
   if (namespaces === undefined || namespaces.names.has(namespace)) return true;
   return namespaces.selector !== undefined && labels !== undefined && matchesLabels(namespaces.selector, labels);
@@ -113,7 +113,7 @@ function readRanges(
   subnet: Prefix | undefined,
   problems: ProblemList,
 ): readonly AddressRange[] {
-  // A missing list is reported already.
+  // The schema has already reported a missing list.
   if (written === undefined) return [];
   if (written.length === 0) problems.add('spec.addresses', written, addressRangeCure);
   if (written.length > maxPoolEntries) {
@@ -144,7 +144,7 @@ function readRanges(
   }
   return subnet === undefined || subnet.address.family === 6 || subnet.length > 30
     ? merged
-    : // No host can have these two (RFC 1122 §3.2.1.3).
+    : // No host can have the first and last address (RFC 1122 §3.2.1.3).
       subtractRanges(merged, [rangeOf(networkOf(subnet).address), rangeOf(lastAddressOf(subnet))]);
 }
 
@@ -161,7 +161,7 @@ function readNamespaces(
     }
   }
   const selector = readSelector(namespaces.selector, 'spec.namespaces.selector', problems);
-  // An object with neither admits no namespace: a forgotten value must not open the pool to all.
+  // An object with neither admits no namespace: a forgotten value must not open the pool to every namespace.
   return { names: new Set((names ?? []).flatMap((name) => name ?? [])), ...(selector !== undefined && { selector }) };
 }
 

@@ -2,7 +2,7 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 import type { AddressState } from '../addresses/documents.ts';
 import type { Assignments } from '../pools/assign.ts';
 
-/** Sources of the figures. */
+/** Sources of the metrics. */
 export interface AddressFigures {
   readonly state: () => AddressState | undefined;
   readonly assignments: () => Assignments;
@@ -10,7 +10,7 @@ export interface AddressFigures {
 
 const prefix = 'egress_router_ingress_address_';
 
-/** Prometheus metrics of virtual addresses, as the process of this node counts them. */
+/** Prometheus metrics of virtual addresses, from the report of this node's `ingress-addresses`. */
 export class AddressMetrics {
   constructor(registry: Registry, { state, assignments }: AddressFigures) {
     const gauge = (name: string, help: string, labelNames: readonly string[], fill: (gauge: Gauge) => void): void => {

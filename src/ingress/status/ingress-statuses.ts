@@ -5,13 +5,13 @@ import { keyOf } from '../../base/read/object-meta.ts';
 import { planIngress } from './plan-ingress.ts';
 import type { RouteStatus } from './status.ts';
 
-/** Addresses and Events of Ingresses, which have no conditions: an Event reports what is refused. */
+/** Addresses and Events of Ingresses. They have no conditions, so Events report refused settings. */
 export class IngressStatuses {
   readonly #events: Pick<EventRecorder, 'tell'>;
   readonly #leadership: Pick<Leadership, 'isHeld'>;
   #statuses: ReadonlyMap<string, RouteStatus> = new Map();
   #addresses: readonly string[] = [];
-  /** Keys of Ingresses that this process served and that it no longer serves. Others belong to other controllers. */
+  /** Keys of Ingresses that this process served earlier. All others belong to other controllers. */
   readonly #left = new Set<string>();
 
   constructor(events: Pick<EventRecorder, 'tell'>, leadership: Pick<Leadership, 'isHeld'>) {
@@ -19,7 +19,7 @@ export class IngressStatuses {
     this.#leadership = leadership;
   }
 
-  /** Records the statuses and tells Events. Returns the keys of the Ingresses whose status may have changed. */
+  /** Records the statuses and emits Events. Returns the keys of the Ingresses whose status may have changed. */
   publish(statuses: readonly RouteStatus[], addresses: readonly string[]): readonly string[] {
     const before = this.#statuses;
     const own = statuses.filter(({ kind }) => kind === 'Ingress');
@@ -34,7 +34,7 @@ export class IngressStatuses {
     return [...this.#left, ...(areMoved ? now.keys() : changed)];
   }
 
-  /** Tells the Events of all Ingresses again, because this process has become the writer. */
+  /** Emits the Events of all Ingresses again, because this process has become the writer. */
   tellAll(): void {
     for (const status of this.#statuses.values()) this.#tell(status, undefined);
   }
@@ -58,7 +58,7 @@ export class IngressStatuses {
   }
 }
 
-/** Returns what the author of an Ingress must know. */
+/** Returns the message of an Ingress's Event. */
 function eventOf(status: RouteStatus | undefined): { readonly reason: string; readonly message: string } | undefined {
   if (status === undefined || status.isPending) return undefined;
   if (status.reason !== undefined) return { reason: status.reason, message: status.message ?? '' };

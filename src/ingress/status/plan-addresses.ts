@@ -9,7 +9,7 @@ import type { Holding } from '../pools/holding.ts';
 /** Virtual addresses of a Service of type LoadBalancer with our class. */
 export interface BalancerReport {
   readonly uid: string;
-  /** No node holds an address for the moment, so the written status is preserved. */
+  /** No node holds an address at the moment, so the stored status is preserved. */
   readonly isPending?: true;
   /** Addresses that nodes hold. */
   readonly addresses: readonly string[];

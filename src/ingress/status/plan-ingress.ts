@@ -7,7 +7,7 @@ import type { RouteStatus } from './status.ts';
 /** An entry of `status.loadBalancer.ingress` of an Ingress. */
 export type IngressAddress = { readonly ip: string } | { readonly hostname: string };
 
-/** Returns the addresses at which clients reach an Ingress: none before a part of it is served. */
+/** Returns the addresses at which clients reach an Ingress: none until a part of it is served. */
 export function listIngressAddresses(
   status: Pick<RouteStatus, 'admitted' | 'isPartlyServed'> | undefined,
   addresses: readonly string[],

@@ -55,7 +55,7 @@ complete -c erctl -n '__fish_seen_subcommand_from logs' -l tail -r -d 'only the 
 complete -c erctl -n __fish_use_subcommand -a routes -d 'list the claims on the ingress agent of this node'
 complete -c erctl -n '__fish_seen_subcommand_from routes' -l agent -r -d 'URL of the agent, from its --stats-address and --stats-port'
 complete -c erctl -n '__fish_seen_subcommand_from routes' -l output -x -a 'text json' -d 'output format'
-complete -c erctl -n __fish_use_subcommand -a addresses -d 'list the virtual addresses with owner and holder, the nodes that may hold them, and the last moves with their reasons'
+complete -c erctl -n __fish_use_subcommand -a addresses -d 'list virtual addresses with owners and holders, the nodes that may hold them, and recent moves with reasons'
 complete -c erctl -n '__fish_seen_subcommand_from addresses' -l agent -r -d 'URL of the agent, from its --stats-address and --stats-port'
 complete -c erctl -n '__fish_seen_subcommand_from addresses' -l output -x -a 'text json' -d 'output format'
 complete -c erctl -n __fish_use_subcommand -a validate -d 'check EgressRouters, NetworkAttachmentDefinitions, network configurations and configuration lists, and Routes and Gateways of the ingress agent'
@@ -64,7 +64,7 @@ complete -c erctl -n '__fish_seen_subcommand_from validate' -l allow-names -r -d
 complete -c erctl -n '__fish_seen_subcommand_from validate' -l output -x -a 'text json' -d 'output format'
 complete -c erctl -n __fish_use_subcommand -a migrate -d 'report which existing Ingresses or Routes the ingress agent serves'
 complete -c erctl -n '__fish_seen_subcommand_from migrate' -F
-complete -c erctl -n '__fish_seen_subcommand_from migrate' -l class -r -d 'name of the IngressClass of the agent'
+complete -c erctl -n '__fish_seen_subcommand_from migrate' -l class -r -d 'name of the IngressClass that the agent serves'
 complete -c erctl -n '__fish_seen_subcommand_from migrate' -l output -x -a 'text json' -d 'output format'
 complete -c erctl -n '__fish_seen_subcommand_from migrate' -a 'ingress-nginx haproxy-ingress openshift'
 complete -c erctl -n __fish_use_subcommand -a render -d 'print the NetworkAttachmentDefinition of an EgressRouter and the rules that the plugin would install'

@@ -10,7 +10,7 @@ _erctl() {
     'top:show the traffic of all egress routers of this node'
     'logs:print the plugin s log of a router, with the calls that set it up and changed it'
     'routes:list the claims on the ingress agent of this node'
-    'addresses:list the virtual addresses with owner and holder, the nodes that may hold them, and the last moves with their reasons'
+    'addresses:list virtual addresses with owners and holders, the nodes that may hold them, and recent moves with reasons'
     'validate:check EgressRouters, NetworkAttachmentDefinitions, network configurations and configuration lists, and Routes and Gateways of the ingress agent'
     'migrate:report which existing Ingresses or Routes the ingress agent serves'
     'render:print the NetworkAttachmentDefinition of an EgressRouter and the rules that the plugin would install'
@@ -98,7 +98,7 @@ _erctl() {
       '*:file:_files' \
       '--help[print help]' ;;
     migrate) _arguments \
-      '--class[name of the IngressClass of the agent]:value:_files' \
+      '--class[name of the IngressClass that the agent serves]:value:_files' \
       '--output[output format]:value:(text json)' \
       '*:origin:(ingress-nginx haproxy-ingress openshift)' \
       '*:file:_files' \

@@ -1,12 +1,12 @@
 import { connect } from 'node:net';
 import type { Wanted } from '../documents.ts';
 
-/** Milliseconds that a connection may take. */
+/** Timeout of a connection attempt in milliseconds. */
 const patience = 1000;
-/** A socket counts as closed after this many failures in a row, because one may be a full backlog. */
+/** A socket counts as closed after this many consecutive failures, because a single one may be a full backlog. */
 const failures = 2;
 
-/** Whether the sockets of `checks` accept connections, checked from time to time. */
+/** Checks periodically whether the sockets of `checks` accept connections. */
 export class AnswerCheck {
   #failed = 0;
   #isRunning = false;

@@ -6,19 +6,19 @@ import { flag, NetlinkSocket, netlinkFamily } from '../../../base/linux/netlink/
 const tcp = 6;
 const protocolInfoTcp = 1;
 const tcpState = 1;
-/** `TCP_CONNTRACK_SYN_RECV` to `TCP_CONNTRACK_LAST_ACK`: connections with an end that still expects packets. */
+/** `TCP_CONNTRACK_SYN_RECV` to `TCP_CONNTRACK_LAST_ACK`: connections on which at least one side expects packets. */
 const [firstLive, lastLive] = [2, 6];
 
 /** Live TCP connections to an address. */
 export interface ConnectionCount {
-  /** To a program of this node, such as HAProxy. */
+  /** Connections to a program of this node, such as HAProxy. */
   readonly local: number;
-  /** Forwarded to an endpoint by this node's kernel. */
+  /** Connections that this node's kernel forwards to an endpoint. */
   readonly forwarded: number;
 }
 
 /**
- * Counts the tracked live TCP connections to each of some addresses, in steps that let other work run. Throws
+ * Counts the live tracked TCP connections to each of these addresses, in steps that yield to other work. Throws
  * NetlinkError.
  */
 export async function countConnections(addresses: ReadonlySet<string>): Promise<Map<string, ConnectionCount>> {

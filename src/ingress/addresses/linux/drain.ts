@@ -2,10 +2,10 @@ import { performance } from 'node:perf_hooks';
 import type { DaemonLog } from '../../../base/daemon/log.ts';
 import { type ConnectionCount, countConnections } from './connections.ts';
 
-/** Milliseconds between two counts, and for which an address is kept at least: packets may be on their way. */
+/** Milliseconds between two counts, and the minimum time for which an address is kept: packets may be in flight. */
 const countTime = 1000;
 const leastTime = 3000;
-/** Milliseconds for which a node that serves accepts new connections, because clients do not know the holder yet. */
+/** Milliseconds for which a serving node accepts new connections, because clients do not know the new holder yet. */
 const acceptTime = 3000;
 
 interface Draining {
@@ -23,7 +23,7 @@ export class Drain {
   #nextCount = 0;
   #counting: Promise<void> | undefined;
 
-  /** @param timeout milliseconds after which the remaining connections are given up */
+  /** @param timeout milliseconds after which the remaining connections are dropped */
   constructor(timeout: number, log: DaemonLog) {
     this.#timeout = timeout;
     this.#log = log;
@@ -42,7 +42,7 @@ export class Drain {
     this.#draining.delete(address);
   }
 
-  /** `isActive`: there are connections, or they were not counted yet. */
+  /** `isActive`: there are connections, or they have not been counted yet. */
   list(): { readonly address: string; readonly isServing: boolean; readonly isActive: boolean }[] {
     return [...this.#draining].map(([address, { since, isServing, count }]) => ({
       address,
@@ -66,7 +66,7 @@ export class Drain {
     return [...this.#draining.values()].some(({ count }) => (count?.forwarded ?? 0) > 0);
   }
 
-  /** Counts connections from time to time and reports addresses that have none any more. */
+  /** Counts connections periodically and reports addresses that have none left. */
   tick(now: number, onEnd: (address: string) => void): void {
     if (this.#draining.size === 0 || now < this.#nextCount || this.#counting !== undefined) return;
     this.#nextCount = now + countTime;
@@ -91,7 +91,10 @@ export class Drain {
     for (const [address, { since, count }] of this.#draining) {
       const age = performance.now() - since;
       if (age >= this.#timeout) {
-        this.#log.warn({ address, connections: count && total(count) }, 'Giving up the connections of an address');
+        this.#log.warn(
+          { address, connections: count && total(count) },
+          'Drain timeout reached; dropping the remaining connections of an address',
+        );
         onEnd(address);
       } else if (count !== undefined && total(count) === 0 && age >= leastTime) onEnd(address);
     }

@@ -7,7 +7,7 @@ export class HeartbeatSockets {
   readonly #onProblem: (message: string) => void;
   readonly #sockets = new Map<string, { readonly socket: Socket; readonly family: Family; isBound: boolean }>();
 
-  /** @param onProblem receives why an address cannot be used; it is tried again with the next {@link bind} */
+  /** @param onProblem receives the reason why an address cannot be used; the next {@link bind} tries again */
   constructor(onDatagram: (datagram: Buffer, source: string) => void, onProblem: (message: string) => void) {
     this.#onDatagram = onDatagram;
     this.#onProblem = onProblem;
@@ -56,7 +56,7 @@ export class HeartbeatSockets {
     try {
       entry?.socket.close();
     } catch {
-      // It was never open.
+      // The socket was never open.
     }
   }
 }

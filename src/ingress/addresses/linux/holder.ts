@@ -13,7 +13,7 @@ import { Wire } from './wire.ts';
 /** Seconds that an address stays on `lo` without a renewal, and milliseconds between two renewals. */
 const hiddenSeconds = 60;
 const hiddenRenewal = 20_000;
-/** Milliseconds after taking an address at which it is announced. */
+/** When to announce an address, in milliseconds after taking it. */
 const announcements = [0, 250, 1000] as const;
 
 /** An address on an interface. */
@@ -78,7 +78,7 @@ export class Holder {
     this.announceDue(now);
   }
 
-  /** Moves an address to `lo`, where the connections that this node knows go on. Throws NetlinkError. */
+  /** Moves an address to `lo`, where this node continues to serve its connections. Throws NetlinkError. */
   hide(text: string): void {
     const address = parse(text);
     this.#kernel.set(address, loopback, hiddenSeconds);
@@ -102,8 +102,8 @@ export class Holder {
   }
 
   /**
-   * Renews lifetimes. Returns addresses that were lost, because this process or the machine did not run for too long:
-   * they are removed, as another node may hold them. Throws NetlinkError.
+   * Renews lifetimes. Returns lost addresses, whose lifetime expired while this process or the machine was stopped:
+   * removes them, because another node may hold them. Throws NetlinkError.
    */
   renew(): string[] {
     const now = performance.now();
@@ -124,7 +124,7 @@ export class Holder {
     return [...lost];
   }
 
-  /** Sends the announcements that are due. */
+  /** Sends due announcements. */
   announceDue(now: number): void {
     for (const held of this.#held.values()) {
       const due = held.announceAt.filter((at) => at <= now);
@@ -135,7 +135,7 @@ export class Holder {
     }
   }
 
-  /** Probes an address on its link. `isMember` tells members by hardware address. */
+  /** Probes an address on its link. `isMember` recognizes members by hardware address. */
   async probe(text: string, link: Link, isMember: (mac: string) => boolean): Promise<ProbeResult> {
     const address = parse(text);
     const { failures } = this.#wireOf(link);
@@ -147,7 +147,7 @@ export class Holder {
     const macs = this.#wireOf(link).endProbe(text);
     const rival = macs.find((mac) => !isMember(mac));
     if (rival !== undefined) return { rival };
-    // Without a question, silence proves nothing.
+    // If no probe was sent, silence proves nothing.
     const isAsked = this.#wireOf(link).failures === failures;
     return macs.length > 0 || !isAsked ? 'member' : 'free';
   }
@@ -195,7 +195,9 @@ export class Holder {
   #wireOf(link: Link): Wire {
     let wire = this.#wires.get(link.index);
     if (wire === undefined) {
-      wire = new Wire(link, (error) => this.#log.debug({ err: error, interface: link.name }, 'Cannot use a link'));
+      wire = new Wire(link, (error) =>
+        this.#log.debug({ err: error, interface: link.name }, 'Cannot probe or announce on a link; retrying'),
+      );
       this.#wires.set(link.index, wire);
     }
     return wire;
@@ -206,12 +208,12 @@ export class Holder {
     this.#attempt(link, (wire) => wire.watch(own.map(({ address }) => address)));
   }
 
-  /** A link that is down or gone must not end the process: its sockets are opened again with the next use. */
+  /** A link that is down or gone must not end the process: the next use opens its sockets again. */
   #attempt(link: Link, use: (wire: Wire) => void): void {
     try {
       use(this.#wireOf(link));
     } catch (error) {
-      this.#log.debug({ err: error, interface: link.name }, 'Cannot use a link');
+      this.#log.debug({ err: error, interface: link.name }, 'Cannot probe or announce on a link; retrying');
       this.#wireOf(link).close();
     }
   }

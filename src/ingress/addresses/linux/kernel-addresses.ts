@@ -14,7 +14,7 @@ export class KernelAddresses {
     setTemporaryAddress(this.socket, linkIndex, hostPrefix(address), validSeconds);
   }
 
-  /** Removes an address; one that is not there is no error. Throws NetlinkError. */
+  /** Removes an address if it exists. Throws NetlinkError. */
   remove(address: Address, linkIndex: number): void {
     try {
       deleteAddress(this.socket, linkIndex, hostPrefix(address));

@@ -1,12 +1,12 @@
 import { listNeighbours } from '../../../base/linux/netlink/neighbour.ts';
 import type { NetlinkSocket } from '../../../base/linux/netlink/socket.ts';
 
-/** Milliseconds for which a listing of the neighbor table is used. */
+/** Milliseconds for which a listing of the neighbor table is cached. */
 const validity = 1000;
 
 /**
- * Hardware addresses of members in the kernel's neighbor table, which has them because of the heartbeats. A process that
- * has just started recognises a member by it before its first heartbeat.
+ * Hardware addresses of members in the kernel's neighbor table, which heartbeats keep filled. A process that
+ * has just started thus recognizes a member before its first heartbeat.
  */
 export class MemberMacs {
   readonly #socket: NetlinkSocket;

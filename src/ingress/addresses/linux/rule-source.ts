@@ -6,7 +6,7 @@ import type { RuleInput, Way } from '../rules.ts';
 import type { Drain } from './drain.ts';
 import type { Segment } from './segment.ts';
 
-/** What the rules are derived from. */
+/** Inputs of the rules. */
 export interface RuleSource {
   readonly wanted: Wanted | undefined;
   readonly election: Election | undefined;

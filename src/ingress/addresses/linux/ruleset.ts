@@ -1,17 +1,17 @@
 import { spawn } from 'node:child_process';
 import { findTool } from '../../../base/linux/rule-tools.ts';
 
-/** Milliseconds after which a hanging nft is killed. */
+/** Milliseconds after which a hung nft is killed. */
 const deadline = 10_000;
 
 /**
- * Loads scripts with nft, one at a time and without blocking this thread, because heartbeats and renewals must go on.
- * Only the latest of several waiting scripts is loaded.
+ * Loads scripts with nft, one at a time and without blocking this thread, because heartbeats and renewals must
+ * continue. Of several waiting scripts, only the latest is loaded.
  */
 export class Ruleset {
   readonly #render: () => string;
   readonly #removal: () => string;
-  /** Whether the tables are those of this process, so that their content can be replaced. */
+  /** Whether this process created the tables, so that it can replace their content. */
   #isOwn = false;
   #running: Promise<void> | undefined;
   #waiting: Promise<void> | undefined;
@@ -20,7 +20,7 @@ export class Ruleset {
 
   /**
    * @param render returns the script for the desired rules at the time of the call
-   * @param removal returns the script that removes the tables of another process or after a failure
+   * @param removal returns the script that removes tables of another process, or of a failed load
    */
   constructor(render: () => string, removal: () => string) {
     this.#render = render;
@@ -36,7 +36,7 @@ export class Ruleset {
   load(): Promise<void> {
     if (this.#isClosed) return Promise.resolve();
     if (this.#running === undefined) return this.#start();
-    // A load that has not begun renders what is desired then, so that one is enough for all callers.
+    // A load that has not begun will render the rules desired then, so one load is enough for all callers.
     this.#waiting ??= this.#running.then(
       () => this.#next(),
       () => this.#next(),
@@ -91,7 +91,7 @@ function loadScript(script: string): Promise<void> {
     // Own timer: an address whose rules never finish loading would block the node that takes it.
     const timer = setTimeout(() => {
       child.kill('SIGKILL');
-      reject(new Error(`Cannot load rules: nft did not end within ${deadline / 1000} s`));
+      reject(new Error(`Cannot load rules: nft did not exit within ${deadline / 1000} s`));
     }, deadline);
     let errors = '';
     child.stderr.on('data', (data: Buffer) => {
@@ -105,9 +105,9 @@ function loadScript(script: string): Promise<void> {
     child.once('exit', (code, signal) => {
       clearTimeout(timer);
       if (code === 0) return resolve();
-      // What it printed may arrive after its end.
+      // Output may arrive after the exit event.
       const fail = (): void =>
-        reject(new Error(`Cannot load rules: nft ended with ${code ?? signal}: ${errors.replaceAll(/\s+/g, ' ')}`));
+        reject(new Error(`Cannot load rules: nft exited with ${code ?? signal}: ${errors.replaceAll(/\s+/g, ' ')}`));
       setTimeout(fail, 50);
     });
     child.stdin.end(script);

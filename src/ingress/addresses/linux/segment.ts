@@ -6,7 +6,7 @@ import type { Link } from '../../../base/model/network.ts';
 import type { PeerLink, PeerReport } from '../peer-report.ts';
 import type { Way } from '../rules.ts';
 
-/** Names of interfaces that may be used in rules. */
+/** Interface names that are safe to use in rules. */
 const safeName = /^[A-Za-z0-9._@-]{1,15}$/;
 
 /** The links and addresses of this node at one moment. */
@@ -15,13 +15,13 @@ export class Segment {
   readonly #addresses: readonly IndexedAddress[];
   /** Addresses that do not move between nodes. */
   readonly #own: readonly IndexedAddress[];
-  /** What other members need to forward connections to this node and to recognise its packets. */
+  /** What other members need to forward connections to this node and to recognize its packets. */
   readonly links: readonly PeerLink[];
 
   /**
    * Reads the state of the network namespace. Throws NetlinkError.
    *
-   * @param virtual addresses that move between nodes, which are not this node's own
+   * @param virtual addresses that move between nodes, which do not count as this node's own
    */
   constructor(socket: NetlinkSocket, virtual: ReadonlySet<string>) {
     this.#links = listLinks(socket).filter(({ name }) => safeName.test(name));
@@ -35,7 +35,7 @@ export class Segment {
     });
   }
 
-  /** The interface of an address: the named one, or the one whose subnet contains it. Undefined: none that is up. */
+  /** The interface of an address: the named one, or the one whose subnet contains it. Undefined if none is up. */
   linkOf(address: string, name?: string): Link | undefined {
     if (name !== undefined) return this.#links.find((link) => link.name === name && link.up);
     const parsed = parseAddress(address);

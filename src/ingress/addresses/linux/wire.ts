@@ -4,8 +4,8 @@ import type { Link } from '../../../base/model/network.ts';
 import type { Claimant } from '../../../base/model/observed.ts';
 
 /**
- * Probes, announcements and the claims of other machines on one link. Addresses on the link are watched; addresses that
- * are probed are asked for as well.
+ * Sends probes and announcements on one link, and receives the claims of other machines for watched and probed
+ * addresses.
  */
 export class Wire {
   readonly #link: Pick<Link, 'index' | 'mac'>;
@@ -14,12 +14,12 @@ export class Wire {
   /** Whether addresses changed since the sockets' filters were set. */
   #isStale = false;
   #isAsking = false;
-  /** Questions that could not be sent. */
+  /** Number of probes that could not be sent. */
   failures = 0;
   #watched = new Map<string, Address>();
   readonly #probes = new Map<string, { readonly address: Address; readonly claimants: Set<string> }>();
 
-  /** @param onProblem receives the system's error of a question, for example because the link is down */
+  /** @param onProblem receives the system's error when a probe cannot be sent, for example because the link is down */
   constructor(link: Pick<Link, 'index' | 'mac'>, onProblem: (error: unknown) => void) {
     this.#link = link;
     this.#onProblem = onProblem;
@@ -33,14 +33,14 @@ export class Wire {
     this.#isStale = true;
   }
 
-  /** Asks who owns an address. Answers are collected until {@link endProbe}. */
+  /** Probes for the owner of an address. Collects answers until {@link endProbe}. */
   startProbe(address: Address): void {
     this.#probes.set(address.text, { address, claimants: new Set() });
     this.#isStale = true;
     this.repeatProbes();
   }
 
-  /** Asks for all addresses that are probed, once for all callers of this turn of the event loop. */
+  /** Sends all open probes again, once for all callers of this turn of the event loop. */
   repeatProbes(): void {
     if (this.#isAsking) return;
     this.#isAsking = true;
@@ -69,11 +69,11 @@ export class Wire {
     this.#opened()?.announce(address);
   }
 
-  /** Reads what has arrived; returns claims of watched addresses. Throws the system's error. */
+  /** Reads the received frames and returns claims of watched addresses. Throws the system's error. */
   poll(): Claimant[] {
     const conversation = this.#opened();
     if (conversation === undefined) return [];
-    // Limits the time for a flood of frames.
+    // A flood of frames must not block the event loop.
     for (let frames = 0; frames < 500 && conversation.listen(); frames++);
     const { claimants } = conversation;
     if (claimants.length === 0) return [];
@@ -82,7 +82,7 @@ export class Wire {
     return claimants.filter(({ address }) => this.#watched.has(address.text));
   }
 
-  /** Closes the sockets. They are opened again with the next use. */
+  /** Closes the sockets. The next use opens them again. */
   close(): void {
     this.#conversation?.close();
     this.#conversation = undefined;

@@ -12,7 +12,7 @@ import type { Members } from './members.ts';
 import { StateReader } from './state-reader.ts';
 import { describeWanted, type ServedPort } from './wanted.ts';
 
-/** The agent as the keeper of addresses sees it. */
+/** The agent's interface for the keeper of addresses. */
 export interface KeeperParts {
   /** Folder of the documents. */
   readonly directory: string;
@@ -37,7 +37,7 @@ export interface KeeperParts {
   readonly report: (problem: string | undefined) => void;
   /** Returns whether an ingress node holds an address. */
   readonly holdingOf: (address: string) => Holding;
-  /** Called when holders have changed, also if only time has passed. */
+  /** Called when holders have changed, even if only by the passage of time. */
   readonly onState: (state: AddressState | undefined) => void;
 }
 
@@ -45,8 +45,8 @@ export interface KeeperParts {
 const times = { tick: 250, renewal: 2000, unready: 5000 } as const;
 
 /**
- * Tells the process of virtual addresses what this node should hold, and reads what it holds. The process runs on its
- * own, so that a stalled agent loses no address.
+ * Writes the desired addresses for `ingress-addresses`, and reads which ones it holds. That process runs on its
+ * own, so that a stalled agent does not lose addresses.
  */
 export class AddressKeeper {
   readonly #parts: KeeperParts;
@@ -75,17 +75,17 @@ export class AddressKeeper {
     this.#timer.unref();
   }
 
-  /** What the process reports. Undefined: it does not run, or is not needed. */
+  /** The report of `ingress-addresses`. Undefined: it is not running, or not needed. */
   get state(): AddressState | undefined {
     return this.#isActive ? this.#state.read() : undefined;
   }
 
-  /** Why the process reports nothing. */
+  /** The reason why there is no report. */
   get problem(): string | undefined {
     return this.#problem ?? this.#state.problem;
   }
 
-  /** Writes nothing more, because another agent of this node does. */
+  /** Stops writing, because another agent of this node has taken over. */
   pause(): void {
     clearInterval(this.#timer);
   }
@@ -103,7 +103,7 @@ export class AddressKeeper {
     const { assignments, report } = this.#parts;
     if (!this.#isActive) {
       const { owners, pools } = assignments();
-      // A document of an earlier agent must not outlive the last pool.
+      // A document of a previous agent must not outlive the last pool.
       if (owners.size === 0 && pools.length === 0 && !this.#hasDocument()) return;
       this.#isActive = true;
       this.#parts.keys.start((keys) => this.#writeKeys(keys));
@@ -136,7 +136,7 @@ export class AddressKeeper {
       ...this.#parts,
       members: members.list,
       assignments: this.#parts.assignments(),
-      // A short failure, such as a large change of one tenant, must not move addresses.
+      // A short failure, such as a slow large change of one tenant, must not move addresses.
       ready: performance.now() - this.#readyAt < times.unready,
       drain: this.#isStopping || isCordoned(),
     });
@@ -151,7 +151,7 @@ export class AddressKeeper {
       this.#writtenAt = now;
       this.#problem = undefined;
     } catch (error) {
-      this.#problem = `cannot write the wanted addresses: ${(error as Error).message}`;
+      this.#problem = `cannot write the desired addresses: ${(error as Error).message}`;
     }
   }
 

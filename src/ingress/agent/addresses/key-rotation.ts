@@ -13,12 +13,12 @@ export interface KeyRing {
   readonly changedAt: number;
 }
 
-/** Milliseconds. A node that is away for longer than `overlap` learns the keys when it returns. */
+/** Milliseconds. A node that is away for longer than `overlap` gets the new keys when it returns. */
 export const rotationTimes = { period: 7 * 24 * 3_600_000, overlap: 600_000 } as const;
 
 const ringSchema = z.object({ ...keysSchema.shape, changedAt: z.number() });
 
-/** Parses a ring, as {@link writeRing} writes it. Undefined for anything else. */
+/** Parses the output of {@link writeRing}. Undefined for anything else. */
 export function readRing(text: string): KeyRing | undefined {
   try {
     const read = z.safeParse(ringSchema, JSON.parse(text));
@@ -35,7 +35,7 @@ export function writeRing({ keys, changedAt }: KeyRing): string {
 
 /**
  * Returns the next ring, or undefined if nothing is due. A new key first only verifies, then signs, and then the old
- * one is removed, with the overlap in between: at no moment do two nodes with neighboring rings reject each other.
+ * one is removed, with the overlap in between: nodes with consecutive rings always accept each other.
  *
  * @param now milliseconds since 1970
  */
@@ -47,11 +47,11 @@ export function rotateKeys(
   if (ring === undefined) return { keys: [makeKey()], changedAt: now };
   const { keys, changedAt } = ring;
   const [first, second] = keys as readonly [HeartbeatKey, HeartbeatKey?];
-  // A clock that was wrong must not stop the rotation forever.
+  // A clock that was once wrong must not stop the rotation forever.
   const age = changedAt > now ? times.period : now - changedAt;
   if (second === undefined) return age < times.period ? undefined : { keys: [first, makeKey()], changedAt: now };
   if (age < times.overlap) return undefined;
-  // The ID of a key is the time of its creation, so the list itself tells how far the rotation is.
+  // The ID of a key is the time of its creation, so the list itself shows the state of the rotation.
   return { keys: createdAt(second) > createdAt(first) ? [second, first] : [first], changedAt: now };
 }
 

@@ -56,7 +56,7 @@ export class SecretKeys implements KeySource {
       this.#report(
         secret === undefined ? `Secret ${namespace}/${name} does not exist; create it without data` : undefined,
       );
-      // A lost Secret changes nothing until there are new keys.
+      // Without the Secret, the known keys stay in use.
       if (ring !== undefined && !isSame) onKeys(ring.keys);
     };
     void reflect(
@@ -93,7 +93,7 @@ export class SecretKeys implements KeySource {
         secret !== undefined && this.#leadership.isHeld ? rotateKeys(this.#ring, Date.now(), times) : undefined;
       if (next !== undefined) {
         const data = { [dataKey]: Buffer.from(writeRing(next)).toString('base64') };
-        // Against the observed version, so that two leaders do not make two rings.
+        // Sent with the observed version, so that two leaders cannot create two rings.
         const patch = { metadata: { resourceVersion: versionOf(secret) }, data };
         try {
           follow(await this.#api.mergePatch(`/api/v1/namespaces/${namespace}/secrets/${name}`, patch, signal));
@@ -103,19 +103,19 @@ export class SecretKeys implements KeySource {
           if (!isConflict) this.#report(`cannot write Secret ${namespace}/${name}: ${(error as Error).message}`);
         }
       }
-      // The first keys are made as soon as this agent leads.
+      // This agent creates the first keys as soon as it leads.
       await pause(this.#ring === undefined ? Math.min(1000, times.check) : times.check, signal);
     }
   }
 }
 
-/** A key file that the administrator copies to every node, or a new one for a single node. */
+/** Keys from a file that the administrator copies to every node. A single node creates its own. */
 export class FileKeys implements KeySource {
   readonly #path: string;
   readonly #isAlone: boolean;
   readonly #report: (problem: string | undefined) => void;
 
-  /** @param isAlone whether this node is the only member, so that no other needs the same keys */
+  /** @param isAlone whether this node is the only member, so that it can create the keys */
   constructor(path: string, isAlone: boolean, report: (problem: string | undefined) => void) {
     this.#path = path;
     this.#isAlone = isAlone;

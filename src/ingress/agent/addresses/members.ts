@@ -20,12 +20,12 @@ export interface Member {
 /** The members of the election. */
 export interface Members {
   /**
-   * Makes this node a member, with its current addresses.
+   * Registers this node as a member, with its current addresses.
    *
-   * @param onChange called when {@link list} is another list
+   * @param onChange called when {@link list} has changed
    */
   join(own: Omit<Member, 'since'>, onChange: () => void): void;
-  /** All known members, sorted by node. While the API server does not answer, the last known ones. */
+  /** All members, sorted by node. While the API server does not answer, the last known ones. */
   readonly list: readonly Member[];
   /** Stops. With `leaves`, this node is no longer a member. Never rejects. */
   close(leaves: boolean): Promise<void>;
@@ -41,7 +41,7 @@ interface MemberSettings {
 
 /** Only the part of an annotation key before the `/` may be as long as a node name. */
 const suffix = '/ingress-addresses';
-/** Limit of what is read from an entry. */
+/** Limits of the parser for an entry. */
 const maxAddresses = 16;
 const maxMembers = 1000;
 /** Milliseconds. */
@@ -50,9 +50,9 @@ const times = { retry: 2000, request: 10_000 } as const;
 const entrySchema = z.object({ addresses: z.array(z.string()), port: z.number(), since: z.number() });
 
 /**
- * The members in the annotations of one Lease, so that permissions can name it. A node writes its own key when it joins
- * or its addresses change, with a merge patch, which conflicts with no other. The Lease only says who takes part: the
- * heartbeats say who lives.
+ * Stores members in the annotations of one Lease, so that permissions can name it. A node writes its own key when it
+ * joins or its addresses change, with a merge patch, which never conflicts. The Lease only lists the participants;
+ * heartbeats show which of them are alive.
  */
 export class LeaseMembers implements Members {
   readonly #api: KubeApi;
@@ -102,7 +102,7 @@ export class LeaseMembers implements Members {
       {
         replace: ([lease]) => this.#follow(lease),
         put: (lease) => this.#follow(lease),
-        // The next write creates it again.
+        // The next write will create it again.
         remove: () => this.#follow(undefined),
         absent: () => undefined,
         report: (problem) => this.#report(problem && `cannot read the members of the election: ${problem}`),
@@ -185,7 +185,7 @@ export class LeaseMembers implements Members {
   }
 }
 
-/** Members from the command line, for clusters without an API server. */
+/** Members from the command line, for nodes without an API server. */
 export class StaticMembers implements Members {
   readonly #others: readonly Omit<Member, 'since' | 'port'>[];
   #list: readonly Member[] = [];

@@ -6,10 +6,10 @@ type Move = AddressState['moves'][number];
 
 const apiVersions = { Gateway: 'gateway.networking.k8s.io/v1', Service: 'v1' } as const;
 
-/** Reasons that an administrator or a start causes; the others report a fault. */
+/** Reasons of planned moves and starts, reported as normal Events; the others are faults. */
 const planned: ReadonlySet<Move['reason']> = new Set(['unheld', 'drain', 'share']);
 
-/** Reports moves of virtual addresses to their owners, by Events. */
+/** Reports moves of virtual addresses in Events of their owners. */
 export class MoveEvents {
   readonly #tell: (object: EventObject, words: EventWords) => void;
   readonly #assignments: () => Assignments;

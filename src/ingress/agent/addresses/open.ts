@@ -16,7 +16,7 @@ import { FileKeys, type KeySource } from './keys.ts';
 import { type Members, StaticMembers } from './members.ts';
 import { findInterface, type ServedPort } from './wanted.ts';
 
-/** The agent as virtual addresses see it. */
+/** The agent's interface for virtual addresses. */
 interface AddressHost {
   readonly inventory: Inventory;
   readonly ports: PortPlane;
@@ -35,7 +35,7 @@ export interface VirtualAddresses {
   readonly holdings: Holdings;
 }
 
-/** Connects the agent with the process that holds addresses. */
+/** Connects the agent with `ingress-addresses`. */
 export function openAddresses(options: AgentOptions, host: AddressHost): VirtualAddresses {
   const { addresses: settings, ports: portSettings } = options;
   const { inventory, ports, report } = host;
@@ -74,7 +74,7 @@ function toWritten(members: NonNullable<AgentOptions['addresses']['members']>) {
   return members.map(({ node, addresses }) => ({ node, addresses: addresses.map(({ text }) => text) }));
 }
 
-/** HAProxy accepts connections while this node serves hosts. */
+/** Sockets of HAProxy that accept connections while this node serves hosts. */
 function listChecks({ http, dryRun }: AgentOptions): { readonly address: string; readonly port: number }[] {
   if (http === undefined || dryRun) return [];
   const { family, address, httpPort, httpsPort } = http.settings.haproxy.listen;
@@ -82,7 +82,7 @@ function listChecks({ http, dryRun }: AgentOptions): { readonly address: string;
   return [httpPort, httpsPort].map((port) => ({ address: place, port }));
 }
 
-/** Open ports by virtual address; those of the node under the empty text. Computed again only after a change. */
+/** Open ports by virtual address; those of the node under the empty text. Recomputed only after a change. */
 class ServedPorts {
   readonly #open: () => readonly IngressPort[];
   #of: readonly IngressPort[] | undefined;

@@ -2,10 +2,10 @@ import { readFileSync, statSync } from 'node:fs';
 import * as z from 'zod/mini';
 import { type AddressState, stateSchema } from '../../addresses/documents.ts';
 
-/** Milliseconds after which a state that is not written again is not believed. */
+/** Milliseconds after which a state is stale. */
 const longestSilence = 5000;
 
-/** Reads `state.json` when the process of addresses has replaced it. */
+/** Reads `state.json` when `ingress-addresses` has replaced it. */
 export class StateReader {
   readonly #path: string;
   readonly #clock: () => number;
@@ -20,12 +20,12 @@ export class StateReader {
     this.#clock = clock;
   }
 
-  /** Why there is no current state. Undefined: there is one. */
+  /** The reason why there is no current state. Undefined: there is one. */
   get problem(): string | undefined {
     return this.#problem;
   }
 
-  /** Returns the state, or undefined if the process does not run. */
+  /** Returns the state, or undefined if the process is not running. */
   read(): AddressState | undefined {
     const now = this.#clock();
     try {
@@ -38,7 +38,7 @@ export class StateReader {
         this.#problem = read.success
           ? undefined
           : `${this.#path} is invalid; update ingress-agent and ingress-addresses together`;
-        // A file of an earlier process says nothing about now.
+        // A file of an earlier process is stale.
         if (read.success && Date.now() - read.data.writtenAt < longestSilence) this.#readAt = now;
       }
     } catch {
@@ -46,7 +46,7 @@ export class StateReader {
     }
     if (this.#state !== undefined && now - this.#readAt < longestSilence) return this.#state;
     if (this.#state !== undefined || this.#problem === undefined) {
-      this.#problem = `no program holds the virtual addresses of this node: ${this.#path} is not written; start ingress-addresses`;
+      this.#problem = `ingress-addresses is not running on this node: it does not update ${this.#path}; start it`;
     }
     return undefined;
   }

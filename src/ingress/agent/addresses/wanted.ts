@@ -10,10 +10,10 @@ import type { Member } from './members.ts';
 /** A served port of an address. */
 export type ServedPort = WantedAddress['ports'][number];
 
-/** Everything that `wanted.json` says, but for the time of writing. */
+/** The content of `wanted.json` without the time of writing. */
 export type WantedState = Omit<Wanted, 'version' | 'writtenAt'>;
 
-/** Sources of the document for the process that holds addresses. */
+/** Sources of the document for `ingress-addresses`. */
 export interface WantedInput extends Omit<WantedState, 'members' | 'addresses'> {
   readonly members: readonly Member[];
   readonly assignments: Assignments;

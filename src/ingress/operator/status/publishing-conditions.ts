@@ -3,12 +3,12 @@ import { isRecord } from '../../../base/read/shape.ts';
 import { isInternal } from '../services.ts';
 import type { Strategy } from '../strategy.ts';
 
-/** What the conditions about load balancers and names depend on. */
+/** Inputs of the conditions about load balancers and DNS. */
 export interface PublishingParts {
   readonly strategy: Strategy;
   /** The Service of type LoadBalancer, if it exists. */
   readonly service: unknown;
-  /** Message of the newest Event that a cloud could not create the balancer. */
+  /** Message of the newest Event about a failure of the cloud to create the load balancer. */
   readonly failure: string | undefined;
 }
 
@@ -70,7 +70,7 @@ function describeNames({ strategy }: PublishingParts): readonly ConditionDraft[]
   const type = 'DNSManaged';
   const message =
     strategy.type === 'LoadBalancerService' && strategy.loadBalancer.dnsManagementPolicy === 'Managed'
-      ? 'This operator manages no DNS zones. The Service has the annotation of ExternalDNS; publish the name otherwise where that does not run.'
+      ? 'This operator manages no DNS zones. The Service is annotated for ExternalDNS; without ExternalDNS, publish the name yourself.'
       : 'This operator manages no DNS zones; publish the names of the domain yourself.';
   return [{ type, status: 'False', reason: 'UnmanagedDNS', message }];
 }

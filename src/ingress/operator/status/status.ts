@@ -18,7 +18,7 @@ import { describePublishing, type PublishingParts } from './publishing-condition
 import { summarize } from './summary-conditions.ts';
 import { describeWorkload } from './workload-conditions.ts';
 
-/** What the status of an IngressController reports. */
+/** Inputs of the status of an IngressController. */
 export interface StatusParts {
   readonly admission: Admission;
   /** Undefined if there is no router. */
@@ -26,7 +26,7 @@ export interface StatusParts {
   readonly pods: readonly unknown[];
   readonly service: PublishingParts['service'];
   readonly failure: PublishingParts['failure'];
-  /** What prevents the desired state, with a reason. */
+  /** The obstacle to the desired state, with a reason. */
   readonly obstacle: { readonly reason: string; readonly message: string } | undefined;
   readonly ignored: readonly string[];
   /** The profile of the newest template. */
@@ -58,9 +58,9 @@ const ownTypes = new Set([
   'FieldsIgnored',
 ]);
 
-/** A status to write. */
+/** The result: a status to write. */
 export interface PlannedStatus {
-  /** A merge patch for `status`. Undefined if the written one is up to date. */
+  /** A merge patch for `status`. Undefined if the stored one is up to date. */
   readonly patch: Readonly<Record<string, unknown>> | undefined;
   readonly conditions: readonly Json[];
   /** Milliseconds after which the conditions may change without an event. */
@@ -130,7 +130,7 @@ function describeUpgrade(certificate: string | undefined, domain: string, name: 
 /** The fields besides conditions. Null removes a field. */
 function describeFields({ meta, status, written }: IngressController, parts: StatusParts): Json {
   const { admission, rollout, tlsProfile, areSelectorsApplied } = parts;
-  // A refused change leaves the router, and what the status says of it.
+  // A refused change leaves the router and its description in the status unchanged.
   const keepsOld = !admission.isAdmitted && isDeployed(status);
   const published = keepsOld
     ? {}

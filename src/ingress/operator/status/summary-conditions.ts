@@ -5,11 +5,11 @@ import { textOf } from '../json.ts';
 interface Expectation {
   readonly type: string;
   readonly status: 'True' | 'False';
-  /** The expectation holds only while these conditions are True. */
+  /** The condition counts only while these conditions are True. */
   readonly only?: readonly string[];
-  /** Milliseconds for which the condition may differ. */
+  /** Grace period in milliseconds. */
   readonly grace?: number;
-  /** Reasons that do not count. */
+  /** Reasons to ignore. */
   readonly ignored?: readonly string[];
 }
 
@@ -35,7 +35,7 @@ const expectations: Readonly<Record<'Available' | 'Progressing' | 'Degraded', re
   ],
 };
 
-/** Conditions that summarize the others, and when they may change without an event. */
+/** Conditions that summarize the others, and the time until they may change without an event. */
 export interface Summary {
   readonly conditions: readonly ConditionDraft[];
   /** Milliseconds until a grace period ends. */

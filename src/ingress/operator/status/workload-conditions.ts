@@ -45,7 +45,7 @@ function describeMinimum({ wanted, available, maxUnavailable }: Rollout, pods: r
   };
 }
 
-/** Names the pods that no node runs, and why. */
+/** Returns a sentence that names the pods without a node, with the reasons. */
 function describeUnscheduled(pods: readonly unknown[]): string | undefined {
   const words = pods.filter(isRecord).flatMap(({ metadata, status }) => {
     const name = isRecord(metadata) ? textOf(metadata.name) : '';
@@ -86,7 +86,7 @@ function describeRollout(rollout: Rollout): ConditionDraft {
   return { type, status: 'False', reason: 'DeploymentNotRollingOut', message };
 }
 
-/** After a complete rollout, pods that start again are no change of the configuration. */
+/** After a complete rollout, restarting pods are not a change of the configuration. */
 function findRolloutReason({ wasCompleted, isObserved, wanted, present, updated, available }: Rollout): string {
   if (wasCompleted && isObserved && updated === wanted) {
     if (present !== wanted) return 'ReplicasStabilizing';

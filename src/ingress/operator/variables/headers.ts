@@ -7,7 +7,7 @@ type Actions = NonNullable<NonNullable<Headers['actions']>['request']>;
 
 const policies = { Append: 'append', Replace: 'replace', IfNone: 'if-none', Never: 'never' } as const;
 
-/** The format of OpenShift's operator. */
+/** Default format of OpenShift's operator. */
 const usualIdFormat = '%{+X}o %ci:%cp_%fi:%fp_%Ts_%rt:%pid';
 
 /** Returns the variables of `spec.httpHeaders`. */

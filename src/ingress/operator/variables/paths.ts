@@ -1,4 +1,4 @@
-/** Folders in the agent's container, as in OpenShift's router. */
+/** Folders in the agent's container, the same as in OpenShift's router. */
 export const mountPaths = {
   certificate: '/etc/pki/tls/private',
   services: '/var/run/configmaps/service-ca',

@@ -17,10 +17,10 @@ const timeouts = {
   tlsInspectDelay: 'ROUTER_INSPECT_DELAY',
 } as const satisfies Partial<Record<keyof Tuning, string>>;
 
-/** Threads of HAProxy, where the object sets none. The agent's own default is one per CPU. */
+/** Default number of HAProxy's threads. The agent's own default is one per CPU. */
 const usualThreads = 4;
 
-/** Health checks at shorter intervals are ignored. In nanoseconds. */
+/** Minimum interval of health checks in nanoseconds. Shorter ones are ignored. */
 const shortestCheck = 1e9;
 
 /** Returns the variables of `spec.tuningOptions`, and of the annotation for hard stops. */

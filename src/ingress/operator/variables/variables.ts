@@ -11,7 +11,7 @@ import { writeOverrideVariables } from './overrides.ts';
 import { mountPaths } from './paths.ts';
 import { writeTuningVariables } from './tuning.ts';
 
-/** What the variables of a router depend on. */
+/** Inputs of the variables of a router. */
 export interface VariableParts {
   /** `metadata.name` of the IngressController. */
   readonly name: string;
@@ -98,7 +98,7 @@ function writePolicies(spec: IngressControllerSpec): Variables {
   };
 }
 
-/** The list is separated by spaces. */
+/** OpenShift's operator separates the list with spaces. */
 function quoteMimeType(type: string): string {
   const quoted = /[ \\"]/.test(type) ? quoteGo(type) : type;
   return quoted.replaceAll("'", "\\'");

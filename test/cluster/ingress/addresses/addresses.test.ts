@@ -80,7 +80,7 @@ describe('virtual addresses in a cluster', () => {
 
   const isAddress = /^192\.0\.2\.20[0-3]$/;
 
-  it('get Gateways one address each, which one node holds before the status names it', async () => {
+  it('are assigned to Gateways, one each, which one node holds before the status names it', async () => {
     for (const name of ['first', 'second']) {
       await cluster.expect(
         () => statusOf(name).startsWith('True '),
@@ -107,7 +107,7 @@ describe('virtual addresses in a cluster', () => {
     }
   });
 
-  it('share keys that the leader made, readable by root only, and know all members', async () => {
+  it('share keys that the leader created, readable by root only, and know all members', async () => {
     const secret = server.get(secretsPath, `${systemNamespace}/${keySecret}`) as { data?: Record<string, string> };
     assert.deepEqual(Object.keys(secret.data ?? {}), ['keys.json']);
     const readKeys = () => nodes.map((node) => cluster.read<{ keys: unknown[] }>(node, 'keys.json'));
@@ -139,7 +139,7 @@ describe('virtual addresses in a cluster', () => {
     );
   });
 
-  it('get a Service of our class an address, on the node with its endpoint if the policy is Local', async () => {
+  it('are assigned to Services of our class, on the node with its endpoint if the policy is Local', async () => {
     cluster.putSlice('web', [{ address: '10.0.0.9', node: 'b' }]);
     server.put(agentPaths.Service, {
       metadata: { namespace: 'shop', name: 'web', uid: 'service-web', creationTimestamp: created(5) },
@@ -185,7 +185,7 @@ describe('virtual addresses in a cluster', () => {
     );
   });
 
-  it('give a requested address to the older Gateway, and to the younger once it is free', async () => {
+  it('go to the older Gateway that requests them, and to the younger once it is free', async () => {
     const free = ['192.0.2.200', '192.0.2.201', '192.0.2.202', '192.0.2.203'].find(
       (one) => one !== addressOfGateway('first') && one !== addressOfGateway('second'),
     ) as string;
@@ -207,7 +207,7 @@ describe('virtual addresses in a cluster', () => {
     server.remove(agentPaths.Gateway, 'shop/younger');
   });
 
-  it('keep their Gateway after another writer has changed the status', async () => {
+  it('stay with their Gateway after another writer has changed the status', async () => {
     const [first, second] = [addressOfGateway('first'), addressOfGateway('second')];
     // The younger claims the address of the older.
     server.edit(agentPaths.Gateway, 'shop/second', { status: { addresses: [{ type: 'IPAddress', value: first }] } });
@@ -220,7 +220,7 @@ describe('virtual addresses in a cluster', () => {
     assert.match(second, isAddress);
   });
 
-  it('move to the other node when theirs dies, and the status stays', async () => {
+  it('move to the other node when their holder dies, and the status stays', async () => {
     const address = addressOfGateway('first');
     const dead = await cluster.settle(
       () => cluster.holders(address),

@@ -88,7 +88,7 @@ describe('Ingresses of a cluster, by the agent as built', () => {
     assert.deepEqual(addressesOf('nginx'), []);
   });
 
-  it('get a Warning Event for what is refused, and no addresses if they are closed', async function () {
+  it('get a Warning Event for refused settings, and no addresses if every path is closed', async function () {
     this.timeout(30_000);
     await until(
       () => eventsOf('closed').length > 0 && eventsOf('partly').length > 0,
@@ -121,7 +121,7 @@ describe('Ingresses of a cluster, by the agent as built', () => {
     );
   });
 
-  it('need no permission that the manifests do not give', () => {
+  it('need only the permissions in the manifests', () => {
     const asked = new Set(server.requests.map(permissionOf).filter((one) => one.includes('networking.k8s.io/ingress')));
     assert.deepEqual([...asked].sort(), [...ingressPermissions].sort());
   });

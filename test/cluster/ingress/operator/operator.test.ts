@@ -161,7 +161,7 @@ describe('The operator of IngressControllers, as the compiled controller', funct
     );
   });
 
-  it('gives a shared domain to the oldest, and to the next one when that is gone', async () => {
+  it('gives a contested domain to the oldest, and to the next one when that is gone', async () => {
     lab.put('first', { domain: 'shared.example.com' });
     await lab.awaitCondition('first', 'Admitted', 'True Valid');
     lab.put('second', { domain: 'shared.example.com' });
@@ -273,7 +273,7 @@ describe('The operator of IngressControllers, as the compiled controller', funct
     await lab.awaitCondition('taken', 'ConfigurationApplied', 'True AsExpected');
   });
 
-  it('repairs what was deleted, and deletes what a router no longer needs', async () => {
+  it('recreates deleted objects, and deletes what a router no longer needs', async () => {
     lab.server.remove(paths.budgets, `${places.routers}/router-taken`);
     await lab.awaitRouter('budgets', 'router-taken');
     lab.put('taken', { replicas: 1 });
@@ -335,7 +335,7 @@ describe('The operator of IngressControllers, as the compiled controller', funct
     assert.equal(lab.server.get(paths.leases, `${places.routers}/ingress-agent-taken`), undefined);
   });
 
-  it('removes what an object left whose finalizer was removed by hand', async () => {
+  it('cleans up after an object whose finalizer was removed by hand', async () => {
     const labels = { [ownerLabel]: 'gone', 'app.kubernetes.io/managed-by': 'egress-router-controller' };
     const metadata = { namespace: places.routers, name: 'router-gone', uid: 'gone', labels };
     lab.server.put(paths.policies, { metadata });
@@ -406,7 +406,7 @@ describe('The operator of IngressControllers', function () {
     }
   });
 
-  it('uses the domain of the option where an object names none', async () => {
+  it('uses the domain of the option for an object without one', async () => {
     const lab = new OperatorLab();
     await lab.up();
     try {

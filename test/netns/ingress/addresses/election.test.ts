@@ -77,7 +77,7 @@ describe('ingress-addresses', function () {
     }
   });
 
-  it('adds addresses that end by themselves and are no source address', async () => {
+  it('adds addresses that expire and are not used as source addresses', async () => {
     const holders = await settle();
     for (const [address, holder] of holders) {
       const text = await runIn(lab.netns(holder), 'ip', ['address', 'show', 'dev', 'eth0', 'to', address]);
@@ -86,7 +86,7 @@ describe('ingress-addresses', function () {
     }
   });
 
-  it('rejects everything that no object claims, and serves what one does', async () => {
+  it('serves claimed ports and rejects all other traffic', async () => {
     const holders = await settle();
     for (const family of families) {
       const [address, holder] = [virtualAddress(10, family), holders.get(virtualAddress(10, family)) as NodeName];
@@ -125,7 +125,7 @@ describe('ingress-addresses', function () {
     });
   }
 
-  it('keeps an address at a killed process until its lifetime ends, without a gap', async () => {
+  it('keeps the address of a killed process until its lifetime expires, without a gap', async () => {
     for (const address of pair) {
       const killed = (await settle()).get(address) as NodeName;
       const moved = lab.signal(killed, 'SIGKILL').then(() => lab.holder(address, others(killed)));
@@ -147,7 +147,7 @@ describe('ingress-addresses', function () {
       await lab.signal(node, 'SIGKILL');
       lab.run(node);
       const after = await settle();
-      const isAdopted = lab.wholeLog.slice(before).includes('Holding an address of a previous process');
+      const isAdopted = lab.wholeLog.slice(before).includes('Adopted an address of a previous process');
       if (!isAdopted) continue;
       assert.equal(after.get(address), node);
       return;
@@ -156,7 +156,7 @@ describe('ingress-addresses', function () {
   });
 
   for (const seconds of [1, 4]) {
-    it(`never has two holders around a stop of ${seconds} s`, async () => {
+    it(`never has two holders when a process is stopped for ${seconds} s`, async () => {
       const holders = await settle();
       const stopped = holders.get(pair[0] as string) as NodeName;
       const stop = async () => {
@@ -213,7 +213,7 @@ describe('ingress-addresses', function () {
       );
   });
 
-  it('keeps an address that a machine claims without owning it, and counts the claim', async () => {
+  it('keeps an address that another machine falsely claims, and counts the claim', async () => {
     const holders = await settle();
     for (const family of families) {
       const address = virtualAddress(10, family);
@@ -239,7 +239,7 @@ describe('ingress-addresses', function () {
     }
   });
 
-  it('ignores heartbeats of machines that are no members, and never answers them', async () => {
+  it('ignores heartbeats of machines that are not members, and never answers them', async () => {
     const target = ownAddress('a', 4);
     const rejected = () => Object.values(lab.state('a')?.counters.rejectedHeartbeats ?? {}).reduce((a, b) => a + b, 0);
     const before = rejected();

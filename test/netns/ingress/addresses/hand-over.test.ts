@@ -74,7 +74,7 @@ describe('a hand-over of virtual addresses', function () {
     return (await lab.tell(from, { do: 'reach', host: address, port: ports.local, timeout: 10_000 })).text;
   }
 
-  it('keeps every connection when the address goes to another node and comes back', async () => {
+  it('keeps every connection when the address moves to another node and back', async () => {
     await hold('first', many);
     await place('b');
     await expectKept('first', 'a', many);
@@ -125,7 +125,7 @@ describe('a hand-over of virtual addresses', function () {
     for (const address of pair) assert.deepEqual(await lab.holders(address, 'lo'), []);
   });
 
-  it('keeps the connections of the old holder when the new one dies', async () => {
+  it('keeps the connections of the previous holder when the new one dies', async () => {
     await place('a');
     await hold('first');
     await place('b');
@@ -137,7 +137,7 @@ describe('a hand-over of virtual addresses', function () {
     await drop('first');
   });
 
-  it('lets clients of a dead old holder connect to the new one at once', async () => {
+  it('lets clients of a dead previous holder connect to the new one at once', async () => {
     await place('c');
     await hold('first');
     await place('a');
@@ -179,7 +179,7 @@ describe('a hand-over of virtual addresses', function () {
     lab.run('a', options);
   });
 
-  it('leaves connections that the kernel forwards to a node whose process has ended', async () => {
+  it('keeps connections that the kernel of a node forwards after its process has exited', async () => {
     await place('b');
     const [address = ''] = pair;
     const name = `first ${address} ${ports.forwarded}`;

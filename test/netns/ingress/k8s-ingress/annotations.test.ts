@@ -231,7 +231,7 @@ describe('Annotations of ingress-nginx in the compiled agent', () => {
     await checkTraces(node, traced);
   });
 
-  it('keeps a client on its server with the cookie that an Ingress describes', async () => {
+  it('keeps a client on its server with the cookie that an Ingress configures', async () => {
     const plain = await node.ask('http', 'sticky.test', '/');
     const cookie = String(plain.headers['set-cookie']);
     assert.match(cookie, /^INGRESSCOOKIE=[0-9a-f]{32}; path=\/; HttpOnly$/);
@@ -247,7 +247,7 @@ describe('Annotations of ingress-nginx in the compiled agent', () => {
     assert.equal((await node.ask('http', 'main.test', '/')).headers['set-cookie'], undefined);
   });
 
-  it('shows servers the host and the prefix that an Ingress names', async () => {
+  it('sends servers the host and prefix that an Ingress configures', async () => {
     const { headers } = (await node.ask('http', 'vhost.test', '/')).echo ?? { headers: {} };
     const seen = headers as Readonly<Record<string, string>>;
     assert.deepEqual(
@@ -321,14 +321,14 @@ describe('Annotations of ingress-nginx in the compiled agent', () => {
     });
   }
 
-  it('keeps a client address on its server', async () => {
+  it('keeps clients on a server by address', async () => {
     const servers = new Set<string | undefined>();
     for (let count = 0; count < 8; count++) servers.add((await node.ask('http', 'hash.test', '/', from)).echo?.server);
     assert.equal(servers.size, 1);
   });
 
   const verdicts: readonly (readonly [name: string, admitted: boolean, message: RegExp])[] = [
-    ['snippet', false, /^every path answers 503: configuration-snippet "deny all;": configuration of nginx/],
+    ['snippet', false, /^every path answers 503: configuration-snippet "deny all;": nginx configuration/],
     ['external', false, /auth-url .*authentication by an external service is not supported/],
     ['basic', false, /auth-type "basic": basic authentication is not supported/],
     ['typo', false, /whitelist-source-rang .*unknown and may restrict access .*whitelist-source-range/],

@@ -85,12 +85,12 @@ const cases: readonly Case[] = [
   ['the longest prefix', 'http', 'paths.test', '/foo/bar/x', '200 three /foo/bar/x'],
   ['prefixes by element', 'http', 'paths.test', '/foobar', '200 one /foobar'],
   ['an exact path with a final slash', 'http', 'paths.test', '/exact/', '200 three /exact/'],
-  ['no such path without it', 'http', 'paths.test', '/exact', '200 one /exact'],
+  ['no exact path without the final slash', 'http', 'paths.test', '/exact', '200 one /exact'],
   ['an implementation-specific path as a prefix', 'http', 'specific.test', '/api/x', '200 two /api/x'],
-  ['such a path by element', 'http', 'specific.test', '/apix', '200 one /apix'],
+  ['an implementation-specific path by element', 'http', 'specific.test', '/apix', '200 one /apix'],
   ['a port by name', 'http', 'named.test', '/', '200 one /'],
-  ['nothing for a resource', 'http', 'bucket.test', '/static/x', '503'],
-  ['other paths of its Ingress', 'http', 'bucket.test', '/x', '200 one /x'],
+  ['503 for a resource backend', 'http', 'bucket.test', '/static/x', '503'],
+  ['other paths of an Ingress with a resource backend', 'http', 'bucket.test', '/x', '200 one /x'],
   ['a wildcard', 'http', 'a.wild.test', '/', '200 one /'],
   ['a wildcard of one label only', 'http', 'a.b.wild.test', '/', '200 three /'],
   ['a host before its wildcard', 'http', 'own.wild.test', '/x', '200 two /x'],
@@ -138,7 +138,7 @@ describe('Ingresses in the compiled agent', () => {
     await checkTraces(node, cases);
   });
 
-  it('shows each host its certificate', async () => {
+  it('serves each host with its certificate', async () => {
     assert.equal((await node.ask('https', 'tls.test', '/')).subject, 'tls.test');
     assert.equal((await node.ask('https', 'also.test', '/')).subject, 'tls.test');
     assert.match((await node.ask('https', 'plain.test', '/')).subject ?? '', /default certificate/);

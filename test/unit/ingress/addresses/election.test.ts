@@ -78,7 +78,7 @@ describe('Election', () => {
     expectSpread(world, names);
   });
 
-  it('gives addresses of a dead node to others within 1.5 s', () => {
+  it('moves addresses of a dead node to others within 1.5 s', () => {
     const world = start(addressesOf(4));
     const [holder = ''] = world.holders('192.0.2.1');
     world.kill(holder);
@@ -87,7 +87,7 @@ describe('Election', () => {
     expectSpread(world, others(holder));
   });
 
-  it('waits for the end of the lifetime while the kernel of a killed process answers', () => {
+  it('waits until the lifetime expires while the kernel of a killed process answers', () => {
     const world = start(addressesOf(1));
     const [holder = ''] = world.holders('192.0.2.1');
     world.pause(holder, Number.POSITIVE_INFINITY);
@@ -96,7 +96,7 @@ describe('Election', () => {
     assert.ok(took > 1400, `${took}`);
   });
 
-  it('keeps addresses at a node whose process restarts within the lifetime', () => {
+  it('keeps addresses on a node whose process restarts within the lifetime', () => {
     const world = start(addressesOf(3));
     const before = names.map((name) => [...world.node(name).kernel.keys()]);
     world.pause('a', Number.POSITIVE_INFINITY);
@@ -123,7 +123,7 @@ describe('Election', () => {
     assert.equal(world.moves.length, 3, world.moves.join('; '));
   });
 
-  it('does not renew an address after a stop that was longer than its lifetime', () => {
+  it('does not renew an address after a pause longer than its lifetime', () => {
     const world = start(addressesOf(1));
     const [holder = ''] = world.holders('192.0.2.1');
     world.pause(holder, 4000);
@@ -199,7 +199,7 @@ describe('Election', () => {
     assert.ok(missing <= 1, `${missing} addresses without a holder at a time`);
   });
 
-  it('respects the nodes of each address', () => {
+  it('assigns each address only to its permitted nodes', () => {
     const world = new Simulation(names, [], randomFrom(3));
     world.addresses.push(
       { address: '192.0.2.1', eligibleNodes: ['b'] },

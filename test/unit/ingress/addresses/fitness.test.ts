@@ -22,11 +22,11 @@ describe('judgeFitness', () => {
     ['a node whose agent stays away', { age: 11_000 }, 1],
     ['a node whose agent was not ready when it died', { age: 11_000, wanted: { ...wanted, ready: false } }, 0],
     ['a drained node', { wanted: { ...wanted, drain: true } }, 1],
-    ['a process that ends', { isStopping: true }, 1],
+    ['a process that is exiting', { isStopping: true }, 1],
     ['an agent that is not ready', { wanted: { ...wanted, ready: false } }, 0],
     ['HAProxy that does not answer', { isAnswering: false }, 0],
     ['HAProxy that does not answer on a drained node', { isAnswering: false, isStopping: true }, 0],
-    ['a node that is no member', { wanted: { ...wanted, members: [] } }, 0],
+    ['a node that is not a member', { wanted: { ...wanted, members: [] } }, 0],
     ['a node without a document', { wanted: undefined }, 0],
   ];
   for (const [name, evidence, level] of cases) {

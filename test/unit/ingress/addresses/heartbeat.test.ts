@@ -50,7 +50,7 @@ describe('HeartbeatSessions', () => {
     assert.deepEqual(accepted, { from: 'a', report, lost: 0 });
   });
 
-  it('counts heartbeats that were lost', () => {
+  it('counts lost heartbeats', () => {
     const { a, b } = pairUp();
     write(a, 'b');
     write(a, 'b');
@@ -81,7 +81,7 @@ describe('HeartbeatSessions', () => {
     assert.equal(outcome(b.read(write(newA, 'b'), addresses.a)), 'accepted');
   });
 
-  it('is not led astray by replays of heartbeats of many old processes', () => {
+  it('keeps the current session despite replayed heartbeats of many old processes', () => {
     const { a, b } = pairUp();
     for (let index = 0; index < 20; index++) b.read(write(startSessions('a'), 'b'), addresses.a);
     assert.equal(outcome(a.read(write(b, 'a'), addresses.b)), 'accepted');
@@ -89,8 +89,8 @@ describe('HeartbeatSessions', () => {
   });
 
   const forgeries: readonly (readonly [string, (sent: Buffer) => Buffer, string, RejectionReason])[] = [
-    ['of another address', (sent) => sent, addresses.c, 'sender'],
-    ['of an address that is no member’s', (sent) => sent, '192.0.2.99', 'sender'],
+    ['from another address', (sent) => sent, addresses.c, 'sender'],
+    ['from an address of no member', (sent) => sent, '192.0.2.99', 'sender'],
     ['with a changed body', (sent) => Buffer.from(sent.toString().replace('held', 'hold')), addresses.a, 'signature'],
     [
       'with an unknown key',
@@ -114,7 +114,7 @@ describe('HeartbeatSessions', () => {
     assert.equal(outcome(startSessions('b', [key], 'other').read(write(a, 'b'), addresses.a)), 'router');
   });
 
-  it('rejects an own heartbeat that is sent back', () => {
+  it('rejects a heartbeat of its own that is reflected', () => {
     const a = startSessions('a');
     assert.equal(outcome(a.read(write(a, 'a'), addresses.a)), 'sender');
   });

@@ -34,7 +34,7 @@ describe('renderRules', () => {
     assertGolden('rules/addresses.nft', renderRules(input));
   });
 
-  it('renders no element for what does not exist', () => {
+  it('renders no elements without addresses, members or moves', () => {
     const rules = renderRules({ ...input, addresses: [], hidden: [], drained: [], members: [], arpSources: [] });
     assert.doesNotMatch(rules, /elements/);
   });

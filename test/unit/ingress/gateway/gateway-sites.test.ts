@@ -167,7 +167,7 @@ function show({ listener, host = '*', span }: SiteRequest): string {
 const good = 'Accepted True Accepted, ResolvedRefs True ResolvedRefs';
 
 describe('HTTPRoutes', () => {
-  it('are requested for the names that they have in common with their listeners', () => {
+  it('are requested for the intersection of their hostnames and those of their listeners', () => {
     const world = new World(
       writeGateway([
         http(),
@@ -198,10 +198,20 @@ describe('HTTPRoutes', () => {
   const refusals: readonly (readonly [name: string, want: string, listener: object, spec: object, words?: object])[] = [
     ['with another section', 'NoMatchingParent', {}, { parentRefs: [{ name: 'gw', sectionName: 'x' }] }],
     ['with another port', 'NoMatchingParent', {}, { parentRefs: [{ name: 'gw', port: 81 }] }],
-    ['of a kind left out', 'NotAllowedByListeners', { allowedRoutes: { kinds: [{ kind: 'GRPCRoute' }] } }, {}],
-    ['of another name', 'NoMatchingListenerHostname', { hostname: 'a.test' }, { hostnames: ['b.test'] }],
-    ['of a name above the wildcard', 'NoMatchingListenerHostname', { hostname: '*.a.test' }, { hostnames: ['a.test'] }],
-    ['with an address as a name', 'UnsupportedValue', {}, { hostnames: ['192.0.2.1'] }],
+    [
+      'of a kind that is not listed',
+      'NotAllowedByListeners',
+      { allowedRoutes: { kinds: [{ kind: 'GRPCRoute' }] } },
+      {},
+    ],
+    ['with another hostname', 'NoMatchingListenerHostname', { hostname: 'a.test' }, { hostnames: ['b.test'] }],
+    [
+      'with the parent domain of the wildcard',
+      'NoMatchingListenerHostname',
+      { hostname: '*.a.test' },
+      { hostnames: ['a.test'] },
+    ],
+    ['with an address as a hostname', 'UnsupportedValue', {}, { hostnames: ['192.0.2.1'] }],
     ['with an unknown filter', 'UnsupportedValue', {}, { rules: [{ filters: [{ type: 'X' }] }] }],
     ['with an unknown path', 'UnsupportedValue', {}, { rules: [{ matches: [{ path: { type: 'X' } }] }] }],
     [
@@ -308,7 +318,7 @@ describe('HTTPRoutes', () => {
     assert.equal(one, other);
   });
 
-  it('yield to an older GRPCRoute with a name in common on a listener', () => {
+  it('yield to an older GRPCRoute that shares a hostname of a listener', () => {
     const world = new World(
       writeGateway([http(), http({ name: 'b', port: 81 })]),
       writeRoute(

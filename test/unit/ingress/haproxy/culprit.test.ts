@@ -37,5 +37,5 @@ describe('findFault', () => {
     });
   }
 
-  it('accuses nobody if the settings are at fault', async () => assert.equal(await find(() => true), undefined));
+  it('finds no culprit if the settings are at fault', async () => assert.equal(await find(() => true), undefined));
 });

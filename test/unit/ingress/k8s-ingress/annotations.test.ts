@@ -79,7 +79,7 @@ describe('Annotations of ingress-nginx', () => {
   const outcomes: readonly (readonly [name: string, value: string, outcome: Finding['outcome'], message?: RegExp])[] = [
     ['rewrite-target', '/a', 'works'],
     ['rewrite-target', '/a b', 'closed', /without blanks/],
-    ['permanent-redirect', 'https://$host/x', 'closed', /without variables of nginx/],
+    ['permanent-redirect', 'https://$host/x', 'closed', /without nginx variables/],
     ['permanent-redirect', 'javascript:alert(1)', 'closed'],
     ['permanent-redirect-code', '304', 'refused', /301 is used/],
     ['whitelist-source-range', '', 'closed', /must contain an address/],
@@ -93,7 +93,7 @@ describe('Annotations of ingress-nginx', () => {
     ['proxy-next-upstream', 'off', 'works'],
     ['proxy-next-upstream', 'error timeout', 'refused'],
     ['proxy-buffer-size', '8k', 'ignored'],
-    ['upstream-vhost', '$host', 'closed', /without variables/],
+    ['upstream-vhost', '$host', 'closed', /without nginx variables/],
     ['no-such', 'x', 'ignored', /is unknown/],
     ['auth-tpye', 'basic', 'closed', /may restrict access/],
     ['some-new-snippet', 'x', 'closed'],
@@ -107,7 +107,7 @@ describe('Annotations of ingress-nginx', () => {
     });
   }
 
-  it('suggest the right name for a misspelled one', () => {
+  it('are suggested for misspelled names', () => {
     assert.equal(findingOf('whitelist-source-rang', '10.0.0.0/8')?.suggestion, `write ${prefix}whitelist-source-range`);
   });
 
@@ -150,7 +150,7 @@ describe('Annotations of ingress-nginx', () => {
     });
   }
 
-  it('survive names of inherited properties', () => {
+  it('may have the names of inherited properties', () => {
     assert.equal(findingOf('constructor', 'x')?.outcome, 'ignored');
     assert.deepEqual(readIngressAnnotations({ 'haproxy.org/constructor': 'x' }).findings.length, 1);
   });

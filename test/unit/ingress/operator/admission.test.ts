@@ -17,7 +17,7 @@ const refused: readonly (readonly [name: string, spec: object, message: RegExp, 
     { domain: [label, label, label, 'a'.repeat(50)].join('.') },
     /at most 253/,
   ],
-  ['a name for which Services have none', {}, /^metadata.name "a.b"/, { name: 'a.b' }],
+  ['a name that Services cannot contain', {}, /^metadata.name "a.b"/, { name: 'a.b' }],
   ['a name that is too long', {}, /at most 47/, { name: 'a'.repeat(48) }],
   ['a custom profile without content', { tlsSecurityProfile: { type: 'Custom' } }, /^security profile is not defined$/],
   ['no ciphers', custom({ minTLSVersion: 'VersionTLS12' }), /^security profile has an empty ciphers list$/],
@@ -64,7 +64,7 @@ const refused: readonly (readonly [name: string, spec: object, message: RegExp, 
     { clientTLS: { allowedSubjectPatterns: ['a', '('] } },
     /allowedSubjectPatterns\[1\] "\(": must be a regular/,
   ],
-  ['client certificates without authorities', { clientTLS: { clientCertificatePolicy: 'Required' } }, /clientCA.name/],
+  ['client certificates without CAs', { clientTLS: { clientCertificatePolicy: 'Required' } }, /clientCA.name/],
   [
     'equal ports',
     { endpointPublishingStrategy: { type: 'HostNetwork', hostNetwork: { httpPort: 443 } } },
@@ -81,12 +81,12 @@ const refused: readonly (readonly [name: string, spec: object, message: RegExp, 
     /spec.routeSelector .*must be a label selector/,
   ],
   [
-    'a placement that is no list of labels',
+    'a placement that cannot be written as labels',
     { nodePlacement: { nodeSelector: { matchExpressions: [{ key: 'a', operator: 'Exists' }] } } },
     /nodeSelector: must use matchLabels only/,
   ],
   [
-    'an override that is no string',
+    'an override that is not a string',
     { unsupportedConfigOverrides: { contStats: true } },
     /contStats true: must be a string/,
   ],
@@ -115,7 +115,7 @@ describe('An IngressController', () => {
     assert.ok(admitSample(readSample(changed, { status: deployed })).isAdmitted);
   });
 
-  it('gets the domain that it shares if it is the oldest', () => {
+  it('gets a contested domain if it is the oldest', () => {
     const [old, young] = [readSample({}, { name: 'old' }), readSample({}, { name: 'young', age: 5 })];
     assert.ok(admitSample(old, [young]).isAdmitted);
     const admission = admitSample(young, [old]);
@@ -131,7 +131,7 @@ describe('An IngressController', () => {
     assert.ok(!admitSample(older, [holder]).isAdmitted);
   });
 
-  it('keeps its old domain until another one is applied', () => {
+  it('keeps its old domain until the new one is applied', () => {
     const status = { domain: 'apps.example.com', conditions: [{ type: 'Admitted', status: 'True' }] };
     const moving = readSample({ domain: 'new.example.com' }, { name: 'moving', age: 5, status });
     assert.ok(!admitSample(readSample({}, { name: 'waiting' }), [moving]).isAdmitted);

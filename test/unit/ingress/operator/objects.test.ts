@@ -189,7 +189,7 @@ describe('The workload of an IngressController', () => {
     assert.notEqual(hash({}), hash({}, { references: { ...noReferences, digest: 'a' } }));
   });
 
-  it('has an agent’s name that fits and differs for similar routers', () => {
+  it('gives the agent a name that is short enough and unique among similar routers', () => {
     assert.equal(agentNameOf('default'), 'ic-default');
     const names = ['a', 'b'].map((end) => agentNameOf(`internal-applications-${end}`));
     assert.ok(names.every((name) => name.length <= 20 && /^[a-z0-9-]+$/.test(name)));

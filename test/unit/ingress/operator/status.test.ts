@@ -297,7 +297,7 @@ describe('The status of an IngressController', () => {
     assert.equal(plan({ rollout: deployment({ ...well, updatedReplicas: 1 }) }).patch?.tlsProfile, undefined);
   });
 
-  it('is not written again without a change', () => {
+  it('is not written without a change', () => {
     const first = plan({});
     const status = { ...first.patch, conditions: first.conditions };
     assert.equal(plan({}, {}, status).patch, undefined);

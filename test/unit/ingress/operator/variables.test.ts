@@ -102,7 +102,7 @@ const rows: readonly Row[] = [
     want: { ROUTER_CIPHERS: '', SSL_MIN_VERSION: 'TLSv1.3' },
   },
   {
-    name: 'a custom profile without cipher suites of TLS 1.3',
+    name: 'a custom profile without TLS 1.3 cipher suites',
     spec: custom({ ciphers: ['ECDHE-RSA-AES128-GCM-SHA256', '!aNULL'], minTLSVersion: 'VersionTLS11' }),
     want: {
       ROUTER_CIPHERS: 'ECDHE-RSA-AES128-GCM-SHA256:!aNULL',
@@ -112,7 +112,7 @@ const rows: readonly Row[] = [
     },
   },
   {
-    name: 'a custom profile, without the groups that HAProxy does not know',
+    name: 'a custom profile, without groups that HAProxy does not support',
     spec: custom({
       ciphers: ['TLS_AES_128_GCM_SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'],
       groups: ['X25519MLKEM768', 'SecP256r1MLKEM768', 'secp521r1'],
@@ -280,7 +280,7 @@ const rows: readonly Row[] = [
     want: { ROUTER_HTTP_IGNORE_PROBES: 'true' },
   },
   {
-    name: 'httpCompression, with quotes where the list needs them',
+    name: 'httpCompression, with quotes where needed',
     spec: { httpCompression: { mimeTypes: ['text/html', 'text/css; charset="utf-8"', "image/x'y"] } },
     want: {
       ROUTER_ENABLE_COMPRESSION: 'true',
@@ -326,7 +326,7 @@ const rows: readonly Row[] = [
     },
   },
   {
-    name: 'overrides that mean nothing',
+    name: 'overrides without effect',
     spec: {
       unsupportedConfigOverrides: {
         loadBalancingAlgorithm: 'roundrobin',
@@ -386,7 +386,7 @@ const rows: readonly Row[] = [
     want: {},
   },
   {
-    name: 'a timeout beyond the longest of HAProxy',
+    name: "a timeout above HAProxy's maximum",
     spec: tuning({ tunnelTimeout: '900h' }),
     want: { ROUTER_DEFAULT_TUNNEL_TIMEOUT: '2147483647ms' },
   },
@@ -399,7 +399,7 @@ const rows: readonly Row[] = [
     words: { annotations: { [http2]: 'true' } },
     want: { ROUTER_DISABLE_HTTP2: 'false' },
   },
-  { name: 'the annotation for HTTP/2 with nonsense', spec: {}, words: { annotations: { [http2]: 'yes' } }, want: {} },
+  { name: 'an invalid annotation for HTTP/2', spec: {}, words: { annotations: { [http2]: 'yes' } }, want: {} },
   ...(
     [
       ['30m', '30m'],

@@ -251,7 +251,7 @@ describe('parseAddressPool', () => {
     });
   }
 
-  it('leaves out the addresses of a subnet that no host can have', () => {
+  it('excludes the network and broadcast addresses of a subnet', () => {
     const { addresses } = pool('p', { addresses: ['192.0.2.0/24'], subnet: '192.0.2.0/24' });
     assert.deepEqual(addresses, ['192.0.2.1-192.0.2.254']);
   });

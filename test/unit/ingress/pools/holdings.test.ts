@@ -48,7 +48,7 @@ describe('Holdings', () => {
     });
   }
 
-  it('starts the grace period again for an address that was held in between', () => {
+  it('restarts the grace period for an address that was held in between', () => {
     let now = 0;
     let state = stateWith('nobody');
     const holdings = new Holdings({ readState: () => state, ownAddresses: () => [], clock: () => now });
@@ -61,7 +61,7 @@ describe('Holdings', () => {
     assert.equal(holdings.of('192.0.2.10').state, 'waiting');
   });
 
-  it('believes the interfaces of this node if no process reports', () => {
+  it('trusts the interfaces of this node without a report', () => {
     const own = [parseAddress('192.0.2.10')].flatMap((one) => one ?? []);
     const holdings = new Holdings({ readState: () => undefined, ownAddresses: () => own, clock: () => 0 });
     assert.deepEqual([holdings.of('192.0.2.10').state, holdings.of('192.0.2.11').state], ['held', 'waiting']);

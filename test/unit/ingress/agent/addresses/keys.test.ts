@@ -10,7 +10,7 @@ import {
 const times = { period: 1000, overlap: 100 };
 
 describe('rotateKeys', () => {
-  it('makes the first key, and never has a ring without a key of the previous one', () => {
+  it('creates the first key, and keeps a key of the previous ring in every new one', () => {
     let now = Date.now();
     let ring = rotateKeys(undefined, now, times) as KeyRing;
     assert.equal(keysSchema.parse(JSON.parse(writeRing(ring))).keys.length, 1);
@@ -34,7 +34,7 @@ describe('rotateKeys', () => {
     assert.equal(ring.keys.length, 1);
   });
 
-  it('goes on after a clock that was wrong', () => {
+  it('continues after a wrong clock was corrected', () => {
     const ring = rotateKeys(undefined, Date.now() + 1e9, times) as KeyRing;
     assert.equal(rotateKeys(ring, Date.now(), times)?.keys.length, 2);
   });
