@@ -72,10 +72,11 @@ function answers(): readonly string[] {
   ];
 }
 
+/** Renders the rules of all HTTP frontends once. Captures of the log belong to the frontends: HAProxy rejects them here. */
 function httpDefaults(settings: Settings, { ports }: GatewaySettings): string {
   return `# Requests for listeners that are not the default one: place, name, path, conditions.
 defaults gateways from base
-${logLines(settings.log, 'http')}${hygiene(settings, { keepsHost: true })}
+${hygiene(settings, { keepsHost: true })}
 ${globalHeaders(settings)}${placeRules('http-request', ports.http)}${routeRules()}`;
 }
 
@@ -87,7 +88,7 @@ function useRoute(settings: Settings): string {
 
 function plainFrontend(settings: Settings, { ports }: GatewaySettings): string {
   return `frontend gateways from gateways
-${allAddresses(settings, ports.http)}${useRoute(settings)}`;
+${allAddresses(settings, ports.http)}${logLines(settings.log, 'http')}${useRoute(settings)}`;
 }
 
 function tlsFrontend(settings: Settings, { ports }: GatewaySettings): string {
@@ -127,7 +128,7 @@ function innerFrontend(number: number, settings: Settings, loopback: Loopback): 
   const { list, certificate } = innerFiles(number);
   return `frontend ${name} from gateways
   bind ${loopback.bind(name)} ssl crt ${certificate} crt-list ${list} alpn h2,http/1.1 no-tls-tickets accept-proxy
-${useRoute(settings)}
+${logLines(settings.log, 'http')}${useRoute(settings)}
 backend ${name} from tcp
   server ${name} ${loopback.connect(name)} send-proxy-v2
 `;

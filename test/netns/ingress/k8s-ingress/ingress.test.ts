@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'mocha';
 import { TestAuthority } from '../../../lab/certificates.ts';
 import { HttpNode } from '../../../lab/http-node.ts';
@@ -192,6 +192,8 @@ interface IngressEntry {
   readonly status: { readonly loadBalancer: { readonly ingress: readonly object[] } };
 }
 
+/** Returns no entries before the agent has written the file. */
 function readIngresses(node: HttpNode): readonly IngressEntry[] {
-  return JSON.parse(readFileSync(`${node.manifests}.status.json`, 'utf8')).ingresses ?? [];
+  const file = `${node.manifests}.status.json`;
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')).ingresses ?? []) : [];
 }
