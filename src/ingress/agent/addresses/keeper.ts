@@ -1,8 +1,9 @@
-import { mkdirSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeWhole } from '../../../base/files/write-whole.ts';
 import type { Prefix } from '../../../base/model/address.ts';
 import type { Labels } from '../../../base/read/object-meta.ts';
+import { isRecord } from '../../../base/read/shape.ts';
 import { type AddressState, addressFiles, type Wanted } from '../../addresses/documents.ts';
 import type { AddressOwner, Assignments } from '../../pools/assign.ts';
 import type { Holding } from '../../pools/holding.ts';
@@ -165,7 +166,14 @@ export class AddressKeeper {
     }
   }
 
+  /** Returns whether an earlier agent of this router left a document. Other routers of the node share the folder. */
   #hasDocument(): boolean {
-    return statSync(join(this.#parts.directory, addressFiles.wanted), { throwIfNoEntry: false }) !== undefined;
+    try {
+      const text = readFileSync(join(this.#parts.directory, addressFiles.wanted), 'utf8');
+      const written: unknown = JSON.parse(text);
+      return isRecord(written) && written.router === this.#parts.router;
+    } catch {
+      return false;
+    }
   }
 }
