@@ -1,10 +1,10 @@
-import { chmodSync, rmSync } from 'node:fs';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FileLock } from '../../base/linux/file-lock.ts';
 import type { PodFolder } from './pod-folder.ts';
+import { listenPrivately } from './private-socket.ts';
 
 /** Duties that only one agent of a node may perform at a time. */
 export interface Duties {
@@ -116,11 +116,8 @@ export class NodeOwnership {
     socket.write(`${JSON.stringify({ order: this.#folder.order })}\n`);
   }
 
-  async #listen(accept: (asker: Socket) => void): Promise<Server> {
-    const path = join(this.#folder.shared, 'handover.sock');
-    rmSync(path, { force: true });
-    const server = createServer((socket) => {
-      socket.on('error', () => undefined);
+  #listen(accept: (asker: Socket) => void): Promise<Server> {
+    return listenPrivately(join(this.#folder.shared, 'handover.sock'), (socket) => {
       createInterface({ input: socket })
         .once('line', (line) => {
           if (readOrder(line) > this.#folder.order) accept(socket);
@@ -128,14 +125,6 @@ export class NodeOwnership {
         })
         .on('error', () => undefined);
     });
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(path, resolve);
-    });
-    server.on('error', () => undefined);
-    server.unref();
-    chmodSync(path, 0o600);
-    return server;
   }
 }
 

@@ -1,6 +1,6 @@
-import { chmodSync, rmSync } from 'node:fs';
-import { connect, createServer, type Server } from 'node:net';
+import { connect, type Server } from 'node:net';
 import { join } from 'node:path';
+import { listenPrivately } from './private-socket.ts';
 
 /** Milliseconds to wait for an answer. */
 const timeout = 3000;
@@ -13,22 +13,11 @@ const started = 'started\n';
  *
  * @param waitingFor returns why this agent has not started; undefined when it has
  */
-export async function serveStarted(folder: string, waitingFor: () => string | undefined): Promise<Server> {
-  const path = socketOf(folder);
-  rmSync(path, { force: true });
-  const server = createServer((socket) => {
-    socket.on('error', () => undefined);
+export function serveStarted(folder: string, waitingFor: () => string | undefined): Promise<Server> {
+  return listenPrivately(socketOf(folder), (socket) => {
     const reason = waitingFor();
     socket.end(reason === undefined ? started : `${reason}\n`);
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path, resolve);
-  });
-  server.on('error', () => undefined);
-  server.unref();
-  chmodSync(path, 0o600);
-  return server;
 }
 
 /** Resolves to the reason why the agent of a folder has not started, or to undefined when it has. Never rejects. */

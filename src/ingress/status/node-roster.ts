@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import * as z from 'zod/mini';
-import { type KubeApi, KubeError } from '../../base/kubernetes/cluster-api.ts';
+import type { KubeApi } from '../../base/kubernetes/cluster-api.ts';
+import { patchLeaseAnnotations } from '../../base/kubernetes/lease-annotations.ts';
 import { parseAddress } from '../../base/model/address.ts';
 import { isRecord } from '../../base/read/shape.ts';
 
@@ -133,23 +134,8 @@ export class NodeRoster implements Roster {
     }
   }
 
-  async #patch(annotations: Readonly<Record<string, string | null>>): Promise<unknown> {
-    const { namespace, name } = this.#settings;
-    const folder = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
-    const signal = AbortSignal.timeout(this.#times.beat);
-    try {
-      return await this.#api.mergePatch(`${folder}/${name}`, { metadata: { annotations } }, signal);
-    } catch (error) {
-      if (!(error instanceof KubeError && error.status === 404)) throw error;
-      const present = Object.fromEntries(Object.entries(annotations).filter(([, value]) => value !== null));
-      const object = {
-        apiVersion: 'coordination.k8s.io/v1',
-        kind: 'Lease',
-        metadata: { namespace, name, annotations: present },
-        spec: {},
-      };
-      return await this.#api.create(folder, object, signal);
-    }
+  #patch(annotations: Readonly<Record<string, string | null>>): Promise<unknown> {
+    return patchLeaseAnnotations(this.#api, this.#settings, annotations, AbortSignal.timeout(this.#times.beat));
   }
 
   #listStale(): readonly string[] {

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { pause } from '../../../base/daemon/pause.ts';
-import { type KubeApi, KubeError } from '../../../base/kubernetes/cluster-api.ts';
+import type { KubeApi } from '../../../base/kubernetes/cluster-api.ts';
+import { patchLeaseAnnotations } from '../../../base/kubernetes/lease-annotations.ts';
 import { reflect } from '../../../base/kubernetes/reflector.ts';
 import { parseAddress } from '../../../base/model/address.ts';
 import { isName } from '../../../base/read/object-meta.ts';
@@ -98,7 +99,7 @@ export class LeaseMembers implements Members {
     const { name } = this.#settings;
     await reflect(
       this.#api,
-      this.#folder,
+      `/apis/coordination.k8s.io/v1/namespaces/${this.#settings.namespace}/leases`,
       {
         replace: ([lease]) => this.#follow(lease),
         put: (lease) => this.#follow(lease),
@@ -162,26 +163,8 @@ export class LeaseMembers implements Members {
     }
   }
 
-  get #folder(): string {
-    return `/apis/coordination.k8s.io/v1/namespaces/${this.#settings.namespace}/leases`;
-  }
-
-  async #patch(annotations: Readonly<Record<string, string | null>>): Promise<unknown> {
-    const { namespace, name } = this.#settings;
-    const signal = AbortSignal.timeout(times.request);
-    try {
-      return await this.#api.mergePatch(`${this.#folder}/${name}`, { metadata: { annotations } }, signal);
-    } catch (error) {
-      if (!(error instanceof KubeError && error.status === 404)) throw error;
-      const present = Object.fromEntries(Object.entries(annotations).filter(([, value]) => value !== null));
-      const object = {
-        apiVersion: 'coordination.k8s.io/v1',
-        kind: 'Lease',
-        metadata: { namespace, name, annotations: present },
-        spec: {},
-      };
-      return await this.#api.create(this.#folder, object, signal);
-    }
+  #patch(annotations: Readonly<Record<string, string | null>>): Promise<unknown> {
+    return patchLeaseAnnotations(this.#api, this.#settings, annotations, AbortSignal.timeout(times.request));
   }
 }
 
