@@ -1,3 +1,4 @@
+import { clientCertificates, clientTlsWords } from './client-tls.ts';
 import { binds, found, globalHeaders, hygiene, type Loopback, logLines, logNames, setFlags } from './frontend-parts.ts';
 import { passRules, renderGatewayFrontends, sharedNames, sharedRules } from './gateway-frontends.ts';
 import { flagged, letters } from './letters.ts';
@@ -46,14 +47,13 @@ ${sharedNames(settings)}${passRules(settings)}  tcp-request content accept if { 
 }
 
 function secureFrontend(name: 'fe_sni' | 'fe_no_sni', settings: Settings, loopback: Loopback): string {
-  const { tls, clientTls } = settings;
+  const { tls } = settings;
   const words = [
     `bind ${loopback.bind(name)} ssl crt certs/default.pem`,
     name === 'fe_sni' && 'crt-list certs/certificates.list',
     name === 'fe_sni' && tls.strictSni && 'strict-sni',
     'accept-proxy',
-    clientTls !== undefined && `ca-file ca/clients.pem verify ${clientTls.verify}`,
-    clientTls?.revocations !== undefined && 'crl-file ca/revoked.pem',
+    ...clientTlsWords(settings),
   ].filter((word) => word !== false);
   return `frontend ${name} from base
   ${words.join(' ')}
@@ -75,28 +75,6 @@ const misdirected = `
   http-request set-var(txn.wanted) 'var(txn.host),regsub("^[^.]*","*"),map_str(maps/http2.map)' if { var(txn.sni) -m found } !{ var(txn.wanted) -m found }
   http-request return status 421 if { var(txn.sni) -m found } !{ var(txn.host),strcmp(txn.sni) eq 0 } !{ var(txn.wanted),strcmp(txn.theirs) eq 0 }
 `;
-
-/** The headers that {@link clientCertificates} sets, with any mixture of "-" and "_". */
-const sslHeaders = '^x[-_]ssl([-_](issuer|client[-_](verify|serial|version|sha1|dn|cn|notbefore|notafter|der)))?$';
-
-function clientCertificates(settings: Settings): string {
-  const { clientTls } = settings;
-  if (clientTls === undefined) return '';
-  const filter = clientTls.subjectFilter;
-  return `${filter === undefined ? '' : `  http-request deny unless { ssl_c_s_dn -m reg ${quoteWord(filter)} }\n`}  http-request del-header ${quoteWord(sslHeaders)} -m reg
-  http-request set-header X-SSL %[ssl_fc]
-  http-request set-header X-SSL-Client-Verify %[ssl_c_verify]
-  http-request set-header X-SSL-Client-Serial %{+Q}[ssl_c_serial,hex]
-  http-request set-header X-SSL-Client-Version %{+Q}[ssl_c_version]
-  http-request set-header X-SSL-Client-SHA1 %{+Q}[ssl_c_sha1,hex]
-  http-request set-header X-SSL-Client-DN %{+Q}[ssl_c_s_dn]
-  http-request set-header X-SSL-Client-CN %{+Q}[ssl_c_s_dn(cn)]
-  http-request set-header X-SSL-Issuer %{+Q}[ssl_c_i_dn]
-  http-request set-header X-SSL-Client-NotBefore %{+Q}[ssl_c_notbefore]
-  http-request set-header X-SSL-Client-NotAfter %{+Q}[ssl_c_notafter]
-  http-request set-header X-SSL-Client-DER %{+Q}[ssl_c_der,base64]
-`;
-}
 
 /**
  * Looks up host and path as received. Only if that finds nothing, a second lookup uses the host without port and

@@ -1,3 +1,4 @@
+import { clientCertificates, clientTlsWords } from './client-tls.ts';
 import { allowListRules, limitRules, tenantRules } from './common.ts';
 import { found, globalHeaders, hygiene, type Loopback, logLines, logNames } from './frontend-parts.ts';
 import { nameRules, placeRules, routeRules } from './gateway-lookup.ts';
@@ -77,7 +78,7 @@ function httpDefaults(settings: Settings, { ports }: GatewaySettings): string {
   return `# Requests for listeners that are not the default one: place, name, path, conditions.
 defaults gateways from base
 ${hygiene(settings, { keepsHost: true })}
-${globalHeaders(settings)}${placeRules('http-request', ports.http)}${routeRules()}`;
+${clientCertificates(settings, { isMixed: true })}${globalHeaders(settings)}${placeRules('http-request', ports)}${routeRules()}`;
 }
 
 function useRoute(settings: Settings): string {
@@ -97,7 +98,7 @@ function tlsFrontend(settings: Settings, { ports }: GatewaySettings): string {
   const named = '{ var(txn.site) -m found }';
   return `frontend gateways_ssl from tcp
 ${allAddresses(settings, ports.tls)}${logLines(settings.log, 'tcp')}  tcp-request inspect-delay ${milliseconds(settings.timeouts.inspect)}
-${placeRules(rule, ports.http)}  ${rule} set-var(txn.sni) req.ssl_sni,lower,rtrim(.) if ${hello}
+${placeRules(rule, ports)}  ${rule} set-var(txn.sni) req.ssl_sni,lower,rtrim(.) if ${hello}
   ${rule} set-var-fmt(txn.site) "%[var(txn.place)]|%[var(txn.sni)]" if ${hello}
 ${nameRules(rule, { key: 'site', result: 'route', map: 'tls-names', when: named })}  ${rule} set-var(txn.inner) var(txn.place),map_str(maps/inner.map)
   ${rule} unset-var(txn.inner) if { var(txn.route) -m str ! }
@@ -127,7 +128,7 @@ function innerFrontend(number: number, settings: Settings, loopback: Loopback): 
   const name = innerName(number);
   const { list, certificate } = innerFiles(number);
   return `frontend ${name} from gateways
-  bind ${loopback.bind(name)} ssl crt ${certificate} crt-list ${list} alpn h2,http/1.1 no-tls-tickets accept-proxy
+  bind ${[loopback.bind(name), `ssl crt ${certificate} crt-list ${list} alpn h2,http/1.1 no-tls-tickets accept-proxy`, ...clientTlsWords(settings)].join(' ')}
 ${logLines(settings.log, 'http')}${useRoute(settings)}
 backend ${name} from tcp
   server ${name} ${loopback.connect(name)} send-proxy-v2

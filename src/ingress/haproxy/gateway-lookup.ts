@@ -1,5 +1,6 @@
 import { longestChain, longestValue } from './decision-graph.ts';
 import { setFlags } from './frontend-parts.ts';
+import type { GatewaySettings } from './model.ts';
 import { mark } from './paths.ts';
 import { answerSection } from './rule.ts';
 
@@ -14,11 +15,15 @@ export const deepestWildcard = 8;
 const known = '{ var(txn.listener) -m found }';
 
 /** Returns rules that set `txn.place` from the address and port that the client connected to. */
-export function placeRules(rule: 'http-request' | 'tcp-request content', ports: { readonly from: number }): string {
+export function placeRules(
+  rule: 'http-request' | 'tcp-request content',
+  { http, tls }: GatewaySettings['ports'],
+): string {
+  const isReserved = `{ dst_port ${http.from}:${tls.to} }`;
   // REDIRECT and DNAT of IPv4 keep the original port; for IPv6, the port of HAProxy stands for it.
   return `  ${rule} set-var(txn.port) dst_port
-  ${rule} set-var(txn.port) dst_port,map_str(maps/ports.map,-) if { dst_port ge ${ports.from} }
-${rule === 'http-request' ? `  # For the headers that describe the connection.\n  http-request set-dst-port var(txn.port) if { dst_port ge ${ports.from} }\n` : ''}  ${rule} set-var-fmt(txn.at) "%[var(txn.port)]@%[dst]"
+  ${rule} set-var(txn.port) dst_port,map_str(maps/ports.map,-) if ${isReserved}
+${rule === 'http-request' ? `  # For the headers that describe the connection.\n  http-request set-dst-port var(txn.port) if ${isReserved}\n` : ''}  ${rule} set-var-fmt(txn.at) "%[var(txn.port)]@%[dst]"
   ${rule} set-var(txn.place) var(txn.at),map_str(maps/places.map)
   ${rule} set-var-fmt(txn.at) "%[var(txn.port)]@*" if !{ var(txn.place) -m found }
   ${rule} set-var(txn.place) var(txn.at),map_str(maps/places.map) if !{ var(txn.place) -m found }
